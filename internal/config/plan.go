@@ -1,0 +1,297 @@
+// Package config resolves every file that people write into one typed, validated, immutable Plan.
+package config
+
+import (
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/mapping"
+	"github.com/waybill-hub/waybill/internal/schema"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// Plan is everything the hub does, resolved. Nothing in it changes after Load.
+type Plan struct {
+	Hub             Hub
+	Systems         map[string]*System
+	Flows           []*Flow // by name
+	Reconciliations []*Reconciliation
+	Mappings        map[string]*mapping.Mapping
+	Values          map[string]*mapping.ValueMap
+	Schemas         *schema.Set
+	// Digest is a content hash of all files, for "did anything change".
+	Digest string
+}
+
+// Flow gives the flow of that name, or nil.
+func (p *Plan) Flow(name string) *Flow {
+	for _, f := range p.Flows {
+		if f.Name == name {
+			return f
+		}
+	}
+	return nil
+}
+
+// Inbound gives the flows that read the entity from the system: the echo guard reads written objects back through them.
+func (p *Plan) Inbound(system, entity string) []*Flow {
+	var out []*Flow
+	for _, f := range p.Flows {
+		if f.From.System == system && f.Entity == entity {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// Hub is the process's own configuration.
+type Hub struct {
+	Broker Broker
+	Store  Store
+	HTTP   HTTP
+	Hooks  Hooks
+}
+
+// Broker is the embedded broker or an Apache Kafka cluster; exactly one is set.
+type Broker struct {
+	Embedded *EmbeddedBroker
+	Kafka    *KafkaBroker
+	// Partitions of topics that the hub creates.
+	Partitions int
+}
+
+// EmbeddedBroker keeps its logs in Dir.
+type EmbeddedBroker struct{ Dir string }
+
+// KafkaBroker is reached at Brokers.
+type KafkaBroker struct {
+	Brokers     []string
+	Replication int
+	TLS         *TLS
+	SASL        *SASL
+}
+
+// TLS of the connection to the broker.
+type TLS struct {
+	CA, Cert string
+	Key      strictyaml.Secret
+	Insecure bool
+}
+
+// SASL credentials; Mechanism is plain, scram-sha-256 or scram-sha-512.
+type SASL struct {
+	Mechanism string
+	User      string
+	Password  strictyaml.Secret
+}
+
+// Store is SQLite or PostgreSQL; exactly one is set.
+type Store struct {
+	SQLite   *SQLite
+	Postgres *Postgres
+}
+
+type SQLite struct{ Path string }
+
+type Postgres struct{ URL strictyaml.Secret }
+
+// HTTP is the console and the API. Beyond loopback it needs Tokens.
+type HTTP struct {
+	Listen string
+	Tokens []Token
+}
+
+// Token is a bearer token and the name it acts under.
+type Token struct {
+	Name  string
+	Value strictyaml.Secret
+}
+
+// Hooks is the webhook listener.
+type Hooks struct {
+	Listen  string
+	MaxBody strictyaml.Size // of a body, after decompression; default 1 MiB
+	Rate    strictyaml.Rate // per source; zero: unlimited
+	Max     int             // connections
+}
+
+// System is one external application.
+type System struct {
+	Name     string
+	Kind     string
+	Settings connector.Settings
+	// VisibleAfter is how long after a write the object can be looked up.
+	VisibleAfter time.Duration
+	Pos          strictyaml.Pos
+}
+
+// Order says what later messages of a parked message's key do.
+type Order string
+
+const (
+	Strict Order = "strict" // queue behind it
+	Latest Order = "latest" // go on
+)
+
+// Flow takes events from one place and delivers them to one place.
+type Flow struct {
+	Name   string
+	Entity string
+	Pos    strictyaml.Pos
+	From   From
+	// Accept is what the source document must satisfy; nil: anything.
+	Accept *schema.Schema
+	// Nil expressions mean the default of DESIGN: the event's own attribute.
+	When       *mapping.Expr // bool
+	Key        *mapping.Expr
+	ID         *mapping.Expr // the object's id in From.System; default: the key
+	ExternalID *mapping.Expr // the external-id field, as the system gives it back
+	Version    *mapping.Expr
+	Operation  *mapping.Expr
+	Requires   []Require
+	Map        *mapping.Mapping // nil: the document as it is
+	To         To
+	Order      Order
+	Retry      Retry
+	SLO        SLO
+	JournalAll bool
+}
+
+// Topic is the topic the flow reads: its own inbox topic or a shared one.
+func (f *Flow) Topic() string {
+	if f.From.Topic != "" {
+		return f.From.Topic
+	}
+	return "in." + f.Name
+}
+
+// Group is the flow's consumer group.
+func (f *Flow) Group() string { return "waybill." + f.Name }
+
+// From is where events come from: a topic, or a system by exactly one of Webhook, Poll, Files.
+type From struct {
+	Topic   string
+	System  string
+	Webhook *Webhook
+	Poll    *Poll
+	Files   *Files
+}
+
+// Webhook receives at /hooks/<Path>.
+type Webhook struct {
+	Path       string
+	Verify     Verify
+	DeliveryID *mapping.Expr // may use header(); nil: the scheme's own id, or no de-duplication
+	Split      string        // dotted path of the list of documents in the body; empty: an array body is split, an object is one
+}
+
+// Verify is how the sender proves itself.
+type Verify struct {
+	Scheme       string
+	Secrets      []strictyaml.Secret // several while rotating
+	Tolerance    time.Duration       // of a signed timestamp; default 300 s
+	Header       string              // hmac: where the signature stands
+	Prefix       string              // hmac: text before the digest
+	Encoding     string              // hmac: hex or base64
+	Algorithm    string              // hmac: sha256 or sha512
+	Organization string              // salesforce-outbound
+}
+
+// Poll asks a system for changes.
+type Poll struct {
+	Object   string // default: the entity
+	Every    time.Duration
+	Schedule string // cron, instead of Every
+	Timezone string
+	Overlap  time.Duration
+	Limit    int
+}
+
+// Files watches a drop.
+type Files struct {
+	Object string
+	Every  time.Duration
+}
+
+// Require is an object that must have an id in To.System first.
+type Require struct {
+	Entity string
+	ID     *mapping.Expr // its hub id
+}
+
+// OnDelete says what a delete does in the target.
+type OnDelete string
+
+const (
+	DeleteObject OnDelete = "delete"
+	Deactivate   OnDelete = "deactivate"
+	IgnoreDelete OnDelete = "ignore"
+	ParkDelete   OnDelete = "park"
+)
+
+// To is where events go: a topic or a system.
+type To struct {
+	Topic  string
+	System string
+	Object string // default: the entity
+	// Operation is upsert (default), create or update: update waits until the object has an id there.
+	Operation string
+	OnDelete  OnDelete
+	// Deactivated is the document that a delete writes under on-delete: deactivate, as JSON.
+	Deactivated []byte
+	// FindBy names fields of the target document that identify the object where the system cannot search its external id.
+	FindBy []string
+	// Owns names top-level target fields that updates write; empty: all. Creates write everything.
+	Owns []string
+}
+
+// Retry bounds what the engine tries again.
+type Retry struct {
+	For      time.Duration
+	Min, Max time.Duration // backoff
+}
+
+// SLO says when the flow is late or too quiet; zero: never.
+type SLO struct{ LateAfter, SilentAfter time.Duration }
+
+// Reconciliation compares one entity in two systems.
+type Reconciliation struct {
+	Name     string
+	Entity   string
+	Pos      strictyaml.Pos
+	Schedule Schedule
+	Left     Side
+	Right    Side
+	Match    string
+	Compare  map[string]Tolerance
+	Settle   time.Duration
+	Repair   *Repair
+}
+
+// Schedule is a cron line in a zone.
+type Schedule struct {
+	Cron     string
+	Timezone string
+	CatchUp  bool
+}
+
+// Side is one system of a comparison.
+type Side struct {
+	System string
+	Object string
+	Map    *mapping.Mapping
+}
+
+// Tolerance says when two values count as the same.
+type Tolerance struct {
+	Exact  bool
+	Within string // a decimal
+	Fold   []string
+}
+
+// Repair writes the differences through a flow.
+type Repair struct {
+	From   string // left or right
+	By     string // a flow
+	AtMost string // "5%" or a count
+}

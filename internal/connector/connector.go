@@ -1,0 +1,195 @@
+// Package connector is the seam between the hub and the systems: what a kind of system can be asked to do, and how it
+// describes its own settings. Implementations live in connectors/<kind>; connectortest runs one suite on every one.
+package connector
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// Kind makes systems of one kind.
+type Kind interface {
+	// Spec describes the settings and abilities.
+	Spec() Spec
+	// Check reads the settings of one system (the YAML below systems.<name>) and adds every problem, with its place, to
+	// problems. It makes no connection.
+	Check(s Settings, problems *strictyaml.Problems)
+	// Open makes the system ready. It makes no call that needs the other side to be up.
+	Open(ctx context.Context, s Settings) (System, error)
+}
+
+// Settings is one system's configuration.
+type Settings struct {
+	// Name is the system's name in the plan.
+	Name string
+	// Node is the YAML mapping below systems.<name>; secret references in its scalars are resolved by Node.Decode.
+	Node strictyaml.Node
+	Log  *slog.Logger
+	// Dir is the directory that relative paths are resolved against: the directory of the configuration file.
+	Dir string
+}
+
+// Spec describes a kind: one source for lint, documentation, the editor's schema and secret scrubbing.
+type Spec struct {
+	Kind    string
+	Summary string
+	Fields  []Field
+	// Can says which interfaces the systems of this kind implement.
+	Can Abilities
+}
+
+// Field describes one setting.
+type Field struct {
+	Name     string
+	Type     string // string, integer, number, boolean, duration, size, url, list, map, object
+	Doc      string
+	Default  string
+	Required bool
+	Secret   bool
+	Enum     []string
+	Fields   []Field // of an object, or of a list's or map's elements
+}
+
+// Abilities of the systems of a kind.
+type Abilities struct{ Write, Find, Poll, Files, List bool }
+
+// System is one configured external application.
+type System interface {
+	// Probe makes one cheap call that shows whether the system answers; used by the breaker.
+	Probe(ctx context.Context) error
+	Close() error
+}
+
+// Action says what to do with the target object.
+type Action string
+
+const (
+	Create Action = "create" // fails with a duplicate Conflict if the external id exists, where the target can tell
+	Update Action = "update" // of the object Local; NotFound if it is gone
+	Delete Action = "delete" // of the object Local; NotFound if it is gone
+)
+
+// Write is one change to make in a target.
+type Write struct {
+	Entity string
+	// Object names the target's object type as the system's settings call it: the flow's `to.object`, else the entity.
+	Object string
+	Action Action
+	// External is the deterministic external id, stored with the object where the target has a field for it.
+	External string
+	// Local is the object's id in the target; empty for Create.
+	Local string
+	// Doc is the JSON document; for Update only the fields to change. Empty for Delete.
+	Doc []byte
+	// ETag, where not empty, must match or the write fails with Conflict.
+	ETag string
+	// IdempotencyKey is stable over retries of the same change.
+	IdempotencyKey string
+}
+
+// Result is what the target said.
+type Result struct {
+	Local string
+	// Doc is the object's full state after the write, when the answer holds it; else nil: read it back with Find.
+	Doc  []byte
+	ETag string
+}
+
+// Sink writes. Every error is a *fault.Error: in particular UnknownOutcome when the request may have been applied.
+type Sink interface {
+	System
+	Write(ctx context.Context, w Write) (Result, error)
+}
+
+// Lookup asks for one object: by Local, by External, or by natural key fields; the first that is set.
+type Lookup struct {
+	Entity   string
+	Object   string
+	Local    string
+	External string
+	Natural  map[string]string
+}
+
+// Finder looks up. It returns every object that fits: none is not an error, two are a duplicate.
+type Finder interface {
+	System
+	Find(ctx context.Context, l Lookup) ([]Record, error)
+}
+
+// Record is one object read from a system.
+type Record struct {
+	Local string
+	Doc   []byte
+	ETag  string
+	// Version is the source's own version or change stamp where the kind knows it; the flow's `version` overrides.
+	Version string
+	Deleted bool
+}
+
+// PollRequest asks for what changed.
+type PollRequest struct {
+	// Object names the object type in the system's settings.
+	Object string
+	// Cursor is what the last page returned; empty at first.
+	Cursor string
+	// Overlap is how far before the cursor to look again, for stamps that are taken before the commit.
+	Overlap time.Duration
+	// Limit bounds the page; 0: the source's own.
+	Limit int
+}
+
+// Page is one page of changes. The cursor may be stored once the records are.
+type Page struct {
+	Records []Record
+	Cursor  string
+	// More: ask again at once.
+	More bool
+}
+
+// Poller is read by cursor. A page's records may repeat earlier ones (overlap); they are never left out.
+type Poller interface {
+	System
+	Poll(ctx context.Context, r PollRequest) (Page, error)
+}
+
+// FileSource is read file by file.
+type FileSource interface {
+	System
+	// Pending lists files that are complete and not yet taken, oldest first.
+	Pending(ctx context.Context, object string) ([]File, error)
+	// Read gives the rows of f from row index from on. A row that cannot be read yields its error with the row's number and
+	// the rows after it still come.
+	Read(ctx context.Context, object string, f File, from int) iter.Seq2[Row, error]
+	// Done moves the file away, to the done folder or, with failed set, to the failed folder beside a .error file with why.
+	Done(ctx context.Context, object string, f File, failed error) error
+}
+
+// File is one file of a drop. ID names its content: the same file again has the same ID.
+type File struct {
+	Name     string
+	ID       string
+	Size     int64
+	Modified time.Time
+}
+
+// Row is one row of a file as a JSON document. Number is 1-based; Line is where it begins in the file.
+type Row struct {
+	Number int
+	Line   int
+	Doc    []byte
+}
+
+// Lister reads everything, for reconciliation and backfill.
+type Lister interface {
+	System
+	List(ctx context.Context, object string, since time.Time) iter.Seq2[Record, error]
+}
+
+// Objects is implemented by systems whose object types are settings: it lists their names, for check-time errors.
+type Objects interface {
+	Objects() []string
+}

@@ -1,0 +1,102 @@
+// Package event holds the one thing that moves through the hub: the change of one business object.
+package event
+
+import (
+	"strings"
+	"time"
+)
+
+// Operation says what happened to the object.
+type Operation string
+
+const (
+	// Upsert: the object exists and Data is its state.
+	Upsert Operation = "upsert"
+	// Delete: the object is gone; Data may be empty or the last state.
+	Delete Operation = "delete"
+)
+
+// Valid reports whether o is an operation the hub knows.
+func (o Operation) Valid() bool { return o == Upsert || o == Delete }
+
+// Event is one change of one object. Data is a JSON document and stays bytes at every seam.
+type Event struct {
+	// ID is unique and stable: a redelivery of the same change carries the same ID.
+	ID string
+	// Source is the system or program the event was read from.
+	Source string
+	// Entity is the kind of object: customer, order, ….
+	Entity string
+	// Operation is Upsert or Delete.
+	Operation Operation
+	// Key is the business key: the number that people search for.
+	Key string
+	// Hub is the object's hub id; empty until the object has been seen (see Lane).
+	Hub string
+	// Version orders changes of one object from one origin; see CompareVersions. Empty when unknown.
+	Version string
+	// Origin is the system in which the change was made first; it survives every hop.
+	Origin string
+	// Hops counts the flows the event has passed.
+	Hops int
+	// Time is when the change happened, with zone.
+	Time time.Time
+	// Accepted is when the hub promised to carry the event; zero for records of foreign programs.
+	Accepted time.Time
+	// Trace is a W3C traceparent, or empty.
+	Trace string
+	// Data is the JSON document.
+	Data []byte
+}
+
+// Lane is the key that order is kept by: the hub id where known, so that changes of one object
+// from different systems share a lane, else the business key.
+func (e *Event) Lane() string {
+	if e.Hub != "" {
+		return e.Hub
+	}
+	return e.Key
+}
+
+// CompareVersions orders two versions of one object: -1, 0 or 1. Whole numbers compare as numbers
+// of any length, RFC 3339 times as instants, everything else by its bytes. An empty version is older than any other.
+func CompareVersions(a, b string) int {
+	if a == b {
+		return 0
+	}
+	if isDigits(a) && isDigits(b) {
+		a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+		if len(a) != len(b) {
+			return sign(len(a) - len(b))
+		}
+		return strings.Compare(a, b)
+	}
+	if ta, err := time.Parse(time.RFC3339Nano, a); err == nil {
+		if tb, err := time.Parse(time.RFC3339Nano, b); err == nil {
+			return ta.Compare(tb)
+		}
+	}
+	return strings.Compare(a, b)
+}
+
+func isDigits(s string) bool {
+	if s == "" {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+func sign(n int) int {
+	switch {
+	case n < 0:
+		return -1
+	case n > 0:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,121 @@
+package event
+
+import (
+	"strconv"
+	"time"
+)
+
+// Header is one Kafka record header.
+type Header struct {
+	Key   string
+	Value []byte
+}
+
+// Names of the record headers: the CloudEvents Kafka binding, binary mode. Extension attributes
+// follow CloudEvents' naming rule (lower-case letters and digits only).
+const (
+	HeaderSpecVersion = "ce_specversion"
+	HeaderID          = "ce_id"
+	HeaderSource      = "ce_source"
+	HeaderType        = "ce_type"
+	HeaderSubject     = "ce_subject" // the business key
+	HeaderTime        = "ce_time"
+	HeaderEntity      = "ce_entity"
+	HeaderOperation   = "ce_operation"
+	HeaderHub         = "ce_hubid"
+	HeaderVersion     = "ce_version"
+	HeaderOrigin      = "ce_origin"
+	HeaderHops        = "ce_hops"
+	HeaderAccepted    = "ce_accepted"
+	HeaderTrace       = "traceparent"
+	HeaderContentType = "content-type"
+)
+
+// Headers gives the record headers of e. Empty attributes are left out.
+func (e *Event) Headers() []Header {
+	h := make([]Header, 0, 14)
+	add := func(k, v string) {
+		if v != "" {
+			h = append(h, Header{k, []byte(v)})
+		}
+	}
+	add(HeaderSpecVersion, "1.0")
+	add(HeaderID, e.ID)
+	add(HeaderSource, e.Source)
+	if e.Entity != "" {
+		add(HeaderType, "waybill."+e.Entity+"."+string(e.Operation))
+	}
+	add(HeaderSubject, e.Key)
+	add(HeaderTime, stamp(e.Time))
+	add(HeaderEntity, e.Entity)
+	add(HeaderOperation, string(e.Operation))
+	add(HeaderHub, e.Hub)
+	add(HeaderVersion, e.Version)
+	add(HeaderOrigin, e.Origin)
+	if e.Hops > 0 {
+		add(HeaderHops, strconv.Itoa(e.Hops))
+	}
+	add(HeaderAccepted, stamp(e.Accepted))
+	add(HeaderTrace, e.Trace)
+	add(HeaderContentType, "application/json")
+	return h
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// Read turns a record into an event. Records of foreign programs may carry no headers at all: then the
+// record's position is its ID, its key the business key, its operation an upsert (a delete for an empty value) and its
+// timestamp the time. Headers that do not parse are treated as absent: only the position is trusted.
+func Read(r *Record) Event {
+	e := Event{Data: r.Value}
+	for i := range r.Headers {
+		v := r.Headers[i].Value
+		switch r.Headers[i].Key {
+		case HeaderID:
+			e.ID = string(v)
+		case HeaderSource:
+			e.Source = string(v)
+		case HeaderSubject:
+			e.Key = string(v)
+		case HeaderTime:
+			e.Time, _ = time.Parse(time.RFC3339Nano, string(v))
+		case HeaderEntity:
+			e.Entity = string(v)
+		case HeaderOperation:
+			e.Operation = Operation(v)
+		case HeaderHub:
+			e.Hub = string(v)
+		case HeaderVersion:
+			e.Version = string(v)
+		case HeaderOrigin:
+			e.Origin = string(v)
+		case HeaderHops:
+			e.Hops, _ = strconv.Atoi(string(v))
+		case HeaderAccepted:
+			e.Accepted, _ = time.Parse(time.RFC3339Nano, string(v))
+		case HeaderTrace:
+			e.Trace = string(v)
+		}
+	}
+	if e.ID == "" {
+		e.ID = r.Position()
+	}
+	if e.Key == "" {
+		e.Key = string(r.Key)
+	}
+	if !e.Operation.Valid() {
+		e.Operation = Upsert
+		if len(r.Value) == 0 {
+			e.Operation = Delete
+		}
+	}
+	if e.Time.IsZero() {
+		e.Time = r.Time
+	}
+	return e
+}

@@ -1,0 +1,60 @@
+package event
+
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+// Record is one Kafka record, as read or to be written.
+type Record struct {
+	Topic     string
+	Partition int
+	Offset    int64
+	Key       []byte
+	Value     []byte
+	Headers   []Header
+	Time      time.Time
+}
+
+// Position names the record's place: topic/partition/offset.
+func (r *Record) Position() string {
+	return r.Topic + "/" + strconv.Itoa(r.Partition) + "/" + strconv.FormatInt(r.Offset, 10)
+}
+
+// Batch is what waited in one lane of one partition, in order. It travels through the router in the
+// context of one message; the acknowledgement of that message is for the whole batch.
+type Batch struct {
+	// Group is the consumer group, Topic and Partition where the records were read.
+	Group     string
+	Topic     string
+	Partition int
+	// Lane is in [0, lanes of a partition); records of one key always share a lane.
+	Lane int
+	// Epoch is what the Positions of the subscriber gave out when the partition was assigned: the
+	// fencing token under which outcomes of these records may be stored.
+	Epoch   int64
+	Records []Record
+}
+
+type batchKey struct{}
+
+// WithBatch puts b into ctx.
+func WithBatch(ctx context.Context, b *Batch) context.Context {
+	return context.WithValue(ctx, batchKey{}, b)
+}
+
+// BatchFrom is the batch that WithBatch put into ctx, or nil.
+func BatchFrom(ctx context.Context) *Batch {
+	b, _ := ctx.Value(batchKey{}).(*Batch)
+	return b
+}
+
+// Range is a half-open range of offsets: [From, To).
+type Range struct{ From, To int64 }
+
+// Position is how far a group has finished a partition: everything below Next, and the ranges of Done above it.
+type Position struct {
+	Next int64
+	Done []Range
+}

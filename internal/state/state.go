@@ -1,0 +1,334 @@
+// Package state holds the shapes of what the hub remembers: the words that the store, the engine, the intake and the
+// API share. It has no behaviour of its own, so that each of them can declare the interface that it needs.
+package state
+
+import (
+	"errors"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/event"
+)
+
+var (
+	// ErrFenced: another hub owns this lease or partition now; whatever was to be stored is not stored.
+	ErrFenced = errors.New("fenced: another hub has taken over")
+	// ErrNotFound: no such row.
+	ErrNotFound = errors.New("not found")
+	// ErrBroker: the broker or a topic is not the one whose positions are stored (wiped, or another cluster), or its log no
+	// longer holds the stored position.
+	ErrBroker = errors.New("the broker does not hold what the store remembers of it")
+)
+
+// Outcome is what can happen to a message, and nothing else.
+type Outcome string
+
+const (
+	Delivered Outcome = "delivered"
+	Skipped   Outcome = "skipped"
+	Parked    Outcome = "parked"
+	Waiting   Outcome = "waiting"
+	Discarded Outcome = "discarded"
+	// Held counts as in flight: the target was unavailable and the key's messages rest in the store.
+	Held Outcome = "held"
+)
+
+// Reasons of a skip.
+const (
+	Filtered  = "filtered"
+	Echo      = "echo"
+	Stale     = "stale"
+	Duplicate = "duplicate"
+)
+
+// Accepted says what intake did with one delivery.
+type Accepted string
+
+const (
+	AcceptedNew       Accepted = "accepted"
+	AcceptedDuplicate Accepted = "duplicate"
+	// AcceptedConflict: the same delivery id came before with another body. Nothing was stored.
+	AcceptedConflict Accepted = "conflict"
+)
+
+// Inbound is one row of the inbox: something from outside that the hub has promised to carry.
+type Inbound struct {
+	// Seq is given by the store, unique per store, rising per flow but NOT in commit order.
+	Seq  int64
+	Flow string
+	// DeliveryID de-duplicates deliveries of one flow for the replay window; empty: no de-duplication.
+	DeliveryID string
+	// ID is the stable id that the events are named after: the delivery id, or one minted by the intake.
+	ID string
+	// Headers are what `header()` may ask for later; no credentials.
+	Headers map[string]string
+	Body    []byte
+	// Trace is a W3C traceparent, or empty.
+	Trace    string
+	Received time.Time
+}
+
+// Cursor is how far a poller or file watcher has read.
+type Cursor struct {
+	Flow    string
+	Value   string
+	Updated time.Time
+}
+
+// Lease is the right to do something alone until Expires; Token rises with every holder and fences the last one.
+type Lease struct {
+	Name    string
+	Holder  string
+	Token   int64
+	Expires time.Time
+}
+
+// Published tells where an inbox row went: one position per event that it was split into; none where all were parked.
+type Published struct {
+	Seq       int64
+	Positions []PublishedAt
+}
+
+// PublishedAt is one event's place on its topic.
+type PublishedAt struct {
+	Topic     string
+	Partition int
+	Offset    int64
+}
+
+// Partition is the stored position of one flow in one partition, and who may move it.
+type Partition struct {
+	Flow      string
+	Topic     string
+	Partition int
+	// Cluster and TopicID are the ids of the broker's cluster and topic when the position was first stored.
+	Cluster string
+	TopicID string
+	// First is the offset that the flow's count begins at.
+	First int64
+	// Epoch is the fencing token of the present owner.
+	Epoch    int64
+	Position event.Position
+}
+
+// Object is one business object as the hub knows it.
+type Object struct {
+	Entity string
+	Hub    string
+	// External is the id written to targets: UUIDv5(entity, hub id).
+	External string
+	Created  time.Time
+	Refs     []Ref
+}
+
+// Ref is the object's id in one system.
+type Ref struct {
+	Entity string
+	Hub    string
+	System string
+	// Local is the object's id in the system.
+	Local string
+	// Deleted marks a tombstone: the object was deleted there.
+	Deleted bool
+	// Known is the last known state there; nil when unknown.
+	Known *Known
+	// ETag is the target's own concurrency token of the last write or read; may be empty.
+	ETag    string
+	Updated time.Time
+}
+
+// Known is the last known state of an object in a system, as one hash per top-level field of the canonical document
+// (the hub's schema, through the inbound mapping). Received is the version of the newest event received from there;
+// writes by the hub do not move it. EventID is the event that set the state last.
+type Known struct {
+	Fields   map[string]uint64
+	Received string
+	EventID  string
+}
+
+// Applied is the version guard's memory: the newest version from one origin that was applied to one target object.
+type Applied struct {
+	Entity  string
+	Hub     string
+	System  string
+	Origin  string
+	Version string
+	Hash    string
+	EventID string
+}
+
+// Intent is a call to a target that was about to be made: it stands until its outcome is stored.
+type Intent struct {
+	Flow     string
+	Entity   string
+	Hub      string
+	System   string
+	EventID  string
+	Create   bool
+	External string
+	Opened   time.Time
+}
+
+// Resolution says how an id of a system was turned into a hub id.
+type Resolution string
+
+const (
+	Found   Resolution = "found"
+	Matched Resolution = "matched" // by its external-id field
+	Minted  Resolution = "minted"
+	// Pending: an unknown object, and create intents are open on (system, entity): it may be one of them.
+	Pending Resolution = "pending"
+)
+
+// Missing names the cross-reference that a waiting message needs. With Hub set, the object is known and lacks an id in
+// System; with Local set, nobody has seen System's object Local yet. Both empty with Intents: create intents are open.
+type Missing struct {
+	Entity  string
+	System  string
+	Hub     string
+	Local   string
+	Intents bool
+}
+
+// Mark is what a person, or a committed cross-reference, asks of a queued message; the partition's owner carries it out.
+type Mark string
+
+const (
+	MarkNone    Mark = ""
+	MarkReplay  Mark = "replay"
+	MarkDiscard Mark = "discard"
+	MarkReady   Mark = "ready" // what it waited for is there, or the time has come
+)
+
+// Queued is one message of a key's stored queue. The head of the queue gives State and Reason to all behind it.
+type Queued struct {
+	ID   int64
+	Flow string
+	// Topic and Partition say whose owner works the queue; Partition is -1 where the relay parked it before it had a place.
+	Topic     string
+	Partition int
+	// Lane is the lane key (event.Lane): the queue's name within the flow.
+	Lane  string
+	State Outcome // Parked, Waiting or Held
+	// Follower: behind another message of its key.
+	Follower bool
+	// Kind is the fault kind, "mapping", "schema" or "xref"; Reason the sentence for the operator.
+	Kind   string
+	Reason string
+	// Code groups causes for bulk repair: the value map and code, the schema keyword and path, the target's code.
+	Code    string
+	Missing *Missing
+	Event   event.Event
+	// Original is Event.Data as it arrived, where a person has edited it.
+	Original []byte
+	EditedBy string
+	EditNote string
+	Attempts int
+	// Since is when it was queued first; NotBefore when a held message is due again.
+	Since     time.Time
+	NotBefore time.Time
+	Mark      Mark
+	MarkedBy  string
+	MarkNote  string
+}
+
+// Journal is the record of one event's fate.
+type Journal struct {
+	ID       int64
+	Time     time.Time
+	Flow     string
+	EventID  string
+	Entity   string
+	Key      string
+	Hub      string
+	Outcome  Outcome
+	Reason   string
+	System   string
+	Local    string
+	External string
+	Version  string
+	Attempts int
+	// Took is the time from acceptance by the hub to this fate.
+	Took time.Duration
+}
+
+// Result is everything that one message's fate changes; the store applies a whole Commit or nothing of it.
+type Result struct {
+	// Offset is the record's offset; Drained is the queue row's ID where the message came from the stored queue instead.
+	Offset  int64
+	Drained int64
+	Outcome Outcome
+	Reason  string
+	// Queue is the row to append (Outcome Parked, Waiting or Held of a record) or to update (of a drained row). An appended row
+	// joins the end of its lane's queue.
+	Queue   *Queued
+	Ref     *Ref     // upserted; a nil Known leaves the stored one
+	Applied *Applied // upserted
+	// Close ends the open intents of (Entity, Hub, System) of this event.
+	Close   *Intent
+	Journal *Journal
+	// Retried counts calls that were made again.
+	Retried int
+}
+
+// Commit is what one lane batch, or one message of it, changes. It is refused with ErrFenced unless Epoch is the
+// partition's present one; the finished offsets, the totals and everything in Results move together.
+type Commit struct {
+	Flow      string
+	Topic     string
+	Partition int
+	Epoch     int64
+	Results   []Result
+}
+
+// FlowTotals is the conservation equation of one flow, from what is stored.
+type FlowTotals struct {
+	Flow string
+	// Finished counts the offsets that the stored positions say are finished: it is not derived from the outcomes.
+	Finished int64
+	// Direct counts inbox rows parked by the relay: they never had an offset.
+	Direct int64
+	// Unpublished counts inbox rows without a place on their topic.
+	Unpublished int64
+	Delivered   int64
+	Skipped     map[string]int64 // by reason
+	Discarded   int64
+	Retried     int64
+	// Parked, Waiting and Held count rows of the stored queue, by their head's state.
+	Parked  int64
+	Waiting int64
+	Held    int64
+	// Oldest is when the oldest unpublished or queued message came; zero when there is none.
+	Oldest time.Time
+	// LastDelivered is the time of the newest delivery.
+	LastDelivered time.Time
+}
+
+// Unaccounted is what the equation leaves over: 0, or something is wrong.
+func (t *FlowTotals) Unaccounted() int64 {
+	n := t.Finished + t.Direct - t.Delivered - t.Discarded - t.Parked - t.Waiting - t.Held
+	for _, s := range t.Skipped {
+		n -= s
+	}
+	return n
+}
+
+// Audit is one act of a person.
+type Audit struct {
+	Time   time.Time
+	Who    string
+	Action string
+	Object string
+	Detail string
+}
+
+// Run is one run of a schedule, poll or reconciliation.
+type Run struct {
+	ID       int64
+	Kind     string // "poll", "files", "schedule"
+	Name     string
+	Started  time.Time
+	Finished time.Time
+	State    string // "running", "ok", "failed"
+	Detail   string
+	Count    int64
+}
