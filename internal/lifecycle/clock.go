@@ -1,0 +1,70 @@
+// Package lifecycle holds what every long-running part of the hub needs: a clock that tests can turn by hand, and a
+// stack of named teardowns that are run in the reverse order of their making.
+package lifecycle
+
+import (
+	"context"
+	"time"
+)
+
+// Clock tells the time and wakes sleepers. Everything that waits takes one, so that no test has to.
+type Clock interface {
+	// Now is the present time.
+	Now() time.Time
+	// NewTimer makes a timer that fires once, d from now; at once where d is not positive.
+	NewTimer(d time.Duration) Timer
+}
+
+// Timer fires once on C. Stop and Reset are those of time.Timer: after either of them no older value is received.
+type Timer interface {
+	C() <-chan time.Time
+	// Stop reports whether it kept the timer from firing.
+	Stop() bool
+	// Reset makes the timer fire d from now and reports whether it was still running.
+	Reset(d time.Duration) bool
+}
+
+// Real is the machine's clock.
+func Real() Clock { return realClock{} }
+
+type realClock struct{}
+
+func (realClock) Now() time.Time { return time.Now() }
+
+func (realClock) NewTimer(d time.Duration) Timer { return realTimer{time.NewTimer(d)} }
+
+type realTimer struct{ t *time.Timer }
+
+func (t realTimer) C() <-chan time.Time        { return t.t.C }
+func (t realTimer) Stop() bool                 { return t.t.Stop() }
+func (t realTimer) Reset(d time.Duration) bool { return t.t.Reset(d) }
+
+// Sleep waits for d on the clock. It returns early with the cause of ctx's end.
+func Sleep(ctx context.Context, c Clock, d time.Duration) error {
+	return Wait(ctx, c, d, nil)
+}
+
+// Wait waits for d on the clock or until wake delivers (or is closed), whichever comes first; a nil wake never does. It
+// returns early with the cause of ctx's end.
+func Wait(ctx context.Context, c Clock, d time.Duration, wake <-chan struct{}) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if d <= 0 {
+		return nil
+	}
+	t := c.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C():
+	case <-wake:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// Until waits until the clock shows at. It returns early with the cause of ctx's end.
+func Until(ctx context.Context, c Clock, at time.Time) error {
+	return Sleep(ctx, c, at.Sub(c.Now()))
+}
