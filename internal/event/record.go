@@ -37,6 +37,16 @@ type Batch struct {
 	Records []Record
 }
 
+// LaneOf is the lane of a record key among lanes: FNV-1a. The subscriber deals records by it and the engine draws a key's
+// stored queue into the same lane by it, so both must use this one.
+func LaneOf[T string | []byte](key T, lanes int) int {
+	h := uint32(2166136261)
+	for i := range len(key) {
+		h = (h ^ uint32(key[i])) * 16777619
+	}
+	return int(h % uint32(lanes))
+}
+
 type batchKey struct{}
 
 // WithBatch puts b into ctx.

@@ -189,6 +189,24 @@ type Missing struct {
 	Intents bool
 }
 
+// QueuedLane is a lane with a blocking queue, as the partition's owner loads it.
+type QueuedLane struct {
+	Lane  string
+	State Outcome
+}
+
+// Target is everything the guards need to know before a write to one target object.
+type Target struct {
+	// Ref is the object's reference in the target, tombstone or not; nil when it has none.
+	Ref *Ref
+	// Applied is the newest version from the event's origin; nil when there is none.
+	Applied *Applied
+	// Intent is an open intent on the object in the target; nil when there is none.
+	Intent *Intent
+	// External is the object's deterministic external id.
+	External string
+}
+
 // Mark is what a person, or a committed cross-reference, asks of a queued message; the partition's owner carries it out.
 type Mark string
 
@@ -211,6 +229,9 @@ type Queued struct {
 	State Outcome // Parked, Waiting or Held
 	// Follower: behind another message of its key.
 	Follower bool
+	// Blocking: later messages of the lane queue behind it (order: strict, and everything waiting or held). A parked message of
+	// a flow with order: latest stands alone.
+	Blocking bool
 	// Kind is the fault kind, "mapping", "schema" or "xref"; Reason the sentence for the operator.
 	Kind   string
 	Reason string
