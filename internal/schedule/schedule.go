@@ -1,0 +1,304 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+)
+
+var (
+	// ErrRunning: the job is running already, here or on another hub.
+	ErrRunning = errors.New("is running already")
+	// ErrUnknownJob: no such job.
+	ErrUnknownJob = errors.New("no such job")
+	// ErrStopping: the scheduler is being stopped; a run that ends with it counts as interrupted.
+	ErrStopping = errors.New("the scheduler is stopping")
+	// ErrLeaseLost: another hub may have taken the job over.
+	ErrLeaseLost = errors.New("the lease was lost")
+)
+
+// State is how a run ended.
+type State string
+
+const (
+	// OK: the job returned no error.
+	OK State = "ok"
+	// Failed: it returned an error or panicked.
+	Failed State = "failed"
+	// Interrupted: the hub stopped, or lost the lease, before it was finished. The run is made up for by catch-up.
+	Interrupted State = "interrupted"
+)
+
+// Store remembers the jobs' past and lends the right to run one.
+type Store interface {
+	// LastRun is when the job's newest run began, of those on any hub that were not interrupted; the zero time when it never ran.
+	LastRun(ctx context.Context, job string) (time.Time, error)
+	// BeginRun records that a run begins.
+	BeginRun(ctx context.Context, job string, at time.Time) (int64, error)
+	// EndRun records how the run ended; detail is the error's text.
+	EndRun(ctx context.Context, run int64, s State, detail string) error
+	// Acquire takes the job's lease for ttl; false when another hub holds it.
+	Acquire(ctx context.Context, job string, ttl time.Duration) (Lease, bool, error)
+}
+
+// Lease is the right to run a job.
+type Lease interface {
+	// Renew prolongs the lease; an error that wraps ErrLeaseLost says that another hub may hold it now.
+	Renew(ctx context.Context, ttl time.Duration) error
+	Release(ctx context.Context) error
+}
+
+// Job is something to be done at set times.
+type Job struct {
+	// Name is unique among the jobs, and the same on all hubs.
+	Name string
+	When *Timetable
+	// CatchUp makes up for runs that were missed while no hub was running: one run for all of them.
+	CatchUp bool
+	// Run does the work. When ctx ends it should return soon, with ctx's cause.
+	Run func(ctx context.Context) error
+}
+
+// Config is what a Scheduler needs.
+type Config struct {
+	Store Store
+	Clock lifecycle.Clock
+	Log   *slog.Logger // nil: silent
+	// LeaseTTL is how long a crashed hub keeps others from running its job; default 30 s.
+	LeaseTTL time.Duration
+}
+
+// Scheduler runs jobs. A job never runs twice at the same time: what comes due during a run is skipped.
+type Scheduler struct {
+	c    Config
+	jobs map[string]*job
+	wg   sync.WaitGroup
+
+	begin context.Context // ended by Stop: nothing new begins
+	halt  context.CancelCauseFunc
+	work  context.Context // ended when Stop loses patience: runs are interrupted
+	abort context.CancelCauseFunc
+}
+
+type job struct {
+	Job
+	running chan struct{} // holds one token while a run is under way
+}
+
+// New makes a scheduler of these jobs and starts it. Names that are empty or given twice, and jobs that lack a timetable
+// or work, are errors.
+func New(c Config, jobs ...Job) (*Scheduler, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.LeaseTTL <= 0 {
+		c.LeaseTTL = 30 * time.Second
+	}
+	s := &Scheduler{c: c, jobs: make(map[string]*job, len(jobs))}
+	for _, j := range jobs {
+		if j.Name == "" || j.When == nil || j.Run == nil {
+			return nil, fmt.Errorf("job %q: a job has a name, a timetable and work", j.Name)
+		}
+		if s.jobs[j.Name] != nil {
+			return nil, fmt.Errorf("job %q: there are two jobs of this name", j.Name)
+		}
+		s.jobs[j.Name] = &job{Job: j, running: make(chan struct{}, 1)}
+	}
+	s.begin, s.halt = context.WithCancelCause(context.Background())
+	s.work, s.abort = context.WithCancelCause(context.Background())
+	for _, j := range s.jobs {
+		s.wg.Go(func() { s.loop(j) })
+	}
+	return s, nil
+}
+
+// Stop begins nothing new and waits for running jobs; when ctx ends they are interrupted, and waited for.
+func (s *Scheduler) Stop(ctx context.Context) error {
+	s.halt(ErrStopping)
+	done := make(chan struct{})
+	go func() { s.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.abort(ErrStopping)
+		<-done
+	}
+	s.abort(ErrStopping)
+	return nil
+}
+
+// RunNow runs the job at once, outside its timetable, and waits for its end.
+func (s *Scheduler) RunNow(ctx context.Context, name string) error {
+	j := s.jobs[name]
+	if j == nil {
+		return fmt.Errorf("job %q: %w", name, ErrUnknownJob)
+	}
+	if s.begin.Err() != nil {
+		return fmt.Errorf("job %q: %w", name, ErrStopping)
+	}
+	s.wg.Add(1)
+	defer s.wg.Done()
+	work, cancel := context.WithCancelCause(s.work)
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+	ran, err := s.run(work, j, time.Time{})
+	if err == nil && !ran {
+		err = fmt.Errorf("job %q: %w", name, ErrRunning)
+	}
+	return err
+}
+
+// longest is the longest that a loop sleeps before it looks at the clock again: a machine that was suspended, or whose clock
+// was set, is noticed.
+const longest = time.Minute
+
+func (s *Scheduler) loop(j *job) {
+	log := s.c.Log.With("job", j.Name)
+	after := s.c.Clock.Now()
+	if j.CatchUp {
+		last, err := s.last(log, j)
+		if err != nil {
+			return
+		}
+		if !last.IsZero() {
+			after = last
+		}
+	}
+	for {
+		due := j.When.Next(after)
+		if due.IsZero() {
+			log.Warn("the job will not come due again", "schedule", j.When.String())
+			return
+		}
+		for now := s.c.Clock.Now(); now.Before(due); now = s.c.Clock.Now() {
+			if lifecycle.Sleep(s.begin, s.c.Clock, min(due.Sub(now), longest)) != nil {
+				return
+			}
+		}
+		if s.begin.Err() != nil {
+			return
+		}
+		ran, err := s.run(s.work, j, due)
+		switch {
+		case err != nil:
+			log.Warn("a scheduled run failed", "due", due, "error", err)
+		case !ran:
+			log.Info("a scheduled run was left out: it is running, or another hub has run it", "due", due)
+		}
+		// What came due meanwhile is skipped; a clock that went back does not repeat anything.
+		after = s.c.Clock.Now()
+		if after.Before(due) {
+			after = due
+		}
+	}
+}
+
+// last asks the store until it answers: without the answer a missed run would be forgotten.
+func (s *Scheduler) last(log *slog.Logger, j *job) (time.Time, error) {
+	wait := time.Second
+	for {
+		last, err := s.c.Store.LastRun(s.begin, j.Name)
+		if err == nil {
+			return last, nil
+		}
+		log.Warn("cannot read when the job last ran; trying again", "in", wait, "error", err)
+		if err := lifecycle.Sleep(s.begin, s.c.Clock, wait); err != nil {
+			return time.Time{}, err
+		}
+		wait = min(2*wait, longest)
+	}
+}
+
+// run makes one run under the job's lease; false when the job is running, or when another hub has begun a run since due.
+// A zero due asks for no such look.
+func (s *Scheduler) run(ctx context.Context, j *job, due time.Time) (ran bool, err error) {
+	select {
+	case j.running <- struct{}{}:
+		defer func() { <-j.running }()
+	default:
+		return false, nil
+	}
+	lease, ok, err := s.c.Store.Acquire(ctx, j.Name, s.c.LeaseTTL)
+	if err != nil {
+		return false, fmt.Errorf("job %q: take the lease: %w", j.Name, err)
+	}
+	if !ok {
+		return false, nil
+	}
+	defer func() {
+		if rerr := lease.Release(context.WithoutCancel(ctx)); rerr != nil && !errors.Is(rerr, ErrLeaseLost) {
+			s.c.Log.Warn("cannot give back a job's lease; it will run out", "job", j.Name, "error", rerr)
+		}
+	}()
+	if !due.IsZero() {
+		last, err := s.c.Store.LastRun(ctx, j.Name)
+		if err != nil {
+			return false, fmt.Errorf("job %q: read the last run: %w", j.Name, err)
+		}
+		if !last.Before(due) {
+			return false, nil
+		}
+	}
+	id, err := s.c.Store.BeginRun(ctx, j.Name, s.c.Clock.Now())
+	if err != nil {
+		return false, fmt.Errorf("job %q: record the run: %w", j.Name, err)
+	}
+	err = s.attempt(ctx, j, lease)
+	state, detail := OK, ""
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrStopping), errors.Is(err, ErrLeaseLost):
+		state, detail = Interrupted, err.Error()
+	default:
+		state, detail = Failed, err.Error()
+	}
+	if eerr := s.c.Store.EndRun(context.WithoutCancel(ctx), id, state, detail); eerr != nil {
+		err = errors.Join(err, fmt.Errorf("job %q: record the run's end: %w", j.Name, eerr))
+	}
+	return true, err
+}
+
+// attempt calls the job's work while the lease is renewed beside it. A panic is the run's error and nothing more.
+func (s *Scheduler) attempt(ctx context.Context, j *job, lease Lease) (err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	renewing := make(chan struct{})
+	go func() {
+		defer close(renewing)
+		s.renew(ctx, cancel, lease)
+	}()
+	defer func() {
+		if r := recover(); r != nil {
+			s.c.Log.Error("a job panicked", "job", j.Name, "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("job %q: panic: %v", j.Name, r)
+		}
+		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+			err = fmt.Errorf("%w: %w", cause, err) // say why it was interrupted, whatever the job made of it
+		}
+		cancel(nil)
+		<-renewing
+	}()
+	return j.Run(ctx)
+}
+
+// renew prolongs the lease until ctx ends. When the lease is lost, or could not be prolonged before it ran out, the work is
+// interrupted.
+func (s *Scheduler) renew(ctx context.Context, cancel context.CancelCauseFunc, lease Lease) {
+	expires := s.c.Clock.Now().Add(s.c.LeaseTTL)
+	for lifecycle.Sleep(ctx, s.c.Clock, s.c.LeaseTTL/3) == nil {
+		asked := s.c.Clock.Now()
+		err := lease.Renew(ctx, s.c.LeaseTTL)
+		switch {
+		case err == nil:
+			expires = asked.Add(s.c.LeaseTTL)
+		case errors.Is(err, ErrLeaseLost), !s.c.Clock.Now().Before(expires):
+			cancel(fmt.Errorf("%w: %w", ErrLeaseLost, err))
+			return
+		}
+	}
+}
