@@ -1,5 +1,5 @@
 // Package state holds the shapes of what the hub remembers: the words that the store, the engine, the intake and the
-// API share. It has no behaviour of its own, so that each of them can declare the interface that it needs.
+// API share. It has no behaviour of its own beyond deriving ids, so that each of them can declare the interface that it needs.
 package state
 
 import (
@@ -84,7 +84,9 @@ type Lease struct {
 
 // Published tells where an inbox row went: one position per event that it was split into; none where all were parked.
 type Published struct {
-	Seq       int64
+	Seq int64
+	// Key is the business key of its event (of the first, where it was split); empty when unknown. It serves Trace.
+	Key       string
 	Positions []PublishedAt
 }
 
@@ -140,6 +142,8 @@ type Ref struct {
 // (the hub's schema, through the inbound mapping). Received is the version of the newest event received from there;
 // writes by the hub do not move it. EventID is the event that set the state last.
 type Known struct {
+	// Flow is the inbound flow that the state is seen through: states seen through different ones do not compare.
+	Flow     string
 	Fields   map[string]uint64
 	Received string
 	EventID  string
@@ -189,24 +193,6 @@ type Missing struct {
 	Intents bool
 }
 
-// QueuedLane is a lane with a blocking queue, as the partition's owner loads it.
-type QueuedLane struct {
-	Lane  string
-	State Outcome
-}
-
-// Target is everything the guards need to know before a write to one target object.
-type Target struct {
-	// Ref is the object's reference in the target, tombstone or not; nil when it has none.
-	Ref *Ref
-	// Applied is the newest version from the event's origin; nil when there is none.
-	Applied *Applied
-	// Intent is an open intent on the object in the target; nil when there is none.
-	Intent *Intent
-	// External is the object's deterministic external id.
-	External string
-}
-
 // Mark is what a person, or a committed cross-reference, asks of a queued message; the partition's owner carries it out.
 type Mark string
 
@@ -227,11 +213,12 @@ type Queued struct {
 	// Lane is the lane key (event.Lane): the queue's name within the flow.
 	Lane  string
 	State Outcome // Parked, Waiting or Held
-	// Follower: behind another message of its key.
-	Follower bool
-	// Blocking: later messages of the lane queue behind it (order: strict, and everything waiting or held). A parked message of
-	// a flow with order: latest stands alone.
+	// Blocking: later messages of the key queue behind this one. A parked message of a flow with `order: latest` does not
+	// block, and nothing follows it. A message without a partition never blocks.
 	Blocking bool
+	// Follower: behind another message of its key. The store decides it; a message appended with Follower set whose head
+	// has left meanwhile is stored as Held and due at once.
+	Follower bool
 	// Kind is the fault kind, "mapping", "schema" or "xref"; Reason the sentence for the operator.
 	Kind   string
 	Reason string
@@ -283,6 +270,7 @@ type Result struct {
 	// joins the end of its lane's queue.
 	Queue   *Queued
 	Ref     *Ref     // upserted; a nil Known leaves the stored one
+	Source  *Ref     // likewise: the reference in the system that the event came from, where the flow writes to another at once
 	Applied *Applied // upserted
 	// Close ends the open intents of (Entity, Hub, System) of this event.
 	Close   *Intent
@@ -299,6 +287,9 @@ type Commit struct {
 	Partition int
 	Epoch     int64
 	Results   []Result
+	// Gaps are offsets that hold no record (transaction markers, compacted records): the position passes them, and they
+	// count nowhere.
+	Gaps []event.Range
 }
 
 // FlowTotals is the conservation equation of one flow, from what is stored.
