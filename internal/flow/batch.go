@@ -1,0 +1,250 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// work decides every record of a lane batch. The caller holds the lane.
+func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
+	w := &pending{runner: r, part: p, dirty: map[string]struct{}{}}
+	for i := range b.Records {
+		rec := &b.Records[i]
+		if p.isFinished(rec.Offset) {
+			continue
+		}
+		if err := r.gate.wait(ctx); err != nil {
+			return err
+		}
+		ev := event.Read(rec)
+		if ev.Version == "" {
+			ev.Version = strconv.FormatInt(rec.Offset, 10)
+		}
+		lane := laneName(rec)
+		if head, ok := p.head(lane); ok {
+			w.add(result{Result: state.Result{Offset: rec.Offset, Outcome: head, Queue: r.follower(p, lane, head, &ev)}, lane: lane, ev: &ev})
+			continue
+		}
+		// A record whose key has unstored effects in this batch must see them first.
+		if _, ok := w.dirty[lane]; ok {
+			if err := w.flush(ctx); err != nil {
+				return err
+			}
+		}
+		f, err := r.decide(ctx, &ev, &attempt{partition: p, lane: lane, scratch: &w.scratch})
+		if err != nil {
+			// Nothing about this record is decided; what came before it is.
+			if ferr := w.flush(ctx); ferr != nil && !errors.Is(ferr, context.Canceled) {
+				return ferr
+			}
+			return err
+		}
+		w.add(r.settle(p, lane, rec.Offset, &ev, f))
+		if f.called {
+			if err := w.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if err := w.flush(ctx); err != nil {
+		return err
+	}
+	p.forget(b.Records[0].Offset, b.Records[len(b.Records)-1].Offset)
+	return nil
+}
+
+// laneName names the stored queue of a record's key. Records without a key promise no order: each has a queue of its own.
+func laneName(rec *event.Record) string {
+	if len(rec.Key) == 0 {
+		return rec.Position()
+	}
+	return string(rec.Key)
+}
+
+// result is a state.Result with what is needed until it is stored.
+type result struct {
+	state.Result
+	lane string
+	ev   *event.Event
+	send *event.Record // to be published before the result is stored
+	took time.Duration
+}
+
+// pending are the decided records of a batch that are not yet published and stored.
+type pending struct {
+	runner  *Runner
+	part    *partition
+	results []result
+	dirty   map[string]struct{}
+	scratch []byte
+}
+
+func (w *pending) add(res result) {
+	w.results = append(w.results, res)
+	if res.Ref != nil || res.Source != nil || res.Applied != nil {
+		w.dirty[res.lane] = struct{}{}
+	}
+}
+
+// flush publishes what is to be published, in order, and then stores every result in one commit.
+func (w *pending) flush(ctx context.Context) error {
+	if len(w.results) == 0 {
+		return nil
+	}
+	if err := w.publish(ctx); err != nil {
+		return err
+	}
+	if err := w.runner.commit(ctx, w.part, w.results); err != nil {
+		return err
+	}
+	w.results = w.results[:0]
+	clear(w.dirty)
+	return nil
+}
+
+// publish sends until every record is on its topic. The broker is the hub's own: while it does not answer there is nothing
+// else to do. A record that the broker will never take is parked.
+func (w *pending) publish(ctx context.Context) error {
+	var open []int
+	for i := range w.results {
+		if w.results[i].send != nil {
+			open = append(open, i)
+		}
+	}
+	wait := 50 * time.Millisecond
+	for len(open) > 0 {
+		records := make([]event.Record, len(open))
+		for j, i := range open {
+			records[j] = *w.results[i].send
+		}
+		var failed []int
+		var cause error
+		for j, err := range w.runner.Publisher.Send(ctx, records) {
+			switch i := open[j]; {
+			case err == nil:
+			case fault.KindOf(err) == fault.Invalid:
+				w.refuse(i, err)
+			default:
+				failed, cause = append(failed, i), err
+			}
+		}
+		if len(failed) == 0 {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		open = failed
+		w.runner.log.Warn("the broker does not take records; trying again", "records", len(open), "error", cause, "in", wait)
+		if err := lifecycle.Sleep(ctx, w.runner.Clock, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+	return nil
+}
+
+// refuse turns a delivered record that the broker will not take into a parked one; records of its key behind it follow.
+func (w *pending) refuse(i int, err error) {
+	res := &w.results[i]
+	f := parked("broker", "too-large", err.Error())
+	*res = w.runner.settle(w.part, res.lane, res.Offset, res.ev, f)
+}
+
+// commit stores results and does what follows from their being stored.
+func (r *Runner) commit(ctx context.Context, p *partition, results []result) error {
+	c := &state.Commit{Flow: r.flow.Name, Topic: p.topic, Partition: p.number, Epoch: p.epoch, Results: make([]state.Result, len(results))}
+	refs := false
+	for i := range results {
+		c.Results[i] = results[i].Result
+		refs = refs || results[i].Ref != nil
+	}
+	// A commit is not abandoned at once when the hub is asked to stop: the calls it records have been made.
+	cctx, cancel := lingering(ctx, r.Clock, commitGrace)
+	defer cancel()
+	if err := r.insist(cctx, "commit", func() error { return r.Store.Commit(cctx, c) }); err != nil {
+		return err
+	}
+	p.remember(c.Results)
+	for i := range results {
+		r.Observer.Outcome(r.flow.Name, results[i].Outcome, results[i].Reason, results[i].took)
+		for range results[i].Retried {
+			r.Observer.Retried(r.flow.Name)
+		}
+	}
+	if refs && r.Changed != nil {
+		r.Changed()
+	}
+	return nil
+}
+
+// commitGrace is how long a commit may still take once the hub is stopping.
+const commitGrace = 10 * time.Second
+
+// lingering is a context that ends d after parent does.
+func lingering(parent context.Context, clock lifecycle.Clock, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() {
+		// Ends with d or, when the work is done first, with ctx itself.
+		_ = lifecycle.Sleep(ctx, clock, d)
+		cancel(context.Cause(parent))
+	})
+	return ctx, func() { stop(); cancel(context.Canceled) }
+}
+
+// follower is the queue row of a message behind others of its key.
+func (r *Runner) follower(p *partition, lane string, head state.Outcome, ev *event.Event) *state.Queued {
+	return &state.Queued{Flow: r.flow.Name, Topic: p.topic, Partition: p.number, Lane: lane, State: head, Follower: true, Blocking: true,
+		Event: *ev, Since: r.Clock.Now()}
+}
+
+// settle turns a fate into what the store is to be told.
+func (r *Runner) settle(p *partition, lane string, offset int64, ev *event.Event, f fate) result {
+	res := result{lane: lane, ev: ev, send: f.send, Result: state.Result{Offset: offset, Outcome: f.outcome, Reason: f.reason,
+		Ref: f.ref, Source: f.source, Applied: f.applied, Close: f.close, Retried: f.retried}}
+	now := r.Clock.Now()
+	if !ev.Accepted.IsZero() {
+		res.took = now.Sub(ev.Accepted)
+	}
+	switch f.outcome {
+	case state.Parked, state.Waiting, state.Held:
+		q := &state.Queued{Flow: r.flow.Name, Topic: p.topic, Partition: p.number, Lane: lane, State: f.outcome, Kind: f.kind,
+			Reason: f.reason, Code: f.code, Missing: f.missing, Event: *ev, Attempts: 1 + f.retried, Since: now, NotBefore: f.notBefore,
+			Blocking: f.outcome != state.Parked || r.flow.Order != config.Latest}
+		if q.Blocking {
+			p.setHead(lane, f.outcome)
+		}
+		res.Queue = q
+		res.Reason = "" // the sentence stands in the queue; reasons of totals are a closed set
+	}
+	if j := r.journal(ev, &f, now, res.took); j != nil {
+		res.Journal = j
+	}
+	return res
+}
+
+// journal says whether a fate is journalled: deliveries to systems and failures always, the rest under journal: all.
+func (r *Runner) journal(ev *event.Event, f *fate, now time.Time, took time.Duration) *state.Journal {
+	failed := f.outcome == state.Parked || f.outcome == state.Waiting || f.outcome == state.Held
+	if !r.flow.JournalAll && !failed && r.target == nil {
+		return nil
+	}
+	j := &state.Journal{Time: now, Flow: r.flow.Name, EventID: ev.ID, Entity: r.flow.Entity, Key: ev.Key, Hub: ev.Hub, Outcome: f.outcome,
+		Reason: f.reason, Version: ev.Version, Attempts: 1 + f.retried, Took: took}
+	if r.target != nil {
+		j.System = r.target.Name
+	}
+	if f.ref != nil {
+		j.Local = f.ref.Local
+	}
+	j.External = f.external
+	return j
+}

@@ -1,0 +1,302 @@
+package flow
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// maxConflicts is how often a write is made again on top of a state that has changed underneath.
+const maxConflicts = 4
+
+// callTimeout bounds one call to a target; connectors have their own, shorter ones.
+const callTimeout = 60 * time.Second
+
+// call writes until the failure table says otherwise.
+func (d *delivery) call(ctx context.Context) (fate, error) {
+	d.began = d.Clock.Now()
+	wait := d.flow.Retry.Min
+	conflicts := 0
+	for {
+		if err := d.Runner.target.Breaker.Wait(ctx); err != nil {
+			return fate{}, err
+		}
+		if err := d.gate.wait(ctx); err != nil {
+			return fate{}, err
+		}
+		f, done, err := d.once(ctx, &conflicts)
+		if done || ctx.Err() != nil {
+			if ctx.Err() != nil && !done {
+				return fate{}, context.Cause(ctx)
+			}
+			return f, nil
+		}
+		if f, done := d.exhausted(err); done {
+			return f, nil
+		}
+		pause := wait
+		if e, ok := fault.As(err); ok && e.RetryAfter > pause {
+			pause = e.RetryAfter
+		}
+		if err := lifecycle.Sleep(ctx, d.Clock, jitter(pause)); err != nil {
+			return fate{}, err
+		}
+		wait = min(2*wait, d.flow.Retry.Max)
+		d.retried++
+	}
+}
+
+// jitter spreads d over [d/2, d], so that lanes do not come back together.
+func jitter(d time.Duration) time.Duration {
+	if d <= 1 {
+		return d
+	}
+	return d/2 + rand.N(d/2)
+}
+
+// once makes one call, after a look where an earlier one is in doubt. Without done, err says why to try again.
+func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool, err error) {
+	if d.doubt && d.write.Action == connector.Create {
+		res, found, err := d.look(ctx)
+		if err != nil {
+			return d.sort(ctx, err, conflicts)
+		}
+		if found {
+			return d.adopt(ctx, res, conflicts)
+		}
+		d.doubt = false
+	}
+	cctx, cancel := context.WithTimeout(ctx, callTimeout)
+	began := d.Clock.Now()
+	res, err := d.Runner.target.Connector.(connector.Sink).Write(cctx, d.write)
+	cancel()
+	d.Observer.Call(d.Runner.target.Name, d.Clock.Now().Sub(began), err)
+	if err == nil {
+		d.Runner.target.Breaker.Success()
+		return d.done(ctx, res), true, nil
+	}
+	return d.sort(ctx, err, conflicts)
+}
+
+// sort acts on a failed call by its kind. Without done the call is made again later.
+func (d *delivery) sort(ctx context.Context, err error, conflicts *int) (fate, bool, error) {
+	if ctx.Err() != nil {
+		return fate{}, false, err
+	}
+	e, _ := fault.As(err)
+	switch kind := fault.KindOf(err); kind {
+	case fault.Unavailable, fault.RateLimited:
+		if kind == fault.Unavailable {
+			d.Runner.target.Breaker.Failure(d.attempt.lane, err)
+		}
+		return fate{}, false, err
+	case fault.Auth:
+		// Wrong credentials concern every message alike: the system's flows wait, nothing is parked.
+		d.Runner.target.Breaker.Trip(err)
+		d.Observer.Alarm(d.flow.Name, "auth", err)
+		return fate{}, false, err
+	case fault.UnknownOutcome:
+		return d.unknown(ctx, err)
+	case fault.Conflict:
+		if e != nil && e.Duplicate {
+			return d.duplicate(ctx, err, conflicts)
+		}
+		*conflicts++
+		if *conflicts > maxConflicts {
+			return d.given(failed(err)), true, nil
+		}
+		return d.reread(ctx, err)
+	case fault.NotFound:
+		if d.write.Action == connector.Delete {
+			return d.done(ctx, connector.Result{Local: d.write.Local}), true, nil
+		}
+		return d.given(failed(err)), true, nil
+	default:
+		d.Runner.target.Breaker.Success() // it answered: the document is at fault
+		return d.given(failed(err)), true, nil
+	}
+}
+
+// given up: the target has certainly not taken the message, so its intent is over.
+func (d *delivery) given(f fate) fate {
+	in := d.intent()
+	f.close = &in
+	return f
+}
+
+// unknown is a call that may have been applied. Writing absolute values to a known object again is harmless; a create is looked
+// up first, after the time that the target needs to show it.
+func (d *delivery) unknown(ctx context.Context, err error) (fate, bool, error) {
+	d.Runner.target.Breaker.Failure(d.attempt.lane, err)
+	if d.write.Action != connector.Create {
+		return fate{}, false, err
+	}
+	if _, ok := d.Runner.target.Connector.(connector.Finder); !ok {
+		f := failed(err)
+		f.reason += "; the system cannot be asked whether it was applied: look there, then replay or discard"
+		return f, true, nil
+	}
+	d.doubt, d.uncertain = true, true
+	if serr := lifecycle.Sleep(ctx, d.Clock, d.Runner.target.VisibleAfter); serr != nil {
+		return fate{}, false, serr
+	}
+	return fate{}, false, err
+}
+
+// duplicate: the target says that it holds the object.
+func (d *delivery) duplicate(ctx context.Context, cause error, conflicts *int) (fate, bool, error) {
+	res, found, err := d.look(ctx)
+	if err != nil {
+		return d.sort(ctx, err, conflicts)
+	}
+	if !found {
+		f := failed(cause)
+		f.reason += "; but it does not find it by its external id: another object stands in the way"
+		return d.given(f), true, nil
+	}
+	return d.adopt(ctx, res, conflicts)
+}
+
+// reread gets the object's present concurrency token; the write then goes on top of the present state, field by field.
+func (d *delivery) reread(ctx context.Context, cause error) (fate, bool, error) {
+	finder, ok := d.Runner.target.Connector.(connector.Finder)
+	if !ok {
+		return d.given(failed(cause)), true, nil
+	}
+	got, err := finder.Find(ctx, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Local: d.write.Local})
+	if err != nil {
+		return fate{}, false, err
+	}
+	if len(got) == 0 {
+		return d.given(failed(fault.New(fault.NotFound, "the object %s is gone in %s", d.write.Local, d.Runner.target.Name))), true, nil
+	}
+	d.write.ETag = got[0].ETag
+	return fate{}, false, cause
+}
+
+// look asks the target for the object by its external id, then by its natural key.
+func (d *delivery) look(ctx context.Context) (connector.Record, bool, error) {
+	finder, ok := d.Runner.target.Connector.(connector.Finder)
+	if !ok {
+		return connector.Record{}, false, nil
+	}
+	lookups := []connector.Lookup{{Entity: d.write.Entity, Object: d.write.Object, External: d.write.External}}
+	if natural := d.natural(); len(natural) > 0 {
+		lookups = append(lookups, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Natural: natural})
+	}
+	for _, l := range lookups {
+		got, err := finder.Find(ctx, l)
+		if err != nil {
+			return connector.Record{}, false, err
+		}
+		if len(got) > 0 {
+			return got[0], true, nil
+		}
+	}
+	return connector.Record{}, false, nil
+}
+
+// natural gives the values of the flow's find-by fields.
+func (d *delivery) natural() map[string]string {
+	if len(d.flow.To.FindBy) == 0 || len(d.stage.out) == 0 {
+		return nil
+	}
+	doc := jsondoc.Get()
+	defer jsondoc.Put(doc)
+	if doc.Reset(d.stage.out, jsondoc.Limits{}) != nil {
+		return nil
+	}
+	m := map[string]string{}
+	for _, name := range d.flow.To.FindBy {
+		switch v := doc.Root().GetPath(name); v.Kind() {
+		case jsondoc.Missing, jsondoc.Null:
+			return nil // half a key finds strangers
+		case jsondoc.String:
+			m[name] = v.Str()
+		default:
+			m[name] = string(v.Raw())
+		}
+	}
+	return m
+}
+
+// adopt takes an object that is there already as the one to create. Where it may hold another state than this message's it is
+// written once more.
+func (d *delivery) adopt(ctx context.Context, rec connector.Record, conflicts *int) (fate, bool, error) {
+	d.doubt = false
+	d.log.Info("adopted an object that was there already", "key", d.ev.Key, "system", d.Runner.target.Name, "local", rec.Local)
+	in := d.target.Intent
+	if in != nil && in.EventID == d.ev.ID || in == nil && d.uncertain {
+		return d.done(ctx, connector.Result{Local: rec.Local, Doc: rec.Doc, ETag: rec.ETag}), true, nil
+	}
+	d.write.Action, d.write.Local, d.write.ETag, d.write.Doc = connector.Update, rec.Local, rec.ETag, d.owned()
+	return d.once(ctx, conflicts)
+}
+
+// exhausted says what becomes of a message whose target does not answer for long: held in the store, so that its key does not
+// stall the lane, and parked when the flow's retry time is over. Time with the breaker open does not count.
+func (d *delivery) exhausted(err error) (fate, bool) {
+	now := d.Clock.Now()
+	if _, _, open := d.Runner.target.Breaker.Open(); open {
+		return fate{}, false
+	}
+	first := d.began
+	if q := d.attempt.queued; q != nil && q.State == state.Held && !q.Follower {
+		first = q.Since
+	}
+	if now.Sub(later(first, d.Runner.target.Breaker.Up())) >= d.flow.Retry.For {
+		f := failed(err)
+		if fault.KindOf(err) != fault.UnknownOutcome {
+			f = d.given(f)
+		}
+		return f, true
+	}
+	if d.attempt.queued == nil && now.Sub(later(d.began, d.Runner.target.Breaker.Up())) < d.InPlace {
+		return fate{}, false
+	}
+	f := fate{outcome: state.Held, kind: fault.KindOf(err).String(), reason: err.Error()}
+	pause := d.flow.Retry.Max
+	if e, ok := fault.As(err); ok && e.RetryAfter > pause {
+		pause = e.RetryAfter
+	}
+	f.notBefore = now.Add(jitter(pause))
+	return f, true
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// owned is the document of an update: the fields that the flow owns.
+func (d *delivery) owned() []byte {
+	if len(d.flow.To.Owns) == 0 {
+		return d.stage.out
+	}
+	doc := jsondoc.Get()
+	defer jsondoc.Put(doc)
+	if doc.Reset(d.stage.out, jsondoc.Limits{}) != nil {
+		return d.stage.out
+	}
+	b := []byte{'{'}
+	for _, name := range d.flow.To.Owns {
+		v := doc.Root().Get(name)
+		if v.Kind() == jsondoc.Missing {
+			continue
+		}
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = append(jsondoc.AppendString(b, name), ':')
+		b = append(b, v.Raw()...)
+	}
+	return append(b, '}')
+}

@@ -1,0 +1,298 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/mapping"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// maxHops stops events that flows hand round in a circle.
+const maxHops = 32
+
+// attempt is the place in which a message is decided.
+type attempt struct {
+	partition *partition
+	lane      string
+	// queued is the stored row when the message is drained; nil for a live record.
+	queued  *state.Queued
+	scratch *[]byte // batch-wide buffer that mapped documents are cut from
+}
+
+// decide gives ev its fate. An error means that nothing was decided: the hub is stopping or fenced.
+func (r *Runner) decide(ctx context.Context, ev *event.Event, a *attempt) (fate, error) {
+	if ev.Hops >= maxHops {
+		return parked("loop", "loop", fmt.Sprintf("the event has passed %d flows: flows hand it round in a circle", ev.Hops)), nil
+	}
+	s, f, done, err := r.examine(ctx, ev, a)
+	if s != nil && s.doc != nil {
+		defer jsondoc.Put(s.doc)
+	}
+	if err != nil || done {
+		return f, err
+	}
+	if r.target == nil {
+		return r.forward(ev, s, a), nil
+	}
+	return r.deliver(ctx, ev, s, a)
+}
+
+// stage is what examine learned of a message.
+type stage struct {
+	doc   *jsondoc.Doc // nil for a delete without a document
+	out   []byte       // the mapped document; nil for a delete that does not map
+	ref   *state.Ref   // the source system's new reference; nil for flows from a topic
+	known *state.Known // what was known of the object in its source before
+	input mapping.Input
+}
+
+// examine takes the message as far as its mapped document: parse, validate, filter, identify, map, validate, guard.
+func (r *Runner) examine(ctx context.Context, ev *event.Event, a *attempt) (s *stage, f fate, done bool, err error) {
+	s = &stage{}
+	stop := func(f fate) (*stage, fate, bool, error) { return s, f, true, nil }
+	if len(ev.Data) > 0 {
+		s.doc = jsondoc.Get()
+		if err := s.doc.Reset(ev.Data, jsondoc.Limits{}); err != nil {
+			return stop(parked("malformed", "json", err.Error()))
+		}
+	}
+	s.input = mapping.Input{Doc: s.doc, Event: ev, Lookup: lookup{r}}
+	if f, done, err := r.attributes(ctx, ev, s); done || err != nil {
+		return s, f, done, err
+	}
+	if r.flow.Accept != nil && s.doc != nil {
+		if err := r.flow.Accept.Validate(s.doc); err != nil {
+			return stop(refused("accept", err))
+		}
+	}
+	if r.flow.When != nil && s.doc != nil {
+		ok, err := r.flow.When.Bool(ctx, &s.input)
+		if err != nil {
+			f, done, err := r.refuse(ctx, "when", err)
+			return s, f, done, err
+		}
+		if !ok {
+			return stop(skipped(state.Filtered))
+		}
+	}
+	if f, done, err := r.identify(ctx, ev, s); done || err != nil {
+		return s, f, done, err
+	}
+	if f, done, err := r.mapped(ctx, ev, s, a); done || err != nil {
+		return s, f, done, err
+	}
+	return s, fate{}, false, nil
+}
+
+// attributes sets what the flow computes of the event itself: entity, operation and version.
+func (r *Runner) attributes(ctx context.Context, ev *event.Event, s *stage) (fate, bool, error) {
+	if r.flow.Entity != "" {
+		ev.Entity = r.flow.Entity
+	}
+	if s.doc == nil {
+		if ev.Operation != event.Delete {
+			return parked("malformed", "empty", "an upsert without a document"), true, nil
+		}
+		return fate{}, false, nil
+	}
+	if r.flow.Operation != nil {
+		op, err := r.flow.Operation.String(ctx, &s.input)
+		if err != nil {
+			return r.refuse(ctx, "operation", err)
+		}
+		if !event.Operation(op).Valid() {
+			return parked("mapping", "operation", fmt.Sprintf("operation gives %q; it must give \"upsert\" or \"delete\"", op)), true, nil
+		}
+		ev.Operation = event.Operation(op)
+	}
+	if r.flow.Version != nil {
+		v, err := r.flow.Version.String(ctx, &s.input)
+		if err != nil {
+			return r.refuse(ctx, "version", err)
+		}
+		ev.Version = v
+	}
+	return fate{}, false, nil
+}
+
+// refuse gives the fate of a message whose expression or mapping failed, unless it failed because the hub is stopping.
+func (r *Runner) refuse(ctx context.Context, what string, err error) (fate, bool, error) {
+	if ctx.Err() != nil {
+		return fate{}, true, context.Cause(ctx)
+	}
+	return refused(what, err), true, nil
+}
+
+// lookup asks the store for cross-references until it answers: a mapping then fails only for what the document says.
+type lookup struct{ r *Runner }
+
+func (l lookup) HubID(ctx context.Context, entity, system, local string) (hub string, ok bool, err error) {
+	err = l.r.insist(ctx, "cross-reference", func() (err error) {
+		hub, ok, err = l.r.Store.HubID(ctx, entity, system, local)
+		return err
+	})
+	return hub, ok, err
+}
+
+func (l lookup) LocalID(ctx context.Context, entity, system, hub string) (local string, ok bool, err error) {
+	err = l.r.insist(ctx, "cross-reference", func() (err error) {
+		local, ok, err = l.r.Store.LocalID(ctx, entity, system, hub)
+		return err
+	})
+	return local, ok, err
+}
+
+// identify finds the object's hub id, minting one for an object that nobody has seen, and what is known of it.
+func (r *Runner) identify(ctx context.Context, ev *event.Event, s *stage) (fate, bool, error) {
+	system := r.flow.From.System
+	if system == "" {
+		return fate{}, false, nil
+	}
+	local, external := ev.Key, ""
+	var err error
+	if s.doc != nil {
+		if r.flow.ID != nil {
+			if local, err = r.flow.ID.String(ctx, &s.input); err != nil {
+				return r.refuse(ctx, "id", err)
+			}
+		}
+		if r.flow.ExternalID != nil {
+			if external, err = r.flow.ExternalID.String(ctx, &s.input); err != nil {
+				return r.refuse(ctx, "external-id", err)
+			}
+			if external == "" {
+				external = state.NoExternal
+			}
+		}
+	}
+	if local == "" {
+		return parked("mapping", "id", "the document gives no id of the object"), true, nil
+	}
+	var res state.Resolution
+	err = r.insist(ctx, "resolve", func() (err error) {
+		ev.Hub, res, err = r.Store.Resolve(ctx, ev.Entity, system, local, external, ev.ID)
+		return err
+	})
+	if err != nil {
+		return fate{}, true, err
+	}
+	if res == state.Pending {
+		return waiting(&state.Missing{Entity: ev.Entity, System: system, Intents: true}), true, nil
+	}
+	if ev.Origin == "" {
+		ev.Origin = system
+	}
+	return r.received(ctx, ev, s, local)
+}
+
+// received applies the version guard of the receiving side and prepares the source's new reference.
+func (r *Runner) received(ctx context.Context, ev *event.Event, s *stage, local string) (fate, bool, error) {
+	var t state.Target
+	err := r.insist(ctx, "known state", func() (err error) {
+		t, err = r.Store.Target(ctx, ev.Entity, ev.Hub, r.flow.From.System, ev.Origin)
+		return err
+	})
+	if err != nil {
+		return fate{}, true, err
+	}
+	s.ref = &state.Ref{Entity: ev.Entity, Hub: ev.Hub, System: r.flow.From.System, Local: local, Deleted: ev.Operation == event.Delete,
+		Known: &state.Known{Flow: r.flow.Name, Received: ev.Version, EventID: ev.ID}, Updated: r.Clock.Now()}
+	if t.Ref == nil {
+		return fate{}, false, nil
+	}
+	s.ref.ETag = t.Ref.ETag
+	k := t.Ref.Known
+	if k == nil || k.Flow != r.flow.Name {
+		return fate{}, false, nil
+	}
+	s.known = k
+	switch {
+	case k.EventID == ev.ID && ev.ID != "":
+		// The fate of this very event is stored: the relay has published it twice.
+		return skipped(state.Duplicate), true, nil
+	case k.Received != "" && ev.Version != "" && event.CompareVersions(ev.Version, k.Received) < 0:
+		return skipped(state.Stale), true, nil
+	case t.Ref.Deleted && ev.Operation == event.Delete:
+		return skipped(state.Echo), true, nil
+	}
+	return fate{}, false, nil
+}
+
+// mapped maps, validates the result, and compares it with what is known of the object in its source: an equal state is the
+// echo of what the hub wrote there, or of what it has received already.
+func (r *Runner) mapped(ctx context.Context, ev *event.Event, s *stage, a *attempt) (fate, bool, error) {
+	switch {
+	case s.doc == nil:
+		return fate{}, false, nil
+	case r.flow.Map == nil:
+		s.out = ev.Data
+	default:
+		from := len(*a.scratch)
+		buf, err := r.flow.Map.Apply(ctx, &s.input, *a.scratch)
+		if err != nil && ctx.Err() != nil {
+			return fate{}, true, context.Cause(ctx)
+		}
+		if err != nil && ev.Operation == event.Delete {
+			return fate{}, false, nil // what is gone need not map: its identity is enough
+		}
+		if err != nil {
+			return refused("map", err), true, nil
+		}
+		*a.scratch = buf
+		s.out = buf[from:len(buf):len(buf)]
+	}
+	if ev.Operation == event.Delete || (s.ref == nil && (r.flow.Map == nil || r.flow.Map.To() == nil)) {
+		return fate{}, false, nil
+	}
+	out := jsondoc.Get()
+	defer jsondoc.Put(out)
+	if err := out.Reset(s.out, jsondoc.Limits{}); err != nil {
+		return parked("mapping", "json", err.Error()), true, nil
+	}
+	if r.flow.Map != nil && r.flow.Map.To() != nil {
+		if err := r.flow.Map.To().Validate(out); err != nil {
+			return refused("map result", err), true, nil
+		}
+	}
+	if s.ref == nil {
+		return fate{}, false, nil
+	}
+	s.ref.Known.Fields = fields(r.flow.Map, out)
+	if s.known != nil && s.known.Fields != nil && maps.Equal(s.known.Fields, s.ref.Known.Fields) {
+		f := skipped(state.Echo)
+		f.ref = s.ref // the version received is newer all the same
+		return f, true, nil
+	}
+	return fate{}, false, nil
+}
+
+// fields are the hashes by which two states of an object are compared.
+func fields(m *mapping.Mapping, d *jsondoc.Doc) map[string]uint64 {
+	var ignore []string
+	if m != nil {
+		ignore = m.Volatile()
+	}
+	return jsondoc.FieldHashes(d.Root(), ignore)
+}
+
+// forward makes the record for the flow's topic.
+func (r *Runner) forward(ev *event.Event, s *stage, a *attempt) fate {
+	out := *ev
+	out.Hops++
+	out.Data = s.out
+	if out.Origin == "" {
+		out.Origin = ev.Source
+	}
+	key := out.Hub
+	if key == "" {
+		key = a.lane
+	}
+	f := delivered()
+	f.send = &event.Record{Topic: r.flow.To.Topic, Key: []byte(key), Value: s.out, Headers: out.Headers(), Time: ev.Time}
+	f.ref = s.ref
+	return f
+}

@@ -1,0 +1,152 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+const (
+	// drainEvery is how often an owner looks for stored queues that have become due by time or by another hub's doing; what
+	// happens in this process wakes it at once.
+	drainEvery = 500 * time.Millisecond
+	drainLanes = 256
+	drainRows  = 64
+)
+
+// drainLoop works the stored queues of one partition while it is owned.
+func (r *Runner) drainLoop(p *partition) {
+	ctx, cancel := r.workContext(context.Background(), p)
+	defer cancel()
+	for {
+		if err := lifecycle.Wait(ctx, r.Clock, drainEvery, p.wake); err != nil {
+			return
+		}
+		if p.idle() && r.flow.Order != config.Latest {
+			continue
+		}
+		if err := r.drainDue(ctx, p); err != nil && ctx.Err() == nil {
+			r.log.Error("draining the stored queue failed; trying again", "partition", p.number, "error", err)
+			if errors.Is(err, state.ErrFenced) {
+				return
+			}
+		}
+	}
+}
+
+func (r *Runner) drainDue(ctx context.Context, p *partition) error {
+	for {
+		if err := r.gate.wait(ctx); err != nil {
+			return err
+		}
+		if r.target != nil {
+			if err := r.target.Breaker.Wait(ctx); err != nil {
+				return err
+			}
+		}
+		var lanes []string
+		err := r.insist(ctx, "due queues", func() (err error) {
+			lanes, err = r.Store.Due(ctx, r.flow.Name, p.topic, p.number, r.Clock.Now(), drainLanes)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		progress := false
+		for _, lane := range lanes {
+			moved, err := r.drainLane(ctx, p, lane)
+			if err != nil {
+				return err
+			}
+			progress = progress || moved
+		}
+		if len(lanes) < drainLanes || !progress {
+			return nil
+		}
+	}
+}
+
+// drainLane decides a lane's stored messages in order until one stays. It holds the lane: live messages of the key wait.
+func (r *Runner) drainLane(ctx context.Context, p *partition, lane string) (moved bool, err error) {
+	lock := &p.lanes[event.LaneOf(lane, len(p.lanes))]
+	lock.Lock()
+	defer lock.Unlock()
+	for {
+		var rows []state.Queued
+		err := r.insist(ctx, "stored queue", func() (err error) {
+			rows, err = r.Store.Queue(ctx, r.flow.Name, lane, drainRows)
+			return err
+		})
+		if err != nil {
+			return moved, err
+		}
+		if len(rows) == 0 {
+			p.clearHead(lane)
+			return moved, nil
+		}
+		blocked, went := false, false
+		for i := range rows {
+			if blocked && rows[i].Mark != state.MarkDiscard {
+				continue
+			}
+			stays, did, err := r.drainRow(ctx, p, lane, &rows[i])
+			if err != nil {
+				return moved, err
+			}
+			went = went || did
+			moved = moved || did
+			blocked = blocked || stays && rows[i].Blocking
+		}
+		switch {
+		case blocked:
+			return moved, nil
+		case len(rows) < drainRows:
+			p.clearHead(lane)
+			return moved, nil
+		case !went:
+			return moved, nil
+		}
+	}
+}
+
+// drainRow decides one stored message if it is due. stays: it keeps its place in the queue.
+func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *state.Queued) (stays, did bool, err error) {
+	switch {
+	case q.Mark == state.MarkDiscard:
+		return false, true, r.finishDrained(ctx, p, lane, q, fate{outcome: state.Discarded, reason: q.MarkedBy})
+	case q.Mark == state.MarkReplay, q.Mark == state.MarkReady, q.Follower:
+	case q.State == state.Held && !q.NotBefore.After(r.Clock.Now()):
+	default:
+		return true, false, nil
+	}
+	ev := q.Event
+	var scratch []byte
+	f, err := r.decide(ctx, &ev, &attempt{partition: p, lane: lane, queued: q, scratch: &scratch})
+	if err != nil {
+		return true, false, err
+	}
+	q.Event = ev
+	stays = f.outcome == state.Parked || f.outcome == state.Waiting || f.outcome == state.Held
+	return stays, !stays, r.finishDrained(ctx, p, lane, q, f)
+}
+
+// finishDrained publishes what the fate sends and stores it.
+func (r *Runner) finishDrained(ctx context.Context, p *partition, lane string, q *state.Queued, f fate) error {
+	ev := q.Event
+	res := r.settle(p, lane, 0, &ev, f)
+	res.Drained = q.ID
+	if res.Queue != nil {
+		// It keeps its place, its age and what a person has done to it.
+		n := res.Queue
+		n.ID, n.Since, n.Attempts = q.ID, q.Since, q.Attempts+1+f.retried
+		n.Original, n.EditedBy, n.EditNote, n.Blocking = q.Original, q.EditedBy, q.EditNote, q.Blocking || n.Blocking
+	}
+	w := &pending{runner: r, part: p, dirty: map[string]struct{}{}}
+	w.add(res)
+	return w.flush(ctx)
+}

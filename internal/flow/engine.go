@@ -1,0 +1,274 @@
+// Package flow is the engine: it takes lane batches from the router, decides each message's fate, and delivers.
+//
+// One Runner works one flow. Its handler gets lane batches of one consumer group; its stored queues (held, parked and
+// waiting messages) are drained in the same lanes, under the same lock, before live messages of their key.
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/mapping"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// Store is what the engine remembers by. Every method is safe to call again after an error: a Commit whose offsets or
+// queue rows are finished already changes nothing.
+type Store interface {
+	OpenPartition(ctx context.Context, flow, topic string, partition int, cluster, topicID string, first, last int64) (state.Partition, error)
+	Commit(ctx context.Context, c *state.Commit) error
+	QueuedLanes(ctx context.Context, flow, topic string, partition int) ([]state.QueuedLane, error)
+	Due(ctx context.Context, flow, topic string, partition int, now time.Time, limit int) ([]string, error)
+	Queue(ctx context.Context, flow, lane string, limit int) ([]state.Queued, error)
+	Resolve(ctx context.Context, entity, system, local, external, eventID string) (string, state.Resolution, error)
+	Target(ctx context.Context, entity, hub, system, origin string) (state.Target, error)
+	OpenIntent(ctx context.Context, i state.Intent) error
+	mapping.Lookup
+}
+
+// Publisher sends records with all acknowledgements and says for each one whether it is on its topic.
+type Publisher interface {
+	Send(ctx context.Context, records []event.Record) []error
+}
+
+// System is a configured system with its breaker and settings.
+type System struct {
+	*config.System
+	Connector connector.System
+	Breaker   *Breaker
+}
+
+// Observer is told what happened, for metrics. Its methods must not block.
+type Observer interface {
+	Outcome(flow string, o state.Outcome, reason string, took time.Duration)
+	Retried(flow string)
+	Call(system string, took time.Duration, err error)
+	Alarm(flow, what string, err error)
+}
+
+// Deps is what a Runner works with.
+type Deps struct {
+	Plan      *config.Plan
+	Store     Store
+	Publisher Publisher
+	Systems   map[string]*System
+	Clock     lifecycle.Clock
+	Log       *slog.Logger
+	Observer  Observer
+	// Changed is called after a cross-reference was committed: waiting messages of any flow may be ready.
+	Changed func()
+	// Lanes is the number of lanes a partition has in the subscriber.
+	Lanes int
+	// InPlace bounds how long an unavailable target is tried again before the key's queue is held in the store: 30 s.
+	InPlace time.Duration
+}
+
+// Runner works one flow.
+type Runner struct {
+	Deps
+	flow   *config.Flow
+	log    *slog.Logger
+	target *System  // nil when the flow delivers to a topic
+	reads  *inbound // how an object written to the target reads back through the inbound mapping; nil: it does not
+	gate   gate
+
+	ctx    context.Context // ends when Stop is called: the work, not the fetching
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup
+
+	mu    sync.Mutex
+	parts map[partKey]*partition
+
+	alarm atomic.Pointer[Alarm]
+}
+
+// Alarm is why a flow stands still.
+type Alarm struct {
+	What  string
+	Err   error
+	Since time.Time
+}
+
+type partKey struct {
+	topic     string
+	partition int
+}
+
+// errStopping is the cause of the end of a Runner's context.
+var errStopping = errors.New("the flow is stopping")
+
+// New makes the runner of f.
+func New(f *config.Flow, d Deps) (*Runner, error) {
+	if d.Lanes <= 0 {
+		return nil, errors.New("flow: lanes of a partition must be known")
+	}
+	if d.InPlace == 0 {
+		d.InPlace = 30 * time.Second
+	}
+	r := &Runner{Deps: d, flow: f, log: d.Log.With("flow", f.Name), parts: map[partKey]*partition{}}
+	r.gate.open()
+	if f.To.System != "" {
+		t, ok := d.Systems[f.To.System]
+		if !ok {
+			return nil, fmt.Errorf("flow %s: system %q is not there", f.Name, f.To.System)
+		}
+		if _, ok := t.Connector.(connector.Sink); !ok {
+			return nil, fmt.Errorf("%s: system %q cannot be written to", f.Pos, f.To.System)
+		}
+		r.target = t
+		r.reads = findInbound(d.Plan, f)
+	}
+	r.ctx, r.cancel = context.WithCancelCause(context.Background())
+	return r, nil
+}
+
+// Flow is the definition that the runner works by.
+func (r *Runner) Flow() *config.Flow { return r.flow }
+
+// Stop ends the work: calls under way are cancelled, nothing unfinished gets a fate, and Stop returns when all is still or
+// ctx ends.
+func (r *Runner) Stop(ctx context.Context) error {
+	r.cancel(errStopping)
+	done := make(chan struct{})
+	go func() { r.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("flow %s: still working: %w", r.flow.Name, ctx.Err())
+	}
+}
+
+// Pause holds the flow before its next message; Resume lets it go on, and clears an alarm.
+func (r *Runner) Pause() { r.gate.close() }
+
+// Resume lets a paused flow go on and clears its alarm.
+func (r *Runner) Resume() {
+	r.alarm.Store(nil)
+	r.gate.open()
+	r.Kick()
+}
+
+// Paused reports whether the flow is held by Pause.
+func (r *Runner) Paused() bool { return r.gate.closed() }
+
+// Alarmed is why the flow stands still, or nil.
+func (r *Runner) Alarmed() *Alarm { return r.alarm.Load() }
+
+// RaiseAlarm stops the flow before its next message and says why.
+func (r *Runner) RaiseAlarm(what string, err error) {
+	if r.alarm.CompareAndSwap(nil, &Alarm{What: what, Err: err, Since: r.Clock.Now()}) {
+		r.log.Error("alarm: the flow stands still", "what", what, "error", err)
+		r.Observer.Alarm(r.flow.Name, what, err)
+	}
+	r.gate.close()
+}
+
+// Kick makes the owners of the flow's partitions look at their stored queues now.
+func (r *Runner) Kick() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.parts {
+		p.kick()
+	}
+}
+
+// Assigned opens a partition for this hub: it takes the fencing token, learns the stored position and the queued lanes.
+// It is the bus's Positions.
+func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, cluster, topicID string, first, last int64) (int64, event.Position, bool, error) {
+	sp, err := r.Store.OpenPartition(ctx, r.flow.Name, topic, number, cluster, topicID, first, last)
+	if err != nil {
+		if errors.Is(err, state.ErrBroker) {
+			r.RaiseAlarm("broker", err)
+		}
+		return 0, event.Position{}, false, err
+	}
+	lanes, err := r.Store.QueuedLanes(ctx, r.flow.Name, topic, number)
+	if err != nil {
+		return 0, event.Position{}, false, err
+	}
+	p := newPartition(topic, number, sp.Epoch, r.Lanes, lanes)
+	r.mu.Lock()
+	old := r.parts[partKey{topic, number}]
+	r.parts[partKey{topic, number}] = p
+	r.mu.Unlock()
+	if old != nil {
+		old.stop()
+	}
+	r.wg.Add(1)
+	go func() { defer r.wg.Done(); r.drainLoop(p) }()
+	return sp.Epoch, sp.Position, true, nil
+}
+
+// Revoked gives a partition up: its drains end; the store refuses what its epoch still sends.
+func (r *Runner) Revoked(_, topic string, number int) {
+	r.mu.Lock()
+	p := r.parts[partKey{topic, number}]
+	delete(r.parts, partKey{topic, number})
+	r.mu.Unlock()
+	if p != nil {
+		p.stop()
+	}
+}
+
+// Handle is the router's handler: it returns nil when every record of the batch has its fate in the store. An error
+// means that the hub is stopping or has been fenced: nothing is decided, and whoever reads the records next decides it.
+func (r *Runner) Handle(msg *message.Message) error {
+	b := event.BatchFrom(msg.Context())
+	if b == nil {
+		return fmt.Errorf("flow %s: a message without its lane batch", r.flow.Name)
+	}
+	r.wg.Add(1)
+	defer r.wg.Done()
+	r.mu.Lock()
+	p := r.parts[partKey{b.Topic, b.Partition}]
+	r.mu.Unlock()
+	if p == nil || p.epoch != b.Epoch {
+		return state.ErrFenced
+	}
+	ctx, cancel := r.workContext(msg.Context(), p)
+	defer cancel()
+	lane := &p.lanes[b.Lane]
+	lane.Lock()
+	defer lane.Unlock()
+	return r.work(ctx, p, b)
+}
+
+// workContext ends with the message, with the partition's ownership, and with the runner, whichever is first.
+func (r *Runner) workContext(parent context.Context, p *partition) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(parent)
+	s1 := context.AfterFunc(r.ctx, func() { cancel(context.Cause(r.ctx)) })
+	s2 := context.AfterFunc(p.ctx, func() { cancel(state.ErrFenced) })
+	return ctx, func() { s1(); s2(); cancel(nil) }
+}
+
+// insist repeats a call to the store until it succeeds, the hub stops or is fenced: while the store cannot be reached
+// nothing has a fate, so there is nothing else to do.
+func (r *Runner) insist(ctx context.Context, what string, call func() error) error {
+	wait := 50 * time.Millisecond
+	for {
+		err := call()
+		if err == nil || errors.Is(err, state.ErrFenced) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		r.log.Warn("the store does not answer; trying again", "what", what, "error", err, "in", wait)
+		if err := lifecycle.Sleep(ctx, r.Clock, wait); err != nil {
+			return err
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+}

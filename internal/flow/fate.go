@@ -1,0 +1,94 @@
+package flow
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/mapping"
+	"github.com/waybill-hub/waybill/internal/schema"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// fate is what was decided about one message, before it is stored.
+type fate struct {
+	outcome state.Outcome
+	reason  string // of a skip: one of the closed set; else the sentence for the operator
+	kind    string
+	code    string
+
+	send      *event.Record // to be on its topic before the fate counts
+	ref       *state.Ref
+	source    *state.Ref // of the source system, where ref is the target's
+	applied   *state.Applied
+	close     *state.Intent
+	missing   *state.Missing
+	notBefore time.Time
+	external  string
+	retried   int
+	called    bool // a target was written: store it at once
+}
+
+func delivered() fate            { return fate{outcome: state.Delivered} }
+func skipped(reason string) fate { return fate{outcome: state.Skipped, reason: reason} }
+func waiting(m *state.Missing) fate {
+	return fate{outcome: state.Waiting, kind: "xref", missing: m, reason: missingText(m), code: m.Entity + "/" + m.System}
+}
+func parked(kind, code, reason string) fate {
+	return fate{outcome: state.Parked, kind: kind, code: code, reason: reason}
+}
+
+func missingText(m *state.Missing) string {
+	switch {
+	case m.Intents:
+		return fmt.Sprintf("the %s is unknown, and the hub is just creating objects of that kind in %s: it may be one of them", m.Entity, m.System)
+	case m.Hub != "":
+		return fmt.Sprintf("the %s %s has no id in %s yet", m.Entity, m.Hub, m.System)
+	}
+	return fmt.Sprintf("the %s %s of %s has not been seen yet", m.Entity, m.Local, m.System)
+}
+
+// refused is the fate of a document that a schema or mapping does not take.
+func refused(stage string, err error) fate {
+	var miss *mapping.MissingRef
+	if errors.As(err, &miss) {
+		return waiting(&state.Missing{Entity: miss.Entity, System: miss.System, Hub: miss.Hub, Local: miss.Local})
+	}
+	var code *mapping.UnknownCode
+	if errors.As(err, &code) {
+		return parked("mapping", "value:"+code.Map+"/"+code.System+"/"+code.Code, err.Error())
+	}
+	var inv *schema.Invalid
+	if errors.As(err, &inv) && len(inv.Problems) > 0 {
+		v := inv.Problems[0]
+		return parked("schema", v.Keyword+":"+indexes(v.Path), stage+": "+err.Error())
+	}
+	var me *mapping.Error
+	if errors.As(err, &me) {
+		return parked("mapping", me.Mapping+"/"+me.Field, err.Error())
+	}
+	return parked(stage, stage, err.Error())
+}
+
+// indexes replaces list indexes in a path by *, so that one cause has one code.
+func indexes(path string) string {
+	parts := strings.FieldsFunc(path, func(c rune) bool { return c == '.' || c == '/' })
+	for i, p := range parts {
+		if p != "" && strings.Trim(p, "0123456789") == "" {
+			parts[i] = "*"
+		}
+	}
+	return strings.Join(parts, ".")
+}
+
+// failed is the fate after a call that will not be tried again here.
+func failed(err error) fate {
+	kind, code := fault.KindOf(err).String(), ""
+	if e, ok := fault.As(err); ok {
+		code = e.System + "/" + e.Code
+	}
+	return parked(kind, code, err.Error())
+}

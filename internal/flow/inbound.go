@@ -1,0 +1,115 @@
+package flow
+
+import (
+	"context"
+	"slices"
+
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/mapping"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// inbound is how an object that a flow writes comes back into the hub: the flow that reads the entity from the target.
+type inbound struct {
+	flow *config.Flow
+	// comparable: the outbound mapping reads the schema that the inbound one writes, so that an event's fields and the known
+	// fields of the target are the same fields.
+	comparable bool
+	// written are the fields of that schema that the outbound mapping reads; foreign changes to others are never overlooked.
+	written []string
+}
+
+func findInbound(plan *config.Plan, f *config.Flow) *inbound {
+	for _, back := range plan.Inbound(f.To.System, f.Entity) {
+		if back.Map == nil {
+			continue
+		}
+		in := &inbound{flow: back}
+		if f.Map != nil && f.Map.From() != nil && back.Map.To() != nil && f.Map.From().Name() == back.Map.To().Name() {
+			in.comparable = true
+			for _, name := range f.Map.SourceFields() {
+				if !slices.Contains(back.Map.Volatile(), name) {
+					in.written = append(in.written, name)
+				}
+			}
+		}
+		return in
+	}
+	return nil
+}
+
+// knownAfter is the target's state after a write, as the inbound flow will see it: from the answer or read back. The fields that
+// the hub wrote are taken as they are now, so that a target's own normalisation is no change; the others stay as they were known,
+// so that a change made there at the same time is not mistaken for an echo. Without a certain answer the state is
+// unknown: at worst an echo passes and finds everything as it is.
+func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector.Result) *state.Known {
+	if d.reads == nil {
+		return nil
+	}
+	doc := res.Doc
+	if doc == nil {
+		finder, ok := d.Runner.target.Connector.(connector.Finder)
+		if !ok {
+			return nil
+		}
+		cctx, cancel := context.WithTimeout(ctx, callTimeout)
+		got, err := finder.Find(cctx, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Local: ref.Local})
+		cancel()
+		if err != nil || len(got) != 1 {
+			return nil
+		}
+		doc = got[0].Doc
+		if ref.ETag == "" {
+			ref.ETag = got[0].ETag
+		}
+	}
+	now, ok := d.seen(ctx, doc)
+	if !ok {
+		return nil
+	}
+	k := &state.Known{Flow: d.reads.flow.Name, Fields: now}
+	old := d.target.Ref
+	if old == nil || old.Known == nil || old.Known.Flow != k.Flow {
+		return k
+	}
+	k.Received, k.EventID = old.Known.Received, old.Known.EventID
+	if !d.reads.comparable || old.Known.Fields == nil {
+		return k
+	}
+	k.Fields = make(map[string]uint64, len(now))
+	for name, h := range old.Known.Fields {
+		if !slices.Contains(d.reads.written, name) {
+			k.Fields[name] = h
+		}
+	}
+	for _, name := range d.reads.written {
+		if h, ok := now[name]; ok {
+			k.Fields[name] = h
+		}
+	}
+	return k
+}
+
+// seen maps a target's document as the inbound flow does and gives its field hashes.
+func (d *delivery) seen(ctx context.Context, doc []byte) (map[string]uint64, bool) {
+	in := jsondoc.Get()
+	defer jsondoc.Put(in)
+	if in.Reset(doc, jsondoc.Limits{}) != nil {
+		return nil, false
+	}
+	ev := event.Event{Entity: d.ev.Entity, Hub: d.ev.Hub, Key: d.ev.Key, Operation: event.Upsert, Origin: d.Runner.target.Name,
+		Source: d.Runner.target.Name, Time: d.ev.Time}
+	mapped, err := d.reads.flow.Map.Apply(ctx, &mapping.Input{Doc: in, Event: &ev, Lookup: lookup{d.Runner}}, nil)
+	if err != nil {
+		return nil, false
+	}
+	out := jsondoc.Get()
+	defer jsondoc.Put(out)
+	if out.Reset(mapped, jsondoc.Limits{}) != nil {
+		return nil, false
+	}
+	return fields(d.reads.flow.Map, out), true
+}

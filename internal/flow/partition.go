@@ -1,0 +1,159 @@
+package flow
+
+import (
+	"context"
+	"sync"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// partition is what a runner holds of one partition while it owns it.
+type partition struct {
+	topic  string
+	number int
+	epoch  int64
+	ctx    context.Context // ends when the partition is given up
+	stop   context.CancelFunc
+	wake   chan struct{} // a stored queue may be ready; capacity 1
+
+	// lanes are the locks that live batches and drains share: whoever decides about a key holds its lane.
+	lanes []sync.Mutex
+
+	mu sync.Mutex
+	// queued are the lanes with a blocking queue in the store and their head's state. Only the owner appends and only the
+	// owner drains, both under the lane's lock, so this mirrors the store.
+	queued map[string]state.Outcome
+	// finished are offsets of a batch that was refused half-way: their fate is stored, the broker will hand them out again.
+	finished map[int64]struct{}
+}
+
+func newPartition(topic string, number int, epoch int64, lanes int, queued []state.QueuedLane) *partition {
+	p := &partition{topic: topic, number: number, epoch: epoch, wake: make(chan struct{}, 1),
+		lanes: make([]sync.Mutex, lanes), queued: map[string]state.Outcome{}, finished: map[int64]struct{}{}}
+	p.ctx, p.stop = context.WithCancel(context.Background())
+	for _, q := range queued {
+		p.queued[q.Lane] = q.State
+	}
+	p.kick()
+	return p
+}
+
+func (p *partition) kick() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *partition) head(lane string) (state.Outcome, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.queued[lane]
+	return s, ok
+}
+
+func (p *partition) setHead(lane string, s state.Outcome) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queued[lane] = s
+}
+
+func (p *partition) clearHead(lane string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.queued, lane)
+}
+
+// idle reports whether no lane has a blocking queue.
+func (p *partition) idle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.queued) == 0
+}
+
+func (p *partition) isFinished(offset int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.finished[offset]
+	return ok
+}
+
+// remember keeps the offsets of results whose fate is stored until the whole batch is; forget drops them.
+func (p *partition) remember(results []state.Result) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range results {
+		if results[i].Drained == 0 {
+			p.finished[results[i].Offset] = struct{}{}
+		}
+	}
+}
+
+func (p *partition) forget(from, to int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if int64(len(p.finished)) < to-from {
+		for o := range p.finished {
+			if o >= from && o <= to {
+				delete(p.finished, o)
+			}
+		}
+		return
+	}
+	for o := from; o <= to; o++ {
+		delete(p.finished, o)
+	}
+}
+
+// gate holds a flow before its next message.
+type gate struct {
+	mu sync.Mutex
+	ch chan struct{} // closed while the gate is open
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ch == nil {
+		g.ch = make(chan struct{})
+	}
+	select {
+	case <-g.ch:
+	default:
+		close(g.ch)
+	}
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.ch:
+		g.ch = make(chan struct{})
+	default:
+	}
+}
+
+func (g *gate) closed() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.ch:
+		return false
+	default:
+		return true
+	}
+}
+
+// wait returns at once while the gate is open.
+func (g *gate) wait(ctx context.Context) error {
+	g.mu.Lock()
+	ch := g.ch
+	g.mu.Unlock()
+	select {
+	case <-ch:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
