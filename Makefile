@@ -1,0 +1,41 @@
+# Every target works on a fresh machine with Go; `make test` installs or starts what else it can and says what it skipped.
+GO          ?= go
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BIN         := bin/waybill
+FOR         ?= 10m
+
+.PHONY: build demo test test-race check fmt vet lint bench soak fuzz clean
+
+build: ## compile the hub
+	$(GO) build -o $(BIN) ./cmd/waybill
+
+demo: ## the whole hub with three sandbox systems and live traffic
+	$(GO) run ./cmd/waybill demo
+
+test: ## checks, then every test, with the real components that this machine can have
+	@./internal/test/run
+
+check: fmt vet lint ## formatting, vet, staticcheck, the import-direction test, and the shipped files
+	$(GO) test ./internal/house
+	$(GO) run ./cmd/waybill check
+
+fmt:
+	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+
+lint:
+	$(GO) run $(STATICCHECK) ./...
+
+bench: build ## the bench work beside a raw echo; the last line is the result
+	$(BIN) bench
+
+soak: build ## faults under load for FOR=10m; the last line is the result
+	$(GO) test ./internal/soak -run TestSoak -count=1 -timeout 0 -v -soak.for=$(FOR)
+
+fuzz: ## every fuzz target for a short while
+	@./internal/test/fuzz
+
+clean:
+	rm -rf bin

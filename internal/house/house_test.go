@@ -1,0 +1,175 @@
+// Package house tests the layout: imports go downward only, and each bold library appears in one package alone.
+package house
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/waybill-hub/waybill/"
+
+// may says what the non-test files of a package may import of the module. A trailing /... stands for everything below.
+var may = map[string][]string{
+	"internal/event":      {},
+	"internal/fault":      {},
+	"internal/lifecycle":  {},
+	"internal/strictyaml": {},
+	"internal/jsondoc":    {},
+	"internal/telemetry":  {},
+	"internal/state":      {"internal/event"},
+	"internal/schema":     {"internal/fault", "internal/strictyaml", "internal/jsondoc"},
+	"internal/mapping":    {"internal/event", "internal/fault", "internal/strictyaml", "internal/jsondoc", "internal/schema"},
+	"internal/connector":  {"internal/event", "internal/fault", "internal/strictyaml"},
+	"internal/httpclient": {"internal/connector", "internal/fault", "internal/strictyaml", "internal/lifecycle"},
+	"internal/store":      {"internal/event", "internal/fault", "internal/state", "internal/lifecycle"},
+	"internal/bus":        {"internal/event", "internal/fault", "internal/lifecycle"},
+	"internal/config":     {"internal/strictyaml", "internal/schema", "internal/mapping", "internal/connector", "internal/jsondoc"},
+	"internal/intake": {"internal/event", "internal/fault", "internal/connector", "internal/schema", "internal/state", "internal/config",
+		"internal/mapping", "internal/jsondoc", "internal/lifecycle", "internal/schedule", "internal/strictyaml"},
+	"internal/flow": {"internal/event", "internal/fault", "internal/mapping", "internal/schema", "internal/connector", "internal/state",
+		"internal/config", "internal/jsondoc", "internal/lifecycle"},
+	"internal/schedule": {"internal/lifecycle", "internal/state"},
+	"internal/sandbox":  {},
+	"internal/api":      {"internal/event", "internal/fault", "internal/state", "internal/lifecycle"},
+	"internal/console":  {"internal/event", "internal/fault", "internal/state"},
+	"internal/cli":      {"internal/app", "internal/config", "internal/api", "internal/..."},
+	"internal/app":      {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
+	"internal/bench":    {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
+	"connectors":        {"connectors/...", "internal/connector"},
+	"connectors/*":      {"internal/connector", "internal/fault", "internal/event", "internal/httpclient", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle"},
+	"cmd/waybill":       {"internal/cli"},
+	"schemas":           {}, "flows": {}, "mappings": {}, "configs": {},
+}
+
+// home says which package alone may import a library.
+var home = map[string][]string{
+	"gopkg.in/yaml.v3":                   {"internal/strictyaml"},
+	"github.com/segmentio/kafka-go":      {"internal/bus", "internal/bench"},
+	"github.com/twmb/franz-go":           {"internal/bus"},
+	"github.com/xeipuuv/gojsonschema":    {"internal/schema"},
+	"github.com/expr-lang/expr":          {"internal/mapping"},
+	"github.com/robfig/cron/v3":          {"internal/schedule"},
+	"modernc.org/sqlite":                 {"internal/store", "connectors/sql", "internal/sandbox"},
+	"github.com/jackc/pgx/v5":            {"internal/store", "connectors/sql", "internal/store/pgtest"},
+	"github.com/prometheus":              {"internal/telemetry"},
+	"github.com/ThreeDotsLabs/watermill": {"internal/bus", "internal/flow", "internal/app"},
+}
+
+func TestImportsGoDownward(t *testing.T) {
+	files := goFiles(t)
+	if len(files) < 20 {
+		t.Fatalf("only %d Go files found: the walk is wrong", len(files))
+	}
+	for _, f := range files {
+		pkg := path.Dir(f)
+		for _, imp := range imports(t, f) {
+			if in, ok := strings.CutPrefix(imp, module); ok {
+				checkDirection(t, f, pkg, in)
+				continue
+			}
+			for lib, homes := range home {
+				if (imp == lib || strings.HasPrefix(imp, lib+"/")) && !slices.ContainsFunc(homes, func(h string) bool { return under(pkg, h) }) {
+					t.Errorf("%s imports %s, which belongs to %v alone", f, imp, homes)
+				}
+			}
+		}
+	}
+}
+
+func checkDirection(t *testing.T, file, pkg, imp string) {
+	t.Helper()
+	rule, allowed, ok := ruleOf(pkg)
+	if !ok {
+		t.Errorf("%s: package %s has no place in the table of internal/house: give it one", file, pkg)
+		return
+	}
+	if imp == rule || strings.HasPrefix(imp, rule+"/") {
+		return // its own sub-packages
+	}
+	for _, a := range allowed {
+		if imp == a || strings.HasSuffix(a, "/...") && strings.HasPrefix(imp, strings.TrimSuffix(a, "...")) {
+			return
+		}
+	}
+	t.Errorf("%s imports %s: %s may import %v only", file, imp, rule, allowed)
+}
+
+// ruleOf gives the table's row for a package or the nearest one above it.
+func ruleOf(pkg string) (string, []string, bool) {
+	if d := path.Dir(pkg); d == "connectors" {
+		return pkg, may["connectors/*"], true
+	}
+	for p := pkg; p != "."; p = path.Dir(p) {
+		if a, ok := may[p]; ok {
+			return p, a, true
+		}
+	}
+	return "", nil, false
+}
+
+func under(pkg, home string) bool { return pkg == home || strings.HasPrefix(pkg, home+"/") }
+
+// goFiles lists the module's Go files without tests: a test may use what it tests against. Suites that tests share
+// (…test packages) count as tests.
+func goFiles(t *testing.T) []string {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	var out []string
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(root, p)
+		rel = filepath.ToSlash(rel)
+		if d.IsDir() && (d.Name() == ".git" || d.Name() == "testdata" || strings.HasSuffix(d.Name(), "test")) {
+			return fs.SkipDir
+		}
+		if strings.HasSuffix(rel, ".go") && !strings.HasSuffix(rel, "_test.go") {
+			out = append(out, rel)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func imports(t *testing.T, file string) []string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "..", file), nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, s := range f.Imports {
+		p, err := strconv.Unquote(s.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// TestTopLevel: nothing but the agreed directories stands at the top.
+func TestTopLevel(t *testing.T) {
+	want := []string{"cmd", "configs", "connectors", "deploy", "docs", "flows", "internal", "mappings", "schemas"}
+	entries, err := os.ReadDir(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && e.Name() != "bin" && e.Name() != "data" && !slices.Contains(want, e.Name()) {
+			t.Errorf("a top-level directory without a place in the house: %s", e.Name())
+		}
+	}
+}
