@@ -214,6 +214,11 @@ func (c chunk) lostValue(n, value *node, pos Pos, p *Problems) {
 	if value.kind != Null || value.text != "" {
 		return
 	}
+	for _, f := range n.fields {
+		if f.Value.Kind() == Scalar && f.Value.n.style == plain && unfinished(f.Value.Text()) != "" {
+			return // reported at that value, of which this is the rest
+		}
+	}
 	before := c.src.data[c.src.offset(pos.Line, pos.Col):]
 	end := bytes.IndexAny(before, ",}\n")
 	if end >= 0 && bytes.IndexByte(before[:end], ':') >= 0 {

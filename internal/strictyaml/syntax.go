@@ -88,6 +88,10 @@ func (c chunk) explain(f failure) (pos Pos, message, hint string) {
 			"a value that begins with a quote ends at the next one: put the expression below a `>-`"
 	}
 	switch {
+	case strings.HasPrefix(sinceLine, "%"):
+		return since, "YAML directives are not supported", "remove the line"
+	case has("<document start>"):
+		return pos, "text after the end of the document", "begin the next document with ---"
 	case reading("a tag"):
 		return since, "the ! begins a YAML tag", tagHint
 	case reading("quoted scalar") && (has("end of stream") || has("document indicator")):
@@ -110,12 +114,12 @@ func (c chunk) explain(f failure) (pos Pos, message, hint string) {
 		return c.badStart(pos, line)
 	case reading("flow mapping"), reading("flow sequence"), has("flow"):
 		return c.badFlow(f, pos, since)
-	case reading("block mapping"), has("expected key"), reading("block collection"), has("'-' indicator"), has("<document start>"):
+	case reading("block mapping"), has("expected key"), reading("block collection"), has("'-' indicator"):
 		return pos, "this line does not belong to the mapping or list that begins on line " + strconv.Itoa(max(since.Line, 1)), "check the indentation"
 	case reading("alias"), reading("anchor"):
 		return since, "& and * begin anchors and aliases, which are not supported", "quote the value"
-	case reading("directive"), has("directive"):
-		return pos, "YAML directives are not supported", "quote a value that begins with %"
+	case has("mapping keys are not allowed"):
+		return pos, "a value cannot begin with ?", "quote it; choose(c, a, b) stands for ?:"
 	case reading("block scalar"):
 		return since, "not a valid block scalar: " + f.problem, "write `>-` or `|`, and the text on the lines below, indented"
 	}
@@ -155,13 +159,12 @@ func indentTab(line string) (col int, ok bool) {
 	return i + 1, i >= 0
 }
 
-// afterQuote finds, in `key: "text" more`, the column of what follows the closing quote.
+// afterQuote finds, in `key: "text" more` or `- "text" more`, the column of what follows the closing quote.
 func afterQuote(line string) (col int, ok bool) {
-	i := strings.Index(line, ": ")
-	if i < 0 {
-		return 0, false
+	i := len(line) - len(strings.TrimLeft(line, " -"))
+	if colon := strings.Index(line, ": "); colon >= 0 && (i >= len(line) || line[i] != '"' && line[i] != '\'') {
+		i = colon + 1
 	}
-	i++
 	for i < len(line) && line[i] == ' ' {
 		i++
 	}
