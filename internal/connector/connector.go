@@ -45,7 +45,8 @@ type Spec struct {
 // Field describes one setting.
 type Field struct {
 	Name     string
-	Type     string // string, integer, number, boolean, duration, size, url, list, map, object
+	Type     string // string, integer, boolean, duration, size, rate, any, list, map, object
+	Elem     string // the type of a list's or map's elements
 	Doc      string
 	Default  string
 	Required bool

@@ -1,0 +1,200 @@
+package connector
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// MaxSeen bounds how many records a Window remembers. Beyond it records may be handed out again; none is ever left out.
+const MaxSeen = 20_000
+
+// settleAfter is added to the overlap before a stamp counts as settled: stamps of one second exist.
+const settleAfter = 2 * time.Second
+
+// Window is a poller's place in a system that stamps its changes. A poll is a round: every page of what is stamped at or
+// after From. Stamps are taken before their change can be read, and many changes may share one, so that a round begins
+// Overlap before the newest stamp known, inclusive; what was handed out before, and is still the same, is left out.
+//
+// Once a round has begun Overlap and two seconds after the newest stamp was first read, nothing at or before that stamp
+// can appear any more. It is settled: the next round begins after it, exclusive, and remembers nothing.
+//
+// A Window is not safe for concurrent use; it lives for one Poll and is stored as its text.
+type Window struct {
+	w     windowState
+	over  time.Duration
+	back  func(version string, by time.Duration) string
+	seen  map[[12]byte]string // what complete rounds handed out, with its version
+	next  map[[12]byte]string // what this round has read
+	limit int
+}
+
+type windowState struct {
+	V       int             `json:"v"`
+	Since   string          `json:"since,omitempty"`
+	Reached time.Time       `json:"reached,omitzero"`
+	Settled bool            `json:"settled,omitempty"`
+	Started time.Time       `json:"started,omitzero"` // of the round under way
+	High    string          `json:"high,omitempty"`
+	Page    json.RawMessage `json:"page,omitempty"`
+	Note    string          `json:"note,omitempty"`
+	Seen    []seenGroup     `json:"seen,omitempty"`
+	Next    []seenGroup     `json:"next,omitempty"`
+}
+
+type seenGroup struct {
+	Version string   `json:"v"`
+	Hashes  []string `json:"h"`
+}
+
+// ReadWindow reads a cursor; the empty one is the beginning. back gives the version that is so much older: it may give the
+// version itself, or an older one than needed.
+func ReadWindow(cursor string, overlap time.Duration, back func(version string, by time.Duration) string) (*Window, error) {
+	w := &Window{over: overlap, back: back, limit: MaxSeen}
+	if cursor != "" {
+		if err := json.Unmarshal([]byte(cursor), &w.w); err != nil || w.w.V != 1 {
+			return nil, fault.New(fault.Invalid, "the stored cursor is none of this connector's: %s", shorten(cursor))
+		}
+	}
+	w.w.V = 1
+	w.seen, w.next = ungroup(w.w.Seen), ungroup(w.w.Next)
+	return w, nil
+}
+
+// Begin starts a round, unless one is under way. It gives the version to read from, empty for everything, and whether
+// records with exactly that version are wanted.
+func (w *Window) Begin(now time.Time) (from string, inclusive bool) {
+	if w.w.Started.IsZero() {
+		w.w.Started, w.w.High, w.w.Page = now, w.w.Since, nil
+		w.next = map[[12]byte]string{}
+	}
+	if w.w.Settled || w.w.Since == "" {
+		return w.w.Since, false
+	}
+	return w.back(w.w.Since, w.over), true
+}
+
+// Page reads the connector's own place within the round into place; it reports whether there is one.
+func (w *Window) Page(place any) bool {
+	return len(w.w.Page) > 0 && json.Unmarshal(w.w.Page, place) == nil
+}
+
+// SetPage notes the place of the next page. More pages come until End.
+func (w *Window) SetPage(place any) {
+	w.w.Page, _ = json.Marshal(place) // places are plain structs of texts and numbers
+}
+
+// Note and SetNote keep a text of the connector's own between rounds.
+func (w *Window) Note() string { return w.w.Note }
+
+// SetNote keeps a text for the next round.
+func (w *Window) SetNote(s string) { w.w.Note = s }
+
+// Fresh notes a record of this round and reports whether to hand it out.
+func (w *Window) Fresh(r *Record) bool {
+	if w.w.Settled && r.Version != "" && event.CompareVersions(r.Version, w.w.Since) <= 0 {
+		return false // the other side cannot leave out what is equal
+	}
+	h := hashRecord(r)
+	_, before := w.seen[h]
+	_, now := w.next[h]
+	w.next[h] = r.Version
+	if event.CompareVersions(r.Version, w.w.High) > 0 {
+		w.w.High = r.Version
+	}
+	return !before && !now
+}
+
+// Restart begins the round anew, at its first page.
+func (w *Window) Restart() { w.w.Page = nil }
+
+// End closes the round: every page has been read.
+func (w *Window) End(now time.Time) {
+	s := &w.w
+	switch {
+	case s.High == "":
+	case s.High != s.Since:
+		s.Since, s.Reached, s.Settled = s.High, now, false
+	case !s.Settled:
+		s.Settled = s.Started.Sub(s.Reached) >= w.over+settleAfter
+	}
+	w.seen, w.next = w.next, map[[12]byte]string{}
+	if s.Settled {
+		w.seen = nil
+	}
+	s.Started, s.High, s.Page = time.Time{}, "", nil
+}
+
+// String gives the cursor.
+func (w *Window) String() string {
+	high := cmp.Or(w.w.High, w.w.Since)
+	oldest := ""
+	if high != "" {
+		oldest = w.back(high, w.over)
+	}
+	w.w.Next = group(w.next, oldest, w.limit)
+	if !w.w.Started.IsZero() {
+		oldest = "" // the round still reads what the last one saw
+	}
+	w.w.Seen = group(w.seen, oldest, w.limit)
+	out, _ := json.Marshal(&w.w) // texts, times and booleans only
+	return string(out)
+}
+
+func hashRecord(r *Record) [12]byte {
+	h := sha256.New()
+	h.Write([]byte(r.Local))
+	h.Write([]byte{0})
+	h.Write([]byte(r.Version))
+	if r.Deleted {
+		h.Write([]byte{0, 1})
+	} else {
+		h.Write([]byte{0, 0})
+	}
+	h.Write(r.Doc)
+	return [12]byte(h.Sum(nil))
+}
+
+// group gives the hashes by version, newest first, without what is older than oldest and at most limit of them.
+func group(m map[[12]byte]string, oldest string, limit int) []seenGroup {
+	byVersion := map[string][]string{}
+	for h, v := range m {
+		if oldest == "" || v == "" || event.CompareVersions(v, oldest) >= 0 {
+			byVersion[v] = append(byVersion[v], base64.RawURLEncoding.EncodeToString(h[:]))
+		}
+	}
+	out := make([]seenGroup, 0, len(byVersion))
+	for v, hashes := range byVersion {
+		slices.Sort(hashes)
+		out = append(out, seenGroup{v, hashes})
+	}
+	slices.SortFunc(out, func(a, b seenGroup) int {
+		return cmp.Or(event.CompareVersions(b.Version, a.Version), cmp.Compare(b.Version, a.Version))
+	})
+	for i := range out {
+		if len(out[i].Hashes) >= limit {
+			out[i].Hashes = out[i].Hashes[:limit]
+			return out[:i+1]
+		}
+		limit -= len(out[i].Hashes)
+	}
+	return out
+}
+
+func ungroup(groups []seenGroup) map[[12]byte]string {
+	m := map[[12]byte]string{}
+	for _, g := range groups {
+		for _, text := range g.Hashes {
+			if b, err := base64.RawURLEncoding.DecodeString(text); err == nil && len(b) == 12 {
+				m[[12]byte(b)] = g.Version
+			}
+		}
+	}
+	return m
+}

@@ -1,0 +1,88 @@
+package httpclient
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// Auth is how the hub proves itself to a system; at most one of its fields is set. Its tags are those of
+// connector.Settings.Decode.
+type Auth struct {
+	Basic             *Basic             `yaml:"basic" doc:"HTTP Basic"`
+	Bearer            strictyaml.Secret  `yaml:"bearer" doc:"a fixed token, sent as Authorization: Bearer"`
+	APIKey            *APIKey            `yaml:"api-key" doc:"a fixed key in a header or in the query"`
+	ClientCredentials *ClientCredentials `yaml:"client-credentials" doc:"OAuth 2.0 client credentials; the token is cached, and fetched anew once after a 401"`
+}
+
+// Basic is a user and a password.
+type Basic struct {
+	User     string            `yaml:"user,required" doc:"the user's name"`
+	Password strictyaml.Secret `yaml:"password,required" doc:"the password"`
+}
+
+// APIKey is a key under a name, in a header or in the query.
+type APIKey struct {
+	Header string            `yaml:"header" doc:"name of the header; one of header and query is needed"`
+	Query  string            `yaml:"query" doc:"name of the query parameter"`
+	Prefix string            `yaml:"prefix" doc:"text before the key, such as 'Token '"`
+	Value  strictyaml.Secret `yaml:"value,required" doc:"the key"`
+}
+
+// ClientCredentials are those of RFC 6749, section 4.4.
+type ClientCredentials struct {
+	TokenURL string            `yaml:"token-url,required" doc:"where tokens are fetched; a path is relative to url"`
+	ID       string            `yaml:"id,required" doc:"client id"`
+	Secret   strictyaml.Secret `yaml:"secret,required" doc:"client secret"`
+	Scope    string            `yaml:"scope" doc:"scopes, separated by spaces"`
+	Audience string            `yaml:"audience" doc:"audience, where the server wants one"`
+	Style    string            `yaml:"style" default:"header" enum:"header,body" doc:"where id and secret are sent: in a Basic header or in the form"`
+}
+
+// Check adds a problem unless at most one way is set, and complete.
+func (a *Auth) Check(n strictyaml.Node, p *strictyaml.Problems) {
+	set := 0
+	for _, is := range []bool{a.Basic != nil, !a.Bearer.Empty(), a.APIKey != nil, a.ClientCredentials != nil} {
+		if is {
+			set++
+		}
+	}
+	if set > 1 {
+		p.AddHint(n.Pos(), "keep one of basic, bearer, api-key, client-credentials", "auth: more than one way to authenticate")
+	}
+	if k := a.APIKey; k != nil && (k.Header == "") == (k.Query == "") {
+		p.AddHint(n.Get("api-key").Pos(), "name one of header and query", "api-key: where the key goes is not clear")
+	}
+	if c := a.ClientCredentials; c != nil && c.TokenURL != "" {
+		if _, err := url.Parse(c.TokenURL); err != nil {
+			p.Add(n.Get("client-credentials").Get("token-url").Pos(), "token-url: this is no URL")
+		}
+	}
+}
+
+// apply puts the credentials on a request. With client credentials it gives the token that it used.
+func (c *Client) apply(ctx context.Context, r *http.Request) (token string, err error) {
+	a := &c.cfg.Auth
+	switch {
+	case a.Basic != nil:
+		r.SetBasicAuth(a.Basic.User, a.Basic.Password.Reveal())
+	case !a.Bearer.Empty():
+		r.Header.Set("Authorization", "Bearer "+a.Bearer.Reveal())
+	case a.APIKey != nil && a.APIKey.Header != "":
+		r.Header.Set(a.APIKey.Header, a.APIKey.Prefix+a.APIKey.Value.Reveal())
+	case a.APIKey != nil:
+		q := Query{{a.APIKey.Query, a.APIKey.Prefix + a.APIKey.Value.Reveal()}}.Encode()
+		if r.URL.RawQuery != "" {
+			q = r.URL.RawQuery + "&" + q
+		}
+		r.URL.RawQuery = q
+	case c.tokens != nil:
+		token, err = c.tokens.get(ctx)
+		if err == nil {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+	}
+	return token, err
+}

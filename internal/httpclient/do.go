@@ -1,0 +1,281 @@
+package httpclient
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// Request is one call.
+type Request struct {
+	Method string
+	// Path is relative to the client's base; its variable parts are escaped (see Escape). It may be a complete URL of the same
+	// origin, with its query. Empty: the configured URL itself.
+	Path  string
+	Query Query
+	// Header adds to, and replaces, the client's headers.
+	Header http.Header
+	Body   []byte
+	// ContentType of Body; empty: application/json.
+	ContentType string
+	// Safe: nothing changes on the other side, so that no failure has an unknown outcome. GET and HEAD are always safe.
+	Safe bool
+	// Op says what is tried, for people: "create order".
+	Op string
+	// Accept lists statuses besides 2xx that are no failure, such as 304.
+	Accept []int
+}
+
+// Response is an answer, read to its end.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	// URL is where the answer came from, after redirects.
+	URL *url.URL
+}
+
+// Do makes the call. An answer outside 2xx is a *fault.Error together with the Response, so that its body can be looked
+// at; no answer is a *fault.Error alone.
+func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		r.Safe = true
+	}
+	at, err := c.Resolve(r.Path)
+	if err != nil {
+		return nil, c.fail(&r, fault.Invalid, "", err)
+	}
+	return c.attempt(ctx, &r, at, true)
+}
+
+// attempt sends the request, and again once after a 401 where a new token may help.
+func (c *Client) attempt(ctx context.Context, r *Request, at *url.URL, auth bool) (*Response, error) {
+	resp, token, err := c.once(ctx, r, at, auth)
+	if token != "" && resp != nil && resp.Status == http.StatusUnauthorized {
+		c.tokens.reject(token)
+		resp, token, err = c.once(ctx, r, at, auth)
+		if token != "" && resp != nil && resp.Status == http.StatusUnauthorized {
+			c.tokens.reject(token)
+		}
+	}
+	return resp, err
+}
+
+func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (*Response, string, error) {
+	token := ""
+	hr, err := c.build(r, at)
+	if err != nil {
+		return nil, "", c.fail(r, fault.Invalid, "", err)
+	}
+	if auth {
+		if token, err = c.apply(ctx, hr); err != nil {
+			return nil, "", err
+		}
+	}
+	release, err := c.limit.acquire(ctx)
+	if err != nil {
+		return nil, token, c.fail(r, fault.Unavailable, "", &waitError{err})
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+
+	var sent sentWatch
+	resp, err := c.http.Do(hr.WithContext(httptrace.WithClientTrace(ctx, sent.trace())))
+	if err != nil {
+		return nil, token, c.transportFault(r, &sent, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.cfg.MaxBody)+1))
+	if err == nil && len(body) > int(c.cfg.MaxBody) {
+		err = errors.New("the answer is longer than " + c.cfg.MaxBody.String())
+		if r.Safe {
+			return nil, token, c.fail(r, fault.Invalid, strconv.Itoa(resp.StatusCode), err)
+		}
+	}
+	out := &Response{resp.StatusCode, resp.Header, body, resp.Request.URL}
+	if kind := statusKind(resp.StatusCode, r); kind != fault.None {
+		return out, token, c.statusFault(r, kind, out)
+	}
+	if err != nil { // it was applied, and what came of it is lost
+		return nil, token, c.transportFault(r, &sent, err)
+	}
+	return out, token, nil
+}
+
+// waitError says that the request never left.
+type waitError struct{ error }
+
+func (e *waitError) Error() string { return "waiting for the system's limit: " + e.error.Error() }
+func (e *waitError) Unwrap() error { return e.error }
+
+func (c *Client) build(r *Request, at *url.URL) (*http.Request, error) {
+	u := *at
+	if len(r.Query) > 0 {
+		q := r.Query.Encode()
+		if u.RawQuery != "" {
+			q = u.RawQuery + "&" + q
+		}
+		u.RawQuery = q
+	}
+	hr := &http.Request{Method: r.Method, URL: &u, Host: u.Host, Header: make(http.Header, 8), ProtoMajor: 1, ProtoMinor: 1, Proto: "HTTP/1.1"}
+	hr.Header.Set("Accept", "application/json")
+	hr.Header.Set("User-Agent", "waybill")
+	if SameOrigin(&u, c.base) { // a token may come from elsewhere, whom the headers do not concern
+		for name, value := range c.cfg.Headers {
+			hr.Header.Set(name, value)
+		}
+	}
+	if r.Body != nil {
+		contentType := r.ContentType
+		if contentType == "" {
+			contentType = "application/json"
+		}
+		hr.Header.Set("Content-Type", contentType)
+		hr.ContentLength = int64(len(r.Body))
+		hr.Body = io.NopCloser(bytes.NewReader(r.Body))
+		// GetBody stays nil: with it, net/http sends a request with an Idempotency-Key again by itself.
+	}
+	for name, values := range r.Header {
+		hr.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	return hr, nil
+}
+
+// sentWatch knows whether any byte of the request left the hub.
+type sentWatch struct {
+	conn  *countingConn
+	start int64
+	taken bool // a connection was taken at all
+}
+
+func (s *sentWatch) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		s.taken = true
+		if s.conn = counter(info.Conn); s.conn != nil {
+			s.start = s.conn.written.Load()
+		}
+	}}
+}
+
+// any reports whether bytes may have left.
+func (s *sentWatch) any() bool {
+	return s.taken && (s.conn == nil || s.conn.written.Load() > s.start)
+}
+
+// transportFault classifies a failure without a usable answer.
+func (c *Client) transportFault(r *Request, sent *sentWatch, err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err // its text holds the URL, whose query may hold a key
+	}
+	if errors.Is(err, ErrAddress) {
+		return c.fail(r, fault.Invalid, "", err)
+	}
+	kind := fault.Unavailable
+	if !r.Safe && sent.any() {
+		kind = fault.UnknownOutcome
+	}
+	return c.fail(r, kind, "", err)
+}
+
+// statusKind is the class of an answer; None for one that is no failure.
+func statusKind(status int, r *Request) fault.Kind {
+	if status >= 200 && status < 300 {
+		return fault.None
+	}
+	for _, ok := range r.Accept {
+		if status == ok {
+			return fault.None
+		}
+	}
+	switch status {
+	case http.StatusUnauthorized:
+		return fault.Auth
+	case http.StatusNotFound, http.StatusGone:
+		return fault.NotFound
+	case http.StatusConflict, http.StatusPreconditionFailed, http.StatusPreconditionRequired:
+		return fault.Conflict
+	case http.StatusTooManyRequests:
+		return fault.RateLimited
+	case http.StatusServiceUnavailable, http.StatusLocked, http.StatusTooEarly:
+		return fault.Unavailable
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return fault.Invalid
+	case http.StatusRequestTimeout:
+	default:
+		if status < 500 {
+			return fault.Invalid // 1xx and 3xx too: a redirect that is not followed
+		}
+	}
+	if r.Safe {
+		return fault.Unavailable
+	}
+	return fault.UnknownOutcome
+}
+
+func (c *Client) statusFault(r *Request, kind fault.Kind, resp *Response) error {
+	text := snippet(resp.Body)
+	if resp.Status >= 300 && resp.Status < 400 {
+		text = "the system redirects to " + shorten(withoutQuery(resp.Header.Get("Location")), 200) + ": set its url to where it is"
+	}
+	if text == "" {
+		text = http.StatusText(resp.Status)
+	}
+	f := c.fail(r, kind, strconv.Itoa(resp.Status), errors.New(text))
+	f.RetryAfter = RetryAfter(resp.Header, c.now())
+	return f
+}
+
+// fail makes the failure; its text is scrubbed.
+func (c *Client) fail(r *Request, kind fault.Kind, code string, err error) *fault.Error {
+	op := r.Op
+	if op == "" {
+		op = r.Method + " " + shorten(withoutQuery(r.Path), 200)
+	}
+	return &fault.Error{Kind: kind, System: c.cfg.System, Op: c.Scrub(op), Code: code, Err: c.scrub.Error(err)}
+}
+
+func withoutQuery(u string) string {
+	u, _, _ = strings.Cut(u, "?")
+	return u
+}
+
+// RetryAfter reads the header of that name: seconds, or a date. It is at most a day, and 0 when there is nothing to read.
+func RetryAfter(h http.Header, now time.Time) time.Duration {
+	text := strings.TrimSpace(h.Get("Retry-After"))
+	if text == "" {
+		return 0
+	}
+	var d time.Duration
+	if s, err := strconv.ParseInt(text, 10, 64); err == nil {
+		d = time.Duration(min(max(s, 0), 24*3600)) * time.Second
+	} else if at, err := http.ParseTime(text); err == nil {
+		d = at.Sub(now)
+	}
+	return min(max(d, 0), 24*time.Hour)
+}
+
+// snippet gives the beginning of an answer on one line.
+func snippet(body []byte) string {
+	if len(body) > 2000 {
+		body = body[:2000]
+	}
+	return shorten(strings.Join(strings.Fields(strings.ToValidUTF8(string(body), "?")), " "), 300)
+}
+
+func shorten(s string, n int) string {
+	if r := []rune(s); len(r) > n {
+		return string(r[:n-3]) + "..."
+	}
+	return s
+}

@@ -1,0 +1,126 @@
+package httpclient
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// tokens caches one OAuth token. However many callers wait for a token, one request fetches it; that request belongs to
+// no caller, so that one caller's end does not fail the others.
+type tokens struct {
+	fetch func(ctx context.Context) (token string, expires time.Time, err error)
+	now   func() time.Time
+	stop  context.Context // ended by Close
+	wg    sync.WaitGroup
+
+	mu      sync.Mutex
+	token   string
+	expires time.Time // zero: until a 401
+	flight  *flight
+}
+
+type flight struct {
+	done  chan struct{}
+	token string
+	err   error
+}
+
+// get gives the cached token, or waits for a new one.
+func (t *tokens) get(ctx context.Context) (string, error) {
+	t.mu.Lock()
+	if t.token != "" && (t.expires.IsZero() || t.now().Before(t.expires)) {
+		defer t.mu.Unlock()
+		return t.token, nil
+	}
+	f := t.flight
+	if f == nil {
+		f = &flight{done: make(chan struct{})}
+		t.flight = f
+		t.wg.Go(func() { t.run(f) })
+	}
+	t.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.token, f.err
+	case <-ctx.Done():
+		return "", fault.Wrap(fault.Unavailable, "fetch token", ctx.Err())
+	}
+}
+
+func (t *tokens) run(f *flight) {
+	token, expires, err := t.fetch(t.stop)
+	t.mu.Lock()
+	f.token, f.err = token, err
+	if err == nil {
+		t.token, t.expires = token, expires
+	}
+	t.flight = nil
+	t.mu.Unlock()
+	close(f.done)
+}
+
+// reject forgets the token if it is still the one that was refused.
+func (t *tokens) reject(token string) {
+	t.mu.Lock()
+	if t.token == token {
+		t.token = ""
+	}
+	t.mu.Unlock()
+}
+
+// fetchToken is the request of RFC 6749, section 4.4.2.
+func (c *Client) fetchToken(ctx context.Context) (string, time.Time, error) {
+	cc := c.cfg.Auth.ClientCredentials
+	form := url.Values{"grant_type": {"client_credentials"}}
+	if cc.Scope != "" {
+		form.Set("scope", cc.Scope)
+	}
+	if cc.Audience != "" {
+		form.Set("audience", cc.Audience)
+	}
+	head := http.Header{"Accept": {"application/json"}}
+	if cc.Style == "body" {
+		form.Set("client_id", cc.ID)
+		form.Set("client_secret", cc.Secret.Reveal())
+	} else {
+		// RFC 6749, 2.3.1: both parts are form-encoded before they become user and password.
+		r := http.Request{Header: head}
+		r.SetBasicAuth(url.QueryEscape(cc.ID), url.QueryEscape(cc.Secret.Reveal()))
+	}
+	at, err := c.base.Parse(cc.TokenURL)
+	if err != nil {
+		return "", time.Time{}, fault.New(fault.Invalid, "token-url is no URL")
+	}
+	req := Request{Method: http.MethodPost, Header: head, Body: []byte(form.Encode()), ContentType: "application/x-www-form-urlencoded",
+		Safe: true, Op: "fetch token"}
+	start := c.now()
+	resp, err := c.attempt(ctx, &req, at, false)
+	if err != nil {
+		if f, ok := fault.As(err); ok && (f.Code == "400" || f.Code == "401" || f.Code == "403") {
+			f.Kind = fault.Auth
+		}
+		return "", time.Time{}, err
+	}
+	var answer struct {
+		Token   string      `json:"access_token"`
+		Type    string      `json:"token_type"`
+		Expires json.Number `json:"expires_in"`
+	}
+	if err := json.Unmarshal(resp.Body, &answer); err != nil || answer.Token == "" {
+		return "", time.Time{}, &fault.Error{Kind: fault.Auth, System: c.cfg.System, Op: req.Op, Err: errNoToken}
+	}
+	c.scrub.Add(answer.Token)
+	var expires time.Time
+	if s, err := answer.Expires.Float64(); err == nil && s > 0 && s < 1e9 {
+		life := time.Duration(s * float64(time.Second))
+		// Not used in its last tenth, at most a minute: it may expire on the way.
+		expires = start.Add(life - min(life/10, time.Minute))
+	}
+	return answer.Token, expires, nil
+}
