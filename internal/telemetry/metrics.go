@@ -1,0 +1,97 @@
+package telemetry
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics are the hub's Prometheus metrics. They are for graphs and alerts; the conservation equation is computed from the
+// store, never from them.
+type Metrics struct {
+	registry *prometheus.Registry
+	outcomes *prometheus.CounterVec
+	age      *prometheus.HistogramVec
+	retries  *prometheus.CounterVec
+	calls    *prometheus.HistogramVec
+	hooks    *prometheus.HistogramVec
+	relayed  *prometheus.CounterVec
+	read     *prometheus.CounterVec
+	alarms   *prometheus.CounterVec
+	flows    *prometheus.GaugeVec
+}
+
+// NewMetrics makes the metrics in a registry of their own.
+func NewMetrics(version string) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	wide := []float64{.001, .005, .01, .05, .1, .5, 1, 5, 10, 60, 300, 3600}
+	m.outcomes = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_messages_total",
+		Help: "Messages by flow, outcome and reason of a skip."}, []string{"flow", "outcome", "reason"})
+	m.age = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "waybill_message_age_seconds", Buckets: wide,
+		Help: "Time from a message's acceptance by the hub to its fate."}, []string{"flow"})
+	m.retries = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_retries_total", Help: "Calls to targets made again."}, []string{"flow"})
+	m.calls = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "waybill_call_seconds", Buckets: wide,
+		Help: "Writes to systems by the class of their failure; none is success."}, []string{"system", "fault"})
+	m.hooks = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "waybill_webhook_seconds", Buckets: wide,
+		Help: "Webhook requests by flow and status."}, []string{"flow", "status"})
+	m.relayed = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_relayed_total",
+		Help: "Inbox events published to their topic or parked for the lack of a key."}, []string{"flow", "result"})
+	m.read = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_read_total",
+		Help: "Records read by polls and file watchers; fresh ones had not been seen before."}, []string{"flow", "kind"})
+	m.alarms = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_alarms_total", Help: "Alarms raised."}, []string{"flow", "what"})
+	m.flows = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_flow_messages",
+		Help: "Messages of a flow that are somewhere, by where: lag, parked, waiting, held, unpublished, unaccounted."}, []string{"flow", "where"})
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_build_info", Help: "The running version."}, []string{"version"})
+	info.WithLabelValues(version).Set(1)
+	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.read, m.alarms, m.flows, info,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Handler serves the metrics in Prometheus' text format.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}
+
+// Outcome counts one fate.
+func (m *Metrics) Outcome(flow, outcome, reason string, took time.Duration) {
+	m.outcomes.WithLabelValues(flow, outcome, reason).Inc()
+	if took > 0 {
+		m.age.WithLabelValues(flow).Observe(took.Seconds())
+	}
+}
+
+// Retried counts a call made again.
+func (m *Metrics) Retried(flow string) { m.retries.WithLabelValues(flow).Inc() }
+
+// Call times a write to a system.
+func (m *Metrics) Call(system, faultKind string, took time.Duration) {
+	m.calls.WithLabelValues(system, faultKind).Observe(took.Seconds())
+}
+
+// Answered times a webhook's answer.
+func (m *Metrics) Answered(flow string, status int, took time.Duration) {
+	m.hooks.WithLabelValues(flow, strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+// Relayed counts what the relay moved.
+func (m *Metrics) Relayed(flow string, published, parked int) {
+	m.relayed.WithLabelValues(flow, "published").Add(float64(published))
+	m.relayed.WithLabelValues(flow, "parked").Add(float64(parked))
+}
+
+// Read counts what a poll or file brought.
+func (m *Metrics) Read(flow string, records, fresh int) {
+	m.read.WithLabelValues(flow, "all").Add(float64(records))
+	m.read.WithLabelValues(flow, "fresh").Add(float64(fresh))
+}
+
+// Alarm counts an alarm.
+func (m *Metrics) Alarm(flow, what string) { m.alarms.WithLabelValues(flow, what).Inc() }
+
+// Flow shows how many messages of a flow are somewhere.
+func (m *Metrics) Flow(flow, where string, n float64) { m.flows.WithLabelValues(flow, where).Set(n) }
