@@ -1,0 +1,438 @@
+package api
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+//go:embed openapi.json
+var openAPI []byte
+
+// maxEdit bounds an edited document.
+const maxEdit = 10 << 20
+
+// Token is a bearer token and the name it acts under.
+type Token struct{ Name, Value string }
+
+// Config is what the server needs beside the hub.
+type Config struct {
+	// Tokens that may ask; without any, only requests to a loopback address are answered.
+	Tokens  []Token
+	Metrics http.Handler
+	Console http.Handler
+	Log     *slog.Logger
+}
+
+// Server answers the API.
+type Server struct {
+	hub    Hub
+	cfg    Config
+	mux    *http.ServeMux
+	hashes [][sha256.Size]byte
+}
+
+// New makes the handler for everything under /.
+func New(hub Hub, cfg Config) *Server {
+	s := &Server{hub: hub, cfg: cfg, mux: http.NewServeMux()}
+	for _, t := range cfg.Tokens {
+		s.hashes = append(s.hashes, sha256.Sum256([]byte(t.Value)))
+	}
+	for _, r := range s.routes() {
+		s.mux.Handle(r.pattern, r.handler)
+	}
+	return s
+}
+
+type route struct {
+	pattern string
+	handler http.Handler
+}
+
+func (s *Server) routes() []route {
+	open := func(p string, h http.HandlerFunc) route { return route{p, h} }
+	read := func(p string, h http.HandlerFunc) route { return route{p, s.authenticated(h)} }
+	write := func(p string, h actor) route { return route{p, s.authenticated(s.sameOrigin(h))} }
+	return []route{
+		open("GET /healthz", s.health), open("GET /readyz", s.ready),
+		read("GET /metrics", s.cfg.Metrics.ServeHTTP),
+		read("GET /openapi.json", s.openapi),
+		read("GET /{$}", s.cfg.Console.ServeHTTP), read("GET /console/", s.cfg.Console.ServeHTTP),
+		read("GET /api/v1/status", s.status),
+		read("GET /api/v1/flows", s.flows),
+		read("GET /api/v1/systems", s.systems),
+		read("GET /api/v1/reconciliations", s.reconciliations),
+		read("GET /api/v1/messages", s.messages),
+		read("GET /api/v1/xref", s.xref),
+		read("GET /api/v1/parked", s.parked),
+		read("GET /api/v1/parked/{id}", s.parkedOne),
+		read("GET /api/v1/audit", s.audit),
+		write("POST /api/v1/parked/{id}/replay", s.mark(state.MarkReplay)),
+		write("POST /api/v1/parked/{id}/discard", s.mark(state.MarkDiscard)),
+		write("PUT /api/v1/parked/{id}", s.edit),
+		write("POST /api/v1/flows/{name}/pause", s.pause),
+		write("POST /api/v1/flows/{name}/resume", s.resume),
+	}
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
+	if _, pattern := s.mux.Handler(r); pattern == "" {
+		s.unknown(w, r)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// unknown answers a path or method that is not there.
+func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
+		probe := &http.Request{Method: m, URL: r.URL, Host: r.Host}
+		if _, p := s.mux.Handler(probe); p != "" {
+			w.Header().Set("Allow", m)
+			problem(w, http.StatusMethodNotAllowed, "use "+m+" for "+r.URL.Path)
+			return
+		}
+	}
+	problem(w, http.StatusNotFound, "nothing is at "+r.URL.Path+"; /openapi.json lists what is")
+}
+
+type whoKey struct{}
+
+// authenticated lets a request through that carries a token, or, where the hub has none, one made to a loopback address.
+func (s *Server) authenticated(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(s.cfg.Tokens) == 0 {
+			// The Host check keeps a web page of somebody else's from reaching a hub on its reader's machine (DNS rebinding).
+			if !loopback(r.Host) {
+				problem(w, http.StatusForbidden, "without tokens the hub answers on loopback names only: set http.tokens in the configuration")
+				return
+			}
+			next.ServeHTTP(w, r.WithContext(withWho(r.Context(), "local")))
+			return
+		}
+		name, ok := s.who(r)
+		if !ok {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="waybill"`)
+			problem(w, http.StatusUnauthorized, "give a token: Authorization: Bearer …")
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(withWho(r.Context(), name)))
+	})
+}
+
+// who finds the token's name; every token is compared, in constant time.
+func (s *Server) who(r *http.Request) (string, bool) {
+	got, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		// A browser cannot set the header for a page it opens: basic authentication with any user and the token as password.
+		if _, got, ok = r.BasicAuth(); !ok {
+			return "", false
+		}
+	}
+	sum := sha256.Sum256([]byte(got))
+	name, found := "", false
+	for i := range s.hashes {
+		if subtle.ConstantTimeCompare(sum[:], s.hashes[i][:]) == 1 {
+			name, found = s.cfg.Tokens[i].Name, true
+		}
+	}
+	return name, found
+}
+
+type actor func(w http.ResponseWriter, r *http.Request, who string)
+
+// sameOrigin refuses writes that a foreign page makes a browser send.
+func (s *Server) sameOrigin(next actor) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+			problem(w, http.StatusForbidden, "writes from other sites are refused")
+			return
+		}
+		if o := r.Header.Get("Origin"); o != "" && !strings.HasSuffix(o, "://"+r.Host) {
+			problem(w, http.StatusForbidden, "writes from "+o+" are refused")
+			return
+		}
+		next(w, r, whoOf(r.Context()))
+	}
+}
+
+func loopback(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return ip != nil && ip.IsLoopback()
+}
+
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	if err := s.hub.Ready(r.Context()); err != nil {
+		problem(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	answer(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+func (s *Server) openapi(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(openAPI)
+}
+
+// withStatus answers a part of the status.
+func (s *Server) withStatus(w http.ResponseWriter, r *http.Request, part func(*Status) any) {
+	st, err := s.hub.Status(r.Context())
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, part(st))
+}
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	s.withStatus(w, r, func(st *Status) any { return st })
+}
+
+func (s *Server) flows(w http.ResponseWriter, r *http.Request) {
+	s.withStatus(w, r, func(st *Status) any { return map[string]any{"flows": st.Flows} })
+}
+
+func (s *Server) systems(w http.ResponseWriter, r *http.Request) {
+	s.withStatus(w, r, func(st *Status) any { return map[string]any{"systems": st.Systems} })
+}
+
+func (s *Server) reconciliations(w http.ResponseWriter, r *http.Request) {
+	s.withStatus(w, r, func(st *Status) any { return map[string]any{"reconciliations": st.Reconciliations} })
+}
+
+func (s *Server) messages(w http.ResponseWriter, r *http.Request) {
+	t, ok := s.trace(w, r)
+	if ok {
+		answer(w, http.StatusOK, traceView(&t))
+	}
+}
+
+func (s *Server) xref(w http.ResponseWriter, r *http.Request) {
+	t, ok := s.trace(w, r)
+	if ok {
+		answer(w, http.StatusOK, map[string]any{"key": t.Key, "objects": traceView(&t).Objects})
+	}
+}
+
+func (s *Server) trace(w http.ResponseWriter, r *http.Request) (state.Trace, bool) {
+	key := r.URL.Query().Get("key")
+	if key == "" {
+		problem(w, http.StatusBadRequest, "give ?key=: a business key, an id of any system, a hub id, an event id or a delivery id")
+		return state.Trace{}, false
+	}
+	t, err := s.hub.Trace(r.Context(), key)
+	if err != nil {
+		s.failed(w, r, err)
+		return state.Trace{}, false
+	}
+	return t, true
+}
+
+func (s *Server) parked(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	f := state.QueueFilter{Flow: q.Get("flow"), Key: q.Get("key"), Code: q.Get("code"), State: state.Outcome(q.Get("state")), Heads: q.Get("heads") == "true"}
+	for name, into := range map[string]*int64{"after": &f.After} {
+		if v := q.Get(name); v != "" {
+			n, err := strconv.ParseInt(v, 10, 64)
+			if err != nil {
+				problem(w, http.StatusBadRequest, name+" must be a number")
+				return
+			}
+			*into = n
+		}
+	}
+	if v := q.Get("limit"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < 1 || n > 10000 {
+			problem(w, http.StatusBadRequest, "limit must be a number from 1 to 10000")
+			return
+		}
+		f.Limit = n
+	}
+	rows, err := s.hub.Queued(r.Context(), f)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	views := make([]Queued, len(rows))
+	for i := range rows {
+		views[i] = queuedView(&rows[i], false)
+	}
+	answer(w, http.StatusOK, map[string]any{"parked": views})
+}
+
+func (s *Server) parkedOne(w http.ResponseWriter, r *http.Request) {
+	id, ok := pathID(w, r)
+	if !ok {
+		return
+	}
+	q, err := s.hub.QueuedByID(r.Context(), id)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, queuedView(&q, true))
+}
+
+func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
+	rows, err := s.hub.Audits(r.Context(), 1000)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	views := make([]Audit, len(rows))
+	for i, a := range rows {
+		views[i] = Audit(a)
+	}
+	answer(w, http.StatusOK, map[string]any{"audit": views})
+}
+
+// note is what a person may say to an act.
+type note struct {
+	Note string `json:"note"`
+}
+
+func (s *Server) mark(m state.Mark) actor {
+	return func(w http.ResponseWriter, r *http.Request, who string) {
+		id, ok := pathID(w, r)
+		if !ok {
+			return
+		}
+		var n note
+		if !body(w, r, &n, 64<<10) {
+			return
+		}
+		if err := s.hub.Mark(r.Context(), id, m, who, n.Note); err != nil {
+			s.failed(w, r, err)
+			return
+		}
+		answer(w, http.StatusAccepted, map[string]any{"id": id, "mark": m})
+	}
+}
+
+func (s *Server) edit(w http.ResponseWriter, r *http.Request, who string) {
+	id, ok := pathID(w, r)
+	if !ok {
+		return
+	}
+	var e struct {
+		Data json.RawMessage `json:"data"`
+		Note string          `json:"note"`
+	}
+	if !body(w, r, &e, maxEdit) {
+		return
+	}
+	if len(e.Data) == 0 {
+		problem(w, http.StatusBadRequest, `give the new document as "data"`)
+		return
+	}
+	if err := s.hub.Edit(r.Context(), id, e.Data, who, e.Note); err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"id": id, "edited_by": who})
+}
+
+func (s *Server) pause(w http.ResponseWriter, r *http.Request, who string) {
+	s.turn(w, r, "paused", s.hub.Pause(r.Context(), r.PathValue("name"), who))
+}
+
+func (s *Server) resume(w http.ResponseWriter, r *http.Request, who string) {
+	s.turn(w, r, "running", s.hub.Resume(r.Context(), r.PathValue("name"), who))
+}
+
+func (s *Server) turn(w http.ResponseWriter, r *http.Request, now string, err error) {
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, map[string]string{"flow": r.PathValue("name"), "state": now})
+}
+
+// body reads a JSON object of at most limit bytes; an empty body is an empty object.
+func body(w http.ResponseWriter, r *http.Request, into any, limit int64) bool {
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil {
+		problem(w, http.StatusRequestEntityTooLarge, "the body is too large")
+		return false
+	}
+	if len(data) == 0 {
+		return true
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		problem(w, http.StatusBadRequest, "the body is not the JSON that is expected: "+err.Error())
+		return false
+	}
+	return true
+}
+
+func pathID(w http.ResponseWriter, r *http.Request) (int64, bool) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		problem(w, http.StatusBadRequest, "the id must be a number")
+		return 0, false
+	}
+	return id, true
+}
+
+// failed answers an error of the hub.
+func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, state.ErrNotFound) {
+		problem(w, http.StatusNotFound, err.Error())
+		return
+	}
+	if r.Context().Err() == nil {
+		s.cfg.Log.Warn("a request failed", "path", r.URL.Path, "error", err)
+	}
+	problem(w, http.StatusServiceUnavailable, err.Error())
+}
+
+func answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v) // the reader has gone: nothing to tell it
+}
+
+func problem(w http.ResponseWriter, status int, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "5")
+	}
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail})
+}
+
+// HTTPServer wraps a handler with the time-outs that a listener facing people needs.
+func HTTPServer(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+}

@@ -1,0 +1,25 @@
+// Package console is the hub's status page: one page that shows in five seconds whether anything is late, stuck, lost or
+// doubled, finds any object by its number, and lists what waits for a person. It asks the API for everything it shows.
+package console
+
+import (
+	"embed"
+	"io/fs"
+	"net/http"
+)
+
+//go:embed page
+var files embed.FS
+
+// Handler serves the page at / and its parts below /console/.
+func Handler() http.Handler {
+	page, err := fs.Sub(files, "page")
+	if err != nil {
+		panic(err) // the embedded directory has that name
+	}
+	mux := http.NewServeMux()
+	parts := http.StripPrefix("/console/", http.FileServerFS(page))
+	mux.Handle("GET /console/", parts)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, page, "index.html") })
+	return mux
+}

@@ -1,0 +1,125 @@
+"use strict";
+const $ = (id) => document.getElementById(id);
+const number = new Intl.NumberFormat("en");
+
+// el makes an element; text is always set as text, so no document can bring markup into the page.
+function el(tag, text, cls) {
+  const e = document.createElement(tag);
+  if (text !== undefined && text !== null) e.textContent = text;
+  if (cls) e.className = cls;
+  return e;
+}
+
+function row(cells) {
+  const tr = el("tr");
+  for (const c of cells) tr.append(c instanceof Node ? c : el("td", c));
+  return tr;
+}
+
+const n = (v) => el("td", number.format(v || 0), "n");
+
+function age(seconds) {
+  if (!seconds) return "";
+  if (seconds < 120) return Math.round(seconds) + " s";
+  if (seconds < 7200) return Math.round(seconds / 60) + " min";
+  return Math.round(seconds / 3600) + " h";
+}
+
+const tone = { running: "good", up: "good", paused: "warn", silent: "warn" };
+
+async function ask(method, path, body) {
+  const r = await fetch(path, { method, headers: body ? { "Content-Type": "application/json" } : {}, body: body && JSON.stringify(body) });
+  const data = await r.json().catch(() => ({}));
+  if (!r.ok) throw new Error(data.detail || r.statusText);
+  return data;
+}
+
+function act(label, run) {
+  const b = el("button", label);
+  b.type = "button";
+  b.addEventListener("click", async () => {
+    b.disabled = true;
+    try { await run(); await refresh(); } catch (e) { alert(e.message); }
+    b.disabled = false;
+  });
+  return b;
+}
+
+function showStatus(s) {
+  const t = s.totals;
+  const troubled = s.flows.filter((f) => !["running", "paused", "silent"].includes(f.state));
+  const v = $("verdict");
+  if (t.unaccounted) { v.textContent = number.format(t.unaccounted) + " messages are unaccounted for"; v.className = "bad"; }
+  else if (t.duplicates) { v.textContent = number.format(t.duplicates) + " target objects are doubled"; v.className = "bad"; }
+  else if (troubled.length) { v.textContent = troubled.map((f) => f.name + " is " + f.state).join(", "); v.className = "bad"; }
+  else if (t.parked) { v.textContent = "Nothing lost, nothing doubled; " + number.format(t.parked) + " messages wait for a person"; v.className = "warn"; }
+  else { v.textContent = "All is well: nothing lost, nothing doubled"; v.className = "good"; }
+  $("totals").replaceChildren(...["accepted", "delivered", "skipped", "parked", "waiting", "discarded", "in_flight", "retried", "unaccounted", "duplicates"].map((k) => {
+    const d = el("div");
+    d.append(el("dt", k.replace("_", " ")), el("dd", number.format(t[k]), (k === "unaccounted" || k === "duplicates") && t[k] ? "bad" : ""));
+    return d;
+  }));
+  $("flows").tBodies[0].replaceChildren(...s.flows.map((f) => {
+    const state = el("td", f.state + (f.why ? ": " + f.why : ""), tone[f.state] || "bad");
+    const last = el("td");
+    last.append(f.state === "paused" || f.state === "alarm"
+      ? act("Resume", () => ask("POST", "/api/v1/flows/" + encodeURIComponent(f.name) + "/resume"))
+      : act("Pause", () => ask("POST", "/api/v1/flows/" + encodeURIComponent(f.name) + "/pause")));
+    return row([f.name, state, f.from + " → " + f.to, n(f.accepted), n(f.delivered), n(f.skipped), n(f.parked), n(f.waiting), n(f.in_flight), el("td", age(f.oldest_seconds), "n"), last]);
+  }));
+  $("systems").tBodies[0].replaceChildren(...s.systems.map((y) => row([y.name, y.connector, el("td", y.state, tone[y.state] || "bad"), y.why || ""])));
+  $("version").textContent = "Waybill " + s.version + ", running since " + new Date(s.started).toLocaleString();
+}
+
+function showParked(rows) {
+  $("noparked").hidden = rows.length > 0;
+  $("parked").hidden = rows.length === 0;
+  $("parked").tBodies[0].replaceChildren(...rows.map((p) => {
+    const acts = el("td");
+    if (p.mark) acts.append(p.mark + " asked by " + (p.marked_by || "the hub"));
+    else acts.append(act("Replay", () => ask("POST", "/api/v1/parked/" + p.id + "/replay", { note: "" })), " ",
+      act("Discard", () => {
+        const why = prompt("Why is it given up?");
+        return why === null ? Promise.resolve() : ask("POST", "/api/v1/parked/" + p.id + "/discard", { note: why });
+      }));
+    return row([p.id, p.flow, p.key, el("td", p.state, "warn"), new Date(p.since).toLocaleString(), el("td", p.reason, "reason"), acts]);
+  }));
+}
+
+function table(title, head, rows) {
+  if (!rows.length) return [];
+  const t = el("table"), h = el("tr");
+  for (const c of head) h.append(el("th", c));
+  const thead = el("thead"), body = el("tbody");
+  thead.append(h);
+  body.append(...rows);
+  t.append(thead, body);
+  return [el("h2", title), t];
+}
+
+async function trace(key) {
+  const box = $("result");
+  box.hidden = false;
+  try {
+    const m = await ask("GET", "/api/v1/messages?key=" + encodeURIComponent(key));
+    const parts = [
+      ...table("Objects", ["entity", "hub id", "ids"], m.objects.map((o) => row([o.entity, o.hub, o.refs.map((r) => r.system + ": " + r.id + (r.deleted ? " (deleted)" : "")).join(", ")]))),
+      ...table("Stored queue", ["id", "flow", "state", "reason"], m.queued.map((q) => row([q.id, q.flow, q.state, el("td", q.reason, "reason")]))),
+      ...table("Journal", ["time", "flow", "outcome", "reason", "system", "id", "version"], m.journal.map((j) => row([new Date(j.time).toLocaleString(), j.flow, j.outcome, el("td", j.reason, "reason"), j.system, j.id, j.version]))),
+      ...table("Inbox", ["seq", "flow", "received", "published"], m.inbox.map((i) => row([i.seq, i.flow, new Date(i.received).toLocaleString(), String(i.published)]))),
+    ];
+    box.replaceChildren(...(parts.length ? parts : [el("p", "The hub remembers nothing under " + key + ".")]));
+  } catch (e) { box.replaceChildren(el("p", e.message, "bad")); }
+}
+
+$("search").addEventListener("submit", (e) => { e.preventDefault(); const k = $("key").value.trim(); if (k) trace(k); });
+
+async function refresh() {
+  try {
+    showStatus(await ask("GET", "/api/v1/status"));
+    showParked((await ask("GET", "/api/v1/parked?heads=true&limit=100")).parked);
+  } catch (e) { $("verdict").textContent = "The hub does not answer: " + e.message; $("verdict").className = "bad"; }
+}
+
+async function loop() { await refresh(); setTimeout(loop, 2000); }
+loop();
