@@ -1,0 +1,161 @@
+// Package schema compiles and applies the plan's JSON Schemas (draft-07). A schema is read once into a tree with a place
+// for everything in it; whatever the validator would ignore, misjudge or choke on is a problem with line and column before
+// any document is seen. The verdict on documents comes from gojsonschema, behind the judge interface.
+package schema
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// File is one schema file.
+type File struct {
+	// Name is how flows and mappings call the schema: "canonical/order.v1".
+	Name string
+	// Path is what problems call it: "schemas/canonical/order.v1.json".
+	Path string
+	Data []byte
+}
+
+// Set holds the schemas of one plan. It does not change after Compile and may be used by several goroutines.
+type Set struct {
+	schemas map[string]*Schema
+}
+
+// Get is the schema of that name; nil when the plan has no such file. A schema whose file has problems is there too, so
+// that one mistake is reported once: its Shape allows what is unknown and it refuses every document.
+func (s *Set) Get(name string) *Schema {
+	if s == nil {
+		return nil
+	}
+	return s.schemas[name]
+}
+
+// Names are the names of all schemas, sorted.
+func (s *Set) Names() []string {
+	if s == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(s.schemas))
+}
+
+// Schema is one compiled schema.
+type Schema struct {
+	name  string
+	root  *node // nil when the file is no JSON document
+	judge judge // nil when the file, or one it refers to, has problems
+}
+
+// Name is what flows and mappings call the schema.
+func (s *Schema) Name() string { return s.name }
+
+// judge gives the verdict on a document: what is wrong with it, nothing when it is valid. Implementations are safe for
+// concurrent use. A faster one may stand in front of the library's as long as both agree.
+type judge interface {
+	judge(d *jsondoc.Doc) []Violation
+}
+
+// limits of schema files themselves.
+var fileLimits = jsondoc.Limits{Bytes: 8 << 20, Depth: 256}
+
+// Compile reads all schemas together: they may refer to each other and to nothing else. Every problem goes to p.
+func Compile(files []File, p *strictyaml.Problems) *Set {
+	c := &compiler{p: p, sources: make(map[string]*source, len(files)), byID: map[string]*source{}}
+	set := &Set{schemas: make(map[string]*Schema, len(files))}
+	for _, f := range files {
+		name := strings.TrimSuffix(f.Name, ".json")
+		if c.sources[name] != nil {
+			p.Add(strictyaml.Pos{File: f.Path}, "there is another schema named %q", name)
+			continue
+		}
+		c.sources[name] = c.read(name, f)
+	}
+	names := slices.Sorted(maps.Keys(c.sources))
+	for _, name := range names {
+		c.resolve(c.sources[name])
+	}
+	for _, name := range names {
+		c.findCycles(c.sources[name])
+	}
+	for _, name := range names {
+		src := c.sources[name]
+		set.schemas[name] = &Schema{name: name, root: src.root, judge: c.judgeOf(src)}
+	}
+	return set
+}
+
+// compiler is the state of one Compile.
+type compiler struct {
+	p       *strictyaml.Problems
+	sources map[string]*source // by name
+	byID    map[string]*source // by the root's $id
+}
+
+// source is one schema file and the tree made of it.
+type source struct {
+	name   string
+	path   string
+	doc    *jsondoc.Doc
+	root   *node
+	nodes  map[int]*node // every schema in the file, by its offset
+	refs   []*node       // those with a $ref
+	broken bool          // a problem stands in this file
+}
+
+// read parses one file into a source; without a root when it is no JSON.
+func (c *compiler) read(name string, f File) *source {
+	src := &source{name: name, path: f.Path, nodes: map[int]*node{}}
+	if src.path == "" {
+		src.path = name + ".json"
+	}
+	doc, err := jsondoc.Parse(f.Data, fileLimits)
+	if err != nil {
+		src.broken = true
+		pos := strictyaml.Pos{File: src.path}
+		if se, ok := err.(*jsondoc.SyntaxError); ok {
+			pos.Line, pos.Col = se.Line, se.Col
+			err = nil
+			c.p.AddHint(pos, "schemas are JSON", "%s", se.Msg)
+			return src
+		}
+		c.p.Add(pos, "%s", err)
+		return src
+	}
+	src.doc = doc
+	r := reader{c: c, src: src}
+	src.root = r.schema(doc.Root(), "")
+	if doc.Root().Kind() != jsondoc.Object && doc.Root().Kind() != jsondoc.Missing {
+		c.problem(src, doc.Root(), "", "a schema file holds one object, not %s", doc.Root().Kind())
+	}
+	if id := src.root.id; id != "" {
+		if other := c.byID[id]; other != nil {
+			c.problem(src, doc.Root().Get("$id"), "", "the schema %q has the same $id", other.name)
+		} else {
+			c.byID[id] = src
+		}
+	}
+	return src
+}
+
+// problem notes something wrong at v.
+func (c *compiler) problem(src *source, v jsondoc.Value, hint, format string, args ...any) {
+	src.broken = true
+	c.p.AddHint(src.pos(v), hint, format, args...)
+}
+
+// pos is where v stands in the file.
+func (s *source) pos(v jsondoc.Value) strictyaml.Pos {
+	pos := strictyaml.Pos{File: s.path}
+	if at := v.Offset(); at >= 0 && s.doc != nil {
+		pos.Line, pos.Col = s.doc.LineCol(at)
+	}
+	return pos
+}
+
+// dir is the folder part of the name, that relative references start from.
+func (s *source) dir() string { return path.Dir(s.name) }

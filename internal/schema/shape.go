@@ -1,0 +1,452 @@
+package schema
+
+import (
+	"slices"
+
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+)
+
+// FieldState says what a schema thinks of a property.
+type FieldState uint8
+
+const (
+	// Never: no valid document has the property.
+	Never FieldState = iota
+	// Open: the schema does not name the property but does not forbid it either.
+	Open
+	// Declared: the schema names the property, or describes it by a pattern.
+	Declared
+)
+
+func (s FieldState) String() string {
+	return [...]string{"never", "open", "declared"}[s]
+}
+
+// Shape is what a schema says about the structure of a value, seen through $ref, allOf, anyOf, oneOf and if: one or more
+// alternatives, each a set of schemas that hold together. The zero Shape says nothing: any value at all.
+type Shape struct {
+	alts []alternative
+	// unknown: the schema has problems of its own; whatever is asked about it exists and may be anything.
+	unknown bool
+}
+
+// alternative is a set of schemas that a value follows all at once.
+type alternative []*node
+
+// mostAlternatives bounds the combinations of anyOf, oneOf and if; beyond it a Shape says nothing rather than too little.
+const mostAlternatives = 64
+
+// Shape is the structure of the documents.
+func (s *Schema) Shape() Shape {
+	if s == nil {
+		return Shape{unknown: true}
+	}
+	return shapeOf([]alternative{{s.root}})
+}
+
+// shapeOf expands each set of schemas, as written, into alternatives without references or branches.
+func shapeOf(sets []alternative) Shape {
+	var out []alternative
+	for _, set := range sets {
+		alts := []alternative{nil}
+		for _, n := range set {
+			more, ok := expand(n, 0)
+			if !ok {
+				return Shape{unknown: true}
+			}
+			if alts = product(alts, more); len(alts) > mostAlternatives {
+				return Shape{}
+			}
+		}
+		out = append(out, alts...)
+	}
+	if len(out) > mostAlternatives {
+		return Shape{}
+	}
+	// What no value can be says nothing about the rest; if nothing can be at all, keep it: the author should see why.
+	possible := slices.DeleteFunc(slices.Clone(out), func(a alternative) bool { return !a.possible() })
+	if len(possible) > 0 {
+		out = possible
+	}
+	return Shape{alts: out}
+}
+
+// expand gives the alternatives that n stands for; ok is false when n could not be read.
+func expand(n *node, depth int) (alts []alternative, ok bool) {
+	if n == nil || depth > mostAlternatives {
+		return nil, false
+	}
+	if n.ref.Kind() != jsondoc.Missing {
+		return expand(n.target, depth+1)
+	}
+	alts = []alternative{{n}}
+	with := func(lists ...[]*node) bool {
+		for _, list := range lists {
+			if len(list) == 0 {
+				continue
+			}
+			var either []alternative
+			for _, branch := range list {
+				more, ok := expand(branch, depth+1)
+				if !ok {
+					return false
+				}
+				either = append(either, more...)
+			}
+			if alts = product(alts, either); len(alts) > 4*mostAlternatives {
+				return false
+			}
+		}
+		return true
+	}
+	for _, part := range n.allOf {
+		if !with([]*node{part}) {
+			return nil, false
+		}
+	}
+	if !with(n.anyOf, n.oneOf) {
+		return nil, false
+	}
+	if n.ifs != nil {
+		// Either the condition and then, or else: what the condition excludes from else says little about structure.
+		var either []alternative
+		for _, way := range [][]*node{{n.ifs, n.then}, {n.otherwise}} {
+			branch := []alternative{nil}
+			for _, part := range way {
+				if part == nil {
+					continue
+				}
+				more, ok := expand(part, depth+1)
+				if !ok {
+					return nil, false
+				}
+				branch = product(branch, more)
+			}
+			either = append(either, branch...)
+		}
+		alts = product(alts, either)
+	}
+	return alts, true
+}
+
+func product(a, b []alternative) []alternative {
+	if len(b) == 1 && len(a) == 1 {
+		return []alternative{append(slices.Clip(a[0]), b[0]...)}
+	}
+	out := make([]alternative, 0, len(a)*len(b))
+	for _, x := range a {
+		for _, y := range b {
+			out = append(out, append(slices.Clip(x), y...))
+		}
+	}
+	return out
+}
+
+// possible reports whether any value can follow the schemas, as far as types tell.
+func (a alternative) possible() bool {
+	for _, n := range a {
+		if n.always != nil && !*n.always {
+			return false
+		}
+	}
+	types, any := a.types()
+	return any || len(types) > 0
+}
+
+// types are those that all schemas of the set allow; any is true when none restricts them.
+func (a alternative) types() (types []string, any bool) {
+	any = true
+	for _, n := range a {
+		own := n.typesOf()
+		switch {
+		case len(own) == 0:
+		case any:
+			types, any = own, false
+		default:
+			types = both(types, own)
+		}
+	}
+	return types, any
+}
+
+// typesOf are the types a schema names, or those of its enum or const.
+func (n *node) typesOf() []string {
+	if len(n.types) > 0 {
+		return n.types
+	}
+	values := n.enum
+	if n.constant.Kind() != jsondoc.Missing {
+		values = []jsondoc.Value{n.constant}
+	}
+	var types []string
+	for _, v := range values {
+		if t := v.Kind().String(); !slices.Contains(types, t) {
+			types = append(types, t)
+		}
+	}
+	return types
+}
+
+// both is what two lists of types have in common; an integer is a number.
+func both(a, b []string) []string {
+	var out []string
+	for _, t := range a {
+		switch {
+		case slices.Contains(b, t), t == "integer" && slices.Contains(b, "number"):
+			out = append(out, t)
+		case t == "number" && slices.Contains(b, "integer"):
+			out = append(out, "integer")
+		}
+	}
+	return out
+}
+
+// Any reports whether the shape says nothing: every value fits, or its schema is not known.
+func (sh Shape) Any() bool { return sh.unknown || len(sh.alts) == 0 || len(sh.Types()) == 0 }
+
+// Types are the JSON types a value may have, in JSON Schema's words; empty means any.
+func (sh Shape) Types() []string {
+	var out []string
+	for _, a := range sh.alts {
+		types, any := a.types()
+		if any {
+			return nil
+		}
+		for _, t := range types {
+			if !slices.Contains(out, t) {
+				out = append(out, t)
+			}
+		}
+	}
+	return out
+}
+
+// allows reports whether a value of the set may be of type t.
+func (a alternative) allows(t string) bool {
+	types, any := a.types()
+	return any || slices.Contains(types, t)
+}
+
+// Field is the shape of a property and whether the schema declares it. An open property of unknown form has the zero Shape.
+func (sh Shape) Field(name string) (Shape, FieldState) {
+	if sh.unknown {
+		return Shape{unknown: true}, Declared
+	}
+	if len(sh.alts) == 0 {
+		return Shape{}, Open
+	}
+	best := Never
+	var declared, open []alternative
+	for _, a := range sh.alts {
+		set, state := a.field(name)
+		switch state {
+		case Declared:
+			declared = append(declared, set)
+		case Open:
+			open = append(open, set)
+		}
+		best = max(best, state)
+	}
+	switch best {
+	case Declared:
+		return shapeOf(declared), Declared
+	case Open:
+		if slices.ContainsFunc(open, func(a alternative) bool { return len(a) == 0 }) {
+			return Shape{}, Open
+		}
+		return shapeOf(open), Open
+	}
+	return Shape{}, Never
+}
+
+// field collects what the schemas of a set say about a property.
+func (a alternative) field(name string) (set alternative, state FieldState) {
+	if !a.allows("object") {
+		return nil, Never
+	}
+	state = Open
+	for _, n := range a {
+		own := n.field(name)
+		if len(own) > 0 {
+			set, state = append(set, own...), Declared
+			continue
+		}
+		if n.additional == nil {
+			continue
+		}
+		if b := n.additional.always; b != nil && !*b {
+			return nil, Never
+		}
+		set = append(set, n.additional)
+	}
+	return set, state
+}
+
+// field is what one schema declares about a property: by name and by patterns.
+func (n *node) field(name string) []*node {
+	var out []*node
+	if p := n.property(name); p != nil {
+		out = append(out, p)
+	}
+	for _, p := range n.patterns {
+		if p.re != nil && p.re.MatchString(name) {
+			out = append(out, p.node)
+		}
+	}
+	return out
+}
+
+// Item is the shape of an array's elements; of all of them together where each place has its own.
+func (sh Shape) Item() Shape {
+	if sh.unknown {
+		return sh
+	}
+	var sets []alternative
+	for _, a := range sh.alts {
+		if !a.allows("array") {
+			continue
+		}
+		var all alternative // hold for every element
+		var places []*node  // hold for one place each
+		for _, n := range a {
+			if n.items != nil {
+				all = append(all, n.items)
+			}
+			places = append(places, n.tuple...)
+			if n.moreItems != nil && len(n.tuple) > 0 {
+				places = append(places, n.moreItems)
+			}
+		}
+		if len(places) == 0 {
+			if len(all) == 0 {
+				return Shape{}
+			}
+			sets = append(sets, all)
+		}
+		for _, p := range places {
+			sets = append(sets, append(slices.Clip(all), p))
+		}
+	}
+	return shapeOf(sets)
+}
+
+// Fields are the declared property names, in the order of the schema.
+func (sh Shape) Fields() []string {
+	var out []string
+	for _, a := range sh.alts {
+		if !a.allows("object") {
+			continue
+		}
+		for _, n := range a {
+			for _, p := range n.properties {
+				if !slices.Contains(out, p.name) {
+					out = append(out, p.name)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Required are the properties that every valid object has.
+func (sh Shape) Required() []string {
+	var out []string
+	first := true
+	for _, a := range sh.alts {
+		if !a.allows("object") {
+			continue
+		}
+		var own []string
+		for _, n := range a {
+			for _, name := range n.required {
+				if !slices.Contains(own, name) {
+					own = append(own, name)
+				}
+			}
+		}
+		if first {
+			out, first = own, false
+			continue
+		}
+		out = slices.DeleteFunc(out, func(name string) bool { return !slices.Contains(own, name) })
+	}
+	return out
+}
+
+// Closed reports whether no property but the declared ones is allowed.
+func (sh Shape) Closed() bool {
+	if sh.unknown || len(sh.alts) == 0 {
+		return false
+	}
+	for _, a := range sh.alts {
+		if !a.allows("object") {
+			continue
+		}
+		closed := slices.ContainsFunc(a, func(n *node) bool {
+			return n.additional != nil && n.additional.always != nil && !*n.additional.always
+		})
+		if !closed {
+			return false
+		}
+	}
+	return true
+}
+
+// Format is the format of a string; "" when there is none or the alternatives differ.
+func (sh Shape) Format() string {
+	format := ""
+	for i, a := range sh.alts {
+		own := ""
+		for _, n := range a {
+			if n.format != "" {
+				own = n.format
+			}
+		}
+		if i > 0 && own != format {
+			return ""
+		}
+		format = own
+	}
+	return format
+}
+
+// Enum are the strings that a value is restricted to; nil when other strings are allowed too.
+func (sh Shape) Enum() []string {
+	var out []string
+	for _, a := range sh.alts {
+		if !a.allows("string") {
+			continue
+		}
+		own, restricted := a.enum()
+		if !restricted {
+			return nil
+		}
+		for _, s := range own {
+			if !slices.Contains(out, s) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// enum are the strings that every schema of the set allows.
+func (a alternative) enum() (values []string, restricted bool) {
+	for _, n := range a {
+		list := n.enum
+		if n.constant.Kind() != jsondoc.Missing {
+			list = []jsondoc.Value{n.constant}
+		}
+		if len(list) == 0 {
+			continue
+		}
+		var own []string
+		for _, v := range list {
+			if v.Kind() == jsondoc.String && (!restricted || slices.Contains(values, v.Str())) {
+				own = append(own, v.Str())
+			}
+		}
+		values, restricted = own, true
+	}
+	return values, restricted
+}
