@@ -13,7 +13,7 @@ func TestAppendJSON(t *testing.T) {
 	if string(got) != want || !ok || !json.Valid(got) {
 		t.Errorf("got %s, %v", got, p.Err())
 	}
-	if _, ok := Parse("f", []byte("a: [${env:}]"), &p)[0].AppendJSON(nil, &p); ok || p.Len() != 1 {
+	if _, ok := Parse("f", []byte("a: ['${env:}']"), &p)[0].AppendJSON(nil, &p); ok || p.Len() != 1 {
 		t.Errorf("a bad reference passes: %v", p.Err())
 	}
 }
