@@ -111,8 +111,29 @@ func (w *Window) Fresh(r *Record) bool {
 	return !before && !now
 }
 
-// Restart begins the round anew, at its first page.
-func (w *Window) Restart() { w.w.Page = nil }
+// Reach notes that the round reads everything up to a version, where the records themselves carry none.
+func (w *Window) Reach(version string) {
+	if version != "" && event.CompareVersions(version, w.w.High) > 0 {
+		w.w.High = version
+	}
+}
+
+// Unchanged closes a round in which the other side said that nothing has changed.
+func (w *Window) Unchanged(now time.Time) {
+	for h, v := range w.seen {
+		w.next[h] = v
+	}
+	w.End(now)
+}
+
+// Abandon closes a round that may have missed something: the next one begins where this one began.
+func (w *Window) Abandon() {
+	for h, v := range w.next {
+		w.seen[h] = v
+	}
+	w.next = map[[12]byte]string{}
+	w.w.Started, w.w.High, w.w.Page = time.Time{}, "", nil
+}
 
 // End closes the round: every page has been read.
 func (w *Window) End(now time.Time) {

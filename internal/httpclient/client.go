@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -212,6 +213,16 @@ func (c *Client) ResolveNext(from *url.URL, ref string) (*url.URL, error) {
 		return nil, fault.New(fault.Invalid, "the next page's URL %q is no URL", c.Scrub(shorten(ref, 200)))
 	}
 	u.Fragment = ""
+	if k := c.cfg.Auth.APIKey; k != nil && k.Query != "" && u.Query().Has(k.Query) {
+		// The service repeats the key that it was sent; it is put on again, and must not be stored.
+		parts := strings.Split(u.RawQuery, "&")
+		parts = slices.DeleteFunc(parts, func(p string) bool {
+			name, _, _ := strings.Cut(p, "=")
+			name, err := url.QueryUnescape(name)
+			return err == nil && name == k.Query
+		})
+		u.RawQuery = strings.Join(parts, "&")
+	}
 	return u, c.sameOrigin(u)
 }
 

@@ -1,0 +1,14 @@
+// Package connectors is the one list of all connector kinds.
+package connectors
+
+import (
+	"github.com/waybill-hub/waybill/connectors/rest"
+	"github.com/waybill-hub/waybill/internal/connector"
+)
+
+// All gives every kind that a hub knows.
+func All() []connector.Kind {
+	return []connector.Kind{
+		rest.Kind{},
+	}
+}

@@ -1,0 +1,160 @@
+package rest
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// faultKinds are the meanings that errors.kinds can give a code; duplicate is a Conflict of its own.
+var faultKinds = map[string]fault.Kind{
+	"duplicate": fault.Conflict, "conflict": fault.Conflict, "invalid": fault.Invalid, "not-found": fault.NotFound, "auth": fault.Auth,
+	"rate-limited": fault.RateLimited, "unavailable": fault.Unavailable, "unknown-outcome": fault.UnknownOutcome,
+}
+
+// read decodes and completes the settings; every problem goes to p.
+func read(s connector.Settings, p *strictyaml.Problems) *settings {
+	set := &settings{}
+	s.Decode(set, p)
+	if set.URL != "" {
+		if _, err := httpclient.BaseURL(set.URL); err != nil {
+			p.Add(s.Node.Get("url").Pos(), "url: %s", err)
+		}
+	}
+	if u, err := url.Parse(set.Proxy); err != nil || set.Proxy != "" && u.Host == "" {
+		p.Add(s.Node.Get("proxy").Pos(), "proxy: this is no URL")
+	}
+	set.Auth.Check(s.Node.Get("auth"), p)
+	kinds := s.Node.Get("errors").Get("kinds")
+	for code, kind := range set.Errors.Kinds {
+		if _, ok := faultKinds[kind]; !ok {
+			names := slices.Sorted(maps.Keys(faultKinds))
+			p.AddHint(kinds.Get(code).Pos(), "write one of "+strings.Join(names, ", "), "kinds: %q is no kind of failure", kind)
+		}
+	}
+	objects := s.Node.Get("objects")
+	if set.Objects != nil && len(set.Objects) == 0 {
+		p.Add(objects.Pos(), "objects: name at least one")
+	}
+	for name, o := range set.Objects {
+		if o != nil {
+			o.name = name
+			o.complete(objects.Get(name), p)
+		}
+	}
+	return set
+}
+
+// complete fills in the defaults that depend on other settings, and checks what the shape alone does not show.
+func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
+	def(&o.Path, httpclient.Escape(o.name))
+	byID := strings.TrimRight(o.Path, "/") + "/{id}"
+	def(&o.Get.Path, byID)
+	def(&o.List.Path, o.Path)
+	def(&o.Find.Path, o.List.Path)
+	def(&o.Find.Items, o.List.Items)
+	def(&o.Create.Path, o.Path)
+	def(&o.Create.Method, "POST")
+	def(&o.Update.Path, byID)
+	def(&o.Update.Method, map[string]string{"put": "PUT"}[o.Update.Style])
+	def(&o.Update.Method, "PATCH")
+	def(&o.Delete.Path, byID)
+	def(&o.Delete.Method, "DELETE")
+	def(&o.Create.AnswerID, o.ID)
+	def(&o.Update.AnswerID, o.ID)
+	pg := &o.List.Paging
+	def(&pg.Parameter, pg.Style)
+	def(&pg.Next, "next")
+
+	template(n, "path", o.Path, nil, p)
+	template(n.Get("get"), "path", o.Get.Path, []string{"id"}, p)
+	template(n.Get("list"), "path", o.List.Path, nil, p)
+	template(n.Get("find"), "path", o.Find.Path, nil, p)
+	template(n.Get("create"), "path", o.Create.Path, nil, p)
+	template(n.Get("update"), "path", o.Update.Path, []string{"id"}, p)
+	template(n.Get("delete"), "path", o.Delete.Path, []string{"id"}, p)
+	for _, op := range []struct{ key, method string }{{"create", o.Create.Method}, {"update", o.Update.Method}, {"delete", o.Delete.Method}} {
+		if !slices.Contains([]string{"POST", "PUT", "PATCH", "DELETE"}, op.method) {
+			p.AddHint(n.Get(op.key).Get("method").Pos(), "write POST, PUT, PATCH or DELETE", "method: %q changes nothing", op.method)
+		}
+	}
+	if o.Find.External != nil {
+		o.checkExternal(n, p)
+	}
+	for name, t := range o.Find.Natural {
+		if len(placeholders(t)) == 0 {
+			p.AddHint(n.Get("find").Get("natural").Get(name).Pos(), "write the field's name in braces: {code}", "natural: the parameter %s holds no field", name)
+		}
+	}
+	if (o.ETag == "field" || o.ETag == "body") && o.ETagField == "" {
+		p.AddHint(n.Get("etag").Pos(), "add etag-field", "etag: which field holds it is not said")
+	}
+	if o.List.Order == "changed" && (o.Version == "" || o.List.ChangedSince.Parameter == "") {
+		p.Add(n.Get("list").Get("order").Pos(), "order: changed needs version and changed-since")
+	}
+	if pg.Size < 1 {
+		p.Add(n.Get("list").Get("paging").Get("size").Pos(), "size: at least 1")
+	}
+	cs := o.List.ChangedSince
+	if n.Get("list").Has("changed-since") && cs.Parameter == "" {
+		p.Add(n.Get("list").Get("changed-since").Pos(), "changed-since: parameter is missing")
+	}
+	if !strings.Contains(cs.Template, "{since}") {
+		p.Add(n.Get("list").Get("changed-since").Get("template").Pos(), "template: there is no {since} in it")
+	}
+	o.checkTimes(n, p)
+}
+
+func (o *object) checkExternal(n strictyaml.Node, p *strictyaml.Problems) {
+	at := n.Get("find").Get("external")
+	if o.ExternalID == "" {
+		p.AddHint(at.Pos(), "add external-id, so that what is found can be compared", "external: the object has no external-id")
+	}
+	found := false
+	for name, t := range o.Find.External {
+		found = found || slices.Contains(placeholders(t), "external")
+		for _, ph := range placeholders(t) {
+			if ph != "external" {
+				p.AddHint(at.Get(name).Pos(), "only {external} is known here", "external: {%s} is unknown", ph)
+			}
+		}
+	}
+	if !found {
+		p.AddHint(at.Pos(), "write for example externalId: \"{external}\"", "external: no parameter holds {external}")
+	}
+}
+
+func (o *object) checkTimes(n strictyaml.Node, p *strictyaml.Problems) {
+	var err error
+	if o.zone, err = time.LoadLocation(o.Zone); err != nil {
+		p.AddHint(n.Get("zone").Pos(), "write a name such as Asia/Shanghai", "zone: %q is no time zone", o.Zone)
+		o.zone = time.UTC
+	}
+	if f := o.VersionFormat; !slices.Contains([]string{"auto", "unix", "unix-ms"}, f) && !isLayout(f) {
+		p.AddHint(n.Get("version-format").Pos(), "write auto, unix, unix-ms or a layout such as 2006-01-02 15:04:05", "version-format: %q is none", f)
+	}
+	if f := o.List.ChangedSince.Format; !slices.Contains([]string{"rfc3339", "rfc3339-ms", "unix", "unix-ms", "raw"}, f) && !isLayout(f) {
+		p.AddHint(n.Get("list").Get("changed-since").Get("format").Pos(),
+			"write rfc3339, rfc3339-ms, unix, unix-ms, raw or a layout such as 2006-01-02 15:04:05", "format: %q is none", f)
+	}
+}
+
+// isLayout reports whether a layout holds at least a full date.
+func isLayout(s string) bool {
+	a := time.Date(2031, 11, 23, 17, 48, 59, 0, time.UTC)
+	t, err := time.Parse(s, a.Format(s))
+	return err == nil && t.Year() == a.Year() && t.YearDay() == a.YearDay()
+}
+
+func def(s *string, value string) {
+	if *s == "" {
+		*s = value
+	}
+}

@@ -1,0 +1,128 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+)
+
+// Find looks an object up. What a search answers is compared again with what was asked for: services that do not know a
+// parameter answer with everything.
+func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Record, error) {
+	o, err := s.object(l.Object)
+	if err != nil {
+		return nil, err
+	}
+	op := "find " + o.name
+	switch {
+	case l.Local != "":
+		r, err := s.get(ctx, o, l.Local, op)
+		if err != nil || r == nil {
+			return nil, err
+		}
+		return []connector.Record{*r}, nil
+	case l.External != "":
+		if len(o.Find.External) == 0 {
+			f := s.fail(fault.Invalid, op, "")
+			f.Err = fmt.Errorf("by external id: %w (set find.external)", connector.ErrNoLookup)
+			return nil, f
+		}
+		q, _ := parameters(o.Find.External, map[string]string{"external": l.External})
+		return s.search(ctx, o, q, op, func(v jsondoc.Value) bool { return text(at(v, o.ExternalID)) == l.External })
+	case len(l.Natural) > 0:
+		q, used := parameters(o.Find.Natural, l.Natural)
+		for _, field := range slices.Sorted(maps.Keys(l.Natural)) {
+			if len(o.Find.Natural) == 0 {
+				q = append(q, httpclient.Param{Name: field, Value: l.Natural[field]})
+				used = true
+			}
+		}
+		if !used {
+			f := s.fail(fault.Invalid, op, "")
+			f.Err = fmt.Errorf("by %v: %w (set find.natural)", slices.Sorted(maps.Keys(l.Natural)), connector.ErrNoLookup)
+			return nil, f
+		}
+		return s.search(ctx, o, q, op, func(v jsondoc.Value) bool {
+			for field, want := range l.Natural {
+				if text(at(v, field)) != want {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	return nil, s.fail(fault.Invalid, op, "nothing to look for")
+}
+
+// parameters fills templates; those that need a value which is not there are left out.
+func parameters(templates, values map[string]string) (q httpclient.Query, any bool) {
+	for _, name := range slices.Sorted(maps.Keys(templates)) {
+		if v, ok := expand(templates[name], values, verbatim); ok {
+			q = append(q, httpclient.Param{Name: name, Value: v})
+			any = any || len(placeholders(templates[name])) > 0
+		}
+	}
+	return q, any
+}
+
+// get reads one object; nil when there is none.
+func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.Record, error) {
+	path, err := pathOf(o.Get.Path, id)
+	if err != nil {
+		return nil, s.fail(fault.Invalid, op, "%s", err)
+	}
+	resp, err := s.do(ctx, httpclient.Request{Method: http.MethodGet, Path: path, Op: op})
+	if err != nil {
+		if fault.KindOf(err) == fault.NotFound {
+			return nil, nil
+		}
+		return nil, err
+	}
+	root, err := s.parse(op, resp, true)
+	if err != nil {
+		return nil, err
+	}
+	item := at(root, o.Get.Item)
+	if item.Kind() != jsondoc.Object {
+		return nil, s.fail(fault.Invalid, op, "the answer holds no object at %q", o.Get.Item)
+	}
+	r := o.record(item, resp.Header.Get("ETag"))
+	if r.Local == "" {
+		r.Local = id
+	}
+	return &r, nil
+}
+
+// A search is bounded: more than a few matches are a duplicate whatever their number, and many pages without one show
+// that the service does not know the parameter.
+const (
+	maxFound = 100
+	maxPages = 20
+)
+
+func (s *system) search(ctx context.Context, o *object, q httpclient.Query, op string, fits func(jsondoc.Value) bool) ([]connector.Record, error) {
+	var found []connector.Record
+	walk := s.walk(o, o.Find.Path, o.Find.Items, append(o.fixed(), q...), op)
+	for n := 0; walk.more() && len(found) < maxFound; n++ {
+		if n == maxPages {
+			return nil, s.fail(fault.Invalid, op, "the search answers with other objects too, page after page: does the service know %q?", q[0].Name)
+		}
+		p, err := walk.next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range p.items {
+			if fits(v) {
+				found = append(found, o.record(v, ""))
+			}
+		}
+	}
+	return found, nil
+}

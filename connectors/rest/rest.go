@@ -1,0 +1,106 @@
+// Package rest is the connector for HTTP services that answer JSON: which paths, fields and parameters they use is said
+// in the settings.
+package rest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// Kind is the connector kind "rest".
+type Kind struct{}
+
+// Spec describes the settings.
+func (Kind) Spec() connector.Spec {
+	return connector.Spec{
+		Kind:    "rest",
+		Summary: "an HTTP service that answers JSON",
+		Fields:  connector.Fields[settings](),
+		Can:     connector.Abilities{Write: true, Find: true, Poll: true, List: true},
+	}
+}
+
+// Check reads the settings and adds every problem to p.
+func (Kind) Check(s connector.Settings, p *strictyaml.Problems) { read(s, p) }
+
+// Open makes the system ready. It makes no call.
+func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, error) {
+	var p strictyaml.Problems
+	set := read(s, &p)
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	client, err := httpclient.New(httpclient.Config{
+		System: s.Name, URL: set.URL, Auth: set.Auth, Headers: set.Headers, Timeout: set.Timeout, Limit: set.Limit,
+		MaxBody: set.MaxBody, Proxy: set.Proxy, Log: s.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &system{name: s.Name, set: set, client: client, clock: lifecycle.Real()}, nil
+}
+
+type system struct {
+	name   string
+	set    *settings
+	client *httpclient.Client
+	clock  lifecycle.Clock
+}
+
+var (
+	_ connector.Sink    = (*system)(nil)
+	_ connector.Finder  = (*system)(nil)
+	_ connector.Poller  = (*system)(nil)
+	_ connector.Lister  = (*system)(nil)
+	_ connector.Objects = (*system)(nil)
+)
+
+// Objects lists the names of the configured object types.
+func (s *system) Objects() []string { return slices.Sorted(maps.Keys(s.set.Objects)) }
+
+// Close closes idle connections.
+func (s *system) Close() error { return s.client.Close() }
+
+// Probe asks for the probe path; without one, any answer that is no failure of the server will do.
+func (s *system) Probe(ctx context.Context) error {
+	r := httpclient.Request{Method: http.MethodGet, Path: s.set.Probe, Op: "probe"}
+	if s.set.Probe == "" {
+		r.Accept = []int{400, 403, 404, 405, 406, 410}
+	}
+	_, err := s.client.Do(ctx, r)
+	return err
+}
+
+// object gives the settings of an object type.
+func (s *system) object(name string) (*object, error) {
+	if o := s.set.Objects[name]; o != nil {
+		return o, nil
+	}
+	f := fault.New(fault.Invalid, "the system has no object %q%s", name, didYouMean(name, s.Objects()))
+	f.System = s.name
+	return nil, f
+}
+
+func didYouMean(word string, among []string) string {
+	if w := strictyaml.Suggest(word, among); w != "" {
+		return fmt.Sprintf("; did you mean %q?", w)
+	}
+	return ""
+}
+
+// fail makes a failure of this system.
+func (s *system) fail(k fault.Kind, op, format string, args ...any) *fault.Error {
+	f := fault.New(k, format, args...)
+	f.System, f.Op = s.name, op
+	f.Err = fmt.Errorf("%s", s.client.Scrub(f.Err.Error()))
+	return f
+}

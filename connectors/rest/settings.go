@@ -1,0 +1,111 @@
+package rest
+
+import (
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+type settings struct {
+	connector.Common `yaml:",inline"`
+	URL              string             `yaml:"url,required" doc:"base URL; all paths are below it"`
+	Auth             httpclient.Auth    `yaml:"auth" doc:"how the hub proves itself; at most one way"`
+	Headers          map[string]string  `yaml:"headers" doc:"headers of every request"`
+	Timeout          time.Duration      `yaml:"timeout" default:"30s" doc:"bound of one call, from the first byte sent to the last byte read"`
+	Limit            httpclient.Limit   `yaml:"limit" doc:"bounds of what the hub asks of the system"`
+	MaxBody          strictyaml.Size    `yaml:"max-body" default:"10MiB" doc:"bound of one answer, decompressed"`
+	Proxy            string             `yaml:"proxy" doc:"URL of an HTTP proxy; the environment's is not used"`
+	Probe            string             `yaml:"probe" doc:"path of a cheap GET that answers 2xx when the system works; without it, any answer below 500 from url will do"`
+	Errors           errorSettings      `yaml:"errors" doc:"how to read the bodies of failures"`
+	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
+}
+
+type errorSettings struct {
+	Message string            `yaml:"message" doc:"path of the text for people inside a failure's body"`
+	Code    string            `yaml:"code" doc:"path of the system's own error code"`
+	Kinds   map[string]string `yaml:"kinds" doc:"what a code, or else an HTTP status, means: duplicate, conflict, invalid, not-found, auth, rate-limited, unavailable, unknown-outcome"`
+}
+
+type object struct {
+	Path              string         `yaml:"path" doc:"path of the collection; default: the object's name"`
+	ID                string         `yaml:"id" default:"id" doc:"path of the id inside the object"`
+	ExternalID        string         `yaml:"external-id" doc:"path of the field that holds the hub's external id; creates set it, and look-ups compare it"`
+	Version           string         `yaml:"version" doc:"path of the field that says when, or in which version, the object changed last"`
+	VersionFormat     string         `yaml:"version-format" default:"auto" doc:"how version is written: auto (RFC 3339, or digits), unix, unix-ms, or a layout in Go's notation such as 2006-01-02 15:04:05"`
+	Zone              string         `yaml:"zone" default:"UTC" doc:"time zone of a version written by a layout without one, and of changed-since"`
+	ETag              string         `yaml:"etag" enum:"header,field,body" doc:"where the concurrency token is: header (ETag, sent back as If-Match), field (etag-field, sent back as If-Match), body (etag-field, sent back in the same field)"`
+	ETagField         string         `yaml:"etag-field" doc:"path of the concurrency token, for etag field and body"`
+	Deleted           string         `yaml:"deleted" doc:"path of the field that marks a deleted object: anything but absent, null, false, 0 and empty counts"`
+	DeletedValue      string         `yaml:"deleted-value" doc:"the only value of deleted that counts"`
+	IdempotencyHeader string         `yaml:"idempotency-header" doc:"header that carries the idempotency key of creates and updates"`
+	Get               getSettings    `yaml:"get" doc:"reading one object"`
+	List              listSettings   `yaml:"list" doc:"reading many: polls, reconciliations, backfills, and look-ups"`
+	Find              findSettings   `yaml:"find" doc:"look-ups"`
+	Create            writeSettings  `yaml:"create" doc:"default: POST to path"`
+	Update            updateSettings `yaml:"update" doc:"default: PATCH of path/{id}"`
+	Delete            deleteSettings `yaml:"delete" doc:"default: DELETE of path/{id}"`
+
+	name string
+	zone *time.Location
+}
+
+type getSettings struct {
+	Path string `yaml:"path" doc:"path with {id}; default: path/{id}"`
+	Item string `yaml:"item" doc:"path of the object inside the answer; default: the answer is the object"`
+}
+
+type listSettings struct {
+	Path         string            `yaml:"path" doc:"default: path"`
+	Items        string            `yaml:"items" doc:"path of the list inside the answer; default: the answer is the list"`
+	Parameters   map[string]string `yaml:"parameters" doc:"query parameters of every list"`
+	Paging       pagingSettings    `yaml:"paging" doc:"how the list is divided"`
+	ChangedSince sinceSettings     `yaml:"changed-since" doc:"how to ask for changes only; without it a poll reads the whole list and compares"`
+	Order        string            `yaml:"order" enum:"changed" doc:"changed: the list is in rising order of version; a walk then never depends on page numbers"`
+	Conditional  bool              `yaml:"conditional" doc:"polls send If-None-Match with the last ETag"`
+}
+
+type pagingSettings struct {
+	Style         string `yaml:"style" default:"none" enum:"none,page,offset,cursor,next-url,link" doc:"none; page and offset count; cursor: a token in the body; next-url: a URL in the body, relative or complete; link: the Link header"`
+	Parameter     string `yaml:"parameter" doc:"query parameter of the page, offset or cursor; default: page, offset or cursor"`
+	SizeParameter string `yaml:"size-parameter" doc:"query parameter of the page's size; default: none is sent"`
+	Size          int    `yaml:"size" default:"100" doc:"objects a page"`
+	First         int    `yaml:"first" default:"1" doc:"number of the first page"`
+	Next          string `yaml:"next" doc:"path of the cursor or next URL inside the answer; default: next"`
+	More          string `yaml:"more" doc:"path of a boolean inside the answer that says whether more pages follow"`
+}
+
+type sinceSettings struct {
+	Parameter string `yaml:"parameter" doc:"query parameter"`
+	Format    string `yaml:"format" default:"rfc3339" doc:"how the time is written: rfc3339 (seconds), rfc3339-ms, unix, unix-ms, raw (the version itself), or a layout in Go's notation"`
+	Template  string `yaml:"template" default:"{since}" doc:"the parameter's value with {since} in it, such as: modified ge {since}"`
+}
+
+type findSettings struct {
+	Path     string            `yaml:"path" doc:"default: the list's path"`
+	Items    string            `yaml:"items" doc:"default: the list's items"`
+	External map[string]string `yaml:"external" doc:"query parameters that look an external id up, with {external} in a value; without them it cannot be looked up"`
+	Natural  map[string]string `yaml:"natural" doc:"query parameters that look natural keys up, with {field} in a value; a parameter whose fields are not asked for is left out; default: each field as a parameter of its own name"`
+}
+
+type writeSettings struct {
+	Method         string `yaml:"method" doc:"default: POST, PATCH (PUT with style put) or DELETE"`
+	Path           string `yaml:"path" doc:"path, with {id} where the object exists"`
+	Wrap           string `yaml:"wrap" doc:"name under which the object stands in the body; default: the body is the object"`
+	ContentType    string `yaml:"content-type" default:"application/json" doc:"type of the body"`
+	Item           string `yaml:"item" doc:"path of the object, or of what holds its id, inside the answer; default: the answer itself"`
+	AnswerID       string `yaml:"answer-id" doc:"path of the id inside item; default: the object's id"`
+	AnswerComplete string `yaml:"answer" default:"complete" enum:"complete,partial" doc:"complete: what is answered is the object's full state; partial: read it back instead"`
+}
+
+type updateSettings struct {
+	writeSettings `yaml:",inline"`
+	Style         string   `yaml:"style" default:"patch" enum:"patch,put" doc:"patch: send the changed fields; put: read the object, merge, send all of it"`
+	Omit          []string `yaml:"omit" doc:"fields that style put does not send back"`
+}
+
+type deleteSettings struct {
+	Method string `yaml:"method" doc:"default: DELETE"`
+	Path   string `yaml:"path" doc:"default: path/{id}"`
+}
