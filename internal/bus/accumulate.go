@@ -1,0 +1,263 @@
+package bus
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// call is one Send (or the part of it that may be in flight at once).
+type call struct {
+	records []event.Record
+	done    chan struct{}
+	release func()
+
+	mu        sync.Mutex
+	sent      []Sent
+	pending   int
+	abandoned bool
+}
+
+// settle notes the outcomes of n records.
+func (c *call) settle(n int, note func(sent []Sent)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.abandoned {
+		note(c.sent)
+	}
+	c.pending -= n
+	if c.pending == 0 {
+		c.release()
+		close(c.done)
+	}
+}
+
+// chunk is what one call has for one partition, in order. Its fields are the partition's to guard.
+type chunk struct {
+	call  *call
+	at    partitionKey
+	idx   []int32 // positions in call.records
+	bytes int
+	taken int // idx[:taken] have been put into a batch
+	// failed: a record of it was not written; gone: the caller has given up. Nothing more of it is sent.
+	failed, gone bool
+}
+
+// span is the part of a chunk that is in a batch.
+type span struct {
+	k        *chunk
+	from, to int
+}
+
+// pubPartition queues what is to be written to one partition. While anything is queued it has a goroutine, which writes
+// one batch at a time.
+type pubPartition struct {
+	p *Publisher
+	w producer
+
+	// reading is held while records are read for encoding: a caller that gives up waits for it, because it may change
+	// its records afterwards.
+	reading sync.Mutex
+	mu      sync.Mutex
+	queue   []*chunk
+	running bool
+
+	// Of the goroutine alone.
+	spans   []span
+	encoder batchWriter
+	buf     []byte
+}
+
+func (q *pubPartition) enqueue(k *chunk) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.queue = append(q.queue, k)
+	if !q.running {
+		q.running = true
+		q.p.writing.Add(1)
+		go q.run()
+	}
+}
+
+// withdraw takes back what of a chunk is not in a batch yet.
+func (q *pubPartition) withdraw(k *chunk, err error) {
+	q.reading.Lock()
+	defer q.reading.Unlock()
+	q.mu.Lock()
+	rest := k.idx[k.taken:]
+	k.idx = k.idx[:k.taken]
+	k.gone = true
+	q.mu.Unlock()
+	if len(rest) > 0 {
+		k.call.settle(len(rest), func(sent []Sent) { setErr(sent, rest, err) })
+	}
+}
+
+func setErr(sent []Sent, idx []int32, err error) {
+	for _, i := range idx {
+		sent[i].Err = err
+	}
+}
+
+func (q *pubPartition) run() {
+	defer q.p.writing.Done()
+	if q.p.cfg.Linger > 0 {
+		timer := time.NewTimer(q.p.cfg.Linger)
+		select {
+		case <-timer.C:
+		case <-q.p.ctx.Done():
+		}
+		timer.Stop()
+	}
+	for q.take() {
+		q.write(q.spans)
+	}
+}
+
+// take fills q.spans with the next batch; false, and the goroutine ends, when nothing is queued.
+func (q *pubPartition) take() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.spans = q.spans[:0]
+	bytes := batchHeader
+	for len(q.queue) > 0 {
+		k := q.queue[0]
+		from := k.taken
+		for k.taken < len(k.idx) {
+			n := recordBytes(&k.call.records[k.idx[k.taken]])
+			if bytes+n > q.p.cfg.BatchBytes && bytes > batchHeader {
+				break
+			}
+			bytes += n
+			k.taken++
+		}
+		if k.taken > from {
+			q.spans = append(q.spans, span{k, from, k.taken})
+		}
+		if k.taken < len(k.idx) {
+			return true
+		}
+		q.queue[0] = nil
+		q.queue = q.queue[1:]
+	}
+	q.queue = nil
+	q.running = len(q.spans) > 0
+	return q.running
+}
+
+// write writes the spans as one batch, or in halves where the broker refuses the batch for something in it.
+func (q *pubPartition) write(spans []span) {
+	spans, n, err := q.encode(spans)
+	if n == 0 {
+		return
+	}
+	var base int64
+	if err == nil {
+		base, err = q.attempt()
+	}
+	if fault.KindOf(err) == fault.Invalid && n > 1 {
+		first, second := halve(spans, n/2)
+		q.write(first)
+		q.write(second)
+		return
+	}
+	for _, s := range spans {
+		q.settle(s, base, err)
+		base += int64(s.to - s.from)
+	}
+}
+
+// encode puts the records of the spans into q.buf, and gives back the spans that are in it: not those of calls that have
+// had a failure, nor of callers that have gone.
+func (q *pubPartition) encode(spans []span) ([]span, int, error) {
+	q.reading.Lock()
+	defer q.reading.Unlock()
+	q.encoder.begin(q.buf[:0], time.Now())
+	n, out := 0, spans[:0]
+	for _, s := range spans {
+		switch {
+		case s.k.failed: // settled by the failure
+		case s.k.gone:
+			q.settle(s, 0, errAfterFailure)
+		default:
+			for _, i := range s.k.idx[s.from:s.to] {
+				q.encoder.add(&s.k.call.records[i])
+			}
+			n += s.to - s.from
+			out = append(out, s)
+		}
+	}
+	var err error
+	q.buf, err = q.encoder.end(q.p.compression)
+	return out, n, fault.Wrap(fault.Invalid, "encode", err)
+}
+
+// halve cuts spans after n records.
+func halve(spans []span, n int) (first, second []span) {
+	for _, s := range spans {
+		k := min(n, s.to-s.from)
+		if k > 0 {
+			first = append(first, span{s.k, s.from, s.from + k})
+		}
+		if s.from+k < s.to {
+			second = append(second, span{s.k, s.from + k, s.to})
+		}
+		n -= k
+	}
+	return first, second
+}
+
+// settle notes the outcome of a span. After a failure nothing more of the chunk is sent.
+func (q *pubPartition) settle(s span, base int64, err error) {
+	idx := s.k.idx[s.from:s.to]
+	if err == nil {
+		s.k.call.settle(len(idx), func(sent []Sent) {
+			for i, at := range idx {
+				sent[at].Offset = base + int64(i)
+			}
+		})
+		return
+	}
+	q.mu.Lock()
+	rest := s.k.idx[s.to:]
+	s.k.idx = s.k.idx[:s.to]
+	s.k.taken = min(s.k.taken, s.to)
+	s.k.failed = true
+	q.mu.Unlock()
+	s.k.call.settle(len(idx)+len(rest), func(sent []Sent) {
+		setErr(sent, idx, err)
+		setErr(sent, rest, errAfterFailure)
+	})
+}
+
+// attempt writes the encoded batch, again and again while it was certainly not written and may be soon.
+func (q *pubPartition) attempt() (int64, error) {
+	until := time.Now().Add(q.p.cfg.RetryFor)
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		base, err := q.w.produce(q.p.ctx, q.buf, q.p.cfg.RequestTimeout)
+		if err == nil {
+			return base, nil
+		}
+		if fault.KindOf(err) == fault.UnknownOutcome {
+			q.buf = nil // a connection may still be reading it
+		}
+		if !passing(err) || time.Now().Add(wait).After(until) || !pause(q.p.ctx, wait) {
+			return 0, err
+		}
+	}
+}
+
+// pause waits; false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,279 @@
+package bus
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// Config says how to reach a Kafka cluster. The zero value of every field but Brokers is a usable default.
+type Config struct {
+	// Brokers are host:port addresses to start from; the rest of the cluster is discovered.
+	Brokers []string
+	// ClientID names this program in the broker's logs and quotas; default "waybill".
+	ClientID string
+	// TLS encrypts connections; nil: plain text.
+	TLS *tls.Config
+	// SASL authenticates connections; nil: no authentication.
+	SASL *SASL
+	// Log receives what a person should know; default slog.Default().
+	Log *slog.Logger
+	// Timeout bounds every single call to a broker; default 10 s.
+	Timeout time.Duration
+	// OnAlarm is called, once per subscription, when a subscription has stopped because going on would skip or repeat
+	// records without anyone knowing. It must not block.
+	OnAlarm func(error)
+}
+
+// Cluster is a connection to a Kafka cluster: it makes topics, publishers and subscribers. It is safe for concurrent use.
+type Cluster struct {
+	cfg       Config
+	addr      net.Addr
+	transport *kafka.Transport
+	client    *kafka.Client
+	mechanism saslMechanism
+
+	mu     sync.Mutex
+	topics map[string]cachedTopic
+	closed bool
+}
+
+// cachedTopic is how many partitions a topic had at a time.
+type cachedTopic struct {
+	partitions []int
+	at         time.Time
+}
+
+// Topic is a topic to make.
+type Topic struct {
+	Name string
+	// Partitions is the number of partitions; 0 leaves it to the broker.
+	Partitions int
+	// Replication is the number of copies; 0 leaves it to the broker.
+	Replication int
+	// Config holds topic settings, such as "retention.ms".
+	Config map[string]string
+}
+
+// TopicInfo is what a broker says of a topic.
+type TopicInfo struct {
+	// ID is the topic's id: a topic that was deleted and made again has another one.
+	ID string
+	// Partitions are in the order of their numbers, starting at 0.
+	Partitions []PartitionInfo
+}
+
+// PartitionInfo is the range of offsets that a partition holds: [First, Last).
+type PartitionInfo struct{ First, Last int64 }
+
+// ErrNoTopic: the cluster has no such topic.
+var ErrNoTopic = errors.New("no such topic")
+
+// Dial checks the configuration and reaches for the cluster once. The error is fault.Unavailable when no broker answers
+// and fault.Auth when the credentials are refused.
+func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
+	if len(cfg.Brokers) == 0 {
+		return nil, errors.New("bus: no brokers given: name at least one host:port")
+	}
+	for _, b := range cfg.Brokers {
+		if _, _, err := net.SplitHostPort(b); err != nil {
+			return nil, fmt.Errorf("bus: broker %q: write host:port: %w", b, err)
+		}
+	}
+	if cfg.ClientID == "" {
+		cfg.ClientID = "waybill"
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = 10 * time.Second
+	}
+	if cfg.OnAlarm == nil {
+		cfg.OnAlarm = func(error) {}
+	}
+	mechanism, err := cfg.SASL.mechanism()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{cfg: cfg, addr: kafka.TCP(cfg.Brokers...), mechanism: mechanism, topics: map[string]cachedTopic{}}
+	c.transport = &kafka.Transport{
+		ClientID:    cfg.ClientID,
+		TLS:         cfg.TLS,
+		DialTimeout: min(cfg.Timeout, 5*time.Second),
+		MetadataTTL: 5 * time.Second,
+	}
+	if mechanism != nil {
+		c.transport.SASL = mechanism
+	}
+	c.client = &kafka.Client{Addr: c.addr, Transport: c.transport, Timeout: cfg.Timeout}
+	if _, err := c.ID(ctx); err != nil {
+		c.transport.CloseIdleConnections()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close releases the connections. Publishers and subscribers must be closed before.
+func (c *Cluster) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.closed = true
+		c.transport.CloseIdleConnections()
+	}
+	return nil
+}
+
+// ID is the id of the cluster: another one means another, or a wiped, broker.
+func (c *Cluster) ID(ctx context.Context) (string, error) {
+	m, err := c.metadata(ctx)
+	if err != nil {
+		return "", err
+	}
+	return m.cluster, nil
+}
+
+// EnsureTopics makes the topics that do not exist. Topics that exist are left as they are, whatever their number of
+// partitions: adding partitions would move keys between them.
+func (c *Cluster) EnsureTopics(ctx context.Context, topics []Topic) error {
+	if len(topics) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	req := &kafka.CreateTopicsRequest{}
+	for _, t := range topics {
+		tc := kafka.TopicConfig{Topic: t.Name, NumPartitions: orMinusOne(t.Partitions), ReplicationFactor: orMinusOne(t.Replication)}
+		for name, value := range t.Config {
+			tc.ConfigEntries = append(tc.ConfigEntries, kafka.ConfigEntry{ConfigName: name, ConfigValue: value})
+		}
+		req.Topics = append(req.Topics, tc)
+	}
+	res, err := c.client.CreateTopics(ctx, req)
+	if err != nil {
+		return fault.Wrap(unsentKind(err), "create topics", err)
+	}
+	var errs []error
+	for _, t := range topics {
+		switch err := res.Errors[t.Name]; {
+		case err == nil:
+		case errors.Is(err, kafka.TopicAlreadyExists):
+			c.checkPartitions(ctx, t)
+		default:
+			errs = append(errs, fault.Wrap(fault.Invalid, "create topic "+t.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkPartitions tells the log when a topic has another number of partitions than it was asked to have.
+func (c *Cluster) checkPartitions(ctx context.Context, t Topic) {
+	if t.Partitions <= 0 {
+		return
+	}
+	m, err := c.metadata(ctx, t.Name)
+	if err != nil || len(m.topics) != 1 || m.topics[0].err != 0 {
+		return
+	}
+	if n := len(m.topics[0].partitions); n != t.Partitions {
+		c.cfg.Log.Warn("topic exists with another number of partitions and is left as it is", "topic", t.Name, "has", n, "wanted", t.Partitions)
+	}
+}
+
+// Describe tells the id and the offsets of topics. A topic that does not exist is missing from the answer.
+func (c *Cluster) Describe(ctx context.Context, topics ...string) (map[string]TopicInfo, error) {
+	out := make(map[string]TopicInfo, len(topics))
+	if len(topics) == 0 {
+		return out, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	m, err := c.metadata(ctx, topics...)
+	if err != nil {
+		return nil, err
+	}
+	req := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
+	for _, t := range m.topics {
+		if t.err == int16(kafka.UnknownTopicOrPartition) {
+			continue
+		}
+		if t.err != 0 {
+			return nil, fault.Wrap(fault.Unavailable, "describe topic "+t.name, kafka.Error(t.err))
+		}
+		out[t.name] = TopicInfo{ID: t.id, Partitions: make([]PartitionInfo, len(t.partitions))}
+		for _, p := range t.partitions {
+			req.Topics[t.name] = append(req.Topics[t.name], kafka.FirstOffsetOf(p), kafka.LastOffsetOf(p))
+		}
+	}
+	if len(req.Topics) == 0 {
+		return out, nil
+	}
+	res, err := c.client.ListOffsets(ctx, req)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, "list offsets", err)
+	}
+	for name, offsets := range res.Topics {
+		for _, p := range offsets {
+			if p.Error != nil {
+				return nil, fault.Wrap(fault.Unavailable, fmt.Sprintf("list offsets of %s/%d", name, p.Partition), p.Error)
+			}
+			if p.Partition < len(out[name].Partitions) {
+				out[name].Partitions[p.Partition] = PartitionInfo{First: p.FirstOffset, Last: p.LastOffset}
+			}
+		}
+	}
+	return out, nil
+}
+
+// partitionsOf gives the partition numbers of a topic, from memory where it was asked lately.
+func (c *Cluster) partitionsOf(ctx context.Context, topic string) ([]int, error) {
+	const fresh = 30 * time.Second
+	c.mu.Lock()
+	t, ok := c.topics[topic]
+	c.mu.Unlock()
+	if ok && time.Since(t.at) < fresh {
+		return t.partitions, nil
+	}
+	m, err := c.metadata(ctx, topic)
+	if err != nil {
+		if ok {
+			return t.partitions, nil // an outage does not change the number of partitions
+		}
+		return nil, err
+	}
+	if len(m.topics) != 1 || m.topics[0].err != 0 || len(m.topics[0].partitions) == 0 {
+		err := error(ErrNoTopic)
+		if len(m.topics) == 1 && m.topics[0].err != 0 && m.topics[0].err != int16(kafka.UnknownTopicOrPartition) {
+			err = kafka.Error(m.topics[0].err)
+		}
+		return nil, fault.Wrap(fault.Unavailable, "look up topic "+topic, err)
+	}
+	partitions := m.topics[0].partitions
+	sort.Ints(partitions)
+	c.mu.Lock()
+	c.topics[topic] = cachedTopic{partitions: partitions, at: time.Now()}
+	c.mu.Unlock()
+	return partitions, nil
+}
+
+func orMinusOne(n int) int {
+	if n <= 0 {
+		return -1
+	}
+	return n
+}
+
+// String names the brokers.
+func (c *Cluster) String() string { return strings.Join(c.cfg.Brokers, ",") }

@@ -1,0 +1,181 @@
+package bus
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// EmbeddedConfig sets up the embedded broker. Only Dir is required.
+type EmbeddedConfig struct {
+	// Dir is the data directory. It belongs to one broker at a time.
+	Dir string
+	// Listen is the loopback address to listen on; default "127.0.0.1:0", a free port.
+	Listen string
+	// Partitions is the number of partitions of topics that are made without one; default 12.
+	Partitions int
+	// Retention is how long records are kept; default 7 days, negative: for ever. The topic setting retention.ms goes
+	// before. The last record of a partition is always kept.
+	Retention time.Duration
+	// RetentionBytes bounds the size of a partition, roughly; 0: no bound. The topic setting retention.bytes goes before.
+	RetentionBytes int64
+	// RetentionEvery is how often old records are removed; default 10 minutes.
+	RetentionEvery time.Duration
+	// Log receives what a person should know; default slog.Default().
+	Log *slog.Logger
+}
+
+// Embedded is a Kafka broker of one node inside this process, whose data survives crashes. It speaks Kafka's protocol to
+// the same code as a real one and is not meant to outgrow one machine.
+type Embedded struct {
+	cfg     EmbeddedConfig
+	cluster *kfake.Cluster
+	lock    *os.File
+	addr    string
+	stop    context.CancelFunc
+	done    sync.WaitGroup
+	close   sync.Once
+}
+
+// StartEmbedded locks the data directory, repairs what a crash has left in it and starts the broker.
+func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
+	if cfg.Dir == "" {
+		return nil, errors.New("embedded broker: no data directory given")
+	}
+	if cfg.Listen == "" {
+		cfg.Listen = "127.0.0.1:0"
+	}
+	if cfg.Partitions <= 0 {
+		cfg.Partitions = 12
+	}
+	if cfg.Retention == 0 {
+		cfg.Retention = 7 * 24 * time.Hour
+	}
+	if cfg.RetentionEvery <= 0 {
+		cfg.RetentionEvery = 10 * time.Minute
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if err := loopback(cfg.Listen); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	e := &Embedded{cfg: cfg, lock: lock}
+	if err := e.start(); err != nil {
+		_ = lock.Close()
+		return nil, fmt.Errorf("embedded broker in %s: %w", cfg.Dir, err)
+	}
+	return e, nil
+}
+
+// loopback refuses addresses that others can reach: a single stray request of another protocol makes the broker
+// allocate a gigabyte, and it asks nobody for a password.
+func loopback(listen string) error {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("embedded broker: listen %q: write host:port: %w", listen, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("embedded broker: listen %q: only loopback addresses are allowed: use 127.0.0.1, or Apache Kafka for other machines", listen)
+	}
+	return nil
+}
+
+func (e *Embedded) start() error {
+	id, err := repair(e.cfg.Dir, e.cfg.Log)
+	if err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", e.cfg.Listen)
+	if err != nil {
+		return err
+	}
+	e.addr = ln.Addr().String()
+	e.cluster, err = kfake.NewCluster(
+		kfake.NumBrokers(1),
+		kfake.ListenFn(func(string, string) (net.Listener, error) { return ln, nil }),
+		kfake.ClusterID(id),
+		kfake.DefaultNumPartitions(e.cfg.Partitions),
+		kfake.DataDir(e.cfg.Dir),
+		kfake.SyncWrites(),
+		kfake.BrokerConfigs(brokerConfigs()),
+		kfake.WithLogger(kfakeLog{e.cfg.Log}),
+	)
+	if err != nil {
+		_ = ln.Close()
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	e.done.Go(func() { e.retain(ctx) })
+	return nil
+}
+
+// brokerConfigs are the settings that differ from the broker's defaults.
+func brokerConfigs() map[string]string {
+	tenYears := int64(10 * 365 * 24 * 60)
+	return map[string]string{
+		// Offsets of a quiet group must not expire: a flow may rest for longer than a week.
+		"offsets.retention.minutes": strconv.FormatInt(tenYears, 10),
+		// The broker's own removal of old records can empty a partition, which then starts again at offset 0 after a
+		// restart: retain does it instead.
+		"log.retention.ms":       "-1",
+		"log.retention.bytes":    "-1",
+		"log.cleaner.backoff.ms": strconv.FormatInt(tenYears*60_000, 10),
+		// Disk space is given back by whole segments.
+		"log.segment.bytes": strconv.Itoa(64 << 20),
+	}
+}
+
+// Addr is the address to dial.
+func (e *Embedded) Addr() string { return e.addr }
+
+// Close saves the broker's state and gives the directory free. Clients should be closed before.
+func (e *Embedded) Close() error {
+	var err error
+	e.close.Do(func() {
+		e.stop()
+		e.done.Wait()
+		e.cluster.Close()
+		err = e.lock.Close()
+	})
+	return err
+}
+
+func mintID() (string, error) {
+	b := make([]byte, 16)
+	if _, err := rand.Read(b); err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(b), nil
+}
+
+// kfakeLog passes the broker's warnings on.
+type kfakeLog struct{ log *slog.Logger }
+
+// Logf makes kfakeLog a kfake.Logger.
+func (l kfakeLog) Logf(level kfake.LogLevel, format string, args ...any) {
+	switch level {
+	case kfake.LogLevelError:
+		l.log.Error("embedded broker: " + fmt.Sprintf(format, args...))
+	case kfake.LogLevelWarn:
+		l.log.Warn("embedded broker: " + fmt.Sprintf(format, args...))
+	}
+}

@@ -1,0 +1,241 @@
+package bus
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+	"sync/atomic"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// correlation is the id of every request made here: a connection carries one request at a time.
+const correlation = 0x57414259
+
+// maxAnswer bounds what a broker's length field can make this program allocate.
+const maxAnswer = 256 << 20
+
+// raw is a request that writes and reads its own bytes. kafka-go's transport finds the connection for it, and gives the
+// connection up when anything fails.
+type raw struct {
+	key protocol.ApiKey
+	// least and most are the versions that write and read know. Where negotiate is false, most is used as it is: kafka-go
+	// negotiates only the versions that it knows itself.
+	least, most int16
+	negotiate   bool
+	flexible    bool
+	// topic, with partition, sends the request to the leader of the partition.
+	topic     string
+	partition int32
+	write     func(b []byte, version int16) []byte
+	read      func(r io.Reader, size int, version int16) error
+	// buf is reused for the request's bytes where set.
+	buf []byte
+
+	client  string
+	version int16
+	state   atomic.Int32
+}
+
+// States of a raw request: who came first, the connection that writes it or the caller that gives up.
+const (
+	rawWaiting int32 = iota
+	rawWritten
+	rawGivenUp
+)
+
+// ApiKey makes raw a protocol.Message.
+func (q *raw) ApiKey() protocol.ApiKey { return q.key }
+
+// Required makes raw a protocol.RawExchanger: it always writes itself.
+func (q *raw) Required(versions map[protocol.ApiKey]int16) bool {
+	q.version = q.most
+	if q.negotiate {
+		q.version = min(versions[q.key], q.most)
+	}
+	return true
+}
+
+// RawExchange sends the request and reads its answer.
+func (q *raw) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
+	if !q.state.CompareAndSwap(rawWaiting, rawWritten) {
+		return nil, context.Canceled
+	}
+	if q.version < q.least {
+		q.state.Store(rawGivenUp)
+		return nil, fmt.Errorf("the broker speaks %s up to version %d and %d is needed: use Kafka 2.8 or newer", q.key, q.version, q.least)
+	}
+	b := append(q.buf[:0], 0, 0, 0, 0)
+	b = binary.BigEndian.AppendUint16(b, uint16(q.key))
+	b = binary.BigEndian.AppendUint16(b, uint16(q.version))
+	b = binary.BigEndian.AppendUint32(b, correlation)
+	b = appendString(b, q.client)
+	if q.flexible {
+		b = append(b, 0)
+	}
+	b = q.write(b, q.version)
+	binary.BigEndian.PutUint32(b, uint32(len(b)-4))
+	q.buf = b
+	if _, err := rw.Write(b); err != nil {
+		return nil, err
+	}
+	var head [8]byte
+	if _, err := io.ReadFull(rw, head[:]); err != nil {
+		return nil, err
+	}
+	size := int(int32(binary.BigEndian.Uint32(head[:4]))) - 4
+	if size < 0 || size > maxAnswer || binary.BigEndian.Uint32(head[4:]) != correlation {
+		return nil, errShort
+	}
+	if err := q.read(rw, size, q.version); err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+// sent reports, after a failure, whether the request may have reached the broker. It also makes sure that a request that
+// has not been written yet never will be.
+func (q *raw) sent() bool {
+	return !q.state.CompareAndSwap(rawWaiting, rawGivenUp) && q.state.Load() == rawWritten
+}
+
+// toLeader is a raw request that is routed to the leader of a partition.
+type toLeader struct{ *raw }
+
+// Broker makes toLeader a protocol.BrokerMessage.
+func (q toLeader) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
+	t, ok := cluster.Topics[q.topic]
+	if !ok {
+		return protocol.Broker{ID: -1}, kafka.UnknownTopicOrPartition
+	}
+	p, ok := t.Partitions[q.partition]
+	if !ok {
+		return protocol.Broker{ID: -1}, kafka.UnknownTopicOrPartition
+	}
+	b, ok := cluster.Brokers[p.Leader]
+	if !ok {
+		return protocol.Broker{ID: -1}, kafka.LeaderNotAvailable
+	}
+	return b, nil
+}
+
+// exchange sends a request, with a deadline in any case: a call without one can wait for ever.
+func (c *Cluster) exchange(ctx context.Context, q *raw) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.cfg.Timeout)
+		defer cancel()
+	}
+	q.client = c.cfg.ClientID
+	var m protocol.Message = q
+	if q.topic != "" {
+		m = toLeader{q}
+	}
+	_, err := c.transport.RoundTrip(ctx, c.addr, m)
+	return err
+}
+
+// readAll reads a whole answer into memory of its own.
+func readAll(r io.Reader, size int) ([]byte, error) {
+	b := make([]byte, size)
+	_, err := io.ReadFull(r, b)
+	return b, err
+}
+
+// clusterMeta is what a broker says of its cluster and of some topics.
+type clusterMeta struct {
+	cluster string
+	topics  []topicMeta
+}
+
+type topicMeta struct {
+	err        int16
+	name       string
+	id         string
+	partitions []int
+}
+
+// metadata asks a broker: unlike kafka-go's own request it is never answered from memory, and it tells topic ids.
+func (c *Cluster) metadata(ctx context.Context, topics ...string) (*clusterMeta, error) {
+	m := &clusterMeta{}
+	q := &raw{key: protocol.Metadata, least: 11, most: 11, flexible: true,
+		write: func(b []byte, _ int16) []byte {
+			b = binary.AppendUvarint(b, uint64(len(topics)+1))
+			for _, t := range topics {
+				b = append(b, make([]byte, 16)...)
+				b = appendCompactString(b, t)
+				b = append(b, 0)
+			}
+			return append(b, 0, 0, 0)
+		},
+		read: func(r io.Reader, size int, _ int16) error {
+			b, err := readAll(r, size)
+			if err != nil {
+				return err
+			}
+			return m.parse(b)
+		},
+	}
+	if err := c.exchange(ctx, q); err != nil {
+		return nil, fault.Wrap(unsentKind(err), "ask "+c.String()+" for metadata", err)
+	}
+	return m, nil
+}
+
+func (m *clusterMeta) parse(b []byte) error {
+	r := &wireReader{b: b}
+	r.tags()
+	r.int32() // throttle
+	for n := r.compactCount(); n > 0 && r.err == nil; n-- {
+		r.int32()
+		r.compactString()
+		r.int32()
+		r.compactString()
+		r.tags()
+	}
+	m.cluster = r.compactString()
+	r.int32() // controller
+	for n := r.compactCount(); n > 0 && r.err == nil; n-- {
+		t := topicMeta{err: r.int16(), name: r.compactString()}
+		if id := r.take(16); id != nil {
+			t.id = base64.RawURLEncoding.EncodeToString(id)
+		}
+		r.int8() // internal
+		for k := r.compactCount(); k > 0 && r.err == nil; k-- {
+			r.int16()
+			t.partitions = append(t.partitions, int(r.int32()))
+			r.int32()
+			r.int32()
+			for range 3 { // replicas, in sync, offline
+				for i := r.compactCount(); i > 0 && r.err == nil; i-- {
+					r.int32()
+				}
+			}
+			r.tags()
+		}
+		r.int32() // authorized operations
+		r.tags()
+		sort.Ints(t.partitions)
+		m.topics = append(m.topics, t)
+	}
+	r.tags()
+	return r.err
+}
+
+// unsentKind classifies a failed call that changes nothing when it is made twice: unavailable, unless the broker refuses
+// the caller.
+func unsentKind(err error) fault.Kind {
+	switch {
+	case errors.Is(err, kafka.SASLAuthenticationFailed), errors.Is(err, kafka.UnsupportedSASLMechanism), errors.Is(err, kafka.ClusterAuthorizationFailed),
+		errors.Is(err, kafka.TopicAuthorizationFailed), errors.Is(err, kafka.GroupAuthorizationFailed):
+		return fault.Auth
+	}
+	return fault.Unavailable
+}

@@ -1,0 +1,204 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/segmentio/kafka-go"
+
+	"github.com/waybill-hub/waybill/internal/event"
+)
+
+// partition is one partition for as long as one generation of the group has given it to us.
+type partition struct {
+	s       *Subscriber
+	cfg     *SubscriberConfig
+	log     *slog.Logger
+	topic   string
+	number  int
+	name    string // topic/number
+	epoch   int64
+	done    []event.Range // finished before, above the position
+	start   int64
+	out     chan<- *message.Message
+	ctx     context.Context // of the messages; cancelled when their outcomes do not count any more
+	cancel  context.CancelFunc
+	lane    []*lane
+	lanes   sync.WaitGroup
+	fetcher fetcher
+
+	stopping chan struct{} // closed: nothing more is handed over
+	fence    chan struct{} // closed: acknowledgements do not count
+	gone     chan struct{} // closed: the subscription has ended
+
+	next atomic.Int64 // offset after the last record queued in a lane
+	end  atomic.Int64 // offset of the next record to be written, as the broker said last
+
+	mu    sync.Mutex
+	bytes int64
+	freed chan struct{} // has an element after bytes were released
+
+	committed int64 // of the generation's goroutine: what Kafka holds for the group
+	deal      dealer
+}
+
+func (p *partition) fenced() bool {
+	select {
+	case <-p.fence:
+		return true
+	default:
+		return false
+	}
+}
+
+// low is the offset below which everything is acknowledged.
+func (p *partition) low() int64 {
+	low := p.next.Load() // read first: what is queued later is above it
+	for _, l := range p.lane {
+		if head, ok := l.low(); ok && head < low {
+			low = head
+		}
+	}
+	return low
+}
+
+func (p *partition) stats() PartitionStats {
+	p.mu.Lock()
+	bytes := p.bytes
+	p.mu.Unlock()
+	return PartitionStats{Topic: p.topic, Partition: p.number, Next: p.low(), Read: p.next.Load(), End: p.end.Load(), Bytes: bytes, Epoch: p.epoch}
+}
+
+// budget gives the most that may be asked for at once, and the memory of records at which reading pauses.
+func (p *partition) budget() (fetch int, limit int64) {
+	share := p.cfg.MaxBytes / max(1, p.s.assigned.Load())
+	fetch = int(min(int64(p.cfg.FetchBytes), max(share/2, 1)))
+	return fetch, share - int64(fetch)
+}
+
+func (p *partition) hold(n int64) {
+	p.mu.Lock()
+	p.bytes += n
+	p.mu.Unlock()
+}
+
+func (p *partition) release(n int64) {
+	p.mu.Lock()
+	p.bytes -= n
+	p.mu.Unlock()
+	select {
+	case p.freed <- struct{}{}:
+	default:
+	}
+}
+
+// room waits until there is memory for more records; false when ctx ended first.
+func (p *partition) room(ctx context.Context) bool {
+	for {
+		_, limit := p.budget()
+		p.mu.Lock()
+		ok := p.bytes == 0 || p.bytes < limit
+		p.mu.Unlock()
+		if ok {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-p.freed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// read fetches until ctx ends. An error means that going on would lose records.
+func (p *partition) read(ctx context.Context) error {
+	corrupt := 0
+	wait := 50 * time.Millisecond
+	for p.room(ctx) {
+		fetch, _ := p.budget()
+		answer, err := p.fetcher.fetch(ctx, p.next.Load(), fetch, p.cfg.FetchWait)
+		if err == nil {
+			err = kafkaError(answer.err)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, kafka.OffsetOutOfRange):
+			if err := p.checkRange(ctx); err != nil {
+				return err
+			}
+		case err == nil:
+			p.end.Store(answer.high)
+			err = p.dispatch(ctx, &answer)
+			switch {
+			case err == nil:
+				corrupt, wait = 0, 50*time.Millisecond
+				continue
+			case errors.Is(err, errCorrupt) && corrupt < 3:
+				corrupt++
+			default:
+				return fmt.Errorf("%s at offset %d: %w", p.name, p.next.Load(), err)
+			}
+		}
+		p.log.Warn("reading a partition failed and is tried again", "partition", p.name, "offset", p.next.Load(), "error", err)
+		if !pause(ctx, wait) {
+			return nil
+		}
+		wait = min(2*wait, 2*time.Second)
+	}
+	return nil
+}
+
+// checkRange looks whether the broker really does not hold the next offset: after a change of leaders it may say so for
+// a moment.
+func (p *partition) checkRange(ctx context.Context) error {
+	info, err := p.s.c.Describe(ctx, p.topic)
+	if err != nil || p.number >= len(info[p.topic].Partitions) {
+		return nil // asked again
+	}
+	held := info[p.topic].Partitions[p.number]
+	return inRange(p.name, p.next.Load(), held.First, held.Last)
+}
+
+// inRange checks that an offset can be read from: that it is in [first, last].
+func inRange(name string, next, first, last int64) error {
+	switch {
+	case next < first:
+		return fmt.Errorf("%w: %s continues at offset %d, but the oldest record held is %d: %d records were deleted unread", ErrPosition, name, next, first, first-next)
+	case next > last:
+		return fmt.Errorf("%w: %s continues at offset %d, but the log ends at %d: it was wiped or is another one", ErrPosition, name, next, last)
+	}
+	return nil
+}
+
+// isDone reports whether the offset was finished before, and forgets ranges below it: offsets are asked for in order.
+func (p *partition) isDone(offset int64) bool {
+	for len(p.done) > 0 && p.done[0].To <= offset {
+		p.done = p.done[1:]
+	}
+	return len(p.done) > 0 && p.done[0].From <= offset
+}
+
+// tellGap tells Positions of offsets without a record.
+func (p *partition) tellGap(ctx context.Context, from, to int64) {
+	g, ok := p.cfg.Positions.(GapPositions)
+	if !ok || from >= to {
+		return
+	}
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		err := g.Gap(ctx, p.cfg.Group, p.topic, p.number, p.epoch, event.Range{From: from, To: to})
+		if err == nil {
+			return
+		}
+		p.log.Warn("a gap could not be stored and is tried again", "partition", p.name, "from", from, "to", to, "error", err)
+		if !pause(ctx, wait) {
+			return
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package bus
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// producer writes record batches to one partition, one at a time.
+type producer struct {
+	c         *Cluster
+	topic     string
+	partition int
+	buf       []byte // request bytes, reused unless a call was given up
+}
+
+// produce sends one encoded batch with all acknowledgements and gives the offset of its first record. The error is
+// classified: Unavailable, Invalid and Auth mean that nothing of the batch was written.
+func (p *producer) produce(ctx context.Context, batch []byte, timeout time.Duration) (int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var code int16
+	var base int64
+	var text string
+	q := &raw{key: protocol.Produce, least: 3, most: 8, negotiate: true, topic: p.topic, partition: int32(p.partition), buf: p.buf,
+		write: func(b []byte, _ int16) []byte {
+			b = append(b, 0xff, 0xff) // no transaction
+			b = append(b, 0xff, 0xff) // all in-sync replicas
+			b = binary.BigEndian.AppendUint32(b, uint32(timeout.Milliseconds()))
+			b = binary.BigEndian.AppendUint32(b, 1)
+			b = appendString(b, p.topic)
+			b = binary.BigEndian.AppendUint32(b, 1)
+			b = binary.BigEndian.AppendUint32(b, uint32(p.partition))
+			b = binary.BigEndian.AppendUint32(b, uint32(len(batch)))
+			return append(b, batch...)
+		},
+		read: func(r io.Reader, size int, version int16) error {
+			b, err := readAll(r, size)
+			if err != nil {
+				return err
+			}
+			w := &wireReader{b: b}
+			if w.count(1) != 1 || w.string() != p.topic || w.count(1) != 1 || int(w.int32()) != p.partition {
+				return errShort
+			}
+			code, base = w.int16(), w.int64()
+			w.int64() // append time
+			if version >= 5 {
+				w.int64() // log start
+			}
+			if version >= 8 {
+				for n := w.count(6); n > 0 && w.err == nil; n-- {
+					w.int32()
+					if s := w.string(); text == "" {
+						text = s
+					}
+				}
+				if s := w.string(); s != "" {
+					text = s
+				}
+			}
+			return w.err
+		},
+	}
+	err := p.c.exchange(ctx, q)
+	where := fmt.Sprintf("write to %s/%d", p.topic, p.partition)
+	if err != nil {
+		if ctx.Err() != nil {
+			p.buf = nil // the connection may still be writing from it
+		}
+		if q.sent() {
+			return 0, &fault.Error{Kind: fault.UnknownOutcome, Op: where, Err: err}
+		}
+		return 0, &fault.Error{Kind: unsentKind(err), Op: where, Err: err}
+	}
+	p.buf = q.buf
+	if code == 0 {
+		return base, nil
+	}
+	kerr := kafka.Error(code)
+	f := &fault.Error{Kind: produceKind(kerr), Op: where, Code: kerr.Title(), Err: kerr}
+	if text != "" {
+		f.Err = fmt.Errorf("%w: %s", kerr, text)
+	}
+	return 0, f
+}
+
+// produceKind classifies a broker's answer to a write.
+func produceKind(e kafka.Error) fault.Kind {
+	switch e {
+	case kafka.MessageSizeTooLarge, kafka.RecordListTooLarge, kafka.InvalidTimestamp, kafka.InvalidRecord, kafka.InvalidTopic,
+		kafka.PolicyViolation, kafka.UnsupportedForMessageFormat, kafka.UnsupportedCompressionType:
+		return fault.Invalid
+	case kafka.TopicAuthorizationFailed, kafka.ClusterAuthorizationFailed, kafka.SASLAuthenticationFailed:
+		return fault.Auth
+	case kafka.UnknownTopicOrPartition, kafka.LeaderNotAvailable, kafka.NotLeaderForPartition, kafka.BrokerNotAvailable,
+		kafka.ReplicaNotAvailable, kafka.NotEnoughReplicas, kafka.KafkaStorageError, kafka.InvalidMessage, kafka.FencedLeaderEpoch,
+		kafka.UnknownLeaderEpoch, kafka.UnknownTopicID, kafka.ThrottlingQuotaExceeded:
+		return fault.Unavailable
+	}
+	// A time-out, too few replicas after the leader wrote, an unknown server error: it may have been written.
+	return fault.UnknownOutcome
+}
+
+// passing reports whether a write that was certainly not done may succeed when it is tried again soon.
+func passing(err error) bool {
+	f, ok := fault.As(err)
+	return ok && f.Kind == fault.Unavailable && !errors.Is(err, context.Canceled)
+}

@@ -1,0 +1,310 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/segmentio/kafka-go"
+
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// subscription is one member of a group, reading one topic.
+type subscription struct {
+	s     *Subscriber
+	topic string
+	log   *slog.Logger
+	out   chan *message.Message
+	group *kafka.ConsumerGroup
+	ctx   context.Context // ends when reading must stop
+	stop  context.CancelFunc
+	base  context.Context // values for messages
+	gone  chan struct{}
+	gates map[int][]chan struct{}
+
+	// Of the goroutine that runs generations: which log was read last.
+	cluster, topicID string
+
+	mu    sync.Mutex
+	parts []*partition
+}
+
+func newSubscription(ctx context.Context, s *Subscriber, topic string) (*subscription, error) {
+	c := s.c
+	dialer := &kafka.Dialer{ClientID: c.cfg.ClientID, Timeout: min(c.cfg.Timeout, 5*time.Second), DualStack: true, TLS: c.cfg.TLS, SASLMechanism: c.mechanism}
+	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID:                     s.cfg.Group,
+		Brokers:                c.cfg.Brokers,
+		Topics:                 []string{topic},
+		Dialer:                 dialer,
+		Timeout:                c.cfg.Timeout,
+		HeartbeatInterval:      s.cfg.Heartbeat,
+		SessionTimeout:         s.cfg.Session,
+		RebalanceTimeout:       2*s.cfg.Grace + 10*time.Second,
+		JoinGroupBackoff:       300 * time.Millisecond,
+		WatchPartitionChanges:  true,
+		PartitionWatchInterval: 5 * time.Second,
+		StartOffset:            kafka.FirstOffset,
+	})
+	if err != nil {
+		return nil, err
+	}
+	sub := &subscription{s: s, topic: topic, log: s.log.With("topic", topic), out: make(chan *message.Message), group: group,
+		base: context.WithoutCancel(ctx), gone: make(chan struct{}), gates: map[int][]chan struct{}{}}
+	sub.ctx, sub.stop = context.WithCancel(ctx)
+	return sub, nil
+}
+
+// run lives through generations of the group until the subscription is stopped or an alarm ends it.
+func (sub *subscription) run() {
+	defer close(sub.out)
+	defer close(sub.gone)
+	defer sub.leave()
+	defer sub.stop()
+	var told time.Time
+	for {
+		gen, err := sub.group.Next(sub.ctx)
+		if sub.ctx.Err() != nil || errors.Is(err, kafka.ErrGroupClosed) {
+			return
+		}
+		if err != nil {
+			if time.Since(told) > 10*time.Second {
+				told = time.Now()
+				sub.log.Warn("joining the consumer group failed and is tried again", "error", err)
+			}
+			continue
+		}
+		ended := make(chan error, 1)
+		gen.Start(func(ctx context.Context) { ended <- sub.generation(ctx, gen) })
+		if err := <-ended; err != nil {
+			sub.log.Error("reading has stopped: an operator must look at it", "error", err)
+			sub.s.cfg.OnAlarm(fmt.Errorf("group %s, topic %s: %w", sub.s.cfg.Group, sub.topic, err))
+			return
+		}
+	}
+}
+
+// leave leaves the group. kafka-go's Close can wait for ever, so it is given a deadline.
+func (sub *subscription) leave() {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := sub.group.Close(); err != nil {
+			sub.log.Warn("leaving the consumer group failed", "error", err)
+		}
+	}()
+	t := time.NewTimer(sub.s.c.cfg.Timeout)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+		sub.log.Warn("leaving the consumer group takes too long and is left to itself: its partitions move when its session ends")
+	}
+}
+
+func (sub *subscription) current() []*partition {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	return sub.parts
+}
+
+// generation reads the partitions that one generation of the group assigns to us. It returns when the generation has
+// ended, or reading must stop; an error is an alarm.
+func (sub *subscription) generation(ctx context.Context, gen *kafka.Generation) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(sub.ctx, cancel)()
+
+	parts, err := sub.open(ctx, gen.Assignments[sub.topic])
+	sub.s.assigned.Add(int64(len(parts)))
+	defer sub.s.assigned.Add(-int64(len(parts)))
+	defer sub.revoke(parts)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	sub.mu.Lock()
+	sub.parts = parts
+	sub.mu.Unlock()
+	sub.log.Info("partitions assigned", "generation", gen.ID, "partitions", len(parts))
+
+	var readers sync.WaitGroup
+	alarm := make(chan error, len(parts))
+	for _, p := range parts {
+		readers.Go(func() {
+			if err := p.read(ctx); err != nil {
+				alarm <- err
+			}
+		})
+	}
+	commits := &committer{gen: gen, topic: sub.topic, parts: parts, timeout: sub.s.c.cfg.Timeout, log: sub.log}
+	tick := time.NewTicker(sub.s.cfg.CommitEvery)
+	defer tick.Stop()
+	for err == nil && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-alarm:
+		case <-tick.C:
+			commits.tick()
+		}
+	}
+	cancel()
+	readers.Wait()
+	sub.drain(parts)
+	commits.last()
+	return err
+}
+
+// drain waits for the batches that are with handlers, then stops counting on them.
+func (sub *subscription) drain(parts []*partition) {
+	done := make(chan struct{})
+	for _, p := range parts {
+		close(p.stopping)
+	}
+	go func() {
+		defer close(done)
+		for _, p := range parts {
+			p.lanes.Wait()
+		}
+	}()
+	t := time.NewTimer(sub.s.cfg.Grace)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+	}
+	for _, p := range parts {
+		close(p.fence)
+		p.cancel()
+	}
+	<-done
+}
+
+// revoke forgets the partitions.
+func (sub *subscription) revoke(parts []*partition) {
+	sub.mu.Lock()
+	sub.parts = nil
+	sub.mu.Unlock()
+	for _, p := range parts {
+		p.cancel()
+		if sub.s.cfg.Positions != nil {
+			sub.s.cfg.Positions.Revoked(sub.s.cfg.Group, sub.topic, p.number)
+		}
+	}
+}
+
+// open finds out where each assigned partition is to be read from, and checks that the broker can continue there.
+func (sub *subscription) open(ctx context.Context, assigned []kafka.PartitionAssignment) ([]*partition, error) {
+	if len(assigned) == 0 {
+		return nil, nil
+	}
+	var cluster string
+	var info TopicInfo
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		var err error
+		if cluster, info, err = sub.look(ctx); err == nil {
+			break
+		}
+		sub.log.Warn("looking up the topic failed and is tried again", "error", err)
+		if !pause(ctx, wait) {
+			return nil, nil
+		}
+	}
+	if sub.topicID != "" && (cluster != sub.cluster || info.ID != sub.topicID) {
+		return nil, fmt.Errorf("%w: cluster %s topic id %s was read until now, and is cluster %s topic id %s: it was wiped or is another one",
+			ErrPosition, sub.cluster, sub.topicID, cluster, info.ID)
+	}
+	sub.cluster, sub.topicID = cluster, info.ID
+	var parts []*partition
+	for _, a := range assigned {
+		if a.ID >= len(info.Partitions) {
+			return parts, fmt.Errorf("%w: partition %s/%d is assigned and does not exist", ErrPosition, sub.topic, a.ID)
+		}
+		held := info.Partitions[a.ID]
+		epoch, pos, ok, err := sub.position(ctx, a, held)
+		if err != nil || !ok {
+			return parts, err
+		}
+		p := sub.partition(a.ID, epoch, pos)
+		p.committed = a.Offset
+		p.end.Store(held.Last)
+		parts = append(parts, p)
+		if err := inRange(p.name, pos.Next, held.First, held.Last); err != nil {
+			return parts, err
+		}
+	}
+	return parts, nil
+}
+
+func (sub *subscription) look(ctx context.Context) (string, TopicInfo, error) {
+	cluster, err := sub.s.c.ID(ctx)
+	if err != nil {
+		return "", TopicInfo{}, err
+	}
+	topics, err := sub.s.c.Describe(ctx, sub.topic)
+	if err != nil {
+		return "", TopicInfo{}, err
+	}
+	info, ok := topics[sub.topic]
+	if !ok {
+		return "", TopicInfo{}, ErrNoTopic
+	}
+	return cluster, info, nil
+}
+
+// position is where to begin: what Positions keeps, else what is committed in Kafka, else the first record. ok is false
+// when ctx ended first.
+func (sub *subscription) position(ctx context.Context, a kafka.PartitionAssignment, held PartitionInfo) (epoch int64, pos event.Position, ok bool, err error) {
+	known := false
+	if ps := sub.s.cfg.Positions; ps != nil {
+		for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+			epoch, pos, known, err = ps.Assigned(ctx, sub.s.cfg.Group, sub.topic, a.ID, sub.cluster, sub.topicID, held.First, held.Last)
+			if ctx.Err() != nil {
+				return 0, pos, false, nil
+			}
+			if err == nil {
+				break
+			}
+			if fault.KindOf(err) != fault.Unavailable {
+				return 0, pos, false, err
+			}
+			sub.log.Warn("the stored position cannot be read and is asked for again", "partition", a.ID, "error", err)
+			if !pause(ctx, wait) {
+				return 0, pos, false, nil
+			}
+		}
+	}
+	if !known {
+		pos = event.Position{Next: a.Offset}
+		if a.Offset < 0 {
+			pos.Next = held.First
+		}
+	}
+	return epoch, pos, true, nil
+}
+
+func (sub *subscription) partition(number int, epoch int64, pos event.Position) *partition {
+	s := sub.s
+	p := &partition{s: s, cfg: &s.cfg, log: sub.log, topic: sub.topic, number: number, name: fmt.Sprintf("%s/%d", sub.topic, number), epoch: epoch,
+		done: pos.Done, out: sub.out, fetcher: fetcher{c: s.c, topic: sub.topic, partition: number},
+		stopping: make(chan struct{}), fence: make(chan struct{}), gone: sub.gone, freed: make(chan struct{}, 1), deal: dealer{per: make([]laneDeal, s.cfg.Lanes)}}
+	p.ctx, p.cancel = context.WithCancel(sub.base)
+	p.next.Store(pos.Next)
+	gates := sub.gates[number]
+	if gates == nil {
+		gates = make([]chan struct{}, s.cfg.Lanes)
+		for i := range gates {
+			gates[i] = make(chan struct{}, 1)
+		}
+		sub.gates[number] = gates
+	}
+	for i := range s.cfg.Lanes {
+		p.lane = append(p.lane, &lane{p: p, number: i, gate: gates[i]})
+	}
+	return p
+}
