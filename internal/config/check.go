@@ -1,0 +1,123 @@
+package config
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// checkPaths complains of two webhooks on one path.
+func (l *loader) checkPaths() {
+	first := map[string]strictyaml.Pos{}
+	for _, d := range l.flows {
+		w := d.flow.From.Webhook
+		if w == nil || w.Path == "" {
+			continue
+		}
+		at := d.node.Get("from").Get("webhook").Get("path").Pos()
+		if other, twice := first[w.Path]; twice {
+			l.p.AddHint(at, "give each webhook a path of its own", "path: %s is taken by another flow, at %s", w.Path, other)
+			continue
+		}
+		first[w.Path] = at
+	}
+}
+
+// checkTopics looks at how flows hang together by topics.
+func (l *loader) checkTopics() {
+	writers := map[string][]*flowDocument{}
+	for _, d := range l.flows {
+		if d.flow.To.Topic != "" {
+			writers[d.flow.To.Topic] = append(writers[d.flow.To.Topic], d)
+		}
+	}
+	for _, d := range l.flows {
+		l.checkWriters(d, writers[d.flow.From.Topic])
+	}
+	l.checkLoops()
+}
+
+// checkWriters complains when a flow expects another document than is written to its topic.
+func (l *loader) checkWriters(d *flowDocument, writers []*flowDocument) {
+	for _, w := range writers {
+		if d.in == "" || w.out == "" || d.in == w.out {
+			continue
+		}
+		at := d.node.Get("accept")
+		if at.Kind() == strictyaml.Missing {
+			at = d.node.Get("map")
+		}
+		l.p.AddHint(at.Pos(), "read "+w.out+" here, or write "+d.in+" there",
+			"this flow reads %s, but the flow %q writes %s to the topic %s", d.in, w.flow.Name, w.out, d.flow.From.Topic)
+	}
+}
+
+// checkLoops complains of topics that flows write in a circle: an event would go round for ever.
+func (l *loader) checkLoops() {
+	const onPath, done = 1, 2
+	state := map[*flowDocument]int{}
+	var path []*flowDocument
+	var visit func(d *flowDocument)
+	visit = func(d *flowDocument) {
+		state[d] = onPath
+		path = append(path, d)
+		for _, next := range l.flows {
+			if d.flow.To.Topic == "" || next.flow.From.Topic != d.flow.To.Topic {
+				continue
+			}
+			switch state[next] {
+			case 0:
+				visit(next)
+			case onPath:
+				l.loop(path[slices.Index(path, next):])
+			}
+		}
+		path = path[:len(path)-1]
+		state[d] = done
+	}
+	for _, d := range l.flows {
+		if state[d] == 0 {
+			visit(d)
+		}
+	}
+}
+
+func (l *loader) loop(circle []*flowDocument) {
+	var names []string
+	for _, d := range circle {
+		names = append(names, d.flow.Name+" → "+d.flow.To.Topic)
+	}
+	l.p.AddHint(circle[0].node.Get("to").Get("topic").Pos(), "break the circle: let one of them read or write another topic",
+		"an event would go round for ever: %s", strings.Join(names, " → "))
+}
+
+// cron checks the shape of a cron line and its zone; the rest is up to Options.Cron.
+func (l *loader) cron(line, zone strictyaml.Node) {
+	if zone.Kind() == strictyaml.Scalar {
+		if _, err := time.LoadLocation(zone.Text()); err != nil || zone.Text() == "Local" || zone.Text() == "" {
+			l.p.AddHint(zone.Pos(), "write for example Asia/Shanghai, Europe/Berlin or UTC", "timezone: %q is not known", shorten(zone.Text()))
+			zone = strictyaml.Node{}
+		}
+	}
+	if line.Kind() != strictyaml.Scalar {
+		return
+	}
+	const hint = "write minute hour day-of-month month day-of-week, for example 0 2 * * *"
+	text := line.Text()
+	switch {
+	case strings.Contains(text, "TZ="):
+		l.p.AddHint(line.Pos(), "write the zone as timezone", "%s: the zone does not belong into the line", line.Key())
+		return
+	case !strings.HasPrefix(text, "@") && len(strings.Fields(text)) != 5:
+		l.p.AddHint(line.Pos(), hint, "%s: a cron line has 5 fields, this one has %d", line.Key(), len(strings.Fields(text)))
+		return
+	}
+	if l.o.Cron == nil {
+		return
+	}
+	if err := l.o.Cron(text, zone.Text()); err != nil {
+		l.p.AddHint(line.Pos(), hint, "%s: %s", line.Key(), err)
+	}
+}

@@ -1,0 +1,247 @@
+package config
+
+import (
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// Entities are the kinds of business objects that are known without being listed under `entities`.
+var Entities = []string{
+	"customer", "supplier", "contact", "product", "price", "inventory", "quote", "order", "purchase", "shipment", "receipt",
+	"invoice", "payment", "return", "location",
+}
+
+func (l *loader) loadHub() {
+	node, ok := l.readConfig()
+	l.entities = slices.Clone(Entities)
+	if !ok {
+		return
+	}
+	var raw hubFile
+	l.decode(node, &raw)
+	for i, n := range node.Get("entities").Items() {
+		if n.Kind() != strictyaml.Scalar {
+			continue
+		}
+		l.checkName(n)
+		if slices.Contains(l.entities, n.Text()) {
+			l.p.AddHint(n.Pos(), "remove it", "the entity %q is known already", n.Text())
+			continue
+		}
+		l.entities = append(l.entities, raw.Entities[i])
+	}
+	l.plan.Hub = Hub{Broker: l.broker(raw.Broker, node.Get("broker")), Store: l.store(raw.Store, node.Get("store"))}
+	l.plan.Hub.HTTP = l.http(raw.HTTP, node.Get("http"))
+	l.plan.Hub.Hooks = l.hooks(raw.Hooks, node.Get("hooks"), raw.HTTP.Listen)
+	l.loadSystems(raw.Systems)
+}
+
+// decode reads a document or a part of one strictly, with the defaults and enumerations of the struct's tags.
+func (l *loader) decode(n strictyaml.Node, into any) bool {
+	return connector.Settings{Node: n}.Decode(into, l.p)
+}
+
+// only complains unless exactly one of keys is there; it reports whether so.
+func (l *loader) only(n strictyaml.Node, what string, keys ...string) bool {
+	var found []string
+	for _, key := range keys {
+		if n.Has(key) {
+			found = append(found, key)
+		}
+	}
+	list := strings.Join(keys[:len(keys)-1], ", ") + " or " + keys[len(keys)-1]
+	switch len(found) {
+	case 1:
+		return true
+	case 0:
+		l.p.AddHint(n.Pos(), "add one", "%s needs %s", what, list)
+	default:
+		l.p.AddHint(n.KeyPos(found[1]), "remove one of them", "%s has both %s: it takes one of %s", what, strings.Join(found, " and "), list)
+	}
+	return false
+}
+
+func (l *loader) broker(raw brokerFile, n strictyaml.Node) Broker {
+	b := Broker{Partitions: raw.Partitions}
+	if raw.Partitions < 1 || raw.Partitions > 1000 {
+		l.p.AddHint(n.Get("partitions").Pos(), "write a number from 1 to 1000", "partitions: %d partitions are not possible", raw.Partitions)
+	}
+	if n.Has("embedded") || n.Has("kafka") {
+		l.only(n, "broker", "embedded", "kafka")
+	} else {
+		raw.Embedded = &embeddedFile{"data/broker"}
+	}
+	if raw.Embedded != nil {
+		b.Embedded = &EmbeddedBroker{Dir: raw.Embedded.Dir}
+	}
+	if raw.Kafka == nil {
+		return b
+	}
+	at := n.Get("kafka")
+	k := &KafkaBroker{Brokers: raw.Kafka.Brokers, Replication: raw.Kafka.Replication}
+	for i, item := range at.Get("brokers").Items() {
+		if i < len(k.Brokers) {
+			l.address(item, k.Brokers[i], "kafka.example:9092")
+		}
+	}
+	if at.Has("brokers") && len(k.Brokers) == 0 {
+		l.p.AddHint(at.Get("brokers").Pos(), "write for example [kafka.example:9092]", "brokers: the list is empty")
+	}
+	if k.Replication < 1 {
+		l.p.Add(at.Get("replication").Pos(), "replication: at least 1 copy is needed")
+	}
+	if t := raw.Kafka.TLS; t != nil {
+		k.TLS = &TLS{CA: l.resolve(t.CA), Cert: l.resolve(t.Cert), Key: t.Key, Insecure: t.Insecure}
+		if (t.Cert == "") != t.Key.Empty() && at.Get("tls").Has("cert") != at.Get("tls").Has("key") {
+			l.p.Add(at.Get("tls").Pos(), "tls: cert and key go together")
+		}
+	}
+	if s := raw.Kafka.SASL; s != nil {
+		k.SASL = &SASL{Mechanism: s.Mechanism, User: s.User, Password: s.Password}
+	}
+	b.Kafka = k
+	return b
+}
+
+// resolve makes a relative path start at the configuration's directory.
+func (l *loader) resolve(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(l.paths.Dir, path)
+}
+
+func (l *loader) store(raw storeFile, n strictyaml.Node) Store {
+	if n.Has("sqlite") || n.Has("postgres") {
+		l.only(n, "store", "sqlite", "postgres")
+	} else {
+		raw.SQLite = &sqliteFile{"data/waybill.db"}
+	}
+	if raw.Postgres != nil {
+		return Store{Postgres: &Postgres{URL: raw.Postgres.URL}}
+	}
+	if raw.SQLite == nil {
+		return Store{}
+	}
+	return Store{SQLite: &SQLite{Path: raw.SQLite.Path}}
+}
+
+func (l *loader) http(raw httpFile, n strictyaml.Node) HTTP {
+	h := HTTP{Listen: raw.Listen}
+	seen := map[string]bool{}
+	for i, t := range raw.Tokens {
+		if t.Name != "" && seen[t.Name] {
+			l.p.AddHint(n.Get("tokens").Items()[i].Get("name").Pos(), "give each token its own name: the audit tells them apart by it", "two tokens are named %q", t.Name)
+		}
+		seen[t.Name] = true
+		h.Tokens = append(h.Tokens, Token(t))
+	}
+	if at := n.Get("listen"); l.address(at, raw.Listen, "127.0.0.1:8080") && !loopback(raw.Listen) && len(raw.Tokens) == 0 {
+		l.p.AddHint(at.Pos(), "add http.tokens, or listen on 127.0.0.1", "listen: %s can be reached from other machines and nobody is asked for a token", raw.Listen)
+	}
+	return h
+}
+
+func (l *loader) hooks(raw hooksFile, n strictyaml.Node, other string) Hooks {
+	at := n.Get("listen")
+	if l.address(at, raw.Listen, "0.0.0.0:8081") && raw.Listen == other && !strings.HasSuffix(other, ":0") {
+		l.p.AddHint(at.Pos(), "give the webhooks a port of their own: only they may face the internet", "listen: http listens on %s already", other)
+	}
+	if raw.MaxBody < 1 {
+		l.p.Add(n.Get("max-body").Pos(), "max-body: nothing could be received")
+	}
+	if raw.Connections < 1 {
+		l.p.Add(n.Get("connections").Pos(), "connections: nothing could be received")
+	}
+	return Hooks{Listen: raw.Listen, MaxBody: raw.MaxBody, Rate: raw.Rate, Max: raw.Connections}
+}
+
+// address checks host:port.
+func (l *loader) address(n strictyaml.Node, text, example string) bool {
+	if n.Kind() == strictyaml.Missing {
+		return true // the default
+	}
+	_, port, err := net.SplitHostPort(text)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil && n.Kind() == strictyaml.Scalar {
+		l.p.AddHint(n.Pos(), "write host:port, for example "+example, "%s: %q is no address", n.Key(), shorten(text))
+	}
+	return err == nil
+}
+
+// loopback reports whether only this machine reaches the address.
+func loopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func (l *loader) loadSystems(n strictyaml.Node) {
+	if n.Kind() == strictyaml.Missing || n.Kind() == strictyaml.Null {
+		return
+	}
+	if n.Kind() != strictyaml.Map {
+		l.p.AddHint(n.Pos(), "write the systems by name, each with its settings below", "systems: expected a mapping, found %s", n.Kind())
+		return
+	}
+	for _, f := range n.Fields() {
+		l.loadSystem(f)
+	}
+}
+
+func (l *loader) loadSystem(f strictyaml.Field) {
+	s := &System{Name: f.Key, Pos: f.KeyPos, Settings: connector.Settings{Name: f.Key, Node: f.Value, Log: l.o.Log, Dir: l.paths.Dir}}
+	// Even a broken system is known by its name, so that its flows are not complained of.
+	l.plan.Systems[f.Key] = s
+	if !validName(f.Key) {
+		l.p.AddHint(f.KeyPos, nameHint, "%q cannot be a name", shorten(f.Key))
+	}
+	if f.Value.Kind() != strictyaml.Map {
+		l.p.AddHint(f.Value.Pos(), "write at least connector:", "%s: expected a mapping, found %s", f.Key, f.Value.Kind())
+		return
+	}
+	kind := f.Value.Get("connector")
+	if kind.Kind() == strictyaml.Missing {
+		l.p.AddHint(f.KeyPos, strictyaml.DidYouMean("", l.kindNames()), "%s: connector is missing", f.Key)
+		return
+	}
+	var visible time.Duration
+	if !kind.Decode(&s.Kind, l.p) {
+		return
+	}
+	before := l.p.Len()
+	if k, known := l.o.Kinds[s.Kind]; known {
+		k.Check(s.Settings, l.p)
+	} else if l.o.Kinds != nil {
+		l.p.AddHint(kind.Pos(), strictyaml.DidYouMean(s.Kind, l.kindNames()), "unknown connector %q", s.Kind)
+	}
+	// The kind reads visible-after too, and may have complained of it already.
+	problems := l.p
+	if l.p.Len() > before {
+		problems = nil
+	}
+	f.Value.Get("visible-after").Decode(&visible, problems)
+	s.VisibleAfter = visible
+}
+
+func (l *loader) kindNames() []string {
+	var out []string
+	for name := range l.o.Kinds {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,74 @@
+package config
+
+import "github.com/waybill-hub/waybill/internal/strictyaml"
+
+// The structs of this file are the configuration file as it is written: each key once, with its sentence for people.
+
+type hubFile struct {
+	Broker   brokerFile      `yaml:"broker" doc:"the Kafka broker: embedded (default) or kafka"`
+	Store    storeFile       `yaml:"store" doc:"the hub's memory: sqlite (default) or postgres"`
+	HTTP     httpFile        `yaml:"http" doc:"the console and the API"`
+	Hooks    hooksFile       `yaml:"hooks" doc:"the listener for webhooks"`
+	Entities []string        `yaml:"entities" doc:"kinds of business objects beside the common ones"`
+	Systems  strictyaml.Node `yaml:"systems" type:"map" doc:"the external applications by name; each has connector, visible-after and its connector's own settings"`
+}
+
+type brokerFile struct {
+	Embedded   *embeddedFile `yaml:"embedded" doc:"a broker inside the hub, for one machine"`
+	Kafka      *kafkaFile    `yaml:"kafka" doc:"an Apache Kafka cluster"`
+	Partitions int           `yaml:"partitions" default:"4" doc:"partitions of the topics that the hub creates"`
+}
+
+type embeddedFile struct {
+	Dir string `yaml:"dir" default:"data/broker" doc:"directory of the log, relative to the working directory"`
+}
+
+type kafkaFile struct {
+	Brokers     []string  `yaml:"brokers,required" doc:"addresses host:port to begin with"`
+	Replication int       `yaml:"replication" default:"3" doc:"copies of the topics that the hub creates"`
+	TLS         *tlsFile  `yaml:"tls" doc:"encrypt the connection; {} trusts the operating system's certificates"`
+	SASL        *saslFile `yaml:"sasl" doc:"log in"`
+}
+
+type tlsFile struct {
+	CA       string            `yaml:"ca" doc:"file with the certificates to trust, PEM"`
+	Cert     string            `yaml:"cert" doc:"file with the hub's own certificate, PEM"`
+	Key      strictyaml.Secret `yaml:"key" doc:"the certificate's private key, PEM"`
+	Insecure bool              `yaml:"insecure" doc:"do not check the broker's certificate: for tests only"`
+}
+
+type saslFile struct {
+	Mechanism string            `yaml:"mechanism" enum:"plain,scram-sha-256,scram-sha-512" default:"scram-sha-512" doc:"how to log in"`
+	User      string            `yaml:"user,required" doc:"the user's name"`
+	Password  strictyaml.Secret `yaml:"password,required" doc:"the password"`
+}
+
+type storeFile struct {
+	SQLite   *sqliteFile   `yaml:"sqlite" doc:"a file, for one machine"`
+	Postgres *postgresFile `yaml:"postgres" doc:"a PostgreSQL database, for several hubs"`
+}
+
+type sqliteFile struct {
+	Path string `yaml:"path" default:"data/waybill.db" doc:"the database file, relative to the working directory"`
+}
+
+type postgresFile struct {
+	URL strictyaml.Secret `yaml:"url,required" doc:"postgres://user:password@host/database"`
+}
+
+type httpFile struct {
+	Listen string      `yaml:"listen" default:"127.0.0.1:8080" doc:"address; beyond this machine only with tokens"`
+	Tokens []tokenFile `yaml:"tokens" doc:"bearer tokens that may use the API and the console"`
+}
+
+type tokenFile struct {
+	Name  string            `yaml:"name,required" doc:"who acts with it: the name in the audit"`
+	Value strictyaml.Secret `yaml:"value,required" doc:"the token"`
+}
+
+type hooksFile struct {
+	Listen      string          `yaml:"listen" default:"127.0.0.1:8081" doc:"address; it may face the internet"`
+	MaxBody     strictyaml.Size `yaml:"max-body" default:"1MiB" doc:"largest body, also after decompression"`
+	Rate        strictyaml.Rate `yaml:"rate" doc:"deliveries taken per source; without it as many as come"`
+	Connections int             `yaml:"connections" default:"1000" doc:"connections at once"`
+}
