@@ -211,6 +211,11 @@ func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, clus
 	return sp.Epoch, sp.Position, true, nil
 }
 
+// Gap passes offsets that hold no record.
+func (r *Runner) Gap(ctx context.Context, _, topic string, number int, epoch int64, gap event.Range) error {
+	return r.Store.Commit(ctx, &state.Commit{Flow: r.flow.Name, Topic: topic, Partition: number, Epoch: epoch, Gaps: []event.Range{gap}})
+}
+
 // Revoked gives a partition up: its drains end; the store refuses what its epoch still sends.
 func (r *Runner) Revoked(_, topic string, number int) {
 	r.mu.Lock()

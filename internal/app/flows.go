@@ -1,0 +1,150 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/flow"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// startFlows subscribes every flow and runs the router.
+func (h *Hub) startFlows(ctx context.Context) error {
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 20 * time.Second}, watermill.NewSlogLogger(h.log))
+	if err != nil {
+		return err
+	}
+	h.router = router
+	paused, err := h.store.PausedFlows(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range h.plan.Flows {
+		if err := h.startFlow(f, pausedFlow(paused, f.Name)); err != nil {
+			return fmt.Errorf("flow %s: %w", f.Name, err)
+		}
+	}
+	done := make(chan error, 1)
+	// The router's own context never ends by itself: handlers stop when the router is closed, in the order of the stack.
+	go func() { done <- router.Run(context.WithoutCancel(ctx)) }()
+	err = h.stack.Push("router", 30*time.Second, func(sctx context.Context) error {
+		for _, r := range h.flows() {
+			if err := r.Stop(sctx); err != nil {
+				h.log.Warn("a flow did not stop in time", "flow", r.Flow().Name, "error", err)
+			}
+		}
+		if err := router.Close(); err != nil {
+			return err
+		}
+		return <-done
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-router.Running():
+		return nil
+	case err := <-done:
+		done <- nil
+		return errors.Join(errors.New("the router did not start"), err)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (h *Hub) startFlow(f *config.Flow, paused bool) error {
+	r, err := flow.New(f, flow.Deps{Plan: h.plan, Store: h.store, Publisher: publisher{h.publisher}, Systems: h.systems, Clock: h.clock,
+		Log: h.log, Observer: observer{h.metrics}, Changed: h.kick, Lanes: lanes})
+	if err != nil {
+		return err
+	}
+	if paused {
+		r.Pause()
+	}
+	sub, err := h.cluster.Subscriber(bus.SubscriberConfig{Group: f.Group(), Lanes: lanes, Positions: r, MaxBytes: h.share(),
+		OnAlarm: func(err error) { r.RaiseAlarm("broker", err) }})
+	if err != nil {
+		return err
+	}
+	handler := h.router.AddConsumerHandler(f.Name, f.Topic(), sub, r.Handle)
+	h.mu.Lock()
+	h.runners[f.Name] = &running{Runner: r, sub: sub, handler: handler}
+	h.mu.Unlock()
+	return nil
+}
+
+// share is what one flow may hold in memory of read and undecided records: all flows together 256 MiB.
+func (h *Hub) share() int64 {
+	return max(8<<20, min(64<<20, 256<<20/int64(max(1, len(h.plan.Flows)))))
+}
+
+func (h *Hub) flows() []*running {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := make([]*running, 0, len(h.runners))
+	for _, f := range h.plan.Flows {
+		if r, ok := h.runners[f.Name]; ok {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// kick makes every flow look at its stored queues: a cross-reference was committed, or a person has marked a message.
+func (h *Hub) kick() {
+	for _, r := range h.flows() {
+		r.Kick()
+	}
+}
+
+func pausedFlow(all []state.Paused, name string) bool {
+	for _, p := range all {
+		if p.Flow == name {
+			return true
+		}
+	}
+	return false
+}
+
+// publisher is the bus as the engine wants it.
+type publisher struct{ *bus.Publisher }
+
+func (p publisher) Send(ctx context.Context, records []event.Record) []error {
+	sent := p.Publisher.Send(ctx, records)
+	errs := make([]error, len(sent))
+	for i := range sent {
+		errs[i] = sent[i].Err
+	}
+	return errs
+}
+
+// observer turns what the engine tells into metrics.
+type observer struct {
+	m interface {
+		Outcome(flow, outcome, reason string, took time.Duration)
+		Retried(flow string)
+		Call(system, faultKind string, took time.Duration)
+		Alarm(flow, what string)
+	}
+}
+
+func (o observer) Outcome(flow string, out state.Outcome, reason string, took time.Duration) {
+	if out == state.Discarded {
+		reason = "" // a person's name is not a label
+	}
+	o.m.Outcome(flow, string(out), reason, took)
+}
+func (o observer) Retried(flow string) { o.m.Retried(flow) }
+func (o observer) Call(system string, took time.Duration, err error) {
+	o.m.Call(system, fault.KindOf(err).String(), took)
+}
+func (o observer) Alarm(flow, what string, _ error) { o.m.Alarm(flow, what) }

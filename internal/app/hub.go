@@ -1,0 +1,231 @@
+// Package app wires a plan into a running hub: it starts the parts in order and stops them in reverse.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/flow"
+	"github.com/waybill-hub/waybill/internal/intake"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/store"
+	"github.com/waybill-hub/waybill/internal/telemetry"
+)
+
+// lanes is the number of lanes that a partition is dealt to.
+const lanes = 16
+
+// Options are what a hub is made of.
+type Options struct {
+	Plan    *config.Plan
+	Kinds   *connector.Registry
+	Log     *slog.Logger
+	Clock   lifecycle.Clock // nil: the machine's
+	Version string
+}
+
+// Hub is one running hub. New makes it, Start brings it up, Stop takes it down; a hub is started once.
+type Hub struct {
+	plan    *config.Plan
+	kinds   *connector.Registry
+	log     *slog.Logger
+	clock   lifecycle.Clock
+	version string
+	holder  string // names this hub in leases
+	metrics *telemetry.Metrics
+	stack   *lifecycle.Stack
+	started time.Time
+
+	store     *store.Store
+	embedded  *bus.Embedded
+	cluster   *bus.Cluster
+	publisher *bus.Publisher
+	systems   map[string]*flow.System
+	sources   *sources
+	router    *message.Router
+	scheduler scheduler
+
+	mu      sync.Mutex
+	runners map[string]*running
+	ready   bool
+
+	apiAddr, hooksAddr net.Addr
+}
+
+// running is a flow at work.
+type running struct {
+	*flow.Runner
+	sub     *bus.Subscriber
+	handler *message.Handler
+}
+
+// New makes a hub of a plan; nothing is opened yet.
+func New(o Options) (*Hub, error) {
+	if o.Plan == nil || o.Kinds == nil || o.Log == nil {
+		return nil, errors.New("app: a hub needs a plan, connector kinds and a log")
+	}
+	if o.Clock == nil {
+		o.Clock = lifecycle.Real()
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "hub"
+	}
+	return &Hub{plan: o.Plan, kinds: o.Kinds, log: o.Log, clock: o.Clock, version: o.Version, holder: fmt.Sprintf("%s/%d", host, os.Getpid()),
+		metrics: telemetry.NewMetrics(o.Version), stack: lifecycle.NewStack(o.Clock, o.Log), runners: map[string]*running{}}, nil
+}
+
+// Start brings the hub up: store, broker, systems, flows, then intake, and last what people ask. When a part fails, what was
+// started before it is taken down again.
+func (h *Hub) Start(ctx context.Context) error {
+	h.started = h.clock.Now()
+	steps := []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"store", h.openStore}, {"broker", h.openBroker}, {"systems", h.openSystems}, {"flows", h.startFlows},
+		{"intake", h.startIntake}, {"schedules", h.startSchedules}, {"webhooks", h.listenHooks}, {"API", h.listenAPI},
+	}
+	for _, s := range steps {
+		if err := s.run(ctx); err != nil {
+			return errors.Join(fmt.Errorf("%s: %w", s.name, err), h.stack.Stop(context.WithoutCancel(ctx)))
+		}
+	}
+	h.mu.Lock()
+	h.ready = true
+	h.mu.Unlock()
+	h.log.Info("the hub is ready", "console", "http://"+h.apiAddr.String(), "webhooks", "http://"+h.hooksAddr.String(), "flows", len(h.plan.Flows))
+	return nil
+}
+
+// Stop takes the hub down: first what comes in, then the work under way, then what it stands on. What has no fate yet is
+// decided after the next start.
+func (h *Hub) Stop(ctx context.Context) error {
+	h.mu.Lock()
+	h.ready = false
+	h.mu.Unlock()
+	return h.stack.Stop(ctx)
+}
+
+// Addr is where the API and console listen; HooksAddr where webhooks do.
+func (h *Hub) Addr() string      { return h.apiAddr.String() }
+func (h *Hub) HooksAddr() string { return h.hooksAddr.String() }
+
+func (h *Hub) openStore(ctx context.Context) error {
+	c := store.Config{Log: h.log, Clock: h.clock}
+	switch {
+	case h.plan.Hub.Store.Postgres != nil:
+		c.Postgres = h.plan.Hub.Store.Postgres.URL.Reveal()
+	case h.plan.Hub.Store.SQLite != nil:
+		c.SQLite = h.plan.Hub.Store.SQLite.Path
+	default:
+		return errors.New("the plan names no store")
+	}
+	s, err := store.Open(ctx, c)
+	if err != nil {
+		return err
+	}
+	h.store = s
+	return h.stack.Push("store", 10*time.Second, func(context.Context) error { return s.Close() })
+}
+
+func (h *Hub) openBroker(ctx context.Context) error {
+	cfg := bus.Config{Log: h.log, ClientID: "waybill"}
+	if e := h.plan.Hub.Broker.Embedded; e != nil {
+		b, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{Dir: e.Dir, Log: h.log, Partitions: h.plan.Hub.Broker.Partitions})
+		if err != nil {
+			return err
+		}
+		h.embedded = b
+		if err := h.stack.Push("embedded broker", 15*time.Second, func(context.Context) error { return b.Close() }); err != nil {
+			return err
+		}
+		cfg.Brokers = []string{b.Addr()}
+	} else {
+		k := h.plan.Hub.Broker.Kafka
+		cfg.Brokers = k.Brokers
+		t, err := brokerTLS(k.TLS)
+		if err != nil {
+			return err
+		}
+		cfg.TLS = t
+		if k.SASL != nil {
+			cfg.SASL = &bus.SASL{Mechanism: k.SASL.Mechanism, User: k.SASL.User, Password: k.SASL.Password.Reveal()}
+		}
+	}
+	c, err := bus.Dial(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	h.cluster = c
+	if err := h.stack.Push("broker connection", 10*time.Second, func(context.Context) error { return c.Close() }); err != nil {
+		return err
+	}
+	if err := c.EnsureTopics(ctx, h.topics()); err != nil {
+		return err
+	}
+	h.publisher = c.Publisher(bus.PublisherConfig{})
+	return h.stack.Push("publisher", 15*time.Second, func(context.Context) error { return h.publisher.Close() })
+}
+
+// topics are all topics that a flow reads or writes.
+func (h *Hub) topics() []bus.Topic {
+	replication := 1
+	if k := h.plan.Hub.Broker.Kafka; k != nil {
+		replication = k.Replication
+	}
+	seen := map[string]bool{}
+	var out []bus.Topic
+	add := func(name string) {
+		if name != "" && !seen[name] {
+			seen[name] = true
+			out = append(out, bus.Topic{Name: name, Partitions: h.plan.Hub.Broker.Partitions, Replication: replication,
+				Config: map[string]string{"cleanup.policy": "delete", "retention.ms": "604800000"}})
+		}
+	}
+	for _, f := range h.plan.Flows {
+		add(f.Topic())
+		add(f.To.Topic)
+	}
+	return out
+}
+
+func (h *Hub) openSystems(ctx context.Context) error {
+	h.systems = map[string]*flow.System{}
+	watch, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	if err := h.stack.Push("breakers", 15*time.Second, func(context.Context) error { stop(); wg.Wait(); return nil }); err != nil {
+		return err
+	}
+	for name, s := range h.plan.Systems {
+		kind, ok := h.kinds.Get(s.Kind)
+		if !ok {
+			return fmt.Errorf("%s: system %s: connector %q is not there", s.Pos, name, s.Kind)
+		}
+		settings := s.Settings
+		settings.Log = h.log.With("system", name)
+		c, err := kind.Open(ctx, settings)
+		if err != nil {
+			return fmt.Errorf("system %s: %w", name, err)
+		}
+		if err := h.stack.Push("system "+name, 10*time.Second, func(context.Context) error { return c.Close() }); err != nil {
+			return err
+		}
+		b := flow.NewBreaker(name, h.clock, h.log, c.Probe)
+		h.systems[name] = &flow.System{System: s, Connector: c, Breaker: b}
+		wg.Go(func() { b.Watch(watch) })
+	}
+	return nil
+}

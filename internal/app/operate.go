@@ -1,0 +1,251 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/console"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// Ready is nil when the hub can keep its promises.
+func (h *Hub) Ready(ctx context.Context) error {
+	h.mu.Lock()
+	ready := h.ready
+	h.mu.Unlock()
+	if !ready {
+		return errors.New("the hub is starting or stopping")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if _, err := h.store.Cursor(ctx, "readyz"); err != nil && !errors.Is(err, state.ErrNotFound) {
+		return fmt.Errorf("the store does not answer: %w", err)
+	}
+	if _, err := h.cluster.ID(ctx); err != nil {
+		return fmt.Errorf("the broker does not answer: %w", err)
+	}
+	return nil
+}
+
+// Trace is everything the hub remembers about a key.
+func (h *Hub) Trace(ctx context.Context, key string) (state.Trace, error) { return h.store.Trace(ctx, key) }
+
+// Queued lists messages of the stored queues.
+func (h *Hub) Queued(ctx context.Context, f state.QueueFilter) ([]state.Queued, error) {
+	return h.store.Parked(ctx, f)
+}
+
+// QueuedByID is one message of a stored queue.
+func (h *Hub) QueuedByID(ctx context.Context, id int64) (state.Queued, error) {
+	return h.store.ParkedByID(ctx, id)
+}
+
+// Mark asks the owner of a stored message to replay or discard it.
+func (h *Hub) Mark(ctx context.Context, id int64, mark state.Mark, who, note string) error {
+	if err := h.store.MarkQueued(ctx, id, mark, who, note); err != nil {
+		return err
+	}
+	if err := h.audit(ctx, who, string(mark), fmt.Sprintf("message %d", id), note); err != nil {
+		return err
+	}
+	h.kick()
+	h.wakeRelays()
+	return nil
+}
+
+// Edit replaces a stored message's document; the original is kept beside it.
+func (h *Hub) Edit(ctx context.Context, id int64, data []byte, who, note string) error {
+	if err := h.store.EditQueued(ctx, id, data, who, note); err != nil {
+		return err
+	}
+	return h.audit(ctx, who, "edit", fmt.Sprintf("message %d", id), note)
+}
+
+// Pause holds a flow on every hub from its next message on.
+func (h *Hub) Pause(ctx context.Context, name, who string) error { return h.setPaused(ctx, name, who, true) }
+
+// Resume lets a paused or alarmed flow go on.
+func (h *Hub) Resume(ctx context.Context, name, who string) error { return h.setPaused(ctx, name, who, false) }
+
+func (h *Hub) setPaused(ctx context.Context, name, who string, paused bool) error {
+	h.mu.Lock()
+	r := h.runners[name]
+	h.mu.Unlock()
+	if r == nil {
+		return fmt.Errorf("flow %q: %w", name, state.ErrNotFound)
+	}
+	if err := h.store.SetPaused(ctx, name, paused, who); err != nil {
+		return err
+	}
+	action := "resume"
+	if paused {
+		action = "pause"
+		r.Pause()
+	} else {
+		r.Resume()
+		h.resumeSource(name)
+	}
+	return h.audit(ctx, who, action, "flow "+name, "")
+}
+
+// Audits lists what people did, newest first.
+func (h *Hub) Audits(ctx context.Context, limit int) ([]state.Audit, error) { return h.store.Audits(ctx, limit) }
+
+func (h *Hub) audit(ctx context.Context, who, action, object, detail string) error {
+	return h.store.WriteAudit(ctx, state.Audit{Time: h.clock.Now(), Who: who, Action: action, Object: object, Detail: detail})
+}
+
+// Status is the hub at a glance, computed from what is stored.
+func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
+	totals, err := h.store.Totals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byFlow := map[string]*state.FlowTotals{}
+	for i := range totals {
+		byFlow[totals[i].Flow] = &totals[i]
+	}
+	now := h.clock.Now()
+	st := &api.Status{Version: h.version, Time: now, Started: h.started, Flows: []api.Flow{}, Systems: []api.System{}, Reconciliations: []api.Reconciliation{}}
+	for _, r := range h.flows() {
+		f := h.flowStatus(ctx, r, byFlow[r.Flow().Name], now)
+		st.Totals.Add(&f.Totals)
+		st.Flows = append(st.Flows, f)
+	}
+	if st.Totals.Duplicates, err = h.store.Duplicates(ctx); err != nil {
+		return nil, err
+	}
+	for _, name := range sortedKeys(h.systems) {
+		s := h.systems[name]
+		v := api.System{Name: name, Connector: s.Kind, State: "up"}
+		if since, cause, open := s.Breaker.Open(); open {
+			v.State, v.Since = "down", &since
+			if cause != nil {
+				v.Why = cause.Error()
+			}
+		}
+		st.Systems = append(st.Systems, v)
+	}
+	for _, r := range h.plan.Reconciliations {
+		st.Reconciliations = append(st.Reconciliations, api.Reconciliation{Name: r.Name, State: "never-run"})
+	}
+	return st, nil
+}
+
+func (h *Hub) flowStatus(ctx context.Context, r *running, t *state.FlowTotals, now time.Time) api.Flow {
+	def := r.Flow()
+	f := api.Flow{Name: def.Name, Entity: def.Entity, From: place(def.From.Topic, def.From.System), To: place(def.To.Topic, def.To.System)}
+	if t == nil {
+		t = &state.FlowTotals{}
+	}
+	lctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	parts, err := r.sub.Lag(lctx)
+	cancel()
+	if err != nil {
+		parts = r.sub.Stats()
+	}
+	for i := range parts {
+		f.Lag += parts[i].Lag()
+	}
+	f.Delivered, f.Parked, f.Waiting, f.Discarded, f.Retried = t.Delivered, t.Parked, t.Waiting, t.Discarded, t.Retried
+	f.SkippedBy = t.Skipped
+	for _, n := range t.Skipped {
+		f.Skipped += n
+	}
+	f.InFlight = t.Held + t.Unpublished + f.Lag
+	f.Accepted = t.Finished + t.Direct + t.Unpublished + f.Lag
+	f.Unaccounted = t.Unaccounted()
+	if !t.Oldest.IsZero() {
+		f.OldestSeconds = now.Sub(t.Oldest).Seconds()
+	}
+	if !t.LastDelivered.IsZero() {
+		f.LastDelivered = &t.LastDelivered
+	}
+	f.State, f.Why = h.flowState(r, &f, now)
+	for where, n := range map[string]int64{"lag": f.Lag, "parked": f.Parked, "waiting": f.Waiting, "held": t.Held, "unpublished": t.Unpublished, "unaccounted": f.Unaccounted} {
+		h.metrics.Flow(f.Name, where, float64(n))
+	}
+	return f
+}
+
+// flowState names the worst that can be said of a flow.
+func (h *Hub) flowState(r *running, f *api.Flow, now time.Time) (name, why string) {
+	def := r.Flow()
+	if a := r.Alarmed(); a != nil {
+		return api.StateAlarm, a.What + ": " + a.Err.Error()
+	}
+	if why := h.sourceTrouble(def.Name); why != "" {
+		return api.StateFailing, why
+	}
+	if s, ok := h.systems[def.To.System]; ok {
+		if _, cause, open := s.Breaker.Open(); open {
+			why := s.Name + " does not answer"
+			if cause != nil {
+				why += ": " + cause.Error()
+			}
+			return api.StateFailing, why
+		}
+	}
+	if r.Paused() {
+		return api.StatePaused, ""
+	}
+	if l := def.SLO.LateAfter; l > 0 && f.OldestSeconds > l.Seconds() {
+		return api.StateLate, "the oldest message is older than " + l.String()
+	}
+	if s := def.SLO.SilentAfter; s > 0 {
+		last := h.started
+		if f.LastDelivered != nil && f.LastDelivered.After(last) {
+			last = *f.LastDelivered
+		}
+		if now.Sub(last) > s {
+			return api.StateSilent, "nothing delivered for " + now.Sub(last).Round(time.Second).String()
+		}
+	}
+	return api.StateRunning, ""
+}
+
+func place(topic, system string) string {
+	if topic != "" {
+		return topic
+	}
+	return system
+}
+
+// listenAPI serves the API and the console.
+func (h *Hub) listenAPI(context.Context) error {
+	cfg := api.Config{Metrics: h.metrics.Handler(), Console: console.Handler(), Log: h.log}
+	for _, t := range h.plan.Hub.HTTP.Tokens {
+		cfg.Tokens = append(cfg.Tokens, api.Token{Name: t.Name, Value: t.Value.Reveal()})
+	}
+	addr, err := h.serve("API", h.plan.Hub.HTTP.Listen, api.HTTPServer(api.New(h, cfg)))
+	h.apiAddr = addr
+	return err
+}
+
+// serve listens and serves until the stack stops it.
+func (h *Hub) serve(name, listen string, srv *http.Server) (net.Addr, error) {
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", listen, err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := srv.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			h.log.Error("a listener has ended", "listener", name, "error", err)
+		}
+	}()
+	return l.Addr(), h.stack.Push(name+" listener", 10*time.Second, func(ctx context.Context) error {
+		err := srv.Shutdown(ctx)
+		if err != nil {
+			err = errors.Join(err, srv.Close())
+		}
+		<-done
+		return err
+	})
+}

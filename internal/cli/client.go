@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waybill-hub/waybill/internal/api"
+)
+
+// ask calls the running hub. A hub that does not answer exits with 3.
+func (e *env) ask(ctx context.Context, method, path string, body, into any) error {
+	var in io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		in = bytes.NewReader(data)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(e.url, "/")+path, in)
+	if err != nil {
+		return usage("--url %q: %w", e.url, err)
+	}
+	if e.token != "" {
+		req.Header.Set("Authorization", "Bearer "+e.token)
+	}
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return &exitError{exitUnreachable, fmt.Errorf("no hub answers at %s: %w; is it running, and is --url right?", e.url, errors.Unwrap(err))}
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
+	if err != nil {
+		return &exitError{exitUnreachable, fmt.Errorf("the hub at %s broke off: %w", e.url, err)}
+	}
+	if resp.StatusCode >= 300 {
+		var p api.Problem
+		if json.Unmarshal(data, &p) != nil || p.Title == "" {
+			return fmt.Errorf("%s answers %s: is a hub there?", e.url, resp.Status)
+		}
+		if p.Detail == "" {
+			p.Detail = p.Title
+		}
+		return errors.New(p.Detail)
+	}
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("%s answers something else than a hub: %w", e.url, err)
+	}
+	return nil
+}
+
+// columns writes a table whose last column may be as long as it likes.
+func (e *env) columns(rows [][]string) error {
+	w := tabwriter.NewWriter(e.out, 2, 8, 2, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintln(w, strings.Join(r, "\t"))
+	}
+	return w.Flush()
+}
+
+func num(n int64) string { return strconv.FormatInt(n, 10) }
+
+func (e *env) statusCommand() *cobra.Command {
+	return &cobra.Command{Use: "status", Short: "Show how the hub is doing; exits 1 when a flow is late or failing or anything is unaccounted",
+		Args: cobra.NoArgs, RunE: do(func(c *cobra.Command, _ []string) error {
+			var st api.Status
+			if err := e.ask(c.Context(), http.MethodGet, "/api/v1/status", nil, &st); err != nil {
+				return err
+			}
+			if err := e.showStatus(&st); err != nil {
+				return err
+			}
+			if st.Failing() {
+				return &exitError{exitFailed, nil}
+			}
+			return nil
+		})}
+}
+
+func (e *env) showStatus(st *api.Status) error {
+	if e.output == "json" {
+		return e.json(st)
+	}
+	t := &st.Totals
+	fmt.Fprintf(e.out, "accepted %d = delivered %d + skipped %d + parked %d + waiting %d + discarded %d + in flight %d; unaccounted %d, duplicates %d\n\n",
+		t.Accepted, t.Delivered, t.Skipped, t.Parked, t.Waiting, t.Discarded, t.InFlight, t.Unaccounted, t.Duplicates)
+	rows := [][]string{{"FLOW", "STATE", "ACCEPTED", "DELIVERED", "SKIPPED", "PARKED", "WAITING", "IN FLIGHT", "OLDEST", "WHY"}}
+	for i := range st.Flows {
+		f := &st.Flows[i]
+		oldest := ""
+		if f.OldestSeconds > 0 {
+			oldest = (time.Duration(f.OldestSeconds) * time.Second).String()
+		}
+		rows = append(rows, []string{f.Name, f.State, num(f.Accepted), num(f.Delivered), num(f.Skipped), num(f.Parked), num(f.Waiting), num(f.InFlight), oldest, f.Why})
+	}
+	rows = append(rows, []string{})
+	rows = append(rows, []string{"SYSTEM", "STATE", "CONNECTOR", "WHY"})
+	for _, s := range st.Systems {
+		rows = append(rows, []string{s.Name, s.State, s.Connector, s.Why})
+	}
+	return e.columns(rows)
+}
+
+func (e *env) traceCommand() *cobra.Command {
+	return &cobra.Command{Use: "trace KEY", Short: "Show everything the hub remembers about a key: order number, any id, event or delivery id",
+		Args: cobra.ExactArgs(1), RunE: do(func(c *cobra.Command, args []string) error {
+			var m api.Message
+			if err := e.ask(c.Context(), http.MethodGet, "/api/v1/messages?key="+url.QueryEscape(args[0]), nil, &m); err != nil {
+				return err
+			}
+			if e.output == "json" {
+				return e.json(m)
+			}
+			return e.showTrace(&m)
+		})}
+}
+
+func (e *env) showTrace(m *api.Message) error {
+	if len(m.Objects)+len(m.Journal)+len(m.Queued)+len(m.Inbox) == 0 {
+		fmt.Fprintf(e.out, "the hub remembers nothing under %s\n", m.Key)
+		return nil
+	}
+	e.showObjects(m.Objects)
+	if len(m.Inbox) > 0 {
+		rows := [][]string{{"RECEIVED", "FLOW", "DELIVERY", "PUBLISHED"}}
+		for _, i := range m.Inbox {
+			rows = append(rows, []string{i.Received.Local().Format(time.DateTime), i.Flow, i.Delivery, strconv.FormatBool(i.Published)})
+		}
+		if err := e.columns(append(rows, nil)); err != nil {
+			return err
+		}
+	}
+	if len(m.Journal) > 0 {
+		rows := [][]string{{"TIME", "FLOW", "OUTCOME", "SYSTEM", "ID", "VERSION", "REASON"}}
+		for _, j := range m.Journal {
+			rows = append(rows, []string{j.Time.Local().Format("2006-01-02 15:04:05.000"), j.Flow, j.Outcome, j.System, j.Local, j.Version, j.Reason})
+		}
+		if err := e.columns(append(rows, nil)); err != nil {
+			return err
+		}
+	}
+	if len(m.Queued) > 0 {
+		return e.showQueued(m.Queued)
+	}
+	return nil
+}
+
+func (e *env) showObjects(objects []api.Object) {
+	for _, o := range objects {
+		fmt.Fprintf(e.out, "%s %s (external id %s)\n", o.Entity, o.Hub, o.External)
+		for _, r := range o.Refs {
+			gone := ""
+			if r.Deleted {
+				gone = " (deleted)"
+			}
+			fmt.Fprintf(e.out, "  %s: %s%s\n", r.System, r.Local, gone)
+		}
+		fmt.Fprintln(e.out)
+	}
+}
+
+func (e *env) xrefCommand() *cobra.Command {
+	return &cobra.Command{Use: "xref KEY", Short: "Show an object's ids in every system", Args: cobra.ExactArgs(1),
+		RunE: do(func(c *cobra.Command, args []string) error {
+			var x struct {
+				Key     string       `json:"key"`
+				Objects []api.Object `json:"objects"`
+			}
+			if err := e.ask(c.Context(), http.MethodGet, "/api/v1/xref?key="+url.QueryEscape(args[0]), nil, &x); err != nil {
+				return err
+			}
+			if e.output == "json" {
+				return e.json(x)
+			}
+			if len(x.Objects) == 0 {
+				fmt.Fprintf(e.out, "no object is known under %s\n", args[0])
+				return nil
+			}
+			e.showObjects(x.Objects)
+			return nil
+		})}
+}
+
+func (e *env) pauseCommand() *cobra.Command {
+	return e.turn("pause", "Hold a flow before its next message")
+}
+func (e *env) resumeCommand() *cobra.Command { return e.turn("resume", "Let a paused flow go on") }
+
+func (e *env) turn(verb, short string) *cobra.Command {
+	return &cobra.Command{Use: verb + " FLOW", Short: short, Args: cobra.ExactArgs(1), RunE: do(func(c *cobra.Command, args []string) error {
+		var got map[string]string
+		if err := e.ask(c.Context(), http.MethodPost, "/api/v1/flows/"+url.PathEscape(args[0])+"/"+verb, struct{}{}, &got); err != nil {
+			return err
+		}
+		if e.output == "json" {
+			return e.json(got)
+		}
+		fmt.Fprintf(e.out, "%s is %s\n", got["flow"], got["state"])
+		return nil
+	})}
+}

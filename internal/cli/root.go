@@ -1,0 +1,161 @@
+// Package cli holds the commands.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitOK          = 0
+	exitFailed      = 1 // the command's own answer is "no"
+	exitUsage       = 2
+	exitUnreachable = 3 // no hub answers
+)
+
+// exitError carries an exit code; a nil cause has been told to the user already.
+type exitError struct {
+	code  int
+	cause error
+}
+
+func (e *exitError) Error() string {
+	if e.cause == nil {
+		return "failed"
+	}
+	return e.cause.Error()
+}
+func (e *exitError) Unwrap() error { return e.cause }
+
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// env is what a command works with.
+type env struct {
+	out, err io.Writer
+	output   string // text or json
+	url      string
+	token    string
+}
+
+// Main runs one command line and gives the process's exit code.
+func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	e := &env{out: stdout, err: stderr}
+	root := newRoot(e)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var x *exitError
+	if errors.As(err, &x) {
+		if x.cause != nil {
+			fmt.Fprintln(stderr, "waybill:", x.cause)
+		}
+		return x.code
+	}
+	// What cobra refuses is a usage error; what a command fails with has been wrapped by failed.
+	fmt.Fprintln(stderr, "waybill:", err)
+	fmt.Fprintln(stderr, "Run 'waybill --help' for usage.")
+	return exitUsage
+}
+
+func newRoot(e *env) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "waybill",
+		Short:         "Integration hub: flows between CRM, ERP and supply-chain systems over Kafka",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			_ = c.Help()
+			return &exitError{exitUsage, nil}
+		},
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if e.output != "text" && e.output != "json" {
+				return usage("--output %q: write text or json", e.output)
+			}
+			return nil
+		},
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	f := root.PersistentFlags()
+	f.StringVar(&e.output, "output", "text", "what answers look like: text or json")
+	f.StringVar(&e.url, "url", envOr("WAYBILL_URL", "http://127.0.0.1:8080"), "address of the running hub")
+	f.StringVar(&e.token, "token", os.Getenv("WAYBILL_TOKEN"), "bearer token for the running hub")
+	// The token's default must not be shown by --help.
+	f.Lookup("token").DefValue = ""
+	root.AddCommand(e.runCommand(), e.demoCommand(), e.checkCommand(), e.testCommand(), e.statusCommand(), e.traceCommand(), e.xrefCommand(),
+		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.sandboxCommand(), e.benchCommand(), e.versionCommand())
+	return root
+}
+
+func envOr(name, def string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return def
+}
+
+// do wraps a command's work, so that its own errors exit with 1 and only wrong usage with 2.
+func do(run func(c *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		err := run(c, args)
+		var x *exitError
+		if err == nil || errors.As(err, &x) {
+			return err
+		}
+		return &exitError{exitFailed, err}
+	}
+}
+
+func (e *env) json(v any) error {
+	enc := json.NewEncoder(e.out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// Version is the program's version: the module's, or the revision it was built from.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	rev, dirty := "", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && len(s.Value) >= 12:
+			rev = s.Value[:12]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "+changes"
+		}
+	}
+	if rev == "" {
+		return "development"
+	}
+	return rev + dirty
+}
+
+func (e *env) versionCommand() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Show the version", Args: cobra.NoArgs, RunE: do(func(*cobra.Command, []string) error {
+		if e.output == "json" {
+			return e.json(map[string]string{"version": Version()})
+		}
+		_, err := fmt.Fprintln(e.out, "waybill", Version())
+		return err
+	})}
+}
