@@ -94,4 +94,3 @@ func (b bundler) write(n *node) any {
 	put("else", n.otherwise)
 	return m
 }
-

@@ -65,7 +65,9 @@ func (l *library) judge(d *jsondoc.Doc) (bad []Violation) {
 			bad = []Violation{{Keyword: "validator", Message: "the validator failed on this document: " + shorten(fmt.Sprint(r))}}
 		}
 	}()
-	result, err := l.schema.Validate(gojsonschema.NewRawLoader(d.Root().Any()))
+	g := generics.Get().(*generic)
+	defer g.release()
+	result, err := l.schema.Validate(gojsonschema.NewRawLoader(g.value(d.Root())))
 	if err != nil {
 		return []Violation{{Keyword: "validator", Message: shorten(err.Error())}}
 	}

@@ -69,6 +69,7 @@ func describe(f gojsonschema.ResultError, path string, v jsondoc.Value) Violatio
 	}
 	text := func(key string) string { return shorten(fmt.Sprint(d[key])) }
 	name, _ := d["property"].(string)
+	name = strings.Clone(name) // it may share the document's bytes, see alias
 	switch f.Type() {
 	case "false":
 		return made("false", "must not be there")

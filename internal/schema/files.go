@@ -1,0 +1,25 @@
+package schema
+
+import (
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// Files reads every .json file below the root of fsys. A schema's name is its path without the ending; its Path, for
+// messages, is the path below prefix: "schemas" makes "schemas/canonical/order.v1.json".
+func Files(fsys fs.FS, prefix string) ([]File, error) {
+	var files []File
+	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || path.Ext(name) != ".json" {
+			return err
+		}
+		data, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return err
+		}
+		files = append(files, File{Name: strings.TrimSuffix(name, ".json"), Path: path.Join(prefix, name), Data: data})
+		return nil
+	})
+	return files, err
+}
