@@ -210,7 +210,7 @@ func (l *loader) from(f *Flow, raw fromFile, n strictyaml.Node) {
 	case raw.Files != nil:
 		at := n.Get("files")
 		f.From.Files = &Files{Object: l.object(s, at, raw.Files.Object, f.Entity), Every: raw.Files.Every}
-		l.positive(at, "every", raw.Files.Every)
+		l.positive(at, "every")
 		l.able(s, n.Get("files"), "cannot read files", func(a abilities) bool { return a.Files })
 	}
 }
@@ -222,7 +222,7 @@ func (l *loader) poll(f *Flow, raw pollFile, n strictyaml.Node, s *System) *Poll
 	}
 	l.able(s, n, "cannot be polled", func(a abilities) bool { return a.Poll })
 	if l.only(n, "poll", "every", "schedule") {
-		l.positive(n, "every", raw.Every)
+		l.positive(n, "every")
 	}
 	if n.Has("timezone") && !n.Has("schedule") {
 		l.p.AddHint(n.KeyPos("timezone"), "remove it", "timezone means nothing without a schedule")
@@ -235,10 +235,15 @@ func (l *loader) poll(f *Flow, raw pollFile, n strictyaml.Node, s *System) *Poll
 }
 
 // positive complains of a duration of zero that was written.
-func (l *loader) positive(n strictyaml.Node, key string, d time.Duration) {
-	if at := n.Get(key); at.Kind() == strictyaml.Scalar && d == 0 && strings.Trim(at.Text(), "0.nuµmshd") == "" {
-		l.p.Add(at.Pos(), "%s: the time is zero", key)
+func (l *loader) positive(n strictyaml.Node, key string) {
+	if at := n.Get(key); isZero(at.Text()) {
+		l.p.AddHint(at.Pos(), "write for example 10s", "%s: the time is zero", key)
 	}
+}
+
+// isZero reports whether the text is zero in any unit. Other values that are not usable are complained of as such.
+func isZero(text string) bool {
+	return strings.HasPrefix(text, "0") && strings.Trim(text, "0.nuµmshdkKMGiB ") == ""
 }
 
 // checkTopic keeps a flow off the hub's own topics and off names that Kafka refuses.

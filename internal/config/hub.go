@@ -71,8 +71,8 @@ func (l *loader) only(n strictyaml.Node, what string, keys ...string) bool {
 
 func (l *loader) broker(raw brokerFile, n strictyaml.Node) Broker {
 	b := Broker{Partitions: raw.Partitions}
-	if raw.Partitions < 1 || raw.Partitions > 1000 {
-		l.p.AddHint(n.Get("partitions").Pos(), "write a number from 1 to 1000", "partitions: %d partitions are not possible", raw.Partitions)
+	if at := n.Get("partitions"); raw.Partitions > 1000 || raw.Partitions < 0 || isZero(at.Text()) {
+		l.p.AddHint(at.Pos(), "write a number from 1 to 1000", "partitions: %d partitions are not possible", raw.Partitions)
 	}
 	if n.Has("embedded") || n.Has("kafka") {
 		l.only(n, "broker", "embedded", "kafka")
@@ -95,8 +95,8 @@ func (l *loader) broker(raw brokerFile, n strictyaml.Node) Broker {
 	if at.Has("brokers") && len(k.Brokers) == 0 {
 		l.p.AddHint(at.Get("brokers").Pos(), "write for example [kafka.example:9092]", "brokers: the list is empty")
 	}
-	if k.Replication < 1 {
-		l.p.Add(at.Get("replication").Pos(), "replication: at least 1 copy is needed")
+	if r := at.Get("replication"); k.Replication < 0 || isZero(r.Text()) {
+		l.p.Add(r.Pos(), "replication: at least 1 copy is needed")
 	}
 	if t := raw.Kafka.TLS; t != nil {
 		k.TLS = &TLS{CA: l.resolve(t.CA), Cert: l.resolve(t.Cert), Key: t.Key, Insecure: t.Insecure}
@@ -155,11 +155,10 @@ func (l *loader) hooks(raw hooksFile, n strictyaml.Node, other string) Hooks {
 	if l.address(at, raw.Listen, "0.0.0.0:8081") && raw.Listen == other && !strings.HasSuffix(other, ":0") {
 		l.p.AddHint(at.Pos(), "give the webhooks a port of their own: only they may face the internet", "listen: http listens on %s already", other)
 	}
-	if raw.MaxBody < 1 {
-		l.p.Add(n.Get("max-body").Pos(), "max-body: nothing could be received")
-	}
-	if raw.Connections < 1 {
-		l.p.Add(n.Get("connections").Pos(), "connections: nothing could be received")
+	for _, key := range []string{"max-body", "connections"} {
+		if at := n.Get(key); at.Kind() == strictyaml.Scalar && isZero(at.Text()) {
+			l.p.AddHint(at.Pos(), "leave the key out for the default", "%s: nothing could be received", key)
+		}
 	}
 	return Hooks{Listen: raw.Listen, MaxBody: raw.MaxBody, Rate: raw.Rate, Max: raw.Connections}
 }

@@ -120,22 +120,21 @@ func (l *loader) kindOf(n strictyaml.Node) string {
 		l.p.AddHint(n.Pos(), hint, "this document is none that the hub knows")
 		return ""
 	}
-	if name := n.Get(found[0]); name.Kind() == strictyaml.Scalar && !l.register(found[0], name) {
-		return ""
+	if name := n.Get(found[0]); name.Kind() == strictyaml.Scalar {
+		l.register(found[0], name)
 	}
 	return found[0]
 }
 
 // register notes a name; a second thing of the same kind and name is a problem that tells both places.
-func (l *loader) register(kind string, name strictyaml.Node) bool {
+func (l *loader) register(kind string, name strictyaml.Node) {
 	l.checkName(name)
 	key := kind + " " + name.Text()
 	if at, twice := l.first[key]; twice {
 		l.p.AddHint(name.Pos(), "rename one of them", "%s %q exists already, at %s", nouns[kind], name.Text(), at)
-		return false
+		return
 	}
 	l.first[key] = name.Pos()
-	return true
 }
 
 var nouns = map[string]string{"flow": "the flow", "mapping": "the mapping", "values": "the value map", "reconciliation": "the reconciliation"}

@@ -67,7 +67,7 @@ func (l *loader) verify(raw verifyFile, n strictyaml.Node) Verify {
 	if !known {
 		return v // of an unknown scheme is complained already, and none is not one
 	}
-	l.positive(n, "tolerance", raw.Tolerance)
+	l.positive(n, "tolerance")
 	allowed := append([]string{"scheme"}, settings...)
 	needs := ""
 	switch raw.Scheme {

@@ -3,6 +3,7 @@ package strictyaml
 import (
 	"bytes"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -131,9 +132,15 @@ func (c chunk) badFlow(f failure, pos, since Pos) (Pos, string, string) {
 	if c.src.offset(pos.Line, pos.Col) >= len(bytes.TrimRight(c.src.data, " \t\r\n")) {
 		return since, "the bracket is not closed", "close it"
 	}
+	if pos.Line > since.Line && keyStart.MatchString(c.src.line(pos.Line)) && unfinished(c.src.line(since.Line)) != "" {
+		return since, "the bracket is not closed before the next key, on line " + strconv.Itoa(pos.Line), "close it"
+	}
 	return pos, "not valid inside the brackets that begin on line " + strconv.Itoa(max(since.Line, c.first+1)),
 		"inside {} and [] the characters , { } [ ] and `: ` end a value: write one key on each line, or quote the value"
 }
+
+// keyStart is a line that begins with a key.
+var keyStart = regexp.MustCompile(`^\s*(- +)?[A-Za-z_][\w.-]*\??:(\s|$)`)
 
 // badStart explains a character that no plain value begins with.
 func (c chunk) badStart(pos Pos, line string) (Pos, string, string) {
