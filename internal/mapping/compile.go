@@ -1,0 +1,418 @@
+package mapping
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/builtin"
+	exprcompiler "github.com/expr-lang/expr/compiler"
+	"github.com/expr-lang/expr/conf"
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
+
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/schema"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// code is what the compiler made of a part of an expression: its type, and its direct form or its form for the machine.
+type code struct {
+	t  typ
+	op op
+	vm ast.Node
+	// free is what the part refers to and only the machine has: the current element (#) and variables of let.
+	free free
+	lit  *litOp
+	path *path
+	bad  bool // a problem with it has been noted
+}
+
+type free struct {
+	pointer bool
+	lets    uint64
+}
+
+func (a free) or(b free) free { return free{a.pointer || b.pointer, a.lets | b.lets} }
+func (a free) none() bool     { return a == free{} }
+
+// callInfo is one call of a library function.
+type callInfo struct {
+	fn     *function
+	args   []code
+	places []int // byte offsets of the arguments
+	offset int
+	site   *site
+}
+
+// literal gives argument i if it is a literal text.
+func (c *callInfo) literal(i int) (string, bool) {
+	if i < 0 || i >= len(c.args) || c.args[i].lit == nil {
+		return "", false
+	}
+	s, ok := c.args[i].lit.any.(string)
+	return s, ok
+}
+
+func (c *callInfo) at(i int) int {
+	if i >= 0 && i < len(c.places) {
+		return c.places[i]
+	}
+	return c.offset
+}
+
+// compiler compiles one expression after the other of one mapping; what belongs to the present expression is reset by begin.
+type compiler struct {
+	deps   Deps
+	p      *strictyaml.Problems
+	layout *layout
+	scope  *scope
+	uses   []Use
+	// sources collects the top-level source fields that are read; whole means all.
+	sources map[string]bool
+	whole   bool
+	// kept are the rules whose values later rules refer to, by capture.
+	kept map[int]*rule
+	// targetName names the target's schema in messages; unknown is the shape of what has a problem already.
+	targetName string
+	unknown    schema.Shape
+
+	node     strictyaml.Node
+	runes    []rune
+	fns      map[string]*builtin.Function
+	elements []typ // types of # by nesting of predicates
+	lets     []letVar
+	letCount int
+	broken   bool
+}
+
+type letVar struct {
+	name string
+	t    typ
+	id   uint64
+}
+
+func newCompiler(deps Deps, p *strictyaml.Problems) *compiler {
+	return &compiler{deps: deps, p: p, layout: &layout{}, sources: map[string]bool{}, kept: map[int]*rule{}}
+}
+
+// compileNode compiles the expression or literal text that stands at node. ok is false when it has problems.
+func (c *compiler) compileNode(node strictyaml.Node) (code, bool) {
+	c.node, c.runes = node, []rune(node.Text())
+	c.fns = map[string]*builtin.Function{}
+	c.elements, c.lets, c.letCount, c.broken = nil, nil, 0, false
+	if node.Quoted() {
+		return litCode(node.Text()), true
+	}
+	tree, bad := parseExpression(node.Text())
+	if bad != nil {
+		hint := bad.hint
+		if trap := node.Trap(); trap != "" {
+			hint = trap
+		}
+		c.problem(bad.at, hint, "%s", bad.message)
+		return code{t: anyType}, false
+	}
+	out := c.close(c.walk(tree))
+	return out, !c.broken
+}
+
+// problem notes a problem at a byte offset of the present expression.
+func (c *compiler) problem(offset int, hint, format string, args ...any) {
+	c.broken = true
+	c.p.AddHint(c.node.ScalarPos(offset), hint, format, args...)
+}
+
+func (c *compiler) place(offset int) strictyaml.Pos { return c.node.ScalarPos(offset) }
+
+// offset is the byte offset where a part begins.
+func (c *compiler) offset(n ast.Node) int { return byteOffset(c.runes, n.Location().From) }
+
+// fail notes a problem and gives a part that causes no further ones.
+func (c *compiler) fail(n ast.Node, hint, format string, args ...any) code {
+	c.problem(c.offset(n), hint, format, args...)
+	return poison()
+}
+
+func poison() code { return code{t: anyType, op: newLit(nil), bad: true} }
+
+func litCode(x any) code {
+	lit := newLit(x)
+	t := typ{k: kindOf(x)}
+	if s, ok := x.(string); ok {
+		t.lits = []string{s}
+	}
+	return code{t: t, op: lit, lit: lit}
+}
+
+// close gives c a direct form if everything it refers to is there.
+func (c *compiler) close(x code) code {
+	if x.op != nil || !x.free.none() || x.vm == nil || c.broken {
+		return x
+	}
+	config := conf.CreateNew()
+	config.Functions = c.fns
+	prog, err := exprcompiler.Compile(&parser.Tree{Node: x.vm, Source: file.NewSource(string(c.runes))}, config)
+	if err != nil {
+		c.problem(0, "write it in simpler parts", "the expression cannot be compiled: %v", err)
+		return x
+	}
+	x.op = &progOp{prog: prog}
+	return x
+}
+
+// direct closes all parts; it reports whether all have a direct form.
+func (c *compiler) direct(parts ...*code) bool {
+	all := true
+	for _, x := range parts {
+		*x = c.close(*x)
+		all = all && x.op != nil
+	}
+	return all
+}
+
+// machine gives x's form for the machine.
+func (c *compiler) machine(x code) ast.Node {
+	if x.vm != nil {
+		return x.vm
+	}
+	if x.lit != nil {
+		switch v := x.lit.any.(type) {
+		case nil:
+			return &ast.NilNode{}
+		case bool:
+			return &ast.BoolNode{Value: v}
+		case string:
+			return &ast.StringNode{Value: v}
+		case jsondoc.Decimal:
+			return &ast.ConstantNode{Value: v}
+		}
+	}
+	o, tmp := x.op, c.layout.reg()
+	return c.native(func(args ...any) (any, error) {
+		f := args[0].(*frame)
+		v := &f.regs[tmp]
+		if err := o.eval(f, v); err != nil {
+			return nil, err
+		}
+		return v.any(f)
+	}, &ast.IdentifierNode{Value: "$env"})
+}
+
+// native is a call, on the machine, of a function of this package that only this place knows.
+func (c *compiler) native(fn func(args ...any) (any, error), args ...ast.Node) ast.Node {
+	name := fmt.Sprintf("$%d", len(c.fns))
+	c.fns[name] = &builtin.Function{Name: name, Func: fn}
+	return &ast.CallNode{Callee: &ast.IdentifierNode{Value: name}, Arguments: args}
+}
+
+// condition is x on the machine, checked to be a boolean there.
+func (c *compiler) condition(x code, offset int) ast.Node {
+	return c.native(func(args ...any) (any, error) {
+		b, err := truth(args[0])
+		if err != nil {
+			return nil, at(offset, err)
+		}
+		return b, nil
+	}, c.machine(x))
+}
+
+// wantBool notes a problem where a condition can be no boolean.
+func (c *compiler) wantBool(x code, n ast.Node) {
+	if x.t.never(kBool) {
+		c.problem(c.offset(n), "compare it with something, or use has() or exists()", "a condition must be true or false, and this is %s", (x.t.k & kSome).a())
+	}
+}
+
+// walk compiles a node of the tree.
+func (c *compiler) walk(n ast.Node) code {
+	x := c.part(n)
+	if x.path != nil {
+		x = c.finish(x)
+	}
+	return x
+}
+
+// part compiles a node; a path may still be extended by its parent.
+func (c *compiler) part(n ast.Node) code {
+	switch n := n.(type) {
+	case *ast.NilNode:
+		return litCode(nil)
+	case *ast.BoolNode:
+		return litCode(n.Value)
+	case *ast.StringNode:
+		return litCode(n.Value)
+	case *ast.IntegerNode, *ast.FloatNode:
+		return c.numberLiteral(n)
+	case *ast.IdentifierNode:
+		return c.identifier(n)
+	case *ast.MemberNode:
+		return c.member(n)
+	case *ast.ChainNode:
+		return c.part(n.Node) // absent fields are absent anyway
+	case *ast.UnaryNode:
+		return c.unary(n)
+	case *ast.BinaryNode:
+		return c.binary(n)
+	case *ast.ConditionalNode:
+		return c.choose(n, n.Cond, n.Exp1, n.Exp2)
+	case *ast.CallNode:
+		return c.call(n)
+	case *ast.BuiltinNode:
+		return c.predicate(n)
+	case *ast.PointerNode:
+		return c.pointer(n)
+	case *ast.VariableDeclaratorNode:
+		return c.let(n)
+	case *ast.ArrayNode:
+		return c.list(n)
+	case *ast.MapNode:
+		return c.object(n)
+	case *ast.SliceNode:
+		return c.fail(n, "substr() takes a part of a text; filter() a part of a list", "slices are not part of the language")
+	case *ast.SequenceNode:
+		return c.fail(n, "", "an expression gives one value; `;` stands only behind let")
+	case *ast.BytesNode:
+		return c.fail(n, "", "byte strings are not part of the language")
+	}
+	return c.fail(n, "", "this is not part of the language")
+}
+
+// numberLiteral reads the number from the text: the library has made a machine number of it.
+func (c *compiler) numberLiteral(n ast.Node) code {
+	loc := n.Location()
+	if loc.From < 0 || loc.To > len(c.runes) || loc.From >= loc.To {
+		return c.fail(n, "", "this number cannot be read")
+	}
+	text := make([]rune, 0, loc.To-loc.From)
+	for _, r := range c.runes[loc.From:loc.To] {
+		if r != '_' {
+			text = append(text, r)
+		}
+	}
+	d, err := jsondoc.ParseDecimal(string(text))
+	if err != nil {
+		return c.fail(n, "", "the number %s cannot be read: %v", shorten(string(text)), err)
+	}
+	x := litCode(d)
+	x.t.fraction = !d.IsInt()
+	return x
+}
+
+func (c *compiler) unary(n *ast.UnaryNode) code {
+	a := c.walk(n.Node)
+	where := c.offset(n)
+	switch n.Operator {
+	case "not", "!":
+		c.wantBool(a, n.Node)
+		if c.direct(&a) {
+			return code{t: boolType, op: &notOp{a: a.op, at: where}}
+		}
+		return code{t: boolType, free: a.free, vm: &ast.UnaryNode{Operator: "not", Node: c.condition(a, where)}}
+	case "-", "+":
+		if a.t.never(kNumber) {
+			return c.fail(n, "", "%s needs a number, and this is %s", n.Operator, (a.t.k & kSome).a())
+		}
+		if n.Operator == "+" {
+			return a
+		}
+		if a.lit != nil {
+			if d, ok := a.lit.any.(jsondoc.Decimal); ok {
+				x := litCode(d.Neg())
+				x.t.fraction = a.t.fraction
+				return x
+			}
+		}
+		t := typ{k: kNumber | a.t.k&kNull}
+		if c.direct(&a) {
+			return code{t: t, op: &negOp{a: a.op, at: where}}
+		}
+		return code{t: t, free: a.free, vm: c.native(func(args ...any) (any, error) {
+			x, err := negate(args[0])
+			return x, at(where, err)
+		}, c.machine(a))}
+	}
+	return c.fail(n, "", "the operator %s is not part of the language", n.Operator)
+}
+
+// choose compiles choose(c, a, b) and c ? a : b: only the one that is chosen is evaluated.
+func (c *compiler) choose(n, cond, yes, no ast.Node) code {
+	x, a, b := c.walk(cond), c.walk(yes), c.walk(no)
+	c.wantBool(x, cond)
+	t := union(a.t, b.t)
+	if c.direct(&x, &a, &b) {
+		return code{t: t, op: &ifOp{cond: x.op, a: a.op, b: b.op, at: c.offset(cond)}}
+	}
+	return code{t: t, free: x.free.or(a.free).or(b.free), vm: &ast.ConditionalNode{
+		Cond: c.condition(x, c.offset(cond)), Exp1: c.machine(a), Exp2: c.machine(b),
+	}}
+}
+
+func (c *compiler) list(n *ast.ArrayNode) code {
+	items := make([]code, len(n.Nodes))
+	t := typ{k: kList, elem: &typ{k: kAll, open: true}}
+	all := true
+	var fr free
+	for i, e := range n.Nodes {
+		items[i] = c.walk(e)
+		all = c.direct(&items[i]) && all
+		fr = fr.or(items[i].free)
+		if i == 0 {
+			t.elem = &items[i].t
+		} else {
+			u := union(*t.elem, items[i].t)
+			t.elem = &u
+		}
+	}
+	if all {
+		o := &listOp{tmp: c.layout.reg()}
+		for _, x := range items {
+			o.items = append(o.items, x.op)
+		}
+		return code{t: t, op: o}
+	}
+	out := &ast.ArrayNode{}
+	for _, x := range items {
+		out.Nodes = append(out.Nodes, c.machine(x))
+	}
+	return code{t: t, free: fr, vm: out}
+}
+
+func (c *compiler) object(n *ast.MapNode) code {
+	t := typ{k: kObject, fields: map[string]typ{}}
+	o := &objectOp{}
+	var items []code
+	all := true
+	var fr free
+	for _, pair := range n.Pairs {
+		pn, ok := pair.(*ast.PairNode)
+		if !ok {
+			return c.fail(n, "", "this object cannot be read")
+		}
+		key, ok := pn.Key.(*ast.StringNode)
+		if !ok {
+			return c.fail(pn.Key, "", "the fields of an object have fixed names")
+		}
+		if slices.Contains(o.names, key.Value) {
+			c.problem(c.offset(pn.Key), "", "the field %q is given twice", key.Value)
+		}
+		x := c.walk(pn.Value)
+		all = c.direct(&x) && all
+		fr = fr.or(x.free)
+		t.fields[key.Value] = x.t
+		o.names = append(o.names, key.Value)
+		items = append(items, x)
+	}
+	if all {
+		o.tmp = c.layout.reg()
+		for _, x := range items {
+			o.items = append(o.items, x.op)
+		}
+		return code{t: t, op: o}
+	}
+	out := &ast.MapNode{}
+	for i, x := range items {
+		out.Pairs = append(out.Pairs, &ast.PairNode{Key: &ast.StringNode{Value: o.names[i]}, Value: c.machine(x)})
+	}
+	return code{t: t, free: fr, vm: out}
+}
