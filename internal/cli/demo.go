@@ -1,0 +1,260 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/app"
+	"github.com/waybill-hub/waybill/internal/sandbox"
+	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/telemetry"
+)
+
+type demo struct {
+	*env
+	lasts    time.Duration
+	chaos    bool
+	rate     float64
+	report   string
+	listen   string
+	data     string
+	seed     int64
+	logLevel string
+}
+
+func (e *env) demoCommand() *cobra.Command {
+	d := demo{env: e}
+	c := &cobra.Command{Use: "demo", Short: "Run the whole hub with three sandbox systems and live traffic; exits 1 if anything is unaccounted or duplicated",
+		Args: cobra.NoArgs, RunE: do(func(c *cobra.Command, _ []string) error {
+			if d.lasts < 0 || d.rate < 0 {
+				return usage("--for and --rate must not be negative")
+			}
+			return d.run(c.Context())
+		})}
+	f := c.Flags()
+	f.DurationVar(&d.lasts, "for", 0, "how long the systems make traffic; 0: until interrupted")
+	f.BoolVar(&d.chaos, "chaos", false, "systems that fail, answer late, push twice and in the wrong order, and drop bad files")
+	f.Float64Var(&d.rate, "rate", 0, "business actions a second (0: the sandbox's default)")
+	f.StringVar(&d.report, "report", "", "write the final status as JSON to this file")
+	f.StringVar(&d.listen, "listen", "127.0.0.1:0", "where the console and API listen")
+	f.StringVar(&d.data, "data", "", "keep everything in this directory (default: a temporary one)")
+	f.Int64Var(&d.seed, "seed", 1, "makes names, numbers and chaos repeatable")
+	f.StringVar(&d.logLevel, "log-level", "error", "of the hub's log on standard error")
+	return c
+}
+
+// demoEnv answers for the references of the shipped configuration: the sandbox's own, then the process's.
+type demoEnv map[string]string
+
+func (d demoEnv) Env(name string) (string, bool) {
+	if v, ok := d[name]; ok {
+		return v, true
+	}
+	return os.LookupEnv(name)
+}
+
+func (demoEnv) File(path string) ([]byte, error) { return os.ReadFile(path) }
+
+func (d *demo) run(ctx context.Context) (err error) {
+	log, err := telemetry.NewLogger(d.err, "text", d.logLevel)
+	if err != nil {
+		return usage("%w", err)
+	}
+	dir := d.data
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "waybill-demo-"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	o := sandbox.Options{Dir: filepath.Join(dir, "sandbox"), Seed: d.seed, Rate: d.rate, Log: log}
+	if d.chaos {
+		o.Chaos = sandbox.Wicked()
+	}
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return err
+	}
+	fmt.Fprintln(d.out, "starting three sandbox systems and the hub …")
+	// The systems end after the hub: they are the outside world.
+	world, err := sandbox.StartAll(context.WithoutCancel(ctx), o)
+	if err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	defer func() { err = errors.Join(err, world.Close()) }()
+	hub, err := d.startHub(ctx, world, dir, log)
+	if err != nil {
+		return err
+	}
+	world.SetHookURL("http://" + hub.HooksAddr() + "/hooks")
+	fmt.Fprintf(d.out, "console: http://%s/\n", hub.Addr())
+	status, parked, ferr := d.traffic(ctx, world, hub)
+	if serr := stopHub(hub, log); serr != nil {
+		ferr = errors.Join(ferr, serr)
+	}
+	if ferr != nil {
+		return ferr
+	}
+	return d.finish(status, parked)
+}
+
+func (d *demo) startHub(ctx context.Context, world *sandbox.World, dir string, log *slog.Logger) (*app.Hub, error) {
+	refs := demoEnv(world.Env())
+	refs["WAYBILL_LISTEN"] = d.listen
+	refs["WAYBILL_HOOKS_LISTEN"] = "127.0.0.1:0"
+	refs["WAYBILL_DATA"] = filepath.Join(dir, "hub")
+	plan, kinds, err := d.load(shipped(), refs, log)
+	if err != nil {
+		return nil, err
+	}
+	hub, err := app.New(app.Options{Plan: plan, Kinds: kinds, Log: log, Version: Version()})
+	if err != nil {
+		return nil, err
+	}
+	if err := hub.Start(ctx); err != nil {
+		return nil, err
+	}
+	return hub, nil
+}
+
+// traffic shows the figures every second while the systems work, then lets everything come to rest.
+func (d *demo) traffic(ctx context.Context, world *sandbox.World, hub *app.Hub) (*api.Status, []state.Queued, error) {
+	work := ctx
+	if d.lasts > 0 {
+		var cancel context.CancelFunc
+		work, cancel = context.WithTimeout(ctx, d.lasts)
+		defer cancel()
+	}
+	if err := d.watch(work, hub, "working"); err != nil {
+		return nil, nil, err
+	}
+	world.Quiesce()
+	// An interrupted demo still settles and reports: that is what it is for.
+	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Minute)
+	defer cancel()
+	if err := d.settle(rest, world, hub); err != nil {
+		return nil, nil, err
+	}
+	status, err := hub.Status(rest)
+	if err != nil {
+		return nil, nil, err
+	}
+	parked, err := hub.Queued(rest, state.QueueFilter{Heads: true, Limit: 1000})
+	return status, parked, err
+}
+
+func (d *demo) watch(ctx context.Context, hub *app.Hub, what string) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			st, err := hub.Status(context.WithoutCancel(ctx))
+			if err != nil {
+				return err
+			}
+			d.line(what, st)
+		}
+	}
+}
+
+func (d *demo) line(what string, st *api.Status) {
+	t := &st.Totals
+	fmt.Fprintf(d.out, "%s %s  accepted %d  delivered %d  skipped %d  in flight %d  waiting %d  parked %d  retried %d  unaccounted %d\n",
+		st.Time.Format("15:04:05"), what, t.Accepted, t.Delivered, t.Skipped, t.InFlight, t.Waiting, t.Parked, t.Retried, t.Unaccounted)
+}
+
+// settle waits until neither the systems nor the hub have anything left to do: the figures have stood still for a while.
+func (d *demo) settle(ctx context.Context, world *sandbox.World, hub *app.Hub) error {
+	const still = 4 // seconds
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var last api.Totals
+	same := 0
+	for same < still {
+		select {
+		case <-ctx.Done():
+			fmt.Fprintf(d.out, "not everything came to rest in time; pending in the systems: %v\n", world.Pending())
+			return nil
+		case <-tick.C:
+		}
+		st, err := hub.Status(ctx)
+		if err != nil {
+			return err
+		}
+		d.line("settling", st)
+		quiet := st.Totals.InFlight == 0 && st.Totals.Accepted == last.Accepted && !busy(world.Pending())
+		last = st.Totals
+		if same++; !quiet {
+			same = 0
+		}
+	}
+	return nil
+}
+
+func busy(pending map[string]int) bool {
+	for _, n := range pending {
+		if n > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// demoReport is the final status with what waits for a person.
+type demoReport struct {
+	*api.Status
+	Parked []demoParked `json:"parked"`
+}
+
+type demoParked struct {
+	Flow   string `json:"flow"`
+	Key    string `json:"key"`
+	State  string `json:"state"`
+	Kind   string `json:"kind"`
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
+}
+
+func (d *demo) finish(st *api.Status, parked []state.Queued) error {
+	r := demoReport{Status: st, Parked: []demoParked{}}
+	for i := range parked {
+		q := &parked[i]
+		r.Parked = append(r.Parked, demoParked{Flow: q.Flow, Key: q.Event.Key, State: string(q.State), Kind: q.Kind, Code: q.Code, Reason: q.Reason})
+	}
+	if d.report != "" {
+		data, err := json.MarshalIndent(r, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(d.report, append(data, '\n'), 0o644); err != nil {
+			return err
+		}
+	}
+	if d.output == "json" {
+		if err := d.json(r); err != nil {
+			return err
+		}
+	} else if err := d.showStatus(st); err != nil {
+		return err
+	}
+	t := &st.Totals
+	if t.Unaccounted != 0 || t.Duplicates != 0 {
+		return fmt.Errorf("%d messages are unaccounted for, %d target objects are doubled", t.Unaccounted, t.Duplicates)
+	}
+	if t.Accepted == 0 {
+		return errors.New("nothing was moved")
+	}
+	fmt.Fprintf(d.err, "moved %d messages: nothing lost, nothing doubled\n", t.Accepted)
+	return nil
+}

@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waybill-hub/waybill/internal/app"
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/telemetry"
+)
+
+// stopTimeout bounds an orderly stop.
+const stopTimeout = 45 * time.Second
+
+func sorted(set map[string]bool) []string {
+	out := make([]string, 0, len(set))
+	for k := range set {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (e *env) runCommand() *cobra.Command {
+	var file, format, level string
+	c := &cobra.Command{Use: "run -c FILE", Short: "Run the hub", Args: cobra.NoArgs, RunE: do(func(c *cobra.Command, _ []string) error {
+		log, err := telemetry.NewLogger(e.err, format, level)
+		if err != nil {
+			return usage("%w", err)
+		}
+		if _, err := os.Stat(file); err != nil {
+			return usage("the configuration %s cannot be read: give it with -c", file)
+		}
+		plan, kinds, err := e.load(config.DefaultPaths(file), nil, log)
+		if err != nil {
+			return err
+		}
+		hub, err := app.New(app.Options{Plan: plan, Kinds: kinds, Log: log, Version: Version()})
+		if err != nil {
+			return err
+		}
+		if err := hub.Start(c.Context()); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.out, "waybill runs %d flows; console http://%s, webhooks http://%s/hooks/\n", len(plan.Flows), hub.Addr(), hub.HooksAddr())
+		<-c.Context().Done()
+		return stopHub(hub, log)
+	})}
+	f := c.Flags()
+	f.StringVarP(&file, "config", "c", "configs/waybill.yaml", "the configuration")
+	f.StringVar(&format, "log-format", "text", "text or json")
+	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	return c
+}
+
+func stopHub(hub *app.Hub, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	log.Info("stopping")
+	if err := hub.Stop(ctx); err != nil {
+		return fmt.Errorf("not everything stopped in order; what had no fate yet is decided after the next start: %w", err)
+	}
+	return nil
+}
