@@ -212,8 +212,8 @@ func (a *api) list(r *http.Request, _ *call, t *table, _ map[string]any) (int, *
 		at = stamped{row.stamp, row.id}
 		return true
 	})
-	next := r.URL.Query().Get("cursor")
-	if at.id != "" {
+	next := ""
+	if !done {
 		next = base64.RawURLEncoding.EncodeToString([]byte(stampText(at.at) + "|" + at.id))
 	}
 	return http.StatusOK, nil, a.page(items, next, done, len(t.ids)), nil

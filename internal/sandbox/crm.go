@@ -57,7 +57,7 @@ func startCRM(o Options) (_ *crm, err error) {
 	mux := http.NewServeMux()
 	a := &api{m: c.m, imp: c.imp, allow: c.allowed, idempotency: o.Idempotency, sinceParam: "changedSince",
 		page: func(items []json.RawMessage, next string, done bool, total int) any {
-			out := map[string]any{"records": items, "done": done, "totalSize": total, "nextCursor": nil}
+			out := map[string]any{"records": items, "done": done, "hasMore": !done, "totalSize": total, "nextCursor": nil}
 			if next != "" {
 				out["nextCursor"] = next
 			}

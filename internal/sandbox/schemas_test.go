@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"testing"
 )
@@ -42,10 +43,14 @@ func (o ordered) MarshalJSON() ([]byte, error) {
 type side int
 
 const (
-	read  side = iota // what comes out
-	write             // what is accepted
-	file              // a row of a CSV file: strings only
+	read     side = iota // what comes out of a REST system
+	write                // what is accepted
+	tableRow             // a row of the ERP: whether decimals are numbers or strings is up to who reads
+	fileRow              // a row of a CSV file: likewise
 )
+
+// housekeeping columns are there, but whoever reads a row may leave them out.
+var housekeeping = map[string]bool{"id": true, "external_ref": true, "created_at": true, "updated_at": true, "updated_by": true, "row_version": true, "posted": true}
 
 const decimalPattern = `^-?[0-9]+(\.[0-9]+)?$`
 
@@ -96,12 +101,15 @@ func fieldSchema(f field, s side) ordered {
 			add("pattern", decimalPattern)
 		case f.Kind == kNumber:
 			add("type", typ("number"))
+		case s != read:
+			add("type", typ("number", "string"))
+			add("pattern", decimalPattern)
 		default:
 			add("type", typ("string"))
 			add("pattern", decimalPattern)
 		}
 	case kInt:
-		if s == write {
+		if s == fileRow {
 			add("type", typ("integer", "string"))
 			add("pattern", "^[0-9]+$")
 		} else {
@@ -135,7 +143,7 @@ func objectSchema(fields []field, s side) ordered {
 		if s == write && f.Access == readOnly {
 			continue
 		}
-		if s != write && !f.Null || s == write && f.Access == required {
+		if s != write && !f.Null && !(s == tableRow && housekeeping[f.Name]) || s == write && f.Access == required {
 			need = append(need, f.Name)
 		}
 		props = append(props, member{f.Name, fieldSchema(f, s)})
@@ -158,8 +166,19 @@ func docSchema(title string, fields []field, s side) []byte {
 	if err := json.Indent(&b, raw, "", "  "); err != nil {
 		panic(err)
 	}
-	return append(b.Bytes(), '\n')
+	return append(shortLists.ReplaceAllFunc(onlyType.ReplaceAll(b.Bytes(), []byte("{$1}")), func(list []byte) []byte {
+		flat := blanks.ReplaceAll(list, []byte(" "))
+		flat = append([]byte{'['}, bytes.TrimSpace(flat[1:len(flat)-1])...)
+		return append(flat, ']')
+	}), '\n')
 }
+
+// Lists of words stand on one line.
+var (
+	shortLists = regexp.MustCompile(`\[\s+(?:"[^"]*"|null)(?:,\s+(?:"[^"]*"|null))*\s+\]`)
+	onlyType   = regexp.MustCompile(`\{\s+("type": "[a-z]+")\s+\}`)
+	blanks     = regexp.MustCompile(`\s+`)
+)
 
 // publishedSchemas is every schema of the sandbox by its name below schemas/.
 func publishedSchemas() map[string][]byte {
@@ -180,13 +199,13 @@ func publishedSchemas() map[string][]byte {
 		if t.Child != "" {
 			fields = append(append([]field{}, fields...), field{Name: "lines", Kind: kList, Access: required, Fields: t.Lines, Doc: "rows of " + t.Child})
 		}
-		out[t.Schema+".v1"] = docSchema(t.Title, fields, read)
+		out[t.Schema+".v1"] = docSchema(t.Title, fields, tableRow)
 		if !t.Life {
 			out[t.Schema+"-write.v1"] = docSchema(t.Title+", as written", fields, write)
 		}
 	}
-	out["wms/stock.v1"] = docSchema("Row of a stock file of the warehouse", stockColumns, file)
-	out["wms/shipment-confirmation.v1"] = docSchema("Row of a shipment confirmation file of the warehouse", confirmationColumns, file)
+	out["wms/stock.v1"] = docSchema("Row of a stock file of the warehouse", stockColumns, fileRow)
+	out["wms/shipment-confirmation.v1"] = docSchema("Row of a shipment confirmation file of the warehouse", confirmationColumns, fileRow)
 	return out
 }
 

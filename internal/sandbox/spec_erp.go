@@ -73,7 +73,7 @@ var erpTables = []*erpTable{
 			{Name: "list_price", Kind: kDec, Access: required, Scale: 2},
 			erpCurrency,
 			{Name: "weight_kg", Kind: kDec, Access: optional, Null: true, Scale: 3},
-			{Name: "blocked", Kind: kInt, Access: optional, Doc: "0 or 1"},
+			{Name: "blocked", Kind: kBool, Access: optional, Doc: "0 or 1 in the table"},
 		}),
 	}, Life: true},
 	{spec: spec{
@@ -116,7 +116,7 @@ var erpTables = []*erpTable{
 			{Name: "carrier", Kind: kString, Access: optional, Null: true, Max: 20},
 			{Name: "tracking_no", Kind: kString, Access: required, Max: 80},
 			{Name: "shipped_at", Kind: kTime, Access: required},
-			{Name: "posted", Kind: kInt, Doc: "1 once the ERP has put it into the order's status"},
+			{Name: "posted", Kind: kBool, Doc: "1 once the ERP has put it into the order's status"},
 		}),
 	}, Child: "shipment_lines", Parent: "shipment_id", Lines: []field{
 		{Name: "line_no", Kind: kInt, Access: required},

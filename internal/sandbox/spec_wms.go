@@ -84,7 +84,7 @@ var wmsSpecs = []*spec{
 	},
 }
 
-// Columns of the files in the drop folder, in order. Every value of a row is a string.
+// Columns of the files in the drop folder, in order.
 var (
 	stockColumns = []field{
 		{Name: "sku", Kind: kString, Max: 40},
@@ -95,7 +95,7 @@ var (
 		{Name: "reserved", Kind: kDec},
 		{Name: "unit", Kind: kString, Max: 3},
 		{Name: "counted_at", Kind: kTime},
-		{Name: "sequence", Kind: kString, Max: 20, Doc: "digits; strictly increasing: the version"},
+		{Name: "sequence", Kind: kInt, Doc: "strictly increasing: the version"},
 	}
 	confirmationColumns = []field{
 		{Name: "shipment_no", Kind: kString, Max: 40},
@@ -104,7 +104,7 @@ var (
 		{Name: "order_no", Kind: kString, Max: 40},
 		{Name: "carrier", Kind: kString, Max: 20},
 		{Name: "tracking_no", Kind: kString, Max: 40},
-		{Name: "packages", Kind: kString, Max: 5, Doc: "digits"},
+		{Name: "packages", Kind: kInt},
 		{Name: "weight_kg", Kind: kDec},
 		{Name: "shipped_at", Kind: kTime},
 		{Name: "final", Kind: kString, Max: 1, Doc: "Y or N"},
