@@ -3,6 +3,7 @@ package connectors
 
 import (
 	"github.com/waybill-hub/waybill/connectors/rest"
+	"github.com/waybill-hub/waybill/connectors/sql"
 	"github.com/waybill-hub/waybill/internal/connector"
 )
 
@@ -10,5 +11,6 @@ import (
 func All() []connector.Kind {
 	return []connector.Kind{
 		rest.Kind{},
+		sql.Kind{},
 	}
 }

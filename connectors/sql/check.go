@@ -1,0 +1,180 @@
+package sql
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+var identifier = regexp.MustCompile(`^[\p{L}_][\p{L}\p{N}_$]{0,127}$`)
+
+// quote quotes a name, with its schema, that identifier has accepted.
+func quote(name string) string {
+	return `"` + strings.ReplaceAll(name, ".", `"."`) + `"`
+}
+
+// read decodes and completes the settings; every problem goes to p.
+func read(s connector.Settings, p *strictyaml.Problems) (*settings, *time.Location) {
+	set := &settings{}
+	s.Decode(set, p)
+	zone, err := time.LoadLocation(set.Zone)
+	if err != nil {
+		p.AddHint(s.Node.Get("zone").Pos(), "write a name such as Asia/Shanghai", "zone: %q is no time zone", set.Zone)
+		zone = time.UTC
+	}
+	switch set.Driver {
+	case "sqlite":
+		if set.Path == "" {
+			p.Add(s.Node.Pos(), `"path" is missing`)
+		}
+		if s.Node.Has("url") {
+			p.AddHint(s.Node.Get("url").Pos(), "SQLite takes path", "url: not for sqlite")
+		}
+	case "postgres":
+		if !s.Node.Has("url") {
+			p.Add(s.Node.Pos(), `"url" is missing`)
+		} else if _, err := pgx.ParseConfig(set.URL.Reveal()); err != nil && set.URL.Reveal() != "placeholder" {
+			p.AddHint(s.Node.Get("url").Pos(), "write postgres://user:password@host:5432/database", "url: this is no PostgreSQL connection URL")
+		}
+		if s.Node.Has("path") {
+			p.AddHint(s.Node.Get("path").Pos(), "PostgreSQL takes url", "path: not for postgres")
+		}
+	}
+	objects := s.Node.Get("objects")
+	if set.Objects != nil && len(set.Objects) == 0 {
+		p.Add(objects.Pos(), "objects: name at least one")
+	}
+	for name, o := range set.Objects {
+		if o != nil {
+			o.name = name
+			o.complete(objects.Get(name), p)
+		}
+	}
+	return set, zone
+}
+
+// complete checks an object and fills in what follows from its settings.
+func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
+	o.table = table(n, o.Table, p)
+	o.columnNames = slices.Sorted(maps.Keys(o.Columns))
+	o.childrenNames = slices.Sorted(maps.Keys(o.Children))
+	checkColumns(n.Get("columns"), o.Columns, p)
+	known := func(key, column string) bool { return declared(n, key, column, o.Columns, p) }
+	known("id", o.ID)
+	known("external-id", o.ExternalID)
+	if known("deleted", o.Deleted) && !slices.Contains([]string{"boolean", "timestamp", "local-timestamp", "unix", "unix-ms", "integer"}, o.Columns[o.Deleted]) {
+		p.Add(n.Get("deleted").Pos(), "deleted: a %s cannot mark a deleted row", o.Columns[o.Deleted])
+	}
+	versions := []string{"integer", "timestamp", "local-timestamp", "unix", "unix-ms"}
+	if known("version", o.Version) && !slices.Contains(versions, o.Columns[o.Version]) {
+		p.AddHint(n.Get("version").Pos(), "write one of "+strings.Join(versions, ", "), "version: a %s does not order changes", o.Columns[o.Version])
+	}
+	if known("version-else", o.VersionElse) && (o.Version == "" || o.Columns[o.VersionElse] != o.Columns[o.Version]) {
+		p.Add(n.Get("version-else").Pos(), "version-else: it must have the type of version")
+	}
+	if o.Touch && o.Version == "" {
+		p.Add(n.Get("touch").Pos(), "touch: there is no version to set")
+	}
+	if o.Upsert && o.ExternalID == "" {
+		p.Add(n.Get("upsert").Pos(), "upsert: there is no external-id to go by")
+	}
+	for _, name := range o.childrenNames {
+		at := n.Get("children").Get(name)
+		if _, dup := o.Columns[name]; dup {
+			p.Add(at.Pos(), "children: %q is a column too", name)
+		}
+		if c := o.Children[name]; c != nil {
+			c.name = name
+			c.complete(at, p)
+		}
+	}
+	if it := o.Interface; it != nil {
+		at := n.Get("interface")
+		for _, f := range []struct{ key, column string }{
+			{"status", it.Status}, {"operation", it.Operation}, {"reference", it.Reference}, {"idempotency-key", it.IdempotencyKey},
+		} {
+			if f.column != "" && !identifier.MatchString(f.column) {
+				p.Add(at.Get(f.key).Pos(), "%s: %q is no name of a column", f.key, f.column)
+			}
+		}
+		if (it.Status == "") != (it.Value == "") {
+			p.Add(at.Pos(), "interface: status and value belong together")
+		}
+		if o.Upsert {
+			p.Add(n.Get("upsert").Pos(), "upsert: an interface table only takes new rows")
+		}
+	}
+}
+
+func (c *child) complete(n strictyaml.Node, p *strictyaml.Problems) {
+	c.table = table(n, c.Table, p)
+	c.columnNames = slices.Sorted(maps.Keys(c.Columns))
+	checkColumns(n.Get("columns"), c.Columns, p)
+	if c.Parent != "" && !identifier.MatchString(c.Parent) {
+		p.Add(n.Get("parent").Pos(), "parent: %q is no name of a column", c.Parent)
+	}
+	if _, is := c.Columns[c.Parent]; is {
+		p.AddHint(n.Get("columns").Get(c.Parent).Pos(), "leave it out", "columns: the hub sets %s itself", c.Parent)
+	}
+	declared(n, "key", c.Key, c.Columns, p)
+	declared(n, "order", c.Order, c.Columns, p)
+	if c.Order == "" {
+		c.Order = c.Key
+	}
+	if c.Order == "" {
+		p.AddHint(n.Pos(), "add key or order", "%s: the rows have no order", c.name)
+	}
+	if c.OnUpdate == "merge" && c.Key == "" {
+		p.AddHint(n.Get("on-update").Pos(), "add key", "on-update: merge needs a key")
+	}
+}
+
+func table(n strictyaml.Node, name string, p *strictyaml.Problems) string {
+	parts := strings.Split(name, ".")
+	for _, part := range parts {
+		if name != "" && (len(parts) > 3 || !identifier.MatchString(part)) {
+			p.Add(n.Get("table").Pos(), "table: %q is no name of a table", name)
+			break
+		}
+	}
+	return quote(name)
+}
+
+func checkColumns(n strictyaml.Node, columns map[string]string, p *strictyaml.Problems) {
+	for name, typ := range columns {
+		if !identifier.MatchString(name) {
+			p.Add(n.KeyPos(name), "columns: %q is no name of a column", name)
+		}
+		if !slices.Contains(types, typ) {
+			hint := "write one of " + strings.Join(types, ", ")
+			if s := strictyaml.Suggest(typ, types); s != "" {
+				hint = "did you mean " + s + "?"
+			}
+			p.AddHint(n.Get(name).Pos(), hint, "%s: %q is no type", name, typ)
+		}
+	}
+}
+
+// declared reports whether a setting names a column, and one that is listed.
+func declared(n strictyaml.Node, key, column string, columns map[string]string, p *strictyaml.Problems) bool {
+	if column == "" {
+		return false
+	}
+	if _, ok := columns[column]; ok {
+		return true
+	}
+	hint := "add it to columns, with its type"
+	if s := strictyaml.Suggest(column, slices.Sorted(maps.Keys(columns))); s != "" {
+		hint = "did you mean " + s + "?"
+	}
+	at := n.Get(key)
+	p.AddHint(at.Pos(), hint, "%s: the column %q is not listed in columns", key, column)
+	return false
+}

@@ -1,0 +1,113 @@
+package sql
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	driver "modernc.org/sqlite"
+	codes "modernc.org/sqlite/lib"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
+)
+
+// classify gives the class of a failure before the commit: whatever is lost then was never applied. own tells whether a
+// unique violation concerns the object's own table while it is created: only then does it mean that the object is there.
+func (db *database) classify(op string, o *object, creating bool, err error) error {
+	if err == nil {
+		return nil
+	}
+	if f, ok := fault.As(err); ok {
+		return f
+	}
+	f := &fault.Error{Kind: fault.Unavailable, System: db.name, Op: op, Err: db.scrub.Error(err)}
+	var pg *pgconn.PgError
+	var lite *driver.Error
+	switch {
+	case errors.Is(err, httpclient.ErrAddress):
+		f.Kind = fault.Invalid
+	case errors.As(err, &pg):
+		f.Code = pg.Code
+		f.Kind = postgresKind(pg)
+		if pg.Code == "23505" && creating && o != nil && strings.EqualFold(pg.TableName, lastPart(o.Table)) {
+			f.Kind, f.Duplicate = fault.Conflict, true
+		}
+		f.Err = errors.New(db.scrub.Text(pgText(pg)))
+	case errors.As(err, &lite):
+		f.Code = "SQLITE_" + strconv.Itoa(lite.Code())
+		f.Kind = sqliteKind(lite.Code())
+		unique := lite.Code() == codes.SQLITE_CONSTRAINT_UNIQUE || lite.Code() == codes.SQLITE_CONSTRAINT_PRIMARYKEY || lite.Code() == codes.SQLITE_CONSTRAINT_ROWID
+		if unique && creating && o != nil && strings.Contains(strings.ToLower(lite.Error()), ": "+strings.ToLower(lastPart(o.Table))+".") {
+			f.Kind, f.Duplicate = fault.Conflict, true
+		}
+	}
+	return f
+}
+
+// committed gives the class of a failure of the commit itself: without the server's own word nobody knows.
+func (db *database) committed(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var pg *pgconn.PgError
+	var lite *driver.Error
+	switch {
+	case errors.As(err, &pg):
+		if !strings.HasPrefix(pg.Code, "08") && !strings.HasPrefix(pg.Code, "57P") {
+			return db.classify(op, nil, false, err)
+		}
+	case errors.As(err, &lite):
+		if k := sqliteKind(lite.Code()); lite.Code()&0xff != codes.SQLITE_IOERR && lite.Code()&0xff != codes.SQLITE_FULL || k == fault.Invalid {
+			return db.classify(op, nil, false, err)
+		}
+	case errors.Is(err, pgx.ErrTxCommitRollback):
+		return &fault.Error{Kind: fault.Unavailable, System: db.name, Op: op, Err: db.scrub.Error(err)}
+	}
+	return &fault.Error{Kind: fault.UnknownOutcome, System: db.name, Op: op + ": commit", Err: db.scrub.Error(err)}
+}
+
+// postgresKind maps SQLSTATEs (appendix A of PostgreSQL's manual).
+func postgresKind(e *pgconn.PgError) fault.Kind {
+	switch e.Code {
+	case "40001", "40P01", "55P03", "57014", "25006", "25P03", "57P01", "57P02", "57P03", "57P05":
+		return fault.Unavailable // serialization, deadlock, lock, timeout, standby, shutdown: rolled back
+	case "28000", "28P01":
+		return fault.Auth
+	case "0A000":
+		if strings.Contains(e.Message, "cached plan") {
+			return fault.Unavailable // the table was altered; the next try prepares anew
+		}
+	}
+	switch e.Code[:min(2, len(e.Code))] {
+	case "08", "53", "58", "XX":
+		return fault.Unavailable
+	}
+	return fault.Invalid
+}
+
+// sqliteKind maps result codes, extended ones included.
+func sqliteKind(code int) fault.Kind {
+	switch code & 0xff {
+	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED, codes.SQLITE_INTERRUPT, codes.SQLITE_IOERR, codes.SQLITE_FULL, codes.SQLITE_CANTOPEN,
+		codes.SQLITE_PROTOCOL, codes.SQLITE_NOMEM, codes.SQLITE_SCHEMA, codes.SQLITE_ABORT:
+		return fault.Unavailable
+	}
+	return fault.Invalid
+}
+
+// pgText leaves the detail out: it quotes rows.
+func pgText(e *pgconn.PgError) string {
+	s := e.Message
+	if e.ConstraintName != "" && !strings.Contains(s, e.ConstraintName) {
+		s += " (constraint " + e.ConstraintName + ")"
+	}
+	if e.ColumnName != "" && !strings.Contains(s, e.ColumnName) {
+		s += " (column " + e.ColumnName + ")"
+	}
+	return s
+}
+
+func lastPart(table string) string { return table[strings.LastIndexByte(table, '.')+1:] }

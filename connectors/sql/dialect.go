@@ -1,0 +1,113 @@
+package sql
+
+import (
+	"context"
+	"database/sql"
+	"net/url"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite" // registers the driver "sqlite"
+
+	"github.com/waybill-hub/waybill/internal/httpclient"
+)
+
+// dialect is what differs between the databases.
+type dialect interface {
+	// param is the n-th placeholder, from 1.
+	param(n int) string
+	// text selects a column as text.
+	text(column string) string
+	// now is the database's clock as a value for a column of a time type.
+	now(typ string) string
+	boolean(b bool) any
+}
+
+type sqlite struct{}
+
+func (sqlite) param(int) string          { return "?" }
+func (sqlite) text(column string) string { return "CAST(" + column + " AS TEXT)" }
+
+func (sqlite) now(typ string) string {
+	switch typ {
+	case "unix":
+		return "CAST(strftime('%s','now') AS INTEGER)"
+	case "unix-ms":
+		return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+	case "local-timestamp":
+		return "strftime('%Y-%m-%d %H:%M:%f','now')"
+	}
+	return "strftime('%Y-%m-%dT%H:%M:%fZ','now')"
+}
+
+func (sqlite) boolean(b bool) any {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+type postgres struct{}
+
+func (postgres) param(n int) string        { return "$" + strconv.Itoa(n) }
+func (postgres) text(column string) string { return column + "::text" }
+func (postgres) boolean(b bool) any        { return b }
+
+func (postgres) now(typ string) string {
+	switch typ {
+	case "unix":
+		return "floor(extract(epoch from clock_timestamp()))::bigint"
+	case "unix-ms":
+		return "floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
+	}
+	return "clock_timestamp()"
+}
+
+// openSQLite opens an existing file: another application's database is never made by the hub.
+func openSQLite(path string, conns int) (*sql.DB, error) {
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
+	q := url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": {"busy_timeout(5000)", "foreign_keys(1)"}}
+	u.RawQuery = q.Encode()
+	db, err := sql.Open("sqlite", u.String())
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+// password gives the password inside a connection URL, for scrubbing.
+func password(connection string) string {
+	cfg, err := pgx.ParseConfig(connection)
+	if err != nil {
+		return ""
+	}
+	return cfg.Password
+}
+
+func openPostgres(connection string, conns int) (*sql.DB, error) {
+	cfg, err := pgx.ParseConfig(connection)
+	if err != nil {
+		return nil, err
+	}
+	cfg.DialFunc = httpclient.Dialer().DialContext
+	// Columns are read as text: in one form, whatever the server's settings.
+	cfg.RuntimeParams["timezone"] = "UTC"
+	cfg.RuntimeParams["datestyle"] = "ISO"
+	cfg.RuntimeParams["application_name"] = "waybill"
+	db := stdlib.OpenDB(*cfg)
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+// reading is a transaction that sees one state of the database.
+func (db *database) reading(ctx context.Context) (*sql.Tx, error) {
+	level := sql.LevelDefault
+	if _, pg := db.dialect.(postgres); pg {
+		level = sql.LevelRepeatableRead
+	}
+	return db.sql.BeginTx(ctx, &sql.TxOptions{Isolation: level, ReadOnly: true})
+}

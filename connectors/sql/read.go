@@ -1,0 +1,202 @@
+package sql
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// pageSize is how many rows a poll or list reads at once where nothing else is asked for.
+const pageSize = 500
+
+// look runs a SELECT in a transaction that sees one state of the database.
+func (db *database) look(ctx context.Context, op string, o *object, st *statement) ([]connector.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, db.set.Timeout)
+	defer cancel()
+	tx, err := db.reading(ctx)
+	if err != nil {
+		return nil, db.classify(op, o, false, err)
+	}
+	defer tx.Rollback() //nolint:errcheck // it only read
+	out, err := db.records(ctx, tx, o, st)
+	return out, db.classify(op, o, false, err)
+}
+
+// Find looks rows up.
+func (db *database) Find(ctx context.Context, l connector.Lookup) ([]connector.Record, error) {
+	o, err := db.object(l.Object)
+	if err != nil {
+		return nil, err
+	}
+	op := "find " + o.name
+	by := l.Natural
+	switch {
+	case l.Local != "":
+		by = map[string]string{o.ID: l.Local}
+	case l.External != "":
+		if o.ExternalID == "" {
+			f := db.fail(fault.Invalid, op, "")
+			f.Err = fmt.Errorf("by external id: %w (set external-id)", connector.ErrNoLookup)
+			return nil, f
+		}
+		by = map[string]string{o.ExternalID: l.External}
+	case len(by) == 0:
+		return nil, db.fail(fault.Invalid, op, "nothing to look for")
+	}
+	st := db.selecting(o)
+	for i, column := range slices.Sorted(maps.Keys(by)) {
+		typ, ok := o.Columns[column]
+		if !ok {
+			f := db.fail(fault.Invalid, op, "")
+			f.Err = fmt.Errorf("by %s: %w (it is not listed in columns)", column, connector.ErrNoLookup)
+			return nil, f
+		}
+		v, err := db.bindText(typ, by[column])
+		if err != nil {
+			return nil, nil // what the column cannot hold is not there
+		}
+		word := " AND "
+		if i == 0 {
+			word = " WHERE "
+		}
+		st.WriteString(word + quote(column) + " = " + st.arg(v))
+	}
+	st.WriteString(" ORDER BY " + quote(o.ID) + " LIMIT 100")
+	out, err := db.look(ctx, op, o, st)
+	for i := range out {
+		out[i] = db.public(o, out[i])
+	}
+	return out, err
+}
+
+// List reads every row by id, or what changed since where there is a version.
+func (db *database) List(ctx context.Context, object string, since time.Time) iter.Seq2[connector.Record, error] {
+	return func(yield func(connector.Record, error) bool) {
+		o, err := db.object(object)
+		if err != nil {
+			yield(connector.Record{}, err)
+			return
+		}
+		last := ""
+		for {
+			st := db.selecting(o)
+			word := " WHERE "
+			if !since.IsZero() && o.Version != "" && o.Columns[o.Version] != "integer" {
+				st.WriteString(word + o.versionExpr() + " >= " + st.arg(db.bindSince(o.Columns[o.Version], since)))
+				word = " AND "
+			}
+			if last != "" {
+				v, err := db.bindText(o.Columns[o.ID], last)
+				if err != nil {
+					yield(connector.Record{}, db.fail(fault.Invalid, "list "+o.name, "id: %s", err))
+					return
+				}
+				st.WriteString(word + quote(o.ID) + " > " + st.arg(v))
+			}
+			st.WriteString(" ORDER BY " + quote(o.ID) + " LIMIT " + st.arg(pageSize))
+			page, err := db.look(ctx, "list "+o.name, o, st)
+			if err != nil {
+				yield(connector.Record{}, err)
+				return
+			}
+			for _, r := range page {
+				if !yield(db.public(o, r), nil) {
+					return
+				}
+			}
+			if len(page) < pageSize {
+				return
+			}
+			last = page[len(page)-1].Local
+		}
+	}
+}
+
+// pollPlace is the last row of a page: the next page begins behind it, whatever the number of rows with its version.
+type pollPlace struct {
+	Version string `json:"v"`
+	ID      string `json:"id"`
+}
+
+// Poll reads one page of changes in the order of (version, id); see connector.Window for what a round is.
+func (db *database) Poll(ctx context.Context, r connector.PollRequest) (connector.Page, error) {
+	o, err := db.object(r.Object)
+	if err != nil {
+		return connector.Page{}, err
+	}
+	op := "poll " + o.name
+	if o.Version == "" {
+		return connector.Page{}, db.fail(fault.Invalid, op, "the object has no version to go by: set version")
+	}
+	w, err := connector.ReadWindow(r.Cursor, r.Overlap, o.back(db.zone))
+	if err != nil {
+		return connector.Page{}, db.fail(fault.Invalid, op, "%s", err)
+	}
+	size := pageSize
+	if r.Limit > 0 {
+		size = r.Limit
+	}
+	now := db.clock.Now()
+	from, inclusive := w.Begin(now)
+	st, err := db.changes(o, w, from, inclusive, size)
+	if err != nil {
+		return connector.Page{}, db.fail(fault.Invalid, op, "the stored cursor: %s", err)
+	}
+	rows, err := db.look(ctx, op, o, st)
+	if err != nil {
+		return connector.Page{}, err
+	}
+	page := connector.Page{More: len(rows) == size}
+	if page.More {
+		last := rows[len(rows)-1]
+		w.SetPage(pollPlace{last.Version, last.Local})
+	}
+	for i := range rows {
+		if w.Fresh(&rows[i]) {
+			page.Records = append(page.Records, db.public(o, rows[i]))
+		}
+	}
+	if !page.More {
+		w.End(now)
+	}
+	page.Cursor = w.String()
+	return page, nil
+}
+
+// changes is the SELECT of one page.
+func (db *database) changes(o *object, w *connector.Window, from string, inclusive bool, size int) (*statement, error) {
+	st := db.selecting(o)
+	version, typ := o.versionExpr(), o.Columns[o.Version]
+	st.WriteString(" WHERE " + version + " IS NOT NULL")
+	if from != "" {
+		v, err := db.bindVersion(typ, from)
+		if err != nil {
+			return nil, err
+		}
+		op := " > "
+		if inclusive {
+			op = " >= "
+		}
+		st.WriteString(" AND " + version + op + st.arg(v))
+	}
+	var at pollPlace
+	if w.Page(&at) {
+		v, err := db.bindVersion(typ, at.Version)
+		if err != nil {
+			return nil, err
+		}
+		id, err := db.bindText(o.Columns[o.ID], at.ID)
+		if err != nil {
+			return nil, err
+		}
+		st.WriteString(" AND (" + version + ", " + quote(o.ID) + ") > (" + st.arg(v) + ", " + st.arg(id) + ")")
+	}
+	st.WriteString(" ORDER BY " + version + ", " + quote(o.ID) + " LIMIT " + st.arg(size))
+	return st, nil
+}

@@ -1,0 +1,242 @@
+package sql
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+)
+
+// statement builds an SQL text and its parameters together.
+type statement struct {
+	db *database
+	strings.Builder
+	args []any
+}
+
+func (db *database) statement(text string) *statement {
+	st := &statement{db: db}
+	st.WriteString(text)
+	return st
+}
+
+// arg adds a parameter and gives its placeholder.
+func (st *statement) arg(v any) string {
+	st.args = append(st.args, v)
+	return st.db.dialect.param(len(st.args))
+}
+
+// row is a row that was read: the columns' texts in the order of columnNames.
+type row struct {
+	id      string
+	version string // as the database writes it
+	values  []sql.NullString
+	lists   [][]byte // of the children, in the order of childrenNames
+}
+
+// versionExpr is what polls go by.
+func (o *object) versionExpr() string {
+	if o.VersionElse != "" {
+		return "COALESCE(" + quote(o.Version) + ", " + quote(o.VersionElse) + ")"
+	}
+	return quote(o.Version)
+}
+
+// selecting begins a SELECT of an object's rows.
+func (db *database) selecting(o *object) *statement {
+	st := db.statement("SELECT " + db.dialect.text(quote(o.ID)) + ", ")
+	if o.Version == "" {
+		st.WriteString("NULL")
+	} else {
+		st.WriteString(db.dialect.text(o.versionExpr()))
+	}
+	for _, c := range o.columnNames {
+		st.WriteString(", " + db.dialect.text(quote(c)))
+	}
+	st.WriteString(" FROM " + o.table)
+	return st
+}
+
+// fetch runs a SELECT that selecting began, and reads the children of what it finds.
+func (db *database) fetch(ctx context.Context, tx *sql.Tx, o *object, st *statement) ([]*row, error) {
+	rs, err := tx.QueryContext(ctx, st.String(), st.args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rs.Close()
+	var out []*row
+	for rs.Next() {
+		r := &row{values: make([]sql.NullString, len(o.columnNames))}
+		var id, version sql.NullString
+		into := []any{&id, &version}
+		for i := range r.values {
+			into = append(into, &r.values[i])
+		}
+		if err := rs.Scan(into...); err != nil {
+			return nil, err
+		}
+		r.id, r.version = id.String, version.String
+		out = append(out, r)
+	}
+	if err := rs.Err(); err != nil {
+		return nil, err
+	}
+	rs.Close()
+	return out, db.fetchChildren(ctx, tx, o, out)
+}
+
+// chunk bounds the parameters of one statement: old SQLite takes 999.
+const chunk = 500
+
+func (db *database) fetchChildren(ctx context.Context, tx *sql.Tx, o *object, rows []*row) error {
+	if len(o.childrenNames) == 0 {
+		return nil
+	}
+	byID := make(map[string]*row, len(rows))
+	for _, r := range rows {
+		r.lists = make([][]byte, len(o.childrenNames))
+		byID[r.id] = r
+	}
+	for i, name := range o.childrenNames {
+		for from := 0; from < len(rows); from += chunk {
+			if err := db.fetchList(ctx, tx, o, o.Children[name], i, rows[from:min(from+chunk, len(rows))], byID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *child, list int, rows []*row, byID map[string]*row) error {
+	st := db.statement("SELECT " + db.dialect.text(quote(c.Parent)))
+	for _, col := range c.columnNames {
+		st.WriteString(", " + db.dialect.text(quote(col)))
+	}
+	st.WriteString(" FROM " + c.table + " WHERE " + quote(c.Parent) + " IN (")
+	for i, r := range rows {
+		if i > 0 {
+			st.WriteString(", ")
+		}
+		id, err := db.bindText(o.Columns[o.ID], r.id)
+		if err != nil {
+			return err
+		}
+		st.WriteString(st.arg(id))
+	}
+	st.WriteString(") ORDER BY " + quote(c.Parent) + ", " + quote(c.Order))
+	rs, err := tx.QueryContext(ctx, st.String(), st.args...)
+	if err != nil {
+		return err
+	}
+	defer rs.Close()
+	for rs.Next() {
+		var parent sql.NullString
+		values := make([]sql.NullString, len(c.columnNames))
+		into := []any{&parent}
+		for i := range values {
+			into = append(into, &values[i])
+		}
+		if err := rs.Scan(into...); err != nil {
+			return err
+		}
+		r := byID[parent.String]
+		if r == nil {
+			continue
+		}
+		if r.lists[list] != nil {
+			r.lists[list] = append(r.lists[list], ',')
+		}
+		doc, err := db.appendColumns(append(r.lists[list], '{'), c.columnNames, c.Columns, values)
+		if err != nil {
+			return db.unreadable(c.table, parent.String, err)
+		}
+		r.lists[list] = append(doc, '}')
+	}
+	return rs.Err()
+}
+
+func (db *database) unreadable(table, id string, err error) error {
+	return db.fail(fault.Invalid, "read "+table, "row %s: %s", short(id), err)
+}
+
+// appendColumns appends members; dst ends in "{" .
+func (db *database) appendColumns(dst []byte, names []string, types map[string]string, values []sql.NullString) ([]byte, error) {
+	for i, name := range names {
+		if dst[len(dst)-1] != '{' {
+			dst = append(dst, ',')
+		}
+		dst = append(jsondoc.AppendString(dst, name), ':')
+		if !values[i].Valid {
+			dst = append(dst, "null"...)
+			continue
+		}
+		var err error
+		if dst, err = db.appendValue(dst, types[name], values[i].String); err != nil {
+			return dst, fmt.Errorf("column %s: %w", name, err)
+		}
+	}
+	return dst, nil
+}
+
+// record makes the record of a row.
+func (db *database) record(o *object, r *row) (connector.Record, error) {
+	doc, err := db.appendColumns([]byte{'{'}, o.columnNames, o.Columns, r.values)
+	if err != nil {
+		return connector.Record{}, db.unreadable(o.Table, r.id, err)
+	}
+	for i, name := range o.childrenNames {
+		if len(doc) > 1 {
+			doc = append(doc, ',')
+		}
+		doc = append(jsondoc.AppendString(doc, name), ":["...)
+		doc = append(append(doc, r.lists[i]...), ']')
+	}
+	rec := connector.Record{Local: r.id, Doc: append(doc, '}'), ETag: r.version, Version: r.version}
+	for i, name := range o.columnNames {
+		if name == o.Deleted {
+			rec.Deleted = r.values[i].Valid && truthy(o.Columns[name], r.values[i].String)
+		}
+	}
+	return rec, nil
+}
+
+// truthy: a boolean or number says so itself, a time by being there.
+func truthy(typ, raw string) bool {
+	switch typ {
+	case "boolean":
+		b, err := parseBool(raw)
+		return b || err != nil
+	case "integer", "unix", "unix-ms":
+		return raw != "0"
+	}
+	return raw != ""
+}
+
+// records reads rows into records.
+func (db *database) records(ctx context.Context, tx *sql.Tx, o *object, st *statement) ([]connector.Record, error) {
+	rows, err := db.fetch(ctx, tx, o, st)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]connector.Record, len(rows))
+	for i, r := range rows {
+		if out[i], err = db.record(o, r); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// public gives the record as others see it: a version that is a time is written as RFC 3339.
+func (db *database) public(o *object, r connector.Record) connector.Record {
+	if typ := o.Columns[o.Version]; r.Version != "" && typ != "integer" {
+		if t, err := db.timeOf(typ, r.Version); err == nil {
+			r.Version = t.UTC().Format("2006-01-02T15:04:05.999999999Z07:00")
+		}
+	}
+	return r
+}

@@ -1,0 +1,64 @@
+package sql
+
+import (
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+type settings struct {
+	connector.Common `yaml:",inline"`
+	Driver           string             `yaml:"driver,required" enum:"sqlite,postgres" doc:"the kind of database"`
+	Path             string             `yaml:"path" doc:"the SQLite file, which must exist; relative to the configuration file"`
+	URL              strictyaml.Secret  `yaml:"url" doc:"the PostgreSQL connection URL"`
+	Timeout          time.Duration      `yaml:"timeout" default:"30s" doc:"bound of one call"`
+	Limit            limit              `yaml:"limit" doc:"bounds of what the hub asks of the database"`
+	Zone             string             `yaml:"zone" default:"UTC" doc:"time zone of columns of type local-timestamp"`
+	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
+}
+
+type limit struct {
+	Concurrency int `yaml:"concurrency" default:"4" doc:"connections at the same time"`
+}
+
+type object struct {
+	Table         string            `yaml:"table,required" doc:"table or view, with its schema where needed: sales.orders; names are taken as they stand, upper and lower case count"`
+	ID            string            `yaml:"id" default:"id" doc:"column that identifies a row"`
+	Generated     bool              `yaml:"generated" doc:"the database gives the id; it is read back"`
+	ExternalID    string            `yaml:"external-id" doc:"column that holds the hub's external id; creates set it; it should have a unique index"`
+	Version       string            `yaml:"version" doc:"column that says when, or in which version, the row changed last: polls go by it, and writes are guarded by it; it should have an index together with id"`
+	VersionElse   string            `yaml:"version-else" doc:"column to take where version is null: the time of creation"`
+	Touch         bool              `yaml:"touch" doc:"the hub sets version when it writes, to the database's clock or to the next number; without it the database does, by a trigger"`
+	Lookback      int               `yaml:"lookback" doc:"how many numbers a poll goes back where version is a number from a sequence: such numbers become visible out of order"`
+	Deleted       string            `yaml:"deleted" doc:"column that marks a deleted row: boolean true, or any time; deletes set it instead of removing the row"`
+	Upsert        bool              `yaml:"upsert" doc:"a create takes over the row that has the external id already (ON CONFLICT), instead of failing; external-id needs a unique index"`
+	Columns       map[string]string `yaml:"columns,required" doc:"the columns that documents hold, by name, with their type: text, integer, decimal, boolean, timestamp, local-timestamp, unix, unix-ms, date, json"`
+	Children      map[string]*child `yaml:"children" doc:"tables of the object's lists, by the name of the list in the document; written and read with the row, in one transaction"`
+	Interface     *interfaceTable   `yaml:"interface" doc:"the table only takes orders in: every change is a new row"`
+	name          string
+	table         string // quoted
+	childrenNames []string
+	columnNames   []string
+}
+
+type child struct {
+	Table    string            `yaml:"table,required" doc:"table of the rows"`
+	Parent   string            `yaml:"parent,required" doc:"column that holds the id of the object's row"`
+	Key      string            `yaml:"key" doc:"column that identifies a row within its object, such as the line number"`
+	Order    string            `yaml:"order" doc:"column that gives the order; default: key"`
+	OnUpdate string            `yaml:"on-update" default:"replace" enum:"replace,merge" doc:"replace: all rows anew; merge: by key, changed rows in place, so that columns the hub does not know survive"`
+	Columns  map[string]string `yaml:"columns,required" doc:"the columns that the list's documents hold, with their type"`
+
+	name        string
+	table       string
+	columnNames []string
+}
+
+type interfaceTable struct {
+	Status         string `yaml:"status" doc:"column that says that the row is to be taken in"`
+	Value          string `yaml:"value" doc:"what status is set to"`
+	Operation      string `yaml:"operation" doc:"column that takes create, update or delete"`
+	Reference      string `yaml:"reference" doc:"column that takes the object's id, for updates and deletes"`
+	IdempotencyKey string `yaml:"idempotency-key" doc:"column that takes the change's key: a change sent again finds its row"`
+}

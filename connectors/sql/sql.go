@@ -1,0 +1,140 @@
+// Package sql is the connector for tables of SQLite and PostgreSQL databases.
+//
+// Every write is one transaction, header and children together, and is read back in it. Values are always parameters;
+// names come from the settings alone, are checked, and quoted.
+package sql
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// Kind is the connector kind "sql".
+type Kind struct{}
+
+// Spec describes the settings.
+func (Kind) Spec() connector.Spec {
+	return connector.Spec{
+		Kind:    "sql",
+		Summary: "tables of a SQLite or PostgreSQL database",
+		Fields:  connector.Fields[settings](),
+		Can:     connector.Abilities{Write: true, Find: true, Poll: true, List: true},
+	}
+}
+
+// Check reads the settings and adds every problem to p.
+func (Kind) Check(s connector.Settings, p *strictyaml.Problems) { read(s, p) }
+
+// Open makes the system ready. It makes no connection.
+func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, error) {
+	var p strictyaml.Problems
+	set, zone := read(s, &p)
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	db := &database{name: s.Name, set: set, zone: zone, clock: lifecycle.Real(), writer: make(chan struct{}, 1)}
+	db.scrub.AddSettings(set)
+	var err error
+	switch set.Driver {
+	case "sqlite":
+		db.dialect = sqlite{}
+		db.sql, err = openSQLite(s.Path(set.Path), set.Limit.Concurrency)
+	case "postgres":
+		db.dialect = postgres{}
+		db.scrub.Add(password(set.URL.Reveal()))
+		db.writer = nil
+		db.sql, err = openPostgres(set.URL.Reveal(), set.Limit.Concurrency)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", db.scrub.Error(err))
+	}
+	return db, nil
+}
+
+// database is one configured database.
+type database struct {
+	name    string
+	set     *settings
+	sql     *sql.DB
+	dialect dialect
+	zone    *time.Location
+	clock   lifecycle.Clock
+	scrub   connector.Scrubber
+	// writer is SQLite's one writer at a time: to wait here is cheaper, and fairer, than to wait in the database.
+	writer chan struct{}
+}
+
+var (
+	_ connector.Sink    = (*database)(nil)
+	_ connector.Finder  = (*database)(nil)
+	_ connector.Poller  = (*database)(nil)
+	_ connector.Lister  = (*database)(nil)
+	_ connector.Objects = (*database)(nil)
+)
+
+// Objects lists the names of the configured object types.
+func (db *database) Objects() []string { return slices.Sorted(maps.Keys(db.set.Objects)) }
+
+// Close closes all connections.
+func (db *database) Close() error { return db.sql.Close() }
+
+// Probe asks the database for a constant.
+func (db *database) Probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, db.set.Timeout)
+	defer cancel()
+	var one int
+	return db.classify("probe", nil, false, db.sql.QueryRowContext(ctx, "SELECT 1").Scan(&one))
+}
+
+func (db *database) object(name string) (*object, error) {
+	if o := db.set.Objects[name]; o != nil {
+		return o, nil
+	}
+	hint := ""
+	if s := strictyaml.Suggest(name, db.Objects()); s != "" {
+		hint = fmt.Sprintf("; did you mean %q?", s)
+	}
+	return nil, db.fail(fault.Invalid, "", "the system has no object %q%s", name, hint)
+}
+
+// fail makes a failure of this system.
+func (db *database) fail(k fault.Kind, op, format string, args ...any) *fault.Error {
+	f := fault.New(k, format, args...)
+	f.System, f.Op = db.name, op
+	return f
+}
+
+// change runs fn in a transaction and commits it. A failure before the commit means that nothing was applied.
+func (db *database) change(ctx context.Context, op string, o *object, creating bool, fn func(ctx context.Context, tx *sql.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, db.set.Timeout)
+	defer cancel()
+	if db.writer != nil {
+		select {
+		case db.writer <- struct{}{}:
+			defer func() { <-db.writer }()
+		case <-ctx.Done():
+			return db.classify(op, o, creating, ctx.Err())
+		}
+	}
+	tx, err := db.sql.BeginTx(ctx, nil)
+	if err != nil {
+		return db.classify(op, o, creating, err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing; otherwise the connection is gone anyway
+	if err := fn(ctx, tx); err != nil {
+		return db.classify(op, o, creating, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return db.classify(op, o, creating, err)
+	}
+	return db.committed(op, tx.Commit())
+}

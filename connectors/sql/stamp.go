@@ -1,0 +1,88 @@
+package sql
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// layouts of times as databases write them, with T and a blank alike; fractions are read by all of them.
+var layouts = []string{"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"}
+
+// parseStamp reads a time as a database writes it; without a zone it is in the given one. The layout writes it again in
+// the same form, so that the texts compare.
+func parseStamp(raw string, zone *time.Location) (t time.Time, layout string, ok bool) {
+	text, blank := raw, len(raw) > 10 && raw[10] == ' '
+	if blank {
+		text = raw[:10] + "T" + raw[11:]
+	}
+	for _, l := range layouts {
+		t, err := time.ParseInLocation(l, text, zone)
+		if err == nil {
+			return t, sameForm(l, text, blank), true
+		}
+	}
+	return time.Time{}, "", false
+}
+
+// sameForm gives the layout with as many digits of the second, and the same kind of zone, as the text has.
+func sameForm(layout, text string, blank bool) string {
+	if dot := strings.IndexByte(text, '.'); dot > 0 {
+		end := dot + 1
+		for end < len(text) && text[end] >= '0' && text[end] <= '9' {
+			end++
+		}
+		layout = strings.Replace(layout, "05", "05."+strings.Repeat("0", end-dot-1), 1)
+	}
+	if !strings.HasSuffix(text, "Z") {
+		layout = strings.Replace(layout, "Z07", "-07", 1)
+	}
+	if blank {
+		layout = strings.Replace(layout, "T", " ", 1)
+	}
+	return layout
+}
+
+// stamp writes a time with at least milliseconds, in UTC: such texts sort as their times do.
+func stamp(t time.Time, layout string) string {
+	fraction := ".000"
+	if ns := t.Nanosecond(); ns%1e3 != 0 {
+		fraction = ".000000000"
+	} else if ns%1e6 != 0 {
+		fraction = ".000000"
+	}
+	return t.Format(strings.Replace(layout, "05", "05"+fraction, 1))
+}
+
+// back gives the version, in its own form, that is older by a duration, or by the object's lookback.
+func (o *object) back(zone *time.Location) func(version string, by time.Duration) string {
+	return func(version string, by time.Duration) string {
+		if by == 0 && o.Lookback == 0 {
+			return version
+		}
+		unit := time.Duration(0)
+		switch o.Columns[o.Version] {
+		case "integer":
+			n, err := strconv.ParseInt(version, 10, 64)
+			if err != nil {
+				return version
+			}
+			return strconv.FormatInt(n-int64(o.Lookback), 10)
+		case "unix":
+			unit = time.Second
+		case "unix-ms":
+			unit = time.Millisecond
+		default:
+			t, layout, ok := parseStamp(version, zone)
+			if !ok {
+				return version
+			}
+			return t.Add(-by).Format(layout)
+		}
+		n, err := strconv.ParseInt(version, 10, 64)
+		if err != nil {
+			return version
+		}
+		return strconv.FormatInt(n-int64((by+unit-1)/unit), 10)
+	}
+}

@@ -1,0 +1,355 @@
+package sql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+)
+
+// Write makes one change: header and children in one transaction, read back in it.
+func (db *database) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
+	o, err := db.object(w.Object)
+	if err != nil {
+		return connector.Result{}, err
+	}
+	c := &change{db: db, o: o, w: &w, op: string(w.Action) + " " + o.name}
+	if err := c.read(); err != nil {
+		return connector.Result{}, err
+	}
+	step := map[connector.Action]func(context.Context, *sql.Tx) error{
+		connector.Create: c.create, connector.Update: c.update, connector.Delete: c.delete,
+	}[w.Action]
+	if step == nil {
+		return connector.Result{}, db.fail(fault.Invalid, c.op, "unknown action")
+	}
+	if o.Interface != nil {
+		step = c.submit
+	}
+	err = db.change(ctx, c.op, o, w.Action == connector.Create, step)
+	if err != nil {
+		return connector.Result{}, err
+	}
+	return c.result, nil
+}
+
+// change is one write's work.
+type change struct {
+	db     *database
+	o      *object
+	w      *connector.Write
+	op     string
+	doc    jsondoc.Value
+	names  []string // columns to write, in order
+	values []any
+	result connector.Result
+}
+
+// read turns the document into parameters; whatever does not fit is named.
+func (c *change) read() error {
+	if c.w.Action == connector.Delete {
+		return nil
+	}
+	doc, err := jsondoc.Parse(c.w.Doc, jsondoc.Limits{})
+	if err != nil {
+		return c.invalid("the document is no JSON: %s", err)
+	}
+	c.doc = doc.Root()
+	if c.doc.Kind() != jsondoc.Object {
+		return c.invalid("the document is a %s, not an object", c.doc.Kind())
+	}
+	for name, v := range c.doc.Members() {
+		if _, list := c.o.Children[name]; list {
+			continue
+		}
+		if name == c.o.ID && (c.o.Generated || c.w.Action == connector.Update) {
+			continue // the database's business, or known already
+		}
+		typ, ok := c.o.Columns[name]
+		if !ok {
+			return c.invalid("%q is neither a column nor a list of %s", short(name), c.o.name)
+		}
+		value, err := c.db.bind(typ, v)
+		if err != nil {
+			return c.invalid("%s: %s", name, err)
+		}
+		c.set(name, value)
+	}
+	if c.o.ExternalID != "" && c.w.External != "" && c.w.Action == connector.Create {
+		c.set(c.o.ExternalID, c.w.External)
+	}
+	return nil
+}
+
+// set sets a column, once.
+func (c *change) set(name string, value any) {
+	if i := slices.Index(c.names, name); i >= 0 {
+		c.values[i] = value
+		return
+	}
+	c.names, c.values = append(c.names, name), append(c.values, value)
+}
+
+func (c *change) invalid(format string, args ...any) error {
+	return c.db.fail(fault.Invalid, c.op, format, args...)
+}
+
+func (c *change) create(ctx context.Context, tx *sql.Tx) error {
+	if c.o.ExternalID != "" && c.w.External != "" && !c.o.Upsert {
+		if err := c.refuseTwin(ctx, tx); err != nil {
+			return err
+		}
+	}
+	id, err := c.insert(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if err := c.children(ctx, tx, id, !c.o.Upsert); err != nil {
+		return err
+	}
+	return c.readBack(ctx, tx, id)
+}
+
+// refuseTwin finds the external id where no unique index would.
+func (c *change) refuseTwin(ctx context.Context, tx *sql.Tx) error {
+	st := c.db.statement("SELECT 1 FROM " + c.o.table + " WHERE " + quote(c.o.ExternalID) + " = ")
+	st.WriteString(st.arg(c.w.External) + " LIMIT 1")
+	var one int
+	switch err := tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&one); {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	}
+	f := c.db.fail(fault.Conflict, c.op, "a row with this external id exists")
+	f.Duplicate = true
+	return f
+}
+
+// insert adds the row and gives its id.
+func (c *change) insert(ctx context.Context, tx *sql.Tx) (id string, err error) {
+	st := c.db.statement("INSERT INTO " + c.o.table)
+	columns, places := "", ""
+	add := func(name, place string) {
+		if columns != "" {
+			columns, places = columns+", ", places+", "
+		}
+		columns, places = columns+quote(name), places+place
+	}
+	for i, name := range c.names {
+		if name == c.o.Version && c.o.Touch {
+			continue
+		}
+		add(name, st.arg(c.values[i]))
+	}
+	if c.o.Touch {
+		first := "1"
+		if typ := c.o.Columns[c.o.Version]; typ != "integer" {
+			first = c.db.dialect.now(typ)
+		}
+		add(c.o.Version, first)
+	}
+	if columns == "" {
+		st.WriteString(" DEFAULT VALUES")
+	} else {
+		st.WriteString(" (" + columns + ") VALUES (" + places + ")")
+	}
+	if c.o.Upsert && c.w.External != "" {
+		st.WriteString(" ON CONFLICT (" + quote(c.o.ExternalID) + ") DO UPDATE SET ")
+		for i, name := range c.names {
+			if i > 0 {
+				st.WriteString(", ")
+			}
+			st.WriteString(quote(name) + " = excluded." + quote(name))
+		}
+		if c.o.Touch {
+			st.WriteString(", " + quote(c.o.Version) + " = " + c.touched(c.o.table+"."))
+		}
+	}
+	st.WriteString(" RETURNING " + c.db.dialect.text(quote(c.o.ID)))
+	err = tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&id)
+	return id, err
+}
+
+// touched is the next value of version.
+func (c *change) touched(prefix string) string {
+	if typ := c.o.Columns[c.o.Version]; typ != "integer" {
+		return c.db.dialect.now(typ)
+	}
+	return "COALESCE(" + prefix + quote(c.o.Version) + ", 0) + 1"
+}
+
+func (c *change) update(ctx context.Context, tx *sql.Tx) error {
+	st := c.db.statement("UPDATE " + c.o.table + " SET ")
+	n := 0
+	put := func(name, value string) {
+		if n++; n > 1 {
+			st.WriteString(", ")
+		}
+		st.WriteString(quote(name) + " = " + value)
+	}
+	for i, name := range c.names {
+		if name != c.o.Version || !c.o.Touch {
+			put(name, st.arg(c.values[i]))
+		}
+	}
+	if c.o.Touch {
+		put(c.o.Version, c.touched(""))
+	}
+	if n == 0 { // children only: the row is locked all the same
+		put(c.o.ID, quote(c.o.ID))
+	}
+	if err := c.affect(ctx, tx, st); err != nil {
+		return err
+	}
+	if err := c.children(ctx, tx, c.w.Local, false); err != nil {
+		return err
+	}
+	return c.readBack(ctx, tx, c.w.Local)
+}
+
+// delete removes the row and its children, or marks it.
+func (c *change) delete(ctx context.Context, tx *sql.Tx) error {
+	c.result.Local = c.w.Local
+	if c.o.Deleted == "" {
+		if err := c.deleteChildren(ctx, tx); err != nil {
+			return err
+		}
+		return c.affect(ctx, tx, c.db.statement("DELETE FROM "+c.o.table))
+	}
+	st := c.db.statement("UPDATE " + c.o.table + " SET " + quote(c.o.Deleted) + " = ")
+	switch typ := c.o.Columns[c.o.Deleted]; typ {
+	case "boolean":
+		st.WriteString(st.arg(c.db.dialect.boolean(true)))
+	case "integer":
+		st.WriteString("1")
+	default:
+		st.WriteString(c.db.dialect.now(typ))
+	}
+	if c.o.Touch {
+		st.WriteString(", " + quote(c.o.Version) + " = " + c.touched(""))
+	}
+	return c.affect(ctx, tx, st)
+}
+
+func (c *change) deleteChildren(ctx context.Context, tx *sql.Tx) error {
+	id, err := c.db.bindText(c.o.Columns[c.o.ID], c.w.Local)
+	if err != nil {
+		return c.gone()
+	}
+	for _, name := range c.o.childrenNames {
+		ch := c.o.Children[name]
+		st := c.db.statement("DELETE FROM " + ch.table + " WHERE " + quote(ch.Parent) + " = ")
+		st.WriteString(st.arg(id))
+		if _, err := tx.ExecContext(ctx, st.String(), st.args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// affect runs a statement on the one row, guarded by the ETag. No row means NotFound, or Conflict where it is there in
+// another version.
+func (c *change) affect(ctx context.Context, tx *sql.Tx, st *statement) error {
+	id, err := c.db.bindText(c.o.Columns[c.o.ID], c.w.Local)
+	if err != nil || c.w.Local == "" {
+		return c.gone()
+	}
+	alive := quote(c.o.ID) + " = " + st.arg(id) + c.alive()
+	st.WriteString(" WHERE " + alive)
+	if c.w.ETag != "" && c.o.Version != "" {
+		st.WriteString(" AND " + c.db.dialect.text(c.o.versionExpr()) + " = " + st.arg(c.w.ETag))
+	}
+	res, err := tx.ExecContext(ctx, st.String(), st.args...)
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	if err != nil || n > 0 {
+		return err
+	}
+	look := c.db.statement("SELECT 1 FROM " + c.o.table + " WHERE " + quote(c.o.ID) + " = ")
+	look.WriteString(look.arg(id) + c.alive())
+	var one int
+	switch err := tx.QueryRowContext(ctx, look.String(), look.args...).Scan(&one); {
+	case errors.Is(err, sql.ErrNoRows):
+		return c.gone()
+	case err != nil:
+		return err
+	}
+	return c.db.fail(fault.Conflict, c.op, "the row has changed meanwhile")
+}
+
+// alive is the condition that a row is not marked as deleted.
+func (c *change) alive() string {
+	if c.o.Deleted == "" {
+		return ""
+	}
+	col := quote(c.o.Deleted)
+	switch c.o.Columns[c.o.Deleted] {
+	case "boolean":
+		return " AND " + col + " IS NOT TRUE"
+	case "integer":
+		return " AND COALESCE(" + col + ", 0) = 0"
+	}
+	return " AND " + col + " IS NULL"
+}
+
+func (c *change) gone() error {
+	return c.db.fail(fault.NotFound, c.op, "there is no row with the id %q", short(c.w.Local))
+}
+
+// readBack gives the row as the database made it, and refuses to commit where it could not hold an amount exactly.
+func (c *change) readBack(ctx context.Context, tx *sql.Tx, id string) error {
+	v, err := c.db.bindText(c.o.Columns[c.o.ID], id)
+	if err != nil {
+		return c.invalid("the id that the database gave: %s", err)
+	}
+	st := c.db.selecting(c.o)
+	st.WriteString(" WHERE " + quote(c.o.ID) + " = " + st.arg(v))
+	got, err := c.db.records(ctx, tx, c.o, st)
+	if err != nil {
+		return err
+	}
+	if len(got) != 1 {
+		return c.invalid("%d rows have the id %q: it does not identify a row", len(got), short(id))
+	}
+	c.result = connector.Result{Local: id, Doc: got[0].Doc, ETag: got[0].ETag}
+	after, err := jsondoc.Parse(got[0].Doc, jsondoc.Limits{Bytes: len(got[0].Doc) + 1})
+	if err != nil {
+		return c.invalid("the row holds no JSON: %s", err)
+	}
+	if err := exact(c.o.Columns, "", c.doc, after.Root()); err != nil {
+		return c.invalid("%s", err)
+	}
+	for _, name := range c.o.childrenNames {
+		if err := c.exactList(name, after.Root().Get(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *change) exactList(name string, after jsondoc.Value) error {
+	sent, ch := c.doc.Get(name), c.o.Children[name]
+	if sent.Len() != after.Len() || ch.Key == "" {
+		return nil
+	}
+	for i := range sent.Len() {
+		want := sent.Index(i)
+		for got := range after.Elements() {
+			if !want.Get(ch.Key).Equal(got.Get(ch.Key)) {
+				continue
+			}
+			if err := exact(ch.Columns, fmt.Sprintf("%s.%d.", name, i), want, got); err != nil {
+				return c.invalid("%s", err)
+			}
+		}
+	}
+	return nil
+}
