@@ -68,3 +68,21 @@ func Wait(ctx context.Context, c Clock, d time.Duration, wake <-chan struct{}) e
 func Until(ctx context.Context, c Clock, at time.Time) error {
 	return Sleep(ctx, c, at.Sub(c.Now()))
 }
+
+// WithTimeout ends the returned context after d on the clock, with the given cause.
+func WithTimeout(ctx context.Context, c Clock, d time.Duration, cause error) (context.Context, context.CancelFunc) {
+	if _, real := c.(realClock); real {
+		return context.WithTimeoutCause(ctx, d, cause)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	t := c.NewTimer(d)
+	go func() {
+		defer t.Stop()
+		select {
+		case <-t.C():
+			cancel(cause)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(context.Canceled) }
+}

@@ -1,0 +1,141 @@
+// Package intake brings in everything from outside: webhooks, polls and files. What it takes is committed to the store's
+// inbox before anybody is told so, and a relay carries the inbox, in its order, to the topic of the flow.
+package intake
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// Inbox is where a promise is kept before it is given.
+type Inbox interface {
+	// Accept commits the rows and, where given, the cursor in one durable transaction, under the lease where one is given (else
+	// state.ErrFenced). It says row by row whether the row is new, known, or known with another body; only new rows are stored.
+	Accept(ctx context.Context, rows []state.Inbound, cur *state.Cursor, lease *state.Lease) ([]state.Accepted, []int64, error)
+}
+
+// Leases are rights to do something alone.
+type Leases interface {
+	AcquireLease(ctx context.Context, name, holder string, ttl time.Duration) (state.Lease, bool, error)
+	RenewLease(ctx context.Context, lease state.Lease, ttl time.Duration) (state.Lease, error)
+	ReleaseLease(ctx context.Context, lease state.Lease) error
+}
+
+// Outbox is the relay's side of the inbox.
+type Outbox interface {
+	// Unpublished gives rows that have no place on their topic yet, oldest first, up to limit rows and about maxBytes of bodies;
+	// always at least one row if there is one.
+	Unpublished(ctx context.Context, flow string, limit, maxBytes int) ([]state.Inbound, error)
+	// MarkPublished records where rows went, and parks events that have no place.
+	MarkPublished(ctx context.Context, lease state.Lease, done []state.Published, park []state.Queued) error
+	// UnplacedMarked gives parked events without a place (Partition -1) that a person wants replayed or discarded.
+	UnplacedMarked(ctx context.Context, flow string) ([]state.Queued, error)
+}
+
+// Runs keeps a record of polls and file reads, and how far they came.
+type Runs interface {
+	Cursor(ctx context.Context, flow string) (state.Cursor, error)
+	StartRun(ctx context.Context, run state.Run) (int64, error)
+	EndRun(ctx context.Context, run state.Run) error
+}
+
+// Store is everything that intake needs to be remembered.
+type Store interface {
+	Inbox
+	Leases
+	Outbox
+	Runs
+}
+
+// Sent is what became of one record that was to be published.
+type Sent struct {
+	Partition int
+	Offset    int64
+	Err       error
+}
+
+// Publisher writes records to their topics. It answers for every record, in the order given, once all are known. Records of
+// one call have different keys per topic, so it need not keep an order among them.
+type Publisher interface {
+	Send(ctx context.Context, records []event.Record) []Sent
+}
+
+// Input is what an expression of a source may look at.
+type Input struct {
+	Doc     *jsondoc.Doc
+	Event   *event.Event
+	Headers map[string]string
+}
+
+// Eval is an expression of a source: key, version or delivery id. An error that is a fault of kind Unavailable, or the end
+// of ctx, is tried again; any other is the document's.
+type Eval func(ctx context.Context, in Input) (string, error)
+
+// Source is where one flow's events come from. Exactly one of Webhook, Poll and Files is set.
+type Source struct {
+	Flow   string
+	Entity string
+	System string
+	// Topic is where the relay publishes: in.<flow>.
+	Topic string
+	// Key is the business key. A nil Key means the object's id in the system, which only polls know.
+	Key Eval
+	// Version orders the object's changes; nil: the source's own version where it has one, else the order of acceptance.
+	Version Eval
+	Webhook *Webhook
+	Poll    *Poll
+	Files   *Files
+}
+
+// Webhook receives at /hooks/<Path>.
+type Webhook struct {
+	Path   string
+	Verify Verify
+	// DeliveryID is what the sender calls the delivery; nil: what the scheme says, which may be nothing.
+	DeliveryID Eval
+	// Split is the dotted path of the list of documents in a body. Empty: an array body is a list, an object one document.
+	Split string
+	// MaxBody bounds a body in bytes, also after decompression; 0: 1 MiB.
+	MaxBody int64
+	// Rate and Burst bound the deliveries a second that are taken; 0: unbounded.
+	Rate  float64
+	Burst int
+}
+
+// Timetable says when a poll is due.
+type Timetable interface {
+	Next(after time.Time) time.Time
+}
+
+// Poll asks a system for changes.
+type Poll struct {
+	Poller  connector.Poller
+	Object  string
+	When    Timetable
+	Overlap time.Duration
+	// Limit bounds a page; 0: the source's own.
+	Limit int
+}
+
+// Files watches a drop.
+type Files struct {
+	Source connector.FileSource
+	Object string
+	When   Timetable
+	// Chunk is how many rows are committed at once; 0: 500.
+	Chunk int
+}
+
+// Errors of sources.
+var (
+	// ErrPaused: the source waits for a person, after the system refused the credentials.
+	ErrPaused = errors.New("paused")
+	// errStopping is the cause of the end of all work.
+	errStopping = errors.New("intake is stopping")
+)

@@ -1,0 +1,37 @@
+package intake
+
+import "time"
+
+// Observer is told what happens, for metrics and alarms. Its methods are called from many goroutines and must be quick.
+type Observer interface {
+	// Answered: a request to a webhook was answered. The flow is empty where the path is unknown.
+	Answered(flow string, status int, took time.Duration)
+	// Relayed: events got their place on the topic, or were parked for the lack of a key.
+	Relayed(flow string, published, parked int)
+	// Read: a poll or file was read; fresh of its records had not been seen before.
+	Read(flow string, records, fresh int)
+	// Alarm: a person should look. An empty text ends the alarm.
+	Alarm(flow string, code AlarmCode, text string)
+}
+
+// AlarmCode names what an alarm is about.
+type AlarmCode string
+
+const (
+	// AlarmConflict: a delivery id came again with another body; it was refused.
+	AlarmConflict AlarmCode = "delivery-conflict"
+	// AlarmAuth: the system refuses the hub's credentials; the source is paused.
+	AlarmAuth AlarmCode = "auth"
+	// AlarmSource: the system cannot be read.
+	AlarmSource AlarmCode = "source"
+	// AlarmRelay: the inbox cannot be carried to the topic.
+	AlarmRelay AlarmCode = "relay"
+)
+
+// NoObserver hears nothing.
+type NoObserver struct{}
+
+func (NoObserver) Answered(string, int, time.Duration) {}
+func (NoObserver) Relayed(string, int, int)            {}
+func (NoObserver) Read(string, int, int)               {}
+func (NoObserver) Alarm(string, AlarmCode, string)     {}
