@@ -9,12 +9,13 @@ import (
 	"unicode/utf8"
 )
 
-// frame is one open object or array. names is a filter of the member names seen so far: a name whose bit is not set is
-// certainly new.
+// frame is one open object or array.
 type frame struct {
 	node  uint32
 	count uint32
-	names uint64
+	// once and twice are filters of the member names seen so far: a name that lacks its bit in either is certainly new.
+	once, twice uint64
+	array       bool
 	// late: the object has many or escaped names; duplicates are searched when it closes.
 	late bool
 }
@@ -30,55 +31,64 @@ const linearNames = 24
 
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
 
-// parse fills d.nodes. It does not recurse: what is open stands on its own stack.
-func (d *Doc) parse(b []byte, l *Limits) problem {
-	var (
-		i     int
-		c     byte
-		nodes = d.nodes[:0]
-		stack = d.stack[:0]
-		top   *frame
-		bad   problem
-	)
-
-value:
+// skip gives the index of the first byte from i that is no white space; len(b) when there is none.
+func skip(b []byte, i int) int {
 	for i < len(b) && isSpace(b[i]) {
 		i++
 	}
-	if i >= len(b) {
-		return unexpected(b, i, "a value")
+	return i
+}
+
+// parse fills d.nodes. It does not recurse: what is open stands on its own stack, and top is the innermost of it.
+func (d *Doc) parse(b []byte, l *Limits) problem {
+	var (
+		i         int
+		c         byte
+		end       int
+		escaped   uint32
+		top       *frame
+		bad       problem
+		nodes     = d.nodes[:0]
+		stack     = d.stack[:0]
+		mostNodes = l.Nodes
+	)
+
+value:
+	if i >= len(b) || b[i] <= ' ' {
+		if i = skip(b, i); i == len(b) {
+			return unexpected(b, i, "a value")
+		}
 	}
-	if len(nodes)+2 > l.Nodes {
-		return problem{i, fmt.Sprintf("the document has more than %d values and names", l.Nodes)}
+	if len(nodes) >= mostNodes {
+		return problem{i, fmt.Sprintf("the document has more than %d values and names", mostNodes)}
 	}
 	switch c = b[i]; c {
 	case '"':
-		end, escaped, p := scanString(b, i)
-		if p.msg != "" {
-			return p
+		if end, escaped = scanString(b, i); end < 0 {
+			return stringProblem(b, i)
 		}
 		nodes = append(nodes, node{uint32(i), uint32(end), uint32(len(nodes) + 1), uint32(String) | escaped})
 		i = end
-	case '{', '[':
+	case '{':
 		if len(stack) >= l.Depth {
-			return problem{i, fmt.Sprintf("objects and arrays nest deeper than %d", l.Depth)}
+			return tooDeep(i, l)
 		}
 		stack = append(stack, frame{node: uint32(len(nodes))})
 		top = &stack[len(stack)-1]
-		kind, closing := Object, byte('}')
-		if c == '[' {
-			kind, closing = Array, ']'
-		}
-		nodes = append(nodes, node{start: uint32(i), meta: uint32(kind)})
-		i++
-		for i < len(b) && isSpace(b[i]) {
-			i++
-		}
-		if i < len(b) && b[i] == closing {
+		nodes = append(nodes, node{start: uint32(i), meta: uint32(Object)})
+		if i = skip(b, i+1); i < len(b) && b[i] == '}' {
 			goto closed
 		}
-		if c == '{' {
-			goto name
+		goto name
+	case '[':
+		if len(stack) >= l.Depth {
+			return tooDeep(i, l)
+		}
+		stack = append(stack, frame{node: uint32(len(nodes)), array: true})
+		top = &stack[len(stack)-1]
+		nodes = append(nodes, node{start: uint32(i), meta: uint32(Array)})
+		if i = skip(b, i+1); i < len(b) && b[i] == ']' {
+			goto closed
 		}
 		goto value
 	case 't', 'f', 'n':
@@ -95,12 +105,12 @@ value:
 		nodes = append(nodes, node{uint32(i), uint32(i + len(word)), uint32(len(nodes) + 1), uint32(kind)})
 		i += len(word)
 	default:
-		end := i
+		end = i
 		for end < len(b) && b[end]-'0' <= 9 {
 			end++
 		}
 		// Most numbers are short and whole; everything else is looked at closely.
-		if end == i || end-i > min(9, l.NumberLen) || (b[i] == '0' && end > i+1) || (end < len(b) && (b[end] == '.' || b[end]|0x20 == 'e')) {
+		if end == i || end-i > min(9, l.NumberLen) || (c == '0' && end > i+1) || (end < len(b) && (b[end] == '.' || b[end]|0x20 == 'e')) {
 			if end, bad = scanNumber(b, i, l); bad.msg != "" {
 				return bad
 			}
@@ -110,68 +120,61 @@ value:
 	}
 
 after:
-	for i < len(b) && isSpace(b[i]) {
-		i++
+	if i < len(b) && b[i] <= ' ' {
+		i = skip(b, i)
 	}
-	if len(stack) == 0 {
+	if top == nil {
 		if i < len(b) {
 			return problem{i, "nothing may follow the document, found " + describe(b, i)}
 		}
 		d.nodes, d.stack = nodes, stack
 		return problem{}
 	}
-	top = &stack[len(stack)-1]
 	top.count++
-	if nodes[top.node].kind() == Array {
-		if i < len(b) {
-			switch b[i] {
-			case ',':
-				i++
-				goto value
-			case ']':
-				goto closed
-			}
-		}
-		return unexpected(b, i, `"," or "]"`)
+	if i >= len(b) {
+		return unexpected(b, i, separator(top.array))
 	}
-	if i < len(b) {
-		switch b[i] {
-		case ',':
-			i++
-			goto name
-		case '}':
-			goto closed
+	switch c = b[i]; {
+	case c == ',':
+		i++
+		if top.array {
+			goto value
 		}
+	case c == ']' && top.array, c == '}' && !top.array:
+		goto closed
+	default:
+		return unexpected(b, i, separator(top.array))
 	}
-	return unexpected(b, i, `"," or "}"`)
 
 name:
-	for i < len(b) && isSpace(b[i]) {
-		i++
+	if i < len(b) && b[i] <= ' ' {
+		i = skip(b, i)
 	}
 	if i >= len(b) || b[i] != '"' {
 		return unexpected(b, i, "a member name in double quotes")
 	}
-	{
-		end, escaped, p := scanString(b, i)
-		if p.msg != "" {
-			return p
-		}
-		if escaped != 0 || top.count >= linearNames {
-			top.late = true
-		} else {
-			// An empty name has its closing quote at i+1: both reads are in bounds.
-			bit := uint64(1) << ((uint(b[i+1])*5 + uint(b[end-2])*3 + uint(end-i)) & 63)
-			if top.names&bit != 0 && named(b, nodes, top.node, b[i:end]) {
-				return problem{i, "the name " + quote(b[i:end]) + " stands twice in one object"}
-			}
-			top.names |= bit
-		}
-		nodes = append(nodes, node{uint32(i), uint32(end), uint32(len(nodes) + 1), uint32(String) | escaped})
-		i = end
+	if len(nodes) >= mostNodes {
+		return problem{i, fmt.Sprintf("the document has more than %d values and names", mostNodes)}
 	}
-	for i < len(b) && isSpace(b[i]) {
-		i++
+	if end, escaped = scanString(b, i); end < 0 {
+		return stringProblem(b, i)
+	}
+	if escaped != 0 || top.count >= linearNames {
+		top.late = true
+	} else {
+		// An empty name has its closing quote at i+1: all reads are in bounds.
+		first, last, middle := uint(b[i+1]), uint(b[end-2]), uint(b[(i+end)>>1])
+		one, two := uint64(1)<<((first*5+last*3+uint(end-i))&63), uint64(1)<<((middle*7+last+first<<2)&63)
+		if top.once&one != 0 && top.twice&two != 0 && named(b, nodes, top.node, b[i:end]) {
+			return problem{i, "the name " + quote(b[i:end]) + " stands twice in one object"}
+		}
+		top.once |= one
+		top.twice |= two
+	}
+	nodes = append(nodes, node{uint32(i), uint32(end), uint32(len(nodes) + 1), uint32(String) | escaped})
+	i = end
+	if i < len(b) && b[i] <= ' ' {
+		i = skip(b, i)
 	}
 	if i >= len(b) || b[i] != ':' {
 		return unexpected(b, i, `":"`)
@@ -181,7 +184,6 @@ name:
 
 closed:
 	i++
-	top = &stack[len(stack)-1]
 	{
 		n := &nodes[top.node]
 		n.end, n.next = uint32(i), uint32(len(nodes))
@@ -193,7 +195,21 @@ closed:
 		}
 	}
 	stack = stack[:len(stack)-1]
+	if top = nil; len(stack) > 0 {
+		top = &stack[len(stack)-1]
+	}
 	goto after
+}
+
+func tooDeep(i int, l *Limits) problem {
+	return problem{i, fmt.Sprintf("objects and arrays nest deeper than %d", l.Depth)}
+}
+
+func separator(array bool) string {
+	if array {
+		return `"," or "]"`
+	}
+	return `"," or "}"`
 }
 
 // named reports whether the open object has a member of that name (written with its quotes, without escapes).
@@ -213,9 +229,9 @@ const (
 	tops = 0x8080808080808080
 )
 
-// scanString finds the end of the string that starts with the quote at b[i]. escaped is flagEscaped or 0.
-func scanString(b []byte, i int) (end int, escaped uint32, p problem) {
-	start := i
+// scanString finds the end of the string that starts with the quote at b[i]; -1 when it is not well formed, which
+// stringProblem then explains. escaped is flagEscaped or 0.
+func scanString(b []byte, i int) (end int, escaped uint32) {
 	i++
 	for {
 		// Eight bytes at a time up to the first that is a quote, a backslash, a control character or not ASCII.
@@ -230,30 +246,53 @@ func scanString(b []byte, i int) (end int, escaped uint32, p problem) {
 			i += 8
 		}
 		if i >= len(b) {
-			return 0, 0, problem{start, "the string is not closed"}
+			return -1, 0
 		}
 		switch c := b[i]; {
 		case c == '"':
-			return i + 1, escaped, problem{}
+			return i + 1, escaped
 		case c == '\\':
 			escaped = flagEscaped
 			n, msg := scanEscape(b[i:])
 			if msg != "" {
-				return 0, 0, problem{i, msg}
+				return -1, 0
 			}
 			i += n
 		case c < 0x20:
-			return 0, 0, problem{i, fmt.Sprintf(`control character \u%04x stands unescaped in a string`, c)}
+			return -1, 0
 		case c < utf8.RuneSelf:
 			i++ // the last bytes of the document are looked at one by one
 		default:
 			r, n := utf8.DecodeRune(b[i:])
 			if r == utf8.RuneError && n == 1 {
-				return 0, 0, problem{i, fmt.Sprintf("byte 0x%02x is not valid UTF-8; send the document as UTF-8", c)}
+				return -1, 0
 			}
 			i += n
 		}
 	}
+}
+
+// stringProblem says what is wrong with the string at b[i], and where.
+func stringProblem(b []byte, start int) problem {
+	for i := start + 1; i < len(b); {
+		switch c := b[i]; {
+		case c == '\\':
+			n, msg := scanEscape(b[i:])
+			if msg != "" {
+				return problem{i, msg}
+			}
+			i += n
+		case c < 0x20:
+			return problem{i, fmt.Sprintf(`control character \u%04x stands unescaped in a string`, c)}
+		default:
+			r, n := utf8.DecodeRune(b[i:])
+			if r == utf8.RuneError && n == 1 {
+				return problem{i, fmt.Sprintf("byte 0x%02x is not valid UTF-8; send the document as UTF-8", c)}
+			}
+			i += n
+		}
+	}
+	return problem{start, "the string is not closed"}
 }
 
 // scanEscape checks the escape at the start of b and gives its length; a surrogate pair is one escape.
