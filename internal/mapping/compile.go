@@ -77,6 +77,9 @@ type compiler struct {
 	targetName string
 	unknown    schema.Shape
 
+	// forced leaves out every direct form but those of names and literals: tests compare the two forms.
+	forced bool
+
 	node     strictyaml.Node
 	runes    []rune
 	fns      map[string]*builtin.Function
@@ -163,6 +166,9 @@ func (c *compiler) close(x code) code {
 
 // direct closes all parts; it reports whether all have a direct form.
 func (c *compiler) direct(parts ...*code) bool {
+	if c.forced {
+		return false
+	}
 	all := true
 	for _, x := range parts {
 		*x = c.close(*x)

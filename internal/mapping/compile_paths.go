@@ -408,26 +408,32 @@ func (c *compiler) keep(r *rule) int {
 	return r.capture
 }
 
+// madeByEach gives the capture of a list of the target that each makes, if x is one.
+func (c *compiler) madeByEach(x code) (int, bool) {
+	o, ok := x.op.(*stepsOp)
+	if !ok || o.capture < 0 || len(o.steps) > 0 || c.kept[o.capture].kind != eachRule {
+		return 0, false
+	}
+	return o.capture, true
+}
+
 // accumulate arranges that a number of each element is added up while a list of the target is written. It is possible
 // where the list is made by each and the field is set by a rule of its own.
-func (c *compiler) accumulate(x code, field string) (int, bool) {
-	o, ok := x.op.(*stepsOp)
-	if !ok || o.capture < 0 || len(o.steps) > 0 {
-		return 0, false
+func (c *compiler) accumulate(x code, field string) (list, acc int, ok bool) {
+	list, ok = c.madeByEach(x)
+	if !ok {
+		return 0, 0, false
 	}
-	list := c.kept[o.capture]
-	if list == nil || list.kind != eachRule {
-		return 0, false
-	}
-	for _, r := range list.children {
+	made := c.kept[list]
+	for _, r := range made.children {
 		if r.name == field && r.kind == leafRule {
 			if r.acc < 0 {
 				r.acc = c.layout.accs
 				c.layout.accs++
-				list.sums = append(list.sums, r.acc)
+				made.sums = append(made.sums, r.acc)
 			}
-			return r.acc, true
+			return list, r.acc, true
 		}
 	}
-	return 0, false
+	return 0, 0, false
 }

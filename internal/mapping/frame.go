@@ -24,6 +24,7 @@ type frame struct {
 	regs  []val // temporaries of operations; which uses which is decided when compiling
 	arena []byte
 	args  []any
+	count int // elements of the list that each has finished last
 
 	out  []byte
 	caps []capture
@@ -48,6 +49,7 @@ type slot struct {
 // capture is where in out the value of a target field stands, for target.x.
 type capture struct {
 	from, to int
+	count    int // of a list that each has made: its elements
 	set      bool
 	doc      *jsondoc.Doc // parsed on demand
 }

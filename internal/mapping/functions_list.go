@@ -123,10 +123,14 @@ func prepareTotal(c *compiler, call *callInfo) *site {
 // directTotal adds up on the document's own values, or takes the sum that was kept while the target list was written.
 func directTotal(c *compiler, call *callInfo) op {
 	field, _ := call.literal(1)
-	if acc, ok := c.accumulate(call.args[0], field); ok {
+	if list, acc, ok := c.accumulate(call.args[0], field); ok {
 		where := call.offset
 		return opFunc(func(f *frame, v *val) error {
 			a := &f.accs[acc]
+			if !f.caps[list].set {
+				v.k = vAbsent
+				return nil
+			}
 			v.setNum(a.sum)
 			if a.fault != nil {
 				return at(where, a.fault)
@@ -176,9 +180,18 @@ func (o *totalOp) eval(f *frame, v *val) error {
 	return nil
 }
 
-// directLen counts a document's list without converting it.
-func directLen(_ *compiler, call *callInfo) op {
+// directLen counts a document's list without converting it, and a list of the target without reading it.
+func directLen(c *compiler, call *callInfo) op {
 	a, fn, where := call.args[0].op, call.fn, call.offset
+	if i, ok := c.madeByEach(call.args[0]); ok {
+		return opFunc(func(f *frame, v *val) error {
+			v.k = vAbsent
+			if f.caps[i].set {
+				v.setNum(jsondoc.FromInt(int64(f.caps[i].count)))
+			}
+			return nil
+		})
+	}
 	return opFunc(func(f *frame, v *val) error {
 		if err := a.eval(f, v); err != nil || v.k == vAbsent {
 			return err

@@ -138,6 +138,8 @@ func explain(runes []rune, err error) *syntaxError {
 		s.hint = "a parenthesis, bracket or operand is missing; in YAML ` #` begins a comment and a comma ends a value inside {}: write such an expression as a block (`>-`)"
 	case m != nil && m[2] == "=":
 		s.message, s.hint = `unexpected "="`, "comparison is =="
+	case m != nil && m[2] == ":":
+		s.message, s.hint = `unexpected ":"`, "behind the comma of map() a brace begins a block: an object is written in two, {{a: …}}"
 	case m != nil:
 		s.message = "unexpected " + m[2]
 		if m[1] == "Identifier" || m[1] == "String" || m[1] == "Number" {

@@ -79,7 +79,7 @@ func (r *rule) write(f *frame) (there bool, err *Error) {
 		if c.doc != nil {
 			jsondoc.Put(c.doc)
 		}
-		*c = capture{from: from, to: len(f.out), set: there}
+		*c = capture{from: from, to: len(f.out), count: f.count, set: there}
 	}
 	return there, err
 }
@@ -199,13 +199,17 @@ func (r *rule) writeEach(f *frame) (bool, *Error) {
 	}
 	f.out = append(f.out, '[')
 	before := len(f.out)
-	index := 0
+	index, count := 0, 0
 	if v.k == vDoc && v.doc.Kind() == jsondoc.Array {
 		for c := v.doc.Cursor(); c.Next(); index++ {
 			var item val
 			item.setDoc(c.Value())
-			if err := r.element(f, &item, index, before); err != nil {
+			there, err := r.element(f, &item, index, len(f.out) > before)
+			if err != nil {
 				return false, err
+			}
+			if there {
+				count++
 			}
 		}
 	} else {
@@ -220,34 +224,39 @@ func (r *rule) writeEach(f *frame) (bool, *Error) {
 		for ; index < len(list); index++ {
 			var item val
 			item.setAny(list[index])
-			if err := r.element(f, &item, index, before); err != nil {
+			there, err := r.element(f, &item, index, len(f.out) > before)
+			if err != nil {
 				return false, err
+			}
+			if there {
+				count++
 			}
 		}
 	}
 	f.out = append(f.out, ']')
+	f.count = count
 	return true, nil
 }
 
 // element writes one element, if it is to be there.
-func (r *rule) element(f *frame, item *val, index, before int) *Error {
+func (r *rule) element(f *frame, item *val, index int, comma bool) (bool, *Error) {
 	f.enter(r.depth, item, index)
 	if r.when.op != nil {
 		b, err := r.when.holds(f)
 		if err != nil {
-			return err.in("[" + strconv.Itoa(index) + "]")
+			return false, err.in("[" + strconv.Itoa(index) + "]")
 		}
 		if !b {
-			return nil
+			return false, nil
 		}
 	}
-	if len(f.out) > before {
+	if comma {
 		f.out = append(f.out, ',')
 	}
 	if err := r.writeObject(f); err != nil {
-		return err.in("[" + strconv.Itoa(index) + "]")
+		return false, err.in("[" + strconv.Itoa(index) + "]")
 	}
-	return nil
+	return true, nil
 }
 
 // writeList writes a list item by item; an object with a condition that does not hold is left out.
