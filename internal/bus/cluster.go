@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -45,14 +44,8 @@ type Cluster struct {
 	mechanism saslMechanism
 
 	mu     sync.Mutex
-	topics map[string]cachedTopic
+	routes map[string]*route
 	closed bool
-}
-
-// cachedTopic is how many partitions a topic had at a time.
-type cachedTopic struct {
-	partitions []int
-	at         time.Time
 }
 
 // Topic is a topic to make.
@@ -107,12 +100,12 @@ func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, addr: kafka.TCP(cfg.Brokers...), mechanism: mechanism, topics: map[string]cachedTopic{}}
+	c := &Cluster{cfg: cfg, addr: kafka.TCP(cfg.Brokers...), mechanism: mechanism, routes: map[string]*route{}}
 	c.transport = &kafka.Transport{
 		ClientID:    cfg.ClientID,
 		TLS:         cfg.TLS,
 		DialTimeout: min(cfg.Timeout, 5*time.Second),
-		MetadataTTL: 5 * time.Second,
+		MetadataTTL: time.Minute, // of what kafka-go remembers by itself; see route,
 	}
 	if mechanism != nil {
 		c.transport.SASL = mechanism
@@ -175,7 +168,30 @@ func (c *Cluster) EnsureTopics(ctx context.Context, topics []Topic) error {
 			errs = append(errs, fault.Wrap(fault.Invalid, "create topic "+t.Name, err))
 		}
 	}
+	if len(errs) == 0 {
+		errs = append(errs, c.awaitLeaders(ctx, topics))
+	}
 	return errors.Join(errs...)
+}
+
+// awaitLeaders waits until every partition of new topics can be written to: brokers make them known one after the other.
+func (c *Cluster) awaitLeaders(ctx context.Context, topics []Topic) error {
+	names := make([]string, len(topics))
+	for i := range topics {
+		names[i] = topics[i].Name
+	}
+	for {
+		m, err := c.metadata(ctx, names...)
+		if err == nil && m.ready() {
+			return nil
+		}
+		if !pause(ctx, 20*time.Millisecond) {
+			if err == nil {
+				err = kafka.LeaderNotAvailable
+			}
+			return fault.Wrap(fault.Unavailable, "create topics "+strings.Join(names, ", "), err)
+		}
+	}
 }
 
 // checkPartitions tells the log when a topic has another number of partitions than it was asked to have.
@@ -187,7 +203,7 @@ func (c *Cluster) checkPartitions(ctx context.Context, t Topic) {
 	if err != nil || len(m.topics) != 1 || m.topics[0].err != 0 {
 		return
 	}
-	if n := len(m.topics[0].partitions); n != t.Partitions {
+	if n := len(m.topics[0].leaders); n != t.Partitions {
 		c.cfg.Log.Warn("topic exists with another number of partitions and is left as it is", "topic", t.Name, "has", n, "wanted", t.Partitions)
 	}
 }
@@ -204,68 +220,21 @@ func (c *Cluster) Describe(ctx context.Context, topics ...string) (map[string]To
 	if err != nil {
 		return nil, err
 	}
-	req := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
-	for _, t := range m.topics {
+	for i := range m.topics {
+		t := &m.topics[i]
 		if t.err == int16(kafka.UnknownTopicOrPartition) {
 			continue
 		}
 		if t.err != 0 {
 			return nil, fault.Wrap(fault.Unavailable, "describe topic "+t.name, kafka.Error(t.err))
 		}
-		out[t.name] = TopicInfo{ID: t.id, Partitions: make([]PartitionInfo, len(t.partitions))}
-		for _, p := range t.partitions {
-			req.Topics[t.name] = append(req.Topics[t.name], kafka.FirstOffsetOf(p), kafka.LastOffsetOf(p))
+		info := TopicInfo{ID: t.id}
+		if info.Partitions, err = c.offsets(ctx, m, t); err != nil {
+			return nil, fault.Wrap(unsentKind(err), "list offsets of "+t.name, err)
 		}
-	}
-	if len(req.Topics) == 0 {
-		return out, nil
-	}
-	res, err := c.client.ListOffsets(ctx, req)
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "list offsets", err)
-	}
-	for name, offsets := range res.Topics {
-		for _, p := range offsets {
-			if p.Error != nil {
-				return nil, fault.Wrap(fault.Unavailable, fmt.Sprintf("list offsets of %s/%d", name, p.Partition), p.Error)
-			}
-			if p.Partition < len(out[name].Partitions) {
-				out[name].Partitions[p.Partition] = PartitionInfo{First: p.FirstOffset, Last: p.LastOffset}
-			}
-		}
+		out[t.name] = info
 	}
 	return out, nil
-}
-
-// partitionsOf gives the partition numbers of a topic, from memory where it was asked lately.
-func (c *Cluster) partitionsOf(ctx context.Context, topic string) ([]int, error) {
-	const fresh = 30 * time.Second
-	c.mu.Lock()
-	t, ok := c.topics[topic]
-	c.mu.Unlock()
-	if ok && time.Since(t.at) < fresh {
-		return t.partitions, nil
-	}
-	m, err := c.metadata(ctx, topic)
-	if err != nil {
-		if ok {
-			return t.partitions, nil // an outage does not change the number of partitions
-		}
-		return nil, err
-	}
-	if len(m.topics) != 1 || m.topics[0].err != 0 || len(m.topics[0].partitions) == 0 {
-		err := error(ErrNoTopic)
-		if len(m.topics) == 1 && m.topics[0].err != 0 && m.topics[0].err != int16(kafka.UnknownTopicOrPartition) {
-			err = kafka.Error(m.topics[0].err)
-		}
-		return nil, fault.Wrap(fault.Unavailable, "look up topic "+topic, err)
-	}
-	partitions := m.topics[0].partitions
-	sort.Ints(partitions)
-	c.mu.Lock()
-	c.topics[topic] = cachedTopic{partitions: partitions, at: time.Now()}
-	c.mu.Unlock()
-	return partitions, nil
 }
 
 func orMinusOne(n int) int {

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sort"
+	"maps"
+	"net"
+	"slices"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/segmentio/kafka-go"
@@ -106,27 +109,8 @@ func (q *raw) sent() bool {
 	return !q.state.CompareAndSwap(rawWaiting, rawGivenUp) && q.state.Load() == rawWritten
 }
 
-// toLeader is a raw request that is routed to the leader of a partition.
-type toLeader struct{ *raw }
-
-// Broker makes toLeader a protocol.BrokerMessage.
-func (q toLeader) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
-	t, ok := cluster.Topics[q.topic]
-	if !ok {
-		return protocol.Broker{ID: -1}, kafka.UnknownTopicOrPartition
-	}
-	p, ok := t.Partitions[q.partition]
-	if !ok {
-		return protocol.Broker{ID: -1}, kafka.UnknownTopicOrPartition
-	}
-	b, ok := cluster.Brokers[p.Leader]
-	if !ok {
-		return protocol.Broker{ID: -1}, kafka.LeaderNotAvailable
-	}
-	return b, nil
-}
-
-// exchange sends a request, with a deadline in any case: a call without one can wait for ever.
+// exchange sends a request, with a deadline in any case: a call without one can wait for ever. A request with a topic goes
+// to the leader of its partition, as far as we know it; any failure makes us ask again who that is.
 func (c *Cluster) exchange(ctx context.Context, q *raw) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -134,11 +118,18 @@ func (c *Cluster) exchange(ctx context.Context, q *raw) error {
 		defer cancel()
 	}
 	q.client = c.cfg.ClientID
-	var m protocol.Message = q
+	addr := c.addr
 	if q.topic != "" {
-		m = toLeader{q}
+		var err error
+		if addr, err = c.leader(ctx, q.topic, int(q.partition)); err != nil {
+			q.state.Store(rawGivenUp)
+			return err
+		}
 	}
-	_, err := c.transport.RoundTrip(ctx, c.addr, m)
+	_, err := c.transport.RoundTrip(ctx, addr, q)
+	if err != nil && q.topic != "" {
+		c.forget(q.topic)
+	}
 	return err
 }
 
@@ -152,19 +143,26 @@ func readAll(r io.Reader, size int) ([]byte, error) {
 // clusterMeta is what a broker says of its cluster and of some topics.
 type clusterMeta struct {
 	cluster string
+	brokers map[int32]string
 	topics  []topicMeta
 }
 
 type topicMeta struct {
-	err        int16
-	name       string
-	id         string
-	partitions []int
+	err     int16
+	name    string
+	id      string
+	leaders map[int]int32 // by partition
+}
+
+func (t *topicMeta) partitions() []int {
+	out := slices.Collect(maps.Keys(t.leaders))
+	slices.Sort(out)
+	return out
 }
 
 // metadata asks a broker: unlike kafka-go's own request it is never answered from memory, and it tells topic ids.
 func (c *Cluster) metadata(ctx context.Context, topics ...string) (*clusterMeta, error) {
-	m := &clusterMeta{}
+	m := &clusterMeta{brokers: map[int32]string{}}
 	q := &raw{key: protocol.Metadata, least: 11, most: 11, flexible: true,
 		write: func(b []byte, _ int16) []byte {
 			b = binary.AppendUvarint(b, uint64(len(topics)+1))
@@ -189,30 +187,45 @@ func (c *Cluster) metadata(ctx context.Context, topics ...string) (*clusterMeta,
 	return m, nil
 }
 
+// ready reports whether every partition of every topic has a leader that is there.
+func (m *clusterMeta) ready() bool {
+	for i := range m.topics {
+		t := &m.topics[i]
+		if t.err != 0 || len(t.leaders) == 0 {
+			return false
+		}
+		for _, id := range t.leaders {
+			if m.brokers[id] == "" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 func (m *clusterMeta) parse(b []byte) error {
 	r := &wireReader{b: b}
 	r.tags()
 	r.int32() // throttle
 	for n := r.compactCount(); n > 0 && r.err == nil; n-- {
-		r.int32()
-		r.compactString()
-		r.int32()
+		id, host, port := r.int32(), r.compactString(), r.int32()
+		m.brokers[id] = net.JoinHostPort(host, strconv.Itoa(int(port)))
 		r.compactString()
 		r.tags()
 	}
 	m.cluster = r.compactString()
 	r.int32() // controller
 	for n := r.compactCount(); n > 0 && r.err == nil; n-- {
-		t := topicMeta{err: r.int16(), name: r.compactString()}
+		t := topicMeta{err: r.int16(), name: r.compactString(), leaders: map[int]int32{}}
 		if id := r.take(16); id != nil {
 			t.id = base64.RawURLEncoding.EncodeToString(id)
 		}
 		r.int8() // internal
 		for k := r.compactCount(); k > 0 && r.err == nil; k-- {
 			r.int16()
-			t.partitions = append(t.partitions, int(r.int32()))
-			r.int32()
-			r.int32()
+			number := int(r.int32())
+			t.leaders[number] = r.int32()
+			r.int32()     // leader epoch
 			for range 3 { // replicas, in sync, offline
 				for i := r.compactCount(); i > 0 && r.err == nil; i-- {
 					r.int32()
@@ -222,7 +235,6 @@ func (m *clusterMeta) parse(b []byte) error {
 		}
 		r.int32() // authorized operations
 		r.tags()
-		sort.Ints(t.partitions)
 		m.topics = append(m.topics, t)
 	}
 	r.tags()

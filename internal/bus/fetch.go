@@ -8,7 +8,6 @@ import (
 	"sort"
 	"time"
 
-	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 )
 
@@ -123,12 +122,4 @@ func (a *fetched) parse(b []byte, version int16, topic string, partition int) er
 		a.records = r.take(int(n))
 	}
 	return r.err
-}
-
-// kafkaError gives the error of a code; nil for 0.
-func kafkaError(code int16) error {
-	if code == 0 {
-		return nil
-	}
-	return kafka.Error(code)
 }

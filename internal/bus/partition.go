@@ -123,8 +123,9 @@ func (p *partition) read(ctx context.Context) error {
 	for p.room(ctx) {
 		fetch, _ := p.budget()
 		answer, err := p.fetcher.fetch(ctx, p.next.Load(), fetch, p.cfg.FetchWait)
-		if err == nil {
-			err = kafkaError(answer.err)
+		if err == nil && answer.err != 0 {
+			err = kafka.Error(answer.err)
+			p.s.c.forget(p.topic)
 		}
 		switch {
 		case ctx.Err() != nil:

@@ -85,6 +85,7 @@ func (p *producer) produce(ctx context.Context, batch []byte, timeout time.Durat
 	if code == 0 {
 		return base, nil
 	}
+	p.c.forget(p.topic)
 	kerr := kafka.Error(code)
 	f := &fault.Error{Kind: produceKind(kerr), Op: where, Code: kerr.Title(), Err: kerr}
 	if text != "" {

@@ -2,9 +2,11 @@ package bus
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,6 +29,9 @@ type subscription struct {
 	base  context.Context // values for messages
 	gone  chan struct{}
 	gates map[int][]chan struct{}
+	// client is this member's own client id, by which it finds itself in the group again.
+	client string
+	left   chan struct{} // closed: kafka-go has left the group
 
 	// Of the goroutine that runs generations: which log was read last.
 	cluster, topicID string
@@ -37,7 +42,8 @@ type subscription struct {
 
 func newSubscription(ctx context.Context, s *Subscriber, topic string) (*subscription, error) {
 	c := s.c
-	dialer := &kafka.Dialer{ClientID: c.cfg.ClientID, Timeout: min(c.cfg.Timeout, 5*time.Second), DualStack: true, TLS: c.cfg.TLS, SASLMechanism: c.mechanism}
+	client := c.cfg.ClientID + "-" + strings.ToLower(rand.Text()[:10])
+	dialer := &kafka.Dialer{ClientID: client, Timeout: min(c.cfg.Timeout, 5*time.Second), DualStack: true, TLS: c.cfg.TLS, SASLMechanism: c.mechanism}
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
 		ID:                     s.cfg.Group,
 		Brokers:                c.cfg.Brokers,
@@ -56,8 +62,13 @@ func newSubscription(ctx context.Context, s *Subscriber, topic string) (*subscri
 		return nil, err
 	}
 	sub := &subscription{s: s, topic: topic, log: s.log.With("topic", topic), out: make(chan *message.Message), group: group,
-		base: context.WithoutCancel(ctx), gone: make(chan struct{}), gates: map[int][]chan struct{}{}}
+		base: context.WithoutCancel(ctx), gone: make(chan struct{}), gates: map[int][]chan struct{}{}, client: client, left: make(chan struct{})}
 	sub.ctx, sub.stop = context.WithCancel(ctx)
+	// The group is told to close while a generation still runs: its end then leaves the group instead of joining it again.
+	context.AfterFunc(sub.ctx, func() {
+		defer close(sub.left)
+		_ = group.Close()
+	})
 	return sub, nil
 }
 
@@ -66,7 +77,6 @@ func (sub *subscription) run() {
 	defer close(sub.out)
 	defer close(sub.gone)
 	defer sub.leave()
-	defer sub.stop()
 	var told time.Time
 	for {
 		gen, err := sub.group.Next(sub.ctx)
@@ -90,21 +100,34 @@ func (sub *subscription) run() {
 	}
 }
 
-// leave leaves the group. kafka-go's Close can wait for ever, so it is given a deadline.
+// leave waits until kafka-go has left the group, with a deadline because its Close can wait for ever. Closed in the middle
+// of a rebalance it does not leave at all, and the member would hold the others up until its session ends: so what is left
+// of us in the group is taken out.
 func (sub *subscription) leave() {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := sub.group.Close(); err != nil {
-			sub.log.Warn("leaving the consumer group failed", "error", err)
-		}
-	}()
-	t := time.NewTimer(sub.s.c.cfg.Timeout)
-	defer t.Stop()
+	sub.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), sub.s.c.cfg.Timeout)
+	defer cancel()
 	select {
-	case <-done:
-	case <-t.C:
+	case <-sub.left:
+	case <-ctx.Done():
 		sub.log.Warn("leaving the consumer group takes too long and is left to itself: its partitions move when its session ends")
+		return
+	}
+	described, err := sub.s.c.client.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{sub.s.cfg.Group}})
+	if err != nil {
+		sub.log.Info("could not look whether the consumer group was left", "error", err)
+		return
+	}
+	for _, g := range described.Groups {
+		for _, m := range g.Members {
+			if m.ClientID != sub.client {
+				continue
+			}
+			_, err := sub.s.c.client.LeaveGroup(ctx, &kafka.LeaveGroupRequest{GroupID: sub.s.cfg.Group, Members: []kafka.LeaveGroupRequestMember{{ID: m.MemberID}}})
+			if err != nil {
+				sub.log.Info("leaving the consumer group failed: its partitions move when its session ends", "error", err)
+			}
+		}
 	}
 }
 
@@ -126,6 +149,9 @@ func (sub *subscription) generation(ctx context.Context, gen *kafka.Generation) 
 	defer sub.s.assigned.Add(-int64(len(parts)))
 	defer sub.revoke(parts)
 	if err != nil || ctx.Err() != nil {
+		if err != nil {
+			sub.stop()
+		}
 		return err
 	}
 	sub.mu.Lock()
@@ -154,6 +180,9 @@ func (sub *subscription) generation(ctx context.Context, gen *kafka.Generation) 
 		}
 	}
 	cancel()
+	if err != nil {
+		sub.stop()
+	}
 	readers.Wait()
 	sub.drain(parts)
 	commits.last()

@@ -1,0 +1,172 @@
+package bus
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// route is what is remembered of a topic: its partitions and who leads them. kafka-go remembers that too, but cannot be
+// told to look again: a topic made by another program, or a new leader, would be found only after its time to live.
+type route struct {
+	partitions []int
+	leaders    map[int]net.Addr
+	at         time.Time
+	stale      bool // a call failed: look again before the next one
+}
+
+// fresh is how long a route is used without a look, so that added partitions are noticed.
+const fresh = 30 * time.Second
+
+// route looks the topic up, in memory where it was looked up lately.
+func (c *Cluster) route(ctx context.Context, topic string) (*route, error) {
+	c.mu.Lock()
+	old := c.routes[topic]
+	c.mu.Unlock()
+	if old != nil && !old.stale && time.Since(old.at) < fresh {
+		return old, nil
+	}
+	m, err := c.metadata(ctx, topic)
+	if err != nil {
+		return old, err
+	}
+	if len(m.topics) != 1 || m.topics[0].err != 0 || len(m.topics[0].leaders) == 0 {
+		err := error(ErrNoTopic)
+		if len(m.topics) == 1 && m.topics[0].err != 0 && m.topics[0].err != int16(kafka.UnknownTopicOrPartition) {
+			err = kafka.Error(m.topics[0].err)
+		}
+		return old, fault.Wrap(fault.Unavailable, "look up topic "+topic, err)
+	}
+	r := &route{partitions: m.topics[0].partitions(), leaders: map[int]net.Addr{}, at: time.Now()}
+	for number, id := range m.topics[0].leaders {
+		if addr, ok := m.brokers[id]; ok {
+			r.leaders[number] = kafka.TCP(addr)
+		}
+	}
+	c.mu.Lock()
+	c.routes[topic] = r
+	c.mu.Unlock()
+	return r, nil
+}
+
+// forget makes the next call for the topic look it up again.
+func (c *Cluster) forget(topic string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.routes[topic]; r != nil && !r.stale {
+		again := *r
+		again.stale = true
+		c.routes[topic] = &again
+	}
+}
+
+// partitionsOf gives the partition numbers of a topic. An outage does not change them.
+func (c *Cluster) partitionsOf(ctx context.Context, topic string) ([]int, error) {
+	r, err := c.route(ctx, topic)
+	if r == nil {
+		return nil, err
+	}
+	return r.partitions, nil
+}
+
+func (c *Cluster) leader(ctx context.Context, topic string, partition int) (net.Addr, error) {
+	r, err := c.route(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	if addr, ok := r.leaders[partition]; ok {
+		return addr, nil
+	}
+	c.forget(topic)
+	return nil, fault.Wrap(fault.Unavailable, "look up topic "+topic, kafka.LeaderNotAvailable)
+}
+
+// offsets asks the leaders for the first and the last offset of every partition.
+func (c *Cluster) offsets(ctx context.Context, m *clusterMeta, t *topicMeta) ([]PartitionInfo, error) {
+	out := make([]PartitionInfo, len(t.leaders))
+	byLeader := map[int32][]int{}
+	for _, number := range t.partitions() {
+		if number >= len(out) {
+			return nil, errShort
+		}
+		byLeader[t.leaders[number]] = append(byLeader[t.leaders[number]], number)
+	}
+	for id, numbers := range byLeader {
+		addr, ok := m.brokers[id]
+		if !ok {
+			return nil, kafka.LeaderNotAvailable
+		}
+		if err := c.listOffsets(ctx, kafka.TCP(addr), t.name, numbers, kafka.FirstOffset, func(n int, offset int64) { out[n].First = offset }); err != nil {
+			return nil, err
+		}
+		if err := c.listOffsets(ctx, kafka.TCP(addr), t.name, numbers, kafka.LastOffset, func(n int, offset int64) { out[n].Last = offset }); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// listOffsets asks one broker for the offset at a time, in ms since 1970, or kafka.FirstOffset or kafka.LastOffset: -1
+// where no record is that young.
+func (c *Cluster) listOffsets(ctx context.Context, addr net.Addr, topic string, partitions []int, at int64, note func(partition int, offset int64)) error {
+	q := &raw{key: protocol.ListOffsets, least: 1, most: 5, negotiate: true, client: c.cfg.ClientID,
+		write: func(b []byte, version int16) []byte {
+			b = binary.BigEndian.AppendUint32(b, 0xffffffff)
+			if version >= 2 {
+				b = append(b, 0)
+			}
+			b = binary.BigEndian.AppendUint32(b, 1)
+			b = appendString(b, topic)
+			b = binary.BigEndian.AppendUint32(b, uint32(len(partitions)))
+			for _, p := range partitions {
+				b = binary.BigEndian.AppendUint32(b, uint32(p))
+				if version >= 4 {
+					b = binary.BigEndian.AppendUint32(b, 0xffffffff)
+				}
+				b = binary.BigEndian.AppendUint64(b, uint64(at))
+			}
+			return b
+		},
+		read: func(r io.Reader, size int, version int16) error {
+			b, err := readAll(r, size)
+			if err != nil {
+				return err
+			}
+			return parseOffsets(b, version, topic, note)
+		},
+	}
+	_, err := c.transport.RoundTrip(ctx, addr, q)
+	return err
+}
+
+func parseOffsets(b []byte, version int16, topic string, note func(partition int, offset int64)) error {
+	r := &wireReader{b: b}
+	if version >= 2 {
+		r.int32()
+	}
+	if r.count(1) != 1 || r.string() != topic {
+		return errShort
+	}
+	for n := r.count(22); n > 0 && r.err == nil; n-- {
+		number, code := int(r.int32()), r.int16()
+		r.int64()
+		offset := r.int64()
+		if version >= 4 {
+			r.int32()
+		}
+		if r.err == nil && code != 0 {
+			return kafka.Error(code)
+		}
+		if r.err == nil {
+			note(number, offset)
+		}
+	}
+	return r.err
+}

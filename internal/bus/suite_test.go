@@ -1,0 +1,147 @@
+package bus
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+)
+
+// suite runs watermill's official tests against a broker.
+type suite struct {
+	addr  string
+	lanes int
+	key   MessageKey
+}
+
+// byUUID spreads messages over partitions and lanes.
+func byUUID(_ string, m *message.Message) []byte { return []byte(m.UUID) }
+
+// byPayload keeps the order of what the official tests call a type.
+func byPayload(_ string, m *message.Message) []byte { return m.Payload }
+
+// initialized is a subscriber that makes its topics: the official tests name topics as they go.
+type initialized struct {
+	*Subscriber
+	c *Cluster
+}
+
+// SubscribeInitialize makes the topic.
+func (i initialized) SubscribeInitialize(topic string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	return i.c.EnsureTopics(ctx, []Topic{{Name: topic, Partitions: 4}})
+}
+
+// Close closes the connections, too.
+func (i initialized) Close() error {
+	defer i.c.Close()
+	return i.Subscriber.Close()
+}
+
+type closing struct {
+	*Publisher
+	c *Cluster
+}
+
+func (p closing) Close() error {
+	defer p.c.Close()
+	return p.Publisher.Close()
+}
+
+func (s suite) pubSub(t *testing.T, group string) (message.Publisher, message.Subscriber) {
+	t.Helper()
+	connect := func() *Cluster {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		for {
+			c, err := Dial(ctx, Config{Brokers: []string{s.addr}, Log: quiet(t)})
+			if err == nil {
+				return c
+			}
+			if !pause(ctx, 100*time.Millisecond) {
+				t.Fatal(err)
+			}
+		}
+	}
+	pc, sc := connect(), connect()
+	pub := pc.Publisher(PublisherConfig{Key: s.key})
+	sub, err := sc.Subscriber(SubscriberConfig{Group: group, PlainMessages: true, Lanes: s.lanes, NackBackoff: 10 * time.Millisecond,
+		Heartbeat: 100 * time.Millisecond, Grace: 300 * time.Millisecond, CommitEvery: 50 * time.Millisecond, Session: 6 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, i := closing{pub, pc}, initialized{sub, sc}
+	t.Cleanup(func() { // some of the official tests leave theirs open
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := i.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p, i
+}
+
+func (s suite) construct(t *testing.T) (message.Publisher, message.Subscriber) {
+	return s.pubSub(t, t.Name())
+}
+
+func (s suite) run(t *testing.T, ordered bool, restart []string) {
+	features := tests.Features{
+		ConsumerGroups:        true,
+		ExactlyOnceDelivery:   false,
+		GuaranteedOrder:       ordered,
+		Persistent:            true,
+		RestartServiceCommand: restart,
+		ForceShort:            testing.Short(),
+	}
+	tests.TestPubSub(t, features, s.construct, s.pubSub)
+}
+
+// TestOfficialSuite runs watermill's suite on the embedded broker.
+func TestOfficialSuite(t *testing.T) {
+	e := broker(t)
+	t.Run("one lane, ordered", func(t *testing.T) {
+		suite{addr: e.Addr(), lanes: 1, key: byPayload}.run(t, true, nil)
+	})
+	t.Run("many lanes, ordered by key", func(t *testing.T) {
+		suite{addr: e.Addr(), lanes: 16, key: byPayload}.run(t, true, nil)
+	})
+	t.Run("many lanes", func(t *testing.T) {
+		suite{addr: e.Addr(), lanes: 16, key: byUUID}.run(t, false, nil)
+	})
+}
+
+// realKafka gives the address of an Apache Kafka to test against.
+func realKafka(t *testing.T) string {
+	t.Helper()
+	addr := os.Getenv("WAYBILL_TEST_KAFKA")
+	if addr == "" {
+		const how = "WAYBILL_TEST_KAFKA is not set: start one with test/systems/kafka.sh and set it to the address printed"
+		if os.Getenv("WAYBILL_REQUIRE") == "1" {
+			t.Fatal(how)
+		}
+		t.Skip(how)
+	}
+	return addr
+}
+
+// TestOfficialSuiteKafka runs watermill's suite on Apache Kafka, with restarts where WAYBILL_TEST_KAFKA_RESTART names a
+// command for it.
+func TestOfficialSuiteKafka(t *testing.T) {
+	addr := realKafka(t)
+	var restart []string
+	if command := os.Getenv("WAYBILL_TEST_KAFKA_RESTART"); command != "" {
+		restart = []string{"sh", "-c", command}
+	}
+	t.Run("one lane, ordered", func(t *testing.T) {
+		suite{addr: addr, lanes: 1, key: byPayload}.run(t, true, nil)
+	})
+	t.Run("many lanes", func(t *testing.T) {
+		suite{addr: addr, lanes: 16, key: byUUID}.run(t, false, restart)
+	})
+}

@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# Apache Kafka for tests: KRaft, 1 or 3 nodes on 127.0.0.1, from Maven Central. Needs Java 17 and Maven.
+#
+#   kafka.sh start [N]   install if needed, start N nodes (1 or 3, default 1), print their addresses
+#   kafka.sh restart     end all nodes and start them again with their data (WAYBILL_KAFKA_SIGNAL=KILL: as in a crash)
+#   kafka.sh stop        end all nodes and delete their data
+#
+# WAYBILL_KAFKA_PORT     port of the first node (default 19092); node i listens on PORT+10(i-1), its controller one above
+# WAYBILL_KAFKA_VERSION  default 4.1.0
+# XDG_CACHE_HOME         the jars and data lie in $XDG_CACHE_HOME/waybill/kafka (default ~/.cache/waybill/kafka)
+set -euo pipefail
+
+port=${WAYBILL_KAFKA_PORT:-19092}
+version=${WAYBILL_KAFKA_VERSION:-4.1.0}
+signal=${WAYBILL_KAFKA_SIGNAL:-TERM}
+home=${XDG_CACHE_HOME:-$HOME/.cache}/waybill/kafka
+lib=$home/$version/lib
+data=$home/data-$port
+
+fail() {
+  echo "kafka.sh: $*" >&2
+  exit 1
+}
+
+install() {
+  [ -e "$lib/.complete" ] && return
+  command -v java >/dev/null || fail "java is missing: apt-get install openjdk-17-jre-headless"
+  command -v mvn >/dev/null || fail "mvn is missing: apt-get install maven"
+  mkdir -p "$lib"
+  cat >"$home/$version/pom.xml" <<POM
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>waybill.test</groupId><artifactId>kafka</artifactId><version>1</version>
+  <dependencies>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$version</version></dependency>
+    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-nop</artifactId><version>1.7.36</version></dependency>
+  </dependencies>
+</project>
+POM
+  (cd "$home/$version" && mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib >&2)
+  ls "$lib"/kafka_2.13-*.jar >/dev/null 2>&1 || fail "Maven copied no Kafka into $lib"
+  touch "$lib/.complete"
+}
+
+broker_port() { echo $((port + 10 * ($1 - 1))); }
+
+configure() { # N
+  local n=$1 i voters="" replicas
+  replicas=$n
+  for i in $(seq "$n"); do
+    voters+="${voters:+,}$i@127.0.0.1:$(($(broker_port "$i") + 1))"
+  done
+  local id
+  id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
+  for i in $(seq "$n"); do
+    local dir=$data/$i p
+    p=$(broker_port "$i")
+    mkdir -p "$dir"
+    cat >"$dir/server.properties" <<PROPERTIES
+process.roles=broker,controller
+node.id=$i
+controller.quorum.voters=$voters
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:$p,CONTROLLER://127.0.0.1:$((p + 1))
+advertised.listeners=PLAINTEXT://127.0.0.1:$p
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+log.dirs=$dir/log
+auto.create.topics.enable=false
+num.partitions=4
+default.replication.factor=$replicas
+min.insync.replicas=$(((n + 1) / 2))
+offsets.topic.replication.factor=$replicas
+offsets.topic.num.partitions=8
+transaction.state.log.replication.factor=$replicas
+transaction.state.log.min.isr=$(((n + 1) / 2))
+group.initial.rebalance.delay.ms=0
+log.cleaner.dedupe.buffer.size=10485760
+log.retention.hours=24
+PROPERTIES
+    java -cp "$lib/*" kafka.tools.StorageTool format -t "$id" -c "$dir/server.properties" >/dev/null
+  done
+}
+
+launch() {
+  local dir i
+  for dir in "$data"/*/; do
+    i=$(basename "$dir")
+    setsid nohup java -Xms128m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$lib/*" kafka.Kafka "$dir/server.properties" \
+      >"$dir/out" 2>&1 </dev/null &
+    echo $! >"$dir/pid"
+  done
+  for dir in "$data"/*/; do
+    i=$(basename "$dir")
+    local tries=0
+    until (exec 3<>"/dev/tcp/127.0.0.1/$(broker_port "$i")") 2>/dev/null; do
+      kill -0 "$(cat "$dir/pid")" 2>/dev/null || fail "node $i ended: $(tail -5 "$dir/out")"
+      tries=$((tries + 1))
+      [ "$tries" -lt 600 ] || fail "node $i does not listen after 60 s: see $dir/out"
+      sleep 0.1
+    done
+  done
+}
+
+end() { # SIGNAL
+  local dir pid tries=0
+  for dir in "$data"/*/; do
+    [ -e "$dir/pid" ] && kill -s "$1" "$(cat "$dir/pid")" 2>/dev/null || true
+  done
+  for dir in "$data"/*/; do
+    [ -e "$dir/pid" ] || continue
+    pid=$(cat "$dir/pid")
+    while kill -0 "$pid" 2>/dev/null; do
+      tries=$((tries + 1))
+      [ "$tries" -lt 300 ] || kill -s KILL "$pid" 2>/dev/null || true
+      sleep 0.1
+    done
+    rm -f "$dir/pid"
+  done
+}
+
+addresses() {
+  local dir list=""
+  for dir in "$data"/*/; do
+    list+="${list:+,}127.0.0.1:$(broker_port "$(basename "$dir")")"
+  done
+  echo "$list"
+}
+
+case ${1:-} in
+start)
+  n=${2:-1}
+  case $n in 1 | 3) ;; *) fail "start 1 or 3 nodes, not $n" ;; esac
+  [ -d "$data" ] && fail "$data exists: stop first, or choose another WAYBILL_KAFKA_PORT"
+  install
+  configure "$n"
+  launch
+  addresses
+  ;;
+restart)
+  [ -d "$data" ] || fail "not started: there is no $data"
+  end "$signal"
+  launch
+  addresses
+  ;;
+stop)
+  [ -d "$data" ] || exit 0
+  end TERM
+  rm -rf "$data"
+  ;;
+*)
+  sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
+  exit 2
+  ;;
+esac
