@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -106,5 +108,56 @@ func golden(t *testing.T, file, got string) {
 	}
 	if got != string(want) {
 		t.Errorf("%s (run with -update to accept)\ngot:\n%s\nwant:\n%s", file, got, want)
+	}
+}
+
+// TestOthersAreHeard: what schemas, mappings and expressions say comes with the place in their own file. Their words are
+// tested where they are made.
+func TestOthersAreHeard(t *testing.T) {
+	text := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
+	paths := Paths{
+		Config: "c.yaml", ConfigFS: fstest.MapFS{"c.yaml": text("systems: {s: {connector: thing}}\n")},
+		Flows: []Source{{"flows", fstest.MapFS{"f.yaml": text(`flow: f
+entity: order
+from: {topic: a}
+accept: a.v1
+when: data.id ===
+key: data.nothing
+requires:
+  - entity: customer
+    id: >-
+      data.id +
+      oops(data.id)
+map: m
+to: {system: s}
+`)}}},
+		Mappings: []Source{{"mappings", fstest.MapFS{
+			"m.yaml": text("mapping: m\nfrom: a.v1\nto: b.v1\nset:\n  id: source.id\n  no: source.id\n"),
+			"v.yaml": text("values: v\nflow: f\ncodes: {a: {crm: A}, b: {crm: A}}\n"),
+		}}},
+		Schemas: []Source{{"schemas", fstest.MapFS{
+			"a.v1.json": text(`{"type": "object", "properties": {"id": {"type": "string"}}, "additionalProperties": false}`),
+			"b.v1.json": text(`{"type": "object", "properties": {"id": {"type": "string"}}, "additionalProperties": false}`),
+			"c.v1.json": text("{\n  \"type\": \"objekt\"\n}\n"),
+		}}},
+	}
+	_, p := Load(paths, testOptions())
+	said := map[string]bool{}
+	for _, problem := range p.List() {
+		said[fmt.Sprintf("%s:%d", problem.File, problem.Line)] = true
+	}
+	for _, want := range []string{
+		"flows/f.yaml:5", "flows/f.yaml:6", "flows/f.yaml:11", "mappings/m.yaml:6", "mappings/v.yaml:2", "mappings/v.yaml:3", "schemas/c.v1.json:2",
+	} {
+		if !said[want] {
+			t.Errorf("nothing is said about %s", want)
+		}
+		delete(said, want)
+	}
+	for at := range said {
+		t.Errorf("something is said about %s", at)
+	}
+	if t.Failed() {
+		t.Log(FormatText(p))
 	}
 }

@@ -251,7 +251,7 @@ func TestFormatsOfNothing(t *testing.T) {
 func TestFormatGitHubEscapes(t *testing.T) {
 	p := &strictyaml.Problems{}
 	p.AddHint(strictyaml.Pos{File: "a,b:c%.yaml", Line: 2, Col: 3}, "so", "50%% of\nit: a, b")
-	if got, want := FormatGitHub(p), "::error file=a%2Cb%3Ac%25.yaml,line=2,col=3::50%25%25 of%0Ait: a, b (so)\n"; got != want {
+	if got, want := FormatGitHub(p), "::error file=a%2Cb%3Ac%25.yaml,line=2,col=3::50%25 of%0Ait: a, b (so)\n"; got != want {
 		t.Errorf("got %q", got)
 	}
 }

@@ -167,15 +167,6 @@ func TestOSResolver(t *testing.T) {
 	}
 }
 
-func TestPlaceholders(t *testing.T) {
-	var p Problems
-	var s Secret
-	ParseWith("f", []byte("${env:PW}${env:NONE}${env:EMPTY}${file:none}${file:run/pg}"), Placeholders(testResolver), &p)[0].Decode(&s, &p)
-	if got := s.Reveal(); got != "s3cretplaceholderplaceholderplaceholderpostgres://x" || p.Len() > 0 {
-		t.Errorf("got %q, %v", got, p.Err())
-	}
-}
-
 func TestDecodePanicsOnTypesItDoesNotKnow(t *testing.T) {
 	n := Parse("f", []byte("a: 1.5"), nil)[0]
 	for name, into := range map[string]any{

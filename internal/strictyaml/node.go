@@ -161,7 +161,7 @@ func (n Node) Known(p *Problems, keys ...string) bool {
 	for _, f := range n.Fields() {
 		if !contains(keys, f.Key) {
 			ok = false
-			p.AddHint(f.KeyPos, didYouMean(f.Key, keys), "unknown key %q", f.Key)
+			p.AddHint(f.KeyPos, DidYouMean(f.Key, keys), "unknown key %q", f.Key)
 		}
 	}
 	return ok

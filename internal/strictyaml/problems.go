@@ -57,11 +57,7 @@ func (p *Problems) AddHint(pos Pos, hint, format string, args ...any) {
 	if p == nil {
 		return
 	}
-	msg := format
-	if len(args) > 0 {
-		msg = fmt.Sprintf(format, args...)
-	}
-	problem := Problem{pos, msg, hint}
+	problem := Problem{pos, fmt.Sprintf(format, args...), hint}
 	if !slices.Contains(p.list, problem) {
 		p.list = append(p.list, problem)
 	}

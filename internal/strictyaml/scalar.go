@@ -19,6 +19,9 @@ func (n *node) scalar(y *yaml.Node, inFlow bool, p *Problems) {
 		n.style = literal
 	case y.Style&yaml.FoldedStyle != 0:
 		n.style = folded
+	case y.Style&yaml.TaggedStyle != 0:
+		// The tag is a problem already; what was probably meant is the text with it.
+		n.text = strings.TrimSpace(n.src.word(n.start) + " " + y.Value)
 	default:
 		switch y.Value {
 		case "", "~", "null", "Null", "NULL":

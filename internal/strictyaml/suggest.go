@@ -30,8 +30,9 @@ func Suggest(word string, among []string) string {
 	return best
 }
 
-// didYouMean is the hint for an unknown word: the likely one, else all when they are few.
-func didYouMean(word string, among []string) string {
+// DidYouMean is the hint for an unknown name: the one that was probably meant, or all known ones when they are few and none
+// is near.
+func DidYouMean(word string, among []string) string {
 	if s := Suggest(word, among); s != "" {
 		return "did you mean " + quote(s) + "?"
 	}
@@ -42,9 +43,6 @@ func didYouMean(word string, among []string) string {
 	slices.Sort(known)
 	return "known: " + strings.Join(known, ", ")
 }
-
-// DidYouMean is the hint for an unknown name: "did you mean …?", or the known names when they are few and none is near.
-func DidYouMean(word string, among []string) string { return didYouMean(word, among) }
 
 func quote(s string) string { return `"` + s + `"` }
 
