@@ -60,7 +60,7 @@ type Broker struct {
 	Partitions int
 }
 
-// EmbeddedBroker keeps its logs in Dir.
+// EmbeddedBroker keeps its logs in Dir; a relative one starts at the working directory.
 type EmbeddedBroker struct{ Dir string }
 
 // KafkaBroker is reached at Brokers.
@@ -71,7 +71,7 @@ type KafkaBroker struct {
 	SASL        *SASL
 }
 
-// TLS of the connection to the broker.
+// TLS of the connection to the broker. CA and Cert are files, resolved already; Key is the private key itself, in PEM.
 type TLS struct {
 	CA, Cert string
 	Key      strictyaml.Secret
@@ -91,8 +91,10 @@ type Store struct {
 	Postgres *Postgres
 }
 
+// SQLite is a database file; a relative Path starts at the working directory.
 type SQLite struct{ Path string }
 
+// Postgres is a PostgreSQL database.
 type Postgres struct{ URL strictyaml.Secret }
 
 // HTTP is the console and the API. Beyond loopback it needs Tokens.

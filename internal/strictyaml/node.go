@@ -90,11 +90,6 @@ func (n Node) Quoted() bool {
 	return n.Kind() == Scalar && (n.n.style == single || n.n.style == double)
 }
 
-// Block reports whether the node is a block scalar (| or >).
-func (n Node) Block() bool {
-	return n.Kind() == Scalar && (n.n.style == literal || n.n.style == folded)
-}
-
 // Text is the text of a scalar without any typing: 00123 stays 00123. It is empty for every other kind.
 func (n Node) Text() string {
 	if n.Kind() != Scalar {
