@@ -26,7 +26,7 @@ var (
 	nameFirst  = []string{"North", "Silver", "Huangpu", "Baltic", "Golden", "Rhein", "Pacific", "Evergreen", "Lotus", "Summit", "Harbour", "Crane", "Jade", "Atlas", "Delta", "Orchid"}
 	nameSecond = []string{"Machinery", "Trading", "Electronics", "Logistics", "Foods", "Tools", "Textiles", "Robotics", "Instruments", "Metals", "Packaging", "Energy"}
 	nameForms  = []string{"Co., Ltd.", "GmbH", "Inc.", "有限公司", "K.K.", "Pte Ltd", "S.A."}
-	cities     = [][3]string{{"Shanghai", "Shanghai", "200120"}, {"Hamburg", "HH", "20457"}, {"Chicago", "IL", "60601"}, {"Osaka", "Osaka", "530-0001"}, {"Singapore", "", "049315"}, {"Lyon", "ARA", "69002"}}
+	cities     = [][3]string{{"Shanghai", "Shanghai", "200120"}, {"Hamburg", "HH", "20457"}, {"Chicago", "IL", "60601"}, {"Osaka", "Osaka", "530-0001"}, {"Singapore", "Central", "049315"}, {"Lyon", "ARA", "69002"}}
 	streets    = []string{"Century Avenue", "Zhongshan Road", "Speicherstraße", "Lake Street", "Midosuji", "Robinson Road", "Rue de la République", "Hafenallee"}
 	people     = []string{"Li Wei", "Wang Fang", "Anna Krüger", "Jonas Weber", "Emily Carter", "Kenji Sato", "Mei Tan", "Claire Dubois", "Zhao Min", "Oliver Grant"}
 	roles      = []string{"Purchasing", "Accounts payable", "Logistics", "Owner"}
@@ -61,7 +61,7 @@ type company struct {
 // newCompany makes one up. tax is unique among those of one seed when what is.
 func newCompany(seed int64, r *rand.Rand, what string) company {
 	country := r.IntN(len(crmCountries))
-	place := cities[[]int{0, 1, 2, 3, 4, 5}[country]]
+	place := cities[country]
 	c := company{
 		name: pick(r, nameFirst) + " " + pick(r, nameSecond) + " " + pick(r, nameForms),
 		tax:  taxNumber(seed, what), phone: fmt.Sprintf("+86 21 %08d", r.IntN(1e8)),

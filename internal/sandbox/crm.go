@@ -95,7 +95,7 @@ func (c *crm) close() error {
 
 // queue puts the change of an account, order or quote into the outbox.
 func (c *crm) queue(e *Entry, i int, r *row, s *spec, delay time.Duration) {
-	if s.Push == "" {
+	if s.Push == "" || c.o.NoHooks {
 		return
 	}
 	c.out.add(&push{id: fmt.Sprintf("msg_%012d_%d", e.Seq, i), path: "/crm/" + s.Push, object: r.id, body: r.raw, index: -1}, delay)

@@ -56,8 +56,8 @@ func (c *crm) newAccount(r *rand.Rand, delay time.Duration) (*row, error) {
 	co := newCompany(c.o.Seed, r, "crm-"+strconv.Itoa(n))
 	doc := map[string]any{
 		"Name": co.name, "TaxNumber__c": co.tax, "Phone": co.phone, "Email__c": co.email, "Industry": pick(r, industries), "CurrencyIsoCode": co.currency,
-		"BillingStreet": co.street, "BillingCity": co.city, "BillingState": orNull(co.region), "BillingPostalCode": co.zip, "BillingCountryCode": crmCountries[co.country],
-		"ShippingStreet": co.street, "ShippingCity": co.city, "ShippingState": orNull(co.region), "ShippingPostalCode": co.zip, "ShippingCountryCode": crmCountries[co.country],
+		"BillingStreet": co.street, "BillingCity": co.city, "BillingState": co.region, "BillingPostalCode": co.zip, "BillingCountryCode": crmCountries[co.country],
+		"ShippingStreet": co.street, "ShippingCity": co.city, "ShippingState": co.region, "ShippingPostalCode": co.zip, "ShippingCountryCode": crmCountries[co.country],
 		"Contacts": []any{map[string]any{"Name": co.contact, "Email": co.contactEmail, "Phone": co.contactPhone, "Role": co.role}},
 	}
 	if c.imp.chance(c.imp.Chaos().UnknownCodes/2, "account-code") {
@@ -65,13 +65,6 @@ func (c *crm) newAccount(r *rand.Rand, delay time.Duration) (*row, error) {
 		doc["BillingCountryCode"] = "XK"
 	}
 	return c.m.create(k, "accounts", doc)
-}
-
-func orNull(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
 }
 
 func (c *crm) count(name string) int {
@@ -120,9 +113,9 @@ func (c *crm) editAccount(r *rand.Rand) error {
 	case 1:
 		co := newCompany(c.o.Seed, r, "move")
 		in["BillingStreet"], in["BillingCity"], in["BillingPostalCode"] = co.street, co.city, co.zip
-		in["BillingState"], in["BillingCountryCode"] = orNull(co.region), crmCountries[co.country]
+		in["BillingState"], in["BillingCountryCode"] = co.region, crmCountries[co.country]
 	case 2:
-		in["Contacts"] = []any{map[string]any{"Name": pick(r, people), "Email": fmt.Sprintf("contact%d@example.com", r.IntN(1e6)), "Phone": nil, "Role": pick(r, roles)}}
+		in["Contacts"] = []any{map[string]any{"Name": pick(r, people), "Email": fmt.Sprintf("contact%d@example.com", r.IntN(1e6)), "Phone": fmt.Sprintf("+49 40 %07d", r.IntN(1e7)), "Role": pick(r, roles)}}
 	default:
 		in["Name"] = pick(r, nameFirst) + " " + pick(r, nameSecond) + " " + pick(r, nameForms)
 	}
@@ -166,8 +159,9 @@ func (c *crm) newOrder(r *rand.Rand, n int64) error {
 		if account, err = decode(late.raw); err != nil {
 			return err
 		}
-		if sound(account) {
-			k.odd = "early"
+		k.odd = "early"
+		if !sound(account) {
+			k.odd = "orphan" // the customer will be refused for its code
 		}
 	}
 	doc := map[string]any{

@@ -46,7 +46,7 @@ func (e *erp) newCustomer(ctx context.Context, tx *sql.Tx, r *rand.Rand, n int) 
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO customers(name, tax_no, street, city, region, postal_code, country, email, phone, contact_name, contact_email,
 		contact_phone, currency, credit_limit, payment_terms, status) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-		c.name, c.tax, c.street, c.city, orNull(c.region), c.zip, erpCountries[c.country], c.email, c.phone, c.contact, c.contactEmail, c.contactPhone, c.currency,
+		c.name, c.tax, c.street, c.city, c.region, c.zip, erpCountries[c.country], c.email, c.phone, c.contact, c.contactEmail, c.contactPhone, c.currency,
 		cents(int64(1+r.IntN(100))*100_000), terms, "A")
 	return err
 }

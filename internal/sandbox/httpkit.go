@@ -16,6 +16,7 @@ const maxBody = 4 << 20
 
 // endpoint is one HTTP server.
 type endpoint struct {
+	addr   string
 	url    string
 	server *http.Server
 	done   chan struct{}
@@ -29,7 +30,7 @@ func serve(listen string, h http.Handler) (*endpoint, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	e := &endpoint{url: "http://" + ln.Addr().String(), done: make(chan struct{}), stop: cancel, server: &http.Server{
+	e := &endpoint{addr: ln.Addr().String(), url: "http://" + ln.Addr().String(), done: make(chan struct{}), stop: cancel, server: &http.Server{
 		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}}

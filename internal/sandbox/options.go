@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -18,8 +19,13 @@ type Options struct {
 	// Chaos applies to every system, unless ChaosFor has an entry for it.
 	Chaos    Chaos
 	ChaosFor map[string]Chaos
-	// HookURL is where the CRM pushes: it appends /crm/accounts, /crm/orders and /crm/quotes. Empty: it does not push.
+	// Only names the systems to start; empty: all.
+	Only []string
+	// HookURL is where the CRM pushes: it appends /crm/accounts, /crm/orders and /crm/quotes. Empty: what is to be pushed
+	// waits for World.SetHookURL.
 	HookURL string
+	// NoHooks: the CRM does not push at all.
+	NoHooks bool
 	// HookSecret signs the pushes (whsec_ + base64). Default: made from the seed.
 	HookSecret string
 	// Listen addresses of the HTTP endpoints; default 127.0.0.1:0 each.
@@ -72,6 +78,9 @@ func (o Options) withDefaults() Options {
 	str(&o.ListenCRM, "127.0.0.1:0")
 	str(&o.ListenERP, "127.0.0.1:0")
 	str(&o.ListenWMS, "127.0.0.1:0")
+	if dir, err := filepath.Abs(o.Dir); err == nil && o.Dir != "" {
+		o.Dir = dir // whoever reads a path from Env stands elsewhere
+	}
 	str(&o.ERPPath, filepath.Join(o.Dir, "erp.db"))
 	str(&o.DropDir, filepath.Join(o.Dir, "drop"))
 	str(&o.HookSecret, HookSecret(o.Seed))
@@ -79,6 +88,11 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o
+}
+
+// runs says whether the system is among those to start.
+func (o *Options) runs(system string) bool {
+	return len(o.Only) == 0 || slices.Contains(o.Only, system)
 }
 
 func (o *Options) chaos(system string) Chaos {

@@ -69,9 +69,6 @@ func newOutbox(url, secret string, m *imp, log func(e *Entry)) *outbox {
 func (o *outbox) add(p *push, delay time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.url == "" {
-		return
-	}
 	c := o.imp.Chaos()
 	if delay == 0 && c.LateHooks > 0 {
 		if r := roll(o.imp.seed, "late", p.id); r < c.LateHooks {
@@ -144,6 +141,10 @@ func (o *outbox) target(url string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.url = url
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
 }
 
 func (o *outbox) start() {
@@ -180,7 +181,7 @@ func (o *outbox) deal(ctx context.Context, next chan<- *push) {
 		o.mu.Lock()
 		var p *push
 		wait := time.Hour
-		if len(o.heap) > 0 {
+		if len(o.heap) > 0 && o.url != "" {
 			if wait = time.Until(o.heap[0].due); wait <= 0 {
 				p = heap.Pop(&o.heap).(*push)
 			}

@@ -82,7 +82,7 @@ func (m *remote) replay(path string) error {
 		if err != nil {
 			return err
 		}
-		if err := m.install(&e, 0); err != nil {
+		if err = m.install(&e, 0); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -35,14 +36,20 @@ func StartAll(ctx context.Context, o Options) (_ *World, err error) {
 			err = errors.Join(fmt.Errorf("sandbox: %w", err), w.Close())
 		}
 	}()
-	if w.erp, err = startERP(ctx, o); err != nil {
-		return nil, err
+	if o.runs(ERP) {
+		if w.erp, err = startERP(ctx, o); err != nil {
+			return nil, err
+		}
 	}
-	if w.wms, err = startWMS(o); err != nil {
-		return nil, err
+	if o.runs(WMS) {
+		if w.wms, err = startWMS(o); err != nil {
+			return nil, err
+		}
 	}
-	if w.crm, err = startCRM(o); err != nil {
-		return nil, err
+	if o.runs(CRM) {
+		if w.crm, err = startCRM(o); err != nil {
+			return nil, err
+		}
 	}
 	return w, nil
 }
@@ -50,14 +57,8 @@ func StartAll(ctx context.Context, o Options) (_ *World, err error) {
 // Close stops everything; state and logs stay.
 func (w *World) Close() error {
 	var errs []error
-	if w.crm != nil {
-		errs = append(errs, w.crm.close())
-	}
-	if w.wms != nil {
-		errs = append(errs, w.wms.close())
-	}
-	if w.erp != nil {
-		errs = append(errs, w.erp.close())
+	for _, p := range w.parts() {
+		errs = append(errs, p.close())
 	}
 	w.crm, w.wms, w.erp = nil, nil, nil
 	return errors.Join(errs...)
@@ -65,58 +66,102 @@ func (w *World) Close() error {
 
 // Env is how the hub's configuration finds the systems: see the Env constants.
 func (w *World) Env() map[string]string {
+	o := w.o
+	if w.crm != nil {
+		o.ListenCRM = w.crm.end.addr
+	}
+	if w.erp != nil {
+		o.ListenERP = w.erp.end.addr
+	}
+	if w.wms != nil {
+		o.ListenWMS = w.wms.end.addr
+	}
+	return Env(o)
+}
+
+// Env is the same before anything runs: the addresses must be fixed ones for that.
+func Env(o Options) map[string]string {
+	o = o.withDefaults()
+	crmURL := "http://" + o.ListenCRM
 	return map[string]string{
-		EnvCRMURL: w.crm.end.url, EnvCRMToken: crmToken(w.o.Seed), EnvCRMTokenURL: w.crm.end.url + "/oauth/token",
-		EnvCRMClientID: crmClientID(w.o.Seed), EnvCRMClientSecret: crmClientSecret(w.o.Seed), EnvCRMHookSecret: w.o.HookSecret,
-		EnvERPDB: w.o.ERPPath, EnvERPControl: w.erp.end.url,
-		EnvWMSURL: w.wms.end.url, EnvWMSToken: wmsToken(w.o.Seed), EnvWMSDrop: w.o.DropDir,
+		EnvCRMURL: crmURL, EnvCRMToken: crmToken(o.Seed), EnvCRMTokenURL: crmURL + "/oauth/token",
+		EnvCRMClientID: crmClientID(o.Seed), EnvCRMClientSecret: crmClientSecret(o.Seed), EnvCRMHookSecret: o.HookSecret,
+		EnvERPDB: o.ERPPath, EnvERPControl: "http://" + o.ListenERP,
+		EnvWMSURL: "http://" + o.ListenWMS, EnvWMSToken: wmsToken(o.Seed), EnvWMSDrop: o.DropDir,
 	}
 }
 
 // SetHookURL says where the CRM pushes from now on, also what it has not got rid of yet.
-func (w *World) SetHookURL(url string) { w.crm.out.target(url) }
+func (w *World) SetHookURL(url string) {
+	if w.crm != nil {
+		w.crm.out.target(url)
+	}
+}
+
+// part is what all systems have.
+type part struct {
+	name    string
+	imp     *imp
+	traffic *traffic
+	pending func() map[string]int
+	close   func() error
+}
+
+// parts are the systems that run, in the order in which they stop.
+func (w *World) parts() []part {
+	var out []part
+	if c := w.crm; c != nil {
+		out = append(out, part{CRM, c.imp, c.traffic, c.pending, c.close})
+	}
+	if s := w.wms; s != nil {
+		out = append(out, part{WMS, s.imp, s.traffic, s.pending, s.close})
+	}
+	if e := w.erp; e != nil {
+		out = append(out, part{ERP, e.imp, e.traffic, e.pending, e.close})
+	}
+	return out
+}
 
 // SetChaos switches the chaos of one system.
 func (w *World) SetChaos(system string, c Chaos) error {
-	m := map[string]*imp{CRM: w.crm.imp, ERP: w.erp.imp, WMS: w.wms.imp}[system]
-	if m == nil {
-		return fmt.Errorf("sandbox: no system %q", system)
+	for _, p := range w.parts() {
+		if p.name == system {
+			p.imp.Set(c)
+			return nil
+		}
 	}
-	m.Set(c)
-	return nil
+	return fmt.Errorf("sandbox: no system %q runs here", system)
 }
 
-func (w *World) all() []*traffic { return []*traffic{w.crm.traffic, w.erp.traffic, w.wms.traffic} }
+func (w *World) set(acting, living bool) {
+	for _, p := range w.parts() {
+		p.traffic.set(acting, living)
+	}
+}
 
 // Quiesce stops new business; what follows from business that is there goes on: confirming, shipping, invoicing, paying.
 func (w *World) Quiesce() {
-	for _, t := range w.all() {
-		t.set(false, true)
-	}
+	w.set(false, true)
 }
 
 // Resume starts business again.
 func (w *World) Resume() {
-	for _, t := range w.all() {
-		t.set(true, true)
-	}
+	w.set(true, true)
 }
 
 // Freeze stops all that moves by itself, except webhooks that are still to be sent.
 func (w *World) Freeze() {
-	for _, t := range w.all() {
-		t.set(false, false)
-	}
+	w.set(false, false)
 }
 
 // Pending counts what the systems still have to do about what they know: webhooks nobody has accepted, orders to confirm,
 // ship, invoice or to be paid, files to be dropped or taken. Names are system.what; what is done is left out.
 func (w *World) Pending() map[string]int {
 	out := map[string]int{}
-	for system, p := range map[string]func() map[string]int{CRM: w.crm.pending, ERP: w.erp.pending, WMS: w.wms.pending} {
-		for what, n := range p() {
+	for _, p := range w.parts() {
+		for what, n := range p.pending() {
 			if n > 0 {
-				out[system+"."+what] = n
+				out[p.name+"."+what] = n
 			}
 		}
 	}
@@ -147,18 +192,27 @@ func (w *World) Settled(ctx context.Context, quiet time.Duration) (map[string]in
 	}
 }
 
-// Snapshot reads every object of every system. Systems go on meanwhile: Freeze first for a picture of one moment.
+// Snapshot reads every object of every system that runs. Systems go on meanwhile: Freeze first for a picture of one moment.
 func (w *World) Snapshot() (Snapshot, error) {
-	erpObjects, err := readERP(context.Background(), w.erp.ro)
-	if err != nil {
-		return nil, err
+	out := Snapshot{}
+	if w.crm != nil {
+		out[CRM] = w.crm.objects()
 	}
-	return Snapshot{CRM: w.crm.objects(), ERP: erpObjects, WMS: w.wms.objects()}, nil
+	if w.wms != nil {
+		out[WMS] = w.wms.objects()
+	}
+	if w.erp != nil {
+		var err error
+		if out[ERP], err = readERP(context.Background(), w.erp.ro); err != nil {
+			return nil, fmt.Errorf("sandbox: %w", err)
+		}
+	}
+	return out, nil
 }
 
 // Logs reads a system's log from the beginning, up to now.
 func (w *World) Logs(system string) iter.Seq2[Entry, error] {
-	if system == ERP {
+	if system == ERP && w.erp != nil {
 		w.erp.traffic.mu.Lock()
 		err := w.erp.export(context.Background())
 		w.erp.traffic.mu.Unlock()
@@ -187,6 +241,9 @@ func readOdd(logs func(string) iter.Seq2[Entry, error]) ([]Odd, error) {
 	for system, entities := range map[string][]entityTable{CRM: crmEntities, ERP: erpEntities, WMS: wmsEntities} {
 		var odd []Entry
 		for e, err := range logs(system) {
+			if errors.Is(err, fs.ErrNotExist) {
+				break // it does not run here
+			}
 			if err != nil {
 				return nil, err
 			}
