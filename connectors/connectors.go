@@ -2,6 +2,7 @@
 package connectors
 
 import (
+	"github.com/waybill-hub/waybill/connectors/file"
 	"github.com/waybill-hub/waybill/connectors/rest"
 	"github.com/waybill-hub/waybill/connectors/sql"
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -10,6 +11,7 @@ import (
 // All gives every kind that a hub knows.
 func All() []connector.Kind {
 	return []connector.Kind{
+		file.Kind{},
 		rest.Kind{},
 		sql.Kind{},
 	}

@@ -1,0 +1,151 @@
+package file
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// csvReader reads records one by one. A record that cannot be read is an error of its own, and the next one still comes:
+// a quote without its end costs the one line that it stands in, not the rest of the file.
+type csvReader struct {
+	lines     lines
+	delimiter byte
+	quote     byte // 0: none
+}
+
+// A quoted value may span so many lines; beyond, its quote is taken for a stray one.
+const maxSpan = 1000
+
+var (
+	errQuote    = errors.New("a quote is not closed")
+	errTrailing = errors.New("text follows a closing quote")
+	errBytes    = errors.New("bytes that are not of the file's encoding")
+)
+
+// next gives a record and the line that it begins in. io.EOF, and only that, ends the file; an error that rowError makes
+// is the record's own.
+func (r *csvReader) next() (fields []string, line int, err error) {
+	for {
+		text, err := r.lines.next()
+		line = r.lines.line
+		if errors.Is(err, errLong) {
+			return nil, line, &rowError{err}
+		}
+		if err != nil {
+			return nil, line, err
+		}
+		if len(chomp(text)) == 0 {
+			continue // a blank line is no record
+		}
+		fields, err := r.record(text, line)
+		return fields, line, err
+	}
+}
+
+// record reads the record that begins with text; it takes more lines while a quote is open.
+func (r *csvReader) record(text []byte, first int) ([]string, error) {
+	var taken [][]byte
+	for {
+		fields, open, err := r.split(text)
+		switch {
+		case err != nil:
+			if len(taken) > 0 {
+				r.lines.unread(first, taken)
+			}
+			return nil, &rowError{err}
+		case !open:
+			return fields, nil
+		}
+		more, err := r.lines.next()
+		if err != nil || len(text)+len(more) > r.lines.max || len(taken) >= maxSpan {
+			if err == nil || errors.Is(err, errLong) {
+				taken = append(taken, more)
+			}
+			r.lines.unread(first, taken)
+			return nil, &rowError{errQuote}
+		}
+		taken = append(taken, more)
+		text = append(text, more...)
+	}
+}
+
+// split divides a record. open: a quote is not closed yet.
+func (r *csvReader) split(text []byte) (fields []string, open bool, err error) {
+	text = chomp(text)
+	for {
+		if r.quote != 0 && len(text) > 0 && text[0] == r.quote {
+			value, rest, closed := r.quoted(text[1:])
+			if !closed {
+				return nil, true, nil
+			}
+			if len(rest) > 0 && rest[0] != r.delimiter {
+				return nil, false, errTrailing
+			}
+			fields = append(fields, value)
+			text = rest
+		} else {
+			end := bytes.IndexByte(text, r.delimiter)
+			if end < 0 {
+				end = len(text)
+			}
+			fields = append(fields, string(text[:end]))
+			text = text[end:]
+		}
+		if last := fields[len(fields)-1]; !utf8.ValidString(last) || strings.ContainsRune(last, utf8.RuneError) {
+			return nil, false, errBytes
+		}
+		if len(text) == 0 {
+			return fields, false, nil
+		}
+		text = text[1:]
+	}
+}
+
+// quoted reads up to the closing quote; a doubled one stands for itself.
+func (r *csvReader) quoted(text []byte) (value string, rest []byte, closed bool) {
+	var b strings.Builder
+	for {
+		end := bytes.IndexByte(text, r.quote)
+		if end < 0 {
+			return "", nil, false
+		}
+		b.Write(text[:end])
+		text = text[end+1:]
+		if len(text) == 0 || text[0] != r.quote {
+			return b.String(), text, true
+		}
+		b.WriteByte(r.quote)
+		text = text[1:]
+	}
+}
+
+// appendRecord writes a record; values are quoted where they must be.
+func appendRecord(dst []byte, fields []string, delimiter, quote byte) ([]byte, error) {
+	for i, f := range fields {
+		if i > 0 {
+			dst = append(dst, delimiter)
+		}
+		must := strings.IndexByte(f, delimiter) >= 0 || strings.ContainsAny(f, "\r\n") || quote != 0 && strings.IndexByte(f, quote) >= 0 ||
+			f == "" && len(fields) == 1
+		switch {
+		case !must:
+			dst = append(dst, f...)
+		case quote == 0:
+			return dst, fmt.Errorf("a value holds the delimiter or a line end, and there is no quote")
+		default:
+			q := string(quote)
+			dst = append(dst, quote)
+			dst = append(dst, strings.ReplaceAll(f, q, q+q)...)
+			dst = append(dst, quote)
+		}
+	}
+	return append(dst, '\r', '\n'), nil
+}
+
+// rowError is the failure of one row.
+type rowError struct{ error }
+
+func (e *rowError) Unwrap() error { return e.error }

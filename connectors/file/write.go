@@ -1,0 +1,228 @@
+package file
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+)
+
+// Write writes a document: in a file of its own, or in the batch that is being gathered. It returns when the file has its
+// name and both are durable. Files are only created.
+func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
+	op := string(w.Action) + " " + w.Object
+	if w.Action != connector.Create {
+		return connector.Result{}, s.fail(fault.Invalid, op, "a file that was written is not changed: only creates are possible")
+	}
+	o, root, err := s.folder(op, w.Object)
+	if err != nil {
+		return connector.Result{}, err
+	}
+	defer root.Close()
+	record, err := o.encode(w.Doc)
+	if err != nil {
+		return connector.Result{}, s.fail(fault.Invalid, op, "%s", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return connector.Result{}, s.classify(op, err)
+	}
+	if b := s.batches[w.Object]; b != nil {
+		n, name, err := b.add(ctx, record, func(records [][]byte) (string, error) {
+			return s.put(op, o, root, o.fileName(s.clock.Now().UTC().Format("20060102T150405.000Z"), "", records), records)
+		})
+		return connector.Result{Local: name + "#" + strconv.Itoa(n)}, err
+	}
+	if strings.Contains(o.Write.Name, "{external}") && w.External == "" {
+		return connector.Result{}, s.fail(fault.Invalid, op, "the file's name needs an external id, and there is none")
+	}
+	records := [][]byte{record}
+	name, err := s.put(op, o, root, o.fileName(s.clock.Now().UTC().Format("20060102T150405.000Z"), w.External, records), records)
+	if err != nil {
+		return connector.Result{}, err
+	}
+	return connector.Result{Local: name, Doc: w.Doc}, nil
+}
+
+// fileName fills the template in.
+func (o *object) fileName(time, external string, records [][]byte) string {
+	h := sha256.New()
+	for _, r := range records {
+		h.Write(r)
+	}
+	name := strings.NewReplacer("{object}", safe(o.name), "{external}", safe(external), "{time}", time,
+		"{hash}", hex.EncodeToString(h.Sum(nil)[:8])).Replace(o.Write.Name)
+	return name
+}
+
+// safe keeps letters, digits and a few marks.
+func safe(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
+			return r
+		}
+		return '_'
+	}, s)
+}
+
+// encode gives a document as one record, in UTF-8.
+func (o *object) encode(raw []byte) ([]byte, error) {
+	doc, err := jsondoc.Parse(raw, jsondoc.Limits{})
+	if err != nil {
+		return nil, fmt.Errorf("the document is no JSON: %w", err)
+	}
+	root := doc.Root()
+	if root.Kind() != jsondoc.Object {
+		return nil, fmt.Errorf("the document is a %s, not an object", root.Kind())
+	}
+	if o.Format == "jsonl" {
+		return append(compact(nil, root), '\n'), nil
+	}
+	cols := o.CSV.Columns
+	if len(cols) == 0 {
+		return nil, errors.New("csv.columns says nothing of the columns to write")
+	}
+	fields := make([]string, len(cols))
+	for name, v := range root.Members() {
+		i := slices.IndexFunc(cols, func(c column) bool { return c.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("%q is no column", short(name))
+		}
+		if fields[i], err = o.CSV.text(cols[i].typ, v); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return o.CSV.record(fields)
+}
+
+func (c *csvSettings) record(fields []string) ([]byte, error) {
+	quote := byte(0)
+	if c.Quote != "" {
+		quote = c.Quote[0]
+	}
+	return appendRecord(nil, fields, c.Delimiter[0], quote)
+}
+
+// compact appends a document on one line, its values as they stand.
+func compact(dst []byte, v jsondoc.Value) []byte {
+	switch v.Kind() {
+	case jsondoc.Array:
+		dst = append(dst, '[')
+		for i := range v.Len() {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = compact(dst, v.Index(i))
+		}
+		return append(dst, ']')
+	case jsondoc.Object:
+		dst = append(dst, '{')
+		first := true
+		for name, w := range v.Members() {
+			if !first {
+				dst = append(dst, ',')
+			}
+			first = false
+			dst = compact(append(jsondoc.AppendString(dst, name), ':'), w)
+		}
+		return append(dst, '}')
+	}
+	return append(dst, v.Raw()...)
+}
+
+// put writes a file: under a name that nobody takes, synced, and then renamed.
+func (s *system) put(op string, o *object, root *os.Root, name string, records [][]byte) (string, error) {
+	var text []byte
+	if o.Format == "csv" && o.CSV.Header {
+		names := make([]string, len(o.CSV.Columns))
+		for i, c := range o.CSV.Columns {
+			names[i] = c.name
+		}
+		head, err := o.CSV.record(names)
+		if err != nil {
+			return "", s.fail(fault.Invalid, op, "header: %s", err)
+		}
+		text = head
+	}
+	for _, r := range records {
+		text = append(text, r...)
+	}
+	out, err := encoded(text, o.Encoding)
+	if err != nil {
+		return "", s.fail(fault.Invalid, op, "a character that %s does not have: %s", o.Encoding, err)
+	}
+	if _, err := root.Lstat(name); err == nil {
+		f := s.fail(fault.Conflict, op, "the file %s exists", name)
+		f.Duplicate = true
+		return "", f
+	}
+	temp := "." + name + ".tmp"
+	if err := writeSynced(root, temp, out); err != nil {
+		_ = root.Remove(temp) // the failure is what counts
+		return "", s.classify(op, err)
+	}
+	if err := root.Rename(temp, name); err != nil {
+		_ = root.Remove(temp)
+		return "", s.classify(op, err)
+	}
+	if err := syncDir(root, "."); err != nil {
+		return "", &fault.Error{Kind: fault.UnknownOutcome, System: s.name, Op: op, Err: err}
+	}
+	return name, nil
+}
+
+func writeSynced(root *os.Root, name string, data []byte) error {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// Find looks a written file up, by its name or by the external id in its name.
+func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Record, error) {
+	op := "find " + l.Object
+	o, root, err := s.folder(op, l.Object)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	name := l.Local
+	if name == "" {
+		t := o.Write.Name
+		if l.External == "" || o.Write.Batch != nil || strings.Contains(t, "{time}") || strings.Contains(t, "{hash}") {
+			f := s.fail(fault.Invalid, op, "")
+			f.Err = fmt.Errorf("%w: the files' names do not say what is in them", connector.ErrNoLookup)
+			return nil, f
+		}
+		name = o.fileName("", l.External, nil)
+	}
+	if !local(name) {
+		return nil, nil
+	}
+	in, err := root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, s.classify(op, err)
+	}
+	defer in.Close()
+	doc, _, err := o.rows(&ctxReader{ctx, in}).next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, s.classify(op, err)
+	}
+	return []connector.Record{{Local: name, Doc: doc}}, nil
+}
