@@ -3,7 +3,7 @@ package flow
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"regexp"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
@@ -68,20 +68,22 @@ func refused(stage string, err error) fate {
 	}
 	var me *mapping.Error
 	if errors.As(err, &me) {
-		return parked("mapping", me.Mapping+"/"+me.Field, err.Error())
+		return parked("mapping", me.Mapping+"/"+indexes(me.Field), err.Error())
 	}
 	return parked(stage, stage, err.Error())
 }
 
-// indexes replaces list indexes in a path by *, so that one cause has one code.
+// index is a position in a list, in the ways that schema and mapping write paths.
+var index = regexp.MustCompile(`\[\d+\]|([./])\d+\b`)
+
+// indexes replaces list positions in a path by *, so that one cause has one code.
 func indexes(path string) string {
-	parts := strings.FieldsFunc(path, func(c rune) bool { return c == '.' || c == '/' })
-	for i, p := range parts {
-		if p != "" && strings.Trim(p, "0123456789") == "" {
-			parts[i] = "*"
+	return index.ReplaceAllStringFunc(path, func(m string) string {
+		if m[0] == '[' {
+			return "[*]"
 		}
-	}
-	return strings.Join(parts, ".")
+		return m[:1] + "*"
+	})
 }
 
 // failed is the fate after a call that will not be tried again here.

@@ -41,48 +41,30 @@ func findInbound(plan *config.Plan, f *config.Flow) *inbound {
 	return nil
 }
 
-// knownAfter is the target's state after a write, as the inbound flow will see it: from the answer or read back. The fields that
-// the hub wrote are taken as they are now, so that a target's own normalisation is no change; the others stay as they were known,
-// so that a change made there at the same time is not mistaken for an echo. Without a certain answer the state is
-// unknown: at worst an echo passes and finds everything as it is.
+// knownAfter is the target's state after a write, as the inbound flow will see it: from the answer or read back. Only the fields
+// that the hub wrote are taken as they are now, so that a target's own normalisation is no change. The others stay as they
+// were known: what the target made itself (its number, its status) and what somebody changed there at the same time is
+// news, not an echo. Where the state cannot be told, the last known one stays: at worst an echo passes and finds everything
+// as it is.
 func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector.Result) *state.Known {
-	if d.reads == nil {
+	if d.reads == nil || !d.reads.comparable {
 		return nil
 	}
-	doc := res.Doc
+	doc := d.readBack(ctx, ref, res)
 	if doc == nil {
-		finder, ok := d.Runner.target.Connector.(connector.Finder)
-		if !ok {
-			return nil
-		}
-		cctx, cancel := context.WithTimeout(ctx, callTimeout)
-		got, err := finder.Find(cctx, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Local: ref.Local})
-		cancel()
-		if err != nil || len(got) != 1 {
-			return nil
-		}
-		doc = got[0].Doc
-		if ref.ETag == "" {
-			ref.ETag = got[0].ETag
-		}
+		return nil
 	}
 	now, ok := d.seen(ctx, doc)
 	if !ok {
 		return nil
 	}
-	k := &state.Known{Flow: d.reads.flow.Name, Fields: now}
-	old := d.target.Ref
-	if old == nil || old.Known == nil || old.Known.Flow != k.Flow {
-		return k
-	}
-	k.Received, k.EventID = old.Known.Received, old.Known.EventID
-	if !d.reads.comparable || old.Known.Fields == nil {
-		return k
-	}
-	k.Fields = make(map[string]uint64, len(now))
-	for name, h := range old.Known.Fields {
-		if !slices.Contains(d.reads.written, name) {
-			k.Fields[name] = h
+	k := &state.Known{Flow: d.reads.flow.Name, Fields: map[string]uint64{}}
+	if old := d.target.Ref; old != nil && old.Known != nil && old.Known.Flow == k.Flow {
+		k.Received, k.EventID = old.Known.Received, old.Known.EventID
+		for name, h := range old.Known.Fields {
+			if !slices.Contains(d.reads.written, name) {
+				k.Fields[name] = h
+			}
 		}
 	}
 	for _, name := range d.reads.written {
@@ -91,6 +73,27 @@ func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector
 		}
 	}
 	return k
+}
+
+// readBack gives the object as the target holds it after the write, or nil.
+func (d *delivery) readBack(ctx context.Context, ref *state.Ref, res connector.Result) []byte {
+	if res.Doc != nil {
+		return res.Doc
+	}
+	finder, ok := d.Runner.target.Connector.(connector.Finder)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	got, err := finder.Find(ctx, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Local: ref.Local})
+	if err != nil || len(got) != 1 {
+		return nil
+	}
+	if ref.ETag == "" {
+		ref.ETag = got[0].ETag
+	}
+	return got[0].Doc
 }
 
 // seen maps a target's document as the inbound flow does and gives its field hashes.
