@@ -94,3 +94,12 @@ type RunFilter struct {
 	// Limit is the most rows to give (100 when zero, at most 10,000).
 	Limit int
 }
+
+// CodeCount counts the heads of the stored queue that share a cause.
+type CodeCount struct {
+	Flow  string
+	State Outcome
+	Kind  string
+	Code  string
+	Count int64
+}

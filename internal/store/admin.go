@@ -1,0 +1,129 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+func (t *tx) audit(who, action, object, detail string) error {
+	return t.auditAt(t.now, who, action, object, detail)
+}
+
+func (t *tx) auditAt(at int64, who, action, object, detail string) error {
+	ids, err := t.ids("audit", 1)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec("INSERT INTO audit (id, time, who, action, object, detail) VALUES (?, ?, ?, ?, ?, ?)", ids[0], at, who, action, object, detail)
+	return err
+}
+
+// WriteAudit records an act of a person. The store itself records marks, edits, pauses and forgotten brokers, each with the act.
+func (s *Store) WriteAudit(ctx context.Context, a state.Audit) error {
+	return s.do(ctx, "audit", func(t *tx) error { return t.auditAt(cmp.Or(stamp(a.Time), t.now), a.Who, a.Action, a.Object, a.Detail) })
+}
+
+// Audits lists acts, newest first.
+func (s *Store) Audits(ctx context.Context, limit int) ([]state.Audit, error) {
+	var out []state.Audit
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var a state.Audit
+		var at int64
+		err := r.Scan(&at, &a.Who, &a.Action, &a.Object, &a.Detail)
+		a.Time = unstamp(at)
+		out = append(out, a)
+		return err
+	}, "SELECT time, who, action, object, detail FROM audit ORDER BY id DESC LIMIT ?", bound(limit))
+	return out, s.wrap("audits", err)
+}
+
+// StartRun records that a run has begun and gives its id. A zero Started is now; an empty State is "running".
+func (s *Store) StartRun(ctx context.Context, r state.Run) (int64, error) {
+	return ask(ctx, s, "start run", func(t *tx) (int64, error) {
+		ids, err := t.ids("runs", 1)
+		if err != nil {
+			return 0, err
+		}
+		_, err = t.exec("INSERT INTO runs (id, kind, name, started, finished, state, detail, n) VALUES (?, ?, ?, ?, 0, ?, ?, ?)",
+			ids[0], r.Kind, r.Name, cmp.Or(stamp(r.Started), t.now), cmp.Or(r.State, "running"), r.Detail, r.Count)
+		return ids[0], err
+	})
+}
+
+// EndRun records how the run r.ID ended: State, Detail, Count and Finished, which is now when zero. state.ErrNotFound when there is no such run.
+func (s *Store) EndRun(ctx context.Context, r state.Run) error {
+	return s.do(ctx, "end run", func(t *tx) error {
+		n, err := t.exec("UPDATE runs SET finished = ?, state = ?, detail = ?, n = ? WHERE id = ?", cmp.Or(stamp(r.Finished), t.now), r.State, r.Detail, r.Count, r.ID)
+		if err == nil && n == 0 {
+			return refuse(state.ErrNotFound, "run %d", r.ID)
+		}
+		return err
+	})
+}
+
+// Runs lists runs, newest first.
+func (s *Store) Runs(ctx context.Context, f state.RunFilter) ([]state.Run, error) {
+	w := where{}
+	w.text("kind", f.Kind)
+	w.text("name", f.Name)
+	w.text("state", f.State)
+	var out []state.Run
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var run state.Run
+		var started, finished int64
+		err := r.Scan(&run.ID, &run.Kind, &run.Name, &started, &finished, &run.State, &run.Detail, &run.Count)
+		run.Started, run.Finished = unstamp(started), unstamp(finished)
+		out = append(out, run)
+		return err
+	}, "SELECT id, kind, name, started, finished, state, detail, n FROM runs"+w.String()+" ORDER BY id DESC LIMIT ?", append(w.args, bound(f.Limit))...)
+	return out, s.wrap("runs", err)
+}
+
+// LastRun is the newest run of a kind and name; state.ErrNotFound when it never ran.
+func (s *Store) LastRun(ctx context.Context, kind, name string) (state.Run, error) {
+	runs, err := s.Runs(ctx, state.RunFilter{Kind: kind, Name: name, Limit: 1})
+	if err != nil || len(runs) == 0 {
+		return state.Run{}, s.wrap("last run", errors.Join(err, notFound(err, "%s %s", kind, name)))
+	}
+	return runs[0], nil
+}
+
+// SetPaused stops a flow, or lets it go on, until it is said otherwise; restarts included.
+func (s *Store) SetPaused(ctx context.Context, flow string, paused bool, who string) error {
+	return s.do(ctx, "pause", func(t *tx) error {
+		if !paused {
+			n, err := t.exec("DELETE FROM paused WHERE flow = ?", flow)
+			if err != nil || n == 0 {
+				return err
+			}
+			return t.audit(who, "resume", "flow/"+flow, "")
+		}
+		n, err := t.exec("INSERT INTO paused (flow, who, since) VALUES (?, ?, ?) ON CONFLICT (flow) DO NOTHING", flow, who, t.now)
+		if err != nil || n == 0 {
+			return err
+		}
+		return t.audit(who, "pause", "flow/"+flow, "")
+	})
+}
+
+// PausedFlows lists the stopped flows by name.
+func (s *Store) PausedFlows(ctx context.Context) ([]state.Paused, error) {
+	var out []state.Paused
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var p state.Paused
+		var since int64
+		err := r.Scan(&p.Flow, &p.Who, &since)
+		p.Since = unstamp(since)
+		out = append(out, p)
+		return err
+	}, "SELECT flow, who, since FROM paused ORDER BY flow")
+	return out, s.wrap("paused flows", err)
+}
+
+// retention is until when rows of the journal's kind are kept.
+func (s *Store) retention(now time.Time) int64 { return stamp(now.Add(-s.cfg.KeepJournal)) }

@@ -1,0 +1,182 @@
+package store
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+var errTorn = errors.New("a stored value is damaged")
+
+func b2i(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// stamp is a time as columns hold it: nanoseconds, 0 for none. Times beyond what that can say become the nearest.
+func stamp(t time.Time) int64 {
+	switch {
+	case t.IsZero():
+		return 0
+	case t.Year() < 1700:
+		return -1 << 62
+	case t.Year() > 2250:
+		return 1 << 62
+	}
+	return t.UnixNano()
+}
+
+func unstamp(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+// encodeRanges writes ranges as lengths: gap, length, gap, length, … from next on.
+func encodeRanges(next int64, done []event.Range) []byte {
+	if len(done) == 0 {
+		return nil
+	}
+	b := make([]byte, 0, 4*len(done))
+	at := next
+	for _, r := range done {
+		b = binary.AppendUvarint(b, uint64(r.From-at))
+		b = binary.AppendUvarint(b, uint64(r.To-r.From))
+		at = r.To
+	}
+	return b
+}
+
+func decodeRanges(next int64, b []byte) ([]event.Range, error) {
+	var out []event.Range
+	at := next
+	for len(b) > 0 {
+		gap, n := binary.Uvarint(b)
+		if n <= 0 {
+			return nil, fmt.Errorf("finished ranges: %w", errTorn)
+		}
+		length, m := binary.Uvarint(b[n:])
+		if m <= 0 {
+			return nil, fmt.Errorf("finished ranges: %w", errTorn)
+		}
+		b = b[n+m:]
+		from := at + int64(gap)
+		at = from + int64(length)
+		out = append(out, event.Range{From: from, To: at})
+	}
+	return out, nil
+}
+
+// encodeFields writes a Known's hashes sorted by name, so that equal states have equal bytes. Never nil: nil means unknown.
+func encodeFields(f map[string]uint64) []byte {
+	b := make([]byte, 0, 24*len(f)+1)
+	b = append(b, 1) // the form's version
+	for _, name := range slices.Sorted(maps.Keys(f)) {
+		b = binary.AppendUvarint(b, uint64(len(name)))
+		b = append(b, name...)
+		b = binary.BigEndian.AppendUint64(b, f[name])
+	}
+	return b
+}
+
+func decodeFields(b []byte) (map[string]uint64, error) {
+	if len(b) == 0 || b[0] != 1 {
+		return nil, fmt.Errorf("known fields: %w", errTorn)
+	}
+	b = b[1:]
+	out := map[string]uint64{}
+	for len(b) > 0 {
+		n, w := binary.Uvarint(b)
+		if w <= 0 || uint64(len(b)-w) < 8 || n > uint64(len(b)-w-8) {
+			return nil, fmt.Errorf("known fields: %w", errTorn)
+		}
+		name := b[w : w+int(n)]
+		out[string(name)] = binary.BigEndian.Uint64(b[w+int(n):])
+		b = b[w+int(n)+8:]
+	}
+	return out, nil
+}
+
+// envelope is an event without its data, as a queue row holds it. Times are texts, so that none is refused and the zone stays.
+type envelope struct {
+	ID        string `json:"id,omitempty"`
+	Source    string `json:"source,omitempty"`
+	Entity    string `json:"entity,omitempty"`
+	Operation string `json:"operation,omitempty"`
+	Key       string `json:"key,omitempty"`
+	Hub       string `json:"hub,omitempty"`
+	Version   string `json:"version,omitempty"`
+	Origin    string `json:"origin,omitempty"`
+	Hops      int    `json:"hops,omitempty"`
+	Time      string `json:"time,omitempty"`
+	Accepted  string `json:"accepted,omitempty"`
+	Trace     string `json:"trace,omitempty"`
+}
+
+func encodeEvent(e *event.Event) (string, error) {
+	b, err := json.Marshal(envelope{e.ID, e.Source, e.Entity, string(e.Operation), e.Key, e.Hub, e.Version, e.Origin, e.Hops,
+		timeText(e.Time), timeText(e.Accepted), e.Trace})
+	return string(b), err
+}
+
+func decodeEvent(s string) (event.Event, error) {
+	var v envelope
+	if err := json.Unmarshal([]byte(s), &v); err != nil {
+		return event.Event{}, fmt.Errorf("queued event: %w: %w", errTorn, err)
+	}
+	return event.Event{ID: v.ID, Source: v.Source, Entity: v.Entity, Operation: event.Operation(v.Operation), Key: v.Key, Hub: v.Hub,
+		Version: v.Version, Origin: v.Origin, Hops: v.Hops, Time: textTime(v.Time), Accepted: textTime(v.Accepted), Trace: v.Trace}, nil
+}
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339Nano)
+}
+
+func textTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return time.Time{} // a year that the format cannot hold; only positions are trusted
+	}
+	return t
+}
+
+// place is one position as an inbox row holds it: [topic, partition, offset].
+type place struct {
+	T string `json:"t"`
+	P int    `json:"p"`
+	O int64  `json:"o"`
+}
+
+func encodePlaces(at []state.PublishedAt) (string, error) {
+	out := make([]place, len(at))
+	for i, a := range at {
+		out[i] = place{a.Topic, a.Partition, a.Offset}
+	}
+	b, err := json.Marshal(out)
+	return string(b), err
+}
+
+func decodePlaces(s string) ([]state.PublishedAt, error) {
+	var in []place
+	if err := json.Unmarshal([]byte(s), &in); err != nil {
+		return nil, fmt.Errorf("inbox places: %w: %w", errTorn, err)
+	}
+	out := make([]state.PublishedAt, len(in))
+	for i, p := range in {
+		out[i] = state.PublishedAt{Topic: p.T, Partition: p.P, Offset: p.O}
+	}
+	return out, nil
+}

@@ -1,0 +1,277 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// acceptance is one call of Accept.
+type acceptance struct {
+	rows    []state.Inbound
+	hashes  [][sha256.Size]byte
+	headers []string
+	cur     *state.Cursor
+	lease   *state.Lease
+
+	fate []state.Accepted
+	seqs []int64
+}
+
+// Accept stores what came from outside, and with it the cursor it was read up to. When it returns, the rows are on disk. Per
+// row it says whether it is new, was delivered before (seq is then the first one's), or came before with another body
+// (nothing is stored of it, seq is 0). A row without an ID gets one, which makes that row's repetition after a lost answer a second
+// row: give an ID. With a lease, a holder that was replaced gets state.ErrFenced and nothing is stored.
+func (s *Store) Accept(ctx context.Context, rows []state.Inbound, cur *state.Cursor, lease *state.Lease) ([]state.Accepted, []int64, error) {
+	a := &acceptance{rows: slices.Clone(rows), hashes: make([][sha256.Size]byte, len(rows)), headers: make([]string, len(rows)), cur: cur, lease: lease}
+	size := 0
+	for i := range a.rows {
+		r := &a.rows[i]
+		r.Flow, r.ID, r.DeliveryID = cleanText(r.Flow), cleanText(r.ID), cleanText(r.DeliveryID)
+		if r.Flow == "" {
+			return nil, nil, errors.New("store: accept: a row without a flow")
+		}
+		if r.ID = cmp.Or(r.ID, r.DeliveryID); r.ID == "" {
+			id, err := uuid.NewV7()
+			if err != nil {
+				return nil, nil, fmt.Errorf("store: accept: %w", err)
+			}
+			r.ID = id.String()
+		}
+		h, err := json.Marshal(r.Headers)
+		if err != nil {
+			return nil, nil, fmt.Errorf("store: accept: headers: %w", err)
+		}
+		a.hashes[i], a.headers[i] = sha256.Sum256(r.Body), string(h)
+		size += len(r.Body) + len(h)
+	}
+	err := s.submit(ctx, &member{op: "accept", kind: anAccept, accept: a, rows: len(rows) + 1, bytes: size})
+	if err != nil {
+		return nil, nil, err
+	}
+	return a.fate, a.seqs, nil
+}
+
+// delivery is what a flow's delivery, or inbox row, is known by.
+type delivery struct{ flow, id string }
+
+func compareDeliveries(a, b delivery) int {
+	return cmp.Or(cmp.Compare(a.flow, b.flow), cmp.Compare(a.id, b.id))
+}
+
+// seen is what came before under a delivery's name.
+type seen struct {
+	hash []byte
+	seq  int64
+}
+
+func (t *tx) accept(members []*member) error {
+	live := members[:0:0]
+	for _, m := range members {
+		if m.accept.lease != nil {
+			if err := t.holds(m.accept.lease); isRefusal(err) {
+				m.err = err
+				continue
+			} else if err != nil {
+				return err
+			}
+		}
+		live = append(live, m)
+	}
+	before, err := t.deliveredBefore(live)
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, m := range live {
+		n += len(m.accept.rows)
+	}
+	seqs, err := t.ids("inbox", n)
+	if err != nil {
+		return err
+	}
+	var inbox, replay []any
+	var cursors []state.Cursor
+	for _, m := range live {
+		a := m.accept
+		a.fate, a.seqs = make([]state.Accepted, len(a.rows)), make([]int64, len(a.rows))
+		for i := range a.rows {
+			r := &a.rows[i]
+			if old, ok := before.find(r); ok {
+				a.fate[i], a.seqs[i] = state.AcceptedDuplicate, old.seq
+				if !bytes.Equal(old.hash, a.hashes[i][:]) {
+					a.fate[i], a.seqs[i] = state.AcceptedConflict, 0
+				}
+				continue
+			}
+			seq := seqs[0]
+			seqs = seqs[1:]
+			a.fate[i], a.seqs[i] = state.AcceptedNew, seq
+			before.add(r, seen{a.hashes[i][:], seq})
+			body := r.Body
+			if body == nil {
+				body = []byte{}
+			}
+			inbox = append(inbox, seq, r.Flow, r.ID, r.DeliveryID, a.headers[i], body, r.Trace, stamp(r.Received))
+			if r.DeliveryID != "" {
+				replay = append(replay, r.Flow, r.DeliveryID, a.hashes[i][:], seq, t.now)
+			}
+		}
+		if a.cur != nil {
+			cursors = append(cursors, *a.cur)
+		}
+	}
+	if err := t.insert("INSERT INTO replay (flow, delivery_id, hash, seq, received)", 5, replay, ""); err != nil {
+		return err
+	}
+	if err := t.insert("INSERT INTO inbox (seq, flow, id, delivery_id, headers, body, trace, received)", 8, inbox, ""); err != nil {
+		return err
+	}
+	for _, c := range cursors {
+		if err := t.saveCursor(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// history is what came before: by delivery id within the replay window, by row id while the row is in the inbox.
+type history struct{ byDelivery, byID map[delivery]seen }
+
+func (h *history) find(r *state.Inbound) (seen, bool) {
+	if r.DeliveryID != "" {
+		if s, ok := h.byDelivery[delivery{r.Flow, r.DeliveryID}]; ok {
+			return s, true
+		}
+	}
+	s, ok := h.byID[delivery{r.Flow, r.ID}]
+	return s, ok
+}
+
+func (h *history) add(r *state.Inbound, s seen) {
+	h.byID[delivery{r.Flow, r.ID}] = s
+	if r.DeliveryID != "" {
+		h.byDelivery[delivery{r.Flow, r.DeliveryID}] = s
+	}
+}
+
+// deliveredBefore looks up all rows of all members at once. Two hubs that get the same delivery at the same time collide on the
+// unique keys: the later one's transaction is run again and then finds the first.
+func (t *tx) deliveredBefore(members []*member) (*history, error) {
+	h := &history{map[delivery]seen{}, map[delivery]seen{}}
+	var byDelivery, byID []delivery
+	for _, m := range members {
+		for i := range m.accept.rows {
+			r := &m.accept.rows[i]
+			byID = append(byID, delivery{r.Flow, r.ID})
+			if r.DeliveryID != "" {
+				byDelivery = append(byDelivery, delivery{r.Flow, r.DeliveryID})
+			}
+		}
+	}
+	for _, names := range []*[]delivery{&byDelivery, &byID} {
+		slices.SortFunc(*names, compareDeliveries)
+		*names = slices.Compact(*names)
+	}
+	err := t.eachIn(func(r *sql.Rows) error {
+		var d delivery
+		var s seen
+		if err := r.Scan(&d.flow, &d.id, &s.hash, &s.seq); err != nil {
+			return err
+		}
+		h.byDelivery[d] = s
+		return nil
+	}, "SELECT flow, delivery_id, hash, seq FROM replay WHERE ", "flow, delivery_id", 2, flat(byDelivery), "")
+	if err != nil {
+		return nil, err
+	}
+	err = t.eachIn(func(r *sql.Rows) error {
+		var d delivery
+		var body []byte
+		var s seen
+		if err := r.Scan(&d.flow, &d.id, &body, &s.seq); err != nil {
+			return err
+		}
+		sum := sha256.Sum256(body)
+		s.hash = sum[:]
+		h.byID[d] = s
+		return nil
+	}, "SELECT flow, id, body, seq FROM inbox WHERE ", "flow, id", 2, flat(byID), "")
+	return h, err
+}
+
+func flat(ds []delivery) []any {
+	out := make([]any, 0, 2*len(ds))
+	for _, d := range ds {
+		out = append(out, d.flow, d.id)
+	}
+	return out
+}
+
+func (t *tx) saveCursor(c state.Cursor) error {
+	at := stamp(c.Updated)
+	if at == 0 {
+		at = t.now
+	}
+	_, err := t.exec("INSERT INTO cursors (flow, value, updated) VALUES (?, ?, ?) ON CONFLICT (flow) DO UPDATE SET value = excluded.value, updated = excluded.updated",
+		c.Flow, c.Value, at)
+	return err
+}
+
+// Cursor is how far the flow has read; a flow that has never read gets an empty value.
+func (s *Store) Cursor(ctx context.Context, flow string) (state.Cursor, error) {
+	c := state.Cursor{Flow: flow}
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var at int64
+		err := r.Scan(&c.Value, &at)
+		c.Updated = unstamp(at)
+		return err
+	}, "SELECT value, updated FROM cursors WHERE flow = ?", flow)
+	return c, s.wrap("cursor", err)
+}
+
+const inboxCols = "seq, flow, id, delivery_id, headers, body, trace, received"
+
+func scanInbound(r *sql.Rows, more ...any) (in state.Inbound, err error) {
+	var headers string
+	var received int64
+	dest := append([]any{&in.Seq, &in.Flow, &in.ID, &in.DeliveryID, &headers, &in.Body, &in.Trace, &received}, more...)
+	if err := r.Scan(dest...); err != nil {
+		return in, err
+	}
+	in.Received = unstamp(received)
+	return in, json.Unmarshal([]byte(headers), &in.Headers)
+}
+
+// Unpublished gives the flow's inbox rows that have no place on their topic yet, oldest first, up to limit rows and maxBytes of bodies
+// (but always one). It asks for what is open, never for "seq above the last": a lower seq may be committed later.
+func (s *Store) Unpublished(ctx context.Context, flow string, limit, maxBytes int) ([]state.Inbound, error) {
+	var out []state.Inbound
+	size := 0
+	errFull := errors.New("full")
+	err := s.each(ctx, func(r *sql.Rows) error {
+		in, err := scanInbound(r)
+		if err != nil {
+			return err
+		}
+		if size += len(in.Body); len(out) > 0 && maxBytes > 0 && size > maxBytes {
+			return errFull
+		}
+		out = append(out, in)
+		return nil
+	}, "SELECT "+inboxCols+" FROM inbox WHERE flow = ? AND places IS NULL ORDER BY seq LIMIT ?", flow, max(limit, 1))
+	if errors.Is(err, errFull) {
+		err = nil
+	}
+	return out, s.wrap("unpublished", err)
+}

@@ -1,0 +1,70 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+const journalCols = "id, time, flow, event_id, entity, ekey, hub, outcome, reason, system, local, external, version, attempts, took"
+
+func (t *tx) saveJournal(rows []*state.Journal) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	ids, err := t.ids("journal", len(rows))
+	if err != nil {
+		return err
+	}
+	values := make([]any, 0, 15*len(rows))
+	for i, j := range rows {
+		at := stamp(j.Time)
+		if at == 0 {
+			at = t.now
+		}
+		values = append(values, ids[i], at, j.Flow, j.EventID, j.Entity, j.Key, j.Hub, string(j.Outcome), j.Reason, j.System, j.Local, j.External,
+			j.Version, j.Attempts, int64(j.Took))
+	}
+	return t.insert("INSERT INTO journal ("+journalCols+")", 15, values, "")
+}
+
+// AppendJournal writes rows that belong to no Commit: the successes of `journal: all`, written behind. A repeated call writes them again.
+func (s *Store) AppendJournal(ctx context.Context, rows []state.Journal) error {
+	list := make([]*state.Journal, len(rows))
+	for i := range rows {
+		list[i] = &rows[i]
+	}
+	return s.submit(ctx, &member{op: "journal", kind: aFunc, rows: len(rows), run: func(t *tx) error { return t.saveJournal(list) }})
+}
+
+func journalOf(ctx context.Context, db queryer, d dialect, q string, args ...any) ([]state.Journal, error) {
+	var out []state.Journal
+	err := eachOf(ctx, db, d, func(r *sql.Rows) error {
+		var j state.Journal
+		var at, took int64
+		err := r.Scan(&j.ID, &at, &j.Flow, &j.EventID, &j.Entity, &j.Key, &j.Hub, &j.Outcome, &j.Reason, &j.System, &j.Local, &j.External, &j.Version, &j.Attempts, &took)
+		j.Time, j.Took = unstamp(at), time.Duration(took)
+		out = append(out, j)
+		return err
+	}, q, args...)
+	return out, err
+}
+
+// Journal lists fates, newest first.
+func (s *Store) Journal(ctx context.Context, f state.JournalFilter) ([]state.Journal, error) {
+	w := where{}
+	w.text("ekey", f.Key)
+	w.text("hub", f.Hub)
+	w.text("flow", f.Flow)
+	w.text("outcome", string(f.Outcome))
+	if !f.Since.IsZero() {
+		w.add("time >= ?", stamp(f.Since))
+	}
+	if f.Before > 0 {
+		w.add("id < ?", f.Before)
+	}
+	out, err := journalOf(ctx, s.read, s.d, "SELECT "+journalCols+" FROM journal"+w.String()+" ORDER BY id DESC LIMIT ?", append(w.args, bound(f.Limit))...)
+	return out, s.wrap("journal", err)
+}

@@ -1,0 +1,198 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+const queueCols = `id, flow, topic, part, lane, state, blocking, follower, kind, reason, code, m_entity, m_system, m_hub, m_local, m_intents,
+	event, data, original, edited_by, edit_note, attempts, since, not_before, mark, marked_by, mark_note`
+
+func scanQueued(r *sql.Rows) (q state.Queued, err error) {
+	var blocking, follower, intents, since, notBefore int64
+	var m state.Missing
+	var text string
+	var data []byte
+	err = r.Scan(&q.ID, &q.Flow, &q.Topic, &q.Partition, &q.Lane, &q.State, &blocking, &follower, &q.Kind, &q.Reason, &q.Code,
+		&m.Entity, &m.System, &m.Hub, &m.Local, &intents, &text, &data, &q.Original, &q.EditedBy, &q.EditNote, &q.Attempts, &since, &notBefore,
+		&q.Mark, &q.MarkedBy, &q.MarkNote)
+	if err != nil {
+		return q, err
+	}
+	q.Blocking, q.Follower, m.Intents = blocking != 0, follower != 0, intents != 0
+	q.Since, q.NotBefore = unstamp(since), unstamp(notBefore)
+	if m != (state.Missing{}) {
+		q.Missing = &m
+	}
+	q.Event, err = decodeEvent(text)
+	q.Event.Data = data
+	return q, err
+}
+
+func (s *Store) queued(ctx context.Context, q string, args ...any) ([]state.Queued, error) {
+	return queuedOf(ctx, s.read, s.d, q, args...)
+}
+
+func queuedOf(ctx context.Context, db queryer, d dialect, q string, args ...any) ([]state.Queued, error) {
+	var out []state.Queued
+	err := eachOf(ctx, db, d, func(r *sql.Rows) error {
+		row, err := scanQueued(r)
+		out = append(out, row)
+		return err
+	}, q, args...)
+	return out, err
+}
+
+// QueuedLanes gives the lanes of a partition that have a blocking queue, with their heads' states.
+func (s *Store) QueuedLanes(ctx context.Context, flow, topic string, partition int) ([]state.QueuedLane, error) {
+	var out []state.QueuedLane
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var l state.QueuedLane
+		err := r.Scan(&l.Lane, &l.State)
+		out = append(out, l)
+		return err
+	}, "SELECT lane, state FROM queue WHERE flow = ? AND topic = ? AND part = ? AND follower = 0 AND blocking = 1 ORDER BY lane", flow, topic, partition)
+	return out, s.wrap("queued lanes", err)
+}
+
+// Due gives up to limit lanes of a partition with work to do: whose head is marked, or is held or waiting and due at now, and those
+// with a follower to discard. Rows that block nothing are heads of their own. A waiting row without NotBefore is due only when marked.
+func (s *Store) Due(ctx context.Context, flow, topic string, partition int, now time.Time, limit int) ([]string, error) {
+	var out []string
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var lane string
+		err := r.Scan(&lane)
+		out = append(out, lane)
+		return err
+	}, `SELECT lane FROM (
+		SELECT lane, id FROM queue WHERE flow = ? AND topic = ? AND part = ? AND mark <> '' AND (follower = 0 OR mark = 'discard')
+		UNION ALL
+		SELECT lane, id FROM queue WHERE flow = ? AND topic = ? AND part = ? AND follower = 0 AND not_before <= ? AND (state = 'held' OR state = 'waiting' AND not_before <> 0)
+		) AS d GROUP BY lane ORDER BY MIN(id) LIMIT ?`, flow, topic, partition, flow, topic, partition, stamp(now), bound(limit))
+	return out, s.wrap("due lanes", err)
+}
+
+// Queue gives the first rows of a key's stored queue in order: its chain and the rows that block nothing. Rows
+// without a partition are the relay's and not among them.
+func (s *Store) Queue(ctx context.Context, flow, lane string, limit int) ([]state.Queued, error) {
+	out, err := s.queued(ctx, "SELECT "+queueCols+" FROM queue WHERE flow = ? AND lane = ? AND part >= 0 ORDER BY id LIMIT ?", flow, lane, bound(limit))
+	return out, s.wrap("queue", err)
+}
+
+// Parked lists the stored queue by id, whatever the rows' state.
+func (s *Store) Parked(ctx context.Context, f state.QueueFilter) ([]state.Queued, error) {
+	w := where{}
+	w.text("flow", f.Flow)
+	w.text("lane", f.Lane)
+	w.text("ekey", f.Key)
+	w.text("state", string(f.State))
+	w.text("code", f.Code)
+	if f.Heads {
+		w.add("follower = 0")
+	}
+	w.add("id > ?", f.After)
+	out, err := s.queued(ctx, "SELECT "+queueCols+" FROM queue"+w.String()+" ORDER BY id LIMIT ?", append(w.args, bound(f.Limit))...)
+	return out, s.wrap("parked", err)
+}
+
+// ParkedByID is one row of the stored queue; state.ErrNotFound when it is gone.
+func (s *Store) ParkedByID(ctx context.Context, id int64) (state.Queued, error) {
+	out, err := s.queued(ctx, "SELECT "+queueCols+" FROM queue WHERE id = ?", id)
+	if err != nil || len(out) == 0 {
+		return state.Queued{}, s.wrap("parked", errors.Join(err, notFound(err, "message %d", id)))
+	}
+	return out[0], nil
+}
+
+// notFound is state.ErrNotFound with a name, unless err says more.
+func notFound(err error, format string, args ...any) error {
+	if err != nil {
+		return nil
+	}
+	return refuse(state.ErrNotFound, format, args...)
+}
+
+// Codes counts the heads of the stored queue by flow, state and code, most frequent first: the causes to repair in bulk.
+func (s *Store) Codes(ctx context.Context, flow string) ([]state.CodeCount, error) {
+	var out []state.CodeCount
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var c state.CodeCount
+		err := r.Scan(&c.Flow, &c.State, &c.Kind, &c.Code, &c.Count)
+		out = append(out, c)
+		return err
+	}, "SELECT flow, state, kind, code, COUNT(*) FROM queue WHERE follower = 0 AND (flow = ? OR ? = '') GROUP BY flow, state, kind, code ORDER BY 5 DESC, 1, 4 LIMIT 1000", flow, flow)
+	return out, s.wrap("codes", err)
+}
+
+// MarkQueued asks the owner of a queued message to replay or discard it, or with state.MarkNone takes that back; who and the note go to
+// the audit. A follower's wish to be
+// replayed counts once it has become its key's head. state.ErrNotFound when the message is gone.
+func (s *Store) MarkQueued(ctx context.Context, id int64, mark state.Mark, who, note string) error {
+	switch mark {
+	case state.MarkNone, state.MarkReplay, state.MarkDiscard, state.MarkReady:
+	default:
+		return fmt.Errorf("store: mark message %d: there is no mark %q", id, mark)
+	}
+	return s.do(ctx, "mark", func(t *tx) error {
+		n, err := t.exec("UPDATE queue SET mark = ?, marked_by = ?, mark_note = ? WHERE id = ?", string(mark), who, note, id)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return refuse(state.ErrNotFound, "message %d", id)
+		}
+		action := string(mark)
+		if mark == state.MarkNone {
+			action = "unmark"
+		}
+		return t.audit(who, action, fmt.Sprintf("message/%d", id), note)
+	})
+}
+
+// EditQueued replaces a queued message's document; the first edit keeps the original. state.ErrNotFound when the message is gone.
+func (s *Store) EditQueued(ctx context.Context, id int64, data []byte, who, note string) error {
+	if data == nil {
+		data = []byte{}
+	}
+	return s.do(ctx, "edit", func(t *tx) error {
+		n, err := t.exec("UPDATE queue SET original = COALESCE(original, data), data = ?, edited_by = ?, edit_note = ? WHERE id = ?", data, who, note, id)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return refuse(state.ErrNotFound, "message %d", id)
+		}
+		return t.audit(who, "edit", fmt.Sprintf("message/%d", id), note)
+	})
+}
+
+// where collects conditions.
+type where struct {
+	conds []string
+	args  []any
+}
+
+func (w *where) add(cond string, args ...any) {
+	w.conds = append(w.conds, cond)
+	w.args = append(w.args, args...)
+}
+
+// text asks for an exact value, unless it is empty.
+func (w *where) text(col, v string) {
+	if v != "" {
+		w.add(col+" = ?", v)
+	}
+}
+
+func (w *where) String() string {
+	if len(w.conds) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.conds, " AND ")
+}

@@ -1,0 +1,83 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
+
+// each reads outside the writer: what is committed, without waiting for anybody.
+func (s *Store) each(ctx context.Context, scan func(*sql.Rows) error, q string, args ...any) error {
+	return eachOf(ctx, s.read, s.d, scan, q, args...)
+}
+
+// queryer is a pool or a reading transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func eachOf(ctx context.Context, db queryer, d dialect, scan func(*sql.Rows) error, q string, args ...any) error {
+	clean(args)
+	rows, err := db.QueryContext(ctx, d.bind(q), args...)
+	return eachRow(rows, err, scan)
+}
+
+// snapshot runs f on one consistent state of the store, for answers that add up.
+func (s *Store) snapshot(ctx context.Context, f func(queryer) error) error {
+	o := &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
+	if s.d == sqlite {
+		o = nil // a deferred transaction of WAL is a snapshot
+	}
+	x, err := s.read.BeginTx(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := f(x); err != nil {
+		return errors.Join(err, x.Rollback())
+	}
+	return x.Commit()
+}
+
+// lookups are the prepared statements of the hot path.
+type lookups struct {
+	d                      dialect
+	db                     *sql.DB
+	hubID, localID, target *sql.Stmt
+}
+
+func newLookups(ctx context.Context, s *Store) (*lookups, error) {
+	l := &lookups{d: s.d, db: s.read}
+	for _, p := range []struct {
+		to *(*sql.Stmt)
+		q  string
+	}{{&l.hubID, hubIDQuery}, {&l.localID, localIDQuery}, {&l.target, targetQuery}} {
+		st, err := s.read.PrepareContext(ctx, s.d.bind(p.q))
+		if err != nil {
+			return l, errors.Join(err, l.close())
+		}
+		*p.to = st
+	}
+	return l, nil
+}
+
+// one scans one row. On SQLite such a look takes microseconds, and watching a context costs more than that.
+func (l *lookups) one(ctx context.Context, st *sql.Stmt, args []any, dest ...any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if l.d == sqlite {
+		ctx = context.WithoutCancel(ctx)
+	}
+	clean(args)
+	return st.QueryRowContext(ctx, args...).Scan(dest...)
+}
+
+func (l *lookups) close() error {
+	var errs []error
+	for _, st := range []*sql.Stmt{l.hubID, l.localID, l.target} {
+		if st != nil {
+			errs = append(errs, st.Close())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,221 @@
+package store
+
+import (
+	"cmp"
+	"database/sql"
+	"slices"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+type refKey struct{ entity, hub, system string }
+
+func compareRefKeys(a, b refKey) int {
+	return cmp.Or(cmp.Compare(a.entity, b.entity), cmp.Compare(a.hub, b.hub), cmp.Compare(a.system, b.system))
+}
+
+type appliedKey struct{ entity, hub, system, origin string }
+
+func compareAppliedKeys(a, b appliedKey) int {
+	return cmp.Or(compareRefKeys(refKey{a.entity, a.hub, a.system}, refKey{b.entity, b.hub, b.system}), cmp.Compare(a.origin, b.origin))
+}
+
+type intentKey struct{ entity, hub, system, event string }
+
+func compareIntentKeys(a, b intentKey) int {
+	return cmp.Or(compareRefKeys(refKey{a.entity, a.hub, a.system}, refKey{b.entity, b.hub, b.system}), cmp.Compare(a.event, b.event))
+}
+
+// sighting says that a system was seen to hold an object under an id.
+type sighting struct {
+	entity, system, external, local string
+	deleted                         bool
+}
+
+func compareSightings(a, b sighting) int {
+	return cmp.Or(cmp.Compare(a.entity, b.entity), cmp.Compare(a.system, b.system), cmp.Compare(a.external, b.external), cmp.Compare(a.local, b.local))
+}
+
+// refChanges are references to write; the last one on a key wins, but a state that an earlier one knows is kept.
+type refChanges struct {
+	byKey map[refKey]*state.Ref
+	seen  []sighting
+}
+
+func (c *refChanges) add(r *state.Result) {
+	if r.Ref == nil {
+		return
+	}
+	ref := *r.Ref
+	if c.byKey == nil {
+		c.byKey = map[refKey]*state.Ref{}
+	}
+	k := refKey{ref.Entity, ref.Hub, ref.System}
+	if old := c.byKey[k]; old != nil {
+		if ref.Known == nil {
+			ref.Known = old.Known
+		}
+		ref.Local = cmp.Or(ref.Local, old.Local)
+	}
+	c.byKey[k] = &ref
+	if ref.Local != "" {
+		c.seen = append(c.seen, sighting{ref.Entity, ref.System, state.ExternalID(ref.Entity, ref.Hub), ref.Local, ref.Deleted})
+	}
+}
+
+func (c *refChanges) rows() []*state.Ref {
+	out := make([]*state.Ref, 0, len(c.byKey))
+	for _, k := range sortedKeys(c.byKey, compareRefKeys) {
+		out = append(out, c.byKey[k])
+	}
+	return out
+}
+
+// saveRefs upserts references. Their objects are made where they are missing, and locked on PostgreSQL, so that two
+// sightings of one object come one after the other.
+func (t *tx) saveRefs(c *refChanges) error {
+	if len(c.byKey) == 0 {
+		return nil
+	}
+	var objects, refs []any
+	for _, r := range c.rows() {
+		if n := len(objects); n < 5 || objects[n-5] != r.Entity || objects[n-4] != r.Hub {
+			objects = append(objects, r.Entity, r.Hub, state.ExternalID(r.Entity, r.Hub), "", t.now)
+		}
+		var known []byte
+		var flow, received, event string
+		if r.Known != nil {
+			known, flow, received, event = encodeFields(r.Known.Fields), r.Known.Flow, r.Known.Received, r.Known.EventID
+		}
+		updated := stamp(r.Updated)
+		if updated == 0 {
+			updated = t.now
+		}
+		refs = append(refs, r.Entity, r.Hub, r.System, r.Local, b2i(r.Deleted), known, flow, received, event, r.ETag, updated)
+	}
+	err := t.insert("INSERT INTO objects (entity, hub, external, event_id, created)", 5, objects,
+		" ON CONFLICT (entity, hub) DO UPDATE SET created = objects.created")
+	if err != nil {
+		return err
+	}
+	err = t.insert("INSERT INTO refs (entity, hub, system, local, deleted, known, known_flow, received, known_event, etag, updated)", 11, refs,
+		` ON CONFLICT (entity, hub, system) DO UPDATE SET local = CASE WHEN excluded.local <> '' THEN excluded.local ELSE refs.local END,
+		deleted = excluded.deleted, known = COALESCE(excluded.known, refs.known),
+		known_flow = CASE WHEN excluded.known IS NULL THEN refs.known_flow ELSE excluded.known_flow END,
+		received = CASE WHEN excluded.known IS NULL THEN refs.received ELSE excluded.received END,
+		known_event = CASE WHEN excluded.known IS NULL THEN refs.known_event ELSE excluded.known_event END,
+		etag = excluded.etag, updated = excluded.updated`)
+	if err != nil {
+		return err
+	}
+	return t.saveSightings(c.seen)
+}
+
+// saveSightings records ids under which objects were seen. Beyond the first that is not deleted, a row is extra: a duplicate.
+func (t *tx) saveSightings(seen []sighting) error {
+	if len(seen) == 0 {
+		return nil
+	}
+	last := map[sighting]bool{} // key without deleted → deleted
+	for _, s := range seen {
+		last[sighting{entity: s.entity, system: s.system, external: s.external, local: s.local}] = s.deleted
+	}
+	keys := sortedKeys(last, compareSightings)
+	args := make([]any, 0, 4*len(keys))
+	for _, k := range keys {
+		args = append(args, k.entity, k.system, k.external, k.local)
+	}
+	err := t.eachIn(func(r *sql.Rows) error {
+		var k sighting
+		var deleted int64
+		if err := r.Scan(&k.entity, &k.system, &k.external, &k.local, &deleted); err != nil {
+			return err
+		}
+		if last[k] == (deleted != 0) {
+			delete(last, k) // nothing new: by far the most frequent case
+		}
+		return nil
+	}, "SELECT entity, system, external, local, deleted FROM target_objects WHERE ", "entity, system, external, local", 4, args, "")
+	if err != nil || len(last) == 0 {
+		return err
+	}
+	keys = slices.DeleteFunc(keys, func(k sighting) bool { _, news := last[k]; return !news })
+	values := make([]any, 0, 6*len(keys))
+	for _, k := range keys {
+		values = append(values, k.entity, k.system, k.external, k.local, b2i(last[k]), t.now)
+	}
+	_, err = t.values("INSERT INTO target_objects (entity, system, external, local, deleted, extra, seen)", "(?, ?, ?, ?, ?, 0, ?)", 6, values,
+		" ON CONFLICT (entity, system, external, local) DO UPDATE SET deleted = excluded.deleted")
+	if err != nil {
+		return err
+	}
+	return t.countExtra(keys)
+}
+
+// countExtra says anew, for the objects of keys, which of the ids in a system are one too many.
+func (t *tx) countExtra(keys []sighting) error {
+	var objects []any
+	for i, k := range keys {
+		if i == 0 || k.entity != keys[i-1].entity || k.system != keys[i-1].system || k.external != keys[i-1].external {
+			objects = append(objects, k.entity, k.system, k.external)
+		}
+	}
+	return t.execIn(`UPDATE target_objects SET extra = CASE WHEN deleted = 0 AND EXISTS (SELECT 1 FROM target_objects o
+		WHERE o.entity = target_objects.entity AND o.system = target_objects.system AND o.external = target_objects.external
+		AND o.deleted = 0 AND (o.seen < target_objects.seen OR o.seen = target_objects.seen AND o.local < target_objects.local)) THEN 1 ELSE 0 END WHERE `,
+		"entity, system, external", 3, nil, objects, "")
+}
+
+func (t *tx) saveApplied(applied map[appliedKey]*state.Applied) error {
+	values := make([]any, 0, 7*len(applied))
+	for _, k := range sortedKeys(applied, compareAppliedKeys) {
+		a := applied[k]
+		values = append(values, a.Entity, a.Hub, a.System, a.Origin, a.Version, a.Hash, a.EventID)
+	}
+	return t.insert("INSERT INTO applied (entity, hub, system, origin, version, hash, event_id)", 7, values,
+		" ON CONFLICT (entity, hub, system, origin) DO UPDATE SET version = excluded.version, hash = excluded.hash, event_id = excluded.event_id")
+}
+
+// closeIntents ends intents and tells on which pairs create intents ended.
+func (t *tx) closeIntents(closes map[intentKey]bool) (map[pair]bool, error) {
+	keys := make([]any, 0, 4*len(closes))
+	for _, k := range sortedKeys(closes, compareIntentKeys) {
+		keys = append(keys, k.entity, k.hub, k.system, k.event)
+	}
+	created := map[pair]bool{}
+	err := t.eachIn(func(r *sql.Rows) error {
+		var p pair
+		var create int64
+		if err := r.Scan(&p.entity, &p.system, &create); err != nil {
+			return err
+		}
+		if create != 0 {
+			created[p] = true
+		}
+		return nil
+	}, "DELETE FROM intents WHERE ", "entity, hub, system, event_id", 4, keys, " RETURNING entity, system, is_create")
+	return created, err
+}
+
+// intention is one call of OpenIntent.
+type intention struct{ in state.Intent }
+
+func (t *tx) openIntents(members []*member) error {
+	last := map[intentKey]*state.Intent{}
+	for _, m := range members {
+		in := &m.intent.in
+		last[intentKey{in.Entity, in.Hub, in.System, in.EventID}] = in
+	}
+	values := make([]any, 0, 8*len(last))
+	for _, k := range sortedKeys(last, compareIntentKeys) {
+		in := last[k]
+		opened := stamp(in.Opened)
+		if opened == 0 {
+			opened = t.now
+		}
+		values = append(values, in.Entity, in.Hub, in.System, in.EventID, in.Flow, b2i(in.Create), in.External, opened)
+	}
+	return t.insert("INSERT INTO intents (entity, hub, system, event_id, flow, is_create, external, opened)", 8, values,
+		` ON CONFLICT (entity, hub, system, event_id) DO UPDATE SET flow = excluded.flow, is_create = CASE WHEN intents.is_create = 1 THEN 1 ELSE excluded.is_create END,
+		external = excluded.external`)
+}

@@ -1,0 +1,238 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// Resolve turns an id of a system into a hub id. A known id is found. An unknown one is matched by the external id that the object carries, where
+// there is one; else it is pending while create intents are open on (system, entity), because it may be one of those; else a
+// hub id is minted and, when Resolve returns, on disk. external is state.NoExternal where the object is known to carry none: then
+// no intent can be meant, and the id is minted at once. A matched or minted id is a reference from then on.
+func (s *Store) Resolve(ctx context.Context, entity, system, local, external, eventID string) (string, state.Resolution, error) {
+	if local == "" {
+		return "", "", errors.New("store: resolve: an object without an id in " + system)
+	}
+	hub, ok, err := s.HubID(ctx, entity, system, local)
+	if err != nil || ok {
+		return hub, state.Found, err
+	}
+	type answer struct {
+		hub string
+		how state.Resolution
+	}
+	a, err := ask(ctx, s, "resolve", func(t *tx) (a answer, err error) {
+		a.hub, a.how, err = t.resolve(entity, system, local, external, eventID)
+		return a, err
+	})
+	return a.hub, a.how, err
+}
+
+func (t *tx) resolve(entity, system, local, external, eventID string) (string, state.Resolution, error) {
+	if err := t.lock(pairLocks(map[pair]bool{{entity, system}: false})); err != nil {
+		return "", "", err
+	}
+	// Intents first: an intent that has just been closed has left its reference, which the next look then finds.
+	open := false
+	err := t.each(func(*sql.Rows) error { open = true; return nil },
+		"SELECT 1 FROM intents WHERE system = ? AND entity = ? AND is_create = 1 LIMIT 1", system, entity)
+	if err != nil {
+		return "", "", err
+	}
+	var hub string
+	scan := func(r *sql.Rows) error { return r.Scan(&hub) }
+	if err := t.each(scan, hubIDQuery, local, system, entity); err != nil || hub != "" {
+		return hub, state.Found, err
+	}
+	if external != "" && external != state.NoExternal {
+		if err := t.each(scan, "SELECT hub FROM objects WHERE external = ? AND entity = ?", external, entity); err != nil {
+			return "", "", err
+		}
+	}
+	switch {
+	case hub != "":
+		return hub, state.Matched, t.match(entity, hub, system, local, external)
+	case open && external != state.NoExternal:
+		return "", state.Pending, nil
+	}
+	hub = state.MintHub(entity, system, local)
+	_, err = t.exec("INSERT INTO objects (entity, hub, external, event_id, created) VALUES (?, ?, ?, ?, ?) ON CONFLICT (entity, hub) DO NOTHING",
+		entity, hub, state.ExternalID(entity, hub), eventID, t.now)
+	if err != nil {
+		return "", "", err
+	}
+	return hub, state.Minted, t.refer(&state.Ref{Entity: entity, Hub: hub, System: system, Local: local})
+}
+
+// match makes local the object's id in the system, unless it has another one there already: then the system holds the
+// object twice, and only that is recorded.
+func (t *tx) match(entity, hub, system, local, external string) error {
+	var have string
+	err := t.each(func(r *sql.Rows) error { return r.Scan(&have) },
+		"SELECT local FROM refs WHERE entity = ? AND hub = ? AND system = ? AND deleted = 0", entity, hub, system)
+	if err != nil {
+		return err
+	}
+	if have != "" && have != local {
+		return t.saveSightings([]sighting{{entity: entity, system: system, external: external, local: local}})
+	}
+	return t.refer(&state.Ref{Entity: entity, Hub: hub, System: system, Local: local})
+}
+
+// refer writes one reference and wakes who waits for it.
+func (t *tx) refer(ref *state.Ref) error {
+	var c refChanges
+	c.add(&state.Result{Ref: ref})
+	if err := t.saveRefs(&c); err != nil {
+		return err
+	}
+	return t.markReady(c.rows(), nil)
+}
+
+// OpenIntent stores that a call is about to be made; it stands until a Commit closes it. Opening it again changes nothing.
+func (s *Store) OpenIntent(ctx context.Context, in state.Intent) error {
+	return s.submit(ctx, &member{op: "open intent", kind: anIntent, intent: &intention{in}, rows: 1})
+}
+
+// OpenIntents lists the intents of a flow, or of all flows when it is empty, oldest first: calls whose outcome is not stored.
+func (s *Store) OpenIntents(ctx context.Context, flow string, limit int) ([]state.Intent, error) {
+	var out []state.Intent
+	err := s.each(ctx, func(r *sql.Rows) error {
+		in, err := scanIntent(r)
+		out = append(out, in)
+		return err
+	}, "SELECT flow, entity, hub, system, event_id, is_create, external, opened FROM intents WHERE flow = ? OR ? = '' ORDER BY opened LIMIT ?", flow, flow, bound(limit))
+	return out, s.wrap("open intents", err)
+}
+
+func scanIntent(r *sql.Rows) (in state.Intent, err error) {
+	var create, opened int64
+	err = r.Scan(&in.Flow, &in.Entity, &in.Hub, &in.System, &in.EventID, &create, &in.External, &opened)
+	in.Create, in.Opened = create != 0, unstamp(opened)
+	return in, err
+}
+
+const (
+	// A system may give a deleted object's id to another one: the living one comes first.
+	hubIDQuery   = "SELECT hub FROM refs WHERE local = ? AND system = ? AND entity = ? ORDER BY deleted, updated DESC, hub LIMIT 1"
+	localIDQuery = "SELECT local FROM refs WHERE entity = ? AND hub = ? AND system = ? AND deleted = 0 AND local <> ''"
+	refCols      = "r.entity, r.hub, r.system, r.local, r.deleted, r.known, r.known_flow, r.received, r.known_event, r.etag, r.updated"
+	targetQuery  = `SELECT r.local, r.deleted, r.known, r.known_flow, r.received, r.known_event, r.etag, r.updated, a.version, a.hash, a.event_id,
+		i.flow, i.event_id, i.is_create, i.external, i.opened FROM (SELECT 1 AS one) AS x
+		LEFT JOIN refs r ON r.entity = ? AND r.hub = ? AND r.system = ?
+		LEFT JOIN applied a ON a.entity = ? AND a.hub = ? AND a.system = ? AND a.origin = ?
+		LEFT JOIN intents i ON i.entity = ? AND i.hub = ? AND i.system = ?
+		ORDER BY i.opened DESC LIMIT 1`
+)
+
+// HubID is the hub id of a system's object; ok is false when nobody has seen it. A deleted object keeps its hub id.
+func (s *Store) HubID(ctx context.Context, entity, system, local string) (hub string, ok bool, err error) {
+	err = s.lookups.one(ctx, s.lookups.hubID, []any{local, system, entity}, &hub)
+	return found(s, "hub id", hub, err)
+}
+
+// LocalID is the id of the object in a system; ok is false when it has none there, or is deleted there.
+func (s *Store) LocalID(ctx context.Context, entity, system, hub string) (local string, ok bool, err error) {
+	err = s.lookups.one(ctx, s.lookups.localID, []any{entity, hub, system}, &local)
+	return found(s, "local id", local, err)
+}
+
+func found(s *Store, op, id string, err error) (string, bool, error) {
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", false, nil
+	}
+	return id, err == nil, s.wrap(op, err)
+}
+
+// Target is what the guards need before a write to one object in one system.
+func (s *Store) Target(ctx context.Context, entity, hub, system, origin string) (state.Target, error) {
+	var row struct {
+		local, seenBy, received, event, etag, version, hash, appliedBy, flow, intentOf, external sql.NullString
+		deleted, updated, create, opened                                                         sql.NullInt64
+		known                                                                                    []byte
+	}
+	out := state.Target{External: state.ExternalID(entity, hub)}
+	err := s.lookups.one(ctx, s.lookups.target, []any{entity, hub, system, entity, hub, system, origin, entity, hub, system},
+		&row.local, &row.deleted, &row.known, &row.seenBy, &row.received, &row.event, &row.etag, &row.updated, &row.version, &row.hash, &row.appliedBy,
+		&row.flow, &row.intentOf, &row.create, &row.external, &row.opened)
+	if err != nil {
+		return out, s.wrap("target", err)
+	}
+	if row.local.Valid {
+		out.Ref = &state.Ref{Entity: entity, Hub: hub, System: system, Local: row.local.String, Deleted: row.deleted.Int64 != 0, ETag: row.etag.String, Updated: unstamp(row.updated.Int64)}
+		if out.Ref.Known, err = known(row.known, row.seenBy.String, row.received.String, row.event.String); err != nil {
+			return out, s.wrap("target", err)
+		}
+	}
+	if row.version.Valid {
+		out.Applied = &state.Applied{Entity: entity, Hub: hub, System: system, Origin: origin, Version: row.version.String, Hash: row.hash.String, EventID: row.appliedBy.String}
+	}
+	if row.intentOf.Valid {
+		out.Intent = &state.Intent{Flow: row.flow.String, Entity: entity, Hub: hub, System: system, EventID: row.intentOf.String, Create: row.create.Int64 != 0,
+			External: row.external.String, Opened: unstamp(row.opened.Int64)}
+	}
+	return out, nil
+}
+
+func known(fields []byte, flow, received, event string) (*state.Known, error) {
+	if fields == nil {
+		return nil, nil
+	}
+	f, err := decodeFields(fields)
+	return &state.Known{Flow: flow, Fields: f, Received: received, EventID: event}, err
+}
+
+func scanRef(r *sql.Rows) (ref state.Ref, err error) {
+	var deleted, updated int64
+	var fields []byte
+	var flow, received, event string
+	if err := r.Scan(&ref.Entity, &ref.Hub, &ref.System, &ref.Local, &deleted, &fields, &flow, &received, &event, &ref.ETag, &updated); err != nil {
+		return ref, err
+	}
+	ref.Deleted, ref.Updated = deleted != 0, unstamp(updated)
+	ref.Known, err = known(fields, flow, received, event)
+	return ref, err
+}
+
+// Object is the object with its references in all systems, tombstones included; state.ErrNotFound when there is none.
+func (s *Store) Object(ctx context.Context, entity, hub string) (state.Object, error) {
+	o := state.Object{Entity: entity, Hub: hub}
+	there := false
+	err := s.each(ctx, func(r *sql.Rows) error {
+		there = true
+		var at int64
+		err := r.Scan(&o.External, &at)
+		o.Created = unstamp(at)
+		return err
+	}, "SELECT external, created FROM objects WHERE entity = ? AND hub = ?", entity, hub)
+	if err != nil {
+		return o, s.wrap("object", err)
+	}
+	if !there {
+		return o, state.ErrNotFound
+	}
+	err = s.each(ctx, func(r *sql.Rows) error {
+		ref, err := scanRef(r)
+		o.Refs = append(o.Refs, ref)
+		return err
+	}, "SELECT "+refCols+" FROM refs r WHERE r.entity = ? AND r.hub = ? ORDER BY r.system", entity, hub)
+	return o, s.wrap("object", err)
+}
+
+// Refs lists the references of an entity in a system by hub id, tombstones included, behind the hub id after: a whole entity page by page.
+func (s *Store) Refs(ctx context.Context, entity, system, after string, limit int) ([]state.Ref, error) {
+	var out []state.Ref
+	err := s.each(ctx, func(r *sql.Rows) error {
+		ref, err := scanRef(r)
+		out = append(out, ref)
+		return err
+	}, "SELECT "+refCols+" FROM refs r WHERE r.entity = ? AND r.system = ? AND r.hub > ? ORDER BY r.hub LIMIT ?", entity, system, after, bound(limit))
+	return out, s.wrap("references", err)
+}
+
+// bound is a listing's limit: 100 by default, at most 10,000.
+func bound(limit int) int { return min(max(cmp.Or(limit, 100), 1), 10_000) }

@@ -1,0 +1,110 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+)
+
+// checkedSize is up to which size a file is read through at start to find damage; beyond, that would cost the start seconds, and
+// damage shows when its pages are read.
+const checkedSize = 64 << 20
+
+func (s *Store) openSQLite(context.Context) error {
+	s.d = sqlite
+	path := s.cfg.SQLite
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return fmt.Errorf("store %s: make its directory: %w", path, err)
+	}
+	unlock, err := lockFile(path + ".lock")
+	if err != nil {
+		return err
+	}
+	s.unlock = unlock
+	if s.write, err = sql.Open("sqlite", sqliteDSN(path, "")); err != nil {
+		return sqliteOpenError(path, err)
+	}
+	s.write.SetMaxOpenConns(1)
+	if s.read, err = sql.Open("sqlite", sqliteDSN(path, "query_only(1)")); err != nil {
+		return sqliteOpenError(path, err)
+	}
+	s.read.SetMaxOpenConns(4)
+	s.read.SetMaxIdleConns(4)
+	return nil
+}
+
+// sqliteDSN carries the pragmas, so that every connection that the pool ever makes has them. Readers begin deferred, so
+// that looking never waits for the writer.
+func sqliteDSN(path, extra string) string {
+	q := url.Values{}
+	pragmas := []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-65536)",
+		"temp_store(MEMORY)", "journal_size_limit(67108864)", "wal_autocheckpoint(4000)"}
+	lock := "immediate"
+	if extra != "" {
+		pragmas, lock = []string{"busy_timeout(10000)", "cache_size(-16384)", "temp_store(MEMORY)", extra}, "deferred"
+	}
+	for _, p := range pragmas {
+		q.Add("_pragma", p)
+	}
+	q.Set("_txlock", lock)
+	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + "?" + q.Encode()
+}
+
+// inspect looks for damage before anything is promised.
+func (s *Store) inspect(ctx context.Context, c *sql.Conn) error {
+	if s.d != sqlite {
+		return nil
+	}
+	st, err := os.Stat(s.cfg.SQLite)
+	if err != nil || st.Size() > checkedSize {
+		return err
+	}
+	var verdict string
+	if err := c.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+		return err
+	}
+	if verdict != "ok" {
+		return &damage{verdict}
+	}
+	return nil
+}
+
+// damage is what SQLite's own check found.
+type damage struct{ verdict string }
+
+func (d *damage) Error() string { return d.verdict }
+
+// sqliteOpenError says what to do about a file that cannot be opened.
+func sqliteOpenError(path string, err error) error {
+	if isDamage(err) {
+		return fmt.Errorf("store %s is damaged (%w): put a backup in its place, or move %s, %s-wal and %s-shm away to start with an empty store; "+
+			"nothing has been changed", path, err, path, path, path)
+	}
+	return fmt.Errorf("store %s: open: %w", path, err)
+}
+
+func isDamage(err error) bool {
+	var d *damage
+	if errors.As(err, &d) {
+		return true
+	}
+	code, ok := sqliteCode(err)
+	return ok && (code == lib.SQLITE_CORRUPT || code == lib.SQLITE_NOTADB)
+}
+
+// sqliteCode is the primary result code of a SQLite failure.
+func sqliteCode(err error) (int, bool) {
+	var e *driver.Error
+	if !errors.As(err, &e) {
+		return 0, false
+	}
+	return e.Code() & 0xff, true
+}

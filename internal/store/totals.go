@@ -1,0 +1,144 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// outcomeRetried is the totals row that counts calls made again.
+const outcomeRetried = "retried"
+
+type totalKey struct {
+	flow, topic     string
+	part            int
+	outcome, reason string
+}
+
+func compareTotalKeys(a, b totalKey) int {
+	return cmp.Or(comparePartKeys(partKey{a.flow, a.topic, a.part}, partKey{b.flow, b.topic, b.part}), cmp.Compare(a.outcome, b.outcome), cmp.Compare(a.reason, b.reason))
+}
+
+type total struct{ n, newest int64 }
+
+// totals are what a merged transaction adds.
+type totals map[totalKey]total
+
+func (t totals) add(k totalKey, n, now int64) { t[k] = total{t[k].n + n, now} }
+
+func (t *tx) saveTotals(tt totals) error {
+	values := make([]any, 0, 7*len(tt))
+	for _, k := range sortedKeys(tt, compareTotalKeys) {
+		values = append(values, k.flow, k.topic, k.part, k.outcome, k.reason, tt[k].n, tt[k].newest)
+	}
+	return t.insert("INSERT INTO totals (flow, topic, part, outcome, reason, n, newest)", 7, values,
+		` ON CONFLICT (flow, topic, part, outcome, reason) DO UPDATE SET n = totals.n + excluded.n,
+		newest = CASE WHEN excluded.newest > totals.newest THEN excluded.newest ELSE totals.newest END`)
+}
+
+// Totals is the conservation equation of every flow that the store knows, by name, from one consistent state.
+func (s *Store) Totals(ctx context.Context) ([]state.FlowTotals, error) {
+	flows := map[string]*state.FlowTotals{}
+	of := func(name string) *state.FlowTotals {
+		if flows[name] == nil {
+			flows[name] = &state.FlowTotals{Flow: name, Skipped: map[string]int64{}}
+		}
+		return flows[name]
+	}
+	err := s.snapshot(ctx, func(db queryer) error {
+		return errors.Join(
+			eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanFinished(r, of) }, "SELECT flow, SUM(finished) FROM partitions GROUP BY flow"),
+			eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanTotal(r, of) },
+				"SELECT flow, outcome, reason, SUM(n), MAX(newest) FROM totals GROUP BY flow, outcome, reason"),
+			eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanResting(r, of) },
+				"SELECT flow, state, COUNT(*), MIN(since) FROM queue GROUP BY flow, state"),
+			eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanUnpublished(r, of) },
+				"SELECT flow, COUNT(*), MIN(received) FROM inbox WHERE places IS NULL GROUP BY flow"))
+	})
+	if err != nil {
+		return nil, s.wrap("totals", err)
+	}
+	out := make([]state.FlowTotals, 0, len(flows))
+	for _, name := range slices.Sorted(maps.Keys(flows)) {
+		out = append(out, *flows[name])
+	}
+	return out, nil
+}
+
+func scanFinished(r *sql.Rows, of func(string) *state.FlowTotals) error {
+	var flow string
+	var n int64
+	err := r.Scan(&flow, &n)
+	of(flow).Finished = n
+	return err
+}
+
+func scanTotal(r *sql.Rows, of func(string) *state.FlowTotals) error {
+	var flow, outcome, reason string
+	var n, newest int64
+	if err := r.Scan(&flow, &outcome, &reason, &n, &newest); err != nil {
+		return err
+	}
+	f := of(flow)
+	switch outcome {
+	case string(state.Delivered):
+		f.Delivered, f.LastDelivered = n, unstamp(newest)
+	case string(state.Skipped):
+		f.Skipped[reason] = n
+	case string(state.Discarded):
+		f.Discarded = n
+	case outcomeDirect:
+		f.Direct = n
+	case outcomeRetried:
+		f.Retried = n
+	}
+	return nil
+}
+
+func scanResting(r *sql.Rows, of func(string) *state.FlowTotals) error {
+	var flow, st string
+	var n, since int64
+	if err := r.Scan(&flow, &st, &n, &since); err != nil {
+		return err
+	}
+	f := of(flow)
+	switch state.Outcome(st) {
+	case state.Parked:
+		f.Parked = n
+	case state.Waiting:
+		f.Waiting = n
+	case state.Held:
+		f.Held = n
+	}
+	older(f, unstamp(since))
+	return nil
+}
+
+func scanUnpublished(r *sql.Rows, of func(string) *state.FlowTotals) error {
+	var flow string
+	var n, since int64
+	if err := r.Scan(&flow, &n, &since); err != nil {
+		return err
+	}
+	of(flow).Unpublished = n
+	older(of(flow), unstamp(since))
+	return nil
+}
+
+func older(f *state.FlowTotals, t time.Time) {
+	if !t.IsZero() && (f.Oldest.IsZero() || t.Before(f.Oldest)) {
+		f.Oldest = t
+	}
+}
+
+// Duplicates counts target objects beyond one per object and system, from every id ever reported by a write or a find.
+func (s *Store) Duplicates(ctx context.Context) (n int64, err error) {
+	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&n) }, "SELECT COUNT(*) FROM target_objects WHERE extra = 1")
+	return n, s.wrap("duplicates", err)
+}

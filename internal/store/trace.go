@@ -1,0 +1,177 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// traceLimit bounds each list of a trace.
+const traceLimit = 200
+
+// Trace gives everything about a key: a business key, a hub id, an external id, an id in a system, an event id or a delivery id. What
+// the hub knows to be the same object is followed to its references, journal and queue. A key that nobody knows gives an empty trace.
+func (s *Store) Trace(ctx context.Context, key string) (state.Trace, error) {
+	out := state.Trace{Key: key}
+	err := s.snapshot(ctx, func(db queryer) error {
+		tr := &tracer{ctx: ctx, db: db, d: s.d, key: cleanText(key), out: &out}
+		for _, step := range []func() error{tr.byKey, tr.objects, tr.byObjects, tr.inbox} {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, s.wrap("trace", err)
+}
+
+type tracer struct {
+	ctx context.Context
+	db  queryer
+	d   dialect
+	key string
+	out *state.Trace
+}
+
+// byKey finds what names the key itself.
+func (tr *tracer) byKey() (err error) {
+	tr.out.Journal, err = journalOf(tr.ctx, tr.db, tr.d, "SELECT "+journalCols+` FROM journal WHERE id IN (
+		SELECT id FROM (SELECT id FROM journal WHERE ekey = ? ORDER BY id DESC LIMIT 200) AS a UNION SELECT id FROM journal WHERE hub = ? UNION
+		SELECT id FROM journal WHERE event_id = ?) ORDER BY id DESC LIMIT ?`, tr.key, tr.key, tr.key, traceLimit)
+	if err != nil {
+		return err
+	}
+	tr.out.Queued, err = queuedOf(tr.ctx, tr.db, tr.d, "SELECT "+queueCols+` FROM queue WHERE id IN (SELECT id FROM queue WHERE ekey = ? UNION
+		SELECT id FROM queue WHERE hub = ? AND hub <> '' UNION SELECT id FROM queue WHERE event_id = ?) ORDER BY id LIMIT ?`, tr.key, tr.key, tr.key, traceLimit)
+	return err
+}
+
+// objects finds the objects that the key, or what was found under it, stands for.
+func (tr *tracer) objects() error {
+	hubs := []string{tr.key}
+	for i := range tr.out.Journal {
+		hubs = append(hubs, tr.out.Journal[i].Hub)
+	}
+	for i := range tr.out.Queued {
+		hubs = append(hubs, tr.out.Queued[i].Event.Hub)
+	}
+	hubs = distinct(hubs)
+	args := []any{tr.key, tr.key}
+	for _, h := range hubs {
+		args = append(args, h)
+	}
+	err := eachOf(tr.ctx, tr.db, tr.d, func(r *sql.Rows) error {
+		var o state.Object
+		var at int64
+		err := r.Scan(&o.Entity, &o.Hub, &o.External, &at)
+		o.Created = unstamp(at)
+		tr.out.Objects = append(tr.out.Objects, o)
+		return err
+	}, `SELECT o.entity, o.hub, o.external, o.created FROM objects o JOIN (SELECT entity, hub FROM objects WHERE external = ? UNION
+		SELECT entity, hub FROM refs WHERE local = ? UNION SELECT entity, hub FROM objects WHERE `+tr.d.in("hub", 1, len(hubs))+
+		") AS k ON k.entity = o.entity AND k.hub = o.hub ORDER BY o.entity, o.hub LIMIT 50", args...)
+	if err != nil {
+		return err
+	}
+	for i := range tr.out.Objects {
+		o := &tr.out.Objects[i]
+		err := eachOf(tr.ctx, tr.db, tr.d, func(r *sql.Rows) error {
+			ref, err := scanRef(r)
+			o.Refs = append(o.Refs, ref)
+			return err
+		}, "SELECT "+refCols+" FROM refs r WHERE r.entity = ? AND r.hub = ? ORDER BY r.system", o.Entity, o.Hub)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// byObjects adds journal and queue rows of the objects that were found.
+func (tr *tracer) byObjects() error {
+	if len(tr.out.Objects) == 0 {
+		return nil
+	}
+	var hubs []any
+	for i := range tr.out.Objects {
+		hubs = append(hubs, tr.out.Objects[i].Hub)
+	}
+	in := tr.d.in("hub", 1, len(hubs))
+	js, err := journalOf(tr.ctx, tr.db, tr.d, "SELECT "+journalCols+" FROM journal WHERE "+in+" ORDER BY id DESC LIMIT ?", append(slices.Clone(hubs), traceLimit)...)
+	if err != nil {
+		return err
+	}
+	tr.out.Journal = mergeByID(tr.out.Journal, js, func(j *state.Journal) int64 { return -j.ID })
+	qs, err := queuedOf(tr.ctx, tr.db, tr.d, "SELECT "+queueCols+" FROM queue WHERE "+in+" AND hub <> '' ORDER BY id LIMIT ?", append(slices.Clone(hubs), traceLimit)...)
+	if err != nil {
+		return err
+	}
+	tr.out.Queued = mergeByID(tr.out.Queued, qs, func(q *state.Queued) int64 { return q.ID })
+	return nil
+}
+
+// inbox finds rows by delivery id, by the business key that the relay recorded, and by the events found: an event is named
+// after its row, with an index behind where the row was split.
+func (tr *tracer) inbox() error {
+	ids := []string{tr.key}
+	for i := range tr.out.Journal {
+		ids = append(ids, tr.out.Journal[i].EventID)
+	}
+	for i := range tr.out.Queued {
+		ids = append(ids, tr.out.Queued[i].Event.ID)
+	}
+	for _, id := range slices.Clone(ids) {
+		for _, sep := range []string{"#", "/", ":", "-", "."} {
+			if i := strings.LastIndex(id, sep); i > 0 {
+				ids = append(ids, id[:i])
+			}
+		}
+	}
+	ids = distinct(ids)
+	ids = ids[:min(len(ids), 2*traceLimit)]
+	args := []any{tr.key}
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	return eachOf(tr.ctx, tr.db, tr.d, func(r *sql.Rows) error {
+		var places sql.NullString
+		in, err := scanInbound(r, &places)
+		if err != nil {
+			return err
+		}
+		row := state.TracedInbound{Inbound: in, Published: places.Valid}
+		if places.Valid {
+			row.Positions, err = decodePlaces(places.String)
+		}
+		tr.out.Inbox = append(tr.out.Inbox, row)
+		return err
+	}, "SELECT "+inboxCols+", places FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE ekey = ? AND ekey <> '' UNION SELECT seq FROM inbox WHERE "+
+		tr.d.in("id", 1, len(ids))+") ORDER BY seq DESC LIMIT 20", args...)
+}
+
+// distinct leaves out empty and repeated texts, and keeps the order.
+func distinct(in []string) []string {
+	seen := map[string]bool{"": true}
+	return slices.DeleteFunc(in, func(s string) bool {
+		was := seen[s]
+		seen[s] = true
+		return was
+	})
+}
+
+func mergeByID[T any](a, b []T, id func(*T) int64) []T {
+	out := append(a, b...)
+	slices.SortStableFunc(out, func(x, y T) int {
+		switch i, j := id(&x), id(&y); {
+		case i < j:
+			return -1
+		case i > j:
+			return 1
+		}
+		return 0
+	})
+	return slices.CompactFunc(out, func(x, y T) bool { return id(&x) == id(&y) })
+}

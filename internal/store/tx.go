@@ -1,0 +1,193 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"strings"
+	"unicode/utf8"
+)
+
+// errBroken tells database/sql not to use a connection again.
+var errBroken = driver.ErrBadConn
+
+// tx is the writer's open transaction.
+type tx struct {
+	w   *writer
+	s   *Store
+	d   dialect
+	ctx context.Context
+	now int64
+}
+
+func (t *tx) prepare(q string) (*sql.Stmt, error) {
+	if st := t.w.stmts[q]; st != nil {
+		return st, nil
+	}
+	st, err := t.w.conn.PrepareContext(t.ctx, t.d.bind(q))
+	if err != nil {
+		return nil, err
+	}
+	t.w.stmts[q] = st
+	return st, nil
+}
+
+// exec runs a statement and tells how many rows it changed.
+func (t *tx) exec(q string, args ...any) (int64, error) {
+	clean(args)
+	var res sql.Result
+	var err error
+	if len(args) == 0 {
+		res, err = t.w.conn.ExecContext(t.ctx, q)
+	} else {
+		st, perr := t.prepare(q)
+		if perr != nil {
+			return 0, perr
+		}
+		res, err = st.ExecContext(t.ctx, args...)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// each runs a query and calls scan for every row.
+func (t *tx) each(scan func(*sql.Rows) error, q string, args ...any) error {
+	clean(args)
+	st, err := t.prepare(q)
+	if err != nil {
+		return err
+	}
+	rows, err := st.QueryContext(t.ctx, args...)
+	return eachRow(rows, err, scan)
+}
+
+// eachRow drains rows; err is the query's own.
+func eachRow(rows *sql.Rows, err error, scan func(*sql.Rows) error) error {
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			_ = rows.Close() // the scan's failure is the cause
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		_ = rows.Close() // as above
+		return err
+	}
+	return rows.Close()
+}
+
+// steps are the row counts that many-row statements come in, so that few texts are ever prepared.
+var steps = [...]int{256, 64, 16, 4, 1}
+
+// insert writes rows of width values each, laid out one behind another, in few statements:
+// head VALUES (…),(…) tail.
+func (t *tx) insert(head string, width int, values []any, tail string) error {
+	_, err := t.values(head, "(?"+strings.Repeat(",?", width-1)+")", width, values, tail)
+	return err
+}
+
+// values is insert for any statement that takes rows, with the text of one row. It tells how many rows were changed.
+func (t *tx) values(head, row string, width int, values []any, tail string) (changed int64, err error) {
+	for len(values) > 0 {
+		n := step(len(values)/width, width)
+		c, err := t.exec(head+" VALUES "+row+strings.Repeat(","+row, n-1)+tail, values[:n*width]...)
+		if err != nil {
+			return 0, err
+		}
+		changed += c
+		values = values[n*width:]
+	}
+	return changed, nil
+}
+
+// step is the largest number of rows that one statement takes of n; SQLite bounds parameters at 32,766.
+func step(n, width int) int {
+	for _, s := range steps {
+		if s <= n && s*width <= 8192 {
+			return s
+		}
+	}
+	return 1
+}
+
+// eachIn runs head + "(cols) IN (…)" + tail for keys of width values each, in few statements. Keys must be distinct.
+func (t *tx) eachIn(scan func(*sql.Rows) error, head, cols string, width int, keys []any, tail string) error {
+	for len(keys) > 0 {
+		n := step(len(keys)/width, width)
+		if err := t.each(scan, head+t.d.in(cols, width, n)+tail, keys[:n*width]...); err != nil {
+			return err
+		}
+		keys = keys[n*width:]
+	}
+	return nil
+}
+
+// execIn is eachIn for a statement without rows; before are parameters that come ahead of the keys in every statement.
+func (t *tx) execIn(head, cols string, width int, before, keys []any, tail string) error {
+	for len(keys) > 0 {
+		n := step(len(keys)/width, width)
+		args := append(append(make([]any, 0, len(before)+n*width), before...), keys[:n*width]...)
+		if _, err := t.exec(head+t.d.in(cols, width, n)+tail, args...); err != nil {
+			return err
+		}
+		keys = keys[n*width:]
+	}
+	return nil
+}
+
+// clean makes texts storable in place: PostgreSQL takes neither NUL nor bytes that are no UTF-8, and both databases shall hold,
+// and find, the same.
+func clean(args []any) {
+	for i, a := range args {
+		if s, ok := a.(string); ok {
+			args[i] = cleanText(s)
+		}
+	}
+}
+
+func cleanText(s string) string {
+	if strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// idBlock is a run of numbers that may be given out: [next, end).
+type idBlock struct{ next, end int64 }
+
+// idRun is how many numbers SQLite takes from its counter at once.
+const idRun = 1024
+
+// ids gives n rising numbers of a sequence ("inbox", "queue", "journal", "audit", "runs"). Numbers may be skipped, never given twice.
+func (t *tx) ids(name string, n int) ([]int64, error) {
+	out := make([]int64, 0, n)
+	if t.d == postgres {
+		err := t.each(func(r *sql.Rows) error {
+			var id int64
+			defer func() { out = append(out, id) }()
+			return r.Scan(&id)
+		}, "SELECT nextval('"+name+"_ids') FROM generate_series(1, ?::bigint)", n)
+		return out, err
+	}
+	b := t.w.ids[name]
+	for len(out) < n {
+		if b.next == b.end {
+			run := int64(max(idRun, n))
+			err := t.each(func(r *sql.Rows) error { return r.Scan(&b.end) },
+				"INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value RETURNING value", name, run)
+			if err != nil {
+				return nil, err
+			}
+			b.next, b.end = b.end-run+1, b.end+1
+		}
+		out = append(out, b.next)
+		b.next++
+	}
+	t.w.ids[name] = b
+	return out, nil
+}

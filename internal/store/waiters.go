@@ -1,0 +1,156 @@
+package store
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"slices"
+	"strconv"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// A message waits for a cross-reference, and its writer may be another hub in another transaction. On SQLite the one writer
+// puts the two in an order. On PostgreSQL advisory locks do, one per (entity, system): whoever writes a reference holds its lock
+// shared, whoever appends a waiter, or ends a create intent, holds it alone. So of the two transactions the later one sees the earlier.
+
+// pair is an entity in a system.
+type pair struct{ entity, system string }
+
+func comparePairs(a, b pair) int {
+	return cmp.Or(cmp.Compare(a.entity, b.entity), cmp.Compare(a.system, b.system))
+}
+
+type lockKey struct {
+	hash      int64
+	exclusive bool
+}
+
+func hashKey(parts ...string) int64 {
+	h := sha256.New()
+	for _, p := range parts {
+		h.Write([]byte(p))
+		h.Write([]byte{0})
+	}
+	return int64(binary.BigEndian.Uint64(h.Sum(nil)))
+}
+
+// lock takes advisory locks until the end of the transaction, in one order.
+func (t *tx) lock(keys []lockKey) error {
+	if t.d != postgres || len(keys) == 0 {
+		return nil
+	}
+	slices.SortFunc(keys, func(a, b lockKey) int { return cmp.Compare(a.hash, b.hash) })
+	for _, k := range keys {
+		f := "pg_advisory_xact_lock_shared"
+		if k.exclusive {
+			f = "pg_advisory_xact_lock"
+		}
+		if err := t.each(func(*sql.Rows) error { return nil }, "SELECT "+f+"(?)", k.hash); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pairLocks gives one lock per pair; true stands for alone.
+func pairLocks(pairs map[pair]bool) []lockKey {
+	out := make([]lockKey, 0, len(pairs))
+	for p, alone := range pairs {
+		out = append(out, lockKey{hashKey("pair", p.entity, p.system), alone})
+	}
+	return out
+}
+
+func (ch *changes) locks() []lockKey {
+	pairs := map[pair]bool{}
+	for k := range ch.refs.byKey {
+		pairs[pair{k.entity, k.system}] = pairs[pair{k.entity, k.system}]
+	}
+	for k := range ch.closes {
+		pairs[pair{k.entity, k.system}] = true
+	}
+	for _, a := range ch.queue.appends {
+		if m := a.q.Missing; m != nil {
+			pairs[pair{m.Entity, m.System}] = true
+		}
+	}
+	for _, r := range ch.queue.updates {
+		if r.Queue != nil && r.Queue.Missing != nil {
+			pairs[pair{r.Queue.Missing.Entity, r.Queue.Missing.System}] = true
+		}
+	}
+	return pairLocks(pairs)
+}
+
+// lookAgain marks the rows that have just begun to wait for something that came between the engine's look and this transaction.
+func (t *tx) lookAgain(c *queueChanges) error {
+	var ids []any
+	for _, a := range c.appends {
+		if a.q.Missing != nil && a.q.State == state.Waiting {
+			ids = append(ids, a.q.ID)
+		}
+	}
+	for _, id := range sortedKeys(c.updates, cmp.Compare[int64]) {
+		if r := c.updates[id]; r.Outcome == state.Waiting && r.Queue != nil && r.Queue.Missing != nil {
+			ids = append(ids, id)
+		}
+	}
+	return t.execIn("UPDATE queue SET mark = 'ready' WHERE mark = '' AND state = 'waiting' AND (("+
+		"m_hub <> '' AND EXISTS (SELECT 1 FROM refs r WHERE r.entity = m_entity AND r.hub = m_hub AND r.system = m_system AND r.local <> '' AND r.deleted = 0)) OR ("+
+		"m_local <> '' AND EXISTS (SELECT 1 FROM refs r WHERE r.local = m_local AND r.system = m_system AND r.entity = m_entity)) OR ("+
+		"m_intents = 1 AND "+noIntents+")) AND ", "id", 1, nil, ids, "")
+}
+
+// noIntents is true of a waiting row when no create intent is open on what it waits for.
+const noIntents = "NOT EXISTS (SELECT 1 FROM intents i WHERE i.system = m_system AND i.entity = m_entity AND i.is_create = 1)"
+
+// markReady marks every waiting row that the written references satisfy, and those that waited for the last create intent.
+func (t *tx) markReady(refs []*state.Ref, created map[pair]bool) error {
+	pairs := map[pair]bool{}
+	for _, r := range refs {
+		if r.Local != "" {
+			pairs[pair{r.Entity, r.System}] = true
+		}
+	}
+	awaited, err := t.awaited(pairs)
+	if err != nil {
+		return err
+	}
+	const mark = "UPDATE queue SET mark = 'ready' WHERE state = 'waiting' AND mark = '' AND m_entity <> '' AND "
+	var hubs, locals []any
+	for _, r := range refs {
+		if r.Local == "" || !awaited[pair{r.Entity, r.System}] {
+			continue
+		}
+		if !r.Deleted {
+			hubs = append(hubs, r.Entity, r.System, r.Hub)
+		}
+		locals = append(locals, r.Entity, r.System, r.Local)
+	}
+	if err := t.execIn(mark, "m_entity, m_system, m_hub", 3, nil, hubs, ""); err != nil {
+		return err
+	}
+	if err := t.execIn(mark, "m_entity, m_system, m_local", 3, nil, locals, ""); err != nil {
+		return err
+	}
+	var ended []any
+	for _, p := range sortedKeys(created, comparePairs) {
+		ended = append(ended, p.entity, p.system)
+	}
+	return t.execIn(mark+"m_intents = 1 AND "+noIntents+" AND ", "m_entity, m_system", 2, nil, ended, "")
+}
+
+// awaited tells which pairs anything waits for at all: mostly none, and then that is the end of it.
+func (t *tx) awaited(pairs map[pair]bool) (map[pair]bool, error) {
+	out := map[pair]bool{}
+	for _, p := range sortedKeys(pairs, comparePairs) {
+		err := t.each(func(*sql.Rows) error { out[p] = true; return nil },
+			"SELECT 1 FROM queue WHERE m_entity = ? AND m_system = ? AND m_entity <> '' AND mark = '' LIMIT "+strconv.Itoa(1), p.entity, p.system)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
