@@ -153,9 +153,8 @@ func (c *compiler) close(x code) code {
 	if x.op != nil || !x.free.none() || x.vm == nil || c.broken {
 		return x
 	}
-	config := conf.CreateNew()
-	config.Functions = c.fns
-	prog, err := exprcompiler.Compile(&parser.Tree{Node: x.vm, Source: file.NewSource(string(c.runes))}, config)
+	tree := &parser.Tree{Node: x.vm, Source: file.NewSource(string(c.runes))}
+	prog, err := exprcompiler.Compile(tree, &conf.Config{Functions: c.fns, ShortCircuit: true})
 	if err != nil {
 		c.problem(0, "write it in simpler parts", "the expression cannot be compiled: %v", err)
 		return x

@@ -113,7 +113,7 @@ func (c *compiler) arithmetic(n *ast.BinaryNode) code {
 	for i, x := range []code{a, b} {
 		if x.t.never(allowed) {
 			side := []ast.Node{n.Left, n.Right}[i]
-			return c.fail(side, strings.Trim(conversion(kNumber, x.t.k), " ()"), "%s needs %s, and this is %s", n.Operator, allowed, (x.t.k & kSome).a())
+			return c.fail(side, strings.Trim(conversion(kNumber, x.t.k), " ()"), "%s needs %s, and this is %s", n.Operator, allowed.a(), (x.t.k & kSome).a())
 		}
 	}
 	if n.Operator == "+" && a.t.k&kSome != 0 && b.t.k&kSome != 0 && a.t.k&b.t.k&allowed == 0 {
@@ -136,7 +136,7 @@ func (c *compiler) checkComparison(n *ast.BinaryNode, a, b code) {
 		}
 		return
 	case ak&bk == 0:
-		c.problem(c.offset(n), "text(x) makes text of a number, num(x) a number of a text", "%s compares %s with %s: they are never equal", n.Operator, ak.a(), bk.a())
+		c.problem(c.offset(n), "text(x) makes text of a number, num(x) a number of a text", "%s compares %s with %s", n.Operator, ak.a(), bk.a())
 		return
 	case order && (ak&kPlain == 0 || bk&kPlain == 0):
 		c.problem(c.offset(n), "", "%s compares two numbers or two texts, not %s and %s", n.Operator, ak.a(), bk.a())
@@ -179,6 +179,9 @@ func (c *compiler) checkIn(n *ast.BinaryNode, a, b code) {
 	}
 	for _, e := range array.Nodes {
 		s, ok := e.(*ast.StringNode)
+		if _, number := e.(*ast.IntegerNode); number && a.t.never(kNumber) {
+			c.problem(c.offset(e), "", "in looks for %s, and this is a number", (a.t.k & kSome).a())
+		}
 		if ok && a.t.never(kText) {
 			c.problem(c.offset(e), "", "in looks for %s, and this is text", (a.t.k & kSome).a())
 		} else if ok {

@@ -104,19 +104,18 @@ func (c *compiler) identifier(n *ast.IdentifierNode) code {
 	case "null":
 		return litCode(nil)
 	}
-	hint := didYouMean(name, append(c.names(), c.topFields(name)...))
-	if library[name] != nil || predicates[name] {
+	hint := ""
+	switch {
+	case library[name] != nil || predicates[name]:
 		hint = "a function needs its arguments: " + name + "(…)"
+	case len(c.scope.items) > 0 && slices.Contains(c.scope.items[len(c.scope.items)-1].t.fieldNames(), name):
+		hint = "did you mean item." + name + "?"
+	case slices.Contains(c.scope.source.fieldNames(), name):
+		hint = "did you mean source." + name + "?"
+	default:
+		hint = didYouMean(name, c.names())
 	}
-	return c.fail(n, orElse(hint, fmt.Sprintf("fields are written source.%s; literal text is written in quotes", name)), "unknown name %q", name)
-}
-
-// topFields offers source.name where the source has such a field.
-func (c *compiler) topFields(name string) []string {
-	if _, ok := c.scope.source.field(name); ok && !c.scope.source.open && slices.Contains(c.scope.source.fieldNames(), name) {
-		return []string{"source." + name}
-	}
-	return nil
+	return c.fail(n, orElse(hint, "fields are written source."+name+"; literal text is written in quotes"), "unknown name %q", name)
 }
 
 // names are all names in scope.
@@ -299,7 +298,11 @@ func (c *compiler) target(n *ast.MemberNode, p *path, s step) code {
 		}
 		next := p.out.find(s.name)
 		if next == nil {
-			c.problem(where, orElse(didYouMean(s.name, p.out.names()), "target refers only to what stands above"), "%s is not set above", q.name)
+			hint := "target refers only to what stands above"
+			if s := didYouMean(s.name, p.out.names()); s != "" {
+				hint = s[:len(s)-1] + "? " + hint
+			}
+			c.problem(where, hint, "%s is not set above", q.name)
 			return poison()
 		}
 		q.out = next

@@ -90,7 +90,7 @@ func textFunctions() []*function {
 				}
 				re, err := regexp.Compile(pattern)
 				if err != nil {
-					c.problem(call.at(1), "patterns are Go's (RE2): no look-around, no back-references", "the pattern %s does not compile: %v", show(pattern), errors.Unwrap(err))
+					c.problem(call.at(1), "patterns are Go's (RE2): no look-around, no back-references", "the pattern %s does not compile: %v", show(pattern), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 				}
 				return &site{re: re}
 			},
@@ -101,7 +101,7 @@ func textFunctions() []*function {
 			prepare: func(c *compiler, call *callInfo) *site {
 				if t, ok := call.literal(0); ok {
 					if n := strings.Count(t, "{}"); n != len(call.args)-1 {
-						c.problem(call.offset, "each {} takes one value, in order", "format: the template has %d places, and %d values are given", n, len(call.args)-1)
+						c.problem(call.offset, "each {} takes one value, in order", "format: the template has places for %d, and what is given is %d", n, len(call.args)-1)
 					}
 				}
 				return nil

@@ -127,10 +127,13 @@ func testDeps(t testing.TB) Deps {
 	}
 }
 
+// parseDoc parses a document that is right; t may be nil.
 func parseDoc(t testing.TB, text string) *jsondoc.Doc {
-	t.Helper()
 	d, err := jsondoc.Parse([]byte(text), jsondoc.Limits{})
 	if err != nil {
+		if t == nil {
+			panic(err)
+		}
 		t.Fatal(err)
 	}
 	return d
@@ -159,8 +162,21 @@ type compiled struct {
 func compileText(t testing.TB, text string, source *schema.Schema, deps Deps, machine bool) (*compiled, error) {
 	t.Helper()
 	var p strictyaml.Problems
-	n := exprNode(t, text, &p)
-	c := newCompiler(deps, &p)
+	return compileAt(exprNode(t, text, &p), &p, source, deps, machine)
+}
+
+// compileAny is compileText for texts that YAML may not be able to hold.
+func compileAny(text string, source *schema.Schema, deps Deps, machine bool) (*compiled, error) {
+	var p strictyaml.Problems
+	nodes := strictyaml.Parse("e.yaml", []byte("e: |-\n  "+strings.ReplaceAll(text, "\n", "\n  ")+"\n"), &p)
+	if err := p.Err(); err != nil || len(nodes) != 1 || nodes[0].Get("e").Kind() != strictyaml.Scalar {
+		return nil, errors.Join(errors.New("not YAML"), err)
+	}
+	return compileAt(nodes[0].Get("e"), &p, source, deps, machine)
+}
+
+func compileAt(n strictyaml.Node, p *strictyaml.Problems, source *schema.Schema, deps Deps, machine bool) (*compiled, error) {
+	c := newCompiler(deps, p)
 	c.layout.reg()
 	c.scope = &scope{source: documentType(source)}
 	c.forced = machine

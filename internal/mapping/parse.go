@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/builtin"
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
@@ -19,15 +20,14 @@ const (
 	memoryBudget  = 4_000_000 // elements that one run of the machine may make
 )
 
-// grammar is the expression library's configuration for parsing: none of its own functions, so that every call reaches this
-// package. Only its functions with predicates are built into its parser.
-var grammar = func() *conf.Config {
-	c := conf.CreateNew()
-	for name := range c.Builtins {
-		c.Disabled[name] = true
+// disabled are the expression library's own functions, all of them, so that every call reaches this package. Only its
+// functions with predicates are built into its parser.
+var disabled = func() map[string]bool {
+	names := map[string]bool{}
+	for _, fn := range builtin.Builtins {
+		names[fn.Name] = true
 	}
-	c.MaxNodes = maxExprNodes
-	return c
+	return names
 }()
 
 // The library reads these words as operators only. Where they stand as functions they are parsed under another name of the
@@ -56,7 +56,7 @@ func parseExpression(text string) (ast.Node, *syntaxError) {
 	if bad != nil {
 		return nil, bad
 	}
-	tree, err := parser.ParseWithConfig(source, grammar)
+	tree, err := parser.ParseWithConfig(source, &conf.Config{Disabled: disabled, MaxNodes: maxExprNodes})
 	if err != nil {
 		return nil, explain(runes, err)
 	}
@@ -147,6 +147,8 @@ func explain(runes []rune, err error) *syntaxError {
 		}
 	case strings.Contains(s.message, "coalesce expressions"):
 		s.message, s.hint = "?? cannot be mixed with other operators", "put the part with ?? in parentheses"
+	case s.message == "expected name":
+		s.message, s.hint = "the name of a field is missing behind the dot", "# alone is the element itself"
 	case strings.HasPrefix(s.message, "literal not terminated"):
 		s.message = "the text is not closed"
 	}

@@ -73,8 +73,8 @@ type open struct {
 }
 
 func (o *open) join(name string) string {
-	if o.path == "" {
-		return name
+	if o.path == "" || name == "" {
+		return o.path + name
 	}
 	return o.path + "." + name
 }
