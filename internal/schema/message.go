@@ -64,6 +64,9 @@ func join(path, name string) string {
 func describe(f gojsonschema.ResultError, path string, v jsondoc.Value) Violation {
 	d := f.Details()
 	is := ", is " + quoted(v)
+	if name, ok := f.Value().(string); ok && v.Kind() != jsondoc.String {
+		is = ", the name is " + shorten(strconv.Quote(name)) // a rule of propertyNames
+	}
 	made := func(keyword, format string, args ...any) Violation {
 		return Violation{path, keyword, fmt.Sprintf(format, args...)}
 	}
@@ -83,7 +86,7 @@ func describe(f gojsonschema.ResultError, path string, v jsondoc.Value) Violatio
 		dep, _ := d["dependency"].(string)
 		return Violation{join(path, dep), "dependencies", "is missing: another property needs it"}
 	case "invalid_type":
-		return made("type", "must be %s, is %s", strings.ReplaceAll(text("expected"), "/", " or "), typeOf(v))
+		return made("type", "must be %s, is %s", strings.ReplaceAll(strings.Trim(text("expected"), "[]"), ",", " or "), typeOf(v))
 	case "number_any_of":
 		return made("anyOf", "matches none of the allowed forms")
 	case "number_one_of":
@@ -121,7 +124,7 @@ func describe(f gojsonschema.ResultError, path string, v jsondoc.Value) Violatio
 	case "pattern":
 		return made("pattern", "must match %s%s", text("pattern"), is)
 	case "format":
-		return describeFormat(text("format"), path, v)
+		return describeFormat(text("format"), path, is, v)
 	case "multiple_of":
 		return made("multipleOf", "must be a multiple of %s%s", bound(d["multiple"]), is)
 	case "number_gte":
@@ -137,8 +140,7 @@ func describe(f gojsonschema.ResultError, path string, v jsondoc.Value) Violatio
 }
 
 // describeFormat words a failed format, which may stand for an enum or const.
-func describeFormat(name, path string, v jsondoc.Value) Violation {
-	is := ", is " + quoted(v)
+func describeFormat(name, path, is string, v jsondoc.Value) Violation {
 	if c := choiceOf(name); c != nil {
 		if _, ok := c.allowed[v.Str()]; !ok {
 			if c.constant {

@@ -46,12 +46,13 @@ func (s *Schema) Shape() Shape {
 
 // shapeOf expands each set of schemas, as written, into alternatives without references or branches.
 func shapeOf(sets []alternative) Shape {
+	x := expander{left: mostSteps}
 	var out []alternative
 	for _, set := range sets {
 		alts := []alternative{nil}
 		for _, n := range set {
-			more, ok := expand(n, 0)
-			if !ok {
+			more := x.expand(n)
+			if x.failed {
 				return Shape{unknown: true}
 			}
 			if alts = product(alts, more); len(alts) > mostAlternatives {
@@ -71,62 +72,65 @@ func shapeOf(sets []alternative) Shape {
 	return Shape{alts: out}
 }
 
-// expand gives the alternatives that n stands for; ok is false when n could not be read.
-func expand(n *node, depth int) (alts []alternative, ok bool) {
-	if n == nil || depth > mostAlternatives {
-		return nil, false
+// expander follows references and branches, a bounded number of them: broken schemas may contain themselves.
+type expander struct {
+	left   int
+	failed bool // a schema could not be read, or there are too many
+}
+
+const mostSteps = 5_000
+
+// expand gives the alternatives that n stands for.
+func (x *expander) expand(n *node) []alternative {
+	if x.left--; n == nil || x.left < 0 {
+		x.failed = true
+	}
+	if x.failed {
+		return nil
 	}
 	if n.ref.Kind() != jsondoc.Missing {
-		return expand(n.target, depth+1)
+		return x.expand(n.target)
 	}
-	alts = []alternative{{n}}
-	with := func(lists ...[]*node) bool {
-		for _, list := range lists {
-			if len(list) == 0 {
-				continue
-			}
-			var either []alternative
-			for _, branch := range list {
-				more, ok := expand(branch, depth+1)
-				if !ok {
-					return false
-				}
-				either = append(either, more...)
-			}
-			if alts = product(alts, either); len(alts) > 4*mostAlternatives {
-				return false
-			}
-		}
-		return true
-	}
+	alts := []alternative{{n}}
 	for _, part := range n.allOf {
-		if !with([]*node{part}) {
-			return nil, false
-		}
+		alts = x.and(alts, part)
 	}
-	if !with(n.anyOf, n.oneOf) {
-		return nil, false
-	}
+	alts = x.or(alts, n.anyOf)
+	alts = x.or(alts, n.oneOf)
 	if n.ifs != nil {
 		// Either the condition and then, or else: what the condition excludes from else says little about structure.
-		var either []alternative
-		for _, way := range [][]*node{{n.ifs, n.then}, {n.otherwise}} {
-			branch := []alternative{nil}
-			for _, part := range way {
-				if part == nil {
-					continue
-				}
-				more, ok := expand(part, depth+1)
-				if !ok {
-					return nil, false
-				}
-				branch = product(branch, more)
-			}
-			either = append(either, branch...)
-		}
-		alts = product(alts, either)
+		with := x.and(x.and([]alternative{nil}, n.ifs), n.then)
+		without := x.and([]alternative{nil}, n.otherwise)
+		alts = product(alts, append(with, without...))
 	}
-	return alts, true
+	if len(alts) > 4*mostAlternatives {
+		x.failed = true
+	}
+	return alts
+}
+
+// and adds what part says to every alternative; a missing part says nothing.
+func (x *expander) and(alts []alternative, part *node) []alternative {
+	if part == nil || x.failed {
+		return alts
+	}
+	return product(alts, x.expand(part))
+}
+
+// or adds to every alternative one of the branches, each in turn.
+func (x *expander) or(alts []alternative, branches []*node) []alternative {
+	if len(branches) == 0 || x.failed {
+		return alts
+	}
+	var either []alternative
+	for _, branch := range branches {
+		either = append(either, x.expand(branch)...)
+		if x.failed || len(either) > 4*mostAlternatives {
+			x.failed = true
+			return alts
+		}
+	}
+	return product(alts, either)
 }
 
 func product(a, b []alternative) []alternative {
