@@ -37,7 +37,11 @@ func (c *compiler) judgeOf(src *source) (j judge) {
 	l.AutoDetect, l.Draft = false, gojsonschema.Draft7
 	s, err := l.Compile(closed{gojsonschema.NewRawLoader(bundle(src.root, targets))})
 	if err != nil {
-		c.problem(src, src.v(), "", "the validator cannot use this schema: %v", err)
+		reason := err.Error()
+		if reason == noText {
+			reason = "it gives no reason"
+		}
+		c.problem(src, src.v(), "", "the validator cannot use this schema: %s", reason)
 		return nil
 	}
 	return &library{s}

@@ -106,21 +106,21 @@ func describe(f gojsonschema.ResultError, path string, v jsondoc.Value) Violatio
 	case "array_no_additional_items":
 		return made("additionalItems", "has more elements than the schema describes")
 	case "array_min_items":
-		return made("minItems", "must have at least %s elements, has %d", text("min"), v.Len())
+		return made("minItems", "needs %s or more elements, has %d", text("min"), v.Len())
 	case "array_max_items":
-		return made("maxItems", "must have at most %s elements, has %d", text("max"), v.Len())
+		return made("maxItems", "may have %s elements at most, has %d", text("max"), v.Len())
 	case "unique":
 		return made("uniqueItems", "elements %s and %s are equal", text("i"), text("j"))
 	case "contains":
 		return made("contains", "has no element of the required form")
 	case "array_min_properties":
-		return made("minProperties", "must have at least %s properties, has %d", text("min"), v.Len())
+		return made("minProperties", "needs %s or more properties, has %d", text("min"), v.Len())
 	case "array_max_properties":
-		return made("maxProperties", "must have at most %s properties, has %d", text("max"), v.Len())
+		return made("maxProperties", "may have %s properties at most, has %d", text("max"), v.Len())
 	case "string_gte":
-		return made("minLength", "must have at least %s characters%s", text("min"), is)
+		return made("minLength", "needs %s or more characters%s", text("min"), is)
 	case "string_lte":
-		return made("maxLength", "must have at most %s characters%s", text("max"), is)
+		return made("maxLength", "may have %s characters at most%s", text("max"), is)
 	case "pattern":
 		return made("pattern", "must match %s%s", text("pattern"), is)
 	case "format":

@@ -118,11 +118,11 @@ func TestReferencesBetweenFiles(t *testing.T) {
 	s := set.Get("canonical/order.v1")
 	for doc, ok := range map[string]bool{
 		`{"a":"x","b":"x","c":1,"d":null,"e":{}}`: true,
-		`{"a":1}`:         false,
-		`{"b":1}`:         false,
-		`{"c":"x"}`:       false,
-		`{"d":1}`:         false,
-		`{"e":{"f":1}}`:   false,
+		`{"a":1}`:       false,
+		`{"b":1}`:       false,
+		`{"c":"x"}`:     false,
+		`{"d":1}`:       false,
+		`{"e":{"f":1}}`: false,
 	} {
 		d, _ := jsondoc.Parse([]byte(doc), jsondoc.Limits{})
 		if err := s.Validate(d); (err == nil) != ok {

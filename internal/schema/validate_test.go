@@ -43,14 +43,14 @@ func TestViolations(t *testing.T) {
 		{`{"properties":{"0":{"items":{"type":"null"}}}}`, `{"0":[null,2]}`, `0[1]: type: must be null, is integer`},
 		{`{"properties":{"a":{}},"additionalProperties":false}`, `{"b":1}`, `b: additionalProperties: is not in the schema`},
 		{`{"patternProperties":{"^x":{"type":"string"}}}`, `{"xa":1}`, `xa: type: must be string, is integer`},
-		{`{"propertyNames":{"maxLength":2}}`, `{"abc":1}`, `: maxLength: must have at most 2 characters, the name is "abc"|abc: propertyNames: is not allowed as a name`},
+		{`{"propertyNames":{"maxLength":2}}`, `{"abc":1}`, `: maxLength: may have 2 characters at most, the name is "abc"|abc: propertyNames: is not allowed as a name`},
 		{`{"type":"string","enum":["a","b"]}`, `"c"`, `: enum: must be one of a, b, is "c"`},
 		{`{"type":"string","enum":["a","b"],"format":"date"}`, `"a"`, `: format: must be of format date, is "a"`},
 		{`{"enum":["a",1]}`, `"c"`, `: enum: must be one of "a", 1, is "c"`},
 		{`{"type":"string","const":"a"}`, `"b"`, `: const: must be "a", is "b"`},
 		{`{"const":1}`, `2`, `: const: must be 1, is 2`},
-		{`{"minLength":2}`, `"日"`, `: minLength: must have at least 2 characters, is "日"`},
-		{`{"maxLength":2}`, `"日本語"`, `: maxLength: must have at most 2 characters, is "日本語"`},
+		{`{"minLength":2}`, `"日"`, `: minLength: needs 2 or more characters, is "日"`},
+		{`{"maxLength":2}`, `"日本語"`, `: maxLength: may have 2 characters at most, is "日本語"`},
 		{`{"pattern":"^[A-Z]+$"}`, `"a"`, `: pattern: must match ^[A-Z]+$, is "a"`},
 		{`{"format":"date-time"}`, `"10:00:00"`, `: format: must be of format date-time, is "10:00:00"`},
 		{`{"minimum":1}`, `0.999999999999999999999`, `: minimum: must be at least 1, is 0.999999999999999999999`},
@@ -58,18 +58,18 @@ func TestViolations(t *testing.T) {
 		{`{"exclusiveMinimum":1}`, `1`, `: exclusiveMinimum: must be greater than 1, is 1`},
 		{`{"exclusiveMaximum":1}`, `1e0`, `: exclusiveMaximum: must be less than 1, is 1e0`},
 		{`{"multipleOf":0.01}`, `0.015`, `: multipleOf: must be a multiple of 0.01, is 0.015`},
-		{`{"minItems":1}`, `[]`, `: minItems: must have at least 1 elements, has 0`},
-		{`{"maxItems":1}`, `[1,2]`, `: maxItems: must have at most 1 elements, has 2`},
+		{`{"minItems":1}`, `[]`, `: minItems: needs 1 or more elements, has 0`},
+		{`{"maxItems":1}`, `[1,2]`, `: maxItems: may have 1 elements at most, has 2`},
 		{`{"uniqueItems":true}`, `[1,2,1.0]`, `: uniqueItems: elements 0 and 2 are equal`},
 		{`{"contains":{"type":"string"}}`, `[1]`, `: contains: has no element of the required form|[0]: type: must be string, is integer`},
-		{`{"minProperties":1}`, `{}`, `: minProperties: must have at least 1 properties, has 0`},
-		{`{"maxProperties":1}`, `{"a":1,"b":2}`, `: maxProperties: must have at most 1 properties, has 2`},
+		{`{"minProperties":1}`, `{}`, `: minProperties: needs 1 or more properties, has 0`},
+		{`{"maxProperties":1}`, `{"a":1,"b":2}`, `: maxProperties: may have 1 properties at most, has 2`},
 		{`{"items":[true],"additionalItems":false}`, `[1,2]`, `: additionalItems: has more elements than the schema describes`},
 		{`{"dependencies":{"a":["b"]}}`, `{"a":1}`, `b: dependencies: is missing: another property needs it`},
 		{`{"dependencies":{"a":{"required":["c"]}}}`, `{"a":1}`, `c: required: is missing`},
 		{`{"anyOf":[{"type":"string"},{"type":"null"}]}`, `1`, `: anyOf: matches none of the allowed forms|: type: must be`},
 		{`{"oneOf":[{"type":"integer"},{"minimum":0}]}`, `1`, `: oneOf: does not match exactly one of the allowed forms`},
-		{`{"allOf":[{"type":"string"},{"minLength":3}]}`, `"x"`, `: minLength: must have at least 3 characters, is "x"`},
+		{`{"allOf":[{"type":"string"},{"minLength":3}]}`, `"x"`, `: minLength: needs 3 or more characters, is "x"`},
 		{`{"not":{"type":"null"}}`, `null`, `: not: matches a form that is not allowed`},
 		{`{"if":{"required":["a"]},"then":{"required":["b"]}}`, `{"a":1}`, `b: required: is missing`},
 		{`{"if":{"required":["a"]},"else":{"required":["b"]}}`, `{}`, `b: required: is missing`},
@@ -111,7 +111,7 @@ func TestInvalid(t *testing.T) {
 		t.Fatalf("got %d problems and %d more", len(invalid.Problems), invalid.More)
 	}
 	text := err.Error()
-	if !strings.HasPrefix(text, `not valid by a/x: a: must have at most 3 characters, is "geheim`) || !strings.HasSuffix(text, "; and 146 more") || len(text) > 600 {
+	if !strings.HasPrefix(text, `not valid by a/x: a: may have 3 characters at most, is "geheim`) || !strings.HasSuffix(text, "; and 146 more") || len(text) > 600 {
 		t.Errorf("got %s", text)
 	}
 	if strings.Count(text, "geheim") > 14 {
