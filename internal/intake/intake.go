@@ -36,6 +36,8 @@ type Outbox interface {
 	MarkPublished(ctx context.Context, lease state.Lease, done []state.Published, park []state.Queued) error
 	// UnplacedMarked gives parked events without a place (Partition -1) that a person wants replayed or discarded.
 	UnplacedMarked(ctx context.Context, flow string) ([]state.Queued, error)
+	// SettleUnplaced records what became of them.
+	SettleUnplaced(ctx context.Context, lease state.Lease, settled []state.Settled) error
 }
 
 // Runs keeps a record of polls and file reads, and how far they came.
@@ -73,7 +75,7 @@ type Input struct {
 	Headers map[string]string
 }
 
-// Eval is an expression of a source: key, version or delivery id. An error that is a fault of kind Unavailable, or the end
+// Eval is an expression of a source: key or delivery id. An error that is a fault of kind Unavailable, or the end
 // of ctx, is tried again; any other is the document's.
 type Eval func(ctx context.Context, in Input) (string, error)
 
@@ -86,11 +88,12 @@ type Source struct {
 	Topic string
 	// Key is the business key. A nil Key means the object's id in the system, which only polls know.
 	Key Eval
-	// Version orders the object's changes; nil: the source's own version where it has one, else the order of acceptance.
-	Version Eval
-	Webhook *Webhook
-	Poll    *Poll
-	Files   *Files
+	// Versioned: the flow reads a version out of the document itself. Otherwise events carry the source's own version where it
+	// has one, else the number of the inbox row, which says the order of acceptance.
+	Versioned bool
+	Webhook   *Webhook
+	Poll      *Poll
+	Files     *Files
 }
 
 // Webhook receives at /hooks/<Path>.

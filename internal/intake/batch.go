@@ -1,0 +1,255 @@
+package intake
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// Codes of what the relay parks.
+const (
+	CodeKey     = "key"     // the business key cannot be evaluated, or is empty
+	CodeSplit   = "split"   // the list of documents is not there, or none
+	CodeRow     = "row"     // the row of a file cannot be read
+	CodePublish = "publish" // the broker refuses the record, for its size
+)
+
+const (
+	kindInvalid = "invalid"
+	kindMapping = "mapping"
+)
+
+// batch is what is published together: events in order, and what is parked instead.
+type batch struct {
+	*relay
+	out  []outgoing
+	park []state.Queued
+}
+
+// outgoing is one event on its way.
+type outgoing struct {
+	ev   event.Event
+	home *state.Published // where its place is noted
+	at   *state.PublishedAt
+	from *replay // nil for a new one
+}
+
+// replay is a parked row that a person wants to be tried again, and what becomes of it.
+type replay struct {
+	row     *state.Queued
+	settled *state.Settled
+}
+
+// add turns an inbox row into events.
+func (b *batch) add(ctx context.Context, row *state.Inbound, home *state.Published) error {
+	ev := event.Event{
+		ID: row.ID, Source: b.src.System, Entity: b.src.Entity, Operation: event.Upsert, Origin: b.src.System,
+		Time: row.Received, Accepted: row.Received, Trace: row.Trace, Data: row.Body,
+	}
+	if at, err := time.Parse(time.RFC3339Nano, row.Headers[headerTime]); err == nil {
+		ev.Time = at
+	}
+	if !b.src.Versioned {
+		ev.Version = row.Headers[headerVersion]
+		if ev.Version == "" {
+			ev.Version = strconv.FormatInt(row.Seq, 10)
+		}
+	}
+	if row.Headers[headerDeleted] != "" {
+		ev.Operation = event.Delete
+	}
+	if reason := row.Headers[headerError]; reason != "" {
+		b.refuse(ev, nil, kindInvalid, CodeRow, reason)
+		return nil
+	}
+	return b.events(ctx, ev, row.Headers, home, nil)
+}
+
+// again turns a parked event that is to be replayed into events. A row that stood for a list which is split at last comes
+// to what its documents come to, and to nothing itself.
+func (b *batch) again(ctx context.Context, from *replay, home *state.Published) error {
+	ev := from.row.Event
+	if from.row.Code == CodeSplit {
+		return b.events(ctx, ev, nil, home, from)
+	}
+	return b.event(ctx, ev, nil, nil, home, from)
+}
+
+// events splits a document where the source says so.
+func (b *batch) events(ctx context.Context, ev event.Event, headers map[string]string, home *state.Published, from *replay) error {
+	if b.src.Webhook == nil {
+		return b.event(ctx, ev, nil, headers, home, from)
+	}
+	doc := jsondoc.Get()
+	defer jsondoc.Put(doc)
+	if err := doc.Reset(ev.Data, bodyLimits); err != nil {
+		b.refuse(ev, from, kindInvalid, CodeSplit, "the document is not acceptable JSON: "+err.Error())
+		return nil
+	}
+	list := doc.Root()
+	if path := b.src.Webhook.Split; path != "" {
+		list = list.GetPath(path)
+		if list.Kind() != jsondoc.Array {
+			b.refuse(ev, from, kindMapping, CodeSplit, fmt.Sprintf("split: %s is %s, not a list", path, list.Kind()))
+			return nil
+		}
+	}
+	if list.Kind() != jsondoc.Array {
+		return b.event(ctx, ev, doc, headers, home, from)
+	}
+	i := 0
+	for v := range list.Elements() {
+		one := ev
+		one.ID = ev.ID + "." + strconv.Itoa(i)
+		one.Data = v.Raw()
+		i++
+		if err := b.event(ctx, one, nil, headers, home, from); err != nil {
+			return err
+		}
+	}
+	if i == 0 {
+		b.log.Info("a delivery held an empty list", "flow", b.src.Flow, "delivery", ev.ID)
+	}
+	return nil
+}
+
+// event evaluates the key of one event and puts it on its way, or parks it. doc is ev.Data parsed, or nil.
+func (b *batch) event(ctx context.Context, ev event.Event, doc *jsondoc.Doc, headers map[string]string, home *state.Published, from *replay) error {
+	key, code, err := b.key(ctx, &ev, doc, headers)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		b.refuse(ev, from, kindMapping, code, err.Error())
+		return nil
+	case key == "":
+		b.refuse(ev, from, kindMapping, CodeKey, "the key is empty")
+		return nil
+	}
+	ev.Key = key
+	b.out = append(b.out, outgoing{ev: ev, home: home, from: from})
+	return nil
+}
+
+// key is the event's business key. A deletion of which the source tells nothing but the object's id has that as its key.
+func (b *batch) key(ctx context.Context, ev *event.Event, doc *jsondoc.Doc, headers map[string]string) (key, code string, err error) {
+	local := headers[headerLocal]
+	if b.src.Key == nil || ev.Operation == event.Delete && len(ev.Data) == 0 {
+		if local == "" {
+			return ev.Key, CodeKey, nil // of a replay: what it had
+		}
+		return local, CodeKey, nil
+	}
+	if doc == nil {
+		doc = jsondoc.Get()
+		defer jsondoc.Put(doc)
+		if err := doc.Reset(ev.Data, bodyLimits); err != nil {
+			return "", CodeKey, fmt.Errorf("the document is not acceptable JSON: %w", err)
+		}
+	}
+	var refused error
+	err = b.insist(ctx, "evaluate a key", func() error {
+		var err error
+		refused = guard(func() error {
+			key, err = b.src.Key(ctx, Input{Doc: doc, Event: ev, Headers: headers})
+			return err
+		})
+		if refused != nil && transient(ctx, refused) {
+			return refused
+		}
+		return nil
+	})
+	if err == nil {
+		err = refused
+	}
+	return key, CodeKey, err
+}
+
+// refuse parks an event that gets no place, each as a queue of its own: nobody knows whose followers it would hold.
+func (b *batch) refuse(ev event.Event, from *replay, kind, code, reason string) {
+	q := state.Queued{
+		Flow: b.src.Flow, Topic: b.src.Topic, Partition: -1, Lane: ev.ID, State: state.Parked,
+		Kind: kind, Code: code, Reason: reason, Event: ev, Since: b.clock.Now(),
+	}
+	if from != nil && ev.ID == from.row.Event.ID {
+		q.Attempts = from.row.Attempts + 1
+		from.settled.Again = &q
+		return
+	}
+	b.park = append(b.park, q)
+}
+
+// publish sends every event and returns when all have a place or are parked. Events of one key are never on their way
+// together: the next is sent when the one before it is known to be written, whatever fails.
+func (b *batch) publish(ctx context.Context) error {
+	waiting := make([]int, len(b.out))
+	for i := range waiting {
+		waiting[i] = i
+	}
+	for len(waiting) > 0 {
+		var now, later []int
+		keys := make(map[string]struct{}, len(waiting))
+		for _, i := range waiting {
+			if _, taken := keys[b.out[i].ev.Key]; taken {
+				later = append(later, i)
+				continue
+			}
+			keys[b.out[i].ev.Key] = struct{}{}
+			now = append(now, i)
+		}
+		err := b.insist(ctx, "publish to "+b.src.Topic, func() (err error) {
+			now, err = b.send(ctx, now)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		waiting = later
+	}
+	return nil
+}
+
+// send sends the events with these indexes once; it gives those that are to be sent again, with why.
+func (b *batch) send(ctx context.Context, which []int) (again []int, err error) {
+	records := make([]event.Record, len(which))
+	for n, i := range which {
+		ev := &b.out[i].ev
+		records[n] = event.Record{Topic: b.src.Topic, Key: []byte(ev.Key), Value: ev.Data, Headers: ev.Headers(), Time: ev.Accepted}
+	}
+	sent := b.pub.Send(ctx, records)
+	if len(sent) != len(which) {
+		return which, fmt.Errorf("the publisher answered for %d of %d records", len(sent), len(which))
+	}
+	for n, i := range which {
+		o := &b.out[i]
+		switch {
+		case sent[n].Err == nil:
+			o.at = &state.PublishedAt{Topic: b.src.Topic, Partition: sent[n].Partition, Offset: sent[n].Offset}
+		case fault.KindOf(sent[n].Err) == fault.Invalid:
+			b.refuse(o.ev, o.from, kindInvalid, CodePublish, sent[n].Err.Error())
+		default:
+			again, err = append(again, i), sent[n].Err
+		}
+	}
+	return again, err
+}
+
+// place notes where events went, in their order, and counts them.
+func (b *batch) place() (published int) {
+	for i := range b.out {
+		if o := &b.out[i]; o.at != nil {
+			o.home.Positions = append(o.home.Positions, *o.at)
+			if o.home.Key == "" {
+				o.home.Key = o.ev.Key
+			}
+			published++
+		}
+	}
+	return published
+}

@@ -1,0 +1,235 @@
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+const (
+	defaultChunk = 500
+	chunkBytes   = 4 << 20
+)
+
+// watcher reads a drop file by file. The rows of a chunk are committed together with the place that they end at, so that a
+// hub which dies in the middle of a file goes on with the next row.
+type watcher struct {
+	*reader
+	files Files
+}
+
+// place is the watcher's cursor: how far it has come in the file that it read last.
+type place struct {
+	File     string    `json:"file,omitempty"`
+	Name     string    `json:"name,omitempty"`
+	Modified time.Time `json:"modified,omitzero"`
+	// Next is the index of the next row.
+	Next int `json:"next,omitempty"`
+	// Whole: every row is taken, and the file only has to be moved away, for the reason Failed if it is not empty.
+	Whole  bool   `json:"whole,omitempty"`
+	Failed string `json:"failed,omitempty"`
+}
+
+// of reports whether the place is in this very file. The same content under a new time is another delivery: a stock list
+// may well say again what the one before last said.
+func (p *place) of(f *connector.File) bool {
+	return p.File == f.ID && p.Name == f.Name && p.Modified.Equal(f.Modified)
+}
+
+func (w *watcher) read(ctx context.Context, t *tenure) error {
+	pending, err := w.pending(ctx)
+	if err != nil {
+		return err
+	}
+	if len(pending) == 0 {
+		return w.idle(ctx, t)
+	}
+	for i := range pending {
+		// The files' order is kept: one that cannot be read or moved away now holds those behind it.
+		if err := w.file(ctx, t, &pending[i]); err != nil {
+			return fmt.Errorf("%s: %w", pending[i].Name, err)
+		}
+	}
+	return nil
+}
+
+// pending lists the drop.
+func (w *watcher) pending(ctx context.Context) (files []connector.File, err error) {
+	err = guard(func() (err error) {
+		files, err = w.files.Source.Pending(ctx, w.files.Object)
+		return err
+	})
+	return files, err
+}
+
+// idle notes that the drop was looked at, and forgets a file that was moved away.
+func (w *watcher) idle(ctx context.Context, t *tenure) error {
+	_, err := w.accept(ctx, t, nil, "")
+	return err
+}
+
+// file takes one file, from where it was left, and moves it away.
+func (w *watcher) file(ctx context.Context, t *tenure, f *connector.File) (err error) {
+	at, err := w.place(ctx)
+	if err != nil {
+		return err
+	}
+	if !at.of(f) {
+		at = place{File: f.ID, Name: f.Name, Modified: f.Modified}
+	}
+	run := runLog{r: w.reader}
+	records, fresh := 0, 0
+	defer func() {
+		run.run.Count = int64(fresh)
+		run.end(ctx, err)
+		w.obs.Read(w.src.Flow, records, fresh)
+	}()
+	if err := run.begin(ctx, f.Name); err != nil {
+		return err
+	}
+	if !at.Whole {
+		failed, err := w.rows(ctx, t, f, &at, &records, &fresh)
+		if err != nil {
+			return err
+		}
+		at.Whole = true
+		if failed != nil {
+			at.Failed = failed.Error()
+			w.log.Warn("a file cannot be read on; it goes to the failed folder", "flow", w.src.Flow, "file", f.Name, "rows", at.Next, "error", failed)
+		}
+		if err := w.note(ctx, t, &at); err != nil {
+			return err
+		}
+	}
+	var failed error
+	if at.Failed != "" {
+		failed = errors.New(at.Failed)
+	}
+	if err := guard(func() error { return w.files.Source.Done(ctx, w.files.Object, *f, failed) }); err != nil {
+		return fmt.Errorf("move the file away: %w", err)
+	}
+	return w.idle(ctx, t)
+}
+
+// rows takes the file's rows from at.Next on. It gives, first, why the file is no good beyond that, and second, why it
+// cannot go on now.
+func (w *watcher) rows(ctx context.Context, t *tenure, f *connector.File, at *place, records, fresh *int) (bad, err error) {
+	limit := w.files.Chunk
+	if limit <= 0 {
+		limit = defaultChunk
+	}
+	var chunk []state.Inbound
+	size := 0
+	commit := func() error {
+		if len(chunk) == 0 {
+			return nil
+		}
+		n, err := w.chunk(ctx, t, chunk, at)
+		*records += len(chunk)
+		*fresh += n
+		chunk, size = chunk[:0], 0
+		return err
+	}
+	err = guard(func() error {
+		for row, rerr := range w.files.Source.Read(ctx, w.files.Object, *f, at.Next) {
+			if rerr != nil && row.Number <= 0 {
+				bad = rerr // the file, not a row
+				break
+			}
+			chunk = append(chunk, w.inbound(f, &row, rerr))
+			size += len(row.Doc)
+			at.Next = row.Number
+			if len(chunk) >= limit || size >= chunkBytes {
+				if err := commit(); err != nil {
+					return err
+				}
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := commit(); err != nil {
+		return nil, err
+	}
+	switch {
+	case bad == nil:
+		return nil, nil
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case fault.KindOf(bad) != fault.Invalid:
+		return nil, bad
+	}
+	return bad, nil
+}
+
+// inbound makes an inbox row of a file's row. One that cannot be read becomes a row that the relay parks, alone.
+func (w *watcher) inbound(f *connector.File, row *connector.Row, bad error) state.Inbound {
+	number, line := strconv.Itoa(row.Number), strconv.Itoa(row.Line)
+	headers := map[string]string{"file-name": f.Name, "file-row": number, "file-line": line}
+	if !f.Modified.IsZero() {
+		headers[headerTime] = f.Modified.UTC().Format(time.RFC3339Nano)
+	}
+	body := row.Doc
+	if bad != nil {
+		headers[headerError] = fmt.Sprintf("%s: row %s, line %s: %v", f.Name, number, line, bad)
+		if len(body) == 0 {
+			body = []byte("null")
+		}
+	}
+	id := cleanID(f.ID + "-" + strconv.FormatInt(f.Modified.UnixMicro(), 36) + "." + number)
+	return state.Inbound{Flow: w.src.Flow, DeliveryID: id, ID: id, Headers: headers, Body: body, Trace: traceOf(), Received: w.clock.Now()}
+}
+
+// chunk commits rows and the place behind them.
+func (w *watcher) chunk(ctx context.Context, t *tenure, rows []state.Inbound, at *place) (fresh int, err error) {
+	outcome, err := w.accept(ctx, t, rows, at.String())
+	for i, o := range outcome {
+		switch o {
+		case state.AcceptedNew:
+			fresh++
+		case state.AcceptedConflict:
+			w.log.Error("a row of a file was taken before with another content; the first is kept", "flow", w.src.Flow, "file", at.Name, "row", rows[i].ID)
+			w.obs.Alarm(w.src.Flow, AlarmConflict, fmt.Sprintf("row %s of %s was taken before with another content; the first is kept", rows[i].Headers["file-row"], at.Name))
+		}
+	}
+	return fresh, err
+}
+
+func (w *watcher) note(ctx context.Context, t *tenure, at *place) error {
+	_, err := w.accept(ctx, t, nil, at.String())
+	return err
+}
+
+func (w *watcher) place(ctx context.Context) (at place, err error) {
+	cur, err := w.store.Cursor(ctx, w.src.Flow)
+	if err != nil {
+		return at, fmt.Errorf("read the cursor: %w", err)
+	}
+	if cur.Value == "" {
+		return at, nil
+	}
+	if err := json.Unmarshal([]byte(cur.Value), &at); err != nil {
+		return at, fmt.Errorf("the stored cursor %.80q is none of a file watcher's: %w", cur.Value, err)
+	}
+	return at, nil
+}
+
+func (p *place) String() string {
+	b, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // texts, numbers and a time always marshal
+	}
+	return string(b)
+}

@@ -1,0 +1,136 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// tenure is a held lease; it is renewed beside the work.
+type tenure struct{ lease atomic.Pointer[state.Lease] }
+
+// now is the lease as it was renewed last. Its token never changes.
+func (t *tenure) now() state.Lease { return *t.lease.Load() }
+
+// post is a piece of work that one hub at a time does.
+type post struct {
+	leases Leases
+	clock  lifecycle.Clock
+	log    *slog.Logger
+	name   string
+	holder string
+	ttl    time.Duration
+}
+
+// keep does the work whenever the lease can be had, until ctx ends. The work's context ends with the lease, and with
+// state.ErrFenced as its cause; work that panics or returns is begun again after a while.
+func (p *post) keep(ctx context.Context, work func(context.Context, *tenure) error) {
+	tries := backoff{min: time.Second, max: p.ttl}
+	for ctx.Err() == nil {
+		lease, ok, err := p.leases.AcquireLease(ctx, p.name, p.holder, p.ttl)
+		wait := p.ttl / 3
+		switch {
+		case err != nil:
+			wait = tries.next()
+			if ctx.Err() == nil {
+				p.log.Warn("cannot ask for a lease; trying again", "lease", p.name, "in", wait, "error", err)
+			}
+		case ok:
+			began := p.clock.Now()
+			err := p.hold(ctx, lease, work)
+			if p.clock.Now().Sub(began) > p.ttl {
+				tries.reset()
+			}
+			wait = tries.next()
+			if err != nil && ctx.Err() == nil {
+				p.log.Warn("work under a lease ended; beginning again", "lease", p.name, "in", wait, "error", err)
+			}
+		default:
+			tries.reset()
+		}
+		if lifecycle.Sleep(ctx, p.clock, wait) != nil {
+			return
+		}
+	}
+}
+
+// hold does the work once under the lease and gives the lease back.
+func (p *post) hold(ctx context.Context, lease state.Lease, work func(context.Context, *tenure) error) error {
+	t := &tenure{}
+	t.lease.Store(&lease)
+	ctx, cancel := context.WithCancelCause(ctx)
+	renewing := make(chan struct{})
+	go func() {
+		defer close(renewing)
+		p.renew(ctx, cancel, t)
+	}()
+	err := guard(func() error { return work(ctx, t) })
+	cause := context.Cause(ctx)
+	cancel(nil)
+	<-renewing
+	if errors.Is(cause, state.ErrFenced) {
+		return cause // whatever the work made of it
+	}
+	rctx, done := lifecycle.WithTimeout(context.WithoutCancel(ctx), p.clock, p.ttl/3, context.DeadlineExceeded)
+	defer done()
+	if rerr := p.leases.ReleaseLease(rctx, t.now()); rerr != nil {
+		p.log.Warn("cannot give back a lease; it will run out", "lease", p.name, "error", rerr)
+	}
+	return err
+}
+
+// renew prolongs the lease until ctx ends. A lease that another hub has taken, or that could not be prolonged before it ran
+// out, ends the work.
+func (p *post) renew(ctx context.Context, cancel context.CancelCauseFunc, t *tenure) {
+	expires := p.clock.Now().Add(p.ttl)
+	for lifecycle.Sleep(ctx, p.clock, p.ttl/3) == nil {
+		asked := p.clock.Now()
+		l, err := p.leases.RenewLease(ctx, t.now(), p.ttl)
+		switch {
+		case err == nil:
+			t.lease.Store(&l)
+			expires = asked.Add(p.ttl)
+		case errors.Is(err, state.ErrFenced):
+			cancel(err)
+			return
+		case !p.clock.Now().Before(expires):
+			cancel(fmt.Errorf("%w: the lease could not be renewed: %w", state.ErrFenced, err))
+			return
+		}
+	}
+}
+
+// guard turns a panic into an error: a connector's mistake must not end the hub.
+func guard(work func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return work()
+}
+
+// backoff doubles from min to max; every wait is spread over its upper half, so that many do not come back at once.
+type backoff struct {
+	min, max time.Duration
+	n        int
+}
+
+func (b *backoff) next() time.Duration {
+	d := b.max
+	if b.n < 30 && b.min<<b.n < b.max {
+		d = b.min << b.n
+	}
+	b.n++
+	return d/2 + rand.N(d/2+1)
+}
+
+func (b *backoff) reset() { b.n = 0 }

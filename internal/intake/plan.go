@@ -1,0 +1,109 @@
+package intake
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/mapping"
+	"github.com/waybill-hub/waybill/internal/schedule"
+)
+
+// FromPlan gives the sources of all flows of a plan that read a system. Systems are the open ones, by name; lookup answers
+// cross-references in keys.
+func FromPlan(p *config.Plan, systems map[string]connector.System, lookup mapping.Lookup) ([]Source, error) {
+	var out []Source
+	for _, f := range p.Flows {
+		if f.From.System == "" {
+			continue
+		}
+		s, err := fromFlow(f, &p.Hub.Hooks, systems[f.From.System], lookup)
+		if err != nil {
+			return nil, fmt.Errorf("%s: flow %s: %w", f.Pos, f.Name, err)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, lookup mapping.Lookup) (Source, error) {
+	s := Source{Flow: f.Name, Entity: f.Entity, System: f.From.System, Topic: f.Topic(), Key: eval(f.Key, lookup), Versioned: f.Version != nil}
+	var err error
+	switch from := f.From; {
+	case from.Webhook != nil:
+		v := from.Webhook.Verify
+		s.Webhook = &Webhook{
+			Path: from.Webhook.Path,
+			Verify: Verify{
+				Scheme: v.Scheme, Secrets: v.Secrets, Tolerance: v.Tolerance, Header: v.Header, Prefix: v.Prefix,
+				Encoding: v.Encoding, Algorithm: v.Algorithm, Organization: v.Organization,
+			},
+			DeliveryID: eval(from.Webhook.DeliveryID, lookup),
+			Split:      from.Webhook.Split,
+			MaxBody:    int64(hooks.MaxBody),
+		}
+		if hooks.Rate.N > 0 && hooks.Rate.Per > 0 {
+			s.Webhook.Rate = float64(hooks.Rate.N) / hooks.Rate.Per.Seconds()
+		}
+	case from.Poll != nil:
+		s.Poll, err = fromPoll(f, system)
+	case from.Files != nil:
+		s.Files, err = fromFiles(f, system)
+	default:
+		err = fmt.Errorf("nothing says how %s is read", f.From.System)
+	}
+	return s, err
+}
+
+func fromPoll(f *config.Flow, system connector.System) (*Poll, error) {
+	c := f.From.Poll
+	poller, ok := system.(connector.Poller)
+	if !ok {
+		return nil, fmt.Errorf("system %s cannot be polled", f.From.System)
+	}
+	p := &Poll{Poller: poller, Object: objectOf(c.Object, f), Overlap: c.Overlap, Limit: c.Limit}
+	if c.Schedule == "" {
+		p.When = every(c.Every)
+		return p, nil
+	}
+	t, err := schedule.Parse(c.Schedule, c.Timezone)
+	if err != nil {
+		return nil, err
+	}
+	p.When = t
+	return p, nil
+}
+
+func fromFiles(f *config.Flow, system connector.System) (*Files, error) {
+	source, ok := system.(connector.FileSource)
+	if !ok {
+		return nil, fmt.Errorf("system %s has no files", f.From.System)
+	}
+	return &Files{Source: source, Object: objectOf(f.From.Files.Object, f), When: every(f.From.Files.Every)}, nil
+}
+
+func objectOf(object string, f *config.Flow) string {
+	if object == "" {
+		return f.Entity
+	}
+	return object
+}
+
+func every(d time.Duration) Timetable {
+	if d <= 0 {
+		d = time.Minute
+	}
+	return schedule.Every(d)
+}
+
+// eval adapts an expression; nil stays nil.
+func eval(e *mapping.Expr, lookup mapping.Lookup) Eval {
+	if e == nil {
+		return nil
+	}
+	return func(ctx context.Context, in Input) (string, error) {
+		return e.String(ctx, &mapping.Input{Doc: in.Doc, Event: in.Event, Headers: in.Headers, Lookup: lookup})
+	}
+}

@@ -1,0 +1,205 @@
+package intake
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// poller reads one source by cursor. Records and cursor are committed together, page by page.
+//
+// A page may repeat what an earlier one held, because it looks back over the overlap. A record with a version is recognised
+// by object, version and content, for as long as the store remembers deliveries. An object may also go from A to B and back
+// to A under one version (stamps of one second exist): where another state of the version was taken last, and the page does
+// not list that one too, the record is taken whatever the store remembers. A record without a version might always be such
+// a change back, so it is left out only while it is the last state that this process took of the object; after a restart
+// the overlap comes once more, which the echo guard behind it makes harmless.
+type poller struct {
+	*reader
+	poll Poll
+	last recent
+}
+
+// lastTaken is the state of an object that was taken last.
+type lastTaken struct {
+	version string
+	content string
+}
+
+// read asks for pages until there are no more.
+func (p *poller) read(ctx context.Context, t *tenure) (err error) {
+	run := runLog{r: p.reader}
+	records, fresh := 0, 0
+	defer func() {
+		run.run.Count = int64(fresh)
+		run.end(ctx, err)
+		p.obs.Read(p.src.Flow, records, fresh)
+	}()
+	cur, err := p.store.Cursor(ctx, p.src.Flow)
+	if err != nil {
+		return fmt.Errorf("read the cursor: %w", err)
+	}
+	cursor := cur.Value
+	for {
+		page, err := p.page(ctx, cursor)
+		if err != nil {
+			return err
+		}
+		if page.More && page.Cursor == cursor {
+			return fmt.Errorf("%s says that there is more but does not move its cursor", p.src.System)
+		}
+		if len(page.Records) > 0 {
+			if err := run.begin(ctx, ""); err != nil {
+				return err
+			}
+		}
+		n, err := p.commit(ctx, t, page)
+		if err != nil {
+			return err
+		}
+		records += len(page.Records)
+		fresh += n
+		if !page.More {
+			return nil
+		}
+		cursor = page.Cursor
+	}
+}
+
+// page asks for one page; a panic of the source is its failure.
+func (p *poller) page(ctx context.Context, cursor string) (page connector.Page, err error) {
+	err = guard(func() (err error) {
+		page, err = p.poll.Poller.Poll(ctx, connector.PollRequest{Object: p.poll.Object, Cursor: cursor, Overlap: p.poll.Overlap, Limit: p.poll.Limit})
+		return err
+	})
+	return page, err
+}
+
+// candidate is a record that may be new.
+type candidate struct {
+	row   state.Inbound
+	local string
+	now   lastTaken
+}
+
+// commit takes a page's new records and its cursor.
+func (p *poller) commit(ctx context.Context, t *tenure, page connector.Page) (fresh int, err error) {
+	all := p.candidates(page.Records)
+	rows := make([]state.Inbound, len(all))
+	for i := range all {
+		rows[i] = all[i].row
+	}
+	outcome, err := p.accept(ctx, t, rows, page.Cursor)
+	if err != nil {
+		return 0, err
+	}
+	for i, c := range all {
+		if outcome[i] == state.AcceptedNew {
+			fresh++
+		}
+		if before, known := p.last.get(c.local); !known || event.CompareVersions(before.version, c.now.version) <= 0 {
+			p.last.put(c.local, c.now)
+		}
+	}
+	return fresh, nil
+}
+
+// candidates gives the page's records that are not plainly known, named so that the store recognises the rest.
+func (p *poller) candidates(records []connector.Record) []candidate {
+	doc := jsondoc.Get()
+	defer jsondoc.Put(doc)
+	type stateOf struct {
+		local string
+		lastTaken
+	}
+	all := make([]candidate, 0, len(records))
+	times := make(map[stateOf]int, len(records)) // how often the page lists the state
+	for i := range records {
+		c := p.candidate(doc, &records[i])
+		times[stateOf{c.local, c.now}]++
+		all = append(all, c)
+	}
+	nth := map[stateOf]int{}
+	within := map[string]lastTaken{} // the last state of each object on this page so far
+	out := all[:0]
+	for _, c := range all {
+		at := stateOf{c.local, c.now}
+		nth[at]++
+		before, known := p.last.get(c.local)
+		prior, repeated := within[c.local]
+		if !repeated {
+			prior, repeated = before, known
+		}
+		within[c.local] = c.now
+		switch {
+		case repeated && prior == c.now:
+			continue // the very state that was taken last
+		case c.row.DeliveryID == "":
+		case nth[at] > 1: // listed again, with another state between
+			c.row.ID = cleanID(c.row.ID + "~" + strconv.Itoa(nth[at]))
+			c.row.DeliveryID = c.row.ID
+		case known && before != c.now && before.version == c.now.version && times[stateOf{c.local, before}] == 0:
+			c.row.ID, c.row.DeliveryID = cleanID(c.row.ID+"~"+mintID()), ""
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// candidate makes an inbox row of a record.
+func (p *poller) candidate(doc *jsondoc.Doc, rec *connector.Record) candidate {
+	headers := map[string]string{headerLocal: rec.Local}
+	if rec.Version != "" {
+		headers[headerVersion] = rec.Version
+	}
+	h := sha256.New()
+	if rec.Deleted {
+		headers[headerDeleted] = "true"
+		h.Write([]byte("deleted\n"))
+	}
+	if err := doc.Reset(rec.Doc, bodyLimits); err == nil {
+		content := jsondoc.Hash(doc.Root()) // the order of members is no change
+		h.Write(content[:])
+	} else {
+		h.Write(rec.Doc) // the relay will park it and say why
+	}
+	content := hex.EncodeToString(h.Sum(nil)[:12])
+	row := state.Inbound{Flow: p.src.Flow, Headers: headers, Body: rec.Doc, Trace: traceOf(), Received: p.clock.Now()}
+	if rec.Version != "" {
+		row.DeliveryID = cleanID(rec.Local + "@" + rec.Version + "#" + content)
+		row.ID = row.DeliveryID
+	} else {
+		row.ID = cleanID(rec.Local + "#" + content + "~" + mintID())
+	}
+	return candidate{row: row, local: rec.Local, now: lastTaken{rec.Version, content}}
+}
+
+// recent remembers the states of the objects that were taken last, at least maxRecent and at most twice as many.
+type recent struct{ young, old map[string]lastTaken }
+
+const maxRecent = 50_000
+
+func (r *recent) get(local string) (lastTaken, bool) {
+	if l, ok := r.young[local]; ok {
+		return l, true
+	}
+	l, ok := r.old[local]
+	return l, ok
+}
+
+func (r *recent) put(local string, l lastTaken) {
+	if len(r.young) >= maxRecent {
+		r.young, r.old = nil, r.young
+	}
+	if r.young == nil {
+		r.young = make(map[string]lastTaken)
+	}
+	r.young[local] = l
+}

@@ -1,0 +1,93 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	defaultConnections = 1024
+	headerTimeout      = 5 * time.Second
+	readTimeout        = 15 * time.Second
+	writeTimeout       = 30 * time.Second
+	idleTimeout        = 30 * time.Second // an idle connection holds one of the slots
+	maxHeaderBytes     = 32 << 10
+)
+
+// ServerConfig is what a Server needs.
+type ServerConfig struct {
+	// Listen is the address, such as 127.0.0.1:8081.
+	Listen string
+	// Connections bounds those that are open at a time; 0: 1,024.
+	Connections int
+	Log         *slog.Logger
+}
+
+// Server is the listener for webhooks. It may face the internet: every phase of a request has a time limit, and connections
+// beyond a number wait.
+type Server struct {
+	listener net.Listener
+	http     *http.Server
+	handler  atomic.Pointer[http.Handler]
+	served   chan error
+}
+
+// Listen opens the address and serves it. Until Handle is called, requests get 503.
+func Listen(c ServerConfig) (*Server, error) {
+	if c.Connections <= 0 {
+		c.Connections = defaultConnections
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	l, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for webhooks: %w", err)
+	}
+	s := &Server{listener: newLimitListener(l, c.Connections), served: make(chan error, 1)}
+	s.http = &http.Server{
+		Handler:                      http.HandlerFunc(s.serve),
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            headerTimeout,
+		ReadTimeout:                  readTimeout,
+		WriteTimeout:                 writeTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeaderBytes,
+		ErrorLog:                     slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug),
+	}
+	go func() { s.served <- s.http.Serve(s.listener) }()
+	return s, nil
+}
+
+// Handle makes h answer from now on: a reload puts the new sources in place without closing the listener.
+func (s *Server) Handle(h http.Handler) { s.handler.Store(&h) }
+
+// Addr is the address that is listened on.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	h := s.handler.Load()
+	if h == nil {
+		jsonReplier{}.refused(w, &refusal{status: http.StatusServiceUnavailable, detail: "the hub is starting", retry: time.Second})
+		return
+	}
+	(*h).ServeHTTP(w, r)
+}
+
+// Stop takes no more connections, answers what has been asked, and closes; when ctx ends, connections are cut.
+func (s *Server) Stop(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("webhooks still being answered were cut: %w", err), s.http.Close())
+	}
+	if serr := <-s.served; !errors.Is(serr, http.ErrServerClosed) {
+		err = errors.Join(err, serr)
+	}
+	return err
+}

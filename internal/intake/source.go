@@ -1,0 +1,232 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+var errNeverDue = errors.New("the source will not come due again: correct its schedule")
+
+// SourceState is what the operator sees of a source.
+type SourceState struct {
+	Flow string
+	// State is "waiting" (another hub does it), "ok", "failing" or "paused".
+	State string
+	// Error is the last failure; empty when the last read succeeded.
+	Error string
+	// Read is when the source was last read with success; zero when this hub has not.
+	Read time.Time
+}
+
+// States of a source.
+const (
+	SourceWaiting = "waiting"
+	SourceOK      = "ok"
+	SourceFailing = "failing"
+	SourcePaused  = "paused"
+)
+
+const (
+	firstRetry  = time.Second
+	lastRetry   = 5 * time.Minute
+	alarmTries  = 3
+	longestWait = time.Minute // after which a sleeper looks at the clock again
+)
+
+// reader reads one source on its timetable: what is common to polls and files.
+type reader struct {
+	src   Source
+	kind  string // of its runs: "poll" or "files"
+	when  Timetable
+	store Store
+	clock lifecycle.Clock
+	log   *slog.Logger
+	obs   Observer
+	wake  func(flow string)
+	// nudge asks for a read now, and ends a pause.
+	nudge chan struct{}
+	// read reads everything that is new and commits it with the cursor.
+	read func(ctx context.Context, t *tenure) error
+
+	mu    sync.Mutex
+	state SourceState
+}
+
+// State is the reader's present state.
+func (r *reader) State() SourceState {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state
+}
+
+func (r *reader) set(state string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state.Flow, r.state.State, r.state.Error = r.src.Flow, state, ""
+	if err != nil {
+		r.state.Error = err.Error()
+	} else if state == SourceOK {
+		r.state.Read = r.clock.Now()
+	}
+}
+
+// run reads whenever the source is due, until ctx ends. What was missed while no hub was running is made up for at once:
+// the cursor's age tells.
+func (r *reader) run(ctx context.Context, t *tenure) error {
+	defer r.set(SourceWaiting, nil)
+	cur, err := r.store.Cursor(ctx, r.src.Flow)
+	if err != nil {
+		return fmt.Errorf("read the cursor: %w", err)
+	}
+	due := r.clock.Now()
+	if !cur.Updated.IsZero() {
+		if due = r.when.Next(cur.Updated); due.IsZero() {
+			return errNeverDue
+		}
+	}
+	r.set(SourceOK, nil)
+	tries, failed := backoff{min: firstRetry, max: lastRetry}, 0
+	for {
+		if err := r.until(ctx, due); err != nil {
+			return err
+		}
+		err := guard(func() error { return r.read(ctx, t) })
+		switch {
+		case err == nil:
+			if failed >= alarmTries {
+				r.obs.Alarm(r.src.Flow, AlarmSource, "")
+			}
+			tries.reset()
+			failed = 0
+			r.set(SourceOK, nil)
+			if due = r.when.Next(r.clock.Now()); due.IsZero() {
+				return errNeverDue
+			}
+			continue
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, state.ErrFenced):
+			return err
+		case fault.KindOf(err) == fault.Auth:
+			if err := r.pause(ctx, err); err != nil {
+				return err
+			}
+			due = r.clock.Now()
+			continue
+		}
+		failed++
+		wait := tries.next()
+		if f, ok := fault.As(err); ok && f.RetryAfter > 0 {
+			wait = min(f.RetryAfter, time.Hour)
+		}
+		r.set(SourceFailing, err)
+		r.log.Warn("cannot read a source; trying again", "flow", r.src.Flow, "system", r.src.System, "in", wait, "error", err)
+		if failed == alarmTries {
+			r.obs.Alarm(r.src.Flow, AlarmSource, fmt.Sprintf("%s cannot be read: %v", r.src.System, err))
+		}
+		due = r.clock.Now().Add(wait)
+	}
+}
+
+// until waits until due, or a nudge. It looks at the clock again now and then: clocks are set, machines are suspended.
+func (r *reader) until(ctx context.Context, due time.Time) error {
+	for {
+		left := due.Sub(r.clock.Now())
+		if left <= 0 {
+			return context.Cause(ctx)
+		}
+		timer := r.clock.NewTimer(min(left, longestWait))
+		select {
+		case <-timer.C():
+		case <-r.nudge:
+			timer.Stop()
+			return nil
+		case <-ctx.Done():
+			timer.Stop()
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// pause waits for a person: a system that refuses the hub's credentials would lock the account if it were asked again.
+func (r *reader) pause(ctx context.Context, cause error) error {
+	r.set(SourcePaused, cause)
+	r.log.Error("the system refuses the hub's credentials; the source is paused", "flow", r.src.Flow, "system", r.src.System, "error", cause)
+	r.obs.Alarm(r.src.Flow, AlarmAuth, fmt.Sprintf("%s refuses the hub's credentials: %v; correct them and resume", r.src.System, cause))
+	select {
+	case <-r.nudge:
+		r.obs.Alarm(r.src.Flow, AlarmAuth, "")
+		r.set(SourceOK, nil)
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// resume reads now, and ends a pause.
+func (r *reader) resume() {
+	select {
+	case r.nudge <- struct{}{}:
+	default:
+	}
+}
+
+// accept commits rows and cursor, under the lease.
+func (r *reader) accept(ctx context.Context, t *tenure, rows []state.Inbound, cursor string) ([]state.Accepted, error) {
+	lease := t.now()
+	outcome, _, err := r.store.Accept(ctx, rows, &state.Cursor{Flow: r.src.Flow, Value: cursor, Updated: r.clock.Now()}, &lease)
+	if err != nil {
+		return nil, fmt.Errorf("commit what was read: %w", err)
+	}
+	if len(outcome) != len(rows) {
+		return nil, fmt.Errorf("the store answered for %d of %d rows", len(outcome), len(rows))
+	}
+	if len(rows) > 0 {
+		r.wake(r.src.Flow)
+	}
+	return outcome, nil
+}
+
+// log of one run, begun when there is something to tell: a source that has nothing new leaves no record.
+type runLog struct {
+	r   *reader
+	run state.Run
+}
+
+func (l *runLog) begin(ctx context.Context, detail string) error {
+	if l.run.ID != 0 {
+		return nil
+	}
+	l.run = state.Run{Kind: l.r.kind, Name: l.r.src.Flow, Started: l.r.clock.Now(), State: "running", Detail: detail}
+	id, err := l.r.store.StartRun(ctx, l.run)
+	if err != nil {
+		return fmt.Errorf("record the run: %w", err)
+	}
+	l.run.ID = id
+	return nil
+}
+
+// end records how it went; a failure before the begin is recorded too, the hub's own stop is not a failure.
+func (l *runLog) end(ctx context.Context, err error) {
+	if err != nil && l.run.ID == 0 && ctx.Err() == nil {
+		_ = l.begin(ctx, "") // the failure itself is logged by the reader
+	}
+	if l.run.ID == 0 {
+		return
+	}
+	l.run.Finished, l.run.State = l.r.clock.Now(), "ok"
+	if err != nil {
+		l.run.State, l.run.Detail = "failed", err.Error()
+	}
+	if err := l.r.store.EndRun(context.WithoutCancel(ctx), l.run); err != nil {
+		l.r.log.Warn("cannot record the end of a run", "flow", l.r.src.Flow, "error", err)
+	}
+}
