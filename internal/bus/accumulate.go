@@ -241,9 +241,6 @@ func (q *pubPartition) attempt() (int64, error) {
 		if err == nil {
 			return base, nil
 		}
-		if fault.KindOf(err) == fault.UnknownOutcome {
-			q.buf = nil // a connection may still be reading it
-		}
 		if !passing(err) || time.Now().Add(wait).After(until) || !pause(q.p.ctx, wait) {
 			return 0, err
 		}

@@ -29,6 +29,9 @@ type EmbeddedConfig struct {
 	Retention time.Duration
 	// RetentionBytes bounds the size of a partition, roughly; 0: no bound. The topic setting retention.bytes goes before.
 	RetentionBytes int64
+	// Needed gives the offset from which on records of a partition are still to be read, where it is known: those are not
+	// removed however old they are. May be nil.
+	Needed func(topic string, partition int) (from int64, ok bool)
 	// RetentionEvery is how often old records are removed; default 10 minutes.
 	RetentionEvery time.Duration
 	// Log receives what a person should know; default slog.Default().
@@ -110,7 +113,7 @@ func (e *Embedded) start() error {
 	e.addr = ln.Addr().String()
 	e.cluster, err = kfake.NewCluster(
 		kfake.NumBrokers(1),
-		kfake.ListenFn(func(string, string) (net.Listener, error) { return ln, nil }),
+		kfake.ListenFn(func(string, string) (net.Listener, error) { return guard{ln}, nil }),
 		kfake.ClusterID(id),
 		kfake.DefaultNumPartitions(e.cfg.Partitions),
 		kfake.DataDir(e.cfg.Dir),

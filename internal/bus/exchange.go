@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
@@ -42,9 +43,11 @@ type raw struct {
 	// buf is reused for the request's bytes where set.
 	buf []byte
 
+	ctx     context.Context
 	client  string
 	version int16
 	state   atomic.Int32
+	done    chan struct{} // closed when the connection is through with the request
 }
 
 // States of a raw request: who came first, the connection that writes it or the caller that gives up.
@@ -66,11 +69,26 @@ func (q *raw) Required(versions map[protocol.ApiKey]int16) bool {
 	return true
 }
 
-// RawExchange sends the request and reads its answer.
+// RawExchange sends the request and reads its answer. The end of the caller's context interrupts it: kafka-go itself would
+// only stop waiting, and leave the connection to a request that nobody wants any more.
 func (q *raw) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if !q.state.CompareAndSwap(rawWaiting, rawWritten) {
 		return nil, context.Canceled
 	}
+	defer close(q.done)
+	conn, ok := rw.(interface{ SetDeadline(time.Time) error })
+	if !ok {
+		return nil, fmt.Errorf("connection of type %T has no deadline", rw)
+	}
+	stop := context.AfterFunc(q.ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	m, err := q.roundTrip(rw)
+	if !stop() && err == nil {
+		err = context.Cause(q.ctx)
+	}
+	return m, err
+}
+
+func (q *raw) roundTrip(rw io.ReadWriter) (protocol.Message, error) {
 	if q.version < q.least {
 		q.state.Store(rawGivenUp)
 		return nil, fmt.Errorf("the broker speaks %s up to version %d and %d is needed: use Kafka 2.8 or newer", q.key, q.version, q.least)
@@ -109,15 +127,9 @@ func (q *raw) sent() bool {
 	return !q.state.CompareAndSwap(rawWaiting, rawGivenUp) && q.state.Load() == rawWritten
 }
 
-// exchange sends a request, with a deadline in any case: a call without one can wait for ever. A request with a topic goes
-// to the leader of its partition, as far as we know it; any failure makes us ask again who that is.
+// exchange sends a request to any broker or, where the request has a topic, to the leader of its partition, as far as we
+// know it; any failure makes us ask again who that is. When exchange returns, nothing uses the request any more.
 func (c *Cluster) exchange(ctx context.Context, q *raw) error {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.cfg.Timeout)
-		defer cancel()
-	}
-	q.client = c.cfg.ClientID
 	addr := c.addr
 	if q.topic != "" {
 		var err error
@@ -126,9 +138,24 @@ func (c *Cluster) exchange(ctx context.Context, q *raw) error {
 			return err
 		}
 	}
-	_, err := c.transport.RoundTrip(ctx, addr, q)
+	err := c.exchangeWith(ctx, addr, q)
 	if err != nil && q.topic != "" {
 		c.forget(q.topic)
+	}
+	return err
+}
+
+// exchangeWith sends a request to a given broker, with a deadline in any case: a call without one can wait for ever.
+func (c *Cluster) exchangeWith(ctx context.Context, addr net.Addr, q *raw) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.cfg.Timeout)
+		defer cancel()
+	}
+	q.ctx, q.client, q.done = ctx, c.cfg.ClientID, make(chan struct{})
+	_, err := c.transport.RoundTrip(ctx, addr, q)
+	if err != nil && q.sent() {
+		<-q.done
 	}
 	return err
 }
@@ -162,9 +189,21 @@ func (t *topicMeta) partitions() []int {
 
 // metadata asks a broker: unlike kafka-go's own request it is never answered from memory, and it tells topic ids.
 func (c *Cluster) metadata(ctx context.Context, topics ...string) (*clusterMeta, error) {
+	return c.askMetadata(ctx, false, topics)
+}
+
+// allTopics is metadata of every topic of the cluster.
+func (c *Cluster) allTopics(ctx context.Context) (*clusterMeta, error) {
+	return c.askMetadata(ctx, true, nil)
+}
+
+func (c *Cluster) askMetadata(ctx context.Context, all bool, topics []string) (*clusterMeta, error) {
 	m := &clusterMeta{brokers: map[int32]string{}}
 	q := &raw{key: protocol.Metadata, least: 11, most: 11, flexible: true,
 		write: func(b []byte, _ int16) []byte {
+			if all {
+				return append(b, 0, 0, 0, 0)
+			}
 			b = binary.AppendUvarint(b, uint64(len(topics)+1))
 			for _, t := range topics {
 				b = append(b, make([]byte, 16)...)

@@ -51,11 +51,14 @@ func (f *fetcher) fetch(ctx context.Context, offset int64, maxBytes int, wait ti
 			return out.parse(buf, version, f.topic, f.partition)
 		},
 	}
-	f.buf, f.req = nil, nil // until the answer is there, they belong to the connection
-	if err := f.c.exchange(ctx, q); err != nil {
+	err := f.c.exchange(ctx, q)
+	f.buf, f.req = buf, q.buf
+	if cap(buf) > 2*maxBytes+(1<<20) {
+		f.buf = nil // one huge batch is no reason to keep so much
+	}
+	if err != nil {
 		return fetched{}, fmt.Errorf("read %s/%d: %w", f.topic, f.partition, err)
 	}
-	f.buf, f.req = buf, q.buf
 	return out, nil
 }
 

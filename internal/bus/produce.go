@@ -19,7 +19,7 @@ type producer struct {
 	c         *Cluster
 	topic     string
 	partition int
-	buf       []byte // request bytes, reused unless a call was given up
+	buf       []byte // request bytes, reused
 }
 
 // produce sends one encoded batch with all acknowledgements and gives the offset of its first record. The error is
@@ -72,16 +72,13 @@ func (p *producer) produce(ctx context.Context, batch []byte, timeout time.Durat
 	}
 	err := p.c.exchange(ctx, q)
 	where := fmt.Sprintf("write to %s/%d", p.topic, p.partition)
+	p.buf = q.buf
 	if err != nil {
-		if ctx.Err() != nil {
-			p.buf = nil // the connection may still be writing from it
-		}
 		if q.sent() {
 			return 0, &fault.Error{Kind: fault.UnknownOutcome, Op: where, Err: err}
 		}
 		return 0, &fault.Error{Kind: unsentKind(err), Op: where, Err: err}
 	}
-	p.buf = q.buf
 	if code == 0 {
 		return base, nil
 	}

@@ -124,7 +124,8 @@ func compressionByName(name string) (kafka.Compression, error) {
 // Send writes records and returns when the outcome of every one is known, or ctx ends: then records that were on their
 // way have an unknown outcome. The answer has one element per record, in order. Records of one key keep their order;
 // after one fails, later ones of its partition in the same call are not written. The records must not be changed before
-// Send returns. Record fields Partition and Offset are not read.
+// Send returns. Record fields Partition, Offset and Time are not read: a record's time is when it is written, because brokers
+// remove old records by it.
 func (p *Publisher) Send(ctx context.Context, records []event.Record) []Sent {
 	sent := make([]Sent, len(records))
 	fail := func(err error) []Sent {

@@ -46,36 +46,24 @@ type batchWriter struct {
 	b     []byte
 	start int
 	n     int32
-	first int64
-	last  int64
 	now   int64
 }
 
 // begin starts a batch at the end of b.
 func (w *batchWriter) begin(b []byte, now time.Time) {
-	w.start, w.n, w.last, w.now = len(b), 0, 0, now.UnixMilli()
+	w.start, w.n, w.now = len(b), 0, now.UnixMilli()
 	w.b = append(b, make([]byte, batchHeader)...)
 }
 
-// add appends one record. A record without a time gets the time of begin.
+// add appends one record. Its time is that of begin, not that of the event: brokers remove records by it.
 func (w *batchWriter) add(r *event.Record) {
-	t := w.now
-	if !r.Time.IsZero() {
-		t = r.Time.UnixMilli()
-	}
-	if w.n == 0 {
-		w.first = t
-	}
-	w.last = max(w.last, t)
-	delta := t - w.first
-	size := 1 + varintLen(delta) + varintLen(int64(w.n)) + varbytesLen(r.Key) + varbytesLen(r.Value) + varintLen(int64(len(r.Headers)))
+	size := 1 + 1 + varintLen(int64(w.n)) + varbytesLen(r.Key) + varbytesLen(r.Value) + varintLen(int64(len(r.Headers)))
 	for i := range r.Headers {
 		h := &r.Headers[i]
 		size += varintLen(int64(len(h.Key))) + len(h.Key) + varbytesLen(h.Value)
 	}
 	b := binary.AppendVarint(w.b, int64(size))
-	b = append(b, 0)
-	b = binary.AppendVarint(b, delta)
+	b = append(b, 0, 0) // attributes, time since the first record
 	b = binary.AppendVarint(b, int64(w.n))
 	b = appendVarbytes(b, r.Key)
 	b = appendVarbytes(b, r.Value)
@@ -117,8 +105,8 @@ func (w *batchWriter) end(c kafka.Compression) ([]byte, error) {
 	h[16] = 2
 	binary.BigEndian.PutUint16(h[21:], uint16(c))
 	binary.BigEndian.PutUint32(h[23:], uint32(w.n-1))
-	binary.BigEndian.PutUint64(h[27:], uint64(w.first))
-	binary.BigEndian.PutUint64(h[35:], uint64(w.last))
+	binary.BigEndian.PutUint64(h[27:], uint64(w.now))
+	binary.BigEndian.PutUint64(h[35:], uint64(w.now))
 	binary.BigEndian.PutUint64(h[43:], ^uint64(0)) // no producer id, epoch, sequence
 	binary.BigEndian.PutUint16(h[51:], 0xffff)
 	binary.BigEndian.PutUint32(h[53:], 0xffffffff)

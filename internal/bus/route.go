@@ -116,7 +116,7 @@ func (c *Cluster) offsets(ctx context.Context, m *clusterMeta, t *topicMeta) ([]
 // listOffsets asks one broker for the offset at a time, in ms since 1970, or kafka.FirstOffset or kafka.LastOffset: -1
 // where no record is that young.
 func (c *Cluster) listOffsets(ctx context.Context, addr net.Addr, topic string, partitions []int, at int64, note func(partition int, offset int64)) error {
-	q := &raw{key: protocol.ListOffsets, least: 1, most: 5, negotiate: true, client: c.cfg.ClientID,
+	q := &raw{key: protocol.ListOffsets, least: 1, most: 5, negotiate: true,
 		write: func(b []byte, version int16) []byte {
 			b = binary.BigEndian.AppendUint32(b, 0xffffffff)
 			if version >= 2 {
@@ -142,8 +142,7 @@ func (c *Cluster) listOffsets(ctx context.Context, addr net.Addr, topic string, 
 			return parseOffsets(b, version, topic, note)
 		},
 	}
-	_, err := c.transport.RoundTrip(ctx, addr, q)
-	return err
+	return c.exchangeWith(ctx, addr, q)
 }
 
 func parseOffsets(b []byte, version int16, topic string, note func(partition int, offset int64)) error {

@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -50,7 +49,7 @@ func (p *Publisher) Publish(topic string, messages ...*message.Message) error {
 }
 
 func (p *Publisher) record(topic string, m *message.Message) event.Record {
-	r := event.Record{Topic: topic, Key: p.cfg.Key(topic, m), Value: m.Payload, Headers: make([]event.Header, 0, len(m.Metadata)+1), Time: time.Now()}
+	r := event.Record{Topic: topic, Key: p.cfg.Key(topic, m), Value: m.Payload, Headers: make([]event.Header, 0, len(m.Metadata)+1)}
 	r.Headers = append(r.Headers, event.Header{Key: HeaderMessageID, Value: []byte(m.UUID)})
 	for k, v := range m.Metadata {
 		r.Headers = append(r.Headers, event.Header{Key: k, Value: []byte(v)})
