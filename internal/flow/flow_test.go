@@ -1,0 +1,335 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+var (
+	refusedConn = fault.New(fault.Unavailable, "connection refused")
+	dropped     = fault.New(fault.UnknownOutcome, "reset after sending")
+	wrong       = fault.New(fault.Invalid, "400 no such currency")
+	unauthd     = fault.New(fault.Auth, "401")
+)
+
+func TestDelivery(t *testing.T) {
+	tests := []struct {
+		name   string
+		script []step
+		events []event.Event
+		want   string
+		calls  string
+	}{
+		{"create, then update", nil, []event.Event{order("A", 1, "1"), order("A", 2, "2")}, "delivered=2", "create A,update A"},
+		{"the same version and content again", nil, []event.Event{order("A", 1, "1"), with(order("A", 1, "1"), func(e *event.Event) { e.ID = "x" })}, "delivered=1 duplicate=1", "create A"},
+		{"an older version", nil, []event.Event{order("A", 2, "2"), order("A", 1, "1")}, "delivered=1 stale=1", "create A"},
+		{"an equal version with other content", nil, []event.Event{order("A", 1, "1"), order("A", 2, "1")}, "delivered=2", "create A,update A"},
+		{"versions are numbers", nil, []event.Event{order("A", 1, "9"), order("A", 2, "10")}, "delivered=2", "create A,update A"},
+		{"its own change comes back", nil, []event.Event{with(order("A", 1, "1"), func(e *event.Event) { e.Origin = "erp" })}, "echo=1", ""},
+		{"filtered", nil, []event.Event{with(order("A", 1, "1"), func(e *event.Event) { e.Data = []byte(`{"no":"A","qty":1,"status":"draft"}`) })}, "filtered=1", ""},
+		{"refused before sending", []step{{false, refusedConn, nil}, {false, refusedConn, nil}}, []event.Event{order("A", 1, "1")}, "delivered=1", "create A,create A,create A"},
+		{"applied, answer lost", []step{{true, dropped, nil}}, []event.Event{order("A", 1, "1")}, "delivered=1", "create A,find"},
+		{"not applied, answer lost", []step{{false, dropped, nil}}, []event.Event{order("A", 1, "1")}, "delivered=1", "create A,find,create A"},
+		{"an update's answer is lost", []step{{true, nil, nil}, {true, dropped, nil}}, []event.Event{order("A", 1, "1"), order("A", 2, "2")}, "delivered=2", "create A,update A,update A,update A"},
+		{"refused for good, the next one queues behind", []step{{false, wrong, nil}}, []event.Event{order("A", 1, "1"), order("A", 2, "2")}, "parked=2", "create A"},
+		{"gone in the target", []step{{true, nil, nil}, {false, fault.New(fault.NotFound, "404"), nil}}, []event.Event{order("A", 1, "1"), order("A", 2, "2")}, "delivered=1 parked=1", "create A,update A"},
+		{"deleted", nil, []event.Event{order("A", 1, "1"), with(order("A", 1, "2"), func(e *event.Event) { e.Operation = event.Delete })}, "delivered=2", "create A,delete <nil>"},
+		{"an update older than the deletion", nil, []event.Event{order("A", 1, "1"), with(order("A", 1, "3"), func(e *event.Event) { e.Operation = event.Delete }), order("A", 5, "2")}, "delivered=2 stale=1", "create A,delete <nil>"},
+		{"a deletion that comes first", nil, []event.Event{with(order("A", 1, "3"), func(e *event.Event) { e.Operation = event.Delete }), order("A", 5, "2")}, "filtered=1 stale=1", ""},
+		{"not JSON", nil, []event.Event{with(order("A", 1, "1"), func(e *event.Event) { e.Data = []byte(`{"no":`) })}, "parked=1", ""},
+		{"not by the schema", nil, []event.Event{with(order("A", 1, "1"), func(e *event.Event) { e.Data = []byte(`{"no":"A"}`) })}, "parked=1", ""},
+		{"round in a circle", nil, []event.Event{with(order("A", 1, "1"), func(e *event.Event) { e.Hops = 99 })}, "parked=1", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.erp.script = tt.script
+			r := w.flow("orders-to-erp")
+			w.must(r, tt.events...)
+			w.expect("orders-to-erp", tt.want)
+			if got := strings.Join(w.erp.calls, ","); got != tt.calls {
+				t.Errorf("calls: got %q, want %q", got, tt.calls)
+			}
+			if n, err := w.store.Duplicates(t.Context()); n != 0 || err != nil {
+				t.Errorf("%d duplicates, %v", n, err)
+			}
+			if len(w.erp.objects) > 1 {
+				t.Errorf("the target holds %d objects of one key", len(w.erp.objects))
+			}
+		})
+	}
+}
+
+// A redelivery of what is decided changes nothing and calls nobody.
+func TestRedelivery(t *testing.T) {
+	w := newWorld(t)
+	r := w.flow("orders-to-erp")
+	w.must(r, order("A", 1, "1"), order("A", 2, "2"))
+	calls := len(w.erp.calls)
+	w.assign(r) // a rebalance: a new epoch, the same records again
+	w.next["orders-to-erp"] = 0
+	w.must(r, order("A", 1, "1"), order("A", 2, "2"))
+	w.expect("orders-to-erp", "delivered=2")
+	if again := w.erp.calls[calls:]; len(again) > 0 {
+		t.Errorf("the redelivery called %v", again)
+	}
+}
+
+// What was read under an older epoch is refused: another hub decides it.
+func TestFenced(t *testing.T) {
+	w := newWorld(t)
+	r := w.flow("orders-to-erp")
+	other := w.flow("orders-to-erp") // takes the partition over in the store
+	err := w.batch(r, order("A", 1, "1"))
+	if !errors.Is(err, state.ErrFenced) {
+		t.Fatalf("got %v, want a fence", err)
+	}
+	w.expect("orders-to-erp", "")
+	w.next["orders-to-erp"] = 0
+	w.must(other, order("A", 1, "1"))
+	w.expect("orders-to-erp", "delivered=1")
+	if len(w.erp.objects) != 1 {
+		t.Errorf("the target holds %d objects", len(w.erp.objects))
+	}
+}
+
+func TestParkedQueueKeepsOrder(t *testing.T) {
+	w := newWorld(t)
+	w.erp.script = []step{{false, wrong, nil}}
+	r := w.flow("orders-to-erp")
+	w.must(r, order("A", 1, "1"), order("A", 2, "2"), order("A", 3, "3"))
+	w.expect("orders-to-erp", "parked=3")
+	head := w.queue("orders-to-erp")[0]
+	if !strings.Contains(head.Reason, "no such currency") || head.Follower {
+		t.Fatalf("the head is %+v", head)
+	}
+	if err := w.store.EditQueued(t.Context(), head.ID, []byte(`{"no":"A","qty":10,"status":"new"}`), "ann", "currency"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.store.MarkQueued(t.Context(), head.ID, state.MarkReplay, "ann", ""); err != nil {
+		t.Fatal(err)
+	}
+	r.Kick()
+	w.until("drained", func() bool { return w.totals("orders-to-erp").Parked == 0 })
+	w.until("all delivered", func() bool { return w.totals("orders-to-erp").Delivered == 3 })
+	w.erp.mu.Lock()
+	defer w.erp.mu.Unlock()
+	if got := w.erp.objects["T1"]["qty"]; got != 3.0 {
+		t.Errorf("the last state must win: qty %v", got)
+	}
+}
+
+func TestDiscard(t *testing.T) {
+	w := newWorld(t)
+	w.erp.script = []step{{false, wrong, nil}}
+	r := w.flow("orders-to-erp")
+	w.must(r, order("A", 1, "1"), order("A", 2, "2"))
+	if err := w.store.MarkQueued(t.Context(), w.queue("orders-to-erp")[0].ID, state.MarkDiscard, "ann", "test order"); err != nil {
+		t.Fatal(err)
+	}
+	r.Kick()
+	w.until("drained", func() bool { return w.summary("orders-to-erp") == "delivered=1 discarded=1" })
+	w.must(r, order("A", 3, "3"))
+	w.expect("orders-to-erp", "delivered=2 discarded=1")
+}
+
+func TestLatestGoesOn(t *testing.T) {
+	w := newWorld(t)
+	w.erp2.script = []step{{false, wrong, nil}}
+	r := w.flow("orders-latest")
+	w.must(r, order("A", 1, "1"), order("A", 2, "2"))
+	w.expect("orders-latest", "delivered=1 parked=1")
+	if err := w.store.MarkQueued(t.Context(), w.queue("orders-latest")[0].ID, state.MarkReplay, "ann", ""); err != nil {
+		t.Fatal(err)
+	}
+	r.Kick()
+	// The parked version is older than what went on: replaying it must not go back.
+	w.until("drained", func() bool { return w.summary("orders-latest") == "delivered=1 stale=1" })
+}
+
+func TestWaitsForCustomer(t *testing.T) {
+	w := newWorld(t)
+	orders, customers := w.flow("orders-to-erp"), w.flow("erp-customers")
+	w.deps.Changed = nil
+	customers.Changed = orders.Kick
+	hub := state.MintHub("customer", "erp", "C1")
+	needs := func(no, version string) event.Event {
+		return with(order(no, 1, version), func(e *event.Event) { e.Data = []byte(`{"no":"` + no + `","qty":1,"customer":"` + hub + `"}`) })
+	}
+	w.must(orders, needs("A", "1"), needs("A", "2"))
+	w.must(orders, needs("B", "1"))
+	w.expect("orders-to-erp", "waiting=3")
+	if m := w.queue("orders-to-erp")[0].Missing; m == nil || m.Entity != "customer" || m.System != "erp" || m.Hub != hub {
+		t.Fatalf("waits for %+v", m)
+	}
+	w.must(customers, event.Event{ID: "c", Source: "erp", Key: "C1", Version: "1", Operation: event.Upsert, Data: []byte(`{"no":"C1","qty":0,"rev":1}`)})
+	w.until("released", func() bool { return w.totals("orders-to-erp").Waiting == 0 })
+	w.until("delivered", func() bool {
+		return w.totals("orders-to-erp").Delivered+w.totals("orders-to-erp").Skipped[state.Echo] == 3
+	})
+}
+
+func TestUnavailableIsHeldThenDelivered(t *testing.T) {
+	w := newWorld(t)
+	for range 40 {
+		w.erp.script = append(w.erp.script, step{false, refusedConn, nil})
+	}
+	r := w.flow("orders-to-erp")
+	w.must(r, order("A", 1, "1"), order("A", 2, "2"))
+	if s := w.summary("orders-to-erp"); s != "held=2" {
+		t.Fatalf("after 30 s in place: %s", s)
+	}
+	w.until("delivered", func() bool { return w.totals("orders-to-erp").Delivered == 2 })
+	if n := len(w.erp.objects); n != 1 {
+		t.Errorf("%d objects", n)
+	}
+}
+
+func TestUnknownOutcomeIsParkedAfterRetryTime(t *testing.T) {
+	w := newWorld(t)
+	for range 1000 {
+		w.erp.script = append(w.erp.script, step{false, dropped, nil})
+	}
+	r := w.flow("orders-to-erp")
+	w.must(r, order("A", 1, "1"))
+	w.until("parked", func() bool { return w.summary("orders-to-erp") == "parked=1" })
+	if q := w.queue("orders-to-erp")[0]; q.Kind != "unknown-outcome" {
+		t.Errorf("kind %s", q.Kind)
+	}
+}
+
+func TestBreaker(t *testing.T) {
+	w := newWorld(t)
+	b := w.deps.Systems["erp"].Breaker
+	ctx, cancel := context.WithCancel(t.Context())
+	watching := make(chan struct{})
+	go func() { b.Watch(ctx); close(watching) }()
+	defer func() { cancel(); <-watching }()
+	w.erp.probe = refusedConn
+	r := w.flow("orders-to-erp")
+	done := make(chan error, 3)
+	for i, no := range []string{"A", "B", "C"} {
+		e := order(no, 1, "1")
+		batch := &event.Batch{Topic: "orders", Epoch: w.epoch(r), Lane: event.LaneOf(e.Lane(), 16), Records: []event.Record{{Topic: "orders", Offset: int64(i), Key: []byte(e.Lane()), Value: e.Data, Headers: e.Headers()}}}
+		go func() { done <- w.handQuiet(r, batch) }()
+	}
+	// All three wait for their next try, beside the drain and the breaker's watch, before the clock moves.
+	if err := w.clock.BlockUntil(t.Context(), 4); err != nil {
+		t.Fatal(err)
+	}
+	w.until("open", func() bool { _, _, open := b.Open(); return open })
+	before := w.clock.Now()
+	w.until("an hour later", func() bool { return w.clock.Now().Sub(before).Hours() > 1 })
+	if s := w.summary("orders-to-erp"); s != "" {
+		t.Fatalf("while the system was down: %s", s)
+	}
+	w.erp.mu.Lock()
+	w.erp.probe = nil
+	w.erp.mu.Unlock()
+	w.until("all delivered", func() bool { return w.totals("orders-to-erp").Delivered == 3 })
+	for range 3 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAuthParksNothing(t *testing.T) {
+	w := newWorld(t)
+	b := w.deps.Systems["erp"].Breaker
+	ctx, cancel := context.WithCancel(t.Context())
+	watching := make(chan struct{})
+	go func() { b.Watch(ctx); close(watching) }()
+	defer func() { cancel(); <-watching }()
+	w.erp.script = []step{{false, unauthd, nil}}
+	r := w.flow("orders-to-erp")
+	w.must(r, order("A", 1, "1"))
+	w.expect("orders-to-erp", "delivered=1")
+}
+
+// Stopping in the middle of a call decides nothing and poisons nothing.
+func TestStopDecidesNothing(t *testing.T) {
+	w := newWorld(t)
+	for range 1000 {
+		w.erp.script = append(w.erp.script, step{false, refusedConn, nil})
+	}
+	r := w.flow("orders-to-erp")
+	e := order("A", 1, "1")
+	batch := &event.Batch{Topic: "orders", Epoch: w.epoch(r), Lane: event.LaneOf(e.Lane(), 16), Records: []event.Record{{Topic: "orders", Key: []byte(e.Lane()), Value: e.Data, Headers: e.Headers()}}}
+	done := make(chan error, 1)
+	go func() { done <- w.handQuiet(r, batch) }()
+	if err := w.clock.BlockUntil(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err == nil {
+		t.Error("the batch was acknowledged")
+	}
+	w.expect("orders-to-erp", "")
+}
+
+func TestConflictIsWrittenOnTop(t *testing.T) {
+	w := newWorld(t)
+	r := w.flow("orders-to-erp")
+	w.must(r, order("A", 1, "1"))
+	w.erp.script = []step{{true, nil, func(t *target) { t.objects["T1"]["note"] = "by hand"; t.bump("T1") }}}
+	w.must(r, order("A", 2, "2"))
+	w.expect("orders-to-erp", "delivered=2")
+	if o := w.erp.objects["T1"]; o["qty"] != 2.0 || o["note"] != "by hand" {
+		t.Errorf("the object is %v", o)
+	}
+}
+
+// What the target sends back of a write is an echo; what it made itself, or somebody changed there meanwhile, is news.
+func TestEcho(t *testing.T) {
+	w := newWorld(t)
+	out, in := w.flow("orders-to-erp"), w.flow("erp-orders")
+	w.must(out, order("A", 1, "1"))
+	external := state.ExternalID("order", "hub-A")
+	if w.erp.byExt[external] != "T1" {
+		t.Fatal("the external id is not the deterministic one")
+	}
+	from := func(id, rev, data string) event.Event {
+		return event.Event{ID: id, Source: "erp", Key: "T1", Version: rev, Operation: event.Upsert, Data: []byte(data)}
+	}
+	w.must(in, from("e1", "1", `{"no":"A","qty":1,"status":"new","rev":1}`))
+	w.expect("erp-orders", "echo=1")
+	w.must(in, from("e2", "2", `{"no":"A","qty":1,"status":"new","number":"SO-7","rev":2}`))
+	w.expect("erp-orders", "delivered=1 echo=1")
+	w.must(in, from("e2", "2", `{"no":"A","qty":1,"status":"new","number":"SO-7","rev":2}`))
+	w.expect("erp-orders", "delivered=1 duplicate=1 echo=1")
+	w.must(in, from("e0", "1", `{"no":"A","qty":9,"rev":1}`))
+	w.expect("erp-orders", "delivered=1 duplicate=1 echo=1 stale=1")
+	if hub := event.Read(&w.log.records[0]).Hub; hub != "hub-A" {
+		t.Errorf("the object was taken for another one: %s", hub)
+	}
+}
+
+// A change by hand just before the hub's write comes in with the same state that the hub reads back: it is no echo.
+func TestForeignChangeIsNoEcho(t *testing.T) {
+	w := newWorld(t)
+	out, in := w.flow("orders-to-erp"), w.flow("erp-orders")
+	w.must(out, order("A", 1, "1"))
+	w.erp.script = []step{{true, nil, func(t *target) { t.objects["T1"]["number"] = "SO-8" }}}
+	w.must(out, order("A", 2, "2"))
+	w.must(in, event.Event{ID: "e", Source: "erp", Key: "T1", Version: "5", Operation: event.Upsert, Data: []byte(`{"no":"A","qty":2,"status":"new","number":"SO-8","rev":5}`)})
+	w.expect("erp-orders", "delivered=1")
+}
+
+func TestBrokerRefusesRecord(t *testing.T) {
+	w := newWorld(t)
+	w.log.fail = []error{fault.New(fault.Invalid, "too large"), fault.New(fault.Unavailable, "no leader")}
+	in := w.flow("erp-orders")
+	w.must(in, event.Event{ID: "a", Source: "erp", Key: "T1", Version: "1", Operation: event.Upsert, Data: []byte(`{"no":"A","qty":1,"rev":1}`)})
+	w.expect("erp-orders", "parked=1")
+	w.must(in, event.Event{ID: "b", Source: "erp", Key: "T2", Version: "1", Operation: event.Upsert, Data: []byte(`{"no":"B","qty":1,"rev":1}`)})
+	w.expect("erp-orders", "delivered=1 parked=1")
+}
