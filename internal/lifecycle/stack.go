@@ -13,6 +13,9 @@ import (
 // ErrStopped says that something was to be registered after the stack was stopped.
 var ErrStopped = errors.New("lifecycle: already stopped")
 
+// grace is what a teardown gets when the time for all of them is up.
+const grace = 250 * time.Millisecond
+
 // StopFunc ends one thing. It should return when ctx ends; when it does not, the stack goes on without it.
 type StopFunc func(ctx context.Context) error
 
@@ -57,7 +60,7 @@ func (s *Stack) Push(name string, deadline time.Duration, stop StopFunc) error {
 }
 
 // Stop runs the teardowns, last in first out, one after the other. One that fails, panics or overruns its deadline does
-// not keep the others from being run; all of that is in the error. The end of ctx shortens every deadline. Further calls
+// not keep the others from being run; all of that is in the error. The end of ctx shortens every deadline to a moment. Further calls
 // wait for the first and return the same.
 func (s *Stack) Stop(ctx context.Context) error {
 	s.mu.Lock()
@@ -114,9 +117,12 @@ func (s *Stack) run(ctx context.Context, it item) error {
 		err = fmt.Errorf("not stopped after %v: %w", it.deadline, context.DeadlineExceeded)
 		cancel(err)
 	case <-ctx.Done():
-		select { // a teardown that has heard of the end may just be returning
+		// Even when time is up, what stops at once is stopped: files are closed, leases given back.
+		last := s.clock.NewTimer(grace)
+		defer last.Stop()
+		select {
 		case err = <-result:
-		default:
+		case <-last.C():
 			err = fmt.Errorf("not stopped in time: %w", context.Cause(ctx))
 		}
 	}
