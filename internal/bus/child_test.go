@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -78,6 +79,15 @@ func mustChild(t testing.TB, dir, listen string) *child {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// freeze stops the process, or lets it go on: a broker that neither answers nor refuses.
+func (c *child) freeze(on bool) {
+	sig := syscall.SIGCONT
+	if on {
+		sig = syscall.SIGSTOP
+	}
+	_ = c.cmd.Process.Signal(sig)
 }
 
 // kill ends the process as kill -9 does.

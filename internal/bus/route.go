@@ -69,6 +69,12 @@ func (c *Cluster) forget(topic string) {
 
 // partitionsOf gives the partition numbers of a topic. An outage does not change them.
 func (c *Cluster) partitionsOf(ctx context.Context, topic string) ([]int, error) {
+	c.mu.Lock()
+	old := c.routes[topic]
+	c.mu.Unlock()
+	if old != nil && time.Since(old.at) < fresh {
+		return old.partitions, nil
+	}
 	r, err := c.route(ctx, topic)
 	if r == nil {
 		return nil, err
