@@ -167,8 +167,13 @@ func (c *crm) newOrder(r *rand.Rand, n int64) error {
 	doc := map[string]any{
 		"AccountId": account["Id"], "Status": "Activated", "EffectiveDate": today(), "CurrencyIsoCode": account["CurrencyIsoCode"],
 		"PoNumber": fmt.Sprintf("PO-%05d", r.IntN(1e5)), "Shipping_Method__c": pick(r, crmShipping), "LineItems": c.lines(r),
-		"ShippingStreet": account["ShippingStreet"], "ShippingCity": account["ShippingCity"], "ShippingState": account["ShippingState"],
-		"ShippingPostalCode": account["ShippingPostalCode"], "ShippingCountryCode": account["ShippingCountryCode"],
+	}
+	from := "Shipping"
+	if account["ShippingCountryCode"] == nil {
+		from = "Billing"
+	}
+	for _, f := range []string{"Street", "City", "State", "PostalCode", "CountryCode"} {
+		doc["Shipping"+f] = account[from+f]
 	}
 	if r.IntN(10) < 3 {
 		doc["Status"] = "Draft"

@@ -169,19 +169,23 @@ func (w *World) Pending() map[string]int {
 }
 
 // Settled waits until nothing is pending and has not been for the length of quiet, because the hub may hand the next
-// system something to do. It gives what is pending when ctx ends.
-func (w *World) Settled(ctx context.Context, quiet time.Duration) (map[string]int, error) {
-	tick := time.NewTicker(50 * time.Millisecond)
+// system something to do. What but names does not count. It gives what is pending when ctx ends.
+func (w *World) Settled(ctx context.Context, quiet time.Duration, but ...string) (map[string]int, error) {
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	var since time.Time
 	for {
 		p := w.Pending()
+		for _, name := range but {
+			delete(p, name)
+		}
 		switch now := time.Now(); {
 		case len(p) > 0:
 			since = time.Time{}
 		case since.IsZero():
 			since = now
-		case now.Sub(since) >= quiet:
+		}
+		if !since.IsZero() && time.Since(since) >= quiet {
 			return nil, nil
 		}
 		select {

@@ -97,28 +97,22 @@ func quiet(t *testing.T, o Options) *World {
 	return w
 }
 
+// settle waits until nothing is pending, but for what is named.
+func (w *World) settle(t *testing.T, but ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if p, err := w.Settled(ctx, 0, but...); err != nil {
+		t.Fatalf("still pending: %v", p)
+	}
+}
+
 func TestWorldIsBusy(t *testing.T) {
 	hooks := newReceiver(t, nil)
 	w := quiet(t, Options{Rate: 300, HookURL: hooks.URL, Items: 50, ERPCustomers: 20, Accounts: 20, Pace: .05})
 	hooks.until(t, func(got []received) bool { return len(got) > 300 })
 	w.Quiesce()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	for {
-		p := w.Pending()
-		delete(p, "wms.files") // nobody takes them here
-		if len(p) == 0 {
-			break
-		}
-		if ctx.Err() != nil {
-			t.Fatalf("still pending: %v", p)
-		}
-		select {
-		case <-hooks.more:
-		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	w.settle(t, "wms.files") // nobody takes them here
 	w.Freeze()
 	s, err := w.Snapshot()
 	if err != nil {
