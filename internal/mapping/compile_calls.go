@@ -130,13 +130,13 @@ func (fn *function) arity() string {
 	return fmt.Sprintf("%d to %d %s", fn.required, len(fn.params), word)
 }
 
-// signature writes the call's form: round(x, places[, mode]).
+// signature writes the call's form: time(x[, layout[, zone]]).
 func (fn *function) signature() string {
 	var b strings.Builder
 	b.WriteString(fn.name)
 	b.WriteByte('(')
 	for i, p := range fn.params {
-		if i == fn.required {
+		if i >= fn.required {
 			b.WriteByte('[')
 		}
 		if i > 0 {
@@ -147,9 +147,7 @@ func (fn *function) signature() string {
 	if fn.variadic {
 		b.WriteString("…")
 	}
-	if len(fn.params) > fn.required {
-		b.WriteByte(']')
-	}
+	b.WriteString(strings.Repeat("]", len(fn.params)-fn.required))
 	b.WriteByte(')')
 	return b.String()
 }

@@ -190,7 +190,12 @@ func (t typ) known(k kinds) bool { return t.k&kSome&^k == 0 }
 func (t typ) never(k kinds) bool { return t.k&kSome != 0 && t.k&k&kSome == 0 }
 
 // union is the type of a value that is one of the two.
-func union(a, b typ) typ {
+func union(a, b typ) typ { return unionAt(a, b, 0) }
+
+// deepestUnion is how many lists within lists are told apart: types of anything, and of recursive schemas, have no bottom.
+const deepestUnion = 4
+
+func unionAt(a, b typ, depth int) typ {
 	switch {
 	case a.k&kSome == 0:
 		b.k |= a.k
@@ -203,8 +208,8 @@ func union(a, b typ) typ {
 	if a.k&kSome == kText && b.k&kSome == kText && a.lits != nil && b.lits != nil {
 		u.lits = append(slices.Clone(a.lits), b.lits...)
 	}
-	if a.k&b.k&kList != 0 {
-		elem := union(a.item(), b.item())
+	if a.k&b.k&kList != 0 && depth < deepestUnion {
+		elem := unionAt(a.item(), b.item(), depth+1)
 		u.elem = &elem
 	}
 	return u
