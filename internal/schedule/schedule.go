@@ -79,6 +79,7 @@ type Scheduler struct {
 	c    Config
 	jobs map[string]*job
 	wg   sync.WaitGroup
+	gate sync.Mutex // between a run that is asked for and Stop, which waits for all that were let in
 
 	begin context.Context // ended by Stop: nothing new begins
 	halt  context.CancelCauseFunc
@@ -120,7 +121,9 @@ func New(c Config, jobs ...Job) (*Scheduler, error) {
 
 // Stop begins nothing new and waits for running jobs; when ctx ends they are interrupted, and waited for.
 func (s *Scheduler) Stop(ctx context.Context) error {
+	s.gate.Lock()
 	s.halt(ErrStopping)
+	s.gate.Unlock()
 	done := make(chan struct{})
 	go func() { s.wg.Wait(); close(done) }()
 	select {
@@ -139,10 +142,13 @@ func (s *Scheduler) RunNow(ctx context.Context, name string) error {
 	if j == nil {
 		return fmt.Errorf("job %q: %w", name, ErrUnknownJob)
 	}
+	s.gate.Lock()
 	if s.begin.Err() != nil {
+		s.gate.Unlock()
 		return fmt.Errorf("job %q: %w", name, ErrStopping)
 	}
 	s.wg.Add(1)
+	s.gate.Unlock()
 	defer s.wg.Done()
 	work, cancel := context.WithCancelCause(s.work)
 	defer cancel(nil)
