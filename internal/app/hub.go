@@ -8,12 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
-	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -43,7 +43,7 @@ type Hub struct {
 	log     *slog.Logger
 	clock   lifecycle.Clock
 	version string
-	holder  string // names this hub in leases
+	name    string // of this process, in leases
 	metrics *telemetry.Metrics
 	stack   *lifecycle.Stack
 	started time.Time
@@ -53,15 +53,15 @@ type Hub struct {
 	cluster   *bus.Cluster
 	publisher *bus.Publisher
 	systems   map[string]*flow.System
-	sources   *sources
+	intake    *intake.Intake
 	router    *message.Router
-	scheduler scheduler
 
 	mu      sync.Mutex
 	runners map[string]*running
 	ready   bool
 
-	apiAddr, hooksAddr net.Addr
+	apiAddr   net.Addr
+	hooksAddr string
 }
 
 // running is a flow at work.
@@ -83,7 +83,7 @@ func New(o Options) (*Hub, error) {
 	if err != nil {
 		host = "hub"
 	}
-	return &Hub{plan: o.Plan, kinds: o.Kinds, log: o.Log, clock: o.Clock, version: o.Version, holder: fmt.Sprintf("%s/%d", host, os.Getpid()),
+	return &Hub{plan: o.Plan, kinds: o.Kinds, log: o.Log, clock: o.Clock, version: o.Version, name: fmt.Sprintf("%s/%d", host, os.Getpid()),
 		metrics: telemetry.NewMetrics(o.Version), stack: lifecycle.NewStack(o.Clock, o.Log), runners: map[string]*running{}}, nil
 }
 
@@ -96,7 +96,7 @@ func (h *Hub) Start(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"store", h.openStore}, {"broker", h.openBroker}, {"systems", h.openSystems}, {"flows", h.startFlows},
-		{"intake", h.startIntake}, {"schedules", h.startSchedules}, {"webhooks", h.listenHooks}, {"API", h.listenAPI},
+		{"intake", h.startIntake}, {"pruning", h.startPruning}, {"webhooks", h.listenHooks}, {"API", h.listenAPI},
 	}
 	for _, s := range steps {
 		if err := s.run(ctx); err != nil {
@@ -106,7 +106,7 @@ func (h *Hub) Start(ctx context.Context) error {
 	h.mu.Lock()
 	h.ready = true
 	h.mu.Unlock()
-	h.log.Info("the hub is ready", "console", "http://"+h.apiAddr.String(), "webhooks", "http://"+h.hooksAddr.String(), "flows", len(h.plan.Flows))
+	h.log.Info("the hub is ready", "console", "http://"+h.apiAddr.String(), "webhooks", "http://"+h.hooksAddr, "flows", len(h.plan.Flows))
 	return nil
 }
 
@@ -121,7 +121,7 @@ func (h *Hub) Stop(ctx context.Context) error {
 
 // Addr is where the API and console listen; HooksAddr where webhooks do.
 func (h *Hub) Addr() string      { return h.apiAddr.String() }
-func (h *Hub) HooksAddr() string { return h.hooksAddr.String() }
+func (h *Hub) HooksAddr() string { return h.hooksAddr }
 
 func (h *Hub) openStore(ctx context.Context) error {
 	c := store.Config{Log: h.log, Clock: h.clock}
@@ -162,7 +162,7 @@ func (h *Hub) openBroker(ctx context.Context) error {
 		}
 		cfg.TLS = t
 		if k.SASL != nil {
-			cfg.SASL = &bus.SASL{Mechanism: k.SASL.Mechanism, User: k.SASL.User, Password: k.SASL.Password.Reveal()}
+			cfg.SASL = &bus.SASL{Mechanism: strings.ToUpper(k.SASL.Mechanism), Username: k.SASL.User, Password: k.SASL.Password.Reveal()}
 		}
 	}
 	c, err := bus.Dial(ctx, cfg)

@@ -23,7 +23,7 @@ func (h *Hub) Ready(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	if _, err := h.store.Cursor(ctx, "readyz"); err != nil && !errors.Is(err, state.ErrNotFound) {
+	if err := h.store.Ping(ctx); err != nil {
 		return fmt.Errorf("the store does not answer: %w", err)
 	}
 	if _, err := h.cluster.ID(ctx); err != nil {
@@ -33,7 +33,9 @@ func (h *Hub) Ready(ctx context.Context) error {
 }
 
 // Trace is everything the hub remembers about a key.
-func (h *Hub) Trace(ctx context.Context, key string) (state.Trace, error) { return h.store.Trace(ctx, key) }
+func (h *Hub) Trace(ctx context.Context, key string) (state.Trace, error) {
+	return h.store.Trace(ctx, key)
+}
 
 // Queued lists messages of the stored queues.
 func (h *Hub) Queued(ctx context.Context, f state.QueueFilter) ([]state.Queued, error) {
@@ -67,10 +69,14 @@ func (h *Hub) Edit(ctx context.Context, id int64, data []byte, who, note string)
 }
 
 // Pause holds a flow on every hub from its next message on.
-func (h *Hub) Pause(ctx context.Context, name, who string) error { return h.setPaused(ctx, name, who, true) }
+func (h *Hub) Pause(ctx context.Context, name, who string) error {
+	return h.setPaused(ctx, name, who, true)
+}
 
 // Resume lets a paused or alarmed flow go on.
-func (h *Hub) Resume(ctx context.Context, name, who string) error { return h.setPaused(ctx, name, who, false) }
+func (h *Hub) Resume(ctx context.Context, name, who string) error {
+	return h.setPaused(ctx, name, who, false)
+}
 
 func (h *Hub) setPaused(ctx context.Context, name, who string, paused bool) error {
 	h.mu.Lock()
@@ -94,7 +100,9 @@ func (h *Hub) setPaused(ctx context.Context, name, who string, paused bool) erro
 }
 
 // Audits lists what people did, newest first.
-func (h *Hub) Audits(ctx context.Context, limit int) ([]state.Audit, error) { return h.store.Audits(ctx, limit) }
+func (h *Hub) Audits(ctx context.Context, limit int) ([]state.Audit, error) {
+	return h.store.Audits(ctx, limit)
+}
 
 func (h *Hub) audit(ctx context.Context, who, action, object, detail string) error {
 	return h.store.WriteAudit(ctx, state.Audit{Time: h.clock.Now(), Who: who, Action: action, Object: object, Detail: detail})

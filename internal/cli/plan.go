@@ -45,7 +45,7 @@ func checkCron(line, zone string) error {
 
 // shipped are the files inside the program.
 func shipped() config.Paths {
-	return config.EmbeddedPaths(configs.Files, flows.Files, mappings.Files, schemas.Files)
+	return config.EmbeddedPaths(configs.FS, flows.FS, mappings.FS, schemas.FS)
 }
 
 // unset answers for what is not set on this machine, so that files can be checked where the secrets are not.

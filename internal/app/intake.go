@@ -1,0 +1,123 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/intake"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/telemetry"
+)
+
+// startIntake starts relays, pollers and file watchers.
+func (h *Hub) startIntake(context.Context) error {
+	systems := map[string]connector.System{}
+	for name, s := range h.systems {
+		systems[name] = s.Connector
+	}
+	sources, err := intake.FromPlan(h.plan, systems, h.store)
+	if err != nil {
+		return err
+	}
+	in, err := intake.Start(intake.Config{Store: h.store, Publisher: relayPublisher{h.publisher}, Clock: h.clock, Log: h.log,
+		Observer: intakeObserver{h.metrics}, Holder: h.holder(), Sources: sources})
+	if err != nil {
+		return err
+	}
+	h.intake = in
+	return h.stack.Push("intake", 20*time.Second, in.Stop)
+}
+
+// holder names this hub in leases. The SQLite store belongs to one process at a time, so whoever opens it takes over at once what a
+// predecessor held; on PostgreSQL a dead hub's leases have to run out.
+func (h *Hub) holder() string {
+	if h.plan.Hub.Store.SQLite != nil {
+		return "hub"
+	}
+	return h.name + "/" + uuid.NewString()
+}
+
+// listenHooks serves webhooks.
+func (h *Hub) listenHooks(context.Context) error {
+	srv, err := intake.Listen(intake.ServerConfig{Listen: h.plan.Hub.Hooks.Listen, Connections: h.plan.Hub.Hooks.Max, Log: h.log})
+	if err != nil {
+		return err
+	}
+	srv.Handle(h.intake.Handler())
+	h.hooksAddr = srv.Addr()
+	return h.stack.Push("webhooks", 10*time.Second, srv.Stop)
+}
+
+// wakeRelays makes every relay look for messages that a person has marked.
+func (h *Hub) wakeRelays() {
+	for _, f := range h.plan.Flows {
+		if f.From.System != "" {
+			h.intake.Wake(f.Name)
+		}
+	}
+}
+
+// resumeSource lets a paused poller or file watcher read again.
+func (h *Hub) resumeSource(flow string) { h.intake.ReadNow(flow) }
+
+// sourceTrouble says why a flow's source cannot be read; empty when it can.
+func (h *Hub) sourceTrouble(flow string) string {
+	switch s := h.intake.States()[flow]; s.State {
+	case intake.SourceFailing, intake.SourcePaused:
+		return "its source cannot be read: " + s.Error
+	}
+	return ""
+}
+
+// relayPublisher is the bus as the relay wants it.
+type relayPublisher struct{ *bus.Publisher }
+
+func (p relayPublisher) Send(ctx context.Context, records []event.Record) []intake.Sent {
+	sent := p.Publisher.Send(ctx, records)
+	out := make([]intake.Sent, len(sent))
+	for i, s := range sent {
+		out[i] = intake.Sent{Partition: s.Partition, Offset: s.Offset, Err: s.Err}
+	}
+	return out
+}
+
+// intakeObserver turns what intake tells into metrics.
+type intakeObserver struct{ *telemetry.Metrics }
+
+func (o intakeObserver) Alarm(flow string, code intake.AlarmCode, text string) {
+	if text != "" {
+		o.Metrics.Alarm(flow, string(code))
+	}
+}
+
+// startPruning removes, every few minutes, what nobody needs any more.
+func (h *Hub) startPruning(context.Context) error {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.prune(ctx)
+	}()
+	return h.stack.Push("pruning", 10*time.Second, func(context.Context) error { stop(); <-done; return nil })
+}
+
+func (h *Hub) prune(ctx context.Context) {
+	const every = 5 * time.Minute
+	for lifecycle.Sleep(ctx, h.clock, every) == nil {
+		n, err := h.store.Prune(ctx, h.clock.Now())
+		if err != nil && ctx.Err() == nil {
+			h.log.Warn("pruning the store failed; trying again later", "error", err)
+		} else if n > 0 {
+			h.log.Info("pruned the store", "rows", n)
+		}
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
