@@ -18,6 +18,7 @@ import (
 // partition is one partition for as long as one generation of the group has given it to us.
 type partition struct {
 	s       *Subscriber
+	sub     *subscription
 	cfg     *SubscriberConfig
 	log     *slog.Logger
 	topic   string
@@ -119,8 +120,21 @@ func (p *partition) room(ctx context.Context) bool {
 // read fetches until ctx ends. An error means that going on would lose records.
 func (p *partition) read(ctx context.Context) error {
 	corrupt := 0
+	doubt := false // a call has failed: the broker that answers next may be another one
 	wait := 50 * time.Millisecond
 	for p.room(ctx) {
+		if doubt {
+			err := p.sub.checkSame(ctx)
+			if errors.Is(err, ErrPosition) {
+				return err
+			}
+			doubt = err != nil
+			if doubt && !pause(ctx, wait) {
+				return nil
+			}
+			wait = min(2*wait, 2*time.Second)
+			continue
+		}
 		fetch, _ := p.budget()
 		answer, err := p.fetcher.fetch(ctx, p.next.Load(), fetch, p.cfg.FetchWait)
 		if err == nil && answer.err != 0 {
@@ -147,6 +161,7 @@ func (p *partition) read(ctx context.Context) error {
 				return fmt.Errorf("%s at offset %d: %w", p.name, p.next.Load(), err)
 			}
 		}
+		doubt = true
 		p.log.Warn("reading a partition failed and is tried again", "partition", p.name, "offset", p.next.Load(), "error", err)
 		if !pause(ctx, wait) {
 			return nil

@@ -69,6 +69,8 @@ type SubscriberConfig struct {
 	Heartbeat, Session time.Duration
 	// OnAlarm is called instead of the cluster's.
 	OnAlarm func(error)
+
+	lookEvery time.Duration // how often the topic is checked to be the one that was assigned
 }
 
 func (cfg *SubscriberConfig) setDefaults(c *Cluster) {
@@ -97,6 +99,7 @@ func (cfg *SubscriberConfig) setDefaults(c *Cluster) {
 	or(&cfg.Grace, 3*time.Second)
 	or(&cfg.Heartbeat, time.Second)
 	or(&cfg.Session, 15*time.Second)
+	or(&cfg.lookEvery, 10*time.Second)
 	if cfg.OnAlarm == nil {
 		cfg.OnAlarm = c.cfg.OnAlarm
 	}

@@ -171,12 +171,18 @@ func (sub *subscription) generation(ctx context.Context, gen *kafka.Generation) 
 	commits := &committer{gen: gen, topic: sub.topic, parts: parts, timeout: sub.s.c.cfg.Timeout, log: sub.log}
 	tick := time.NewTicker(sub.s.cfg.CommitEvery)
 	defer tick.Stop()
+	look := time.NewTicker(sub.s.cfg.lookEvery)
+	defer look.Stop()
 	for err == nil && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case err = <-alarm:
 		case <-tick.C:
 			commits.tick()
+		case <-look.C:
+			if e := sub.checkSame(ctx); errors.Is(e, ErrPosition) {
+				err = e
+			}
 		}
 	}
 	cancel()
@@ -244,9 +250,10 @@ func (sub *subscription) open(ctx context.Context, assigned []kafka.PartitionAss
 			return nil, nil
 		}
 	}
-	if sub.topicID != "" && (cluster != sub.cluster || info.ID != sub.topicID) {
-		return nil, fmt.Errorf("%w: cluster %s topic id %s was read until now, and is cluster %s topic id %s: it was wiped or is another one",
-			ErrPosition, sub.cluster, sub.topicID, cluster, info.ID)
+	if sub.topicID != "" {
+		if err := sub.same(cluster, info.ID); err != nil {
+			return nil, err
+		}
 	}
 	sub.cluster, sub.topicID = cluster, info.ID
 	var parts []*partition
@@ -268,6 +275,27 @@ func (sub *subscription) open(ctx context.Context, assigned []kafka.PartitionAss
 		}
 	}
 	return parts, nil
+}
+
+// same checks that what is read now is what was read before.
+func (sub *subscription) same(cluster, topicID string) error {
+	if cluster == sub.cluster && topicID == sub.topicID {
+		return nil
+	}
+	return fmt.Errorf("%w: topic %s of cluster %s with topic id %s was read until now, and is of cluster %s with topic id %s: it was wiped or is another one",
+		ErrPosition, sub.topic, sub.cluster, sub.topicID, cluster, topicID)
+}
+
+// checkSame asks the broker whether the topic is still the one that is read; only an ErrPosition means that it is not.
+func (sub *subscription) checkSame(ctx context.Context) error {
+	m, err := sub.s.c.metadata(ctx, sub.topic)
+	if err != nil {
+		return err
+	}
+	if len(m.topics) != 1 || m.topics[0].err != 0 {
+		return ErrNoTopic
+	}
+	return sub.same(m.cluster, m.topics[0].id)
 }
 
 func (sub *subscription) look(ctx context.Context) (string, TopicInfo, error) {
@@ -319,7 +347,7 @@ func (sub *subscription) position(ctx context.Context, a kafka.PartitionAssignme
 
 func (sub *subscription) partition(number int, epoch int64, pos event.Position) *partition {
 	s := sub.s
-	p := &partition{s: s, cfg: &s.cfg, log: sub.log, topic: sub.topic, number: number, name: fmt.Sprintf("%s/%d", sub.topic, number), epoch: epoch,
+	p := &partition{s: s, sub: sub, cfg: &s.cfg, log: sub.log, topic: sub.topic, number: number, name: fmt.Sprintf("%s/%d", sub.topic, number), epoch: epoch,
 		done: pos.Done, out: sub.out, fetcher: fetcher{c: s.c, topic: sub.topic, partition: number},
 		stopping: make(chan struct{}), fence: make(chan struct{}), gone: sub.gone, freed: make(chan struct{}, 1), deal: dealer{per: make([]laneDeal, s.cfg.Lanes)}}
 	p.ctx, p.cancel = context.WithCancel(sub.base)
