@@ -16,6 +16,9 @@ const traceLimit = 200
 // the hub knows to be the same object is followed to its references, journal and queue. A key that nobody knows gives an empty trace.
 func (s *Store) Trace(ctx context.Context, key string) (state.Trace, error) {
 	out := state.Trace{Key: key}
+	if key == "" {
+		return out, nil
+	}
 	err := s.snapshot(ctx, func(db queryer) error {
 		tr := &tracer{ctx: ctx, db: db, d: s.d, key: cleanText(key), out: &out}
 		for _, step := range []func() error{tr.byKey, tr.objects, tr.byObjects, tr.inbox} {

@@ -1,0 +1,224 @@
+//go:build unix
+
+// Package pgtest gives tests a PostgreSQL: the one that WAYBILL_TEST_POSTGRES names, or a private one started from the
+// programs that the machine has. It is imported by tests only.
+package pgtest
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver behind database/sql
+)
+
+// Variables that tests are run with: the URL of a server to use, and "1" to fail where a server cannot be had.
+const (
+	EnvURL     = "WAYBILL_TEST_POSTGRES"
+	EnvRequire = "WAYBILL_REQUIRE"
+)
+
+var shared struct {
+	once   sync.Once
+	server *Server
+	err    error
+	seq    atomic.Int64
+}
+
+// Main runs the tests of a package and stops the server that they shared. It is for TestMain.
+func Main(m *testing.M) int {
+	code := m.Run()
+	if s := shared.server; s != nil {
+		if err := s.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
+			code = max(code, 1)
+		}
+	}
+	return code
+}
+
+// URL is a connection URL of an empty schema of its own. It skips the test where no server can be had, or fails it where one is
+// required.
+func URL(t testing.TB) string {
+	t.Helper()
+	shared.once.Do(func() { shared.server, shared.err = Start() })
+	if shared.err != nil {
+		if os.Getenv(EnvRequire) == "1" {
+			t.Fatalf("PostgreSQL is required: %v", shared.err)
+		}
+		t.Skipf("no PostgreSQL: %v", shared.err)
+	}
+	name := fmt.Sprintf("t%d_%d", os.Getpid(), shared.seq.Add(1))
+	db, err := sql.Open("pgx", shared.server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }() // a test's helper connection
+	if _, err := db.ExecContext(t.Context(), "CREATE SCHEMA "+name); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(shared.server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := u.Query()
+	q.Set("search_path", name)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// Server is a PostgreSQL to test with.
+type Server struct {
+	// URL connects to its database "postgres" as a superuser.
+	URL string
+
+	dir    string
+	cmd    *exec.Cmd
+	exited chan error
+	output *bytes.Buffer
+}
+
+// Start gives the server that EnvURL names, or starts a private one in a directory of its own, on a free port of 127.0.0.1.
+func Start() (*Server, error) {
+	if u := os.Getenv(EnvURL); u != "" {
+		return &Server{URL: u}, nil
+	}
+	bin, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	who, err := account()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("/tmp", "waybill-pg-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir}
+	if err := s.start(bin, who); err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+func (s *Server) start(bin string, who *syscall.SysProcAttr) error {
+	if who.Credential != nil {
+		if err := os.Chown(s.dir, int(who.Credential.Uid), int(who.Credential.Gid)); err != nil {
+			return err
+		}
+	}
+	data := filepath.Join(s.dir, "data")
+	// --no-sync and fsync=off: these tests kill processes of the hub, not the machine.
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb.SysProcAttr, initdb.Dir = who, s.dir
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	s.output = &bytes.Buffer{}
+	s.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "port="+strconv.Itoa(port),
+		"-c", "unix_socket_directories="+s.dir, "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=80", "-c", "logging_collector=off")
+	s.cmd.SysProcAttr, s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = who, s.dir, s.output, s.output
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	s.exited = make(chan error, 1)
+	go func() { s.exited <- s.cmd.Wait() }()
+	s.URL = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
+	return s.await()
+}
+
+// await returns once the server answers.
+func (s *Server) await() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	db, err := sql.Open("pgx", s.URL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }() // a helper connection
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := db.PingContext(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case exit := <-s.exited:
+			s.exited <- exit
+			return fmt.Errorf("PostgreSQL stopped at start: %w: %s", exit, s.output)
+		case <-ctx.Done():
+			return fmt.Errorf("PostgreSQL does not answer: %w", err)
+		case <-tick.C:
+		}
+	}
+}
+
+// Stop ends a private server and removes its directory.
+func (s *Server) Stop() error {
+	if s.dir == "" {
+		return nil
+	}
+	if s.exited != nil {
+		if err := s.cmd.Process.Signal(syscall.SIGINT); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return err
+		}
+		select {
+		case <-s.exited:
+		case <-time.After(20 * time.Second):
+			if err := s.cmd.Process.Kill(); err != nil {
+				return err
+			}
+			<-s.exited
+		}
+	}
+	return os.RemoveAll(s.dir)
+}
+
+// programs is the directory of the newest PostgreSQL on this machine.
+func programs() (string, error) {
+	if p, err := exec.LookPath("initdb"); err == nil {
+		return filepath.Dir(p), nil
+	}
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
+	if err != nil || len(found) == 0 {
+		return "", errors.Join(errors.New("neither is initdb in PATH or /usr/lib/postgresql, nor does "+EnvURL+" name a server"), err)
+	}
+	version := func(p string) int {
+		n, err := strconv.Atoi(strings.Split(p, "/")[4])
+		if err != nil {
+			return 0
+		}
+		return n
+	}
+	slices.SortFunc(found, func(a, b string) int { return version(a) - version(b) })
+	return filepath.Dir(found[len(found)-1]), nil
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}

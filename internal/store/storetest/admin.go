@@ -1,0 +1,217 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/store"
+)
+
+func testLeases(t *testing.T, b *bench) {
+	two := b.other()
+	l, ok, err := b.AcquireLease(b.ctx(), "x", "one", time.Hour)
+	if err != nil || !ok || l.Token != 1 || l.Holder != "one" {
+		t.Fatalf("lease: %+v, %v, %v", l, ok, err)
+	}
+	held, ok, err := two.AcquireLease(b.ctx(), "x", "two", time.Hour)
+	if err != nil || ok || held.Holder != "one" || held.Token != 1 {
+		t.Errorf("a held lease was given: %+v, %v, %v", held, ok, err)
+	}
+	again, ok, err := b.AcquireLease(b.ctx(), "x", "one", time.Hour)
+	if err != nil || !ok || again.Token != 2 {
+		t.Errorf("the holder again: %+v, %v, %v", again, ok, err)
+	}
+	if _, err := b.RenewLease(b.ctx(), l, time.Hour); !errors.Is(err, state.ErrFenced) {
+		t.Errorf("renewal under an old token: %v", err)
+	}
+	again, err = b.RenewLease(b.ctx(), again, -time.Second) // expired from now on
+	b.no(err)
+	again, err = b.RenewLease(b.ctx(), again, -time.Second) // but nobody else has it
+	b.no(err)
+	l2, ok, err := two.AcquireLease(b.ctx(), "x", "two", time.Hour)
+	if err != nil || !ok || l2.Token != 3 {
+		t.Fatalf("an expired lease: %+v, %v, %v", l2, ok, err)
+	}
+	if _, err := b.RenewLease(b.ctx(), again, time.Hour); !errors.Is(err, state.ErrFenced) {
+		t.Errorf("renewal of a lost lease: %v", err)
+	}
+	b.no(b.ReleaseLease(b.ctx(), again)) // no longer its to release
+	if _, ok, err := b.AcquireLease(b.ctx(), "x", "one", time.Hour); ok || err != nil {
+		t.Errorf("a lost holder released the lease of another: %v", err)
+	}
+	b.no(two.ReleaseLease(b.ctx(), l2))
+	l, ok, err = b.AcquireLease(b.ctx(), "x", "one", time.Hour)
+	if err != nil || !ok || l.Token != 4 {
+		t.Errorf("a released lease: %+v, %v, %v", l, ok, err)
+	}
+	b.reopen()
+	if held, ok, err := b.AcquireLease(b.ctx(), "x", "two", time.Hour); ok || err != nil || held.Token != 4 {
+		t.Errorf("a lease did not outlive a restart: %+v, %v", held, err)
+	}
+}
+
+func testJournal(t *testing.T, b *bench) {
+	p := b.part(0)
+	for i := range int64(4) {
+		p.commit(state.Result{Offset: i, Outcome: state.Delivered, Journal: &state.Journal{Time: b.clock.Now(), Flow: p.Flow, EventID: fmt.Sprint("e", i), Entity: "order",
+			Key: fmt.Sprint("SO-", i/2), Hub: fmt.Sprint("h", i/2), Outcome: []state.Outcome{state.Delivered, state.Parked}[i%2], Reason: "r", System: "erp", Local: "10",
+			External: "x", Version: "3", Attempts: 2, Took: time.Second}})
+		b.clock.Add(time.Minute)
+	}
+	b.no(b.AppendJournal(b.ctx(), []state.Journal{{Flow: "other", Key: "SO-0", Outcome: state.Delivered}}))
+	for name, c := range map[string]struct {
+		f    state.JournalFilter
+		want string
+	}{
+		"all": {state.JournalFilter{}, "e3 e2 e1 e0"}, "key": {state.JournalFilter{Key: "SO-0"}, "e1 e0"}, "hub": {state.JournalFilter{Hub: "h1"}, "e3 e2"},
+		"flow": {state.JournalFilter{Flow: p.Flow}, "e3 e2 e1 e0"}, "outcome": {state.JournalFilter{Flow: p.Flow, Outcome: state.Parked}, "e3 e1"},
+		"since": {state.JournalFilter{Flow: p.Flow, Since: b.clock.Now().Add(-time.Minute)}, "e3"}, "limit": {state.JournalFilter{Flow: p.Flow, Limit: 1}, "e3"},
+	} {
+		rows, err := b.Journal(b.ctx(), c.f)
+		b.no(err)
+		got := ""
+		for _, j := range rows {
+			if j.EventID != "" {
+				got += " " + j.EventID
+			}
+		}
+		if got != " "+c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+	rows, err := b.Journal(b.ctx(), state.JournalFilter{Flow: p.Flow, Limit: 2})
+	b.no(err)
+	rest, err := b.Journal(b.ctx(), state.JournalFilter{Flow: p.Flow, Before: rows[1].ID})
+	b.no(err)
+	if len(rest) != 2 || rest[1].Took != time.Second || rest[1].Attempts != 2 || rest[1].Local != "10" {
+		t.Errorf("the next page: %+v", rest)
+	}
+}
+
+func testTrace(t *testing.T, b *bench) {
+	p := b.part(0)
+	hub := b.resolve(b.Store, "001A", "", state.Minted)
+	_, seqs := b.accept(inbound("crm-orders", "msg-1", "x"), inbound("crm-orders", "msg-2", "y"))
+	l := b.lease("relay/crm-orders", "one")
+	b.no(b.MarkPublished(b.ctx(), l, []state.Published{{Seq: seqs[0], Key: "SO-9", Positions: []state.PublishedAt{{Topic: "in.crm-orders", Offset: 3}}}}, nil))
+	q := rest(1, state.Parked, hub, func(q *state.Queued) { q.Event.ID, q.Event.Key, q.Event.Hub = "msg-2#0", "SO-10", hub })
+	p.commit(state.Result{Offset: 0, Outcome: state.Delivered, Ref: &state.Ref{Entity: "customer", Hub: hub, System: "erp", Local: "77"},
+		Journal: &state.Journal{Time: b.clock.Now(), Key: "SO-9", Hub: hub, EventID: "msg-1#0", Outcome: state.Delivered}}, q)
+	for key, want := range map[string]string{
+		"SO-9": "1 objects, 1 journal, 1 queued, inbox [msg-2 msg-1]", "SO-10": "1 objects, 1 journal, 1 queued, inbox [msg-2 msg-1]",
+		hub: "1 objects, 1 journal, 1 queued, inbox [msg-2 msg-1]", "001A": "1 objects, 1 journal, 1 queued, inbox [msg-2 msg-1]",
+		"77": "1 objects, 1 journal, 1 queued, inbox [msg-2 msg-1]", state.ExternalID("customer", hub): "1 objects, 1 journal, 1 queued, inbox [msg-2 msg-1]",
+		"msg-1#0": "1 objects, 1 journal, 1 queued, inbox [msg-2 msg-1]", "msg-1": "0 objects, 0 journal, 0 queued, inbox [msg-1]",
+		"nobody": "0 objects, 0 journal, 0 queued, inbox []", "": "0 objects, 0 journal, 0 queued, inbox []",
+	} {
+		tr, err := b.Trace(b.ctx(), key)
+		b.no(err)
+		ids := []string{}
+		for _, in := range tr.Inbox {
+			ids = append(ids, in.ID)
+		}
+		got := fmt.Sprintf("%d objects, %d journal, %d queued, inbox %v", len(tr.Objects), len(tr.Journal), len(tr.Queued), ids)
+		if got != want || tr.Key != key {
+			t.Errorf("%q: %s, want %s", key, got, want)
+		}
+		if key == "SO-9" && (!tr.Inbox[1].Published || tr.Inbox[1].Positions[0].Offset != 3 || tr.Inbox[0].Published || len(tr.Objects[0].Refs) != 2) {
+			t.Errorf("trace: %+v", tr)
+		}
+	}
+}
+
+func testRuns(t *testing.T, b *bench) {
+	if _, err := b.LastRun(b.ctx(), "schedule", "nightly"); !errors.Is(err, state.ErrNotFound) {
+		t.Errorf("it never ran: %v", err)
+	}
+	first, err := b.StartRun(b.ctx(), state.Run{Kind: "schedule", Name: "nightly"})
+	b.no(err)
+	b.clock.Add(time.Minute)
+	b.no(b.EndRun(b.ctx(), state.Run{ID: first, State: "ok", Detail: "{}", Count: 7}))
+	second, err := b.StartRun(b.ctx(), state.Run{Kind: "schedule", Name: "nightly", Started: b.clock.Now()})
+	b.no(err)
+	_, err = b.StartRun(b.ctx(), state.Run{Kind: "poll", Name: "nightly"})
+	b.no(err)
+	runs, err := b.Runs(b.ctx(), state.RunFilter{Kind: "schedule", Name: "nightly"})
+	b.no(err)
+	if len(runs) != 2 || runs[0].ID != second || runs[0].State != "running" || !runs[0].Finished.IsZero() || runs[1].Count != 7 ||
+		runs[1].Finished.Sub(runs[1].Started) != time.Minute {
+		t.Errorf("runs: %+v", runs)
+	}
+	if last, err := b.LastRun(b.ctx(), "schedule", "nightly"); err != nil || last.ID != second {
+		t.Errorf("last run: %+v, %v", last, err)
+	}
+	if done, err := b.Runs(b.ctx(), state.RunFilter{State: "ok"}); err != nil || len(done) != 1 {
+		t.Errorf("runs that went well: %+v, %v", done, err)
+	}
+	if err := b.EndRun(b.ctx(), state.Run{ID: 999_999, State: "ok"}); !errors.Is(err, state.ErrNotFound) {
+		t.Errorf("end of nothing: %v", err)
+	}
+}
+
+func testPauses(t *testing.T, b *bench) {
+	for range 2 {
+		b.no(b.SetPaused(b.ctx(), "a", true, "ann"))
+		b.clock.Add(time.Minute)
+	}
+	b.no(b.SetPaused(b.ctx(), "b", true, "hub"))
+	b.no(b.SetPaused(b.ctx(), "b", false, "ann"))
+	b.no(b.SetPaused(b.ctx(), "b", false, "ann"))
+	b.reopen()
+	got, err := b.PausedFlows(b.ctx())
+	b.no(err)
+	if len(got) != 1 || got[0].Flow != "a" || got[0].Who != "ann" || !got[0].Since.Equal(b.clock.Now().Add(-2*time.Minute)) {
+		t.Errorf("paused: %+v", got)
+	}
+	acts, err := b.Audits(b.ctx(), 10)
+	b.no(err)
+	if len(acts) != 3 { // doing again what is done is no act
+		t.Errorf("audit: %+v", acts)
+	}
+}
+
+func testAudits(t *testing.T, b *bench) {
+	want := state.Audit{Time: b.clock.Now().Add(-time.Hour), Who: "ann", Action: "login", Object: "console", Detail: "from home"}
+	b.no(b.WriteAudit(b.ctx(), want))
+	b.no(b.WriteAudit(b.ctx(), state.Audit{Who: "bob"}))
+	got, err := b.Audits(b.ctx(), 10)
+	b.no(err)
+	if len(got) != 2 || got[1] != want || !got[0].Time.Equal(b.clock.Now()) {
+		t.Errorf("audit: %+v", got)
+	}
+}
+
+func testClosed(t *testing.T, b *bench) {
+	p := b.part(0)
+	b.no(b.Close())
+	b.no(b.Close())
+	if err := b.Commit(b.ctx(), p.of(delivered(0))); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("commit after close: %v", err)
+	}
+	b.Store = b.open()
+	if got := b.totals(p.Flow); got.Finished != 0 {
+		t.Errorf("totals: %+v", got)
+	}
+}
+
+func testCanceled(t *testing.T, b *bench) {
+	p := b.part(0)
+	ctx, cancel := context.WithCancel(b.ctx())
+	cancel()
+	if err := b.Commit(ctx, p.of(delivered(0))); !errors.Is(err, context.Canceled) {
+		t.Errorf("commit: %v", err)
+	}
+	if _, _, err := b.HubID(ctx, "a", "b", "c"); !errors.Is(err, context.Canceled) {
+		t.Errorf("look-up: %v", err)
+	}
+	if _, err := b.Totals(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("totals: %v", err)
+	}
+	if got := b.totals(p.Flow); got.Finished != 0 {
+		t.Errorf("totals: %+v", got)
+	}
+}

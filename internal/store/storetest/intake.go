@@ -1,0 +1,297 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/store"
+)
+
+func inbound(flow, id, body string) state.Inbound {
+	return state.Inbound{Flow: flow, DeliveryID: id, ID: id, Headers: map[string]string{"webhook-id": id}, Body: []byte(body),
+		Trace: "trace", Received: time.Date(2026, 3, 1, 11, 0, 0, 5, time.UTC)}
+}
+
+func (b *bench) accept(rows ...state.Inbound) ([]state.Accepted, []int64) {
+	b.t.Helper()
+	fates, seqs, err := b.Accept(b.ctx(), rows, nil, nil)
+	b.no(err)
+	return fates, seqs
+}
+
+func wantFates(t *testing.T, got []state.Accepted, want ...state.Accepted) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("accepted: %v, want %v", got, want)
+	}
+}
+
+func testAccept(t *testing.T, b *bench) {
+	fates, seqs := b.accept(inbound("a", "1", "x"), inbound("a", "1", "x"), inbound("a", "1", "y"), inbound("b", "1", "y"))
+	wantFates(t, fates, state.AcceptedNew, state.AcceptedDuplicate, state.AcceptedConflict, state.AcceptedNew)
+	if seqs[0] != seqs[1] || seqs[2] != 0 || seqs[3] <= seqs[0] {
+		t.Errorf("seqs: %v", seqs)
+	}
+	b.reopen()
+	fates, again := b.accept(inbound("a", "1", "x"), inbound("a", "1", "z"), inbound("a", "2", ""))
+	wantFates(t, fates, state.AcceptedDuplicate, state.AcceptedConflict, state.AcceptedNew)
+	if again[0] != seqs[0] || again[2] <= seqs[3] {
+		t.Errorf("seqs: %v after %v", again, seqs)
+	}
+	nameless := state.Inbound{Flow: "a", ID: "page-1", Body: []byte("p")}
+	fates, _ = b.accept(nameless)
+	wantFates(t, fates, state.AcceptedNew)
+	fates, _ = b.accept(nameless) // a repetition after a lost answer
+	wantFates(t, fates, state.AcceptedDuplicate)
+	fates, _ = b.accept(state.Inbound{Flow: "a"}, state.Inbound{Flow: "a"})
+	wantFates(t, fates, state.AcceptedNew, state.AcceptedNew)
+	if n := b.totals("a").Unpublished; n != 5 {
+		t.Errorf("%d unpublished, want 5", n)
+	}
+	if _, _, err := b.Accept(b.ctx(), []state.Inbound{{}}, nil, nil); err == nil {
+		t.Error("a row without a flow was taken")
+	}
+}
+
+func testAcceptWithCursor(t *testing.T, b *bench) {
+	l, ok, err := b.AcquireLease(b.ctx(), "poll/a", "one", time.Minute)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	cur := &state.Cursor{Flow: "a", Value: "page 1", Updated: b.clock.Now()}
+	_, _, err = b.Accept(b.ctx(), []state.Inbound{inbound("a", "1", "x")}, cur, &l)
+	b.no(err)
+	got, err := b.Cursor(b.ctx(), "a")
+	b.no(err)
+	if got != *cur {
+		t.Errorf("cursor: %+v, want %+v", got, *cur)
+	}
+	if none, err := b.Cursor(b.ctx(), "b"); err != nil || none.Value != "" {
+		t.Errorf("cursor of a flow that never read: %+v, %v", none, err)
+	}
+	b.no(b.ReleaseLease(b.ctx(), l))
+	if _, ok, err = b.AcquireLease(b.ctx(), "poll/a", "two", time.Minute); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	_, _, err = b.Accept(b.ctx(), []state.Inbound{inbound("a", "2", "x")}, &state.Cursor{Flow: "a", Value: "page 2"}, &l)
+	if !errors.Is(err, state.ErrFenced) {
+		t.Errorf("accept under a lost lease: %v", err)
+	}
+	if got, _ := b.Cursor(b.ctx(), "a"); got.Value != "page 1" {
+		t.Errorf("a fenced poller moved the cursor to %q", got.Value)
+	}
+	if n := b.totals("a").Unpublished; n != 1 {
+		t.Errorf("%d unpublished, want 1", n)
+	}
+}
+
+// Callers, on two hubs where the database is shared, deliver the same things at once: each is stored exactly once.
+func testAcceptConcurrently(t *testing.T, b *bench) {
+	hubs := []*store.Store{b.Store, b.other()}
+	const callers, deliveries = 8, 30
+	var mu sync.Mutex
+	news := map[string]int{}
+	var wg sync.WaitGroup
+	for c := range callers {
+		wg.Go(func() {
+			for i := range deliveries {
+				id := fmt.Sprint((i*7 + c) % deliveries)
+				fates, _, err := hubs[c%2].Accept(b.ctx(), []state.Inbound{inbound("a", id, id), inbound("a", "x"+id, id)}, nil, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				for n, f := range fates {
+					if f == state.AcceptedNew {
+						news[fmt.Sprint(n, id)]++
+					} else if f != state.AcceptedDuplicate {
+						t.Errorf("delivery %s: %s", id, f)
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	for id, n := range news {
+		if n != 1 {
+			t.Errorf("delivery %s was new %d times", id, n)
+		}
+	}
+	if n := b.totals("a").Unpublished; n != 2*deliveries || len(news) != 2*deliveries {
+		t.Errorf("%d unpublished, %d new, want %d", n, len(news), 2*deliveries)
+	}
+}
+
+func testUnpublished(t *testing.T, b *bench) {
+	want := inbound("a", "1", "0123456789")
+	_, seqs := b.accept(want, inbound("a", "2", "0123456789"), inbound("a", "3", "0123456789"), inbound("b", "1", "x"))
+	for _, c := range []struct{ limit, bytes, want int }{{10, 0, 3}, {2, 0, 2}, {10, 25, 2}, {10, 20, 2}, {10, 1, 1}} {
+		rows, err := b.Unpublished(b.ctx(), "a", c.limit, c.bytes)
+		b.no(err)
+		if len(rows) != c.want {
+			t.Errorf("limit %d, %d bytes: %d rows, want %d", c.limit, c.bytes, len(rows), c.want)
+		}
+		want.Seq = seqs[0]
+		if !reflect.DeepEqual(rows[0], want) {
+			t.Errorf("got %+v\nwant %+v", rows[0], want)
+		}
+	}
+}
+
+func (b *bench) lease(name, holder string) state.Lease {
+	b.t.Helper()
+	l, ok, err := b.AcquireLease(b.ctx(), name, holder, time.Minute)
+	if err != nil || !ok {
+		b.t.Fatalf("lease %s: %v, %v", name, ok, err)
+	}
+	return l
+}
+
+func unplaced(flow, id string) state.Queued {
+	return state.Queued{Flow: flow, Topic: "in." + flow, Partition: -1, Lane: id, Kind: "mapping", Reason: "no key", Event: anEvent(id, "")}
+}
+
+func testMarkPublished(t *testing.T, b *bench) {
+	l := b.lease("relay/a", "one")
+	_, seqs := b.accept(inbound("a", "1", "x"), inbound("a", "2", "x"), inbound("a", "3", "x"))
+	done := []state.Published{
+		{Seq: seqs[0], Key: "SO-1", Positions: []state.PublishedAt{{Topic: "in.a", Partition: 0, Offset: 5}, {Topic: "in.a", Partition: 1, Offset: 9}}},
+		{Seq: seqs[1]},
+	}
+	for range 2 { // the second is a repetition after a lost answer
+		b.no(b.MarkPublished(b.ctx(), l, done, []state.Queued{unplaced("a", "2")}))
+		got := b.totals("a")
+		if got.Unpublished != 1 || got.Direct != 1 || got.Parked != 1 {
+			t.Fatalf("totals: %+v", got)
+		}
+	}
+	stale := l
+	l = b.lease("relay/a", "one")
+	if err := b.MarkPublished(b.ctx(), stale, []state.Published{{Seq: seqs[2]}}, nil); !errors.Is(err, state.ErrFenced) {
+		t.Errorf("mark under an old token: %v", err)
+	}
+	b.no(b.MarkPublished(b.ctx(), l, []state.Published{{Seq: seqs[2]}}, nil))
+	if rows, err := b.Unpublished(b.ctx(), "a", 10, 0); err != nil || len(rows) != 0 {
+		t.Errorf("unpublished: %v, %v", rows, err)
+	}
+}
+
+func testUnplaced(t *testing.T, b *bench) {
+	l := b.lease("relay/a", "one")
+	_, seqs := b.accept(inbound("a", "1", "x"), inbound("a", "2", "x"), inbound("a", "3", "x"), inbound("a", "4", "x"))
+	var done []state.Published
+	var park []state.Queued
+	for i, s := range seqs {
+		done = append(done, state.Published{Seq: s})
+		q := unplaced("a", fmt.Sprint(i+1))
+		q.Lane, q.Blocking, q.Follower = "same", true, true // the store knows better
+		park = append(park, q)
+	}
+	b.no(b.MarkPublished(b.ctx(), l, done, park))
+	if rows, err := b.Queue(b.ctx(), "a", "same", 10); err != nil || len(rows) != 0 {
+		t.Errorf("rows without a partition are no lane's: %v, %v", rows, err)
+	}
+	parked, err := b.Parked(b.ctx(), state.QueueFilter{Flow: "a"})
+	b.no(err)
+	for i, q := range parked {
+		if q.Blocking || q.Follower || q.State != state.Parked || q.Partition != -1 {
+			t.Errorf("row: %+v", q)
+		}
+		if i < 3 {
+			b.no(b.MarkQueued(b.ctx(), q.ID, []state.Mark{state.MarkReplay, state.MarkDiscard, state.MarkReplay}[i], "ann", ""))
+		}
+	}
+	marked, err := b.UnplacedMarked(b.ctx(), "a")
+	b.no(err)
+	if len(marked) != 3 || marked[1].Mark != state.MarkDiscard || marked[1].MarkedBy != "ann" {
+		t.Fatalf("marked: %+v", marked)
+	}
+	settled := []state.Settled{
+		{ID: marked[0].ID, Published: []state.PublishedAt{{Topic: "in.a", Offset: 7}}},
+		{ID: marked[1].ID, Discard: true},
+		{ID: marked[2].ID, Again: &state.Queued{Kind: "mapping", Reason: "still no key", Attempts: 1}},
+	}
+	for range 2 {
+		b.no(b.SettleUnplaced(b.ctx(), l, settled))
+		got := b.totals("a")
+		if got.Direct != 3 || got.Parked != 2 || got.Discarded != 1 {
+			t.Fatalf("totals: %+v", got)
+		}
+	}
+	if q, err := b.ParkedByID(b.ctx(), marked[2].ID); err != nil || q.Reason != "still no key" || q.Mark != "" {
+		t.Errorf("again: %+v, %v", q, err)
+	}
+	if err := b.SettleUnplaced(b.ctx(), state.Lease{Name: "relay/a", Holder: "two", Token: 9}, settled); !errors.Is(err, state.ErrFenced) {
+		t.Errorf("settle under a foreign lease: %v", err)
+	}
+}
+
+func testPrune(t *testing.T, b *bench) {
+	l := b.lease("relay/a", "one")
+	_, seqs := b.accept(inbound("a", "1", "x"), inbound("a", "2", "x"), inbound("a", "3", "x"), inbound("a", "4", "x"), inbound("a", "5", "x"))
+	at := func(offsets ...int64) (out []state.PublishedAt) {
+		for _, o := range offsets {
+			out = append(out, state.PublishedAt{Topic: "in.a", Partition: 2, Offset: o})
+		}
+		return out
+	}
+	b.no(b.MarkPublished(b.ctx(), l, []state.Published{{Seq: seqs[0], Positions: at(0)}, {Seq: seqs[1], Positions: at(1, 2)}, {Seq: seqs[2], Positions: at(3)},
+		{Seq: seqs[3]}}, nil))
+	p, err := b.OpenPartition(b.ctx(), "a", "in.a", 2, "c", "t", 0, 4)
+	b.no(err)
+	commit := func(offsets ...int64) {
+		t.Helper()
+		c := &state.Commit{Flow: "a", Topic: "in.a", Partition: 2, Epoch: p.Epoch}
+		for _, o := range offsets {
+			c.Results = append(c.Results, state.Result{Offset: o, Outcome: state.Delivered, Journal: &state.Journal{Time: b.clock.Now(), Key: "k"}})
+		}
+		b.no(b.Commit(b.ctx(), c))
+	}
+	left := func(want ...string) {
+		t.Helper()
+		var got []string
+		for i := range seqs {
+			tr, err := b.Trace(b.ctx(), fmt.Sprint(i+1))
+			b.no(err)
+			for _, row := range tr.Inbox {
+				got = append(got, row.ID)
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("inbox holds %v, want %v", got, want)
+		}
+	}
+	commit(0, 3, 1)
+	n, err := b.Prune(b.ctx(), b.clock.Now())
+	b.no(err)
+	if n != 3 { // 1 and 3 by their positions, 4 has none
+		t.Errorf("pruned %d rows, want 3", n)
+	}
+	left("2", "5")
+	commit(2)
+	_, err = b.Prune(b.ctx(), b.clock.Now().Add(6*24*time.Hour))
+	b.no(err)
+	left("5")
+	fates, _ := b.accept(inbound("a", "1", "x"))
+	wantFates(t, fates, state.AcceptedDuplicate) // the row is gone, its id is remembered
+	_, err = b.Prune(b.ctx(), b.clock.Now().Add(8*24*time.Hour))
+	b.no(err)
+	fates, _ = b.accept(inbound("a", "1", "x"))
+	wantFates(t, fates, state.AcceptedNew)
+	if js, err := b.Journal(b.ctx(), state.JournalFilter{Key: "k"}); err != nil || len(js) != 4 {
+		t.Errorf("journal: %d rows, %v", len(js), err)
+	}
+	_, err = b.Prune(b.ctx(), b.clock.Now().Add(91*24*time.Hour))
+	b.no(err)
+	if js, err := b.Journal(b.ctx(), state.JournalFilter{Key: "k"}); err != nil || len(js) != 0 {
+		t.Errorf("journal behind its retention: %d rows, %v", len(js), err)
+	}
+	b.totals("a")
+}

@@ -1,0 +1,232 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+func testLaneFollowers(t *testing.T, b *bench) {
+	p := b.part(0)
+	p.commit(rest(0, state.Parked, "a"))
+	p.commit(rest(1, state.Held, "a"), rest(2, state.Held, "b"), rest(3, state.Held, "a", follower))
+	p.commit(rest(4, state.Parked, "a"))
+	b.wantShape(p, "a", "parked parked+ parked+ parked+")
+	b.wantShape(p, "b", "held")
+	if got := b.totals(p.Flow); got.Parked != 4 || got.Held != 1 {
+		t.Errorf("totals: %+v", got)
+	}
+	lanes, err := b.QueuedLanes(b.ctx(), p.Flow, p.Topic, 0)
+	b.no(err)
+	if fmt.Sprint(lanes) != "[{a parked} {b held}]" {
+		t.Errorf("lanes: %v", lanes)
+	}
+	other := b.part(1)
+	other.commit(rest(0, state.Held, "c"))
+	if lanes, err = b.QueuedLanes(b.ctx(), p.Flow, p.Topic, 1); err != nil || fmt.Sprint(lanes) != "[{c held}]" {
+		t.Errorf("lanes: %v, %v", lanes, err)
+	}
+}
+
+func testLaneHeadChanges(t *testing.T, b *bench) {
+	p := b.part(0)
+	p.commit(rest(0, state.Held, "a"), rest(1, state.Held, "a"), rest(2, state.Held, "a"), rest(3, state.Held, "a"))
+	rows := p.queue("a")
+	p.commit(drained(rows[0], state.Parked))
+	b.wantShape(p, "a", "parked parked+ parked+ parked+")
+	if q := p.queue("a")[2]; q.Reason != "later" || q.Kind != "later" {
+		t.Errorf("a follower's reason: %+v", q)
+	}
+	b.due(p)
+	b.clock.Add(time.Minute)
+	for range 2 { // the second is a repetition
+		p.commit(drained(rows[0], state.Delivered))
+	}
+	b.wantShape(p, "a", "held held+ held+")
+	b.due(p, "a")
+	if q := p.queue("a")[0]; q.Reason != "" || !q.NotBefore.Equal(b.clock.Now()) {
+		t.Errorf("promoted: %+v", q)
+	}
+	p.commit(drained(rows[1], state.Waiting, needs(state.Missing{Entity: "customer", System: "erp", Hub: "h"})))
+	b.wantShape(p, "a", "waiting waiting+ waiting+")
+	got := b.totals(p.Flow)
+	if got.Waiting != 3 || got.Delivered != 1 || got.Finished != 4 {
+		t.Errorf("totals: %+v", got)
+	}
+	b.reopen()
+	p.commit(drained(rows[1], state.Skipped), drained(rows[2], state.Discarded), drained(rows[3], state.Delivered))
+	b.wantShape(p, "a", "")
+	if got := b.totals(p.Flow); got.Waiting+got.Held+got.Parked != 0 || got.Delivered != 2 || got.Discarded != 1 || got.Skipped[""] != 1 {
+		t.Errorf("totals: %+v", got)
+	}
+	b.due(p)
+}
+
+// Under `order: latest` a parked row blocks nothing, and nothing follows it.
+func testLaneOfNonBlocking(t *testing.T, b *bench) {
+	p := b.part(0)
+	p.commit(rest(0, state.Parked, "a", loose))
+	if lanes, err := b.QueuedLanes(b.ctx(), p.Flow, p.Topic, 0); err != nil || len(lanes) != 0 {
+		t.Errorf("lanes: %v, %v", lanes, err)
+	}
+	p.commit(rest(1, state.Held, "a"), rest(2, state.Held, "a"), rest(3, state.Parked, "a", loose))
+	b.wantShape(p, "a", "parked~ held held+ parked~")
+	rows := p.queue("a")
+	p.commit(drained(rows[1], state.Parked, loose)) // the held head fails for good, and lets the next one go
+	b.wantShape(p, "a", "parked~ parked~ held parked~")
+	b.no(b.MarkQueued(b.ctx(), rows[3].ID, state.MarkReplay, "ann", ""))
+	b.due(p, "a")
+	p.commit(drained(rows[0], state.Delivered), drained(rows[3], state.Delivered))
+	b.wantShape(p, "a", "parked~ held")
+	b.totals(p.Flow)
+}
+
+// The engine saw a head that has left before the append: the late follower must not rest for ever.
+func testLaneLateFollower(t *testing.T, b *bench) {
+	p := b.part(0)
+	p.commit(rest(0, state.Parked, "a", follower), rest(1, state.Parked, "a", follower))
+	b.wantShape(p, "a", "held held+")
+	b.due(p, "a")
+}
+
+func testLaneDiscards(t *testing.T, b *bench) {
+	p := b.part(0)
+	p.commit(rest(0, state.Parked, "a"), rest(1, state.Parked, "a"), rest(2, state.Parked, "a"))
+	rows := p.queue("a")
+	b.no(b.MarkQueued(b.ctx(), rows[1].ID, state.MarkDiscard, "ann", "a test order"))
+	b.due(p, "a")
+	p.commit(drained(rows[1], state.Discarded))
+	b.wantShape(p, "a", "parked parked+")
+	b.due(p)
+	// A wish to discard that comes while the head is being tried stays.
+	b.no(b.MarkQueued(b.ctx(), rows[0].ID, state.MarkDiscard, "ann", ""))
+	p.commit(drained(rows[0], state.Held))
+	b.wantShape(p, "a", "held!discard held+")
+	// One to replay is carried out by the attempt.
+	b.no(b.MarkQueued(b.ctx(), rows[0].ID, state.MarkReplay, "ann", ""))
+	p.commit(drained(rows[0], state.Parked))
+	b.wantShape(p, "a", "parked parked+")
+}
+
+func testLaneInOneCommit(t *testing.T, b *bench) {
+	p := b.part(0)
+	p.commit(rest(0, state.Held, "a"), rest(1, state.Held, "a"), rest(2, state.Held, "a"))
+	rows := p.queue("a")
+	p.commit(drained(rows[0], state.Delivered), drained(rows[1], state.Parked), rest(3, state.Held, "a", follower), rest(4, state.Held, "b", follower))
+	b.wantShape(p, "a", "parked parked+ parked+")
+	b.wantShape(p, "b", "held")
+	p.commit(drained(rows[1], state.Held), drained(rows[1], state.Delivered), drained(rows[2], state.Delivered), rest(5, state.Parked, "a", follower))
+	b.wantShape(p, "a", "held held+")
+	other := b.part(1) // rows of another partition are not this owner's
+	other.commit(drained(p.queue("a")[0], state.Delivered))
+	b.wantShape(p, "a", "held held+")
+	p.commit(state.Result{Drained: p.queue("a")[0].ID, Outcome: state.Parked, Reason: "bare"})
+	b.wantShape(p, "a", "parked parked+")
+	b.totals(p.Flow)
+}
+
+func testDue(t *testing.T, b *bench) {
+	p := b.part(0)
+	at := func(d time.Duration) func(*state.Queued) {
+		return func(q *state.Queued) { q.NotBefore = b.clock.Now().Add(d) }
+	}
+	p.commit(rest(0, state.Held, "later", at(time.Minute)), rest(1, state.Held, "now", at(0)), rest(2, state.Held, "always"), rest(3, state.Parked, "parked", at(0)),
+		rest(4, state.Waiting, "waiting"), rest(5, state.Waiting, "waiting-timed", at(time.Second)))
+	b.due(p, "now", "always")
+	b.clock.Add(time.Second)
+	b.due(p, "now", "always", "waiting-timed")
+	b.clock.Add(time.Minute)
+	b.due(p, "later", "now", "always", "waiting-timed")
+	b.no(b.MarkQueued(b.ctx(), p.queue("parked")[0].ID, state.MarkReplay, "ann", ""))
+	b.no(b.MarkQueued(b.ctx(), p.queue("later")[0].ID, state.MarkReplay, "ann", ""))
+	b.due(p, "later", "now", "always", "parked", "waiting-timed")
+	if got, err := b.Due(b.ctx(), p.Flow, p.Topic, 0, b.clock.Now(), 2); err != nil || fmt.Sprint(got) != "[later now]" {
+		t.Errorf("two lanes: %v, %v", got, err)
+	}
+}
+
+func testMarks(t *testing.T, b *bench) {
+	p := b.part(0)
+	p.commit(rest(0, state.Parked, "a"))
+	id := p.queue("a")[0].ID
+	b.no(b.MarkQueued(b.ctx(), id, state.MarkReplay, "ann", "the address is right now"))
+	q, err := b.ParkedByID(b.ctx(), id)
+	b.no(err)
+	if q.Mark != state.MarkReplay || q.MarkedBy != "ann" || q.MarkNote != "the address is right now" {
+		t.Errorf("marked: %+v", q)
+	}
+	b.no(b.MarkQueued(b.ctx(), id, state.MarkNone, "bob", ""))
+	b.due(p)
+	if err := b.MarkQueued(b.ctx(), id, "shred", "bob", ""); err == nil {
+		t.Error("an unknown mark was taken")
+	}
+	for name, err := range map[string]error{"mark": b.MarkQueued(b.ctx(), 999_999, state.MarkReplay, "ann", ""), "edit": b.EditQueued(b.ctx(), 999_999, nil, "ann", "")} {
+		if !errors.Is(err, state.ErrNotFound) {
+			t.Errorf("%s of nothing: %v", name, err)
+		}
+	}
+	if _, err := b.ParkedByID(b.ctx(), 999_999); !errors.Is(err, state.ErrNotFound) {
+		t.Errorf("nothing: %v", err)
+	}
+	acts, err := b.Audits(b.ctx(), 10)
+	b.no(err)
+	if len(acts) != 2 || acts[0].Action != "unmark" || acts[1].Action != "replay" || acts[1].Who != "ann" || acts[1].Object != fmt.Sprintf("message/%d", id) {
+		t.Errorf("audit: %+v", acts)
+	}
+}
+
+func testEdit(t *testing.T, b *bench) {
+	p := b.part(0)
+	p.commit(rest(0, state.Parked, "a"))
+	row := p.queue("a")[0]
+	b.no(b.EditQueued(b.ctx(), row.ID, []byte("first"), "ann", "typo"))
+	b.no(b.EditQueued(b.ctx(), row.ID, []byte("second"), "bob", "again"))
+	p.commit(drained(row, state.Parked)) // by an attempt that began before the edits
+	q, err := b.ParkedByID(b.ctx(), row.ID)
+	b.no(err)
+	if string(q.Event.Data) != "second" || string(q.Original) != `{"id":"a"}` || q.EditedBy != "bob" || q.EditNote != "again" || q.Attempts != 1 {
+		t.Errorf("edited: %+v", q)
+	}
+}
+
+func testParked(t *testing.T, b *bench) {
+	p := b.part(0)
+	for i := range int64(6) {
+		p.commit(rest(i, []state.Outcome{state.Parked, state.Held}[i%2], fmt.Sprint("lane", i/2), func(q *state.Queued) { q.Code = fmt.Sprint("code", i%2) }))
+	}
+	for name, c := range map[string]struct {
+		f    state.QueueFilter
+		want int
+	}{
+		"all": {state.QueueFilter{}, 6}, "flow": {state.QueueFilter{Flow: p.Flow}, 6}, "other flow": {state.QueueFilter{Flow: "x"}, 0},
+		"heads": {state.QueueFilter{Heads: true}, 3}, "state": {state.QueueFilter{State: state.Parked}, 6}, "held": {state.QueueFilter{State: state.Held}, 0},
+		"lane": {state.QueueFilter{Lane: "lane1"}, 2}, "key": {state.QueueFilter{Key: "lane1"}, 2}, "code": {state.QueueFilter{Code: "code0"}, 3},
+		"limit": {state.QueueFilter{Limit: 4}, 4},
+	} {
+		rows, err := b.Parked(b.ctx(), c.f)
+		b.no(err)
+		if len(rows) != c.want {
+			t.Errorf("%s: %d rows, want %d", name, len(rows), c.want)
+		}
+	}
+	seen, after := 0, int64(0)
+	for {
+		rows, err := b.Parked(b.ctx(), state.QueueFilter{After: after, Limit: 4})
+		b.no(err)
+		if len(rows) == 0 {
+			break
+		}
+		seen, after = seen+len(rows), rows[len(rows)-1].ID
+	}
+	if seen != 6 {
+		t.Errorf("%d rows page by page", seen)
+	}
+	codes, err := b.Codes(b.ctx(), p.Flow)
+	b.no(err)
+	if fmt.Sprint(codes) != "[{orders-to-erp parked kind code0 3}]" {
+		t.Errorf("codes: %v", codes)
+	}
+}

@@ -1,0 +1,230 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/store"
+)
+
+func (b *bench) resolve(s *store.Store, local, external string, want state.Resolution) string {
+	b.t.Helper()
+	hub, how, err := s.Resolve(b.ctx(), "customer", "crm", local, external, "event")
+	b.no(err)
+	if how != want || (hub == "") != (want == state.Pending) {
+		b.t.Fatalf("%s: %s as %q, want %s", local, how, hub, want)
+	}
+	return hub
+}
+
+func testResolve(t *testing.T, b *bench) {
+	hub := b.resolve(b.Store, "1", "", state.Minted)
+	if want := state.MintHub("customer", "crm", "1"); hub != want {
+		t.Errorf("hub id %s, want %s", hub, want)
+	}
+	if again := b.resolve(b.other(), "1", "", state.Found); again != hub {
+		t.Errorf("found %s, want %s", again, hub)
+	}
+	b.resolve(b.Store, "2", "an id that nobody knows", state.Minted)
+	other, how, err := b.Resolve(b.ctx(), "customer", "erp", "77", state.ExternalID("customer", hub), "event")
+	if err != nil || other != hub || how != state.Matched {
+		t.Errorf("matched: %s, %s, %v", other, how, err)
+	}
+	b.reopen()
+	o, err := b.Object(b.ctx(), "customer", hub)
+	b.no(err)
+	if len(o.Refs) != 2 || o.Refs[0].Local != "1" || o.Refs[1].Local != "77" || o.External != state.ExternalID("customer", hub) || !o.Created.Equal(b.clock.Now()) {
+		t.Errorf("object: %+v", o)
+	}
+	if _, err := b.Object(b.ctx(), "customer", "nobody"); !errors.Is(err, state.ErrNotFound) {
+		t.Errorf("no object: %v", err)
+	}
+	if _, _, err := b.Resolve(b.ctx(), "customer", "crm", "", "", "event"); err == nil {
+		t.Error("an empty id was resolved")
+	}
+	if n, err := b.Duplicates(b.ctx()); n != 0 || err != nil {
+		t.Errorf("duplicates: %d, %v", n, err)
+	}
+	hubs := []*store.Store{b.Store, b.other()}
+	ids := make([]string, 16)
+	var wg sync.WaitGroup
+	for i := range ids {
+		wg.Go(func() {
+			id, _, err := hubs[i%2].Resolve(b.ctx(), "customer", "crm", "same", "", "event")
+			if err != nil {
+				t.Error(err)
+			}
+			ids[i] = id
+		})
+	}
+	wg.Wait()
+	for _, id := range ids {
+		if id != ids[0] {
+			t.Errorf("one object, two hub ids: %s, %s", id, ids[0])
+		}
+	}
+}
+
+func testResolvePending(t *testing.T, b *bench) {
+	p := b.part(0)
+	in := state.Intent{Flow: p.Flow, Entity: "customer", Hub: "h1", System: "crm", EventID: "e1", Create: true, External: "x", Opened: b.clock.Now()}
+	update := in
+	update.Hub, update.Create = "h2", false
+	b.no(b.OpenIntent(b.ctx(), update))
+	b.resolve(b.Store, "1", "", state.Minted) // an update creates nothing
+	for range 2 {
+		b.no(b.OpenIntent(b.ctx(), in))
+	}
+	b.reopen()
+	b.resolve(b.Store, "1", "", state.Found)
+	b.resolve(b.Store, "2", "", state.Pending)
+	b.resolve(b.Store, "3", state.NoExternal, state.Minted) // shows that the hub did not make it
+	if hub, how, err := b.Resolve(b.ctx(), "customer", "wms", "2", "", "event"); err != nil || how != state.Minted {
+		t.Errorf("another system: %s, %s, %v", hub, how, err)
+	}
+	open, err := b.OpenIntents(b.ctx(), p.Flow, 10)
+	b.no(err)
+	if len(open) != 2 {
+		t.Errorf("intents: %+v", open)
+	}
+	wrong := in
+	wrong.EventID = "e2"
+	p.commit(state.Result{Offset: 0, Outcome: state.Delivered, Close: &wrong})
+	b.resolve(b.Store, "2", "", state.Pending) // another event's intent is not closed by this one
+	p.commit(state.Result{Offset: 1, Outcome: state.Delivered, Close: &in, Ref: &state.Ref{Entity: "customer", Hub: "h1", System: "crm", Local: "2"}})
+	if hub := b.resolve(b.Store, "2", "", state.Found); hub != "h1" {
+		t.Errorf("the hub's own creation became %s", hub)
+	}
+	b.resolve(b.Store, "4", "", state.Minted)
+}
+
+func testReferences(t *testing.T, b *bench) {
+	p := b.part(0)
+	ref := state.Ref{Entity: "order", Hub: "h", System: "erp", Local: "10", ETag: "e1", Updated: b.clock.Now(),
+		Known: &state.Known{Flow: "in", Fields: map[string]uint64{"status": 1 << 63, "名": 7}, Received: "3", EventID: "ev"}}
+	p.commit(state.Result{Offset: 0, Outcome: state.Delivered, Ref: &ref})
+	want := ref
+	check := func(step string) {
+		t.Helper()
+		o, err := b.Object(b.ctx(), "order", "h")
+		b.no(err)
+		if len(o.Refs) != 1 || !reflect.DeepEqual(o.Refs[0], want) {
+			t.Fatalf("%s: got %+v\nwant %+v", step, o.Refs, want)
+		}
+	}
+	check("written")
+	ref.Known, ref.ETag = nil, ""
+	p.commit(state.Result{Offset: 1, Outcome: state.Delivered, Ref: &ref})
+	want.ETag = ""
+	check("a nil Known leaves the stored one")
+	ref.Local, ref.Known = "", &state.Known{Fields: map[string]uint64{}, EventID: "ev2"}
+	p.commit(state.Result{Offset: 2, Outcome: state.Delivered, Ref: &ref})
+	want.Known = ref.Known
+	check("an empty Local leaves the stored one")
+	first, second := ref, ref
+	first.Known, second.Known, second.ETag = &state.Known{Fields: map[string]uint64{"a": 1}, Received: "9"}, nil, "e9"
+	p.commit(state.Result{Offset: 3, Outcome: state.Delivered, Ref: &first}, state.Result{Offset: 4, Outcome: state.Delivered, Ref: &second})
+	want.Known, want.ETag = first.Known, "e9"
+	check("two in one commit")
+	ref.Deleted, ref.Known = true, nil
+	p.commit(state.Result{Offset: 5, Outcome: state.Delivered, Ref: &ref})
+	want.Deleted, want.ETag = true, ""
+	check("a tombstone")
+	if _, ok, err := b.LocalID(b.ctx(), "order", "erp", "h"); ok || err != nil {
+		t.Errorf("a deleted object has an id there: %v", err)
+	}
+	if hub, ok, err := b.HubID(b.ctx(), "order", "erp", "10"); !ok || hub != "h" || err != nil {
+		t.Errorf("a deleted object lost its hub id: %q, %v", hub, err)
+	}
+	ref.Deleted, ref.Hub, ref.Local = false, "h2", "10" // the system gives the id to another object
+	p.commit(state.Result{Offset: 6, Outcome: state.Delivered, Ref: &ref})
+	if hub, ok, err := b.HubID(b.ctx(), "order", "erp", "10"); !ok || hub != "h2" || err != nil {
+		t.Errorf("hub id: %q, %v", hub, err)
+	}
+	if _, ok, err := b.HubID(b.ctx(), "order", "erp", "nobody"); ok || err != nil {
+		t.Errorf("nobody: %v", err)
+	}
+	for after, want := range map[string]int{"": 2, "h": 1, "h2": 0} {
+		if refs, err := b.Refs(b.ctx(), "order", "erp", after, 10); err != nil || len(refs) != want {
+			t.Errorf("references behind %q: %d, %v", after, len(refs), err)
+		}
+	}
+}
+
+func testTarget(t *testing.T, b *bench) {
+	p := b.part(0)
+	got, err := b.Target(b.ctx(), "order", "h", "erp", "crm")
+	b.no(err)
+	if want := (state.Target{External: state.ExternalID("order", "h")}); got != want {
+		t.Errorf("nothing known: %+v", got)
+	}
+	in := state.Intent{Flow: p.Flow, Entity: "order", Hub: "h", System: "erp", EventID: "e1", Create: true, External: "x", Opened: b.clock.Now()}
+	late := in
+	late.EventID, late.Opened = "e2", b.clock.Now().Add(time.Second)
+	b.no(b.OpenIntent(b.ctx(), late))
+	b.no(b.OpenIntent(b.ctx(), in))
+	ref := state.Ref{Entity: "order", Hub: "h", System: "erp", Local: "10", Updated: b.clock.Now()}
+	crm := state.Applied{Entity: "order", Hub: "h", System: "erp", Origin: "crm", Version: "1", Hash: "a", EventID: "e0"}
+	wms := crm
+	wms.Origin, wms.Version = "wms", "9"
+	p.commit(state.Result{Offset: 0, Outcome: state.Delivered, Ref: &ref, Applied: &crm}, state.Result{Offset: 1, Outcome: state.Delivered, Applied: &wms})
+	crm.Version = "2"
+	p.commit(state.Result{Offset: 2, Outcome: state.Delivered, Applied: &crm})
+	got, err = b.Target(b.ctx(), "order", "h", "erp", "crm")
+	b.no(err)
+	if !reflect.DeepEqual(got, state.Target{Ref: &ref, Applied: &crm, Intent: &late, External: state.ExternalID("order", "h")}) {
+		t.Errorf("target: %+v, %+v, %+v", got.Ref, got.Applied, got.Intent)
+	}
+	p.commit(state.Result{Offset: 3, Outcome: state.Delivered, Close: &late}, state.Result{Offset: 4, Outcome: state.Delivered, Close: &in})
+	got, err = b.Target(b.ctx(), "order", "h", "erp", "nobody")
+	if err != nil || got.Intent != nil || got.Applied != nil || got.Ref == nil {
+		t.Errorf("target: %+v, %v", got, err)
+	}
+}
+
+func testDuplicates(t *testing.T, b *bench) {
+	p := b.part(0)
+	offset := int64(0)
+	write := func(hub, local string, deleted bool) {
+		t.Helper()
+		p.commit(state.Result{Offset: offset, Outcome: state.Delivered, Ref: &state.Ref{Entity: "order", Hub: hub, System: "erp", Local: local, Deleted: deleted}})
+		offset++
+		b.clock.Add(time.Second)
+	}
+	want := func(n int64, why string) {
+		t.Helper()
+		if got, err := b.Duplicates(b.ctx()); got != n || err != nil {
+			t.Fatalf("%s: %d duplicates, want %d (%v)", why, got, n, err)
+		}
+	}
+	for i := range 5 {
+		write(fmt.Sprint("h", i), fmt.Sprint(i), false)
+		write(fmt.Sprint("h", i), fmt.Sprint(i), false)
+	}
+	want(0, "one id each")
+	write("h0", "100", false)
+	want(1, "a second id")
+	write("h0", "101", false)
+	write("h1", "102", false)
+	want(3, "and more")
+	write("h0", "0", true)
+	want(2, "the first was deleted")
+	write("h1", "102", true)
+	want(1, "the second was deleted")
+	write("h2", "2", true)
+	write("h2", "103", false)
+	want(1, "made again after a deletion")
+	_, how, err := b.Resolve(b.ctx(), "order", "erp", "104", state.ExternalID("order", "h3"), "event")
+	if err != nil || how != state.Matched {
+		t.Fatal(how, err)
+	}
+	want(2, "found by its external id under another id")
+	if local, _, err := b.LocalID(b.ctx(), "order", "erp", "h3"); local != "3" || err != nil {
+		t.Errorf("a duplicate took over: %s, %v", local, err)
+	}
+}
