@@ -149,3 +149,8 @@ func appendRecord(dst []byte, fields []string, delimiter, quote byte) ([]byte, e
 type rowError struct{ error }
 
 func (e *rowError) Unwrap() error { return e.error }
+
+// headError is the failure of a file's first row: without it no row can be read.
+type headError struct{ error }
+
+func (e *headError) Unwrap() error { return e.error }

@@ -105,7 +105,7 @@ func (r *csvRows) head() (line int, err error) {
 	names, line, err := r.csv.next()
 	var re *rowError
 	if errors.As(err, &re) {
-		return line, fmt.Errorf("header: %w", re.error)
+		return line, &headError{re.error}
 	}
 	if err != nil {
 		return line, err // an empty file has no rows
@@ -114,7 +114,7 @@ func (r *csvRows) head() (line int, err error) {
 	for i, name := range names {
 		name = strings.TrimSpace(name)
 		if name == "" || slices.ContainsFunc(cols[:i], func(c column) bool { return c.name == name }) {
-			return line, fmt.Errorf("header: column %d has the name %q, which is empty or there twice", i+1, short(name))
+			return line, &headError{fmt.Errorf("column %d has the name %q, which is empty or there twice", i+1, short(name))}
 		}
 		cols[i] = column{name, "text"}
 		if k := slices.IndexFunc(listed, func(c column) bool { return c.name == name }); k >= 0 {
@@ -123,7 +123,7 @@ func (r *csvRows) head() (line int, err error) {
 	}
 	for _, c := range listed {
 		if !slices.ContainsFunc(cols, func(have column) bool { return have.name == c.name }) {
-			return line, fmt.Errorf("header: there is no column %q", c.name)
+			return line, &headError{fmt.Errorf("there is no column %q", c.name)}
 		}
 	}
 	r.columns = cols

@@ -38,11 +38,12 @@ func (s *system) Read(ctx context.Context, object string, f connector.File, from
 				return
 			}
 			var bad *rowError
+			var head *headError
 			switch {
 			case errors.As(err, &bad):
 				err = s.fail(fault.Invalid, op, "line %d: %s", line, bad.error)
-			case err != nil && line > 0 && ctx.Err() == nil && !isPath(err):
-				yield(connector.Row{Line: line}, s.fail(fault.Invalid, op, "line %d: %s", line, err))
+			case errors.As(err, &head):
+				yield(connector.Row{Line: line}, s.fail(fault.Invalid, op, "line %d: header: %s", line, head.error))
 				return
 			case err != nil:
 				yield(connector.Row{}, s.classify(op, err))
@@ -85,11 +86,6 @@ func same(info fs.FileInfo, f connector.File) bool {
 // local: a name of this folder, not a path.
 func local(name string) bool {
 	return filepath.IsLocal(name) && filepath.Base(name) == name && name != "."
-}
-
-func isPath(err error) bool {
-	var pe *fs.PathError
-	return errors.As(err, &pe)
 }
 
 // Done moves a file to the folder for what was taken or for what failed. A file that has been replaced under its name

@@ -82,7 +82,17 @@ func (o *object) encode(raw []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the document is no JSON: %w", err)
 	}
-	root := doc.Root()
+	record, err := o.record(doc.Root())
+	if err != nil {
+		return nil, err
+	}
+	if _, err := encoded(record, o.Encoding); err != nil {
+		return nil, fmt.Errorf("a character that %s does not have: %w", o.Encoding, err)
+	}
+	return record, nil
+}
+
+func (o *object) record(root jsondoc.Value) (_ []byte, err error) {
 	if root.Kind() != jsondoc.Object {
 		return nil, fmt.Errorf("the document is a %s, not an object", root.Kind())
 	}
@@ -160,7 +170,7 @@ func (s *system) put(op string, o *object, root *os.Root, name string, records [
 	}
 	out, err := encoded(text, o.Encoding)
 	if err != nil {
-		return "", s.fail(fault.Invalid, op, "a character that %s does not have: %s", o.Encoding, err)
+		return "", s.fail(fault.Invalid, op, "header: a character that %s does not have: %s", o.Encoding, err)
 	}
 	if _, err := root.Lstat(name); err == nil {
 		f := s.fail(fault.Conflict, op, "the file %s exists", name)

@@ -28,7 +28,8 @@ func (s *Scrubber) Add(texts ...string) {
 		if len(t) < 4 {
 			continue
 		}
-		for _, form := range []string{t, url.QueryEscape(t), url.PathEscape(t), base64.StdEncoding.EncodeToString([]byte(t))} {
+		query := url.QueryEscape(t)
+		for _, form := range []string{t, query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(t), base64.StdEncoding.EncodeToString([]byte(t))} {
 			if !slices.Contains(s.secrets, form) {
 				s.secrets = append(s.secrets, form)
 			}
@@ -48,12 +49,12 @@ func (s *Scrubber) AddSettings(settings any) {
 				walk(v.Elem())
 			}
 		case reflect.Struct:
-			if secret, ok := v.Interface().(strictyaml.Secret); ok {
-				s.Add(secret.Reveal())
+			if v.Type() == secretType {
+				s.Add(v.Interface().(strictyaml.Secret).Reveal())
 				return
 			}
 			for i := range v.NumField() {
-				if v.Type().Field(i).IsExported() {
+				if f := v.Type().Field(i); f.IsExported() || f.Anonymous {
 					walk(v.Field(i))
 				}
 			}

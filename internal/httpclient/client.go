@@ -192,18 +192,18 @@ func (c *Client) Resolve(ref string) (*url.URL, error) {
 	if ref == "" {
 		return c.root, nil
 	}
-	u, err := url.Parse(ref)
-	if err != nil {
-		return nil, fmt.Errorf("%q is no URL", shorten(ref, 200))
-	}
-	if !u.IsAbs() && u.Host == "" {
-		u, err = c.base.Parse("./" + strings.TrimLeft(ref, "/"))
+	if strings.HasPrefix(ref, "//") || strings.HasPrefix(ref, "http://") || strings.HasPrefix(ref, "https://") {
+		u, err := c.root.Parse(ref)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no path", shorten(ref, 200))
+			return nil, fmt.Errorf("%q is no URL", shorten(ref, 200))
 		}
-		return u, nil
+		return u, c.sameOrigin(u)
 	}
-	return u, c.sameOrigin(u)
+	u, err := c.base.Parse("./" + strings.TrimLeft(ref, "/"))
+	if err != nil {
+		return nil, fmt.Errorf("%q is no path", shorten(ref, 200))
+	}
+	return u, nil
 }
 
 // ResolveNext gives the URL that an answer to a request for from names as the next one, relative or complete.

@@ -64,15 +64,17 @@ func Dialer() *net.Dialer {
 }
 
 // countingConn counts the bytes that were handed to the operating system: zero since the connection was taken means that
-// the other side cannot have seen the request.
+// the other side cannot have seen the request. Bytes count before they are written, and what was not written is taken
+// back: an answer may arrive before the write returns.
 type countingConn struct {
 	net.Conn
 	written atomic.Int64
 }
 
 func (c *countingConn) Write(b []byte) (int, error) {
+	c.written.Add(int64(len(b)))
 	n, err := c.Conn.Write(b)
-	c.written.Add(int64(n))
+	c.written.Add(int64(n - len(b)))
 	return n, err
 }
 

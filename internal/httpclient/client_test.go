@@ -1,0 +1,392 @@
+package httpclient
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// serve starts a server with a handler and gives a client of it.
+func serve(t *testing.T, cfg Config, h http.HandlerFunc) (*Client, *httptest.Server) {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	if cfg.URL == "" {
+		cfg.URL = srv.URL
+	}
+	return client(t, cfg), srv
+}
+
+func client(t *testing.T, cfg Config) *Client {
+	t.Helper()
+	cfg.System = "crm"
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func secret(s string) strictyaml.Secret { return strictyaml.NewSecret(s) }
+
+func TestStatusKinds(t *testing.T) {
+	cases := []struct {
+		status      int
+		write, read fault.Kind
+	}{
+		{200, fault.None, fault.None},
+		{204, fault.None, fault.None},
+		{302, fault.Invalid, fault.Invalid},
+		{400, fault.Invalid, fault.Invalid},
+		{401, fault.Auth, fault.Auth},
+		{403, fault.Invalid, fault.Invalid},
+		{404, fault.NotFound, fault.NotFound},
+		{408, fault.UnknownOutcome, fault.Unavailable},
+		{409, fault.Conflict, fault.Conflict},
+		{410, fault.NotFound, fault.NotFound},
+		{412, fault.Conflict, fault.Conflict},
+		{413, fault.Invalid, fault.Invalid},
+		{422, fault.Invalid, fault.Invalid},
+		{423, fault.Unavailable, fault.Unavailable},
+		{425, fault.Unavailable, fault.Unavailable},
+		{428, fault.Conflict, fault.Conflict},
+		{429, fault.RateLimited, fault.RateLimited},
+		{500, fault.UnknownOutcome, fault.Unavailable},
+		{501, fault.Invalid, fault.Invalid},
+		{502, fault.UnknownOutcome, fault.Unavailable},
+		{503, fault.Unavailable, fault.Unavailable},
+		{504, fault.UnknownOutcome, fault.Unavailable},
+		{524, fault.UnknownOutcome, fault.Unavailable},
+	}
+	c, _ := serve(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+		var status int
+		fmt.Sscanf(r.URL.Path, "/%d", &status)
+		w.WriteHeader(status)
+		if status != 204 {
+			io.WriteString(w, `{"message": "as asked"}`)
+		}
+	})
+	for _, tc := range cases {
+		for method, want := range map[string]fault.Kind{"POST": tc.write, "GET": tc.read} {
+			resp, err := c.Do(t.Context(), Request{Method: method, Path: fmt.Sprint(tc.status), Op: "try"})
+			if got := fault.KindOf(err); got != want {
+				t.Errorf("%s %d: %v, want %v", method, tc.status, got, want)
+			}
+			if resp == nil || resp.Status != tc.status {
+				t.Errorf("%s %d: no response beside the failure", method, tc.status)
+			}
+			if f, ok := fault.As(err); ok && (f.Code != fmt.Sprint(tc.status) || f.System != "crm" || f.Op != "try") {
+				t.Errorf("%s %d: %+v", method, tc.status, f)
+			}
+		}
+	}
+}
+
+// A server that takes a connection and does something wicked with it.
+func wicked(t *testing.T, behave func(net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			behave(conn)
+			conn.Close()
+		}
+	}()
+	t.Cleanup(func() { l.Close(); <-done })
+	return "http://" + l.Addr().String()
+}
+
+func readRequest(c net.Conn) {
+	buf := make([]byte, 64<<10)
+	_, _ = c.Read(buf)
+}
+
+func reset(c net.Conn) {
+	if tc, ok := c.(*net.TCPConn); ok {
+		_ = tc.SetLinger(0)
+	}
+}
+
+func TestTransportFailures(t *testing.T) {
+	refused, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refusedURL := "http://" + refused.Addr().String()
+	refused.Close()
+	cases := []struct {
+		name        string
+		url         string
+		timeout     time.Duration
+		write, read fault.Kind
+	}{
+		{"refused", refusedURL, 0, fault.Unavailable, fault.Unavailable},
+		{"no such name", "http://does-not-exist.invalid", 0, fault.Unavailable, fault.Unavailable},
+		{"not TLS", strings.Replace(wicked(t, func(c net.Conn) { readRequest(c); io.WriteString(c, "HTTP/1.1 400 no\r\n\r\n") }), "http:", "https:", 1), 0,
+			fault.Unavailable, fault.Unavailable},
+		{"closed after the request", wicked(t, readRequest), 0, fault.UnknownOutcome, fault.Unavailable},
+		{"reset after the request", wicked(t, func(c net.Conn) { readRequest(c); reset(c) }), 0, fault.UnknownOutcome, fault.Unavailable},
+		{"half an answer", wicked(t, func(c net.Conn) {
+			readRequest(c)
+			io.WriteString(c, "HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{")
+		}), 0, fault.UnknownOutcome, fault.Unavailable},
+		{"no answer in time", wicked(t, func(c net.Conn) {
+			readRequest(c)
+			readRequest(c) // until the client gives up
+		}), 50 * time.Millisecond, fault.UnknownOutcome, fault.Unavailable},
+		{"not HTTP", wicked(t, func(c net.Conn) { readRequest(c); io.WriteString(c, "SSH-2.0-OpenSSH\r\n") }), 0, fault.UnknownOutcome, fault.Unavailable},
+		{"link-local", "http://[fe80::1]", 0, fault.Invalid, fault.Invalid},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			c, err := New(Config{System: "crm", URL: tc.url, Timeout: tc.timeout})
+			if tc.name == "link-local" {
+				if !errors.Is(err, ErrAddress) {
+					t.Fatalf("New: %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			for method, want := range map[string]fault.Kind{"POST": tc.write, "GET": tc.read} {
+				_, err := c.Do(t.Context(), Request{Method: method, Path: "orders", Body: []byte(`{"a":1}`), Op: "create order"})
+				if got := fault.KindOf(err); got != want {
+					t.Errorf("%s: %v, want %v: %v", method, got, want, err)
+				}
+			}
+		})
+	}
+}
+
+// A POST on a kept connection that the server has closed must not be sent again by net/http, whatever its headers.
+func TestNoReplay(t *testing.T) {
+	var seen atomic.Int32
+	url := wicked(t, func(c net.Conn) {
+		readRequest(c)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+		readRequest(c)
+		seen.Add(1)
+	})
+	c := client(t, Config{URL: url})
+	post := Request{Method: "POST", Path: "orders", Body: []byte(`{}`), Header: http.Header{"Idempotency-Key": {"k"}}}
+	if _, err := c.Do(t.Context(), post); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Do(t.Context(), post); fault.KindOf(err) != fault.UnknownOutcome {
+		t.Fatalf("got %v, want unknown-outcome: the request was read, and then nothing", err)
+	}
+	if n := seen.Load(); n != 1 {
+		t.Errorf("the second request arrived %d times", n)
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	arrived := make(chan struct{})
+	c, _ := serve(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // only then the server notices that the client is gone
+		close(arrived)
+		<-r.Context().Done()
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-arrived; cancel() }()
+	_, err := c.Do(ctx, Request{Method: "POST", Path: "orders", Body: []byte(`{}`)})
+	if fault.KindOf(err) != fault.UnknownOutcome || !errors.Is(err, context.Canceled) || !fault.Canceled(ctx, err) {
+		t.Errorf("after sending: %v", err)
+	}
+	_, err = c.Do(ctx, Request{Method: "POST", Path: "orders", Body: []byte(`{}`)})
+	if fault.KindOf(err) != fault.Unavailable || !fault.Canceled(ctx, err) {
+		t.Errorf("before sending: %v", err)
+	}
+}
+
+func TestLargeAnswer(t *testing.T) {
+	c, _ := serve(t, Config{MaxBody: 1000}, func(w http.ResponseWriter, r *http.Request) {
+		w.Write(bytes.Repeat([]byte("x"), 1001))
+	})
+	if _, err := c.Do(t.Context(), Request{Method: "GET", Path: "x"}); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("GET: %v", err)
+	}
+	if _, err := c.Do(t.Context(), Request{Method: "POST", Path: "x"}); fault.KindOf(err) != fault.UnknownOutcome {
+		t.Errorf("POST: %v", err)
+	}
+}
+
+func TestRedirects(t *testing.T) {
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("the other server was asked, with %q", r.Header.Get("Authorization"))
+	}))
+	defer other.Close()
+	c, _ := serve(t, Config{Auth: Auth{Bearer: secret("tok-12345")}}, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/away":
+			http.Redirect(w, r, other.URL+"/x?token=abc", http.StatusTemporaryRedirect)
+		case "/here":
+			http.Redirect(w, r, "/there", http.StatusFound)
+		case "/there":
+			io.WriteString(w, r.Method+" "+r.Header.Get("Authorization"))
+		}
+	})
+	if _, err := c.Do(t.Context(), Request{Method: "GET", Path: "away"}); fault.KindOf(err) != fault.Invalid || strings.Contains(err.Error(), "abc") {
+		t.Errorf("to another server: %v", err)
+	}
+	resp, err := c.Do(t.Context(), Request{Method: "GET", Path: "here"})
+	if err != nil || string(resp.Body) != "GET Bearer tok-12345" || resp.URL.Path != "/there" {
+		t.Errorf("within the server: %v %v", resp, err)
+	}
+	if _, err := c.Do(t.Context(), Request{Method: "POST", Path: "here", Body: []byte("{}")}); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("a POST must not become a GET: %v", err)
+	}
+}
+
+func TestQueryAndPaths(t *testing.T) {
+	var got string
+	c, srv := serve(t, Config{Headers: map[string]string{"X-Tenant": "acme"}}, func(w http.ResponseWriter, r *http.Request) {
+		got = r.RequestURI + " " + r.Header.Get("X-Tenant")
+	})
+	c.base, _ = BaseURL(srv.URL + "/api/v1")
+	for _, tc := range []struct {
+		path string
+		q    Query
+		want string
+	}{
+		{"orders", Query{{"$filter", "Name eq 'A+B & C'"}}, "/api/v1/orders?%24filter=Name%20eq%20%27A%2BB%20%26%20C%27 acme"},
+		{"/orders/" + Escape("a/b c"), nil, "/api/v1/orders/a%2Fb%20c acme"},
+		{srv.URL + "/api/v1/orders?page=2", nil, "/api/v1/orders?page=2 acme"},
+		{"a:b", nil, "/api/v1/a:b acme"},
+	} {
+		if _, err := c.Do(t.Context(), Request{Method: "GET", Path: tc.path, Query: tc.q}); err != nil {
+			t.Fatal(err)
+		}
+		if got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.path, got, tc.want)
+		}
+	}
+	for _, path := range []string{"http://169.254.169.254/latest", "//evil.example/x", "https://evil.example"} {
+		if _, err := c.Do(t.Context(), Request{Method: "GET", Path: path}); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func TestResolveNextDropsTheKey(t *testing.T) {
+	c := client(t, Config{URL: "https://crm.example/api", Auth: Auth{APIKey: &APIKey{Query: "key", Value: secret("s3cr3t")}}})
+	from, _ := c.Resolve("orders?key=s3cr3t")
+	u, err := c.ResolveNext(from, "?page=2&key=s3cr3t&x=1")
+	if err != nil || u.String() != "https://crm.example/api/orders?page=2&x=1" {
+		t.Errorf("%v %v", u, err)
+	}
+	if _, err := c.ResolveNext(from, "https://other.example/api?page=2"); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("another server: %v", err)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]time.Duration{
+		"": 0, "120": 2 * time.Minute, "-5": 0, "junk": 0, "1.5": 0,
+		"99999999":                      24 * time.Hour,
+		"Sun, 01 Mar 2026 12:00:30 GMT": 30 * time.Second,
+		"Sun, 01 Mar 2026 11:00:00 GMT": 0,
+	} {
+		if got := RetryAfter(http.Header{"Retry-After": {text}}, now); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+	c, _ := serve(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.WriteHeader(429)
+	})
+	_, err := c.Do(t.Context(), Request{Method: "POST", Path: "x"})
+	if f, ok := fault.As(err); !ok || f.RetryAfter != 7*time.Second {
+		t.Errorf("%v", err)
+	}
+}
+
+// Whatever a server answers, secrets do not come back out of the client.
+func TestSecretsAreScrubbed(t *testing.T) {
+	const pw = "pa ss/w0rd+"
+	var logged bytes.Buffer
+	auths := map[string]Auth{
+		"basic":  {Basic: &Basic{User: "hub", Password: secret(pw)}},
+		"bearer": {Bearer: secret(pw)},
+		"header": {APIKey: &APIKey{Header: "X-Key", Value: secret(pw)}},
+		"query":  {APIKey: &APIKey{Query: "key", Value: secret(pw)}},
+	}
+	for name, auth := range auths {
+		t.Run(name, func(t *testing.T) {
+			c, _ := serve(t, Config{Auth: auth, Log: slog.New(slog.NewTextHandler(&logged, nil))}, func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(400)
+				fmt.Fprintf(w, "you sent %v to %s, which is %s", r.Header, r.RequestURI, pw)
+			})
+			_, err := c.Do(t.Context(), Request{Method: "POST", Path: "x"})
+			text := fmt.Sprintf("%v %+v %#v %s", err, err, err.Error(), logged.String())
+			for _, leak := range []string{pw, "pa%20ss", "pa+ss", "cGEgc3Mvdz", "OnBhIHNzL3c"} {
+				if strings.Contains(text, leak) {
+					t.Errorf("%q leaks in %s", leak, text)
+				}
+			}
+			if !strings.Contains(text, "[secret]") {
+				t.Errorf("the test shows nothing: %s", text)
+			}
+		})
+	}
+}
+
+func TestBaseURL(t *testing.T) {
+	for _, bad := range []string{"", "crm.example", "ftp://crm.example", "https://u:p@crm.example", "https://crm.example/?a=1",
+		"http://169.254.169.254/", "http://[::ffff:169.254.169.254]/", "http://[64:ff9b::a9fe:a9fe]", "http://0.0.0.0", "http://224.0.0.1", "http://100.100.100.200", "http://[fd00:ec2::254]"} {
+		if u, err := BaseURL(bad); err == nil {
+			t.Errorf("%s: accepted as %s", bad, u)
+		}
+	}
+	for _, good := range []string{"http://127.0.0.1:8080", "https://10.0.0.3/api/", "http://[::1]:80/x"} {
+		if _, err := BaseURL(good); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+}
+
+// A name may lead anywhere: the address is looked at when the connection is made.
+func TestDialGuard(t *testing.T) {
+	d := Dialer()
+	for _, addr := range []string{"169.254.169.254:80", "[fe80::1%lo]:80", "[::ffff:169.254.1.1]:80", "0.0.0.0:80"} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		conn, err := d.DialContext(ctx, "tcp", addr)
+		cancel()
+		if err == nil {
+			conn.Close()
+		}
+		if !errors.Is(err, ErrAddress) {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package httpclient
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+func TestRateIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(Limit{Rate: strictyaml.Rate{N: 50, Per: time.Second}, Concurrency: 100})
+		start := time.Now()
+		for range 105 {
+			release, err := l.acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			release()
+		}
+		// Five at once, the tenth of a second's worth, and then one every 20 ms.
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("105 calls at 50/s took %v, want 2s", took)
+		}
+		time.Sleep(time.Hour)
+		start = time.Now()
+		for range 6 {
+			release, _ := l.acquire(t.Context())
+			release()
+		}
+		if took := time.Since(start); took != 20*time.Millisecond {
+			t.Errorf("a quiet hour is worth a burst of five: six took %v", took)
+		}
+	})
+}
+
+func TestSlowRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(Limit{Rate: strictyaml.Rate{N: 1, Per: time.Minute}, Concurrency: 1})
+		if _, err := l.acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		l.slots = make(chan struct{}, 1)
+		start := time.Now()
+		if _, err := l.acquire(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 0 {
+			t.Errorf("a token beyond the deadline is refused at once: %v after %v", err, time.Since(start))
+		}
+		if len(l.slots) != 0 {
+			t.Error("the slot is lost")
+		}
+	})
+}
+
+func TestConcurrencyIsKept(t *testing.T) {
+	l := newLimiter(Limit{Concurrency: 2})
+	a, _ := l.acquire(t.Context())
+	_, _ = l.acquire(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.acquire(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("a third call: %v", err)
+	}
+	a()
+	if _, err := l.acquire(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

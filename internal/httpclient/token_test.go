@@ -1,0 +1,132 @@
+package httpclient
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+func credentials(style string) Auth {
+	return Auth{ClientCredentials: &ClientCredentials{TokenURL: "token", ID: "hub:1", Secret: secret("cl1ent secret"), Scope: "api", Style: style}}
+}
+
+// idp is a token endpoint and a resource in one server.
+type idp struct {
+	fetched atomic.Int32
+	valid   atomic.Value // the token that the resource takes
+	life    int
+	gate    chan struct{} // where not nil, tokens wait for it
+	status  int
+}
+
+func (p *idp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/token" {
+		if p.gate != nil {
+			<-p.gate
+		}
+		n := p.fetched.Add(1)
+		if p.status != 0 {
+			w.WriteHeader(p.status)
+			io.WriteString(w, `{"error":"invalid_client","error_description":"wrong cl1ent secret"}`)
+			return
+		}
+		token := fmt.Sprintf("token-%d", n)
+		p.valid.Store(token)
+		fmt.Fprintf(w, `{"access_token":%q,"token_type":"Bearer","expires_in":%d}`, token, p.life)
+		return
+	}
+	if r.Header.Get("Authorization") != "Bearer "+p.valid.Load().(string) {
+		w.WriteHeader(401)
+		return
+	}
+	io.WriteString(w, `{}`)
+}
+
+func TestClientCredentials(t *testing.T) {
+	p := &idp{life: 3600}
+	p.valid.Store("none")
+	c, _ := serve(t, Config{Auth: credentials("header")}, p.ServeHTTP)
+	now := time.Now()
+	c.now = func() time.Time { return now }
+	c.tokens.now = c.now
+	get := func() error {
+		_, err := c.Do(t.Context(), Request{Method: "POST", Path: "orders", Body: []byte("{}")})
+		return err
+	}
+	for range 3 {
+		if err := get(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := p.fetched.Load(); n != 1 {
+		t.Errorf("%d tokens for three calls", n)
+	}
+	p.valid.Store("revoked")
+	if err := get(); err != nil || p.fetched.Load() != 2 {
+		t.Errorf("a refused token is fetched anew once: %v, %d", err, p.fetched.Load())
+	}
+	now = now.Add(time.Hour)
+	if err := get(); err != nil || p.fetched.Load() != 3 {
+		t.Errorf("an old token is fetched anew: %v, %d", err, p.fetched.Load())
+	}
+}
+
+func TestRefusedTwice(t *testing.T) {
+	var asked, fetched atomic.Int32
+	c, _ := serve(t, Config{Auth: credentials("body")}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/token" {
+			fetched.Add(1)
+			if r.FormValue("client_id") != "hub:1" || r.FormValue("client_secret") != "cl1ent secret" || r.FormValue("scope") != "api" {
+				t.Errorf("form: %v", r.Form)
+			}
+			io.WriteString(w, `{"access_token":"t-9999"}`)
+			return
+		}
+		asked.Add(1)
+		w.WriteHeader(401)
+	})
+	_, err := c.Do(t.Context(), Request{Method: "POST", Path: "orders"})
+	if fault.KindOf(err) != fault.Auth || asked.Load() != 2 || fetched.Load() != 2 {
+		t.Errorf("%v: asked %d times with %d tokens; want 2 and 2", err, asked.Load(), fetched.Load())
+	}
+}
+
+// Many callers, one token request; a caller that gives up does not spoil it for the others.
+func TestSingleFlight(t *testing.T) {
+	p := &idp{life: 60, gate: make(chan struct{})}
+	p.valid.Store("none")
+	c, _ := serve(t, Config{Auth: credentials("header"), Limit: Limit{Concurrency: 20}}, p.ServeHTTP)
+	var wg sync.WaitGroup
+	var failed atomic.Int32
+	for range 10 {
+		wg.Go(func() {
+			if _, err := c.Do(t.Context(), Request{Method: "GET", Path: "orders"}); err != nil {
+				failed.Add(1)
+			}
+		})
+	}
+	close(p.gate)
+	wg.Wait()
+	if p.fetched.Load() != 1 || failed.Load() != 0 {
+		t.Errorf("%d tokens, %d failures", p.fetched.Load(), failed.Load())
+	}
+}
+
+func TestTokenFailures(t *testing.T) {
+	for status, want := range map[int]fault.Kind{400: fault.Auth, 401: fault.Auth, 500: fault.Unavailable, 503: fault.Unavailable, 429: fault.RateLimited} {
+		p := &idp{status: status}
+		p.valid.Store("none")
+		c, _ := serve(t, Config{Auth: credentials("header")}, p.ServeHTTP)
+		_, err := c.Do(t.Context(), Request{Method: "POST", Path: "orders"})
+		if fault.KindOf(err) != want || strings.Contains(err.Error(), "cl1ent") {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+}
