@@ -14,6 +14,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/app"
+	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/sandbox"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/telemetry"
@@ -107,14 +108,18 @@ func (d *demo) run(ctx context.Context) (err error) {
 }
 
 func (d *demo) startHub(ctx context.Context, world *sandbox.World, dir string, log *slog.Logger) (*app.Hub, error) {
-	refs := demoEnv(world.Env())
-	refs["WAYBILL_LISTEN"] = d.listen
-	refs["WAYBILL_HOOKS_LISTEN"] = "127.0.0.1:0"
-	refs["WAYBILL_DATA"] = filepath.Join(dir, "hub")
-	plan, kinds, err := d.load(shipped(), refs, log)
+	plan, kinds, err := d.load(shipped(), demoEnv(world.Env()), log)
 	if err != nil {
 		return nil, err
 	}
+	// The shipped flows and systems, with a place and addresses of the demo's own.
+	plan.Hub = config.Hub{
+		Broker: config.Broker{Embedded: &config.EmbeddedBroker{Dir: filepath.Join(dir, "broker")}, Partitions: plan.Hub.Broker.Partitions},
+		Store:  config.Store{SQLite: &config.SQLite{Path: filepath.Join(dir, "waybill.db")}},
+		HTTP:   config.HTTP{Listen: d.listen},
+		Hooks:  plan.Hub.Hooks,
+	}
+	plan.Hub.Hooks.Listen = "127.0.0.1:0"
 	hub, err := app.New(app.Options{Plan: plan, Kinds: kinds, Log: log, Version: Version()})
 	if err != nil {
 		return nil, err
@@ -138,8 +143,7 @@ func (d *demo) traffic(ctx context.Context, world *sandbox.World, hub *app.Hub) 
 	}
 	world.Quiesce()
 	// An interrupted demo still settles and reports: that is what it is for.
-	rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Minute)
-	defer cancel()
+	rest := context.WithoutCancel(ctx)
 	if err := d.settle(rest, world, hub); err != nil {
 		return nil, nil, err
 	}
@@ -174,31 +178,34 @@ func (d *demo) line(what string, st *api.Status) {
 		st.Time.Format("15:04:05"), what, t.Accepted, t.Delivered, t.Skipped, t.InFlight, t.Waiting, t.Parked, t.Retried, t.Unaccounted)
 }
 
-// settle waits until neither the systems nor the hub have anything left to do: the figures have stood still for a while.
+// settle waits until neither the systems nor the hub have anything left to do: the figures stand still for a while. What a
+// system still has to do may depend on a message that is parked; then only the hub's figures count, and for longer.
 func (d *demo) settle(ctx context.Context, world *sandbox.World, hub *app.Hub) error {
-	const still = 4 // seconds
+	const still, stuck, longest = 4, 15, 120 // seconds
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var last api.Totals
 	same := 0
-	for same < still {
-		select {
-		case <-ctx.Done():
-			fmt.Fprintf(d.out, "not everything came to rest in time; pending in the systems: %v\n", world.Pending())
-			return nil
-		case <-tick.C:
-		}
+	for range longest {
+		<-tick.C
 		st, err := hub.Status(ctx)
 		if err != nil {
 			return err
 		}
 		d.line("settling", st)
-		quiet := st.Totals.InFlight == 0 && st.Totals.Accepted == last.Accepted && !busy(world.Pending())
-		last = st.Totals
-		if same++; !quiet {
+		if same++; st.Totals.InFlight != 0 || st.Totals.Accepted != last.Accepted {
 			same = 0
 		}
+		last = st.Totals
+		pending := world.Pending()
+		if same >= stuck || same >= still && !busy(pending) {
+			if busy(pending) {
+				fmt.Fprintf(d.out, "the systems still have work that nothing brings them: %v\n", pending)
+			}
+			return nil
+		}
 	}
+	fmt.Fprintf(d.out, "not everything came to rest in time; pending in the systems: %v\n", world.Pending())
 	return nil
 }
 
