@@ -34,24 +34,31 @@ type delivery struct {
 // deliver takes a mapped document to the flow's target: guards, intent, call, and the fate that the store will hear of.
 func (r *Runner) deliver(ctx context.Context, ev *event.Event, s *stage, a *attempt) (fate, error) {
 	d := &delivery{Runner: r, ev: ev, stage: s, attempt: a}
-	if err := d.identify(ctx); err != nil {
-		return fate{}, err
+	f, done, err := d.prepare(ctx)
+	if err == nil && !done {
+		err = r.insist(ctx, "intent", func() error { return r.Store.OpenIntent(ctx, d.intent()) })
+		if err != nil {
+			return fate{}, err
+		}
+		f, err = d.call(ctx)
 	}
-	if f, done, err := d.guard(ctx); done || err != nil {
-		f.external, f.source = d.target.External, s.ref
-		return f, err
-	}
-	if f, done := d.plan(); done {
-		f.external, f.source = d.target.External, s.ref
-		return f, nil
-	}
-	err := r.insist(ctx, "intent", func() error { return r.Store.OpenIntent(ctx, d.intent()) })
-	if err != nil {
-		return fate{}, err
-	}
-	f, err := d.call(ctx)
 	f.external, f.source, f.retried = d.target.External, s.ref, d.retried
 	return f, err
+}
+
+// prepare takes the delivery as far as the call to make; done says that none is needed.
+func (d *delivery) prepare(ctx context.Context) (f fate, done bool, err error) {
+	if d.ev.Hub == "" && d.ev.Key == "" {
+		return parked("malformed", "key", "the record has neither a key nor a hub id: nothing says which object it is"), true, nil
+	}
+	if err := d.identify(ctx); err != nil {
+		return fate{}, false, err
+	}
+	if f, done, err := d.guard(ctx); done || err != nil {
+		return f, done, err
+	}
+	f, done = d.plan()
+	return f, done, nil
 }
 
 // identify finds the object's hub id for events of foreign programs, and what is stored of the object in the target.
