@@ -65,8 +65,8 @@ func (c *compiler) assignTexts(t typ, target schema.Shape, n strictyaml.Node, pa
 			bad = append(bad, s)
 		}
 	}
-	if len(bad) == 0 || t.shaped && len(bad) < len(t.lits) {
-		return // what a source's schema allows need not come
+	if len(bad) == 0 || t.some && len(bad) < len(t.lits) {
+		return
 	}
 	hint := "it can be " + listed(allowed)
 	if len(bad) == 1 {

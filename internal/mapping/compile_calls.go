@@ -67,6 +67,7 @@ func (c *compiler) invoke(fn *function, n ast.Node, arguments []ast.Node) code {
 	t := fn.result(call.args)
 	if call.site.values != nil && call.site.ready {
 		t.lits, _ = call.site.values.results(fn.name, call.site.system)
+		t.some = true
 	}
 	if all {
 		if fn.direct != nil {

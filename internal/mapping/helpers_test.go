@@ -100,6 +100,11 @@ unknown: keep
 codes:
   pcs: {erp: "PCE"}
   kg: {erp: "KGM"}
+---
+values: kinds
+codes:
+  order: {crm: "O"}
+  return: {crm: "R"}
 `
 
 // valueMaps parses value maps; problems fail the test.

@@ -91,8 +91,10 @@ type typ struct {
 	// elem is the type of a list's elements, fields those of an object that the mapping itself builds; nil where shape says it.
 	elem   *typ
 	fields map[string]typ
-	// lits are all texts that it can be, where that is known.
+	// lits are all texts that it can be, where that is known; some: not all of them need ever come (a source's enumeration, the
+	// entries of a value map), as those that an expression names itself do.
 	lits []string
+	some bool
 	// fraction: a literal number that is not whole.
 	fraction bool
 	// time: a point in time as RFC 3339.
@@ -135,7 +137,7 @@ func shapeKinds(sh schema.Shape) kinds {
 func fromShape(sh schema.Shape) typ {
 	t := typ{k: shapeKinds(sh), shape: sh, shaped: true}
 	if t.k&kSome == kText {
-		t.lits = sh.Enum()
+		t.lits, t.some = sh.Enum(), true
 	}
 	return t
 }
@@ -206,7 +208,7 @@ func unionAt(a, b typ, depth int) typ {
 	}
 	u := typ{k: a.k | b.k, open: true, time: a.time && b.time, fraction: a.fraction && b.fraction}
 	if a.k&kSome == kText && b.k&kSome == kText && a.lits != nil && b.lits != nil {
-		u.lits = append(slices.Clone(a.lits), b.lits...)
+		u.lits, u.some = append(slices.Clone(a.lits), b.lits...), a.some || b.some
 	}
 	if a.k&b.k&kList != 0 && depth < deepestUnion {
 		elem := unionAt(a.item(), b.item(), depth+1)

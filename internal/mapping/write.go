@@ -259,7 +259,8 @@ func (r *rule) element(f *frame, item *val, index int, comma bool) (bool, *Error
 	return true, nil
 }
 
-// writeList writes a list item by item; an object with a condition that does not hold is left out.
+// writeList writes a list item by item; an object with a condition that does not hold is left out, and an optional list of
+// which nothing is left as well.
 func (r *rule) writeList(f *frame) (bool, *Error) {
 	f.out = append(f.out, '[')
 	any := false
@@ -279,5 +280,5 @@ func (r *rule) writeList(f *frame) (bool, *Error) {
 		any = true
 	}
 	f.out = append(f.out, ']')
-	return true, nil
+	return any || !r.optional, nil
 }
