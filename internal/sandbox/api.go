@@ -62,9 +62,7 @@ func (a *api) handle(op operation) http.HandlerFunc {
 			fail(e)
 			return
 		}
-		if a.idempotency {
-			c.request = r.Header.Get("Idempotency-Key")
-		}
+		c.request = r.Header.Get("Idempotency-Key")
 		// The log is written before the answer, so the fate is known by then and the log says what the caller will see.
 		seen := func(status int) int {
 			switch c.fate {
@@ -140,12 +138,11 @@ func (a *api) create(_ *http.Request, c *call, t *table, in map[string]any) (int
 	if in == nil {
 		return 0, nil, nil, refuse("JSON_PARSER_ERROR", "", "a JSON object is needed")
 	}
-	if c.request != "" {
+	if c.request != "" && a.idempotency {
 		a.m.mu.RLock()
 		r := t.rows[a.m.keys[c.request]]
 		a.m.mu.RUnlock()
 		if r != nil {
-			c.request = ""
 			return http.StatusOK, r, nil, nil
 		}
 	}

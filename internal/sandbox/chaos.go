@@ -150,9 +150,9 @@ func (m *imp) chance(rate float64, what string) bool {
 	return roll(m.seed, m.system, what, strconv.Itoa(n)) < rate
 }
 
-// try counts; the caller holds the lock. The counters are bounded: after a million names they start again.
+// try counts; the caller holds the lock. The counters are bounded: after many names they start again.
 func (m *imp) try(what string) int {
-	if len(m.tries) > 1_000_000 {
+	if len(m.tries) > 200_000 {
 		clear(m.tries)
 	}
 	m.tries[what]++

@@ -65,7 +65,7 @@ func startCRM(o Options) (_ *crm, err error) {
 		}}
 	a.routes(mux)
 	mux.HandleFunc("POST /oauth/token", c.token)
-	c.traffic = newTraffic(o, CRM, .45, c.act, c.live)
+	c.traffic = newTraffic(o, CRM, .45, c.act, nil)
 	control{system: CRM, imp: c.imp, traffic: c.traffic, pending: c.pending, objects: c.objects}.routes(mux)
 	if c.end, err = serve(o.ListenCRM, mux); err != nil {
 		_ = c.m.journal.Close()

@@ -24,8 +24,6 @@ func (c *crm) seed() error {
 	return nil
 }
 
-func (c *crm) live(context.Context) error { return nil }
-
 // act is one thing that somebody does in the CRM.
 func (c *crm) act(_ context.Context, n int64, r *rand.Rand) error {
 	var err error

@@ -70,6 +70,7 @@ func startERP(ctx context.Context, o Options) (_ *erp, err error) {
 	}
 	mux := http.NewServeMux()
 	e.traffic = newTraffic(o, ERP, .2, e.act, e.live)
+	e.traffic.chores = e.export
 	if err = e.ro.QueryRowContext(ctx, "SELECT COALESCE(MAX(seq), 0) FROM _log").Scan(&e.traffic.first); err != nil {
 		return nil, err
 	}
@@ -190,7 +191,7 @@ func (e *erp) pending() map[string]int {
 		}
 		out[name] = n
 	}
-	n, err := e.duePayments(context.Background())
+	n, err := e.duePayments(context.Background(), 0)
 	if err != nil {
 		n = []payable{{}}
 	}

@@ -115,7 +115,7 @@ func (e *erp) editItem(ctx context.Context, tx *sql.Tx, r *rand.Rand) error {
 	return err
 }
 
-// live does what follows from what is there, and exports the log.
+// live does what follows from what is there.
 func (e *erp) live(ctx context.Context) error {
 	e.beats++
 	c := e.imp.Chaos()
@@ -142,10 +142,7 @@ func (e *erp) live(ctx context.Context) error {
 			}
 		}
 	}
-	if err := e.pay(ctx); err != nil {
-		return err
-	}
-	return e.export(ctx)
+	return e.pay(ctx)
 }
 
 // ago is a time in the past as SQL.
@@ -239,10 +236,11 @@ type payable struct {
 	partial      bool
 }
 
-// duePayments are the invoices that somebody is going to pay: four of five, one of seven of them in two parts.
-func (e *erp) duePayments(ctx context.Context) ([]payable, error) {
+// duePayments are the invoices that somebody is going to pay, changed at least that long ago: four of five, one of seven
+// of them in two parts.
+func (e *erp) duePayments(ctx context.Context, age time.Duration) ([]payable, error) {
 	rows, err := e.ro.QueryContext(ctx, `SELECT id, order_id, invoice_no, currency, open_amount, gross_amount, status = 'PART' FROM invoices
-		WHERE status <> 'PAID' AND updated_at <= `+ago(e.o.pace(700*time.Millisecond)))
+		WHERE status <> 'PAID' AND updated_at <= `+ago(age))
 	if err != nil {
 		return nil, err
 	}
@@ -267,7 +265,7 @@ func (e *erp) duePayments(ctx context.Context) ([]payable, error) {
 }
 
 func (e *erp) pay(ctx context.Context) error {
-	due, err := e.duePayments(ctx)
+	due, err := e.duePayments(ctx, e.o.pace(700*time.Millisecond))
 	if err != nil || len(due) == 0 {
 		return err
 	}

@@ -18,6 +18,7 @@ type traffic struct {
 	beat   time.Duration // between looks at what is to be done
 	act    func(ctx context.Context, n int64, r *rand.Rand) error
 	live   func(ctx context.Context) error
+	chores func(ctx context.Context) error // done also when frozen
 	first  int64
 	log    *slog.Logger
 
@@ -93,9 +94,6 @@ func (t *traffic) step(ctx context.Context) {
 
 func (t *traffic) lives(ctx context.Context) {
 	defer t.wg.Done()
-	if t.live == nil {
-		return
-	}
 	tick := time.NewTicker(t.beat)
 	defer tick.Stop()
 	for {
@@ -105,13 +103,24 @@ func (t *traffic) lives(ctx context.Context) {
 		case <-tick.C:
 		}
 		t.mu.Lock()
-		if t.living {
-			if err := t.live(ctx); err != nil && ctx.Err() == nil {
+		for _, do := range []func(context.Context) error{t.lively(), t.chores} {
+			if do == nil {
+				continue
+			}
+			if err := do(ctx); err != nil && ctx.Err() == nil {
 				t.log.Warn("sandbox life failed", "system", t.system, "error", err)
 			}
 		}
 		t.mu.Unlock()
 	}
+}
+
+// lively is what is to be done unless frozen; the caller holds the lock.
+func (t *traffic) lively() func(context.Context) error {
+	if !t.living {
+		return nil
+	}
+	return t.live
 }
 
 // set switches actions and life; it returns when none is under way that is switched off.
