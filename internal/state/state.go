@@ -172,6 +172,10 @@ type Intent struct {
 	Opened   time.Time
 }
 
+// NoExternal is given to Resolve in place of an external id by a source that shows its external-id field and shows it
+// empty: the hub did not create that object, so there is no create intent to wait for.
+const NoExternal = "-"
+
 // Resolution says how an id of a system was turned into a hub id.
 type Resolution string
 
