@@ -37,8 +37,12 @@ func (d *delivery) call(ctx context.Context) (fate, error) {
 			}
 			return f, nil
 		}
-		if f, done := d.exhausted(err); done {
-			return f, nil
+		// A conflict is answered on top of the state just read, also for a stored message: held, it would meet the same stale
+		// token again. maxConflicts bounds it.
+		if fault.KindOf(err) != fault.Conflict {
+			if f, done := d.exhausted(err); done {
+				return f, nil
+			}
 		}
 		pause := wait
 		if e, ok := fault.As(err); ok && e.RetryAfter > pause {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 const rowsPerFile = 500
@@ -151,9 +152,15 @@ func (w *wms) drop(folder string, lines []string, last, odd string) error {
 
 // rawOrGB encodes text and lets bytes through that are no text: those of a bad row.
 func rawOrGB(s string) string {
-	parts := strings.Split(s, "\xb0")
-	for i := range parts {
-		parts[i] = gb18030(parts[i])
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		if r == utf8.RuneError && n == 1 {
+			b.WriteByte(s[0])
+		} else {
+			b.WriteString(gb18030(s[:n]))
+		}
+		s = s[n:]
 	}
-	return strings.Join(parts, "\xb0")
+	return b.String()
 }
