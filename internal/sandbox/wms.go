@@ -164,14 +164,13 @@ func (w *wms) filed(path string) error {
 	return nil
 }
 
-// pending is what the warehouse still has to do, and the files that nobody has taken yet.
+// pending is what the warehouse still has to do, and the stock files that nobody has taken yet. Confirmation files do
+// not count: they say nothing that the API does not say.
 func (w *wms) pending() map[string]int {
 	w.mu.Lock()
 	out := map[string]int{"stock": len(w.dirty), "shipments": len(w.open), "confirmations": len(w.unfiled)}
 	w.mu.Unlock()
-	for _, d := range []string{"stock", "shipments"} {
-		files, _ := filepath.Glob(filepath.Join(w.o.DropDir, d, "*.csv"))
-		out["files"] += len(files)
-	}
+	files, _ := filepath.Glob(filepath.Join(w.o.DropDir, "stock", "*.csv"))
+	out["files"] = len(files)
 	return out
 }

@@ -121,7 +121,7 @@ func TestWMSFilesAfterRestart(t *testing.T) {
 		return len(f) == 1
 	})
 	w.settle(t, "wms.files")
-	files := len(dropped(t, w, "stock")) + len(dropped(t, w, "shipments"))
+	files := len(dropped(t, w, "stock"))
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
