@@ -75,11 +75,7 @@ func (c *columns) UnmarshalNode(n strictyaml.Node, p *strictyaml.Problems) {
 	for _, f := range n.Fields() {
 		var typ string
 		if f.Value.Decode(&typ, p) && !slices.Contains(columnTypes, typ) {
-			hint := "write one of " + strings.Join(columnTypes, ", ")
-			if s := strictyaml.Suggest(typ, columnTypes); s != "" {
-				hint = "did you mean " + s + "?"
-			}
-			p.AddHint(f.Value.Pos(), hint, "%s: %q is no type", f.Key, typ)
+			p.AddHint(f.Value.Pos(), strictyaml.DidYouMean(typ, columnTypes), "%s: %q is no type", f.Key, typ)
 		}
 		*c = append(*c, column{f.Key, typ})
 	}

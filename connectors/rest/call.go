@@ -80,8 +80,10 @@ func (o *object) etag(v jsondoc.Value, header string) string {
 	switch o.ETag {
 	case "header":
 		return header
-	case "field", "body":
+	case "field":
 		return text(at(v, o.ETagField))
+	case "body":
+		return string(at(v, o.ETagField).Raw()) // a number goes back as a number
 	}
 	return ""
 }

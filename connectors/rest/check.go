@@ -35,8 +35,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 	kinds := s.Node.Get("errors").Get("kinds")
 	for code, kind := range set.Errors.Kinds {
 		if _, ok := faultKinds[kind]; !ok {
-			names := slices.Sorted(maps.Keys(faultKinds))
-			p.AddHint(kinds.Get(code).Pos(), "write one of "+strings.Join(names, ", "), "kinds: %q is no kind of failure", kind)
+			p.AddHint(kinds.Get(code).Pos(), strictyaml.DidYouMean(kind, slices.Sorted(maps.Keys(faultKinds))), "kinds: %q is no kind of failure", kind)
 		}
 	}
 	objects := s.Node.Get("objects")

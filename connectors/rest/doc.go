@@ -92,7 +92,11 @@ func merge(dst []byte, base, patch jsondoc.Value, omit map[string]bool) []byte {
 
 // withText gives doc with a text at a dotted path.
 func withText(doc []byte, path, value string) ([]byte, error) {
-	patch := jsondoc.AppendString(nil, value)
+	return withValue(doc, path, jsondoc.AppendString(nil, value))
+}
+
+// withValue gives doc with a JSON value at a dotted path.
+func withValue(doc []byte, path string, patch []byte) ([]byte, error) {
 	steps := strings.Split(path, ".")
 	for i := len(steps) - 1; i >= 0; i-- {
 		patch = append(append(append(jsondoc.AppendString([]byte{'{'}, steps[i]), ':'), patch...), '}')

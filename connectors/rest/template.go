@@ -27,6 +27,9 @@ func placeholders(t string) []string {
 
 // template checks a path: known placeholders, balanced braces, no query.
 func template(n strictyaml.Node, key, t string, known []string, p *strictyaml.Problems) {
+	if !n.Has(key) {
+		return // a default follows from a path that is checked itself
+	}
 	at := n.Get(key).Pos()
 	if strings.Count(t, "{") != strings.Count(t, "}") {
 		p.Add(at, "%s: a brace is not closed", key)

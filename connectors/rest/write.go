@@ -67,7 +67,7 @@ func (s *system) update(ctx context.Context, o *object, w *connector.Write) (con
 		}
 	}
 	if o.ETag == "body" && etag != "" {
-		if body, err = withText(body, o.ETagField, etag); err != nil {
+		if body, err = withValue(body, o.ETagField, []byte(etag)); err != nil {
 			return connector.Result{}, s.fail(fault.Invalid, op, "the document is no JSON: %s", err)
 		}
 	}

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -40,7 +41,8 @@ func read(s connector.Settings, p *strictyaml.Problems) (*settings, *time.Locati
 	case "postgres":
 		if !s.Node.Has("url") {
 			p.Add(s.Node.Pos(), `"url" is missing`)
-		} else if _, err := pgx.ParseConfig(set.URL.Reveal()); err != nil && set.URL.Reveal() != "placeholder" {
+		} else if _, err := pgx.ParseConfig(set.URL.Reveal()); err != nil && strings.HasPrefix(set.URL.Reveal(), "postgres") {
+			// Anything else may stand for a secret that is not set on this machine; Open says so if it does not.
 			p.AddHint(s.Node.Get("url").Pos(), "write postgres://user:password@host:5432/database", "url: this is no PostgreSQL connection URL")
 		}
 		if s.Node.Has("path") {
@@ -153,11 +155,7 @@ func checkColumns(n strictyaml.Node, columns map[string]string, p *strictyaml.Pr
 			p.Add(n.KeyPos(name), "columns: %q is no name of a column", name)
 		}
 		if !slices.Contains(types, typ) {
-			hint := "write one of " + strings.Join(types, ", ")
-			if s := strictyaml.Suggest(typ, types); s != "" {
-				hint = "did you mean " + s + "?"
-			}
-			p.AddHint(n.Get(name).Pos(), hint, "%s: %q is no type", name, typ)
+			p.AddHint(n.Get(name).Pos(), strictyaml.DidYouMean(typ, types), "%s: %q is no type", name, typ)
 		}
 	}
 }
@@ -172,7 +170,7 @@ func declared(n strictyaml.Node, key, column string, columns map[string]string, 
 	}
 	hint := "add it to columns, with its type"
 	if s := strictyaml.Suggest(column, slices.Sorted(maps.Keys(columns))); s != "" {
-		hint = "did you mean " + s + "?"
+		hint = fmt.Sprintf("did you mean %q?", s)
 	}
 	at := n.Get(key)
 	p.AddHint(at.Pos(), hint, "%s: the column %q is not listed in columns", key, column)

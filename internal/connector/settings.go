@@ -118,11 +118,7 @@ func checkEnum(got string, values []string, at strictyaml.Node, p *strictyaml.Pr
 	if slices.Contains(values, got) {
 		return
 	}
-	hint := "write one of " + strings.Join(values, ", ")
-	if s := strictyaml.Suggest(got, values); s != "" {
-		hint = "did you mean " + s + "?"
-	}
-	p.AddHint(at.Pos(), hint, "%s: %q is none of its values", at.Key(), shorten(got))
+	p.AddHint(at.Pos(), strictyaml.DidYouMean(got, values), "%s: %q is none of its values", at.Key(), shorten(got))
 }
 
 // setText sets a value from the text of a default.

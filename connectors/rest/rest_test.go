@@ -1,0 +1,145 @@
+package rest
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/connector/connectortest"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+func TestMain(m *testing.M) {
+	os.Setenv("SHOP_KEY", key)
+	goleak.VerifyTestMain(m)
+}
+
+func settingsOf(t testing.TB, yaml string) connector.Settings {
+	t.Helper()
+	var p strictyaml.Problems
+	docs := strictyaml.Parse("waybill.yaml", []byte(yaml), &p)
+	if err := p.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return connector.Settings{Name: "shop", Node: docs[0]}
+}
+
+// config is the settings for a shop; object holds more lines of the object.
+func config(url, object string) string {
+	out := `connector: rest
+url: ` + url + `/api
+auth: {api-key: {header: X-Key, value: "${env:SHOP_KEY}"}}
+probe: health
+errors: {message: error.message, code: error.code, kinds: {DUPLICATE_CODE: duplicate}}
+objects:
+  item:
+    path: items
+    external-id: externalId
+    version: updatedAt
+    etag: header
+    idempotency-header: Idempotency-Key
+`
+	for _, line := range strings.Split(strings.TrimSpace(object), "\n") {
+		out += "    " + line + "\n"
+	}
+	return out
+}
+
+const common = `
+find: {external: {externalId: "{external}"}, natural: {code: "{code}"}}
+`
+
+func list(paging, more string) string {
+	return common + fmt.Sprintf(`list: {items: items, paging: {style: %s}, changed-since: {parameter: since, format: rfc3339-ms}%s}`, paging, more)
+}
+
+func setClock(sys connector.System, now func() time.Time) {
+	sys.(*system).clock = testClock{sys.(*system).clock, now}
+}
+
+func newDoc(n int) string {
+	return fmt.Sprintf(`{"code":"C-%d","name":"Müller & Söhne \"%d\"","price":12.50,"dims":{"h":1,"w":2},"tags":["a","b"],"rev":1}`, n, n)
+}
+
+func TestConformance(t *testing.T) {
+	type variant struct {
+		name   string
+		object string
+		set    func(*shop)
+	}
+	variants := []variant{
+		{"page", list("page", ""), nil},
+		{"page sorted", list("page", ", order: changed"), func(s *shop) { s.byVersion = true }},
+		{"offset", list("offset", ""), func(s *shop) { s.byVersion = true }},
+		{"offset exclusive", list("offset", ", order: changed"), func(s *shop) { s.byVersion, s.exclusive = true, true }},
+		{"cursor", list("cursor", ""), nil},
+		{"next-url", list("next-url", ", conditional: true"), func(s *shop) { s.zone = time.FixedZone("", 8*3600) }},
+		{"link", list("link", ""), func(s *shop) { s.exclusive = true }},
+		{"none", list("none", ", conditional: true"), nil},
+		{"whole list", common + "list: {items: items, paging: {style: page}}", nil},
+		{"put", list("page", "") + "\nupdate: {style: put, omit: [updatedAt, lock]}", func(s *shop) { s.put = true }},
+		{"wrapped", list("page", "") + "\nget: {item: data}\ncreate: {wrap: data, item: data}\nupdate: {wrap: data, item: data}", func(s *shop) { s.wrapped = true }},
+		{"partial answers", list("page", "") + "\ncreate: {answer: partial}\nupdate: {answer: partial}", nil},
+	}
+	for _, v := range variants {
+		t.Run(v.name, func(t *testing.T) {
+			connectortest.Run(t, func(t *testing.T) *connectortest.Subject {
+				s := newShop(t, strings.Fields(v.name)[0])
+				switch v.name {
+				case "whole list", "put", "wrapped", "partial answers":
+					s.paging = "page"
+				}
+				if v.set != nil {
+					v.set(s)
+				}
+				// Cursors and URLs of the shop are positions: they are only as stable as the list is, which is the service's business.
+				return subject(t, s, settingsOf(t, config(s.url, v.object)))
+			})
+		})
+	}
+}
+
+func subject(_ *testing.T, s *shop, set connector.Settings) *connectortest.Subject {
+	status := func(code int, kind fault.Kind, dup bool) connectortest.Fault {
+		return connectortest.Fault{
+			Name: fmt.Sprintf("status %d", code), Want: kind, Duplicate: dup,
+			Arrange: func(testing.TB, *connector.Settings) {
+				s.refuse = func(w http.ResponseWriter, r *http.Request) bool {
+					fail(w, code, "WHATEVER", "the key "+key+" was not liked")
+					return true
+				}
+			},
+		}
+	}
+	return &connectortest.Subject{
+		Kind: Kind{}, Settings: set, Object: "item", Clock: setClock, External: true, ETags: true, Secrets: []string{key},
+		New:     newDoc,
+		Change:  func(n int) string { return fmt.Sprintf(`{"name":"changed %d","price":%d.10}`, n, n) },
+		Natural: func(n int) map[string]string { return map[string]string{"code": fmt.Sprintf("C-%d", n)} },
+		Put:     func(_ testing.TB, n, revision int, stamp time.Time) string { return s.outside(n, revision, stamp) },
+		Revision: func(doc jsondoc.Value) int {
+			d, _ := doc.Get("rev").Decimal()
+			i, _ := d.Int64()
+			return int(i)
+		},
+		Faults: []connectortest.Fault{
+			status(400, fault.Invalid, false), status(401, fault.Auth, false), status(403, fault.Invalid, false), status(404, fault.Invalid, false),
+			status(409, fault.Conflict, true), status(429, fault.RateLimited, false), status(500, fault.UnknownOutcome, false),
+			status(502, fault.UnknownOutcome, false), status(503, fault.Unavailable, false), status(504, fault.UnknownOutcome, false),
+			{Name: "natural key taken", Want: fault.Conflict, Duplicate: true, Arrange: func(testing.TB, *connector.Settings) {
+				s.outside(1, 1, time.Now())
+			}},
+			{Name: "refused", Want: fault.Unavailable, Arrange: func(t testing.TB, set *connector.Settings) {
+				*set = settingsOf(t, config("http://127.0.0.1:1", common))
+			}},
+		},
+	}
+}

@@ -1,0 +1,263 @@
+package connectortest
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// writer is a system that a test writes to and looks into.
+type writer struct {
+	*Subject
+	t   *testing.T
+	sys interface {
+		connector.Sink
+		connector.Finder
+	}
+}
+
+func (s *Subject) writer(t *testing.T) *writer {
+	t.Helper()
+	sys, ok := s.open(t).(interface {
+		connector.Sink
+		connector.Finder
+	})
+	if !ok {
+		t.Fatal("a system that is written to must be able to look up: the outcome of a lost write is not known otherwise")
+	}
+	return &writer{s, t, sys}
+}
+
+func (w *writer) create(n int) connector.Result {
+	w.t.Helper()
+	r, err := w.sys.Write(w.t.Context(), w.write(connector.Create, n, w.New(n)))
+	if err != nil {
+		w.t.Fatalf("create: %v", err)
+	}
+	if r.Local == "" {
+		w.t.Fatal("create: no id")
+	}
+	return r
+}
+
+func (w *writer) find(what string, l connector.Lookup, want int) []connector.Record {
+	w.t.Helper()
+	l.Object = w.Object
+	got, err := w.sys.Find(w.t.Context(), l)
+	if err != nil {
+		w.t.Fatalf("%s: %v", what, err)
+	}
+	var alive []connector.Record
+	for _, r := range got {
+		if !r.Deleted {
+			alive = append(alive, r)
+		}
+	}
+	if len(alive) != want {
+		w.t.Fatalf("%s: %d objects, want %d", what, len(alive), want)
+	}
+	return alive
+}
+
+func testWrite(t *testing.T, fresh func(t *testing.T) *Subject) {
+	t.Run("create and find", func(t *testing.T) {
+		w := fresh(t).writer(t)
+		first, second := w.create(1), w.create(2)
+		if first.Local == second.Local {
+			t.Fatalf("two objects have the id %s", first.Local)
+		}
+		sent := parse(t, []byte(w.New(1)))
+		if first.Doc != nil {
+			holds(t, "answer", parse(t, first.Doc), sent)
+		}
+		if w.CreateOnly && !w.External {
+			return
+		}
+		byID := w.find("by local id", connector.Lookup{Local: first.Local}, 1)
+		holds(t, "found", parse(t, byID[0].Doc), sent)
+		if byID[0].Local != first.Local {
+			t.Errorf("found %q by %q", byID[0].Local, first.Local)
+		}
+		w.find("by a local id that is not there", connector.Lookup{Local: "999999"}, 0)
+		if w.External {
+			if got := w.find("by external id", connector.Lookup{External: external(1)}, 1); got[0].Local != first.Local {
+				t.Errorf("by external id: %s, want %s", got[0].Local, first.Local)
+			}
+			w.find("by an external id that is not there", connector.Lookup{External: external(99)}, 0)
+		}
+		if w.Natural != nil {
+			if got := w.find("by natural key", connector.Lookup{Natural: w.Natural(2)}, 1); got[0].Local != second.Local {
+				t.Errorf("by natural key: %s, want %s", got[0].Local, second.Local)
+			}
+			w.find("by a natural key that is not there", connector.Lookup{Natural: w.Natural(99)}, 0)
+		}
+	})
+	t.Run("create again", func(t *testing.T) { testCreateAgain(t, fresh(t)) })
+	t.Run("many at once", func(t *testing.T) { testConcurrent(t, fresh(t)) })
+	if fresh(t).CreateOnly {
+		t.Run("create only", func(t *testing.T) {
+			w := fresh(t).writer(t)
+			r := w.create(1)
+			for _, a := range []connector.Action{connector.Update, connector.Delete} {
+				wr := w.write(a, 1, w.New(1))
+				wr.Local = r.Local
+				_, err := w.sys.Write(t.Context(), wr)
+				w.classified(t, string(a), err, fault.Invalid)
+			}
+		})
+		return
+	}
+	t.Run("update", func(t *testing.T) { testUpdate(t, fresh(t)) })
+	t.Run("delete", func(t *testing.T) { testDelete(t, fresh(t)) })
+	if fresh(t).ETags {
+		t.Run("etag", func(t *testing.T) { testETag(t, fresh(t)) })
+	}
+}
+
+// testCreateAgain: the same external id never makes a second object where the target can tell.
+func testCreateAgain(t *testing.T, s *Subject) {
+	if !s.External {
+		t.Skip("the system has no external id")
+	}
+	w := s.writer(t)
+	first := w.create(1)
+	again := w.write(connector.Create, 1, w.New(1))
+	again.IdempotencyKey = "another"
+	r, err := w.sys.Write(t.Context(), again)
+	switch {
+	case err == nil && r.Local != first.Local:
+		t.Errorf("a second object was made: %s beside %s", r.Local, first.Local)
+	case err != nil:
+		if f := w.classified(t, "create again", err, fault.Conflict); !f.Duplicate {
+			t.Errorf("create again: not marked as a duplicate: %v", err)
+		}
+	}
+	w.find("after creating twice", connector.Lookup{External: external(1)}, 1)
+}
+
+func testUpdate(t *testing.T, s *Subject) {
+	w := s.writer(t)
+	local := w.create(1).Local
+	other := w.create(2).Local
+	change := w.write(connector.Update, 1, w.Change(7))
+	change.Local = local
+	r, err := w.sys.Write(t.Context(), change)
+	if err != nil {
+		t.Fatalf("update: %v", err)
+	}
+	if r.Local != local {
+		t.Errorf("update of %s answers %s", local, r.Local)
+	}
+	after := parse(t, w.find("after the update", connector.Lookup{Local: local}, 1)[0].Doc)
+	want := parse(t, []byte(w.Change(7)))
+	holds(t, "changed", after, want)
+	if r.Doc != nil {
+		holds(t, "answer", parse(t, r.Doc), want)
+	}
+	// Everything else is as it was.
+	for name, v := range parse(t, []byte(w.New(1))).Members() {
+		if !want.Get(name).Exists() && !after.Get(name).Equal(v) && v.Len() == 0 {
+			t.Errorf("%s: %s became %s, and nobody asked for it", name, v.Raw(), after.Get(name).Raw())
+		}
+	}
+	holds(t, "the other object", parse(t, w.find("another", connector.Lookup{Local: other}, 1)[0].Doc), parse(t, []byte(w.New(2))))
+	if w.External {
+		w.find("by external id after the update", connector.Lookup{External: external(1)}, 1)
+	}
+	missing := w.write(connector.Update, 9, w.Change(1))
+	missing.Local = "999999"
+	_, err = w.sys.Write(t.Context(), missing)
+	w.classified(t, "update of what is not there", err, fault.NotFound)
+}
+
+func testDelete(t *testing.T, s *Subject) {
+	w := s.writer(t)
+	local := w.create(1).Local
+	other := w.create(2).Local
+	del := w.write(connector.Delete, 1, "")
+	del.Local = local
+	if _, err := w.sys.Write(t.Context(), del); err != nil {
+		t.Fatalf("delete: %v", err)
+	}
+	w.find("after the delete", connector.Lookup{Local: local}, 0)
+	w.find("another, after the delete", connector.Lookup{Local: other}, 1)
+	_, err := w.sys.Write(t.Context(), del)
+	w.classified(t, "delete again", err, fault.NotFound)
+	change := w.write(connector.Update, 1, w.Change(1))
+	change.Local = local
+	_, err = w.sys.Write(t.Context(), change)
+	w.classified(t, "update after the delete", err, fault.NotFound)
+}
+
+// testETag: of writers that read the same state, one wins.
+func testETag(t *testing.T, s *Subject) {
+	w := s.writer(t)
+	local := w.create(1).Local
+	read := w.find("before", connector.Lookup{Local: local}, 1)[0]
+	if read.ETag == "" {
+		t.Fatal("no token was read")
+	}
+	const writers = 8
+	var won, lost int
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for i := range writers {
+		wg.Go(func() {
+			change := w.write(connector.Update, i, w.Change(i+1))
+			change.Local, change.ETag = local, read.ETag
+			_, err := w.sys.Write(t.Context(), change)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				won++
+			case fault.KindOf(err) == fault.Conflict:
+				lost++
+			default:
+				t.Errorf("update with a token: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if won != 1 || lost != writers-1 {
+		t.Errorf("%d writers won and %d met a conflict, want 1 and %d", won, lost, writers-1)
+	}
+	now := w.find("after", connector.Lookup{Local: local}, 1)[0]
+	change := w.write(connector.Update, 1, w.Change(99))
+	change.Local, change.ETag = local, now.ETag
+	if _, err := w.sys.Write(t.Context(), change); err != nil {
+		t.Errorf("update with the token read anew: %v", err)
+	}
+}
+
+func testConcurrent(t *testing.T, s *Subject) {
+	w := s.writer(t)
+	const n = 24
+	ids := make([]string, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			r, err := w.sys.Write(t.Context(), w.write(connector.Create, i, w.New(i)))
+			if err != nil {
+				t.Errorf("create %d: %v", i, err)
+			}
+			ids[i] = r.Local
+		})
+	}
+	wg.Wait()
+	seen := map[string]bool{}
+	for i, id := range ids {
+		if seen[id] {
+			t.Errorf("the id %q was given twice", id)
+		}
+		seen[id] = true
+		if w.External {
+			if got := w.find(fmt.Sprintf("object %d", i), connector.Lookup{External: external(i)}, 1); got[0].Local != id {
+				t.Errorf("object %d is %q, and its writer was told %q", i, got[0].Local, id)
+			}
+		}
+	}
+}
