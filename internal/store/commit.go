@@ -142,13 +142,14 @@ func (t *tx) partitions(members []*member) (map[partKey]*stored, error) {
 		args = append(args, k.flow, k.topic, k.part)
 	}
 	out := make(map[partKey]*stored, len(keys))
-	err := t.eachIn(func(r *sql.Rows) error {
+	l := looking{cols: partitionCols, table: "partitions", key: []string{"flow", "topic", "part"}, keys: args, lock: true}
+	err := t.look(l, func(r *sql.Rows) error {
 		p, err := scanPartition(r)
 		if err == nil {
 			out[partKey{p.Flow, p.Topic, p.Partition.Partition}] = p
 		}
 		return err
-	}, "SELECT "+partitionCols+" FROM partitions WHERE ", "flow, topic, part", 3, args, " ORDER BY flow, topic, part"+t.d.forUpdate())
+	})
 	return out, err
 }
 

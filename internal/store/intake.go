@@ -183,7 +183,8 @@ func (t *tx) deliveredBefore(members []*member) (*history, error) {
 		slices.SortFunc(*names, compareDeliveries)
 		*names = slices.Compact(*names)
 	}
-	err := t.eachIn(func(r *sql.Rows) error {
+	l := looking{cols: "flow, delivery_id, hash, seq", table: "replay", key: []string{"flow", "delivery_id"}, keys: flat(byDelivery)}
+	err := t.look(l, func(r *sql.Rows) error {
 		var d delivery
 		var s seen
 		if err := r.Scan(&d.flow, &d.id, &s.hash, &s.seq); err != nil {
@@ -191,11 +192,12 @@ func (t *tx) deliveredBefore(members []*member) (*history, error) {
 		}
 		h.byDelivery[d] = s
 		return nil
-	}, "SELECT flow, delivery_id, hash, seq FROM replay WHERE ", "flow, delivery_id", 2, flat(byDelivery), "")
+	})
 	if err != nil {
 		return nil, err
 	}
-	err = t.eachIn(func(r *sql.Rows) error {
+	l = looking{cols: "flow, id, body, seq", table: "inbox", key: []string{"flow", "id"}, keys: flat(byID)}
+	err = t.look(l, func(r *sql.Rows) error {
 		var d delivery
 		var body []byte
 		var s seen
@@ -206,7 +208,7 @@ func (t *tx) deliveredBefore(members []*member) (*history, error) {
 		s.hash = sum[:]
 		h.byID[d] = s
 		return nil
-	}, "SELECT flow, id, body, seq FROM inbox WHERE ", "flow, id", 2, flat(byID), "")
+	})
 	return h, err
 }
 

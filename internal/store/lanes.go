@@ -113,7 +113,7 @@ func (t *tx) saveQueue(c *queueChanges) error {
 		for i, id := range c.leaves {
 			ids[i] = id
 		}
-		if err := t.execIn("DELETE FROM queue WHERE ", "id", 1, nil, ids, ""); err != nil {
+		if err := t.execIn("DELETE FROM queue WHERE ", "id", 1, ids, ""); err != nil {
 			return err
 		}
 	}
@@ -147,6 +147,10 @@ func (t *tx) updateDrained(id int64, r *state.Result) error {
 	return err
 }
 
+func headsOf(lanes []any) looking {
+	return looking{cols: linkCols, table: "queue", key: []string{"flow", "lane", "topic", "part"}, keys: lanes, where: " AND blocking = 1", first: "id"}
+}
+
 // heads gives the first blocking row of each lane that has one.
 func (t *tx) heads(lanes []laneKey) (map[laneKey]*link, error) {
 	args := make([]any, 0, 4*len(lanes))
@@ -154,12 +158,11 @@ func (t *tx) heads(lanes []laneKey) (map[laneKey]*link, error) {
 		args = append(args, l.flow, l.lane, l.topic, l.part)
 	}
 	out := make(map[laneKey]*link)
-	err := t.eachIn(func(r *sql.Rows) error {
+	err := t.look(headsOf(args), func(r *sql.Rows) error {
 		l, err := scanLink(r)
 		out[l.lane] = l
 		return err
-	}, "SELECT "+linkCols+" FROM queue WHERE id IN (SELECT MIN(id) FROM queue WHERE blocking = 1 AND ", "flow, lane, topic, part", 4, args,
-		" GROUP BY flow, lane, topic, part)")
+	})
 	return out, err
 }
 

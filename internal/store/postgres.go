@@ -2,8 +2,12 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -14,6 +18,16 @@ import (
 // postgresTimeout bounds one transaction of the writer: behind it the server is taken to be gone.
 const postgresTimeout = 30 * time.Second
 
+// Settings of every connection. A promise needs the disk, and the statements count on this isolation, whatever the server's
+// defaults are. Every statement of this package has an index to go by; a plan that was cached while a table was small would read
+// all of it when it is big, until the next ANALYZE: that way out is taken away. The writer looks rows up by arrays of
+// keys, one by one.
+var (
+	settings = map[string]string{"synchronous_commit": "on", "default_transaction_isolation": "'read committed'", "lock_timeout": "'15s'",
+		"idle_in_transaction_session_timeout": "'60s'", "enable_seqscan": "off"}
+	writerSettings = map[string]string{"enable_hashjoin": "off", "enable_mergejoin": "off"}
+)
+
 func (s *Store) openPostgres(ctx context.Context) error {
 	s.d = postgres
 	cfg, err := pgx.ParseConfig(s.cfg.Postgres)
@@ -23,16 +37,10 @@ func (s *Store) openPostgres(ctx context.Context) error {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 10 * time.Second
 	}
-	for name, value := range map[string]string{
-		"application_name": "waybill", "lock_timeout": "15s", "idle_in_transaction_session_timeout": "60s",
-		// A server may have been set otherwise; a promise needs the disk, and the statements count on this isolation.
-		"synchronous_commit": "on", "default_transaction_isolation": "read committed",
-	} {
-		if _, set := cfg.RuntimeParams[name]; !set || name == "synchronous_commit" || name == "default_transaction_isolation" {
-			cfg.RuntimeParams[name] = value
-		}
+	if cfg.RuntimeParams["application_name"] == "" {
+		cfg.RuntimeParams["application_name"] = "waybill"
 	}
-	s.write, s.read = stdlib.OpenDB(*cfg), stdlib.OpenDB(*cfg)
+	s.write, s.read = openPool(cfg, settings, writerSettings), openPool(cfg, settings)
 	s.write.SetMaxOpenConns(1)
 	s.read.SetMaxOpenConns(8)
 	s.read.SetMaxIdleConns(4)
@@ -41,6 +49,21 @@ func (s *Store) openPostgres(ctx context.Context) error {
 		return fmt.Errorf("store: connect to PostgreSQL: %w", err)
 	}
 	return nil
+}
+
+// openPool applies settings by statement: connection poolers refuse most of them as start-up parameters.
+func openPool(cfg *pgx.ConnConfig, sets ...map[string]string) *sql.DB {
+	var b strings.Builder
+	for _, set := range sets {
+		for _, name := range slices.Sorted(maps.Keys(set)) {
+			b.WriteString("SET " + name + " = " + set[name] + ";")
+		}
+	}
+	text := b.String()
+	return stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+		_, err := c.Exec(ctx, text)
+		return err
+	}))
 }
 
 // postgresCode is the SQLSTATE of a PostgreSQL failure.

@@ -51,7 +51,7 @@ func (s *Store) pruneInbox(ctx context.Context, _ time.Time) (removed int64, err
 			return removed, s.wrap("prune inbox", err)
 		}
 		if len(finishedRows) > 0 {
-			err = s.do(ctx, "prune inbox", func(t *tx) error { return t.execIn("DELETE FROM inbox WHERE ", "seq", 1, nil, finishedRows, "") })
+			err = s.do(ctx, "prune inbox", func(t *tx) error { return t.execIn("DELETE FROM inbox WHERE ", "seq", 1, finishedRows, "") })
 			if err != nil {
 				return removed, err
 			}

@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"database/sql"
-	"slices"
 
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -30,6 +29,11 @@ func compareIntentKeys(a, b intentKey) int {
 type sighting struct {
 	entity, system, external, local string
 	deleted                         bool
+}
+
+// object is the sighting without the id under which the object was seen.
+func (s sighting) object() sighting {
+	return sighting{entity: s.entity, system: s.system, external: s.external}
 }
 
 func compareSightings(a, b sighting) int {
@@ -93,8 +97,12 @@ func (t *tx) saveRefs(c *refChanges) error {
 		}
 		refs = append(refs, r.Entity, r.Hub, r.System, r.Local, b2i(r.Deleted), known, flow, received, event, r.ETag, updated)
 	}
+	lock := "NOTHING"
+	if t.d == postgres {
+		lock = "UPDATE SET created = objects.created"
+	}
 	err := t.insert("INSERT INTO objects (entity, hub, external, event_id, created)", 5, objects,
-		" ON CONFLICT (entity, hub) DO UPDATE SET created = objects.created")
+		" ON CONFLICT (entity, hub) DO "+lock)
 	if err != nil {
 		return err
 	}
@@ -120,50 +128,57 @@ func (t *tx) saveSightings(seen []sighting) error {
 	for _, s := range seen {
 		last[sighting{entity: s.entity, system: s.system, external: s.external, local: s.local}] = s.deleted
 	}
+	// Mostly nothing is new, or the object is seen in the system for the first time.
+	others := map[sighting]int{} // rows per object and system
+	var objects []any
 	keys := sortedKeys(last, compareSightings)
-	args := make([]any, 0, 4*len(keys))
 	for _, k := range keys {
-		args = append(args, k.entity, k.system, k.external, k.local)
+		if others[k.object()]++; others[k.object()] == 1 {
+			objects = append(objects, k.entity, k.system, k.external)
+		}
 	}
-	err := t.eachIn(func(r *sql.Rows) error {
+	l := looking{cols: "entity, system, external, local, deleted", table: "target_objects", key: []string{"entity", "system", "external"}, keys: objects}
+	err := t.look(l, func(r *sql.Rows) error {
 		var k sighting
 		var deleted int64
 		if err := r.Scan(&k.entity, &k.system, &k.external, &k.local, &deleted); err != nil {
 			return err
 		}
-		if last[k] == (deleted != 0) {
-			delete(last, k) // nothing new: by far the most frequent case
+		if now, same := last[k]; !same {
+			others[k.object()]++
+		} else if now == (deleted != 0) {
+			delete(last, k)
 		}
 		return nil
-	}, "SELECT entity, system, external, local, deleted FROM target_objects WHERE ", "entity, system, external, local", 4, args, "")
+	})
 	if err != nil || len(last) == 0 {
 		return err
 	}
-	keys = slices.DeleteFunc(keys, func(k sighting) bool { _, news := last[k]; return !news })
-	values := make([]any, 0, 6*len(keys))
+	var values, several []any
 	for _, k := range keys {
-		values = append(values, k.entity, k.system, k.external, k.local, b2i(last[k]), t.now)
+		deleted, changed := last[k]
+		if !changed {
+			continue
+		}
+		values = append(values, k.entity, k.system, k.external, k.local, b2i(deleted), int64(0), t.now)
+		if n := len(several); others[k.object()] > 1 && (n < 3 || several[n-3] != k.entity || several[n-2] != k.system || several[n-1] != k.external) {
+			several = append(several, k.entity, k.system, k.external)
+		}
 	}
-	_, err = t.values("INSERT INTO target_objects (entity, system, external, local, deleted, extra, seen)", "(?, ?, ?, ?, ?, 0, ?)", 6, values,
+	err = t.insert("INSERT INTO target_objects (entity, system, external, local, deleted, extra, seen)", 7, values,
 		" ON CONFLICT (entity, system, external, local) DO UPDATE SET deleted = excluded.deleted")
 	if err != nil {
 		return err
 	}
-	return t.countExtra(keys)
+	return t.countExtra(several)
 }
 
-// countExtra says anew, for the objects of keys, which of the ids in a system are one too many.
-func (t *tx) countExtra(keys []sighting) error {
-	var objects []any
-	for i, k := range keys {
-		if i == 0 || k.entity != keys[i-1].entity || k.system != keys[i-1].system || k.external != keys[i-1].external {
-			objects = append(objects, k.entity, k.system, k.external)
-		}
-	}
+// countExtra says anew which of the ids that objects have in a system are one too many.
+func (t *tx) countExtra(objects []any) error {
 	return t.execIn(`UPDATE target_objects SET extra = CASE WHEN deleted = 0 AND EXISTS (SELECT 1 FROM target_objects o
 		WHERE o.entity = target_objects.entity AND o.system = target_objects.system AND o.external = target_objects.external
 		AND o.deleted = 0 AND (o.seen < target_objects.seen OR o.seen = target_objects.seen AND o.local < target_objects.local)) THEN 1 ELSE 0 END WHERE `,
-		"entity, system, external", 3, nil, objects, "")
+		"entity, system, external", 3, objects, "")
 }
 
 func (t *tx) saveApplied(applied map[appliedKey]*state.Applied) error {

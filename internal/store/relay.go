@@ -58,8 +58,11 @@ func (t *tx) place(done []state.Published, places []string) (int64, error) {
 	for i := range done {
 		values = append(values, done[i].Seq, places[i], done[i].Key)
 	}
-	return t.values("UPDATE inbox SET places = column2, ekey = column3 FROM (", "(CAST(? AS BIGINT), ?, ?)", 3, values,
-		") AS v WHERE seq = column1 AND places IS NULL")
+	tail := ") AS v WHERE seq = column1 AND places IS NULL"
+	if t.d == postgres {
+		tail += " AND seq = ANY($1)" // by the primary key, whatever the planner thinks of a young table
+	}
+	return t.rows("UPDATE inbox SET places = column2, ekey = column3 FROM (", 3, values, tail)
 }
 
 // parkUnplaced appends rows without a partition, but none twice: an event is parked once until it is settled.

@@ -81,65 +81,6 @@ func eachRow(rows *sql.Rows, err error, scan func(*sql.Rows) error) error {
 	return rows.Close()
 }
 
-// steps are the row counts that many-row statements come in, so that few texts are ever prepared.
-var steps = [...]int{256, 64, 16, 4, 1}
-
-// insert writes rows of width values each, laid out one behind another, in few statements:
-// head VALUES (…),(…) tail.
-func (t *tx) insert(head string, width int, values []any, tail string) error {
-	_, err := t.values(head, "(?"+strings.Repeat(",?", width-1)+")", width, values, tail)
-	return err
-}
-
-// values is insert for any statement that takes rows, with the text of one row. It tells how many rows were changed.
-func (t *tx) values(head, row string, width int, values []any, tail string) (changed int64, err error) {
-	for len(values) > 0 {
-		n := step(len(values)/width, width)
-		c, err := t.exec(head+" VALUES "+row+strings.Repeat(","+row, n-1)+tail, values[:n*width]...)
-		if err != nil {
-			return 0, err
-		}
-		changed += c
-		values = values[n*width:]
-	}
-	return changed, nil
-}
-
-// step is the largest number of rows that one statement takes of n; SQLite bounds parameters at 32,766.
-func step(n, width int) int {
-	for _, s := range steps {
-		if s <= n && s*width <= 8192 {
-			return s
-		}
-	}
-	return 1
-}
-
-// eachIn runs head + "(cols) IN (…)" + tail for keys of width values each, in few statements. Keys must be distinct.
-func (t *tx) eachIn(scan func(*sql.Rows) error, head, cols string, width int, keys []any, tail string) error {
-	for len(keys) > 0 {
-		n := step(len(keys)/width, width)
-		if err := t.each(scan, head+t.d.in(cols, width, n)+tail, keys[:n*width]...); err != nil {
-			return err
-		}
-		keys = keys[n*width:]
-	}
-	return nil
-}
-
-// execIn is eachIn for a statement without rows; before are parameters that come ahead of the keys in every statement.
-func (t *tx) execIn(head, cols string, width int, before, keys []any, tail string) error {
-	for len(keys) > 0 {
-		n := step(len(keys)/width, width)
-		args := append(append(make([]any, 0, len(before)+n*width), before...), keys[:n*width]...)
-		if _, err := t.exec(head+t.d.in(cols, width, n)+tail, args...); err != nil {
-			return err
-		}
-		keys = keys[n*width:]
-	}
-	return nil
-}
-
 // clean makes texts storable in place: PostgreSQL takes neither NUL nor bytes that are no UTF-8, and both databases shall hold,
 // and find, the same.
 func clean(args []any) {

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"slices"
-	"strconv"
 
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -97,14 +96,20 @@ func (t *tx) lookAgain(c *queueChanges) error {
 			ids = append(ids, id)
 		}
 	}
-	return t.execIn("UPDATE queue SET mark = 'ready' WHERE mark = '' AND state = 'waiting' AND (("+
-		"m_hub <> '' AND EXISTS (SELECT 1 FROM refs r WHERE r.entity = m_entity AND r.hub = m_hub AND r.system = m_system AND r.local <> '' AND r.deleted = 0)) OR ("+
-		"m_local <> '' AND EXISTS (SELECT 1 FROM refs r WHERE r.local = m_local AND r.system = m_system AND r.entity = m_entity)) OR ("+
-		"m_intents = 1 AND "+noIntents+")) AND ", "id", 1, nil, ids, "")
+	return t.wake(ids)
 }
 
-// noIntents is true of a waiting row when no create intent is open on what it waits for.
-const noIntents = "NOT EXISTS (SELECT 1 FROM intents i WHERE i.system = m_system AND i.entity = m_entity AND i.is_create = 1)"
+// satisfied is true of a waiting row that no longer has to wait.
+const satisfied = `mark = '' AND state = 'waiting' AND (
+	(m_hub <> '' AND EXISTS (SELECT 1 FROM refs r WHERE r.entity = m_entity AND r.hub = m_hub AND r.system = m_system AND r.local <> '' AND r.deleted = 0)) OR
+	(m_local <> '' AND EXISTS (SELECT 1 FROM refs r WHERE r.local = m_local AND r.system = m_system AND r.entity = m_entity)) OR
+	(m_intents = 1 AND NOT EXISTS (SELECT 1 FROM intents i WHERE i.system = m_system AND i.entity = m_entity AND i.is_create = 1)))`
+
+// wake marks those of the rows that are satisfied.
+func (t *tx) wake(ids []any) error {
+	slices.SortFunc(ids, func(a, b any) int { return cmp.Compare(a.(int64), b.(int64)) })
+	return t.execIn("UPDATE queue SET mark = 'ready' WHERE "+satisfied+" AND ", "id", 1, slices.Compact(ids), "")
+}
 
 // markReady marks every waiting row that the written references satisfy, and those that waited for the last create intent.
 func (t *tx) markReady(refs []*state.Ref, created map[pair]bool) error {
@@ -118,8 +123,7 @@ func (t *tx) markReady(refs []*state.Ref, created map[pair]bool) error {
 	if err != nil {
 		return err
 	}
-	const mark = "UPDATE queue SET mark = 'ready' WHERE state = 'waiting' AND mark = '' AND m_entity <> '' AND "
-	var hubs, locals []any
+	var hubs, locals, ended []any
 	for _, r := range refs {
 		if r.Local == "" || !awaited[pair{r.Entity, r.System}] {
 			continue
@@ -129,17 +133,27 @@ func (t *tx) markReady(refs []*state.Ref, created map[pair]bool) error {
 		}
 		locals = append(locals, r.Entity, r.System, r.Local)
 	}
-	if err := t.execIn(mark, "m_entity, m_system, m_hub", 3, nil, hubs, ""); err != nil {
-		return err
-	}
-	if err := t.execIn(mark, "m_entity, m_system, m_local", 3, nil, locals, ""); err != nil {
-		return err
-	}
-	var ended []any
 	for _, p := range sortedKeys(created, comparePairs) {
 		ended = append(ended, p.entity, p.system)
 	}
-	return t.execIn(mark+"m_intents = 1 AND "+noIntents+" AND ", "m_entity, m_system", 2, nil, ended, "")
+	var ids []any
+	for _, l := range []looking{
+		{key: []string{"m_entity", "m_system", "m_hub"}, keys: hubs},
+		{key: []string{"m_entity", "m_system", "m_local"}, keys: locals},
+		{key: []string{"m_entity", "m_system"}, keys: ended, where: " AND m_intents = 1"},
+	} {
+		l.cols, l.table, l.where = "id", "queue", l.where+" AND m_entity <> '' AND mark = ''"
+		err := t.look(l, func(r *sql.Rows) error {
+			var id int64
+			err := r.Scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return t.wake(ids)
 }
 
 // awaited tells which pairs anything waits for at all: mostly none, and then that is the end of it.
@@ -147,7 +161,7 @@ func (t *tx) awaited(pairs map[pair]bool) (map[pair]bool, error) {
 	out := map[pair]bool{}
 	for _, p := range sortedKeys(pairs, comparePairs) {
 		err := t.each(func(*sql.Rows) error { out[p] = true; return nil },
-			"SELECT 1 FROM queue WHERE m_entity = ? AND m_system = ? AND m_entity <> '' AND mark = '' LIMIT "+strconv.Itoa(1), p.entity, p.system)
+			"SELECT 1 FROM queue WHERE m_entity = ? AND m_system = ? AND m_entity <> '' AND mark = '' LIMIT 1", p.entity, p.system)
 		if err != nil {
 			return nil, err
 		}
