@@ -65,9 +65,9 @@ func (db *database) Find(ctx context.Context, l connector.Lookup) ([]connector.R
 		if i == 0 {
 			word = " WHERE "
 		}
-		st.WriteString(word + quote(column) + " = " + st.arg(v))
+		st.WriteString(word + of(column) + " = " + st.arg(v))
 	}
-	st.WriteString(" ORDER BY " + quote(o.ID) + " LIMIT 100")
+	st.WriteString(" ORDER BY " + of(o.ID) + " LIMIT 100")
 	out, err := db.look(ctx, op, o, st)
 	for i := range out {
 		out[i] = db.public(o, out[i])
@@ -97,9 +97,9 @@ func (db *database) List(ctx context.Context, object string, since time.Time) it
 					yield(connector.Record{}, db.fail(fault.Invalid, "list "+o.name, "id: %s", err))
 					return
 				}
-				st.WriteString(word + quote(o.ID) + " > " + st.arg(v))
+				st.WriteString(word + of(o.ID) + " > " + st.arg(v))
 			}
-			st.WriteString(" ORDER BY " + quote(o.ID) + " LIMIT " + st.arg(pageSize))
+			st.WriteString(" ORDER BY " + of(o.ID) + " LIMIT " + st.arg(pageSize))
 			page, err := db.look(ctx, "list "+o.name, o, st)
 			if err != nil {
 				yield(connector.Record{}, err)
@@ -195,8 +195,8 @@ func (db *database) changes(o *object, w *connector.Window, from string, inclusi
 		if err != nil {
 			return nil, err
 		}
-		st.WriteString(" AND (" + version + ", " + quote(o.ID) + ") > (" + st.arg(v) + ", " + st.arg(id) + ")")
+		st.WriteString(" AND (" + version + ", " + of(o.ID) + ") > (" + st.arg(v) + ", " + st.arg(id) + ")")
 	}
-	st.WriteString(" ORDER BY " + version + ", " + quote(o.ID) + " LIMIT " + st.arg(size))
+	st.WriteString(" ORDER BY " + version + ", " + of(o.ID) + " LIMIT " + st.arg(size))
 	return st, nil
 }

@@ -38,26 +38,33 @@ type row struct {
 	lists   [][]byte // of the children, in the order of childrenNames
 }
 
-// versionExpr is what polls go by.
-func (o *object) versionExpr() string {
+// of names a column of the table that a SELECT reads, as selecting calls it. Without it ORDER BY "id" would mean the text
+// that is selected, by which 10 comes before 9.
+func of(column string) string { return "t." + quote(column) }
+
+// versionExpr is what polls go by, in a SELECT.
+func (o *object) versionExpr() string { return o.versionAs(of) }
+
+// versionAs writes it with the columns' names as name gives them.
+func (o *object) versionAs(name func(column string) string) string {
 	if o.VersionElse != "" {
-		return "COALESCE(" + quote(o.Version) + ", " + quote(o.VersionElse) + ")"
+		return "COALESCE(" + name(o.Version) + ", " + name(o.VersionElse) + ")"
 	}
-	return quote(o.Version)
+	return name(o.Version)
 }
 
 // selecting begins a SELECT of an object's rows.
 func (db *database) selecting(o *object) *statement {
-	st := db.statement("SELECT " + db.dialect.text(quote(o.ID)) + ", ")
+	st := db.statement("SELECT " + db.dialect.text(of(o.ID)) + ", ")
 	if o.Version == "" {
 		st.WriteString("NULL")
 	} else {
 		st.WriteString(db.dialect.text(o.versionExpr()))
 	}
 	for _, c := range o.columnNames {
-		st.WriteString(", " + db.dialect.text(quote(c)))
+		st.WriteString(", " + db.dialect.text(of(c)))
 	}
-	st.WriteString(" FROM " + o.table)
+	st.WriteString(" FROM " + o.table + " AS t")
 	return st
 }
 
@@ -112,11 +119,11 @@ func (db *database) fetchChildren(ctx context.Context, tx *sql.Tx, o *object, ro
 }
 
 func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *child, list int, rows []*row, byID map[string]*row) error {
-	st := db.statement("SELECT " + db.dialect.text(quote(c.Parent)))
+	st := db.statement("SELECT " + db.dialect.text(of(c.Parent)))
 	for _, col := range c.columnNames {
-		st.WriteString(", " + db.dialect.text(quote(col)))
+		st.WriteString(", " + db.dialect.text(of(col)))
 	}
-	st.WriteString(" FROM " + c.table + " WHERE " + quote(c.Parent) + " IN (")
+	st.WriteString(" FROM " + c.table + " AS t WHERE " + of(c.Parent) + " IN (")
 	for i, r := range rows {
 		if i > 0 {
 			st.WriteString(", ")
@@ -127,7 +134,7 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 		}
 		st.WriteString(st.arg(id))
 	}
-	st.WriteString(") ORDER BY " + quote(c.Parent) + ", " + quote(c.Order))
+	st.WriteString(") ORDER BY " + of(c.Parent) + ", " + of(c.Order))
 	rs, err := tx.QueryContext(ctx, st.String(), st.args...)
 	if err != nil {
 		return err

@@ -263,7 +263,7 @@ func (c *change) affect(ctx context.Context, tx *sql.Tx, st *statement) error {
 	alive := quote(c.o.ID) + " = " + st.arg(id) + c.alive()
 	st.WriteString(" WHERE " + alive)
 	if c.w.ETag != "" && c.o.Version != "" {
-		st.WriteString(" AND " + c.db.dialect.text(c.o.versionExpr()) + " = " + st.arg(c.w.ETag))
+		st.WriteString(" AND " + c.db.dialect.text(c.o.versionAs(quote)) + " = " + st.arg(c.w.ETag))
 	}
 	res, err := tx.ExecContext(ctx, st.String(), st.args...)
 	if err != nil {
@@ -311,7 +311,7 @@ func (c *change) readBack(ctx context.Context, tx *sql.Tx, id string) error {
 		return c.invalid("the id that the database gave: %s", err)
 	}
 	st := c.db.selecting(c.o)
-	st.WriteString(" WHERE " + quote(c.o.ID) + " = " + st.arg(v))
+	st.WriteString(" WHERE " + of(c.o.ID) + " = " + st.arg(v))
 	got, err := c.db.records(ctx, tx, c.o, st)
 	if err != nil {
 		return err

@@ -1,0 +1,93 @@
+package sql
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/connector/connectortest"
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// faults are failures that the databases themselves report.
+func faults(p *place) []connectortest.Fault {
+	write := func(action connector.Action, local, doc string) func(context.Context, connector.System, *connectortest.Subject) error {
+		return func(ctx context.Context, sys connector.System, _ *connectortest.Subject) error {
+			_, err := sys.(connector.Sink).Write(ctx, connector.Write{Object: "order", Action: action, Local: local, External: "e-1", Doc: []byte(doc)})
+			return err
+		}
+	}
+	create := func(doc string) func(context.Context, connector.System, *connectortest.Subject) error {
+		return write(connector.Create, "", doc)
+	}
+	exec := func(query string) func(testing.TB, *connector.Settings) {
+		return func(t testing.TB, _ *connector.Settings) { p.exec(t, query) }
+	}
+	out := []connectortest.Fault{
+		{Name: "code taken", Want: fault.Conflict, Duplicate: true, Call: create(`{"code":"A"}`), Arrange: exec("INSERT INTO orders (code) VALUES ('A')")},
+		{Name: "two lines with one number", Want: fault.Invalid, Call: create(`{"code":"A","lines":[{"line_no":1,"sku":"x"},{"line_no":1,"sku":"y"}]}`)},
+		{Name: "update takes another's code", Want: fault.Invalid, Call: write(connector.Update, "1", `{"code":"B"}`),
+			Arrange: exec("INSERT INTO orders (code) VALUES ('A'), ('B')")},
+		{Name: "not null", Want: fault.Invalid, Call: create(`{"name":"x"}`)},
+		{Name: "check", Want: fault.Invalid, Call: create(`{"code":"A","name":"forbidden"}`)},
+		{Name: "unknown column", Want: fault.Invalid, Call: create(`{"code":"A","nmae":"x"}`)},
+		{Name: "number for a text", Want: fault.Invalid, Call: create(`{"code":7}`)},
+		{Name: "text for a number", Want: fault.Invalid, Call: create(`{"code":"A","price":"cheap"}`)},
+		{Name: "fraction for a whole number", Want: fault.Invalid, Call: create(`{"code":"A","rev":1.5}`)},
+		{Name: "time without a zone", Want: fault.Invalid, Call: create(`{"code":"A","placed_at":"2026-03-01T12:00:00"}`)},
+		{Name: "no date", Want: fault.Invalid, Call: create(`{"code":"A","day":"2026-02-30"}`)},
+		{Name: "no list", Want: fault.Invalid, Call: create(`{"code":"A","lines":{}}`)},
+		{Name: "no JSON", Want: fault.Invalid, Call: create(`{"code":`)},
+		{Name: "no table", Want: fault.Invalid, Arrange: exec("DROP TABLE notes")},
+		{Name: "id of another type", Want: fault.NotFound, Call: write(connector.Update, "abc", `{"name":"x"}`)},
+	}
+	if p.kind == "postgres" {
+		return append(out, postgresFaults(p)...)
+	}
+	return append(out, connectortest.Fault{Name: "no file", Want: fault.Unavailable, Arrange: func(t testing.TB, s *connector.Settings) {
+		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: "+t.TempDir()+"/none.db\n"+orders)
+	}}, connectortest.Fault{Name: "no database", Want: fault.Invalid, Arrange: func(t testing.TB, s *connector.Settings) {
+		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: sql_test.go\n"+orders)
+	}})
+}
+
+func postgresFaults(p *place) []connectortest.Fault {
+	elsewhere := func(change func(url string) string) func(testing.TB, *connector.Settings) {
+		return func(t testing.TB, s *connector.Settings) {
+			env := strings.TrimSuffix(strings.TrimPrefix(strings.Split(p.head, "url: ")[1], "${env:"), "}\n")
+			t.(*testing.T).Setenv(env, change(os.Getenv(env)))
+			*s = settingsOf(t, p.head+orders)
+		}
+	}
+	return []connectortest.Fault{
+		{Name: "refused", Want: fault.Unavailable, Arrange: elsewhere(func(string) string { return "postgres://u:unused-pa55word@127.0.0.1:1/x" })},
+		{Name: "link-local", Want: fault.Invalid, Arrange: elsewhere(func(string) string { return "postgres://u:unused-pa55word@169.254.169.254/x?connect_timeout=2" })},
+		{Name: "no such database", Want: fault.Invalid, Arrange: elsewhere(func(url string) string { return strings.Replace(url, "/postgres?", "/nowhere?", 1) })},
+		{Name: "no such role", Want: fault.Auth, Arrange: elsewhere(func(url string) string { return strings.Replace(url, "postgres:unused", "stranger:unused", 1) })},
+		{Name: "lost before the commit", Want: fault.Unavailable, Arrange: func(t testing.TB, _ *connector.Settings) {
+			p.exec(t, `CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$`)
+			p.exec(t, `CREATE TRIGGER die BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION die()`)
+		}},
+		{Name: "lost during the commit", Want: fault.UnknownOutcome, Arrange: func(t testing.TB, _ *connector.Settings) {
+			p.exec(t, `CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$`)
+			p.exec(t, `CREATE CONSTRAINT TRIGGER die AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die()`)
+		}},
+		{Name: "refused by the commit", Want: fault.Invalid, Arrange: func(t testing.TB, _ *connector.Settings) {
+			p.exec(t, `CREATE FUNCTION nay() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'nay' USING ERRCODE = '23514'; END $$`)
+			p.exec(t, `CREATE CONSTRAINT TRIGGER nay AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nay()`)
+		}},
+		raised("40001", fault.Unavailable, p), raised("40P01", fault.Unavailable, p), raised("55P03", fault.Unavailable, p), raised("53100", fault.Unavailable, p),
+		raised("22001", fault.Invalid, p), raised("23503", fault.Invalid, p), raised("42501", fault.Invalid, p), raised("25006", fault.Unavailable, p),
+		raised("P0001", fault.Invalid, p),
+	}
+}
+
+func raised(code string, want fault.Kind, p *place) connectortest.Fault {
+	return connectortest.Fault{Name: "SQLSTATE " + code, Want: want, Arrange: func(t testing.TB, _ *connector.Settings) {
+		p.exec(t, fmt.Sprintf(`CREATE FUNCTION boom() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'boom' USING ERRCODE = '%s'; END $$`, code))
+		p.exec(t, `CREATE TRIGGER boom BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION boom()`)
+	}}
+}

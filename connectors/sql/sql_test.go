@@ -1,0 +1,229 @@
+package sql
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/connector/connectortest"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/store/pgtest"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+func TestMain(m *testing.M) {
+	code := pgtest.Main(m)
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// place is an empty database of a test, seen without the hub.
+type place struct {
+	db   *sql.DB
+	kind string
+	head string // the first lines of the settings
+}
+
+func (p *place) exec(t testing.TB, query string, args ...any) {
+	t.Helper()
+	if _, err := p.db.Exec(query, args...); err != nil {
+		t.Fatalf("%v: %s", err, query)
+	}
+}
+
+func (p *place) text(t testing.TB, query string, args ...any) string {
+	t.Helper()
+	var out sql.NullString
+	if err := p.db.QueryRow(query, args...).Scan(&out); err != nil {
+		t.Fatalf("%v: %s", err, query)
+	}
+	return out.String
+}
+
+func newSQLite(t testing.TB) *place {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "shop & co.db")
+	db, err := sql.Open("sqlite", "file:"+strings.ReplaceAll(path, " ", "%20")+"?_pragma=busy_timeout(5000)&_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	p := &place{db: db, kind: "sqlite", head: "connector: sql\ndriver: sqlite\npath: " + path + "\n"}
+	p.exec(t, "PRAGMA journal_mode=WAL")
+	return p
+}
+
+var urls atomic.Int64
+
+func newPostgres(t testing.TB) *place {
+	t.Helper()
+	url := pgtest.URL(t)
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	name := fmt.Sprintf("SQL_TEST_URL_%d", urls.Add(1))
+	os.Setenv(name, strings.Replace(url, "postgres@", "postgres:unused-pa55word@", 1))
+	t.Cleanup(func() { os.Unsetenv(name) })
+	return &place{db: db, kind: "postgres", head: "connector: sql\ndriver: postgres\nurl: ${env:" + name + "}\n"}
+}
+
+var places = map[string]func(testing.TB) *place{"sqlite": newSQLite, "postgres": newPostgres}
+
+// both runs a test on both databases.
+func both(t *testing.T, test func(t *testing.T, p *place)) {
+	for name, make := range places {
+		t.Run(name, func(t *testing.T) { test(t, make(t)) })
+	}
+}
+
+func settingsOf(t testing.TB, yaml string) connector.Settings {
+	t.Helper()
+	var p strictyaml.Problems
+	docs := strictyaml.Parse("waybill.yaml", []byte(yaml), &p)
+	if err := p.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return connector.Settings{Name: "erp", Node: docs[0]}
+}
+
+func open(t testing.TB, p *place, objects string) *database {
+	t.Helper()
+	sys, err := Kind{}.Open(t.Context(), settingsOf(t, p.head+objects))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sys.Close() })
+	return sys.(*database)
+}
+
+// tables makes the shop's tables. Types are each database's own.
+func (p *place) tables(t testing.TB) {
+	t.Helper()
+	types := map[string]string{"%ID": "INTEGER PRIMARY KEY AUTOINCREMENT", "%DEC": "TEXT", "%BOOL": "INTEGER", "%TIME": "TEXT",
+		"%NOW": "(strftime('%Y-%m-%dT%H:%M:%fZ','now'))", "%INT": "INTEGER"}
+	if p.kind == "postgres" {
+		types = map[string]string{"%ID": "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "%DEC": "numeric(24,4)", "%BOOL": "boolean", "%TIME": "timestamptz",
+			"%NOW": "clock_timestamp()", "%INT": "integer"}
+	}
+	text := `
+CREATE TABLE orders (id %ID, external_id text UNIQUE, code text UNIQUE NOT NULL, name text, price %DEC, express %BOOL, day date, placed_at %TIME, rev %INT,
+  payload text, deleted_at %TIME, updated_at %TIME NOT NULL DEFAULT %NOW, CHECK (name <> 'forbidden'));
+CREATE INDEX orders_poll ON orders (updated_at, id);
+CREATE TABLE order_lines (order_id %INT NOT NULL REFERENCES orders (id), line_no %INT NOT NULL, sku text NOT NULL, quantity %DEC, picked %INT DEFAULT 0,
+  PRIMARY KEY (order_id, line_no));
+CREATE TABLE notes (order_id %INT NOT NULL REFERENCES orders (id), seq %INT, body text)`
+	for from, to := range types {
+		text = strings.ReplaceAll(text, from, to)
+	}
+	for _, stmt := range strings.Split(text, ";") {
+		p.exec(t, stmt)
+	}
+}
+
+const orders = `
+objects:
+  order:
+    table: orders
+    generated: true
+    external-id: external_id
+    version: updated_at
+    touch: true
+    columns: {id: integer, external_id: text, code: text, name: text, price: decimal, express: boolean, day: date, placed_at: timestamp, rev: integer, updated_at: timestamp, deleted_at: timestamp, payload: json}
+    children:
+      lines: {table: order_lines, parent: order_id, key: line_no, on-update: merge, columns: {line_no: integer, sku: text, quantity: decimal}}
+      notes: {table: notes, parent: order_id, order: seq, columns: {seq: integer, body: text}}
+`
+
+func newDoc(n int) string {
+	return fmt.Sprintf(`{"code":"C-%d","name":"O'Brien \"%d\" Größe; --","price":1234567890123456.7800,"express":true,"day":"2026-02-28",
+	"placed_at":"2026-03-01T12:00:00.123+08:00","rev":1,"payload":{"a":[1,2.50,null]},
+	"lines":[{"line_no":2,"sku":"00123","quantity":1.5},{"line_no":1,"sku":"1E5","quantity":10}],"notes":[{"seq":1,"body":"first"}]}`, n, n)
+}
+
+// wantDoc is what newDoc looks like when it is read: times in UTC, lists in their order.
+func wantDoc(n int) string {
+	return strings.NewReplacer("2026-03-01T12:00:00.123+08:00", "2026-03-01T04:00:00.123Z",
+		`[{"line_no":2,"sku":"00123","quantity":1.5},{"line_no":1,"sku":"1E5","quantity":10}]`, `[{"line_no":1,"sku":"1E5","quantity":10},{"line_no":2,"sku":"00123","quantity":1.5}]`).
+		Replace(newDoc(n))
+}
+
+func TestConformance(t *testing.T) {
+	variants := map[string]string{
+		"plain":       orders,
+		"soft delete": strings.Replace(orders, "    touch: true\n", "    touch: true\n    deleted: deleted_at\n", 1),
+		"upsert":      strings.Replace(orders, "    touch: true\n", "    touch: true\n    upsert: true\n", 1),
+	}
+	for kind, make := range places {
+		for name, objects := range variants {
+			t.Run(kind+" "+name, func(t *testing.T) {
+				connectortest.Run(t, func(t *testing.T) *connectortest.Subject {
+					p := make(t)
+					p.tables(t)
+					return subject(t, p, objects)
+				})
+			})
+		}
+	}
+}
+
+func subject(t testing.TB, p *place, objects string) *connectortest.Subject {
+	return &connectortest.Subject{
+		Kind: Kind{}, Settings: settingsOf(t, p.head+objects), Object: "order", External: true, ETags: true,
+		Secrets: []string{"unused-pa55word"},
+		Clock: func(sys connector.System, now func() time.Time) {
+			sys.(*database).clock = testClock{lifecycle.Real(), now}
+		},
+		New: wantDoc,
+		Change: func(n int) string {
+			return fmt.Sprintf(`{"name":"changed %d","price":%d.10,"lines":[{"line_no":1,"sku":"X","quantity":%d}]}`, n, n, n)
+		},
+		Natural: func(n int) map[string]string { return map[string]string{"code": fmt.Sprintf("C-%d", n)} },
+		Put: func(t testing.TB, n, revision int, stamp time.Time) string {
+			t.Helper()
+			at := any(stamp)
+			if p.kind == "sqlite" {
+				at = stamp.UTC().Format("2006-01-02T15:04:05.000Z")
+			}
+			return p.text(t, p.numbered(`INSERT INTO orders (code, rev, updated_at) VALUES (?, ?, ?)
+				ON CONFLICT (code) DO UPDATE SET rev = excluded.rev, updated_at = excluded.updated_at RETURNING id`), fmt.Sprintf("C-%d", n), revision, at)
+		},
+		Revision: func(doc jsondoc.Value) int {
+			d, _ := doc.Get("rev").Decimal()
+			i, _ := d.Int64()
+			return int(i)
+		},
+		Faults: faults(p),
+	}
+}
+
+// numbered writes ? as the database wants it.
+func (p *place) numbered(query string) string {
+	if p.kind == "postgres" {
+		for n := 1; strings.Contains(query, "?"); n++ {
+			query = strings.Replace(query, "?", fmt.Sprintf("$%d", n), 1)
+		}
+	}
+	return query
+}
+
+// testClock tells a test's time.
+type testClock struct {
+	lifecycle.Clock
+	now func() time.Time
+}
+
+func (c testClock) Now() time.Time { return c.now() }
