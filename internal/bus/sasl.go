@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
 )
@@ -92,12 +93,12 @@ func (x *scramExchange) Next(_ context.Context, challenge []byte) (bool, []byte,
 		}
 	}
 	if e := fields["e"]; e != "" {
-		return false, nil, fmt.Errorf("the broker refused %s for %s: %s", x.name, x.user, e)
+		return false, nil, fmt.Errorf("%w: the broker refused %s for %s: %s", kafka.SASLAuthenticationFailed, x.name, x.user, e)
 	}
 	if x.serverProof != nil {
 		got, err := base64.StdEncoding.DecodeString(fields["v"])
 		if err != nil || !hmac.Equal(got, x.serverProof) {
-			return false, nil, errors.New("the broker does not know the password it should check: its proof is wrong")
+			return false, nil, fmt.Errorf("%w: the broker does not know the password that it asks for: its proof is wrong", kafka.SASLAuthenticationFailed)
 		}
 		return true, nil, nil
 	}
