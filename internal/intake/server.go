@@ -50,7 +50,7 @@ func Listen(c ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for webhooks: %w", err)
 	}
-	s := &Server{listener: newLimitListener(l, c.Connections), served: make(chan error, 1)}
+	s := &Server{served: make(chan error, 1)}
 	s.http = &http.Server{
 		Handler:                      http.HandlerFunc(s.serve),
 		DisableGeneralOptionsHandler: true,
@@ -61,6 +61,8 @@ func Listen(c ServerConfig) (*Server, error) {
 		MaxHeaderBytes:               maxHeaderBytes,
 		ErrorLog:                     slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug),
 	}
+	// While there are more connections than slots, each serves one request.
+	s.listener = newLimitListener(l, c.Connections, func(full bool) { s.http.SetKeepAlivesEnabled(!full) })
 	go func() { s.served <- s.http.Serve(s.listener) }()
 	return s, nil
 }

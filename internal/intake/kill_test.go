@@ -1,0 +1,5 @@
+package intake
+
+const childEnv = "WAYBILL_INTAKE_CHILD"
+
+func childMain() {}
