@@ -289,9 +289,12 @@ func (k *known) references(n strictyaml.Node, list []xrefFile, p *strictyaml.Pro
 			continue
 		}
 		x := list[i]
+		if x.ID == "" || x.Hub == "" {
+			continue // which is a problem already
+		}
 		for _, o := range r.list {
 			same := o.Entity == x.Entity && o.System == x.System
-			if same && (o.ID == x.ID || o.Hub == x.Hub) && x.ID != "" && x.Hub != "" {
+			if same && (o.ID == x.ID || o.Hub == x.Hub) {
 				p.AddHint(item.Pos(), "an object has one id in each system", "this says otherwise than the one above: %s in %s", describe(o), o.System)
 			}
 		}
