@@ -163,9 +163,8 @@ func wantDoc(n int) string {
 
 func TestConformance(t *testing.T) {
 	variants := map[string]string{
-		"plain":       orders,
-		"soft delete": strings.Replace(orders, "    touch: true\n", "    touch: true\n    deleted: deleted_at\n", 1),
-		"upsert":      strings.Replace(orders, "    touch: true\n", "    touch: true\n    upsert: true\n", 1),
+		"plain":                  orders,
+		"soft delete and upsert": strings.Replace(orders, "    touch: true\n", "    touch: true\n    deleted: deleted_at\n    upsert: true\n", 1),
 	}
 	for kind, make := range places {
 		for name, objects := range variants {

@@ -1,0 +1,352 @@
+package sql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/connector/connectortest"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+)
+
+func TestProblems(t *testing.T) { connectortest.Problems(t, Kind{}, "testdata/problems") }
+
+func write(t *testing.T, db *database, action connector.Action, local, doc string) (connector.Result, error) {
+	t.Helper()
+	return db.Write(t.Context(), connector.Write{Object: "x", Action: action, Local: local, External: "e-" + doc[:min(len(doc), 12)], Doc: []byte(doc), IdempotencyKey: "k-" + doc})
+}
+
+func mustWrite(t *testing.T, db *database, action connector.Action, local, doc string) connector.Result {
+	t.Helper()
+	r, err := write(t, db, action, local, doc)
+	if err != nil {
+		t.Fatalf("%s %s: %v", action, doc, err)
+	}
+	return r
+}
+
+func docIs(t *testing.T, got []byte, want string) {
+	t.Helper()
+	g, err := jsondoc.Parse(got, jsondoc.Limits{})
+	if err != nil {
+		t.Fatalf("%v: %s", err, got)
+	}
+	w, _ := jsondoc.Parse([]byte(want), jsondoc.Limits{})
+	if !g.Root().Equal(w.Root()) {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
+// Money that a column cannot hold is refused, not rounded; what a trigger computes anew is the database's business.
+func TestAmountsAreExact(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, amount numeric(20,2), line_total numeric(20,2))")
+		db := open(t, p, "objects: {x: {table: x, columns: {id: integer, amount: decimal, line_total: decimal}}}")
+		for i, amount := range []string{"0.30", "-12.50", "0", "99999999.99"} {
+			r := mustWrite(t, db, connector.Create, "", fmt.Sprintf(`{"id":%d,"amount":%s}`, i, amount))
+			docIs(t, r.Doc, fmt.Sprintf(`{"id":%d,"amount":%s,"line_total":null}`, i, amount))
+		}
+		bad := "123456789012345678.12" // numeric affinity makes it a float
+		if p.kind == "postgres" {
+			bad = "1.005" // the scale rounds it
+		}
+		_, err := write(t, db, connector.Create, "", `{"id":90,"amount":`+bad+`}`)
+		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "exactly") {
+			t.Errorf("%v", err)
+		}
+		if n := p.text(t, "SELECT count(*) FROM x WHERE id = 90"); n != "0" {
+			t.Error("it was written all the same")
+		}
+		p.exec(t, map[string]string{
+			"sqlite":   "CREATE TRIGGER sum AFTER INSERT ON x BEGIN UPDATE x SET line_total = NEW.amount * 3 WHERE id = NEW.id; END",
+			"postgres": "CREATE FUNCTION total() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.line_total = NEW.amount * 3; RETURN NEW; END'",
+		}[p.kind])
+		if p.kind == "postgres" {
+			p.exec(t, "CREATE TRIGGER sum BEFORE INSERT ON x FOR EACH ROW EXECUTE FUNCTION total()")
+		}
+		r := mustWrite(t, db, connector.Create, "", `{"id":91,"amount":2,"line_total":1}`)
+		docIs(t, r.Doc, `{"id":91,"amount":2,"line_total":6}`)
+	})
+}
+
+func TestTextDecimalsKeepEveryDigit(t *testing.T) {
+	p := newSQLite(t)
+	p.exec(t, "CREATE TABLE x (id text PRIMARY KEY, amount text)")
+	db := open(t, p, "objects: {x: {table: x, columns: {id: text, amount: decimal}}}")
+	r := mustWrite(t, db, connector.Create, "", `{"id":"007","amount":123456789012345678901234567890.1200}`)
+	if !strings.Contains(string(r.Doc), `"amount":123456789012345678901234567890.1200`) || r.Local != "007" {
+		t.Errorf("%s %s", r.Local, r.Doc)
+	}
+}
+
+func TestMergeKeepsForeignColumns(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		p.tables(t)
+		db := open(t, p, strings.Replace(orders, "  order:", "  x:", 1))
+		r := mustWrite(t, db, connector.Create, "", `{"code":"A","lines":[{"line_no":1,"sku":"a","quantity":1},{"line_no":2,"sku":"b","quantity":2}],"notes":[{"seq":1,"body":"n"}]}`)
+		p.exec(t, "UPDATE order_lines SET picked = 5")
+		mustWrite(t, db, connector.Update, r.Local, `{"lines":[{"line_no":3,"sku":"c","quantity":3},{"line_no":2,"sku":"b","quantity":9}]}`)
+		got := p.text(t, map[string]string{
+			"sqlite":   "SELECT group_concat(line_no || ':' || quantity || ':' || picked) FROM (SELECT * FROM order_lines ORDER BY line_no)",
+			"postgres": "SELECT string_agg(line_no || ':' || trim_scale(quantity) || ':' || picked, ',' ORDER BY line_no) FROM order_lines",
+		}[p.kind])
+		if got != "2:9:5,3:3:0" {
+			t.Errorf("%s", got)
+		}
+		if n := p.text(t, "SELECT count(*) FROM notes"); n != "1" {
+			t.Error("a list that the document does not hold was touched")
+		}
+		mustWrite(t, db, connector.Update, r.Local, `{"lines":[],"notes":null}`)
+		if n := p.text(t, "SELECT (SELECT count(*) FROM notes) + (SELECT count(*) FROM order_lines)"); n != "0" {
+			t.Errorf("%s rows are left of empty lists", n)
+		}
+		for _, bad := range []string{`{"lines":[{"sku":"a"}]}`, `{"lines":[{"line_no":1,"sku":"a"},{"line_no":1,"sku":"b"}]}`, `{"lines":[7]}`, `{"lines":[{"line_no":1,"sku":"a","colour":"red"}]}`} {
+			if _, err := write(t, db, connector.Update, r.Local, bad); fault.KindOf(err) != fault.Invalid {
+				t.Errorf("%s: %v", bad, err)
+			}
+		}
+	})
+}
+
+// A failure in the children leaves nothing of the header.
+func TestOneTransaction(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		p.tables(t)
+		db := open(t, p, strings.Replace(orders, "  order:", "  x:", 1))
+		if _, err := write(t, db, connector.Create, "", `{"code":"A","lines":[{"line_no":1,"sku":null}]}`); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%v", err)
+		}
+		if n := p.text(t, "SELECT count(*) FROM orders"); n != "0" {
+			t.Errorf("%s headers without lines", n)
+		}
+	})
+}
+
+func TestInterfaceTable(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		id := "INTEGER PRIMARY KEY AUTOINCREMENT"
+		if p.kind == "postgres" {
+			id = "bigserial PRIMARY KEY"
+		}
+		p.exec(t, "CREATE TABLE order_in (id "+id+", ext text, sku text, status text, op text, ref text, change_key text UNIQUE)")
+		db := open(t, p, `objects:
+  x:
+    table: order_in
+    generated: true
+    external-id: ext
+    columns: {id: integer, ext: text, sku: text}
+    interface: {status: status, value: NEW, operation: op, reference: ref, idempotency-key: change_key}
+`)
+		first := mustWrite(t, db, connector.Create, "", `{"sku":"007"}`)
+		again := mustWrite(t, db, connector.Create, "", `{"sku":"007"}`)
+		if first.Local != again.Local {
+			t.Errorf("the same change was taken twice: %s and %s", first.Local, again.Local)
+		}
+		if r := mustWrite(t, db, connector.Update, "ERP-1", `{"sku":"008"}`); r.Local != "ERP-1" {
+			t.Errorf("%+v", r)
+		}
+		mustWrite(t, db, connector.Update, "ERP-1", `{"sku":"008"}`)
+		mustWrite(t, db, connector.Delete, "ERP-1", ``)
+		got := p.text(t, map[string]string{
+			"sqlite":   "SELECT group_concat(coalesce(sku,'-') || ' ' || status || ' ' || op || ' ' || coalesce(ref,'-')) FROM (SELECT * FROM order_in ORDER BY id)",
+			"postgres": "SELECT string_agg(coalesce(sku,'-') || ' ' || status || ' ' || op || ' ' || coalesce(ref,'-'), ',' ORDER BY id) FROM order_in",
+		}[p.kind])
+		if got != "007 NEW create -,008 NEW update ERP-1,- NEW delete ERP-1" {
+			t.Errorf("%s", got)
+		}
+	})
+}
+
+// All the ways in which a version is kept: every change is seen, and quiet is quiet.
+func TestVersions(t *testing.T) {
+	cases := []struct {
+		name, typ, lite, pg string
+		values              [4]string // of rows 1 to 3, and of row 2 when it is changed
+		public              string    // row 1's version as others see it
+	}{
+		{"number", "integer", "integer", "bigint", [4]string{"9", "10", "10", "11"}, "9"},
+		{"unix", "unix", "integer", "bigint", [4]string{"1767225600", "1767225600", "1767225601", "1767225601"}, "2026-01-01T00:00:00Z"},
+		{"unix-ms", "unix-ms", "integer", "bigint", [4]string{"1767225600001", "1767225600001", "1767225600002", "1767225600002"}, "2026-01-01T00:00:00.001Z"},
+		{"timestamp", "timestamp", "text", "timestamptz",
+			[4]string{"'2026-01-01T00:00:00.5Z'", "'2026-01-01T00:00:00.5Z'", "'2026-01-01T00:00:00.7Z'", "'2026-01-01T00:00:00.7Z'"}, "2026-01-01T00:00:00.5Z"},
+		{"local", "local-timestamp", "datetime", "timestamp",
+			[4]string{"'2026-01-01 08:00:00'", "'2026-01-01 08:00:00'", "'2026-01-01 08:00:01'", "'2026-01-01 08:00:01'"}, "2026-01-01T00:00:00Z"},
+		{"offset", "timestamp", "text", "timestamptz",
+			[4]string{"'2026-01-01 00:00:00+00:00'", "'2026-01-01 00:00:00+00:00'", "'2026-01-01 00:00:01+00:00'", "'2026-01-01 00:00:01+00:00'"}, "2026-01-01T00:00:00Z"},
+	}
+	for _, tc := range cases {
+		for kind, make := range places {
+			t.Run(tc.name+" "+kind, func(t *testing.T) {
+				p := make(t)
+				typ := tc.lite
+				if kind == "postgres" {
+					typ = tc.pg
+				}
+				p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, v "+typ+", made "+typ+")")
+				p.exec(t, fmt.Sprintf("INSERT INTO x VALUES (1, NULL, %s), (2, %s, NULL), (3, %s, %s)", tc.values[0], tc.values[1], tc.values[2], tc.values[0]))
+				db := open(t, p, "zone: Asia/Shanghai\nobjects: {x: {table: x, version: v, version-else: made, columns: {id: integer, v: "+tc.typ+", made: "+tc.typ+"}}}")
+				now := time.Date(2026, 1, 1, 0, 0, 5, 0, time.UTC)
+				db.clock = testClock{lifecycle.Real(), func() time.Time { return now }}
+				cursor := ""
+				poll := func(want string) {
+					t.Helper()
+					var got []string
+					for {
+						page, err := db.Poll(t.Context(), connector.PollRequest{Object: "x", Cursor: cursor, Limit: 2})
+						if err != nil {
+							t.Fatal(err)
+						}
+						for _, r := range page.Records {
+							got = append(got, r.Local)
+							if r.Local == "1" && r.Version != tc.public {
+								t.Errorf("version %q, want %q", r.Version, tc.public)
+							}
+						}
+						if cursor = page.Cursor; !page.More {
+							break
+						}
+					}
+					if strings.Join(got, " ") != want {
+						t.Errorf("got %v, want %s", got, want)
+					}
+				}
+				poll("1 2 3")
+				poll("")
+				p.exec(t, "UPDATE x SET v = "+tc.values[3]+" WHERE id = 2")
+				poll("2")
+				now = now.Add(time.Minute)
+				poll("")
+				poll("")
+				if len(cursor) > 200 {
+					t.Errorf("the cursor does not settle: %s", cursor)
+				}
+			})
+		}
+	}
+}
+
+// Numbers of a sequence become visible out of order.
+func TestLookback(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, v integer)")
+		db := open(t, p, "objects: {x: {table: x, version: v, lookback: 100, columns: {id: integer, v: integer}}}")
+		p.exec(t, "INSERT INTO x VALUES (1, 500)")
+		first, err := db.Poll(t.Context(), connector.PollRequest{Object: "x"})
+		if err != nil || len(first.Records) != 1 {
+			t.Fatalf("%v %v", first, err)
+		}
+		p.exec(t, "INSERT INTO x VALUES (2, 450)")
+		second, err := db.Poll(t.Context(), connector.PollRequest{Object: "x", Cursor: first.Cursor})
+		if err != nil || len(second.Records) != 1 || second.Records[0].Local != "2" {
+			t.Errorf("%v %v", second, err)
+		}
+	})
+}
+
+// Somebody else holds the lock: nothing was applied.
+func TestLocked(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		p.tables(t)
+		db := open(t, p, "timeout: 300ms\n"+strings.Replace(orders, "  order:", "  x:", 1))
+		r := mustWrite(t, db, connector.Create, "", `{"code":"A"}`)
+		tx, err := p.db.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback()
+		if _, err := tx.Exec("UPDATE orders SET name = 'mine'"); err != nil {
+			t.Fatal(err)
+		}
+		_, err = write(t, db, connector.Update, r.Local, `{"name":"hub"}`)
+		if fault.KindOf(err) != fault.Unavailable {
+			t.Errorf("%v", err)
+		}
+		if err := tx.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+		mustWrite(t, db, connector.Update, r.Local, `{"name":"hub"}`)
+	})
+}
+
+func TestFindBy(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, a text, n integer, day date)")
+		p.exec(t, "INSERT INTO x VALUES (1, 'a', 1, '2026-01-01'), (2, 'a', 2, '2026-01-01'), (10, 'b', 2, NULL)")
+		db := open(t, p, "objects: {x: {table: x, columns: {id: integer, a: text, n: integer, day: date}}}")
+		for _, tc := range []struct {
+			by   map[string]string
+			want int
+		}{
+			{map[string]string{"a": "a"}, 2}, {map[string]string{"a": "a", "n": "2"}, 1}, {map[string]string{"n": "two"}, 0},
+			{map[string]string{"day": "2026-01-01"}, 2}, {map[string]string{"day": "1.1.2026"}, 0}, {map[string]string{"a": "' OR 1=1 --"}, 0},
+		} {
+			got, err := db.Find(t.Context(), connector.Lookup{Object: "x", Natural: tc.by})
+			if err != nil || len(got) != tc.want {
+				t.Errorf("%v: %d, want %d: %v", tc.by, len(got), tc.want, err)
+			}
+		}
+		for _, l := range []connector.Lookup{{External: "e"}, {Natural: map[string]string{"colour": "red"}}} {
+			l.Object = "x"
+			if _, err := db.Find(t.Context(), l); !errors.Is(err, connector.ErrNoLookup) {
+				t.Errorf("%+v: %v", l, err)
+			}
+		}
+		if _, err := db.Find(t.Context(), connector.Lookup{Object: "x"}); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// A row that does not fit its declared type is named, and no value is made up.
+func TestUnreadableRow(t *testing.T) {
+	p := newSQLite(t)
+	p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, v integer, amount text)")
+	p.exec(t, "INSERT INTO x VALUES (1, 1, 'a lot')")
+	db := open(t, p, "objects: {x: {table: x, version: v, columns: {id: integer, v: integer, amount: decimal}}}")
+	_, err := db.Poll(t.Context(), connector.PollRequest{Object: "x"})
+	if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "row 1: column amount") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestCancelledWaitForTheWriter(t *testing.T) {
+	p := newSQLite(t)
+	p.tables(t)
+	db := open(t, p, orders)
+	db.writer <- struct{}{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := db.Write(ctx, connector.Write{Object: "order", Action: connector.Create, Doc: []byte(`{"code":"A"}`)})
+	if !fault.Canceled(ctx, err) || fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestStamps(t *testing.T) {
+	zone := time.FixedZone("", 8*3600)
+	for raw, want := range map[string]string{
+		"2026-01-01T00:00:00Z":             "2026-01-01T00:00:00Z 2025-12-31T23:59:59Z",
+		"2026-01-01T00:00:00.120Z":         "2026-01-01T00:00:00.12Z 2025-12-31T23:59:59.120Z",
+		"2026-01-01 00:00:00":              "2025-12-31T16:00:00Z 2025-12-31 23:59:59",
+		"2026-01-01 00:00:00.123456+00":    "2026-01-01T00:00:00.123456Z 2025-12-31 23:59:59.123456+00",
+		"2026-01-01 00:00:00+05:30":        "2025-12-31T18:30:00Z 2025-12-31 23:59:59+05:30",
+		"2026-01-01T00:00:00.5+00:00":      "2026-01-01T00:00:00.5Z 2025-12-31T23:59:59.5+00:00",
+		"2026-01-02":                       "2026-01-01T16:00:00Z 2026-01-01",
+		"yesterday":                        "none",
+		"2026-01-01 00:00:00 +0000 UTC m=": "none",
+	} {
+		got := "none"
+		if at, layout, ok := parseStamp(raw, zone); ok {
+			got = at.UTC().Format(time.RFC3339Nano) + " " + at.Add(-time.Second).Format(layout)
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", raw, got, want)
+		}
+	}
+}
