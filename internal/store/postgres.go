@@ -56,6 +56,9 @@ func openPool(cfg *pgx.ConnConfig, sets ...map[string]string) *sql.DB {
 	var b strings.Builder
 	for _, set := range sets {
 		for _, name := range slices.Sorted(maps.Keys(set)) {
+			if _, given := cfg.RuntimeParams[name]; given && name != "synchronous_commit" && name != "default_transaction_isolation" {
+				continue
+			}
 			b.WriteString("SET " + name + " = " + set[name] + ";")
 		}
 	}

@@ -235,7 +235,17 @@ func (w *writer) transact(group []*member) (err error) {
 	}
 	t := &tx{w: w, s: w.s, d: w.s.d, ctx: ctx, now: w.s.now()}
 	if _, err := t.exec(w.s.begin()); err != nil {
-		return err
+		if w.s.d != postgres || ctx.Err() != nil {
+			return err
+		}
+		// The server, or something between, has ended the idle connection: a new one may do.
+		w.drop()
+		if err := w.connect(ctx); err != nil {
+			return err
+		}
+		if _, err := t.exec(w.s.begin()); err != nil {
+			return err
+		}
 	}
 	defer func() {
 		if err != nil {
@@ -247,7 +257,10 @@ func (w *writer) transact(group []*member) (err error) {
 	if err := t.apply(group); err != nil {
 		return err
 	}
-	_, err = t.exec("COMMIT")
+	if _, err = t.exec("COMMIT"); err != nil && w.s.offline(err) {
+		// It may be committed all the same.
+		err = &fault.Error{Kind: fault.UnknownOutcome, System: "store", Op: "commit", Err: err}
+	}
 	return err
 }
 

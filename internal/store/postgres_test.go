@@ -1,0 +1,138 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/store"
+)
+
+// postgresPeer is a connection beside the store's.
+func postgresPeer(t *testing.T, cfg store.Config) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("pgx", cfg.Postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func openPostgres(t *testing.T, cfg store.Config) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// Hubs that are started together on an empty database migrate it once.
+func TestHubsMigrateTogether(t *testing.T) {
+	cfg, _ := postgresConfig(t)
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			s, err := store.Open(t.Context(), cfg)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	var n int
+	if err := postgresPeer(t, cfg).QueryRow("SELECT COUNT(*) FROM schema_version").Scan(&n); err != nil || n != 1 {
+		t.Errorf("%d migrations, %v", n, err)
+	}
+}
+
+// The server ends the hub's connections: the next calls take new ones, and nothing is counted twice.
+func TestConnectionsThatEnd(t *testing.T) {
+	cfg, _ := postgresConfig(t)
+	peer := postgresPeer(t, cfg)
+	cfg.Postgres += "&application_name=" + t.Name()
+	s := openPostgres(t, cfg)
+	p, err := s.OpenPartition(t.Context(), "f", "t", 0, "c", "t", 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for offset := range int64(6) {
+		if offset%2 == 1 {
+			if _, err := peer.Exec("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = $1", t.Name()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c := &state.Commit{Flow: "f", Topic: "t", Epoch: p.Epoch, Results: []state.Result{{Offset: offset, Outcome: state.Delivered}}}
+		if err := s.Commit(t.Context(), c); err != nil {
+			t.Errorf("commit %d: %v", offset, err)
+		}
+	}
+	all, err := s.Totals(t.Context())
+	for try := 0; fault.KindOf(err) == fault.Unavailable && try < 8; try++ { // each of the pool's dead connections says so once
+		all, err = s.Totals(t.Context())
+	}
+	if err != nil || len(all) != 1 || all[0].Delivered != 6 || all[0].Unaccounted() != 0 {
+		t.Errorf("totals: %+v, %v", all, err)
+	}
+}
+
+// Another hub holds what this one needs: the call gives up in time, says that nothing was stored, and works when repeated.
+func TestLockedByAnotherHub(t *testing.T) {
+	cfg, _ := postgresConfig(t)
+	cfg.Postgres += "&lock_timeout=200ms"
+	s := openPostgres(t, cfg)
+	p, err := s.OpenPartition(t.Context(), "f", "t", 0, "c", "t", 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := postgresPeer(t, cfg).Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Exec("SELECT 1 FROM partitions FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	c := &state.Commit{Flow: "f", Topic: "t", Epoch: p.Epoch, Results: []state.Result{{Offset: 0, Outcome: state.Delivered}}}
+	began := time.Now()
+	if err := s.Commit(t.Context(), c); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("commit while the row is locked: %v", err)
+	}
+	if d := time.Since(began); d > 10*time.Second {
+		t.Errorf("it took %v to give up", d)
+	}
+	if err := other.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Commit(t.Context(), c); err != nil {
+		t.Errorf("repeated: %v", err)
+	}
+}
+
+// A password never shows in an error.
+func TestSecretsStayOutOfErrors(t *testing.T) {
+	for _, url := range []string{"postgres://u:hunter2@127.0.0.1:1/x?connect_timeout=2", "postgres://u:hunter2@[::bad/x", "host=127.0.0.1 password=hunter2 port=none"} {
+		_, err := store.Open(t.Context(), store.Config{Postgres: url})
+		if err == nil || strings.Contains(err.Error(), "hunter2") || errors.Is(err, store.ErrClosed) {
+			t.Errorf("%v", err)
+		}
+	}
+}
