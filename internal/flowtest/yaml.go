@@ -14,7 +14,7 @@ const width = 110
 var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]*$`)
 
 func yamlKey(name string) string {
-	if plainKey.MatchString(name) && !words.MatchString(name) && !strings.EqualFold(name, "null") {
+	if plainKey.MatchString(name) {
 		return name
 	}
 	return yamlString(name)
