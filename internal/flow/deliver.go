@@ -134,7 +134,7 @@ func (d *delivery) require(ctx context.Context, entity string, i int) (fate, boo
 	return waiting(&state.Missing{Entity: entity, System: d.Runner.target.Name, Hub: hub}), true, nil
 }
 
-// unchanged reports whether the target is known to hold, in every field that this flow writes, what the event says.
+// unchanged reports whether the target is known to hold, in every field that this flow updates, what the event says.
 func (d *delivery) unchanged() bool {
 	ref := d.target.Ref
 	if d.reads == nil || !d.reads.comparable || ref == nil || ref.Deleted || ref.Known == nil || ref.Known.Flow != d.reads.flow.Name ||
@@ -142,7 +142,7 @@ func (d *delivery) unchanged() bool {
 		return false
 	}
 	now := fields(d.reads.flow.Map, d.stage.doc)
-	for _, f := range d.reads.written {
+	for _, f := range d.reads.updated {
 		if now[f] != ref.Known.Fields[f] {
 			return false
 		}

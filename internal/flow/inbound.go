@@ -18,8 +18,9 @@ type inbound struct {
 	// comparable: the outbound mapping reads the schema that the inbound one writes, so that an event's fields and the known
 	// fields of the target are the same fields.
 	comparable bool
-	// written are the fields of that schema that the outbound mapping reads; foreign changes to others are never overlooked.
-	written []string
+	// created and updated are the fields of that schema that a create and an update write there: those that the outbound mapping
+	// reads, and of these those that the flow owns. Foreign changes to others are never overlooked.
+	created, updated []string
 }
 
 func findInbound(plan *config.Plan, f *config.Flow) *inbound {
@@ -30,10 +31,11 @@ func findInbound(plan *config.Plan, f *config.Flow) *inbound {
 		in := &inbound{flow: back}
 		if f.Map != nil && f.Map.From() != nil && back.Map.To() != nil && f.Map.From().Name() == back.Map.To().Name() {
 			in.comparable = true
-			for _, name := range f.Map.SourceFields() {
-				if !slices.Contains(back.Map.Volatile(), name) {
-					in.written = append(in.written, name)
-				}
+			volatile := func(name string) bool { return slices.Contains(back.Map.Volatile(), name) }
+			in.created = slices.DeleteFunc(f.Map.SourceFields(), volatile)
+			in.updated = in.created
+			if len(f.To.Owns) > 0 {
+				in.updated = slices.DeleteFunc(f.Map.SourceFieldsOf(f.To.Owns...), volatile)
 			}
 		}
 		return in
@@ -58,16 +60,20 @@ func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector
 	if !ok {
 		return nil
 	}
+	written := d.reads.updated
+	if d.write.Action == connector.Create {
+		written = d.reads.created
+	}
 	k := &state.Known{Flow: d.reads.flow.Name, Fields: map[string]uint64{}}
 	if old := d.target.Ref; old != nil && old.Known != nil && old.Known.Flow == k.Flow {
 		k.Received, k.EventID = old.Known.Received, old.Known.EventID
 		for name, h := range old.Known.Fields {
-			if !slices.Contains(d.reads.written, name) {
+			if !slices.Contains(written, name) {
 				k.Fields[name] = h
 			}
 		}
 	}
-	for _, name := range d.reads.written {
+	for _, name := range written {
 		if h, ok := now[name]; ok {
 			k.Fields[name] = h
 		}

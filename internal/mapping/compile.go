@@ -70,6 +70,9 @@ type compiler struct {
 	// sources collects the top-level source fields that are read; whole means all.
 	sources map[string]bool
 	whole   bool
+	// top is the top-level target field whose rule is being compiled, reads what each of them reads.
+	top   string
+	reads map[string]*reads
 	// kept are the rules whose values later rules refer to, by capture.
 	kept map[int]*rule
 	// targetName names the target's schema in messages; unknown is the shape of what has a problem already.
@@ -95,7 +98,7 @@ type letVar struct {
 }
 
 func newCompiler(deps Deps, p *strictyaml.Problems) *compiler {
-	return &compiler{deps: deps, p: p, layout: &layout{}, sources: map[string]bool{}, kept: map[int]*rule{}}
+	return &compiler{deps: deps, p: p, layout: &layout{}, sources: map[string]bool{}, reads: map[string]*reads{}, kept: map[int]*rule{}}
 }
 
 // compileNode compiles the expression or literal text that stands at node. ok is false when it has problems.

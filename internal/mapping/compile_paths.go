@@ -229,8 +229,10 @@ func (c *compiler) finish(x code) code {
 	if p.scope == 0 {
 		if len(p.steps) > 0 && !p.steps[0].isIndex {
 			c.sources[p.steps[0].name] = true
+			c.readsOf(c.top).fields[p.steps[0].name] = true
 		} else {
 			c.whole = true
+			c.readsOf(c.top).whole = true
 		}
 	}
 	return code{t: p.t, op: c.pathOp(p.scope, p.steps), path: nil}

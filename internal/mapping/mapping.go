@@ -55,6 +55,7 @@ type Mapping struct {
 	from, to *schema.Schema
 	volatile []string
 	sources  []string
+	reads    map[string]*reads
 	uses     []Use
 	root     *rule
 	frames   sync.Pool
@@ -95,7 +96,7 @@ func Compile(node strictyaml.Node, deps Deps, p *strictyaml.Problems) *Mapping {
 		return nil
 	}
 	m.uses = c.uses
-	m.sources = c.sourceFields(m.from)
+	m.sources, m.reads = c.sourceFields(m.from), c.reads
 	layout := *c.layout
 	m.frames.New = func() any { return layout.frame() }
 	return m

@@ -91,6 +91,9 @@ func (c *compiler) set(node strictyaml.Node, o *open) {
 		if !ok {
 			continue
 		}
+		if o.path == "" {
+			c.top = names[0]
+		}
 		// Objects that the key does not continue are finished.
 		depth := 0
 		for depth+1 < len(stack) && depth+1 < len(names) && stack[depth+1].rule.name == names[depth] {
