@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"hash/crc32"
 	"strconv"
 	"sync"
 	"time"
@@ -24,14 +23,8 @@ func cost(r *event.Record) int64 {
 	return int64(n)
 }
 
-// laneOf gives the lane of a key. It must not follow the hash that deals keys to partitions: the keys of one partition have
-// those remainders in common.
-func laneOf(key []byte, lanes int) int {
-	if lanes == 1 {
-		return 0
-	}
-	return int(uint64(crc32.Checksum(key, castagnoli)) * uint64(lanes) >> 32)
-}
+// laneOf gives the lane of a key: the engine's, so that a key's stored queue is drained in the lane of its live records.
+func laneOf(key []byte, lanes int) int { return event.LaneOf(key, lanes) }
 
 // lane works the records of some keys of one partition in order: one batch at a time. While anything is queued it has a
 // goroutine.

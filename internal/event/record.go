@@ -2,6 +2,7 @@ package event
 
 import (
 	"context"
+	"hash/crc32"
 	"strconv"
 	"time"
 )
@@ -37,14 +38,13 @@ type Batch struct {
 	Records []Record
 }
 
-// LaneOf is the lane of a record key among lanes: FNV-1a. The subscriber deals records by it and the engine draws a key's
-// stored queue into the same lane by it, so both must use this one.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// LaneOf is the lane of a record key among lanes. The subscriber deals records by it and the engine draws a key's stored
+// queue into the same lane by it, so both must use this one. It does not follow the hash that deals keys to partitions: the
+// keys of one partition have those remainders in common.
 func LaneOf[T string | []byte](key T, lanes int) int {
-	h := uint32(2166136261)
-	for i := range len(key) {
-		h = (h ^ uint32(key[i])) * 16777619
-	}
-	return int(h % uint32(lanes))
+	return int(uint64(crc32.Checksum([]byte(key), castagnoli)) * uint64(lanes) >> 32)
 }
 
 type batchKey struct{}

@@ -242,6 +242,15 @@ func (r *Runner) Handle(msg *message.Message) error {
 	if p == nil || p.epoch != b.Epoch {
 		return state.ErrFenced
 	}
+	if len(b.Records) == 0 {
+		return nil
+	}
+	if want := event.LaneOf(b.Records[0].Key, len(p.lanes)); want != b.Lane {
+		// A key's stored queue is drained under its lane's lock: with another dealing, live records would pass it by.
+		err := fmt.Errorf("a record of lane %d was dealt to lane %d", want, b.Lane)
+		r.RaiseAlarm("lanes", err)
+		return err
+	}
 	ctx, cancel := r.workContext(msg.Context(), p)
 	defer cancel()
 	lane := &p.lanes[b.Lane]
