@@ -1,0 +1,243 @@
+// Package acceptance drives the built command as its users do: the demo, a hub that is killed, bad input, the tutorial.
+package acceptance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/configs"
+	"github.com/waybill-hub/waybill/flows"
+	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/mappings"
+	"github.com/waybill-hub/waybill/schemas"
+)
+
+// binary is the built command.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "waybill-acceptance-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	binary = filepath.Join(dir, "waybill")
+	build := exec.Command("go", "build", "-o", binary, "../../cmd/waybill")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// waybill runs the command to its end and gives its output and exit code.
+func waybill(t *testing.T, dir string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Dir = dir
+	var o, e bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &o, &e
+	err := cmd.Run()
+	var x *exec.ExitError
+	if err != nil && !errors.As(err, &x) {
+		t.Fatalf("waybill %v: %v", args, err)
+	}
+	return o.String(), e.String(), cmd.ProcessState.ExitCode()
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// project is a directory with the shipped files and a configuration of its own.
+type project struct {
+	dir   string
+	http  string
+	hooks string
+}
+
+func newProject(t *testing.T) *project {
+	t.Helper()
+	p := &project{dir: t.TempDir(), http: freePort(t), hooks: freePort(t)}
+	for name, content := range map[string]fs.FS{"flows": flows.FS, "mappings": mappings.FS, "schemas": schemas.FS} {
+		if err := os.CopyFS(filepath.Join(p.dir, name), content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shipped, err := configs.FS.ReadFile("waybill.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(shipped)
+	for old, now := range map[string]string{"127.0.0.1:8080": p.http, "127.0.0.1:8081": p.hooks,
+		"data/broker": filepath.Join(p.dir, "data", "broker"), "data/waybill.db": filepath.Join(p.dir, "data", "waybill.db")} {
+		if !strings.Contains(text, old) {
+			t.Fatalf("the shipped configuration does not say %s any more", old)
+		}
+		text = strings.ReplaceAll(text, old, now)
+	}
+	p.write(t, "configs/waybill.yaml", text)
+	return p
+}
+
+func (p *project) path(name string) string { return filepath.Join(p.dir, filepath.FromSlash(name)) }
+
+func (p *project) write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(p.path(name)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(p.path(name), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// hub is a running `waybill run`.
+type hub struct {
+	t    *testing.T
+	p    *project
+	env  []string
+	cmd  *exec.Cmd
+	done chan struct{}
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+func (h *hub) Write(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.log.Write(b)
+}
+
+func (h *hub) text() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.log.String()
+}
+
+// run starts the hub and waits until it is ready.
+func (p *project) run(t *testing.T, env map[string]string) *hub {
+	t.Helper()
+	h := &hub{t: t, p: p, env: os.Environ()}
+	for k, v := range env {
+		h.env = append(h.env, k+"="+v)
+	}
+	h.start()
+	t.Cleanup(func() {
+		h.kill()
+		if t.Failed() {
+			t.Logf("the hub's log ends with:\n%s", tail(h.text(), 6000))
+		}
+	})
+	return h
+}
+
+func tail(s string, n int) string {
+	if len(s) > n {
+		return "…" + s[len(s)-n:]
+	}
+	return s
+}
+
+func (h *hub) start() {
+	h.t.Helper()
+	h.cmd = exec.Command(binary, "run", "-c", h.p.path("configs/waybill.yaml"), "--log-level", "warn")
+	h.cmd.Env, h.cmd.Stdout, h.cmd.Stderr, h.cmd.Dir = h.env, h, h, h.p.dir
+	h.done = make(chan struct{})
+	if err := h.cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	cmd, done := h.cmd, h.done
+	go func() { _ = cmd.Wait(); close(done) }()
+	h.await("ready", 60*time.Second, func() bool {
+		resp, err := http.Get("http://" + h.p.http + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+}
+
+// kill ends the hub as a power cut would.
+func (h *hub) kill() {
+	_ = h.cmd.Process.Kill()
+	<-h.done
+}
+
+// stop ends the hub in order and gives its exit code.
+func (h *hub) stop() int {
+	_ = h.cmd.Process.Signal(syscall.SIGTERM)
+	<-h.done
+	return h.cmd.ProcessState.ExitCode()
+}
+
+// await asks, at the pace of a person who looks again, until what holds; the hub's death ends it.
+func (h *hub) await(what string, limit time.Duration, holds func() bool) {
+	h.t.Helper()
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for !holds() {
+		select {
+		case <-deadline.C:
+			h.t.Fatalf("not within %s: %s", limit, what)
+		case <-h.done:
+			h.t.Fatalf("the hub has ended while we waited for: %s\n%s", what, tail(h.text(), 4000))
+		case <-look.C:
+		}
+	}
+}
+
+func (h *hub) get(path string, into any) error {
+	resp, err := http.Get("http://" + h.p.http + path)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s: %s", path, resp.Status, data)
+	}
+	return json.Unmarshal(data, into)
+}
+
+func (h *hub) status() *api.Status {
+	h.t.Helper()
+	var st api.Status
+	if err := h.get("/api/v1/status", &st); err != nil {
+		h.t.Fatal(err)
+	}
+	return &st
+}

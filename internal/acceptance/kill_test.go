@@ -1,0 +1,182 @@
+package acceptance
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/sandbox"
+)
+
+// startWorld starts the three systems; they push to the project's hub.
+func startWorld(t *testing.T, p *project, o sandbox.Options) *sandbox.World {
+	t.Helper()
+	o.Dir = filepath.Join(p.dir, "sandbox")
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	o.HookURL = "http://" + p.hooks + "/hooks"
+	w, err := sandbox.StartAll(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.Close() })
+	return w
+}
+
+// Killing the hub ten times under load loses nothing and doubles nothing, by what the systems themselves hold.
+func TestKillNine(t *testing.T) {
+	kills := 10
+	if testing.Short() {
+		kills = 3
+	}
+	p := newProject(t)
+	w := startWorld(t, p, sandbox.Options{Seed: 7})
+	h := p.run(t, w.Env())
+	for i := range kills {
+		before := h.status().Totals.Delivered
+		// Each kill comes at another point of the work.
+		h.await("work under way", 60*time.Second, func() bool { return h.status().Totals.Delivered >= before+int64(40+37*i%90) })
+		h.kill()
+		h.start()
+	}
+	w.Quiesce()
+	st := settle(t, h, w)
+	checkTotals(t, st)
+	checkWorld(t, h, w)
+	if code := h.stop(); code != 0 {
+		t.Errorf("an orderly stop exits %d", code)
+	}
+}
+
+// settle waits until the systems and the hub have nothing left to do.
+func settle(t *testing.T, h *hub, w *sandbox.World) *api.Status {
+	t.Helper()
+	var last api.Totals
+	same := 0
+	h.await("everything at rest", 150*time.Second, func() bool {
+		st := h.status()
+		if st.Totals.InFlight != 0 || st.Totals.Accepted != last.Accepted || st.Totals.Delivered != last.Delivered || len(busy(w)) > 0 && same < 100 {
+			same = 0
+		}
+		last = st.Totals
+		same++
+		return same > 30
+	})
+	if b := busy(w); len(b) > 0 {
+		t.Logf("the systems still have work: %v", b)
+	}
+	return h.status()
+}
+
+func busy(w *sandbox.World) map[string]int {
+	out := map[string]int{}
+	for k, n := range w.Pending() {
+		if n > 0 {
+			out[k] = n
+		}
+	}
+	return out
+}
+
+func checkTotals(t *testing.T, st *api.Status) {
+	t.Helper()
+	n := &st.Totals
+	if n.Unaccounted != 0 || n.Duplicates != 0 {
+		t.Errorf("unaccounted %d, duplicates %d", n.Unaccounted, n.Duplicates)
+	}
+	if got := n.Delivered + n.Skipped + n.Parked + n.Waiting + n.Discarded + n.InFlight; got != n.Accepted {
+		t.Errorf("the equation does not hold: accepted %d, fates %d", n.Accepted, got)
+	}
+	if n.Accepted == 0 || n.Delivered == 0 {
+		t.Error("nothing was moved")
+	}
+}
+
+// checkWorld compares the systems with each other, object by object, leaving out what the hub says is parked or waiting.
+func checkWorld(t *testing.T, h *hub, w *sandbox.World) {
+	t.Helper()
+	w.Freeze()
+	snapshot, err := w.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	odd, err := w.Odd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := sandbox.Compare(snapshot, sandbox.CompareOptions{Ignore: h.resting(), Odd: odd})
+	for i, p := range report.Problems {
+		if i == 20 {
+			t.Errorf("and %d more", len(report.Problems)-20)
+			break
+		}
+		t.Errorf("%+v", p)
+	}
+	for _, u := range report.Unexplained {
+		t.Errorf("the hub has parked a sound object: %s", u)
+	}
+	compared := 0
+	for _, c := range report.Checks {
+		compared += c.Matched
+	}
+	if compared < 100 {
+		t.Errorf("only %d objects were compared: %+v", compared, report.Checks)
+	}
+	checkPushes(t, h, w)
+}
+
+// resting lists, by entity, the keys that the hub names as parked, waiting or held.
+func (h *hub) resting() map[string][]string {
+	h.t.Helper()
+	var got struct {
+		Parked []api.Queued `json:"parked"`
+	}
+	if err := h.get("/api/v1/parked?limit=10000", &got); err != nil {
+		h.t.Fatal(err)
+	}
+	out := map[string][]string{}
+	for _, q := range got.Parked {
+		for _, name := range []string{q.Key, q.Hub} {
+			if name != "" && !slices.Contains(out[""], name) {
+				out[""] = append(out[""], name)
+			}
+		}
+	}
+	return out
+}
+
+// checkPushes: every webhook that was answered 2xx is in the inbox or has been worked, by the CRM's own log.
+func checkPushes(t *testing.T, h *hub, w *sandbox.World) {
+	t.Helper()
+	promised := map[string]bool{}
+	for e, err := range w.Logs(sandbox.CRM) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Actor == "push" && e.Status/100 == 2 {
+			promised[e.Request] = true
+		}
+	}
+	if len(promised) == 0 {
+		t.Fatal("no webhook was answered 2xx")
+	}
+	missing := 0
+	for id := range promised {
+		var m api.Message
+		if err := h.get("/api/v1/messages?key="+id, &m); err != nil {
+			t.Fatal(err)
+		}
+		if len(m.Inbox) == 0 {
+			if missing++; missing <= 5 {
+				t.Errorf("a webhook was answered 2xx and is not in the inbox: %s", id)
+			}
+		}
+	}
+	if missing > 0 {
+		t.Errorf("%d of %d promises are not kept", missing, len(promised))
+	}
+}
