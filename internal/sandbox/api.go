@@ -16,8 +16,8 @@ type api struct {
 	allow       func(token string) bool
 	idempotency bool
 	// How lists are asked for and answered.
-	sinceParam, itemsField string
-	page                   func(items []json.RawMessage, next string, done bool, total int) any
+	sinceParam string
+	page       func(items []json.RawMessage, next string, done bool, total int) any
 }
 
 func (a *api) routes(mux *http.ServeMux) {

@@ -16,6 +16,8 @@ type Options struct {
 	Seed int64
 	// Rate is business actions per second over all three systems; negative: no traffic at all. Default 60.
 	Rate float64
+	// Hold: no business until World.Resume, so that a demo's time does not run while the hub still starts.
+	Hold bool
 	// Chaos applies to every system, unless ChaosFor has an entry for it.
 	Chaos    Chaos
 	ChaosFor map[string]Chaos

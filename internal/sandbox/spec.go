@@ -97,7 +97,6 @@ var (
 
 	crmOrderStatus = []string{"Draft", "Activated", "Confirmed", "Partially Shipped", "Shipped", "Invoiced", "Paid", "Cancelled"}
 	erpOrderStatus = []string{"NEW", "CONF", "PART", "SHIP", "INV", "PAID", "CANC"}
-	wmsOrderStatus = []string{"received", "waiting", "picking", "partial", "shipped"}
 
 	crmQuoteStatus = []string{"Draft", "Presented", "Accepted", "Rejected"}
 	erpQuoteStatus = []string{"DRAFT", "SENT", "WON", "LOST"}

@@ -32,7 +32,7 @@ type traffic struct {
 }
 
 func newTraffic(o Options, system string, share float64, act func(context.Context, int64, *rand.Rand) error, live func(context.Context) error) *traffic {
-	t := &traffic{seed: o.Seed, system: system, act: act, live: live, acting: true, living: true, log: o.Log, beat: max(o.pace(100*time.Millisecond), time.Millisecond)}
+	t := &traffic{seed: o.Seed, system: system, act: act, live: live, acting: !o.Hold, living: true, log: o.Log, beat: max(o.pace(100*time.Millisecond), time.Millisecond)}
 	if o.Rate > 0 {
 		t.every = time.Duration(float64(time.Second) / (o.Rate * share))
 	}

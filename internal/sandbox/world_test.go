@@ -120,7 +120,12 @@ func (w *World) settle(t *testing.T, but ...string) {
 
 func TestWorldIsBusy(t *testing.T) {
 	hooks := newReceiver(t, nil)
-	w := quiet(t, Options{Rate: 300, HookURL: hooks.URL, Items: 50, ERPCustomers: 20, Accounts: 20, Pace: .05})
+	w := quiet(t, Options{Rate: 300, HookURL: hooks.URL, Items: 50, ERPCustomers: 20, Accounts: 20, Pace: .05, Hold: true})
+	hooks.until(t, func(got []received) bool { return len(got) == 20 }) // the accounts that were there before
+	if s, err := w.Snapshot(); err != nil || s.Count(CRM, Order)+s.Count(CRM, Quote) > 0 || s.Count(ERP, Customer) != 20 {
+		t.Errorf("business before Resume: %d orders, %v", s.Count(CRM, Order), err)
+	}
+	w.Resume()
 	hooks.until(t, func(got []received) bool { return len(got) > 150 })
 	w.Quiesce()
 	w.settle(t, "wms.files") // nobody takes them here
