@@ -89,54 +89,54 @@ func (a alarms) wait(t testing.TB, want ...string) error {
 // A lane's next batch comes after the acknowledgement of the one before; a refused batch comes again as it was; other
 // lanes go on meanwhile; whatever waits is handed over at once, up to MaxBatch.
 func TestLaneBatches(t *testing.T) {
-	e := broker(t)
-	c := dial(t, e.Addr())
-	topic(t, c, "orders", 1)
-	p := publisher(t, c, PublisherConfig{})
-	k := keysOf(2)
-	s := subscriber(t, c, SubscriberConfig{Group: "g", MaxBatch: 10, NackBackoff: 10 * time.Millisecond})
-	ch := subscribe(t, s, "orders")
-	send(t, p, record("orders", k[0], "0"))
-	first := next(t, ch)
-	if b := batch(t, first); values(b.Records) != "0" || b.Lane != laneOf([]byte(k[0]), 16) {
-		t.Fatalf("first batch %+v", b)
-	}
-	var records []event.Record
-	for i := 1; i <= 25; i++ {
-		records = append(records, record("orders", k[0], fmt.Sprint(i)))
-	}
-	send(t, p, records...)
-	send(t, p, record("orders", k[1], "other"))
-	other := next(t, ch)
-	if got := values(batch(t, other).Records); got != "other" {
-		t.Fatalf("while a batch is with the handler its lane gave %q", got)
-	}
-	other.Ack()
-	if err := first.Context().Err(); err != nil {
-		t.Errorf("context of a batch on its way: %v", err)
-	}
-	first.Ack()
-	<-first.Context().Done()
-	second := next(t, ch)
-	if got := values(batch(t, second).Records); got != "1 2 3 4 5 6 7 8 9 10" {
-		t.Fatalf("second batch %q", got)
-	}
-	for range 3 {
-		second.Nack()
-		again := next(t, ch)
-		if got := values(batch(t, again).Records); got != "1 2 3 4 5 6 7 8 9 10" {
-			t.Fatalf("after a Nack: %q", got)
+	each(t, func(t *testing.T, c *Cluster, name string) {
+		topic(t, c, name, 1)
+		p := publisher(t, c, PublisherConfig{})
+		k := keysOf(2)
+		s := subscriber(t, c, SubscriberConfig{Group: name, MaxBatch: 10, NackBackoff: 10 * time.Millisecond})
+		ch := subscribe(t, s, name)
+		send(t, p, record(name, k[0], "0"))
+		first := next(t, ch)
+		if b := batch(t, first); values(b.Records) != "0" || b.Lane != laneOf([]byte(k[0]), 16) {
+			t.Fatalf("first batch %+v", b)
 		}
-		second = again
-	}
-	second.Ack()
-	for _, want := range []string{"11 12 13 14 15 16 17 18 19 20", "21 22 23 24 25"} {
-		m := next(t, ch)
-		if got := values(batch(t, m).Records); got != want {
-			t.Fatalf("%q, want %q", got, want)
+		var records []event.Record
+		for i := 1; i <= 25; i++ {
+			records = append(records, record(name, k[0], fmt.Sprint(i)))
 		}
-		m.Ack()
-	}
+		send(t, p, records...)
+		send(t, p, record(name, k[1], "other"))
+		other := next(t, ch)
+		if got := values(batch(t, other).Records); got != "other" {
+			t.Fatalf("while a batch is with the handler its lane gave %q", got)
+		}
+		other.Ack()
+		if err := first.Context().Err(); err != nil {
+			t.Errorf("context of a batch on its way: %v", err)
+		}
+		first.Ack()
+		<-first.Context().Done()
+		second := next(t, ch)
+		if got := values(batch(t, second).Records); got != "1 2 3 4 5 6 7 8 9 10" {
+			t.Fatalf("second batch %q", got)
+		}
+		for range 3 {
+			second.Nack()
+			again := next(t, ch)
+			if got := values(batch(t, again).Records); got != "1 2 3 4 5 6 7 8 9 10" {
+				t.Fatalf("after a Nack: %q", got)
+			}
+			second = again
+		}
+		second.Ack()
+		for _, want := range []string{"11 12 13 14 15 16 17 18 19 20", "21 22 23 24 25"} {
+			m := next(t, ch)
+			if got := values(batch(t, m).Records); got != want {
+				t.Fatalf("%q, want %q", got, want)
+			}
+			m.Ack()
+		}
+	})
 }
 
 // A quiet hub adds no delay.
@@ -160,140 +160,140 @@ func TestQuietLatency(t *testing.T) {
 
 // Kafka holds the contiguous low watermark, it only rises, and acknowledgements above an unfinished record do not move it.
 func TestCommitsTheLowWatermark(t *testing.T) {
-	e := broker(t)
-	c := dial(t, e.Addr())
-	topic(t, c, "orders", 1)
-	p := publisher(t, c, PublisherConfig{})
-	k := keysOf(3)
-	for i := range 9 {
-		send(t, p, record("orders", k[i%3], fmt.Sprint(i)))
-	}
-	s := subscriber(t, c, SubscriberConfig{Group: "g", MaxBatch: 1, CommitEvery: 5 * time.Millisecond})
-	ch := subscribe(t, s, "orders")
-	var slow *message.Message
-	for acked := 0; acked < 6; {
-		m := next(t, ch)
-		if string(batch(t, m).Records[0].Key) == k[0] {
-			slow = m
-			continue
+	each(t, func(t *testing.T, c *Cluster, name string) {
+		topic(t, c, name, 1)
+		p := publisher(t, c, PublisherConfig{})
+		k := keysOf(3)
+		for i := range 9 {
+			send(t, p, record(name, k[i%3], fmt.Sprint(i)))
 		}
+		s := subscriber(t, c, SubscriberConfig{Group: name, MaxBatch: 1, CommitEvery: 5 * time.Millisecond})
+		ch := subscribe(t, s, name)
+		var slow *message.Message
+		for acked := 0; acked < 6; {
+			m := next(t, ch)
+			if string(batch(t, m).Records[0].Key) == k[0] {
+				slow = m
+				continue
+			}
+			m.Ack()
+			acked++
+		}
+		eventually(t, "six acknowledged", func() bool { return s.Stats()[0].Bytes < 4*250 })
+		if got := s.Stats()[0]; got.Next != 0 || got.Read != 9 || got.Lag() != 9 {
+			t.Errorf("%+v", got)
+		}
+		if got := committed(t, c, name, name, 0); got > 0 {
+			t.Fatalf("committed %d although offset 0 is unfinished", got)
+		}
+		slow.Ack()
+		eventually(t, "the watermark at the second record of the slow key", func() bool { return committed(t, c, name, name, 0) == 3 })
+		m := next(t, ch)
 		m.Ack()
-		acked++
-	}
-	eventually(t, "six acknowledged", func() bool { return s.Stats()[0].Bytes < 4*250 })
-	if got := s.Stats()[0]; got.Next != 0 || got.Read != 9 || got.Lag() != 9 {
-		t.Errorf("%+v", got)
-	}
-	if got := committed(t, c, "g", "orders", 0); got > 0 {
-		t.Fatalf("committed %d although offset 0 is unfinished", got)
-	}
-	slow.Ack()
-	eventually(t, "the watermark at the second record of the slow key", func() bool { return committed(t, c, "g", "orders", 0) == 3 })
-	m := next(t, ch)
-	m.Ack()
-	eventually(t, "the watermark at the third", func() bool { return committed(t, c, "g", "orders", 0) == 6 })
-	last := next(t, ch)
-	last.Ack()
-	eventually(t, "everything committed", func() bool { return committed(t, c, "g", "orders", 0) == 9 })
-	if stats, err := s.Lag(t.Context()); err != nil || len(stats) != 1 || stats[0].Lag() != 0 || stats[0].Bytes != 0 {
-		t.Errorf("%+v, %v", stats, err)
-	}
+		eventually(t, "the watermark at the third", func() bool { return committed(t, c, name, name, 0) == 6 })
+		last := next(t, ch)
+		last.Ack()
+		eventually(t, "everything committed", func() bool { return committed(t, c, name, name, 0) == 9 })
+		if stats, err := s.Lag(t.Context()); err != nil || len(stats) != 1 || stats[0].Lag() != 0 || stats[0].Bytes != 0 {
+			t.Errorf("%+v, %v", stats, err)
+		}
+	})
 }
 
 // A partition that moves takes nothing with it: the old owner's late acknowledgement does not count, the new owner gets
 // the batch again, and a handler that never lets go holds nobody up.
 func TestFencing(t *testing.T) {
-	e := broker(t)
-	c := dial(t, e.Addr())
-	topic(t, c, "orders", 1)
-	p := publisher(t, c, PublisherConfig{})
-	send(t, p, record("orders", "k", "0"), record("orders", "k", "1"))
-	a := subscriber(t, c, SubscriberConfig{Group: "g", MaxBatch: 1, Grace: 20 * time.Millisecond, CommitEvery: 5 * time.Millisecond})
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	chA, err := a.Subscribe(ctx, "orders")
-	if err != nil {
-		t.Fatal(err)
-	}
-	held := next(t, chA)
-	cancel() // a gives the partition away while its handler is busy
-	<-held.Context().Done()
-	for range chA {
-		t.Error("a message after the end")
-	}
-	b := subscriber(t, c, SubscriberConfig{Group: "g", MaxBatch: 1, CommitEvery: 5 * time.Millisecond})
-	chB := subscribe(t, b, "orders")
-	m := next(t, chB)
-	if got := values(batch(t, m).Records); got != "0" {
-		t.Fatalf("the new owner begins with %q", got)
-	}
-	held.Ack() // too late
-	if got := committed(t, c, "g", "orders", 0); got > 0 {
-		t.Errorf("committed %d by the old owner", got)
-	}
-	m.Ack()
-	if got := values(batch(t, next(t, chB)).Records); got != "1" {
-		t.Errorf("then %q", got)
-	}
+	each(t, func(t *testing.T, c *Cluster, name string) {
+		topic(t, c, name, 1)
+		p := publisher(t, c, PublisherConfig{})
+		send(t, p, record(name, "k", "0"), record(name, "k", "1"))
+		a := subscriber(t, c, SubscriberConfig{Group: name, MaxBatch: 1, Grace: 20 * time.Millisecond, CommitEvery: 5 * time.Millisecond})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		chA, err := a.Subscribe(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held := next(t, chA)
+		cancel() // a gives the partition away while its handler is busy
+		<-held.Context().Done()
+		for range chA {
+			t.Error("a message after the end")
+		}
+		b := subscriber(t, c, SubscriberConfig{Group: name, MaxBatch: 1, CommitEvery: 5 * time.Millisecond})
+		chB := subscribe(t, b, name)
+		m := next(t, chB)
+		if got := values(batch(t, m).Records); got != "0" {
+			t.Fatalf("the new owner begins with %q", got)
+		}
+		held.Ack() // too late
+		if got := committed(t, c, name, name, 0); got > 0 {
+			t.Errorf("committed %d by the old owner", got)
+		}
+		m.Ack()
+		if got := values(batch(t, next(t, chB)).Records); got != "1" {
+			t.Errorf("then %q", got)
+		}
+	})
 }
 
 // After a rebalance that leaves a partition where it was, its lanes wait until the handler has let go of what it had
 // before: two batches of one key are never worked at the same time.
 func TestRebalanceKeepsOneBatchPerLane(t *testing.T) {
-	e := broker(t)
-	c := dial(t, e.Addr())
-	topic(t, c, "orders", 2)
-	p := publisher(t, c, PublisherConfig{})
-	// One key on each partition, so that whoever keeps a partition has a busy lane on it.
-	var keys []string
-	for i := 0; len(keys) < 2; i++ {
-		k := fmt.Sprint("k", i)
-		if s := send(t, p, record("orders", k, "probe")); s[0].Partition == len(keys) {
-			keys = append(keys, k)
-		}
-	}
-	a := subscriber(t, c, SubscriberConfig{Group: "g", MaxBatch: 1000, Grace: 20 * time.Millisecond})
-	ch := subscribe(t, a, "orders")
-	var mu sync.Mutex
-	working := map[string]*message.Message{} // by partition and lane
-	overlap := ""
-	got := make(chan struct{}, 1000)
-	go func() {
-		for m := range ch {
-			b := event.BatchFrom(m.Context())
-			at := fmt.Sprint(b.Partition, "/", b.Lane)
-			mu.Lock()
-			if working[at] != nil {
-				overlap = at
+	each(t, func(t *testing.T, c *Cluster, name string) {
+		topic(t, c, name, 2)
+		p := publisher(t, c, PublisherConfig{})
+		// One key on each partition, so that whoever keeps a partition has a busy lane on it.
+		var keys []string
+		for i := 0; len(keys) < 2; i++ {
+			k := fmt.Sprint("k", i)
+			if s := send(t, p, record(name, k, "probe")); s[0].Partition == len(keys) {
+				keys = append(keys, k)
 			}
-			working[at] = m
-			mu.Unlock()
-			got <- struct{}{}
 		}
-	}()
-	<-got
-	<-got
-	b := subscriber(t, c, SubscriberConfig{Group: "g", MaxBatch: 1000})
-	chB := subscribe(t, b, "orders")
-	moved := batch(t, next(t, chB)) // the rebalance is through, although a's handler has let go of nothing
-	eventually(t, "a has one partition", func() bool { return len(a.Stats()) == 1 && len(b.Stats()) == 1 })
-	kept := 1 - moved.Partition
-	mu.Lock()
-	if overlap != "" {
-		t.Errorf("two batches of %s at the same time", overlap)
-	}
-	for at, m := range working {
-		if strings.HasPrefix(at, fmt.Sprint(kept)) {
-			delete(working, at)
-			m.Nack() // now the handler lets go
+		a := subscriber(t, c, SubscriberConfig{Group: name, MaxBatch: 1000, Grace: 20 * time.Millisecond})
+		ch := subscribe(t, a, name)
+		var mu sync.Mutex
+		working := map[string]*message.Message{} // by partition and lane
+		overlap := ""
+		got := make(chan struct{}, 1000)
+		go func() {
+			for m := range ch {
+				b := event.BatchFrom(m.Context())
+				at := fmt.Sprint(b.Partition, "/", b.Lane)
+				mu.Lock()
+				if working[at] != nil {
+					overlap = at
+				}
+				working[at] = m
+				mu.Unlock()
+				got <- struct{}{}
+			}
+		}()
+		<-got
+		<-got
+		b := subscriber(t, c, SubscriberConfig{Group: name, MaxBatch: 1000})
+		chB := subscribe(t, b, name)
+		moved := batch(t, next(t, chB)) // the rebalance is through, although a's handler has let go of nothing
+		eventually(t, "a has one partition", func() bool { return len(a.Stats()) == 1 && len(b.Stats()) == 1 })
+		kept := 1 - moved.Partition
+		mu.Lock()
+		if overlap != "" {
+			t.Errorf("two batches of %s at the same time", overlap)
 		}
-	}
-	mu.Unlock()
-	select {
-	case <-got:
-	case <-time.After(10 * time.Second):
-		t.Error("the kept partition did not go on")
-	}
+		for at, m := range working {
+			if strings.HasPrefix(at, fmt.Sprint(kept)) {
+				delete(working, at)
+				m.Nack() // now the handler lets go
+			}
+		}
+		mu.Unlock()
+		select {
+		case <-got:
+		case <-time.After(10 * time.Second):
+			t.Error("the kept partition did not go on")
+		}
+	})
 }
 
 // Positions that do not fit the broker stop the subscription with an alarm: nothing is skipped and nothing is read again

@@ -83,6 +83,9 @@ func (sub *subscription) run() {
 		if sub.ctx.Err() != nil || errors.Is(err, kafka.ErrGroupClosed) {
 			return
 		}
+		if errors.Is(err, kafka.RebalanceInProgress) {
+			continue // another member came in between
+		}
 		if err != nil {
 			if time.Since(told) > 10*time.Second {
 				told = time.Now()
