@@ -170,6 +170,67 @@ func TestUnexpectedFailureIsItsMembersAlone(t *testing.T) {
 	}
 }
 
+// Numbers that a rolled-back transaction took are not given out again behind the counter's back.
+func TestNumbersAfterRollback(t *testing.T) {
+	cfg := Config{SQLite: filepath.Join(t.TempDir(), "waybill.db")}
+	seen := map[int64]bool{}
+	for range 2 {
+		s, err := Open(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		boom := errors.New("boom")
+		err = s.do(t.Context(), "fails", func(x *tx) error {
+			_, err := x.ids("audit", 3)
+			return errors.Join(err, boom)
+		})
+		if !errors.Is(err, boom) {
+			t.Fatal(err)
+		}
+		for range 3 {
+			ids, err := ask(t.Context(), s, "ids", func(x *tx) ([]int64, error) { return x.ids("audit", 700) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range ids {
+				if seen[id] {
+					t.Fatalf("%d was given twice", id)
+				}
+				seen[id] = true
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A killed process shows no difference, a power cut would: promises need these settings.
+func TestWriterIsDurable(t *testing.T) {
+	s, err := Open(t.Context(), Config{SQLite: filepath.Join(t.TempDir(), "waybill.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "10000"}
+	for name, value := range want {
+		got, err := ask(t.Context(), s, name, func(x *tx) (got string, err error) {
+			err = x.each(func(r *sql.Rows) error { return r.Scan(&got) }, "PRAGMA "+name)
+			return got, err
+		})
+		if err != nil || got != value {
+			t.Errorf("%s is %q, want %q (%v)", name, got, value, err)
+		}
+	}
+	if _, err := s.read.ExecContext(t.Context(), "DELETE FROM audit"); err == nil {
+		t.Error("a reader can write")
+	}
+}
+
 // The statements of the writer and of the hot path must use indexes: a full scan would show only in production.
 func TestPlansUseIndexes(t *testing.T) {
 	s, err := Open(t.Context(), Config{SQLite: filepath.Join(t.TempDir(), "waybill.db")})

@@ -124,6 +124,24 @@ func testAcceptConcurrently(t *testing.T, b *bench) {
 			t.Errorf("delivery %s was new %d times", id, n)
 		}
 	}
+	for i := range 40 { // two hubs, one delivery, nobody else to be merged with
+		var both sync.WaitGroup
+		fates := make([]state.Accepted, 2)
+		for h, hub := range hubs {
+			both.Go(func() {
+				got, _, err := hub.Accept(b.ctx(), []state.Inbound{inbound("pair", fmt.Sprint(i), "x")}, nil, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				fates[h] = got[0]
+			})
+		}
+		both.Wait()
+		if fates[0] == fates[1] {
+			t.Errorf("delivery %d was %s twice", i, fates[0])
+		}
+	}
 	if n := b.totals("a").Unpublished; n != 2*deliveries || len(news) != 2*deliveries {
 		t.Errorf("%d unpublished, %d new, want %d", n, len(news), 2*deliveries)
 	}
