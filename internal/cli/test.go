@@ -120,6 +120,9 @@ func (e *env) test(c *cobra.Command, targets []testTarget, o flowtest.Options) e
 		o.Each = func(r flowtest.Result) { fmt.Fprint(e.out, flowtest.FormatResult(&r)) }
 	}
 	for _, t := range targets {
+		if o.Update && t.paths.ConfigFS != nil {
+			return usage("--update: the tests inside the program cannot be changed; give a project's directory or a test file")
+		}
 		kinds, err := registry()
 		if err != nil {
 			return err
@@ -139,14 +142,16 @@ func (e *env) test(c *cobra.Command, targets []testTarget, o flowtest.Options) e
 		}
 		total.Add(rep)
 	}
-	switch {
-	case e.output == "json":
+	if e.output == "json" {
 		fmt.Fprint(e.out, flowtest.FormatJSON(total))
-	default:
+	} else {
 		fmt.Fprint(e.out, flowtest.FormatEnd(total))
 	}
-	if !total.OK() {
+	switch {
+	case !total.OK():
 		return &exitError{exitFailed, nil}
+	case o.Run != nil && len(total.Results) == 0:
+		return fmt.Errorf("--run %s: no case has such a name", o.Run)
 	}
 	return nil
 }
