@@ -1,0 +1,142 @@
+package intake
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func listen(t *testing.T, connections int, h http.HandlerFunc) *Server {
+	t.Helper()
+	s, err := Listen(ServerConfig{Listen: "127.0.0.1:0", Connections: connections})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h != nil {
+		s.Handle(h)
+	}
+	return s
+}
+
+func dial(t *testing.T, s *Server, text string) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	return c, bufio.NewReader(c)
+}
+
+const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+func TestServerBeforeItsHandler(t *testing.T) {
+	s := listen(t, 0, nil)
+	_, r := dial(t, s, get)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil || res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
+		t.Errorf("answer %v, %v", res, err)
+	}
+	_ = res.Body.Close()
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := Listen(ServerConfig{Listen: "256.0.0.1:0"}); err == nil {
+		t.Error("an address that does not exist is listened on")
+	}
+}
+
+// TestConnectionCap: connections beyond the number wait, and idle ones make room for them.
+func TestConnectionCap(t *testing.T) {
+	inside, leave := make(chan struct{}, 10), make(chan struct{})
+	s := listen(t, 2, func(w http.ResponseWriter, _ *http.Request) {
+		inside <- struct{}{}
+		<-leave
+	})
+	_, first := dial(t, s, get)
+	_, second := dial(t, s, get)
+	<-inside
+	<-inside
+	_, third := dial(t, s, get) // in the system's queue
+	select {
+	case <-inside:
+		t.Fatal("a third connection was served")
+	default:
+	}
+	leave <- struct{}{}
+	leave <- struct{}{}
+	<-inside // although neither of the first two has hung up
+	leave <- struct{}{}
+	for i, r := range []*bufio.Reader{first, second, third} {
+		res, err := http.ReadResponse(r, nil)
+		if err != nil || res.StatusCode != 200 {
+			t.Errorf("connection %d: %v", i+1, err)
+			continue
+		}
+		_ = res.Body.Close()
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServerStops(t *testing.T) {
+	inside := make(chan struct{})
+	s := listen(t, 0, func(_ http.ResponseWriter, r *http.Request) {
+		close(inside)
+		<-r.Context().Done()
+	})
+	dial(t, s, get)
+	<-inside
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Stop(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("a request that never ends: %v", err)
+	}
+}
+
+func TestServerLimits(t *testing.T) {
+	s := listen(t, 0, func(http.ResponseWriter, *http.Request) {})
+	_, r := dial(t, s, "GET / HTTP/1.1\r\nHost: x\r\nX-Long: "+strings.Repeat("x", maxHeaderBytes+8<<10)+"\r\n\r\n")
+	res, err := http.ReadResponse(r, nil)
+	if err != nil || res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("long headers: %v %v", res, err)
+	} else {
+		_ = res.Body.Close()
+	}
+	for name, d := range map[string]time.Duration{"header": s.http.ReadHeaderTimeout, "read": s.http.ReadTimeout, "write": s.http.WriteTimeout, "idle": s.http.IdleTimeout} {
+		if d <= 0 || d > time.Minute {
+			t.Errorf("the %s timeout is %v", name, d)
+		}
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTooLargeIsNotRead: a body that is announced as too large is refused without being read.
+func TestTooLargeIsNotRead(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		b.start(Source{Webhook: standardHook(), Key: field("id")})
+		s := listen(t, 0, b.intake.Handler().ServeHTTP)
+		_, r := dial(t, s, fmt.Sprintf("POST /hooks/crm/orders HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", 1<<40))
+		res, err := http.ReadResponse(r, nil)
+		if err != nil || res.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Fatalf("answer %v, %v", res, err)
+		}
+		_ = res.Body.Close()
+		if err := s.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
