@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/bench/gen"
@@ -23,27 +22,16 @@ import (
 // Partitions is the number of partitions of the benchmarks' topics.
 const Partitions = 12
 
-// childDir, in the environment, makes a program that calls RunBroker an embedded broker.
-const childDir = "WAYBILL_BENCH_BROKER"
-
-// RunBroker is called first by a program that uses StartBroker. In the child process it serves until its standard input
-// ends and gives true: the program must end then.
-func RunBroker() bool {
-	dir := os.Getenv(childDir)
-	if dir == "" {
-		return false
-	}
-	e, err := bus.StartEmbedded(context.Background(), bus.EmbeddedConfig{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+// ServeBroker is the broker's process: an embedded broker with its data in dir. It says where it listens in the first line
+// of out and serves until in ends.
+func ServeBroker(ctx context.Context, dir string, in io.Reader, out io.Writer) error {
+	e, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{Dir: dir, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		fmt.Println("error", err)
-		return true
+		return err
 	}
-	fmt.Println("listening", e.Addr())
-	_, _ = io.Copy(io.Discard, os.Stdin)
-	if err := e.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
-	return true
+	fmt.Fprintln(out, "listening", e.Addr())
+	_, err = io.Copy(io.Discard, in)
+	return errors.Join(err, e.Close())
 }
 
 // Broker is an embedded broker in a process of its own.
@@ -55,12 +43,10 @@ type Broker struct {
 
 // StartBroker starts this program again, as a broker with its data in dir. It ends with Close, or with this process.
 func StartBroker(dir string) (*Broker, error) {
-	program, err := os.Executable()
+	cmd, err := Self("bench", "broker", dir)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), childDir+"="+dir)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -77,7 +63,7 @@ func StartBroker(dir string) (*Broker, error) {
 	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "listening ")
 	if !ok {
 		_ = in.Close()
-		return nil, errors.Join(fmt.Errorf("broker process: %q: does the program call RunBroker?", line), cmd.Wait())
+		return nil, errors.Join(fmt.Errorf("the broker's process does not listen; it says %q", line), cmd.Wait())
 	}
 	return &Broker{Addr: addr, cmd: cmd, stdin: in}, nil
 }
@@ -102,8 +88,8 @@ func MakeTopics(ctx context.Context, c *bus.Cluster, names ...string) error {
 	return c.EnsureTopics(ctx, topics)
 }
 
-// Preload writes orders 0 to n-1 to a topic, keyed by customer id, without headers.
-func Preload(ctx context.Context, c *bus.Cluster, topic string, n int) error {
+// Preload writes orders 0 to n-1 to a topic, keyed by customer id, without headers. tell hears how many are there.
+func Preload(ctx context.Context, c *bus.Cluster, topic string, n int, tell func(done int)) error {
 	p := c.Publisher(bus.PublisherConfig{})
 	defer p.Close()
 	const part = 10_000
@@ -118,6 +104,7 @@ func Preload(ctx context.Context, c *bus.Cluster, topic string, n int) error {
 				return s.Err
 			}
 		}
+		tell(i + len(records))
 	}
 	return nil
 }
@@ -128,7 +115,7 @@ type Result struct {
 	Wall     time.Duration
 	// CPU is user and system time together.
 	CPU time.Duration
-	// Peak is the largest resident memory of the process so far, in bytes.
+	// Peak is the largest resident memory of the process, in bytes; 0 where the machine does not tell.
 	Peak int64
 }
 
@@ -142,26 +129,6 @@ func (r Result) CPUPerMessage() float64 {
 
 // String is one line of a table.
 func (r Result) String() string {
-	return fmt.Sprintf("%d messages in %.2f s: %.0f/s, %.2f µs CPU each, peak %d MB", r.Messages, r.Wall.Seconds(), r.PerSecond(), r.CPUPerMessage(), r.Peak>>20)
-}
-
-// Measure runs f and says what it has cost.
-func Measure(messages int, f func() error) (Result, error) {
-	before := usage()
-	start := time.Now()
-	err := f()
-	r := Result{Messages: messages, Wall: time.Since(start)}
-	after := usage()
-	r.CPU = cpu(after) - cpu(before)
-	r.Peak = after.Maxrss << 10
-	return r, err
-}
-
-func usage() (u syscall.Rusage) {
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return u
-}
-
-func cpu(u syscall.Rusage) time.Duration {
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return fmt.Sprintf("%d messages in %.2f s: %.0f/s, %.2f µs CPU each, peak %d MB",
+		r.Messages, r.Wall.Seconds(), r.PerSecond(), r.CPUPerMessage(), r.Peak>>20)
 }

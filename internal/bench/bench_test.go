@@ -1,17 +1,45 @@
-package bench
+package bench_test
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"strconv"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
+	"github.com/waybill-hub/waybill/internal/bench"
 	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/cli"
 )
 
+// TestMain makes the test binary the program where the benchmark starts it as one.
 func TestMain(m *testing.M) {
-	if !RunBroker() {
-		m.Run()
+	if os.Getenv(bench.AsProgram) == "" {
+		os.Exit(m.Run())
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := cli.Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// TestWork does the bench work with few orders. Run itself checks what the hub has written; nothing here is about time.
+func TestWork(t *testing.T) {
+	var out, log bytes.Buffer
+	s, err := bench.Run(t.Context(), bench.Options{Orders: 2000, Runs: 1, Dir: t.TempDir(), Out: &out, Log: &log})
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out.String(), log.String())
+	}
+	if !strings.Contains(out.String(), "verified 2000 records, the order of ") || log.Len() > 0 {
+		t.Errorf("got %s\n%s", out.String(), log.String())
+	}
+	if s.PerSecond <= 0 || s.CPUPerMessage <= 0 || s.EchoRatio <= 0 || !strings.HasPrefix(s.String(), "bench: msgs_per_s=") {
+		t.Errorf("got %+v", s)
 	}
 }
 
@@ -23,9 +51,9 @@ func size(def int) int {
 	return def
 }
 
-func start(t testing.TB, n int) (*Broker, *bus.Cluster) {
+func start(t testing.TB, n int) (*bench.Broker, *bus.Cluster) {
 	t.Helper()
-	b, err := StartBroker(t.TempDir())
+	b, err := bench.StartBroker(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,10 +63,10 @@ func start(t testing.TB, n int) (*Broker, *bus.Cluster) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	if err := MakeTopics(t.Context(), c, "orders.raw"); err != nil {
+	if err := bench.MakeTopics(t.Context(), c, "orders.raw"); err != nil {
 		t.Fatal(err)
 	}
-	if err := Preload(t.Context(), c, "orders.raw", n); err != nil {
+	if err := bench.Preload(t.Context(), c, "orders.raw", n, func(int) {}); err != nil {
 		t.Fatal(err)
 	}
 	return b, c
@@ -47,13 +75,13 @@ func start(t testing.TB, n int) (*Broker, *bus.Cluster) {
 func TestEchoes(t *testing.T) {
 	n := 5000
 	b, c := start(t, n)
-	if err := MakeTopics(t.Context(), c, "raw", "bus"); err != nil {
+	if err := bench.MakeTopics(t.Context(), c, "raw", "bus"); err != nil {
 		t.Fatal(err)
 	}
-	if err := RawEcho(t.Context(), b.Addr, "raw", "orders.raw", "raw", n); err != nil {
+	if err := bench.RawEcho(t.Context(), b.Addr, "raw", "orders.raw", "raw", n); err != nil {
 		t.Fatal(err)
 	}
-	if err := BusEcho(t.Context(), c, "bus", "orders.raw", "bus", n); err != nil {
+	if err := bench.BusEcho(t.Context(), c, "bus", "orders.raw", "bus", n); err != nil {
 		t.Fatal(err)
 	}
 	info, err := c.Describe(t.Context(), "orders.raw", "raw", "bus")
@@ -73,18 +101,20 @@ func BenchmarkEcho(b *testing.B) {
 	broker, c := start(b, n)
 	run := 0
 	for name, echo := range map[string]func(group, to string) error{
-		"raw": func(group, to string) error { return RawEcho(b.Context(), broker.Addr, group, "orders.raw", to, n) },
-		"bus": func(group, to string) error { return BusEcho(b.Context(), c, group, "orders.raw", to, n) },
+		"raw": func(group, to string) error {
+			return bench.RawEcho(b.Context(), broker.Addr, group, "orders.raw", to, n)
+		},
+		"bus": func(group, to string) error { return bench.BusEcho(b.Context(), c, group, "orders.raw", to, n) },
 	} {
 		b.Run(name, func(b *testing.B) {
-			var total Result
+			var total bench.Result
 			for range b.N {
 				run++
 				to := fmt.Sprintf("out-%d", run)
-				if err := MakeTopics(b.Context(), c, to); err != nil {
+				if err := bench.MakeTopics(b.Context(), c, to); err != nil {
 					b.Fatal(err)
 				}
-				r, err := Measure(n, func() error { return echo(to, to) })
+				r, err := measure(n, func() error { return echo(to, to) })
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -96,4 +126,25 @@ func BenchmarkEcho(b *testing.B) {
 			b.ReportMetric(float64(total.Wall.Milliseconds())/float64(b.N), "ms/run")
 		})
 	}
+}
+
+// measure runs f and says what it has cost this process.
+func measure(messages int, f func() error) (bench.Result, error) {
+	before := usage()
+	start := time.Now()
+	err := f()
+	r := bench.Result{Messages: messages, Wall: time.Since(start)}
+	after := usage()
+	r.CPU = cpu(after) - cpu(before)
+	r.Peak = after.Maxrss << 10
+	return r, err
+}
+
+func usage() (u syscall.Rusage) {
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return u
+}
+
+func cpu(u syscall.Rusage) time.Duration {
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -97,7 +97,7 @@ func newRoot(e *env) *cobra.Command {
 	// The token's default must not be shown by --help.
 	f.Lookup("token").DefValue = ""
 	root.AddCommand(e.runCommand(), e.demoCommand(), e.checkCommand(), e.testCommand(), e.statusCommand(), e.traceCommand(), e.xrefCommand(),
-		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.sandboxCommand(), e.versionCommand())
+		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.sandboxCommand(), e.benchCommand(), e.versionCommand())
 	return root
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -29,7 +30,13 @@ func sorted(set map[string]bool) []string {
 
 func (e *env) runCommand() *cobra.Command {
 	var file, format, level string
-	c := &cobra.Command{Use: "run -c FILE", Short: "Run the hub", Args: cobra.NoArgs, RunE: do(func(c *cobra.Command, _ []string) error {
+	var prof profile
+	c := &cobra.Command{Use: "run -c FILE", Short: "Run the hub", Args: cobra.NoArgs, RunE: do(func(c *cobra.Command, _ []string) (err error) {
+		stopProfile, err := prof.start()
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, stopProfile()) }()
 		log, err := telemetry.NewLogger(e.err, format, level)
 		if err != nil {
 			return usage("%w", err)
@@ -56,6 +63,7 @@ func (e *env) runCommand() *cobra.Command {
 	f.StringVarP(&file, "config", "c", "configs/waybill.yaml", "the configuration")
 	f.StringVar(&format, "log-format", "text", "text or json")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	prof.flags(c)
 	return c
 }
 
