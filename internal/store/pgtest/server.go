@@ -138,6 +138,7 @@ func (s *Server) start(bin string, who *syscall.SysProcAttr) error {
 	s.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "port="+strconv.Itoa(port),
 		"-c", "unix_socket_directories="+s.dir, "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=80", "-c", "logging_collector=off")
 	s.cmd.SysProcAttr, s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = who, s.dir, s.output, s.output
+	dieWithParent(who)
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
