@@ -70,8 +70,9 @@ type system struct {
 	clock   lifecycle.Clock
 	batches map[string]*batcher
 
-	mu   sync.Mutex
-	seen map[string]sighting // by object and name
+	mu    sync.Mutex
+	seen  map[string]sighting // by object and name
+	stamp time.Time           // the last one in a file's name
 }
 
 // sighting is what the hub knows of a file that is waiting.
@@ -100,7 +101,7 @@ func (s *system) Probe(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return s.classify("probe", err)
 	}
-	root, err := os.OpenRoot(s.dir)
+	root, err := s.open(s.dir)
 	if err != nil {
 		return s.classify("probe", err)
 	}
@@ -117,7 +118,7 @@ func (s *system) folder(op, object string) (*object, *os.Root, error) {
 		}
 		return nil, nil, s.fail(fault.Invalid, op, "the system has no object %q%s", object, hint)
 	}
-	root, err := os.OpenRoot(s.dir)
+	root, err := s.open(s.dir)
 	if err != nil {
 		return nil, nil, s.classify(op, err)
 	}
@@ -127,6 +128,18 @@ func (s *system) folder(op, object string) (*object, *os.Root, error) {
 	defer root.Close()
 	sub, err := root.OpenRoot(o.Path)
 	return o, sub, s.classify(op, err)
+}
+
+// open opens the system's folder. What is there and no folder will not become one.
+func (s *system) open(dir string) (*os.Root, error) {
+	root, err := os.OpenRoot(dir)
+	if err == nil {
+		return root, nil
+	}
+	if info, serr := os.Stat(dir); serr == nil && !info.IsDir() {
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR}
+	}
+	return nil, err
 }
 
 func (s *system) fail(k fault.Kind, op, format string, args ...any) *fault.Error {

@@ -56,7 +56,7 @@ func (r *jsonlReader) next() ([]byte, int, error) {
 			return nil, line, &rowError{err}
 		}
 		if doc.Root().Kind() != jsondoc.Object {
-			return nil, line, &rowError{fmt.Errorf("the line holds a %s, not an object", doc.Root().Kind())}
+			return nil, line, &rowError{fmt.Errorf("the line holds no object (%s)", doc.Root().Kind())}
 		}
 		return doc.Root().Raw(), line, nil
 	}
@@ -182,9 +182,9 @@ func (c *csvSettings) text(typ string, v jsondoc.Value) (string, error) {
 	case jsondoc.Missing, jsondoc.Null:
 		return "", nil
 	case jsondoc.Array, jsondoc.Object:
-		return "", fmt.Errorf("a %s does not fit into a column", v.Kind())
+		return "", fmt.Errorf("%s does not fit into a column", v.Kind())
 	}
-	wrong := fmt.Errorf("is a %s, and the column holds %s", v.Kind(), typ)
+	wrong := fmt.Errorf("holds %s, and the column takes %s", v.Kind(), typ)
 	switch typ {
 	case "text":
 		if v.Kind() != jsondoc.String {

@@ -35,7 +35,7 @@ type csvSettings struct {
 	Delimiter  string  `yaml:"delimiter" default:"," doc:"one ASCII character, or tab"`
 	Quote      string  `yaml:"quote" default:"\"" doc:"one ASCII character, or none"`
 	Header     bool    `yaml:"header" default:"true" doc:"the first row names the columns"`
-	Columns    columns `yaml:"columns" type:"map" doc:"columns in their order, with their type: text, integer, decimal, date, bool; a column that a header names and this does not is text; without a header, and for writing, all of them"`
+	Columns    columns `yaml:"columns" type:"map" elem:"string" doc:"columns in their order, with their type: text, integer, decimal, date, bool; a column that a header names and this does not is text; without a header, and for writing, all of them"`
 	DateLayout string  `yaml:"date-layout" default:"2006-01-02" doc:"how dates are written, in Go's notation"`
 	Mark       string  `yaml:"decimal-mark" default:"." enum:".,comma" doc:"the mark of decimals: . or comma"`
 	Trim       bool    `yaml:"trim" doc:"leave out blanks around values"`

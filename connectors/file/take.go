@@ -25,7 +25,7 @@ func (s *system) Read(ctx context.Context, object string, f connector.File, from
 			return
 		}
 		defer root.Close()
-		in, err := s.open(op, root, f)
+		in, err := s.openFile(op, root, f)
 		if err != nil {
 			yield(connector.Row{}, err)
 			return
@@ -59,8 +59,8 @@ func (s *system) Read(ctx context.Context, object string, f connector.File, from
 	}
 }
 
-// open opens the very file that Pending has seen.
-func (s *system) open(op string, root *os.Root, f connector.File) (*os.File, error) {
+// openFile opens the very file that Pending has seen.
+func (s *system) openFile(op string, root *os.Root, f connector.File) (*os.File, error) {
 	if !local(f.Name) {
 		return nil, s.fail(fault.Invalid, op, "this is no name of a file")
 	}

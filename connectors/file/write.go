@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -39,7 +40,7 @@ func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result
 	}
 	if b := s.batches[w.Object]; b != nil {
 		n, name, err := b.add(ctx, record, func(records [][]byte) (string, error) {
-			return s.put(op, o, root, o.fileName(s.clock.Now().UTC().Format("20060102T150405.000Z"), "", records), records)
+			return s.put(op, o, root, o.fileName(s.time(), "", records), records)
 		})
 		return connector.Result{Local: name + "#" + strconv.Itoa(n)}, err
 	}
@@ -47,20 +48,32 @@ func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result
 		return connector.Result{}, s.fail(fault.Invalid, op, "the file's name needs an external id, and there is none")
 	}
 	records := [][]byte{record}
-	name, err := s.put(op, o, root, o.fileName(s.clock.Now().UTC().Format("20060102T150405.000Z"), w.External, records), records)
+	name, err := s.put(op, o, root, o.fileName(s.time(), w.External, records), records)
 	if err != nil {
 		return connector.Result{}, err
 	}
 	return connector.Result{Local: name, Doc: w.Doc}, nil
 }
 
+// time gives the time for a file's name; no two are the same.
+func (s *system) time() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clock.Now().UTC().Truncate(time.Millisecond)
+	if !now.After(s.stamp) {
+		now = s.stamp.Add(time.Millisecond)
+	}
+	s.stamp = now
+	return now.Format("20060102T150405.000Z")
+}
+
 // fileName fills the template in.
-func (o *object) fileName(time, external string, records [][]byte) string {
+func (o *object) fileName(at, external string, records [][]byte) string {
 	h := sha256.New()
 	for _, r := range records {
 		h.Write(r)
 	}
-	name := strings.NewReplacer("{object}", safe(o.name), "{external}", safe(external), "{time}", time,
+	name := strings.NewReplacer("{object}", safe(o.name), "{external}", safe(external), "{time}", at,
 		"{hash}", hex.EncodeToString(h.Sum(nil)[:8])).Replace(o.Write.Name)
 	return name
 }
@@ -94,7 +107,7 @@ func (o *object) encode(raw []byte) ([]byte, error) {
 
 func (o *object) record(root jsondoc.Value) (_ []byte, err error) {
 	if root.Kind() != jsondoc.Object {
-		return nil, fmt.Errorf("the document is a %s, not an object", root.Kind())
+		return nil, fmt.Errorf("the document is no object (%s)", root.Kind())
 	}
 	if o.Format == "jsonl" {
 		return append(compact(nil, root), '\n'), nil

@@ -18,7 +18,7 @@ func (c *change) children(ctx context.Context, tx *sql.Tx, id string, fresh bool
 			continue
 		}
 		if list.Kind() != jsondoc.Array && list.Kind() != jsondoc.Null {
-			return c.invalid("%s: is a %s, not a list", name, list.Kind())
+			return c.invalid("%s: is no list (%s)", name, list.Kind())
 		}
 		parent, err := c.db.bindText(c.o.Columns[c.o.ID], id)
 		if err != nil {
@@ -61,7 +61,7 @@ func (r *childRows) each(do func(i int, names []string, values []any) error) err
 	for item := range r.list.Elements() {
 		at := fmt.Sprintf("%s.%d", r.child.name, i)
 		if item.Kind() != jsondoc.Object {
-			return r.invalid("%s: is a %s, not an object", at, item.Kind())
+			return r.invalid("%s: is no object (%s)", at, item.Kind())
 		}
 		var names []string
 		var values []any

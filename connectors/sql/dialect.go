@@ -3,8 +3,10 @@ package sql
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -64,10 +66,11 @@ func (postgres) now(typ string) string {
 	return "clock_timestamp()"
 }
 
-// openSQLite opens an existing file: another application's database is never made by the hub.
-func openSQLite(path string, conns int) (*sql.DB, error) {
+// openSQLite opens an existing file: another application's database is never made by the hub. A wait for a lock does not
+// end with the caller's context, so that it is kept short; the engine tries again.
+func openSQLite(path string, conns int, timeout time.Duration) (*sql.DB, error) {
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
-	q := url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": {"busy_timeout(5000)", "foreign_keys(1)"}}
+	q := url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", min(timeout, 2*time.Second).Milliseconds()), "foreign_keys(1)"}}
 	u.RawQuery = q.Encode()
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {

@@ -47,7 +47,7 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	switch set.Driver {
 	case "sqlite":
 		db.dialect = sqlite{}
-		db.sql, err = openSQLite(s.Path(set.Path), set.Limit.Concurrency)
+		db.sql, err = openSQLite(s.Path(set.Path), set.Limit.Concurrency, set.Timeout)
 	case "postgres":
 		db.dialect = postgres{}
 		db.scrub.Add(password(set.URL.Reveal()))

@@ -19,7 +19,7 @@ func (db *database) bind(typ string, v jsondoc.Value) (any, error) {
 	}
 	want := func(k jsondoc.Kind) error {
 		if v.Kind() != k {
-			return fmt.Errorf("is a %s, and the column holds %s", v.Kind(), typ)
+			return fmt.Errorf("holds %s, and the column takes %s", v.Kind(), typ)
 		}
 		return nil
 	}

@@ -61,7 +61,7 @@ func (c *change) read() error {
 	}
 	c.doc = doc.Root()
 	if c.doc.Kind() != jsondoc.Object {
-		return c.invalid("the document is a %s, not an object", c.doc.Kind())
+		return c.invalid("the document is no object (%s)", c.doc.Kind())
 	}
 	for name, v := range c.doc.Members() {
 		if _, list := c.o.Children[name]; list {

@@ -26,6 +26,7 @@ type Common struct {
 //	doc:"…"                its sentence in the documentation ("-" leaves the setting out)
 //	default:"30s"          the value where the file gives none
 //	enum:"a,b"             the only values
+//	type:"map" elem:"…"    what a type that reads itself looks like in the file
 //
 // Fields gives the same as documentation, so that neither can differ from the other.
 func (s Settings) Decode(into any, p *strictyaml.Problems) bool {

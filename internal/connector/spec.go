@@ -38,8 +38,8 @@ func fieldsOf(t reflect.Type) []Field {
 			field.Enum = strings.Split(enum, ",")
 		}
 		describe(&field, f.Type)
-		if typ := f.Tag.Get("type"); typ != "" {
-			field.Type = typ
+		if typ := f.Tag.Get("type"); typ != "" { // of a type that reads itself
+			field.Type, field.Elem, field.Fields = typ, f.Tag.Get("elem"), nil
 		}
 		out = append(out, field)
 	}

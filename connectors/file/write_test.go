@@ -1,0 +1,123 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+func (d *drop) write(external, doc string) (connector.Result, error) {
+	return d.Write(d.t.Context(), connector.Write{Object: "stock", Action: connector.Create, External: external, Doc: []byte(doc)})
+}
+
+func (d *drop) content(name string) string {
+	d.t.Helper()
+	b, err := os.ReadFile(filepath.Join(d.dir, name))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestWriteCSV(t *testing.T) {
+	d := newDrop(t, `{encoding: iso-8859-15, csv: {delimiter: ";", decimal-mark: comma, date-layout: 02.01.2006,
+  columns: {sku: text, name: text, price: decimal, count: integer, day: date, ok: bool}}}`)
+	r, err := d.write("e/1", `{"ok":true,"sku":"0042","name":"Größe; \"5 €\"","price":1234.50,"count":3,"day":"2026-02-28"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Local != "stock-e_1.csv" {
+		t.Errorf("%s", r.Local)
+	}
+	want := "sku;name;price;count;day;ok\r\n0042;\"Gr\xf6\xdfe; \"\"5 \xa4\"\"\";1234,50;3;28.02.2026;true\r\n"
+	if got := d.content(r.Local); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if d.list(".") != r.Local {
+		t.Errorf("left behind: %s", d.list("."))
+	}
+	for _, bad := range []string{`{"sku":7}`, `{"colour":"red"}`, `{"name":["a"]}`, `{"price":"1.5"}`, `{"count":1.5}`, `{"day":"28.2.2026"}`, `{"ok":1}`, `{"name":"数量"}`, `[]`, `{`} {
+		if _, err := d.write("e-2", bad); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	if _, err := d.write("", `{"sku":"1"}`); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("no external id: %v", err)
+	}
+}
+
+func TestWriteJSONL(t *testing.T) {
+	d := newDrop(t, `{format: jsonl}`)
+	r, err := d.write("e-1", "{\n  \"a\": 1.50,\n  \"b\": [ {\"c\": \"x\\ny\"} , null ]\n}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.content(r.Local); got != "{\"a\":1.50,\"b\":[{\"c\":\"x\\ny\"},null]}\n" {
+		t.Errorf("%q", got)
+	}
+	_, err = d.write("e-1", `{}`)
+	if f, ok := fault.As(err); !ok || f.Kind != fault.Conflict || !f.Duplicate {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestBatches(t *testing.T) {
+	d := newDrop(t, `{format: jsonl, write: {batch: {max: 10, wait: 1h}}}`)
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			r, err := d.write("", `{"a":1}`)
+			if err != nil || !strings.Contains(r.Local, ".jsonl#") {
+				t.Errorf("%+v %v", r, err)
+			}
+		})
+	}
+	wg.Wait() // an hour has not passed: full batches are written at once
+	n := 0
+	for _, name := range strings.Fields(d.list(".")) {
+		n += strings.Count(d.content(name), "\n")
+	}
+	if n == 0 || n%10 != 0 {
+		t.Errorf("%d documents in %s", n, d.list("."))
+	}
+	// A caller that must end takes its batch with it.
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := d.Write(ctx, connector.Write{Object: "stock", Action: connector.Create, Doc: []byte(`{"last":true}`)})
+		done <- err
+	}()
+	b := d.batches["stock"]
+	for gathered := false; !gathered; {
+		b.mu.Lock()
+		gathered = b.now != nil
+		b.mu.Unlock()
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("%v", err)
+	}
+	_, err := d.Find(t.Context(), connector.Lookup{Object: "stock", External: "e"})
+	if !errors.Is(err, connector.ErrNoLookup) {
+		t.Errorf("%v", err)
+	}
+}
+
+// The hub's own files are read back by the hub as they were written.
+func TestWrittenIsRead(t *testing.T) {
+	d := newDrop(t, `{ready: {when: renamed}, encoding: gb18030, csv: {columns: {sku: text, qty: decimal}}}`)
+	if _, err := d.write("e-1", `{"sku":"00数,\"1","qty":12345678901234567890.10}`); err != nil {
+		t.Fatal(err)
+	}
+	files, _ := d.pending()
+	if got := d.rows(files[0], 0); got != "1 @2: {\"sku\":\"00数,\\\"1\",\"qty\":12345678901234567890.10}\n" {
+		t.Errorf("%s", got)
+	}
+}
