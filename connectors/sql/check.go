@@ -49,6 +49,10 @@ func read(s connector.Settings, p *strictyaml.Problems) (*settings, *time.Locati
 			p.AddHint(s.Node.Get("path").Pos(), "PostgreSQL takes url", "path: not for postgres")
 		}
 	}
+	connector.Positive(s.Node.Get("timeout"), p)
+	if limit := s.Node.Get("limit"); limit.Has("concurrency") && set.Limit.Concurrency < 1 {
+		p.Add(limit.Get("concurrency").Pos(), "concurrency: at least 1")
+	}
 	objects := s.Node.Get("objects")
 	if set.Objects != nil && len(set.Objects) == 0 {
 		p.Add(objects.Pos(), "objects: name at least one")

@@ -44,6 +44,13 @@ func (s Settings) Path(path string) string {
 	return filepath.Join(s.Dir, path)
 }
 
+// Positive adds a problem for a duration that is 0. One that is no duration has its problem already.
+func Positive(n strictyaml.Node, p *strictyaml.Problems) {
+	if d, err := strictyaml.ParseDuration(n.Text()); err == nil && d == 0 {
+		p.Add(n.Pos(), "%s: it must be above 0", n.Key())
+	}
+}
+
 var (
 	secretType   = reflect.TypeFor[strictyaml.Secret]()
 	sizeType     = reflect.TypeFor[strictyaml.Size]()

@@ -33,7 +33,7 @@ type APIKey struct {
 
 // ClientCredentials are those of RFC 6749, section 4.4.
 type ClientCredentials struct {
-	TokenURL string            `yaml:"token-url,required" doc:"where tokens are fetched; a path is relative to url"`
+	TokenURL string            `yaml:"token-url,required" doc:"where tokens are fetched; a path is relative to url, one with a slash before it to its host"`
 	ID       string            `yaml:"id,required" doc:"client id"`
 	Secret   strictyaml.Secret `yaml:"secret,required" doc:"client secret"`
 	Scope    string            `yaml:"scope" doc:"scopes, separated by spaces"`

@@ -14,6 +14,13 @@ type Limit struct {
 	Concurrency int             `yaml:"concurrency" default:"8" doc:"calls at the same time"`
 }
 
+// Check adds a problem where the limit would let nothing through.
+func (l *Limit) Check(n strictyaml.Node, p *strictyaml.Problems) {
+	if n.Has("concurrency") && l.Concurrency < 1 {
+		p.Add(n.Get("concurrency").Pos(), "concurrency: at least 1")
+	}
+}
+
 // limiter is a token bucket and a semaphore.
 type limiter struct {
 	slots chan struct{}
