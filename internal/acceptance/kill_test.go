@@ -34,7 +34,7 @@ func TestKillNine(t *testing.T) {
 		kills = 3
 	}
 	p := newProject(t)
-	w := startWorld(t, p, sandbox.Options{Seed: 7})
+	w := startWorld(t, p, sandbox.Options{Seed: 7, Rate: 25})
 	h := p.run(t, w.Env())
 	for i := range kills {
 		before := h.status().Totals.Delivered

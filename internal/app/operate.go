@@ -52,9 +52,6 @@ func (h *Hub) Mark(ctx context.Context, id int64, mark state.Mark, who, note str
 	if err := h.store.MarkQueued(ctx, id, mark, who, note); err != nil {
 		return err
 	}
-	if err := h.audit(ctx, who, string(mark), fmt.Sprintf("message %d", id), note); err != nil {
-		return err
-	}
 	h.kick()
 	h.wakeRelays()
 	return nil
@@ -62,10 +59,7 @@ func (h *Hub) Mark(ctx context.Context, id int64, mark state.Mark, who, note str
 
 // Edit replaces a stored message's document; the original is kept beside it.
 func (h *Hub) Edit(ctx context.Context, id int64, data []byte, who, note string) error {
-	if err := h.store.EditQueued(ctx, id, data, who, note); err != nil {
-		return err
-	}
-	return h.audit(ctx, who, "edit", fmt.Sprintf("message %d", id), note)
+	return h.store.EditQueued(ctx, id, data, who, note)
 }
 
 // Pause holds a flow on every hub from its next message on.
@@ -88,24 +82,18 @@ func (h *Hub) setPaused(ctx context.Context, name, who string, paused bool) erro
 	if err := h.store.SetPaused(ctx, name, paused, who); err != nil {
 		return err
 	}
-	action := "resume"
 	if paused {
-		action = "pause"
 		r.Pause()
-	} else {
-		r.Resume()
-		h.resumeSource(name)
+		return nil
 	}
-	return h.audit(ctx, who, action, "flow "+name, "")
+	r.Resume()
+	h.resumeSource(name)
+	return nil
 }
 
 // Audits lists what people did, newest first.
 func (h *Hub) Audits(ctx context.Context, limit int) ([]state.Audit, error) {
 	return h.store.Audits(ctx, limit)
-}
-
-func (h *Hub) audit(ctx context.Context, who, action, object, detail string) error {
-	return h.store.WriteAudit(ctx, state.Audit{Time: h.clock.Now(), Who: who, Action: action, Object: object, Detail: detail})
 }
 
 // Status is the hub at a glance, computed from what is stored.

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -25,9 +28,6 @@ type attempt struct {
 
 // decide gives ev its fate. An error means that nothing was decided: the hub is stopping or fenced.
 func (r *Runner) decide(ctx context.Context, ev *event.Event, a *attempt) (fate, error) {
-	if ev.Hops >= maxHops {
-		return parked("loop", "loop", fmt.Sprintf("the event has passed %d flows: flows hand it round in a circle", ev.Hops)), nil
-	}
 	s, f, done, err := r.examine(ctx, ev, a)
 	if s != nil && s.doc != nil {
 		defer jsondoc.Put(s.doc)
@@ -54,6 +54,9 @@ type stage struct {
 func (r *Runner) examine(ctx context.Context, ev *event.Event, a *attempt) (s *stage, f fate, done bool, err error) {
 	s = &stage{}
 	stop := func(f fate) (*stage, fate, bool, error) { return s, f, true, nil }
+	if ev.Hops >= maxHops {
+		return stop(parked("loop", "loop", fmt.Sprintf("the event has passed %d flows: flows hand it round in a circle", ev.Hops)))
+	}
 	if len(ev.Data) > 0 {
 		s.doc = jsondoc.Get()
 		if err := s.doc.Reset(ev.Data, jsondoc.Limits{}); err != nil {
@@ -191,11 +194,7 @@ func (r *Runner) identify(ctx context.Context, ev *event.Event, s *stage) (fate,
 
 // received applies the version guard of the receiving side and prepares the source's new reference.
 func (r *Runner) received(ctx context.Context, ev *event.Event, s *stage, local string) (fate, bool, error) {
-	var t state.Target
-	err := r.insist(ctx, "known state", func() (err error) {
-		t, err = r.Store.Target(ctx, ev.Entity, ev.Hub, r.flow.From.System, ev.Origin)
-		return err
-	})
+	t, err := r.whatIsKnown(ctx, ev)
 	if err != nil {
 		return fate{}, true, err
 	}
@@ -210,6 +209,7 @@ func (r *Runner) received(ctx context.Context, ev *event.Event, s *stage, local 
 		return fate{}, false, nil
 	}
 	s.known = k
+	s.ref.Known.Wrote, s.ref.Known.Written = k.Wrote, k.Written
 	switch {
 	case k.EventID == ev.ID && ev.ID != "":
 		// The fate of this very event is stored: the relay has published it twice.
@@ -267,7 +267,45 @@ func (r *Runner) mapped(ctx context.Context, ev *event.Event, s *stage, a *attem
 		f.ref = s.ref // the version received is newer all the same
 		return f, true, nil
 	}
+	if s.known != nil && overwritten(s.known, s.ref.Known) {
+		return skipped(state.Stale), true, nil
+	}
 	return fate{}, false, nil
+}
+
+// whatIsKnown is what the store holds of the object in the system that the event came from. While the hub itself is writing the
+// object there, the event may be that very write, seen before its outcome is stored: then it is waited for, a short while.
+func (r *Runner) whatIsKnown(ctx context.Context, ev *event.Event) (t state.Target, err error) {
+	const look, patience = 25 * time.Millisecond, 5 * time.Second
+	for {
+		err = r.insist(ctx, "known state", func() (err error) {
+			t, err = r.Store.Target(ctx, ev.Entity, ev.Hub, r.flow.From.System, ev.Origin)
+			return err
+		})
+		if err != nil || t.Intent == nil || r.Clock.Now().Sub(t.Intent.Opened) > patience {
+			return t, err
+		}
+		if err := lifecycle.Sleep(ctx, r.Clock, look); err != nil {
+			return t, err
+		}
+	}
+}
+
+// overwritten reports whether an event older than the hub's last write of the object says nothing new but the values that this
+// write has replaced.
+func overwritten(known, got *state.Known) bool {
+	if known.Wrote == "" || got.Received == "" || event.CompareVersions(got.Received, known.Wrote) >= 0 {
+		return false
+	}
+	same := func(a, b map[string]uint64) bool {
+		for name, h := range a {
+			if b[name] != h && !slices.Contains(known.Written, name) {
+				return false
+			}
+		}
+		return true
+	}
+	return same(known.Fields, got.Fields) && same(got.Fields, known.Fields)
 }
 
 // fields are the hashes by which two states of an object are compared.

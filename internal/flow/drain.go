@@ -118,7 +118,7 @@ func (r *Runner) drainLane(ctx context.Context, p *partition, lane string) (move
 func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *state.Queued) (stays, did bool, err error) {
 	switch {
 	case q.Mark == state.MarkDiscard:
-		return false, true, r.finishDrained(ctx, p, lane, q, fate{outcome: state.Discarded, reason: q.MarkedBy})
+		return false, true, r.finishDrained(ctx, p, lane, q, r.discarded(q))
 	case q.Mark == state.MarkReplay, q.Mark == state.MarkReady, q.Follower:
 	case q.State == state.Held && !q.NotBefore.After(r.Clock.Now()):
 	default:
@@ -133,6 +133,15 @@ func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *sta
 	q.Event = ev
 	stays = f.outcome == state.Parked || f.outcome == state.Waiting || f.outcome == state.Held
 	return stays, !stays, r.finishDrained(ctx, p, lane, q, f)
+}
+
+// discarded is the fate of a message that a person has given up: an intent that its unknown outcome left open is over.
+func (r *Runner) discarded(q *state.Queued) fate {
+	f := fate{outcome: state.Discarded, reason: q.MarkedBy}
+	if r.target != nil && q.Event.Hub != "" {
+		f.close = &state.Intent{Flow: r.flow.Name, Entity: q.Event.Entity, Hub: q.Event.Hub, System: r.target.Name, EventID: q.Event.ID}
+	}
+	return f
 }
 
 // finishDrained publishes what the fate sends and stores it.

@@ -324,6 +324,32 @@ func TestForeignChangeIsNoEcho(t *testing.T) {
 	w.expect("erp-orders", "delivered=1")
 }
 
+// An own write that is read late, after the next own write, must not travel on as news.
+func TestOwnOlderWriteIsNoNews(t *testing.T) {
+	w := newWorld(t)
+	out, in := w.flow("orders-to-erp"), w.flow("erp-orders")
+	stamp := func(rev float64) step {
+		return step{true, nil, func(t *target) {
+			if o := t.objects["T1"]; o != nil {
+				o["rev"] = rev
+			}
+		}}
+	}
+	w.must(out, order("A", 1, "1"))
+	w.erp.script = []step{stamp(5), stamp(6)}
+	w.must(out, order("A", 2, "2"))
+	w.must(out, order("A", 3, "3"))
+	poll := func(id, rev, data string) event.Event {
+		return event.Event{ID: id, Source: "erp", Key: "T1", Version: rev, Operation: event.Upsert, Data: []byte(data)}
+	}
+	w.must(in, poll("e5", "5", `{"no":"A","qty":2,"status":"new","rev":5}`))
+	w.expect("erp-orders", "stale=1")
+	// An old event with something that nobody knows yet is news all the same, and so is what follows it.
+	w.must(in, poll("e5b", "5", `{"no":"A","qty":2,"status":"new","number":"SO-9","rev":5}`))
+	w.must(in, poll("e6", "6", `{"no":"A","qty":3,"status":"new","number":"SO-9","rev":6}`))
+	w.expect("erp-orders", "delivered=2 stale=1")
+}
+
 func TestBrokerRefusesRecord(t *testing.T) {
 	w := newWorld(t)
 	w.log.fail = []error{fault.New(fault.Invalid, "too large"), fault.New(fault.Unavailable, "no leader")}

@@ -56,15 +56,15 @@ func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector
 	if doc == nil {
 		return nil
 	}
-	now, ok := d.seen(ctx, doc)
-	if !ok {
+	now, version, ok := d.seen(ctx, doc)
+	if !ok || d.overtaken(ctx) {
 		return nil
 	}
 	written := d.reads.updated
 	if d.write.Action == connector.Create {
 		written = d.reads.created
 	}
-	k := &state.Known{Flow: d.reads.flow.Name, Fields: map[string]uint64{}}
+	k := &state.Known{Flow: d.reads.flow.Name, Fields: map[string]uint64{}, Wrote: version, Written: written}
 	if old := d.target.Ref; old != nil && old.Known != nil && old.Known.Flow == k.Flow {
 		k.Received, k.EventID = old.Known.Received, old.Known.EventID
 		for name, h := range old.Known.Fields {
@@ -102,23 +102,46 @@ func (d *delivery) readBack(ctx context.Context, ref *state.Ref, res connector.R
 	return got[0].Doc
 }
 
-// seen maps a target's document as the inbound flow does and gives its field hashes.
-func (d *delivery) seen(ctx context.Context, doc []byte) (map[string]uint64, bool) {
+// overtaken reports whether the hub has received another state of the object while it was writing: that one is news which the
+// write has overwritten, so what comes next from there must not count as an echo.
+func (d *delivery) overtaken(ctx context.Context) bool {
+	now, err := d.Store.Target(ctx, d.ev.Entity, d.ev.Hub, d.Runner.target.Name, d.ev.Origin)
+	if err != nil {
+		return true
+	}
+	return knownEvent(now.Ref) != knownEvent(d.target.Ref)
+}
+
+func knownEvent(r *state.Ref) string {
+	if r == nil || r.Known == nil {
+		return ""
+	}
+	return r.Known.EventID
+}
+
+// seen takes a target's document as the inbound flow does: the hashes of its fields and its version, where the flow computes one.
+func (d *delivery) seen(ctx context.Context, doc []byte) (hashes map[string]uint64, version string, ok bool) {
 	in := jsondoc.Get()
 	defer jsondoc.Put(in)
 	if in.Reset(doc, jsondoc.Limits{}) != nil {
-		return nil, false
+		return nil, "", false
 	}
 	ev := event.Event{Entity: d.ev.Entity, Hub: d.ev.Hub, Key: d.ev.Key, Operation: event.Upsert, Origin: d.Runner.target.Name,
 		Source: d.Runner.target.Name, Time: d.ev.Time}
-	mapped, err := d.reads.flow.Map.Apply(ctx, &mapping.Input{Doc: in, Event: &ev, Lookup: lookup{d.Runner}}, nil)
+	input := &mapping.Input{Doc: in, Event: &ev, Lookup: lookup{d.Runner}}
+	mapped, err := d.reads.flow.Map.Apply(ctx, input, nil)
 	if err != nil {
-		return nil, false
+		return nil, "", false
+	}
+	if v := d.reads.flow.Version; v != nil {
+		if version, err = v.String(ctx, input); err != nil {
+			return nil, "", false
+		}
 	}
 	out := jsondoc.Get()
 	defer jsondoc.Put(out)
 	if out.Reset(mapped, jsondoc.Limits{}) != nil {
-		return nil, false
+		return nil, "", false
 	}
-	return fields(d.reads.flow.Map, out), true
+	return fields(d.reads.flow.Map, out), version, true
 }

@@ -147,6 +147,10 @@ type Known struct {
 	Fields   map[string]uint64
 	Received string
 	EventID  string
+	// Wrote is the version that the system gave to the hub's last write, where it can be told, and Written the fields of that write:
+	// an older event's values of these fields have been overwritten.
+	Wrote   string
+	Written []string
 }
 
 // Applied is the version guard's memory: the newest version from one origin that was applied to one target object.

@@ -77,34 +77,67 @@ func decodeRanges(next int64, b []byte) ([]event.Range, error) {
 	return out, nil
 }
 
-// encodeFields writes a Known's hashes sorted by name, so that equal states have equal bytes. Never nil: nil means unknown.
-func encodeFields(f map[string]uint64) []byte {
-	b := make([]byte, 0, 24*len(f)+1)
+// encodeKnown writes what a Known's own columns do not hold: what the hub wrote last, and the hashes, sorted by name, so that
+// equal states have equal bytes. Never nil: nil means unknown.
+func encodeKnown(k *state.Known) []byte {
+	b := make([]byte, 0, 24*len(k.Fields)+len(k.Wrote)+16*len(k.Written)+3)
 	b = append(b, 1) // the form's version
-	for _, name := range slices.Sorted(maps.Keys(f)) {
-		b = binary.AppendUvarint(b, uint64(len(name)))
-		b = append(b, name...)
-		b = binary.BigEndian.AppendUint64(b, f[name])
+	b = appendText(b, k.Wrote)
+	b = binary.AppendUvarint(b, uint64(len(k.Written)))
+	for _, name := range k.Written {
+		b = appendText(b, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.Fields)) {
+		b = appendText(b, name)
+		b = binary.BigEndian.AppendUint64(b, k.Fields[name])
 	}
 	return b
 }
 
-func decodeFields(b []byte) (map[string]uint64, error) {
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// cutText takes a text off the front of b.
+func cutText(b []byte) (text string, rest []byte, ok bool) {
+	n, w := binary.Uvarint(b)
+	if w <= 0 || n > uint64(len(b)-w) {
+		return "", nil, false
+	}
+	return string(b[w : w+int(n)]), b[w+int(n):], true
+}
+
+// decodeKnown fills in what encodeKnown has written.
+func decodeKnown(b []byte, k *state.Known) error {
+	torn := fmt.Errorf("known fields: %w", errTorn)
 	if len(b) == 0 || b[0] != 1 {
-		return nil, fmt.Errorf("known fields: %w", errTorn)
+		return torn
 	}
-	b = b[1:]
-	out := map[string]uint64{}
-	for len(b) > 0 {
-		n, w := binary.Uvarint(b)
-		if w <= 0 || uint64(len(b)-w) < 8 || n > uint64(len(b)-w-8) {
-			return nil, fmt.Errorf("known fields: %w", errTorn)
+	var ok bool
+	if k.Wrote, b, ok = cutText(b[1:]); !ok {
+		return torn
+	}
+	n, w := binary.Uvarint(b)
+	if w <= 0 || n > uint64(len(b)) {
+		return torn
+	}
+	b = b[w:]
+	for range n {
+		var name string
+		if name, b, ok = cutText(b); !ok {
+			return torn
 		}
-		name := b[w : w+int(n)]
-		out[string(name)] = binary.BigEndian.Uint64(b[w+int(n):])
-		b = b[w+int(n)+8:]
+		k.Written = append(k.Written, name)
 	}
-	return out, nil
+	k.Fields = map[string]uint64{}
+	for len(b) > 0 {
+		var name string
+		if name, b, ok = cutText(b); !ok || len(b) < 8 {
+			return torn
+		}
+		k.Fields[name], b = binary.BigEndian.Uint64(b), b[8:]
+	}
+	return nil
 }
 
 // envelope is an event without its data, as a queue row holds it. Times are texts, so that none is refused and the zone stays.

@@ -47,10 +47,15 @@ type refChanges struct {
 }
 
 func (c *refChanges) add(r *state.Result) {
-	if r.Ref == nil {
+	c.put(r.Source)
+	c.put(r.Ref)
+}
+
+func (c *refChanges) put(r *state.Ref) {
+	if r == nil {
 		return
 	}
-	ref := *r.Ref
+	ref := *r
 	if c.byKey == nil {
 		c.byKey = map[refKey]*state.Ref{}
 	}
@@ -89,7 +94,7 @@ func (t *tx) saveRefs(c *refChanges) error {
 		var known []byte
 		var flow, received, event string
 		if r.Known != nil {
-			known, flow, received, event = encodeFields(r.Known.Fields), r.Known.Flow, r.Known.Received, r.Known.EventID
+			known, flow, received, event = encodeKnown(r.Known), r.Known.Flow, r.Known.Received, r.Known.EventID
 		}
 		updated := stamp(r.Updated)
 		if updated == 0 {

@@ -182,8 +182,8 @@ func known(fields []byte, flow, received, event string) (*state.Known, error) {
 	if fields == nil {
 		return nil, nil
 	}
-	f, err := decodeFields(fields)
-	return &state.Known{Flow: flow, Fields: f, Received: received, EventID: event}, err
+	k := &state.Known{Flow: flow, Received: received, EventID: event}
+	return k, decodeKnown(fields, k)
 }
 
 func scanRef(r *sql.Rows) (ref state.Ref, err error) {
