@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -484,6 +486,21 @@ func TestPositions(t *testing.T) {
 		t.Errorf("asked %v, want %s; revoked %v; gaps %v", store.asked, want, store.revoked, store.gaps)
 	}
 
+	t.Run("behind Kafka", func(t *testing.T) { // is read again, but what is committed does not go back
+		commitAt(t, c, "g3", "orders", 0, 15)
+		s := subscriber(t, c, SubscriberConfig{Group: "g3", Positions: &memory{next: map[int]int64{0: 10}}, MaxBatch: 1, CommitEvery: time.Millisecond})
+		ch := subscribe(t, s, "orders")
+		for want := int64(10); want < 14; want++ {
+			m := next(t, ch)
+			if got := batch(t, m).Records[0].Offset; got != want {
+				t.Errorf("offset %d, want %d", got, want)
+			}
+			m.Ack()
+			if got := committed(t, c, "g3", "orders", 0); got != 15 {
+				t.Errorf("committed %d after offset %d, want 15", got, want)
+			}
+		}
+	})
 	t.Run("unknown to the store", func(t *testing.T) {
 		commitAt(t, c, "g2", "orders", 0, 18)
 		ch := subscribe(t, subscriber(t, c, SubscriberConfig{Group: "g2", Positions: &memory{}}), "orders")
@@ -612,6 +629,119 @@ func TestBrokerComesBack(t *testing.T) {
 		if strings.HasSuffix(got, "after") {
 			break
 		}
+	}
+}
+
+// A call that is not wanted any more ends at once, whatever its deadline was.
+func TestCallsAreInterrupted(t *testing.T) {
+	b := mustChild(t, t.TempDir(), "127.0.0.1:0")
+	c := dial(t, b.addr, func(cfg *Config) { cfg.Timeout = time.Minute })
+	topic(t, c, "orders", 1)
+	f := fetcher{c: c, topic: "orders"}
+	if _, err := f.fetch(t.Context(), 0, 1000, time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	b.freeze(true)
+	start := time.Now()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	if _, err := f.fetch(ctx, 0, 1000, time.Minute); !errors.Is(err, context.Canceled) || time.Since(start) > 5*time.Second {
+		t.Errorf("after %s: %v", time.Since(start), err)
+	}
+	b.freeze(false)
+}
+
+// A commit that is never answered stops neither reading nor closing.
+func TestCommitThatHangs(t *testing.T) {
+	e := broker(t)
+	c := dial(t, e.Addr(), func(cfg *Config) { cfg.Timeout = 500 * time.Millisecond })
+	topic(t, c, "orders", 1)
+	p := publisher(t, c, PublisherConfig{})
+	hung := make(chan struct{}, 100)
+	e.cluster.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+		e.cluster.KeepControl()
+		hung <- struct{}{}
+		return nil, nil, true
+	})
+	s := subscriber(t, c, SubscriberConfig{Group: "g", CommitEvery: time.Millisecond, Heartbeat: time.Minute})
+	ch := subscribe(t, s, "orders")
+	<-hung
+	for i := range 5 {
+		send(t, p, record("orders", "k", fmt.Sprint(i)))
+		m := next(t, ch)
+		if got := values(batch(t, m).Records); got != fmt.Sprint(i) {
+			t.Errorf("%s, want %d", got, i)
+		}
+		m.Ack()
+	}
+	start := time.Now()
+	if err := s.Close(); err != nil || time.Since(start) > 5*time.Second {
+		t.Errorf("closed after %s: %v", time.Since(start), err)
+	}
+}
+
+// kafka-go does not leave a group when it is closed in the middle of a rebalance: the member would hold up the others.
+func TestNobodyStaysInTheGroup(t *testing.T) {
+	c := dial(t, broker(t).Addr())
+	topic(t, c, "orders", 4)
+	send(t, publisher(t, c, PublisherConfig{}), record("orders", "k", "x"))
+	start := time.Now()
+	for range 3 {
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				s, err := c.Subscriber(SubscriberConfig{Group: "g", Heartbeat: 20 * time.Millisecond, Session: 20 * time.Second})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := s.Subscribe(t.Context(), "orders"); err != nil {
+					t.Error(err)
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	next(t, subscribe(t, subscriber(t, c, SubscriberConfig{Group: "g"}), "orders")).Ack()
+	if took := time.Since(start); took > 8*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+// Partitions whose leader moves are written to and read from where they are, without waiting for anything to expire.
+func TestLeadersMove(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(3, "orders"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	c := dial(t, cluster.ListenAddrs()[0])
+	p := publisher(t, c, PublisherConfig{})
+	ch := subscribe(t, subscriber(t, c, SubscriberConfig{Group: "g"}), "orders")
+	start := time.Now()
+	for round := range 6 {
+		for i := range 9 {
+			send(t, p, record("orders", fmt.Sprint("k", i), fmt.Sprint(round)))
+		}
+		for n := 0; n < 9; {
+			m := next(t, ch)
+			n += len(batch(t, m).Records)
+			m.Ack()
+		}
+		for partition := range int32(3) {
+			if err := cluster.MoveTopicPartition("orders", partition, (partition+int32(round))%3); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if info := describe(t, c, "orders"); info.Partitions[0].Last+info.Partitions[1].Last+info.Partitions[2].Last != 54 {
+		t.Errorf("%v", info)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("took %s", took)
 	}
 }
 

@@ -108,7 +108,7 @@ func (sub *subscription) run() {
 // of us in the group is taken out.
 func (sub *subscription) leave() {
 	sub.stop()
-	ctx, cancel := context.WithTimeout(context.Background(), sub.s.c.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), min(sub.s.c.cfg.Timeout, 3*time.Second))
 	defer cancel()
 	select {
 	case <-sub.left:
