@@ -176,7 +176,7 @@ func realKafka(t *testing.T) string {
 	t.Helper()
 	addr := os.Getenv("WAYBILL_TEST_KAFKA")
 	if addr == "" {
-		const how = "WAYBILL_TEST_KAFKA is not set: start one with test/systems/kafka.sh and set it to the address printed"
+		const how = "WAYBILL_TEST_KAFKA is not set: start one with internal/test/systems/kafka.sh and set it to the address printed"
 		if os.Getenv("WAYBILL_REQUIRE") == "1" {
 			t.Fatal(how)
 		}
