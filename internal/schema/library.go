@@ -18,7 +18,8 @@ func init() {
 // library is the judge that asks gojsonschema.
 type library struct{ schema *gojsonschema.Schema }
 
-// judgeOf compiles a file for the library; nil when it, or a file it refers to, has problems.
+// judgeOf compiles a file for the library, with the compiled form in front; nil when it, or a file it refers to, has
+// problems.
 func (c *compiler) judgeOf(src *source) (j judge) {
 	if src.root == nil || src.v().Kind() != jsondoc.Object {
 		return nil
@@ -44,7 +45,7 @@ func (c *compiler) judgeOf(src *source) (j judge) {
 		c.problem(src, src.v(), "", "the validator cannot use this schema: %s", reason)
 		return nil
 	}
-	return &library{s}
+	return inFront(src.root, &library{s})
 }
 
 func (s *source) v() jsondoc.Value { return s.doc.Root() }

@@ -1,6 +1,7 @@
 // Package schema compiles and applies the plan's JSON Schemas (draft-07). A schema is read once into a tree with a place
 // for everything in it; whatever the validator would ignore, misjudge or choke on is a problem with line and column before
-// any document is seen. The verdict on documents comes from gojsonschema, behind the judge interface.
+// any document is seen. The verdict on documents comes from gojsonschema, behind the judge interface; a compiled form of the
+// schema stands in front of it and passes the valid ones by itself.
 package schema
 
 import (
@@ -55,7 +56,7 @@ type Schema struct {
 func (s *Schema) Name() string { return s.name }
 
 // judge gives the verdict on a document: what is wrong with it, nothing when it is valid. Implementations are safe for
-// concurrent use. A faster one may stand in front of the library's as long as both agree.
+// concurrent use.
 type judge interface {
 	judge(d *jsondoc.Doc) []Violation
 }
