@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -123,7 +124,7 @@ func (d *drop) list(dir string) string {
 func TestProblems(t *testing.T) { connectortest.Problems(t, Kind{}, "testdata/problems") }
 
 func TestConformance(t *testing.T) {
-	csv := `{csv: {columns: {code: text, name: text, price: decimal, rev: integer}}, write: {name: "{object}-{external}.csv"}}`
+	csv := `{csv: {columns: {code: text, rev: integer}}, write: {name: "{object}-{external}.csv"}}`
 	for name, object := range map[string]string{"csv": csv, "jsonl": "{format: jsonl}", "batch": "{format: jsonl, write: {batch: {max: 5, wait: 1ms}}}"} {
 		t.Run(name, func(t *testing.T) {
 			connectortest.Run(t, func(t *testing.T) *connectortest.Subject {
@@ -131,7 +132,28 @@ func TestConformance(t *testing.T) {
 				return &connectortest.Subject{
 					Kind: Kind{}, Settings: settingsOf(t, "connector: file\npath: "+dir+"\nobjects: {stock: "+object+"}"), Object: "stock",
 					CreateOnly: true, External: name != "batch",
-					New: func(n int) string { return fmt.Sprintf(`{"code":"00%d","name":"a, \"b\"\nc","price":1.50,"rev":1}`, n) },
+					Clock: func(sys connector.System, now func() time.Time) {
+						sys.(*system).clock = testClock{lifecycle.Real(), now}
+					},
+					Drop: func(t testing.TB, file string, rows int) {
+						text := "code,rev\n"
+						line := "\"x\n%[1]d\",%[1]d\n"
+						if name != "csv" {
+							text, line = "\n", "{\"rev\":%d}\n"
+						}
+						for n := range rows {
+							text += fmt.Sprintf(line, n+1)
+						}
+						if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+							t.Fatal(err)
+						}
+					},
+					Revision: func(doc jsondoc.Value) int {
+						d, _ := doc.Get("rev").Decimal()
+						n, _ := d.Int64()
+						return int(n)
+					},
+					New: func(n int) string { return fmt.Sprintf(`{"code":"00%d, \"b\"\nc","rev":1}`, n) },
 					Faults: []connectortest.Fault{
 						{Name: "no folder", Want: fault.Unavailable, Arrange: func(t testing.TB, s *connector.Settings) {
 							*s = settingsOf(t, "connector: file\npath: "+dir+"/none\nobjects: {stock: "+object+"}")
@@ -148,6 +170,14 @@ func TestConformance(t *testing.T) {
 		})
 	}
 }
+
+// testClock tells a test's time.
+type testClock struct {
+	lifecycle.Clock
+	now func() time.Time
+}
+
+func (c testClock) Now() time.Time { return c.now() }
 
 func TestStableFiles(t *testing.T) {
 	d := newDrop(t, `{pattern: "*.csv", ready: {age: 10s}}`)

@@ -32,6 +32,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 		p.Add(s.Node.Get("proxy").Pos(), "proxy: this is no URL")
 	}
 	set.Auth.Check(s.Node.Get("auth"), p)
+	set.TLS.Check(s.Node.Get("tls"), p)
 	set.Limit.Check(s.Node.Get("limit"), p)
 	connector.Positive(s.Node.Get("timeout"), p)
 	kinds := s.Node.Get("errors").Get("kinds")

@@ -208,3 +208,44 @@ func TestPagesOfAnotherServerAreNotFollowed(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Revisions that are in no order tell that something changed, and nothing about what is newer.
+func TestRevisionsWithoutOrder(t *testing.T) {
+	s := newShop(t, "page")
+	y := strings.Replace(config(s.url, common+"list: {items: items, paging: {style: page}}"), "version: updatedAt", "version: hash", 1)
+	opened, err := Kind{}.Open(t.Context(), settingsOf(t, y))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	sys := opened.(*system)
+	now := noon
+	sys.clock = testClock{sys.clock, func() time.Time { return now }}
+	set := func(n int, hash string) {
+		id := s.outside(n, 1, noon)
+		s.mu.Lock()
+		s.items[id]["hash"] = hash
+		s.mu.Unlock()
+	}
+	set(1, "f00d")
+	set(2, "beef")
+	_, cursor := pollAll(t, sys, "")
+	now = now.Add(time.Hour)
+	_, cursor = pollAll(t, sys, cursor)
+	set(1, "0abc")
+	if ids, _ := pollAll(t, sys, cursor); !slices.Equal(ids, []string{"1001"}) {
+		t.Errorf("%v", ids)
+	}
+}
+
+// A list that is said to be in the order of change, and is not, loses nothing.
+func TestOrderThatIsNone(t *testing.T) {
+	s := newShop(t, "page")
+	for n := range 12 {
+		s.outside(n, 1, noon.Add(-time.Duration(n)*time.Minute))
+	}
+	sys := open(t, s, list("page", ", order: changed"))
+	if ids, _ := pollAll(t, sys, ""); len(ids) != 12 {
+		t.Errorf("%d of 12: %v", len(ids), ids)
+	}
+}

@@ -122,27 +122,38 @@ func (p *poll) condition(walk *walk, q httpclient.Query) (question string) {
 	return question
 }
 
+// records gives what is fresh on a page. newest is its newest version, where the page is in rising order of versions.
 func (p *poll) records(got *page) (out []connector.Record, newest string, err error) {
+	rising := true
 	for _, v := range got.items {
 		rec := p.o.record(v, "")
 		if rec.Local == "" {
 			return nil, "", p.s.fail(fault.Invalid, "poll "+p.o.name, "an object of the list holds no id at %q", p.o.ID)
 		}
-		if rec.Version != "" && (newest == "" || newer(rec.Version, newest)) {
-			newest = rec.Version
+		version := rec.Version
+		if !p.o.orders(version) {
+			rec.Version, rising = "", false // it is compared by its content alone
 		}
+		if newer(newest, rec.Version) {
+			rising = false
+		}
+		newest = rec.Version
 		if p.from != "" && rec.Version != "" && newer(p.from, rec.Version) {
 			continue
 		}
 		if p.w.Fresh(&rec) {
+			rec.Version = version
 			out = append(out, rec)
 		}
+	}
+	if !rising {
+		newest = ""
 	}
 	return out, newest, nil
 }
 
 // anchor begins a new walk at the newest change read, where the list is in that order: what moves to its end meanwhile
-// moves nothing over a border. Where a page holds one version only, counting goes on.
+// moves nothing over a border. Where a page holds one version only, or is in no order after all, the walk goes on.
 func (p *poll) anchor(newest string) {
 	if p.o.List.Order != "changed" || newest == "" {
 		return

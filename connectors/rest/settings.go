@@ -16,6 +16,7 @@ type settings struct {
 	Timeout          time.Duration      `yaml:"timeout" default:"30s" doc:"bound of one call, from the first byte sent to the last byte read"`
 	Limit            httpclient.Limit   `yaml:"limit" doc:"bounds of what the hub asks of the system"`
 	MaxBody          strictyaml.Size    `yaml:"max-body" default:"10MiB" doc:"bound of one answer, decompressed"`
+	TLS              httpclient.TLS     `yaml:"tls" doc:"certificates, where the machine's own do not do"`
 	Proxy            string             `yaml:"proxy" doc:"URL of an HTTP proxy; the environment's is not used"`
 	Probe            string             `yaml:"probe" doc:"path of a cheap GET that answers 2xx when the system works; without it, any answer below 500 from url will do"`
 	Errors           errorSettings      `yaml:"errors" doc:"how to read the bodies of failures"`

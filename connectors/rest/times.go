@@ -59,6 +59,15 @@ func (o *object) versionTime(version string) (time.Time, bool) {
 	return t, err == nil
 }
 
+// orders reports whether a version says which of two states is newer. A revision that does not, such as a hash, tells
+// only that something changed.
+func (o *object) orders(version string) bool {
+	if _, ok := o.versionTime(version); ok {
+		return true
+	}
+	return version != "" && strings.Trim(version, "0123456789") == ""
+}
+
 // written gives a time as a normal version.
 func (o *object) written(t time.Time) string {
 	switch o.VersionFormat {

@@ -39,6 +39,7 @@ type Config struct {
 	Limit   Limit
 	// MaxBody bounds an answer after decompression. 0: 10 MiB.
 	MaxBody strictyaml.Size
+	TLS     TLS
 	// Proxy is the URL of an HTTP proxy; empty: none, whatever the environment says.
 	Proxy string
 	Log   *slog.Logger
@@ -100,6 +101,9 @@ func New(cfg Config) (*Client, error) {
 		Protocols:              new(http.Protocols),
 	}
 	transport.Protocols.SetHTTP1(true)
+	if transport.TLSClientConfig, err = cfg.TLS.config(); err != nil {
+		return nil, err
+	}
 	if cfg.Proxy != "" {
 		proxy, err := url.Parse(cfg.Proxy)
 		if err != nil || proxy.Host == "" {

@@ -3,13 +3,17 @@ package httpclient
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -389,4 +393,55 @@ func TestDialGuard(t *testing.T) {
 			t.Errorf("%s: %v", addr, err)
 		}
 	}
+}
+
+func TestConnectionsAreKept(t *testing.T) {
+	var conns atomic.Int32
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/fail" {
+			w.WriteHeader(500)
+		}
+		io.WriteString(w, strings.Repeat("x", 5000))
+	}))
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	c := client(t, Config{URL: srv.URL})
+	for _, path := range []string{"a", "fail", "b", "fail", "c"} {
+		_, _ = c.Do(t.Context(), Request{Method: "POST", Path: path, Body: []byte("{}")})
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("%d connections for five calls", n)
+	}
+	c.Close()
+}
+
+func TestTLS(t *testing.T) {
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "{}") }))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	defer srv.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
+	if err := os.WriteFile(ca, block, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	post := Request{Method: "POST", Path: "x", Body: []byte("{}")}
+	stranger := client(t, Config{URL: srv.URL})
+	if _, err := stranger.Do(t.Context(), post); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("a stranger's certificate: %v; nothing was sent", err)
+	}
+	known := client(t, Config{URL: srv.URL, TLS: TLS{CA: ca}.In(func(p string) string { return p })})
+	if _, err := known.Do(t.Context(), post); err != nil {
+		t.Errorf("a trusted certificate: %v", err)
+	}
+	for _, bad := range []TLS{{CA: "/nowhere"}, {CA: os.Args[0]}, {Cert: ca, Key: secret("no key")}} {
+		if _, err := New(Config{URL: srv.URL, TLS: bad}); err == nil {
+			t.Errorf("%+v: accepted", bad)
+		}
+	}
+	srv.CloseClientConnections()
 }

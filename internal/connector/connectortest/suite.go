@@ -43,8 +43,10 @@ type Subject struct {
 	// Put makes object n, or changes it, from outside; revision is something that shows in its document. It gives the local id.
 	// Nil where the system is not polled or listed.
 	Put func(t testing.TB, n, revision int, stamp time.Time) string
-	// Revision reads the revision out of a document that Put has written.
+	// Revision reads the revision out of a document that Put has written, or a row that Drop has.
 	Revision func(doc jsondoc.Value) int
+	// Drop puts a complete file with so many rows; the n-th row's revision is n. Nil where no files are taken.
+	Drop func(t testing.TB, name string, rows int)
 	// Faults are failures that can be provoked.
 	Faults []Fault
 	// Secrets must appear in no error and no log.
@@ -71,6 +73,9 @@ func Run(t *testing.T, fresh func(t *testing.T) *Subject) {
 	}
 	if abilities.Poll {
 		t.Run("poll", func(t *testing.T) { testPoll(t, fresh) })
+	}
+	if abilities.Files {
+		t.Run("files", func(t *testing.T) { testFiles(t, fresh) })
 	}
 	if abilities.List {
 		t.Run("list", func(t *testing.T) { testList(t, fresh(t)) })
