@@ -101,6 +101,7 @@ func openPostgres(connection string, conns int) (*sql.DB, error) {
 	cfg.RuntimeParams["datestyle"] = "ISO"
 	cfg.RuntimeParams["application_name"] = "waybill"
 	db := stdlib.OpenDB(*cfg)
+	db.SetConnMaxIdleTime(5 * time.Minute) // before a firewall forgets the connection
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	return db, nil
