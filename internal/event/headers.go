@@ -31,41 +31,52 @@ const (
 	HeaderContentType = "content-type"
 )
 
-// Headers gives the record headers of e. Empty attributes are left out.
+// Headers gives the record headers of e. Empty attributes are left out. The values share memory: they are to be read only.
 func (e *Event) Headers() []Header {
-	h := make([]Header, 0, 14)
-	add := func(k, v string) {
-		if v != "" {
-			h = append(h, Header{k, []byte(v)})
+	h := make([]Header, 0, 15)
+	buf := make([]byte, 0, 256)
+	// A value is cut from buf; when buf has to grow, the values cut before keep the old one.
+	put := func(name string, from int) {
+		if len(buf) > from {
+			h = append(h, Header{name, buf[from:len(buf):len(buf)]})
+		}
+	}
+	add := func(name, value string) {
+		from := len(buf)
+		buf = append(buf, value...)
+		put(name, from)
+	}
+	stamp := func(name string, t time.Time) {
+		if !t.IsZero() {
+			from := len(buf)
+			buf = t.UTC().AppendFormat(buf, time.RFC3339Nano)
+			put(name, from)
 		}
 	}
 	add(HeaderSpecVersion, "1.0")
 	add(HeaderID, e.ID)
 	add(HeaderSource, e.Source)
 	if e.Entity != "" {
-		add(HeaderType, "waybill."+e.Entity+"."+string(e.Operation))
+		from := len(buf)
+		buf = append(append(append(append(buf, "waybill."...), e.Entity...), '.'), e.Operation...)
+		put(HeaderType, from)
 	}
 	add(HeaderSubject, e.Key)
-	add(HeaderTime, stamp(e.Time))
+	stamp(HeaderTime, e.Time)
 	add(HeaderEntity, e.Entity)
 	add(HeaderOperation, string(e.Operation))
 	add(HeaderHub, e.Hub)
 	add(HeaderVersion, e.Version)
 	add(HeaderOrigin, e.Origin)
 	if e.Hops > 0 {
-		add(HeaderHops, strconv.Itoa(e.Hops))
+		from := len(buf)
+		buf = strconv.AppendInt(buf, int64(e.Hops), 10)
+		put(HeaderHops, from)
 	}
-	add(HeaderAccepted, stamp(e.Accepted))
+	stamp(HeaderAccepted, e.Accepted)
 	add(HeaderTrace, e.Trace)
 	add(HeaderContentType, "application/json")
 	return h
-}
-
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.RFC3339Nano)
 }
 
 // Read turns a record into an event. Records of foreign programs may carry no headers at all: then the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/config"
@@ -15,7 +16,7 @@ import (
 
 // work decides every record of a lane batch. The caller holds the lane.
 func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
-	w := &pending{runner: r, part: p, dirty: map[string]struct{}{}}
+	w := newPending(r, p)
 	for i := range b.Records {
 		rec := &b.Records[i]
 		if p.isFinished(rec.Offset) {
@@ -58,6 +59,7 @@ func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 		return err
 	}
 	p.forget(b.Records[0].Offset, b.Records[len(b.Records)-1].Offset)
+	w.release()
 	return nil
 }
 
@@ -84,7 +86,28 @@ type pending struct {
 	part    *partition
 	results []result
 	dirty   map[string]struct{}
-	scratch []byte
+	scratch []byte // mapped documents, until they are published
+	doubt   bool   // a record was not taken at once: somebody may still be reading it
+}
+
+// scratches are buffers for mapped documents. mostScratch bounds what is kept of one.
+var scratches = sync.Pool{New: func() any { return new([]byte) }}
+
+const mostScratch = 1 << 20
+
+func newPending(r *Runner, p *partition) *pending {
+	return &pending{runner: r, part: p, dirty: map[string]struct{}{}, scratch: (*scratches.Get().(*[]byte))[:0]}
+}
+
+// release lets the next batch have the buffer. It is called when everything is published and stored; where that was in
+// doubt for a moment, or a connector was given documents that a broken request may still be reading, the buffer is left to
+// the collector.
+func (w *pending) release() {
+	if w.doubt || w.runner.target != nil || cap(w.scratch) > mostScratch {
+		return
+	}
+	b := w.scratch
+	scratches.Put(&b)
 }
 
 func (w *pending) add(res result) {
@@ -133,7 +156,7 @@ func (w *pending) publish(ctx context.Context) error {
 			case fault.KindOf(err) == fault.Invalid:
 				w.refuse(i, err)
 			default:
-				failed, cause = append(failed, i), err
+				failed, cause, w.doubt = append(failed, i), err, true
 			}
 		}
 		if len(failed) == 0 {

@@ -1,0 +1,52 @@
+package event
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestHeaders(t *testing.T) {
+	at := time.Date(2026, 11, 21, 10, 0, 0, 5000, time.UTC)
+	full := Event{ID: "1", Source: "crm", Entity: "order", Operation: Delete, Key: "SO-1", Hub: "h", Version: "7", Origin: "erp", Hops: 12,
+		Time: at, Accepted: at.Add(time.Second), Trace: "00-" + strings.Repeat("a", 300), Data: []byte("{}")}
+	for _, e := range []Event{full, {ID: "2", Key: "k", Operation: Upsert, Time: at, Data: []byte("{}")}} {
+		r := Record{Topic: "t", Value: e.Data, Headers: e.Headers()}
+		if got := Read(&r); !reflect.DeepEqual(got, e) {
+			t.Errorf("got %+v\nwant %+v", got, e)
+		}
+		for i, h := range r.Headers {
+			if len(h.Value) == 0 || cap(h.Value) != len(h.Value) {
+				t.Errorf("%s: %d bytes in %d", h.Key, len(h.Value), cap(h.Value))
+			}
+			if i == 0 && (h.Key != HeaderSpecVersion || string(h.Value) != "1.0") {
+				t.Errorf("the first is %s %s", h.Key, h.Value)
+			}
+		}
+	}
+	want := "ce_specversion=1.0 ce_id=1 ce_source=crm ce_type=waybill.order.delete ce_subject=SO-1 ce_time=2026-11-21T10:00:00.000005Z ce_entity=order " +
+		"ce_operation=delete ce_hubid=h ce_version=7 ce_origin=erp ce_hops=12 ce_accepted=2026-11-21T10:00:01.000005Z traceparent=" + full.Trace +
+		" content-type=application/json"
+	var got []string
+	for _, h := range full.Headers() {
+		got = append(got, h.Key+"="+string(h.Value))
+	}
+	if s := strings.Join(got, " "); s != want {
+		t.Errorf("got %s\nwant %s", s, want)
+	}
+	if n := testing.AllocsPerRun(50, func() { full.Headers() }); n > 4 {
+		t.Errorf("%.0f allocations", n)
+	}
+}
+
+func TestReadForeignRecords(t *testing.T) {
+	r := Record{Topic: "orders", Partition: 3, Offset: 9, Key: []byte("k"), Headers: []Header{{HeaderHops, []byte("many")}, {HeaderOperation, []byte("x")}}}
+	if e := Read(&r); e.ID != "orders/3/9" || e.Key != "k" || e.Operation != Delete || e.Hops != 0 {
+		t.Errorf("got %+v", e)
+	}
+	r.Value = []byte("{}")
+	if e := Read(&r); e.Operation != Upsert {
+		t.Errorf("got %+v", e)
+	}
+}
