@@ -96,7 +96,7 @@ func newRoot(e *env) *cobra.Command {
 	f.StringVar(&e.token, "token", os.Getenv("WAYBILL_TOKEN"), "bearer token for the running hub")
 	// The token's default must not be shown by --help.
 	f.Lookup("token").DefValue = ""
-	root.AddCommand(e.runCommand(), e.demoCommand(), e.checkCommand(), e.testCommand(), e.statusCommand(), e.traceCommand(), e.xrefCommand(),
+	root.AddCommand(e.runCommand(), e.demoCommand(), e.checkCommand(), e.testCommand(), e.schemaCommand(), e.statusCommand(), e.traceCommand(), e.xrefCommand(),
 		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.sandboxCommand(), e.benchCommand(), e.versionCommand())
 	return root
 }

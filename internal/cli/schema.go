@@ -1,0 +1,217 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/flowtest"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// object is a JSON Schema, or a part of one.
+type object = map[string]any
+
+// editorSchemas are the kinds of files that people write. The schemas help while typing; what `waybill check` says counts.
+var editorSchemas = map[string]func() (object, error){
+	"config": configSchema, "flow": flowSchema, "mapping": mappingSchema, "test": testSchema,
+}
+
+func (e *env) schemaCommand() *cobra.Command {
+	names := slices.Sorted(maps.Keys(editorSchemas))
+	return &cobra.Command{Use: "schema config|flow|mapping|test", Short: "Write a JSON Schema for editors, which then complete and explain the keys of YAML files",
+		ValidArgs: names,
+		RunE: do(func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usage("schema: name one kind of file: config, flow, mapping or test")
+			}
+			build, ok := editorSchemas[args[0]]
+			if !ok {
+				return usage("schema: there is no kind of file %q%s", args[0], hint(args[0], names))
+			}
+			s, err := build()
+			if err != nil {
+				return err
+			}
+			s["$schema"] = "http://json-schema.org/draft-07/schema#"
+			s["title"] = "Waybill " + args[0]
+			enc := json.NewEncoder(e.out)
+			enc.SetEscapeHTML(false)
+			enc.SetIndent("", "  ")
+			return enc.Encode(s)
+		})}
+}
+
+// hint is what was probably meant, in brackets, or nothing.
+func hint(word string, among []string) string {
+	if h := strictyaml.DidYouMean(word, among); h != "" {
+		return " (" + h + ")"
+	}
+	return ""
+}
+
+// either chooses by a key: the schema behind it where the document has the key, else the other one.
+func either(key string, with, without object) object {
+	return object{"if": object{"type": "object", "required": []string{key}}, "then": with, "else": without}
+}
+
+func flowSchema() (object, error) {
+	spec := config.Spec()
+	rec := objectOf(spec["reconciliation"])
+	tolerance := objectOf(config.ToleranceSpec())
+	rec["properties"].(object)["compare"].(object)["additionalProperties"] = object{"anyOf": []any{object{"const": "exact"}, tolerance}}
+	return either("reconciliation", rec, objectOf(spec["flow"])), nil
+}
+
+func testSchema() (object, error) {
+	s := objectOf(flowtest.Spec())
+	s["oneOf"] = []any{object{"required": []string{"test"}}, object{"required": []string{"mapping"}}}
+	one := s["properties"].(object)["cases"].(object)["items"].(object)
+	one["oneOf"] = []any{object{"required": []string{"want"}}, object{"required": []string{"skipped"}}, object{"required": []string{"parked"}},
+		object{"required": []string{"waiting"}}}
+	return s, nil
+}
+
+// configSchema is the configuration's, with the settings of each connector behind its kind.
+func configSchema() (object, error) {
+	kinds, err := registry()
+	if err != nil {
+		return nil, err
+	}
+	var choices []any
+	for _, name := range kinds.Names() {
+		k, _ := kinds.Get(name)
+		spec := k.Spec()
+		settings := objectOf(spec.Fields)
+		maps.Copy(settings["properties"].(object), systemKeys(nil))
+		choices = append(choices, object{"if": object{"properties": object{"connector": object{"const": name}}, "required": []string{"connector"}}, "then": settings})
+	}
+	s := objectOf(config.Spec()["config"])
+	systems := s["properties"].(object)["systems"].(object)
+	systems["additionalProperties"] = object{"type": "object", "required": []string{"connector"}, "properties": systemKeys(kinds.Names()), "allOf": choices}
+	return s, nil
+}
+
+// systemKeys are those of every system.
+func systemKeys(kinds []string) object {
+	c := object{"description": "the kind of the system"}
+	if kinds != nil {
+		c["enum"] = kinds
+	}
+	return object{"connector": c, "visible-after": valueOf(connector.Field{Type: "duration", Doc: "how long after a write the object can be looked up"})}
+}
+
+// mappingSchema is that of the files in mappings/: a mapping, or a value map.
+func mappingSchema() (object, error) {
+	text := func(doc string) object { return object{"type": "string", "description": doc} }
+	expression := object{"type": scalars, "description": "an expression; in quotes, literal text"}
+	definitions := object{fmt.Sprint("rules", ruleDepth): object{"type": "object"}}
+	for level := range ruleDepth {
+		set := object{"$ref": fmt.Sprint("#/definitions/rules", level+1)}
+		one := object{"type": "object", "additionalProperties": false, "required": []string{"set"},
+			"properties": object{"when": expression, "set": set}, "description": "an object, where when is true"}
+		each := object{"type": "object", "additionalProperties": false, "required": []string{"each", "set"}, "description": "an element for every element of a list",
+			"properties": object{"each": expression, "as": text("the name of the element, beside item"), "where": expression, "set": set}}
+		list := object{"type": "array", "items": object{"anyOf": []any{expression, one}}}
+		definitions[fmt.Sprint("rules", level)] = object{"type": "object", "minProperties": 1,
+			"additionalProperties": object{"anyOf": []any{expression, one, each, list}},
+			"description":          "a rule for every field of the target; a.b sets a field of an object, a? is left out where its value is absent"}
+	}
+	policy := object{"anyOf": []any{object{"enum": []string{"park", "keep"}}, object{"type": "object", "required": []string{"use"}, "additionalProperties": false,
+		"properties": object{"use": object{"type": scalars, "description": "the code that takes its place"}}}}}
+	codes := object{"type": "object", "additionalProperties": object{"anyOf": []any{object{"type": scalars}, object{"type": "array", "minItems": 1, "items": object{"type": scalars}}}}}
+	values := object{"type": "object", "additionalProperties": false, "required": []string{"values", "codes"}, "properties": object{
+		"values": text("the value map's name"), "about": text("a sentence for people"),
+		"codes": object{"type": "object", "minProperties": 1, "additionalProperties": codes, "description": "for each canonical code, the codes of the systems"},
+		"unknown": object{"description": "what becomes of a code that is not listed: park, keep or {use: code}; or that for value and code", "anyOf": []any{policy,
+			object{"type": "object", "additionalProperties": false, "properties": object{"value": policy, "code": policy}}}},
+	}}
+	mapping := object{"type": "object", "additionalProperties": false, "required": []string{"mapping", "from", "to", "set"}, "properties": object{
+		"mapping": text("the mapping's name"), "about": text("a sentence for people"),
+		"from": text("the schema of the source document"), "to": text("the schema of the target document"),
+		"volatile": object{"type": "array", "items": object{"type": "string"}, "description": "top-level fields of the target whose change alone is no change of the object"},
+		"set":      object{"$ref": "#/definitions/rules0"},
+	}}
+	s := either("values", values, mapping)
+	s["definitions"] = definitions
+	return s, nil
+}
+
+// ruleDepth is how deep rules are described: many readers of JSON Schema do not take one that contains itself.
+const ruleDepth = 6
+
+// scalars are the types that an editor may see in a plain scalar whose text counts as it stands.
+var scalars = []string{"string", "number", "boolean"}
+
+// objectOf describes an object of these fields and no others.
+func objectOf(fields []connector.Field) object {
+	properties := object{}
+	required := []string{}
+	for _, f := range fields {
+		properties[f.Name] = valueOf(f)
+		if f.Required {
+			required = append(required, f.Name)
+		}
+	}
+	s := object{"type": "object", "properties": properties, "additionalProperties": false}
+	if len(required) > 0 {
+		s["required"] = required
+	}
+	return s
+}
+
+// patterns are of values that are written as one text; a reference ${…} may stand in place of all or a part of it.
+var patterns = map[string]string{
+	"duration": `^([0-9.]+(d|h|m|s|ms|us|µs|ns))+$|^0$|\$\{`,
+	"size":     `^[0-9]+ ?([KMG]iB|[kKMG]?B)?$|\$\{`,
+	"rate":     `^[0-9.]+ ?/ ?[0-9.]*(d|h|m|s|ms|us|µs|ns)$|\$\{`,
+	"range":    `^[0-9.]+[a-zµ]+ ?\.\. ?[0-9.]+[a-zµ]+$|\$\{`,
+}
+
+func valueOf(f connector.Field) object {
+	s := typeOf(f)
+	doc := f.Doc
+	if f.Secret {
+		doc += "; write \"${env:NAME}\" or \"${file:PATH}\""
+	}
+	if f.Default != "" {
+		doc += fmt.Sprintf("; default %s", f.Default)
+	}
+	if doc != "" {
+		s["description"] = doc
+	}
+	return s
+}
+
+func typeOf(f connector.Field) object {
+	elem := connector.Field{Type: f.Elem, Fields: f.Fields, Secret: f.Secret}
+	switch f.Type {
+	case "object":
+		return objectOf(f.Fields)
+	case "list":
+		return object{"type": "array", "items": typeOf(elem)}
+	case "map":
+		if f.Elem == "" {
+			return object{"type": "object"}
+		}
+		return object{"type": "object", "additionalProperties": typeOf(elem)}
+	case "boolean":
+		return object{"anyOf": []any{object{"type": "boolean"}, object{"type": "string", "pattern": `\$\{`}}}
+	case "integer":
+		return object{"anyOf": []any{object{"type": "integer"}, object{"type": "string", "pattern": `\$\{`}}}
+	case "any", "":
+		return object{}
+	}
+	if p := patterns[f.Type]; p != "" {
+		return object{"type": []string{"string", "integer"}, "pattern": p}
+	}
+	if len(f.Enum) > 0 {
+		return object{"anyOf": []any{object{"enum": f.Enum}, object{"type": "string", "pattern": `\$\{`}}}
+	}
+	return object{"type": scalars}
+}
