@@ -5,6 +5,7 @@ import (
 	"github.com/waybill-hub/waybill/connectors/file"
 	"github.com/waybill-hub/waybill/connectors/rest"
 	"github.com/waybill-hub/waybill/connectors/sql"
+	"github.com/waybill-hub/waybill/connectors/webhook"
 	"github.com/waybill-hub/waybill/internal/connector"
 )
 
@@ -14,5 +15,6 @@ func All() []connector.Kind {
 		file.Kind{},
 		rest.Kind{},
 		sql.Kind{},
+		webhook.Kind{},
 	}
 }

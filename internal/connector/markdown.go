@@ -10,6 +10,10 @@ import (
 func (s Spec) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s\n\n%s. %s\n\n", s.Kind, capital(s.Summary), s.Can)
+	if len(s.Fields) == 0 {
+		b.WriteString("It has no settings.\n")
+		return b.String()
+	}
 	b.WriteString("| setting | type | default | meaning |\n|---|---|---|---|\n")
 	rows(&b, "", s.Fields)
 	return b.String()
@@ -66,7 +70,7 @@ func (a Abilities) String() string {
 		}
 	}
 	if len(can) == 0 {
-		return "It can do nothing."
+		return "The hub never calls it."
 	}
 	if last := len(can) - 1; last > 0 {
 		can = append(slices.Clone(can[:last-1]), can[last-1]+" and "+can[last])
