@@ -77,7 +77,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	o := sandbox.Options{Dir: filepath.Join(dir, "sandbox"), Seed: d.seed, Rate: d.rate, Log: log}
+	o := sandbox.Options{Dir: filepath.Join(dir, "sandbox"), Seed: d.seed, Rate: d.rate, Log: log, Hold: true}
 	if d.chaos {
 		o.Chaos = sandbox.Wicked()
 	}
@@ -96,6 +96,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	world.SetHookURL("http://" + hub.HooksAddr() + "/hooks")
+	world.Resume()
 	fmt.Fprintf(d.out, "console: http://%s/\n", hub.Addr())
 	status, parked, ferr := d.traffic(ctx, world, hub)
 	if serr := stopHub(hub, log); serr != nil {

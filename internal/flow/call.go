@@ -2,7 +2,9 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -68,10 +70,12 @@ func jitter(d time.Duration) time.Duration {
 func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool, err error) {
 	if d.doubt && d.write.Action == connector.Create {
 		res, found, err := d.look(ctx)
-		if err != nil {
+		switch {
+		case errors.Is(err, connector.ErrNoLookup):
+			return d.unasked(err), true, nil
+		case err != nil:
 			return d.sort(ctx, err, conflicts)
-		}
-		if found {
+		case found:
 			return d.adopt(ctx, res, conflicts)
 		}
 		d.doubt = false
@@ -142,9 +146,7 @@ func (d *delivery) unknown(ctx context.Context, err error) (fate, bool, error) {
 		return fate{}, false, err
 	}
 	if _, ok := d.Runner.target.Connector.(connector.Finder); !ok {
-		f := failed(err)
-		f.reason += "; the system cannot be asked whether it was applied: look there, then replay or discard"
-		return f, true, nil
+		return d.unasked(err), true, nil
 	}
 	d.doubt, d.uncertain = true, true
 	if serr := lifecycle.Sleep(ctx, d.Clock, d.Runner.target.VisibleAfter); serr != nil {
@@ -153,10 +155,18 @@ func (d *delivery) unknown(ctx context.Context, err error) (fate, bool, error) {
 	return fate{}, false, err
 }
 
+// unasked is the fate of a create that may have been applied in a system that cannot be asked. Its intent stays open.
+func (d *delivery) unasked(err error) fate {
+	f := failed(err)
+	f.kind = fault.UnknownOutcome.String()
+	f.reason += "; the system cannot be asked whether it was applied: look there, then replay or discard"
+	return f
+}
+
 // duplicate: the target says that it holds the object.
 func (d *delivery) duplicate(ctx context.Context, cause error, conflicts *int) (fate, bool, error) {
 	res, found, err := d.look(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, connector.ErrNoLookup) {
 		return d.sort(ctx, err, conflicts)
 	}
 	if !found {
@@ -177,6 +187,7 @@ func (d *delivery) reread(ctx context.Context, cause error) (fate, bool, error) 
 	if err != nil {
 		return fate{}, false, err
 	}
+	got = slices.DeleteFunc(got, func(r connector.Record) bool { return r.Deleted })
 	if len(got) == 0 {
 		return d.given(failed(fault.New(fault.NotFound, "the object %s is gone in %s", d.write.Local, d.Runner.target.Name))), true, nil
 	}
@@ -184,26 +195,37 @@ func (d *delivery) reread(ctx context.Context, cause error) (fate, bool, error) 
 	return fate{}, false, cause
 }
 
-// look asks the target for the object by its external id, then by its natural key.
+// look asks the target for the object by its external id, then by its natural key; connector.ErrNoLookup where it cannot be asked
+// by either.
 func (d *delivery) look(ctx context.Context) (connector.Record, bool, error) {
 	finder, ok := d.Runner.target.Connector.(connector.Finder)
 	if !ok {
-		return connector.Record{}, false, nil
+		return connector.Record{}, false, connector.ErrNoLookup
 	}
 	lookups := []connector.Lookup{{Entity: d.write.Entity, Object: d.write.Object, External: d.write.External}}
 	if natural := d.natural(); len(natural) > 0 {
 		lookups = append(lookups, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Natural: natural})
 	}
+	err := connector.ErrNoLookup
 	for _, l := range lookups {
-		got, err := finder.Find(ctx, l)
-		if err != nil {
-			return connector.Record{}, false, err
+		got, ferr := finder.Find(ctx, l)
+		switch {
+		case errors.Is(ferr, connector.ErrNoLookup):
+			continue
+		case ferr != nil:
+			return connector.Record{}, false, ferr
+		}
+		err = nil
+		got = slices.DeleteFunc(got, func(r connector.Record) bool { return r.Deleted })
+		if len(got) > 1 {
+			d.log.Error("the target holds several objects of one id: one of them is a double", "key", d.ev.Key, "system", d.Runner.target.Name,
+				"external", d.write.External, "objects", len(got))
 		}
 		if len(got) > 0 {
 			return got[0], true, nil
 		}
 	}
-	return connector.Record{}, false, nil
+	return connector.Record{}, false, err
 }
 
 // natural gives the values of the flow's find-by fields.

@@ -204,6 +204,19 @@ func TestUnknownOutcomeIsParkedAfterRetryTime(t *testing.T) {
 	}
 }
 
+// A create whose answer is lost in a system that cannot be asked is parked at once: sending again might double it.
+func TestCannotBeAsked(t *testing.T) {
+	w := newWorld(t)
+	w.deps.Systems["erp"].Connector = mute{w.erp}
+	w.erp.script = []step{{true, dropped, nil}}
+	r := w.flow("orders-to-erp")
+	w.must(r, order("A", 1, "1"))
+	w.expect("orders-to-erp", "parked=1")
+	if q := w.queue("orders-to-erp")[0]; q.Kind != "unknown-outcome" || len(w.erp.objects) != 1 {
+		t.Errorf("%+v; the target holds %d objects", q, len(w.erp.objects))
+	}
+}
+
 func TestBreaker(t *testing.T) {
 	w := newWorld(t)
 	b := w.deps.Systems["erp"].Breaker

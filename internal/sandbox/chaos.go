@@ -47,7 +47,7 @@ func Wicked() Chaos {
 		Error500: .01, Error503: .02, TooMany: .01, RetryAfter: 1,
 		DropApplied: .02, ErrorApplied: .01, Hang: .0005, Slow: .01, SlowMS: 1200,
 		DuplicateHooks: .05, LateHooks: .10, LateMS: 2500,
-		BadRows: .01, UnknownCodes: .003, EarlyOrders: .05, OrphanOrders: .002, Poison: .003,
+		BadRows: .01, UnknownCodes: .003, EarlyOrders: .05, OrphanOrders: .02, Poison: .01,
 		Lock: .05, LockMS: 1200,
 	}
 }

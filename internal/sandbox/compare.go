@@ -107,6 +107,7 @@ type rule struct {
 	entity   string
 	from, to string
 	when     func(v *view, o Object) bool   // which objects of the source; nil: all
+	own      func(o Object) bool            // which objects of the target are its own affair; nil: none
 	key      func(v *view, o Object) string // the business key in the target; nil: the source's
 	fields   []comparison
 }
@@ -213,7 +214,7 @@ func (v *view) check(r *rule, report *Report) Check {
 		}
 	}
 	for _, o := range v.s[r.to][r.entity] {
-		if !asked[o.Key] && !v.ignore(r.entity, o) {
+		if !asked[o.Key] && !v.ignore(r.entity, o) && (r.own == nil || !r.own(o)) {
 			asked[o.Key] = true
 			problem(o.Key, "unexpected")
 		}

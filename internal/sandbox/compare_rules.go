@@ -202,7 +202,7 @@ var compareRules = []rule{
 	}},
 	{name: "inventory wms→erp", entity: Inventory, from: WMS, to: ERP, fields: []comparison{
 		eq(amount, "onHand", "on_hand"), eq(amount, "reserved", "reserved"),
-	}},
+	}, own: func(o Object) bool { return plain(o.Doc["warehouse"]) == consignment }},
 	{name: "inventory erp→crm", entity: Inventory, from: ERP, to: CRM, fields: []comparison{
 		eq(amount, "on_hand", "QuantityOnHand"), eq(amount, "reserved", "QuantityReserved"),
 	}},

@@ -69,6 +69,8 @@ func (e *erp) act(ctx context.Context, _ int64, r *rand.Rand) error {
 				return err
 			}
 			return e.newItem(ctx, tx, n+1)
+		case v < 82:
+			return e.countConsignment(ctx, tx, r)
 		default:
 			return e.editItem(ctx, tx, r)
 		}
@@ -112,6 +114,19 @@ func (e *erp) editItem(ctx context.Context, tx *sql.Tx, r *rand.Rand) error {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, "UPDATE items SET list_price = ? WHERE id = ?", cents(100+r.Int64N(99900)), id)
+	return err
+}
+
+// consignment is the one stock that the ERP keeps itself: goods at customers, of which no warehouse knows.
+const consignment = "CONS1"
+
+func (e *erp) countConsignment(ctx context.Context, tx *sql.Tx, r *rand.Rand) error {
+	id, err := some(ctx, tx, r, "items")
+	if err != nil || id == 0 {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO stock(sku, warehouse, on_hand, counted_at) SELECT sku, ?, ?, strftime('%Y-%m-%dT%H:%M:%fZ','now') FROM items WHERE id = ?
+		ON CONFLICT (sku, warehouse) DO UPDATE SET on_hand = excluded.on_hand, counted_at = excluded.counted_at`, consignment, strconv.Itoa(r.IntN(90)), id)
 	return err
 }
 
