@@ -185,34 +185,20 @@ func (b *batch) refuse(ev event.Event, from *replay, kind, code, reason string) 
 	b.park = append(b.park, q)
 }
 
-// publish sends every event and returns when all have a place or are parked. Events of one key are never on their way
-// together: the next is sent when the one before it is known to be written, whatever fails.
+// publish sends every event and returns when all have a place or are parked. What fails, and with it what would have come
+// behind it, is sent again in its order before anything later.
 func (b *batch) publish(ctx context.Context) error {
 	waiting := make([]int, len(b.out))
 	for i := range waiting {
 		waiting[i] = i
 	}
-	for len(waiting) > 0 {
-		var now, later []int
-		keys := make(map[string]struct{}, len(waiting))
-		for _, i := range waiting {
-			if _, taken := keys[b.out[i].ev.Key]; taken {
-				later = append(later, i)
-				continue
-			}
-			keys[b.out[i].ev.Key] = struct{}{}
-			now = append(now, i)
-		}
-		err := b.insist(ctx, "publish to "+b.src.Topic, func() (err error) {
-			now, err = b.send(ctx, now)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		waiting = later
+	if len(waiting) == 0 {
+		return nil
 	}
-	return nil
+	return b.insist(ctx, "publish to "+b.src.Topic, func() (err error) {
+		waiting, err = b.send(ctx, waiting)
+		return err
+	})
 }
 
 // send sends the events with these indexes once; it gives those that are to be sent again, with why.

@@ -63,7 +63,7 @@ type Sent struct {
 }
 
 // Publisher writes records to their topics. It answers for every record, in the order given, once all are known. Records of
-// one call have different keys per topic, so it need not keep an order among them.
+// one key keep their order: after one fails, later ones of its partition in the same call are not written.
 type Publisher interface {
 	Send(ctx context.Context, records []event.Record) []Sent
 }

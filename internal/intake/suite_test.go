@@ -158,6 +158,19 @@ func (b *bench) turn(what string, done func() bool) {
 	}
 }
 
+// await waits for something while the clock stands still.
+func (b *bench) await(what string, done func() bool) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
+	defer cancel()
+	for !done() {
+		if ctx.Err() != nil {
+			b.t.Fatalf("waiting for %s: it did not come", what)
+		}
+		yield()
+	}
+}
+
 // parked gives the parked events.
 func (b *bench) parked() []state.Queued {
 	b.t.Helper()
@@ -184,7 +197,6 @@ type topic struct {
 	// refuse decides over each record before it is written; nil: all are written.
 	refuse func(event.Record) error
 	sends  int
-	doubly bool // two records of one key were sent at once
 }
 
 func (p *topic) Send(ctx context.Context, records []event.Record) []Sent {
@@ -192,22 +204,23 @@ func (p *topic) Send(ctx context.Context, records []event.Record) []Sent {
 	defer p.mu.Unlock()
 	p.sends++
 	out := make([]Sent, len(records))
-	keys := map[string]bool{}
+	failed := map[int]bool{}
 	for i, r := range records {
-		if keys[string(r.Key)] {
-			p.doubly = true
+		r.Partition = event.LaneOf(r.Key, 4)
+		if failed[r.Partition] {
+			out[i].Err = fault.New(fault.Unavailable, "not sent: an earlier record of the same partition failed")
+			continue
 		}
-		keys[string(r.Key)] = true
 		if ctx.Err() != nil {
 			out[i].Err = ctx.Err()
 			continue
 		}
 		if p.refuse != nil {
 			if out[i].Err = p.refuse(r); out[i].Err != nil {
+				failed[r.Partition] = true
 				continue
 			}
 		}
-		r.Partition = event.LaneOf(r.Key, 4)
 		for _, other := range p.records {
 			if other.Partition == r.Partition {
 				r.Offset++
