@@ -82,9 +82,10 @@ func (h *Hub) startFlow(f *config.Flow, paused bool) error {
 	return nil
 }
 
-// share is what one flow may hold in memory of read and undecided records: all flows together 256 MiB.
+// share is what one flow may hold in memory of read and undecided records: 32 MiB keep the lanes of a dozen partitions busy;
+// all flows together 256 MiB.
 func (h *Hub) share() int64 {
-	return max(8<<20, min(64<<20, 256<<20/int64(max(1, len(h.plan.Flows)))))
+	return max(8<<20, min(32<<20, 256<<20/int64(max(1, len(h.plan.Flows)))))
 }
 
 func (h *Hub) flows() []*running {

@@ -144,9 +144,35 @@ func (c *textCheck) of(v jsondoc.Value) verdict {
 // numberCheck is what a schema says about numbers; nil bounds say nothing.
 type numberCheck struct {
 	least, most, above, below, step *jsondoc.Decimal
+	// plain: the only bounds are least and most, and whole numbers: low and high.
+	plain     bool
+	low, high int64
+}
+
+// within reports whether a number that is written in the plainest way is surely within low and high: digits, and perhaps a
+// point and digits where it need not be whole.
+func (n *numberCheck) within(b []byte, whole bool) bool {
+	var i int64
+	for at, c := range b {
+		switch {
+		case at == 18:
+			return false
+		case c-'0' <= 9:
+			i = i*10 + int64(c-'0')
+		case c == '.' && !whole:
+			// What stands behind the point adds less than one.
+			return i >= n.low && i < n.high && !bytes.ContainsAny(b, "eE")
+		default:
+			return false
+		}
+	}
+	return i >= n.low && i <= n.high
 }
 
 func (c *check) numeric(v jsondoc.Value) verdict {
+	if n := c.number; n != nil && n.plain && n.within(v.Raw(), c.typed && c.whole) {
+		return yes
+	}
 	d, err := v.Decimal()
 	if err != nil || d.Err() != nil {
 		return maybe

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"math"
 	"slices"
 
 	"github.com/waybill-hub/waybill/internal/jsondoc"
@@ -245,6 +246,22 @@ func (k *kinder) logic(n *node) {
 	}
 }
 
+// simplify sets the plain bounds where they say everything.
+func (n *numberCheck) simplify() {
+	n.low, n.high = math.MinInt64, math.MaxInt64
+	n.plain = n.above == nil && n.below == nil && n.step == nil
+	for _, b := range []struct {
+		bound *jsondoc.Decimal
+		at    *int64
+	}{{n.least, &n.low}, {n.most, &n.high}} {
+		if b.bound == nil {
+			continue
+		}
+		whole, ok := b.bound.Int64()
+		*b.at, n.plain = whole, n.plain && ok
+	}
+}
+
 // finish keeps of the parts those that say something.
 func (k *kinder) finish(n *node) *check {
 	c := k.check
@@ -252,6 +269,7 @@ func (k *kinder) finish(n *node) *check {
 		c.text = &k.text
 	}
 	if k.numbers {
+		k.number.simplify()
 		c.number = &k.number
 	}
 	if k.lists {

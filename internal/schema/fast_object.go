@@ -68,8 +68,10 @@ func (c *objectCheck) of(v jsondoc.Value) verdict {
 				return r
 			}
 		}
-		if r := c.unnamed(b, e.Value(), known); r != yes {
-			return r
+		if !known || len(c.patterns) > 0 {
+			if r := c.unnamed(b, e.Value(), known); r != yes {
+				return r
+			}
 		}
 		if c.names != nil {
 			if r := c.names.of(name); r != yes {
