@@ -68,7 +68,8 @@ type pubPartition struct {
 	// Of the goroutine alone.
 	spans   []span
 	encoder batchWriter
-	buf     []byte
+	buf     []byte // the write request
+	memory  *[]byte
 }
 
 func (q *pubPartition) enqueue(k *chunk) {
@@ -112,6 +113,8 @@ func (q *pubPartition) run() {
 		}
 		timer.Stop()
 	}
+	q.memory = buffers.Get().(*[]byte)
+	q.buf = *q.memory
 	for q.take() {
 		q.write(q.spans)
 	}
@@ -144,7 +147,11 @@ func (q *pubPartition) take() bool {
 		q.queue = q.queue[1:]
 	}
 	q.queue = nil
-	q.running = len(q.spans) > 0
+	if len(q.spans) == 0 { // before anyone can start another goroutine
+		*q.memory = q.buf
+		buffers.Put(q.memory)
+		q.running, q.memory, q.buf = false, nil, nil
+	}
 	return q.running
 }
 
@@ -175,7 +182,9 @@ func (q *pubPartition) write(spans []span) {
 func (q *pubPartition) encode(spans []span) ([]span, int, error) {
 	q.reading.Lock()
 	defer q.reading.Unlock()
-	q.encoder.begin(q.buf[:0], time.Now())
+	q.buf = q.w.begin(q.buf[:0], q.p.cfg.RequestTimeout)
+	batch := len(q.buf)
+	q.encoder.begin(q.buf, time.Now())
 	n, out := 0, spans[:0]
 	for _, s := range spans {
 		switch {
@@ -192,6 +201,7 @@ func (q *pubPartition) encode(spans []span) ([]span, int, error) {
 	}
 	var err error
 	q.buf, err = q.encoder.end(q.p.compression)
+	q.w.end(q.buf, batch)
 	return out, n, fault.Wrap(fault.Invalid, "encode", err)
 }
 

@@ -21,7 +21,6 @@ const maxInflate = 64 << 20
 func (p *partition) dispatch(ctx context.Context, a *fetched) error {
 	aborted := abortedSet{list: a.aborted}
 	d := &p.deal
-	d.reset()
 	expected := p.next.Load()
 	gap := expected // offsets from here to expected have no record
 	for b := a.records; ; {
@@ -142,9 +141,13 @@ type laneDeal struct {
 	slabHeaders           []event.Header
 }
 
+// reset forgets what is left of an answer.
 func (d *dealer) reset() {
-	clear(d.records)
+	clear(d.records[:cap(d.records)])
 	clear(d.headers[:cap(d.headers)])
+	for i := range d.per {
+		d.per[i] = laneDeal{records: d.per[i].records[:0]}
+	}
 	d.records, d.lanes, d.headers, d.bytes = d.records[:0], d.lanes[:0], d.headers[:0], 0
 }
 

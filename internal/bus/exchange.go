@@ -11,6 +11,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,10 +39,11 @@ type raw struct {
 	// topic, with partition, sends the request to the leader of the partition.
 	topic     string
 	partition int32
-	write     func(b []byte, version int16) []byte
-	read      func(r io.Reader, size int, version int16) error
-	// buf is reused for the request's bytes where set.
-	buf []byte
+	// write appends the request's body to its head. Instead of it, whole may hold the request with room for its head
+	// (see headSize), where its body is the same in all versions.
+	write func(b []byte, version int16) []byte
+	whole []byte
+	read  func(r io.Reader, size int, version int16) error
 
 	ctx     context.Context
 	client  string
@@ -93,17 +95,16 @@ func (q *raw) roundTrip(rw io.ReadWriter) (protocol.Message, error) {
 		q.state.Store(rawGivenUp)
 		return nil, fmt.Errorf("the broker speaks %s up to version %d and %d is needed: use Kafka 2.8 or newer", q.key, q.version, q.least)
 	}
-	b := append(q.buf[:0], 0, 0, 0, 0)
-	b = binary.BigEndian.AppendUint16(b, uint16(q.key))
-	b = binary.BigEndian.AppendUint16(b, uint16(q.version))
-	b = binary.BigEndian.AppendUint32(b, correlation)
-	b = appendString(b, q.client)
-	if q.flexible {
-		b = append(b, 0)
+	b := q.whole
+	if b == nil {
+		b = q.write(make([]byte, headSize(q.client, q.flexible), 256), q.version)
 	}
-	b = q.write(b, q.version)
 	binary.BigEndian.PutUint32(b, uint32(len(b)-4))
-	q.buf = b
+	binary.BigEndian.PutUint16(b[4:], uint16(q.key))
+	binary.BigEndian.PutUint16(b[6:], uint16(q.version))
+	binary.BigEndian.PutUint32(b[8:], correlation)
+	binary.BigEndian.PutUint16(b[12:], uint16(len(q.client)))
+	copy(b[14:], q.client)
 	if _, err := rw.Write(b); err != nil {
 		return nil, err
 	}
@@ -119,6 +120,15 @@ func (q *raw) roundTrip(rw io.ReadWriter) (protocol.Message, error) {
 		return nil, err
 	}
 	return q, nil
+}
+
+// headSize is the size of a request's head: size, kind, version, correlation id and client id.
+func headSize(client string, flexible bool) int {
+	n := 14 + len(client)
+	if flexible {
+		n++ // no tags
+	}
+	return n
 }
 
 // sent reports, after a failure, whether the request may have reached the broker. It also makes sure that a request that
@@ -159,6 +169,9 @@ func (c *Cluster) exchangeWith(ctx context.Context, addr net.Addr, q *raw) error
 	}
 	return err
 }
+
+// buffers holds memory for large requests and answers: a partition that is quiet keeps none.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // readAll reads a whole answer into memory of its own.
 func readAll(r io.Reader, size int) ([]byte, error) {

@@ -11,13 +11,12 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 )
 
-// fetcher reads one partition. Its buffer is reused, so an answer is valid until the next call.
+// fetcher reads one partition.
 type fetcher struct {
 	c         *Cluster
 	topic     string
 	partition int
-	buf       []byte
-	req       []byte
+	buf       *[]byte // of the answer that was given last; see release
 }
 
 // fetched is a broker's answer to a fetch.
@@ -32,34 +31,39 @@ type fetched struct {
 // abortedTransaction: the records of the producer from first on, up to its abort marker, do not count.
 type abortedTransaction struct{ producer, first int64 }
 
-// fetch asks for records from offset on. It waits up to wait for the first one.
+// fetch asks for records from offset on. It waits up to wait for the first one. The answer is valid until release.
 func (f *fetcher) fetch(ctx context.Context, offset int64, maxBytes int, wait time.Duration) (fetched, error) {
+	f.release()
 	ctx, cancel := context.WithTimeout(ctx, wait+f.c.cfg.Timeout)
 	defer cancel()
 	var out fetched
-	buf := f.buf
-	q := &raw{key: protocol.Fetch, least: 4, most: 11, negotiate: true, topic: f.topic, partition: int32(f.partition), buf: f.req,
+	q := &raw{key: protocol.Fetch, least: 4, most: 11, negotiate: true, topic: f.topic, partition: int32(f.partition),
 		write: func(b []byte, version int16) []byte { return f.request(b, version, offset, maxBytes, wait) },
 		read: func(r io.Reader, size int, version int16) error {
-			if cap(buf) < size {
-				buf = make([]byte, size+size/8)
+			f.buf = buffers.Get().(*[]byte)
+			if cap(*f.buf) < size {
+				*f.buf = make([]byte, size)
 			}
-			buf = buf[:size]
-			if _, err := io.ReadFull(r, buf); err != nil {
+			b := (*f.buf)[:size]
+			if _, err := io.ReadFull(r, b); err != nil {
 				return err
 			}
-			return out.parse(buf, version, f.topic, f.partition)
+			return out.parse(b, version, f.topic, f.partition)
 		},
 	}
-	err := f.c.exchange(ctx, q)
-	f.buf, f.req = buf, q.buf
-	if cap(buf) > 2*maxBytes+(1<<20) {
-		f.buf = nil // one huge batch is no reason to keep so much
-	}
-	if err != nil {
+	if err := f.c.exchange(ctx, q); err != nil {
+		f.release()
 		return fetched{}, fmt.Errorf("read %s/%d: %w", f.topic, f.partition, err)
 	}
 	return out, nil
+}
+
+// release gives the memory of the last answer back.
+func (f *fetcher) release() {
+	if f.buf != nil && cap(*f.buf) <= 4<<20 {
+		buffers.Put(f.buf)
+	}
+	f.buf = nil
 }
 
 func (f *fetcher) request(b []byte, version int16, offset int64, maxBytes int, wait time.Duration) []byte {

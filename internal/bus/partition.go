@@ -121,6 +121,8 @@ func (p *partition) room(ctx context.Context) bool {
 func (p *partition) read(ctx context.Context) error {
 	corrupt := 0
 	doubt := false // a call has failed: the broker that answers next may be another one
+	var told time.Time
+	defer p.fetcher.release()
 	wait := 50 * time.Millisecond
 	for p.room(ctx) {
 		if doubt {
@@ -151,6 +153,8 @@ func (p *partition) read(ctx context.Context) error {
 		case err == nil:
 			p.end.Store(answer.high)
 			err = p.dispatch(ctx, &answer)
+			p.deal.reset()
+			p.fetcher.release()
 			switch {
 			case err == nil:
 				corrupt, wait = 0, 50*time.Millisecond
@@ -162,7 +166,10 @@ func (p *partition) read(ctx context.Context) error {
 			}
 		}
 		doubt = true
-		p.log.Warn("reading a partition failed and is tried again", "partition", p.name, "offset", p.next.Load(), "error", err)
+		if time.Since(told) > 10*time.Second {
+			told = time.Now()
+			p.log.Warn("reading a partition failed and is tried again", "partition", p.name, "offset", p.next.Load(), "error", err)
+		}
 		if !pause(ctx, wait) {
 			return nil
 		}

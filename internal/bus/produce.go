@@ -19,29 +19,35 @@ type producer struct {
 	c         *Cluster
 	topic     string
 	partition int
-	buf       []byte // request bytes, reused
 }
 
-// produce sends one encoded batch with all acknowledgements and gives the offset of its first record. The error is
-// classified: Unavailable, Invalid and Auth mean that nothing of the batch was written.
-func (p *producer) produce(ctx context.Context, batch []byte, timeout time.Duration) (int64, error) {
+// begin starts a write request: a record batch is to follow.
+func (p *producer) begin(b []byte, timeout time.Duration) []byte {
+	b = append(b, make([]byte, headSize(p.c.cfg.ClientID, false))...)
+	b = append(b, 0xff, 0xff) // no transaction
+	b = append(b, 0xff, 0xff) // all in-sync replicas
+	b = binary.BigEndian.AppendUint32(b, uint32(timeout.Milliseconds()))
+	b = binary.BigEndian.AppendUint32(b, 1)
+	b = appendString(b, p.topic)
+	b = binary.BigEndian.AppendUint32(b, 1)
+	b = binary.BigEndian.AppendUint32(b, uint32(p.partition))
+	return append(b, 0, 0, 0, 0) // size of the batch
+}
+
+// end completes a write request whose batch begins at batch.
+func (p *producer) end(b []byte, batch int) {
+	binary.BigEndian.PutUint32(b[batch-4:], uint32(len(b)-batch))
+}
+
+// produce sends a write request with one batch and gives the offset of its first record. The error is classified:
+// Unavailable, Invalid and Auth mean that nothing of the batch was written.
+func (p *producer) produce(ctx context.Context, request []byte, timeout time.Duration) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var code int16
 	var base int64
 	var text string
-	q := &raw{key: protocol.Produce, least: 3, most: 8, negotiate: true, topic: p.topic, partition: int32(p.partition), buf: p.buf,
-		write: func(b []byte, _ int16) []byte {
-			b = append(b, 0xff, 0xff) // no transaction
-			b = append(b, 0xff, 0xff) // all in-sync replicas
-			b = binary.BigEndian.AppendUint32(b, uint32(timeout.Milliseconds()))
-			b = binary.BigEndian.AppendUint32(b, 1)
-			b = appendString(b, p.topic)
-			b = binary.BigEndian.AppendUint32(b, 1)
-			b = binary.BigEndian.AppendUint32(b, uint32(p.partition))
-			b = binary.BigEndian.AppendUint32(b, uint32(len(batch)))
-			return append(b, batch...)
-		},
+	q := &raw{key: protocol.Produce, least: 3, most: 8, negotiate: true, topic: p.topic, partition: int32(p.partition), whole: request,
 		read: func(r io.Reader, size int, version int16) error {
 			b, err := readAll(r, size)
 			if err != nil {
@@ -72,7 +78,6 @@ func (p *producer) produce(ctx context.Context, batch []byte, timeout time.Durat
 	}
 	err := p.c.exchange(ctx, q)
 	where := fmt.Sprintf("write to %s/%d", p.topic, p.partition)
-	p.buf = q.buf
 	if err != nil {
 		if q.sent() {
 			return 0, &fault.Error{Kind: fault.UnknownOutcome, Op: where, Err: err}

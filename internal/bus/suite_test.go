@@ -2,10 +2,7 @@ package bus
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -117,48 +114,6 @@ func TestOfficialSuite(t *testing.T) {
 	t.Run("many lanes", func(t *testing.T) {
 		suite{addr: e.Addr(), lanes: 16, key: byUUID}.run(t, false, nil)
 	})
-}
-
-// TestOfficialSuiteRestarts runs the suite on a broker process that is killed twice while messages pass.
-func TestOfficialSuiteRestarts(t *testing.T) {
-	dir := t.TempDir()
-	b := mustChild(t, dir, "127.0.0.1:0")
-	pid := filepath.Join(t.TempDir(), "pid")
-	note := func(c *child) {
-		if err := os.WriteFile(pid, fmt.Append(nil, c.cmd.Process.Pid), 0o600); err != nil {
-			t.Error(err)
-		}
-	}
-	note(b)
-	var mu sync.Mutex
-	current, over := b, false
-	var watcher sync.WaitGroup
-	watcher.Go(func() { // starts it again whenever it dies
-		for {
-			_ = current.cmd.Wait()
-			mu.Lock()
-			if !over {
-				current = mustChild(t, dir, b.addr)
-				note(current)
-			}
-			stop := over
-			mu.Unlock()
-			if stop {
-				return
-			}
-		}
-	})
-	defer func() {
-		mu.Lock()
-		over = true
-		_ = current.cmd.Process.Kill()
-		mu.Unlock()
-		watcher.Wait()
-	}()
-	features := tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true, ForceShort: true,
-		RestartServiceCommand: []string{"sh", "-c", "kill -9 $(cat " + pid + ")"}}
-	s := suite{addr: b.addr, lanes: 16, key: byPayload}
-	tests.TestReconnect(t, tests.TestContext{TestID: tests.NewTestID(), Features: features}, s.construct)
 }
 
 // TestOfficialStress runs the suite many times at once.
