@@ -147,7 +147,8 @@ func TestDigestFollowsContent(t *testing.T) {
 		}
 		return plan.Digest
 	}
-	if digest(tree("x")) != digest(tree("x")) || digest(tree("x")) == digest(tree("y")) {
+	x, again, y := digest(tree("x")), digest(tree("x")), digest(tree("y"))
+	if x != again || x == y {
 		t.Error("the digest does not follow the content")
 	}
 }

@@ -112,6 +112,13 @@ func (r *Runner) attributes(ctx context.Context, ev *event.Event, s *stage) (fat
 		}
 		ev.Operation = event.Operation(op)
 	}
+	if r.flow.Key != nil && r.flow.From.System == "" { // the relay has done it for flows from a system
+		key, err := r.flow.Key.String(ctx, &s.input)
+		if err != nil {
+			return r.refuse(ctx, "key", err)
+		}
+		ev.Key = key
+	}
 	if r.flow.Version != nil {
 		v, err := r.flow.Version.String(ctx, &s.input)
 		if err != nil {
@@ -326,7 +333,11 @@ func (r *Runner) forward(ev *event.Event, s *stage, a *attempt) fate {
 		out.Origin = ev.Source
 	}
 	key := out.Hub
-	if key == "" {
+	switch {
+	case key != "":
+	case r.flow.Key != nil && ev.Key != "":
+		key = ev.Key
+	default:
 		key = a.lane
 	}
 	f := delivered()

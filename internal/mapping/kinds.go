@@ -106,7 +106,6 @@ var (
 	textType   = typ{k: kText}
 	numberType = typ{k: kNumber}
 	boolType   = typ{k: kBool}
-	nullType   = typ{k: kNull}
 )
 
 // maybe is t, or absent.

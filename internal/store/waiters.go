@@ -65,7 +65,7 @@ func pairLocks(pairs map[pair]bool) []lockKey {
 func (ch *changes) locks() []lockKey {
 	pairs := map[pair]bool{}
 	for k := range ch.refs.byKey {
-		pairs[pair{k.entity, k.system}] = pairs[pair{k.entity, k.system}]
+		pairs[pair{k.entity, k.system}] = false
 	}
 	for k := range ch.closes {
 		pairs[pair{k.entity, k.system}] = true
