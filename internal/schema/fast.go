@@ -153,20 +153,27 @@ type numberCheck struct {
 // point and digits where it need not be whole.
 func (n *numberCheck) within(b []byte, whole bool) bool {
 	var i int64
-	for at, c := range b {
-		switch {
-		case at == 18:
+	at := 0
+	for ; at < len(b) && b[at]-'0' <= 9; at++ {
+		if at == 18 {
 			return false
-		case c-'0' <= 9:
-			i = i*10 + int64(c-'0')
-		case c == '.' && !whole:
-			// What stands behind the point adds less than one.
-			return i >= n.low && i < n.high && !bytes.ContainsAny(b, "eE")
-		default:
+		}
+		i = i*10 + int64(b[at]-'0')
+	}
+	switch {
+	case at == 0:
+		return false
+	case at == len(b):
+		return i >= n.low && i <= n.high
+	case b[at] != '.' || whole:
+		return false
+	}
+	for at++; at < len(b); at++ {
+		if b[at]-'0' > 9 {
 			return false
 		}
 	}
-	return i >= n.low && i <= n.high
+	return i >= n.low && i < n.high // what stands behind the point adds less than one
 }
 
 func (c *check) numeric(v jsondoc.Value) verdict {
