@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -70,16 +71,36 @@ func (h *Hub) startFlow(f *config.Flow, paused bool) error {
 	if paused {
 		r.Pause()
 	}
-	sub, err := h.cluster.Subscriber(bus.SubscriberConfig{Group: f.Group(), Lanes: lanes, Positions: r, MaxBytes: h.share(),
+	return h.subscribe(&running{Runner: r})
+}
+
+// subscribe makes the flow read its topic: at the start, and again when a person resumes it after an alarm has ended its
+// subscription. The router wants another name for every handler.
+func (h *Hub) subscribe(r *running) error {
+	f := r.Flow()
+	sub, err := h.cluster.Subscriber(bus.SubscriberConfig{Group: f.Group(), Lanes: lanes, Positions: r.Runner, MaxBytes: h.share(),
 		OnAlarm: func(err error) { r.RaiseAlarm("broker", err) }})
 	if err != nil {
 		return err
 	}
-	handler := h.router.AddConsumerHandler(f.Name, f.Topic(), sub, r.Handle)
+	name := f.Name
+	if r.times++; r.times > 1 {
+		name += "/" + strconv.Itoa(r.times)
+	}
+	h.router.AddConsumerHandler(name, f.Topic(), sub, r.Handle)
 	h.mu.Lock()
-	h.runners[f.Name] = &running{Runner: r, sub: sub, handler: handler}
+	r.sub = sub
+	h.runners[f.Name] = r
 	h.mu.Unlock()
 	return nil
+}
+
+// revive lets a flow whose subscription an alarm has ended read again.
+func (h *Hub) revive(ctx context.Context, r *running) error {
+	if err := h.subscribe(r); err != nil {
+		return err
+	}
+	return h.router.RunHandlers(context.WithoutCancel(ctx))
 }
 
 // share is what one flow may hold in memory of read and undecided records: 32 MiB keep the lanes of a dozen partitions busy;

@@ -67,8 +67,8 @@ type Hub struct {
 // running is a flow at work.
 type running struct {
 	*flow.Runner
-	sub     *bus.Subscriber
-	handler *message.Handler
+	sub   *bus.Subscriber
+	times int // how often it was subscribed
 }
 
 // New makes a hub of a plan; nothing is opened yet.

@@ -86,8 +86,12 @@ func (h *Hub) setPaused(ctx context.Context, name, who string, paused bool) erro
 		r.Pause()
 		return nil
 	}
+	alarmed := r.Alarmed() != nil
 	r.Resume()
 	h.resumeSource(name)
+	if alarmed {
+		return h.revive(ctx, r)
+	}
 	return nil
 }
 
