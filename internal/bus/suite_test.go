@@ -10,7 +10,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 )
 
-// suite runs watermill's official tests against a broker.
+// suite runs watermill's official tests against a broker: their short forms, unless WAYBILL_TEST_LONG is set.
 type suite struct {
 	addr  string
 	lanes int
@@ -97,7 +97,7 @@ func (s suite) run(t *testing.T, ordered bool, restart []string) {
 		GuaranteedOrder:       ordered,
 		Persistent:            true,
 		RestartServiceCommand: restart,
-		ForceShort:            testing.Short(),
+		ForceShort:            os.Getenv("WAYBILL_TEST_LONG") == "",
 	}
 	tests.TestPubSub(t, features, s.construct, s.pubSub)
 }
