@@ -233,7 +233,7 @@ func TestBreaker(t *testing.T) {
 		go func() { done <- w.handQuiet(r, batch) }()
 	}
 	// All three wait for their next try, beside the drain and the breaker's watch, before the clock moves.
-	if err := w.clock.BlockUntil(t.Context(), 4); err != nil {
+	if err := w.clock.BlockUntil(t.Context(), 5); err != nil {
 		t.Fatal(err)
 	}
 	w.until("open", func() bool { _, _, open := b.Open(); return open })
