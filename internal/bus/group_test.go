@@ -152,7 +152,7 @@ func TestBrokerComesBack(t *testing.T) {
 	m := next(t, ch)
 	m.Ack()
 	b.kill()
-	b = mustChild(t, dir, b.addr)
+	mustChild(t, dir, b.addr)
 	send(t, p, record("orders", "k", "after"))
 	for {
 		m := next(t, ch)

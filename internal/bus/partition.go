@@ -26,7 +26,6 @@ type partition struct {
 	name    string // topic/number
 	epoch   int64
 	done    []event.Range // finished before, above the position
-	start   int64
 	out     chan<- *message.Message
 	ctx     context.Context // of the messages; cancelled when their outcomes do not count any more
 	cancel  context.CancelFunc

@@ -18,8 +18,6 @@ import (
 const (
 	// MaxRecord is the largest record that is written: its key, value and headers with their lengths.
 	MaxRecord = 990_000
-	// maxBatch is the largest record batch before compression.
-	maxBatch = 999_000
 )
 
 // PublisherConfig sets how records are written. Every zero value is a good default.

@@ -58,7 +58,7 @@ func TestOrderThroughTheRouter(t *testing.T) {
 			return
 		}
 		s := subscriber(t, c, SubscriberConfig{Group: "g", MaxBatch: 7, NackBackoff: time.Millisecond})
-		router.AddNoPublisherHandler("echo", "in", s, handler)
+		router.AddConsumerHandler("echo", "in", s, handler)
 		if err := router.Run(ctx); err != nil {
 			t.Error(err)
 		}
