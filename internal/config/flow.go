@@ -57,6 +57,9 @@ func (l *loader) known(what string, n strictyaml.Node, names []string) bool {
 	if slices.Contains(names, n.Text()) {
 		return true
 	}
+	if l.unread[what] || l.unread[what+" "+n.Text()] {
+		return false
+	}
 	hint := strictyaml.DidYouMean(n.Text(), names)
 	if what == "entity" && strictyaml.Suggest(n.Text(), names) == "" {
 		hint = "add it to entities in the configuration file"

@@ -23,6 +23,7 @@ func (l *loader) loadHub() {
 	node, ok := l.readConfig()
 	l.entities = slices.Clone(Entities)
 	if !ok {
+		l.unread["system"], l.unread["entity"] = true, true
 		return
 	}
 	var raw hubFile

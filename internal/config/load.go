@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,7 +21,7 @@ import (
 func Load(paths Paths, o Options) (*Plan, *strictyaml.Problems) {
 	l := &loader{
 		paths: paths, o: o, p: &strictyaml.Problems{}, digest: sha256.New(),
-		documents: map[string][]strictyaml.Node{}, first: map[string]strictyaml.Pos{},
+		documents: map[string][]strictyaml.Node{}, first: map[string]strictyaml.Pos{}, unread: map[string]bool{},
 		plan: &Plan{Systems: map[string]*System{}, Mappings: map[string]*mapping.Mapping{}, Values: map[string]*mapping.ValueMap{}},
 	}
 	if l.o.Resolver == nil {
@@ -57,6 +58,9 @@ type loader struct {
 	// schemaNames are those of all schema files, broken ones too.
 	schemaNames []string
 	flows       []*flowDocument
+	// unread holds what may stand in a file that cannot be read: a kind of name as a whole, or "kind name". It is not called
+	// unknown where it is used.
+	unread map[string]bool
 }
 
 func (l *loader) sum(name string, data []byte) {
@@ -79,11 +83,26 @@ func (l *loader) collect() {
 			continue // one directory given for both
 		}
 		seen[f.display] = true
-		for _, n := range strictyaml.ParseWith(f.display, f.data, l.o.Resolver, l.p) {
+		before := l.p.Len()
+		nodes := strictyaml.ParseWith(f.display, f.data, l.o.Resolver, l.p)
+		if l.p.Len() > before {
+			l.glean(f.data)
+		}
+		for _, n := range nodes {
 			if kind := l.kindOf(n); kind != "" {
 				l.documents[kind] = append(l.documents[kind], n)
 			}
 		}
+	}
+}
+
+// begins is the first line of a document.
+var begins = regexp.MustCompile(`(?m)^(flow|mapping): *"?([a-z0-9-]+)`)
+
+// glean notes the names of documents in a text that YAML does not understand as a whole.
+func (l *loader) glean(text []byte) {
+	for _, m := range begins.FindAllSubmatch(text, -1) {
+		l.unread[string(m[1])+" "+string(m[2])] = true
 	}
 }
 
@@ -204,7 +223,11 @@ func (l *loader) loadMappings() {
 
 // deps are what mappings and expressions refer to.
 func (l *loader) deps() mapping.Deps {
-	d := mapping.Deps{Schemas: l.plan.Schemas, Values: l.plan.Values, Systems: map[string]bool{}, Entities: map[string]bool{}}
+	d := mapping.Deps{Schemas: l.plan.Schemas, Values: l.plan.Values}
+	if l.unread["system"] {
+		return d
+	}
+	d.Systems, d.Entities = map[string]bool{}, map[string]bool{}
 	for name := range l.plan.Systems {
 		d.Systems[name] = true
 	}
