@@ -1,4 +1,6 @@
 # Every target works on a fresh machine with Go; `make test` installs or starts what else it can and says what it skipped.
+SHELL       := bash
+.SHELLFLAGS := -o pipefail -c
 GO          ?= go
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/waybill
@@ -31,8 +33,8 @@ lint:
 bench: build ## the bench work beside a raw echo; the last line is the result
 	$(BIN) bench
 
-soak: build ## faults under load for FOR=10m; the last line is the result
-	$(GO) test ./internal/soak -run TestSoak -count=1 -timeout 0 -v -soak.for=$(FOR)
+soak: ## kill -9 among wicked systems for FOR=10m; the last line is the result
+	@$(GO) test ./internal/acceptance -run 'TestSoak$$' -count=1 -timeout 0 -v -soak.for=$(FOR) | grep -v -e '^---' -e '^===' -e '^PASS' -e '^ok' 
 
 fuzz: ## every fuzz target for a short while
 	@./internal/test/fuzz

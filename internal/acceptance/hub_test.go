@@ -3,6 +3,7 @@ package acceptance
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -80,6 +81,7 @@ type project struct {
 	dir   string
 	http  string
 	hooks string
+	level string // of the hub's log; empty: warn
 }
 
 func newProject(t *testing.T) *project {
@@ -168,7 +170,7 @@ func tail(s string, n int) string {
 
 func (h *hub) start() {
 	h.t.Helper()
-	h.cmd = exec.Command(binary, "run", "-c", h.p.path("configs/waybill.yaml"), "--log-level", "warn")
+	h.cmd = exec.Command(binary, "run", "-c", h.p.path("configs/waybill.yaml"), "--log-level", cmp.Or(h.p.level, "warn"))
 	h.cmd.Env, h.cmd.Stdout, h.cmd.Stderr, h.cmd.Dir = h.env, h, h, h.p.dir
 	h.done = make(chan struct{})
 	if err := h.cmd.Start(); err != nil {
