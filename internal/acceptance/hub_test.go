@@ -24,6 +24,7 @@ import (
 	"github.com/waybill-hub/waybill/configs"
 	"github.com/waybill-hub/waybill/flows"
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/store/pgtest"
 	"github.com/waybill-hub/waybill/mappings"
 	"github.com/waybill-hub/waybill/schemas"
 )
@@ -44,7 +45,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "build:", err)
 		os.Exit(1)
 	}
-	code := m.Run()
+	code := pgtest.Main(m)
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
@@ -106,6 +107,25 @@ func newProject(t *testing.T) *project {
 	}
 	p.write(t, "configs/waybill.yaml", text)
 	return p
+}
+
+// onKafka moves the project to an Apache Kafka and a PostgreSQL.
+func (p *project) onKafka(t *testing.T, broker string) {
+	t.Helper()
+	text, err := os.ReadFile(p.path("configs/waybill.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := string(text)
+	for old, now := range map[string]string{
+		"  embedded: {dir: " + filepath.Join(p.dir, "data", "broker") + "}":    "  kafka: {brokers: [" + broker + "], replication: 1}",
+		"  sqlite: {path: " + filepath.Join(p.dir, "data", "waybill.db") + "}": `  postgres: {url: "${env:WAYBILL_TEST_STORE}"}`} {
+		if !strings.Contains(out, old) {
+			t.Fatalf("the shipped configuration does not say %s any more", old)
+		}
+		out = strings.ReplaceAll(out, old, now)
+	}
+	p.write(t, "configs/waybill.yaml", out)
 }
 
 func (p *project) path(name string) string { return filepath.Join(p.dir, filepath.FromSlash(name)) }
