@@ -198,7 +198,7 @@ func (h *hub) start() {
 	}
 	cmd, done := h.cmd, h.done
 	go func() { _ = cmd.Wait(); close(done) }()
-	h.await("ready", 60*time.Second, func() bool {
+	h.await("ready", 2*time.Minute, func() bool {
 		resp, err := http.Get("http://" + h.p.http + "/readyz")
 		if err != nil {
 			return false

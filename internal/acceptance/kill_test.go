@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/sandbox"
+	"github.com/waybill-hub/waybill/internal/store/pgtest"
 )
 
 // startWorld starts the three systems; they push to the project's hub.
@@ -35,11 +36,33 @@ func TestKillNine(t *testing.T) {
 	}
 	p := newProject(t)
 	w := startWorld(t, p, sandbox.Options{Seed: 7, Rate: 25})
-	h := p.run(t, w.Env())
+	killUnderLoad(t, p.run(t, w.Env()), w, kills)
+}
+
+// The same holds on Apache Kafka and PostgreSQL.
+func TestKillNineOnKafka(t *testing.T) {
+	broker := os.Getenv("WAYBILL_TEST_KAFKA")
+	if broker == "" {
+		const how = "WAYBILL_TEST_KAFKA is not set: start one with internal/test/systems/kafka.sh and set it to the address printed"
+		if os.Getenv("WAYBILL_REQUIRE") == "1" {
+			t.Fatal(how)
+		}
+		t.Skip(how)
+	}
+	p := newProject(t)
+	p.onKafka(t, broker)
+	w := startWorld(t, p, sandbox.Options{Seed: 8, Rate: 10})
+	env := w.Env()
+	env["WAYBILL_TEST_STORE"] = pgtest.URL(t)
+	killUnderLoad(t, p.run(t, env), w, 2)
+}
+
+func killUnderLoad(t *testing.T, h *hub, w *sandbox.World, kills int) {
+	t.Helper()
 	for i := range kills {
 		before := h.status().Totals.Delivered
 		// Each kill comes at another point of the work.
-		h.await("work under way", 60*time.Second, func() bool { return h.status().Totals.Delivered >= before+int64(40+37*i%90) })
+		h.await("work under way", 3*time.Minute, func() bool { return h.status().Totals.Delivered >= before+int64(40+37*i%90) })
 		h.kill()
 		h.start()
 	}
@@ -57,7 +80,7 @@ func settle(t *testing.T, h *hub, w *sandbox.World) *api.Status {
 	t.Helper()
 	var last api.Totals
 	same := 0
-	h.await("everything at rest", 150*time.Second, func() bool {
+	h.await("everything at rest", 5*time.Minute, func() bool {
 		st := h.status()
 		if st.Totals.InFlight != 0 || st.Totals.Accepted != last.Accepted || st.Totals.Delivered != last.Delivered || len(busy(w)) > 0 && same < 100 {
 			same = 0
