@@ -17,7 +17,7 @@ import (
 )
 
 func (e *env) parkedCommand() *cobra.Command {
-	c := &cobra.Command{Use: "parked", Short: "List and repair what waits for a person", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "parked", Short: "List and repair what waits for a person", Args: noSuchCommand,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_ = c.Help()
 			return &exitError{exitUsage, nil}

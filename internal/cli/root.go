@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -77,7 +78,7 @@ func newRoot(e *env) *cobra.Command {
 		Short:         "Integration hub: flows between CRM, ERP and supply-chain systems over Kafka",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          noSuchCommand,
 		RunE: func(c *cobra.Command, _ []string) error {
 			_ = c.Help()
 			return &exitError{exitUsage, nil}
@@ -99,6 +100,19 @@ func newRoot(e *env) *cobra.Command {
 	root.AddCommand(e.runCommand(), e.demoCommand(), e.checkCommand(), e.testCommand(), e.schemaCommand(), e.statusCommand(), e.traceCommand(), e.xrefCommand(),
 		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.sandboxCommand(), e.benchCommand(), e.versionCommand())
 	return root
+}
+
+// noSuchCommand refuses a word that is none of c's commands, and names the nearest ones.
+func noSuchCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	c.SuggestionsMinimumDistance = 2
+	hint := ""
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = " (did you mean " + strings.Join(near, " or ") + "?)"
+	}
+	return usage("there is no command %q under %s%s; `%s --help` lists them", args[0], c.CommandPath(), hint, c.CommandPath())
 }
 
 func envOr(name, def string) string {

@@ -84,7 +84,7 @@ func (w wickedness) Set(s string) error {
 
 func parseFlags(o *Options, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("waybill sandbox", flag.ContinueOnError)
-	f.SetOutput(out)
+	f.SetOutput(io.Discard) // `env` is evaluated by a shell: what goes wrong stands in the error alone
 	f.StringVar(&o.Dir, "dir", "data/sandbox", "directory of all state and logs")
 	f.Int64Var(&o.Seed, "seed", 1, "makes names, numbers, tokens and chaos repeatable")
 	f.Float64Var(&o.Rate, "rate", 0, "business actions a second over all three systems (0: 60, negative: none)")
@@ -106,7 +106,13 @@ func parseFlags(o *Options, args []string, out io.Writer) error {
 		o.Log = slog.New(slog.NewTextHandler(out, nil))
 		return nil
 	})
-	if err := f.Parse(args); err != nil {
+	err := f.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		f.SetOutput(out)
+		fmt.Fprintln(out, "Flags:")
+		f.PrintDefaults()
+	}
+	if err != nil {
 		return err
 	}
 	if f.NArg() > 0 {
