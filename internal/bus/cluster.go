@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -45,7 +46,7 @@ type Cluster struct {
 
 	mu     sync.Mutex
 	routes map[string]*route
-	closed bool
+	closed atomic.Bool
 }
 
 // Topic is a topic to make.
@@ -120,10 +121,7 @@ func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
 
 // Close releases the connections. Publishers and subscribers must be closed before.
 func (c *Cluster) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closed {
-		c.closed = true
+	if !c.closed.Swap(true) {
 		c.transport.CloseIdleConnections()
 	}
 	return nil

@@ -157,6 +157,10 @@ func (c *Cluster) exchange(ctx context.Context, q *raw) error {
 
 // exchangeWith sends a request to a given broker, with a deadline in any case: a call without one can wait for ever.
 func (c *Cluster) exchangeWith(ctx context.Context, addr net.Addr, q *raw) error {
+	if c.closed.Load() { // or the transport would open connections that nobody closes
+		q.state.Store(rawGivenUp)
+		return errClosed
+	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, c.cfg.Timeout)

@@ -2,7 +2,10 @@ package bus
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -115,6 +118,44 @@ func TestForeignClients(t *testing.T) {
 			m.Ack()
 		}
 	})
+}
+
+func TestTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS() // for its certificate
+	defer server.Close()
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "orders"), kfake.TLS(&tls.Config{Certificates: server.TLS.Certificates}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	c := dial(t, cluster.ListenAddrs()[0], func(cfg *Config) { cfg.TLS = &tls.Config{RootCAs: roots, ServerName: "example.com"} })
+	send(t, publisher(t, c, PublisherConfig{}), record("orders", "k", "x"))
+	next(t, subscribe(t, subscriber(t, c, SubscriberConfig{Group: "g"}), "orders")).Ack()
+	for name, cfg := range map[string]*tls.Config{"no TLS": nil, "unknown authority": {}} {
+		if _, err := Dial(t.Context(), Config{Brokers: []string{cluster.ListenAddrs()[0]}, TLS: cfg, Timeout: 2 * time.Second}); err == nil {
+			t.Errorf("%s: connected", name)
+		}
+	}
+}
+
+func TestClosedCluster(t *testing.T) {
+	c := dial(t, broker(t).Addr())
+	topic(t, c, "orders", 1)
+	p := c.Publisher(PublisherConfig{RetryFor: time.Millisecond})
+	for range 2 {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := kinds(p.Send(t.Context(), []event.Record{record("orders", "k", "x")})); got != "unavailable" {
+		t.Errorf("after Close: %s", got)
+	}
+	if _, err := c.ID(t.Context()); err == nil {
+		t.Error("ID after Close")
+	}
 }
 
 func TestSASL(t *testing.T) {
