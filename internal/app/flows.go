@@ -18,9 +18,24 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
+// routerLog leaves out what is no error: a batch that is handed back because the hub stops, or another hub has taken over.
+type routerLog struct{ watermill.LoggerAdapter }
+
+func (l routerLog) Error(msg string, err error, fields watermill.LogFields) {
+	if errors.Is(err, flow.ErrStopping) || errors.Is(err, state.ErrFenced) || errors.Is(err, context.Canceled) {
+		l.LoggerAdapter.Debug(msg+": "+err.Error(), fields)
+		return
+	}
+	l.LoggerAdapter.Error(msg, err, fields)
+}
+
+func (l routerLog) With(fields watermill.LogFields) watermill.LoggerAdapter {
+	return routerLog{l.LoggerAdapter.With(fields)}
+}
+
 // startFlows subscribes every flow and runs the router.
 func (h *Hub) startFlows(ctx context.Context) error {
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 20 * time.Second}, watermill.NewSlogLogger(h.log))
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 20 * time.Second}, routerLog{watermill.NewSlogLogger(h.log)})
 	if err != nil {
 		return err
 	}

@@ -248,18 +248,20 @@ func (r *Runner) settle(p *partition, lane string, offset int64, ev *event.Event
 		res.Queue = q
 		res.Reason = "" // the sentence stands in the queue; reasons of totals are a closed set
 	}
-	if j := r.journal(ev, &f, now, res.took); j != nil {
-		res.Journal = j
+	if r.journalled(&f) {
+		res.Journal = r.journal(ev, &f, now, res.took)
 	}
 	return res
 }
 
-// journal says whether a fate is journalled: deliveries to systems and failures always, the rest under journal: all.
-func (r *Runner) journal(ev *event.Event, f *fate, now time.Time, took time.Duration) *state.Journal {
+// journalled says whether a fate is journalled: deliveries to systems and failures always, the rest under journal: all.
+func (r *Runner) journalled(f *fate) bool {
 	failed := f.outcome == state.Parked || f.outcome == state.Waiting || f.outcome == state.Held
-	if !r.flow.JournalAll && !failed && r.target == nil {
-		return nil
-	}
+	return failed || r.flow.JournalAll || r.target != nil
+}
+
+// journal is the record of a fate.
+func (r *Runner) journal(ev *event.Event, f *fate, now time.Time, took time.Duration) *state.Journal {
 	j := &state.Journal{Time: now, Flow: r.flow.Name, EventID: ev.ID, Entity: r.flow.Entity, Key: ev.Key, Hub: ev.Hub, Outcome: f.outcome,
 		Reason: f.reason, Version: ev.Version, Attempts: 1 + f.retried, Took: took}
 	if r.target != nil {

@@ -149,6 +149,9 @@ func (r *Runner) finishDrained(ctx context.Context, p *partition, lane string, q
 	ev := q.Event
 	res := r.settle(p, lane, 0, &ev, f)
 	res.Drained = q.ID
+	if res.Journal == nil {
+		res.Journal = r.journal(&ev, &f, r.Clock.Now(), res.took) // how a failure ended belongs to it
+	}
 	if res.Queue != nil {
 		// It keeps its place, its age and what a person has done to it.
 		n := res.Queue

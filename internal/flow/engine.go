@@ -105,8 +105,8 @@ type partKey struct {
 	partition int
 }
 
-// errStopping is the cause of the end of a Runner's context.
-var errStopping = errors.New("the flow is stopping")
+// ErrStopping is why a batch is handed back undecided: the flow is being stopped.
+var ErrStopping = errors.New("the flow is stopping")
 
 // New makes the runner of f.
 func New(f *config.Flow, d Deps) (*Runner, error) {
@@ -139,7 +139,7 @@ func (r *Runner) Flow() *config.Flow { return r.flow }
 // Stop ends the work: calls under way are cancelled, nothing unfinished gets a fate, and Stop returns when all is still or
 // ctx ends.
 func (r *Runner) Stop(ctx context.Context) error {
-	r.cancel(errStopping)
+	r.cancel(ErrStopping)
 	done := make(chan struct{})
 	go func() { r.wg.Wait(); close(done) }()
 	select {
