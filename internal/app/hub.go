@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"strings"
@@ -144,7 +145,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 func (h *Hub) openBroker(ctx context.Context) error {
 	cfg := bus.Config{Log: h.log, ClientID: "waybill"}
 	if e := h.plan.Hub.Broker.Embedded; e != nil {
-		b, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{Dir: e.Dir, Log: h.log, Partitions: h.plan.Hub.Broker.Partitions})
+		b, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{Dir: e.Dir, Log: h.log, Partitions: h.plan.Hub.Broker.Partitions, Needed: h.needed})
 		if err != nil {
 			return err
 		}
@@ -178,6 +179,32 @@ func (h *Hub) openBroker(ctx context.Context) error {
 	}
 	h.publisher = c.Publisher(bus.PublisherConfig{})
 	return h.stack.Push("publisher", 15*time.Second, func(context.Context) error { return h.publisher.Close() })
+}
+
+// needed is the offset from which on a partition's records are still to be read by some flow: a paused flow loses nothing to
+// retention. Where a flow that reads the topic has no position yet, or the store does not answer, everything is needed.
+func (h *Hub) needed(topic string, partition int) (int64, bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	stored, err := h.store.Partitions(ctx, "")
+	if err != nil {
+		return 0, true
+	}
+	from, readers := int64(math.MaxInt64), 0
+	for _, f := range h.plan.Flows {
+		if f.Topic() != topic {
+			continue
+		}
+		readers++
+		next := int64(0)
+		for i := range stored {
+			if p := &stored[i]; p.Flow == f.Name && p.Topic == topic && p.Partition == partition {
+				next = p.Position.Next
+			}
+		}
+		from = min(from, next)
+	}
+	return from, readers > 0
 }
 
 // topics are all topics that a flow reads or writes.
