@@ -79,7 +79,7 @@ func (h *Hub) startFlows(ctx context.Context) error {
 
 func (h *Hub) startFlow(f *config.Flow, paused bool) error {
 	r, err := flow.New(f, flow.Deps{Plan: h.plan, Store: h.store, Publisher: publisher{h.publisher}, Systems: h.systems, Clock: h.clock,
-		Log: h.log, Observer: observer{h.metrics}, Changed: h.kick, Lanes: lanes})
+		Log: h.log, Observer: observer{h.metrics}, Changed: h.kick, Lanes: lanes, MaxRecord: bus.MaxRecord})
 	if err != nil {
 		return err
 	}

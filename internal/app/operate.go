@@ -102,6 +102,10 @@ func (h *Hub) Audits(ctx context.Context, limit int) ([]state.Audit, error) {
 
 // Status is the hub at a glance, computed from what is stored.
 func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
+	lags, err := h.lags(ctx)
+	if err != nil {
+		return nil, err
+	}
 	totals, err := h.store.Totals(ctx)
 	if err != nil {
 		return nil, err
@@ -113,7 +117,7 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	now := h.clock.Now()
 	st := &api.Status{Version: h.version, Time: now, Started: h.started, Flows: []api.Flow{}, Systems: []api.System{}, Reconciliations: []api.Reconciliation{}}
 	for _, r := range h.flows() {
-		f := h.flowStatus(ctx, r, byFlow[r.Flow().Name], now)
+		f := h.flowStatus(r, byFlow[r.Flow().Name], lags[r.Flow().Name], now)
 		st.Totals.Add(&f.Totals)
 		st.Flows = append(st.Flows, f)
 	}
@@ -137,20 +141,53 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	return st, nil
 }
 
-func (h *Hub) flowStatus(ctx context.Context, r *running, t *state.FlowTotals, now time.Time) api.Flow {
+// lags counts, by flow, the records on its topic that have no fate yet: from the stored positions and the broker's ends, so that
+// partitions which nobody reads at the moment count as well.
+func (h *Hub) lags(ctx context.Context) (map[string]int64, error) {
+	stored, err := h.store.Partitions(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	type key struct {
+		flow, topic string
+		partition   int
+	}
+	done := map[key]*state.Partition{}
+	for i := range stored {
+		p := &stored[i]
+		done[key{p.Flow, p.Topic, p.Partition}] = p
+	}
+	topics := map[string]bool{}
+	for _, f := range h.plan.Flows {
+		topics[f.Topic()] = true
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	ends, err := h.cluster.Describe(ctx, sortedKeys(topics)...)
+	if err != nil {
+		return nil, err
+	}
+	lags := map[string]int64{}
+	for _, f := range h.plan.Flows {
+		for n, p := range ends[f.Topic()].Partitions {
+			lag := p.Last - p.First
+			if at := done[key{f.Name, f.Topic(), n}]; at != nil {
+				lag = p.Last - at.Position.Next
+				for _, r := range at.Position.Done {
+					lag -= r.To - r.From
+				}
+			}
+			lags[f.Name] += max(0, lag)
+		}
+	}
+	return lags, nil
+}
+
+func (h *Hub) flowStatus(r *running, t *state.FlowTotals, lag int64, now time.Time) api.Flow {
 	def := r.Flow()
-	f := api.Flow{Name: def.Name, Entity: def.Entity, From: place(def.From.Topic, def.From.System), To: place(def.To.Topic, def.To.System)}
+	f := api.Flow{Name: def.Name, Entity: def.Entity, From: place(def.From.Topic, def.From.System), To: place(def.To.Topic, def.To.System), Lag: lag}
 	if t == nil {
 		t = &state.FlowTotals{}
-	}
-	lctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	parts, err := r.sub.Lag(lctx)
-	cancel()
-	if err != nil {
-		parts = r.sub.Stats()
-	}
-	for i := range parts {
-		f.Lag += parts[i].Lag()
 	}
 	f.Delivered, f.Parked, f.Waiting, f.Discarded, f.Retried = t.Delivered, t.Parked, t.Waiting, t.Discarded, t.Retried
 	f.SkippedBy = t.Skipped

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,6 +32,7 @@ type demo struct {
 	data     string
 	seed     int64
 	logLevel string
+	restless bool // not everything came to rest
 }
 
 func (e *env) demoCommand() *cobra.Command {
@@ -69,6 +72,15 @@ func (d *demo) run(ctx context.Context) (err error) {
 	log, err := telemetry.NewLogger(d.err, "text", d.logLevel)
 	if err != nil {
 		return usage("%w", err)
+	}
+	if d.report != "" { // found out now, not after the whole run
+		f, err := os.OpenFile(d.report, os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			return fmt.Errorf("--report: %w", err)
+		}
+		if err := f.Close(); err != nil {
+			return fmt.Errorf("--report: %w", err)
+		}
 	}
 	dir := d.data
 	if dir == "" {
@@ -145,9 +157,16 @@ func (d *demo) traffic(ctx context.Context, world *sandbox.World, hub *app.Hub) 
 	world.Quiesce()
 	// An interrupted demo still settles and reports: that is what it is for.
 	rest := context.WithoutCancel(ctx)
+	if ctx.Err() != nil {
+		fmt.Fprintln(d.out, "interrupted: letting everything come to rest; interrupt again to end at once")
+		again, stop := signal.NotifyContext(rest, os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		rest = again
+	}
 	if err := d.settle(rest, world, hub); err != nil {
 		return nil, nil, err
 	}
+	rest = context.WithoutCancel(rest)
 	status, err := hub.Status(rest)
 	if err != nil {
 		return nil, nil, err
@@ -182,32 +201,41 @@ func (d *demo) line(what string, st *api.Status) {
 // settle waits until neither the systems nor the hub have anything left to do: the figures stand still for a while. What a
 // system still has to do may depend on a message that is parked; then only the hub's figures count, and for longer.
 func (d *demo) settle(ctx context.Context, world *sandbox.World, hub *app.Hub) error {
-	const still, stuck, longest = 4, 15, 120 // seconds
+	const still, stuck, longest = 4 * time.Second, 15 * time.Second, 2 * time.Minute
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	began := time.Now()
 	var last api.Totals
-	same := 0
-	for range longest {
-		<-tick.C
+	since := began // when the figures moved last
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return errors.New("ended before everything came to rest")
+		}
 		st, err := hub.Status(ctx)
 		if err != nil {
 			return err
 		}
 		d.line("settling", st)
-		if same++; st.Totals.InFlight != 0 || st.Totals.Accepted != last.Accepted {
-			same = 0
+		if st.Totals.InFlight != 0 || st.Totals.Accepted != last.Accepted {
+			since = time.Now()
 		}
 		last = st.Totals
 		pending := world.Pending()
-		if same >= stuck || same >= still && !busy(pending) {
+		quiet := time.Since(since)
+		if quiet >= stuck || quiet >= still && !busy(pending) {
 			if busy(pending) {
 				fmt.Fprintf(d.out, "the systems still have work that nothing brings them: %v\n", pending)
 			}
 			return nil
 		}
+		if time.Since(began) > longest {
+			d.restless = true
+			fmt.Fprintf(d.out, "not everything came to rest in time; pending in the systems: %v\n", pending)
+			return nil
+		}
 	}
-	fmt.Fprintf(d.out, "not everything came to rest in time; pending in the systems: %v\n", world.Pending())
-	return nil
 }
 
 func busy(pending map[string]int) bool {
@@ -262,6 +290,9 @@ func (d *demo) finish(st *api.Status, parked []state.Queued) error {
 	}
 	if t.Accepted == 0 {
 		return errors.New("nothing was moved")
+	}
+	if d.restless {
+		return fmt.Errorf("%d messages are still in flight: nothing is lost, but this machine was too busy for the traffic; try a smaller --rate", t.InFlight)
 	}
 	fmt.Fprintf(d.err, "moved %d messages: nothing lost, nothing doubled\n", t.Accepted)
 	return nil

@@ -112,7 +112,7 @@ func (w *pending) release() {
 
 func (w *pending) add(res result) {
 	w.results = append(w.results, res)
-	if res.Ref != nil || res.Source != nil || res.Applied != nil {
+	if res.Ref != nil || res.Source != nil || res.Applied != nil || res.Close != nil {
 		w.dirty[res.lane] = struct{}{}
 	}
 }
@@ -159,13 +159,13 @@ func (w *pending) publish(ctx context.Context) error {
 				failed, cause, w.doubt = append(failed, i), err, true
 			}
 		}
-		if len(failed) == 0 {
+		open = w.behindRefused(failed)
+		if len(open) == 0 {
 			return nil
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		open = failed
 		w.runner.log.Warn("the broker does not take records; trying again", "records", len(open), "error", cause, "in", wait)
 		if err := lifecycle.Sleep(ctx, w.runner.Clock, wait); err != nil {
 			return err
@@ -175,11 +175,30 @@ func (w *pending) publish(ctx context.Context) error {
 	return nil
 }
 
-// refuse turns a delivered record that the broker will not take into a parked one; records of its key behind it follow.
+// refuse turns a delivered record that the broker will not take into a parked one.
 func (w *pending) refuse(i int, err error) {
 	res := &w.results[i]
-	f := parked("broker", "too-large", err.Error())
-	*res = w.runner.settle(w.part, res.lane, res.Offset, res.ev, f)
+	drained := res.Drained
+	*res = w.runner.settle(w.part, res.lane, res.Offset, res.ev, parked("broker", "refused", err.Error()))
+	if res.Drained = drained; drained != 0 {
+		res.Queue.ID = drained
+	}
+}
+
+// behindRefused leaves out of the records that are to be sent again those whose key waits behind a refused one: the bus
+// writes nothing of a partition behind a record that fails, so none of them has overtaken it.
+func (w *pending) behindRefused(open []int) []int {
+	rest := open[:0]
+	for _, i := range open {
+		res := &w.results[i]
+		head, queued := w.part.head(res.lane)
+		if !queued || res.Drained != 0 {
+			rest = append(rest, i)
+			continue
+		}
+		*res = result{Result: state.Result{Offset: res.Offset, Outcome: head, Queue: w.runner.follower(w.part, res.lane, head, res.ev)}, lane: res.lane, ev: res.ev}
+	}
+	return rest
 }
 
 // commit stores results and does what follows from their being stored.

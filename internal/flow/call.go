@@ -18,7 +18,7 @@ import (
 const maxConflicts = 4
 
 // callTimeout bounds one call to a target; connectors have their own, shorter ones.
-const callTimeout = 60 * time.Second
+const callTimeout = 30 * time.Second
 
 // call writes until the failure table says otherwise.
 func (d *delivery) call(ctx context.Context) (fate, error) {
@@ -78,8 +78,14 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 		case found:
 			return d.adopt(ctx, res, conflicts)
 		}
+		// Absent now is not absent for good while the request may still be under way: the key rests until its deadline is over.
+		if until := d.underway().Add(d.Runner.target.VisibleAfter); until.After(d.Clock.Now()) {
+			return fate{outcome: state.Held, kind: fault.UnknownOutcome.String(), notBefore: until,
+				reason: "a create may still be under way in " + d.Runner.target.Name + ": looking again when its deadline is over"}, true, nil
+		}
 		d.doubt = false
 	}
+	d.sent, d.answered = d.Clock.Now(), false
 	cctx, cancel := context.WithTimeout(ctx, callTimeout)
 	began := d.Clock.Now()
 	res, err := d.Runner.target.Connector.(connector.Sink).Write(cctx, d.write)
@@ -90,6 +96,20 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 		return d.done(ctx, res), true, nil
 	}
 	return d.sort(ctx, err, conflicts)
+}
+
+// underway is until when a request whose outcome is not known may still be worked on: that of this process unless it was
+// answered, else that of the process which left the intent.
+func (d *delivery) underway() time.Time {
+	switch {
+	case d.answered:
+		return time.Time{}
+	case !d.sent.IsZero():
+		return d.sent.Add(callTimeout)
+	case d.target.Intent != nil:
+		return d.target.Intent.Opened.Add(callTimeout)
+	}
+	return time.Time{}
 }
 
 // sort acts on a failed call by its kind. Without done the call is made again later.
@@ -131,8 +151,13 @@ func (d *delivery) sort(ctx context.Context, err error, conflicts *int) (fate, b
 	}
 }
 
-// given up: the target has certainly not taken the message, so its intent is over.
+// given up: the target has certainly not taken the message, so its intent is over. A create in doubt keeps its intent: a replay
+// must look before it sends again.
 func (d *delivery) given(f fate) fate {
+	if d.doubt && d.write.Action == connector.Create {
+		f.kind = fault.UnknownOutcome.String()
+		return f
+	}
 	in := d.intent()
 	f.close = &in
 	return f
@@ -148,7 +173,8 @@ func (d *delivery) unknown(ctx context.Context, err error) (fate, bool, error) {
 	if _, ok := d.Runner.target.Connector.(connector.Finder); !ok {
 		return d.unasked(err), true, nil
 	}
-	d.doubt, d.uncertain = true, true
+	e, ok := fault.As(err)
+	d.doubt, d.uncertain, d.answered = true, true, ok && e.Code != ""
 	if serr := lifecycle.Sleep(ctx, d.Clock, d.Runner.target.VisibleAfter); serr != nil {
 		return fate{}, false, serr
 	}
@@ -252,13 +278,12 @@ func (d *delivery) natural() map[string]string {
 	return m
 }
 
-// adopt takes an object that is there already as the one to create. Where it may hold another state than this message's it is
-// written once more.
+// adopt takes an object that is there already as the one to create. What an earlier process may have made of an earlier document is
+// written once more: absolute values do no harm.
 func (d *delivery) adopt(ctx context.Context, rec connector.Record, conflicts *int) (fate, bool, error) {
 	d.doubt = false
 	d.log.Info("adopted an object that was there already", "key", d.ev.Key, "system", d.Runner.target.Name, "local", rec.Local)
-	in := d.target.Intent
-	if in != nil && in.EventID == d.ev.ID || in == nil && d.uncertain {
+	if d.uncertain { // made by this very call, so it holds this very document
 		return d.done(ctx, connector.Result{Local: rec.Local, Doc: rec.Doc, ETag: rec.ETag}), true, nil
 	}
 	d.write.Action, d.write.Local, d.write.ETag, d.write.Doc = connector.Update, rec.Local, rec.ETag, d.owned()

@@ -340,8 +340,16 @@ func (r *Runner) forward(ev *event.Event, s *stage, a *attempt) fate {
 	default:
 		key = a.lane
 	}
+	headers := out.Headers()
+	size := len(key) + len(s.out)
+	for i := range headers {
+		size += len(headers[i].Key) + len(headers[i].Value) + 10
+	}
+	if r.MaxRecord > 0 && size > r.MaxRecord {
+		return parked("broker", "too-large", fmt.Sprintf("the mapped document makes a record of %d bytes, and the broker takes %d", size, r.MaxRecord))
+	}
 	f := delivered()
-	f.send = &event.Record{Topic: r.flow.To.Topic, Key: []byte(key), Value: s.out, Headers: out.Headers(), Time: ev.Time}
+	f.send = &event.Record{Topic: r.flow.To.Topic, Key: []byte(key), Value: s.out, Headers: headers, Time: ev.Time}
 	f.ref = s.ref
 	return f
 }

@@ -79,7 +79,7 @@ func (r *Runner) drainLane(ctx context.Context, p *partition, lane string) (move
 	for {
 		var rows []state.Queued
 		err := r.insist(ctx, "stored queue", func() (err error) {
-			rows, err = r.Store.Queue(ctx, r.flow.Name, lane, drainRows)
+			rows, err = r.Store.Drainable(ctx, r.flow.Name, lane, drainRows)
 			return err
 		})
 		if err != nil {

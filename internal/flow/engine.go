@@ -18,6 +18,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -30,7 +31,7 @@ type Store interface {
 	Commit(ctx context.Context, c *state.Commit) error
 	QueuedLanes(ctx context.Context, flow, topic string, partition int) ([]state.QueuedLane, error)
 	Due(ctx context.Context, flow, topic string, partition int, now time.Time, limit int) ([]string, error)
-	Queue(ctx context.Context, flow, lane string, limit int) ([]state.Queued, error)
+	Drainable(ctx context.Context, flow, lane string, limit int) ([]state.Queued, error)
 	Resolve(ctx context.Context, entity, system, local, external, eventID string) (string, state.Resolution, error)
 	Target(ctx context.Context, entity, hub, system, origin string) (state.Target, error)
 	OpenIntent(ctx context.Context, i state.Intent) error
@@ -70,6 +71,9 @@ type Deps struct {
 	Changed func()
 	// Lanes is the number of lanes a partition has in the subscriber.
 	Lanes int
+	// MaxRecord is the largest record in bytes that the publisher takes; 0: unknown. A larger one is parked before anything of its
+	// key behind it is sent.
+	MaxRecord int
 	// InPlace bounds how long an unavailable target is tried again before the key's queue is held in the store: 30 s.
 	InPlace time.Duration
 }
@@ -87,8 +91,9 @@ type Runner struct {
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 
-	mu    sync.Mutex
-	parts map[partKey]*partition
+	mu       sync.Mutex
+	parts    map[partKey]*partition
+	stopping bool // under mu: no work begins any more, so that Stop may wait for what has begun
 
 	alarm atomic.Pointer[Alarm]
 }
@@ -139,6 +144,9 @@ func (r *Runner) Flow() *config.Flow { return r.flow }
 // Stop ends the work: calls under way are cancelled, nothing unfinished gets a fate, and Stop returns when all is still or
 // ctx ends.
 func (r *Runner) Stop(ctx context.Context) error {
+	r.mu.Lock()
+	r.stopping = true
+	r.mu.Unlock()
 	r.cancel(ErrStopping)
 	done := make(chan struct{})
 	go func() { r.wg.Wait(); close(done) }()
@@ -200,13 +208,18 @@ func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, clus
 	}
 	p := newPartition(topic, number, sp.Epoch, r.Lanes, lanes)
 	r.mu.Lock()
+	if r.stopping {
+		r.mu.Unlock()
+		p.stop()
+		return 0, event.Position{}, false, fault.Wrap(fault.Unavailable, "take a partition", ErrStopping)
+	}
 	old := r.parts[partKey{topic, number}]
 	r.parts[partKey{topic, number}] = p
+	r.wg.Add(1)
 	r.mu.Unlock()
 	if old != nil {
 		old.stop()
 	}
-	r.wg.Add(1)
 	go func() { defer r.wg.Done(); r.drainLoop(p) }()
 	return sp.Epoch, sp.Position, true, nil
 }
@@ -234,11 +247,15 @@ func (r *Runner) Handle(msg *message.Message) error {
 	if b == nil {
 		return fmt.Errorf("flow %s: a message without its lane batch", r.flow.Name)
 	}
-	r.wg.Add(1)
-	defer r.wg.Done()
 	r.mu.Lock()
+	if r.stopping {
+		r.mu.Unlock()
+		return ErrStopping
+	}
+	r.wg.Add(1)
 	p := r.parts[partKey{b.Topic, b.Partition}]
 	r.mu.Unlock()
+	defer r.wg.Done()
 	if p == nil || p.epoch != b.Epoch {
 		return state.ErrFenced
 	}

@@ -3,9 +3,13 @@ package flow
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -14,6 +18,7 @@ import (
 var (
 	refusedConn = fault.New(fault.Unavailable, "connection refused")
 	dropped     = fault.New(fault.UnknownOutcome, "reset after sending")
+	failed500   = &fault.Error{Kind: fault.UnknownOutcome, Code: "500", Err: errors.New("internal error")}
 	wrong       = fault.New(fault.Invalid, "400 no such currency")
 	unauthd     = fault.New(fault.Auth, "401")
 )
@@ -35,7 +40,8 @@ func TestDelivery(t *testing.T) {
 		{"filtered", nil, []event.Event{with(order("A", 1, "1"), func(e *event.Event) { e.Data = []byte(`{"no":"A","qty":1,"status":"draft"}`) })}, "filtered=1", ""},
 		{"refused before sending", []step{{false, refusedConn, nil}, {false, refusedConn, nil}}, []event.Event{order("A", 1, "1")}, "delivered=1", "create A,create A,create A"},
 		{"applied, answer lost", []step{{true, dropped, nil}}, []event.Event{order("A", 1, "1")}, "delivered=1", "create A,find"},
-		{"not applied, answer lost", []step{{false, dropped, nil}}, []event.Event{order("A", 1, "1")}, "delivered=1", "create A,find,create A"},
+		{"not applied, answered with an error", []step{{false, failed500, nil}}, []event.Event{order("A", 1, "1")}, "delivered=1", "create A,find,create A"},
+		{"not applied, answer lost: it may be under way", []step{{false, dropped, nil}}, []event.Event{order("A", 1, "1")}, "held=1", "create A,find"},
 		{"an update's answer is lost", []step{{true, nil, nil}, {true, dropped, nil}}, []event.Event{order("A", 1, "1"), order("A", 2, "2")}, "delivered=2", "create A,update A,update A,update A"},
 		{"refused for good, the next one queues behind", []step{{false, wrong, nil}}, []event.Event{order("A", 1, "1"), order("A", 2, "2")}, "parked=2", "create A"},
 		{"gone in the target", []step{{true, nil, nil}, {false, fault.New(fault.NotFound, "404"), nil}}, []event.Event{order("A", 1, "1"), order("A", 2, "2")}, "delivered=1 parked=1", "create A,update A"},
@@ -214,6 +220,151 @@ func TestCannotBeAsked(t *testing.T) {
 	w.expect("orders-to-erp", "parked=1")
 	if q := w.queue("orders-to-erp")[0]; q.Kind != "unknown-outcome" || len(w.erp.objects) != 1 {
 		t.Errorf("%+v; the target holds %d objects", q, len(w.erp.objects))
+	}
+}
+
+// looks is a target whose look-ups fail or come too early, as the test says.
+type looks struct {
+	*target
+	blind func() (hidden bool, err error)
+}
+
+func (l looks) Find(ctx context.Context, q connector.Lookup) ([]connector.Record, error) {
+	if hidden, err := l.blind(); hidden || err != nil {
+		return nil, err
+	}
+	return l.target.Find(ctx, q)
+}
+
+func (w *world) intent(no string) *state.Intent {
+	w.t.Helper()
+	got, err := w.store.Target(w.t.Context(), "order", "hub-"+no, "erp", "crm")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return got.Intent
+}
+
+// A create in doubt keeps its intent when the look-ups fail: a replay looks again before it sends.
+func TestDoubtOutlivesParking(t *testing.T) {
+	for _, k := range []fault.Kind{fault.Unavailable, fault.Invalid, fault.NotFound} {
+		t.Run(k.String(), func(t *testing.T) {
+			w := newWorld(t)
+			down := true
+			w.deps.Systems["erp"].Connector = looks{w.erp, func() (bool, error) {
+				if down {
+					return false, fault.New(k, "no look-up")
+				}
+				return false, nil
+			}}
+			w.erp.script = []step{{true, dropped, nil}}
+			r := w.flow("orders-to-erp")
+			w.must(r, order("A", 1, "1"))
+			w.until("parked", func() bool { return w.summary("orders-to-erp") == "parked=1" })
+			if w.intent("A") == nil {
+				t.Fatal("the intent of a create in doubt is closed")
+			}
+			down = false
+			q := w.queue("orders-to-erp")[0]
+			if err := w.store.EditQueued(t.Context(), q.ID, []byte(`{"no":"A","qty":77,"status":"new"}`), "ann", ""); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.store.MarkQueued(t.Context(), q.ID, state.MarkReplay, "ann", ""); err != nil {
+				t.Fatal(err)
+			}
+			r.Kick()
+			w.until("replayed", func() bool { return w.summary("orders-to-erp") == "delivered=1" })
+			// One object, and it holds what the person has written, not what the lost call had.
+			if o := w.erp.objects["T1"]; len(w.erp.objects) != 1 || o["qty"] != 77.0 {
+				t.Errorf("the target holds %v", w.erp.objects)
+			}
+			if w.intent("A") != nil {
+				t.Error("the intent stands after the delivery")
+			}
+		})
+	}
+}
+
+// A create that a dead process had sent may become visible late: it is not sent again before its deadline is over.
+func TestCreateOfDeadProcessShowsLate(t *testing.T) {
+	w := newWorld(t)
+	w.deps.Systems["erp"].VisibleAfter = 5 * time.Second
+	began := w.clock.Now()
+	w.deps.Systems["erp"].Connector = looks{w.erp, func() (bool, error) { return w.clock.Now().Sub(began) < 20*time.Second, nil }}
+	e := order("A", 1, "1")
+	external := state.ExternalID("order", e.Hub)
+	w.erp.objects["T9"], w.erp.byExt[external] = map[string]any{"no": "A"}, "T9"
+	if err := w.store.OpenIntent(t.Context(), state.Intent{Flow: "orders-to-erp", Entity: "order", Hub: e.Hub, System: "erp", EventID: e.ID, Create: true, External: external, Opened: began}); err != nil {
+		t.Fatal(err)
+	}
+	r := w.flow("orders-to-erp")
+	w.must(r, e)
+	w.expect("orders-to-erp", "held=1")
+	w.until("adopted", func() bool { return w.summary("orders-to-erp") == "delivered=1" })
+	for _, c := range w.erp.calls {
+		if strings.HasPrefix(c, "create") {
+			t.Errorf("created again: %v", w.erp.calls)
+		}
+	}
+}
+
+// Many parked messages of a key that block nothing must not hide the one that does.
+func TestHeldBehindManyParked(t *testing.T) {
+	w := newWorld(t)
+	for range drainRows + 1 {
+		w.erp2.script = append(w.erp2.script, step{false, wrong, nil})
+	}
+	r := w.flow("orders-latest")
+	for i := range drainRows + 1 {
+		w.must(r, order("A", i, strconv.Itoa(i+1)))
+	}
+	for range 12 {
+		w.erp2.script = append(w.erp2.script, step{false, refusedConn, nil})
+	}
+	w.must(r, order("A", 500, "500"))
+	w.until("delivered", func() bool { return w.totals("orders-latest").Delivered == 1 })
+}
+
+// A record that is too large is parked before the next one of its key is sent, and so is one that the broker refuses.
+func TestRefusedRecordsKeepOrder(t *testing.T) {
+	w := newWorld(t)
+	w.deps.MaxRecord = 600
+	in := w.flow("erp-orders")
+	big := event.Event{ID: "a", Source: "erp", Key: "T1", Version: "1", Operation: event.Upsert, Data: []byte(`{"no":"` + strings.Repeat("x", 600) + `","qty":1,"rev":1}`)}
+	next := event.Event{ID: "b", Source: "erp", Key: "T1", Version: "2", Operation: event.Upsert, Data: []byte(`{"no":"A","qty":1,"rev":2}`)}
+	w.must(in, big, next)
+	w.expect("erp-orders", "parked=2")
+	if len(w.log.records) != 0 {
+		t.Error("a record has overtaken the one before it")
+	}
+}
+
+// Stop may come while batches and partitions do: nothing panics, and what comes late is handed back.
+func TestStopUnderLoad(t *testing.T) {
+	for range 50 {
+		w := newWorld(t)
+		r, err := New(w.plan.Flow("orders-to-erp"), w.deps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.assign(r)
+		epoch := w.epoch(r)
+		var hands sync.WaitGroup
+		for i := range 8 {
+			e := order(strconv.Itoa(i), 1, "1")
+			b := &event.Batch{Topic: "orders", Epoch: epoch, Lane: event.LaneOf(e.Lane(), 16), Records: []event.Record{{Topic: "orders", Offset: int64(i), Key: []byte(e.Lane()), Value: e.Data, Headers: e.Headers()}}}
+			hands.Go(func() { _ = w.handQuiet(r, b) })
+		}
+		if err := r.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		hands.Wait()
+		if err := w.handQuiet(r, &event.Batch{Topic: "orders", Epoch: epoch}); !errors.Is(err, ErrStopping) {
+			t.Errorf("after the stop: %v", err)
+		}
+		if _, _, _, err := r.Assigned(t.Context(), "g", "orders", 1, "cluster", "topic", 0, 1); fault.KindOf(err) != fault.Unavailable {
+			t.Errorf("a partition is taken after the stop: %v", err)
+		}
 	}
 }
 

@@ -78,11 +78,24 @@ func (s *Store) Due(ctx context.Context, flow, topic string, partition int, now 
 	return out, s.wrap("due lanes", err)
 }
 
-// Queue gives the first rows of a key's stored queue in order: its chain and the rows that block nothing. Rows
-// without a partition are the relay's and not among them.
+// Queue gives the first rows of a key's stored queue in order: its chain and the rows that block nothing. Rows without a
+// partition are the relay's and not among them.
 func (s *Store) Queue(ctx context.Context, flow, lane string, limit int) ([]state.Queued, error) {
 	out, err := s.queued(ctx, "SELECT "+queueCols+" FROM queue WHERE flow = ? AND lane = ? AND part >= 0 ORDER BY id LIMIT ?", flow, lane, bound(limit))
 	return out, s.wrap("queue", err)
+}
+
+// Drainable gives the rows of a key's stored queue that its owner may have to work: the first of its chain, in order, and of
+// the rest what a person has marked. Parked rows that block nothing and that nobody has marked are left out, however many.
+func (s *Store) Drainable(ctx context.Context, flow, lane string, limit int) ([]state.Queued, error) {
+	const where = " FROM queue WHERE flow = ? AND lane = ? AND part >= 0"
+	out, err := s.queued(ctx, "SELECT "+queueCols+where+" AND (blocking = 1 OR mark <> '') ORDER BY id LIMIT ?", flow, lane, bound(limit))
+	if err != nil || len(out) < bound(limit) {
+		return out, s.wrap("drainable", err)
+	}
+	// What a person has given up further back need not wait for those before it.
+	more, err := s.queued(ctx, "SELECT "+queueCols+where+" AND id > ? AND mark = ? ORDER BY id LIMIT ?", flow, lane, out[len(out)-1].ID, string(state.MarkDiscard), bound(limit))
+	return append(out, more...), s.wrap("drainable", err)
 }
 
 // Parked lists the stored queue by id, whatever the rows' state.
