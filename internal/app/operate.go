@@ -10,6 +10,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/console"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -164,8 +165,15 @@ func (h *Hub) lags(ctx context.Context) (map[string]int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	ends, err := h.cluster.Describe(ctx, sortedKeys(topics)...)
-	if err != nil {
-		return nil, err
+	for err != nil {
+		// Leaders of new topics, or after a broker's end, are only just being chosen.
+		if lifecycle.Sleep(ctx, h.clock, 200*time.Millisecond) != nil {
+			return nil, err
+		}
+		var again error
+		if ends, again = h.cluster.Describe(ctx, sortedKeys(topics)...); again == nil || ctx.Err() == nil {
+			err = again
+		}
 	}
 	lags := map[string]int64{}
 	for _, f := range h.plan.Flows {
