@@ -35,6 +35,7 @@ func (l *loader) checkTopics() {
 	}
 	for _, d := range l.flows {
 		l.checkWriters(d, writers[d.flow.From.Topic])
+		l.checkForeign(d, writers[d.flow.From.Topic])
 	}
 	l.checkLoops()
 }
@@ -52,6 +53,16 @@ func (l *loader) checkWriters(d *flowDocument, writers []*flowDocument) {
 		l.p.AddHint(at.Pos(), "read "+w.out+" here, or write "+d.in+" there",
 			"this flow reads %s, but the flow %q writes %s to the topic %s", d.in, w.flow.Name, w.out, d.flow.From.Topic)
 	}
+}
+
+// checkForeign complains of a flow that computes its key from records of a foreign program and lacks a version: the records'
+// offsets would stand in for it, and those of different partitions do not compare.
+func (l *loader) checkForeign(d *flowDocument, writers []*flowDocument) {
+	if d.flow.From.Topic == "" || len(writers) > 0 || d.flow.Key == nil || d.flow.Version != nil {
+		return
+	}
+	l.p.AddHint(d.node.Get("key").Pos(), "add version: a time or a number in the document that rises with every change",
+		"a key computed from the topic %s needs a version: no flow writes that topic, and offsets of different partitions do not compare", d.flow.From.Topic)
 }
 
 // checkLoops complains of topics that flows write in a circle: an event would go round for ever.
