@@ -119,7 +119,7 @@ func TestOfficialSuite(t *testing.T) {
 // TestOfficialStress runs the suite many times at once.
 func TestOfficialStress(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short")
+		t.Skip("-short leaves out the ten suites at once")
 	}
 	e := broker(t)
 	s := suite{addr: e.Addr(), lanes: 16, key: byPayload}

@@ -325,7 +325,20 @@ func TestHeldBehindManyParked(t *testing.T) {
 	w.until("delivered", func() bool { return w.totals("orders-latest").Delivered == 1 })
 }
 
-// A record that is too large is parked before the next one of its key is sent, and so is one that the broker refuses.
+// What stands behind a record that the broker refuses joins its queue: the bus wrote nothing behind it, and sending it again
+// alone would let it overtake.
+func TestBrokerRefusesFirstOfKey(t *testing.T) {
+	w := newWorld(t)
+	w.log.fail = []error{fault.New(fault.Invalid, "refused by policy"), fault.New(fault.Unavailable, "behind a record that failed")}
+	r := w.flow("copy")
+	w.must(r, order("A", 1, "1"), order("A", 2, "2"))
+	w.expect("copy", "parked=2")
+	if len(w.log.records) != 0 {
+		t.Errorf("%d records of the key are on the topic", len(w.log.records))
+	}
+}
+
+// A record that is too large is parked before the next one of its key is sent.
 func TestRefusedRecordsKeepOrder(t *testing.T) {
 	w := newWorld(t)
 	w.deps.MaxRecord = 600

@@ -202,6 +202,11 @@ map: order-to-erp
 to: {system: erp2, on-delete: deactivate, deactivated: {status: "gone"}}
 order: latest
 ---
+flow: copy
+entity: order
+from: {topic: orders}
+to: {topic: copies}
+---
 flow: erp-orders
 entity: order
 from: {system: erp, poll: {every: 1m}}

@@ -124,7 +124,7 @@ func (d *deadly) Send(_ context.Context, records []event.Record) []Sent {
 // id, and the order stays.
 func TestKilled(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts processes")
+		t.Skip("-short leaves out what starts and kills processes")
 	}
 	dir := t.TempDir()
 	run := func(where string, after int) bool {
