@@ -1,0 +1,237 @@
+package soak
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	soakFor  = flag.Duration("soak.for", 0, "how long TestSoak runs the whole matrix; 0: it is left out")
+	soakOnly = flag.String("soak.only", "", "faults of TestSoak whose name holds this")
+	soakFile = flag.String("soak.table", "", "the document whose table TestSoak writes")
+)
+
+// fault is one row of the matrix.
+type fault struct {
+	Name   string
+	Setups []setup
+	// Goal is the number of repetitions of the long form.
+	Goal int
+	// Share is the fault's part of the time of a soak; default 1.
+	Share float64
+	Run   func(b *budget)
+}
+
+// budget is what a fault has for one run: repetitions in the short form, time in the long one.
+type budget struct {
+	*testing.T
+	setup setup
+	fault *fault
+	short bool
+	end   time.Time
+
+	reps     int
+	messages int64
+	verdict  verdict
+	recovery time.Duration
+	note     string
+}
+
+// more reports whether the fault is to be made once more: short times in the short form; in the long one until the goal is reached
+// or the time is over, and at least short times.
+func (b *budget) more(short int) bool {
+	if b.Failed() {
+		return false
+	}
+	if b.short {
+		return b.reps < short
+	}
+	return b.reps < short || b.reps < b.fault.Goal && time.Now().Before(b.end)
+}
+
+// until reports whether there is time left for a fault that has no repetitions but a length: none in the short form.
+func (b *budget) until() time.Duration {
+	if b.short {
+		return 0
+	}
+	return time.Until(b.end)
+}
+
+// happened counts one repetition, with the time that the hub took to be well again.
+func (b *budget) happened(recovery time.Duration) {
+	b.reps++
+	b.recovery = max(b.recovery, recovery)
+}
+
+// within fails the test when a recovery took longer than its rule allows.
+func (b *budget) within(what string, took, limit time.Duration) {
+	b.Helper()
+	if took > limit {
+		b.Errorf("%s took %s; the rule is %s", what, took.Round(time.Millisecond), limit)
+	}
+}
+
+// size is n in the short form, and long in the long one.
+func (b *budget) size(n, long int) int {
+	if b.short {
+		return n
+	}
+	return long
+}
+
+// judge is the checker's word at the end of a run, or of a part of it.
+func (b *budget) judge(w *world, r rules) {
+	b.Helper()
+	v := w.check(r)
+	b.verdict.Messages += v.Messages
+	b.verdict.Lost += v.Lost
+	b.verdict.Doubled += v.Doubled
+	b.verdict.Reordered += v.Reordered
+	b.verdict.Unaccounted += v.Unaccounted
+	b.verdict.Named += v.Named
+}
+
+// both is a fault that applies to both set-ups.
+var both = []setup{embedded, onKafka}
+
+// matrix lists all faults; each file of the package adds its own by a variable of this shape.
+func matrix() []fault {
+	var all []fault
+	for _, part := range [][]fault{killFaults} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+// TestFaults runs the short form of every fault.
+func TestFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves the faults out")
+	}
+	for _, f := range matrix() {
+		for _, s := range f.Setups {
+			t.Run(f.Name+"/"+string(s), func(t *testing.T) {
+				t.Parallel()
+				slot <- struct{}{}
+				defer func() { <-slot }()
+				b := &budget{T: t, setup: s, fault: &f, short: true}
+				f.Run(b)
+				t.Logf("%d times, %s, recovery %s", b.reps, b.verdict, b.recovery.Round(time.Millisecond))
+			})
+		}
+	}
+}
+
+// slot lets so many short forms run at once: they wait more than they work.
+var slot = make(chan struct{}, 3)
+
+// row is one line of the table.
+type row struct {
+	fault    string
+	setup    setup
+	reps     int
+	verdict  verdict
+	recovery time.Duration
+	failed   bool
+}
+
+// TestSoak runs the matrix for -soak.for; its last line is the result.
+func TestSoak(t *testing.T) {
+	if *soakFor == 0 {
+		t.Skip("a long run: `make soak FOR=10m` makes it")
+	}
+	type job struct {
+		f fault
+		s setup
+	}
+	var jobs []job
+	shares := 0.0
+	for _, f := range matrix() {
+		if f.Share == 0 {
+			f.Share = 1
+		}
+		for _, s := range f.Setups {
+			if strings.Contains(f.Name, *soakOnly) {
+				jobs = append(jobs, job{f, s})
+				shares += f.Share
+			}
+		}
+	}
+	var rows []row
+	var mu sync.Mutex
+	end := time.Now().Add(*soakFor)
+	for i, j := range jobs {
+		share := time.Duration(float64(time.Until(end)) * j.f.Share / shares)
+		shares -= j.f.Share
+		began := time.Now()
+		r := row{fault: j.f.Name, setup: j.s}
+		t.Run(j.f.Name+"/"+string(j.s), func(t *testing.T) {
+			b := &budget{T: t, setup: j.s, fault: &j.f, end: time.Now().Add(share)}
+			defer func() {
+				mu.Lock()
+				defer mu.Unlock()
+				r.reps, r.verdict, r.recovery = b.reps, b.verdict, b.recovery
+			}()
+			j.f.Run(b)
+		})
+		mu.Lock()
+		r.failed = t.Failed()
+		rows = append(rows, r)
+		mu.Unlock()
+		fmt.Printf("soak: %d of %d: %s on %s: %d times in %s, %s, recovery at most %s\n", i+1, len(jobs), r.fault, r.setup, r.reps,
+			time.Since(began).Round(time.Second), r.verdict, r.recovery.Round(time.Millisecond))
+	}
+	var sum verdict
+	faults := 0
+	for _, r := range rows {
+		faults += r.reps
+		sum.Messages += r.verdict.Messages
+		sum.Lost += r.verdict.Lost
+		sum.Doubled += r.verdict.Doubled
+		sum.Reordered += r.verdict.Reordered
+		sum.Unaccounted += r.verdict.Unaccounted
+	}
+	if *soakFile != "" {
+		if err := writeTable(*soakFile, rows, *soakFor); err != nil {
+			t.Error(err)
+		}
+	}
+	fmt.Printf("soak: messages=%d lost=%d doubled=%d reordered=%d unaccounted=%d faults=%d\n", sum.Messages, sum.Lost, sum.Doubled, sum.Reordered, sum.Unaccounted, faults)
+}
+
+const (
+	tableFrom = "<!-- make soak writes the table from here -->"
+	tableTo   = "<!-- to here -->"
+)
+
+// writeTable puts the rows between the marks of a document.
+func writeTable(file string, rows []row, length time.Duration) error {
+	text, err := os.ReadFile(filepath.Clean(file))
+	if err != nil {
+		return err
+	}
+	before, rest, ok1 := strings.Cut(string(text), tableFrom)
+	_, after, ok2 := strings.Cut(rest, tableTo)
+	if !ok1 || !ok2 {
+		return fmt.Errorf("%s has no marks for the table", file)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s%s\n\n`make soak FOR=%s`, %s:\n\n", before, tableFrom, length, time.Now().UTC().Format("2006-01-02"))
+	b.WriteString("| fault | set-up | repetitions | messages | lost | doubled | reordered | unaccounted | longest recovery |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n")
+	for _, r := range rows {
+		name := r.fault
+		if r.failed {
+			name += " (failed)"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d | %d | %s |\n", name, r.setup, r.reps, r.verdict.Messages, r.verdict.Lost, r.verdict.Doubled,
+			r.verdict.Reordered, r.verdict.Unaccounted, r.recovery.Round(10*time.Millisecond))
+	}
+	fmt.Fprintf(&b, "\n%s%s", tableTo, after)
+	return os.WriteFile(file, []byte(b.String()), 0o644)
+}
