@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
@@ -195,6 +196,10 @@ func (s *system) put(op string, o *object, root *os.Root, name string, records [
 		_ = root.Remove(temp) // the failure is what counts
 		return "", s.classify(op, err)
 	}
+	if err := failpoint.Fail(failpoint.FileWritten); err != nil {
+		_ = root.Remove(temp)
+		return "", s.classify(op, err)
+	}
 	if err := root.Rename(temp, name); err != nil {
 		_ = root.Remove(temp)
 		return "", s.classify(op, err)
@@ -202,6 +207,7 @@ func (s *system) put(op string, o *object, root *os.Root, name string, records [
 	if err := syncDir(root, "."); err != nil {
 		return "", &fault.Error{Kind: fault.UnknownOutcome, System: s.name, Op: op, Err: err}
 	}
+	failpoint.Hit(failpoint.FileNamed)
 	return name, nil
 }
 

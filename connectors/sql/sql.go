@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -136,5 +137,12 @@ func (db *database) change(ctx context.Context, op string, o *object, creating b
 	if err := ctx.Err(); err != nil {
 		return db.classify(op, o, creating, err)
 	}
-	return db.committed(op, tx.Commit())
+	if err := failpoint.Fail(failpoint.SQLWritten); err != nil {
+		return db.fail(fault.Unavailable, op, "%s", err)
+	}
+	err = tx.Commit()
+	if err == nil {
+		failpoint.Hit(failpoint.SQLCommitted)
+	}
+	return db.committed(op, err)
 }

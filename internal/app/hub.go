@@ -18,6 +18,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/flow"
 	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
@@ -104,6 +105,7 @@ func (h *Hub) Start(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("%s: %w", s.name, err), h.stack.Stop(context.WithoutCancel(ctx)))
 		}
 	}
+	failpoint.Hit(failpoint.Started)
 	h.mu.Lock()
 	h.ready = true
 	h.mu.Unlock()
@@ -177,6 +179,7 @@ func (h *Hub) openBroker(ctx context.Context) error {
 	if err := c.EnsureTopics(ctx, h.topics()); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.TopicsEnsured)
 	h.publisher = c.Publisher(bus.PublisherConfig{})
 	return h.stack.Push("publisher", 15*time.Second, func(context.Context) error { return h.publisher.Close() })
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/console"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -53,6 +54,7 @@ func (h *Hub) Mark(ctx context.Context, id int64, mark state.Mark, who, note str
 	if err := h.store.MarkQueued(ctx, id, mark, who, note); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.MarkStored)
 	h.kick()
 	h.wakeRelays()
 	return nil
@@ -60,7 +62,11 @@ func (h *Hub) Mark(ctx context.Context, id int64, mark state.Mark, who, note str
 
 // Edit replaces a stored message's document; the original is kept beside it.
 func (h *Hub) Edit(ctx context.Context, id int64, data []byte, who, note string) error {
-	return h.store.EditQueued(ctx, id, data, who, note)
+	if err := h.store.EditQueued(ctx, id, data, who, note); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.EditStored)
+	return nil
 }
 
 // Pause holds a flow on every hub from its next message on.
@@ -83,6 +89,7 @@ func (h *Hub) setPaused(ctx context.Context, name, who string, paused bool) erro
 	if err := h.store.SetPaused(ctx, name, paused, who); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.PauseStored)
 	if paused {
 		r.Pause()
 		return nil

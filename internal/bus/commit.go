@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"github.com/waybill-hub/waybill/internal/failpoint"
 )
 
 // committer commits the low watermarks of one generation's partitions, from one goroutine: only upwards, never two calls
@@ -42,7 +44,19 @@ func (c *committer) tick() {
 	}
 	running := make(chan error, 1)
 	c.running, c.lows = running, lows
-	go func() { running <- c.gen.CommitOffsets(map[string]map[int]int64{c.topic: offsets}) }()
+	go func() { running <- c.commit(offsets) }()
+}
+
+// commit makes the call.
+func (c *committer) commit(offsets map[int]int64) error {
+	if err := failpoint.Fail(failpoint.OffsetCommit); err != nil {
+		return err
+	}
+	if err := c.gen.CommitOffsets(map[string]map[int]int64{c.topic: offsets}); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.OffsetCommitted)
+	return nil
 }
 
 // note records the outcome of a call.

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/waybill-hub/waybill/internal/failpoint"
 )
 
 // identityFile holds the id that was minted when the directory was first used. The broker's own copy of it is the file
@@ -38,6 +40,7 @@ func repair(dir string, log *slog.Logger) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	failpoint.Hit(failpoint.BrokerIdentified)
 	for _, name := range []string{"groups.log", "pids.log"} {
 		if err := repairLog(filepath.Join(dir, name), log); err != nil {
 			return "", err
@@ -267,7 +270,10 @@ func cut(path string, good, size int64, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f.Truncate(good), f.Sync(), f.Close())
+	if err := errors.Join(f.Truncate(good), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return failpoint.Fail(failpoint.BrokerCut)
 }
 
 func exists(path string) bool {

@@ -9,6 +9,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 )
 
 // recordCost is what a record takes in memory besides its own bytes: the struct, its share of slices and allocations.
@@ -126,6 +127,7 @@ func (l *lane) deliver(records []event.Record) bool {
 		}
 		select {
 		case <-m.Acked():
+			failpoint.Hit(failpoint.Acked)
 			cancel()
 			<-l.gate
 			return !l.p.fenced()

@@ -11,6 +11,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 )
 
@@ -76,8 +77,11 @@ func (p *producer) produce(ctx context.Context, request []byte, timeout time.Dur
 			return w.err
 		},
 	}
-	err := p.c.exchange(ctx, q)
 	where := fmt.Sprintf("write to %s/%d", p.topic, p.partition)
+	if err := failpoint.Fail(failpoint.Produce); err != nil {
+		return 0, fault.Wrap(fault.Unavailable, where, err)
+	}
+	err := p.c.exchange(ctx, q)
 	if err != nil {
 		if q.sent() {
 			return 0, &fault.Error{Kind: fault.UnknownOutcome, Op: where, Err: err}
@@ -85,6 +89,7 @@ func (p *producer) produce(ctx context.Context, request []byte, timeout time.Dur
 		return 0, &fault.Error{Kind: unsentKind(err), Op: where, Err: err}
 	}
 	if code == 0 {
+		failpoint.Hit(failpoint.Produced)
 		return base, nil
 	}
 	p.c.forget(p.topic)

@@ -14,6 +14,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 )
 
@@ -76,7 +77,10 @@ func newSubscription(ctx context.Context, s *Subscriber, topic string) (*subscri
 func (sub *subscription) run() {
 	defer close(sub.out)
 	defer close(sub.gone)
-	defer sub.leave()
+	defer func() {
+		failpoint.Hit(failpoint.GroupLeave)
+		sub.leave()
+	}()
 	var told time.Time
 	for {
 		gen, err := sub.group.Next(sub.ctx)
@@ -328,6 +332,7 @@ func (sub *subscription) position(ctx context.Context, a kafka.PartitionAssignme
 				return 0, pos, false, nil
 			}
 			if err == nil {
+				failpoint.Hit(failpoint.PositionTaken)
 				break
 			}
 			if fault.KindOf(err) != fault.Unavailable {

@@ -99,6 +99,7 @@ func newRoot(e *env) *cobra.Command {
 	f.Lookup("token").DefValue = ""
 	root.AddCommand(e.runCommand(), e.demoCommand(), e.checkCommand(), e.testCommand(), e.schemaCommand(), e.statusCommand(), e.traceCommand(), e.xrefCommand(),
 		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.sandboxCommand(), e.benchCommand(), e.versionCommand())
+	root.AddCommand(e.buildCommands()...)
 	return root
 }
 

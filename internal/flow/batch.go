@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -161,6 +162,7 @@ func (w *pending) publish(ctx context.Context) error {
 		}
 		open = w.behindRefused(failed)
 		if len(open) == 0 {
+			failpoint.Hit(failpoint.FlowPublished)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -215,14 +217,19 @@ func (r *Runner) commit(ctx context.Context, p *partition, results []result) err
 	if err := r.insist(cctx, "commit", func() error { return r.Store.Commit(cctx, c) }); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.FlowCommitted)
 	p.remember(c.Results)
 	for i := range results {
+		if results[i].Queue != nil {
+			failpoint.Hit(failpoint.FlowQueued)
+		}
 		r.Observer.Outcome(r.flow.Name, results[i].Outcome, results[i].Reason, results[i].took)
 		for range results[i].Retried {
 			r.Observer.Retried(r.flow.Name)
 		}
 	}
 	if refs && r.Changed != nil {
+		failpoint.Hit(failpoint.RefsCommitted)
 		r.Changed()
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
@@ -88,7 +89,7 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 	d.sent, d.answered = d.Clock.Now(), false
 	cctx, cancel := context.WithTimeout(ctx, callTimeout)
 	began := d.Clock.Now()
-	res, err := d.Runner.target.Connector.(connector.Sink).Write(cctx, d.write)
+	res, err := d.send(cctx)
 	cancel()
 	d.Observer.Call(d.Runner.target.Name, d.Clock.Now().Sub(began), err)
 	if err == nil {
@@ -96,6 +97,21 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 		return d.done(ctx, res), true, nil
 	}
 	return d.sort(ctx, err, conflicts)
+}
+
+// send makes the call itself.
+func (d *delivery) send(ctx context.Context) (connector.Result, error) {
+	if err := failpoint.Fail(failpoint.TargetCall); err != nil {
+		return connector.Result{}, fault.Wrap(fault.Unavailable, "call", err)
+	}
+	res, err := d.Runner.target.Connector.(connector.Sink).Write(ctx, d.write)
+	if err != nil {
+		return res, err
+	}
+	if err := failpoint.Fail(failpoint.TargetApplied); err != nil {
+		return connector.Result{}, fault.Wrap(fault.UnknownOutcome, "call", err)
+	}
+	return res, nil
 }
 
 // underway is until when a request whose outcome is not known may still be worked on: that of this process unless it was

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
@@ -190,6 +191,7 @@ func (r *Runner) identify(ctx context.Context, ev *event.Event, s *stage) (fate,
 	if err != nil {
 		return fate{}, true, err
 	}
+	failpoint.Hit(failpoint.FlowResolved)
 	if res == state.Pending {
 		return waiting(&state.Missing{Entity: ev.Entity, System: system, Intents: true}), true, nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -42,6 +43,7 @@ func (r *Runner) deliver(ctx context.Context, ev *event.Event, s *stage, a *atte
 		if err != nil {
 			return fate{}, err
 		}
+		failpoint.Hit(failpoint.IntentCommitted)
 		f, err = d.call(ctx)
 	}
 	f.external, f.source, f.retried = d.target.External, s.ref, d.retried

@@ -7,6 +7,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -124,12 +125,14 @@ func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *sta
 	default:
 		return true, false, nil
 	}
+	failpoint.Hit(failpoint.DrainBegun)
 	ev := q.Event
 	var scratch []byte
 	f, err := r.decide(ctx, &ev, &attempt{partition: p, lane: lane, queued: q, scratch: &scratch})
 	if err != nil {
 		return true, false, err
 	}
+	failpoint.Hit(failpoint.DrainDecided)
 	q.Event = ev
 	stays = f.outcome == state.Parked || f.outcome == state.Waiting || f.outcome == state.Held
 	return stays, !stays, r.finishDrained(ctx, p, lane, q, f)
@@ -160,5 +163,9 @@ func (r *Runner) finishDrained(ctx context.Context, p *partition, lane string, q
 	}
 	w := &pending{runner: r, part: p, dirty: map[string]struct{}{}}
 	w.add(res)
-	return w.flush(ctx)
+	if err := w.flush(ctx); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.Drained)
+	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
@@ -148,6 +149,7 @@ func (r *Runner) Stop(ctx context.Context) error {
 	r.stopping = true
 	r.mu.Unlock()
 	r.cancel(ErrStopping)
+	failpoint.Hit(failpoint.FlowStopping)
 	done := make(chan struct{})
 	go func() { r.wg.Wait(); close(done) }()
 	select {

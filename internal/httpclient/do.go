@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 )
 
@@ -90,11 +91,24 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 	defer cancel()
 
 	var sent sentWatch
-	resp, err := c.http.Do(hr.WithContext(httptrace.WithClientTrace(ctx, sent.trace())))
+	trace := sent.trace()
+	if failpoint.Enabled && !r.Safe {
+		trace.WroteRequest = func(info httptrace.WroteRequestInfo) {
+			if info.Err == nil {
+				failpoint.Hit(failpoint.RequestWritten)
+			}
+		}
+	}
+	resp, err := c.http.Do(hr.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err != nil {
 		return nil, token, c.transportFault(r, &sent, err)
 	}
 	defer resp.Body.Close()
+	if !r.Safe {
+		if err := failpoint.Fail(failpoint.RequestAnswered); err != nil {
+			return nil, token, c.transportFault(r, &sent, err)
+		}
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.cfg.MaxBody)+1))
 	if err == nil && len(body) > int(c.cfg.MaxBody) {
 		err = errors.New("the answer is longer than " + c.cfg.MaxBody.String())

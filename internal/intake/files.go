@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -107,6 +108,7 @@ func (w *watcher) file(ctx context.Context, t *tenure, f *connector.File) (err e
 		if err := w.note(ctx, t, &at); err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.FileTaken)
 	}
 	var failed error
 	if at.Failed != "" {
@@ -115,6 +117,7 @@ func (w *watcher) file(ctx context.Context, t *tenure, f *connector.File) (err e
 	if err := guard(func() error { return w.files.Source.Done(ctx, w.files.Object, *f, failed) }); err != nil {
 		return fmt.Errorf("move the file away: %w", err)
 	}
+	failpoint.Hit(failpoint.FileMoved)
 	return w.idle(ctx, t)
 }
 
@@ -194,7 +197,13 @@ func (w *watcher) inbound(f *connector.File, row *connector.Row, bad error) stat
 
 // chunk commits rows and the place behind them.
 func (w *watcher) chunk(ctx context.Context, t *tenure, rows []state.Inbound, at *place) (fresh int, err error) {
+	if err := failpoint.Fail(failpoint.FileRead); err != nil {
+		return 0, err
+	}
 	outcome, err := w.accept(ctx, t, rows, at.String())
+	if err == nil {
+		failpoint.Hit(failpoint.FileStored)
+	}
 	for i, o := range outcome {
 		switch o {
 		case state.AcceptedNew:

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
@@ -156,6 +157,10 @@ func (h *Hooks) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	k.reply.taken(w, t)
+	if failpoint.Enabled {
+		_ = http.NewResponseController(w).Flush() // the sender has its answer
+	}
+	failpoint.Hit(failpoint.WebhookAnswered)
 }
 
 // refuse answers with what err says; an error that says nothing of an answer is the request's.
@@ -287,6 +292,7 @@ func (h *Hooks) accept(k *hook, r *http.Request, rows []state.Inbound) (taken, e
 		}
 		return taken{}, ref
 	}
+	failpoint.Hit(failpoint.WebhookStored)
 	t := taken{id: rows[0].ID, status: string(state.AcceptedDuplicate), events: len(rows)}
 	conflict := ""
 	for i, o := range outcome {

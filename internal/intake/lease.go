@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -64,6 +65,7 @@ func (p *post) keep(ctx context.Context, work func(context.Context, *tenure) err
 
 // hold does the work once under the lease and gives the lease back.
 func (p *post) hold(ctx context.Context, lease state.Lease, work func(context.Context, *tenure) error) error {
+	failpoint.Hit(failpoint.LeaseTaken)
 	t := &tenure{}
 	t.lease.Store(&lease)
 	ctx, cancel := context.WithCancelCause(ctx)

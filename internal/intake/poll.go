@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -96,10 +97,14 @@ func (p *poller) commit(ctx context.Context, t *tenure, page connector.Page) (fr
 	for i := range all {
 		rows[i] = all[i].row
 	}
+	if err := failpoint.Fail(failpoint.PollRead); err != nil {
+		return 0, err
+	}
 	outcome, err := p.accept(ctx, t, rows, page.Cursor)
 	if err != nil {
 		return 0, err
 	}
+	failpoint.Hit(failpoint.PollStored)
 	for i, c := range all {
 		if outcome[i] == state.AcceptedNew {
 			fresh++

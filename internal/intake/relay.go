@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -75,11 +76,13 @@ func (r *relay) step(ctx context.Context, t *tenure) (int, error) {
 	if err := b.publish(ctx); err != nil {
 		return 0, err
 	}
+	failpoint.Hit(failpoint.RelayPublished)
 	published := b.place()
 	err = r.insist(ctx, "mark the inbox", func() error { return r.box.MarkPublished(ctx, t.now(), done, b.park) })
 	if err != nil {
 		return 0, err
 	}
+	failpoint.Hit(failpoint.RelayMarked)
 	r.obs.Relayed(r.src.Flow, published, len(b.park))
 	if len(b.park) > 0 {
 		r.log.Warn("events were parked before they had a place", "flow", r.src.Flow, "events", len(b.park), "first", b.park[0].Event.ID, "reason", b.park[0].Reason)
@@ -114,6 +117,7 @@ func (r *relay) unplaced(ctx context.Context, t *tenure) error {
 		if err := b.publish(ctx); err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.ReplayPublished)
 		published := b.place()
 		for i := range settled {
 			settled[i].Published = places[i].Positions
@@ -123,11 +127,13 @@ func (r *relay) unplaced(ctx context.Context, t *tenure) error {
 			if err != nil {
 				return err
 			}
+			failpoint.Hit(failpoint.ReplayParked)
 		}
 		err = r.insist(ctx, "settle marked events", func() error { return r.box.SettleUnplaced(ctx, t.now(), settled) })
 		if err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.ReplaySettled)
 		r.obs.Relayed(r.src.Flow, published, 0)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/failpoint"
 )
 
 // ErrStopped says that something was to be registered after the stack was stopped.
@@ -80,6 +82,7 @@ func (s *Stack) Stop(ctx context.Context) error {
 
 	var errs []error
 	for i := len(items) - 1; i >= 0; i-- {
+		failpoint.Hit(failpoint.StopStep)
 		if err := s.run(ctx, items[i]); err != nil {
 			errs = append(errs, err)
 		}

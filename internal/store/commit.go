@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -222,6 +223,9 @@ func (t *tx) save(ch *changes) error {
 	}
 	if err := t.markReady(ch.refs.rows(), created); err != nil {
 		return err
+	}
+	if len(ch.refs.byKey) > 0 {
+		failpoint.Hit(failpoint.WaitersMarked)
 	}
 	if err := t.saveJournal(ch.journal); err != nil {
 		return err

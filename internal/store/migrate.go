@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/failpoint"
 )
 
 //go:embed migrations/*.sql
@@ -97,8 +99,11 @@ func migrateOne(ctx context.Context, c *sql.Conn, d dialect, begin string, steps
 		if _, err := c.ExecContext(ctx, d.bind("INSERT INTO schema_version (version, name, applied) VALUES (?, ?, ?)"), m.version, m.name, now.UnixNano()); err != nil {
 			return false, err
 		}
-		_, err := c.ExecContext(ctx, "COMMIT")
-		return false, err
+		if _, err := c.ExecContext(ctx, "COMMIT"); err != nil {
+			return false, err
+		}
+		failpoint.Hit(failpoint.MigrationDone)
+		return false, nil
 	}
 }
 
@@ -110,6 +115,9 @@ func execScript(ctx context.Context, c *sql.Conn, text string) error {
 		}
 		if _, err := c.ExecContext(ctx, s); err != nil {
 			return fmt.Errorf("%s…: %w", s[:min(len(s), 60)], err)
+		}
+		if err := failpoint.Fail(failpoint.MigrationStatement); err != nil {
+			return err
 		}
 	}
 	return nil

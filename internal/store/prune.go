@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -56,6 +57,7 @@ func (s *Store) pruneInbox(ctx context.Context, _ time.Time) (removed int64, err
 				return removed, err
 			}
 			removed += int64(len(finishedRows))
+			failpoint.Hit(failpoint.Pruned)
 		}
 		if seen < pruneRows {
 			return removed, nil

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 )
 
@@ -257,9 +258,15 @@ func (w *writer) transact(group []*member) (err error) {
 	if err := t.apply(group); err != nil {
 		return err
 	}
+	if err := failpoint.Fail(failpoint.StoreApplied); err != nil {
+		return err
+	}
 	if _, err = t.exec("COMMIT"); err != nil && w.s.offline(err) {
 		// It may be committed all the same.
 		err = &fault.Error{Kind: fault.UnknownOutcome, System: "store", Op: "commit", Err: err}
+	}
+	if err == nil {
+		failpoint.Hit(failpoint.StoreCommitted)
 	}
 	return err
 }
