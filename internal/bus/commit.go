@@ -4,15 +4,15 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/segmentio/kafka-go"
-
 	"github.com/waybill-hub/waybill/internal/failpoint"
 )
 
 // committer commits the low watermarks of one generation's partitions, from one goroutine: only upwards, never two calls
 // at a time, and only through the generation that read the records.
 type committer struct {
-	gen     *kafka.Generation
+	gen interface {
+		CommitOffsets(map[string]map[int]int64) error
+	} // kafka-go's generation
 	topic   string
 	parts   []*partition
 	timeout time.Duration

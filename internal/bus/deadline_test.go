@@ -1,0 +1,162 @@
+package bus
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// Every call to a broker that has gone silent ends by itself, also where the caller sets no time.
+func TestCallsEnd(t *testing.T) {
+	b := mustChild(t, t.TempDir(), "127.0.0.1:0")
+	c := dial(t, b.addr, func(cfg *Config) { cfg.Timeout = 300 * time.Millisecond })
+	topic(t, c, "orders", 1)
+	b.freeze(true)
+	forever := context.Background()
+	calls := map[string]func() error{
+		"id":       func() error { _, err := c.ID(forever); return err },
+		"describe": func() error { _, err := c.Describe(forever, "orders"); return err },
+		"create":   func() error { return c.EnsureTopics(forever, []Topic{{Name: "other"}}) },
+		"read": func() error {
+			_, err := (&fetcher{c: c, topic: "orders"}).fetch(forever, 0, 1000, time.Millisecond)
+			return err
+		},
+	}
+	done := make(chan error, len(calls))
+	for name, call := range calls {
+		go func() { done <- call() }()
+		select {
+		case err := <-done:
+			if err == nil || name != "read" && fault.KindOf(err) != fault.Unavailable {
+				t.Errorf("%s: %v", name, err)
+			}
+		case <-time.After(5 * time.Second):
+			t.Errorf("%s has not ended", name)
+			b.freeze(false)
+			<-done
+			b.freeze(true)
+		}
+	}
+	b.freeze(false)
+}
+
+// commits stands for kafka-go's generation.
+type commits struct {
+	calls []int64 // offsets of partition 0
+	end   chan error
+}
+
+func (c *commits) CommitOffsets(offsets map[string]map[int]int64) error {
+	c.calls = append(c.calls, offsets["orders"][0])
+	return <-c.end
+}
+
+// kafka-go's commit can wait for ever: no second one is begun beside it, and the end of a generation does not wait for it
+// longer than for any call.
+func TestOneCommitAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gen := &commits{end: make(chan error)}
+		p := &partition{}
+		c := &committer{gen: gen, topic: "orders", parts: []*partition{p}, timeout: time.Second, log: quiet(t)}
+		for _, low := range []int64{5, 9, 12} {
+			p.next.Store(low)
+			c.tick()
+			synctest.Wait()
+		}
+		if len(gen.calls) != 1 {
+			t.Errorf("%d commits beside each other", len(gen.calls))
+		}
+		gen.end <- nil
+		synctest.Wait()
+		c.tick()
+		synctest.Wait()
+		if len(gen.calls) != 2 || gen.calls[1] != 12 {
+			t.Errorf("committed %v, want 5 and then 12", gen.calls)
+		}
+		p.next.Store(20)
+		start := time.Now()
+		c.last()
+		if took := time.Since(start); took != time.Second || len(gen.calls) != 2 {
+			t.Errorf("gave up after %s, having committed %v", took, gen.calls)
+		}
+		close(gen.end)
+	})
+}
+
+// kafka-go's Close can wait for ever, too.
+func TestLeavingEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &Cluster{cfg: Config{Timeout: time.Second}}
+		sub := &subscription{s: &Subscriber{c: c}, stop: func() {}, left: make(chan struct{}), log: quiet(t)}
+		start := time.Now()
+		sub.leave()
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("took %s", took)
+		}
+	})
+}
+
+// A caller that never comes back does not keep the publisher from closing.
+func TestPublisherClosesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := (&Cluster{}).Publisher(PublisherConfig{RequestTimeout: 2 * time.Second, RetryFor: time.Second})
+		p.sending.Add(1)
+		start := time.Now()
+		if err := p.Close(); err == nil || !strings.Contains(err.Error(), "outcome is unknown") {
+			t.Errorf("closed with %v", err)
+		}
+		if took := time.Since(start); took != 3*time.Second {
+			t.Errorf("took %s", took)
+		}
+		p.sending.Done()
+	})
+}
+
+// A join that fails, as while the group's coordinator moves, is made again soon: kafka-go would rest for 5 s.
+func TestFailedJoinIsMadeAgainSoon(t *testing.T) {
+	e := broker(t)
+	c := dial(t, e.Addr())
+	topic(t, c, "orders", 1)
+	send(t, publisher(t, c, PublisherConfig{}), record("orders", "k", "v"))
+	failed := make(chan struct{})
+	e.cluster.ControlKey(int16(kmsg.JoinGroup), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		res := req.ResponseKind().(*kmsg.JoinGroupResponse)
+		res.ErrorCode = int16(kafka.GroupCoordinatorNotAvailable)
+		close(failed)
+		return res, nil, true
+	})
+	ch := subscribe(t, subscriber(t, c, SubscriberConfig{Group: "g"}), "orders")
+	<-failed
+	start := time.Now()
+	next(t, ch).Ack()
+	if took := time.Since(start); took > 4*time.Second {
+		t.Errorf("joined again after %s", took)
+	}
+}
+
+// An acknowledgement that comes after the partition was taken away does not count, whichever of the two the lane sees first.
+func TestLateAcknowledgement(t *testing.T) {
+	for range 300 {
+		out := make(chan *message.Message)
+		p := &partition{cfg: &SubscriberConfig{NackBackoff: time.Millisecond}, name: "orders/0", out: out, ctx: t.Context(),
+			stopping: make(chan struct{}), fence: make(chan struct{}), gone: make(chan struct{})}
+		l := &lane{p: p, gate: make(chan struct{}, 1)}
+		counts := make(chan bool)
+		go func() { counts <- l.deliver([]event.Record{record("orders", "k", "v")}) }()
+		m := <-out
+		close(p.fence)
+		m.Ack()
+		if <-counts {
+			t.Fatal("a late acknowledgement counted")
+		}
+	}
+}
