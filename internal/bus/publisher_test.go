@@ -166,6 +166,9 @@ func TestRequestsOfThePublisher(t *testing.T) {
 	}
 	many = append(many, record("orders", "k", strings.Repeat("x", MaxRecord-100)))
 	send(t, p, many...)
+	if sent := p.Send(t.Context(), []event.Record{record("orders", "k", strings.Repeat("x", 1_010_000))}); fault.KindOf(sent[0].Err) != fault.Invalid {
+		t.Errorf("a record of more than %d bytes: %v", MaxRecord, sent[0].Err) // although this broker would take it
+	}
 	if largest >= 1_000_000 || largest < 900_000 {
 		t.Errorf("largest batch has %d bytes", largest)
 	}
@@ -308,6 +311,9 @@ func TestFrozenAndDeadBroker(t *testing.T) {
 		defer q.mu.Unlock()
 		return q.running && len(q.queue) == 0
 	})
+	if p.budget.TryAcquire(5000) {
+		t.Error("a record on its way takes nothing of the memory that is allowed")
+	}
 	wg.Go(func() { // no memory for it
 		second = p.Send(within(t, 200*time.Millisecond), []event.Record{record("orders", "k", strings.Repeat("x", 5000))})
 	})
