@@ -100,10 +100,10 @@ func (b *budget) judge(w *world, r rules) {
 // both is a fault that applies to both set-ups.
 var both = []setup{embedded, onKafka}
 
-// matrix lists all faults; each file of the package adds its own by a variable of this shape.
+// matrix lists all faults; each file of the package has its part.
 func matrix() []fault {
 	var all []fault
-	for _, part := range [][]fault{killFaults} {
+	for _, part := range [][]fault{killFaults, brokerFaults, hubsFaults, targetFaults, syncFaults, intakeFaults, diskFaults} {
 		all = append(all, part...)
 	}
 	return all

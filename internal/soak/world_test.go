@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -136,7 +137,7 @@ func (w *world) quiet(limit time.Duration) time.Duration {
 			last = st.Totals
 		}
 		if time.Now().After(deadline) {
-			w.t.Fatalf("not quiet within %s: %+v", limit, last)
+			w.t.Fatalf("not quiet within %s: %+v\n%s", limit, last, w.unfinished())
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):
@@ -168,3 +169,27 @@ func (w *world) delivered(n int64, limit time.Duration) {
 }
 
 func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// unfinished says what the hub has not brought to an end, for a person who looks at a failed test.
+func (w *world) unfinished() string {
+	var b strings.Builder
+	if st := w.status(); st != nil {
+		for _, f := range st.Flows {
+			if f.InFlight > 0 || f.State != api.StateRunning {
+				fmt.Fprintf(&b, "%s: %s %s, lag %d, in flight %d, waiting %d, parked %d\n", f.Name, f.State, f.Why, f.Lag, f.InFlight, f.Waiting, f.Parked)
+			}
+		}
+	}
+	for _, h := range w.hubs {
+		var got struct {
+			Parked []api.Queued `json:"parked"`
+		}
+		if h.alive() && h.get("/api/v1/parked?limit=20", &got) == nil {
+			for _, q := range got.Parked {
+				fmt.Fprintf(&b, "%s %s %s version %s: %s (%s), follower %t, not before %v\n", q.Flow, q.State, q.Key, q.Version, q.Reason, q.Kind, q.Follower, q.NotBefore)
+			}
+			break
+		}
+	}
+	return b.String()
+}

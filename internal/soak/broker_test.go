@@ -1,0 +1,3 @@
+package soak
+
+var brokerFaults = []fault{}
