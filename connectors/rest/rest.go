@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -57,6 +58,7 @@ type system struct {
 }
 
 var (
+	_ connector.Timed   = (*system)(nil)
 	_ connector.Sink    = (*system)(nil)
 	_ connector.Finder  = (*system)(nil)
 	_ connector.Poller  = (*system)(nil)
@@ -69,6 +71,9 @@ func (s *system) Objects() []string { return slices.Sorted(maps.Keys(s.set.Objec
 
 // Close closes idle connections.
 func (s *system) Close() error { return s.client.Close() }
+
+// Timeout bounds one request.
+func (s *system) Timeout() time.Duration { return s.set.Timeout }
 
 // Probe asks for the probe path; without one, any answer that is no failure of the server will do.
 func (s *system) Probe(ctx context.Context) error {

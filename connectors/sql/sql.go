@@ -88,6 +88,9 @@ func (db *database) Objects() []string { return slices.Sorted(maps.Keys(db.set.O
 // Close closes all connections.
 func (db *database) Close() error { return db.sql.Close() }
 
+// Timeout bounds one call.
+func (db *database) Timeout() time.Duration { return db.set.Timeout }
+
 // Probe asks the database for a constant.
 func (db *database) Probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, db.set.Timeout)

@@ -65,6 +65,11 @@ type System interface {
 	Close() error
 }
 
+// Timed is implemented by systems whose calls have a bound of their own: no call is under way for longer than that.
+type Timed interface {
+	Timeout() time.Duration
+}
+
 // Action says what to do with the target object.
 type Action string
 

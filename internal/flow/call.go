@@ -18,8 +18,19 @@ import (
 // maxConflicts is how often a write is made again on top of a state that has changed underneath.
 const maxConflicts = 4
 
-// callTimeout bounds one call to a target; connectors have their own, shorter ones.
+// callTimeout bounds one call to a target whose connector says no bound of its own.
 const callTimeout = 30 * time.Second
+
+// bound is how long one request to the system may be under way.
+func (s *System) bound() time.Duration {
+	if t, ok := s.Connector.(connector.Timed); ok && t.Timeout() > 0 {
+		return t.Timeout()
+	}
+	return callTimeout
+}
+
+// patience bounds a whole write: it may wait for the system's rate limit, and read before it writes.
+func (s *System) patience() time.Duration { return callTimeout + 2*s.bound() }
 
 // call writes until the failure table says otherwise.
 func (d *delivery) call(ctx context.Context) (fate, error) {
@@ -87,7 +98,7 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 		d.doubt = false
 	}
 	d.sent, d.answered = d.Clock.Now(), false
-	cctx, cancel := context.WithTimeout(ctx, callTimeout)
+	cctx, cancel := context.WithTimeout(ctx, d.Runner.target.patience())
 	began := d.Clock.Now()
 	res, err := d.send(cctx)
 	cancel()
@@ -121,9 +132,9 @@ func (d *delivery) underway() time.Time {
 	case d.answered:
 		return time.Time{}
 	case !d.sent.IsZero():
-		return d.sent.Add(callTimeout)
+		return d.sent.Add(d.Runner.target.bound())
 	case d.target.Intent != nil:
-		return d.target.Intent.Opened.Add(callTimeout)
+		return d.target.Intent.Opened.Add(d.Runner.target.bound())
 	}
 	return time.Time{}
 }

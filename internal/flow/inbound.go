@@ -90,7 +90,7 @@ func (d *delivery) readBack(ctx context.Context, ref *state.Ref, res connector.R
 	if !ok {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeout(ctx, d.Runner.target.patience())
 	defer cancel()
 	got, err := finder.Find(ctx, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Local: ref.Local})
 	if err != nil || len(got) != 1 {
