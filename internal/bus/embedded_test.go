@@ -122,6 +122,7 @@ func TestEmbeddedSurvivesStrangers(t *testing.T) {
 	for name, bytes := range map[string]string{
 		"http":         "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
 		"unknown kind": "\x00\x00\x00\x0a\x03\xe7\x00\x00\x00\x00\x00\x01\x00\x00",
+		"huge":         "\x47\x45\x54\x20\x00\x03\x00\x01\x00\x00\x00\x01\x00\x00",
 		"negative":     "\xff\xff\xff\xff\x00\x00",
 		"too short":    "\x00\x00\x00\x01\x00",
 	} {
