@@ -2,8 +2,10 @@ package bus
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"net"
@@ -202,6 +204,29 @@ func TestTornGroupsLogTwoCrashes(t *testing.T) {
 	}
 }
 
+// Both of the broker's logs are cut back to their last whole entry.
+func TestTornLogsAreCut(t *testing.T) {
+	whole := binary.LittleEndian.AppendUint32(nil, 4)
+	whole = binary.LittleEndian.AppendUint32(whole, crc32.Checksum([]byte("\x01\x00{}"), castagnoli))
+	whole = append(whole, "\x01\x00{}"...)
+	wrong := append(append([]byte(nil), whole...), whole...)
+	wrong[len(wrong)-1]++
+	for _, name := range []string{"groups.log", "pids.log"} {
+		for what, b := range map[string][]byte{"half an entry": append(append([]byte(nil), whole...), whole[:7]...), "a wrong sum": wrong, "zeros": append(append([]byte(nil), whole...), make([]byte, 20)...)} {
+			path := filepath.Join(t.TempDir(), name)
+			if err := os.WriteFile(path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := repair(filepath.Dir(path), slog.New(slog.DiscardHandler)); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := os.ReadFile(path); string(got) != string(whole) {
+				t.Errorf("%s, %s: left %q", name, what, got)
+			}
+		}
+	}
+}
+
 // fill makes a data directory with one topic of one partition and n batches, and gives the file of its segment.
 func fill(t *testing.T, dir string, n int) string {
 	t.Helper()
@@ -377,6 +402,18 @@ func TestRetention(t *testing.T) {
 			t.Errorf("after a restart: %v, want %v", got, want)
 		}
 	})
+}
+
+// Nobody has to ask: the broker's own removal of old records would not run.
+func TestRetentionRunsByItself(t *testing.T) {
+	e := broker(t, func(cfg *EmbeddedConfig) { cfg.RetentionBytes, cfg.RetentionEvery = 1, 10*time.Millisecond })
+	c := dial(t, e.Addr())
+	topic(t, c, "orders", 1)
+	p := publisher(t, c, PublisherConfig{})
+	for i := range 10 {
+		send(t, p, event.Record{Topic: "orders", Key: key(i), Value: []byte("x")})
+	}
+	eventually(t, "the old records are gone", func() bool { return describe(t, c, "orders").Partitions[0] == PartitionInfo{9, 10} })
 }
 
 func TestRetentionKeepsWhatIsNeeded(t *testing.T) {
