@@ -34,9 +34,7 @@ func (c *compiler) judgeOf(src *source) (j judge) {
 			c.problem(src, src.v(), "", "the validator cannot use this schema: %v", r)
 		}
 	}()
-	l := gojsonschema.NewSchemaLoader()
-	l.AutoDetect, l.Draft = false, gojsonschema.Draft7
-	s, err := l.Compile(closed{gojsonschema.NewRawLoader(bundle(src.root, targets))})
+	s, err := load(bundle(src.root, targets))
 	if err != nil {
 		reason := err.Error()
 		if reason == noText {
@@ -49,6 +47,13 @@ func (c *compiler) judgeOf(src *source) (j judge) {
 }
 
 func (s *source) v() jsondoc.Value { return s.doc.Root() }
+
+// load hands one bundle to the library.
+func load(doc map[string]any) (*gojsonschema.Schema, error) {
+	l := gojsonschema.NewSchemaLoader()
+	l.AutoDetect, l.Draft = false, gojsonschema.Draft7
+	return l.Compile(closed{gojsonschema.NewRawLoader(doc)})
+}
 
 // closed is the library's loader of one bundle. It knows no other document: every reference in a bundle is internal, and
 // whatever else the library might ask for is refused instead of fetched.

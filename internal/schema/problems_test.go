@@ -2,6 +2,11 @@ package schema
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -165,6 +170,25 @@ func TestSameNameTwice(t *testing.T) {
 	_, problems = compile("a", `{"$id":"urn:x"}`, "b", `{"$id":"urn:x"}`)
 	if len(problems) != 1 || !strings.Contains(problems[0], "has the same $id") {
 		t.Errorf("got %q", problems)
+	}
+}
+
+// References that lead out of the plan are problems before the library sees them; were one to reach it, it would fetch
+// nothing.
+func TestNothingIsFetched(t *testing.T) {
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("%s was fetched", r.URL)
+		_, _ = io.WriteString(w, `{}`)
+	}))
+	defer web.Close()
+	file := filepath.Join(t.TempDir(), "x.json")
+	if err := os.WriteFile(file, []byte(`{}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range []string{web.URL + "/x.json", "file://" + file} {
+		if _, err := load(map[string]any{"properties": map[string]any{"a": map[string]any{"$ref": ref}}}); err == nil {
+			t.Errorf("%s was followed", ref)
+		}
 	}
 }
 
