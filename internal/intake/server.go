@@ -29,8 +29,8 @@ type ServerConfig struct {
 	Log         *slog.Logger
 }
 
-// Server is the listener for webhooks. It may face the internet: every phase of a request has a time limit, and connections
-// beyond a number wait.
+// Server is the listener for webhooks. It may face the internet: every phase of a request has a time limit, and of more connections
+// than a number, those that do nothing make room for others.
 type Server struct {
 	listener net.Listener
 	http     *http.Server
@@ -61,8 +61,8 @@ func Listen(c ServerConfig) (*Server, error) {
 		MaxHeaderBytes:               maxHeaderBytes,
 		ErrorLog:                     slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug),
 	}
-	// While there are more connections than slots, each serves one request.
-	s.listener = newLimitListener(l, c.Connections, func(full bool) { s.http.SetKeepAlivesEnabled(!full) })
+	s.http.ConnState, s.http.ConnContext = follow, withConn
+	s.listener = newLimitListener(l, c.Connections)
 	go func() { s.served <- s.http.Serve(s.listener) }()
 	return s, nil
 }
@@ -79,7 +79,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		jsonReplier{}.refused(w, &refusal{status: http.StatusServiceUnavailable, detail: "the hub is starting", retry: time.Second})
 		return
 	}
-	(*h).ServeHTTP(w, r)
+	(*h).ServeHTTP(w, watch(r))
 }
 
 // Stop takes no more connections, answers what has been asked, and closes; when ctx ends, connections are cut.

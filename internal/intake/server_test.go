@@ -90,6 +90,46 @@ func TestConnectionCap(t *testing.T) {
 	}
 }
 
+// TestSlowConnectionsMakeRoom: senders that only begin a request, or its body, keep nobody out; a request that is complete is
+// answered, however long that takes.
+func TestSlowConnectionsMakeRoom(t *testing.T) {
+	inside, leave := make(chan struct{}, 10), make(chan struct{})
+	s := listen(t, 3, func(_ http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err == nil && r.Method == http.MethodPost {
+			inside <- struct{}{}
+			<-leave
+		}
+	})
+	_, worked := dial(t, s, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+	<-inside
+	_, slowHeader := dial(t, s, "GET / HT")
+	_, slowBody := dial(t, s, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{")
+	for range 5 { // each connects anew
+		c, r := dial(t, s, get)
+		res, err := http.ReadResponse(r, nil)
+		if err != nil || res.StatusCode != 200 {
+			t.Fatalf("a good request among slow ones: %v %v", res, err)
+		}
+		_ = res.Body.Close()
+		_ = c
+	}
+	for name, r := range map[string]*bufio.Reader{"header": slowHeader, "body": slowBody} {
+		if res, err := http.ReadResponse(r, nil); err == nil && res.StatusCode != http.StatusBadRequest {
+			t.Errorf("the slow %s was answered %d", name, res.StatusCode)
+		}
+	}
+	leave <- struct{}{}
+	res, err := http.ReadResponse(worked, nil)
+	if err != nil || res.StatusCode != 200 {
+		t.Errorf("the complete request was cut: %v", err)
+	} else {
+		_ = res.Body.Close()
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestServerStops(t *testing.T) {
 	inside := make(chan struct{})
 	s := listen(t, 0, func(_ http.ResponseWriter, r *http.Request) {
