@@ -27,6 +27,7 @@ func Load(paths Paths, o Options) (*Plan, *strictyaml.Problems) {
 	if l.o.Resolver == nil {
 		l.o.Resolver = strictyaml.OS(paths.Dir)
 	}
+	l.o.Resolver = &once{Resolver: l.o.Resolver, files: map[string]answered{}}
 	l.loadHub()
 	l.collect()
 	l.loadSchemas()
@@ -38,6 +39,7 @@ func Load(paths Paths, o Options) (*Plan, *strictyaml.Problems) {
 	if l.p.Len() > 0 {
 		return nil, l.p
 	}
+	l.sums()
 	l.plan.Digest = hex.EncodeToString(l.digest.Sum(nil))
 	return l.plan, l.p
 }

@@ -125,6 +125,8 @@ type System struct {
 	// VisibleAfter is how long after a write the object can be looked up.
 	VisibleAfter time.Duration
 	Pos          strictyaml.Pos
+	// Sum is a hash of the settings with all references filled in.
+	Sum string
 }
 
 // Order says what later messages of a parked message's key do.
@@ -157,6 +159,9 @@ type Flow struct {
 	Retry      Retry
 	SLO        SLO
 	JournalAll bool
+	// Sum is a hash of everything that the flow's work depends on: its definition, schemas, mapping, value maps and systems, and the
+	// flows that bring back what it writes.
+	Sum string
 }
 
 // Topic is the topic the flow reads: its own inbox topic or a shared one.

@@ -70,6 +70,8 @@ type compiler struct {
 	// sources collects the top-level source fields that are read; whole means all.
 	sources map[string]bool
 	whole   bool
+	// values are the names of the value maps that are used.
+	values map[string]bool
 	// top is the top-level target field whose rule is being compiled, reads what each of them reads.
 	top   string
 	reads map[string]*reads
@@ -98,7 +100,7 @@ type letVar struct {
 }
 
 func newCompiler(deps Deps, p *strictyaml.Problems) *compiler {
-	return &compiler{deps: deps, p: p, layout: &layout{}, sources: map[string]bool{}, reads: map[string]*reads{}, kept: map[int]*rule{}}
+	return &compiler{deps: deps, p: p, layout: &layout{}, sources: map[string]bool{}, values: map[string]bool{}, reads: map[string]*reads{}, kept: map[int]*rule{}}
 }
 
 // compileNode compiles the expression or literal text that stands at node. ok is false when it has problems.

@@ -3,6 +3,8 @@ package mapping
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +30,7 @@ type Expr struct {
 	t       typ
 	sources []string
 	uses    []Use
+	values  []string
 	frames  sync.Pool
 }
 
@@ -54,7 +57,7 @@ func CompileExpr(node strictyaml.Node, ctx ExprContext, p *strictyaml.Problems) 
 		p.Add(node.Pos(), "this must give %s, and gives %s", want.a(), x.t.k.a())
 		return nil
 	}
-	e := &Expr{part: part{op: x.op, node: node}, text: node.Text(), t: x.t, uses: c.uses}
+	e := &Expr{part: part{op: x.op, node: node}, text: node.Text(), t: x.t, uses: c.uses, values: slices.Sorted(maps.Keys(c.values))}
 	e.sources = c.sourceFields(ctx.Schema)
 	layout := *c.layout
 	e.frames.New = func() any { return layout.frame() }
@@ -75,6 +78,9 @@ func (e *Expr) SourceFields() []string { return e.sources }
 
 // Uses are the calls of xref and xref_id.
 func (e *Expr) Uses() []Use { return e.uses }
+
+// ValueMaps are the names of the value maps that the expression looks codes up in, sorted.
+func (e *Expr) ValueMaps() []string { return e.values }
 
 // run evaluates the expression and hands the result to use, which must not keep it.
 func (e *Expr) run(ctx context.Context, in *Input, use func(f *frame, v *val) error) error {

@@ -154,6 +154,7 @@ func prepareValues(c *compiler, call *callInfo) *site {
 		c.problem(call.at(0), orElse(didYouMean(name, names), "value maps stand in mappings/values/"), "unknown value map %q", name)
 		return nil
 	}
+	c.values[name] = true
 	s := &site{values: m}
 	if system, ok := call.literal(1); ok {
 		s.system = system

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -57,6 +58,7 @@ type Mapping struct {
 	sources  []string
 	reads    map[string]*reads
 	uses     []Use
+	values   []string
 	root     *rule
 	frames   sync.Pool
 }
@@ -95,7 +97,7 @@ func Compile(node strictyaml.Node, deps Deps, p *strictyaml.Problems) *Mapping {
 	if p.Len() > before {
 		return nil
 	}
-	m.uses = c.uses
+	m.uses, m.values = c.uses, slices.Sorted(maps.Keys(c.values))
 	m.sources, m.reads = c.sourceFields(m.from), c.reads
 	layout := *c.layout
 	m.frames.New = func() any { return layout.frame() }
@@ -186,6 +188,9 @@ func (m *Mapping) TargetFields() []string {
 
 // Uses are the calls of xref and xref_id.
 func (m *Mapping) Uses() []Use { return slices.Clone(m.uses) }
+
+// ValueMaps are the names of the value maps that the mapping looks codes up in, sorted.
+func (m *Mapping) ValueMaps() []string { return slices.Clone(m.values) }
 
 // Apply appends the target document to dst. The same input gives the same bytes, as far as the cross-reference gives the
 // same answers. An error is an *Error, with a *MissingRef or *UnknownCode inside where that is the cause; what was

@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"maps"
 	"net/url"
 	"path"
@@ -116,6 +118,30 @@ func (c *compiler) findCycles(src *source) {
 
 // mostExpanded bounds a schema with all its references written out: time to validate may grow with it.
 const mostExpanded = 200_000
+
+// sumOf hashes a file and all files that it leads to, in the order of their names.
+func (c *compiler) sumOf(src *source) [sha256.Size]byte {
+	files := map[*source]bool{}
+	var walk func(s *source)
+	walk = func(s *source) {
+		if files[s] {
+			return
+		}
+		files[s] = true
+		for _, n := range s.refs {
+			if n.target != nil {
+				walk(n.target.src)
+			}
+		}
+	}
+	walk(src)
+	h := sha256.New()
+	for _, s := range slices.SortedFunc(maps.Keys(files), func(a, b *source) int { return strings.Compare(a.name, b.name) }) {
+		one := sha256.Sum256(s.data)
+		_, _ = fmt.Fprintf(h, "%q %x\n", s.name, one)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
 
 // reach lists the referred-to nodes that root needs, in order of first use, and whether any file on the way has problems.
 func (c *compiler) reach(src *source) (targets []*node, sound bool) {

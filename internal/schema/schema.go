@@ -5,6 +5,7 @@
 package schema
 
 import (
+	"crypto/sha256"
 	"maps"
 	"path"
 	"slices"
@@ -50,10 +51,14 @@ type Schema struct {
 	name  string
 	root  *node // nil when the file is no JSON document
 	judge judge // nil when the file, or one it refers to, has problems
+	sum   [sha256.Size]byte
 }
 
 // Name is what flows and mappings call the schema.
 func (s *Schema) Name() string { return s.name }
+
+// Sum is a hash of the schema's file and of every file that it refers to.
+func (s *Schema) Sum() [sha256.Size]byte { return s.sum }
 
 // judge gives the verdict on a document: what is wrong with it, nothing when it is valid. Implementations are safe for
 // concurrent use.
@@ -85,7 +90,7 @@ func Compile(files []File, p *strictyaml.Problems) *Set {
 	}
 	for _, name := range names {
 		src := c.sources[name]
-		set.schemas[name] = &Schema{name: name, root: src.root, judge: c.judgeOf(src)}
+		set.schemas[name] = &Schema{name: name, root: src.root, judge: c.judgeOf(src), sum: c.sumOf(src)}
 	}
 	return set
 }
@@ -101,6 +106,7 @@ type compiler struct {
 type source struct {
 	name   string
 	path   string
+	data   []byte
 	doc    *jsondoc.Doc
 	root   *node
 	nodes  map[int]*node // every schema in the file, by its offset
@@ -110,7 +116,7 @@ type source struct {
 
 // read parses one file into a source; without a root when it is no JSON.
 func (c *compiler) read(name string, f File) *source {
-	src := &source{name: name, path: f.Path, nodes: map[int]*node{}}
+	src := &source{name: name, path: f.Path, data: f.Data, nodes: map[int]*node{}}
 	if src.path == "" {
 		src.path = name + ".json"
 	}

@@ -1,0 +1,207 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"reflect"
+	"slices"
+	"sync"
+
+	"github.com/waybill-hub/waybill/internal/mapping"
+	"github.com/waybill-hub/waybill/internal/schema"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// sums gives every system and flow the hash of all that its work depends on: what is written of it, references filled in, and what
+// that refers to. A reload leaves alone what has the same sum.
+func (l *loader) sums() {
+	for _, s := range l.plan.Systems {
+		own := s.Settings.Node.Sum()
+		s.Sum = hex.EncodeToString(own[:])
+	}
+	definitions := map[*Flow][]byte{}
+	for _, d := range l.flows {
+		definitions[d.flow] = l.definition(d)
+	}
+	for _, d := range l.flows {
+		f := d.flow
+		h := sha256.New()
+		sumPart(h, "flow", definitions[f])
+		for _, name := range []string{f.From.System, f.To.System} {
+			if s := l.plan.Systems[name]; s != nil {
+				sumPart(h, "system "+name, []byte(s.Sum))
+			}
+		}
+		if f.From.Webhook != nil {
+			hooks := &l.plan.Hub.Hooks
+			sumPart(h, "hooks", fmt.Appendf(nil, "%d %g %d", hooks.MaxBody, hooks.Rate.N, hooks.Rate.Per))
+		}
+		if f.To.System != "" { // the echo guard reads written objects back through them
+			for _, back := range l.plan.Inbound(f.To.System, f.Entity) {
+				sumPart(h, "inbound "+back.Name, definitions[back])
+			}
+		}
+		f.Sum = hex.EncodeToString(h.Sum(nil))
+	}
+}
+
+// definition is the hash of a flow's own document with its schemas, its mapping and the value maps that both use.
+func (l *loader) definition(d *flowDocument) []byte {
+	f := d.flow
+	h := sha256.New()
+	sumNode(h, "document", d.node)
+	sumSchema(h, "accept", f.Accept)
+	var values []string
+	if f.Map != nil {
+		sumNode(h, "mapping", l.node("mapping", f.Map.Name()))
+		sumSchema(h, "from", f.Map.From())
+		sumSchema(h, "to", f.Map.To())
+		values = f.Map.ValueMaps()
+	}
+	exprs := []*mapping.Expr{f.When, f.Key, f.ID, f.ExternalID, f.Version, f.Operation}
+	if f.From.Webhook != nil {
+		exprs = append(exprs, f.From.Webhook.DeliveryID)
+	}
+	for i := range f.Requires {
+		exprs = append(exprs, f.Requires[i].ID)
+	}
+	for _, e := range exprs {
+		if e != nil {
+			values = append(values, e.ValueMaps()...)
+		}
+	}
+	slices.Sort(values)
+	for _, name := range slices.Compact(values) {
+		sumNode(h, "values", l.node("values", name))
+	}
+	return h.Sum(nil)
+}
+
+// node is the document of that kind and name.
+func (l *loader) node(kind, name string) strictyaml.Node {
+	for _, n := range l.documents[kind] {
+		if n.Get(kind).Text() == name {
+			return n
+		}
+	}
+	return strictyaml.Node{}
+}
+
+func sumPart(h hash.Hash, what string, sum []byte) {
+	_, _ = fmt.Fprintf(h, "%q %x\n", what, sum) // a hash never fails
+}
+
+func sumNode(h hash.Hash, what string, n strictyaml.Node) {
+	own := n.Sum()
+	sumPart(h, what, own[:])
+}
+
+func sumSchema(h hash.Hash, what string, s *schema.Schema) {
+	if s != nil {
+		own := s.Sum()
+		sumPart(h, what+" "+s.Name(), own[:])
+	}
+}
+
+// RestartFor names the settings in which next differs from p and which a running hub cannot change.
+func (p *Plan) RestartFor(next *Plan) []string {
+	var out []string
+	a, b := &p.Hub, &next.Hub
+	for _, s := range []struct {
+		name string
+		same bool
+	}{
+		{"broker", reflect.DeepEqual(a.Broker, b.Broker)},
+		{"store", reflect.DeepEqual(a.Store, b.Store)},
+		{"http.listen", a.HTTP.Listen == b.HTTP.Listen},
+		{"hooks.listen", a.Hooks.Listen == b.Hooks.Listen},
+		{"hooks.connections", a.Hooks.Max == b.Hooks.Max},
+	} {
+		if !s.same {
+			out = append(out, s.name)
+		}
+	}
+	return out
+}
+
+// Difference is what a change from one plan to another touches, by name and sorted.
+type Difference struct{ Added, Changed, Removed, Same []string }
+
+// Any reports whether anything differs.
+func (d *Difference) Any() bool { return len(d.Added)+len(d.Changed)+len(d.Removed) > 0 }
+
+// FlowsTo says which flows differ in next.
+func (p *Plan) FlowsTo(next *Plan) Difference {
+	return difference(flowSums(p), flowSums(next))
+}
+
+// SystemsTo says which systems differ in next.
+func (p *Plan) SystemsTo(next *Plan) Difference {
+	return difference(systemSums(p), systemSums(next))
+}
+
+func flowSums(p *Plan) map[string]string {
+	out := make(map[string]string, len(p.Flows))
+	for _, f := range p.Flows {
+		out[f.Name] = f.Sum
+	}
+	return out
+}
+
+func systemSums(p *Plan) map[string]string {
+	out := make(map[string]string, len(p.Systems))
+	for name, s := range p.Systems {
+		out[name] = s.Sum
+	}
+	return out
+}
+
+func difference(old, next map[string]string) Difference {
+	var d Difference
+	for name, sum := range next {
+		switch was, there := old[name]; {
+		case !there:
+			d.Added = append(d.Added, name)
+		case was != sum:
+			d.Changed = append(d.Changed, name)
+		default:
+			d.Same = append(d.Same, name)
+		}
+	}
+	for name := range old {
+		if _, there := next[name]; !there {
+			d.Removed = append(d.Removed, name)
+		}
+	}
+	for _, list := range [][]string{d.Added, d.Changed, d.Removed, d.Same} {
+		slices.Sort(list)
+	}
+	return d
+}
+
+// once answers every question of one Load the same way, also when it is asked again later: a secret that is replaced in between
+// belongs to the next plan.
+type once struct {
+	strictyaml.Resolver
+	mu    sync.Mutex
+	files map[string]answered
+}
+
+type answered struct {
+	data []byte
+	err  error
+}
+
+// File gives the content as it was read first.
+func (o *once) File(path string) ([]byte, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	a, ok := o.files[path]
+	if !ok {
+		a.data, a.err = o.Resolver.File(path)
+		o.files[path] = a
+	}
+	return a.data, a.err
+}
