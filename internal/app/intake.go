@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"maps"
+	"os"
 	"slices"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/telemetry"
@@ -109,7 +111,12 @@ func (h *Hub) startPruning(context.Context) error {
 }
 
 func (h *Hub) prune(ctx context.Context) {
-	const every = 5 * time.Minute
+	every := 5 * time.Minute
+	if failpoint.Enabled { // a test need not wait so long
+		if d, err := time.ParseDuration(os.Getenv("WAYBILL_PRUNE_EVERY")); err == nil {
+			every = d
+		}
+	}
 	for lifecycle.Sleep(ctx, h.clock, every) == nil {
 		n, err := h.store.Prune(ctx, h.clock.Now())
 		if err != nil && ctx.Err() == nil {
