@@ -38,6 +38,9 @@ type project struct {
 	Extra       string // more flows, with %P% for the prefix
 	Order       string // strict or latest
 	MaxBody     string
+	Connections int               // that the webhook listener takes at once
+	Journal     string            // of the flows from the source: failures or all
+	Entities    []string          // that the targets hold
 	TargetURLs  map[string]string // instead of the target's own address: a proxy's
 }
 
@@ -48,7 +51,7 @@ func newProject(t *testing.T, s setup) *project {
 	b := make([]byte, 4)
 	_, _ = rand.Read(b)
 	p := &project{setup: s, dir: t.TempDir(), prefix: "s" + hex.EncodeToString(b) + "-", Replication: 1, Partitions: 4, RetryFor: "10m", Timeout: "3s", Order: "strict",
-		MaxBody: "1MiB", TargetURLs: map[string]string{}}
+		MaxBody: "1MiB", Connections: 1000, Journal: "failures", Entities: []string{"customer", "order"}, TargetURLs: map[string]string{}}
 	p.DataDir = filepath.Join(p.dir, "data")
 	if s == onKafka {
 		p.Brokers = kafkaAddress(t)
@@ -101,7 +104,8 @@ func (p *project) files(t *testing.T) {
 	t.Helper()
 	p.write(t, "schemas/soak/thing.v1.json", thingSchema)
 	p.write(t, "mappings/soak.yaml", mappingFile)
-	p.write(t, "flows/soak.yaml", strings.NewReplacer("%P%", p.prefix, "%SECRET%", `"${file:../secret}"`, "%FOR%", p.RetryFor, "%ORDER%", p.Order).Replace(flowFile+p.Extra))
+	p.write(t, "mappings/values/soak.yaml", "values: soak-mark\nunknown: park\ncodes:\n  A: {source: A}\n")
+	p.write(t, "flows/soak.yaml", strings.NewReplacer("%P%", p.prefix, "%SECRET%", `"${file:../secret}"`, "%FOR%", p.RetryFor, "%ORDER%", p.Order, "%JOURNAL%", p.Journal).Replace(flowFile+p.Extra))
 	p.write(t, "secret", hookSecret)
 }
 
@@ -111,18 +115,18 @@ func (p *project) config(t *testing.T, name, http, hooks string, targets map[str
 	var b strings.Builder
 	switch p.setup {
 	case embedded:
-		fmt.Fprintf(&b, "broker:\n  embedded: {dir: %s}\n  partitions: %d\nstore:\n  sqlite: {path: %s}\n", filepath.Join(p.DataDir, "broker"), p.Partitions, filepath.Join(p.DataDir, "waybill.db"))
+		fmt.Fprintf(&b, "broker:\n  embedded: {dir: %q}\n  partitions: %d\nstore:\n  sqlite: {path: %q}\n", filepath.Join(p.DataDir, "broker"), p.Partitions, filepath.Join(p.DataDir, "waybill.db"))
 	case onKafka:
 		fmt.Fprintf(&b, "broker:\n  kafka: {brokers: [%s], replication: %d}\n  partitions: %d\nstore:\n  postgres: {url: \"${env:WAYBILL_SOAK_STORE_URL}\"}\n", p.Brokers, p.Replication, p.Partitions)
 	}
-	fmt.Fprintf(&b, "http:\n  listen: %s\nhooks:\n  listen: %s\n  max-body: %s\n  connections: 4000\nsystems:\n  source:\n    connector: webhook\n", http, hooks, p.MaxBody)
+	fmt.Fprintf(&b, "http:\n  listen: %s\nhooks:\n  listen: %s\n  max-body: %s\n  connections: %d\nsystems:\n  source:\n    connector: webhook\n", http, hooks, p.MaxBody, p.Connections)
 	for _, sys := range sortedNames(targets) {
 		url := targets[sys].url()
 		if other := p.TargetURLs[sys]; other != "" {
 			url = other
 		}
 		fmt.Fprintf(&b, "  %s:\n    connector: rest\n    url: %s\n    timeout: %s\n    visible-after: 100ms\n    limit: {concurrency: 16}\n    objects:\n", sys, url, p.Timeout)
-		for _, entity := range []string{"customer", "order"} {
+		for _, entity := range p.Entities {
 			fmt.Fprintf(&b, `      %s:
         path: /o/%[1]s
         external-id: external_id
@@ -153,7 +157,9 @@ const thingSchema = `{
     "no": {"type": "string", "minLength": 1, "maxLength": 40},
     "seq": {"type": "integer", "minimum": 0},
     "text": {"type": "string"},
-    "customer": {"type": "string"}
+    "customer": {"type": "string"},
+    "flaw": {"type": "integer"},
+    "mark": {"type": "string"}
   }
 }
 `
@@ -165,6 +171,7 @@ set:
   no: source.no
   seq: source.seq
   text?: source.text
+  mark?: value("soak-mark", "source", source.mark)
 ---
 mapping: soak-order
 from: soak/thing.v1
@@ -198,6 +205,7 @@ key: source.no
 version: source.seq
 map: soak-customer
 to: {topic: %P%canonical.customer}
+journal: %JOURNAL%
 ---
 flow: %P%customers-to-alpha
 entity: customer
@@ -228,6 +236,7 @@ key: source.no
 version: source.seq
 map: soak-order
 to: {topic: %P%canonical.order}
+journal: %JOURNAL%
 ---
 flow: %P%orders-to-alpha
 entity: order
