@@ -94,7 +94,7 @@ func (h *Hub) startFlow(f *config.Flow, paused bool) error {
 func (h *Hub) subscribe(r *running) error {
 	f := r.Flow()
 	sub, err := h.cluster.Subscriber(bus.SubscriberConfig{Group: f.Group(), Lanes: lanes, Positions: r.Runner, MaxBytes: h.share(),
-		OnAlarm: func(err error) { r.RaiseAlarm("broker", err) }})
+		Session: h.plan.Hub.TakeOver, OnAlarm: func(err error) { r.RaiseAlarm("broker", err) }})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -98,7 +99,9 @@ func (h *Hub) Start(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"store", h.openStore}, {"broker", h.openBroker}, {"systems", h.openSystems}, {"flows", h.startFlows},
-		{"intake", h.startIntake}, {"pruning", h.startPruning}, {"webhooks", h.listenHooks}, {"API", h.listenAPI},
+		{"intake", h.startIntake}, {"pruning", h.startPruning},
+		// Webhooks come last and go first: while they end, the API says that the hub is not ready.
+		{"API", h.listenAPI}, {"webhooks", h.listenHooks},
 	}
 	for _, s := range steps {
 		if err := s.run(ctx); err != nil {
@@ -216,13 +219,17 @@ func (h *Hub) topics() []bus.Topic {
 	if k := h.plan.Hub.Broker.Kafka; k != nil {
 		replication = k.Replication
 	}
+	settings := map[string]string{"cleanup.policy": "delete", "retention.ms": "604800000"}
+	if replication >= 3 {
+		// An acknowledged record is on two brokers at least: losing any one of them loses nothing.
+		settings["min.insync.replicas"] = strconv.Itoa(replication/2 + 1)
+	}
 	seen := map[string]bool{}
 	var out []bus.Topic
 	add := func(name string) {
 		if name != "" && !seen[name] {
 			seen[name] = true
-			out = append(out, bus.Topic{Name: name, Partitions: h.plan.Hub.Broker.Partitions, Replication: replication,
-				Config: map[string]string{"cleanup.policy": "delete", "retention.ms": "604800000"}})
+			out = append(out, bus.Topic{Name: name, Partitions: h.plan.Hub.Broker.Partitions, Replication: replication, Config: settings})
 		}
 	}
 	for _, f := range h.plan.Flows {

@@ -29,7 +29,7 @@ func (h *Hub) startIntake(context.Context) error {
 		return err
 	}
 	in, err := intake.Start(intake.Config{Store: h.store, Publisher: relayPublisher{h.publisher}, Clock: h.clock, Log: h.log,
-		Observer: intakeObserver{h.metrics}, Holder: h.holder(), Sources: sources})
+		Observer: intakeObserver{h.metrics}, Holder: h.holder(), LeaseTTL: h.plan.Hub.TakeOver, Sources: sources})
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,13 @@ func (h *Hub) listenHooks(context.Context) error {
 	}
 	srv.Handle(h.intake.Handler())
 	h.hooksAddr = srv.Addr()
-	return h.stack.Push("webhooks", 10*time.Second, srv.Stop)
+	leave := h.plan.Hub.Hooks.Leave
+	return h.stack.Push("webhooks", 10*time.Second+leave, func(ctx context.Context) error {
+		srv.Leave()
+		// The end of ctx shortens the time that others have to notice: what was asked is answered all the same.
+		_ = lifecycle.Sleep(ctx, h.clock, leave)
+		return srv.Stop(ctx)
+	})
 }
 
 // wakeRelays makes every relay look for messages that a person has marked.

@@ -111,7 +111,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	world.Resume()
 	fmt.Fprintf(d.out, "console: http://%s/\n", hub.Addr())
 	status, parked, ferr := d.traffic(ctx, world, hub)
-	if serr := stopHub(hub, log); serr != nil {
+	if serr := stopHub(hub, log, 0); serr != nil {
 		ferr = errors.Join(ferr, serr)
 	}
 	if ferr != nil {

@@ -57,7 +57,7 @@ func (e *env) runCommand() *cobra.Command {
 		}
 		fmt.Fprintf(e.out, "waybill runs %d flows; console http://%s, webhooks http://%s/hooks/\n", len(plan.Flows), hub.Addr(), hub.HooksAddr())
 		<-c.Context().Done()
-		return stopHub(hub, log)
+		return stopHub(hub, log, plan.Hub.Hooks.Leave)
 	})}
 	f := c.Flags()
 	f.StringVarP(&file, "config", "c", "configs/waybill.yaml", "the configuration")
@@ -67,8 +67,9 @@ func (e *env) runCommand() *cobra.Command {
 	return c
 }
 
-func stopHub(hub *app.Hub, log *slog.Logger) error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+// stopHub stops a hub that still takes webhooks for a while, for others to notice.
+func stopHub(hub *app.Hub, log *slog.Logger, leave time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout+leave)
 	defer cancel()
 	log.Info("stopping")
 	if err := hub.Stop(ctx); err != nil {

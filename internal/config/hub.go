@@ -42,6 +42,7 @@ func (l *loader) loadHub() {
 	l.plan.Hub = Hub{Broker: l.broker(raw.Broker, node.Get("broker")), Store: l.store(raw.Store, node.Get("store"))}
 	l.plan.Hub.HTTP = l.http(raw.HTTP, node.Get("http"))
 	l.plan.Hub.Hooks = l.hooks(raw.Hooks, node.Get("hooks"), raw.HTTP.Listen)
+	l.plan.Hub.TakeOver = l.takeOver(raw.TakeOver, node.Get("takeover-after"))
 	l.loadSystems(raw.Systems)
 }
 
@@ -161,7 +162,22 @@ func (l *loader) hooks(raw hooksFile, n strictyaml.Node, other string) Hooks {
 			l.p.AddHint(at.Pos(), "leave the key out for the default", "%s: nothing could be received", key)
 		}
 	}
-	return Hooks{Listen: raw.Listen, MaxBody: raw.MaxBody, Rate: raw.Rate, Max: raw.Connections}
+	if at := n.Get("leave"); raw.Leave < 0 || raw.Leave > 30*time.Second {
+		l.p.AddHint(at.Pos(), "write a time up to 30s", "leave: %s is not possible", raw.Leave)
+	}
+	if !n.Has("leave") && l.plan.Hub.Store.Postgres != nil {
+		raw.Leave = 2 * time.Second // other hubs may be there
+	}
+	return Hooks{Listen: raw.Listen, MaxBody: raw.MaxBody, Rate: raw.Rate, Max: raw.Connections, Leave: raw.Leave}
+}
+
+// takeOver checks the time after which a silent hub is taken for dead. Brokers do not take sessions of less than six seconds.
+func (l *loader) takeOver(raw time.Duration, n strictyaml.Node) time.Duration {
+	unread := raw == 0 && n.Text() != "0s" // complained of already
+	if !unread && (raw < 6*time.Second || raw > 5*time.Minute) {
+		l.p.AddHint(n.Pos(), "write a time from 6s to 5m", "takeover-after: %s is not possible", raw)
+	}
+	return raw
 }
 
 // address checks host:port.

@@ -1,6 +1,10 @@
 package config
 
-import "github.com/waybill-hub/waybill/internal/strictyaml"
+import (
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
 
 // The structs of this file are the configuration file as it is written: each key once, with its sentence for people.
 
@@ -9,6 +13,7 @@ type hubFile struct {
 	Store    storeFile       `yaml:"store" doc:"the hub's memory: sqlite (default) or postgres"`
 	HTTP     httpFile        `yaml:"http" doc:"the console and the API"`
 	Hooks    hooksFile       `yaml:"hooks" doc:"the listener for webhooks"`
+	TakeOver time.Duration   `yaml:"takeover-after" default:"15s" doc:"how long a hub that has gone without a word is waited for before others take its partitions and leases; 6s to 5m"`
 	Entities []string        `yaml:"entities" doc:"kinds of business objects beside the common ones"`
 	Systems  strictyaml.Node `yaml:"systems" type:"map" doc:"the external applications by name; each has connector, visible-after and its connector's own settings"`
 }
@@ -71,4 +76,5 @@ type hooksFile struct {
 	MaxBody     strictyaml.Size `yaml:"max-body" default:"1MiB" doc:"largest body, also after decompression"`
 	Rate        strictyaml.Rate `yaml:"rate" doc:"deliveries taken per source; without it as many as come"`
 	Connections int             `yaml:"connections" default:"1000" doc:"connections at once"`
+	Leave       time.Duration   `yaml:"leave" doc:"how long a hub that is told to stop still takes webhooks while /readyz says no, so that a load balancer sends them to others; at most 30s; default: 2s with postgres, else none"`
 }

@@ -50,6 +50,8 @@ type Hub struct {
 	Store  Store
 	HTTP   HTTP
 	Hooks  Hooks
+	// TakeOver is how long a hub that has gone without a word is waited for before others take its partitions and leases.
+	TakeOver time.Duration
 }
 
 // Broker is the embedded broker or an Apache Kafka cluster; exactly one is set.
@@ -115,6 +117,7 @@ type Hooks struct {
 	MaxBody strictyaml.Size // of a body, after decompression; default 1 MiB
 	Rate    strictyaml.Rate // per source; zero: unlimited
 	Max     int             // connections
+	Leave   time.Duration   // how long webhooks are still taken once the hub is told to stop
 }
 
 // System is one external application.

@@ -43,9 +43,12 @@ func TestHub(t *testing.T) {
 	if h := plan.Hub.HTTP; h.Listen != "0.0.0.0:8080" || len(h.Tokens) != 1 || h.Tokens[0].Value.Reveal() != "ot" {
 		t.Errorf("http %+v", h)
 	}
-	want := Hooks{Listen: "0.0.0.0:8081", MaxBody: 2 << 20, Rate: strictyaml.Rate{N: 100, Per: time.Second}, Max: 1000}
+	want := Hooks{Listen: "0.0.0.0:8081", MaxBody: 2 << 20, Rate: strictyaml.Rate{N: 100, Per: time.Second}, Max: 1000, Leave: 2 * time.Second}
 	if plan.Hub.Hooks != want {
 		t.Errorf("hooks %+v", plan.Hub.Hooks)
+	}
+	if plan.Hub.TakeOver != 15*time.Second {
+		t.Errorf("takeover after %s", plan.Hub.TakeOver)
 	}
 	crm := plan.Systems["crm"]
 	if crm.Kind != "thing" || crm.VisibleAfter != 5*time.Second || crm.Settings.Dir != filepath.Join("testdata/good", "configs") || crm.Settings.Name != "crm" {

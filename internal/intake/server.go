@@ -35,6 +35,7 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	handler  atomic.Pointer[http.Handler]
+	leaving  atomic.Bool
 	served   chan error
 }
 
@@ -79,8 +80,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		jsonReplier{}.refused(w, &refusal{status: http.StatusServiceUnavailable, detail: "the hub is starting", retry: time.Second})
 		return
 	}
+	if s.leaving.Load() {
+		w.Header().Set("Connection", "close") // the sender's next request goes to a hub that stays
+	}
 	(*h).ServeHTTP(w, watch(r))
 }
+
+// Leave goes on taking deliveries, but answers each as the last of its connection: whoever asks this hub whether it is ready has
+// been told that it is not, and has until Stop to send elsewhere.
+func (s *Server) Leave() { s.leaving.Store(true) }
 
 // Stop takes no more connections, answers what has been asked, and closes; when ctx ends, connections are cut.
 func (s *Server) Stop(ctx context.Context) error {
