@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,12 +18,16 @@ import (
 
 // Every call to a broker that has gone silent ends by itself, also where the caller sets no time.
 func TestCallsEnd(t *testing.T) {
-	b := mustChild(t, t.TempDir(), "127.0.0.1:0")
-	c := dial(t, b.addr, func(cfg *Config) { cfg.Timeout = 300 * time.Millisecond })
+	e := broker(t)
+	c := dial(t, e.Addr(), func(cfg *Config) { cfg.Timeout = 300 * time.Millisecond })
 	topic(t, c, "orders", 1)
-	b.freeze(true)
+	var silent atomic.Bool
+	e.cluster.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
+		e.cluster.KeepControl()
+		return nil, nil, silent.Load()
+	})
 	forever := context.Background()
-	calls := map[string]func() error{
+	for name, call := range map[string]func() error{
 		"id":       func() error { _, err := c.ID(forever); return err },
 		"describe": func() error { _, err := c.Describe(forever, "orders"); return err },
 		"create":   func() error { return c.EnsureTopics(forever, []Topic{{Name: "other"}}) },
@@ -30,9 +35,13 @@ func TestCallsEnd(t *testing.T) {
 			_, err := (&fetcher{c: c, topic: "orders"}).fetch(forever, 0, 1000, time.Millisecond)
 			return err
 		},
-	}
-	done := make(chan error, len(calls))
-	for name, call := range calls {
+	} {
+		silent.Store(false)
+		if _, err := c.Describe(within(t, 10*time.Second), "orders"); err != nil { // a connection is there
+			t.Fatal(err)
+		}
+		silent.Store(true)
+		done := make(chan error, 1)
 		go func() { done <- call() }()
 		select {
 		case err := <-done:
@@ -40,13 +49,10 @@ func TestCallsEnd(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		case <-time.After(5 * time.Second):
-			t.Errorf("%s has not ended", name)
-			b.freeze(false)
-			<-done
-			b.freeze(true)
+			e.cluster.Close()
+			t.Fatalf("%s does not end: %v", name, <-done)
 		}
 	}
-	b.freeze(false)
 }
 
 // commits stands for kafka-go's generation.
