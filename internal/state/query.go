@@ -36,13 +36,22 @@ type Settled struct {
 
 // QueueFilter selects messages of the stored queue; a zero field selects all. Rows come by ID.
 type QueueFilter struct {
+	// Flow is one flow; Flows are several, of which any will do (nil: all; empty: none).
 	Flow  string
+	Flows []string
 	Lane  string
 	Key   string
 	State Outcome
 	Code  string
-	// Heads leaves followers out.
-	Heads bool
+	// Cause is the id that CauseOf gives; messages behind the one that was stopped have it too.
+	Cause string
+	// Since leaves out what was queued later; a zero time leaves out nothing.
+	Since time.Time
+	// Marked leaves out what nobody has marked.
+	Marked bool
+	// Heads leaves followers out; Followers leaves everything else out.
+	Heads     bool
+	Followers bool
 	// After is the ID to go on behind; Limit the most rows to give (100 when zero, at most 10,000).
 	After int64
 	Limit int
@@ -69,6 +78,8 @@ type Trace struct {
 	Journal []Journal
 	Queued  []Queued
 	Inbox   []TracedInbound
+	// Acts are what people did to its messages, oldest first; without documents.
+	Acts []Act
 }
 
 // TracedInbound is an inbox row and where it went.
@@ -95,11 +106,98 @@ type RunFilter struct {
 	Limit int
 }
 
-// CodeCount counts the heads of the stored queue that share a cause.
-type CodeCount struct {
-	Flow  string
-	State Outcome
-	Kind  string
-	Code  string
-	Count int64
+// Listed is a message of the stored queue with those behind it.
+type Listed struct {
+	Queued
+	// Behind is how many messages of the key queue behind it; Followers are the first of them.
+	Behind    int64
+	Followers []Queued
+}
+
+// CauseCount counts the messages of the stored queue that one cause has stopped.
+type CauseCount struct {
+	// Cause and Text are what CauseOf gives. Both are empty for messages that are just due.
+	Cause, Text string
+	Kind, Code  string
+	State       Outcome
+	// Count are the messages that were stopped; Behind those that queue behind them; Marked those of Count that a person has marked.
+	Count, Behind, Marked int64
+	// Oldest is when the first of them was queued.
+	Oldest time.Time
+	// Flows are where, by name.
+	Flows []string
+	// Example is one of them: the oldest row.
+	Example Queued
+}
+
+// Wish is what a person asks of one queued message.
+type Wish struct {
+	ID   int64
+	Mark Mark
+	// Rev is the revision that the person has seen; nil: whatever it is.
+	Rev  *int64
+	Who  string
+	Note string
+}
+
+// Edit is a person's new document for one queued message.
+type Edit struct {
+	ID   int64
+	Data []byte
+	// Rev is the revision that the person has seen; nil: whatever it is.
+	Rev *int64
+	// Replay asks for a replay in the same transaction.
+	Replay bool
+	Who    string
+	Note   string
+}
+
+// Bulk is what a person asks of all messages that a filter selects, in steps of bounded size: a call takes up to Most rows, and
+// the next one goes on where it ended. A step that is lost takes nothing with it: asking again marks what is not marked yet.
+type Bulk struct {
+	Mark Mark
+	// Filter selects; its After and Limit are not used. A replay takes heads only: what queues behind them is released in
+	// order. A discard takes heads only unless Behind is set or the filter asks for followers.
+	Filter QueueFilter
+	Behind bool
+	// About says in words what is selected; with Who and Note it goes to the audit, once.
+	About string
+	Who   string
+	Note  string
+	// From is where to go on: zero for the first step.
+	From BulkPlace
+	Most int
+}
+
+// BulkPlace is how far a bulk has come: its number in the audit, the newest row that it may take, and the row to go on from.
+type BulkPlace struct {
+	Act, Top, At int64
+}
+
+// BulkStep is what one step has done.
+type BulkStep struct {
+	// Marked are the rows of this step, Total those of all steps so far.
+	Marked, Total int64
+	// Next is where to go on; Done: there is nothing left.
+	Next BulkPlace
+	Done bool
+}
+
+// Act is what a person has done to a message, and what came of a discard. It outlives the message.
+type Act struct {
+	Time time.Time
+	Flow string
+	// Message is the id that the message has, or had, in the stored queue.
+	Message int64
+	EventID string
+	Key     string
+	Hub     string
+	Action  string // "edit", "replay", "discard", "unmark", or "discarded" when the message has gone
+	Who     string
+	Note    string
+	// Bulk is the number of the bulk that it was part of; 0: none.
+	Bulk int64
+	// Before is the document that was replaced or given up; nil where the act before tells it, or none was. After is an edit's.
+	Before []byte
+	After  []byte
 }

@@ -17,6 +17,10 @@ var (
 	// ErrBroker: the broker or a topic is not the one whose positions are stored (wiped, or another cluster), or its log no
 	// longer holds the stored position.
 	ErrBroker = errors.New("the broker does not hold what the store remembers of it")
+	// ErrChanged: somebody else has edited or marked the message since it was read.
+	ErrChanged = errors.New("the message has changed since it was read")
+	// ErrBusy: what is asked of the message cannot be done in the state that its queue is in.
+	ErrBusy = errors.New("not now")
 )
 
 // Outcome is what can happen to a message, and nothing else.
@@ -231,13 +235,18 @@ type Queued struct {
 	Kind   string
 	Reason string
 	// Code groups causes for bulk repair: the value map and code, the schema keyword and path, the target's code.
-	Code    string
+	Code string
+	// Cause names what has stopped it, or the head it queues behind, without what differs from message to message: see CauseOf. The store sets it.
+	Cause   string
 	Missing *Missing
 	Event   event.Event
 	// Original is Event.Data as it arrived, where a person has edited it.
 	Original []byte
 	EditedBy string
 	EditNote string
+	// Edits counts edits; Rev counts edits and marks by people.
+	Edits    int64
+	Rev      int64
 	Attempts int
 	// Since is when it was queued first; NotBefore when a held message is due again.
 	Since     time.Time
@@ -317,8 +326,10 @@ type FlowTotals struct {
 	Parked  int64
 	Waiting int64
 	Held    int64
-	// Oldest is when the oldest unpublished or queued message came; zero when there is none.
-	Oldest time.Time
+	// Oldest is when the oldest message came that the hub has still to move by itself: unpublished, held or waiting; zero when
+	// there is none. OldestParked is when the oldest came that waits for a person.
+	Oldest       time.Time
+	OldestParked time.Time
 	// LastDelivered is the time of the newest delivery.
 	LastDelivered time.Time
 }

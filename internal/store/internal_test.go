@@ -314,7 +314,22 @@ func work(t *testing.T, s *Store) (statements []string) {
 	_, seqs, err := s.Accept(ctx, []state.Inbound{{Flow: "f", DeliveryID: "1"}, {Flow: "f", DeliveryID: "2"}}, &state.Cursor{Flow: "f"}, &l)
 	ok(err)
 	ok(s.MarkPublished(ctx, l, []state.Published{{Seq: seqs[0]}, {Seq: seqs[1]}}, []state.Queued{{Flow: "f", Event: event.Event{ID: "1"}}}))
-	ok(s.MarkQueued(ctx, 2, state.MarkReplay, "ann", ""))
+	commit(waits(4, state.Missing{Entity: "e", System: "s", Hub: "other"}), state.Result{Offset: 5, Outcome: state.Parked, Queue: &state.Queued{Lane: "l2", Blocking: true, Kind: "k"}},
+		state.Result{Offset: 6, Outcome: state.Parked, Queue: &state.Queued{Lane: "l2", Blocking: true, Follower: true}})
+	resting, err := s.Queue(ctx, "f", "l2", 10)
+	ok(err)
+	for _, q := range resting { // the head, and what is behind it
+		ok(s.EditQueued(ctx, q.ID, []byte("{}"), "ann", "typo"))
+	}
+	ok(s.MarkQueued(ctx, resting[0].ID, state.MarkReplay, "ann", ""))
+	if err := s.MarkQueued(ctx, resting[1].ID, state.MarkReplay, "ann", ""); !errors.Is(err, state.ErrBusy) {
+		t.Fatal(err)
+	}
+	commit(state.Result{Drained: resting[0].ID, Outcome: state.Discarded})
+	_, err = s.Bulk(ctx, state.Bulk{Mark: state.MarkDiscard, Filter: state.QueueFilter{Flow: "f", Cause: "x"}, Most: 10})
+	ok(err)
+	_, err = s.Bulk(ctx, state.Bulk{Mark: state.MarkReplay, Filter: state.QueueFilter{Flow: "f"}, Most: 10})
+	ok(err)
 	_, err = s.Prune(ctx, time.Now())
 	ok(err)
 	ok(s.do(ctx, "statements", func(x *tx) error {

@@ -49,16 +49,17 @@ type link struct {
 	state    state.Outcome
 	kind     string
 	reason   string
+	cause    string
 	blocking bool
 	follower bool
 }
 
-const linkCols = "id, flow, topic, part, lane, state, kind, reason, blocking, follower"
+const linkCols = "id, flow, topic, part, lane, state, kind, reason, cause, blocking, follower"
 
 func scanLink(r *sql.Rows) (*link, error) {
 	var l link
 	var blocking, follower int64
-	err := r.Scan(&l.id, &l.lane.flow, &l.lane.topic, &l.lane.part, &l.lane.lane, &l.state, &l.kind, &l.reason, &blocking, &follower)
+	err := r.Scan(&l.id, &l.lane.flow, &l.lane.topic, &l.lane.part, &l.lane.lane, &l.state, &l.kind, &l.reason, &l.cause, &blocking, &follower)
 	l.blocking, l.follower = blocking != 0, follower != 0
 	return &l, err
 }
@@ -67,6 +68,7 @@ func scanLink(r *sql.Rows) (*link, error) {
 type queueChanges struct {
 	rows    map[int64]*link // the drained rows that are still there
 	leaves  []int64
+	given   []any                   // those of leaves that a person has given up
 	updates map[int64]*state.Result // the last word on each
 	appends []*appending
 	touched map[laneKey]bool
@@ -89,6 +91,9 @@ func (c *queueChanges) drain(r *state.Result, of *state.Commit) bool {
 	delete(c.updates, r.Drained)
 	delete(c.rows, r.Drained)
 	c.leaves = append(c.leaves, r.Drained)
+	if r.Outcome == state.Discarded {
+		c.given = append(c.given, r.Drained)
+	}
 	return true
 }
 
@@ -108,6 +113,9 @@ func (t *tx) queueRows(ids []any) (map[int64]*link, error) {
 
 // saveQueue applies drained rows, mends the chains they were in, and appends.
 func (t *tx) saveQueue(c *queueChanges) error {
+	if err := t.keepGiven(c.given); err != nil {
+		return err
+	}
 	if len(c.leaves) > 0 {
 		ids := make([]any, len(c.leaves))
 		for i, id := range c.leaves {
@@ -141,9 +149,12 @@ func (t *tx) updateDrained(id int64, r *state.Result) error {
 		return err
 	}
 	m := cmp.Or(q.Missing, &state.Missing{})
-	_, err := t.exec(`UPDATE queue SET state = ?, blocking = ?, follower = 0, kind = ?, reason = ?, code = ?, m_entity = ?, m_system = ?, m_hub = ?, m_local = ?,
+	why := *q
+	why.Reason = cmp.Or(q.Reason, r.Reason)
+	cause, _ := state.CauseOf(&why)
+	_, err := t.exec(`UPDATE queue SET state = ?, blocking = ?, follower = 0, kind = ?, reason = ?, code = ?, cause = ?, m_entity = ?, m_system = ?, m_hub = ?, m_local = ?,
 		m_intents = ?, attempts = ?, not_before = ?, mark = CASE WHEN mark = 'discard' THEN mark ELSE '' END WHERE id = ?`,
-		string(r.Outcome), b2i(q.Blocking), q.Kind, cmp.Or(q.Reason, r.Reason), q.Code, m.Entity, m.System, m.Hub, m.Local, b2i(m.Intents), q.Attempts, stamp(q.NotBefore), id)
+		string(r.Outcome), b2i(q.Blocking), q.Kind, why.Reason, q.Code, cause, m.Entity, m.System, m.Hub, m.Local, b2i(m.Intents), q.Attempts, stamp(q.NotBefore), id)
 	return err
 }
 
@@ -180,14 +191,14 @@ func (t *tx) mend(touched map[laneKey]bool) error {
 			continue
 		}
 		if h.follower {
-			h.state, h.kind, h.reason = state.Held, "", ""
-			if _, err := t.exec("UPDATE queue SET follower = 0, state = ?, kind = '', reason = '', not_before = ? WHERE id = ?", string(state.Held), t.now, h.id); err != nil {
+			h.state, h.kind, h.reason, h.cause = state.Held, "", "", ""
+			if _, err := t.exec("UPDATE queue SET follower = 0, state = ?, kind = '', reason = '', cause = '', not_before = ? WHERE id = ?", string(state.Held), t.now, h.id); err != nil {
 				return err
 			}
 		}
-		_, err := t.exec(`UPDATE queue SET follower = 1, state = ?, kind = ?, reason = ? WHERE flow = ? AND lane = ? AND topic = ? AND part = ? AND blocking = 1 AND id > ?
-			AND (follower = 0 OR state <> ? OR kind <> ? OR reason <> ?)`,
-			string(h.state), h.kind, h.reason, k.flow, k.lane, k.topic, k.part, h.id, string(h.state), h.kind, h.reason)
+		_, err := t.exec(`UPDATE queue SET follower = 1, state = ?, kind = ?, reason = ?, cause = ? WHERE flow = ? AND lane = ? AND topic = ? AND part = ? AND blocking = 1 AND id > ?
+			AND (follower = 0 OR state <> ? OR kind <> ? OR reason <> ? OR cause <> ?)`,
+			string(h.state), h.kind, h.reason, h.cause, k.flow, k.lane, k.topic, k.part, h.id, string(h.state), h.kind, h.reason, h.cause)
 		if err != nil {
 			return err
 		}
@@ -196,7 +207,7 @@ func (t *tx) mend(touched map[laneKey]bool) error {
 }
 
 const appendCols = `id, flow, topic, part, lane, state, blocking, follower, kind, reason, code, m_entity, m_system, m_hub, m_local, m_intents,
-	event_id, ekey, hub, event, data, original, attempts, since, not_before, mark, marked_by, mark_note`
+	event_id, ekey, hub, event, data, original, attempts, since, not_before, mark, marked_by, mark_note, cause`
 
 // appendQueue joins rows to the ends of their lanes' chains.
 func (t *tx) appendQueue(rows []*appending) error {
@@ -221,22 +232,23 @@ func (t *tx) appendQueue(rows []*appending) error {
 	if err != nil {
 		return err
 	}
-	values := make([]any, 0, 28*len(rows))
+	values := make([]any, 0, 29*len(rows))
 	for i, a := range rows {
 		q := &a.q
 		q.ID = ids[i]
 		if q.Since.IsZero() {
 			q.Since = unstamp(t.now)
 		}
+		q.Cause, _ = state.CauseOf(q)
 		if q.Blocking || q.Follower {
 			t.join(heads, a)
 		}
 		m := cmp.Or(q.Missing, &state.Missing{})
 		values = append(values, q.ID, q.Flow, q.Topic, q.Partition, q.Lane, string(q.State), b2i(q.Blocking), b2i(q.Follower), q.Kind, q.Reason, q.Code,
 			m.Entity, m.System, m.Hub, m.Local, b2i(m.Intents), q.Event.ID, q.Event.Key, q.Event.Hub, a.event, q.Event.Data, q.Original,
-			q.Attempts, stamp(q.Since), stamp(q.NotBefore), string(q.Mark), q.MarkedBy, q.MarkNote)
+			q.Attempts, stamp(q.Since), stamp(q.NotBefore), string(q.Mark), q.MarkedBy, q.MarkNote, q.Cause)
 	}
-	return t.insert("INSERT INTO queue ("+appendCols+")", 28, values, "")
+	return t.insert("INSERT INTO queue ("+appendCols+")", 29, values, "")
 }
 
 // join makes the row its lane's head, or a follower of it.
@@ -245,12 +257,12 @@ func (t *tx) join(heads map[laneKey]*link, a *appending) {
 	h := heads[a.key()]
 	if h == nil {
 		if q.Follower { // the head it was to follow has left meanwhile
-			q.State, q.Kind, q.Reason, q.Code, q.NotBefore = state.Held, "", "", "", unstamp(t.now)
+			q.State, q.Kind, q.Reason, q.Code, q.Cause, q.NotBefore = state.Held, "", "", "", "", unstamp(t.now)
 		}
 		q.Blocking, q.Follower = true, false
-		heads[a.key()] = &link{id: q.ID, lane: a.key(), state: q.State, kind: q.Kind, reason: q.Reason, blocking: true}
+		heads[a.key()] = &link{id: q.ID, lane: a.key(), state: q.State, kind: q.Kind, reason: q.Reason, cause: q.Cause, blocking: true}
 		return
 	}
 	q.Blocking, q.Follower = true, true
-	q.State, q.Kind, q.Reason = h.state, h.kind, h.reason
+	q.State, q.Kind, q.Reason, q.Cause = h.state, h.kind, h.reason, h.cause
 }

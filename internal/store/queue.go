@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -12,7 +10,10 @@ import (
 )
 
 const queueCols = `id, flow, topic, part, lane, state, blocking, follower, kind, reason, code, m_entity, m_system, m_hub, m_local, m_intents,
-	event, data, original, edited_by, edit_note, attempts, since, not_before, mark, marked_by, mark_note`
+	event, data, original, edited_by, edit_note, attempts, since, not_before, mark, marked_by, mark_note, cause, edits, rev`
+
+// listCols are queueCols without the documents: a list of them may be long.
+var listCols = strings.Replace(queueCols, "event, data, original", "event, NULL, NULL", 1)
 
 func scanQueued(r *sql.Rows) (q state.Queued, err error) {
 	var blocking, follower, intents, since, notBefore int64
@@ -21,7 +22,7 @@ func scanQueued(r *sql.Rows) (q state.Queued, err error) {
 	var data []byte
 	err = r.Scan(&q.ID, &q.Flow, &q.Topic, &q.Partition, &q.Lane, &q.State, &blocking, &follower, &q.Kind, &q.Reason, &q.Code,
 		&m.Entity, &m.System, &m.Hub, &m.Local, &intents, &text, &data, &q.Original, &q.EditedBy, &q.EditNote, &q.Attempts, &since, &notBefore,
-		&q.Mark, &q.MarkedBy, &q.MarkNote)
+		&q.Mark, &q.MarkedBy, &q.MarkNote, &q.Cause, &q.Edits, &q.Rev)
 	if err != nil {
 		return q, err
 	}
@@ -96,93 +97,6 @@ func (s *Store) Drainable(ctx context.Context, flow, lane string, limit int) ([]
 	// What a person has given up further back need not wait for those before it.
 	more, err := s.queued(ctx, "SELECT "+queueCols+where+" AND id > ? AND mark = ? ORDER BY id LIMIT ?", flow, lane, out[len(out)-1].ID, string(state.MarkDiscard), bound(limit))
 	return append(out, more...), s.wrap("drainable", err)
-}
-
-// Parked lists the stored queue by id, whatever the rows' state.
-func (s *Store) Parked(ctx context.Context, f state.QueueFilter) ([]state.Queued, error) {
-	w := where{}
-	w.text("flow", f.Flow)
-	w.text("lane", f.Lane)
-	w.text("ekey", f.Key)
-	w.text("state", string(f.State))
-	w.text("code", f.Code)
-	if f.Heads {
-		w.add("follower = 0")
-	}
-	w.add("id > ?", f.After)
-	out, err := s.queued(ctx, "SELECT "+queueCols+" FROM queue"+w.String()+" ORDER BY id LIMIT ?", append(w.args, bound(f.Limit))...)
-	return out, s.wrap("parked", err)
-}
-
-// ParkedByID is one row of the stored queue; state.ErrNotFound when it is gone.
-func (s *Store) ParkedByID(ctx context.Context, id int64) (state.Queued, error) {
-	out, err := s.queued(ctx, "SELECT "+queueCols+" FROM queue WHERE id = ?", id)
-	if err != nil || len(out) == 0 {
-		return state.Queued{}, s.wrap("parked", errors.Join(err, notFound(err, "message %d", id)))
-	}
-	return out[0], nil
-}
-
-// notFound is state.ErrNotFound with a name, unless err says more.
-func notFound(err error, format string, args ...any) error {
-	if err != nil {
-		return nil
-	}
-	return refuse(state.ErrNotFound, format, args...)
-}
-
-// Codes counts the heads of the stored queue by flow, state and code, most frequent first: the causes to repair in bulk.
-func (s *Store) Codes(ctx context.Context, flow string) ([]state.CodeCount, error) {
-	var out []state.CodeCount
-	err := s.each(ctx, func(r *sql.Rows) error {
-		var c state.CodeCount
-		err := r.Scan(&c.Flow, &c.State, &c.Kind, &c.Code, &c.Count)
-		out = append(out, c)
-		return err
-	}, "SELECT flow, state, kind, code, COUNT(*) FROM queue WHERE follower = 0 AND (flow = ? OR ? = '') GROUP BY flow, state, kind, code ORDER BY 5 DESC, 1, 4 LIMIT 1000", flow, flow)
-	return out, s.wrap("codes", err)
-}
-
-// MarkQueued asks the owner of a queued message to replay or discard it, or with state.MarkNone takes that back; who and the note go to
-// the audit. A follower's wish to be
-// replayed counts once it has become its key's head. state.ErrNotFound when the message is gone.
-func (s *Store) MarkQueued(ctx context.Context, id int64, mark state.Mark, who, note string) error {
-	switch mark {
-	case state.MarkNone, state.MarkReplay, state.MarkDiscard, state.MarkReady:
-	default:
-		return fmt.Errorf("store: mark message %d: there is no mark %q", id, mark)
-	}
-	return s.do(ctx, "mark", func(t *tx) error {
-		n, err := t.exec("UPDATE queue SET mark = ?, marked_by = ?, mark_note = ? WHERE id = ?", string(mark), who, note, id)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return refuse(state.ErrNotFound, "message %d", id)
-		}
-		action := string(mark)
-		if mark == state.MarkNone {
-			action = "unmark"
-		}
-		return t.audit(who, action, fmt.Sprintf("message/%d", id), note)
-	})
-}
-
-// EditQueued replaces a queued message's document; the first edit keeps the original. state.ErrNotFound when the message is gone.
-func (s *Store) EditQueued(ctx context.Context, id int64, data []byte, who, note string) error {
-	if data == nil {
-		data = []byte{}
-	}
-	return s.do(ctx, "edit", func(t *tx) error {
-		n, err := t.exec("UPDATE queue SET original = COALESCE(original, data), data = ?, edited_by = ?, edit_note = ? WHERE id = ?", data, who, note, id)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return refuse(state.ErrNotFound, "message %d", id)
-		}
-		return t.audit(who, "edit", fmt.Sprintf("message/%d", id), note)
-	})
 }
 
 // where collects conditions.

@@ -42,6 +42,9 @@ func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []sta
 		if err := t.holds(&lease); err != nil {
 			return err
 		}
+		if err := t.inPresentLogs(done); err != nil {
+			return err
+		}
 		changed, err := t.place(done, places)
 		if err != nil {
 			return err
@@ -53,6 +56,28 @@ func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []sta
 	}})
 }
 
+// inPresentLogs refuses with state.ErrBroker what was published into a log that is not its topic's any more.
+func (t *tx) inPresentLogs(done []state.Published) error {
+	seen := map[string]int64{}
+	for i := range done {
+		for _, a := range done[i].Positions {
+			if life, ok := seen[a.Topic]; !ok || a.Life < life {
+				seen[a.Topic] = a.Life
+			}
+		}
+	}
+	lives, err := t.lives(slices.Collect(maps.Keys(seen)))
+	if err != nil {
+		return err
+	}
+	for topic, life := range seen {
+		if life < lives[topic] {
+			return refuse(state.ErrBroker, "what was published to %s is in a log that it had before", topic)
+		}
+	}
+	return nil
+}
+
 func (t *tx) place(done []state.Published, places []string) (int64, error) {
 	values := make([]any, 0, 3*len(done))
 	for i := range done {
@@ -62,7 +87,7 @@ func (t *tx) place(done []state.Published, places []string) (int64, error) {
 	if t.d == postgres {
 		tail += " AND seq = ANY($1)" // by the primary key, whatever the planner thinks of a young table
 	}
-	return t.rows("UPDATE inbox SET places = column2, ekey = column3 FROM (", 3, values, tail)
+	return t.rows("UPDATE inbox SET places = column2, ekey = column3, again = NULL FROM (", 3, values, tail)
 }
 
 // parkUnplaced appends rows without a partition, but none twice: an event is parked once until it is settled.
@@ -116,9 +141,15 @@ func (s *Store) SettleUnplaced(ctx context.Context, lease state.Lease, settled [
 func (t *tx) settle(st *state.Settled, tt totals) error {
 	if st.Again != nil {
 		q := st.Again
-		_, err := t.exec("UPDATE queue SET kind = ?, reason = ?, code = ?, attempts = ?, mark = '', marked_by = '', mark_note = '' WHERE id = ? AND part = -1",
-			q.Kind, q.Reason, q.Code, q.Attempts, st.ID)
+		cause, _ := state.CauseOf(q)
+		_, err := t.exec("UPDATE queue SET kind = ?, reason = ?, code = ?, cause = ?, attempts = ?, mark = CASE WHEN mark = 'discard' THEN mark ELSE '' END WHERE id = ? AND part = -1",
+			q.Kind, q.Reason, q.Code, cause, q.Attempts, st.ID)
 		return err
+	}
+	if st.Discard {
+		if err := t.keepGiven([]any{st.ID}); err != nil {
+			return err
+		}
 	}
 	var flow, topic string
 	gone := true

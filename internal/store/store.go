@@ -97,6 +97,9 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := s.inspect(ctx, c); err != nil {
 		return nil, s.openError(err)
 	}
+	if err := s.classify(ctx, c); err != nil {
+		return nil, s.openError(err)
+	}
 	if s.lookups, err = newLookups(ctx, s); err != nil {
 		return nil, s.openError(err)
 	}

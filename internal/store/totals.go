@@ -110,7 +110,8 @@ func scanResting(r *sql.Rows, of func(string) *state.FlowTotals) error {
 	f := of(flow)
 	switch state.Outcome(st) {
 	case state.Parked:
-		f.Parked = n
+		f.Parked, f.OldestParked = n, unstamp(since)
+		return nil
 	case state.Waiting:
 		f.Waiting = n
 	case state.Held:

@@ -21,7 +21,7 @@ func (s *Store) Trace(ctx context.Context, key string) (state.Trace, error) {
 	}
 	err := s.snapshot(ctx, func(db queryer) error {
 		tr := &tracer{ctx: ctx, db: db, d: s.d, key: cleanText(key), out: &out}
-		for _, step := range []func() error{tr.byKey, tr.objects, tr.byObjects, tr.inbox} {
+		for _, step := range []func() error{tr.byKey, tr.objects, tr.byObjects, tr.inbox, tr.acts} {
 			if err := step(); err != nil {
 				return err
 			}
@@ -37,6 +37,7 @@ type tracer struct {
 	d   dialect
 	key string
 	out *state.Trace
+	ids []string // of deliveries and events, as inbox has found them
 }
 
 // byKey finds what names the key itself.
@@ -135,6 +136,7 @@ func (tr *tracer) inbox() error {
 	}
 	ids = distinct(ids)
 	ids = ids[:min(len(ids), 2*traceLimit)]
+	tr.ids = ids
 	args := []any{tr.key}
 	for _, id := range ids {
 		args = append(args, id)
@@ -153,6 +155,31 @@ func (tr *tracer) inbox() error {
 		return err
 	}, "SELECT "+inboxCols+", places FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE ekey = ? AND ekey <> '' UNION SELECT seq FROM inbox WHERE "+
 		tr.d.in("id", 1, len(ids))+") ORDER BY seq DESC LIMIT 20", args...)
+}
+
+// acts finds what people did to the messages that were found, also to those that have gone since.
+func (tr *tracer) acts() error {
+	for i := range tr.out.Inbox { // an event that was parked before it had a place, and of which nothing else is left
+		tr.ids = append(tr.ids, tr.out.Inbox[i].ID)
+	}
+	hubs := []string{tr.key}
+	for i := range tr.out.Objects {
+		hubs = append(hubs, tr.out.Objects[i].Hub)
+	}
+	args := []any{tr.key}
+	for _, h := range hubs {
+		args = append(args, h)
+	}
+	ids := distinct(tr.ids)
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	args = append(args, traceLimit)
+	var err error
+	tr.out.Acts, err = actsOf(tr.ctx, tr.db, tr.d, "SELECT "+actCols+", NULL, NULL FROM acts WHERE id IN (SELECT id FROM acts WHERE ekey = ? AND ekey <> '' UNION SELECT id FROM acts WHERE "+
+		tr.d.in("hub", 1, len(hubs))+" AND hub <> '' UNION SELECT id FROM acts WHERE "+tr.d.in("event_id", 1, len(ids))+") ORDER BY id DESC LIMIT ?", args...)
+	slices.Reverse(tr.out.Acts)
+	return err
 }
 
 // distinct leaves out empty and repeated texts, and keeps the order.

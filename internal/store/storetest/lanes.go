@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -148,50 +147,6 @@ func testDue(t *testing.T, b *bench) {
 	}
 }
 
-func testMarks(t *testing.T, b *bench) {
-	p := b.part(0)
-	p.commit(rest(0, state.Parked, "a"))
-	id := p.queue("a")[0].ID
-	b.no(b.MarkQueued(b.ctx(), id, state.MarkReplay, "ann", "the address is right now"))
-	q, err := b.ParkedByID(b.ctx(), id)
-	b.no(err)
-	if q.Mark != state.MarkReplay || q.MarkedBy != "ann" || q.MarkNote != "the address is right now" {
-		t.Errorf("marked: %+v", q)
-	}
-	b.no(b.MarkQueued(b.ctx(), id, state.MarkNone, "bob", ""))
-	b.due(p)
-	if err := b.MarkQueued(b.ctx(), id, "shred", "bob", ""); err == nil {
-		t.Error("an unknown mark was taken")
-	}
-	for name, err := range map[string]error{"mark": b.MarkQueued(b.ctx(), 999_999, state.MarkReplay, "ann", ""), "edit": b.EditQueued(b.ctx(), 999_999, nil, "ann", "")} {
-		if !errors.Is(err, state.ErrNotFound) {
-			t.Errorf("%s of nothing: %v", name, err)
-		}
-	}
-	if _, err := b.ParkedByID(b.ctx(), 999_999); !errors.Is(err, state.ErrNotFound) {
-		t.Errorf("nothing: %v", err)
-	}
-	acts, err := b.Audits(b.ctx(), 10)
-	b.no(err)
-	if len(acts) != 2 || acts[0].Action != "unmark" || acts[1].Action != "replay" || acts[1].Who != "ann" || acts[1].Object != fmt.Sprintf("message/%d", id) {
-		t.Errorf("audit: %+v", acts)
-	}
-}
-
-func testEdit(t *testing.T, b *bench) {
-	p := b.part(0)
-	p.commit(rest(0, state.Parked, "a"))
-	row := p.queue("a")[0]
-	b.no(b.EditQueued(b.ctx(), row.ID, []byte("first"), "ann", "typo"))
-	b.no(b.EditQueued(b.ctx(), row.ID, []byte("second"), "bob", "again"))
-	p.commit(drained(row, state.Parked)) // by an attempt that began before the edits
-	q, err := b.ParkedByID(b.ctx(), row.ID)
-	b.no(err)
-	if string(q.Event.Data) != "second" || string(q.Original) != `{"id":"a"}` || q.EditedBy != "bob" || q.EditNote != "again" || q.Attempts != 1 {
-		t.Errorf("edited: %+v", q)
-	}
-}
-
 func testParked(t *testing.T, b *bench) {
 	p := b.part(0)
 	for i := range int64(6) {
@@ -223,10 +178,5 @@ func testParked(t *testing.T, b *bench) {
 	}
 	if seen != 6 {
 		t.Errorf("%d rows page by page", seen)
-	}
-	codes, err := b.Codes(b.ctx(), p.Flow)
-	b.no(err)
-	if fmt.Sprint(codes) != "[{orders-to-erp parked kind code0 3}]" {
-		t.Errorf("codes: %v", codes)
 	}
 }

@@ -35,12 +35,13 @@ func Run(t *testing.T, fresh Fresh) {
 		{"CommitOddTexts", testCommitOddTexts},
 		{"LaneFollowers", testLaneFollowers}, {"LaneHeadChanges", testLaneHeadChanges}, {"LaneOfNonBlocking", testLaneOfNonBlocking},
 		{"LaneLateFollower", testLaneLateFollower}, {"LaneDiscards", testLaneDiscards}, {"LaneInOneCommit", testLaneInOneCommit},
-		{"Due", testDue}, {"Marks", testMarks}, {"Edit", testEdit}, {"Parked", testParked},
+		{"Due", testDue}, {"Marks", testMarks}, {"Edit", testEdit}, {"EditOfNothing", testEditOfNothing}, {"EditRace", testEditRace},
+		{"Parked", testParked}, {"Causes", testCauses}, {"Bulk", testBulk}, {"BulkDiscard", testBulkDiscard},
 		{"Resolve", testResolve}, {"ResolvePending", testResolvePending}, {"References", testReferences}, {"Target", testTarget}, {"Duplicates", testDuplicates},
 		{"WaiterForHub", testWaiterForHub}, {"WaiterForLocal", testWaiterForLocal}, {"WaiterForIntents", testWaiterForIntents},
 		{"WaiterRace", testWaiterRace}, {"IntentRace", testIntentRace},
 		{"Leases", testLeases}, {"Journal", testJournal}, {"Trace", testTrace}, {"Runs", testRuns}, {"Pauses", testPauses}, {"Audits", testAudits},
-		{"Closed", testClosed}, {"Canceled", testCanceled}, {"Model", testModel},
+		{"Closed", testClosed}, {"Canceled", testCanceled}, {"Model", testModel}, {"Desk", testDesk},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg, shared := fresh(t)

@@ -1,0 +1,87 @@
+package state
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"unicode/utf8"
+)
+
+// mostCause is how many characters of a failure's text tell causes apart.
+const mostCause = 200
+
+// CauseOf names what stopped a queued message, so that all messages that were stopped by the same thing have the same
+// name: text says it without what differs from message to message (ids, numbers, times, quoted values), and id is short enough to
+// type and the same on every hub. Both are empty where nothing is said to have stopped the message: it is held behind others, or just due.
+func CauseOf(q *Queued) (id, text string) {
+	if q.Kind == "" && q.Code == "" {
+		return "", ""
+	}
+	text = strings.TrimSpace(q.Kind + " " + q.Code)
+	switch q.Kind {
+	case "invalid", "conflict", "not-found", "auth", "rate-limited", "unavailable", "unknown-outcome":
+		// What a target says has a code as coarse as an HTTP status: the sentence tells one cause from another. The codes of the hub's own
+		// stages name the rule and the place by themselves.
+		if said := common(q.Reason, q.Event.Key, q.Event.Hub); said != "" {
+			text += ": " + said
+		}
+	}
+	if len(text) > mostCause {
+		n := mostCause
+		for !utf8.RuneStart(text[n]) {
+			n--
+		}
+		text = strings.TrimSpace(text[:n]) + "…"
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:4]), text
+}
+
+// common leaves out of a sentence what is of one message alone: the names given, what stands in quotes, and every word with a
+// digit in it.
+func common(s string, names ...string) string {
+	for _, n := range names {
+		if len(n) >= 4 {
+			s = strings.ReplaceAll(s, n, "*")
+		}
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c == '"' {
+			if end := strings.IndexByte(s[i+1:], '"'); end >= 0 {
+				b.WriteString(`"*"`)
+				i += end + 2
+				continue
+			}
+		}
+		n := 0
+		for i+n < len(s) && wordByte(s[i+n]) {
+			n++
+		}
+		if n == 0 {
+			b.WriteByte(c)
+			i++
+			continue
+		}
+		word := s[i : i+n]
+		i += n
+		if !strings.ContainsAny(word, "0123456789") {
+			b.WriteString(word)
+			continue
+		}
+		rest := strings.TrimRight(word, ".:-+")
+		b.WriteString("*" + word[len(rest):])
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+// wordByte tells what a word is made of: letters, digits, and what joins the parts of numbers, times and ids. A slash does not, so that
+// of a path only the ids go.
+func wordByte(c byte) bool {
+	switch {
+	case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		return true
+	}
+	return strings.IndexByte("_-.:+@#", c) >= 0
+}
