@@ -41,13 +41,16 @@ type EmbeddedConfig struct {
 // Embedded is a Kafka broker of one node inside this process, whose data survives crashes. It speaks Kafka's protocol to
 // the same code as a real one and is not meant to outgrow one machine.
 type Embedded struct {
-	cfg     EmbeddedConfig
+	cfg   EmbeddedConfig
+	lock  *os.File
+	addr  string
+	stop  context.CancelFunc
+	done  sync.WaitGroup
+	close sync.Once
+	life  *life // of the goroutine that serves, once that runs
+
+	mu      sync.Mutex
 	cluster *kfake.Cluster
-	lock    *os.File
-	addr    string
-	stop    context.CancelFunc
-	done    sync.WaitGroup
-	close   sync.Once
 }
 
 // StartEmbedded locks the data directory, repairs what a crash has left in it and starts the broker.
@@ -81,10 +84,14 @@ func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 		return nil, err
 	}
 	e := &Embedded{cfg: cfg, lock: lock}
-	if err := e.start(); err != nil {
+	if err := e.start(cfg.Listen); err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("embedded broker in %s: %w", cfg.Dir, err)
 	}
+	serving, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	e.done.Go(func() { e.serve(serving) })
+	e.done.Go(func() { e.retain(serving) })
 	return e, nil
 }
 
@@ -101,33 +108,39 @@ func loopback(listen string) error {
 	return nil
 }
 
-func (e *Embedded) start() error {
+// start begins a life of the broker.
+func (e *Embedded) start(listen string) error {
+	if err := restore(e.cfg.Dir); err != nil {
+		return err
+	}
 	id, err := repair(e.cfg.Dir, e.cfg.Log)
 	if err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", e.cfg.Listen)
+	ln, err := net.Listen("tcp", listen)
 	if err != nil {
 		return err
 	}
 	e.addr = ln.Addr().String()
-	e.cluster, err = kfake.NewCluster(
+	l := newLife(e.cfg.Log)
+	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
-		kfake.ListenFn(func(string, string) (net.Listener, error) { return guard{ln}, nil }),
+		kfake.ListenFn(func(string, string) (net.Listener, error) { return guard{ln, l}, nil }),
 		kfake.ClusterID(id),
 		kfake.DefaultNumPartitions(e.cfg.Partitions),
 		kfake.DataDir(e.cfg.Dir),
 		kfake.SyncWrites(),
 		kfake.BrokerConfigs(brokerConfigs()),
-		kfake.WithLogger(kfakeLog{e.cfg.Log}),
+		kfake.WithLogger(l),
 	)
 	if err != nil {
 		_ = ln.Close()
 		return err
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	e.stop = stop
-	e.done.Go(func() { e.retain(ctx) })
+	e.life = l
+	e.mu.Lock()
+	e.cluster = cluster
+	e.mu.Unlock()
 	return nil
 }
 
@@ -156,8 +169,12 @@ func (e *Embedded) Close() error {
 	e.close.Do(func() {
 		e.stop()
 		e.done.Wait()
-		e.cluster.Close()
-		err = e.lock.Close()
+		if c := e.kafka(); c != nil && e.life.over.Load() {
+			err = discard(e.cfg.Dir, c)
+		} else if c != nil {
+			c.Close()
+		}
+		err = errors.Join(err, e.lock.Close())
 	})
 	return err
 }
@@ -168,17 +185,4 @@ func mintID() (string, error) {
 		return "", err
 	}
 	return base64.RawURLEncoding.EncodeToString(b), nil
-}
-
-// kfakeLog passes the broker's warnings on.
-type kfakeLog struct{ log *slog.Logger }
-
-// Logf makes kfakeLog a kfake.Logger.
-func (l kfakeLog) Logf(level kfake.LogLevel, format string, args ...any) {
-	switch level {
-	case kfake.LogLevelError:
-		l.log.Error("embedded broker: " + fmt.Sprintf(format, args...))
-	case kfake.LogLevelWarn:
-		l.log.Warn("embedded broker: " + fmt.Sprintf(format, args...))
-	}
 }

@@ -13,7 +13,10 @@ const maxRequest = 100 << 20
 
 // guard keeps from the embedded broker what it cannot bear: it allocates whatever the first four bytes of a request say,
 // which are "GET " of a stray HTTP request too, and it panics over an unknown kind of request.
-type guard struct{ net.Listener }
+type guard struct {
+	net.Listener
+	life *life
+}
 
 // Accept makes guard a net.Listener.
 func (g guard) Accept() (net.Conn, error) {
@@ -21,12 +24,13 @@ func (g guard) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &guardedConn{Conn: c}, nil
+	return &guardedConn{Conn: c, life: g.life}, nil
 }
 
 // guardedConn follows the frames of the requests that are read from it.
 type guardedConn struct {
 	net.Conn
+	life *life
 	head [6]byte // size and kind of the request
 	n    int     // of head
 	left int     // bytes of the request behind head
@@ -35,6 +39,8 @@ type guardedConn struct {
 // Read gives no byte of a request's body before its head has been looked at.
 func (c *guardedConn) Read(p []byte) (int, error) {
 	switch {
+	case c.life.over.Load():
+		return 0, errNotOnDisk
 	case len(p) == 0:
 		return 0, nil
 	case c.n < len(c.head):
@@ -56,6 +62,14 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 		c.n = 0
 	}
 	return n, err
+}
+
+// Write gives no answer that was made after a write to disk had failed.
+func (c *guardedConn) Write(p []byte) (int, error) {
+	if c.life.over.Load() {
+		return 0, errNotOnDisk
+	}
+	return c.Conn.Write(p)
 }
 
 func (c *guardedConn) check() error {

@@ -43,7 +43,11 @@ func (e *Embedded) removeOld(ctx context.Context, now time.Time) error {
 }
 
 func (e *Embedded) removeOldOf(ctx context.Context, c *Cluster, topic string, now time.Time) error {
-	info := e.cluster.TopicInfo(topic)
+	broker := e.kafka()
+	if broker == nil {
+		return nil // it stands still
+	}
+	info := broker.TopicInfo(topic)
 	if info == nil {
 		return nil
 	}
@@ -55,7 +59,7 @@ func (e *Embedded) removeOldOf(ctx context.Context, c *Cluster, topic string, no
 	if v, ok := number(info.Configs["retention.bytes"]); ok {
 		most = v
 	}
-	for _, p := range e.cluster.PartitionInfos(topic) {
+	for _, p := range broker.PartitionInfos(topic) {
 		last := p.HighWatermark - 1 // the last record stays
 		to := p.LogStartOffset
 		if keep >= 0 && to < last {
@@ -80,7 +84,7 @@ func (e *Embedded) removeOldOf(ctx context.Context, c *Cluster, topic string, no
 			}
 		}
 		if to > p.LogStartOffset {
-			if err := e.cluster.DeleteRecords(topic, p.Partition, to); err != nil {
+			if err := broker.DeleteRecords(topic, p.Partition, to); err != nil {
 				return err
 			}
 		}

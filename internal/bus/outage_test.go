@@ -1,0 +1,93 @@
+package bus
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/event"
+)
+
+// What the broker cannot bring to disk it does not acknowledge, and nobody reads it; once the disk takes it, the broker goes on from
+// what is there, in the same process.
+func TestWriteFailure(t *testing.T) {
+	dir := t.TempDir()
+	e := broker(t, func(c *EmbeddedConfig) { c.Dir = dir })
+	c := dial(t, e.Addr(), func(cfg *Config) { cfg.Timeout = 2 * time.Second })
+	topic(t, c, "orders", 1)
+	topic(t, c, "stuck", 1)
+	p := publisher(t, c, PublisherConfig{RequestTimeout: time.Second, RetryFor: time.Second})
+	send(t, p, record("orders", "k", "1"))
+
+	// A file where the partition's directory has to be: the directory cannot be made.
+	inTheWay := filepath.Join(dir, "partitions", "stuck-0")
+	if err := os.RemoveAll(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(inTheWay, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if s := p.Send(t.Context(), []event.Record{record("stuck", "k", "lost?")})[0]; s.Err == nil {
+		t.Fatal("a record that is not on disk was acknowledged")
+	}
+	if s := p.Send(t.Context(), []event.Record{record("orders", "k", "not now")})[0]; s.Err == nil {
+		t.Error("the broker takes records while it cannot be trusted")
+	}
+	// The broker tries again by itself. What is written then comes after what was there.
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	again := 0
+	eventually(t, "the broker works again", func() bool {
+		again++
+		return p.Send(t.Context(), []event.Record{record("stuck", "k", fmt.Sprint("again ", again))})[0].Err == nil
+	})
+	send(t, p, record("orders", "k", "2"))
+	ch := subscribe(t, subscriber(t, c, SubscriberConfig{Group: "g"}), "orders")
+	var got []event.Record
+	for len(got) == 0 || string(got[len(got)-1].Value) != "2" {
+		m := next(t, ch)
+		got = append(got, batch(t, m).Records...)
+		m.Ack()
+	}
+	if string(got[0].Value) != "1" {
+		t.Errorf("read %s", values(got))
+	}
+	for _, r := range got {
+		if string(r.Value) == "lost?" {
+			t.Error("a record that was never on disk was read")
+		}
+	}
+}
+
+// A crash while the broker's files are out of the way leaves them where the next start finds them.
+func TestCrashWhileDiscarding(t *testing.T) {
+	dir := t.TempDir()
+	e := broker(t, func(c *EmbeddedConfig) { c.Dir = dir })
+	c := dial(t, e.Addr())
+	topic(t, c, "orders", 1)
+	send(t, publisher(t, c, PublisherConfig{}), record("orders", "k", "1"))
+	_ = c.Close()
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	aside := filepath.Join(dir, asideDir)
+	if err := os.Mkdir(aside, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := move(dir, aside); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "partitions"), 0o755); err != nil { // what the closing broker has begun to write
+		t.Fatal(err)
+	}
+	e = broker(t, func(c *EmbeddedConfig) { c.Dir = dir })
+	ch := subscribe(t, subscriber(t, dial(t, e.Addr()), SubscriberConfig{Group: "g"}), "orders")
+	m := next(t, ch)
+	if v := values(batch(t, m).Records); v != "1" {
+		t.Errorf("read %s", v)
+	}
+	m.Ack()
+}
