@@ -42,9 +42,6 @@ func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []sta
 		if err := t.holds(&lease); err != nil {
 			return err
 		}
-		if err := t.inPresentLogs(done); err != nil {
-			return err
-		}
 		changed, err := t.place(done, places)
 		if err != nil {
 			return err
@@ -56,28 +53,6 @@ func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []sta
 	}})
 }
 
-// inPresentLogs refuses with state.ErrBroker what was published into a log that is not its topic's any more.
-func (t *tx) inPresentLogs(done []state.Published) error {
-	seen := map[string]int64{}
-	for i := range done {
-		for _, a := range done[i].Positions {
-			if life, ok := seen[a.Topic]; !ok || a.Life < life {
-				seen[a.Topic] = a.Life
-			}
-		}
-	}
-	lives, err := t.lives(slices.Collect(maps.Keys(seen)))
-	if err != nil {
-		return err
-	}
-	for topic, life := range seen {
-		if life < lives[topic] {
-			return refuse(state.ErrBroker, "what was published to %s is in a log that it had before", topic)
-		}
-	}
-	return nil
-}
-
 func (t *tx) place(done []state.Published, places []string) (int64, error) {
 	values := make([]any, 0, 3*len(done))
 	for i := range done {
@@ -87,7 +62,7 @@ func (t *tx) place(done []state.Published, places []string) (int64, error) {
 	if t.d == postgres {
 		tail += " AND seq = ANY($1)" // by the primary key, whatever the planner thinks of a young table
 	}
-	return t.rows("UPDATE inbox SET places = column2, ekey = column3, again = NULL FROM (", 3, values, tail)
+	return t.rows("UPDATE inbox SET places = column2, ekey = column3 FROM (", 3, values, tail)
 }
 
 // parkUnplaced appends rows without a partition, but none twice: an event is parked once until it is settled.
