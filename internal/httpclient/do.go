@@ -83,6 +83,11 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 		}
 	}
 	release, err := c.limit.acquire(ctx)
+	if held := (*heldError)(nil); errors.As(err, &held) {
+		f := c.fail(r, fault.RateLimited, "", held)
+		f.RetryAfter = time.Until(held.until)
+		return nil, token, f
+	}
 	if err != nil {
 		return nil, token, c.fail(r, fault.Unavailable, "", &waitError{err})
 	}
@@ -247,6 +252,9 @@ func (c *Client) statusFault(r *Request, kind fault.Kind, resp *Response) error 
 	}
 	f := c.fail(r, kind, strconv.Itoa(resp.Status), errors.New(text))
 	f.RetryAfter = RetryAfter(resp.Header, c.now())
+	if kind == fault.RateLimited && f.RetryAfter > 0 {
+		c.limit.hold(f.RetryAfter) // it concerns every call alike
+	}
 	return f
 }
 

@@ -21,7 +21,17 @@ func (l *Limit) Check(n strictyaml.Node, p *strictyaml.Problems) {
 	}
 }
 
-// limiter is a token bucket and a semaphore.
+// mostHold bounds for how long one answer can close a system; who got it waits as long as it says.
+const mostHold = time.Hour
+
+// heldError says that the system has asked for no calls until then.
+type heldError struct{ until time.Time }
+
+func (e *heldError) Error() string {
+	return "the system has asked to be called again at " + e.until.UTC().Format(time.RFC3339) + " and not before"
+}
+
+// limiter is a token bucket and a semaphore, and is closed while the system wants no calls.
 type limiter struct {
 	slots chan struct{}
 	every time.Duration // between two tokens; 0: unlimited
@@ -29,6 +39,7 @@ type limiter struct {
 
 	mu   sync.Mutex
 	next time.Time // when the next token is due at an even pace
+	held time.Time // until when the system wants no calls
 }
 
 func newLimiter(l Limit) *limiter {
@@ -40,18 +51,66 @@ func newLimiter(l Limit) *limiter {
 	return lim
 }
 
-// acquire waits for a slot and a token. release gives the slot back.
+// acquire waits for a slot and a token, and before that until the system wants calls; where that is later than ctx allows, it fails
+// with a heldError at once. release gives the slot back.
 func (l *limiter) acquire(ctx context.Context) (release func(), err error) {
+	for {
+		if err := l.rest(ctx); err != nil {
+			return nil, err
+		}
+		select {
+		case l.slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if err := l.wait(ctx); err != nil {
+			<-l.slots
+			return nil, err
+		}
+		if time.Until(l.until()) <= 0 {
+			return func() { <-l.slots }, nil
+		}
+		<-l.slots // closed while we waited for our turn
+	}
+}
+
+// hold closes the limiter for d from now on.
+func (l *limiter) hold(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if until := time.Now().Add(min(d, mostHold)); until.After(l.held) {
+		l.held = until
+	}
+}
+
+func (l *limiter) until() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
+}
+
+// rest waits while the limiter is closed.
+func (l *limiter) rest(ctx context.Context) error {
+	until := l.until()
+	d := time.Until(until)
+	if d <= 0 {
+		return nil
+	}
+	if end, ok := ctx.Deadline(); ok && until.After(end) {
+		return &heldError{until}
+	}
+	return sleep(ctx, d)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
-	case l.slots <- struct{}{}:
+	case <-timer.C:
+		return nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
-	if err := l.wait(ctx); err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return func() { <-l.slots }, nil
 }
 
 func (l *limiter) wait(ctx context.Context) error {
@@ -74,12 +133,5 @@ func (l *limiter) wait(ctx context.Context) error {
 	if d <= 0 {
 		return nil
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return sleep(ctx, d)
 }

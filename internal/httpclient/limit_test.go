@@ -56,6 +56,44 @@ func TestSlowRate(t *testing.T) {
 	})
 }
 
+// A system that asks for no calls gets none, from nobody, also from those that were waiting for their turn.
+func TestHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(Limit{Concurrency: 1})
+		first, err := l.acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		second := make(chan time.Duration)
+		go func() {
+			release, err := l.acquire(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			release()
+			second <- time.Since(start)
+		}()
+		synctest.Wait()
+		l.hold(10 * time.Second)
+		l.hold(time.Second) // a shorter wish does not end a longer one
+		first()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		var held *heldError
+		if _, err := l.acquire(ctx); !errors.As(err, &held) || time.Since(start) != 0 || time.Until(held.until) != 10*time.Second {
+			t.Errorf("a call that cannot wait so long is told so at once: %v after %v", err, time.Since(start))
+		}
+		if took := <-second; took != 10*time.Second {
+			t.Errorf("the one that waited for its turn was let through after %v", took)
+		}
+		l.hold(48 * time.Hour)
+		if d := time.Until(l.until()); d != mostHold {
+			t.Errorf("one answer closes the system for %v", d)
+		}
+	})
+}
+
 func TestConcurrencyIsKept(t *testing.T) {
 	l := newLimiter(Limit{Concurrency: 2})
 	a, _ := l.acquire(t.Context())
