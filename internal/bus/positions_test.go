@@ -162,7 +162,7 @@ type memory struct {
 	gaps    []event.Range
 }
 
-func (m *memory) Assigned(_ context.Context, group, topic string, partition int, cluster, topicID string, first, last int64) (int64, event.Position, bool, error) {
+func (m *memory) Assigned(_ context.Context, group, topic string, partition int, log event.Log) (int64, event.Position, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.busy > 0 {
@@ -170,7 +170,7 @@ func (m *memory) Assigned(_ context.Context, group, topic string, partition int,
 		return 0, event.Position{}, false, fault.New(fault.Unavailable, "the store is busy")
 	}
 	m.epoch++
-	m.asked = append(m.asked, fmt.Sprintf("%s %s/%d %t %t [%d,%d)", group, topic, partition, cluster != "", topicID != "", first, last))
+	m.asked = append(m.asked, fmt.Sprintf("%s %s/%d %t %t [%d,%d) %d", group, topic, partition, log.Cluster != "", log.TopicID != "", log.First, log.Last, log.Committed))
 	n, ok := m.next[partition]
 	return m.epoch, event.Position{Next: n, Done: m.done[partition]}, ok, m.err
 }
@@ -218,7 +218,7 @@ func TestPositions(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if want := "[g orders/0 true true [0,20)]"; fmt.Sprint(store.asked) != want || fmt.Sprint(store.revoked) != "[0]" || len(store.gaps) > 0 {
+	if want := "[g orders/0 true true [0,20) 2]"; fmt.Sprint(store.asked) != want || fmt.Sprint(store.revoked) != "[0]" || len(store.gaps) > 0 {
 		t.Errorf("asked %v, want %s; revoked %v; gaps %v", store.asked, want, store.revoked, store.gaps)
 	}
 

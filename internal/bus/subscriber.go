@@ -20,10 +20,10 @@ var ErrPosition = errors.New("the broker does not hold the group's position")
 
 // Positions is where a group's positions are kept, other than in Kafka.
 type Positions interface {
-	// Assigned is asked before a partition is read. first and last are the offsets that the broker holds: [first, last).
-	// known is false where no position is kept yet: then the offset committed in Kafka counts, else the first record. An
-	// error of kind fault.Unavailable is asked again; any other stops the subscription with an alarm.
-	Assigned(ctx context.Context, group, topic string, partition int, cluster, topicID string, first, last int64) (epoch int64, pos event.Position, known bool, err error)
+	// Assigned is asked before a partition is read; log is what the broker says of it. known is false where no position is kept yet: then
+	// the offset committed in Kafka counts, else the first record. An error of kind fault.Unavailable is asked again; any other stops
+	// the subscription with an alarm.
+	Assigned(ctx context.Context, group, topic string, partition int, log event.Log) (epoch int64, pos event.Position, known bool, err error)
 	// Revoked is told when a partition is not read any more, after the last acknowledgement that counts.
 	Revoked(group, topic string, partition int)
 }

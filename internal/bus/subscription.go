@@ -325,9 +325,13 @@ func (sub *subscription) look(ctx context.Context) (string, TopicInfo, error) {
 // when ctx ended first.
 func (sub *subscription) position(ctx context.Context, a kafka.PartitionAssignment, held PartitionInfo) (epoch int64, pos event.Position, ok bool, err error) {
 	known := false
+	log := event.Log{Cluster: sub.cluster, TopicID: sub.topicID, First: held.First, Last: held.Last, Committed: a.Offset}
+	if a.Offset < 0 {
+		log.Committed = -1
+	}
 	if ps := sub.s.cfg.Positions; ps != nil {
 		for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-			epoch, pos, known, err = ps.Assigned(ctx, sub.s.cfg.Group, sub.topic, a.ID, sub.cluster, sub.topicID, held.First, held.Last)
+			epoch, pos, known, err = ps.Assigned(ctx, sub.s.cfg.Group, sub.topic, a.ID, log)
 			if ctx.Err() != nil {
 				return 0, pos, false, nil
 			}

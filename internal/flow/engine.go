@@ -28,7 +28,7 @@ import (
 // Store is what the engine remembers by. Every method is safe to call again after an error: a Commit whose offsets or
 // queue rows are finished already changes nothing.
 type Store interface {
-	OpenPartition(ctx context.Context, flow, topic string, partition int, cluster, topicID string, first, last int64) (state.Partition, error)
+	OpenPartition(ctx context.Context, flow, topic string, partition int, log event.Log) (state.Partition, error)
 	Commit(ctx context.Context, c *state.Commit) error
 	QueuedLanes(ctx context.Context, flow, topic string, partition int) ([]state.QueuedLane, error)
 	Due(ctx context.Context, flow, topic string, partition int, now time.Time, limit int) ([]string, error)
@@ -196,8 +196,8 @@ func (r *Runner) Kick() {
 
 // Assigned opens a partition for this hub: it takes the fencing token, learns the stored position and the queued lanes.
 // It is the bus's Positions.
-func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, cluster, topicID string, first, last int64) (int64, event.Position, bool, error) {
-	sp, err := r.Store.OpenPartition(ctx, r.flow.Name, topic, number, cluster, topicID, first, last)
+func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, log event.Log) (int64, event.Position, bool, error) {
+	sp, err := r.Store.OpenPartition(ctx, r.flow.Name, topic, number, log)
 	if err != nil {
 		if errors.Is(err, state.ErrBroker) {
 			r.RaiseAlarm("broker", err)

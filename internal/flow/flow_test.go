@@ -375,7 +375,7 @@ func TestStopUnderLoad(t *testing.T) {
 		if err := w.handQuiet(r, &event.Batch{Topic: "orders", Epoch: epoch}); !errors.Is(err, ErrStopping) {
 			t.Errorf("after the stop: %v", err)
 		}
-		if _, _, _, err := r.Assigned(t.Context(), "g", "orders", 1, "cluster", "topic", 0, 1); fault.KindOf(err) != fault.Unavailable {
+		if _, _, _, err := r.Assigned(t.Context(), "g", "orders", 1, event.Log{Cluster: "cluster", TopicID: "topic", Last: 1}); fault.KindOf(err) != fault.Unavailable {
 			t.Errorf("a partition is taken after the stop: %v", err)
 		}
 	}

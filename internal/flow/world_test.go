@@ -311,7 +311,7 @@ func (w *world) flow(name string) *Runner {
 
 func (w *world) assign(r *Runner) {
 	w.t.Helper()
-	if _, _, _, err := r.Assigned(w.t.Context(), r.flow.Group(), r.flow.Topic(), 0, "cluster", "topic", 0, 1<<40); err != nil {
+	if _, _, _, err := r.Assigned(w.t.Context(), r.flow.Group(), r.flow.Topic(), 0, event.Log{Cluster: "cluster", TopicID: "topic", Last: 1 << 40}); err != nil {
 		w.t.Fatal(err)
 	}
 }

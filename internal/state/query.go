@@ -1,6 +1,10 @@
 package state
 
-import "time"
+import (
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/event"
+)
 
 // QueuedLane is a lane with a blocking queue, as the partition's owner loads it: later messages of the key must join it.
 type QueuedLane struct {
@@ -26,8 +30,10 @@ type Target struct {
 type Settled struct {
 	// ID is the queue row's.
 	ID int64
-	// Published are its places now: it counts as a record of the topic from here on.
+	// Published are its places now: it counts as a record of the topic from here on. Sent are the records themselves: no inbox row leads
+	// to them, so the store keeps them until they have their fate.
 	Published []PublishedAt
+	Sent      []event.Record
 	// Discard: it is gone, by the person who marked it.
 	Discard bool
 	// Again is why it is parked again: Kind, Reason, Code and Attempts are taken from it.

@@ -69,6 +69,8 @@ type Inbound struct {
 	// Trace is a W3C traceparent, or empty.
 	Trace    string
 	Received time.Time
+	// Again, where it is not nil, names the events of a list (by their numbers) that are to be published again: the others have their fate.
+	Again []int
 }
 
 // Cursor is how far a poller or file watcher has read.
@@ -99,6 +101,10 @@ type PublishedAt struct {
 	Topic     string
 	Partition int
 	Offset    int64
+	// Life is the life of the topic's log that whoever published it knew of (see TopicLog).
+	Life int64
+	// Index is the number of the event in the list that its inbox row was split into.
+	Index int
 }
 
 // Partition is the stored position of one flow in one partition, and who may move it.
@@ -111,6 +117,9 @@ type Partition struct {
 	TopicID string
 	// First is the offset that the flow's count begins at.
 	First int64
+	// Life is the life of the topic's log that the position is in, Base what offsets are raised by as versions (see TopicLog).
+	Life int64
+	Base int64
 	// Epoch is the fencing token of the present owner.
 	Epoch    int64
 	Position event.Position
@@ -292,6 +301,9 @@ type Result struct {
 	// Close ends the open intents of (Entity, Hub, System) of this event.
 	Close   *Intent
 	Journal *Journal
+	// Sent is the record that the fate has put on a topic, with its place there, where other flows read that topic: the store keeps it
+	// until they have.
+	Sent *event.Record
 	// Retried counts calls that were made again.
 	Retried int
 }
@@ -307,6 +319,9 @@ type Commit struct {
 	// Gaps are offsets that hold no record (transaction markers, compacted records): the position passes them, and they
 	// count nowhere.
 	Gaps []event.Range
+	// Life is the life of the log that the Sent of Results were put into, as it was known before the first of them was sent: where the
+	// topic has another one now, they are put there again.
+	Life int64
 }
 
 // FlowTotals is the conservation equation of one flow, from what is stored.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
 )
@@ -46,7 +47,7 @@ func BenchmarkCommit(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			databases(b, func(b *testing.B, s *store.Store) {
-				p, err := s.OpenPartition(b.Context(), "f", "t", 0, "c", "t", 0, 1<<60)
+				p, err := s.OpenPartition(b.Context(), "f", "t", 0, event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 1 << 60})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -120,7 +121,7 @@ func BenchmarkAccept(b *testing.B) {
 // BenchmarkTarget is the look before every write to a system.
 func BenchmarkTarget(b *testing.B) {
 	databases(b, func(b *testing.B, s *store.Store) {
-		p, err := s.OpenPartition(b.Context(), "f", "t", 0, "c", "t", 0, 1<<60)
+		p, err := s.OpenPartition(b.Context(), "f", "t", 0, event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 1 << 60})
 		if err != nil {
 			b.Fatal(err)
 		}

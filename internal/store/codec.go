@@ -186,17 +186,19 @@ func textTime(s string) time.Time {
 	return t
 }
 
-// place is one position as an inbox row holds it: [topic, partition, offset].
+// place is one position as an inbox row holds it: topic, partition, offset, life of the log, and number in its list.
 type place struct {
 	T string `json:"t"`
 	P int    `json:"p"`
 	O int64  `json:"o"`
+	L int64  `json:"l,omitempty"`
+	I int    `json:"i,omitempty"`
 }
 
 func encodePlaces(at []state.PublishedAt) (string, error) {
 	out := make([]place, len(at))
 	for i, a := range at {
-		out[i] = place{a.Topic, a.Partition, a.Offset}
+		out[i] = place{a.Topic, a.Partition, a.Offset, a.Life, a.Index}
 	}
 	b, err := json.Marshal(out)
 	return string(b), err
@@ -209,7 +211,7 @@ func decodePlaces(s string) ([]state.PublishedAt, error) {
 	}
 	out := make([]state.PublishedAt, len(in))
 	for i, p := range in {
-		out[i] = state.PublishedAt{Topic: p.T, Partition: p.P, Offset: p.O}
+		out[i] = state.PublishedAt{Topic: p.T, Partition: p.P, Offset: p.O, Life: p.L, Index: p.I}
 	}
 	return out, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -16,6 +17,7 @@ type commitment struct {
 	c       *state.Commit
 	appends []*appending // per result; nil where nothing is appended
 	drained []int64
+	sent    *outgoing // what the results have put on a topic; nil for nothing
 }
 
 // Commit stores what became of a lane batch: finished offsets, totals, queue, cross-references, versions, intents and journal move
@@ -24,6 +26,7 @@ type commitment struct {
 func (s *Store) Commit(ctx context.Context, c *state.Commit) error {
 	w := &commitment{c: c}
 	m := &member{op: "commit", kind: aCommit, commit: w, rows: 1}
+	var sent []*event.Record
 	for i := range c.Results {
 		r := &c.Results[i]
 		if err := w.check(i, r); err != nil {
@@ -35,6 +38,17 @@ func (s *Store) Commit(ctx context.Context, c *state.Commit) error {
 		if r.Queue != nil {
 			m.bytes += len(r.Queue.Event.Data)
 		}
+		if r.Sent != nil {
+			sent = append(sent, r.Sent)
+		}
+	}
+	var err error
+	if w.sent, err = newOutgoing(c.Flow, c.Life, sent); err != nil {
+		return err
+	}
+	if w.sent != nil {
+		m.rows += 2
+		m.bytes += len(w.sent.records)
 	}
 	return s.submit(ctx, m)
 }
@@ -89,6 +103,7 @@ type changes struct {
 	queue   queueChanges
 	journal []*state.Journal
 	totals  totals
+	outbox  []*outgoing
 }
 
 func (t *tx) commit(members []*member) error {
@@ -160,6 +175,7 @@ func (ch *changes) collect(w *commitment, p *stored, now int64) {
 	total := func(outcome, reason string, n int64) {
 		ch.totals.add(totalKey{c.Flow, c.Topic, c.Partition, outcome, reason}, n, now)
 	}
+	sent := false
 	for i := range c.Results {
 		r := &c.Results[i]
 		if r.Drained != 0 {
@@ -183,6 +199,7 @@ func (ch *changes) collect(w *commitment, p *stored, now int64) {
 			}
 			total(string(r.Outcome), reason, 1)
 		}
+		sent = sent || r.Sent != nil
 		if r.Retried > 0 {
 			total(outcomeRetried, "", int64(r.Retried))
 		}
@@ -196,6 +213,10 @@ func (ch *changes) collect(w *commitment, p *stored, now int64) {
 		if r.Journal != nil {
 			ch.journal = append(ch.journal, r.Journal)
 		}
+	}
+	// Where some results were settled before, their records are on the topic twice, and kept twice.
+	if sent {
+		ch.outbox = append(ch.outbox, w.sent)
 	}
 	for _, g := range c.Gaps {
 		pass(&p.Position, g)
@@ -230,7 +251,10 @@ func (t *tx) save(ch *changes) error {
 	if err := t.saveJournal(ch.journal); err != nil {
 		return err
 	}
-	return t.saveTotals(ch.totals)
+	if err := t.saveTotals(ch.totals); err != nil {
+		return err
+	}
+	return t.saveOutbox(ch.outbox)
 }
 
 func sortedKeys[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {

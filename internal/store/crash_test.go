@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
 )
@@ -29,7 +30,7 @@ func childMain() {
 		fmt.Println("error", err)
 		return
 	}
-	p, err := s.OpenPartition(ctx, "f", "t", 0, "c", "t", 0, 1<<40)
+	p, err := s.OpenPartition(ctx, "f", "t", 0, event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 1 << 40})
 	if err != nil {
 		fmt.Println("error", err)
 		return

@@ -262,7 +262,11 @@ func (s *Store) Unpublished(ctx context.Context, flow string, limit, maxBytes in
 	size := 0
 	errFull := errors.New("full")
 	err := s.each(ctx, func(r *sql.Rows) error {
-		in, err := scanInbound(r)
+		var again sql.NullString
+		in, err := scanInbound(r, &again)
+		if err == nil && again.Valid {
+			err = json.Unmarshal([]byte(again.String), &in.Again)
+		}
 		if err != nil {
 			return err
 		}
@@ -271,7 +275,7 @@ func (s *Store) Unpublished(ctx context.Context, flow string, limit, maxBytes in
 		}
 		out = append(out, in)
 		return nil
-	}, "SELECT "+inboxCols+" FROM inbox WHERE flow = ? AND places IS NULL ORDER BY seq LIMIT ?", flow, max(limit, 1))
+	}, "SELECT "+inboxCols+", again FROM inbox WHERE flow = ? AND places IS NULL ORDER BY seq LIMIT ?", flow, max(limit, 1))
 	if errors.Is(err, errFull) {
 		err = nil
 	}

@@ -283,7 +283,7 @@ func TestPlansUseIndexes(t *testing.T) {
 func work(t *testing.T, s *Store) (statements []string) {
 	t.Helper()
 	ctx := t.Context()
-	p, err := s.OpenPartition(ctx, "f", "t", 0, "c", "t", 0, 100)
+	p, err := s.OpenPartition(ctx, "f", "t", 0, event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 100})
 	ok := func(err error) {
 		t.Helper()
 		if err != nil {

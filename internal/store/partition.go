@@ -10,7 +10,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-const partitionCols = "flow, topic, part, cluster, topic_id, first_off, epoch, next_off, done, finished, forgotten"
+const partitionCols = "flow, topic, part, cluster, topic_id, first_off, epoch, next_off, done, finished, forgotten, life"
 
 // stored is a row of partitions.
 type stored struct {
@@ -24,7 +24,7 @@ func scanPartition(r *sql.Rows) (*stored, error) {
 	var p stored
 	var done []byte
 	var forgotten int64
-	err := r.Scan(&p.Flow, &p.Topic, &p.Partition.Partition, &p.Cluster, &p.TopicID, &p.First, &p.Epoch, &p.Position.Next, &done, &p.finished, &forgotten)
+	err := r.Scan(&p.Flow, &p.Topic, &p.Partition.Partition, &p.Cluster, &p.TopicID, &p.First, &p.Epoch, &p.Position.Next, &done, &p.finished, &forgotten, &p.Life)
 	if err != nil {
 		return nil, err
 	}
@@ -34,49 +34,70 @@ func scanPartition(r *sql.Rows) (*stored, error) {
 }
 
 // OpenPartition takes the partition over: the epoch rises, and commits of the last owner are fenced from here on. A
-// partition that is not known yet begins at first. first and last are the broker's oldest offset and the one behind its
-// newest. An error that wraps state.ErrBroker means that the broker is not the one, or no longer holds what is to be read next.
-func (s *Store) OpenPartition(ctx context.Context, flow, topic string, partition int, cluster, topicID string, first, last int64) (state.Partition, error) {
+// partition that is not known yet begins at the log's first offset. An error that wraps state.ErrBroker means that the broker is not
+// the one, or no longer holds what is to be read next, or knows of a position that this store has lost.
+func (s *Store) OpenPartition(ctx context.Context, flow, topic string, partition int, log event.Log) (state.Partition, error) {
 	return ask(ctx, s, "open partition", func(t *tx) (state.Partition, error) {
 		p, err := t.partition(flow, topic, partition)
 		if err != nil {
 			return state.Partition{}, err
 		}
+		known, err := t.topicLog(topic)
+		if err != nil {
+			return state.Partition{}, err
+		}
+		if known == nil {
+			known = &state.TopicLog{Cluster: log.Cluster, TopicID: log.TopicID}
+		}
 		switch {
-		case p == nil:
-			p = &stored{Partition: state.Partition{Flow: flow, Topic: topic, Partition: partition, Cluster: cluster, TopicID: topicID,
-				First: first, Position: event.Position{Next: first}}}
-		case p.forgotten:
-			p.Cluster, p.TopicID, p.First, p.Position, p.forgotten = cluster, topicID, first, event.Position{Next: first}, false
-		default:
-			if err := sameBroker(p, cluster, topicID, first, last); err != nil {
+		case p == nil || p.forgotten:
+			fresh := &stored{Partition: state.Partition{Flow: flow, Topic: topic, Partition: partition, Cluster: known.Cluster, TopicID: known.TopicID,
+				First: log.First, Life: known.Life, Position: event.Position{Next: log.First}}}
+			if err := sameBroker(fresh, log); err != nil {
 				return state.Partition{}, err
 			}
-			p.Cluster, p.TopicID = cmp.Or(p.Cluster, cluster), cmp.Or(p.TopicID, topicID)
+			if p == nil && log.Committed > log.First {
+				return state.Partition{}, refuse(state.ErrBroker, "flow %s, %s/%d: the store knows no position, but the flow's group has committed offset %d "+
+					"(the log holds %d to %d): the store is new, or lacks what it knew: %s", flow, topic, partition, log.Committed, log.First, log.Last, todo)
+			}
+			if p != nil {
+				fresh.Epoch, fresh.finished = p.Epoch, p.finished
+			}
+			p = fresh
+		default:
+			if err := sameBroker(p, log); err != nil {
+				return state.Partition{}, err
+			}
 		}
+		p.Cluster, p.TopicID = cmp.Or(p.Cluster, log.Cluster), cmp.Or(p.TopicID, log.TopicID)
 		p.Epoch++
+		p.Base = known.Base
 		return p.Partition, t.savePartitions([]*stored{p})
 	})
 }
 
+// todo is what a person can do about a broker that does not fit.
+const todo = "start the hub on the right broker, or see what `waybill recover --dry-run` would do"
+
 // sameBroker compares what the broker says with what is stored. An id that either side does not know is not compared.
-func sameBroker(p *stored, cluster, topicID string, first, last int64) error {
+func sameBroker(p *stored, log event.Log) error {
 	where := fmt.Sprintf("flow %s, %s/%d", p.Flow, p.Topic, p.Partition.Partition)
-	const todo = "start the hub on the right broker, or, where the loss is understood, let the flow forget its positions"
 	high := p.Position.Next
 	if n := len(p.Position.Done); n > 0 {
 		high = p.Position.Done[n-1].To
 	}
 	switch {
-	case cluster != "" && p.Cluster != "" && cluster != p.Cluster:
-		return refuse(state.ErrBroker, "%s: the positions belong to broker cluster %s, this one is %s: %s", where, p.Cluster, cluster, todo)
-	case topicID != "" && p.TopicID != "" && topicID != p.TopicID:
-		return refuse(state.ErrBroker, "%s: the topic was deleted and made again (its id was %s and is %s): %s", where, p.TopicID, topicID, todo)
-	case last < high:
-		return refuse(state.ErrBroker, "%s: the topic ends at offset %d, but %d was finished: the broker has lost records: %s", where, last, high-1, todo)
-	case first > p.Position.Next:
+	case log.Cluster != "" && p.Cluster != "" && log.Cluster != p.Cluster:
+		return refuse(state.ErrBroker, "%s: the positions belong to broker cluster %s, this one is %s; offset %d was to be read next, and it holds %d to %d: %s",
+			where, p.Cluster, log.Cluster, p.Position.Next, log.First, log.Last, todo)
+	case log.TopicID != "" && p.TopicID != "" && log.TopicID != p.TopicID:
+		return refuse(state.ErrBroker, "%s: the topic was deleted and made again (its id was %s and is %s); offset %d was to be read next, and it holds %d to %d: %s",
+			where, p.TopicID, log.TopicID, p.Position.Next, log.First, log.Last, todo)
+	case log.Last < high:
+		return refuse(state.ErrBroker, "%s: the topic ends at offset %d, but %d was finished: the broker has lost records: %s", where, log.Last, high-1, todo)
+	case log.First > p.Position.Next:
 		return refuse(state.ErrBroker, "%s: offset %d is to be read next, but the topic begins at %d: %d records were removed unread (retention): %s",
-			where, p.Position.Next, first, first-p.Position.Next, todo)
+			where, p.Position.Next, log.First, log.First-p.Position.Next, todo)
 	}
 	return nil
 }
@@ -88,25 +109,14 @@ func (t *tx) partition(flow, topic string, partition int) (p *stored, err error)
 }
 
 func (t *tx) savePartitions(ps []*stored) error {
-	values := make([]any, 0, 11*len(ps))
+	values := make([]any, 0, 12*len(ps))
 	for _, p := range ps {
 		values = append(values, p.Flow, p.Topic, p.Partition.Partition, p.Cluster, p.TopicID, p.First, p.Epoch, p.Position.Next,
-			encodeRanges(p.Position.Next, p.Position.Done), p.finished, b2i(p.forgotten))
+			encodeRanges(p.Position.Next, p.Position.Done), p.finished, b2i(p.forgotten), p.Life)
 	}
-	return t.insert("INSERT INTO partitions ("+partitionCols+")", 11, values, ` ON CONFLICT (flow, topic, part) DO UPDATE SET cluster = excluded.cluster,
+	return t.insert("INSERT INTO partitions ("+partitionCols+")", 12, values, ` ON CONFLICT (flow, topic, part) DO UPDATE SET cluster = excluded.cluster,
 		topic_id = excluded.topic_id, first_off = excluded.first_off, epoch = excluded.epoch, next_off = excluded.next_off, done = excluded.done,
-		finished = excluded.finished, forgotten = excluded.forgotten`)
-}
-
-// ForgetBroker lets a flow's positions begin anew at the next OpenPartition, by a person's decision after state.ErrBroker: what the
-// broker lost stays unread, what it holds is read (again). The counts stay, and the stored queues too.
-func (s *Store) ForgetBroker(ctx context.Context, flow, who, note string) error {
-	return s.do(ctx, "forget positions", func(t *tx) error {
-		if _, err := t.exec("UPDATE partitions SET forgotten = 1, epoch = epoch + 1 WHERE flow = ?", flow); err != nil {
-			return err
-		}
-		return t.audit(who, "forget-broker", "flow/"+flow, note)
-	})
+		finished = excluded.finished, forgotten = excluded.forgotten, life = excluded.life`)
 }
 
 // Partitions are the stored positions of a flow, or of all flows when it is empty.

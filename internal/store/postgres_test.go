@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
@@ -76,7 +77,7 @@ func TestConnectionsThatEnd(t *testing.T) {
 	peer := postgresPeer(t, cfg)
 	cfg.Postgres += "&application_name=" + t.Name()
 	s := openPostgres(t, cfg)
-	p, err := s.OpenPartition(t.Context(), "f", "t", 0, "c", "t", 0, 100)
+	p, err := s.OpenPartition(t.Context(), "f", "t", 0, event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +106,7 @@ func TestLockedByAnotherHub(t *testing.T) {
 	cfg, _ := postgresConfig(t)
 	cfg.Postgres += "&lock_timeout=200ms"
 	s := openPostgres(t, cfg)
-	p, err := s.OpenPartition(t.Context(), "f", "t", 0, "c", "t", 0, 100)
+	p, err := s.OpenPartition(t.Context(), "f", "t", 0, event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"time"
 
-	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -13,7 +12,8 @@ import (
 // pruneRows is how many rows one transaction removes: pruning must not hold up promises.
 const pruneRows = 2000
 
-// Prune removes inbox rows all of whose places are finished in the stored positions, delivery ids behind the replay window, and
+// Prune removes inbox rows all of whose places are finished in the stored positions (what became of them on other topics is in the
+// outbox by then), delivery ids behind the replay window, and
 // journal, runs and audit rows behind their retention. It returns how many rows it removed.
 func (s *Store) Prune(ctx context.Context, now time.Time) (removed int64, err error) {
 	for _, step := range []func(context.Context, time.Time) (int64, error){s.pruneInbox, s.pruneReplay, s.pruneJournal} {
@@ -65,23 +65,22 @@ func (s *Store) pruneInbox(ctx context.Context, _ time.Time) (removed int64, err
 	}
 }
 
-func (s *Store) positions(ctx context.Context) (map[partKey]*event.Position, error) {
+func (s *Store) positions(ctx context.Context) (map[partKey]*state.Partition, error) {
 	ps, err := s.Partitions(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[partKey]*event.Position, len(ps))
+	out := make(map[partKey]*state.Partition, len(ps))
 	for i := range ps {
-		out[partKey{ps[i].Flow, ps[i].Topic, ps[i].Partition}] = &ps[i].Position
+		out[partKey{ps[i].Flow, ps[i].Topic, ps[i].Partition}] = &ps[i]
 	}
 	return out, nil
 }
 
 // settledAll reports whether the fate of every event of an inbox row is stored.
-func settledAll(positions map[partKey]*event.Position, flow string, at []state.PublishedAt) bool {
+func settledAll(positions map[partKey]*state.Partition, flow string, at []state.PublishedAt) bool {
 	for _, a := range at {
-		p := positions[partKey{flow, a.Topic, a.Partition}]
-		if p == nil || !finished(p, a.Offset) {
+		if !settledAt(positions[partKey{flow, a.Topic, a.Partition}], a.Life, a.Offset) {
 			return false
 		}
 	}

@@ -5,7 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -42,6 +45,9 @@ func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []sta
 		if err := t.holds(&lease); err != nil {
 			return err
 		}
+		if err := t.inPresentLogs(done); err != nil {
+			return err
+		}
 		changed, err := t.place(done, places)
 		if err != nil {
 			return err
@@ -53,6 +59,28 @@ func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []sta
 	}})
 }
 
+// inPresentLogs refuses with state.ErrBroker what was published into a log that is not its topic's any more.
+func (t *tx) inPresentLogs(done []state.Published) error {
+	seen := map[string]int64{}
+	for i := range done {
+		for _, a := range done[i].Positions {
+			if life, ok := seen[a.Topic]; !ok || a.Life < life {
+				seen[a.Topic] = a.Life
+			}
+		}
+	}
+	lives, err := t.lives(slices.Collect(maps.Keys(seen)))
+	if err != nil {
+		return err
+	}
+	for topic, life := range seen {
+		if life < lives[topic] {
+			return refuse(state.ErrBroker, "what was published to %s is in a log that it had before", topic)
+		}
+	}
+	return nil
+}
+
 func (t *tx) place(done []state.Published, places []string) (int64, error) {
 	values := make([]any, 0, 3*len(done))
 	for i := range done {
@@ -62,7 +90,7 @@ func (t *tx) place(done []state.Published, places []string) (int64, error) {
 	if t.d == postgres {
 		tail += " AND seq = ANY($1)" // by the primary key, whatever the planner thinks of a young table
 	}
-	return t.rows("UPDATE inbox SET places = column2, ekey = column3 FROM (", 3, values, tail)
+	return t.rows("UPDATE inbox SET places = column2, ekey = column3, again = NULL FROM (", 3, values, tail)
 }
 
 // parkUnplaced appends rows without a partition, but none twice: an event is parked once until it is settled.
@@ -99,44 +127,82 @@ func (s *Store) UnplacedMarked(ctx context.Context, flow string) ([]state.Queued
 
 // SettleUnplaced records what the relay did with marked rows that had no partition. Rows that are gone were settled before.
 func (s *Store) SettleUnplaced(ctx context.Context, lease state.Lease, settled []state.Settled) error {
-	return s.do(ctx, "settle unplaced", func(t *tx) error {
+	sent := make([]*outgoing, len(settled))
+	places := make([]state.Published, len(settled))
+	size := 0
+	for i := range settled {
+		st := &settled[i]
+		places[i].Positions = st.Published
+		if len(st.Sent) == 0 {
+			continue
+		}
+		if len(st.Sent) != len(st.Published) {
+			return fmt.Errorf("store: settle unplaced: %d records have %d places", len(st.Sent), len(st.Published))
+		}
+		records := make([]*event.Record, len(st.Sent))
+		for j, at := range st.Published {
+			r := st.Sent[j]
+			r.Topic, r.Partition, r.Offset = at.Topic, at.Partition, at.Offset
+			records[j] = &r
+		}
+		var err error
+		if sent[i], err = newOutgoing("", st.Published[0].Life, records); err != nil {
+			return err
+		}
+		size += len(sent[i].records)
+	}
+	return s.submit(ctx, &member{op: "settle unplaced", kind: aFunc, rows: 2 * len(settled), bytes: size, run: func(t *tx) error {
 		if err := t.holds(&lease); err != nil {
 			return err
 		}
+		if err := t.inPresentLogs(places); err != nil {
+			return err
+		}
 		tt := totals{}
+		var kept []*outgoing
 		for i := range settled {
-			if err := t.settle(&settled[i], tt); err != nil {
+			flow, err := t.settle(&settled[i], tt)
+			if err != nil {
 				return err
 			}
+			if flow != "" && sent[i] != nil {
+				row := *sent[i]
+				row.flow = flow
+				kept = append(kept, &row)
+			}
 		}
-		return t.saveTotals(tt)
-	})
+		if err := t.saveTotals(tt); err != nil {
+			return err
+		}
+		return t.saveOutbox(kept)
+	}})
 }
 
-func (t *tx) settle(st *state.Settled, tt totals) error {
+// settle gives the flow of a row that was there and has gone.
+func (t *tx) settle(st *state.Settled, tt totals) (flow string, err error) {
 	if st.Again != nil {
 		q := st.Again
 		cause, _ := state.CauseOf(q)
 		_, err := t.exec("UPDATE queue SET kind = ?, reason = ?, code = ?, cause = ?, attempts = ?, mark = CASE WHEN mark = 'discard' THEN mark ELSE '' END WHERE id = ? AND part = -1",
 			q.Kind, q.Reason, q.Code, cause, q.Attempts, st.ID)
-		return err
+		return "", err
 	}
 	if st.Discard {
 		if err := t.keepGiven([]any{st.ID}); err != nil {
-			return err
+			return "", err
 		}
 	}
-	var flow, topic string
+	var topic string
 	gone := true
-	err := t.each(func(r *sql.Rows) error { gone = false; return r.Scan(&flow, &topic) },
+	err = t.each(func(r *sql.Rows) error { gone = false; return r.Scan(&flow, &topic) },
 		"DELETE FROM queue WHERE id = ? AND part = -1 RETURNING flow, topic", st.ID)
 	if err != nil || gone {
-		return err
+		return "", err
 	}
 	if st.Discard {
 		tt.add(totalKey{flow, topic, -1, string(state.Discarded), ""}, 1, t.now)
 	} else { // from here on it is one of the records that the position counts
 		tt.add(totalKey{flow, topic, -1, outcomeDirect, ""}, -1, t.now)
 	}
-	return nil
+	return flow, nil
 }

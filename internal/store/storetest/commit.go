@@ -14,7 +14,7 @@ import (
 
 func testOpenPartition(t *testing.T, b *bench) {
 	open := func(cluster, topicID string, first, last int64) (state.Partition, error) {
-		return b.OpenPartition(b.ctx(), "f", "t", 3, cluster, topicID, first, last)
+		return b.OpenPartition(b.ctx(), "f", "t", 3, event.Log{Cluster: cluster, TopicID: topicID, First: first, Last: last})
 	}
 	p, err := open("c", "", 10, 20)
 	b.no(err)
@@ -49,25 +49,6 @@ func testOpenPartition(t *testing.T, b *bench) {
 	b.no(err)
 	if p.Epoch != 3 || p.Cluster != "c" {
 		t.Errorf("a refused open changed the partition: %+v", p)
-	}
-}
-
-func testForgetBroker(t *testing.T, b *bench) {
-	p := b.part(0)
-	p.commit(delivered(0), delivered(1), delivered(2))
-	b.no(b.ForgetBroker(b.ctx(), p.Flow, "ann", "the broker's disk died"))
-	if err := b.Commit(b.ctx(), p.of(delivered(3))); !errors.Is(err, state.ErrFenced) {
-		t.Errorf("a commit after the positions were forgotten: %v", err)
-	}
-	again, err := b.OpenPartition(b.ctx(), p.Flow, p.Topic, 0, "other", "other", 0, 1)
-	b.no(err)
-	if again.Position.Next != 0 || again.Cluster != "other" {
-		t.Errorf("partition: %+v", again)
-	}
-	p.Partition = again
-	p.commit(delivered(0))
-	if got := b.totals(p.Flow); got.Finished != 4 || got.Delivered != 4 {
-		t.Errorf("totals: %+v", got)
 	}
 }
 

@@ -84,7 +84,7 @@ func newDesk(b *bench, run int) *desk {
 
 // take makes a new owner: the last one, with all that it knew, is gone.
 func (d *desk) take() {
-	p, err := d.b.OpenPartition(d.b.ctx(), d.flow, "topic", 0, "c", "t", 0, 1<<40)
+	p, err := d.b.OpenPartition(d.b.ctx(), d.flow, "topic", 0, event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 1 << 40})
 	d.b.no(err)
 	if d.work != nil && d.work.decided != nil {
 		d.zombie = append(d.zombie, d.work)
@@ -312,7 +312,7 @@ func (d *desk) bulk(rt *rapid.T, n int) {
 
 // refer commits the cross-reference that messages wait for.
 func (d *desk) refer() {
-	p, err := d.b.OpenPartition(d.b.ctx(), d.flow+"/customers", "customers", 0, "c", "t", 0, 1<<40)
+	p, err := d.b.OpenPartition(d.b.ctx(), d.flow+"/customers", "customers", 0, event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 1 << 40})
 	d.b.no(err)
 	c := &part{d.b, p}
 	c.commit(state.Result{Offset: d.side, Outcome: state.Delivered, Ref: &state.Ref{Entity: "customer", Hub: d.flow, System: "erp", Local: fmt.Sprint("local", d.side)}})

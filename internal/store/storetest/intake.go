@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
 )
@@ -262,7 +263,7 @@ func testPrune(t *testing.T, b *bench) {
 	}
 	b.no(b.MarkPublished(b.ctx(), l, []state.Published{{Seq: seqs[0], Positions: at(0)}, {Seq: seqs[1], Positions: at(1, 2)}, {Seq: seqs[2], Positions: at(3)},
 		{Seq: seqs[3]}}, nil))
-	p, err := b.OpenPartition(b.ctx(), "a", "in.a", 2, "c", "t", 0, 4)
+	p, err := b.OpenPartition(b.ctx(), "a", "in.a", 2, event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 4})
 	b.no(err)
 	commit := func(offsets ...int64) {
 		t.Helper()

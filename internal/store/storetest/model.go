@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -84,7 +85,7 @@ func testModel(t *testing.T, b *bench) {
 		run++
 		m := &model{flow: fmt.Sprint("flow", run), finished: map[int64]bool{}, direct: map[state.Outcome]int64{}, lanes: map[string][]*row{}}
 		open := func() *part {
-			p, err := b.OpenPartition(b.ctx(), m.flow, "topic", 0, "c", "t", 0, 1<<40)
+			p, err := b.OpenPartition(b.ctx(), m.flow, "topic", 0, event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 1 << 40})
 			b.no(err)
 			return &part{b, p}
 		}

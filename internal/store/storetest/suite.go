@@ -30,7 +30,7 @@ func Run(t *testing.T, fresh Fresh) {
 	}{
 		{"Accept", testAccept}, {"AcceptWithCursor", testAcceptWithCursor}, {"AcceptConcurrently", testAcceptConcurrently},
 		{"Unpublished", testUnpublished}, {"MarkPublished", testMarkPublished}, {"Unplaced", testUnplaced}, {"Prune", testPrune},
-		{"OpenPartition", testOpenPartition}, {"ForgetBroker", testForgetBroker},
+		{"OpenPartition", testOpenPartition},
 		{"CommitCounts", testCommitCounts}, {"CommitFenced", testCommitFenced}, {"CommitMerged", testCommitMerged}, {"CommitRefused", testCommitRefused},
 		{"CommitOddTexts", testCommitOddTexts},
 		{"LaneFollowers", testLaneFollowers}, {"LaneHeadChanges", testLaneHeadChanges}, {"LaneOfNonBlocking", testLaneOfNonBlocking},
@@ -130,7 +130,7 @@ type part struct {
 
 func (b *bench) part(number int) *part {
 	b.t.Helper()
-	p, err := b.OpenPartition(b.ctx(), "orders-to-erp", "canonical.order", number, "cluster", "topic", 0, 1<<40)
+	p, err := b.OpenPartition(b.ctx(), "orders-to-erp", "canonical.order", number, event.Log{Cluster: "cluster", TopicID: "topic", First: 0, Last: 1 << 40})
 	b.no(err)
 	return &part{b, p}
 }
