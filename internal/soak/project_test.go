@@ -1,6 +1,7 @@
 package soak
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -33,8 +34,10 @@ type project struct {
 	Store       string // URL of PostgreSQL
 	Partitions  int
 	RetryFor    string
+	Backoff     string
 	Timeout     string // of a call to a target
 	DataDir     string // of the embedded broker and SQLite
+	StorePath   string // of SQLite; default: in DataDir
 	Extra       string // more flows, with %P% for the prefix
 	Order       string // strict or latest
 	MaxBody     string
@@ -50,7 +53,7 @@ func newProject(t *testing.T, s setup) *project {
 	t.Helper()
 	b := make([]byte, 4)
 	_, _ = rand.Read(b)
-	p := &project{setup: s, dir: t.TempDir(), prefix: "s" + hex.EncodeToString(b) + "-", Replication: 1, Partitions: 4, RetryFor: "10m", Timeout: "3s", Order: "strict",
+	p := &project{setup: s, dir: t.TempDir(), prefix: "s" + hex.EncodeToString(b) + "-", Replication: 1, Partitions: 4, RetryFor: "10m", Backoff: "50ms..2s", Timeout: "3s", Order: "strict",
 		MaxBody: "1MiB", Connections: 1000, Journal: "failures", Entities: []string{"customer", "order"}, TargetURLs: map[string]string{}}
 	p.DataDir = filepath.Join(p.dir, "data")
 	if s == onKafka {
@@ -105,7 +108,7 @@ func (p *project) files(t *testing.T) {
 	p.write(t, "schemas/soak/thing.v1.json", thingSchema)
 	p.write(t, "mappings/soak.yaml", mappingFile)
 	p.write(t, "mappings/values/soak.yaml", "values: soak-mark\nunknown: park\ncodes:\n  A: {source: A}\n")
-	p.write(t, "flows/soak.yaml", strings.NewReplacer("%P%", p.prefix, "%SECRET%", `"${file:../secret}"`, "%FOR%", p.RetryFor, "%ORDER%", p.Order, "%JOURNAL%", p.Journal).Replace(flowFile+p.Extra))
+	p.write(t, "flows/soak.yaml", strings.NewReplacer("%P%", p.prefix, "%SECRET%", `"${file:../secret}"`, "%FOR%", p.RetryFor, "%BACKOFF%", p.Backoff, "%ORDER%", p.Order, "%JOURNAL%", p.Journal).Replace(flowFile+p.Extra))
 	p.write(t, "secret", hookSecret)
 }
 
@@ -115,7 +118,7 @@ func (p *project) config(t *testing.T, name, http, hooks string, targets map[str
 	var b strings.Builder
 	switch p.setup {
 	case embedded:
-		fmt.Fprintf(&b, "broker:\n  embedded: {dir: %q}\n  partitions: %d\nstore:\n  sqlite: {path: %q}\n", filepath.Join(p.DataDir, "broker"), p.Partitions, filepath.Join(p.DataDir, "waybill.db"))
+		fmt.Fprintf(&b, "broker:\n  embedded: {dir: %q}\n  partitions: %d\nstore:\n  sqlite: {path: %q}\n", filepath.Join(p.DataDir, "broker"), p.Partitions, cmp.Or(p.StorePath, filepath.Join(p.DataDir, "waybill.db")))
 	case onKafka:
 		fmt.Fprintf(&b, "broker:\n  kafka: {brokers: [%s], replication: %d}\n  partitions: %d\nstore:\n  postgres: {url: \"${env:WAYBILL_SOAK_STORE_URL}\"}\n", p.Brokers, p.Replication, p.Partitions)
 	}
@@ -213,7 +216,7 @@ from: {topic: %P%canonical.customer}
 map: soak-customer
 to: {system: alpha}
 order: %ORDER%
-retry: {for: %FOR%, backoff: 50ms..2s}
+retry: {for: %FOR%, backoff: %BACKOFF%}
 ---
 flow: %P%customers-to-beta
 entity: customer
@@ -221,7 +224,7 @@ from: {topic: %P%canonical.customer}
 map: soak-customer
 to: {system: beta}
 order: %ORDER%
-retry: {for: %FOR%, backoff: 50ms..2s}
+retry: {for: %FOR%, backoff: %BACKOFF%}
 ---
 flow: %P%orders
 entity: order
@@ -246,5 +249,5 @@ requires:
 map: soak-order-to-alpha
 to: {system: alpha}
 order: %ORDER%
-retry: {for: %FOR%, backoff: 50ms..2s}
+retry: {for: %FOR%, backoff: %BACKOFF%}
 `
