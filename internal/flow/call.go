@@ -51,23 +51,41 @@ func (d *delivery) call(ctx context.Context) (fate, error) {
 			}
 			return f, nil
 		}
-		// A conflict is answered on top of the state just read, also for a stored message: held, it would meet the same stale
-		// token again. maxConflicts bounds it.
-		if fault.KindOf(err) != fault.Conflict {
-			if f, done := d.exhausted(err); done {
-				return f, nil
+		// A conflict is answered on top of the state just read, soon and also for a stored message: held, it would meet the same
+		// stale token again. maxConflicts bounds it.
+		if fault.KindOf(err) == fault.Conflict {
+			if err := lifecycle.Sleep(ctx, d.Clock, jitter(d.flow.Retry.Min)); err != nil {
+				return fate{}, err
 			}
+			d.retried++
+			continue
 		}
-		pause := wait
-		if e, ok := fault.As(err); ok && e.RetryAfter > pause {
-			pause = e.RetryAfter
+		if f, done := d.exhausted(err); done {
+			return f, nil
 		}
-		if err := lifecycle.Sleep(ctx, d.Clock, jitter(pause)); err != nil {
+		if err := lifecycle.Sleep(ctx, d.Clock, pause(wait, err)); err != nil {
 			return fate{}, err
 		}
 		wait = min(2*wait, d.flow.Retry.Max)
 		d.retried++
 	}
+}
+
+// retryAfter is how long the target has asked to be left alone.
+func retryAfter(err error) time.Duration {
+	if e, ok := fault.As(err); ok {
+		return e.RetryAfter
+	}
+	return 0
+}
+
+// pause is how long to wait after a failure: wait, spread, but never less than the target has asked for.
+func pause(wait time.Duration, err error) time.Duration {
+	p := jitter(wait)
+	if asked := retryAfter(err); asked > 0 {
+		p = max(p, asked+jitter(wait)/2)
+	}
+	return p
 }
 
 // jitter spreads d over [d/2, d], so that lanes do not come back together.
@@ -157,6 +175,7 @@ func (d *delivery) sort(ctx context.Context, err error, conflicts *int) (fate, b
 		d.Observer.Alarm(d.flow.Name, "auth", err)
 		return fate{}, false, err
 	case fault.UnknownOutcome:
+		*conflicts = 0 // the next one is with this very write, if it was applied after all
 		return d.unknown(ctx, err)
 	case fault.Conflict:
 		if e != nil && e.Duplicate {
@@ -335,15 +354,11 @@ func (d *delivery) exhausted(err error) (fate, bool) {
 		}
 		return f, true
 	}
-	if d.attempt.queued == nil && now.Sub(later(d.began, d.Runner.target.Breaker.Up())) < d.InPlace {
+	if d.attempt.queued == nil && now.Sub(later(d.began, d.Runner.target.Breaker.Up()))+retryAfter(err) < d.InPlace {
 		return fate{}, false
 	}
 	f := fate{outcome: state.Held, kind: fault.KindOf(err).String(), reason: err.Error()}
-	pause := d.flow.Retry.Max
-	if e, ok := fault.As(err); ok && e.RetryAfter > pause {
-		pause = e.RetryAfter
-	}
-	f.notBefore = now.Add(jitter(pause))
+	f.notBefore = now.Add(pause(d.flow.Retry.Max, err))
 	return f, true
 }
 
