@@ -25,6 +25,8 @@ type thing struct {
 	Seq      int64  `json:"seq"`
 	Text     string `json:"text,omitempty"`
 	Customer string `json:"customer,omitempty"`
+	Flaw     any    `json:"flaw,omitempty"` // a number by the schema
+	Mark     string `json:"mark,omitempty"` // of a code table that knows A alone
 }
 
 // ledger is what the senders were promised: every version of every object that got a 2xx.
@@ -86,6 +88,8 @@ type load struct {
 	Took     func(time.Duration)        // is told how long each accepted request took
 	Client   *http.Client               // default: one for all
 	Refused  func(status int, b string) // is told of answers other than 2xx
+	Change   func(d *thing)             // a last word on every document
+	Promised func(batch []thing)        // is told of accepted documents, at once
 }
 
 // senders sends a load and gives the number of requests that failed for good (under Once).
@@ -193,6 +197,9 @@ func (s *senders) worker(ctx context.Context, n int, l load, left *atomic.Int64)
 			if l.Customer != nil {
 				d.Customer = l.Customer(no)
 			}
+			if l.Change != nil {
+				l.Change(&d)
+			}
 			batch = append(batch, d)
 		}
 		if l.Shuffle {
@@ -222,6 +229,9 @@ func (s *senders) deliver(l load, batch []thing) {
 		if err == nil && status/100 == 2 {
 			if l.Took != nil {
 				l.Took(time.Since(began))
+			}
+			if l.Promised != nil {
+				l.Promised(batch)
 			}
 			break
 		}

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -40,6 +41,8 @@ type wicked struct {
 	Lag        int     // milliseconds until a created object can be looked up
 	Hang       bool    // nothing is answered any more
 	Refuse     string  // writes whose text holds this are refused: 422
+	BusyFor    string  // writes whose text holds this get 503, not applied
+	Down       bool    // everything gets 503, look-ups and probes too
 }
 
 // object is a business object as a target holds it. The target never minds a second one of the same external id: that is
@@ -66,6 +69,8 @@ type call struct {
 	Status  int    `json:"st"` // 0: no answer was given
 	Applied bool   `json:"ap,omitempty"`
 	By      string `json:"by,omitempty"` // who wrote, where it was not the hub
+	// Early: it came although the target had asked the hub to come later (1), or even this object's own write to (2).
+	Early int `json:"early,omitempty"`
 }
 
 type targetServer struct {
@@ -77,6 +82,11 @@ type targetServer struct {
 	entities map[string]map[string]*object
 	byExt    map[string][]*object
 	released chan struct{} // closed when hanging ends
+	polls    atomic.Int64  // lists that were no look-ups
+
+	// What a 429 asked for: until when nothing more should come, and who was told, by external id. told is when it was answered first.
+	told, shut time.Time
+	shutFor    map[string]time.Time
 }
 
 // serveTarget is the whole life of a target process: it ends with its standard input.
@@ -85,7 +95,8 @@ func serveTarget(addr, logFile string) error {
 	if err != nil {
 		return err
 	}
-	s := &targetServer{log: f, entities: map[string]map[string]*object{}, byExt: map[string][]*object{}, released: make(chan struct{})}
+	s := &targetServer{log: f, entities: map[string]map[string]*object{}, byExt: map[string][]*object{}, released: make(chan struct{}),
+		shutFor: map[string]time.Time{}}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -93,7 +104,11 @@ func serveTarget(addr, logFile string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("PUT /_wicked", s.setWicked)
 	mux.HandleFunc("GET /_objects", s.dump)
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	mux.HandleFunc("GET /_polls", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, s.polls.Load()) })
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		_, status := s.behave(r)
+		w.WriteHeader(cmp.Or(status, http.StatusOK))
+	})
 	mux.HandleFunc("GET /o/{entity}", s.list)
 	mux.HandleFunc("GET /o/{entity}/{id}", s.get)
 	mux.HandleFunc("POST /o/{entity}", s.write)
@@ -152,6 +167,9 @@ func (s *targetServer) behave(r *http.Request) (bad wicked, status int) {
 		}
 		return bad, http.StatusServiceUnavailable
 	}
+	if bad.Down {
+		return bad, http.StatusServiceUnavailable
+	}
 	if r.Method == http.MethodGet {
 		return bad, 0
 	}
@@ -185,6 +203,7 @@ func text(m json.RawMessage) string {
 }
 
 func (s *targetServer) write(w http.ResponseWriter, r *http.Request) {
+	came := time.Now()
 	entity, id := r.PathValue("entity"), r.PathValue("id")
 	var doc map[string]json.RawMessage
 	if err := json.NewDecoder(r.Body).Decode(&doc); err != nil {
@@ -200,6 +219,10 @@ func (s *targetServer) write(w http.ResponseWriter, r *http.Request) {
 	if status == 0 && bad.Refuse != "" && strings.Contains(text(doc["text"]), bad.Refuse) {
 		status = http.StatusUnprocessableEntity
 	}
+	if status == 0 && bad.BusyFor != "" && strings.Contains(text(doc["text"]), bad.BusyFor) {
+		status = http.StatusServiceUnavailable
+	}
+	c.Early = s.early(came, &c, status == http.StatusTooManyRequests, time.Duration(bad.RetryAfter)*time.Second)
 	if status != 0 {
 		c.Status = status
 		s.record(c)
@@ -265,6 +288,27 @@ func (s *targetServer) write(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(view)
 }
 
+// early tells whether a write has come although the hub had been asked to wait, and notes what a new 429 asks for. A request that was
+// on its way when the hub heard of it is not early: it gets a tenth of a second.
+func (s *targetServer) early(came time.Time, c *call, limited bool, wait time.Duration) (early int) {
+	who := c.Entity + "/" + c.No // updates carry no external id
+	switch {
+	case c.By != "":
+	case came.Before(s.shutFor[who]):
+		early = 2
+	case came.After(s.told.Add(100*time.Millisecond)) && came.Before(s.shut):
+		early = 1
+	}
+	if limited && wait > 0 {
+		now := time.Now()
+		s.shutFor[who] = now.Add(wait)
+		if now.After(s.shut) {
+			s.told, s.shut = now, now.Add(wait)
+		}
+	}
+	return early
+}
+
 func (s *targetServer) view(o *object) map[string]any {
 	v := map[string]any{}
 	for k, d := range o.Doc {
@@ -317,6 +361,7 @@ func (s *targetServer) list(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	} else {
+		s.polls.Add(1)
 		for _, o := range s.entities[entity] {
 			if o.Changed >= since && (q.Get("no") == "" || q.Get("no") == o.No) {
 				found = append(found, o)
@@ -416,6 +461,21 @@ func (g *target) person(ctx context.Context, entity, id string, doc map[string]a
 		ID string `json:"id"`
 	}
 	return v.ID, json.NewDecoder(resp.Body).Decode(&v)
+}
+
+// polls counts how often the target was asked for changes.
+func (g *target) polls() int64 {
+	g.t.Helper()
+	resp, err := http.Get(g.url() + "/_polls")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var n int64
+	if _, err := fmt.Fscan(resp.Body, &n); err != nil {
+		g.t.Fatal(err)
+	}
+	return n
 }
 
 // objects is what the target holds, by entity.
