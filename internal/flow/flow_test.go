@@ -43,6 +43,9 @@ func TestDelivery(t *testing.T) {
 		{"not applied, answered with an error", []step{{false, failed500, nil}}, []event.Event{order("A", 1, "1")}, "delivered=1", "create A,find,create A"},
 		{"not applied, answer lost: it may be under way", []step{{false, dropped, nil}}, []event.Event{order("A", 1, "1")}, "held=1", "create A,find"},
 		{"an update's answer is lost", []step{{true, nil, nil}, {true, dropped, nil}}, []event.Event{order("A", 1, "1"), order("A", 2, "2")}, "delivered=2", "create A,update A,update A,update A"},
+		{"an update's answers are lost again and again: each makes the token stale, and none is a conflict with others",
+			[]step{{apply: true}, {true, dropped, nil}, {apply: true}, {true, dropped, nil}, {apply: true}, {true, dropped, nil}, {apply: true}, {true, dropped, nil}, {apply: true}, {true, dropped, nil}, {apply: true}},
+			[]event.Event{order("A", 1, "1"), order("A", 2, "2")}, "delivered=2", "create A" + strings.Repeat(",update A", 11)},
 		{"refused for good, the next one queues behind", []step{{false, wrong, nil}}, []event.Event{order("A", 1, "1"), order("A", 2, "2")}, "parked=2", "create A"},
 		{"gone in the target", []step{{true, nil, nil}, {false, fault.New(fault.NotFound, "404"), nil}}, []event.Event{order("A", 1, "1"), order("A", 2, "2")}, "delivered=1 parked=1", "create A,update A"},
 		{"deleted", nil, []event.Event{order("A", 1, "1"), with(order("A", 1, "2"), func(e *event.Event) { e.Operation = event.Delete })}, "delivered=2", "create A,delete <nil>"},
@@ -195,6 +198,38 @@ func TestUnavailableIsHeldThenDelivered(t *testing.T) {
 	if n := len(w.erp.objects); n != 1 {
 		t.Errorf("%d objects", n)
 	}
+}
+
+// A target that says when to come again is not called before that, and a long time is not spent in the lane.
+func TestRetryAfter(t *testing.T) {
+	w := newWorld(t)
+	r := w.flow("orders-to-erp")
+	var last time.Time
+	limited := func(after time.Duration) step {
+		return step{err: &fault.Error{Kind: fault.RateLimited, RetryAfter: after, Err: errors.New("too many")}, before: func(*target) {
+			if got := w.clock.Now().Sub(last); !last.IsZero() && got < 2*time.Second {
+				t.Errorf("called again after %s", got)
+			}
+			last = w.clock.Now()
+		}}
+	}
+	for range 10 {
+		w.erp.script = append(w.erp.script, limited(2*time.Second))
+	}
+	w.must(r, order("A", 1, "1"))
+	w.expect("orders-to-erp", "delivered=1")
+
+	last = time.Time{}
+	w.erp.script = []step{limited(5 * time.Minute)}
+	began := w.clock.Now()
+	w.must(r, order("B", 1, "1"))
+	if took := w.clock.Now().Sub(began); w.summary("orders-to-erp") != "delivered=1 held=1" || took > 30*time.Second {
+		t.Fatalf("%s after %s in the lane", w.summary("orders-to-erp"), took)
+	}
+	if q := w.queue("orders-to-erp")[0]; q.NotBefore.Before(began.Add(5 * time.Minute)) {
+		t.Errorf("it is to be tried again %s after the answer", q.NotBefore.Sub(began))
+	}
+	w.until("delivered", func() bool { return w.totals("orders-to-erp").Delivered == 2 })
 }
 
 func TestUnknownOutcomeIsParkedAfterRetryTime(t *testing.T) {
