@@ -160,6 +160,9 @@ func (p publisher) Send(ctx context.Context, records []event.Record) []error {
 	errs := make([]error, len(sent))
 	for i := range sent {
 		errs[i] = sent[i].Err
+		if sent[i].Err == nil {
+			records[i].Partition, records[i].Offset = sent[i].Partition, sent[i].Offset
+		}
 	}
 	return errs
 }

@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"errors"
-	"strconv"
 	"sync"
 	"time"
 
@@ -26,11 +25,9 @@ func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 		if err := r.gate.wait(ctx); err != nil {
 			return err
 		}
-		ev := event.Read(rec)
-		if ev.Version == "" {
-			ev.Version = strconv.FormatInt(rec.Offset, 10)
-		}
-		lane := laneName(rec)
+		ev := p.event(rec)
+		r.look(&ev)
+		lane := p.laneName(rec)
 		if head, ok := p.head(lane); ok {
 			w.add(result{Result: state.Result{Offset: rec.Offset, Outcome: head, Queue: r.follower(p, lane, head, &ev)}, lane: lane, ev: &ev})
 			continue
@@ -64,12 +61,11 @@ func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 	return nil
 }
 
-// laneName names the stored queue of a record's key. Records without a key promise no order: each has a queue of its own.
-func laneName(rec *event.Record) string {
-	if len(rec.Key) == 0 {
-		return rec.Position()
+// look tells, once, of a record that no flow has put on the topic: no flow's record has passed none.
+func (r *Runner) look(ev *event.Event) {
+	if ev.Hops == 0 && r.flow.From.Topic != "" && r.Foreign != nil {
+		r.strange.Do(func() { r.Foreign(r.flow.From.Topic) })
 	}
-	return string(rec.Key)
 }
 
 // result is a state.Result with what is needed until it is stored.
@@ -89,6 +85,7 @@ type pending struct {
 	dirty   map[string]struct{}
 	scratch []byte // mapped documents, until they are published
 	doubt   bool   // a record was not taken at once: somebody may still be reading it
+	life    int64  // of the topic's log, as it was known before anything was sent
 }
 
 // scratches are buffers for mapped documents. mostScratch bounds what is kept of one.
@@ -126,7 +123,7 @@ func (w *pending) flush(ctx context.Context) error {
 	if err := w.publish(ctx); err != nil {
 		return err
 	}
-	if err := w.runner.commit(ctx, w.part, w.results); err != nil {
+	if err := w.runner.commit(ctx, w.part, w.results, w.life); err != nil {
 		return err
 	}
 	w.results = w.results[:0]
@@ -144,7 +141,16 @@ func (w *pending) publish(ctx context.Context) error {
 		}
 	}
 	wait := 50 * time.Millisecond
-	for len(open) > 0 {
+	for sent := false; len(open) > 0; {
+		if w.runner.Alarmed() != nil {
+			// The topic may not be the one that it was: what is decided waits until a person has looked.
+			if err := w.runner.gate.wait(ctx); err != nil {
+				return err
+			}
+		}
+		if !sent && w.runner.read && w.runner.Life != nil {
+			w.life = w.runner.Life(w.runner.flow.To.Topic)
+		}
 		records := make([]event.Record, len(open))
 		for j, i := range open {
 			records[j] = *w.results[i].send
@@ -154,6 +160,10 @@ func (w *pending) publish(ctx context.Context) error {
 		for j, err := range w.runner.Publisher.Send(ctx, records) {
 			switch i := open[j]; {
 			case err == nil:
+				if sent = true; w.runner.read {
+					rec := records[j]
+					w.results[i].Sent = &rec
+				}
 			case fault.KindOf(err) == fault.Invalid:
 				w.refuse(i, err)
 			default:
@@ -204,8 +214,8 @@ func (w *pending) behindRefused(open []int) []int {
 }
 
 // commit stores results and does what follows from their being stored.
-func (r *Runner) commit(ctx context.Context, p *partition, results []result) error {
-	c := &state.Commit{Flow: r.flow.Name, Topic: p.topic, Partition: p.number, Epoch: p.epoch, Results: make([]state.Result, len(results))}
+func (r *Runner) commit(ctx context.Context, p *partition, results []result, life int64) error {
+	c := &state.Commit{Flow: r.flow.Name, Topic: p.topic, Partition: p.number, Epoch: p.epoch, Life: life, Results: make([]state.Result, len(results))}
 	refs := false
 	for i := range results {
 		c.Results[i] = results[i].Result

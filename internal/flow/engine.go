@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,7 +40,8 @@ type Store interface {
 	mapping.Lookup
 }
 
-// Publisher sends records with all acknowledgements and says for each one whether it is on its topic.
+// Publisher sends records with all acknowledgements and says for each one whether it is on its topic; of those that are, it sets the
+// Partition and Offset.
 type Publisher interface {
 	Send(ctx context.Context, records []event.Record) []error
 }
@@ -68,6 +70,10 @@ type Deps struct {
 	Clock     lifecycle.Clock
 	Log       *slog.Logger
 	Observer  Observer
+	// Life tells which log of a topic is known at present (see state.TopicLog); nil: the first.
+	Life func(topic string) int64
+	// Foreign is told once when the flow's topic holds a record that no hub has put there; may be nil.
+	Foreign func(topic string)
 	// Changed is called after a cross-reference was committed: waiting messages of any flow may be ready.
 	Changed func()
 	// Lanes is the number of lanes a partition has in the subscriber.
@@ -82,11 +88,13 @@ type Deps struct {
 // Runner works one flow.
 type Runner struct {
 	Deps
-	flow   *config.Flow
-	log    *slog.Logger
-	target *System  // nil when the flow delivers to a topic
-	reads  *inbound // how an object written to the target reads back through the inbound mapping; nil: it does not
-	gate   gate
+	flow    *config.Flow
+	log     *slog.Logger
+	target  *System // nil when the flow delivers to a topic
+	read    bool    // flows read the topic that the flow delivers to
+	strange sync.Once
+	reads   *inbound // how an object written to the target reads back through the inbound mapping; nil: it does not
+	gate    gate
 
 	ctx    context.Context // ends when Stop is called: the work, not the fetching
 	cancel context.CancelCauseFunc
@@ -124,6 +132,9 @@ func New(f *config.Flow, d Deps) (*Runner, error) {
 	}
 	r := &Runner{Deps: d, flow: f, log: d.Log.With("flow", f.Name), parts: map[partKey]*partition{}}
 	r.gate.open()
+	if f.To.Topic != "" {
+		r.read = slices.ContainsFunc(d.Plan.Flows, func(o *config.Flow) bool { return o.From.Topic == f.To.Topic })
+	}
 	if f.To.System != "" {
 		t, ok := d.Systems[f.To.System]
 		if !ok {
@@ -176,6 +187,9 @@ func (r *Runner) Paused() bool { return r.gate.closed() }
 // Alarmed is why the flow stands still, or nil.
 func (r *Runner) Alarmed() *Alarm { return r.alarm.Load() }
 
+// Calm clears the alarm and leaves the flow held, or not, as it is.
+func (r *Runner) Calm() { r.alarm.Store(nil) }
+
 // RaiseAlarm stops the flow before its next message and says why.
 func (r *Runner) RaiseAlarm(what string, err error) {
 	if r.alarm.CompareAndSwap(nil, &Alarm{What: what, Err: err, Since: r.Clock.Now()}) {
@@ -209,6 +223,7 @@ func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, log 
 		return 0, event.Position{}, false, err
 	}
 	p := newPartition(topic, number, sp.Epoch, r.Lanes, lanes)
+	p.life, p.base = sp.Life, sp.Base
 	r.mu.Lock()
 	if r.stopping {
 		r.mu.Unlock()

@@ -2,8 +2,10 @@ package flow
 
 import (
 	"context"
+	"strconv"
 	"sync"
 
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -12,9 +14,11 @@ type partition struct {
 	topic  string
 	number int
 	epoch  int64
-	ctx    context.Context // ends when the partition is given up
-	stop   context.CancelFunc
-	wake   chan struct{} // a stored queue may be ready; capacity 1
+	// life is the life of the log, base what its offsets are raised by where they are versions: those of a new log begin at 0 again.
+	life, base int64
+	ctx        context.Context // ends when the partition is given up
+	stop       context.CancelFunc
+	wake       chan struct{} // a stored queue may be ready; capacity 1
 
 	// lanes are the locks that live batches and drains share: whoever decides about a key holds its lane.
 	lanes []sync.Mutex
@@ -36,6 +40,34 @@ func newPartition(topic string, number int, epoch int64, lanes int, queued []sta
 	}
 	p.kick()
 	return p
+}
+
+// event reads a record. What only its place can say of it (its id, its version) tells the lives of the log apart.
+func (p *partition) event(rec *event.Record) event.Event {
+	ev := event.Read(rec)
+	if ev.Version == "" {
+		ev.Version = strconv.FormatInt(p.base+rec.Offset, 10)
+	}
+	if p.life > 0 && ev.ID == rec.Position() {
+		ev.ID = p.name(rec)
+	}
+	return ev
+}
+
+// name is a record's place, with the life of the log where it is not the first.
+func (p *partition) name(rec *event.Record) string {
+	if p.life == 0 {
+		return rec.Position()
+	}
+	return rec.Position() + "@" + strconv.FormatInt(p.life, 10)
+}
+
+// laneName names the stored queue of a record's key. Records without a key promise no order: each has a queue of its own.
+func (p *partition) laneName(rec *event.Record) string {
+	if len(rec.Key) == 0 {
+		return p.name(rec)
+	}
+	return string(rec.Key)
 }
 
 func (p *partition) kick() {

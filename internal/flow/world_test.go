@@ -169,6 +169,7 @@ func (l *topicLog) Send(_ context.Context, records []event.Record) []error {
 			errs[i], l.fail = l.fail[0], l.fail[1:]
 		}
 		if errs[i] == nil {
+			records[i].Offset = int64(len(l.records))
 			l.records = append(l.records, records[i])
 		}
 	}
