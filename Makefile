@@ -35,8 +35,8 @@ lint:
 bench: build ## the bench work beside a raw echo; the last line is the result
 	$(BIN) bench
 
-soak: ## kill -9 among wicked systems for FOR=10m; the last line is the result
-	@$(GO) test ./internal/acceptance -run 'TestSoak$$' -count=1 -timeout 0 -v -soak.for=$(FOR) | grep -v -e '^---' -e '^===' -e '^PASS' -e '^ok' 
+soak: ## the whole matrix of faults for FOR=10m, and the table of docs/reliability.md; the last line is the result
+	@GO="$(GO)" ./internal/test/soak $(FOR)
 
 fuzz: ## every fuzz target for a short while
 	@./internal/test/fuzz

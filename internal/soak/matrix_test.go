@@ -12,9 +12,10 @@ import (
 )
 
 var (
-	soakFor  = flag.Duration("soak.for", 0, "how long TestSoak runs the whole matrix; 0: it is left out")
-	soakOnly = flag.String("soak.only", "", "faults of TestSoak whose name holds this")
-	soakFile = flag.String("soak.table", "", "the document whose table TestSoak writes")
+	soakFor    = flag.Duration("soak.for", 0, "how long TestSoak runs the whole matrix; 0: it is left out")
+	soakOnly   = flag.String("soak.only", "", "faults of TestSoak whose name holds this")
+	soakAtOnce = flag.Int("soak.at-once", 2, "how many faults of TestSoak run at once")
+	soakFile   = flag.String("soak.table", "", "the document whose table TestSoak writes")
 )
 
 // fault is one row of the matrix.
@@ -139,6 +140,7 @@ type row struct {
 	verdict  verdict
 	recovery time.Duration
 	failed   bool
+	skipped  bool
 }
 
 // TestSoak runs the matrix for -soak.for; its last line is the result.
@@ -163,30 +165,52 @@ func TestSoak(t *testing.T) {
 			}
 		}
 	}
-	var rows []row
+	// Some run at once: they wait more than they work.
+	rows := make([]row, len(jobs))
 	var mu sync.Mutex
-	end := time.Now().Add(*soakFor)
-	for i, j := range jobs {
-		share := time.Duration(float64(time.Until(end)) * j.f.Share / shares)
-		shares -= j.f.Share
-		began := time.Now()
-		r := row{fault: j.f.Name, setup: j.s}
-		t.Run(j.f.Name+"/"+string(j.s), func(t *testing.T) {
-			b := &budget{T: t, setup: j.s, fault: &j.f, end: time.Now().Add(share)}
-			defer func() {
+	next, done := 0, 0
+	left := time.Duration(*soakAtOnce) * *soakFor // of all lanes together
+	var lanes sync.WaitGroup
+	for range *soakAtOnce {
+		lanes.Go(func() {
+			for {
 				mu.Lock()
-				defer mu.Unlock()
-				r.reps, r.verdict, r.recovery = b.reps, b.verdict, b.recovery
-			}()
-			j.f.Run(b)
+				if next == len(jobs) {
+					mu.Unlock()
+					return
+				}
+				i, j := next, jobs[next]
+				next++
+				share := time.Duration(float64(left) * j.f.Share / shares)
+				shares -= j.f.Share
+				left -= share
+				mu.Unlock()
+				began := time.Now()
+				r := row{fault: j.f.Name, setup: j.s}
+				ok := t.Run(j.f.Name+"/"+string(j.s), func(t *testing.T) {
+					b := &budget{T: t, setup: j.s, fault: &j.f, end: began.Add(share)}
+					defer func() {
+						r.reps, r.verdict, r.recovery, r.skipped = b.reps, b.verdict, b.recovery, t.Skipped()
+					}()
+					j.f.Run(b)
+				})
+				r.failed = !ok
+				mu.Lock()
+				rows[i] = r
+				done++
+				left += share - time.Since(began) // what one has not used, the others get
+				what := fmt.Sprintf("%d times in %s, %s, recovery at most %s", r.reps, time.Since(began).Round(time.Second), r.verdict, r.recovery.Round(time.Millisecond))
+				if r.skipped {
+					what = "skipped, see above"
+				} else if r.failed {
+					what = "FAILED, " + what
+				}
+				fmt.Printf("soak: %d of %d: %s on %s: %s\n", done, len(jobs), r.fault, r.setup, what)
+				mu.Unlock()
+			}
 		})
-		mu.Lock()
-		r.failed = t.Failed()
-		rows = append(rows, r)
-		mu.Unlock()
-		fmt.Printf("soak: %d of %d: %s on %s: %d times in %s, %s, recovery at most %s\n", i+1, len(jobs), r.fault, r.setup, r.reps,
-			time.Since(began).Round(time.Second), r.verdict, r.recovery.Round(time.Millisecond))
 	}
+	lanes.Wait()
 	var sum verdict
 	faults := 0
 	for _, r := range rows {
@@ -226,8 +250,11 @@ func writeTable(file string, rows []row, length time.Duration) error {
 	b.WriteString("| fault | set-up | repetitions | messages | lost | doubled | reordered | unaccounted | longest recovery |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n")
 	for _, r := range rows {
 		name := r.fault
+		if r.skipped {
+			continue
+		}
 		if r.failed {
-			name += " (failed)"
+			name += " (**failed**)"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d | %d | %s |\n", name, r.setup, r.reps, r.verdict.Messages, r.verdict.Lost, r.verdict.Doubled,
 			r.verdict.Reordered, r.verdict.Unaccounted, r.recovery.Round(10*time.Millisecond))
