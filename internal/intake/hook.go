@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/failpoint"
@@ -41,10 +42,14 @@ type HooksConfig struct {
 
 // Hooks answers POST /hooks/PATH. It never says that something is accepted before the store has said so.
 type Hooks struct {
-	c      HooksConfig
-	routes map[string]*hook
+	c HooksConfig
+	// routes are replaced as a whole, never changed.
+	routes atomic.Pointer[routes]
 	memory budget
 }
+
+// routes are the webhooks by their paths.
+type routes map[string]*hook
 
 // hook is one source's webhook, made ready.
 type hook struct {
@@ -54,6 +59,10 @@ type hook struct {
 	rate   *bucket
 	// grumble bounds how often a sender that cannot prove itself fills the log.
 	grumble *bucket
+	// busy counts the requests under way.
+	busy atomic.Int64
+	// closed: nothing is taken at the moment; the sender is to come again.
+	closed bool
 }
 
 // NewHooks makes the handler of all sources that have a webhook. A path that is used twice, or a verification that could not
@@ -74,35 +83,56 @@ func NewHooks(c HooksConfig, sources []Source) (*Hooks, error) {
 	if c.Wake == nil {
 		c.Wake = func(string) {}
 	}
-	h := &Hooks{c: c, routes: map[string]*hook{}, memory: budget{max: c.Memory}}
+	h := &Hooks{c: c, memory: budget{max: c.Memory}}
+	h.routes.Store(&routes{})
+	all, err := h.prepare(sources, func(string) bool { return false })
+	h.routes.Store(&all)
+	return h, err
+}
+
+// prepare makes the routes of sources. Webhooks of flows that are the same as before go on as they are, with their rates.
+func (h *Hooks) prepare(sources []Source, same func(flow string) bool) (routes, error) {
+	before := map[string]*hook{}
+	for _, k := range *h.routes.Load() {
+		before[k.Flow] = k
+	}
+	out := routes{}
 	var errs []error
 	for _, s := range sources {
 		if s.Webhook == nil {
 			continue
 		}
-		if err := h.add(s); err != nil {
-			errs = append(errs, fmt.Errorf("flow %s: webhook: %w", s.Flow, err))
+		k := before[s.Flow]
+		var err error
+		if k == nil || !same(s.Flow) {
+			k, err = h.hook(s)
 		}
+		path := strings.Trim(s.Webhook.Path, "/")
+		if other := out[path]; err == nil && other != nil {
+			err = fmt.Errorf("flow %s receives at the path %q already", other.Flow, path)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("flow %s: webhook: %w", s.Flow, err))
+			continue
+		}
+		out[path] = k
 	}
-	return h, errors.Join(errs...)
+	return out, errors.Join(errs...)
 }
 
-func (h *Hooks) add(s Source) error {
+// hook makes a source's webhook ready.
+func (h *Hooks) hook(s Source) (*hook, error) {
 	w := *s.Webhook
 	if w.MaxBody <= 0 {
 		w.MaxBody = defaultMaxBody
 	}
 	s.Webhook = &w
-	path := strings.Trim(w.Path, "/")
-	if path == "" {
-		return errors.New("a path is needed")
-	}
-	if other := h.routes[path]; other != nil {
-		return fmt.Errorf("flow %s receives at the path %q already", other.Flow, path)
+	if strings.Trim(w.Path, "/") == "" {
+		return nil, errors.New("a path is needed")
 	}
 	sch, err := newScheme(w.Verify)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if w.Verify.Scheme == "cloudevents" {
 		sch.handshake = func(rw http.ResponseWriter, r *http.Request) bool { return allowOrigin(rw, r, w.Rate) }
@@ -115,8 +145,24 @@ func (h *Hooks) add(s Source) error {
 	if k.reply == nil {
 		k.reply = jsonReplier{}
 	}
-	h.routes[path] = k
-	return nil
+	return k, nil
+}
+
+// enter gives the webhook at a path with the request counted as one of its own; nil: there is none. Routes may be replaced in
+// between: then the request is counted where it is answered, or the one who replaces them does not see it and it looks again.
+func (h *Hooks) enter(path string) *hook {
+	for {
+		now := h.routes.Load()
+		k := (*now)[path]
+		if k == nil {
+			return nil
+		}
+		k.busy.Add(1)
+		if h.routes.Load() == now {
+			return k
+		}
+		k.busy.Add(-1)
+	}
 }
 
 // ServeHTTP answers one request.
@@ -137,12 +183,20 @@ func (h *Hooks) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		h.c.Observer.Answered(flow, w.status, h.c.Clock.Now().Sub(began))
 	}()
 	path, ok := strings.CutPrefix(r.URL.Path, PathPrefix)
-	k := h.routes[path]
-	if !ok || k == nil {
+	var k *hook
+	if ok {
+		k = h.enter(path)
+	}
+	if k == nil {
 		jsonReplier{}.refused(w, &refusal{status: http.StatusNotFound, detail: "nothing is received at this path"})
 		return
 	}
+	defer k.busy.Add(-1)
 	flow = k.Flow
+	if k.closed {
+		k.reply.refused(w, &refusal{status: http.StatusServiceUnavailable, detail: "the hub is changing who receives at this path; send it again", retry: storeRetry})
+		return
+	}
 	if k.scheme.handshake != nil && k.scheme.handshake(w, r) {
 		return
 	}

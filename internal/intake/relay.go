@@ -18,6 +18,7 @@ const (
 	relayBytes = 8 << 20
 	relayPoll  = time.Second // for what other hubs have accepted, and what people have marked
 	alarmAfter = 30 * time.Second
+	relayGrace = 5 * time.Second // for what is on its way when the hub stops
 )
 
 // relay carries one flow's inbox to its topic, in the inbox's order. It works under a lease; should another relay have taken
@@ -29,6 +30,7 @@ type relay struct {
 	clock lifecycle.Clock
 	log   *slog.Logger
 	obs   Observer
+	logs  Logs
 	wake  chan struct{} // of capacity one: something was accepted or marked
 }
 
@@ -36,14 +38,16 @@ type relay struct {
 func (r *relay) run(ctx context.Context, t *tenure) error {
 	var looked time.Time
 	for {
-		if now := r.clock.Now(); now.Sub(looked) >= relayPoll {
+		n, err := 0, r.logs.Held(r.src.Topic)
+		if now := r.clock.Now(); err == nil && now.Sub(looked) >= relayPoll {
 			looked = now
-			if err := r.unplaced(ctx, t); err != nil {
-				return err
-			}
+			err = r.unplaced(ctx, t)
 		}
-		n, err := r.step(ctx, t)
-		if err != nil {
+		if err == nil {
+			n, err = r.step(ctx, t)
+		}
+		// What the broker has made of the topic is for a person to see to; what is accepted meanwhile rests in the inbox.
+		if err != nil && !errors.Is(err, state.ErrBroker) {
 			return err
 		}
 		if n > 0 {
@@ -73,6 +77,9 @@ func (r *relay) step(ctx context.Context, t *tenure) (int, error) {
 			return 0, err
 		}
 	}
+	// What is on its way to the topic is also marked when the hub stops now: otherwise it would be published again.
+	ctx, cancel := lifecycle.Linger(ctx, r.clock, relayGrace, errStopping)
+	defer cancel()
 	if err := b.publish(ctx); err != nil {
 		return 0, err
 	}
@@ -101,44 +108,54 @@ func (r *relay) unplaced(ctx context.Context, t *tenure) error {
 		if err != nil || len(marked) == 0 {
 			return err
 		}
-		b := &batch{relay: r}
-		settled := make([]state.Settled, len(marked))
-		places := make([]state.Published, len(marked))
-		for i := range marked {
-			settled[i].ID = marked[i].ID
-			if marked[i].Mark == state.MarkDiscard {
-				settled[i].Discard = true
-				continue
-			}
-			if err := b.again(ctx, &replay{&marked[i], &settled[i]}, &places[i]); err != nil {
-				return err
-			}
-		}
-		if err := b.publish(ctx); err != nil {
+		if err := r.again(ctx, t, marked); err != nil {
 			return err
 		}
-		failpoint.Hit(failpoint.ReplayPublished)
-		published := b.place()
-		for i := range settled {
-			settled[i].Published = places[i].Positions
-		}
-		if len(b.park) > 0 { // of a list that was split at last: only some have a key
-			err := r.insist(ctx, "park events", func() error { return r.box.MarkPublished(ctx, t.now(), nil, b.park) })
-			if err != nil {
-				return err
-			}
-			failpoint.Hit(failpoint.ReplayParked)
-		}
-		err = r.insist(ctx, "settle marked events", func() error { return r.box.SettleUnplaced(ctx, t.now(), settled) })
-		if err != nil {
-			return err
-		}
-		failpoint.Hit(failpoint.ReplaySettled)
-		r.obs.Relayed(r.src.Flow, published, 0)
 	}
 }
 
-// insist tries until it succeeds, ctx ends, or the lease is another's. After a while it raises an alarm.
+// again publishes marked events and settles them.
+func (r *relay) again(ctx context.Context, t *tenure, marked []state.Queued) error {
+	ctx, cancel := lifecycle.Linger(ctx, r.clock, relayGrace, errStopping) // as in step
+	defer cancel()
+	b := &batch{relay: r}
+	settled := make([]state.Settled, len(marked))
+	places := make([]state.Published, len(marked))
+	for i := range marked {
+		settled[i].ID = marked[i].ID
+		if marked[i].Mark == state.MarkDiscard {
+			settled[i].Discard = true
+			continue
+		}
+		if err := b.again(ctx, &replay{&marked[i], &settled[i]}, &places[i]); err != nil {
+			return err
+		}
+	}
+	if err := b.publish(ctx); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.ReplayPublished)
+	published := b.place()
+	for i := range settled {
+		settled[i].Published = places[i].Positions
+	}
+	if len(b.park) > 0 { // of a list that was split at last: only some have a key
+		err := r.insist(ctx, "park events", func() error { return r.box.MarkPublished(ctx, t.now(), nil, b.park) })
+		if err != nil {
+			return err
+		}
+		failpoint.Hit(failpoint.ReplayParked)
+	}
+	err := r.insist(ctx, "settle marked events", func() error { return r.box.SettleUnplaced(ctx, t.now(), settled) })
+	if err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.ReplaySettled)
+	r.obs.Relayed(r.src.Flow, published, 0)
+	return nil
+}
+
+// insist tries until it succeeds, ctx ends, the lease is another's, or the topic has another log. After a while it raises an alarm.
 func (r *relay) insist(ctx context.Context, what string, try func() error) error {
 	b := backoff{min: 100 * time.Millisecond, max: 10 * time.Second}
 	began, alarmed := r.clock.Now(), false
@@ -152,7 +169,7 @@ func (r *relay) insist(ctx context.Context, what string, try func() error) error
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.Is(err, state.ErrFenced):
+		case errors.Is(err, state.ErrFenced), errors.Is(err, state.ErrBroker):
 			return err
 		}
 		wait := b.next()

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +23,7 @@ type Config struct {
 	Clock     lifecycle.Clock
 	Log       *slog.Logger // nil: silent
 	Observer  Observer     // nil: none
+	Logs      Logs         // nil: topics are always what they were
 	// Holder names this process among the hubs: another one each time it starts.
 	Holder string
 	// LeaseTTL is how long the work of a hub that died rests before another takes it up; 0: 15 s.
@@ -34,11 +37,24 @@ type Config struct {
 
 // Intake runs all sources of a plan: it answers their webhooks, reads their systems and carries their inboxes.
 type Intake struct {
-	hooks   *Hooks
-	relays  map[string]*relay
-	readers map[string]*reader
-	halt    context.CancelCauseFunc
-	wg      sync.WaitGroup
+	c     Config
+	hooks *Hooks
+	ctx   context.Context // ends with halt: of all work
+	halt  context.CancelCauseFunc
+
+	mu    sync.RWMutex
+	works map[string]*work // by flow; only what runs
+}
+
+// work is what is done for one source: its relay and, where it is read, its reader.
+type work struct {
+	flow   string
+	relay  *relay
+	reader *reader // nil: nothing is read
+	posts  []func(context.Context)
+
+	halt context.CancelCauseFunc
+	wg   sync.WaitGroup
 }
 
 // Start begins the work of all sources. A source that is not complete is an error, and then nothing is begun.
@@ -49,49 +65,75 @@ func Start(c Config) (*Intake, error) {
 	if c.Observer == nil {
 		c.Observer = NoObserver{}
 	}
+	if c.Logs == nil {
+		c.Logs = anyLog{}
+	}
 	if c.LeaseTTL <= 0 {
 		c.LeaseTTL = defaultLeaseTTL
 	}
-	in := &Intake{relays: map[string]*relay{}, readers: map[string]*reader{}}
+	in := &Intake{c: c, works: map[string]*work{}}
 	hooks, err := NewHooks(HooksConfig{
 		Inbox: c.Store, Clock: c.Clock, Log: c.Log, Observer: c.Observer, Memory: c.Memory, AcceptTimeout: c.AcceptTimeout, Wake: in.Wake,
-	}, c.Sources)
+	}, nil)
 	if err != nil {
 		return nil, err
 	}
 	in.hooks = hooks
-	var posts []func(context.Context)
-	for _, s := range c.Sources {
-		work, err := in.source(&c, s)
-		if err != nil {
-			return nil, fmt.Errorf("flow %s: %w", s.Flow, err)
-		}
-		posts = append(posts, work...)
+	all, err := in.Prepare(c.Sources, func(string) bool { return false })
+	if err != nil {
+		return nil, err
 	}
-	ctx, halt := context.WithCancelCause(context.Background())
-	in.halt = halt
-	for _, p := range posts {
-		in.wg.Go(func() { p(ctx) })
-	}
+	in.ctx, in.halt = context.WithCancelCause(context.Background())
+	all.Open()
 	return in, nil
 }
 
-// source prepares one source's relay and, where it is read, its reader.
-func (in *Intake) source(c *Config, s Source) ([]func(context.Context), error) {
+// begin does the work until it, or all work, is halted.
+func (w *work) begin(parent context.Context) {
+	ctx, halt := context.WithCancelCause(parent)
+	w.halt = halt
+	for _, p := range w.posts {
+		w.wg.Go(func() { p(ctx) })
+	}
+}
+
+// stop ends the work in order and waits for it.
+func (w *work) stop(ctx context.Context) error {
+	w.halt(errStopping)
+	done := make(chan struct{})
+	go func() { w.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the intake of flow %s has not stopped: %w", w.flow, context.Cause(ctx))
+	}
+}
+
+// stopAll stops works side by side.
+func stopAll(ctx context.Context, works []*work) error {
+	errs := make([]error, len(works))
+	var wg sync.WaitGroup
+	for i, w := range works {
+		wg.Go(func() { errs[i] = w.stop(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// work prepares one source's relay and, where it is read, its reader.
+func (in *Intake) work(s Source) (*work, error) {
 	if s.Flow == "" || s.Topic == "" || s.System == "" {
 		return nil, errors.New("a source needs a flow, a topic and a system")
 	}
-	if in.relays[s.Flow] != nil {
-		return nil, errors.New("there are two sources of this flow")
-	}
+	c := &in.c
 	log := c.Log.With("flow", s.Flow)
 	under := func(kind string, work func(context.Context, *tenure) error) func(context.Context) {
 		p := &post{leases: c.Store, clock: c.Clock, log: log, name: kind + "/" + s.Flow, holder: c.Holder, ttl: c.LeaseTTL}
 		return func(ctx context.Context) { p.keep(ctx, work) }
 	}
-	r := &relay{src: s, box: c.Store, pub: c.Publisher, clock: c.Clock, log: c.Log, obs: c.Observer, wake: make(chan struct{}, 1)}
-	in.relays[s.Flow] = r
-	posts := []func(context.Context){under("relay", r.run)}
+	r := &relay{src: s, box: c.Store, pub: c.Publisher, clock: c.Clock, log: c.Log, obs: c.Observer, logs: c.Logs, wake: make(chan struct{}, 1)}
+	k := &work{flow: s.Flow, relay: r, posts: []func(context.Context){under("relay", r.run)}}
 
 	rd := &reader{src: s, store: c.Store, clock: c.Clock, log: c.Log, obs: c.Observer, wake: in.Wake, nudge: make(chan struct{}, 1)}
 	switch {
@@ -102,8 +144,8 @@ func (in *Intake) source(c *Config, s Source) ([]func(context.Context), error) {
 		}
 		p := &poller{reader: rd, poll: *s.Poll}
 		rd.kind, rd.when, rd.read = "poll", s.Poll.When, p.read
-		in.readers[s.Flow] = rd
-		posts = append(posts, under("poll", func(ctx context.Context, t *tenure) error {
+		k.reader = rd
+		k.posts = append(k.posts, under("poll", func(ctx context.Context, t *tenure) error {
 			p.last = recent{} // meanwhile another hub may have read
 			return p.run(ctx, t)
 		}))
@@ -113,13 +155,13 @@ func (in *Intake) source(c *Config, s Source) ([]func(context.Context), error) {
 		}
 		w := &watcher{reader: rd, files: *s.Files}
 		rd.kind, rd.when, rd.read = "files", s.Files.When, w.read
-		in.readers[s.Flow] = rd
-		posts = append(posts, under("files", w.run))
+		k.reader = rd
+		k.posts = append(k.posts, under("files", w.run))
 	default:
 		return nil, errors.New("a source is exactly one of webhook, poll and files")
 	}
 	rd.set(SourceWaiting, nil)
-	return posts, nil
+	return k, nil
 }
 
 // Handler answers the webhooks.
@@ -128,29 +170,40 @@ func (in *Intake) Handler() http.Handler { return in.hooks }
 // Wake tells the flow's relay that there is something for it: a row was accepted, or a parked event was marked. Without it,
 // the relay finds out within a second.
 func (in *Intake) Wake(flow string) {
-	if r := in.relays[flow]; r != nil {
+	if w := in.find(flow); w != nil {
 		select {
-		case r.wake <- struct{}{}:
+		case w.relay.wake <- struct{}{}:
 		default:
 		}
 	}
 }
 
+func (in *Intake) find(flow string) *work {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	return in.works[flow]
+}
+
 // ReadNow reads the flow's source without waiting for its time, and resumes it if it was paused. It reports whether the
 // flow has a source that is read.
 func (in *Intake) ReadNow(flow string) bool {
-	r := in.readers[flow]
-	if r != nil {
-		r.resume()
+	w := in.find(flow)
+	if w == nil || w.reader == nil {
+		return false
 	}
-	return r != nil
+	w.reader.resume()
+	return true
 }
 
 // States tells how the sources that are read are doing.
 func (in *Intake) States() map[string]SourceState {
-	out := make(map[string]SourceState, len(in.readers))
-	for flow, r := range in.readers {
-		out[flow] = r.State()
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	out := make(map[string]SourceState, len(in.works))
+	for flow, w := range in.works {
+		if w.reader != nil {
+			out[flow] = w.reader.State()
+		}
 	}
 	return out
 }
@@ -159,12 +212,8 @@ func (in *Intake) States() map[string]SourceState {
 // store after. What has been accepted and not published stays in the inbox for the next start.
 func (in *Intake) Stop(ctx context.Context) error {
 	in.halt(errStopping)
-	done := make(chan struct{})
-	go func() { in.wg.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("intake has not stopped: %w", context.Cause(ctx))
-	}
+	in.mu.RLock()
+	works := slices.Collect(maps.Values(in.works))
+	in.mu.RUnlock()
+	return stopAll(ctx, works)
 }

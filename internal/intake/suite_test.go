@@ -117,6 +117,9 @@ func (b *bench) stop() {
 // crash ends the hub and opens its data again. What was under way is lost; the kill tests do it the hard way.
 func (b *bench) crash() {
 	b.t.Helper()
+	if b.intake != nil {
+		b.intake.halt(errors.New("the process is dead")) // nothing is finished as in an orderly stop
+	}
 	b.stop()
 	if err := b.store.Close(); err != nil {
 		b.t.Fatal(err)

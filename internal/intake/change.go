@@ -1,0 +1,105 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+)
+
+// Change is another set of sources, made ready. Nothing has happened yet: first Close is called, then Open.
+type Change struct {
+	in     *Intake
+	routes routes
+	begin  []*work
+	end    []string // flows whose present work ends
+}
+
+// Prepare makes a change to other sources ready, or says what is wrong with them. Flows that are the same as before go on untouched;
+// the others end and begin anew.
+func (in *Intake) Prepare(sources []Source, same func(flow string) bool) (*Change, error) {
+	all, err := in.hooks.prepare(sources, same)
+	if err != nil {
+		return nil, err
+	}
+	c := &Change{in: in, routes: all}
+	listed := map[string]bool{}
+	for _, s := range sources {
+		if listed[s.Flow] {
+			return nil, fmt.Errorf("flow %s: there are two sources of this flow", s.Flow)
+		}
+		listed[s.Flow] = true
+		if in.find(s.Flow) != nil && same(s.Flow) {
+			continue
+		}
+		w, err := in.work(s)
+		if err != nil {
+			return nil, fmt.Errorf("flow %s: %w", s.Flow, err)
+		}
+		c.begin = append(c.begin, w)
+	}
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	for flow := range in.works {
+		if !listed[flow] || !same(flow) {
+			c.end = append(c.end, flow)
+		}
+	}
+	return c, nil
+}
+
+// Close ends the present work of the flows that change or go. A path that another flow, or nobody, will receive at takes nothing any
+// more, and the requests under way there are answered first, so that their relay still sees what they were promised. At all other
+// paths the senders notice nothing: what comes in now is carried by the new work. An error means that not everything
+// ended in time; its lease keeps it from meddling with what comes after.
+func (c *Change) Close(ctx context.Context) error {
+	h := c.in.hooks
+	before := *h.routes.Load()
+	now := make(routes, len(before))
+	var gone []*hook
+	for path, k := range before {
+		next := c.routes[path]
+		switch {
+		case next == nil:
+			gone = append(gone, k)
+		case next.Flow != k.Flow:
+			gone = append(gone, k)
+			now[path] = &hook{Source: k.Source, scheme: k.scheme, reply: k.reply, rate: k.rate, grumble: k.grumble, closed: true}
+		default:
+			now[path] = k
+		}
+	}
+	h.routes.Store(&now)
+	var errs []error
+	for _, k := range gone {
+		for k.busy.Load() > 0 && len(errs) == 0 {
+			if err := lifecycle.Sleep(ctx, c.in.c.Clock, 5*time.Millisecond); err != nil {
+				errs = append(errs, fmt.Errorf("requests at %s%s are still under way: %w", PathPrefix, k.Webhook.Path, err))
+			}
+		}
+	}
+	c.in.mu.RLock()
+	var works []*work
+	for _, flow := range c.end {
+		works = append(works, c.in.works[flow])
+	}
+	c.in.mu.RUnlock()
+	return errors.Join(append(errs, stopAll(ctx, works))...)
+}
+
+// Open begins the new work, and then takes webhooks the new way.
+func (c *Change) Open() {
+	in := c.in
+	in.mu.Lock()
+	for _, flow := range c.end {
+		delete(in.works, flow)
+	}
+	for _, w := range c.begin {
+		w.begin(in.ctx)
+		in.works[w.flow] = w
+	}
+	in.mu.Unlock()
+	in.hooks.routes.Store(&c.routes)
+}
