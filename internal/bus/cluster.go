@@ -208,31 +208,11 @@ func (c *Cluster) checkPartitions(ctx context.Context, t Topic) {
 
 // Describe tells the id and the offsets of topics. A topic that does not exist is missing from the answer.
 func (c *Cluster) Describe(ctx context.Context, topics ...string) (map[string]TopicInfo, error) {
-	out := make(map[string]TopicInfo, len(topics))
 	if len(topics) == 0 {
-		return out, nil
+		return map[string]TopicInfo{}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	m, err := c.metadata(ctx, topics...)
-	if err != nil {
-		return nil, err
-	}
-	for i := range m.topics {
-		t := &m.topics[i]
-		if t.err == int16(kafka.UnknownTopicOrPartition) {
-			continue
-		}
-		if t.err != 0 {
-			return nil, fault.Wrap(fault.Unavailable, "describe topic "+t.name, kafka.Error(t.err))
-		}
-		info := TopicInfo{ID: t.id}
-		if info.Partitions, err = c.offsets(ctx, m, t); err != nil {
-			return nil, fault.Wrap(unsentKind(err), "list offsets of "+t.name, err)
-		}
-		out[t.name] = info
-	}
-	return out, nil
+	_, found, err := c.Look(ctx, topics...)
+	return found, err
 }
 
 func orMinusOne(n int) int {

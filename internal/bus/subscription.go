@@ -306,11 +306,7 @@ func (sub *subscription) checkSame(ctx context.Context) error {
 }
 
 func (sub *subscription) look(ctx context.Context) (string, TopicInfo, error) {
-	cluster, err := sub.s.c.ID(ctx)
-	if err != nil {
-		return "", TopicInfo{}, err
-	}
-	topics, err := sub.s.c.Describe(ctx, sub.topic)
+	cluster, topics, err := sub.s.c.Look(ctx, sub.topic)
 	if err != nil {
 		return "", TopicInfo{}, err
 	}

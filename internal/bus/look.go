@@ -1,0 +1,94 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// Look tells the id of the cluster and, of topics, ids and offsets, from one answer of a broker: they belong together. A topic that
+// does not exist is missing.
+func (c *Cluster) Look(ctx context.Context, topics ...string) (cluster string, found map[string]TopicInfo, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	m, err := c.metadata(ctx, topics...)
+	if err != nil {
+		return "", nil, err
+	}
+	found = make(map[string]TopicInfo, len(topics))
+	for i := range m.topics {
+		t := &m.topics[i]
+		if t.err == int16(kafka.UnknownTopicOrPartition) {
+			continue
+		}
+		if t.err != 0 {
+			return "", nil, fault.Wrap(fault.Unavailable, "describe topic "+t.name, kafka.Error(t.err))
+		}
+		info := TopicInfo{ID: t.id}
+		if info.Partitions, err = c.offsets(ctx, m, t); err != nil {
+			return "", nil, fault.Wrap(unsentKind(err), "list offsets of "+t.name, err)
+		}
+		found[t.name] = info
+	}
+	return m.cluster, found, nil
+}
+
+// Identity tells the ids of the cluster and of a topic; ErrNoTopic where there is none.
+func (c *Cluster) Identity(ctx context.Context, topic string) (cluster, topicID string, err error) {
+	m, err := c.metadata(ctx, topic)
+	if err != nil {
+		return "", "", err
+	}
+	switch {
+	case len(m.topics) != 1 || m.topics[0].err == int16(kafka.UnknownTopicOrPartition):
+		return "", "", fault.Wrap(fault.Unavailable, "look up topic "+topic, ErrNoTopic)
+	case m.topics[0].err != 0:
+		return "", "", fault.Wrap(fault.Unavailable, "look up topic "+topic, kafka.Error(m.topics[0].err))
+	}
+	return m.cluster, m.topics[0].id, nil
+}
+
+// Committed gives the offsets that a group has committed in the first n partitions of a topic; -1 where it has none.
+func (c *Cluster) Committed(ctx context.Context, group, topic string, n int) ([]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	parts, out := make([]int, n), make([]int64, n)
+	for i := range parts {
+		parts[i], out[i] = i, -1
+	}
+	res, err := c.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: parts}})
+	if err == nil {
+		err = res.Error
+	}
+	for _, p := range resTopics(res, topic) {
+		if err == nil {
+			err = p.Error
+		}
+		if p.Partition >= 0 && p.Partition < n {
+			out[p.Partition] = p.CommittedOffset
+		}
+	}
+	if err != nil {
+		return nil, fault.Wrap(unsentKind(err), fmt.Sprintf("ask for the offsets of group %s", group), err)
+	}
+	return out, nil
+}
+
+func resTopics(res *kafka.OffsetFetchResponse, topic string) []kafka.OffsetFetchPartition {
+	if res == nil {
+		return nil
+	}
+	return res.Topics[topic]
+}
+
+// PartitionOf is the partition of n that a publisher gives a key to.
+func PartitionOf(key string, n int) int {
+	parts := make([]int, n)
+	for i := range parts {
+		parts[i] = i
+	}
+	return kafka.Murmur2Balancer{Consistent: true}.Balance(kafka.Message{Key: []byte(key)}, parts...)
+}
