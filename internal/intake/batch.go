@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,6 +31,10 @@ type batch struct {
 	*relay
 	out  []outgoing
 	park []state.Queued
+	// life is the life of the topic's log that was known before anything was sent.
+	life int64
+	// only, where it is not nil, are the events of the row at hand that are wanted.
+	only []int
 }
 
 // outgoing is one event on its way.
@@ -38,6 +43,9 @@ type outgoing struct {
 	home *state.Published // where its place is noted
 	at   *state.PublishedAt
 	from *replay // nil for a new one
+	// index is its number in the list that it was split from.
+	index  int
+	record event.Record
 }
 
 // replay is a parked row that a person wants to be tried again, and what becomes of it.
@@ -68,6 +76,7 @@ func (b *batch) add(ctx context.Context, row *state.Inbound, home *state.Publish
 		b.refuse(ev, nil, kindInvalid, CodeRow, reason)
 		return nil
 	}
+	b.only = row.Again
 	return b.events(ctx, ev, row.Headers, home, nil)
 }
 
@@ -75,16 +84,17 @@ func (b *batch) add(ctx context.Context, row *state.Inbound, home *state.Publish
 // to what its documents come to, and to nothing itself.
 func (b *batch) again(ctx context.Context, from *replay, home *state.Published) error {
 	ev := from.row.Event
+	b.only = nil
 	if from.row.Code == CodeSplit {
 		return b.events(ctx, ev, nil, home, from)
 	}
-	return b.event(ctx, ev, nil, nil, home, from)
+	return b.event(ctx, ev, 0, nil, nil, home, from)
 }
 
 // events splits a document where the source says so.
 func (b *batch) events(ctx context.Context, ev event.Event, headers map[string]string, home *state.Published, from *replay) error {
 	if b.src.Webhook == nil {
-		return b.event(ctx, ev, nil, headers, home, from)
+		return b.event(ctx, ev, 0, nil, headers, home, from)
 	}
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
@@ -101,7 +111,7 @@ func (b *batch) events(ctx context.Context, ev event.Event, headers map[string]s
 		}
 	}
 	if list.Kind() != jsondoc.Array {
-		return b.event(ctx, ev, doc, headers, home, from)
+		return b.event(ctx, ev, 0, doc, headers, home, from)
 	}
 	i := 0
 	for v := range list.Elements() {
@@ -109,7 +119,7 @@ func (b *batch) events(ctx context.Context, ev event.Event, headers map[string]s
 		one.ID = ev.ID + "." + strconv.Itoa(i)
 		one.Data = v.Raw()
 		i++
-		if err := b.event(ctx, one, nil, headers, home, from); err != nil {
+		if err := b.event(ctx, one, i-1, nil, headers, home, from); err != nil {
 			return err
 		}
 	}
@@ -120,7 +130,10 @@ func (b *batch) events(ctx context.Context, ev event.Event, headers map[string]s
 }
 
 // event evaluates the key of one event and puts it on its way, or parks it. doc is ev.Data parsed, or nil.
-func (b *batch) event(ctx context.Context, ev event.Event, doc *jsondoc.Doc, headers map[string]string, home *state.Published, from *replay) error {
+func (b *batch) event(ctx context.Context, ev event.Event, index int, doc *jsondoc.Doc, headers map[string]string, home *state.Published, from *replay) error {
+	if b.only != nil && !slices.Contains(b.only, index) {
+		return nil // it has its fate
+	}
 	key, code, err := b.key(ctx, &ev, doc, headers)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -133,7 +146,7 @@ func (b *batch) event(ctx context.Context, ev event.Event, doc *jsondoc.Doc, hea
 		return nil
 	}
 	ev.Key = key
-	b.out = append(b.out, outgoing{ev: ev, home: home, from: from})
+	b.out = append(b.out, outgoing{ev: ev, home: home, from: from, index: index})
 	return nil
 }
 
@@ -188,6 +201,7 @@ func (b *batch) refuse(ev event.Event, from *replay, kind, code, reason string) 
 // publish sends every event and returns when all have a place or are parked. What fails, and with it what would have come
 // behind it, is sent again in its order before anything later.
 func (b *batch) publish(ctx context.Context) error {
+	b.life = b.logs.Life(b.src.Topic)
 	waiting := make([]int, len(b.out))
 	for i := range waiting {
 		waiting[i] = i
@@ -195,10 +209,20 @@ func (b *batch) publish(ctx context.Context) error {
 	if len(waiting) == 0 {
 		return nil
 	}
-	return b.insist(ctx, "publish to "+b.src.Topic, func() (err error) {
+	err := b.insist(ctx, "publish to "+b.src.Topic, func() (err error) {
+		// The topic may have become another one since the last try.
+		if err := b.logs.Held(b.src.Topic); err != nil {
+			return err
+		}
 		waiting, err = b.send(ctx, waiting)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	// A place counts only in the log that it was meant to be in. Where the topic has another one, everything is published again when a
+	// person has looked.
+	return b.insist(ctx, "confirm what was published to "+b.src.Topic, func() error { return b.logs.Same(ctx, b.src.Topic, b.life) })
 }
 
 // send sends the events with these indexes once; it gives those that are to be sent again, with why.
@@ -216,7 +240,8 @@ func (b *batch) send(ctx context.Context, which []int) (again []int, err error) 
 		o := &b.out[i]
 		switch {
 		case sent[n].Err == nil:
-			o.at = &state.PublishedAt{Topic: b.src.Topic, Partition: sent[n].Partition, Offset: sent[n].Offset}
+			o.at = &state.PublishedAt{Topic: b.src.Topic, Partition: sent[n].Partition, Offset: sent[n].Offset, Life: b.life, Index: o.index}
+			o.record = records[n]
 		case fault.KindOf(sent[n].Err) == fault.Invalid:
 			b.refuse(o.ev, o.from, kindInvalid, CodePublish, sent[n].Err.Error())
 		default:
@@ -231,6 +256,9 @@ func (b *batch) place() (published int) {
 	for i := range b.out {
 		if o := &b.out[i]; o.at != nil {
 			o.home.Positions = append(o.home.Positions, *o.at)
+			if o.from != nil {
+				o.from.settled.Sent = append(o.from.settled.Sent, o.record)
+			}
 			if o.home.Key == "" {
 				o.home.Key = o.ev.Key
 			}

@@ -82,7 +82,7 @@ func BenchmarkRelay(b *testing.B) {
 	}
 	t := &tenure{}
 	t.lease.Store(&lease)
-	r := &relay{src: Source{Flow: "orders", Topic: "in.orders", System: "crm", Entity: "order", Key: field("id"), Webhook: &Webhook{}}, box: s, pub: &sink{},
+	r := &relay{src: Source{Flow: "orders", Topic: "in.orders", System: "crm", Entity: "order", Key: field("id"), Webhook: &Webhook{}}, box: s, pub: &sink{}, logs: anyLog{},
 		clock: lifecycle.Real(), log: testLog(), obs: NoObserver{}}
 	b.ReportAllocs()
 	b.ResetTimer()

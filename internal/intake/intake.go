@@ -68,6 +68,24 @@ type Publisher interface {
 	Send(ctx context.Context, records []event.Record) []Sent
 }
 
+// Logs tells whether topics are what the hub takes them for.
+type Logs interface {
+	// Held says why nothing may be published to the topic at present, with an error that wraps state.ErrBroker; nil: it may.
+	Held(topic string) error
+	// Life is the life of the topic's log that is known (see state.TopicLog).
+	Life(topic string) int64
+	// Same asks the broker whether the topic has the log of that life still. An error that wraps state.ErrBroker says that it has not;
+	// any other that nobody knows.
+	Same(ctx context.Context, topic string, life int64) error
+}
+
+// anyLog takes every topic for what it was.
+type anyLog struct{}
+
+func (anyLog) Held(string) error                         { return nil }
+func (anyLog) Life(string) int64                         { return 0 }
+func (anyLog) Same(context.Context, string, int64) error { return nil }
+
 // Input is what an expression of a source may look at.
 type Input struct {
 	Doc     *jsondoc.Doc
