@@ -224,9 +224,15 @@ func (r *Runner) commit(ctx context.Context, p *partition, results []result, lif
 	// A commit is not abandoned at once when the hub is asked to stop: the calls it records have been made.
 	cctx, cancel := lingering(ctx, r.Clock, commitGrace)
 	defer cancel()
-	if err := r.insist(cctx, "commit", func() error { return r.Store.Commit(cctx, c) }); err != nil {
+	var asked time.Time
+	err := r.insist(cctx, "commit", func() error {
+		asked = r.Clock.Now()
+		return r.Store.Commit(cctx, c)
+	})
+	if err != nil {
 		return err
 	}
+	p.confirm(asked)
 	failpoint.Hit(failpoint.FlowCommitted)
 	p.remember(c.Results)
 	for i := range results {

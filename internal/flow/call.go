@@ -45,6 +45,9 @@ func (d *delivery) call(ctx context.Context) (fate, error) {
 			return fate{}, err
 		}
 		f, done, err := d.once(ctx, &conflicts)
+		if errors.Is(err, state.ErrFenced) {
+			return fate{}, err
+		}
 		if done || ctx.Err() != nil {
 			if ctx.Err() != nil && !done {
 				return fate{}, context.Cause(ctx)
@@ -115,17 +118,38 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 		}
 		d.doubt = false
 	}
+	if err := d.still(ctx); err != nil {
+		return fate{}, false, err
+	}
 	d.sent, d.answered = d.Clock.Now(), false
-	cctx, cancel := context.WithTimeout(ctx, d.Runner.target.patience())
+	cctx, cancel := context.WithTimeout(connector.WithFence(ctx, d.still), d.Runner.target.patience())
 	began := d.Clock.Now()
 	res, err := d.send(cctx)
 	cancel()
 	d.Observer.Call(d.Runner.target.Name, d.Clock.Now().Sub(began), err)
-	if err == nil {
+	switch {
+	case err == nil:
 		d.Runner.target.Breaker.Success()
 		return d.done(ctx, res), true, nil
+	case errors.Is(err, state.ErrFenced):
+		return fate{}, false, err
 	}
 	return d.sort(ctx, err, conflicts)
+}
+
+// still makes sure that the partition is this hub's before the target hears of the message. Where that was not confirmed lately, the
+// store is asked: it refuses a hub that was replaced with state.ErrFenced.
+func (d *delivery) still(ctx context.Context) error {
+	p, asked := d.attempt.partition, d.Clock.Now()
+	if asked.Sub(p.confirmed()) < sureFor {
+		return nil
+	}
+	c := &state.Commit{Flow: d.flow.Name, Topic: p.topic, Partition: p.number, Epoch: p.epoch}
+	if err := d.insist(ctx, "ownership", func() error { return d.Store.Commit(ctx, c) }); err != nil {
+		return err
+	}
+	p.confirm(asked)
+	return nil
 }
 
 // send makes the call itself.

@@ -211,6 +211,7 @@ func (r *Runner) Kick() {
 // Assigned opens a partition for this hub: it takes the fencing token, learns the stored position and the queued lanes.
 // It is the bus's Positions.
 func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, log event.Log) (int64, event.Position, bool, error) {
+	asked := r.Clock.Now()
 	sp, err := r.Store.OpenPartition(ctx, r.flow.Name, topic, number, log)
 	if err != nil {
 		if errors.Is(err, state.ErrBroker) {
@@ -224,6 +225,7 @@ func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, log 
 	}
 	p := newPartition(topic, number, sp.Epoch, r.Lanes, lanes)
 	p.life, p.base = sp.Life, sp.Base
+	p.confirm(asked)
 	r.mu.Lock()
 	if r.stopping {
 		r.mu.Unlock()

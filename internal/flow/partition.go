@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -18,7 +20,8 @@ type partition struct {
 	life, base int64
 	ctx        context.Context // ends when the partition is given up
 	stop       context.CancelFunc
-	wake       chan struct{} // a stored queue may be ready; capacity 1
+	wake       chan struct{}             // a stored queue may be ready; capacity 1
+	sure       atomic.Pointer[time.Time] // see confirm
 
 	// lanes are the locks that live batches and drains share: whoever decides about a key holds its lane.
 	lanes []sync.Mutex
@@ -68,6 +71,23 @@ func (p *partition) laneName(rec *event.Record) string {
 		return p.name(rec)
 	}
 	return string(rec.Key)
+}
+
+// sureFor is how long a partition is taken to be this hub's after the store has confirmed it: less than the shortest session, after
+// which a silent hub is replaced.
+const sureFor = 2 * time.Second
+
+// confirmed is when the store was asked something last that only the owner is granted.
+func (p *partition) confirmed() time.Time { return *p.sure.Load() }
+
+// confirm notes that the store, asked at that time, has granted something to this owner.
+func (p *partition) confirm(asked time.Time) {
+	for {
+		old := p.sure.Load()
+		if old != nil && !asked.After(*old) || p.sure.CompareAndSwap(old, &asked) {
+			return
+		}
+	}
 }
 
 func (p *partition) kick() {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 )
@@ -92,6 +93,11 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 		return nil, token, c.fail(r, fault.Unavailable, "", &waitError{err})
 	}
 	defer release()
+	if !r.Safe {
+		if err := connector.Fence(ctx); err != nil {
+			return nil, token, c.fail(r, fault.Unavailable, "", err)
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 

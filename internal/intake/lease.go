@@ -15,11 +15,28 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
+// askEvery is how often a lease that another hub holds is asked for: so soon is a hub that stops in order replaced.
+const askEvery = time.Second
+
 // tenure is a held lease; it is renewed beside the work.
-type tenure struct{ lease atomic.Pointer[state.Lease] }
+type tenure struct {
+	lease atomic.Pointer[state.Lease]
+	until atomic.Pointer[time.Time] // by this process's clock, and never later than the store's
+}
 
 // now is the lease as it was renewed last. Its token never changes.
 func (t *tenure) now() state.Lease { return *t.lease.Load() }
+
+// held gives state.ErrFenced when the lease may have run out: a process that was frozen, or could not reach the store, does not
+// know whether it was replaced, and must not do outside the store what only the holder may.
+func (t *tenure) held(c lifecycle.Clock) error {
+	if c.Now().Before(*t.until.Load()) {
+		return nil
+	}
+	return errRanOut
+}
+
+var errRanOut = fmt.Errorf("%w: the lease was not renewed in time", state.ErrFenced)
 
 // post is a piece of work that one hub at a time does.
 type post struct {
@@ -36,8 +53,9 @@ type post struct {
 func (p *post) keep(ctx context.Context, work func(context.Context, *tenure) error) {
 	tries := backoff{min: time.Second, max: p.ttl}
 	for ctx.Err() == nil {
+		asked := p.clock.Now()
 		lease, ok, err := p.leases.AcquireLease(ctx, p.name, p.holder, p.ttl)
-		wait := p.ttl / 3
+		wait := min(p.ttl/3, askEvery)
 		switch {
 		case err != nil:
 			wait = tries.next()
@@ -45,9 +63,8 @@ func (p *post) keep(ctx context.Context, work func(context.Context, *tenure) err
 				p.log.Warn("cannot ask for a lease; trying again", "lease", p.name, "in", wait, "error", err)
 			}
 		case ok:
-			began := p.clock.Now()
-			err := p.hold(ctx, lease, work)
-			if p.clock.Now().Sub(began) > p.ttl {
+			err := p.hold(ctx, lease, asked.Add(p.ttl), work)
+			if p.clock.Now().Sub(asked) > p.ttl {
 				tries.reset()
 			}
 			wait = tries.next()
@@ -64,10 +81,11 @@ func (p *post) keep(ctx context.Context, work func(context.Context, *tenure) err
 }
 
 // hold does the work once under the lease and gives the lease back.
-func (p *post) hold(ctx context.Context, lease state.Lease, work func(context.Context, *tenure) error) error {
+func (p *post) hold(ctx context.Context, lease state.Lease, until time.Time, work func(context.Context, *tenure) error) error {
 	failpoint.Hit(failpoint.LeaseTaken)
 	t := &tenure{}
 	t.lease.Store(&lease)
+	t.until.Store(&until)
 	ctx, cancel := context.WithCancelCause(ctx)
 	renewing := make(chan struct{})
 	go func() {
@@ -90,21 +108,28 @@ func (p *post) hold(ctx context.Context, lease state.Lease, work func(context.Co
 }
 
 // renew prolongs the lease until ctx ends. A lease that another hub has taken, or that could not be prolonged before it ran
-// out, ends the work.
+// out, ends the work; a store that does not answer is waited for no longer than that.
 func (p *post) renew(ctx context.Context, cancel context.CancelCauseFunc, t *tenure) {
-	expires := p.clock.Now().Add(p.ttl)
 	for lifecycle.Sleep(ctx, p.clock, p.ttl/3) == nil {
 		asked := p.clock.Now()
-		l, err := p.leases.RenewLease(ctx, t.now(), p.ttl)
+		left := t.until.Load().Sub(asked)
+		if left <= 0 {
+			cancel(errRanOut)
+			return
+		}
+		rctx, done := lifecycle.WithTimeout(ctx, p.clock, left, errRanOut)
+		l, err := p.leases.RenewLease(rctx, t.now(), p.ttl)
+		done()
 		switch {
 		case err == nil:
+			until := asked.Add(p.ttl)
 			t.lease.Store(&l)
-			expires = asked.Add(p.ttl)
+			t.until.Store(&until)
 		case errors.Is(err, state.ErrFenced):
 			cancel(err)
 			return
-		case !p.clock.Now().Before(expires):
-			cancel(fmt.Errorf("%w: the lease could not be renewed: %w", state.ErrFenced, err))
+		case t.held(p.clock) != nil:
+			cancel(fmt.Errorf("%w: %w", errRanOut, err))
 			return
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -18,6 +19,7 @@ type office struct {
 	taken    bool
 	acquire  error
 	renew    error
+	hang     bool // renewals are not answered
 	renewed  int
 	released int
 }
@@ -32,7 +34,14 @@ func (o *office) AcquireLease(_ context.Context, name, holder string, ttl time.D
 	return state.Lease{Name: name, Holder: holder, Token: 1, Expires: time.Now().Add(ttl)}, !o.taken, nil
 }
 
-func (o *office) RenewLease(_ context.Context, l state.Lease, ttl time.Duration) (state.Lease, error) {
+func (o *office) RenewLease(ctx context.Context, l state.Lease, ttl time.Duration) (state.Lease, error) {
+	o.mu.Lock()
+	hang := o.hang
+	o.mu.Unlock()
+	if hang {
+		<-ctx.Done()
+		return l, ctx.Err()
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.renew != nil {
@@ -114,6 +123,18 @@ func TestPost(t *testing.T) {
 			stop()
 			<-ends
 		}},
+		{"does not outlive its lease when the store is silent", func(t *testing.T, o *office, ends <-chan error, stop func()) {
+			began := time.Now()
+			o.set(func(o *office) { o.hang = true })
+			if err := <-ends; !errors.Is(err, state.ErrFenced) {
+				t.Errorf("the work ended with %v", err)
+			}
+			if took := time.Since(began); took > 15*time.Second {
+				t.Errorf("it went on for %v after the lease may have run out", took)
+			}
+			o.set(func(o *office) { o.hang = false })
+			stop()
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -139,6 +160,63 @@ func TestPost(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A lease that is given back is taken up at once, not when its time would have been over.
+func TestStandby(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &office{taken: true}
+		ctx, cancel := context.WithCancel(t.Context())
+		p := &post{leases: o, clock: lifecycle.Real(), log: testLog(), name: "poll/x", holder: "h", ttl: 15 * time.Second}
+		begun, done := make(chan time.Time), make(chan struct{})
+		go func() {
+			defer close(done)
+			p.keep(ctx, func(ctx context.Context, _ *tenure) error {
+				begun <- time.Now()
+				<-ctx.Done()
+				return ctx.Err()
+			})
+		}()
+		time.Sleep(31500 * time.Millisecond)
+		free := time.Now()
+		o.set(func(o *office) { o.taken = false })
+		if took := (<-begun).Sub(free); took > time.Second {
+			t.Errorf("taken up after %v", took)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// frozen is an outbox and publisher of a relay that was frozen for longer than its lease between reading and publishing.
+type frozen struct {
+	Outbox
+	thaw      func()
+	published int
+}
+
+func (f *frozen) Unpublished(context.Context, string, int, int) ([]state.Inbound, error) {
+	f.thaw()
+	return []state.Inbound{{Flow: "x", Seq: 1, ID: "a", Headers: map[string]string{}, Body: []byte(`{"no":"1"}`)}}, nil
+}
+
+func (f *frozen) Send(_ context.Context, records []event.Record) []Sent {
+	f.published += len(records)
+	return make([]Sent, len(records))
+}
+
+func TestNothingIsPublishedUnderALeaseThatMayHaveRunOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tn := &tenure{}
+		tn.lease.Store(&state.Lease{Name: "relay/x", Token: 1})
+		until := time.Now().Add(15 * time.Second)
+		tn.until.Store(&until)
+		f := &frozen{thaw: func() { time.Sleep(16 * time.Second) }}
+		r := &relay{src: Source{Flow: "x", Topic: "in.x", System: "s"}, box: f, pub: f, clock: lifecycle.Real(), log: testLog(), obs: NoObserver{}}
+		if _, err := r.step(t.Context(), tn); !errors.Is(err, state.ErrFenced) || f.published != 0 {
+			t.Errorf("published %d, %v", f.published, err)
+		}
+	})
 }
 
 func TestWorkThatPanicsIsBegunAgain(t *testing.T) {

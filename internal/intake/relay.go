@@ -80,6 +80,9 @@ func (r *relay) step(ctx context.Context, t *tenure) (int, error) {
 	// What is on its way to the topic is also marked when the hub stops now: otherwise it would be published again.
 	ctx, cancel := lifecycle.Linger(ctx, r.clock, relayGrace, errStopping)
 	defer cancel()
+	if err := t.held(r.clock); err != nil {
+		return 0, err
+	}
 	if err := b.publish(ctx); err != nil {
 		return 0, err
 	}
@@ -130,6 +133,9 @@ func (r *relay) again(ctx context.Context, t *tenure, marked []state.Queued) err
 		if err := b.again(ctx, &replay{&marked[i], &settled[i]}, &places[i]); err != nil {
 			return err
 		}
+	}
+	if err := t.held(r.clock); err != nil {
+		return err
 	}
 	if err := b.publish(ctx); err != nil {
 		return err

@@ -98,6 +98,9 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 		if err := r.until(ctx, due); err != nil {
 			return err
 		}
+		if err := t.held(r.clock); err != nil {
+			return err
+		}
 		err := guard(func() error { return r.read(ctx, t) })
 		switch {
 		case err == nil:

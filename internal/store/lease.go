@@ -8,12 +8,14 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
+const pgClock = "(extract(epoch FROM clock_timestamp()) * 1000000000)::bigint"
+
 // clock is the time that leases are judged by: hubs that share a PostgreSQL share its clock.
 func (t *tx) clock() (n int64, err error) {
 	if t.d == sqlite {
 		return t.s.now(), nil
 	}
-	err = t.each(func(r *sql.Rows) error { return r.Scan(&n) }, "SELECT (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint")
+	err = t.each(func(r *sql.Rows) error { return r.Scan(&n) }, "SELECT "+pgClock)
 	return n, err
 }
 
@@ -31,6 +33,11 @@ func (t *tx) lease(name string) (l *state.Lease, err error) {
 // AcquireLease takes the lease unless another holder has it and it has not expired; then it gives that lease and false. A holder
 // that has it already gets a new token: what it began under the old one is fenced.
 func (s *Store) AcquireLease(ctx context.Context, name, holder string, ttl time.Duration) (state.Lease, bool, error) {
+	// Most who ask do so in vain, again and again. They are told so without the writer, and without locking the row that the
+	// holder's work locks.
+	if l, taken, err := s.takenLease(ctx, name, holder); taken || err != nil {
+		return l, false, s.wrap("acquire lease "+name, err)
+	}
 	l, err := ask(ctx, s, "acquire lease "+name, func(t *tx) (state.Lease, error) {
 		if t.d == postgres { // two hubs may ask for a name that has no row to lock yet
 			if err := t.lock([]lockKey{{hashKey("lease", name), true}}); err != nil {
@@ -57,6 +64,29 @@ func (s *Store) AcquireLease(ctx context.Context, name, holder string, ttl time.
 		return next, err
 	})
 	return l, err == nil && l.Holder == holder, err
+}
+
+// takenLease looks whether another holder has the lease.
+func (s *Store) takenLease(ctx context.Context, name, holder string) (l state.Lease, taken bool, err error) {
+	now := s.now()
+	clock := "0"
+	if s.d == postgres {
+		clock = pgClock
+	}
+	err = s.each(ctx, func(r *sql.Rows) error {
+		var expires, at int64
+		l = state.Lease{Name: name}
+		if err := r.Scan(&l.Holder, &l.Token, &expires, &at); err != nil {
+			return err
+		}
+		if s.d == postgres {
+			now = at
+		}
+		l.Expires = unstamp(expires)
+		taken = l.Holder != "" && l.Holder != holder && expires > now
+		return nil
+	}, "SELECT holder, token, expires, "+clock+" FROM leases WHERE name = ?", name)
+	return l, taken, err
 }
 
 // RenewLease moves the end of a lease that is still held; state.ErrFenced when another holder took it.
