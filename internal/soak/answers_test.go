@@ -1,8 +1,13 @@
 package soak
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/api"
@@ -12,6 +17,9 @@ var targetFaults = []fault{
 	{Name: "answers lost after applying, 5%", Setups: both, Goal: 20, Run: lostAnswers(0.05)},
 	{Name: "answers lost after applying, 50%", Setups: both, Goal: 20, Run: lostAnswers(0.5)},
 	{Name: "429 and 5xx storms, an outage", Setups: both, Goal: 5, Run: storms},
+	{Name: "one target 60 s slow", Setups: both, Goal: 3, Run: slowTarget},
+	{Name: "1% poison keys, strict order", Setups: both, Goal: 10, Run: poison("strict")},
+	{Name: "1% poison keys, latest order", Setups: both, Goal: 10, Run: poison("latest")},
 }
 
 // numbered gives the customers' prefix of one repetition and the orders' of the same numbers.
@@ -167,5 +175,199 @@ func (b *budget) held(w *world) {
 	}
 	if len(got.Parked) == 0 {
 		b.Error("nothing is held after 40 s of refusals")
+	}
+}
+
+// slowTarget: alpha takes its time for every write while beta must go on as if nothing were. Measured is the time from the sender's 2xx to
+// beta's log.
+func slowTarget(b *budget) {
+	slow := min(time.Minute, max(5*time.Second, b.until()/4))
+	w := newWorld(b.T, b.setup, func(p *project) { p.Timeout = (slow + 10*time.Second).String() })
+	w.hub().start()
+	alpha, beta := w.targets["alpha"], w.targets["beta"]
+	type version struct {
+		no  string
+		seq int64
+	}
+	var mu sync.Mutex
+	promised := map[version]time.Time{}
+	phase := map[version]string{}
+	now := "warm-up"
+	turn := func(to string) {
+		mu.Lock()
+		defer mu.Unlock()
+		now = to
+	}
+	rate := float64(b.size(50, 200))
+	for b.more(1) {
+		customers, _ := numbered(b.reps)
+		turn("warm-up")
+		end := w.background(load{Prefix: customers, Rate: rate, Batch: 5, Promised: func(batch []thing) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, d := range batch {
+				promised[version{d.No, d.Seq}], phase[version{d.No, d.Seq}] = time.Now(), now
+			}
+		}})
+		w.delivered(50, time.Minute)
+		turn("normal")
+		length := slow
+		if b.short {
+			length = time.Second
+		}
+		time.Sleep(length) // measured: the normal state
+		alpha.be(wicked{Slow: 1, SlowFor: int(slow.Milliseconds())})
+		turn("slow")
+		time.Sleep(length) // measured: alpha is slow
+		end()
+		if f := w.flowStatus("customers-to-alpha"); f == nil || f.InFlight == 0 {
+			b.Error("nothing is in flight to alpha: it was not slow")
+		}
+		alpha.be(wicked{})
+		took := w.quiet(slow + 2*time.Minute)
+		b.happened(max(0, took-slow)) // what alpha was given before still takes its time
+	}
+	b.judge(w, rules{})
+	took := map[string][]time.Duration{}
+	seen := map[version]bool{}
+	for _, c := range beta.calls() {
+		v := version{c.No, c.Seq}
+		at, ok := promised[v]
+		if !c.Applied || !ok || seen[v] {
+			continue
+		}
+		seen[v] = true
+		took[phase[v]] = append(took[phase[v]], max(0, time.Unix(0, c.At).Sub(at)))
+	}
+	normal, during := quantile(took["normal"], 0.99), quantile(took["slow"], 0.99)
+	b.Logf("p99 from the sender's 2xx to beta: normal %s (%d), with alpha slow %s (%d)", normal, len(took["normal"]), during, len(took["slow"]))
+	if len(took["slow"]) == 0 {
+		b.Error("beta got nothing while alpha was slow")
+	}
+	if !b.short {
+		b.within("p99 to beta while alpha is slow", during, 2*max(normal, 5*time.Millisecond))
+	} else if during > 5*time.Second {
+		b.Errorf("beta waited for alpha: p99 %s", during)
+	}
+}
+
+// poison: one key in a hundred has a version that is refused: by the target, by the schema, by the mapping. All other keys go on; the
+// key's own queue behind it, or pass it by. Then the target is mended and the documents are edited, and all are replayed.
+func poison(order string) func(b *budget) {
+	return func(b *budget) {
+		w := newWorld(b.T, b.setup, func(p *project) { p.Order = order })
+		h := w.hub()
+		h.start()
+		alpha := w.targets["alpha"]
+		workers, keys, versions := b.size(2, 4), b.size(60, 300), b.size(3, 6)
+		for b.more(1) {
+			customers, _ := numbered(b.reps)
+			alpha.be(wicked{Refuse: "sick"})
+			counts := map[string]int64{}
+			var mu sync.Mutex
+			w.senders.send(b.Context(), load{Prefix: customers, Workers: workers, Keys: keys, Batch: 20, Count: int64(workers * keys * versions), Change: func(d *thing) {
+				if d.Seq != 2 {
+					return
+				}
+				kind := ""
+				switch d.No[len(d.No)-3:] {
+				case "017", "117", "217":
+					kind, d.Text = "target", "sick"
+				case "034":
+					kind, d.Flaw = "schema", "no number"
+				case "051":
+					kind, d.Mark = "mapping", "Z"
+				}
+				mu.Lock()
+				counts[kind]++
+				mu.Unlock()
+			}})
+			w.quiet(2 * time.Minute)
+			// What stands behind a refused version: itself and, in strict order, the later ones. Beta takes what alpha refuses.
+			behind := int64(1)
+			if order == "strict" {
+				behind = int64(versions - 1)
+			}
+			before := b.verdict.Named
+			b.judge(w, rules{})
+			want := behind * (counts["target"] + 2*(counts["schema"]+counts["mapping"]))
+			if order == "latest" && b.reps > 0 {
+				want = 0 // those of earlier rounds are named as stale for good
+			}
+			if got := b.verdict.Named - before; want != 0 && got != want {
+				b.Errorf("%d versions are not applied and named; want %d", got, want)
+			}
+			if st := w.status().Totals; st.Parked == 0 || counts["target"] == 0 || counts["schema"] == 0 || counts["mapping"] == 0 {
+				b.Errorf("nothing was refused: %+v", st)
+			}
+			alpha.be(wicked{})
+			began := time.Now()
+			h.repair(b)
+			w.quiet(2 * time.Minute)
+			b.happened(time.Since(began))
+			if n := w.status().Totals.Parked; n != 0 {
+				b.Errorf("%d are still parked after the replay\n%s", n, w.unfinished())
+			}
+		}
+		named := b.verdict.Named
+		b.judge(w, rules{})
+		if order == "strict" && b.verdict.Named != named {
+			b.Errorf("%d versions are not applied after the replay", b.verdict.Named-named)
+		}
+	}
+}
+
+// repair edits what the documents are at fault for and replays every parked head.
+func (h *hub) repair(b *budget) {
+	b.Helper()
+	var got struct {
+		Parked []api.Queued `json:"parked"`
+	}
+	if err := h.get("/api/v1/parked?state=parked&limit=10000", &got); err != nil {
+		b.Fatal(err)
+	}
+	for i := range got.Parked {
+		q := &got.Parked[i]
+		if q.Follower || q.Mark != "" {
+			continue
+		}
+		at := fmt.Sprintf("/api/v1/parked/%d", q.ID)
+		if q.Kind == "schema" || q.Kind == "mapping" {
+			var whole api.Queued
+			if err := h.get(at, &whole); err != nil {
+				b.Fatal(err)
+			}
+			var doc map[string]any
+			if err := json.Unmarshal(whole.Data, &doc); err != nil {
+				b.Fatal(err)
+			}
+			delete(doc, "flaw")
+			delete(doc, "mark")
+			h.write(b, http.MethodPut, at, map[string]any{"data": doc, "note": "mended"})
+		}
+		h.write(b, http.MethodPost, at+"/replay", map[string]any{"note": "mended"})
+	}
+}
+
+// write asks the hub to do something.
+func (h *hub) write(b *budget, method, path string, body any) {
+	b.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(b.Context(), method, "http://"+h.http+path, bytes.NewReader(text))
+	if err != nil {
+		b.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, _ := io.ReadAll(resp.Body)
+	if resp.StatusCode/100 != 2 {
+		b.Fatalf("%s %s: %s: %s", method, path, resp.Status, answer)
 	}
 }

@@ -85,6 +85,7 @@ func (w *world) checkTarget(v *verdict, st *api.Status, name string, entities []
 		distinct := int64(0)
 		var missing []objectKey
 		unnamed := map[objectKey][]int64{}
+		last := map[objectKey]int64{}
 		for no, promised := range w.ledger.promised[entity] {
 			k := objectKey{entity, no}
 			seen := map[int64]bool{}
@@ -112,6 +113,7 @@ func (w *world) checkTarget(v *verdict, st *api.Status, name string, entities []
 			}
 			if len(unnamed[k]) > 0 {
 				missing = append(missing, k)
+				last[k] = newest
 			}
 		}
 		for k := range applied {
@@ -124,14 +126,15 @@ func (w *world) checkTarget(v *verdict, st *api.Status, name string, entities []
 				w.complain(&v.Unaccounted, "%s: %s %s holds version %d, and the log's last is %d", name, entity, o.No, o.Seq, last[len(last)-1])
 			}
 		}
-		w.checkMissing(v, name, entity, missing, unnamed)
+		w.checkMissing(v, name, entity, missing, unnamed, last)
 		w.checkFlow(v, st, w.p.flow(entity+"s-to-"+name), distinct)
 	}
 }
 
 // checkMissing asks the hub why promised versions were not applied: each must be named as parked, waiting or discarded, or
-// as skipped with its reason.
-func (w *world) checkMissing(v *verdict, name, entity string, missing []objectKey, versions map[objectKey][]int64) {
+// as skipped with its reason. A version is stale only where a newer one was applied (last is the newest of each key), or is named for
+// another reason.
+func (w *world) checkMissing(v *verdict, name, entity string, missing []objectKey, versions map[objectKey][]int64, last map[objectKey]int64) {
 	w.t.Helper()
 	slices.SortFunc(missing, func(a, b objectKey) int {
 		if a.no < b.no {
@@ -141,15 +144,20 @@ func (w *world) checkMissing(v *verdict, name, entity string, missing []objectKe
 	})
 	for _, k := range missing {
 		var m api.Message
-		for _, h := range w.hubs {
-			if h.alive() && h.get("/api/v1/messages?key="+k.no, &m) == nil {
-				break
-			}
-		}
+		w.ask("/api/v1/messages?key="+k.no, &m)
 		named := map[int64]string{}
 		for _, q := range m.Queued {
-			if q.Entity == entity {
-				named[versionNumber(q.Version)] = q.State + ": " + q.Reason
+			if q.Entity != entity {
+				continue
+			}
+			// The document says its version itself: a follower's is not computed before its turn.
+			var whole struct {
+				Data struct {
+					Seq int64 `json:"seq"`
+				} `json:"data"`
+			}
+			if w.ask(fmt.Sprintf("/api/v1/parked/%d", q.ID), &whole) {
+				named[whole.Data.Seq] = q.State + ": " + q.Reason
 			}
 		}
 		for _, j := range m.Journal {
@@ -157,8 +165,16 @@ func (w *world) checkMissing(v *verdict, name, entity string, missing []objectKe
 				named[versionNumber(j.Version)] = j.Outcome + ": " + j.Reason
 			}
 		}
+		newest := last[k]
+		for seq, why := range named {
+			if why != staleSkip {
+				newest = max(newest, seq)
+			}
+		}
 		for _, seq := range versions[k] {
-			if named[seq] == "" {
+			if named[seq] == staleSkip && seq > newest {
+				w.complain(&v.Lost, "%s: %s %s: version %d is said to be stale, and no newer one was applied", name, entity, k.no, seq)
+			} else if named[seq] == "" {
 				w.complain(&v.Lost, "%s: %s %s: version %d was promised, and is neither applied nor named", name, entity, k.no, seq)
 			} else {
 				v.Named++
@@ -166,6 +182,18 @@ func (w *world) checkMissing(v *verdict, name, entity string, missing []objectKe
 		}
 	}
 }
+
+// ask gets a document from any hub that has it.
+func (w *world) ask(path string, into any) bool {
+	for _, h := range w.hubs {
+		if h.alive() && h.get(path, into) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+const staleSkip = "skipped: stale"
 
 func versionNumber(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)

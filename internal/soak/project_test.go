@@ -209,6 +209,7 @@ version: source.seq
 map: soak-customer
 to: {topic: %P%canonical.customer}
 journal: %JOURNAL%
+order: %ORDER%
 ---
 flow: %P%customers-to-alpha
 entity: customer
@@ -240,6 +241,7 @@ version: source.seq
 map: soak-order
 to: {topic: %P%canonical.order}
 journal: %JOURNAL%
+order: %ORDER%
 ---
 flow: %P%orders-to-alpha
 entity: order

@@ -513,3 +513,13 @@ func (g *target) calls() []call {
 		out = append(out, c)
 	}
 }
+
+// newest gives the version that the target holds of each object of an entity.
+func (g *target) newest(entity string) map[string]int64 {
+	g.t.Helper()
+	out := map[string]int64{}
+	for _, o := range g.objects()[entity] {
+		out[o.No] = max(out[o.No], o.Seq)
+	}
+	return out
+}
