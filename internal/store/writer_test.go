@@ -5,6 +5,8 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+
+	"github.com/waybill-hub/waybill/internal/store/pgtest"
 )
 
 // A transaction that reads before it writes has the database from its beginning: were it to ask for it only at its first
@@ -42,5 +44,27 @@ func TestWriterHasTheDatabaseFromTheBeginning(t *testing.T) {
 	}
 	if err := write(); err != nil {
 		t.Errorf("after the transaction: %v", err)
+	}
+}
+
+// Whatever the server's or the URL's defaults are: a promise needs the disk, and the statements count on this isolation.
+func TestPostgresWriterIsDurable(t *testing.T) {
+	s, err := Open(t.Context(), Config{Postgres: pgtest.URL(t) + "&synchronous_commit=off&default_transaction_isolation=serializable"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for name, want := range map[string]string{"synchronous_commit": "on", "transaction_isolation": "read committed"} {
+		got, err := ask(t.Context(), s, name, func(x *tx) (got string, err error) {
+			err = x.each(func(r *sql.Rows) error { return r.Scan(&got) }, "SHOW "+name)
+			return got, err
+		})
+		if err != nil || got != want {
+			t.Errorf("%s is %q, want %q (%v)", name, got, want, err)
+		}
 	}
 }
