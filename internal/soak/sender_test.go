@@ -215,7 +215,8 @@ func (s *senders) deliver(l load, batch []thing) {
 	if err != nil {
 		panic(err)
 	}
-	id := fmt.Sprintf("d-%d-%s-%d", s.next.Add(1), batch[0].No, batch[0].Seq)
+	first := s.next.Add(1) // and the hub that is tried first
+	id := fmt.Sprintf("d-%d-%s-%d", first, batch[0].No, batch[0].Seq)
 	s.w.ledger.try(l.Entity, batch)
 	wait := 20 * time.Millisecond
 	for try := 0; ; try++ {
@@ -225,7 +226,7 @@ func (s *senders) deliver(l load, batch []thing) {
 			continue
 		}
 		began := time.Now()
-		status, answer, err := post(s.w.t.Context(), l.Client, hubs[(int(s.next.Load())+try)%len(hubs)], l.Entity, id, body)
+		status, answer, err := post(s.w.t.Context(), l.Client, hubs[(int(first)+try)%len(hubs)], l.Entity, id, body)
 		if err == nil && status/100 == 2 {
 			if l.Took != nil {
 				l.Took(time.Since(began))

@@ -68,7 +68,8 @@ type call struct {
 	Seq     int64  `json:"seq,omitempty"`
 	Status  int    `json:"st"` // 0: no answer was given
 	Applied bool   `json:"ap,omitempty"`
-	By      string `json:"by,omitempty"` // who wrote, where it was not the hub
+	By      string `json:"by,omitempty"`  // who wrote, where it was not the hub
+	Hub     string `json:"hub,omitempty"` // which hub wrote, where several say their names
 	// Early: it came although the target had asked the hub to come later (1), or even this object's own write to (2).
 	Early int `json:"early,omitempty"`
 }
@@ -210,7 +211,7 @@ func (s *targetServer) write(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"message":"no JSON object"}`, http.StatusBadRequest)
 		return
 	}
-	c := call{Method: r.Method, Entity: entity, ID: id, Ext: text(doc["external_id"]), No: text(doc["no"]), Seq: number(doc["seq"]), By: r.Header.Get("X-Person")}
+	c := call{Method: r.Method, Entity: entity, ID: id, Ext: text(doc["external_id"]), No: text(doc["no"]), Seq: number(doc["seq"]), By: r.Header.Get("X-Person"), Hub: r.Header.Get("X-Hub")}
 	bad, status := wicked{}, 0
 	if c.By == "" {
 		bad, status = s.behave(r)
