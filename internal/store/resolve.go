@@ -117,8 +117,9 @@ func scanIntent(r *sql.Rows) (in state.Intent, err error) {
 }
 
 const (
-	// A system may give a deleted object's id to another one: the living one comes first.
-	hubIDQuery   = "SELECT hub FROM refs WHERE local = ? AND system = ? AND entity = ? ORDER BY deleted, updated DESC, hub LIMIT 1"
+	// A system may give a deleted object's id to another one: the living one comes first. SQLite would rather walk the primary key by
+	// the entity alone, past every object, than go by refs_local and come back: with the entity in an expression it cannot.
+	hubIDQuery   = "SELECT hub FROM refs WHERE local = ? AND system = ? AND entity || '' = ? ORDER BY deleted, updated DESC, hub LIMIT 1"
 	localIDQuery = "SELECT local FROM refs WHERE entity = ? AND hub = ? AND system = ? AND deleted = 0 AND local <> ''"
 	refCols      = "r.entity, r.hub, r.system, r.local, r.deleted, r.known, r.known_flow, r.received, r.known_event, r.etag, r.updated"
 	targetQuery  = `SELECT r.local, r.deleted, r.known, r.known_flow, r.received, r.known_event, r.etag, r.updated, a.version, a.hash, a.event_id,
