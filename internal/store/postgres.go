@@ -21,10 +21,11 @@ const postgresTimeout = 30 * time.Second
 // Settings of every connection. A promise needs the disk, and the statements count on this isolation, whatever the server's
 // defaults are. Every statement of this package has an index to go by; a plan that was cached while a table was small would read
 // all of it when it is big, until the next ANALYZE: that way out is taken away. The writer looks rows up by arrays of
-// keys, one by one.
+// keys, one by one. The statements of a transaction follow each other at once: a hub that is frozen, or cut off, in the middle of one
+// holds locks that other hubs need, and loses it before a session of the consumer groups can end.
 var (
 	settings = map[string]string{"synchronous_commit": "on", "default_transaction_isolation": "'read committed'", "lock_timeout": "'15s'",
-		"idle_in_transaction_session_timeout": "'60s'", "enable_seqscan": "off"}
+		"idle_in_transaction_session_timeout": "'5s'", "enable_seqscan": "off"}
 	writerSettings = map[string]string{"enable_hashjoin": "off", "enable_mergejoin": "off"}
 )
 
