@@ -353,11 +353,28 @@ func (d *delivery) natural() map[string]string {
 func (d *delivery) adopt(ctx context.Context, rec connector.Record, conflicts *int) (fate, bool, error) {
 	d.doubt = false
 	d.log.Info("adopted an object that was there already", "key", d.ev.Key, "system", d.Runner.target.Name, "local", rec.Local)
-	if d.uncertain { // made by this very call, so it holds this very document
+	if d.uncertain || d.holds(rec.Doc) { // made by this very call, so it holds this very document; or it does anyhow
 		return d.done(ctx, connector.Result{Local: rec.Local, Doc: rec.Doc, ETag: rec.ETag}), true, nil
 	}
 	d.write.Action, d.write.Local, d.write.ETag, d.write.Doc = connector.Update, rec.Local, rec.ETag, d.owned()
 	return d.once(ctx, conflicts)
+}
+
+// holds reports whether a document of the target has every field that is to be written, with its value. Nothing is to be written
+// again then: some systems, such as files, take no updates at all.
+func (d *delivery) holds(have []byte) bool {
+	got, want := jsondoc.Get(), jsondoc.Get()
+	defer jsondoc.Put(got)
+	defer jsondoc.Put(want)
+	if got.Reset(have, jsondoc.Limits{}) != nil || want.Reset(d.stage.out, jsondoc.Limits{}) != nil || want.Root().Kind() != jsondoc.Object {
+		return false
+	}
+	for name, v := range want.Root().Members() {
+		if w := got.Root().Get(name); w.Kind() == jsondoc.Missing || jsondoc.Hash(w) != jsondoc.Hash(v) {
+			return false
+		}
+	}
+	return true
 }
 
 // exhausted says what becomes of a message whose target does not answer for long: held in the store, so that its key does not

@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -340,6 +341,31 @@ func TestCreateOfDeadProcessShowsLate(t *testing.T) {
 		if strings.HasPrefix(c, "create") {
 			t.Errorf("created again: %v", w.erp.calls)
 		}
+	}
+}
+
+// What a dead process had created, and stands there as it should, is adopted as it is: systems such as files take no updates.
+func TestCreateOfDeadProcessIsNotWrittenAgain(t *testing.T) {
+	w := newWorld(t)
+	for no, holds := range map[string]map[string]any{"A": {"no": "A", "qty": 1.0, "status": "new"}, "B": {"no": "B", "qty": 0.0, "status": "new"}} {
+		e := order(no, 1, "1")
+		external := state.ExternalID("order", e.Hub)
+		w.erp.objects["T"+no], w.erp.byExt[external] = holds, "T"+no
+		if err := w.store.OpenIntent(t.Context(), state.Intent{Flow: "orders-to-erp", Entity: "order", Hub: e.Hub, System: "erp", EventID: "dead-" + no, Create: true, External: external,
+			Opened: w.clock.Now().Add(-time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := w.flow("orders-to-erp")
+	w.must(r, order("A", 1, "1"))
+	w.until("adopted", func() bool { return w.summary("orders-to-erp") == "delivered=1" })
+	if !slices.Equal(w.erp.calls, []string{"find"}) {
+		t.Errorf("written again: %v", w.erp.calls)
+	}
+	w.must(r, order("B", 1, "1"))
+	w.until("adopted and written", func() bool { return w.summary("orders-to-erp") == "delivered=2" })
+	if !slices.Equal(w.erp.calls, []string{"find", "find", "update B"}) || w.erp.objects["TB"]["qty"] != 1.0 {
+		t.Errorf("calls %v, the target holds %v", w.erp.calls, w.erp.objects["TB"])
 	}
 }
 
