@@ -274,6 +274,26 @@ func TestLocked(t *testing.T) {
 	})
 }
 
+// Another program is writing: the hub waits for its turn and then writes, instead of failing on what it has read before.
+func TestWaitsForAnotherWriter(t *testing.T) {
+	p := newSQLite(t)
+	p.tables(t)
+	db := open(t, p, strings.Replace(orders, "  order:", "  x:", 1))
+	tx, err := p.db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec("INSERT INTO orders (code) VALUES ('theirs')"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	time.AfterFunc(100*time.Millisecond, func() { done <- tx.Commit() }) // within what the hub waits for a lock
+	mustWrite(t, db, connector.Create, "", `{"code":"ours"}`)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestFindBy(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
 		p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, a text, n integer, day date)")

@@ -126,6 +126,8 @@ func TestSchemes(t *testing.T) {
 		{"standard, no stamp", stdTwo, change(std("old-key-old-key-1", noon), "webhook-timestamp", ""), false},
 		{"standard, signed stamp", stdTwo, change(std("old-key-old-key-1", noon), "webhook-timestamp", "+1768478400"), false},
 		{"standard, huge stamp", stdTwo, change(std("old-key-old-key-1", noon), "webhook-timestamp", "99999999999999999999"), false},
+		{"standard, the digest under another version", stdTwo, change(std("old-key-old-key-1", noon), "webhook-signature",
+			"v2,"+strings.TrimPrefix(std("old-key-old-key-1", noon).Get("webhook-signature"), "v1,")), false},
 		{"standard, asymmetric only", stdTwo, change(std("old-key-old-key-1", noon), "webhook-signature", "v1a,AAAA"), false},
 		{"standard, no signature", stdTwo, change(std("old-key-old-key-1", noon), "webhook-signature", ""), false},
 
