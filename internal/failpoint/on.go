@@ -25,6 +25,7 @@ var set = mustParse(os.Getenv(Variable))
 type action struct {
 	at   int64 // the hit it happens at; 0: every one
 	hits atomic.Int64
+	what string
 	run  func(n Name, hit int64) error
 }
 
@@ -38,6 +39,9 @@ func Fail(n Name) error {
 		return nil
 	}
 	if hit := a.hits.Add(1); a.at == 0 || hit == a.at {
+		if a.at != 0 { // what happens once is said: a test must know that it did
+			_, _ = fmt.Fprintf(os.Stderr, "failpoint %s: %s at hit %d\n", n, a.what, hit)
+		}
 		return a.run(n, hit)
 	}
 	return nil
@@ -74,6 +78,9 @@ func parse(text string) (map[Name]*action, error) {
 		a, err := actionOf(name, m[2], m[3])
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", part, err)
+		}
+		if a.what = m[2]; a.what == "enospc" {
+			a.what = "error"
 		}
 		if m[4] != "" {
 			if a.at, err = strconv.ParseInt(m[4], 10, 64); err != nil || a.at == 0 {
