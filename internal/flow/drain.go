@@ -3,6 +3,8 @@ package flow
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/config"
@@ -58,18 +60,46 @@ func (r *Runner) drainDue(ctx context.Context, p *partition) error {
 		if err != nil {
 			return err
 		}
-		progress := false
-		for _, lane := range lanes {
-			moved, err := r.drainLane(ctx, p, lane)
-			if err != nil {
-				return err
-			}
-			progress = progress || moved
+		progress, err := r.drainLanes(ctx, p, lanes)
+		if err != nil {
+			return err
 		}
 		if len(lanes) < drainLanes || !progress {
 			return nil
 		}
 	}
+}
+
+// drainLanes works queues side by side where their keys are dealt to different lanes, as live messages are: what ten thousand messages
+// waited for comes in one moment. moved: at least one message has left its queue.
+func (r *Runner) drainLanes(ctx context.Context, p *partition, queues []string) (moved bool, err error) {
+	dealt := make([][]string, len(p.lanes))
+	for _, q := range queues {
+		n := event.LaneOf(q, len(p.lanes))
+		dealt[n] = append(dealt[n], q)
+	}
+	var wg sync.WaitGroup
+	results := make([]error, len(dealt))
+	var progress atomic.Bool
+	for n, mine := range dealt {
+		if len(mine) == 0 {
+			continue
+		}
+		wg.Go(func() {
+			for _, q := range mine {
+				moved, err := r.drainLane(ctx, p, q)
+				if moved {
+					progress.Store(true)
+				}
+				if err != nil {
+					results[n] = err
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return progress.Load(), errors.Join(results...)
 }
 
 // drainLane decides a lane's stored messages in order until one stays. It holds the lane: live messages of the key wait.

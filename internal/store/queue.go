@@ -71,11 +71,15 @@ func (s *Store) Due(ctx context.Context, flow, topic string, partition int, now 
 		err := r.Scan(&lane)
 		out = append(out, lane)
 		return err
+		// Thousands may wait without a time. The second part never comes by them, and the third goes by state: the plus keeps SQLite
+		// from the index of heads.
 	}, `SELECT lane FROM (
 		SELECT lane, id FROM queue WHERE flow = ? AND topic = ? AND part = ? AND mark <> '' AND (follower = 0 OR mark = 'discard')
 		UNION ALL
-		SELECT lane, id FROM queue WHERE flow = ? AND topic = ? AND part = ? AND follower = 0 AND not_before <= ? AND (state = 'held' OR state = 'waiting' AND not_before <> 0)
-		) AS d GROUP BY lane ORDER BY MIN(id) LIMIT ?`, flow, topic, partition, flow, topic, partition, stamp(now), bound(limit))
+		SELECT lane, id FROM queue WHERE flow = ? AND topic = ? AND part = ? AND follower = 0 AND not_before > 0 AND not_before <= ? AND state IN ('held', 'waiting')
+		UNION ALL
+		SELECT lane, id FROM queue WHERE flow = ? AND state = 'held' AND topic = ? AND part = ? AND +follower = 0 AND not_before = 0
+		) AS d GROUP BY lane ORDER BY MIN(id) LIMIT ?`, flow, topic, partition, flow, topic, partition, stamp(now), flow, topic, partition, bound(limit))
 	return out, s.wrap("due lanes", err)
 }
 
