@@ -14,6 +14,7 @@ type Status struct {
 	Version         string           `json:"version"`
 	Time            time.Time        `json:"time"`
 	Started         time.Time        `json:"started"`
+	Plan            Plan             `json:"plan"`
 	Totals          Totals           `json:"totals"`
 	Flows           []Flow           `json:"flows"`
 	Systems         []System         `json:"systems"`
@@ -124,6 +125,8 @@ type Hub interface {
 	// Pause and Resume give state.ErrNotFound for an unknown flow.
 	Pause(ctx context.Context, flow, who string) error
 	Resume(ctx context.Context, flow, who string) error
+	// Reload changes over to the files as they are now; *BadFiles, *NeedsRestart, ErrStopping and ErrNoFiles refuse it.
+	Reload(ctx context.Context, who string) (*Reload, error)
 	Audits(ctx context.Context, limit int) ([]state.Audit, error)
 }
 
@@ -289,4 +292,6 @@ type Problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
+	// Problems are what is wrong in files that were to be loaded.
+	Problems []FileProblem `json:"problems,omitempty"`
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/state"
@@ -40,15 +41,13 @@ type Server struct {
 	hub    Hub
 	cfg    Config
 	mux    *http.ServeMux
-	hashes [][sha256.Size]byte
+	tokens atomic.Pointer[tokens]
 }
 
 // New makes the handler for everything under /.
 func New(hub Hub, cfg Config) *Server {
 	s := &Server{hub: hub, cfg: cfg, mux: http.NewServeMux()}
-	for _, t := range cfg.Tokens {
-		s.hashes = append(s.hashes, sha256.Sum256([]byte(t.Value)))
-	}
+	s.SetTokens(cfg.Tokens)
 	for _, r := range s.routes() {
 		s.mux.Handle(r.pattern, r.handler)
 	}
@@ -83,6 +82,7 @@ func (s *Server) routes() []route {
 		write("PUT /api/v1/parked/{id}", s.edit),
 		write("POST /api/v1/flows/{name}/pause", s.pause),
 		write("POST /api/v1/flows/{name}/resume", s.resume),
+		write("POST /api/v1/reload", s.reload),
 	}
 }
 
@@ -117,7 +117,7 @@ type whoKey struct{}
 // authenticated lets a request through that carries a token, or, where the hub has none, one made to a loopback address.
 func (s *Server) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(s.cfg.Tokens) == 0 {
+		if len(s.tokens.Load().hashes) == 0 {
 			// The Host check keeps a web page of somebody else's from reaching a hub on its reader's machine (DNS rebinding).
 			if !loopback(r.Host) {
 				problem(w, http.StatusForbidden, "without tokens the hub answers on loopback names only: set http.tokens in the configuration")
@@ -147,9 +147,10 @@ func (s *Server) who(r *http.Request) (string, bool) {
 	}
 	sum := sha256.Sum256([]byte(got))
 	name, found := "", false
-	for i := range s.hashes {
-		if subtle.ConstantTimeCompare(sum[:], s.hashes[i][:]) == 1 {
-			name, found = s.cfg.Tokens[i].Name, true
+	all := s.tokens.Load()
+	for i := range all.hashes {
+		if subtle.ConstantTimeCompare(sum[:], all.hashes[i][:]) == 1 {
+			name, found = all.names[i], true
 		}
 	}
 	return name, found

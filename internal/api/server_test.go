@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -56,6 +57,13 @@ func (s *stub) Resume(_ context.Context, _, who string) error {
 	s.acts = append(s.acts, "resume by "+who)
 	return s.err
 }
+func (s *stub) Reload(_ context.Context, who string) (*Reload, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	s.acts = append(s.acts, "reload by "+who)
+	return &Reload{Plan: Plan{Hash: "abc"}, Flows: Changes{Changed: []string{"a"}}}, nil
+}
 func (s *stub) Audits(context.Context, int) ([]state.Audit, error) {
 	return []state.Audit{{Who: "ann"}}, s.err
 }
@@ -106,6 +114,8 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/flows/a/pause", "", 200, `"paused"`},
 		{"POST", "/api/v1/flows/b/pause", "", 404, "not found"},
 		{"POST", "/api/v1/flows/a/resume", "", 200, `"running"`},
+		{"POST", "/api/v1/reload", "", 200, `"hash": "abc"`},
+		{"GET", "/api/v1/reload", "", 405, "use POST"},
 		{"DELETE", "/api/v1/parked/1", "", 405, "use GET"},
 		{"GET", "/nothing", "", 404, "openapi.json"},
 	}
@@ -129,6 +139,27 @@ func TestStoreFailure(t *testing.T) {
 	}
 }
 
+// What refuses a reload is told apart: files to correct, a restart to make, a hub that ends.
+func TestReloadRefused(t *testing.T) {
+	bad := &BadFiles{Problems: []FileProblem{{File: "flows/a.yaml", Line: 3, Column: 5, Message: "unknown key", Hint: "did you mean to?"}}}
+	for name, tt := range map[string]struct {
+		err      error
+		status   int
+		contains string
+	}{
+		"bad files":    {fmt.Errorf("reload: %w", bad), 422, `"problems":[{"file":"flows/a.yaml","line":3,"column":5,"message":"unknown key","hint":"did you mean to?"}]`},
+		"a restart":    {&NeedsRestart{Settings: []string{"store", "hooks.listen"}}, 409, "need a restart of the hub: store, hooks.listen"},
+		"no files":     {ErrNoFiles, 409, "does not run from files"},
+		"a stop":       {ErrStopping, 503, "the hub is stopping"},
+		"a store down": {errors.New("the disk is full"), 503, "the disk is full"},
+	} {
+		w := call(server(&stub{err: tt.err}), "POST", "/api/v1/reload", "", nil)
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.contains) || w.Header().Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+}
+
 func TestTokens(t *testing.T) {
 	hub := &stub{}
 	s := server(hub, Token{"ann", "s3cret"}, Token{"bob", "0ther"})
@@ -148,7 +179,14 @@ func TestTokens(t *testing.T) {
 	if w := call(s, "POST", "/api/v1/flows/a/pause", "", func(r *http.Request) { r.SetBasicAuth("", "s3cret") }); w.Code != 200 {
 		t.Errorf("a browser's password: %d", w.Code)
 	}
-	if got := strings.Join(hub.acts, "; "); got != "discard by bob: test; pause by ann" {
+	s.SetTokens([]Token{{"eve", "n3w"}})
+	if w := call(s, "POST", "/api/v1/reload", "", as("Bearer 0ther")); w.Code != 401 {
+		t.Errorf("bob's token was replaced: %d", w.Code)
+	}
+	if w := call(s, "POST", "/api/v1/reload", "", as("Bearer n3w")); w.Code != 200 {
+		t.Errorf("eve: %d", w.Code)
+	}
+	if got := strings.Join(hub.acts, "; "); got != "discard by bob: test; pause by ann; reload by eve" {
 		t.Errorf("acts: %s", got)
 	}
 }

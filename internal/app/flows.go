@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
+	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -18,117 +18,198 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// routerLog leaves out what is no error: a batch that is handed back because the hub stops, or another hub has taken over.
+// routerLog leaves out what is no error: a batch that is handed back because the hub stops, or another hub has taken over; and that a
+// router ends with its one handler, of which the alarm behind it tells more.
 type routerLog struct{ watermill.LoggerAdapter }
 
 func (l routerLog) Error(msg string, err error, fields watermill.LogFields) {
-	if errors.Is(err, flow.ErrStopping) || errors.Is(err, state.ErrFenced) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, flow.ErrStopping) || errors.Is(err, state.ErrFenced) || errors.Is(err, context.Canceled) || msg == "All handlers stopped, closing router" {
 		l.LoggerAdapter.Debug(msg+": "+err.Error(), fields)
 		return
 	}
 	l.LoggerAdapter.Error(msg, err, fields)
 }
 
+// Info is about every single router, of which each flow has one.
+func (l routerLog) Info(msg string, fields watermill.LogFields) { l.LoggerAdapter.Debug(msg, fields) }
+
 func (l routerLog) With(fields watermill.LogFields) watermill.LoggerAdapter {
 	return routerLog{l.LoggerAdapter.With(fields)}
 }
 
-// startFlows subscribes every flow and runs the router.
-func (h *Hub) startFlows(ctx context.Context) error {
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 20 * time.Second}, routerLog{watermill.NewSlogLogger(h.log)})
-	if err != nil {
-		return err
-	}
-	h.router = router
-	paused, err := h.store.PausedFlows(ctx)
-	if err != nil {
-		return err
-	}
-	for _, f := range h.plan.Flows {
-		if err := h.startFlow(f, pausedFlow(paused, f.Name)); err != nil {
-			return fmt.Errorf("flow %s: %w", f.Name, err)
-		}
-	}
-	done := make(chan error, 1)
-	// The router's own context never ends by itself: handlers stop when the router is closed, in the order of the stack.
-	go func() { done <- router.Run(context.WithoutCancel(ctx)) }()
-	err = h.stack.Push("router", 30*time.Second, func(sctx context.Context) error {
-		for _, r := range h.flows() {
-			if err := r.Stop(sctx); err != nil {
-				h.log.Warn("a flow did not stop in time", "flow", r.Flow().Name, "error", err)
-			}
-		}
-		if err := router.Close(); err != nil {
-			return err
-		}
-		return <-done
-	})
-	if err != nil {
-		return err
-	}
-	select {
-	case <-router.Running():
-		return nil
-	case err := <-done:
-		done <- nil
-		return errors.Join(errors.New("the router did not start"), err)
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+// running is a flow at work. Each has a router of its own, so that it can end and begin without the others noticing.
+type running struct {
+	*flow.Runner
+	sub *bus.Subscriber
+
+	mu     sync.Mutex // held while reading begins or ends
+	router *message.Router
+	done   chan error // has the router's end
 }
 
-func (h *Hub) startFlow(f *config.Flow, paused bool) error {
-	r, err := flow.New(f, flow.Deps{Plan: h.plan, Store: h.store, Publisher: publisher{h.publisher}, Systems: h.systems, Clock: h.clock,
+// newRunning makes a flow's runner; it does nothing yet.
+func (h *Hub) newRunning(f *config.Flow, plan *config.Plan, systems map[string]*system) (*running, error) {
+	open := make(map[string]*flow.System, len(systems))
+	for name, s := range systems {
+		open[name] = s.System
+	}
+	r, err := flow.New(f, flow.Deps{Plan: plan, Store: h.store, Publisher: publisher{h.publisher}, Systems: open, Clock: h.clock,
 		Log: h.log, Observer: observer{h.metrics}, Changed: h.kick, Lanes: lanes, MaxRecord: bus.MaxRecord})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if paused {
-		r.Pause()
-	}
-	return h.subscribe(&running{Runner: r})
-}
-
-// subscribe makes the flow read its topic: at the start, and again when a person resumes it after an alarm has ended its
-// subscription. The router wants another name for every handler.
-func (h *Hub) subscribe(r *running) error {
-	f := r.Flow()
-	sub, err := h.cluster.Subscriber(bus.SubscriberConfig{Group: f.Group(), Lanes: lanes, Positions: r.Runner, MaxBytes: h.share(),
-		Session: h.plan.Hub.TakeOver, OnAlarm: func(err error) { r.RaiseAlarm("broker", err) }})
+	sub, err := h.cluster.Subscriber(h.subscriber(r, len(plan.Flows)))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	name := f.Name
-	if r.times++; r.times > 1 {
-		name += "/" + strconv.Itoa(r.times)
-	}
-	h.router.AddConsumerHandler(name, f.Topic(), sub, r.Handle)
-	h.mu.Lock()
-	r.sub = sub
-	h.runners[f.Name] = r
-	h.mu.Unlock()
-	return nil
+	return &running{Runner: r, sub: sub}, nil
 }
 
-// revive lets a flow whose subscription an alarm has ended read again.
-func (h *Hub) revive(ctx context.Context, r *running) error {
-	if err := h.subscribe(r); err != nil {
-		return err
-	}
-	return h.router.RunHandlers(context.WithoutCancel(ctx))
+func (h *Hub) subscriber(r *flow.Runner, flows int) bus.SubscriberConfig {
+	return bus.SubscriberConfig{Group: r.Flow().Group(), Lanes: lanes, Positions: r, MaxBytes: share(flows), Session: h.plan().Hub.TakeOver,
+		OnAlarm: func(err error) { r.RaiseAlarm("broker", err) }}
 }
 
 // share is what one flow may hold in memory of read and undecided records: 32 MiB keep the lanes of a dozen partitions busy;
 // all flows together 256 MiB.
-func (h *Hub) share() int64 {
-	return max(8<<20, min(32<<20, 256<<20/int64(max(1, len(h.plan.Flows)))))
+func share(flows int) int64 { return max(8<<20, min(32<<20, 256<<20/int64(max(1, flows)))) }
+
+// startFlows lets every flow read its topic.
+func (h *Hub) startFlows(ctx context.Context) error {
+	if err := h.learnPaused(ctx); err != nil {
+		return err
+	}
+	err := h.stack.Push("flows", 40*time.Second, func(sctx context.Context) error { return h.stopFlows(sctx, h.flows()) })
+	if err != nil {
+		return err
+	}
+	for _, f := range h.plan().Flows {
+		r, err := h.newRunning(f, h.plan(), h.systems())
+		if err == nil {
+			err = h.startFlow(ctx, r)
+		}
+		if err != nil {
+			return fmt.Errorf("flow %s: %w", f.Name, err)
+		}
+	}
+	return nil
 }
 
+// startFlow makes r the flow's runner, paused where a person wants it so, and lets it read.
+func (h *Hub) startFlow(ctx context.Context, r *running) error {
+	name := r.Flow().Name
+	h.pausing.Lock()
+	if h.paused[name] {
+		r.Pause()
+	}
+	h.mu.Lock()
+	h.runners[name] = r
+	h.mu.Unlock()
+	h.pausing.Unlock()
+	return r.read(ctx, h)
+}
+
+// learnPaused asks the store which flows a person has paused.
+func (h *Hub) learnPaused(ctx context.Context) error {
+	h.pausing.Lock()
+	defer h.pausing.Unlock()
+	all, err := h.store.PausedFlows(ctx)
+	if err != nil {
+		return err
+	}
+	h.paused = make(map[string]bool, len(all))
+	for _, p := range all {
+		h.paused[p.Flow] = true
+	}
+	return nil
+}
+
+// read begins to read the flow's topic.
+func (r *running) read(ctx context.Context, h *Hub) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: 20 * time.Second}, routerLog{watermill.NewSlogLogger(h.log)})
+	if err != nil {
+		return err
+	}
+	router.AddConsumerHandler(r.Flow().Name, r.Flow().Topic(), r.sub, r.Handle)
+	done := make(chan error, 1)
+	// The router's own context never ends by itself: it is closed, in the order of the stack or of a reload.
+	go func() { done <- router.Run(context.WithoutCancel(ctx)) }()
+	select {
+	case <-router.Running():
+		r.router, r.done = router, done
+		return nil
+	case err := <-done:
+		return errors.Join(errors.New("reading did not begin"), err)
+	}
+}
+
+// halt ends the flow's work in order: what is under way is decided or handed back, and only then others may have its partitions.
+func (r *running) halt(ctx context.Context) error {
+	err := r.Stop(ctx)
+	if err != nil {
+		err = fmt.Errorf("flow %s: %w", r.Flow().Name, err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return errors.Join(err, r.unread())
+}
+
+// unread ends the reading. The caller holds mu.
+func (r *running) unread() error {
+	if r.router == nil {
+		return nil
+	}
+	err := errors.Join(r.router.Close(), <-r.done)
+	r.router = nil
+	return err
+}
+
+// stopFlows halts flows side by side.
+func (h *Hub) stopFlows(ctx context.Context, flows []*running) error {
+	errs := make([]error, len(flows))
+	var wg sync.WaitGroup
+	for i, r := range flows {
+		wg.Go(func() { errs[i] = r.halt(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// revive lets a flow whose reading an alarm has ended read again.
+func (h *Hub) revive(ctx context.Context, name string) error {
+	leave, err := h.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	h.mu.Lock()
+	r := h.runners[name]
+	h.mu.Unlock()
+	if r == nil {
+		return fmt.Errorf("flow %q: %w", name, state.ErrNotFound)
+	}
+	r.mu.Lock()
+	err = r.unread() // it has ended, or is about to
+	if err == nil {
+		// A subscriber that was closed stays so.
+		r.sub, err = h.cluster.Subscriber(h.subscriber(r.Runner, len(h.plan().Flows)))
+	}
+	r.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return r.read(ctx, h)
+}
+
+// flows are the runners of the plan's flows, in its order.
 func (h *Hub) flows() []*running {
+	plan := h.plan()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	out := make([]*running, 0, len(h.runners))
-	for _, f := range h.plan.Flows {
+	for _, f := range plan.Flows {
 		if r, ok := h.runners[f.Name]; ok {
 			out = append(out, r)
 		}
@@ -141,15 +222,6 @@ func (h *Hub) kick() {
 	for _, r := range h.flows() {
 		r.Kick()
 	}
-}
-
-func pausedFlow(all []state.Paused, name string) bool {
-	for _, p := range all {
-		if p.Flow == name {
-			return true
-		}
-	}
-	return false
 }
 
 // publisher is the bus as the engine wants it.

@@ -12,18 +12,18 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
-
+	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/failpoint"
-	"github.com/waybill-hub/waybill/internal/flow"
 	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/store"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/internal/telemetry"
 )
 
@@ -32,7 +32,9 @@ const lanes = 16
 
 // Options are what a hub is made of.
 type Options struct {
-	Plan    *config.Plan
+	Plan *config.Plan
+	// Load reads the files anew, for a reload; nil: the plan is the only one that this hub ever has.
+	Load    func() (*config.Plan, *strictyaml.Problems)
 	Kinds   *connector.Registry
 	Log     *slog.Logger
 	Clock   lifecycle.Clock // nil: the machine's
@@ -41,7 +43,7 @@ type Options struct {
 
 // Hub is one running hub. New makes it, Start brings it up, Stop takes it down; a hub is started once.
 type Hub struct {
-	plan    *config.Plan
+	load    func() (*config.Plan, *strictyaml.Problems)
 	kinds   *connector.Registry
 	log     *slog.Logger
 	clock   lifecycle.Clock
@@ -55,9 +57,20 @@ type Hub struct {
 	embedded  *bus.Embedded
 	cluster   *bus.Cluster
 	publisher *bus.Publisher
-	systems   map[string]*flow.System
 	intake    *intake.Intake
-	router    *message.Router
+	api       *api.Server
+
+	// now is what runs; a reload puts another in its place.
+	now atomic.Pointer[current]
+	// turn is held, as the one element, by whoever starts and stops parts of a running hub.
+	turn chan struct{}
+	life context.Context // ends when the hub is told to stop
+	end  context.CancelCauseFunc
+
+	// pausing is held while it is stored, and said to a runner, that a flow is paused or goes on: the two agree also when the flow gets
+	// another runner meanwhile.
+	pausing sync.Mutex
+	paused  map[string]bool
 
 	mu      sync.Mutex
 	runners map[string]*running
@@ -67,11 +80,31 @@ type Hub struct {
 	hooksAddr string
 }
 
-// running is a flow at work.
-type running struct {
-	*flow.Runner
-	sub   *bus.Subscriber
-	times int // how often it was subscribed
+// current is a plan at work. It is replaced as a whole, never changed.
+type current struct {
+	plan    *config.Plan
+	loaded  time.Time
+	systems map[string]*system
+}
+
+func (h *Hub) run(c *current)              { h.now.Store(c) }
+func (h *Hub) plan() *config.Plan          { return h.now.Load().plan }
+func (h *Hub) systems() map[string]*system { return h.now.Load().systems }
+
+// take waits for the right to start and stop parts of the running hub, which a stopping hub gives to nobody; leave gives it back.
+func (h *Hub) take(ctx context.Context) (leave func(), err error) {
+	select {
+	case h.turn <- struct{}{}:
+	case <-h.life.Done():
+		return nil, context.Cause(h.life)
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if h.life.Err() != nil {
+		<-h.turn
+		return nil, context.Cause(h.life)
+	}
+	return func() { <-h.turn }, nil
 }
 
 // New makes a hub of a plan; nothing is opened yet.
@@ -86,8 +119,12 @@ func New(o Options) (*Hub, error) {
 	if err != nil {
 		host = "hub"
 	}
-	return &Hub{plan: o.Plan, kinds: o.Kinds, log: o.Log, clock: o.Clock, version: o.Version, name: fmt.Sprintf("%s/%d", host, os.Getpid()),
-		metrics: telemetry.NewMetrics(o.Version), stack: lifecycle.NewStack(o.Clock, o.Log), runners: map[string]*running{}}, nil
+	h := &Hub{load: o.Load, kinds: o.Kinds, log: o.Log, clock: o.Clock, version: o.Version, name: fmt.Sprintf("%s/%d", host, os.Getpid()),
+		metrics: telemetry.NewMetrics(o.Version), stack: lifecycle.NewStack(o.Clock, o.Log), runners: map[string]*running{},
+		turn: make(chan struct{}, 1)}
+	h.life, h.end = context.WithCancelCause(context.Background())
+	h.run(&current{plan: o.Plan})
+	return h, nil
 }
 
 // Start brings the hub up: store, broker, systems, flows, then intake, and last what people ask. When a part fails, what was
@@ -112,7 +149,7 @@ func (h *Hub) Start(ctx context.Context) error {
 	h.mu.Lock()
 	h.ready = true
 	h.mu.Unlock()
-	h.log.Info("the hub is ready", "console", "http://"+h.apiAddr.String(), "webhooks", "http://"+h.hooksAddr, "flows", len(h.plan.Flows))
+	h.log.Info("the hub is ready", "console", "http://"+h.apiAddr.String(), "webhooks", "http://"+h.hooksAddr, "flows", len(h.plan().Flows))
 	return nil
 }
 
@@ -122,6 +159,12 @@ func (h *Hub) Stop(ctx context.Context) error {
 	h.mu.Lock()
 	h.ready = false
 	h.mu.Unlock()
+	h.end(api.ErrStopping)
+	// A reload that is under way comes to a place where it can be left. The stop goes on without it when time is up.
+	select {
+	case h.turn <- struct{}{}:
+	case <-ctx.Done():
+	}
 	return h.stack.Stop(ctx)
 }
 
@@ -132,10 +175,10 @@ func (h *Hub) HooksAddr() string { return h.hooksAddr }
 func (h *Hub) openStore(ctx context.Context) error {
 	c := store.Config{Log: h.log, Clock: h.clock}
 	switch {
-	case h.plan.Hub.Store.Postgres != nil:
-		c.Postgres = h.plan.Hub.Store.Postgres.URL.Reveal()
-	case h.plan.Hub.Store.SQLite != nil:
-		c.SQLite = h.plan.Hub.Store.SQLite.Path
+	case h.plan().Hub.Store.Postgres != nil:
+		c.Postgres = h.plan().Hub.Store.Postgres.URL.Reveal()
+	case h.plan().Hub.Store.SQLite != nil:
+		c.SQLite = h.plan().Hub.Store.SQLite.Path
 	default:
 		return errors.New("the plan names no store")
 	}
@@ -149,8 +192,8 @@ func (h *Hub) openStore(ctx context.Context) error {
 
 func (h *Hub) openBroker(ctx context.Context) error {
 	cfg := bus.Config{Log: h.log, ClientID: "waybill"}
-	if e := h.plan.Hub.Broker.Embedded; e != nil {
-		b, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{Dir: e.Dir, Log: h.log, Partitions: h.plan.Hub.Broker.Partitions, Needed: h.needed})
+	if e := h.plan().Hub.Broker.Embedded; e != nil {
+		b, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{Dir: e.Dir, Log: h.log, Partitions: h.plan().Hub.Broker.Partitions, Needed: h.needed})
 		if err != nil {
 			return err
 		}
@@ -160,7 +203,7 @@ func (h *Hub) openBroker(ctx context.Context) error {
 		}
 		cfg.Brokers = []string{b.Addr()}
 	} else {
-		k := h.plan.Hub.Broker.Kafka
+		k := h.plan().Hub.Broker.Kafka
 		cfg.Brokers = k.Brokers
 		t, err := brokerTLS(k.TLS)
 		if err != nil {
@@ -179,7 +222,7 @@ func (h *Hub) openBroker(ctx context.Context) error {
 	if err := h.stack.Push("broker connection", 10*time.Second, func(context.Context) error { return c.Close() }); err != nil {
 		return err
 	}
-	if err := c.EnsureTopics(ctx, h.topics()); err != nil {
+	if err := c.EnsureTopics(ctx, topics(h.plan())); err != nil {
 		return err
 	}
 	failpoint.Hit(failpoint.TopicsEnsured)
@@ -197,7 +240,7 @@ func (h *Hub) needed(topic string, partition int) (int64, bool) {
 		return 0, true
 	}
 	from, readers := int64(math.MaxInt64), 0
-	for _, f := range h.plan.Flows {
+	for _, f := range h.plan().Flows {
 		if f.Topic() != topic {
 			continue
 		}
@@ -214,9 +257,9 @@ func (h *Hub) needed(topic string, partition int) (int64, bool) {
 }
 
 // topics are all topics that a flow reads or writes.
-func (h *Hub) topics() []bus.Topic {
+func topics(plan *config.Plan) []bus.Topic {
 	replication := 1
-	if k := h.plan.Hub.Broker.Kafka; k != nil {
+	if k := plan.Hub.Broker.Kafka; k != nil {
 		replication = k.Replication
 	}
 	settings := map[string]string{"cleanup.policy": "delete", "retention.ms": "604800000"}
@@ -229,40 +272,12 @@ func (h *Hub) topics() []bus.Topic {
 	add := func(name string) {
 		if name != "" && !seen[name] {
 			seen[name] = true
-			out = append(out, bus.Topic{Name: name, Partitions: h.plan.Hub.Broker.Partitions, Replication: replication, Config: settings})
+			out = append(out, bus.Topic{Name: name, Partitions: plan.Hub.Broker.Partitions, Replication: replication, Config: settings})
 		}
 	}
-	for _, f := range h.plan.Flows {
+	for _, f := range plan.Flows {
 		add(f.Topic())
 		add(f.To.Topic)
 	}
 	return out
-}
-
-func (h *Hub) openSystems(ctx context.Context) error {
-	h.systems = map[string]*flow.System{}
-	watch, stop := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	if err := h.stack.Push("breakers", 15*time.Second, func(context.Context) error { stop(); wg.Wait(); return nil }); err != nil {
-		return err
-	}
-	for name, s := range h.plan.Systems {
-		kind, ok := h.kinds.Get(s.Kind)
-		if !ok {
-			return fmt.Errorf("%s: system %s: connector %q is not there", s.Pos, name, s.Kind)
-		}
-		settings := s.Settings
-		settings.Log = h.log.With("system", name)
-		c, err := kind.Open(ctx, settings)
-		if err != nil {
-			return fmt.Errorf("system %s: %w", name, err)
-		}
-		if err := h.stack.Push("system "+name, 10*time.Second, func(context.Context) error { return c.Close() }); err != nil {
-			return err
-		}
-		b := flow.NewBreaker(name, h.clock, h.log, c.Probe)
-		h.systems[name] = &flow.System{System: s, Connector: c, Breaker: b}
-		wg.Go(func() { b.Watch(watch) })
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
@@ -20,16 +21,12 @@ import (
 
 // startIntake starts relays, pollers and file watchers.
 func (h *Hub) startIntake(context.Context) error {
-	systems := map[string]connector.System{}
-	for name, s := range h.systems {
-		systems[name] = s.Connector
-	}
-	sources, err := intake.FromPlan(h.plan, systems, h.store)
+	sources, err := h.sources(h.plan(), h.systems())
 	if err != nil {
 		return err
 	}
 	in, err := intake.Start(intake.Config{Store: h.store, Publisher: relayPublisher{h.publisher}, Clock: h.clock, Log: h.log,
-		Observer: intakeObserver{h.metrics}, Holder: h.holder(), LeaseTTL: h.plan.Hub.TakeOver, Sources: sources})
+		Observer: intakeObserver{h.metrics}, Holder: h.holder(), LeaseTTL: h.plan().Hub.TakeOver, Sources: sources})
 	if err != nil {
 		return err
 	}
@@ -37,10 +34,19 @@ func (h *Hub) startIntake(context.Context) error {
 	return h.stack.Push("intake", 20*time.Second, in.Stop)
 }
 
+// sources are where the plan's flows get their events from.
+func (h *Hub) sources(plan *config.Plan, systems map[string]*system) ([]intake.Source, error) {
+	open := map[string]connector.System{}
+	for name, s := range systems {
+		open[name] = s.Connector
+	}
+	return intake.FromPlan(plan, open, h.store)
+}
+
 // holder names this hub in leases. The SQLite store belongs to one process at a time, so whoever opens it takes over at once what a
 // predecessor held; on PostgreSQL a dead hub's leases have to run out.
 func (h *Hub) holder() string {
-	if h.plan.Hub.Store.SQLite != nil {
+	if h.plan().Hub.Store.SQLite != nil {
 		return "hub"
 	}
 	return h.name + "/" + uuid.NewString()
@@ -48,13 +54,13 @@ func (h *Hub) holder() string {
 
 // listenHooks serves webhooks.
 func (h *Hub) listenHooks(context.Context) error {
-	srv, err := intake.Listen(intake.ServerConfig{Listen: h.plan.Hub.Hooks.Listen, Connections: h.plan.Hub.Hooks.Max, Log: h.log})
+	srv, err := intake.Listen(intake.ServerConfig{Listen: h.plan().Hub.Hooks.Listen, Connections: h.plan().Hub.Hooks.Max, Log: h.log})
 	if err != nil {
 		return err
 	}
 	srv.Handle(h.intake.Handler())
 	h.hooksAddr = srv.Addr()
-	leave := h.plan.Hub.Hooks.Leave
+	leave := h.plan().Hub.Hooks.Leave
 	return h.stack.Push("webhooks", 10*time.Second+leave, func(ctx context.Context) error {
 		srv.Leave()
 		// The end of ctx shortens the time that others have to notice: what was asked is answered all the same.
@@ -65,7 +71,7 @@ func (h *Hub) listenHooks(context.Context) error {
 
 // wakeRelays makes every relay look for messages that a person has marked.
 func (h *Hub) wakeRelays() {
-	for _, f := range h.plan.Flows {
+	for _, f := range h.plan().Flows {
 		if f.From.System != "" {
 			h.intake.Wake(f.Name)
 		}

@@ -15,13 +15,18 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
+var errNotReady = errors.New("the hub is starting or stopping")
+
+func (h *Hub) isReady() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ready
+}
+
 // Ready is nil when the hub can keep its promises.
 func (h *Hub) Ready(ctx context.Context) error {
-	h.mu.Lock()
-	ready := h.ready
-	h.mu.Unlock()
-	if !ready {
-		return errors.New("the hub is starting or stopping")
+	if !h.isReady() {
+		return errNotReady
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -80,27 +85,39 @@ func (h *Hub) Resume(ctx context.Context, name, who string) error {
 }
 
 func (h *Hub) setPaused(ctx context.Context, name, who string, paused bool) error {
+	alarmed, err := h.turnFlow(ctx, name, who, paused)
+	if err != nil || paused {
+		return err
+	}
+	h.resumeSource(name)
+	if alarmed {
+		return h.revive(ctx, name)
+	}
+	return nil
+}
+
+// turnFlow stores that the flow is paused or goes on, and tells its runner; alarmed: that one stood still by an alarm.
+func (h *Hub) turnFlow(ctx context.Context, name, who string, paused bool) (alarmed bool, err error) {
+	h.pausing.Lock()
+	defer h.pausing.Unlock()
 	h.mu.Lock()
 	r := h.runners[name]
 	h.mu.Unlock()
 	if r == nil {
-		return fmt.Errorf("flow %q: %w", name, state.ErrNotFound)
+		return false, fmt.Errorf("flow %q: %w", name, state.ErrNotFound)
 	}
 	if err := h.store.SetPaused(ctx, name, paused, who); err != nil {
-		return err
+		return false, err
 	}
 	failpoint.Hit(failpoint.PauseStored)
+	h.paused[name] = paused
 	if paused {
 		r.Pause()
-		return nil
+		return false, nil
 	}
-	alarmed := r.Alarmed() != nil
+	alarmed = r.Alarmed() != nil
 	r.Resume()
-	h.resumeSource(name)
-	if alarmed {
-		return h.revive(ctx, r)
-	}
-	return nil
+	return alarmed, nil
 }
 
 // Audits lists what people did, newest first.
@@ -123,7 +140,7 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 		byFlow[totals[i].Flow] = &totals[i]
 	}
 	now := h.clock.Now()
-	st := &api.Status{Version: h.version, Time: now, Started: h.started, Flows: []api.Flow{}, Systems: []api.System{}, Reconciliations: []api.Reconciliation{}}
+	st := &api.Status{Version: h.version, Time: now, Started: h.started, Plan: planView(h.now.Load()), Flows: []api.Flow{}, Systems: []api.System{}, Reconciliations: []api.Reconciliation{}}
 	for _, r := range h.flows() {
 		f := h.flowStatus(r, byFlow[r.Flow().Name], lags[r.Flow().Name], now)
 		st.Totals.Add(&f.Totals)
@@ -132,8 +149,9 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	if st.Totals.Duplicates, err = h.store.Duplicates(ctx); err != nil {
 		return nil, err
 	}
-	for _, name := range sortedKeys(h.systems) {
-		s := h.systems[name]
+	systems := h.systems()
+	for _, name := range sortedKeys(systems) {
+		s := systems[name]
 		v := api.System{Name: name, Connector: s.Kind, State: "up"}
 		if since, cause, open := s.Breaker.Open(); open {
 			v.State, v.Since = "down", &since
@@ -143,7 +161,7 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 		}
 		st.Systems = append(st.Systems, v)
 	}
-	for _, r := range h.plan.Reconciliations {
+	for _, r := range h.plan().Reconciliations {
 		st.Reconciliations = append(st.Reconciliations, api.Reconciliation{Name: r.Name, State: "never-run"})
 	}
 	return st, nil
@@ -166,7 +184,7 @@ func (h *Hub) lags(ctx context.Context) (map[string]int64, error) {
 		done[key{p.Flow, p.Topic, p.Partition}] = p
 	}
 	topics := map[string]bool{}
-	for _, f := range h.plan.Flows {
+	for _, f := range h.plan().Flows {
 		topics[f.Topic()] = true
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -183,7 +201,7 @@ func (h *Hub) lags(ctx context.Context) (map[string]int64, error) {
 		}
 	}
 	lags := map[string]int64{}
-	for _, f := range h.plan.Flows {
+	for _, f := range h.plan().Flows {
 		for n, p := range ends[f.Topic()].Partitions {
 			lag := p.Last - p.First
 			if at := done[key{f.Name, f.Topic(), n}]; at != nil {
@@ -234,7 +252,7 @@ func (h *Hub) flowState(r *running, f *api.Flow, now time.Time) (name, why strin
 	if why := h.sourceTrouble(def.Name); why != "" {
 		return api.StateFailing, why
 	}
-	if s, ok := h.systems[def.To.System]; ok {
+	if s, ok := h.systems()[def.To.System]; ok {
 		if _, cause, open := s.Breaker.Open(); open {
 			why := s.Name + " does not answer"
 			if cause != nil {
@@ -270,11 +288,9 @@ func place(topic, system string) string {
 
 // listenAPI serves the API and the console.
 func (h *Hub) listenAPI(context.Context) error {
-	cfg := api.Config{Metrics: h.metrics.Handler(), Console: console.Handler(), Log: h.log}
-	for _, t := range h.plan.Hub.HTTP.Tokens {
-		cfg.Tokens = append(cfg.Tokens, api.Token{Name: t.Name, Value: t.Value.Reveal()})
-	}
-	addr, err := h.serve("API", h.plan.Hub.HTTP.Listen, api.HTTPServer(api.New(h, cfg)))
+	cfg := api.Config{Tokens: apiTokens(h.plan()), Metrics: h.metrics.Handler(), Console: console.Handler(), Log: h.log}
+	h.api = api.New(h, cfg)
+	addr, err := h.serve("API", h.plan().Hub.HTTP.Listen, api.HTTPServer(h.api))
 	h.apiAddr = addr
 	return err
 }

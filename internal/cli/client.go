@@ -19,8 +19,24 @@ import (
 	"github.com/waybill-hub/waybill/internal/api"
 )
 
+// refused is a hub's answer that says no.
+type refused struct{ api.Problem }
+
+func (r *refused) Error() string {
+	if r.Detail == "" {
+		return r.Title
+	}
+	return r.Detail
+}
+
 // ask calls the running hub. A hub that does not answer exits with 3.
 func (e *env) ask(ctx context.Context, method, path string, body, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	return e.request(ctx, method, path, body, into)
+}
+
+func (e *env) request(ctx context.Context, method, path string, body, into any) error {
 	var in io.Reader
 	if body != nil {
 		data, err := json.Marshal(body)
@@ -29,8 +45,6 @@ func (e *env) ask(ctx context.Context, method, path string, body, into any) erro
 		}
 		in = bytes.NewReader(data)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(e.url, "/")+path, in)
 	if err != nil {
 		return usage("--url %q: %w", e.url, err)
@@ -55,10 +69,7 @@ func (e *env) ask(ctx context.Context, method, path string, body, into any) erro
 		if json.Unmarshal(data, &p) != nil || p.Title == "" {
 			return fmt.Errorf("%s answers %s: is a hub there?", e.url, resp.Status)
 		}
-		if p.Detail == "" {
-			p.Detail = p.Title
-		}
-		return errors.New(p.Detail)
+		return &refused{p}
 	}
 	if into == nil {
 		return nil

@@ -30,12 +30,16 @@ func (e *env) load(paths config.Paths, r strictyaml.Resolver, log *slog.Logger) 
 	if err != nil {
 		return nil, nil, err
 	}
-	plan, problems := config.Load(paths, config.Options{Kinds: kinds.Map(), Resolver: r, Cron: checkCron, Log: log})
+	plan, problems := config.Load(paths, planOptions(kinds, r, log))
 	if problems.Len() > 0 {
 		fmt.Fprint(e.err, config.FormatText(problems))
 		return nil, nil, &exitError{exitFailed, errors.New("the files have problems; nothing was started")}
 	}
 	return plan, kinds, nil
+}
+
+func planOptions(kinds *connector.Registry, r strictyaml.Resolver, log *slog.Logger) config.Options {
+	return config.Options{Kinds: kinds.Map(), Resolver: r, Cron: checkCron, Log: log}
 }
 
 func checkCron(line, zone string) error {

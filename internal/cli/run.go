@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-hub/waybill/internal/app"
 	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/internal/telemetry"
 )
 
@@ -44,11 +47,17 @@ func (e *env) runCommand() *cobra.Command {
 		if _, err := os.Stat(file); err != nil {
 			return usage("the configuration %s cannot be read: give it with -c", file)
 		}
-		plan, kinds, err := e.load(config.DefaultPaths(file), nil, log)
+		// From the beginning: a signal that comes while the hub starts must not end it.
+		hangup := make(chan os.Signal, 1)
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
+		paths := config.DefaultPaths(file)
+		plan, kinds, err := e.load(paths, nil, log)
 		if err != nil {
 			return err
 		}
-		hub, err := app.New(app.Options{Plan: plan, Kinds: kinds, Log: log, Version: Version()})
+		again := func() (*config.Plan, *strictyaml.Problems) { return config.Load(paths, planOptions(kinds, nil, log)) }
+		hub, err := app.New(app.Options{Plan: plan, Load: again, Kinds: kinds, Log: log, Version: Version()})
 		if err != nil {
 			return err
 		}
@@ -56,8 +65,9 @@ func (e *env) runCommand() *cobra.Command {
 			return err
 		}
 		fmt.Fprintf(e.out, "waybill runs %d flows; console http://%s, webhooks http://%s/hooks/\n", len(plan.Flows), hub.Addr(), hub.HooksAddr())
+		reloads := reloadOn(c.Context(), hangup, hub)
 		<-c.Context().Done()
-		return stopHub(hub, log, plan.Hub.Hooks.Leave)
+		return errors.Join(stopHub(hub, log, plan.Hub.Hooks.Leave), <-reloads)
 	})}
 	f := c.Flags()
 	f.StringVarP(&file, "config", "c", "configs/waybill.yaml", "the configuration")
@@ -65,6 +75,24 @@ func (e *env) runCommand() *cobra.Command {
 	f.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	prof.flags(c)
 	return c
+}
+
+// reloadOn reloads whenever the signal comes, until ctx ends; the channel is closed when none is under way any more. How each went
+// stands in the log.
+func reloadOn(ctx context.Context, hangup <-chan os.Signal, hub *app.Hub) <-chan error {
+	done := make(chan error)
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-hangup:
+				_, _ = hub.Reload(ctx, "SIGHUP")
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return done
 }
 
 // stopHub stops a hub that still takes webhooks for a while, for others to notice.

@@ -107,23 +107,31 @@ func sumSchema(h hash.Hash, what string, s *schema.Schema) {
 
 // RestartFor names the settings in which next differs from p and which a running hub cannot change.
 func (p *Plan) RestartFor(next *Plan) []string {
+	a, b := p.Hub.fixed(), next.Hub.fixed()
 	var out []string
-	a, b := &p.Hub, &next.Hub
-	for _, s := range []struct {
-		name string
-		same bool
-	}{
-		{"broker", reflect.DeepEqual(a.Broker, b.Broker)},
-		{"store", reflect.DeepEqual(a.Store, b.Store)},
-		{"http.listen", a.HTTP.Listen == b.HTTP.Listen},
-		{"hooks.listen", a.Hooks.Listen == b.Hooks.Listen},
-		{"hooks.connections", a.Hooks.Max == b.Hooks.Max},
-	} {
-		if !s.same {
-			out = append(out, s.name)
+	differ := func(name string, a, b any) {
+		if !reflect.DeepEqual(a, b) {
+			out = append(out, name)
 		}
 	}
+	differ("broker", a.Broker, b.Broker)
+	differ("store", a.Store, b.Store)
+	differ("takeover-after", a.TakeOver, b.TakeOver)
+	differ("http.listen", a.HTTP.Listen, b.HTTP.Listen)
+	differ("hooks.listen", a.Hooks.Listen, b.Hooks.Listen)
+	differ("hooks.connections", a.Hooks.Max, b.Hooks.Max)
+	differ("hooks.leave", a.Hooks.Leave, b.Hooks.Leave)
+	if len(out) == 0 {
+		differ("the settings beside systems and entities", a, b)
+	}
 	return out
+}
+
+// fixed is what a running hub cannot change of h.
+func (h Hub) fixed() Hub {
+	h.HTTP.Tokens = nil
+	h.Hooks.MaxBody, h.Hooks.Rate = 0, strictyaml.Rate{}
+	return h
 }
 
 // Difference is what a change from one plan to another touches, by name and sorted.

@@ -43,6 +43,8 @@ func TestDifference(t *testing.T) {
 		"the store":       {secret: "pg", restart: []string{"store"}},
 		"the console":     {file: "configs/waybill.yaml", old: "listen: 0.0.0.0:8080", new: "listen: 0.0.0.0:8090", restart: []string{"http.listen"}},
 		"the hooks":       {file: "configs/waybill.yaml", old: "listen: 0.0.0.0:8081", new: "listen: 0.0.0.0:8091", restart: []string{"hooks.listen"}},
+		"the take-over":   {file: "configs/waybill.yaml", old: "entities:", new: "takeover-after: 20s\nentities:", restart: []string{"takeover-after"}},
+		"the leave":       {file: "configs/waybill.yaml", old: "max-body:", new: "leave: 7s, max-body:", restart: []string{"hooks.leave"}},
 		"the connections": {file: "configs/waybill.yaml", old: "max-body:", new: "connections: 7, max-body:", restart: []string{"hooks.connections"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -126,6 +126,18 @@ const (
 	MigrationDone Name = "store.migration-done"
 	// Pruned: a part of what nobody needs is removed from the inbox. The rest stands.
 	Pruned Name = "store.inbox-pruned"
+	// ReloadAudited: new files are loaded, checked and made ready, and who wanted it is stored. Nothing that runs was touched.
+	ReloadAudited Name = "reload.plan-audited"
+	// ReloadSourcesClosed: relays and readers of flows that change have ended and given back their leases. The flows work on.
+	ReloadSourcesClosed Name = "reload.sources-closed"
+	// ReloadFlowsStopped: flows that change have given back what was under way and left their partitions.
+	ReloadFlowsStopped Name = "reload.flows-stopped"
+	// ReloadSystemsClosed: the new plan is the hub's and systems that change are closed. No new flow reads.
+	ReloadSystemsClosed Name = "reload.systems-closed"
+	// ReloadFlowsStarted: the new flows read. Their relays and readers have not begun.
+	ReloadFlowsStarted Name = "reload.flows-started"
+	// ReloadDone: everything runs by the new plan. Who asked has no answer.
+	ReloadDone Name = "reload.change-done"
 	// TopicsEnsured: the topics exist. No flow has been subscribed.
 	TopicsEnsured Name = "app.topics-ensured"
 	// Started: every part of the hub runs. It does not count as ready.
@@ -145,6 +157,7 @@ func All() []Name {
 		FlowResolved, IntentCommitted, TargetCall, RequestWritten, RequestAnswered, SQLWritten, SQLCommitted, FileWritten, FileNamed,
 		TargetApplied, FlowPublished, StoreApplied, StoreCommitted, FlowCommitted, FlowQueued, WaitersMarked, RefsCommitted,
 		DrainBegun, DrainDecided, Drained, MarkStored, EditStored, PauseStored,
+		ReloadAudited, ReloadSourcesClosed, ReloadFlowsStopped, ReloadSystemsClosed, ReloadFlowsStarted, ReloadDone,
 		MigrationStatement, MigrationDone, Pruned, TopicsEnsured, Started, StopStep, FlowStopping,
 	}
 }

@@ -23,6 +23,7 @@ type Metrics struct {
 	read     *prometheus.CounterVec
 	alarms   *prometheus.CounterVec
 	flows    *prometheus.GaugeVec
+	reloads  *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics in a registry of their own.
@@ -45,9 +46,10 @@ func NewMetrics(version string) *Metrics {
 	m.alarms = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_alarms_total", Help: "Alarms raised."}, []string{"flow", "what"})
 	m.flows = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_flow_messages",
 		Help: "Messages of a flow that are somewhere, by where: lag, parked, waiting, held, unpublished, unaccounted."}, []string{"flow", "where"})
+	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_reloads_total", Help: "Reloads of the files, done and refused."}, []string{"result"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_build_info", Help: "The running version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.read, m.alarms, m.flows, info,
+	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.read, m.alarms, m.flows, m.reloads, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -95,3 +97,9 @@ func (m *Metrics) Alarm(flow, what string) { m.alarms.WithLabelValues(flow, what
 
 // Flow shows how many messages of a flow are somewhere.
 func (m *Metrics) Flow(flow, where string, n float64) { m.flows.WithLabelValues(flow, where).Set(n) }
+
+// Forget ends the showing of a flow that is no more. What was counted stays.
+func (m *Metrics) Forget(flow string) { m.flows.DeletePartialMatch(prometheus.Labels{"flow": flow}) }
+
+// Reloaded counts a reload by how it ended.
+func (m *Metrics) Reloaded(result string) { m.reloads.WithLabelValues(result).Inc() }

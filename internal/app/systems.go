@@ -1,0 +1,79 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/flow"
+)
+
+// system is an open system with the watch over its breaker.
+type system struct {
+	*flow.System
+	stop context.CancelFunc
+	done chan struct{} // closed: the watch has ended
+}
+
+// openSystems opens every system of the plan.
+func (h *Hub) openSystems(ctx context.Context) error {
+	err := h.stack.Push("systems", 20*time.Second, func(context.Context) error { return closeSystems(h.systems()) })
+	if err != nil {
+		return err
+	}
+	open := map[string]*system{}
+	for name, s := range h.plan().Systems {
+		o, err := h.openSystem(ctx, s)
+		if err != nil {
+			return errors.Join(err, closeSystems(open))
+		}
+		open[name] = o
+	}
+	h.run(&current{plan: h.plan(), loaded: h.clock.Now(), systems: open})
+	return nil
+}
+
+// openSystem makes a system ready; nothing is asked of it yet.
+func (h *Hub) openSystem(ctx context.Context, s *config.System) (*system, error) {
+	kind, ok := h.kinds.Get(s.Kind)
+	if !ok {
+		return nil, fmt.Errorf("%s: system %s: connector %q is not there", s.Pos, s.Name, s.Kind)
+	}
+	settings := s.Settings
+	settings.Log = h.log.With("system", s.Name)
+	c, err := kind.Open(ctx, settings)
+	if err != nil {
+		return nil, fmt.Errorf("system %s: %w", s.Name, err)
+	}
+	b := flow.NewBreaker(s.Name, h.clock, h.log, c.Probe)
+	watch, stop := context.WithCancel(context.Background())
+	o := &system{System: &flow.System{System: s, Connector: c, Breaker: b}, stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(o.done)
+		b.Watch(watch)
+	}()
+	return o, nil
+}
+
+func (s *system) close() error {
+	s.stop()
+	<-s.done
+	if err := s.Connector.Close(); err != nil {
+		return fmt.Errorf("close system %s: %w", s.Name, err)
+	}
+	return nil
+}
+
+// closeSystems closes systems side by side.
+func closeSystems(systems map[string]*system) error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(systems))
+	for i, name := range sortedKeys(systems) {
+		wg.Go(func() { errs[i] = systems[name].close() })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
