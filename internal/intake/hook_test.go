@@ -171,6 +171,16 @@ func TestHookBodySizes(t *testing.T) {
 	})
 }
 
+// TestDefaultBodySize: 1 MiB, where the source says nothing else.
+func TestDefaultBodySize(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		b.start(Source{Webhook: standardHook(), Key: field("id")})
+		doc := func(n int) string { return `{"id":"` + strings.Repeat("x", n-9) + `"}` }
+		wantAnswer(t, b.post("a", doc(1<<20)), 202, "accepted")
+		wantAnswer(t, b.post("b", doc(1<<20+1)), 413, "1048576 bytes")
+	})
+}
+
 func packed(t testing.TB, s string, open func(io.Writer) io.WriteCloser) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -221,7 +231,7 @@ func TestNoFalsePromise(t *testing.T) {
 				go func() { done <- b.post("msg_"+c.name, `{"id":"1"}`) }()
 				if c.name == "slow" {
 					<-asked
-					b.clock.Advance(defaultAcceptTimeout)
+					b.clock.Advance(4500 * time.Millisecond) // Shopify hangs up after 5 s
 				}
 				w := <-done
 				if c.name == "panicking" {
