@@ -33,6 +33,7 @@ var bans = []ban{
 		why: "it writes again what may have been written, and later records of a key after an earlier one failed; its queue has no bound"},
 	{lib: "github.com/ThreeDotsLabs/watermill/message/router/middleware",
 		why: "Deduplicator marks before the work is done, PoisonQueue poisons what a stop has cancelled, Throttle and Retry do not know the end of a context"},
+	{names: []string{"AddHandler"}, why: "watermill closes the publisher of a handler that ends, although others use it: AddConsumerHandler has none"},
 	{lib: "github.com/xeipuuv/gojsonschema", names: []string{"NewGoLoader"},
 		why: "it writes the whole document as JSON and reads it again: use NewRawLoader"},
 	{lib: "github.com/xeipuuv/gojsonschema", names: []string{"NewReferenceLoader", "NewReferenceLoaderFileSystem"},
