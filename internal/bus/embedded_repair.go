@@ -185,14 +185,19 @@ func repairSegment(dir string, base int64, last bool, log *slog.Logger) error {
 	return repairIndex(filepath.Join(dir, strconv.FormatInt(base, 10)+".idx"), index, log)
 }
 
-// torn reports whether b looks like the one write that a crash has interrupted, rather than damage with records behind
-// it: each batch is on disk before the next is written.
+// torn reports whether b looks like the one write that a crash has interrupted, rather than damage with records behind it: each
+// batch is on disk before the next is written, so no whole one stands in it. Of a write that was not synced any part may be there and
+// any part be zeros, its beginning too.
 func torn(b []byte) bool {
-	if len(bytes.TrimLeft(b, "\x00")) == 0 || len(b) < 17 {
-		return true
+	for i := 1; i+batchHeader <= len(b); i++ {
+		if b[i+16] != 2 {
+			continue
+		}
+		if _, _, ok, err := nextBatch(b[i:]); ok && err == nil {
+			return false
+		}
 	}
-	size := int64(int32(binary.BigEndian.Uint32(b[8:]))) + 12
-	return size >= int64(len(b))
+	return true
 }
 
 // indexEntry is the size of the broker's entry for one batch.

@@ -269,9 +269,13 @@ func TestRepairSegments(t *testing.T) {
 		{"half a batch at the end", func(b []byte) []byte { return append(whole(b, 3), whole(b, 1)[:40]...) }, 3, ""},
 		{"half a head at the end", func(b []byte) []byte { return append(whole(b, 3), 0, 0, 0) }, 3, ""},
 		{"zeros at the end", func(b []byte) []byte { return append(whole(b, 4), make([]byte, 4096)...) }, 4, ""},
+		{"a batch at the end whose beginning is not there", func(b []byte) []byte {
+			return append(append(whole(b, 4), make([]byte, 61)...), "the rest of the batch, which is there"...)
+		}, 4, ""},
 		{"the last batch has a wrong sum", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, 4, ""},
 		{"only the first half of a batch", func(b []byte) []byte { return b[:30] }, 0, ""},
 		{"damage in the middle", func(b []byte) []byte { b[len(whole(b, 2))+70] ^= 1; return b }, 0, "0.dat is damaged at byte"},
+		{"zeros with records behind them", func(b []byte) []byte { clear(b[len(whole(b, 2)):len(whole(b, 3))]); return b }, 0, "0.dat is damaged at byte"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
