@@ -5,10 +5,14 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/failpoint"
 )
 
 var killFaults = []fault{
 	{Name: "kill -9 at a random point", Setups: both, Goal: 200, Share: 3, Run: killAtRandom},
+	{Name: "kill -9 at every failpoint", Setups: both, Goal: 3 * len(failpoint.All()), Share: 4, Run: killAtPoints},
+	{Name: "errors and delays at failpoints", Setups: both, Goal: 50, Run: failAtPoints},
 	{Name: "SIGTERM under load", Setups: both, Goal: 100, Share: 2, Run: termUnderLoad},
 }
 

@@ -406,3 +406,16 @@ func (w *world) bury() {
 		}
 	}
 }
+
+// appendTo appends to a file, as a torn write would.
+func appendTo(t *testing.T, file string, b []byte) {
+	t.Helper()
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(b); err != nil {
+		t.Fatal(err)
+	}
+}
