@@ -76,6 +76,8 @@ type Hub struct {
 	runners map[string]*running
 	ready   bool
 
+	waiting waiting
+
 	apiAddr   net.Addr
 	hooksAddr string
 }
@@ -136,7 +138,7 @@ func (h *Hub) Start(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"store", h.openStore}, {"broker", h.openBroker}, {"systems", h.openSystems}, {"flows", h.startFlows},
-		{"intake", h.startIntake}, {"pruning", h.startPruning},
+		{"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting},
 		// Webhooks come last and go first: while they end, the API says that the hub is not ready.
 		{"API", h.listenAPI}, {"webhooks", h.listenHooks},
 	}

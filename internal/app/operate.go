@@ -264,6 +264,9 @@ func (h *Hub) flowState(r *running, f *api.Flow, now time.Time) (name, why strin
 	if r.Paused() {
 		return api.StatePaused, ""
 	}
+	if why := h.waiting.of(def.Name); why != "" {
+		return api.StateLate, why
+	}
 	if l := def.SLO.LateAfter; l > 0 && f.OldestSeconds > l.Seconds() {
 		return api.StateLate, "the oldest message is older than " + l.String()
 	}

@@ -95,6 +95,8 @@ type retryFile struct {
 type sloFile struct {
 	LateAfter   time.Duration `yaml:"late-after" doc:"the oldest undelivered event may be that old"`
 	SilentAfter time.Duration `yaml:"silent-after" doc:"the flow counts as silent after that time without an event"`
+	// Its default stands in flow.go, because a flow without slo has it too.
+	WaitingAfter time.Duration `yaml:"waiting-after" doc:"an event that waits so long for another object is named in an alarm; default 15m"`
 }
 
 // backoff is a range of pauses.

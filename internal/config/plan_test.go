@@ -78,7 +78,7 @@ func TestFlows(t *testing.T) {
 	if f.Accept.Name() != "crm/opportunity.v1" || f.Map.Name() != "crm-opportunity-to-order" || f.To.Topic != "canonical.order" || !f.JournalAll {
 		t.Errorf("crm-orders %+v", f)
 	}
-	if f.Order != Strict || f.Retry != (Retry{10 * time.Minute, 200 * time.Millisecond, 30 * time.Second}) || f.SLO != (SLO{}) {
+	if f.Order != Strict || f.Retry != (Retry{10 * time.Minute, 200 * time.Millisecond, 30 * time.Second}) || f.SLO != (SLO{WaitingAfter: 15 * time.Minute}) {
 		t.Errorf("defaults of crm-orders %+v", f)
 	}
 	if f.Topic() != "in.crm-orders" || f.Group() != "waybill.crm-orders" {
@@ -91,7 +91,7 @@ func TestFlows(t *testing.T) {
 	if !reflect.DeepEqual(f.To, want) {
 		t.Errorf("to %+v", f.To)
 	}
-	if f.Order != Latest || f.Retry != (Retry{time.Hour, time.Second, 5 * time.Minute}) || f.SLO != (SLO{5 * time.Minute, 2 * time.Hour}) {
+	if f.Order != Latest || f.Retry != (Retry{time.Hour, time.Second, 5 * time.Minute}) || f.SLO != (SLO{5 * time.Minute, 2 * time.Hour, 15 * time.Minute}) {
 		t.Errorf("orders-to-erp %+v", f)
 	}
 	if f.When == nil || len(f.Requires) != 1 || f.Requires[0].Entity != "customer" || f.Requires[0].ID == nil || f.JournalAll || f.Topic() != "canonical.order" {

@@ -35,16 +35,18 @@ type project struct {
 	Partitions  int
 	RetryFor    string
 	Backoff     string
-	Timeout     string // of a call to a target
-	DataDir     string // of the embedded broker and SQLite
-	StorePath   string // of SQLite; default: in DataDir
-	Extra       string // more flows, with %P% for the prefix
-	Order       string // strict or latest
-	MaxBody     string
-	Connections int               // that the webhook listener takes at once
-	Journal     string            // of the flows from the source: failures or all
-	Entities    []string          // that the targets hold
-	TargetURLs  map[string]string // instead of the target's own address: a proxy's
+	// WaitingAfter is when a message that waits for another object is worth an alarm.
+	WaitingAfter string
+	Timeout      string // of a call to a target
+	DataDir      string // of the embedded broker and SQLite
+	StorePath    string // of SQLite; default: in DataDir
+	Extra        string // more flows, with %P% for the prefix
+	Order        string // strict or latest
+	MaxBody      string
+	Connections  int               // that the webhook listener takes at once
+	Journal      string            // of the flows from the source: failures or all
+	Entities     []string          // that the targets hold
+	TargetURLs   map[string]string // instead of the target's own address: a proxy's
 }
 
 const hookSecret = "soak-secret-0123456789"
@@ -53,7 +55,7 @@ func newProject(t *testing.T, s setup) *project {
 	t.Helper()
 	b := make([]byte, 4)
 	_, _ = rand.Read(b)
-	p := &project{setup: s, dir: t.TempDir(), prefix: "s" + hex.EncodeToString(b) + "-", Replication: 1, Partitions: 4, RetryFor: "10m", Backoff: "50ms..2s", Timeout: "3s", Order: "strict",
+	p := &project{setup: s, dir: t.TempDir(), prefix: "s" + hex.EncodeToString(b) + "-", Replication: 1, Partitions: 4, RetryFor: "10m", Backoff: "50ms..2s", WaitingAfter: "15m", Timeout: "3s", Order: "strict",
 		MaxBody: "1MiB", Connections: 1000, Journal: "failures", Entities: []string{"customer", "order"}, TargetURLs: map[string]string{}}
 	p.DataDir = filepath.Join(p.dir, "data")
 	if s == onKafka {
@@ -108,7 +110,7 @@ func (p *project) files(t *testing.T) {
 	p.write(t, "schemas/soak/thing.v1.json", thingSchema)
 	p.write(t, "mappings/soak.yaml", mappingFile)
 	p.write(t, "mappings/values/soak.yaml", "values: soak-mark\nunknown: park\ncodes:\n  A: {source: A}\n")
-	p.write(t, "flows/soak.yaml", strings.NewReplacer("%P%", p.prefix, "%SECRET%", `"${file:../secret}"`, "%FOR%", p.RetryFor, "%BACKOFF%", p.Backoff, "%ORDER%", p.Order, "%JOURNAL%", p.Journal).Replace(flowFile+p.Extra))
+	p.write(t, "flows/soak.yaml", strings.NewReplacer("%P%", p.prefix, "%SECRET%", `"${file:../secret}"`, "%FOR%", p.RetryFor, "%BACKOFF%", p.Backoff, "%ORDER%", p.Order, "%WAIT%", p.WaitingAfter, "%JOURNAL%", p.Journal).Replace(flowFile+p.Extra))
 	p.write(t, "secret", hookSecret)
 }
 
@@ -218,6 +220,7 @@ map: soak-customer
 to: {system: alpha}
 order: %ORDER%
 retry: {for: %FOR%, backoff: %BACKOFF%}
+slo: {waiting-after: %WAIT%}
 ---
 flow: %P%customers-to-beta
 entity: customer
@@ -226,6 +229,7 @@ map: soak-customer
 to: {system: beta}
 order: %ORDER%
 retry: {for: %FOR%, backoff: %BACKOFF%}
+slo: {waiting-after: %WAIT%}
 ---
 flow: %P%orders
 entity: order
@@ -240,6 +244,7 @@ key: source.no
 version: source.seq
 map: soak-order
 to: {topic: %P%canonical.order}
+slo: {waiting-after: %WAIT%}
 journal: %JOURNAL%
 order: %ORDER%
 ---
@@ -252,4 +257,5 @@ map: soak-order-to-alpha
 to: {system: alpha}
 order: %ORDER%
 retry: {for: %FOR%, backoff: %BACKOFF%}
+slo: {waiting-after: %WAIT%}
 `

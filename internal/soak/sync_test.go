@@ -3,17 +3,23 @@ package soak
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/api"
 )
 
 var syncFaults = []fault{
 	{Name: "duplicates ×10", Setups: both, Goal: 20, Run: duplicates},
 	{Name: "shuffled webhooks", Setups: both, Goal: 20, Run: shuffled},
+	{Name: "orders before their customers", Setups: both, Goal: 5, Run: dependencies(false)},
+	{Name: "orders before their customers, kill -9", Setups: both, Goal: 5, Run: dependencies(true)},
 }
 
 // duplicates: every delivery comes eleven times, many at once and through two sets of connections. It is accepted once; under its id
@@ -153,6 +159,109 @@ func shuffled(b *budget) {
 			if held[no] != last {
 				b.Errorf("%s holds version %d of %s, and the newest is %d", name, held[no], no, last)
 			}
+		}
+	}
+}
+
+// dependencies: orders come before their customers, in two versions each; then the customers in random order, and one in a hundred
+// never. The others are delivered by themselves; what waits for a customer that never comes is named, with an alarm.
+func dependencies(kill bool) func(b *budget) {
+	return func(b *budget) {
+		w := newWorld(b.T, b.setup, func(p *project) { p.WaitingAfter = "2s" })
+		h := w.hub()
+		h.start()
+		const workers = 4
+		keys := b.size(64, 1250)   // of a worker; an order has two versions
+		never := map[string]bool{} // customers
+		// lacking counts the accepted orders whose customer never comes.
+		lacking := func(customer func(no string) string) (n int64) {
+			w.ledger.mu.Lock()
+			defer w.ledger.mu.Unlock()
+			for no, versions := range w.ledger.promised["order"] {
+				if never[customer(no)] {
+					n += int64(len(versions))
+				}
+			}
+			return n
+		}
+		customer := func(no string) string { // of two orders each
+			var rep, worker, n int
+			if _, err := fmt.Sscanf(no, "O%d-%d-%d", &rep, &worker, &n); err != nil {
+				b.Error(err)
+			}
+			return fmt.Sprintf("C%d-%d-%04d", rep, worker, n/2)
+		}
+		for b.more(1) {
+			customers, orders := numbered(b.reps)
+			before := lacking(customer)
+			began := time.Now()
+			w.senders.send(b.Context(), load{Entity: "order", Workers: workers, Prefix: orders, Keys: keys, Batch: keys / b.size(8, 10), Count: int64(2 * workers * keys), Customer: customer})
+			w.quiet(2 * time.Minute)
+			waited := int64(2 * workers * keys)
+			if got := w.flowStatus("orders").Waiting; got != waited+before {
+				b.Errorf("%d orders wait for their customers; want %d", got, waited)
+			}
+			b.Logf("%d orders wait after %s", waited, time.Since(began).Round(time.Millisecond))
+			var all []thing
+			for worker := range workers {
+				for n := range keys / 2 {
+					no := fmt.Sprintf("%s%d-%04d", customers, worker, n)
+					if n%100 == 7 && worker%2 == 0 {
+						never[no] = true
+						continue
+					}
+					all = append(all, thing{No: no, Seq: w.senders.version("customer", no), Text: "version of " + no})
+				}
+			}
+			rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+			began = time.Now()
+			for batch := range slices.Chunk(all, 20) {
+				w.senders.deliver(load{Entity: "customer", Hubs: w.hooks, Client: client}, batch)
+			}
+			if kill {
+				w.delivered(int64(len(all)/2), time.Minute)
+				h.kill()
+				h.start()
+			}
+			w.quiet(3 * time.Minute)
+			took := time.Since(began)
+			b.Logf("%d customers and the orders that waited for them are through in %s", len(all), took.Round(time.Millisecond))
+			if !b.short {
+				b.within("releasing the orders", took, time.Minute)
+			}
+			b.happened(took)
+		}
+		lack := lacking(customer)
+		w.alarmed(h, "orders", lack)
+		b.judge(w, rules{})
+		if f := w.flowStatus("orders"); f.Waiting != lack || b.verdict.Named != lack {
+			b.Errorf("%d orders wait and %d are named; %d never get their customer", f.Waiting, b.verdict.Named, lack)
+		}
+	}
+}
+
+// alarmed waits until the status, the metrics and the log name what waits too long, and what for.
+func (w *world) alarmed(h *hub, flow string, n int64) {
+	w.t.Helper()
+	name := w.p.flow(flow)
+	h.await("the alarm of what waits", 20*time.Second, func() bool {
+		f := w.flowStatus(flow)
+		return f != nil && f.State == api.StateLate && strings.HasPrefix(f.Why, fmt.Sprint(n, " wait longer than ")) &&
+			strings.Contains(f.Why, "of source has not been seen yet") && strings.Contains(h.text(), "alarm: a message waits too long")
+	})
+	resp, err := http.Get("http://" + h.http + "/metrics")
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	for _, want := range []string{
+		fmt.Sprintf("waybill_flow_messages{flow=%q,where=\"overdue\"} %d\n", name, n),
+		fmt.Sprintf("waybill_alarms_total{flow=%q,what=\"waiting\"}", name),
+	} {
+		if err != nil || !strings.Contains(string(text), want) {
+			w.t.Errorf("the metrics do not say %s (%v)", want, err)
 		}
 	}
 }

@@ -1,0 +1,93 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+)
+
+// waiting is what waits too long for another object, by flow: what is missing may never come, and only a person can know.
+type waiting struct {
+	mu    sync.Mutex
+	why   map[string]string    // for the status
+	named map[string]time.Time // messages that began to wait until then were named in the log
+}
+
+// of gives the sentence for the status, or none.
+func (w *waiting) of(flow string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.why[flow]
+}
+
+// mostNamed bounds the messages that one look names; the rest are counted.
+const mostNamed = 20
+
+// startWaiting looks, as long as the hub runs, for messages that wait longer than their flow allows.
+func (h *Hub) startWaiting(context.Context) error {
+	h.waiting.why, h.waiting.named = map[string]string{}, map[string]time.Time{}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for lifecycle.Sleep(ctx, h.clock, h.lookWaiting(ctx)) == nil {
+		}
+	}()
+	return h.stack.Push("waiting", 10*time.Second, func(context.Context) error { stop(); <-done; return nil })
+}
+
+// lookWaiting looks once and says when to look again.
+func (h *Hub) lookWaiting(ctx context.Context) (next time.Duration) {
+	next = 5 * time.Second
+	for _, r := range h.flows() {
+		limit := r.Flow().SLO.WaitingAfter
+		if limit <= 0 {
+			continue
+		}
+		next = min(next, max(limit/4, 100*time.Millisecond))
+		if err := h.lookWaitingOf(ctx, r.Flow().Name, limit); err != nil && ctx.Err() == nil {
+			h.log.Warn("what waits too long is not known; looking again", "flow", r.Flow().Name, "error", err)
+		}
+	}
+	return next
+}
+
+func (h *Hub) lookWaitingOf(ctx context.Context, flow string, limit time.Duration) error {
+	before := h.clock.Now().Add(-limit)
+	n, oldest, err := h.store.Overdue(ctx, flow, time.Time{}, before, 1)
+	if err != nil {
+		return err
+	}
+	h.metrics.Flow(flow, "overdue", float64(n))
+	why := ""
+	if len(oldest) > 0 {
+		why = fmt.Sprintf("%d wait longer than %s for another object; the oldest is %s: %s", n, limit, oldest[0].Event.Key, oldest[0].Reason)
+	}
+	h.waiting.mu.Lock()
+	h.waiting.why[flow] = why
+	named := h.waiting.named[flow]
+	h.waiting.mu.Unlock()
+	if n == 0 {
+		return nil
+	}
+	_, fresh, err := h.store.Overdue(ctx, flow, named, before, mostNamed)
+	if err != nil || len(fresh) == 0 {
+		return err
+	}
+	h.metrics.Alarm(flow, "waiting")
+	for i := range fresh {
+		q := &fresh[i]
+		h.log.Error("alarm: a message waits too long for another object", "flow", flow, "key", q.Event.Key, "missing", q.Reason, "since", q.Since, "all", n)
+		named = q.Since
+	}
+	if len(fresh) < mostNamed {
+		named = before
+	}
+	h.waiting.mu.Lock()
+	h.waiting.named[flow] = named
+	h.waiting.mu.Unlock()
+	return nil
+}
