@@ -3,9 +3,13 @@
 #
 #   kafka.sh start [N]   install if needed, start N nodes (1 or 3, default 1), print their addresses
 #   kafka.sh restart     end all nodes and start them again with their data (WAYBILL_KAFKA_SIGNAL=KILL: as in a crash)
+#   kafka.sh kill I      node I ends as in a crash; it keeps its data
+#   kafka.sh up I        start node I again
 #   kafka.sh stop        end all nodes and delete their data
 #
 # WAYBILL_KAFKA_PORT     port of the first node (default 19092); node i listens on PORT+10(i-1), its controller one above
+# WAYBILL_KAFKA_ADVERTISE  host:port that clients are told for node 1, in place of its own: a proxy's
+# WAYBILL_KAFKA_HEAP     of each node, default 512m
 # WAYBILL_KAFKA_VERSION  default 4.1.0
 # XDG_CACHE_HOME         the jars and data lie in $XDG_CACHE_HOME/waybill/kafka (default ~/.cache/waybill/kafka)
 set -euo pipefail
@@ -13,6 +17,7 @@ set -euo pipefail
 port=${WAYBILL_KAFKA_PORT:-19092}
 version=${WAYBILL_KAFKA_VERSION:-4.1.0}
 signal=${WAYBILL_KAFKA_SIGNAL:-TERM}
+heap=${WAYBILL_KAFKA_HEAP:-512m}
 home=${XDG_CACHE_HOME:-$HOME/.cache}/waybill/kafka
 lib=$home/$version/lib
 data=$home/data-$port
@@ -53,8 +58,10 @@ configure() { # N
   local id
   id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
   for i in $(seq "$n"); do
-    local dir=$data/$i p
+    local dir=$data/$i p told
     p=$(broker_port "$i")
+    told=127.0.0.1:$p
+    [ "$i" != 1 ] || told=${WAYBILL_KAFKA_ADVERTISE:-$told}
     mkdir -p "$dir"
     cat >"$dir/server.properties" <<PROPERTIES
 process.roles=broker,controller
@@ -62,7 +69,7 @@ node.id=$i
 controller.quorum.voters=$voters
 controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:$p,CONTROLLER://127.0.0.1:$((p + 1))
-advertised.listeners=PLAINTEXT://127.0.0.1:$p
+advertised.listeners=PLAINTEXT://$told
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT
 log.dirs=$dir/log
@@ -82,15 +89,15 @@ PROPERTIES
   done
 }
 
-launch() {
+launch() { # [I]
   local dir i
-  for dir in "$data"/*/; do
+  for dir in "$data"/${1:-*}/; do
     i=$(basename "$dir")
-    setsid nohup java -Xms128m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$lib/*" kafka.Kafka "$dir/server.properties" \
+    setsid nohup java -Xms64m "-Xmx$heap" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$lib/*" kafka.Kafka "$dir/server.properties" \
       >"$dir/out" 2>&1 </dev/null &
     echo $! >"$dir/pid"
   done
-  for dir in "$data"/*/; do
+  for dir in "$data"/${1:-*}/; do
     i=$(basename "$dir")
     local tries=0
     until (exec 3<>"/dev/tcp/127.0.0.1/$(broker_port "$i")") 2>/dev/null; do
@@ -102,12 +109,12 @@ launch() {
   done
 }
 
-end() { # SIGNAL
+end() { # SIGNAL [I]
   local dir pid tries=0
-  for dir in "$data"/*/; do
+  for dir in "$data"/${2:-*}/; do
     [ -e "$dir/pid" ] && kill -s "$1" "$(cat "$dir/pid")" 2>/dev/null || true
   done
-  for dir in "$data"/*/; do
+  for dir in "$data"/${2:-*}/; do
     [ -e "$dir/pid" ] || continue
     pid=$(cat "$dir/pid")
     while kill -0 "$pid" 2>/dev/null; do
@@ -143,13 +150,21 @@ restart)
   launch
   addresses
   ;;
+kill)
+  [ -d "$data/${2:?node}" ] || fail "there is no node $2 in $data"
+  end KILL "$2"
+  ;;
+up)
+  [ -d "$data/${2:?node}" ] || fail "there is no node $2 in $data"
+  launch "$2"
+  ;;
 stop)
   [ -d "$data" ] || exit 0
   end TERM
   rm -rf "$data"
   ;;
 *)
-  sed -n '2,12s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,16s/^# \{0,1\}//p' "$0" >&2
   exit 2
   ;;
 esac
