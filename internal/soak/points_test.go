@@ -31,29 +31,35 @@ const noBroker = "the broker's files are in the hub's hands only where it is emb
 
 // points lists what needs more than load. The load has every kind of work in it: see world.feed.
 var points = map[failpoint.Name]point{
-	failpoint.LeaseTaken:         {most: 3},
-	failpoint.PositionTaken:      {most: 10},
-	failpoint.FileTaken:          {most: 3},
-	failpoint.FileMoved:          {most: 3},
-	failpoint.Pruned:             {most: 2, env: []string{"WAYBILL_PRUNE_EVERY=300ms"}},
-	failpoint.TopicsEnsured:      {most: 1, launch: true},
-	failpoint.Started:            {most: 1, launch: true},
-	failpoint.BrokerIdentified:   {most: 1, launch: true, absent: map[setup]string{onKafka: noBroker}},
-	failpoint.BrokerCut:          {most: 1, launch: true, before: (*sweep).tear, absent: map[setup]string{onKafka: noBroker}},
-	failpoint.MigrationStatement: {most: 12, launch: true, fresh: true},
-	failpoint.MigrationDone:      {most: 1, launch: true, fresh: true},
-	failpoint.StopStep:           {most: 8, reach: (*sweep).term},
-	failpoint.FlowStopping:       {most: 5, reach: (*sweep).term},
-	failpoint.GroupLeave:         {most: 5, reach: (*sweep).term},
-	failpoint.MarkStored:         {most: 1, reach: (*sweep).repairKey, after: (*sweep).repairRest},
-	failpoint.EditStored:         {most: 1, reach: (*sweep).repairKey, after: (*sweep).repairRest},
-	failpoint.ReplayPublished:    {most: 1, reach: (*sweep).repairKey, after: (*sweep).repairRest},
-	failpoint.ReplaySettled:      {most: 1, reach: (*sweep).repairList, after: (*sweep).repairRest},
-	failpoint.ReplayParked:       {most: 1, reach: (*sweep).repairList, after: (*sweep).repairRest},
-	failpoint.PauseStored:        {most: 1, reach: (*sweep).pause, after: (*sweep).resume},
-	failpoint.DrainBegun:         {most: 10, reach: (*sweep).replayRefused, after: (*sweep).replayRest},
-	failpoint.DrainDecided:       {most: 10, reach: (*sweep).replayRefused, after: (*sweep).replayRest},
-	failpoint.Drained:            {most: 10, reach: (*sweep).replayRefused, after: (*sweep).replayRest},
+	failpoint.LeaseTaken:          {most: 3},
+	failpoint.PositionTaken:       {most: 10},
+	failpoint.FileTaken:           {most: 3},
+	failpoint.FileMoved:           {most: 3},
+	failpoint.Pruned:              {most: 2, env: []string{"WAYBILL_PRUNE_EVERY=300ms"}},
+	failpoint.TopicsEnsured:       {most: 1, launch: true},
+	failpoint.Started:             {most: 1, launch: true},
+	failpoint.BrokerIdentified:    {most: 1, launch: true, absent: map[setup]string{onKafka: noBroker}},
+	failpoint.BrokerCut:           {most: 1, launch: true, before: (*sweep).tear, absent: map[setup]string{onKafka: noBroker}},
+	failpoint.MigrationStatement:  {most: 12, launch: true, fresh: true},
+	failpoint.MigrationDone:       {most: 1, launch: true, fresh: true},
+	failpoint.StopStep:            {most: 8, reach: (*sweep).term},
+	failpoint.FlowStopping:        {most: 5, reach: (*sweep).term},
+	failpoint.GroupLeave:          {most: 5, reach: (*sweep).term},
+	failpoint.MarkStored:          {most: 1, reach: (*sweep).repairKey, after: (*sweep).repairRest},
+	failpoint.EditStored:          {most: 1, reach: (*sweep).repairKey, after: (*sweep).repairRest},
+	failpoint.ReplayPublished:     {most: 1, reach: (*sweep).repairKey, after: (*sweep).repairRest},
+	failpoint.ReplaySettled:       {most: 1, reach: (*sweep).repairList, after: (*sweep).repairRest},
+	failpoint.ReplayParked:        {most: 1, reach: (*sweep).repairList, after: (*sweep).repairRest},
+	failpoint.ReloadAudited:       {most: 1, reach: (*sweep).reload},
+	failpoint.ReloadSourcesClosed: {most: 1, reach: (*sweep).reload},
+	failpoint.ReloadFlowsStopped:  {most: 1, reach: (*sweep).reload},
+	failpoint.ReloadSystemsClosed: {most: 1, reach: (*sweep).reload},
+	failpoint.ReloadFlowsStarted:  {most: 1, reach: (*sweep).reload},
+	failpoint.ReloadDone:          {most: 1, reach: (*sweep).reload},
+	failpoint.PauseStored:         {most: 1, reach: (*sweep).pause, after: (*sweep).resume},
+	failpoint.DrainBegun:          {most: 10, reach: (*sweep).replayRefused, after: (*sweep).replayRest},
+	failpoint.DrainDecided:        {most: 10, reach: (*sweep).replayRefused, after: (*sweep).replayRest},
+	failpoint.Drained:             {most: 10, reach: (*sweep).replayRefused, after: (*sweep).replayRest},
 }
 
 // pointsOf gives the failpoints that a set-up has, and why it has not the others.
@@ -74,7 +80,8 @@ type sweep struct {
 	*budget
 	w    *world
 	h    *hub
-	done int
+	done int      // numbers what comes
+	good versions // of the files, as they were made
 	// What a person still has to repair: documents by the parked event's delivery, each promised once it is.
 	repairs map[string]string
 	owed    map[string][]thing // by entity
