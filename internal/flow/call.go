@@ -99,6 +99,9 @@ func jitter(d time.Duration) time.Duration {
 	return d/2 + rand.N(d/2)
 }
 
+// callGrace is how long a call that is under way may still take once the flow is asked to stop.
+const callGrace = 5 * time.Second
+
 // once makes one call, after a look where an earlier one is in doubt. Without done, err says why to try again.
 func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool, err error) {
 	if d.doubt && d.write.Action == connector.Create {
@@ -122,7 +125,11 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 		return fate{}, false, err
 	}
 	d.sent, d.answered = d.Clock.Now(), false
-	cctx, cancel := context.WithTimeout(connector.WithFence(ctx, d.still), d.Runner.target.patience())
+	// A call is not cut off at once when the flow is asked to stop: cut off, nobody knows whether it was applied. Nobody else has the
+	// partition until Stop has returned.
+	call, let := lifecycle.Linger(ctx, d.Clock, callGrace, ErrStopping)
+	defer let()
+	cctx, cancel := context.WithTimeout(connector.WithFence(call, d.still), d.Runner.target.patience())
 	began := d.Clock.Now()
 	res, err := d.send(cctx)
 	cancel()
@@ -130,7 +137,7 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 	switch {
 	case err == nil:
 		d.Runner.target.Breaker.Success()
-		return d.done(ctx, res), true, nil
+		return d.done(call, res), true, nil
 	case errors.Is(err, state.ErrFenced):
 		return fate{}, false, err
 	}
@@ -140,6 +147,9 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 // still makes sure that the partition is this hub's before the target hears of the message. Where that was not confirmed lately, the
 // store is asked: it refuses a hub that was replaced with state.ErrFenced.
 func (d *delivery) still(ctx context.Context) error {
+	if d.Runner.ctx.Err() != nil {
+		return context.Cause(d.Runner.ctx) // a stopping flow waits for what is sent and sends nothing more
+	}
 	p, asked := d.attempt.partition, d.Clock.Now()
 	if asked.Sub(p.confirmed()) < sureFor {
 		return nil

@@ -153,7 +153,7 @@ func New(f *config.Flow, d Deps) (*Runner, error) {
 // Flow is the definition that the runner works by.
 func (r *Runner) Flow() *config.Flow { return r.flow }
 
-// Stop ends the work: calls under way are cancelled, nothing unfinished gets a fate, and Stop returns when all is still or
+// Stop ends the work: calls under way get a moment to come back, nothing unfinished gets a fate, and Stop returns when all is still or
 // ctx ends.
 func (r *Runner) Stop(ctx context.Context) error {
 	r.mu.Lock()

@@ -1,0 +1,100 @@
+package flow
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// slow is a target whose writes are answered when the test says so, or cut off.
+type slow struct {
+	*target
+	called, answer chan struct{}
+}
+
+func (s *slow) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
+	s.called <- struct{}{}
+	select {
+	case <-s.answer:
+		return s.target.Write(ctx, w)
+	case <-ctx.Done():
+		return connector.Result{}, fault.Wrap(fault.UnknownOutcome, "write", ctx.Err())
+	}
+}
+
+// TestStopWaitsForCalls: a call that is under way when the flow stops has a moment to come back, and then counts; one that does not is
+// cut off, and its batch handed back without a fate. A new owner of the partition is never held up.
+func TestStopWaitsForCalls(t *testing.T) {
+	for name, c := range map[string]struct {
+		answered, revoked bool
+		want              string
+	}{
+		"it comes back":                 {answered: true, want: "delivered=1"},
+		"it does not":                   {},
+		"another hub has the partition": {revoked: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			s := &slow{target: w.erp, called: make(chan struct{}, 1), answer: make(chan struct{})}
+			w.deps.Systems["erp"].Connector = s
+			r := w.flow("orders-to-erp")
+			e := order("A", 1, "1")
+			batch := &event.Batch{Topic: "orders", Epoch: w.epoch(r), Lane: event.LaneOf(e.Lane(), 16), Records: []event.Record{{Topic: "orders", Key: []byte(e.Lane()), Value: e.Data, Headers: e.Headers()}}}
+			handled, stopped := make(chan error, 1), make(chan error, 1)
+			go func() { handled <- w.handQuiet(r, batch) }()
+			<-s.called
+			switch {
+			case c.revoked: // the clock stands: nobody waits for it
+				r.Revoked("", "orders", 0)
+				stopped <- nil
+			default:
+				go func() { stopped <- r.Stop(context.Background()) }()
+				if c.answered {
+					w.lingers(handled)
+					close(s.answer)
+				}
+			}
+			if err := w.stopped(stopped, c.answered); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-handled; (err == nil) != c.answered {
+				t.Errorf("handled: %v", err)
+			}
+			w.expect("orders-to-erp", c.want)
+			if got, err := w.store.Target(t.Context(), "order", "hub-A", "erp", "crm"); err != nil || (got.Intent == nil) != c.answered {
+				t.Errorf("the intent is %+v, %v", got.Intent, err)
+			}
+		})
+	}
+}
+
+// lingers waits until the only timer is that of the call's grace, or the call is over.
+func (w *world) lingers(over chan error) {
+	for len(over) == 0 {
+		if at, ok := w.clock.Next(); ok && at.Sub(w.clock.Now()) == callGrace {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// stopped waits for a stop, and lets time go by unless still.
+func (w *world) stopped(done <-chan error, still bool) error {
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-w.t.Context().Done():
+			return w.t.Context().Err()
+		default:
+		}
+		if !still && w.clock.Waiting() > 0 {
+			w.clock.Advance(callGrace)
+		}
+		runtime.Gosched()
+	}
+}
