@@ -138,7 +138,7 @@ func (h *Hub) Start(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"store", h.openStore}, {"broker", h.openBroker}, {"systems", h.openSystems}, {"flows", h.startFlows},
-		{"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting},
+		{"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting}, {"other hubs", h.startHearing},
 		// Webhooks come last and go first: while they end, the API says that the hub is not ready.
 		{"API", h.listenAPI}, {"webhooks", h.listenHooks},
 	}

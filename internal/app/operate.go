@@ -109,6 +109,12 @@ func (h *Hub) turnFlow(ctx context.Context, name, who string, paused bool) (alar
 	if err := h.store.SetPaused(ctx, name, paused, who); err != nil {
 		return false, err
 	}
+	if !paused && !h.paused[name] {
+		// Nothing was stored that could be taken back: the flow stands still by an alarm, maybe of another hub, which learns of it by this.
+		if err := h.store.WriteAudit(ctx, state.Audit{Who: who, Action: "resume", Object: "flow/" + name}); err != nil {
+			return false, err
+		}
+	}
 	failpoint.Hit(failpoint.PauseStored)
 	h.paused[name] = paused
 	if paused {

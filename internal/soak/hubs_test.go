@@ -15,6 +15,7 @@ var hubsFaults = []fault{
 	{Name: "three hubs share, hand over and are killed", Setups: []setup{onKafka}, Goal: 10, Run: shareAndHandOver},
 	{Name: "rolling restart of three hubs", Setups: []setup{onKafka}, Goal: 20, Run: rollingRestart},
 	{Name: "rebalance every 5 s with three hubs", Setups: []setup{onKafka}, Goal: 60, Share: 2, Run: rebalance},
+	{Name: "people at any of three hubs", Setups: []setup{onKafka}, Goal: 20, Share: 0.5, Run: peopleAnywhere},
 	{Name: "a hub frozen for longer than its session", Setups: []setup{onKafka}, Goal: 20, Run: frozenHub},
 }
 
@@ -271,4 +272,62 @@ func (f *fleet) noZombie(h *hub, thawed time.Time, newest map[string]map[objectK
 	if after == 0 {
 		f.b.Error("the hub did nothing after its freeze")
 	}
+}
+
+// peopleAnywhere: what a person asks of one hub, whichever it is, reaches the one that it concerns.
+func peopleAnywhere(b *budget) {
+	f := newFleet(b, 3)
+	alpha, flow := f.targets["alpha"], f.p.flow("customers-to-alpha")
+	say := func(h *hub, args ...string) {
+		b.Helper()
+		if out, code := h.command(args...); code != 0 {
+			b.Fatalf("waybill %v at %s exits %d: %s", args, h.name, code, out)
+		}
+	}
+	end := f.background(load{Rate: 200, Keys: 50})
+	written := func() int64 {
+		return count(alpha.calls(), func(c *call) bool { return c.Entity == "customer" && c.Applied })
+	}
+	for b.more(1) {
+		f.everyone("customers-to-alpha", time.Minute)
+		first, second, third := f.hubs[b.reps%3], f.hubs[(b.reps+1)%3], f.hubs[(b.reps+2)%3]
+		began := time.Now()
+		say(first, "pause", flow)
+		// Every hub looks for it within a second; what it had in its hands then is brought to its end.
+		f.until("a pause at one hub stops all", 20*time.Second, func() bool {
+			before := written()
+			time.Sleep(700 * time.Millisecond) // in which a hub that goes on would have written
+			return written() == before
+		})
+		paused := time.Since(began)
+		say(second, "resume", flow)
+		f.everyone("customers-to-alpha", 20*time.Second)
+
+		// A parked message belongs to whoever owns its partition: it is replayed through each hub in turn.
+		alpha.be(wicked{Refuse: "wrong"})
+		for i, h := range []*hub{first, second, third} {
+			no := fmt.Sprintf("W%d-%d", b.reps, i)
+			f.senders.deliver(load{Entity: "customer", Hubs: f.hooks, Client: client}, []thing{{No: no, Seq: 1, Text: "wrong"}})
+			var id int64
+			f.until(no+" is parked", 30*time.Second, func() bool {
+				for _, q := range h.queued(flow, "") {
+					if q.Key == no {
+						id = q.ID
+					}
+				}
+				return id != 0
+			})
+			alpha.be(wicked{})
+			say(h, "parked", "replay", fmt.Sprint(id))
+			f.until(no+" is delivered", 20*time.Second, func() bool {
+				return count(alpha.calls(), func(c *call) bool { return c.No == no && c.Applied }) == 1
+			})
+			alpha.be(wicked{Refuse: "wrong"})
+		}
+		alpha.be(wicked{})
+		b.happened(paused)
+	}
+	end()
+	f.quiet(time.Minute)
+	b.judge(f.world, fleetRules)
 }

@@ -1,0 +1,110 @@
+package app
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+)
+
+// hearEvery is how often a hub looks for what people have told other hubs. What concerns messages needs no such look: it is marked on
+// the message, and the owner of its partition looks for marks.
+const hearEvery = time.Second
+
+// resumes are, by flow, when people resumed it last.
+type resumes map[string]time.Time
+
+// startHearing follows pauses and resumes that were given to other hubs. A SQLite store is this hub's alone.
+func (h *Hub) startHearing(ctx context.Context) error {
+	if h.plan().Hub.Store.Postgres == nil {
+		return nil
+	}
+	known, err := h.resumed(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for lifecycle.Sleep(ctx, h.clock, hearEvery) == nil {
+			again, err := h.hear(ctx, known)
+			if err != nil {
+				h.log.Debug("cannot look for what other hubs were told", "error", err)
+				continue
+			}
+			for _, name := range again {
+				h.resumeSource(name)
+				if err := h.revive(ctx, name); err != nil && ctx.Err() == nil {
+					h.log.Error("a flow that was resumed at another hub cannot read again", "flow", name, "error", err)
+				}
+			}
+		}
+	}()
+	return h.stack.Push("other hubs' news", 10*time.Second, func(context.Context) error { stop(); <-done; return nil })
+}
+
+// hear pauses and resumes the flows as they are stored, and gives those that an alarm had stopped here and that were resumed
+// elsewhere. known is brought up to date.
+func (h *Hub) hear(ctx context.Context, known resumes) (again []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	h.pausing.Lock()
+	defer h.pausing.Unlock()
+	all, err := h.store.PausedFlows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now, err := h.resumed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	paused := map[string]bool{}
+	for _, p := range all {
+		paused[p.Flow] = true
+	}
+	for _, r := range h.flows() {
+		name := r.Flow().Name
+		at, ok := now[name]
+		fresh := ok && !at.Equal(known[name])
+		switch {
+		case paused[name]:
+			if !h.paused[name] {
+				r.Pause()
+			}
+		case r.Alarmed() != nil:
+			if fresh {
+				r.Resume()
+				again = append(again, name)
+			}
+		default:
+			if h.paused[name] {
+				r.Resume()
+			}
+			if fresh {
+				h.resumeSource(name)
+			}
+		}
+		h.paused[name] = paused[name]
+		if ok {
+			known[name] = at
+		}
+	}
+	return again, nil
+}
+
+// resumed reads the acts of people. They are compared, never measured: hubs' clocks differ.
+func (h *Hub) resumed(ctx context.Context) (resumes, error) {
+	acts, err := h.store.Audits(ctx, 200)
+	if err != nil {
+		return nil, err
+	}
+	out := resumes{}
+	for _, a := range acts {
+		if name, ok := strings.CutPrefix(a.Object, "flow/"); ok && a.Action == "resume" && out[name].IsZero() {
+			out[name] = a.Time // newest first
+		}
+	}
+	return out, nil
+}
