@@ -18,6 +18,7 @@ import (
 var syncFaults = []fault{
 	{Name: "duplicates ×10", Setups: both, Goal: 20, Run: duplicates},
 	{Name: "shuffled webhooks", Setups: both, Goal: 20, Run: shuffled},
+	{Name: "two-way sync", Setups: both, Goal: 1, Run: twoWay},
 	{Name: "orders before their customers", Setups: both, Goal: 5, Run: dependencies(false)},
 	{Name: "orders before their customers, kill -9", Setups: both, Goal: 5, Run: dependencies(true)},
 }
@@ -263,5 +264,218 @@ func (w *world) alarmed(h *hub, flow string, n int64) {
 		if err != nil || !strings.Contains(string(text), want) {
 			w.t.Errorf("the metrics do not say %s (%v)", want, err)
 		}
+	}
+}
+
+const partySchemas = `{
+  "$schema": "http://json-schema.org/draft-07/schema#",
+  "type": "object",
+  "required": ["no"],
+  "properties": {
+    "id": {"type": "string"},
+    "external_id": {"type": ["string", "null"]},
+    "changed": {"type": "integer"},
+    "no": {"type": "string"},
+    "a1": {"type": "string"}, "a2": {"type": "string"},
+    "b1": {"type": "string"}, "b2": {"type": "string"}
+  }
+}
+`
+
+const partyMapping = `mapping: party-in
+from: soak/party.v1
+to: soak/party-core.v1
+set:
+  no: source.no
+  a1?: source.a1
+  a2?: source.a2
+  b1?: source.b1
+  b2?: source.b2
+---
+mapping: party-out
+from: soak/party-core.v1
+to: soak/party-core.v1
+set:
+  no: source.no
+  a1?: source.a1
+  a2?: source.a2
+  b1?: source.b1
+  b2?: source.b2
+`
+
+// partyFlows read both systems and write each one's fields to the other.
+func partyFlows() string {
+	var s strings.Builder
+	for _, way := range [][3]string{{"alpha", "beta", "a1, a2"}, {"beta", "alpha", "b1, b2"}} {
+		fmt.Fprintf(&s, `---
+flow: %%P%%%[1]s-parties
+entity: product
+from:
+  system: %[1]s
+  poll: {every: 200ms}
+accept: soak/party.v1
+key: source.no
+id: source.id
+external-id: source.external_id
+version: source.changed
+map: party-in
+to: {topic: %%P%%canonical.party}
+---
+flow: %%P%%parties-to-%[2]s
+entity: product
+from: {topic: %%P%%canonical.party}
+map: party-out
+to: {system: %[2]s, owns: [%[3]s]}
+retry: {for: 10m, backoff: 50ms..2s}
+`, way[0], way[1], way[2])
+	}
+	return s.String()
+}
+
+// twoWay: persons create and edit parties in alpha and in beta, also the same at the same time; alpha owns the fields a, beta the fields b.
+// Both must become equal, with at most one write of the hub for each edit, and then there is silence.
+func twoWay(b *budget) {
+	w := newWorld(b.T, b.setup, func(p *project) {
+		p.Entities = append(p.Entities, "product")
+		p.Extra = partyFlows()
+		p.write(b.T, "schemas/soak/party.v1.json", partySchemas)
+		p.write(b.T, "schemas/soak/party-core.v1.json", partySchemas)
+		p.write(b.T, "mappings/party.yaml", partyMapping)
+	})
+	w.hub().start()
+	sides := map[string][]string{"alpha": {"a1", "a2"}, "beta": {"b1", "b2"}}
+	parties, edits := b.size(20, 200), b.size(300, 10_000)
+	var nos []string
+	for i := range parties {
+		side := []string{"alpha", "beta"}[i%2]
+		no := fmt.Sprintf("P%04d", i)
+		doc := map[string]any{"no": no}
+		for _, f := range sides[side] {
+			doc[f] = "first of " + no
+		}
+		if _, err := w.targets[side].person(b.Context(), "product", "", doc); err != nil {
+			b.Fatal(err)
+		}
+		nos = append(nos, no)
+	}
+	w.settled(b)
+	for b.more(1) {
+		ids := map[string]map[string]string{}
+		for side := range sides {
+			ids[side] = map[string]string{}
+			for _, o := range w.targets[side].objects()["product"] {
+				ids[side][o.No] = o.ID
+			}
+		}
+		var wg sync.WaitGroup
+		for side, fields := range sides {
+			for person := range 4 {
+				wg.Go(func() {
+					for i := range edits / 8 {
+						no := nos[rand.IntN(len(nos))]
+						doc := map[string]any{fields[rand.IntN(2)]: fmt.Sprintf("%s %d %d of person %d", no, b.reps, i, person)}
+						if _, err := w.targets[side].person(b.Context(), "product", ids[side][no], doc); err != nil {
+							b.Errorf("%s: edit %s: %v", side, no, err)
+							return
+						}
+						time.Sleep(rand.N(20 * time.Millisecond)) // the pace of a person, so that edits meet writes of the hub
+					}
+				})
+			}
+		}
+		wg.Wait()
+		b.happened(w.settled(b))
+	}
+	w.inAgreement(b, nos)
+	before := w.writes()
+	for side, g := range w.targets {
+		w.polled(b, side, g.polls()+10)
+	}
+	if after := w.writes(); after != before {
+		b.Errorf("without an edit the hub has made %d writes", after-before)
+	}
+	for side := range sides {
+		if f := w.flowStatus(side + "-parties"); f.SkippedBy["echo"] == 0 {
+			b.Errorf("%s: no echo was skipped: %v", f.Name, f.SkippedBy)
+		}
+	}
+	b.judge(w, rules{Targets: map[string][]string{}})
+}
+
+// writes counts what the hub has written to the targets.
+func (w *world) writes() (n int64) {
+	for _, g := range w.targets {
+		n += count(g.calls(), func(c *call) bool { return c.Applied })
+	}
+	return n
+}
+
+// polled waits until a target was asked for changes so many times.
+func (w *world) polled(b *budget, side string, n int64) {
+	b.Helper()
+	w.hubs[0].await("further polls of "+side, time.Minute, func() bool { return w.targets[side].polls() >= n })
+}
+
+// settled waits until a few rounds of polls have brought nothing to write.
+func (w *world) settled(b *budget) time.Duration {
+	b.Helper()
+	began := time.Now()
+	for last := int64(-1); ; {
+		for side, g := range w.targets {
+			w.polled(b, side, g.polls()+3)
+		}
+		w.quiet(2 * time.Minute)
+		n := w.writes()
+		if n == last {
+			return time.Since(began)
+		}
+		last = n
+	}
+}
+
+// inAgreement compares the two sides field by field, and the hub's writes with the persons' edits, object by object.
+func (w *world) inAgreement(b *budget, nos []string) {
+	b.Helper()
+	docs := map[string]map[string]map[string]json.RawMessage{}
+	var edits, writes int64
+	for side, g := range w.targets {
+		docs[side] = map[string]map[string]json.RawMessage{}
+		for _, o := range g.objects()["product"] {
+			if docs[side][o.No] != nil {
+				w.complain(&b.verdict.Doubled, "%s holds %s twice", side, o.No)
+			}
+			docs[side][o.No] = o.Doc
+		}
+	}
+	made := map[string]map[string]int64{"alpha": {}, "beta": {}} // by persons
+	wrote := map[string]map[string]int64{"alpha": {}, "beta": {}}
+	for side, g := range w.targets {
+		for _, c := range g.calls() {
+			switch {
+			case !c.Applied:
+			case c.By != "":
+				made[side][c.No]++
+				edits++
+			default:
+				wrote[side][c.No]++
+				writes++
+			}
+		}
+	}
+	for _, no := range nos {
+		for _, f := range []string{"no", "a1", "a2", "b1", "b2"} {
+			if x, y := string(docs["alpha"][no][f]), string(docs["beta"][no][f]); x != y {
+				w.complain(&b.verdict.Lost, "%s: %s is %s in alpha and %s in beta", no, f, x, y)
+			}
+		}
+		for side, other := range map[string]string{"alpha": "beta", "beta": "alpha"} {
+			if wrote[side][no] > made[other][no] {
+				w.complain(&b.verdict.Unaccounted, "%s: %d edits in %s made %d writes in %s", no, made[other][no], other, wrote[side][no], side)
+			}
+		}
+	}
+	b.Logf("%d edits, %d writes", edits, writes)
+	if writes == 0 {
+		b.Error("the hub has written nothing")
 	}
 }
