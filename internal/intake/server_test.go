@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -84,6 +85,29 @@ func TestConnectionCap(t *testing.T) {
 			continue
 		}
 		_ = res.Body.Close()
+	}
+	if err := s.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestConnectionsAtATime: however many come, no more requests are worked on together than there are slots.
+func TestConnectionsAtATime(t *testing.T) {
+	inside, leave := make(chan int32, 12), make(chan struct{})
+	var together atomic.Int32
+	s := listen(t, 2, func(http.ResponseWriter, *http.Request) {
+		inside <- together.Add(1)
+		<-leave
+		together.Add(-1)
+	})
+	for range cap(inside) {
+		dial(t, s, get)
+	}
+	for range cap(inside) {
+		if n := <-inside; n > 2 {
+			t.Errorf("%d requests at a time", n)
+		}
+		leave <- struct{}{}
 	}
 	if err := s.Stop(t.Context()); err != nil {
 		t.Error(err)
