@@ -114,3 +114,57 @@ type Lost struct {
 	Topic   string
 	Records []event.Record
 }
+
+// Reading is what a plan says of a topic.
+type Reading struct {
+	Topic string
+	// Inbox is the flow whose inbox leads to it; empty for a topic that flows, or others, write to.
+	Inbox string
+	// Writers are the flows that write to it, Readers those that read it.
+	Writers []string
+	Readers []string
+}
+
+// SeenLog is what the broker says of a topic.
+type SeenLog struct {
+	Cluster string
+	TopicID string
+	// Parts are the offsets that the partitions hold.
+	Parts []event.Range
+}
+
+// Causes of a break.
+const (
+	// BreakMissing: the topic does not exist.
+	BreakMissing = "missing"
+	// BreakCluster: the broker is another one, or was wiped; BreakTopic: the topic was deleted and made again.
+	BreakCluster = "another-broker"
+	BreakTopic   = "topic-made-again"
+	// BreakEnd: the log ends before what was in it.
+	BreakEnd = "cut-off"
+	// BreakStart: the log begins behind the position (retention).
+	BreakStart = "removed-unread"
+	// BreakPosition: the store has no position where the group has committed one; BreakLog: the position is in a log that was before.
+	BreakPosition = "position-lost"
+	BreakLog      = "position-of-another-log"
+)
+
+// Break is a topic whose log does not hold what the store remembers of it.
+type Break struct {
+	Topic string
+	Cause string
+	// Text says what differs, with ids and offsets as expected and as found.
+	Text string
+	// Flows are the readers concerned, each with what differs for it; nothing may be published to the topic while Whole is set: the log
+	// itself is another one than it was.
+	Flows []BrokenFlow
+	Whole bool
+	// Plan is how to go on; nil where that cannot be said yet, because the topic does not exist.
+	Plan *RecoverTopic
+}
+
+// BrokenFlow is a reader that cannot go on.
+type BrokenFlow struct {
+	Flow string
+	Text string
+}

@@ -120,6 +120,8 @@ type Partition struct {
 	// Life is the life of the topic's log that the position is in, Base what offsets are raised by as versions (see TopicLog).
 	Life int64
 	Base int64
+	// Gone: the log has no such partition any more, or nobody reads it any more: there is no position.
+	Gone bool
 	// Epoch is the fencing token of the present owner.
 	Epoch    int64
 	Position event.Position

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"math"
@@ -308,6 +309,10 @@ func work(t *testing.T, s *Store) (statements []string) {
 	commit(state.Result{Offset: 2, Outcome: state.Delivered, Ref: ref("1"), Close: &in, Applied: &state.Applied{}, Journal: &state.Journal{}})
 	commit(state.Result{Offset: 3, Outcome: state.Delivered, Ref: ref("2")})
 	commit(state.Result{Drained: 1, Outcome: state.Parked}, state.Result{Drained: 1, Outcome: state.Delivered})
+	ok(s.NoteLogs(ctx, []state.TopicLog{{Topic: "to", Cluster: "c", TopicID: "t", Ends: []int64{1}}}))
+	commit(state.Result{Offset: 7, Outcome: state.Delivered, Sent: &event.Record{Topic: "to"}})
+	_, err = s.PruneOutbox(ctx, nil, func(context.Context) error { return nil })
+	ok(err)
 	for _, local := range []string{"1", "9"} {
 		_, _, err = s.Resolve(ctx, "e", "s", local, "x", "i")
 		ok(err)

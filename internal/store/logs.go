@@ -128,3 +128,62 @@ func logLocks(topics []string, alone bool) []lockKey {
 	}
 	return out
 }
+
+// Tops gives, by topic and partition, what is behind the last place that the hub itself has put a record at in the topic's present log.
+func (s *Store) Tops(ctx context.Context) (map[string][]int64, error) {
+	out := map[string][]int64{}
+	err := s.snapshot(ctx, func(db queryer) error {
+		lives := map[string]int64{}
+		err := eachOf(ctx, db, s.d, func(r *sql.Rows) error {
+			var topic string
+			var life int64
+			err := r.Scan(&topic, &life)
+			lives[topic] = life
+			return err
+		}, "SELECT topic, life FROM logs")
+		if err != nil {
+			return err
+		}
+		note := func(topic string, life int64, part int, offset int64) {
+			if life != lives[topic] {
+				return
+			}
+			for len(out[topic]) <= part {
+				out[topic] = append(out[topic], 0)
+			}
+			out[topic][part] = max(out[topic][part], offset+1)
+		}
+		err = eachOf(ctx, db, s.d, func(r *sql.Rows) error {
+			var text string
+			if err := r.Scan(&text); err != nil {
+				return err
+			}
+			at, err := decodePlaces(text)
+			for _, a := range at {
+				note(a.Topic, a.Life, a.Partition, a.Offset)
+			}
+			return err
+		}, "SELECT places FROM inbox WHERE places IS NOT NULL")
+		if err != nil {
+			return err
+		}
+		var spots []spot
+		return eachOf(ctx, db, s.d, func(r *sql.Rows) error {
+			var topic string
+			var life int64
+			var places []byte
+			if err := r.Scan(&topic, &life, &places); err != nil {
+				return err
+			}
+			var err error
+			spots, err = decodeSpots(places, spots)
+			for _, sp := range spots {
+				if !sp.lost && sp.offset != over {
+					note(topic, life, sp.part, sp.offset)
+				}
+			}
+			return err
+		}, "SELECT topic, life, places FROM outbox")
+	})
+	return out, s.wrap("tops", err)
+}

@@ -15,9 +15,8 @@ const partitionCols = "flow, topic, part, cluster, topic_id, first_off, epoch, n
 // stored is a row of partitions.
 type stored struct {
 	state.Partition
-	finished  int64
-	forgotten bool
-	dirty     bool
+	finished int64
+	dirty    bool
 }
 
 func scanPartition(r *sql.Rows) (*stored, error) {
@@ -28,7 +27,7 @@ func scanPartition(r *sql.Rows) (*stored, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.forgotten = forgotten != 0
+	p.Gone = forgotten != 0
 	p.Position.Done, err = decodeRanges(p.Position.Next, done)
 	return &p, err
 }
@@ -50,7 +49,7 @@ func (s *Store) OpenPartition(ctx context.Context, flow, topic string, partition
 			known = &state.TopicLog{Cluster: log.Cluster, TopicID: log.TopicID}
 		}
 		switch {
-		case p == nil || p.forgotten:
+		case p == nil || p.Gone:
 			fresh := &stored{Partition: state.Partition{Flow: flow, Topic: topic, Partition: partition, Cluster: known.Cluster, TopicID: known.TopicID,
 				First: log.First, Life: known.Life, Position: event.Position{Next: log.First}}}
 			if err := sameBroker(fresh, log); err != nil {
@@ -112,7 +111,7 @@ func (t *tx) savePartitions(ps []*stored) error {
 	values := make([]any, 0, 12*len(ps))
 	for _, p := range ps {
 		values = append(values, p.Flow, p.Topic, p.Partition.Partition, p.Cluster, p.TopicID, p.First, p.Epoch, p.Position.Next,
-			encodeRanges(p.Position.Next, p.Position.Done), p.finished, b2i(p.forgotten), p.Life)
+			encodeRanges(p.Position.Next, p.Position.Done), p.finished, b2i(p.Gone), p.Life)
 	}
 	return t.insert("INSERT INTO partitions ("+partitionCols+")", 12, values, ` ON CONFLICT (flow, topic, part) DO UPDATE SET cluster = excluded.cluster,
 		topic_id = excluded.topic_id, first_off = excluded.first_off, epoch = excluded.epoch, next_off = excluded.next_off, done = excluded.done,

@@ -249,15 +249,15 @@ func (r *rescue) gone(part int, life, offset int64) (gone, open bool) {
 		}
 		open = true
 		m, f := r.moves[k], r.found[k]
-		if f == nil {
-			f = &tally{}
-			r.found[k] = f
-		}
 		if m != nil && offset >= m.Passed.From && (offset < m.Passed.To || !r.topic.Same) && life == r.log.Life {
 			f.ours++
 		}
 		if !there || m != nil && (m.Gone || offset < m.New.Next || finished(&m.New, offset)) {
 			gone = true
+			if f == nil {
+				f = &tally{}
+				r.found[k] = f
+			}
 			f.again++
 		}
 	}
@@ -268,7 +268,7 @@ func (r *rescue) gone(part int, life, offset int64) (gone, open bool) {
 func (r *rescue) unmoved() error {
 	for k, m := range r.moves {
 		p := r.stored[k]
-		known := p != nil && !p.forgotten
+		known := p != nil && !p.Gone
 		if known != m.Known || known && (p.Position.Next != m.Old.Next || len(p.Position.Done)+len(m.Old.Done) > 0 && !reflect.DeepEqual(p.Position.Done, m.Old.Done)) {
 			return refuse(state.ErrMoved, "flow %s, %s/%d", m.Flow, r.topic.Topic, m.Partition)
 		}
@@ -384,9 +384,9 @@ func (t *tx) movePositions(r *rescue, rec *state.Recovery, rep *state.RecoveredT
 		switch {
 		case m != nil:
 			p.Position, p.First = m.New, m.New.Next
-			p.forgotten = m.Gone
+			p.Gone = m.Gone
 		case r.topic.NewLife: // of a flow that is not in the plan any more: should it come back, it begins with this log
-			p.Position, p.forgotten = event.Position{}, true
+			p.Position, p.Gone = event.Position{}, true
 		default:
 			continue
 		}

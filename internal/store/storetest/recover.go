@@ -1,0 +1,719 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/store"
+)
+
+// sea is a broker in little that loses what it was given, with flows that read and write it.
+type sea struct {
+	*bench
+	logs     map[string]*sealog
+	readings []state.Reading
+	made     int
+	fromZero bool
+}
+
+// sealog is a topic's log.
+type sealog struct {
+	cluster, id string
+	first       []int64
+	parts       [][]event.Record
+	committed   map[string][]int64 // by flow
+}
+
+func newSea(b *bench) *sea {
+	s := &sea{bench: b, logs: map[string]*sealog{}, readings: []state.Reading{
+		{Topic: "in.a", Inbox: "a", Readers: []string{"a"}},
+		{Topic: "canon", Writers: []string{"a"}, Readers: []string{"b", "m"}},
+		{Topic: "out", Writers: []string{"m"}, Readers: []string{"c"}},
+		{Topic: "raw", Readers: []string{"r"}},
+	}}
+	for _, r := range s.readings {
+		s.make(r.Topic, "cluster-1", 2)
+	}
+	s.note()
+	return s
+}
+
+// make gives a topic an empty log.
+func (s *sea) make(topic, cluster string, parts int) {
+	s.made++
+	s.logs[topic] = &sealog{cluster: cluster, id: fmt.Sprintf("%s-%d", topic, s.made), first: make([]int64, parts), parts: make([][]event.Record, parts), committed: map[string][]int64{}}
+}
+
+func deal(key string, n int) int { return int(key[len(key)-1]) % n }
+
+// put appends a record and gives its place.
+func (s *sea) put(r event.Record) event.Record {
+	l := s.logs[r.Topic]
+	r.Partition = deal(string(r.Key), len(l.parts))
+	r.Offset = int64(len(l.parts[r.Partition]))
+	l.parts[r.Partition] = append(l.parts[r.Partition], r)
+	return r
+}
+
+func (s *sea) log(topic string, part int) event.Log {
+	l := s.logs[topic]
+	return event.Log{Cluster: l.cluster, TopicID: l.id, First: l.first[part], Last: int64(len(l.parts[part])), Committed: -1}
+}
+
+func (s *sea) seen() map[string]state.SeenLog {
+	out := map[string]state.SeenLog{}
+	for topic, l := range s.logs {
+		seen := state.SeenLog{Cluster: l.cluster, TopicID: l.id}
+		for i, p := range l.parts {
+			seen.Parts = append(seen.Parts, event.Range{From: l.first[i], To: int64(len(p))})
+		}
+		out[topic] = seen
+	}
+	return out
+}
+
+// known gives what the store knows of the logs.
+func (s *sea) known() map[string]state.TopicLog {
+	s.t.Helper()
+	logs, err := s.Logs(s.ctx())
+	s.no(err)
+	return logs
+}
+
+func (s *sea) life(topic string) int64 { return s.known()[topic].Life }
+
+// note records the ends of the logs as the hub does from time to time, where they are what they were.
+func (s *sea) note() {
+	s.t.Helper()
+	var logs []state.TopicLog
+	known := s.known()
+	for topic, l := range s.logs {
+		n := state.TopicLog{Topic: topic, Life: known[topic].Life, Cluster: l.cluster, TopicID: l.id}
+		for _, p := range l.parts {
+			n.Ends = append(n.Ends, int64(len(p)))
+		}
+		logs = append(logs, n)
+	}
+	s.no(s.NoteLogs(s.ctx(), logs))
+}
+
+func (s *sea) survey() []state.Break {
+	s.t.Helper()
+	stored, err := s.Partitions(s.ctx(), "")
+	s.no(err)
+	return store.Survey(s.readings, store.Evidence{Logs: s.known(), Stored: stored, Seen: s.seen(), FromStart: s.fromZero, Committed: func(flow, topic string) []int64 {
+		return s.logs[topic].committed[flow]
+	}})
+}
+
+// recovery is what a person would decide, for all breaks or those of some topics.
+func (s *sea) recovery(discard bool, topics ...string) *state.Recovery {
+	s.t.Helper()
+	rec := &state.Recovery{Who: "ann", Note: "the disk died", Discard: discard}
+	for _, b := range s.survey() {
+		if b.Plan != nil && (len(topics) == 0 || slices.Contains(topics, b.Topic)) {
+			b.Plan.Deal = deal
+			rec.Topics = append(rec.Topics, *b.Plan)
+		}
+	}
+	return rec
+}
+
+// recover rehearses and recovers: both must say the same.
+func (s *sea) recover(discard bool, topics ...string) *state.Recovered {
+	s.t.Helper()
+	rec := s.recovery(discard, topics...)
+	would, err := s.Rehearse(s.ctx(), rec)
+	s.no(err)
+	did, err := s.Recover(s.ctx(), rec)
+	s.no(err)
+	if !reflect.DeepEqual(would, did) {
+		s.t.Errorf("the rehearsal said %+v,\nthe recovery did %+v", would, did)
+	}
+	for _, b := range s.survey() {
+		if len(topics) == 0 || slices.Contains(topics, b.Topic) {
+			s.t.Errorf("still broken: %s: %s", b.Topic, b.Text)
+		}
+	}
+	return did
+}
+
+// relay publishes what is not published, as the relay does, and marks it unless the topic's log has changed meanwhile.
+func (s *sea) relay() []string {
+	s.t.Helper()
+	l := s.lease("relay/a", "hub")
+	rows, err := s.Unpublished(s.ctx(), "a", 1000, 0)
+	s.no(err)
+	life := s.life("in.a")
+	var ids []string
+	var done []state.Published
+	for _, row := range rows {
+		p := state.Published{Seq: row.Seq}
+		for i, key := range strings.Fields(string(row.Body)) {
+			if row.Again != nil && !slices.Contains(row.Again, i) {
+				continue
+			}
+			id := fmt.Sprintf("%s.%d", row.ID, i)
+			ids = append(ids, id)
+			at := s.put(event.Record{Topic: "in.a", Key: []byte(key), Value: []byte(id)})
+			p.Positions = append(p.Positions, state.PublishedAt{Topic: "in.a", Partition: at.Partition, Offset: at.Offset, Life: life, Index: i})
+		}
+		done = append(done, p)
+	}
+	s.no(s.MarkPublished(s.ctx(), l, done, nil))
+	return ids
+}
+
+// work lets a flow finish up to n records of a partition and gives their values.
+func (s *sea) work(flow, from, to string, part, n int) []string {
+	s.t.Helper()
+	p, err := s.OpenPartition(s.ctx(), flow, from, part, s.log(from, part))
+	s.no(err)
+	c := &state.Commit{Flow: flow, Topic: from, Partition: part, Epoch: p.Epoch}
+	if to != "" {
+		c.Life = s.life(to)
+	}
+	var got []string
+	for o := p.Position.Next; o < int64(len(s.logs[from].parts[part])) && len(got) < n; o++ {
+		rec := s.logs[from].parts[part][o]
+		got = append(got, string(rec.Value))
+		res := state.Result{Offset: o, Outcome: state.Delivered}
+		if to != "" {
+			sent := s.put(event.Record{Topic: to, Key: rec.Key, Value: rec.Value, Headers: []event.Header{{Key: "h", Value: rec.Value}}, Time: rec.Time})
+			res.Sent = &sent
+		}
+		c.Results = append(c.Results, res)
+	}
+	s.no(s.Commit(s.ctx(), c))
+	return got
+}
+
+// drain works both partitions to their ends.
+func (s *sea) drain(flow, from, to string) []string {
+	s.t.Helper()
+	var got []string
+	for part := range s.logs[from].parts {
+		got = append(got, s.work(flow, from, to, part, 1000)...)
+	}
+	return got
+}
+
+// resend puts on a topic again what is lost.
+func (s *sea) resend(topic string) []string {
+	s.t.Helper()
+	lease := s.lease("resend", "hub")
+	var got []string
+	for {
+		batches, err := s.Lost(s.ctx(), topic, 1)
+		s.no(err)
+		if len(batches) == 0 {
+			return got
+		}
+		var at []state.PublishedAt
+		for _, r := range batches[0].Records {
+			r := s.put(r)
+			got = append(got, string(r.Value))
+			at = append(at, state.PublishedAt{Topic: topic, Partition: r.Partition, Offset: r.Offset})
+		}
+		s.no(s.Resent(s.ctx(), lease, batches[0].ID, s.life(topic), at))
+	}
+}
+
+// accept takes rows whose bodies are lists of keys.
+func (s *sea) take(ids string, keys ...string) {
+	s.t.Helper()
+	for i, id := range strings.Fields(ids) {
+		s.accept(inbound("a", id, keys[i%len(keys)]))
+	}
+}
+
+func (s *sea) want(what string, got []string, want string) {
+	s.t.Helper()
+	if g := strings.Join(got, " "); g != want {
+		s.t.Errorf("%s: %s, want %s", what, g, want)
+	}
+}
+
+// counts checks the equation of every flow.
+func (s *sea) counts(want map[string]string) {
+	s.t.Helper()
+	for flow, w := range want {
+		n := s.totals(flow)
+		if got := fmt.Sprintf("finished %d delivered %d discarded %d unpublished %d", n.Finished, n.Delivered, n.Discarded, n.Unpublished); got != w {
+			s.t.Errorf("%s: %s, want %s", flow, got, w)
+		}
+	}
+}
+
+// pruned removes from the outbox what every reader has finished, and gives how many rows went.
+func (s *sea) pruned(readers map[string][]string) int64 {
+	s.t.Helper()
+	if readers == nil {
+		readers = map[string][]string{}
+		for _, r := range s.readings {
+			readers[r.Topic] = r.Readers
+		}
+	}
+	n, err := s.PruneOutbox(s.ctx(), readers, func(context.Context) error { return nil })
+	s.no(err)
+	return n
+}
+
+// What flows put on topics is kept until all readers have stored its fate.
+func testOutbox(t *testing.T, b *bench) {
+	s := newSea(b)
+	s.take("1 2 3", "k0")
+	s.relay()
+	s.drain("a", "in.a", "canon")
+	s.work("b", "canon", "", 0, 3)
+	s.work("m", "canon", "out", 0, 2)
+	if n := s.pruned(nil); n != 0 {
+		t.Errorf("%d rows were removed that a reader needs", n)
+	}
+	s.work("m", "canon", "out", 0, 1)
+	refused := errors.New("another log")
+	_, err := s.PruneOutbox(s.ctx(), map[string][]string{"canon": {"b", "m"}, "out": {"c"}}, func(context.Context) error { return refused })
+	if !errors.Is(err, refused) {
+		t.Errorf("pruned although the log is another one: %v", err)
+	}
+	if n := s.pruned(nil); n != 1 {
+		t.Errorf("%d rows of canon were removed, want 1", n)
+	}
+	if n := s.pruned(map[string][]string{"out": nil}); n != 2 {
+		t.Errorf("%d rows were removed that nobody reads, want 2", n)
+	}
+	// A redelivery leaves no second copy.
+	p, err := s.OpenPartition(s.ctx(), "a", "in.a", 0, s.log("in.a", 0))
+	b.no(err)
+	sent := s.put(event.Record{Topic: "canon", Key: []byte("k0"), Value: []byte("twice")})
+	b.no(s.Commit(s.ctx(), &state.Commit{Flow: "a", Topic: "in.a", Partition: 0, Epoch: p.Epoch, Results: []state.Result{{Offset: 0, Outcome: state.Delivered, Sent: &sent}}}))
+	s.work("b", "canon", "", 0, 9)
+	s.work("m", "canon", "", 0, 9)
+	if n := s.pruned(nil); n != 0 {
+		t.Errorf("%d rows of a redelivery", n)
+	}
+}
+
+// Everything is gone: what has no fate comes again, in its order, once, and no more than that.
+func testRecoverWiped(t *testing.T, b *bench) {
+	s := newSea(b)
+	s.take("1 2 3 4 5 6", "k0", "k1")
+	s.relay()
+	s.want("a", s.work("a", "in.a", "canon", 0, 2), "1.0 3.0")
+	s.want("a", s.work("a", "in.a", "canon", 1, 1), "2.0")
+	s.want("b", s.work("b", "canon", "", 0, 1), "1.0")
+	s.want("m", s.work("m", "canon", "out", 0, 2), "1.0 3.0")
+	s.want("c", s.work("c", "out", "", 0, 1), "1.0")
+	s.take("7", "k0") // not published yet
+	s.note()
+	before := s.part(0)
+	for topic := range s.logs {
+		s.make(topic, "cluster-2", 2)
+	}
+
+	breaks := s.survey()
+	if len(breaks) != 4 || breaks[0].Cause != state.BreakCluster || !breaks[0].Whole || !strings.Contains(breaks[0].Text, "cluster-1") || !strings.Contains(breaks[0].Text, "cluster-2") {
+		t.Fatalf("breaks: %+v", breaks)
+	}
+	if text := breaks[0].Flows[0].Text; breaks[0].Flows[0].Flow != "b" || !strings.Contains(text, "partition 0: offset 1 was to be read next, and the log holds 0 to 0") {
+		t.Errorf("what is said to b: %s", text)
+	}
+	if _, err := s.OpenPartition(s.ctx(), "a", "in.a", 0, s.log("in.a", 0)); !errors.Is(err, state.ErrBroker) {
+		t.Errorf("the broker is another one: %v", err)
+	}
+	if _, err := s.OpenPartition(s.ctx(), "new", "canon", 0, s.log("canon", 0)); !errors.Is(err, state.ErrBroker) {
+		t.Errorf("a new flow reads a log that is not the one that the hub knows: %v", err)
+	}
+
+	did := s.recover(false)
+	var said []string
+	for _, topic := range did.Topics {
+		said = append(said, fmt.Sprintf("%s %d/%d/%d", topic.Topic, topic.Rows, topic.Events, topic.Records))
+	}
+	s.want("recovered", said, "canon 0/0/2 in.a 3/3/0 out 0/0/1 raw 0/0/0")
+	s.counts(map[string]string{"a": "finished 3 delivered 3 discarded 0 unpublished 4", "b": "finished 1 delivered 1 discarded 0 unpublished 0"})
+	if n, err := s.Resending(s.ctx()); err != nil || !reflect.DeepEqual(n, map[string]int64{"canon": 2, "out": 1}) {
+		t.Errorf("resending: %v, %v", n, err)
+	}
+	s.want("canon again", s.resend("canon"), "3.0 2.0")
+	s.want("out again", s.resend("out"), "3.0")
+	s.want("in.a again", s.relay(), "4.0 5.0 6.0 7.0")
+	s.want("a", s.drain("a", "in.a", "canon"), "5.0 7.0 4.0 6.0")
+	s.want("b", s.drain("b", "canon", ""), "3.0 5.0 7.0 2.0 4.0 6.0")
+	s.want("m", s.drain("m", "canon", "out"), "3.0 5.0 7.0 2.0 4.0 6.0") // 3 comes twice: its guard knows it
+	s.want("c", s.drain("c", "out", ""), "3.0 3.0 5.0 7.0 2.0 4.0 6.0")
+	s.counts(map[string]string{"a": "finished 7 delivered 7 discarded 0 unpublished 0", "b": "finished 7 delivered 7 discarded 0 unpublished 0"})
+	if r := s.logs["canon"].parts[0][0]; string(r.Key) != "k0" || string(r.Headers[0].Value) != "3.0" {
+		t.Errorf("the record is not what it was: %+v", r)
+	}
+	if n := s.pruned(nil); n == 0 {
+		t.Error("nothing is pruned after a recovery")
+	}
+	if n, err := s.Prune(s.ctx(), b.clock.Now()); err != nil || n < 7 {
+		t.Errorf("pruned %d rows of the inbox, %v", n, err)
+	}
+	audit, err := s.Audits(s.ctx(), 10)
+	b.no(err)
+	if len(audit) != 4 || audit[3].Who != "ann" || audit[3].Action != "recover" || audit[3].Object != "topic/canon" || !strings.Contains(audit[3].Detail, "2 records put on the topic again") || !strings.Contains(audit[3].Detail, "the disk died") {
+		t.Errorf("audit: %+v", audit)
+	}
+	if before.Topic != "canonical.order" { // another topic is untouched
+		t.Error(before.Topic)
+	}
+	before.commit(delivered(0))
+}
+
+// The owners of the partitions are fenced, and what they had published into the log that is gone is not taken to be in the new one.
+func testRecoverStragglers(t *testing.T, b *bench) {
+	s := newSea(b)
+	s.take("1 2", "k0")
+	s.relay()
+	p, err := s.OpenPartition(s.ctx(), "a", "in.a", 0, s.log("in.a", 0))
+	b.no(err)
+	sent := s.put(event.Record{Topic: "canon", Key: []byte("k0"), Value: []byte("1.0")})
+	late := &state.Commit{Flow: "a", Topic: "in.a", Partition: 0, Epoch: p.Epoch, Life: s.life("canon"), Results: []state.Result{{Offset: 0, Outcome: state.Delivered, Sent: &sent}}}
+	s.make("canon", "cluster-1", 2)
+	s.recover(false)
+	b.no(s.Commit(s.ctx(), late)) // in.a is as it was, so its owner is no straggler; the record is gone all the same
+	s.want("lost", s.resend("canon"), "1.0")
+
+	rows, err := s.Unpublished(s.ctx(), "a", 10, 0)
+	b.no(err)
+	if len(rows) != 0 {
+		t.Fatalf("unpublished: %+v", rows)
+	}
+	s.take("3", "k0")
+	rows, err = s.Unpublished(s.ctx(), "a", 10, 0)
+	b.no(err)
+	old := s.life("in.a")
+	s.make("in.a", "cluster-1", 2)
+	s.recover(false)
+	if err := s.Commit(s.ctx(), late); !errors.Is(err, state.ErrFenced) {
+		t.Errorf("a commit of an owner from before: %v", err)
+	}
+	l := s.lease("relay/a", "hub")
+	mark := []state.Published{{Seq: rows[0].Seq, Positions: []state.PublishedAt{{Topic: "in.a", Partition: 0, Offset: 2, Life: old}}}}
+	if err := s.MarkPublished(s.ctx(), l, mark, nil); !errors.Is(err, state.ErrBroker) {
+		t.Errorf("a place in the log from before was marked: %v", err)
+	}
+	s.want("in.a again", s.relay(), "2.0 3.0")
+
+	lost, err := s.Lost(s.ctx(), "canon", 10)
+	b.no(err)
+	if len(lost) != 0 {
+		t.Fatalf("lost: %+v", lost)
+	}
+	s.make("canon", "cluster-1", 2)
+	s.recover(false)
+	if lost, err = s.Lost(s.ctx(), "canon", 10); err != nil || len(lost) != 1 {
+		t.Fatalf("lost: %+v, %v", lost, err)
+	}
+	before := s.life("canon")
+	s.make("canon", "cluster-1", 2)
+	s.recover(false) // before anything was put there again
+	lease := s.lease("resend", "hub")
+	if err := s.Resent(s.ctx(), lease, lost[0].ID, before, []state.PublishedAt{{Topic: "canon"}}); !errors.Is(err, state.ErrBroker) {
+		t.Errorf("what was put into a log from before counts: %v", err)
+	}
+	if err := s.Resent(s.ctx(), state.Lease{Name: "resend", Holder: "other", Token: 9}, lost[0].ID, before+1, nil); !errors.Is(err, state.ErrFenced) {
+		t.Errorf("without the lease: %v", err)
+	}
+	s.want("lost", s.resend("canon"), "1.0")
+}
+
+// Retention has passed a position: what the hub has written comes again behind what is still there; the other reader goes on.
+func testRecoverRetention(t *testing.T, b *bench) {
+	s := newSea(b)
+	s.take("1 2 3 4 5", "k0")
+	s.relay()
+	s.drain("a", "in.a", "canon")
+	s.work("m", "canon", "out", 0, 4)
+	s.work("b", "canon", "", 0, 1)
+	s.logs["canon"].first[0] = 3
+	breaks := s.survey()
+	if len(breaks) != 1 || breaks[0].Cause != state.BreakStart || breaks[0].Whole || len(breaks[0].Flows) != 1 || !strings.Contains(breaks[0].Flows[0].Text, "offset 1 was to be read next, and the log holds 3 to 5: 2 records were removed unread") {
+		t.Fatalf("breaks: %+v", breaks)
+	}
+	did := s.recover(false)
+	want := state.RecoveredPart{Partition: 0, Again: 2}
+	if f := did.Topics[0].Flows; len(f) != 1 || f[0].Flow != "b" || f[0].Parts[0] != want {
+		t.Errorf("recovered: %+v", did)
+	}
+	s.want("canon again", s.resend("canon"), "2.0 3.0")
+	s.want("b", s.drain("b", "canon", ""), "4.0 5.0 2.0 3.0")
+	s.want("m", s.work("m", "canon", "", 0, 9), "5.0 2.0 3.0")
+	s.counts(map[string]string{"b": "finished 5 delivered 5 discarded 0 unpublished 0"})
+
+	// On the topic that the inbox leads to, everything without a fate comes again in the inbox's order.
+	s.take("6 7 8 9", "k0", "k1")
+	s.relay()
+	s.logs["in.a"].first[0] = 6
+	s.recover(false)
+	s.want("in.a again", s.relay(), "6.0 8.0")
+	s.want("a", s.drain("a", "in.a", ""), "6.0 8.0 7.0 9.0")
+}
+
+// The end of a log was cut off: what lay there comes again, and what is left is read on.
+func testRecoverCutOff(t *testing.T, b *bench) {
+	s := newSea(b)
+	s.take("1 2 3 4 5 6", "k0")
+	s.relay()
+	s.drain("a", "in.a", "canon")
+	s.work("b", "canon", "", 0, 5)
+	s.work("m", "canon", "out", 0, 2)
+	l := s.logs["canon"]
+	l.parts[0] = l.parts[0][:4]
+	breaks := s.survey()
+	if len(breaks) != 1 || breaks[0].Cause != state.BreakEnd || !breaks[0].Whole || len(breaks[0].Flows) != 2 || !strings.Contains(breaks[0].Text, "partition 0 ends at offset 4 and was known up to 5: 1 records were cut off") {
+		t.Fatalf("breaks: %+v", breaks)
+	}
+	s.recover(false)
+	s.want("canon again", s.resend("canon"), "5.0 6.0")
+	s.want("b", s.drain("b", "canon", ""), "5.0 6.0") // 5 again: m needs it
+	s.want("m", s.drain("m", "canon", "out"), "3.0 4.0 5.0 6.0")
+	if n := s.pruned(nil); n != 1 {
+		t.Errorf("%d rows of canon were removed, want 1", n)
+	}
+	l = s.logs["in.a"] // nothing of it is without a fate
+	l.parts[0] = l.parts[0][:1]
+	s.recover(false)
+	s.want("in.a again", s.relay(), "")
+	s.take("7", "k0")
+	s.want("in.a", s.relay(), "7.0")
+	s.want("a", s.drain("a", "in.a", ""), "7.0")
+}
+
+// Records of others are given up by name or not at all.
+func testRecoverForeign(t *testing.T, b *bench) {
+	s := newSea(b)
+	for i := range 6 {
+		s.put(event.Record{Topic: "raw", Key: []byte("k0"), Value: fmt.Append(nil, i)})
+	}
+	s.work("r", "raw", "", 0, 2)
+	s.note()
+	s.make("raw", "cluster-1", 2)
+	s.put(event.Record{Topic: "raw", Key: []byte("k0"), Value: []byte("new")})
+	rec := s.recovery(false)
+	would, err := s.Rehearse(s.ctx(), rec)
+	b.no(err)
+	if p := would.Topics[0].Flows[0].Parts[0]; p != (state.RecoveredPart{Lost: 4, LostFrom: 2, LostTo: 6}) {
+		t.Errorf("rehearsed: %+v", would)
+	}
+	if _, err := s.Recover(s.ctx(), rec); !errors.Is(err, state.ErrLoss) || !strings.Contains(err.Error(), "4 records") {
+		t.Fatalf("a loss that nobody has answered for: %v", err)
+	}
+	s.counts(map[string]string{"r": "finished 2 delivered 2 discarded 0 unpublished 0"})
+	s.recover(true)
+	s.counts(map[string]string{"r": "finished 6 delivered 2 discarded 4 unpublished 0"})
+	js, err := s.Journal(s.ctx(), state.JournalFilter{Flow: "r"})
+	b.no(err)
+	if len(js) != 1 || js[0].Outcome != state.Discarded || js[0].Reason != "ann: 4 records of raw/0, from offset 2 to 5, were gone from the broker unread: the disk died" {
+		t.Errorf("journal: %+v", js)
+	}
+	s.want("r", s.drain("r", "raw", ""), "new")
+
+	// Offsets of a topic that only flows write to are copies that the hub has made; once a stranger was seen there, they may be his.
+	for _, foreign := range []bool{false, true} {
+		s := newSea(b)
+		s.make("canon", "cluster-9", 2)
+		for topic := range s.logs {
+			s.make(topic, "cluster-9", 2)
+		}
+		s.recover(true)
+		s.put(event.Record{Topic: "canon", Key: []byte("k0"), Value: []byte("written, never committed")})
+		s.work("b", "canon", "", 1, 0)
+		s.work("b", "canon", "", 0, 0)
+		s.note()
+		if foreign {
+			b.no(s.NoteForeign(s.ctx(), "canon"))
+		}
+		s.make("canon", "cluster-9", 2)
+		would, err := s.Rehearse(s.ctx(), s.recovery(false))
+		b.no(err)
+		got := state.RecoveredPart{}
+		for _, f := range would.Topics[0].Flows {
+			if f.Flow == "b" {
+				got = f.Parts[0]
+			}
+		}
+		want := state.RecoveredPart{Copies: 1}
+		if foreign {
+			want = state.RecoveredPart{Lost: 1, LostTo: 1}
+		}
+		if got != want {
+			t.Errorf("foreign %t: %+v, want %+v", foreign, got, want)
+		}
+	}
+}
+
+// A store that has lost its positions does not begin anew where the group has committed one.
+func testRecoverPosition(t *testing.T, b *bench) {
+	for _, fromZero := range []bool{false, true} {
+		s := newSea(b)
+		s.fromZero = fromZero
+		topic := fmt.Sprintf("lost-%t", fromZero)
+		s.make(topic, "cluster-1", 2)
+		s.readings = []state.Reading{{Topic: topic, Readers: []string{"r"}}}
+		s.note()
+		for i := range 5 {
+			s.put(event.Record{Topic: topic, Key: []byte("k0"), Value: fmt.Append(nil, i)})
+		}
+		s.logs[topic].committed["r"] = []int64{3, 0}
+		log := s.log(topic, 0)
+		log.Committed = 3
+		if _, err := s.OpenPartition(s.ctx(), "r", topic, 0, log); !errors.Is(err, state.ErrBroker) || !strings.Contains(err.Error(), "has committed offset 3 (the log holds 0 to 5)") {
+			t.Errorf("opened: %v", err)
+		}
+		log.First = 3 // nothing would be read twice or be skipped
+		breaks := s.survey()
+		if len(breaks) != 1 || breaks[0].Cause != state.BreakPosition || breaks[0].Whole || len(breaks[0].Plan.Moves) != 1 {
+			t.Fatalf("breaks: %+v", breaks)
+		}
+		s.recover(false)
+		want := "3 4"
+		if fromZero {
+			want = "0 1 2 3 4"
+		}
+		s.want("r", s.drain("r", topic, ""), want)
+	}
+}
+
+// A recovery that was planned on positions which have moved is refused as a whole.
+func testRecoverMoved(t *testing.T, b *bench) {
+	s := newSea(b)
+	s.take("1 2", "k0")
+	s.relay()
+	s.work("a", "in.a", "", 0, 1)
+	s.make("in.a", "cluster-1", 2)
+	rec := s.recovery(false)
+	rec.Topics[0].Moves[0].Old.Next = 0
+	if _, err := s.Recover(s.ctx(), rec); !errors.Is(err, state.ErrMoved) {
+		t.Errorf("recovered: %v", err)
+	}
+	if n := s.life("in.a"); n != 0 {
+		t.Errorf("life %d", n)
+	}
+	s.recover(false)
+	s.recover(false) // nothing is left to do
+	s.want("in.a again", s.relay(), "2.0")
+}
+
+// Stored queues follow their keys to other partitions, in their order.
+func testRecoverDealt(t *testing.T, b *bench) {
+	s := newSea(b)
+	for part, lanes := range [][]string{{"k0", "k2"}, {"k1"}} {
+		p, err := s.OpenPartition(s.ctx(), "b", "canon", part, s.log("canon", part))
+		b.no(err)
+		c := &state.Commit{Flow: "b", Topic: "canon", Partition: part, Epoch: p.Epoch}
+		for i, lane := range lanes {
+			c.Results = append(c.Results, rest(int64(2*i), state.Parked, lane), rest(int64(2*i+1), state.Parked, lane, follower))
+		}
+		b.no(s.Commit(s.ctx(), c))
+	}
+	s.make("canon", "cluster-1", 3)
+	s.recover(false)
+	for part, want := range []string{"[{k0 parked}]", "[{k1 parked}]", "[{k2 parked}]"} {
+		lanes, err := s.QueuedLanes(s.ctx(), "b", "canon", part)
+		b.no(err)
+		if got := fmt.Sprint(lanes); got != want {
+			t.Errorf("partition %d: %s, want %s", part, got, want)
+		}
+	}
+	s.make("canon", "cluster-1", 1)
+	s.recover(false)
+	if lanes, err := s.QueuedLanes(s.ctx(), "b", "canon", 0); err != nil || len(lanes) != 3 {
+		t.Errorf("%v, %v", lanes, err)
+	}
+	ps, err := s.Partitions(s.ctx(), "b")
+	b.no(err)
+	for _, p := range ps {
+		if p.Gone != (p.Partition > 0) {
+			t.Errorf("partition %d: %+v", p.Partition, p)
+		}
+	}
+	if n := s.totals("b"); n.Parked != 6 || n.Finished != 6 {
+		t.Errorf("totals: %+v", n)
+	}
+}
+
+// Of a list, only the events without a fate come again; what was parked before it had a place, and settled since, does not.
+func testRecoverLists(t *testing.T, b *bench) {
+	s := newSea(b)
+	s.take("1 2", "k0 k1 k2", "k1")
+	s.relay()
+	s.want("a", s.work("a", "in.a", "", 0, 1), "1.0")
+	s.make("in.a", "cluster-1", 2)
+	did := s.recover(false)
+	if r := did.Topics[0]; r.Rows != 2 || r.Events != 3 {
+		t.Errorf("recovered: %+v", r)
+	}
+	s.want("in.a again", s.relay(), "1.1 1.2 2.0")
+	s.make("in.a", "cluster-1", 2)
+	s.recover(false)
+	s.want("in.a again", s.relay(), "1.1 1.2 2.0")
+}
+
+// What the relay published for a person, whose row is gone, is in the outbox.
+func testRecoverUnplaced(t *testing.T, b *bench) {
+	s := newSea(b)
+	l := s.lease("relay/a", "hub")
+	s.no(s.MarkPublished(s.ctx(), l, nil, []state.Queued{unplaced("a", "x")}))
+	rows, err := s.Parked(s.ctx(), state.QueueFilter{})
+	b.no(err)
+	b.no(s.MarkQueued(s.ctx(), rows[0].ID, state.MarkReplay, "ann", ""))
+	sent := s.put(event.Record{Topic: "in.a", Key: []byte("k0"), Value: []byte("edited")})
+	at := []state.PublishedAt{{Topic: "in.a", Partition: sent.Partition, Offset: sent.Offset}}
+	b.no(s.SettleUnplaced(s.ctx(), l, []state.Settled{{ID: rows[0].ID, Published: at, Sent: []event.Record{sent}}}))
+	s.make("in.a", "cluster-1", 2)
+	did := s.recover(false)
+	if r := did.Topics[0]; r.Records != 1 || r.Rows != 0 {
+		t.Errorf("recovered: %+v", r)
+	}
+	s.want("in.a again", s.resend("in.a"), "edited")
+	s.want("a", s.drain("a", "in.a", ""), "edited")
+	if n := s.totals("a"); n.Finished != 1 || n.Direct != 0 || n.Parked != 0 {
+		t.Errorf("totals: %+v", n)
+	}
+}
+
+// Places in a new log serve as versions that are newer than those in the log before.
+func testRecoverBase(t *testing.T, b *bench) {
+	s := newSea(b)
+	for range 7 {
+		s.put(event.Record{Topic: "raw", Key: []byte("k1")})
+	}
+	s.work("r", "raw", "", 1, 5)
+	s.note()
+	for want := int64(7); want <= 9; want += 2 {
+		s.make("raw", "cluster-1", 2)
+		s.recover(true)
+		p, err := s.OpenPartition(s.ctx(), "r", "raw", 0, s.log("raw", 0))
+		b.no(err)
+		if p.Base != want || p.Life != (want-5)/2 {
+			t.Errorf("base %d, life %d; want base %d", p.Base, p.Life, want)
+		}
+		s.put(event.Record{Topic: "raw", Key: []byte("k0")})
+		s.put(event.Record{Topic: "raw", Key: []byte("k0")})
+		s.note()
+	}
+	tops, err := s.Tops(s.ctx())
+	b.no(err)
+	if len(tops) != 0 {
+		t.Errorf("tops: %v", tops)
+	}
+	s.take("1 2", "k0")
+	s.relay()
+	s.drain("a", "in.a", "canon")
+	tops, err = s.Tops(s.ctx())
+	b.no(err)
+	if want := map[string][]int64{"in.a": {2}, "canon": {2}}; !reflect.DeepEqual(tops, want) {
+		t.Errorf("tops: %v, want %v", tops, want)
+	}
+}
