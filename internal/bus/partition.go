@@ -149,6 +149,12 @@ func (p *partition) read(ctx context.Context) error {
 			if err := p.checkRange(ctx); err != nil {
 				return err
 			}
+		case err == nil && answer.high < p.end.Load():
+			if err := p.checkEnd(ctx, p.end.Load()); err != nil {
+				return err
+			}
+			p.end.Store(answer.high) // asked anew
+			continue
 		case err == nil:
 			p.end.Store(answer.high)
 			err = p.dispatch(ctx, &answer)
@@ -186,6 +192,24 @@ func (p *partition) checkRange(ctx context.Context) error {
 	}
 	held := info[p.topic].Partitions[p.number]
 	return inRange(p.name, p.next.Load(), held.First, held.Last)
+}
+
+// checkEnd looks whether a log that ended at end does not do so any more: records were cut off, and others may take their offsets.
+// After a change of leaders a log may seem shorter for a moment.
+func (p *partition) checkEnd(ctx context.Context, end int64) error {
+	last := int64(0)
+	for range 10 {
+		info, err := p.s.c.Describe(ctx, p.topic)
+		if err == nil && p.number < len(info[p.topic].Partitions) {
+			if last = info[p.topic].Partitions[p.number].Last; last >= end {
+				return nil
+			}
+		}
+		if !pause(ctx, 300*time.Millisecond) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %s ended at offset %d and ends at %d now: %d records were cut off", ErrPosition, p.name, end, last, end-last)
 }
 
 // inRange checks that an offset can be read from: that it is in [first, last].
