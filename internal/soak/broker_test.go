@@ -278,8 +278,8 @@ func badLines(b *budget) {
 		}
 		p, before := lines[name], lines[name].hurt.Load()
 		p.be(how)
-		if rand.IntN(2) == 0 {
-			p.cut()
+		if !b.short && rand.IntN(2) == 0 {
+			p.cut() // new ones then meet it from their first byte on
 		}
 		storeOut = storeOut || name == "store" && how != sluggish && length > 2*time.Second
 		select {
@@ -336,8 +336,9 @@ type trouble struct {
 func shortPlan(s setup) []trouble {
 	plan := []trouble{{"alpha", swallow, time.Second}, {"beta", refuse, 500 * time.Millisecond}, {"alpha", dumb, 500 * time.Millisecond}}
 	if s == onKafka {
-		plan = append(plan, trouble{"store", swallow, 5 * time.Second}, trouble{"broker", swallow, time.Second}, trouble{"store", refuse, 500 * time.Millisecond},
-			trouble{"broker", refuse, 500 * time.Millisecond})
+		plan = append(plan, trouble{"broker", refuse, 500 * time.Millisecond}, trouble{"broker", swallow, time.Second},
+			// Last: nothing cuts the connections that it leaves dead.
+			trouble{"store", refuse, 500 * time.Millisecond}, trouble{"store", swallow, 5 * time.Second})
 	}
 	return plan
 }

@@ -4,11 +4,22 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 )
 
 // each reads outside the writer: what is committed, without waiting for anybody.
 func (s *Store) each(ctx context.Context, scan func(*sql.Rows) error, q string, args ...any) error {
 	return eachOf(ctx, s.read, s.d, scan, q, args...)
+}
+
+// readTimeout bounds one look at PostgreSQL: a connection that has silently died would keep its caller for ever.
+const readTimeout = 15 * time.Second
+
+func readContext(ctx context.Context, d dialect) (context.Context, context.CancelFunc) {
+	if d != postgres {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, readTimeout)
 }
 
 // queryer is a pool or a reading transaction.
@@ -17,6 +28,8 @@ type queryer interface {
 }
 
 func eachOf(ctx context.Context, db queryer, d dialect, scan func(*sql.Rows) error, q string, args ...any) error {
+	ctx, cancel := readContext(ctx, d)
+	defer cancel()
 	clean(args)
 	rows, err := db.QueryContext(ctx, d.bind(q), args...)
 	return eachRow(rows, err, scan)
@@ -28,6 +41,8 @@ func (s *Store) snapshot(ctx context.Context, f func(queryer) error) error {
 	if s.d == sqlite {
 		o = nil // a deferred transaction of WAL is a snapshot
 	}
+	ctx, cancel := readContext(ctx, s.d)
+	defer cancel()
 	x, err := s.read.BeginTx(ctx, o)
 	if err != nil {
 		return err
@@ -68,6 +83,8 @@ func (l *lookups) one(ctx context.Context, st *sql.Stmt, args []any, dest ...any
 	if l.d == sqlite {
 		ctx = context.WithoutCancel(ctx)
 	}
+	ctx, cancel := readContext(ctx, l.d)
+	defer cancel()
 	clean(args)
 	return st.QueryRowContext(ctx, args...).Scan(dest...)
 }
