@@ -282,7 +282,7 @@ func (r *Runner) settle(p *partition, lane string, offset int64, ev *event.Event
 	switch f.outcome {
 	case state.Parked, state.Waiting, state.Held:
 		q := &state.Queued{Flow: r.flow.Name, Topic: p.topic, Partition: p.number, Lane: lane, State: f.outcome, Kind: f.kind,
-			Reason: f.reason, Code: f.code, Missing: f.missing, Event: *ev, Attempts: 1 + f.retried, Since: now, NotBefore: f.notBefore,
+			Reason: f.reason, Code: f.code, Missing: f.missing, Event: *ev, Attempts: 1 + f.retried, Since: r.steady(), NotBefore: f.notBefore,
 			Blocking: f.outcome != state.Parked || r.flow.Order != config.Latest}
 		if q.Blocking {
 			p.setHead(lane, f.outcome)

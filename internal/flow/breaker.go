@@ -26,11 +26,15 @@ type Breaker struct {
 	since  time.Time
 	cause  error
 	up     time.Time // when it closed last, or was made
+	base   time.Time // when it was made
 }
+
+// now is a time that no setting of the clock moves: see Runner.steady.
+func (b *Breaker) now() time.Time { return b.base.Add(b.clock.Now().Sub(b.base)) }
 
 // NewBreaker makes a closed breaker; probe is asked, with growing pauses, while it is open.
 func NewBreaker(system string, clock lifecycle.Clock, log *slog.Logger, probe func(context.Context) error) *Breaker {
-	return &Breaker{system: system, clock: clock, log: log.With("system", system), probe: probe, failed: map[string]struct{}{}, up: clock.Now()}
+	return &Breaker{system: system, clock: clock, log: log.With("system", system), probe: probe, failed: map[string]struct{}{}, base: clock.Now(), up: clock.Now()}
 }
 
 // Success closes the count of failures.
@@ -58,7 +62,7 @@ func (b *Breaker) Trip(cause error) {
 	if b.opened != nil {
 		return
 	}
-	b.opened, b.since, b.cause = make(chan struct{}), b.clock.Now(), cause
+	b.opened, b.since, b.cause = make(chan struct{}), b.now(), cause
 	b.log.Warn("breaker open: the system's flows wait", "cause", cause)
 }
 
@@ -123,7 +127,7 @@ func (b *Breaker) close() {
 	if b.opened == nil {
 		return
 	}
-	b.up = b.clock.Now()
+	b.up = b.now()
 	down := b.up.Sub(b.since)
 	clear(b.failed)
 	close(b.opened)

@@ -34,7 +34,7 @@ func (s *System) patience() time.Duration { return callTimeout + 2*s.bound() }
 
 // call writes until the failure table says otherwise.
 func (d *delivery) call(ctx context.Context) (fate, error) {
-	d.began = d.Clock.Now()
+	d.began = d.steady()
 	wait := d.flow.Retry.Min
 	conflicts := 0
 	for {
@@ -115,7 +115,7 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 			return d.adopt(ctx, res, conflicts)
 		}
 		// Absent now is not absent for good while the request may still be under way: the key rests until its deadline is over.
-		if until := d.underway().Add(d.Runner.target.VisibleAfter); until.After(d.Clock.Now()) {
+		if until := d.underway().Add(d.Runner.target.VisibleAfter); until.After(d.steady()) {
 			return fate{outcome: state.Held, kind: fault.UnknownOutcome.String(), notBefore: until,
 				reason: "a create may still be under way in " + d.Runner.target.Name + ": looking again when its deadline is over"}, true, nil
 		}
@@ -124,7 +124,7 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 	if err := d.still(ctx); err != nil {
 		return fate{}, false, err
 	}
-	d.sent, d.answered = d.Clock.Now(), false
+	d.sent, d.answered = d.steady(), false
 	// A call is not cut off at once when the flow is asked to stop: cut off, nobody knows whether it was applied. Nobody else has the
 	// partition until Stop has returned.
 	call, let := lifecycle.Linger(ctx, d.Clock, callGrace, ErrStopping)
@@ -390,7 +390,7 @@ func (d *delivery) holds(have []byte) bool {
 // exhausted says what becomes of a message whose target does not answer for long: held in the store, so that its key does not
 // stall the lane, and parked when the flow's retry time is over. Time with the breaker open does not count.
 func (d *delivery) exhausted(err error) (fate, bool) {
-	now := d.Clock.Now()
+	now := d.steady()
 	if _, _, open := d.Runner.target.Breaker.Open(); open {
 		return fate{}, false
 	}

@@ -291,7 +291,7 @@ func (r *Runner) whatIsKnown(ctx context.Context, ev *event.Event) (t state.Targ
 			t, err = r.Store.Target(ctx, ev.Entity, ev.Hub, r.flow.From.System, ev.Origin)
 			return err
 		})
-		if err != nil || t.Intent == nil || r.Clock.Now().Sub(t.Intent.Opened) > patience {
+		if err != nil || t.Intent == nil || r.steady().Sub(t.Intent.Opened) > patience {
 			return t, err
 		}
 		if err := lifecycle.Sleep(ctx, r.Clock, look); err != nil {

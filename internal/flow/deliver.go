@@ -219,7 +219,7 @@ func (d *delivery) applied() *state.Applied {
 
 func (d *delivery) intent() state.Intent {
 	return state.Intent{Flow: d.flow.Name, Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, EventID: d.ev.ID,
-		Create: d.write.Action == connector.Create, External: d.target.External, Opened: d.Clock.Now()}
+		Create: d.write.Action == connector.Create, External: d.target.External, Opened: d.steady()}
 }
 
 // done is the fate of a delivery that the target has taken.

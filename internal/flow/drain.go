@@ -54,7 +54,7 @@ func (r *Runner) drainDue(ctx context.Context, p *partition) error {
 		}
 		var lanes []string
 		err := r.insist(ctx, "due queues", func() (err error) {
-			lanes, err = r.Store.Due(ctx, r.flow.Name, p.topic, p.number, r.Clock.Now(), drainLanes)
+			lanes, err = r.Store.Due(ctx, r.flow.Name, p.topic, p.number, r.steady(), drainLanes)
 			return err
 		})
 		if err != nil {
@@ -151,7 +151,7 @@ func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *sta
 	case q.Mark == state.MarkDiscard:
 		return false, true, r.finishDrained(ctx, p, lane, q, r.discarded(q))
 	case q.Mark == state.MarkReplay, q.Mark == state.MarkReady, q.Follower:
-	case q.State == state.Held && !q.NotBefore.After(r.Clock.Now()):
+	case q.State == state.Held && !q.NotBefore.After(r.steady()):
 	default:
 		return true, false, nil
 	}

@@ -105,7 +105,12 @@ type Runner struct {
 	stopping bool // under mu: no work begins any more, so that Stop may wait for what has begun
 
 	alarm atomic.Pointer[Alarm]
+	base  time.Time // when it was made
 }
+
+// steady is the time that deadlines are made of and judged by: the clock as it was when the flow began, and what has passed since. A
+// clock that is set meanwhile, forward or back, makes nothing overdue and lets nothing rest for an hour.
+func (r *Runner) steady() time.Time { return r.base.Add(r.Clock.Now().Sub(r.base)) }
 
 // Alarm is why a flow stands still.
 type Alarm struct {
@@ -130,7 +135,7 @@ func New(f *config.Flow, d Deps) (*Runner, error) {
 	if d.InPlace == 0 {
 		d.InPlace = 30 * time.Second
 	}
-	r := &Runner{Deps: d, flow: f, log: d.Log.With("flow", f.Name), parts: map[partKey]*partition{}}
+	r := &Runner{Deps: d, base: d.Clock.Now(), flow: f, log: d.Log.With("flow", f.Name), parts: map[partKey]*partition{}}
 	r.gate.open()
 	if f.To.Topic != "" {
 		r.read = slices.ContainsFunc(d.Plan.Flows, func(o *config.Flow) bool { return o.From.Topic == f.To.Topic })

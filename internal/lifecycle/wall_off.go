@@ -1,0 +1,7 @@
+//go:build !failpoints
+
+package lifecycle
+
+import "time"
+
+func wall() time.Time { return time.Now() }
