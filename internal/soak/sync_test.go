@@ -389,7 +389,7 @@ func twoWay(b *budget) {
 	w.inAgreement(b, nos)
 	before := w.writes()
 	for side, g := range w.targets {
-		w.polled(b, side, g.polls()+10)
+		w.polled(b, side, g.polls()+int64(b.size(5, 20)))
 	}
 	if after := w.writes(); after != before {
 		b.Errorf("without an edit the hub has made %d writes", after-before)
@@ -422,7 +422,7 @@ func (w *world) settled(b *budget) time.Duration {
 	began := time.Now()
 	for last := int64(-1); ; {
 		for side, g := range w.targets {
-			w.polled(b, side, g.polls()+3)
+			w.polled(b, side, g.polls()+2)
 		}
 		w.quiet(2 * time.Minute)
 		n := w.writes()
