@@ -186,7 +186,11 @@ func (d *delivery) underway() time.Time {
 	case !d.sent.IsZero():
 		return d.sent.Add(d.Runner.target.bound())
 	case d.target.Intent != nil:
-		return d.target.Intent.Opened.Add(d.Runner.target.bound())
+		opened := d.target.Intent.Opened
+		if opened.After(d.steady()) { // the clock was set back: it is older than this process all the same
+			opened = d.base
+		}
+		return opened.Add(d.Runner.target.bound())
 	}
 	return time.Time{}
 }
@@ -411,6 +415,13 @@ func (d *delivery) exhausted(err error) (fate, bool) {
 	f := fate{outcome: state.Held, kind: fault.KindOf(err).String(), reason: err.Error()}
 	f.notBefore = now.Add(pause(d.flow.Retry.Max, err))
 	return f, true
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func later(a, b time.Time) time.Time {

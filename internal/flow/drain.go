@@ -151,7 +151,7 @@ func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *sta
 	case q.Mark == state.MarkDiscard:
 		return false, true, r.finishDrained(ctx, p, lane, q, r.discarded(q))
 	case q.Mark == state.MarkReplay, q.Mark == state.MarkReady, q.Follower:
-	case q.State == state.Held && !q.NotBefore.After(r.steady()):
+	case q.State == state.Held && (!q.NotBefore.After(r.steady()) || q.Since.After(r.steady())): // or else the clock was set back
 	default:
 		return true, false, nil
 	}
@@ -188,7 +188,7 @@ func (r *Runner) finishDrained(ctx context.Context, p *partition, lane string, q
 	if res.Queue != nil {
 		// It keeps its place, its age and what a person has done to it.
 		n := res.Queue
-		n.ID, n.Since, n.Attempts = q.ID, q.Since, q.Attempts+1+f.retried
+		n.ID, n.Since, n.Attempts = q.ID, earlier(q.Since, n.Since), q.Attempts+1+f.retried
 		n.Original, n.EditedBy, n.EditNote, n.Blocking = q.Original, q.EditedBy, q.EditNote, q.Blocking || n.Blocking
 	}
 	w := &pending{runner: r, part: p, dirty: map[string]struct{}{}}

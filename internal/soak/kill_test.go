@@ -15,6 +15,7 @@ var killFaults = []fault{
 	{Name: "errors and delays at failpoints", Setups: both, Goal: 50, Run: failAtPoints},
 	{Name: "torn tails, then a second crash", Setups: []setup{embedded}, Goal: 50, Run: tornTails},
 	{Name: "reload in mid-flight", Setups: both, Goal: 50, Run: reloadInFlight},
+	{Name: "clock steps of an hour", Setups: both, Goal: 20, Run: clockSteps},
 	{Name: "SIGTERM under load", Setups: both, Goal: 100, Share: 2, Run: termUnderLoad},
 }
 

@@ -63,7 +63,7 @@ func (s *Store) QueuedLanes(ctx context.Context, flow, topic string, partition i
 }
 
 // Due gives up to limit lanes of a partition with work to do: whose head is marked, or is held or waiting and due at now, and those
-// with a follower to discard. Rows that block nothing are heads of their own. A waiting row without NotBefore is due only when marked.
+// with a follower to discard. A held row from a time that has not come yet is due: the clock was set back. Rows that block nothing are heads of their own. A waiting row without NotBefore is due only when marked.
 func (s *Store) Due(ctx context.Context, flow, topic string, partition int, now time.Time, limit int) ([]string, error) {
 	var out []string
 	err := s.each(ctx, func(r *sql.Rows) error {
@@ -78,8 +78,8 @@ func (s *Store) Due(ctx context.Context, flow, topic string, partition int, now 
 		UNION ALL
 		SELECT lane, id FROM queue WHERE flow = ? AND topic = ? AND part = ? AND follower = 0 AND not_before > 0 AND not_before <= ? AND state IN ('held', 'waiting')
 		UNION ALL
-		SELECT lane, id FROM queue WHERE flow = ? AND state = 'held' AND topic = ? AND part = ? AND +follower = 0 AND not_before = 0
-		) AS d GROUP BY lane ORDER BY MIN(id) LIMIT ?`, flow, topic, partition, flow, topic, partition, stamp(now), flow, topic, partition, bound(limit))
+		SELECT lane, id FROM queue WHERE flow = ? AND state = 'held' AND topic = ? AND part = ? AND +follower = 0 AND (not_before = 0 OR since > ?)
+		) AS d GROUP BY lane ORDER BY MIN(id) LIMIT ?`, flow, topic, partition, flow, topic, partition, stamp(now), flow, topic, partition, stamp(now), bound(limit))
 	return out, s.wrap("due lanes", err)
 }
 
