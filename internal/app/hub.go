@@ -165,6 +165,7 @@ func (h *Hub) Stop(ctx context.Context) error {
 	// A reload that is under way comes to a place where it can be left. The stop goes on without it when time is up.
 	select {
 	case h.turn <- struct{}{}:
+		<-h.turn // nobody gets it any more
 	case <-ctx.Done():
 	}
 	return h.stack.Stop(ctx)

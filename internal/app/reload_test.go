@@ -16,19 +16,19 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// logs collects what a hub says.
-type logs struct {
+// hubLog collects what a hub says.
+type hubLog struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *logs) Write(p []byte) (int, error) {
+func (l *hubLog) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *logs) String() string {
+func (l *hubLog) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
@@ -51,7 +51,7 @@ func reload(t testing.TB, hub *Hub) *api.Reload {
 func TestReloadUnderLoad(t *testing.T) {
 	g := newTarget(t)
 	p := newProject(t, g.URL)
-	var log logs
+	var log hubLog
 	hub := p.start(&log)
 	notes, orders := hub.named([]string{"notes"})[0], hub.named([]string{"orders"})[0]
 
@@ -185,7 +185,7 @@ func TestReloadUnderLoad(t *testing.T) {
 // TestReloadRefused: files that cannot run, and settings that a running hub cannot change, leave everything as it is and say why.
 func TestReloadRefused(t *testing.T) {
 	p := newProject(t, newTarget(t).URL)
-	var log logs
+	var log hubLog
 	hub := p.start(&log)
 	before := hub.now.Load()
 	runners := hub.flows()
@@ -259,4 +259,130 @@ func TestReloadRefused(t *testing.T) {
 			t.Errorf("%+v", r.Flows)
 		}
 	})
+}
+
+// TestReloadKeepsWhatPeopleDid: a paused flow stays paused when it changes, and goes on when resumed; what a flow that goes has parked is
+// still listed, and the flow finds it when it comes back.
+func TestReloadKeepsWhatPeopleDid(t *testing.T) {
+	g := newTarget(t)
+	p := newProject(t, g.URL)
+	var log hubLog
+	hub := p.start(&log)
+	send := func(no string, seq int) {
+		t.Helper()
+		if status, err := push(t.Context(), hub, "shop/orders", fmt.Sprint(no, seq), document{No: no, Seq: seq}); err != nil || status != http.StatusAccepted {
+			t.Fatalf("%d %v", status, err)
+		}
+	}
+	flow := func(name string) *api.Flow {
+		t.Helper()
+		st, err := hub.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range st.Flows {
+			if st.Flows[i].Name == name {
+				return &st.Flows[i]
+			}
+		}
+		return nil
+	}
+	if err := hub.Pause(t.Context(), "orders-to-erp", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	send("A", 1)
+	p.edit("flows/erp.yaml", "for: 10m", "for: 11m")
+	reload(t, hub)
+	await(t, "the order to be on the topic", func() bool { f := flow("orders-to-erp"); return f.State == api.StatePaused && f.Lag == 1 })
+	if len(g.newest(t)) != 0 {
+		t.Error("a paused flow has delivered")
+	}
+	if err := hub.Resume(t.Context(), "orders-to-erp", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the order", func() bool { return g.newest(t)["A"].Seq == 1 })
+
+	// A schema that it does not fit parks the next one.
+	p.edit("schemas/order.v1.json", `"minLength": 1`, `"minLength": 2`)
+	reload(t, hub)
+	send("A", 2)
+	await(t, "one to be parked", func() bool { f := flow("orders"); return f != nil && f.Parked == 1 })
+	p.remove("flows/orders.yaml")
+	if r := reload(t, hub); !slices.Equal(r.Flows.Removed, []string{"orders"}) {
+		t.Fatalf("%+v", r.Flows)
+	}
+	if flow("orders") != nil {
+		t.Error("a removed flow has a status")
+	}
+	if status, err := push(t.Context(), hub, "shop/orders", "A3", document{No: "A", Seq: 3}); err != nil || status != http.StatusNotFound {
+		t.Errorf("a removed path answers %d %v", status, err)
+	}
+	queued, err := hub.Queued(t.Context(), state.QueueFilter{Flow: "orders"})
+	if err != nil || len(queued) != 1 {
+		t.Fatalf("%+v %v", queued, err)
+	}
+	p.write("flows/orders.yaml", orderFlow)
+	p.write("schemas/order.v1.json", schemaFile)
+	if r := reload(t, hub); !slices.Equal(r.Flows.Added, []string{"orders"}) {
+		t.Fatalf("%+v", r.Flows)
+	}
+	if err := hub.Mark(t.Context(), queued[0].ID, state.MarkReplay, "ann", ""); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the parked order", func() bool { return g.newest(t)["A"].Seq == 2 })
+	if st := rest(t, hub); st.Totals.Unaccounted != 0 || st.Totals.Parked != 0 {
+		t.Errorf("%+v", st.Totals)
+	}
+}
+
+// TestReloadAndStop: a stop comes through a reload that waits for a slow target, and afterwards nothing is reloaded any more. Reloads
+// that are asked for at the same time are made one after the other.
+func TestReloadAndStop(t *testing.T) {
+	g := newTarget(t)
+	called, answer := make(chan struct{}, 100), make(chan struct{})
+	p := newProject(t, g.URL)
+	var log hubLog
+	hub := p.start(&log)
+	var together sync.WaitGroup
+	p.edit("flows/erp.yaml", "for: 10m", "for: 11m")
+	changed := make([]int, 3)
+	for i := range changed {
+		together.Go(func() { changed[i] = len(reload(t, hub).Flows.Changed) })
+	}
+	together.Wait()
+	if slices.Sort(changed); !slices.Equal(changed, []int{0, 0, 1}) {
+		t.Errorf("three at the same time changed %v flows", changed)
+	}
+
+	g.mu.Lock()
+	g.block = func(document) { called <- struct{}{}; <-answer }
+	g.mu.Unlock()
+	if status, err := push(t.Context(), hub, "shop/orders", "A1", document{No: "A", Seq: 1}); err != nil || status != http.StatusAccepted {
+		t.Fatalf("%d %v", status, err)
+	}
+	<-called
+	p.edit("flows/erp.yaml", "for: 11m", "for: 12m")
+	reloaded, stopped := make(chan error, 1), make(chan error, 1)
+	go func() { _, err := hub.Reload(t.Context(), "ann"); reloaded <- err }()
+	await(t, "the reload to wait for the call", func() bool { return strings.Contains(log.String(), "msg=reloading") })
+	go func() { stopped <- hub.Stop(context.Background()) }()
+	<-hub.life.Done()
+	close(answer)
+	if err := <-reloaded; !errors.Is(err, api.ErrStopping) {
+		t.Errorf("the reload that was under way: %v", err)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	if _, err := hub.Reload(t.Context(), "ann"); !errors.Is(err, api.ErrStopping) {
+		t.Errorf("after the stop: %v", err)
+	}
+	// The call came back and counts: the next hub, with the new files, has nothing to do.
+	again := p.start(&log)
+	if st := rest(t, again); st.Totals.Unaccounted != 0 || st.Totals.Delivered != 2 {
+		t.Errorf("%+v", st.Totals)
+	}
+	if n := len(g.newest(t)); n != 1 || g.writes != 1 {
+		t.Errorf("%d orders after %d writes", n, g.writes)
+	}
 }
