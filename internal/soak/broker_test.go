@@ -197,15 +197,12 @@ func (b *budget) insyncTwo(w *world, c *cluster) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, r := range res.Resources {
-		for _, e := range r.ConfigEntries {
-			if e.ConfigValue != "2" || e.ConfigSource != 1 {
-				b.Errorf("min.insync.replicas of the hub's topics is %s, set by source %d; want 2, set for the topic", e.ConfigValue, e.ConfigSource)
-			}
-			return
-		}
+	if len(res.Resources) != 1 || len(res.Resources[0].ConfigEntries) != 1 {
+		b.Fatalf("the broker does not say min.insync.replicas: %+v", res)
 	}
-	b.Errorf("the broker does not say min.insync.replicas: %+v", res)
+	if e := res.Resources[0].ConfigEntries[0]; e.ConfigValue != "2" || e.ConfigSource != 1 {
+		b.Errorf("min.insync.replicas of the hub's topics is %s, set by source %d; want 2, set for the topic", e.ConfigValue, e.ConfigSource)
+	}
 }
 
 // stopwatch notes the longest request, whatever came of it.

@@ -57,6 +57,7 @@ configure() { # N
   done
   local id
   id=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
+  id=${id/#-/A} # a leading dash would be taken for an option
   for i in $(seq "$n"); do
     local dir=$data/$i p told
     p=$(broker_port "$i")
