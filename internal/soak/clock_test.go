@@ -51,7 +51,7 @@ func clockSteps(b *budget) {
 		w.delivered(50, time.Minute) // it works on behind the step
 		w.targets["alpha"].be(wicked{})
 		end()
-		took := w.quiet(2 * time.Minute)
+		took := w.quietWide(2 * time.Minute)
 		if !b.short {
 			b.within("what rested at the step", took, time.Minute)
 		}

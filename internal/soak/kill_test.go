@@ -53,7 +53,7 @@ func killAtRandom(b *budget) {
 		b.happened(took)
 	}
 	end()
-	w.quiet(2 * time.Minute)
+	w.quietWide(2 * time.Minute)
 	b.judgeWide(w)
 	if code := h.stop(); code != 0 {
 		b.Errorf("an orderly stop exits %d", code)
@@ -86,7 +86,7 @@ func termUnderLoad(b *budget) {
 	}
 	w.targets["alpha"].be(wicked{})
 	end()
-	w.quiet(2 * time.Minute)
+	w.quietWide(2 * time.Minute)
 	b.judgeWide(w)
 	b.notPoisoned(w, h)
 	if code := h.stop(); code != 0 {

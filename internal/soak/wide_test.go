@@ -419,3 +419,28 @@ func appendTo(t *testing.T, file string, b []byte) {
 		t.Fatal(err)
 	}
 }
+
+// quietWide waits until the hub has read what lies in the drop and in the polled system, which nobody counts as in flight before, and
+// until nothing is in flight.
+func (w *world) quietWide(limit time.Duration) time.Duration {
+	w.t.Helper()
+	began := time.Now()
+	for {
+		left, err := filepath.Glob(filepath.Join(w.p.dir, "drop", "*.jsonl"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		w.ledger.mu.Lock()
+		made := int64(len(w.ledger.promised["product"]))
+		w.ledger.mu.Unlock()
+		f := w.flowStatus("products")
+		if len(left) == 0 && f != nil && f.Accepted >= made {
+			w.quiet(limit - time.Since(began))
+			return time.Since(began)
+		}
+		if time.Since(began) > limit {
+			w.t.Fatalf("not read within %s: %d files, products %d of them %+v", limit, len(left), made, f)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
