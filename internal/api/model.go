@@ -127,6 +127,9 @@ type Hub interface {
 	Resume(ctx context.Context, flow, who string) error
 	// Reload changes over to the files as they are now; *BadFiles, *NeedsRestart, ErrStopping and ErrNoFiles refuse it.
 	Reload(ctx context.Context, who string) (*Reload, error)
+	// Recovery tells what does not fit between the hub and its broker, and what Recover would do about it.
+	Recovery(ctx context.Context, q RecoverRequest) (*Recovery, error)
+	Recover(ctx context.Context, q RecoverRequest, who string) (*Recovery, error)
 	Audits(ctx context.Context, limit int) ([]state.Audit, error)
 }
 

@@ -82,6 +82,8 @@ func (s *Server) routes() []route {
 		write("PUT /api/v1/parked/{id}", s.edit),
 		write("POST /api/v1/flows/{name}/pause", s.pause),
 		write("POST /api/v1/flows/{name}/resume", s.resume),
+		read("GET /api/v1/recover", s.recovery),
+		write("POST /api/v1/recover", s.recover),
 		write("POST /api/v1/reload", s.reload),
 	}
 }
@@ -407,6 +409,10 @@ func pathID(w http.ResponseWriter, r *http.Request) (int64, bool) {
 func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, state.ErrNotFound) {
 		problem(w, http.StatusNotFound, err.Error())
+		return
+	}
+	if errors.Is(err, ErrBroken) {
+		problem(w, http.StatusConflict, err.Error())
 		return
 	}
 	if r.Context().Err() == nil {

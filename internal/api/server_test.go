@@ -64,6 +64,18 @@ func (s *stub) Reload(_ context.Context, who string) (*Reload, error) {
 	s.acts = append(s.acts, "reload by "+who)
 	return &Reload{Plan: Plan{Hash: "abc"}, Flows: Changes{Changed: []string{"a"}}}, nil
 }
+func (s *stub) Recovery(_ context.Context, q RecoverRequest) (*Recovery, error) {
+	s.acts = append(s.acts, fmt.Sprint("looked at ", q.Flows, q.From))
+	return &Recovery{Topics: []RecoverTopic{}}, s.err
+}
+func (s *stub) Recover(_ context.Context, q RecoverRequest, who string) (*Recovery, error) {
+	refused := map[string]error{"loss": state.ErrLoss, "stale": ErrPlan, "moved": state.ErrMoved, "nobody": state.ErrNotFound}[q.Plan]
+	if err := errors.Join(refused, s.err); err != nil {
+		return nil, err
+	}
+	s.acts = append(s.acts, fmt.Sprint("recover ", q.Flows, q.From, " ", q.DiscardLost, " by ", who, ": ", q.Note))
+	return &Recovery{Done: true, Topics: []RecoverTopic{}}, nil
+}
 func (s *stub) Audits(context.Context, int) ([]state.Audit, error) {
 	return []state.Audit{{Who: "ann"}}, s.err
 }
@@ -117,6 +129,14 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/reload", "", 200, `"hash": "abc"`},
 		{"GET", "/api/v1/reload", "", 405, "use POST"},
 		{"DELETE", "/api/v1/parked/1", "", 405, "use GET"},
+		{"GET", "/api/v1/recover?flow=a,b&from=start", "", 200, `"broken": false`},
+		{"GET", "/api/v1/recover?from=yesterday", "", 400, "committed"},
+		{"POST", "/api/v1/recover", `{"flows": ["a"], "note": "disk", "discard_lost": true}`, 200, `"done": true`},
+		{"POST", "/api/v1/recover", `{"from": "yesterday"}`, 400, "committed"},
+		{"POST", "/api/v1/recover", `{"plan": "loss"}`, 409, "would be lost"},
+		{"POST", "/api/v1/recover", `{"plan": "stale"}`, 409, "look again"},
+		{"POST", "/api/v1/recover", `{"plan": "moved"}`, 409, "have moved"},
+		{"POST", "/api/v1/recover", `{"plan": "nobody"}`, 404, "not found"},
 		{"GET", "/nothing", "", 404, "openapi.json"},
 	}
 	for _, tt := range tests {

@@ -54,7 +54,8 @@ func (h *Hub) newRunning(f *config.Flow, plan *config.Plan, systems map[string]*
 		open[name] = s.System
 	}
 	r, err := flow.New(f, flow.Deps{Plan: plan, Store: h.store, Publisher: publisher{h.publisher}, Systems: open, Clock: h.clock,
-		Log: h.log, Observer: observer{h.metrics}, Changed: h.kick, Lanes: lanes, MaxRecord: bus.MaxRecord})
+		Log: h.log, Observer: observer{h.metrics}, Changed: h.kick, Lanes: lanes, MaxRecord: bus.MaxRecord,
+		Life: h.logs.Life, Foreign: h.foreign})
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func (h *Hub) newRunning(f *config.Flow, plan *config.Plan, systems map[string]*
 
 func (h *Hub) subscriber(r *flow.Runner, flows int) bus.SubscriberConfig {
 	return bus.SubscriberConfig{Group: r.Flow().Group(), Lanes: lanes, Positions: r, MaxBytes: share(flows), Session: h.plan().Hub.TakeOver,
-		OnAlarm: func(err error) { r.RaiseAlarm("broker", err) }}
+		OnAlarm: func(err error) { h.broken(r, err) }}
 }
 
 // share is what one flow may hold in memory of read and undecided records: 32 MiB keep the lanes of a dozen partitions busy;
@@ -106,6 +107,7 @@ func (h *Hub) startFlow(ctx context.Context, r *running) error {
 	h.runners[name] = r
 	h.mu.Unlock()
 	h.pausing.Unlock()
+	h.alarmFlow(r)
 	return r.read(ctx, h)
 }
 

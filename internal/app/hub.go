@@ -59,6 +59,7 @@ type Hub struct {
 	publisher *bus.Publisher
 	intake    *intake.Intake
 	api       *api.Server
+	logs      *logs
 
 	// now is what runs; a reload puts another in its place.
 	now atomic.Pointer[current]
@@ -123,7 +124,7 @@ func New(o Options) (*Hub, error) {
 	}
 	h := &Hub{load: o.Load, kinds: o.Kinds, log: o.Log, clock: o.Clock, version: o.Version, name: fmt.Sprintf("%s/%d", host, os.Getpid()),
 		metrics: telemetry.NewMetrics(o.Version), stack: lifecycle.NewStack(o.Clock, o.Log), runners: map[string]*running{},
-		turn: make(chan struct{}, 1)}
+		turn: make(chan struct{}, 1), logs: newLogs()}
 	h.life, h.end = context.WithCancelCause(context.Background())
 	h.run(&current{plan: o.Plan})
 	return h, nil
@@ -137,8 +138,8 @@ func (h *Hub) Start(ctx context.Context) error {
 		name string
 		run  func(context.Context) error
 	}{
-		{"store", h.openStore}, {"broker", h.openBroker}, {"systems", h.openSystems}, {"flows", h.startFlows},
-		{"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting}, {"other hubs", h.startHearing},
+		{"store", h.openStore}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"systems", h.openSystems}, {"flows", h.startFlows},
+		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting}, {"other hubs", h.startHearing},
 		// Webhooks come last and go first: while they end, the API says that the hub is not ready.
 		{"API", h.listenAPI}, {"webhooks", h.listenHooks},
 	}
@@ -234,8 +235,12 @@ func (h *Hub) openBroker(ctx context.Context) error {
 }
 
 // needed is the offset from which on a partition's records are still to be read by some flow: a paused flow loses nothing to
-// retention. Where a flow that reads the topic has no position yet, or the store does not answer, everything is needed.
+// retention. Where a flow that reads the topic has no position yet, or one in another log, or the store does not answer, everything
+// is needed.
 func (h *Hub) needed(topic string, partition int) (int64, bool) {
+	if h.logs.brokenLog(topic) {
+		return 0, true
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	stored, err := h.store.Partitions(ctx, "")

@@ -26,7 +26,7 @@ func (h *Hub) startIntake(context.Context) error {
 		return err
 	}
 	in, err := intake.Start(intake.Config{Store: h.store, Publisher: relayPublisher{h.publisher}, Clock: h.clock, Log: h.log,
-		Observer: intakeObserver{h.metrics}, Holder: h.holder(), LeaseTTL: h.plan().Hub.TakeOver, Sources: sources})
+		Observer: intakeObserver{h.metrics}, Logs: relayLogs{h}, Holder: h.holder(), LeaseTTL: h.plan().Hub.TakeOver, Sources: sources})
 	if err != nil {
 		return err
 	}
@@ -135,6 +135,9 @@ func (h *Hub) prune(ctx context.Context) {
 			h.log.Warn("pruning the store failed; trying again later", "error", err)
 		} else if n > 0 {
 			h.log.Info("pruned the store", "rows", n)
+		}
+		if _, err := h.pruneOutbox(ctx); err != nil && ctx.Err() == nil {
+			h.log.Warn("pruning the outbox failed; trying again later", "error", err)
 		}
 	}
 }

@@ -85,6 +85,9 @@ func (h *Hub) Resume(ctx context.Context, name, who string) error {
 }
 
 func (h *Hub) setPaused(ctx context.Context, name, who string, paused bool) error {
+	if why, _, _ := h.logs.of(name); why != "" && !paused {
+		return fmt.Errorf("%w: %s", api.ErrBroken, why)
+	}
 	alarmed, err := h.turnFlow(ctx, name, who, paused)
 	if err != nil || paused {
 		return err
@@ -218,6 +221,12 @@ func (h *Hub) lags(ctx context.Context) (map[string]int64, error) {
 			}
 			lags[f.Name] += max(0, lag)
 		}
+		h.logs.mu.Lock()
+		lags[f.Name] += h.logs.pending[f.Topic()]
+		h.logs.mu.Unlock()
+		if _, lag, ok := h.logs.of(f.Name); ok { // offsets of a log that is not the one say nothing
+			lags[f.Name] = lag
+		}
 	}
 	return lags, nil
 }
@@ -253,7 +262,11 @@ func (h *Hub) flowStatus(r *running, t *state.FlowTotals, lag int64, now time.Ti
 func (h *Hub) flowState(r *running, f *api.Flow, now time.Time) (name, why string) {
 	def := r.Flow()
 	if a := r.Alarmed(); a != nil {
-		return api.StateAlarm, a.What + ": " + a.Err.Error()
+		why := a.Err.Error()
+		if now, _, _ := h.logs.of(def.Name); now != "" && a.What == brokerAlarm {
+			why = now
+		}
+		return api.StateAlarm, a.What + ": " + why
 	}
 	if why := h.sourceTrouble(def.Name); why != "" {
 		return api.StateFailing, why
