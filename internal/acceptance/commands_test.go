@@ -100,7 +100,7 @@ func TestNoHub(t *testing.T) {
 	p := newReadings(t, nil)
 	p.write(t, "fixed.json", reading("A-1", 1))
 	for _, line := range []string{"status", "trace A-1", "xref A-1", "parked list", "parked show 1", "parked edit 1 --file fixed.json", "parked replay 1",
-		"parked discard 1", "pause scanner-readings", "resume scanner-readings"} {
+		"parked discard 1", "pause scanner-readings", "resume scanner-readings", "reload"} {
 		for _, format := range []string{"text", "json"} {
 			out, stderr, code := waybill(t, p.dir, append(strings.Fields(line), "--url", "http://"+freePort(t), "--output", format)...)
 			if code != 3 || !strings.Contains(stderr, "no hub answers at") || out != "" {
