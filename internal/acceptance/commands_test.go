@@ -56,32 +56,39 @@ func TestVersion(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	dir := newReadings(t, nil).dir
 	for line, says := range map[string]string{
-		"":                         "",
-		"stats":                    "did you mean status?",
-		"parked lst":               "did you mean list?",
-		"sandbox":                  "crm|erp|wms|all|env",
-		"sandbox all --rte 3":      "rte",
-		"status --colour":          "colour",
-		"status everything":        "",
-		"status --output xml":      "write text or json",
-		"trace":                    "arg",
-		"xref":                     "arg",
-		"check no-such-directory":  "no-such-directory",
-		"check --format xml":       "write text, json or github",
-		"check drop":               "configs/*.yaml",
-		"test no-such-directory":   "no-such-directory",
-		"test --run (":             "--run",
-		"run -c no-such-file.yaml": "no-such-file.yaml",
-		"run --log-level loud":     "loud",
-		"parked":                   "",
-		"parked show first":        "first",
-		"parked edit 1":            "--file",
-		"parked replay":            "arg",
-		"parked replay 1 two":      "two",
-		"pause":                    "arg",
-		"status --url http://[::1": "--url",
-		"demo --for soon":          "soon",
-		"bench --output yaml":      "write text or json",
+		"":                               "",
+		"stats":                          "did you mean status?",
+		"parked lst":                     "did you mean list?",
+		"sandbox":                        "crm|erp|wms|all|env",
+		"sandbox all --rte 3":            "rte",
+		"status --colour":                "colour",
+		"status everything":              "",
+		"status --output xml":            "write text or json",
+		"trace":                          "arg",
+		"xref":                           "arg",
+		"check no-such-directory":        "no-such-directory",
+		"check --format xml":             "write text, json or github",
+		"check drop":                     "configs/*.yaml",
+		"test no-such-directory":         "no-such-directory",
+		"test --run (":                   "--run",
+		"run -c no-such-file.yaml":       "no-such-file.yaml",
+		"run --log-level loud":           "loud",
+		"parked":                         "",
+		"parked show first":              "first",
+		"parked edit 1":                  "--note",
+		"parked replay":                  "--cause",
+		"parked replay 1 --all":          "either ids or a selection",
+		"parked discard 1":               "--note",
+		"parked discard --all":           "--note",
+		"parked list --by colour":        "cause",
+		"parked list --state lost":       "follower",
+		"parked replay --state follower": "in order",
+		"parked list --older-than soon":  "3d",
+		"parked replay 1 two":            "two",
+		"pause":                          "arg",
+		"status --url http://[::1":       "--url",
+		"demo --for soon":                "soon",
+		"bench --output yaml":            "write text or json",
 	} {
 		t.Run(line, func(t *testing.T) {
 			out, stderr, code := waybill(t, dir, strings.Fields(line)...)
@@ -99,8 +106,8 @@ func TestUsageErrors(t *testing.T) {
 func TestNoHub(t *testing.T) {
 	p := newReadings(t, nil)
 	p.write(t, "fixed.json", reading("A-1", 1))
-	for _, line := range []string{"status", "trace A-1", "xref A-1", "parked list", "parked show 1", "parked edit 1 --file fixed.json", "parked replay 1",
-		"parked discard 1", "pause scanner-readings", "resume scanner-readings", "reload"} {
+	for _, line := range []string{"status", "trace A-1", "xref A-1", "parked list", "parked show 1", "parked list --by cause", "parked edit 1 --file fixed.json --note x", "parked replay 1", "parked replay --all --yes",
+		"parked discard 1 --note x", "pause scanner-readings", "resume scanner-readings", "reload"} {
 		for _, format := range []string{"text", "json"} {
 			out, stderr, code := waybill(t, p.dir, append(strings.Fields(line), "--url", "http://"+freePort(t), "--output", format)...)
 			if code != 3 || !strings.Contains(stderr, "no hub answers at") || out != "" {
@@ -137,16 +144,17 @@ cases:
 		{"test", []string{"ok", "files", "cases", "passed", "failed", "results", "problems"}},
 		{"status", []string{"version", "totals", "flows", "systems", "reconciliations"}},
 		{"trace A-1", []string{"key", "objects", "journal", "queued", "inbox"}},
-		{"trace nothing", []string{"key", "objects", "journal", "queued", "inbox"}},
 		{"xref A-1", []string{"key", "objects"}},
-		{"xref nothing", []string{"key", "objects"}},
 		{"parked list", []string{"parked"}},
 		{"parked list --state held", []string{"parked"}},
+		{"parked list --by cause", []string{"causes"}},
+		{"parked replay --all --dry-run", []string{"matched", "behind"}},
 		{"parked show 1", []string{"id", "flow", "state", "code", "reason", "key", "data"}},
 		{"pause scanner-readings", []string{"flow", "state"}},
 		{"resume scanner-readings", []string{"flow", "state"}},
-		{"parked edit 1 --file fixed.json", nil},
-		{"parked replay 1", []string{"ids"}},
+		{"parked edit 1 --file fixed.json --note typo", []string{"id", "edited_by", "rehearsal"}},
+		{"parked replay 1 --wait 30s", []string{"ids", "mark", "fates"}},
+		{"parked replay --all --yes", []string{"total", "done"}},
 	} {
 		out, stderr, code := waybill(t, p.dir, append(strings.Fields(c.line), "--output", "json", "--url", "http://"+p.http)...)
 		var doc map[string]any
@@ -162,12 +170,27 @@ cases:
 			}
 		}
 	}
+	// A key that nobody knows has an empty answer, and the command says no.
+	for line, empty := range map[string]string{"trace nothing": "journal", "xref nothing": "objects"} {
+		out, stderr, code := waybill(t, p.dir, append(strings.Fields(line), "--output", "json", "--url", "http://"+p.http)...)
+		var doc map[string]any
+		if err := json.Unmarshal([]byte(out), &doc); err != nil || code != 1 || stderr != "" {
+			t.Errorf("%s: exit %d, %v\n%s%s", line, code, err, out, stderr)
+		}
+		if list, ok := doc[empty].([]any); !ok || len(list) != 0 {
+			t.Errorf("%s: %s", line, out)
+		}
+		out, _, code = waybill(t, p.dir, append(strings.Fields(line), "--url", "http://"+p.http)...)
+		if code != 1 || !strings.Contains(out, "nothing") {
+			t.Errorf("%s: exit %d: %s", line, code, out)
+		}
+	}
 	out, _, code := waybill(t, p.dir, "check", "--output", "json")
 	if code != 0 || strings.TrimSpace(out) != "[]" {
 		t.Errorf("check: exit %d: %q", code, out)
 	}
 	// What does not exist is an answer of the hub's, not a wrong usage, and standard output stays empty.
-	for _, line := range []string{"parked show 999", "pause no-such-flow", "parked replay 999"} {
+	for _, line := range []string{"parked show 999", "parked discard 999 --note x", "parked list --system nowhere", "pause no-such-flow", "parked replay 999"} {
 		out, stderr, code := waybill(t, p.dir, append(strings.Fields(line), "--output", "json", "--url", "http://"+p.http)...)
 		if code != 1 || out != "" || stderr == "" {
 			t.Errorf("%s: exit %d\n%s%s", line, code, out, stderr)

@@ -17,12 +17,15 @@ import (
 	"time"
 )
 
-var updatePages = flag.Bool("update", false, "write what the tutorial's commands print into the tutorial")
+var updatePages = flag.Bool("update", false, "write what the commands on pages print into the pages")
 
 const tutorialPage = "../../docs/tutorial.md"
 
 // A reader who types what docs/tutorial.md shows gets what it shows.
-func TestTutorial(t *testing.T) {
+func TestTutorial(t *testing.T) { follow(t, tutorialPage, 10, 20) }
+
+// follow does what a page shows, which has at least so many files and commands.
+func follow(t *testing.T, name string, leastFiles, leastCommands int) {
 	for _, tool := range []string{"sh", "openssl", "curl", "sqlite3", "sed"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			if os.Getenv("WAYBILL_REQUIRE") != "" {
@@ -31,34 +34,34 @@ func TestTutorial(t *testing.T) {
 			t.Skipf("the tutorial's reader has %s, and this machine has not", tool)
 		}
 	}
-	data, err := os.ReadFile(tutorialPage)
+	data, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := newReader(t)
-	page := &page{lines: strings.Split(string(data), "\n")}
+	page := &page{name: name, lines: strings.Split(string(data), "\n")}
 	files, commands := 0, 0
 	for {
 		b, ok := page.next()
 		if !ok {
 			break
 		}
-		name, isFile := b.attrs["file"]
+		file, isFile := b.attrs["file"]
 		switch {
 		case isFile:
-			r.p.write(t, name, r.there.Replace(strings.Join(page.lines[b.from:b.to], "\n")+"\n"))
+			r.p.write(t, file, r.there.Replace(strings.Join(page.lines[b.from:b.to], "\n")+"\n"))
 			files++
 		case b.lang == "console":
 			commands += r.console(page, b)
 		default:
-			t.Errorf("%s:%d: a block that nobody tries: name it file=… or write it as console", tutorialPage, b.from)
+			t.Errorf("%s:%d: a block that nobody tries: name it file=… or write it as console", name, b.from)
 		}
 	}
-	if files < 10 || commands < 20 {
+	if files < leastFiles || commands < leastCommands {
 		t.Errorf("only %d files and %d commands were found", files, commands)
 	}
 	if *updatePages && !t.Failed() {
-		if err := os.WriteFile(tutorialPage, []byte(strings.Join(page.lines, "\n")), 0o644); err != nil {
+		if err := os.WriteFile(name, []byte(strings.Join(page.lines, "\n")), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -70,6 +73,7 @@ func TestTutorial(t *testing.T) {
 
 // page is the tutorial's text; blocks are read from top to bottom.
 type page struct {
+	name  string
 	lines []string
 	at    int
 }
@@ -136,13 +140,13 @@ func (r *reader) console(page *page, b block) int {
 	for i := b.from; i < b.to; {
 		line, ok := strings.CutPrefix(page.lines[i], "$ ")
 		if !ok {
-			r.t.Fatalf("%s:%d: output without a command", tutorialPage, i+1)
+			r.t.Fatalf("%s:%d: output without a command", page.name, i+1)
 		}
 		end := i + 1
 		for end < b.to && !strings.HasPrefix(page.lines[end], "$ ") {
 			end++
 		}
-		place := fmt.Sprintf("%s:%d: %s", tutorialPage, i+1, line)
+		place := fmt.Sprintf("%s:%d: %s", page.name, i+1, line)
 		want := strings.Join(page.lines[i+1:end], "\n")
 		n++
 		if b.attrs["terminal"] == "2" {
@@ -255,7 +259,8 @@ func newTerminal(t *testing.T, p *project) *terminal {
 	t.Helper()
 	cmd := exec.Command("sh")
 	cmd.Dir = p.dir
-	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH"), "WAYBILL_URL=http://"+p.http)
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH"), "WAYBILL_URL=http://"+p.http,
+		"WAYBILL_USER=ann", "EDITOR=false")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -3,7 +3,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/state"
@@ -56,7 +55,9 @@ const (
 	StateLate    = "late"    // the oldest message is older than slo.late-after
 	StateSilent  = "silent"  // nothing delivered for longer than slo.silent-after
 	StateFailing = "failing" // its target system is down
-	StateAlarm   = "alarm"   // it stands still until a person looks
+	// StateAttention: it works, and messages of it are parked for a person. It is not late because of them: time does not move them.
+	StateAttention = "attention"
+	StateAlarm     = "alarm" // it stands still until a person looks
 )
 
 // Flow is one flow's part of the status.
@@ -70,8 +71,10 @@ type Flow struct {
 	Why string `json:"why,omitempty"`
 	// Lag counts records on the topic that have no fate yet.
 	Lag int64 `json:"lag"`
-	// OldestSeconds is the age of the oldest message without a final fate; 0 when there is none.
+	// OldestSeconds is the age of the oldest message without a final fate; 0 when there is none. ParkedSeconds is that of the oldest which
+	// waits for a person: such a message does not make the flow late.
 	OldestSeconds float64 `json:"oldest_seconds"`
+	ParkedSeconds float64 `json:"parked_seconds,omitempty"`
 	Totals
 	SkippedBy     map[string]int64 `json:"skipped_by,omitempty"`
 	LastDelivered *time.Time       `json:"last_delivered,omitempty"`
@@ -98,7 +101,8 @@ type Reconciliation struct {
 	State        string     `json:"state"`
 }
 
-// Failing reports whether an operator must look: a flow is late, failing or alarmed, or anything is unaccounted or doubled.
+// Failing reports whether something is wrong with the hub or around it: a flow is late, failing or alarmed, or anything is unaccounted
+// or doubled. What is parked waits for a person and is no failure of that kind: most days begin with some of it.
 func (s *Status) Failing() bool {
 	if s.Totals.Unaccounted != 0 || s.Totals.Duplicates != 0 {
 		return true
@@ -118,10 +122,7 @@ type Hub interface {
 	// Ready is nil when the hub can keep its promises: store and broker answer.
 	Ready(ctx context.Context) error
 	Trace(ctx context.Context, key string) (state.Trace, error)
-	Queued(ctx context.Context, f state.QueueFilter) ([]state.Queued, error)
-	QueuedByID(ctx context.Context, id int64) (state.Queued, error)
-	Mark(ctx context.Context, id int64, mark state.Mark, who, note string) error
-	Edit(ctx context.Context, id int64, data []byte, who, note string) error
+	Desk
 	// Pause and Resume give state.ErrNotFound for an unknown flow.
 	Pause(ctx context.Context, flow, who string) error
 	Resume(ctx context.Context, flow, who string) error
@@ -133,73 +134,6 @@ type Hub interface {
 	Audits(ctx context.Context, limit int) ([]state.Audit, error)
 }
 
-// Queued is a message of the stored queue as JSON.
-type Queued struct {
-	ID         int64           `json:"id"`
-	Flow       string          `json:"flow"`
-	State      string          `json:"state"`
-	Follower   bool            `json:"follower,omitempty"`
-	Kind       string          `json:"kind,omitempty"`
-	Code       string          `json:"code,omitempty"`
-	Reason     string          `json:"reason,omitempty"`
-	Key        string          `json:"key"`
-	Hub        string          `json:"hub,omitempty"`
-	Event      string          `json:"event"`
-	Entity     string          `json:"entity,omitempty"`
-	Operation  string          `json:"operation"`
-	Version    string          `json:"version,omitempty"`
-	Origin     string          `json:"origin,omitempty"`
-	Attempts   int             `json:"attempts"`
-	Since      time.Time       `json:"since"`
-	NotBefore  *time.Time      `json:"not_before,omitempty"`
-	Missing    *Missing        `json:"missing,omitempty"`
-	Mark       string          `json:"mark,omitempty"`
-	MarkedBy   string          `json:"marked_by,omitempty"`
-	EditedBy   string          `json:"edited_by,omitempty"`
-	EditNote   string          `json:"edit_note,omitempty"`
-	Data       json.RawMessage `json:"data,omitempty"`
-	DataText   string          `json:"data_text,omitempty"` // where the data is not JSON
-	Original   json.RawMessage `json:"original,omitempty"`
-	OriginText string          `json:"original_text,omitempty"`
-}
-
-// Missing names what a waiting message waits for.
-type Missing struct {
-	Entity string `json:"entity"`
-	System string `json:"system"`
-	Hub    string `json:"hub,omitempty"`
-	Local  string `json:"local,omitempty"`
-}
-
-func queuedView(q *state.Queued, withData bool) Queued {
-	v := Queued{ID: q.ID, Flow: q.Flow, State: string(q.State), Follower: q.Follower, Kind: q.Kind, Code: q.Code, Reason: q.Reason,
-		Key: q.Event.Key, Hub: q.Event.Hub, Event: q.Event.ID, Entity: q.Event.Entity, Operation: string(q.Event.Operation),
-		Version: q.Event.Version, Origin: q.Event.Origin, Attempts: q.Attempts, Since: q.Since, Mark: string(q.Mark), MarkedBy: q.MarkedBy,
-		EditedBy: q.EditedBy, EditNote: q.EditNote}
-	if !q.NotBefore.IsZero() {
-		v.NotBefore = &q.NotBefore
-	}
-	if m := q.Missing; m != nil {
-		v.Missing = &Missing{Entity: m.Entity, System: m.System, Hub: m.Hub, Local: m.Local}
-	}
-	if withData {
-		v.Data, v.DataText = document(q.Event.Data)
-		v.Original, v.OriginText = document(q.Original)
-	}
-	return v
-}
-
-// document shows data as JSON where it is JSON, else as text.
-func document(data []byte) (json.RawMessage, string) {
-	if len(data) == 0 {
-		return nil, ""
-	}
-	if json.Valid(data) {
-		return data, ""
-	}
-	return nil, string(data)
-}
-
 // Message is a trace: everything the hub remembers about one key.
 type Message struct {
 	Key     string    `json:"key"`
@@ -207,6 +141,13 @@ type Message struct {
 	Journal []Journal `json:"journal"`
 	Queued  []Queued  `json:"queued"`
 	Inbox   []Inbound `json:"inbox"`
+	// Acts are what people did to its messages, oldest first.
+	Acts []Act `json:"acts"`
+}
+
+// Known reports whether the hub remembers anything under the key.
+func (m *Message) Known() bool {
+	return len(m.Objects)+len(m.Journal)+len(m.Queued)+len(m.Inbox)+len(m.Acts) > 0
 }
 
 // Object is one business object and its ids.
@@ -253,7 +194,7 @@ type Inbound struct {
 }
 
 func traceView(t *state.Trace) Message {
-	m := Message{Key: t.Key, Objects: []Object{}, Journal: []Journal{}, Queued: []Queued{}, Inbox: []Inbound{}}
+	m := Message{Key: t.Key, Objects: []Object{}, Journal: []Journal{}, Queued: []Queued{}, Inbox: []Inbound{}, Acts: actViews(t.Acts)}
 	for i := range t.Objects {
 		m.Objects = append(m.Objects, objectView(&t.Objects[i]))
 	}
@@ -297,4 +238,6 @@ type Problem struct {
 	Detail string `json:"detail,omitempty"`
 	// Problems are what is wrong in files that were to be loaded.
 	Problems []FileProblem `json:"problems,omitempty"`
+	// Places are what is wrong in a document that is refused.
+	Places []Place `json:"places,omitempty"`
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	_ "embed"
@@ -75,8 +76,11 @@ func (s *Server) routes() []route {
 		read("GET /api/v1/messages", s.messages),
 		read("GET /api/v1/xref", s.xref),
 		read("GET /api/v1/parked", s.parked),
+		read("GET /api/v1/parked/causes", s.causes),
 		read("GET /api/v1/parked/{id}", s.parkedOne),
 		read("GET /api/v1/audit", s.audit),
+		write("POST /api/v1/parked/replay", s.bulk(state.MarkReplay)),
+		write("POST /api/v1/parked/discard", s.bulk(state.MarkDiscard)),
 		write("POST /api/v1/parked/{id}/replay", s.mark(state.MarkReplay)),
 		write("POST /api/v1/parked/{id}/discard", s.mark(state.MarkDiscard)),
 		write("PUT /api/v1/parked/{id}", s.edit),
@@ -125,7 +129,7 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 				problem(w, http.StatusForbidden, "without tokens the hub answers on loopback names only: set http.tokens in the configuration")
 				return
 			}
-			next.ServeHTTP(w, r.WithContext(withWho(r.Context(), "local")))
+			next.ServeHTTP(w, r.WithContext(withWho(r.Context(), localName(r.Header.Get(UserHeader)))))
 			return
 		}
 		name, ok := s.who(r)
@@ -258,52 +262,6 @@ func (s *Server) trace(w http.ResponseWriter, r *http.Request) (state.Trace, boo
 	return t, true
 }
 
-func (s *Server) parked(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	f := state.QueueFilter{Flow: q.Get("flow"), Key: q.Get("key"), Code: q.Get("code"), State: state.Outcome(q.Get("state")), Heads: q.Get("heads") == "true"}
-	for name, into := range map[string]*int64{"after": &f.After} {
-		if v := q.Get(name); v != "" {
-			n, err := strconv.ParseInt(v, 10, 64)
-			if err != nil {
-				problem(w, http.StatusBadRequest, name+" must be a number")
-				return
-			}
-			*into = n
-		}
-	}
-	if v := q.Get("limit"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 || n > 10000 {
-			problem(w, http.StatusBadRequest, "limit must be a number from 1 to 10000")
-			return
-		}
-		f.Limit = n
-	}
-	rows, err := s.hub.Queued(r.Context(), f)
-	if err != nil {
-		s.failed(w, r, err)
-		return
-	}
-	views := make([]Queued, len(rows))
-	for i := range rows {
-		views[i] = queuedView(&rows[i], false)
-	}
-	answer(w, http.StatusOK, map[string]any{"parked": views})
-}
-
-func (s *Server) parkedOne(w http.ResponseWriter, r *http.Request) {
-	id, ok := pathID(w, r)
-	if !ok {
-		return
-	}
-	q, err := s.hub.QueuedByID(r.Context(), id)
-	if err != nil {
-		s.failed(w, r, err)
-		return
-	}
-	answer(w, http.StatusOK, queuedView(&q, true))
-}
-
 func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
 	rows, err := s.hub.Audits(r.Context(), 1000)
 	if err != nil {
@@ -315,52 +273,6 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
 		views[i] = Audit(a)
 	}
 	answer(w, http.StatusOK, map[string]any{"audit": views})
-}
-
-// note is what a person may say to an act.
-type note struct {
-	Note string `json:"note"`
-}
-
-func (s *Server) mark(m state.Mark) actor {
-	return func(w http.ResponseWriter, r *http.Request, who string) {
-		id, ok := pathID(w, r)
-		if !ok {
-			return
-		}
-		var n note
-		if !body(w, r, &n, 64<<10) {
-			return
-		}
-		if err := s.hub.Mark(r.Context(), id, m, who, n.Note); err != nil {
-			s.failed(w, r, err)
-			return
-		}
-		answer(w, http.StatusAccepted, map[string]any{"id": id, "mark": m})
-	}
-}
-
-func (s *Server) edit(w http.ResponseWriter, r *http.Request, who string) {
-	id, ok := pathID(w, r)
-	if !ok {
-		return
-	}
-	var e struct {
-		Data json.RawMessage `json:"data"`
-		Note string          `json:"note"`
-	}
-	if !body(w, r, &e, maxEdit) {
-		return
-	}
-	if len(e.Data) == 0 {
-		problem(w, http.StatusBadRequest, `give the new document as "data"`)
-		return
-	}
-	if err := s.hub.Edit(r.Context(), id, e.Data, who, e.Note); err != nil {
-		s.failed(w, r, err)
-		return
-	}
-	answer(w, http.StatusOK, map[string]any{"id": id, "edited_by": who})
 }
 
 func (s *Server) pause(w http.ResponseWriter, r *http.Request, who string) {
@@ -389,11 +301,18 @@ func body(w http.ResponseWriter, r *http.Request, into any, limit int64) bool {
 	if len(data) == 0 {
 		return true
 	}
-	if err := json.Unmarshal(data, into); err != nil {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields() // a misspelt filter would select everything
+	if err := d.Decode(into); err == nil {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return true
+		}
+		problem(w, http.StatusBadRequest, "the body is more than one JSON value")
+		return false
+	} else {
 		problem(w, http.StatusBadRequest, "the body is not the JSON that is expected: "+err.Error())
 		return false
 	}
-	return true
 }
 
 func pathID(w http.ResponseWriter, r *http.Request) (int64, bool) {
@@ -407,18 +326,22 @@ func pathID(w http.ResponseWriter, r *http.Request) (int64, bool) {
 
 // failed answers an error of the hub.
 func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, state.ErrNotFound) {
+	var invalid *Invalid
+	switch {
+	case errors.Is(err, state.ErrNotFound):
 		problem(w, http.StatusNotFound, err.Error())
-		return
-	}
-	if errors.Is(err, ErrBroken) {
+	case errors.Is(err, state.ErrChanged):
+		problem(w, http.StatusPreconditionFailed, err.Error())
+	case errors.Is(err, state.ErrBusy), errors.Is(err, ErrBroken):
 		problem(w, http.StatusConflict, err.Error())
-		return
+	case errors.As(err, &invalid):
+		problemOf(w, Problem{Status: http.StatusUnprocessableEntity, Detail: invalid.Detail, Places: invalid.Places})
+	default:
+		if r.Context().Err() == nil {
+			s.cfg.Log.Warn("a request failed", "path", r.URL.Path, "error", err)
+		}
+		problem(w, http.StatusServiceUnavailable, err.Error())
 	}
-	if r.Context().Err() == nil {
-		s.cfg.Log.Warn("a request failed", "path", r.URL.Path, "error", err)
-	}
-	problem(w, http.StatusServiceUnavailable, err.Error())
 }
 
 func answer(w http.ResponseWriter, status int, v any) {
@@ -430,12 +353,17 @@ func answer(w http.ResponseWriter, status int, v any) {
 }
 
 func problem(w http.ResponseWriter, status int, detail string) {
+	problemOf(w, Problem{Status: status, Detail: detail})
+}
+
+func problemOf(w http.ResponseWriter, p Problem) {
 	w.Header().Set("Content-Type", "application/problem+json")
-	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "5")
 	}
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail})
+	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the reader has gone: nothing to tell it
 }
 
 // HTTPServer wraps a handler with the time-outs that a listener facing people needs.

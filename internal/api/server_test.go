@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/console"
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -29,22 +30,53 @@ func (s *stub) Ready(context.Context) error { return s.err }
 func (s *stub) Trace(_ context.Context, key string) (state.Trace, error) {
 	return state.Trace{Key: key, Objects: []state.Object{{Entity: "order", Hub: "h", Refs: []state.Ref{{System: "erp", Local: "7"}}}}}, s.err
 }
-func (s *stub) Queued(context.Context, state.QueueFilter) ([]state.Queued, error) {
-	return []state.Queued{{ID: 1, Flow: "a", State: state.Parked}}, s.err
-}
-func (s *stub) QueuedByID(_ context.Context, id int64) (state.Queued, error) {
-	if id != 1 {
-		return state.Queued{}, state.ErrNotFound
+func (s *stub) Select(sel Selection) (state.QueueFilter, error) {
+	if sel.System == "nowhere" {
+		return state.QueueFilter{}, state.ErrNotFound
 	}
-	return state.Queued{ID: 1}, s.err
+	return state.QueueFilter{Flow: sel.Flow, State: state.Outcome(sel.State), Cause: sel.Cause}, nil
 }
-func (s *stub) Mark(_ context.Context, _ int64, m state.Mark, who, note string) error {
-	s.acts = append(s.acts, string(m)+" by "+who+": "+note)
+func (s *stub) Listed(_ context.Context, f state.QueueFilter, followers int) ([]state.Listed, error) {
+	l := state.Listed{Queued: state.Queued{ID: f.After + 1, Flow: "a", State: state.Parked, Cause: "c0ffee00"}, Behind: 7}
+	for i := range followers {
+		l.Followers = append(l.Followers, state.Queued{ID: int64(10 + i), Follower: true})
+	}
+	return []state.Listed{l}, s.err
+}
+func (s *stub) Causes(context.Context, state.QueueFilter) ([]state.CauseCount, error) {
+	return []state.CauseCount{{Cause: "c0ffee00", Text: "invalid erp/422: no", Count: 3, Behind: 2, Flows: []string{"a"}}}, s.err
+}
+func (s *stub) QueuedByID(_ context.Context, id int64) (Shown, error) {
+	if id != 1 && id != 3 {
+		return Shown{}, state.ErrNotFound
+	}
+	return Shown{Queued: state.Queued{ID: id, Rev: 4, Event: event.Event{Data: []byte(`{"a":1}`)}}, Head: 1, Behind: 7,
+		Acts: []state.Act{{Action: "edit", Who: "ann", Note: "typo", Before: []byte("not JSON"), After: []byte(`{"a":1}`)}}}, s.err
+}
+func (s *stub) Mark(_ context.Context, w state.Wish) error {
+	s.acts = append(s.acts, string(w.Mark)+" by "+w.Who+": "+w.Note)
+	switch {
+	case w.ID == 3:
+		return fmt.Errorf("message 3 queues behind message 1: %w", state.ErrBusy)
+	case w.Rev != nil && *w.Rev != 4:
+		return state.ErrChanged
+	}
 	return s.err
 }
-func (s *stub) Edit(_ context.Context, _ int64, data []byte, who, _ string) error {
-	s.acts = append(s.acts, "edit by "+who+": "+string(data))
-	return s.err
+func (s *stub) Edit(_ context.Context, e state.Edit) (Rehearsal, error) {
+	s.acts = append(s.acts, fmt.Sprintf("edit by %s (%s, replay %v): %s", e.Who, e.Note, e.Replay, e.Data))
+	switch {
+	case string(e.Data) == "{}":
+		return Rehearsal{}, &Invalid{Detail: "not valid", Places: []Place{{Path: "lines[2].sku", Message: "missing"}}}
+	case e.Rev != nil && *e.Rev != 4:
+		return Rehearsal{}, state.ErrChanged
+	}
+	return Rehearsal{Outcome: "delivered"}, s.err
+}
+func (s *stub) Count(_ context.Context, b state.Bulk) (int64, int64, error) { return 500, 120, s.err }
+func (s *stub) Bulk(_ context.Context, b state.Bulk) (state.BulkStep, error) {
+	s.acts = append(s.acts, fmt.Sprintf("bulk %s by %s of %s: %s from %v", b.Mark, b.Who, b.About, b.Note, b.From))
+	return state.BulkStep{Marked: 5, Total: 10, Next: state.BulkPlace{Act: 9, Top: 100, At: 50}, Done: b.From.At == 50}, s.err
 }
 func (s *stub) Pause(_ context.Context, flow, who string) error {
 	if flow != "a" {
@@ -114,15 +146,37 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/api/v1/parked", "", 200, `"parked"`},
 		{"GET", "/api/v1/parked?limit=0", "", 400, "limit"},
 		{"GET", "/api/v1/parked?after=x", "", 400, "after"},
-		{"GET", "/api/v1/parked/1", "", 200, `"id": 1`},
+		{"GET", "/api/v1/parked?limit=1", "", 200, `"next": 1`},
+		{"GET", "/api/v1/parked?followers=2&state=parked&older_than=3d2h", "", 200, `"behind": 7`},
+		{"GET", "/api/v1/parked?state=lost", "", 400, "parked, waiting or held"},
+		{"GET", "/api/v1/parked?older_than=soon", "", 400, "no age"},
+		{"GET", "/api/v1/parked?couse=c0ffee00", "", 400, `there is no parameter \"couse\"`},
+		{"GET", "/api/v1/parked?system=nowhere", "", 404, "not found"},
+		{"GET", "/api/v1/parked/causes", "", 200, `"c0ffee00"`},
+		{"GET", "/api/v1/parked/causes?limit=3", "", 400, "no parameter"},
+		{"GET", "/api/v1/parked/1", "", 200, `"before_text": "not JSON"`},
+		{"GET", "/api/v1/parked/3", "", 200, `"head": 1`},
 		{"GET", "/api/v1/parked/2", "", 404, "not found"},
 		{"GET", "/api/v1/parked/x", "", 400, "number"},
 		{"GET", "/api/v1/audit", "", 200, `"ann"`},
 		{"POST", "/api/v1/parked/1/replay", `{"note":"fixed"}`, 202, `"replay"`},
-		{"POST", "/api/v1/parked/1/discard", "", 202, `"discard"`},
+		{"POST", "/api/v1/parked/1/discard", `{"note":"a test"}`, 202, `"discard"`},
+		{"POST", "/api/v1/parked/1/discard", "", 400, "say why"},
 		{"POST", "/api/v1/parked/1/discard", "{", 400, "JSON"},
-		{"PUT", "/api/v1/parked/1", `{"data":{"a":1.10}}`, 200, `"edited_by"`},
-		{"PUT", "/api/v1/parked/1", `{}`, 400, "data"},
+		{"POST", "/api/v1/parked/1/discard", `{"note":"a"} {}`, 400, "more than one"},
+		{"POST", "/api/v1/parked/3/replay", "", 409, "queues behind message 1"},
+		{"PUT", "/api/v1/parked/1", `{"data":{"a":1.10},"note":"typo"}`, 428, "If-Match"},
+		{"POST", "/api/v1/parked/replay", `{"filter":{"cause":"c0ffee00"},"dry_run":true}`, 200, `"matched": 500`},
+		{"POST", "/api/v1/parked/replay", `{"filter":{"cause":"c0ffee00"}}`, 202, `"continue": "9.100.50.0"`},
+		{"POST", "/api/v1/parked/replay", `{"filter":{"cause":"c0ffee00"},"continue":"9.100.50.0"}`, 202, `"done": true`},
+		{"POST", "/api/v1/parked/replay", `{"filter":{"cause":"c0ffee00"},"continue":"x"}`, 400, "continue"},
+		{"POST", "/api/v1/parked/replay", `{"filter":{}}`, 400, `say \"all\": true`},
+		{"POST", "/api/v1/parked/replay", `{"all":true}`, 202, `"act": 9`},
+		{"POST", "/api/v1/parked/replay", `{"filter":{"couse":"c0ffee00"},"all":true}`, 400, "couse"},
+		{"POST", "/api/v1/parked/replay", `{"filter":{"flow":"a"},"behind":true}`, 409, "in order"},
+		{"POST", "/api/v1/parked/discard", `{"filter":{"flow":"a"}}`, 400, "say why"},
+		{"POST", "/api/v1/parked/discard", `{"filter":{"flow":"a"},"note":"tests","behind":true}`, 202, `"total": 10`},
+		{"POST", "/api/v1/parked/discard", `{"filter":{"system":"nowhere"},"note":"tests"}`, 404, "not found"},
 		{"POST", "/api/v1/flows/a/pause", "", 200, `"paused"`},
 		{"POST", "/api/v1/flows/b/pause", "", 404, "not found"},
 		{"POST", "/api/v1/flows/a/resume", "", 200, `"running"`},
@@ -149,6 +203,76 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("an error of type %s", w.Header().Get("Content-Type"))
 			}
 		})
+	}
+}
+
+// An edit names the revision that it is of, says why, and is refused with the places of the document.
+func TestEdit(t *testing.T) {
+	hub := &stub{}
+	s := server(hub)
+	for _, tt := range []struct {
+		match, body string
+		status      int
+		contains    string
+	}{
+		{`"1-4"`, `{"data":{"a":1.10},"note":"typo"}`, 200, `"edited_by": "local"`},
+		{`"1-4"`, `{"data":{"a":2},"note":"typo","replay":true}`, 200, `"outcome": "delivered"`},
+		{`*`, `{"data":{"a":3},"note":"typo"}`, 200, `"edited_by"`},
+		{`"1-3"`, `{"data":{"a":1},"note":"typo"}`, 412, "changed"},
+		{`"2-4"`, `{"data":{"a":1},"note":"typo"}`, 412, "no ETag of this message"},
+		{`4`, `{"data":{"a":1},"note":"typo"}`, 412, "no ETag"},
+		{`"1-4"`, `{"data":{"a":1}}`, 400, "say why"},
+		{`"1-4"`, `{"note":"typo"}`, 400, "data"},
+		{`"1-4"`, `{"data":{},"note":"typo"}`, 422, `{"path":"lines[2].sku","message":"missing"}`},
+	} {
+		w := call(s, "PUT", "/api/v1/parked/1", tt.body, func(r *http.Request) { r.Header.Set("If-Match", tt.match) })
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.contains) {
+			t.Errorf("%s %s: %d %s", tt.match, tt.body, w.Code, w.Body)
+		}
+	}
+	if hub.acts[0] != `edit by local (typo, replay false): {"a":1.10}` || hub.acts[1] != `edit by local (typo, replay true): {"a":2}` {
+		t.Errorf("acts: %q", hub.acts)
+	}
+	if w := call(s, "GET", "/api/v1/parked/1", "", nil); w.Header().Get("ETag") != `"1-4"` {
+		t.Errorf("ETag %q", w.Header().Get("ETag"))
+	}
+	if w := call(s, "POST", "/api/v1/parked/1/replay", "", func(r *http.Request) { r.Header.Set("If-Match", `"1-2"`) }); w.Code != 412 {
+		t.Errorf("a mark of an old revision: %d", w.Code)
+	}
+}
+
+// Whoever reaches a hub without tokens may say who they are; a token's name cannot be changed.
+func TestWho(t *testing.T) {
+	for said, want := range map[string]string{"": "local", "ann": "ann (local)", "ann@example.com": "ann@example.com (local)", "a b": "local", "<b>": "local", strings.Repeat("a", 65): "local"} {
+		hub := &stub{}
+		call(server(hub), "POST", "/api/v1/parked/1/replay", "", func(r *http.Request) { r.Header.Set(UserHeader, said) })
+		if got := strings.Join(hub.acts, ""); got != "replay by "+want+": " {
+			t.Errorf("%q acts as %q", said, got)
+		}
+	}
+	hub := &stub{}
+	call(server(hub, Token{"bob", "0ther"}), "POST", "/api/v1/parked/1/replay", "", func(r *http.Request) {
+		r.Header.Set(UserHeader, "ann")
+		r.Header.Set("Authorization", "Bearer 0ther")
+	})
+	if got := strings.Join(hub.acts, ""); got != "replay by bob: " {
+		t.Errorf("bob acts as %q", got)
+	}
+}
+
+// What the audit says of a bulk is what was selected.
+func TestBulkAbout(t *testing.T) {
+	hub := &stub{}
+	s := server(hub)
+	for _, body := range []string{`{"filter":{"cause":"c0ffee00","flow":"a","older_than":"2h"},"note":"repaired","continue":"9.100.7.0"}`, `{"all":true}`, `{"filter":{"state":"waiting"}}`} {
+		if w := call(s, "POST", "/api/v1/parked/replay", body, nil); w.Code != 202 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+	want := "bulk replay by local of flow=a state=parked cause=c0ffee00 older_than=2h: repaired from {9 100 7}; bulk replay by local of state=parked:  from {0 0 0}; " +
+		"bulk replay by local of state=waiting:  from {0 0 0}"
+	if got := strings.Join(hub.acts, "; "); got != want {
+		t.Errorf("%s\nwant %s", got, want)
 	}
 }
 
@@ -273,6 +397,7 @@ func TestFailing(t *testing.T) {
 		want bool
 	}{
 		{"running", Status{Flows: []Flow{{State: StateRunning}, {State: StatePaused}, {State: StateSilent}}}, false},
+		{"parked messages alone", Status{Totals: Totals{Parked: 3}, Flows: []Flow{{State: StateAttention}}}, false},
 		{"late", Status{Flows: []Flow{{State: StateLate}}}, true},
 		{"failing", Status{Flows: []Flow{{State: StateFailing}}}, true},
 		{"alarm", Status{Flows: []Flow{{State: StateAlarm}}}, true},

@@ -1,6 +1,24 @@
 package api
 
-import "context"
+import (
+	"context"
+	"strings"
+)
+
+// UserHeader is by whom a request to a hub without tokens says that it is made. Nobody checks it: whoever reaches such a hub is on its
+// machine already.
+const UserHeader = "Waybill-User"
+
+// localName is the name that a request without a token acts under.
+func localName(said string) string {
+	const most = 64
+	if said == "" || len(said) > most || strings.IndexFunc(said, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-@", r))
+	}) >= 0 {
+		return "local"
+	}
+	return said + " (local)"
+}
 
 func withWho(ctx context.Context, name string) context.Context {
 	return context.WithValue(ctx, whoKey{}, name)

@@ -49,31 +49,6 @@ func (h *Hub) Queued(ctx context.Context, f state.QueueFilter) ([]state.Queued, 
 	return h.store.Parked(ctx, f)
 }
 
-// QueuedByID is one message of a stored queue.
-func (h *Hub) QueuedByID(ctx context.Context, id int64) (state.Queued, error) {
-	return h.store.ParkedByID(ctx, id)
-}
-
-// Mark asks the owner of a stored message to replay or discard it.
-func (h *Hub) Mark(ctx context.Context, id int64, mark state.Mark, who, note string) error {
-	if err := h.store.MarkQueued(ctx, id, mark, who, note); err != nil {
-		return err
-	}
-	failpoint.Hit(failpoint.MarkStored)
-	h.kick()
-	h.wakeRelays()
-	return nil
-}
-
-// Edit replaces a stored message's document; the original is kept beside it.
-func (h *Hub) Edit(ctx context.Context, id int64, data []byte, who, note string) error {
-	if err := h.store.EditQueued(ctx, id, data, who, note); err != nil {
-		return err
-	}
-	failpoint.Hit(failpoint.EditStored)
-	return nil
-}
-
 // Pause holds a flow on every hub from its next message on.
 func (h *Hub) Pause(ctx context.Context, name, who string) error {
 	return h.setPaused(ctx, name, who, true)
@@ -245,21 +220,29 @@ func (h *Hub) flowStatus(r *running, t *state.FlowTotals, lag int64, now time.Ti
 	f.InFlight = t.Held + t.Unpublished + f.Lag
 	f.Accepted = t.Finished + t.Direct + t.Unpublished + f.Lag
 	f.Unaccounted = t.Unaccounted()
-	if !t.Oldest.IsZero() {
-		f.OldestSeconds = now.Sub(t.Oldest).Seconds()
-	}
+	moving := age(t.Oldest, now)
+	f.ParkedSeconds = age(t.OldestParked, now)
+	f.OldestSeconds = max(moving, f.ParkedSeconds)
 	if !t.LastDelivered.IsZero() {
 		f.LastDelivered = &t.LastDelivered
 	}
-	f.State, f.Why = h.flowState(r, &f, now)
+	f.State, f.Why = h.flowState(r, &f, moving, now)
 	for where, n := range map[string]int64{"lag": f.Lag, "parked": f.Parked, "waiting": f.Waiting, "held": t.Held, "unpublished": t.Unpublished, "unaccounted": f.Unaccounted} {
 		h.metrics.Flow(f.Name, where, float64(n))
 	}
 	return f
 }
 
-// flowState names the worst that can be said of a flow.
-func (h *Hub) flowState(r *running, f *api.Flow, now time.Time) (name, why string) {
+func age(since, now time.Time) float64 {
+	if since.IsZero() {
+		return 0
+	}
+	return now.Sub(since).Seconds()
+}
+
+// flowState names the worst that can be said of a flow. moving is the age in seconds of the oldest message that the hub has to move by
+// itself: what is parked waits for a person, and no time makes the flow late for that.
+func (h *Hub) flowState(r *running, f *api.Flow, moving float64, now time.Time) (name, why string) {
 	def := r.Flow()
 	if a := r.Alarmed(); a != nil {
 		why := a.Err.Error()
@@ -286,7 +269,7 @@ func (h *Hub) flowState(r *running, f *api.Flow, now time.Time) (name, why strin
 	if why := h.waiting.of(def.Name); why != "" {
 		return api.StateLate, why
 	}
-	if l := def.SLO.LateAfter; l > 0 && f.OldestSeconds > l.Seconds() {
+	if l := def.SLO.LateAfter; l > 0 && moving > l.Seconds() {
 		return api.StateLate, "the oldest message is older than " + l.String()
 	}
 	if s := def.SLO.SilentAfter; s > 0 {
@@ -297,6 +280,9 @@ func (h *Hub) flowState(r *running, f *api.Flow, now time.Time) (name, why strin
 		if now.Sub(last) > s {
 			return api.StateSilent, "nothing delivered for " + now.Sub(last).Round(time.Second).String()
 		}
+	}
+	if f.Parked > 0 {
+		return api.StateAttention, fmt.Sprintf("%d parked: waybill parked list --flow %s", f.Parked, f.Name)
 	}
 	return api.StateRunning, ""
 }

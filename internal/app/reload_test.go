@@ -326,7 +326,7 @@ func TestReloadKeepsWhatPeopleDid(t *testing.T) {
 	if r := reload(t, hub); !slices.Equal(r.Flows.Added, []string{"orders"}) {
 		t.Fatalf("%+v", r.Flows)
 	}
-	if err := hub.Mark(t.Context(), queued[0].ID, state.MarkReplay, "ann", ""); err != nil {
+	if err := hub.Mark(t.Context(), state.Wish{ID: queued[0].ID, Mark: state.MarkReplay, Who: "ann"}); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "the parked order", func() bool { return g.newest(t)["A"].Seq == 2 })

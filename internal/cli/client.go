@@ -9,6 +9,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -23,10 +26,18 @@ import (
 type refused struct{ api.Problem }
 
 func (r *refused) Error() string {
-	if r.Detail == "" {
-		return r.Title
+	text := r.Detail
+	if text == "" {
+		text = r.Title
 	}
-	return r.Detail
+	for _, p := range r.Places {
+		text += "\n  "
+		if p.Path != "" {
+			text += p.Path + ": "
+		}
+		text += p.Message
+	}
+	return text
 }
 
 // ask calls the running hub. A hub that does not answer exits with 3.
@@ -37,6 +48,11 @@ func (e *env) ask(ctx context.Context, method, path string, body, into any) erro
 }
 
 func (e *env) request(ctx context.Context, method, path string, body, into any) error {
+	return e.requestIf(ctx, method, path, "", body, into)
+}
+
+// requestIf asks for something of the revision that match names; empty: of any.
+func (e *env) requestIf(ctx context.Context, method, path, match string, body, into any) error {
 	var in io.Reader
 	if body != nil {
 		data, err := json.Marshal(body)
@@ -51,6 +67,11 @@ func (e *env) request(ctx context.Context, method, path string, body, into any) 
 	}
 	if e.token != "" {
 		req.Header.Set("Authorization", "Bearer "+e.token)
+	} else {
+		req.Header.Set(api.UserHeader, userName())
+	}
+	if match != "" {
+		req.Header.Set("If-Match", match)
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
@@ -80,6 +101,17 @@ func (e *env) request(ctx context.Context, method, path string, body, into any) 
 	return nil
 }
 
+// userName is who runs the command, for a hub that gives out no tokens: its audit then says more than that somebody was there.
+func userName() string {
+	if name := os.Getenv("WAYBILL_USER"); name != "" {
+		return name
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return os.Getenv("USER")
+}
+
 // columns writes a table whose last column may be as long as it likes.
 func (e *env) columns(rows [][]string) error {
 	w := tabwriter.NewWriter(e.out, 2, 8, 2, ' ', 0)
@@ -92,7 +124,7 @@ func (e *env) columns(rows [][]string) error {
 func num(n int64) string { return strconv.FormatInt(n, 10) }
 
 func (e *env) statusCommand() *cobra.Command {
-	return &cobra.Command{Use: "status", Short: "Show how the hub is doing; exits 1 when a flow is late or failing or anything is unaccounted",
+	return &cobra.Command{Use: "status", Short: "Show how the hub is doing; exits 1 when a flow is late or failing or anything is unaccounted, not for what is parked",
 		Args: cobra.NoArgs, RunE: do(func(c *cobra.Command, _ []string) error {
 			var st api.Status
 			if err := e.ask(c.Context(), http.MethodGet, "/api/v1/status", nil, &st); err != nil {
@@ -133,21 +165,25 @@ func (e *env) showStatus(st *api.Status) error {
 }
 
 func (e *env) traceCommand() *cobra.Command {
-	return &cobra.Command{Use: "trace KEY", Short: "Show everything the hub remembers about a key: order number, any id, event or delivery id",
+	return &cobra.Command{Use: "trace KEY", Short: "Show everything the hub remembers about a key: order number, any id, event or delivery id; exits 1 when that is nothing",
 		Args: cobra.ExactArgs(1), RunE: do(func(c *cobra.Command, args []string) error {
 			var m api.Message
 			if err := e.ask(c.Context(), http.MethodGet, "/api/v1/messages?key="+url.QueryEscape(args[0]), nil, &m); err != nil {
 				return err
 			}
+			show := e.showTrace
 			if e.output == "json" {
-				return e.json(m)
+				show = func(m *api.Message) error { return e.json(m) }
 			}
-			return e.showTrace(&m)
+			if err := show(&m); err != nil || m.Known() {
+				return err
+			}
+			return &exitError{exitFailed, nil}
 		})}
 }
 
 func (e *env) showTrace(m *api.Message) error {
-	if len(m.Objects)+len(m.Journal)+len(m.Queued)+len(m.Inbox) == 0 {
+	if !m.Known() {
 		fmt.Fprintf(e.out, "the hub remembers nothing under %s\n", m.Key)
 		return nil
 	}
@@ -161,19 +197,49 @@ func (e *env) showTrace(m *api.Message) error {
 			return err
 		}
 	}
-	if len(m.Journal) > 0 {
-		rows := [][]string{{"TIME", "FLOW", "OUTCOME", "SYSTEM", "ID", "VERSION", "REASON"}}
-		for _, j := range m.Journal {
-			rows = append(rows, []string{j.Time.Local().Format("2006-01-02 15:04:05.000"), j.Flow, j.Outcome, j.System, j.Local, j.Version, j.Reason})
-		}
-		if err := e.columns(append(rows, nil)); err != nil {
-			return err
-		}
+	if err := e.showStory(m); err != nil {
+		return err
 	}
 	if len(m.Queued) > 0 {
 		return e.showQueued(m.Queued)
 	}
 	return nil
+}
+
+// showStory tells, newest first, what became of the key's messages and what people did to them.
+func (e *env) showStory(m *api.Message) error {
+	type line struct {
+		at   time.Time
+		cols []string
+	}
+	var lines []line
+	gone := map[string]bool{}
+	for _, j := range m.Journal {
+		gone[j.Flow+" "+j.Event] = gone[j.Flow+" "+j.Event] || j.Outcome == "discarded"
+		lines = append(lines, line{j.Time, []string{j.Flow, j.Outcome, j.System, j.Local, j.Version, j.Reason}})
+	}
+	for _, a := range m.Acts {
+		if a.Action == "discarded" && gone[a.Flow+" "+a.Event] {
+			continue // the journal tells it
+		}
+		why := fmt.Sprintf("message %d, by %s", a.Message, a.Who)
+		if a.Bulk != 0 {
+			why += fmt.Sprintf(" (bulk %d)", a.Bulk)
+		}
+		if a.Note != "" {
+			why += ": " + a.Note
+		}
+		lines = append(lines, line{a.Time, []string{a.Flow, a.Action, "", "", "", why}})
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(lines, func(a, b line) int { return b.at.Compare(a.at) })
+	rows := [][]string{{"TIME", "FLOW", "OUTCOME", "SYSTEM", "ID", "VERSION", "REASON"}}
+	for _, l := range lines {
+		rows = append(rows, append([]string{l.at.Local().Format("2006-01-02 15:04:05.000")}, l.cols...))
+	}
+	return e.columns(append(rows, nil))
 }
 
 func (e *env) showObjects(objects []api.Object) {
@@ -191,7 +257,7 @@ func (e *env) showObjects(objects []api.Object) {
 }
 
 func (e *env) xrefCommand() *cobra.Command {
-	return &cobra.Command{Use: "xref KEY", Short: "Show an object's ids in every system", Args: cobra.ExactArgs(1),
+	return &cobra.Command{Use: "xref KEY", Short: "Show an object's ids in every system; exits 1 when no object is known", Args: cobra.ExactArgs(1),
 		RunE: do(func(c *cobra.Command, args []string) error {
 			var x struct {
 				Key     string       `json:"key"`
@@ -200,14 +266,19 @@ func (e *env) xrefCommand() *cobra.Command {
 			if err := e.ask(c.Context(), http.MethodGet, "/api/v1/xref?key="+url.QueryEscape(args[0]), nil, &x); err != nil {
 				return err
 			}
-			if e.output == "json" {
-				return e.json(x)
+			switch {
+			case e.output == "json":
+				if err := e.json(x); err != nil {
+					return err
+				}
+			case len(x.Objects) == 0:
+				fmt.Fprintf(e.out, "no object is known under %s\n", args[0])
+			default:
+				e.showObjects(x.Objects)
 			}
 			if len(x.Objects) == 0 {
-				fmt.Fprintf(e.out, "no object is known under %s\n", args[0])
-				return nil
+				return &exitError{exitFailed, nil}
 			}
-			e.showObjects(x.Objects)
 			return nil
 		})}
 }

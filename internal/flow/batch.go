@@ -75,6 +75,8 @@ type result struct {
 	ev   *event.Event
 	send *event.Record // to be published before the result is stored
 	took time.Duration
+	// queued is the stored message that it is of; nil for a record.
+	queued *state.Queued
 }
 
 // pending are the decided records of a batch that are not yet published and stored.
@@ -190,11 +192,10 @@ func (w *pending) publish(ctx context.Context) error {
 // refuse turns a delivered record that the broker will not take into a parked one.
 func (w *pending) refuse(i int, err error) {
 	res := &w.results[i]
-	drained := res.Drained
+	drained, queued := res.Drained, res.queued
 	*res = w.runner.settle(w.part, res.lane, res.Offset, res.ev, parked("broker", "refused", err.Error()))
-	if res.Drained = drained; drained != 0 {
-		res.Queue.ID = drained
-	}
+	res.Drained, res.queued = drained, queued
+	res.keepPlace(0)
 }
 
 // behindRefused leaves out of the records that are to be sent again those whose key waits behind a refused one: the bus

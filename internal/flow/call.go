@@ -38,6 +38,10 @@ func (d *delivery) call(ctx context.Context) (fate, error) {
 	wait := d.flow.Retry.Min
 	conflicts := 0
 	for {
+		// A stored message waits where it is: its owner has other queues to look after, and people give messages up meanwhile.
+		if d.attempt.queued != nil && d.resting() {
+			return fate{}, errResting
+		}
 		if err := d.Runner.target.Breaker.Wait(ctx); err != nil {
 			return fate{}, err
 		}
@@ -65,6 +69,9 @@ func (d *delivery) call(ctx context.Context) (fate, error) {
 		}
 		if f, done := d.exhausted(err); done {
 			return f, nil
+		}
+		if d.attempt.queued != nil { // the breaker has opened meanwhile
+			return fate{}, errResting
 		}
 		if err := lifecycle.Sleep(ctx, d.Clock, pause(wait, err)); err != nil {
 			return fate{}, err
@@ -399,7 +406,7 @@ func (d *delivery) exhausted(err error) (fate, bool) {
 		return fate{}, false
 	}
 	first := d.began
-	if q := d.attempt.queued; q != nil && q.State == state.Held && !q.Follower {
+	if q := d.attempt.queued; q != nil && q.State == state.Held && !q.Follower && q.Attempts > 0 {
 		first = q.Since
 	}
 	if now.Sub(later(first, d.Runner.target.Breaker.Up())) >= d.flow.Retry.For {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -163,6 +164,10 @@ func (d *delivery) plan() (fate, bool) {
 		object = d.flow.Entity
 	}
 	d.write = connector.Write{Entity: d.ev.Entity, Object: object, External: d.target.External, IdempotencyKey: d.ev.ID + "/" + d.flow.Name}
+	if q := d.attempt.queued; q != nil && q.Edits > 0 {
+		// A target that remembers what it was asked must not take another document for the one that it has refused, or taken.
+		d.write.IdempotencyKey += "/" + strconv.FormatInt(q.Edits, 10)
+	}
 	d.doubt = d.target.Intent != nil
 	there := ref != nil && !ref.Deleted && ref.Local != ""
 	if there {

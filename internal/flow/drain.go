@@ -44,17 +44,13 @@ func (r *Runner) drainLoop(p *partition) {
 
 func (r *Runner) drainDue(ctx context.Context, p *partition) error {
 	for {
-		if err := r.gate.wait(ctx); err != nil {
-			return err
-		}
-		if r.target != nil {
-			if err := r.target.Breaker.Wait(ctx); err != nil {
-				return err
-			}
-		}
 		var lanes []string
 		err := r.insist(ctx, "due queues", func() (err error) {
-			lanes, err = r.Store.Due(ctx, r.flow.Name, p.topic, p.number, r.steady(), drainLanes)
+			if r.resting() {
+				lanes, err = r.Store.GivenUp(ctx, r.flow.Name, p.topic, p.number, drainLanes)
+			} else {
+				lanes, err = r.Store.Due(ctx, r.flow.Name, p.topic, p.number, r.steady(), drainLanes)
+			}
 			return err
 		})
 		if err != nil {
@@ -102,6 +98,21 @@ func (r *Runner) drainLanes(ctx context.Context, p *partition, queues []string) 
 	return progress.Load(), errors.Join(results...)
 }
 
+// errResting is why a stored message is left as it was: its flow is paused, or its system down.
+var errResting = errors.New("the flow rests")
+
+// resting: the flow is paused or its system is down, so that nothing is tried. What a person has given up needs neither.
+func (r *Runner) resting() bool {
+	if r.gate.closed() {
+		return true
+	}
+	if r.target == nil {
+		return false
+	}
+	_, _, open := r.target.Breaker.Open()
+	return open
+}
+
 // drainLane decides a lane's stored messages in order until one stays. It holds the lane: live messages of the key wait.
 func (r *Runner) drainLane(ctx context.Context, p *partition, lane string) (moved bool, err error) {
 	lock := &p.lanes[event.LaneOf(lane, len(p.lanes))]
@@ -122,7 +133,8 @@ func (r *Runner) drainLane(ctx context.Context, p *partition, lane string) (move
 		}
 		blocked, went := false, false
 		for i := range rows {
-			if blocked && rows[i].Mark != state.MarkDiscard {
+			if rows[i].Mark != state.MarkDiscard && (blocked || r.resting()) {
+				blocked = blocked || rows[i].Blocking
 				continue
 			}
 			stays, did, err := r.drainRow(ctx, p, lane, &rows[i])
@@ -149,7 +161,8 @@ func (r *Runner) drainLane(ctx context.Context, p *partition, lane string) (move
 func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *state.Queued) (stays, did bool, err error) {
 	switch {
 	case q.Mark == state.MarkDiscard:
-		return false, true, r.finishDrained(ctx, p, lane, q, r.discarded(q))
+		_, err := r.finishDrained(ctx, p, lane, q, r.discarded(q))
+		return false, true, err
 	case q.Mark == state.MarkReplay, q.Mark == state.MarkReady, q.Follower:
 	case q.State == state.Held && (!q.NotBefore.After(r.steady()) || q.Since.After(r.steady())): // or else the clock was set back
 	default:
@@ -159,43 +172,57 @@ func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *sta
 	ev := q.Event
 	var scratch []byte
 	f, err := r.decide(ctx, &ev, &attempt{partition: p, lane: lane, queued: q, scratch: &scratch})
+	if errors.Is(err, errResting) {
+		return true, false, nil
+	}
 	if err != nil {
 		return true, false, err
 	}
 	failpoint.Hit(failpoint.DrainDecided)
 	q.Event = ev
-	stays = f.outcome == state.Parked || f.outcome == state.Waiting || f.outcome == state.Held
-	return stays, !stays, r.finishDrained(ctx, p, lane, q, f)
+	stays, err = r.finishDrained(ctx, p, lane, q, f)
+	return stays, !stays, err
 }
 
 // discarded is the fate of a message that a person has given up: an intent that its unknown outcome left open is over.
 func (r *Runner) discarded(q *state.Queued) fate {
-	f := fate{outcome: state.Discarded, reason: q.MarkedBy}
+	f := fate{outcome: state.Discarded, reason: state.Why(q.MarkedBy, q.MarkNote)}
 	if r.target != nil && q.Event.Hub != "" {
 		f.close = &state.Intent{Flow: r.flow.Name, Entity: q.Event.Entity, Hub: q.Event.Hub, System: r.target.Name, EventID: q.Event.ID}
 	}
 	return f
 }
 
-// finishDrained publishes what the fate sends and stores it.
-func (r *Runner) finishDrained(ctx context.Context, p *partition, lane string, q *state.Queued, f fate) error {
+// finishDrained publishes what the fate sends and stores it. stays: the message keeps its place, also where its fate was to go to a
+// topic and the broker has refused it.
+func (r *Runner) finishDrained(ctx context.Context, p *partition, lane string, q *state.Queued, f fate) (stays bool, err error) {
 	ev := q.Event
 	res := r.settle(p, lane, 0, &ev, f)
-	res.Drained = q.ID
+	res.Drained, res.queued = q.ID, q
 	if res.Journal == nil {
 		res.Journal = r.journal(&ev, &f, r.Clock.Now(), res.took) // how a failure ended belongs to it
 	}
-	if res.Queue != nil {
-		// It keeps its place, its age and what a person has done to it.
-		n := res.Queue
-		n.ID, n.Since, n.Attempts = q.ID, earlier(q.Since, n.Since), q.Attempts+1+f.retried
-		n.Original, n.EditedBy, n.EditNote, n.Blocking = q.Original, q.EditedBy, q.EditNote, q.Blocking || n.Blocking
-	}
+	res.keepPlace(f.retried)
 	w := &pending{runner: r, part: p, dirty: map[string]struct{}{}}
 	w.add(res)
+	last := &w.results[0]
 	if err := w.flush(ctx); err != nil {
-		return err
+		return true, err
 	}
 	failpoint.Hit(failpoint.Drained)
-	return nil
+	return last.Queue != nil, nil
+}
+
+// keepPlace lets a stored message that is not done with keep its place, its age and what a person has done to it. What is held now and
+// was parked, waiting or behind another message before is held since now: the time before does not count against its retry.
+func (res *result) keepPlace(retried int) {
+	n, q := res.Queue, res.queued
+	if n == nil || q == nil {
+		return
+	}
+	if n.State != state.Held || q.State == state.Held && !q.Follower && q.Attempts > 0 {
+		n.Since = earlier(q.Since, n.Since)
+	}
+	n.ID, n.Attempts = q.ID, q.Attempts+1+retried
+	n.Original, n.EditedBy, n.EditNote, n.Blocking = q.Original, q.EditedBy, q.EditNote, q.Blocking || n.Blocking
 }

@@ -33,6 +33,7 @@ type Store interface {
 	Commit(ctx context.Context, c *state.Commit) error
 	QueuedLanes(ctx context.Context, flow, topic string, partition int) ([]state.QueuedLane, error)
 	Due(ctx context.Context, flow, topic string, partition int, now time.Time, limit int) ([]string, error)
+	GivenUp(ctx context.Context, flow, topic string, partition int, limit int) ([]string, error)
 	Drainable(ctx context.Context, flow, lane string, limit int) ([]state.Queued, error)
 	Resolve(ctx context.Context, entity, system, local, external, eventID string) (string, state.Resolution, error)
 	Target(ctx context.Context, entity, hub, system, origin string) (state.Target, error)

@@ -361,6 +361,7 @@ func (h *hub) write(b *budget, method, path string, body any) {
 		b.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("If-Match", "*") // there is one person here
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		b.Fatal(err)

@@ -207,3 +207,14 @@ type Act struct {
 	Before []byte
 	After  []byte
 }
+
+// Why is the person and the reason, as the journal tells them of a discard.
+func (a *Act) Why() string { return Why(a.Who, a.Note) }
+
+// Why puts a person and the reason given into a sentence.
+func Why(who, note string) string {
+	if note == "" {
+		return who
+	}
+	return who + ": " + note
+}

@@ -259,7 +259,7 @@ type Queued struct {
 	Edits    int64
 	Rev      int64
 	Attempts int
-	// Since is when it was queued first; NotBefore when a held message is due again.
+	// Since is when it was queued, and of a held message since when it is the hub's turn to move it; NotBefore when a held message is due again.
 	Since     time.Time
 	NotBefore time.Time
 	Mark      Mark

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"database/sql"
 	"slices"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -113,7 +114,7 @@ func (t *tx) queueRows(ids []any) (map[int64]*link, error) {
 
 // saveQueue applies drained rows, mends the chains they were in, and appends.
 func (t *tx) saveQueue(c *queueChanges) error {
-	if err := t.keepGiven(c.given); err != nil {
+	if _, err := t.keepGiven(c.given); err != nil {
 		return err
 	}
 	if len(c.leaves) > 0 {
@@ -152,9 +153,9 @@ func (t *tx) updateDrained(id int64, r *state.Result) error {
 	why := *q
 	why.Reason = cmp.Or(q.Reason, r.Reason)
 	cause, _ := state.CauseOf(&why)
-	_, err := t.exec(`UPDATE queue SET state = ?, blocking = ?, follower = 0, kind = ?, reason = ?, code = ?, cause = ?, m_entity = ?, m_system = ?, m_hub = ?, m_local = ?,
+	_, err := t.exec(`UPDATE queue SET since = CASE WHEN ? = 'held' AND CAST(? AS BIGINT) <> 0 THEN ? ELSE since END, state = ?, blocking = ?, follower = 0, kind = ?, reason = ?, code = ?, cause = ?, m_entity = ?, m_system = ?, m_hub = ?, m_local = ?,
 		m_intents = ?, attempts = ?, not_before = ?, mark = CASE WHEN mark = 'discard' THEN mark ELSE '' END WHERE id = ?`,
-		string(r.Outcome), b2i(q.Blocking), q.Kind, why.Reason, q.Code, cause, m.Entity, m.System, m.Hub, m.Local, b2i(m.Intents), q.Attempts, stamp(q.NotBefore), id)
+		string(r.Outcome), stamp(q.Since), stamp(q.Since), string(r.Outcome), b2i(q.Blocking), q.Kind, why.Reason, q.Code, cause, m.Entity, m.System, m.Hub, m.Local, b2i(m.Intents), q.Attempts, stamp(q.NotBefore), id)
 	return err
 }
 
@@ -192,7 +193,10 @@ func (t *tx) mend(touched map[laneKey]bool) error {
 		}
 		if h.follower {
 			h.state, h.kind, h.reason, h.cause = state.Held, "", "", ""
-			if _, err := t.exec("UPDATE queue SET follower = 0, state = ?, kind = '', reason = '', cause = '', not_before = ? WHERE id = ?", string(state.Held), t.now, h.id); err != nil {
+			// The time that it has waited behind another one is no time that the target has failed it, and nobody is late with it. It is due
+			// whatever the clock says.
+			_, err := t.exec("UPDATE queue SET follower = 0, state = ?, kind = '', reason = '', cause = '', since = ?, not_before = 0 WHERE id = ?", string(state.Held), t.now, h.id)
+			if err != nil {
 				return err
 			}
 		}
@@ -257,7 +261,7 @@ func (t *tx) join(heads map[laneKey]*link, a *appending) {
 	h := heads[a.key()]
 	if h == nil {
 		if q.Follower { // the head it was to follow has left meanwhile
-			q.State, q.Kind, q.Reason, q.Code, q.Cause, q.NotBefore = state.Held, "", "", "", "", unstamp(t.now)
+			q.State, q.Kind, q.Reason, q.Code, q.Cause, q.NotBefore = state.Held, "", "", "", "", time.Time{}
 		}
 		q.Blocking, q.Follower = true, false
 		heads[a.key()] = &link{id: q.ID, lane: a.key(), state: q.State, kind: q.Kind, reason: q.Reason, cause: q.Cause, blocking: true}

@@ -83,6 +83,18 @@ func (s *Store) Due(ctx context.Context, flow, topic string, partition int, now 
 	return out, s.wrap("due lanes", err)
 }
 
+// GivenUp gives up to limit lanes of a partition with a row that a person has given up: what may be done while nothing else may.
+func (s *Store) GivenUp(ctx context.Context, flow, topic string, partition int, limit int) ([]string, error) {
+	var out []string
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var lane string
+		err := r.Scan(&lane)
+		out = append(out, lane)
+		return err
+	}, "SELECT lane FROM queue WHERE flow = ? AND topic = ? AND part = ? AND mark <> '' AND mark = 'discard' GROUP BY lane ORDER BY MIN(id) LIMIT ?", flow, topic, partition, bound(limit))
+	return out, s.wrap("given up", err)
+}
+
 // Queue gives the first rows of a key's stored queue in order: its chain and the rows that block nothing. Rows without a
 // partition are the relay's and not among them.
 func (s *Store) Queue(ctx context.Context, flow, lane string, limit int) ([]state.Queued, error) {

@@ -188,7 +188,7 @@ func (t *tx) settle(st *state.Settled, tt totals) (flow string, err error) {
 		return "", err
 	}
 	if st.Discard {
-		if err := t.keepGiven([]any{st.ID}); err != nil {
+		if err := t.giveUp(st.ID); err != nil {
 			return "", err
 		}
 	}

@@ -57,7 +57,10 @@ func (s *Store) Totals(ctx context.Context) ([]state.FlowTotals, error) {
 			eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanTotal(r, of) },
 				"SELECT flow, outcome, reason, SUM(n), MAX(newest) FROM totals GROUP BY flow, outcome, reason"),
 			eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanResting(r, of) },
-				"SELECT flow, state, COUNT(*), MIN(since) FROM queue GROUP BY flow, state"),
+				"SELECT flow, state, COUNT(*) FROM queue GROUP BY flow, state"),
+			// Heads alone: what queues behind one may have come long before it was the hub's turn to move them.
+			eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanOldest(r, of) },
+				"SELECT flow, state, MIN(since) FROM queue WHERE follower = 0 GROUP BY flow, state"),
 			eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanUnpublished(r, of) },
 				"SELECT flow, COUNT(*), MIN(received) FROM inbox WHERE places IS NULL GROUP BY flow"))
 	})
@@ -103,21 +106,33 @@ func scanTotal(r *sql.Rows, of func(string) *state.FlowTotals) error {
 
 func scanResting(r *sql.Rows, of func(string) *state.FlowTotals) error {
 	var flow, st string
-	var n, since int64
-	if err := r.Scan(&flow, &st, &n, &since); err != nil {
+	var n int64
+	if err := r.Scan(&flow, &st, &n); err != nil {
 		return err
 	}
 	f := of(flow)
 	switch state.Outcome(st) {
 	case state.Parked:
-		f.Parked, f.OldestParked = n, unstamp(since)
-		return nil
+		f.Parked = n
 	case state.Waiting:
 		f.Waiting = n
 	case state.Held:
 		f.Held = n
 	}
-	older(f, unstamp(since))
+	return nil
+}
+
+func scanOldest(r *sql.Rows, of func(string) *state.FlowTotals) error {
+	var flow, st string
+	var since int64
+	if err := r.Scan(&flow, &st, &since); err != nil {
+		return err
+	}
+	if f := of(flow); state.Outcome(st) == state.Parked {
+		f.OldestParked = unstamp(since)
+	} else {
+		older(f, unstamp(since))
+	}
 	return nil
 }
 

@@ -25,7 +25,7 @@ function age(seconds) {
   return Math.round(seconds / 3600) + " h";
 }
 
-const tone = { running: "good", up: "good", paused: "warn", silent: "warn" };
+const tone = { running: "good", up: "good", attention: "warn", paused: "warn", silent: "warn" };
 
 async function ask(method, path, body) {
   const r = await fetch(path, { method, headers: body ? { "Content-Type": "application/json" } : {}, body: body && JSON.stringify(body) });
@@ -47,7 +47,7 @@ function act(label, run) {
 
 function showStatus(s) {
   const t = s.totals;
-  const troubled = s.flows.filter((f) => !["running", "paused", "silent"].includes(f.state));
+  const troubled = s.flows.filter((f) => !["running", "attention", "paused", "silent"].includes(f.state));
   const v = $("verdict");
   if (t.unaccounted) { v.textContent = number.format(t.unaccounted) + " messages are unaccounted for"; v.className = "bad"; }
   else if (t.duplicates) { v.textContent = number.format(t.duplicates) + " target objects are doubled"; v.className = "bad"; }
@@ -79,10 +79,10 @@ function showParked(rows) {
     if (p.mark) acts.append(p.mark + " asked by " + (p.marked_by || "the hub"));
     else acts.append(act("Replay", () => ask("POST", "/api/v1/parked/" + p.id + "/replay", { note: "" })), " ",
       act("Discard", () => {
-        const why = prompt("Why is it given up?");
-        return why === null ? Promise.resolve() : ask("POST", "/api/v1/parked/" + p.id + "/discard", { note: why });
+        const why = prompt("Why is it given up? The reason is kept with the message.");
+        return !why || !why.trim() ? Promise.resolve() : ask("POST", "/api/v1/parked/" + p.id + "/discard", { note: why });
       }));
-    return row([p.id, p.flow, p.key, el("td", p.state, "warn"), new Date(p.since).toLocaleString(), el("td", p.reason, "reason"), acts]);
+    return row([p.id, p.flow, p.key, el("td", p.state + (p.behind ? ", " + number.format(p.behind) + " behind" : ""), "warn"), new Date(p.since).toLocaleString(), el("td", p.reason, "reason"), acts]);
   }));
 }
 

@@ -3,6 +3,7 @@ ALTER TABLE queue ADD COLUMN cause TEXT NOT NULL DEFAULT '';
 ALTER TABLE queue ADD COLUMN edits BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE queue ADD COLUMN rev BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX queue_cause ON queue (cause, id) WHERE cause <> '';
+CREATE INDEX queue_oldest ON queue (flow, state, since) WHERE follower = 0;
 
 -- What people did to messages, kept when the message has long gone. prior is the document that an act has replaced or given up.
 CREATE TABLE acts (

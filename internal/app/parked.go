@@ -1,0 +1,179 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/failpoint"
+	"github.com/waybill-hub/waybill/internal/flow"
+	"github.com/waybill-hub/waybill/internal/intake"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/schema"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// Select turns what a person has selected into the store's filter. Systems and entities are the plan's: the store knows flows only.
+func (h *Hub) Select(s api.Selection) (state.QueueFilter, error) {
+	f := state.QueueFilter{Flow: s.Flow, Key: s.Key, Cause: s.Cause, Code: s.Code}
+	if s.State == "follower" {
+		f.Followers = true
+	} else {
+		f.State = state.Outcome(s.State)
+	}
+	age, err := s.Age()
+	if err != nil {
+		return f, err
+	}
+	if age > 0 {
+		f.Since = h.clock.Now().Add(-age)
+	}
+	if s.System == "" && s.Entity == "" {
+		return f, nil
+	}
+	if _, ok := h.systems()[s.System]; s.System != "" && !ok {
+		return f, fmt.Errorf("system %q: %w", s.System, state.ErrNotFound)
+	}
+	f.Flows = []string{}
+	for _, d := range h.plan().Flows {
+		if (s.System == "" || d.From.System == s.System || d.To.System == s.System) && (s.Entity == "" || d.Entity == s.Entity) {
+			f.Flows = append(f.Flows, d.Name)
+		}
+	}
+	return f, nil
+}
+
+// Listed lists messages of the stored queues with what is behind them.
+func (h *Hub) Listed(ctx context.Context, f state.QueueFilter, followers int) ([]state.Listed, error) {
+	return h.store.Listed(ctx, f, followers)
+}
+
+// Causes counts the stored queues by what has stopped their messages.
+func (h *Hub) Causes(ctx context.Context, f state.QueueFilter) ([]state.CauseCount, error) {
+	return h.store.Causes(ctx, f)
+}
+
+// QueuedByID is one message of a stored queue and all that is known of it.
+func (h *Hub) QueuedByID(ctx context.Context, id int64) (api.Shown, error) {
+	q, err := h.store.ParkedByID(ctx, id)
+	if err != nil {
+		return api.Shown{}, err
+	}
+	head, behind, err := h.store.Ahead(ctx, &q)
+	if err != nil {
+		return api.Shown{}, err
+	}
+	acts, err := h.store.Acts(ctx, id)
+	return api.Shown{Queued: q, Head: head.ID, Behind: behind, Acts: acts}, err
+}
+
+// Mark asks the owner of a stored message to replay or discard it. Once that is stored it is carried out, by whichever hub owns the
+// message's partition then.
+func (h *Hub) Mark(ctx context.Context, w state.Wish) error {
+	if err := h.store.Mark(ctx, w); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.MarkStored)
+	h.marked()
+	return nil
+}
+
+// marked makes this hub's owners and relays look at once; those of other hubs look by themselves.
+func (h *Hub) marked() {
+	h.kick()
+	h.wakeRelays()
+}
+
+// Count is how many messages a bulk would mark.
+func (h *Hub) Count(ctx context.Context, b state.Bulk) (n, behind int64, err error) {
+	return h.store.Count(ctx, b)
+}
+
+// Bulk marks the next of the messages that a filter selects.
+func (h *Hub) Bulk(ctx context.Context, b state.Bulk) (state.BulkStep, error) {
+	step, err := h.store.Bulk(ctx, b)
+	if step.Marked > 0 {
+		failpoint.Hit(failpoint.MarkStored)
+		h.marked()
+	}
+	return step, err
+}
+
+// Edit replaces a stored message's document, after it has been looked at as the flow will: what the flow would refuse at once for its
+// form is refused here, where the person still sits before it.
+func (h *Hub) Edit(ctx context.Context, e state.Edit) (api.Rehearsal, error) {
+	q, err := h.store.ParkedByID(ctx, e.ID)
+	if err != nil {
+		return api.Rehearsal{}, err
+	}
+	if bytes.Equal(e.Data, q.Event.Data) {
+		return api.Rehearsal{}, &api.Invalid{Detail: "the document is the one that is there: to try it again, replay it"}
+	}
+	would, err := h.rehearse(ctx, &q, e.Data)
+	if err != nil {
+		return would, err
+	}
+	if err := h.store.Edit(ctx, e); err != nil {
+		return would, err
+	}
+	failpoint.Hit(failpoint.EditStored)
+	if e.Replay {
+		h.marked()
+	}
+	return would, nil
+}
+
+// rehearse refuses a new document for a stored message, or says what a replay of it would come to.
+func (h *Hub) rehearse(ctx context.Context, q *state.Queued, data []byte) (api.Rehearsal, error) {
+	doc := jsondoc.Get()
+	defer jsondoc.Put(doc)
+	if err := doc.Reset(data, jsondoc.Limits{}); err != nil {
+		return api.Rehearsal{}, &api.Invalid{Detail: "the document is not acceptable JSON: " + err.Error()}
+	}
+	plan := h.plan()
+	f := plan.Flow(q.Flow)
+	if f == nil || q.Partition < 0 && q.Code == intake.CodeSplit {
+		return api.Rehearsal{}, nil // nobody can tell: the flow is not there, or the document is a list of documents
+	}
+	if f.Accept != nil {
+		if err := f.Accept.Validate(doc); err != nil {
+			return api.Rehearsal{}, refusedEdit(err)
+		}
+	}
+	ev := q.Event
+	ev.Data = data
+	r, err := flow.Rehearse(ctx, plan, f, ev, nil, h.store)
+	if err != nil {
+		return api.Rehearsal{}, err
+	}
+	if err := sameKey(q, f, r.Event.Key); err != nil {
+		return api.Rehearsal{}, err
+	}
+	if q.Partition >= 0 && r.Kind == "mapping" && r.Code == intake.CodeKey {
+		return api.Rehearsal{}, nil // the key was made of headers that are not kept; a replay does not make it again
+	}
+	return api.Rehearsal{Outcome: string(r.Outcome), Reason: r.Reason}, nil
+}
+
+// sameKey refuses an edit that makes the message one of another key: it stands in the queue of its own, and order is kept by that.
+func sameKey(q *state.Queued, f *config.Flow, key string) error {
+	if f.Key == nil || q.Partition < 0 || q.Event.Key == "" || key == "" || key == q.Event.Key {
+		return nil
+	}
+	return &api.Invalid{Detail: fmt.Sprintf("the edit changes the business key from %q to %q, and the message would leave the order of both: discard it, and send the change anew", q.Event.Key, key)}
+}
+
+func refusedEdit(err error) error {
+	var inv *schema.Invalid
+	if !errors.As(err, &inv) {
+		return &api.Invalid{Detail: err.Error()}
+	}
+	out := &api.Invalid{Detail: "the document is " + err.Error()}
+	for _, v := range inv.Problems {
+		out.Places = append(out.Places, api.Place{Path: v.Path, Message: v.Message})
+	}
+	return out
+}
