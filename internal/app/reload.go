@@ -191,6 +191,12 @@ func (h *Hub) changeOver(ctx context.Context, c *change, next *current) (warning
 		h.metrics.Forget(name)
 	}
 	note(closeSystems(gone))
+	if c.flows.Any() { // topics that are new become known before anything reads or writes them
+		if _, err := h.lookAtLogs(ctx); err != nil {
+			note(fmt.Errorf("the topics' logs could not be looked at; that comes later: %w", err))
+			nudge(h.logs.kick)
+		}
+	}
 	failpoint.Hit(failpoint.ReloadSystemsClosed)
 
 	if h.life.Err() != nil {

@@ -115,10 +115,11 @@ func TestReloadUnderLoad(t *testing.T) {
 		{name: "a flow", edit: func() { p.edit("flows/erp.yaml", "for: 10m", "for: 11m") }, changed: []string{"orders-to-erp"}},
 		{name: "a system", edit: func() { p.edit("configs/waybill.yaml", "timeout: 5s", "timeout: 6s") }, changed: []string{"orders-to-erp"}, systems: []string{"erp"}},
 		{name: "a new flow", edit: func() {
-			p.write("flows/more.yaml", "flow: more\nentity: order\nfrom: {topic: canonical.order}\nto: {topic: canonical.more}\n")
-		}, added: []string{"more"}},
+			p.write("flows/more.yaml", "flow: more\nentity: order\nfrom: {topic: canonical.order}\nto: {topic: canonical.more}\n---\n"+
+				"flow: fresh\nentity: order\nfrom: {topic: canonical.fresh}\nto: {topic: canonical.more}\n")
+		}, added: []string{"fresh", "more"}},
 		{name: "nothing", edit: func() {}},
-		{name: "a flow that goes", edit: func() { p.remove("flows/more.yaml") }, removed: []string{"more"}},
+		{name: "a flow that goes", edit: func() { p.remove("flows/more.yaml") }, removed: []string{"fresh", "more"}},
 		{name: "a mapping again", edit: func() { p.edit("mappings/orders.yaml", `by: "second"`, `by: "third"`) }, changed: []string{"orders-to-erp"}},
 	} {
 		step.edit()
@@ -128,6 +129,13 @@ func TestReloadUnderLoad(t *testing.T) {
 		}
 		if st, err := hub.Status(t.Context()); err != nil || st.Plan != r.Plan {
 			t.Errorf("%s: the status says %+v (%v), the reload %+v", step.name, st.Plan, err, r.Plan)
+		}
+		if step.added != nil {
+			hub.logs.mu.Lock()
+			if _, ok := hub.logs.known["canonical.fresh"]; !ok {
+				t.Error("a flow reads a new topic whose log is not known")
+			}
+			hub.logs.mu.Unlock()
 		}
 		progress()
 	}

@@ -161,7 +161,11 @@ func (e *env) showStatus(st *api.Status) error {
 	for _, s := range st.Systems {
 		rows = append(rows, []string{s.Name, s.State, s.Connector, s.Why})
 	}
-	return e.columns(rows)
+	if err := e.columns(rows); err != nil || st.Plan.Hash == "" {
+		return err
+	}
+	_, err := fmt.Fprintf(e.out, "\nplan %s, loaded %s\n", st.Plan.Hash, st.Plan.LoadedAt.Local().Format(time.DateTime))
+	return err
 }
 
 func (e *env) traceCommand() *cobra.Command {
