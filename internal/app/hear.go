@@ -74,7 +74,7 @@ func (h *Hub) hear(ctx context.Context, known resumes) (again []string, err erro
 				r.Pause()
 			}
 		case r.Alarmed() != nil:
-			if fresh {
+			if still, _ := h.logs.stands(name); fresh && !still {
 				r.Resume()
 				again = append(again, name)
 			}

@@ -39,6 +39,7 @@ type logs struct {
 	pending map[string]int64        // records that are to be put on a topic again, by topic
 	why     map[string]string       // what the status says, by flow
 	lag     map[string]int64        // what a flow has still to get, where offsets do not tell
+	waits   map[string]bool         // flows that stand still only until what comes first is on its topic
 	ended   map[string]bool         // flows that have to subscribe anew
 	doubts  map[string]int          // how often in a row something was seen that may pass, by topic and cause
 
@@ -97,6 +98,13 @@ func (l *logs) of(flow string) (why string, lag int64, ok bool) {
 	defer l.mu.Unlock()
 	lag, ok = l.lag[flow]
 	return l.why[flow], lag, ok
+}
+
+// stands says that the flow must not go on now; broken: not without a recovery.
+func (l *logs) stands(flow string) (still, broken bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.why[flow] != "", l.why[flow] != "" && !l.waits[flow]
 }
 
 // relayLogs is what the relays ask.
@@ -254,7 +262,7 @@ func (h *Hub) lookLocked(ctx context.Context) (sure bool, err error) {
 	for i := range breaks {
 		found[breaks[i].Topic] = &breaks[i]
 	}
-	why, lag, err := h.consequences(ctx, plan, breaks, pending)
+	why, lag, waits, err := h.consequences(ctx, plan, breaks, pending)
 	if err != nil {
 		return false, err
 	}
@@ -265,7 +273,7 @@ func (h *Hub) lookLocked(ctx context.Context) (sure bool, err error) {
 			h.log.Error("a topic's log does not hold what the hub remembers of it", "topic", topic, "cause", b.Cause, "why", b.Text)
 		}
 	}
-	l.known, l.breaks, l.pending, l.why, l.lag = e.Logs, found, pending, why, lag
+	l.known, l.breaks, l.pending, l.why, l.lag, l.waits = e.Logs, found, pending, why, lag, waits
 	l.mu.Unlock()
 	if len(pending) > 0 {
 		nudge(l.resend)
@@ -370,9 +378,9 @@ func (h *Hub) certain(breaks *[]state.Break) bool {
 	return sure
 }
 
-// consequences says, by flow, why it stands still, and what it has still to get.
-func (h *Hub) consequences(ctx context.Context, plan *config.Plan, breaks []state.Break, pending map[string]int64) (why map[string]string, lag map[string]int64, err error) {
-	why, lag = map[string]string{}, map[string]int64{}
+// consequences says, by flow, why it stands still, and what it has still to get; waits are those that a recovery has let go on already.
+func (h *Hub) consequences(ctx context.Context, plan *config.Plan, breaks []state.Break, pending map[string]int64) (why map[string]string, lag map[string]int64, waits map[string]bool, err error) {
+	why, lag, waits = map[string]string{}, map[string]int64{}, map[string]bool{}
 	rec := &state.Recovery{}
 	for i := range breaks {
 		if breaks[i].Plan != nil {
@@ -382,7 +390,7 @@ func (h *Hub) consequences(ctx context.Context, plan *config.Plan, breaks []stat
 	would := &state.Recovered{}
 	if len(rec.Topics) > 0 {
 		if would, err = h.store.Rehearse(ctx, rec); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
 	for i := range breaks {
@@ -413,9 +421,10 @@ func (h *Hub) consequences(ctx context.Context, plan *config.Plan, breaks []stat
 		}
 		if n := pending[f.To.Topic]; n > 0 && why[f.Name] == "" {
 			why[f.Name] = fmt.Sprintf("it waits until %d records are on %s again that come before", n, f.To.Topic)
+			waits[f.Name] = true
 		}
 	}
-	return why, lag, nil
+	return why, lag, waits, nil
 }
 
 func concerned(again, lost int64) string {

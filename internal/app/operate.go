@@ -60,7 +60,8 @@ func (h *Hub) Resume(ctx context.Context, name, who string) error {
 }
 
 func (h *Hub) setPaused(ctx context.Context, name, who string, paused bool) error {
-	if why, _, _ := h.logs.of(name); why != "" && !paused {
+	if _, broken := h.logs.stands(name); broken && !paused {
+		why, _, _ := h.logs.of(name)
 		return fmt.Errorf("%w: %s", api.ErrBroken, why)
 	}
 	alarmed, err := h.turnFlow(ctx, name, who, paused)
@@ -98,6 +99,9 @@ func (h *Hub) turnFlow(ctx context.Context, name, who string, paused bool) (alar
 	if paused {
 		r.Pause()
 		return false, nil
+	}
+	if still, _ := h.logs.stands(name); still {
+		return false, nil // it goes on by itself, very soon
 	}
 	alarmed = r.Alarmed() != nil
 	r.Resume()
