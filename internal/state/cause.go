@@ -38,20 +38,26 @@ func CauseOf(q *Queued) (id, text string) {
 }
 
 // common leaves out of a sentence what is of one message alone: the names given, what stands in quotes, and every word with a
-// digit in it.
+// digit in it. Many targets answer in JSON: there, names of members and values of several words are sentences too.
 func common(s string, names ...string) string {
 	for _, n := range names {
 		if len(n) >= 4 {
 			s = strings.ReplaceAll(s, n, "*")
 		}
 	}
+	return strings.Join(strings.Fields(plain(s)), " ")
+}
+
+func plain(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c == '"' {
-			if end := strings.IndexByte(s[i+1:], '"'); end >= 0 {
-				b.WriteString(`"*"`)
-				i += end + 2
+			if n := quoted(s[i:]); n > 0 {
+				b.WriteByte('"')
+				b.WriteString(unquoted(s[i+1:i+n-1], strings.TrimRight(s[:i], " "), strings.TrimLeft(s[i+n:], " ")))
+				b.WriteByte('"')
+				i += n
 				continue
 			}
 		}
@@ -73,7 +79,30 @@ func common(s string, names ...string) string {
 		rest := strings.TrimRight(word, ".:-+")
 		b.WriteString("*" + word[len(rest):])
 	}
-	return strings.Join(strings.Fields(b.String()), " ")
+	return b.String()
+}
+
+// quoted is the length of the text in quotes that s begins with, quotes included; 0 when they are not closed.
+func quoted(s string) int {
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// unquoted is what stays of a text in quotes, by what stands before and behind it.
+func unquoted(text, before, behind string) string {
+	member := strings.HasPrefix(behind, ":")
+	value := before != "" && strings.IndexByte(":[,", before[len(before)-1]) >= 0 && strings.ContainsAny(text, " ")
+	if !member && !value {
+		return "*"
+	}
+	return plain(strings.ReplaceAll(text, `\"`, `"`))
 }
 
 // wordByte tells what a word is made of: letters, digits, and what joins the parts of numbers, times and ids. A slash does not, so that

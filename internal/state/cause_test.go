@@ -19,6 +19,8 @@ func TestCauseOf(t *testing.T) {
 		{"invalid", "erp/422", "ACME-Works is blocked", "invalid erp/422: * is blocked"},
 		{"invalid", "erp/422", "客户12345不存在", "invalid erp/422: 客户*不存在"},
 		{"unavailable", "erp/", "erp: dial tcp 127.0.0.1:8443: connect: connection refused", "unavailable erp/: erp: dial tcp *: connect: connection refused"},
+		{"invalid", "erp/422", `erp: update: 422: {"message":"the amount 5004 of \"Müller\" is over the limit","code":"E17","field" : "amount"}`,
+			`invalid erp/422: erp: update: *: {"message":"the amount * of "*" is over the limit","code":"*","field" : "*"}`},
 		{"conflict", "erp/409", `an "open quote`, `conflict erp/409: an "open quote`},
 	} {
 		id, text := state.CauseOf(&state.Queued{Kind: tt.kind, Code: tt.code, Reason: tt.reason, Event: event.Event{Key: "ACME-Works", Hub: "h"}})
