@@ -76,13 +76,13 @@ func (h *Hub) Mark(ctx context.Context, w state.Wish) error {
 	if err := h.store.Mark(ctx, w); err != nil {
 		return err
 	}
-	failpoint.Hit(failpoint.MarkStored)
 	h.marked()
 	return nil
 }
 
-// marked makes this hub's owners and relays look at once; those of other hubs look by themselves.
+// marked is called when marks are stored. It makes this hub's owners and relays look at once; those of other hubs look by themselves.
 func (h *Hub) marked() {
+	failpoint.Hit(failpoint.MarkStored)
 	h.kick()
 	h.wakeRelays()
 }
@@ -96,7 +96,6 @@ func (h *Hub) Count(ctx context.Context, b state.Bulk) (n, behind int64, err err
 func (h *Hub) Bulk(ctx context.Context, b state.Bulk) (state.BulkStep, error) {
 	step, err := h.store.Bulk(ctx, b)
 	if step.Marked > 0 {
-		failpoint.Hit(failpoint.MarkStored)
 		h.marked()
 	}
 	return step, err
