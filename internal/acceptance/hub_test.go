@@ -5,16 +5,20 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -109,9 +113,36 @@ func newProject(t *testing.T) *project {
 	return p
 }
 
-// onKafka moves the project to an Apache Kafka and a PostgreSQL.
-func (p *project) onKafka(t *testing.T, broker string) {
+// onKafka moves the project to an Apache Kafka and a PostgreSQL. Its flows and topics get names of their own: on the topics and under
+// the groups of another test lies what this one's new store knows nothing of. It gives the topics.
+func (p *project) onKafka(t *testing.T, broker string) (topics []string) {
 	t.Helper()
+	suffix := "-" + strings.ToLower(rand.Text()[:8])
+	files, err := filepath.Glob(p.path("flows/*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.yaml") {
+			continue
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := regexp.MustCompile(`(?m)^flow: (\S+)|\{topic: ([^,}]+)`).ReplaceAllStringFunc(string(data), func(s string) string {
+			if flow, ok := strings.CutPrefix(s, "flow: "); ok {
+				seen["in."+flow+suffix] = true
+			} else {
+				seen[strings.TrimPrefix(s, "{topic: ")+suffix] = true
+			}
+			return s + suffix
+		})
+		if err := os.WriteFile(file, []byte(named), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	text, err := os.ReadFile(p.path("configs/waybill.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +157,7 @@ func (p *project) onKafka(t *testing.T, broker string) {
 		out = strings.ReplaceAll(out, old, now)
 	}
 	p.write(t, "configs/waybill.yaml", out)
+	return slices.Sorted(maps.Keys(seen))
 }
 
 func (p *project) path(name string) string { return filepath.Join(p.dir, filepath.FromSlash(name)) }

@@ -107,7 +107,9 @@ func (h *Hub) startFlow(ctx context.Context, r *running) error {
 	h.runners[name] = r
 	h.mu.Unlock()
 	h.pausing.Unlock()
-	h.alarmFlow(r)
+	if h.alarmFlow(r) && h.logs.unreadable(r.Flow()) {
+		return nil // it begins to read when its topic is to be read again
+	}
 	return r.read(ctx, h)
 }
 

@@ -107,6 +107,18 @@ func (l *logs) stands(flow string) (still, broken bool) {
 	return l.why[flow] != "", l.why[flow] != "" && !l.waits[flow]
 }
 
+// unreadable reports whether the flow cannot read its topic as it is, and remembers that it has to subscribe anew when it can.
+func (l *logs) unreadable(f *config.Flow) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.breaks[f.Topic()]
+	if b == nil || !slices.ContainsFunc(b.Flows, func(r state.BrokenFlow) bool { return r.Flow == f.Name }) {
+		return false
+	}
+	l.ended[f.Name] = true
+	return true
+}
+
 // relayLogs is what the relays ask.
 type relayLogs struct{ h *Hub }
 
@@ -497,11 +509,7 @@ func (h *Hub) settleFlows(ctx context.Context) {
 	for _, r := range h.flows() {
 		name := r.Flow().Name
 		if h.alarmFlow(r) {
-			h.logs.mu.Lock()
-			if b := h.logs.breaks[r.Flow().Topic()]; b != nil && slices.ContainsFunc(b.Flows, func(f state.BrokenFlow) bool { return f.Flow == name }) {
-				h.logs.ended[name] = true
-			}
-			h.logs.mu.Unlock()
+			h.logs.unreadable(r.Flow())
 			continue
 		}
 		a := r.Alarmed()
