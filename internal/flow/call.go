@@ -131,7 +131,7 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 	if err := d.still(ctx); err != nil {
 		return fate{}, false, err
 	}
-	d.sent, d.answered = d.steady(), false
+	d.ended, d.answered = time.Time{}, false
 	// A call is not cut off at once when the flow is asked to stop: cut off, nobody knows whether it was applied. Nobody else has the
 	// partition until Stop has returned.
 	call, let := lifecycle.Linger(ctx, d.Clock, callGrace, ErrStopping)
@@ -140,6 +140,7 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 	began := d.Clock.Now()
 	res, err := d.send(cctx)
 	cancel()
+	d.ended = d.steady()
 	d.Observer.Call(d.Runner.target.Name, d.Clock.Now().Sub(began), err)
 	switch {
 	case err == nil:
@@ -185,17 +186,19 @@ func (d *delivery) send(ctx context.Context) (connector.Result, error) {
 }
 
 // underway is until when a request whose outcome is not known may still be worked on: that of this process unless it was
-// answered, else that of the process which left the intent.
+// answered, else that of the process which left the intent. When a request went out is not known: it may have waited for the
+// system's limits after its intent was stored. So the time counts from its end, and that of another process from when the
+// partition was taken over from it.
 func (d *delivery) underway() time.Time {
 	switch {
 	case d.answered:
 		return time.Time{}
-	case !d.sent.IsZero():
-		return d.sent.Add(d.Runner.target.bound())
+	case !d.ended.IsZero():
+		return d.ended.Add(d.Runner.target.bound())
 	case d.target.Intent != nil:
 		opened := d.target.Intent.Opened
-		if opened.After(d.steady()) { // the clock was set back: it is older than this process all the same
-			opened = d.base
+		if taken := d.attempt.partition.taken; opened.Before(taken) || opened.After(d.steady()) { // the clock was set back: it is older all the same
+			opened = taken
 		}
 		return opened.Add(d.Runner.target.bound())
 	}

@@ -29,10 +29,10 @@ type delivery struct {
 	retried int
 	// doubt: an earlier attempt of this or an older message may have been applied.
 	doubt bool
-	// uncertain: a create of this very document, sent by this process at the time of sent, may have been applied; answered: the
-	// target has answered it, so it is not under way any more.
+	// uncertain: a create of this very document, sent by this process, may have been applied; answered: the target has answered it, so
+	// it is not under way any more.
 	uncertain, answered bool
-	sent                time.Time
+	ended               time.Time // of this process's last call
 }
 
 // deliver takes a mapped document to the flow's target: guards, intent, call, and the fate that the store will hear of.

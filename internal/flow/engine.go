@@ -230,7 +230,7 @@ func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, log 
 		return 0, event.Position{}, false, err
 	}
 	p := newPartition(topic, number, sp.Epoch, r.Lanes, lanes)
-	p.life, p.base = sp.Life, sp.Base
+	p.life, p.base, p.taken = sp.Life, sp.Base, r.steady()
 	p.confirm(asked)
 	r.mu.Lock()
 	if r.stopping {

@@ -13,6 +13,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -342,6 +343,54 @@ func TestCreateOfDeadProcessShowsLate(t *testing.T) {
 			t.Errorf("created again: %v", w.erp.calls)
 		}
 	}
+}
+
+// A create may have waited long for the system's limits before it was sent: the time in which it may still be under way counts from
+// when its process was replaced, and from the end of a call of this process, not from when it was begun.
+func TestDoubtCountsFromTheEnd(t *testing.T) {
+	t.Run("of a process that was replaced", func(t *testing.T) {
+		w := newWorld(t)
+		e := order("A", 1, "1")
+		external := state.ExternalID("order", e.Hub)
+		if err := w.store.OpenIntent(t.Context(), state.Intent{Flow: "orders-to-erp", Entity: "order", Hub: e.Hub, System: "erp", EventID: e.ID, Create: true, External: external,
+			Opened: w.clock.Now().Add(-time.Minute)}); err != nil {
+			t.Fatal(err)
+		}
+		r := w.flow("orders-to-erp")
+		w.must(r, e)
+		w.expect("orders-to-erp", "held=1")
+		for _, c := range w.erp.calls {
+			if strings.HasPrefix(c, "create") {
+				t.Errorf("sent again while the first may be under way: %v", w.erp.calls)
+			}
+		}
+	})
+	t.Run("of this process", func(t *testing.T) {
+		w := newWorld(t)
+		cut := &waited{target: w.erp, clock: w.clock}
+		w.deps.Systems["erp"].Connector = cut
+		r := w.flow("orders-to-erp")
+		w.must(r, order("A", 1, "1"))
+		w.expect("orders-to-erp", "held=1")
+		if cut.writes != 1 {
+			t.Errorf("sent %d times while the first may be under way", cut.writes)
+		}
+	})
+}
+
+// waited is a target whose first write waits for two minutes before it is sent, and is cut off at once.
+type waited struct {
+	*target
+	clock  *lifecycle.Manual
+	writes int
+}
+
+func (c *waited) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
+	if c.writes++; c.writes == 1 {
+		c.clock.Advance(2 * time.Minute)
+		return connector.Result{}, fault.New(fault.UnknownOutcome, "the connection was reset")
+	}
+	return c.target.Write(ctx, w)
 }
 
 // What a dead process had created, and stands there as it should, is adopted as it is: systems such as files take no updates.

@@ -18,6 +18,7 @@ type partition struct {
 	epoch  int64
 	// life is the life of the log, base what its offsets are raised by where they are versions: those of a new log begin at 0 again.
 	life, base int64
+	taken      time.Time       // when this hub took the partition over
 	ctx        context.Context // ends when the partition is given up
 	stop       context.CancelFunc
 	wake       chan struct{}             // a stored queue may be ready; capacity 1
