@@ -333,30 +333,45 @@ func (h *Hub) evidence(ctx context.Context, plan *config.Plan) (*store.Evidence,
 			return nil, err
 		}
 	}
-	groups := map[string]string{}
+	e.Committed, err = h.committed(ctx, plan, e)
+	return e, err
+}
+
+// committed asks what the groups of flows have committed in partitions of which the store has no position.
+func (h *Hub) committed(ctx context.Context, plan *config.Plan, e *store.Evidence) (func(flow, topic string) []int64, error) {
+	type key struct{ flow, topic string }
+	groups, at := map[string]string{}, map[key][]int64{}
 	for _, f := range plan.Flows {
 		groups[f.Name] = f.Group()
 	}
-	var asked error
-	e.Committed = func(flow, topic string) []int64 {
-		out, err := h.cluster.Committed(ctx, groups[flow], topic, len(e.Seen[topic].Parts))
-		asked = errors.Join(asked, err)
-		return out
-	}
-	// Asked for here, so that a broker that does not answer is no position that is not there.
-	at := map[string]map[string][]int64{}
 	for _, r := range readings(plan) {
 		for _, flow := range r.Readers {
-			if n := len(e.Seen[r.Topic].Parts); n > 0 && !opened(stored, flow, r.Topic, n) {
-				if at[flow] == nil {
-					at[flow] = map[string][]int64{}
-				}
-				at[flow][r.Topic] = e.Committed(flow, r.Topic)
+			n := len(e.Seen[r.Topic].Parts)
+			if n == 0 || opened(e.Stored, flow, r.Topic, n) {
+				continue
 			}
+			offsets, err := h.cluster.Committed(ctx, groups[flow], r.Topic, n)
+			if err != nil {
+				return nil, err
+			}
+			at[key{flow, r.Topic}] = offsets
 		}
 	}
-	e.Committed = func(flow, topic string) []int64 { return at[flow][topic] }
-	return e, asked
+	if len(at) == 0 {
+		return nil, nil
+	}
+	// A position is stored before anything is committed in its partition: what has been opened meanwhile has one by now.
+	stored, err := h.store.Partitions(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	for i := range stored {
+		p := &stored[i]
+		if offsets := at[key{p.Flow, p.Topic}]; p.Partition < len(offsets) {
+			offsets[p.Partition] = -1
+		}
+	}
+	return func(flow, topic string) []int64 { return at[key{flow, topic}] }, nil
 }
 
 // opened reports whether the flow has a position in each of n partitions.
