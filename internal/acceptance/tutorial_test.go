@@ -19,10 +19,17 @@ import (
 
 var updatePages = flag.Bool("update", false, "write what the commands on pages print into the pages")
 
-const tutorialPage = "../../docs/tutorial.md"
+const (
+	tutorialPage   = "../../docs/tutorial.md"
+	operationsPage = "../../docs/operations.md"
+)
 
 // A reader who types what docs/tutorial.md shows gets what it shows.
 func TestTutorial(t *testing.T) { follow(t, tutorialPage, 10, 20) }
+
+// An operator who types what docs/operations.md shows gets what it shows. What makes the hub and its messages is in the page too, in
+// comments, where only this test reads it.
+func TestOperations(t *testing.T) { follow(t, operationsPage, 7, 30) }
 
 // follow does what a page shows, which has at least so many files and commands.
 func follow(t *testing.T, name string, leastFiles, leastCommands int) {

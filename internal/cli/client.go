@@ -31,11 +31,13 @@ func (r *refused) Error() string {
 		text = r.Title
 	}
 	for _, p := range r.Places {
-		text += "\n  "
+		at := p.Message
 		if p.Path != "" {
-			text += p.Path + ": "
+			at = p.Path + ": " + at
 		}
-		text += p.Message
+		if !strings.Contains(r.Detail, at) { // the sentence names the first few
+			text += "\n  " + at
+		}
 	}
 	return text
 }

@@ -91,6 +91,10 @@ func (e *env) markSome(ctx context.Context, m *marking, ids []string) error {
 			events[id] = q
 		}
 		if err := e.ask(ctx, http.MethodPost, "/api/v1/parked/"+id+"/"+m.verb, map[string]string{"note": m.note}, nil); err != nil {
+			var no *refused
+			if errors.As(err, &no) && strings.HasPrefix(no.Error(), "message "+id+" ") {
+				return err
+			}
 			return fmt.Errorf("message %s: %w", id, err)
 		}
 		if e.output == "text" {

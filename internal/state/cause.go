@@ -22,7 +22,13 @@ func CauseOf(q *Queued) (id, text string) {
 	case "invalid", "conflict", "not-found", "auth", "rate-limited", "unavailable", "unknown-outcome":
 		// What a target says has a code as coarse as an HTTP status: the sentence tells one cause from another. The codes of the hub's own
 		// stages name the rule and the place by themselves.
-		if said := common(q.Reason, q.Event.Key, q.Event.Hub); said != "" {
+		said := q.Reason
+		if _, code, ok := strings.Cut(q.Code, "/"); ok && code != "" { // before the code stands what the hub did, behind it what came of it
+			if _, behind, ok := strings.Cut(said, code+": "); ok {
+				said = behind
+			}
+		}
+		if said := common(said, q.Event.Key, q.Event.Hub); said != "" {
 			text += ": " + said
 		}
 	}
