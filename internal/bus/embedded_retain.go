@@ -63,7 +63,7 @@ func (e *Embedded) removeOldOf(ctx context.Context, c *Cluster, topic string, no
 		last := p.HighWatermark - 1 // the last record stays
 		to := p.LogStartOffset
 		if keep >= 0 && to < last {
-			err := c.listOffsets(ctx, c.addr, topic, []int{int(p.Partition)}, now.UnixMilli()-keep, func(_ int, offset int64) {
+			err := c.listOffsets(ctx, c.addr, map[string][]int{topic: {int(p.Partition)}}, now.UnixMilli()-keep, func(_ string, _ int, offset int64) {
 				if offset < 0 { // everything is older
 					offset = last
 				}

@@ -20,6 +20,7 @@ func (c *Cluster) Look(ctx context.Context, topics ...string) (cluster string, f
 		return "", nil, err
 	}
 	found = make(map[string]TopicInfo, len(topics))
+	var there []*topicMeta
 	for i := range m.topics {
 		t := &m.topics[i]
 		if t.err == int16(kafka.UnknownTopicOrPartition) {
@@ -28,11 +29,14 @@ func (c *Cluster) Look(ctx context.Context, topics ...string) (cluster string, f
 		if t.err != 0 {
 			return "", nil, fault.Wrap(fault.Unavailable, "describe topic "+t.name, kafka.Error(t.err))
 		}
-		info := TopicInfo{ID: t.id}
-		if info.Partitions, err = c.offsets(ctx, m, t); err != nil {
-			return "", nil, fault.Wrap(unsentKind(err), "list offsets of "+t.name, err)
-		}
-		found[t.name] = info
+		there = append(there, t)
+	}
+	offsets, err := c.offsets(ctx, m, there)
+	if err != nil {
+		return "", nil, fault.Wrap(unsentKind(err), "list offsets", err)
+	}
+	for _, t := range there {
+		found[t.name] = TopicInfo{ID: t.id, Partitions: offsets[t.name]}
 	}
 	return m.cluster, found, nil
 }

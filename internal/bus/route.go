@@ -94,26 +94,40 @@ func (c *Cluster) leader(ctx context.Context, topic string, partition int) (net.
 	return nil, fault.Wrap(fault.Unavailable, "look up topic "+topic, kafka.LeaderNotAvailable)
 }
 
-// offsets asks the leaders for the first and the last offset of every partition.
-func (c *Cluster) offsets(ctx context.Context, m *clusterMeta, t *topicMeta) ([]PartitionInfo, error) {
-	out := make([]PartitionInfo, len(t.leaders))
-	byLeader := map[int32][]int{}
-	for _, number := range t.partitions() {
-		if number >= len(out) {
-			return nil, errShort
+// offsets asks the leaders for the first and the last offset of every partition of topics, each leader twice, however many topics there are.
+func (c *Cluster) offsets(ctx context.Context, m *clusterMeta, topics []*topicMeta) (map[string][]PartitionInfo, error) {
+	out := make(map[string][]PartitionInfo, len(topics))
+	byLeader := map[int32]map[string][]int{}
+	for _, t := range topics {
+		out[t.name] = make([]PartitionInfo, len(t.leaders))
+		for _, number := range t.partitions() {
+			if number >= len(t.leaders) {
+				return nil, errShort
+			}
+			leader := t.leaders[number]
+			if byLeader[leader] == nil {
+				byLeader[leader] = map[string][]int{}
+			}
+			byLeader[leader][t.name] = append(byLeader[leader][t.name], number)
 		}
-		byLeader[t.leaders[number]] = append(byLeader[t.leaders[number]], number)
 	}
-	for id, numbers := range byLeader {
+	for id, parts := range byLeader {
 		addr, ok := m.brokers[id]
 		if !ok {
 			return nil, kafka.LeaderNotAvailable
 		}
-		if err := c.listOffsets(ctx, kafka.TCP(addr), t.name, numbers, kafka.FirstOffset, func(n int, offset int64) { out[n].First = offset }); err != nil {
-			return nil, err
-		}
-		if err := c.listOffsets(ctx, kafka.TCP(addr), t.name, numbers, kafka.LastOffset, func(n int, offset int64) { out[n].Last = offset }); err != nil {
-			return nil, err
+		for at, note := range map[int64]func(p *PartitionInfo, offset int64){
+			kafka.FirstOffset: func(p *PartitionInfo, offset int64) { p.First = offset },
+			kafka.LastOffset:  func(p *PartitionInfo, offset int64) { p.Last = offset },
+		} {
+			err := c.listOffsets(ctx, kafka.TCP(addr), parts, at, func(topic string, n int, offset int64) {
+				if all := out[topic]; n >= 0 && n < len(all) {
+					note(&all[n], offset)
+				}
+			})
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
 	return out, nil
@@ -121,22 +135,24 @@ func (c *Cluster) offsets(ctx context.Context, m *clusterMeta, t *topicMeta) ([]
 
 // listOffsets asks one broker for the offset at a time, in ms since 1970, or kafka.FirstOffset or kafka.LastOffset: -1
 // where no record is that young.
-func (c *Cluster) listOffsets(ctx context.Context, addr net.Addr, topic string, partitions []int, at int64, note func(partition int, offset int64)) error {
+func (c *Cluster) listOffsets(ctx context.Context, addr net.Addr, partitions map[string][]int, at int64, note func(topic string, partition int, offset int64)) error {
 	q := &raw{key: protocol.ListOffsets, least: 1, most: 5, negotiate: true,
 		write: func(b []byte, version int16) []byte {
 			b = binary.BigEndian.AppendUint32(b, 0xffffffff)
 			if version >= 2 {
 				b = append(b, 0)
 			}
-			b = binary.BigEndian.AppendUint32(b, 1)
-			b = appendString(b, topic)
 			b = binary.BigEndian.AppendUint32(b, uint32(len(partitions)))
-			for _, p := range partitions {
-				b = binary.BigEndian.AppendUint32(b, uint32(p))
-				if version >= 4 {
-					b = binary.BigEndian.AppendUint32(b, 0xffffffff)
+			for topic, numbers := range partitions {
+				b = appendString(b, topic)
+				b = binary.BigEndian.AppendUint32(b, uint32(len(numbers)))
+				for _, p := range numbers {
+					b = binary.BigEndian.AppendUint32(b, uint32(p))
+					if version >= 4 {
+						b = binary.BigEndian.AppendUint32(b, 0xffffffff)
+					}
+					b = binary.BigEndian.AppendUint64(b, uint64(at))
 				}
-				b = binary.BigEndian.AppendUint64(b, uint64(at))
 			}
 			return b
 		},
@@ -145,32 +161,44 @@ func (c *Cluster) listOffsets(ctx context.Context, addr net.Addr, topic string, 
 			if err != nil {
 				return err
 			}
-			return parseOffsets(b, version, topic, note)
+			asked := 0
+			for _, numbers := range partitions {
+				asked += len(numbers)
+			}
+			answered := 0
+			err = parseOffsets(b, version, func(topic string, n int, offset int64) {
+				answered++
+				note(topic, n, offset)
+			})
+			if err == nil && answered != asked {
+				err = errShort
+			}
+			return err
 		},
 	}
 	return c.exchangeWith(ctx, addr, q)
 }
 
-func parseOffsets(b []byte, version int16, topic string, note func(partition int, offset int64)) error {
+func parseOffsets(b []byte, version int16, note func(topic string, partition int, offset int64)) error {
 	r := &wireReader{b: b}
 	if version >= 2 {
 		r.int32()
 	}
-	if r.count(1) != 1 || r.string() != topic {
-		return errShort
-	}
-	for n := r.count(22); n > 0 && r.err == nil; n-- {
-		number, code := int(r.int32()), r.int16()
-		r.int64()
-		offset := r.int64()
-		if version >= 4 {
-			r.int32()
-		}
-		if r.err == nil && code != 0 {
-			return kafka.Error(code)
-		}
-		if r.err == nil {
-			note(number, offset)
+	for topics := r.count(6); topics > 0 && r.err == nil; topics-- {
+		topic := r.string()
+		for n := r.count(22); n > 0 && r.err == nil; n-- {
+			number, code := int(r.int32()), r.int16()
+			r.int64()
+			offset := r.int64()
+			if version >= 4 {
+				r.int32()
+			}
+			if r.err == nil && code != 0 {
+				return kafka.Error(code)
+			}
+			if r.err == nil {
+				note(topic, number, offset)
+			}
 		}
 	}
 	return r.err

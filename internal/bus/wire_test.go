@@ -172,7 +172,7 @@ func FuzzAnswers(f *testing.F) {
 		_ = a.parse(b, version, "t", 0)
 		m := clusterMeta{brokers: map[int32]string{}}
 		_ = m.parse(b)
-		_ = parseOffsets(b, version, "t", func(int, int64) {})
+		_ = parseOffsets(b, version, func(string, int, int64) {})
 	})
 }
 
