@@ -38,10 +38,8 @@ type budget struct {
 	end   time.Time
 
 	reps     int
-	messages int64
 	verdict  verdict
 	recovery time.Duration
-	note     string
 }
 
 // more reports whether the fault is to be made once more: short times in the short form; in the long one until the goal is reached
