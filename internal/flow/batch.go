@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,36 +18,45 @@ import (
 // work decides every record of a lane batch. The caller holds the lane.
 func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 	w := newPending(r, p)
+	defer w.letGo()
 	for i := range b.Records {
 		rec := &b.Records[i]
 		if p.isFinished(rec.Offset) {
 			continue
+		}
+		if r.gate.closed() {
+			// Nobody is to wait for what has been decided.
+			if err := w.flush(ctx); err != nil {
+				return err
+			}
 		}
 		if err := r.gate.wait(ctx); err != nil {
 			return err
 		}
 		ev := p.event(rec)
 		r.look(&ev)
-		lane := p.laneName(rec)
-		if head, ok := p.head(lane); ok {
-			w.add(result{Result: state.Result{Offset: rec.Offset, Outcome: head, Queue: r.follower(p, lane, head, &ev)}, lane: lane, ev: &ev})
+		a := &attempt{partition: p, lane: p.laneName(rec), scratch: &w.scratch, settle: w.flush}
+		if r.rekeyed && ev.Hub == "" {
+			if err := r.rekey(ctx, w, &ev, a); err != nil {
+				return w.handBack(ctx, a, err)
+			}
+		}
+		if head, ok := p.head(a.lane); ok {
+			a.dispose()
+			w.add(result{Result: state.Result{Offset: rec.Offset, Outcome: head, Queue: r.follower(p, a.lane, head, &ev)}, lane: a.lane, ev: &ev, taken: a.taken})
 			continue
 		}
 		// A record whose key has unstored effects in this batch must see them first.
-		if _, ok := w.dirty[lane]; ok {
+		if _, ok := w.dirty[a.lane]; ok {
 			if err := w.flush(ctx); err != nil {
-				return err
+				return w.handBack(ctx, a, err)
 			}
 		}
-		f, err := r.decide(ctx, &ev, &attempt{partition: p, lane: lane, scratch: &w.scratch})
+		f, err := r.decide(ctx, &ev, a)
 		if err != nil {
-			// Nothing about this record is decided; what came before it is.
-			if ferr := w.flush(ctx); ferr != nil && !errors.Is(ferr, context.Canceled) {
-				return ferr
-			}
-			return err
+			return w.handBack(ctx, a, err)
 		}
-		w.add(r.settle(p, lane, rec.Offset, &ev, f))
+		w.add(r.settle(p, a, rec.Offset, &ev, f))
 		if f.called {
 			if err := w.flush(ctx); err != nil {
 				return err
@@ -68,15 +78,55 @@ func (r *Runner) look(ev *event.Event) {
 	}
 }
 
+// rekey gives the attempt the lane of the key that the flow computes, and takes it: records of that key come in any lane, of any
+// partition. A record whose key cannot be computed keeps its own lane; deciding it says why.
+func (r *Runner) rekey(ctx context.Context, w *pending, ev *event.Event, a *attempt) error {
+	if key := r.computedKey(ctx, ev, a); key != "" {
+		a.lane = key
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	h := hold{r.keys, object{hub: a.lane}}
+	if w.pass(h, a) {
+		return nil
+	}
+	_, err := r.take(ctx, a, h, 0)
+	return err
+}
+
+// take takes an object for an attempt, waiting until limit is over (0: no limit), and reports whether it has it. What the batch
+// has decided before is stored before it waits: nobody waits for an object while others wait for what he has.
+func (r *Runner) take(ctx context.Context, a *attempt, h hold, limit time.Duration) (bool, error) {
+	ok := h.in.try(h.of)
+	if !ok && a.settle != nil {
+		if err := a.settle(ctx); err != nil {
+			return false, err
+		}
+	}
+	if !ok {
+		var err error
+		if ok, err = h.in.take(ctx, r.Clock, h.of, limit); err != nil {
+			return false, err
+		}
+	}
+	if ok {
+		a.taken = append(a.taken, h)
+	}
+	return ok, nil
+}
+
 // result is a state.Result with what is needed until it is stored.
 type result struct {
 	state.Result
 	lane string
 	ev   *event.Event
+	row  *state.Queued // the stored row, where the message was drained
 	send *event.Record // to be published before the result is stored
 	took time.Duration
-	// queued is the stored message that it is of; nil for a record.
-	queued *state.Queued
+	// taken are the objects to let go when the result is stored; left is an intent that stays open.
+	taken []hold
+	left  []state.Intent
 }
 
 // pending are the decided records of a batch that are not yet published and stored.
@@ -99,6 +149,41 @@ func newPending(r *Runner, p *partition) *pending {
 	return &pending{runner: r, part: p, dirty: map[string]struct{}{}, scratch: (*scratches.Get().(*[]byte))[:0]}
 }
 
+// handBack stores what came before a record about which nothing is decided.
+func (w *pending) handBack(ctx context.Context, a *attempt, err error) error {
+	ferr := w.flush(ctx)
+	free(a.taken)
+	a.dispose()
+	if ferr != nil && !errors.Is(ferr, context.Canceled) {
+		return ferr
+	}
+	return err
+}
+
+// pass hands an object that a result of the batch holds on to an attempt, and reports whether there was one: the later of the two is stored
+// with the first, or after it.
+func (w *pending) pass(h hold, a *attempt) bool {
+	for i := range w.results {
+		res := &w.results[i]
+		if at := slices.Index(res.taken, h); at >= 0 {
+			res.taken = slices.Delete(res.taken, at, at+1)
+			a.taken = append(a.taken, h)
+			return true
+		}
+	}
+	return false
+}
+
+// letGo lets the objects of all results go.
+func (w *pending) letGo() {
+	for i := range w.results {
+		if len(w.results[i].taken) > 0 {
+			free(w.results[i].taken)
+			w.results[i].taken = nil
+		}
+	}
+}
+
 // release lets the next batch have the buffer. It is called when everything is published and stored; where that was in
 // doubt for a moment, or a connector was given documents that a broken request may still be reading, the buffer is left to
 // the collector.
@@ -112,7 +197,7 @@ func (w *pending) release() {
 
 func (w *pending) add(res result) {
 	w.results = append(w.results, res)
-	if res.Ref != nil || res.Source != nil || res.Applied != nil || res.Close != nil {
+	if res.Ref != nil || res.Source != nil || res.Applied != nil || len(res.Close) > 0 {
 		w.dirty[res.lane] = struct{}{}
 	}
 }
@@ -128,6 +213,7 @@ func (w *pending) flush(ctx context.Context) error {
 	if err := w.runner.commit(ctx, w.part, w.results, w.life); err != nil {
 		return err
 	}
+	w.letGo()
 	w.results = w.results[:0]
 	clear(w.dirty)
 	return nil
@@ -192,10 +278,12 @@ func (w *pending) publish(ctx context.Context) error {
 // refuse turns a delivered record that the broker will not take into a parked one.
 func (w *pending) refuse(i int, err error) {
 	res := &w.results[i]
-	drained, queued := res.Drained, res.queued
-	*res = w.runner.settle(w.part, res.lane, res.Offset, res.ev, parked("broker", "refused", err.Error()))
-	res.Drained, res.queued = drained, queued
-	res.keepPlace(0)
+	f := parked("broker", "refused", err.Error())
+	if res.row != nil {
+		*res = w.runner.settleDrained(w.part, &attempt{partition: w.part, lane: res.lane, queued: res.row, taken: res.taken}, res.ev, f)
+		return
+	}
+	*res = w.runner.settle(w.part, &attempt{partition: w.part, lane: res.lane, taken: res.taken}, res.Offset, res.ev, f)
 }
 
 // behindRefused leaves out of the records that are to be sent again those whose key waits behind a refused one: the bus
@@ -209,7 +297,7 @@ func (w *pending) behindRefused(open []int) []int {
 			rest = append(rest, i)
 			continue
 		}
-		*res = result{Result: state.Result{Offset: res.Offset, Outcome: head, Queue: w.runner.follower(w.part, res.lane, head, res.ev)}, lane: res.lane, ev: res.ev}
+		*res = result{Result: state.Result{Offset: res.Offset, Outcome: head, Queue: w.runner.follower(w.part, res.lane, head, res.ev)}, lane: res.lane, ev: res.ev, taken: res.taken}
 	}
 	return rest
 }
@@ -225,9 +313,9 @@ func (r *Runner) commit(ctx context.Context, p *partition, results []result, lif
 	// A commit is not abandoned at once when the hub is asked to stop: the calls it records have been made.
 	cctx, cancel := lingering(ctx, r.Clock, commitGrace)
 	defer cancel()
-	var asked time.Time
+	var asked time.Duration
 	err := r.insist(cctx, "commit", func() error {
-		asked = r.Clock.Now()
+		asked = r.Clock.Elapsed()
 		return r.Store.Commit(cctx, c)
 	})
 	if err != nil {
@@ -237,6 +325,7 @@ func (r *Runner) commit(ctx context.Context, p *partition, results []result, lif
 	failpoint.Hit(failpoint.FlowCommitted)
 	p.remember(c.Results)
 	for i := range results {
+		r.recordCalls(&results[i])
 		if results[i].Queue != nil {
 			failpoint.Hit(failpoint.FlowQueued)
 		}
@@ -250,6 +339,22 @@ func (r *Runner) commit(ctx context.Context, p *partition, results []result, lif
 		r.Changed()
 	}
 	return nil
+}
+
+// recordCalls keeps what is known of calls true to what is stored.
+func (r *Runner) recordCalls(res *result) {
+	r.left.add(res.left...)
+	if len(res.Close) == 0 {
+		return
+	}
+	for i := range res.Close {
+		if s := r.Systems[res.Close[i].System]; s != nil {
+			s.shared().settled(&res.Close[i], r.Clock.Elapsed())
+		}
+	}
+	if len(res.left) == 0 {
+		r.left.forget(res.ev.ID)
+	}
 }
 
 // commitGrace is how long a commit may still take once the hub is stopping.
@@ -269,13 +374,17 @@ func lingering(parent context.Context, clock lifecycle.Clock, d time.Duration) (
 // follower is the queue row of a message behind others of its key.
 func (r *Runner) follower(p *partition, lane string, head state.Outcome, ev *event.Event) *state.Queued {
 	return &state.Queued{Flow: r.flow.Name, Topic: p.topic, Partition: p.number, Lane: lane, State: head, Follower: true, Blocking: true,
-		Event: *ev, Since: r.Clock.Now()}
+		Event: *ev, Since: r.steady()}
 }
 
 // settle turns a fate into what the store is to be told.
-func (r *Runner) settle(p *partition, lane string, offset int64, ev *event.Event, f fate) result {
-	res := result{lane: lane, ev: ev, send: f.send, Result: state.Result{Offset: offset, Outcome: f.outcome, Reason: f.reason,
-		Ref: f.ref, Source: f.source, Applied: f.applied, Close: f.close, Retried: f.retried}}
+func (r *Runner) settle(p *partition, a *attempt, offset int64, ev *event.Event, f fate) result {
+	lane := a.lane
+	res := result{lane: lane, ev: ev, send: f.send, taken: a.taken, left: f.left, Result: state.Result{Offset: offset, Outcome: f.outcome, Reason: f.reason,
+		Ref: f.ref, Source: f.source, Applied: f.applied, Close: f.closes, Retried: f.retried}}
+	if f.claimed {
+		res.Leave = f.left
+	}
 	now := r.Clock.Now()
 	if !ev.Accepted.IsZero() {
 		res.took = now.Sub(ev.Accepted)
@@ -283,7 +392,7 @@ func (r *Runner) settle(p *partition, lane string, offset int64, ev *event.Event
 	switch f.outcome {
 	case state.Parked, state.Waiting, state.Held:
 		q := &state.Queued{Flow: r.flow.Name, Topic: p.topic, Partition: p.number, Lane: lane, State: f.outcome, Kind: f.kind,
-			Reason: f.reason, Code: f.code, Missing: f.missing, Event: *ev, Attempts: 1 + f.retried, Since: r.steady(), NotBefore: f.notBefore,
+			Reason: f.reason, Code: f.code, Missing: f.missing, Event: *ev, Attempts: 1 + f.retried, Tried: f.tried, Since: r.steady(), NotBefore: f.notBefore,
 			Blocking: f.outcome != state.Parked || r.flow.Order != config.Latest}
 		if q.Blocking {
 			p.setHead(lane, f.outcome)

@@ -34,29 +34,34 @@ func (s *System) patience() time.Duration { return callTimeout + 2*s.bound() }
 
 // call writes until the failure table says otherwise.
 func (d *delivery) call(ctx context.Context) (fate, error) {
-	d.began = d.steady()
+	d.tried = d.triedBefore()
 	wait := d.flow.Retry.Min
 	conflicts := 0
 	for {
 		// A stored message waits where it is: its owner has other queues to look after, and people give messages up meanwhile.
 		if d.attempt.queued != nil && d.resting() {
-			return fate{}, errResting
+			return d.left()
 		}
-		if err := d.Runner.target.Breaker.Wait(ctx); err != nil {
+		leave, err := d.Runner.target.Breaker.Enter(ctx)
+		if err != nil {
 			return fate{}, err
 		}
-		if err := d.gate.wait(ctx); err != nil {
-			return fate{}, err
+		if d.gate.closed() {
+			// The flow stands still from now on, and nobody is to wait for what this message holds.
+			leave()
+			return fate{outcome: state.Held, kind: "paused", reason: "the flow was paused while the message was tried", tried: d.tried}, nil
 		}
+		began := d.Clock.Elapsed()
 		f, done, err := d.once(ctx, &conflicts)
-		if errors.Is(err, state.ErrFenced) {
-			return fate{}, err
-		}
-		if done || ctx.Err() != nil {
-			if ctx.Err() != nil && !done {
-				return fate{}, context.Cause(ctx)
-			}
+		leave()
+		d.spend(d.Clock.Elapsed() - began)
+		switch {
+		case done:
 			return f, nil
+		case ctx.Err() != nil:
+			return fate{}, context.Cause(ctx)
+		case errors.Is(err, state.ErrFenced):
+			return fate{}, err
 		}
 		// A conflict is answered on top of the state just read, soon and also for a stored message: held, it would meet the same
 		// stale token again. maxConflicts bounds it.
@@ -71,14 +76,34 @@ func (d *delivery) call(ctx context.Context) (fate, error) {
 			return f, nil
 		}
 		if d.attempt.queued != nil { // the breaker has opened meanwhile
-			return fate{}, errResting
+			return d.left()
 		}
+		began = d.Clock.Elapsed()
 		if err := lifecycle.Sleep(ctx, d.Clock, pause(wait, err)); err != nil {
 			return fate{}, err
+		}
+		if _, _, open := d.Runner.target.Breaker.Open(); !open {
+			d.spend(d.Clock.Elapsed() - began)
 		}
 		wait = min(2*wait, d.flow.Retry.Max)
 		d.retried++
 	}
+}
+
+// left leaves a stored message as it is. Where other hubs wait for its object, they are told so.
+func (d *delivery) left() (fate, error) {
+	if d.claimed {
+		return fate{outcome: state.Held, kind: "resting", reason: "the flow is paused, or its system down", tried: d.tried}, nil
+	}
+	if d.opened && !d.lost && !d.inheritedOwn() {
+		d.table().void(d.object(), d.ev.ID)
+	}
+	return fate{}, errResting
+}
+
+func (d *delivery) spend(t time.Duration) {
+	d.spent += t
+	d.tried += t
 }
 
 // retryAfter is how long the target has asked to be left alone.
@@ -111,37 +136,36 @@ const callGrace = 5 * time.Second
 
 // once makes one call, after a look where an earlier one is in doubt. Without done, err says why to try again.
 func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool, err error) {
-	if d.doubt && d.write.Action == connector.Create {
-		res, found, err := d.look(ctx)
-		switch {
-		case errors.Is(err, connector.ErrNoLookup):
-			return d.unasked(err), true, nil
-		case err != nil:
-			return d.sort(ctx, err, conflicts)
-		case found:
-			return d.adopt(ctx, res, conflicts)
+	if d.doubt && d.write.Local == "" {
+		if f, done, err := d.clear(ctx, conflicts); done || err != nil {
+			return f, done, err
 		}
-		// Absent now is not absent for good while the request may still be under way: the key rests until its deadline is over.
-		if until := d.underway().Add(d.Runner.target.VisibleAfter); until.After(d.steady()) {
-			return fate{outcome: state.Held, kind: fault.UnknownOutcome.String(), notBefore: until,
-				reason: "a create may still be under way in " + d.Runner.target.Name + ": looking again when its deadline is over"}, true, nil
+	}
+	if until := d.inTheWay(); until > 0 {
+		return d.rest(until, "a write that was not answered may still arrive in "+d.Runner.target.Name+", and must not come behind this one"), true, nil
+	}
+	if !d.fresh || d.Clock.Elapsed()-d.openedAt >= sureFor {
+		var by *state.Claimed
+		if err := d.open(ctx); errors.As(err, &by) {
+			return d.busy("the flow " + by.By.Flow + " on another hub"), true, nil
+		} else if err != nil {
+			return fate{}, false, err
 		}
-		d.doubt = false
 	}
-	if err := d.still(ctx); err != nil {
-		return fate{}, false, err
-	}
-	d.ended, d.answered = time.Time{}, false
+	d.fresh = false
+	d.table().called(d.object(), d.ev.ID)
 	// A call is not cut off at once when the flow is asked to stop: cut off, nobody knows whether it was applied. Nobody else has the
 	// partition until Stop has returned.
 	call, let := lifecycle.Linger(ctx, d.Clock, callGrace, ErrStopping)
 	defer let()
 	cctx, cancel := context.WithTimeout(connector.WithFence(call, d.still), d.Runner.target.patience())
-	began := d.Clock.Now()
+	began := d.Clock.Elapsed()
 	res, err := d.send(cctx)
 	cancel()
-	d.ended = d.steady()
-	d.Observer.Call(d.Runner.target.Name, d.Clock.Now().Sub(began), err)
+	d.Observer.Call(d.Runner.target.Name, d.Clock.Elapsed()-began, err)
+	if err == nil && d.write.Action == connector.Create && res.Local == "" {
+		err = &fault.Error{Kind: fault.UnknownOutcome, System: d.Runner.target.Name, Op: "create", Code: "no-id", Err: errors.New("the answer names no id of the new object")}
+	}
 	switch {
 	case err == nil:
 		d.Runner.target.Breaker.Success()
@@ -158,8 +182,8 @@ func (d *delivery) still(ctx context.Context) error {
 	if d.Runner.ctx.Err() != nil {
 		return context.Cause(d.Runner.ctx) // a stopping flow waits for what is sent and sends nothing more
 	}
-	p, asked := d.attempt.partition, d.Clock.Now()
-	if asked.Sub(p.confirmed()) < sureFor {
+	p, asked := d.attempt.partition, d.Clock.Elapsed()
+	if asked-p.confirmed() < sureFor {
 		return nil
 	}
 	c := &state.Commit{Flow: d.flow.Name, Topic: p.topic, Partition: p.number, Epoch: p.epoch}
@@ -168,6 +192,90 @@ func (d *delivery) still(ctx context.Context) error {
 	}
 	p.confirm(asked)
 	return nil
+}
+
+// clear looks whether the object is there, after calls whose outcome is not known. done says that this decides the message.
+func (d *delivery) clear(ctx context.Context, conflicts *int) (fate, bool, error) {
+	rec, exactly, err := d.look(ctx)
+	switch {
+	case errors.Is(err, connector.ErrNoLookup):
+		return d.unasked(err), true, nil
+	case err != nil:
+		return d.unread(ctx, err)
+	case rec != nil && d.write.Action == connector.Create:
+		return d.adopt(ctx, rec, exactly, conflicts)
+	case rec != nil:
+		d.found(rec)
+		d.write.Local, d.write.ETag = rec.Local, rec.ETag
+		return fate{}, false, nil
+	}
+	// Absent now is not absent for good while the request may still be under way: the key rests until its deadline is over.
+	if until := d.underway() + d.Runner.target.VisibleAfter; until > d.Clock.Elapsed() {
+		return d.rest(until, "a create may still be under way in "+d.Runner.target.Name+": looking again when its deadline is over"), true, nil
+	}
+	d.certain()
+	if d.write.Action != connector.Create {
+		return d.nothing(), true, nil
+	}
+	return fate{}, false, nil
+}
+
+// certain: nothing that was called before can still be, or become, true.
+func (d *delivery) certain() {
+	d.doubt, d.lost, d.inherited, d.cleared = false, false, nil, true
+}
+
+// found: the object is there, so the calls that were in doubt are over, and what becomes of this one must not lose it again.
+func (d *delivery) found(rec *connector.Record) {
+	d.certain()
+	d.table().arrived(d.object())
+	d.adopted = &state.Ref{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, Local: rec.Local, ETag: rec.ETag, Updated: d.Clock.Now()}
+	d.log.Info("found an object that was there already", "key", d.ev.Key, "system", d.Runner.target.Name, "local", rec.Local)
+}
+
+// underway is the time until when a request whose outcome is not known may still be worked on.
+func (d *delivery) underway() time.Duration {
+	at := d.until
+	for i := range d.inherited {
+		at = max(at, d.mayArrive(d.Runner.target, d.attempt.partition, &d.inherited[i]))
+	}
+	return at
+}
+
+// inTheWay is the time until when another write of the object, which was never answered, may still be applied, and would undo this one; 0
+// where there is none. A target that checks the concurrency token refuses it then, and this event's own earlier calls say what this
+// one says.
+func (d *delivery) inTheWay() time.Duration {
+	if d.write.Action == connector.Create || d.write.ETag != "" {
+		return 0
+	}
+	now := d.Clock.Elapsed()
+	at := d.table().strayUntil(d.object())
+	for i := range d.inherited {
+		if in := &d.inherited[i]; in.EventID != d.ev.ID {
+			at = max(at, d.mayArrive(d.Runner.target, d.attempt.partition, in))
+		}
+	}
+	if at <= now {
+		return 0
+	}
+	return at
+}
+
+// mayArrive is the time until when the request of an intent may arrive. What another process has sent, it has sent before this one took its
+// partition over; where that is somebody else's, before it was first seen here. Neither that process's clock nor the time of day is asked.
+func (r *Runner) mayArrive(s *System, p *partition, in *state.Intent) time.Duration {
+	from := r.Clock.Elapsed()
+	if p != nil && in.Flow == r.flow.Name && in.Topic == p.topic && in.Partition == p.number && in.Epoch < p.epoch {
+		from = p.taken
+	}
+	return s.shared().until(in, from, s.bound())
+}
+
+// rest is the fate of a message that must wait for the end of somebody's request.
+func (d *delivery) rest(until time.Duration, why string) fate {
+	pause := until - d.Clock.Elapsed()
+	return fate{outcome: state.Held, kind: fault.UnknownOutcome.String(), reason: why, notBefore: d.steady().Add(pause), tried: d.tried + pause}
 }
 
 // send makes the call itself.
@@ -183,26 +291,6 @@ func (d *delivery) send(ctx context.Context) (connector.Result, error) {
 		return connector.Result{}, fault.Wrap(fault.UnknownOutcome, "call", err)
 	}
 	return res, nil
-}
-
-// underway is until when a request whose outcome is not known may still be worked on: that of this process unless it was
-// answered, else that of the process which left the intent. When a request went out is not known: it may have waited for the
-// system's limits after its intent was stored. So the time counts from its end, and that of another process from when the
-// partition was taken over from it.
-func (d *delivery) underway() time.Time {
-	switch {
-	case d.answered:
-		return time.Time{}
-	case !d.ended.IsZero():
-		return d.ended.Add(d.Runner.target.bound())
-	case d.target.Intent != nil:
-		opened := d.target.Intent.Opened
-		if taken := d.attempt.partition.taken; opened.Before(taken) || opened.After(d.steady()) { // the clock was set back: it is older all the same
-			opened = taken
-		}
-		return opened.Add(d.Runner.target.bound())
-	}
-	return time.Time{}
 }
 
 // sort acts on a failed call by its kind. Without done the call is made again later.
@@ -226,6 +314,7 @@ func (d *delivery) sort(ctx context.Context, err error, conflicts *int) (fate, b
 		*conflicts = 0 // the next one is with this very write, if it was applied after all
 		return d.unknown(ctx, err)
 	case fault.Conflict:
+		d.Runner.target.Breaker.Success() // it answered
 		if e != nil && e.Duplicate {
 			return d.duplicate(ctx, err, conflicts)
 		}
@@ -235,6 +324,7 @@ func (d *delivery) sort(ctx context.Context, err error, conflicts *int) (fate, b
 		}
 		return d.reread(ctx, err)
 	case fault.NotFound:
+		d.Runner.target.Breaker.Success() // it answered
 		if d.write.Action == connector.Delete {
 			return d.done(ctx, connector.Result{Local: d.write.Local}), true, nil
 		}
@@ -245,15 +335,35 @@ func (d *delivery) sort(ctx context.Context, err error, conflicts *int) (fate, b
 	}
 }
 
-// given up: the target has certainly not taken the message, so its intent is over. A create in doubt keeps its intent: a replay
-// must look before it sends again.
-func (d *delivery) given(f fate) fate {
-	if d.doubt && d.write.Action == connector.Create {
-		f.kind = fault.UnknownOutcome.String()
-		return f
+// unread acts on a failed look: nothing was written, so nothing is in more doubt than before.
+func (d *delivery) unread(ctx context.Context, err error) (fate, bool, error) {
+	if ctx.Err() != nil {
+		return fate{}, false, err
 	}
-	in := d.intent()
-	f.close = &in
+	switch fault.KindOf(err) {
+	case fault.Unavailable, fault.UnknownOutcome:
+		d.Runner.target.Breaker.Failure(d.attempt.lane, err)
+	case fault.Auth:
+		d.Runner.target.Breaker.Trip(err)
+		d.Observer.Alarm(d.flow.Name, "auth", err)
+	case fault.RateLimited, fault.Conflict:
+	default:
+		d.Runner.target.Breaker.Success()
+		return d.given(failed(err)), true, nil
+	}
+	if fault.KindOf(err) == fault.Conflict {
+		err = fault.Wrap(fault.UnknownOutcome, "look up", err) // only a write is made again on top of what it meets
+	}
+	return fate{}, false, err
+}
+
+// given up: the target has not taken the message with this call. What earlier calls have left in doubt keeps its intent: a replay must look
+// before it sends again.
+func (d *delivery) given(f fate) fate {
+	if d.write.Action == connector.Create && (d.doubt || d.lost) {
+		f.kind = fault.UnknownOutcome.String()
+		f.doubtful = true
+	}
 	return f
 }
 
@@ -261,14 +371,23 @@ func (d *delivery) given(f fate) fate {
 // up first, after the time that the target needs to show it.
 func (d *delivery) unknown(ctx context.Context, err error) (fate, bool, error) {
 	d.Runner.target.Breaker.Failure(d.attempt.lane, err)
+	e, ok := fault.As(err)
+	until := time.Duration(0)
+	if !ok || e.Code == "" { // never answered: it may be under way for as long as a request may
+		until = d.Clock.Elapsed() + d.Runner.target.bound()
+	}
+	d.lost, d.until = true, max(d.until, until)
+	if d.write.Action == connector.Create || d.write.ETag == "" {
+		d.table().lost(d.object(), d.ev.ID, until)
+	}
 	if d.write.Action != connector.Create {
 		return fate{}, false, err
 	}
 	if _, ok := d.Runner.target.Connector.(connector.Finder); !ok {
 		return d.unasked(err), true, nil
 	}
-	e, ok := fault.As(err)
-	d.doubt, d.uncertain, d.answered = true, true, ok && e.Code != ""
+	d.sentHere = !d.heir
+	d.doubt = true
 	if serr := lifecycle.Sleep(ctx, d.Clock, d.Runner.target.VisibleAfter); serr != nil {
 		return fate{}, false, serr
 	}
@@ -279,22 +398,23 @@ func (d *delivery) unknown(ctx context.Context, err error) (fate, bool, error) {
 func (d *delivery) unasked(err error) fate {
 	f := failed(err)
 	f.kind = fault.UnknownOutcome.String()
+	f.doubtful = true
 	f.reason += "; the system cannot be asked whether it was applied: look there, then replay or discard"
 	return f
 }
 
 // duplicate: the target says that it holds the object.
 func (d *delivery) duplicate(ctx context.Context, cause error, conflicts *int) (fate, bool, error) {
-	res, found, err := d.look(ctx)
+	rec, exactly, err := d.look(ctx)
 	if err != nil && !errors.Is(err, connector.ErrNoLookup) {
-		return d.sort(ctx, err, conflicts)
+		return d.unread(ctx, err)
 	}
-	if !found {
+	if rec == nil {
 		f := failed(cause)
 		f.reason += "; but it does not find it by its external id: another object stands in the way"
 		return d.given(f), true, nil
 	}
-	return d.adopt(ctx, res, conflicts)
+	return d.adopt(ctx, rec, exactly, conflicts)
 }
 
 // reread gets the object's present concurrency token; the write then goes on top of the present state, field by field.
@@ -303,9 +423,11 @@ func (d *delivery) reread(ctx context.Context, cause error) (fate, bool, error) 
 	if !ok {
 		return d.given(failed(cause)), true, nil
 	}
-	got, err := finder.Find(ctx, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Local: d.write.Local})
+	cctx, cancel := context.WithTimeout(ctx, d.Runner.target.patience())
+	defer cancel()
+	got, err := finder.Find(cctx, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Local: d.write.Local})
 	if err != nil {
-		return fate{}, false, err
+		return d.unread(ctx, err)
 	}
 	got = slices.DeleteFunc(got, func(r connector.Record) bool { return r.Deleted })
 	if len(got) == 0 {
@@ -316,24 +438,26 @@ func (d *delivery) reread(ctx context.Context, cause error) (fate, bool, error) 
 }
 
 // look asks the target for the object by its external id, then by its natural key; connector.ErrNoLookup where it cannot be asked
-// by either.
-func (d *delivery) look(ctx context.Context) (connector.Record, bool, error) {
+// by either. exactly: it was found by its external id, which no other object has.
+func (d *delivery) look(ctx context.Context) (rec *connector.Record, exactly bool, err error) {
 	finder, ok := d.Runner.target.Connector.(connector.Finder)
 	if !ok {
-		return connector.Record{}, false, connector.ErrNoLookup
+		return nil, false, connector.ErrNoLookup
 	}
 	lookups := []connector.Lookup{{Entity: d.write.Entity, Object: d.write.Object, External: d.write.External}}
 	if natural := d.natural(); len(natural) > 0 {
 		lookups = append(lookups, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Natural: natural})
 	}
-	err := connector.ErrNoLookup
-	for _, l := range lookups {
+	ctx, cancel := context.WithTimeout(ctx, d.Runner.target.patience())
+	defer cancel()
+	err = connector.ErrNoLookup
+	for i, l := range lookups {
 		got, ferr := finder.Find(ctx, l)
 		switch {
 		case errors.Is(ferr, connector.ErrNoLookup):
 			continue
 		case ferr != nil:
-			return connector.Record{}, false, ferr
+			return nil, false, ferr
 		}
 		err = nil
 		got = slices.DeleteFunc(got, func(r connector.Record) bool { return r.Deleted })
@@ -342,10 +466,10 @@ func (d *delivery) look(ctx context.Context) (connector.Record, bool, error) {
 				"external", d.write.External, "objects", len(got))
 		}
 		if len(got) > 0 {
-			return got[0], true, nil
+			return &got[0], i == 0, nil
 		}
 	}
-	return connector.Record{}, false, err
+	return nil, false, err
 }
 
 // natural gives the values of the flow's find-by fields.
@@ -372,12 +496,13 @@ func (d *delivery) natural() map[string]string {
 	return m
 }
 
-// adopt takes an object that is there already as the one to create. What an earlier process may have made of an earlier document is
-// written once more: absolute values do no harm.
-func (d *delivery) adopt(ctx context.Context, rec connector.Record, conflicts *int) (fate, bool, error) {
-	d.doubt = false
-	d.log.Info("adopted an object that was there already", "key", d.ev.Key, "system", d.Runner.target.Name, "local", rec.Local)
-	if d.uncertain || d.holds(rec.Doc) { // made by this very call, so it holds this very document; or it does anyhow
+// adopt takes an object that is there already as the one to create. Only what this very call has made is known to hold this very document: what
+// an earlier call made, perhaps of an earlier document, and what was there before, is written once more unless it holds it too. Absolute values
+// do no harm.
+func (d *delivery) adopt(ctx context.Context, rec *connector.Record, exactly bool, conflicts *int) (fate, bool, error) {
+	made := d.lost && d.sentHere && exactly
+	d.found(rec)
+	if made || d.holds(rec.Doc) {
 		return d.done(ctx, connector.Result{Local: rec.Local, Doc: rec.Doc, ETag: rec.ETag}), true, nil
 	}
 	d.write.Action, d.write.Local, d.write.ETag, d.write.Doc = connector.Update, rec.Local, rec.ETag, d.owned()
@@ -404,41 +529,19 @@ func (d *delivery) holds(have []byte) bool {
 // exhausted says what becomes of a message whose target does not answer for long: held in the store, so that its key does not
 // stall the lane, and parked when the flow's retry time is over. Time with the breaker open does not count.
 func (d *delivery) exhausted(err error) (fate, bool) {
-	now := d.steady()
 	if _, _, open := d.Runner.target.Breaker.Open(); open {
 		return fate{}, false
 	}
-	first := d.began
-	if q := d.attempt.queued; q != nil && q.State == state.Held && !q.Follower && q.Attempts > 0 {
-		first = q.Since
-	}
-	if now.Sub(later(first, d.Runner.target.Breaker.Up())) >= d.flow.Retry.For {
-		f := failed(err)
-		if fault.KindOf(err) != fault.UnknownOutcome {
-			f = d.given(f)
-		}
+	if d.tried >= d.flow.Retry.For {
+		f := d.given(failed(err))
+		f.doubtful = f.doubtful || d.lost
 		return f, true
 	}
-	if d.attempt.queued == nil && now.Sub(later(d.began, d.Runner.target.Breaker.Up()))+retryAfter(err) < d.InPlace {
+	if d.attempt.queued == nil && d.spent+retryAfter(err) < d.InPlace {
 		return fate{}, false
 	}
-	f := fate{outcome: state.Held, kind: fault.KindOf(err).String(), reason: err.Error()}
-	f.notBefore = now.Add(pause(d.flow.Retry.Max, err))
-	return f, true
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
+	rest := pause(d.flow.Retry.Max, err)
+	return fate{outcome: state.Held, kind: fault.KindOf(err).String(), reason: err.Error(), notBefore: d.steady().Add(rest), tried: d.tried + rest}, true
 }
 
 // owned is the document of an update: the fields that the flow owns.

@@ -25,21 +25,66 @@ type attempt struct {
 	// queued is the stored row when the message is drained; nil for a live record.
 	queued  *state.Queued
 	scratch *[]byte // batch-wide buffer that mapped documents are cut from
+	// doc is the document where it is parsed already; malformed says why it cannot be.
+	doc       *jsondoc.Doc
+	malformed error
+	// taken are the objects that are held until the fate is stored.
+	taken []hold
+	// settle stores what the batch has decided before; nil where there is nothing.
+	settle func(context.Context) error
+}
+
+// parse gives the message's document; nil where it has none.
+func (a *attempt) parse(ev *event.Event) (*jsondoc.Doc, error) {
+	if a.doc != nil || a.malformed != nil || len(ev.Data) == 0 {
+		return a.doc, a.malformed
+	}
+	a.doc = jsondoc.Get()
+	if a.malformed = a.doc.Reset(ev.Data, jsondoc.Limits{}); a.malformed != nil {
+		a.dispose()
+	}
+	return a.doc, a.malformed
+}
+
+// dispose gives the document's memory back.
+func (a *attempt) dispose() {
+	if a.doc != nil {
+		jsondoc.Put(a.doc)
+		a.doc = nil
+	}
 }
 
 // decide gives ev its fate. An error means that nothing was decided: the hub is stopping or fenced.
 func (r *Runner) decide(ctx context.Context, ev *event.Event, a *attempt) (fate, error) {
+	defer a.dispose()
 	s, f, done, err := r.examine(ctx, ev, a)
-	if s != nil && s.doc != nil {
-		defer jsondoc.Put(s.doc)
-	}
-	if err != nil || done {
+	switch {
+	case err != nil:
 		return f, err
+	case !done && r.target == nil:
+		return r.forward(ev, s, a), nil
+	case !done:
+		if f, err = r.deliver(ctx, ev, s, a); err != nil {
+			return f, err
+		}
 	}
 	if r.target == nil {
-		return r.forward(ev, s, a), nil
+		return f, nil
 	}
-	return r.deliver(ctx, ev, s, a)
+	return r.unsettled(ctx, ev, a, f)
+}
+
+// computedKey is the key that the flow computes of the document; empty where it cannot.
+func (r *Runner) computedKey(ctx context.Context, ev *event.Event, a *attempt) string {
+	doc, err := a.parse(ev)
+	if err != nil || doc == nil {
+		return ""
+	}
+	key, err := r.flow.Key.String(ctx, &mapping.Input{Doc: doc, Event: ev, Lookup: lookup{r}})
+	if err != nil {
+		return ""
+	}
+	return key
 }
 
 // stage is what examine learned of a message.
@@ -58,11 +103,8 @@ func (r *Runner) examine(ctx context.Context, ev *event.Event, a *attempt) (s *s
 	if ev.Hops >= maxHops {
 		return stop(parked("loop", "loop", fmt.Sprintf("the event has passed %d flows: flows hand it round in a circle", ev.Hops)))
 	}
-	if len(ev.Data) > 0 {
-		s.doc = jsondoc.Get()
-		if err := s.doc.Reset(ev.Data, jsondoc.Limits{}); err != nil {
-			return stop(parked("malformed", "json", err.Error()))
-		}
+	if s.doc, err = a.parse(ev); err != nil {
+		return stop(parked("malformed", "json", err.Error()))
 	}
 	s.input = mapping.Input{Doc: s.doc, Event: ev, Lookup: lookup{r}}
 	if f, done, err := r.attributes(ctx, ev, s); done || err != nil {
@@ -286,12 +328,13 @@ func (r *Runner) mapped(ctx context.Context, ev *event.Event, s *stage, a *attem
 // object there, the event may be that very write, seen before its outcome is stored: then it is waited for, a short while.
 func (r *Runner) whatIsKnown(ctx context.Context, ev *event.Event) (t state.Target, err error) {
 	const look, patience = 25 * time.Millisecond, 5 * time.Second
+	began := r.Clock.Elapsed()
 	for {
 		err = r.insist(ctx, "known state", func() (err error) {
 			t, err = r.Store.Target(ctx, ev.Entity, ev.Hub, r.flow.From.System, ev.Origin)
 			return err
 		})
-		if err != nil || t.Intent == nil || r.steady().Sub(t.Intent.Opened) > patience {
+		if err != nil || len(t.Intents) == 0 || r.Clock.Elapsed()-began > patience || r.steady().Sub(t.Intents[0].Opened) > patience {
 			return t, err
 		}
 		if err := lifecycle.Sleep(ctx, r.Clock, look); err != nil {

@@ -4,12 +4,16 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -25,67 +29,200 @@ type delivery struct {
 	target  state.Target
 	hash    string // of the document to write
 	write   connector.Write
-	began   time.Time
 	retried int
-	// doubt: an earlier attempt of this or an older message may have been applied.
-	doubt bool
-	// uncertain: a create of this very document, sent by this process, may have been applied; answered: the target has answered it, so
-	// it is not under way any more.
-	uncertain, answered bool
-	ended               time.Time // of this process's last call
+	// spent is how long this has been tried in place, tried what counts against the flow's retry time: both leave out the time in which
+	// the system counted as down, and neither asks the time of day.
+	spent, tried time.Duration
+
+	// shared: others may be at work on the object, on this hub or another one; claimed: they wait until this delivery is over.
+	shared, claimed bool
+	// opened: the intent of this event stands; fresh: since the time of openedAt, and nothing was sent under it.
+	opened, fresh bool
+	openedAt      time.Duration
+
+	// inherited are calls whose outcome earlier attempts of this or other messages have left open.
+	inherited []state.Intent
+	// doubt: the object may have been created by one of them, or by a call of this delivery; heir: there were such calls at first.
+	doubt, heir bool
+	// lost: a call of this delivery was not answered, or answered with an error that leaves its outcome open; until then it may be under way.
+	lost  bool
+	until time.Duration
+	// sentHere: what is in doubt is this delivery's own create, of this very document.
+	sentHere bool
+	// cleared: nothing is in doubt any more; adopted is the object that was found to be there.
+	cleared bool
+	adopted *state.Ref
 }
 
 // deliver takes a mapped document to the flow's target: guards, intent, call, and the fate that the store will hear of.
 func (r *Runner) deliver(ctx context.Context, ev *event.Event, s *stage, a *attempt) (fate, error) {
 	d := &delivery{Runner: r, ev: ev, stage: s, attempt: a}
-	f, done, err := d.prepare(ctx)
+	f, done, err := d.identify(ctx)
 	if err == nil && !done {
-		err = r.insist(ctx, "intent", func() error { return r.Store.OpenIntent(ctx, d.intent()) })
-		if err != nil {
-			return fate{}, err
+		f, done, err = d.alone(ctx)
+	}
+	if err == nil && !done {
+		f, done, err = d.prepare(ctx)
+	}
+	if err == nil && !done && a.queued != nil && r.resting() {
+		err = errResting
+	}
+	if err == nil && d.shared && (!done || f.applied != nil) {
+		// Another hub may be at work on the object: it is claimed, and what was read of it before is read again.
+		if f, done, err = d.claim(ctx); err == nil && !done {
+			f, done, err = d.prepare(ctx)
 		}
-		failpoint.Hit(failpoint.IntentCommitted)
+	}
+	if err == nil && !done {
 		f, err = d.call(ctx)
 	}
-	f.external, f.source, f.retried = d.target.External, s.ref, d.retried
-	return f, err
+	if err != nil {
+		return fate{}, err
+	}
+	d.finish(&f)
+	f.external, f.retried = d.target.External, d.retried
+	if f.outcome == state.Delivered || f.outcome == state.Skipped {
+		f.source = s.ref // sooner, the event would be taken for one that is done with when it is tried again
+	}
+	return f, nil
+}
+
+// alone takes the object among the flows of this hub.
+func (d *delivery) alone(ctx context.Context) (fate, bool, error) {
+	limit := d.InPlace
+	if d.attempt.queued != nil {
+		limit = min(limit, time.Second)
+	}
+	ok, err := d.take(ctx, d.attempt, hold{d.table(), d.object()}, limit)
+	if err != nil || ok {
+		return fate{}, false, err
+	}
+	return d.busy("another message of this hub"), true, nil
+}
+
+func (d *delivery) object() object { return object{d.ev.Entity, d.ev.Hub} }
+
+// table is what the flows know of the target's objects.
+func (d *delivery) table() *objects { return d.Runner.target.shared() }
+
+// busy is the fate of a message whose object others are at work on for long. It has not been tried.
+func (d *delivery) busy(who string) fate {
+	f := fate{outcome: state.Held, kind: "busy", reason: "the object is just being written by " + who, tried: d.triedBefore(),
+		notBefore: d.steady().Add(jitter(min(d.flow.Retry.Max, 5*time.Second)))}
+	return f
+}
+
+// triedBefore is how long the message was tried before it came to rest in the stored queue. A replay by a person begins anew.
+func (d *delivery) triedBefore() time.Duration {
+	if q := d.attempt.queued; q != nil && q.State == state.Held && !q.Follower && q.Mark != state.MarkReplay {
+		return q.Tried
+	}
+	return 0
+}
+
+// claim keeps other hubs from the object until the fate is stored.
+func (d *delivery) claim(ctx context.Context) (fate, bool, error) {
+	wait, began := 25*time.Millisecond, d.Clock.Elapsed()
+	for {
+		err := d.open(ctx)
+		var by *state.Claimed
+		if !errors.As(err, &by) {
+			return fate{}, false, err
+		}
+		if d.attempt.queued != nil || d.Clock.Elapsed()-began >= d.InPlace {
+			return d.busy("the flow " + by.By.Flow + " on another hub"), true, nil
+		}
+		if err := lifecycle.Sleep(ctx, d.Clock, jitter(wait)); err != nil {
+			return fate{}, false, err
+		}
+		wait = min(2*wait, time.Second)
+	}
+}
+
+// open stores that a call is about to be made, under the partition's fencing token: a hub that has lost the partition calls nobody.
+func (d *delivery) open(ctx context.Context) error {
+	in, asked := d.intent(), d.Clock.Elapsed()
+	in.Claim, in.Again = d.shared, d.claimed
+	if d.shared {
+		in.Over = d.table().forgotten(d.object(), d.Clock.Elapsed())
+	}
+	err := d.insist(ctx, "intent", func() error { return d.Store.OpenIntent(ctx, in) })
+	var by *state.Claimed
+	if errors.As(err, &by) {
+		d.table().seen(d.object(), by.By, d.Clock.Elapsed())
+	}
+	if err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.IntentCommitted)
+	d.opened, d.claimed, d.fresh, d.openedAt = true, d.shared, true, asked
+	d.attempt.partition.confirm(asked)
+	return nil
+}
+
+// finish says what becomes of the object and of the intent of the event. What a call may have left in doubt stays open, and only its claim
+// ends; what is certain is closed in the commit that stores the fate.
+func (d *delivery) finish(f *fate) {
+	if f.ref == nil {
+		f.ref = d.adopted // the object is there, whatever became of this write
+	}
+	switch {
+	case len(f.closes) > 0:
+	case d.lost || d.inheritedOwn():
+		f.left, f.claimed = []state.Intent{d.intent()}, d.claimed
+	case d.cleared:
+		f.closes = d.every()
+	case d.opened:
+		f.closes = []state.Intent{d.intent()}
+	}
+}
+
+// inheritedOwn: an earlier attempt of this very event has left its intent open.
+func (d *delivery) inheritedOwn() bool {
+	return slices.ContainsFunc(d.inherited, func(in state.Intent) bool { return in.EventID == d.ev.ID })
+}
+
+// identify finds the object's hub id for events of foreign programs.
+func (d *delivery) identify(ctx context.Context) (fate, bool, error) {
+	if d.ev.Hub == "" && d.ev.Key == "" {
+		return parked("malformed", "key", "the record has neither a key nor a hub id: nothing says which object it is"), true, nil
+	}
+	if d.ev.Origin == "" {
+		d.ev.Origin = d.ev.Source
+	}
+	d.shared = d.contested || d.attempt.lane != d.ev.Lane() || d.rekeyed && d.ev.Hub == ""
+	if d.ev.Hub != "" {
+		return fate{}, false, nil
+	}
+	err := d.insist(ctx, "resolve", func() (err error) {
+		// A topic that a foreign program fills is a place with ids of its own, like a system; nothing is ever created there, so
+		// the resolution is never pending.
+		d.ev.Hub, _, err = d.Store.Resolve(ctx, d.ev.Entity, "topic/"+d.flow.From.Topic, d.ev.Key, "", d.ev.ID)
+		return err
+	})
+	return fate{}, false, err
 }
 
 // prepare takes the delivery as far as the call to make; done says that none is needed.
 func (d *delivery) prepare(ctx context.Context) (f fate, done bool, err error) {
-	if d.ev.Hub == "" && d.ev.Key == "" {
-		return parked("malformed", "key", "the record has neither a key nor a hub id: nothing says which object it is"), true, nil
-	}
-	if err := d.identify(ctx); err != nil {
+	err = d.insist(ctx, "target", func() (err error) {
+		d.target, err = d.Store.Target(ctx, d.ev.Entity, d.ev.Hub, d.Runner.target.Name, d.ev.Origin)
+		return err
+	})
+	if err != nil {
 		return fate{}, false, err
 	}
+	own := d.opened && !d.inheritedOwn() // opened by this delivery
+	d.inherited = slices.DeleteFunc(d.target.Intents, func(in state.Intent) bool {
+		mine := in.EventID == d.ev.ID
+		d.opened = d.opened || mine
+		return own && mine || d.table().isVoid(&in)
+	})
 	if f, done, err := d.guard(ctx); done || err != nil {
 		return f, done, err
 	}
 	f, done = d.plan()
 	return f, done, nil
-}
-
-// identify finds the object's hub id for events of foreign programs, and what is stored of the object in the target.
-func (d *delivery) identify(ctx context.Context) error {
-	if d.ev.Origin == "" {
-		d.ev.Origin = d.ev.Source
-	}
-	if d.ev.Hub == "" {
-		err := d.insist(ctx, "resolve", func() (err error) {
-			// A topic that a foreign program fills is a place with ids of its own, like a system; nothing is ever created there, so
-			// the resolution is never pending.
-			d.ev.Hub, _, err = d.Store.Resolve(ctx, d.ev.Entity, "topic/"+d.flow.From.Topic, d.ev.Key, "", d.ev.ID)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return d.insist(ctx, "target", func() (err error) {
-		d.target, err = d.Store.Target(ctx, d.ev.Entity, d.ev.Hub, d.Runner.target.Name, d.ev.Origin)
-		return err
-	})
 }
 
 // guard keeps from the target what must not or need not be written there.
@@ -102,7 +239,7 @@ func (d *delivery) guard(ctx context.Context) (fate, bool, error) {
 		switch c := event.CompareVersions(d.ev.Version, a.Version); {
 		case c < 0:
 			return skipped(state.Stale), true, nil
-		case c == 0 && a.Hash == d.hash:
+		case c == 0 && (a.Hash == d.hash || slices.Contains(strings.Split(a.EventID, "\n"), d.appliedID())):
 			return skipped(state.Duplicate), true, nil
 		}
 	}
@@ -143,7 +280,7 @@ func (d *delivery) require(ctx context.Context, entity string, i int) (fate, boo
 func (d *delivery) unchanged() bool {
 	ref := d.target.Ref
 	if d.reads == nil || !d.reads.comparable || ref == nil || ref.Deleted || ref.Known == nil || ref.Known.Flow != d.reads.flow.Name ||
-		d.ev.Operation == event.Delete || d.target.Intent != nil {
+		d.ev.Operation == event.Delete || len(d.inherited) > 0 {
 		return false
 	}
 	now := fields(d.reads.flow.Map, d.stage.doc)
@@ -168,7 +305,8 @@ func (d *delivery) plan() (fate, bool) {
 		// A target that remembers what it was asked must not take another document for the one that it has refused, or taken.
 		d.write.IdempotencyKey += "/" + strconv.FormatInt(q.Edits, 10)
 	}
-	d.doubt = d.target.Intent != nil
+	d.doubt = len(d.inherited) > 0
+	d.heir = d.doubt
 	there := ref != nil && !ref.Deleted && ref.Local != ""
 	if there {
 		d.write.Local, d.write.ETag = ref.Local, ref.ETag
@@ -201,10 +339,7 @@ func (d *delivery) planDelete(there bool) (fate, bool) {
 	case to.OnDelete == "ignore":
 		return skipped(state.Filtered), true
 	case !there && !d.doubt:
-		// Nothing to delete. The version guard remembers it, so that an older update does not create the object later.
-		f := skipped(state.Filtered)
-		f.applied = d.applied()
-		return f, true
+		return d.nothing(), true
 	case to.OnDelete == "delete":
 		d.write.Action = connector.Delete
 	case to.OnDelete == "deactivate":
@@ -216,15 +351,47 @@ func (d *delivery) planDelete(there bool) (fate, bool) {
 	return fate{}, false
 }
 
-// applied is what the version guard is to remember.
-func (d *delivery) applied() *state.Applied {
-	return &state.Applied{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, Origin: d.ev.Origin,
-		Version: d.ev.Version, Hash: d.hash, EventID: d.ev.ID}
+// nothing is there to delete. The version guard remembers it, so that an older update does not create the object later.
+func (d *delivery) nothing() fate {
+	f := skipped(state.Filtered)
+	f.applied = d.applied()
+	return f
 }
 
+// mostApplied is how many events of one version the version guard remembers.
+const mostApplied = 16
+
+// applied is what the version guard is to remember. Stamps are often of one second: of the events of one version, each is known by its id, so
+// that the first of them is a duplicate when it comes again behind the last.
+func (d *delivery) applied() *state.Applied {
+	ids := d.appliedID()
+	if a := d.target.Applied; a != nil && a.EventID != "" && event.CompareVersions(d.ev.Version, a.Version) == 0 {
+		before := strings.Split(a.EventID, "\n")
+		before = before[max(0, len(before)-mostApplied+1):]
+		ids = strings.Join(append(before, ids), "\n")
+	}
+	return &state.Applied{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, Origin: d.ev.Origin,
+		Version: d.ev.Version, Hash: d.hash, EventID: ids}
+}
+
+// appliedID is by what the version guard knows an event: flows that write different fields of an object apply the same one, and under
+// another mapping it says something else.
+func (d *delivery) appliedID() string { return d.hash + " " + d.ev.ID + "/" + d.flow.Name }
+
 func (d *delivery) intent() state.Intent {
-	return state.Intent{Flow: d.flow.Name, Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, EventID: d.ev.ID,
+	in := state.Intent{Flow: d.flow.Name, Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, EventID: d.ev.ID,
 		Create: d.write.Action == connector.Create, External: d.target.External, Opened: d.steady()}
+	if p := d.attempt.partition; p != nil {
+		in.Topic, in.Partition, in.Epoch = p.topic, p.number, p.epoch
+	}
+	return in
+}
+
+// every stands for all intents of the object: what they left open is known now.
+func (d *delivery) every() []state.Intent {
+	in := d.intent()
+	in.EventID = ""
+	return []state.Intent{in}
 }
 
 // done is the fate of a delivery that the target has taken.
@@ -232,8 +399,7 @@ func (d *delivery) done(ctx context.Context, res connector.Result) fate {
 	f := delivered()
 	f.called = true
 	f.applied = d.applied()
-	in := d.intent()
-	f.close = &in
+	f.closes = d.every()
 	local := res.Local
 	if local == "" {
 		local = d.write.Local

@@ -18,6 +18,8 @@ const (
 	// drainEvery is how often an owner looks for stored queues that have become due by time or by another hub's doing; what
 	// happens in this process wakes it at once.
 	drainEvery = 500 * time.Millisecond
+	// drainQuiet is how many times it leaves out the look while nothing blocks.
+	drainQuiet = 10
 	drainLanes = 256
 	drainRows  = 64
 )
@@ -26,13 +28,16 @@ const (
 func (r *Runner) drainLoop(p *partition) {
 	ctx, cancel := r.workContext(context.Background(), p)
 	defer cancel()
-	for {
+	for quiet := 0; ; quiet++ {
+		began := r.Clock.Elapsed()
 		if err := lifecycle.Wait(ctx, r.Clock, drainEvery, p.wake); err != nil {
 			return
 		}
-		if p.idle() && r.flow.Order != config.Latest {
+		// What nothing blocks may still have rows that somebody marks, on this hub or another one.
+		if woken := r.Clock.Elapsed()-began < drainEvery; !woken && quiet < drainQuiet && p.idle() && r.flow.Order != config.Latest {
 			continue
 		}
+		quiet = 0
 		if err := r.drainDue(ctx, p); err != nil && ctx.Err() == nil {
 			r.log.Error("draining the stored queue failed; trying again", "partition", p.number, "error", err)
 			if errors.Is(err, state.ErrFenced) {
@@ -113,38 +118,61 @@ func (r *Runner) resting() bool {
 	return open
 }
 
-// drainLane decides a lane's stored messages in order until one stays. It holds the lane: live messages of the key wait.
-func (r *Runner) drainLane(ctx context.Context, p *partition, lane string) (moved bool, err error) {
+// enterLane takes a lane for its drain: live messages of the key wait until leave is called.
+func (r *Runner) enterLane(ctx context.Context, p *partition, lane string) (leave func(), err error) {
 	lock := &p.lanes[event.LaneOf(lane, len(p.lanes))]
 	lock.Lock()
-	defer lock.Unlock()
+	if !r.rekeyed {
+		return lock.Unlock, nil
+	}
+	o := object{hub: lane}
+	if _, err := r.keys.take(ctx, r.Clock, o, 0); err != nil {
+		lock.Unlock()
+		return nil, err
+	}
+	return func() { r.keys.free(o); lock.Unlock() }, nil
+}
+
+// drainLane decides a lane's stored messages in order until one stays. It holds the lane: live messages of the key wait.
+func (r *Runner) drainLane(ctx context.Context, p *partition, lane string) (moved bool, err error) {
+	leave, err := r.enterLane(ctx, p, lane)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
 	for {
-		var rows []state.Queued
-		err := r.insist(ctx, "stored queue", func() (err error) {
-			rows, err = r.Store.Drainable(ctx, r.flow.Name, lane, drainRows)
-			return err
-		})
+		rows, err := r.drainable(ctx, p, lane, drainRows)
 		if err != nil {
 			return moved, err
 		}
-		if len(rows) == 0 {
-			p.clearHead(lane)
-			return moved, nil
-		}
 		blocked, went := false, false
 		for i := range rows {
-			if rows[i].Mark != state.MarkDiscard && (blocked || r.resting()) {
-				blocked = blocked || rows[i].Blocking
+			q := &rows[i]
+			if q.Mark != state.MarkDiscard && (blocked || r.resting()) {
+				blocked = blocked || q.Blocking
 				continue
 			}
-			stays, did, err := r.drainRow(ctx, p, lane, &rows[i])
+			if i > 0 {
+				// A person may have edited it or given it up while those before it were worked.
+				if q, err = r.again(ctx, q.ID); err != nil {
+					return moved, err
+				}
+				if q == nil {
+					continue
+				}
+			}
+			res, err := r.drainRow(ctx, p, lane, q)
 			if err != nil {
 				return moved, err
 			}
-			went = went || did
-			moved = moved || did
-			blocked = blocked || stays && rows[i].Blocking
+			stays, blocks := res == nil, q.Blocking
+			if res != nil && res.Queue != nil {
+				stays, blocks = true, res.Queue.Blocking
+			}
+			went = went || !stays
+			blocked = blocked || stays && blocks
 		}
+		moved = moved || went
 		switch {
 		case blocked:
 			return moved, nil
@@ -157,72 +185,114 @@ func (r *Runner) drainLane(ctx context.Context, p *partition, lane string) (move
 	}
 }
 
-// drainRow decides one stored message if it is due. stays: it keeps its place in the queue.
-func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *state.Queued) (stays, did bool, err error) {
+func (r *Runner) drainable(ctx context.Context, p *partition, lane string, limit int) (rows []state.Queued, err error) {
+	err = r.insist(ctx, "stored queue", func() (err error) {
+		rows, err = r.Store.Drainable(ctx, r.flow.Name, p.topic, p.number, lane, limit)
+		return err
+	})
+	return rows, err
+}
+
+// again reads a row once more; nil when it is gone.
+func (r *Runner) again(ctx context.Context, id int64) (*state.Queued, error) {
+	var q state.Queued
+	err := r.insist(ctx, "stored queue", func() (err error) {
+		if q, err = r.Store.ParkedByID(ctx, id); errors.Is(err, state.ErrNotFound) {
+			q, err = state.Queued{}, nil
+		}
+		return err
+	})
+	if err != nil || q.ID == 0 {
+		return nil, err
+	}
+	return &q, nil
+}
+
+// drainRow decides one stored message if it is due. nil: nothing was decided about it.
+func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *state.Queued) (*result, error) {
+	decide := r.decide
 	switch {
 	case q.Mark == state.MarkDiscard:
-		_, err := r.finishDrained(ctx, p, lane, q, r.discarded(q))
-		return false, true, err
+		if p.asleep(q.ID, r.Clock.Elapsed()) {
+			return nil, nil
+		}
+		decide = r.discard
 	case q.Mark == state.MarkReplay, q.Mark == state.MarkReady, q.Follower:
-	case q.State == state.Held && (!q.NotBefore.After(r.steady()) || q.Since.After(r.steady())): // or else the clock was set back
+	case q.State == state.Held && !q.NotBefore.After(r.steady()):
 	default:
-		return true, false, nil
+		return nil, nil
 	}
 	failpoint.Hit(failpoint.DrainBegun)
 	ev := q.Event
 	var scratch []byte
-	f, err := r.decide(ctx, &ev, &attempt{partition: p, lane: lane, queued: q, scratch: &scratch})
+	a := &attempt{partition: p, lane: lane, queued: q, scratch: &scratch}
+	f, err := decide(ctx, &ev, a)
 	if errors.Is(err, errResting) {
-		return true, false, nil
+		free(a.taken)
+		return nil, nil
 	}
 	if err != nil {
-		return true, false, err
+		free(a.taken)
+		return nil, err
 	}
 	failpoint.Hit(failpoint.DrainDecided)
-	q.Event = ev
-	stays, err = r.finishDrained(ctx, p, lane, q, f)
-	return stays, !stays, err
+	if q.Mark == state.MarkDiscard && f.outcome == state.Held {
+		// Whether its call was applied cannot be told yet: it keeps its place, and the wish.
+		free(a.taken)
+		p.letSleep(q.ID, r.Clock.Elapsed()+f.notBefore.Sub(r.steady()))
+		return nil, nil
+	}
+	return r.finishDrained(ctx, p, a, &ev, f)
 }
 
-// discarded is the fate of a message that a person has given up: an intent that its unknown outcome left open is over.
-func (r *Runner) discarded(q *state.Queued) fate {
-	f := fate{outcome: state.Discarded, reason: state.Why(q.MarkedBy, q.MarkNote)}
-	if r.target != nil && q.Event.Hub != "" {
-		f.close = &state.Intent{Flow: r.flow.Name, Entity: q.Event.Entity, Hub: q.Event.Hub, System: r.target.Name, EventID: q.Event.ID}
+// discard is the fate of a message that a person has given up. A call that its unknown outcome left open is over, and what it has made
+// is remembered.
+func (r *Runner) discard(ctx context.Context, ev *event.Event, a *attempt) (fate, error) {
+	f := fate{outcome: state.Discarded, reason: state.Why(a.queued.MarkedBy, a.queued.MarkNote)}
+	if r.target == nil {
+		return f, nil
 	}
-	return f
+	return r.unsettled(ctx, ev, a, f)
 }
 
-// finishDrained publishes what the fate sends and stores it. stays: the message keeps its place, also where its fate was to go to a
-// topic and the broker has refused it.
-func (r *Runner) finishDrained(ctx context.Context, p *partition, lane string, q *state.Queued, f fate) (stays bool, err error) {
-	ev := q.Event
-	res := r.settle(p, lane, 0, &ev, f)
-	res.Drained, res.queued = q.ID, q
-	if res.Journal == nil {
-		res.Journal = r.journal(&ev, &f, r.Clock.Now(), res.took) // how a failure ended belongs to it
-	}
-	res.keepPlace(f.retried)
+// finishDrained publishes what the fate sends and stores it. What comes of it may be another fate: the broker may refuse the record.
+func (r *Runner) finishDrained(ctx context.Context, p *partition, a *attempt, ev *event.Event, f fate) (*result, error) {
 	w := &pending{runner: r, part: p, dirty: map[string]struct{}{}}
-	w.add(res)
-	last := &w.results[0]
+	defer w.letGo()
+	w.add(r.settleDrained(p, a, ev, f))
+	kept := &w.results[0]
 	if err := w.flush(ctx); err != nil {
-		return true, err
+		return nil, err
 	}
 	failpoint.Hit(failpoint.Drained)
-	return last.Queue != nil, nil
+	return kept, nil
 }
 
-// keepPlace lets a stored message that is not done with keep its place, its age and what a person has done to it. What is held now and
-// was parked, waiting or behind another message before is held since now: the time before does not count against its retry.
-func (res *result) keepPlace(retried int) {
-	n, q := res.Queue, res.queued
-	if n == nil || q == nil {
-		return
+// settleDrained is settle for a stored message.
+func (r *Runner) settleDrained(p *partition, a *attempt, ev *event.Event, f fate) result {
+	q := a.queued
+	res := r.settle(p, a, 0, ev, f)
+	res.Drained, res.row = q.ID, q
+	if res.Journal == nil {
+		res.Journal = r.journal(ev, &f, r.Clock.Now(), res.took) // how a failure ended belongs to it
 	}
+	n := res.Queue
+	if n == nil {
+		return res
+	}
+	// It keeps its place, its age and what a person has done to it. What is held now and was parked, waiting or behind another message
+	// before is held since now.
 	if n.State != state.Held || q.State == state.Held && !q.Follower && q.Attempts > 0 {
 		n.Since = earlier(q.Since, n.Since)
 	}
-	n.ID, n.Attempts = q.ID, q.Attempts+1+retried
-	n.Original, n.EditedBy, n.EditNote, n.Blocking = q.Original, q.EditedBy, q.EditNote, q.Blocking || n.Blocking
+	n.ID, n.Rev, n.Attempts = q.ID, q.Rev, q.Attempts+1+f.retried
+	n.Original, n.EditedBy, n.EditNote = q.Original, q.EditedBy, q.EditNote
+	return res
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }

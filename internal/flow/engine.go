@@ -34,10 +34,13 @@ type Store interface {
 	QueuedLanes(ctx context.Context, flow, topic string, partition int) ([]state.QueuedLane, error)
 	Due(ctx context.Context, flow, topic string, partition int, now time.Time, limit int) ([]string, error)
 	GivenUp(ctx context.Context, flow, topic string, partition int, limit int) ([]string, error)
-	Drainable(ctx context.Context, flow, lane string, limit int) ([]state.Queued, error)
+	Drainable(ctx context.Context, flow, topic string, partition int, lane string, limit int) ([]state.Queued, error)
+	ParkedByID(ctx context.Context, id int64) (state.Queued, error)
+	Hurry(ctx context.Context, flow, topic string, partition int, latest time.Time) error
 	Resolve(ctx context.Context, entity, system, local, external, eventID string) (string, state.Resolution, error)
 	Target(ctx context.Context, entity, hub, system, origin string) (state.Target, error)
 	OpenIntent(ctx context.Context, i state.Intent) error
+	Intents(ctx context.Context, flow string) ([]state.Intent, error)
 	mapping.Lookup
 }
 
@@ -52,6 +55,15 @@ type System struct {
 	*config.System
 	Connector connector.System
 	Breaker   *Breaker
+
+	once    sync.Once
+	objects *objects
+}
+
+// shared is what the flows that write to the system know of its objects.
+func (s *System) shared() *objects {
+	s.once.Do(func() { s.objects = newObjects() })
+	return s.objects
 }
 
 // Observer is told what happened, for metrics. Its methods must not block.
@@ -96,6 +108,11 @@ type Runner struct {
 	strange sync.Once
 	reads   *inbound // how an object written to the target reads back through the inbound mapping; nil: it does not
 	gate    gate
+	// rekeyed: the flow computes the keys of another program's records, so that records of one key come in any lane.
+	rekeyed bool
+	keys    *objects // of a flow that computes keys: those that are at work
+	// contested: what one key's lane does is not alone on an object of the target, because other flows write there too, or the lane is not the object's.
+	contested bool
 
 	ctx    context.Context // ends when Stop is called: the work, not the fetching
 	cancel context.CancelCauseFunc
@@ -104,14 +121,17 @@ type Runner struct {
 	mu       sync.Mutex
 	parts    map[partKey]*partition
 	stopping bool // under mu: no work begins any more, so that Stop may wait for what has begun
+	left     left
 
 	alarm atomic.Pointer[Alarm]
-	base  time.Time // when it was made
+	// base is the time of day when it was made, and since the clock's Elapsed.
+	base  time.Time
+	since time.Duration
 }
 
 // steady is the time that deadlines are made of and judged by: the clock as it was when the flow began, and what has passed since. A
 // clock that is set meanwhile, forward or back, makes nothing overdue and lets nothing rest for an hour.
-func (r *Runner) steady() time.Time { return r.base.Add(r.Clock.Now().Sub(r.base)) }
+func (r *Runner) steady() time.Time { return r.base.Add(r.Clock.Elapsed() - r.since) }
 
 // Alarm is why a flow stands still.
 type Alarm struct {
@@ -136,7 +156,8 @@ func New(f *config.Flow, d Deps) (*Runner, error) {
 	if d.InPlace == 0 {
 		d.InPlace = 30 * time.Second
 	}
-	r := &Runner{Deps: d, base: d.Clock.Now(), flow: f, log: d.Log.With("flow", f.Name), parts: map[partKey]*partition{}}
+	r := &Runner{Deps: d, base: d.Clock.Now(), since: d.Clock.Elapsed(), flow: f, log: d.Log.With("flow", f.Name), parts: map[partKey]*partition{}, left: left{byEvent: map[string][]state.Intent{}},
+		rekeyed: f.Key != nil && f.From.System == "", keys: newObjects()}
 	r.gate.open()
 	if f.To.Topic != "" {
 		r.read = slices.ContainsFunc(d.Plan.Flows, func(o *config.Flow) bool { return o.From.Topic == f.To.Topic })
@@ -151,9 +172,20 @@ func New(f *config.Flow, d Deps) (*Runner, error) {
 		}
 		r.target = t
 		r.reads = findInbound(d.Plan, f)
+		r.contested = f.From.System != "" || others(d.Plan, f)
 	}
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	return r, nil
+}
+
+// others reports whether another flow writes the same objects.
+func others(plan *config.Plan, f *config.Flow) bool {
+	for _, o := range plan.Flows {
+		if o.Name != f.Name && o.To.System == f.To.System && o.Entity == f.Entity {
+			return true
+		}
+	}
+	return false
 }
 
 // Flow is the definition that the runner works by.
@@ -217,7 +249,7 @@ func (r *Runner) Kick() {
 // Assigned opens a partition for this hub: it takes the fencing token, learns the stored position and the queued lanes.
 // It is the bus's Positions.
 func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, log event.Log) (int64, event.Position, bool, error) {
-	asked := r.Clock.Now()
+	asked := r.Clock.Elapsed()
 	sp, err := r.Store.OpenPartition(ctx, r.flow.Name, topic, number, log)
 	if err != nil {
 		if errors.Is(err, state.ErrBroker) {
@@ -229,8 +261,11 @@ func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, log 
 	if err != nil {
 		return 0, event.Position{}, false, err
 	}
-	p := newPartition(topic, number, sp.Epoch, r.Lanes, lanes)
-	p.life, p.base, p.taken = sp.Life, sp.Base, r.steady()
+	if err := r.recall(ctx, topic, number); err != nil {
+		return 0, event.Position{}, false, err
+	}
+	p := newPartition(topic, number, &sp, r.Lanes, lanes)
+	p.taken = r.Clock.Elapsed()
 	p.confirm(asked)
 	r.mu.Lock()
 	if r.stopping {
@@ -247,6 +282,21 @@ func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, log 
 	}
 	go func() { defer r.wg.Done(); r.drainLoop(p) }()
 	return sp.Epoch, sp.Position, true, nil
+}
+
+// recall learns what earlier owners have left: calls whose outcome nobody has stored, and messages that rest until a time by their
+// clocks. None of these rests for longer than this flow ever lets one rest.
+func (r *Runner) recall(ctx context.Context, topic string, number int) error {
+	if r.target == nil {
+		return nil
+	}
+	open, err := r.Store.Intents(ctx, r.flow.Name)
+	if err != nil {
+		return err
+	}
+	r.left.add(open...)
+	longest := max(r.flow.Retry.Max, r.target.bound()+r.target.VisibleAfter)
+	return r.Store.Hurry(ctx, r.flow.Name, topic, number, r.steady().Add(longest))
 }
 
 // Gap passes offsets that hold no record.
@@ -315,7 +365,7 @@ func (r *Runner) insist(ctx context.Context, what string, call func() error) err
 	wait := 50 * time.Millisecond
 	for {
 		err := call()
-		if err == nil || errors.Is(err, state.ErrFenced) {
+		if err == nil || errors.Is(err, state.ErrFenced) || errors.Is(err, state.ErrClaimed) {
 			return err
 		}
 		if ctx.Err() != nil {

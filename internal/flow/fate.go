@@ -24,9 +24,13 @@ type fate struct {
 	ref       *state.Ref
 	source    *state.Ref // of the source system, where ref is the target's
 	applied   *state.Applied
-	close     *state.Intent
+	closes    []state.Intent
+	left      []state.Intent // stay open: the message rests with its call in doubt
+	claimed   bool           // left hold claims, which end
+	doubtful  bool           // parked because nobody knows whether it was applied
 	missing   *state.Missing
 	notBefore time.Time
+	tried     time.Duration
 	external  string
 	retried   int
 	called    bool // a target was written: store it at once

@@ -18,11 +18,11 @@ type partition struct {
 	epoch  int64
 	// life is the life of the log, base what its offsets are raised by where they are versions: those of a new log begin at 0 again.
 	life, base int64
-	taken      time.Time       // when this hub took the partition over
+	taken      time.Duration   // when, by the clock's Elapsed, this hub took the partition over
 	ctx        context.Context // ends when the partition is given up
 	stop       context.CancelFunc
-	wake       chan struct{}             // a stored queue may be ready; capacity 1
-	sure       atomic.Pointer[time.Time] // see confirm
+	wake       chan struct{} // a stored queue may be ready; capacity 1
+	sure       atomic.Int64  // see confirm
 
 	// lanes are the locks that live batches and drains share: whoever decides about a key holds its lane.
 	lanes []sync.Mutex
@@ -33,11 +33,13 @@ type partition struct {
 	queued map[string]state.Outcome
 	// finished are offsets of a batch that was refused half-way: their fate is stored, the broker will hand them out again.
 	finished map[int64]struct{}
+	// rest are stored rows that a person has given up and that cannot go yet, with the time by the clock's Elapsed to look again.
+	rest map[int64]time.Duration
 }
 
-func newPartition(topic string, number int, epoch int64, lanes int, queued []state.QueuedLane) *partition {
-	p := &partition{topic: topic, number: number, epoch: epoch, wake: make(chan struct{}, 1),
-		lanes: make([]sync.Mutex, lanes), queued: map[string]state.Outcome{}, finished: map[int64]struct{}{}}
+func newPartition(topic string, number int, at *state.Partition, lanes int, queued []state.QueuedLane) *partition {
+	p := &partition{topic: topic, number: number, epoch: at.Epoch, life: at.Life, base: at.Base, wake: make(chan struct{}, 1),
+		lanes: make([]sync.Mutex, lanes), queued: map[string]state.Outcome{}, finished: map[int64]struct{}{}, rest: map[int64]time.Duration{}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	for _, q := range queued {
 		p.queued[q.Lane] = q.State
@@ -78,14 +80,14 @@ func (p *partition) laneName(rec *event.Record) string {
 // which a silent hub is replaced.
 const sureFor = 2 * time.Second
 
-// confirmed is when the store was asked something last that only the owner is granted.
-func (p *partition) confirmed() time.Time { return *p.sure.Load() }
+// confirmed is when, by the clock's Elapsed, the store was asked something last that only the owner is granted.
+func (p *partition) confirmed() time.Duration { return time.Duration(p.sure.Load()) }
 
 // confirm notes that the store, asked at that time, has granted something to this owner.
-func (p *partition) confirm(asked time.Time) {
+func (p *partition) confirm(asked time.Duration) {
 	for {
 		old := p.sure.Load()
-		if old != nil && !asked.After(*old) || p.sure.CompareAndSwap(old, &asked) {
+		if int64(asked) <= old || p.sure.CompareAndSwap(old, int64(asked)) {
 			return
 		}
 	}
@@ -115,6 +117,23 @@ func (p *partition) clearHead(lane string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.queued, lane)
+}
+
+// asleep reports whether a row was told to rest, and is not due yet; letSleep tells it.
+func (p *partition) asleep(row int64, now time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	until, ok := p.rest[row]
+	if ok && until <= now {
+		delete(p.rest, row)
+	}
+	return ok && until > now
+}
+
+func (p *partition) letSleep(row int64, until time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rest[row] = until
 }
 
 // idle reports whether no lane has a blocking queue.

@@ -72,10 +72,8 @@ func (r *Runner) rehearse(ctx context.Context, out *Rehearsal, headers map[strin
 	}
 	var scratch []byte
 	a := &attempt{lane: ev.Lane(), scratch: &scratch}
+	defer a.dispose()
 	s, f, done, err := r.examine(ctx, ev, a)
-	if s.doc != nil {
-		defer jsondoc.Put(s.doc)
-	}
 	out.Document = s.out
 	if done || err != nil {
 		return f, err
@@ -84,6 +82,9 @@ func (r *Runner) rehearse(ctx context.Context, out *Rehearsal, headers map[strin
 		return r.forward(ev, s, a), nil
 	}
 	d := &delivery{Runner: r, ev: ev, stage: s, attempt: a}
+	if f, done, err := d.identify(ctx); done || err != nil {
+		return f, err
+	}
 	if f, done, err := d.prepare(ctx); done || err != nil {
 		return f, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,10 +25,18 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
+	"github.com/waybill-hub/waybill/internal/store/pgtest"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	code := pgtest.Main(m)
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // target is a system that does what the script says, and keeps what it was told.
 type target struct {
@@ -39,6 +48,37 @@ type target struct {
 	calls   []string
 	next    int
 	probe   error
+	// loose: it makes an object of every create, whatever its external id; wait is how long it takes to think.
+	loose bool
+	wait  time.Duration
+	log   []written
+	// busy counts the calls under way by number, together those that met another one of theirs.
+	busy     map[string]int
+	together int
+}
+
+// enter begins a call; it gives others time to come in beside it.
+func (t *target) enter(no string) {
+	t.mu.Lock()
+	if t.busy[no]++; t.busy[no] > 1 {
+		t.together++
+	}
+	t.mu.Unlock()
+	if t.wait > 0 {
+		<-time.After(t.wait)
+	}
+}
+
+func (t *target) leave(no string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.busy[no]--
+}
+
+// written is a document that was applied.
+type written struct {
+	no  string
+	qty float64
 }
 
 // step is what one call to Write does: whether the change is applied, and what the caller is told.
@@ -50,7 +90,7 @@ type step struct {
 }
 
 func newTarget() *target {
-	return &target{objects: map[string]map[string]any{}, byExt: map[string]string{}, etags: map[string]int{}}
+	return &target{objects: map[string]map[string]any{}, byExt: map[string]string{}, etags: map[string]int{}, busy: map[string]int{}}
 }
 
 func (t *target) Probe(context.Context) error {
@@ -61,6 +101,11 @@ func (t *target) Probe(context.Context) error {
 func (t *target) Close() error { return nil }
 
 func (t *target) Write(_ context.Context, w connector.Write) (connector.Result, error) {
+	var doc map[string]any
+	_ = json.Unmarshal(w.Doc, &doc)
+	no, _ := doc["no"].(string)
+	t.enter(no)
+	defer t.leave(no)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.probe != nil {
@@ -73,8 +118,6 @@ func (t *target) Write(_ context.Context, w connector.Write) (connector.Result, 
 	if s.before != nil {
 		s.before(t)
 	}
-	var doc map[string]any
-	_ = json.Unmarshal(w.Doc, &doc)
 	t.calls = append(t.calls, fmt.Sprintf("%s %v", w.Action, doc["no"]))
 	var res connector.Result
 	if s.apply {
@@ -83,6 +126,8 @@ func (t *target) Write(_ context.Context, w connector.Write) (connector.Result, 
 			return connector.Result{}, err
 		}
 		res = r
+		qty, _ := doc["qty"].(float64)
+		t.log = append(t.log, written{no, qty})
 	}
 	return res, s.err
 }
@@ -90,7 +135,7 @@ func (t *target) Write(_ context.Context, w connector.Write) (connector.Result, 
 func (t *target) apply(w connector.Write, doc map[string]any) (connector.Result, error) {
 	switch w.Action {
 	case connector.Create:
-		if local, ok := t.byExt[w.External]; ok {
+		if local, ok := t.byExt[w.External]; ok && !t.loose {
 			return connector.Result{}, &fault.Error{Kind: fault.Conflict, Duplicate: true, Err: errors.New("exists: " + local)}
 		}
 		t.next++
@@ -254,7 +299,7 @@ type world struct {
 	t     *testing.T
 	plan  *config.Plan
 	store *store.Store
-	clock *lifecycle.Manual
+	clock *lifecycle.Manual // nil: the machine's
 	erp   *target
 	erp2  *target
 	log   *topicLog
@@ -263,6 +308,12 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
+	t.Helper()
+	return newWorldOf(t, testFlows, store.Config{})
+}
+
+// newWorldOf is a world with flows of its own. A store without a path is a new file; another one has the machine's clock.
+func newWorldOf(t *testing.T, flows string, cfg store.Config) *world {
 	t.Helper()
 	w := &world{t: t, clock: lifecycle.NewManual(time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)), erp: newTarget(), erp2: newTarget(), log: &topicLog{}, next: map[string]int64{}}
 	src := func(name string, files map[string]string) []config.Source {
@@ -273,14 +324,21 @@ func newWorld(t *testing.T) *world {
 		return []config.Source{{Name: name, FS: m}}
 	}
 	paths := config.Paths{Config: "waybill.yaml", ConfigFS: src("", map[string]string{"waybill.yaml": "systems:\n  erp: {connector: script}\n  erp2: {connector: script}\n"})[0].FS,
-		Flows: src("flows", map[string]string{"f.yaml": testFlows}), Mappings: src("mappings", map[string]string{"m.yaml": testMappings}),
+		Flows: src("flows", map[string]string{"f.yaml": flows}), Mappings: src("mappings", map[string]string{"m.yaml": testMappings}),
 		Schemas: src("schemas", map[string]string{"test/order.v1.json": testSchema, "test/erp-order.v1.json": testSchema})}
 	plan, problems := config.Load(paths, config.Options{Kinds: map[string]connector.Kind{"script": kind{}}})
 	if problems.Len() > 0 {
 		t.Fatal(problems.Err())
 	}
 	w.plan = plan
-	s, err := store.Open(t.Context(), store.Config{SQLite: filepath.Join(t.TempDir(), "w.db"), Clock: w.clock})
+	clock := lifecycle.Clock(w.clock)
+	if cfg != (store.Config{}) {
+		w.clock, clock = nil, lifecycle.Real()
+	} else {
+		cfg.SQLite = filepath.Join(t.TempDir(), "w.db")
+	}
+	cfg.Clock = clock
+	s, err := store.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -288,9 +346,9 @@ func newWorld(t *testing.T) *world {
 	w.store = s
 	systems := map[string]*System{}
 	for name, c := range map[string]connector.System{"erp": w.erp, "erp2": w.erp2} {
-		systems[name] = &System{System: plan.Systems[name], Connector: c, Breaker: NewBreaker(name, w.clock, slog.New(slog.DiscardHandler), c.Probe)}
+		systems[name] = &System{System: plan.Systems[name], Connector: c, Breaker: NewBreaker(name, clock, slog.New(slog.DiscardHandler), c.Probe)}
 	}
-	w.deps = Deps{Plan: plan, Store: s, Publisher: w.log, Systems: systems, Clock: w.clock, Log: slog.New(slog.DiscardHandler), Observer: silence{}, Lanes: 16}
+	w.deps = Deps{Plan: plan, Store: s, Publisher: w.log, Systems: systems, Clock: clock, Log: slog.New(slog.DiscardHandler), Observer: silence{}, Lanes: 16}
 	return w
 }
 

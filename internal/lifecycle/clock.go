@@ -9,8 +9,10 @@ import (
 
 // Clock tells the time and wakes sleepers. Everything that waits takes one, so that no test has to.
 type Clock interface {
-	// Now is the present time.
+	// Now is the time of day. It may be set while the hub runs: only stamps are made of it, never durations.
 	Now() time.Time
+	// Elapsed is the time that has passed since some moment, whatever is done to the time of day.
+	Elapsed() time.Duration
 	// NewTimer makes a timer that fires once, d from now; at once where d is not positive.
 	NewTimer(d time.Duration) Timer
 }
@@ -30,6 +32,11 @@ func Real() Clock { return realClock{} }
 type realClock struct{}
 
 func (realClock) Now() time.Time { return wall() }
+
+// begun holds a reading of the machine's monotonic clock.
+var begun = time.Now()
+
+func (realClock) Elapsed() time.Duration { return time.Since(begun) }
 
 func (realClock) NewTimer(d time.Duration) Timer { return realTimer{time.NewTimer(d)} }
 

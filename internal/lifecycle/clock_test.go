@@ -151,3 +151,28 @@ func TestManualProperty(t *testing.T) {
 		}
 	})
 }
+
+func TestStepMovesNoTime(t *testing.T) {
+	m := NewManual(start)
+	timer := m.NewTimer(time.Minute)
+	for _, d := range []time.Duration{time.Hour, -2 * time.Hour} {
+		m.Step(d)
+		select {
+		case <-timer.C():
+			t.Error("setting the time of day fired a timer")
+		default:
+		}
+	}
+	if !m.Now().Equal(start.Add(-time.Hour)) || m.Elapsed() != 0 {
+		t.Errorf("now %v, elapsed %v", m.Now(), m.Elapsed())
+	}
+	m.Advance(time.Minute)
+	<-timer.C()
+	if m.Elapsed() != time.Minute {
+		t.Errorf("elapsed %v", m.Elapsed())
+	}
+	first := Real().Elapsed()
+	if Real().Elapsed() < first {
+		t.Error("the machine's clock runs backwards")
+	}
+}

@@ -10,6 +10,7 @@ import (
 type Manual struct {
 	mu      sync.Mutex
 	now     time.Time
+	elapsed time.Duration
 	timers  map[*manualTimer]struct{}
 	changed chan struct{} // closed, and made anew, whenever timers changes
 }
@@ -24,6 +25,23 @@ func (m *Manual) Now() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.now
+}
+
+// Elapsed is how far the clock has been moved forward.
+func (m *Manual) Elapsed() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.elapsed
+}
+
+// Step sets the time of day forward or back by d, as an operator or a time server does: no time passes, and no timer fires.
+func (m *Manual) Step(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.now = m.now.Add(d)
+	for t := range m.timers {
+		t.at = t.at.Add(d)
+	}
 }
 
 // NewTimer makes a timer that fires when the clock has been moved by d.
@@ -47,13 +65,20 @@ func (m *Manual) Set(now time.Time) {
 		if t == nil || t.at.After(now) {
 			break
 		}
-		if t.at.After(m.now) {
-			m.now = t.at
-		}
+		m.move(t.at)
 		m.stop(t)
 		t.c <- m.now
 	}
+	m.move(now)
 	m.now = now
+}
+
+// move goes forward to a time; called with the lock held.
+func (m *Manual) move(to time.Time) {
+	if to.After(m.now) {
+		m.elapsed += to.Sub(m.now)
+		m.now = to
+	}
 }
 
 // Next is when the earliest running timer fires; false when none is running.

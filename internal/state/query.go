@@ -19,8 +19,8 @@ type Target struct {
 	Ref *Ref
 	// Applied is the newest version from the asked origin that was applied; nil when there is none.
 	Applied *Applied
-	// Intent is the newest call whose outcome is not stored yet; nil when there is none.
-	Intent *Intent
+	// Intents are the calls whose outcome is not stored yet, newest first.
+	Intents []Intent
 	// External is the external id to write: ExternalID(entity, hub).
 	External string
 }

@@ -23,6 +23,19 @@ var (
 	ErrBusy = errors.New("not now")
 )
 
+// ErrClaimed: another message of the object is being delivered; see Claimed.
+var ErrClaimed = errors.New("another message of the object is being delivered")
+
+// Claimed is an ErrClaimed that says by which call.
+type Claimed struct{ By Intent }
+
+func (c *Claimed) Error() string {
+	return ErrClaimed.Error() + " by the flow " + c.By.Flow
+}
+
+// Is makes it an ErrClaimed.
+func (c *Claimed) Is(err error) bool { return err == ErrClaimed }
+
 // Outcome is what can happen to a message, and nothing else.
 type Outcome string
 
@@ -176,6 +189,7 @@ type Applied struct {
 	Origin  string
 	Version string
 	Hash    string
+	// EventID are the newest events of this version, one a line, as the engine names them.
 	EventID string
 }
 
@@ -189,6 +203,16 @@ type Intent struct {
 	Create   bool
 	External string
 	Opened   time.Time
+	// Topic, Partition and Epoch are those under which the message is decided: a hub that has lost the partition opens no intent. An
+	// Epoch of 0 is not checked.
+	Topic     string
+	Partition int
+	Epoch     int64
+	// Claim keeps other hubs from the object until the intent is closed or left. Again: it was claimed before, and the claim must stand. Over is
+	// a claim that is not to be respected.
+	Claim bool
+	Again bool
+	Over  *Intent
 }
 
 // NoExternal is given to Resolve in place of an external id by a source that shows its external-id field and shows it
@@ -259,6 +283,8 @@ type Queued struct {
 	Edits    int64
 	Rev      int64
 	Attempts int
+	// Tried is how long its delivery was tried, while the target did not count as down.
+	Tried time.Duration
 	// Since is when it was queued, and of a held message since when it is the hub's turn to move it; NotBefore when a held message is due again.
 	Since     time.Time
 	NotBefore time.Time
@@ -300,8 +326,10 @@ type Result struct {
 	Ref     *Ref     // upserted; a nil Known leaves the stored one
 	Source  *Ref     // likewise: the reference in the system that the event came from, where the flow writes to another at once
 	Applied *Applied // upserted
-	// Close ends the open intents of (Entity, Hub, System) of this event.
-	Close   *Intent
+	// Close are intents that end, by (Entity, Hub, System, EventID); without an EventID, all of the object. Leave are intents that stay
+	// open, and only their claims end.
+	Close   []Intent
+	Leave   []Intent
 	Journal *Journal
 	// Sent is the record that the fate has put on a topic, with its place there, where other flows read that topic: the store keeps it
 	// until they have.

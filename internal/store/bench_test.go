@@ -84,7 +84,7 @@ func writtenAt(offset int64) state.Result {
 		Ref: &state.Ref{Entity: "order", Hub: hub, System: "erp", Local: fmt.Sprint(offset % 20_000),
 			Known: &state.Known{Fields: map[string]uint64{"status": 1, "total": 2, "lines": 3, "customer": 4}, Received: "1"}},
 		Applied: &state.Applied{Entity: "order", Hub: hub, System: "erp", Origin: "crm", Version: fmt.Sprint(offset), Hash: "h"},
-		Close:   &state.Intent{Entity: "order", Hub: hub, System: "erp", EventID: fmt.Sprint(offset)},
+		Close:   []state.Intent{{Entity: "order", Hub: hub, System: "erp", EventID: fmt.Sprint(offset)}},
 		Journal: &state.Journal{Flow: "f", Entity: "order", Key: fmt.Sprint("SO-", offset), Hub: hub, Outcome: state.Delivered, System: "erp"}}
 }
 

@@ -100,6 +100,7 @@ type changes struct {
 	refs    refChanges
 	applied map[appliedKey]*state.Applied
 	closes  map[intentKey]bool
+	leaves  map[intentKey]bool
 	queue   queueChanges
 	journal []*state.Journal
 	totals  totals
@@ -125,7 +126,7 @@ func (t *tx) commit(members []*member) error {
 			drained = append(drained, id)
 		}
 	}
-	ch := &changes{applied: map[appliedKey]*state.Applied{}, closes: map[intentKey]bool{}, totals: totals{}}
+	ch := &changes{applied: map[appliedKey]*state.Applied{}, closes: map[intentKey]bool{}, leaves: map[intentKey]bool{}, totals: totals{}}
 	if ch.queue.rows, err = t.queueRows(drained); err != nil {
 		return err
 	}
@@ -207,8 +208,11 @@ func (ch *changes) collect(w *commitment, p *stored, now int64) {
 		if r.Applied != nil {
 			ch.applied[appliedKey{r.Applied.Entity, r.Applied.Hub, r.Applied.System, r.Applied.Origin}] = r.Applied
 		}
-		if r.Close != nil {
-			ch.closes[intentKey{r.Close.Entity, r.Close.Hub, r.Close.System, r.Close.EventID}] = true
+		for j := range r.Close {
+			ch.closes[intentKeyOf(&r.Close[j])] = true
+		}
+		for j := range r.Leave {
+			ch.leaves[intentKeyOf(&r.Leave[j])] = true
 		}
 		if r.Journal != nil {
 			ch.journal = append(ch.journal, r.Journal)
@@ -237,6 +241,9 @@ func (t *tx) save(ch *changes) error {
 	}
 	created, err := t.closeIntents(ch.closes)
 	if err != nil {
+		return err
+	}
+	if err := t.leaveClaims(ch.leaves); err != nil {
 		return err
 	}
 	if err := t.saveQueue(&ch.queue); err != nil {

@@ -306,7 +306,7 @@ func work(t *testing.T, s *Store) (statements []string) {
 	}
 	commit(waits(0, state.Missing{Entity: "e", System: "s", Hub: "h"}), waits(1, state.Missing{Entity: "e", System: "s", Intents: true}))
 	ref := func(local string) *state.Ref { return &state.Ref{Entity: "e", Hub: "h", System: "s", Local: local} }
-	commit(state.Result{Offset: 2, Outcome: state.Delivered, Ref: ref("1"), Close: &in, Applied: &state.Applied{}, Journal: &state.Journal{}})
+	commit(state.Result{Offset: 2, Outcome: state.Delivered, Ref: ref("1"), Close: []state.Intent{in}, Applied: &state.Applied{}, Journal: &state.Journal{}})
 	commit(state.Result{Offset: 3, Outcome: state.Delivered, Ref: ref("2")})
 	commit(state.Result{Drained: 1, Outcome: state.Parked}, state.Result{Drained: 1, Outcome: state.Delivered})
 	ok(s.NoteLogs(ctx, []state.TopicLog{{Topic: "to", Cluster: "c", TopicID: "t", Ends: []int64{1}}}))

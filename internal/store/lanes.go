@@ -141,7 +141,7 @@ func (t *tx) saveQueue(c *queueChanges) error {
 }
 
 // updateDrained stores that a row was worked and stays. The message itself is left alone: a person may have edited it
-// meanwhile; and a wish to discard that came meanwhile stays.
+// meanwhile; and what they wish since the row was read stays a wish, as does one to discard.
 func (t *tx) updateDrained(id int64, r *state.Result) error {
 	q := r.Queue
 	if q == nil {
@@ -154,8 +154,9 @@ func (t *tx) updateDrained(id int64, r *state.Result) error {
 	why.Reason = cmp.Or(q.Reason, r.Reason)
 	cause, _ := state.CauseOf(&why)
 	_, err := t.exec(`UPDATE queue SET since = CASE WHEN ? = 'held' AND CAST(? AS BIGINT) <> 0 THEN ? ELSE since END, state = ?, blocking = ?, follower = 0, kind = ?, reason = ?, code = ?, cause = ?, m_entity = ?, m_system = ?, m_hub = ?, m_local = ?,
-		m_intents = ?, attempts = ?, not_before = ?, mark = CASE WHEN mark = 'discard' THEN mark ELSE '' END WHERE id = ?`,
-		string(r.Outcome), stamp(q.Since), stamp(q.Since), string(r.Outcome), b2i(q.Blocking), q.Kind, why.Reason, q.Code, cause, m.Entity, m.System, m.Hub, m.Local, b2i(m.Intents), q.Attempts, stamp(q.NotBefore), id)
+		m_intents = ?, attempts = ?, tried = ?, not_before = ?, mark = CASE WHEN mark = 'discard' OR rev <> ? THEN mark ELSE '' END WHERE id = ?`,
+		string(r.Outcome), stamp(q.Since), stamp(q.Since), string(r.Outcome), b2i(q.Blocking), q.Kind, why.Reason, q.Code, cause, m.Entity, m.System, m.Hub, m.Local, b2i(m.Intents), q.Attempts,
+		int64(q.Tried), stamp(q.NotBefore), q.Rev, id)
 	return err
 }
 
@@ -179,7 +180,7 @@ func (t *tx) heads(lanes []laneKey) (map[laneKey]*link, error) {
 }
 
 // mend makes the chains of lanes right after their rows were worked: a follower that has become first is promoted to a held
-// head that is due now, and the others take the head's state.
+// head that is due whatever the time is, and the others take the head's state.
 func (t *tx) mend(touched map[laneKey]bool) error {
 	lanes := sortedKeys(touched, compareLaneKeys)
 	heads, err := t.heads(lanes)
@@ -195,7 +196,7 @@ func (t *tx) mend(touched map[laneKey]bool) error {
 			h.state, h.kind, h.reason, h.cause = state.Held, "", "", ""
 			// The time that it has waited behind another one is no time that the target has failed it, and nobody is late with it. It is due
 			// whatever the clock says.
-			_, err := t.exec("UPDATE queue SET follower = 0, state = ?, kind = '', reason = '', cause = '', since = ?, not_before = 0 WHERE id = ?", string(state.Held), t.now, h.id)
+			_, err := t.exec("UPDATE queue SET follower = 0, state = ?, kind = '', reason = '', cause = '', since = ?, not_before = 0, tried = 0 WHERE id = ?", string(state.Held), t.now, h.id)
 			if err != nil {
 				return err
 			}
@@ -211,7 +212,7 @@ func (t *tx) mend(touched map[laneKey]bool) error {
 }
 
 const appendCols = `id, flow, topic, part, lane, state, blocking, follower, kind, reason, code, m_entity, m_system, m_hub, m_local, m_intents,
-	event_id, ekey, hub, event, data, original, attempts, since, not_before, mark, marked_by, mark_note, cause`
+	event_id, ekey, hub, event, data, original, attempts, since, not_before, mark, marked_by, mark_note, cause, tried`
 
 // appendQueue joins rows to the ends of their lanes' chains.
 func (t *tx) appendQueue(rows []*appending) error {
@@ -236,7 +237,7 @@ func (t *tx) appendQueue(rows []*appending) error {
 	if err != nil {
 		return err
 	}
-	values := make([]any, 0, 29*len(rows))
+	values := make([]any, 0, 30*len(rows))
 	for i, a := range rows {
 		q := &a.q
 		q.ID = ids[i]
@@ -250,9 +251,9 @@ func (t *tx) appendQueue(rows []*appending) error {
 		m := cmp.Or(q.Missing, &state.Missing{})
 		values = append(values, q.ID, q.Flow, q.Topic, q.Partition, q.Lane, string(q.State), b2i(q.Blocking), b2i(q.Follower), q.Kind, q.Reason, q.Code,
 			m.Entity, m.System, m.Hub, m.Local, b2i(m.Intents), q.Event.ID, q.Event.Key, q.Event.Hub, a.event, q.Event.Data, q.Original,
-			q.Attempts, stamp(q.Since), stamp(q.NotBefore), string(q.Mark), q.MarkedBy, q.MarkNote, q.Cause)
+			q.Attempts, stamp(q.Since), stamp(q.NotBefore), string(q.Mark), q.MarkedBy, q.MarkNote, q.Cause, int64(q.Tried))
 	}
-	return t.insert("INSERT INTO queue ("+appendCols+")", 29, values, "")
+	return t.insert("INSERT INTO queue ("+appendCols+")", 30, values, "")
 }
 
 // join makes the row its lane's head, or a follower of it.

@@ -10,24 +10,24 @@ import (
 )
 
 const queueCols = `id, flow, topic, part, lane, state, blocking, follower, kind, reason, code, m_entity, m_system, m_hub, m_local, m_intents,
-	event, data, original, edited_by, edit_note, attempts, since, not_before, mark, marked_by, mark_note, cause, edits, rev`
+	event, data, original, edited_by, edit_note, attempts, since, not_before, mark, marked_by, mark_note, cause, edits, rev, tried`
 
 // listCols are queueCols without the documents: a list of them may be long.
 var listCols = strings.Replace(queueCols, "event, data, original", "event, NULL, NULL", 1)
 
 func scanQueued(r *sql.Rows) (q state.Queued, err error) {
-	var blocking, follower, intents, since, notBefore int64
+	var blocking, follower, intents, since, notBefore, tried int64
 	var m state.Missing
 	var text string
 	var data []byte
 	err = r.Scan(&q.ID, &q.Flow, &q.Topic, &q.Partition, &q.Lane, &q.State, &blocking, &follower, &q.Kind, &q.Reason, &q.Code,
 		&m.Entity, &m.System, &m.Hub, &m.Local, &intents, &text, &data, &q.Original, &q.EditedBy, &q.EditNote, &q.Attempts, &since, &notBefore,
-		&q.Mark, &q.MarkedBy, &q.MarkNote, &q.Cause, &q.Edits, &q.Rev)
+		&q.Mark, &q.MarkedBy, &q.MarkNote, &q.Cause, &q.Edits, &q.Rev, &tried)
 	if err != nil {
 		return q, err
 	}
 	q.Blocking, q.Follower, m.Intents = blocking != 0, follower != 0, intents != 0
-	q.Since, q.NotBefore = unstamp(since), unstamp(notBefore)
+	q.Since, q.NotBefore, q.Tried = unstamp(since), unstamp(notBefore), time.Duration(tried)
 	if m != (state.Missing{}) {
 		q.Missing = &m
 	}
@@ -63,7 +63,7 @@ func (s *Store) QueuedLanes(ctx context.Context, flow, topic string, partition i
 }
 
 // Due gives up to limit lanes of a partition with work to do: whose head is marked, or is held or waiting and due at now, and those
-// with a follower to discard. A held row from a time that has not come yet is due: the clock was set back. Rows that block nothing are heads of their own. A waiting row without NotBefore is due only when marked.
+// with a follower to discard. Rows that block nothing are heads of their own. A waiting row without NotBefore is due only when marked.
 func (s *Store) Due(ctx context.Context, flow, topic string, partition int, now time.Time, limit int) ([]string, error) {
 	var out []string
 	err := s.each(ctx, func(r *sql.Rows) error {
@@ -78,8 +78,8 @@ func (s *Store) Due(ctx context.Context, flow, topic string, partition int, now 
 		UNION ALL
 		SELECT lane, id FROM queue WHERE flow = ? AND topic = ? AND part = ? AND follower = 0 AND not_before > 0 AND not_before <= ? AND state IN ('held', 'waiting')
 		UNION ALL
-		SELECT lane, id FROM queue WHERE flow = ? AND state = 'held' AND topic = ? AND part = ? AND +follower = 0 AND (not_before = 0 OR since > ?)
-		) AS d GROUP BY lane ORDER BY MIN(id) LIMIT ?`, flow, topic, partition, flow, topic, partition, stamp(now), flow, topic, partition, stamp(now), bound(limit))
+		SELECT lane, id FROM queue WHERE flow = ? AND state = 'held' AND topic = ? AND part = ? AND +follower = 0 AND not_before = 0
+		) AS d GROUP BY lane ORDER BY MIN(id) LIMIT ?`, flow, topic, partition, flow, topic, partition, stamp(now), flow, topic, partition, bound(limit))
 	return out, s.wrap("due lanes", err)
 }
 
@@ -104,15 +104,24 @@ func (s *Store) Queue(ctx context.Context, flow, lane string, limit int) ([]stat
 
 // Drainable gives the rows of a key's stored queue that its owner may have to work: the first of its chain, in order, and of
 // the rest what a person has marked. Parked rows that block nothing and that nobody has marked are left out, however many.
-func (s *Store) Drainable(ctx context.Context, flow, lane string, limit int) ([]state.Queued, error) {
-	const where = " FROM queue WHERE flow = ? AND lane = ? AND part >= 0"
-	out, err := s.queued(ctx, "SELECT "+queueCols+where+" AND (blocking = 1 OR mark <> '') ORDER BY id LIMIT ?", flow, lane, bound(limit))
+func (s *Store) Drainable(ctx context.Context, flow, topic string, partition int, lane string, limit int) ([]state.Queued, error) {
+	const where = " FROM queue WHERE flow = ? AND lane = ? AND topic = ? AND part = ?"
+	out, err := s.queued(ctx, "SELECT "+queueCols+where+" AND (blocking = 1 OR mark <> '') ORDER BY id LIMIT ?", flow, lane, topic, partition, bound(limit))
 	if err != nil || len(out) < bound(limit) {
 		return out, s.wrap("drainable", err)
 	}
 	// What a person has given up further back need not wait for those before it.
-	more, err := s.queued(ctx, "SELECT "+queueCols+where+" AND id > ? AND mark = ? ORDER BY id LIMIT ?", flow, lane, out[len(out)-1].ID, string(state.MarkDiscard), bound(limit))
+	more, err := s.queued(ctx, "SELECT "+queueCols+where+" AND id > ? AND mark = ? ORDER BY id LIMIT ?", flow, lane, topic, partition, out[len(out)-1].ID, string(state.MarkDiscard), bound(limit))
 	return append(out, more...), s.wrap("drainable", err)
+}
+
+// Hurry lets no held message of a partition rest beyond latest: the clock by which it was to rest may have been wrong, or was set since.
+func (s *Store) Hurry(ctx context.Context, flow, topic string, partition int, latest time.Time) error {
+	return s.do(ctx, "hurry held messages", func(t *tx) error {
+		_, err := t.exec("UPDATE queue SET not_before = ? WHERE flow = ? AND topic = ? AND part = ? AND follower = 0 AND not_before > ?",
+			stamp(latest), flow, topic, partition, stamp(latest))
+		return err
+	})
 }
 
 // where collects conditions.

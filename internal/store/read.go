@@ -89,6 +89,19 @@ func (l *lookups) one(ctx context.Context, st *sql.Stmt, args []any, dest ...any
 	return st.QueryRowContext(ctx, args...).Scan(dest...)
 }
 
+// rows scans rows.
+func (l *lookups) rows(ctx context.Context, st *sql.Stmt, args []any, scan func(*sql.Rows) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if l.d == sqlite {
+		ctx = context.WithoutCancel(ctx)
+	}
+	clean(args)
+	rows, err := st.QueryContext(ctx, args...)
+	return eachRow(rows, err, scan)
+}
+
 func (l *lookups) close() error {
 	var errs []error
 	for _, st := range []*sql.Stmt{l.hubID, l.localID, l.target} {

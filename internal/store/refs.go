@@ -21,6 +21,10 @@ func compareAppliedKeys(a, b appliedKey) int {
 
 type intentKey struct{ entity, hub, system, event string }
 
+func intentKeyOf(in *state.Intent) intentKey {
+	return intentKey{in.Entity, in.Hub, in.System, in.EventID}
+}
+
 func compareIntentKeys(a, b intentKey) int {
 	return cmp.Or(compareRefKeys(refKey{a.entity, a.hub, a.system}, refKey{b.entity, b.hub, b.system}), cmp.Compare(a.event, b.event))
 }
@@ -194,48 +198,4 @@ func (t *tx) saveApplied(applied map[appliedKey]*state.Applied) error {
 	}
 	return t.insert("INSERT INTO applied (entity, hub, system, origin, version, hash, event_id)", 7, values,
 		" ON CONFLICT (entity, hub, system, origin) DO UPDATE SET version = excluded.version, hash = excluded.hash, event_id = excluded.event_id")
-}
-
-// closeIntents ends intents and tells on which pairs create intents ended.
-func (t *tx) closeIntents(closes map[intentKey]bool) (map[pair]bool, error) {
-	keys := make([]any, 0, 4*len(closes))
-	for _, k := range sortedKeys(closes, compareIntentKeys) {
-		keys = append(keys, k.entity, k.hub, k.system, k.event)
-	}
-	created := map[pair]bool{}
-	err := t.eachIn(func(r *sql.Rows) error {
-		var p pair
-		var create int64
-		if err := r.Scan(&p.entity, &p.system, &create); err != nil {
-			return err
-		}
-		if create != 0 {
-			created[p] = true
-		}
-		return nil
-	}, "DELETE FROM intents WHERE ", "entity, hub, system, event_id", 4, keys, " RETURNING entity, system, is_create")
-	return created, err
-}
-
-// intention is one call of OpenIntent.
-type intention struct{ in state.Intent }
-
-func (t *tx) openIntents(members []*member) error {
-	last := map[intentKey]*state.Intent{}
-	for _, m := range members {
-		in := &m.intent.in
-		last[intentKey{in.Entity, in.Hub, in.System, in.EventID}] = in
-	}
-	values := make([]any, 0, 8*len(last))
-	for _, k := range sortedKeys(last, compareIntentKeys) {
-		in := last[k]
-		opened := stamp(in.Opened)
-		if opened == 0 {
-			opened = t.now
-		}
-		values = append(values, in.Entity, in.Hub, in.System, in.EventID, in.Flow, b2i(in.Create), in.External, opened)
-	}
-	return t.insert("INSERT INTO intents (entity, hub, system, event_id, flow, is_create, external, opened)", 8, values,
-		` ON CONFLICT (entity, hub, system, event_id) DO UPDATE SET flow = excluded.flow, is_create = CASE WHEN intents.is_create = 1 THEN 1 ELSE excluded.is_create END,
-		external = excluded.external`)
 }

@@ -93,29 +93,6 @@ func (t *tx) refer(ref *state.Ref) error {
 	return t.markReady(c.rows(), nil)
 }
 
-// OpenIntent stores that a call is about to be made; it stands until a Commit closes it. Opening it again changes nothing.
-func (s *Store) OpenIntent(ctx context.Context, in state.Intent) error {
-	return s.submit(ctx, &member{op: "open intent", kind: anIntent, intent: &intention{in}, rows: 1})
-}
-
-// OpenIntents lists the intents of a flow, or of all flows when it is empty, oldest first: calls whose outcome is not stored.
-func (s *Store) OpenIntents(ctx context.Context, flow string, limit int) ([]state.Intent, error) {
-	var out []state.Intent
-	err := s.each(ctx, func(r *sql.Rows) error {
-		in, err := scanIntent(r)
-		out = append(out, in)
-		return err
-	}, "SELECT flow, entity, hub, system, event_id, is_create, external, opened FROM intents WHERE flow = ? OR ? = '' ORDER BY opened LIMIT ?", flow, flow, bound(limit))
-	return out, s.wrap("open intents", err)
-}
-
-func scanIntent(r *sql.Rows) (in state.Intent, err error) {
-	var create, opened int64
-	err = r.Scan(&in.Flow, &in.Entity, &in.Hub, &in.System, &in.EventID, &create, &in.External, &opened)
-	in.Create, in.Opened = create != 0, unstamp(opened)
-	return in, err
-}
-
 const (
 	// A system may give a deleted object's id to another one: the living one comes first. SQLite would rather walk the primary key by
 	// the entity alone, past every object, than go by refs_local and come back: with the entity in an expression it cannot.
@@ -123,11 +100,11 @@ const (
 	localIDQuery = "SELECT local FROM refs WHERE entity = ? AND hub = ? AND system = ? AND deleted = 0 AND local <> ''"
 	refCols      = "r.entity, r.hub, r.system, r.local, r.deleted, r.known, r.known_flow, r.received, r.known_event, r.etag, r.updated"
 	targetQuery  = `SELECT r.local, r.deleted, r.known, r.known_flow, r.received, r.known_event, r.etag, r.updated, a.version, a.hash, a.event_id,
-		i.flow, i.event_id, i.is_create, i.external, i.opened FROM (SELECT 1 AS one) AS x
+		i.flow, i.event_id, i.is_create, i.external, i.opened, i.topic, i.part, i.epoch FROM (SELECT 1 AS one) AS x
 		LEFT JOIN refs r ON r.entity = ? AND r.hub = ? AND r.system = ?
 		LEFT JOIN applied a ON a.entity = ? AND a.hub = ? AND a.system = ? AND a.origin = ?
 		LEFT JOIN intents i ON i.entity = ? AND i.hub = ? AND i.system = ?
-		ORDER BY i.opened DESC LIMIT 1`
+		ORDER BY i.opened DESC`
 )
 
 // HubID is the hub id of a system's object; ok is false when nobody has seen it. A deleted object keeps its hub id.
@@ -152,31 +129,39 @@ func found(s *Store, op, id string, err error) (string, bool, error) {
 // Target is what the guards need before a write to one object in one system.
 func (s *Store) Target(ctx context.Context, entity, hub, system, origin string) (state.Target, error) {
 	var row struct {
-		local, seenBy, received, event, etag, version, hash, appliedBy, flow, intentOf, external sql.NullString
-		deleted, updated, create, opened                                                         sql.NullInt64
-		known                                                                                    []byte
+		local, seenBy, received, event, etag, version, hash, appliedBy, flow, intentOf, external, topic sql.NullString
+		deleted, updated, create, opened, part, epoch                                                   sql.NullInt64
+		known                                                                                           []byte
 	}
 	out := state.Target{External: state.ExternalID(entity, hub)}
-	err := s.lookups.one(ctx, s.lookups.target, []any{entity, hub, system, entity, hub, system, origin, entity, hub, system},
-		&row.local, &row.deleted, &row.known, &row.seenBy, &row.received, &row.event, &row.etag, &row.updated, &row.version, &row.hash, &row.appliedBy,
-		&row.flow, &row.intentOf, &row.create, &row.external, &row.opened)
-	if err != nil {
-		return out, s.wrap("target", err)
-	}
-	if row.local.Valid {
-		out.Ref = &state.Ref{Entity: entity, Hub: hub, System: system, Local: row.local.String, Deleted: row.deleted.Int64 != 0, ETag: row.etag.String, Updated: unstamp(row.updated.Int64)}
-		if out.Ref.Known, err = known(row.known, row.seenBy.String, row.received.String, row.event.String); err != nil {
-			return out, s.wrap("target", err)
+	first := true
+	// One row an open intent: mostly there is none, and one row.
+	err := s.lookups.rows(ctx, s.lookups.target, []any{entity, hub, system, entity, hub, system, origin, entity, hub, system}, func(r *sql.Rows) error {
+		err := r.Scan(&row.local, &row.deleted, &row.known, &row.seenBy, &row.received, &row.event, &row.etag, &row.updated, &row.version, &row.hash, &row.appliedBy,
+			&row.flow, &row.intentOf, &row.create, &row.external, &row.opened, &row.topic, &row.part, &row.epoch)
+		if err != nil {
+			return err
 		}
-	}
-	if row.version.Valid {
-		out.Applied = &state.Applied{Entity: entity, Hub: hub, System: system, Origin: origin, Version: row.version.String, Hash: row.hash.String, EventID: row.appliedBy.String}
-	}
-	if row.intentOf.Valid {
-		out.Intent = &state.Intent{Flow: row.flow.String, Entity: entity, Hub: hub, System: system, EventID: row.intentOf.String, Create: row.create.Int64 != 0,
-			External: row.external.String, Opened: unstamp(row.opened.Int64)}
-	}
-	return out, nil
+		if row.intentOf.Valid {
+			out.Intents = append(out.Intents, state.Intent{Flow: row.flow.String, Entity: entity, Hub: hub, System: system, EventID: row.intentOf.String, Create: row.create.Int64 != 0,
+				External: row.external.String, Opened: unstamp(row.opened.Int64), Topic: row.topic.String, Partition: int(row.part.Int64), Epoch: row.epoch.Int64})
+		}
+		if !first {
+			return nil
+		}
+		first = false
+		if row.local.Valid {
+			out.Ref = &state.Ref{Entity: entity, Hub: hub, System: system, Local: row.local.String, Deleted: row.deleted.Int64 != 0, ETag: row.etag.String, Updated: unstamp(row.updated.Int64)}
+			if out.Ref.Known, err = known(row.known, row.seenBy.String, row.received.String, row.event.String); err != nil {
+				return err
+			}
+		}
+		if row.version.Valid {
+			out.Applied = &state.Applied{Entity: entity, Hub: hub, System: system, Origin: origin, Version: row.version.String, Hash: row.hash.String, EventID: row.appliedBy.String}
+		}
+		return nil
+	})
+	return out, s.wrap("target", err)
 }
 
 func known(fields []byte, flow, received, event string) (*state.Known, error) {

@@ -196,7 +196,7 @@ func (d *desk) begin(n int) {
 }
 
 func (d *desk) read(w *work) {
-	rows, err := d.b.Drainable(d.b.ctx(), d.flow, w.lane, deskRows)
+	rows, err := d.b.Drainable(d.b.ctx(), d.flow, "topic", 0, w.lane, deskRows)
 	d.b.no(err)
 	w.rows, w.i, w.blocked, w.went = rows, 0, false, false
 	if len(rows) == 0 {

@@ -43,6 +43,8 @@ func Run(t *testing.T, fresh Fresh) {
 		{"Resolve", testResolve}, {"ResolvePending", testResolvePending}, {"References", testReferences}, {"Target", testTarget}, {"Duplicates", testDuplicates},
 		{"WaiterForHub", testWaiterForHub}, {"WaiterForLocal", testWaiterForLocal}, {"WaiterForIntents", testWaiterForIntents},
 		{"WaiterRace", testWaiterRace}, {"IntentRace", testIntentRace},
+		{"IntentFenced", testIntentFenced}, {"IntentAgain", testIntentAgain}, {"IntentClose", testIntentClose}, {"Claims", testClaims}, {"ClaimRace", testClaimRace},
+		{"Hurry", testHurry}, {"DrainableOfPartition", testDrainableOfPartition}, {"Tried", testTried},
 		{"Leases", testLeases}, {"Journal", testJournal}, {"Trace", testTrace}, {"Runs", testRuns}, {"Pauses", testPauses}, {"Audits", testAudits},
 		{"Closed", testClosed}, {"Canceled", testCanceled}, {"Model", testModel}, {"Desk", testDesk},
 	} {

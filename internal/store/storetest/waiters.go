@@ -74,7 +74,7 @@ func testWaiterForIntents(t *testing.T, b *bench) {
 	p.commit(rest(0, state.Waiting, "a", m))
 	closing := func(offset int64, i state.Intent) {
 		t.Helper()
-		p.commit(state.Result{Offset: offset, Outcome: state.Delivered, Close: &i})
+		p.commit(state.Result{Offset: offset, Outcome: state.Delivered, Close: []state.Intent{i}})
 	}
 	closing(1, in[2])
 	closing(2, in[0])
@@ -133,7 +133,7 @@ func testIntentRace(t *testing.T, b *bench) {
 		for n := range 2 {
 			in := state.Intent{Entity: "customer", System: system, Hub: fmt.Sprint("h", n), EventID: "e", Create: true}
 			b.no(b.OpenIntent(b.ctx(), in))
-			commits[n] = parts[n].of(state.Result{Offset: i, Outcome: state.Delivered, Close: &in})
+			commits[n] = parts[n].of(state.Result{Offset: i, Outcome: state.Delivered, Close: []state.Intent{in}})
 		}
 		for n, c := range commits {
 			wg.Go(func() {
