@@ -111,7 +111,7 @@ func (h *Hub) planRecovery(ctx context.Context, q api.RecoverRequest) (*recoverP
 				return nil, err
 			}
 		}
-		e, err := h.evidence(ctx, plan)
+		e, err := h.patientEvidence(ctx, plan)
 		if err != nil {
 			return nil, err
 		}
@@ -147,6 +147,20 @@ func (h *Hub) planRecovery(ctx context.Context, q api.RecoverRequest) (*recoverP
 		p.rec.Topics = append(p.rec.Topics, *b.Plan)
 	}
 	return p, nil
+}
+
+// patientEvidence is evidence of topics that may just have been made: their leaders are only just being chosen.
+func (h *Hub) patientEvidence(ctx context.Context, plan *config.Plan) (*store.Evidence, error) {
+	until := h.clock.Now().Add(10 * time.Second)
+	for {
+		e, err := h.evidence(ctx, plan)
+		if err == nil || h.clock.Now().After(until) {
+			return e, err
+		}
+		if lifecycle.Sleep(ctx, h.clock, 200*time.Millisecond) != nil {
+			return nil, err
+		}
+	}
 }
 
 // knownEnds is the number of partitions that topics are known to have had.

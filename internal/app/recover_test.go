@@ -20,6 +20,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/store"
 )
 
 // onBrokers runs a test on the embedded broker and, where there is one, on Apache Kafka.
@@ -573,6 +574,29 @@ func TestRecoverLostPositions(t *testing.T) {
 		await(t, "the new order", func() bool { return s.g.newest(t)["C"].Seq == 1 })
 		s.settled() // and nothing of what was done is done again
 	})
+}
+
+// A position that is stored while the logs are looked at is no lost one: the group commits only behind it.
+func TestPositionsOpenedMeanwhile(t *testing.T) {
+	s := newShore(t, "")
+	s.start()
+	s.push(2, "A", "B")
+	s.settled()
+	e, err := s.hub.evidence(t.Context(), s.hub.plan())
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the group to commit", func() bool {
+		offsets, err := s.hub.cluster.Committed(t.Context(), "waybill.orders-to-erp", "canonical.order", 2)
+		return err == nil && max(offsets[0], offsets[1]) > 0
+	})
+	e.Stored = nil // as it was read before the flows began
+	if e.Committed, err = s.hub.committed(t.Context(), s.hub.plan(), e); err != nil {
+		t.Fatal(err)
+	}
+	if breaks := store.Survey(readings(s.hub.plan()), *e); len(breaks) > 0 {
+		t.Errorf("broken: %+v", breaks)
+	}
 }
 
 // The group's offsets at the broker are lost and the store's kept: the store's count, without any ado.
