@@ -203,6 +203,7 @@ type topicLog struct {
 	mu      sync.Mutex
 	records []event.Record
 	fail    []error
+	failed  func() // called with every failure; may be nil
 }
 
 func (l *topicLog) Send(_ context.Context, records []event.Record) []error {
@@ -212,6 +213,9 @@ func (l *topicLog) Send(_ context.Context, records []event.Record) []error {
 	for i := range records {
 		if len(l.fail) > 0 {
 			errs[i], l.fail = l.fail[0], l.fail[1:]
+			if errs[i] != nil && l.failed != nil {
+				l.failed()
+			}
 		}
 		if errs[i] == nil {
 			records[i].Offset = int64(len(l.records))

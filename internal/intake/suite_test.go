@@ -77,6 +77,7 @@ type bench struct {
 	// between stands between intake and the store; nil: nothing does.
 	between func(Store) Store
 	topic   *topic
+	logs    Logs // nil: topics are always what they were
 	seen    *seen
 	intake  *Intake
 	starts  int
@@ -95,7 +96,7 @@ func (b *bench) start(sources ...Source) *Intake {
 		sources[i].System, sources[i].Topic = "crm", "in.orders"
 	}
 	in, err := Start(Config{
-		Store: s, Publisher: b.topic, Clock: b.clock, Log: testLog(), Observer: b.seen,
+		Store: s, Publisher: b.topic, Logs: b.logs, Clock: b.clock, Log: testLog(), Observer: b.seen,
 		Holder: "hub-" + strconv.Itoa(b.starts), LeaseTTL: time.Hour, Sources: sources,
 	})
 	if err != nil {

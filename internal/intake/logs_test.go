@@ -1,0 +1,208 @@
+package intake
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// tides says of the one topic what the test wants.
+type tides struct {
+	mu     sync.Mutex
+	held   error
+	life   int64
+	same   []error // answers to Same, in order; then nil
+	asked  int
+	looked int
+}
+
+func (l *tides) Held(string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.looked++
+	return l.held
+}
+
+func (l *tides) Life(string) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.life
+}
+
+func (l *tides) Same(context.Context, string, int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.asked++
+	if len(l.same) == 0 {
+		return nil
+	}
+	err := l.same[0]
+	l.same = l.same[1:]
+	return err
+}
+
+func (l *tides) set(change func(l *tides)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	change(l)
+}
+
+func (l *tides) looks() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.looked
+}
+
+func (l *tides) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asked
+}
+
+var errAnother = fmt.Errorf("in.orders has another id: %w", state.ErrBroker)
+
+// While nothing may be published, what is accepted rests in the inbox, and is carried in its order when it may.
+func TestRelayHeld(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		l := &tides{held: errAnother}
+		b.logs = l
+		b.accept(inbound("d1", `{"id":"a"}`), inbound("d2", `{"id":"a"}`))
+		b.start(Source{Webhook: standardHook(), Key: field("id")})
+		b.turn("some looks", func() bool { return l.looks() > 5 })
+		if b.topic.count() != 0 || b.unpublished() != 2 {
+			t.Fatalf("%d published, %d not", b.topic.count(), b.unpublished())
+		}
+		b.accept(inbound("d3", `{"id":"a"}`))
+		l.set(func(l *tides) { l.held = nil })
+		b.turn("the events", func() bool { return b.unpublished() == 0 })
+		if ids := b.topic.ids(); !slices.Equal(ids, []string{"d1", "d2", "d3"}) {
+			t.Errorf("published %v", ids)
+		}
+	})
+}
+
+// What went into a log that was not the one is not marked: it is published again. A broker that does not answer is asked again.
+func TestRelayIntoAnotherLog(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		l := &tides{same: []error{fault.New(fault.Unavailable, "no broker answers"), errAnother}}
+		b.logs = l
+		b.accept(inbound("d1", `{"id":"a"}`))
+		b.start(Source{Webhook: standardHook(), Key: field("id")})
+		b.turn("it is published again", func() bool { return b.topic.count() == 2 && b.unpublished() == 0 })
+		if n := l.count(); n != 3 {
+			t.Errorf("asked %d times", n)
+		}
+		tr, err := b.store.(interface {
+			Trace(context.Context, string) (state.Trace, error)
+		}).Trace(t.Context(), "d1")
+		if err != nil || len(tr.Inbox) != 1 || len(tr.Inbox[0].Positions) != 1 || tr.Inbox[0].Positions[0].Offset != 1 {
+			t.Errorf("marked: %+v, %v", tr.Inbox, err)
+		}
+	})
+}
+
+// A batch that waits for the broker is left when its topic has become another one.
+func TestRelayLeavesABatch(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		l := &tides{}
+		b.logs = l
+		down := errDown
+		b.topic.refuse = func(event.Record) error {
+			l.set(func(l *tides) { l.held = errAnother })
+			return down
+		}
+		b.accept(inbound("d1", `{"id":"a"}`))
+		b.start(Source{Webhook: standardHook(), Key: field("id")})
+		sent := func() int {
+			b.topic.mu.Lock()
+			defer b.topic.mu.Unlock()
+			return b.topic.sends
+		}
+		b.turn("the first try", func() bool { return sent() > 0 })
+		before := l.looks()
+		b.turn("some looks", func() bool { return l.looks() > before+5 })
+		b.topic.mu.Lock()
+		sends := b.topic.sends
+		b.topic.refuse = nil
+		b.topic.mu.Unlock()
+		if sends != 1 {
+			t.Errorf("sent %d times", sends)
+		}
+		l.set(func(l *tides) { l.held = nil; l.life = 1 })
+		b.turn("the event", func() bool { return b.unpublished() == 0 })
+	})
+}
+
+// Of a list that is published again in part, the other events are neither published nor parked once more; an event that a person had
+// replayed before it had a place is handed to the store with its document.
+func TestRelayAgain(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		hook := standardHook()
+		hook.Split = "orders"
+		var settled []state.Settled
+		again := true
+		b.between = func(s Store) Store {
+			return &meddler{Store: s, rows: func(rows []state.Inbound) {
+				for i := range rows {
+					if again {
+						rows[i].Again = []int{1, 3}
+					}
+				}
+			}, settled: func(st []state.Settled) { settled = append(settled, st...) }}
+		}
+		b.accept(inbound("d1", `{"orders":[{"id":"a"},{"id":"b"},{"n":1},{"id":"c"}]}`))
+		b.start(Source{Webhook: hook, Key: field("id")})
+		b.turn("the events", func() bool { return b.unpublished() == 0 })
+		if ids := b.topic.ids(); !slices.Equal(ids, []string{"d1.1", "d1.3"}) || len(b.parked()) != 0 {
+			t.Errorf("published %v, parked %v", ids, b.parked())
+		}
+		b.stop()
+		again = false
+		b.accept(inbound("d2", `{"orders":[{"n":1}]}`))
+		b.start(Source{Webhook: hook, Key: field("id")})
+		b.turn("the parking", func() bool { return len(b.parked()) == 1 })
+		q := b.parked()[0]
+		if err := b.store.EditQueued(t.Context(), q.ID, []byte(`{"id":"edited"}`), "ann", ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.store.MarkQueued(t.Context(), q.ID, state.MarkReplay, "ann", ""); err != nil {
+			t.Fatal(err)
+		}
+		b.turn("the replay", func() bool { return len(b.parked()) == 0 })
+		b.stop()
+		var sent []string
+		for _, st := range settled {
+			for i, r := range st.Sent {
+				sent = append(sent, fmt.Sprintf("%s %s %d", r.Key, r.Value, st.Published[i].Offset))
+			}
+		}
+		if got := strings.Join(sent, "; "); got != `edited {"id":"edited"} 0` {
+			t.Errorf("handed over: %s", got)
+		}
+	})
+}
+
+// meddler changes what the relay is given, and hears what it settles.
+type meddler struct {
+	Store
+	rows    func([]state.Inbound)
+	settled func([]state.Settled)
+}
+
+func (m *meddler) Unpublished(ctx context.Context, flow string, limit, maxBytes int) ([]state.Inbound, error) {
+	rows, err := m.Store.Unpublished(ctx, flow, limit, maxBytes)
+	m.rows(rows)
+	return rows, err
+}
+
+func (m *meddler) SettleUnplaced(ctx context.Context, lease state.Lease, settled []state.Settled) error {
+	m.settled(settled)
+	return m.Store.SettleUnplaced(ctx, lease, settled)
+}
