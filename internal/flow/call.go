@@ -51,10 +51,8 @@ func (d *delivery) call(ctx context.Context) (fate, error) {
 			leave()
 			return fate{outcome: state.Held, kind: "paused", reason: "the flow was paused while the message was tried", tried: d.tried}, nil
 		}
-		began := d.Clock.Elapsed()
 		f, done, err := d.once(ctx, &conflicts)
 		leave()
-		d.spend(d.Clock.Elapsed() - began)
 		switch {
 		case done:
 			return f, nil
@@ -78,12 +76,12 @@ func (d *delivery) call(ctx context.Context) (fate, error) {
 		if d.attempt.queued != nil { // the breaker has opened meanwhile
 			return d.left()
 		}
-		began = d.Clock.Elapsed()
-		if err := lifecycle.Sleep(ctx, d.Clock, pause(wait, err)); err != nil {
+		rest := pause(wait, err)
+		if err := lifecycle.Sleep(ctx, d.Clock, rest); err != nil {
 			return fate{}, err
 		}
 		if _, _, open := d.Runner.target.Breaker.Open(); !open {
-			d.spend(d.Clock.Elapsed() - began)
+			d.spend(rest)
 		}
 		wait = min(2*wait, d.flow.Retry.Max)
 		d.retried++
@@ -101,9 +99,16 @@ func (d *delivery) left() (fate, error) {
 	return fate{}, errResting
 }
 
+// spend counts time in which the target was asked, or left alone between two questions. What the hub's own store takes does not count.
 func (d *delivery) spend(t time.Duration) {
 	d.spent += t
 	d.tried += t
+}
+
+// asking counts the time until what it returns is called.
+func (d *delivery) asking() (answered func()) {
+	began := d.Clock.Elapsed()
+	return func() { d.spend(d.Clock.Elapsed() - began) }
 }
 
 // retryAfter is how long the target has asked to be left alone.
@@ -162,6 +167,7 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 	began := d.Clock.Elapsed()
 	res, err := d.send(cctx)
 	cancel()
+	d.spend(d.Clock.Elapsed() - began)
 	d.Observer.Call(d.Runner.target.Name, d.Clock.Elapsed()-began, err)
 	if err == nil && d.write.Action == connector.Create && res.Local == "" {
 		err = &fault.Error{Kind: fault.UnknownOutcome, System: d.Runner.target.Name, Op: "create", Code: "no-id", Err: errors.New("the answer names no id of the new object")}
@@ -391,6 +397,7 @@ func (d *delivery) unknown(ctx context.Context, err error) (fate, bool, error) {
 	if serr := lifecycle.Sleep(ctx, d.Clock, d.Runner.target.VisibleAfter); serr != nil {
 		return fate{}, false, serr
 	}
+	d.spend(d.Runner.target.VisibleAfter)
 	return fate{}, false, err
 }
 
@@ -425,7 +432,9 @@ func (d *delivery) reread(ctx context.Context, cause error) (fate, bool, error) 
 	}
 	cctx, cancel := context.WithTimeout(ctx, d.Runner.target.patience())
 	defer cancel()
+	answered := d.asking()
 	got, err := finder.Find(cctx, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Local: d.write.Local})
+	answered()
 	if err != nil {
 		return d.unread(ctx, err)
 	}
@@ -450,6 +459,7 @@ func (d *delivery) look(ctx context.Context) (rec *connector.Record, exactly boo
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.Runner.target.patience())
 	defer cancel()
+	defer d.asking()()
 	err = connector.ErrNoLookup
 	for i, l := range lookups {
 		got, ferr := finder.Find(ctx, l)
