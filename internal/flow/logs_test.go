@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -65,6 +66,8 @@ func TestAlarmBeforePublish(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- w.batch(r, order("A", 1, "1")) }()
 	w.until("the alarm", func() bool { return r.Alarmed() != nil })
+	since := w.clock.Now()
+	w.until("some time", func() bool { w.clock.Advance(time.Second); return w.clock.Now().Sub(since) > 30*time.Second })
 	w.log.mu.Lock()
 	n := len(w.log.records)
 	w.log.mu.Unlock()

@@ -490,6 +490,24 @@ func testRecoverCutOff(t *testing.T, b *bench) {
 	s.want("a", s.drain("a", "in.a", ""), "7.0")
 }
 
+// What was left of a log that was cut off is lost with the next one.
+func testRecoverTwice(t *testing.T, b *bench) {
+	s := newSea(b)
+	s.take("1 2 3 4", "k0")
+	s.relay()
+	s.work("a", "in.a", "canon", 0, 2)
+	s.work("a", "in.a", "canon", 0, 2)
+	s.work("b", "canon", "", 0, 1)
+	s.note()
+	l := s.logs["canon"]
+	l.parts[0] = l.parts[0][:2]
+	s.recover(false)
+	s.make("canon", "cluster-1", 2)
+	s.recover(false)
+	s.want("canon again", s.resend("canon"), "1.0 2.0 3.0 4.0")
+	s.want("b", s.drain("b", "canon", ""), "1.0 2.0 3.0 4.0")
+}
+
 // Records of others are given up by name or not at all.
 func testRecoverForeign(t *testing.T, b *bench) {
 	s := newSea(b)
@@ -608,7 +626,7 @@ func testRecoverMoved(t *testing.T, b *bench) {
 // Stored queues follow their keys to other partitions, in their order.
 func testRecoverDealt(t *testing.T, b *bench) {
 	s := newSea(b)
-	for part, lanes := range [][]string{{"k0", "k2"}, {"k1"}} {
+	for part, lanes := range [][]string{{"k0", "k2"}, {"k1", "k0"}} { // a stranger has put k0 elsewhere, too
 		p, err := s.OpenPartition(s.ctx(), "b", "canon", part, s.log("canon", part))
 		b.no(err)
 		c := &state.Commit{Flow: "b", Topic: "canon", Partition: part, Epoch: p.Epoch}
@@ -638,7 +656,7 @@ func testRecoverDealt(t *testing.T, b *bench) {
 			t.Errorf("partition %d: %+v", p.Partition, p)
 		}
 	}
-	if n := s.totals("b"); n.Parked != 6 || n.Finished != 6 {
+	if n := s.totals("b"); n.Parked != 8 || n.Finished != 8 {
 		t.Errorf("totals: %+v", n)
 	}
 }

@@ -32,7 +32,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"Unpublished", testUnpublished}, {"MarkPublished", testMarkPublished}, {"Unplaced", testUnplaced}, {"Prune", testPrune},
 		{"OpenPartition", testOpenPartition},
 		{"Outbox", testOutbox}, {"RecoverWiped", testRecoverWiped}, {"RecoverStragglers", testRecoverStragglers}, {"RecoverRetention", testRecoverRetention},
-		{"RecoverCutOff", testRecoverCutOff}, {"RecoverForeign", testRecoverForeign}, {"RecoverPosition", testRecoverPosition}, {"RecoverMoved", testRecoverMoved},
+		{"RecoverCutOff", testRecoverCutOff}, {"RecoverTwice", testRecoverTwice}, {"RecoverForeign", testRecoverForeign}, {"RecoverPosition", testRecoverPosition}, {"RecoverMoved", testRecoverMoved},
 		{"RecoverDealt", testRecoverDealt}, {"RecoverLists", testRecoverLists}, {"RecoverUnplaced", testRecoverUnplaced}, {"RecoverBase", testRecoverBase}, {"Voyage", testVoyage},
 		{"CommitCounts", testCommitCounts}, {"CommitFenced", testCommitFenced}, {"CommitMerged", testCommitMerged}, {"CommitRefused", testCommitRefused},
 		{"CommitOddTexts", testCommitOddTexts},
