@@ -2,6 +2,7 @@
 package event
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -59,10 +60,19 @@ func (e *Event) Lane() string {
 }
 
 // CompareVersions orders two versions of one object: -1, 0 or 1. Whole numbers compare as numbers
-// of any length, RFC 3339 times as instants, everything else by its bytes. An empty version is older than any other.
+// of any length, RFC 3339 times as instants, places by their offsets, everything else by its bytes. An empty version is older than any
+// other. Places in different partitions do not compare: a counts as newer, which is the version of the event that has just come.
 func CompareVersions(a, b string) int {
 	if a == b {
 		return 0
+	}
+	if pa, oa, ok := cutPlace(a); ok {
+		if pb, ob, ok := cutPlace(b); ok {
+			if pa != pb {
+				return 1
+			}
+			a, b = oa, ob
+		}
 	}
 	if isDigits(a) && isDigits(b) {
 		a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
@@ -77,6 +87,20 @@ func CompareVersions(a, b string) int {
 		}
 	}
 	return strings.Compare(a, b)
+}
+
+// PlaceVersion is the version of a record that carries none: its place on its topic. A key that has moved to another partition, because
+// the topic got more of them, begins anew there.
+func PlaceVersion(partition int, offset int64) string {
+	return "~" + strconv.Itoa(partition) + "." + strconv.FormatInt(offset, 10)
+}
+
+func cutPlace(v string) (partition, offset string, ok bool) {
+	if v == "" || v[0] != '~' {
+		return "", "", false
+	}
+	partition, offset, ok = strings.Cut(v[1:], ".")
+	return partition, offset, ok && isDigits(partition) && isDigits(offset)
 }
 
 func isDigits(s string) bool {

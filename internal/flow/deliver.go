@@ -34,7 +34,7 @@ type delivery struct {
 	// the system counted as down, and neither asks the time of day.
 	spent, tried time.Duration
 
-	// shared: others may be at work on the object, on this hub or another one; claimed: they wait until this delivery is over.
+	// shared: another hub may be at work on the object; claimed: it waits until this delivery is over.
 	shared, claimed bool
 	// opened: the intent of this event stands; fresh: since the time of openedAt, and nothing was sent under it.
 	opened, fresh bool
@@ -190,7 +190,7 @@ func (d *delivery) identify(ctx context.Context) (fate, bool, error) {
 	if d.ev.Origin == "" {
 		d.ev.Origin = d.ev.Source
 	}
-	d.shared = d.contested || d.attempt.lane != d.ev.Lane() || d.rekeyed && d.ev.Hub == ""
+	d.shared = d.Store.Shared() && (d.contested || d.attempt.lane != d.ev.Lane() || d.rekeyed && d.ev.Hub == "")
 	if d.ev.Hub != "" {
 		return fate{}, false, nil
 	}

@@ -41,6 +41,8 @@ type Store interface {
 	Target(ctx context.Context, entity, hub, system, origin string) (state.Target, error)
 	OpenIntent(ctx context.Context, i state.Intent) error
 	Intents(ctx context.Context, flow string) ([]state.Intent, error)
+	// Shared reports whether other hubs may work on the same store.
+	Shared() bool
 	mapping.Lookup
 }
 
@@ -294,7 +296,11 @@ func (r *Runner) recall(ctx context.Context, topic string, number int) error {
 	if err != nil {
 		return err
 	}
-	r.left.add(open...)
+	for _, in := range open {
+		if in.Topic == "" || in.Topic == topic && in.Partition == number { // without a place: of an earlier version of the hub
+			r.left.add(in)
+		}
+	}
 	longest := max(r.flow.Retry.Max, r.target.bound()+r.target.VisibleAfter)
 	return r.Store.Hurry(ctx, r.flow.Name, topic, number, r.steady().Add(longest))
 }

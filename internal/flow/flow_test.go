@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/store"
 )
 
 var (
@@ -93,6 +95,27 @@ func TestRedelivery(t *testing.T) {
 	w.expect("orders-to-erp", "delivered=2")
 	if again := w.erp.calls[calls:]; len(again) > 0 {
 		t.Errorf("the redelivery called %v", again)
+	}
+}
+
+// A topic of another program gets more partitions, and a key moves: what comes in the new one, at offsets that are lower, is news.
+func TestKeyMovesToAnotherPartition(t *testing.T) {
+	w := newWorldOf(t, strings.Replace(naturalFlows, "find-by: [no]", "", 1), store.Config{})
+	r := w.own("orders-to-erp", 0, 5)
+	at := func(partition int, offset int64, qty int) {
+		t.Helper()
+		rec := event.Record{Topic: "orders", Partition: partition, Offset: offset, Key: []byte("K"), Value: fmt.Appendf(nil, `{"no":"K","qty":%d}`, qty)}
+		b := &event.Batch{Topic: "orders", Partition: partition, Epoch: r.parts[partKey{"orders", partition}].epoch, Lane: event.LaneOf("K", 16), Records: []event.Record{rec}}
+		if err := w.hand(r, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at(0, 50_000, 1)
+	at(5, 0, 2)
+	at(5, 1, 3)
+	w.expect("orders-to-erp", "delivered=3")
+	if o := w.erp.objects["T1"]; o["qty"] != 3.0 {
+		t.Errorf("the object is %v", o)
 	}
 }
 

@@ -88,8 +88,8 @@ func TestPlacesInLives(t *testing.T) {
 		p                 *partition
 		id, version, lane string
 	}{
-		{&partition{}, "t/1/5", "5", "t/1/5"},
-		{&partition{life: 2, base: 700}, "t/1/5@2", "705", "t/1/5@2"},
+		{&partition{}, "t/1/5", "~1.5", "t/1/5"},
+		{&partition{life: 2, base: 700}, "t/1/5@2", "~1.705", "t/1/5@2"},
 	} {
 		ev := tt.p.event(rec)
 		if ev.ID != tt.id || ev.Version != tt.version || tt.p.laneName(rec) != tt.lane {

@@ -52,7 +52,7 @@ func newPartition(topic string, number int, at *state.Partition, lanes int, queu
 func (p *partition) event(rec *event.Record) event.Event {
 	ev := event.Read(rec)
 	if ev.Version == "" {
-		ev.Version = strconv.FormatInt(p.base+rec.Offset, 10)
+		ev.Version = event.PlaceVersion(rec.Partition, p.base+rec.Offset)
 	}
 	if p.life > 0 && ev.ID == rec.Position() {
 		ev.ID = p.name(rec)

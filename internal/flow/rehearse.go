@@ -135,6 +135,9 @@ type recollection struct {
 	failed context.CancelCauseFunc
 }
 
+// Shared is false: nobody else hears of a rehearsal.
+func (s recollection) Shared() bool { return false }
+
 func (s recollection) note(err error) error {
 	if err != nil {
 		s.failed(err)

@@ -141,6 +141,9 @@ func (s *Store) release() error {
 // Kind is "SQLite" or "PostgreSQL".
 func (s *Store) Kind() string { return s.d.String() }
 
+// Shared reports whether other hubs may work on the same database.
+func (s *Store) Shared() bool { return s.d == postgres }
+
 // Ping reports whether the database answers.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
