@@ -35,7 +35,7 @@ func (t *tx) lease(name string) (l *state.Lease, err error) {
 func (s *Store) AcquireLease(ctx context.Context, name, holder string, ttl time.Duration) (state.Lease, bool, error) {
 	// Most who ask do so in vain, again and again. They are told so without the writer, and without locking the row that the
 	// holder's work locks.
-	if l, taken, err := s.takenLease(ctx, name, holder); taken || err != nil {
+	if l, taken, err := s.takenLease(ctx, name, holder, ttl); taken || err != nil {
 		return l, false, s.wrap("acquire lease "+name, err)
 	}
 	l, err := ask(ctx, s, "acquire lease "+name, func(t *tx) (state.Lease, error) {
@@ -55,6 +55,11 @@ func (s *Store) AcquireLease(ctx context.Context, name, holder string, ttl time.
 		next := state.Lease{Name: name, Holder: holder, Token: 1, Expires: unstamp(now + int64(ttl))}
 		if have != nil {
 			if have.Holder != "" && have.Holder != holder && stamp(have.Expires) > now {
+				if latest := now + longestLease(ttl); stamp(have.Expires) > latest {
+					have.Expires = unstamp(latest)
+					_, err := t.exec("UPDATE leases SET expires = ? WHERE name = ?", latest, name)
+					return *have, err
+				}
 				return *have, nil
 			}
 			next.Token = have.Token + 1
@@ -66,8 +71,12 @@ func (s *Store) AcquireLease(ctx context.Context, name, holder string, ttl time.
 	return l, err == nil && l.Holder == holder, err
 }
 
-// takenLease looks whether another holder has the lease.
-func (s *Store) takenLease(ctx context.Context, name, holder string) (l state.Lease, taken bool, err error) {
+// longestLease is how far ahead the end of a lease may be: one that ends later was given before the clock was set back, and would keep
+// everybody from a dead holder's work for as long.
+func longestLease(ttl time.Duration) int64 { return int64(2 * max(ttl, time.Minute)) }
+
+// takenLease looks whether another holder has the lease, and will give it up in time if it is dead.
+func (s *Store) takenLease(ctx context.Context, name, holder string, ttl time.Duration) (l state.Lease, taken bool, err error) {
 	now := s.now()
 	clock := "0"
 	if s.d == postgres {
@@ -83,7 +92,7 @@ func (s *Store) takenLease(ctx context.Context, name, holder string) (l state.Le
 			now = at
 		}
 		l.Expires = unstamp(expires)
-		taken = l.Holder != "" && l.Holder != holder && expires > now
+		taken = l.Holder != "" && l.Holder != holder && expires > now && expires <= now+longestLease(ttl)
 		return nil
 	}, "SELECT holder, token, expires, "+clock+" FROM leases WHERE name = ?", name)
 	return l, taken, err

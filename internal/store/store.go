@@ -100,6 +100,12 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := s.classify(ctx, c); err != nil {
 		return nil, s.openError(err)
 	}
+	if s.d == sqlite {
+		// Who held leases is dead: this process has the file for itself. By a clock that was set back they would not run out for long.
+		if _, err := c.ExecContext(ctx, "UPDATE leases SET holder = '', expires = 0 WHERE holder <> ''"); err != nil {
+			return nil, s.openError(err)
+		}
+	}
 	if s.lookups, err = newLookups(ctx, s); err != nil {
 		return nil, s.openError(err)
 	}
