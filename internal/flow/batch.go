@@ -19,6 +19,7 @@ import (
 func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 	w := newPending(r, p)
 	defer w.letGo()
+	settle := w.flush
 	for i := range b.Records {
 		rec := &b.Records[i]
 		if p.isFinished(rec.Offset) {
@@ -35,7 +36,7 @@ func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 		}
 		ev := p.event(rec)
 		r.look(&ev)
-		a := &attempt{partition: p, lane: p.laneName(rec), scratch: &w.scratch, settle: w.flush}
+		a := &attempt{partition: p, lane: p.laneName(rec), scratch: &w.scratch, settle: settle}
 		if r.rekeyed && ev.Hub == "" {
 			if err := r.rekey(ctx, w, &ev, a); err != nil {
 				return w.handBack(ctx, a, err)
