@@ -94,7 +94,8 @@ func (d *delivery) left() (fate, error) {
 		return fate{outcome: state.Held, kind: "resting", reason: "the flow is paused, or its system down", tried: d.tried}, nil
 	}
 	if d.opened && !d.lost && !d.inheritedOwn() {
-		d.table().void(d.object(), d.ev.ID)
+		in := d.intent()
+		d.table().void(&in)
 	}
 	return fate{}, errResting
 }
@@ -158,7 +159,8 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 		}
 	}
 	d.fresh = false
-	d.table().called(d.object(), d.ev.ID)
+	in := d.intent()
+	d.table().calling(&in)
 	// A call is not cut off at once when the flow is asked to stop: cut off, nobody knows whether it was applied. Nobody else has the
 	// partition until Stop has returned.
 	call, let := lifecycle.Linger(ctx, d.Clock, callGrace, ErrStopping)
@@ -384,7 +386,8 @@ func (d *delivery) unknown(ctx context.Context, err error) (fate, bool, error) {
 	}
 	d.lost, d.until = true, max(d.until, until)
 	if d.write.Action == connector.Create || d.write.ETag == "" {
-		d.table().lost(d.object(), d.ev.ID, until)
+		in := d.intent()
+		d.table().lost(&in, until)
 	}
 	if d.write.Action != connector.Create {
 		return fate{}, false, err

@@ -42,9 +42,11 @@ type hold struct {
 	of object
 }
 
-// call is one call to an object: until when, by the clock's Elapsed, its request may be under way. A void one was certainly not applied.
+// call is one call to an object, made under an epoch of its message's partition: another hub may have made one since, under another.
+// until is the time, by the clock's Elapsed, until when its request may be under way. A void one was certainly not applied.
 type call struct {
 	event string
+	epoch int64
 	until time.Duration
 	void  bool
 }
@@ -117,49 +119,40 @@ func free(holds []hold) {
 	}
 }
 
-// lost notes that the call of an event was not answered: its request may be under way until a time, or is not, where that is over.
-func (t *objects) lost(o object, event string, until time.Duration) {
+// lost notes that the call of an intent was not answered: its request may be under way until a time, or is not, where that is over.
+func (t *objects) lost(in *state.Intent, until time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i, c := range t.calls[o] {
-		if c.event == event {
-			t.calls[o][i] = call{event: event, until: max(c.until, until)}
-			return
-		}
+	if c := t.find(in); c != nil {
+		c.void, c.until = false, max(c.until, until)
+		return
 	}
-	t.calls[o] = append(t.calls[o], call{event: event, until: until})
+	t.note(in, call{until: until})
 }
 
-// void notes that the calls of an event were certainly not applied, although its intent stands.
-func (t *objects) void(o object, event string) {
+// void notes that the call of an intent was certainly not applied, although the intent stands.
+func (t *objects) void(in *state.Intent) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, c := range t.calls[o] {
-		if c.event == event {
-			return
-		}
+	if t.find(in) == nil {
+		t.note(in, call{void: true})
 	}
-	t.calls[o] = append(t.calls[o], call{event: event, void: true})
 }
 
-// called forgets that the calls of an event were void: another one is about to be made.
-func (t *objects) called(o object, event string) {
+// calling forgets that the call of an intent was void: another one is about to be made.
+func (t *objects) calling(in *state.Intent) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if all := t.calls[o]; len(all) > 0 {
-		t.calls[o] = slices.DeleteFunc(all, func(c call) bool { return c.void && c.event == event })
+	if o := objectOf(in); len(t.calls[o]) > 0 {
+		t.calls[o] = slices.DeleteFunc(t.calls[o], func(c call) bool { return c.void && c.event == in.EventID })
 	}
 }
 
 func (t *objects) isVoid(in *state.Intent) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, c := range t.calls[objectOf(in)] {
-		if c.event == in.EventID {
-			return c.void
-		}
-	}
-	return false
+	c := t.find(in)
+	return c != nil && c.void
 }
 
 // until is the time until when the request of an open intent may be under way: bound after from, where nothing is known of it. It is known from
@@ -167,14 +160,34 @@ func (t *objects) isVoid(in *state.Intent) bool {
 func (t *objects) until(in *state.Intent, from, bound time.Duration) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	o := objectOf(in)
-	for _, c := range t.calls[o] {
-		if c.event == in.EventID {
-			return c.until
+	if c := t.find(in); c != nil {
+		return c.until
+	}
+	t.note(in, call{until: from + bound})
+	return from + bound
+}
+
+// find and note are called with the lock held.
+func (t *objects) find(in *state.Intent) *call {
+	all := t.calls[objectOf(in)]
+	for i := range all {
+		if all[i].event == in.EventID && all[i].epoch == in.Epoch {
+			return &all[i]
 		}
 	}
-	t.calls[o] = append(t.calls[o], call{event: in.EventID, until: from + bound})
-	return from + bound
+	return nil
+}
+
+// note replaces what was known of the event's calls under another epoch; a request of that one which may be under way goes astray.
+func (t *objects) note(in *state.Intent, c call) {
+	o := objectOf(in)
+	c.event, c.epoch = in.EventID, in.Epoch
+	t.calls[o] = append(slices.DeleteFunc(t.calls[o], func(old call) bool {
+		if old.event == c.event {
+			c.until = max(c.until, old.until)
+		}
+		return old.event == c.event
+	}), c)
 }
 
 // arrived forgets the calls of an object that has turned out to be there.

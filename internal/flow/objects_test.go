@@ -339,12 +339,25 @@ func TestObjects(t *testing.T) {
 	if at := table.until(&left, time.Minute, time.Second); at != time.Minute+time.Second || table.until(&left, time.Hour, time.Second) != at {
 		t.Errorf("until %v", at)
 	}
-	table.lost(o, "ours", 2*time.Minute)
-	table.lost(o, "ours", time.Minute)
-	ours := state.Intent{Entity: "order", Hub: "h", EventID: "ours"}
-	if at := table.until(&ours, time.Minute, time.Second); at != 2*time.Minute {
+	ours := state.Intent{Entity: "order", Hub: "h", EventID: "ours", Epoch: 1}
+	table.void(&ours)
+	if !table.isVoid(&ours) {
+		t.Error("it is in doubt")
+	}
+	table.calling(&ours)
+	table.lost(&ours, 2*time.Minute)
+	table.lost(&ours, time.Minute)
+	table.void(&ours) // a call that is not void does not undo one that was lost
+	if at := table.until(&ours, time.Minute, time.Second); at != 2*time.Minute || table.isVoid(&ours) {
 		t.Errorf("until %v", at)
 	}
+	// Another hub had the partition in between, and has called under its epoch.
+	void := state.Intent{Entity: "order", Hub: "other", EventID: "e", Epoch: 1}
+	table.void(&void)
+	if void.Epoch = 2; table.isVoid(&void) || table.until(&void, time.Minute, time.Second) != time.Minute+time.Second {
+		t.Error("what is known of one call is taken for what is known of another")
+	}
+	table.arrived(object{"order", "other"})
 	table.settled(&ours, time.Minute)
 	if at := table.strayUntil(o); at != 2*time.Minute {
 		t.Errorf("astray until %v", at)
