@@ -314,6 +314,11 @@ func operate(d *desk, target *picky, suffix string, victim int) {
 
 	// Given up, asked for while the flow is paused: what is behind them is released when it goes on.
 	d.do("pause", billing)
+	for _, h := range d.hubs { // the others hear of it within a second or so
+		h.await("paused", 30*time.Second, func() bool {
+			return slices.ContainsFunc(h.status().Flows, func(f api.Flow) bool { return f.Name == billing && f.State == api.StatePaused })
+		})
+	}
 	d.do("parked", "discard", "--cause", test.Cause, "--yes", "--note", "test meters", "--wait", "60s")
 	d.hubs[0].await("discarded", 30*time.Second, func() bool { return d.hubs[0].status().Totals.Discarded == int64(tests) })
 
