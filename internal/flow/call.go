@@ -271,11 +271,12 @@ func (d *delivery) inTheWay() time.Duration {
 }
 
 // mayArrive is the time until when the request of an intent may arrive. What another process has sent, it has sent before this one took its
-// partition over; where that is somebody else's, before it was first seen here. Neither that process's clock nor the time of day is asked.
+// partition over, or in the moment in which it was still sure of it; where that is somebody else's, before it was first seen here. Neither that
+// process's clock nor the time of day is asked.
 func (r *Runner) mayArrive(s *System, p *partition, in *state.Intent) time.Duration {
 	from := r.Clock.Elapsed()
 	if p != nil && in.Flow == r.flow.Name && in.Topic == p.topic && in.Partition == p.number && in.Epoch < p.epoch {
-		from = p.taken
+		from = p.taken + sureFor
 	}
 	return s.shared().until(in, from, s.bound())
 }

@@ -93,6 +93,7 @@ type stage struct {
 	out   []byte       // the mapped document; nil for a delete that does not map
 	ref   *state.Ref   // the source system's new reference; nil for flows from a topic
 	known *state.Known // what was known of the object in its source before
+	gone  bool         // it was deleted there
 	input mapping.Input
 }
 
@@ -259,7 +260,7 @@ func (r *Runner) received(ctx context.Context, ev *event.Event, s *stage, local 
 	if k == nil || k.Flow != r.flow.Name {
 		return fate{}, false, nil
 	}
-	s.known = k
+	s.known, s.gone = k, t.Ref.Deleted
 	s.ref.Known.Wrote, s.ref.Known.Written = k.Wrote, k.Written
 	switch {
 	case k.EventID == ev.ID && ev.ID != "":
@@ -313,15 +314,23 @@ func (r *Runner) mapped(ctx context.Context, ev *event.Event, s *stage, a *attem
 		return fate{}, false, nil
 	}
 	s.ref.Known.Fields = fields(r.flow.Map, out)
-	if s.known != nil && s.known.Fields != nil && maps.Equal(s.known.Fields, s.ref.Known.Fields) {
+	if s.known != nil && s.known.Fields != nil && maps.Equal(s.known.Fields, s.ref.Known.Fields) && !(s.gone && s.later()) {
 		f := skipped(state.Echo)
-		f.ref = s.ref // the version received is newer all the same
+		f.ref = s.ref          // the version received is newer all the same
+		f.ref.Deleted = s.gone // a state from before the deletion, read late, brings nothing back
 		return f, true, nil
 	}
 	if s.known != nil && overwritten(s.known, s.ref.Known) {
 		return skipped(state.Stale), true, nil
 	}
 	return fate{}, false, nil
+}
+
+// later reports whether the event is certainly newer than all that is known of the object: than what was received, and than the hub's last
+// write.
+func (s *stage) later() bool {
+	now := s.ref.Known.Received
+	return s.known.Received+s.known.Wrote != "" && event.CompareVersions(now, s.known.Received) > 0 && event.CompareVersions(now, s.known.Wrote) > 0
 }
 
 // whatIsKnown is what the store holds of the object in the system that the event came from. While the hub itself is writing the

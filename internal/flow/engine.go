@@ -249,22 +249,24 @@ func (r *Runner) Kick() {
 }
 
 // Assigned opens a partition for this hub: it takes the fencing token, learns the stored position and the queued lanes.
-// It is the bus's Positions.
+// It is the bus's Positions, which asks again where the store does not answer, or nobody knows whether it has done what it was asked: a
+// partition that is taken twice has one owner all the same. Only a broker that is another one stops the flow.
 func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, log event.Log) (int64, event.Position, bool, error) {
 	asked := r.Clock.Elapsed()
 	sp, err := r.Store.OpenPartition(ctx, r.flow.Name, topic, number, log)
 	if err != nil {
 		if errors.Is(err, state.ErrBroker) {
 			r.RaiseAlarm("broker", err)
+			return 0, event.Position{}, false, err
 		}
-		return 0, event.Position{}, false, err
+		return 0, event.Position{}, false, fault.Wrap(fault.Unavailable, "take a partition", err)
 	}
 	lanes, err := r.Store.QueuedLanes(ctx, r.flow.Name, topic, number)
-	if err != nil {
-		return 0, event.Position{}, false, err
+	if err == nil {
+		err = r.recall(ctx, topic, number)
 	}
-	if err := r.recall(ctx, topic, number); err != nil {
-		return 0, event.Position{}, false, err
+	if err != nil {
+		return 0, event.Position{}, false, fault.Wrap(fault.Unavailable, "take a partition", err)
 	}
 	p := newPartition(topic, number, &sp, r.Lanes, lanes)
 	p.taken = r.Clock.Elapsed()

@@ -667,6 +667,76 @@ func TestOwnOlderWriteIsNoNews(t *testing.T) {
 	w.expect("erp-orders", "delivered=2 stale=1")
 }
 
+// The hub has deleted an object. A state of it that was read before and comes late is an echo, and brings it back nowhere; the same state
+// of a newer version is somebody's restoring it.
+func TestEchoOfADeletedObject(t *testing.T) {
+	w := newWorld(t)
+	out, in := w.flow("orders-to-erp"), w.flow("erp-orders")
+	w.erp.script = []step{{apply: true, before: nil}}
+	w.must(out, order("A", 1, "1"))
+	w.erp.script = []step{{true, nil, func(t *target) { t.objects["T1"]["rev"] = 5.0 }}}
+	w.must(out, order("A", 2, "2"))
+	w.must(out, with(order("A", 2, "3"), func(e *event.Event) { e.Operation = event.Delete }))
+	w.expect("orders-to-erp", "delivered=3")
+	poll := func(id, rev string) event.Event {
+		return event.Event{ID: id, Source: "erp", Key: "T1", Version: rev, Operation: event.Upsert, Data: []byte(`{"no":"A","qty":2,"status":"new","rev":` + rev + `}`)}
+	}
+	w.must(in, poll("late", "5"))
+	w.expect("erp-orders", "echo=1")
+	if _, ok, err := w.store.LocalID(t.Context(), "order", "erp", "hub-A"); ok || err != nil {
+		t.Errorf("the deleted object is there again (%v)", err)
+	}
+	w.must(in, poll("restored", "6"))
+	w.expect("erp-orders", "delivered=1 echo=1")
+	if _, ok, err := w.store.LocalID(t.Context(), "order", "erp", "hub-A"); !ok || err != nil {
+		t.Errorf("the restored object is not there (%v)", err)
+	}
+}
+
+// hesitant is a store whose answers are lost, or do not come, as the test says.
+type hesitant struct {
+	Store
+	opened, queued error
+}
+
+func (h *hesitant) OpenPartition(ctx context.Context, flow, topic string, partition int, log event.Log) (p state.Partition, err error) {
+	if p, err = h.Store.OpenPartition(ctx, flow, topic, partition, log); h.opened != nil {
+		return state.Partition{}, h.opened
+	}
+	return p, err
+}
+
+func (h *hesitant) QueuedLanes(ctx context.Context, flow, topic string, partition int) ([]state.QueuedLane, error) {
+	if h.queued != nil {
+		return nil, h.queued
+	}
+	return h.Store.QueuedLanes(ctx, flow, topic, partition)
+}
+
+// A partition whose taking over has an unknown outcome is taken again: the bus takes every other failure for a reason to stand still.
+func TestTakeOverIsAskedAgain(t *testing.T) {
+	w := newWorld(t)
+	for _, h := range []*hesitant{{opened: fault.New(fault.UnknownOutcome, "the answer of COMMIT was lost")}, {queued: errors.New("no answer")}, {opened: state.ErrBroker}} {
+		h.Store = w.store
+		w.deps.Store = h
+		r, err := New(w.plan.Flow("orders-to-erp"), w.deps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := fault.Unavailable
+		if errors.Is(h.opened, state.ErrBroker) {
+			want = fault.UnknownOutcome
+		}
+		_, _, _, err = r.Assigned(t.Context(), "g", "orders", 0, event.Log{Cluster: "cluster", TopicID: "topic", Last: 1 << 40})
+		if fault.KindOf(err) != want || (r.Alarmed() != nil) != (want != fault.Unavailable) {
+			t.Errorf("%v; alarm %v", err, r.Alarmed())
+		}
+		if err := r.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestBrokerRefusesRecord(t *testing.T) {
 	w := newWorld(t)
 	w.log.fail = []error{fault.New(fault.Invalid, "too large"), fault.New(fault.Unavailable, "no leader")}
