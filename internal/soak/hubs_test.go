@@ -12,11 +12,11 @@ import (
 )
 
 var hubsFaults = []fault{
-	{Name: "three hubs share, hand over and are killed", Setups: []setup{onKafka}, Goal: 10, Run: shareAndHandOver},
-	{Name: "rolling restart of three hubs", Setups: []setup{onKafka}, Goal: 20, Run: rollingRestart},
-	{Name: "rebalance every 5 s with three hubs", Setups: []setup{onKafka}, Goal: 60, Share: 2, Run: rebalance},
-	{Name: "people at any of three hubs", Setups: []setup{onKafka}, Goal: 20, Share: 0.5, Run: peopleAnywhere},
-	{Name: "a hub frozen for longer than its session", Setups: []setup{onKafka}, Goal: 20, Run: frozenHub},
+	{Name: "three hubs share, hand over and are killed", Setups: []setup{onKafka}, Long: true, Goal: 10, Run: shareAndHandOver},
+	{Name: "rolling restart of three hubs", Setups: []setup{onKafka}, Long: true, Goal: 20, Run: rollingRestart},
+	{Name: "rebalance every 5 s with three hubs", Setups: []setup{onKafka}, Long: true, Goal: 60, Share: 2, Run: rebalance},
+	{Name: "people at any of three hubs", Setups: []setup{onKafka}, Long: true, Goal: 20, Share: 0.5, Run: peopleAnywhere},
+	{Name: "a hub frozen for longer than its session", Setups: []setup{onKafka}, Long: true, Goal: 20, Run: frozenHub},
 }
 
 // shareAndHandOver: all hubs work at the same flows, one of them polls and reads files, and a delivery that comes to all of them at
