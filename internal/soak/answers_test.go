@@ -113,6 +113,7 @@ func storms(b *budget) {
 		w.delivered(20, time.Minute)
 		alpha.be(wicked{Busy: 0.5, Error: 0.4, Limited: 0.33})
 		wait(1500*time.Millisecond, 15*time.Second)
+		alpha.answered(time.Minute, 500, 503, 429)
 		alpha.be(wicked{Down: true})
 		wait(1500*time.Millisecond, 40*time.Second)
 		if st := w.status(); st == nil || !down(st, "alpha") {

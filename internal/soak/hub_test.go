@@ -108,6 +108,29 @@ func (h *hub) kill() {
 	}
 }
 
+// dump ends the hub with what its goroutines were doing; the whole log, too long for a test's output, stays in a file.
+func (h *hub) dump() {
+	if !h.alive() {
+		return
+	}
+	_ = h.cmd.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-h.done:
+	case <-time.After(10 * time.Second):
+		return
+	}
+	f, err := os.CreateTemp("", "waybill-"+h.name+"-*.log")
+	if err != nil {
+		h.t.Log(err)
+		return
+	}
+	defer f.Close()
+	if _, err := f.WriteString(h.text()); err != nil {
+		h.t.Log(err)
+	}
+	h.t.Logf("%s: its log and what its goroutines did are in %s", h.name, f.Name())
+}
+
 // stop ends the hub in order and gives its exit code.
 func (h *hub) stop() int {
 	_ = h.cmd.Process.Signal(syscall.SIGTERM)

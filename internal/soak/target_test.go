@@ -2,6 +2,7 @@ package soak
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -492,6 +493,31 @@ func (g *target) objects() map[string][]object {
 		g.t.Fatal(err)
 	}
 	return out
+}
+
+// answered waits until the target has given each of these answers to the hub.
+func (g *target) answered(limit time.Duration, statuses ...int) {
+	g.t.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		data, err := os.ReadFile(g.log)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		missing := 0
+		for _, s := range statuses {
+			if !bytes.Contains(data, []byte(`"st":`+strconv.Itoa(s))) {
+				missing = s
+			}
+		}
+		if missing == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			g.t.Fatalf("no answer was %d within %s", missing, limit)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 // calls reads the target's log.

@@ -137,7 +137,11 @@ func (w *world) quiet(limit time.Duration) time.Duration {
 			last = st.Totals
 		}
 		if time.Now().After(deadline) {
-			w.t.Fatalf("not quiet within %s: %+v\n%s", limit, last, w.unfinished())
+			unfinished := w.unfinished()
+			for _, h := range w.hubs {
+				h.dump()
+			}
+			w.t.Fatalf("not quiet within %s: %+v\n%s", limit, last, unfinished)
 		}
 		select {
 		case <-time.After(100 * time.Millisecond):

@@ -46,6 +46,12 @@ func (s *Store) wrap(op string, err error) error {
 		return &fault.Error{Kind: fault.Invalid, System: "store", Op: op,
 			Err: fmt.Errorf("%s is damaged, stop the hub and put a backup in its place: %w", s.cfg.SQLite, err)}
 	case s.offline(err):
+		if s.d == postgres && errors.Is(err, context.DeadlineExceeded) {
+			// What one connection has suffered, the idle ones beside it most likely have too: without this each costs its next caller the
+			// whole of readTimeout.
+			s.read.SetMaxIdleConns(0)
+			s.read.SetMaxIdleConns(postgresIdle)
+		}
 		return &fault.Error{Kind: fault.Unavailable, System: "store", Op: op, Err: err}
 	}
 	return &fault.Error{Kind: fault.UnknownOutcome, System: "store", Op: op, Err: err}

@@ -18,6 +18,9 @@ import (
 // postgresTimeout bounds one transaction of the writer: behind it the server is taken to be gone.
 const postgresTimeout = 30 * time.Second
 
+// postgresIdle is the number of reading connections that are kept for the next reader.
+const postgresIdle = 4
+
 // Settings of every connection. A promise needs the disk, and the statements count on this isolation, whatever the server's
 // defaults are. Every statement of this package has an index to go by; a plan that was cached while a table was small would read
 // all of it when it is big, until the next ANALYZE: that way out is taken away. The writer looks rows up by arrays of
@@ -44,7 +47,7 @@ func (s *Store) openPostgres(ctx context.Context) error {
 	s.write, s.read = openPool(cfg, settings, writerSettings), openPool(cfg, settings)
 	s.write.SetMaxOpenConns(1)
 	s.read.SetMaxOpenConns(8)
-	s.read.SetMaxIdleConns(4)
+	s.read.SetMaxIdleConns(postgresIdle)
 	s.read.SetConnMaxIdleTime(5 * time.Minute)
 	if err := s.write.PingContext(ctx); err != nil {
 		return fmt.Errorf("store: connect to PostgreSQL: %w", err)

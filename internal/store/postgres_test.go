@@ -3,6 +3,8 @@ package store_test
 import (
 	"database/sql"
 	"errors"
+	"net"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -99,6 +101,121 @@ func TestConnectionsThatEnd(t *testing.T) {
 	if err != nil || len(all) != 1 || all[0].Delivered != 6 || all[0].Unaccounted() != 0 {
 		t.Errorf("totals: %+v, %v", all, err)
 	}
+}
+
+// line is a TCP line to a server. Once dead it carries nothing and tells nobody, as behind a firewall that has forgotten its connections;
+// connections that are made after heal work.
+type line struct {
+	l    net.Listener
+	mu   sync.Mutex
+	life int
+	dead bool
+}
+
+func newLine(t *testing.T, to string) *line {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &line{l: l}
+	var wg sync.WaitGroup
+	ended := make(chan struct{})
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s, err := net.Dial("tcp", to)
+			if err != nil {
+				t.Error(err)
+				_ = c.Close()
+				return
+			}
+			n.mu.Lock()
+			life := n.life
+			n.mu.Unlock()
+			wg.Go(func() { <-ended; _ = c.Close(); _ = s.Close() })
+			wg.Go(func() { n.pump(s, c, life); _ = s.Close() })
+			wg.Go(func() { n.pump(c, s, life); _ = c.Close() })
+		}
+	})
+	t.Cleanup(func() { _ = l.Close(); close(ended); wg.Wait() })
+	return n
+}
+
+func (n *line) pump(to, from net.Conn, life int) {
+	buf := make([]byte, 4096)
+	for {
+		k, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		n.mu.Lock()
+		works := n.life == life && !n.dead
+		n.mu.Unlock()
+		if works {
+			if _, err := to.Write(buf[:k]); err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (n *line) be(dead bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.dead = dead
+	n.life++
+}
+
+// The line to the server dies without a word: every look comes back with an error, and so does every write; nobody waits for ever. When it works
+// again, one look is enough to be rid of all connections that died.
+func TestConnectionsThatDieSilently(t *testing.T) {
+	t.Parallel()
+	cfg, _ := postgresConfig(t)
+	u, err := url.Parse(cfg.Postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newLine(t, u.Host)
+	u.Host = n.l.Addr().String()
+	cfg.Postgres = u.String()
+	s := openPostgres(t, cfg)
+	ctx := t.Context()
+	looks := map[string]func() error{
+		"target": func() error { _, err := s.Target(ctx, "customer", "h", "crm", "o"); return err },
+		"hub id": func() error { _, _, err := s.HubID(ctx, "customer", "crm", "1"); return err },
+		"ping":   func() error { return s.Ping(ctx) },
+		"due":    func() error { _, err := s.Due(ctx, "f", "t", 0, time.Now(), 10); return err },
+		"totals": func() error { _, err := s.Totals(ctx); return err },
+		"intent": func() error {
+			return s.OpenIntent(ctx, state.Intent{Flow: "f", Entity: "customer", Hub: "h", System: "crm", EventID: "e", Topic: "t", Epoch: 1})
+		},
+	}
+	all := func(each func(name string, err error)) {
+		var wg sync.WaitGroup
+		for name, look := range looks {
+			wg.Go(func() { each(name, look()) })
+		}
+		wg.Wait()
+	}
+	for range 2 { // connections in the pool, some of them
+		all(func(string, error) {})
+	}
+	n.be(true)
+	all(func(name string, err error) {
+		if fault.KindOf(err) != fault.Unavailable {
+			t.Errorf("%s on a dead line: %v", name, err)
+		}
+	})
+	n.be(false)
+	all(func(name string, err error) {
+		if fault.KindOf(err) == fault.Unavailable {
+			t.Errorf("%s on a line that works again: %v", name, err)
+		}
+	})
 }
 
 // Another hub holds what this one needs: the call gives up in time, says that nothing was stored, and works when repeated.

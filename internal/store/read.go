@@ -97,6 +97,8 @@ func (l *lookups) rows(ctx context.Context, st *sql.Stmt, args []any, scan func(
 	if l.d == sqlite {
 		ctx = context.WithoutCancel(ctx)
 	}
+	ctx, cancel := readContext(ctx, l.d)
+	defer cancel()
 	clean(args)
 	rows, err := st.QueryContext(ctx, args...)
 	return eachRow(rows, err, scan)

@@ -152,6 +152,8 @@ func (s *Store) Shared() bool { return s.d == postgres }
 
 // Ping reports whether the database answers.
 func (s *Store) Ping(ctx context.Context) error {
+	ctx, cancel := readContext(ctx, s.d)
+	defer cancel()
 	var one int
 	if err := s.read.QueryRowContext(ctx, "SELECT 1").Scan(&one); err != nil {
 		return s.wrap("ping", err)
