@@ -12,11 +12,11 @@ import (
 )
 
 var hubsFaults = []fault{
-	{Name: "three hubs share, hand over and are killed", Setups: []setup{onKafka}, Long: true, Goal: 10, Run: shareAndHandOver},
-	{Name: "rolling restart of three hubs", Setups: []setup{onKafka}, Long: true, Goal: 20, Run: rollingRestart},
-	{Name: "rebalance every 5 s with three hubs", Setups: []setup{onKafka}, Long: true, Goal: 60, Share: 2, Run: rebalance},
-	{Name: "people at any of three hubs", Setups: []setup{onKafka}, Long: true, Goal: 20, Share: 0.5, Run: peopleAnywhere},
-	{Name: "a hub frozen for longer than its session", Setups: []setup{onKafka}, Long: true, Goal: 20, Run: frozenHub},
+	{Name: "three hubs share, hand over and are killed", Setups: []setup{onKafka}, Goal: 10, Run: shareAndHandOver},
+	{Name: "rolling restart of three hubs", Setups: []setup{onKafka}, Goal: 20, Run: rollingRestart},
+	{Name: "rebalance every 5 s with three hubs", Setups: []setup{onKafka}, Goal: 60, Share: 2, Run: rebalance},
+	{Name: "people at any of three hubs", Setups: []setup{onKafka}, Goal: 20, Share: 0.5, Run: peopleAnywhere},
+	{Name: "a hub frozen for longer than its session", Setups: []setup{onKafka}, Goal: 20, Run: frozenHub},
 }
 
 // shareAndHandOver: all hubs work at the same flows, one of them polls and reads files, and a delivery that comes to all of them at
@@ -25,7 +25,7 @@ func shareAndHandOver(b *budget) {
 	f := newFleet(b, 3)
 	since := time.Now()
 	fed := f.feed()
-	end := f.background(load{Rate: float64(b.size(400, 3000)), Batch: b.size(10, 50), Keys: b.size(50, 500)})
+	end := f.background(load{Rate: float64(b.size(100, 250)), Batch: 10, Keys: b.size(50, 500)})
 	f.until("the first poll", 20*time.Second, func() bool { return f.poller() != nil })
 	handOvers, sent := 0, 0
 	for b.more(1) {
@@ -57,7 +57,7 @@ func shareAndHandOver(b *budget) {
 	}
 	end()
 	fed()
-	f.quiet(time.Minute)
+	f.quiet(2 * time.Minute)
 	b.judge(f.world, fleetRules)
 	f.alone(handOvers, since)
 }
@@ -95,7 +95,7 @@ func (f *fleet) everywhere(n int) {
 func rollingRestart(b *budget) {
 	f := newFleet(b, 3)
 	fed := f.feed()
-	end := f.background(load{Once: true, Workers: b.size(4, 16), Rate: float64(b.size(400, 4000)), Batch: b.size(10, 50), Keys: b.size(50, 200)})
+	end := f.background(load{Once: true, Workers: b.size(4, 8), Rate: float64(b.size(100, 250)), Batch: b.size(5, 10), Keys: b.size(50, 200)})
 	n := 0
 	for b.more(1) {
 		for _, h := range f.hubs {
@@ -135,7 +135,7 @@ func rollingRestart(b *budget) {
 		b.Error("no request was sent a second time: the restarts came to nobody's notice")
 	}
 	b.Logf("%d requests were sent a second time", f.senders.errors.Load())
-	f.quiet(time.Minute)
+	f.quiet(2 * time.Minute)
 	b.judge(f.world, fleetRules)
 	f.b.notPoisoned(f.world, f.hubs[0])
 }
@@ -144,8 +144,8 @@ func rollingRestart(b *budget) {
 func rebalance(b *budget) {
 	f := newFleet(b, 3)
 	fed := f.feed()
-	end := f.background(load{Rate: float64(b.size(400, 3000)), Batch: b.size(10, 50), Keys: b.size(50, 500)})
-	orders := f.background(load{Entity: "order", Rate: float64(b.size(50, 300)), Keys: b.size(50, 500), Customer: customerOf})
+	end := f.background(load{Rate: float64(b.size(100, 200)), Batch: 10, Keys: b.size(50, 500)})
+	orders := f.background(load{Entity: "order", Rate: float64(b.size(20, 50)), Keys: b.size(50, 500), Customer: customerOf})
 	pace := time.Duration(b.size(1500, 5000)) * time.Millisecond
 	for i := 0; b.more(4); i++ {
 		began := time.Now()
@@ -194,7 +194,7 @@ func frozenHub(b *budget) {
 	f := newFleet(b, 3)
 	fed := f.feed()
 	// Few keys, so that the others have long written newer versions of whatever the frozen hub had in its hands.
-	end := f.background(load{Rate: float64(b.size(300, 2000)), Workers: 8, Keys: 5, Batch: 5})
+	end := f.background(load{Rate: float64(b.size(100, 200)), Workers: 8, Keys: 5, Batch: 5})
 	f.until("the first poll", 20*time.Second, func() bool { return f.poller() != nil })
 	for _, g := range f.targets {
 		g.be(wicked{Slow: 1, SlowFor: 20}) // calls are under way at any time
@@ -221,7 +221,7 @@ func frozenHub(b *budget) {
 	}
 	end()
 	fed()
-	f.quiet(time.Minute)
+	f.quiet(2 * time.Minute)
 	b.judge(f.world, fleetRules)
 }
 
@@ -328,6 +328,6 @@ func peopleAnywhere(b *budget) {
 		b.happened(paused)
 	}
 	end()
-	f.quiet(time.Minute)
+	f.quiet(2 * time.Minute)
 	b.judge(f.world, fleetRules)
 }

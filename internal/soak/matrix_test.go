@@ -26,9 +26,7 @@ type fault struct {
 	Goal int
 	// Share is the fault's part of the time of a soak; default 1.
 	Share float64
-	// Long faults have no short form: they need more machine than tests can count on.
-	Long bool
-	Run  func(b *budget)
+	Run   func(b *budget)
 }
 
 // budget is what a fault has for one run: repetitions in the short form, time in the long one.
@@ -124,9 +122,6 @@ func TestFaults(t *testing.T) {
 	for _, f := range matrix() {
 		for _, s := range f.Setups {
 			t.Run(f.Name+"/"+string(s), func(t *testing.T) {
-				if f.Long {
-					t.Skip("three hubs, Apache Kafka and PostgreSQL want a machine for themselves: `make soak` runs it")
-				}
 				t.Parallel()
 				slot <- struct{}{}
 				defer func() { <-slot }()

@@ -243,6 +243,13 @@ func (t *tx) save(ch *changes) error {
 	if err != nil {
 		return err
 	}
+	ended := map[pair]bool{}
+	for p := range created {
+		ended[p] = false
+	}
+	if err := t.lock(pairLocks(ofCreates, ended)); err != nil {
+		return err
+	}
 	if err := t.leaveClaims(ch.leaves); err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (s *Store) wrap(op string, err error) error {
 			// What one connection has suffered, the idle ones beside it most likely have too: without this each costs its next caller the
 			// whole of readTimeout.
 			s.read.SetMaxIdleConns(0)
-			s.read.SetMaxIdleConns(postgresIdle)
+			s.read.SetMaxIdleConns(postgresReaders)
 		}
 		return &fault.Error{Kind: fault.Unavailable, System: "store", Op: op, Err: err}
 	}

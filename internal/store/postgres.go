@@ -18,17 +18,19 @@ import (
 // postgresTimeout bounds one transaction of the writer: behind it the server is taken to be gone.
 const postgresTimeout = 30 * time.Second
 
-// postgresIdle is the number of reading connections that are kept for the next reader.
-const postgresIdle = 4
+// postgresReaders is the number of reading connections. All are kept for the next reader: a new one is a process of the server, with
+// everything to prepare again.
+const postgresReaders = 8
 
 // Settings of every connection. A promise needs the disk, and the statements count on this isolation, whatever the server's
 // defaults are. Every statement of this package has an index to go by; a plan that was cached while a table was small would read
-// all of it when it is big, until the next ANALYZE: that way out is taken away. The writer looks rows up by arrays of
-// keys, one by one. The statements of a transaction follow each other at once: a hub that is frozen, or cut off, in the middle of one
-// holds locks that other hubs need, and loses it before a session of the consumer groups can end.
+// all of it when it is big, until the next ANALYZE: that way out is taken away. Its price would make the server compile (jit) what it then
+// runs in microseconds. The writer looks rows up by arrays of keys, one by one. The statements of a transaction follow each other at once: a
+// hub that is frozen, or cut off, in the middle of one holds locks that other hubs need, and loses it before a session of the consumer
+// groups can end.
 var (
 	settings = map[string]string{"synchronous_commit": "on", "default_transaction_isolation": "'read committed'", "lock_timeout": "'15s'",
-		"idle_in_transaction_session_timeout": "'5s'", "enable_seqscan": "off"}
+		"idle_in_transaction_session_timeout": "'5s'", "enable_seqscan": "off", "jit": "off"}
 	writerSettings = map[string]string{"enable_hashjoin": "off", "enable_mergejoin": "off"}
 )
 
@@ -46,8 +48,8 @@ func (s *Store) openPostgres(ctx context.Context) error {
 	}
 	s.write, s.read = openPool(cfg, settings, writerSettings), openPool(cfg, settings)
 	s.write.SetMaxOpenConns(1)
-	s.read.SetMaxOpenConns(8)
-	s.read.SetMaxIdleConns(postgresIdle)
+	s.read.SetMaxOpenConns(postgresReaders)
+	s.read.SetMaxIdleConns(postgresReaders)
 	s.read.SetConnMaxIdleTime(5 * time.Minute)
 	if err := s.write.PingContext(ctx); err != nil {
 		return fmt.Errorf("store: connect to PostgreSQL: %w", err)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -247,6 +248,77 @@ func TestLockedByAnotherHub(t *testing.T) {
 	}
 	if err := s.Commit(t.Context(), c); err != nil {
 		t.Errorf("repeated: %v", err)
+	}
+}
+
+// A hub is about to commit the end of the last create intent when another hub appends a row that waits for it: the row is woken. Which of
+// the two comes second looks at what the first has done.
+func TestWaiterMeetsTheLastIntent(t *testing.T) {
+	cfg, _ := postgresConfig(t)
+	a, b, peer := openPostgres(t, cfg), openPostgres(t, cfg), postgresPeer(t, cfg)
+	ctx := t.Context()
+	epochs := map[string]int64{}
+	for _, flow := range []string{"ends", "waits"} {
+		p, err := a.OpenPartition(ctx, flow, "t", 0, event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		epochs[flow] = p.Epoch
+	}
+	commit := func(s *store.Store, flow string, r state.Result) error {
+		return s.Commit(ctx, &state.Commit{Flow: flow, Topic: "t", Epoch: epochs[flow], Results: []state.Result{r}})
+	}
+	if err := commit(a, "ends", state.Result{Offset: 0, Outcome: state.Delivered}); err != nil {
+		t.Fatal(err)
+	}
+	in := state.Intent{Entity: "customer", System: "crm", Hub: "h", EventID: "e", Create: true}
+	if err := a.OpenIntent(ctx, in); err != nil {
+		t.Fatal(err)
+	}
+	// The totals are the last that a commit writes: behind this lock the intent is gone, but for nobody else.
+	held, err := peer.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := held.Exec("SELECT 1 FROM totals WHERE flow = 'ends' FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	blocked := func() (n int) {
+		if err := peer.QueryRow("SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	ended, waited := make(chan error, 1), make(chan error, 1)
+	go func() {
+		ended <- commit(a, "ends", state.Result{Offset: 1, Outcome: state.Delivered, Close: []state.Intent{in}})
+	}()
+	for blocked() == 0 {
+		runtime.Gosched()
+	}
+	go func() {
+		waited <- commit(b, "waits", state.Result{Offset: 0, Outcome: state.Waiting, Queue: &state.Queued{Lane: "l", Event: event.Event{ID: "w", Source: "erp", Entity: "customer", Key: "w", Data: []byte("{}")},
+			Missing: &state.Missing{Entity: "customer", System: "crm", Intents: true}}})
+	}()
+	first := true
+	for first && blocked() < 2 {
+		select {
+		case err := <-waited:
+			waited <- err
+			first = false
+		default:
+			runtime.Gosched()
+		}
+	}
+	if err := held.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(<-ended, <-waited); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := a.Parked(ctx, state.QueueFilter{State: state.Waiting, Limit: 10})
+	if err != nil || len(rows) != 1 || rows[0].Mark != state.MarkReady {
+		t.Errorf("%v, %+v", err, rows)
 	}
 }
 

@@ -33,7 +33,7 @@ func (s *Store) Resolve(ctx context.Context, entity, system, local, external, ev
 }
 
 func (t *tx) resolve(entity, system, local, external, eventID string) (string, state.Resolution, error) {
-	if err := t.lock(pairLocks(map[pair]bool{{entity, system}: false})); err != nil {
+	if err := t.lock(pairLocks(ofRefs, map[pair]bool{{entity, system}: false})); err != nil {
 		return "", "", err
 	}
 	// Intents first: an intent that has just been closed has left its reference, which the next look then finds.

@@ -11,8 +11,10 @@ import (
 )
 
 // A message waits for a cross-reference, and its writer may be another hub in another transaction. On SQLite the one writer
-// puts the two in an order. On PostgreSQL advisory locks do, one per (entity, system): whoever writes a reference holds its lock
-// shared, whoever appends a waiter, or ends a create intent, holds it alone. So of the two transactions the later one sees the earlier.
+// puts the two in an order. On PostgreSQL advisory locks per (entity, system) do: whoever writes a reference, or ends a create intent, holds
+// the lock of that shared, and whoever appends a waiter holds it alone. So of the two transactions the later one sees the earlier, and hubs
+// that only write do not wait for each other. Two that end the last two create intents would each see the other's still open: where
+// somebody waits for the last one, they take a third lock alone.
 
 // pair is an entity in a system.
 type pair struct{ entity, system string }
@@ -53,34 +55,47 @@ func (t *tx) lock(keys []lockKey) error {
 	return nil
 }
 
+// What a lock of a pair is about.
+const (
+	ofRefs    = "pair"         // references that are written
+	ofCreates = "creates"      // create intents that end
+	ofLast    = "last-creates" // who wakes those that wait for the last one
+)
+
 // pairLocks gives one lock per pair; true stands for alone.
-func pairLocks(pairs map[pair]bool) []lockKey {
+func pairLocks(about string, pairs map[pair]bool) []lockKey {
 	out := make([]lockKey, 0, len(pairs))
 	for p, alone := range pairs {
-		out = append(out, lockKey{hashKey("pair", p.entity, p.system), alone})
+		out = append(out, lockKey{hashKey(about, p.entity, p.system), alone})
 	}
 	return out
 }
 
+// locks are those that a transaction takes before it writes; ended create intents are known only afterwards.
 func (ch *changes) locks() []lockKey {
-	pairs := map[pair]bool{}
+	refs, creates := map[pair]bool{}, map[pair]bool{}
 	for k := range ch.refs.byKey {
-		pairs[pair{k.entity, k.system}] = false
+		refs[pair{k.entity, k.system}] = false
 	}
-	for k := range ch.closes {
-		pairs[pair{k.entity, k.system}] = true
+	waits := func(m *state.Missing) {
+		if m == nil {
+			return
+		}
+		p := pair{m.Entity, m.System}
+		refs[p] = true
+		if m.Intents {
+			creates[p] = true
+		}
 	}
 	for _, a := range ch.queue.appends {
-		if m := a.q.Missing; m != nil {
-			pairs[pair{m.Entity, m.System}] = true
-		}
+		waits(a.q.Missing)
 	}
 	for _, r := range ch.queue.updates {
-		if r.Queue != nil && r.Queue.Missing != nil {
-			pairs[pair{r.Queue.Missing.Entity, r.Queue.Missing.System}] = true
+		if r.Queue != nil {
+			waits(r.Queue.Missing)
 		}
 	}
-	return pairLocks(pairs)
+	return append(pairLocks(ofRefs, refs), pairLocks(ofCreates, creates)...)
 }
 
 // lookAgain marks the rows that have just begun to wait for something that came between the engine's look and this transaction.
@@ -137,21 +152,29 @@ func (t *tx) markReady(refs []*state.Ref, created map[pair]bool) error {
 		ended = append(ended, p.entity, p.system)
 	}
 	var ids []any
+	last := map[pair]bool{}
 	for _, l := range []looking{
 		{key: []string{"m_entity", "m_system", "m_hub"}, keys: hubs},
 		{key: []string{"m_entity", "m_system", "m_local"}, keys: locals},
 		{key: []string{"m_entity", "m_system"}, keys: ended, where: " AND m_intents = 1"},
 	} {
-		l.cols, l.table, l.where = "id", "queue", l.where+" AND m_entity <> '' AND mark = ''"
+		l.cols, l.table, l.where = "id, m_entity, m_system, m_intents", "queue", l.where+" AND m_entity <> '' AND mark = ''"
 		err := t.look(l, func(r *sql.Rows) error {
-			var id int64
-			err := r.Scan(&id)
+			var id, intents int64
+			var p pair
+			err := r.Scan(&id, &p.entity, &p.system, &intents)
 			ids = append(ids, id)
+			if intents != 0 && created[p] {
+				last[p] = true
+			}
 			return err
 		})
 		if err != nil {
 			return err
 		}
+	}
+	if err := t.lock(pairLocks(ofLast, last)); err != nil {
+		return err
 	}
 	return t.wake(ids)
 }

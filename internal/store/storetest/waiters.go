@@ -122,11 +122,11 @@ func testWaiterRace(t *testing.T, b *bench) {
 	}
 }
 
-// The last two create intents end at the same moment on two hubs while a waiter is appended.
+// The last two create intents end at the same moment on two hubs, while a waiter is appended or just after it was.
 func testIntentRace(t *testing.T, b *bench) {
 	hubs := []*store.Store{b.Store, b.other()}
 	parts := []*part{b.part(0), b.part(1), b.part(2)}
-	for i := range int64(20) {
+	for i := range int64(60) {
 		system := fmt.Sprint("s", i)
 		var wg sync.WaitGroup
 		commits := []*state.Commit{nil, nil, parts[2].of(rest(i, state.Waiting, system, needs(state.Missing{Entity: "customer", System: system, Intents: true})))}
@@ -134,6 +134,10 @@ func testIntentRace(t *testing.T, b *bench) {
 			in := state.Intent{Entity: "customer", System: system, Hub: fmt.Sprint("h", n), EventID: "e", Create: true}
 			b.no(b.OpenIntent(b.ctx(), in))
 			commits[n] = parts[n].of(state.Result{Offset: i, Outcome: state.Delivered, Close: []state.Intent{in}})
+		}
+		if i%2 == 0 {
+			b.no(b.Commit(b.ctx(), commits[2]))
+			commits = commits[:2]
 		}
 		for n, c := range commits {
 			wg.Go(func() {
