@@ -23,7 +23,8 @@ const settleAfter = 2 * time.Second
 // Overlap before the newest stamp known, inclusive; what was handed out before, and is still the same, is left out.
 //
 // Once a round has begun Overlap and two seconds after the newest stamp was first read, nothing at or before that stamp
-// can appear any more. It is settled: the next round begins after it, exclusive, and remembers nothing.
+// can appear any more. It is settled: the next round begins after it, exclusive, and remembers nothing; no later round goes
+// back behind it.
 //
 // A Window is not safe for concurrent use; it lives for one Poll and is stored as its text.
 type Window struct {
@@ -40,6 +41,7 @@ type windowState struct {
 	Since   string          `json:"since,omitempty"`
 	Reached time.Time       `json:"reached,omitzero"`
 	Settled bool            `json:"settled,omitempty"`
+	Floor   string          `json:"floor,omitempty"`  // the newest stamp that was settled
 	Started time.Time       `json:"started,omitzero"` // of the round under way
 	High    string          `json:"high,omitempty"`
 	Page    json.RawMessage `json:"page,omitempty"`
@@ -62,7 +64,9 @@ func ReadWindow(cursor string, overlap time.Duration, back func(version string, 
 			return nil, fault.New(fault.Invalid, "the stored cursor is none of this connector's: %s", shorten(cursor))
 		}
 	}
-	w.w.V = 1
+	if w.w.V = 1; w.w.Settled && w.w.Floor == "" {
+		w.w.Floor = w.w.Since // a cursor of before there were floors
+	}
 	w.seen, w.next = ungroup(w.w.Seen), ungroup(w.w.Next)
 	return w, nil
 }
@@ -77,7 +81,11 @@ func (w *Window) Begin(now time.Time) (from string, inclusive bool) {
 	if w.w.Settled || w.w.Since == "" {
 		return w.w.Since, false
 	}
-	return w.back(w.w.Since, w.over), true
+	from = w.back(w.w.Since, w.over)
+	if w.w.Floor != "" && event.CompareVersions(from, w.w.Floor) <= 0 {
+		return w.w.Floor, false
+	}
+	return from, true
 }
 
 // Page reads the connector's own place within the round into place; it reports whether there is one.
@@ -98,7 +106,7 @@ func (w *Window) SetNote(s string) { w.w.Note = s }
 
 // Fresh notes a record of this round and reports whether to hand it out.
 func (w *Window) Fresh(r *Record) bool {
-	if w.w.Settled && r.Version != "" && event.CompareVersions(r.Version, w.w.Since) <= 0 {
+	if w.w.Floor != "" && r.Version != "" && event.CompareVersions(r.Version, w.w.Floor) <= 0 {
 		return false // the other side cannot leave out what is equal
 	}
 	h := hashRecord(r)
@@ -147,7 +155,7 @@ func (w *Window) End(now time.Time) {
 	}
 	w.seen, w.next = w.next, map[[12]byte]string{}
 	if s.Settled {
-		w.seen = nil
+		s.Floor, w.seen = s.Since, nil
 	}
 	s.Started, s.High, s.Page = time.Time{}, "", nil
 }

@@ -61,7 +61,7 @@ func TestWindowSettles(t *testing.T) {
 		t.Error("a change is not fresh")
 	}
 	w.End(at(501))
-	if from, inclusive := w.Begin(at(502)); from != "91" || !inclusive {
+	if from, inclusive := w.Begin(at(502)); from != "100" || inclusive {
 		t.Errorf("after a change: %q %v", from, inclusive)
 	}
 }
@@ -117,6 +117,32 @@ func TestAbandonedRound(t *testing.T) {
 	}
 	if w.Fresh(&Record{Local: "2", Version: "9"}) {
 		t.Error("what was handed out is handed out again")
+	}
+}
+
+// What was settled stays so when a younger stamp moves the window again: what lies within its overlap has been handed out and forgotten.
+func TestSettledStaysSettled(t *testing.T) {
+	w := window(t, "", 5*time.Second)
+	w.Begin(at(2003))
+	if !w.Fresh(&Record{Local: "1", Version: "2001"}) {
+		t.Error("a new record is not handed out")
+	}
+	w.End(at(2003))
+	w.Begin(at(2010))
+	w.Fresh(&Record{Local: "1", Version: "2001"})
+	w.End(at(2010))
+	w = window(t, w.String(), 5*time.Second)
+	w.Begin(at(2011))
+	if !w.Fresh(&Record{Local: "2", Version: "2006"}) {
+		t.Error("a new record is not handed out")
+	}
+	w.End(at(2011))
+	w = window(t, w.String(), 5*time.Second)
+	if from, inclusive := w.Begin(at(2012)); from != "2001" || inclusive {
+		t.Errorf("the round begins at %s, inclusive %t", from, inclusive)
+	}
+	if w.Fresh(&Record{Local: "1", Version: "2001"}) {
+		t.Error("what was settled is handed out again")
 	}
 }
 

@@ -107,7 +107,7 @@ var both = []setup{embedded, onKafka}
 // matrix lists all faults; each file of the package has its part.
 func matrix() []fault {
 	var all []fault
-	for _, part := range [][]fault{killFaults, brokerFaults, hubsFaults, targetFaults, syncFaults, intakeFaults, diskFaults} {
+	for _, part := range [][]fault{killFaults, brokerFaults, wipeFaults, hubsFaults, targetFaults, syncFaults, intakeFaults, diskFaults} {
 		all = append(all, part...)
 	}
 	return all
