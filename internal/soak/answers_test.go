@@ -17,7 +17,7 @@ var targetFaults = []fault{
 	{Name: "answers lost after applying, 5%", Setups: both, Goal: 20, Run: lostAnswers(0.05)},
 	{Name: "answers lost after applying, 50%", Setups: both, Goal: 20, Run: lostAnswers(0.5)},
 	{Name: "429 and 5xx storms, an outage", Setups: both, Goal: 5, Run: storms},
-	{Name: "one target 60 s slow", Setups: both, Goal: 3, Run: slowTarget},
+	{Name: "one target 60 s slow", Setups: both, Goal: 3, Share: 2.5, Alone: true, Run: slowTarget},
 	{Name: "1% poison keys, strict order", Setups: both, Goal: 10, Run: poison("strict")},
 	{Name: "1% poison keys, latest order", Setups: both, Goal: 10, Run: poison("latest")},
 }

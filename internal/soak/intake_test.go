@@ -19,7 +19,7 @@ import (
 
 var intakeFaults = []fault{
 	{Name: "10 MB bodies, zip bombs and deep JSON among good webhooks", Setups: both, Goal: 20_000, Run: abuse},
-	{Name: "2,000 slow connections", Setups: both, Goal: 20, Run: slowConnections},
+	{Name: "2,000 slow connections", Setups: both, Goal: 20, Alone: true, Run: slowConnections},
 }
 
 // attack is a request that must be refused with one of these answers.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +27,8 @@ type fault struct {
 	Goal int
 	// Share is the fault's part of the time of a soak; default 1.
 	Share float64
+	// Alone faults measure: in a soak nothing else runs beside them.
+	Alone bool
 	Run   func(b *budget)
 }
 
@@ -175,11 +178,13 @@ func TestSoak(t *testing.T) {
 			}
 		}
 	}
+	slices.Reverse(jobs) // kills come last: they take whatever time the others leave
 	// Some run at once: they wait more than they work.
 	rows := make([]row, len(jobs))
 	var mu sync.Mutex
 	next, done := 0, 0
 	left := time.Duration(*soakAtOnce) * *soakFor // of all lanes together
+	var machine sync.RWMutex
 	var lanes sync.WaitGroup
 	for range *soakAtOnce {
 		lanes.Go(func() {
@@ -195,6 +200,13 @@ func TestSoak(t *testing.T) {
 				shares -= j.f.Share
 				left -= share
 				mu.Unlock()
+				leave := machine.RUnlock
+				if j.f.Alone {
+					machine.Lock()
+					leave = machine.Unlock
+				} else {
+					machine.RLock()
+				}
 				began := time.Now()
 				r := row{fault: j.f.Name, setup: j.s}
 				ok := t.Run(j.f.Name+"/"+string(j.s), func(t *testing.T) {
@@ -205,6 +217,7 @@ func TestSoak(t *testing.T) {
 					j.f.Run(b)
 				})
 				r.failed = !ok
+				leave()
 				mu.Lock()
 				rows[i] = r
 				done++
@@ -221,6 +234,7 @@ func TestSoak(t *testing.T) {
 		})
 	}
 	lanes.Wait()
+	slices.Reverse(rows)
 	var sum verdict
 	faults := 0
 	for _, r := range rows {
