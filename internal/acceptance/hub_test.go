@@ -12,7 +12,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,6 +27,7 @@ import (
 	"github.com/waybill-hub/waybill/configs"
 	"github.com/waybill-hub/waybill/flows"
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/porttest"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
 	"github.com/waybill-hub/waybill/mappings"
 	"github.com/waybill-hub/waybill/schemas"
@@ -73,12 +73,11 @@ func waybill(t *testing.T, dir string, args ...string) (stdout, stderr string, c
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := porttest.Addr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // project is a directory with the shipped files and a configuration of its own.

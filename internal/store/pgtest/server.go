@@ -10,7 +10,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -25,6 +24,8 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver behind database/sql
+
+	"github.com/waybill-hub/waybill/internal/porttest"
 )
 
 // Variables that tests are run with: the URL of a server to use, and "1" to fail where a server cannot be had.
@@ -130,12 +131,12 @@ func (s *Server) start(bin string, who *syscall.SysProcAttr) error {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	port, err := freePort()
+	addr, err := porttest.Addr()
 	if err != nil {
 		return err
 	}
 	s.output = &bytes.Buffer{}
-	s.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "port="+strconv.Itoa(port),
+	s.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "port="+addr[strings.LastIndexByte(addr, ':')+1:],
 		"-c", "unix_socket_directories="+s.dir, "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=80", "-c", "logging_collector=off")
 	s.cmd.SysProcAttr, s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = who, s.dir, s.output, s.output
 	dieWithParent(who)
@@ -144,7 +145,7 @@ func (s *Server) start(bin string, who *syscall.SysProcAttr) error {
 	}
 	s.exited = make(chan error, 1)
 	go func() { s.exited <- s.cmd.Wait() }()
-	s.URL = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", port)
+	s.URL = "postgres://postgres@" + addr + "/postgres?sslmode=disable"
 	return s.await()
 }
 
@@ -214,12 +215,4 @@ func programs() (string, error) {
 	}
 	slices.SortFunc(found, func(a, b string) int { return version(a) - version(b) })
 	return filepath.Dir(found[len(found)-1]), nil
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
