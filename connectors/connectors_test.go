@@ -53,7 +53,9 @@ What every connector does, and ` + "`internal/connector/connectortest`" + ` prov
   outcome*, and the engine looks before it sends again.
 - **No change is left out.** A poll reads again what is stamped at or after its newest stamp, less the flow's ` + "`overlap`" + `, which must
   cover how long a change takes from its stamp to its commit, and how far the clocks of several writers are apart. What was
-  handed out before and is still the same is not handed out again.
+  handed out before and is still the same is not handed out again. Where stamps are local times without a zone, the
+  hour that comes twice when clocks go back is read again as a whole until it is over; a reading there is of the second time as soon
+  as that has come, unless the same state was read in the first.
 - **No secret comes out**, not in failures, not in logs, not when a server sends it back.
 - **Nowhere else.** Link-local and metadata addresses are refused, redirects and links to other servers are not followed.
 

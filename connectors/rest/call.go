@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
@@ -65,9 +66,13 @@ func (s *system) parse(op string, resp *httpclient.Response, safe bool) (jsondoc
 	return jsondoc.Value{}, f
 }
 
-// record makes a record of one object as the system shows it.
-func (o *object) record(v jsondoc.Value, header string) connector.Record {
+// record makes a record of one object as the system shows it. A version that is a local time which comes twice is taken for the second
+// one if that is not after now.
+func (o *object) record(v jsondoc.Value, header string, now time.Time) connector.Record {
 	r := connector.Record{Local: text(at(v, o.ID)), Doc: v.Raw(), Version: o.version(v), ETag: o.etag(v, header)}
+	if _, second, ok := o.twice(v); ok && !second.After(now) {
+		r.Version = o.written(second)
+	}
 	if o.Deleted != "" {
 		d := at(v, o.Deleted)
 		r.Deleted = truthy(d) && (o.DeletedValue == "" || text(d) == o.DeletedValue)
@@ -94,6 +99,15 @@ func (o *object) version(v jsondoc.Value) string {
 		return ""
 	}
 	return o.normal(text(at(v, o.Version)))
+}
+
+// twice gives the two instants of an object's version where it is a local time that comes twice.
+func (o *object) twice(v jsondoc.Value) (first, second time.Time, ok bool) {
+	if o.Version == "" {
+		return first, second, false
+	}
+	first, second, ok = o.instants(text(at(v, o.Version)))
+	return first, second, ok && first.Before(second)
 }
 
 func newer(a, b string) bool { return event.CompareVersions(a, b) > 0 }

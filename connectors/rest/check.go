@@ -141,6 +141,8 @@ func (o *object) checkTimes(n strictyaml.Node, p *strictyaml.Problems) {
 	}
 	if f := o.VersionFormat; !slices.Contains([]string{"auto", "unix", "unix-ms"}, f) && !isLayout(f) {
 		p.AddHint(n.Get("version-format").Pos(), "write auto, unix, unix-ms or a layout such as 2006-01-02 15:04:05", "version-format: %q is none", f)
+	} else {
+		o.local = isLayout(f) && connector.Zoneless(f)
 	}
 	if f := o.List.ChangedSince.Format; !slices.Contains([]string{"rfc3339", "rfc3339-ms", "unix", "unix-ms", "raw"}, f) && !isLayout(f) {
 		p.AddHint(n.Get("list").Get("changed-since").Get("format").Pos(),

@@ -78,6 +78,7 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 	if err != nil {
 		return nil, s.fail(fault.Invalid, op, "%s", err)
 	}
+	now := s.clock.Now()
 	resp, err := s.do(ctx, httpclient.Request{Method: http.MethodGet, Path: path, Op: op})
 	if err != nil {
 		if fault.KindOf(err) == fault.NotFound {
@@ -93,7 +94,7 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 	if item.Kind() != jsondoc.Object {
 		return nil, s.fail(fault.Invalid, op, "the answer holds no object at %q", o.Get.Item)
 	}
-	r := o.record(item, resp.Header.Get("ETag"))
+	r := o.record(item, resp.Header.Get("ETag"), now)
 	if r.Local == "" {
 		r.Local = id
 	}
@@ -114,13 +115,14 @@ func (s *system) search(ctx context.Context, o *object, q httpclient.Query, op s
 		if n == maxPages {
 			return nil, s.fail(fault.Invalid, op, "the search answers with other objects too, page after page: does the service know %q?", q[0].Name)
 		}
+		now := s.clock.Now()
 		p, err := walk.next(ctx)
 		if err != nil {
 			return nil, err
 		}
 		for _, v := range p.items {
 			if fits(v) {
-				found = append(found, o.record(v, ""))
+				found = append(found, o.record(v, "", now))
 			}
 		}
 	}

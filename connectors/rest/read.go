@@ -37,6 +37,9 @@ func (s *system) Poll(ctx context.Context, r connector.PollRequest) (connector.P
 	if err != nil {
 		return connector.Page{}, s.fail(fault.Invalid, "poll "+o.name, "%s", err)
 	}
+	if o.local {
+		w.Local(o.repeat)
+	}
 	p := poll{s: s, o: o, w: w, now: s.clock.Now()}
 	p.from, _ = w.Begin(p.now)
 	p.first = !w.Page(&p.place)
@@ -126,9 +129,12 @@ func (p *poll) condition(walk *walk, q httpclient.Query) (question string) {
 func (p *poll) records(got *page) (out []connector.Record, newest string, err error) {
 	rising := true
 	for _, v := range got.items {
-		rec := p.o.record(v, "")
+		rec := p.o.record(v, "", time.Time{})
 		if rec.Local == "" {
 			return nil, "", p.s.fail(fault.Invalid, "poll "+p.o.name, "an object of the list holds no id at %q", p.o.ID)
+		}
+		if first, second, ok := p.o.twice(v); ok && p.w.Later(&rec, first, second, p.now) {
+			rec.Version = p.o.written(second)
 		}
 		version := rec.Version
 		if !p.o.orders(version) {
@@ -155,7 +161,7 @@ func (p *poll) records(got *page) (out []connector.Record, newest string, err er
 // anchor begins a new walk at the newest change read, where the list is in that order: what moves to its end meanwhile
 // moves nothing over a border. Where a page holds one version only, or is in no order after all, the walk goes on.
 func (p *poll) anchor(newest string) {
-	if p.o.List.Order != "changed" || newest == "" {
+	if p.o.List.Order != "changed" || newest == "" || p.o.repeated(newest) {
 		return
 	}
 	if from := p.o.back(newest, 0); p.place.From == "" || newer(from, p.place.From) {
@@ -172,7 +178,7 @@ func (p *poll) end(got *page, question string) {
 	p.w.Reach(p.place.Mark)
 	p.w.End(p.now)
 	p.w.SetNote("")
-	if tag := got.resp.Header.Get("ETag"); question != "" && tag != "" {
+	if tag := got.resp.Header.Get("ETag"); question != "" && tag != "" && !p.w.Unsure() {
 		p.w.SetNote(question + tag)
 	}
 }
@@ -210,13 +216,14 @@ func (s *system) List(ctx context.Context, object string, since time.Time) iter.
 		}
 		walk := s.walk(o, o.List.Path, o.List.Items, q, "list "+o.name)
 		for walk.more() {
+			now := s.clock.Now()
 			p, err := walk.next(ctx)
 			if err != nil {
 				yield(connector.Record{}, err)
 				return
 			}
 			for _, v := range p.items {
-				rec := o.record(v, "")
+				rec := o.record(v, "", now)
 				if rec.Local == "" {
 					yield(rec, s.fail(fault.Invalid, "list "+o.name, "an object of the list holds no id at %q", o.ID))
 					return

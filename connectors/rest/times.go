@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -55,8 +56,45 @@ func (o *object) versionTime(version string) (time.Time, bool) {
 		t, err := time.Parse(looseLayout, version)
 		return t, err == nil
 	}
-	t, err := time.ParseInLocation(o.VersionFormat, version, o.zone)
+	if first, _, ok := o.instants(version); ok {
+		return first, true
+	}
+	t, err := time.Parse(o.VersionFormat, version)
 	return t, err == nil
+}
+
+// instants gives the first and the last instant of a version that is a local time without a zone; see connector.Instants.
+func (o *object) instants(version string) (first, second time.Time, ok bool) {
+	if !o.local {
+		return first, second, false
+	}
+	wall, err := time.Parse(o.VersionFormat, version)
+	if err != nil {
+		return first, second, false
+	}
+	first, second = connector.Instants(wall, o.zone)
+	return first, second, true
+}
+
+// repeat is the connector.Window's way to ask for the stretch of readings that comes twice.
+func (o *object) repeat(version string) (start string, end time.Time, ok bool) {
+	t, ok := o.versionTime(version)
+	if !ok {
+		return "", end, false
+	}
+	r, ok := connector.LastRepeat(t, o.zone)
+	return o.written(r.Start), r.End, ok
+}
+
+// repeated reports whether what is newer than a version cannot be asked for: its local time comes twice, and a later change may have a
+// smaller one.
+func (o *object) repeated(version string) bool {
+	t, ok := o.versionTime(version)
+	if f := o.List.ChangedSince.Format; !ok || !o.local && !(isLayout(f) && connector.Zoneless(f)) {
+		return false
+	}
+	r, ok := connector.LastRepeat(t, o.zone)
+	return ok && t.Before(r.End)
 }
 
 // orders reports whether a version says which of two states is newer. A revision that does not, such as a hash, tells
@@ -80,10 +118,14 @@ func (o *object) written(t time.Time) string {
 }
 
 // back gives the version that is older by the overlap and by what the format of changed-since cannot tell apart, so
-// that a service which answers with what is strictly newer leaves nothing out.
+// that a service which answers with what is strictly newer leaves nothing out. Where versions are local times, no later change has a
+// reading below it.
 func (o *object) back(version string, by time.Duration) string {
 	if t, ok := o.versionTime(version); ok {
-		return o.written(t.Add(-by - o.resolution()))
+		if t = t.Add(-by - o.resolution()); o.local {
+			t = connector.LowestReading(t, o.zone, o.resolution())
+		}
+		return o.written(t)
 	}
 	if n, err := strconv.ParseInt(version, 10, 64); err == nil && n > 0 {
 		return strconv.FormatInt(n-1, 10)
@@ -116,7 +158,7 @@ func expandSince(template, since string) string {
 	return strings.ReplaceAll(template, "{since}", since)
 }
 
-// format writes a time, rounded down.
+// format writes a time, rounded down. A local time without a zone is one that no later change is below.
 func (cs *sinceSettings) format(t time.Time, zone *time.Location) string {
 	switch cs.Format {
 	case "rfc3339", "raw":
@@ -127,6 +169,9 @@ func (cs *sinceSettings) format(t time.Time, zone *time.Location) string {
 		return strconv.FormatInt(t.Unix(), 10)
 	case "unix-ms":
 		return strconv.FormatInt(t.UnixMilli(), 10)
+	}
+	if connector.Zoneless(cs.Format) {
+		t = connector.LowestReading(t, zone, time.Second)
 	}
 	return t.In(zone).Format(cs.Format)
 }

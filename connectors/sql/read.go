@@ -16,7 +16,7 @@ import (
 const pageSize = 500
 
 // look runs a SELECT in a transaction that sees one state of the database.
-func (db *database) look(ctx context.Context, op string, o *object, st *statement) ([]connector.Record, error) {
+func (db *database) look(ctx context.Context, op string, o *object, st *statement) ([]*row, error) {
 	ctx, cancel := context.WithTimeout(ctx, db.set.Timeout)
 	defer cancel()
 	tx, err := db.reading(ctx)
@@ -24,8 +24,24 @@ func (db *database) look(ctx context.Context, op string, o *object, st *statemen
 		return nil, db.classify(op, o, false, err)
 	}
 	defer tx.Rollback() //nolint:errcheck // it only read
-	out, err := db.records(ctx, tx, o, st)
+	out, err := db.fetch(ctx, tx, o, st)
 	return out, db.classify(op, o, false, err)
+}
+
+// found runs a SELECT as look does, and gives its rows as others see them.
+func (db *database) found(ctx context.Context, op string, o *object, st *statement) ([]connector.Record, error) {
+	now := db.clock.Now()
+	rows, err := db.look(ctx, op, o, st)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]connector.Record, len(rows))
+	for i, r := range rows {
+		if out[i], err = db.present(o, r, now); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // Find looks rows up.
@@ -68,11 +84,7 @@ func (db *database) Find(ctx context.Context, l connector.Lookup) ([]connector.R
 		st.WriteString(word + of(column) + " = " + st.arg(v))
 	}
 	st.WriteString(" ORDER BY " + of(o.ID) + " LIMIT 100")
-	out, err := db.look(ctx, op, o, st)
-	for i := range out {
-		out[i] = db.public(o, out[i])
-	}
-	return out, err
+	return db.found(ctx, op, o, st)
 }
 
 // List reads every row by id, or what changed since where there is a version.
@@ -100,13 +112,13 @@ func (db *database) List(ctx context.Context, object string, since time.Time) it
 				st.WriteString(word + of(o.ID) + " > " + st.arg(v))
 			}
 			st.WriteString(" ORDER BY " + of(o.ID) + " LIMIT " + st.arg(pageSize))
-			page, err := db.look(ctx, "list "+o.name, o, st)
+			page, err := db.found(ctx, "list "+o.name, o, st)
 			if err != nil {
 				yield(connector.Record{}, err)
 				return
 			}
 			for _, r := range page {
-				if !yield(db.public(o, r), nil) {
+				if !yield(r, nil) {
 					return
 				}
 			}
@@ -138,6 +150,9 @@ func (db *database) Poll(ctx context.Context, r connector.PollRequest) (connecto
 	if err != nil {
 		return connector.Page{}, db.fail(fault.Invalid, op, "%s", err)
 	}
+	if o.Columns[o.Version] == "local-timestamp" {
+		w.Local(repeat(db.zone))
+	}
 	size := pageSize
 	if r.Limit > 0 {
 		size = r.Limit
@@ -155,11 +170,22 @@ func (db *database) Poll(ctx context.Context, r connector.PollRequest) (connecto
 	page := connector.Page{More: len(rows) == size}
 	if page.More {
 		last := rows[len(rows)-1]
-		w.SetPage(pollPlace{last.Version, last.Local})
+		w.SetPage(pollPlace{last.version, last.id})
 	}
-	for i := range rows {
-		if w.Fresh(&rows[i]) {
-			page.Records = append(page.Records, db.public(o, rows[i]))
+	for _, r := range rows {
+		at, second, _ := db.instants(o, r)
+		rec, err := db.record(o, r, at)
+		if err != nil {
+			return connector.Page{}, err
+		}
+		if at.Before(second) && w.Later(&rec, at, second, now) {
+			if rec, err = db.record(o, r, second); err != nil {
+				return connector.Page{}, err
+			}
+			at = second
+		}
+		if w.Fresh(&rec) {
+			page.Records = append(page.Records, db.public(o, rec, at))
 		}
 	}
 	if !page.More {

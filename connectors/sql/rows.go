@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -189,9 +191,39 @@ func (db *database) appendColumns(dst []byte, names []string, types map[string]s
 	return dst, nil
 }
 
-// record makes the record of a row.
-func (db *database) record(o *object, r *row) (connector.Record, error) {
-	doc, err := db.appendColumns([]byte{'{'}, o.columnNames, o.Columns, r.values)
+// instants gives the first and the last instant of a row's version where it is a local time without a zone.
+func (db *database) instants(o *object, r *row) (first, second time.Time, ok bool) {
+	if o.Columns[o.Version] != "local-timestamp" {
+		return first, second, false
+	}
+	first, second, _, ok = instants(r.version, db.zone)
+	return first, second, ok
+}
+
+// present makes the record of a row as others see it. A version that is a local time which comes twice is taken for the second one if
+// that is not after now.
+func (db *database) present(o *object, r *row, now time.Time) (connector.Record, error) {
+	at, second, _ := db.instants(o, r)
+	if !second.After(now) {
+		at = second
+	}
+	rec, err := db.record(o, r, at)
+	return db.public(o, rec, at), err
+}
+
+// record makes the record of a row. at is the instant of its version, zero where the version is no local time; the document shows it
+// too, and the record's version is what the database writes.
+func (db *database) record(o *object, r *row, at time.Time) (connector.Record, error) {
+	values := r.values
+	if !at.IsZero() {
+		values = slices.Clone(values)
+		for i, name := range o.columnNames {
+			if (name == o.Version || name == o.VersionElse) && values[i].String == r.version {
+				values[i].String = at.UTC().Format(time.RFC3339Nano)
+			}
+		}
+	}
+	doc, err := db.appendColumns([]byte{'{'}, o.columnNames, o.Columns, values)
 	if err != nil {
 		return connector.Record{}, db.unreadable(o.Table, r.id, err)
 	}
@@ -223,23 +255,28 @@ func truthy(typ, raw string) bool {
 	return raw != ""
 }
 
-// records reads rows into records.
+// records reads rows into records as others see them.
 func (db *database) records(ctx context.Context, tx *sql.Tx, o *object, st *statement) ([]connector.Record, error) {
+	now := db.clock.Now()
 	rows, err := db.fetch(ctx, tx, o, st)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]connector.Record, len(rows))
 	for i, r := range rows {
-		if out[i], err = db.record(o, r); err != nil {
+		if out[i], err = db.present(o, r, now); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-// public gives the record as others see it: a version that is a time is written as RFC 3339.
-func (db *database) public(o *object, r connector.Record) connector.Record {
+// public gives the record as others see it: a version that is a time is written as RFC 3339. at is as in record.
+func (db *database) public(o *object, r connector.Record, at time.Time) connector.Record {
+	if !at.IsZero() {
+		r.Version = at.UTC().Format(time.RFC3339Nano)
+		return r
+	}
 	if typ := o.Columns[o.Version]; r.Version != "" && typ != "integer" {
 		if t, err := db.timeOf(typ, r.Version); err == nil {
 			r.Version = t.UTC().Format("2006-01-02T15:04:05.999999999Z07:00")

@@ -14,7 +14,7 @@ type settings struct {
 	URL              strictyaml.Secret  `yaml:"url" doc:"the PostgreSQL connection URL"`
 	Timeout          time.Duration      `yaml:"timeout" default:"30s" doc:"bound of one call"`
 	Limit            limit              `yaml:"limit" doc:"bounds of what the hub asks of the database"`
-	Zone             string             `yaml:"zone" default:"UTC" doc:"time zone of columns of type local-timestamp"`
+	Zone             string             `yaml:"zone" default:"UTC" doc:"time zone of columns of type local-timestamp; the hour that comes twice when clocks go back is read again until it is over"`
 	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
 }
 

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
 )
 
 // layouts of times as databases write them, with T and a blank alike; fractions are read by all of them.
@@ -54,7 +56,31 @@ func stamp(t time.Time, layout string) string {
 	return t.Format(strings.Replace(layout, "05", "05"+fraction, 1))
 }
 
-// back gives the version, in its own form, that is older by a duration, or by the object's lookback.
+// instants gives the first and the last instant of a local time, as connector.Instants does, and parseStamp's layout. A text that names
+// its zone has one instant.
+func instants(raw string, zone *time.Location) (first, second time.Time, layout string, ok bool) {
+	t, layout, ok := parseStamp(raw, time.UTC)
+	if !ok || !connector.Zoneless(layout) {
+		return t, t, layout, ok
+	}
+	first, second = connector.Instants(t, zone)
+	return first, second, layout, true
+}
+
+// repeat is the connector.Window's way to ask for the stretch of readings that comes twice.
+func repeat(zone *time.Location) func(version string) (start string, end time.Time, ok bool) {
+	return func(version string) (start string, end time.Time, ok bool) {
+		t, _, layout, ok := instants(version, zone)
+		if !ok || !connector.Zoneless(layout) {
+			return "", end, false
+		}
+		r, ok := connector.LastRepeat(t, zone)
+		return r.Start.Format(layout), r.End, ok
+	}
+}
+
+// back gives the version, in its own form, that is older by a duration, or by the object's lookback. Where versions are local times,
+// no later change has a reading below it.
 func (o *object) back(zone *time.Location) func(version string, by time.Duration) string {
 	return func(version string, by time.Duration) string {
 		if by == 0 && o.Lookback == 0 {
@@ -72,6 +98,15 @@ func (o *object) back(zone *time.Location) func(version string, by time.Duration
 			unit = time.Second
 		case "unix-ms":
 			unit = time.Millisecond
+		case "local-timestamp":
+			t, _, layout, ok := instants(version, zone)
+			if !ok {
+				return version
+			}
+			if t = t.Add(-by); connector.Zoneless(layout) {
+				t = connector.LowestReading(t.In(zone), zone, 0)
+			}
+			return t.Format(layout)
 		default:
 			t, layout, ok := parseStamp(version, zone)
 			if !ok {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -92,6 +93,9 @@ func (db *database) bindTime(typ string, t time.Time) any {
 func (db *database) bindSince(typ string, t time.Time) any {
 	if _, lite := db.dialect.(sqlite); lite && (typ == "timestamp" || typ == "local-timestamp") {
 		return t.UTC().Add(-24 * time.Hour).Format(time.DateOnly)
+	}
+	if typ == "local-timestamp" {
+		t = connector.LowestReading(t, db.zone, 0)
 	}
 	return db.bindTime(typ, t)
 }

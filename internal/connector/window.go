@@ -26,6 +26,8 @@ const settleAfter = 2 * time.Second
 // can appear any more. It is settled: the next round begins after it, exclusive, and remembers nothing; no later round goes
 // back behind it.
 //
+// Where stamps are local times without a zone, see Local.
+//
 // A Window is not safe for concurrent use; it lives for one Poll and is stored as its text.
 type Window struct {
 	w     windowState
@@ -34,6 +36,9 @@ type Window struct {
 	seen  map[[12]byte]string // what complete rounds handed out, with its version
 	next  map[[12]byte]string // what this round has read
 	limit int
+	// repeat is what Local was given; unsure is the record that Later could not place.
+	repeat func(version string) (start string, end time.Time, ok bool)
+	unsure [12]byte
 }
 
 type windowState struct {
@@ -43,6 +48,7 @@ type windowState struct {
 	Settled bool            `json:"settled,omitempty"`
 	Floor   string          `json:"floor,omitempty"`  // the newest stamp that was settled
 	Started time.Time       `json:"started,omitzero"` // of the round under way
+	Began   time.Time       `json:"began,omitzero"`   // when the last complete round did, where stamps are local times
 	High    string          `json:"high,omitempty"`
 	Page    json.RawMessage `json:"page,omitempty"`
 	Note    string          `json:"note,omitempty"`
@@ -71,6 +77,76 @@ func ReadWindow(cursor string, overlap time.Duration, back func(version string, 
 	return w, nil
 }
 
+// Local says that stamps are local times without a zone. repeat gives, for the last stretch of readings that comes twice and begins at or
+// before a version, the version of its first reading and when its second pass ends; false where there is none.
+//
+// A change in the second pass may have a smaller reading than the newest stamp known. So every round reads the whole stretch, less
+// the overlap, until one has been read that began after the stretch was over for certain.
+func (w *Window) Local(repeat func(version string) (start string, end time.Time, ok bool)) {
+	w.repeat = repeat
+}
+
+// again reports whether a round must read the stretch that comes twice before a version, and where the stretch starts.
+func (w *Window) again(version string) (start string, ok bool) {
+	if w.repeat == nil || version == "" {
+		return "", false
+	}
+	began := w.w.Began
+	if began.IsZero() {
+		began = w.w.Reached // a cursor of before this was kept
+	}
+	start, end, ok := w.repeat(version)
+	return start, ok && began.Before(end.Add(w.over+clockSlack))
+}
+
+// oldest gives the version from which a round reads where version is the newest known.
+func (w *Window) oldest(version string) string {
+	if start, ok := w.again(version); ok {
+		version = start
+	}
+	return w.back(version, w.over)
+}
+
+// floor is the newest stamp that was settled. One from the first pass of a stretch that is still read settles nothing.
+func (w *Window) floor() string {
+	if w.w.Floor == "" {
+		return ""
+	}
+	if start, ok := w.again(w.w.Since); ok && event.CompareVersions(w.w.Floor, start) >= 0 {
+		return ""
+	}
+	return w.w.Floor
+}
+
+// Later decides for a record whose reading comes twice whether it is of the second instant; r is the record as it is if it is of the first.
+// now is taken before the record was read.
+//
+// A poll reads the present state of an object. What was read before as of the first instant, and is the same, still is. Anything else
+// is of the second instant if that has come: even where this is an hour too late, it is not after now, and a later change gets a
+// later one, so that the versions of an object never go back. A second instant that is up to a minute ahead could overtake such a
+// change; it is believed only where an earlier round must have seen the state, had it been there since the first instant: then the
+// source's clock is ahead. Without such a round it is of the first for the time being, and handed out again until its second has come.
+func (w *Window) Later(r *Record, first, second, now time.Time) bool {
+	h := hashRecord(r)
+	_, before := w.seen[h]
+	_, already := w.next[h]
+	switch {
+	case before || already:
+		return false
+	case !second.After(now):
+		return true
+	case second.After(now.Add(clockSlack)):
+		return false
+	case w.w.Began.After(first.Add(w.over+clockSlack)) && len(w.seen) < w.limit:
+		return true
+	}
+	w.unsure = h
+	return false
+}
+
+// Unsure reports whether Later has left a record open, so that it must be read again even if nothing changes.
+func (w *Window) Unsure() bool { return w.unsure != [12]byte{} }
+
 // Begin starts a round, unless one is under way. It gives the version to read from, empty for everything, and whether
 // records with exactly that version are wanted.
 func (w *Window) Begin(now time.Time) (from string, inclusive bool) {
@@ -78,12 +154,13 @@ func (w *Window) Begin(now time.Time) (from string, inclusive bool) {
 		w.w.Started, w.w.High, w.w.Page = now, w.w.Since, nil
 		w.next = map[[12]byte]string{}
 	}
-	if w.w.Settled || w.w.Since == "" {
+	_, again := w.again(w.w.Since)
+	if w.w.Settled && !again || w.w.Since == "" {
 		return w.w.Since, false
 	}
-	from = w.back(w.w.Since, w.over)
-	if w.w.Floor != "" && event.CompareVersions(from, w.w.Floor) <= 0 {
-		return w.w.Floor, false
+	from = w.oldest(w.w.Since)
+	if floor := w.floor(); floor != "" && event.CompareVersions(from, floor) <= 0 {
+		return floor, false
 	}
 	return from, true
 }
@@ -106,13 +183,15 @@ func (w *Window) SetNote(s string) { w.w.Note = s }
 
 // Fresh notes a record of this round and reports whether to hand it out.
 func (w *Window) Fresh(r *Record) bool {
-	if w.w.Floor != "" && r.Version != "" && event.CompareVersions(r.Version, w.w.Floor) <= 0 {
+	if floor := w.floor(); floor != "" && r.Version != "" && event.CompareVersions(r.Version, floor) <= 0 {
 		return false // the other side cannot leave out what is equal
 	}
 	h := hashRecord(r)
 	_, before := w.seen[h]
 	_, now := w.next[h]
-	w.next[h] = r.Version
+	if h != w.unsure {
+		w.next[h] = r.Version
+	}
 	if event.CompareVersions(r.Version, w.w.High) > 0 {
 		w.w.High = r.Version
 	}
@@ -146,10 +225,16 @@ func (w *Window) Abandon() {
 // End closes the round: every page has been read.
 func (w *Window) End(now time.Time) {
 	s := &w.w
+	if w.repeat != nil {
+		s.Began = s.Started
+	}
+	_, again := w.again(s.High)
 	switch {
 	case s.High == "":
 	case s.High != s.Since:
 		s.Since, s.Reached, s.Settled = s.High, now, false
+	case again:
+		s.Settled = false
 	case !s.Settled:
 		s.Settled = s.Started.Sub(s.Reached) >= w.over+settleAfter
 	}
@@ -165,7 +250,7 @@ func (w *Window) String() string {
 	high := cmp.Or(w.w.High, w.w.Since)
 	oldest := ""
 	if high != "" {
-		oldest = w.back(high, w.over)
+		oldest = w.oldest(high)
 	}
 	w.w.Next = group(w.next, oldest, w.limit)
 	if !w.w.Started.IsZero() {

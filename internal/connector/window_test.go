@@ -208,3 +208,111 @@ func TestWindowModel(t *testing.T) {
 		}
 	})
 }
+
+// local is a window whose stamps are seconds; those from 300 to 399 come twice: until 400, and again until 500.
+func local(t *testing.T, cursor string) *Window {
+	w := window(t, cursor, 10*time.Second)
+	w.Local(func(version string) (string, time.Time, bool) {
+		n, _ := strconv.Atoi(version)
+		return "300", at(500), n >= 300
+	})
+	return w
+}
+
+// A stretch that comes twice is read again until a round has begun when it was over for certain; then the window settles.
+func TestWindowReadsTwice(t *testing.T) {
+	rec := &Record{Local: "1", Version: "390", Doc: []byte("{}")}
+	w := local(t, "")
+	w.Begin(at(390))
+	if !w.Fresh(rec) {
+		t.Error("a new record is not handed out")
+	}
+	w.End(at(391))
+	for _, step := range []struct {
+		now       int
+		from      string
+		inclusive bool
+	}{{395, "290", true}, {405, "290", true}, {499, "290", true}, {560, "290", true}, {569, "290", true}, {570, "290", true}, {571, "390", false}} {
+		w = local(t, w.String())
+		if from, inclusive := w.Begin(at(step.now)); from != step.from || inclusive != step.inclusive {
+			t.Errorf("at %d: from %q, inclusive %v", step.now, from, inclusive)
+		}
+		if step.inclusive {
+			if w.Fresh(rec) {
+				t.Errorf("at %d: handed out again", step.now)
+			}
+		}
+		w.End(at(step.now))
+	}
+}
+
+// Cursors of before windows knew of stretches that come twice, settled in the first pass.
+func TestWindowReadsTwiceFromOldCursors(t *testing.T) {
+	for _, cursor := range []string{
+		`{"v":1,"since":"390","reached":"1970-01-01T00:06:31Z","settled":true}`,
+		`{"v":1,"since":"390","reached":"1970-01-01T00:06:31Z","settled":true,"floor":"390"}`,
+		`{"v":1,"since":"395","reached":"1970-01-01T00:06:36Z","floor":"390"}`,
+	} {
+		w := local(t, cursor)
+		if from, inclusive := w.Begin(at(410)); from != "290" || !inclusive {
+			t.Errorf("%s: from %q, inclusive %v", cursor, from, inclusive)
+		}
+		if !w.Fresh(&Record{Local: "1", Version: "305"}) {
+			t.Errorf("%s: a change of the second pass is left out", cursor)
+		}
+	}
+	w := local(t, `{"v":1,"since":"390","reached":"1970-01-01T01:00:00Z","settled":true}`)
+	if from, inclusive := w.Begin(at(3700)); from != "390" || inclusive {
+		t.Errorf("long after: from %q, inclusive %v", from, inclusive)
+	}
+	// What was settled before the stretch stays so.
+	w = local(t, `{"v":1,"since":"310","reached":"1970-01-01T00:05:11Z","floor":"295"}`)
+	if from, inclusive := w.Begin(at(410)); from != "295" || inclusive {
+		t.Errorf("floor before: from %q, inclusive %v", from, inclusive)
+	}
+}
+
+func TestLater(t *testing.T) {
+	seen := &Record{Local: "1", Version: "305", Doc: []byte("{}")}
+	w := local(t, "")
+	w.Begin(at(330))
+	w.Fresh(seen)
+	w.End(at(330))
+	cursor := w.String()
+	for _, tc := range []struct {
+		name   string
+		rec    *Record
+		now    int
+		later  bool
+		unsure bool
+	}{
+		{"read in the first pass, and the same", seen, 450, false, false},
+		{"another state, the second instant has come", &Record{Local: "1", Version: "305", Doc: []byte("[]")}, 405, true, false},
+		{"the second instant is far off", &Record{Local: "2", Version: "305"}, 344, false, false},
+		{"the second instant is near, and no round was there after the first", &Record{Local: "2", Version: "305"}, 345, false, true},
+	} {
+		w := local(t, cursor)
+		w.Begin(at(tc.now))
+		if got := w.Later(tc.rec, at(305), at(405), at(tc.now)); got != tc.later || w.Unsure() != tc.unsure {
+			t.Errorf("%s: %t, unsure %t", tc.name, got, w.Unsure())
+		}
+		for range 2 {
+			if tc.unsure && !w.Fresh(tc.rec) {
+				t.Errorf("%s: it is not handed out, or not again", tc.name)
+			}
+		}
+	}
+	// The source's clock is ahead: a round that began more than the slack after the first instant did not see the state.
+	w = local(t, cursor)
+	w.Begin(at(390))
+	w.End(at(390))
+	w = local(t, w.String())
+	w.Begin(at(400))
+	if !w.Later(&Record{Local: "2", Version: "305"}, at(305), at(405), at(400)) {
+		t.Error("the source's clock is ahead: of the first instant")
+	}
+	w.limit = 0 // the window may have forgotten it
+	if w.Later(&Record{Local: "2", Version: "305"}, at(305), at(405), at(400)) {
+		t.Error("an old state that was forgotten: of the second instant before this has come")
+	}
+}
