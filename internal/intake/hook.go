@@ -289,7 +289,11 @@ func (k *hook) verify(req *request, b body) error {
 	if ref := (*refusal)(nil); err == nil || errors.As(err, &ref) {
 		return err
 	}
-	return &refusal{status: http.StatusUnauthorized, detail: "the request does not prove that it comes from this source", err: err}
+	detail := "the request does not prove that it comes from this source"
+	if errors.Is(err, errTimestamp) { // it is told whether or not the signature fits, so that it says nothing about a secret
+		detail = "the signed timestamp is too far from the hub's clock: sign it anew, and look at both clocks"
+	}
+	return &refusal{status: http.StatusUnauthorized, detail: detail, err: err}
 }
 
 // rows turns verified documents into rows of the inbox.

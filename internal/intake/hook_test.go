@@ -106,6 +106,12 @@ func TestHookAnswers(t *testing.T) {
 			return b.serve(r)
 		}
 		wantAnswer(t, request(func(r *http.Request) { r.Header.Set("webhook-signature", "v1,AAAA") }), 401, "does not prove")
+		for _, off := range []time.Duration{time.Hour, -time.Hour} { // the sender is told why, and can set its clock
+			stale := func(r *http.Request) {
+				r.Header = standardHeaders(stdKey, "msg_9", b.clock.Now().Add(off), `{"id":"SO-9"}`)
+			}
+			wantAnswer(t, request(stale), 401, "too far from the hub's clock")
+		}
 		w := request(func(r *http.Request) { r.Header.Del("webhook-signature") })
 		if wantAnswer(t, w, 401, ""); w.Header().Get("WWW-Authenticate") == "" {
 			t.Error("401 without WWW-Authenticate")

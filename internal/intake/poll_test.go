@@ -311,6 +311,76 @@ func TestPollIsDueAfterRestart(t *testing.T) {
 	})
 }
 
+// TestPollAfterSetBack: a clock that is set back an hour makes nothing rest for an hour, and one that is corrected a little repeats
+// nothing.
+func TestPollAfterSetBack(t *testing.T) {
+	cron := func(line string) *schedule.Timetable {
+		when, err := schedule.Parse(line, "UTC")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return when
+	}
+	for name, when := range map[string]*schedule.Timetable{"a cron line": cron("* * * * *"), "a distance": schedule.Every(50 * time.Second)} {
+		t.Run(name, func(t *testing.T) {
+			onStores(t, func(t *testing.T, b *bench) {
+				s := &script{}
+				source := func() Source {
+					src := polled(s)
+					src.Poll.When = when
+					return src
+				}
+				polls := 0
+				again := func(what string) {
+					t.Helper()
+					polls++
+					began := b.clock.Now()
+					b.turn(what, func() bool { return len(s.requests()) >= polls })
+					if took := b.clock.Now().Sub(began); took > 2*time.Minute || len(s.requests()) != polls {
+						t.Errorf("%s: %d polls, %s after", what, len(s.requests()), took)
+					}
+				}
+				b.start(source())
+				again("the first poll")
+				again("the second poll")
+				b.clock.Step(-time.Hour)
+				again("the poll after the step")
+				again("the poll after that")
+				b.turn("the cursor", func() bool {
+					c, err := b.store.Cursor(t.Context(), "orders")
+					return err == nil && !c.Updated.IsZero() && b.clock.Now().Sub(c.Updated) < time.Minute
+				})
+				b.crash()
+				b.start(source())
+				b.turn("the wait", func() bool { return b.intake.States()["orders"].State == SourceOK })
+				b.clock.Step(-time.Hour)
+				again("the poll after a restart and a step")
+			})
+		})
+	}
+	onStores(t, func(t *testing.T, b *bench) {
+		s := &script{}
+		now := b.clock.Now().UTC()
+		due := now.Truncate(time.Minute).Add(2 * time.Minute)
+		src := polled(s)
+		src.Poll.When = cron(fmt.Sprintf("%d %d * * *", due.Minute(), due.Hour()))
+		b.start(src)
+		b.turn("the first poll, and the due one", func() bool { return len(s.requests()) == 2 })
+		b.turn("its end", func() bool {
+			c, err := b.store.Cursor(t.Context(), "orders")
+			return err == nil && !c.Updated.Before(due)
+		})
+		b.clock.Step(-5 * time.Second)
+		for at := b.clock.Now(); b.clock.Now().Sub(at) < 30*time.Second; {
+			b.clock.Advance(time.Second)
+			yield()
+		}
+		if n := len(s.requests()); n != 2 {
+			t.Errorf("a correction of five seconds repeats a poll: %d", n)
+		}
+	})
+}
+
 // TestOnePollerAmongHubs: a source is read under its lease; the page of a hub that lost it is refused.
 func TestOnePollerAmongHubs(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {

@@ -56,7 +56,7 @@ type delivery struct {
 
 // scheme is one way in which senders prove themselves and wrap what they send. A nil field means the plain way.
 type scheme struct {
-	// verify gives nil or why the sender is not believed. The reason is for the log, never for the sender.
+	// verify gives nil or why the sender is not believed. The reason is for the log, not for the sender, but for errTimestamp.
 	verify func(r *request) error
 	// unpack gives the documents of a verified request; nil: the body is one JSON document without an id of its own. Its error
 	// is a *refusal or means 400.

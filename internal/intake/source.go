@@ -38,7 +38,8 @@ const (
 	firstRetry  = time.Second
 	lastRetry   = 5 * time.Minute
 	alarmTries  = 3
-	longestWait = time.Minute // after which a sleeper looks at the clock again
+	longestWait = time.Second // after which a sleeper looks at the clock again
+	setBack     = time.Minute // by less a clock is corrected, and nothing is due again for it
 )
 
 // reader reads one source on its timetable: what is common to polls and files.
@@ -88,14 +89,18 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 	}
 	due := r.clock.Now()
 	if !cur.Updated.IsZero() && !cur.Updated.After(due) { // else the clock was set back: one read more does no harm
+		now := due
 		if due = r.when.Next(cur.Updated); due.IsZero() {
 			return errNeverDue
+		}
+		if due.After(now) && !due.Equal(r.when.Next(now)) {
+			due = now.Add(due.Sub(now)) // a distance, no time of day: what is left of it is measured, whatever the clock is set to
 		}
 	}
 	r.set(SourceOK, nil)
 	tries, failed := backoff{min: firstRetry, max: lastRetry}, 0
 	for {
-		if err := r.until(ctx, due); err != nil {
+		if err := r.until(ctx, due, failed > 0); err != nil {
 			return err
 		}
 		if err := t.held(r.clock); err != nil {
@@ -139,10 +144,20 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 	}
 }
 
-// until waits until due, or a nudge. It looks at the clock again now and then: clocks are set, machines are suspended.
-func (r *reader) until(ctx context.Context, due time.Time) error {
+// until waits until due, or a nudge. It looks at the clock again now and then: clocks are set, machines are suspended. A clock that is set
+// back must not make a source that is due every minute rest for as long: what is due by the new time counts then, and a time of day that
+// comes again is due again. One read more does no harm. The wait after a failure is no time of day, and stays as long as it is.
+func (r *reader) until(ctx context.Context, due time.Time, failed bool) error {
+	from := r.clock.Now().Round(0)
 	for {
-		left := due.Sub(r.clock.Now())
+		now := r.clock.Now()
+		if !failed && from.Sub(now.Round(0)) > setBack {
+			from = now.Round(0)
+			if next := r.when.Next(now); !next.IsZero() && next.Before(due) {
+				due = next
+			}
+		}
+		left := due.Sub(now)
 		if left <= 0 {
 			return context.Cause(ctx)
 		}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -108,6 +109,7 @@ func (f *fleet) one() *hub {
 	fmt.Fprintf(&b, wideObject, "shipment")
 	fmt.Fprintf(&b, wideRest, "pool", f.pool.srv.URL)
 	fmt.Fprintf(&b, wideObject, "product")
+	fmt.Fprintf(&b, wideObject, "invoice")
 	b.WriteString("  drop:\n    connector: file\n    path: ../drop\n    objects:\n      shipment: {format: jsonl, pattern: \"*.jsonl\", ready: {when: renamed}}\n")
 	named := bytes.ReplaceAll(b.Bytes(), []byte("    connector: rest\n"), fmt.Appendf(nil, "    connector: rest\n    headers: {X-Hub: %s}\n", h.name))
 	if err := os.WriteFile(h.file, named, 0o644); err != nil {
@@ -123,6 +125,7 @@ type pool struct {
 	mu    sync.Mutex
 	items []thing
 	polls []poll
+	lines []poll // of a second list, of nothing, which a cron line reads
 }
 
 type poll struct {
@@ -137,10 +140,19 @@ func newPool() *pool {
 }
 
 func (p *pool) serve(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/o/product" {
+	from := time.Now()
+	switch r.URL.Path {
+	case "/o/product":
+	case "/o/invoice":
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.lines = append(p.lines, poll{r.Header.Get("X-Hub"), from, from})
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"items": [], "more": false}`)
+		return
+	default:
 		return // a probe
 	}
-	from := time.Now()
 	since, _ := strconv.Atoi(r.URL.Query().Get("since"))
 	limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
 	time.Sleep(20 * time.Millisecond) // a list takes a while, so that two at once would be seen

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -17,6 +18,7 @@ var hubsFaults = []fault{
 	{Name: "rebalance every 5 s with three hubs", Setups: []setup{onKafka}, Goal: 60, Share: 2, Run: rebalance},
 	{Name: "people at any of three hubs", Setups: []setup{onKafka}, Goal: 20, Share: 0.5, Run: peopleAnywhere},
 	{Name: "a hub frozen for longer than its session", Setups: []setup{onKafka}, Goal: 20, Run: frozenHub},
+	{Name: "a schedule of three hubs runs once", Setups: []setup{onKafka}, Goal: 20, Share: 0.5, Run: scheduledOnce},
 }
 
 // shareAndHandOver: all hubs work at the same flows, one of them polls and reads files, and a delivery that comes to all of them at
@@ -329,5 +331,109 @@ func peopleAnywhere(b *budget) {
 	}
 	end()
 	f.quiet(2 * time.Minute)
+	b.judge(f.world, fleetRules)
+}
+
+const lineFlow = `---
+flow: %P%invoices
+entity: invoice
+from: {system: pool, poll: {schedule: "* * * * *", timezone: Europe/Berlin}}
+accept: soak/thing.v1
+key: source.no
+map: soak-customer
+to: {topic: %P%canonical.invoice}
+`
+
+// scheduledOnce: a source that a cron line reads each minute is read by one of three hubs each time. Their clocks are set from minute to
+// minute. When the one that reads is stopped or killed shortly before the next time, another reads it then, or as soon as it has taken over.
+func scheduledOnce(b *budget) {
+	var clock *wallClock
+	f := newFleet(b, 3, func(p *project) {
+		p.Extra += lineFlow
+		clock = newClock(b.T, p)
+	})
+	fed := f.feed()
+	end := f.background(load{Rate: 100, Keys: 50})
+	type read struct {
+		hub        string
+		at, minute time.Time
+	}
+	reads := func() (out []read) {
+		f.pool.mu.Lock()
+		defer f.pool.mu.Unlock()
+		for _, p := range f.pool.lines {
+			out = append(out, read{p.hub, clock.shown(p.from), clock.shown(p.from).Truncate(time.Minute)})
+		}
+		return out
+	}
+	f.until("the first read", 20*time.Second, func() bool { return len(reads()) > 0 })
+	over := func() bool {
+		all := reads()
+		return !f.readUntil("invoices").Before(all[len(all)-1].at)
+	}
+	f.until("its end", 20*time.Second, over)
+	time.Sleep(overSoon)
+	var lived []time.Time
+	// minute sets all clocks to just before the next minute, and gives who read then.
+	minute := func(limit time.Duration, before func()) (who string) {
+		b.Helper()
+		at := clock.shown(time.Now()).Truncate(time.Minute).Add(time.Minute)
+		lived = append(lived, at)
+		clock.set(at.Add(-time.Second))
+		before()
+		f.until("the read of "+at.String(), limit, func() bool {
+			all := reads()
+			last := all[len(all)-1]
+			who = last.hub
+			return !last.minute.Before(at) && over()
+		})
+		time.Sleep(300 * time.Millisecond) // in which another hub would have read as well
+		return who
+	}
+	for b.more(2) {
+		var who string
+		for range 3 {
+			who = minute(10*time.Second, func() {})
+		}
+		var h *hub
+		for _, o := range f.hubs {
+			if o.name == who {
+				h = o
+			}
+		}
+		began := time.Now()
+		if b.reps%2 == 0 {
+			minute(takeOver+15*time.Second, h.kill)
+		} else {
+			minute(takeOver+15*time.Second, func() { h.signal(syscall.SIGTERM) })
+			if code := h.stop(); code != 0 {
+				b.Errorf("an orderly stop exits %d", code)
+			}
+		}
+		b.happened(time.Since(began))
+		h.start()
+	}
+	end()
+	fed()
+	f.until("files and products are read", time.Minute, func() bool { // nobody counts them as in flight before
+		left, err := filepath.Glob(filepath.Join(f.dir, "*.jsonl"))
+		st := f.flowStatus("products")
+		return err == nil && len(left) == 0 && st != nil && st.Accepted >= int64(len(f.pool.items))
+	})
+	f.quiet(2 * time.Minute)
+	times := map[time.Time][]string{}
+	for _, r := range reads() {
+		times[r.minute] = append(times[r.minute], r.hub)
+	}
+	for at, by := range times {
+		if len(by) > 1 {
+			b.Errorf("%s was read %d times, by %v", at, len(by), by)
+		}
+	}
+	for _, at := range lived {
+		if len(times[at]) == 0 {
+			b.Errorf("%s was not read", at)
+		}
+	}
 	b.judge(f.world, fleetRules)
 }

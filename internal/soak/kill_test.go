@@ -16,6 +16,8 @@ var killFaults = []fault{
 	{Name: "torn tails, then a second crash", Setups: []setup{embedded}, Goal: 50, Run: tornTails},
 	{Name: "reload in mid-flight", Setups: both, Goal: 50, Run: reloadInFlight},
 	{Name: "clock steps of an hour", Setups: both, Goal: 20, Run: clockSteps},
+	{Name: "both daylight-saving days", Setups: both, Goal: 4, Run: bothDaylightDays},
+	{Name: "signed webhooks under clock steps", Setups: both, Goal: 50, Run: signedSteps},
 	{Name: "SIGTERM under load", Setups: both, Goal: 100, Share: 2, Run: termUnderLoad},
 }
 

@@ -47,6 +47,7 @@ type project struct {
 	Journal      string            // of the flows from the source: failures or all
 	Entities     []string          // that the targets hold
 	TargetURLs   map[string]string // instead of the target's own address: a proxy's
+	Env          []string          // of the hubs
 }
 
 const hookSecret = "soak-secret-0123456789"

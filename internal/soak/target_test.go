@@ -18,7 +18,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -83,8 +82,8 @@ type targetServer struct {
 	changed  int64
 	entities map[string]map[string]*object
 	byExt    map[string][]*object
-	released chan struct{} // closed when hanging ends
-	polls    atomic.Int64  // lists that were no look-ups
+	released chan struct{}          // closed when hanging ends
+	polls    map[string][]time.Time // lists that were no look-ups, by entity
 
 	// What a 429 asked for: until when nothing more should come, and who was told, by external id. told is when it was answered first.
 	told, shut time.Time
@@ -98,7 +97,7 @@ func serveTarget(addr, logFile string) error {
 		return err
 	}
 	s := &targetServer{log: f, entities: map[string]map[string]*object{}, byExt: map[string][]*object{}, released: make(chan struct{}),
-		shutFor: map[string]time.Time{}}
+		shutFor: map[string]time.Time{}, polls: map[string][]time.Time{}}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -106,7 +105,11 @@ func serveTarget(addr, logFile string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("PUT /_wicked", s.setWicked)
 	mux.HandleFunc("GET /_objects", s.dump)
-	mux.HandleFunc("GET /_polls", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, s.polls.Load()) })
+	mux.HandleFunc("GET /_polls", func(w http.ResponseWriter, _ *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		_ = json.NewEncoder(w).Encode(s.polls)
+	})
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		_, status := s.behave(r)
 		w.WriteHeader(cmp.Or(status, http.StatusOK))
@@ -346,6 +349,7 @@ func (s *targetServer) get(w http.ResponseWriter, r *http.Request) {
 
 // list answers look-ups by external id and by number, and polls by the counter of changes, oldest first.
 func (s *targetServer) list(w http.ResponseWriter, r *http.Request) {
+	came := time.Now()
 	bad, status := s.behave(r)
 	if status != 0 {
 		http.Error(w, "{}", status)
@@ -363,7 +367,6 @@ func (s *targetServer) list(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	} else {
-		s.polls.Add(1)
 		for _, o := range s.entities[entity] {
 			if o.Changed >= since && (q.Get("no") == "" || q.Get("no") == o.No) {
 				found = append(found, o)
@@ -378,6 +381,9 @@ func (s *targetServer) list(w http.ResponseWriter, r *http.Request) {
 	items := []map[string]any{}
 	for _, o := range found {
 		items = append(items, s.view(o))
+	}
+	if q.Get("external_id") == "" {
+		s.polls[entity] = append(s.polls[entity], came)
 	}
 	s.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
@@ -465,17 +471,26 @@ func (g *target) person(ctx context.Context, entity, id string, doc map[string]a
 	return v.ID, json.NewDecoder(resp.Body).Decode(&v)
 }
 
-// polls counts how often the target was asked for changes.
-func (g *target) polls() int64 {
+// asked gives when the target was asked for changes, by entity.
+func (g *target) asked() map[string][]time.Time {
 	g.t.Helper()
 	resp, err := http.Get(g.url() + "/_polls")
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var n int64
-	if _, err := fmt.Fscan(resp.Body, &n); err != nil {
+	out := map[string][]time.Time{}
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
 		g.t.Fatal(err)
+	}
+	return out
+}
+
+// polls counts how often the target was asked for changes.
+func (g *target) polls() (n int64) {
+	g.t.Helper()
+	for _, all := range g.asked() {
+		n += int64(len(all))
 	}
 	return n
 }

@@ -46,7 +46,7 @@ func newWorld(t *testing.T, s setup, change ...func(*project)) *world {
 // hub makes a hub of the project, not yet started; it is killed when the test ends.
 func (w *world) hub() *hub {
 	w.t.Helper()
-	h := &hub{t: w.t, w: w, name: fmt.Sprintf("hub%d", len(w.hubs)), http: freePort(w.t), hooks: freePort(w.t), env: []string{"WAYBILL_SOAK_STORE_URL=" + w.p.Store}}
+	h := &hub{t: w.t, w: w, name: fmt.Sprintf("hub%d", len(w.hubs)), http: freePort(w.t), hooks: freePort(w.t), env: append([]string{"WAYBILL_SOAK_STORE_URL=" + w.p.Store}, w.p.Env...)}
 	h.file = w.p.config(w.t, h.name, h.http, h.hooks, w.targets)
 	w.hubs = append(w.hubs, h)
 	w.t.Cleanup(func() {
