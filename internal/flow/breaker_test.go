@@ -259,6 +259,7 @@ func TestBreakerBacksOff(t *testing.T) {
 
 // A key that fails alone is parked when its retry time is over; the time in which the whole system was down does not count.
 func TestRetryTimeLeavesOutages(t *testing.T) {
+	turnsTheClock(t)
 	w := newWorld(t)
 	for range 10_000 {
 		w.erp.script = append(w.erp.script, step{false, refusedConn, nil})

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -131,8 +132,11 @@ func TestUnknownObjectDoesNotWaitForEver(t *testing.T) {
 	out := w.flow("orders-to-erp")
 	w.must(out, draft(e))
 	w.until("both go on", func() bool { return w.totals("erp-orders").Delivered == 2 })
-	if hub := event.Read(&w.log.records[0]).Hub; hub != "hub-A" {
-		t.Errorf("what the hub has made was taken for another object: %s", hub)
+	for i := range w.log.records { // in any order: they are different objects
+		r := &w.log.records[i]
+		if hub := event.Read(r).Hub; (hub == "hub-A") != bytes.Contains(r.Value, []byte(`"T9"`)) {
+			t.Errorf("what the hub has made was taken for another object, or another for it: %s %s", hub, r.Value)
+		}
 	}
 }
 
@@ -441,6 +445,7 @@ func TestStrayWriteOfADeadProcess(t *testing.T) {
 // The clock is set in the middle of everything: forward, nothing is given up for it and nothing counts as over; back, nothing rests for
 // an hour, here and with the next owner.
 func TestClockIsSet(t *testing.T) {
+	turnsTheClock(t)
 	t.Run("forward", func(t *testing.T) {
 		w := newWorld(t)
 		w.erp.script = []step{{false, refusedConn, func(*target) { w.clock.Step(time.Hour) }}, {false, refusedConn, nil}}

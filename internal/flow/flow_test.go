@@ -231,6 +231,7 @@ func TestUnavailableIsHeldThenDelivered(t *testing.T) {
 
 // A target that says when to come again is not called before that, and a long time is not spent in the lane.
 func TestRetryAfter(t *testing.T) {
+	turnsTheClock(t)
 	w := newWorld(t)
 	r := w.flow("orders-to-erp")
 	var last time.Time
@@ -262,6 +263,7 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestUnknownOutcomeIsParkedAfterRetryTime(t *testing.T) {
+	turnsTheClock(t)
 	w := newWorld(t)
 	for range 1000 {
 		w.erp.script = append(w.erp.script, step{false, dropped, nil})
@@ -314,6 +316,7 @@ func (w *world) intent(no string) *state.Intent {
 
 // A create in doubt keeps its intent when the look-ups fail: a replay looks again before it sends.
 func TestDoubtOutlivesParking(t *testing.T) {
+	turnsTheClock(t)
 	for _, k := range []fault.Kind{fault.Unavailable, fault.Invalid, fault.NotFound} {
 		t.Run(k.String(), func(t *testing.T) {
 			w := newWorld(t)

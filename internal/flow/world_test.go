@@ -420,7 +420,7 @@ func (w *world) hand(r *Runner, b *event.Batch) error {
 // turn moves the clock to its next timer until done answers.
 func (w *world) turn(done <-chan error) error {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	for {
 		idle, stop := context.WithCancel(ctx)
@@ -458,10 +458,23 @@ func (w *world) must(r *Runner, events ...event.Event) {
 	}
 }
 
+// turnsTheClock marks tests that turn the clock on a thousand times, by one goroutine: with the race detector (-short) they take long and find
+// nothing that others do not.
+func turnsTheClock(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short leaves out what only turns the clock")
+	}
+}
+
+// patience is the real time after which a test of the set clock gives up: much more than one takes, also with the race detector on a
+// machine that has others to serve.
+const patience = 3 * time.Minute
+
 // until turns the clock, timer by timer, until what holds.
 func (w *world) until(what string, holds func() bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	for !holds() {
 		if err := w.clock.BlockUntil(ctx, 1); err != nil {
