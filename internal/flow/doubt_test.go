@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -181,9 +182,11 @@ func TestDiscardInDoubt(t *testing.T) {
 	}{"it is there": {true, "T1"}, "it is not": {false, ""}} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			down := true
+			var asked atomic.Int64
+			var up atomic.Bool
 			w.deps.Systems["erp"].Connector = looks{w.erp, func() (bool, error) {
-				if down {
+				asked.Add(1)
+				if !up.Load() {
 					return false, fault.New(fault.Invalid, "no look-up")
 				}
 				return false, nil
@@ -193,12 +196,16 @@ func TestDiscardInDoubt(t *testing.T) {
 			w.must(r, order("A", 1, "1"))
 			w.expect("orders-to-erp", "parked=1")
 			w.mark(r, w.queue("orders-to-erp")[0].ID, state.MarkDiscard)
-			w.until("asked in vain", func() bool { w.erp.mu.Lock(); defer w.erp.mu.Unlock(); return w.clock.Waiting() > 0 })
+			before := asked.Load()
+			w.until("asked in vain", func() bool { return asked.Load() > before })
+			if err := w.clock.BlockUntil(t.Context(), 1); err != nil {
+				t.Fatal(err)
+			}
 			for range 5 {
 				w.clock.Advance(drainEvery)
 			}
 			w.expect("orders-to-erp", "parked=1")
-			down = false
+			up.Store(true)
 			w.until("given up", func() bool { return w.summary("orders-to-erp") == "discarded=1" })
 			w.settled("A", c.local)
 		})
