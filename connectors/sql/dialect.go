@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,8 +22,9 @@ type dialect interface {
 	param(n int) string
 	// text selects a column as text.
 	text(column string) string
-	// now is the database's clock as a value for a column of a time type.
-	now(typ string) string
+	// now is the database's clock as a value for a column of a time type; local times are those of zone, at the hub's time where the
+	// database knows no zones.
+	now(typ string, zone *time.Location, hub time.Time) string
 	boolean(b bool) any
 }
 
@@ -31,14 +33,14 @@ type sqlite struct{}
 func (sqlite) param(int) string          { return "?" }
 func (sqlite) text(column string) string { return "CAST(" + column + " AS TEXT)" }
 
-func (sqlite) now(typ string) string {
+func (sqlite) now(typ string, zone *time.Location, hub time.Time) string {
 	switch typ {
 	case "unix":
 		return "CAST(strftime('%s','now') AS INTEGER)"
 	case "unix-ms":
 		return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 	case "local-timestamp":
-		return "strftime('%Y-%m-%d %H:%M:%f','now')"
+		return "'" + hub.In(zone).Format("2006-01-02 15:04:05.000") + "'"
 	}
 	return "strftime('%Y-%m-%dT%H:%M:%fZ','now')"
 }
@@ -56,12 +58,14 @@ func (postgres) param(n int) string        { return "$" + strconv.Itoa(n) }
 func (postgres) text(column string) string { return column + "::text" }
 func (postgres) boolean(b bool) any        { return b }
 
-func (postgres) now(typ string) string {
+func (postgres) now(typ string, zone *time.Location, _ time.Time) string {
 	switch typ {
 	case "unix":
 		return "floor(extract(epoch from clock_timestamp()))::bigint"
 	case "unix-ms":
 		return "floor(extract(epoch from clock_timestamp()) * 1000)::bigint"
+	case "local-timestamp":
+		return "clock_timestamp() AT TIME ZONE '" + strings.ReplaceAll(zone.String(), "'", "''") + "'"
 	}
 	return "clock_timestamp()"
 }

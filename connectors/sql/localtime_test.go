@@ -2,6 +2,7 @@ package sql
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,28 @@ func TestHourThatComesTwice(t *testing.T) {
 			}
 		}
 		t.Error("a list of what changed since the first pass leaves out the second")
+	})
+}
+
+// A version that the hub sets is in the zone of the others: a poll would take it for hours older, or newer, than it is.
+func TestTouchInLocalTime(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		typ := map[string]string{"sqlite": "text", "postgres": "timestamp"}[p.kind]
+		p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, content integer, raw text, v "+typ+")")
+		p.exec(t, "INSERT INTO x VALUES (1, 1, '', NULL)")
+		db := open(t, p, "zone: Asia/Kolkata\n"+strings.Replace(localTable, "version: v,", "version: v, touch: true,", 1))
+		before := time.Now().Add(-time.Second)
+		if _, err := db.Write(t.Context(), connector.Write{Object: "x", Action: connector.Update, Local: "1", Doc: []byte(`{"content":2}`)}); err != nil {
+			t.Fatal(err)
+		}
+		found, err := db.Find(t.Context(), connector.Lookup{Object: "x", Local: "1"})
+		if err != nil || len(found) != 1 {
+			t.Fatal(found, err)
+		}
+		at, err := time.Parse(time.RFC3339Nano, found[0].Version)
+		if err != nil || at.Before(before) || at.After(time.Now().Add(time.Second)) {
+			t.Errorf("touched at %v, %v; the database holds %s", at, err, p.text(t, "SELECT CAST(v AS text) FROM x"))
+		}
 	})
 }
 

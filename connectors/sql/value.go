@@ -88,6 +88,9 @@ func (db *database) bindTime(typ string, t time.Time) any {
 	return stamp(t.UTC(), "2006-01-02T15:04:05Z")
 }
 
+// now is the present time as an expression for a column of a time type.
+func (db *database) now(typ string) string { return db.dialect.now(typ, db.zone, db.clock.Now()) }
+
 // bindSince gives a bound for everything that changed since. SQLite compares times as texts, in whatever form the
 // application writes them: a day earlier, and without a time, every form compares rightly.
 func (db *database) bindSince(typ string, t time.Time) any {

@@ -150,7 +150,7 @@ func (c *change) insert(ctx context.Context, tx *sql.Tx) (id string, err error) 
 	if c.o.Touch {
 		first := "1"
 		if typ := c.o.Columns[c.o.Version]; typ != "integer" {
-			first = c.db.dialect.now(typ)
+			first = c.db.now(typ)
 		}
 		add(c.o.Version, first)
 	}
@@ -179,7 +179,7 @@ func (c *change) insert(ctx context.Context, tx *sql.Tx) (id string, err error) 
 // touched is the next value of version.
 func (c *change) touched(prefix string) string {
 	if typ := c.o.Columns[c.o.Version]; typ != "integer" {
-		return c.db.dialect.now(typ)
+		return c.db.now(typ)
 	}
 	return "COALESCE(" + prefix + quote(c.o.Version) + ", 0) + 1"
 }
@@ -229,7 +229,7 @@ func (c *change) delete(ctx context.Context, tx *sql.Tx) error {
 	case "integer":
 		st.WriteString("1")
 	default:
-		st.WriteString(c.db.dialect.now(typ))
+		st.WriteString(c.db.now(typ))
 	}
 	if c.o.Touch {
 		st.WriteString(", " + quote(c.o.Version) + " = " + c.touched(""))

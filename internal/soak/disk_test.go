@@ -2,6 +2,7 @@ package soak
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,16 +14,17 @@ import (
 )
 
 var diskFaults = []fault{
-	{Name: "disk full", Setups: []setup{embedded}, Goal: 40, Run: diskFull},
+	{Name: "disk full", Setups: []setup{embedded}, Goal: 20, Run: diskFull},
 	{Name: "disk of the broker alone full", Setups: []setup{embedded}, Goal: 20, Run: brokerDiskFull},
 	{Name: "disk of the database alone full", Setups: []setup{embedded}, Goal: 20, Run: storeDiskFull},
 }
 
-// mount gives a file system of its own to a directory below the test's.
-func mount(t *testing.T, size string) string {
+// mount gives a file system of its own to a directory below the test's: small, and large enough for what the hub keeps of the load.
+func mount(b *budget) string {
+	t := b.T
 	t.Helper()
 	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm", b.size(192, 768))); err != nil {
 		t.Skipf("a small disk cannot be mounted here (%v): it needs root", err)
 	}
 	t.Cleanup(func() {
@@ -87,17 +89,17 @@ func (b *ballast) remove() {
 }
 
 func diskFull(b *budget) {
-	dir := mount(b.T, "192m")
+	dir := mount(b)
 	runDiskFull(b, dir, func(p *project) { p.DataDir = dir }, true)
 }
 
 func brokerDiskFull(b *budget) {
-	dir := mount(b.T, "128m")
+	dir := mount(b)
 	runDiskFull(b, dir, func(p *project) { link(b.T, p.DataDir, "broker", dir) }, false)
 }
 
 func storeDiskFull(b *budget) {
-	dir := mount(b.T, "128m")
+	dir := mount(b)
 	runDiskFull(b, dir, func(p *project) { p.StorePath = filepath.Join(dir, "waybill.db") }, true)
 }
 
@@ -119,7 +121,7 @@ func runDiskFull(b *budget, dir string, change func(*project), refusing bool) {
 	h := w.hub()
 	h.start()
 	var unavailable, other atomic.Int64
-	end := w.background(load{Rate: float64(b.size(300, 1500)), Batch: 10, Keys: 100, Text: func(no string) string { return strings.Repeat(no+" ", 300) }, Refused: func(status int, _ string) {
+	end := w.background(load{Rate: float64(b.size(300, 800)), Batch: 10, Keys: 100, Text: func(no string) string { return strings.Repeat(no+" ", 300) }, Refused: func(status int, _ string) {
 		if status == http.StatusServiceUnavailable {
 			unavailable.Add(1)
 		} else {
