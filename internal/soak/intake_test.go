@@ -19,7 +19,7 @@ import (
 
 var intakeFaults = []fault{
 	{Name: "10 MB bodies, zip bombs and deep JSON among good webhooks", Setups: both, Goal: 20_000, Run: abuse},
-	{Name: "2,000 slow connections", Setups: both, Goal: 20, Alone: true, Run: slowConnections},
+	{Name: "2,000 slow connections", Setups: both, Goal: 20, Share: 0.5, Alone: true, Run: slowConnections},
 }
 
 // attack is a request that must be refused with one of these answers.
@@ -122,7 +122,7 @@ func abuse(b *budget) {
 	wg.Wait()
 	end()
 	b.reps = int(refused.Load())
-	w.quiet(time.Minute)
+	w.quiet(2 * time.Minute)
 	if mib := h.peak(); mib > 700 {
 		b.Errorf("the hub has held %d MiB", mib)
 	}
@@ -207,7 +207,7 @@ func slowConnections(b *budget) {
 		b.Errorf("only %d slow connections are open: the fault did not happen", open.Load())
 	}
 	stop()
-	w.quiet(time.Minute)
+	w.quiet(2 * time.Minute)
 	b.judge(w, rules{})
 }
 

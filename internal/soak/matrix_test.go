@@ -57,14 +57,6 @@ func (b *budget) more(short int) bool {
 	return b.reps < short || b.reps < b.fault.Goal && time.Now().Before(b.end)
 }
 
-// until reports whether there is time left for a fault that has no repetitions but a length: none in the short form.
-func (b *budget) until() time.Duration {
-	if b.short {
-		return 0
-	}
-	return time.Until(b.end)
-}
-
 // happened counts one repetition, with the time that the hub took to be well again.
 func (b *budget) happened(recovery time.Duration) {
 	b.reps++

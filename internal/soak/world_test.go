@@ -80,7 +80,7 @@ func (w *world) hooks() []string {
 
 // bearable is how many documents a second two cores bring home that carry the targets, the senders, another fault's hubs and, on Kafka,
 // the broker and the database as well. More would measure how long a backlog takes, and no fault.
-var bearable = map[setup]float64{embedded: 1500, onKafka: 250}
+var bearable = map[setup]float64{embedded: 500, onKafka: 150}
 
 // background sends a load until the function it gives is called; that waits until the last request has its promise.
 func (w *world) background(l load) (end func()) {
