@@ -15,8 +15,9 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// maxConflicts is how often a write is made again on top of a state that has changed underneath.
-const maxConflicts = 4
+// maxConflicts is how often a write is made again on top of a state that has changed underneath: people may be at work on the same
+// object. Beyond it the target's token does not mean what it should.
+const maxConflicts = 10
 
 // callTimeout bounds one call to a target whose connector says no bound of its own.
 const callTimeout = 30 * time.Second
@@ -61,8 +62,9 @@ func (d *delivery) call(ctx context.Context) (fate, error) {
 		case errors.Is(err, state.ErrFenced):
 			return fate{}, err
 		}
-		// A conflict is answered on top of the state just read, soon and also for a stored message: held, it would meet the same
-		// stale token again. maxConflicts bounds it.
+		// A conflict is answered on top of the present state, soon and also for a stored message: held, it would meet the same
+		// stale token again. maxConflicts bounds it. The state is read after the pause: what is old by the pause is stale again where
+		// an object changes often.
 		if fault.KindOf(err) == fault.Conflict {
 			if err := lifecycle.Sleep(ctx, d.Clock, jitter(d.flow.Retry.Min)); err != nil {
 				return fate{}, err
@@ -149,6 +151,11 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 	}
 	if until := d.inTheWay(); until > 0 {
 		return d.rest(until, "a write that was not answered may still arrive in "+d.Runner.target.Name+", and must not come behind this one"), true, nil
+	}
+	if d.stale {
+		if f, done, err := d.reread(ctx); done || err != nil {
+			return f, done, err
+		}
 	}
 	if !d.fresh || d.Clock.Elapsed()-d.openedAt >= sureFor {
 		var by *state.Claimed
@@ -328,10 +335,11 @@ func (d *delivery) sort(ctx context.Context, err error, conflicts *int) (fate, b
 			return d.duplicate(ctx, err, conflicts)
 		}
 		*conflicts++
-		if *conflicts > maxConflicts {
+		if _, ok := d.Runner.target.Connector.(connector.Finder); !ok || *conflicts > maxConflicts {
 			return d.given(failed(err)), true, nil
 		}
-		return d.reread(ctx, err)
+		d.stale = true
+		return fate{}, false, err
 	case fault.NotFound:
 		d.Runner.target.Breaker.Success() // it answered
 		if d.write.Action == connector.Delete {
@@ -429,11 +437,8 @@ func (d *delivery) duplicate(ctx context.Context, cause error, conflicts *int) (
 }
 
 // reread gets the object's present concurrency token; the write then goes on top of the present state, field by field.
-func (d *delivery) reread(ctx context.Context, cause error) (fate, bool, error) {
-	finder, ok := d.Runner.target.Connector.(connector.Finder)
-	if !ok {
-		return d.given(failed(cause)), true, nil
-	}
+func (d *delivery) reread(ctx context.Context) (fate, bool, error) {
+	finder := d.Runner.target.Connector.(connector.Finder)
 	cctx, cancel := context.WithTimeout(ctx, d.Runner.target.patience())
 	defer cancel()
 	answered := d.asking()
@@ -446,8 +451,8 @@ func (d *delivery) reread(ctx context.Context, cause error) (fate, bool, error) 
 	if len(got) == 0 {
 		return d.given(failed(fault.New(fault.NotFound, "the object %s is gone in %s", d.write.Local, d.Runner.target.Name))), true, nil
 	}
-	d.write.ETag = got[0].ETag
-	return fate{}, false, cause
+	d.write.ETag, d.stale = got[0].ETag, false
+	return fate{}, false, nil
 }
 
 // look asks the target for the object by its external id, then by its natural key; connector.ErrNoLookup where it cannot be asked

@@ -39,6 +39,8 @@ type delivery struct {
 	// opened: the intent of this event stands; fresh: since the time of openedAt, and nothing was sent under it.
 	opened, fresh bool
 	openedAt      time.Duration
+	// stale: the token is not the object's any more, and is read again before the next call.
+	stale bool
 
 	// inherited are calls whose outcome earlier attempts of this or other messages have left open.
 	inherited []state.Intent

@@ -608,6 +608,35 @@ func TestConflictIsWrittenOnTop(t *testing.T) {
 	}
 }
 
+// An object that people change again and again is read right before each write, not before the pause between two of them; and it takes
+// more than a few of their changes to park a message.
+func TestConflictsWithBusyPeople(t *testing.T) {
+	w := newWorld(t)
+	read, writes := time.Duration(-1), 0
+	w.deps.Systems["erp"].Connector = looks{w.erp, func() (bool, error) { read = w.clock.Elapsed(); return false, nil }}
+	r := w.flow("orders-to-erp")
+	w.must(r, order("A", 1, "1"))
+	for i := range 9 {
+		w.erp.script = append(w.erp.script, step{true, nil, func(t *target) {
+			if writes++; i > 0 && read != w.clock.Elapsed() {
+				w.t.Errorf("written at %v on top of what was read at %v", w.clock.Elapsed(), read)
+			}
+			t.objects["T1"]["note"] = "by hand"
+			t.bump("T1")
+		}})
+	}
+	w.must(r, order("A", 2, "2"))
+	w.expect("orders-to-erp", "delivered=2")
+	if writes != 9 {
+		t.Errorf("%d writes met a change", writes)
+	}
+	for range maxConflicts + 1 {
+		w.erp.script = append(w.erp.script, step{true, nil, func(t *target) { t.bump("T1") }})
+	}
+	w.must(r, order("A", 3, "3"))
+	w.expect("orders-to-erp", "delivered=2 parked=1")
+}
+
 // What the target sends back of a write is an echo; what it made itself, or somebody changed there meanwhile, is news.
 func TestEcho(t *testing.T) {
 	w := newWorld(t)

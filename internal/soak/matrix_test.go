@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -238,7 +239,7 @@ func TestSoak(t *testing.T) {
 		sum.Unaccounted += r.verdict.Unaccounted
 	}
 	if *soakFile != "" {
-		if err := writeTable(*soakFile, rows, *soakFor); err != nil {
+		if err := writeTable(*soakFile, rows); err != nil {
 			t.Error(err)
 		}
 	}
@@ -250,31 +251,55 @@ const (
 	tableTo   = "<!-- to here -->"
 )
 
-// writeTable puts the rows between the marks of a document.
-func writeTable(file string, rows []row, length time.Duration) error {
+// writeTable puts the rows between the marks of a document. Rows that this run has not made stay: `make soak ONLY=…` renews its own.
+func writeTable(file string, rows []row) error {
 	text, err := os.ReadFile(filepath.Clean(file))
 	if err != nil {
 		return err
 	}
 	before, rest, ok1 := strings.Cut(string(text), tableFrom)
-	_, after, ok2 := strings.Cut(rest, tableTo)
+	table, after, ok2 := strings.Cut(rest, tableTo)
 	if !ok1 || !ok2 {
 		return fmt.Errorf("%s has no marks for the table", file)
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s%s\n\n`make soak FOR=%s`, %s:\n\n", before, tableFrom, length, time.Now().UTC().Format("2006-01-02"))
-	b.WriteString("| fault | set-up | repetitions | messages | lost | doubled | reordered | unaccounted | longest recovery |\n|---|---|---:|---:|---:|---:|---:|---:|---:|\n")
+	lines := map[string]string{} // by fault and set-up
+	for line := range strings.Lines(table) {
+		if cells := strings.Split(line, "|"); len(cells) == 12 {
+			name, _, _ := strings.Cut(strings.TrimSpace(cells[1]), " (**")
+			lines[name+"/"+strings.TrimSpace(cells[2])] = line
+		}
+	}
 	for _, r := range rows {
-		name := r.fault
 		if r.skipped {
 			continue
 		}
+		name := r.fault
 		if r.failed {
 			name += " (**failed**)"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d | %d | %d | %d | %s |\n", name, r.setup, r.reps, r.verdict.Messages, r.verdict.Lost, r.verdict.Doubled,
-			r.verdict.Reordered, r.verdict.Unaccounted, r.recovery.Round(10*time.Millisecond))
+		lines[r.fault+"/"+string(r.setup)] = fmt.Sprintf("| %s | %s | %s | %d | %d | %d | %d | %d | %d | %s |\n", name, r.setup, time.Now().UTC().Format("2006-01-02"),
+			r.reps, r.verdict.Messages, r.verdict.Lost, r.verdict.Doubled, r.verdict.Reordered, r.verdict.Unaccounted, r.recovery.Round(10*time.Millisecond))
 	}
-	fmt.Fprintf(&b, "\n%s%s", tableTo, after)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s%s\n\n| fault | set-up | run on | repetitions | messages | lost | doubled | reordered | unaccounted | longest recovery |\n", before, tableFrom)
+	b.WriteString("|---|---|---|---:|---:|---:|---:|---:|---:|---:|\n")
+	var sums [6]int64
+	for _, f := range matrix() {
+		for _, s := range f.Setups {
+			line, ok := lines[f.Name+"/"+string(s)]
+			if !ok {
+				continue
+			}
+			b.WriteString(line)
+			for i, cell := range strings.Split(line, "|")[4:10] {
+				n, err := strconv.ParseInt(strings.TrimSpace(cell), 10, 64)
+				if err != nil {
+					return fmt.Errorf("%s: %q is no number in the row %s", file, cell, line)
+				}
+				sums[i] += n
+			}
+		}
+	}
+	fmt.Fprintf(&b, "| **all** | | | %d | %d | %d | %d | %d | %d | |\n\n%s%s", sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], tableTo, after)
 	return os.WriteFile(file, []byte(b.String()), 0o644)
 }
