@@ -167,8 +167,8 @@ func (h *hub) badRequests(good func(string) push) {
 		says   string
 	}{
 		{"wrong signature", push{secret: "whsec_" + base64.StdEncoding.EncodeToString([]byte("somebody else's")), body: []byte(reading("X-1", 1))}, 401, "prove"},
-		{"stale timestamp", push{at: time.Now().Add(-6 * time.Minute), body: []byte(reading("X-2", 1))}, 401, "prove"},
-		{"timestamp of tomorrow", push{at: time.Now().Add(24 * time.Hour), body: []byte(reading("X-2", 1))}, 401, "prove"},
+		{"stale timestamp", push{at: time.Now().Add(-6 * time.Minute), body: []byte(reading("X-2", 1))}, 401, "clock"},
+		{"timestamp of tomorrow", push{at: time.Now().Add(24 * time.Hour), body: []byte(reading("X-2", 1))}, 401, "clock"},
 		{"unknown path", push{path: "scanner/reading", body: []byte(reading("X-3", 1))}, 404, ""},
 		{"GET", push{method: http.MethodGet}, 405, "POST"},
 		{"media type", push{media: "text/xml", body: []byte(reading("X-4", 1))}, 415, "Content-Type"},
