@@ -178,15 +178,6 @@ set:
   text?: source.text
   mark?: value("soak-mark", "source", source.mark)
 ---
-# For files: what was written is not changed, so nothing may edit this mapping between two attempts.
-mapping: soak-file
-from: soak/thing.v1
-to: soak/thing.v1
-set:
-  no: source.no
-  seq: source.seq
-  text?: (source.text)
----
 mapping: soak-order
 from: soak/thing.v1
 to: soak/thing.v1

@@ -59,7 +59,7 @@ retry: {for: %FOR%, backoff: 50ms..2s}
 flow: %P%shipments-to-out
 entity: shipment
 from: {topic: %P%canonical.shipment}
-map: soak-file
+map: soak-customer
 to: {system: out}
 retry: {for: %FOR%, backoff: 50ms..2s}
 ---
