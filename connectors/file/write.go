@@ -56,6 +56,9 @@ func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result
 	return connector.Result{Local: name, Doc: w.Doc}, nil
 }
 
+// WriteOnce: see Write.
+func (*system) WriteOnce() {}
+
 // time gives the time for a file's name; no two are the same.
 func (s *system) time() string {
 	s.mu.Lock()

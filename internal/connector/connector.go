@@ -70,6 +70,13 @@ type Timed interface {
 	Timeout() time.Duration
 }
 
+// WriteOnce is implemented by systems whose objects cannot be changed or deleted once they are created, such as files: Write refuses every
+// other action as Invalid. What was created for an event stays what it says, whatever the mapping says by the time the event comes again.
+type WriteOnce interface {
+	Sink
+	WriteOnce()
+}
+
 // Action says what to do with the target object.
 type Action string
 

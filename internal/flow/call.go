@@ -59,7 +59,7 @@ func (d *delivery) call(ctx context.Context) (fate, error) {
 			return f, nil
 		case ctx.Err() != nil:
 			return fate{}, context.Cause(ctx)
-		case errors.Is(err, state.ErrFenced):
+		case errors.Is(err, state.ErrFenced), errors.Is(err, ErrStopping):
 			return fate{}, err
 		}
 		// A conflict is answered on top of the present state, soon and also for a stored message: held, it would meet the same
@@ -185,8 +185,8 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 	case err == nil:
 		d.Runner.target.Breaker.Success()
 		return d.done(call, res), true, nil
-	case errors.Is(err, state.ErrFenced):
-		return fate{}, false, err
+	case errors.Is(err, state.ErrFenced), errors.Is(err, ErrStopping):
+		return fate{}, false, err // nothing was sent, and the system is not to blame
 	}
 	return d.sort(ctx, err, conflicts)
 }
@@ -517,9 +517,9 @@ func (d *delivery) natural() map[string]string {
 
 // adopt takes an object that is there already as the one to create. Only what this very call has made is known to hold this very document: what
 // an earlier call made, perhaps of an earlier document, and what was there before, is written once more unless it holds it too. Absolute values
-// do no harm.
+// do no harm. What cannot be changed stays what an earlier call for this very event has made, also when the mapping was changed in between.
 func (d *delivery) adopt(ctx context.Context, rec *connector.Record, exactly bool, conflicts *int) (fate, bool, error) {
-	made := d.lost && d.sentHere && exactly
+	made := exactly && (d.lost && d.sentHere || d.writeOnce() && d.inheritedOwn())
 	d.found(rec)
 	if made || d.holds(rec.Doc) {
 		return d.done(ctx, connector.Result{Local: rec.Local, Doc: rec.Doc, ETag: rec.ETag}), true, nil

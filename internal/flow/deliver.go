@@ -241,7 +241,7 @@ func (d *delivery) guard(ctx context.Context) (fate, bool, error) {
 		switch c := event.CompareVersions(d.ev.Version, a.Version); {
 		case c < 0:
 			return skipped(state.Stale), true, nil
-		case c == 0 && (a.Hash == d.hash || slices.Contains(strings.Split(a.EventID, "\n"), d.appliedID())):
+		case c == 0 && (a.Hash == d.hash || d.knownTo(a)):
 			return skipped(state.Duplicate), true, nil
 		}
 	}
@@ -379,6 +379,23 @@ func (d *delivery) applied() *state.Applied {
 // appliedID is by what the version guard knows an event: flows that write different fields of an object apply the same one, and under
 // another mapping it says something else.
 func (d *delivery) appliedID() string { return d.hash + " " + d.ev.ID + "/" + d.flow.Name }
+
+// knownTo reports whether this flow has applied the event as it is now; where objects cannot be changed, whether it has at all.
+func (d *delivery) knownTo(a *state.Applied) bool {
+	id := d.appliedID()
+	if d.writeOnce() {
+		_, id, _ = strings.Cut(id, " ")
+	}
+	return slices.ContainsFunc(strings.Split(a.EventID, "\n"), func(was string) bool {
+		return was == id || d.writeOnce() && strings.HasSuffix(was, " "+id)
+	})
+}
+
+// writeOnce: what is created in the target cannot be changed.
+func (d *delivery) writeOnce() bool {
+	_, ok := d.Runner.target.Connector.(connector.WriteOnce)
+	return ok
+}
 
 func (d *delivery) intent() state.Intent {
 	in := state.Intent{Flow: d.flow.Name, Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, EventID: d.ev.ID,

@@ -529,3 +529,46 @@ func TestReplacedBeforeTheIntent(t *testing.T) {
 		t.Errorf("it called: %v", w.erp.calls)
 	}
 }
+
+// What was created for an event in a target that cannot change it stays as it is, although another mapping was loaded before the event came
+// again: the event is done with. A newer event of the object is refused, and a person told.
+func TestWrittenOnce(t *testing.T) {
+	e := order("A", 1, "1")
+	other := with(e, func(e *event.Event) { e.Data = []byte(strings.Replace(string(e.Data), `"qty":1`, `"qty":2`, 1)) })
+	begin := func(t *testing.T) *world {
+		w := newWorld(t)
+		w.deps.Systems["erp"].Connector = paper{w.erp}
+		return w
+	}
+	holds := func(w *world, want float64) {
+		w.t.Helper()
+		if o := w.erp.objects["T1"]; len(w.erp.objects) != 1 || o["qty"] != want {
+			w.t.Errorf("the target holds %v", w.erp.objects)
+		}
+	}
+	t.Run("delivered, and again", func(t *testing.T) {
+		w := begin(t)
+		r := w.flow("orders-to-erp")
+		w.must(r, e)
+		w.must(r, other)
+		w.expect("orders-to-erp", "delivered=1 duplicate=1")
+		holds(w, 1)
+	})
+	t.Run("in doubt, and again", func(t *testing.T) {
+		w := begin(t)
+		w.died("orders-to-erp", e, true)
+		w.erp.made("T1", e, map[string]any{"no": "A", "qty": 1.0})
+		w.must(w.flow("orders-to-erp"), other)
+		w.expect("orders-to-erp", "delivered=1")
+		w.settled("A", "T1")
+		holds(w, 1)
+	})
+	t.Run("a newer one", func(t *testing.T) {
+		w := begin(t)
+		r := w.flow("orders-to-erp")
+		w.must(r, e)
+		w.must(r, order("A", 3, "2"))
+		w.expect("orders-to-erp", "delivered=1 parked=1")
+		holds(w, 1)
+	})
+}

@@ -2,6 +2,8 @@ package flow
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"runtime"
 	"testing"
 
@@ -97,4 +99,28 @@ func (w *world) stopped(done <-chan error, still bool) error {
 		}
 		runtime.Gosched()
 	}
+}
+
+// fenced asks, as connectors do, whether it may send, when the flow has been asked to stop and the call's context does not know yet.
+type fenced struct{ *target }
+
+func (f fenced) Write(context.Context, connector.Write) (connector.Result, error) {
+	return connector.Result{}, fault.Wrap(fault.Unavailable, "write", ErrStopping)
+}
+
+// TestStopIsNoFailureOfTheSystem: a call that a stop keeps from being sent says nothing of the system, and is not tried again.
+func TestStopIsNoFailureOfTheSystem(t *testing.T) {
+	w := newWorld(t)
+	sys := w.deps.Systems["erp"]
+	sys.Connector = fenced{w.erp}
+	r := w.flow("orders-to-erp")
+	for i := range 20 {
+		if err := w.batch(r, order(fmt.Sprint(i), 1, "1")); !errors.Is(err, ErrStopping) {
+			t.Fatalf("handled: %v", err)
+		}
+	}
+	if _, why, open := sys.Breaker.Open(); open {
+		t.Errorf("the breaker is open: %v", why)
+	}
+	w.expect("orders-to-erp", "")
 }

@@ -188,6 +188,18 @@ type mute struct{ *target }
 
 func (m mute) Find() {} // hides the method: not a Finder
 
+// paper is a target whose objects stay as they were created.
+type paper struct{ *target }
+
+func (paper) WriteOnce() {}
+
+func (p paper) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
+	if w.Action != connector.Create {
+		return connector.Result{}, fault.New(fault.Invalid, "what was written is not changed")
+	}
+	return p.target.Write(ctx, w)
+}
+
 type kind struct{ open func() connector.System }
 
 func (k kind) Spec() connector.Spec {

@@ -101,6 +101,9 @@ func testWrite(t *testing.T, fresh func(t *testing.T) *Subject) {
 		t.Run("create only", func(t *testing.T) {
 			w := fresh(t).writer(t)
 			r := w.create(1)
+			if _, ok := w.sys.(connector.WriteOnce); !ok {
+				t.Error("the system does not say that it is one of connector.WriteOnce")
+			}
 			for _, a := range []connector.Action{connector.Update, connector.Delete} {
 				wr := w.write(a, 1, w.New(1))
 				wr.Local = r.Local
