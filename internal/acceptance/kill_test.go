@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/needtest"
 	"github.com/waybill-hub/waybill/internal/sandbox"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
 )
@@ -41,14 +42,7 @@ func TestKillNine(t *testing.T) {
 
 // The same holds on Apache Kafka and PostgreSQL.
 func TestKillNineOnKafka(t *testing.T) {
-	broker := os.Getenv("WAYBILL_TEST_KAFKA")
-	if broker == "" {
-		const how = "WAYBILL_TEST_KAFKA is not set: start one with internal/test/systems/kafka.sh and set it to the address printed"
-		if os.Getenv("WAYBILL_REQUIRE") == "1" {
-			t.Fatal(how)
-		}
-		t.Skip(how)
-	}
+	broker := needtest.Kafka(t)
 	p := newProject(t)
 	p.onKafka(t, broker)
 	w := startWorld(t, p, sandbox.Options{Seed: 8, Rate: 10})

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/needtest"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
 )
 
@@ -207,14 +208,7 @@ func TestParking(t *testing.T) {
 
 // The same with three hubs on Apache Kafka and PostgreSQL: what is asked at one hub is carried out by the one that owns the message.
 func TestParkingOfThreeHubs(t *testing.T) {
-	broker := os.Getenv("WAYBILL_TEST_KAFKA")
-	if broker == "" {
-		const how = "WAYBILL_TEST_KAFKA is not set: start one with internal/test/systems/kafka.sh and set it to the address printed"
-		if os.Getenv("WAYBILL_REQUIRE") == "1" {
-			t.Fatal(how)
-		}
-		t.Skip(how)
-	}
+	broker := needtest.Kafka(t)
 	srv, target := startPicky(t)
 	suffix := "-" + uuid.NewString()[:8]
 	env := map[string]string{"SCANNER_SECRET": hookSecret, "WAYBILL_TEST_STORE": pgtest.URL(t)}

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/needtest"
 	"github.com/waybill-hub/waybill/internal/sandbox"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
 )
@@ -32,14 +33,7 @@ func TestRecoverCommand(t *testing.T) {
 
 // The same on Apache Kafka and PostgreSQL, where all topics are deleted.
 func TestRecoverCommandOnKafka(t *testing.T) {
-	broker := os.Getenv("WAYBILL_TEST_KAFKA")
-	if broker == "" {
-		const how = "WAYBILL_TEST_KAFKA is not set: start one with internal/test/systems/kafka.sh and set it to the address printed"
-		if os.Getenv("WAYBILL_REQUIRE") == "1" {
-			t.Fatal(how)
-		}
-		t.Skip(how)
-	}
+	broker := needtest.Kafka(t)
 	p := newProject(t)
 	topics := p.onKafka(t, broker)
 	remove := func() {

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/needtest"
 )
 
 var updatePages = flag.Bool("update", false, "write what the commands on pages print into the pages")
@@ -35,10 +37,7 @@ func TestOperations(t *testing.T) { follow(t, operationsPage, 7, 30) }
 func follow(t *testing.T, name string, leastFiles, leastCommands int) {
 	for _, tool := range []string{"sh", "openssl", "curl", "sqlite3", "sed"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("WAYBILL_REQUIRE") != "" {
-				t.Fatal(err)
-			}
-			t.Skipf("the tutorial's reader has %s, and this machine has not", tool)
+			needtest.Missing(t, "the reader of %s has %s: install it", name, tool)
 		}
 	}
 	data, err := os.ReadFile(name)

@@ -19,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/needtest"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
 )
@@ -27,15 +28,7 @@ import (
 func onBrokers(t *testing.T, test func(t *testing.T, s *shore)) {
 	t.Run("embedded", func(t *testing.T) { test(t, newShore(t, "")) })
 	t.Run("kafka", func(t *testing.T) {
-		broker := os.Getenv("WAYBILL_TEST_KAFKA")
-		if broker == "" {
-			const how = "WAYBILL_TEST_KAFKA is not set: start one with internal/test/systems/kafka.sh and set it to the address printed"
-			if os.Getenv("WAYBILL_REQUIRE") == "1" {
-				t.Fatal(how)
-			}
-			t.Skip(how)
-		}
-		test(t, newShore(t, broker))
+		test(t, newShore(t, needtest.Kafka(t)))
 	})
 }
 

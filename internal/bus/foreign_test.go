@@ -13,13 +13,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/needtest"
 )
 
 // each runs a test on the embedded broker and, where one is given, on Apache Kafka. name is fresh: for topics and groups.
 func each(t *testing.T, f func(t *testing.T, c *Cluster, name string)) {
 	t.Run("embedded", func(t *testing.T) { f(t, dial(t, broker(t).Addr()), "orders") })
 	t.Run("kafka", func(t *testing.T) {
-		addr := realKafka(t)
+		addr := needtest.Kafka(t)
 		f(t, dial(t, addr), fmt.Sprint("orders-", time.Now().UnixNano()))
 	})
 }

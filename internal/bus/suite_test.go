@@ -11,6 +11,8 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+
+	"github.com/waybill-hub/waybill/internal/needtest"
 )
 
 // suite runs watermill's official tests against a broker: their short forms, unless WAYBILL_TEST_LONG is set.
@@ -189,24 +191,10 @@ func TestOfficialStress(t *testing.T) {
 	tests.TestPubSubStressTest(t, tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true, ForceShort: true}, s.construct, s.pubSub)
 }
 
-// realKafka gives the address of an Apache Kafka to test against.
-func realKafka(t *testing.T) string {
-	t.Helper()
-	addr := os.Getenv("WAYBILL_TEST_KAFKA")
-	if addr == "" {
-		const how = "WAYBILL_TEST_KAFKA is not set: start one with internal/test/systems/kafka.sh and set it to the address printed"
-		if os.Getenv("WAYBILL_REQUIRE") == "1" {
-			t.Fatal(how)
-		}
-		t.Skip(how)
-	}
-	return addr
-}
-
 // TestOfficialSuiteKafka runs watermill's suite on Apache Kafka, with restarts where WAYBILL_TEST_KAFKA_RESTART names a
 // command for it.
 func TestOfficialSuiteKafka(t *testing.T) {
-	addr := realKafka(t)
+	addr := needtest.Kafka(t)
 	var restart []string
 	if command := os.Getenv("WAYBILL_TEST_KAFKA_RESTART"); command != "" {
 		restart = []string{"sh", "-c", command}

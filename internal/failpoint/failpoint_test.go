@@ -95,8 +95,12 @@ func TestOrdinaryBuild(t *testing.T) {
 	if testing.AllocsPerRun(100, func() { failpoint.Hit(n) }) != 0 || failpoint.Fail(n) != nil {
 		t.Error("a place does something")
 	}
+}
+
+// TestOrdinaryProgram: the same of the program itself.
+func TestOrdinaryProgram(t *testing.T) {
 	if testing.Short() {
-		t.Skip("the program is built only in long tests")
+		t.Skip("-short leaves out what builds the program twice")
 	}
 	plain, tagged := build(t), build(t, "-tags", "failpoints")
 	for _, n := range failpoint.All() {

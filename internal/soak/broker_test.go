@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+
+	"github.com/waybill-hub/waybill/internal/needtest"
 )
 
 var brokerFaults = []fault{
@@ -42,11 +44,7 @@ func ownKafka(b *budget, n int, advertise func(addr string) string) *cluster {
 	b.Helper()
 	for _, tool := range []string{"java", "mvn"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			how := tool + " is missing, and a Kafka that may be killed is started from Maven Central: install " + tool
-			if os.Getenv("WAYBILL_REQUIRE") == "1" {
-				b.Fatal(how)
-			}
-			b.Skip(how)
+			needtest.Missing(b, "%s is missing, and a Kafka that may be killed is started from Maven Central: install it", tool)
 		}
 	}
 	oneCluster.Lock()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waybill-hub/waybill/internal/needtest"
 	"github.com/waybill-hub/waybill/internal/porttest"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
 )
@@ -60,24 +61,10 @@ func newProject(t *testing.T, s setup) *project {
 		MaxBody: "1MiB", Connections: 1000, Journal: "failures", Entities: []string{"customer", "order"}, TargetURLs: map[string]string{}}
 	p.DataDir = filepath.Join(p.dir, "data")
 	if s == onKafka {
-		p.Brokers = kafkaAddress(t)
+		p.Brokers = needtest.Kafka(t)
 		p.Store = pgtest.URL(t)
 	}
 	return p
-}
-
-// kafkaAddress gives the Apache Kafka to test against.
-func kafkaAddress(t *testing.T) string {
-	t.Helper()
-	addr := os.Getenv("WAYBILL_TEST_KAFKA")
-	if addr == "" {
-		const how = "WAYBILL_TEST_KAFKA is not set: start one with internal/test/systems/kafka.sh and set it to the address printed"
-		if os.Getenv("WAYBILL_REQUIRE") == "1" {
-			t.Fatal(how)
-		}
-		t.Skip(how)
-	}
-	return addr
 }
 
 func freePort(t *testing.T) string {

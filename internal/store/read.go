@@ -75,31 +75,36 @@ func newLookups(ctx context.Context, s *Store) (*lookups, error) {
 	return l, nil
 }
 
-// one scans one row. On SQLite such a look takes microseconds, and watching a context costs more than that.
-func (l *lookups) one(ctx context.Context, st *sql.Stmt, args []any, dest ...any) error {
+// look gives a context for one look of a prepared statement. On SQLite it takes microseconds, and watching a context costs more than that.
+func (l *lookups) look(ctx context.Context, args []any) (context.Context, context.CancelFunc, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, nil, err
 	}
+	clean(args)
 	if l.d == sqlite {
 		ctx = context.WithoutCancel(ctx)
 	}
 	ctx, cancel := readContext(ctx, l.d)
+	return ctx, cancel, nil
+}
+
+// one scans one row.
+func (l *lookups) one(ctx context.Context, st *sql.Stmt, args []any, dest ...any) error {
+	ctx, cancel, err := l.look(ctx, args)
+	if err != nil {
+		return err
+	}
 	defer cancel()
-	clean(args)
 	return st.QueryRowContext(ctx, args...).Scan(dest...)
 }
 
 // rows scans rows.
 func (l *lookups) rows(ctx context.Context, st *sql.Stmt, args []any, scan func(*sql.Rows) error) error {
-	if err := ctx.Err(); err != nil {
+	ctx, cancel, err := l.look(ctx, args)
+	if err != nil {
 		return err
 	}
-	if l.d == sqlite {
-		ctx = context.WithoutCancel(ctx)
-	}
-	ctx, cancel := readContext(ctx, l.d)
 	defer cancel()
-	clean(args)
 	rows, err := st.QueryContext(ctx, args...)
 	return eachRow(rows, err, scan)
 }

@@ -25,14 +25,12 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver behind database/sql
 
+	"github.com/waybill-hub/waybill/internal/needtest"
 	"github.com/waybill-hub/waybill/internal/porttest"
 )
 
-// Variables that tests are run with: the URL of a server to use, and "1" to fail where a server cannot be had.
-const (
-	EnvURL     = "WAYBILL_TEST_POSTGRES"
-	EnvRequire = "WAYBILL_REQUIRE"
-)
+// EnvURL is the variable with the URL of a server to use.
+const EnvURL = "WAYBILL_TEST_POSTGRES"
 
 var shared struct {
 	once   sync.Once
@@ -59,10 +57,7 @@ func URL(t testing.TB) string {
 	t.Helper()
 	shared.once.Do(func() { shared.server, shared.err = Start() })
 	if shared.err != nil {
-		if os.Getenv(EnvRequire) == "1" {
-			t.Fatalf("PostgreSQL is required: %v", shared.err)
-		}
-		t.Skipf("no PostgreSQL: %v", shared.err)
+		needtest.Missing(t, "PostgreSQL: %v", shared.err)
 	}
 	name := fmt.Sprintf("t%d_%d", os.Getpid(), shared.seq.Add(1))
 	db, err := sql.Open("pgx", shared.server.URL)

@@ -1,0 +1,37 @@
+package needtest
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// told remembers how a test was ended.
+type told struct {
+	testing.TB
+	skipped, failed string
+}
+
+func (*told) Helper()                        {}
+func (o *told) Skipf(f string, args ...any)  { o.skipped = fmt.Sprintf(f, args...); runtime.Goexit() }
+func (o *told) Fatalf(f string, args ...any) { o.failed = fmt.Sprintf(f, args...); runtime.Goexit() }
+
+func TestMissing(t *testing.T) {
+	for required, fails := range map[string]bool{"": false, "0": false, "1": true} {
+		t.Setenv(EnvRequire, required)
+		t.Setenv(EnvKafka, "")
+		o := &told{TB: t}
+		var ended sync.WaitGroup
+		ended.Go(func() { t.Errorf("an address out of nowhere: %s", Kafka(o)) })
+		ended.Wait()
+		if fails != (o.failed != "") || fails == (o.skipped != "") || !strings.Contains(o.failed+o.skipped, "kafka.sh") {
+			t.Errorf("%s=%q: %+v", EnvRequire, required, o)
+		}
+	}
+	t.Setenv(EnvKafka, "127.0.0.1:9092")
+	if addr := Kafka(t); addr != "127.0.0.1:9092" {
+		t.Errorf("the address is %q", addr)
+	}
+}
