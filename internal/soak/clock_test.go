@@ -107,10 +107,10 @@ func clockSteps(b *budget) {
 		}
 		clock.step(steps[n%len(steps)])
 		w.delivered(50, time.Minute) // it works on behind the step
-		w.readBehind(10 * time.Second)
+		w.readBehind(30 * time.Second)
 		clock.step(0)
 		w.delivered(20, time.Minute)
-		w.readBehind(10 * time.Second)
+		w.readBehind(30 * time.Second)
 		w.targets["alpha"].be(wicked{})
 		end()
 		took := w.quietWide(2 * time.Minute)

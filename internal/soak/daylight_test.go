@@ -147,7 +147,7 @@ func (b *budget) night(spring, down bool) time.Duration {
 	// A clock that is set back by an hour makes what is due each minute not rest for an hour.
 	d.clock.set(next.Add(-time.Hour - 3*time.Second))
 	no := d.person("product")
-	d.h.await("a product, made behind a step back, at its target", 20*time.Second, func() bool { return d.targets["alpha"].newest("product")[no] > 0 })
+	d.h.await("a product, made behind a step back, at its target", time.Minute, func() bool { return d.targets["alpha"].newest("product")[no] > 0 })
 	d.quiet(time.Minute)
 	b.judge(d.world, rules{Targets: map[string][]string{"alpha": append([]string{"customer", "order"}, daylightEntities...), "beta": {"customer"}}})
 	b.notPoisoned(d.world, d.h)
@@ -226,7 +226,7 @@ func (d *daylight) minute(at time.Time) {
 	d.set(at.Add(-time.Second))
 	for entity, no := range due {
 		d.asked(entity, at)
-		d.h.await(fmt.Sprintf("%s, made before %s, at its target", no, at), 20*time.Second, func() bool {
+		d.h.await(fmt.Sprintf("%s, made before %s, at its target", no, at), time.Minute, func() bool {
 			return d.targets["alpha"].newest(entity)[no] > 0
 		})
 	}
@@ -273,7 +273,7 @@ func (d *daylight) madeUp(after, now time.Time) {
 // asked waits until an entity has been read at a time of the hub's clock or later.
 func (d *daylight) asked(entity string, since time.Time) {
 	d.b.Helper()
-	d.h.await(fmt.Sprintf("the system is asked for each %s at %s", entity, since), 20*time.Second, func() bool { return d.read(entity, since) })
+	d.h.await(fmt.Sprintf("the system is asked for each %s at %s", entity, since), time.Minute, func() bool { return d.read(entity, since) })
 	time.Sleep(overSoon)
 }
 

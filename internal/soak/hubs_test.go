@@ -28,7 +28,7 @@ func shareAndHandOver(b *budget) {
 	since := time.Now()
 	fed := f.feed()
 	end := f.background(load{Rate: float64(b.size(100, 250)), Batch: 10, Keys: b.size(50, 500)})
-	f.until("the first poll", 20*time.Second, func() bool { return f.poller() != nil })
+	f.until("the first poll", time.Minute, func() bool { return f.poller() != nil })
 	handOvers, sent := 0, 0
 	for b.more(1) {
 		f.everyone("customers-to-alpha", time.Minute)
@@ -40,7 +40,7 @@ func shareAndHandOver(b *budget) {
 		h := f.poller()
 		began := time.Now()
 		h.signal(syscall.SIGTERM)
-		stopped := f.taken(h, began, 20*time.Second)
+		stopped := f.taken(h, began, time.Minute)
 		if code := h.stop(); code != 0 {
 			b.Errorf("an orderly stop exits %d", code)
 		}
@@ -48,7 +48,7 @@ func shareAndHandOver(b *budget) {
 		h = f.poller()
 		began = time.Now()
 		h.kill()
-		killed := f.taken(h, began, takeOver+10*time.Second)
+		killed := f.taken(h, began, takeOver+30*time.Second)
 		h.start()
 		handOvers += 2
 		// Leases are given back when webhooks and polls have ended, and asked for every second.
@@ -197,7 +197,7 @@ func frozenHub(b *budget) {
 	fed := f.feed()
 	// Few keys, so that the others have long written newer versions of whatever the frozen hub had in its hands.
 	end := f.background(load{Rate: float64(b.size(100, 200)), Workers: 8, Keys: 5, Batch: 5})
-	f.until("the first poll", 20*time.Second, func() bool { return f.poller() != nil })
+	f.until("the first poll", time.Minute, func() bool { return f.poller() != nil })
 	for _, g := range f.targets {
 		g.be(wicked{Slow: 1, SlowFor: 20}) // calls are under way at any time
 	}
@@ -208,7 +208,7 @@ func frozenHub(b *budget) {
 		time.Sleep(rand.N(100 * time.Millisecond)) // any point of the work will do
 		began := time.Now()
 		h.signal(syscall.SIGSTOP)
-		took := f.taken(h, began, takeOver+10*time.Second)
+		took := f.taken(h, began, takeOver+30*time.Second)
 		// Its partitions have gone over as well when the others deliver again.
 		f.until("the others work", time.Minute, func() bool { return time.Since(began) > takeOver+2*time.Second })
 		f.deliveredBy(h, 200)
@@ -296,14 +296,14 @@ func peopleAnywhere(b *budget) {
 		began := time.Now()
 		say(first, "pause", flow)
 		// Every hub looks for it within a second; what it had in its hands then is brought to its end.
-		f.until("a pause at one hub stops all", 20*time.Second, func() bool {
+		f.until("a pause at one hub stops all", time.Minute, func() bool {
 			before := written()
 			time.Sleep(700 * time.Millisecond) // in which a hub that goes on would have written
 			return written() == before
 		})
 		paused := time.Since(began)
 		say(second, "resume", flow)
-		f.everyone("customers-to-alpha", 20*time.Second)
+		f.everyone("customers-to-alpha", time.Minute)
 
 		// A parked message belongs to whoever owns its partition: it is replayed through each hub in turn.
 		alpha.be(wicked{Refuse: "wrong"})
@@ -311,7 +311,7 @@ func peopleAnywhere(b *budget) {
 			no := fmt.Sprintf("W%d-%d", b.reps, i)
 			f.senders.deliver(load{Entity: "customer", Hubs: f.hooks, Client: client}, []thing{{No: no, Seq: 1, Text: "wrong"}})
 			var id int64
-			f.until(no+" is parked", 30*time.Second, func() bool {
+			f.until(no+" is parked", time.Minute, func() bool {
 				for _, q := range h.queued(flow, "") {
 					if q.Key == no {
 						id = q.ID
@@ -321,7 +321,7 @@ func peopleAnywhere(b *budget) {
 			})
 			alpha.be(wicked{})
 			say(h, "parked", "replay", fmt.Sprint(id))
-			f.until(no+" is delivered", 20*time.Second, func() bool {
+			f.until(no+" is delivered", time.Minute, func() bool {
 				return count(alpha.calls(), func(c *call) bool { return c.No == no && c.Applied }) == 1
 			})
 			alpha.be(wicked{Refuse: "wrong"})
@@ -367,12 +367,12 @@ func scheduledOnce(b *budget) {
 		}
 		return out
 	}
-	f.until("the first read", 20*time.Second, func() bool { return len(reads()) > 0 })
+	f.until("the first read", time.Minute, func() bool { return len(reads()) > 0 })
 	over := func() bool {
 		all := reads()
 		return !f.readUntil("invoices").Before(all[len(all)-1].at)
 	}
-	f.until("its end", 20*time.Second, over)
+	f.until("its end", time.Minute, over)
 	time.Sleep(overSoon)
 	var lived []time.Time
 	ended := map[time.Time]string{} // who was stopped or killed shortly before
@@ -395,7 +395,7 @@ func scheduledOnce(b *budget) {
 	for b.more(2) {
 		var who string
 		for range 3 {
-			who = minute(10*time.Second, "", func() {})
+			who = minute(30*time.Second, "", func() {})
 		}
 		var h *hub
 		for _, o := range f.hubs {
@@ -405,9 +405,9 @@ func scheduledOnce(b *budget) {
 		}
 		began := time.Now()
 		if b.reps%2 == 0 {
-			minute(takeOver+15*time.Second, who, h.kill)
+			minute(takeOver+30*time.Second, who, h.kill)
 		} else {
-			minute(takeOver+15*time.Second, who, func() { h.signal(syscall.SIGTERM) })
+			minute(takeOver+30*time.Second, who, func() { h.signal(syscall.SIGTERM) })
 			if code := h.stop(); code != 0 {
 				b.Errorf("an orderly stop exits %d", code)
 			}

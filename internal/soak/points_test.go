@@ -324,7 +324,7 @@ func (s *sweep) replayRest() { s.replay(func(int) bool { return true }) }
 
 // replay waits until enough is parked and replays it, until nothing is left or the hub dies.
 func (s *sweep) replay(enough func(parked int) bool) {
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	flow, began := s.w.p.flow("customers-to-alpha"), false
 	for s.h.alive() {
 		parked := s.h.queued(flow, "")

@@ -210,7 +210,7 @@ func signedSteps(b *budget) {
 		began := time.Now()
 		for _, s := range all {
 			before := counter(s).Load()
-			h.await(fmt.Sprintf("%s: %s", s.entity, what), 20*time.Second, func() bool { return counter(s).Load() >= before+n })
+			h.await(fmt.Sprintf("%s: %s", s.entity, what), time.Minute, func() bool { return counter(s).Load() >= before+n })
 		}
 		return time.Since(began)
 	}

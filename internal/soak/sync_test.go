@@ -242,7 +242,7 @@ func dependencies(kill bool) func(b *budget) {
 func (w *world) alarmed(h *hub, flow string, n int64) {
 	w.t.Helper()
 	name := w.p.flow(flow)
-	h.await("the alarm of what waits", 20*time.Second, func() bool {
+	h.await("the alarm of what waits", time.Minute, func() bool {
 		f := w.flowStatus(flow)
 		return f != nil && f.State == api.StateLate && strings.HasPrefix(f.Why, fmt.Sprint(n, " wait longer than ")) &&
 			strings.Contains(f.Why, "of source has not been seen yet") && strings.Contains(h.text(), "alarm: a message waits too long")
