@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -167,7 +168,7 @@ func (d *demo) traffic(ctx context.Context, world *sandbox.World, hub *app.Hub) 
 		return nil, nil, err
 	}
 	rest = context.WithoutCancel(rest)
-	status, err := hub.Status(rest)
+	status, err := patiently(rest, d.out, hub.Status)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -183,11 +184,32 @@ func (d *demo) watch(ctx context.Context, hub *app.Hub, what string) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			st, err := hub.Status(context.WithoutCancel(ctx))
+			st, err := patiently(ctx, d.out, hub.Status)
+			if ctx.Err() != nil {
+				return nil
+			}
 			if err != nil {
 				return err
 			}
 			d.line(what, st)
+		}
+	}
+}
+
+// busyFor is how long a hub that is too busy to tell its figures is asked again.
+const busyFor = 30 * time.Second
+
+// patiently asks a hub for its figures. A machine that has too little for the traffic answers late, which is no reason to give up.
+func patiently(ctx context.Context, out io.Writer, ask func(context.Context) (*api.Status, error)) (*api.Status, error) {
+	for began := time.Now(); ; {
+		st, err := ask(ctx)
+		if err == nil || ctx.Err() != nil || time.Since(began) >= busyFor {
+			return st, err
+		}
+		fmt.Fprintf(out, "the hub is too busy to tell its figures, and is asked again: %v\n", err)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
 		}
 	}
 }
@@ -213,7 +235,7 @@ func (d *demo) settle(ctx context.Context, world *sandbox.World, hub *app.Hub) e
 		case <-ctx.Done():
 			return errors.New("ended before everything came to rest")
 		}
-		st, err := hub.Status(ctx)
+		st, err := patiently(ctx, d.out, hub.Status)
 		if err != nil {
 			return err
 		}
