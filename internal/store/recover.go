@@ -252,7 +252,7 @@ func (r *rescue) gone(part int, life, offset int64) (gone, open bool) {
 		if m != nil && offset >= m.Passed.From && (offset < m.Passed.To || !r.topic.Same) && life == r.log.Life {
 			f.ours++
 		}
-		if !there || m != nil && (m.Gone || offset < m.New.Next || finished(&m.New, offset)) {
+		if !there || m != nil && finished(&m.New, offset) {
 			gone = true
 			if f == nil {
 				f = &tally{}

@@ -70,6 +70,9 @@ func survey(r *state.Reading, e *Evidence, at map[partKey]*state.Partition) *sta
 	if s.b.Cause == "" {
 		return nil
 	}
+	if r.Inbox != "" && !s.b.Whole {
+		s.together()
+	}
 	s.b.Plan = s.plan
 	return s.b
 }
@@ -250,6 +253,28 @@ func (s *surveyor) move(p *state.Partition) string {
 	}
 	s.plan.Moves = append(s.plan.Moves, m)
 	return line
+}
+
+// together moves all readers of an inbox's topic in all partitions where one has to move in one of them. A row may hold several events, and
+// it is either on the topic, with all the places that count, or to be published again: those of its events that one partition has lost must
+// not come again alone, or nobody would know any more where the others lie.
+func (s *surveyor) together() {
+	moved := map[flowPart]bool{}
+	for _, m := range s.plan.Moves {
+		moved[flowPart{m.Flow, m.Partition}] = true
+	}
+	for _, flow := range s.r.Readers {
+		for part, held := range s.seen.Parts {
+			if moved[flowPart{flow, part}] {
+				continue
+			}
+			m := state.Move{Flow: flow, Partition: part, New: event.Position{Next: held.To}}
+			if p := s.at[partKey{flow, s.r.Topic, part}]; p != nil && !p.Gone {
+				m.Old, m.Known = p.Position, true
+			}
+			s.plan.Moves = append(s.plan.Moves, m)
+		}
+	}
 }
 
 // clip gives the parts of ranges that lie in [from, to).

@@ -202,7 +202,7 @@ func testRecoverRetention(t *testing.T, b *bench) {
 	s.relay()
 	s.logs["in.a"].first[0] = 6
 	s.recover(false)
-	s.want("in.a again", s.relay(), "6.0 8.0")
+	s.want("in.a again", s.relay(), "6.0 7.0 8.0 9.0")
 	s.want("a", s.drain("a", "in.a", ""), "6.0 8.0 7.0 9.0")
 }
 
