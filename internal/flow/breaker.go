@@ -10,15 +10,18 @@ import (
 )
 
 const (
-	// openAfter different keys have failed with nothing succeeding in between, a system counts as down.
+	// A system counts as down when openAfter different keys have failed and it has taken nothing meanwhile, nor for as long as openFor: of
+	// one that fails every other message three in a row fail all the time.
 	openAfter = 3
+	openFor   = time.Second
 	// trials is how many messages at once may try a system that answers its probe again, until one of them gets through.
 	trials = openAfter
 	// probeFirst and probeMost bound the pauses between probes, and how long a breaker stays open that opens soon after it has closed.
 	probeFirst = 200 * time.Millisecond
 	probeMost  = 30 * time.Second
-	// soon is how long a system must have taken messages for its next failure to be a new one.
-	soon = time.Minute
+	// soon is how long, or steady how many, a system must have taken messages for its next failure to be a new one.
+	soon   = time.Minute
+	steady = 10
 )
 
 // Breaker is one system's: when the system is down, its flows wait here instead of trying message after message. While it is open
@@ -39,6 +42,8 @@ type Breaker struct {
 	cause   error
 	stays   time.Duration // how long it stays open at least
 	at      time.Duration // by the clock's Elapsed: when it opened, or closed, last
+	took    time.Duration // by the same: when the system took a message last
+	through int           // messages that it has taken since the breaker closed
 }
 
 const (
@@ -50,7 +55,7 @@ const (
 // NewBreaker makes a closed breaker; probe is asked, with growing pauses, while it is open.
 func NewBreaker(system string, clock lifecycle.Clock, log *slog.Logger, probe func(context.Context) error) *Breaker {
 	return &Breaker{system: system, clock: clock, log: log.With("system", system), probe: probe, changed: make(chan struct{}),
-		failed: map[string]struct{}{}, at: clock.Elapsed() - soon}
+		failed: map[string]struct{}{}, at: clock.Elapsed() - soon, took: clock.Elapsed() - openFor}
 }
 
 // Success says that the system took, or answered, a message.
@@ -58,10 +63,13 @@ func (b *Breaker) Success() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.failed)
+	b.took = b.clock.Elapsed()
+	b.through++
 	if b.state != halfOpen {
 		return
 	}
 	b.set(closed)
+	b.through = 1
 	b.log.Info("breaker closed: the system takes messages again", "down", b.clock.Now().Sub(b.since))
 }
 
@@ -70,7 +78,7 @@ func (b *Breaker) Failure(key string, cause error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failed[key] = struct{}{}
-	if len(b.failed) >= openAfter {
+	if len(b.failed) >= openAfter && (b.state == halfOpen || b.clock.Elapsed()-b.took >= openFor) {
 		b.trip(cause)
 	}
 }
@@ -86,7 +94,7 @@ func (b *Breaker) trip(cause error) {
 	switch {
 	case b.state == opened:
 		return
-	case b.state == halfOpen || b.clock.Elapsed()-b.at < soon:
+	case b.state == halfOpen || b.clock.Elapsed()-b.at < soon && b.through < steady:
 		b.stays = min(max(2*b.stays, probeFirst), probeMost)
 	default:
 		b.stays = 0

@@ -257,6 +257,57 @@ func TestBreakerBacksOff(t *testing.T) {
 	}
 }
 
+// A system that takes some messages and fails others in a row is slow, not down. It counts as down when it takes nothing for a while.
+func TestBreakerOfASystemThatTakesSome(t *testing.T) {
+	clock := lifecycle.NewManual(time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC))
+	b := NewBreaker("erp", clock, slog.New(slog.DiscardHandler), func(context.Context) error { return nil })
+	fail := func(n int) {
+		for i := range n {
+			b.Failure(fmt.Sprint(i), refusedConn)
+		}
+	}
+	open := func() bool { _, _, open := b.Open(); return open }
+	for range 100 {
+		b.Success()
+		clock.Advance(openFor / 2)
+		fail(5)
+		if open() {
+			t.Fatal("it is open although the system took a message a moment ago")
+		}
+	}
+	for range 2 {
+		b.Success()
+		clock.Advance(openFor)
+		if fail(openAfter - 1); open() {
+			t.Error("it is open for too few keys since the last success")
+		}
+	}
+	if fail(openAfter); !open() {
+		t.Error("the system has taken nothing for a while, and it is not open")
+	}
+}
+
+// A system that works for a moment and is down again is asked ever more seldom; one that has taken a good number of messages is not.
+func TestBreakerForgets(t *testing.T) {
+	for _, n := range []int{1, steady - 1, steady, 10 * steady} {
+		clock := lifecycle.NewManual(time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC))
+		b := NewBreaker("erp", clock, slog.New(slog.DiscardHandler), func(context.Context) error { return nil })
+		for range 5 {
+			b.Trip(refusedConn)
+			b.mu.Lock()
+			b.set(halfOpen) // as Watch does
+			b.mu.Unlock()
+		}
+		for range n {
+			b.Success()
+		}
+		b.Trip(refusedConn)
+		if got, want := b.stays == 0, n >= steady; got != want {
+			t.Errorf("after %d messages: open for at least %s", n, b.stays)
+		}
+	}
+}
+
 // A key that fails alone is parked when its retry time is over; the time in which the whole system was down does not count.
 func TestRetryTimeLeavesOutages(t *testing.T) {
 	turnsTheClock(t)

@@ -84,3 +84,11 @@ func (d dialect) forUpdate() string {
 	}
 	return ""
 }
+
+// forShare keeps others from changing the rows that a SELECT reads.
+func (d dialect) forShare() string {
+	if d == postgres {
+		return " FOR SHARE"
+	}
+	return ""
+}

@@ -70,14 +70,17 @@ func (t *tx) openIntents(members []*member) error {
 	}
 	done := map[intentKey]bool{}
 	err = t.chunks(12, values, func(table string, args []any) error {
-		// Whether the epoch is the present one, and what is written because it is, is one statement.
+		// Whether the epoch is the present one, and what is written because it is, is one statement. A new owner of the partition has to wait
+		// until that is committed: one who did not would see no intent, and create what this hub is about to create.
 		return t.each(func(r *sql.Rows) error {
 			var k intentKey
 			err := r.Scan(&k.entity, &k.hub, &k.system, &k.event)
 			done[k] = true
 			return err
-		}, `INSERT INTO intents (entity, hub, system, event_id, flow, is_create, external, opened, topic, part, epoch, claim) SELECT * FROM (`+table+`) AS v
-			WHERE column11 = 0 OR EXISTS (SELECT 1 FROM partitions p WHERE p.flow = column5 AND p.topic = column9 AND p.part = column10 AND p.epoch = column11)
+		}, `WITH v AS (SELECT * FROM (`+table+`) AS v), p AS (SELECT flow, topic, part, epoch FROM partitions
+				WHERE (flow, topic, part) IN (SELECT column5, column9, column10 FROM v WHERE column11 <> 0) ORDER BY flow, topic, part`+t.d.forShare()+`)
+			INSERT INTO intents (entity, hub, system, event_id, flow, is_create, external, opened, topic, part, epoch, claim) SELECT * FROM v
+			WHERE column11 = 0 OR EXISTS (SELECT 1 FROM p WHERE p.flow = column5 AND p.topic = column9 AND p.part = column10 AND p.epoch = column11)
 			ON CONFLICT (entity, hub, system, event_id) DO UPDATE SET flow = excluded.flow, is_create = CASE WHEN intents.is_create = 1 THEN 1 ELSE excluded.is_create END,
 			external = excluded.external, opened = excluded.opened, topic = excluded.topic, part = excluded.part, epoch = excluded.epoch, claim = excluded.claim
 			RETURNING entity, hub, system, event_id`, args...)

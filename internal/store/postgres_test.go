@@ -288,33 +288,16 @@ func TestWaiterMeetsTheLastIntent(t *testing.T) {
 	if _, err := held.Exec("SELECT 1 FROM totals WHERE flow = 'ends' FOR UPDATE"); err != nil {
 		t.Fatal(err)
 	}
-	blocked := func() (n int) {
-		if err := peer.QueryRow("SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()").Scan(&n); err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
 	ended, waited := make(chan error, 1), make(chan error, 1)
 	go func() {
 		ended <- commit(a, "ends", state.Result{Offset: 1, Outcome: state.Delivered, Close: []state.Intent{in}})
 	}()
-	for blocked() == 0 {
-		runtime.Gosched()
-	}
+	waitBlocked(t, peer, 1, nil)
 	go func() {
 		waited <- commit(b, "waits", state.Result{Offset: 0, Outcome: state.Waiting, Queue: &state.Queued{Lane: "l", Event: event.Event{ID: "w", Source: "erp", Entity: "customer", Key: "w", Data: []byte("{}")},
 			Missing: &state.Missing{Entity: "customer", System: "crm", Intents: true}}})
 	}()
-	first := true
-	for first && blocked() < 2 {
-		select {
-		case err := <-waited:
-			waited <- err
-			first = false
-		default:
-			runtime.Gosched()
-		}
-	}
+	waitBlocked(t, peer, 2, waited)
 	if err := held.Rollback(); err != nil {
 		t.Fatal(err)
 	}
@@ -324,6 +307,80 @@ func TestWaiterMeetsTheLastIntent(t *testing.T) {
 	rows, err := a.Parked(ctx, state.QueueFilter{State: state.Waiting, Limit: 10})
 	if err != nil || len(rows) != 1 || rows[0].Mark != state.MarkReady {
 		t.Errorf("%v, %+v", err, rows)
+	}
+}
+
+// A hub opens intents while another one takes its partition over: either it is told that it was replaced, and calls nobody, or the new owner sees
+// the intents. Otherwise both would create the same objects.
+func TestIntentMeetsANewOwner(t *testing.T) {
+	cfg, _ := postgresConfig(t)
+	a, b, peer := openPostgres(t, cfg), openPostgres(t, cfg), postgresPeer(t, cfg)
+	ctx := t.Context()
+	log := event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 100}
+	p, err := a.OpenPartition(ctx, "f", "t", 0, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := state.Intent{Flow: "f", Topic: "t", Epoch: p.Epoch, Entity: "customer", System: "crm", Hub: "h", EventID: "e", Create: true}
+	if err := a.OpenIntent(ctx, in); err != nil {
+		t.Fatal(err)
+	}
+	// Behind this lock the statement of the first hub has seen that the partition is its own, and has written nothing.
+	held, err := peer.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := held.Exec("INSERT INTO intents SELECT (jsonb_populate_record(i, '{\"event_id\": \"e2\"}')).* FROM intents i"); err != nil {
+		t.Fatal(err)
+	}
+	in.EventID = "e2"
+	told, opened := make(chan error, 1), make(chan error, 1)
+	go func() { told <- a.OpenIntent(ctx, in) }()
+	waitBlocked(t, peer, 1, nil)
+	go func() { _, err := b.OpenPartition(ctx, "f", "t", 0, log); opened <- err }()
+	var sees state.Target
+	look := func() {
+		if sees, err = b.Target(ctx, "customer", "h", "crm", "o"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	owner := waitBlocked(t, peer, 2, opened)
+	if owner {
+		look()
+	}
+	if err := held.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	refused := <-told
+	if !owner {
+		if err := <-opened; err != nil {
+			t.Fatal(err)
+		}
+		look()
+	}
+	if refused != nil && !errors.Is(refused, state.ErrFenced) {
+		t.Fatal(refused)
+	}
+	if refused == nil && len(sees.Intents) != 2 {
+		t.Errorf("the first hub is about to call, and the new owner sees %+v", sees.Intents)
+	}
+}
+
+// waitBlocked waits until n connections wait for locks, or done has something; that stays there, and true is returned.
+func waitBlocked(t *testing.T, peer *sql.DB, n int, done chan error) bool {
+	t.Helper()
+	for {
+		if len(done) > 0 {
+			return true
+		}
+		var waiting int
+		if err := peer.QueryRow("SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()").Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+		if waiting >= n {
+			return false
+		}
+		runtime.Gosched()
 	}
 }
 
