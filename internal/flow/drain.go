@@ -38,11 +38,11 @@ func (r *Runner) drainLoop(p *partition) {
 			continue
 		}
 		quiet = 0
-		if err := r.drainDue(ctx, p); err != nil && ctx.Err() == nil {
+		switch err := r.drainDue(ctx, p); {
+		case ctx.Err() != nil, errors.Is(err, ErrStopping), errors.Is(err, state.ErrFenced):
+			return // whoever owns the partition next drains it
+		case err != nil:
 			r.log.Error("draining the stored queue failed; trying again", "partition", p.number, "error", err)
-			if errors.Is(err, state.ErrFenced) {
-				return
-			}
 		}
 	}
 }

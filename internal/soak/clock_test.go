@@ -113,7 +113,7 @@ func clockSteps(b *budget) {
 		w.readBehind(30 * time.Second)
 		w.targets["alpha"].be(wicked{})
 		end()
-		took := w.quietWide(2 * time.Minute)
+		took := w.quietWide(5 * time.Minute)
 		if !b.short {
 			b.within("what rested at the step", took, time.Minute)
 		}

@@ -67,7 +67,7 @@ func failAtPoints(b *budget) {
 		b.Errorf("errors and delays came at %d points only", len(seen))
 	}
 	end()
-	w.quietWide(2 * time.Minute)
+	w.quietWide(5 * time.Minute)
 	b.judgeWide(w)
 	b.notPoisoned(w, h)
 	if code := h.stop(); code != 0 {

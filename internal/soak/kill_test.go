@@ -55,7 +55,7 @@ func killAtRandom(b *budget) {
 		b.happened(took)
 	}
 	end()
-	w.quietWide(2 * time.Minute)
+	w.quietWide(5 * time.Minute)
 	b.judgeWide(w)
 	if code := h.stop(); code != 0 {
 		b.Errorf("an orderly stop exits %d", code)
@@ -88,7 +88,7 @@ func termUnderLoad(b *budget) {
 	}
 	w.targets["alpha"].be(wicked{})
 	end()
-	w.quietWide(2 * time.Minute)
+	w.quietWide(5 * time.Minute)
 	b.judgeWide(w)
 	b.notPoisoned(w, h)
 	if code := h.stop(); code != 0 {

@@ -120,7 +120,7 @@ func killAtPoints(b *budget) {
 			break
 		}
 	}
-	s.w.quietWide(2 * time.Minute)
+	s.w.quietWide(5 * time.Minute)
 	b.judgeWide(s.w)
 	b.Logf("killed at %d points: %v", len(hit), slices.Sorted(maps.Keys(hit)))
 	if code := s.h.stop(); code != 0 {

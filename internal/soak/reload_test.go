@@ -83,7 +83,7 @@ func reloadInFlight(b *budget) {
 		}
 	}
 	end()
-	w.quietWide(2 * time.Minute)
+	w.quietWide(5 * time.Minute)
 	b.judgeWide(w)
 	b.notPoisoned(w, h)
 	if code := h.stop(); code != 0 {

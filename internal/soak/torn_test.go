@@ -37,7 +37,7 @@ func tornTails(b *budget) {
 		b.Error("no torn end was cut off: nothing was torn")
 	}
 	end()
-	w.quietWide(2 * time.Minute)
+	w.quietWide(5 * time.Minute)
 	b.judgeWide(w)
 	b.notPoisoned(w, h)
 	if code := h.stop(); code != 0 {

@@ -244,14 +244,15 @@ func testRecoverTwice(t *testing.T, b *bench) {
 	s.work("a", "in.a", "canon", 0, 2)
 	s.work("a", "in.a", "canon", 0, 2)
 	s.work("b", "canon", "", 0, 1)
+	s.work("m", "canon", "", 0, 1)
 	s.note()
 	l := s.logs["canon"]
 	l.parts[0] = l.parts[0][:2]
 	s.recover(false)
 	s.make("canon", "cluster-1", 2)
 	s.recover(false)
-	s.want("canon again", s.resend("canon"), "1.0 2.0 3.0 4.0")
-	s.want("b", s.drain("b", "canon", ""), "1.0 2.0 3.0 4.0")
+	s.want("canon again", s.resend("canon"), "2.0 3.0 4.0")
+	s.want("b", s.drain("b", "canon", ""), "2.0 3.0 4.0")
 }
 
 // Records of others are given up by name or not at all.

@@ -81,6 +81,25 @@ func unnoted(b *bench, stranger bool, want state.RecoveredPart) {
 	}
 }
 
+// What a flow has finished out of its turn is not lost with the rest.
+func testRecoverForeignDone(t *testing.T, b *bench) {
+	s := newSea(b)
+	for i := range 6 {
+		s.put(event.Record{Topic: "raw", Key: []byte("k0"), Value: fmt.Append(nil, i)})
+	}
+	s.work("r", "raw", "", 0, 1)
+	p, err := s.OpenPartition(s.ctx(), "r", "raw", 0, s.log("raw", 0))
+	b.no(err)
+	b.no(s.Commit(s.ctx(), &state.Commit{Flow: "r", Topic: "raw", Partition: 0, Epoch: p.Epoch, Results: []state.Result{{Offset: 3, Outcome: state.Delivered}}}))
+	s.note()
+	s.make("raw", "cluster-1", 2)
+	would, err := s.Rehearse(s.ctx(), s.recovery(false))
+	b.no(err)
+	if got := would.Topics[0].Flows[0].Parts[0]; got != (state.RecoveredPart{Lost: 4, LostFrom: 1, LostTo: 6}) {
+		t.Errorf("rehearsed: %+v", got)
+	}
+}
+
 // A flow that was no reader when the log changed begins with the new log when it comes back.
 func testRecoverAbsentReader(t *testing.T, b *bench) {
 	s := newSea(b)

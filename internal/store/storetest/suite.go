@@ -35,7 +35,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"RecoverCutOff", testRecoverCutOff}, {"RecoverTwice", testRecoverTwice}, {"RecoverForeign", testRecoverForeign}, {"RecoverPosition", testRecoverPosition}, {"RecoverMoved", testRecoverMoved},
 		{"RecoverDealt", testRecoverDealt}, {"RecoverLists", testRecoverLists}, {"RecoverUnplaced", testRecoverUnplaced}, {"RecoverBase", testRecoverBase}, {"RecoverBaseOfPositions", testRecoverBaseOfPositions},
 		{"RecoverRefilled", testRecoverRefilled}, {"RecoverUnsent", testRecoverUnsent}, {"RecoverUnnoted", testRecoverUnnoted}, {"RecoverUnnotedStranger", testRecoverUnnotedStranger},
-		{"RecoverAbsentReader", testRecoverAbsentReader}, {"RecoverRenamed", testRecoverRenamed}, {"RecoverOpened", testRecoverOpened}, {"RecoverListInTwo", testRecoverListInTwo}, {"RecoverListInTwoKnown", testRecoverListInTwoKnown}, {"RecoverPlacedFirst", testRecoverPlacedFirst}, {"Voyage", testVoyage},
+		{"RecoverAbsentReader", testRecoverAbsentReader}, {"RecoverRenamed", testRecoverRenamed}, {"RecoverOpened", testRecoverOpened}, {"RecoverForeignDone", testRecoverForeignDone}, {"RecoverListInTwo", testRecoverListInTwo}, {"RecoverListInTwoKnown", testRecoverListInTwoKnown}, {"RecoverPlacedFirst", testRecoverPlacedFirst}, {"Voyage", testVoyage},
 		{"CommitCounts", testCommitCounts}, {"CommitFenced", testCommitFenced}, {"CommitMerged", testCommitMerged}, {"CommitRefused", testCommitRefused},
 		{"CommitOddTexts", testCommitOddTexts},
 		{"LaneFollowers", testLaneFollowers}, {"LaneHeadChanges", testLaneHeadChanges}, {"LaneOfNonBlocking", testLaneOfNonBlocking},
