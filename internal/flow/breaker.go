@@ -19,9 +19,9 @@ const (
 	// probeFirst and probeMost bound the pauses between probes, and how long a breaker stays open that opens soon after it has closed.
 	probeFirst = 200 * time.Millisecond
 	probeMost  = 30 * time.Second
-	// soon is how long, or steady how many, a system must have taken messages for its next failure to be a new one.
+	// A system must have taken messages for soon, or enough of them, for its next failure to be a new one.
 	soon   = time.Minute
-	steady = 10
+	enough = 10
 )
 
 // Breaker is one system's: when the system is down, its flows wait here instead of trying message after message. While it is open
@@ -94,7 +94,7 @@ func (b *Breaker) trip(cause error) {
 	switch {
 	case b.state == opened:
 		return
-	case b.state == halfOpen || b.clock.Elapsed()-b.at < soon && b.through < steady:
+	case b.state == halfOpen || b.clock.Elapsed()-b.at < soon && b.through < enough:
 		b.stays = min(max(2*b.stays, probeFirst), probeMost)
 	default:
 		b.stays = 0

@@ -289,7 +289,7 @@ func TestBreakerOfASystemThatTakesSome(t *testing.T) {
 
 // A system that works for a moment and is down again is asked ever more seldom; one that has taken a good number of messages is not.
 func TestBreakerForgets(t *testing.T) {
-	for _, n := range []int{1, steady - 1, steady, 10 * steady} {
+	for _, n := range []int{1, enough - 1, enough, 10 * enough} {
 		clock := lifecycle.NewManual(time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC))
 		b := NewBreaker("erp", clock, slog.New(slog.DiscardHandler), func(context.Context) error { return nil })
 		for range 5 {
@@ -302,7 +302,7 @@ func TestBreakerForgets(t *testing.T) {
 			b.Success()
 		}
 		b.Trip(refusedConn)
-		if got, want := b.stays == 0, n >= steady; got != want {
+		if got, want := b.stays == 0, n >= enough; got != want {
 			t.Errorf("after %d messages: open for at least %s", n, b.stays)
 		}
 	}

@@ -286,7 +286,7 @@ func poison(order string) func(b *budget) {
 				counts[kind]++
 				mu.Unlock()
 			}})
-			w.quiet(2 * time.Minute)
+			w.quiet(5 * time.Minute)
 			before := b.verdict.Named
 			b.judge(w, rules{})
 			want := counts["target"] + 2*(counts["schema"]+counts["mapping"]) // beta takes what alpha refuses
@@ -302,7 +302,7 @@ func poison(order string) func(b *budget) {
 			alpha.be(wicked{})
 			began := time.Now()
 			h.repair(b)
-			w.quiet(2 * time.Minute)
+			w.quiet(5 * time.Minute)
 			b.happened(time.Since(began))
 			if n := w.status().Totals.Parked; n != 0 {
 				b.Errorf("%d are still parked after the replay\n%s", n, w.unfinished())

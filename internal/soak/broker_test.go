@@ -122,7 +122,7 @@ func brokerKilled(b *budget) {
 		began := time.Now()
 		w.delivered(100, 2*time.Minute)
 		end()
-		w.quiet(2 * time.Minute)
+		w.quiet(5 * time.Minute)
 		took := time.Since(began)
 		if !b.short {
 			b.within("draining after the broker's return", took, time.Minute)
@@ -171,7 +171,7 @@ func threeBrokers(b *budget) {
 		began = time.Now()
 		w.delivered(100, 2*time.Minute)
 		end()
-		w.quiet(2 * time.Minute)
+		w.quiet(5 * time.Minute)
 		took := time.Since(began)
 		if !b.short {
 			b.within("going on with two brokers of three", lost, time.Minute)

@@ -158,7 +158,7 @@ func runDiskFull(b *budget, dir string, change func(*project), refusing bool) {
 	if other.Load() > 0 {
 		b.Errorf("%d deliveries were refused otherwise than by 503", other.Load())
 	}
-	w.quiet(2 * time.Minute)
+	w.quiet(5 * time.Minute)
 	b.judge(w, rules{})
 	if code := h.stop(); code != 0 {
 		b.Errorf("an orderly stop exits %d: %s", code, tail(h.text(), 2000))

@@ -59,7 +59,7 @@ func shareAndHandOver(b *budget) {
 	}
 	end()
 	fed()
-	f.quiet(2 * time.Minute)
+	f.quiet(5 * time.Minute)
 	b.judge(f.world, fleetRules)
 	f.alone(handOvers, since)
 }
@@ -137,7 +137,7 @@ func rollingRestart(b *budget) {
 		b.Error("no request was sent a second time: the restarts came to nobody's notice")
 	}
 	b.Logf("%d requests were sent a second time", f.senders.errors.Load())
-	f.quiet(2 * time.Minute)
+	f.quiet(5 * time.Minute)
 	b.judge(f.world, fleetRules)
 	f.b.notPoisoned(f.world, f.hubs[0])
 }
@@ -176,7 +176,7 @@ func rebalance(b *budget) {
 	end()
 	orders()
 	fed()
-	took := f.quiet(2 * time.Minute)
+	took := f.quiet(5 * time.Minute)
 	if !b.short {
 		b.within("draining after rebalances", took, time.Minute)
 	}
@@ -223,7 +223,7 @@ func frozenHub(b *budget) {
 	}
 	end()
 	fed()
-	f.quiet(2 * time.Minute)
+	f.quiet(5 * time.Minute)
 	b.judge(f.world, fleetRules)
 }
 
@@ -330,7 +330,7 @@ func peopleAnywhere(b *budget) {
 		b.happened(paused)
 	}
 	end()
-	f.quiet(2 * time.Minute)
+	f.quiet(5 * time.Minute)
 	b.judge(f.world, fleetRules)
 }
 
@@ -422,7 +422,7 @@ func scheduledOnce(b *budget) {
 		st := f.flowStatus("products")
 		return err == nil && len(left) == 0 && st != nil && st.Accepted >= int64(len(f.pool.items))
 	})
-	f.quiet(2 * time.Minute)
+	f.quiet(5 * time.Minute)
 	times := map[time.Time][]string{}
 	for _, r := range reads() {
 		times[r.minute] = append(times[r.minute], r.hub)

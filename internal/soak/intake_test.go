@@ -122,7 +122,7 @@ func abuse(b *budget) {
 	wg.Wait()
 	end()
 	b.reps = int(refused.Load())
-	w.quiet(2 * time.Minute)
+	w.quiet(5 * time.Minute)
 	if mib := h.peak(); mib > 700 {
 		b.Errorf("the hub has held %d MiB", mib)
 	}
@@ -207,7 +207,7 @@ func slowConnections(b *budget) {
 		b.Errorf("only %d slow connections are open: the fault did not happen", open.Load())
 	}
 	stop()
-	w.quiet(2 * time.Minute)
+	w.quiet(5 * time.Minute)
 	b.judge(w, rules{})
 }
 

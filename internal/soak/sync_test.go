@@ -51,7 +51,7 @@ func duplicates(b *budget) {
 		}
 		wg.Wait()
 		sent += 4 * b.size(6, 100) * 11
-		b.happened(w.quiet(2 * time.Minute))
+		b.happened(w.quiet(5 * time.Minute))
 	}
 	b.judge(w, rules{})
 	f := w.flowStatus("customers")
@@ -148,7 +148,7 @@ func shuffled(b *budget) {
 		}
 		close(work)
 		wg.Wait()
-		b.happened(w.quiet(2 * time.Minute))
+		b.happened(w.quiet(5 * time.Minute))
 	}
 	b.judge(w, rules{})
 	if f := w.flowStatus("customers"); f.SkippedBy["stale"] == 0 {
@@ -197,7 +197,7 @@ func dependencies(kill bool) func(b *budget) {
 			before := lacking(customer)
 			began := time.Now()
 			w.senders.send(b.Context(), load{Entity: "order", Workers: workers, Prefix: orders, Keys: keys, Batch: keys / b.size(8, 10), Count: int64(2 * workers * keys), Customer: customer})
-			w.quiet(2 * time.Minute)
+			w.quiet(5 * time.Minute)
 			waited := int64(2 * workers * keys)
 			if got := w.flowStatus("orders").Waiting; got != waited+before {
 				b.Errorf("%d orders wait for their customers; want %d", got, waited)
@@ -421,7 +421,7 @@ func (w *world) settled(b *budget) time.Duration {
 		for side, g := range w.targets {
 			w.polled(b, side, g.polls()+2)
 		}
-		w.quiet(2 * time.Minute)
+		w.quiet(5 * time.Minute)
 		n := w.writes()
 		if n == last {
 			return time.Since(began)

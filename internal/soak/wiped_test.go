@@ -65,7 +65,7 @@ func brokerWiped(b *budget) {
 		took := time.Since(began)
 		end()
 		orders()
-		w.quiet(2 * time.Minute)
+		w.quiet(5 * time.Minute)
 		b.within("getting well after recover", took, time.Minute)
 		b.happened(took)
 	}
@@ -118,7 +118,7 @@ func removedUnread(b *budget) {
 				b.Fatalf("resume exits %d: %s", code, out)
 			}
 		}
-		w.quiet(2 * time.Minute)
+		w.quiet(5 * time.Minute)
 		took := time.Since(began)
 		b.within("getting well after recover", took, time.Minute)
 		b.happened(took)
