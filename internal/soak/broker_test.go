@@ -264,7 +264,8 @@ func badLines(b *budget) {
 	for i := 0; b.more(b.size(len(shortPlan(b.setup)), 1)); i++ {
 		name, how, length := "", pass, time.Duration(0)
 		if b.short {
-			s := shortPlan(b.setup)[i]
+			plan := shortPlan(b.setup)
+			s := plan[i%len(plan)]
 			name, how, length = s.name, s.how, s.length
 		} else {
 			names := sortedNames(lines)

@@ -33,12 +33,14 @@ type fault struct {
 	Run   func(b *budget)
 }
 
-// budget is what a fault has for one run: repetitions in the short form, time in the long one.
+// budget is what a fault has for one run: repetitions in the short form, time in the long one. In a short soak it is the short form again and
+// again until the time is over.
 type budget struct {
 	*testing.T
 	setup setup
 	fault *fault
 	short bool
+	again bool
 	end   time.Time
 
 	reps     int
@@ -46,13 +48,13 @@ type budget struct {
 	recovery time.Duration
 }
 
-// more reports whether the fault is to be made once more: short times in the short form; in the long one until the goal is reached
-// or the time is over, and at least short times.
+// more reports whether the fault is to be made once more: short times in the short form; in a soak until the goal is reached or the time is
+// over, and at least short times.
 func (b *budget) more(short int) bool {
 	if b.Failed() {
 		return false
 	}
-	if b.short {
+	if b.short && !b.again {
 		return b.reps < short
 	}
 	return b.reps < short || b.reps < b.fault.Goal && time.Now().Before(b.end)
@@ -138,6 +140,9 @@ const shortForms = 6 * time.Minute
 // slot lets so many short forms run at once: they wait more than they work.
 var slot = make(chan struct{}, 3)
 
+// longForm is the share of a soak's time from which on a fault has its long form: with less it would take longer than it was given.
+const longForm = time.Minute
+
 // row is one line of the table.
 type row struct {
 	fault    string
@@ -203,7 +208,7 @@ func TestSoak(t *testing.T) {
 				began := time.Now()
 				r := row{fault: j.f.Name, setup: j.s}
 				ok := t.Run(j.f.Name+"/"+string(j.s), func(t *testing.T) {
-					b := &budget{T: t, setup: j.s, fault: &j.f, end: began.Add(share)}
+					b := &budget{T: t, setup: j.s, fault: &j.f, short: share < longForm, again: true, end: began.Add(share)}
 					defer func() {
 						r.reps, r.verdict, r.recovery, r.skipped = b.reps, b.verdict, b.recovery, t.Skipped()
 					}()

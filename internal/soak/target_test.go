@@ -294,14 +294,14 @@ func (s *targetServer) write(w http.ResponseWriter, r *http.Request) {
 }
 
 // early tells whether a write has come although the hub had been asked to wait, and notes what a new 429 asks for. A request that was
-// on its way when the hub heard of it is not early: it gets a tenth of a second.
+// on its way when the hub heard of it is not early: it gets half a second, for the machine may be busy.
 func (s *targetServer) early(came time.Time, c *call, limited bool, wait time.Duration) (early int) {
 	who := c.Entity + "/" + c.No // updates carry no external id
 	switch {
 	case c.By != "":
 	case came.Before(s.shutFor[who]):
 		early = 2
-	case came.After(s.told.Add(100*time.Millisecond)) && came.Before(s.shut):
+	case came.After(s.told.Add(500*time.Millisecond)) && came.Before(s.shut):
 		early = 1
 	}
 	if limited && wait > 0 {
