@@ -258,7 +258,7 @@ func badLines(b *budget) {
 	h.start()
 	watch := &stopwatch{RoundTripper: client.Transport}
 	c := &http.Client{Timeout: 30 * time.Second, Transport: watch}
-	end := w.background(load{Client: c, Rate: float64(b.size(300, 2000)), Batch: b.size(10, 50), Keys: b.size(50, 500)})
+	end := w.background(load{Client: c, Rate: 300, Batch: b.size(10, 50), Keys: b.size(50, 500)})
 	w.delivered(50, time.Minute)
 	storeOut := false
 	for i := 0; b.more(b.size(len(shortPlan(b.setup)), 1)); i++ {
