@@ -139,6 +139,19 @@ func newPool() *pool {
 	return p
 }
 
+// quiet waits until all files and products are read, which nobody counts as in flight before, and nothing is in flight any more.
+func (f *fleet) quiet(limit time.Duration) time.Duration {
+	f.t.Helper()
+	began := time.Now()
+	f.until("files and products are read", limit, func() bool {
+		left, err := filepath.Glob(filepath.Join(f.dir, "*.jsonl"))
+		st := f.flowStatus("products")
+		return err == nil && len(left) == 0 && st != nil && st.Accepted >= int64(len(f.pool.items))
+	})
+	f.world.quiet(max(limit-time.Since(began), limit/2))
+	return time.Since(began)
+}
+
 func (p *pool) serve(w http.ResponseWriter, r *http.Request) {
 	from := time.Now()
 	switch r.URL.Path {

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -414,11 +413,6 @@ func scheduledOnce(b *budget) {
 	}
 	end()
 	fed()
-	f.until("files and products are read", time.Minute, func() bool { // nobody counts them as in flight before
-		left, err := filepath.Glob(filepath.Join(f.dir, "*.jsonl"))
-		st := f.flowStatus("products")
-		return err == nil && len(left) == 0 && st != nil && st.Accepted >= int64(len(f.pool.items))
-	})
 	f.quiet(5 * time.Minute)
 	times := map[time.Time][]string{}
 	for _, r := range reads() {
