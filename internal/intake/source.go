@@ -87,9 +87,9 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 	if err != nil {
 		return fmt.Errorf("read the cursor: %w", err)
 	}
-	due := r.clock.Now()
-	if !cur.Updated.IsZero() && !cur.Updated.After(due) { // else the clock was set back: one read more does no harm
-		now := due
+	now := r.clock.Now()
+	due := now
+	if !cur.Updated.IsZero() && cur.Updated.Sub(now) <= setBack { // else the clock was set back: one read more does no harm
 		if due = r.when.Next(cur.Updated); due.IsZero() {
 			return errNeverDue
 		}
@@ -100,13 +100,15 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 	r.set(SourceOK, nil)
 	tries, failed := backoff{min: firstRetry, max: lastRetry}, 0
 	for {
-		if err := r.until(ctx, due, failed > 0); err != nil {
+		began, err := r.until(ctx, now, due, failed > 0)
+		if err != nil {
 			return err
 		}
 		if err := t.held(r.clock); err != nil {
 			return err
 		}
-		err := guard(func() error { return r.read(ctx, t) })
+		err = guard(func() error { return r.read(ctx, t) })
+		now = r.clock.Now()
 		switch {
 		case err == nil:
 			if failed >= alarmTries {
@@ -115,7 +117,11 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 			tries.reset()
 			failed = 0
 			r.set(SourceOK, nil)
-			if due = r.when.Next(r.clock.Now()); due.IsZero() {
+			last := now
+			if began.After(now) && began.Sub(now) <= setBack {
+				last = began // the clock was corrected during the read: what was due is done
+			}
+			if due = r.when.Next(last); due.IsZero() {
 				return errNeverDue
 			}
 			continue
@@ -127,7 +133,8 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 			if err := r.pause(ctx, err); err != nil {
 				return err
 			}
-			due = r.clock.Now()
+			now = r.clock.Now()
+			due = now
 			continue
 		}
 		failed++
@@ -140,15 +147,15 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 		if failed == alarmTries {
 			r.obs.Alarm(r.src.Flow, AlarmSource, fmt.Sprintf("%s cannot be read: %v", r.src.System, err))
 		}
-		due = r.clock.Now().Add(wait)
+		due = now.Add(wait)
 	}
 }
 
-// until waits until due, or a nudge. It looks at the clock again now and then: clocks are set, machines are suspended. A clock that is set
+// until waits until due, or a nudge, and gives the moment at which it saw that; from is the moment at which due was reckoned. It looks at the clock again now and then: clocks are set, machines are suspended. A clock that is set
 // back must not make a source that is due every minute rest for as long: what is due by the new time counts then, and a time of day that
 // comes again is due again. One read more does no harm. The wait after a failure is no time of day, and stays as long as it is.
-func (r *reader) until(ctx context.Context, due time.Time, failed bool) error {
-	from := r.clock.Now().Round(0)
+func (r *reader) until(ctx context.Context, from, due time.Time, failed bool) (time.Time, error) {
+	from = from.Round(0)
 	for {
 		now := r.clock.Now()
 		if !failed && from.Sub(now.Round(0)) > setBack {
@@ -159,17 +166,17 @@ func (r *reader) until(ctx context.Context, due time.Time, failed bool) error {
 		}
 		left := due.Sub(now)
 		if left <= 0 {
-			return context.Cause(ctx)
+			return now, context.Cause(ctx)
 		}
 		timer := r.clock.NewTimer(min(left, longestWait))
 		select {
 		case <-timer.C():
 		case <-r.nudge:
 			timer.Stop()
-			return nil
+			return r.clock.Now(), nil
 		case <-ctx.Done():
 			timer.Stop()
-			return context.Cause(ctx)
+			return now, context.Cause(ctx)
 		}
 	}
 }
