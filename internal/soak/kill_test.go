@@ -11,7 +11,7 @@ import (
 
 var killFaults = []fault{
 	{Name: "kill -9 at a random point", Setups: both, Goal: 200, Share: 3, Run: killAtRandom},
-	{Name: "kill -9 at every failpoint", Setups: both, Goal: 3 * len(failpoint.All()), Share: 4, Run: killAtPoints},
+	{Name: "kill -9 at every failpoint", Setups: both, Goal: len(failpoint.All()), Share: 3, Run: killAtPoints},
 	{Name: "errors and delays at failpoints", Setups: both, Goal: 50, Run: failAtPoints},
 	{Name: "torn tails, then a second crash", Setups: []setup{embedded}, Goal: 50, Run: tornTails},
 	{Name: "reload in mid-flight", Setups: both, Goal: 50, Run: reloadInFlight},
