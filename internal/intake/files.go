@@ -52,13 +52,17 @@ func (w *watcher) read(ctx context.Context, t *tenure) error {
 	if len(pending) == 0 {
 		return w.idle(ctx, t)
 	}
+	at, err := w.place(ctx) // while this hub has the lease, nobody else moves it
+	if err != nil {
+		return err
+	}
 	for i := range pending {
 		// The files' order is kept: one that cannot be read or moved away now holds those behind it.
-		if err := w.file(ctx, t, &pending[i]); err != nil {
+		if err := w.file(ctx, t, &pending[i], &at); err != nil {
 			return fmt.Errorf("%s: %w", pending[i].Name, err)
 		}
 	}
-	return nil
+	return w.idle(ctx, t)
 }
 
 // pending lists the drop.
@@ -76,37 +80,24 @@ func (w *watcher) idle(ctx context.Context, t *tenure) error {
 	return err
 }
 
-// file takes one file, from where it was left, and moves it away.
-func (w *watcher) file(ctx context.Context, t *tenure, f *connector.File) (err error) {
-	at, err := w.place(ctx)
-	if err != nil {
-		return err
-	}
+// file takes one file, from where it was left, and moves it away. A small file is one commit, and its run's record another.
+func (w *watcher) file(ctx context.Context, t *tenure, f *connector.File, at *place) (err error) {
 	if !at.of(f) {
-		at = place{File: f.ID, Name: f.Name, Modified: f.Modified}
+		*at = place{File: f.ID, Name: f.Name, Modified: f.Modified}
 	}
 	run := runLog{r: w.reader}
 	records, fresh := 0, 0
 	defer func() {
-		run.run.Count = int64(fresh)
-		run.end(ctx, err)
+		run.end(ctx, fresh, err)
 		w.obs.Read(w.src.Flow, records, fresh)
 	}()
-	if err := run.begin(ctx, f.Name); err != nil {
-		return err
-	}
+	run.tell(f.Name)
 	if !at.Whole {
-		failed, err := w.rows(ctx, t, f, &at, &records, &fresh)
-		if err != nil {
+		if err := w.rows(ctx, t, f, at, &run, &records, &fresh); err != nil {
 			return err
 		}
-		at.Whole = true
-		if failed != nil {
-			at.Failed = failed.Error()
-			w.log.Warn("a file cannot be read on; it goes to the failed folder", "flow", w.src.Flow, "file", f.Name, "rows", at.Next, "error", failed)
-		}
-		if err := w.note(ctx, t, &at); err != nil {
-			return err
+		if at.Failed != "" {
+			w.log.Warn("a file cannot be read on; it goes to the failed folder", "flow", w.src.Flow, "file", f.Name, "rows", at.Next, "error", at.Failed)
 		}
 		failpoint.Hit(failpoint.FileTaken)
 	}
@@ -118,12 +109,12 @@ func (w *watcher) file(ctx context.Context, t *tenure, f *connector.File) (err e
 		return fmt.Errorf("move the file away: %w", err)
 	}
 	failpoint.Hit(failpoint.FileMoved)
-	return w.idle(ctx, t)
+	return nil
 }
 
-// rows takes the file's rows from at.Next on. It gives, first, why the file is no good beyond that, and second, why it
-// cannot go on now.
-func (w *watcher) rows(ctx context.Context, t *tenure, f *connector.File, at *place, records, fresh *int) (bad, err error) {
+// rows takes the file's rows from at.Next on. With the last of them it is stored that the file is whole, and why it is no good beyond
+// them if it is not.
+func (w *watcher) rows(ctx context.Context, t *tenure, f *connector.File, at *place, run *runLog, records, fresh *int) error {
 	limit := w.files.Chunk
 	if limit <= 0 {
 		limit = defaultChunk
@@ -140,7 +131,8 @@ func (w *watcher) rows(ctx context.Context, t *tenure, f *connector.File, at *pl
 		chunk, size = chunk[:0], 0
 		return err
 	}
-	err = guard(func() error {
+	var bad error
+	err := guard(func() error {
 		for row, rerr := range w.files.Source.Read(ctx, w.files.Object, *f, at.Next) {
 			if rerr != nil && row.Number <= 0 {
 				bad = rerr // the file, not a row
@@ -150,6 +142,9 @@ func (w *watcher) rows(ctx context.Context, t *tenure, f *connector.File, at *pl
 			size += len(row.Doc)
 			at.Next = row.Number
 			if len(chunk) >= limit || size >= chunkBytes {
+				if err := run.lasts(ctx); err != nil {
+					return err
+				}
 				if err := commit(); err != nil {
 					return err
 				}
@@ -161,20 +156,25 @@ func (w *watcher) rows(ctx context.Context, t *tenure, f *connector.File, at *pl
 		return nil
 	})
 	if err != nil {
-		return nil, err
-	}
-	if err := commit(); err != nil {
-		return nil, err
+		return err
 	}
 	switch {
 	case bad == nil:
-		return nil, nil
+		at.Whole = true
 	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case fault.KindOf(bad) != fault.Invalid:
-		return nil, bad
+		bad = context.Cause(ctx)
+	case fault.KindOf(bad) == fault.Invalid:
+		at.Whole, at.Failed, bad = true, bad.Error(), nil
 	}
-	return bad, nil
+	if len(chunk) > 0 {
+		err = commit()
+	} else if at.Whole {
+		err = w.note(ctx, t, at)
+	}
+	if err != nil {
+		return err
+	}
+	return bad
 }
 
 // inbound makes an inbox row of a file's row. One that cannot be read becomes a row that the relay parks, alone.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,6 +131,10 @@ func TestFilesAreTaken(t *testing.T) {
 		if e := b.topic.events()[0]; !e.Time.Equal(noon) || e.Key != "1" {
 			t.Errorf("event %+v", e)
 		}
+		b.await("the record of the last file", func() bool {
+			runs, err := b.store.Runs(t.Context(), state.RunFilter{Kind: "files", Name: "orders"})
+			return err == nil && len(runs) == 2
+		})
 		runs, err := b.store.Runs(t.Context(), state.RunFilter{Kind: "files", Name: "orders"})
 		if err != nil || len(runs) != 2 || !slices.ContainsFunc(runs, func(r state.Run) bool { return r.Detail == "orders.csv" && r.Count == 8 && r.State == "ok" }) {
 			t.Errorf("runs %+v, %v", runs, err)
@@ -218,6 +223,65 @@ func (s *dying) Accept(ctx context.Context, rows []state.Inbound, cur *state.Cur
 		return nil, nil, errDead
 	}
 	return s.Store.Accept(ctx, rows, cur, lease)
+}
+
+// counted counts what a source asks of the store.
+type counted struct {
+	Store
+	places, begun, ended atomic.Int64
+}
+
+func (s *counted) Accept(ctx context.Context, rows []state.Inbound, cur *state.Cursor, lease *state.Lease) ([]state.Accepted, []int64, error) {
+	if cur != nil && cur.Value != "" {
+		s.places.Add(1)
+	}
+	return s.Store.Accept(ctx, rows, cur, lease)
+}
+
+func (s *counted) StartRun(ctx context.Context, r state.Run) (int64, error) {
+	s.begun.Add(1)
+	return s.Store.StartRun(ctx, r)
+}
+
+func (s *counted) EndRun(ctx context.Context, r state.Run) error {
+	s.ended.Add(1)
+	return s.Store.EndRun(ctx, r)
+}
+
+// TestSmallFilesAreCheap: where a drop is full of small files, each is one commit and one record of its run; a long one shows while it is read.
+func TestSmallFilesAreCheap(t *testing.T) {
+	for name, c := range map[string]struct{ rows, places, begun, ended int64 }{
+		"small": {rows: 2, places: 1, begun: 1},
+		"none":  {rows: 0, places: 1, begun: 1},
+		"long":  {rows: 7, places: 3, begun: 1, ended: 1},
+		"exact": {rows: 6, places: 3, begun: 1, ended: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onStores(t, func(t *testing.T, b *bench) {
+				const files = 10
+				d := newDrop()
+				for i := range files {
+					d.put(fmt.Sprintf("%02d.csv", i), fmt.Sprint("sha-", i), noon, rowsOf(100*i, int(c.rows))...)
+				}
+				var n *counted
+				b.between = func(s Store) Store { n = &counted{Store: s}; return n }
+				b.start(watched(d, 3))
+				b.turn("the files", func() bool { return d.empty() && b.topic.count() == int(files*c.rows) && b.unpublished() == 0 })
+				var runs []state.Run
+				b.await("the last record", func() (done bool) {
+					var err error
+					runs, err = b.store.Runs(t.Context(), state.RunFilter{Kind: "files", State: "ok"})
+					return err == nil && len(runs) == files
+				})
+				if runs[0].Finished.IsZero() || runs[0].Count != c.rows || n.begun.Load() != files*c.begun || n.ended.Load() != files*c.ended {
+					t.Errorf("%d records begun, %d ended: %+v", n.begun.Load(), n.ended.Load(), runs[0])
+				}
+				if got := n.places.Load(); got != files*c.places {
+					t.Errorf("%d commits of rows or places, want %d", got, files*c.places)
+				}
+			})
+		})
+	}
 }
 
 // TestDiesAtEveryCommit lets the hub die before each of its commits in turn: every row comes exactly once.

@@ -39,8 +39,7 @@ func (p *poller) read(ctx context.Context, t *tenure) (err error) {
 	run := runLog{r: p.reader}
 	records, fresh := 0, 0
 	defer func() {
-		run.run.Count = int64(fresh)
-		run.end(ctx, err)
+		run.end(ctx, fresh, err)
 		p.obs.Read(p.src.Flow, records, fresh)
 	}()
 	cur, err := p.store.Cursor(ctx, p.src.Flow)
@@ -57,7 +56,10 @@ func (p *poller) read(ctx context.Context, t *tenure) (err error) {
 			return fmt.Errorf("%s says that there is more but does not move its cursor", p.src.System)
 		}
 		if len(page.Records) > 0 {
-			if err := run.begin(ctx, ""); err != nil {
+			run.tell("")
+		}
+		if page.More {
+			if err := run.lasts(ctx); err != nil {
 				return err
 			}
 		}

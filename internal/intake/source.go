@@ -220,17 +220,27 @@ func (r *reader) accept(ctx context.Context, t *tenure, rows []state.Inbound, cu
 	return outcome, nil
 }
 
-// log of one run, begun when there is something to tell: a source that has nothing new leaves no record.
+// runLog is the record of one run. It is made when there is something to tell: a source that has nothing new leaves none. A short run is
+// recorded at its end, in one go.
 type runLog struct {
-	r   *reader
-	run state.Run
+	r    *reader
+	some bool
+	run  state.Run
 }
 
-func (l *runLog) begin(ctx context.Context, detail string) error {
-	if l.run.ID != 0 {
+// tell: the run is to be recorded.
+func (l *runLog) tell(detail string) {
+	if !l.some {
+		l.some = true
+		l.run = state.Run{Kind: l.r.kind, Name: l.r.src.Flow, Started: l.r.clock.Now(), State: "running", Detail: detail}
+	}
+}
+
+// lasts records a run that goes on, so that people see it.
+func (l *runLog) lasts(ctx context.Context) error {
+	if !l.some || l.run.ID != 0 {
 		return nil
 	}
-	l.run = state.Run{Kind: l.r.kind, Name: l.r.src.Flow, Started: l.r.clock.Now(), State: "running", Detail: detail}
 	id, err := l.r.store.StartRun(ctx, l.run)
 	if err != nil {
 		return fmt.Errorf("record the run: %w", err)
@@ -239,19 +249,26 @@ func (l *runLog) begin(ctx context.Context, detail string) error {
 	return nil
 }
 
-// end records how it went; a failure before the begin is recorded too, the hub's own stop is not a failure.
-func (l *runLog) end(ctx context.Context, err error) {
-	if err != nil && l.run.ID == 0 && ctx.Err() == nil {
-		_ = l.begin(ctx, "") // the failure itself is logged by the reader
+// end records how it went; a failure with nothing else to tell is recorded too, the hub's own stop is not a failure.
+func (l *runLog) end(ctx context.Context, count int, err error) {
+	if err != nil && ctx.Err() == nil {
+		l.tell("") // the failure itself is logged by the reader
 	}
-	if l.run.ID == 0 {
+	if !l.some {
 		return
 	}
-	l.run.Finished, l.run.State = l.r.clock.Now(), "ok"
+	l.run.Finished, l.run.State, l.run.Count = l.r.clock.Now(), "ok", int64(count)
 	if err != nil {
 		l.run.State, l.run.Detail = "failed", err.Error()
 	}
-	if err := l.r.store.EndRun(context.WithoutCancel(ctx), l.run); err != nil {
-		l.r.log.Warn("cannot record the end of a run", "flow", l.r.src.Flow, "error", err)
+	ctx = context.WithoutCancel(ctx)
+	var lost error
+	if l.run.ID == 0 {
+		_, lost = l.r.store.StartRun(ctx, l.run)
+	} else {
+		lost = l.r.store.EndRun(ctx, l.run)
+	}
+	if lost != nil {
+		l.r.log.Warn("cannot record the end of a run", "flow", l.r.src.Flow, "error", lost)
 	}
 }

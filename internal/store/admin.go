@@ -42,15 +42,16 @@ func (s *Store) Audits(ctx context.Context, limit int) ([]state.Audit, error) {
 	return out, s.wrap("audits", err)
 }
 
-// StartRun records that a run has begun and gives its id. A zero Started is now; an empty State is "running".
+// StartRun records a run and gives its id: one that has begun, or, with Finished, one that is over. A zero Started is now; an empty State is
+// "running".
 func (s *Store) StartRun(ctx context.Context, r state.Run) (int64, error) {
 	return ask(ctx, s, "start run", func(t *tx) (int64, error) {
 		ids, err := t.ids("runs", 1)
 		if err != nil {
 			return 0, err
 		}
-		_, err = t.exec("INSERT INTO runs (id, kind, name, started, finished, state, detail, n) VALUES (?, ?, ?, ?, 0, ?, ?, ?)",
-			ids[0], r.Kind, r.Name, cmp.Or(stamp(r.Started), t.now), cmp.Or(r.State, "running"), r.Detail, r.Count)
+		_, err = t.exec("INSERT INTO runs (id, kind, name, started, finished, state, detail, n) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			ids[0], r.Kind, r.Name, cmp.Or(stamp(r.Started), t.now), stamp(r.Finished), cmp.Or(r.State, "running"), r.Detail, r.Count)
 		return ids[0], err
 	})
 }

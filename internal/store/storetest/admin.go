@@ -174,6 +174,14 @@ func testRuns(t *testing.T, b *bench) {
 	if done, err := b.Runs(b.ctx(), state.RunFilter{State: "ok"}); err != nil || len(done) != 1 {
 		t.Errorf("runs that went well: %+v, %v", done, err)
 	}
+	began := b.clock.Now()
+	b.clock.Add(time.Minute)
+	_, err = b.StartRun(b.ctx(), state.Run{Kind: "files", Name: "stock", Started: began, Finished: b.clock.Now(), State: "ok", Detail: "a.csv", Count: 3})
+	b.no(err)
+	if over, err := b.Runs(b.ctx(), state.RunFilter{Kind: "files"}); err != nil || len(over) != 1 || over[0].State != "ok" || over[0].Count != 3 ||
+		over[0].Finished.Sub(over[0].Started) != time.Minute {
+		t.Errorf("a run recorded at its end: %+v, %v", over, err)
+	}
 	if err := b.EndRun(b.ctx(), state.Run{ID: 999_999, State: "ok"}); !errors.Is(err, state.ErrNotFound) {
 		t.Errorf("end of nothing: %v", err)
 	}
