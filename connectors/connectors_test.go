@@ -51,6 +51,8 @@ What every connector does, and ` + "`internal/connector/connectortest`" + ` prov
 - **Nothing twice.** A create with an external id that is there already fails as a duplicate, or takes that object over.
 - **Every failure has a class.** *Unavailable* was certainly not applied. Whatever may have been applied has an *unknown
   outcome*, and the engine looks before it sends again.
+- **Nothing by a hub that was replaced.** Right before something is changed the engine is asked whether it may still be, and what it
+  forbids is left as it was.
 - **No change is left out.** A poll reads again what is stamped at or after its newest stamp, less the flow's ` + "`overlap`" + `, which must
   cover how long a change takes from its stamp to its commit, and how far the clocks of several writers are apart. What was
   handed out before and is still the same is not handed out again. Where stamps are local times without a zone, the

@@ -131,7 +131,7 @@ func TestConformance(t *testing.T) {
 				dir := t.TempDir()
 				return &connectortest.Subject{
 					Kind: Kind{}, Settings: settingsOf(t, "connector: file\npath: "+dir+"\nobjects: {stock: "+object+"}"), Object: "stock",
-					CreateOnly: true, External: name != "batch",
+					External: name != "batch",
 					Clock: func(sys connector.System, now func() time.Time) {
 						sys.(*system).clock = testClock{lifecycle.Real(), now}
 					},

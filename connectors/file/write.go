@@ -39,17 +39,26 @@ func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result
 	if err := ctx.Err(); err != nil {
 		return connector.Result{}, s.classify(op, err)
 	}
+	ask := func() error {
+		if err := connector.Fence(ctx); err != nil {
+			return &fault.Error{Kind: fault.Unavailable, System: s.name, Op: op, Err: err}
+		}
+		return nil
+	}
 	if b := s.batches[w.Object]; b != nil {
-		n, name, err := b.add(ctx, record, func(records [][]byte) (string, error) {
-			return s.put(op, o, root, o.fileName(s.time(), "", records), records)
+		n, name, err := b.add(ctx, record, ask, func(records [][]byte) (string, error) {
+			return s.put(op, o, root, o.fileName(s.time(), "", records), records, nil)
 		})
-		return connector.Result{Local: name + "#" + strconv.Itoa(n)}, err
+		if err != nil {
+			return connector.Result{}, err
+		}
+		return connector.Result{Local: name + "#" + strconv.Itoa(n)}, nil
 	}
 	if strings.Contains(o.Write.Name, "{external}") && w.External == "" {
 		return connector.Result{}, s.fail(fault.Invalid, op, "the file's name needs an external id, and there is none")
 	}
 	records := [][]byte{record}
-	name, err := s.put(op, o, root, o.fileName(s.time(), w.External, records), records)
+	name, err := s.put(op, o, root, o.fileName(s.time(), w.External, records), records, ask)
 	if err != nil {
 		return connector.Result{}, err
 	}
@@ -168,8 +177,8 @@ func compact(dst []byte, v jsondoc.Value) []byte {
 	return append(dst, v.Raw()...)
 }
 
-// put writes a file: under a name that nobody takes, synced, and then renamed.
-func (s *system) put(op string, o *object, root *os.Root, name string, records [][]byte) (string, error) {
+// put writes a file: under a name that nobody takes, synced, and then renamed, unless ask forbids it; nil: it was asked before.
+func (s *system) put(op string, o *object, root *os.Root, name string, records [][]byte, ask func() error) (string, error) {
 	var text []byte
 	if o.Format == "csv" && o.CSV.Header {
 		names := make([]string, len(o.CSV.Columns))
@@ -202,6 +211,12 @@ func (s *system) put(op string, o *object, root *os.Root, name string, records [
 	if err := failpoint.Fail(failpoint.FileWritten); err != nil {
 		_ = root.Remove(temp)
 		return "", s.classify(op, err)
+	}
+	if ask != nil {
+		if err := ask(); err != nil {
+			_ = root.Remove(temp)
+			return "", err
+		}
 	}
 	if err := root.Rename(temp, name); err != nil {
 		_ = root.Remove(temp)

@@ -3,8 +3,10 @@ package file
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -107,6 +109,58 @@ func TestBatches(t *testing.T) {
 	_, err := d.Find(t.Context(), connector.Lookup{Object: "stock", External: "e"})
 	if !errors.Is(err, connector.ErrNoLookup) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestBatchAfterTakeover: what is not the hub's to write any more is not in the file, and what else was gathered is.
+func TestBatchAfterTakeover(t *testing.T) {
+	d := newDrop(t, `{format: jsonl, write: {batch: {max: 6, wait: 1h}}}`)
+	replaced := errors.New("another hub has taken over")
+	var mu sync.Mutex
+	var locals []string
+	var wg sync.WaitGroup
+	for i := range 6 {
+		wg.Go(func() {
+			ctx := connector.WithFence(t.Context(), func(context.Context) error {
+				if i%3 == 0 {
+					return replaced
+				}
+				return nil
+			})
+			r, err := d.Write(ctx, connector.Write{Object: "stock", Action: connector.Create, Doc: fmt.Appendf(nil, `{"n":%d}`, i)})
+			switch {
+			case i%3 == 0:
+				if !errors.Is(err, replaced) || fault.KindOf(err) != fault.Unavailable {
+					t.Errorf("%d: %+v %v", i, r, err)
+				}
+			case err != nil:
+				t.Errorf("%d: %v", i, err)
+			default:
+				mu.Lock()
+				locals = append(locals, r.Local)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	name := d.list(".")
+	lines := strings.Split(strings.TrimSpace(d.content(name)), "\n")
+	slices.Sort(lines)
+	if want := []string{`{"n":1}`, `{"n":2}`, `{"n":4}`, `{"n":5}`}; !slices.Equal(lines, want) {
+		t.Errorf("%q, want %q", lines, want)
+	}
+	slices.Sort(locals)
+	if want := []string{name + "#1", name + "#2", name + "#3", name + "#4"}; !slices.Equal(locals, want) {
+		t.Errorf("%q, want %q", locals, want)
+	}
+	ctx := connector.WithFence(t.Context(), func(context.Context) error { return replaced })
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := d.Write(ctx, connector.Write{Object: "stock", Action: connector.Create, Doc: []byte(`{}`)}); err == nil {
+		t.Error("written by a hub that was replaced")
+	}
+	if d.list(".") != name {
+		t.Errorf("more files: %s", d.list("."))
 	}
 }
 

@@ -143,6 +143,9 @@ func (db *database) change(ctx context.Context, op string, o *object, creating b
 	if err := failpoint.Fail(failpoint.SQLWritten); err != nil {
 		return db.fail(fault.Unavailable, op, "%s", err)
 	}
+	if err := connector.Fence(ctx); err != nil {
+		return &fault.Error{Kind: fault.Unavailable, System: db.name, Op: op, Err: err}
+	}
 	err = tx.Commit()
 	if err == nil {
 		failpoint.Hit(failpoint.SQLCommitted)

@@ -10,8 +10,8 @@ func WithFence(ctx context.Context, ask func(context.Context) error) context.Con
 	return context.WithValue(ctx, fenceKey{}, ask)
 }
 
-// Fence asks. A connector calls it right before a request that changes something leaves, after whatever it has waited for; an error
-// means that the request must not be sent.
+// Fence asks. A connector calls it at the last moment before something is changed, after whatever it has waited for: before a request
+// leaves, a transaction commits, a file gets its name. After an error nothing may be changed, and the failure wraps that error.
 func Fence(ctx context.Context) error {
 	if ask, ok := ctx.Value(fenceKey{}).(func(context.Context) error); ok {
 		return ask(ctx)

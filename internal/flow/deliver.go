@@ -382,13 +382,14 @@ func (d *delivery) appliedID() string { return d.hash + " " + d.ev.ID + "/" + d.
 
 // knownTo reports whether this flow has applied the event as it is now; where objects cannot be changed, whether it has at all.
 func (d *delivery) knownTo(a *state.Applied) bool {
-	id := d.appliedID()
-	if d.writeOnce() {
-		_, id, _ = strings.Cut(id, " ")
+	known := func(id string) string {
+		if d.writeOnce() {
+			_, id, _ = strings.Cut(id, " ")
+		}
+		return id
 	}
-	return slices.ContainsFunc(strings.Split(a.EventID, "\n"), func(was string) bool {
-		return was == id || d.writeOnce() && strings.HasSuffix(was, " "+id)
-	})
+	now := known(d.appliedID())
+	return slices.ContainsFunc(strings.Split(a.EventID, "\n"), func(was string) bool { return known(was) == now })
 }
 
 // writeOnce: what is created in the target cannot be changed.

@@ -1,15 +1,20 @@
 package flow
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // slow is a target whose writes are answered when the test says so, or cut off.
@@ -123,4 +128,51 @@ func TestStopIsNoFailureOfTheSystem(t *testing.T) {
 		t.Errorf("the breaker is open: %v", why)
 	}
 	w.expect("orders-to-erp", "")
+}
+
+// overtaken takes no more writes once it is told why.
+type overtaken struct {
+	*target
+	why   atomic.Pointer[error]
+	asked atomic.Int64
+}
+
+func (o *overtaken) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
+	if why := o.why.Load(); why != nil {
+		o.asked.Add(1)
+		return connector.Result{}, fault.Wrap(fault.Unavailable, "write", *why)
+	}
+	return o.target.Write(ctx, w)
+}
+
+// TestDrainingEndsQuietly: a stored queue whose owner stops, or was replaced, is left as it is, and that is no error.
+func TestDrainingEndsQuietly(t *testing.T) {
+	for name, why := range map[string]error{"the flow stops": ErrStopping, "another hub has the partition": state.ErrFenced} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			var log bytes.Buffer
+			w.deps.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})) // read when all is stopped
+			erp := &overtaken{target: w.erp}
+			w.deps.Systems["erp"].Connector = erp
+			w.erp.script = []step{{false, wrong, nil}}
+			r := w.flow("orders-to-erp")
+			w.must(r, order("A", 1, "1"))
+			w.expect("orders-to-erp", "parked=1")
+			erp.why.Store(&why)
+			w.mark(r, w.queue("orders-to-erp")[0].ID, state.MarkReplay)
+			for erp.asked.Load() == 0 && t.Context().Err() == nil { // then nothing waits for the clock any more
+				runtime.Gosched()
+			}
+			if err := r.Stop(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if erp.asked.Load() != 1 {
+				t.Errorf("tried %d times", erp.asked.Load())
+			}
+			if strings.Contains(log.String(), "level=ERROR") {
+				t.Errorf("an end in order is logged as an error:\n%s", &log)
+			}
+			w.expect("orders-to-erp", "parked=1")
+		})
+	}
 }

@@ -1,6 +1,8 @@
 package connectortest
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -17,18 +19,20 @@ type writer struct {
 		connector.Sink
 		connector.Finder
 	}
+	once bool // objects are neither changed nor deleted
 }
 
 func (s *Subject) writer(t *testing.T) *writer {
 	t.Helper()
-	sys, ok := s.open(t).(interface {
+	opened := s.open(t)
+	sys, ok := opened.(interface {
 		connector.Sink
 		connector.Finder
 	})
 	if !ok {
 		t.Fatal("a system that is written to must be able to look up: the outcome of a lost write is not known otherwise")
 	}
-	return &writer{s, t, sys}
+	return &writer{s, t, sys, writtenOnce(opened)}
 }
 
 func (w *writer) create(n int) connector.Result {
@@ -73,7 +77,7 @@ func testWrite(t *testing.T, fresh func(t *testing.T) *Subject) {
 		if first.Doc != nil {
 			holds(t, "answer", parse(t, first.Doc), sent)
 		}
-		if w.CreateOnly && !w.External {
+		if w.once && !w.External {
 			return
 		}
 		byID := w.find("by local id", connector.Lookup{Local: first.Local}, 1)
@@ -95,15 +99,15 @@ func testWrite(t *testing.T, fresh func(t *testing.T) *Subject) {
 			w.find("by a natural key that is not there", connector.Lookup{Natural: w.Natural(99)}, 0)
 		}
 	})
-	t.Run("create again", func(t *testing.T) { testCreateAgain(t, fresh(t)) })
+	if fresh(t).External {
+		t.Run("create again", func(t *testing.T) { testCreateAgain(t, fresh(t)) })
+	}
+	t.Run("fence", func(t *testing.T) { testFence(t, fresh(t)) })
 	t.Run("many at once", func(t *testing.T) { testConcurrent(t, fresh(t)) })
-	if fresh(t).CreateOnly {
-		t.Run("create only", func(t *testing.T) {
+	if fresh(t).writer(t).once {
+		t.Run("written once", func(t *testing.T) {
 			w := fresh(t).writer(t)
 			r := w.create(1)
-			if _, ok := w.sys.(connector.WriteOnce); !ok {
-				t.Error("the system does not say that it is one of connector.WriteOnce")
-			}
 			for _, a := range []connector.Action{connector.Update, connector.Delete} {
 				wr := w.write(a, 1, w.New(1))
 				wr.Local = r.Local
@@ -122,9 +126,6 @@ func testWrite(t *testing.T, fresh func(t *testing.T) *Subject) {
 
 // testCreateAgain: the same external id never makes a second object where the target can tell.
 func testCreateAgain(t *testing.T, s *Subject) {
-	if !s.External {
-		t.Skip("the system has no external id")
-	}
 	w := s.writer(t)
 	first := w.create(1)
 	again := w.write(connector.Create, 1, w.New(1))
@@ -139,6 +140,42 @@ func testCreateAgain(t *testing.T, s *Subject) {
 		}
 	}
 	w.find("after creating twice", connector.Lookup{External: external(1)}, 1)
+}
+
+// testFence: what is not the hub's to change any more is left as it is.
+func testFence(t *testing.T, s *Subject) {
+	w := s.writer(t)
+	replaced := errors.New("another hub has taken over")
+	ctx := connector.WithFence(t.Context(), func(context.Context) error { return replaced })
+	refused := func(wr connector.Write) {
+		t.Helper()
+		_, err := w.sys.Write(ctx, wr)
+		w.classified(t, string(wr.Action), err, fault.Unavailable)
+		if !errors.Is(err, replaced) {
+			t.Errorf("%s: %v, which does not say that another hub has taken over", wr.Action, err)
+		}
+	}
+	refused(w.write(connector.Create, 1, w.New(1)))
+	if w.External {
+		w.find("after a create that was refused", connector.Lookup{External: external(1)}, 0)
+	}
+	asked := 0
+	consent := connector.WithFence(t.Context(), func(context.Context) error { asked++; return nil })
+	r, err := w.sys.Write(consent, w.write(connector.Create, 1, w.New(1)))
+	if err != nil || asked == 0 {
+		t.Fatalf("create after that: asked %d times, %v", asked, err)
+	}
+	if w.once {
+		return
+	}
+	change := w.write(connector.Update, 1, w.Change(7))
+	change.Local = r.Local
+	refused(change)
+	gone := w.write(connector.Delete, 1, "")
+	gone.Local = r.Local
+	refused(gone)
+	left := w.find("after a delete that was refused", connector.Lookup{Local: r.Local}, 1)
+	holds(t, "after an update that was refused", parse(t, left[0].Doc), parse(t, []byte(w.New(1))))
 }
 
 func testUpdate(t *testing.T, s *Subject) {
