@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"unsafe"
+
+	"github.com/waybill-hub/waybill/internal/needtest"
 )
 
 // cachestat is the system call of Linux 6.5 that tells how much of a file is in memory and not on disk; it has the same
@@ -25,7 +27,7 @@ func unwritten(t testing.TB, path string) uint64 {
 	var stat struct{ cached, dirty, writing, evicted, recent uint64 }
 	_, _, errno := syscall.Syscall6(cachestat, f.Fd(), uintptr(unsafe.Pointer(&span)), uintptr(unsafe.Pointer(&stat)), 0, 0, 0)
 	if errors.Is(errno, syscall.ENOSYS) || errors.Is(errno, syscall.EOPNOTSUPP) {
-		t.Skip("whether acknowledged records are on disk is not checked: this system does not tell what of a file is (cachestat, Linux 6.5)")
+		needtest.Skip(t, "whether acknowledged records are on disk is not checked: this system does not tell what of a file is (cachestat, Linux 6.5)")
 	}
 	if errno != 0 {
 		t.Fatal(errno)
@@ -40,7 +42,7 @@ func TestEmbeddedWritesThrough(t *testing.T) {
 		t.Fatal(err)
 	}
 	if unwritten(t, plain) == 0 {
-		t.Skip("whether acknowledged records are on disk is not checked: this file system does not tell what of a file is")
+		needtest.Skip(t, "whether acknowledged records are on disk is not checked: this file system does not tell what of a file is")
 	}
 	dir := t.TempDir()
 	e := broker(t, func(cfg *EmbeddedConfig) { cfg.Dir = dir })

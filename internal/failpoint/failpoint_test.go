@@ -89,7 +89,7 @@ func TestEveryNameIsUsedOnce(t *testing.T) {
 // TestOrdinaryBuild: what people run holds no failpoint, not even a name.
 func TestOrdinaryBuild(t *testing.T) {
 	if failpoint.Enabled {
-		t.Skip("this build has failpoints")
+		t.Skip("of a build without the tag failpoints")
 	}
 	n := failpoint.All()[0]
 	if testing.AllocsPerRun(100, func() { failpoint.Hit(n) }) != 0 || failpoint.Fail(n) != nil {

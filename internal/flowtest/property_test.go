@@ -62,7 +62,7 @@ func TestWrittenYAMLReadsBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d, ok := drawn(t, "document")
 		if !ok {
-			t.Skip("jsondoc does not take it")
+			t.Skip("drawn again: this is no document")
 		}
 		for _, src := range []string{"before: x\ndata:" + below(d.Root(), 5, 2) + "\nafter: x\n", "{before: x, data: " + inline(d.Root()) + ", after: x}\n"} {
 			n := dataOf(t, src)
@@ -83,7 +83,7 @@ func TestEditsLeadThere(t *testing.T) {
 		from, ok1 := drawn(t, "from")
 		to, ok2 := drawn(t, "to")
 		if !ok1 || !ok2 {
-			t.Skip("jsondoc does not take it")
+			t.Skip("drawn again: this is no document")
 		}
 		src := "before: x\ndata:" + below(from.Root(), 5, 2) + "\nafter: x\n"
 		switch rapid.IntRange(0, 2).Draw(t, "style") {

@@ -3,6 +3,8 @@
 package needtest
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"testing"
 )
@@ -13,6 +15,8 @@ const (
 	EnvRequire = "WAYBILL_REQUIRE"
 	// EnvKafka is the address of an Apache Kafka to test against.
 	EnvKafka = "WAYBILL_TEST_KAFKA"
+	// EnvSkipped names a file to which what was skipped is appended, a line each: the output of a test that passes is not shown.
+	EnvSkipped = "WAYBILL_TEST_SKIPPED"
 )
 
 // Missing ends a test that cannot have what it needs. It says what is missing, and how it is had.
@@ -21,7 +25,32 @@ func Missing(t testing.TB, format string, args ...any) {
 	if os.Getenv(EnvRequire) == "1" {
 		t.Fatalf("required: "+format, args...)
 	}
+	say(t, fmt.Sprintf(format, args...)) // once for all tests that need it
 	t.Skipf(format, args...)
+}
+
+// Skip ends a test for a reason that lies in the machine, also where everything is required.
+func Skip(t testing.TB, format string, args ...any) {
+	t.Helper()
+	say(t, t.Name()+": "+fmt.Sprintf(format, args...))
+	t.Skipf(format, args...)
+}
+
+// say has a line said at the end of the whole run.
+func say(t testing.TB, line string) {
+	t.Helper()
+	path := os.Getenv(EnvSkipped)
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatalf("%s: %v", EnvSkipped, err)
+	}
+	_, err = f.WriteString(line + "\n") // at once: many append
+	if cerr := f.Close(); err != nil || cerr != nil {
+		t.Fatalf("%s: %v", EnvSkipped, errors.Join(err, cerr))
+	}
 }
 
 // Kafka is the address of the Apache Kafka to test against.

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/needtest"
 )
 
 var diskFaults = []fault{
@@ -25,7 +27,7 @@ func mount(b *budget) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm", b.size(192, 768))); err != nil {
-		t.Skipf("a small disk cannot be mounted here (%v): it needs root", err)
+		needtest.Skip(t, "a small disk cannot be mounted here (%v): it needs root", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {

@@ -116,16 +116,12 @@ func TestFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short leaves the faults out")
 	}
-	began := time.Now()
 	for _, f := range matrix() {
 		for _, s := range f.Setups {
 			t.Run(f.Name+"/"+string(s), func(t *testing.T) {
 				t.Parallel()
 				slot <- struct{}{}
 				defer func() { <-slot }()
-				if time.Since(began) > shortForms {
-					t.Skipf("the %s of the short forms are over: `make soak` runs it", shortForms)
-				}
 				b := &budget{T: t, setup: s, fault: &f, short: true}
 				f.Run(b)
 				t.Logf("%d times, %s, recovery %s", b.reps, b.verdict, b.recovery.Round(time.Millisecond))
@@ -133,9 +129,6 @@ func TestFaults(t *testing.T) {
 		}
 	}
 }
-
-// shortForms bounds the time of all short forms together: on a slow machine the last ones are left out, and said to be.
-const shortForms = 10 * time.Minute
 
 // slot lets so many short forms run at once: they wait more than they work.
 var slot = make(chan struct{}, 3)
