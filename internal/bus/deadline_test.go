@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -147,6 +148,44 @@ func TestFailedJoinIsMadeAgainSoon(t *testing.T) {
 	if took := time.Since(start); took > 4*time.Second {
 		t.Errorf("joined again after %s", took)
 	}
+}
+
+// TestBrokerThatWasAway: when the broker comes back, it does not wait for the member that this very process was before, until its session
+// ends.
+func TestBrokerThatWasAway(t *testing.T) {
+	e := broker(t)
+	c := dial(t, e.Addr())
+	topic(t, c, "orders", 1)
+	p := publisher(t, c, PublisherConfig{})
+	send(t, p, record("orders", "k", "1"))
+	ch := subscribe(t, subscriber(t, c, SubscriberConfig{Group: "g", Heartbeat: 20 * time.Millisecond, Session: time.Minute}), "orders")
+	next(t, ch).Ack()
+	var away atomic.Bool
+	var looked atomic.Int64
+	away.Store(true)
+	e.cluster.ControlKey(int16(kmsg.Heartbeat), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		e.cluster.KeepControl()
+		res := req.ResponseKind().(*kmsg.HeartbeatResponse)
+		res.ErrorCode = int16(kafka.NotCoordinatorForGroup)
+		return res, nil, away.Load()
+	})
+	e.cluster.ControlKey(int16(kmsg.FindCoordinator), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		e.cluster.KeepControl()
+		if !away.Load() {
+			return nil, nil, false
+		}
+		looked.Add(1)
+		res := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
+		res.ErrorCode = int16(kafka.GroupCoordinatorNotAvailable)
+		res.NodeID = -1
+		return res, nil, true
+	})
+	for looked.Load() < 3 && t.Context().Err() == nil { // in vain to join, to leave, and to join again
+		runtime.Gosched()
+	}
+	away.Store(false)
+	send(t, p, record("orders", "k", "2"))
+	next(t, ch).Ack() // waits for less than the session
 }
 
 // An acknowledgement that comes after the partition was taken away does not count, whichever of the two the lane sees first.

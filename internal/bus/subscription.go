@@ -41,6 +41,9 @@ type subscription struct {
 	parts []*partition
 }
 
+// joinBackoff is the rest between two attempts to join a group.
+const joinBackoff = 300 * time.Millisecond
+
 func newSubscription(ctx context.Context, s *Subscriber, topic string) (*subscription, error) {
 	c := s.c
 	client := c.cfg.ClientID + "-" + strings.ToLower(rand.Text()[:10])
@@ -54,7 +57,7 @@ func newSubscription(ctx context.Context, s *Subscriber, topic string) (*subscri
 		HeartbeatInterval:      s.cfg.Heartbeat,
 		SessionTimeout:         s.cfg.Session,
 		RebalanceTimeout:       2*s.cfg.Grace + 10*time.Second,
-		JoinGroupBackoff:       300 * time.Millisecond,
+		JoinGroupBackoff:       joinBackoff,
 		WatchPartitionChanges:  true,
 		PartitionWatchInterval: 5 * time.Second,
 		StartOffset:            kafka.FirstOffset,
@@ -82,6 +85,11 @@ func (sub *subscription) run() {
 		sub.leave()
 	}()
 	var told time.Time
+	var member string // of the last generation, while it may still be in the group
+	var leaving sync.WaitGroup
+	defer leaving.Wait()
+	left := func() {}
+	defer func() { left() }()
 	for {
 		gen, err := sub.group.Next(sub.ctx)
 		if sub.ctx.Err() != nil || errors.Is(err, kafka.ErrGroupClosed) {
@@ -91,17 +99,49 @@ func (sub *subscription) run() {
 			continue // another member came in between
 		}
 		if err != nil {
+			if member != "" {
+				ctx, cancel := context.WithCancel(sub.ctx)
+				id := member
+				member, left = "", cancel
+				leaving.Go(func() { sub.takeOut(ctx, id) })
+			}
 			if time.Since(told) > 10*time.Second {
 				told = time.Now()
 				sub.log.Warn("joining the consumer group failed and is tried again", "error", err)
 			}
 			continue
 		}
+		left()
+		member = gen.MemberID
 		ended := make(chan error, 1)
 		gen.Start(func(ctx context.Context) { ended <- sub.generation(ctx, gen) })
 		if err := <-ended; err != nil {
 			sub.log.Error("reading has stopped: an operator must look at it", "error", err)
 			sub.s.cfg.OnAlarm(fmt.Errorf("group %s, topic %s: %w", sub.s.cfg.Group, sub.topic, err))
+			return
+		}
+	}
+}
+
+// takeOut takes a member out of the group whose id was given up: kafka-go joins under a new id when the broker was away, and a broker that
+// comes back waits for the old one until its session ends. The id is nobody's any more, so that nothing else can be hit.
+func (sub *subscription) takeOut(ctx context.Context, id string) {
+	for {
+		ask, cancel := context.WithTimeout(ctx, 3*time.Second)
+		res, err := sub.s.c.client.LeaveGroup(ask, &kafka.LeaveGroupRequest{GroupID: sub.s.cfg.Group, Members: []kafka.LeaveGroupRequestMember{{ID: id}}})
+		cancel()
+		if err == nil {
+			err = res.Error
+		}
+		if err == nil && len(res.Members) > 0 {
+			err = res.Members[0].Error
+		}
+		if err == nil || errors.Is(err, kafka.UnknownMemberId) {
+			return
+		}
+		select {
+		case <-time.After(joinBackoff):
+		case <-ctx.Done():
 			return
 		}
 	}
