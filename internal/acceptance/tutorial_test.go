@@ -24,6 +24,7 @@ var updatePages = flag.Bool("update", false, "write what the commands on pages p
 const (
 	tutorialPage   = "../../docs/tutorial.md"
 	operationsPage = "../../docs/operations.md"
+	recoveryPage   = "../../docs/recovery.md"
 )
 
 // A reader who types what docs/tutorial.md shows gets what it shows.
@@ -32,6 +33,9 @@ func TestTutorial(t *testing.T) { follow(t, tutorialPage, 10, 20) }
 // An operator who types what docs/operations.md shows gets what it shows. What makes the hub and its messages is in the page too, in
 // comments, where only this test reads it.
 func TestOperations(t *testing.T) { follow(t, operationsPage, 7, 30) }
+
+// The same of docs/recovery.md, whose comments also make the failure.
+func TestRecovery(t *testing.T) { follow(t, recoveryPage, 5, 18) }
 
 // follow does what a page shows, which has at least so many files and commands.
 func follow(t *testing.T, name string, leastFiles, leastCommands int) {
