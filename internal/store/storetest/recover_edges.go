@@ -150,13 +150,18 @@ func listInTwo(b *bench, opened bool) {
 	s.counts(map[string]string{"a": "finished 4 delivered 4 discarded 0 unpublished 0"})
 }
 
+// publishFirst marks the first row that is to be published as published, and parks the rest of it.
+func (s *sea) publishFirst(at state.PublishedAt, rest ...state.Queued) {
+	rows, err := s.Unpublished(s.ctx(), "a", 10, 0)
+	s.no(err)
+	s.no(s.MarkPublished(s.ctx(), s.lease("relay/a", "hub"), []state.Published{{Seq: rows[0].Seq, Positions: []state.PublishedAt{at}}}, rest))
+}
+
 // A flow whose topic was renamed has rows that lie on the topic before; they are no part of what the new one has lost.
 func testRecoverRenamed(_ *testing.T, b *bench) {
 	s := newSea(b)
 	s.take("1", "k0")
-	rows, err := s.Unpublished(s.ctx(), "a", 10, 0)
-	b.no(err)
-	b.no(s.MarkPublished(s.ctx(), s.lease("relay/a", "hub"), []state.Published{{Seq: rows[0].Seq, Positions: []state.PublishedAt{{Topic: "in.before", Partition: 0, Offset: 7}}}}, nil))
+	s.publishFirst(state.PublishedAt{Topic: "in.before", Partition: 0, Offset: 7})
 	s.take("2", "k0")
 	s.relay()
 	s.note()
@@ -169,11 +174,8 @@ func testRecoverRenamed(_ *testing.T, b *bench) {
 func testRecoverPlacedFirst(_ *testing.T, b *bench) {
 	s := newSea(b)
 	s.take("1", "k0 k1")
-	rows, err := s.Unpublished(s.ctx(), "a", 10, 0)
-	b.no(err)
 	at := s.put(event.Record{Topic: "in.a", Key: []byte("k0"), Value: []byte("1.0")})
-	b.no(s.MarkPublished(s.ctx(), s.lease("relay/a", "hub"), []state.Published{{Seq: rows[0].Seq, Positions: []state.PublishedAt{{Topic: "in.a", Partition: at.Partition, Offset: at.Offset}}}},
-		[]state.Queued{unplaced("a", "1.1")}))
+	s.publishFirst(state.PublishedAt{Topic: "in.a", Partition: at.Partition, Offset: at.Offset}, unplaced("a", "1.1"))
 	s.note()
 	s.make("in.a", "cluster-1", 2)
 	s.recover(false)
