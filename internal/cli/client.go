@@ -16,6 +16,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -142,6 +143,9 @@ func (e *env) statusCommand() *cobra.Command {
 		})}
 }
 
+// whyWidth is how wide the last column may be: the rows before it are to stay readable.
+const whyWidth = 72
+
 func (e *env) showStatus(st *api.Status) error {
 	if e.output == "json" {
 		return e.json(st)
@@ -149,6 +153,14 @@ func (e *env) showStatus(st *api.Status) error {
 	t := &st.Totals
 	fmt.Fprintf(e.out, "accepted %d = delivered %d + skipped %d + parked %d + waiting %d + discarded %d + in flight %d; unaccounted %d, duplicates %d\n\n",
 		t.Accepted, t.Delivered, t.Skipped, t.Parked, t.Waiting, t.Discarded, t.InFlight, t.Unaccounted, t.Duplicates)
+	var below []string // what is too long for a column
+	why := func(name, text string) string {
+		if utf8.RuneCountInString(text) <= whyWidth {
+			return text
+		}
+		below = append(below, name+": "+text)
+		return "below"
+	}
 	rows := [][]string{{"FLOW", "STATE", "ACCEPTED", "DELIVERED", "SKIPPED", "PARKED", "WAITING", "IN FLIGHT", "OLDEST", "WHY"}}
 	for i := range st.Flows {
 		f := &st.Flows[i]
@@ -156,15 +168,21 @@ func (e *env) showStatus(st *api.Status) error {
 		if f.OldestSeconds > 0 {
 			oldest = (time.Duration(f.OldestSeconds) * time.Second).String()
 		}
-		rows = append(rows, []string{f.Name, f.State, num(f.Accepted), num(f.Delivered), num(f.Skipped), num(f.Parked), num(f.Waiting), num(f.InFlight), oldest, f.Why})
+		rows = append(rows, []string{f.Name, f.State, num(f.Accepted), num(f.Delivered), num(f.Skipped), num(f.Parked), num(f.Waiting), num(f.InFlight), oldest, why(f.Name, f.Why)})
 	}
 	rows = append(rows, []string{})
 	rows = append(rows, []string{"SYSTEM", "STATE", "CONNECTOR", "WHY"})
 	for _, s := range st.Systems {
-		rows = append(rows, []string{s.Name, s.State, s.Connector, s.Why})
+		rows = append(rows, []string{s.Name, s.State, s.Connector, why(s.Name, s.Why)})
 	}
-	if err := e.columns(rows); err != nil || st.Plan.Hash == "" {
+	if err := e.columns(rows); err != nil {
 		return err
+	}
+	for _, text := range below {
+		fmt.Fprintf(e.out, "\n%s\n", text)
+	}
+	if st.Plan.Hash == "" {
+		return nil
 	}
 	_, err := fmt.Fprintf(e.out, "\nplan %s, loaded %s\n", st.Plan.Hash, st.Plan.LoadedAt.Local().Format(time.DateTime))
 	return err
