@@ -20,6 +20,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/failpoint"
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/store"
@@ -186,12 +187,37 @@ func (h *Hub) openStore(ctx context.Context) error {
 	default:
 		return errors.New("the plan names no store")
 	}
-	s, err := store.Open(ctx, c)
-	if err != nil {
+	var s *store.Store
+	if err := h.patiently(ctx, func() (err error) { s, err = store.Open(ctx, c); return err }); err != nil {
 		return err
 	}
 	h.store = s
 	return h.stack.Push("store", 10*time.Second, func(context.Context) error { return s.Close() })
+}
+
+// A database or a broker that is started together with the hub takes a while until it answers, or has an address at all.
+const (
+	startPatience  = time.Minute
+	firstStartWait = 250 * time.Millisecond
+	lastStartWait  = 5 * time.Second
+)
+
+// patiently tries until open succeeds, for as long as what it asks is not there.
+func (h *Hub) patiently(ctx context.Context, open func() error) error {
+	began := h.clock.Elapsed()
+	for wait := firstStartWait; ; wait = min(2*wait, lastStartWait) {
+		err := open()
+		if fault.KindOf(err) != fault.Unavailable || ctx.Err() != nil {
+			return err
+		}
+		if left := startPatience - (h.clock.Elapsed() - began); left <= 0 {
+			return fmt.Errorf("%w: tried for %s; is it running, and is its address in the configuration right?", err, startPatience)
+		}
+		h.log.Warn("not there yet; trying again", "in", wait, "error", err)
+		if lifecycle.Sleep(ctx, h.clock, wait) != nil {
+			return err
+		}
+	}
 }
 
 func (h *Hub) openBroker(ctx context.Context) error {
@@ -218,15 +244,15 @@ func (h *Hub) openBroker(ctx context.Context) error {
 			cfg.SASL = &bus.SASL{Mechanism: strings.ToUpper(k.SASL.Mechanism), Username: k.SASL.User, Password: k.SASL.Password.Reveal()}
 		}
 	}
-	c, err := bus.Dial(ctx, cfg)
-	if err != nil {
+	var c *bus.Cluster
+	if err := h.patiently(ctx, func() (err error) { c, err = bus.Dial(ctx, cfg); return err }); err != nil {
 		return err
 	}
 	h.cluster = c
 	if err := h.stack.Push("broker connection", 10*time.Second, func(context.Context) error { return c.Close() }); err != nil {
 		return err
 	}
-	if err := c.EnsureTopics(ctx, topics(h.plan())); err != nil {
+	if err := h.patiently(ctx, func() error { return c.EnsureTopics(ctx, topics(h.plan())) }); err != nil {
 		return err
 	}
 	failpoint.Hit(failpoint.TopicsEnsured)

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/waybill-hub/waybill/internal/fault"
 )
 
 // postgresTimeout bounds one transaction of the writer: behind it the server is taken to be gone.
@@ -52,9 +56,26 @@ func (s *Store) openPostgres(ctx context.Context) error {
 	s.read.SetMaxIdleConns(postgresReaders)
 	s.read.SetConnMaxIdleTime(5 * time.Minute)
 	if err := s.write.PingContext(ctx); err != nil {
+		if notThere(err) {
+			return fmt.Errorf("store: %w", fault.Wrap(fault.Unavailable, "connect to PostgreSQL", err))
+		}
 		return fmt.Errorf("store: connect to PostgreSQL: %w", err)
 	}
 	return nil
+}
+
+// notThere: the server is not reached, or does not take anybody now; asked again, it may.
+func notThere(err error) bool {
+	var server *pgconn.PgError
+	if errors.As(err, &server) {
+		switch server.Code {
+		case "57P01", "57P02", "57P03", "53300": // it stops, has crashed, starts; all connections are taken
+			return true
+		}
+		return strings.HasPrefix(server.Code, "08")
+	}
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // openPool applies settings by statement: connection poolers refuse most of them as start-up parameters.

@@ -53,7 +53,8 @@ type Store struct {
 // ErrClosed is what every call gets after Close.
 var ErrClosed = errors.New("the store is closed")
 
-// Open opens the store, makes or upgrades its schema, and refuses a store that another process or a newer version holds.
+// Open opens the store, makes or upgrades its schema, and refuses a store that another process or a newer version holds. The error is
+// fault.Unavailable when a server does not answer (yet).
 func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
