@@ -15,7 +15,7 @@ import (
 
 var (
 	soakFor    = flag.Duration("soak.for", 0, "how long TestSoak runs the whole matrix; 0: it is left out")
-	soakOnly   = flag.String("soak.only", "", "faults of TestSoak whose name holds this, or one of several parted by |")
+	soakOnly   = flag.String("soak.only", "", "faults of TestSoak whose name, or NAME/SETUP, holds this, or one of several parted by |")
 	soakAtOnce = flag.Int("soak.at-once", 2, "how many faults of TestSoak run at once")
 	soakFile   = flag.String("soak.table", "", "the document whose table TestSoak writes")
 )
@@ -163,7 +163,7 @@ func TestSoak(t *testing.T) {
 			f.Share = 1
 		}
 		for _, s := range f.Setups {
-			if slices.ContainsFunc(strings.Split(*soakOnly, "|"), func(part string) bool { return strings.Contains(f.Name, part) }) {
+			if slices.ContainsFunc(strings.Split(*soakOnly, "|"), func(part string) bool { return strings.Contains(f.Name+"/"+string(s), part) }) {
 				jobs = append(jobs, job{f, s})
 				shares += f.Share
 			}
