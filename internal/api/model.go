@@ -14,10 +14,23 @@ type Status struct {
 	Time            time.Time        `json:"time"`
 	Started         time.Time        `json:"started"`
 	Plan            Plan             `json:"plan"`
+	Broker          Broker           `json:"broker"`
 	Totals          Totals           `json:"totals"`
 	Flows           []Flow           `json:"flows"`
 	Systems         []System         `json:"systems"`
 	Reconciliations []Reconciliation `json:"reconciliations"`
+}
+
+// States of the broker.
+const (
+	BrokerUp   = "up"
+	BrokerDown = "down"
+)
+
+// Broker tells whether the broker answers the hub, and if not, why.
+type Broker struct {
+	State string `json:"state"`
+	Why   string `json:"why,omitempty"`
 }
 
 // Totals is the conservation equation: accepted = delivered + skipped + parked + waiting + discarded + in flight, computed
@@ -104,7 +117,7 @@ type Reconciliation struct {
 // Failing reports whether something is wrong with the hub or around it: a flow is late, failing or alarmed, or anything is unaccounted
 // or doubled. What is parked waits for a person and is no failure of that kind: most days begin with some of it.
 func (s *Status) Failing() bool {
-	if s.Totals.Unaccounted != 0 || s.Totals.Duplicates != 0 {
+	if s.Totals.Unaccounted != 0 || s.Totals.Duplicates != 0 || s.Broker.State == BrokerDown {
 		return true
 	}
 	for i := range s.Flows {

@@ -402,6 +402,7 @@ func TestFailing(t *testing.T) {
 		{"failing", Status{Flows: []Flow{{State: StateFailing}}}, true},
 		{"alarm", Status{Flows: []Flow{{State: StateAlarm}}}, true},
 		{"unaccounted", Status{Totals: Totals{Unaccounted: 1}}, true},
+		{"no broker", Status{Broker: Broker{State: BrokerDown}}, true},
 		{"duplicates", Status{Totals: Totals{Duplicates: 1}}, true},
 	} {
 		if got := tt.st.Failing(); got != tt.want {

@@ -61,6 +61,7 @@ type Hub struct {
 	intake    *intake.Intake
 	api       *api.Server
 	logs      *logs
+	ends      topicEnds
 
 	// now is what runs; a reload puts another in its place.
 	now atomic.Pointer[current]

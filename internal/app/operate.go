@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/console"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
@@ -23,7 +25,8 @@ func (h *Hub) isReady() bool {
 	return h.ready
 }
 
-// Ready is nil when the hub can keep its promises.
+// Ready is nil when the hub can take webhooks and keep what it promises: that needs the store. Without the broker they wait in the inbox, and
+// a load balancer that took every hub away for that would have them refused.
 func (h *Hub) Ready(ctx context.Context) error {
 	if !h.isReady() {
 		return errNotReady
@@ -32,9 +35,6 @@ func (h *Hub) Ready(ctx context.Context) error {
 	defer cancel()
 	if err := h.store.Ping(ctx); err != nil {
 		return fmt.Errorf("the store does not answer: %w", err)
-	}
-	if _, err := h.cluster.ID(ctx); err != nil {
-		return fmt.Errorf("the broker does not answer: %w", err)
 	}
 	return nil
 }
@@ -113,30 +113,34 @@ func (h *Hub) Audits(ctx context.Context, limit int) ([]state.Audit, error) {
 	return h.store.Audits(ctx, limit)
 }
 
-// Status is the hub at a glance, computed from what is stored.
+// Status is the hub at a glance, computed from what is stored and from the broker's ends. Where the broker does not answer, it says so, and
+// counts with the ends that were seen last.
 func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
-	lags, err := h.lags(ctx)
+	totals, stored, duplicates, err := h.store.Glance(ctx)
 	if err != nil {
 		return nil, err
 	}
-	totals, err := h.store.Totals(ctx)
-	if err != nil {
-		return nil, err
+	// After the store: what is finished meanwhile is not counted twice.
+	ends, silent := h.ends.look(ctx, h)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
+	lags := h.lags(stored, ends)
 	byFlow := map[string]*state.FlowTotals{}
 	for i := range totals {
 		byFlow[totals[i].Flow] = &totals[i]
 	}
 	now := h.clock.Now()
-	st := &api.Status{Version: h.version, Time: now, Started: h.started, Plan: planView(h.now.Load()), Flows: []api.Flow{}, Systems: []api.System{}, Reconciliations: []api.Reconciliation{}}
+	st := &api.Status{Version: h.version, Time: now, Started: h.started, Plan: planView(h.now.Load()), Broker: api.Broker{State: api.BrokerUp}, Flows: []api.Flow{}, Systems: []api.System{}, Reconciliations: []api.Reconciliation{}}
+	if silent != nil {
+		st.Broker = api.Broker{State: api.BrokerDown, Why: "the broker does not answer; what waits on its topics is counted as it was seen last: " + silent.Error()}
+	}
 	for _, r := range h.flows() {
 		f := h.flowStatus(r, byFlow[r.Flow().Name], lags[r.Flow().Name], now)
 		st.Totals.Add(&f.Totals)
 		st.Flows = append(st.Flows, f)
 	}
-	if st.Totals.Duplicates, err = h.store.Duplicates(ctx); err != nil {
-		return nil, err
-	}
+	st.Totals.Duplicates = duplicates
 	systems := h.systems()
 	for _, name := range sortedKeys(systems) {
 		s := systems[name]
@@ -155,13 +159,51 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	return st, nil
 }
 
+// topicEnds is how far the topics' logs reached when the broker was asked last.
+type topicEnds struct {
+	mu     sync.Mutex
+	seen   map[string]bus.TopicInfo
+	silent error // of the last time; nil: it answered
+}
+
+const (
+	// endsPatience is how long a status waits for the broker: leaders of new topics, or after a broker's end, are only just being chosen.
+	endsPatience = 5 * time.Second
+	// silentPatience is how long it waits for one that did not answer the last time either.
+	silentPatience = time.Second
+)
+
+// look asks the broker. Where it does not answer, that is given beside what was seen last.
+func (e *topicEnds) look(ctx context.Context, h *Hub) (map[string]bus.TopicInfo, error) {
+	topics := map[string]bool{}
+	for _, f := range h.plan().Flows {
+		topics[f.Topic()] = true
+	}
+	e.mu.Lock()
+	patience := endsPatience
+	if e.silent != nil {
+		patience = silentPatience
+	}
+	e.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		ends, err := h.cluster.Describe(ctx, sortedKeys(topics)...)
+		if err != nil && ctx.Err() == nil && lifecycle.Sleep(ctx, h.clock, 200*time.Millisecond) == nil {
+			continue
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.silent = err; err == nil {
+			e.seen = ends
+		}
+		return e.seen, err
+	}
+}
+
 // lags counts, by flow, the records on its topic that have no fate yet: from the stored positions and the broker's ends, so that
 // partitions which nobody reads at the moment count as well.
-func (h *Hub) lags(ctx context.Context) (map[string]int64, error) {
-	stored, err := h.store.Partitions(ctx, "")
-	if err != nil {
-		return nil, err
-	}
+func (h *Hub) lags(stored []state.Partition, ends map[string]bus.TopicInfo) map[string]int64 {
 	type key struct {
 		flow, topic string
 		partition   int
@@ -170,23 +212,6 @@ func (h *Hub) lags(ctx context.Context) (map[string]int64, error) {
 	for i := range stored {
 		p := &stored[i]
 		done[key{p.Flow, p.Topic, p.Partition}] = p
-	}
-	topics := map[string]bool{}
-	for _, f := range h.plan().Flows {
-		topics[f.Topic()] = true
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	ends, err := h.cluster.Describe(ctx, sortedKeys(topics)...)
-	for err != nil {
-		// Leaders of new topics, or after a broker's end, are only just being chosen.
-		if lifecycle.Sleep(ctx, h.clock, 200*time.Millisecond) != nil {
-			return nil, err
-		}
-		var again error
-		if ends, again = h.cluster.Describe(ctx, sortedKeys(topics)...); again == nil || ctx.Err() == nil {
-			err = again
-		}
 	}
 	lags := map[string]int64{}
 	for _, f := range h.plan().Flows {
@@ -207,7 +232,21 @@ func (h *Hub) lags(ctx context.Context) (map[string]int64, error) {
 			lags[f.Name] = lag
 		}
 	}
-	return lags, nil
+	return lags
+}
+
+// freshMetrics serves the metrics with what the flows have now: who scrapes does not ask for the status.
+func (h *Hub) freshMetrics() http.Handler {
+	serve := h.metrics.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 8*time.Second) // a scrape takes 10 s at most, by default
+		defer cancel()
+		if _, err := h.Status(ctx); err != nil {
+			h.metrics.ForgetFlows()
+			h.log.Warn("what the flows have is not known, and left out of the metrics", "error", err)
+		}
+		serve.ServeHTTP(w, r)
+	})
 }
 
 func (h *Hub) flowStatus(r *running, t *state.FlowTotals, lag int64, now time.Time) api.Flow {
@@ -300,7 +339,7 @@ func place(topic, system string) string {
 
 // listenAPI serves the API and the console.
 func (h *Hub) listenAPI(context.Context) error {
-	cfg := api.Config{Tokens: apiTokens(h.plan()), Metrics: h.metrics.Handler(), Console: console.Handler(), Log: h.log}
+	cfg := api.Config{Tokens: apiTokens(h.plan()), Metrics: h.freshMetrics(), Console: console.Handler(), Log: h.log}
 	h.api = api.New(h, cfg)
 	addr, err := h.serve("API", h.plan().Hub.HTTP.Listen, api.HTTPServer(h.api))
 	h.apiAddr = addr

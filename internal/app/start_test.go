@@ -3,9 +3,11 @@ package app
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"runtime"
@@ -15,11 +17,13 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/connectors"
+	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/porttest"
+	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
 )
 
@@ -174,4 +178,88 @@ func TestStartGivesUp(t *testing.T) {
 			runtime.Gosched()
 		}
 	}
+}
+
+// TestStatusWithoutBroker: the status answers while the broker does not, says so, and counts with what was seen last.
+func TestStatusWithoutBroker(t *testing.T) {
+	b, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{Dir: t.TempDir(), Partitions: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := sync.OnceFunc(func() { _ = b.Close() })
+	t.Cleanup(ended)
+	g := newTarget(t)
+	p := newProject(t, g.URL)
+	p.edit("configs/waybill.yaml", `embedded: {dir: "`+p.dir+`/data/broker"}`, `kafka: {brokers: ["`+b.Addr()+`"], replication: 1}`)
+	hub := p.start(io.Discard)
+	for n := range 3 {
+		if status, err := push(t.Context(), hub, "shop/orders", fmt.Sprint("d-", n), document{No: fmt.Sprint("A", n), Seq: 1}); err != nil || status != 202 {
+			t.Fatalf("a webhook: %d %v", status, err)
+		}
+	}
+	var before *api.Status
+	await(t, "everything to be delivered", func() bool {
+		st, err := hub.Status(t.Context())
+		before = st
+		return err == nil && st.Totals.Delivered == 6 && st.Totals.InFlight == 0
+	})
+	if before.Broker.State != api.BrokerUp || before.Failing() {
+		t.Errorf("before: %+v", before.Broker)
+	}
+	ended()
+	if status, err := push(t.Context(), hub, "shop/orders", "d-later", document{No: "A9", Seq: 1}); err != nil || status != 202 {
+		t.Errorf("a webhook without the broker: %d %v", status, err)
+	}
+	if err := hub.Ready(t.Context()); err != nil {
+		t.Errorf("it takes webhooks, and is not ready: %v", err)
+	}
+	st, err := hub.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st.Broker.State != api.BrokerDown || !strings.Contains(st.Broker.Why, "connection refused") || !st.Failing() {
+		t.Errorf("the broker is %+v", st.Broker)
+	}
+	if now := st.Totals; now.Delivered != 6 || now.Accepted != before.Totals.Accepted+1 || now.InFlight != 1 || now.Unaccounted != 0 {
+		t.Errorf("the totals are %+v, before %+v", now, before.Totals)
+	}
+}
+
+// TestMetricsAreFresh: who scrapes sees what the flows have now, without anybody asking for the status.
+func TestMetricsAreFresh(t *testing.T) {
+	g := newTarget(t)
+	p := newProject(t, g.URL)
+	p.edit("flows/orders.yaml", "accept: order.v1", "accept: order.v1\njournal: all")
+	hub := p.start(io.Discard)
+	scrape := func() string {
+		r, err := http.Get("http://" + hub.Addr() + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		text, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	if text := scrape(); !strings.Contains(text, `waybill_flow_messages{flow="orders",where="parked"} 0`) {
+		t.Errorf("at the start:\n%s", text)
+	}
+	if status, err := push(t.Context(), hub, "shop/orders", "d-1", document{Seq: 1}); err != nil || status != 202 { // it has no number
+		t.Fatalf("a webhook: %d %v", status, err)
+	}
+	await(t, "the message to show as parked", func() bool {
+		return strings.Contains(scrape(), `waybill_flow_messages{flow="orders",where="parked"} 1`)
+	})
+	q, err := hub.store.Parked(t.Context(), state.QueueFilter{Flow: "orders"})
+	if err != nil || len(q) != 1 {
+		t.Fatalf("parked: %+v, %v", q, err)
+	}
+	if err := hub.store.MarkQueued(t.Context(), q[0].ID, state.MarkDiscard, "ann", "a test"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "it to be gone", func() bool {
+		return strings.Contains(scrape(), `waybill_flow_messages{flow="orders",where="parked"} 0`)
+	})
 }

@@ -154,6 +154,9 @@ func (e *env) showStatus(st *api.Status) error {
 	fmt.Fprintf(e.out, "accepted %d = delivered %d + skipped %d + parked %d + waiting %d + discarded %d + in flight %d; unaccounted %d, duplicates %d\n\n",
 		t.Accepted, t.Delivered, t.Skipped, t.Parked, t.Waiting, t.Discarded, t.InFlight, t.Unaccounted, t.Duplicates)
 	var below []string // what is too long for a column
+	if st.Broker.State == api.BrokerDown {
+		fmt.Fprintf(e.out, "%s\n\n", st.Broker.Why)
+	}
 	why := func(name, text string) string {
 		if utf8.RuneCountInString(text) <= whyWidth {
 			return text

@@ -109,8 +109,8 @@ func brokerKilled(b *budget) {
 	h.start()
 	var refused atomic.Int64
 	for b.more(1) {
-		end := w.background(load{Rate: float64(b.size(60, 4000)), Batch: b.size(5, 100), Keys: b.size(20, 500),
-			Refused: func(int, string) { refused.Add(1) }})
+		// What comes during the outage has to be brought home on top of what comes after it.
+		end := w.background(load{Rate: 60, Batch: b.size(5, 20), Keys: b.size(20, 500), Refused: func(int, string) { refused.Add(1) }})
 		w.delivered(int64(50+rand.IntN(200)), 2*time.Minute)
 		before := w.ledger.total()
 		c.kill(1)

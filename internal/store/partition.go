@@ -120,13 +120,17 @@ func (t *tx) savePartitions(ps []*stored) error {
 
 // Partitions are the stored positions of a flow, or of all flows when it is empty.
 func (s *Store) Partitions(ctx context.Context, flow string) ([]state.Partition, error) {
-	var out []state.Partition
-	err := s.each(ctx, func(r *sql.Rows) error {
+	out, err := s.partitionsOf(ctx, s.read, flow)
+	return out, s.wrap("partitions", err)
+}
+
+func (s *Store) partitionsOf(ctx context.Context, db queryer, flow string) (out []state.Partition, err error) {
+	err = eachOf(ctx, db, s.d, func(r *sql.Rows) error {
 		p, err := scanPartition(r)
 		if err == nil {
 			out = append(out, p.Partition)
 		}
 		return err
 	}, "SELECT "+partitionCols+" FROM partitions WHERE flow = ? OR ? = '' ORDER BY flow, topic, part", flow, flow)
-	return out, s.wrap("partitions", err)
+	return out, err
 }

@@ -44,6 +44,28 @@ func (t *tx) saveTotals(tt totals) error {
 
 // Totals is the conservation equation of every flow that the store knows, by name, from one consistent state.
 func (s *Store) Totals(ctx context.Context) ([]state.FlowTotals, error) {
+	var out []state.FlowTotals
+	err := s.snapshot(ctx, func(db queryer) (err error) { out, err = s.totalsOf(ctx, db); return err })
+	return out, s.wrap("totals", err)
+}
+
+// Glance gives what a status is made of, from one consistent state: the totals of all flows, the positions of all partitions, and the number of
+// target objects beyond one per external id.
+func (s *Store) Glance(ctx context.Context) (totals []state.FlowTotals, parts []state.Partition, duplicates int64, err error) {
+	err = s.snapshot(ctx, func(db queryer) error {
+		var err error
+		if totals, err = s.totalsOf(ctx, db); err != nil {
+			return err
+		}
+		if parts, err = s.partitionsOf(ctx, db, ""); err != nil {
+			return err
+		}
+		return eachOf(ctx, db, s.d, func(r *sql.Rows) error { return r.Scan(&duplicates) }, "SELECT COUNT(*) FROM target_objects WHERE extra = 1")
+	})
+	return totals, parts, duplicates, s.wrap("glance", err)
+}
+
+func (s *Store) totalsOf(ctx context.Context, db queryer) ([]state.FlowTotals, error) {
 	flows := map[string]*state.FlowTotals{}
 	of := func(name string) *state.FlowTotals {
 		if flows[name] == nil {
@@ -51,21 +73,19 @@ func (s *Store) Totals(ctx context.Context) ([]state.FlowTotals, error) {
 		}
 		return flows[name]
 	}
-	err := s.snapshot(ctx, func(db queryer) error {
-		return errors.Join(
-			eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanFinished(r, of) }, "SELECT flow, SUM(finished) FROM partitions GROUP BY flow"),
-			eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanTotal(r, of) },
-				"SELECT flow, outcome, reason, SUM(n), MAX(newest) FROM totals GROUP BY flow, outcome, reason"),
-			eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanResting(r, of) },
-				"SELECT flow, state, COUNT(*) FROM queue GROUP BY flow, state"),
-			// Heads alone: what queues behind one may have come long before it was the hub's turn to move them.
-			eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanOldest(r, of) },
-				"SELECT flow, state, MIN(since) FROM queue WHERE follower = 0 GROUP BY flow, state"),
-			eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanUnpublished(r, of) },
-				"SELECT flow, COUNT(*), MIN(received) FROM inbox WHERE places IS NULL GROUP BY flow"))
-	})
+	err := errors.Join(
+		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanFinished(r, of) }, "SELECT flow, SUM(finished) FROM partitions GROUP BY flow"),
+		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanTotal(r, of) },
+			"SELECT flow, outcome, reason, SUM(n), MAX(newest) FROM totals GROUP BY flow, outcome, reason"),
+		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanResting(r, of) },
+			"SELECT flow, state, COUNT(*) FROM queue GROUP BY flow, state"),
+		// Heads alone: what queues behind one may have come long before it was the hub's turn to move them.
+		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanOldest(r, of) },
+			"SELECT flow, state, MIN(since) FROM queue WHERE follower = 0 GROUP BY flow, state"),
+		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanUnpublished(r, of) },
+			"SELECT flow, COUNT(*), MIN(received) FROM inbox WHERE places IS NULL GROUP BY flow"))
 	if err != nil {
-		return nil, s.wrap("totals", err)
+		return nil, err
 	}
 	out := make([]state.FlowTotals, 0, len(flows))
 	for _, name := range slices.Sorted(maps.Keys(flows)) {

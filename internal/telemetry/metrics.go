@@ -45,7 +45,7 @@ func NewMetrics(version string) *Metrics {
 		Help: "Records read by polls and file watchers; fresh ones had not been seen before."}, []string{"flow", "kind"})
 	m.alarms = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_alarms_total", Help: "Alarms raised."}, []string{"flow", "what"})
 	m.flows = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_flow_messages",
-		Help: "Messages of a flow that are somewhere, by where: lag, parked, waiting, held, unpublished, unaccounted."}, []string{"flow", "where"})
+		Help: "Messages of a flow that are somewhere, by where: lag, parked, waiting, held, unpublished, unaccounted, overdue."}, []string{"flow", "where"})
 	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_reloads_total", Help: "Reloads of the files, done and refused."}, []string{"result"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_build_info", Help: "The running version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
@@ -100,6 +100,9 @@ func (m *Metrics) Flow(flow, where string, n float64) { m.flows.WithLabelValues(
 
 // Forget ends the showing of a flow that is no more. What was counted stays.
 func (m *Metrics) Forget(flow string) { m.flows.DeletePartialMatch(prometheus.Labels{"flow": flow}) }
+
+// ForgetFlows ends the showing of all flows: what is not known is not shown as it was once.
+func (m *Metrics) ForgetFlows() { m.flows.Reset() }
 
 // Reloaded counts a reload by how it ended.
 func (m *Metrics) Reloaded(result string) { m.reloads.WithLabelValues(result).Inc() }

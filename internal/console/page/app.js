@@ -51,6 +51,7 @@ function showStatus(s) {
   const v = $("verdict");
   if (t.unaccounted) { v.textContent = number.format(t.unaccounted) + " messages are unaccounted for"; v.className = "bad"; }
   else if (t.duplicates) { v.textContent = number.format(t.duplicates) + " target objects are doubled"; v.className = "bad"; }
+  else if (s.broker.state === "down") { v.textContent = s.broker.why; v.className = "bad"; }
   else if (troubled.length) { v.textContent = troubled.map((f) => f.name + " is " + f.state).join(", "); v.className = "bad"; }
   else if (t.parked) { v.textContent = "Nothing lost, nothing doubled; " + number.format(t.parked) + " messages wait for a person"; v.className = "warn"; }
   else { v.textContent = "All is well: nothing lost, nothing doubled"; v.className = "good"; }
