@@ -238,6 +238,16 @@ func writeSynced(root *os.Root, name string, data []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
+// syncDir makes names in a folder durable.
+func syncDir(root *os.Root, dir string) error {
+	d, err := root.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
 // Find looks a written file up, by its name or by the external id in its name.
 func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Record, error) {
 	op := "find " + l.Object

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -56,9 +57,11 @@ func (w *watcher) read(ctx context.Context, t *tenure) error {
 	if err != nil {
 		return err
 	}
+	var records sync.WaitGroup // of runs: each is made beside the next file's rows, and mostly in one commit with them
+	defer records.Wait()
 	for i := range pending {
 		// The files' order is kept: one that cannot be read or moved away now holds those behind it.
-		if err := w.file(ctx, t, &pending[i], &at); err != nil {
+		if err := w.file(ctx, t, &pending[i], &at, &records); err != nil {
 			return fmt.Errorf("%s: %w", pending[i].Name, err)
 		}
 	}
@@ -81,14 +84,14 @@ func (w *watcher) idle(ctx context.Context, t *tenure) error {
 }
 
 // file takes one file, from where it was left, and moves it away. A small file is one commit, and its run's record another.
-func (w *watcher) file(ctx context.Context, t *tenure, f *connector.File, at *place) (err error) {
+func (w *watcher) file(ctx context.Context, t *tenure, f *connector.File, at *place, recording *sync.WaitGroup) (err error) {
 	if !at.of(f) {
 		*at = place{File: f.ID, Name: f.Name, Modified: f.Modified}
 	}
 	run := runLog{r: w.reader}
 	records, fresh := 0, 0
 	defer func() {
-		run.end(ctx, fresh, err)
+		recording.Go(func() { run.end(ctx, fresh, err) })
 		w.obs.Read(w.src.Flow, records, fresh)
 	}()
 	run.tell(f.Name)
