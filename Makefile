@@ -6,7 +6,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/waybill
 FOR         ?= 10m
 
-.PHONY: build demo test test-race check fmt vet lint bench soak fuzz clean
+.PHONY: build demo test check fmt vet lint bench soak fuzz clean
 
 build: ## compile the hub
 	$(GO) build -o $(BIN) ./cmd/waybill

@@ -24,7 +24,9 @@ func quote(name string) string {
 // read decodes and completes the settings; every problem goes to p.
 func read(s connector.Settings, p *strictyaml.Problems) (*settings, *time.Location) {
 	set := &settings{}
+	before := p.Len()
 	s.Decode(set, p)
+	sound := p.Len() == before // a reference that leads nowhere has been told
 	zone, err := time.LoadLocation(set.Zone)
 	if err != nil {
 		p.AddHint(s.Node.Get("zone").Pos(), "write a name such as Asia/Shanghai", "zone: %q is no time zone", set.Zone)
@@ -32,7 +34,7 @@ func read(s connector.Settings, p *strictyaml.Problems) (*settings, *time.Locati
 	}
 	switch set.Driver {
 	case "sqlite":
-		if set.Path == "" {
+		if set.Path == "" && (sound || !s.Node.Has("path")) {
 			p.Add(s.Node.Pos(), `"path" is missing`)
 		}
 		if s.Node.Has("url") {

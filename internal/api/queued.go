@@ -118,6 +118,9 @@ func queuedView(q *state.Queued, withData bool) Queued {
 		Key: q.Event.Key, Hub: q.Event.Hub, Event: q.Event.ID, Entity: q.Event.Entity, Operation: string(q.Event.Operation),
 		Version: q.Event.Version, Origin: q.Event.Origin, Attempts: q.Attempts, Since: q.Since, Mark: string(q.Mark),
 		EditedBy: q.EditedBy, EditNote: q.EditNote, Edits: q.Edits, ETag: etag(q.ID, q.Rev)}
+	if v.Reason == "" && v.State == string(state.Held) && !v.Follower {
+		v.Reason = "what it queued behind has gone: it is tried next"
+	}
 	if q.Mark != state.MarkNone { // of a mark that was carried out the acts tell
 		v.MarkedBy, v.MarkNote = q.MarkedBy, q.MarkNote
 	}

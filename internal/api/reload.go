@@ -67,6 +67,9 @@ var (
 const reloadTimeout = 2 * time.Minute
 
 func (s *Server) reload(w http.ResponseWriter, r *http.Request, who string) {
+	if !body(w, r, &struct{}{}, 4<<10) {
+		return
+	}
 	// The listener's own limit is for answers that are there at once. A writer that has none needs no other.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(reloadTimeout))
 	done, err := s.hub.Reload(r.Context(), who)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	_ "embed"
@@ -107,13 +108,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // unknown answers a path or method that is not there.
 func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
+	var allowed []string
 	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
 		probe := &http.Request{Method: m, URL: r.URL, Host: r.Host}
 		if _, p := s.mux.Handler(probe); p != "" {
-			w.Header().Set("Allow", m)
-			problem(w, http.StatusMethodNotAllowed, "use "+m+" for "+r.URL.Path)
-			return
+			allowed = append(allowed, m)
 		}
+	}
+	if len(allowed) > 0 {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		problem(w, http.StatusMethodNotAllowed, "use "+strings.Join(allowed, " or ")+" for "+r.URL.Path)
+		return
 	}
 	problem(w, http.StatusNotFound, "nothing is at "+r.URL.Path+"; /openapi.json lists what is")
 }
@@ -134,8 +139,13 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 		}
 		name, ok := s.who(r)
 		if !ok {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="waybill"`)
-			problem(w, http.StatusUnauthorized, "give a token: Authorization: Bearer …")
+			// The second is for browsers: they ask for a password, which is the token.
+			w.Header()["Www-Authenticate"] = []string{`Bearer realm="waybill"`, `Basic realm="waybill: any user, a token as password", charset="UTF-8"`}
+			detail := "give a token: Authorization: Bearer …"
+			if r.Header.Get("Authorization") != "" {
+				detail = "this is none of the hub's tokens (http.tokens in its configuration)"
+			}
+			problem(w, http.StatusUnauthorized, detail)
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(withWho(r.Context(), name)))
@@ -276,15 +286,18 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) pause(w http.ResponseWriter, r *http.Request, who string) {
-	s.turn(w, r, "paused", s.hub.Pause(r.Context(), r.PathValue("name"), who))
+	s.turn(w, r, "paused", who, s.hub.Pause)
 }
 
 func (s *Server) resume(w http.ResponseWriter, r *http.Request, who string) {
-	s.turn(w, r, "running", s.hub.Resume(r.Context(), r.PathValue("name"), who))
+	s.turn(w, r, "running", who, s.hub.Resume)
 }
 
-func (s *Server) turn(w http.ResponseWriter, r *http.Request, now string, err error) {
-	if err != nil {
+func (s *Server) turn(w http.ResponseWriter, r *http.Request, now, who string, turn func(ctx context.Context, flow, who string) error) {
+	if !body(w, r, &struct{}{}, 4<<10) {
+		return
+	}
+	if err := turn(r.Context(), r.PathValue("name"), who); err != nil {
 		s.failed(w, r, err)
 		return
 	}

@@ -182,7 +182,10 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/flows/a/resume", "", 200, `"running"`},
 		{"POST", "/api/v1/reload", "", 200, `"hash": "abc"`},
 		{"GET", "/api/v1/reload", "", 405, "use POST"},
-		{"DELETE", "/api/v1/parked/1", "", 405, "use GET"},
+		{"DELETE", "/api/v1/parked/1", "", 405, "use GET or PUT"},
+		{"POST", "/api/v1/flows/a/pause", "garbage", 400, "not the JSON"},
+		{"POST", "/api/v1/flows/a/resume", `{"x": 1}`, 400, "unknown field"},
+		{"POST", "/api/v1/reload", `{"x": 1}`, 400, "unknown field"},
 		{"GET", "/api/v1/recover?flow=a,b&from=start", "", 200, `"broken": false`},
 		{"GET", "/api/v1/recover?from=yesterday", "", 400, "committed"},
 		{"POST", "/api/v1/recover", `{"flows": ["a"], "note": "disk", "discard_lost": true}`, 200, `"done": true`},
@@ -308,7 +311,8 @@ func TestTokens(t *testing.T) {
 	hub := &stub{}
 	s := server(hub, Token{"ann", "s3cret"}, Token{"bob", "0ther"})
 	as := func(v string) func(*http.Request) { return func(r *http.Request) { r.Header.Set("Authorization", v) } }
-	if w := call(s, "GET", "/api/v1/status", "", nil); w.Code != 401 || w.Header().Get("WWW-Authenticate") == "" {
+	if w := call(s, "GET", "/api/v1/status", "", nil); w.Code != 401 || !strings.HasPrefix(strings.Join(w.Header().Values("WWW-Authenticate"), " "), "Bearer ") ||
+		!strings.Contains(strings.Join(w.Header().Values("WWW-Authenticate"), " "), "Basic ") || !strings.Contains(w.Body.String(), "give a token") {
 		t.Errorf("without a token: %d", w.Code)
 	}
 	if w := call(s, "GET", "/api/v1/status", "", as("Bearer wrong")); w.Code != 401 || strings.Contains(w.Body.String(), "wrong") {

@@ -147,7 +147,10 @@ func (h *Hub) Start(ctx context.Context) error {
 	}
 	for _, s := range steps {
 		if err := s.run(ctx); err != nil {
-			return errors.Join(fmt.Errorf("%s: %w", s.name, err), h.stack.Stop(context.WithoutCancel(ctx)))
+			if !strings.HasPrefix(err.Error(), s.name+": ") {
+				err = fmt.Errorf("%s: %w", s.name, err)
+			}
+			return errors.Join(err, h.stack.Stop(context.WithoutCancel(ctx)))
 		}
 	}
 	failpoint.Hit(failpoint.Started)

@@ -93,6 +93,9 @@ func (e *env) requestIf(ctx context.Context, method, path, match string, body, i
 		if json.Unmarshal(data, &p) != nil || p.Title == "" {
 			return fmt.Errorf("%s answers %s: is a hub there?", e.url, resp.Status)
 		}
+		if p.Status == http.StatusUnauthorized {
+			return usage("%s: give one with --token or in WAYBILL_TOKEN", strings.Replace(p.Detail, "give a token: Authorization: Bearer …", "the hub wants a token", 1))
+		}
 		return &refused{p}
 	}
 	if into == nil {
@@ -193,7 +196,7 @@ func (e *env) showStatus(st *api.Status) error {
 
 func (e *env) traceCommand() *cobra.Command {
 	return &cobra.Command{Use: "trace KEY", Short: "Show everything the hub remembers about a key: order number, any id, event or delivery id; exits 1 when that is nothing",
-		Args: cobra.ExactArgs(1), RunE: do(func(c *cobra.Command, args []string) error {
+		Args: needs("a KEY"), RunE: do(func(c *cobra.Command, args []string) error {
 			var m api.Message
 			if err := e.ask(c.Context(), http.MethodGet, "/api/v1/messages?key="+url.QueryEscape(args[0]), nil, &m); err != nil {
 				return err
@@ -284,7 +287,7 @@ func (e *env) showObjects(objects []api.Object) {
 }
 
 func (e *env) xrefCommand() *cobra.Command {
-	return &cobra.Command{Use: "xref KEY", Short: "Show an object's ids in every system; exits 1 when no object is known", Args: cobra.ExactArgs(1),
+	return &cobra.Command{Use: "xref KEY", Short: "Show an object's ids in every system; exits 1 when no object is known", Args: needs("a KEY"),
 		RunE: do(func(c *cobra.Command, args []string) error {
 			var x struct {
 				Key     string       `json:"key"`
@@ -316,7 +319,7 @@ func (e *env) pauseCommand() *cobra.Command {
 func (e *env) resumeCommand() *cobra.Command { return e.turn("resume", "Let a paused flow go on") }
 
 func (e *env) turn(verb, short string) *cobra.Command {
-	return &cobra.Command{Use: verb + " FLOW", Short: short, Args: cobra.ExactArgs(1), RunE: do(func(c *cobra.Command, args []string) error {
+	return &cobra.Command{Use: verb + " FLOW", Short: short, Args: needs("a FLOW"), RunE: do(func(c *cobra.Command, args []string) error {
 		var got map[string]string
 		if err := e.ask(c.Context(), http.MethodPost, "/api/v1/flows/"+url.PathEscape(args[0])+"/"+verb, struct{}{}, &got); err != nil {
 			return err

@@ -181,7 +181,7 @@ func queuedRow(q *api.Queued, indent string) []string {
 }
 
 func (e *env) parkedShow() *cobra.Command {
-	return &cobra.Command{Use: "show ID", Short: "Show a message with its document, its original beside it, and what people did to it", Args: cobra.ExactArgs(1),
+	return &cobra.Command{Use: "show ID", Short: "Show a message with its document, its original beside it, and what people did to it", Args: needs("the ID of a message"),
 		RunE: do(func(c *cobra.Command, args []string) error {
 			var q api.Queued
 			if err := e.parkedOne(c.Context(), args[0], &q); err != nil {

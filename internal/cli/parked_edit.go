@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,7 +28,7 @@ type edit struct {
 
 func (e *env) parkedEdit() *cobra.Command {
 	var o edit
-	c := &cobra.Command{Use: "edit ID --note WHY", Short: "Replace a message's document, in an editor or from a file; the original is kept beside it", Args: cobra.ExactArgs(1),
+	c := &cobra.Command{Use: "edit ID --note WHY", Short: "Replace a message's document, in an editor or from a file; the original is kept beside it", Args: needs("the ID of a message"),
 		RunE: do(func(c *cobra.Command, args []string) error {
 			if strings.TrimSpace(o.note) == "" {
 				return usage("say why with --note: it is kept with the message")
@@ -41,8 +42,8 @@ func (e *env) parkedEdit() *cobra.Command {
 				if data, err = readDocument(o.file, c.InOrStdin()); err != nil {
 					return err
 				}
-				if !json.Valid(data) {
-					return fmt.Errorf("%s is not JSON", o.file)
+				if err := isJSON(o.file, data); err != nil {
+					return err
 				}
 			}
 			var q api.Queued
@@ -76,6 +77,18 @@ func (e *env) parkedEdit() *cobra.Command {
 	return c
 }
 
+// isJSON says where a document stops being one.
+func isJSON(file string, data []byte) error {
+	err := json.Unmarshal(data, new(json.RawMessage))
+	var at *json.SyntaxError
+	if !errors.As(err, &at) {
+		return err
+	}
+	before := data[:min(int(max(at.Offset-1, 0)), len(data))]
+	line := 1 + bytes.Count(before, []byte("\n"))
+	return fmt.Errorf("%s:%d:%d: this is no JSON: %w", file, line, len(before)-bytes.LastIndexByte(before, '\n'), err)
+}
+
 func readDocument(file string, stdin io.Reader) ([]byte, error) {
 	if file == "-" {
 		return io.ReadAll(stdin)
@@ -93,7 +106,7 @@ func (e *env) sendEdit(ctx context.Context, q *api.Queued, o *edit, data []byte)
 	case errors.As(err, &no) && no.Status == http.StatusPreconditionFailed:
 		return fmt.Errorf("message %d: somebody else has edited or marked it meanwhile: look at it again with `waybill parked show %d`", q.ID, q.ID)
 	case err != nil:
-		return fmt.Errorf("message %d: %w", q.ID, err)
+		return ofMessage(num(q.ID), err)
 	case e.output == "json":
 		return e.json(got)
 	}
@@ -120,7 +133,13 @@ func (e *env) inEditor(c *cobra.Command, q *api.Queued) (data []byte, file strin
 	if err := os.WriteFile(file, before, 0o600); err != nil {
 		return nil, "", errors.Join(err, os.RemoveAll(dir))
 	}
-	editor := envOr("VISUAL", envOr("EDITOR", "vi"))
+	editor := envOr("VISUAL", os.Getenv("EDITOR"))
+	if in, ok := c.InOrStdin().(*os.File); editor == "" {
+		if info, err := os.Stdin.Stat(); !ok || in != os.Stdin || err != nil || info.Mode()&os.ModeCharDevice == 0 {
+			return nil, "", errors.Join(usage("there is no terminal for an editor: give the document with --file"), os.RemoveAll(dir))
+		}
+		editor = "vi"
+	}
 	cmd := exec.CommandContext(c.Context(), "sh", "-c", editor+` "$1"`, "sh", file)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.InOrStdin(), e.err, e.err
 	if err := cmd.Run(); err != nil {
@@ -135,7 +154,7 @@ func (e *env) inEditor(c *cobra.Command, q *api.Queued) (data []byte, file strin
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, after); err != nil {
-		return nil, "", fmt.Errorf("what was written is not JSON: %w\nit is kept: give it again with --file %s", err, file)
+		return nil, "", fmt.Errorf("%w\nit is kept: give it again with --file %s", cmp.Or(isJSON(file, after), err), file)
 	}
 	return compact.Bytes(), file, nil
 }

@@ -80,22 +80,26 @@ func (m *marking) check(args []string) error {
 	return checkSelection(&m.sel)
 }
 
+// ofMessage says which message a failure is about, where it does not say so itself.
+func ofMessage(id string, err error) error {
+	if strings.HasPrefix(err.Error(), "message "+id) {
+		return err
+	}
+	return fmt.Errorf("message %s: %w", id, err)
+}
+
 func (e *env) markSome(ctx context.Context, m *marking, ids []string) error {
 	events := map[string]api.Queued{}
 	for _, id := range ids {
 		if m.wait > 0 {
 			var q api.Queued
 			if err := e.parkedOne(ctx, id, &q); err != nil {
-				return fmt.Errorf("message %s: %w", id, err)
+				return ofMessage(id, err)
 			}
 			events[id] = q
 		}
 		if err := e.ask(ctx, http.MethodPost, "/api/v1/parked/"+id+"/"+m.verb, map[string]string{"note": m.note}, nil); err != nil {
-			var no *refused
-			if errors.As(err, &no) && strings.HasPrefix(no.Error(), "message "+id+" ") {
-				return err
-			}
-			return fmt.Errorf("message %s: %w", id, err)
+			return ofMessage(id, err)
 		}
 		if e.output == "text" {
 			fmt.Fprintf(e.out, "message %s: %s asked for\n", id, m.verb)

@@ -131,6 +131,18 @@ func (e *env) checkCommand() *cobra.Command {
 	return c
 }
 
+// remarks are what is no problem of a plan, and not what whoever wrote it will have wanted.
+func remarks(p config.Paths, plan *config.Plan) []string {
+	var out []string
+	if len(plan.Flows) == 0 {
+		out = append(out, fmt.Sprintf("no flows were found for %s: nothing would be moved", p.Config))
+	}
+	for _, r := range plan.Reconciliations {
+		out = append(out, fmt.Sprintf("reconciliation %s: this version checks it and does not carry it out", r.Name))
+	}
+	return out
+}
+
 func (e *env) check(all []config.Paths, format string, show func(*strictyaml.Problems) string) error {
 	kinds, err := registry()
 	if err != nil {
@@ -139,6 +151,7 @@ func (e *env) check(all []config.Paths, format string, show func(*strictyaml.Pro
 	missing := map[string]bool{}
 	problems := &strictyaml.Problems{}
 	flows := 0
+	var idle []string
 	for _, p := range all {
 		plan, found := config.Load(p, config.Options{Kinds: kinds.Map(), Resolver: unset{strictyaml.OS(p.Dir), missing}, Cron: checkCron})
 		for _, x := range found.List() {
@@ -146,6 +159,7 @@ func (e *env) check(all []config.Paths, format string, show func(*strictyaml.Pro
 		}
 		if plan != nil {
 			flows = max(flows, len(plan.Flows))
+			idle = append(idle, remarks(p, plan)...)
 		}
 	}
 	fmt.Fprint(e.out, show(problems))
@@ -154,6 +168,9 @@ func (e *env) check(all []config.Paths, format string, show func(*strictyaml.Pro
 	}
 	if format == "text" {
 		fmt.Fprintf(e.out, "no problems: %d flows\n", flows)
+		for _, remark := range idle {
+			fmt.Fprintln(e.out, remark)
+		}
 		if len(missing) > 0 {
 			fmt.Fprintf(e.out, "not set here, and checked with placeholders: %s\n", strings.Join(sorted(missing), ", "))
 		}

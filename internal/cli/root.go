@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -87,19 +88,23 @@ func newRoot(e *env) *cobra.Command {
 			if e.output != "text" && e.output != "json" {
 				return usage("--output %q: write text or json", e.output)
 			}
+			if u, err := url.Parse(e.url); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+				return usage("--url %q: write for example http://127.0.0.1:8080", e.url)
+			}
 			return nil
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
 	f := root.PersistentFlags()
 	f.StringVar(&e.output, "output", "text", "what answers look like: text or json")
-	f.StringVar(&e.url, "url", envOr("WAYBILL_URL", "http://127.0.0.1:8080"), "address of the running hub")
-	f.StringVar(&e.token, "token", os.Getenv("WAYBILL_TOKEN"), "bearer token for the running hub")
+	f.StringVar(&e.url, "url", envOr("WAYBILL_URL", "http://127.0.0.1:8080"), "address of the running hub (or WAYBILL_URL)")
+	f.StringVar(&e.token, "token", os.Getenv("WAYBILL_TOKEN"), "bearer token for the running hub (or WAYBILL_TOKEN)")
 	// The token's default must not be shown by --help.
 	f.Lookup("token").DefValue = ""
 	root.AddCommand(e.runCommand(), e.demoCommand(), e.checkCommand(), e.testCommand(), e.schemaCommand(), e.statusCommand(), e.traceCommand(), e.xrefCommand(),
 		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.recoverCommand(), e.reloadCommand(), e.sandboxCommand(), e.benchCommand(), e.versionCommand())
 	root.AddCommand(e.buildCommands()...)
+	root.SetHelpCommand(helpCommand(root))
 	return root
 }
 
@@ -114,6 +119,33 @@ func noSuchCommand(c *cobra.Command, args []string) error {
 		hint = " (did you mean " + strings.Join(near, " or ") + "?)"
 	}
 	return usage("there is no command %q under %s%s; `%s --help` lists them", args[0], c.CommandPath(), hint, c.CommandPath())
+}
+
+// needs is for commands that take one argument.
+func needs(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return usage("%s: give %s", c.CommandPath(), what)
+		case len(args) > 1:
+			return usage("%s takes one argument, and %d are given", c.CommandPath(), len(args))
+		}
+		return nil
+	}
+}
+
+// helpCommand is cobra's, but for topics that do not exist.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{Use: "help [COMMAND]", Short: "Help about any command", RunE: func(_ *cobra.Command, args []string) error {
+		c, rest, err := root.Find(args)
+		if err != nil || c == root && len(args) > 0 {
+			return noSuchCommand(root, args)
+		}
+		if len(rest) > 0 {
+			return noSuchCommand(c, rest)
+		}
+		return c.Help()
+	}}
 }
 
 func envOr(name, def string) string {

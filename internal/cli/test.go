@@ -142,15 +142,16 @@ func (e *env) test(c *cobra.Command, targets []testTarget, o flowtest.Options) e
 		}
 		total.Add(rep)
 	}
+	none := o.Run != nil && total.OK() && len(total.Results) == 0
 	if e.output == "json" {
 		fmt.Fprint(e.out, flowtest.FormatJSON(total))
-	} else {
+	} else if !none {
 		fmt.Fprint(e.out, flowtest.FormatEnd(total))
 	}
 	switch {
 	case !total.OK():
 		return &exitError{exitFailed, nil}
-	case o.Run != nil && len(total.Results) == 0:
+	case none:
 		return fmt.Errorf("--run %s: no case has such a name", o.Run)
 	}
 	return nil

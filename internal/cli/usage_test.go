@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestWrongUsage: what is wrong with a command line is said before a hub is asked, and exits with 2.
+func TestWrongUsage(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "bad.json")
+	if err := os.WriteFile(bad, []byte("{\n  \"no\": 1,\n  \"seq\" 2\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("VISUAL", "")
+	t.Setenv("EDITOR", "")
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"trace"}, 2, "waybill trace: give a KEY"},
+		{[]string{"xref", "a", "b"}, 2, "waybill xref takes one argument, and 2 are given"},
+		{[]string{"pause"}, 2, "waybill pause: give a FLOW"},
+		{[]string{"parked", "show"}, 2, "waybill parked show: give the ID of a message"},
+		{[]string{"status", "--url", "foo"}, 2, `--url "foo": write for example`},
+		{[]string{"help", "nope"}, 2, `there is no command "nope" under waybill`},
+		{[]string{"help", "parked", "lst"}, 2, `there is no command "lst" under waybill parked (did you mean list?)`},
+		{[]string{"parked", "edit", "1", "--note", "x", "--file", bad}, 1, bad + ":3:9: this is no JSON"},
+		{[]string{"status", "--url", "http://127.0.0.1:1"}, 3, "no hub answers at"},
+	} {
+		code, out, err := command(t, c.args...)
+		if code != c.code || !strings.Contains(err, c.says) || out != "" {
+			t.Errorf("waybill %s: %d\n%s%s\nwant %d and %q", strings.Join(c.args, " "), code, out, err, c.code, c.says)
+		}
+	}
+	if code, out, err := command(t, "help", "parked", "list"); code != 0 || !strings.Contains(out, "waybill parked list") {
+		t.Errorf("help parked list: %d %s %s", code, out, err)
+	}
+}
+
+// TestTokenIsAskedFor: a hub that wants a token, or does not know the one that was given, is no flow that is late.
+func TestTokenIsAskedFor(t *testing.T) {
+	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusUnauthorized)
+		detail := "give a token: Authorization: Bearer …"
+		if r.Header.Get("Authorization") != "" {
+			detail = "this is none of the hub's tokens"
+		}
+		_, _ = w.Write([]byte(`{"title":"Unauthorized","status":401,"detail":"` + detail + `"}`)) // a test's answer
+	}))
+	defer hub.Close()
+	for _, c := range []struct{ token, says string }{
+		{"", "waybill: the hub wants a token: give one with --token or in WAYBILL_TOKEN"},
+		{"wrong", "waybill: this is none of the hub's tokens: give one with --token or in WAYBILL_TOKEN"},
+	} {
+		code, out, err := command(t, "status", "--url", hub.URL, "--token", c.token)
+		if code != 2 || out != "" || !strings.Contains(err, c.says) || strings.Contains(err, "wrong") {
+			t.Errorf("token %q: %d %s%s", c.token, code, out, err)
+		}
+	}
+}
