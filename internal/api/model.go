@@ -132,7 +132,7 @@ func (s *Status) Failing() bool {
 // Hub is what the API shows and steers.
 type Hub interface {
 	Status(ctx context.Context) (*Status, error)
-	// Ready is nil when the hub can keep its promises: store and broker answer.
+	// Ready is nil when the hub can take webhooks: it runs, and its store answers.
 	Ready(ctx context.Context) error
 	Trace(ctx context.Context, key string) (state.Trace, error)
 	Desk

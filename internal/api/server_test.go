@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -391,6 +394,66 @@ func TestOpenAPI(t *testing.T) {
 	}
 	if doc.OpenAPI != "3.1.0" {
 		t.Errorf("version %s", doc.OpenAPI)
+	}
+}
+
+// What the description says of answers has the names that the answers have.
+func TestOpenAPISchemas(t *testing.T) {
+	data, err := os.ReadFile("openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type schema struct {
+		Ref        string                     `json:"$ref"`
+		Properties map[string]json.RawMessage `json:"properties"`
+		AllOf      []json.RawMessage          `json:"allOf"`
+	}
+	var doc struct {
+		Components struct {
+			Schemas map[string]json.RawMessage `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	var described func(raw json.RawMessage) []string
+	described = func(raw json.RawMessage) []string {
+		var s schema
+		if err := json.Unmarshal(raw, &s); err != nil {
+			t.Fatal(err)
+		}
+		if s.Ref != "" {
+			return described(doc.Components.Schemas[strings.TrimPrefix(s.Ref, "#/components/schemas/")])
+		}
+		names := slices.Collect(maps.Keys(s.Properties))
+		for _, part := range s.AllOf {
+			names = append(names, described(part)...)
+		}
+		return names
+	}
+	var written func(typ reflect.Type) []string
+	written = func(typ reflect.Type) []string {
+		var names []string
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if f.Anonymous && name == "" {
+				names = append(names, written(f.Type)...)
+			} else if name != "-" {
+				names = append(names, name)
+			}
+		}
+		return names
+	}
+	for _, v := range []any{Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
+		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}} {
+		typ := reflect.TypeOf(v)
+		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(slices.Compact(want), slices.Compact(got)) {
+			t.Errorf("%s has the members %v, and the description %v", typ.Name(), want, got)
+		}
 	}
 }
 
