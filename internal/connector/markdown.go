@@ -14,8 +14,15 @@ func (s Spec) Markdown() string {
 		b.WriteString("It has no settings.\n")
 		return b.String()
 	}
+	b.WriteString(Table(s.Fields))
+	return b.String()
+}
+
+// Table documents fields, with all that stands below them.
+func Table(fields []Field) string {
+	var b strings.Builder
 	b.WriteString("| setting | type | default | meaning |\n|---|---|---|---|\n")
-	rows(&b, "", s.Fields)
+	rows(&b, "", fields)
 	return b.String()
 }
 
