@@ -111,7 +111,7 @@ func TestProbeSucceedsWhileWritesFail(t *testing.T) {
 	later := func(d time.Duration) {
 		for end := w.clock.Now().Add(d); w.clock.Now().Before(end); {
 			w.clock.Advance(5 * time.Second)
-			<-time.After(2 * time.Millisecond)
+			<-time.After(2 * time.Millisecond) // eight writers at once: none gives a signal that it rests
 		}
 	}
 	later(10 * time.Minute)
