@@ -2,6 +2,7 @@ package sql
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -39,6 +40,9 @@ func (db *database) classify(op string, o *object, creating bool, err error) err
 	case errors.As(err, &lite):
 		f.Code = "SQLITE_" + strconv.Itoa(lite.Code())
 		f.Kind = sqliteKind(lite.Code())
+		if lite.Code()&0xff == codes.SQLITE_CANTOPEN {
+			f.Err = fmt.Errorf("%s: %w: is it there, and may the hub read and write it and its folder?", db.set.Path, f.Err)
+		}
 		unique := lite.Code() == codes.SQLITE_CONSTRAINT_UNIQUE || lite.Code() == codes.SQLITE_CONSTRAINT_PRIMARYKEY || lite.Code() == codes.SQLITE_CONSTRAINT_ROWID
 		if unique && creating && o != nil && strings.Contains(strings.ToLower(lite.Error()), ": "+strings.ToLower(lastPart(o.Table))+".") {
 			f.Kind, f.Duplicate = fault.Conflict, true

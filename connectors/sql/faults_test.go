@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -90,4 +91,17 @@ func raised(code string, want fault.Kind, p *place) connectortest.Fault {
 		p.exec(t, fmt.Sprintf(`CREATE FUNCTION boom() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'boom' USING ERRCODE = '%s'; END $$`, code))
 		p.exec(t, `CREATE TRIGGER boom BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION boom()`)
 	}}
+}
+
+// TestMissingFileIsNamed: who looks for a database that is not there is told where it was looked for.
+func TestMissingFileIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "none.db")
+	sys, err := Kind{}.Open(t.Context(), settingsOf(t, "connector: sql\ndriver: sqlite\npath: "+path+"\n"+orders))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sys.Close()
+	if err := sys.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "is it there") {
+		t.Errorf("probe: %v", err)
+	}
 }
