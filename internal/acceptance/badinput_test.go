@@ -140,7 +140,7 @@ func TestBadInput(t *testing.T) {
 		t.Fatalf("a good delivery after all of it: %d %s", status, answer)
 	}
 	want := []string{"A-1", "A-2", "D-1", "D-3", "D-6", "E-1", "E-3"}
-	h.await("all good readings, once each", 30*time.Second, func() bool { return slices.Equal(p.ledger(t), want) && h.status().Totals.InFlight == 0 })
+	h.await("all good readings, once each", 30*time.Second, func() bool { return slices.Equal(p.ledger(t), want) && h.status().AtRest() })
 
 	st := h.status()
 	checkTotals(t, st)

@@ -76,7 +76,7 @@ func settle(t *testing.T, h *hub, w *sandbox.World) *api.Status {
 	same := 0
 	h.await("everything at rest", 5*time.Minute, func() bool {
 		st := h.status()
-		if st.Totals.InFlight != 0 || st.Totals.Accepted != last.Accepted || st.Totals.Delivered != last.Delivered || len(busy(w)) > 0 && same < 100 {
+		if !st.AtRest() || st.Totals.Accepted != last.Accepted || st.Totals.Delivered != last.Delivered || len(busy(w)) > 0 && same < 100 {
 			same = 0
 		}
 		last = st.Totals

@@ -191,8 +191,9 @@ func (d *desk) atRest(parked int64) {
 	d.t.Helper()
 	h := d.hubs[0]
 	h.await(fmt.Sprintf("rest with %d parked", parked), 2*time.Minute, func() bool {
-		n := h.status().Totals
-		return n.InFlight == 0 && n.Waiting == 0 && n.Parked == parked
+		st := h.status()
+		n := st.Totals
+		return st.AtRest() && n.Waiting == 0 && n.Parked == parked
 	})
 }
 

@@ -129,6 +129,9 @@ func (s *Status) Failing() bool {
 	return false
 }
 
+// AtRest reports whether nothing is in flight. While the broker does not answer that is not known, whatever the figures are.
+func (s *Status) AtRest() bool { return s.Broker.State != BrokerDown && s.Totals.InFlight == 0 }
+
 // Hub is what the API shows and steers.
 type Hub interface {
 	Status(ctx context.Context) (*Status, error)

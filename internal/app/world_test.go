@@ -339,7 +339,7 @@ func rest(t testing.TB, hub *Hub) *api.Status {
 			t.Logf("status: %v", err)
 			return false
 		}
-		return st.Totals.InFlight == 0
+		return st.AtRest()
 	})
 	return st
 }

@@ -240,7 +240,7 @@ func (d *demo) settle(ctx context.Context, world *sandbox.World, hub *app.Hub) e
 			return err
 		}
 		d.line("settling", st)
-		if st.Totals.InFlight != 0 || st.Totals.Accepted != last.Accepted {
+		if !st.AtRest() || st.Totals.Accepted != last.Accepted {
 			since = time.Now()
 		}
 		last = st.Totals

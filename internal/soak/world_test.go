@@ -133,7 +133,7 @@ func (w *world) quiet(limit time.Duration) time.Duration {
 	same := 0
 	for {
 		st := w.status()
-		if st != nil && st.Totals.InFlight == 0 && st.Totals == last {
+		if st != nil && st.AtRest() && st.Totals == last {
 			if same++; same >= 5 {
 				return time.Since(began)
 			}
