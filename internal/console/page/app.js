@@ -28,7 +28,8 @@ function age(seconds) {
 const tone = { running: "good", up: "good", attention: "warn", paused: "warn", silent: "warn" };
 
 async function ask(method, path, body) {
-  const r = await fetch(path, { method, headers: body ? { "Content-Type": "application/json" } : {}, body: body && JSON.stringify(body) });
+  // The origin, and not the page's own address: that may hold a token, and is refused then.
+  const r = await fetch(location.origin + path, { method, headers: body ? { "Content-Type": "application/json" } : {}, body: body && JSON.stringify(body) });
   const data = await r.json().catch(() => ({}));
   if (!r.ok) throw new Error(data.detail || r.statusText);
   return data;
