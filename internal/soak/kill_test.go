@@ -21,6 +21,9 @@ var killFaults = []fault{
 	{Name: "SIGTERM under load", Setups: both, Goal: 100, Share: 2, Run: termUnderLoad},
 }
 
+// restAfter so many kills the load stops until everything is brought home: what a hub that is always killed cannot bear would only pile up.
+const restAfter = 25
+
 // killAtRandom kills the hub under load of every kind: at work, while it starts, and while it stops.
 func killAtRandom(b *budget) {
 	w, h := newWide(b.T, b.setup)
@@ -53,6 +56,11 @@ func killAtRandom(b *budget) {
 		took := h.start()
 		b.within("getting ready after kill -9", took, 10*time.Second)
 		b.happened(took)
+		if (i+1)%restAfter == 0 {
+			end()
+			w.quietWide(5 * time.Minute)
+			end = w.feed(rate, b.size(50, 2000))
+		}
 	}
 	end()
 	w.quietWide(5 * time.Minute)

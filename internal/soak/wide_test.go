@@ -425,10 +425,14 @@ func appendTo(t *testing.T, file string, b []byte) {
 func (w *world) quietWide(limit time.Duration) time.Duration {
 	w.t.Helper()
 	began := time.Now()
+	first := -1
 	for {
 		left, err := filepath.Glob(filepath.Join(w.p.dir, "drop", "*.jsonl"))
 		if err != nil {
 			w.t.Fatal(err)
+		}
+		if first < 0 {
+			first = len(left)
 		}
 		w.ledger.mu.Lock()
 		made := int64(len(w.ledger.promised["product"]))
@@ -439,7 +443,7 @@ func (w *world) quietWide(limit time.Duration) time.Duration {
 			return time.Since(began)
 		}
 		if time.Since(began) > limit {
-			w.t.Fatalf("not read within %s: %d files, products %d of them %+v", limit, len(left), made, f)
+			w.t.Fatalf("not read within %s: %d files of %d, products %d of them %+v\n%s", limit, len(left), first, made, f, w.unfinished())
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
