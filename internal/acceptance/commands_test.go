@@ -64,8 +64,8 @@ func TestUsageErrors(t *testing.T) {
 		"status --colour":                "colour",
 		"status everything":              "",
 		"status --output xml":            "write text or json",
-		"trace":                          "arg",
-		"xref":                           "arg",
+		"trace":                          "give a KEY",
+		"xref":                           "give a KEY",
 		"check no-such-directory":        "no-such-directory",
 		"check --format xml":             "write text, json or github",
 		"check drop":                     "configs/*.yaml",
@@ -85,7 +85,7 @@ func TestUsageErrors(t *testing.T) {
 		"parked replay --state follower": "in order",
 		"parked list --older-than soon":  "3d",
 		"parked replay 1 two":            "two",
-		"pause":                          "arg",
+		"pause":                          "give a FLOW",
 		"status --url http://[::1":       "--url",
 		"demo --for soon":                "soon",
 		"bench --output yaml":            "write text or json",
@@ -253,7 +253,7 @@ func TestStatusSaysWhatFails(t *testing.T) {
 	}
 	h.await("waybill status exits with 1", 90*time.Second, func() bool { _, code := status(); return code == 1 })
 	out, _ := status()
-	if !regexp.MustCompile(`(?m)^readings-to-billing +failing .*billing`).MatchString(out) || !regexp.MustCompile(`(?m)^billing +down `).MatchString(out) {
+	if !regexp.MustCompile(`(?m)^readings-to-billing +failing (?s:.*)^readings-to-billing: billing does not answer: .*stock-taking`).MatchString(out) || !regexp.MustCompile(`(?m)^billing +down `).MatchString(out) {
 		t.Errorf("waybill status does not say what fails:\n%s", out)
 	}
 	h.await("the other flow goes on", 30*time.Second, func() bool { return len(p.ledger(t)) == n })
