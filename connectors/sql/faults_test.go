@@ -11,6 +11,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // faults are failures that the databases themselves report.
@@ -103,5 +104,17 @@ func TestMissingFileIsNamed(t *testing.T) {
 	defer sys.Close()
 	if err := sys.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "is it there") {
 		t.Errorf("probe: %v", err)
+	}
+}
+
+// TestUnsetReferenceIsOneProblem: a key whose variable is not set is there.
+func TestUnsetReferenceIsOneProblem(t *testing.T) {
+	for path, want := range map[string]string{"${env:WAYBILL_TEST_NOT_SET}": "WAYBILL_TEST_NOT_SET is not set", `""`: `"path" is missing`} {
+		var p strictyaml.Problems
+		nodes := strictyaml.Parse("systems.yaml", []byte("connector: sql\ndriver: sqlite\npath: "+path+"\n"+orders), &p)
+		Kind{}.Check(connector.Settings{Name: "erp", Node: nodes[0]}, &p)
+		if p.Len() != 1 || !strings.Contains(p.Err().Error(), want) {
+			t.Errorf("path: %s: %v, want %q alone", path, p.Err(), want)
+		}
 	}
 }

@@ -472,8 +472,23 @@ func TestFailing(t *testing.T) {
 		{"no broker", Status{Broker: Broker{State: BrokerDown}}, true},
 		{"duplicates", Status{Totals: Totals{Duplicates: 1}}, true},
 	} {
+		if down := tt.st.Broker.State == BrokerDown; tt.st.AtRest() == down {
+			t.Errorf("%s: at rest is %v", tt.name, tt.st.AtRest())
+		}
 		if got := tt.st.Failing(); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
+	}
+}
+
+// What moved up in its queue has no reason of its own yet: the list says why it lies there.
+func TestHeldWithoutReason(t *testing.T) {
+	for reason, want := range map[string]string{"": "what it queued behind has gone: it is tried next", "503": "503"} {
+		if got := queuedView(&state.Queued{State: state.Held, Reason: reason}, false).Reason; got != want {
+			t.Errorf("%q: %q", reason, got)
+		}
+	}
+	if got := queuedView(&state.Queued{State: state.Held, Follower: true}, false).Reason; got != "" {
+		t.Errorf("a follower: %q", got)
 	}
 }

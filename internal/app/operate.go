@@ -185,6 +185,7 @@ func (e *topicEnds) look(ctx context.Context, h *Hub) (map[string]bus.TopicInfo,
 		patience = silentPatience
 	}
 	e.mu.Unlock()
+	asked := ctx
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
@@ -194,8 +195,11 @@ func (e *topicEnds) look(ctx context.Context, h *Hub) (map[string]bus.TopicInfo,
 		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		if e.silent = err; err == nil {
+		if err == nil {
 			e.seen = ends
+		}
+		if asked.Err() == nil { // who asked and went away says nothing of the broker
+			e.silent = err
 		}
 		return e.seen, err
 	}

@@ -94,7 +94,11 @@ func (e *env) requestIf(ctx context.Context, method, path, match string, body, i
 			return fmt.Errorf("%s answers %s: is a hub there?", e.url, resp.Status)
 		}
 		if p.Status == http.StatusUnauthorized {
-			return usage("%s: give one with --token or in WAYBILL_TOKEN", strings.Replace(p.Detail, "give a token: Authorization: Bearer …", "the hub wants a token", 1))
+			what := "wants a token"
+			if e.token != "" {
+				what = "does not know this token"
+			}
+			return usage("the hub at %s %s: give one with --token or in WAYBILL_TOKEN", e.url, what)
 		}
 		return &refused{p}
 	}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-hub/waybill/internal/api"
@@ -77,6 +77,12 @@ func (e *env) parkedEdit() *cobra.Command {
 	return c
 }
 
+// isTerminal reports whether a person sits at the other end.
+func isTerminal(in io.Reader) bool {
+	f, ok := in.(*os.File)
+	return ok && isatty.IsTerminal(f.Fd())
+}
+
 // isJSON says where a document stops being one.
 func isJSON(file string, data []byte) error {
 	err := json.Unmarshal(data, new(json.RawMessage))
@@ -134,8 +140,8 @@ func (e *env) inEditor(c *cobra.Command, q *api.Queued) (data []byte, file strin
 		return nil, "", errors.Join(err, os.RemoveAll(dir))
 	}
 	editor := envOr("VISUAL", os.Getenv("EDITOR"))
-	if in, ok := c.InOrStdin().(*os.File); editor == "" {
-		if info, err := os.Stdin.Stat(); !ok || in != os.Stdin || err != nil || info.Mode()&os.ModeCharDevice == 0 {
+	if editor == "" {
+		if !isTerminal(c.InOrStdin()) {
 			return nil, "", errors.Join(usage("there is no terminal for an editor: give the document with --file"), os.RemoveAll(dir))
 		}
 		editor = "vi"
@@ -152,9 +158,12 @@ func (e *env) inEditor(c *cobra.Command, q *api.Queued) (data []byte, file strin
 	if bytes.Equal(bytes.TrimSpace(after), bytes.TrimSpace(before)) {
 		return nil, "", errors.Join(errors.New("the document was not changed: nothing is done"), os.RemoveAll(dir))
 	}
+	if err := isJSON(file, after); err != nil {
+		return nil, "", fmt.Errorf("%w\nit is kept: give it again with --file %s", err, file)
+	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, after); err != nil {
-		return nil, "", fmt.Errorf("%w\nit is kept: give it again with --file %s", cmp.Or(isJSON(file, after), err), file)
+		return nil, "", err
 	}
 	return compact.Bytes(), file, nil
 }

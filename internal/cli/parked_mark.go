@@ -82,7 +82,7 @@ func (m *marking) check(args []string) error {
 
 // ofMessage says which message a failure is about, where it does not say so itself.
 func ofMessage(id string, err error) error {
-	if strings.HasPrefix(err.Error(), "message "+id) {
+	if text := err.Error(); strings.HasPrefix(text, "message "+id+" ") || strings.HasPrefix(text, "message "+id+":") {
 		return err
 	}
 	return fmt.Errorf("message %s: %w", id, err)

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -44,23 +46,64 @@ func TestWrongUsage(t *testing.T) {
 
 // TestTokenIsAskedFor: a hub that wants a token, or does not know the one that was given, is no flow that is late.
 func TestTokenIsAskedFor(t *testing.T) {
-	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusUnauthorized)
-		detail := "give a token: Authorization: Bearer …"
-		if r.Header.Get("Authorization") != "" {
-			detail = "this is none of the hub's tokens"
-		}
-		_, _ = w.Write([]byte(`{"title":"Unauthorized","status":401,"detail":"` + detail + `"}`)) // a test's answer
+		_, _ = w.Write([]byte(`{"title":"Unauthorized","status":401}`)) // a test's answer
 	}))
 	defer hub.Close()
 	for _, c := range []struct{ token, says string }{
-		{"", "waybill: the hub wants a token: give one with --token or in WAYBILL_TOKEN"},
-		{"wrong", "waybill: this is none of the hub's tokens: give one with --token or in WAYBILL_TOKEN"},
+		{"", " wants a token: give one with --token or in WAYBILL_TOKEN"},
+		{"wrong", " does not know this token: give one with --token or in WAYBILL_TOKEN"},
 	} {
 		code, out, err := command(t, "status", "--url", hub.URL, "--token", c.token)
 		if code != 2 || out != "" || !strings.Contains(err, c.says) || strings.Contains(err, "wrong") {
 			t.Errorf("token %q: %d %s%s", c.token, code, out, err)
+		}
+	}
+}
+
+// TestMessageIsNamedOnce: a failure says which message it is about, and another message's does not count.
+func TestMessageIsNamedOnce(t *testing.T) {
+	for said, want := range map[string]string{
+		"not found":                     "message 1: not found",
+		"message 1: not found":          "message 1: not found",
+		"message 1 queues behind 7":     "message 1 queues behind 7",
+		"message 12 is being worked on": "message 1: message 12 is being worked on",
+	} {
+		if got := ofMessage("1", errors.New(said)).Error(); got != want {
+			t.Errorf("%q: %q, want %q", said, got, want)
+		}
+	}
+}
+
+// TestRemarks: what is no problem, and nobody will have wanted, is said.
+func TestRemarks(t *testing.T) {
+	project(t)
+	if err := os.RemoveAll("flows"); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, err := command(t, "check"); code != 0 || !strings.Contains(out, "no flows were found for configs/waybill.yaml") {
+		t.Errorf("%d %s%s", code, out, err)
+	}
+}
+
+// TestNoTerminalNoEditor: /dev/null is a device, and no terminal.
+func TestNoTerminalNoEditor(t *testing.T) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	for name, in := range map[string]io.Reader{"/dev/null": null, "a pipe": r, "a text": strings.NewReader("x")} {
+		if isTerminal(in) {
+			t.Errorf("%s counts as a terminal", name)
 		}
 	}
 }

@@ -151,8 +151,8 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 	}
 }
 
-// until waits until due, or a nudge, and gives the moment at which it saw that; from is the moment at which due was reckoned. It looks at the clock again now and then: clocks are set, machines are suspended. A clock that is set
-// back must not make a source that is due every minute rest for as long: what is due by the new time counts then, and a time of day that
+// until waits until due, or a nudge, and gives the moment at which it saw that; from is the moment at which due was reckoned. It looks at
+// the clock again now and then: clocks are set, machines are suspended. A clock that is set back must not make a source that is due every minute rest for as long: what is due by the new time counts then, and a time of day that
 // comes again is due again. One read more does no harm. The wait after a failure is no time of day, and stays as long as it is.
 func (r *reader) until(ctx context.Context, from, due time.Time, failed bool) (time.Time, error) {
 	from = from.Round(0)

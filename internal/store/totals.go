@@ -60,7 +60,8 @@ func (s *Store) Glance(ctx context.Context) (totals []state.FlowTotals, parts []
 		if parts, err = s.partitionsOf(ctx, db, ""); err != nil {
 			return err
 		}
-		return eachOf(ctx, db, s.d, func(r *sql.Rows) error { return r.Scan(&duplicates) }, "SELECT COUNT(*) FROM target_objects WHERE extra = 1")
+		duplicates, err = s.duplicatesOf(ctx, db)
+		return err
 	})
 	return totals, parts, duplicates, s.wrap("glance", err)
 }
@@ -175,6 +176,11 @@ func older(f *state.FlowTotals, t time.Time) {
 
 // Duplicates counts target objects beyond one per object and system, from every id ever reported by a write or a find.
 func (s *Store) Duplicates(ctx context.Context) (n int64, err error) {
-	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&n) }, "SELECT COUNT(*) FROM target_objects WHERE extra = 1")
+	n, err = s.duplicatesOf(ctx, s.read)
 	return n, s.wrap("duplicates", err)
+}
+
+func (s *Store) duplicatesOf(ctx context.Context, db queryer) (n int64, err error) {
+	err = eachOf(ctx, db, s.d, func(r *sql.Rows) error { return r.Scan(&n) }, "SELECT COUNT(*) FROM target_objects WHERE extra = 1")
+	return n, err
 }
