@@ -24,7 +24,7 @@ import (
 // registry holds every connector kind.
 func registry() (*connector.Registry, error) { return connector.NewRegistry(connectors.All()...) }
 
-// load reads a plan; every problem is shown, and then the command fails.
+// load reads a plan; every problem is shown, and then the command fails. Notes are logged.
 func (e *env) load(paths config.Paths, r strictyaml.Resolver, log *slog.Logger) (*config.Plan, *connector.Registry, error) {
 	kinds, err := registry()
 	if err != nil {
@@ -34,6 +34,10 @@ func (e *env) load(paths config.Paths, r strictyaml.Resolver, log *slog.Logger) 
 	if problems.Len() > 0 {
 		fmt.Fprint(e.err, config.FormatText(problems))
 		return nil, nil, &exitError{exitFailed, errors.New("the files have problems; nothing was started")}
+	}
+	remark(paths, plan, problems)
+	for _, note := range problems.Notes() {
+		log.Warn(note.String())
 	}
 	return plan, kinds, nil
 }
@@ -112,6 +116,7 @@ func checkPaths(args []string) ([]config.Paths, error) {
 
 func (e *env) checkCommand() *cobra.Command {
 	var format string
+	var strict bool
 	c := &cobra.Command{Use: "check [PATH...]", Short: "Validate every file and show all problems; PATH is a configuration file or a project's directory",
 		RunE: do(func(_ *cobra.Command, args []string) error {
 			if e.output == "json" && format == "text" {
@@ -125,25 +130,24 @@ func (e *env) checkCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return e.check(all, format, show)
+			return e.check(all, format, show, strict)
 		})}
 	c.Flags().StringVar(&format, "format", "text", "text, json or github")
+	c.Flags().BoolVar(&strict, "strict", false, "exit with 1 for notes too")
 	return c
 }
 
-// remarks are what is no problem of a plan, and not what whoever wrote it will have wanted.
-func remarks(p config.Paths, plan *config.Plan) []string {
-	var out []string
+// remark notes what is no problem of a plan, and not what whoever wrote it will have wanted.
+func remark(p config.Paths, plan *config.Plan, notes *strictyaml.Problems) {
 	if len(plan.Flows) == 0 {
-		out = append(out, fmt.Sprintf("no flows were found for %s: nothing would be moved", p.Config))
+		notes.Note(strictyaml.Pos{File: p.Config}, "", "no flows were found: nothing would be moved")
 	}
 	for _, r := range plan.Reconciliations {
-		out = append(out, fmt.Sprintf("reconciliation %s: this version checks it and does not carry it out", r.Name))
+		notes.Note(r.Pos, "", "reconciliation %s: this version checks it and does not carry it out", r.Name)
 	}
-	return out
 }
 
-func (e *env) check(all []config.Paths, format string, show func(*strictyaml.Problems) string) error {
+func (e *env) check(all []config.Paths, format string, show func(*strictyaml.Problems) string, strict bool) error {
 	kinds, err := registry()
 	if err != nil {
 		return err
@@ -151,15 +155,12 @@ func (e *env) check(all []config.Paths, format string, show func(*strictyaml.Pro
 	missing := map[string]bool{}
 	problems := &strictyaml.Problems{}
 	flows := 0
-	var idle []string
 	for _, p := range all {
 		plan, found := config.Load(p, config.Options{Kinds: kinds.Map(), Resolver: unset{strictyaml.OS(p.Dir), missing}, Cron: checkCron})
-		for _, x := range found.List() {
-			problems.AddHint(x.Pos, x.Hint, "%s", x.Message)
-		}
+		problems.Append(found)
 		if plan != nil {
 			flows = max(flows, len(plan.Flows))
-			idle = append(idle, remarks(p, plan)...)
+			remark(p, plan, problems)
 		}
 	}
 	fmt.Fprint(e.out, show(problems))
@@ -168,12 +169,12 @@ func (e *env) check(all []config.Paths, format string, show func(*strictyaml.Pro
 	}
 	if format == "text" {
 		fmt.Fprintf(e.out, "no problems: %d flows\n", flows)
-		for _, remark := range idle {
-			fmt.Fprintln(e.out, remark)
-		}
 		if len(missing) > 0 {
 			fmt.Fprintf(e.out, "not set here, and checked with placeholders: %s\n", strings.Join(sorted(missing), ", "))
 		}
+	}
+	if strict && len(problems.Notes()) > 0 {
+		return &exitError{exitFailed, nil}
 	}
 	return nil
 }

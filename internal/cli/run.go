@@ -56,9 +56,6 @@ func (e *env) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for _, remark := range remarks(paths, plan) {
-			log.Warn(remark)
-		}
 		again := func() (*config.Plan, *strictyaml.Problems) { return config.Load(paths, planOptions(kinds, nil, log)) }
 		hub, err := app.New(app.Options{Plan: plan, Load: again, Kinds: kinds, Log: log, Version: Version()})
 		if err != nil {

@@ -83,8 +83,14 @@ func TestRemarks(t *testing.T) {
 	if err := os.RemoveAll("flows"); err != nil {
 		t.Fatal(err)
 	}
-	if code, out, err := command(t, "check"); code != 0 || !strings.Contains(out, "no flows were found for configs/waybill.yaml") {
+	if code, out, err := command(t, "check"); code != 0 || !strings.Contains(out, "configs/waybill.yaml: note: no flows were found") {
 		t.Errorf("%d %s%s", code, out, err)
+	}
+	if code, out, err := command(t, "check", "--strict"); code != 1 || !strings.Contains(out, "no flows were found") {
+		t.Errorf("--strict: %d %s%s", code, out, err)
+	}
+	if code, out, err := command(t, "check", "--format", "json"); code != 0 || !strings.Contains(out, `"level": "note"`) {
+		t.Errorf("json: %d %s%s", code, out, err)
 	}
 }
 

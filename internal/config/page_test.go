@@ -14,7 +14,7 @@ const (
 *Written by ` + "`" + `go test ./internal/config -update` + "`" + ` from the keys' own descriptions; change those.*
 
 ` + "`" + `configs/*.yaml` + "`" + ` is a hub's configuration. Beside it lie ` + "`" + `flows/` + "`" + `, ` + "`" + `mappings/` + "`" + ` and ` + "`" + `schemas/` + "`" + `; files below may be named and nested as one likes, and hold several
-documents. Every key is checked: ` + "`" + `waybill check` + "`" + ` shows all problems with their places, ` + "`" + `waybill schema` + "`" + ` writes JSON Schemas for editors. In the tables, ` + "`" + `NAME` + "`" + ` stands for a
+documents. Every key is checked: ` + "`" + `waybill check` + "`" + ` shows all problems with their places, and *notes* on what works and may not be what was meant (exit 0; with ` + "`" + `--strict` + "`" + ` 1), ` + "`" + `waybill schema` + "`" + ` writes JSON Schemas for editors. In the tables, ` + "`" + `NAME` + "`" + ` stands for a
 name that the file gives, and ` + "`" + `[]` + "`" + ` for every element of a list.
 
 A *secret* is never written into a file: ` + "`" + `${env:NAME}` + "`" + ` is the environment's, ` + "`" + `${file:PATH}` + "`" + ` a file's, relative to the configuration. A *duration* is written ` + "`" + `30s` + "`" + `, ` + "`" + `5m` + "`" + `,

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -251,6 +252,26 @@ func TestFormatsOfNothing(t *testing.T) {
 	p := &strictyaml.Problems{}
 	if FormatText(p) != "" || FormatJSON(p) != "[]\n" || FormatGitHub(p) != "" {
 		t.Error("something is said about nothing")
+	}
+}
+
+// TestFormatsOfNotes: notes come behind the problems, with a level of their own, and are not counted among them.
+func TestFormatsOfNotes(t *testing.T) {
+	p := &strictyaml.Problems{}
+	p.Note(strictyaml.Pos{File: "a.yaml", Line: 1, Col: 2}, "do", "odd")
+	if got, want := FormatText(p), "a.yaml:1:2: note: odd (do)\n"; got != want {
+		t.Errorf("got %q", got)
+	}
+	p.Add(strictyaml.Pos{File: "b.yaml", Line: 3, Col: 4}, "wrong")
+	if got, want := FormatText(p), "b.yaml:3:4: wrong\n1 problem in 1 file\na.yaml:1:2: note: odd (do)\n"; got != want {
+		t.Errorf("got %q", got)
+	}
+	if got, want := FormatGitHub(p), "::error file=b.yaml,line=3,col=4::wrong\n::notice file=a.yaml,line=1,col=2::odd (do)\n"; got != want {
+		t.Errorf("got %q", got)
+	}
+	var list []map[string]any
+	if err := json.Unmarshal([]byte(FormatJSON(p)), &list); err != nil || len(list) != 2 || list[0]["level"] != "problem" || list[1]["level"] != "note" {
+		t.Errorf("%v %v", list, err)
 	}
 }
 

@@ -141,6 +141,9 @@ type Record struct {
 	// Version is the source's own version or change stamp where the kind knows it; the flow's `version` overrides.
 	Version string
 	Deleted bool
+	// Err, where not nil, says why the record cannot be read as it is: it parks alone, with Doc as far as that can be shown (a JSON document, or
+	// nil), and the records after it go on. Local and Version are set where they could be read.
+	Err error
 }
 
 // PollRequest asks for what changed.
@@ -161,6 +164,26 @@ type Page struct {
 	Cursor  string
 	// More: ask again at once.
 	More bool
+	// Remarks are what people should know of the system's data although nothing failed; intake shows them in status, metric and log.
+	Remarks []Remark
+}
+
+// RemarkKind says what is remarkable about a record.
+type RemarkKind string
+
+const (
+	// Ahead: the stamp is ahead of the system's clock. The cursor does not follow it.
+	Ahead RemarkKind = "ahead"
+	// Unstamped: the record has no stamp, so that a poll which goes by stamps cannot see its changes.
+	Unstamped RemarkKind = "unstamped"
+)
+
+// Remark is one record, or Count of them of which Local is one, and Version its stamp as the system writes it.
+type Remark struct {
+	Kind    RemarkKind
+	Local   string
+	Version string
+	Count   int
 }
 
 // Poller is read by cursor. A page's records may repeat earlier ones (overlap); they are never left out.

@@ -26,7 +26,8 @@ func (p Pos) compare(q Pos) int {
 	return cmp.Or(strings.Compare(p.File, q.File), cmp.Compare(p.Line, q.Line), cmp.Compare(p.Col, q.Col))
 }
 
-// Problem is one thing that is wrong in a file: what, and in Hint what to do about it.
+// Problem is one thing that is wrong in a file: what, and in Hint what to do about it. A note is no problem: what works, and may not be what
+// whoever wrote the file wanted.
 type Problem struct {
 	Pos
 	Message string
@@ -45,9 +46,9 @@ func (p Problem) String() string {
 	return s
 }
 
-// Problems collects what is wrong. A nil collector drops everything; the zero value is ready for use. It is not safe for
-// concurrent use.
-type Problems struct{ list []Problem }
+// Problems collects what is wrong, and apart from it notes, which make no file wrong. A nil collector drops everything; the zero value is
+// ready for use. It is not safe for concurrent use.
+type Problems struct{ list, notes []Problem }
 
 // Add notes a problem at pos.
 func (p *Problems) Add(pos Pos, format string, args ...any) { p.AddHint(pos, "", format, args...) }
@@ -57,16 +58,31 @@ func (p *Problems) AddHint(pos Pos, hint, format string, args ...any) {
 	if p == nil {
 		return
 	}
-	problem := Problem{pos, fmt.Sprintf(format, args...), hint}
-	if !slices.Contains(p.list, problem) {
-		p.list = append(p.list, problem)
-	}
+	p.list = once(p.list, Problem{pos, fmt.Sprintf(format, args...), hint})
 }
 
-// Append notes every problem of q.
+// Note adds a note at pos together with what to do about it. The same note twice is kept once.
+func (p *Problems) Note(pos Pos, hint, format string, args ...any) {
+	if p == nil {
+		return
+	}
+	p.notes = once(p.notes, Problem{pos, fmt.Sprintf(format, args...), hint})
+}
+
+func once(list []Problem, p Problem) []Problem {
+	if slices.Contains(list, p) {
+		return list
+	}
+	return append(list, p)
+}
+
+// Append adds every problem and every note of q.
 func (p *Problems) Append(q *Problems) {
 	for _, problem := range q.List() {
 		p.AddHint(problem.Pos, problem.Hint, "%s", problem.Message)
+	}
+	for _, note := range q.Notes() {
+		p.Note(note.Pos, note.Hint, "%s", note.Message)
 	}
 }
 
@@ -75,12 +91,24 @@ func (p *Problems) List() []Problem {
 	if p == nil {
 		return nil
 	}
-	out := slices.Clone(p.list)
+	return sorted(p.list)
+}
+
+// Notes gives the notes in the same order.
+func (p *Problems) Notes() []Problem {
+	if p == nil {
+		return nil
+	}
+	return sorted(p.notes)
+}
+
+func sorted(list []Problem) []Problem {
+	out := slices.Clone(list)
 	slices.SortStableFunc(out, func(a, b Problem) int { return a.compare(b.Pos) })
 	return out
 }
 
-// Len is the number of problems.
+// Len is the number of problems; notes do not count.
 func (p *Problems) Len() int {
 	if p == nil {
 		return 0

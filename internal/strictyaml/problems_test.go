@@ -102,3 +102,23 @@ func TestMissingNodes(t *testing.T) {
 		t.Error("the zero node")
 	}
 }
+
+// TestNotesAreNoProblems: a note makes no file wrong, is kept once and in its place, and goes along with Append.
+func TestNotesAreNoProblems(t *testing.T) {
+	var p, q Problems
+	p.Note(Pos{"a", 2, 1}, "do", "second %d", 2)
+	p.Note(Pos{"a", 2, 1}, "do", "second %d", 2)
+	p.Note(Pos{"a", 1, 1}, "", "first")
+	q.Append(&p)
+	if q.Len() != 0 || q.Err() != nil || q.List() != nil && len(q.List()) != 0 {
+		t.Errorf("a note counts as a problem: %v", q.Err())
+	}
+	notes := q.Notes()
+	if len(notes) != 2 || notes[0].String() != "a:1:1: first" || notes[1].String() != "a:2:1: second 2 (do)" {
+		t.Errorf("%v", notes)
+	}
+	var none *Problems
+	if none.Note(Pos{}, "", "x"); none.Notes() != nil {
+		t.Error("a nil collector holds a note")
+	}
+}
