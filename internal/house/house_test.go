@@ -54,16 +54,17 @@ var may = map[string][]string{
 
 // home says which package alone may import a library.
 var home = map[string][]string{
-	"gopkg.in/yaml.v3":                   {"internal/strictyaml"},
-	"github.com/segmentio/kafka-go":      {"internal/bus", "internal/bench"},
-	"github.com/twmb/franz-go":           {"internal/bus"},
-	"github.com/xeipuuv/gojsonschema":    {"internal/schema"},
-	"github.com/expr-lang/expr":          {"internal/mapping"},
-	"github.com/robfig/cron/v3":          {"internal/schedule"},
-	"modernc.org/sqlite":                 {"internal/store", "connectors/sql", "internal/sandbox"},
-	"github.com/jackc/pgx/v5":            {"internal/store", "connectors/sql", "internal/store/pgtest"},
-	"github.com/prometheus":              {"internal/telemetry"},
-	"github.com/ThreeDotsLabs/watermill": {"internal/bus", "internal/flow", "internal/app"},
+	"gopkg.in/yaml.v3":                         {"internal/strictyaml"},
+	"github.com/segmentio/kafka-go":            {"internal/bus", "internal/bench"},
+	"github.com/twmb/franz-go":                 {"internal/bus"},
+	"github.com/xeipuuv/gojsonschema":          {"internal/schema"},
+	"github.com/santhosh-tekuri/jsonschema/v6": {"internal/schema"},
+	"github.com/expr-lang/expr":                {"internal/mapping"},
+	"github.com/robfig/cron/v3":                {"internal/schedule"},
+	"modernc.org/sqlite":                       {"internal/store", "connectors/sql", "internal/sandbox"},
+	"github.com/jackc/pgx/v5":                  {"internal/store", "connectors/sql", "internal/store/pgtest"},
+	"github.com/prometheus":                    {"internal/telemetry"},
+	"github.com/ThreeDotsLabs/watermill":       {"internal/bus", "internal/flow", "internal/app"},
 }
 
 func TestImportsGoDownward(t *testing.T) {

@@ -56,10 +56,13 @@ func (x *expander) expand(n *node) []alternative {
 	if x.failed {
 		return nil
 	}
-	if n.ref.Kind() != jsondoc.Missing {
+	if n.ref.Kind() != jsondoc.Missing && n.src.draft.refAlone() {
 		return x.expand(n.target)
 	}
 	alts := []alternative{{n}}
+	if n.ref.Kind() != jsondoc.Missing {
+		alts = product(alts, x.expand(n.target))
+	}
 	for _, part := range n.allOf {
 		alts = x.and(alts, part)
 	}
@@ -194,12 +197,20 @@ func (a alternative) field(name string) (set alternative, state FieldState) {
 		if n.additional == nil {
 			continue
 		}
-		if b := n.additional.always; b != nil && !*b {
+		if n.additional.refuses() {
 			return nil, Never
 		}
 		set = append(set, n.additional)
 	}
+	if state == Open && a.complete() {
+		return nil, Never
+	}
 	return set, state
+}
+
+// complete reports whether no property but the declared ones is allowed, by one of the schemas.
+func (a alternative) complete() bool {
+	return slices.ContainsFunc(a, func(n *node) bool { return n.additional.refuses() || n.otherProperties.refuses() })
 }
 
 // field is what one schema declares about a property: by name and by patterns.

@@ -266,24 +266,21 @@ func (c *arrayCheck) of(v jsondoc.Value) verdict {
 	return yes
 }
 
-// different compares lists of plain strings; the library compares numbers in its own way.
+// different compares each element with each. Where numbers are among them, the authority compares them exactly too (see authorityOf).
 func different(v jsondoc.Value, n int) verdict {
 	if n > mostUnique {
 		return maybe
 	}
-	var all [mostUnique][]byte
+	var all [mostUnique]jsondoc.Value
 	i := 0
 	for e := v.Cursor(); e.Next(); i++ {
-		b, escaped := e.Value().StrBytes()
-		if escaped || e.Value().Kind() != jsondoc.String {
-			return maybe
-		}
+		one := e.Value()
 		for _, other := range all[:i] {
-			if string(other) == string(b) {
+			if one.Kind() == other.Kind() && one.Equal(other) {
 				return no
 			}
 		}
-		all[i] = b
+		all[i] = one
 	}
 	return yes
 }

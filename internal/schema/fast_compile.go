@@ -10,7 +10,7 @@ import (
 // inFront puts the compiled form of a schema in front of its authority; where it cannot be compiled the authority stays
 // alone.
 func inFront(root *node, authority judge) judge {
-	f := fastCompiler{done: map[*node]*check{}}
+	f := fastCompiler{done: map[*node]*check{}, open: map[*node]*check{}}
 	c := f.check(root)
 	if f.failed {
 		return authority
@@ -18,9 +18,11 @@ func inFront(root *node, authority judge) judge {
 	return &fast{c, authority, f.wary}
 }
 
-// fastCompiler turns nodes into checks. Schemas contain themselves never: see findCycles.
+// fastCompiler turns nodes into checks.
 type fastCompiler struct {
-	done   map[*node]*check
+	done map[*node]*check
+	// open are those on the way to the node at hand: one that contains itself stands in its own check.
+	open   map[*node]*check
 	failed bool // there is something in the schema that a check cannot say
 	wary   bool // see fast
 }
@@ -33,24 +35,32 @@ func (f *fastCompiler) check(n *node) *check {
 	if c, ok := f.done[n]; ok {
 		return c
 	}
-	c := f.compile(n)
+	if c, ok := f.open[n]; ok {
+		return c
+	}
+	own := &check{}
+	f.open[n] = own
+	c := f.compile(n, own)
+	delete(f.open, n)
 	f.done[n] = c
 	return c
 }
 
-func (f *fastCompiler) compile(n *node) *check {
+// compile fills own; nil for a schema that accepts everything.
+func (f *fastCompiler) compile(n *node, own *check) *check {
 	switch {
 	case n.always != nil && *n.always:
 		return nil
 	case n.always != nil:
-		return &check{never: true}
-	case n.target != nil:
+		own.never = true
+		return own
+	case n.target != nil && n.src.draft.refAlone():
 		return f.check(n.target)
-	case n.ref.Kind() != jsondoc.Missing:
+	case n.ref.Kind() != jsondoc.Missing && n.target == nil, n.otherProperties != nil, n.otherItems != nil:
 		f.failed = true
 		return nil
 	}
-	k := kinder{f: f, check: &check{}, text: textCheck{high: -1}, array: arrayCheck{high: -1}, object: objectCheck{high: -1}}
+	k := kinder{f: f, check: own, text: textCheck{high: -1}, array: arrayCheck{high: -1}, object: objectCheck{high: -1}}
 	for _, p := range n.plain {
 		k.plain(p.keyword, p.value)
 	}
@@ -238,6 +248,9 @@ func (k *kinder) objects(n *node) {
 func (k *kinder) logic(n *node) {
 	l := &k.logical
 	l.all, l.any, l.one = k.f.checks(n.allOf), k.f.checks(n.anyOf), k.f.checks(n.oneOf)
+	if n.target != nil {
+		l.all = append(l.all, k.f.check(n.target))
+	}
 	if n.not != nil {
 		l.not = []*check{k.f.check(n.not)}
 	}

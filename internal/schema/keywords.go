@@ -14,7 +14,7 @@ import (
 
 var typeNames = []string{"object", "array", "string", "number", "integer", "boolean", "null"}
 
-// keyword is what the reader does with one keyword of draft-07.
+// keyword is what the reader does with one keyword.
 type keyword struct {
 	read func(r *reader, n *node, word string, v jsondoc.Value)
 	// plain: handed to the validator as it stands.
@@ -25,18 +25,14 @@ type keyword struct {
 	note bool
 }
 
-// keywords are all of draft-07's that the validator applies, and its annotations.
-var keywords map[string]keyword
+var str, num, arr, obj = []string{"string"}, []string{"number", "integer"}, []string{"array"}, []string{"object"}
 
-var keywordNames []string
-
-func init() {
-	str, num := []string{"string"}, []string{"number", "integer"}
-	arr, obj := []string{"array"}, []string{"object"}
+// keywordsOf07 are all of draft-07's that the validator applies, and its annotations.
+func keywordsOf07() map[string]keyword {
 	note := keyword{note: true}
-	keywords = map[string]keyword{
+	return map[string]keyword{
 		"$schema":     {read: readSchemaURI, note: true},
-		"$id":         {read: readID, note: true},
+		"$id":         note, // see reader.resource
 		"$ref":        {read: readRef},
 		"$comment":    note,
 		"title":       {read: readText, note: true},
@@ -67,7 +63,7 @@ func init() {
 		"contains":        {read: one(func(n *node) **node { return &n.contains }), on: arr},
 		"minItems":        {read: readCount, plain: true, on: arr},
 		"maxItems":        {read: readCount, plain: true, on: arr},
-		"uniqueItems":     {read: readFlag, plain: true, on: arr},
+		"uniqueItems":     {read: readUnique, plain: true, on: arr},
 
 		"properties":           {read: named(func(n *node) *[]property { return &n.properties }), on: obj},
 		"patternProperties":    {read: readPatternProperties, on: obj},
@@ -86,14 +82,13 @@ func init() {
 		"then":  {read: one(func(n *node) **node { return &n.then })},
 		"else":  {read: one(func(n *node) **node { return &n.otherwise })},
 	}
-	keywordNames = slices.Sorted(maps.Keys(keywords))
 }
 
-// foreign are keywords of other drafts and dialects, with what draft-07 has instead.
+// foreign are keywords of other drafts and dialects, with what draft-07 has instead; that a newer draft has the keyword is said beside it.
 var foreign = map[string]string{
 	"id":                    "write $id, or put a property of that name under properties",
 	"$defs":                 "write definitions, and #/definitions/ in references",
-	"$anchor":               "refer by path: #/definitions/NAME",
+	"$anchor":               "write $id: \"#NAME\", or refer by path: #/definitions/NAME",
 	"$dynamicAnchor":        "refer by path: #/definitions/NAME",
 	"$dynamicRef":           "use $ref",
 	"$recursiveAnchor":      "use $ref",

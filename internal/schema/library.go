@@ -18,14 +18,14 @@ func init() {
 // library is the judge that asks gojsonschema.
 type library struct{ schema *gojsonschema.Schema }
 
-// judgeOf compiles a file for the library, with the compiled form in front; nil when it, or a file it refers to, has
+// judgeOf compiles a file for the library that can judge it, with the compiled form in front; nil when it, or a file it refers to, has
 // problems.
 func (c *compiler) judgeOf(src *source) (j judge) {
 	if src.root == nil || src.v().Kind() != jsondoc.Object {
 		return nil
 	}
-	targets, sound := c.reach(src)
-	if !sound {
+	r := c.reach(src)
+	if !r.sound {
 		return nil
 	}
 	defer func() {
@@ -34,7 +34,7 @@ func (c *compiler) judgeOf(src *source) (j judge) {
 			c.problem(src, src.v(), "", "the validator cannot use this schema: %v", r)
 		}
 	}()
-	s, err := load(bundle(src.root, targets))
+	authority, err := authorityOf(src.root, r)
 	if err != nil {
 		reason := err.Error()
 		if reason == noText {
@@ -43,7 +43,22 @@ func (c *compiler) judgeOf(src *source) (j judge) {
 		c.problem(src, src.v(), "", "the validator cannot use this schema: %s", reason)
 		return nil
 	}
-	return inFront(src.root, &library{s})
+	j = inFront(src.root, authority)
+	if r.recursive {
+		j = &bounded{src.root, j}
+	}
+	return j
+}
+
+// authorityOf chooses the library: gojsonschema ends at draft-07, runs out of stack on schemas that contain themselves, and compares numbers
+// as binary floating point.
+func authorityOf(root *node, r reached) (judge, error) {
+	if r.modern || r.recursive || r.exact {
+		s, err := loadModern(root, r.targets)
+		return &modern{s}, err
+	}
+	s, err := load(bundle(root, r.targets))
+	return &library{s}, err
 }
 
 func (s *source) v() jsondoc.Value { return s.doc.Root() }

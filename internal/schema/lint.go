@@ -9,7 +9,7 @@ import (
 
 // lint reports what is written correctly but would never take effect, or would refuse every document.
 func (r *reader) lint(n *node) {
-	if n.ref.Kind() != jsondoc.Missing {
+	if n.ref.Kind() != jsondoc.Missing && r.src.draft.refAlone() {
 		r.besideRef(n)
 		return
 	}
@@ -25,6 +25,13 @@ func (r *reader) lint(n *node) {
 	if n.moreItems != nil && len(n.tuple) == 0 {
 		r.problem(n.v.Get("additionalItems"), "", "additionalItems needs items as a list of schemas")
 	}
+	if r.src.draft != draft07 && n.contains == nil {
+		for _, word := range []string{"minContains", "maxContains"} {
+			if v := n.v.Get(word); v.Kind() != jsondoc.Missing {
+				r.problem(v, "", "%s needs contains", word)
+			}
+		}
+	}
 	r.bounds(n)
 	r.unreachable(n)
 	r.values(n)
@@ -34,7 +41,7 @@ func (r *reader) lint(n *node) {
 func (r *reader) besideRef(n *node) {
 	for c := n.v.Cursor(); c.Next(); {
 		word := c.Name()
-		if k, ok := keywords[word]; ok && !k.note && word != "$ref" {
+		if k, ok := r.vocabulary().keywords[word]; ok && !k.note && word != "$ref" {
 			r.problem(c.NameValue(), "write allOf: [{$ref}, {…}]", "%s beside $ref is ignored in draft-07", word)
 		}
 	}
@@ -43,7 +50,7 @@ func (r *reader) besideRef(n *node) {
 // applies: a keyword for strings beside "type": "integer" is never looked at.
 func (r *reader) applies(n *node, name jsondoc.Value) {
 	word := name.Str()
-	on := keywords[word].on
+	on := r.vocabulary().keywords[word].on
 	if len(n.types) == 0 || len(on) == 0 {
 		return
 	}
@@ -58,7 +65,7 @@ func (r *reader) applies(n *node, name jsondoc.Value) {
 // bounds: a lower bound above its upper bound refuses everything.
 func (r *reader) bounds(n *node) {
 	for _, pair := range [][2]string{
-		{"minLength", "maxLength"}, {"minItems", "maxItems"}, {"minProperties", "maxProperties"},
+		{"minLength", "maxLength"}, {"minItems", "maxItems"}, {"minContains", "maxContains"}, {"minProperties", "maxProperties"},
 		{"minimum", "maximum"}, {"exclusiveMinimum", "maximum"}, {"minimum", "exclusiveMaximum"},
 		{"exclusiveMinimum", "exclusiveMaximum"},
 	} {

@@ -16,7 +16,8 @@ type node struct {
 	// always is set for the boolean schemas true and false.
 	always *bool
 
-	id     string
+	id     string        // the absolute $id of a schema resource
+	base   string        // what references start from
 	ref    jsondoc.Value // the text of $ref
 	target *node         // what it refers to; nil until resolved, or when it cannot be
 
@@ -25,26 +26,31 @@ type node struct {
 	enum     []jsondoc.Value
 	constant jsondoc.Value
 	required []string
+	unique   bool
+	exact    bool // enum or const hold a number that binary floating point would take for another
 	// plain are the keywords without subschemas, as written, for the validator.
 	plain []plain
 
-	properties  []property
-	patterns    []pattern
-	additional  *node
-	names       *node
-	items       *node   // one schema for all elements
-	tuple       []*node // or one for each of the first
-	moreItems   *node   // additionalItems
-	contains    *node
-	allOf       []*node
-	anyOf       []*node
-	oneOf       []*node
-	not         *node
-	ifs         *node
-	then        *node
-	otherwise   *node
-	needs       []need
-	definitions []property
+	properties []property
+	patterns   []pattern
+	additional *node
+	names      *node
+	items      *node   // one schema for all elements
+	tuple      []*node // or one for each of the first
+	moreItems  *node   // of the elements behind tuple
+	contains   *node
+	// otherProperties and otherItems are unevaluatedProperties and unevaluatedItems.
+	otherProperties *node
+	otherItems      *node
+	allOf           []*node
+	anyOf           []*node
+	oneOf           []*node
+	not             *node
+	ifs             *node
+	then            *node
+	otherwise       *node
+	needs           []need
+	definitions     []property
 }
 
 type plain struct {
@@ -63,7 +69,7 @@ type pattern struct {
 	node *node
 }
 
-// need is one entry of dependencies: a schema, or names.
+// need is one entry of dependencies, dependentSchemas or dependentRequired: a schema, or names.
 type need struct {
 	name  string
 	node  *node
@@ -78,6 +84,41 @@ func (n *node) property(name string) *node {
 		}
 	}
 	return nil
+}
+
+// refuses reports whether the schema is false.
+func (n *node) refuses() bool { return n != nil && n.always != nil && !*n.always }
+
+// comparesNumbers: the schema tells numbers apart that binary floating point may take for equal.
+func (n *node) comparesNumbers() bool {
+	if n.exact || !n.unique {
+		return n.exact
+	}
+	if n.items == nil || len(n.items.types) == 0 {
+		return true
+	}
+	for _, t := range n.items.types {
+		if t != "string" && t != "boolean" && t != "null" {
+			return true
+		}
+	}
+	return false
+}
+
+// inPlace visits every direct subschema that is about the very value that n is about, and what n refers to.
+func (n *node) inPlace(visit func(*node)) {
+	for _, list := range [][]*node{n.allOf, n.anyOf, n.oneOf, {n.not, n.ifs, n.then, n.otherwise, n.target}} {
+		for _, c := range list {
+			if c != nil {
+				visit(c)
+			}
+		}
+	}
+	for i := range n.needs {
+		if c := n.needs[i].node; c != nil {
+			visit(c)
+		}
+	}
 }
 
 // children visits every direct subschema; definitions only when asked for.
@@ -97,7 +138,7 @@ func (n *node) children(definitions bool, visit func(*node)) {
 	}
 	each(n.additional, n.names, n.items)
 	each(n.tuple...)
-	each(n.moreItems, n.contains)
+	each(n.moreItems, n.contains, n.otherProperties, n.otherItems)
 	each(n.allOf...)
 	each(n.anyOf...)
 	each(n.oneOf...)

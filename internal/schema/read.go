@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +14,11 @@ import (
 type reader struct {
 	c   *compiler
 	src *source
+	// base is what references in the schema at hand start from.
+	base string
 }
+
+func (r *reader) vocabulary() *vocabulary { return r.src.draft.vocabulary() }
 
 func (r *reader) problem(v jsondoc.Value, hint, format string, args ...any) {
 	r.c.problem(r.src, v, hint, format, args...)
@@ -23,6 +28,7 @@ func (r *reader) problem(v jsondoc.Value, hint, format string, args ...any) {
 func (r *reader) schema(v jsondoc.Value, path string) *node {
 	n := &node{src: r.src, v: v, path: path}
 	r.src.nodes[v.Offset()] = n
+	r.src.all = append(r.src.all, n)
 	switch v.Kind() {
 	case jsondoc.Bool:
 		b := v.Bool()
@@ -35,17 +41,65 @@ func (r *reader) schema(v jsondoc.Value, path string) *node {
 		}
 		return n
 	}
+	outer := r.base
+	r.resource(n)
 	for c := v.Cursor(); c.Next(); {
 		r.keyword(n, c.NameValue(), c.Value())
 	}
+	if r.src.draft == draft2020 && len(n.tuple) > 0 {
+		n.items, n.moreItems = nil, n.items
+	}
+	r.base = outer
 	r.lint(n)
 	return n
+}
+
+// resource reads $id, from which references below start. Beside a $ref of draft-07 it says nothing.
+func (r *reader) resource(n *node) {
+	n.base = r.base
+	v := n.v.Get("$id")
+	if v.Kind() == jsondoc.Missing || r.src.draft.refAlone() && n.v.Get("$ref").Kind() != jsondoc.Missing {
+		return
+	}
+	id, err := url.Parse(v.Str())
+	switch {
+	case v.Kind() != jsondoc.String:
+		r.problem(v, "", "$id is a string, not %s", v.Kind())
+	case err != nil:
+		r.problem(v, "write for example https://example.com/order.json", "$id %s is no address", quoted(v))
+	case r.src.draft == draft07 && strings.HasPrefix(v.Str(), "#") && len(v.Str()) > 1:
+		r.anchor(n, v, id.Fragment)
+	case id.Fragment != "":
+		r.problem(v, "write the name as $anchor", "$id %s holds a fragment", quoted(v))
+	default:
+		abs := resolveURI(r.base, id)
+		n.id, n.base, r.base = abs, abs, abs
+		r.c.resource(r.src, n, v)
+	}
+}
+
+// anchor gives a schema a name to refer to.
+func (r *reader) anchor(n *node, v jsondoc.Value, name string) {
+	key := n.base + "#" + name
+	if r.c.anchors[key] != nil {
+		r.problem(v, "rename one of them", "the anchor %q stands twice", name)
+		return
+	}
+	r.c.anchors[key] = n
+}
+
+func readAnchor(r *reader, n *node, word string, v jsondoc.Value) {
+	if v.Kind() != jsondoc.String || v.Str() == "" || strings.ContainsAny(v.Str(), "#/ ") {
+		r.problem(v, "", "%s is a name, not %s", word, quoted(v))
+		return
+	}
+	r.anchor(n, v, v.Str())
 }
 
 // keyword reads one member of a schema.
 func (r *reader) keyword(n *node, name, v jsondoc.Value) {
 	word := name.Str()
-	k, known := keywords[word]
+	k, known := r.vocabulary().keywords[word]
 	if !known {
 		r.unknown(name, word)
 		return
@@ -58,16 +112,23 @@ func (r *reader) keyword(n *node, name, v jsondoc.Value) {
 	}
 }
 
-// unknown reports a member that no validator of draft-07 looks at.
+// unknown reports a member that no validator of the draft looks at.
 func (r *reader) unknown(name jsondoc.Value, word string) {
 	if strings.HasPrefix(word, "x-") {
 		return // an extension: a note for people and other programs
 	}
-	if hint, ok := foreign[word]; ok {
-		r.problem(name, hint, "%q is no keyword of draft-07 and would be ignored", word)
+	if r.src.draft != draft07 && (strings.HasPrefix(word, "$dynamic") || strings.HasPrefix(word, "$recursive")) {
+		r.problem(name, "write $anchor and $ref: what a reference leads to must not depend on who refers", "%q is not supported", word)
 		return
 	}
-	r.problem(name, strictyaml.DidYouMean(word, keywordNames), "unknown keyword %q", word)
+	if hint, ok := r.vocabulary().foreign[word]; ok {
+		if _, newer := draft2020.vocabulary().keywords[word]; newer && r.src.draft == draft07 {
+			hint += "; or write the draft that has it: \"$schema\": \"" + draft2020.uri() + "\""
+		}
+		r.problem(name, hint, "%q is no keyword of %s and would be ignored", word, r.src.draft)
+		return
+	}
+	r.problem(name, strictyaml.DidYouMean(word, r.vocabulary().names), "unknown keyword %q", word)
 }
 
 func (n *node) sub(parts ...string) string {
@@ -118,12 +179,32 @@ func readItems(r *reader, n *node, word string, v jsondoc.Value) {
 		n.items = r.schema(v, n.sub(word))
 		return
 	}
-	for e := range v.Elements() {
-		n.tuple = append(n.tuple, r.schema(e, n.sub(word, strconv.Itoa(len(n.tuple)))))
-	}
+	r.tuple(n, word, v)
 	if len(n.tuple) == 0 {
 		r.problem(v, "", "items as a list needs at least one schema")
 	}
+}
+
+func (r *reader) tuple(n *node, word string, v jsondoc.Value) {
+	for e := range v.Elements() {
+		n.tuple = append(n.tuple, r.schema(e, n.sub(word, strconv.Itoa(len(n.tuple)))))
+	}
+}
+
+func readPrefixItems(r *reader, n *node, word string, v jsondoc.Value) {
+	if v.Kind() != jsondoc.Array || v.Len() == 0 {
+		r.problem(v, "", "%s is a list of at least one schema", word)
+		return
+	}
+	r.tuple(n, word, v)
+}
+
+func readRestItems(r *reader, n *node, word string, v jsondoc.Value) {
+	if v.Kind() == jsondoc.Array {
+		r.problem(v, "write prefixItems", "items is one schema in draft 2020-12")
+		return
+	}
+	n.items = r.schema(v, n.sub(word))
 }
 
 func readPatternProperties(r *reader, n *node, word string, v jsondoc.Value) {
@@ -152,6 +233,27 @@ func readDependencies(r *reader, n *node, word string, v jsondoc.Value) {
 	}
 }
 
+func readDependentRequired(r *reader, n *node, word string, v jsondoc.Value) {
+	if v.Kind() != jsondoc.Object {
+		r.problem(v, "", "%s is an object of lists of names, not %s", word, v.Kind())
+		return
+	}
+	for name, d := range v.Members() {
+		r.strings(d, word)
+		n.needs = append(n.needs, need{name: name, names: d})
+	}
+}
+
+func readDependentSchemas(r *reader, n *node, word string, v jsondoc.Value) {
+	if v.Kind() != jsondoc.Object {
+		r.problem(v, "", "%s is an object of schemas, not %s", word, v.Kind())
+		return
+	}
+	for name, d := range v.Members() {
+		n.needs = append(n.needs, need{name: name, node: r.schema(d, n.sub(word, name))})
+	}
+}
+
 func readRef(r *reader, n *node, word string, v jsondoc.Value) {
 	if v.Kind() != jsondoc.String {
 		r.problem(v, "", "$ref is a string, not %s", v.Kind())
@@ -161,28 +263,17 @@ func readRef(r *reader, n *node, word string, v jsondoc.Value) {
 	r.src.refs = append(r.src.refs, n)
 }
 
-func readID(r *reader, n *node, word string, v jsondoc.Value) {
-	switch {
-	case v.Kind() != jsondoc.String:
-		r.problem(v, "", "$id is a string, not %s", v.Kind())
-	case n.path != "":
-		r.problem(v, "put the subschema under definitions and refer to it by #/definitions/NAME", "$id is only read at the top of a file")
-	default:
-		n.id = strings.TrimSuffix(v.Str(), "#")
-	}
-}
-
 func readSchemaURI(r *reader, n *node, word string, v jsondoc.Value) {
-	uri := v.Str()
-	short := strings.TrimPrefix(strings.TrimPrefix(strings.TrimSuffix(uri, "#"), "https://"), "http://")
+	known, ok := schemaURIs[schemaURI(v.Str())]
+	const which = "write http://json-schema.org/draft-07/schema#, https://json-schema.org/draft/2019-09/schema or https://json-schema.org/draft/2020-12/schema"
 	switch {
-	case n.path != "":
+	case n.path != "" && (n.id == "" || !ok || known != r.src.draft):
 		r.problem(v, "", "$schema stands only at the top of a file")
-	case short == "json-schema.org/draft-07/schema":
-	case short == "json-schema.org/draft-06/schema":
-		r.problem(v, "write http://json-schema.org/draft-07/schema#; nothing else needs to change", "schemas are draft-07")
+	case ok:
+	case schemaURI(v.Str()) == "json-schema.org/draft-06/schema":
+		r.problem(v, "write http://json-schema.org/draft-07/schema#; nothing else needs to change", "draft-06 is not read")
 	default:
-		r.problem(v, "write http://json-schema.org/draft-07/schema# and the keywords of that draft", "schemas are draft-07, not %s", quoted(v))
+		r.problem(v, which, "the draft %s is not known", quoted(v))
 	}
 }
 
@@ -225,32 +316,39 @@ func readEnum(r *reader, n *node, word string, v jsondoc.Value) {
 		}
 		seen[h] = true
 		n.enum = append(n.enum, e)
-		r.comparable(e, word)
+		n.exact = n.exact || long(e)
 	}
 }
 
 func readConst(r *reader, n *node, word string, v jsondoc.Value) {
-	n.constant = v
-	r.comparable(v, word)
+	n.constant, n.exact = v, n.exact || long(v)
 }
 
-// comparable reports numbers that the validator, which compares them as binary floating point, would take for another.
-func (r *reader) comparable(v jsondoc.Value, word string) {
+// long reports whether v holds a number that binary floating point may take for another.
+func long(v jsondoc.Value) bool {
 	switch v.Kind() {
 	case jsondoc.Number:
 		d, err := v.Decimal()
-		if err != nil || len(strings.TrimLeft(strings.ReplaceAll(d.Trim().Abs().String(), ".", ""), "0")) > 15 {
-			r.problem(v, "use a string, or minimum and maximum", "%s compares numbers only to 15 digits", word)
-		}
+		return err != nil || len(strings.TrimLeft(strings.ReplaceAll(d.Trim().Abs().String(), ".", ""), "0")) > 15
 	case jsondoc.Array:
 		for e := range v.Elements() {
-			r.comparable(e, word)
+			if long(e) {
+				return true
+			}
 		}
 	case jsondoc.Object:
 		for _, e := range v.Members() {
-			r.comparable(e, word)
+			if long(e) {
+				return true
+			}
 		}
 	}
+	return false
+}
+
+func readUnique(r *reader, n *node, word string, v jsondoc.Value) {
+	readFlag(r, n, word, v)
+	n.unique = v.Bool()
 }
 
 func readRequired(r *reader, n *node, word string, v jsondoc.Value) {

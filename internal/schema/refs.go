@@ -19,13 +19,11 @@ import (
 func (c *compiler) resolve(src *source) {
 	for _, n := range src.refs {
 		file, fragment, _ := strings.Cut(n.ref.Str(), "#")
-		to := src
-		if file != "" {
-			if to = c.find(src, n.ref, file); to == nil {
-				continue
-			}
+		to := c.find(src, n, file)
+		if to == nil {
+			continue
 		}
-		if to.root == nil {
+		if to.src.root == nil {
 			src.broken = true // the other file's own problem is reported there
 			continue
 		}
@@ -33,34 +31,64 @@ func (c *compiler) resolve(src *source) {
 	}
 }
 
-// find is the file that a reference names: relative to the referring file, by its name in the plan, or by its $id.
-func (c *compiler) find(src *source, ref jsondoc.Value, file string) *source {
-	if to := c.byID[file]; to != nil {
-		return to
+// resolveURI gives the absolute form of a reference without its fragment.
+func resolveURI(base string, ref *url.URL) string {
+	b, err := url.Parse(base)
+	if err != nil {
+		return ref.String()
 	}
-	if u, err := url.Parse(file); err != nil || u.Scheme != "" || strings.HasPrefix(file, "//") {
-		c.problem(src, ref, "copy that schema into the plan and refer to it by its name", "$ref %s is not fetched: schemas refer only to each other", quoted(ref))
+	abs := b.ResolveReference(ref)
+	abs.Fragment, abs.RawFragment = "", ""
+	return abs.String()
+}
+
+// find is the schema resource that a reference names: the one it stands in, one with that $id, or a file by its name in the plan, relative
+// to the referring file. Nothing else is looked for.
+func (c *compiler) find(src *source, n *node, file string) *node {
+	if file == "" {
+		if own := c.resources[n.base]; own != nil {
+			return own
+		}
+		return src.root
+	}
+	u, err := url.Parse(file)
+	if err == nil {
+		if to := c.resources[resolveURI(n.base, u)]; to != nil {
+			return to
+		}
+	}
+	if err != nil || u.Scheme != "" || strings.HasPrefix(file, "//") {
+		c.problem(src, n.ref, "copy that schema into the plan and refer to it by its name", "$ref %s is not fetched: schemas refer only to each other", quoted(n.ref))
 		return nil
 	}
 	name := strings.TrimSuffix(file, ".json")
-	if to := c.sources[path.Join(src.dir(), name)]; to != nil {
-		return to
+	for _, name := range []string{path.Join(src.dir(), name), strings.TrimPrefix(path.Clean(name), "/")} {
+		if to := c.sources[name]; to != nil {
+			if to.root == nil {
+				return &node{src: to}
+			}
+			return to.root
+		}
 	}
-	if to := c.sources[strings.TrimPrefix(path.Clean(name), "/")]; to != nil {
-		return to
-	}
-	c.problem(src, ref, strictyaml.DidYouMean(name, slices.Sorted(maps.Keys(c.sources))), "$ref %s: there is no schema %q", quoted(ref), name)
+	c.problem(src, n.ref, strictyaml.DidYouMean(name, slices.Sorted(maps.Keys(c.sources))), "$ref %s: there is no schema %q", quoted(n.ref), name)
 	return nil
 }
 
-// follow walks a JSON pointer to a subschema of to.
-func (c *compiler) follow(src *source, ref jsondoc.Value, to *source, fragment string) *node {
+// follow goes on from a schema resource to where a fragment leads: along a JSON pointer, or to an anchor.
+func (c *compiler) follow(src *source, ref jsondoc.Value, to *node, fragment string) *node {
 	pointer, err := url.PathUnescape(fragment)
-	if err != nil || pointer != "" && pointer[0] != '/' {
-		c.problem(src, ref, "write #/definitions/NAME", "$ref %s does not end in a path", quoted(ref))
+	if err != nil {
+		c.problem(src, ref, "write #/"+src.draft.definitions()+"/NAME", "$ref %s does not end in a path", quoted(ref))
 		return nil
 	}
-	v := to.doc.Root()
+	if pointer != "" && pointer[0] != '/' {
+		n := c.anchors[to.base+"#"+pointer]
+		if n == nil {
+			c.problem(src, ref, "write #/"+src.draft.definitions()+"/NAME, or give the schema that name", "$ref %s: no schema has the anchor %q", quoted(ref), pointer)
+		}
+		return n
+	}
+	v := to.v
 	for i, step := range strings.Split(pointer, "/") {
 		if i == 0 {
 			continue
@@ -75,45 +103,42 @@ func (c *compiler) follow(src *source, ref jsondoc.Value, to *source, fragment s
 			for name := range v.Members() {
 				names = append(names, name)
 			}
-			c.problem(src, ref, strictyaml.DidYouMean(step, names), "$ref %s leads nowhere: %q has no %q", quoted(ref), to.name, step)
+			c.problem(src, ref, strictyaml.DidYouMean(step, names), "$ref %s leads nowhere: %q has no %q", quoted(ref), to.src.name, step)
 			return nil
 		}
 		v = next
 	}
-	n := to.nodes[v.Offset()]
+	n := to.src.nodes[v.Offset()]
 	if n == nil {
 		c.problem(src, ref, "", "$ref %s leads to something that is no schema", quoted(ref))
 	}
 	return n
 }
 
-// findCycles reports every reference through which a schema contains itself. The library would run out of stack while
-// compiling some of them and out of time on documents with others; a document that may nest for ever has no place here.
+// findCycles reports schemas that mean themselves: they say nothing about the very value at hand. One that contains itself for what lies
+// deeper in a document is fine: documents have a bounded depth, and the steps of judging them are bounded (see bounded).
 func (c *compiler) findCycles(src *source) {
-	if src.root == nil {
-		return
-	}
-	state := map[*node]uint8{} // 1: on the way here, 2: done
+	const onPath, done = 1, 2
+	state := map[*node]uint8{}
 	var walk func(n *node)
 	walk = func(n *node) {
-		state[n] = 1
-		if t := n.target; t != nil {
-			switch state[t] {
-			case 0:
-				walk(t)
-			case 1:
-				c.problem(n.src, n.ref, "describe the levels that really occur", "$ref %s makes the schema contain itself", quoted(n.ref))
+		state[n] = onPath
+		n.inPlace(func(child *node) {
+			switch {
+			case state[child] == 0:
+				walk(child)
+			case state[child] == onPath && child == n.target:
+				c.problem(n.src, n.ref, "refer to it from properties or items, which go deeper into the document", "$ref %s makes the schema mean itself", quoted(n.ref))
 				n.target = nil
 			}
-		}
-		n.children(true, func(child *node) {
-			if state[child] == 0 {
-				walk(child)
-			}
 		})
-		state[n] = 2
+		state[n] = done
 	}
-	walk(src.root)
+	for _, n := range src.all {
+		if state[n] == 0 {
+			walk(n)
+		}
+	}
 }
 
 // mostExpanded bounds a schema with all its references written out: time to validate may grow with it.
@@ -136,6 +161,7 @@ func (c *compiler) sumOf(src *source) [sha256.Size]byte {
 	}
 	walk(src)
 	h := sha256.New()
+	_, _ = fmt.Fprintf(h, "%q\n", src.name) // files that contain each other are the same set
 	for _, s := range slices.SortedFunc(maps.Keys(files), func(a, b *source) int { return strings.Compare(a.name, b.name) }) {
 		one := sha256.Sum256(s.data)
 		_, _ = fmt.Fprintf(h, "%q %x\n", s.name, one)
@@ -143,35 +169,55 @@ func (c *compiler) sumOf(src *source) [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// reach lists the referred-to nodes that root needs, in order of first use, and whether any file on the way has problems.
-func (c *compiler) reach(src *source) (targets []*node, sound bool) {
-	sound = !src.broken
+// reached is what a schema needs.
+type reached struct {
+	targets []*node // the referred-to nodes, in order of first use
+	sound   bool    // no file on the way has problems
+	modern  bool    // a newer draft is among them
+	exact   bool    // numbers are compared that binary floating point may take for equal
+	// recursive: a schema contains itself.
+	recursive bool
+}
+
+// reach looks at everything that a file's schema consists of.
+func (c *compiler) reach(src *source) reached {
+	r := reached{sound: !src.broken}
+	const onPath, done = 1, 2
+	state := map[*node]uint8{}
 	seen := map[*node]bool{}
 	size := map[*node]int{}
 	var walk func(n *node) int
 	walk = func(n *node) int {
-		if s, ok := size[n]; ok {
-			return s
+		switch state[n] {
+		case done:
+			return size[n]
+		case onPath:
+			r.recursive = true
+			return 1
 		}
+		state[n] = onPath
 		sum := 1
 		if n.src.broken || n.ref.Kind() != jsondoc.Missing && n.target == nil {
-			sound = false
+			r.sound = false
 		}
+		r.modern = r.modern || n.src.draft != draft07
+		r.exact = r.exact || n.comparesNumbers()
 		if t := n.target; t != nil {
 			sum += walk(t)
 			if !seen[t] {
 				seen[t] = true
-				targets = append(targets, t)
+				r.targets = append(r.targets, t)
 			}
-		} else {
+		}
+		if n.target == nil || !n.src.draft.refAlone() {
 			n.children(false, func(child *node) { sum += walk(child) })
 		}
-		size[n] = min(sum, mostExpanded+1)
+		size[n], state[n] = min(sum, mostExpanded+1), done
 		return size[n]
 	}
 	if walk(src.root) > mostExpanded {
 		c.problem(src, src.root.v, "", "with all references followed the schema has more than %d parts", mostExpanded)
-		sound = false
+		r.sound = false
 	}
-	return targets, sound
+	return r
 }

@@ -1,12 +1,14 @@
-// Package schema compiles and applies the plan's JSON Schemas (draft-07). A schema is read once into a tree with a place
+// Package schema compiles and applies the plan's JSON Schemas (draft-07, 2019-09, 2020-12). A schema is read once into a tree with a place
 // for everything in it; whatever the validator would ignore, misjudge or choke on is a problem with line and column before
-// any document is seen. The verdict on documents comes from gojsonschema, behind the judge interface; a compiled form of the
-// schema stands in front of it and passes the valid ones by itself.
+// any document is seen. The verdict on documents comes, behind the judge interface, from gojsonschema or, where that one cannot give it (newer
+// drafts, schemas that contain themselves, numbers compared exactly), from jsonschema/v6; a compiled form of the
+// schema stands in front of both and passes the valid ones by itself.
 package schema
 
 import (
 	"crypto/sha256"
 	"maps"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -71,7 +73,7 @@ var fileLimits = jsondoc.Limits{Bytes: 8 << 20, Depth: 256}
 
 // Compile reads all schemas together: they may refer to each other and to nothing else. Every problem goes to p.
 func Compile(files []File, p *strictyaml.Problems) *Set {
-	c := &compiler{p: p, sources: make(map[string]*source, len(files)), byID: map[string]*source{}}
+	c := &compiler{p: p, sources: make(map[string]*source, len(files)), resources: map[string]*node{}, anchors: map[string]*node{}}
 	set := &Set{schemas: make(map[string]*Schema, len(files))}
 	for _, f := range files {
 		name := strings.TrimSuffix(f.Name, ".json")
@@ -99,7 +101,9 @@ func Compile(files []File, p *strictyaml.Problems) *Set {
 type compiler struct {
 	p       *strictyaml.Problems
 	sources map[string]*source // by name
-	byID    map[string]*source // by the root's $id
+	// resources are the schemas with an $id of their own, by their addresses, and all files by the addresses that the plan gives them.
+	resources map[string]*node
+	anchors   map[string]*node // by address#name
 }
 
 // source is one schema file and the tree made of it.
@@ -108,11 +112,16 @@ type source struct {
 	path   string
 	data   []byte
 	doc    *jsondoc.Doc
+	draft  draft
 	root   *node
 	nodes  map[int]*node // every schema in the file, by its offset
+	all    []*node       // the same, in the order of the file
 	refs   []*node       // those with a $ref
 	broken bool          // a problem stands in this file
 }
+
+// planURI is the address of a file without an $id.
+func planURI(name string) string { return (&url.URL{Scheme: "waybill", Path: "/" + name}).String() }
 
 // read parses one file into a source; without a root when it is no JSON.
 func (c *compiler) read(name string, f File) *source {
@@ -133,20 +142,23 @@ func (c *compiler) read(name string, f File) *source {
 		c.p.Add(pos, "%s", err)
 		return src
 	}
-	src.doc = doc
-	r := reader{c: c, src: src}
+	src.doc, src.draft = doc, draftOf(doc.Root())
+	r := reader{c: c, src: src, base: planURI(name)}
 	src.root = r.schema(doc.Root(), "")
+	c.resources[planURI(name)] = src.root
 	if doc.Root().Kind() != jsondoc.Object && doc.Root().Kind() != jsondoc.Missing {
 		c.problem(src, doc.Root(), "", "a schema file holds one object, not %s", doc.Root().Kind())
 	}
-	if id := src.root.id; id != "" {
-		if other := c.byID[id]; other != nil {
-			c.problem(src, doc.Root().Get("$id"), "", "the schema %q has the same $id", other.name)
-		} else {
-			c.byID[id] = src
-		}
-	}
 	return src
+}
+
+// resource notes the schema that an $id names.
+func (c *compiler) resource(src *source, n *node, id jsondoc.Value) {
+	if other := c.resources[n.id]; other != nil {
+		c.problem(src, id, "rename one of them", "the schema %q has the same $id", other.src.name)
+		return
+	}
+	c.resources[n.id] = n
 }
 
 // problem notes something wrong at v.

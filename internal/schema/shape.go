@@ -172,10 +172,7 @@ func (sh Shape) Closed() bool {
 		if !a.allows("object") {
 			continue
 		}
-		closed := slices.ContainsFunc(a, func(n *node) bool {
-			return n.additional != nil && n.additional.always != nil && !*n.additional.always
-		})
-		if !closed {
+		if !a.complete() {
 			return false
 		}
 	}

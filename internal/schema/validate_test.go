@@ -34,49 +34,51 @@ func document(t testing.TB, text string) *jsondoc.Doc {
 	return d
 }
 
+// violationTests are documents that break their schema, with what is said about them: the same by both libraries.
+var violationTests = []struct{ schema, doc, want string }{
+	{`{"type":"string"}`, `1`, `: type: must be string, is integer`},
+	{`{"properties":{"a":{"type":["string","null"]}}}`, `{"a":1.5}`, `a: type: must be string or null, is number`},
+	{`{"required":["a"]}`, `{}`, `a: required: is missing`},
+	{`{"items":{"properties":{"b":{"required":["c d"]}}}}`, `[1,{"b":{}}]`, `[1].b["c d"]: required: is missing`},
+	{`{"properties":{"0":{"items":{"type":"null"}}}}`, `{"0":[null,2]}`, `0[1]: type: must be null, is integer`},
+	{`{"properties":{"a":{}},"additionalProperties":false}`, `{"b":1}`, `b: additionalProperties: is not in the schema`},
+	{`{"patternProperties":{"^x":{"type":"string"}}}`, `{"xa":1}`, `xa: type: must be string, is integer`},
+	{`{"propertyNames":{"maxLength":2}}`, `{"abc":1}`, `: maxLength: may have 2 characters at most, the name is "abc"|abc: propertyNames: is not allowed as a name`},
+	{`{"type":"string","enum":["a","b"]}`, `"c"`, `: enum: must be one of a, b, is "c"`},
+	{`{"type":"string","enum":["a","b"],"format":"date"}`, `"a"`, `: format: must be of format date, is "a"`},
+	{`{"enum":["a",1]}`, `"c"`, `: enum: must be one of "a", 1, is "c"`},
+	{`{"type":"string","const":"a"}`, `"b"`, `: const: must be "a", is "b"`},
+	{`{"const":1}`, `2`, `: const: must be 1, is 2`},
+	{`{"minLength":2}`, `"日"`, `: minLength: needs 2 or more characters, is "日"`},
+	{`{"maxLength":2}`, `"日本語"`, `: maxLength: may have 2 characters at most, is "日本語"`},
+	{`{"pattern":"^[A-Z]+$"}`, `"a"`, `: pattern: must match ^[A-Z]+$, is "a"`},
+	{`{"format":"date-time"}`, `"10:00:00"`, `: format: must be of format date-time, is "10:00:00"`},
+	{`{"minimum":1}`, `0.999999999999999999999`, `: minimum: must be at least 1, is 0.999999999999999999999`},
+	{`{"maximum":0.3}`, `0.30000000000000000001`, `: maximum: must be at most 0.3, is 0.30000000000000000001`},
+	{`{"exclusiveMinimum":1}`, `1`, `: exclusiveMinimum: must be greater than 1, is 1`},
+	{`{"exclusiveMaximum":1}`, `1e0`, `: exclusiveMaximum: must be less than 1, is 1e0`},
+	{`{"multipleOf":0.01}`, `0.015`, `: multipleOf: must be a multiple of 0.01, is 0.015`},
+	{`{"minItems":1}`, `[]`, `: minItems: needs 1 or more elements, has 0`},
+	{`{"maxItems":1}`, `[1,2]`, `: maxItems: may have 1 elements at most, has 2`},
+	{`{"uniqueItems":true}`, `[1,2,1.0]`, `: uniqueItems: elements 0 and 2 are equal`},
+	{`{"contains":{"type":"string"}}`, `[1]`, `: contains: has no element of the required form|[0]: type: must be string, is integer`},
+	{`{"minProperties":1}`, `{}`, `: minProperties: needs 1 or more properties, has 0`},
+	{`{"maxProperties":1}`, `{"a":1,"b":2}`, `: maxProperties: may have 1 properties at most, has 2`},
+	{`{"items":[true],"additionalItems":false}`, `[1,2]`, `: additionalItems: has more elements than the schema describes`},
+	{`{"dependencies":{"a":["b"]}}`, `{"a":1}`, `b: dependencies: is missing: another property needs it`},
+	{`{"dependencies":{"a":{"required":["c"]}}}`, `{"a":1}`, `c: required: is missing`},
+	{`{"anyOf":[{"type":"string"},{"type":"null"}]}`, `1`, `: anyOf: matches none of the allowed forms|: type: must be`},
+	{`{"oneOf":[{"type":"integer"},{"minimum":0}]}`, `1`, `: oneOf: does not match exactly one of the allowed forms`},
+	{`{"allOf":[{"type":"string"},{"minLength":3}]}`, `"x"`, `: minLength: needs 3 or more characters, is "x"`},
+	{`{"not":{"type":"null"}}`, `null`, `: not: matches a form that is not allowed`},
+	{`{"if":{"required":["a"]},"then":{"required":["b"]}}`, `{"a":1}`, `b: required: is missing`},
+	{`{"if":{"required":["a"]},"else":{"required":["b"]}}`, `{}`, `b: required: is missing`},
+	{`{"properties":{"a":false}}`, `{"a":1}`, `a: false: must not be there`},
+	{`{"type":"string"}`, `["` + strings.Repeat("x", 10_000) + `"]`, `: type: must be string, is array`},
+}
+
 func TestViolations(t *testing.T) {
-	tests := []struct{ schema, doc, want string }{
-		{`{"type":"string"}`, `1`, `: type: must be string, is integer`},
-		{`{"properties":{"a":{"type":["string","null"]}}}`, `{"a":1.5}`, `a: type: must be string or null, is number`},
-		{`{"required":["a"]}`, `{}`, `a: required: is missing`},
-		{`{"items":{"properties":{"b":{"required":["c d"]}}}}`, `[1,{"b":{}}]`, `[1].b["c d"]: required: is missing`},
-		{`{"properties":{"0":{"items":{"type":"null"}}}}`, `{"0":[null,2]}`, `0[1]: type: must be null, is integer`},
-		{`{"properties":{"a":{}},"additionalProperties":false}`, `{"b":1}`, `b: additionalProperties: is not in the schema`},
-		{`{"patternProperties":{"^x":{"type":"string"}}}`, `{"xa":1}`, `xa: type: must be string, is integer`},
-		{`{"propertyNames":{"maxLength":2}}`, `{"abc":1}`, `: maxLength: may have 2 characters at most, the name is "abc"|abc: propertyNames: is not allowed as a name`},
-		{`{"type":"string","enum":["a","b"]}`, `"c"`, `: enum: must be one of a, b, is "c"`},
-		{`{"type":"string","enum":["a","b"],"format":"date"}`, `"a"`, `: format: must be of format date, is "a"`},
-		{`{"enum":["a",1]}`, `"c"`, `: enum: must be one of "a", 1, is "c"`},
-		{`{"type":"string","const":"a"}`, `"b"`, `: const: must be "a", is "b"`},
-		{`{"const":1}`, `2`, `: const: must be 1, is 2`},
-		{`{"minLength":2}`, `"日"`, `: minLength: needs 2 or more characters, is "日"`},
-		{`{"maxLength":2}`, `"日本語"`, `: maxLength: may have 2 characters at most, is "日本語"`},
-		{`{"pattern":"^[A-Z]+$"}`, `"a"`, `: pattern: must match ^[A-Z]+$, is "a"`},
-		{`{"format":"date-time"}`, `"10:00:00"`, `: format: must be of format date-time, is "10:00:00"`},
-		{`{"minimum":1}`, `0.999999999999999999999`, `: minimum: must be at least 1, is 0.999999999999999999999`},
-		{`{"maximum":0.3}`, `0.30000000000000000001`, `: maximum: must be at most 0.3, is 0.30000000000000000001`},
-		{`{"exclusiveMinimum":1}`, `1`, `: exclusiveMinimum: must be greater than 1, is 1`},
-		{`{"exclusiveMaximum":1}`, `1e0`, `: exclusiveMaximum: must be less than 1, is 1e0`},
-		{`{"multipleOf":0.01}`, `0.015`, `: multipleOf: must be a multiple of 0.01, is 0.015`},
-		{`{"minItems":1}`, `[]`, `: minItems: needs 1 or more elements, has 0`},
-		{`{"maxItems":1}`, `[1,2]`, `: maxItems: may have 1 elements at most, has 2`},
-		{`{"uniqueItems":true}`, `[1,2,1.0]`, `: uniqueItems: elements 0 and 2 are equal`},
-		{`{"contains":{"type":"string"}}`, `[1]`, `: contains: has no element of the required form|[0]: type: must be string, is integer`},
-		{`{"minProperties":1}`, `{}`, `: minProperties: needs 1 or more properties, has 0`},
-		{`{"maxProperties":1}`, `{"a":1,"b":2}`, `: maxProperties: may have 1 properties at most, has 2`},
-		{`{"items":[true],"additionalItems":false}`, `[1,2]`, `: additionalItems: has more elements than the schema describes`},
-		{`{"dependencies":{"a":["b"]}}`, `{"a":1}`, `b: dependencies: is missing: another property needs it`},
-		{`{"dependencies":{"a":{"required":["c"]}}}`, `{"a":1}`, `c: required: is missing`},
-		{`{"anyOf":[{"type":"string"},{"type":"null"}]}`, `1`, `: anyOf: matches none of the allowed forms|: type: must be`},
-		{`{"oneOf":[{"type":"integer"},{"minimum":0}]}`, `1`, `: oneOf: does not match exactly one of the allowed forms`},
-		{`{"allOf":[{"type":"string"},{"minLength":3}]}`, `"x"`, `: minLength: needs 3 or more characters, is "x"`},
-		{`{"not":{"type":"null"}}`, `null`, `: not: matches a form that is not allowed`},
-		{`{"if":{"required":["a"]},"then":{"required":["b"]}}`, `{"a":1}`, `b: required: is missing`},
-		{`{"if":{"required":["a"]},"else":{"required":["b"]}}`, `{}`, `b: required: is missing`},
-		{`{"properties":{"a":false}}`, `{"a":1}`, `a: false: must not be there`},
-		{`{"type":"string"}`, `["` + strings.Repeat("x", 10_000) + `"]`, `: type: must be string, is array`},
-	}
-	for _, tt := range tests {
+	for _, tt := range violationTests {
 		err := onlySchema(t, tt.schema).Validate(document(t, tt.doc))
 		var invalid *Invalid
 		if !errors.As(err, &invalid) {
@@ -178,8 +180,8 @@ func TestHostileNumbers(t *testing.T) {
 	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("took %v", took)
 	}
-	if _, err := jsondoc.Parse([]byte(`{"a":1e10000000}`), jsondoc.Limits{}); err == nil {
-		t.Error("1e10000000 got through")
+	if _, err := jsondoc.Parse([]byte(`{"a":1e401}`), jsondoc.Limits{}); err == nil {
+		t.Error("1e401 got through")
 	}
 	panicking := &Schema{name: "p", judge: &library{schema: new(gojsonschema.Schema)}}
 	if err := panicking.Validate(document(t, `{}`)); err == nil || !strings.Contains(err.Error(), "the validator failed") {
