@@ -11,7 +11,7 @@ import (
 )
 
 func (e *env) sandboxCommand() *cobra.Command {
-	return &cobra.Command{Use: "sandbox crm|erp|wms|all|env [flags]", Short: "Run the sandbox systems as processes of their own",
+	return &cobra.Command{Use: "sandbox crm|erp|wms|all|env|liar [flags]", Short: "Run the sandbox systems as processes of their own",
 		DisableFlagParsing: true, RunE: do(func(c *cobra.Command, args []string) error {
 			// The flags are the sandbox's own.
 			if len(args) > 0 && slices.Contains([]string{"-h", "--help", "help"}, args[0]) {

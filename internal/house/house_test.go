@@ -40,7 +40,7 @@ var may = map[string][]string{
 	"internal/flowtest": {"internal/flow", "internal/config", "internal/connector", "internal/event", "internal/jsondoc", "internal/state",
 		"internal/strictyaml"},
 	"internal/schedule": {"internal/lifecycle", "internal/state"},
-	"internal/sandbox":  {},
+	"internal/sandbox":  {"internal/sandbox/liar"},
 	"internal/api":      {"internal/event", "internal/fault", "internal/state", "internal/lifecycle"},
 	"internal/console":  {"internal/event", "internal/fault", "internal/state"},
 	"internal/cli":      {"internal/...", "connectors", "schemas", "flows", "mappings", "configs"},

@@ -9,12 +9,15 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"slices"
 	"strings"
+
+	"github.com/waybill-hub/waybill/internal/sandbox/liar"
 )
 
 // ErrUsage is inside the error of Main when its arguments are wrong.
-var ErrUsage = errors.New("usage: waybill sandbox crm|erp|wms|all|env [flags]")
+var ErrUsage = errors.New("usage: waybill sandbox crm|erp|wms|all|env|liar [flags]")
 
 // Addresses that processes of their own listen on unless told otherwise, so that `env` knows them beforehand.
 const (
@@ -31,6 +34,13 @@ func Main(ctx context.Context, args []string, out io.Writer) error {
 	}
 	o := Options{ListenCRM: DefaultListenCRM, ListenERP: DefaultListenERP, ListenWMS: DefaultListenWMS}
 	what := args[0]
+	if what == "liar" {
+		err := liar.Main(ctx, args[1:], out)
+		if network := (*net.OpError)(nil); err == nil || errors.As(err, &network) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", ErrUsage, err)
+	}
 	if err := parseFlags(&o, args[1:], out); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil

@@ -1,0 +1,231 @@
+// Package liar is a system that lies the way real ones do, to run the hub against: as a source it stamps changes before they can be seen, gives
+// many one stamp, some a stamp of forty years ahead, shifts its pages while they are read, cuts texts in the middle of a character, and deletes
+// without a trace; as a target it loses answers and refuses in a 200. It knows nothing of the hub, keeps the truth, and says at the end what of
+// it did not arrive.
+package liar
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Options of a liar. The zero value of every field has a default.
+type Options struct {
+	// Items are there at first and stay about as many. Default 200.
+	Items int
+	// Late is the longest time between a change's stamp and the moment in which it can be read. Default 2 s.
+	Late time.Duration
+	// Lag is how long after a create an object can be looked up. Default 100 ms.
+	Lag time.Duration
+	// Seed makes the choices repeatable.
+	Seed uint64
+	// Shares of changes, or of writes, that are not as they should be, between 0 and 1.
+	Future, Cut, Gone, Lost, Locked, Refused float64
+	// Now is the clock; default time.Now.
+	Now func() time.Time
+}
+
+// Wicked are the shares of a soak.
+func Wicked() Options {
+	return Options{Future: 0.002, Cut: 0.002, Gone: 0.01, Lost: 0.02, Locked: 0.02, Refused: 0.001}
+}
+
+// state is what an object says from one moment on.
+type state struct {
+	rev   int64
+	text  string
+	stamp time.Time
+	seen  time.Time // when it can be read
+	cut   bool      // its text ends in the middle of a character
+	gone  bool
+}
+
+// item is an object of the source: the state that can be read, and the one that will be.
+type item struct {
+	id     int
+	no     string
+	now    state // rev 0: nothing can be read yet
+	coming *state
+	hidden bool // taken out of pages after they are cut
+}
+
+// kept is an object of the target.
+type kept struct {
+	ID, External, No string
+	Rev              int64
+	Text             string
+	since            time.Time
+}
+
+// Liar is the system. Its methods are safe for concurrent use.
+type Liar struct {
+	o Options
+
+	mu      sync.Mutex
+	dice    *rand.Rand
+	items   []*item
+	next    int
+	changes int64
+	graded  bool // objects have a field in their middle that they had not before
+	honest  bool // nothing is wrong from now on but what is wrong already
+
+	copies  map[string]*kept
+	created map[string]int // by number: how often an object was made
+	nextID  int
+}
+
+// New makes a liar with its first objects.
+func New(o Options) *Liar {
+	o.Items = cmp.Or(o.Items, 200)
+	o.Late = cmp.Or(o.Late, 2*time.Second)
+	o.Lag = cmp.Or(o.Lag, 100*time.Millisecond)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	l := &Liar{o: o, dice: rand.New(rand.NewPCG(o.Seed, 7)), copies: map[string]*kept{}, created: map[string]int{}}
+	for range o.Items {
+		l.add()
+	}
+	for i := range 3 { // what nobody may see makes pages short
+		l.items[(i*len(l.items)/3+1)%len(l.items)].hidden = true
+	}
+	return l
+}
+
+func (l *Liar) chance(share float64) bool { return !l.honest && l.dice.Float64() < share }
+
+// add makes an object. The lock is held, or nobody else knows l yet.
+func (l *Liar) add() {
+	l.next++
+	it := &item{id: l.next, no: fmt.Sprintf("L%07d", l.next)}
+	l.items = append(l.items, it)
+	l.change(it)
+}
+
+// change gives an object another state, which can be read some time after its stamp.
+func (l *Liar) change(it *item) {
+	now := l.o.Now().UTC()
+	s := state{rev: it.now.rev + 1, stamp: now.Truncate(time.Second), seen: now}
+	s.text = fmt.Sprintf("state %d of %s", s.rev, it.no)
+	if l.chance(0.5) {
+		s.seen = now.Add(time.Duration(l.dice.Float64() * float64(l.o.Late)))
+	}
+	if l.chance(l.o.Future) {
+		s.stamp = s.stamp.AddDate(40, 0, 0)
+	}
+	s.cut = l.chance(l.o.Cut)
+	if l.chance(l.o.Refused) {
+		s.text += ", refused"
+	}
+	l.changes++
+	it.coming = &s
+	l.show(it, now)
+}
+
+// show makes what was coming the state that can be read, if its time has come.
+func (l *Liar) show(it *item, now time.Time) {
+	if it.coming != nil && !it.coming.seen.After(now) {
+		it.now, it.coming = *it.coming, nil
+	}
+}
+
+// Change makes n changes: of objects, new ones, and deletes. An object with a change that cannot be read yet is left alone.
+func (l *Liar) Change(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.o.Now()
+	for range n {
+		it := l.items[l.dice.IntN(len(l.items))]
+		l.show(it, now)
+		switch {
+		case it.coming != nil || it.hidden:
+		case l.chance(l.o.Gone) && it.now.rev > 0:
+			it.now.gone = true
+			l.changes++
+			l.items = slices.DeleteFunc(l.items, func(other *item) bool { return other == it })
+			l.add()
+		default:
+			l.change(it)
+		}
+	}
+}
+
+// Grade adds a field in the middle of every object.
+func (l *Liar) Grade() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.graded = true
+}
+
+// Calm ends all lies but those that stand, and gives the time from which everything can be read.
+func (l *Liar) Calm() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.honest = true
+	last := l.o.Now()
+	for _, it := range l.items {
+		if it.coming != nil && it.coming.seen.After(last) {
+			last = it.coming.seen
+		}
+	}
+	return last
+}
+
+// Changes is how many there were.
+func (l *Liar) Changes() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changes
+}
+
+// Verdict is what the truth says of the copies.
+type Verdict struct {
+	Changes int64
+	// Missing are objects whose copy is not there or not of the last state, and Stale copies of objects that are no more: each by its number,
+	// with what it holds. They are missed unless the hub names them.
+	Missing, Stale map[string]string
+	// Doubled are numbers with more than one copy, now or before.
+	Doubled []string
+}
+
+// Verdict compares truth and copies.
+func (l *Liar) Verdict() Verdict {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.o.Now()
+	v := Verdict{Changes: l.changes, Missing: map[string]string{}, Stale: map[string]string{}}
+	copies := map[string][]*kept{}
+	for _, c := range l.copies {
+		copies[c.No] = append(copies[c.No], c)
+	}
+	alive := map[string]bool{}
+	for _, it := range l.items {
+		l.show(it, now)
+		if it.hidden || it.now.rev == 0 {
+			continue
+		}
+		alive[it.no] = true
+		switch all := copies[it.no]; {
+		case len(all) == 0:
+			v.Missing[it.no] = fmt.Sprintf("no copy of state %d", it.now.rev)
+		case all[0].Rev != it.now.rev || all[0].Text != it.now.text:
+			v.Missing[it.no] = fmt.Sprintf("the copy holds state %d of %d", all[0].Rev, it.now.rev)
+		}
+	}
+	for no, all := range copies {
+		if !alive[no] {
+			v.Stale[no] = fmt.Sprintf("a copy of state %d is left", all[0].Rev)
+		}
+	}
+	for no, n := range l.created {
+		if n > 1 {
+			v.Doubled = append(v.Doubled, no)
+		}
+	}
+	slices.Sort(v.Doubled)
+	return v
+}
