@@ -11,6 +11,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
+	"github.com/waybill-hub/waybill/internal/zones"
 )
 
 // faultKinds are the meanings that errors.kinds can give a code; duplicate is a Conflict of its own.
@@ -135,9 +136,11 @@ func (o *object) checkExternal(n strictyaml.Node, p *strictyaml.Problems) {
 
 func (o *object) checkTimes(n strictyaml.Node, p *strictyaml.Problems) {
 	var err error
-	if o.zone, err = time.LoadLocation(o.Zone); err != nil {
+	if o.zone, err = zones.Load(o.Zone); err != nil {
 		p.AddHint(n.Get("zone").Pos(), "write a name such as Asia/Shanghai", "zone: %q is no time zone", o.Zone)
 		o.zone = time.UTC
+	} else if doubt := zones.Doubt(o.Zone, time.Now()); doubt != "" {
+		p.Note(n.Get("zone").Pos(), zones.DoubtHint, "zone: %s", doubt)
 	}
 	if f := o.VersionFormat; !slices.Contains([]string{"auto", "unix", "unix-ms"}, f) && !isLayout(f) {
 		p.AddHint(n.Get("version-format").Pos(), "write auto, unix, unix-ms or a layout such as 2006-01-02 15:04:05", "version-format: %q is none", f)

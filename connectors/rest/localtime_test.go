@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/zones"
 )
 
 type localItem struct {
@@ -65,7 +66,7 @@ const dateTime = `"2006-01-02 15:04:05"`
 // newLocalShop opens a shop; since is the format of changed-since, and more stands in the settings of the list.
 func newLocalShop(t *testing.T, zone, since, more string) (*localShop, *system) {
 	t.Helper()
-	z, err := time.LoadLocation(zone)
+	z, err := zones.Load(zone)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
+	"github.com/waybill-hub/waybill/internal/zones"
 )
 
 var identifier = regexp.MustCompile(`^[\p{L}_][\p{L}\p{N}_$]{0,127}$`)
@@ -27,10 +28,12 @@ func read(s connector.Settings, p *strictyaml.Problems) (*settings, *time.Locati
 	before := p.Len()
 	s.Decode(set, p)
 	sound := p.Len() == before // a reference that leads nowhere has been told
-	zone, err := time.LoadLocation(set.Zone)
+	zone, err := zones.Load(set.Zone)
 	if err != nil {
 		p.AddHint(s.Node.Get("zone").Pos(), "write a name such as Asia/Shanghai", "zone: %q is no time zone", set.Zone)
 		zone = time.UTC
+	} else if doubt := zones.Doubt(set.Zone, time.Now()); doubt != "" {
+		p.Note(s.Node.Get("zone").Pos(), zones.DoubtHint, "zone: %s", doubt)
 	}
 	switch set.Driver {
 	case "sqlite":

@@ -10,6 +10,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/zones"
 )
 
 const localTable = "objects: {x: {table: x, version: v, columns: {id: integer, content: integer, raw: text, v: local-timestamp}}}"
@@ -110,7 +111,7 @@ func TestTouchInLocalTime(t *testing.T) {
 
 // The bound that polls look back to, by reading.
 func TestLocalBack(t *testing.T) {
-	zone, err := time.LoadLocation("Europe/Berlin")
+	zone, err := zones.Load("Europe/Berlin")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 // Status is the hub at a glance. Scripts rely on its field names.
 type Status struct {
 	Version         string           `json:"version"`
+	Zones           string           `json:"zones"` // the time zone data in use: version and source
 	Time            time.Time        `json:"time"`
 	Started         time.Time        `json:"started"`
 	Plan            Plan             `json:"plan"`

@@ -26,6 +26,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/store"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/internal/telemetry"
+	"github.com/waybill-hub/waybill/internal/zones"
 )
 
 // lanes is the number of lanes that a partition is dealt to.
@@ -157,7 +158,7 @@ func (h *Hub) Start(ctx context.Context) error {
 	h.mu.Lock()
 	h.ready = true
 	h.mu.Unlock()
-	h.log.Info("the hub is ready", "console", "http://"+h.apiAddr.String(), "webhooks", "http://"+h.hooksAddr, "flows", len(h.plan().Flows))
+	h.log.Info("the hub is ready", "console", "http://"+h.apiAddr.String(), "webhooks", "http://"+h.hooksAddr, "flows", len(h.plan().Flows), "zones", zones.Current().String())
 	return nil
 }
 

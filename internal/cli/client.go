@@ -194,7 +194,7 @@ func (e *env) showStatus(st *api.Status) error {
 	if st.Plan.Hash == "" {
 		return nil
 	}
-	_, err := fmt.Fprintf(e.out, "\nplan %s, loaded %s\n", st.Plan.Hash, st.Plan.LoadedAt.Local().Format(time.DateTime))
+	_, err := fmt.Fprintf(e.out, "\nplan %s, loaded %s; time zones %s\n", st.Plan.Hash, st.Plan.LoadedAt.Local().Format(time.DateTime), st.Zones)
 	return err
 }
 

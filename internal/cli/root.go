@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/waybill-hub/waybill/internal/zones"
 )
 
 // Exit codes.
@@ -198,11 +200,11 @@ func Version() string {
 }
 
 func (e *env) versionCommand() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Show the version", Args: cobra.NoArgs, RunE: do(func(*cobra.Command, []string) error {
+	return &cobra.Command{Use: "version", Short: "Show the version, and that of the time zone data", Args: cobra.NoArgs, RunE: do(func(*cobra.Command, []string) error {
 		if e.output == "json" {
-			return e.json(map[string]string{"version": Version()})
+			return e.json(map[string]string{"version": Version(), "zones": zones.Current().Version, "zones_from": zones.Current().From})
 		}
-		_, err := fmt.Fprintln(e.out, "waybill", Version())
+		_, err := fmt.Fprintf(e.out, "waybill %s\ntime zones %s\n", Version(), zones.Current())
 		return err
 	})}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/strictyaml"
+	"github.com/waybill-hub/waybill/internal/zones"
 )
 
 // checkPaths complains of two webhooks on one path.
@@ -38,6 +39,31 @@ func (l *loader) checkTopics() {
 		l.checkForeign(d, writers[d.flow.From.Topic])
 	}
 	l.checkLoops()
+	l.checkTopicNames()
+}
+
+// checkTopicNames complains of two topics whose names differ in dots and underscores alone: Kafka refuses the second, because the metrics of both
+// would have one name.
+func (l *loader) checkTopicNames() {
+	first := map[string]strictyaml.Pos{}
+	name := map[string]string{}
+	add := func(topic string, at strictyaml.Pos) {
+		key := strings.ReplaceAll(topic, ".", "_")
+		switch other, taken := name[key]; {
+		case topic == "":
+		case !taken:
+			first[key], name[key] = at, topic
+		case other != topic:
+			l.p.AddHint(at, "rename one of them", "the topics %s and %s (%s) differ in dots and underscores alone, which Kafka refuses", topic, other, first[key])
+		}
+	}
+	for _, d := range l.flows {
+		add(d.flow.From.Topic, d.node.Get("from").Get("topic").Pos())
+		add(d.flow.To.Topic, d.node.Get("to").Get("topic").Pos())
+		if d.flow.From.Topic == "" {
+			add(d.flow.Topic(), d.node.Get("flow").Pos())
+		}
+	}
 }
 
 // checkWriters complains when a flow expects another document than is written to its topic.
@@ -107,9 +133,11 @@ func (l *loader) loop(circle []*flowDocument) {
 // cron checks the shape of a cron line and its zone; the rest is up to Options.Cron.
 func (l *loader) cron(line, zone strictyaml.Node) {
 	if zone.Kind() == strictyaml.Scalar {
-		if _, err := time.LoadLocation(zone.Text()); err != nil || zone.Text() == "Local" || zone.Text() == "" {
+		if _, err := zones.Load(zone.Text()); err != nil || zone.Text() == "Local" || zone.Text() == "" {
 			l.p.AddHint(zone.Pos(), "write for example Asia/Shanghai, Europe/Berlin or UTC", "timezone: %q is not known", shorten(zone.Text()))
 			zone = strictyaml.Node{}
+		} else if doubt := zones.Doubt(zone.Text(), time.Now()); doubt != "" {
+			l.p.Note(zone.Pos(), zones.DoubtHint, "timezone: %s", doubt)
 		}
 	}
 	if line.Kind() != strictyaml.Scalar {

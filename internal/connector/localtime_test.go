@@ -3,11 +3,13 @@ package connector
 import (
 	"testing"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/zones"
 )
 
 func zoned(t *testing.T, name string) *time.Location {
 	t.Helper()
-	zone, err := time.LoadLocation(name)
+	zone, err := zones.Load(name)
 	if err != nil {
 		t.Fatal(err)
 	}

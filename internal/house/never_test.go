@@ -54,6 +54,8 @@ var bans = []ban{
 		why: "it makes numbers floats, and takes names that stand twice: parse with jsondoc"},
 	{lib: "net/http", names: []string{"Client", "DefaultClient", "Transport", "DefaultTransport", "Get", "Head", "Post", "PostForm", "NewRequest", "NewRequestWithContext"},
 		in: append([]string{"internal/intake"}, values...), why: "nothing that a payload names is fetched, and systems are reached through httpclient, which refuses addresses"},
+	{lib: "time", names: []string{"LoadLocation"}, why: "what a zone means would depend on the machine, and nobody would say so: use internal/zones"},
+	{lib: "time/tzdata", why: "the data of the compiler's release is older than the law: use internal/zones"},
 	{lib: "net", names: []string{"Dial", "DialTimeout", "Dialer"}, in: append([]string{"internal/intake"}, values...),
 		why: "connections to systems are made by httpclient's dialer, which refuses addresses"},
 }

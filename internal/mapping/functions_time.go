@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // zones are part of the language: they must not depend on the machine
 
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/zones"
 )
 
 var timeType = typ{k: kText, time: true}
@@ -122,6 +122,8 @@ func prepareTime(layout, zone int) func(c *compiler, call *callInfo) *site {
 			if err != nil {
 				c.problem(call.at(zone), `zones are named as in "Europe/Berlin", "Asia/Shanghai", "UTC"`, "%s: unknown zone %q", call.fn.name, name)
 				z = time.UTC
+			} else if doubt := zones.Doubt(name, time.Now()); doubt != "" {
+				c.p.Note(c.place(call.at(zone)), zones.DoubtHint, "%s: %s", call.fn.name, doubt)
 			}
 			s.zone = z
 		}
@@ -131,9 +133,9 @@ func prepareTime(layout, zone int) func(c *compiler, call *callInfo) *site {
 
 func loadZone(name string) (*time.Location, error) {
 	if name == "" || name == "Local" {
-		return nil, fmt.Errorf("unknown zone %q", name) // Local is the machine's
+		return nil, fmt.Errorf("unknown zone %q", name) // no zone is no zone; Local is the machine's
 	}
-	return time.LoadLocation(name)
+	return zones.Load(name)
 }
 
 // badLayout says what is wrong with a layout: formats of other languages, or nothing that stands for a part of a time.

@@ -7,9 +7,10 @@ import (
 	"math/bits"
 	"strings"
 	"time"
-	_ "time/tzdata" // a container without zone files must not shift schedules
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/waybill-hub/waybill/internal/zones"
 )
 
 // Timetable says when a job is due.
@@ -37,7 +38,7 @@ func Parse(line, zone string) (t *Timetable, err error) {
 	if strings.Contains(text, "TZ=") {
 		return nil, fmt.Errorf("cron line %q: a zone does not belong into the line; write it as timezone", line)
 	}
-	loc, err := time.LoadLocation(zone)
+	loc, err := zones.Load(zone)
 	if err != nil || zone == "Local" {
 		return nil, fmt.Errorf("timezone %q is not known; write an IANA name such as Asia/Shanghai or UTC", zone)
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/zones"
 )
 
 // The polled system is read by three cron lines: each minute, in the night that a change of the clocks makes shorter or longer, and in a
@@ -73,7 +75,7 @@ func bothDaylightDays(b *budget) {
 // night lives the next night in which the clocks go forward (spring) or back; down: without a hub at the first 02:30. Months lie between
 // two of them, so each has a world of its own.
 func (b *budget) night(spring, down bool) time.Duration {
-	berlin, err := time.LoadLocation("Europe/Berlin")
+	berlin, err := zones.Load("Europe/Berlin")
 	if err != nil {
 		b.Fatal(err)
 	}

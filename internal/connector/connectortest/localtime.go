@@ -11,6 +11,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/zones"
 )
 
 // LocalSource is a system whose versions are local times without a zone.
@@ -52,7 +53,7 @@ func LocalTimes(t *testing.T, open func(t *testing.T, zone string) LocalSource) 
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		n := nights[rapid.SampledFrom([]int{0, 0, 0, 1, 1, 2, 2, 3, 4, 5}).Draw(t, "night")]
-		zone, err := time.LoadLocation(n.zone)
+		zone, err := zones.Load(n.zone)
 		if err != nil {
 			t.Fatal(err)
 		}
