@@ -221,25 +221,6 @@ func (l *loader) from(f *Flow, raw fromFile, n strictyaml.Node) {
 	}
 }
 
-func (l *loader) poll(f *Flow, raw pollFile, n strictyaml.Node, s *System) *Poll {
-	p := &Poll{
-		Object: l.object(s, n, raw.Object, f.Entity), Every: raw.Every, Schedule: raw.Schedule, Timezone: raw.Timezone,
-		Overlap: raw.Overlap, Limit: raw.Limit,
-	}
-	l.able(s, n, "cannot be polled", func(a abilities) bool { return a.Poll })
-	if l.only(n, "poll", "every", "schedule") {
-		l.positive(n, "every")
-	}
-	if n.Has("timezone") && !n.Has("schedule") {
-		l.p.AddHint(n.KeyPos("timezone"), "remove it", "timezone means nothing without a schedule")
-	}
-	l.cron(n.Get("schedule"), n.Get("timezone"))
-	if raw.Limit < 0 {
-		l.p.Add(n.Get("limit").Pos(), "limit: %d is no number of records", raw.Limit)
-	}
-	return p
-}
-
 // positive complains of a duration of zero that was written.
 func (l *loader) positive(n strictyaml.Node, key string) {
 	if at := n.Get(key); isZero(at.Text()) {

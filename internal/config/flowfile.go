@@ -62,8 +62,14 @@ type pollFile struct {
 	Every    time.Duration `yaml:"every" doc:"time between two polls"`
 	Schedule string        `yaml:"schedule" doc:"a cron line, in place of every"`
 	Timezone string        `yaml:"timezone" doc:"the schedule's zone, for example Asia/Shanghai; default UTC"`
-	Overlap  time.Duration `yaml:"overlap" doc:"how far before the last change to look again, for stamps that are taken before the commit"`
+	Overlap  time.Duration `yaml:"overlap" default:"10m" doc:"how far before the last change to look again, for stamps that are taken before the commit: at least as long as the longest transaction that changes the object; 0s for a system that shows changes in the order of their stamps"`
 	Limit    int           `yaml:"limit" doc:"records of a page; default: the source's own"`
+	Deletes  *deletesFile  `yaml:"deletes" doc:"how deletes are found that leave no trace"`
+}
+
+type deletesFile struct {
+	Sweep  string `yaml:"sweep,required" doc:"a cron line, in the poll's timezone: when everything that the system holds is listed. What is missing was deleted; what polls have missed is taken, too"`
+	AtMost string `yaml:"at-most" default:"5%" doc:"where more of the known objects are missing than that, nothing is deleted and a person is asked (waybill sweep): a share or a number"`
 }
 
 type filesFile struct {

@@ -215,6 +215,19 @@ type Poll struct {
 	Timezone string
 	Overlap  time.Duration
 	Limit    int
+	Deletes  *Deletes // nil: only deletes that the system shows are found
+}
+
+// Deletes is how deletes are found that leave no trace: everything that the system holds is listed.
+type Deletes struct {
+	Sweep  string // a cron line, in the poll's zone
+	AtMost AtMost
+}
+
+// AtMost bounds how many of some objects may be changed without a person: a share in percent, or a number.
+type AtMost struct {
+	N       int
+	Percent bool
 }
 
 // Files watches a drop.

@@ -103,7 +103,7 @@ func TestFlows(t *testing.T) {
 	if poll != (Poll{Object: "Account", Schedule: "*/5 8-18 * * 1-5", Timezone: "Asia/Shanghai", Overlap: 30 * time.Second, Limit: 200}) {
 		t.Errorf("poll %+v", poll)
 	}
-	if poll := *plan.Flow("customers-by-time").From.Poll; poll != (Poll{Object: "customer", Every: 10 * time.Second}) {
+	if poll := *plan.Flow("customers-by-time").From.Poll; poll != (Poll{Object: "customer", Every: 10 * time.Second, Overlap: 10 * time.Minute}) {
 		t.Errorf("poll %+v", poll)
 	}
 	if files := *plan.Flow("drops").From.Files; files != (Files{"work-order", 10 * time.Second}) {

@@ -2,7 +2,6 @@ package config
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -165,11 +164,7 @@ func decimal(s string) bool {
 }
 
 func (l *loader) repair(r *Reconciliation, raw repairFile, n strictyaml.Node) *Repair {
-	share, percent := strings.CutSuffix(raw.AtMost, "%")
-	count, err := strconv.Atoi(share)
-	if share != strings.TrimLeft(share, "+-") || err != nil || percent && count > 100 {
-		l.p.AddHint(n.Get("at-most").Pos(), "write a share or a number: 5% or 100", "at-most: %q is neither", shorten(raw.AtMost))
-	}
+	l.atMost(raw.AtMost, n.Get("at-most"))
 	wrong := r.Right.System
 	if raw.From == "right" {
 		wrong = r.Left.System
