@@ -92,6 +92,17 @@ type Flow struct {
 	Totals
 	SkippedBy     map[string]int64 `json:"skipped_by,omitempty"`
 	LastDelivered *time.Time       `json:"last_delivered,omitempty"`
+	// Remarks are what people should know of the source's data although nothing failed, where the hub that answers reads the source.
+	Remarks []Remark `json:"remarks,omitempty"`
+}
+
+// Remark is about Count records of a source, of which Local is one, with its stamp as the system writes it.
+type Remark struct {
+	Kind    string `json:"kind"` // "ahead" or "unstamped"
+	Count   int    `json:"count"`
+	Local   string `json:"id,omitempty"`
+	Version string `json:"version,omitempty"`
+	Text    string `json:"text"`
 }
 
 // System is one system's part of the status.

@@ -446,7 +446,7 @@ func TestOpenAPISchemas(t *testing.T) {
 		return names
 	}
 	for _, v := range []any{Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
-		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}} {
+		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])
 		slices.Sort(want)

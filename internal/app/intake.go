@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -90,6 +91,15 @@ func (h *Hub) sourceTrouble(flow string) string {
 	return ""
 }
 
+// sourceRemarks are what the flow's source has to say of the system's data, where this hub reads it.
+func (h *Hub) sourceRemarks(flow string) []api.Remark {
+	var out []api.Remark
+	for _, r := range h.intake.States()[flow].Remarks {
+		out = append(out, api.Remark{Kind: string(r.Kind), Count: r.Count, Local: r.Local, Version: r.Version, Text: intake.RemarkText(r)})
+	}
+	return out
+}
+
 // relayPublisher is the bus as the relay wants it.
 type relayPublisher struct{ *bus.Publisher }
 
@@ -104,6 +114,14 @@ func (p relayPublisher) Send(ctx context.Context, records []event.Record) []inta
 
 // intakeObserver turns what intake tells into metrics.
 type intakeObserver struct{ *telemetry.Metrics }
+
+func (o intakeObserver) Remarked(flow string, remarks []connector.Remark) {
+	byKind := make(map[string]int, len(remarks))
+	for _, r := range remarks {
+		byKind[string(r.Kind)] = r.Count
+	}
+	o.Metrics.Remarks(flow, byKind)
+}
 
 func (o intakeObserver) Alarm(flow string, code intake.AlarmCode, text string) {
 	if text != "" {

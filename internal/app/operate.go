@@ -275,6 +275,7 @@ func (h *Hub) flowStatus(r *running, t *state.FlowTotals, lag int64, now time.Ti
 		f.LastDelivered = &t.LastDelivered
 	}
 	f.State, f.Why = h.flowState(r, &f, moving, now)
+	f.Remarks = h.sourceRemarks(def.Name)
 	for where, n := range map[string]int64{"lag": f.Lag, "parked": f.Parked, "waiting": f.Waiting, "held": t.Held, "unpublished": t.Unpublished, "unaccounted": f.Unaccounted} {
 		h.metrics.Flow(f.Name, where, float64(n))
 	}

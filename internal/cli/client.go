@@ -178,6 +178,9 @@ func (e *env) showStatus(st *api.Status) error {
 		if f.OldestSeconds > 0 {
 			oldest = (time.Duration(f.OldestSeconds) * time.Second).String()
 		}
+		for _, m := range f.Remarks {
+			below = append(below, f.Name+" from "+f.From+": "+m.Text)
+		}
 		rows = append(rows, []string{f.Name, f.State, num(f.Accepted), num(f.Delivered), num(f.Skipped), num(f.Parked), num(f.Waiting), num(f.InFlight), oldest, why(f.Name, f.Why)})
 	}
 	rows = append(rows, []string{})

@@ -1,6 +1,10 @@
 package intake
 
-import "time"
+import (
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+)
 
 // Observer is told what happens, for metrics and alarms. Its methods are called from many goroutines and must be quick.
 type Observer interface {
@@ -10,6 +14,8 @@ type Observer interface {
 	Relayed(flow string, published, parked int)
 	// Read: a poll or file was read; fresh of its records had not been seen before.
 	Read(flow string, records, fresh int)
+	// Remarked: the last complete read had these remarks on the source's data, in place of those before; none: nothing is remarkable.
+	Remarked(flow string, remarks []connector.Remark)
 	// Alarm: a person should look. An empty text ends the alarm.
 	Alarm(flow string, code AlarmCode, text string)
 }
@@ -34,4 +40,5 @@ type NoObserver struct{}
 func (NoObserver) Answered(string, int, time.Duration) {}
 func (NoObserver) Relayed(string, int, int)            {}
 func (NoObserver) Read(string, int, int)               {}
+func (NoObserver) Remarked(string, []connector.Remark) {}
 func (NoObserver) Alarm(string, AlarmCode, string)     {}

@@ -47,6 +47,7 @@ func (p *poller) read(ctx context.Context, t *tenure) (err error) {
 		return fmt.Errorf("read the cursor: %w", err)
 	}
 	cursor := cur.Value
+	said := remarks{}
 	for {
 		page, err := p.page(ctx, cursor)
 		if err != nil {
@@ -63,6 +64,7 @@ func (p *poller) read(ctx context.Context, t *tenure) (err error) {
 				return err
 			}
 		}
+		said.add(page.Remarks)
 		n, err := p.commit(ctx, t, page)
 		if err != nil {
 			return err
@@ -70,6 +72,7 @@ func (p *poller) read(ctx context.Context, t *tenure) (err error) {
 		records += len(page.Records)
 		fresh += n
 		if !page.More {
+			p.remark(said.list())
 			return nil
 		}
 		cursor = page.Cursor

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -24,6 +25,8 @@ type SourceState struct {
 	Error string
 	// Read is when the source was last read with success; zero when this hub has not.
 	Read time.Time
+	// Remarks are what the last complete read has to say of the system's data: one a kind.
+	Remarks []connector.Remark
 }
 
 // States of a source.
@@ -82,6 +85,7 @@ func (r *reader) set(state string, err error) {
 // run reads whenever the source is due, until ctx ends. What was missed while no hub was running is made up for at once:
 // the cursor's age tells.
 func (r *reader) run(ctx context.Context, t *tenure) error {
+	defer r.forget()
 	defer r.set(SourceWaiting, nil)
 	cur, err := r.store.Cursor(ctx, r.src.Flow)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
@@ -283,6 +284,8 @@ type seen struct {
 	mu     sync.Mutex
 	alarms map[AlarmCode]string
 	codes  []int
+	// remarked are the remarks of each time that there were others.
+	remarked [][]connector.Remark
 }
 
 func (s *seen) Alarm(_ string, code AlarmCode, text string) {
@@ -295,6 +298,12 @@ func (s *seen) Answered(_ string, status int, _ time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.codes = append(s.codes, status)
+}
+
+func (s *seen) Remarked(_ string, remarks []connector.Remark) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remarked = append(s.remarked, remarks)
 }
 
 func (s *seen) alarm(code AlarmCode) string {

@@ -24,6 +24,7 @@ type Metrics struct {
 	alarms   *prometheus.CounterVec
 	flows    *prometheus.GaugeVec
 	reloads  *prometheus.CounterVec
+	remarks  *prometheus.GaugeVec
 }
 
 // NewMetrics makes the metrics in a registry of their own.
@@ -47,9 +48,11 @@ func NewMetrics(version string) *Metrics {
 	m.flows = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_flow_messages",
 		Help: "Messages of a flow that are somewhere, by where: lag, parked, waiting, held, unpublished, unaccounted, overdue."}, []string{"flow", "where"})
 	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_reloads_total", Help: "Reloads of the files, done and refused."}, []string{"result"})
+	m.remarks = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_source_remarks",
+		Help: "Records of a source that are remarkable although they can be read, by kind: ahead (stamped ahead of the clock), unstamped."}, []string{"flow", "kind"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_build_info", Help: "The running version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.read, m.alarms, m.flows, m.reloads, info,
+	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.read, m.alarms, m.flows, m.reloads, m.remarks, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -98,8 +101,19 @@ func (m *Metrics) Alarm(flow, what string) { m.alarms.WithLabelValues(flow, what
 // Flow shows how many messages of a flow are somewhere.
 func (m *Metrics) Flow(flow, where string, n float64) { m.flows.WithLabelValues(flow, where).Set(n) }
 
+// Remarks shows how many records of a flow's source are remarkable, by kind, in place of what was shown before.
+func (m *Metrics) Remarks(flow string, byKind map[string]int) {
+	m.remarks.DeletePartialMatch(prometheus.Labels{"flow": flow})
+	for kind, n := range byKind {
+		m.remarks.WithLabelValues(flow, kind).Set(float64(n))
+	}
+}
+
 // Forget ends the showing of a flow that is no more. What was counted stays.
-func (m *Metrics) Forget(flow string) { m.flows.DeletePartialMatch(prometheus.Labels{"flow": flow}) }
+func (m *Metrics) Forget(flow string) {
+	m.flows.DeletePartialMatch(prometheus.Labels{"flow": flow})
+	m.remarks.DeletePartialMatch(prometheus.Labels{"flow": flow})
+}
 
 // ForgetFlows ends the showing of all flows: what is not known is not shown as it was once.
 func (m *Metrics) ForgetFlows() { m.flows.Reset() }

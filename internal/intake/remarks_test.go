@@ -1,0 +1,58 @@
+package intake
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+)
+
+func remarked(cursor string, more bool, remarks ...connector.Remark) step {
+	return step{page: connector.Page{Cursor: cursor, More: more, Remarks: remarks}}
+}
+
+// TestRemarks: what a complete read has to say is shown until a complete read no longer says it, and told once a change.
+func TestRemarks(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		ahead := connector.Remark{Kind: connector.Ahead, Local: "2", Version: "2062-11-28T10:00:00Z", Count: 1}
+		bare := connector.Remark{Kind: connector.Unstamped, Local: "17", Count: 2}
+		s := &script{}
+		s.add(remarked("1", true, ahead, bare), remarked("2", false, connector.Remark{Kind: connector.Unstamped, Local: "18"})) // one read of two pages
+		s.add(remarked("2", false, ahead, connector.Remark{Kind: connector.Unstamped, Local: "17", Count: 3}))                  // the same again
+		s.add(remarked("2", true), step{err: errors.New("down")})                                                               // not complete
+		in := b.start(polled(s))
+		b.turn("the broken read", func() bool { return s.left() == 0 && in.States()["orders"].State == SourceFailing })
+		want := []connector.Remark{ahead, {Kind: connector.Unstamped, Local: "17", Count: 3}}
+		if got := in.States()["orders"].Remarks; !reflect.DeepEqual(got, want) {
+			t.Errorf("remarks %+v, want %+v", got, want)
+		}
+		polls := len(s.requests())
+		b.turn("a quiet read", func() bool { return len(s.requests()) >= polls+2 })
+		if got := in.States()["orders"].Remarks; len(got) != 0 {
+			t.Errorf("a read without remarks leaves %+v", got)
+		}
+		b.seen.mu.Lock()
+		defer b.seen.mu.Unlock()
+		if len(b.seen.remarked) != 2 || !reflect.DeepEqual(b.seen.remarked[0], want) || len(b.seen.remarked[1]) != 0 {
+			t.Errorf("told %+v", b.seen.remarked)
+		}
+	})
+}
+
+func TestRemarkText(t *testing.T) {
+	for _, test := range []struct {
+		remark connector.Remark
+		want   string
+	}{
+		{connector.Remark{Kind: connector.Ahead, Local: "2", Version: "2062-11-28T10:00:00Z", Count: 1}, "1 record is stamped ahead of the clock: 2 at 2062-11-28T10:00:00Z"},
+		{connector.Remark{Kind: connector.Ahead, Local: "2", Version: "2099", Count: 4}, "4 records are stamped ahead of the clock, such as 2 at 2099"},
+		{connector.Remark{Kind: connector.Unstamped, Local: "17", Count: 3}, "3 records have no stamp, so that polls cannot tell when they change, such as 17"},
+		{connector.Remark{Kind: connector.Unstamped, Count: 1}, "1 record has no stamp, so that polls cannot tell when it changes"},
+		{connector.Remark{Kind: "odd", Local: "x", Count: 1}, "1 record is remarkable: odd: x"},
+	} {
+		if got := RemarkText(test.remark); got != test.want {
+			t.Errorf("%q, want %q", got, test.want)
+		}
+	}
+}
