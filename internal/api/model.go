@@ -154,6 +154,9 @@ type Hub interface {
 	// Pause and Resume give state.ErrNotFound for an unknown flow.
 	Pause(ctx context.Context, flow, who string) error
 	Resume(ctx context.Context, flow, who string) error
+	// Rewind has the source of a polled flow read again from q.To on. state.ErrNotFound for an unknown flow; *Invalid for one that is not polled, and
+	// for a place that is none.
+	Rewind(ctx context.Context, flow string, q RewindRequest, who string) (*Rewound, error)
 	// Reload changes over to the files as they are now; *BadFiles, *NeedsRestart, ErrStopping and ErrNoFiles refuse it.
 	Reload(ctx context.Context, who string) (*Reload, error)
 	// Recovery tells what does not fit between the hub and its broker, and what Recover would do about it.

@@ -87,6 +87,7 @@ func (s *Server) routes() []route {
 		write("PUT /api/v1/parked/{id}", s.edit),
 		write("POST /api/v1/flows/{name}/pause", s.pause),
 		write("POST /api/v1/flows/{name}/resume", s.resume),
+		write("POST /api/v1/flows/{name}/rewind", s.rewind),
 		read("GET /api/v1/recover", s.recovery),
 		write("POST /api/v1/recover", s.recover),
 		write("POST /api/v1/reload", s.reload),

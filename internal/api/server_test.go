@@ -92,6 +92,16 @@ func (s *stub) Resume(_ context.Context, _, who string) error {
 	s.acts = append(s.acts, "resume by "+who)
 	return s.err
 }
+func (s *stub) Rewind(_ context.Context, flow string, q RewindRequest, who string) (*Rewound, error) {
+	switch {
+	case flow != "a":
+		return nil, state.ErrNotFound
+	case q.To == "yesterday":
+		return nil, &Invalid{Detail: "no place"}
+	}
+	s.acts = append(s.acts, "rewind to "+q.To+" by "+who+": "+q.Note)
+	return &Rewound{Flow: flow, To: q.To, State: "asked"}, s.err
+}
 func (s *stub) Reload(_ context.Context, who string) (*Reload, error) {
 	if s.err != nil {
 		return nil, s.err
@@ -183,6 +193,11 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/flows/a/pause", "", 200, `"paused"`},
 		{"POST", "/api/v1/flows/b/pause", "", 404, "not found"},
 		{"POST", "/api/v1/flows/a/resume", "", 200, `"running"`},
+		{"POST", "/api/v1/flows/a/rewind", `{"to":"start","note":"a test"}`, 202, `"asked"`},
+		{"POST", "/api/v1/flows/a/rewind", `{"to":"yesterday"}`, 422, "no place"},
+		{"POST", "/api/v1/flows/a/rewind", "", 400, "give to"},
+		{"POST", "/api/v1/flows/a/rewind", `{"too":"start"}`, 400, "unknown field"},
+		{"POST", "/api/v1/flows/b/rewind", `{"to":"start"}`, 404, "not found"},
 		{"POST", "/api/v1/reload", "", 200, `"hash": "abc"`},
 		{"GET", "/api/v1/reload", "", 405, "use POST"},
 		{"DELETE", "/api/v1/parked/1", "", 405, "use GET or PUT"},
@@ -446,7 +461,7 @@ func TestOpenAPISchemas(t *testing.T) {
 		return names
 	}
 	for _, v := range []any{Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
-		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}} {
+		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])
 		slices.Sort(want)

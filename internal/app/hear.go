@@ -24,11 +24,13 @@ func (h *Hub) startHearing(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	asked := int64(0) // the newest wish that was heard of
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for lifecycle.Sleep(ctx, h.clock, hearEvery) == nil {
+			asked = h.hearWishes(ctx, asked)
 			again, err := h.hear(ctx, known)
 			if err != nil {
 				h.log.Debug("cannot look for what other hubs were told", "error", err)
@@ -43,6 +45,25 @@ func (h *Hub) startHearing(ctx context.Context) error {
 		}
 	}()
 	return h.stack.Push("other hubs' news", 10*time.Second, func(context.Context) error { stop(); <-done; return nil })
+}
+
+// hearWishes wakes the readers of which something was asked since the wish that was heard of last, at whichever hub.
+func (h *Hub) hearWishes(ctx context.Context, last int64) int64 {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	wishes, err := h.store.SourceWishes(ctx, "")
+	if err != nil {
+		h.log.Debug("cannot look for what is asked of sources", "error", err)
+		return last
+	}
+	newest := last
+	for _, w := range wishes {
+		if w.ID > last {
+			h.intake.Asked(w.Flow)
+			newest = max(newest, w.ID)
+		}
+	}
+	return newest
 }
 
 // hear pauses and resumes the flows as they are stored, and gives those that an alarm had stopped here and that were resumed

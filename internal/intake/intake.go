@@ -53,6 +53,7 @@ type Store interface {
 	Leases
 	Outbox
 	Runs
+	Wishes
 }
 
 // Sent is what became of one record that was to be published.

@@ -42,6 +42,9 @@ func (p *poller) read(ctx context.Context, t *tenure) (err error) {
 		run.end(ctx, fresh, err)
 		p.obs.Read(p.src.Flow, records, fresh)
 	}()
+	if err := p.asked(ctx, t); err != nil {
+		return err
+	}
 	cur, err := p.store.Cursor(ctx, p.src.Flow)
 	if err != nil {
 		return fmt.Errorf("read the cursor: %w", err)

@@ -101,6 +101,11 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 			due = now.Add(due.Sub(now)) // a distance, no time of day: what is left of it is measured, whatever the clock is set to
 		}
 	}
+	if wishes, err := r.store.SourceWishes(ctx, r.src.Flow); err != nil {
+		return fmt.Errorf("read what is asked of the source: %w", err)
+	} else if len(wishes) > 0 {
+		due = now
+	}
 	r.set(SourceOK, nil)
 	tries, failed := backoff{min: firstRetry, max: lastRetry}, 0
 	for {

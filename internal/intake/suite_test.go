@@ -29,6 +29,8 @@ type backing interface {
 	EditQueued(ctx context.Context, id int64, data []byte, who, note string) error
 	Runs(context.Context, state.RunFilter) ([]state.Run, error)
 	Totals(context.Context) ([]state.FlowTotals, error)
+	AskSource(ctx context.Context, w state.SourceWish, about string) error
+	Audits(ctx context.Context, limit int) ([]state.Audit, error)
 	Close() error
 }
 

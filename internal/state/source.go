@@ -1,0 +1,24 @@
+package state
+
+import "time"
+
+// WishKind says what a person asks of a source that is polled.
+type WishKind string
+
+const (
+	// WishRewind: read again from Detail on, a time, a version, or "start".
+	WishRewind WishKind = "rewind"
+	// WishSweep: look now for what was deleted without a trace; Detail is how many objects may be deleted, in place of the flow's own bound, or empty.
+	WishSweep WishKind = "sweep"
+)
+
+// SourceWish is what a person asks of the source of a flow. The hub that reads the source carries it out between two reads.
+type SourceWish struct {
+	// ID is given by the store; a later wish of the same kind takes the place of an earlier one, under a greater ID.
+	ID     int64
+	Flow   string
+	Kind   WishKind
+	Detail string
+	Who    string
+	Since  time.Time
+}
