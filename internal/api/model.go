@@ -94,6 +94,8 @@ type Flow struct {
 	LastDelivered *time.Time       `json:"last_delivered,omitempty"`
 	// Remarks are what people should know of the source's data although nothing failed, where the hub that answers reads the source.
 	Remarks []Remark `json:"remarks,omitempty"`
+	// Sweep is the last look for what was deleted in the source without a trace; nil where the flow does not look.
+	Sweep *Sweep `json:"sweep,omitempty"`
 }
 
 // Remark is about Count records of a source, of which Local is one, with its stamp as the system writes it.
@@ -157,6 +159,8 @@ type Hub interface {
 	// Rewind has the source of a polled flow read again from q.To on. state.ErrNotFound for an unknown flow; *Invalid for one that is not polled, and
 	// for a place that is none.
 	Rewind(ctx context.Context, flow string, q RewindRequest, who string) (*Rewound, error)
+	// Sweep looks now for what was deleted in the source without a trace. Errors are those of Rewind.
+	Sweep(ctx context.Context, flow string, q SweepRequest, who string) (*SweepAsked, error)
 	// Reload changes over to the files as they are now; *BadFiles, *NeedsRestart, ErrStopping and ErrNoFiles refuse it.
 	Reload(ctx context.Context, who string) (*Reload, error)
 	// Recovery tells what does not fit between the hub and its broker, and what Recover would do about it.

@@ -88,6 +88,7 @@ func (s *Server) routes() []route {
 		write("POST /api/v1/flows/{name}/pause", s.pause),
 		write("POST /api/v1/flows/{name}/resume", s.resume),
 		write("POST /api/v1/flows/{name}/rewind", s.rewind),
+		write("POST /api/v1/flows/{name}/sweep", s.sweep),
 		read("GET /api/v1/recover", s.recovery),
 		write("POST /api/v1/recover", s.recover),
 		write("POST /api/v1/reload", s.reload),

@@ -102,6 +102,12 @@ func (s *stub) Rewind(_ context.Context, flow string, q RewindRequest, who strin
 	s.acts = append(s.acts, "rewind to "+q.To+" by "+who+": "+q.Note)
 	return &Rewound{Flow: flow, To: q.To, State: "asked"}, s.err
 }
+func (s *stub) Sweep(_ context.Context, flow string, q SweepRequest, who string) (*SweepAsked, error) {
+	if flow != "a" {
+		return nil, &Invalid{Detail: "not swept"}
+	}
+	return &SweepAsked{Flow: flow, State: "asked", AtMost: q.AtMost}, s.err
+}
 func (s *stub) Reload(_ context.Context, who string) (*Reload, error) {
 	if s.err != nil {
 		return nil, s.err
@@ -198,6 +204,10 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/flows/a/rewind", "", 400, "give to"},
 		{"POST", "/api/v1/flows/a/rewind", `{"too":"start"}`, 400, "unknown field"},
 		{"POST", "/api/v1/flows/b/rewind", `{"to":"start"}`, 404, "not found"},
+		{"POST", "/api/v1/flows/a/sweep", "", 202, `"asked"`},
+		{"POST", "/api/v1/flows/a/sweep", `{"at_most":"12%","note":"gone for good"}`, 202, `"at_most": "12%"`},
+		{"POST", "/api/v1/flows/a/sweep", `{"at-most":"12%"}`, 400, "unknown field"},
+		{"POST", "/api/v1/flows/b/sweep", "", 422, "not swept"},
 		{"POST", "/api/v1/reload", "", 200, `"hash": "abc"`},
 		{"GET", "/api/v1/reload", "", 405, "use POST"},
 		{"DELETE", "/api/v1/parked/1", "", 405, "use GET or PUT"},
@@ -461,7 +471,7 @@ func TestOpenAPISchemas(t *testing.T) {
 		return names
 	}
 	for _, v := range []any{Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
-		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}} {
+		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])
 		slices.Sort(want)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"time"
 )
 
 // RewindRequest asks that the source of a polled flow be read again.
@@ -18,6 +19,50 @@ type Rewound struct {
 	To    string `json:"to"`
 	State string `json:"state"` // "asked": the hub that reads the source does it before its next read, which it begins at once
 	Text  string `json:"text"`
+}
+
+// SweepRequest asks that the source of a flow with from.poll.deletes be swept now.
+type SweepRequest struct {
+	// AtMost is how many objects may be deleted: a share or a number, in place of the flow's own bound; empty: the flow's own.
+	AtMost string `json:"at_most,omitempty"`
+	// Note is why; it goes to the audit.
+	Note string `json:"note,omitempty"`
+}
+
+// SweepAsked is what was asked for, and what comes of it.
+type SweepAsked struct {
+	Flow   string `json:"flow"`
+	State  string `json:"state"` // "asked": the hub that reads the source begins at once
+	AtMost string `json:"at_most"`
+	Text   string `json:"text"`
+}
+
+// States of a sweep.
+const (
+	SweepNever = "never-run"
+	SweepHeld  = "held" // more was missing than may be deleted: a person is asked
+)
+
+// Sweep is the last sweep of a flow's source.
+type Sweep struct {
+	State    string     `json:"state"` // "never-run", "running", "ok", "held", "failed" or "interrupted"
+	Started  *time.Time `json:"started,omitempty"`
+	Finished *time.Time `json:"finished,omitempty"`
+	Deleted  int64      `json:"deleted"`
+	Text     string     `json:"text,omitempty"`
+}
+
+func (s *Server) sweep(w http.ResponseWriter, r *http.Request, who string) {
+	var q SweepRequest
+	if !body(w, r, &q, 4<<10) {
+		return
+	}
+	done, err := s.hub.Sweep(r.Context(), r.PathValue("name"), q, who)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusAccepted, done)
 }
 
 func (s *Server) rewind(w http.ResponseWriter, r *http.Request, who string) {

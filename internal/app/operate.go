@@ -137,7 +137,11 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 		st.Broker = api.Broker{State: api.BrokerDown, Why: "the broker does not answer; what waits on its topics is counted as it was seen last: " + silent.Error()}
 	}
 	for _, r := range h.flows() {
-		f := h.flowStatus(r, byFlow[r.Flow().Name], lags[r.Flow().Name], now)
+		sweep, err := h.sweepOf(ctx, r.Flow())
+		if err != nil {
+			return nil, err
+		}
+		f := h.flowStatus(r, byFlow[r.Flow().Name], lags[r.Flow().Name], sweep, now)
 		st.Totals.Add(&f.Totals)
 		st.Flows = append(st.Flows, f)
 	}
@@ -254,9 +258,9 @@ func (h *Hub) freshMetrics() http.Handler {
 	})
 }
 
-func (h *Hub) flowStatus(r *running, t *state.FlowTotals, lag int64, now time.Time) api.Flow {
+func (h *Hub) flowStatus(r *running, t *state.FlowTotals, lag int64, sweep *api.Sweep, now time.Time) api.Flow {
 	def := r.Flow()
-	f := api.Flow{Name: def.Name, Entity: def.Entity, From: place(def.From.Topic, def.From.System), To: place(def.To.Topic, def.To.System), Lag: lag}
+	f := api.Flow{Name: def.Name, Entity: def.Entity, From: place(def.From.Topic, def.From.System), To: place(def.To.Topic, def.To.System), Lag: lag, Sweep: sweep}
 	if t == nil {
 		t = &state.FlowTotals{}
 	}
@@ -329,6 +333,9 @@ func (h *Hub) flowState(r *running, f *api.Flow, moving float64, now time.Time) 
 		if now.Sub(last) > s {
 			return api.StateSilent, "nothing delivered for " + now.Sub(last).Round(time.Second).String()
 		}
+	}
+	if f.Sweep != nil && f.Sweep.State == api.SweepHeld {
+		return api.StateAttention, f.Sweep.Text
 	}
 	if f.Parked > 0 {
 		return api.StateAttention, fmt.Sprintf("%d parked: waybill parked list --flow %s", f.Parked, f.Name)

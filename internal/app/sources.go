@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -34,6 +36,48 @@ func (h *Hub) Rewind(ctx context.Context, name string, q api.RewindRequest, who 
 	}
 	return &api.Rewound{Flow: name, To: q.To, State: "asked", Text: "the source is read again " + from +
 		"; what was missed is taken, what was taken before is recognised and left out"}, nil
+}
+
+// Sweep has the source of a flow looked through now. The wish is stored, and carried out by whichever hub reads the source.
+func (h *Hub) Sweep(ctx context.Context, name string, q api.SweepRequest, who string) (*api.SweepAsked, error) {
+	f, err := h.polled(name, "swept")
+	switch {
+	case err != nil:
+		return nil, err
+	case f.From.Poll.Deletes == nil:
+		return nil, &api.Invalid{Detail: fmt.Sprintf("flow %s is not swept: write from.poll.deletes with sweep and at-most into it", name)}
+	}
+	bound, about := f.From.Poll.Deletes.AtMost, q.Note
+	if q.AtMost != "" {
+		if bound, err = config.ParseAtMost(q.AtMost); err != nil {
+			return nil, &api.Invalid{Detail: fmt.Sprintf("at-most: %v: write a share or a number: 5%% or 100", err)}
+		}
+		about = "at most " + state.Why(q.AtMost, q.Note)
+	}
+	if err := h.store.AskSource(ctx, state.SourceWish{Flow: name, Kind: state.WishSweep, Detail: q.AtMost, Who: who}, about); err != nil {
+		return nil, err
+	}
+	h.intake.Asked(name)
+	return &api.SweepAsked{Flow: name, State: "asked", AtMost: bound.String(), Text: fmt.Sprintf("everything in %s is listed and compared, and at most %s of what is known there is deleted; `waybill status` tells what came of it", f.From.System, bound)}, nil
+}
+
+// sweepOf is the last sweep of a flow's source, on any hub; nil where the flow is not swept.
+func (h *Hub) sweepOf(ctx context.Context, f *config.Flow) (*api.Sweep, error) {
+	if f.From.Poll == nil || f.From.Poll.Deletes == nil {
+		return nil, nil
+	}
+	run, err := h.store.LastRun(ctx, intake.RunSweep, f.Name)
+	if errors.Is(err, state.ErrNotFound) {
+		return &api.Sweep{State: api.SweepNever}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &api.Sweep{State: run.State, Started: &run.Started, Deleted: run.Count, Text: run.Detail}
+	if !run.Finished.IsZero() {
+		s.Finished = &run.Finished
+	}
+	return s, nil
 }
 
 // polled gives the flow of that name if its source is polled; what is what cannot be done otherwise.

@@ -3,6 +3,7 @@ package app
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
@@ -92,4 +93,119 @@ func TestRewindOfAHub(t *testing.T) {
 	if _, err := hub.Rewind(t.Context(), "nobody", api.RewindRequest{To: "start"}, "ann"); !errors.Is(err, state.ErrNotFound) {
 		t.Errorf("an unknown flow: %v", err)
 	}
+}
+
+// TestSweepOfAHub: a row that was deleted without a trace is deleted in the target, in the order of its key, and what polls have missed comes; by every way
+// in which a flow names its objects. Beyond at-most nothing is deleted until a person confirms it.
+func TestSweepOfAHub(t *testing.T) {
+	for name, expressions := range map[string]string{
+		"by key":              "version: source.at",
+		"by id":               "id: source.id\nversion: source.at",
+		"by id, unversioned":  "id: source.id",
+		"by key, unversioned": "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newTarget(t)
+			p := newProject(t, g.URL)
+			db := till(t, p, `, deletes: {sweep: "0 3 * * *", at-most: "2"}`, expressions)
+			p.edit("flows/erp.yaml", "to: {system: erp}", "to: {system: erp, on-delete: delete}")
+			for i := range 10 {
+				execSQL(t, db, "INSERT INTO sale VALUES (?, ?, 1, ?)", i+1, string(rune('A'+i)), fmt.Sprintf("2026-03-01T10:00:%02d.000Z", i))
+			}
+			hub := p.start(io.Discard)
+			await(t, "what is there", func() bool { return len(g.newest(t)) == 10 })
+			rest(t, hub)
+			sweep := func(q api.SweepRequest) *api.Flow {
+				t.Helper()
+				before := flowOf(t, hub, "sales").Sweep
+				if _, err := hub.Sweep(t.Context(), "sales", q, "ann"); err != nil {
+					t.Fatal(err)
+				}
+				await(t, "the sweep", func() bool {
+					s := flowOf(t, hub, "sales").Sweep
+					return s.Finished != nil && (before.Started == nil || s.Started.After(*before.Started))
+				})
+				rest(t, hub)
+				return flowOf(t, hub, "sales")
+			}
+			if f := flowOf(t, hub, "sales"); f.Sweep == nil || f.Sweep.State != api.SweepNever {
+				t.Errorf("before the first sweep: %+v", f.Sweep)
+			}
+			if f := sweep(api.SweepRequest{}); f.Sweep.State != "ok" || f.Sweep.Text != "10 listed, 0 deleted" || len(g.newest(t)) != 10 {
+				t.Fatalf("nothing has changed: %+v", f.Sweep)
+			}
+			// One is gone; one was committed late, and one changed late: no poll sees them.
+			execSQL(t, db, "DELETE FROM sale WHERE id = 1")
+			execSQL(t, db, "INSERT INTO sale VALUES (11, 'K', 1, '2026-03-01T09:00:00.000Z')")
+			execSQL(t, db, "UPDATE sale SET seq = 2, at = '2026-03-01T10:00:05.500Z' WHERE id = 2")
+			f := sweep(api.SweepRequest{})
+			got := g.newest(t)
+			if _, there := got["A"]; there || got["K"].Seq != 1 || got["B"].Seq != 2 || len(got) != 10 || f.Sweep.State != "ok" || f.Sweep.Deleted != 1 ||
+				f.Sweep.Text != "10 listed, 1 deleted, 2 taken that polls had not brought" {
+				t.Fatalf("%+v\n%v", f.Sweep, got)
+			}
+			if trace, err := hub.Trace(t.Context(), "A"); err != nil || len(trace.Objects) != 1 || !trace.Objects[0].Refs[0].Deleted || trace.Objects[0].Refs[1].Deleted == false {
+				t.Errorf("the deleted one: %+v %v", trace.Objects, err)
+			} else {
+				deleted := trace.Journal[0]
+				if deleted.Key != "A" || deleted.Outcome != state.Delivered {
+					t.Errorf("its delete came under another key: %+v", deleted)
+				}
+			}
+			// Three are gone, and at most two may be.
+			execSQL(t, db, "DELETE FROM sale WHERE id IN (4, 5, 6)")
+			f = sweep(api.SweepRequest{})
+			if f.Sweep.State != api.SweepHeld || f.State != api.StateAttention || len(g.newest(t)) != 10 ||
+				!strings.Contains(f.Why, "3 of 10 known objects are missing in till, and at-most is 2: nothing was deleted") || !strings.Contains(f.Why, "waybill sweep sales --at-most 3") {
+				t.Fatalf("%+v %s", f.Sweep, f.Why)
+			}
+			f = sweep(api.SweepRequest{AtMost: "3", Note: "they were tests"})
+			if f.Sweep.State != "ok" || f.Sweep.Deleted != 3 || f.State != api.StateRunning || len(g.newest(t)) != 7 {
+				t.Fatalf("%+v %s: %v", f.Sweep, f.State, g.newest(t))
+			}
+			audits, err := hub.Audits(t.Context(), 1)
+			if err != nil || audits[0].Action != "sweep" || audits[0].Who != "ann" || audits[0].Detail != "at most 3: they were tests" {
+				t.Errorf("audit %+v %v", audits, err)
+			}
+			if st := rest(t, hub); st.Totals.Unaccounted != 0 || st.Totals.Parked != 0 || st.Totals.Duplicates != 0 {
+				t.Errorf("%+v", st.Totals)
+			}
+		})
+	}
+}
+
+// TestSweepIsRefused: by name, with what to do.
+func TestSweepIsRefused(t *testing.T) {
+	g := newTarget(t)
+	p := newProject(t, g.URL)
+	till(t, p, "", "version: source.at")
+	hub := p.start(io.Discard)
+	for _, refused := range []struct{ flow, atMost, says string }{
+		{"sales", "", "flow sales is not swept: write from.poll.deletes"},
+		{"orders", "", "flow orders cannot be swept, because only flows that poll can"},
+	} {
+		_, err := hub.Sweep(t.Context(), refused.flow, api.SweepRequest{AtMost: refused.atMost}, "ann")
+		var invalid *api.Invalid
+		if !errors.As(err, &invalid) || !strings.Contains(invalid.Detail, refused.says) {
+			t.Errorf("%s: %v, want %q", refused.flow, err, refused.says)
+		}
+	}
+	if _, err := hub.Sweep(t.Context(), "nobody", api.SweepRequest{}, "ann"); !errors.Is(err, state.ErrNotFound) {
+		t.Errorf("an unknown flow: %v", err)
+	}
+}
+
+func flowOf(t *testing.T, hub *Hub, name string) *api.Flow {
+	t.Helper()
+	st, err := hub.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range st.Flows {
+		if st.Flows[i].Name == name {
+			return &st.Flows[i]
+		}
+	}
+	t.Fatalf("there is no flow %s", name)
+	return nil
 }

@@ -258,6 +258,11 @@ func (g *target) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"items": items})
 	case http.MethodPost, http.MethodPatch:
 		g.write(w, r)
+	case http.MethodDelete:
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.orders, strings.TrimPrefix(r.URL.Path, "/orders/"))
+		w.WriteHeader(http.StatusNoContent)
 	default:
 		http.Error(w, "no", http.StatusMethodNotAllowed)
 	}

@@ -254,6 +254,8 @@ func headerName(b []byte) string {
 		return event.HeaderEntity
 	case event.HeaderOperation:
 		return event.HeaderOperation
+	case event.HeaderLocal:
+		return event.HeaderLocal
 	case event.HeaderHub:
 		return event.HeaderHub
 	case event.HeaderVersion:

@@ -178,6 +178,9 @@ func (e *env) showStatus(st *api.Status) error {
 		if f.OldestSeconds > 0 {
 			oldest = (time.Duration(f.OldestSeconds) * time.Second).String()
 		}
+		if s := f.Sweep; s != nil && s.Started != nil && s.State != api.SweepHeld { // what is held stands under WHY
+			below = append(below, fmt.Sprintf("%s: swept at %s, %s: %s", f.Name, s.Started.Local().Format(time.DateTime), s.State, s.Text))
+		}
 		for _, m := range f.Remarks {
 			below = append(below, f.Name+" from "+f.From+": "+m.Text)
 		}

@@ -76,10 +76,37 @@ func (l *loader) ordering(s *System, object string) connector.Ordering {
 
 // atMost reads a share or a number.
 func (l *loader) atMost(text string, at strictyaml.Node) AtMost {
+	a, err := ParseAtMost(text)
+	if err != nil {
+		l.p.AddHint(at.Pos(), "write a share or a number: 5% or 100", "at-most: %s", err)
+	}
+	return a
+}
+
+// ParseAtMost reads a share in percent, or a number.
+func ParseAtMost(text string) (AtMost, error) {
 	share, percent := strings.CutSuffix(text, "%")
 	n, err := strconv.Atoi(share)
 	if share != strings.TrimLeft(share, "+-") || err != nil || percent && n > 100 {
-		l.p.AddHint(at.Pos(), "write a share or a number: 5% or 100", "at-most: %q is neither", shorten(text))
+		return AtMost{}, fmt.Errorf("%q is neither", shorten(text))
 	}
-	return AtMost{N: n, Percent: percent}
+	return AtMost{N: n, Percent: percent}, nil
+}
+
+// Of is how many of all that is. A share above 0 is one object at least: a small table may lose a row, too.
+func (a AtMost) Of(all int) int {
+	if !a.Percent {
+		return a.N
+	}
+	if a.N == 0 {
+		return 0
+	}
+	return max(1, all/100*a.N+all%100*a.N/100)
+}
+
+func (a AtMost) String() string {
+	if a.Percent {
+		return strconv.Itoa(a.N) + "%"
+	}
+	return strconv.Itoa(a.N)
 }

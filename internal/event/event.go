@@ -32,6 +32,8 @@ type Event struct {
 	Operation Operation
 	// Key is the business key: the number that people search for.
 	Key string
+	// Local is the object's id in Source, where the event has no document that it could be read from: a deletion that the system tells no more of.
+	Local string
 	// Hub is the object's hub id; empty until the object has been seen (see Lane).
 	Hub string
 	// Version orders changes of one object from one origin; see CompareVersions. Empty when unknown.

@@ -22,6 +22,7 @@ const (
 	HeaderTime        = "ce_time"
 	HeaderEntity      = "ce_entity"
 	HeaderOperation   = "ce_operation"
+	HeaderLocal       = "ce_localid"
 	HeaderHub         = "ce_hubid"
 	HeaderVersion     = "ce_version"
 	HeaderOrigin      = "ce_origin"
@@ -33,7 +34,7 @@ const (
 
 // Headers gives the record headers of e. Empty attributes are left out. The values share memory: they are to be read only.
 func (e *Event) Headers() []Header {
-	h := make([]Header, 0, 15)
+	h := make([]Header, 0, 16)
 	buf := make([]byte, 0, 256)
 	// A value is cut from buf; when buf has to grow, the values cut before keep the old one.
 	put := func(name string, from int) {
@@ -65,6 +66,7 @@ func (e *Event) Headers() []Header {
 	stamp(HeaderTime, e.Time)
 	add(HeaderEntity, e.Entity)
 	add(HeaderOperation, string(e.Operation))
+	add(HeaderLocal, e.Local)
 	add(HeaderHub, e.Hub)
 	add(HeaderVersion, e.Version)
 	add(HeaderOrigin, e.Origin)
@@ -99,6 +101,8 @@ func Read(r *Record) Event {
 			e.Entity = string(v)
 		case HeaderOperation:
 			e.Operation = Operation(v)
+		case HeaderLocal:
+			e.Local = string(v)
 		case HeaderHub:
 			e.Hub = string(v)
 		case HeaderVersion:

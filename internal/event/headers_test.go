@@ -9,7 +9,7 @@ import (
 
 func TestHeaders(t *testing.T) {
 	at := time.Date(2026, 11, 21, 10, 0, 0, 5000, time.UTC)
-	full := Event{ID: "1", Source: "crm", Entity: "order", Operation: Delete, Key: "SO-1", Hub: "h", Version: "7", Origin: "erp", Hops: 12,
+	full := Event{ID: "1", Source: "crm", Entity: "order", Operation: Delete, Key: "SO-1", Local: "17", Hub: "h", Version: "7", Origin: "erp", Hops: 12,
 		Time: at, Accepted: at.Add(time.Second), Trace: "00-" + strings.Repeat("a", 300), Data: []byte("{}")}
 	for _, e := range []Event{full, {ID: "2", Key: "k", Operation: Upsert, Time: at, Data: []byte("{}")}} {
 		r := Record{Topic: "t", Value: e.Data, Headers: e.Headers()}
@@ -26,7 +26,7 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 	want := "ce_specversion=1.0 ce_id=1 ce_source=crm ce_type=waybill.order.delete ce_subject=SO-1 ce_time=2026-11-21T10:00:00.000005Z ce_entity=order " +
-		"ce_operation=delete ce_hubid=h ce_version=7 ce_origin=erp ce_hops=12 ce_accepted=2026-11-21T10:00:01.000005Z traceparent=" + full.Trace +
+		"ce_operation=delete ce_localid=17 ce_hubid=h ce_version=7 ce_origin=erp ce_hops=12 ce_accepted=2026-11-21T10:00:01.000005Z traceparent=" + full.Trace +
 		" content-type=application/json"
 	var got []string
 	for _, h := range full.Headers() {

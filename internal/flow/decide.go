@@ -207,6 +207,9 @@ func (r *Runner) identify(ctx context.Context, ev *event.Event, s *stage) (fate,
 		return fate{}, false, nil
 	}
 	local, external := ev.Key, ""
+	if s.doc == nil && ev.Local != "" {
+		local = ev.Local // the key may be another one than the id
+	}
 	var err error
 	if s.doc != nil {
 		if r.flow.ID != nil {
@@ -251,7 +254,7 @@ func (r *Runner) received(ctx context.Context, ev *event.Event, s *stage, local 
 		return fate{}, true, err
 	}
 	s.ref = &state.Ref{Entity: ev.Entity, Hub: ev.Hub, System: r.flow.From.System, Local: local, Deleted: ev.Operation == event.Delete,
-		Known: &state.Known{Flow: r.flow.Name, Received: ev.Version, EventID: ev.ID}, Updated: r.Clock.Now()}
+		Known: &state.Known{Flow: r.flow.Name, Received: ev.Version, EventID: ev.ID, Key: ev.Key}, Updated: r.Clock.Now()}
 	if t.Ref == nil {
 		return fate{}, false, nil
 	}
@@ -382,6 +385,7 @@ func fields(m *mapping.Mapping, d *jsondoc.Doc) map[string]uint64 {
 func (r *Runner) forward(ev *event.Event, s *stage, a *attempt) fate {
 	out := *ev
 	out.Hops++
+	out.Local = "" // it is the source's
 	out.Data = s.out
 	if out.Origin == "" {
 		out.Origin = ev.Source

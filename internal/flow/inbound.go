@@ -64,9 +64,9 @@ func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector
 	if d.write.Action == connector.Create {
 		written = d.reads.created
 	}
-	k := &state.Known{Flow: d.reads.flow.Name, Fields: map[string]uint64{}, Wrote: version, Written: written}
+	k := &state.Known{Flow: d.reads.flow.Name, Key: d.ev.Key, Fields: map[string]uint64{}, Wrote: version, Written: written}
 	if old := d.target.Ref; old != nil && old.Known != nil && old.Known.Flow == k.Flow {
-		k.Received, k.EventID = old.Known.Received, old.Known.EventID
+		k.Received, k.EventID, k.Key = old.Known.Received, old.Known.EventID, "" // the key stays
 		for name, h := range old.Known.Fields {
 			if !slices.Contains(written, name) {
 				k.Fields[name] = h

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -71,6 +72,10 @@ func (b *batch) add(ctx context.Context, row *state.Inbound, home *state.Publish
 	}
 	if row.Headers[headerDeleted] != "" {
 		ev.Operation = event.Delete
+		if len(row.Body) == 0 {
+			ev.Local = row.Headers[headerLocal]
+			ev.Version = cmp.Or(row.Headers[headerKnown], ev.Version)
+		}
 	}
 	if reason := row.Headers[headerError]; reason != "" {
 		b.refuse(ev, nil, kindInvalid, CodeRow, reason)
@@ -150,14 +155,22 @@ func (b *batch) event(ctx context.Context, ev event.Event, index int, doc *jsond
 	return nil
 }
 
-// key is the event's business key. A deletion of which the source tells nothing but the object's id has that as its key.
+// key is the event's business key. A deletion of which the source tells nothing but the object's id has the key that the object had last, so that it
+// comes behind the object's other events, or else the id.
 func (b *batch) key(ctx context.Context, ev *event.Event, doc *jsondoc.Doc, headers map[string]string) (key, code string, err error) {
 	local := headers[headerLocal]
 	if b.src.Key == nil || ev.Operation == event.Delete && len(ev.Data) == 0 {
-		if local == "" {
+		switch {
+		case local == "":
 			return ev.Key, CodeKey, nil // of a replay: what it had
+		case b.src.Key == nil:
+			return local, CodeKey, nil
 		}
-		return local, CodeKey, nil
+		err := b.insist(ctx, "look for a key", func() (err error) {
+			key, err = b.box.KnownKey(ctx, b.src.Entity, b.src.System, local)
+			return err
+		})
+		return cmp.Or(key, local), CodeKey, err
 	}
 	if doc == nil {
 		doc = jsondoc.Get()

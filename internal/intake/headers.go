@@ -20,6 +20,7 @@ const (
 	headerLocal   = ":local"   // the object's id in the system
 	headerVersion = ":version" // the source's own version
 	headerDeleted = ":deleted" // set: the object is gone
+	headerKnown   = ":known"   // of a deletion without a document: the version that was known of the object last
 	headerError   = ":error"   // set: the row cannot be read, and why; it is parked
 )
 

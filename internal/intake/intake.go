@@ -34,6 +34,8 @@ type Outbox interface {
 	Unpublished(ctx context.Context, flow string, limit, maxBytes int) ([]state.Inbound, error)
 	// MarkPublished records where rows went, and parks events that have no place.
 	MarkPublished(ctx context.Context, lease state.Lease, done []state.Published, park []state.Queued) error
+	// KnownKey is the business key of the newest event that came of a system's object; empty when none is known.
+	KnownKey(ctx context.Context, entity, system, local string) (string, error)
 	// UnplacedMarked gives parked events without a place (Partition -1) that a person wants replayed or discarded.
 	UnplacedMarked(ctx context.Context, flow string) ([]state.Queued, error)
 	// SettleUnplaced records what became of them.
@@ -45,6 +47,7 @@ type Runs interface {
 	Cursor(ctx context.Context, flow string) (state.Cursor, error)
 	StartRun(ctx context.Context, run state.Run) (int64, error)
 	EndRun(ctx context.Context, run state.Run) error
+	Runs(ctx context.Context, f state.RunFilter) ([]state.Run, error)
 }
 
 // Store is everything that intake needs to be remembered.
@@ -54,6 +57,7 @@ type Store interface {
 	Outbox
 	Runs
 	Wishes
+	Known
 }
 
 // Sent is what became of one record that was to be published.
@@ -107,6 +111,8 @@ type Source struct {
 	Topic string
 	// Key is the business key. A nil Key means the object's id in the system, which only polls know.
 	Key Eval
+	// ID is the object's id in the system as the flow computes it; nil: the key.
+	ID Eval
 	// Versioned: the flow reads a version out of the document itself. Otherwise events carry the source's own version where it
 	// has one, else the number of the inbox row, which says the order of acceptance.
 	Versioned bool
@@ -143,6 +149,8 @@ type Poll struct {
 	Overlap time.Duration
 	// Limit bounds a page; 0: the source's own.
 	Limit int
+	// Sweep is how what polls cannot see is found; nil: it is not.
+	Sweep *Sweep
 }
 
 // Files watches a drop.

@@ -30,6 +30,8 @@ const (
 	AlarmAuth AlarmCode = "auth"
 	// AlarmSource: the system cannot be read.
 	AlarmSource AlarmCode = "source"
+	// AlarmSweep: a sweep found more missing than may be deleted without a person.
+	AlarmSweep AlarmCode = "sweep"
 	// AlarmRelay: the inbox cannot be carried to the topic.
 	AlarmRelay AlarmCode = "relay"
 )

@@ -29,7 +29,7 @@ func FromPlan(p *config.Plan, systems map[string]connector.System, lookup mappin
 }
 
 func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, lookup mapping.Lookup) (Source, error) {
-	s := Source{Flow: f.Name, Entity: f.Entity, System: f.From.System, Topic: f.Topic(), Key: eval(f.Key, lookup), Versioned: f.Version != nil}
+	s := Source{Flow: f.Name, Entity: f.Entity, System: f.From.System, Topic: f.Topic(), Key: eval(f.Key, lookup), ID: eval(f.ID, lookup), Versioned: f.Version != nil}
 	var err error
 	switch from := f.From; {
 	case from.Webhook != nil:
@@ -64,6 +64,17 @@ func fromPoll(f *config.Flow, system connector.System) (*Poll, error) {
 		return nil, fmt.Errorf("system %s cannot be polled", f.From.System)
 	}
 	p := &Poll{Poller: poller, Object: objectOf(c.Object, f), Overlap: c.Overlap, Limit: c.Limit}
+	if c.Deletes != nil {
+		lister, ok := system.(connector.Lister)
+		if !ok {
+			return nil, fmt.Errorf("system %s cannot list what it holds", f.From.System)
+		}
+		when, err := schedule.Parse(c.Deletes.Sweep, c.Timezone)
+		if err != nil {
+			return nil, err
+		}
+		p.Sweep = &Sweep{Lister: lister, When: when, AtMost: c.Deletes.AtMost}
+	}
 	if c.Schedule == "" {
 		p.When = every(c.Every)
 		return p, nil

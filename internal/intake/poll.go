@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
@@ -26,6 +27,9 @@ type poller struct {
 	*reader
 	poll Poll
 	last recent
+	// sweeper looks for what polls cannot see; nil: nobody does. turn is held by whoever of the two reads and commits what has no version.
+	sweeper *sweeper
+	turn    sync.Mutex
 }
 
 // lastTaken is the state of an object that was taken last.
@@ -42,6 +46,8 @@ func (p *poller) read(ctx context.Context, t *tenure) (err error) {
 		run.end(ctx, fresh, err)
 		p.obs.Read(p.src.Flow, records, fresh)
 	}()
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	if err := p.asked(ctx, t); err != nil {
 		return err
 	}

@@ -51,8 +51,18 @@ func rewindTo(p *Poll, cursor, to string) (string, error) {
 // Asked tells the flow's reader that something is asked of it. A source that is paused, because its system refuses the hub's credentials, is left
 // alone: it comes to it when a person resumes it. Without this call the reader finds out at its next read.
 func (in *Intake) Asked(flow string) {
-	if w := in.find(flow); w != nil && w.reader != nil && w.reader.State().State != SourcePaused {
+	w := in.find(flow)
+	if w == nil || w.reader == nil {
+		return
+	}
+	if w.reader.State().State != SourcePaused {
 		w.reader.resume()
+	}
+	if w.sweeper != nil {
+		select {
+		case w.sweeper.nudge <- struct{}{}:
+		default:
+		}
 	}
 }
 

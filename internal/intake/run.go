@@ -51,7 +51,9 @@ type work struct {
 	flow   string
 	relay  *relay
 	reader *reader // nil: nothing is read
-	posts  []func(context.Context)
+	// sweeper is nil where nothing is swept.
+	sweeper *sweeper
+	posts   []func(context.Context)
 
 	halt context.CancelCauseFunc
 	wg   sync.WaitGroup
@@ -145,10 +147,11 @@ func (in *Intake) work(s Source) (*work, error) {
 		p := &poller{reader: rd, poll: *s.Poll}
 		rd.kind, rd.when, rd.read = "poll", s.Poll.When, p.read
 		k.reader = rd
-		k.posts = append(k.posts, under("poll", func(ctx context.Context, t *tenure) error {
-			p.last = recent{} // meanwhile another hub may have read
-			return p.run(ctx, t)
-		}))
+		if s.Poll.Sweep != nil {
+			p.sweeper = &sweeper{poller: p, sweep: *s.Poll.Sweep, nudge: make(chan struct{}, 1)}
+			k.sweeper = p.sweeper
+		}
+		k.posts = append(k.posts, under("poll", p.work))
 	case s.Files != nil && s.Webhook == nil && s.Poll == nil:
 		if s.Files.Source == nil || s.Files.When == nil {
 			return nil, errors.New("a drop needs a source and a timetable")

@@ -12,6 +12,18 @@ const (
 	WishSweep WishKind = "sweep"
 )
 
+// KnownObject is an object of a system as it was known last through a flow.
+type KnownObject struct {
+	Local string
+	Hub   string
+	// Received and EventID are those of Known.
+	Received string
+	EventID  string
+	// Deleted marks a tombstone.
+	Deleted bool
+	Updated time.Time
+}
+
 // SourceWish is what a person asks of the source of a flow. The hub that reads the source carries it out between two reads.
 type SourceWish struct {
 	// ID is given by the store; a later wish of the same kind takes the place of an earlier one, under a greater ID.

@@ -175,6 +175,8 @@ type Known struct {
 	Fields   map[string]uint64
 	Received string
 	EventID  string
+	// Key is the business key of the newest event received from there; empty: none is known.
+	Key string
 	// Wrote is the version that the system gave to the hub's last write, where it can be told, and Written the fields of that write:
 	// an older event's values of these fields have been overwritten.
 	Wrote   string

@@ -147,6 +147,7 @@ type envelope struct {
 	Entity    string `json:"entity,omitempty"`
 	Operation string `json:"operation,omitempty"`
 	Key       string `json:"key,omitempty"`
+	Local     string `json:"local,omitempty"`
 	Hub       string `json:"hub,omitempty"`
 	Version   string `json:"version,omitempty"`
 	Origin    string `json:"origin,omitempty"`
@@ -157,7 +158,7 @@ type envelope struct {
 }
 
 func encodeEvent(e *event.Event) (string, error) {
-	b, err := json.Marshal(envelope{e.ID, e.Source, e.Entity, string(e.Operation), e.Key, e.Hub, e.Version, e.Origin, e.Hops,
+	b, err := json.Marshal(envelope{e.ID, e.Source, e.Entity, string(e.Operation), e.Key, e.Local, e.Hub, e.Version, e.Origin, e.Hops,
 		timeText(e.Time), timeText(e.Accepted), e.Trace})
 	return string(b), err
 }
@@ -167,7 +168,7 @@ func decodeEvent(s string) (event.Event, error) {
 	if err := json.Unmarshal([]byte(s), &v); err != nil {
 		return event.Event{}, fmt.Errorf("queued event: %w: %w", errTorn, err)
 	}
-	return event.Event{ID: v.ID, Source: v.Source, Entity: v.Entity, Operation: event.Operation(v.Operation), Key: v.Key, Hub: v.Hub,
+	return event.Event{ID: v.ID, Source: v.Source, Entity: v.Entity, Operation: event.Operation(v.Operation), Key: v.Key, Local: v.Local, Hub: v.Hub,
 		Version: v.Version, Origin: v.Origin, Hops: v.Hops, Time: textTime(v.Time), Accepted: textTime(v.Accepted), Trace: v.Trace}, nil
 }
 

@@ -96,15 +96,15 @@ func (t *tx) saveRefs(c *refChanges) error {
 			objects = append(objects, r.Entity, r.Hub, state.ExternalID(r.Entity, r.Hub), "", t.now)
 		}
 		var known []byte
-		var flow, received, event string
+		var flow, received, event, key string
 		if r.Known != nil {
-			known, flow, received, event = encodeKnown(r.Known), r.Known.Flow, r.Known.Received, r.Known.EventID
+			known, flow, received, event, key = encodeKnown(r.Known), r.Known.Flow, r.Known.Received, r.Known.EventID, r.Known.Key
 		}
 		updated := stamp(r.Updated)
 		if updated == 0 {
 			updated = t.now
 		}
-		refs = append(refs, r.Entity, r.Hub, r.System, r.Local, b2i(r.Deleted), known, flow, received, event, r.ETag, updated)
+		refs = append(refs, r.Entity, r.Hub, r.System, r.Local, b2i(r.Deleted), known, flow, received, event, r.ETag, updated, key)
 	}
 	lock := "NOTHING"
 	if t.d == postgres {
@@ -115,13 +115,14 @@ func (t *tx) saveRefs(c *refChanges) error {
 	if err != nil {
 		return err
 	}
-	err = t.insert("INSERT INTO refs (entity, hub, system, local, deleted, known, known_flow, received, known_event, etag, updated)", 11, refs,
+	err = t.insert("INSERT INTO refs (entity, hub, system, local, deleted, known, known_flow, received, known_event, etag, updated, ekey)", 12, refs,
 		` ON CONFLICT (entity, hub, system) DO UPDATE SET local = CASE WHEN excluded.local <> '' THEN excluded.local ELSE refs.local END,
 		deleted = excluded.deleted, known = COALESCE(excluded.known, refs.known),
 		known_flow = CASE WHEN excluded.known IS NULL THEN refs.known_flow ELSE excluded.known_flow END,
 		received = CASE WHEN excluded.known IS NULL THEN refs.received ELSE excluded.received END,
 		known_event = CASE WHEN excluded.known IS NULL THEN refs.known_event ELSE excluded.known_event END,
-		etag = excluded.etag, updated = excluded.updated`)
+		etag = excluded.etag, updated = excluded.updated,
+		ekey = CASE WHEN excluded.ekey = '' THEN refs.ekey ELSE excluded.ekey END`)
 	if err != nil {
 		return err
 	}

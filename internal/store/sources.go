@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strings"
 
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -72,4 +73,61 @@ func (s *Store) EndWish(ctx context.Context, w state.SourceWish, lease state.Lea
 func (t *tx) endWish(w state.SourceWish) error {
 	_, err := t.exec("DELETE FROM source_wishes WHERE flow = ? AND kind = ? AND id = ?", w.Flow, string(w.Kind), w.ID)
 	return err
+}
+
+const knownCols = "local, hub, received, known_event, deleted, updated"
+
+func scanKnown(r *sql.Rows) (o state.KnownObject, err error) {
+	var deleted, updated int64
+	err = r.Scan(&o.Local, &o.Hub, &o.Received, &o.EventID, &deleted, &updated)
+	o.Deleted, o.Updated = deleted != 0, unstamp(updated)
+	return o, err
+}
+
+// KnownObjects gives the objects of an entity that a system is known, through a flow, to hold, by their ids there: those behind after, at most limit.
+func (s *Store) KnownObjects(ctx context.Context, entity, system, flow, after string, limit int) ([]state.KnownObject, error) {
+	var out []state.KnownObject
+	err := s.each(ctx, func(r *sql.Rows) error {
+		o, err := scanKnown(r)
+		out = append(out, o)
+		return err
+	}, "SELECT "+knownCols+" FROM refs WHERE local > ? AND system = ? AND entity || '' = ? AND known_flow = ? AND deleted = 0 ORDER BY local LIMIT ?",
+		after, system, entity, flow, bound(limit))
+	return out, s.wrap("known objects", err)
+}
+
+// CountKnown counts what KnownObjects gives in all.
+func (s *Store) CountKnown(ctx context.Context, entity, system, flow string) (n int, err error) {
+	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&n) },
+		"SELECT COUNT(*) FROM refs WHERE local <> '' AND system = ? AND entity = ? AND known_flow = ? AND deleted = 0", system, entity, flow)
+	return n, s.wrap("count known objects", err)
+}
+
+// KnownByLocal gives what is known of a system's objects with these ids, tombstones included; those that nobody has seen are left out. Where a
+// deleted object's id was given to another one, the living one counts.
+func (s *Store) KnownByLocal(ctx context.Context, entity, system string, locals []string) (map[string]state.KnownObject, error) {
+	out := make(map[string]state.KnownObject, len(locals))
+	if len(locals) == 0 {
+		return out, nil
+	}
+	args := make([]any, 0, len(locals)+2)
+	for _, l := range locals {
+		args = append(args, l)
+	}
+	err := s.each(ctx, func(r *sql.Rows) error {
+		o, err := scanKnown(r)
+		if _, there := out[o.Local]; !there {
+			out[o.Local] = o
+		}
+		return err
+	}, "SELECT "+knownCols+" FROM refs WHERE local IN (?"+strings.Repeat(", ?", len(locals)-1)+") AND system = ? AND entity || '' = ? ORDER BY deleted, updated DESC, hub",
+		append(args, system, entity)...)
+	return out, s.wrap("known objects by id", err)
+}
+
+// KnownKey is the business key of the newest event that came of a system's object; empty when none is known.
+func (s *Store) KnownKey(ctx context.Context, entity, system, local string) (key string, err error) {
+	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&key) },
+		"SELECT ekey FROM refs WHERE local = ? AND system = ? AND entity || '' = ? ORDER BY deleted, updated DESC, hub LIMIT 1", local, system, entity)
+	return key, s.wrap("known key", err)
 }

@@ -64,6 +64,7 @@ function showStatus(s) {
   $("flows").tBodies[0].replaceChildren(...s.flows.map((f) => {
     const state = el("td", f.state + (f.why ? ": " + f.why : ""), tone[f.state] || "bad");
     for (const m of f.remarks || []) state.append(el("div", m.text, "warn"));
+    if (f.sweep && f.sweep.text && f.sweep.state !== "held") state.append(el("div", "swept, " + f.sweep.state + ": " + f.sweep.text, f.sweep.state === "ok" ? "" : "warn"));
     const last = el("td");
     last.append(f.state === "paused" || f.state === "alarm"
       ? act("Resume", () => ask("POST", "/api/v1/flows/" + encodeURIComponent(f.name) + "/resume"))

@@ -236,7 +236,7 @@ func rest(offset int64, outcome state.Outcome, lane string, change ...func(*stat
 }
 
 func anEvent(id, key string) event.Event {
-	return event.Event{ID: id, Source: "crm", Entity: "order", Operation: event.Upsert, Key: key, Hub: "hub-" + key, Version: "7", Origin: "crm", Hops: 1,
+	return event.Event{ID: id, Source: "crm", Entity: "order", Operation: event.Upsert, Key: key, Local: "local-" + key, Hub: "hub-" + key, Version: "7", Origin: "crm", Hops: 1,
 		Time: time.Date(2026, 2, 28, 10, 0, 0, 123456789, time.FixedZone("", 8*3600)), Accepted: time.Date(2026, 2, 28, 2, 0, 1, 0, time.UTC),
 		Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Data: []byte(`{"id":"` + key + `"}`)}
 }
