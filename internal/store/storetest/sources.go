@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +72,57 @@ func testSourceWishes(t *testing.T, b *bench) {
 		}
 		if audits[i].Time = want[i].Time; audits[i] != want[i] {
 			t.Errorf("audit %d: %+v, want %+v", i, audits[i], want[i])
+		}
+	}
+}
+
+// testKnownObjects: what is known of a system's objects through a flow, by id, with the key that they had last.
+func testKnownObjects(t *testing.T, b *bench) {
+	p := b.part(0)
+	ref := func(offset int64, hub, local, flow, key, eventID string, deleted bool) state.Result {
+		r := delivered(offset)
+		r.Source = &state.Ref{Entity: "order", Hub: hub, System: "crm", Local: local, Deleted: deleted, Updated: time.Unix(offset+1, 0).UTC(),
+			Known: &state.Known{Flow: flow, Fields: map[string]uint64{"a": 1}, Received: "v" + eventID, EventID: eventID, Key: key}}
+		return r
+	}
+	p.commit(ref(0, "h1", "1", "sales", "A", "e1", false), ref(1, "h2", "2", "sales", "B", "e2", false), ref(2, "h3", "3", "sales", "C", "e3", true),
+		ref(3, "h4", "4", "other", "D", "e4", false), ref(4, "h5", "5", "sales", "E", "e5", false))
+	p.commit(ref(5, "h1", "1", "sales", "", "e6", false))   // the key stays
+	p.commit(ref(6, "h6", "3", "sales", "C2", "e7", false)) // the id of what was deleted, given to another object
+	var locals []string
+	after := ""
+	for {
+		page, err := b.KnownObjects(b.ctx(), "order", "crm", "sales", after, 2)
+		b.no(err)
+		for _, o := range page {
+			locals = append(locals, o.Local+" "+o.Hub+" "+o.Received+" "+o.EventID)
+		}
+		if len(page) < 2 {
+			break
+		}
+		after = page[len(page)-1].Local
+	}
+	if got := strings.Join(locals, ", "); got != "1 h1 ve6 e6, 2 h2 ve2 e2, 3 h6 ve7 e7, 5 h5 ve5 e5" {
+		t.Errorf("known objects %s", got)
+	}
+	if n, err := b.CountKnown(b.ctx(), "order", "crm", "sales"); err != nil || n != 4 {
+		t.Errorf("counted %d, %v", n, err)
+	}
+	byLocal, err := b.KnownByLocal(b.ctx(), "order", "crm", []string{"1", "3", "4", "77"})
+	b.no(err)
+	if len(byLocal) != 3 || byLocal["3"].Hub != "h6" || byLocal["4"].EventID != "e4" || !byLocal["1"].Updated.Equal(time.Unix(6, 0)) {
+		t.Errorf("by id: %+v", byLocal)
+	}
+	p.commit(ref(7, "h6", "3", "sales", "", "e8", true))
+	if byLocal, err = b.KnownByLocal(b.ctx(), "order", "crm", []string{"3"}); err != nil || !byLocal["3"].Deleted {
+		t.Errorf("a tombstone: %+v %v", byLocal, err)
+	}
+	if none, err := b.KnownByLocal(b.ctx(), "order", "crm", nil); err != nil || len(none) != 0 {
+		t.Errorf("of nothing: %+v %v", none, err)
+	}
+	for local, want := range map[string]string{"1": "A", "2": "B", "4": "D", "77": ""} {
+		if key, err := b.KnownKey(b.ctx(), "order", "crm", local); err != nil || key != want {
+			t.Errorf("key of %s: %q %v, want %q", local, key, err, want)
 		}
 	}
 }
