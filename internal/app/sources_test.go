@@ -2,11 +2,17 @@ package app
 
 import (
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	_ "modernc.org/sqlite" // the till's database
@@ -208,4 +214,108 @@ func flowOf(t *testing.T, hub *Hub, name string) *api.Flow {
 	}
 	t.Fatalf("there is no flow %s", name)
 	return nil
+}
+
+// pages is a service whose list has pages, and whose poll by changed-since sees what its stamps say.
+type pages struct {
+	*httptest.Server
+	mu     sync.Mutex
+	orders map[string]map[string]any // by id
+	broken bool                      // the second page of a full list is not answered
+}
+
+func newPages(t *testing.T) *pages {
+	g := &pages{orders: map[string]map[string]any{}}
+	g.Server = httptest.NewServer(g)
+	t.Cleanup(g.Close)
+	return g
+}
+
+func (g *pages) put(id int, no string, seq int, at string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.orders[fmt.Sprintf("%03d", id)] = map[string]any{"id": fmt.Sprintf("%03d", id), "no": no, "seq": seq, "at": at}
+}
+
+func (g *pages) drop(id int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.orders, fmt.Sprintf("%03d", id))
+}
+
+func (g *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if id, one := strings.CutPrefix(r.URL.Path, "/sales/"); one {
+		if o := g.orders[id]; o != nil {
+			_ = json.NewEncoder(w).Encode(o) // a test's answer
+			return
+		}
+		http.NotFound(w, r)
+		return
+	}
+	page, since := 1, r.URL.Query().Get("since")
+	_, _ = fmt.Sscan(r.URL.Query().Get("page"), &page) // without one it is the first
+	if g.broken && since == "" && page == 2 {
+		http.Error(w, "no", http.StatusBadGateway)
+		return
+	}
+	items, n := []any{}, 0
+	for _, id := range slices.Sorted(maps.Keys(g.orders)) {
+		if o := g.orders[id]; since == "" || o["at"].(string) >= since {
+			if n++; n > (page-1)*3 && n <= page*3 {
+				items = append(items, o)
+			}
+		}
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{"items": items}) // a test's answer
+}
+
+// TestSweepOverPages: a service whose list has several pages is swept as a whole or not at all.
+func TestSweepOverPages(t *testing.T) {
+	g, source := newTarget(t), newPages(t)
+	p := newProject(t, g.URL)
+	till(t, p, `, deletes: {sweep: "0 3 * * *", at-most: 20%}`, "version: source.at\nid: source.id")
+	p.edit("configs/waybill.yaml", "  erp:\n", `  web:
+    connector: rest
+    url: `+source.URL+`
+    objects:
+      sale:
+        path: /sales
+        version: at
+        list: {items: items, paging: {style: page, size: 3}, changed-since: {parameter: since}}
+  erp:
+`)
+	p.edit("flows/sales.yaml", "system: till", "system: web")
+	p.edit("flows/erp.yaml", "to: {system: erp}", "to: {system: erp, on-delete: delete}")
+	p.edit("schemas/order.v1.json", `"id": {"type": "integer"}`, `"id": {"type": "string"}`)
+	for i := range 11 {
+		source.put(i, fmt.Sprintf("S%d", i), 1, fmt.Sprintf("2026-03-01T10:00:%02dZ", i))
+	}
+	hub := p.start(io.Discard)
+	await(t, "what is there", func() bool { return len(g.newest(t)) == 11 })
+	rest(t, hub)
+	source.drop(7)
+	source.put(99, "late", 1, "2026-03-01T09:00:00Z")
+	source.mu.Lock()
+	source.broken = true
+	source.mu.Unlock()
+	if _, err := hub.Sweep(t.Context(), "sales", api.SweepRequest{}, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the sweep to fail", func() bool { return flowOf(t, hub, "sales").Sweep.State == "failed" })
+	if got := g.newest(t); got["S7"].Seq != 1 || len(got) != 11 {
+		t.Errorf("half a list has decided something: %v", got)
+	}
+	source.mu.Lock()
+	source.broken = false
+	source.mu.Unlock()
+	hub.intake.Asked("sales")
+	if _, err := hub.Sweep(t.Context(), "sales", api.SweepRequest{}, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the sweep", func() bool { got := g.newest(t); return got["late"].Seq == 1 && got["S7"].Seq == 0 })
+	if st := rest(t, hub); st.Totals.Unaccounted != 0 || st.Totals.Parked != 0 || len(g.newest(t)) != 11 {
+		t.Errorf("%+v: %v", st.Totals, g.newest(t))
+	}
 }

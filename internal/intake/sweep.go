@@ -69,9 +69,9 @@ func (s *sweeper) run(ctx context.Context, t *tenure) error {
 		return err
 	}
 	tries := backoff{min: sweepRetry, max: time.Hour}
-	due := s.next(last)
+	due, tried := s.next(last), int64(0) // the wish that failed, and waits like anything that failed
 	for {
-		wish, err := s.until(ctx, due)
+		wish, err := s.until(ctx, due, tried)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,8 @@ func (s *sweeper) run(ctx context.Context, t *tenure) error {
 		switch {
 		case err == nil:
 			tries.reset()
-			due = s.next(now)
+			due, tried = s.next(now), 0
+			continue
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, state.ErrFenced):
@@ -92,6 +93,9 @@ func (s *sweeper) run(ctx context.Context, t *tenure) error {
 			wait := tries.next()
 			s.log.Warn("a sweep failed and has deleted nothing; trying again", "flow", s.src.Flow, "system", s.src.System, "in", wait, "error", err)
 			due = now.Add(wait)
+		}
+		if wish != nil {
+			tried = wish.ID
 		}
 	}
 }
@@ -125,25 +129,25 @@ func (s *sweeper) past(ctx context.Context) (last time.Time, err error) {
 	return last, nil
 }
 
-// until waits until due, or a person's wish, and gives the wish.
-func (s *sweeper) until(ctx context.Context, due time.Time) (*state.SourceWish, error) {
+// until waits until due, or for a wish other than the one that was tried, and gives the wish where there is one.
+func (s *sweeper) until(ctx context.Context, due time.Time, tried int64) (*state.SourceWish, error) {
 	for {
 		wishes, err := s.store.SourceWishes(ctx, s.src.Flow)
 		if err != nil {
 			return nil, fmt.Errorf("read what is asked of the source: %w", err)
 		}
+		var wish *state.SourceWish
 		for i := range wishes {
 			if wishes[i].Kind == state.WishSweep {
-				return &wishes[i], nil
+				wish = &wishes[i]
 			}
 		}
 		nap := sweepNap
 		if !due.IsZero() {
-			left := due.Sub(s.clock.Now())
-			if left <= 0 {
-				return nil, nil
-			}
-			nap = min(nap, left)
+			nap = min(nap, due.Sub(s.clock.Now()))
+		}
+		if nap <= 0 || wish != nil && wish.ID != tried {
+			return wish, nil
 		}
 		if err := lifecycle.Wait(ctx, s.clock, nap, s.nudge); err != nil {
 			return nil, err
