@@ -436,3 +436,51 @@ func TestSweepIsTriedAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestSweepOfStaleLists: what has no version is ordered by its acceptance, so it is taken as it is when it is committed, and not as a list showed it
+// before.
+func TestSweepOfStaleLists(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		s := &findable{}
+		s.put(ten()...)
+		b.start(sweeping(t, s, "5%"))
+		b.swept("")
+		s.put(rec("04", "", `{"k":"newest"}`))
+		s.listed = func(_ int, all []connector.Record) ([]connector.Record, error) {
+			all[4].Doc = []byte(`{"k":"older"}`)
+			return all, nil
+		}
+		b.swept("")
+		if docs := b.docs()[10:]; len(docs) != 1 || docs[0] != `{"k":"newest"}` {
+			t.Errorf("took %v", docs)
+		}
+	})
+}
+
+// TestSweepPassesWhatIsNew: an object that the hub has learned of since a listing began counts neither as gone nor towards the bound.
+func TestSweepPassesWhatIsNew(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		s := &stock{}
+		s.put(ten()...)
+		b.start(sweeping(t, s, "0"))
+		b.swept("")
+		n := len(b.sweeps())
+		s.listed = func(_ int, all []connector.Record) ([]connector.Record, error) {
+			b.clock.Advance(time.Second)
+			b.accept(state.Inbound{ID: "10@v1#x", DeliveryID: "10@v1#x", Body: []byte(`{"k":"new"}`), Headers: map[string]string{headerLocal: "10"}})
+			b.intake.Wake("orders")
+			b.await("the new one", func() bool { return b.topic.count() == 11 })
+			b.digest()
+			return all, nil
+		}
+		if err := b.store.AskSource(t.Context(), state.SourceWish{Flow: "orders", Kind: state.WishSweep}, ""); err != nil {
+			t.Fatal(err)
+		}
+		b.clock.Advance(time.Second)
+		b.intake.Asked("orders")
+		b.turn("the sweep", func() bool { r := b.sweeps(); return len(r) > n && r[0].State != "running" })
+		if r := b.sweeps()[0]; r.State != RunOK || r.Detail != "10 listed, 0 deleted" {
+			t.Errorf("%+v", r)
+		}
+	})
+}
