@@ -319,3 +319,28 @@ func TestSweepOverPages(t *testing.T) {
 		t.Errorf("%+v: %v", st.Totals, g.newest(t))
 	}
 }
+
+// TestWishesAreHeard: what another hub was asked is done by the one that reads the source, without waiting for its time, and told once.
+func TestWishesAreHeard(t *testing.T) {
+	g := newTarget(t)
+	p := newProject(t, g.URL)
+	db := till(t, p, "", "version: source.at") // polls come once an hour
+	execSQL(t, db, "INSERT INTO sale VALUES (1, 'A', 1, '2026-03-01T10:00:00.000Z'), (2, 'B', 1, '2026-03-01T12:00:00.000Z')")
+	hub := p.start(io.Discard)
+	await(t, "what is there", func() bool { return len(g.newest(t)) == 2 })
+	execSQL(t, db, "INSERT INTO sale VALUES (3, 'C', 1, '2026-03-01T11:00:00.000Z')")
+	if err := hub.store.AskSource(t.Context(), state.SourceWish{Flow: "sales", Kind: state.WishRewind, Detail: "start", Who: "ann"}, "to start"); err != nil {
+		t.Fatal(err)
+	}
+	wishes, err := hub.store.SourceWishes(t.Context(), "")
+	if err != nil || len(wishes) != 1 {
+		t.Fatalf("%+v %v", wishes, err)
+	}
+	if heard := hub.hearWishes(t.Context(), 0); heard != wishes[0].ID {
+		t.Errorf("heard up to %d, want %d", heard, wishes[0].ID)
+	}
+	await(t, "what was missed", func() bool { return g.newest(t)["C"].Seq == 1 })
+	if again := hub.hearWishes(t.Context(), wishes[0].ID); again != wishes[0].ID {
+		t.Errorf("heard once more: %d", again)
+	}
+}
