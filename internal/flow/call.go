@@ -352,6 +352,10 @@ func (d *delivery) sort(ctx context.Context, err error, conflicts *int) (fate, b
 	case fault.Conflict:
 		d.Runner.target.Breaker.Success() // it answered
 		if e != nil && e.Duplicate {
+			if d.write.Action != connector.Create {
+				// The object is known: what stands in the way is another one, and will be met again.
+				return d.given(failed(err)), true, nil
+			}
 			return d.duplicate(ctx, err, conflicts)
 		}
 		*conflicts++

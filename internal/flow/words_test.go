@@ -74,6 +74,21 @@ type blind struct {
 
 func (b blind) Find(context.Context, connector.Lookup) ([]connector.Record, error) { return nil, b.why }
 
+// A change that would make the object the double of another is refused, however often it is sent: it parks, and is not adopted again and again.
+func TestUpdateIntoADouble(t *testing.T) {
+	w := newWorld(t)
+	r := w.flow("orders-to-erp")
+	w.must(r, order("A", 1, "1"))
+	w.expect("orders-to-erp", "delivered=1")
+	taken := &fault.Error{Kind: fault.Conflict, Duplicate: true, System: "erp", Op: "update order", Code: "200 DUPLICATE_DATA", Err: errText("the e-mail is taken")}
+	w.erp.script = []step{{false, taken, nil}}
+	w.must(r, order("A", 2, "2"))
+	w.expect("orders-to-erp", "delivered=1 parked=1")
+	if q := w.queue("orders-to-erp")[0]; q.Reason != "erp: update order: 200 DUPLICATE_DATA: the e-mail is taken" {
+		t.Errorf("parked: %+v", q)
+	}
+}
+
 type errText string
 
 func (e errText) Error() string { return string(e) }
