@@ -11,9 +11,12 @@ import (
 // place of their {id}. The address may be complete or a path, and the key a segment (customers/17) or in brackets, as OData writes it:
 // Customers(17), Customers('AB%20C”D'), Customers(guid'…'), Customers(ID=17,IsActiveEntity=true).
 func (o *object) idAt(address string) string {
-	parts := segments(address)
+	parts, closed := segments(address)
 	if len(parts) == 0 {
 		return ""
+	}
+	if id := o.unclosed(address); !closed && id != "" {
+		return id
 	}
 	plain := false
 	for _, template := range []string{o.Get.Path, o.Update.Path, o.Delete.Path} {
@@ -70,31 +73,54 @@ func between(part, before, after string) (id string, ok bool) {
 	if !inQuotes(before, after, '\'') {
 		return id, true
 	}
-	whole := strings.ReplaceAll(id, "''", "")
-	return strings.ReplaceAll(id, "''", "'"), !strings.Contains(whole, "'")
+	return literal(id), true
 }
 
-// segments gives the unescaped segments of an address's path. A slash inside a quoted key divides nothing.
-func segments(address string) []string {
+// literal gives the text of a quoted literal. Not every service doubles the apostrophes in an address that it writes (SAP CAP 10 does not): where
+// one stands alone, all stand for themselves.
+func literal(inner string) string {
+	if strings.Contains(strings.ReplaceAll(inner, "''", ""), "'") {
+		return inner
+	}
+	return strings.ReplaceAll(inner, "''", "'")
+}
+
+// unclosed gives the id at an address whose quotes are not closed, by the ends of its path alone: an apostrophe that is not doubled may come with
+// slashes that are not escaped.
+func (o *object) unclosed(address string) string {
+	path, _, _ := strings.Cut(address, "?")
+	path = "/" + unescaped(strings.TrimRight(path, "/"))
+	for _, template := range []string{o.Get.Path, o.Update.Path, o.Delete.Path} {
+		before, after, _ := strings.Cut("/"+strings.TrimLeft(template[strings.LastIndexByte(template, '/')+1:], "/"), "{id}")
+		before, after = unescaped(before), unescaped(after)
+		if i := strings.Index(path, before); inQuotes(before, after, '\'') && i >= 0 && strings.HasSuffix(path, after) && len(path) > i+len(before)+len(after) {
+			return literal(path[i+len(before) : len(path)-len(after)])
+		}
+	}
+	return ""
+}
+
+// segments gives the unescaped segments of an address's path. A slash inside a quoted key divides nothing; closed is false where brackets
+// or quotes are not closed.
+func segments(address string) (out []string, closed bool) {
 	if _, rest, ok := strings.Cut(address, "://"); ok && !strings.ContainsAny(address[:len(address)-len(rest)-3], "/?#('") {
 		address = "//" + rest
 	}
 	if rest, ok := strings.CutPrefix(address, "//"); ok {
 		_, address, _ = strings.Cut(rest, "/")
 	}
-	raw, ok := divided(address)
-	if !ok {
+	raw, closed := divided(address)
+	if !closed {
 		path, _, _ := strings.Cut(address, "?")
 		path, _, _ = strings.Cut(path, "#")
 		raw = strings.Split(path, "/")
 	}
-	var out []string
 	for _, part := range raw {
 		if part != "" {
 			out = append(out, unescaped(part))
 		}
 	}
-	return out
+	return out, closed
 }
 
 // divided cuts a path at its slashes, up to its query; ok is false where brackets or quotes are not closed.
@@ -149,7 +175,7 @@ func keyOf(key string) string {
 	}
 	// '…', or with the type before it: guid'…', datetime'…'
 	if i := strings.IndexByte(value, '\''); i >= 0 && len(value) > i+1 && strings.HasSuffix(value, "'") {
-		return strings.ReplaceAll(value[i+1:len(value)-1], "''", "'")
+		return literal(value[i+1 : len(value)-1])
 	}
 	// 17L, 1.50M: OData V2 writes the type behind a number
 	if digits := strings.TrimRight(value, "LlMmFfDd"); len(digits) == len(value)-1 && digits != "" && strings.Trim(digits, "0123456789.-") == "" {
