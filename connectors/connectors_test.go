@@ -51,6 +51,10 @@ What every connector does, and ` + "`internal/connector/connectortest`" + ` prov
 - **Nothing twice.** A create with an external id that is there already fails as a duplicate, or takes that object over.
 - **Every failure has a class.** *Unavailable* was certainly not applied. Whatever may have been applied has an *unknown
   outcome*, and the engine looks before it sends again.
+- **Nothing is believed that was not said.** A write that the other side does not carry out is never reported as done, whatever status or
+  count comes back, and its own words are kept: status, code and text, at most 300 characters, without secrets.
+- **A token guards.** A write under a concurrency token that was used before is refused, also while the clock stands still or the stored
+  stamp is ahead of it.
 - **Nothing by a hub that was replaced.** Right before something is changed the engine is asked whether it may still be, and what it
   forbids is left as it was.
 - **No change is left out.** A poll reads again what is stamped at or after its newest stamp, less the flow's ` + "`overlap`" + `, which must
@@ -60,6 +64,44 @@ What every connector does, and ` + "`internal/connector/connectortest`" + ` prov
   as that has come, unless the same state was read in the first.
 - **No secret comes out**, not in failures, not in logs, not when a server sends it back.
 - **Nowhere else.** Link-local and metadata addresses are refused, redirects and links to other servers are not followed.
+
+## When an HTTP service has done it
+
+Many services answer 200 and say in the body that they did nothing. What a 2xx means is asked in this order, for every write, and for
+reads too, so that an error in place of a list is no empty list:
+
+1. A code at ` + "`errors.code` that `errors.kinds`" + ` lists is that failure: ` + "`duplicate` looks for the object, `unavailable` and `rate-limited`" + ` try
+   again (with Retry-After where it is sent), ` + "`not-found`" + ` makes a delete done and a look-up empty.
+2. ` + "`success`" + `, of the create, update or delete, else of the object, else of the system: what is not among its values is *invalid*. Where
+   the body is empty or no JSON, nothing says whether it was done: an *unknown outcome*. A 204 stands for itself. A read is judged by it where
+   the value is there.
+3. Without ` + "`success`" + ` for that member: a JSON-RPC 2.0 ` + "`error`, GraphQL `errors`, and a `success` or `ok`" + ` that is false are refusals; GraphQL errors
+   beside data are an unknown outcome. A web page in answer to a delete is one, too.
+
+` + "```yaml" + `
+erp:                                    # JSON-RPC
+  errors: {code: error.data.name, message: error.data.message, kinds: {AccessError: invalid, SerializationFailure: unavailable}}
+shop:                                   # GraphQL with a union of results
+  errors: {code: errors.*.extensions.code, message: errors.*.message, kinds: {FORBIDDEN: invalid, THROTTLED: rate-limited}}
+  objects:
+    customer:
+      create:
+        item: data.createCustomer
+        success: {path: data.createCustomer.__typename, in: [Customer], and: [{path: errors, in: [null]}]}
+crm:                                    # one record in a list of results
+  errors: {code: 0.errors.0.statusCode, message: 0.errors.0.message, kinds: {DUPLICATE_VALUE: duplicate}}
+  success: {path: 0.success, in: [true]}
+sap:                                    # a batch: every part must do
+  success: {path: responses.*.status, in: [200, 201, 204]}
+` + "```" + `
+
+Values are told apart as JSON does: ` + "`true` and `\"true\"`" + ` are two, numbers are compared by value and exactly, ` + "`null`" + ` stands for absent too, and an
+empty list is neither: write ` + "`userErrors.0`" + ` for its first element.
+
+The id of a new object is read from the body, else from ` + "`OData-EntityId` or `Location`" + ` (not a 202's, which leads to a report about the work), in
+the form that the object's own paths take: with ` + "`get: {path: \"A_Product('{id}')\"}`, `…/A_Product('AB%20C''D')` gives `AB C'D`" + `, and the next call
+doubles the apostrophe again, as every value between quotes in a path or parameter is written. A key of several parts is kept whole: with
+` + "`A_Stock{id}`" + ` it is ` + "`(Product='AB',Plant='1')`" + `.
 
 `
 

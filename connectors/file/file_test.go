@@ -154,6 +154,11 @@ func TestConformance(t *testing.T) {
 						return int(n)
 					},
 					New: func(n int) string { return fmt.Sprintf(`{"code":"00%d, \"b\"\nc","rev":1}`, n) },
+					Refusals: []connectortest.Refusal{{Name: "a file stands where the folder was", Arrange: func(t testing.TB) {
+						if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o644)); err != nil {
+							t.Fatal(err)
+						}
+					}}},
 					Faults: []connectortest.Fault{
 						{Name: "no folder", Want: fault.Unavailable, Arrange: func(t testing.TB, s *connector.Settings) {
 							*s = settingsOf(t, "connector: file\npath: "+dir+"/none\nobjects: {stock: "+object+"}")

@@ -2,7 +2,7 @@ package rest
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -13,42 +13,10 @@ import (
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
-// do makes the call and reads a failure's body as the settings say.
-func (s *system) do(ctx context.Context, r httpclient.Request) (*httpclient.Response, error) {
-	resp, err := s.client.Do(ctx, r)
-	if err != nil && resp != nil {
-		s.explain(err, resp)
-	}
-	return resp, err
-}
-
-// explain puts the system's own code and text into a failure.
-func (s *system) explain(err error, resp *httpclient.Response) {
-	f, ok := fault.As(err)
-	if !ok {
-		return
-	}
-	es := &s.set.Errors
-	status := strconv.Itoa(resp.Status)
-	kind := es.Kinds[status]
-	if doc, perr := jsondoc.Parse(resp.Body, jsondoc.Limits{}); perr == nil {
-		if es.Code != "" {
-			if code := text(at(doc.Root(), es.Code)); code != "" {
-				f.Code = s.client.Scrub(shorten(status+" "+code, 80))
-				if k := es.Kinds[code]; k != "" {
-					kind = k
-				}
-			}
-		}
-		if es.Message != "" {
-			if msg := text(at(doc.Root(), es.Message)); msg != "" {
-				f.Err = errors.New(s.client.Scrub(shorten(msg, 300)))
-			}
-		}
-	}
-	if kind != "" {
-		f.Kind, f.Duplicate = faultKinds[kind], kind == "duplicate"
-	}
+// do makes the call; the judge reads what is answered.
+func (s *system) do(ctx context.Context, r httpclient.Request, j *judge) (*httpclient.Response, error) {
+	r.Judge = j.answer
+	return s.client.Do(ctx, r)
 }
 
 // parse reads an answer's body.
@@ -62,6 +30,9 @@ func (s *system) parse(op string, resp *httpclient.Response, safe bool) (jsondoc
 		kind = fault.Invalid
 	}
 	f := s.fail(kind, op, "the answer is no JSON: %s", err)
+	if said := s.client.Text(resp); said != "" {
+		f.Err = fmt.Errorf("%w: %s", f.Err, said)
+	}
 	f.Code = strconv.Itoa(resp.Status)
 	return jsondoc.Value{}, f
 }

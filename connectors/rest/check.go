@@ -42,6 +42,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 			p.AddHint(kinds.Get(code).Pos(), strictyaml.DidYouMean(kind, slices.Sorted(maps.Keys(faultKinds))), "kinds: %q is no kind of failure", kind)
 		}
 	}
+	set.Success.complete(s.Node.Get("success"), p)
 	objects := s.Node.Get("objects")
 	if set.Objects != nil && len(set.Objects) == 0 {
 		p.Add(objects.Pos(), "objects: name at least one")
@@ -72,6 +73,10 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	def(&o.Delete.Method, "DELETE")
 	def(&o.Create.AnswerID, o.ID)
 	def(&o.Update.AnswerID, o.ID)
+	o.Success.complete(n.Get("success"), p)
+	o.Create.Success.complete(n.Get("create").Get("success"), p)
+	o.Update.Success.complete(n.Get("update").Get("success"), p)
+	o.Delete.Success.complete(n.Get("delete").Get("success"), p)
 	pg := &o.List.Paging
 	def(&pg.Parameter, pg.Style)
 	def(&pg.Next, "next")

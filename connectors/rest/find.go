@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -79,7 +80,7 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 		return nil, s.fail(fault.Invalid, op, "%s", err)
 	}
 	now := s.clock.Now()
-	resp, err := s.do(ctx, httpclient.Request{Method: http.MethodGet, Path: path, Op: op})
+	resp, err := s.do(ctx, httpclient.Request{Method: http.MethodGet, Path: path, Op: op}, s.reader(o, o.Get.Item, jsondoc.Object, o.ID))
 	if err != nil {
 		if fault.KindOf(err) == fault.NotFound {
 			return nil, nil
@@ -92,7 +93,7 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 	}
 	item := at(root, o.Get.Item)
 	if item.Kind() != jsondoc.Object {
-		return nil, s.fail(fault.Invalid, op, "the answer holds no object at %q", o.Get.Item)
+		return nil, s.fail(fault.Invalid, op, "the answer holds no object at %q: %s", o.Get.Item, s.client.Text(resp))
 	}
 	r := o.record(item, resp.Header.Get("ETag"), now)
 	if r.Local == "" {
@@ -117,6 +118,9 @@ func (s *system) search(ctx context.Context, o *object, q httpclient.Query, op s
 		}
 		now := s.clock.Now()
 		p, err := walk.next(ctx)
+		if f, ok := fault.As(err); ok && f.Kind == fault.NotFound && strings.HasPrefix(f.Code, "2") {
+			return found, nil // the settings read a code of the service as: there is none
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -38,7 +38,7 @@ func config(url, object string) string {
 url: ` + url + `/api
 auth: {api-key: {header: X-Key, value: "${env:SHOP_KEY}"}}
 probe: health
-errors: {message: error.message, code: error.code, kinds: {DUPLICATE_CODE: duplicate}}
+errors: {message: error.message, code: error.code, kinds: {DUPLICATE_CODE: duplicate, PERIOD_CLOSED: invalid}}
 objects:
   item:
     path: items
@@ -121,6 +121,15 @@ func subject(_ *testing.T, s *shop, set connector.Settings) *connectortest.Subje
 	}
 	return &connectortest.Subject{
 		Kind: Kind{}, Settings: set, Object: "item", Clock: setClock, External: true, ETags: true, Secrets: []string{key},
+		Still: func(sys connector.System, at time.Time) { setClock(sys, func() time.Time { return at }) },
+		Refusals: []connectortest.Refusal{{Name: "in the body of a 200", Text: "the period is closed", Arrange: func(testing.TB) {
+			s.refuse = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Method != "GET" {
+					fail(w, 200, "PERIOD_CLOSED", "the period is closed")
+				}
+				return r.Method != "GET"
+			}
+		}}},
 		New:     newDoc,
 		Change:  func(n int) string { return fmt.Sprintf(`{"name":"changed %d","price":%d.10}`, n, n) },
 		Natural: func(n int) map[string]string { return map[string]string{"code": fmt.Sprintf("C-%d", n)} },

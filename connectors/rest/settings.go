@@ -19,14 +19,15 @@ type settings struct {
 	TLS              httpclient.TLS     `yaml:"tls" doc:"certificates, where the machine's own do not do"`
 	Proxy            string             `yaml:"proxy" doc:"URL of an HTTP proxy; the environment's is not used"`
 	Probe            string             `yaml:"probe" doc:"path of a cheap GET that answers 2xx when the system works; without it, any answer below 500 from url will do"`
-	Errors           errorSettings      `yaml:"errors" doc:"how to read the bodies of failures"`
+	Errors           errorSettings      `yaml:"errors" doc:"how to read the bodies of failures, also of those that are answered with 200"`
+	Success          successRules       `yaml:"success" doc:"what an answer must hold to count as done; what an object, or its create, update or delete, says stands instead"`
 	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
 }
 
 type errorSettings struct {
-	Message string            `yaml:"message" doc:"path of the text for people inside a failure's body"`
-	Code    string            `yaml:"code" doc:"path of the system's own error code"`
-	Kinds   map[string]string `yaml:"kinds" doc:"what a code, or else an HTTP status, means: duplicate, conflict, invalid, not-found, auth, rate-limited, unavailable, unknown-outcome"`
+	Message string            `yaml:"message" doc:"path of the text for people inside a failure's body; * stands for every element of a list; default: what the body says"`
+	Code    string            `yaml:"code" doc:"path of the system's own error code; * stands for every element of a list"`
+	Kinds   map[string]string `yaml:"kinds" doc:"what a code, or else an HTTP status, means, whatever the status is, 2xx too: duplicate, conflict, invalid, not-found, auth, rate-limited, unavailable, unknown-outcome"`
 }
 
 type object struct {
@@ -40,6 +41,7 @@ type object struct {
 	ETagField         string         `yaml:"etag-field" doc:"path of the concurrency token, for etag field and body"`
 	Deleted           string         `yaml:"deleted" doc:"path of the field that marks a deleted object: anything but absent, null, false, 0 and empty counts"`
 	DeletedValue      string         `yaml:"deleted-value" doc:"the only value of deleted that counts"`
+	Success           successRules   `yaml:"success" doc:"what an answer must hold to count as done; default: the system's"`
 	IdempotencyHeader string         `yaml:"idempotency-header" doc:"header that carries the idempotency key of creates and updates"`
 	Get               getSettings    `yaml:"get" doc:"reading one object"`
 	List              listSettings   `yaml:"list" doc:"reading many: polls, reconciliations, backfills, and look-ups"`
@@ -97,8 +99,11 @@ type writeSettings struct {
 	Wrap           string `yaml:"wrap" doc:"name under which the object stands in the body; default: the body is the object"`
 	ContentType    string `yaml:"content-type" default:"application/json" doc:"type of the body"`
 	Item           string `yaml:"item" doc:"path of the object, or of what holds its id, inside the answer; default: the answer itself"`
-	AnswerID       string `yaml:"answer-id" doc:"path of the id inside item; default: the object's id"`
+	AnswerID       string `yaml:"answer-id" doc:"path of the id inside item, or of the object's address, such as @odata.id; default: the object's id"`
+	AnswerHeader   string `yaml:"answer-header" doc:"header that gives the id, or the object's address, where the body gives none; default: OData-EntityId, else Location, but not a 202's"`
 	AnswerComplete string `yaml:"answer" default:"complete" enum:"complete,partial" doc:"complete: what is answered is the object's full state; partial: read it back instead"`
+
+	Success successRules `yaml:"success" doc:"what the answer must hold to count as done; default: the object's"`
 }
 
 type updateSettings struct {
@@ -108,6 +113,7 @@ type updateSettings struct {
 }
 
 type deleteSettings struct {
-	Method string `yaml:"method" doc:"default: DELETE"`
-	Path   string `yaml:"path" doc:"default: path/{id}"`
+	Method  string       `yaml:"method" doc:"default: DELETE"`
+	Path    string       `yaml:"path" doc:"default: path/{id}"`
+	Success successRules `yaml:"success" doc:"what the answer must hold to count as done; default: the object's"`
 }

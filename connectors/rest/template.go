@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -55,7 +56,8 @@ func template(n strictyaml.Node, key, t string, known []string, p *strictyaml.Pr
 	}
 }
 
-// expand puts values into a template. A placeholder without a value makes ok false.
+// expand puts values into a template. A placeholder without a value makes ok false. A value between quotes is written as such a literal holds
+// it: 'O”Brien', "say \"no\"".
 func expand(t string, values map[string]string, escape func(string) string) (out string, ok bool) {
 	var b strings.Builder
 	for {
@@ -69,9 +71,21 @@ func expand(t string, values map[string]string, escape func(string) string) (out
 		if !known {
 			return "", false
 		}
+		switch {
+		case inQuotes(head, rest, '\''):
+			v = strings.ReplaceAll(v, "'", "''")
+		case inQuotes(head, rest, '"'):
+			quoted := jsondoc.AppendString(nil, v)
+			v = string(quoted[1 : len(quoted)-1])
+		}
 		b.WriteString(escape(v))
 		t = rest
 	}
+}
+
+// inQuotes reports whether what stands between two texts is in quotes.
+func inQuotes(before, after string, quote byte) bool {
+	return strings.HasSuffix(before, string(quote)) && strings.HasPrefix(after, string(quote))
 }
 
 // pathOf puts an id into a path. Ids that would name another path than one segment's are refused.
@@ -79,8 +93,18 @@ func pathOf(t, id string) (string, error) {
 	if id == "" || id == "." || id == ".." {
 		return "", fmt.Errorf("%q cannot be an object's id", id)
 	}
-	out, _ := expand(t, map[string]string{"id": id}, httpclient.Escape)
+	out, _ := expand(t, map[string]string{"id": id}, keyEscape(t))
 	return out, nil
+}
+
+// keyEscape gives the escaping of an id in a path. Where it is, or is a part of, a key in brackets, the signs of such a key stay.
+func keyEscape(t string) func(string) string {
+	before, after, _ := strings.Cut(t, "{id}")
+	if before == "" || strings.HasSuffix(before, "/") || inQuotes(before, after, '\'') {
+		return httpclient.Escape
+	}
+	signs := strings.NewReplacer("%28", "(", "%29", ")", "%3D", "=", "%2C", ",", "%27", "'")
+	return func(s string) string { return signs.Replace(httpclient.Escape(s)) }
 }
 
 func verbatim(s string) string { return s }

@@ -153,7 +153,7 @@ func (w *walk) read(ctx context.Context, r httpclient.Request) (*page, jsondoc.V
 	if r.Header != nil {
 		r.Accept = []int{http.StatusNotModified}
 	}
-	resp, err := w.s.do(ctx, r)
+	resp, err := w.s.do(ctx, r, w.s.reader(w.o, w.items, jsondoc.Array, ""))
 	if err != nil {
 		return nil, jsondoc.Value{}, err
 	}
@@ -174,7 +174,7 @@ func (w *walk) read(ctx context.Context, r httpclient.Request) (*page, jsondoc.V
 		p.items = slices.Collect(list.Elements())
 	case jsondoc.Null:
 	default:
-		return nil, root, w.s.fail(fault.Invalid, w.op, "the answer holds no list at %q (set list.items)", w.items)
+		return nil, root, w.s.fail(fault.Invalid, w.op, "the answer holds no list at %q (set list.items): %s", w.items, w.s.client.Text(resp))
 	}
 	return p, root, nil
 }

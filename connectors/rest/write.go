@@ -2,8 +2,9 @@ package rest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
-	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -40,15 +41,10 @@ func (s *system) create(ctx context.Context, o *object, w *connector.Write) (con
 	}
 	r := o.Create.request(op, o.Create.Path, body)
 	o.headers(&r, w, "")
-	resp, err := s.client.Do(ctx, r)
+	j := s.writing(o, &o.Create.Success, w.Doc)
+	j.creating = true
+	resp, err := s.do(ctx, r, j)
 	if err != nil {
-		if f, ok := fault.As(err); ok && resp != nil {
-			f.Duplicate = resp.Status == http.StatusConflict
-			if f.Kind == fault.NotFound { // a collection that is not there is no object that is gone
-				f.Kind = fault.Invalid
-			}
-			s.explain(err, resp)
-		}
 		return connector.Result{}, err
 	}
 	return s.result(op, o, &o.Create, resp, "")
@@ -73,7 +69,7 @@ func (s *system) update(ctx context.Context, o *object, w *connector.Write) (con
 	}
 	r := o.Update.request(op, path, body)
 	o.headers(&r, w, etag)
-	resp, err := s.do(ctx, r)
+	resp, err := s.do(ctx, r, s.writing(o, &o.Update.Success, w.Doc))
 	if err != nil {
 		return connector.Result{}, err
 	}
@@ -120,7 +116,7 @@ func (s *system) delete(ctx context.Context, o *object, w *connector.Write) (con
 	}
 	r := httpclient.Request{Method: o.Delete.Method, Path: path, Op: op}
 	o.headers(&r, &connector.Write{}, w.ETag)
-	if _, err := s.do(ctx, r); err != nil {
+	if _, err := s.do(ctx, r, s.writing(o, &o.Delete.Success, nil)); err != nil {
 		return connector.Result{}, err
 	}
 	return connector.Result{Local: w.Local}, nil
@@ -158,33 +154,36 @@ func (s *system) result(op string, o *object, ws *writeSettings, resp *httpclien
 			return connector.Result{}, err
 		}
 		item := at(root, ws.Item)
-		if id := text(at(item, ws.AnswerID)); id != "" && res.Local == "" {
-			res.Local = id
-		}
+		def(&res.Local, o.answered(item, ws))
 		if ws.AnswerComplete == "complete" && item.Kind() == jsondoc.Object && at(item, o.ID).Exists() {
 			res.Doc = item.Raw()
 			res.ETag = o.etag(item, resp.Header.Get("ETag"))
 		}
 	}
 	if res.Local == "" {
-		res.Local = lastSegment(resp.Header.Get("Location"))
+		res.Local = o.idAt(ws.address(resp))
 	}
 	if res.Local == "" {
-		f := s.fail(fault.UnknownOutcome, op, "the answer holds no id at %q and no Location", strings.Trim(ws.Item+"."+ws.AnswerID, "."))
+		f := s.fail(fault.UnknownOutcome, op, "the answer holds no id at %q and names no place of the new object", strings.Trim(ws.Item+"."+ws.AnswerID, "."))
+		f.Code = strconv.Itoa(resp.Status)
+		if said := s.client.Text(resp); said != "" {
+			f.Err = fmt.Errorf("%w: %s", f.Err, said)
+		}
 		return connector.Result{}, f
 	}
 	return res, nil
 }
 
-func lastSegment(location string) string {
-	u, err := url.Parse(location)
-	if err != nil {
+// address is where an answer says that the new object is. The Location of a 202 leads to a report about the work, not to the object.
+func (ws *writeSettings) address(resp *httpclient.Response) string {
+	if ws.AnswerHeader != "" {
+		return resp.Header.Get(ws.AnswerHeader)
+	}
+	if id := resp.Header.Get("OData-EntityId"); id != "" {
+		return id
+	}
+	if resp.Status == http.StatusAccepted {
 		return ""
 	}
-	path := strings.TrimRight(u.EscapedPath(), "/")
-	id, err := url.PathUnescape(path[strings.LastIndexByte(path, '/')+1:])
-	if err != nil {
-		return ""
-	}
-	return id
+	return resp.Header.Get("Location")
 }

@@ -25,6 +25,13 @@ type dialect interface {
 	// now is the database's clock as a value for a column of a time type; local times are those of zone, at the hub's time where the
 	// database knows no zones.
 	now(typ string, zone *time.Location, hub time.Time) string
+	// next is what a version is set to after before, so that it is greater and not earlier than now; ok is false where the database cannot work
+	// it out.
+	next(before, now, typ string) (expr string, ok bool)
+	// textTimes: times are texts in whatever form the application writes them, and compared as texts.
+	textTimes() bool
+	// oneState is the isolation in which a transaction sees one state of the database.
+	oneState() sql.IsolationLevel
 	boolean(b bool) any
 }
 
@@ -45,6 +52,9 @@ func (sqlite) now(typ string, zone *time.Location, hub time.Time) string {
 	return "strftime('%Y-%m-%dT%H:%M:%fZ','now')"
 }
 
+func (sqlite) textTimes() bool              { return true }
+func (sqlite) oneState() sql.IsolationLevel { return sql.LevelDefault }
+
 func (sqlite) boolean(b bool) any {
 	if b {
 		return 1
@@ -54,9 +64,11 @@ func (sqlite) boolean(b bool) any {
 
 type postgres struct{}
 
-func (postgres) param(n int) string        { return "$" + strconv.Itoa(n) }
-func (postgres) text(column string) string { return column + "::text" }
-func (postgres) boolean(b bool) any        { return b }
+func (postgres) param(n int) string           { return "$" + strconv.Itoa(n) }
+func (postgres) text(column string) string    { return "(" + column + ")::text" }
+func (postgres) textTimes() bool              { return false }
+func (postgres) oneState() sql.IsolationLevel { return sql.LevelRepeatableRead }
+func (postgres) boolean(b bool) any           { return b }
 
 func (postgres) now(typ string, zone *time.Location, _ time.Time) string {
 	switch typ {
@@ -113,9 +125,5 @@ func openPostgres(connection string, conns int) (*sql.DB, error) {
 
 // reading is a transaction that sees one state of the database.
 func (db *database) reading(ctx context.Context) (*sql.Tx, error) {
-	level := sql.LevelDefault
-	if _, pg := db.dialect.(postgres); pg {
-		level = sql.LevelRepeatableRead
-	}
-	return db.sql.BeginTx(ctx, &sql.TxOptions{Isolation: level, ReadOnly: true})
+	return db.sql.BeginTx(ctx, &sql.TxOptions{Isolation: db.dialect.oneState(), ReadOnly: true})
 }

@@ -29,7 +29,7 @@ type object struct {
 	ExternalID    string            `yaml:"external-id" doc:"column that holds the hub's external id; creates set it; it should have a unique index"`
 	Version       string            `yaml:"version" doc:"column that says when, or in which version, the row changed last: polls go by it, and writes are guarded by it; it should have an index together with id; SQLite compares times as texts, so that all must be written in one form"`
 	VersionElse   string            `yaml:"version-else" doc:"column to take where version is null: the time of creation"`
-	Touch         bool              `yaml:"touch" doc:"the hub sets version when it writes, to the database's clock or to the next number; without it the database does, by a trigger"`
+	Touch         bool              `yaml:"touch" doc:"the hub sets version when it writes, to the database's clock or to the next number, and always to more than it was; without it the database does, by a trigger"`
 	Lookback      int               `yaml:"lookback" doc:"how many numbers a poll goes back where version is a number from a sequence: such numbers become visible out of order"`
 	Deleted       string            `yaml:"deleted" doc:"column that marks a deleted row: boolean true, or any time; deletes set it instead of removing the row"`
 	Upsert        bool              `yaml:"upsert" doc:"a create takes over the row that has the external id already (ON CONFLICT), instead of failing; external-id needs a unique index"`

@@ -186,7 +186,9 @@ func subject(t testing.TB, p *place, objects string) *connectortest.Subject {
 		Clock: func(sys connector.System, now func() time.Time) {
 			sys.(*database).clock = testClock{lifecycle.Real(), now}
 		},
-		New: wantDoc,
+		Still: func(sys connector.System, at time.Time) { stop(sys.(*database), at) }, Rising: true,
+		Refusals: []connectortest.Refusal{{Name: "a trigger that keeps every row as it is", Arrange: p.swallow, Text: "0 rows"}},
+		New:      wantDoc,
 		Change: func(n int) string {
 			return fmt.Sprintf(`{"name":"changed %d","price":%d.10,"lines":[{"line_no":1,"sku":"X","quantity":%d}]}`, n, n, n)
 		},
@@ -226,3 +228,44 @@ type testClock struct {
 }
 
 func (c testClock) Now() time.Time { return c.now() }
+
+// stopped is a database whose clock stands still.
+type stopped struct {
+	dialect
+	at   time.Time
+	cast bool
+}
+
+func stop(db *database, at time.Time) { db.dialect = stopped{db.dialect, at, !db.dialect.textTimes()} }
+
+func (s stopped) now(typ string, zone *time.Location, _ time.Time) string {
+	text, as := s.at.Format("2006-01-02T15:04:05.000Z"), "timestamptz"
+	switch typ {
+	case "unix":
+		text, as = fmt.Sprint(s.at.Unix()), "bigint"
+	case "unix-ms":
+		text, as = fmt.Sprint(s.at.UnixMilli()), "bigint"
+	case "local-timestamp":
+		text, as = s.at.In(zone).Format("2006-01-02 15:04:05.000"), "timestamp"
+	}
+	if s.cast {
+		return "'" + text + "'::" + as
+	}
+	if as == "bigint" {
+		return text
+	}
+	return "'" + text + "'"
+}
+
+// swallow makes a trigger that takes every change and keeps none, without an error.
+func (p *place) swallow(t testing.TB) {
+	for _, what := range []string{"INSERT", "UPDATE", "DELETE"} {
+		if p.kind == "sqlite" {
+			p.exec(t, "CREATE TRIGGER keep_"+what+" BEFORE "+what+" ON orders BEGIN SELECT RAISE(IGNORE); END")
+		}
+	}
+	if p.kind == "postgres" {
+		p.exec(t, "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+		p.exec(t, "CREATE TRIGGER keep BEFORE INSERT OR UPDATE OR DELETE ON orders FOR EACH ROW EXECUTE FUNCTION keep()")
+	}
+}

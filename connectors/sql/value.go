@@ -94,7 +94,7 @@ func (db *database) now(typ string) string { return db.dialect.now(typ, db.zone,
 // bindSince gives a bound for everything that changed since. SQLite compares times as texts, in whatever form the
 // application writes them: a day earlier, and without a time, every form compares rightly.
 func (db *database) bindSince(typ string, t time.Time) any {
-	if _, lite := db.dialect.(sqlite); lite && (typ == "timestamp" || typ == "local-timestamp") {
+	if db.dialect.textTimes() && (typ == "timestamp" || typ == "local-timestamp") {
 		return t.UTC().Add(-24 * time.Hour).Format(time.DateOnly)
 	}
 	if typ == "local-timestamp" {

@@ -148,9 +148,9 @@ func (c *change) insert(ctx context.Context, tx *sql.Tx) (id string, err error) 
 		add(name, st.arg(c.values[i]))
 	}
 	if c.o.Touch {
-		first := "1"
-		if typ := c.o.Columns[c.o.Version]; typ != "integer" {
-			first = c.db.now(typ)
+		first, err := c.first(ctx, tx, st)
+		if err != nil {
+			return "", err
 		}
 		add(c.o.Version, first)
 	}
@@ -168,20 +168,24 @@ func (c *change) insert(ctx context.Context, tx *sql.Tx) (id string, err error) 
 			st.WriteString(quote(name) + " = excluded." + quote(name))
 		}
 		if c.o.Touch {
-			st.WriteString(", " + quote(c.o.Version) + " = " + c.touched(c.o.table+"."))
+			next, err := c.touched(ctx, tx, st, c.o.table+".", c.o.ExternalID, c.w.External)
+			if err != nil {
+				return "", err
+			}
+			st.WriteString(", " + quote(c.o.Version) + " = " + next)
 		}
 	}
 	st.WriteString(" RETURNING " + c.db.dialect.text(quote(c.o.ID)))
 	err = tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", c.kept("added")
+	}
 	return id, err
 }
 
-// touched is the next value of version.
-func (c *change) touched(prefix string) string {
-	if typ := c.o.Columns[c.o.Version]; typ != "integer" {
-		return c.db.now(typ)
-	}
-	return "COALESCE(" + prefix + quote(c.o.Version) + ", 0) + 1"
+// kept: the database took the statement, and did nothing.
+func (c *change) kept(what string) error {
+	return c.invalid("0 rows were %s, and the database gives no reason: a trigger, rule or policy of the table %s keeps it as it is", what, c.o.Table)
 }
 
 func (c *change) update(ctx context.Context, tx *sql.Tx) error {
@@ -199,7 +203,11 @@ func (c *change) update(ctx context.Context, tx *sql.Tx) error {
 		}
 	}
 	if c.o.Touch {
-		put(c.o.Version, c.touched(""))
+		next, err := c.nextVersion(ctx, tx, st)
+		if err != nil {
+			return err
+		}
+		put(c.o.Version, next)
 	}
 	if n == 0 { // children only: the row is locked all the same
 		put(c.o.ID, quote(c.o.ID))
@@ -232,7 +240,11 @@ func (c *change) delete(ctx context.Context, tx *sql.Tx) error {
 		st.WriteString(c.db.now(typ))
 	}
 	if c.o.Touch {
-		st.WriteString(", " + quote(c.o.Version) + " = " + c.touched(""))
+		next, err := c.nextVersion(ctx, tx, st)
+		if err != nil {
+			return err
+		}
+		st.WriteString(", " + quote(c.o.Version) + " = " + next)
 	}
 	return c.affect(ctx, tx, st)
 }
@@ -273,14 +285,20 @@ func (c *change) affect(ctx context.Context, tx *sql.Tx, st *statement) error {
 	if err != nil || n > 0 {
 		return err
 	}
-	look := c.db.statement("SELECT 1 FROM " + c.o.table + " WHERE " + quote(c.o.ID) + " = ")
+	shown := "NULL"
+	if c.o.Version != "" {
+		shown = c.db.dialect.text(c.o.versionAs(quote))
+	}
+	look := c.db.statement("SELECT " + shown + " FROM " + c.o.table + " WHERE " + quote(c.o.ID) + " = ")
 	look.WriteString(look.arg(id) + c.alive())
-	var one int
-	switch err := tx.QueryRowContext(ctx, look.String(), look.args...).Scan(&one); {
+	var version sql.NullString
+	switch err := tx.QueryRowContext(ctx, look.String(), look.args...).Scan(&version); {
 	case errors.Is(err, sql.ErrNoRows):
 		return c.gone()
 	case err != nil:
 		return err
+	case c.w.ETag == "" || c.o.Version == "" || version.String == c.w.ETag:
+		return c.kept("changed")
 	}
 	return c.db.fail(fault.Conflict, c.op, "the row has changed meanwhile")
 }
@@ -337,6 +355,9 @@ func (c *change) readBack(ctx context.Context, tx *sql.Tx, id string) error {
 
 func (c *change) exactList(name string, after jsondoc.Value) error {
 	sent, ch := c.doc.Get(name), c.o.Children[name]
+	if after.Len() < sent.Len() {
+		return c.invalid("%s: the database kept %d of %d rows, and gives no reason: a trigger, rule or policy of the table %s", name, after.Len(), sent.Len(), ch.Table)
+	}
 	if sent.Len() != after.Len() || ch.Key == "" {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -291,7 +292,26 @@ func (r *Runner) mayArrive(s *System, p *partition, in *state.Intent) time.Durat
 // rest is the fate of a message that must wait for the end of somebody's request.
 func (d *delivery) rest(until time.Duration, why string) fate {
 	pause := until - d.Clock.Elapsed()
-	return fate{outcome: state.Held, kind: fault.UnknownOutcome.String(), reason: why, notBefore: d.steady().Add(pause), tried: d.tried + pause}
+	return d.recalling(fate{outcome: state.Held, kind: fault.UnknownOutcome.String(), reason: why, notBefore: d.steady().Add(pause), tried: d.tried + pause})
+}
+
+// lastAnswer comes before what the target said of the call that is in doubt.
+const lastAnswer = "; of the call in doubt it is known: "
+
+// recalling adds to a fate what came of the call that is in doubt: the sentence about the wait, or about a look that failed, must not be all that
+// is left of the system's own words. A stored message has them in the reason for which it rests.
+func (d *delivery) recalling(f fate) fate {
+	said := d.said
+	if q := d.attempt.queued; said == "" && q != nil {
+		found := false
+		if _, said, found = strings.Cut(q.Reason, lastAnswer); !found && q.Kind == fault.UnknownOutcome.String() {
+			said = q.Reason
+		}
+	}
+	if said != "" && !strings.Contains(f.reason, said) && !strings.Contains(said, f.reason) {
+		f.reason += lastAnswer + said
+	}
+	return f
 }
 
 // send makes the call itself.
@@ -332,6 +352,10 @@ func (d *delivery) sort(ctx context.Context, err error, conflicts *int) (fate, b
 	case fault.Conflict:
 		d.Runner.target.Breaker.Success() // it answered
 		if e != nil && e.Duplicate {
+			if d.write.Action != connector.Create {
+				// The object is known: what stands in the way is another one, and will be met again.
+				return d.given(failed(err)), true, nil
+			}
 			return d.duplicate(ctx, err, conflicts)
 		}
 		*conflicts++
@@ -380,6 +404,7 @@ func (d *delivery) given(f fate) fate {
 	if d.write.Action == connector.Create && (d.doubt || d.lost) {
 		f.kind = fault.UnknownOutcome.String()
 		f.doubtful = true
+		return d.recalling(f)
 	}
 	return f
 }
@@ -393,7 +418,7 @@ func (d *delivery) unknown(ctx context.Context, err error) (fate, bool, error) {
 	if !ok || e.Code == "" { // never answered: it may be under way for as long as a request may
 		until = d.Clock.Elapsed() + d.Runner.target.bound()
 	}
-	d.lost, d.until = true, max(d.until, until)
+	d.lost, d.until, d.said = true, max(d.until, until), err.Error()
 	if d.write.Action == connector.Create || d.write.ETag == "" {
 		in := d.intent()
 		d.table().lost(&in, until)
@@ -419,7 +444,7 @@ func (d *delivery) unasked(err error) fate {
 	f.kind = fault.UnknownOutcome.String()
 	f.doubtful = true
 	f.reason += "; the system cannot be asked whether it was applied: look there, then replay or discard"
-	return f
+	return d.recalling(f)
 }
 
 // duplicate: the target says that it holds the object.
@@ -553,14 +578,20 @@ func (d *delivery) exhausted(err error) (fate, bool) {
 	}
 	if d.tried >= d.flow.Retry.For {
 		f := d.given(failed(err))
-		f.doubtful = f.doubtful || d.lost
+		if f.doubtful = f.doubtful || d.lost; d.lost {
+			f = d.recalling(f)
+		}
 		return f, true
 	}
 	if d.attempt.queued == nil && d.spent+retryAfter(err) < d.InPlace {
 		return fate{}, false
 	}
 	rest := pause(d.flow.Retry.Max, err)
-	return fate{outcome: state.Held, kind: fault.KindOf(err).String(), reason: err.Error(), notBefore: d.steady().Add(rest), tried: d.tried + rest}, true
+	f := fate{outcome: state.Held, kind: fault.KindOf(err).String(), reason: err.Error(), notBefore: d.steady().Add(rest), tried: d.tried + rest}
+	if d.lost || d.doubt {
+		f = d.recalling(f)
+	}
+	return f, true
 }
 
 // owned is the document of an update: the fields that the flow owns.

@@ -49,6 +49,8 @@ type delivery struct {
 	// lost: a call of this delivery was not answered, or answered with an error that leaves its outcome open; until then it may be under way.
 	lost  bool
 	until time.Duration
+	// said is what came of the last such call.
+	said string
 	// sentHere: what is in doubt is this delivery's own create, of this very document.
 	sentHere bool
 	// cleared: nothing is in doubt any more; adopted is the object that was found to be there.

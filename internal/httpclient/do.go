@@ -35,6 +35,10 @@ type Request struct {
 	Op string
 	// Accept lists statuses besides 2xx that are no failure, such as 304.
 	Accept []int
+	// Judge, where set, reads an answer's content, because a status alone does not say whether the request was carried out. failed is what the
+	// status means, nil where that is no failure; what Judge gives back stands, nil for carried out. System, Op, Code, RetryAfter and
+	// the scrubbing of Err are filled in.
+	Judge func(resp *Response, failed *fault.Error) *fault.Error
 }
 
 // Response is an answer, read to its end.
@@ -59,17 +63,22 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	return c.attempt(ctx, &r, at, true)
 }
 
-// attempt sends the request, and again once after a 401 where a new token may help.
+// attempt sends the request, and again once after a 401, or an answer that means one, where a new token may help.
 func (c *Client) attempt(ctx context.Context, r *Request, at *url.URL, auth bool) (*Response, error) {
 	resp, token, err := c.once(ctx, r, at, auth)
-	if token != "" && resp != nil && resp.Status == http.StatusUnauthorized {
+	if token != "" && denied(resp, err) {
 		c.tokens.reject(token)
 		resp, token, err = c.once(ctx, r, at, auth)
-		if token != "" && resp != nil && resp.Status == http.StatusUnauthorized {
+		if token != "" && denied(resp, err) {
 			c.tokens.reject(token)
 		}
 	}
 	return resp, err
+}
+
+// denied: the system answered that it does not know who asks, in the status or in the body.
+func denied(resp *Response, err error) bool {
+	return resp != nil && (resp.Status == http.StatusUnauthorized || fault.KindOf(err) == fault.Auth)
 }
 
 func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (*Response, string, error) {
@@ -128,13 +137,36 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 		}
 	}
 	out := &Response{resp.StatusCode, resp.Header, body, resp.Request.URL}
-	if kind := statusKind(resp.StatusCode, r); kind != fault.None {
-		return out, token, c.statusFault(r, kind, out)
-	}
-	if err != nil { // it was applied, and what came of it is lost
+	failed := c.statusFault(r, out)
+	if failed == nil && err != nil { // it was applied, and what came of it is lost
 		return nil, token, c.transportFault(r, &sent, err)
 	}
+	if failed = c.judged(r, out, failed); failed != nil {
+		return out, token, failed
+	}
 	return out, token, nil
+}
+
+// judged asks the request's Judge, and acts on what concerns the whole system.
+func (c *Client) judged(r *Request, resp *Response, failed *fault.Error) *fault.Error {
+	if r.Judge != nil {
+		failed = r.Judge(resp, failed)
+	}
+	if failed == nil {
+		return nil
+	}
+	if failed.Code == "" {
+		failed.Code = strconv.Itoa(resp.Status)
+	}
+	if failed.RetryAfter == 0 {
+		failed.RetryAfter = RetryAfter(resp.Header, c.now())
+	}
+	if failed.Kind == fault.RateLimited && failed.RetryAfter > 0 {
+		c.limit.hold(failed.RetryAfter) // it concerns every call alike
+	}
+	whole := c.fail(r, failed.Kind, c.Scrub(failed.Code), failed.Err)
+	whole.RetryAfter, whole.Duplicate = failed.RetryAfter, failed.Duplicate
+	return whole
 }
 
 // waitError says that the request never left.
@@ -248,20 +280,20 @@ func statusKind(status int, r *Request) fault.Kind {
 	return fault.UnknownOutcome
 }
 
-func (c *Client) statusFault(r *Request, kind fault.Kind, resp *Response) error {
-	text := snippet(resp.Body)
+// statusFault is what an answer's status means; nil for one that is no failure.
+func (c *Client) statusFault(r *Request, resp *Response) *fault.Error {
+	kind := statusKind(resp.Status, r)
+	if kind == fault.None {
+		return nil
+	}
+	text := c.Text(resp)
 	if resp.Status >= 300 && resp.Status < 400 {
 		text = "the system redirects to " + shorten(withoutQuery(resp.Header.Get("Location")), 200) + ": set its url to where it is"
 	}
 	if text == "" {
 		text = http.StatusText(resp.Status)
 	}
-	f := c.fail(r, kind, strconv.Itoa(resp.Status), errors.New(text))
-	f.RetryAfter = RetryAfter(resp.Header, c.now())
-	if kind == fault.RateLimited && f.RetryAfter > 0 {
-		c.limit.hold(f.RetryAfter) // it concerns every call alike
-	}
-	return f
+	return &fault.Error{Kind: kind, Code: strconv.Itoa(resp.Status), Err: errors.New(text)}
 }
 
 // fail makes the failure; its text is scrubbed.
@@ -291,14 +323,6 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 		d = at.Sub(now)
 	}
 	return min(max(d, 0), 24*time.Hour)
-}
-
-// snippet gives the beginning of an answer on one line.
-func snippet(body []byte) string {
-	if len(body) > 2000 {
-		body = body[:2000]
-	}
-	return shorten(strings.Join(strings.Fields(strings.ToValidUTF8(string(body), "?")), " "), 300)
 }
 
 func shorten(s string, n int) string {

@@ -38,6 +38,12 @@ type Subject struct {
 	External bool
 	// ETags: updates are guarded by a concurrency token.
 	ETags bool
+	// Still stops the clock that the system's own tokens are taken from, where they are taken from one; the hub's clock, where not.
+	Still func(sys connector.System, at time.Time)
+	// Rising: the version that Find shows is greater after every update, also while that clock stands still.
+	Rising bool
+	// Refusals are ways in which the target does not do what it is told and, by status or count, seems to have done it.
+	Refusals []Refusal
 	// Put makes object n, or changes it, from outside; revision is something that shows in its document. It gives the local id.
 	// Nil where the system is not polled or listed.
 	Put func(t testing.TB, n, revision int, stamp time.Time) string
@@ -60,6 +66,15 @@ type Fault struct {
 	Call      func(ctx context.Context, sys connector.System, s *Subject) error
 	Want      fault.Kind
 	Duplicate bool
+}
+
+// Refusal is one of them.
+type Refusal struct {
+	Name string
+	// Arrange makes the target refuse every write from now on.
+	Arrange func(t testing.TB)
+	// Text is what the target says, if it says anything: the failure must repeat it.
+	Text string
 }
 
 // Run runs the suite. fresh gives a new, empty system every time.

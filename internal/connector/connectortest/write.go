@@ -104,6 +104,12 @@ func testWrite(t *testing.T, fresh func(t *testing.T) *Subject) {
 	}
 	t.Run("fence", func(t *testing.T) { testFence(t, fresh(t)) })
 	t.Run("many at once", func(t *testing.T) { testConcurrent(t, fresh(t)) })
+	for i, r := range fresh(t).Refusals {
+		t.Run("refused: "+r.Name, func(t *testing.T) {
+			s := fresh(t)
+			testRefused(t, s, s.Refusals[i])
+		})
+	}
 	if fresh(t).writer(t).once {
 		t.Run("written once", func(t *testing.T) {
 			w := fresh(t).writer(t)
@@ -121,6 +127,7 @@ func testWrite(t *testing.T, fresh func(t *testing.T) *Subject) {
 	t.Run("delete", func(t *testing.T) { testDelete(t, fresh(t)) })
 	if fresh(t).ETags {
 		t.Run("etag", func(t *testing.T) { testETag(t, fresh(t)) })
+		t.Run("etag, and the clock stands still", func(t *testing.T) { testStill(t, fresh(t)) })
 	}
 }
 
