@@ -20,6 +20,10 @@ import (
 type dialect interface {
 	// param is the n-th placeholder, from 1.
 	param(n int) string
+	// bare is the condition that a version is not there.
+	bare(version string) string
+	// clock is a query for the database's time in seconds since 1970; empty where that is the hub's.
+	clock() string
 	// text selects a column as text.
 	text(column string) string
 	// now is the database's clock as a value for a column of a time type; local times are those of zone, at the hub's time where the
@@ -37,7 +41,12 @@ type dialect interface {
 
 type sqlite struct{}
 
-func (sqlite) param(int) string          { return "?" }
+func (sqlite) param(int) string { return "?" }
+func (sqlite) clock() string    { return "" } // a file has none
+
+// SQLite takes an empty text in any column.
+func (sqlite) bare(version string) string { return version + " IS NULL OR " + version + " = ''" }
+
 func (sqlite) text(column string) string { return "CAST(" + column + " AS TEXT)" }
 
 func (sqlite) now(typ string, zone *time.Location, hub time.Time) string {
@@ -69,6 +78,8 @@ func (postgres) text(column string) string    { return "(" + column + ")::text" 
 func (postgres) textTimes() bool              { return false }
 func (postgres) oneState() sql.IsolationLevel { return sql.LevelRepeatableRead }
 func (postgres) boolean(b bool) any           { return b }
+func (postgres) bare(version string) string   { return version + " IS NULL" }
+func (postgres) clock() string                { return "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint" }
 
 func (postgres) now(typ string, zone *time.Location, _ time.Time) string {
 	switch typ {

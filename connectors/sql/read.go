@@ -28,7 +28,7 @@ func (db *database) look(ctx context.Context, op string, o *object, st *statemen
 	return out, db.classify(op, o, false, err)
 }
 
-// found runs a SELECT as look does, and gives its rows as others see them.
+// found runs a SELECT as look does, and gives its rows as others see them; those that cannot be read have an Err.
 func (db *database) found(ctx context.Context, op string, o *object, st *statement) ([]connector.Record, error) {
 	now := db.clock.Now()
 	rows, err := db.look(ctx, op, o, st)
@@ -37,9 +37,7 @@ func (db *database) found(ctx context.Context, op string, o *object, st *stateme
 	}
 	out := make([]connector.Record, len(rows))
 	for i, r := range rows {
-		if out[i], err = db.present(o, r, now); err != nil {
-			return nil, err
-		}
+		out[i] = db.present(o, r, now)
 	}
 	return out, nil
 }
@@ -84,7 +82,13 @@ func (db *database) Find(ctx context.Context, l connector.Lookup) ([]connector.R
 		st.WriteString(word + of(column) + " = " + st.arg(v))
 	}
 	st.WriteString(" ORDER BY " + of(o.ID) + " LIMIT 100")
-	return db.found(ctx, op, o, st)
+	found, err := db.found(ctx, op, o, st)
+	for i := range found {
+		if found[i].Err != nil {
+			return nil, found[i].Err
+		}
+	}
+	return found, err
 }
 
 // List reads every row by id, or what changed since where there is a version.
@@ -134,9 +138,11 @@ func (db *database) List(ctx context.Context, object string, since time.Time) it
 type pollPlace struct {
 	Version string `json:"v"`
 	ID      string `json:"id"`
+	// Bare: the rows with a version have been read, and those without one come behind them, in the order of their ids.
+	Bare bool `json:"bare,omitempty"`
 }
 
-// Poll reads one page of changes in the order of (version, id); see connector.Window for what a round is.
+// Poll reads one page of changes in the order of (version, id), and then the rows without a version; see connector.Window for what a round is.
 func (db *database) Poll(ctx context.Context, r connector.PollRequest) (connector.Page, error) {
 	o, err := db.object(r.Object)
 	if err != nil {
@@ -158,31 +164,34 @@ func (db *database) Poll(ctx context.Context, r connector.PollRequest) (connecto
 		size = r.Limit
 	}
 	now := db.clock.Now()
-	from, inclusive := w.Begin(now)
-	st, err := db.changes(o, w, from, inclusive, size)
-	if err != nil {
-		return connector.Page{}, db.fail(fault.Invalid, op, "the stored cursor: %s", err)
-	}
-	rows, err := db.look(ctx, op, o, st)
-	if err != nil {
-		return connector.Page{}, err
-	}
-	page := connector.Page{More: len(rows) == size}
-	if page.More {
-		last := rows[len(rows)-1]
-		w.SetPage(pollPlace{last.version, last.id})
-	}
-	for _, r := range rows {
-		at, second, _ := db.instants(o, r)
-		rec, err := db.record(o, r, at)
+	if typ := o.Columns[o.Version]; typ != "integer" {
+		there, err := db.time(ctx, op, o, now)
 		if err != nil {
 			return connector.Page{}, err
 		}
-		if at.Before(second) && w.Later(&rec, at, second, now) {
-			if rec, err = db.record(o, r, second); err != nil {
-				return connector.Page{}, err
+		w.Clock(there, func(version string) (time.Time, bool) {
+			if typ == "local-timestamp" { // of a reading that comes twice the first instant: it is not ahead once that has come
+				first, _, _, ok := instants(version, db.zone)
+				return first, ok
 			}
-			at = second
+			at, err := db.timeOf(typ, version)
+			return at, err == nil
+		})
+	}
+	from, inclusive := w.Begin(now)
+	rows, next, err := db.turn(ctx, op, o, w, from, inclusive, size)
+	if err != nil {
+		return connector.Page{}, err
+	}
+	page := connector.Page{More: next != nil}
+	if page.More {
+		w.SetPage(*next)
+	}
+	for _, r := range rows {
+		at, second, _ := db.instants(o, r)
+		rec := db.record(o, r, at)
+		if at.Before(second) && w.Later(&rec, at, second, now) {
+			rec, at = db.record(o, r, second), second
 		}
 		if w.Fresh(&rec) {
 			page.Records = append(page.Records, db.public(o, rec, at))
@@ -191,15 +200,67 @@ func (db *database) Poll(ctx context.Context, r connector.PollRequest) (connecto
 	if !page.More {
 		w.End(now)
 	}
-	page.Cursor = w.String()
+	page.Cursor, page.Remarks = w.String(), w.Remarks()
 	return page, nil
 }
 
-// changes is the SELECT of one page.
-func (db *database) changes(o *object, w *connector.Window, from string, inclusive bool, size int) (*statement, error) {
+// turn reads the rows of one page, and says where the next one begins; nil where there is none.
+func (db *database) turn(ctx context.Context, op string, o *object, w *connector.Window, from string, inclusive bool, size int) (rows []*row, next *pollPlace, err error) {
+	var at pollPlace
+	paged := w.Page(&at)
+	for {
+		st, err := db.changes(o, from, inclusive, size, at, paged)
+		if err != nil {
+			return nil, nil, db.fail(fault.Invalid, op, "the stored cursor: %s", err)
+		}
+		more, err := db.look(ctx, op, o, st)
+		if err != nil {
+			return nil, nil, err
+		}
+		rows = append(rows, more...)
+		switch {
+		case len(more) == size:
+			last := more[size-1]
+			return rows, &pollPlace{last.version, last.id, at.Bare}, nil
+		case at.Bare:
+			return rows, nil, nil
+		}
+		at, paged = pollPlace{Bare: true}, true // in the same page: mostly there are none
+	}
+}
+
+// time asks the database for its clock; a file has the hub's.
+func (db *database) time(ctx context.Context, op string, o *object, hub time.Time) (time.Time, error) {
+	query := db.dialect.clock()
+	if query == "" {
+		return hub, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, db.set.Timeout)
+	defer cancel()
+	var seconds int64
+	if err := db.sql.QueryRowContext(ctx, query).Scan(&seconds); err != nil {
+		return hub, db.classify(op, o, false, err)
+	}
+	return time.Unix(seconds, 0), nil
+}
+
+// changes is the SELECT of one page; at is where the page before ended.
+func (db *database) changes(o *object, from string, inclusive bool, size int, at pollPlace, paged bool) (*statement, error) {
 	st := db.selecting(o)
 	version, typ := o.versionExpr(), o.Columns[o.Version]
-	st.WriteString(" WHERE " + version + " IS NOT NULL")
+	if at.Bare {
+		st.WriteString(" WHERE " + db.dialect.bare(version))
+		if at.ID != "" {
+			id, err := db.bindText(o.Columns[o.ID], at.ID)
+			if err != nil {
+				return nil, err
+			}
+			st.WriteString(" AND " + of(o.ID) + " > " + st.arg(id))
+		}
+		st.WriteString(" ORDER BY " + of(o.ID) + " LIMIT " + st.arg(size))
+		return st, nil
+	}
+	st.WriteString(" WHERE NOT (" + db.dialect.bare(version) + ")")
 	if from != "" {
 		v, err := db.bindVersion(typ, from)
 		if err != nil {
@@ -211,8 +272,7 @@ func (db *database) changes(o *object, w *connector.Window, from string, inclusi
 		}
 		st.WriteString(" AND " + version + op + st.arg(v))
 	}
-	var at pollPlace
-	if w.Page(&at) {
+	if paged {
 		v, err := db.bindVersion(typ, at.Version)
 		if err != nil {
 			return nil, err

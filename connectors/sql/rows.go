@@ -38,6 +38,7 @@ type row struct {
 	version string // as the database writes it
 	values  []sql.NullString
 	lists   [][]byte // of the children, in the order of childrenNames
+	bad     error    // a child that cannot be read
 }
 
 // of names a column of the table that a SELECT reads, as selecting calls it. Without it ORDER BY "id" would mean the text
@@ -160,8 +161,8 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 			r.lists[list] = append(r.lists[list], ',')
 		}
 		doc, err := db.appendColumns(append(r.lists[list], '{'), c.columnNames, c.Columns, values)
-		if err != nil {
-			return db.unreadable(c.table, parent.String, err)
+		if err != nil && r.bad == nil {
+			r.bad = fmt.Errorf("%s: %w", c.Table, err)
 		}
 		r.lists[list] = append(doc, '}')
 	}
@@ -172,8 +173,9 @@ func (db *database) unreadable(table, id string, err error) error {
 	return db.fail(fault.Invalid, "read "+table, "row %s: %s", short(id), err)
 }
 
-// appendColumns appends members; dst ends in "{" .
-func (db *database) appendColumns(dst []byte, names []string, types map[string]string, values []sql.NullString) ([]byte, error) {
+// appendColumns appends members; dst ends in "{" . What its column's type cannot show is appended as the database's text; the error names the first
+// such column.
+func (db *database) appendColumns(dst []byte, names []string, types map[string]string, values []sql.NullString) (_ []byte, bad error) {
 	for i, name := range names {
 		if dst[len(dst)-1] != '{' {
 			dst = append(dst, ',')
@@ -183,12 +185,16 @@ func (db *database) appendColumns(dst []byte, names []string, types map[string]s
 			dst = append(dst, "null"...)
 			continue
 		}
-		var err error
-		if dst, err = db.appendValue(dst, types[name], values[i].String); err != nil {
-			return dst, fmt.Errorf("column %s: %w", name, err)
+		with, err := db.appendValue(dst, types[name], values[i].String)
+		if err != nil {
+			with = jsondoc.AppendString(dst, strings.ToValidUTF8(values[i].String, "\uFFFD"))
+			if bad == nil {
+				bad = fmt.Errorf("column %s: %w", name, err)
+			}
 		}
+		dst = with
 	}
-	return dst, nil
+	return dst, bad
 }
 
 // instants gives the first and the last instant of a row's version where it is a local time without a zone.
@@ -202,18 +208,17 @@ func (db *database) instants(o *object, r *row) (first, second time.Time, ok boo
 
 // present makes the record of a row as others see it. A version that is a local time which comes twice is taken for the second one if
 // that is not after now.
-func (db *database) present(o *object, r *row, now time.Time) (connector.Record, error) {
+func (db *database) present(o *object, r *row, now time.Time) connector.Record {
 	at, second, _ := db.instants(o, r)
 	if !second.After(now) {
 		at = second
 	}
-	rec, err := db.record(o, r, at)
-	return db.public(o, rec, at), err
+	return db.public(o, db.record(o, r, at), at)
 }
 
 // record makes the record of a row. at is the instant of its version, zero where the version is no local time; the document shows it
-// too, and the record's version is what the database writes.
-func (db *database) record(o *object, r *row, at time.Time) (connector.Record, error) {
+// too, and the record's version is what the database writes. A row that cannot be read as it is has an Err.
+func (db *database) record(o *object, r *row, at time.Time) connector.Record {
 	values := r.values
 	if !at.IsZero() {
 		values = slices.Clone(values)
@@ -224,8 +229,8 @@ func (db *database) record(o *object, r *row, at time.Time) (connector.Record, e
 		}
 	}
 	doc, err := db.appendColumns([]byte{'{'}, o.columnNames, o.Columns, values)
-	if err != nil {
-		return connector.Record{}, db.unreadable(o.Table, r.id, err)
+	if err == nil {
+		err = r.bad
 	}
 	for i, name := range o.childrenNames {
 		if len(doc) > 1 {
@@ -235,12 +240,15 @@ func (db *database) record(o *object, r *row, at time.Time) (connector.Record, e
 		doc = append(append(doc, r.lists[i]...), ']')
 	}
 	rec := connector.Record{Local: r.id, Doc: append(doc, '}'), ETag: r.version, Version: r.version}
+	if err != nil {
+		rec.Err = db.unreadable(o.Table, r.id, err)
+	}
 	for i, name := range o.columnNames {
 		if name == o.Deleted {
 			rec.Deleted = r.values[i].Valid && truthy(o.Columns[name], r.values[i].String)
 		}
 	}
-	return rec, nil
+	return rec
 }
 
 // truthy: a boolean or number says so itself, a time by being there.
@@ -264,8 +272,8 @@ func (db *database) records(ctx context.Context, tx *sql.Tx, o *object, st *stat
 	}
 	out := make([]connector.Record, len(rows))
 	for i, r := range rows {
-		if out[i], err = db.present(o, r, now); err != nil {
-			return nil, err
+		if out[i] = db.present(o, r, now); out[i].Err != nil {
+			return nil, out[i].Err
 		}
 	}
 	return out, nil

@@ -323,18 +323,6 @@ func TestFindBy(t *testing.T) {
 	})
 }
 
-// A row that does not fit its declared type is named, and no value is made up.
-func TestUnreadableRow(t *testing.T) {
-	p := newSQLite(t)
-	p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, v integer, amount text)")
-	p.exec(t, "INSERT INTO x VALUES (1, 1, 'a lot')")
-	db := open(t, p, "objects: {x: {table: x, version: v, columns: {id: integer, v: integer, amount: decimal}}}")
-	_, err := db.Poll(t.Context(), connector.PollRequest{Object: "x"})
-	if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "row 1: column amount") {
-		t.Errorf("%v", err)
-	}
-}
-
 func TestCancelledWaitForTheWriter(t *testing.T) {
 	p := newSQLite(t)
 	p.tables(t)

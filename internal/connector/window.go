@@ -26,7 +26,8 @@ const settleAfter = 2 * time.Second
 // can appear any more. It is settled: the next round begins after it, exclusive, and remembers nothing; no later round goes
 // back behind it.
 //
-// Where stamps are local times without a zone, see Local.
+// Where stamps are local times without a zone, see Local. A stamp that is ahead of the system's clock, or that is no time at all, never moves the
+// round's newest stamp, see Clock. A record without a stamp is handed out once for as long as it is the same.
 //
 // A Window is not safe for concurrent use; it lives for one Poll and is stored as its text.
 type Window struct {
@@ -39,7 +40,15 @@ type Window struct {
 	// repeat is what Local was given; unsure is the record that Later could not place.
 	repeat func(version string) (start string, end time.Time, ok bool)
 	unsure [12]byte
+	// now and at are what Clock was given.
+	now time.Time
+	at  func(version string) (time.Time, bool)
+	// ahead and unstamped are what of this page is remarkable.
+	ahead, unstamped Remark
 }
+
+// aheadSlack is how far ahead of the system's clock a stamp may be before people are told: the clocks of those who write stamps differ a little.
+const aheadSlack = time.Minute
 
 type windowState struct {
 	V       int             `json:"v"`
@@ -147,6 +156,48 @@ func (w *Window) Later(r *Record, first, second, now time.Time) bool {
 // Unsure reports whether Later has left a record open, so that it must be read again even if nothing changes.
 func (w *Window) Unsure() bool { return w.unsure != [12]byte{} }
 
+// Clock says what time it is in the system, and at which time a version was stamped; false for a text that is no time. It is for versions that are
+// times, before Begin. A stamp beyond now, be it of the year 2062 or no time at all, does not move the newest stamp known: what is changed before that
+// time comes would never be read. Its record is handed out like any other. A newest stamp that was taken from such a record by an older version of
+// the hub is forgotten: the next round reads everything, and what was read before is recognised behind the poll.
+func (w *Window) Clock(now time.Time, at func(version string) (time.Time, bool)) {
+	w.now, w.at = now, at
+	if w.w.Since != "" && w.beyond(w.w.Since, aheadSlack) {
+		w.w = windowState{V: w.w.V, Began: w.w.Began, Seen: w.w.Seen}
+		w.next = map[[12]byte]string{}
+	}
+}
+
+// beyond reports whether a version is more than slack ahead of the system's clock, or no time although it should be one.
+func (w *Window) beyond(version string, slack time.Duration) bool {
+	if w.at == nil || version == "" {
+		return false
+	}
+	at, ok := w.at(version)
+	return !ok || at.After(w.now.Add(slack))
+}
+
+// Usable reports whether a version may be what the next read begins at: it is a time, where versions are times, and not ahead of the clock.
+func (w *Window) Usable(version string) bool { return version != "" && !w.beyond(version, 0) }
+
+// Remarks gives what is remarkable of the records that Fresh was asked about: stamps that are ahead, and records without one.
+func (w *Window) Remarks() []Remark {
+	var out []Remark
+	for _, r := range []Remark{w.ahead, w.unstamped} {
+		if r.Count > 0 {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// remark counts a record; the first one is named.
+func (r *Remark) remark(kind RemarkKind, rec *Record) {
+	if r.Count++; r.Count == 1 {
+		r.Kind, r.Local, r.Version = kind, rec.Local, rec.Version
+	}
+}
+
 // Begin starts a round, unless one is under way. It gives the version to read from, empty for everything, and whether
 // records with exactly that version are wanted.
 func (w *Window) Begin(now time.Time) (from string, inclusive bool) {
@@ -183,7 +234,7 @@ func (w *Window) SetNote(s string) { w.w.Note = s }
 
 // Fresh notes a record of this round and reports whether to hand it out.
 func (w *Window) Fresh(r *Record) bool {
-	if floor := w.floor(); floor != "" && r.Version != "" && event.CompareVersions(r.Version, floor) <= 0 {
+	if floor := w.floor(); floor != "" && r.Version != "" && !w.beyond(r.Version, 0) && event.CompareVersions(r.Version, floor) <= 0 {
 		return false // the other side cannot leave out what is equal
 	}
 	h := hashRecord(r)
@@ -192,7 +243,14 @@ func (w *Window) Fresh(r *Record) bool {
 	if h != w.unsure {
 		w.next[h] = r.Version
 	}
-	if event.CompareVersions(r.Version, w.w.High) > 0 {
+	switch {
+	case r.Version == "":
+		w.unstamped.remark(Unstamped, r)
+	case w.beyond(r.Version, 0):
+		if w.beyond(r.Version, aheadSlack) {
+			w.ahead.remark(Ahead, r)
+		}
+	case event.CompareVersions(r.Version, w.w.High) > 0:
 		w.w.High = r.Version
 	}
 	return !before && !now
@@ -240,7 +298,12 @@ func (w *Window) End(now time.Time) {
 	}
 	w.seen, w.next = w.next, map[[12]byte]string{}
 	if s.Settled {
-		s.Floor, w.seen = s.Since, nil
+		s.Floor = s.Since
+		for h, v := range w.seen { // what is behind the floor is left out by its stamp; the others are not
+			if v != "" && event.CompareVersions(v, s.Floor) <= 0 {
+				delete(w.seen, h)
+			}
+		}
 	}
 	s.Started, s.High, s.Page = time.Time{}, "", nil
 }
