@@ -249,7 +249,7 @@ func (db *database) changes(o *object, from string, inclusive bool, size int, at
 	st := db.selecting(o)
 	version, typ := o.versionExpr(), o.Columns[o.Version]
 	if at.Bare {
-		st.WriteString(" WHERE " + db.dialect.bare(version))
+		st.WriteString(" WHERE (" + db.dialect.bare(version) + ")")
 		if at.ID != "" {
 			id, err := db.bindText(o.Columns[o.ID], at.ID)
 			if err != nil {
