@@ -70,7 +70,7 @@ func (h *Hub) listenHooks(context.Context) error {
 	})
 }
 
-// wakeRelays makes every relay look for messages that a person has marked.
+// wakeRelays makes every relay look at its inbox.
 func (h *Hub) wakeRelays() {
 	for _, f := range h.plan().Flows {
 		if f.From.System != "" {

@@ -270,7 +270,7 @@ func (h *Hub) flowStatus(r *running, t *state.FlowTotals, lag int64, sweep *api.
 		f.Skipped += n
 	}
 	f.InFlight = t.Held + t.Unpublished + f.Lag
-	f.Accepted = t.Finished + t.Direct + t.Unpublished + f.Lag
+	f.Accepted = t.Finished + t.Unpublished + f.Lag
 	f.Unaccounted = t.Unaccounted()
 	moving := age(t.Oldest, now)
 	f.ParkedSeconds = age(t.OldestParked, now)

@@ -8,9 +8,9 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/flow"
-	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -80,11 +80,10 @@ func (h *Hub) Mark(ctx context.Context, w state.Wish) error {
 	return nil
 }
 
-// marked is called when marks are stored. It makes this hub's owners and relays look at once; those of other hubs look by themselves.
+// marked is called when marks are stored. It makes this hub's owners look at once; those of other hubs look by themselves.
 func (h *Hub) marked() {
 	failpoint.Hit(failpoint.MarkStored)
 	h.kick()
-	h.wakeRelays()
 }
 
 // Count is how many messages a bulk would mark.
@@ -134,7 +133,8 @@ func (h *Hub) rehearse(ctx context.Context, q *state.Queued, data []byte) (api.R
 	}
 	plan := h.plan()
 	f := plan.Flow(q.Flow)
-	if f == nil || q.Partition < 0 && q.Code == intake.CodeSplit {
+	no := q.Event.Refused
+	if f == nil || no != nil && q.Code == event.RefusedSplit {
 		return api.Rehearsal{}, nil // nobody can tell: the flow is not there, or the document is a list of documents
 	}
 	if f.Accept != nil {
@@ -144,14 +144,18 @@ func (h *Hub) rehearse(ctx context.Context, q *state.Queued, data []byte) (api.R
 	}
 	ev := q.Event
 	ev.Data = data
-	r, err := flow.Rehearse(ctx, plan, f, ev, nil, h.store)
+	var headers map[string]string
+	if no != nil {
+		headers = no.Headers
+	}
+	r, err := flow.Rehearse(ctx, plan, f, ev, headers, h.store)
 	if err != nil {
 		return api.Rehearsal{}, err
 	}
 	if err := sameKey(q, f, r.Event.Key); err != nil {
 		return api.Rehearsal{}, err
 	}
-	if q.Partition >= 0 && r.Kind == "mapping" && r.Code == intake.CodeKey {
+	if no == nil && r.Kind == "mapping" && r.Code == event.RefusedKey {
 		return api.Rehearsal{}, nil // the key was made of headers that are not kept; a replay does not make it again
 	}
 	return api.Rehearsal{Outcome: string(r.Outcome), Reason: r.Reason}, nil
@@ -159,7 +163,7 @@ func (h *Hub) rehearse(ctx context.Context, q *state.Queued, data []byte) (api.R
 
 // sameKey refuses an edit that makes the message one of another key: it stands in the queue of its own, and order is kept by that.
 func sameKey(q *state.Queued, f *config.Flow, key string) error {
-	if f.Key == nil || q.Partition < 0 || q.Event.Key == "" || key == "" || key == q.Event.Key {
+	if f.Key == nil || q.Event.Refused != nil || q.Event.Key == "" || key == "" || key == q.Event.Key {
 		return nil
 	}
 	return &api.Invalid{Detail: fmt.Sprintf("the edit changes the business key from %q to %q, and the message would leave the order of both: discard it, and send the change anew", q.Event.Key, key)}

@@ -28,8 +28,9 @@ import (
 
 // project is a directory of hub files: orders and notes come in by webhooks, go to topics, and orders from there to a target.
 type project struct {
-	t   testing.TB
-	dir string
+	t     testing.TB
+	dir   string
+	kinds []connector.Kind // of the test alone
 }
 
 const hookSecret = "a-secret-of-the-tests"
@@ -156,7 +157,7 @@ func (p *project) edit(name, old, with string) {
 // start runs a hub on the project.
 func (p *project) start(log io.Writer) *Hub {
 	p.t.Helper()
-	kinds, err := connector.NewRegistry(connectors.All()...)
+	kinds, err := connector.NewRegistry(append(connectors.All(), p.kinds...)...)
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -50,6 +50,8 @@ type Event struct {
 	Trace string
 	// Data is the JSON document.
 	Data []byte
+	// Refused, where not nil, says why the intake could not make a message of it.
+	Refused *Refusal
 }
 
 // Lane is the key that order is kept by: the hub id where known, so that changes of one object

@@ -30,6 +30,8 @@ const (
 	HeaderAccepted    = "ce_accepted"
 	HeaderTrace       = "traceparent"
 	HeaderContentType = "content-type"
+	// HeaderRefused marks what the intake could not make a message of, and holds the code; other headers of this prefix say more: see Refusal.
+	HeaderRefused = "waybill-refused"
 )
 
 // Headers gives the record headers of e. Empty attributes are left out. The values share memory: they are to be read only.
@@ -78,6 +80,9 @@ func (e *Event) Headers() []Header {
 	stamp(HeaderAccepted, e.Accepted)
 	add(HeaderTrace, e.Trace)
 	add(HeaderContentType, "application/json")
+	if e.Refused != nil {
+		h = e.Refused.appendTo(h)
+	}
 	return h
 }
 
@@ -115,12 +120,14 @@ func Read(r *Record) Event {
 			e.Accepted, _ = time.Parse(time.RFC3339Nano, string(v))
 		case HeaderTrace:
 			e.Trace = string(v)
+		default:
+			e.readRefusal(r.Headers[i].Key, v)
 		}
 	}
 	if e.ID == "" {
 		e.ID = r.Position()
 	}
-	if e.Key == "" {
+	if e.Key == "" && e.Refused == nil { // the key of a refusal's record is the event's id
 		e.Key = string(r.Key)
 	}
 	if !e.Operation.Valid() {

@@ -43,14 +43,10 @@ const (
 
 	// RelayPublished: a batch of inbox rows is on its topic. The rows are not marked: they will be published twice.
 	RelayPublished Name = "relay.batch-published"
-	// RelayMarked: the rows are marked as published, and what has no place is parked.
+	// RelayMarked: the rows are marked as published.
 	RelayMarked Name = "relay.batch-marked"
-	// ReplayPublished: parked events without a place are on the topic again. Their rows still stand, marked for replay.
+	// ReplayPublished: refused events that a person has replayed are on the topic again. Their inbox rows are not marked.
 	ReplayPublished Name = "relay.replay-published"
-	// ReplayParked: what became of a replayed list is parked anew. The list's own row still stands.
-	ReplayParked Name = "relay.replay-parked"
-	// ReplaySettled: the replayed rows are gone.
-	ReplaySettled Name = "relay.replay-settled"
 
 	// Produce: a record batch is about to be written to the broker. Nothing is sent. May fail: not written.
 	Produce Name = "bus.produce-begun"
@@ -112,6 +108,8 @@ const (
 	DrainDecided Name = "flow.drain-decided"
 	// Drained: the message's fate is stored and its row gone, or kept with what was learnt.
 	Drained Name = "flow.drain-stored"
+	// Resubmitted: a refused message that a person has replayed is in the inbox again, and its row is gone. The relay has not read it.
+	Resubmitted Name = "flow.message-resubmitted"
 
 	// MarkStored: a person's wish to replay or discard a message is stored. Its owner has not been told.
 	MarkStored Name = "app.mark-stored"
@@ -152,11 +150,11 @@ const (
 func All() []Name {
 	return []Name{
 		WebhookStored, WebhookAnswered, PollRead, PollStored, FileRead, FileStored, FileTaken, FileMoved, LeaseTaken,
-		RelayPublished, RelayMarked, ReplayPublished, ReplayParked, ReplaySettled,
+		RelayPublished, RelayMarked, ReplayPublished,
 		Produce, Produced, PositionTaken, Acked, OffsetCommit, OffsetCommitted, GroupLeave, BrokerIdentified, BrokerCut,
 		FlowResolved, IntentCommitted, TargetCall, RequestWritten, RequestAnswered, SQLWritten, SQLCommitted, FileWritten, FileNamed,
 		TargetApplied, FlowPublished, StoreApplied, StoreCommitted, FlowCommitted, FlowQueued, WaitersMarked, RefsCommitted,
-		DrainBegun, DrainDecided, Drained, MarkStored, EditStored, PauseStored,
+		DrainBegun, DrainDecided, Drained, Resubmitted, MarkStored, EditStored, PauseStored,
 		ReloadAudited, ReloadSourcesClosed, ReloadFlowsStopped, ReloadSystemsClosed, ReloadFlowsStarted, ReloadDone,
 		MigrationStatement, MigrationDone, Pruned, TopicsEnsured, Started, StopStep, FlowStopping,
 	}

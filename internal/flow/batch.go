@@ -36,13 +36,16 @@ func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 		}
 		ev := p.event(rec)
 		r.look(&ev)
+		if r.flow.From.System == "" {
+			ev.Refused = nil // only what the intake refuses is a refusal
+		}
 		a := &attempt{partition: p, lane: p.laneName(rec), scratch: &w.scratch, settle: settle}
 		if r.rekeyed && ev.Hub == "" {
 			if err := r.rekey(ctx, w, &ev, a); err != nil {
 				return w.handBack(ctx, a, err)
 			}
 		}
-		if head, ok := p.head(a.lane); ok {
+		if head, ok := p.head(a.lane); ok && ev.Refused == nil {
 			a.dispose()
 			w.add(result{Result: state.Result{Offset: rec.Offset, Outcome: head, Queue: r.follower(p, a.lane, head, &ev)}, lane: a.lane, ev: &ev, taken: a.taken})
 			continue
@@ -53,7 +56,7 @@ func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 				return w.handBack(ctx, a, err)
 			}
 		}
-		f, err := r.decide(ctx, &ev, a)
+		f, err := r.fateOf(ctx, &ev, a)
 		if err != nil {
 			return w.handBack(ctx, a, err)
 		}
@@ -198,7 +201,7 @@ func (w *pending) release() {
 
 func (w *pending) add(res result) {
 	w.results = append(w.results, res)
-	if res.Ref != nil || res.Source != nil || res.Applied != nil || len(res.Close) > 0 {
+	if res.Ref != nil || res.Source != nil || res.Applied != nil || len(res.Close) > 0 || res.ev.Refused != nil {
 		w.dirty[res.lane] = struct{}{}
 	}
 }
@@ -330,6 +333,10 @@ func (r *Runner) commit(ctx context.Context, p *partition, results []result, lif
 		if results[i].Queue != nil {
 			failpoint.Hit(failpoint.FlowQueued)
 		}
+		if results[i].Resubmit != nil {
+			failpoint.Hit(failpoint.Resubmitted)
+			continue
+		}
 		r.Observer.Outcome(r.flow.Name, results[i].Outcome, results[i].Reason, results[i].took)
 		for range results[i].Retried {
 			r.Observer.Retried(r.flow.Name)
@@ -382,7 +389,7 @@ func (r *Runner) follower(p *partition, lane string, head state.Outcome, ev *eve
 func (r *Runner) settle(p *partition, a *attempt, offset int64, ev *event.Event, f fate) result {
 	lane := a.lane
 	res := result{lane: lane, ev: ev, send: f.send, taken: a.taken, left: f.left, Result: state.Result{Offset: offset, Outcome: f.outcome, Reason: f.reason,
-		Ref: f.ref, Source: f.source, Applied: f.applied, Close: f.closes, Retried: f.retried}}
+		Ref: f.ref, Source: f.source, Applied: f.applied, Close: f.closes, Retried: f.retried, Resubmit: f.resubmit}}
 	if f.claimed {
 		res.Leave = f.left
 	}
@@ -394,7 +401,7 @@ func (r *Runner) settle(p *partition, a *attempt, offset int64, ev *event.Event,
 	case state.Parked, state.Waiting, state.Held:
 		q := &state.Queued{Flow: r.flow.Name, Topic: p.topic, Partition: p.number, Lane: lane, State: f.outcome, Kind: f.kind,
 			Reason: f.reason, Code: f.code, Missing: f.missing, Event: *ev, Attempts: 1 + f.retried, Tried: f.tried, Since: r.steady(), NotBefore: f.notBefore,
-			Blocking: f.outcome != state.Parked || r.flow.Order != config.Latest}
+			Blocking: f.outcome != state.Parked || r.flow.Order != config.Latest && ev.Refused == nil}
 		if q.Blocking {
 			p.setHead(lane, f.outcome)
 		}
@@ -409,6 +416,9 @@ func (r *Runner) settle(p *partition, a *attempt, offset int64, ev *event.Event,
 
 // journalled says whether a fate is journalled: deliveries to systems and failures always, the rest under journal: all.
 func (r *Runner) journalled(f *fate) bool {
+	if f.resubmit != nil {
+		return false // it has no fate; what the person did is kept with the acts
+	}
 	failed := f.outcome == state.Parked || f.outcome == state.Waiting || f.outcome == state.Held
 	return failed || r.flow.JournalAll || r.target != nil
 }
@@ -424,5 +434,8 @@ func (r *Runner) journal(ev *event.Event, f *fate, now time.Time, took time.Dura
 		j.Local = f.ref.Local
 	}
 	j.External = f.external
+	if ev.Refused != nil {
+		j.Attempts = ev.Refused.Reading + 1 // see Store.Refused
+	}
 	return j
 }

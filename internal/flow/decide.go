@@ -399,10 +399,7 @@ func (r *Runner) forward(ev *event.Event, s *stage, a *attempt) fate {
 		key = a.lane
 	}
 	headers := out.Headers()
-	size := len(key) + len(s.out)
-	for i := range headers {
-		size += len(headers[i].Key) + len(headers[i].Value) + 10
-	}
+	size := recordSize(headers, len(key)+len(s.out))
 	if r.MaxRecord > 0 && size > r.MaxRecord {
 		return parked("broker", "too-large", fmt.Sprintf("the mapped document makes a record of %d bytes, and the broker takes %d", size, r.MaxRecord))
 	}

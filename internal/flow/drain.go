@@ -148,7 +148,8 @@ func (r *Runner) drainLane(ctx context.Context, p *partition, lane string) (move
 		blocked, went := false, false
 		for i := range rows {
 			q := &rows[i]
-			if q.Mark != state.MarkDiscard && (blocked || r.resting()) {
+			// A refused message is in no key's order, also where its id is a key.
+			if q.Mark != state.MarkDiscard && (blocked && q.Event.Refused == nil || r.resting()) {
 				blocked = blocked || q.Blocking
 				continue
 			}
@@ -217,6 +218,11 @@ func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *sta
 			return nil, nil
 		}
 		decide = r.discard
+	case q.Event.Refused != nil:
+		if q.Mark != state.MarkReplay {
+			return nil, nil
+		}
+		decide = r.readAnew
 	case q.Mark == state.MarkReplay, q.Mark == state.MarkReady, q.Follower:
 	case q.State == state.Held && !q.NotBefore.After(r.steady()):
 	default:
@@ -249,7 +255,7 @@ func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *sta
 // is remembered.
 func (r *Runner) discard(ctx context.Context, ev *event.Event, a *attempt) (fate, error) {
 	f := fate{outcome: state.Discarded, reason: state.Why(a.queued.MarkedBy, a.queued.MarkNote)}
-	if r.target == nil {
+	if r.target == nil || ev.Refused != nil {
 		return f, nil
 	}
 	return r.unsettled(ctx, ev, a, f)
@@ -273,7 +279,7 @@ func (r *Runner) settleDrained(p *partition, a *attempt, ev *event.Event, f fate
 	q := a.queued
 	res := r.settle(p, a, 0, ev, f)
 	res.Drained, res.row = q.ID, q
-	if res.Journal == nil {
+	if res.Journal == nil && f.resubmit == nil {
 		res.Journal = r.journal(ev, &f, r.Clock.Now(), res.took) // how a failure ended belongs to it
 	}
 	n := res.Queue

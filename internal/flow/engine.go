@@ -41,6 +41,8 @@ type Store interface {
 	Target(ctx context.Context, entity, hub, system, origin string) (state.Target, error)
 	OpenIntent(ctx context.Context, i state.Intent) error
 	Intents(ctx context.Context, flow string) ([]state.Intent, error)
+	Refused(ctx context.Context, flow, eventID string, reading int) (bool, error)
+	Inbound(ctx context.Context, seq int64) (state.Inbound, error)
 	// Shared reports whether other hubs may work on the same store.
 	Shared() bool
 	mapping.Lookup

@@ -34,6 +34,8 @@ type fate struct {
 	external  string
 	retried   int
 	called    bool // a target was written: store it at once
+
+	resubmit *state.Inbound // handed back to the inbox: no fate at all
 }
 
 func delivered() fate            { return fate{outcome: state.Delivered} }

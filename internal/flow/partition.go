@@ -51,7 +51,7 @@ func newPartition(topic string, number int, at *state.Partition, lanes int, queu
 // event reads a record. What only its place can say of it (its id, its version) tells the lives of the log apart.
 func (p *partition) event(rec *event.Record) event.Event {
 	ev := event.Read(rec)
-	if ev.Version == "" {
+	if ev.Version == "" && ev.Refused == nil {
 		ev.Version = event.PlaceVersion(rec.Partition, p.base+rec.Offset)
 	}
 	if p.life > 0 && ev.ID == rec.Position() {

@@ -43,7 +43,7 @@ type Matcher interface {
 // Rehearse decides an event as the flow would, by the engine's own stages, without a store, a broker or a system. Nothing is
 // remembered: there are no versions to compare with, no known states and no open intents. What the hub knows of objects is what
 // lookup answers; it may be a Matcher. For a flow from a system, the key and, where headers are given, the delivery id are
-// evaluated as intake does. An error means that lookup failed or ctx has ended.
+// evaluated as intake does; an event that was refused keeps the id that it has. An error means that lookup failed or ctx has ended.
 func Rehearse(ctx context.Context, plan *config.Plan, f *config.Flow, ev event.Event, headers map[string]string, lookup mapping.Lookup) (Rehearsal, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -104,7 +104,7 @@ func (r *Runner) taken(ctx context.Context, out *Rehearsal, headers map[string]s
 		return parked("malformed", "json", err.Error()), true, nil
 	}
 	var err error
-	if w := from.Webhook; w != nil && w.DeliveryID != nil && len(headers) > 0 {
+	if w := from.Webhook; w != nil && w.DeliveryID != nil && len(headers) > 0 && ev.Refused == nil {
 		if out.Delivery, err = w.DeliveryID.String(ctx, &in); err != nil {
 			return r.refuse(ctx, "delivery-id", err)
 		}
@@ -118,10 +118,10 @@ func (r *Runner) taken(ctx context.Context, out *Rehearsal, headers map[string]s
 	switch ev.Key, err = r.flow.Key.String(ctx, &in); {
 	case err != nil && ctx.Err() != nil:
 		return fate{}, true, context.Cause(ctx)
-	case err != nil: // the relay parks whatever it is: there is no lane yet in which the message could wait
-		return parked("mapping", "key", err.Error()), true, nil
+	case err != nil: // whatever it is, it is refused: there is no lane yet in which the message could wait
+		return parked("mapping", event.RefusedKey, err.Error()), true, nil
 	case ev.Key == "":
-		return parked("mapping", "key", "the key is empty"), true, nil
+		return parked("mapping", event.RefusedKey, "the key is empty"), true, nil
 	}
 	return fate{}, false, nil
 }

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -14,49 +15,50 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// Codes of what the relay parks.
-const (
-	CodeKey     = "key"     // the business key cannot be evaluated, or is empty
-	CodeSplit   = "split"   // the list of documents is not there, or none
-	CodeRow     = "row"     // the row of a file cannot be read
-	CodePublish = "publish" // the broker refuses the record, for its size
-)
-
 const (
 	kindInvalid = "invalid"
 	kindMapping = "mapping"
 )
 
-// batch is what is published together: events in order, and what is parked instead.
+// batch is what is published together, in order: events, and what could not be made into any, with why.
 type batch struct {
 	*relay
-	out  []outgoing
-	park []state.Queued
+	out []outgoing
+	// rest are events of lists that a record cannot hold: each gets an inbox row of its own, from which the engine takes it.
+	rest []state.Inbound
 	// life is the life of the topic's log that was known before anything was sent.
 	life int64
-	// only, where it is not nil, are the events of the row at hand that are wanted.
+	// row is the inbox row at hand, and only, where it is not nil, are its events that are wanted.
+	row  *state.Inbound
 	only []int
 }
 
 // outgoing is one event on its way.
 type outgoing struct {
 	ev   event.Event
+	row  *state.Inbound
 	home *state.Published // where its place is noted
 	at   *state.PublishedAt
-	from *replay // nil for a new one
 	// index is its number in the list that it was split from.
-	index  int
-	record event.Record
-}
-
-// replay is a parked row that a person wants to be tried again, and what becomes of it.
-type replay struct {
-	row     *state.Queued
-	settled *state.Settled
+	index int
+	// split: the row's document is a list with this event in it.
+	split bool
 }
 
 // add turns an inbox row into events.
 func (b *batch) add(ctx context.Context, row *state.Inbound, home *state.Published) error {
+	b.row, b.only = row, row.Again
+	if slices.Contains(b.only, state.WholeList) {
+		b.only = nil // nothing of the list has its fate
+	}
+	if row.Event != nil {
+		ev := *row.Event
+		ev.Data = row.Body
+		if ev.Refused != nil && ev.Refused.Code == event.RefusedSplit {
+			return b.events(ctx, ev, home)
+		}
+		return b.event(ctx, ev, piece{home: home}, nil)
+	}
 	ev := event.Event{
 		ID: row.ID, Source: b.src.System, Entity: b.src.Entity, Operation: event.Upsert, Origin: b.src.System,
 		Time: row.Received, Accepted: row.Received, Trace: row.Trace, Data: row.Body,
@@ -78,55 +80,51 @@ func (b *batch) add(ctx context.Context, row *state.Inbound, home *state.Publish
 		}
 	}
 	if reason := row.Headers[headerError]; reason != "" {
-		b.refuse(ev, nil, kindInvalid, CodeRow, reason)
+		b.refuse(ev, piece{home: home}, kindInvalid, event.RefusedRow, reason)
 		return nil
 	}
-	b.only = row.Again
-	return b.events(ctx, ev, row.Headers, home, nil)
+	return b.events(ctx, ev, home)
 }
 
-// again turns a parked event that is to be replayed into events. A row that stood for a list which is split at last comes
-// to what its documents come to, and to nothing itself.
-func (b *batch) again(ctx context.Context, from *replay, home *state.Published) error {
-	ev := from.row.Event
-	b.only = nil
-	if from.row.Code == CodeSplit {
-		return b.events(ctx, ev, nil, home, from)
-	}
-	return b.event(ctx, ev, 0, nil, nil, home, from)
+// piece is where an event comes from, and where its place on the topic is noted.
+type piece struct {
+	home  *state.Published
+	index int
+	split bool
 }
 
 // events splits a document where the source says so.
-func (b *batch) events(ctx context.Context, ev event.Event, headers map[string]string, home *state.Published, from *replay) error {
+func (b *batch) events(ctx context.Context, ev event.Event, home *state.Published) error {
 	if b.src.Webhook == nil {
-		return b.event(ctx, ev, 0, nil, headers, home, from)
+		return b.event(ctx, ev, piece{home: home}, nil)
 	}
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
+	whole := piece{home: home, index: state.WholeList}
 	if err := doc.Reset(ev.Data, bodyLimits); err != nil {
-		b.refuse(ev, from, kindInvalid, CodeSplit, "the document is not acceptable JSON: "+err.Error())
+		b.refuse(ev, whole, kindInvalid, event.RefusedSplit, "the document is not acceptable JSON: "+err.Error())
 		return nil
 	}
 	list := doc.Root()
 	if path := b.src.Webhook.Split; path != "" {
 		list = list.GetPath(path)
 		if list.Kind() != jsondoc.Array {
-			b.refuse(ev, from, kindMapping, CodeSplit, fmt.Sprintf("split: %s is %s, not a list", path, list.Kind()))
+			b.refuse(ev, whole, kindMapping, event.RefusedSplit, fmt.Sprintf("split: %s is %s, not a list", path, list.Kind()))
 			return nil
 		}
 	}
 	if list.Kind() != jsondoc.Array {
-		return b.event(ctx, ev, 0, doc, headers, home, from)
+		return b.event(ctx, ev, piece{home: home}, doc)
 	}
 	i := 0
 	for v := range list.Elements() {
 		one := ev
 		one.ID = ev.ID + "." + strconv.Itoa(i)
 		one.Data = v.Raw()
-		i++
-		if err := b.event(ctx, one, i-1, nil, headers, home, from); err != nil {
+		if err := b.event(ctx, one, piece{home: home, index: i, split: true}, nil); err != nil {
 			return err
 		}
+		i++
 	}
 	if i == 0 {
 		b.log.Info("a delivery held an empty list", "flow", b.src.Flow, "delivery", ev.ID)
@@ -134,56 +132,60 @@ func (b *batch) events(ctx context.Context, ev event.Event, headers map[string]s
 	return nil
 }
 
-// event evaluates the key of one event and puts it on its way, or parks it. doc is ev.Data parsed, or nil.
-func (b *batch) event(ctx context.Context, ev event.Event, index int, doc *jsondoc.Doc, headers map[string]string, home *state.Published, from *replay) error {
-	if b.only != nil && !slices.Contains(b.only, index) {
+// event evaluates the key of one event and puts it on its way. doc is ev.Data parsed, or nil.
+func (b *batch) event(ctx context.Context, ev event.Event, at piece, doc *jsondoc.Doc) error {
+	if b.only != nil && !slices.Contains(b.only, at.index) {
 		return nil // it has its fate
 	}
-	key, code, err := b.key(ctx, &ev, doc, headers)
+	key, err := b.key(ctx, &ev, doc)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		b.refuse(ev, from, kindMapping, code, err.Error())
+		b.refuse(ev, at, kindMapping, event.RefusedKey, err.Error())
 		return nil
 	case key == "":
-		b.refuse(ev, from, kindMapping, CodeKey, "the key is empty")
+		b.refuse(ev, at, kindMapping, event.RefusedKey, "the key is empty")
 		return nil
 	}
-	ev.Key = key
-	b.out = append(b.out, outgoing{ev: ev, home: home, from: from, index: index})
+	ev.Key, ev.Refused = key, nil
+	b.put(ev, at)
 	return nil
+}
+
+func (b *batch) put(ev event.Event, at piece) {
+	b.out = append(b.out, outgoing{ev: ev, row: b.row, home: at.home, index: at.index, split: at.split})
 }
 
 // key is the event's business key. A deletion of which the source tells nothing but the object's id has the key that the object had last, so that it
 // comes behind the object's other events, or else the id.
-func (b *batch) key(ctx context.Context, ev *event.Event, doc *jsondoc.Doc, headers map[string]string) (key, code string, err error) {
-	local := headers[headerLocal]
+func (b *batch) key(ctx context.Context, ev *event.Event, doc *jsondoc.Doc) (key string, err error) {
 	if b.src.Key == nil || ev.Operation == event.Delete && len(ev.Data) == 0 {
+		local := b.row.Headers[headerLocal]
 		switch {
 		case local == "":
-			return ev.Key, CodeKey, nil // of a replay: what it had
+			return ev.Key, nil // read anew: what it had
 		case b.src.Key == nil:
-			return local, CodeKey, nil
+			return local, nil
 		}
 		err := b.insist(ctx, "look for a key", func() (err error) {
 			key, err = b.box.KnownKey(ctx, b.src.Entity, b.src.System, local)
 			return err
 		})
-		return cmp.Or(key, local), CodeKey, err
+		return cmp.Or(key, local), err
 	}
 	if doc == nil {
 		doc = jsondoc.Get()
 		defer jsondoc.Put(doc)
 		if err := doc.Reset(ev.Data, bodyLimits); err != nil {
-			return "", CodeKey, fmt.Errorf("the document is not acceptable JSON: %w", err)
+			return "", fmt.Errorf("the document is not acceptable JSON: %w", err)
 		}
 	}
 	var refused error
 	err = b.insist(ctx, "evaluate a key", func() error {
 		var err error
 		refused = guard(func() error {
-			key, err = b.src.Key(ctx, Input{Doc: doc, Event: ev, Headers: headers})
+			key, err = b.src.Key(ctx, Input{Doc: doc, Event: ev, Headers: b.row.Headers})
 			return err
 		})
 		if refused != nil && transient(ctx, refused) {
@@ -194,24 +196,55 @@ func (b *batch) key(ctx context.Context, ev *event.Event, doc *jsondoc.Doc, head
 	if err == nil {
 		err = refused
 	}
-	return key, CodeKey, err
+	return key, err
 }
 
-// refuse parks an event that gets no place, each as a queue of its own: nobody knows whose followers it would hold.
-func (b *batch) refuse(ev event.Event, from *replay, kind, code, reason string) {
-	q := state.Queued{
-		Flow: b.src.Flow, Topic: b.src.Topic, Partition: -1, Lane: ev.ID, State: state.Parked,
-		Kind: kind, Code: code, Reason: reason, Event: ev, Since: b.clock.Now(),
+// refuse puts on its way what no message can be made of: the engine parks it. Its record has the event's id as its key, which a
+// repeated publish keeps: nobody knows which key's order it would belong to.
+func (b *batch) refuse(ev event.Event, at piece, kind, code, reason string) {
+	if b.src.Key == nil && ev.Key == "" {
+		ev.Key = b.row.Headers[headerLocal] // people search for it
 	}
-	if from != nil && ev.ID == from.row.Event.ID {
-		q.Attempts = from.row.Attempts + 1
-		from.settled.Again = &q
-		return
-	}
-	b.park = append(b.park, q)
+	ev.Refused = event.Refusal{Kind: kind, Code: code, Reason: reason, Reading: readings(b.row), Headers: b.row.Headers}.Bounded()
+	b.put(ev, at)
 }
 
-// publish sends every event and returns when all have a place or are parked. What fails, and with it what would have come
+// readings is how often the row's event was handed back to the inbox.
+func readings(row *state.Inbound) int {
+	if row.Event == nil || row.Event.Refused == nil {
+		return 0
+	}
+	return row.Event.Refused.Reading
+}
+
+// tooLarge does with an event what can be done when the broker refuses its record for its size: the inbox row stays the holder of the
+// document, and the record only leads to it. A list's row holds more than the event, which therefore gets a row of its own first.
+func (b *batch) tooLarge(o *outgoing, why error) (again bool) {
+	if o.split {
+		ev := o.ev
+		ev.Refused = nil
+		b.rest = append(b.rest, state.Inbound{
+			Flow: o.row.Flow, ID: ev.ID + "~" + strconv.FormatInt(o.row.Seq, 10), Headers: o.row.Headers, Body: bytes.Clone(ev.Data),
+			Trace: ev.Trace, Received: o.row.Received, Event: &ev,
+		})
+		return false
+	}
+	if o.ev.Refused == nil {
+		o.ev.Refused = event.Refusal{Kind: kindInvalid, Code: event.RefusedRecord, Reason: why.Error(), Reading: readings(o.row), Headers: o.row.Headers}.Bounded()
+	}
+	o.ev.Refused.Inbox, o.ev.Refused.Headers, o.ev.Data = o.row.Seq, nil, nil
+	return true
+}
+
+// key is what the record is dealt by.
+func (o *outgoing) key() []byte {
+	if o.ev.Refused != nil {
+		return []byte(o.ev.ID)
+	}
+	return []byte(o.ev.Key)
+}
+
+// publish sends every event and returns when all have a place. What fails, and with it what would have come
 // behind it, is sent again in its order before anything later.
 func (b *batch) publish(ctx context.Context) error {
 	b.life = b.logs.Life(b.src.Topic)
@@ -222,13 +255,17 @@ func (b *batch) publish(ctx context.Context) error {
 	if len(waiting) == 0 {
 		return nil
 	}
-	err := b.insist(ctx, "publish to "+b.src.Topic, func() (err error) {
-		// The topic may have become another one since the last try.
-		if err := b.logs.Held(b.src.Topic); err != nil {
-			return err
+	err := b.insist(ctx, "publish to "+b.src.Topic, func() error {
+		for {
+			// The topic may have become another one since the last try.
+			if err := b.logs.Held(b.src.Topic); err != nil {
+				return err
+			}
+			var err error
+			if waiting, err = b.send(ctx, waiting); err != nil || len(waiting) == 0 {
+				return err
+			}
 		}
-		waiting, err = b.send(ctx, waiting)
-		return err
 	})
 	if err != nil {
 		return err
@@ -238,45 +275,54 @@ func (b *batch) publish(ctx context.Context) error {
 	return b.insist(ctx, "confirm what was published to "+b.src.Topic, func() error { return b.logs.Same(ctx, b.src.Topic, b.life) })
 }
 
-// send sends the events with these indexes once; it gives those that are to be sent again, with why.
+// send sends the events with these indexes once; it gives those that are to be sent again, with why where the broker is to be given time.
 func (b *batch) send(ctx context.Context, which []int) (again []int, err error) {
 	records := make([]event.Record, len(which))
 	for n, i := range which {
-		ev := &b.out[i].ev
-		records[n] = event.Record{Topic: b.src.Topic, Key: []byte(ev.Key), Value: ev.Data, Headers: ev.Headers(), Time: ev.Accepted}
+		o := &b.out[i]
+		records[n] = event.Record{Topic: b.src.Topic, Key: o.key(), Value: o.ev.Data, Headers: o.ev.Headers(), Time: o.ev.Accepted}
 	}
 	sent := b.pub.Send(ctx, records)
 	if len(sent) != len(which) {
 		return which, fmt.Errorf("the publisher answered for %d of %d records", len(sent), len(which))
 	}
+	changed := false
 	for n, i := range which {
 		o := &b.out[i]
 		switch {
 		case sent[n].Err == nil:
 			o.at = &state.PublishedAt{Topic: b.src.Topic, Partition: sent[n].Partition, Offset: sent[n].Offset, Life: b.life, Index: o.index}
-			o.record = records[n]
-		case fault.KindOf(sent[n].Err) == fault.Invalid:
-			b.refuse(o.ev, o.from, kindInvalid, CodePublish, sent[n].Err.Error())
-		default:
+		case fault.KindOf(sent[n].Err) == fault.Invalid && (o.ev.Refused == nil || o.ev.Refused.Inbox == 0):
+			changed = true
+			if b.tooLarge(o, sent[n].Err) {
+				again = append(again, i)
+			}
+		default: // also a record without a document that is refused: a person has to see to the broker
 			again, err = append(again, i), sent[n].Err
 		}
+	}
+	if changed {
+		return again, nil // at once: what is to be sent now is something else
 	}
 	return again, err
 }
 
 // place notes where events went, in their order, and counts them.
-func (b *batch) place() (published int) {
+func (b *batch) place() (published, refused int) {
 	for i := range b.out {
-		if o := &b.out[i]; o.at != nil {
-			o.home.Positions = append(o.home.Positions, *o.at)
-			if o.from != nil {
-				o.from.settled.Sent = append(o.from.settled.Sent, o.record)
-			}
-			if o.home.Key == "" {
-				o.home.Key = o.ev.Key
-			}
-			published++
+		o := &b.out[i]
+		if o.at == nil {
+			continue
 		}
+		o.home.Positions = append(o.home.Positions, *o.at)
+		if o.home.Key == "" {
+			o.home.Key = o.ev.Key
+		}
+		if o.ev.Refused != nil {
+			refused++
+			continue
+		}
+		published++
 	}
-	return published
+	return published, refused
 }

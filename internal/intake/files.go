@@ -180,7 +180,7 @@ func (w *watcher) rows(ctx context.Context, t *tenure, f *connector.File, at *pl
 	return bad
 }
 
-// inbound makes an inbox row of a file's row. One that cannot be read becomes a row that the relay parks, alone.
+// inbound makes an inbox row of a file's row. One that cannot be read becomes a row that the flow parks, alone.
 func (w *watcher) inbound(f *connector.File, row *connector.Row, bad error) state.Inbound {
 	number, line := strconv.Itoa(row.Number), strconv.Itoa(row.Line)
 	headers := map[string]string{"file-name": f.Name, "file-row": number, "file-line": line}

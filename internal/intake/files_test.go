@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/schedule"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -120,13 +121,14 @@ func TestFilesAreTaken(t *testing.T) {
 		d.put("orders.csv", "sha-1", noon, lines...)
 		d.put("more.csv", "sha-2", noon, rowsOf(100, 1)...)
 		b.start(watched(d, 3))
-		b.turn("the files", func() bool { return d.empty() && b.topic.count() == 8 && b.unpublished() == 0 })
+		b.turn("the files", func() bool { return d.empty() && b.topic.count() == 9 && b.unpublished() == 0 })
 		if !slices.Equal(d.done, []string{"orders.csv", "more.csv"}) {
 			t.Errorf("done %v", d.done)
 		}
-		q := b.parked()
-		if len(q) != 1 || q[0].Code != CodeRow || q[0].Reason != "orders.csv: row 5, line 6: quantity is not a number" {
-			t.Errorf("parked %+v", q)
+		no := b.refused()
+		if len(no) != 1 || no[0].Refused.Code != event.RefusedRow || no[0].Refused.Reason != "orders.csv: row 5, line 6: quantity is not a number" ||
+			no[0].Refused.Headers["file-row"] != "5" {
+			t.Errorf("refused %+v", no)
 		}
 		if e := b.topic.events()[0]; !e.Time.Equal(noon) || e.Key != "1" {
 			t.Errorf("event %+v", e)
@@ -304,8 +306,14 @@ func TestDiesAtEveryCommit(t *testing.T) {
 				if ids = slices.Compact(ids); len(ids) != 7 {
 					t.Errorf("ids %v", ids)
 				}
-				if len(b.parked()) != 1 || len(d.done) != 1 {
-					t.Errorf("parked %d, done %v", len(b.parked()), d.done)
+				no := b.refused()
+				for _, e := range no {
+					if e.ID != no[0].ID {
+						t.Errorf("%s was refused, and %s", no[0].ID, e.ID)
+					}
+				}
+				if len(no) == 0 || len(d.done) != 1 {
+					t.Errorf("refused %d, done %v", len(no), d.done)
 				}
 			})
 		})

@@ -21,7 +21,7 @@ const (
 	headerVersion = ":version" // the source's own version
 	headerDeleted = ":deleted" // set: the object is gone
 	headerKnown   = ":known"   // of a deletion without a document: the version that was known of the object last
-	headerError   = ":error"   // set: the row cannot be read, and why; it is parked
+	headerError   = ":error"   // set: the row cannot be read, and why; it is refused
 )
 
 // notStored are headers that say nothing about the delivery.

@@ -32,14 +32,10 @@ type Outbox interface {
 	// Unpublished gives rows that have no place on their topic yet, oldest first, up to limit rows and about maxBytes of bodies;
 	// always at least one row if there is one.
 	Unpublished(ctx context.Context, flow string, limit, maxBytes int) ([]state.Inbound, error)
-	// MarkPublished records where rows went, and parks events that have no place.
-	MarkPublished(ctx context.Context, lease state.Lease, done []state.Published, park []state.Queued) error
+	// MarkPublished records where rows went, and adds rows to the inbox for those of their events that need one of their own.
+	MarkPublished(ctx context.Context, lease state.Lease, done []state.Published, rest []state.Inbound) error
 	// KnownKey is the business key of the newest event that came of a system's object; empty when none is known.
 	KnownKey(ctx context.Context, entity, system, local string) (string, error)
-	// UnplacedMarked gives parked events without a place (Partition -1) that a person wants replayed or discarded.
-	UnplacedMarked(ctx context.Context, flow string) ([]state.Queued, error)
-	// SettleUnplaced records what became of them.
-	SettleUnplaced(ctx context.Context, lease state.Lease, settled []state.Settled) error
 }
 
 // Runs keeps a record of polls and file reads, and how far they came.

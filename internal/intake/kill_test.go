@@ -96,14 +96,14 @@ func (d *deadly) Accept(ctx context.Context, rows []state.Inbound, cur *state.Cu
 	return a, seqs, err
 }
 
-func (d *deadly) MarkPublished(ctx context.Context, lease state.Lease, done []state.Published, park []state.Queued) error {
+func (d *deadly) MarkPublished(ctx context.Context, lease state.Lease, done []state.Published, rest []state.Inbound) error {
 	if d.at("before-mark") {
 		die()
 	}
 	if d.at("during-mark") {
 		go die()
 	}
-	return d.Store.MarkPublished(ctx, lease, done, park)
+	return d.Store.MarkPublished(ctx, lease, done, rest)
 }
 
 func (d *deadly) Send(_ context.Context, records []event.Record) []Sent {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -140,69 +139,47 @@ func TestRelayLeavesABatch(t *testing.T) {
 	})
 }
 
-// Of a list that is published again in part, the other events are neither published nor parked once more; an event that a person had
-// replayed before it had a place is handed to the store with its document.
+// Of a list that is published again in part, the other events are neither published nor refused once more; of one that could not be split
+// when it was published, all are.
 func TestRelayAgain(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		hook := standardHook()
 		hook.Split = "orders"
-		var settled []state.Settled
-		again := true
+		again := map[string][]int{"d1": {1, 3}, "d2": {state.WholeList}}
 		b.between = func(s Store) Store {
 			return &meddler{Store: s, rows: func(rows []state.Inbound) {
 				for i := range rows {
-					if again {
-						rows[i].Again = []int{1, 3}
-					}
+					rows[i].Again = again[rows[i].ID]
 				}
-			}, settled: func(st []state.Settled) { settled = append(settled, st...) }}
+			}}
 		}
-		b.accept(inbound("d1", `{"orders":[{"id":"a"},{"id":"b"},{"n":1},{"id":"c"}]}`))
+		b.accept(inbound("d1", `{"orders":[{"id":"a"},{"id":"b"},{"n":1},{"id":"c"}]}`), inbound("d2", `{"orders":[{"id":"d"},{"id":"e"}]}`))
 		b.start(Source{Webhook: hook, Key: field("id")})
 		b.turn("the events", func() bool { return b.unpublished() == 0 })
-		if ids := b.topic.ids(); !slices.Equal(ids, []string{"d1.1", "d1.3"}) || len(b.parked()) != 0 {
-			t.Errorf("published %v, parked %v", ids, b.parked())
-		}
-		b.stop()
-		again = false
-		b.accept(inbound("d2", `{"orders":[{"n":1}]}`))
-		b.start(Source{Webhook: hook, Key: field("id")})
-		b.turn("the parking", func() bool { return len(b.parked()) == 1 })
-		q := b.parked()[0]
-		if err := b.store.EditQueued(t.Context(), q.ID, []byte(`{"id":"edited"}`), "ann", ""); err != nil {
-			t.Fatal(err)
-		}
-		if err := b.store.MarkQueued(t.Context(), q.ID, state.MarkReplay, "ann", ""); err != nil {
-			t.Fatal(err)
-		}
-		b.turn("the replay", func() bool { return len(b.parked()) == 0 })
-		b.stop()
-		var sent []string
-		for _, st := range settled {
-			for i, r := range st.Sent {
-				sent = append(sent, fmt.Sprintf("%s %s %d", r.Key, r.Value, st.Published[i].Offset))
-			}
-		}
-		if got := strings.Join(sent, "; "); got != `edited {"id":"edited"} 0` {
-			t.Errorf("handed over: %s", got)
+		if ids := b.topic.ids(); !slices.Equal(ids, []string{"d1.1", "d1.3", "d2.0", "d2.1"}) || len(b.refused()) != 0 {
+			t.Errorf("published %v, refused %v", ids, b.refused())
 		}
 	})
 }
 
-// meddler changes what the relay is given, and hears what it settles.
+// meddler changes what the relay is given, and hears what it marks.
 type meddler struct {
 	Store
-	rows    func([]state.Inbound)
-	settled func([]state.Settled)
+	rows   func([]state.Inbound)
+	marked func([]state.Published)
 }
 
 func (m *meddler) Unpublished(ctx context.Context, flow string, limit, maxBytes int) ([]state.Inbound, error) {
 	rows, err := m.Store.Unpublished(ctx, flow, limit, maxBytes)
-	m.rows(rows)
+	if m.rows != nil {
+		m.rows(rows)
+	}
 	return rows, err
 }
 
-func (m *meddler) SettleUnplaced(ctx context.Context, lease state.Lease, settled []state.Settled) error {
-	m.settled(settled)
-	return m.Store.SettleUnplaced(ctx, lease, settled)
+func (m *meddler) MarkPublished(ctx context.Context, lease state.Lease, done []state.Published, rest []state.Inbound) error {
+	if m.marked != nil {
+		m.marked(done)
+	}
+	return m.Store.MarkPublished(ctx, lease, done, rest)
 }

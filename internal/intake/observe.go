@@ -10,8 +10,8 @@ import (
 type Observer interface {
 	// Answered: a request to a webhook was answered. The flow is empty where the path is unknown.
 	Answered(flow string, status int, took time.Duration)
-	// Relayed: events got their place on the topic, or were parked for the lack of a key.
-	Relayed(flow string, published, parked int)
+	// Relayed: events got their place on the topic, and refusals theirs.
+	Relayed(flow string, published, refused int)
 	// Read: a poll or file was read; fresh of its records had not been seen before.
 	Read(flow string, records, fresh int)
 	// Remarked: the last complete read had these remarks on the source's data, in place of those before; none: nothing is remarkable.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"sync"
@@ -16,6 +17,8 @@ import (
 )
 
 // poller reads one source by cursor. Records and cursor are committed together, page by page.
+//
+// A record that cannot be read is taken like any other, and refused alone behind the inbox.
 //
 // A page may repeat what an earlier one held, because it looks back over the overlap. A record with a version is recognised
 // by object, version and content, for as long as the store remembers deliveries. An object may also go from A to B and back
@@ -174,7 +177,10 @@ func (p *poller) candidates(records []connector.Record) []candidate {
 
 // candidate makes an inbox row of a record.
 func (p *poller) candidate(doc *jsondoc.Doc, rec *connector.Record) candidate {
-	headers := map[string]string{headerLocal: rec.Local}
+	headers := map[string]string{}
+	if rec.Local != "" {
+		headers[headerLocal] = rec.Local
+	}
 	if rec.Version != "" {
 		headers[headerVersion] = rec.Version
 	}
@@ -183,21 +189,59 @@ func (p *poller) candidate(doc *jsondoc.Doc, rec *connector.Record) candidate {
 		headers[headerDeleted] = "true"
 		h.Write([]byte("deleted\n"))
 	}
-	if err := doc.Reset(rec.Doc, bodyLimits); err == nil {
+	body := rec.Doc
+	if rec.Err != nil {
+		headers[headerError] = p.unreadable(rec)
+		h.Write([]byte("refused\n" + rec.Err.Error() + "\n"))
+		body = shown(doc, rec.Doc)
+	}
+	if err := doc.Reset(body, bodyLimits); err == nil {
 		content := jsondoc.Hash(doc.Root()) // the order of members is no change
 		h.Write(content[:])
 	} else {
-		h.Write(rec.Doc) // the relay will park it and say why
+		h.Write(body) // the flow will park it and say why
 	}
 	content := hex.EncodeToString(h.Sum(nil)[:12])
-	row := state.Inbound{Flow: p.src.Flow, Headers: headers, Body: rec.Doc, Trace: traceOf(), Received: p.clock.Now()}
-	if rec.Version != "" {
+	local := rec.Local
+	if local == "" {
+		local = "#" + content // nothing else tells one record without an id from another
+	}
+	row := state.Inbound{Flow: p.src.Flow, Headers: headers, Body: body, Trace: traceOf(), Received: p.clock.Now()}
+	switch {
+	case rec.Version != "":
 		row.DeliveryID = cleanID(rec.Local + "@" + rec.Version + "#" + content)
 		row.ID = row.DeliveryID
-	} else {
+	case rec.Err != nil: // it may be shown at every poll, for as long as nobody mends it, and the hub may be started anew meanwhile
+		row.DeliveryID = cleanID(rec.Local + "#" + content)
+		row.ID = row.DeliveryID
+	default:
 		row.ID = cleanID(rec.Local + "#" + content + "~" + mintID())
 	}
-	return candidate{row: row, local: rec.Local, now: lastTaken{rec.Version, content}}
+	return candidate{row: row, local: local, now: lastTaken{rec.Version, content}}
+}
+
+// unreadable is why a record cannot be read, with its place.
+func (p *poller) unreadable(rec *connector.Record) string {
+	which := "a record without an id"
+	if rec.Local != "" {
+		which = rec.Local
+	}
+	return fmt.Sprintf("%s: %s: %v", p.poll.Object, which, rec.Err)
+}
+
+// shown is the document of a record that cannot be read, as far as there is one: what is no JSON is shown as a text.
+func shown(doc *jsondoc.Doc, data []byte) []byte {
+	if len(data) == 0 {
+		return []byte("null")
+	}
+	if doc.Reset(data, bodyLimits) == nil {
+		return data
+	}
+	text, err := json.Marshal(string(data))
+	if err != nil {
+		panic(err) // a text always marshals
+	}
+	return text
 }
 
 // recent remembers the states of the objects that were taken last, at least maxRecent and at most twice as many.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/failpoint"
@@ -16,12 +17,13 @@ import (
 const (
 	relayRows  = 512
 	relayBytes = 8 << 20
-	relayPoll  = time.Second // for what other hubs have accepted, and what people have marked
+	relayPoll  = time.Second // for what other hubs have accepted, and what flows have handed back
 	alarmAfter = 30 * time.Second
 	relayGrace = 5 * time.Second // for what is on its way when the hub stops
 )
 
-// relay carries one flow's inbox to its topic, in the inbox's order. It works under a lease; should another relay have taken
+// relay carries one flow's inbox to its topic, in the inbox's order. What it can make no message of goes there as well, with a refusal
+// that says why: to park it is the flow's. It works under a lease; should another relay have taken
 // over meanwhile, what this one published comes twice, under the same event ids, and is marked by the other.
 type relay struct {
 	src   Source
@@ -31,18 +33,13 @@ type relay struct {
 	log   *slog.Logger
 	obs   Observer
 	logs  Logs
-	wake  chan struct{} // of capacity one: something was accepted or marked
+	wake  chan struct{} // of capacity one: something was accepted
 }
 
 // run works until ctx ends.
 func (r *relay) run(ctx context.Context, t *tenure) error {
-	var looked time.Time
 	for {
 		n, err := 0, r.logs.Held(r.src.Topic)
-		if now := r.clock.Now(); err == nil && now.Sub(looked) >= relayPoll {
-			looked = now
-			err = r.unplaced(ctx, t)
-		}
 		if err == nil {
 			n, err = r.step(ctx, t)
 		}
@@ -87,78 +84,28 @@ func (r *relay) step(ctx context.Context, t *tenure) (int, error) {
 		return 0, err
 	}
 	failpoint.Hit(failpoint.RelayPublished)
-	published := b.place()
-	err = r.insist(ctx, "mark the inbox", func() error { return r.box.MarkPublished(ctx, t.now(), done, b.park) })
+	if slices.ContainsFunc(rows, func(row state.Inbound) bool { return readings(&row) > 0 }) {
+		failpoint.Hit(failpoint.ReplayPublished)
+	}
+	published, refused := b.place()
+	err = r.insist(ctx, "mark the inbox", func() error { return r.box.MarkPublished(ctx, t.now(), done, b.rest) })
 	if err != nil {
 		return 0, err
 	}
 	failpoint.Hit(failpoint.RelayMarked)
-	r.obs.Relayed(r.src.Flow, published, len(b.park))
-	if len(b.park) > 0 {
-		r.log.Warn("events were parked before they had a place", "flow", r.src.Flow, "events", len(b.park), "first", b.park[0].Event.ID, "reason", b.park[0].Reason)
-	}
+	r.obs.Relayed(r.src.Flow, published, refused)
+	b.tell(refused)
 	return len(rows), nil
 }
 
-// unplaced works parked events that a person has marked. An edited document is read anew.
-func (r *relay) unplaced(ctx context.Context, t *tenure) error {
-	for {
-		var marked []state.Queued
-		err := r.insist(ctx, "read marked events", func() (err error) {
-			marked, err = r.box.UnplacedMarked(ctx, r.src.Flow)
-			return err
-		})
-		if err != nil || len(marked) == 0 {
-			return err
-		}
-		if err := r.again(ctx, t, marked); err != nil {
-			return err
+// tell logs what no message could be made of.
+func (b *batch) tell(refused int) {
+	for i := range b.out {
+		if no := b.out[i].ev.Refused; no != nil && b.out[i].at != nil {
+			b.log.Warn("the flow is given refusals to park", "flow", b.src.Flow, "events", refused, "first", b.out[i].ev.ID, "reason", no.Reason)
+			return
 		}
 	}
-}
-
-// again publishes marked events and settles them.
-func (r *relay) again(ctx context.Context, t *tenure, marked []state.Queued) error {
-	ctx, cancel := lifecycle.Linger(ctx, r.clock, relayGrace, errStopping) // as in step
-	defer cancel()
-	b := &batch{relay: r}
-	settled := make([]state.Settled, len(marked))
-	places := make([]state.Published, len(marked))
-	for i := range marked {
-		settled[i].ID = marked[i].ID
-		if marked[i].Mark == state.MarkDiscard {
-			settled[i].Discard = true
-			continue
-		}
-		if err := b.again(ctx, &replay{&marked[i], &settled[i]}, &places[i]); err != nil {
-			return err
-		}
-	}
-	if err := t.held(r.clock); err != nil {
-		return err
-	}
-	if err := b.publish(ctx); err != nil {
-		return err
-	}
-	failpoint.Hit(failpoint.ReplayPublished)
-	published := b.place()
-	for i := range settled {
-		settled[i].Published = places[i].Positions
-	}
-	if len(b.park) > 0 { // of a list that was split at last: only some have a key
-		err := r.insist(ctx, "park events", func() error { return r.box.MarkPublished(ctx, t.now(), nil, b.park) })
-		if err != nil {
-			return err
-		}
-		failpoint.Hit(failpoint.ReplayParked)
-	}
-	err := r.insist(ctx, "settle marked events", func() error { return r.box.SettleUnplaced(ctx, t.now(), settled) })
-	if err != nil {
-		return err
-	}
-	failpoint.Hit(failpoint.ReplaySettled)
-	r.obs.Relayed(r.src.Flow, published, 0)
-	return nil
 }
 
 // insist tries until it succeeds, ctx ends, the lease is another's, or the topic has another log. After a while it raises an alarm.

@@ -66,10 +66,21 @@ func TestRelaySplits(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		hook := standardHook()
 		hook.Split = "data.orders"
+		var places []string
+		b.between = func(s Store) Store {
+			return &meddler{Store: s, marked: func(done []state.Published) {
+				for _, p := range done {
+					for _, at := range p.Positions {
+						places = append(places, fmt.Sprint(at.Index))
+					}
+				}
+			}}
+		}
 		b.accept(inbound("d1", `{"data":{"orders":[{"id":"a"},{"id":"b","x":[1, 2]},{"n":1},{"id":"c"}]}}`), inbound("d2", `{"data":{"orders":[]}}`),
 			inbound("d3", `{"data":{"orders":{}}}`), inbound("d4", `{}`))
 		b.start(Source{Webhook: hook, Key: field("id")})
-		b.turn("the events", func() bool { return b.topic.count() == 3 && b.unpublished() == 0 })
+		b.turn("the events", func() bool { return b.topic.count() == 6 && b.unpublished() == 0 })
+		b.stop()
 		if ids := b.topic.ids(); !slices.Equal(ids, []string{"d1.0", "d1.1", "d1.3"}) {
 			t.Errorf("ids %v", ids)
 		}
@@ -77,14 +88,21 @@ func TestRelaySplits(t *testing.T) {
 			t.Errorf("data %s", data)
 		}
 		var got []string
-		for _, q := range b.parked() {
-			got = append(got, q.Event.ID+" "+q.Code+" "+q.Kind)
-			if q.Partition != -1 || q.Topic != "in.orders" || q.Lane != q.Event.ID || q.Reason == "" {
-				t.Errorf("parked %+v", q)
+		for i, r := range b.topic.records {
+			e := event.Read(&b.topic.records[i])
+			if e.Refused == nil {
+				continue
+			}
+			got = append(got, e.ID+" "+e.Refused.Code+" "+e.Refused.Kind+" "+string(e.Data))
+			if r.Topic != "in.orders" || string(r.Key) != e.ID || e.Refused.Reason == "" || e.Key != "" {
+				t.Errorf("refused %+v", e)
 			}
 		}
-		if want := []string{"d1.2 key mapping", "d3 split mapping", "d4 split mapping"}; !slices.Equal(got, want) {
-			t.Errorf("parked %v, want %v", got, want)
+		if want := []string{`d1.2 key mapping {"n":1}`, `d3 split mapping {"data":{"orders":{}}}`, `d4 split mapping {}`}; !slices.Equal(got, want) {
+			t.Errorf("refused %v, want %v", got, want)
+		}
+		if want := []string{"0", "1", "2", "3", "-1", "-1"}; !slices.Equal(places, want) {
+			t.Errorf("places of %v, want %v", places, want)
 		}
 	})
 }
@@ -100,53 +118,51 @@ func TestRelaySplitsArrays(t *testing.T) {
 	})
 }
 
-// TestReplayAndDiscard: an edited event is read anew; what is still wrong is parked again; totals add up throughout.
-func TestReplayAndDiscard(t *testing.T) {
+// TestReadAnew: what was handed back is read anew, under the id, version and times that it had; what is still wrong is refused again, as
+// another reading.
+func TestReadAnew(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		hook := standardHook()
 		hook.Split = "orders"
-		b.accept(inbound("d1", `{"orders":[{"n":1},{"n":2},{"n":3}]}`), inbound("d2", `{"order":1}`))
-		in := b.start(Source{Webhook: hook, Key: field("id")})
-		b.turn("the parking", func() bool { return len(b.parked()) == 4 })
-		q := b.parked()
-		edit := func(i int, data string, mark state.Mark) {
-			t.Helper()
-			if data != "" {
-				if err := b.store.EditQueued(t.Context(), q[i].ID, []byte(data), "ann", "fixed"); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := b.store.MarkQueued(t.Context(), q[i].ID, mark, "ann", ""); err != nil {
-				t.Fatal(err)
-			}
-		}
-		edit(0, `{"id":"fixed","n":1}`, state.MarkReplay)
-		edit(1, "", state.MarkReplay) // still without a key
-		edit(2, "", state.MarkDiscard)
-		edit(3, `{"orders":[{"id":"x"},{"n":9}]}`, state.MarkReplay)
-		in.Wake("orders")
-		b.turn("the replay", func() bool {
-			left := b.parked()
-			return b.topic.count() == 2 && len(left) == 2 && left[0].Mark == "" && left[0].Attempts == 1
-		})
-		if ids := b.topic.ids(); !slices.Equal(ids, []string{"d1.0", "d2.0"}) {
+		one, two := inbound("d1", `{"orders":[{"n":1},{"n":2}]}`), inbound("d2", `{"order":1}`)
+		one.Headers = map[string]string{"x-shop": "7"}
+		one.Received = b.clock.Now().Add(-time.Hour)
+		b.accept(one, two)
+		b.start(Source{Webhook: hook, Key: field("id")})
+		b.turn("the refusals", func() bool { return len(b.refused()) == 3 && b.unpublished() == 0 })
+		no := b.refused()
+		b.handBack(no[0], `{"id":"fixed","n":1}`)
+		b.handBack(no[1], `{"n":2}`)
+		b.turn("the next reading", func() bool { return b.topic.count() == 5 && b.unpublished() == 0 })
+		if ids := b.topic.ids(); !slices.Equal(ids, []string{"d1.0"}) {
 			t.Errorf("published %v", ids)
 		}
-		if ev := b.topic.events()[0]; ev.Key != "fixed" || string(ev.Data) != `{"id":"fixed","n":1}` || ev.Version == "" || ev.Source != "crm" {
+		ev := b.topic.events()[3]
+		if ev.Key != "fixed" || string(ev.Data) != `{"id":"fixed","n":1}` || ev.Version != no[0].Version || ev.Version == "" || ev.Source != "crm" ||
+			!ev.Accepted.Equal(one.Received) || ev.Trace != one.Trace {
 			t.Errorf("event %+v", ev)
 		}
-		left := b.parked()
-		if left[0].Event.ID != "d1.1" || left[1].Event.ID != "d2.1" || !strings.Contains(left[0].Reason, "missing") {
-			t.Errorf("left %+v", left)
+		again := b.refused()[3]
+		if again.ID != "d1.1" || again.Refused.Reading != 1 || again.Refused.Code != event.RefusedKey || again.Refused.Headers["x-shop"] != "7" ||
+			!strings.Contains(again.Refused.Reason, "missing") {
+			t.Errorf("refused again: %+v %+v", again, again.Refused)
 		}
-		totals, err := b.store.Totals(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range totals {
-			if f.Flow == "orders" && (f.Direct != 3 || f.Parked != 2 || f.Discarded != 1 || f.Unaccounted() != 0) {
-				t.Errorf("totals %+v: unaccounted %d", f, f.Unaccounted())
-			}
+	})
+}
+
+// A list that could not be split is read anew as one: split, with each of its events under the id that it would have had.
+func TestReadAnewAsAList(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		hook := standardHook()
+		hook.Split = "orders"
+		b.accept(inbound("d2", `{"order":1}`))
+		b.start(Source{Webhook: hook, Key: field("id")})
+		b.turn("the refusal", func() bool { return len(b.refused()) == 1 && b.unpublished() == 0 })
+		b.handBack(b.refused()[0], `{"orders":[{"id":"x"},{"n":9}]}`)
+		b.turn("the next reading", func() bool { return b.topic.count() == 3 && b.unpublished() == 0 })
+		no := b.refused()[1]
+		if ids := b.topic.ids(); !slices.Equal(ids, []string{"d2.0"}) || no.ID != "d2.1" || no.Refused.Code != event.RefusedKey {
+			t.Errorf("published %v, refused %+v", ids, no)
 		}
 	})
 }
@@ -203,22 +219,80 @@ func TestRelayAlarmsWhenItCannotPublish(t *testing.T) {
 	})
 }
 
-// TestTooLargeForTheBroker: a record that the broker will never take holds nobody up.
+// upTo1000 is a topic that takes no value of more than 1,000 bytes.
+func upTo1000(r event.Record) error {
+	if len(r.Value) > 1000 {
+		return fault.New(fault.Invalid, "the record is larger than the broker takes")
+	}
+	return nil
+}
+
+// TestTooLargeForTheBroker: a record that the broker will never take holds nobody up, and its document stays in the inbox for the engine.
 func TestTooLargeForTheBroker(t *testing.T) {
+	x := strings.Repeat("x", 1000)
+	for name, c := range map[string]struct {
+		rows []state.Inbound
+		// published and refused are "id" and "id code key" in order, bodies the documents that the refusals lead to.
+		published, refused, bodies []string
+	}{
+		"a document": {
+			rows:      []state.Inbound{inbound("d1", `{"id":"1","x":"`+x+`"}`), inbound("d2", `{"id":"1"}`)},
+			published: []string{"d2"}, refused: []string{"d1 publish 1"}, bodies: []string{`{"id":"1","x":"` + x + `"}`},
+		},
+		"one of a list": {
+			rows:      []state.Inbound{inbound("d1", `[{"id":"1"},{"id":"2","x":"`+x+`"},{"id":"3"}]`)},
+			published: []string{"d1.0", "d1.2"}, refused: []string{"d1.1 publish 2"}, bodies: []string{`{"id":"2","x":"` + x + `"}`},
+		},
+		"one of a list without a key": {
+			rows:      []state.Inbound{inbound("d1", `[{"x":"`+x+`"},{"id":"3"}]`)},
+			published: []string{"d1.1"}, refused: []string{"d1.0 key "}, bodies: []string{`{"x":"` + x + `"}`},
+		},
+		"no JSON": {
+			rows:    []state.Inbound{inbound("d1", x+x)},
+			refused: []string{"d1 split "}, bodies: []string{x + x},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onStores(t, func(t *testing.T, b *bench) {
+				b.topic.refuse = upTo1000
+				b.accept(c.rows...)
+				b.start(Source{Webhook: standardHook(), Key: field("id")})
+				b.turn("all", func() bool { return b.topic.count() == len(c.published)+len(c.refused) && b.unpublished() == 0 })
+				var refused, bodies []string
+				for _, no := range b.refused() {
+					refused = append(refused, no.ID+" "+no.Refused.Code+" "+no.Key)
+					row, err := b.store.Inbound(t.Context(), no.Refused.Inbox)
+					if err != nil {
+						t.Fatal(err)
+					}
+					bodies = append(bodies, string(row.Body))
+				}
+				if ids := b.topic.ids(); !slices.Equal(ids, c.published) || !slices.Equal(refused, c.refused) || !slices.Equal(bodies, c.bodies) {
+					t.Errorf("published %v, refused %v of %.200v", ids, refused, bodies)
+				}
+			})
+		})
+	}
+}
+
+// A refusal without its document that the broker does not take either is no end of it: the relay tells a person, and nothing is lost.
+func TestRefusalThatTheBrokerRefuses(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		b.topic.refuse = func(r event.Record) error {
-			if len(r.Value) > 1000 {
-				return fault.New(fault.Invalid, "the record is larger than the broker takes")
+		var mended atomic.Bool
+		b.topic.refuse = func(event.Record) error {
+			if mended.Load() {
+				return nil
 			}
-			return nil
+			return fault.New(fault.Invalid, "the topic takes nothing")
 		}
-		b.accept(inbound("d1", `{"id":"1","x":"`+strings.Repeat("x", 1000)+`"}`), inbound("d2", `{"id":"1"}`))
+		b.accept(inbound("d1", `{"id":"1"}`))
 		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.turn("the second", func() bool { return b.topic.count() == 1 && b.unpublished() == 0 })
-		q := b.parked()
-		if len(q) != 1 || q[0].Event.ID != "d1" || q[0].Code != CodePublish || q[0].Event.Key != "1" {
-			t.Errorf("parked %+v", q)
+		b.turn("the alarm", func() bool { return strings.Contains(b.seen.alarm(AlarmRelay), "publish to in.orders") })
+		if b.unpublished() != 1 {
+			t.Error("the row was marked")
 		}
+		mended.Store(true)
+		b.turn("its end", func() bool { return b.topic.count() == 1 && b.unpublished() == 0 && b.seen.alarm(AlarmRelay) == "" })
 	})
 }
 
@@ -228,7 +302,7 @@ type unmarked struct {
 	asked chan struct{}
 }
 
-func (u *unmarked) MarkPublished(ctx context.Context, _ state.Lease, _ []state.Published, _ []state.Queued) error {
+func (u *unmarked) MarkPublished(ctx context.Context, _ state.Lease, _ []state.Published, _ []state.Inbound) error {
 	select {
 	case u.asked <- struct{}{}:
 	default:
@@ -237,7 +311,7 @@ func (u *unmarked) MarkPublished(ctx context.Context, _ state.Lease, _ []state.P
 	return ctx.Err()
 }
 
-// TestDiesBetweenPublishAndMark: the events come again, under the same ids and in the same order, and are parked once.
+// TestDiesBetweenPublishAndMark: the events come again, under the same ids, keys and readings and in the same order.
 func TestDiesBetweenPublishAndMark(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		b.accept(inbound("d1", `[{"id":"a"},{"id":"b"},{"n":1}]`), inbound("d2", `{"id":"a"}`))
@@ -245,7 +319,14 @@ func TestDiesBetweenPublishAndMark(t *testing.T) {
 		b.between = func(s Store) Store { return &unmarked{s, asked} }
 		b.start(Source{Webhook: standardHook(), Key: field("id")})
 		<-asked
-		first := b.topic.ids()
+		all := func() (ids []string) {
+			for _, r := range b.topic.records {
+				e := event.Read(&r)
+				ids = append(ids, fmt.Sprint(e.ID, " ", string(r.Key), " ", e.Refused != nil && e.Refused.Reading == 0))
+			}
+			return ids
+		}
+		first := all()
 		b.crash()
 		if n := b.unpublished(); n != 2 {
 			t.Fatalf("%d rows are unpublished", n)
@@ -253,7 +334,7 @@ func TestDiesBetweenPublishAndMark(t *testing.T) {
 		b.between = nil
 		b.start(Source{Webhook: standardHook(), Key: field("id")})
 		b.turn("the events again", func() bool { return b.unpublished() == 0 })
-		if again := b.topic.ids()[len(first):]; len(first) != 3 || !slices.Equal(first, again) {
+		if again := all()[len(first):]; len(first) != 4 || first[2] != "d1.2 d1.2 true" || !slices.Equal(first, again) {
 			t.Errorf("first %v, then %v", first, again)
 		}
 		ev := b.topic.events()
@@ -261,9 +342,6 @@ func TestDiesBetweenPublishAndMark(t *testing.T) {
 			if one, two := ev[i], ev[len(first)+i]; one.Version != two.Version || one.Trace != two.Trace || string(one.Data) != string(two.Data) {
 				t.Errorf("event %s came otherwise: %+v and %+v", one.ID, one, two)
 			}
-		}
-		if q := b.parked(); len(q) != 1 || q[0].Event.ID != "d1.2" {
-			t.Errorf("parked %+v", q)
 		}
 	})
 }
@@ -303,7 +381,7 @@ func TestFencedRelay(t *testing.T) {
 	})
 }
 
-// TestKeyPanics: an expression's panic parks its document and nothing else.
+// TestKeyPanics: an expression's panic refuses its document and nothing else.
 func TestKeyPanics(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		b.accept(inbound("d1", `{"id":"a"}`), inbound("d2", `{"id":"b"}`))
@@ -319,9 +397,9 @@ func TestKeyPanics(t *testing.T) {
 			return id, nil
 		}
 		b.start(Source{Webhook: standardHook(), Key: key})
-		b.turn("the second", func() bool { return b.topic.count() == 1 && b.unpublished() == 0 })
-		if q := b.parked(); len(q) != 1 || !strings.Contains(q[0].Reason, "index out of range") {
-			t.Errorf("parked %+v", q)
+		b.turn("both", func() bool { return b.topic.count() == 2 && b.unpublished() == 0 })
+		if no := b.refused(); len(no) != 1 || !strings.Contains(no[0].Refused.Reason, "index out of range") {
+			t.Errorf("refused %+v", no)
 		}
 	})
 }

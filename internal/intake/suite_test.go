@@ -24,10 +24,8 @@ import (
 // backing is the real store, with what tests look at besides.
 type backing interface {
 	Store
-	Parked(context.Context, state.QueueFilter) ([]state.Queued, error)
-	MarkQueued(ctx context.Context, id int64, mark state.Mark, who, note string) error
-	EditQueued(ctx context.Context, id int64, data []byte, who, note string) error
 	Runs(context.Context, state.RunFilter) ([]state.Run, error)
+	Inbound(ctx context.Context, seq int64) (state.Inbound, error)
 	Totals(context.Context) ([]state.FlowTotals, error)
 	AskSource(ctx context.Context, w state.SourceWish, about string) error
 	Audits(ctx context.Context, limit int) ([]state.Audit, error)
@@ -193,14 +191,34 @@ func (b *bench) await(what string, done func() bool) {
 	}
 }
 
-// parked gives the parked events.
-func (b *bench) parked() []state.Queued {
+// refused gives what was published with a refusal.
+func (b *bench) refused() (out []event.Event) {
+	for _, e := range b.topic.events() {
+		if e.Refused != nil {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// handBack does what the engine does with a refused event that a person has replayed.
+func (b *bench) handBack(no event.Event, data string) {
 	b.t.Helper()
-	q, err := b.store.Parked(b.t.Context(), state.QueueFilter{Flow: "orders"})
+	again := no
+	again.Refused = &event.Refusal{Code: no.Refused.Code, Reading: no.Refused.Reading + 1}
+	row := state.Inbound{Flow: "orders", ID: no.ID + "~" + strconv.Itoa(b.topic.count()), Headers: no.Refused.Headers, Body: []byte(data), Received: b.clock.Now(), Event: &again}
+	l, ok, err := b.store.AcquireLease(b.t.Context(), "tests", "me", time.Hour)
+	if err != nil || !ok {
+		b.t.Fatalf("%v %v", ok, err)
+	}
+	// A row that is marked makes room for those of its events that need one of their own.
+	_, seqs, err := b.store.Accept(b.t.Context(), []state.Inbound{{Flow: "elsewhere", ID: row.ID}}, nil, nil)
+	if err == nil {
+		err = b.store.MarkPublished(b.t.Context(), l, []state.Published{{Seq: seqs[0]}}, []state.Inbound{row})
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return q
 }
 
 func (b *bench) unpublished() int {
@@ -255,7 +273,7 @@ func (p *topic) Send(ctx context.Context, records []event.Record) []Sent {
 	return out
 }
 
-// events are what was published, in order.
+// events are what was published, in order, with refusals among it.
 func (p *topic) events() []event.Event {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -266,10 +284,13 @@ func (p *topic) events() []event.Event {
 	return out
 }
 
+// ids are those of what was published without a refusal.
 func (p *topic) ids() []string {
 	var ids []string
 	for _, e := range p.events() {
-		ids = append(ids, e.ID)
+		if e.Refused == nil {
+			ids = append(ids, e.ID)
+		}
 	}
 	return ids
 }

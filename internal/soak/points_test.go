@@ -48,8 +48,7 @@ var points = map[failpoint.Name]point{
 	failpoint.MarkStored:          {most: 1, reach: (*sweep).repairKey, after: (*sweep).repairRest},
 	failpoint.EditStored:          {most: 1, reach: (*sweep).repairKey, after: (*sweep).repairRest},
 	failpoint.ReplayPublished:     {most: 1, reach: (*sweep).repairKey, after: (*sweep).repairRest},
-	failpoint.ReplaySettled:       {most: 1, reach: (*sweep).repairList, after: (*sweep).repairRest},
-	failpoint.ReplayParked:        {most: 1, reach: (*sweep).repairList, after: (*sweep).repairRest},
+	failpoint.Resubmitted:         {most: 1, reach: (*sweep).repairList, after: (*sweep).repairRest},
 	failpoint.ReloadAudited:       {most: 1, reach: (*sweep).reload},
 	failpoint.ReloadSourcesClosed: {most: 1, reach: (*sweep).reload},
 	failpoint.ReloadFlowsStopped:  {most: 1, reach: (*sweep).reload},
@@ -232,7 +231,7 @@ func (s *sweep) repairList(int) {
 	s.broken("invoice", fmt.Sprintf("listless-%d", s.done), `{"none":1}`, map[string]any{"items": []any{d, map[string]any{"seq": 2}}}, []thing{d})
 }
 
-// broken sends a delivery that the relay parks and repairs it as a person would, as far as the hub lives to see it.
+// broken sends a delivery that the intake refuses and repairs it as a person would, as far as the hub lives to see it.
 func (s *sweep) broken(entity, delivery, body string, repaired any, owed []thing) {
 	if !s.w.insist(entity, delivery, []byte(body)) {
 		return
@@ -244,7 +243,7 @@ func (s *sweep) broken(entity, delivery, body string, repaired any, owed []thing
 	s.repair(15*time.Second, false)
 }
 
-// repair edits and replays what has no place, until nothing is left or the hub dies; what cannot be repaired is discarded, with all.
+// repair edits and replays what was refused, until nothing is left or the hub dies; what cannot be repaired is discarded, with all.
 func (s *sweep) repair(limit time.Duration, all bool) {
 	deadline := time.Now().Add(limit)
 	for seen := false; s.h.alive(); {

@@ -2,8 +2,6 @@ package state
 
 import (
 	"time"
-
-	"github.com/waybill-hub/waybill/internal/event"
 )
 
 // QueuedLane is a lane with a blocking queue, as the partition's owner loads it: later messages of the key must join it.
@@ -23,21 +21,6 @@ type Target struct {
 	Intents []Intent
 	// External is the external id to write: ExternalID(entity, hub).
 	External string
-}
-
-// Settled is what became of a message that the relay had parked before it had a place, and that a person has marked.
-// Exactly one of Published, Discard and Again says it.
-type Settled struct {
-	// ID is the queue row's.
-	ID int64
-	// Published are its places now: it counts as a record of the topic from here on. Sent are the records themselves: no inbox row leads
-	// to them, so the store keeps them until they have their fate.
-	Published []PublishedAt
-	Sent      []event.Record
-	// Discard: it is gone, by the person who marked it.
-	Discard bool
-	// Again is why it is parked again: Kind, Reason, Code and Attempts are taken from it.
-	Again *Queued
 }
 
 // QueueFilter selects messages of the stored queue; a zero field selects all. Rows come by ID.

@@ -82,9 +82,16 @@ type Inbound struct {
 	// Trace is a W3C traceparent, or empty.
 	Trace    string
 	Received time.Time
-	// Again, where it is not nil, names the events of a list (by their numbers) that are to be published again: the others have their fate.
+	// Again, where it is not nil, names the events of a list (by their numbers, WholeList for the list itself) that are to be published again:
+	// the others have their fate.
 	Again []int
+	// Event, where it is not nil, is the one event that the row stands for: a list had it, or it was refused before and is to be read anew. It
+	// keeps its id, its version and its times; Body is its document.
+	Event *event.Event
 }
+
+// WholeList is the number of a list that could not be split, among the events of its inbox row.
+const WholeList = -1
 
 // Cursor is how far a poller or file watcher has read.
 type Cursor struct {
@@ -101,7 +108,7 @@ type Lease struct {
 	Expires time.Time
 }
 
-// Published tells where an inbox row went: one position per event that it was split into; none where all were parked.
+// Published tells where an inbox row went: one position per event that it was split into.
 type Published struct {
 	Seq int64
 	// Key is the business key of its event (of the first, where it was split); empty when unknown. It serves Trace.
@@ -116,7 +123,7 @@ type PublishedAt struct {
 	Offset    int64
 	// Life is the life of the topic's log that whoever published it knew of (see TopicLog).
 	Life int64
-	// Index is the number of the event in the list that its inbox row was split into.
+	// Index is the number of the event in the list that its inbox row was split into; WholeList for the list itself.
 	Index int
 }
 
@@ -256,14 +263,14 @@ const (
 type Queued struct {
 	ID   int64
 	Flow string
-	// Topic and Partition say whose owner works the queue; Partition is -1 where the relay parked it before it had a place.
+	// Topic and Partition say whose owner works the queue.
 	Topic     string
 	Partition int
 	// Lane is the lane key (event.Lane): the queue's name within the flow.
 	Lane  string
 	State Outcome // Parked, Waiting or Held
 	// Blocking: later messages of the key queue behind this one. A parked message of a flow with `order: latest` does not
-	// block, and nothing follows it. A message without a partition never blocks.
+	// block, and nothing follows it. What the intake has refused never blocks: nobody knows whose followers it would hold.
 	Blocking bool
 	// Follower: behind another message of its key. The store decides it; a message appended with Follower set whose head
 	// has left meanwhile is stored as Held and due at once.
@@ -338,6 +345,9 @@ type Result struct {
 	Sent *event.Record
 	// Retried counts calls that were made again.
 	Retried int
+	// Resubmit hands a drained message that the intake had refused back to the inbox, to be read anew. It has no Outcome then, and its
+	// offset no longer counts as finished: it counts as unpublished, and later at the place that it gets.
+	Resubmit *Inbound
 }
 
 // Commit is what one lane batch, or one message of it, changes. It is refused with ErrFenced unless Epoch is the
@@ -359,10 +369,9 @@ type Commit struct {
 // FlowTotals is the conservation equation of one flow, from what is stored.
 type FlowTotals struct {
 	Flow string
-	// Finished counts the offsets that the stored positions say are finished: it is not derived from the outcomes.
+	// Finished counts the offsets that the stored positions say are finished, without those of messages that were handed back to the inbox: it
+	// is not derived from the outcomes.
 	Finished int64
-	// Direct counts inbox rows parked by the relay: they never had an offset.
-	Direct int64
 	// Unpublished counts inbox rows without a place on their topic.
 	Unpublished int64
 	Delivered   int64
@@ -383,7 +392,7 @@ type FlowTotals struct {
 
 // Unaccounted is what the equation leaves over: 0, or something is wrong.
 func (t *FlowTotals) Unaccounted() int64 {
-	n := t.Finished + t.Direct - t.Delivered - t.Discarded - t.Parked - t.Waiting - t.Held
+	n := t.Finished - t.Delivered - t.Discarded - t.Parked - t.Waiting - t.Held
 	for _, s := range t.Skipped {
 		n -= s
 	}

@@ -48,24 +48,10 @@ func (t *tx) record(acts ...state.Act) error {
 	return t.insert("INSERT INTO acts (id, "+actCols+", prior, edited)", 13, values, "")
 }
 
-// giveUp keeps what a person has given up before it had a place, and journals it: no engine will.
-func (t *tx) giveUp(id int64) error {
-	acts, err := t.keepGiven([]any{id})
-	if err != nil {
-		return err
-	}
-	rows := make([]*state.Journal, len(acts))
-	for i := range acts {
-		a := &acts[i]
-		rows[i] = &state.Journal{Flow: a.Flow, EventID: a.EventID, Key: a.Key, Hub: a.Hub, Outcome: state.Discarded, Reason: a.Why(), Attempts: 1}
-	}
-	return t.saveJournal(rows)
-}
-
 // keepGiven keeps the documents of rows that leave because a person has given them up.
-func (t *tx) keepGiven(ids []any) ([]state.Act, error) {
+func (t *tx) keepGiven(ids []any) error {
 	if len(ids) == 0 {
-		return nil, nil
+		return nil
 	}
 	var acts []state.Act
 	err := t.eachIn(func(r *sql.Rows) error {
@@ -75,7 +61,7 @@ func (t *tx) keepGiven(ids []any) ([]state.Act, error) {
 		return err
 	}, "SELECT id, flow, event_id, ekey, hub, marked_by, mark_note, data FROM queue WHERE ", "id", 1, ids, "")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return acts, t.record(acts...)
+	return t.record(acts...)
 }

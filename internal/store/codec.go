@@ -140,7 +140,7 @@ func decodeKnown(b []byte, k *state.Known) error {
 	return nil
 }
 
-// envelope is an event without its data, as a queue row holds it. Times are texts, so that none is refused and the zone stays.
+// envelope is an event without its data, as a row of the queue or the inbox holds it. Times are texts, so that none is refused and the zone stays.
 type envelope struct {
 	ID        string `json:"id,omitempty"`
 	Source    string `json:"source,omitempty"`
@@ -155,21 +155,23 @@ type envelope struct {
 	Time      string `json:"time,omitempty"`
 	Accepted  string `json:"accepted,omitempty"`
 	Trace     string `json:"trace,omitempty"`
+
+	Refused *event.Refusal `json:"refused,omitempty"`
 }
 
 func encodeEvent(e *event.Event) (string, error) {
 	b, err := json.Marshal(envelope{e.ID, e.Source, e.Entity, string(e.Operation), e.Key, e.Local, e.Hub, e.Version, e.Origin, e.Hops,
-		timeText(e.Time), timeText(e.Accepted), e.Trace})
+		timeText(e.Time), timeText(e.Accepted), e.Trace, e.Refused})
 	return string(b), err
 }
 
 func decodeEvent(s string) (event.Event, error) {
 	var v envelope
 	if err := json.Unmarshal([]byte(s), &v); err != nil {
-		return event.Event{}, fmt.Errorf("queued event: %w: %w", errTorn, err)
+		return event.Event{}, fmt.Errorf("stored event: %w: %w", errTorn, err)
 	}
 	return event.Event{ID: v.ID, Source: v.Source, Entity: v.Entity, Operation: event.Operation(v.Operation), Key: v.Key, Local: v.Local, Hub: v.Hub,
-		Version: v.Version, Origin: v.Origin, Hops: v.Hops, Time: textTime(v.Time), Accepted: textTime(v.Accepted), Trace: v.Trace}, nil
+		Version: v.Version, Origin: v.Origin, Hops: v.Hops, Time: textTime(v.Time), Accepted: textTime(v.Accepted), Trace: v.Trace, Refused: v.Refused}, nil
 }
 
 func timeText(t time.Time) string {

@@ -17,11 +17,12 @@ type commitment struct {
 	c       *state.Commit
 	appends []*appending // per result; nil where nothing is appended
 	drained []int64
-	sent    *outgoing // what the results have put on a topic; nil for nothing
+	again   map[int]*arrival // the inbox rows of results that hand their message back, by result
+	sent    *outgoing        // what the results have put on a topic; nil for nothing
 }
 
-// Commit stores what became of a lane batch: finished offsets, totals, queue, cross-references, versions, intents and journal move
-// together or not at all. Under an old epoch it is refused with state.ErrFenced. An offset that is finished already, or a queue row that is
+// Commit stores what became of a lane batch: finished offsets, totals, queue, cross-references, versions, intents, journal and what goes
+// back to the inbox move together or not at all. Under an old epoch it is refused with state.ErrFenced. An offset that is finished already, or a queue row that is
 // gone, was settled before: that Result is ignored as a whole.
 func (s *Store) Commit(ctx context.Context, c *state.Commit) error {
 	w := &commitment{c: c}
@@ -37,6 +38,10 @@ func (s *Store) Commit(ctx context.Context, c *state.Commit) error {
 		}
 		if r.Queue != nil {
 			m.bytes += len(r.Queue.Event.Data)
+		}
+		if r.Resubmit != nil {
+			m.rows++
+			m.bytes += len(r.Resubmit.Body)
 		}
 		if r.Sent != nil {
 			sent = append(sent, r.Sent)
@@ -57,6 +62,9 @@ func rests(o state.Outcome) bool { return o == state.Parked || o == state.Waitin
 
 // check refuses what could never be stored, before it can trouble the members of other callers.
 func (w *commitment) check(i int, r *state.Result) error {
+	if r.Resubmit != nil {
+		return w.checkAgain(i, r)
+	}
 	switch r.Outcome {
 	case state.Delivered, state.Skipped, state.Discarded, state.Parked, state.Waiting, state.Held:
 	default:
@@ -85,6 +93,23 @@ func (w *commitment) check(i int, r *state.Result) error {
 	return nil
 }
 
+// checkAgain is check for a result that hands a drained message back to the inbox.
+func (w *commitment) checkAgain(i int, r *state.Result) error {
+	if r.Drained == 0 || r.Outcome != "" {
+		return fmt.Errorf("store: commit: result %d hands back to the inbox what is no stored message, or has a fate (%q)", i, r.Outcome)
+	}
+	a, err := newArrival(*r.Resubmit)
+	if err != nil {
+		return fmt.Errorf("store: commit: result %d: %w", i, err)
+	}
+	if w.again == nil {
+		w.again = map[int]*arrival{}
+	}
+	w.again[i] = a
+	w.drained = append(w.drained, r.Drained)
+	return nil
+}
+
 type partKey struct {
 	flow, topic string
 	part        int
@@ -105,6 +130,7 @@ type changes struct {
 	journal []*state.Journal
 	totals  totals
 	outbox  []*outgoing
+	inbox   []*arrival
 }
 
 func (t *tx) commit(members []*member) error {
@@ -181,6 +207,12 @@ func (ch *changes) collect(w *commitment, p *stored, now int64) {
 		r := &c.Results[i]
 		if r.Drained != 0 {
 			if !ch.queue.drain(r, c) {
+				continue
+			}
+			if a := w.again[i]; a != nil { // it counts where it is read anew
+				p.finished--
+				p.dirty = true
+				ch.inbox = append(ch.inbox, a)
 				continue
 			}
 		} else {
@@ -268,7 +300,10 @@ func (t *tx) save(ch *changes) error {
 	if err := t.saveTotals(ch.totals); err != nil {
 		return err
 	}
-	return t.saveOutbox(ch.outbox)
+	if err := t.saveOutbox(ch.outbox); err != nil {
+		return err
+	}
+	return t.arrive(ch.inbox)
 }
 
 func sortedKeys[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {

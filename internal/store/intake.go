@@ -242,16 +242,24 @@ func (s *Store) Cursor(ctx context.Context, flow string) (state.Cursor, error) {
 	return c, s.wrap("cursor", err)
 }
 
-const inboxCols = "seq, flow, id, delivery_id, headers, body, trace, received"
+const inboxCols = "seq, flow, id, delivery_id, headers, body, trace, received, event"
 
 func scanInbound(r *sql.Rows, more ...any) (in state.Inbound, err error) {
 	var headers string
 	var received int64
-	dest := append([]any{&in.Seq, &in.Flow, &in.ID, &in.DeliveryID, &headers, &in.Body, &in.Trace, &received}, more...)
+	var one sql.NullString
+	dest := append([]any{&in.Seq, &in.Flow, &in.ID, &in.DeliveryID, &headers, &in.Body, &in.Trace, &received, &one}, more...)
 	if err := r.Scan(dest...); err != nil {
 		return in, err
 	}
 	in.Received = unstamp(received)
+	if one.Valid {
+		ev, err := decodeEvent(one.String)
+		if err != nil {
+			return in, err
+		}
+		in.Event = &ev
+	}
 	return in, json.Unmarshal([]byte(headers), &in.Headers)
 }
 

@@ -321,7 +321,11 @@ func work(t *testing.T, s *Store) (statements []string) {
 	ok(err)
 	_, seqs, err := s.Accept(ctx, []state.Inbound{{Flow: "f", DeliveryID: "1"}, {Flow: "f", DeliveryID: "2"}}, &state.Cursor{Flow: "f"}, &l)
 	ok(err)
-	ok(s.MarkPublished(ctx, l, []state.Published{{Seq: seqs[0]}, {Seq: seqs[1]}}, []state.Queued{{Flow: "f", Event: event.Event{ID: "1"}}}))
+	ok(s.MarkPublished(ctx, l, []state.Published{{Seq: seqs[0]}, {Seq: seqs[1]}}, []state.Inbound{{Flow: "f", ID: "1.0~1", Event: &event.Event{ID: "1.0"}}}))
+	_, err = s.Inbound(ctx, seqs[0])
+	ok(err)
+	_, err = s.Refused(ctx, "f", "1", 0)
+	ok(err)
 	commit(waits(4, state.Missing{Entity: "e", System: "s", Hub: "other"}), state.Result{Offset: 5, Outcome: state.Parked, Queue: &state.Queued{Lane: "l2", Blocking: true, Kind: "k"}},
 		state.Result{Offset: 6, Outcome: state.Parked, Queue: &state.Queued{Lane: "l2", Blocking: true, Follower: true}})
 	resting, err := s.Queue(ctx, "f", "l2", 10)

@@ -114,7 +114,7 @@ func (t *tx) queueRows(ids []any) (map[int64]*link, error) {
 
 // saveQueue applies drained rows, mends the chains they were in, and appends.
 func (t *tx) saveQueue(c *queueChanges) error {
-	if _, err := t.keepGiven(c.given); err != nil {
+	if err := t.keepGiven(c.given); err != nil {
 		return err
 	}
 	if len(c.leaves) > 0 {
@@ -222,9 +222,6 @@ func (t *tx) appendQueue(rows []*appending) error {
 	wanted := map[laneKey]bool{}
 	for _, a := range rows {
 		a.q = a.given // a transaction that was rolled back must leave no trace
-		if a.q.Partition < 0 {
-			a.q.Blocking, a.q.Follower = false, false
-		}
 		if a.q.Blocking || a.q.Follower {
 			wanted[a.key()] = true
 		}

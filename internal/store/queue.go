@@ -95,10 +95,9 @@ func (s *Store) GivenUp(ctx context.Context, flow, topic string, partition int, 
 	return out, s.wrap("given up", err)
 }
 
-// Queue gives the first rows of a key's stored queue in order: its chain and the rows that block nothing. Rows without a
-// partition are the relay's and not among them.
+// Queue gives the first rows of a key's stored queue in order: its chain and the rows that block nothing.
 func (s *Store) Queue(ctx context.Context, flow, lane string, limit int) ([]state.Queued, error) {
-	out, err := s.queued(ctx, "SELECT "+queueCols+" FROM queue WHERE flow = ? AND lane = ? AND part >= 0 ORDER BY id LIMIT ?", flow, lane, bound(limit))
+	out, err := s.queued(ctx, "SELECT "+queueCols+" FROM queue WHERE flow = ? AND lane = ? ORDER BY id LIMIT ?", flow, lane, bound(limit))
 	return out, s.wrap("queue", err)
 }
 

@@ -413,8 +413,7 @@ func (t *tx) movePositions(r *rescue, rec *state.Recovery, rep *state.RecoveredT
 	return t.saveJournal(journal)
 }
 
-// publishAgain hands inbox rows back to their relay. Each says which of its events: one that was parked before it had a place, and
-// settled since, must not be parked once more.
+// publishAgain hands inbox rows back to their relay. Each says which of its events: the others have their fate.
 func (t *tx) publishAgain(r *rescue) error {
 	if err := t.execIn("UPDATE inbox SET places = NULL, again = '[0]' WHERE ", "seq", 1, r.rows, ""); err != nil {
 		return err
@@ -449,7 +448,7 @@ func (t *tx) dealQueue(r *rescue) error {
 			touched[laneKey{partKey{k.flow, k.topic, now}, k.lane}] = true
 		}
 		return nil
-	}, "SELECT DISTINCT flow, lane, part FROM queue WHERE topic = ? AND part >= 0", r.topic.Topic)
+	}, "SELECT DISTINCT flow, lane, part FROM queue WHERE topic = ?", r.topic.Topic)
 	if err != nil {
 		return err
 	}

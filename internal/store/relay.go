@@ -3,22 +3,18 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
-	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// outcomeDirect is the totals row that counts inbox rows parked by the relay.
-const outcomeDirect = "direct"
-
-// MarkPublished records where inbox rows went, and parks what could not be given a place: park rows stand for events of the
-// rows in done, have Partition -1 and never block. Rows that are published already are left as they are, and a call all of whose rows are
-// was stored before: it parks nothing again.
-func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []state.Published, park []state.Queued) error {
+// MarkPublished records where inbox rows went, and adds to the inbox the rows of rest, which stand for events of rows in done that have
+// no place yet. Rows that are published already are left as they are, and a call all of whose rows are was stored before: it adds nothing again.
+func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []state.Published, rest []state.Inbound) error {
 	places := make([]string, len(done))
 	for i := range done {
 		var err error
@@ -26,22 +22,16 @@ func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []sta
 			return fmt.Errorf("store: mark published: %w", err)
 		}
 	}
-	appends := make([]*appending, len(park))
+	more := make([]*arrival, len(rest))
 	size := 0
-	for i := range park {
-		q := park[i]
-		if q.Flow == "" {
-			return errors.New("store: mark published: a parked row without a flow")
+	for i := range rest {
+		var err error
+		if more[i], err = newArrival(rest[i]); err != nil {
+			return fmt.Errorf("store: mark published: %w", err)
 		}
-		q.State, q.Partition, q.Blocking, q.Follower = state.Parked, -1, false, false
-		a, err := newAppending(&q)
-		if err != nil {
-			return err
-		}
-		appends[i] = a
-		size += len(q.Event.Data)
+		size += len(rest[i].Body)
 	}
-	return s.submit(ctx, &member{op: "mark published", kind: aFunc, rows: len(done) + len(park), bytes: size, run: func(t *tx) error {
+	return s.submit(ctx, &member{op: "mark published", kind: aFunc, rows: len(done) + len(rest), bytes: size, run: func(t *tx) error {
 		if err := t.holds(&lease); err != nil {
 			return err
 		}
@@ -49,13 +39,10 @@ func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []sta
 			return err
 		}
 		changed, err := t.place(done, places)
-		if err != nil {
+		if err != nil || len(more) == 0 || changed == 0 {
 			return err
 		}
-		if len(park) == 0 || changed == 0 && len(done) > 0 {
-			return nil
-		}
-		return t.parkUnplaced(appends)
+		return t.arrive(more)
 	}})
 }
 
@@ -93,116 +80,66 @@ func (t *tx) place(done []state.Published, places []string) (int64, error) {
 	return t.rows("UPDATE inbox SET places = column2, ekey = column3, again = NULL FROM (", 3, values, tail)
 }
 
-// parkUnplaced appends rows without a partition, but none twice: an event is parked once until it is settled.
-func (t *tx) parkUnplaced(appends []*appending) error {
-	var fresh []*appending
-	for _, a := range appends {
-		known := false
-		if a.q.Event.ID != "" {
-			err := t.each(func(*sql.Rows) error { known = true; return nil },
-				"SELECT id FROM queue WHERE event_id = ? AND flow = ? AND part = -1", a.q.Event.ID, a.q.Flow)
-			if err != nil {
-				return err
-			}
-		}
-		if !known {
-			fresh = append(fresh, a)
-		}
+// arrival is an inbox row that is going to be added, with all texts made in the caller's goroutine.
+type arrival struct {
+	row            state.Inbound
+	headers, event string
+}
+
+func newArrival(row state.Inbound) (*arrival, error) {
+	row.Flow, row.ID, row.DeliveryID = cleanText(row.Flow), cleanText(row.ID), cleanText(row.DeliveryID)
+	if row.Flow == "" || row.ID == "" || row.Event == nil {
+		return nil, errors.New("an inbox row needs a flow and an id, and one that was not delivered its event")
 	}
-	if err := t.appendQueue(fresh); err != nil {
+	headers, err := json.Marshal(row.Headers)
+	if err != nil {
+		return nil, fmt.Errorf("headers: %w", err)
+	}
+	text, err := encodeEvent(row.Event)
+	if row.Body == nil {
+		row.Body = []byte{}
+	}
+	return &arrival{row, string(headers), text}, err
+}
+
+// arrive adds rows to the inbox that stand for one event each.
+func (t *tx) arrive(rows []*arrival) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	seqs, err := t.ids("inbox", len(rows))
+	if err != nil {
 		return err
 	}
-	tt := totals{}
-	for _, a := range fresh {
-		tt.add(totalKey{a.q.Flow, a.q.Topic, -1, outcomeDirect, ""}, 1, t.now)
+	values := make([]any, 0, 9*len(rows))
+	for i, a := range rows {
+		r := &a.row
+		values = append(values, seqs[i], r.Flow, r.ID, r.DeliveryID, a.headers, r.Body, r.Trace, stamp(r.Received), a.event)
 	}
-	return t.saveTotals(tt)
+	return t.insert("INSERT INTO inbox (seq, flow, id, delivery_id, headers, body, trace, received, event)", 9, values, "")
 }
 
-// UnplacedMarked gives the flow's rows without a partition that a person has marked: the relay works them and calls SettleUnplaced.
-func (s *Store) UnplacedMarked(ctx context.Context, flow string) ([]state.Queued, error) {
-	out, err := s.queued(ctx, "SELECT "+queueCols+" FROM queue WHERE flow = ? AND part = -1 AND mark <> '' ORDER BY id LIMIT 1000", flow)
-	return out, s.wrap("unplaced", err)
+// Inbound is one inbox row; state.ErrNotFound when it is gone. It stays until the fates of all its events are stored.
+func (s *Store) Inbound(ctx context.Context, seq int64) (state.Inbound, error) {
+	var out []state.Inbound
+	err := s.each(ctx, func(r *sql.Rows) error {
+		in, err := scanInbound(r)
+		out = append(out, in)
+		return err
+	}, "SELECT "+inboxCols+" FROM inbox WHERE seq = ?", seq)
+	if err != nil || len(out) == 0 {
+		return state.Inbound{}, s.wrap("inbox", errors.Join(err, notFound(err, "inbox row %d", seq)))
+	}
+	return out[0], nil
 }
 
-// SettleUnplaced records what the relay did with marked rows that had no partition. Rows that are gone were settled before.
-func (s *Store) SettleUnplaced(ctx context.Context, lease state.Lease, settled []state.Settled) error {
-	sent := make([]*outgoing, len(settled))
-	places := make([]state.Published, len(settled))
-	size := 0
-	for i := range settled {
-		st := &settled[i]
-		places[i].Positions = st.Published
-		if len(st.Sent) == 0 {
-			continue
-		}
-		if len(st.Sent) != len(st.Published) {
-			return fmt.Errorf("store: settle unplaced: %d records have %d places", len(st.Sent), len(st.Published))
-		}
-		records := make([]*event.Record, len(st.Sent))
-		for j, at := range st.Published {
-			r := st.Sent[j]
-			r.Topic, r.Partition, r.Offset = at.Topic, at.Partition, at.Offset
-			records[j] = &r
-		}
-		var err error
-		if sent[i], err = newOutgoing("", st.Published[0].Life, records); err != nil {
-			return err
-		}
-		size += len(sent[i].records)
-	}
-	return s.submit(ctx, &member{op: "settle unplaced", kind: aFunc, rows: 2 * len(settled), bytes: size, run: func(t *tx) error {
-		if err := t.holds(&lease); err != nil {
-			return err
-		}
-		if err := t.inPresentLogs(places); err != nil {
-			return err
-		}
-		tt := totals{}
-		var kept []*outgoing
-		for i := range settled {
-			flow, err := t.settle(&settled[i], tt)
-			if err != nil {
-				return err
-			}
-			if flow != "" && sent[i] != nil {
-				row := *sent[i]
-				row.flow = flow
-				kept = append(kept, &row)
-			}
-		}
-		if err := t.saveTotals(tt); err != nil {
-			return err
-		}
-		return t.saveOutbox(kept)
-	}})
-}
-
-// settle gives the flow of a row that was there and has gone.
-func (t *tx) settle(st *state.Settled, tt totals) (flow string, err error) {
-	if st.Again != nil {
-		q := st.Again
-		cause, _ := state.CauseOf(q)
-		_, err := t.exec("UPDATE queue SET kind = ?, reason = ?, code = ?, cause = ?, attempts = ?, mark = CASE WHEN mark = 'discard' THEN mark ELSE '' END WHERE id = ? AND part = -1",
-			q.Kind, q.Reason, q.Code, cause, q.Attempts, st.ID)
-		return "", err
-	}
-	if st.Discard {
-		if err := t.giveUp(st.ID); err != nil {
-			return "", err
-		}
-	}
-	var topic string
-	gone := true
-	err = t.each(func(r *sql.Rows) error { gone = false; return r.Scan(&flow, &topic) },
-		"DELETE FROM queue WHERE id = ? AND part = -1 RETURNING flow, topic", st.ID)
-	if err != nil || gone {
-		return "", err
-	}
-	if st.Discard {
-		tt.add(totalKey{flow, topic, -1, string(state.Discarded), ""}, 1, t.now)
-	} else { // from here on it is one of the records that the position counts
-		tt.add(totalKey{flow, topic, -1, outcomeDirect, ""}, -1, t.now)
-	}
-	return flow, nil
+// Refused reports whether this reading of an event was refused, and parked, before: the journal has it, whatever a person did since.
+func (s *Store) Refused(ctx context.Context, flow, eventID string, reading int) (known bool, err error) {
+	err = s.each(ctx, func(r *sql.Rows) error {
+		var n int64
+		err := r.Scan(&n)
+		known = n > 0
+		return err
+	}, "SELECT COUNT(*) FROM journal WHERE event_id = ? AND flow = ? AND outcome = ? AND attempts > ?", eventID, flow, string(state.Parked), reading)
+	return known, s.wrap("refused", err)
 }

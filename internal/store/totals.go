@@ -117,8 +117,6 @@ func scanTotal(r *sql.Rows, of func(string) *state.FlowTotals) error {
 		f.Skipped[reason] = n
 	case string(state.Discarded):
 		f.Discarded = n
-	case outcomeDirect:
-		f.Direct = n
 	case outcomeRetried:
 		f.Retried = n
 	}

@@ -41,7 +41,7 @@ func NewMetrics(version string) *Metrics {
 	m.hooks = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "waybill_webhook_seconds", Buckets: wide,
 		Help: "Webhook requests by flow and status."}, []string{"flow", "status"})
 	m.relayed = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_relayed_total",
-		Help: "Inbox events published to their topic or parked for the lack of a key."}, []string{"flow", "result"})
+		Help: "Inbox events published to their topic, as messages or as refusals that the flow parks."}, []string{"flow", "result"})
 	m.read = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_read_total",
 		Help: "Records read by polls and file watchers; fresh ones had not been seen before."}, []string{"flow", "kind"})
 	m.alarms = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_alarms_total", Help: "Alarms raised."}, []string{"flow", "what"})
@@ -84,9 +84,9 @@ func (m *Metrics) Answered(flow string, status int, took time.Duration) {
 }
 
 // Relayed counts what the relay moved.
-func (m *Metrics) Relayed(flow string, published, parked int) {
+func (m *Metrics) Relayed(flow string, published, refused int) {
 	m.relayed.WithLabelValues(flow, "published").Add(float64(published))
-	m.relayed.WithLabelValues(flow, "parked").Add(float64(parked))
+	m.relayed.WithLabelValues(flow, "refused").Add(float64(refused))
 }
 
 // Read counts what a poll or file brought.

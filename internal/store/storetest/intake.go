@@ -173,10 +173,6 @@ func (b *bench) lease(name, holder string) state.Lease {
 	return l
 }
 
-func unplaced(flow, id string) state.Queued {
-	return state.Queued{Flow: flow, Topic: "in." + flow, Partition: -1, Lane: id, Kind: "mapping", Reason: "no key", Event: anEvent(id, "")}
-}
-
 func testMarkPublished(t *testing.T, b *bench) {
 	l := b.lease("relay/a", "one")
 	_, seqs := b.accept(inbound("a", "1", "x"), inbound("a", "2", "x"), inbound("a", "3", "x"))
@@ -184,71 +180,127 @@ func testMarkPublished(t *testing.T, b *bench) {
 		{Seq: seqs[0], Key: "SO-1", Positions: []state.PublishedAt{{Topic: "in.a", Partition: 0, Offset: 5}, {Topic: "in.a", Partition: 1, Offset: 9}}},
 		{Seq: seqs[1]},
 	}
+	ev := anEvent("2.1", "SO-2")
+	ev.Data = []byte("large")
+	rest := state.Inbound{Flow: "a", ID: "2.1~2", Headers: map[string]string{"x": "y"}, Body: ev.Data, Trace: "t", Received: b.clock.Now().UTC(), Event: &ev}
 	for range 2 { // the second is a repetition after a lost answer
-		b.no(b.MarkPublished(b.ctx(), l, done, []state.Queued{unplaced("a", "2")}))
-		got := b.totals("a")
-		if got.Unpublished != 1 || got.Direct != 1 || got.Parked != 1 {
+		b.no(b.MarkPublished(b.ctx(), l, done, []state.Inbound{rest}))
+		if got := b.totals("a"); got.Unpublished != 2 {
 			t.Fatalf("totals: %+v", got)
 		}
+	}
+	rows, err := b.Unpublished(b.ctx(), "a", 10, 0)
+	b.no(err)
+	rest.Seq = rows[1].Seq
+	rest.Event.Data = nil // it is the body
+	if len(rows) != 2 || !reflect.DeepEqual(rows[1], rest) {
+		t.Errorf("the event of a list: %+v, want %+v", rows, rest)
+	}
+	if got, err := b.Inbound(b.ctx(), rest.Seq); err != nil || !reflect.DeepEqual(got, rest) {
+		t.Errorf("by its number: %+v, %v", got, err)
+	}
+	if _, err := b.Inbound(b.ctx(), 99_999); !errors.Is(err, state.ErrNotFound) {
+		t.Errorf("a row that is not there: %v", err)
 	}
 	stale := l
 	l = b.lease("relay/a", "one")
 	if err := b.MarkPublished(b.ctx(), stale, []state.Published{{Seq: seqs[2]}}, nil); !errors.Is(err, state.ErrFenced) {
 		t.Errorf("mark under an old token: %v", err)
 	}
-	b.no(b.MarkPublished(b.ctx(), l, []state.Published{{Seq: seqs[2]}}, nil))
+	b.no(b.MarkPublished(b.ctx(), l, []state.Published{{Seq: seqs[2]}, {Seq: rest.Seq}}, nil))
 	if rows, err := b.Unpublished(b.ctx(), "a", 10, 0); err != nil || len(rows) != 0 {
 		t.Errorf("unpublished: %v, %v", rows, err)
 	}
 }
 
-func testUnplaced(t *testing.T, b *bench) {
-	l := b.lease("relay/a", "one")
-	_, seqs := b.accept(inbound("a", "1", "x"), inbound("a", "2", "x"), inbound("a", "3", "x"), inbound("a", "4", "x"))
-	var done []state.Published
-	var park []state.Queued
-	for i, s := range seqs {
-		done = append(done, state.Published{Seq: s})
-		q := unplaced("a", fmt.Sprint(i+1))
-		q.Lane, q.Blocking, q.Follower = "same", true, true // the store knows better
-		park = append(park, q)
-	}
-	b.no(b.MarkPublished(b.ctx(), l, done, park))
-	if rows, err := b.Queue(b.ctx(), "a", "same", 10); err != nil || len(rows) != 0 {
-		t.Errorf("rows without a partition are no lane's: %v, %v", rows, err)
-	}
-	parked, err := b.Parked(b.ctx(), state.QueueFilter{Flow: "a"})
+// refused parks an event at an offset as the engine does with what the intake has refused.
+func refused(flow, id string, offset int64) state.Result {
+	ev := anEvent(id, "")
+	ev.Refused = &event.Refusal{Kind: "mapping", Code: event.RefusedKey, Reason: "no key", Headers: map[string]string{"x-shop": "1"}}
+	return state.Result{Offset: offset, Outcome: state.Parked, Queue: &state.Queued{Lane: id, Kind: "mapping", Code: event.RefusedKey, Reason: "no key", Event: ev},
+		Journal: &state.Journal{Flow: flow, EventID: id, Outcome: state.Parked, Attempts: 1}}
+}
+
+// resubmitted hands a drained message back.
+func resubmitted(q *state.Queued) state.Result {
+	ev := q.Event
+	ev.Refused = &event.Refusal{Reading: 1}
+	return state.Result{Drained: q.ID, Resubmit: &state.Inbound{Flow: q.Flow, ID: fmt.Sprint(ev.ID, "~", q.ID), Headers: q.Event.Refused.Headers, Body: ev.Data, Event: &ev}}
+}
+
+// What was refused is a parked message like any other. Handed back to the inbox it is in no queue, and counts as unpublished instead of finished;
+// with its way through the relay it counts once.
+func testResubmit(t *testing.T, b *bench) {
+	p, err := b.OpenPartition(b.ctx(), "a", "in.a", 1, event.Log{Cluster: "c", TopicID: "t", Last: 10})
 	b.no(err)
-	for i, q := range parked {
-		if q.Blocking || q.Follower || q.State != state.Parked || q.Partition != -1 {
-			t.Errorf("row: %+v", q)
-		}
-		if i < 3 {
-			b.no(b.MarkQueued(b.ctx(), q.ID, []state.Mark{state.MarkReplay, state.MarkDiscard, state.MarkReplay}[i], "ann", ""))
-		}
+	commit := func(epoch int64, results ...state.Result) error {
+		return b.Commit(b.ctx(), &state.Commit{Flow: "a", Topic: "in.a", Partition: 1, Epoch: epoch, Results: results})
 	}
-	marked, err := b.UnplacedMarked(b.ctx(), "a")
-	b.no(err)
-	if len(marked) != 3 || marked[1].Mark != state.MarkDiscard || marked[1].MarkedBy != "ann" {
-		t.Fatalf("marked: %+v", marked)
-	}
-	settled := []state.Settled{
-		{ID: marked[0].ID, Published: []state.PublishedAt{{Topic: "in.a", Offset: 7}}},
-		{ID: marked[1].ID, Discard: true},
-		{ID: marked[2].ID, Again: &state.Queued{Kind: "mapping", Reason: "still no key", Attempts: 1}},
-	}
-	for range 2 {
-		b.no(b.SettleUnplaced(b.ctx(), l, settled))
+	counts := func(finished, parked, unpublished int64) {
+		t.Helper()
 		got := b.totals("a")
-		if got.Direct != 3 || got.Parked != 2 || got.Discarded != 1 {
-			t.Fatalf("totals: %+v", got)
+		if got.Finished != finished || got.Parked != parked || got.Unpublished != unpublished || got.Unaccounted() != 0 {
+			t.Fatalf("totals %+v, want finished %d, parked %d, unpublished %d", got, finished, parked, unpublished)
 		}
 	}
-	if q, err := b.ParkedByID(b.ctx(), marked[2].ID); err != nil || q.Reason != "still no key" || q.Mark != "" {
-		t.Errorf("again: %+v, %v", q, err)
+	b.no(commit(p.Epoch, refused("a", "d1", 0), refused("a", "d2", 1), state.Result{Offset: 2, Outcome: state.Delivered}))
+	counts(3, 2, 0)
+	rows, err := b.Queue(b.ctx(), "a", "d1", 10)
+	b.no(err)
+	if len(rows) != 1 || rows[0].Blocking || rows[0].Follower || rows[0].Partition != 1 || !reflect.DeepEqual(rows[0].Event.Refused, refused("a", "d1", 0).Queue.Event.Refused) {
+		t.Fatalf("parked: %+v", rows)
 	}
-	if err := b.SettleUnplaced(b.ctx(), state.Lease{Name: "relay/a", Holder: "two", Token: 9}, settled); !errors.Is(err, state.ErrFenced) {
-		t.Errorf("settle under a foreign lease: %v", err)
+	b.no(b.EditQueued(b.ctx(), rows[0].ID, []byte("edited"), "ann", ""))
+	q, err := b.ParkedByID(b.ctx(), rows[0].ID)
+	b.no(err)
+	if err := commit(p.Epoch-1, resubmitted(&q)); !errors.Is(err, state.ErrFenced) {
+		t.Errorf("under an old epoch: %v", err)
+	}
+	counts(3, 2, 0)
+	for range 2 { // the second is a repetition after a lost answer
+		b.no(commit(p.Epoch, resubmitted(&q)))
+		counts(2, 1, 1)
+	}
+	in, err := b.Unpublished(b.ctx(), "a", 10, 0)
+	b.no(err)
+	if len(in) != 1 || string(in[0].Body) != "edited" || in[0].Headers["x-shop"] != "1" || in[0].Event == nil || in[0].Event.ID != "d1" || in[0].Event.Version != q.Event.Version ||
+		in[0].Event.Refused.Reading != 1 {
+		t.Fatalf("inbox: %+v", in)
+	}
+	l := b.lease("relay/a", "one")
+	b.no(b.MarkPublished(b.ctx(), l, []state.Published{{Seq: in[0].Seq, Positions: []state.PublishedAt{{Topic: "in.a", Partition: 1, Offset: 3}}}}, nil))
+	counts(2, 1, 0)
+	b.no(commit(p.Epoch, state.Result{Offset: 3, Outcome: state.Delivered}))
+	counts(3, 1, 0)
+	live := refused("a", "d3", 4)
+	live.Resubmit, live.Queue, live.Outcome = resubmitted(&q).Resubmit, nil, ""
+	if err := commit(p.Epoch, live); err == nil {
+		t.Error("a record was handed back that is in no queue")
+	}
+	if err := commit(p.Epoch, state.Result{Drained: 1, Outcome: state.Delivered, Resubmit: resubmitted(&q).Resubmit}); err == nil {
+		t.Error("a message was handed back that has a fate")
+	}
+}
+
+// A reading that was parked is known for good; the next reading of the same event is another.
+func testRefused(t *testing.T, b *bench) {
+	p, err := b.OpenPartition(b.ctx(), "a", "in.a", 0, event.Log{Cluster: "c", TopicID: "t", Last: 10})
+	b.no(err)
+	known := func(flow, id string, reading int) bool {
+		t.Helper()
+		ok, err := b.Refused(b.ctx(), flow, id, reading)
+		b.no(err)
+		return ok
+	}
+	if known("a", "d1", 0) {
+		t.Error("known before it came")
+	}
+	b.no(b.Commit(b.ctx(), &state.Commit{Flow: "a", Topic: "in.a", Epoch: p.Epoch, Results: []state.Result{refused("a", "d1", 0)}}))
+	rows, err := b.Parked(b.ctx(), state.QueueFilter{Flow: "a"})
+	b.no(err)
+	b.no(b.Commit(b.ctx(), &state.Commit{Flow: "a", Topic: "in.a", Epoch: p.Epoch, Results: []state.Result{{Drained: rows[0].ID, Outcome: state.Discarded}}}))
+	if !known("a", "d1", 0) || known("a", "d1", 1) || known("b", "d1", 0) || known("a", "d2", 0) {
+		t.Error("what is known is not what was parked")
 	}
 }
 

@@ -425,25 +425,37 @@ func testRecoverLists(t *testing.T, b *bench) {
 	s.want("in.a again", s.relay(), "1.1 1.2 2.0")
 }
 
-// What the relay published for a person, whose row is gone, is in the outbox.
-func testRecoverUnplaced(t *testing.T, b *bench) {
+// What was handed back to the inbox, and published again from there, is in the inbox until it has its fate.
+func testRecoverResubmitted(t *testing.T, b *bench) {
 	s := newSea(b)
-	l := s.lease("relay/a", "hub")
-	s.no(s.MarkPublished(s.ctx(), l, nil, []state.Queued{unplaced("a", "x")}))
+	ev := anEvent("x", "")
+	s.put(event.Record{Topic: "in.a", Key: []byte("k0"), Value: []byte("x")})
+	p, err := s.OpenPartition(s.ctx(), "a", "in.a", 0, s.log("in.a", 0))
+	b.no(err)
+	commit := func(r state.Result) {
+		s.no(s.Commit(s.ctx(), &state.Commit{Flow: "a", Topic: "in.a", Epoch: p.Epoch, Results: []state.Result{r}}))
+	}
+	commit(refused("a", "x", 0))
 	rows, err := s.Parked(s.ctx(), state.QueueFilter{})
 	b.no(err)
-	b.no(s.MarkQueued(s.ctx(), rows[0].ID, state.MarkReplay, "ann", ""))
-	sent := s.put(event.Record{Topic: "in.a", Key: []byte("k0"), Value: []byte("edited")})
-	at := []state.PublishedAt{{Topic: "in.a", Partition: sent.Partition, Offset: sent.Offset}}
-	b.no(s.SettleUnplaced(s.ctx(), l, []state.Settled{{ID: rows[0].ID, Published: at, Sent: []event.Record{sent}}}))
+	rows[0].Event.Data = []byte("edited")
+	commit(resubmitted(&rows[0]))
+	in, err := s.Unpublished(s.ctx(), "a", 10, 0)
+	b.no(err)
+	sent := s.put(event.Record{Topic: "in.a", Key: []byte("k0"), Value: in[0].Body})
+	s.no(s.MarkPublished(s.ctx(), s.lease("relay/a", "hub"), []state.Published{{Seq: in[0].Seq, Positions: []state.PublishedAt{{Topic: "in.a", Partition: sent.Partition, Offset: sent.Offset}}}}, nil))
+	s.note()
 	s.make("in.a", "cluster-1", 2)
 	did := s.recover(false)
-	if r := did.Topics[0]; r.Records != 1 || r.Rows != 0 {
+	if r := did.Topics[0]; r.Rows != 1 || r.Events != 1 || r.Records != 0 {
 		t.Errorf("recovered: %+v", r)
 	}
-	s.want("in.a again", s.resend("in.a"), "edited")
-	s.want("a", s.drain("a", "in.a", ""), "edited")
-	if n := s.totals("a"); n.Finished != 1 || n.Direct != 0 || n.Parked != 0 {
+	again, err := s.Unpublished(s.ctx(), "a", 10, 0)
+	b.no(err)
+	if len(again) != 1 || string(again[0].Body) != "edited" || again[0].Event == nil || again[0].Event.ID != ev.ID {
+		t.Errorf("again: %+v", again)
+	}
+	if n := s.totals("a"); n.Finished != 0 || n.Unpublished != 1 || n.Parked != 0 {
 		t.Errorf("totals: %+v", n)
 	}
 }

@@ -29,11 +29,11 @@ func Run(t *testing.T, fresh Fresh) {
 		test func(*testing.T, *bench)
 	}{
 		{"Accept", testAccept}, {"AcceptWithCursor", testAcceptWithCursor}, {"AcceptConcurrently", testAcceptConcurrently},
-		{"Unpublished", testUnpublished}, {"MarkPublished", testMarkPublished}, {"Unplaced", testUnplaced}, {"Prune", testPrune},
+		{"Unpublished", testUnpublished}, {"MarkPublished", testMarkPublished}, {"Resubmit", testResubmit}, {"Refused", testRefused}, {"Prune", testPrune},
 		{"OpenPartition", testOpenPartition},
 		{"Outbox", testOutbox}, {"RecoverWiped", testRecoverWiped}, {"RecoverStragglers", testRecoverStragglers}, {"RecoverRetention", testRecoverRetention},
 		{"RecoverCutOff", testRecoverCutOff}, {"RecoverTwice", testRecoverTwice}, {"RecoverForeign", testRecoverForeign}, {"RecoverPosition", testRecoverPosition}, {"RecoverMoved", testRecoverMoved},
-		{"RecoverDealt", testRecoverDealt}, {"RecoverLists", testRecoverLists}, {"RecoverUnplaced", testRecoverUnplaced}, {"RecoverBase", testRecoverBase}, {"RecoverBaseOfPositions", testRecoverBaseOfPositions},
+		{"RecoverDealt", testRecoverDealt}, {"RecoverLists", testRecoverLists}, {"RecoverResubmitted", testRecoverResubmitted}, {"RecoverBase", testRecoverBase}, {"RecoverBaseOfPositions", testRecoverBaseOfPositions},
 		{"RecoverRefilled", testRecoverRefilled}, {"RecoverUnsent", testRecoverUnsent}, {"RecoverUnnoted", testRecoverUnnoted}, {"RecoverUnnotedStranger", testRecoverUnnotedStranger},
 		{"RecoverAbsentReader", testRecoverAbsentReader}, {"RecoverRenamed", testRecoverRenamed}, {"RecoverOpened", testRecoverOpened}, {"RecoverForeignDone", testRecoverForeignDone}, {"RecoverListInTwo", testRecoverListInTwo}, {"RecoverListInTwoKnown", testRecoverListInTwoKnown}, {"RecoverPlacedFirst", testRecoverPlacedFirst}, {"Voyage", testVoyage},
 		{"CommitCounts", testCommitCounts}, {"CommitFenced", testCommitFenced}, {"CommitMerged", testCommitMerged}, {"CommitRefused", testCommitRefused},
