@@ -26,8 +26,6 @@ type dialect interface {
 	clock() string
 	// text selects a column as text.
 	text(column string) string
-	// number selects a column of numbers as text, with every digit.
-	number(column string) string
 	// era gives the text of a time, of the years 0 to 9999, as the database reads it.
 	era(t time.Time, text string) string
 	// now is the database's clock as a value for a column of a time type; local times are those of zone, at the hub's time where the
@@ -52,11 +50,6 @@ func (sqlite) clock() string    { return "" } // a file has none
 func (sqlite) bare(version string) string { return version + " IS NULL OR " + version + " = ''" }
 
 func (sqlite) text(column string) string { return "CAST(" + column + " AS TEXT)" }
-
-// SQLite writes 15 digits of a float as text; the driver gives as many as tell it from every other.
-func (sqlite) number(column string) string {
-	return "CASE typeof(" + column + ") WHEN 'real' THEN " + column + " ELSE CAST(" + column + " AS TEXT) END"
-}
 
 func (sqlite) era(_ time.Time, text string) string { return text }
 
@@ -91,8 +84,6 @@ func (postgres) oneState() sql.IsolationLevel { return sql.LevelRepeatableRead }
 func (postgres) boolean(b bool) any           { return b }
 func (postgres) bare(version string) string   { return version + " IS NULL" }
 func (postgres) clock() string                { return "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint" }
-
-func (d postgres) number(column string) string { return d.text(column) }
 
 // era: PostgreSQL has no year 0, and calls it 1 BC.
 func (postgres) era(t time.Time, text string) string {

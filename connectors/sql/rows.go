@@ -45,14 +45,6 @@ type row struct {
 // that is selected, by which 10 comes before 9.
 func of(column string) string { return "t." + quote(column) }
 
-// shown selects a column as text.
-func (db *database) shown(typ, column string) string {
-	if typ == "decimal" || typ == "integer" {
-		return db.dialect.number(of(column))
-	}
-	return db.dialect.text(of(column))
-}
-
 // versionExpr is what polls go by, in a SELECT.
 func (o *object) versionExpr() string { return o.versionAs(of) }
 
@@ -73,7 +65,7 @@ func (db *database) selecting(o *object) *statement {
 		st.WriteString(db.dialect.text(o.versionExpr()))
 	}
 	for _, c := range o.columnNames {
-		st.WriteString(", " + db.shown(o.Columns[c], c))
+		st.WriteString(", " + db.dialect.text(of(c)))
 	}
 	st.WriteString(" FROM " + o.table + " AS t")
 	return st
@@ -132,7 +124,7 @@ func (db *database) fetchChildren(ctx context.Context, tx *sql.Tx, o *object, ro
 func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *child, list int, rows []*row, byID map[string]*row) error {
 	st := db.statement("SELECT " + db.dialect.text(of(c.Parent)))
 	for _, col := range c.columnNames {
-		st.WriteString(", " + db.shown(c.Columns[col], col))
+		st.WriteString(", " + db.dialect.text(of(col)))
 	}
 	st.WriteString(" FROM " + c.table + " AS t WHERE " + of(c.Parent) + " IN (")
 	for i, r := range rows {

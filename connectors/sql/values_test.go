@@ -188,13 +188,13 @@ func TestNoSuchTimesAreNotWritten(t *testing.T) {
 	})
 }
 
-// SQLite gives 15 digits of a float as text; the document has as many as the value.
+// The text of a float tells it from every other. SQLite gave 15 digits until 3.51: with an older driver this would be a silent loss.
 func TestFloatsKeepTheirDigits(t *testing.T) {
 	p := newSQLite(t)
 	p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, a real, n numeric)")
 	db := open(t, p, "objects: {x: {table: x, columns: {id: integer, a: decimal, n: integer}}}")
 	for i, tc := range []struct{ held, want string }{
-		{"0.1 + 0.2", "0.30000000000000004"}, {"0.1", "0.1"}, {"123456789.12345679", "123456789.12345679"}, {"1e300", "1e+300"}, {"2.0", "2"},
+		{"0.1 + 0.2", "0.30000000000000004"}, {"0.1", "0.1"}, {"123456789.12345679", "123456789.12345679"}, {"1e300", "1.0e+300"}, {"2.0", "2.0"},
 		{"9e999", "!is no number that a document can show"},
 	} {
 		p.exec(t, fmt.Sprintf("INSERT INTO x VALUES (%d, %s, 12345678901234567890)", i, tc.held))
