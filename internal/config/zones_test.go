@@ -9,8 +9,8 @@ import (
 func TestZonesInDoubt(t *testing.T) {
 	const conf = "entities: [reading]\nsystems:\n  ledger: {connector: thing, objects: {reading: {}}}\n"
 	const mapping = "mapping: plain\nfrom: s\nto: s\nset:\n  a: time(source.a, \"\", \"Asia/Hebron\")\n  b: time(source.a, \"\", \"Europe/Berlin\")\n"
-	const flow = "flow: readings\nentity: reading\nfrom:\n  system: ledger\n  poll: {schedule: 0 2 * * *, timezone: America/Havana}\nkey: source.a\nmap: plain\nto: {topic: canonical.reading}\n" +
-		"---\nflow: others\nentity: reading\nfrom:\n  system: ledger\n  poll: {schedule: 0 2 * * *, timezone: America/Edmonton}\nkey: source.a\nto: {topic: other}\n"
+	const flow = "flow: readings\nentity: reading\nfrom:\n  system: ledger\n  poll: {schedule: 0 2 * * *, timezone: America/Havana, overlap: 1m}\nkey: source.a\nmap: plain\nto: {topic: canonical.reading}\n" +
+		"---\nflow: others\nentity: reading\nfrom:\n  system: ledger\n  poll: {schedule: 0 2 * * *, timezone: America/Edmonton, overlap: 1m}\nkey: source.a\nto: {topic: other}\n"
 	plan, p := Load(EmbeddedPaths(fstest.MapFS{"waybill.yaml": {Data: []byte(conf)}}, fstest.MapFS{"f.yaml": {Data: []byte(flow)}},
 		fstest.MapFS{"m.yaml": {Data: []byte(mapping)}}, fstest.MapFS{"s.json": {Data: []byte(`{"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}}}`)}}), testOptions())
 	if p.Len() > 0 || plan == nil {
