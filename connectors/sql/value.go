@@ -141,7 +141,10 @@ func (db *database) bindVersion(typ, s string) (any, error) {
 
 func bindInteger(s string) (any, error) {
 	d, err := jsondoc.ParseDecimal(s)
-	if err != nil || !d.IsInt() {
+	switch {
+	case errors.Is(err, jsondoc.ErrRange):
+		return nil, fmt.Errorf("%q cannot be carried: %w", short(s), err)
+	case err != nil || !d.IsInt():
 		return nil, fmt.Errorf("%q is no whole number", short(s))
 	}
 	if n, ok := d.Int64(); ok {
@@ -153,7 +156,10 @@ func bindInteger(s string) (any, error) {
 // bindDecimal gives the exact digits: a decimal never becomes a float on its way.
 func bindDecimal(s string) (any, error) {
 	d, err := jsondoc.ParseDecimal(s)
-	if err != nil {
+	switch {
+	case errors.Is(err, jsondoc.ErrRange):
+		return nil, fmt.Errorf("%q cannot be carried: %w", short(s), err)
+	case err != nil:
 		return nil, fmt.Errorf("%q is no decimal number", short(s))
 	}
 	return d.String(), nil

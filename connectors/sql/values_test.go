@@ -179,6 +179,7 @@ func TestNoSuchTimesAreNotWritten(t *testing.T) {
 			`{"timestamptz":"9999-12-31T23:59:59-05:00"}`:       "is after the year 9999",
 			`{"timestamp":"9999-12-31T23:00:00Z"}`:              "is after the year 9999",
 			`{"numeric":"NaN"}`:                                 "is no decimal number",
+			`{"numeric":"` + digits200 + `"}`:                   "at most 128 are allowed",
 			`{"timestamptz":"2026-11-28T10:00:00.1234567891Z"}`: "is finer than a nanosecond",
 		} {
 			if _, err := write(t, db, connector.Update, "1", doc); err == nil || !strings.Contains(err.Error(), why) {

@@ -265,6 +265,7 @@ var expressions = []struct{ expr, want string }{
 	{`date("99991231", "20060102")`, `"9999-12-31"`},
 	{`date("99991231")`, `"9999-12-31"`},
 	{`date("00000000", "20060102")`, `!"00000000" names a day that does not exist (systems write zeros for none)`},
+	{`choose(text("00000000") == "00000000", nil, date("00000000", "20060102"))`, `absent`},
 	{`date("20260230", "20060102")`, `!names a day that does not exist`},
 	{`date("2026-02-30")`, `!names a day that does not exist`},
 	{`date("31.04.2026", "02.01.2006")`, `!names a day that does not exist`},
