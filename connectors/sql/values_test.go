@@ -11,6 +11,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // readOne reads the row with an id; what it says is unreadable is the error.
@@ -275,4 +276,23 @@ func heldAs(kind string, at time.Time) (day, stamp string) {
 		text = fmt.Sprintf("-%04d", -year)
 	}
 	return text + at.Format("-01-02") + era, text + at.Format("-01-02 15:04:05.000000+00") + era
+}
+
+// A version in a form that is read and not written again still has an overlap: a change that appears late is read.
+func TestOverlapOfOtherForms(t *testing.T) {
+	p := newSQLite(t)
+	p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, v text)")
+	p.exec(t, "INSERT INTO x VALUES (1, '2026-11-28t24:00:00z')")
+	db := open(t, p, "objects: {x: {table: x, version: v, columns: {id: integer, v: timestamp}}}")
+	now := time.Date(2026, 11, 29, 0, 0, 1, 0, time.UTC)
+	db.clock = testClock{lifecycle.Real(), func() time.Time { return now }}
+	first, err := db.Poll(t.Context(), connector.PollRequest{Object: "x", Overlap: 10 * time.Minute})
+	if err != nil || len(first.Records) != 1 || first.Records[0].Version != "2026-11-29T00:00:00Z" {
+		t.Fatal(first, err)
+	}
+	p.exec(t, "INSERT INTO x VALUES (2, '2026-11-28t23:58:00z')")
+	second, err := db.Poll(t.Context(), connector.PollRequest{Object: "x", Overlap: 10 * time.Minute, Cursor: first.Cursor})
+	if err != nil || len(second.Records) != 1 || second.Records[0].Local != "2" {
+		t.Errorf("%v %v", second, err)
+	}
 }
