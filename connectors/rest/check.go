@@ -147,8 +147,8 @@ func (o *object) checkTimes(n strictyaml.Node, p *strictyaml.Problems) {
 	} else if doubt := zones.Doubt(o.Zone, time.Now()); doubt != "" {
 		p.Note(n.Get("zone").Pos(), zones.DoubtHint, "zone: %s", doubt)
 	}
-	if f := o.VersionFormat; !slices.Contains([]string{"auto", "unix", "unix-ms"}, f) && !isLayout(f) {
-		p.AddHint(n.Get("version-format").Pos(), "write auto, unix, unix-ms or a layout such as 2006-01-02 15:04:05", "version-format: %q is none", f)
+	if f := o.VersionFormat; !slices.Contains([]string{"auto", "unix", "unix-ms", dateMS}, f) && !isLayout(f) {
+		p.AddHint(n.Get("version-format").Pos(), "write auto, unix, unix-ms, date-ms or a layout such as 2006-01-02 15:04:05", "version-format: %q is none", f)
 	} else {
 		o.local = isLayout(f) && connector.Zoneless(f)
 	}

@@ -35,7 +35,7 @@ type object struct {
 	ID                string         `yaml:"id" default:"id" doc:"path of the id inside the object"`
 	ExternalID        string         `yaml:"external-id" doc:"path of the field that holds the hub's external id; creates set it, and look-ups compare it"`
 	Version           string         `yaml:"version" doc:"path of the field that says when, or in which version, the object changed last"`
-	VersionFormat     string         `yaml:"version-format" default:"auto" doc:"how version is written: auto (RFC 3339, or digits), unix, unix-ms, or a layout in Go's notation such as 2006-01-02 15:04:05"`
+	VersionFormat     string         `yaml:"version-format" default:"auto" doc:"how version is written: auto (RFC 3339, /Date(ms)/, or digits), unix, unix-ms, date-ms (/Date(ms)/ and /Date(ms+0120)/ of OData V2: the milliseconds are UTC, the offset is for display), or a layout in Go's notation such as 2006-01-02 15:04:05"`
 	Zone              string         `yaml:"zone" default:"UTC" doc:"time zone of a version written by a layout without one, and of changed-since; the hour that comes twice when clocks go back is read again until it is over"`
 	ETag              string         `yaml:"etag" enum:"header,field,body" doc:"where the concurrency token is: header (ETag, sent back as If-Match), field (etag-field, sent back as If-Match), body (etag-field, sent back in the same field)"`
 	ETagField         string         `yaml:"etag-field" doc:"path of the concurrency token, for etag field and body"`

@@ -8,12 +8,15 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/timetext"
 )
 
 const (
 	stampLayout = time.RFC3339Nano
 	// looseLayout is RFC 3339 with a zone without its colon, as some services write it.
 	looseLayout = "2006-01-02T15:04:05.999999999Z0700"
+	// dateMS names the form of OData V2 and of older .NET: /Date(1790812800000+0120)/.
+	dateMS = "date-ms"
 )
 
 // normal gives a version in a form that event.CompareVersions orders: digits, or RFC 3339 in UTC.
@@ -42,25 +45,45 @@ func (o *object) versionTime(version string) (time.Time, bool) {
 		if err != nil {
 			return time.Time{}, false
 		}
-		unit := time.Second
-		if o.VersionFormat == "unix-ms" {
-			unit = time.Millisecond
-		}
-		ns, ok := d.Mul(jsondoc.FromInt(int64(unit))).Round(0, jsondoc.Down).Int64()
-		return time.Unix(0, ns), ok
+		return counted(d, o.VersionFormat == "unix-ms")
 	}
 	if t, err := time.Parse(time.RFC3339Nano, version); err == nil {
 		return t, true
 	}
+	if o.VersionFormat == "auto" || o.VersionFormat == dateMS {
+		if t, err := timetext.Milliseconds(version); err == nil {
+			return t, timetext.CheckYear(t) == nil
+		}
+	}
 	if o.VersionFormat == "auto" {
 		t, err := time.Parse(looseLayout, version)
 		return t, err == nil
+	}
+	if o.VersionFormat == dateMS {
+		return time.Time{}, false
 	}
 	if first, _, ok := o.instants(version); ok {
 		return first, true
 	}
 	t, err := time.Parse(o.VersionFormat, version)
 	return t, err == nil
+}
+
+var milliseconds, _ = jsondoc.ParseDecimal("0.001")
+
+// counted gives the time so many seconds, or milliseconds, after 1970; false beyond the years that a version can be written with.
+func counted(d jsondoc.Decimal, milli bool) (time.Time, bool) {
+	if milli {
+		d = d.Mul(milliseconds)
+	}
+	whole := d.Round(0, jsondoc.Down)
+	sec, ok := whole.Int64()
+	if most := int64(1e12); !ok || sec > most || sec < -most { // the year 33658
+		return time.Time{}, false
+	}
+	ns, ok := d.Sub(whole).Mul(jsondoc.FromInt(1e9)).Round(0, jsondoc.Down).Int64()
+	t := time.Unix(sec, ns)
+	return t, ok && timetext.CheckYear(t.UTC()) == nil
 }
 
 // instants gives the first and the last instant of a version that is a local time without a zone; see connector.Instants.

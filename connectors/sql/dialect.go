@@ -26,6 +26,8 @@ type dialect interface {
 	clock() string
 	// text selects a column as text.
 	text(column string) string
+	// era gives the text of a time, of the years 0 to 9999, as the database reads it.
+	era(t time.Time, text string) string
 	// now is the database's clock as a value for a column of a time type; local times are those of zone, at the hub's time where the
 	// database knows no zones.
 	now(typ string, zone *time.Location, hub time.Time) string
@@ -48,6 +50,8 @@ func (sqlite) clock() string    { return "" } // a file has none
 func (sqlite) bare(version string) string { return version + " IS NULL OR " + version + " = ''" }
 
 func (sqlite) text(column string) string { return "CAST(" + column + " AS TEXT)" }
+
+func (sqlite) era(_ time.Time, text string) string { return text }
 
 func (sqlite) now(typ string, zone *time.Location, hub time.Time) string {
 	switch typ {
@@ -80,6 +84,14 @@ func (postgres) oneState() sql.IsolationLevel { return sql.LevelRepeatableRead }
 func (postgres) boolean(b bool) any           { return b }
 func (postgres) bare(version string) string   { return version + " IS NULL" }
 func (postgres) clock() string                { return "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint" }
+
+// era: PostgreSQL has no year 0, and calls it 1 BC.
+func (postgres) era(t time.Time, text string) string {
+	if t.Year() != 0 {
+		return text
+	}
+	return "0001" + strings.TrimPrefix(text, "0000") + " BC"
+}
 
 func (postgres) now(typ string, zone *time.Location, _ time.Time) string {
 	switch typ {

@@ -128,6 +128,8 @@ func TestLocalBack(t *testing.T) {
 		{"2026-03-29 03:05:00", 10 * time.Minute, "2026-03-29 01:55:00"},
 		{"2026-03-29 02:30:00", 10 * time.Minute, "2026-03-29 01:50:00"}, // there is no such time
 		{"2026-10-25 02:55:00+02", 10 * time.Minute, "2026-10-25 02:45:00+02"},
+		{"2026-10-25 24:00:00", 10 * time.Minute, "2026-10-23"},
+		{"2026-10-25t10:00:00z", 10 * time.Minute, "2026-10-23"},
 		{"yesterday", time.Minute, "yesterday"},
 	} {
 		if got := o.back(zone)(tc.version, tc.by); got != tc.want {

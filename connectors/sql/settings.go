@@ -33,7 +33,7 @@ type object struct {
 	Lookback      int               `yaml:"lookback" doc:"how many numbers a poll goes back where version is a number from a sequence: such numbers become visible out of order"`
 	Deleted       string            `yaml:"deleted" doc:"column that marks a deleted row: boolean true, or any time; deletes set it instead of removing the row"`
 	Upsert        bool              `yaml:"upsert" doc:"a create takes over the row that has the external id already (ON CONFLICT), instead of failing; external-id needs a unique index"`
-	Columns       map[string]string `yaml:"columns,required" doc:"the columns that documents hold, by name, with their type: text, integer, decimal, boolean, timestamp, local-timestamp, unix, unix-ms, date, json"`
+	Columns       map[string]string `yaml:"columns,required" doc:"the columns that documents hold, by name, with their type: text (whatever the database shows, such as infinity), integer, decimal, boolean, timestamp, local-timestamp, unix, unix-ms, date (of a time, its day), json; dates and times are those of the years 0 to 9999"`
 	Children      map[string]*child `yaml:"children" doc:"tables of the object's lists, by the name of the list in the document; written and read with the row, in one transaction"`
 	Interface     *interfaceTable   `yaml:"interface" doc:"the table only takes orders in: every change is a new row"`
 	name          string

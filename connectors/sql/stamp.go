@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/timetext"
 )
 
 // layouts of times as databases write them, with T and a blank alike; fractions are read by all of them.
@@ -101,7 +102,7 @@ func (o *object) back(zone *time.Location) func(version string, by time.Duration
 		case "local-timestamp":
 			t, _, layout, ok := instants(version, zone)
 			if !ok {
-				return version
+				return dayBefore(version, by)
 			}
 			if t = t.Add(-by); connector.Zoneless(layout) {
 				t = connector.LowestReading(t.In(zone), zone, 0)
@@ -110,7 +111,7 @@ func (o *object) back(zone *time.Location) func(version string, by time.Duration
 		default:
 			t, layout, ok := parseStamp(version, zone)
 			if !ok {
-				return version
+				return dayBefore(version, by)
 			}
 			return t.Add(-by).Format(layout)
 		}
@@ -120,4 +121,14 @@ func (o *object) back(zone *time.Location) func(version string, by time.Duration
 		}
 		return strconv.FormatInt(n-int64((by+unit-1)/unit), 10)
 	}
+}
+
+// dayBefore gives a day that is older, by the duration and for certain, than a time in a form that parseStamp does not write again (24:00, small
+// letters): texts that begin with a day compare with it as they do with each other.
+func dayBefore(version string, by time.Duration) string {
+	v, err := timetext.Parse(version)
+	if err != nil || !v.Clock || timetext.CheckYear(v.Wall) != nil {
+		return version
+	}
+	return v.Wall.Add(-by - 48*time.Hour).Format(time.DateOnly) // zones are less than a day apart from UTC
 }

@@ -1,13 +1,16 @@
 package sql
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/timetext"
 )
 
 // types of columns.
@@ -63,17 +66,39 @@ func (db *database) bindText(typ, s string) (any, error) {
 		b, err := strconv.ParseBool(s)
 		return db.dialect.boolean(b), err
 	case "date":
-		if _, err := time.Parse(time.DateOnly, s); err != nil {
-			return nil, fmt.Errorf("%q is no date (write 2006-01-02)", short(s))
-		}
+		return db.bindDate(s)
 	case "timestamp", "local-timestamp", "unix", "unix-ms":
-		t, err := time.Parse(time.RFC3339Nano, s)
-		if err != nil {
+		v, err := timetext.Parse(s)
+		switch {
+		case errors.Is(err, timetext.ErrForm), err == nil && (!v.Clock || v.Zone == nil):
 			return nil, fmt.Errorf("%q is no time with a zone (write 2006-01-02T15:04:05Z)", short(s))
+		case err != nil:
+			return nil, fmt.Errorf("%q %w", short(s), err)
+		}
+		t := v.In(nil).UTC()
+		if typ == "local-timestamp" {
+			t = t.In(db.zone)
+		}
+		if err := timetext.CheckYear(t); err != nil {
+			return nil, fmt.Errorf("%q %w", short(s), err)
 		}
 		return db.bindTime(typ, t), nil
 	}
 	return s, nil
+}
+
+func (db *database) bindDate(s string) (any, error) {
+	v, err := timetext.Parse(s)
+	switch {
+	case err != nil && !errors.Is(err, timetext.ErrForm):
+		return nil, fmt.Errorf("%q %w", short(s), err)
+	case err != nil || v.Wall.Format(time.DateOnly) != s:
+		return nil, fmt.Errorf("%q is no date (write 2006-01-02)", short(s))
+	}
+	if err := timetext.CheckYear(v.Wall); err != nil {
+		return nil, fmt.Errorf("%q %w", short(s), err)
+	}
+	return db.dialect.era(v.Wall, s), nil
 }
 
 func (db *database) bindTime(typ string, t time.Time) any {
@@ -83,9 +108,11 @@ func (db *database) bindTime(typ string, t time.Time) any {
 	case "unix-ms":
 		return t.UnixMilli()
 	case "local-timestamp":
-		return stamp(t.In(db.zone), time.DateTime)
+		t = t.In(db.zone)
+		return db.dialect.era(t, stamp(t, time.DateTime))
 	}
-	return stamp(t.UTC(), "2006-01-02T15:04:05Z")
+	t = t.UTC()
+	return db.dialect.era(t, stamp(t, "2006-01-02T15:04:05Z"))
 }
 
 // now is the present time as an expression for a column of a time type.
@@ -114,7 +141,10 @@ func (db *database) bindVersion(typ, s string) (any, error) {
 
 func bindInteger(s string) (any, error) {
 	d, err := jsondoc.ParseDecimal(s)
-	if err != nil || !d.IsInt() {
+	switch {
+	case errors.Is(err, jsondoc.ErrRange):
+		return nil, fmt.Errorf("%q cannot be carried: %w", short(s), err)
+	case err != nil || !d.IsInt():
 		return nil, fmt.Errorf("%q is no whole number", short(s))
 	}
 	if n, ok := d.Int64(); ok {
@@ -126,7 +156,10 @@ func bindInteger(s string) (any, error) {
 // bindDecimal gives the exact digits: a decimal never becomes a float on its way.
 func bindDecimal(s string) (any, error) {
 	d, err := jsondoc.ParseDecimal(s)
-	if err != nil {
+	switch {
+	case errors.Is(err, jsondoc.ErrRange):
+		return nil, fmt.Errorf("%q cannot be carried: %w", short(s), err)
+	case err != nil:
 		return nil, fmt.Errorf("%q is no decimal number", short(s))
 	}
 	return d.String(), nil
@@ -136,14 +169,7 @@ func bindDecimal(s string) (any, error) {
 func (db *database) appendValue(dst []byte, typ, raw string) ([]byte, error) {
 	switch typ {
 	case "integer", "decimal":
-		d, err := jsondoc.ParseDecimal(raw)
-		if err != nil {
-			return dst, fmt.Errorf("%q is no number", short(raw))
-		}
-		if typ == "integer" && d.IsInt() {
-			d = d.Trim()
-		}
-		return d.Append(dst), nil
+		return appendNumber(dst, typ, raw)
 	case "boolean":
 		b, err := parseBool(raw)
 		return strconv.AppendBool(dst, b), err
@@ -154,9 +180,11 @@ func (db *database) appendValue(dst []byte, typ, raw string) ([]byte, error) {
 		}
 		return append(dst, doc.Root().Raw()...), nil
 	case "date":
-		if len(raw) > 10 {
-			raw = raw[:10] // a date stored with a time
+		text, err := dateOf(raw)
+		if err != nil {
+			return dst, err
 		}
+		raw = text
 	case "timestamp", "local-timestamp", "unix", "unix-ms":
 		t, err := db.timeOf(typ, raw)
 		if err != nil {
@@ -164,30 +192,98 @@ func (db *database) appendValue(dst []byte, typ, raw string) ([]byte, error) {
 		}
 		raw = t.UTC().Format(time.RFC3339Nano)
 	}
-	return jsondoc.AppendString(dst, strings.ToValidUTF8(raw, "\uFFFD")), nil
+	if !utf8.ValidString(raw) {
+		return dst, fmt.Errorf("%q holds bytes that are no UTF-8 text", short(raw))
+	}
+	return jsondoc.AppendString(dst, raw), nil
 }
 
-// timeOf reads a column's text as a time.
+// appendNumber appends a number plainly, with all its digits; one that is too long for a document only because of its zeros (1e300), as it
+// stands. What the database has beside numbers is refused, and so is what a document cannot carry.
+func appendNumber(dst []byte, typ, raw string) ([]byte, error) {
+	d, err := jsondoc.ParseDecimal(raw)
+	switch {
+	case errors.Is(err, jsondoc.ErrRange):
+		return dst, fmt.Errorf("%q cannot be carried: %w; take the column as text", short(raw), err)
+	case err != nil && notNumber(raw):
+		return dst, fmt.Errorf("%q is no number that a document can show: take the column as text", raw)
+	case err != nil:
+		return dst, fmt.Errorf("%q is no number", short(raw))
+	}
+	if typ == "integer" && d.IsInt() {
+		d = d.Trim()
+	}
+	from := len(dst)
+	if dst = d.Append(dst); len(dst)-from <= jsondoc.DefaultNumberLen {
+		return dst, nil
+	}
+	if doc, err := jsondoc.Parse([]byte(raw), jsondoc.Limits{}); err == nil && doc.Root().Kind() == jsondoc.Number {
+		return append(dst[:from], raw...), nil
+	}
+	return dst[:from], fmt.Errorf("%q cannot be carried: a document's number has at most %d characters; take the column as text", short(raw), jsondoc.DefaultNumberLen)
+}
+
+// notNumber: the values that floats and PostgreSQL's numeric have beside numbers.
+func notNumber(raw string) bool {
+	switch strings.ToLower(strings.TrimLeft(raw, "+-")) {
+	case "nan", "inf", "infinity":
+		return true
+	}
+	return false
+}
+
+// dateOf gives a date as documents write it; the day, where a time is stored with it. A text that is no date of any form, such as
+// 28/11/2026, stays what it is: layouts are a mapping's business.
+func dateOf(raw string) (string, error) {
+	v, err := timetext.Parse(raw)
+	switch {
+	case errors.Is(err, timetext.ErrForm):
+		return raw, nil
+	case err == nil:
+		err = timetext.CheckYear(v.Wall)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%q %w; take the column as text to map it", short(raw), err)
+	}
+	return v.Wall.Format(time.DateOnly), nil
+}
+
+// timeOf reads a column's text as a time that a document can write.
 func (db *database) timeOf(typ, raw string) (time.Time, error) {
+	t, err := db.instantOf(typ, raw)
+	if err != nil {
+		return t, err
+	}
+	if err := timetext.CheckYear(t.UTC()); err != nil {
+		return t, fmt.Errorf("%q %w; take the column as text to map it", short(raw), err)
+	}
+	return t, nil
+}
+
+func (db *database) instantOf(typ, raw string) (time.Time, error) {
 	if typ == "unix" || typ == "unix-ms" {
 		n, err := strconv.ParseInt(raw, 10, 64)
 		if err != nil {
 			return time.Time{}, fmt.Errorf("%q is no whole number", short(raw))
+		}
+		if most := int64(1e16); n > most || n < -most {
+			return time.Time{}, fmt.Errorf("%q is too far from 1970 for a time", short(raw))
 		}
 		if typ == "unix" {
 			return time.Unix(n, 0), nil
 		}
 		return time.UnixMilli(n), nil
 	}
-	zone := time.UTC
-	if typ == "local-timestamp" {
-		zone = db.zone
+	v, err := timetext.Parse(raw)
+	switch {
+	case errors.Is(err, timetext.ErrForm):
+		return time.Time{}, fmt.Errorf("%q is no time", short(raw))
+	case err != nil:
+		return time.Time{}, fmt.Errorf("%q %w; take the column as text to map it", short(raw), err)
+	case typ == "local-timestamp":
+		return v.In(db.zone), nil
 	}
-	t, _, ok := parseStamp(raw, zone)
-	if !ok {
-		return t, fmt.Errorf("%q is no time", short(raw))
-	}
-	return t, nil
+	return v.In(time.UTC), nil
 }
 
 func parseBool(raw string) (bool, error) {

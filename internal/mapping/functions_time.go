@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/timetext"
 	"github.com/waybill-hub/waybill/internal/zones"
 )
 
@@ -19,7 +21,7 @@ func timeFunctions() []*function {
 			name: "time", params: []param{p("x", kText), {name: "layout", k: kText, literal: true}, {name: "zone", k: kText, literal: true}}, required: 1, result: passing(timeType),
 			prepare: prepareTime(1, 2),
 			run: func(_ *frame, s *site, args []any) (any, error) {
-				t, err := parseTime(args[0].(string), s.layout, s.zone)
+				t, err := pointInTime(args[0].(string), s.layout, s.zone)
 				if err != nil {
 					return nil, err
 				}
@@ -33,19 +35,7 @@ func timeFunctions() []*function {
 			name: "date", params: []param{p("x", kText), {name: "layout", k: kText, literal: true}, {name: "zone", k: kText, literal: true}}, required: 1, result: passing(textType),
 			prepare: prepareTime(1, 2),
 			run: func(_ *frame, s *site, args []any) (any, error) {
-				if s.layout == "" && s.zone == nil {
-					if _, err := time.Parse(time.DateOnly, args[0].(string)); err == nil {
-						return args[0], nil
-					}
-				}
-				t, err := parseTime(args[0].(string), s.layout, s.zone)
-				if err != nil {
-					return nil, err
-				}
-				if s.zone != nil {
-					t = t.In(s.zone)
-				}
-				return t.Format(time.DateOnly), nil
+				return dateOf(args[0].(string), s.layout, s.zone)
 			},
 		},
 		{
@@ -59,6 +49,9 @@ func timeFunctions() []*function {
 				if s.zone != nil {
 					t = t.In(s.zone)
 				}
+				if t, err = checkYear(args[0].(string), t); err != nil {
+					return nil, err
+				}
 				return t.Format(s.layout), nil
 			},
 		},
@@ -70,7 +63,10 @@ func timeFunctions() []*function {
 				if err != nil {
 					return nil, err
 				}
-				return t.In(s.zone).Format(time.RFC3339Nano), nil
+				if t, err = checkYear(args[0].(string), t.In(s.zone)); err != nil {
+					return nil, err
+				}
+				return t.Format(time.RFC3339Nano), nil
 			},
 		},
 		{
@@ -88,7 +84,7 @@ func timeFunctions() []*function {
 		{
 			name: "epoch", params: []param{p("t", kText)}, required: 1, result: passing(numberType),
 			run: func(_ *frame, _ *site, args []any) (any, error) {
-				t, err := parseTime(args[0].(string), "", nil)
+				t, err := pointInTime(args[0].(string), "", nil)
 				if err != nil {
 					return nil, err
 				}
@@ -153,9 +149,8 @@ func badLayout(layout string) string {
 	return ""
 }
 
-// The forms of times that are read without a layout, besides RFC 3339.
-var zoned = []string{"2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999-0700", time.RFC1123Z, time.RFC1123}
-var zoneless = []string{"2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02T15:04", time.DateOnly}
+// mailForms are the forms of times, beside those of timetext, that are read without a layout.
+var mailForms = []string{time.RFC1123Z, time.RFC1123}
 
 // parseTime reads a time. What names no zone is in zone; without a zone it is in UTC where a layout is given, and an
 // error otherwise.
@@ -165,74 +160,85 @@ func parseTime(s, layout string, zone *time.Location) (time.Time, error) {
 		if z == nil {
 			z = time.UTC
 		}
-		t, err := time.ParseInLocation(layout, s, z)
-		if err != nil {
+		t, err := timetext.ParseLayout(layout, s, z)
+		switch {
+		case errors.Is(err, timetext.ErrForm):
 			return t, fmt.Errorf("time: %s does not have the form %q", show(s), layout)
+		case err != nil:
+			return t, fmt.Errorf("time: %s %w", show(s), err)
 		}
-		return checkTime(s, t)
+		return checkZone(s, t)
 	}
-	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
-		return checkYear(s, t)
+	v, err := timetext.Parse(s)
+	switch {
+	case errors.Is(err, timetext.ErrForm):
+		return parseMailTime(s)
+	case err != nil:
+		return v.Wall, fmt.Errorf("time: %s %w", show(s), err)
+	case v.Zone == nil && zone == nil:
+		return v.Wall, fmt.Errorf(`time: %s names no zone: say which, as in time(x, "", "Europe/Berlin")`, show(s))
 	}
-	if t, ok := odataTime(s); ok {
-		return checkYear(s, t)
-	}
-	for _, l := range zoned {
-		if t, err := time.Parse(l, s); err == nil {
-			return checkTime(s, t)
+	return v.In(zone), nil
+}
+
+func parseMailTime(s string) (time.Time, error) {
+	for _, l := range mailForms {
+		t, err := timetext.ParseLayout(l, s, time.UTC)
+		switch {
+		case err == nil:
+			return checkZone(s, t)
+		case !errors.Is(err, timetext.ErrForm):
+			return t, fmt.Errorf("time: %s %w", show(s), err)
 		}
-	}
-	for _, l := range zoneless {
-		t, err := time.Parse(l, s)
-		if err != nil {
-			continue
-		}
-		if zone == nil {
-			return t, fmt.Errorf(`time: %s names no zone: say which, as in time(x, "", "Europe/Berlin")`, show(s))
-		}
-		t, err = time.ParseInLocation(l, s, zone)
-		if err != nil {
-			return t, fmt.Errorf("time: %s is not a time", show(s))
-		}
-		return checkYear(s, t)
 	}
 	return time.Time{}, fmt.Errorf("time: %s is not a time; if the form is the system's own, give its layout", show(s))
 }
 
-// checkTime guards against zone abbreviations as well: Go takes any three letters that it does not know for a zone at UTC.
-func checkTime(s string, t time.Time) (time.Time, error) {
+// checkZone guards against zone abbreviations: Go takes any three letters that it does not know for a zone at UTC.
+func checkZone(s string, t time.Time) (time.Time, error) {
 	name, offset := t.Zone()
 	if offset == 0 && name != "UTC" && name != "GMT" && name != "" && t.Location().String() == name {
 		return t, fmt.Errorf("time: %s names the zone %s, which does not say how far it is from UTC", show(s), name)
 	}
-	return checkYear(s, t)
+	return t, nil
 }
 
 // checkYear refuses what RFC 3339 cannot write.
 func checkYear(s string, t time.Time) (time.Time, error) {
-	if y := t.UTC().Year(); y < 0 || y > 9998 {
-		return t, fmt.Errorf("time: %s is outside the years 0 to 9998", show(s))
+	if err := timetext.CheckYear(t); err != nil {
+		return t, fmt.Errorf("time: %s %w", show(s), err)
 	}
 	return t, nil
 }
 
-// odataTime reads OData V2's /Date(ms)/ and /Date(ms+minutes)/.
-func odataTime(s string) (time.Time, bool) {
-	body, ok := strings.CutPrefix(s, "/Date(")
-	if !ok {
-		return time.Time{}, false
+// pointInTime reads a time that the result shows with its zone.
+func pointInTime(s, layout string, zone *time.Location) (time.Time, error) {
+	t, err := parseTime(s, layout, zone)
+	if err != nil {
+		return t, err
 	}
-	if body, ok = strings.CutSuffix(body, ")/"); !ok {
-		return time.Time{}, false
-	}
-	if i := strings.LastIndexAny(body, "+-"); i > 0 {
-		if _, err := strconv.ParseUint(body[i+1:], 10, 16); err != nil {
-			return time.Time{}, false
+	return checkYear(s, t)
+}
+
+// dateOf reads a day. A date with a zone and no time of day is that day, whatever zone is asked for: only a point in time is on different
+// days in different zones.
+func dateOf(s, layout string, zone *time.Location) (string, error) {
+	if layout == "" {
+		if v, err := timetext.Parse(s); err == nil && !v.Clock {
+			day, err := checkYear(s, v.Wall)
+			return day.Format(time.DateOnly), err
 		}
-		body = body[:i] // the offset says how it was shown, the milliseconds are UTC
 	}
-	ms, err := strconv.ParseInt(body, 10, 64)
-	return time.UnixMilli(ms).UTC(), err == nil
+	t, err := parseTime(s, layout, zone)
+	if err != nil {
+		return "", err
+	}
+	if zone != nil {
+		t = t.In(zone)
+	}
+	y, m, d := t.Date()
+	day, err := checkYear(s, time.Date(y, m, d, 0, 0, 0, 0, time.UTC))
+	return day.Format(time.DateOnly), err
 }
 
 // fromEpoch gives the time that lies d × 10^-digits nanoseconds after 1970.
@@ -244,7 +250,7 @@ func fromEpoch(fn string, d jsondoc.Decimal, digits int) (any, error) {
 		return nil, fmt.Errorf("%s: %s is out of range", fn, shorten(d.String()))
 	}
 	sec, rest := new(big.Int).DivMod(n, big.NewInt(1_000_000_000), new(big.Int))
-	if !sec.IsInt64() || sec.Int64() < -62_135_596_800 || sec.Int64() > 253_370_764_800 {
+	if !sec.IsInt64() || sec.Int64() < -62_135_596_800 || sec.Int64() > 253_402_300_799 {
 		return nil, fmt.Errorf("%s: %s is out of range", fn, shorten(d.String()))
 	}
 	return time.Unix(sec.Int64(), rest.Int64()).UTC().Format(time.RFC3339Nano), nil
@@ -262,6 +268,9 @@ func addDays(_ *frame, _ *site, args []any) (any, error) {
 	if err != nil {
 		layout = time.RFC3339Nano
 		if t, err = time.Parse(layout, s); err != nil {
+			if _, why := timetext.Parse(s); why != nil && !errors.Is(why, timetext.ErrForm) {
+				return nil, fmt.Errorf("add_days: %s %w", show(s), why)
+			}
 			return nil, fmt.Errorf("add_days wants a date or a time as date() and time() give them, not %s", show(s))
 		}
 	}
@@ -291,7 +300,7 @@ func (o *timeOp) eval(f *frame, v *val) error {
 		}
 		return at(o.at, err)
 	}
-	t, err := parseTime(string(s), o.site.layout, o.site.zone)
+	t, err := pointInTime(string(s), o.site.layout, o.site.zone)
 	if err != nil {
 		return at(o.at, err)
 	}

@@ -31,6 +31,8 @@ type Data struct {
 	From string
 
 	files fs.FS
+	// rest has the names that a machine has left out, as some do with old ones (US/Pacific); nil: no others are known.
+	rest  fs.FS
 	mu    sync.Mutex
 	known map[string]*time.Location
 }
@@ -55,6 +57,9 @@ func (d *Data) Load(name string) (*time.Location, error) {
 		return nil, fmt.Errorf("%w %q", ErrUnknown, name)
 	}
 	data, err := fs.ReadFile(d.files, name)
+	if err != nil && d.rest != nil {
+		data, err = fs.ReadFile(d.rest, name)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w %q in the zone data %s", ErrUnknown, name, d)
 	}
@@ -158,6 +163,7 @@ func newest(dirs []string) *Data {
 	best := Embedded()
 	for _, dir := range dirs {
 		if d := On(dir); d != nil && newer(d.Version, best.Version) {
+			d.rest = Embedded().files
 			best = d
 		}
 	}
@@ -171,14 +177,25 @@ var Current = sync.OnceValue(func() *Data { return newest(directories()) })
 func Load(name string) (*time.Location, error) { return Current().Load(name) }
 
 // DoubtHint says what to do about a doubt.
-const DoubtHint = "install the package tzdata, or a newer version of the hub"
+const DoubtHint = "keep the package tzdata, or the hub, up to date"
+
+// unsettled are zones whose rules to come are no law but a forecast, by IANA's notes up to the embedded version. Look at it with every new one.
+var unsettled = map[string]string{
+	"America/Havana": "Cuba has announced its time until 2027-11-07 only",
+	"Cuba":           "Cuba has announced its time until 2027-11-07 only",
+	"Asia/Gaza":      "the clock changes of Asia/Gaza are announced from year to year: those to come are a forecast",
+	"Asia/Hebron":    "the clock changes of Asia/Hebron are announced from year to year: those to come are a forecast",
+}
 
 // Doubt says why the data in use may not know a zone's law; empty where there is no reason. Times of UTC follow no law.
 func Doubt(name string, now time.Time) string { return Current().doubt(name, now) }
 
 func (d *Data) doubt(name string, now time.Time) string {
-	if name == "" || name == "UTC" || strings.HasPrefix(name, "Etc/") || !d.Old(now) {
+	if name == "" || name == "UTC" || strings.HasPrefix(name, "Etc/") {
 		return ""
+	}
+	if !d.Old(now) {
+		return unsettled[name]
 	}
 	return fmt.Sprintf("the zone data %s may not know the law of %s: some zones change every year", d, name)
 }

@@ -21,6 +21,9 @@ func TestLaws(t *testing.T) {
 		{"America/Vancouver", "2026-12-01 09:00", "2026-12-01T16:00:00Z"},
 		{"America/Winnipeg", "2026-12-01 09:00", "2026-12-01T14:00:00Z"},
 		{"America/Havana", "2026-12-01 09:00", "2026-12-01T13:00:00Z"},
+		{"America/Havana", "2027-12-01 09:00", "2027-12-01T14:00:00Z"},
+		{"America/Inuvik", "2026-12-01 09:00", "2026-12-01T15:00:00Z"},
+		{"Canada/Mountain", "2026-12-01 09:00", "2026-12-01T15:00:00Z"},
 		{"Africa/Casablanca", "2026-12-01 09:00", "2026-12-01T09:00:00Z"},
 		{"Europe/Berlin", "2026-12-01 09:00", "2026-12-01T08:00:00Z"},
 		{"Europe/Berlin", "2026-07-01 09:00", "2026-07-01T07:00:00Z"},
@@ -141,6 +144,9 @@ func TestNewestWins(t *testing.T) {
 		if d.Version != tt.version || (d.From == dir) != tt.machine || (offset == 9*3600) != tt.machine {
 			t.Errorf("%s: %s, Berlin is %d s off", tt.name, d, offset)
 		}
+		if loc, err := d.Load("US/Pacific"); err != nil || loc.String() != "US/Pacific" { // a name that this machine has left out
+			t.Errorf("%s: %s: %v", tt.name, d, err)
+		}
 	}
 	t.Setenv("ZONEINFO", machine(t, "version", "2999c"))
 	if d := newest(directories()); d.Version != "2999c" {
@@ -168,6 +174,11 @@ func TestDoubt(t *testing.T) {
 	}
 	if got := Embedded().doubt("Europe/Berlin", now); got != "" {
 		t.Error(got)
+	}
+	for name := range unsettled {
+		if _, err := Embedded().Load(name); err != nil || Embedded().doubt(name, now) == "" {
+			t.Errorf("%s: %v, and no doubt", name, err)
+		}
 	}
 }
 
