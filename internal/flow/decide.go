@@ -399,12 +399,14 @@ func (r *Runner) forward(ev *event.Event, s *stage, a *attempt) fate {
 		key = a.lane
 	}
 	headers := out.Headers()
-	size := len(key) + len(s.out)
+	size := 40 + len(key) + len(s.out) // as the publisher counts
 	for i := range headers {
 		size += len(headers[i].Key) + len(headers[i].Value) + 10
 	}
-	if r.MaxRecord > 0 && size > r.MaxRecord {
-		return parked("broker", "too-large", fmt.Sprintf("the mapped document makes a record of %d bytes, and the broker takes %d", size, r.MaxRecord))
+	if r.MaxRecord != nil {
+		if most := r.MaxRecord(r.flow.To.Topic); size > most {
+			return parked("broker", "too-large", fmt.Sprintf("the mapped document makes a record of %d bytes, and topic %s takes %d: set its max.message.bytes, then replay", size, r.flow.To.Topic, most))
+		}
 	}
 	f := delivered()
 	f.send = &event.Record{Topic: r.flow.To.Topic, Key: []byte(key), Value: s.out, Headers: headers, Time: ev.Time}
