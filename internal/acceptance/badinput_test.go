@@ -221,6 +221,9 @@ func (h *hub) tooMuch() {
 		}
 		wg.Go(func() {
 			status, answer := x.send(t, h.p)
+			if status == http.StatusServiceUnavailable && strings.Contains(answer, "as many bodies as it can") {
+				return // all at once they are more than the hub holds
+			}
 			if status != http.StatusRequestEntityTooLarge && (status != 0 || x.encoding != "") {
 				t.Errorf("%s: %d %s", x.id, status, answer)
 			}

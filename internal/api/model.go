@@ -32,6 +32,8 @@ const (
 type Broker struct {
 	State string `json:"state"`
 	Why   string `json:"why,omitempty"`
+	// Remarks say which topics take less than the webhooks, and what to set.
+	Remarks []string `json:"remarks,omitempty"`
 }
 
 // Totals is the conservation equation: accepted = delivered + skipped + parked + waiting + discarded + in flight, computed

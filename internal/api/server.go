@@ -156,7 +156,7 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 
 // who finds the token's name; every token is compared, in constant time.
 func (s *Server) who(r *http.Request) (string, bool) {
-	got, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	got, ok := bearer(r.Header.Get("Authorization"))
 	if !ok {
 		// A browser cannot set the header for a page it opens: basic authentication with any user and the token as password.
 		if _, got, ok = r.BasicAuth(); !ok {
@@ -172,6 +172,12 @@ func (s *Server) who(r *http.Request) (string, bool) {
 		}
 	}
 	return name, found
+}
+
+// bearer is the token of an Authorization header. The scheme's name is written in any case (RFC 9110), with blanks behind it.
+func bearer(value string) (string, bool) {
+	scheme, token, ok := strings.Cut(strings.TrimSpace(value), " ")
+	return strings.TrimLeft(token, " "), ok && strings.EqualFold(scheme, "bearer")
 }
 
 type actor func(w http.ResponseWriter, r *http.Request, who string)

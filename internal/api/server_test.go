@@ -346,6 +346,11 @@ func TestTokens(t *testing.T) {
 	if w := call(s, "GET", "/api/v1/status", "", as("Bearer wrong")); w.Code != 401 || strings.Contains(w.Body.String(), "wrong") {
 		t.Errorf("with a wrong token: %d %s", w.Code, w.Body)
 	}
+	for value, want := range map[string]int{"bearer s3cret": 200, "BEARER   s3cret": 200, "Bearers3cret": 401, "Bearer": 401, "bearer S3CRET": 401, "s3cret": 401} {
+		if w := call(s, "GET", "/api/v1/status", "", as(value)); w.Code != want {
+			t.Errorf("%q: %d, want %d", value, w.Code, want)
+		}
+	}
 	if w := call(s, "GET", "/healthz", "", nil); w.Code != 200 {
 		t.Errorf("liveness needs a token: %d", w.Code)
 	}

@@ -54,7 +54,7 @@ func (h *Hub) newRunning(f *config.Flow, plan *config.Plan, systems map[string]*
 		open[name] = s.System
 	}
 	r, err := flow.New(f, flow.Deps{Plan: plan, Store: h.store, Publisher: publisher{h.publisher}, Systems: open, Clock: h.clock,
-		Log: h.log, Observer: observer{h.metrics}, Changed: h.kick, Lanes: lanes, MaxRecord: bus.MaxRecord,
+		Log: h.log, Observer: observer{h.metrics}, Changed: h.kick, Lanes: lanes, MaxRecord: h.cluster.MaxRecord,
 		Life: h.logs.Life, Foreign: h.foreign})
 	if err != nil {
 		return nil, err

@@ -79,6 +79,8 @@ type Hub struct {
 	mu      sync.Mutex
 	runners map[string]*running
 	ready   bool
+	remarks []string      // on what topics take
+	fitted  time.Duration // when that was asked, as the clock has run
 
 	waiting waiting
 
@@ -257,7 +259,7 @@ func (h *Hub) openBroker(ctx context.Context) error {
 	if err := h.stack.Push("broker connection", 10*time.Second, func(context.Context) error { return c.Close() }); err != nil {
 		return err
 	}
-	if err := h.patiently(ctx, func() error { return c.EnsureTopics(ctx, topics(h.plan())) }); err != nil {
+	if err := h.patiently(ctx, func() error { return h.makeTopics(ctx, topics(h.plan()), h.plan()) }); err != nil {
 		return err
 	}
 	failpoint.Hit(failpoint.TopicsEnsured)
@@ -301,7 +303,7 @@ func topics(plan *config.Plan) []bus.Topic {
 	if k := plan.Hub.Broker.Kafka; k != nil {
 		replication = k.Replication
 	}
-	settings := map[string]string{"cleanup.policy": "delete", "retention.ms": "604800000"}
+	settings := map[string]string{"cleanup.policy": "delete", "retention.ms": "604800000", "max.message.bytes": strconv.Itoa(topicBytes(int(plan.Hub.Hooks.MaxBody)))}
 	if replication >= 3 {
 		// An acknowledged record is on two brokers at least: losing any one of them loses nothing.
 		settings["min.insync.replicas"] = strconv.Itoa(replication/2 + 1)

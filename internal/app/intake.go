@@ -27,7 +27,8 @@ func (h *Hub) startIntake(context.Context) error {
 		return err
 	}
 	in, err := intake.Start(intake.Config{Store: h.store, Publisher: relayPublisher{h.publisher}, Clock: h.clock, Log: h.log,
-		Observer: intakeObserver{h.metrics}, Logs: relayLogs{h}, Holder: h.holder(), LeaseTTL: h.plan().Hub.TakeOver, Sources: sources})
+		Observer: intakeObserver{h.metrics}, Logs: relayLogs{h}, Holder: h.holder(), LeaseTTL: h.plan().Hub.TakeOver, Sources: sources,
+		Carries: func(topic string) int64 { return int64(h.cluster.MaxRecord(topic)) }})
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,7 @@ func (h *Hub) watchLogs(ctx context.Context) {
 			continue
 		}
 		h.settleFlows(ctx)
+		h.fitAgain(ctx)
 	}
 }
 

@@ -132,7 +132,7 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 		byFlow[totals[i].Flow] = &totals[i]
 	}
 	now := h.clock.Now()
-	st := &api.Status{Version: h.version, Zones: zones.Current().String(), Time: now, Started: h.started, Plan: planView(h.now.Load()), Broker: api.Broker{State: api.BrokerUp}, Flows: []api.Flow{}, Systems: []api.System{}, Reconciliations: []api.Reconciliation{}}
+	st := &api.Status{Version: h.version, Zones: zones.Current().String(), Time: now, Started: h.started, Plan: planView(h.now.Load()), Broker: api.Broker{State: api.BrokerUp, Remarks: h.brokerRemarks()}, Flows: []api.Flow{}, Systems: []api.System{}, Reconciliations: []api.Reconciliation{}}
 	if silent != nil {
 		st.Broker = api.Broker{State: api.BrokerDown, Why: "the broker does not answer; what waits on its topics is counted as it was seen last: " + silent.Error()}
 	}

@@ -50,7 +50,7 @@ func (h *Hub) Recover(ctx context.Context, q api.RecoverRequest, who string) (*a
 func (h *Hub) recover(ctx context.Context, q api.RecoverRequest, who string) (*api.Recovery, error) {
 	h.logs.look.Lock()
 	defer h.logs.look.Unlock()
-	if err := h.cluster.EnsureTopics(ctx, topics(h.plan())); err != nil {
+	if err := h.makeTopics(ctx, topics(h.plan()), h.plan()); err != nil {
 		return nil, err
 	}
 	var p *recoverPlan

@@ -152,7 +152,7 @@ func (h *Hub) ensureNew(ctx context.Context, old, plan *config.Plan) error {
 	for _, t := range topics(old) {
 		known[t.Name] = true
 	}
-	return h.cluster.EnsureTopics(ctx, slices.DeleteFunc(topics(plan), func(t bus.Topic) bool { return known[t.Name] }))
+	return h.makeTopics(ctx, slices.DeleteFunc(topics(plan), func(t bus.Topic) bool { return known[t.Name] }), plan)
 }
 
 // changeOver takes the steps, each of which a crash may follow: the next start finds all files and everything that was accepted. What

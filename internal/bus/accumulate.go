@@ -2,8 +2,11 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/segmentio/kafka-go"
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -125,13 +128,13 @@ func (q *pubPartition) take() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.spans = q.spans[:0]
-	bytes := batchHeader
+	bytes, most := batchHeader, min(q.p.cfg.BatchBytes, q.p.c.MaxRecord(q.w.topic))
 	for len(q.queue) > 0 {
 		k := q.queue[0]
 		from := k.taken
 		for k.taken < len(k.idx) {
 			n := recordBytes(&k.call.records[k.idx[k.taken]])
-			if bytes+n > q.p.cfg.BatchBytes && bytes > batchHeader {
+			if bytes+n > most && bytes > batchHeader {
 				break
 			}
 			bytes += n
@@ -164,6 +167,9 @@ func (q *pubPartition) write(spans []span) {
 	var base int64
 	if err == nil {
 		base, err = q.attempt()
+	}
+	if errors.Is(err, kafka.MessageSizeTooLarge) { // somebody has made the topic take less: what comes next is cut to that
+		_ = q.p.c.LearnLimits(q.p.ctx, q.w.topic)
 	}
 	if fault.KindOf(err) == fault.Invalid && n > 1 {
 		first, second := halve(spans, n/2)

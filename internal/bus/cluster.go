@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,6 +47,7 @@ type Cluster struct {
 
 	mu     sync.Mutex
 	routes map[string]*route
+	limits map[string]int // max.message.bytes of topics, as far as it is known
 	closed atomic.Bool
 }
 
@@ -101,7 +103,7 @@ func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{cfg: cfg, addr: kafka.TCP(cfg.Brokers...), mechanism: mechanism, routes: map[string]*route{}}
+	c := &Cluster{cfg: cfg, addr: kafka.TCP(cfg.Brokers...), mechanism: mechanism, routes: map[string]*route{}, limits: map[string]int{}}
 	c.transport = &kafka.Transport{
 		ClientID:    cfg.ClientID,
 		TLS:         cfg.TLS,
@@ -160,6 +162,9 @@ func (c *Cluster) EnsureTopics(ctx context.Context, topics []Topic) error {
 	for _, t := range topics {
 		switch err := res.Errors[t.Name]; {
 		case err == nil:
+			if n, err := strconv.Atoi(t.Config[maxMessageBytes]); err == nil {
+				c.setLimit(t.Name, n)
+			}
 		case errors.Is(err, kafka.TopicAlreadyExists):
 			c.checkPartitions(ctx, t)
 		default:

@@ -15,7 +15,7 @@ const (
 )
 
 // maxInflate bounds what one compressed batch may become.
-const maxInflate = 64 << 20
+const maxInflate = 128 << 20
 
 // dispatch deals the records of an answer to the lanes. It returns early, without an error, when ctx ends.
 func (p *partition) dispatch(ctx context.Context, a *fetched) error {

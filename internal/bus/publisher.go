@@ -14,15 +14,14 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 )
 
-// Limits of what is written, in bytes. A broker accepts batches of 1,048,588 bytes by default.
-const (
-	// MaxRecord is the largest record that is written: its key, value and headers with their lengths.
-	MaxRecord = 990_000
-)
+// MaxRecord is the largest record, in bytes, that is written to a topic of which nobody knows what it takes; see Cluster.MaxRecord. A
+// broker accepts batches of 1,048,588 bytes by default.
+const MaxRecord = 990_000
 
 // PublisherConfig sets how records are written. Every zero value is a good default.
 type PublisherConfig struct {
-	// BatchBytes ends a batch; default 512 KiB, at most 990,000.
+	// BatchBytes ends a batch; default 512 KiB, at most 990,000, and never more than the topic takes. A record that is larger, and that
+	// the topic takes, is a batch of its own.
 	BatchBytes int
 	// Linger is how long the first record of an idle partition waits for company; default 0: what comes while a batch is
 	// on its way makes the next one, so that a quiet hub adds no delay and a busy one large batches.
@@ -188,13 +187,14 @@ func (p *Publisher) sendPart(ctx context.Context, records []event.Record, sent [
 	var chunks []*chunk
 	var partitions []int
 	var topicErr error
-	topic := ""
+	topic, most := "", 0
 	pending := 0
 	for i := range records {
 		r := &records[i]
 		if i == 0 || r.Topic != topic {
 			topic = r.Topic
 			partitions, topicErr = p.c.partitionsOf(ctx, topic)
+			most = p.c.MaxRecord(topic)
 		}
 		if topicErr != nil {
 			c.sent[i] = Sent{Offset: -1, Err: topicErr}
@@ -204,8 +204,8 @@ func (p *Publisher) sendPart(ctx context.Context, records []event.Record, sent [
 		c.sent[i] = Sent{Partition: n, Offset: -1}
 		size := recordBytes(r)
 		at := partitionKey{topic, n}
-		if size > MaxRecord {
-			c.sent[i].Err = fault.New(fault.Invalid, "record of %d bytes is larger than %d", size, MaxRecord)
+		if size > most {
+			c.sent[i].Err = fault.New(fault.Invalid, "record of %d bytes is larger than %d, which is what topic %s takes: set its max.message.bytes", size, most, topic)
 			if failed == nil {
 				failed = map[partitionKey]bool{}
 			}

@@ -164,6 +164,9 @@ func (e *env) showStatus(st *api.Status) error {
 	if st.Broker.State == api.BrokerDown {
 		fmt.Fprintf(e.out, "%s\n\n", st.Broker.Why)
 	}
+	for _, remark := range st.Broker.Remarks {
+		below = append(below, "note: "+remark)
+	}
 	why := func(name, text string) string {
 		if utf8.RuneCountInString(text) <= whyWidth {
 			return text

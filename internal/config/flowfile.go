@@ -43,6 +43,18 @@ type webhookFile struct {
 	Verify     verifyFile      `yaml:"verify,required" doc:"how the sender proves itself"`
 	DeliveryID strictyaml.Node `yaml:"delivery-id" type:"expression" doc:"names the delivery, so that one sent twice is taken once; may use header(\"…\"); default: the scheme's own id"`
 	Split      string          `yaml:"split" doc:"dotted path of the list of documents in the body; default: a list is split, an object is one document"`
+
+	ContentTypes []string    `yaml:"content-types" doc:"content types under which this sender sends JSON, besides JSON's own, for example [text/plain]; application/x-www-form-urlencoded is read as a form"`
+	FormField    string      `yaml:"form-field" doc:"the field of a form that holds the JSON, for example payload; default: the fields are the document, as texts"`
+	Ignore       []string    `yaml:"ignore" doc:"dotted paths that do not count where two bodies of one delivery are compared, for example [attempt, meta.sent_at]: what the sender changes when it sends the same again"`
+	Handshakes   []string    `yaml:"handshakes" doc:"handshakes to answer besides those that are answered by themselves: get (a bare GET is answered 200), asana (X-Hook-Secret is given back)"`
+	Answer       *answerFile `yaml:"answer" doc:"what the sender gets where a delivery is taken, if 202 is not what it wants; it is stored before all the same"`
+}
+
+type answerFile struct {
+	Status int    `yaml:"status" default:"200" doc:"the status: 200, 201, 202 or 204"`
+	Body   string `yaml:"body" doc:"the body, for example [accepted]; default: the hub's own, with the delivery's id"`
+	Type   string `yaml:"type" default:"text/plain" doc:"the body's content type"`
 }
 
 type verifyFile struct {

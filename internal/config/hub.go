@@ -152,6 +152,9 @@ func (l *loader) http(raw httpFile, n strictyaml.Node) HTTP {
 	return h
 }
 
+// maxBody is the largest body that may be allowed: socket.request.max.bytes of a broker is 100 MiB, and more than the body has to fit.
+const maxBody = 64 << 20
+
 func (l *loader) hooks(raw hooksFile, n strictyaml.Node, other string) Hooks {
 	at := n.Get("listen")
 	if l.address(at, raw.Listen, "0.0.0.0:8081") && raw.Listen == other && !strings.HasSuffix(other, ":0") {
@@ -161,6 +164,9 @@ func (l *loader) hooks(raw hooksFile, n strictyaml.Node, other string) Hooks {
 		if at := n.Get(key); at.Kind() == strictyaml.Scalar && isZero(at.Text()) {
 			l.p.AddHint(at.Pos(), "leave the key out for the default", "%s: nothing could be received", key)
 		}
+	}
+	if at := n.Get("max-body"); raw.MaxBody > maxBody {
+		l.p.AddHint(at.Pos(), "write at most 64MiB: a broker takes requests of 100MiB, and a mapped document may be larger than the body", "max-body: %s could not be carried", raw.MaxBody)
 	}
 	if at := n.Get("leave"); raw.Leave < 0 || raw.Leave > 30*time.Second {
 		l.p.AddHint(at.Pos(), "write a time up to 30s", "leave: %s is not possible", raw.Leave)

@@ -73,7 +73,7 @@ type tokenFile struct {
 
 type hooksFile struct {
 	Listen      string          `yaml:"listen" default:"127.0.0.1:8081" doc:"address; it may face the internet"`
-	MaxBody     strictyaml.Size `yaml:"max-body" default:"1MiB" doc:"largest body, also after decompression"`
+	MaxBody     strictyaml.Size `yaml:"max-body" default:"4MiB" doc:"largest body, also after decompression; at most 64MiB. The topics that the hub makes carry it; a document that its flow's topic does not carry is refused as well"`
 	Rate        strictyaml.Rate `yaml:"rate" doc:"deliveries taken per source; without it as many as come"`
 	Connections int             `yaml:"connections" default:"1000" doc:"connections at once"`
 	Leave       time.Duration   `yaml:"leave" doc:"how long a hub that is told to stop still takes webhooks while /readyz says no, so that a load balancer sends them to others; at most 30s; default: 2s with postgres, else none"`

@@ -114,7 +114,7 @@ type Token struct {
 // Hooks is the webhook listener.
 type Hooks struct {
 	Listen  string
-	MaxBody strictyaml.Size // of a body, after decompression; default 1 MiB
+	MaxBody strictyaml.Size // of a body, after decompression; default 4 MiB
 	Rate    strictyaml.Rate // per source; zero: unlimited
 	Max     int             // connections
 	Leave   time.Duration   // how long webhooks are still taken once the hub is told to stop
@@ -193,6 +193,19 @@ type Webhook struct {
 	Verify     Verify
 	DeliveryID *mapping.Expr // may use header(); nil: the scheme's own id, or no de-duplication
 	Split      string        // dotted path of the list of documents in the body; empty: an array body is split, an object is one
+	// ContentTypes are media types, in small letters, under which bodies are read besides JSON's own.
+	ContentTypes []string
+	FormField    string   // of a form: the field that holds the JSON; empty: the fields are the document
+	Ignore       []string // dotted paths that do not count where two bodies of one delivery are compared
+	Handshakes   []string // besides those that the scheme answers by itself
+	Answer       *Answer  // nil: 202 with the hub's own
+}
+
+// Answer is what a sender gets where a delivery is taken.
+type Answer struct {
+	Status int
+	Type   string
+	Body   string
 }
 
 // Verify is how the sender proves itself.

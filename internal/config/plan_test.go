@@ -73,6 +73,10 @@ func TestFlows(t *testing.T) {
 		w.Verify.Tolerance != 2*time.Minute || len(w.Verify.Secrets) != 2 || w.Verify.Secrets[0].Reveal() != "h" || w.Verify.Secrets[1].Reveal() != "oh" {
 		t.Errorf("webhook %+v", w)
 	}
+	if !slices.Equal(w.ContentTypes, []string{"text/plain", "application/x-www-form-urlencoded"}) || w.FormField != "payload" || !slices.Equal(w.Ignore, []string{"attempt", "meta.sent_at"}) ||
+		!slices.Equal(w.Handshakes, []string{"get"}) || *w.Answer != (Answer{200, "text/plain", "[accepted]"}) {
+		t.Errorf("webhook %+v %+v", w, w.Answer)
+	}
 	if f.Key == nil || f.ID == nil || f.ExternalID == nil || f.Version == nil || f.Operation == nil || f.When != nil {
 		t.Error("expressions of crm-orders")
 	}
@@ -192,6 +196,17 @@ func TestUnreadable(t *testing.T) {
 	empty := fstest.MapFS{"waybill.yaml": {Data: []byte("# all defaults\n")}}
 	if _, p := Load(Paths{Config: "waybill.yaml", ConfigFS: empty}, testOptions()); p.Len() != 0 {
 		t.Errorf("comments only: %s", FormatText(p))
+	}
+}
+
+// TestMaxBody: what no broker could carry is not allowed.
+func TestMaxBody(t *testing.T) {
+	for size, want := range map[string]string{"64MiB": "", "65MiB": "waybill.yaml:1:19: max-body: 65MiB could not be carried (write at most 64MiB"} {
+		file := fstest.MapFS{"waybill.yaml": {Data: []byte("hooks: {max-body: " + size + "}\n")}}
+		_, p := Load(Paths{Config: "waybill.yaml", ConfigFS: file}, testOptions())
+		if got := FormatText(p); !strings.HasPrefix(got, want) || want == "" && p.Len() > 0 {
+			t.Errorf("%s: %s", size, got)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"mime"
 	"slices"
 	"strings"
 
@@ -20,9 +21,78 @@ func (l *loader) webhook(raw webhookFile, n strictyaml.Node) *Webhook {
 	if at := n.Get("split"); at.Kind() == strictyaml.Scalar && strings.Contains("."+raw.Split+".", "..") {
 		l.p.AddHint(at.Pos(), "write for example data.orders", "split: %q is no dotted path", shorten(raw.Split))
 	}
+	l.contentTypes(w, raw, n)
+	l.dotted(n.Get("ignore"), raw.Ignore)
+	w.Ignore = raw.Ignore
+	for i, at := range n.Get("handshakes").Items() {
+		if i < len(raw.Handshakes) && !slices.Contains(handshakes, raw.Handshakes[i]) {
+			l.p.AddHint(at.Pos(), strictyaml.DidYouMean(raw.Handshakes[i], handshakes), "handshakes: %q is not known", shorten(raw.Handshakes[i]))
+		}
+	}
+	w.Handshakes = raw.Handshakes
+	if raw.Answer != nil {
+		w.Answer = l.answer(*raw.Answer, raw.Verify.Scheme, n.Get("answer"))
+	}
 	// The body may hold many documents, so that no schema says what it looks like.
 	w.DeliveryID = l.expression(n.Get("delivery-id"), mapping.ExprContext{Headers: true, Result: "string"})
 	return w
+}
+
+// Handshakes are those that are answered only where a flow names them.
+func Handshakes() []string { return slices.Clone(handshakes) }
+
+var handshakes = []string{"get", "asana"}
+
+const mediaForm = "application/x-www-form-urlencoded"
+
+// contentTypes checks what bodies may be called besides JSON.
+func (l *loader) contentTypes(w *Webhook, raw webhookFile, n strictyaml.Node) {
+	for i, at := range n.Get("content-types").Items() {
+		if i >= len(raw.ContentTypes) {
+			break
+		}
+		media, params, err := mime.ParseMediaType(raw.ContentTypes[i])
+		if err != nil || len(params) > 0 || !strings.Contains(media, "/") || strings.Contains(media, "*") {
+			l.p.AddHint(at.Pos(), "write it without parameters, for example text/plain", "content-types: %q is no content type", shorten(raw.ContentTypes[i]))
+			continue
+		}
+		if raw.Verify.Scheme == "salesforce-outbound" {
+			l.p.AddHint(at.Pos(), "remove it", "content-types: salesforce-outbound reads XML only")
+		}
+		w.ContentTypes = append(w.ContentTypes, media)
+	}
+	w.FormField = raw.FormField
+	if n.Has("form-field") && !slices.Contains(w.ContentTypes, mediaForm) {
+		l.p.AddHint(n.Get("form-field").Pos(), "add "+mediaForm+" to content-types", "form-field: this webhook reads no forms")
+	}
+}
+
+// dotted checks dotted paths.
+func (l *loader) dotted(n strictyaml.Node, list []string) {
+	for i, at := range n.Items() {
+		if i < len(list) && strings.Contains("."+list[i]+".", "..") {
+			l.p.AddHint(at.Pos(), "write for example meta.sent_at", "%s: %q is no dotted path", n.Key(), shorten(list[i]))
+		}
+	}
+}
+
+// answer checks what a sender is to get.
+func (l *loader) answer(raw answerFile, scheme string, n strictyaml.Node) *Answer {
+	switch media, _, err := mime.ParseMediaType(raw.Type); {
+	case scheme == "salesforce-outbound":
+		l.p.AddHint(n.Pos(), "remove it", "answer: salesforce-outbound has an answer of its own")
+	case !slices.Contains([]int{200, 201, 202, 204}, raw.Status):
+		l.p.AddHint(n.Get("status").Pos(), "write 200, 201, 202 or 204", "answer: the status %d does not tell a sender that the hub has the delivery", raw.Status)
+	case raw.Status == 204 && raw.Body != "":
+		l.p.AddHint(n.Get("body").Pos(), "write status: 200, or no body", "answer: 204 has no body")
+	case len(raw.Body) > 4096:
+		l.p.Add(n.Get("body").Pos(), "answer: the body has more than 4096 bytes")
+	case err != nil || !strings.Contains(media, "/"):
+		l.p.AddHint(n.Get("type").Pos(), "write for example text/plain", "answer: %q is no content type", shorten(raw.Type))
+	case n.Has("type") && raw.Body == "":
+		l.p.AddHint(n.Get("type").Pos(), "add body, or remove type", "answer: type says nothing without a body")
+	}
+	return &Answer{Status: raw.Status, Type: raw.Type, Body: raw.Body}
 }
 
 // validPath allows what every sender and proxy leaves as it is.

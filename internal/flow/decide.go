@@ -400,8 +400,8 @@ func (r *Runner) forward(ev *event.Event, s *stage, a *attempt) fate {
 	}
 	headers := out.Headers()
 	size := recordSize(headers, len(key)+len(s.out))
-	if r.MaxRecord > 0 && size > r.MaxRecord {
-		return parked("broker", "too-large", fmt.Sprintf("the mapped document makes a record of %d bytes, and the broker takes %d", size, r.MaxRecord))
+	if most := r.mostOf(r.flow.To.Topic); size > most {
+		return parked("broker", "too-large", fmt.Sprintf("the mapped document makes a record of %d bytes, and topic %s takes %d: set its max.message.bytes, then replay", size, r.flow.To.Topic, most))
 	}
 	f := delivered()
 	f.send = &event.Record{Topic: r.flow.To.Topic, Key: []byte(key), Value: s.out, Headers: headers, Time: ev.Time}

@@ -95,9 +95,9 @@ type Deps struct {
 	Changed func()
 	// Lanes is the number of lanes a partition has in the subscriber.
 	Lanes int
-	// MaxRecord is the largest record in bytes that the publisher takes; 0: unknown. A larger one is parked before anything of its
+	// MaxRecord is the largest record in bytes that the publisher takes for a topic; nil: unknown. A larger one is parked before anything of its
 	// key behind it is sent.
-	MaxRecord int
+	MaxRecord func(topic string) int
 	// InPlace bounds how long an unavailable target is tried again before the key's queue is held in the store: 30 s.
 	InPlace time.Duration
 }

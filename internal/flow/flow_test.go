@@ -484,7 +484,7 @@ func TestBrokerRefusesFirstOfKey(t *testing.T) {
 // A record that is too large is parked before the next one of its key is sent.
 func TestRefusedRecordsKeepOrder(t *testing.T) {
 	w := newWorld(t)
-	w.deps.MaxRecord = 600
+	w.deps.MaxRecord = func(string) int { return 600 }
 	in := w.flow("erp-orders")
 	big := event.Event{ID: "a", Source: "erp", Key: "T1", Version: "1", Operation: event.Upsert, Data: []byte(`{"no":"` + strings.Repeat("x", 600) + `","qty":1,"rev":1}`)}
 	next := event.Event{ID: "b", Source: "erp", Key: "T1", Version: "2", Operation: event.Upsert, Data: []byte(`{"no":"A","qty":1,"rev":2}`)}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -131,14 +132,23 @@ func (r *Runner) stillTooLarge(ev *event.Event, key string) (fate, bool, error) 
 	plain := *ev
 	plain.Key, plain.Refused = key, nil
 	size := recordSize(plain.Headers(), len(key)+len(ev.Data))
-	if r.MaxRecord > 0 && size > r.MaxRecord {
-		return parked("invalid", event.RefusedRecord, fmt.Sprintf("the document makes a record of %d bytes, and the broker takes %d", size, r.MaxRecord)), true, nil
+	if most := r.mostOf(r.flow.Topic()); size > most {
+		return parked("invalid", event.RefusedRecord, fmt.Sprintf("the document makes a record of %d bytes, and topic %s takes %d", size, r.flow.Topic(), most)), true, nil
 	}
 	return fate{}, false, nil
 }
 
-// recordSize is about how many bytes a record takes.
+// mostOf is the largest record that the publisher takes for a topic.
+func (r *Runner) mostOf(topic string) int {
+	if r.MaxRecord == nil {
+		return math.MaxInt
+	}
+	return r.MaxRecord(topic)
+}
+
+// recordSize is about how many bytes a record takes, as the publisher counts: key, value and what stands around them.
 func recordSize(headers []event.Header, size int) int {
+	size += 40
 	for i := range headers {
 		size += len(headers[i].Key) + len(headers[i].Value) + 10
 	}

@@ -136,7 +136,7 @@ func TestReplayOfARefusal(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.deps.MaxRecord = 4000
+			w.deps.MaxRecord = func(string) int { return 4000 }
 			r := w.flow("erp-orders")
 			bad := turnedAway("d1.2", c.code, c.doc)
 			bad.Refused.Headers = c.headers

@@ -309,28 +309,6 @@ func TestResolveNextDropsTheKey(t *testing.T) {
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	for text, want := range map[string]time.Duration{
-		"": 0, "120": 2 * time.Minute, "-5": 0, "junk": 0, "1.5": 0,
-		"99999999":                      24 * time.Hour,
-		"Sun, 01 Mar 2026 12:00:30 GMT": 30 * time.Second,
-		"Sun, 01 Mar 2026 11:00:00 GMT": 0,
-	} {
-		if got := RetryAfter(http.Header{"Retry-After": {text}}, now); got != want {
-			t.Errorf("%q: %v, want %v", text, got, want)
-		}
-	}
-	c, _ := serve(t, Config{}, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Retry-After", "7")
-		w.WriteHeader(429)
-	})
-	_, err := c.Do(t.Context(), Request{Method: "POST", Path: "x"})
-	if f, ok := fault.As(err); !ok || f.RetryAfter != 7*time.Second {
-		t.Errorf("%v", err)
-	}
-}
-
 // Whatever a server answers, secrets do not come back out of the client.
 func TestSecretsAreScrubbed(t *testing.T) {
 	const pw = "pa ss/w0rd+"

@@ -158,7 +158,11 @@ func (c *Client) judged(r *Request, resp *Response, failed *fault.Error) *fault.
 	if failed.Code == "" {
 		failed.Code = strconv.Itoa(resp.Status)
 	}
-	if failed.RetryAfter == 0 {
+	switch {
+	case failed.RetryAfter > 0:
+	case failed.Kind == fault.RateLimited:
+		failed.RetryAfter = limitReset(resp.Header, c.now())
+	default:
 		failed.RetryAfter = RetryAfter(resp.Header, c.now())
 	}
 	if failed.Kind == fault.RateLimited && failed.RetryAfter > 0 {
@@ -286,6 +290,9 @@ func (c *Client) statusFault(r *Request, resp *Response) *fault.Error {
 	if kind == fault.None {
 		return nil
 	}
+	if kind == fault.Invalid && resp.Status == http.StatusForbidden && limitReached(resp.Header, c.now()) {
+		kind = fault.RateLimited // GitHub and others
+	}
 	text := c.Text(resp)
 	if resp.Status >= 300 && resp.Status < 400 {
 		text = "the system redirects to " + shorten(withoutQuery(resp.Header.Get("Location")), 200) + ": set its url to where it is"
@@ -308,21 +315,6 @@ func (c *Client) fail(r *Request, kind fault.Kind, code string, err error) *faul
 func withoutQuery(u string) string {
 	u, _, _ = strings.Cut(u, "?")
 	return u
-}
-
-// RetryAfter reads the header of that name: seconds, or a date. It is at most a day, and 0 when there is nothing to read.
-func RetryAfter(h http.Header, now time.Time) time.Duration {
-	text := strings.TrimSpace(h.Get("Retry-After"))
-	if text == "" {
-		return 0
-	}
-	var d time.Duration
-	if s, err := strconv.ParseInt(text, 10, 64); err == nil {
-		d = time.Duration(min(max(s, 0), 24*3600)) * time.Second
-	} else if at, err := http.ParseTime(text); err == nil {
-		d = at.Sub(now)
-	}
-	return min(max(d, 0), 24*time.Hour)
 }
 
 func shorten(s string, n int) string {

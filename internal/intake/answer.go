@@ -17,7 +17,9 @@ type refusal struct {
 	detail string
 	// retry asks the sender to come again after that time; only with 429 and 503.
 	retry time.Duration
-	err   error // for the log
+	// accept are the content encodings that are read; only with 415, and only where it is for the encoding.
+	accept string
+	err    error // for the log
 }
 
 func (r *refusal) Error() string {
@@ -41,6 +43,23 @@ type taken struct {
 	status string
 	// events counts the documents that a request with several of them had.
 	events int
+	// reply, where it is not nil, is all there is to say: the request was a handshake.
+	reply *reply
+}
+
+// reply is an answer as it goes over the wire.
+type reply struct {
+	status int
+	header http.Header
+	media  string // of the body; empty: there is none
+	body   []byte
+}
+
+func (a *reply) write(w http.ResponseWriter) {
+	for name, values := range a.header {
+		w.Header()[http.CanonicalHeaderKey(name)] = values
+	}
+	send(w, a.status, a.media, a.body)
 }
 
 const statusIgnored = "ignored"
@@ -70,6 +89,38 @@ func (jsonReplier) taken(w http.ResponseWriter, t taken) {
 	send(w, status, "application/json", b)
 }
 
+// Answer is what a sender wants to read where a delivery is taken.
+type Answer struct {
+	// Status is 200, 201, 202 or 204.
+	Status int
+	// Type and Body; an empty body with 200, 201 and 202 means the hub's own.
+	Type, Body string
+}
+
+// fixedReplier says what the flow says, also to a repetition and to what is understood and not taken.
+type fixedReplier struct{ Answer }
+
+func (f fixedReplier) taken(w http.ResponseWriter, t taken) {
+	switch {
+	case f.Status == http.StatusNoContent:
+		send(w, f.Status, "", nil)
+	case f.Body == "":
+		jsonReplier{}.taken(&restatus{w, f.Status}, t)
+	default:
+		send(w, f.Status, f.Type, []byte(f.Body))
+	}
+}
+
+func (fixedReplier) refused(w http.ResponseWriter, r *refusal) { jsonReplier{}.refused(w, r) }
+
+// restatus writes another status.
+type restatus struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *restatus) WriteHeader(int) { w.ResponseWriter.WriteHeader(w.status) }
+
 func (jsonReplier) refused(w http.ResponseWriter, r *refusal) {
 	b := append(make([]byte, 0, 192), `{"type":"about:blank","title":`...)
 	b = jsondoc.AppendString(b, http.StatusText(r.status))
@@ -79,6 +130,9 @@ func (jsonReplier) refused(w http.ResponseWriter, r *refusal) {
 	}
 	b = append(b, "}\n"...)
 	retryAfter(w, r)
+	if r.accept != "" {
+		w.Header().Set("Accept-Encoding", r.accept)
+	}
 	send(w, r.status, "application/problem+json", b)
 }
 
@@ -90,8 +144,12 @@ func retryAfter(w http.ResponseWriter, r *refusal) {
 
 func send(w http.ResponseWriter, status int, mediaType string, body []byte) {
 	h := w.Header()
-	h.Set("Content-Type", mediaType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if mediaType != "" {
+		h.Set("Content-Type", mediaType)
+	}
+	if status != http.StatusNoContent {
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	defaultMaxBody = 1 << 20
+	defaultMaxBody = 4 << 20
 	defaultMemory  = 64 << 20
 	firstRead      = 16 << 10
 )
@@ -29,7 +29,15 @@ var bodyLimits = jsondoc.Limits{Bytes: 1 << 30, Depth: 64}
 // budget bounds the bytes of bodies that are held at the same time, over all requests.
 type budget struct {
 	max  int64
+	more atomic.Int64 // beyond max, so that the largest body that is allowed fits
 	used atomic.Int64
+}
+
+// fit makes room for a body of n bytes, as it was sent and unfolded.
+func (b *budget) fit(n int64) {
+	if more := 3*n - b.max; more > b.more.Load() {
+		b.more.Store(more)
+	}
 }
 
 // claim is one request's part of the budget.
@@ -39,7 +47,7 @@ type claim struct {
 }
 
 func (c *claim) take(n int64) bool {
-	if c.b.used.Add(n) > c.b.max {
+	if c.b.used.Add(n) > c.b.max+c.b.more.Load() {
 		c.b.used.Add(-n)
 		return false
 	}
@@ -82,7 +90,7 @@ func readBody(r *http.Request, limit int64, c *claim) (body, *refusal) {
 			unfold, err = flate.NewReader(bytes.NewReader(raw)), nil
 		}
 	default:
-		return body{}, &refusal{status: http.StatusUnsupportedMediaType, detail: "the content encoding is not known; send gzip, deflate or none"}
+		return body{}, &refusal{status: http.StatusUnsupportedMediaType, detail: fmt.Sprintf("the content encoding %.40q is not read: send gzip, deflate or none", encoding), accept: "gzip, deflate"}
 	}
 	if err != nil {
 		return body{}, &refusal{status: http.StatusBadRequest, detail: "the body is not what its content encoding says", err: err}
@@ -146,11 +154,11 @@ func mediaType(h http.Header) (string, *refusal) {
 		return "", nil
 	}
 	media, params, err := mime.ParseMediaType(given)
-	if err != nil {
-		return "", &refusal{status: http.StatusUnsupportedMediaType, detail: "the Content-Type cannot be read"}
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) { // the type itself could be read
+		return "", &refusal{status: http.StatusUnsupportedMediaType, detail: "the Content-Type cannot be read: send application/json"}
 	}
 	if cs := strings.ToLower(params["charset"]); cs != "" && cs != "utf-8" && cs != "utf8" && cs != "us-ascii" {
-		return "", &refusal{status: http.StatusUnsupportedMediaType, detail: "the character set is not UTF-8"}
+		return "", &refusal{status: http.StatusUnsupportedMediaType, detail: fmt.Sprintf("the character set %.40q is not read: send UTF-8", cs)}
 	}
 	return media, nil
 }

@@ -31,7 +31,7 @@ func newCloudEvents(v Verify) (*scheme, error) {
 	}
 	s.unpack = unpackEvents
 	s.methods = []string{http.MethodOptions}
-	s.handshake = nil // set by the hook, which knows the rate
+	s.greets = nil // the hook adds its own, because it knows the rate
 	s.media = func(m string) bool { return m == mediaEvent || m == mediaBatch || isJSON(m) }
 	return s, nil
 }
@@ -138,6 +138,10 @@ func newEvent(attrs map[string]string, data []byte) (delivery, error) {
 		if strings.ContainsFunc(name, func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') }) {
 			return delivery{}, malformed("the attribute name %.40q has other characters than a-z and 0-9", name)
 		}
+	}
+	data, err := utf8Text(data)
+	if err != nil {
+		return delivery{}, malformed("the event's data: %v", err)
 	}
 	if len(data) == 0 {
 		data = []byte("null")

@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,10 +11,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/failpoint"
-	"github.com/waybill-hub/waybill/internal/fault"
-	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
-	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // PathPrefix is where webhooks are received.
@@ -36,6 +32,8 @@ type HooksConfig struct {
 	Memory int64
 	// AcceptTimeout is how long the store may take before the sender gets 503; 0: 4 s.
 	AcceptTimeout time.Duration
+	// Carries tells the largest record, in bytes, that a topic takes; nil, or 0: it is not known.
+	Carries func(topic string) int64
 	// Wake is called with the flow after something of it has been accepted; nil: nobody is told.
 	Wake func(flow string)
 }
@@ -56,7 +54,12 @@ type hook struct {
 	Source
 	scheme *scheme
 	reply  replier
-	rate   *bucket
+	greets []greet
+	// methods are allowed besides POST, for handshakes.
+	methods []string
+	// without are the paths that do not count where two bodies of one delivery are compared.
+	without [][]string
+	rate    *bucket
 	// grumble bounds how often a sender that cannot prove itself fills the log.
 	grumble *bucket
 	// busy counts the requests under way.
@@ -79,6 +82,9 @@ func NewHooks(c HooksConfig, sources []Source) (*Hooks, error) {
 	}
 	if c.AcceptTimeout <= 0 {
 		c.AcceptTimeout = defaultAcceptTimeout
+	}
+	if c.Carries == nil {
+		c.Carries = func(string) int64 { return 0 }
 	}
 	if c.Wake == nil {
 		c.Wake = func(string) {}
@@ -127,6 +133,7 @@ func (h *Hooks) hook(s Source) (*hook, error) {
 		w.MaxBody = defaultMaxBody
 	}
 	s.Webhook = &w
+	h.memory.fit(w.MaxBody)
 	if strings.Trim(w.Path, "/") == "" {
 		return nil, errors.New("a path is needed")
 	}
@@ -135,14 +142,22 @@ func (h *Hooks) hook(s Source) (*hook, error) {
 		return nil, err
 	}
 	if w.Verify.Scheme == "cloudevents" {
-		sch.handshake = func(rw http.ResponseWriter, r *http.Request) bool { return allowOrigin(rw, r, w.Rate) }
+		sch.greets = []greet{allowOrigin(w.Rate)}
 	}
 	if sch.media == nil {
 		sch.media = isJSON
 	}
 	now := h.c.Clock.Now()
 	k := &hook{Source: s, scheme: sch, reply: sch.reply, rate: newBucket(w.Rate, w.Burst, now), grumble: newBucket(0.1, 5, now)}
-	if k.reply == nil {
+	k.greets, k.methods = greetsOf(sch, &w)
+	for _, path := range w.Ignore {
+		k.without = append(k.without, strings.Split(path, "."))
+	}
+	switch {
+	case k.reply != nil:
+	case w.Answer != nil:
+		k.reply = fixedReplier{*w.Answer}
+	default:
 		k.reply = jsonReplier{}
 	}
 	return k, nil
@@ -197,17 +212,22 @@ func (h *Hooks) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		k.reply.refused(w, &refusal{status: http.StatusServiceUnavailable, detail: "the hub is changing who receives at this path; send it again", retry: storeRetry})
 		return
 	}
-	if k.scheme.handshake != nil && k.scheme.handshake(w, r) {
-		return
-	}
 	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", k.scheme.allow())
+		if a := k.greeting(r, "", nil); a != nil {
+			a.write(w)
+			return
+		}
+		w.Header().Set("Allow", k.allow())
 		k.reply.refused(w, &refusal{status: http.StatusMethodNotAllowed, detail: "deliveries are sent with POST"})
 		return
 	}
 	t, err := h.receive(k, r)
 	if err != nil {
 		h.refuse(k, w, err)
+		return
+	}
+	if t.reply != nil {
+		t.reply.write(w)
 		return
 	}
 	k.reply.taken(w, t)
@@ -240,21 +260,39 @@ func (h *Hooks) refuse(k *hook, w http.ResponseWriter, err error) {
 // receive reads, verifies, unpacks and accepts one request.
 func (h *Hooks) receive(k *hook, r *http.Request) (taken, error) {
 	media, ref := mediaType(r.Header)
-	if ref == nil && !k.scheme.media(media) {
-		ref = &refusal{status: http.StatusUnsupportedMediaType, detail: "the Content-Type is not one that this source sends"}
+	limit := k.Webhook.MaxBody
+	if ref == nil && !k.takes(media) {
+		ref = unwanted(media)
 	}
-	if ref != nil {
-		return taken{}, ref
+	if ref != nil { // only a handshake could be in it
+		if len(k.greets) == 0 || r.ContentLength > maxGreeting {
+			return taken{}, ref
+		}
+		limit = min(limit, maxGreeting)
 	}
 	held := claim{b: &h.memory}
 	defer held.release()
-	b, ref := readBody(r, k.Webhook.MaxBody, &held)
+	b, unread := readBody(r, limit, &held)
+	if unread == nil {
+		if a := k.greeting(r, media, b.plain); a != nil {
+			return taken{reply: a}, nil
+		}
+	}
+	if ref == nil {
+		ref = unread
+	}
 	if ref != nil {
 		return taken{}, ref
 	}
 	req := &request{header: r.Header, media: media, body: b.plain, now: h.c.Clock.Now()}
 	if err := k.verify(req, b); err != nil {
 		return taken{}, err
+	}
+	if req.unpacked == nil {
+		var err error
+		if req.body, err = k.document(media, req.body); err != nil {
+			return taken{}, err
+		}
 	}
 	deliveries := []delivery{{body: req.body}}
 	if k.scheme.unpack != nil {
@@ -269,9 +307,12 @@ func (h *Hooks) receive(k *hook, r *http.Request) (taken, error) {
 	if len(deliveries) == 0 {
 		return taken{status: statusIgnored}, nil
 	}
-	rows, err := k.rows(r, req, deliveries)
+	rows, err := h.rows(k, r, req, deliveries)
 	if err != nil {
 		return taken{}, err
+	}
+	if len(rows) == 0 {
+		return taken{status: statusIgnored}, nil
 	}
 	return h.accept(k, r, rows)
 }
@@ -294,84 +335,6 @@ func (k *hook) verify(req *request, b body) error {
 		detail = "the signed timestamp is too far from the hub's clock: sign it anew, and look at both clocks"
 	}
 	return &refusal{status: http.StatusUnauthorized, detail: detail, err: err}
-}
-
-// rows turns verified documents into rows of the inbox.
-func (k *hook) rows(r *http.Request, req *request, deliveries []delivery) ([]state.Inbound, error) {
-	doc := jsondoc.Get()
-	defer jsondoc.Put(doc)
-	rows := make([]state.Inbound, 0, len(deliveries))
-	for _, d := range deliveries {
-		if err := doc.Reset(d.body, bodyLimits); err != nil {
-			return nil, notJSON(err)
-		}
-		headers := storedHeaders(r.Header, k.scheme.private, d.headers)
-		id := d.id
-		if k.Webhook.DeliveryID != nil {
-			var err error
-			if id, err = k.Webhook.DeliveryID(r.Context(), Input{Doc: doc, Headers: headers}); err != nil {
-				return nil, malformed("the delivery id cannot be read: %v", err)
-			}
-		}
-		row := state.Inbound{
-			Flow:     k.Flow,
-			Headers:  headers,
-			Body:     d.body,
-			Trace:    traceOf(d.trace, one(r.Header, "traceparent")),
-			Received: req.now,
-		}
-		if row.DeliveryID = cleanID(id); row.DeliveryID != "" {
-			row.ID = row.DeliveryID
-		} else {
-			row.ID = mintID()
-		}
-		rows = append(rows, row)
-	}
-	return rows, nil
-}
-
-var errSlowStore = errors.New("the store did not answer in time")
-
-// accept commits the rows. Once begun it is not ended by the sender's going away: half of the hub's promise would be left.
-func (h *Hooks) accept(k *hook, r *http.Request, rows []state.Inbound) (taken, error) {
-	ctx, cancel := lifecycle.WithTimeout(context.WithoutCancel(r.Context()), h.c.Clock, h.c.AcceptTimeout, errSlowStore)
-	defer cancel()
-	outcome, _, err := h.c.Inbox.Accept(ctx, rows, nil, nil)
-	if err == nil && len(outcome) != len(rows) {
-		err = fmt.Errorf("the store answered for %d of %d rows", len(outcome), len(rows))
-	}
-	if err != nil {
-		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
-			err = fmt.Errorf("%w: %w", cause, err)
-		}
-		ref := &refusal{status: http.StatusServiceUnavailable, detail: "the hub cannot store the delivery now; send it again", retry: storeRetry, err: err}
-		if f, ok := fault.As(err); ok && f.RetryAfter > 0 {
-			ref.retry = f.RetryAfter
-		}
-		return taken{}, ref
-	}
-	failpoint.Hit(failpoint.WebhookStored)
-	t := taken{id: rows[0].ID, status: string(state.AcceptedDuplicate), events: len(rows)}
-	conflict := ""
-	for i, o := range outcome {
-		switch o {
-		case state.AcceptedNew:
-			t.status = string(state.AcceptedNew)
-		case state.AcceptedDuplicate:
-		default:
-			conflict = rows[i].ID
-		}
-	}
-	if t.status == string(state.AcceptedNew) {
-		h.c.Wake(k.Flow)
-	}
-	if conflict != "" {
-		text := fmt.Sprintf("delivery %s came again with another body; it was refused", conflict)
-		h.c.Log.Error("a delivery id came again with another body", "flow", k.Flow, "delivery", conflict)
-		h.c.Observer.Alarm(k.Flow, AlarmConflict, text)
-		return taken{}, &refusal{status: http.StatusConflict, detail: "a delivery with this id was received before, with another body"}
-	}
-	return t, nil
 }
 
 // statusWriter remembers the status of the answer.

@@ -105,6 +105,8 @@ type Source struct {
 	System string
 	// Topic is where the relay publishes: in.<flow>.
 	Topic string
+	// Onward is the topic to which the flow sends documents as they are; empty: it maps them, or delivers to a system.
+	Onward string
 	// Key is the business key. A nil Key means the object's id in the system, which only polls know.
 	Key Eval
 	// ID is the object's id in the system as the flow computes it; nil: the key.
@@ -125,8 +127,18 @@ type Webhook struct {
 	DeliveryID Eval
 	// Split is the dotted path of the list of documents in a body. Empty: an array body is a list, an object one document.
 	Split string
-	// MaxBody bounds a body in bytes, also after decompression; 0: 1 MiB.
+	// MaxBody bounds a body in bytes, also after decompression; 0: 4 MiB. What the topics carry bounds each document besides.
 	MaxBody int64
+	// ContentTypes are media types besides JSON's under which bodies are read: as JSON, or as a form.
+	ContentTypes []string
+	// FormField is the field of a form that holds the JSON; empty: the fields are an object of texts.
+	FormField string
+	// Ignore are dotted paths that do not count where two bodies of one delivery are compared.
+	Ignore []string
+	// Handshakes are those of Handshakes that are answered besides the scheme's own.
+	Handshakes []string
+	// Answer is what the sender gets where a delivery is taken; nil: 202 with the hub's own.
+	Answer *Answer
 	// Rate and Burst bound the deliveries a second that are taken; 0: unbounded.
 	Rate  float64
 	Burst int

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -107,9 +108,10 @@ func newStandard(v Verify) (*scheme, error) {
 	}
 	m := &mac{sha256.New, base64.StdEncoding.EncodeToString, keys}
 	return &scheme{
-		private: []string{"webhook-signature"},
+		private: []string{"webhook-signature", "svix-signature"},
 		verify: func(r *request) error {
-			id, stamp := one(r.header, "webhook-id"), one(r.header, "webhook-timestamp")
+			set := standardSet(r.header)
+			id, stamp := one(r.header, set+"-id"), one(r.header, set+"-timestamp")
 			if id == "" {
 				return errors.New("webhook-id is missing")
 			}
@@ -117,7 +119,7 @@ func newStandard(v Verify) (*scheme, error) {
 				return err
 			}
 			var candidates []string
-			for s := range strings.FieldsSeq(one(r.header, "webhook-signature")) {
+			for s := range strings.FieldsSeq(one(r.header, set+"-signature")) {
 				if sig, ok := strings.CutPrefix(s, "v1,"); ok {
 					candidates = append(candidates, sig)
 				}
@@ -125,13 +127,27 @@ func newStandard(v Verify) (*scheme, error) {
 			return m.check(candidates, []byte(id), []byte("."), []byte(stamp), []byte("."), r.body)
 		},
 		unpack: func(r *request) ([]delivery, error) {
-			d := delivery{id: one(r.header, "webhook-id"), body: r.body}
-			if sec, err := strconv.ParseInt(one(r.header, "webhook-timestamp"), 10, 64); err == nil {
-				d.headers = map[string]string{headerTime: time.Unix(sec, 0).UTC().Format(time.RFC3339)}
+			set := standardSet(r.header)
+			// An expression finds the delivery's id under the standard's name, whichever of the two the sender uses.
+			d := delivery{id: one(r.header, set+"-id"), body: r.body, headers: map[string]string{"webhook-id": one(r.header, set+"-id")}}
+			if sec, err := strconv.ParseInt(one(r.header, set+"-timestamp"), 10, 64); err == nil {
+				d.headers[headerTime] = time.Unix(sec, 0).UTC().Format(time.RFC3339)
 			}
 			return []delivery{d}, nil
 		},
 	}, nil
+}
+
+// standardSet is what the names of the three headers begin with. Svix, of which the standard comes, sends svix-*, some senders both:
+// one set is taken as a whole, so that nothing counts that its own signature does not cover.
+func standardSet(h http.Header) string {
+	whole := func(set string) bool {
+		return one(h, set+"-id") != "" && one(h, set+"-timestamp") != "" && one(h, set+"-signature") != ""
+	}
+	if !whole("webhook") && whole("svix") {
+		return "svix"
+	}
+	return "webhook"
 }
 
 // newStripe is Stripe's: hex HMAC-SHA256 of t.body under the whole secret string.
@@ -216,8 +232,24 @@ func newHMAC(v Verify) (*scheme, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.handshake, s.methods = challenge(v.Secrets), []string{http.MethodGet}
+	s.greets, s.methods, s.proof = common, []string{http.MethodGet, http.MethodHead}, v.Header
+	if strings.EqualFold(v.Header, "X-Xero-Signature") {
+		s.unpack = func(r *request) ([]delivery, error) { return unpackXero(r) }
+	}
 	return s, nil
+}
+
+// unpackXero answers Xero's "intent to receive", a signed body without events, and goes no further with it.
+func unpackXero(r *request) ([]delivery, error) {
+	d := jsondoc.Get()
+	defer jsondoc.Put(d)
+	if err := d.Reset(r.body, bodyLimits); err != nil {
+		return nil, notJSON(err)
+	}
+	if events := d.Root().Get("events"); events.Kind() == jsondoc.Array && events.Len() == 0 {
+		return nil, nil
+	}
+	return []delivery{{body: r.body}}, nil
 }
 
 // plainMAC is a digest of the raw body in one header, after a prefix; idHeader names the delivery.
@@ -268,15 +300,16 @@ func newBearer(v Verify) (*scheme, error) {
 		}
 	}
 	return &scheme{
-		private:   []string{strings.ToLower(header)},
-		methods:   []string{http.MethodGet},
-		handshake: challenge(v.Secrets),
+		private: []string{strings.ToLower(header)},
+		methods: []string{http.MethodGet, http.MethodHead},
+		greets:  common,
 		verify: func(r *request) error {
 			value := one(r.header, header)
-			if len(value) <= len(prefix) || !strings.EqualFold(value[:len(prefix)], prefix) {
+			token, ok := afterPrefix(value, prefix)
+			if !ok {
 				return errNoToken
 			}
-			given := sha256.Sum256([]byte(strings.TrimSpace(value[len(prefix):])))
+			given := sha256.Sum256([]byte(token))
 			found := 0
 			for i := range digests {
 				found |= subtle.ConstantTimeCompare(digests[i][:], given[:])
@@ -289,6 +322,17 @@ func newBearer(v Verify) (*scheme, error) {
 	}, nil
 }
 
-func (s *scheme) allow() string {
-	return strings.Join(append(slices.Clone(s.methods), http.MethodPost), ", ")
+// afterPrefix is the token behind the prefix, which is written in any case and, where it is a word such as Bearer, ends with a blank.
+func afterPrefix(value, prefix string) (string, bool) {
+	word := strings.TrimRight(prefix, " ")
+	if len(value) < len(word) || !strings.EqualFold(value[:len(word)], word) {
+		return "", false
+	}
+	rest := value[len(word):]
+	token := strings.TrimSpace(rest)
+	return token, token != "" && (len(word) == len(prefix) || len(token) < len(rest))
+}
+
+func (k *hook) allow() string {
+	return strings.Join(append(slices.Clone(k.methods), http.MethodPost), ", ")
 }

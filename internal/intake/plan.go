@@ -30,6 +30,9 @@ func FromPlan(p *config.Plan, systems map[string]connector.System, lookup mappin
 
 func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, lookup mapping.Lookup) (Source, error) {
 	s := Source{Flow: f.Name, Entity: f.Entity, System: f.From.System, Topic: f.Topic(), Key: eval(f.Key, lookup), ID: eval(f.ID, lookup), Versioned: f.Version != nil}
+	if f.Map == nil {
+		s.Onward = f.To.Topic
+	}
 	var err error
 	switch from := f.From; {
 	case from.Webhook != nil:
@@ -43,6 +46,14 @@ func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, look
 			DeliveryID: eval(from.Webhook.DeliveryID, lookup),
 			Split:      from.Webhook.Split,
 			MaxBody:    int64(hooks.MaxBody),
+
+			ContentTypes: from.Webhook.ContentTypes,
+			FormField:    from.Webhook.FormField,
+			Ignore:       from.Webhook.Ignore,
+			Handshakes:   from.Webhook.Handshakes,
+		}
+		if a := from.Webhook.Answer; a != nil {
+			s.Webhook.Answer = &Answer{Status: a.Status, Type: a.Type, Body: a.Body}
 		}
 		if hooks.Rate.N > 0 && hooks.Rate.Per > 0 {
 			s.Webhook.Rate = float64(hooks.Rate.N) / hooks.Rate.Per.Seconds()

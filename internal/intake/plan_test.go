@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,9 +29,10 @@ func TestFromPlan(t *testing.T) {
 		Hub: config.Hub{Hooks: config.Hooks{MaxBody: 1000, Rate: strictyaml.Rate{N: 30, Per: time.Minute}}},
 		Flows: []*config.Flow{
 			{Name: "hooked", Entity: "order", Key: expression(t, "source.No"), Version: expression(t, "source.V"), From: config.From{System: "crm", Webhook: &config.Webhook{
-				Path: "crm/orders", Split: "items", DeliveryID: expression(t, `header("x-id")`),
+				Path: "crm/orders", Split: "items", ContentTypes: []string{"text/plain"}, FormField: "payload", Ignore: []string{"a.b"}, Handshakes: []string{"get"},
+				Answer: &config.Answer{Status: 200, Type: "text/plain", Body: "ok"}, DeliveryID: expression(t, `header("x-id")`),
 				Verify: config.Verify{Scheme: "bearer", Secrets: secrets("k"), Tolerance: time.Minute},
-			}}},
+			}}, To: config.To{Topic: "canonical.order"}},
 			{Name: "polled", Entity: "order", Key: expression(t, "source.No"), From: config.From{System: "erp", Poll: &config.Poll{Every: time.Minute, Overlap: time.Second, Limit: 5}}},
 			{Name: "nightly", Entity: "order", From: config.From{System: "erp", Poll: &config.Poll{Object: "sale", Schedule: "0 2 * * *", Timezone: "Asia/Shanghai"}}},
 			{Name: "dropped", Entity: "order", From: config.From{System: "edi", Files: &config.Files{Every: time.Hour}}},
@@ -49,6 +51,10 @@ func TestFromPlan(t *testing.T) {
 	if hook.Topic != "in.hooked" || hook.System != "crm" || !hook.Versioned || hook.Webhook.Path != "crm/orders" || hook.Webhook.Split != "items" ||
 		hook.Webhook.MaxBody != 1000 || hook.Webhook.Rate != 0.5 || hook.Webhook.Verify.Tolerance != time.Minute || len(hook.Webhook.Verify.Secrets) != 1 {
 		t.Errorf("webhook %+v %+v", hook, hook.Webhook)
+	}
+	if w := hook.Webhook; !slices.Equal(w.ContentTypes, []string{"text/plain"}) || w.FormField != "payload" || !slices.Equal(w.Ignore, []string{"a.b"}) || !slices.Equal(w.Handshakes, []string{"get"}) ||
+		*w.Answer != (Answer{200, "text/plain", "ok"}) || hook.Onward != "canonical.order" {
+		t.Errorf("webhook %+v %+v", hook, w)
 	}
 	doc, err := jsondoc.Parse([]byte(`{"No":"SO-1"}`), jsondoc.Limits{})
 	if err != nil {

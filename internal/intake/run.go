@@ -32,7 +32,9 @@ type Config struct {
 	Memory int64
 	// AcceptTimeout is how long the store may take before a webhook is answered 503; 0: 4 s.
 	AcceptTimeout time.Duration
-	Sources       []Source
+	// Carries tells the largest record, in bytes, that a topic takes; nil, or 0: it is not known.
+	Carries func(topic string) int64
+	Sources []Source
 }
 
 // Intake runs all sources of a plan: it answers their webhooks, reads their systems and carries their inboxes.
@@ -75,7 +77,7 @@ func Start(c Config) (*Intake, error) {
 	}
 	in := &Intake{c: c, works: map[string]*work{}}
 	hooks, err := NewHooks(HooksConfig{
-		Inbox: c.Store, Clock: c.Clock, Log: c.Log, Observer: c.Observer, Memory: c.Memory, AcceptTimeout: c.AcceptTimeout, Wake: in.Wake,
+		Inbox: c.Store, Clock: c.Clock, Log: c.Log, Observer: c.Observer, Memory: c.Memory, AcceptTimeout: c.AcceptTimeout, Carries: c.Carries, Wake: in.Wake,
 	}, nil)
 	if err != nil {
 		return nil, err

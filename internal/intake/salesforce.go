@@ -141,7 +141,7 @@ type element struct {
 
 // parseXML reads one document within bounds. Document type declarations, and with them entities, are refused.
 func parseXML(body []byte) (*element, error) {
-	dec := xml.NewDecoder(bytes.NewReader(body))
+	dec := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, byteOrderMark)))
 	var root *element
 	var open []*element
 	count := 0

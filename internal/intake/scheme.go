@@ -65,10 +65,12 @@ type scheme struct {
 	media func(mediaType string) bool
 	// reply writes the answers; nil: JSON, and problem+json for errors.
 	reply replier
-	// handshake answers a request that only asks whether the hub wants to be called; false: it is no such request.
-	handshake func(w http.ResponseWriter, r *http.Request) bool
+	// greets answer requests that only ask whether the hub wants to be called.
+	greets []greet
 	// methods are allowed besides POST, for the handshake.
 	methods []string
+	// proof is the header that deliveries are signed in, or empty.
+	proof string
 	// private are headers that are not stored: they carry what proves the sender.
 	private []string
 }

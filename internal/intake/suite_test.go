@@ -59,14 +59,19 @@ var stores = map[string]func(t *testing.T, clock store.Clock) (open func() backi
 // onStores runs a test on every store.
 func onStores(t *testing.T, test func(t *testing.T, b *bench)) {
 	for name, factory := range stores {
-		t.Run(name, func(t *testing.T) {
-			clock := lifecycle.NewManual(time.Now().Truncate(time.Second))
-			b := &bench{t: t, clock: clock, open: factory(t, clock), topic: &topic{}, seen: &seen{alarms: map[AlarmCode]string{}}}
-			b.store = b.open()
-			t.Cleanup(func() { b.stop(); _ = b.store.Close() })
-			test(t, b)
-		})
+		t.Run(name, func(t *testing.T) { onStore(t, factory, test) })
 	}
+}
+
+// onSQLite runs a test to which no difference between stores matters.
+func onSQLite(t *testing.T, test func(t *testing.T, b *bench)) { onStore(t, stores["sqlite"], test) }
+
+func onStore(t *testing.T, factory func(t *testing.T, clock store.Clock) func() backing, test func(t *testing.T, b *bench)) {
+	clock := lifecycle.NewManual(time.Now().Truncate(time.Second))
+	b := &bench{t: t, clock: clock, open: factory(t, clock), topic: &topic{}, seen: &seen{alarms: map[AlarmCode]string{}}}
+	b.store = b.open()
+	t.Cleanup(func() { b.stop(); _ = b.store.Close() })
+	test(t, b)
 }
 
 // bench is one hub's intake under test.

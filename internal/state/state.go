@@ -79,6 +79,8 @@ type Inbound struct {
 	// Headers are what `header()` may ask for later; no credentials.
 	Headers map[string]string
 	Body    []byte
+	// Digest is what two bodies of one delivery are compared by; nil: the SHA-256 of the body.
+	Digest []byte
 	// Trace is a W3C traceparent, or empty.
 	Trace    string
 	Received time.Time

@@ -19,7 +19,7 @@ import (
 // acceptance is one call of Accept.
 type acceptance struct {
 	rows    []state.Inbound
-	hashes  [][sha256.Size]byte
+	hashes  [][sha256.Size]byte // of the bodies
 	headers []string
 	cur     *state.Cursor
 	lease   *state.Lease
@@ -60,6 +60,15 @@ func (s *Store) Accept(ctx context.Context, rows []state.Inbound, cur *state.Cur
 		return nil, nil, err
 	}
 	return a.fate, a.seqs, nil
+}
+
+// digest is what row i is remembered by. A repetition counts as the same also where it has the very bytes of a row that was
+// remembered by them: before its flow said otherwise.
+func (a *acceptance) digest(i int) []byte {
+	if d := a.rows[i].Digest; d != nil {
+		return d
+	}
+	return a.hashes[i][:]
 }
 
 // delivery is what a flow's delivery, or inbox row, is known by.
@@ -109,7 +118,7 @@ func (t *tx) accept(members []*member) error {
 			r := &a.rows[i]
 			if old, ok := before.find(r); ok {
 				a.fate[i], a.seqs[i] = state.AcceptedDuplicate, old.seq
-				if !bytes.Equal(old.hash, a.hashes[i][:]) {
+				if !bytes.Equal(old.hash, a.digest(i)) && !bytes.Equal(old.hash, a.hashes[i][:]) {
 					a.fate[i], a.seqs[i] = state.AcceptedConflict, 0
 				}
 				continue
@@ -117,14 +126,14 @@ func (t *tx) accept(members []*member) error {
 			seq := seqs[0]
 			seqs = seqs[1:]
 			a.fate[i], a.seqs[i] = state.AcceptedNew, seq
-			before.add(r, seen{a.hashes[i][:], seq})
+			before.add(r, seen{a.digest(i), seq})
 			body := r.Body
 			if body == nil {
 				body = []byte{}
 			}
 			inbox = append(inbox, seq, r.Flow, r.ID, r.DeliveryID, a.headers[i], body, r.Trace, stamp(r.Received))
 			if r.DeliveryID != "" {
-				replay = append(replay, r.Flow, r.DeliveryID, a.hashes[i][:], seq, t.now)
+				replay = append(replay, r.Flow, r.DeliveryID, a.digest(i), seq, t.now)
 			}
 		}
 		if a.cur != nil {
