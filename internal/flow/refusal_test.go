@@ -130,7 +130,7 @@ func TestReplayOfARefusal(t *testing.T) {
 		"the flow was mended":       {code: event.RefusedKey, doc: doc, headers: map[string]string{"file-name": "a.csv"}},
 		"a row as it was":           {code: event.RefusedRow, doc: doc, stays: "edit the document before it is replayed"},
 		"a row, edited":             {code: event.RefusedRow, doc: "null", edit: doc},
-		"still larger than a topic": {code: event.RefusedRecord, doc: `{"no":"N","x":"` + strings.Repeat("x", 5000) + `"}`, stays: "and the broker takes 4000"},
+		"still larger than a topic": {code: event.RefusedRecord, doc: `{"no":"N","x":"` + strings.Repeat("x", 5000) + `"}`, stays: "and topic in.erp-orders takes 4000"},
 		"made smaller":              {code: event.RefusedRecord, doc: `{"no":"N","x":"` + strings.Repeat("x", 5000) + `"}`, edit: doc},
 		"no longer JSON":            {code: event.RefusedKey, doc: `{"no":`, stays: "not acceptable JSON"},
 	} {
