@@ -253,7 +253,7 @@ when: data.status != "draft"
 requires:
   - {entity: customer, id: data.customer}
 map: order-to-erp
-to: {system: erp, on-delete: delete}
+to: {system: erp, on-delete: delete, find: after-conflict}
 retry: {for: 5m, backoff: 100ms..2s}
 ---
 flow: orders-latest
@@ -261,7 +261,7 @@ entity: order
 from: {topic: orders}
 accept: test/order.v1
 map: order-to-erp
-to: {system: erp2, on-delete: deactivate, deactivated: {status: "gone"}}
+to: {system: erp2, on-delete: deactivate, deactivated: {status: "gone"}, find: after-conflict}
 order: latest
 ---
 flow: copy
