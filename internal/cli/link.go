@@ -88,6 +88,10 @@ func (e *env) link(ctx context.Context, rows []linkedRow, dry bool) (*linksDone,
 		asked, cancel := context.WithTimeout(ctx, linkWait)
 		err := e.request(asked, http.MethodPost, "/api/v1/links", q, &a)
 		cancel()
+		var no *refused
+		if errors.As(err, &no) {
+			inLines(no, part)
+		}
 		if err != nil {
 			return done, err
 		}
@@ -101,6 +105,17 @@ func (e *env) link(ctx context.Context, rows []linkedRow, dry bool) (*linksDone,
 		done.Linked, done.Known, done.Refused = done.Linked+a.Linked, done.Known+a.Known, done.Refused+a.Refused
 	}
 	return done, nil
+}
+
+// inLines says in which lines of the file the places of a refusal are.
+func inLines(no *refused, part []linkedRow) {
+	no.Detail = "nothing was linked"
+	for i, p := range no.Places {
+		var n int
+		if _, err := fmt.Sscanf(p.Path, "links[%d]", &n); err == nil && n < len(part) {
+			no.Places[i].Path = fmt.Sprintf("line %d", part[n].Line)
+		}
+	}
 }
 
 func (e *env) showLinks(done *linksDone) error {
