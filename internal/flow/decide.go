@@ -16,9 +16,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// maxHops stops events that flows hand round in a circle.
-const maxHops = 32
-
 // attempt is the place in which a message is decided.
 type attempt struct {
 	partition *partition
@@ -336,28 +333,6 @@ func (r *Runner) mapped(ctx context.Context, ev *event.Event, s *stage, a *attem
 		ev.Hops = max(ev.Hops, s.known.Hops)
 	}
 	return circling(ev)
-}
-
-// follows reports whether a state that was read holds all that the hub wrote last: it is what became of that write, and not what somebody has
-// made of the object since.
-func follows(known, got *state.Known) bool {
-	if known.Hops == 0 || len(known.Written) == 0 {
-		return false
-	}
-	for _, name := range known.Written {
-		if known.Fields[name] != got.Fields[name] {
-			return false
-		}
-	}
-	return true
-}
-
-// circling parks an event that flows hand round in a circle, by topics or by way of a system that is read again.
-func circling(ev *event.Event) (fate, bool, error) {
-	if ev.Hops < maxHops {
-		return fate{}, false, nil
-	}
-	return parked("loop", "loop", fmt.Sprintf("the event has passed %d flows: flows hand it round in a circle", ev.Hops)), true, nil
 }
 
 // later reports whether the event is certainly newer than all that is known of the object: than what was received, and than the hub's last
