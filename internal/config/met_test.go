@@ -119,8 +119,14 @@ func TestEchoNotes(t *testing.T) {
 		{"by a schema of the hub's own", in("a", "a-in", "c", "map: to-hub\n") + in("b", "b-in", "c", "map: to-hub\n") + out("a", "a-out", "c", "map: from-hub\n") + out("b", "b-out", "c", "map: from-hub\n"), 0},
 	} {
 		_, p := loadMet(t, "uuid", c.flows)
-		if p.Len() > 0 || len(p.Notes()) != c.notes {
-			t.Errorf("%s: %d notes, want %d: %v %v", c.name, len(p.Notes()), c.notes, p.Notes(), p.Err())
+		var notes []strictyaml.Problem
+		for _, n := range p.Notes() {
+			if strings.Contains(n.Message, "their mappings share no schema") {
+				notes = append(notes, n)
+			}
+		}
+		if p.Len() > 0 || len(notes) != c.notes {
+			t.Errorf("%s: %d notes, want %d: %v %v", c.name, len(notes), c.notes, notes, p.Err())
 		}
 	}
 }
