@@ -264,7 +264,11 @@ func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Reco
 			f.Err = fmt.Errorf("%w: the files' names do not say what is in them", connector.ErrNoLookup)
 			return nil, f
 		}
-		name = o.fileName("", l.External, nil)
+		external := l.External
+		if u, ok := connector.ParseExternal(external); ok {
+			external = u
+		}
+		name = o.fileName("", external, nil)
 	}
 	if !local(name) {
 		return nil, nil

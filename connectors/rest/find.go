@@ -30,36 +30,87 @@ func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Reco
 		}
 		return []connector.Record{*r}, nil
 	case l.External != "":
-		if len(o.Find.External) == 0 {
-			f := s.fail(fault.Invalid, op, "")
-			f.Err = fmt.Errorf("by external id: %w (set find.external)", connector.ErrNoLookup)
-			return nil, f
-		}
-		q, _ := parameters(o.Find.External, map[string]string{"external": l.External})
-		return s.search(ctx, o, q, op, func(v jsondoc.Value) bool { return text(at(v, o.ExternalID)) == l.External })
+		return s.byExternal(ctx, o, &l, op)
 	case len(l.Natural) > 0:
-		q, used := parameters(o.Find.Natural, l.Natural)
-		for _, field := range slices.Sorted(maps.Keys(l.Natural)) {
-			if len(o.Find.Natural) == 0 {
-				q = append(q, httpclient.Param{Name: field, Value: l.Natural[field]})
-				used = true
-			}
-		}
-		if !used {
-			f := s.fail(fault.Invalid, op, "")
-			f.Err = fmt.Errorf("by %v: %w (set find.natural)", slices.Sorted(maps.Keys(l.Natural)), connector.ErrNoLookup)
-			return nil, f
-		}
-		return s.search(ctx, o, q, op, func(v jsondoc.Value) bool {
-			for field, want := range l.Natural {
-				if text(at(v, field)) != want {
-					return false
-				}
-			}
-			return true
-		})
+		return s.byNatural(ctx, o, &l, op)
 	}
 	return nil, s.fail(fault.Invalid, op, "nothing to look for")
+}
+
+// byExternal asks for an external id in the form that the object's creates write, and in the older ones where that is asked for.
+func (s *system) byExternal(ctx context.Context, o *object, l *connector.Lookup, op string) ([]connector.Record, error) {
+	if len(o.Find.External) == 0 {
+		f := s.fail(fault.Invalid, op, "")
+		f.Err = fmt.Errorf("by external id: %w (set find.external)", connector.ErrNoLookup)
+		return nil, f
+	}
+	forms := []connector.ExternalForm{o.ExternalForm}
+	if l.Older {
+		forms = append(forms, o.ExternalForm.Others()...)
+	}
+	var asked []map[string]string
+	for _, form := range forms {
+		asked = append(asked, map[string]string{"external": form.Write(l.External)})
+	}
+	if l.Older { // as a service keeps it that writes ids in capitals and searches by the letter
+		asked = append(asked, map[string]string{"external": strings.ToUpper(o.ExternalForm.Write(l.External))})
+	}
+	return s.ask(ctx, o, o.Find.External, asked, op, func(v jsondoc.Value) bool {
+		return connector.SameExternal(text(at(v, o.ExternalID)), l.External)
+	})
+}
+
+// byNatural asks for natural keys as they are given, and then as their rules would write them: a service may search by the letter.
+func (s *system) byNatural(ctx context.Context, o *object, l *connector.Lookup, op string) ([]connector.Record, error) {
+	templates := o.Find.Natural
+	if len(templates) == 0 {
+		templates = map[string]string{}
+		for field := range l.Natural {
+			templates[field] = "{" + field + "}"
+		}
+	}
+	if _, used := parameters(templates, l.Natural); !used {
+		f := s.fail(fault.Invalid, op, "")
+		f.Err = fmt.Errorf("by %v: %w (set find.natural)", slices.Sorted(maps.Keys(l.Natural)), connector.ErrNoLookup)
+		return nil, f
+	}
+	return s.ask(ctx, o, templates, []map[string]string{l.Natural, spelt(l)}, op, func(v jsondoc.Value) bool {
+		for field, want := range l.Natural {
+			if !l.Compare[field].Same(text(at(v, field)), want) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// spelt gives the natural keys as most systems keep them: letters small, numbers and UUIDs in their plain form.
+func spelt(l *connector.Lookup) map[string]string {
+	out := make(map[string]string, len(l.Natural))
+	for field, v := range l.Natural {
+		switch rule := l.Compare[field]; rule {
+		case connector.Fold:
+			out[field] = strings.ToLower(v)
+		default:
+			out[field] = rule.Key(v)
+		}
+	}
+	return out
+}
+
+// ask searches by one set of values after the other until something fits; the same question is not put twice.
+func (s *system) ask(ctx context.Context, o *object, templates map[string]string, values []map[string]string, op string, fits func(jsondoc.Value) bool) ([]connector.Record, error) {
+	for i, v := range values {
+		if slices.ContainsFunc(values[:i], func(before map[string]string) bool { return maps.Equal(before, v) }) {
+			continue
+		}
+		q, _ := parameters(templates, v)
+		found, err := s.search(ctx, o, q, op, fits)
+		if err != nil || len(found) > 0 {
+			return found, err
+		}
+	}
+	return nil, nil
 }
 
 // parameters fills templates; those that need a value which is not there are left out.

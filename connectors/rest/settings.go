@@ -50,6 +50,8 @@ type object struct {
 	Update            updateSettings `yaml:"update" doc:"default: PATCH of path/{id}"`
 	Delete            deleteSettings `yaml:"delete" doc:"default: DELETE of path/{id}"`
 
+	ExternalForm connector.ExternalForm `yaml:"external-form" default:"uuid" enum:"uuid,compact,base32" doc:"how the external id is written: uuid (36 characters), compact (32, without hyphens), base32 (26, RFC 4648 in small letters without padding); all say the same id, and ids already written stay as they are"`
+
 	name  string
 	zone  *time.Location
 	local bool // versions are local times without a zone

@@ -35,7 +35,7 @@ func (s *system) create(ctx context.Context, o *object, w *connector.Write) (con
 	body := w.Doc
 	if o.ExternalID != "" && w.External != "" {
 		var err error
-		if body, err = withText(body, o.ExternalID, w.External); err != nil {
+		if body, err = withText(body, o.ExternalID, o.ExternalForm.Write(w.External)); err != nil {
 			return connector.Result{}, s.fail(fault.Invalid, op, "the document is no JSON: %s", err)
 		}
 	}

@@ -3,16 +3,20 @@ package sql
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+	"unicode"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite" // registers the driver "sqlite"
+	sqlitedriver "modernc.org/sqlite" // registers the driver "sqlite" too
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/httpclient"
 )
 
@@ -39,6 +43,8 @@ type dialect interface {
 	// oneState is the isolation in which a transaction sees one state of the database.
 	oneState() sql.IsolationLevel
 	boolean(b bool) any
+	// same is the condition that a column of texts is the same as value under a rule that is neither exact nor uuid.
+	same(st *statement, column, value string, rule connector.Compare) string
 }
 
 type sqlite struct{}
@@ -75,6 +81,24 @@ func (sqlite) boolean(b bool) any {
 	return 0
 }
 
+// keyFunction is the hub's own function in its connections to SQLite, whose lower() knows no letter beyond ASCII.
+const keyFunction = "waybill_key"
+
+var addKeyFunction = sync.OnceValue(func() error {
+	return sqlitedriver.RegisterDeterministicScalarFunction(keyFunction, 2, func(_ *sqlitedriver.FunctionContext, args []driver.Value) (driver.Value, error) {
+		rule, _ := args[0].(string)
+		text, ok := args[1].(string)
+		if !ok {
+			return nil, nil
+		}
+		return connector.Compare(rule).Key(text), nil
+	})
+})
+
+func (d sqlite) same(st *statement, column, value string, rule connector.Compare) string {
+	return keyFunction + "('" + string(rule) + "', " + d.text(column) + ") = " + st.arg(rule.Key(value))
+}
+
 type postgres struct{}
 
 func (postgres) param(n int) string           { return "$" + strconv.Itoa(n) }
@@ -93,6 +117,17 @@ func (postgres) era(t time.Time, text string) string {
 	return "0001" + strings.TrimPrefix(text, "0000") + " BC"
 }
 
+// An index on lower(column) serves a value of ASCII letters. Everything else is compared by a pattern that names every letter, which reads the
+// table: lower() depends on the database's locale, in some of which it knows no other letters, and in Turkish ones makes another letter of I.
+func (d postgres) same(st *statement, column, value string, rule connector.Compare) string {
+	column = d.text(column)
+	named := column + " ~ " + st.arg(pattern(value, rule))
+	if rule != connector.Fold || strings.ContainsFunc(value, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return named
+	}
+	return "(lower(" + column + ") = lower(" + st.arg(value) + ") OR lower('I') <> 'i' AND " + named + ")"
+}
+
 func (postgres) now(typ string, zone *time.Location, _ time.Time) string {
 	switch typ {
 	case "unix":
@@ -108,6 +143,9 @@ func (postgres) now(typ string, zone *time.Location, _ time.Time) string {
 // openSQLite opens an existing file: another application's database is never made by the hub. A wait for a lock does not
 // end with the caller's context, so that it is kept short; the engine tries again.
 func openSQLite(path string, conns int, timeout time.Duration) (*sql.DB, error) {
+	if err := addKeyFunction(); err != nil {
+		return nil, err
+	}
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
 	q := url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", min(timeout, 2*time.Second).Milliseconds()), "foreign_keys(1)"}}
 	u.RawQuery = q.Encode()

@@ -2,10 +2,7 @@ package sql
 
 import (
 	"context"
-	"fmt"
 	"iter"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -40,55 +37,6 @@ func (db *database) found(ctx context.Context, op string, o *object, st *stateme
 		out[i] = db.present(o, r, now)
 	}
 	return out, nil
-}
-
-// Find looks rows up.
-func (db *database) Find(ctx context.Context, l connector.Lookup) ([]connector.Record, error) {
-	o, err := db.object(l.Object)
-	if err != nil {
-		return nil, err
-	}
-	op := "find " + o.name
-	by := l.Natural
-	switch {
-	case l.Local != "":
-		by = map[string]string{o.ID: l.Local}
-	case l.External != "":
-		if o.ExternalID == "" {
-			f := db.fail(fault.Invalid, op, "")
-			f.Err = fmt.Errorf("by external id: %w (set external-id)", connector.ErrNoLookup)
-			return nil, f
-		}
-		by = map[string]string{o.ExternalID: l.External}
-	case len(by) == 0:
-		return nil, db.fail(fault.Invalid, op, "nothing to look for")
-	}
-	st := db.selecting(o)
-	for i, column := range slices.Sorted(maps.Keys(by)) {
-		typ, ok := o.Columns[column]
-		if !ok {
-			f := db.fail(fault.Invalid, op, "")
-			f.Err = fmt.Errorf("by %s: %w (it is not listed in columns)", column, connector.ErrNoLookup)
-			return nil, f
-		}
-		v, err := db.bindText(typ, by[column])
-		if err != nil {
-			return nil, nil // what the column cannot hold is not there
-		}
-		word := " AND "
-		if i == 0 {
-			word = " WHERE "
-		}
-		st.WriteString(word + of(column) + " = " + st.arg(v))
-	}
-	st.WriteString(" ORDER BY " + of(o.ID) + " LIMIT 100")
-	found, err := db.found(ctx, op, o, st)
-	for i := range found {
-		if found[i].Err != nil {
-			return nil, found[i].Err
-		}
-	}
-	return found, err
 }
 
 // List reads every row by id, or what changed since where there is a version.

@@ -40,6 +40,8 @@ type object struct {
 	table         string // quoted
 	childrenNames []string
 	columnNames   []string
+
+	ExternalForm connector.ExternalForm `yaml:"external-form" default:"uuid" enum:"uuid,compact,base32" doc:"how the external id is written: uuid (36 characters), compact (32, without hyphens), base32 (26, RFC 4648 in small letters without padding); all say the same id, and ids already written stay as they are; a column of PostgreSQL's type uuid takes uuid and compact"`
 }
 
 type child struct {

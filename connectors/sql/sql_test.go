@@ -181,7 +181,7 @@ func TestConformance(t *testing.T) {
 
 func subject(t testing.TB, p *place, objects string) *connectortest.Subject {
 	return &connectortest.Subject{
-		Kind: Kind{}, Settings: settingsOf(t, p.head+objects), Object: "order", External: true, ETags: true,
+		Kind: Kind{}, Settings: settingsOf(t, p.head+objects), Object: "order", External: true, ETags: true, Folds: true,
 		Secrets: []string{"unused-pa55word"},
 		Clock: func(sys connector.System, now func() time.Time) {
 			sys.(*database).clock = testClock{lifecycle.Real(), now}

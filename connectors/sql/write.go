@@ -81,7 +81,7 @@ func (c *change) read() error {
 		c.set(name, value)
 	}
 	if c.o.ExternalID != "" && c.w.External != "" && c.w.Action == connector.Create {
-		c.set(c.o.ExternalID, c.w.External)
+		c.set(c.o.ExternalID, c.o.ExternalForm.Write(c.w.External))
 	}
 	return nil
 }
@@ -117,8 +117,9 @@ func (c *change) create(ctx context.Context, tx *sql.Tx) error {
 
 // refuseTwin finds the external id where no unique index would.
 func (c *change) refuseTwin(ctx context.Context, tx *sql.Tx) error {
-	st := c.db.statement("SELECT 1 FROM " + c.o.table + " WHERE " + quote(c.o.ExternalID) + " = ")
-	st.WriteString(st.arg(c.w.External) + " LIMIT 1")
+	st := c.db.statement("SELECT 1 FROM " + c.o.table + " WHERE ")
+	st.writtenAs(quote(c.o.ExternalID), c.o.ExternalForm.Write(c.w.External), c.w.External)
+	st.WriteString(" LIMIT 1")
 	var one int
 	switch err := tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&one); {
 	case errors.Is(err, sql.ErrNoRows):

@@ -165,6 +165,8 @@ type Hub interface {
 	Sweep(ctx context.Context, flow string, q SweepRequest, who string) (*SweepAsked, error)
 	// Reload changes over to the files as they are now; *BadFiles, *NeedsRestart, ErrStopping and ErrNoFiles refuse it.
 	Reload(ctx context.Context, who string) (*Reload, error)
+	// Link makes cross-references that people know of; *Invalid where the hub knows an entity or a system of them not.
+	Link(ctx context.Context, links []state.Link, dry bool, who string) ([]state.Linked, error)
 	// Recovery tells what does not fit between the hub and its broker, and what Recover would do about it.
 	Recovery(ctx context.Context, q RecoverRequest) (*Recovery, error)
 	Recover(ctx context.Context, q RecoverRequest, who string) (*Recovery, error)

@@ -92,6 +92,7 @@ func (s *Server) routes() []route {
 		read("GET /api/v1/recover", s.recovery),
 		write("POST /api/v1/recover", s.recover),
 		write("POST /api/v1/reload", s.reload),
+		write("POST /api/v1/links", s.links),
 	}
 }
 

@@ -115,6 +115,14 @@ func (s *stub) Reload(_ context.Context, who string) (*Reload, error) {
 	s.acts = append(s.acts, "reload by "+who)
 	return &Reload{Plan: Plan{Hash: "abc"}, Flows: Changes{Changed: []string{"a"}}}, nil
 }
+func (s *stub) Link(_ context.Context, links []state.Link, dry bool, who string) ([]state.Linked, error) {
+	s.acts = append(s.acts, fmt.Sprintf("link by %s: %v", who, links))
+	out := make([]state.Linked, len(links))
+	for i := range links {
+		out[i] = state.Linked{Status: []state.LinkStatus{state.LinkMade, state.LinkKnown, state.LinkRefused}[i%3], Hub: "h", Reason: "why"}
+	}
+	return out, s.err
+}
 func (s *stub) Recovery(_ context.Context, q RecoverRequest) (*Recovery, error) {
 	s.acts = append(s.acts, fmt.Sprint("looked at ", q.Flows, q.From))
 	return &Recovery{Topics: []RecoverTopic{}}, s.err
@@ -210,6 +218,10 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/flows/b/sweep", "", 422, "not swept"},
 		{"POST", "/api/v1/reload", "", 200, `"hash": "abc"`},
 		{"GET", "/api/v1/reload", "", 405, "use POST"},
+		{"POST", "/api/v1/links", `{"links":[{"entity":"customer","ids":[{"system":"crm","id":"1"},{"system":"erp","id":"5"}]}]}`, 200, `"linked": 1`},
+		{"POST", "/api/v1/links", `{"links":[]}`, 400, "1 to 5000"},
+		{"POST", "/api/v1/links", `{"links":[{"entity":"","ids":[{"system":"crm","id":"1"},{"system":"crm","id":""},{"system":"crm","id":"2"}]}]}`, 422, "one id in a system"},
+		{"POST", "/api/v1/links", `{"links":[{"entity":"customer","ids":[{"system":"crm","id":"1"}]}]}`, 422, "two ids or more"},
 		{"DELETE", "/api/v1/parked/1", "", 405, "use GET or PUT"},
 		{"POST", "/api/v1/flows/a/pause", "garbage", 400, "not the JSON"},
 		{"POST", "/api/v1/flows/a/resume", `{"x": 1}`, 400, "unknown field"},
@@ -476,7 +488,7 @@ func TestOpenAPISchemas(t *testing.T) {
 		return names
 	}
 	for _, v := range []any{Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
-		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}} {
+		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, LinksAnswer{}, Linked{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])
 		slices.Sort(want)

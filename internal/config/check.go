@@ -40,6 +40,7 @@ func (l *loader) checkTopics() {
 	}
 	l.checkLoops()
 	l.checkTopicNames()
+	l.checkEchoes()
 }
 
 // checkTopicNames complains of two topics whose names differ in dots and underscores alone: Kafka refuses the second, because the metrics of both

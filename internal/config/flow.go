@@ -47,6 +47,7 @@ func (l *loader) flow(n strictyaml.Node) *flowDocument {
 	l.mapAndAccept(d)
 	l.expressions(d)
 	l.from(f, raw.From, n.Get("from"))
+	l.source(d)
 	l.to(d, raw.To, n.Get("to"))
 	l.requires(d, raw.Requires)
 	return d
@@ -218,6 +219,23 @@ func (l *loader) from(f *Flow, raw fromFile, n strictyaml.Node) {
 		f.From.Files = &Files{Object: l.object(s, at, raw.Files.Object, f.Entity), Every: raw.Files.Every}
 		l.positive(at, "every")
 		l.able(s, n.Get("files"), "cannot read files", func(a abilities) bool { return a.Files })
+	}
+}
+
+// source notes what the source's settings say of the documents that it gives.
+func (l *loader) source(d *flowDocument) {
+	f, at := d.flow, d.node.Get("from")
+	s := l.plan.Systems[f.From.System]
+	object := f.Entity
+	switch {
+	case f.From.Poll != nil:
+		object, at = f.From.Poll.Object, at.Get("poll")
+	case f.From.Files != nil:
+		object = f.From.Files.Object
+	}
+	f.Stamps = l.describe(s, object).Stamps
+	if f.From.Poll != nil {
+		l.externalFits(f, s, object, f.input(), at)
 	}
 }
 

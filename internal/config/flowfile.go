@@ -1,9 +1,11 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -101,7 +103,8 @@ type toFile struct {
 	Operation   string          `yaml:"operation" enum:"upsert,create,update" default:"upsert" doc:"update waits until the object has an id there"`
 	OnDelete    string          `yaml:"on-delete" enum:"delete,deactivate,ignore,park" default:"park" doc:"what a delete does there"`
 	Deactivated strictyaml.Node `yaml:"deactivated" type:"map" doc:"the fields that a delete writes under on-delete: deactivate"`
-	FindBy      []string        `yaml:"find-by" doc:"fields that identify the object where the system cannot search its external id"`
+	FindBy      []findBy        `yaml:"find-by" type:"list" elem:"any" doc:"fields that identify the object: names, or {field: email, compare: fold}; compare is exact (the default), fold (small and capital letters), uuid or number (0000071000 is 71000)"`
+	Find        string          `yaml:"find" enum:"before-create,after-conflict" default:"before-create" doc:"when an object that the cross-reference does not know is looked up, by its external id and by find-by: before it is created, where the system can be asked, or only after a conflict or an unknown outcome"`
 	Owns        []string        `yaml:"owns" doc:"the only fields that updates write; default: all"`
 }
 
@@ -115,6 +118,26 @@ type sloFile struct {
 	SilentAfter time.Duration `yaml:"silent-after" doc:"the flow counts as silent after that time without an event"`
 	// Its default stands in flow.go, because a flow without slo has it too.
 	WaitingAfter time.Duration `yaml:"waiting-after" doc:"an event that waits so long for another object is named in an alarm; default 15m"`
+}
+
+// findBy is a field that identifies the object, and its rule.
+type findBy struct{ Field, Compare string }
+
+// UnmarshalNode reads a name, or a mapping of field and compare.
+func (f *findBy) UnmarshalNode(n strictyaml.Node, p *strictyaml.Problems) {
+	if n.Kind() != strictyaml.Map {
+		n.Decode(&f.Field, p)
+		return
+	}
+	var long struct {
+		Field   string `yaml:"field,required"`
+		Compare string `yaml:"compare"`
+	}
+	n.Decode(&long, p)
+	if at := n.Get("compare"); at.Kind() == strictyaml.Scalar && !slices.Contains(connector.Compares(), long.Compare) {
+		p.AddHint(at.Pos(), "write "+strings.Join(connector.Compares(), ", "), "compare: %q is no way to compare", shorten(long.Compare))
+	}
+	*f = findBy(long)
 }
 
 // backoff is a range of pauses.

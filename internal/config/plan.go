@@ -162,6 +162,8 @@ type Flow struct {
 	Retry      Retry
 	SLO        SLO
 	JournalAll bool
+	// Stamps are top-level fields of the source's documents that change with every write to the object, whatever it writes.
+	Stamps []string
 	// Sum is a hash of everything that the flow's work depends on: its definition, schemas, mapping, value maps and systems, and the
 	// flows that bring back what it writes.
 	Sum string
@@ -275,10 +277,20 @@ type To struct {
 	OnDelete  OnDelete
 	// Deactivated is the document that a delete writes under on-delete: deactivate, as JSON.
 	Deactivated []byte
-	// FindBy names fields of the target document that identify the object where the system cannot search its external id.
-	FindBy []string
+	// FindBy are fields of the target document that identify the object.
+	FindBy []FindBy
+	// External is the path of the target's field that holds the hub's external id; empty where there is none, or where it is not known.
+	External string
+	// AfterConflict: an object that the cross-reference does not know is created without a look whether it is there.
+	AfterConflict bool
 	// Owns names top-level target fields that updates write; empty: all. Creates write everything.
 	Owns []string
+}
+
+// FindBy is a field of the target document, and its rule of comparison.
+type FindBy struct {
+	Field   string
+	Compare connector.Compare
 }
 
 // Retry bounds what the engine tries again.
@@ -323,6 +335,8 @@ type Tolerance struct {
 	Exact  bool
 	Within string // a decimal
 	Fold   []string
+	// Compare is fold, uuid or number; empty: one of the above.
+	Compare connector.Compare
 }
 
 // Repair writes the differences through a flow.

@@ -92,7 +92,7 @@ func TestFlows(t *testing.T) {
 
 	f = plan.Flow("orders-to-erp")
 	want := To{System: "erp", Object: "order", Operation: "upsert", OnDelete: Deactivate, Deactivated: []byte(`{"active":false,"code":"007"}`),
-		FindBy: []string{"number"}, Owns: []string{"number", "active"}}
+		FindBy: []FindBy{{Field: "number"}}, Owns: []string{"number", "active"}}
 	if !reflect.DeepEqual(f.To, want) {
 		t.Errorf("to %+v", f.To)
 	}

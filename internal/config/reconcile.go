@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -19,7 +20,7 @@ type reconciliationFile struct {
 	Left     sideFile        `yaml:"left,required" doc:"one system"`
 	Right    sideFile        `yaml:"right,required" doc:"the other system"`
 	Match    string          `yaml:"match" default:"xref" doc:"how objects are paired: xref (by the cross-reference), or a field of the compared document"`
-	Compare  strictyaml.Node `yaml:"compare" type:"map" doc:"fields with exact, {within: 0.01} or {fold: [case, width, space]}; default: every field, exactly"`
+	Compare  strictyaml.Node `yaml:"compare" type:"map" doc:"fields with exact, fold, uuid, number, {within: 0.01} or {fold: [case, width, space]}; default: every field, exactly"`
 	Settle   time.Duration   `yaml:"settle" default:"2m" doc:"how long to wait before looking again at what differs"`
 	Repair   *repairFile     `yaml:"repair" doc:"write what differs through a flow"`
 }
@@ -128,9 +129,13 @@ func (l *loader) compare(r *Reconciliation, n strictyaml.Node, target *schema.Sc
 }
 
 func (l *loader) tolerance(n strictyaml.Node) Tolerance {
-	const hint = "write exact, {within: 0.01} or {fold: [case, width, space]}"
-	if n.Kind() == strictyaml.Scalar && n.Text() == "exact" {
+	const hint = "write exact, fold, uuid, number, {within: 0.01} or {fold: [case, width, space]}"
+	switch rule := connector.Compare(n.Text()); {
+	case n.Kind() != strictyaml.Scalar:
+	case rule == connector.Exact:
 		return Tolerance{Exact: true}
+	case slices.Contains(connector.Compares(), n.Text()):
+		return Tolerance{Compare: rule}
 	}
 	if n.Kind() != strictyaml.Map {
 		l.p.AddHint(n.Pos(), hint, "%s: unknown way to compare", n.Key())

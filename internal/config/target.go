@@ -90,13 +90,58 @@ func (l *loader) to(d *flowDocument, raw toFile, n strictyaml.Node) {
 	l.able(s, n, "cannot be written to", func(a abilities) bool { return a.Write })
 	f.To.Object = l.object(s, n, raw.Object, f.Entity)
 	f.To.Operation, f.To.OnDelete = raw.Operation, OnDelete(raw.OnDelete)
-	f.To.FindBy, f.To.Owns = raw.FindBy, raw.Owns
+	f.To.Owns, f.To.AfterConflict = raw.Owns, raw.Find == "after-conflict"
+	for _, by := range raw.FindBy {
+		f.To.FindBy = append(f.To.FindBy, FindBy{by.Field, connector.Compare(by.Compare)})
+	}
 	l.deactivated(f, raw, n)
 	l.targetFields(f, n, "find-by")
 	l.targetFields(f, n, "owns")
 	if n.Has("find-by") {
 		l.able(s, n.Get("find-by"), "cannot look objects up", func(a abilities) bool { return a.Find })
 	}
+	if raw.Find == "before-create" && n.Has("find") {
+		l.able(s, n.Get("find"), "cannot look objects up", func(a abilities) bool { return a.Find })
+	}
+	f.To.External = l.describe(s, f.To.Object).External
+	l.externalFits(f, s, f.To.Object, f.output(), n)
+}
+
+// describe tells of a system's object type what its settings say.
+func (l *loader) describe(s *System, object string) connector.ObjectType {
+	if s == nil {
+		return connector.ObjectType{}
+	}
+	if k, ok := l.o.Kinds[s.Kind].(connector.Describer); ok {
+		return k.Describe(s.Settings, object)
+	}
+	return connector.ObjectType{}
+}
+
+// externalFits complains of an external id that is longer than a schema says its field may be.
+func (l *loader) externalFits(f *Flow, s *System, object string, in *schema.Schema, n strictyaml.Node) {
+	t := l.describe(s, object)
+	if t.External == "" || in == nil {
+		return
+	}
+	shape, state := in.Shape(), schema.Declared
+	for _, name := range strings.Split(t.External, ".") {
+		if shape, state = shape.Field(name); state != schema.Declared {
+			return
+		}
+	}
+	most, bounded := shape.MaxLength()
+	if !bounded || t.Form.Length() <= most {
+		return
+	}
+	hint := "no form of the external id is that short: use another field"
+	for _, form := range []connector.ExternalForm{connector.FormCompact, connector.FormBase32} {
+		if form.Length() <= most {
+			hint = "set external-form: " + string(form) + " for the object " + object + " of the system " + s.Name
+			break
+		}
+	}
+	l.p.AddHint(n.Pos(), hint, "the external id has %d characters, and %s of %s takes %d", t.Form.Length(), t.External, in.Name(), most)
 }
 
 // output is the schema of the target document; nil: unknown.
@@ -134,6 +179,9 @@ func (l *loader) targetFields(f *Flow, n strictyaml.Node, key string) {
 	}
 	seen := map[string]bool{}
 	for _, item := range list.Items() {
+		if item.Kind() == strictyaml.Map {
+			item = item.Get("field")
+		}
 		name := item.Text()
 		if name == "" {
 			continue

@@ -92,7 +92,8 @@ type Write struct {
 	// Object names the target's object type as the system's settings call it: the flow's `to.object`, else the entity.
 	Object string
 	Action Action
-	// External is the deterministic external id, stored with the object where the target has a field for it.
+	// External is the deterministic external id, a UUID, stored with the object where the target has a field for it, in the form that the
+	// system's settings say.
 	External string
 	// Local is the object's id in the target; empty for Create.
 	Local string
@@ -124,10 +125,16 @@ type Lookup struct {
 	Object   string
 	Local    string
 	External string
-	Natural  map[string]string
+	// Older: the object may have been created when the object type's external id had another form, which is to be asked for as well.
+	Older   bool
+	Natural map[string]string
+	// Compare gives the rule of a natural key field; a field without one is compared exactly.
+	Compare map[string]Compare
 }
 
-// Finder looks up. It returns every object that fits: none is not an error, two are a duplicate.
+// Finder looks up. It returns every object that fits: none is not an error, two are a duplicate. An external id is compared by value
+// (SameExternal): systems give it back in capitals, in braces, without hyphens. A natural key field fits by its own rule, and what the
+// system itself has found is compared again: many ignore what they do not know.
 type Finder interface {
 	System
 	Find(ctx context.Context, l Lookup) ([]Record, error)

@@ -437,5 +437,8 @@ func (r *Runner) journal(ev *event.Event, f *fate, now time.Time, took time.Dura
 	if ev.Refused != nil {
 		j.Attempts = ev.Refused.Reading + 1 // see Store.Refused
 	}
+	if f.outcome == state.Delivered {
+		j.Reason = f.told
+	}
 	return j
 }

@@ -150,6 +150,11 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 			return f, done, err
 		}
 	}
+	if d.unmet && d.write.Action == connector.Create {
+		if f, done, err := d.meet(ctx, conflicts); done || err != nil {
+			return f, done, err
+		}
+	}
 	if until := d.inTheWay(); until > 0 {
 		return d.rest(until, "a write that was not answered may still arrive in "+d.Runner.target.Name+", and must not come behind this one"), true, nil
 	}
@@ -212,17 +217,19 @@ func (d *delivery) still(ctx context.Context) error {
 
 // clear looks whether the object is there, after calls whose outcome is not known. done says that this decides the message.
 func (d *delivery) clear(ctx context.Context, conflicts *int) (fate, bool, error) {
-	rec, exactly, err := d.look(ctx)
+	got, exactly, err := d.look(ctx, true)
 	switch {
 	case errors.Is(err, connector.ErrNoLookup):
 		return d.unasked(err), true, nil
 	case err != nil:
 		return d.unread(ctx, err)
-	case rec != nil && d.write.Action == connector.Create:
-		return d.adopt(ctx, rec, exactly, conflicts)
-	case rec != nil:
-		d.found(rec)
-		d.write.Local, d.write.ETag = rec.Local, rec.ETag
+	case len(got) > 1:
+		return d.several(got, exactly), true, nil
+	case len(got) > 0 && d.write.Action == connector.Create:
+		return d.adopt(ctx, &got[0], exactly, conflicts)
+	case len(got) > 0:
+		d.found(&got[0])
+		d.write.Local, d.write.ETag = got[0].Local, got[0].ETag
 		return fate{}, false, nil
 	}
 	// Absent now is not absent for good while the request may still be under way: the key rests until its deadline is over.
@@ -238,14 +245,14 @@ func (d *delivery) clear(ctx context.Context, conflicts *int) (fate, bool, error
 
 // certain: nothing that was called before can still be, or become, true.
 func (d *delivery) certain() {
-	d.doubt, d.lost, d.inherited, d.cleared = false, false, nil, true
+	d.doubt, d.lost, d.inherited, d.cleared, d.unmet = false, false, nil, true, false
 }
 
 // found: the object is there, so the calls that were in doubt are over, and what becomes of this one must not lose it again.
 func (d *delivery) found(rec *connector.Record) {
 	d.certain()
 	d.table().arrived(d.object())
-	d.adopted = &state.Ref{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, Local: rec.Local, ETag: rec.ETag, Updated: d.Clock.Now()}
+	d.adopted = &state.Ref{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, Local: rec.Local, ETag: rec.ETag, Instead: d.instead, Updated: d.Clock.Now()}
 	d.log.Info("found an object that was there already", "key", d.ev.Key, "system", d.Runner.target.Name, "local", rec.Local)
 }
 
@@ -447,20 +454,6 @@ func (d *delivery) unasked(err error) fate {
 	return d.recalling(f)
 }
 
-// duplicate: the target says that it holds the object.
-func (d *delivery) duplicate(ctx context.Context, cause error, conflicts *int) (fate, bool, error) {
-	rec, exactly, err := d.look(ctx)
-	if err != nil && !errors.Is(err, connector.ErrNoLookup) {
-		return d.unread(ctx, err)
-	}
-	if rec == nil {
-		f := failed(cause)
-		f.reason += "; but it does not find it by its external id: another object stands in the way"
-		return d.given(f), true, nil
-	}
-	return d.adopt(ctx, rec, exactly, conflicts)
-}
-
 // reread gets the object's present concurrency token; the write then goes on top of the present state, field by field.
 func (d *delivery) reread(ctx context.Context) (fate, bool, error) {
 	finder := d.Runner.target.Connector.(connector.Finder)
@@ -478,79 +471,6 @@ func (d *delivery) reread(ctx context.Context) (fate, bool, error) {
 	}
 	d.write.ETag, d.stale = got[0].ETag, false
 	return fate{}, false, nil
-}
-
-// look asks the target for the object by its external id, then by its natural key; connector.ErrNoLookup where it cannot be asked
-// by either. exactly: it was found by its external id, which no other object has.
-func (d *delivery) look(ctx context.Context) (rec *connector.Record, exactly bool, err error) {
-	finder, ok := d.Runner.target.Connector.(connector.Finder)
-	if !ok {
-		return nil, false, connector.ErrNoLookup
-	}
-	lookups := []connector.Lookup{{Entity: d.write.Entity, Object: d.write.Object, External: d.write.External}}
-	if natural := d.natural(); len(natural) > 0 {
-		lookups = append(lookups, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Natural: natural})
-	}
-	ctx, cancel := context.WithTimeout(ctx, d.Runner.target.patience())
-	defer cancel()
-	defer d.asking()()
-	err = connector.ErrNoLookup
-	for i, l := range lookups {
-		got, ferr := finder.Find(ctx, l)
-		switch {
-		case errors.Is(ferr, connector.ErrNoLookup):
-			continue
-		case ferr != nil:
-			return nil, false, ferr
-		}
-		err = nil
-		got = slices.DeleteFunc(got, func(r connector.Record) bool { return r.Deleted })
-		if len(got) > 1 {
-			d.log.Error("the target holds several objects of one id: one of them is a double", "key", d.ev.Key, "system", d.Runner.target.Name,
-				"external", d.write.External, "objects", len(got))
-		}
-		if len(got) > 0 {
-			return &got[0], i == 0, nil
-		}
-	}
-	return nil, false, err
-}
-
-// natural gives the values of the flow's find-by fields.
-func (d *delivery) natural() map[string]string {
-	if len(d.flow.To.FindBy) == 0 || len(d.stage.out) == 0 {
-		return nil
-	}
-	doc := jsondoc.Get()
-	defer jsondoc.Put(doc)
-	if doc.Reset(d.stage.out, jsondoc.Limits{}) != nil {
-		return nil
-	}
-	m := map[string]string{}
-	for _, name := range d.flow.To.FindBy {
-		switch v := doc.Root().GetPath(name); v.Kind() {
-		case jsondoc.Missing, jsondoc.Null:
-			return nil // half a key finds strangers
-		case jsondoc.String:
-			m[name] = v.Str()
-		default:
-			m[name] = string(v.Raw())
-		}
-	}
-	return m
-}
-
-// adopt takes an object that is there already as the one to create. Only what this very call has made is known to hold this very document: what
-// an earlier call made, perhaps of an earlier document, and what was there before, is written once more unless it holds it too. Absolute values
-// do no harm. What cannot be changed stays what an earlier call for this very event has made, also when the mapping was changed in between.
-func (d *delivery) adopt(ctx context.Context, rec *connector.Record, exactly bool, conflicts *int) (fate, bool, error) {
-	made := exactly && (d.lost && d.sentHere || d.writeOnce() && d.inheritedOwn())
-	d.found(rec)
-	if made || d.holds(rec.Doc) {
-		return d.done(ctx, connector.Result{Local: rec.Local, Doc: rec.Doc, ETag: rec.ETag}), true, nil
-	}
-	d.write.Action, d.write.Local, d.write.ETag, d.write.Doc = connector.Update, rec.Local, rec.ETag, d.owned()
-	return d.once(ctx, conflicts)
 }
 
 // holds reports whether a document of the target has every field that is to be written, with its value. Nothing is to be written

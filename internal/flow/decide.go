@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
@@ -14,9 +15,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/state"
 )
-
-// maxHops stops events that flows hand round in a circle.
-const maxHops = 32
 
 // attempt is the place in which a message is decided.
 type attempt struct {
@@ -101,8 +99,8 @@ type stage struct {
 func (r *Runner) examine(ctx context.Context, ev *event.Event, a *attempt) (s *stage, f fate, done bool, err error) {
 	s = &stage{}
 	stop := func(f fate) (*stage, fate, bool, error) { return s, f, true, nil }
-	if ev.Hops >= maxHops {
-		return stop(parked("loop", "loop", fmt.Sprintf("the event has passed %d flows: flows hand it round in a circle", ev.Hops)))
+	if f, done, _ := circling(ev); done {
+		return stop(f)
 	}
 	if s.doc, err = a.parse(ev); err != nil {
 		return stop(parked("malformed", "json", err.Error()))
@@ -223,6 +221,8 @@ func (r *Runner) identify(ctx context.Context, ev *event.Event, s *stage) (fate,
 			}
 			if external == "" {
 				external = state.NoExternal
+			} else if u, ok := connector.ParseExternal(external); ok {
+				external = u // as the hub knows it, whatever the form in which the system gives it back
 			}
 		}
 	}
@@ -257,6 +257,9 @@ func (r *Runner) received(ctx context.Context, ev *event.Event, s *stage, local 
 		Known: &state.Known{Flow: r.flow.Name, Received: ev.Version, EventID: ev.ID, Key: ev.Key}, Updated: r.Clock.Now()}
 	if t.Ref == nil {
 		return fate{}, false, nil
+	}
+	if !t.Ref.Deleted && t.Ref.Local != "" && t.Ref.Local != local {
+		return twin(r.flow.From.System, t.Ref, local), true, nil
 	}
 	s.ref.ETag = t.Ref.ETag
 	k := t.Ref.Known
@@ -326,7 +329,10 @@ func (r *Runner) mapped(ctx context.Context, ev *event.Event, s *stage, a *attem
 	if s.known != nil && overwritten(s.known, s.ref.Known) {
 		return skipped(state.Stale), true, nil
 	}
-	return fate{}, false, nil
+	if s.known != nil && follows(s.known, s.ref.Known) {
+		ev.Hops = max(ev.Hops, s.known.Hops)
+	}
+	return circling(ev)
 }
 
 // later reports whether the event is certainly newer than all that is known of the object: than what was received, and than the hub's last

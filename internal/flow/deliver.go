@@ -53,6 +53,11 @@ type delivery struct {
 	said string
 	// sentHere: what is in doubt is this delivery's own create, of this very document.
 	sentHere bool
+	// unmet: nobody has looked yet whether the object was there before the hub came. met: it was, as the journal tells.
+	// instead is the hub id under which it was known there.
+	unmet   bool
+	met     string
+	instead string
 	// cleared: nothing is in doubt any more; adopted is the object that was found to be there.
 	cleared bool
 	adopted *state.Ref
@@ -328,6 +333,7 @@ func (d *delivery) plan() (fate, bool) {
 			"; an update from "+d.ev.Origin+" would create it again: discard the message, or remove the deletion there and replay"), true
 	default:
 		d.write.Action, d.write.Doc = connector.Create, d.stage.out
+		d.unmet = d.meets()
 	}
 	return fate{}, false
 }
@@ -420,6 +426,7 @@ func (d *delivery) every() []state.Intent {
 func (d *delivery) done(ctx context.Context, res connector.Result) fate {
 	f := delivered()
 	f.called = true
+	f.told = d.met
 	f.applied = d.applied()
 	f.closes = d.every()
 	local := res.Local
@@ -427,7 +434,7 @@ func (d *delivery) done(ctx context.Context, res connector.Result) fate {
 		local = d.write.Local
 	}
 	f.ref = &state.Ref{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, Local: local, ETag: res.ETag,
-		Deleted: d.write.Action == connector.Delete, Updated: d.Clock.Now()}
+		Deleted: d.write.Action == connector.Delete, Instead: d.instead, Updated: d.Clock.Now()}
 	if d.ev.Operation != event.Delete {
 		f.ref.Known = d.knownAfter(ctx, f.ref, res)
 	}

@@ -96,8 +96,8 @@ func (r *Runner) ask(ctx context.Context, a *attempt, in *state.Intent) (*state.
 	}
 	cctx, cancel := context.WithTimeout(ctx, system.patience())
 	defer cancel()
-	got, err := finder.Find(cctx, connector.Lookup{Entity: in.Entity, Object: object, External: in.External})
-	got = slices.DeleteFunc(got, func(rec connector.Record) bool { return rec.Deleted })
+	got, err := finder.Find(cctx, connector.Lookup{Entity: in.Entity, Object: object, External: in.External, Older: true})
+	got = living(got)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, fate{}, context.Cause(ctx)
@@ -111,6 +111,9 @@ func (r *Runner) ask(ctx context.Context, a *attempt, in *state.Intent) (*state.
 			system.Breaker.Failure(a.lane, err)
 		}
 		return nil, r.later(jitter(r.flow.Retry.Max), in, err.Error()), nil
+	case len(got) > 1:
+		system.Breaker.Success()
+		return nil, r.untold(in, severalText(in.System, "its external id", got)), nil
 	case len(got) > 0:
 		system.Breaker.Success()
 		system.shared().arrived(objectOf(in))

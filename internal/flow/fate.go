@@ -19,6 +19,7 @@ type fate struct {
 	reason  string // of a skip: one of the closed set; else the sentence for the operator
 	kind    string
 	code    string
+	told    string // what the journal says of a delivery beyond that it was made
 
 	send      *event.Record // to be on its topic before the fate counts
 	ref       *state.Ref

@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -21,26 +22,87 @@ type inbound struct {
 	// created and updated are the fields of that schema that a create and an update write there: those that the outbound mapping
 	// reads, and of these those that the flow owns. Foreign changes to others are never overlooked.
 	created, updated []string
+	// direct: it is not comparable, but what it polls is the very document that is written: an own write is known again by the fields that
+	// are made of what was written and of the object's stamps.
+	direct bool
 }
 
 func findInbound(plan *config.Plan, f *config.Flow) *inbound {
-	for _, back := range plan.Inbound(f.To.System, f.Entity) {
-		if back.Map == nil {
-			continue
+	all := plan.Inbound(f.To.System, f.Entity)
+	for _, back := range all {
+		if back.Map != nil {
+			return newInbound(f, back)
 		}
-		in := &inbound{flow: back}
-		if f.Map != nil && f.Map.From() != nil && back.Map.To() != nil && f.Map.From().Name() == back.Map.To().Name() {
-			in.comparable = true
-			volatile := func(name string) bool { return slices.Contains(back.Map.Volatile(), name) }
-			in.created = slices.DeleteFunc(f.Map.SourceFields(), volatile)
-			in.updated = in.created
-			if len(f.To.Owns) > 0 {
-				in.updated = slices.DeleteFunc(f.Map.SourceFieldsOf(f.To.Owns...), volatile)
-			}
+	}
+	for _, back := range all {
+		if in := newInbound(f, back); in.direct {
+			return in
 		}
-		return in
 	}
 	return nil
+}
+
+func newInbound(f, back *config.Flow) *inbound {
+	in := &inbound{flow: back}
+	if f.Map == nil || f.Map.From() == nil || back.Map == nil || back.Map.To() == nil || f.Map.From().Name() != back.Map.To().Name() {
+		// Only what is polled is of the same form as what is written, or read back after a write.
+		in.direct = back.From.Poll != nil && back.From.Poll.Object == f.To.Object
+		return in
+	}
+	in.comparable = true
+	volatile := func(name string) bool { return slices.Contains(back.Map.Volatile(), name) }
+	in.created = slices.DeleteFunc(f.Map.SourceFields(), volatile)
+	in.updated = in.created
+	if len(f.To.Owns) > 0 {
+		in.updated = slices.DeleteFunc(f.Map.SourceFieldsOf(f.To.Owns...), volatile)
+	}
+	return in
+}
+
+// written are the fields of the inbound flow's document, now, that say what a write has written there.
+func (in *inbound) written(w *connector.Write, external string, now map[string]uint64) []string {
+	if in.comparable && w.Action == connector.Create {
+		return in.created
+	}
+	if in.comparable {
+		return in.updated
+	}
+	names := map[string]bool{}
+	for _, stamp := range in.flow.Stamps {
+		names[stamp] = true
+	}
+	if top, _, _ := strings.Cut(external, "."); top != "" && w.Action == connector.Create {
+		names[top] = true
+	}
+	doc := jsondoc.Get()
+	defer jsondoc.Put(doc)
+	if doc.Reset(w.Doc, jsondoc.Limits{}) != nil {
+		return nil
+	}
+	for name := range doc.Root().Members() {
+		names[name] = true
+	}
+	var out []string
+	for field := range now {
+		if in.of(field, names) {
+			out = append(out, field)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// of reports whether a field of the inbound flow's document is made of these fields of the target's document alone.
+func (in *inbound) of(field string, names map[string]bool) bool {
+	if in.flow.Map == nil {
+		return names[field]
+	}
+	for _, source := range in.flow.Map.SourceFieldsOf(field) {
+		if !names[source] {
+			return false
+		}
+	}
+	return true
 }
 
 // knownAfter is the target's state after a write, as the inbound flow will see it: from the answer or read back. Only the fields
@@ -49,7 +111,7 @@ func findInbound(plan *config.Plan, f *config.Flow) *inbound {
 // news, not an echo. Where the state cannot be told, the last known one stays: at worst an echo passes and finds everything
 // as it is.
 func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector.Result) *state.Known {
-	if d.reads == nil || !d.reads.comparable {
+	if d.reads == nil || !d.reads.comparable && !d.reads.direct {
 		return nil
 	}
 	doc := d.readBack(ctx, ref, res)
@@ -60,11 +122,8 @@ func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector
 	if !ok || d.overtaken(ctx) {
 		return nil
 	}
-	written := d.reads.updated
-	if d.write.Action == connector.Create {
-		written = d.reads.created
-	}
-	k := &state.Known{Flow: d.reads.flow.Name, Key: d.ev.Key, Fields: map[string]uint64{}, Wrote: version, Written: written}
+	written := d.reads.written(&d.write, d.flow.To.External, now)
+	k := &state.Known{Flow: d.reads.flow.Name, Key: d.ev.Key, Fields: map[string]uint64{}, Wrote: version, Written: written, Hops: d.ev.Hops + 1}
 	if old := d.target.Ref; old != nil && old.Known != nil && old.Known.Flow == k.Flow {
 		k.Received, k.EventID, k.Key = old.Known.Received, old.Known.EventID, "" // the key stays
 		for name, h := range old.Known.Fields {
@@ -129,11 +188,15 @@ func (d *delivery) seen(ctx context.Context, doc []byte) (hashes map[string]uint
 	ev := event.Event{Entity: d.ev.Entity, Hub: d.ev.Hub, Key: d.ev.Key, Operation: event.Upsert, Origin: d.Runner.target.Name,
 		Source: d.Runner.target.Name, Time: d.ev.Time}
 	input := &mapping.Input{Doc: in, Event: &ev, Lookup: lookup{d.Runner}}
-	mapped, err := d.reads.flow.Map.Apply(ctx, input, nil)
-	if err != nil {
-		return nil, "", false
+	mapped := doc
+	if m := d.reads.flow.Map; m != nil {
+		var err error
+		if mapped, err = m.Apply(ctx, input, nil); err != nil {
+			return nil, "", false
+		}
 	}
 	if v := d.reads.flow.Version; v != nil {
+		var err error
 		if version, err = v.String(ctx, input); err != nil {
 			return nil, "", false
 		}

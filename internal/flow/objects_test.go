@@ -25,7 +25,7 @@ accept: test/order.v1
 key: source.no
 version: source.rev
 map: order-to-erp
-to: {system: erp, on-delete: delete}
+to: {system: erp, on-delete: delete, find: after-conflict}
 retry: {for: 5m, backoff: 100ms..2s}
 ---
 flow: second
@@ -35,7 +35,7 @@ accept: test/order.v1
 key: source.no
 version: source.rev
 map: order-to-erp
-to: {system: erp, on-delete: delete}
+to: {system: erp, on-delete: delete, find: after-conflict}
 retry: {for: 5m, backoff: 100ms..2s}
 ---
 flow: direct
@@ -45,7 +45,7 @@ accept: test/erp-order.v1
 key: source.no
 version: source.rev
 map: order-to-erp
-to: {system: erp}
+to: {system: erp, find: after-conflict}
 retry: {for: 5m, backoff: 100ms..2s}
 ---
 flow: keyed-copy

@@ -205,6 +205,9 @@ type kind struct{ open func() connector.System }
 func (k kind) Spec() connector.Spec {
 	return connector.Spec{Kind: "script", Can: connector.Abilities{Write: true, Find: true, Poll: true, Files: true}}
 }
+func (kind) Describe(connector.Settings, string) connector.ObjectType {
+	return connector.ObjectType{Stamps: []string{"rev"}}
+}
 func (kind) Check(connector.Settings, *strictyaml.Problems) {}
 func (k kind) Open(context.Context, connector.Settings) (connector.System, error) {
 	return k.open(), nil
@@ -253,7 +256,7 @@ when: data.status != "draft"
 requires:
   - {entity: customer, id: data.customer}
 map: order-to-erp
-to: {system: erp, on-delete: delete}
+to: {system: erp, on-delete: delete, find: after-conflict}
 retry: {for: 5m, backoff: 100ms..2s}
 ---
 flow: orders-latest
@@ -261,7 +264,7 @@ entity: order
 from: {topic: orders}
 accept: test/order.v1
 map: order-to-erp
-to: {system: erp2, on-delete: deactivate, deactivated: {status: "gone"}}
+to: {system: erp2, on-delete: deactivate, deactivated: {status: "gone"}, find: after-conflict}
 order: latest
 ---
 flow: copy
@@ -307,8 +310,33 @@ set:
   number?: source.number
 `
 
+const plainMappings = `
+---
+mapping: plain
+from: test/order.v1
+to: test/erp-order.v1
+set:
+  no: source.no
+  qty: source.qty
+---
+mapping: ticking
+from: test/order.v1
+to: test/erp-order.v1
+set:
+  no: source.no
+  qty: source.qty
+  number?: source.status
+---
+mapping: qty-only
+from: test/order.v1
+to: test/erp-order.v1
+set:
+  no: source.no
+  qty: source.qty
+`
+
 const testSchema = `{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","required":["no","qty"],"additionalProperties":false,
-"properties":{"no":{"type":"string"},"qty":{"type":"integer"},"status":{"type":"string"},"customer":{"type":"string"},"number":{"type":"string"},"rev":{"type":"integer"}}}`
+"properties":{"no":{"type":"string"},"qty":{"type":"integer"},"status":{"type":"string"},"customer":{"type":"string"},"number":{"type":"string"},"rev":{"type":"integer"},"id":{"type":"string"},"phone":{"type":"string"}}}`
 
 // world is a hub's engine on a real store, with scripted systems around it.
 type world struct {
@@ -340,7 +368,7 @@ func newWorldOf(t *testing.T, flows string, cfg store.Config) *world {
 		return []config.Source{{Name: name, FS: m}}
 	}
 	paths := config.Paths{Config: "waybill.yaml", ConfigFS: src("", map[string]string{"waybill.yaml": "systems:\n  erp: {connector: script}\n  erp2: {connector: script}\n"})[0].FS,
-		Flows: src("flows", map[string]string{"f.yaml": flows}), Mappings: src("mappings", map[string]string{"m.yaml": testMappings}),
+		Flows: src("flows", map[string]string{"f.yaml": flows}), Mappings: src("mappings", map[string]string{"m.yaml": testMappings + plainMappings}),
 		Schemas: src("schemas", map[string]string{"test/order.v1.json": testSchema, "test/erp-order.v1.json": testSchema})}
 	plan, problems := config.Load(paths, config.Options{Kinds: map[string]connector.Kind{"script": kind{}}})
 	if problems.Len() > 0 {

@@ -168,6 +168,9 @@ type Ref struct {
 	Local string
 	// Deleted marks a tombstone: the object was deleted there.
 	Deleted bool
+	// Instead is the hub id of another object that had Local until now: the system's object is this one, and the other's reference ends. It is
+	// not stored.
+	Instead string
 	// Known is the last known state there; nil when unknown.
 	Known *Known
 	// ETag is the target's own concurrency token of the last write or read; may be empty.
@@ -190,6 +193,9 @@ type Known struct {
 	// an older event's values of these fields have been overwritten.
 	Wrote   string
 	Written []string
+	// Hops is the number of flows that the hub's last write had passed: an event that says nothing but that write goes on counting there. 0 once
+	// another event was received.
+	Hops int
 }
 
 // Applied is the version guard's memory: the newest version from one origin that was applied to one target object.

@@ -81,7 +81,11 @@ func decodeRanges(next int64, b []byte) ([]event.Range, error) {
 // equal states have equal bytes. Never nil: nil means unknown.
 func encodeKnown(k *state.Known) []byte {
 	b := make([]byte, 0, 24*len(k.Fields)+len(k.Wrote)+16*len(k.Written)+3)
-	b = append(b, 1) // the form's version
+	if k.Hops == 0 { // the form's version: the first knows no hops
+		b = append(b, 1)
+	} else {
+		b = binary.AppendUvarint(append(b, 2), uint64(k.Hops))
+	}
 	b = appendText(b, k.Wrote)
 	b = binary.AppendUvarint(b, uint64(len(k.Written)))
 	for _, name := range k.Written {
@@ -110,11 +114,19 @@ func cutText(b []byte) (text string, rest []byte, ok bool) {
 // decodeKnown fills in what encodeKnown has written.
 func decodeKnown(b []byte, k *state.Known) error {
 	torn := fmt.Errorf("known fields: %w", errTorn)
-	if len(b) == 0 || b[0] != 1 {
+	if len(b) == 0 || b[0] != 1 && b[0] != 2 {
 		return torn
 	}
+	form, b := b[0], b[1:]
+	if form == 2 {
+		hops, w := binary.Uvarint(b)
+		if w <= 0 || hops > 1<<20 {
+			return torn
+		}
+		k.Hops, b = int(hops), b[w:]
+	}
 	var ok bool
-	if k.Wrote, b, ok = cutText(b[1:]); !ok {
+	if k.Wrote, b, ok = cutText(b); !ok {
 		return torn
 	}
 	n, w := binary.Uvarint(b)

@@ -68,7 +68,7 @@ func (c *refChanges) put(r *state.Ref) {
 		if ref.Known == nil {
 			ref.Known = old.Known
 		}
-		ref.Local = cmp.Or(ref.Local, old.Local)
+		ref.Local, ref.Instead = cmp.Or(ref.Local, old.Local), cmp.Or(ref.Instead, old.Instead)
 	}
 	c.byKey[k] = &ref
 	if ref.Local != "" {
@@ -126,7 +126,23 @@ func (t *tx) saveRefs(c *refChanges) error {
 	if err != nil {
 		return err
 	}
+	if err := t.endRefs(c); err != nil {
+		return err
+	}
 	return t.saveSightings(c.seen)
+}
+
+// endRefs ends the references whose objects have turned out to be others'.
+func (t *tx) endRefs(c *refChanges) error {
+	for _, r := range c.rows() {
+		if r.Instead == "" || r.Instead == r.Hub {
+			continue
+		}
+		if _, err := t.exec("UPDATE refs SET deleted = 1 WHERE entity = ? AND hub = ? AND system = ? AND local = ?", r.Entity, r.Instead, r.System, r.Local); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // saveSightings records ids under which objects were seen. Beyond the first that is not deleted, a row is extra: a duplicate.

@@ -34,6 +34,8 @@ type Subject struct {
 	Change func(n int) string
 	// Natural gives the natural key of New(n); nil where there is none.
 	Natural func(n int) map[string]string
+	// Folds: the system searches natural keys without regard to capitals, where it is asked to. They must have some.
+	Folds bool
 	// External: the system has a field for the external id, and can search it.
 	External bool
 	// ETags: updates are guarded by a concurrency token.

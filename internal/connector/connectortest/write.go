@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -91,12 +92,14 @@ func testWrite(t *testing.T, fresh func(t *testing.T) *Subject) {
 				t.Errorf("by external id: %s, want %s", got[0].Local, first.Local)
 			}
 			w.find("by an external id that is not there", connector.Lookup{External: external(99)}, 0)
+			w.spelt(first.Local)
 		}
 		if w.Natural != nil {
 			if got := w.find("by natural key", connector.Lookup{Natural: w.Natural(2)}, 1); got[0].Local != second.Local {
 				t.Errorf("by natural key: %s, want %s", got[0].Local, second.Local)
 			}
 			w.find("by a natural key that is not there", connector.Lookup{Natural: w.Natural(99)}, 0)
+			w.folded(second.Local)
 		}
 	})
 	if fresh(t).External {
@@ -128,6 +131,44 @@ func testWrite(t *testing.T, fresh func(t *testing.T) *Subject) {
 	if fresh(t).ETags {
 		t.Run("etag", func(t *testing.T) { testETag(t, fresh(t)) })
 		t.Run("etag, and the clock stands still", func(t *testing.T) { testStill(t, fresh(t)) })
+	}
+}
+
+// spelt: an external id is the same however it is written.
+func (w *writer) spelt(local string) {
+	w.t.Helper()
+	u := external(1)
+	for what, asked := range map[string]string{
+		"in capitals": strings.ToUpper(u), "in braces": "{" + u + "}", "without hyphens": strings.ReplaceAll(u, "-", ""),
+	} {
+		if got := w.find("by external id "+what, connector.Lookup{External: asked}, 1); got[0].Local != local {
+			w.t.Errorf("by external id %s: %s, want %s", what, got[0].Local, local)
+		}
+	}
+	if got := w.find("by external id, in older forms too", connector.Lookup{External: u, Older: true}, 1); got[0].Local != local {
+		w.t.Errorf("by external id, in older forms too: %s, want %s", got[0].Local, local)
+	}
+	w.find("by an external id that is not there, in older forms too", connector.Lookup{External: external(99), Older: true}, 0)
+}
+
+// folded: a natural key's rule decides what fits, also where the system's own search is wider or narrower.
+func (w *writer) folded(local string) {
+	w.t.Helper()
+	rules, other := map[string]connector.Compare{}, map[string]string{}
+	same := true
+	for field, v := range w.Natural(2) {
+		rules[field], other[field] = connector.Fold, strings.ToLower(v)
+		same = same && other[field] == v
+	}
+	if same {
+		w.t.Fatal("the natural keys have no capital letter: nothing can be folded")
+	}
+	if got := w.find("by natural key, folded", connector.Lookup{Natural: w.Natural(2), Compare: rules}, 1); got[0].Local != local {
+		w.t.Errorf("by natural key, folded: %s, want %s", got[0].Local, local)
+	}
+	w.find("by natural key in small letters, exactly", connector.Lookup{Natural: other}, 0)
+	if w.Folds {
+		w.find("by natural key in small letters, folded", connector.Lookup{Natural: other, Compare: rules}, 1)
 	}
 }
 

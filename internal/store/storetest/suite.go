@@ -42,7 +42,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"LaneLateFollower", testLaneLateFollower}, {"LaneDiscards", testLaneDiscards}, {"LaneInOneCommit", testLaneInOneCommit},
 		{"Due", testDue}, {"Marks", testMarks}, {"Edit", testEdit}, {"EditOfNothing", testEditOfNothing}, {"EditRace", testEditRace},
 		{"Parked", testParked}, {"Causes", testCauses}, {"Bulk", testBulk}, {"BulkDiscard", testBulkDiscard},
-		{"Resolve", testResolve}, {"ResolvePending", testResolvePending}, {"References", testReferences}, {"Target", testTarget}, {"Duplicates", testDuplicates},
+		{"Resolve", testResolve}, {"Link", testLink}, {"LinkReleases", testLinkReleases}, {"ResolvePending", testResolvePending}, {"References", testReferences}, {"Target", testTarget}, {"Duplicates", testDuplicates},
 		{"WaiterForHub", testWaiterForHub}, {"WaiterForLocal", testWaiterForLocal}, {"WaiterForIntents", testWaiterForIntents},
 		{"WaiterRace", testWaiterRace}, {"IntentRace", testIntentRace},
 		{"IntentFenced", testIntentFenced}, {"IntentAgain", testIntentAgain}, {"IntentClose", testIntentClose}, {"Claims", testClaims}, {"ClaimRace", testClaimRace},

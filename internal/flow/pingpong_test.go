@@ -1,0 +1,202 @@
+package flow
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/store"
+)
+
+// stamped is a system that stamps what is written, and is polled. habit is what it does of its own accord with what it gives.
+type stamped struct {
+	*target
+	rev   int
+	seen  map[string]int
+	habit func(doc map[string]any)
+}
+
+func (s *stamped) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
+	r, err := s.target.Write(ctx, w)
+	if err == nil {
+		s.stamp(r.Local)
+		r.Doc = nil
+	}
+	return r, err
+}
+
+func (s *stamped) stamp(local string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rev++
+	s.objects[local]["rev"], s.objects[local]["id"] = s.rev, local
+}
+
+// set is what a user does.
+func (s *stamped) set(local, field string, value any) {
+	s.objects[local][field] = value
+	s.stamp(local)
+}
+
+// changes are the events of what has changed since it was asked before.
+func (s *stamped) changes(t *testing.T, system string) []event.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []event.Event
+	for local, doc := range s.objects {
+		rev, _ := doc["rev"].(int)
+		if rev <= s.seen[local] {
+			continue
+		}
+		s.seen[local] = rev
+		given := map[string]any{}
+		for k, v := range doc {
+			given[k] = v
+		}
+		if s.habit != nil {
+			s.habit(given)
+		}
+		data, err := json.Marshal(given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, event.Event{ID: fmt.Sprint(system, local, rev), Source: system, Entity: "order", Operation: event.Upsert, Key: fmt.Sprint(doc["no"]), Version: fmt.Sprint(rev), Data: data})
+	}
+	return out
+}
+
+const thereAndBack = `
+flow: there
+entity: order
+from: {system: erp, poll: {every: 1s}}
+key: source.no
+id: source.id
+version: source.rev
+to: {system: erp2, find: after-conflict}
+---
+flow: back
+entity: order
+from: {system: erp2, poll: {every: 1s}}
+key: source.no
+id: source.id
+version: source.rev
+to: {system: erp, find: after-conflict}
+`
+
+// through gives both flows a mapping.
+func through(mapping string) string {
+	return strings.ReplaceAll(thereAndBack, "to: {system", "map: "+mapping+"\nto: {system")
+}
+
+// Two polled flows in both directions bring a change to the other side and come to rest; what a user has changed stays.
+func TestThereAndBack(t *testing.T) {
+	for _, c := range []struct {
+		name, flows string
+		habit       func(doc map[string]any)
+		writes      int  // at most, of one change
+		loop        bool // it ends by the count of hops
+	}{
+		{name: "copied", flows: thereAndBack, writes: 2},
+		{name: "mapped to different schemas", flows: through("plain"), writes: 2},
+		{name: "a field that nobody writes and that is never the same", flows: through("ticking"), habit: func(doc map[string]any) { ticks++; doc["status"] = fmt.Sprint(ticks) }, writes: maxHops + 2, loop: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorldOf(t, c.flows, store.Config{})
+			erp, erp2 := &stamped{target: w.erp, seen: map[string]int{}, habit: c.habit}, &stamped{target: w.erp2, seen: map[string]int{}, habit: c.habit}
+			w.deps.Systems["erp"].Connector, w.deps.Systems["erp2"].Connector = erp, erp2
+			there, back := w.flow("there"), w.flow("back")
+			poll := func() (rounds int) {
+				for rounds = 0; rounds < 3*maxHops; rounds++ {
+					a, b := erp.changes(t, "erp"), erp2.changes(t, "erp2")
+					if len(a)+len(b) == 0 {
+						break
+					}
+					for _, e := range a {
+						w.must(there, e)
+					}
+					for _, e := range b {
+						w.must(back, e)
+					}
+				}
+				return rounds
+			}
+			calls := func() int { return len(w.erp.calls) + len(w.erp2.calls) }
+			erp.objects["E1"] = map[string]any{"no": "A", "qty": 1}
+			erp.stamp("E1")
+			poll()
+			if c.loop {
+				if n := calls(); n > c.writes {
+					t.Errorf("%d writes, want at most %d", n, c.writes)
+				}
+				if got := w.summary("there") + " " + w.summary("back"); !strings.Contains(got, "parked=1") {
+					t.Errorf("it ends without a word: %s", got)
+				}
+				for _, flow := range []string{"there", "back"} {
+					for _, q := range w.queue(flow) {
+						if !q.Follower && q.Kind != "loop" {
+							t.Errorf("parked: %s", q.Reason)
+						}
+					}
+				}
+				return
+			}
+			for i, change := range []struct {
+				in    *stamped
+				local string
+				other *stamped
+				at    string
+			}{{erp, "E1", erp2, "T1"}, {erp2, "T1", erp, "E1"}, {erp, "E1", erp2, "T1"}, {erp2, "T1", erp, "E1"}} {
+				before := calls()
+				change.in.set(change.local, "qty", 100+i)
+				if rounds := poll(); rounds > 4 {
+					t.Errorf("change %d: %d rounds", i, rounds)
+				}
+				if n := calls() - before; n < 1 || n > c.writes {
+					t.Errorf("change %d: %d writes, want at most %d", i, n, c.writes)
+				}
+				for what, v := range map[string]any{"where it was made": change.in.objects[change.local]["qty"], "on the other side": change.other.objects[change.at]["qty"]} {
+					if fmt.Sprint(v) != fmt.Sprint(100+i) {
+						t.Errorf("change %d, %s: %v", i, what, v)
+					}
+				}
+			}
+			if got := w.summary("there") + " " + w.summary("back"); strings.Contains(got, "parked") {
+				t.Error(got)
+			}
+		})
+	}
+}
+
+var ticks int
+
+// A change that a user makes right before the hub's write, to a field that the hub does not write there, is news and travels.
+func TestThereAndBackKeepsNews(t *testing.T) {
+	flows := strings.Replace(thereAndBack, "to: {system: erp2", "map: qty-only\nto: {system: erp2", 1)
+	w := newWorldOf(t, flows, store.Config{})
+	erp, erp2 := &stamped{target: w.erp, seen: map[string]int{}}, &stamped{target: w.erp2, seen: map[string]int{}}
+	w.deps.Systems["erp"].Connector, w.deps.Systems["erp2"].Connector = erp, erp2
+	there, back := w.flow("there"), w.flow("back")
+	poll := func() {
+		for range 6 {
+			for _, e := range erp.changes(t, "erp") {
+				w.must(there, e)
+			}
+			for _, e := range erp2.changes(t, "erp2") {
+				w.must(back, e)
+			}
+		}
+	}
+	erp.objects["E1"] = map[string]any{"no": "A", "qty": 1, "phone": "1"}
+	erp.stamp("E1")
+	poll()
+	erp.set("E1", "qty", 2)
+	erp2.objects["T1"]["phone"] = "2" // and the hub's write comes before the system is read
+	poll()
+	if got := fmt.Sprintln(erp.objects["E1"]["phone"], erp.objects["E1"]["qty"], erp2.objects["T1"]["phone"], erp2.objects["T1"]["qty"]); got != "2 2 2 2\n" {
+		t.Errorf("got %s, want the phone number and the quantity on both sides", got)
+	}
+}
