@@ -62,6 +62,7 @@ What every connector does, and ` + "`internal/connector/connectortest`" + ` prov
   handed out before and is still the same is not handed out again. Where stamps are local times without a zone, the
   hour that comes twice when clocks go back is read again as a whole until it is over; a reading there is of the second time as soon
   as that has come, unless the same state was read in the first.
+- **One record holds up nobody.** A record of a poll or a row of a file that cannot be read parks alone, with its place and the reason; those after it go on.
 - **Values as they are.** A value that a document cannot show as it is, such as a date of the year 10000 or of 44 BC, infinity, NaN, a number of more
   than 128 digits, a day that does not exist or bytes that are no text, makes its record unreadable, with the column and the reason; nothing is cut or
   moved. What was read can be written back, and is the same.
