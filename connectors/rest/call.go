@@ -37,6 +37,40 @@ func (s *system) parse(op string, resp *httpclient.Response, safe bool) (jsondoc
 	return jsondoc.Value{}, f
 }
 
+// parseList reads an answer that holds a list at a path. Elements of it that are no acceptable JSON are null, and broken holds them by their index.
+func (s *system) parseList(op string, resp *httpclient.Response, path string) (root jsondoc.Value, broken map[int]jsondoc.Broken, err error) {
+	limits := jsondoc.Limits{Bytes: len(resp.Body) + 1}
+	if _, bad := jsondoc.Parse(resp.Body, limits); bad != nil {
+		if doc, found, ok := jsondoc.Salvage(resp.Body, path, limits); ok {
+			if d, err := jsondoc.Parse(doc, jsondoc.Limits{Bytes: len(doc) + 1}); err == nil {
+				return d.Root(), found, nil
+			}
+		}
+	}
+	root, err = s.parse(op, resp, true)
+	return root, nil, err
+}
+
+// recordOf makes a record of an object of a list. What cannot be read as it is has an Err, and as much beside it as can be told.
+func (s *system) recordOf(op string, o *object, v item, now time.Time) connector.Record {
+	if v.bad == nil {
+		rec := o.record(v.Value, "", now)
+		if rec.Local == "" {
+			rec.Err = s.fail(fault.Invalid, op, "an object of the list holds no id at %q", o.ID)
+		}
+		return rec
+	}
+	rec := connector.Record{Local: jsondoc.Peek(v.bad.Raw, o.ID), Doc: v.bad.Raw}
+	if o.Version != "" {
+		rec.Version = o.normal(jsondoc.Peek(v.bad.Raw, o.Version))
+	}
+	if doc, err := jsondoc.Parse(jsondoc.Repair(v.bad.Raw), jsondoc.Limits{Bytes: 2*len(v.bad.Raw) + 16}); err == nil {
+		rec = o.record(doc.Root(), "", now)
+	}
+	rec.Err = s.fail(fault.Invalid, op, "%s", v.bad.Err)
+	return rec
+}
+
 // record makes a record of one object as the system shows it. A version that is a local time which comes twice is taken for the second
 // one if that is not after now.
 func (o *object) record(v jsondoc.Value, header string, now time.Time) connector.Record {

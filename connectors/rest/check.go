@@ -107,6 +107,7 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	if o.List.Order == "changed" && (o.Version == "" || o.List.ChangedSince.Parameter == "") {
 		p.Add(n.Get("list").Get("order").Pos(), "order: changed needs version and changed-since")
 	}
+	o.checkPaging(n.Get("list").Get("paging"), p)
 	if pg.Size < 1 {
 		p.Add(n.Get("list").Get("paging").Get("size").Pos(), "size: at least 1")
 	}
@@ -168,5 +169,37 @@ func isLayout(s string) bool {
 func def(s *string, value string) {
 	if *s == "" {
 		*s = value
+	}
+}
+
+// checkPaging looks for settings of a list's pages that contradict each other or mean nothing.
+func (o *object) checkPaging(n strictyaml.Node, p *strictyaml.Problems) {
+	pg := &o.List.Paging
+	styles := map[string][]string{
+		"total": {"page", "offset"}, "pages": {"page", "offset"}, "total-header": {"page", "offset"}, "pages-header": {"page", "offset"},
+		"until": {"page", "offset", "key"}, "self": {"cursor", "next-url", "link"}, "stable": {"cursor", "next-url", "link"}, "after": {"key"},
+		"last": {"page", "offset", "cursor", "next-url", "link", "key"},
+	}
+	for _, key := range slices.Sorted(maps.Keys(styles)) {
+		if n.Has(key) && !slices.Contains(styles[key], pg.Style) {
+			p.AddHint(n.KeyPos(key), "remove it, or write style: "+strings.Join(styles[key], " or "), "%s means nothing under style: %s", key, pg.Style)
+		}
+	}
+	if pg.More != "" && pg.Last != "" {
+		p.AddHint(n.KeyPos("last"), "keep one of them", "more and last both say where the list ends")
+	}
+	if pg.Style != "key" {
+		return
+	}
+	switch found := placeholders(pg.After); {
+	case !slices.Contains(found, "id"):
+		p.AddHint(n.Get("after").Pos(), "write for example after: ID gt '{id}'", "after: there is no {id} in it")
+	case slices.ContainsFunc(found, func(name string) bool { return name != "id" && name != "version" }):
+		p.AddHint(n.Get("after").Pos(), "only {id} and {version} are known here", "after: unknown placeholder in %q", pg.After)
+	case slices.Contains(found, "version") && o.Version == "":
+		p.AddHint(n.Get("after").Pos(), "add version to the object", "after: {version} needs version")
+	}
+	if !n.Has("parameter") {
+		p.AddHint(n.Pos(), "write for example parameter: $filter", "paging: style key needs parameter")
 	}
 }

@@ -176,8 +176,8 @@ func (s *system) search(ctx context.Context, o *object, q httpclient.Query, op s
 			return nil, err
 		}
 		for _, v := range p.items {
-			if fits(v) {
-				found = append(found, o.record(v, "", now))
+			if v.bad == nil && fits(v.Value) {
+				found = append(found, o.record(v.Value, "", now))
 			}
 		}
 	}

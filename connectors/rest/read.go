@@ -2,9 +2,11 @@ package rest
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"iter"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -41,12 +43,27 @@ func (s *system) Poll(ctx context.Context, r connector.PollRequest) (connector.P
 		w.Local(o.repeat)
 	}
 	p := poll{s: s, o: o, w: w, now: s.clock.Now()}
+	p.clock(p.now) // the service's own clock is known with its answer
 	p.from, _ = w.Begin(p.now)
 	p.first = !w.Page(&p.place)
 	if p.first {
 		p.place.From = p.from
 	}
 	return p.run(ctx, r.Limit)
+}
+
+// clock tells the window what time it is in the service, where versions are times.
+func (p *poll) clock(now time.Time) {
+	if p.o.Version == "" {
+		return
+	}
+	p.w.Clock(now, func(version string) (time.Time, bool) {
+		if t, ok := p.o.versionTime(version); ok {
+			return t, true
+		}
+		// A revision is no time, and no clock says whether it has come.
+		return time.Time{}, p.o.VersionFormat == "auto" && version != "" && strings.Trim(version, "0123456789") == ""
+	})
 }
 
 // poll is one page's work.
@@ -58,6 +75,8 @@ type poll struct {
 	from  string // of the round
 	place pollPlace
 	first bool // the round's first page
+	// bare are the page's objects without a stamp.
+	bare connector.Remark
 }
 
 func (p *poll) run(ctx context.Context, limit int) (connector.Page, error) {
@@ -86,19 +105,25 @@ func (p *poll) run(ctx context.Context, limit int) (connector.Page, error) {
 	if p.first && p.o.Version == "" && p.o.List.ChangedSince.Parameter != "" {
 		p.place.Mark = p.o.written(serverTime(got.resp, p.now).Add(-time.Second))
 	}
-	out, newest, err := p.records(got)
-	if err != nil {
-		return connector.Page{}, err
-	}
+	p.clock(serverTime(got.resp, p.now))
+	out, newest := p.records(got)
 	p.place.place = walk.at
 	if walk.more() {
 		p.anchor(newest)
 		p.w.SetNote("")
 		p.w.SetPage(p.place)
-		return connector.Page{Records: out, Cursor: p.w.String(), More: true}, nil
+		return connector.Page{Records: out, Cursor: p.w.String(), More: true, Remarks: p.remarks()}, nil
 	}
 	p.end(got, etag)
-	return connector.Page{Records: out, Cursor: p.w.String()}, nil
+	return connector.Page{Records: out, Cursor: p.w.String(), Remarks: p.remarks()}, nil
+}
+
+func (p *poll) remarks() []connector.Remark {
+	out := p.w.Remarks()
+	if p.bare.Count > 0 {
+		out = append(out, p.bare)
+	}
+	return out
 }
 
 // again begins the round's walk anew.
@@ -126,24 +151,28 @@ func (p *poll) condition(walk *walk, q httpclient.Query) (question string) {
 }
 
 // records gives what is fresh on a page. newest is its newest version, where the page is in rising order of versions.
-func (p *poll) records(got *page) (out []connector.Record, newest string, err error) {
+func (p *poll) records(got *page) (out []connector.Record, newest string) {
 	rising := true
 	for _, v := range got.items {
-		rec := p.o.record(v, "", time.Time{})
-		if rec.Local == "" {
-			return nil, "", p.s.fail(fault.Invalid, "poll "+p.o.name, "an object of the list holds no id at %q", p.o.ID)
-		}
-		if first, second, ok := p.o.twice(v); ok && p.w.Later(&rec, first, second, p.now) {
+		rec := p.s.recordOf("poll "+p.o.name, p.o, v, time.Time{})
+		if first, second, ok := p.o.twice(v.Value); ok && p.w.Later(&rec, first, second, p.now) {
 			rec.Version = p.o.written(second)
+		}
+		if p.o.Version != "" && rec.Version == "" {
+			if p.bare.Count++; p.bare.Count == 1 {
+				p.bare.Kind, p.bare.Local = connector.Unstamped, rec.Local
+			}
 		}
 		version := rec.Version
 		if !p.o.orders(version) {
 			rec.Version, rising = "", false // it is compared by its content alone
 		}
-		if newer(newest, rec.Version) {
-			rising = false
+		if p.w.Usable(rec.Version) { // one that is ahead of the clock is nothing to begin at
+			if newer(newest, rec.Version) {
+				rising = false
+			}
+			newest = rec.Version
 		}
-		newest = rec.Version
 		if p.from != "" && rec.Version != "" && newer(p.from, rec.Version) {
 			continue
 		}
@@ -155,7 +184,7 @@ func (p *poll) records(got *page) (out []connector.Record, newest string, err er
 	if !rising {
 		newest = ""
 	}
-	return out, newest, nil
+	return out, newest
 }
 
 // anchor begins a new walk at the newest change read, where the list is in that order: what moves to its end meanwhile
@@ -201,7 +230,8 @@ func serverTime(resp *httpclient.Response, fallback time.Time) time.Time {
 	return fallback
 }
 
-// List reads everything, or what changed since, where the service can tell.
+// List reads everything, or what changed since, where the service can tell. Where the list moves while it is read it is read again from the
+// beginning, and what was given before is left out; a list that never stands still is an error.
 func (s *system) List(ctx context.Context, object string, since time.Time) iter.Seq2[connector.Record, error] {
 	return func(yield func(connector.Record, error) bool) {
 		o, err := s.object(object)
@@ -214,24 +244,51 @@ func (s *system) List(ctx context.Context, object string, since time.Time) iter.
 			since := cs.format(since.Add(-o.resolution()), o.zone)
 			q = append(q, httpclient.Param{Name: cs.Parameter, Value: expandSince(cs.Template, since)})
 		}
-		walk := s.walk(o, o.List.Path, o.List.Items, q, "list "+o.name)
-		for walk.more() {
-			now := s.clock.Now()
-			p, err := walk.next(ctx)
-			if err != nil {
+		l := listing{s: s, o: o, q: q, op: "list " + o.name, given: map[[sha256.Size]byte]bool{}}
+		for shifts := 0; ; shifts++ {
+			switch err := l.walk(ctx, yield); {
+			case err == nil:
+				return
+			case !errors.Is(err, errShifted):
 				yield(connector.Record{}, err)
 				return
-			}
-			for _, v := range p.items {
-				rec := o.record(v, "", now)
-				if rec.Local == "" {
-					yield(rec, s.fail(fault.Invalid, "list "+o.name, "an object of the list holds no id at %q", o.ID))
-					return
-				}
-				if !yield(rec, nil) {
-					return
-				}
+			case shifts == maxShifts:
+				yield(connector.Record{}, s.fail(fault.Unavailable, l.op, "the list moved while it was read, %d times: nobody can say that nothing was left out", shifts+1))
+				return
 			}
 		}
 	}
+}
+
+// listing is a List under way.
+type listing struct {
+	s     *system
+	o     *object
+	q     httpclient.Query
+	op    string
+	given map[[sha256.Size]byte]bool
+}
+
+// walk gives every object that was not given before.
+func (l *listing) walk(ctx context.Context, yield func(connector.Record, error) bool) error {
+	walk := l.s.walk(l.o, l.o.List.Path, l.o.List.Items, l.q, l.op)
+	walk.verify = true
+	for walk.more() {
+		now := l.s.clock.Now()
+		p, err := walk.next(ctx)
+		if err != nil {
+			return err
+		}
+		for _, v := range p.items {
+			rec := l.s.recordOf(l.op, l.o, v, now)
+			h := sha256.Sum256(append(append([]byte(rec.Local), 0), rec.Doc...))
+			if l.given[h] {
+				continue
+			}
+			if l.given[h] = true; !yield(rec, nil) {
+				return nil
+			}
+		}
+	}
+	return nil
 }

@@ -73,13 +73,22 @@ type listSettings struct {
 }
 
 type pagingSettings struct {
-	Style         string `yaml:"style" default:"none" enum:"none,page,offset,cursor,next-url,link" doc:"none; page and offset count; cursor: a token in the body; next-url: a URL in the body, relative or complete; link: the Link header"`
-	Parameter     string `yaml:"parameter" doc:"query parameter of the page, offset or cursor; default: page, offset or cursor"`
+	Style         string `yaml:"style" default:"none" enum:"none,page,offset,cursor,next-url,link,key" doc:"none; page and offset count; cursor: a token in the body; next-url: a URL in the body, relative or complete; link: the Link header; key: every page asks for what follows the last object read, so that nothing slips through when the list moves"`
+	Parameter     string `yaml:"parameter" doc:"query parameter of the page, offset or cursor, or of after; default: page, offset or cursor"`
 	SizeParameter string `yaml:"size-parameter" doc:"query parameter of the page's size; default: none is sent"`
 	Size          int    `yaml:"size" default:"100" doc:"objects a page"`
 	First         int    `yaml:"first" default:"1" doc:"number of the first page"`
 	Next          string `yaml:"next" doc:"path of the cursor or next URL inside the answer; default: next"`
 	More          string `yaml:"more" doc:"path of a boolean inside the answer that says whether more pages follow"`
+	Last          string `yaml:"last" doc:"path of a boolean inside the answer that says that this page is the last one"`
+	Until         string `yaml:"until" default:"empty" enum:"empty,short" doc:"page, offset and key, where nothing else tells the end: empty: pages are asked for until one holds nothing; short: one that is shorter than the first is the last, of a service that never leaves objects out of a page that it has cut"`
+	Total         string `yaml:"total" doc:"page and offset: path of the number of all objects inside the answer"`
+	Pages         string `yaml:"pages" doc:"page and offset: path of the number of pages inside the answer"`
+	TotalHeader   string `yaml:"total-header" doc:"the same, in a header such as X-Total-Count"`
+	PagesHeader   string `yaml:"pages-header" doc:"the same, in a header such as X-WP-TotalPages"`
+	Self          string `yaml:"self" default:"end" enum:"end,refuse" doc:"what a next link or cursor that names the page itself means: the end, or a failure"`
+	Stable        bool   `yaml:"stable" doc:"cursor, next-url and link: the token stays with its object, whatever changes before it; without this every page but the first is verified by a second look at the page before it, since many tokens are offsets"`
+	After         string `yaml:"after" doc:"key: what follows the last object read, with {id} and {version} in it, such as ID gt '{id}'; it is the value of parameter, where it stands in place of changed-since. The list must be ordered by it: say so in list.parameters"`
 }
 
 type sinceSettings struct {

@@ -28,6 +28,11 @@ type place struct {
 	First string `json:"first,omitempty"`
 	Last  string `json:"last,omitempty"`
 	Rows  int    `json:"rows,omitempty"`
+	// Before is the token of the page before, where tokens are verified; empty for the first page.
+	Before string `json:"before,omitempty"`
+	// ID and Version are those of the last object, as the service writes them, where pages are asked for by key.
+	ID      string `json:"id,omitempty"`
+	Version string `json:"version,omitempty"`
 }
 
 // errShifted: objects moved between two pages of a list that is divided by counting.
@@ -44,8 +49,7 @@ type walk struct {
 	at    place
 	// size of a page where it can be asked for.
 	size int
-	// verify makes sure that no object slipped over a border between two pages that are counted: the object before the border is
-	// read again.
+	// verify makes sure that no object slipped over a border between two pages: the object before the border is read again.
 	verify bool
 	header http.Header // of the next request
 	done   bool
@@ -53,8 +57,14 @@ type walk struct {
 
 // page is one page of a list.
 type page struct {
-	items []jsondoc.Value
+	items []item
 	resp  *httpclient.Response
+}
+
+// item is one object of a page. One that is no acceptable JSON is null, and bad says what is wrong with it.
+type item struct {
+	jsondoc.Value
+	bad *jsondoc.Broken
 }
 
 func (s *system) walk(o *object, path, items string, q httpclient.Query, op string) *walk {
@@ -75,7 +85,6 @@ func (w *walk) more() bool { return !w.done }
 // next reads the next page. With verify, errShifted says that the walk must begin again.
 func (w *walk) next(ctx context.Context) (*page, error) {
 	pg := &w.o.List.Paging
-	counted := pg.Style == "page" || pg.Style == "offset"
 	overlap := w.verify && pg.Style == "offset" && w.at.N > 0
 	n := w.at.N
 	if overlap {
@@ -100,21 +109,46 @@ func (w *walk) next(ctx context.Context) (*page, error) {
 		}
 		p.items = p.items[1:]
 	}
-	if w.verify && pg.Style == "page" && w.at.N > 0 {
+	if w.verify && w.at.N > 0 && (pg.Style == "page" || w.tokens() && !pg.Stable) {
 		if err := w.recheck(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if counted {
-		w.count(p, root, rows)
-		return p, nil
+	switch pg.Style {
+	case "page", "offset":
+		return p, w.count(p, root, rows)
+	case "key":
+		return p, w.byKey(p, root)
 	}
 	return p, w.follow(p, root)
 }
 
-// recheck reads the page before the last one again: its last object must still be there.
+// tokens: the service says where the next page is.
+func (w *walk) tokens() bool {
+	switch w.o.List.Paging.Style {
+	case "cursor", "next-url", "link":
+		return true
+	}
+	return false
+}
+
+// recheck reads the page before the last one again: its last object must still be there. Had an object of the pages so far moved away, those behind it
+// would have moved up, and one of them over the border between the two pages, unread. A token that is not known a second time tells nothing.
 func (w *walk) recheck(ctx context.Context) error {
-	before, _, err := w.read(ctx, w.request(w.at.N-1))
+	if w.at.Last == "" {
+		return nil // a page without objects has no border
+	}
+	r := w.request(w.at.N - 1)
+	if w.tokens() {
+		now := w.at.Token
+		w.at.Token = w.at.Before
+		r = w.request(w.at.N - 1)
+		w.at.Token = now
+	}
+	before, _, err := w.read(ctx, r)
+	if w.tokens() && w.at.Before != "" && refusedToken(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -122,6 +156,12 @@ func (w *walk) recheck(ctx context.Context) error {
 		return errShifted
 	}
 	return nil
+}
+
+// refusedToken: the service does not know a token, or no longer.
+func refusedToken(err error) bool {
+	kind := fault.KindOf(err)
+	return kind == fault.Invalid || kind == fault.NotFound
 }
 
 func (w *walk) request(n int) httpclient.Request {
@@ -141,6 +181,12 @@ func (w *walk) request(n int) httpclient.Request {
 		if w.at.Token != "" {
 			r.Path, r.Query = w.at.Token, nil
 			return r
+		}
+	case "key":
+		if w.at.ID != "" {
+			after, _ := expand(pg.After, map[string]string{"id": w.at.ID, "version": w.at.Version}, verbatim)
+			r.Query = slices.DeleteFunc(r.Query, func(p httpclient.Param) bool { return p.Name == pg.Parameter })
+			r.Query = append(r.Query, httpclient.Param{Name: pg.Parameter, Value: after})
 		}
 	}
 	if pg.SizeParameter != "" {
@@ -164,14 +210,20 @@ func (w *walk) read(ctx context.Context, r httpclient.Request) (*page, jsondoc.V
 	if resp.Status == http.StatusNoContent {
 		return p, jsondoc.Value{}, nil
 	}
-	root, err := w.s.parse(w.op, resp, true)
+	root, broken, err := w.s.parseList(w.op, resp, w.items)
 	if err != nil {
 		return nil, root, err
 	}
 	list := at(root, w.items)
 	switch list.Kind() {
 	case jsondoc.Array:
-		p.items = slices.Collect(list.Elements())
+		for v := range list.Elements() {
+			one := item{Value: v}
+			if b, bad := broken[len(p.items)]; bad {
+				one.bad = &b
+			}
+			p.items = append(p.items, one)
+		}
 	case jsondoc.Null:
 	default:
 		return nil, root, w.s.fail(fault.Invalid, w.op, "the answer holds no list at %q (set list.items): %s", w.items, w.s.client.Text(resp))
@@ -180,31 +232,37 @@ func (w *walk) read(ctx context.Context, r httpclient.Request) (*page, jsondoc.V
 }
 
 // name tells objects apart.
-func (w *walk) name(v jsondoc.Value) string {
-	if id := text(at(v, w.o.ID)); id != "" {
+func (w *walk) name(v item) string {
+	raw := v.Raw()
+	if v.bad != nil {
+		raw = v.bad.Raw
+		if id := jsondoc.Peek(raw, w.o.ID); id != "" {
+			return id
+		}
+	} else if id := text(at(v.Value, w.o.ID)); id != "" {
 		return id
 	}
-	sum := sha256.Sum256(v.Raw())
+	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:12])
 }
 
-// count moves a counted walk on. The end is an empty page, a page shorter than the first one, or the same page again:
-// services cut a size that they find too large, so that a short first page says nothing.
-func (w *walk) count(p *page, root jsondoc.Value, rows int) {
+// count moves a counted walk on. The end is what the answer says: a flag, a number of pages or of objects; else a page without objects, or the same
+// page again. A page that is shorter than the others is no end: services leave out what the caller may not see after they have cut the page.
+func (w *walk) count(p *page, root jsondoc.Value, rows int) error {
 	pg := &w.o.List.Paging
 	if len(p.items) == 0 {
-		w.done = true
-		return
+		w.done = !w.beyond(p, root, rows)
+		w.at.N, w.at.Last = w.at.N+1, ""
+		return nil
 	}
 	first, last := w.name(p.items[0]), w.name(p.items[len(p.items)-1])
-	switch more := at(root, pg.More); {
-	case pg.More != "" && more.Kind() != jsondoc.Missing:
-		w.done = !truthy(more)
-	case w.at.N == 0:
-	case pg.Style == "page" && first == w.at.First && last == w.at.Last:
+	switch ended, said := w.said(root); {
+	case said:
+		w.done = ended
+	case w.at.N > 0 && first == w.at.First && last == w.at.Last:
 		w.done, p.items = true, nil
 	default:
-		w.done = rows < w.at.Rows
+		w.done = w.at.N > 0 && pg.Until == "short" && rows < w.at.Rows
 	}
 	if w.at.N == 0 {
 		w.at.Rows = rows
@@ -215,6 +273,93 @@ func (w *walk) count(p *page, root jsondoc.Value, rows int) {
 	} else {
 		w.at.N += len(p.items)
 	}
+	if n, known := w.number(p, root, pg.Pages, pg.PagesHeader); known && pg.Style == "page" {
+		w.done = w.done || w.at.N >= n
+	}
+	if n, known := w.number(p, root, pg.Total, pg.TotalHeader); known {
+		read := w.at.N
+		if pg.Style == "page" {
+			read *= max(w.at.Rows, 1)
+		}
+		w.done = w.done || read >= n
+	}
+	return nil
+}
+
+// beyond reports whether pages follow although one holds nothing: the answer says how many there are.
+func (w *walk) beyond(p *page, root jsondoc.Value, rows int) bool {
+	pg := &w.o.List.Paging
+	if ended, said := w.said(root); said {
+		return !ended && pg.Style == "page"
+	}
+	n, known := w.number(p, root, pg.Pages, pg.PagesHeader)
+	return known && rows == 0 && pg.Style == "page" && w.at.N+1 < n
+}
+
+// said reads the flag that says whether more pages follow.
+func (w *walk) said(root jsondoc.Value) (ended, said bool) {
+	pg := &w.o.List.Paging
+	if more := at(root, pg.More); pg.More != "" && more.Kind() != jsondoc.Missing {
+		return !flag(more), true
+	}
+	if last := at(root, pg.Last); pg.Last != "" && last.Kind() != jsondoc.Missing {
+		return flag(last), true
+	}
+	return false, false
+}
+
+// flag is truthy, but for the texts that services write in place of false.
+func flag(v jsondoc.Value) bool {
+	switch strings.ToLower(v.Str()) {
+	case "false", "no", "n", "f", "0":
+		return false
+	}
+	return truthy(v)
+}
+
+// number reads a count from the answer's body or header.
+func (w *walk) number(p *page, root jsondoc.Value, path, header string) (n int, known bool) {
+	said := ""
+	if path != "" {
+		said = text(at(root, path))
+	}
+	if said == "" && header != "" && p.resp != nil {
+		said = strings.TrimSpace(p.resp.Header.Get(header))
+	}
+	d, err := jsondoc.ParseDecimal(said)
+	if err != nil {
+		return 0, false
+	}
+	whole, ok := d.Int64()
+	return int(whole), ok && whole >= 0
+}
+
+// byKey moves a walk on behind its last object. An object without an id would lead back to the beginning: it ends the page before it.
+func (w *walk) byKey(p *page, root jsondoc.Value) error {
+	rows := len(p.items)
+	ended, said := w.said(root)
+	short := w.o.List.Paging.Until == "short" && w.at.N > 0 && rows < w.at.Rows
+	if rows == 0 || said && ended || short {
+		w.done = true
+		return nil
+	}
+	last := p.items[rows-1]
+	id, version := text(at(last.Value, w.o.ID)), text(at(last.Value, w.o.Version))
+	if last.bad != nil {
+		id, version = jsondoc.Peek(last.bad.Raw, w.o.ID), jsondoc.Peek(last.bad.Raw, w.o.Version)
+	}
+	switch {
+	case id == "":
+		return w.s.fail(fault.Invalid, w.op, "the last object of a page holds no id at %q, and the next page begins behind it", w.o.ID)
+	case id == w.at.ID && version == w.at.Version:
+		return w.s.fail(fault.Invalid, w.op, "what follows %s ends with it again: is the list ordered as paging.after says?", id)
+	}
+	if w.at.N == 0 {
+		w.at.Rows = rows
+	}
+	w.at.ID, w.at.Version = id, version
+	w.at.N++
+	return nil
 }
 
 // follow moves a walk on to where the answer points.
@@ -227,7 +372,7 @@ func (w *walk) follow(p *page, root jsondoc.Value) error {
 	case "link":
 		token = linkNext(p.resp.Header)
 	}
-	if more := at(root, pg.More); pg.More != "" && more.Kind() != jsondoc.Missing && !truthy(more) {
+	if ended, said := w.said(root); said && ended {
 		token = ""
 	}
 	if token == "" || token == "false" && pg.Style == "cursor" {
@@ -241,10 +386,18 @@ func (w *walk) follow(p *page, root jsondoc.Value) error {
 		}
 		token = u.String()
 	}
-	if token == w.at.Token {
-		return w.s.fail(fault.Invalid, w.op, "the answer names the page itself as the next one")
+	switch {
+	case token != w.at.Token && (pg.Style == "cursor" || token != p.resp.URL.String()):
+	case pg.Self == "end":
+		w.done = true
+		return nil
+	default:
+		return w.s.fail(fault.Invalid, w.op, "the answer names the page itself as the next one (write self: end where that means the end)")
 	}
-	w.at.Token = token
+	w.at.Before, w.at.Token, w.at.Last = w.at.Token, token, ""
+	if k := len(p.items); k > 0 {
+		w.at.Last = w.name(p.items[k-1])
+	}
 	w.at.N++
 	return nil
 }

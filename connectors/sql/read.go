@@ -111,6 +111,7 @@ func (db *database) Poll(ctx context.Context, r connector.PollRequest) (connecto
 	if r.Limit > 0 {
 		size = r.Limit
 	}
+	w.Stamps()
 	now := db.clock.Now()
 	if typ := o.Columns[o.Version]; typ != "integer" {
 		there, err := db.time(ctx, op, o, now)

@@ -45,10 +45,14 @@ type Window struct {
 	at  func(version string) (time.Time, bool)
 	// ahead and unstamped are what of this page is remarkable.
 	ahead, unstamped Remark
+	stamps           bool
 }
 
 // aheadSlack is how far ahead of the system's clock a stamp may be before people are told: the clocks of those who write stamps differ a little.
 const aheadSlack = time.Minute
+
+// healSlack is how far ahead of the clock at hand a stored stamp must be to be forgotten: that clock may not be the system's own.
+const healSlack = 24 * time.Hour
 
 type windowState struct {
 	V       int             `json:"v"`
@@ -157,12 +161,12 @@ func (w *Window) Later(r *Record, first, second, now time.Time) bool {
 func (w *Window) Unsure() bool { return w.unsure != [12]byte{} }
 
 // Clock says what time it is in the system, and at which time a version was stamped; false for a text that is no time. It is for versions that are
-// times, before Begin. A stamp beyond now, be it of the year 2062 or no time at all, does not move the newest stamp known: what is changed before that
+// times, before Begin, and again where the system's own clock is known only with its answer. A stamp beyond now, be it of the year 2062 or no time at all, does not move the newest stamp known: what is changed before that
 // time comes would never be read. Its record is handed out like any other. A newest stamp that was taken from such a record by an older version of
 // the hub is forgotten: the next round reads everything, and what was read before is recognised behind the poll.
 func (w *Window) Clock(now time.Time, at func(version string) (time.Time, bool)) {
 	w.now, w.at = now, at
-	if w.w.Since != "" && w.beyond(w.w.Since, aheadSlack) {
+	if w.w.Started.IsZero() && w.w.Since != "" && w.beyond(w.w.Since, healSlack) {
 		w.w = windowState{V: w.w.V, Began: w.w.Began, Seen: w.w.Seen}
 		w.next = map[[12]byte]string{}
 	}
@@ -176,6 +180,9 @@ func (w *Window) beyond(version string, slack time.Duration) bool {
 	at, ok := w.at(version)
 	return !ok || at.After(w.now.Add(slack))
 }
+
+// Stamps says that every record should have a version: one without is remarkable.
+func (w *Window) Stamps() { w.stamps = true }
 
 // Usable reports whether a version may be what the next read begins at: it is a time, where versions are times, and not ahead of the clock.
 func (w *Window) Usable(version string) bool { return version != "" && !w.beyond(version, 0) }
@@ -245,7 +252,9 @@ func (w *Window) Fresh(r *Record) bool {
 	}
 	switch {
 	case r.Version == "":
-		w.unstamped.remark(Unstamped, r)
+		if w.stamps {
+			w.unstamped.remark(Unstamped, r)
+		}
 	case w.beyond(r.Version, 0):
 		if w.beyond(r.Version, aheadSlack) {
 			w.ahead.remark(Ahead, r)

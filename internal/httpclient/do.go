@@ -130,6 +130,7 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 		}
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.cfg.MaxBody)+1))
+	body = bytes.TrimPrefix(body, byteOrderMark)
 	if err == nil && len(body) > int(c.cfg.MaxBody) {
 		err = errors.New("the answer is longer than " + c.cfg.MaxBody.String())
 		if r.Safe {
@@ -146,6 +147,9 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 	}
 	return out, token, nil
 }
+
+// byteOrderMark stands before the JSON of some services, though RFC 8259 forbids it.
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // judged asks the request's Judge, and acts on what concerns the whole system.
 func (c *Client) judged(r *Request, resp *Response, failed *fault.Error) *fault.Error {
