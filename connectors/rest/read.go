@@ -207,7 +207,10 @@ func (p *poll) end(got *page, question string) {
 	p.w.Reach(p.place.Mark)
 	p.w.End(p.now)
 	p.w.SetNote("")
-	if tag := got.resp.Header.Get("ETag"); question != "" && tag != "" && !p.w.Unsure() {
+	if question == "" || got.resp == nil || p.w.Unsure() {
+		return
+	}
+	if tag := got.resp.Header.Get("ETag"); tag != "" {
 		p.w.SetNote(question + tag)
 	}
 }
@@ -224,6 +227,9 @@ func (o *object) changes(from string) (httpclient.Query, error) {
 
 // serverTime is the service's clock when it answered.
 func serverTime(resp *httpclient.Response, fallback time.Time) time.Time {
+	if resp == nil { // a page that is not there
+		return fallback
+	}
 	if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		return t
 	}

@@ -126,7 +126,7 @@ func hex4(b []byte) (rune, bool) {
 }
 
 // scanNumber finds the end of the number at b[i], and refuses one that is too long or whose exponent is too large: a
-// few bytes such as 1e10000000 would cost seconds wherever they are expanded.
+// few bytes of exponent would cost seconds wherever they are expanded.
 func scanNumber(b []byte, i int, l *Limits) (int, problem) {
 	start := i
 	if b[i] == '-' {
