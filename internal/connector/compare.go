@@ -111,7 +111,7 @@ func parseUUID(s string) (string, bool) {
 	return string(b), true
 }
 
-// maxShift bounds an exponent: 1e999999999 is no number that a system gives an object.
+// maxShift bounds an exponent: 1e401 is no number that a system gives an object.
 const maxShift = 400
 
 // plainNumber writes a decimal number without an exponent and without zeros that change nothing.

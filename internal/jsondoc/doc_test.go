@@ -41,7 +41,7 @@ func TestParseRefuses(t *testing.T) {
 		{"nothing behind point", `[1.]`, 1, 4, "expected a digit, found ']'"},
 		{"nothing behind e", `1e`, 1, 3, "expected a digit"},
 		{"hex", `0x10`, 1, 2, "nothing may follow"},
-		{"huge exponent", `{"a":1e10000000}`, 1, 6, "exponent is beyond ±400"},
+		{"huge exponent", `{"a":1e401}`, 1, 6, "exponent is beyond ±400"},
 		{"small exponent", `1e-10000000`, 1, 1, "exponent is beyond ±400"},
 		{"endless exponent", `1e` + strings.Repeat("9", 100), 1, 1, "exponent is beyond"},
 		{"long number", strings.Repeat("1", 129), 1, 1, "has 129 characters; at most 128"},
