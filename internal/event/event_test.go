@@ -1,6 +1,9 @@
 package event
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestCompareVersions(t *testing.T) {
 	for _, tt := range []struct {
@@ -20,5 +23,26 @@ func TestCompareVersions(t *testing.T) {
 		if got := CompareVersions(tt.a, tt.b); got != tt.want {
 			t.Errorf("%q and %q: %d, want %d", tt.a, tt.b, got, tt.want)
 		}
+	}
+}
+
+func TestBelievable(t *testing.T) {
+	at := time.Date(2026, 11, 29, 10, 0, 0, 0, time.FixedZone("", 3600))
+	for version, want := range map[string]string{
+		"":                          "",
+		"7":                         "7",
+		"20620101":                  "20620101",
+		"2026-11-29T09:00:00Z":      "2026-11-29T09:00:00Z",
+		"2026-11-30T08:59:59+00:00": "2026-11-30T08:59:59+00:00",
+		"2026-11-30T10:00:01+01:00": "2026-11-29T09:00:00Z",
+		"2062-01-01T00:00:00Z":      "2026-11-29T09:00:00Z",
+		"~1.7":                      "~1.7",
+	} {
+		if got := Believable(version, at); got != want {
+			t.Errorf("%q: %q, want %q", version, got, want)
+		}
+	}
+	if got := Believable("2062-01-01T00:00:00Z", time.Time{}); got != "2062-01-01T00:00:00Z" {
+		t.Errorf("of an event that nobody has accepted: %q", got)
 	}
 }

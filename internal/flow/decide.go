@@ -166,7 +166,7 @@ func (r *Runner) attributes(ctx context.Context, ev *event.Event, s *stage) (fat
 		if err != nil {
 			return r.refuse(ctx, "version", err)
 		}
-		ev.Version = v
+		ev.Version = event.Believable(v, ev.Accepted)
 	}
 	return fate{}, false, nil
 }
@@ -272,7 +272,7 @@ func (r *Runner) received(ctx context.Context, ev *event.Event, s *stage, local 
 	case k.EventID == ev.ID && ev.ID != "":
 		// The fate of this very event is stored: the relay has published it twice.
 		return skipped(state.Duplicate), true, nil
-	case k.Received != "" && ev.Version != "" && event.CompareVersions(ev.Version, k.Received) < 0:
+	case k.Received != "" && ev.Version != "" && event.CompareVersions(ev.Version, k.Received) < 0 && !event.Ahead(k.Received, r.Clock.Now()):
 		return skipped(state.Stale), true, nil
 	case t.Ref.Deleted && ev.Operation == event.Delete:
 		return skipped(state.Echo), true, nil

@@ -246,7 +246,7 @@ func (d *delivery) guard(ctx context.Context) (fate, bool, error) {
 	}
 	if a := d.target.Applied; a != nil {
 		switch c := event.CompareVersions(d.ev.Version, a.Version); {
-		case c < 0:
+		case c < 0 && !event.Ahead(a.Version, d.Clock.Now()): // what an older version of the hub has believed holds up nothing
 			return skipped(state.Stale), true, nil
 		case c == 0 && (a.Hash == d.hash || d.knownTo(a)):
 			return skipped(state.Duplicate), true, nil

@@ -44,6 +44,9 @@ func TestDelivery(t *testing.T) {
 		{"there and back in events of one version", nil, []event.Event{order("A", 1, "1"), with(order("A", 2, "1"), func(e *event.Event) { e.ID = "second" }), with(order("A", 1, "1"), func(e *event.Event) { e.ID = "third" })},
 			"delivered=3", "create A,update A,update A"},
 		{"versions are numbers", nil, []event.Event{order("A", 1, "9"), order("A", 2, "10")}, "delivered=2", "create A,update A"},
+		{"a stamp of the far future makes nothing stale", nil, []event.Event{
+			with(order("A", 1, "2062-01-01T00:00:00Z"), func(e *event.Event) { e.Accepted = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC) }),
+			with(order("A", 2, "2026-03-01T09:00:01Z"), func(e *event.Event) { e.Accepted = time.Date(2026, 3, 1, 9, 0, 2, 0, time.UTC) })}, "delivered=2", "create A,update A"},
 		{"its own change comes back", nil, []event.Event{with(order("A", 1, "1"), func(e *event.Event) { e.Origin = "erp" })}, "echo=1", ""},
 		{"filtered", nil, []event.Event{with(order("A", 1, "1"), func(e *event.Event) { e.Data = []byte(`{"no":"A","qty":1,"status":"draft"}`) })}, "filtered=1", ""},
 		{"refused before sending", []step{{false, refusedConn, nil}, {false, refusedConn, nil}}, []event.Event{order("A", 1, "1")}, "delivered=1", "create A,create A,create A"},

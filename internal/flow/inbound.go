@@ -200,6 +200,7 @@ func (d *delivery) seen(ctx context.Context, doc []byte) (hashes map[string]uint
 		if version, err = v.String(ctx, input); err != nil {
 			return nil, "", false
 		}
+		version = event.Believable(version, d.Clock.Now())
 	}
 	out := jsondoc.Get()
 	defer jsondoc.Put(out)

@@ -185,11 +185,17 @@ func (l *Liar) Changes() int64 {
 // Verdict is what the truth says of the copies.
 type Verdict struct {
 	Changes int64
-	// Missing are objects whose copy is not there or not of the last state, and Stale copies of objects that are no more: each by its number,
-	// with what it holds. They are missed unless the hub names them.
-	Missing, Stale map[string]string
+	// Missing are objects whose copy is not there or not of the last state, and Stale copies of objects that are no more, each by its number. They are
+	// missed unless the hub names them.
+	Missing, Stale map[string]Gap
 	// Doubled are numbers with more than one copy, now or before.
 	Doubled []string
+}
+
+// Gap is one object that is not as it should be: Rev is its last state, 0 where it is deleted.
+type Gap struct {
+	Rev  int64
+	What string
 }
 
 // Verdict compares truth and copies.
@@ -197,7 +203,7 @@ func (l *Liar) Verdict() Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.o.Now()
-	v := Verdict{Changes: l.changes, Missing: map[string]string{}, Stale: map[string]string{}}
+	v := Verdict{Changes: l.changes, Missing: map[string]Gap{}, Stale: map[string]Gap{}}
 	copies := map[string][]*kept{}
 	for _, c := range l.copies {
 		copies[c.No] = append(copies[c.No], c)
@@ -211,14 +217,14 @@ func (l *Liar) Verdict() Verdict {
 		alive[it.no] = true
 		switch all := copies[it.no]; {
 		case len(all) == 0:
-			v.Missing[it.no] = fmt.Sprintf("no copy of state %d", it.now.rev)
+			v.Missing[it.no] = Gap{it.now.rev, "there is no copy"}
 		case all[0].Rev != it.now.rev || all[0].Text != it.now.text:
-			v.Missing[it.no] = fmt.Sprintf("the copy holds state %d of %d", all[0].Rev, it.now.rev)
+			v.Missing[it.no] = Gap{it.now.rev, fmt.Sprintf("the copy holds state %d", all[0].Rev)}
 		}
 	}
 	for no, all := range copies {
 		if !alive[no] {
-			v.Stale[no] = fmt.Sprintf("a copy of state %d is left", all[0].Rev)
+			v.Stale[no] = Gap{0, fmt.Sprintf("a copy of state %d is left", all[0].Rev)}
 		}
 	}
 	for no, n := range l.created {
@@ -228,4 +234,11 @@ func (l *Liar) Verdict() Verdict {
 	}
 	slices.Sort(v.Doubled)
 	return v
+}
+
+// Lie begins again after Calm.
+func (l *Liar) Lie() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.honest = false
 }

@@ -189,7 +189,7 @@ func TestVerdict(t *testing.T) {
 	l.mu.Lock()
 	l.change(some)
 	l.mu.Unlock()
-	if v := l.Verdict(); len(v.Doubled) != 1 || v.Doubled[0] != some.no || v.Missing[some.no] == "" {
+	if v := l.Verdict(); len(v.Doubled) != 1 || v.Doubled[0] != some.no || v.Missing[some.no].What == "" {
 		t.Errorf("a double and an old state: %+v", v)
 	}
 	l.mu.Lock()
