@@ -168,7 +168,6 @@ func TestSelfRefused(t *testing.T) {
 type moving struct {
 	mu     sync.Mutex
 	stamps map[int]time.Time
-	page   int
 	turn   func(page int) // called before each page of a walk is answered
 }
 
