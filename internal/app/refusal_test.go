@@ -100,6 +100,7 @@ func TestRefusedRecordsOfAPoll(t *testing.T) {
 	p := newProject(t, target.URL)
 	p.kinds = []connector.Kind{source}
 	p.edit("configs/waybill.yaml", "systems:\n", "systems:\n  lab: {connector: lab}\n")
+	p.edit("configs/waybill.yaml", "hooks: {", "hooks: {max-body: 256KiB, ") // topics take a little more than that
 	p.write("flows/measurements.yaml", labFlow)
 	large := measured("L", 1, nil)
 	large.Doc = fmt.Appendf(nil, `{"no":"L","seq":1,"by":%q}`, strings.Repeat("x", 1_200_000))

@@ -96,20 +96,15 @@ func CompareVersions(a, b string) int {
 // mostAhead is how far ahead of its acceptance a stamp may be and still be one: no clock and no zone is a day off.
 const mostAhead = 24 * time.Hour
 
-// Ahead reports whether a version is a time that cannot have been when something was changed before at.
+// Ahead reports whether a version is a time that nothing can have been changed at that was known at another time already: a stamp of the year 2062. It
+// tells no order: what comes after its event is newer, whatever its stamp.
 func Ahead(version string, at time.Time) bool {
 	t, err := time.Parse(time.RFC3339Nano, version)
 	return err == nil && !at.IsZero() && t.After(at.Add(mostAhead))
 }
 
-// Believable gives a version or, where it is ahead, the time at which its event was accepted: a stamp of the year 2062 would make everything that comes
-// after it stale.
-func Believable(version string, accepted time.Time) string {
-	if Ahead(version, accepted) {
-		return accepted.UTC().Format(time.RFC3339Nano)
-	}
-	return version
-}
+// Ahead reports whether the event's version tells no order.
+func (e *Event) Ahead() bool { return Ahead(e.Version, e.Accepted) }
 
 // PlaceVersion is the version of a record that carries none: its place on its topic. A key that has moved to another partition, because
 // the topic got more of them, begins anew there.

@@ -26,23 +26,17 @@ func TestCompareVersions(t *testing.T) {
 	}
 }
 
-func TestBelievable(t *testing.T) {
+func TestAhead(t *testing.T) {
 	at := time.Date(2026, 11, 29, 10, 0, 0, 0, time.FixedZone("", 3600))
-	for version, want := range map[string]string{
-		"":                          "",
-		"7":                         "7",
-		"20620101":                  "20620101",
-		"2026-11-29T09:00:00Z":      "2026-11-29T09:00:00Z",
-		"2026-11-30T08:59:59+00:00": "2026-11-30T08:59:59+00:00",
-		"2026-11-30T10:00:01+01:00": "2026-11-29T09:00:00Z",
-		"2062-01-01T00:00:00Z":      "2026-11-29T09:00:00Z",
-		"~1.7":                      "~1.7",
+	for version, want := range map[string]bool{
+		"": false, "7": false, "20620101": false, "~1.7": false, "2026-11-29T09:00:00Z": false, "2026-11-30T08:59:59+00:00": false,
+		"2026-11-30T10:00:01+01:00": true, "2062-01-01T00:00:00Z": true,
 	} {
-		if got := Believable(version, at); got != want {
-			t.Errorf("%q: %q, want %q", version, got, want)
+		if e := (&Event{Version: version, Accepted: at}); e.Ahead() != want {
+			t.Errorf("%q: %t", version, !want)
 		}
 	}
-	if got := Believable("2062-01-01T00:00:00Z", time.Time{}); got != "2062-01-01T00:00:00Z" {
-		t.Errorf("of an event that nobody has accepted: %q", got)
+	if (&Event{Version: "2062-01-01T00:00:00Z"}).Ahead() {
+		t.Error("of an event that nobody has accepted nothing can be said")
 	}
 }

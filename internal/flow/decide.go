@@ -166,7 +166,7 @@ func (r *Runner) attributes(ctx context.Context, ev *event.Event, s *stage) (fat
 		if err != nil {
 			return r.refuse(ctx, "version", err)
 		}
-		ev.Version = event.Believable(v, ev.Accepted)
+		ev.Version = v
 	}
 	return fate{}, false, nil
 }
@@ -257,6 +257,12 @@ func (r *Runner) received(ctx context.Context, ev *event.Event, s *stage, local 
 		Known: &state.Known{Flow: r.flow.Name, Received: ev.Version, EventID: ev.ID, Key: ev.Key}, Updated: r.Clock.Now()}
 	if t.Ref == nil {
 		return fate{}, false, nil
+	}
+	if ev.Ahead() { // it makes nothing stale that comes after it
+		s.ref.Known.Received = ""
+		if k := t.Ref.Known; k != nil {
+			s.ref.Known.Received = k.Received
+		}
 	}
 	if !t.Ref.Deleted && t.Ref.Local != "" && t.Ref.Local != local {
 		return twin(r.flow.From.System, t.Ref, local), true, nil

@@ -246,6 +246,8 @@ func (d *delivery) guard(ctx context.Context) (fate, bool, error) {
 	}
 	if a := d.target.Applied; a != nil {
 		switch c := event.CompareVersions(d.ev.Version, a.Version); {
+		case d.ev.Ahead() && d.knownTo(a):
+			return skipped(state.Duplicate), true, nil
 		case c < 0 && !event.Ahead(a.Version, d.Clock.Now()): // what an older version of the hub has believed holds up nothing
 			return skipped(state.Stale), true, nil
 		case c == 0 && (a.Hash == d.hash || d.knownTo(a)):
@@ -373,16 +375,33 @@ const mostApplied = 16
 
 // applied is what the version guard is to remember. Stamps are often of one second: of the events of one version, each is known by its id, so
 // that the first of them is a duplicate when it comes again behind the last.
+//
+// An event whose version is ahead leaves the version as it was, and is known by its id for as long as sixteen others: it may come again behind one
+// that is newer.
 func (d *delivery) applied() *state.Applied {
-	ids := d.appliedID()
-	if a := d.target.Applied; a != nil && a.EventID != "" && event.CompareVersions(d.ev.Version, a.Version) == 0 {
-		before := strings.Split(a.EventID, "\n")
-		before = before[max(0, len(before)-mostApplied+1):]
-		ids = strings.Join(append(before, ids), "\n")
+	now := &state.Applied{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, Origin: d.ev.Origin,
+		Version: d.ev.Version, Hash: d.hash, EventID: d.appliedID()}
+	a := d.target.Applied
+	if d.ev.Ahead() {
+		now.EventID += markAhead
+		if now.Version = ""; a != nil && !event.Ahead(a.Version, d.Clock.Now()) {
+			now.Version = a.Version
+		}
 	}
-	return &state.Applied{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, Origin: d.ev.Origin,
-		Version: d.ev.Version, Hash: d.hash, EventID: ids}
+	if a == nil || a.EventID == "" {
+		return now
+	}
+	before := strings.Split(a.EventID, "\n")
+	if event.CompareVersions(now.Version, a.Version) != 0 {
+		before = slices.DeleteFunc(before, func(id string) bool { return !strings.HasSuffix(id, markAhead) })
+	}
+	before = before[max(0, len(before)-mostApplied+1):]
+	now.EventID = strings.Join(append(before, now.EventID), "\n")
+	return now
 }
+
+// markAhead stands behind the id of an applied event whose version tells no order.
+const markAhead = " ahead"
 
 // appliedID is by what the version guard knows an event: flows that write different fields of an object apply the same one, and under
 // another mapping it says something else.
@@ -391,6 +410,7 @@ func (d *delivery) appliedID() string { return d.hash + " " + d.ev.ID + "/" + d.
 // knownTo reports whether this flow has applied the event as it is now; where objects cannot be changed, whether it has at all.
 func (d *delivery) knownTo(a *state.Applied) bool {
 	known := func(id string) string {
+		id = strings.TrimSuffix(id, markAhead)
 		if d.writeOnce() {
 			_, id, _ = strings.Cut(id, " ")
 		}

@@ -44,9 +44,11 @@ func TestDelivery(t *testing.T) {
 		{"there and back in events of one version", nil, []event.Event{order("A", 1, "1"), with(order("A", 2, "1"), func(e *event.Event) { e.ID = "second" }), with(order("A", 1, "1"), func(e *event.Event) { e.ID = "third" })},
 			"delivered=3", "create A,update A,update A"},
 		{"versions are numbers", nil, []event.Event{order("A", 1, "9"), order("A", 2, "10")}, "delivered=2", "create A,update A"},
-		{"a stamp of the far future makes nothing stale", nil, []event.Event{
-			with(order("A", 1, "2062-01-01T00:00:00Z"), func(e *event.Event) { e.Accepted = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC) }),
-			with(order("A", 2, "2026-03-01T09:00:01Z"), func(e *event.Event) { e.Accepted = time.Date(2026, 3, 1, 9, 0, 2, 0, time.UTC) })}, "delivered=2", "create A,update A"},
+		{"a stamp of the far future makes nothing stale, and comes again for nothing", nil, []event.Event{
+			accepted(order("A", 1, "2026-03-01T08:59:58Z"), 0), accepted(order("A", 2, "2062-01-01T00:00:00Z"), 1), accepted(order("A", 3, "2026-03-01T08:59:59Z"), 2),
+			accepted(order("A", 2, "2062-01-01T00:00:00Z"), 1), accepted(order("A", 1, "2026-03-01T08:59:58Z"), 0)}, "delivered=3 duplicate=1 stale=1", "create A,update A,update A"},
+		{"a stamp of the far future comes first", nil, []event.Event{accepted(order("A", 2, "2062-01-01T00:00:00Z"), 0), accepted(order("A", 3, "2026-03-01T08:59:59Z"), 1), accepted(order("A", 2, "2062-01-01T00:00:00Z"), 0)},
+			"delivered=2 duplicate=1", "create A,update A"},
 		{"its own change comes back", nil, []event.Event{with(order("A", 1, "1"), func(e *event.Event) { e.Origin = "erp" })}, "echo=1", ""},
 		{"filtered", nil, []event.Event{with(order("A", 1, "1"), func(e *event.Event) { e.Data = []byte(`{"no":"A","qty":1,"status":"draft"}`) })}, "filtered=1", ""},
 		{"refused before sending", []step{{false, refusedConn, nil}, {false, refusedConn, nil}}, []event.Event{order("A", 1, "1")}, "delivered=1", "create A,create A,create A"},

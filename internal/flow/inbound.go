@@ -200,7 +200,9 @@ func (d *delivery) seen(ctx context.Context, doc []byte) (hashes map[string]uint
 		if version, err = v.String(ctx, input); err != nil {
 			return nil, "", false
 		}
-		version = event.Believable(version, d.Clock.Now())
+		if event.Ahead(version, d.Clock.Now()) {
+			version = "" // it tells no order
+		}
 	}
 	out := jsondoc.Get()
 	defer jsondoc.Put(out)

@@ -54,7 +54,6 @@ func (p *partition) event(rec *event.Record) event.Event {
 	if ev.Version == "" && ev.Refused == nil {
 		ev.Version = event.PlaceVersion(rec.Partition, p.base+rec.Offset)
 	}
-	ev.Version = event.Believable(ev.Version, ev.Accepted)
 	if p.life > 0 && ev.ID == rec.Position() {
 		ev.ID = p.name(rec)
 	}

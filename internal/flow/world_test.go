@@ -424,6 +424,12 @@ func order(no string, qty int, version string) event.Event {
 		Data: fmt.Appendf(nil, `{"no":%q,"qty":%d,"status":"new"}`, no, qty)}
 }
 
+// accepted is the event as it was accepted some seconds after nine.
+func accepted(e event.Event, second int) event.Event {
+	e.Accepted = time.Date(2026, 3, 1, 9, 0, second, 0, time.UTC)
+	return e
+}
+
 func with(e event.Event, change func(*event.Event)) event.Event { change(&e); return e }
 
 // batch hands records to the flow as the router would, turning the clock while it works.

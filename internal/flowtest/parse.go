@@ -246,7 +246,7 @@ func (k *known) attributes(c *testCase, flow *config.Flow, p *strictyaml.Problem
 	if err != nil {
 		p.AddHint(n.Get("time").Pos(), `write it like "2026-01-31T08:00:00+08:00"`, "%q is no time", e.Time)
 	}
-	c.event.Time, c.event.Accepted = at, at
+	c.event.Time = at // not when it was accepted: that is nothing that a mapping may depend on
 	if flow == nil {
 		return
 	}

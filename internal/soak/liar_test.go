@@ -130,10 +130,9 @@ func lying(kills bool) func(*budget) {
 // liars is a world with a liar in it.
 type liars struct {
 	*world
-	b     *budget
-	l     *liar.Liar
-	h     *hub
-	swept int
+	b *budget
+	l *liar.Liar
+	h *hub
 }
 
 // round is a while of changes and what comes of them.
@@ -175,16 +174,16 @@ func (c *liars) round(kills bool) {
 func (c *liars) sweep() {
 	c.b.Helper()
 	flow := c.p.flow("items")
+	asked := time.Now()
 	if out, code := c.h.command("sweep", flow, "--note", "the soak"); code != 0 {
 		c.b.Fatalf("sweep: exit %d: %s", code, out)
 	}
-	c.swept++
 	var last *api.Sweep
 	c.h.await("the sweep is over", 2*time.Minute, func() bool {
 		if f := c.flowStatus("items"); f != nil {
 			last = f.Sweep
 		}
-		return last != nil && last.Finished != nil && last.State == "ok"
+		return last != nil && last.Finished != nil && last.State == "ok" && last.Started.After(asked)
 	})
 }
 
