@@ -180,9 +180,14 @@ const (
 	Ahead RemarkKind = "ahead"
 	// Unstamped: the record has no stamp, so that a poll which goes by stamps cannot see its changes.
 	Unstamped RemarkKind = "unstamped"
+	// Left: a file is left in its drop, for the reason that FileNote gives.
+	Left RemarkKind = "left"
+	// HeldBack: a file is not taken for a while, because it may be half an upload.
+	HeldBack RemarkKind = "held-back"
 )
 
-// Remark is one record, or Count of them of which Local is one, and Version its stamp as the system writes it.
+// Remark is one record, or Count of them of which Local is one, and Version its stamp as the system writes it. Of a file, Local is its name and
+// Version the reason.
 type Remark struct {
 	Kind    RemarkKind
 	Local   string
