@@ -3,18 +3,14 @@ package file
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
 	"path"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -52,7 +48,8 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	sys := &system{name: s.Name, set: set, dir: s.Path(set.Path), log: log, clock: lifecycle.Real(), seen: map[string]sighting{}}
+	sys := &system{name: s.Name, set: set, dir: s.Path(set.Path), log: log, clock: lifecycle.Real(), seen: map[string]sighting{},
+		notes: map[string][]connector.FileNote{}}
 	sys.batches = make(map[string]*batcher, len(set.Objects))
 	for name, o := range set.Objects {
 		if o.Write.Batch != nil {
@@ -71,20 +68,15 @@ type system struct {
 	batches map[string]*batcher
 
 	mu    sync.Mutex
-	seen  map[string]sighting // by object and name
-	stamp time.Time           // the last one in a file's name
-}
-
-// sighting is what the hub knows of a file that is waiting.
-type sighting struct {
-	size  int64
-	mod   time.Time
-	since time.Time // when it was first seen with this size and time
-	id    string    // once it was read
+	seen  map[string]sighting             // by object and name
+	notes map[string][]connector.FileNote // by object: what the last look left where it is
+	stamp time.Time                       // the last one in a file's name
 }
 
 var (
 	_ connector.FileSource = (*system)(nil)
+	_ connector.FileGrower = (*system)(nil)
+	_ connector.FileNoter  = (*system)(nil)
 	_ connector.Sink       = (*system)(nil)
 	_ connector.Finder     = (*system)(nil)
 	_ connector.Objects    = (*system)(nil)
@@ -163,137 +155,4 @@ func (s *system) classify(op string, err error) error {
 		kind = fault.Invalid
 	}
 	return &fault.Error{Kind: kind, System: s.name, Op: op, Err: err}
-}
-
-// Pending lists the files that are complete, oldest first.
-func (s *system) Pending(ctx context.Context, object string) ([]connector.File, error) {
-	op := "list files of " + object
-	o, root, err := s.folder(op, object)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	entries, err := fs.ReadDir(root.FS(), ".")
-	if err != nil {
-		return nil, s.classify(op, err)
-	}
-	names := make(map[string]bool, len(entries))
-	for _, e := range entries {
-		names[e.Name()] = true
-	}
-	var out []connector.File
-	present := map[string]bool{}
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return nil, s.classify(op, err)
-		}
-		if !o.wants(e, names) {
-			continue
-		}
-		present[object+"/"+e.Name()] = true
-		f, ok, err := s.look(ctx, o, root, e)
-		switch {
-		case err != nil:
-			s.log.Warn("a file cannot be read", "system", s.name, "file", e.Name(), "error", err)
-		case ok:
-			out = append(out, f)
-		}
-	}
-	s.forget(object, present)
-	slices.SortFunc(out, func(a, b connector.File) int {
-		if c := a.Modified.Compare(b.Modified); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Name, b.Name)
-	})
-	return out, nil
-}
-
-// wants reports whether a name is one to take, as far as names say.
-func (o *object) wants(e fs.DirEntry, names map[string]bool) bool {
-	name := e.Name()
-	if ok, _ := path.Match(o.Pattern, name); !ok || !e.Type().IsRegular() || strings.HasPrefix(name, ".") {
-		return false
-	}
-	for _, end := range o.Ready.Temporary {
-		if strings.HasSuffix(name, end) {
-			return false
-		}
-	}
-	if o.Ready.When == "marker" {
-		return !strings.HasSuffix(name, o.Ready.Marker) && names[name+o.Ready.Marker]
-	}
-	return true
-}
-
-// look decides whether a file is complete, and names it.
-func (s *system) look(ctx context.Context, o *object, root *os.Root, e fs.DirEntry) (connector.File, bool, error) {
-	info, err := e.Info()
-	if errors.Is(err, fs.ErrNotExist) {
-		return connector.File{}, false, nil // taken away meanwhile
-	}
-	if err != nil {
-		return connector.File{}, false, err
-	}
-	now := s.clock.Now()
-	key := o.name + "/" + e.Name()
-	s.mu.Lock()
-	at, known := s.seen[key]
-	if !known || at.size != info.Size() || !at.mod.Equal(info.ModTime()) {
-		at = sighting{size: info.Size(), mod: info.ModTime(), since: now}
-		s.seen[key] = at
-	}
-	s.mu.Unlock()
-	if o.Ready.When == "stable" && now.Sub(at.since) < o.Ready.Age {
-		return connector.File{}, false, nil
-	}
-	if at.id == "" {
-		if at.id, err = identify(ctx, root, e.Name()); err != nil {
-			return connector.File{}, false, err
-		}
-		s.mu.Lock()
-		s.seen[key] = at
-		s.mu.Unlock()
-	}
-	return connector.File{Name: e.Name(), ID: at.id, Size: at.size, Modified: at.mod}, true, nil
-}
-
-// forget drops what is known of files that are gone.
-func (s *system) forget(object string, present map[string]bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for key := range s.seen {
-		if strings.HasPrefix(key, object+"/") && !present[key] {
-			delete(s.seen, key)
-		}
-	}
-}
-
-// identify names a file by its name and content.
-func identify(ctx context.Context, root *os.Root, name string) (string, error) {
-	f, err := root.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	h.Write([]byte(name))
-	h.Write([]byte{0})
-	if _, err := io.Copy(h, &ctxReader{ctx, f}); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// ctxReader ends with its context.
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r *ctxReader) Read(b []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(b)
 }

@@ -153,7 +153,8 @@ func TestConformance(t *testing.T) {
 						n, _ := d.Int64()
 						return int(n)
 					},
-					New: func(n int) string { return fmt.Sprintf(`{"code":"00%d, \"b\"\nc","rev":1}`, n) },
+					Written: func(t testing.TB) int { return documents(t, dir, name) },
+					New:     func(n int) string { return fmt.Sprintf(`{"code":"00%d, \"b\"\nc","rev":1}`, n) },
 					Refusals: []connectortest.Refusal{{Name: "a file stands where the folder was", Arrange: func(t testing.TB) {
 						if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o644)); err != nil {
 							t.Fatal(err)
@@ -174,6 +175,26 @@ func TestConformance(t *testing.T) {
 			})
 		})
 	}
+}
+
+// documents counts what was written to a folder: files of one document, or lines of batches.
+func documents(t testing.TB, dir, kind string) (n int) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "stock-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind != "batch" {
+		return len(files)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += strings.Count(string(b), "\n")
+	}
+	return n
 }
 
 // testClock tells a test's time.
@@ -269,7 +290,7 @@ func TestDone(t *testing.T) {
 	d.put("in/c.csv", "sku\n1\n")
 	files, _ := d.pending()
 	d.put("in/c.csv", "sku\n1\n2\n")
-	if err := d.Done(t.Context(), "stock", files[0], nil); err != nil {
+	if err := d.Done(t.Context(), "stock", files[0], nil); !errors.Is(err, connector.ErrChanged) {
 		t.Fatal(err)
 	}
 	d.wants("the new file", "c.csv")

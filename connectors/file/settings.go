@@ -3,11 +3,11 @@ package file
 import (
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/format"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -18,67 +18,34 @@ type settings struct {
 }
 
 type object struct {
-	Path     string          `yaml:"path" default:"." doc:"folder below the system's path"`
-	Pattern  string          `yaml:"pattern" default:"*" doc:"names of the files, with * ? and [ab]"`
-	Format   string          `yaml:"format" default:"csv" enum:"csv,jsonl" doc:"csv, or jsonl: one JSON object a line"`
-	Encoding string          `yaml:"encoding" default:"utf-8" enum:"utf-8,gb18030,iso-8859-1,iso-8859-15,windows-1252,utf-16,utf-16le,utf-16be" doc:"encoding of the files; a byte order mark is understood"`
-	MaxRow   strictyaml.Size `yaml:"max-row" default:"1MiB" doc:"bound of one row"`
-	CSV      csvSettings     `yaml:"csv" doc:"the dialect of csv"`
-	Ready    readySettings   `yaml:"ready" doc:"how to know that a file is complete"`
-	Done     string          `yaml:"done" default:"done" doc:"folder for files that were taken, below the object's"`
-	Failed   string          `yaml:"failed" default:"failed" doc:"folder for files that could not be taken, each with a .error file beside it"`
-	Write    writeSettings   `yaml:"write" doc:"files that the hub writes"`
-	name     string
-}
-
-type csvSettings struct {
-	Delimiter  string  `yaml:"delimiter" default:"," doc:"one ASCII character, or tab"`
-	Quote      string  `yaml:"quote" default:"\"" doc:"one ASCII character, or none"`
-	Header     bool    `yaml:"header" default:"true" doc:"the first row names the columns"`
-	Columns    columns `yaml:"columns" type:"map" elem:"string" doc:"columns in their order, with their type: text, integer, decimal, date, bool; a column that a header names and this does not is text; without a header, and for writing, all of them"`
-	DateLayout string  `yaml:"date-layout" default:"2006-01-02" doc:"how dates are written, in Go's notation"`
-	Mark       string  `yaml:"decimal-mark" default:"." enum:".,comma" doc:"the mark of decimals: . or comma"`
-	Trim       bool    `yaml:"trim" doc:"leave out blanks around values"`
+	Path            string `yaml:"path" default:"." doc:"folder below the system's path"`
+	Pattern         string `yaml:"pattern" default:"*" doc:"names of the files, with * ? and [ab]"`
+	format.Settings `yaml:",inline"`
+	Ready           readySettings `yaml:"ready" doc:"how to know that a file is complete"`
+	Done            string        `yaml:"done" default:"done" doc:"folder for files that were taken, below the object's"`
+	Failed          string        `yaml:"failed" default:"failed" doc:"folder for files that could not be taken, each with a .error file beside it"`
+	Write           writeSettings `yaml:"write" doc:"files that the hub writes"`
+	name            string
 }
 
 type readySettings struct {
 	When      string        `yaml:"when" default:"stable" enum:"stable,marker,renamed" doc:"stable: size and time have not changed for age; marker: a file of the same name with the marker's ending is there; renamed: a file is complete as soon as it has its name"`
 	Age       time.Duration `yaml:"age" default:"10s" doc:"for stable: how long the hub must have seen it unchanged"`
+	Cut       time.Duration `yaml:"cut-after" default:"10m" doc:"for stable: how long one that may be half an upload is held back: its last line has no line end, it ends within a quoted value, it is empty, or lacks its footer. After that it is taken, unless it ends within a row: then it fails as a whole"`
 	Marker    string        `yaml:"marker" default:".done" doc:"ending of marker files"`
 	Temporary []string      `yaml:"temporary" default:".tmp,.part,.filepart" doc:"endings of files that are being written"`
 }
 
 type writeSettings struct {
-	Name  string         `yaml:"name" doc:"name of the file, with {object}, {external}, {time} and {hash}; default: {object}-{external} with the format's ending, for a batch {object}-{time}-{hash}"`
-	Batch *batchSettings `yaml:"batch" doc:"one file for many documents; default: one for each"`
+	Name    string         `yaml:"name" doc:"name of the file, with {object}, {external}, {time}, {hash} and {event}; default: {object}-{external} with the format's ending, for a batch {object}-{time}-{hash}"`
+	Changes string         `yaml:"changes" default:"new-file" enum:"new-file,refuse" doc:"what becomes of a change of an object that was written before: another file (in a batch, another row), or it is refused"`
+	Changed string         `yaml:"changed-name" doc:"name of a file with such a change; besides, {version} is the source's version. It needs {event}, so that a change which comes again finds its own file. Default: the name with -{version}-{event} before its ending"`
+	Batch   *batchSettings `yaml:"batch" doc:"one file for many documents; default: one for each"`
 }
 
 type batchSettings struct {
 	Max  int           `yaml:"max" default:"1000" doc:"documents in a file"`
 	Wait time.Duration `yaml:"wait" default:"1s" doc:"how long a document waits for others; its flow waits as long"`
-}
-
-// column is one column of a CSV file.
-type column struct{ name, typ string }
-
-// columns keep the order in which they stand in the settings.
-type columns []column
-
-var columnTypes = []string{"text", "integer", "decimal", "date", "bool"}
-
-// UnmarshalNode reads a mapping of names to types.
-func (c *columns) UnmarshalNode(n strictyaml.Node, p *strictyaml.Problems) {
-	if n.Kind() != strictyaml.Map {
-		p.AddHint(n.Pos(), "write for example {sku: text, quantity: decimal}", "columns: expected a mapping, found %s", n.Kind())
-		return
-	}
-	for _, f := range n.Fields() {
-		var typ string
-		if f.Value.Decode(&typ, p) && !slices.Contains(columnTypes, typ) {
-			p.AddHint(f.Value.Pos(), strictyaml.DidYouMean(typ, columnTypes), "%s: %q is no type", f.Key, typ)
-		}
-		*c = append(*c, column{f.Key, typ})
-	}
 }
 
 // read decodes and completes the settings; every problem goes to p.
@@ -110,29 +77,12 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	if _, err := path.Match(o.Pattern, "x"); err != nil || strings.ContainsAny(o.Pattern, `/\`) {
 		p.Add(n.Get("pattern").Pos(), "pattern: %q is none", o.Pattern)
 	}
-	c, at := &o.CSV, n.Get("csv")
-	switch c.Delimiter {
-	case "tab", `\t`:
-		c.Delimiter = "\t"
-	default:
-		if !single(c.Delimiter) {
-			p.AddHint(at.Get("delimiter").Pos(), "write one ASCII character, or tab", "delimiter: %q is none", c.Delimiter)
-		}
-	}
-	if c.Quote == "none" {
-		c.Quote = ""
-	} else if !single(c.Quote) || c.Quote == c.Delimiter {
-		p.AddHint(at.Get("quote").Pos(), "write one ASCII character other than the delimiter, or none", "quote: %q is none", c.Quote)
-	}
-	if !c.Header && len(c.Columns) == 0 && o.Format == "csv" {
-		p.Add(at.Pos(), "csv: without a header the columns must be listed")
-	}
-	sample := time.Date(2031, 11, 23, 0, 0, 0, 0, time.UTC)
-	if t, err := time.Parse(c.DateLayout, sample.Format(c.DateLayout)); err != nil || !t.Equal(sample) {
-		p.AddHint(at.Get("date-layout").Pos(), "write for example 02.01.2006", "date-layout: %q does not hold a whole date", c.DateLayout)
-	}
+	o.Settings.Complete(n, p)
 	if o.Ready.When == "marker" && o.Ready.Marker == "" {
 		p.Add(n.Get("ready").Get("marker").Pos(), "marker: it is empty")
+	}
+	if n.Get("ready").Has("cut-after") && o.Ready.When != "stable" {
+		p.Add(n.Get("ready").KeyPos("cut-after"), "cut-after: it goes with when: stable")
 	}
 	o.completeWrite(n.Get("write"), p)
 }
@@ -149,15 +99,41 @@ func (o *object) completeWrite(n strictyaml.Node, p *strictyaml.Problems) {
 		}
 	}
 	at := n.Get("name").Pos()
-	rest := strings.NewReplacer("{object}", "", "{time}", "", "{hash}", "", "{external}", "").Replace(w.Name)
 	switch {
-	case strings.ContainsAny(rest, `{}/\`) || strings.HasPrefix(w.Name, "."):
-		p.AddHint(at, "write letters, digits, {object}, {external}, {time} and {hash}", "name: %q is no template of a name", w.Name)
-	case w.Batch != nil && (strings.Contains(w.Name, "{external}") || !strings.Contains(w.Name, "{time}")):
-		p.Add(at, "name: a batch holds many objects: it needs {time} and cannot have {external}")
-	case w.Batch == nil && !strings.Contains(w.Name, "{external}") && !strings.Contains(w.Name, "{hash}"):
-		p.Add(at, "name: it needs {external} or {hash}, or every document would have the same name")
+	case !template(w.Name, "{object}", "{time}", "{hash}", "{external}", "{event}"):
+		p.AddHint(at, "write letters, digits, {object}, {external}, {time}, {hash} and {event}", "name: %q is no template of a name", w.Name)
+	case w.Batch != nil && (strings.Contains(w.Name, "{external}") || strings.Contains(w.Name, "{event}") || !strings.Contains(w.Name, "{time}")):
+		p.Add(at, "name: a batch holds many objects: it needs {time} and cannot have {external} or {event}")
+	case w.Batch == nil && !strings.Contains(w.Name, "{external}") && !strings.Contains(w.Name, "{hash}") && !strings.Contains(w.Name, "{event}"):
+		p.Add(at, "name: it needs {external}, {event} or {hash}, or every document would have the same name")
+	}
+	o.completeChanges(n, p)
+}
+
+func (o *object) completeChanges(n strictyaml.Node, p *strictyaml.Problems) {
+	w, at := &o.Write, n.Get("changed-name").Pos()
+	switch {
+	case w.Changed != "" && (w.Batch != nil || w.Changes == "refuse"):
+		p.Add(at, "changed-name: no file is written for one change")
+	case w.Changed != "" && !template(w.Changed, "{object}", "{time}", "{hash}", "{external}", "{event}", "{version}"):
+		p.AddHint(at, "write letters, digits, {object}, {external}, {version}, {event}, {time} and {hash}", "changed-name: %q is no template of a name", w.Changed)
+	case w.Changed != "" && (!strings.Contains(w.Changed, "{event}") || strings.Contains(w.Changed, "{time}")):
+		p.Add(at, "changed-name: it needs {event} and cannot have {time}: a change that comes again must find its own file")
+	case w.Changed != "":
+	case strings.Contains(w.Name, "{event}") && !strings.Contains(w.Name, "{time}"):
+		w.Changed = w.Name
+	default:
+		base := strings.ReplaceAll(w.Name, "{time}", "")
+		ext := path.Ext(base)
+		w.Changed = strings.TrimSuffix(base, ext) + "-{version}-{event}" + ext
 	}
 }
 
-func single(s string) bool { return len(s) == 1 && s[0] >= ' ' && s[0] < 0x7f || s == "\t" }
+// template reports whether a name consists of these words and what may stand in a file's name.
+func template(name string, words ...string) bool {
+	rest := name
+	for _, w := range words {
+		rest = strings.ReplaceAll(rest, w, "")
+	}
+	return !strings.ContainsAny(rest, `{}/\`) && !strings.HasPrefix(name, ".")
+}

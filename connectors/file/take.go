@@ -12,6 +12,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/format"
 )
 
 // Read gives the rows of a file from index from on. A row that cannot be read gives its error, with the row's number and
@@ -31,32 +32,59 @@ func (s *system) Read(ctx context.Context, object string, f connector.File, from
 			return
 		}
 		defer in.Close()
-		rows := o.rows(&ctxReader{ctx, in})
-		for n := 1; ; n++ {
-			doc, line, err := rows.next()
-			if errors.Is(err, io.EOF) {
+		if why := s.cut(object, f); why != nil && from == 0 {
+			yield(connector.Row{}, s.fail(fault.Invalid, op, "%s; nothing of the file was taken", why))
+			return
+		}
+		// The last row waits until it is certain that the file was not written to meanwhile: it may have been read half.
+		var held *connector.Row
+		var rowErr error
+		for row, err := range o.Read(&source{ctx, in}, from) {
+			if held != nil && !yield(*held, rowErr) {
 				return
 			}
-			var bad *rowError
-			var head *headError
-			switch {
-			case errors.As(err, &bad):
-				err = s.fail(fault.Invalid, op, "line %d: %s", line, bad.error)
-			case errors.As(err, &head):
-				yield(connector.Row{Line: line}, s.fail(fault.Invalid, op, "line %d: header: %s", line, head.error))
-				return
-			case err != nil:
-				yield(connector.Row{}, s.classify(op, err))
-				return
-			}
-			if n <= from {
-				continue
-			}
-			if !yield(connector.Row{Number: n, Line: line, Doc: doc}, err) {
-				return
+			held, rowErr = &connector.Row{Number: row.Number, Line: row.Line, Doc: row.Doc}, nil
+			if err != nil {
+				rowErr = s.readError(op, o, row, err)
 			}
 		}
+		if changed := s.changed(op, root, in, f); changed != nil {
+			held, rowErr = &connector.Row{}, changed
+		}
+		if held != nil {
+			yield(*held, rowErr)
+		}
 	}
+}
+
+// readError classifies what the format says.
+func (s *system) readError(op string, o *object, row format.Row, err error) error {
+	var bad *format.RowError
+	var whole *format.FileError
+	switch {
+	case errors.As(err, &whole):
+		return s.fail(fault.Invalid, op, "%s", err)
+	case errors.As(err, &bad) && len(o.GroupBy) > 0:
+		return s.fail(fault.Invalid, op, "%s", err) // it names the line
+	case errors.As(err, &bad):
+		return s.fail(fault.Invalid, op, "line %d: %s", row.Line, err)
+	}
+	return s.classify(op, err)
+}
+
+// changed: the file that was read is not the one that was listed any more.
+func (s *system) changed(op string, root *os.Root, in *os.File, f connector.File) error {
+	info, err := in.Stat()
+	if err == nil && same(info, f) {
+		info, err = root.Lstat(f.Name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // taken away: what was read was whole
+	}
+	if err == nil && !same(info, f) {
+		err = errors.New("the file was written to while it was read")
+	}
+	return s.classify(op, err)
 }
 
 // openFile opens the very file that Pending has seen.
@@ -64,7 +92,7 @@ func (s *system) openFile(op string, root *os.Root, f connector.File) (*os.File,
 	if !local(f.Name) {
 		return nil, s.fail(fault.Invalid, op, "this is no name of a file")
 	}
-	in, err := root.Open(f.Name)
+	in, err := openRegular(root, f.Name)
 	if err != nil {
 		return nil, s.classify(op, err)
 	}
@@ -88,8 +116,25 @@ func local(name string) bool {
 	return filepath.IsLocal(name) && filepath.Base(name) == name && name != "."
 }
 
-// Done moves a file to the folder for what was taken or for what failed. A file that has been replaced under its name
-// meanwhile stays: it is another one.
+// IDAt names the first bytes of a file, as they were named when there were no more of them.
+func (s *system) IDAt(ctx context.Context, object string, f connector.File, size int64) (string, error) {
+	op := "read " + f.Name
+	_, root, err := s.folder(op, object)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	in, err := s.openFile(op, root, f)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	id, err := identify(f.Name, io.LimitReader(&source{ctx, in}, size))
+	return id, s.classify(op, err)
+}
+
+// Done moves a file to the folder for what was taken or for what failed. A file that has been written to or replaced under its name
+// meanwhile stays, which connector.ErrChanged says.
 func (s *system) Done(ctx context.Context, object string, f connector.File, failed error) error {
 	op := "move " + f.Name
 	if err := ctx.Err(); err != nil {
@@ -110,8 +155,7 @@ func (s *system) Done(ctx context.Context, object string, f connector.File, fail
 	case err != nil:
 		return s.classify(op, err)
 	case !same(info, f):
-		s.log.Warn("a file was replaced while it was taken; the new one stays", "system", s.name, "file", f.Name)
-		return nil
+		return &fault.Error{Kind: fault.Conflict, System: s.name, Op: op, Err: connector.ErrChanged}
 	}
 	dir := o.Done
 	if failed != nil {

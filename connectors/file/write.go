@@ -6,10 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,22 +15,26 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
-	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/format"
 )
 
 // Write writes a document: in a file of its own, or in the batch that is being gathered. It returns when the file has its
-// name and both are durable. Files are only created.
+// name and both are durable. Files are only created: a change of an object is another file, or row of a batch, and the object's id stays that of
+// its first. The same change again finds its own file, and leaves it as it is.
 func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
 	op := string(w.Action) + " " + w.Object
-	if w.Action != connector.Create {
-		return connector.Result{}, s.fail(fault.Invalid, op, "a file that was written is not changed: only creates are possible")
-	}
 	o, root, err := s.folder(op, w.Object)
 	if err != nil {
 		return connector.Result{}, err
 	}
 	defer root.Close()
-	record, err := o.encode(w.Doc)
+	if w.Action != connector.Create && o.Write.Changes == "refuse" {
+		return connector.Result{}, s.fail(fault.Invalid, op, "a file that was written is not changed: write.changes is refuse")
+	}
+	if w.Action == connector.Delete && len(w.Doc) == 0 && o.Rows.Operation != "" {
+		return connector.Result{}, s.fail(fault.Invalid, op, "the deletion comes without a document: nothing would say in the file which object it is")
+	}
+	record, err := o.Record(w.Doc, format.Change{Operation: string(w.Action), Event: w.IdempotencyKey})
 	if err != nil {
 		return connector.Result{}, s.fail(fault.Invalid, op, "%s", err)
 	}
@@ -45,24 +47,58 @@ func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result
 		}
 		return nil
 	}
+	res := connector.Result{Local: w.Local}
 	if b := s.batches[w.Object]; b != nil {
 		n, name, err := b.add(ctx, record, ask, func(records [][]byte) (string, error) {
-			return s.put(op, o, root, o.fileName(s.time(), "", records), records, nil)
+			return s.put(op, o, root, o.fileName(o.Write.Name, s.time(), "", records), records, nil)
 		})
 		if err != nil {
 			return connector.Result{}, err
 		}
-		return connector.Result{Local: name + "#" + strconv.Itoa(n)}, nil
+		if w.Action == connector.Create {
+			res.Local = name + "#" + strconv.Itoa(n)
+		}
+		return res, nil
 	}
-	if strings.Contains(o.Write.Name, "{external}") && w.External == "" {
-		return connector.Result{}, s.fail(fault.Invalid, op, "the file's name needs an external id, and there is none")
-	}
-	records := [][]byte{record}
-	name, err := s.put(op, o, root, o.fileName(s.time(), w.External, records), records, ask)
+	name, err := s.single(op, o, root, &w, record, ask)
 	if err != nil {
 		return connector.Result{}, err
 	}
-	return connector.Result{Local: name, Doc: w.Doc}, nil
+	if w.Action == connector.Create {
+		res.Local = name
+	}
+	if w.Action != connector.Delete {
+		res.Doc = w.Doc
+	}
+	return res, nil
+}
+
+// single writes a file of one document.
+func (s *system) single(op string, o *object, root *os.Root, w *connector.Write, record []byte, ask func() error) (string, error) {
+	template := o.Write.Name
+	if w.Action != connector.Create {
+		template = o.Write.Changed
+		if w.Version == "" {
+			template = strings.NewReplacer("-{version}", "", "{version}", "").Replace(template)
+		}
+	}
+	for _, need := range []struct{ word, value, what string }{
+		{"{external}", w.External, "an external id"}, {"{event}", w.IdempotencyKey, "the change's id"},
+	} {
+		if strings.Contains(template, need.word) && need.value == "" {
+			return "", s.fail(fault.Invalid, op, "the file's name needs %s, and there is none", need.what)
+		}
+	}
+	key := sha256.Sum256([]byte(w.IdempotencyKey))
+	version := safe(w.Version)
+	template = strings.NewReplacer("{version}", version[:min(len(version), 40)], "{event}", hex.EncodeToString(key[:8])).Replace(template)
+	records := [][]byte{record}
+	name := o.fileName(template, s.time(), w.External, records)
+	made, err := s.put(op, o, root, name, records, ask)
+	if f, ok := fault.As(err); ok && f.Duplicate && (w.Action != connector.Create || strings.Contains(o.Write.Name, "{event}")) {
+		return name, nil // what was written for this very change stays what it says
+	}
+	return made, err
 }
 
 // WriteOnce: see Write.
@@ -81,14 +117,13 @@ func (s *system) time() string {
 }
 
 // fileName fills the template in.
-func (o *object) fileName(at, external string, records [][]byte) string {
+func (o *object) fileName(template, at, external string, records [][]byte) string {
 	h := sha256.New()
 	for _, r := range records {
 		h.Write(r)
 	}
-	name := strings.NewReplacer("{object}", safe(o.name), "{external}", safe(external), "{time}", at,
-		"{hash}", hex.EncodeToString(h.Sum(nil)[:8])).Replace(o.Write.Name)
-	return name
+	return strings.NewReplacer("{object}", safe(o.name), "{external}", safe(external), "{time}", at,
+		"{hash}", hex.EncodeToString(h.Sum(nil)[:8])).Replace(template)
 }
 
 // safe keeps letters, digits and a few marks.
@@ -102,101 +137,11 @@ func safe(s string) string {
 	}, s)
 }
 
-// encode gives a document as one record, in UTF-8.
-func (o *object) encode(raw []byte) ([]byte, error) {
-	doc, err := jsondoc.Parse(raw, jsondoc.Limits{})
-	if err != nil {
-		return nil, fmt.Errorf("the document is no JSON: %w", err)
-	}
-	record, err := o.record(doc.Root())
-	if err != nil {
-		return nil, err
-	}
-	if _, err := encoded(record, o.Encoding); err != nil {
-		return nil, fmt.Errorf("a character that %s does not have: %w", o.Encoding, err)
-	}
-	return record, nil
-}
-
-func (o *object) record(root jsondoc.Value) (_ []byte, err error) {
-	if root.Kind() != jsondoc.Object {
-		return nil, fmt.Errorf("the document is no object (%s)", root.Kind())
-	}
-	if o.Format == "jsonl" {
-		return append(compact(nil, root), '\n'), nil
-	}
-	cols := o.CSV.Columns
-	if len(cols) == 0 {
-		return nil, errors.New("csv.columns says nothing of the columns to write")
-	}
-	fields := make([]string, len(cols))
-	for name, v := range root.Members() {
-		i := slices.IndexFunc(cols, func(c column) bool { return c.name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("%q is no column", short(name))
-		}
-		if fields[i], err = o.CSV.text(cols[i].typ, v); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return o.CSV.record(fields)
-}
-
-func (c *csvSettings) record(fields []string) ([]byte, error) {
-	quote := byte(0)
-	if c.Quote != "" {
-		quote = c.Quote[0]
-	}
-	return appendRecord(nil, fields, c.Delimiter[0], quote)
-}
-
-// compact appends a document on one line, its values as they stand.
-func compact(dst []byte, v jsondoc.Value) []byte {
-	switch v.Kind() {
-	case jsondoc.Array:
-		dst = append(dst, '[')
-		for i := range v.Len() {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = compact(dst, v.Index(i))
-		}
-		return append(dst, ']')
-	case jsondoc.Object:
-		dst = append(dst, '{')
-		first := true
-		for name, w := range v.Members() {
-			if !first {
-				dst = append(dst, ',')
-			}
-			first = false
-			dst = compact(append(jsondoc.AppendString(dst, name), ':'), w)
-		}
-		return append(dst, '}')
-	}
-	return append(dst, v.Raw()...)
-}
-
 // put writes a file: under a name that nobody takes, synced, and then renamed, unless ask forbids it; nil: it was asked before.
 func (s *system) put(op string, o *object, root *os.Root, name string, records [][]byte, ask func() error) (string, error) {
-	var text []byte
-	if o.Format == "csv" && o.CSV.Header {
-		names := make([]string, len(o.CSV.Columns))
-		for i, c := range o.CSV.Columns {
-			names[i] = c.name
-		}
-		head, err := o.CSV.record(names)
-		if err != nil {
-			return "", s.fail(fault.Invalid, op, "header: %s", err)
-		}
-		text = head
-	}
-	for _, r := range records {
-		text = append(text, r...)
-	}
-	out, err := encoded(text, o.Encoding)
+	out, err := o.File(records)
 	if err != nil {
-		return "", s.fail(fault.Invalid, op, "header: a character that %s does not have: %s", o.Encoding, err)
+		return "", s.fail(fault.Invalid, op, "%s", err)
 	}
 	if _, err := root.Lstat(name); err == nil {
 		f := s.fail(fault.Conflict, op, "the file %s exists", name)
@@ -256,10 +201,9 @@ func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Reco
 		return nil, err
 	}
 	defer root.Close()
-	name := l.Local
+	name, t := l.Local, o.Write.Name
 	if name == "" {
-		t := o.Write.Name
-		if l.External == "" || o.Write.Batch != nil || strings.Contains(t, "{time}") || strings.Contains(t, "{hash}") {
+		if l.External == "" || o.Write.Batch != nil || strings.Contains(t, "{time}") || strings.Contains(t, "{hash}") || strings.Contains(t, "{event}") {
 			f := s.fail(fault.Invalid, op, "")
 			f.Err = fmt.Errorf("%w: the files' names do not say what is in them", connector.ErrNoLookup)
 			return nil, f
@@ -268,7 +212,7 @@ func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Reco
 		if u, ok := connector.ParseExternal(external); ok {
 			external = u
 		}
-		name = o.fileName("", external, nil)
+		name = o.fileName(t, "", external, nil)
 	}
 	if !local(name) {
 		return nil, nil
@@ -281,9 +225,16 @@ func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Reco
 		return nil, s.classify(op, err)
 	}
 	defer in.Close()
-	doc, _, err := o.rows(&ctxReader{ctx, in}).next()
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, s.classify(op, err)
+	rec := connector.Record{Local: name}
+	if !o.Readable() {
+		return []connector.Record{rec}, nil // its rows do not show the document
 	}
-	return []connector.Record{{Local: name, Doc: doc}}, nil
+	for row, err := range o.Read(&source{ctx, in}, 0) {
+		if err != nil {
+			return nil, s.classify(op, err)
+		}
+		rec.Doc = row.Doc
+		break
+	}
+	return []connector.Record{rec}, nil
 }

@@ -4,6 +4,7 @@ package connector
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
 	"time"
@@ -70,8 +71,9 @@ type Timed interface {
 	Timeout() time.Duration
 }
 
-// WriteOnce is implemented by systems whose objects cannot be changed or deleted once they are created, such as files: Write refuses every
-// other action as Invalid. What was created for an event stays what it says, whatever the mapping says by the time the event comes again.
+// WriteOnce is implemented by systems where what was written stays as it is, such as files: a change of an object is written beside it (Update and
+// Delete name the object by Local, which stays its id), or refused as Invalid. What was written for an event stays what it says, whatever the
+// mapping says by the time the event comes again.
 type WriteOnce interface {
 	Sink
 	WriteOnce()
@@ -103,6 +105,8 @@ type Write struct {
 	ETag string
 	// IdempotencyKey is stable over retries of the same change.
 	IdempotencyKey string
+	// Version is the source's version of the object, where the change has one.
+	Version string
 }
 
 // Result is what the target said.
@@ -183,9 +187,14 @@ const (
 	Ahead RemarkKind = "ahead"
 	// Unstamped: the record has no stamp, so that a poll which goes by stamps cannot see its changes.
 	Unstamped RemarkKind = "unstamped"
+	// Left: a file is left in its drop, for the reason that FileNote gives.
+	Left RemarkKind = "left"
+	// HeldBack: a file is not taken for a while, because it may be half an upload.
+	HeldBack RemarkKind = "held-back"
 )
 
-// Remark is one record, or Count of them of which Local is one, and Version its stamp as the system writes it.
+// Remark is one record, or Count of them of which Local is one, and Version its stamp as the system writes it. Of a file, Local is its name and
+// Version the reason.
 type Remark struct {
 	Kind    RemarkKind
 	Local   string
@@ -207,8 +216,33 @@ type FileSource interface {
 	// Read gives the rows of f from row index from on. A row that cannot be read yields its error with the row's number and
 	// the rows after it still come.
 	Read(ctx context.Context, object string, f File, from int) iter.Seq2[Row, error]
-	// Done moves the file away, to the done folder or, with failed set, to the failed folder beside a .error file with why.
+	// Done moves the file away, to the done folder or, with failed set, to the failed folder beside a .error file with why. A file that has
+	// changed since it was listed stays: ErrChanged.
 	Done(ctx context.Context, object string, f File, failed error) error
+}
+
+// FileGrower is implemented by file sources that can tell a file which has grown from another one under its name.
+type FileGrower interface {
+	FileSource
+	// IDAt gives the ID that the file had when it consisted of its first size bytes.
+	IDAt(ctx context.Context, object string, f File, size int64) (string, error)
+}
+
+// ErrChanged is wrapped by the error of Done where the file has been written to or replaced since it was listed: it was not moved.
+var ErrChanged = errors.New("the file was written to, or replaced, after it was listed")
+
+// FileNoter is implemented by file sources that can say what they leave where it is.
+type FileNoter interface {
+	FileSource
+	// FileNotes tells it of the last look at the drop.
+	FileNotes(object string) []FileNote
+}
+
+// FileNote is one entry of a drop that is not taken, and why. Since is set where it is held back for a while and will be taken.
+type FileNote struct {
+	Name  string
+	Why   string
+	Since time.Time
 }
 
 // File is one file of a drop. ID names its content: the same file again has the same ID.

@@ -311,7 +311,8 @@ func (d *delivery) plan() (fate, bool) {
 	if object == "" {
 		object = d.flow.Entity
 	}
-	d.write = connector.Write{Entity: d.ev.Entity, Object: object, External: d.target.External, IdempotencyKey: d.ev.ID + "/" + d.flow.Name}
+	d.write = connector.Write{Entity: d.ev.Entity, Object: object, External: d.target.External, IdempotencyKey: d.ev.ID + "/" + d.flow.Name,
+		Version: d.ev.Version}
 	if q := d.attempt.queued; q != nil && q.Edits > 0 {
 		// A target that remembers what it was asked must not take another document for the one that it has refused, or taken.
 		d.write.IdempotencyKey += "/" + strconv.FormatInt(q.Edits, 10)
@@ -333,6 +334,9 @@ func (d *delivery) plan() (fate, bool) {
 	case ref != nil && ref.Deleted && !d.deletedByOrigin():
 		return parked("not-found", d.Runner.target.Name+"/gone", "the object was deleted in "+d.Runner.target.Name+
 			"; an update from "+d.ev.Origin+" would create it again: discard the message, or remove the deletion there and replay"), true
+	case ref != nil && ref.Local != "" && d.writeOnce():
+		// Its first file may still be there, and must not be taken for what this event creates: it says nothing of the deletion.
+		d.write.Local, d.write.Action, d.write.Doc = ref.Local, connector.Update, d.stage.out
 	default:
 		d.write.Action, d.write.Doc = connector.Create, d.stage.out
 		d.unmet = d.meets()
@@ -354,6 +358,9 @@ func (d *delivery) planDelete(there bool) (fate, bool) {
 		return d.nothing(), true
 	case to.OnDelete == "delete":
 		d.write.Action = connector.Delete
+		if d.writeOnce() {
+			d.write.Doc = d.stage.out // the deletion is written down, and what was written before may not be at hand any more
+		}
 	case to.OnDelete == "deactivate":
 		d.write.Action, d.write.Doc = connector.Update, to.Deactivated
 	default:
@@ -420,7 +427,7 @@ func (d *delivery) knownTo(a *state.Applied) bool {
 	return slices.ContainsFunc(strings.Split(a.EventID, "\n"), func(was string) bool { return known(was) == now })
 }
 
-// writeOnce: what is created in the target cannot be changed.
+// writeOnce: what was written to the target stays; a change is written beside it.
 func (d *delivery) writeOnce() bool {
 	_, ok := d.Runner.target.Connector.(connector.WriteOnce)
 	return ok

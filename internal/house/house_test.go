@@ -32,6 +32,7 @@ var may = map[string][]string{
 	"internal/schema":     {"internal/fault", "internal/strictyaml", "internal/jsondoc"},
 	"internal/mapping":    {"internal/zones", "internal/timetext", "internal/event", "internal/fault", "internal/strictyaml", "internal/jsondoc", "internal/schema"},
 	"internal/connector":  {"internal/zones", "internal/event", "internal/fault", "internal/strictyaml"},
+	"internal/format":     {"internal/strictyaml", "internal/jsondoc"},
 	"internal/httpclient": {"internal/connector", "internal/fault", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
 	"internal/store":      {"internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/failpoint"},
 	"internal/bus":        {"internal/event", "internal/fault", "internal/lifecycle", "internal/failpoint"},
@@ -50,7 +51,7 @@ var may = map[string][]string{
 	"internal/app":      {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"internal/bench":    {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"connectors":        {"connectors/...", "internal/connector"},
-	"connectors/*":      {"internal/zones", "internal/timetext", "internal/connector", "internal/fault", "internal/event", "internal/httpclient", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
+	"connectors/*":      {"internal/zones", "internal/timetext", "internal/connector", "internal/fault", "internal/event", "internal/httpclient", "internal/format", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
 	"cmd/waybill":       {"internal/cli"},
 	"schemas":           {}, "flows": {}, "mappings": {}, "configs": {},
 }

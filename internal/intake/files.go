@@ -25,6 +25,7 @@ const (
 type watcher struct {
 	*reader
 	files Files
+	known map[connector.FileNote]bool // what the last look left in the drop
 }
 
 // place is the watcher's cursor: how far it has come in the file that it read last.
@@ -37,6 +38,40 @@ type place struct {
 	// Whole: every row is taken, and the file only has to be moved away, for the reason Failed if it is not empty.
 	Whole  bool   `json:"whole,omitempty"`
 	Failed string `json:"failed,omitempty"`
+	// Size is the file's, in bytes.
+	Size int64 `json:"size,omitempty"`
+	// Left are files, by name, that were left in the middle because they were written to meanwhile.
+	Left map[string]part `json:"left,omitempty"`
+}
+
+// part is how far a file was taken when it consisted of its first Size bytes.
+type part struct {
+	File string `json:"file"`
+	Size int64  `json:"size"`
+	Next int    `json:"next"`
+}
+
+// mostLeft bounds the files that are remembered as left in the middle.
+const mostLeft = 64
+
+// leave remembers a file that is left in the middle.
+func (p *place) leave() {
+	if p.Whole || p.Next == 0 || p.Size == 0 || len(p.Left) >= mostLeft {
+		return
+	}
+	if p.Left == nil {
+		p.Left = map[string]part{}
+	}
+	p.Left[p.Name] = part{p.File, p.Size, p.Next}
+}
+
+// idle is the place of a drop that nothing is to be taken from: what was left in the middle, or nothing.
+func (p *place) idle() string {
+	p.leave()
+	if len(p.Left) == 0 {
+		return ""
+	}
+	return (&place{Left: p.Left}).String()
 }
 
 // of reports whether the place is in this very file. The same content under a new time is another delivery: a stock list
@@ -50,9 +85,7 @@ func (w *watcher) read(ctx context.Context, t *tenure) error {
 	if err != nil {
 		return err
 	}
-	if len(pending) == 0 {
-		return w.idle(ctx, t)
-	}
+	w.remarkFiles()
 	at, err := w.place(ctx) // while this hub has the lease, nobody else moves it
 	if err != nil {
 		return err
@@ -65,7 +98,28 @@ func (w *watcher) read(ctx context.Context, t *tenure) error {
 			return fmt.Errorf("%s: %w", pending[i].Name, err)
 		}
 	}
-	return w.idle(ctx, t)
+	return w.idle(ctx, t, &at)
+}
+
+// remarkFiles shows what the drop's files are that are not taken, and logs each once.
+func (w *watcher) remarkFiles() {
+	noter, ok := w.files.Source.(connector.FileNoter)
+	if !ok {
+		return
+	}
+	said, known := remarks{}, make(map[connector.FileNote]bool, len(w.known))
+	for _, n := range noter.FileNotes(w.files.Object) {
+		kind := connector.Left
+		if !n.Since.IsZero() {
+			kind = connector.HeldBack
+		}
+		said.add([]connector.Remark{{Kind: kind, Local: n.Name, Version: n.Why}})
+		if known[n] = true; !w.known[n] {
+			w.log.Warn("a file is left in the drop", "flow", w.src.Flow, "file", n.Name, "why", n.Why)
+		}
+	}
+	w.known = known
+	w.remark(said.list())
 }
 
 // pending lists the drop.
@@ -78,15 +132,17 @@ func (w *watcher) pending(ctx context.Context) (files []connector.File, err erro
 }
 
 // idle notes that the drop was looked at, and forgets a file that was moved away.
-func (w *watcher) idle(ctx context.Context, t *tenure) error {
-	_, err := w.accept(ctx, t, nil, "")
+func (w *watcher) idle(ctx context.Context, t *tenure, at *place) error {
+	_, err := w.accept(ctx, t, nil, at.idle())
 	return err
 }
 
 // file takes one file, from where it was left, and moves it away. A small file is one commit, and its run's record another.
 func (w *watcher) file(ctx context.Context, t *tenure, f *connector.File, at *place, recording *sync.WaitGroup) (err error) {
 	if !at.of(f) {
-		*at = place{File: f.ID, Name: f.Name, Modified: f.Modified}
+		if err := w.turn(ctx, f, at); err != nil {
+			return err
+		}
 	}
 	run := runLog{r: w.reader}
 	records, fresh := 0, 0
@@ -108,10 +164,49 @@ func (w *watcher) file(ctx context.Context, t *tenure, f *connector.File, at *pl
 	if at.Failed != "" {
 		failed = errors.New(at.Failed)
 	}
-	if err := guard(func() error { return w.files.Source.Done(ctx, w.files.Object, *f, failed) }); err != nil {
+	err = guard(func() error { return w.files.Source.Done(ctx, w.files.Object, *f, failed) })
+	if errors.Is(err, connector.ErrChanged) {
+		w.log.Warn("a file was written to, or replaced, while it was taken; it stays, and what is new in it is taken when it is complete",
+			"flow", w.src.Flow, "file", f.Name, "rows", at.Next)
+		at.Whole, at.Failed = false, ""
+		return w.note(ctx, t, at)
+	}
+	if err != nil {
 		return fmt.Errorf("move the file away: %w", err)
 	}
+	switch {
+	case at.Failed != "":
+		run.run.Detail = f.Name + ": failed: " + at.Failed
+	case at.Next == 0:
+		run.run.Detail = f.Name + ": 0 rows"
+		w.log.Info("a file has no rows", "flow", w.src.Flow, "file", f.Name, "bytes", f.Size)
+	}
 	failpoint.Hit(failpoint.FileMoved)
+	return nil
+}
+
+// turn begins with another file than the last one: at its first row, or where it was left when it was shorter.
+func (w *watcher) turn(ctx context.Context, f *connector.File, at *place) error {
+	at.leave()
+	next := place{File: f.ID, Name: f.Name, Modified: f.Modified, Size: f.Size, Left: at.Left}
+	was, ok := next.Left[f.Name]
+	delete(next.Left, f.Name)
+	grower, can := w.files.Source.(connector.FileGrower)
+	if ok && can && f.Size >= was.Size {
+		var id string
+		err := guard(func() (err error) {
+			id, err = grower.IDAt(ctx, w.files.Object, *f, was.Size)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("look whether the file has grown: %w", err)
+		}
+		if id == was.File {
+			next.Next = was.Next
+			w.log.Info("a file has grown; what is new in it is taken", "flow", w.src.Flow, "file", f.Name, "from", was.Next)
+		}
+	}
+	*at = next
 	return nil
 }
 

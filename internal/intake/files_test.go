@@ -133,8 +133,8 @@ func TestFilesAreTaken(t *testing.T) {
 		if e := b.topic.events()[0]; !e.Time.Equal(noon) || e.Key != "1" {
 			t.Errorf("event %+v", e)
 		}
-		b.await("the record of the last file", func() bool {
-			runs, err := b.store.Runs(t.Context(), state.RunFilter{Kind: "files", Name: "orders"})
+		b.await("the records of both files", func() bool {
+			runs, err := b.store.Runs(t.Context(), state.RunFilter{Kind: "files", Name: "orders", State: "ok"})
 			return err == nil && len(runs) == 2
 		})
 		runs, err := b.store.Runs(t.Context(), state.RunFilter{Kind: "files", Name: "orders"})

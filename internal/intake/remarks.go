@@ -35,9 +35,13 @@ func (m remarks) list() []connector.Remark {
 
 // RemarkText says a remark to people.
 func RemarkText(r connector.Remark) string {
-	count, is, has, changes := "1 record", "is", "has", "it changes"
+	unit, file := "record", r.Kind == connector.Left || r.Kind == connector.HeldBack
+	if file {
+		unit = "file"
+	}
+	count, is, has, changes := "1 "+unit, "is", "has", "it changes"
 	if r.Count != 1 {
-		count, is, has, changes = fmt.Sprintf("%d records", r.Count), "are", "have", "they change"
+		count, is, has, changes = fmt.Sprintf("%d %ss", r.Count, unit), "are", "have", "they change"
 	}
 	var what string
 	switch r.Kind {
@@ -45,6 +49,10 @@ func RemarkText(r connector.Remark) string {
 		what = is + " stamped ahead of the clock"
 	case connector.Unstamped:
 		what = has + " no stamp, so that polls cannot tell when " + changes
+	case connector.Left:
+		what = is + " not taken, and left in the drop"
+	case connector.HeldBack:
+		what = is + " held back"
 	default:
 		what = is + " remarkable: " + string(r.Kind)
 	}
@@ -55,7 +63,10 @@ func RemarkText(r connector.Remark) string {
 	if r.Count != 1 {
 		such = ", such as "
 	}
-	if r.Version != "" {
+	switch {
+	case file && r.Version != "":
+		at = " (" + r.Version + ")"
+	case r.Version != "":
 		at = " at " + r.Version
 	}
 	return count + " " + what + such + r.Local + at

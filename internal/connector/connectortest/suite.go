@@ -53,6 +53,8 @@ type Subject struct {
 	Revision func(doc jsondoc.Value) int
 	// Drop puts a complete file with so many rows; the n-th row's revision is n. Nil where no files are taken.
 	Drop func(t testing.TB, name string, rows int)
+	// Written counts the documents that the other side was given, where what was written stays as it is (connector.WriteOnce).
+	Written func(t testing.TB) int
 	// Faults are failures that can be provoked.
 	Faults []Fault
 	// Secrets must appear in no error and no log.
@@ -175,7 +177,7 @@ func (s *Subject) write(action connector.Action, n int, doc string) connector.Wr
 	}
 }
 
-// writtenOnce tells whether the system's objects are neither changed nor deleted.
+// writtenOnce tells whether what the system was given stays as it is.
 func writtenOnce(sys connector.System) bool {
 	_, ok := sys.(connector.WriteOnce)
 	return ok

@@ -1,8 +1,9 @@
-package file
+package format
 
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 
 	"golang.org/x/text/encoding"
@@ -43,4 +44,13 @@ func encoded(text []byte, name string) ([]byte, error) {
 		return text, nil
 	}
 	return e.NewEncoder().Bytes(text)
+}
+
+// foreign notices the byte order mark of another encoding.
+func foreign(b *bufio.Reader, name string) error {
+	head, _ := b.Peek(2)
+	if name == "utf-8" && (string(head) == "\xff\xfe" || string(head) == "\xfe\xff") {
+		return &FileError{1, errors.New("the file begins with the byte order mark of UTF-16: set encoding: utf-16")}
+	}
+	return nil
 }

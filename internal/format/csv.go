@@ -1,9 +1,10 @@
-package file
+package format
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"unicode/utf8"
 )
@@ -19,20 +20,13 @@ type csvReader struct {
 // A quoted value may span so many lines; beyond, its quote is taken for a stray one.
 const maxSpan = 1000
 
-var (
-	errQuote    = errors.New("a quote is not closed")
-	errTrailing = errors.New("text follows a closing quote")
-	errBytes    = errors.New("bytes that are not of the file's encoding")
-)
-
-// next gives a record and the line that it begins in. io.EOF, and only that, ends the file; an error that rowError makes
-// is the record's own.
+// next gives a record and the line that it begins in. io.EOF, and only that, ends the file; a *RowError is the record's own.
 func (r *csvReader) next() (fields []string, line int, err error) {
 	for {
 		text, err := r.lines.next()
 		line = r.lines.line
 		if errors.Is(err, errLong) {
-			return nil, line, &rowError{err}
+			return nil, line, &RowError{Err: err}
 		}
 		if err != nil {
 			return nil, line, err
@@ -47,27 +41,29 @@ func (r *csvReader) next() (fields []string, line int, err error) {
 
 // record reads the record that begins with text; it takes more lines while a quote is open.
 func (r *csvReader) record(text []byte, first int) ([]string, error) {
-	var taken [][]byte
+	var taken []given
 	for {
 		fields, open, err := r.split(text)
 		switch {
 		case err != nil:
 			if len(taken) > 0 {
-				r.lines.unread(first, taken)
+				r.lines.unread(first, taken...)
 			}
-			return nil, &rowError{err}
+			return nil, &RowError{Err: err}
 		case !open:
 			return fields, nil
 		}
 		more, err := r.lines.next()
 		if err != nil || len(text)+len(more) > r.lines.max || len(taken) >= maxSpan {
 			if err == nil || errors.Is(err, errLong) {
-				taken = append(taken, more)
+				taken = append(taken, given{more, err})
+			} else if !errors.Is(err, io.EOF) {
+				return nil, err
 			}
-			r.lines.unread(first, taken)
-			return nil, &rowError{errQuote}
+			r.lines.unread(first, taken...)
+			return nil, &RowError{Err: errQuote, Cut: errors.Is(err, io.EOF)}
 		}
-		taken = append(taken, more)
+		taken = append(taken, given{more, nil})
 		text = append(text, more...)
 	}
 }
@@ -96,6 +92,8 @@ func (r *csvReader) split(text []byte) (fields []string, open bool, err error) {
 		}
 		if last := fields[len(fields)-1]; !utf8.ValidString(last) || strings.ContainsRune(last, utf8.RuneError) {
 			return nil, false, errBytes
+		} else if strings.IndexByte(last, 0) >= 0 {
+			return nil, false, errNUL
 		}
 		if len(text) == 0 {
 			return fields, false, nil
@@ -144,13 +142,3 @@ func appendRecord(dst []byte, fields []string, delimiter, quote byte) ([]byte, e
 	}
 	return append(dst, '\r', '\n'), nil
 }
-
-// rowError is the failure of one row.
-type rowError struct{ error }
-
-func (e *rowError) Unwrap() error { return e.error }
-
-// headError is the failure of a file's first row: without it no row can be read.
-type headError struct{ error }
-
-func (e *headError) Unwrap() error { return e.error }
