@@ -216,7 +216,7 @@ func (s *system) inspect(ctx context.Context, o *object, root *os.Root, name str
 		return err
 	}
 	defer f.Close()
-	in := &source{ctx, f}
+	in := &source{ctx: ctx, f: f, size: at.size}
 	if at.id, err = identify(name, in); err != nil || o.Ready.When != "stable" {
 		return err
 	}
@@ -278,10 +278,12 @@ func identify(name string, in io.Reader) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// source is a file whose reading ends with its context.
+// source is a file whose reading ends with its context, and at the size with which it was listed: what comes behind is not looked at half.
 type source struct {
-	ctx context.Context
-	f   *os.File
+	ctx  context.Context
+	f    *os.File
+	size int64
+	at   int64
 }
 
 var _ io.ReadSeeker = (*source)(nil)
@@ -290,7 +292,16 @@ func (r *source) Read(b []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return r.f.Read(b)
+	if r.at >= r.size {
+		return 0, io.EOF
+	}
+	n, err := r.f.Read(b[:min(int64(len(b)), r.size-r.at)])
+	r.at += int64(n)
+	return n, err
 }
 
-func (r *source) Seek(offset int64, whence int) (int64, error) { return r.f.Seek(offset, whence) }
+func (r *source) Seek(offset int64, whence int) (int64, error) {
+	at, err := r.f.Seek(offset, whence)
+	r.at = at
+	return at, err
+}

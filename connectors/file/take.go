@@ -3,7 +3,6 @@ package file
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -39,7 +38,7 @@ func (s *system) Read(ctx context.Context, object string, f connector.File, from
 		// The last row waits until it is certain that the file was not written to meanwhile: it may have been read half.
 		var held *connector.Row
 		var rowErr error
-		for row, err := range o.Read(&source{ctx, in}, from) {
+		for row, err := range o.Read(&source{ctx: ctx, f: in, size: f.Size}, from) {
 			if held != nil && !yield(*held, rowErr) {
 				return
 			}
@@ -129,7 +128,7 @@ func (s *system) IDAt(ctx context.Context, object string, f connector.File, size
 		return "", err
 	}
 	defer in.Close()
-	id, err := identify(f.Name, io.LimitReader(&source{ctx, in}, size))
+	id, err := identify(f.Name, &source{ctx: ctx, f: in, size: size})
 	return id, s.classify(op, err)
 }
 

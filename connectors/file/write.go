@@ -217,7 +217,7 @@ func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Reco
 	if !local(name) {
 		return nil, nil
 	}
-	in, err := root.Open(name)
+	in, err := openRegular(root, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -225,11 +225,15 @@ func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Reco
 		return nil, s.classify(op, err)
 	}
 	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return nil, s.classify(op, err)
+	}
 	rec := connector.Record{Local: name}
 	if !o.Readable() {
 		return []connector.Record{rec}, nil // its rows do not show the document
 	}
-	for row, err := range o.Read(&source{ctx, in}, 0) {
+	for row, err := range o.Read(&source{ctx: ctx, f: in, size: info.Size()}, 0) {
 		if err != nil {
 			return nil, s.classify(op, err)
 		}

@@ -20,6 +20,7 @@ type groups struct {
 	rows  rows
 	now   *group
 	spoil *RowError // of the next group: a row before it belonged perhaps to it
+	line  int       // of that row
 	ended bool
 }
 
@@ -59,7 +60,7 @@ func (g *groups) next() (Row, error) {
 	}
 	if bad := g.spoil; bad != nil {
 		g.spoil = nil
-		return Row{}, bad
+		return Row{Line: g.line}, bad
 	}
 	return Row{}, io.EOF
 }
@@ -75,7 +76,7 @@ func (g *groups) take(row Row, bad *RowError) (out *group) {
 			g.now.bad = bad
 		}
 		if g.spoil == nil {
-			g.spoil = bad
+			g.spoil, g.line = bad, row.Line
 		}
 		return nil
 	}
@@ -158,7 +159,11 @@ func (g *group) add(fields []field, line int, s *Settings) {
 			continue
 		}
 		heads++
-		if was, ok := g.names[f.name]; (!ok || was != f.raw) && g.bad == nil {
+		was, ok := g.names[f.name]
+		if !ok {
+			was = "nothing"
+		}
+		if was != f.raw && g.bad == nil {
 			g.bad = &RowError{Err: fmt.Errorf("line %d: %s is %s, and %s in line %d: rows of one document differ in it", line, f.name, short(f.raw), short(was), g.line)}
 		}
 	}

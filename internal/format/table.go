@@ -72,9 +72,11 @@ func (t *table) next() (Row, error) {
 	return r.row, r.err
 }
 
+// isRow: the failure is of one row; that of a file may well be of its header, a row.
 func isRow(err error) bool {
 	var re *RowError
-	return errors.As(err, &re)
+	var fe *FileError
+	return errors.As(err, &re) && !errors.As(err, &fe)
 }
 
 // read gives the next row of the file; io.EOF also where the data ends before it.
@@ -98,26 +100,26 @@ func (t *table) read() (Row, error) {
 		if len(fields) == 1 && len(t.columns) > 1 && strings.TrimSpace(fields[0]) == "" {
 			continue // blanks alone
 		}
-		fields, ok := t.fit(fields)
-		if !ok {
+		if !t.fits(fields) {
 			return row, &RowError{Err: fmt.Errorf("the row has %d values, and there are %d columns", len(fields), len(t.columns)),
 				Cut: t.csv.lines.open && t.csv.lines.last()}
 		}
-		row.Doc, err = t.document(fields)
+		row.Doc, err = t.document(fields[:len(t.columns)])
 		return row, err
 	}
 }
 
-// fit leaves the empty values out that delimiters at the end of a row make: as many as the header has of them, or the first row.
-func (t *table) fit(fields []string) ([]string, bool) {
+// fits reports whether a row has a value for each column, and beyond them only the empty values that delimiters at its end make: as many as
+// the header has of them, or the first row.
+func (t *table) fits(fields []string) bool {
 	more := len(fields) - len(t.columns)
 	if more < 0 || slices.ContainsFunc(fields[len(t.columns):], func(s string) bool { return s != "" }) {
-		return fields, false
+		return false
 	}
 	if t.spare < 0 {
 		t.spare = more
 	}
-	return fields[:len(t.columns)], more <= t.spare
+	return more <= t.spare
 }
 
 // document makes a row's document. One with a value that its column cannot show holds it as a text.

@@ -1,0 +1,151 @@
+package file
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+)
+
+// TestHalfUploads: a file that has not grown for long enough, and may all the same be half an upload, is held back, said so, and then
+// taken, or failed as a whole where it ends within a row.
+func TestHalfUploads(t *testing.T) {
+	for name, c := range map[string]struct {
+		object, text string
+		why          string // it is held back; empty: it is not
+		later        string // what is read of it after all
+	}{
+		"whole":             {"{}", "sku,qty\nA,1\n", "", "1 @2: {\"sku\":\"A\",\"qty\":\"1\"}\n"},
+		"whole, CR":         {"{}", "sku,qty\rA,1\r", "", "1 @2: {\"sku\":\"A\",\"qty\":\"1\"}\n"},
+		"within a value":    {"{}", "sku,qty\nA,1", "no line end", "1 @2: {\"sku\":\"A\",\"qty\":\"1\"}\n"},
+		"within a row":      {"{}", "sku,qty\nA,1\nB", "line 3: the file ends within this row", "0 @0: drop: read x.csv: line 3: the file ends within this row: the row has 1 values, and there are 2 columns; nothing of the file was taken\n"},
+		"within quotes":     {"{}", "sku,qty\nA,1\n\"B\n", "a quote is not closed", "1 @2: {\"sku\":\"A\",\"qty\":\"1\"}\n2 @3: drop: read x.csv: line 3: a quote is not closed\n"},
+		"within the header": {"{csv: {columns: {sku: text, qty: integer}}}", "sku,q", "no line end", "0 @1: drop: read x.csv: line 1: header: there is no column \"qty\"\n"},
+		"a stray quote":     {"{}", "sku,qty\n\"A,1\nB,2\n", "", "1 @2: drop: read x.csv: line 2: a quote is not closed\n2 @3: {\"sku\":\"B\",\"qty\":\"2\"}\n"},
+		"empty":             {"{}", "", "the file is empty", ""},
+		"JSON":              {"{format: jsonl}", "{\"a\":1}\n{\"a\"", "line 2: the file ends within this row", "0 @0: drop: read x.csv: line 2: the file ends within this row: 1:5: expected \":\", found the end of the document; nothing of the file was taken\n"},
+		"no footer":         {"{csv: {footer: END, footer-required: true}}", "sku,qty\nA,1\n", "no row begins with END", "0 @0: drop: read x.csv: no row begins with END, which ends the data: the file is not complete\n"},
+		"a footer":          {"{csv: {footer: END, footer-required: true}}", "sku,qty\nA,1\nEND", "", "1 @2: {\"sku\":\"A\",\"qty\":\"1\"}\n"},
+		"not asked":         {"{ready: {when: renamed}}", "sku,qty\nA,1\nB", "", "1 @2: {\"sku\":\"A\",\"qty\":\"1\"}\n2 @3: drop: read x.csv: line 3: the row has 1 values, and there are 2 columns\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDrop(t, c.object)
+			d.put("x.csv", c.text)
+			d.pending()
+			d.clock.Advance(10 * time.Second)
+			files, names := d.pending()
+			notes := d.FileNotes("stock")
+			if c.why == "" != (names == "x.csv") || c.why == "" != (len(notes) == 0) || c.why != "" && (!strings.Contains(notes[0].Why, c.why) || notes[0].Since.IsZero()) {
+				t.Fatalf("after 10 s: pending %q, notes %+v", names, notes)
+			}
+			if c.why != "" {
+				d.clock.Advance(10*time.Minute - 11*time.Second)
+				d.wants("still", "")
+				d.clock.Advance(time.Second)
+				if files, names = d.pending(); names != "x.csv" || len(d.FileNotes("stock")) != 0 {
+					t.Fatalf("after 10 min: %q %+v", names, d.FileNotes("stock"))
+				}
+			}
+			if got := d.rows(files[0], 0); got != c.later {
+				t.Errorf("read:\n%swant:\n%s", got, c.later)
+			}
+		})
+	}
+	t.Run("it goes on", func(t *testing.T) {
+		d := newDrop(t, "{}")
+		d.put("x.csv", "sku,qty\nA,1\nB")
+		d.pending()
+		d.clock.Advance(time.Minute)
+		d.wants("half", "")
+		d.put("x.csv", "sku,qty\nA,1\nB,2\n")
+		d.wants("just written", "")
+		d.clock.Advance(10 * time.Second)
+		files, _ := d.pending()
+		if got := d.rows(files[0], 0); strings.Count(got, "sku") != 2 || len(d.FileNotes("stock")) != 0 {
+			t.Errorf("%s", got)
+		}
+	})
+}
+
+// TestWhatIsLeft: everything in a drop that is not taken, and that people may think is, is named with the reason; nothing makes the hub wait.
+func TestWhatIsLeft(t *testing.T) {
+	d := newDrop(t, `{pattern: "*.csv", ready: {when: renamed}}`)
+	d.put("good.csv", "sku\n1\n")
+	d.put("notes.txt", "x")
+	d.put(".hidden.csv", "x")
+	d.put("half.csv.part", "x")
+	d.put("done/old.csv", "x")
+	d.put("failed/old.csv", "x")
+	d.put("other/x.csv", "x")
+	d.put("folder.csv/x", "x")
+	at := func(name string) string { return filepath.Join(d.dir, name) }
+	if err := os.Symlink(at("good.csv"), at("link.csv")); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(at("pipe.csv"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("unix", at("socket.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	want := map[string]string{
+		"notes.txt":  "its name does not fit the pattern *.csv",
+		"folder.csv": "it is a folder, and files of folders below are not taken",
+		"link.csv":   "it is a symbolic link, and only files are taken",
+		"pipe.csv":   "it is a pipe, and only files are taken",
+		"socket.csv": "it is a socket, and only files are taken",
+	}
+	if os.Getuid() != 0 {
+		d.put("locked.csv", "sku\n1\n")
+		if err := os.Chmod(at("locked.csv"), 0); err != nil {
+			t.Fatal(err)
+		}
+		want["locked.csv"] = "it cannot be read: "
+	}
+	d.wants("files alone", "good.csv")
+	notes := d.FileNotes("stock")
+	for _, n := range notes {
+		if w, ok := want[n.Name]; !ok || !strings.HasPrefix(n.Why, w) || !n.Since.IsZero() {
+			t.Errorf("%+v, want %q", n, w)
+		}
+	}
+	if len(notes) != len(want) {
+		t.Errorf("%d notes, want %d: %+v", len(notes), len(want), notes)
+	}
+	// A pipe that has come under the name of a file since it was listed, with nobody at its other end.
+	for _, err := range d.Read(t.Context(), "stock", connector.File{Name: "pipe.csv"}, 0) {
+		if !strings.Contains(err.Error(), "it is a pipe") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// TestMarkersAreNamed: a file without its marker, and a marker without its file.
+func TestMarkersAreNamed(t *testing.T) {
+	d := newDrop(t, `{ready: {when: marker, marker: .ok}}`)
+	d.put("a.csv", "sku\n1\n")
+	d.put("b.csv.ok", "")
+	d.wants("neither", "")
+	notes := d.FileNotes("stock")
+	if len(notes) != 2 || notes[0].Why != "its marker a.csv.ok is not there" || notes[1].Why != "it is the marker of a file that is not there" {
+		t.Errorf("%+v", notes)
+	}
+}
+
+// TestOthersFiles: what another object of the system takes from the same folder is not left.
+func TestOthersFiles(t *testing.T) {
+	d := newDrop(t, `{pattern: "stock-*"}, orders: {pattern: "order-*"`+"}")
+	d.put("order-1.csv", "x\n")
+	d.put("price-1.csv", "x\n")
+	d.wants("nothing", "")
+	if notes := d.FileNotes("stock"); len(notes) != 1 || notes[0].Name != "price-1.csv" {
+		t.Errorf("%+v", notes)
+	}
+}
