@@ -66,8 +66,8 @@ type rows interface {
 
 // ending is what is known of a file once all of it was read.
 type ending struct {
-	// bytes: there was at least one. open: the last line has no line end. headed: a header was read; footed: the row after the data.
-	bytes, open, headed, footed bool
+	// open: the last line has no line end. headed: a header was read; footed: the row after the data.
+	open, headed, footed bool
 }
 
 // short bounds a value that an error shows.
