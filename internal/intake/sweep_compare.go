@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -70,11 +71,20 @@ func (s *sweeper) object(ctx context.Context, rec *connector.Record, there *idse
 		if id, err = s.named(ctx, rec, eval); err != nil {
 			return "", err
 		}
+		if id != "" && rec.Err != nil { // what cannot be read as it is may be the very field that names the object: only a name that is known counts
+			known, err := s.store.KnownByLocal(ctx, s.src.Entity, s.src.System, []string{id})
+			if err != nil {
+				return "", fmt.Errorf("read what is known: %w", err)
+			}
+			if _, is := known[id]; !is {
+				id = ""
+			}
+		}
 	}
 	if id == "" {
 		there.Add(rec.Local)
 		found.nameless++
-		found.unnamed = rec.Local
+		found.unnamed = cmp.Or(rec.Local, "one without an id")
 		return "", nil
 	}
 	there.Add(id)
@@ -86,7 +96,7 @@ func (s *sweeper) object(ctx context.Context, rec *connector.Record, there *idse
 func (s *sweeper) named(ctx context.Context, rec *connector.Record, eval Eval) (id string, err error) {
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
-	if rec.Err != nil || doc.Reset(rec.Doc, bodyLimits) != nil {
+	if doc.Reset(rec.Doc, bodyLimits) != nil {
 		return "", nil
 	}
 	ev := event.Event{Source: s.src.System, Entity: s.src.Entity, Operation: event.Upsert, Origin: s.src.System, Version: rec.Version, Data: rec.Doc}

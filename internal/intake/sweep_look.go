@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -155,7 +156,7 @@ func (s *sweeper) lookAgain(ctx context.Context, t *tenure, there *idset.Set, fo
 	if err != nil {
 		return nil, 0, err
 	}
-	found.nameless, found.unnamed = max(found.nameless, again.nameless), found.unnamed+again.unnamed
+	found.nameless, found.unnamed = max(found.nameless, again.nameless), cmp.Or(found.unnamed, again.unnamed)
 	return s.missing(ctx, there, began, allowed)
 }
 
