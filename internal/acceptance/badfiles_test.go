@@ -54,7 +54,7 @@ func TestBadFiles(t *testing.T) {
 		{"missing schema", mappings, "from: reading.v1", "from: readings.v1",
 			[]string{`mappings/readings.yaml:2:7: `, `did you mean "reading.v1"?`}},
 		{"recursive schema", schema, `"note": {"type": "string"}`, `"note": {"allOf": [{"$ref": "#/properties/note"}]}`,
-			[]string{`schemas/reading.v1.json:9:`, `$ref "#" X`}},
+			[]string{`schemas/reading.v1.json:9:`, `$ref "#/properties/note" makes the schema mean itself`}},
 		{"a schema that is no JSON", schema, `"required": [`, `"required": [,`,
 			[]string{`schemas/reading.v1.json:4:`}},
 		{"unknown keyword", schema, `"minimum": 0`, `"minmum": 0`,
