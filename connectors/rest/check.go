@@ -145,7 +145,7 @@ func (o *object) checkTimes(n strictyaml.Node, p *strictyaml.Problems) {
 	if o.zone, err = zones.Load(o.Zone); err != nil {
 		p.AddHint(n.Get("zone").Pos(), "write a name such as Asia/Shanghai", "zone: %q is no time zone", o.Zone)
 		o.zone = time.UTC
-	} else if doubt := zones.Doubt(o.Zone, time.Now()); doubt != "" {
+	} else if doubt := zones.Doubt(o.Zone); doubt != "" {
 		p.Note(n.Get("zone").Pos(), zones.DoubtHint, "zone: %s", doubt)
 	}
 	if f := o.VersionFormat; !slices.Contains([]string{"auto", "unix", "unix-ms", dateMS}, f) && !isLayout(f) {

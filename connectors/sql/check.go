@@ -32,7 +32,7 @@ func read(s connector.Settings, p *strictyaml.Problems) (*settings, *time.Locati
 	if err != nil {
 		p.AddHint(s.Node.Get("zone").Pos(), "write a name such as Asia/Shanghai", "zone: %q is no time zone", set.Zone)
 		zone = time.UTC
-	} else if doubt := zones.Doubt(set.Zone, time.Now()); doubt != "" {
+	} else if doubt := zones.Doubt(set.Zone); doubt != "" {
 		p.Note(s.Node.Get("zone").Pos(), zones.DoubtHint, "zone: %s", doubt)
 	}
 	switch set.Driver {

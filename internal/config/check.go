@@ -3,7 +3,6 @@ package config
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/internal/zones"
@@ -137,7 +136,7 @@ func (l *loader) cron(line, zone strictyaml.Node) {
 		if _, err := zones.Load(zone.Text()); err != nil || zone.Text() == "Local" || zone.Text() == "" {
 			l.p.AddHint(zone.Pos(), "write for example Asia/Shanghai, Europe/Berlin or UTC", "timezone: %q is not known", shorten(zone.Text()))
 			zone = strictyaml.Node{}
-		} else if doubt := zones.Doubt(zone.Text(), time.Now()); doubt != "" {
+		} else if doubt := zones.Doubt(zone.Text()); doubt != "" {
 			l.p.Note(zone.Pos(), zones.DoubtHint, "timezone: %s", doubt)
 		}
 	}

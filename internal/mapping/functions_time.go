@@ -118,7 +118,7 @@ func prepareTime(layout, zone int) func(c *compiler, call *callInfo) *site {
 			if err != nil {
 				c.problem(call.at(zone), `zones are named as in "Europe/Berlin", "Asia/Shanghai", "UTC"`, "%s: unknown zone %q", call.fn.name, name)
 				z = time.UTC
-			} else if doubt := zones.Doubt(name, time.Now()); doubt != "" {
+			} else if doubt := zones.Doubt(name); doubt != "" {
 				c.p.Note(c.place(call.at(zone)), zones.DoubtHint, "%s: %s", call.fn.name, doubt)
 			}
 			s.zone = z

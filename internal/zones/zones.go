@@ -188,7 +188,7 @@ var unsettled = map[string]string{
 }
 
 // Doubt says why the data in use may not know a zone's law; empty where there is no reason. Times of UTC follow no law.
-func Doubt(name string, now time.Time) string { return Current().doubt(name, now) }
+func Doubt(name string) string { return Current().doubt(name, time.Now()) }
 
 func (d *Data) doubt(name string, now time.Time) string {
 	if name == "" || name == "UTC" || strings.HasPrefix(name, "Etc/") {
