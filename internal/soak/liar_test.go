@@ -139,7 +139,7 @@ type liars struct {
 func (c *liars) round(kills bool) {
 	c.b.Helper()
 	began := time.Now()
-	length, rate := time.Duration(c.b.size(8, 40))*time.Second, c.b.size(200, 1000)
+	length, rate := time.Duration(c.b.size(8, 40))*time.Second, c.b.size(200, 4000)
 	c.l.Lie()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -31,7 +31,7 @@ type Options struct {
 
 // Wicked are the shares of a soak.
 func Wicked() Options {
-	return Options{Future: 0.002, Cut: 0.002, Gone: 0.01, Lost: 0.02, Locked: 0.02, Refused: 0.001}
+	return Options{Future: 0.002, Cut: 0.002, Gone: 0.002, Lost: 0.02, Locked: 0.02, Refused: 0.001}
 }
 
 // state is what an object says from one moment on.
@@ -106,14 +106,17 @@ func (l *Liar) add() {
 	l.change(it)
 }
 
-// change gives an object another state, which can be read some time after its stamp.
+// change gives an object another state, which can be read some time after its stamp; one that cannot be read yet is overtaken.
 func (l *Liar) change(it *item) {
 	now := l.o.Now().UTC()
 	s := state{rev: it.now.rev + 1, stamp: now.Truncate(time.Second), seen: now}
-	s.text = fmt.Sprintf("state %d of %s", s.rev, it.no)
-	if l.chance(0.5) {
+	switch {
+	case it.coming != nil:
+		s.rev, s.seen = it.coming.rev+1, it.coming.seen
+	case l.chance(0.5):
 		s.seen = now.Add(time.Duration(l.dice.Float64() * float64(l.o.Late)))
 	}
+	s.text = fmt.Sprintf("state %d of %s", s.rev, it.no)
 	if l.chance(l.o.Future) {
 		s.stamp = s.stamp.AddDate(40, 0, 0)
 	}
@@ -133,7 +136,7 @@ func (l *Liar) show(it *item, now time.Time) {
 	}
 }
 
-// Change makes n changes: of objects, new ones, and deletes. An object with a change that cannot be read yet is left alone.
+// Change makes n changes: of objects, new ones, and deletes.
 func (l *Liar) Change(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -142,8 +145,8 @@ func (l *Liar) Change(n int) {
 		it := l.items[l.dice.IntN(len(l.items))]
 		l.show(it, now)
 		switch {
-		case it.coming != nil || it.hidden:
-		case l.chance(l.o.Gone) && it.now.rev > 0:
+		case it.hidden:
+		case it.coming == nil && l.chance(l.o.Gone):
 			it.now.gone = true
 			l.changes++
 			l.items = slices.DeleteFunc(l.items, func(other *item) bool { return other == it })
