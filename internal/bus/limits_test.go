@@ -2,7 +2,6 @@ package bus
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/needtest"
 )
 
 // eachBroker runs a test on the embedded broker and, where one is named, on Apache Kafka.
@@ -23,11 +23,7 @@ func eachBroker(t *testing.T, test func(t *testing.T, c *Cluster, name func(stri
 		test(t, dial(t, broker(t).Addr()), func(s string) string { return s })
 	})
 	t.Run("kafka", func(t *testing.T) {
-		addr := os.Getenv("WAYBILL_TEST_KAFKA")
-		if addr == "" {
-			t.Skip("WAYBILL_TEST_KAFKA names no broker")
-		}
-		c := dial(t, addr)
+		c := dial(t, needtest.Kafka(t))
 		suffix := strconv.FormatInt(time.Now().UnixNano(), 36)
 		test(t, c, func(s string) string {
 			t.Cleanup(func() {
