@@ -121,8 +121,11 @@ func TestFitTopics(t *testing.T) {
 		if err := c.raise(t.Context(), foreign, want); err != nil { // as a person would
 			t.Fatal(err)
 		}
-		if small := fit(); len(small) != 0 {
-			t.Errorf("still too small: %v", small)
+		// A broker tells of a setting a moment after it has taken it.
+		for deadline := time.Now().Add(time.Minute); len(small) > 0; small = fit() {
+			if time.Now().After(deadline) {
+				t.Fatalf("still too small: %v", small)
+			}
 		}
 	})
 }
