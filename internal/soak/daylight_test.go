@@ -166,7 +166,7 @@ func nextChange(zone *time.Location, forward bool) time.Time {
 	for at := time.Now().In(zone); ; {
 		_, end := at.ZoneBounds()
 		_, before := end.Add(-time.Second).Zone()
-		if _, after := end.Zone(); (after > before) == forward {
+		if _, after := end.Zone(); after != before && (after > before) == forward { // a stretch may end with the year
 			return end
 		}
 		at = end
