@@ -164,8 +164,9 @@ func (c *liars) round(kills bool) {
 	}
 	quiet := time.Now()
 	time.Sleep(time.Until(c.l.Calm())) // the source's own time: until everything can be read
+	c.quiet(5 * time.Minute)           // a sweep compares with what the hub knows: what it has still on its way is not known
 	c.sweep()
-	c.quiet(3 * time.Minute)
+	c.quiet(5 * time.Minute)
 	c.compare()
 	c.b.happened(time.Since(quiet))
 }
