@@ -62,7 +62,11 @@ func (j *judge) answer(resp *httpclient.Response, failed *fault.Error) *fault.Er
 	if err != nil {
 		return j.unread(resp)
 	}
-	root := doc.Root()
+	return j.content(resp, doc.Root())
+}
+
+// content judges the content of an answer whose status is that of a success.
+func (j *judge) content(resp *httpclient.Response, root jsondoc.Value) *fault.Error {
 	code, kind := j.s.meaning(resp.Status, root)
 	if j.reading && j.bare && j.there(root) {
 		kind = ""

@@ -176,17 +176,26 @@ func def(s *string, value string) {
 func (o *object) checkPaging(n strictyaml.Node, p *strictyaml.Problems) {
 	pg := &o.List.Paging
 	styles := map[string][]string{
-		"total": {"page", "offset"}, "pages": {"page", "offset"}, "total-header": {"page", "offset"}, "pages-header": {"page", "offset"},
-		"until": {"page", "offset", "key"}, "self": {"cursor", "next-url", "link"}, "stable": {"cursor", "next-url", "link"}, "after": {"key"},
-		"last": {"page", "offset", "cursor", "next-url", "link", "key"},
+		"total": {"page", "offset"}, "pages": {"page"}, "total-header": {"page", "offset"}, "pages-header": {"page"},
+		"until": {"page", "offset", "key"}, "self": {"cursor", "next-url", "link"}, "stable": {"page", "offset", "cursor", "next-url", "link"}, "after": {"key"},
+		"last": {"page", "offset", "cursor", "next-url", "link", "key"}, "more": {"page", "offset", "cursor", "next-url", "link", "key"},
 	}
 	for _, key := range slices.Sorted(maps.Keys(styles)) {
 		if n.Has(key) && !slices.Contains(styles[key], pg.Style) {
 			p.AddHint(n.KeyPos(key), "remove it, or write style: "+strings.Join(styles[key], " or "), "%s means nothing under style: %s", key, pg.Style)
 		}
 	}
-	if pg.More != "" && pg.Last != "" {
-		p.AddHint(n.KeyPos("last"), "keep one of them", "more and last both say where the list ends")
+	said := ""
+	for _, key := range []string{"more", "last", "total", "total-header", "pages", "pages-header"} {
+		if said != "" && n.Has(key) {
+			p.AddHint(n.KeyPos(key), "keep one of them", "%s and %s both say where the list ends", said, key)
+		}
+		if n.Has(key) {
+			said = key
+		}
+	}
+	if said != "" && n.Has("until") && pg.Until == "short" {
+		p.AddHint(n.KeyPos("until"), "keep one of them", "%s and until: short both say where the list ends", said)
 	}
 	if pg.Style != "key" {
 		return

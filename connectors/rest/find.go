@@ -176,7 +176,10 @@ func (s *system) search(ctx context.Context, o *object, q httpclient.Query, op s
 			return nil, err
 		}
 		for _, v := range p.items {
-			if v.bad == nil && fits(v.Value) {
+			if v.bad != nil { // it may be the one: to go on as if it were not there would make a second
+				return nil, s.fail(fault.Invalid, op, "an object of the answer cannot be read: %s", v.bad.Err)
+			}
+			if fits(v.Value) {
 				found = append(found, o.record(v.Value, "", now))
 			}
 		}

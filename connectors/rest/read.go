@@ -6,7 +6,7 @@ import (
 	"errors"
 	"iter"
 	"net/http"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -39,31 +39,17 @@ func (s *system) Poll(ctx context.Context, r connector.PollRequest) (connector.P
 	if err != nil {
 		return connector.Page{}, s.fail(fault.Invalid, "poll "+o.name, "%s", err)
 	}
+	w.Times(o.stamp)
 	if o.local {
 		w.Local(o.repeat)
 	}
-	p := poll{s: s, o: o, w: w, now: s.clock.Now()}
-	p.clock(p.now) // the service's own clock is known with its answer
+	p := poll{s: s, o: o, w: w, now: s.clock.Now(), never: r.Cursor == ""}
 	p.from, _ = w.Begin(p.now)
 	p.first = !w.Page(&p.place)
 	if p.first {
 		p.place.From = p.from
 	}
 	return p.run(ctx, r.Limit)
-}
-
-// clock tells the window what time it is in the service, where versions are times.
-func (p *poll) clock(now time.Time) {
-	if p.o.Version == "" {
-		return
-	}
-	p.w.Clock(now, func(version string) (time.Time, bool) {
-		if t, ok := p.o.versionTime(version); ok {
-			return t, true
-		}
-		// A revision is no time, and no clock says whether it has come.
-		return time.Time{}, p.o.VersionFormat == "auto" && version != "" && strings.Trim(version, "0123456789") == ""
-	})
 }
 
 // poll is one page's work.
@@ -75,8 +61,7 @@ type poll struct {
 	from  string // of the round
 	place pollPlace
 	first bool // the round's first page
-	// bare are the page's objects without a stamp.
-	bare connector.Remark
+	never bool // nothing was ever read
 }
 
 func (p *poll) run(ctx context.Context, limit int) (connector.Page, error) {
@@ -85,7 +70,7 @@ func (p *poll) run(ctx context.Context, limit int) (connector.Page, error) {
 		return connector.Page{}, p.s.fail(fault.Invalid, "poll "+p.o.name, "%s", err)
 	}
 	walk := p.s.walk(p.o, p.o.List.Path, p.o.List.Items, q, "poll "+p.o.name)
-	walk.at, walk.verify = p.place.place, p.place.Shifts < maxShifts
+	walk.at, walk.verify = p.place.place, p.place.Shifts < maxShifts && !p.o.List.Paging.Stable
 	if limit > 0 {
 		walk.size = min(walk.size, limit)
 	}
@@ -100,30 +85,29 @@ func (p *poll) run(ctx context.Context, limit int) (connector.Page, error) {
 		return connector.Page{}, err
 	case got.resp != nil && got.resp.Status == http.StatusNotModified:
 		p.w.Unchanged(p.now)
-		return connector.Page{Cursor: p.w.String()}, nil
+		return connector.Page{Cursor: p.w.String(), Remarks: p.w.Remarks()}, nil
 	}
+	clock := serverTime(got.resp, p.now).Add(p.now.Sub(p.s.clock.Now())) // as the request was sent
+	p.w.SystemTime(clock)
 	if p.first && p.o.Version == "" && p.o.List.ChangedSince.Parameter != "" {
-		p.place.Mark = p.o.written(serverTime(got.resp, p.now).Add(-time.Second))
+		if clock.After(p.now) {
+			clock = p.now
+		}
+		p.place.Mark = p.o.written(clock.Add(-time.Second))
 	}
-	p.clock(serverTime(got.resp, p.now))
-	out, newest := p.records(got)
+	out, newest, err := p.records(got)
+	if err != nil {
+		return connector.Page{}, err
+	}
 	p.place.place = walk.at
-	if walk.more() {
+	if walk.more() && !(p.o.List.Order == "changed" && p.w.Lasts(newest)) {
 		p.anchor(newest)
 		p.w.SetNote("")
 		p.w.SetPage(p.place)
-		return connector.Page{Records: out, Cursor: p.w.String(), More: true, Remarks: p.remarks()}, nil
+		return connector.Page{Records: out, Cursor: p.w.String(), More: true}, nil
 	}
-	p.end(got, etag)
-	return connector.Page{Records: out, Cursor: p.w.String(), Remarks: p.remarks()}, nil
-}
-
-func (p *poll) remarks() []connector.Remark {
-	out := p.w.Remarks()
-	if p.bare.Count > 0 {
-		out = append(out, p.bare)
-	}
-	return out
+	remarks := p.end(got, etag)
+	return connector.Page{Records: out, Cursor: p.w.String(), Remarks: remarks}, nil
 }
 
 // again begins the round's walk anew.
@@ -151,40 +135,51 @@ func (p *poll) condition(walk *walk, q httpclient.Query) (question string) {
 }
 
 // records gives what is fresh on a page. newest is its newest version, where the page is in rising order of versions.
-func (p *poll) records(got *page) (out []connector.Record, newest string) {
+func (p *poll) records(got *page) (out []connector.Record, newest string, err error) {
+	if p.never && p.first && p.o.nameless(got.items) {
+		return nil, "", p.s.fail(fault.Invalid, "poll "+p.o.name, "no object of the list holds an id at %q (set id)", p.o.ID)
+	}
 	rising := true
 	for _, v := range got.items {
 		rec := p.s.recordOf("poll "+p.o.name, p.o, v, time.Time{})
 		if first, second, ok := p.o.twice(v.Value); ok && p.w.Later(&rec, first, second, p.now) {
 			rec.Version = p.o.written(second)
 		}
-		if p.o.Version != "" && rec.Version == "" {
-			if p.bare.Count++; p.bare.Count == 1 {
-				p.bare.Kind, p.bare.Local = connector.Unstamped, rec.Local
-			}
-		}
 		version := rec.Version
 		if !p.o.orders(version) {
-			rec.Version, rising = "", false // it is compared by its content alone
+			rec.Version = "" // it is compared by its content alone
 		}
-		if p.w.Usable(rec.Version) { // one that is ahead of the clock is nothing to begin at
-			if newer(newest, rec.Version) {
-				rising = false
-			}
+		switch {
+		case rec.Version == "" && !p.o.unstamped(version):
+			rising = false
+		case rec.Version == "" || p.w.StillToCome(rec.Version): // nothing to begin at, wherever it stands
+		case newer(newest, rec.Version):
+			rising = false
+		default:
 			newest = rec.Version
 		}
 		if p.from != "" && rec.Version != "" && newer(p.from, rec.Version) {
 			continue
 		}
+		if rec.Version == "" && p.o.unstamped(version) && rec.Err == nil {
+			p.w.Unstamped(&rec, version)
+		}
 		if p.w.Fresh(&rec) {
-			rec.Version = version
+			if rec.Version = version; p.o.unstamped(version) {
+				rec.Version = ""
+			}
 			out = append(out, rec)
 		}
 	}
 	if !rising {
 		newest = ""
 	}
-	return out, newest
+	return out, newest, nil
+}
+
+// nameless reports whether all objects of a page can be read and none of them has an id: then the settings are wrong, not the objects.
+func (o *object) nameless(items []item) bool {
+	return len(items) > 0 && !slices.ContainsFunc(items, func(v item) bool { return v.bad != nil || v.peek(o.ID) != "" })
 }
 
 // anchor begins a new walk at the newest change read, where the list is in that order: what moves to its end meanwhile
@@ -198,21 +193,19 @@ func (p *poll) anchor(newest string) {
 	}
 }
 
-// end closes the round.
-func (p *poll) end(got *page, question string) {
-	if p.place.Shifts >= maxShifts {
+// end closes the round, and says what is remarkable about it.
+func (p *poll) end(got *page, question string) []connector.Remark {
+	if p.place.Shifts >= maxShifts && !p.o.List.Paging.Stable {
 		p.w.Abandon()
-		return
+		return append(p.w.Remarks(), connector.Remark{Kind: connector.Moving, Count: 1})
 	}
 	p.w.Reach(p.place.Mark)
 	p.w.End(p.now)
 	p.w.SetNote("")
-	if question == "" || got.resp == nil || p.w.Unsure() {
-		return
-	}
-	if tag := got.resp.Header.Get("ETag"); tag != "" {
+	if tag := got.resp.Header.Get("ETag"); question != "" && tag != "" && !p.w.Unsure() {
 		p.w.SetNote(question + tag)
 	}
+	return p.w.Remarks()
 }
 
 // changes gives the query for everything from a version on.
@@ -227,9 +220,6 @@ func (o *object) changes(from string) (httpclient.Query, error) {
 
 // serverTime is the service's clock when it answered.
 func serverTime(resp *httpclient.Response, fallback time.Time) time.Time {
-	if resp == nil { // a page that is not there
-		return fallback
-	}
 	if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		return t
 	}
@@ -278,12 +268,15 @@ type listing struct {
 // walk gives every object that was not given before.
 func (l *listing) walk(ctx context.Context, yield func(connector.Record, error) bool) error {
 	walk := l.s.walk(l.o, l.o.List.Path, l.o.List.Items, l.q, l.op)
-	walk.verify = true
+	walk.verify = !l.o.List.Paging.Stable
 	for walk.more() {
 		now := l.s.clock.Now()
 		p, err := walk.next(ctx)
 		if err != nil {
 			return err
+		}
+		if len(l.given) == 0 && l.o.nameless(p.items) {
+			return l.s.fail(fault.Invalid, l.op, "no object of the list holds an id at %q (set id)", l.o.ID)
 		}
 		for _, v := range p.items {
 			rec := l.s.recordOf(l.op, l.o, v, now)

@@ -83,11 +83,11 @@ type pagingSettings struct {
 	Last          string `yaml:"last" doc:"path of a boolean inside the answer that says that this page is the last one"`
 	Until         string `yaml:"until" default:"empty" enum:"empty,short" doc:"page, offset and key, where nothing else tells the end: empty: pages are asked for until one holds nothing; short: one that is shorter than the first is the last, of a service that never leaves objects out of a page that it has cut"`
 	Total         string `yaml:"total" doc:"page and offset: path of the number of all objects inside the answer"`
-	Pages         string `yaml:"pages" doc:"page and offset: path of the number of pages inside the answer"`
+	Pages         string `yaml:"pages" doc:"page: path of the number of pages inside the answer"`
 	TotalHeader   string `yaml:"total-header" doc:"the same, in a header such as X-Total-Count"`
 	PagesHeader   string `yaml:"pages-header" doc:"the same, in a header such as X-WP-TotalPages"`
-	Self          string `yaml:"self" default:"end" enum:"end,refuse" doc:"what a next link or cursor that names the page itself means: the end, or a failure"`
-	Stable        bool   `yaml:"stable" doc:"cursor, next-url and link: the token stays with its object, whatever changes before it; without this every page but the first is verified by a second look at the page before it, since many tokens are offsets"`
+	Self          string `yaml:"self" default:"end" enum:"end,refuse" doc:"what a next link or cursor that names the page itself means: end: it is asked once more, and if the same page comes, or an empty one, that is the end (services that keep the place themselves answer with the next page); refuse: a failure"`
+	Stable        bool   `yaml:"stable" doc:"the list does not move while it is read, because tokens stay with their objects or stand for a snapshot; without this every page but the first is verified by a second look at the page before it, since many tokens are offsets"`
 	After         string `yaml:"after" doc:"key: what follows the last object read, with {id} and {version} in it, such as ID gt '{id}'; it is the value of parameter, where it stands in place of changed-since. The list must be ordered by it: say so in list.parameters"`
 }
 

@@ -120,13 +120,28 @@ func (o *object) repeated(version string) bool {
 	return ok && t.Before(r.End)
 }
 
+// stamp is the connector.Window's way to read versions as times.
+func (o *object) stamp(version string) (time.Time, connector.StampKind) {
+	t, ok := o.versionTime(version)
+	switch {
+	case ok:
+		return t, connector.TimeStamp
+	case o.VersionFormat == "auto" && version != "" && strings.Trim(version, "0123456789") == "":
+		return t, connector.NumberStamp
+	}
+	return t, connector.NoStamp
+}
+
 // orders reports whether a version says which of two states is newer. A revision that does not, such as a hash, tells
 // only that something changed.
 func (o *object) orders(version string) bool {
-	if _, ok := o.versionTime(version); ok {
-		return true
-	}
-	return version != "" && strings.Trim(version, "0123456789") == ""
+	_, kind := o.stamp(version)
+	return kind != connector.NoStamp
+}
+
+// unstamped reports whether a version is missing where objects have one: it is empty, or not of the format that the settings name.
+func (o *object) unstamped(version string) bool {
+	return o.Version != "" && (version == "" || o.VersionFormat != "auto" && !o.orders(version))
 }
 
 // written gives a time as a normal version.

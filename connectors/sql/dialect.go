@@ -24,9 +24,11 @@ import (
 type dialect interface {
 	// param is the n-th placeholder, from 1.
 	param(n int) string
-	// bare is the condition that a version is not there.
-	bare(version string) string
-	// clock is a query for the database's time in seconds since 1970; empty where that is the hub's.
+	// stamped and unstamped are the conditions that an expression for a version of a type holds one, or does not: it is null, or comes before all
+	// times and numbers. One of the two is true of every row.
+	stamped(version, typ string) string
+	unstamped(version, typ string) string
+	// clock is a query for the database's time as the transaction began; empty where that is the hub's.
 	clock() string
 	// text selects a column as text.
 	text(column string) string
@@ -52,8 +54,24 @@ type sqlite struct{}
 func (sqlite) param(int) string { return "?" }
 func (sqlite) clock() string    { return "" } // a file has none
 
-// SQLite takes an empty text in any column.
-func (sqlite) bare(version string) string { return version + " IS NULL OR " + version + " = ''" }
+// stamped: SQLite takes any text in any column. One that is no number compares as text whatever the column's affinity, and every number comes before
+// it. "/~" comes before every digit.
+func (sqlite) stamped(version, typ string) string {
+	if timeType(typ) {
+		return version + " >= '/~'"
+	}
+	return version + " <> ''"
+}
+
+func (sqlite) unstamped(version, typ string) string {
+	if timeType(typ) {
+		return "(" + version + " IS NULL OR " + version + " < '/~')"
+	}
+	return "(" + version + " IS NULL OR " + version + " = '')"
+}
+
+// timeType: the database writes the column as a time, not as a number.
+func timeType(typ string) bool { return typ == "timestamp" || typ == "local-timestamp" }
 
 func (sqlite) text(column string) string { return "CAST(" + column + " AS TEXT)" }
 
@@ -106,8 +124,22 @@ func (postgres) text(column string) string    { return "(" + column + ")::text" 
 func (postgres) textTimes() bool              { return false }
 func (postgres) oneState() sql.IsolationLevel { return sql.LevelRepeatableRead }
 func (postgres) boolean(b bool) any           { return b }
-func (postgres) bare(version string) string   { return version + " IS NULL" }
-func (postgres) clock() string                { return "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint" }
+func (postgres) clock() string                { return "SELECT transaction_timestamp()" }
+
+// stamped: the years before 1, and -infinity, are no stamps.
+func (postgres) stamped(version, typ string) string {
+	if timeType(typ) {
+		return version + " >= '0001-01-01'"
+	}
+	return version + " IS NOT NULL"
+}
+
+func (postgres) unstamped(version, typ string) string {
+	if timeType(typ) {
+		return "(" + version + " IS NULL OR " + version + " < '0001-01-01')"
+	}
+	return version + " IS NULL"
+}
 
 // era: PostgreSQL has no year 0, and calls it 1 BC.
 func (postgres) era(t time.Time, text string) string {

@@ -89,7 +89,9 @@ func (db *database) fetch(ctx context.Context, tx *sql.Tx, o *object, st *statem
 		if err := rs.Scan(into...); err != nil {
 			return nil, err
 		}
-		r.id, r.version = id.String, version.String
+		if r.id, r.version = id.String, version.String; !id.Valid {
+			r.bad = fmt.Errorf("its id, the column %s, is null", o.ID)
+		}
 		out = append(out, r)
 	}
 	if err := rs.Err(); err != nil {
@@ -131,9 +133,9 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 		if i > 0 {
 			st.WriteString(", ")
 		}
-		id, err := db.bindText(o.Columns[o.ID], r.id)
-		if err != nil {
-			return err
+		id, err := db.bindOwn(o.Columns[o.ID], r.id)
+		if err != nil { // the row is refused for it, too, and shown without its children
+			id = nil
 		}
 		st.WriteString(st.arg(id))
 	}

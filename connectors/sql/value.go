@@ -139,6 +139,27 @@ func (db *database) bindVersion(typ, s string) (any, error) {
 	return s, nil
 }
 
+// bindOwn turns a column's own text, as a page ended with it, into a parameter that compares as the column does. SQLite's columns hold what their
+// type does not say, and order it by its own kind.
+func (db *database) bindOwn(typ, s string) (any, error) {
+	v, err := db.bindVersion(typ, s)
+	switch typ {
+	case "decimal":
+		v, err = bindDecimal(s)
+	case "boolean":
+		var b bool
+		b, err = parseBool(s)
+		v = db.dialect.boolean(b)
+	}
+	if err == nil || !db.dialect.textTimes() {
+		return v, err
+	}
+	if f, err := strconv.ParseFloat(s, 64); err == nil {
+		return f, nil
+	}
+	return s, nil
+}
+
 func bindInteger(s string) (any, error) {
 	d, err := jsondoc.ParseDecimal(s)
 	switch {

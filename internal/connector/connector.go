@@ -187,6 +187,8 @@ const (
 	Ahead RemarkKind = "ahead"
 	// Unstamped: the record has no stamp, so that a poll which goes by stamps cannot see its changes.
 	Unstamped RemarkKind = "unstamped"
+	// Moving: the list moved all the time while it was read, so that records may have been missed; the read is repeated from where it began.
+	Moving RemarkKind = "moving"
 	// Left: a file is left in its drop, for the reason that FileNote gives.
 	Left RemarkKind = "left"
 	// HeldBack: a file is not taken for a while, because it may be half an upload.

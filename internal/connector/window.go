@@ -26,8 +26,9 @@ const settleAfter = 2 * time.Second
 // can appear any more. It is settled: the next round begins after it, exclusive, and remembers nothing; no later round goes
 // back behind it.
 //
-// Where stamps are local times without a zone, see Local. A stamp that is ahead of the system's clock, or that is no time at all, never moves the
-// round's newest stamp, see Clock. A record without a stamp is handed out once for as long as it is the same.
+// A round moves the window to its own beginning at most, so that a stamp ahead of the clock never moves it; such a record is handed
+// out like any other. See Times, which says how stamps are read.
+// Records without a stamp have passes of their own, see FreshBare. Where stamps are local times without a zone, see Local.
 //
 // A Window is not safe for concurrent use; it lives for one Poll and is stored as its text.
 type Window struct {
@@ -40,19 +41,9 @@ type Window struct {
 	// repeat is what Local was given; unsure is the record that Later could not place.
 	repeat func(version string) (start string, end time.Time, ok bool)
 	unsure [12]byte
-	// now and at are what Clock was given.
-	now time.Time
-	at  func(version string) (time.Time, bool)
-	// ahead and unstamped are what of this page is remarkable.
-	ahead, unstamped Remark
-	stamps           bool
+	clock  clocks
+	bare   bareSets
 }
-
-// aheadSlack is how far ahead of the system's clock a stamp may be before people are told: the clocks of those who write stamps differ a little.
-const aheadSlack = time.Minute
-
-// healSlack is how far ahead of the clock at hand a stored stamp must be to be forgotten: that clock may not be the system's own.
-const healSlack = 24 * time.Hour
 
 type windowState struct {
 	V       int             `json:"v"`
@@ -61,12 +52,17 @@ type windowState struct {
 	Settled bool            `json:"settled,omitempty"`
 	Floor   string          `json:"floor,omitempty"`  // the newest stamp that was settled
 	Started time.Time       `json:"started,omitzero"` // of the round under way
+	Upto    time.Time       `json:"upto,omitzero"`    // the same, by the system's clock where that is earlier
+	Full    bool            `json:"full,omitempty"`   // the round under way reads everything
 	Began   time.Time       `json:"began,omitzero"`   // when the last complete round did, where stamps are local times
 	High    string          `json:"high,omitempty"`
 	Page    json.RawMessage `json:"page,omitempty"`
 	Note    string          `json:"note,omitempty"`
 	Seen    []seenGroup     `json:"seen,omitempty"`
 	Next    []seenGroup     `json:"next,omitempty"`
+	Said    *said           `json:"said,omitempty"`  // what the last complete round had to remark
+	Count   *said           `json:"count,omitempty"` // and what this one has, so far
+	Bare    *bareState      `json:"bare,omitempty"`
 }
 
 type seenGroup struct {
@@ -87,6 +83,7 @@ func ReadWindow(cursor string, overlap time.Duration, back func(version string, 
 		w.w.Floor = w.w.Since // a cursor of before there were floors
 	}
 	w.seen, w.next = ungroup(w.w.Seen), ungroup(w.w.Next)
+	w.bare = w.w.Bare.sets()
 	return w, nil
 }
 
@@ -160,57 +157,20 @@ func (w *Window) Later(r *Record, first, second, now time.Time) bool {
 // Unsure reports whether Later has left a record open, so that it must be read again even if nothing changes.
 func (w *Window) Unsure() bool { return w.unsure != [12]byte{} }
 
-// Clock says what time it is in the system, and at which time a version was stamped; false for a text that is no time. It is for versions that are
-// times, before Begin, and again where the system's own clock is known only with its answer. A stamp beyond now, be it of the year 2062 or no time at all, does not move the newest stamp known: what is changed before that
-// time comes would never be read. Its record is handed out like any other. A newest stamp that was taken from such a record by an older version of
-// the hub is forgotten: the next round reads everything, and what was read before is recognised behind the poll.
-func (w *Window) Clock(now time.Time, at func(version string) (time.Time, bool)) {
-	w.now, w.at = now, at
-	if w.w.Started.IsZero() && w.w.Since != "" && w.beyond(w.w.Since, healSlack) {
-		w.w = windowState{V: w.w.V, Began: w.w.Began, Seen: w.w.Seen}
-		w.next = map[[12]byte]string{}
-	}
-}
-
-// beyond reports whether a version is more than slack ahead of the system's clock, or no time although it should be one.
-func (w *Window) beyond(version string, slack time.Duration) bool {
-	if w.at == nil || version == "" {
-		return false
-	}
-	at, ok := w.at(version)
-	return !ok || at.After(w.now.Add(slack))
-}
-
-// Stamps says that every record should have a version: one without is remarkable.
-func (w *Window) Stamps() { w.stamps = true }
-
-// Usable reports whether a version may be what the next read begins at: it is a time, where versions are times, and not ahead of the clock.
-func (w *Window) Usable(version string) bool { return version != "" && !w.beyond(version, 0) }
-
-// Remarks gives what is remarkable of the records that Fresh was asked about: stamps that are ahead, and records without one.
-func (w *Window) Remarks() []Remark {
-	var out []Remark
-	for _, r := range []Remark{w.ahead, w.unstamped} {
-		if r.Count > 0 {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
-// remark counts a record; the first one is named.
-func (r *Remark) remark(kind RemarkKind, rec *Record) {
-	if r.Count++; r.Count == 1 {
-		r.Kind, r.Local, r.Version = kind, rec.Local, rec.Version
-	}
-}
-
 // Begin starts a round, unless one is under way. It gives the version to read from, empty for everything, and whether
 // records with exactly that version are wanted.
 func (w *Window) Begin(now time.Time) (from string, inclusive bool) {
+	w.clock.hub = now
+	w.heal()
 	if w.w.Started.IsZero() {
-		w.w.Started, w.w.High, w.w.Page = now, w.w.Since, nil
+		w.w.Started, w.w.High, w.w.Page, w.w.Count, w.w.Upto = now, w.w.Since, nil, nil, time.Time{}
 		w.next = map[[12]byte]string{}
+	}
+	if w.clock.upto = w.w.Upto; w.clock.upto.IsZero() {
+		w.clock.upto = w.w.Started
+	}
+	if w.w.Since == "" {
+		w.w.Full = true
 	}
 	_, again := w.again(w.w.Since)
 	if w.w.Settled && !again || w.w.Since == "" {
@@ -241,7 +201,8 @@ func (w *Window) SetNote(s string) { w.w.Note = s }
 
 // Fresh notes a record of this round and reports whether to hand it out.
 func (w *Window) Fresh(r *Record) bool {
-	if floor := w.floor(); floor != "" && r.Version != "" && !w.beyond(r.Version, 0) && event.CompareVersions(r.Version, floor) <= 0 {
+	held, ahead := w.clock.judge(r.Version)
+	if floor := w.floor(); floor != "" && r.Version != "" && !held && event.CompareVersions(r.Version, floor) <= 0 {
 		return false // the other side cannot leave out what is equal
 	}
 	h := hashRecord(r)
@@ -250,16 +211,10 @@ func (w *Window) Fresh(r *Record) bool {
 	if h != w.unsure {
 		w.next[h] = r.Version
 	}
-	switch {
-	case r.Version == "":
-		if w.stamps {
-			w.unstamped.remark(Unstamped, r)
-		}
-	case w.beyond(r.Version, 0):
-		if w.beyond(r.Version, aheadSlack) {
-			w.ahead.remark(Ahead, r)
-		}
-	case event.CompareVersions(r.Version, w.w.High) > 0:
+	if ahead && !now {
+		w.count().Ahead.add(r)
+	}
+	if !held && event.CompareVersions(r.Version, w.w.High) > 0 {
 		w.w.High = r.Version
 	}
 	return !before && !now
@@ -277,6 +232,7 @@ func (w *Window) Unchanged(now time.Time) {
 	for h, v := range w.seen {
 		w.next[h] = v
 	}
+	w.w.Count = w.w.Said
 	w.End(now)
 }
 
@@ -286,7 +242,7 @@ func (w *Window) Abandon() {
 		w.seen[h] = v
 	}
 	w.next = map[[12]byte]string{}
-	w.w.Started, w.w.High, w.w.Page = time.Time{}, "", nil
+	w.w.Started, w.w.Upto, w.w.High, w.w.Page, w.w.Count, w.w.Full = time.Time{}, time.Time{}, "", nil, nil, false
 }
 
 // End closes the round: every page has been read.
@@ -308,13 +264,10 @@ func (w *Window) End(now time.Time) {
 	w.seen, w.next = w.next, map[[12]byte]string{}
 	if s.Settled {
 		s.Floor = s.Since
-		for h, v := range w.seen { // what is behind the floor is left out by its stamp; the others are not
-			if v != "" && event.CompareVersions(v, s.Floor) <= 0 {
-				delete(w.seen, h)
-			}
-		}
+		w.seen = w.stillToCome(w.seen)
 	}
-	s.Started, s.High, s.Page = time.Time{}, "", nil
+	s.Said = s.Count.since(s.Said, s.Full)
+	s.Started, s.Upto, s.High, s.Page, s.Count, s.Full = time.Time{}, time.Time{}, "", nil, nil, false
 }
 
 // String gives the cursor.
@@ -324,11 +277,12 @@ func (w *Window) String() string {
 	if high != "" {
 		oldest = w.oldest(high)
 	}
-	w.w.Next = group(w.next, oldest, w.limit)
+	w.w.Next = w.group(w.next, oldest)
 	if !w.w.Started.IsZero() {
 		oldest = "" // the round still reads what the last one saw
 	}
-	w.w.Seen = group(w.seen, oldest, w.limit)
+	w.w.Seen = w.group(w.seen, oldest)
+	w.w.Bare = w.bare.state(w.w.Bare, MaxBare)
 	out, _ := json.Marshal(&w.w) // texts, times and booleans only
 	return string(out)
 }
@@ -338,20 +292,28 @@ func hashRecord(r *Record) [12]byte {
 	h.Write([]byte(r.Local))
 	h.Write([]byte{0})
 	h.Write([]byte(r.Version))
-	if r.Deleted {
+	switch {
+	case r.Err != nil: // the same record may be read one day
+		h.Write([]byte{0, 2})
+	case r.Deleted:
 		h.Write([]byte{0, 1})
-	} else {
+	default:
 		h.Write([]byte{0, 0})
 	}
 	h.Write(r.Doc)
 	return [12]byte(h.Sum(nil))
 }
 
-// group gives the hashes by version, newest first, without what is older than oldest and at most limit of them.
-func group(m map[[12]byte]string, oldest string, limit int) []seenGroup {
+// group gives the hashes by version, newest first, without what is older than oldest, and at most limit of them. What does not move the window
+// comes last: a table full of such stamps must not push out what polls go by.
+func (w *Window) group(m map[[12]byte]string, oldest string) []seenGroup {
 	byVersion := map[string][]string{}
+	held := map[string]bool{}
 	for h, v := range m {
-		if oldest == "" || v == "" || event.CompareVersions(v, oldest) >= 0 {
+		if _, known := held[v]; !known {
+			held[v], _ = w.clock.judge(v)
+		}
+		if oldest == "" || v == "" || held[v] || event.CompareVersions(v, oldest) >= 0 {
 			byVersion[v] = append(byVersion[v], base64.RawURLEncoding.EncodeToString(h[:]))
 		}
 	}
@@ -361,16 +323,27 @@ func group(m map[[12]byte]string, oldest string, limit int) []seenGroup {
 		out = append(out, seenGroup{v, hashes})
 	}
 	slices.SortFunc(out, func(a, b seenGroup) int {
+		if held[a.Version] != held[b.Version] {
+			return cmp.Compare(rank(held[a.Version]), rank(held[b.Version]))
+		}
 		return cmp.Or(event.CompareVersions(b.Version, a.Version), cmp.Compare(b.Version, a.Version))
 	})
+	left := w.limit
 	for i := range out {
-		if len(out[i].Hashes) >= limit {
-			out[i].Hashes = out[i].Hashes[:limit]
+		if len(out[i].Hashes) >= left {
+			out[i].Hashes = out[i].Hashes[:left]
 			return out[:i+1]
 		}
-		limit -= len(out[i].Hashes)
+		left -= len(out[i].Hashes)
 	}
 	return out
+}
+
+func rank(last bool) int {
+	if last {
+		return 1
+	}
+	return 0
 }
 
 func ungroup(groups []seenGroup) map[[12]byte]string {

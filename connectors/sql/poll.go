@@ -1,0 +1,227 @@
+package sql
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// pollPlace is the last row of a page: the next page begins behind it, whatever the number of rows with its version. Bare: all rows with a
+// version have been read, and those without are next.
+type pollPlace struct {
+	Version string `json:"v,omitempty"`
+	ID      string `json:"id,omitempty"`
+	Bare    bool   `json:"bare,omitempty"`
+}
+
+// barePlace is the last row that was read of those without a version.
+type barePlace struct {
+	ID string `json:"id"`
+}
+
+// poll is one page's work.
+type poll struct {
+	db   *database
+	o    *object
+	op   string
+	w    *connector.Window
+	now  time.Time
+	size int
+	// from and inclusive are the round's beginning; at is the place within it, where there is one.
+	from      string
+	inclusive bool
+	at        *pollPlace
+	page      connector.Page
+}
+
+// Poll reads one page of changes in the order of (version, id), and at a round's end rows without a version; see connector.Window for what a
+// round is.
+func (db *database) Poll(ctx context.Context, r connector.PollRequest) (connector.Page, error) {
+	o, err := db.object(r.Object)
+	if err != nil {
+		return connector.Page{}, err
+	}
+	p := &poll{db: db, o: o, op: "poll " + o.name, now: db.clock.Now(), size: pageSize}
+	if o.Version == "" {
+		return connector.Page{}, db.fail(fault.Invalid, p.op, "the object has no version to go by: set version")
+	}
+	if p.w, err = connector.ReadWindow(r.Cursor, r.Overlap, o.back(db.zone)); err != nil {
+		return connector.Page{}, db.fail(fault.Invalid, p.op, "%s", err)
+	}
+	p.w.Times(db.stamps(o))
+	if o.Columns[o.Version] == "local-timestamp" {
+		p.w.Local(repeat(db.zone))
+	}
+	if r.Limit > 0 {
+		p.size = r.Limit
+	}
+	p.from, p.inclusive = p.w.Begin(p.now)
+	if at := (pollPlace{}); p.w.Page(&at) {
+		p.at = &at
+	}
+	if err := p.read(ctx); err != nil {
+		return connector.Page{}, err
+	}
+	if !p.page.More {
+		p.w.End(p.now)
+		p.page.Remarks = p.w.Remarks()
+	}
+	p.page.Cursor = p.w.String()
+	return p.page, nil
+}
+
+// read reads a page; after the last one with versions the first without.
+func (p *poll) read(ctx context.Context) error {
+	if p.at == nil || !p.at.Bare {
+		if err := p.stamped(ctx); err != nil || p.page.More {
+			return err
+		}
+	}
+	return p.unstamped(ctx)
+}
+
+func (p *poll) stamped(ctx context.Context) error {
+	st, err := p.changes()
+	if err != nil {
+		return p.db.fail(fault.Invalid, p.op, "the stored cursor: %s", err)
+	}
+	rows, err := p.look(ctx, st)
+	if err != nil {
+		return err
+	}
+	if p.page.More = len(rows) == p.size; p.page.More {
+		last := rows[len(rows)-1]
+		p.w.SetPage(pollPlace{Version: last.version, ID: last.id})
+	}
+	for _, r := range rows {
+		at, second, _ := p.db.instants(p.o, r)
+		rec := p.db.record(p.o, r, at)
+		if at.Before(second) && p.w.Later(&rec, at, second, p.now) {
+			rec = p.db.record(p.o, r, second)
+			at = second
+		}
+		if p.w.Fresh(&rec) {
+			p.page.Records = append(p.page.Records, p.db.public(p.o, rec, at))
+		}
+	}
+	return nil
+}
+
+// changes is the SELECT of one page of rows with versions.
+func (p *poll) changes() (*statement, error) {
+	st := p.db.selecting(p.o)
+	version, typ, id := p.o.versionExpr(), p.o.Columns[p.o.Version], of(p.o.ID)
+	st.WriteString(" WHERE " + p.db.dialect.stamped(version, typ) + " AND " + id + " IS NOT NULL")
+	if p.from != "" {
+		v, err := p.db.bindOwn(typ, p.from)
+		if err != nil {
+			return nil, err
+		}
+		op := " > "
+		if p.inclusive {
+			op = " >= "
+		}
+		st.WriteString(" AND " + version + op + st.arg(v))
+	}
+	if p.at != nil {
+		v, err := p.db.bindOwn(typ, p.at.Version)
+		if err != nil {
+			return nil, err
+		}
+		last, err := p.db.bindOwn(p.o.Columns[p.o.ID], p.at.ID)
+		if err != nil {
+			return nil, err
+		}
+		st.WriteString(" AND (" + version + ", " + id + ") > (" + st.arg(v) + ", " + st.arg(last) + ")")
+	}
+	st.WriteString(" ORDER BY " + version + ", " + id + " LIMIT " + st.arg(p.size))
+	return st, nil
+}
+
+// unstamped reads rows that a poll by versions does not see: no version, or one before all times, or no id. See connector.Window for how many of
+// their pages a round reads.
+func (p *poll) unstamped(ctx context.Context) error {
+	version, typ, id := p.o.versionExpr(), p.o.Columns[p.o.Version], of(p.o.ID)
+	var at barePlace
+	resumed, one := p.w.BarePlace(&at)
+	st := p.db.selecting(p.o)
+	st.WriteString(" WHERE (" + p.db.dialect.unstamped(version, typ))
+	if resumed {
+		last, err := p.db.bindOwn(p.o.Columns[p.o.ID], at.ID)
+		if err != nil {
+			return p.db.fail(fault.Invalid, p.op, "the stored cursor: %s", err)
+		}
+		st.WriteString(" AND " + id + " > " + st.arg(last))
+	}
+	st.WriteString(") OR " + id + " IS NULL ORDER BY " + id + " NULLS LAST LIMIT " + st.arg(p.size))
+	rows, err := p.look(ctx, st)
+	if err != nil {
+		return err
+	}
+	last := ""
+	for _, r := range rows {
+		if r.id != "" {
+			last = r.id
+		}
+		rec := p.db.record(p.o, r, time.Time{})
+		rec.Version = "" // it says nothing of what is newer
+		if p.w.FreshBare(&rec) {
+			p.page.Records = append(p.page.Records, rec)
+		}
+	}
+	if len(rows) < p.size || last == "" {
+		p.w.EndBare()
+		return nil
+	}
+	p.w.SetBarePlace(barePlace{last})
+	if p.page.More = !one; p.page.More {
+		p.w.SetPage(pollPlace{Bare: true})
+	}
+	return nil
+}
+
+// look runs a SELECT as database.look does, and asks the database's clock in the same transaction.
+func (p *poll) look(ctx context.Context, st *statement) ([]*row, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.db.set.Timeout)
+	defer cancel()
+	tx, err := p.db.reading(ctx)
+	if err != nil {
+		return nil, p.db.classify(p.op, p.o, false, err)
+	}
+	defer tx.Rollback() //nolint:errcheck // it only read
+	if clock := p.db.dialect.clock(); clock != "" {
+		var now time.Time
+		if err := tx.QueryRowContext(ctx, clock).Scan(&now); err != nil {
+			return nil, p.db.classify(p.op, p.o, false, err)
+		}
+		p.w.SystemTime(now)
+	}
+	rows, err := p.db.fetch(ctx, tx, p.o, st)
+	return rows, p.db.classify(p.op, p.o, false, err)
+}
+
+// stamps is the connector.Window's way to read versions as times.
+func (db *database) stamps(o *object) func(version string) (time.Time, connector.StampKind) {
+	typ := o.Columns[o.Version]
+	return func(version string) (t time.Time, kind connector.StampKind) {
+		ok := false
+		switch typ {
+		case "integer":
+			if strings.Trim(strings.TrimPrefix(version, "-"), "0123456789") == "" {
+				return t, connector.NumberStamp
+			}
+		case "local-timestamp": // of a reading that comes twice the first instant: it is not ahead once that has come
+			t, _, _, ok = instants(version, db.zone)
+		default:
+			at, err := db.timeOf(typ, version)
+			t, ok = at, err == nil
+		}
+		if !ok {
+			return t, connector.NoStamp
+		}
+		return t, connector.TimeStamp
+	}
+}
