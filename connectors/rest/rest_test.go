@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -134,6 +135,20 @@ func subject(_ *testing.T, s *shop, set connector.Settings) *connectortest.Subje
 		Change:  func(n int) string { return fmt.Sprintf(`{"name":"changed %d","price":%d.10}`, n, n) },
 		Natural: func(n int) map[string]string { return map[string]string{"code": fmt.Sprintf("C-%d", n)} },
 		Put:     func(_ testing.TB, n, revision int, stamp time.Time) string { return s.outside(n, revision, stamp) },
+		Bare: func(_ testing.TB, n, revision int) string {
+			id := s.outside(n, revision, time.Time{})
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			delete(s.items[id], "updatedAt")
+			return id
+		},
+		Spoil: func(_ testing.TB, n int, stamp time.Time) string {
+			id := s.outside(n, 1, stamp)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.items[id]["name"] = json.RawMessage(`"cut in the middle of a smile \ud83d"`)
+			return id
+		},
 		Revision: func(doc jsondoc.Value) int {
 			d, _ := doc.Get("rev").Decimal()
 			i, _ := d.Int64()

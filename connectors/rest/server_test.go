@@ -186,6 +186,11 @@ func (s *shop) outside(n, revision int, stamp time.Time) string {
 	return id
 }
 
+func stampOf(item map[string]any) string {
+	text, _ := item["updatedAt"].(string)
+	return text
+}
+
 func (s *shop) select_(r *http.Request) []map[string]any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,15 +208,15 @@ func (s *shop) select_(r *http.Request) []map[string]any {
 			if err != nil {
 				continue
 			}
-			at, _ := time.Parse(time.RFC3339Nano, it["updatedAt"].(string))
-			if at.Before(from) || s.exclusive && at.Equal(from) {
+			at, err := time.Parse(time.RFC3339Nano, stampOf(it))
+			if err != nil || at.Before(from) || s.exclusive && at.Equal(from) {
 				continue
 			}
 		}
 		out = append(out, it)
 	}
 	slices.SortFunc(out, func(a, b map[string]any) int {
-		if c := strings.Compare(a["updatedAt"].(string), b["updatedAt"].(string)); s.byVersion && c != 0 {
+		if c := strings.Compare(stampOf(a), stampOf(b)); s.byVersion && c != 0 {
 			return c
 		}
 		return strings.Compare(a["id"].(string), b["id"].(string))

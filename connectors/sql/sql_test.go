@@ -121,7 +121,7 @@ func (p *place) tables(t testing.TB) {
 	}
 	text := `
 CREATE TABLE orders (id %ID, external_id text UNIQUE, code text UNIQUE NOT NULL, name text, price %DEC, express %BOOL, day date, placed_at %TIME, rev %INT,
-  payload text, deleted_at %TIME, updated_at %TIME NOT NULL DEFAULT %NOW, CHECK (name <> 'forbidden'));
+  payload text, deleted_at %TIME, updated_at %TIME DEFAULT %NOW, CHECK (name <> 'forbidden'));
 CREATE INDEX orders_poll ON orders (updated_at, id);
 CREATE TABLE order_lines (order_id %INT NOT NULL REFERENCES orders (id), line_no %INT NOT NULL, sku text NOT NULL, quantity %DEC, picked %INT DEFAULT 0,
   PRIMARY KEY (order_id, line_no));
@@ -200,7 +200,19 @@ func subject(t testing.TB, p *place, objects string) *connectortest.Subject {
 				at = stamp.UTC().Format("2006-01-02T15:04:05.000Z")
 			}
 			return p.text(t, p.numbered(`INSERT INTO orders (code, rev, updated_at) VALUES (?, ?, ?)
-				ON CONFLICT (code) DO UPDATE SET rev = excluded.rev, updated_at = excluded.updated_at RETURNING id`), fmt.Sprintf("C-%d", n), revision, at)
+				ON CONFLICT (code) DO UPDATE SET rev = excluded.rev, updated_at = excluded.updated_at, payload = NULL RETURNING id`), fmt.Sprintf("C-%d", n), revision, at)
+		},
+		Bare: func(t testing.TB, n, revision int) string {
+			t.Helper()
+			return p.text(t, p.numbered(`INSERT INTO orders (code, rev, updated_at) VALUES (?, ?, NULL) RETURNING id`), fmt.Sprintf("C-%d", n), revision)
+		},
+		Spoil: func(t testing.TB, n int, stamp time.Time) string {
+			t.Helper()
+			at := any(stamp)
+			if p.kind == "sqlite" {
+				at = stamp.UTC().Format("2006-01-02T15:04:05.000Z")
+			}
+			return p.text(t, p.numbered(`INSERT INTO orders (code, rev, updated_at, payload) VALUES (?, 1, ?, '{"cut":') RETURNING id`), fmt.Sprintf("C-%d", n), at)
 		},
 		Revision: func(doc jsondoc.Value) int {
 			d, _ := doc.Get("rev").Decimal()

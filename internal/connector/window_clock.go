@@ -104,11 +104,11 @@ func (w *Window) Lasts(version string) bool {
 	return held && w.clock.hub.Sub(w.w.Started) > w.over+clockSlack
 }
 
-// stillToCome gives what a window that has settled must go on remembering: what is stamped ahead is read in every round.
+// stillToCome gives what a window that has settled must go on remembering: what is stamped ahead, or not at all, may be read in every round.
 func (w *Window) stillToCome(seen map[[12]byte]string) map[[12]byte]string {
 	out := map[[12]byte]string{}
 	for h, v := range seen {
-		if held, _ := w.clock.judge(v); held {
+		if held, _ := w.clock.judge(v); held || v == "" {
 			out[h] = v
 		}
 	}

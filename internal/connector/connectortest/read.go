@@ -21,10 +21,13 @@ type watcher struct {
 	sys     connector.Poller
 	seen    map[string]int // newest revision by local id
 	count   int            // records handed out
+	refused map[string]error
+	remarks []connector.Remark // of the last round
+	bare    bool               // records may have no version
 }
 
 func (s *Subject) watcher(t *testing.T, overlap time.Duration) *watcher {
-	return &watcher{Subject: s, t: t, now: start, overlap: overlap, limit: 3, seen: map[string]int{}}
+	return &watcher{Subject: s, t: t, now: start, overlap: overlap, limit: 3, seen: map[string]int{}, refused: map[string]error{}}
 }
 
 // start is when the tests begin; stamps are about that time.
@@ -43,11 +46,15 @@ func (w *watcher) page() (more bool) {
 	if p.Cursor == "" {
 		w.t.Fatal("poll: no cursor")
 	}
-	w.cursor = p.Cursor
+	w.cursor, w.remarks = p.Cursor, append(w.remarks, p.Remarks...)
 	for _, r := range p.Records {
 		w.count++
+		if r.Err != nil {
+			w.refused[r.Local] = r.Err
+			continue
+		}
 		w.seen[r.Local] = max(w.seen[r.Local], w.Revision(parse(w.t, r.Doc)))
-		if r.Version == "" {
+		if r.Version == "" && !w.bare {
 			w.t.Errorf("record %s has no version", r.Local)
 		}
 	}
@@ -60,6 +67,7 @@ func (w *watcher) restart() { w.sys = nil }
 // round reads pages until there are no more.
 func (w *watcher) round() {
 	w.t.Helper()
+	w.remarks = nil
 	for n := 0; w.page(); n++ {
 		if n > 2000 {
 			w.t.Fatal("the poll does not come to an end")
@@ -151,12 +159,13 @@ func testPoll(t *testing.T, fresh func(t *testing.T) *Subject) {
 		w.round()
 		w.wants("after a quiet time", map[string]int{late: 1})
 	})
+	testOdd(t, fresh)
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprintf("anything in between, seed %d", seed), func(t *testing.T) { testTurmoil(t, fresh(t), seed) })
 	}
 }
 
-// testTurmoil changes objects between pages, with few stamps, some of them late; every object's last state must be seen.
+// testTurmoil changes objects between pages, with few stamps, some of them late and some of the far future; every object's last state must be seen.
 func testTurmoil(t *testing.T, s *Subject, seed uint64) {
 	dice := rand.New(rand.NewPCG(seed, 1))
 	w := s.watcher(t, 5*time.Second)
@@ -165,7 +174,11 @@ func testTurmoil(t *testing.T, s *Subject, seed uint64) {
 	for step := range 150 {
 		if dice.IntN(3) > 0 {
 			late := time.Duration(dice.IntN(3)) * time.Second
-			id := w.Put(t, dice.IntN(25), step+1, w.now.Add(-late).Truncate(time.Second))
+			stamp := w.now.Add(-late).Truncate(time.Second)
+			if dice.IntN(20) == 0 {
+				stamp = far
+			}
+			id := w.Put(t, dice.IntN(25), step+1, stamp)
 			want[id] = step + 1
 		}
 		if dice.IntN(4) == 0 {

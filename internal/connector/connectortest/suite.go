@@ -49,6 +49,9 @@ type Subject struct {
 	// Put makes object n, or changes it, from outside; revision is something that shows in its document. It gives the local id.
 	// Nil where the system is not polled or listed.
 	Put func(t testing.TB, n, revision int, stamp time.Time) string
+	// Bare makes object n without a stamp, and Spoil makes it one that cannot be read. They give the local id. Nil where the system is not polled.
+	Bare  func(t testing.TB, n, revision int) string
+	Spoil func(t testing.TB, n int, stamp time.Time) string
 	// Revision reads the revision out of a document that Put has written, or a row that Drop has.
 	Revision func(doc jsondoc.Value) int
 	// Drop puts a complete file with so many rows; the n-th row's revision is n. Nil where no files are taken.
