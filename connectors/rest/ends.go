@@ -69,7 +69,7 @@ func (w *walk) count(p *page, rows int) error {
 		w.at.Pages = max(w.at.Pages, w.number(p, "", h))
 	}
 	fresh := w.fresh(p)
-	if rows > 0 && w.again(p) {
+	if rows > 0 && !(w.verify && pg.Style == "offset") && w.again(p) {
 		if pg.Style == "key" && rows > 1 {
 			return w.fail("what follows %s is the same page again: does the service know %s, and is the list in the order of paging.after?", w.at.ID, pg.Parameter)
 		}
@@ -77,9 +77,12 @@ func (w *walk) count(p *page, rows int) error {
 		return nil
 	}
 	more, said := w.follows(p, fresh)
+	if w.verify && pg.Style == "offset" && !said {
+		more = rows > 0
+	}
 	more = more && pg.Style != "none"
 	w.done = !more
-	if fresh == 0 && more {
+	if fresh == 0 && rows < 2 && more {
 		if w.at.Empty++; w.at.Empty > maxEmpty || pg.Style == "key" {
 			return w.fail("the service says that more follows, but %d pages in a row hold nothing", w.at.Empty)
 		}
@@ -119,7 +122,7 @@ func (w *walk) step(p *page, rows, fresh int) {
 	w.at.Short = rows < w.at.Rows
 	n := 1
 	if pg.Style == "offset" {
-		if n = rows; fresh == 0 {
+		if n = rows; fresh == 0 && rows < 2 {
 			n = w.span()
 		}
 	}
@@ -133,9 +136,9 @@ func (w *walk) step(p *page, rows, fresh int) {
 	w.at.N += n
 }
 
-// span is how many places a page takes up.
+// span is how many places a page takes up at least: services cut a size that they find too large, and leave objects out.
 func (w *walk) span() int {
-	if w.o.List.Paging.SizeParameter == "" && w.at.Rows > 0 || w.at.Rows > w.size {
+	if w.at.Rows > 0 {
 		return w.at.Rows
 	}
 	return w.size
@@ -143,8 +146,7 @@ func (w *walk) span() int {
 
 // again reports whether a page is the one before it: the service shows its last page for every number beyond, or does not know the parameter.
 func (w *walk) again(p *page) bool {
-	return w.at.N > 0 && len(p.items) > 0 && w.name(p.items[0]) == w.at.First && w.name(p.items[len(p.items)-1]) == w.at.Last &&
-		(w.o.List.Paging.Style != "offset" || len(p.items) > 1)
+	return w.at.N > 0 && w.name(p.items[0]) == w.at.First && w.name(p.items[len(p.items)-1]) == w.at.Last
 }
 
 // follows reports whether more pages follow a page, and whether the service itself said so.

@@ -23,16 +23,21 @@ const (
 )
 
 // overlapping reads the next page of style offset, from the last object that was read on. Whatever the page holds that was known, what stands behind
-// that is read now.
+// that is read now. Where it holds nothing else, a look behind it tells the end from objects that are left out.
 func (w *walk) overlapping(ctx context.Context) (*page, error) {
-	p, err := w.read(ctx, w.request(w.at.N-1, ""))
+	n := w.at.N
+	known := w.at.Last != "" && w.at.Empty == 0
+	if known {
+		n--
+	}
+	p, err := w.read(ctx, w.request(n, ""))
 	if err != nil && !w.beyond(p, err) {
 		return nil, w.hinted(p, err)
 	}
-	if err != nil || !w.knows(p) {
+	if known && (err != nil || !w.knows(p)) {
 		return w.stepBack(ctx)
 	}
-	if w.at.Nth != w.at.N-1 && len(p.items) > 1 && w.again(p) {
+	if n != w.at.Nth && len(p.items) > 0 && w.again(p) {
 		// Either the list has moved back by just so much, or the service does not know the parameter: then the page before looks so, too.
 		before, err := w.read(ctx, w.request(w.at.Nth, ""))
 		if err != nil {
@@ -42,10 +47,8 @@ func (w *walk) overlapping(ctx context.Context) (*page, error) {
 			w.done, p.items = true, nil // what it shows is all
 			return p, nil
 		}
-		w.at.First = ""
 	}
-	w.at.N--
-	w.at.Moves = 0
+	w.at.N, w.at.Moves = n, 0
 	return p, w.count(p, len(p.items))
 }
 

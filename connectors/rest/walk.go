@@ -103,7 +103,7 @@ func (pg *pagingSettings) tokens() bool {
 // next reads the next page. With verify, errShifted says that the walk must begin again.
 func (w *walk) next(ctx context.Context) (*page, error) {
 	style := w.o.List.Paging.Style
-	if w.verify && style == "offset" && w.at.N > 0 && w.at.Last != "" && w.at.Empty == 0 {
+	if w.verify && style == "offset" && w.at.N > 0 {
 		return w.overlapping(ctx)
 	}
 	p, err := w.read(ctx, w.request(w.at.N, w.at.Token))
