@@ -61,7 +61,11 @@ What every connector does, and ` + "`internal/connector/connectortest`" + ` prov
   cover how long a change takes from its stamp to its commit, and how far the clocks of several writers are apart. What was
   handed out before and is still the same is not handed out again. Where stamps are local times without a zone, the
   hour that comes twice when clocks go back is read again as a whole until it is over; a reading there is of the second time as soon
-  as that has come, unless the same state was read in the first.
+  as that has come, unless the same state was read in the first. No read moves the cursor past its own beginning, so that neither a
+  stamp ahead of the clock nor a read that lasts hides what is still to come. Rows and objects without a stamp are read, counted and named; a
+  database lists them at every read (more than 5,000 of them a page at a time), a service shows them when it shows everything.
+- **A list that moves is followed.** Every page is read together with the one before it; what has moved over the edge between them is read, and only
+  a list that moves by more than a page between two requests is begun again, and said to.
 - **One record holds up nobody.** A record of a poll or a row of a file that cannot be read parks alone, with its place and the reason; those after it go on.
 - **Values as they are.** A value that a document cannot show as it is, such as a date of the year 10000 or of 44 BC, infinity, NaN, a number of more
   than 128 digits, a day that does not exist or bytes that are no text, makes its record unreadable, with the column and the reason; nothing is cut or

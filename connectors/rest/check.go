@@ -177,7 +177,7 @@ func (o *object) checkPaging(n strictyaml.Node, p *strictyaml.Problems) {
 	pg := &o.List.Paging
 	styles := map[string][]string{
 		"total": {"page", "offset"}, "pages": {"page"}, "total-header": {"page", "offset"}, "pages-header": {"page"},
-		"until": {"page", "offset", "key"}, "self": {"cursor", "next-url", "link"}, "stable": {"page", "offset", "cursor", "next-url", "link"}, "after": {"key"},
+		"until": {"page", "offset", "key"}, "self": {"cursor", "next-url", "link"}, "stable": {"page", "offset", "cursor", "next-url", "link"}, "after": {"key"}, "join": {"key"},
 		"last": {"page", "offset", "cursor", "next-url", "link", "key"}, "more": {"page", "offset", "cursor", "next-url", "link", "key"},
 	}
 	for _, key := range slices.Sorted(maps.Keys(styles)) {
@@ -207,6 +207,9 @@ func (o *object) checkPaging(n strictyaml.Node, p *strictyaml.Problems) {
 		p.AddHint(n.Get("after").Pos(), "only {id} and {version} are known here", "after: unknown placeholder in %q", pg.After)
 	case slices.Contains(found, "version") && o.Version == "":
 		p.AddHint(n.Get("after").Pos(), "add version to the object", "after: {version} needs version")
+	}
+	if found := slices.Sorted(slices.Values(placeholders(pg.Join))); !slices.Equal(found, []string{"after", "changed"}) {
+		p.AddHint(n.Get("join").Pos(), "write for example ({changed}) and ({after})", "join: it must hold {changed} and {after}, and nothing else in braces")
 	}
 	if !n.Has("parameter") {
 		p.AddHint(n.Pos(), "write for example parameter: $filter", "paging: style key needs parameter")

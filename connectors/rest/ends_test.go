@@ -207,6 +207,41 @@ func TestKeyThatIsIgnored(t *testing.T) {
 	}
 }
 
+// TestKeyAndChanges: what the next page is asked for by, beside what has changed; quotes inside a key are doubled.
+func TestKeyAndChanges(t *testing.T) {
+	for _, tc := range []struct{ more, since, want string }{
+		{`, after: "ID gt '{id}'"`, "$filter", "(changed ge 2026-03-01T11:59:59Z) and (ID gt 'O''B')"},
+		{`, after: "ID gt '{id}'", join: "{changed};{after}"`, "$filter", "changed ge 2026-03-01T11:59:59Z;ID gt 'O''B'"},
+		{`, after: "changed gt {version} or (changed eq {version} and ID gt '{id}')"`, "$filter", "changed gt 2026-03-01T12:00:00.5Z or (changed eq 2026-03-01T12:00:00.5Z and ID gt 'O''B')"},
+		{`, after: "ID gt '{id}'"`, "since", "ID gt 'O''B'"},
+	} {
+		asked := ""
+		sys := lister(t, `{version: at, list: {paging: {style: key, parameter: $filter`+tc.more+`}, changed-since: {parameter: `+tc.since+`, template: "changed ge {since}"}}}`,
+			func(r *http.Request) (http.Header, string) {
+				if f := r.URL.Query().Get("$filter"); strings.Contains(f, "B'") {
+					asked = f
+					return nil, "[]"
+				}
+				return nil, `[{"id":"A","at":"2026-03-01T12:00:00Z"},{"id":"O'B","at":"2026-03-01T12:00:00.5Z"}]`
+			})
+		r := &reading{sys: sys, seen: map[string]bool{}}
+		for range 2 { // the second round asks for changes
+			for {
+				p, err := sys.Poll(t.Context(), connector.PollRequest{Object: "item", Cursor: r.cursor})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.cursor = p.Cursor; !p.More {
+					break
+				}
+			}
+		}
+		if asked != tc.want {
+			t.Errorf("%s: asked for %s", tc.more, asked)
+		}
+	}
+}
+
 // TestRoundThatLasts: a source in the order of change that always has something new: the round ends all the same, and the next one looks back.
 func TestRoundThatLasts(t *testing.T) {
 	s := newTide(t, "next-url", 10)

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -88,8 +89,12 @@ type pagingSettings struct {
 	PagesHeader   string `yaml:"pages-header" doc:"the same, in a header such as X-WP-TotalPages"`
 	Self          string `yaml:"self" default:"end" enum:"end,refuse" doc:"what a next link or cursor that names the page itself means: end: it is asked once more, and if the same page comes, or an empty one, that is the end (services that keep the place themselves answer with the next page); refuse: a failure"`
 	Stable        bool   `yaml:"stable" doc:"the list does not move while it is read, because tokens stay with their objects or stand for a snapshot; without this every page but the first is verified by a second look at the page before it, since many tokens are offsets"`
-	After         string `yaml:"after" doc:"key: what follows the last object read, with {id} and {version} in it, such as ID gt '{id}'; it is the value of parameter, where it stands in place of changed-since. The list must be ordered by it: say so in list.parameters"`
+	After         string `yaml:"after" doc:"key: what follows the last object read, with {id} and {version} in it; it is the value of parameter: ID gt '{id}', or changed gt {version} or (changed eq {version} and ID gt '{id}'). The list must be ordered by it: say so in list.parameters"`
+	Join          string `yaml:"join" default:"({changed}) and ({after})" doc:"key: the value where changed-since has the same parameter; with {version} in it, after stands alone, since what follows an object by its version is changed since, too"`
 }
+
+// orders: what follows an object is asked for by its version, too.
+func (pg *pagingSettings) orders() bool { return strings.Contains(pg.After, "{version}") }
 
 type sinceSettings struct {
 	Parameter string `yaml:"parameter" doc:"query parameter"`

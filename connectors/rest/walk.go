@@ -163,15 +163,23 @@ func (w *walk) request(n int, token string) httpclient.Request {
 	return r
 }
 
-// behind asks for what comes after the last object, in place of what the query asks for under the same parameter.
+// behind asks for what comes after the last object, together with what the query asks for under the same parameter.
 func (w *walk) behind(q httpclient.Query) httpclient.Query {
 	pg := &w.o.List.Paging
 	if w.at.N == 0 {
 		return q
 	}
 	after, _ := expand(pg.After, map[string]string{"id": w.at.ID, "version": w.at.Version}, verbatim)
-	q = slices.DeleteFunc(q, func(p httpclient.Param) bool { return p.Name == pg.Parameter })
-	return append(q, httpclient.Param{Name: pg.Parameter, Value: after})
+	i := slices.IndexFunc(q, func(p httpclient.Param) bool { return p.Name == pg.Parameter })
+	switch {
+	case i < 0:
+		return append(q, httpclient.Param{Name: pg.Parameter, Value: after})
+	case pg.orders():
+		q[i].Value = after
+	default:
+		q[i].Value, _ = expand(pg.Join, map[string]string{"changed": q[i].Value, "after": after}, verbatim)
+	}
+	return q
 }
 
 // read makes one request. The page is there beside a failure, too, where the service answered.

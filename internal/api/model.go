@@ -102,7 +102,7 @@ type Flow struct {
 
 // Remark is about Count records of a source, of which Local is one, with its stamp as the system writes it.
 type Remark struct {
-	Kind    string `json:"kind"` // "ahead" or "unstamped"
+	Kind    string `json:"kind"` // "ahead", "unstamped" or "moving", and of files "left" or "held-back"
 	Count   int    `json:"count"`
 	Local   string `json:"id,omitempty"`
 	Version string `json:"version,omitempty"`

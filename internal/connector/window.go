@@ -185,7 +185,11 @@ func (w *Window) Begin(now time.Time) (from string, inclusive bool) {
 
 // Page reads the connector's own place within the round into place; it reports whether there is one.
 func (w *Window) Page(place any) bool {
-	return len(w.w.Page) > 0 && json.Unmarshal(w.w.Page, place) == nil
+	return readPlace(w.w.Page, place)
+}
+
+func readPlace(raw json.RawMessage, place any) bool {
+	return len(raw) > 0 && json.Unmarshal(raw, place) == nil
 }
 
 // SetPage notes the place of the next page. More pages come until End.

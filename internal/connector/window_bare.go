@@ -65,7 +65,7 @@ func (w *Window) BarePlace(place any) (ok, one bool) {
 	if b == nil {
 		return false, false
 	}
-	return len(b.Place) > 0 && json.Unmarshal(b.Place, place) == nil, b.Done && b.Last.N > MaxBare
+	return readPlace(b.Place, place), b.Done && b.Last.N > MaxBare
 }
 
 // FreshBare notes a record without a stamp and reports whether to hand it out: it is new, or not what it was in the pass before.

@@ -49,6 +49,8 @@ func RemarkText(r connector.Remark) string {
 		what = is + " stamped ahead of the clock"
 	case connector.Unstamped:
 		what = has + " no stamp, so that polls cannot tell when " + changes
+	case connector.Moving:
+		return "the list moved all the time while it was read: what was passed over is not known, and it is read again from where it began"
 	case connector.Left:
 		what = is + " not taken, and left in the drop"
 	case connector.HeldBack:

@@ -49,6 +49,7 @@ func TestRemarkText(t *testing.T) {
 		{connector.Remark{Kind: connector.Ahead, Local: "2", Version: "2099", Count: 4}, "4 records are stamped ahead of the clock, such as 2 at 2099"},
 		{connector.Remark{Kind: connector.Unstamped, Local: "17", Count: 3}, "3 records have no stamp, so that polls cannot tell when they change, such as 17"},
 		{connector.Remark{Kind: connector.Unstamped, Count: 1}, "1 record has no stamp, so that polls cannot tell when it changes"},
+		{connector.Remark{Kind: connector.Moving, Count: 1}, "the list moved all the time while it was read: what was passed over is not known, and it is read again from where it began"},
 		{connector.Remark{Kind: "odd", Local: "x", Count: 1}, "1 record is remarkable: odd: x"},
 	} {
 		if got := RemarkText(test.remark); got != test.want {

@@ -49,7 +49,7 @@ func NewMetrics(version string) *Metrics {
 		Help: "Messages of a flow that are somewhere, by where: lag, parked, waiting, held, unpublished, unaccounted, overdue."}, []string{"flow", "where"})
 	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_reloads_total", Help: "Reloads of the files, done and refused."}, []string{"result"})
 	m.remarks = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_source_remarks",
-		Help: "Records of a source that are remarkable although they can be read, by kind: ahead (stamped ahead of the clock), unstamped."}, []string{"flow", "kind"})
+		Help: "Records of a source that are remarkable although they can be read, by kind: ahead (stamped ahead of the clock), unstamped, moving (the list moved while it was read)."}, []string{"flow", "kind"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_build_info", Help: "The running version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.read, m.alarms, m.flows, m.reloads, m.remarks, info,
