@@ -178,7 +178,7 @@ func (o *object) checkPaging(n strictyaml.Node, p *strictyaml.Problems) {
 	styles := map[string][]string{
 		"total": {"page", "offset"}, "pages": {"page"}, "total-header": {"page", "offset"}, "pages-header": {"page"},
 		"until": {"page", "offset", "key"}, "self": {"cursor", "next-url", "link"}, "stable": {"page", "offset", "cursor", "next-url", "link"}, "after": {"key"}, "join": {"key"},
-		"last": {"page", "offset", "cursor", "next-url", "link", "key"}, "more": {"page", "offset", "cursor", "next-url", "link", "key"},
+		"last": {"page", "offset", "cursor", "next-url", "link", "key"},
 	}
 	for _, key := range slices.Sorted(maps.Keys(styles)) {
 		if n.Has(key) && !slices.Contains(styles[key], pg.Style) {
