@@ -65,6 +65,10 @@ type poll struct {
 }
 
 func (p *poll) run(ctx context.Context, limit int) (connector.Page, error) {
+	doubt := p.keptThere() && !p.s.served.take(p.o.name, &p.place)
+	if doubt && p.place.Once || p.s.refused.take(p.o.name, &p.place) {
+		return p.again(p.anew())
+	}
 	q, err := p.o.changes(p.place.From)
 	if err != nil {
 		return connector.Page{}, p.s.fail(fault.Invalid, "poll "+p.o.name, "%s", err)
@@ -74,14 +78,24 @@ func (p *poll) run(ctx context.Context, limit int) (connector.Page, error) {
 	if limit > 0 {
 		walk.size = min(walk.size, limit)
 	}
+	walk.doubt = doubt
 	etag := p.condition(walk, q)
 	got, err := walk.next(ctx)
 	switch {
+	case errors.Is(err, errPlaceLost):
+		return p.again(p.anew())
 	case errors.Is(err, errShifted):
-		return p.again(pollPlace{From: p.from, Mark: p.place.Mark, Shifts: p.place.Shifts + 1, Retried: p.place.Retried})
-	case err != nil && p.refused(err):
-		return p.again(pollPlace{From: p.from, Mark: p.place.Mark, Shifts: p.place.Shifts, Retried: true})
+		at := p.anew()
+		at.Shifts++
+		return p.again(at)
+	case err != nil && p.refused(err) && !p.place.Retried:
+		at := p.anew()
+		at.Retried = true
+		return p.again(at)
 	case err != nil:
+		if p.refused(err) { // people see it, and the next poll begins anew: a token that is not known any more would be refused for ever
+			p.s.refused.add(p.o.name, &p.place)
+		}
 		return connector.Page{}, err
 	case got.resp != nil && got.resp.Status == http.StatusNotModified:
 		p.w.Unchanged(p.now)
@@ -104,10 +118,18 @@ func (p *poll) run(ctx context.Context, limit int) (connector.Page, error) {
 		p.anchor(newest)
 		p.w.SetNote("")
 		p.w.SetPage(p.place)
+		if p.keptThere() {
+			p.s.served.add(p.o.name, &p.place)
+		}
 		return connector.Page{Records: out, Cursor: p.w.String(), More: true}, nil
 	}
 	remarks := p.end(got, etag)
 	return connector.Page{Records: out, Cursor: p.w.String(), Remarks: remarks}, nil
+}
+
+// anew is the beginning of the round's walk, with what the round has come to know.
+func (p *poll) anew() pollPlace {
+	return pollPlace{From: p.from, Mark: p.place.Mark, Shifts: p.place.Shifts, Retried: p.place.Retried}
 }
 
 // again begins the round's walk anew.
@@ -119,7 +141,7 @@ func (p *poll) again(at pollPlace) (connector.Page, error) {
 // refused: the service no longer knows the token of a walk that began some time ago.
 func (p *poll) refused(err error) bool {
 	k := fault.KindOf(err)
-	return p.place.Token != "" && !p.place.Retried && (k == fault.Invalid || k == fault.NotFound)
+	return p.place.Token != "" && (k == fault.Invalid || k == fault.NotFound)
 }
 
 // condition sends the last ETag where the same question was asked before, and gives the question.

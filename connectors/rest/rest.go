@@ -55,6 +55,8 @@ type system struct {
 	set    *settings
 	client *httpclient.Client
 	clock  lifecycle.Clock
+	// served and refused are pages that came, and tokens that were refused although the walk had begun anew.
+	served, refused placeSet
 }
 
 var (

@@ -50,6 +50,9 @@ type place struct {
 // errShifted: objects moved between two pages, and nothing shows by how far.
 var errShifted = errors.New("the list moved while it was read")
 
+// errPlaceLost: the service keeps the place, and it may have moved past a page that nobody has seen.
+var errPlaceLost = errors.New("the service keeps the place of the list, and it may stand behind a page that was not read")
+
 // walk reads a list page by page.
 type walk struct {
 	s     *system
@@ -63,6 +66,8 @@ type walk struct {
 	size int
 	// verify makes sure that no object slipped over a border between two pages; see moved.go.
 	verify bool
+	// doubt: an answer to this very request may have been lost before.
+	doubt  bool
 	header http.Header // of the next request
 	done   bool
 }
@@ -116,6 +121,11 @@ func (w *walk) next(ctx context.Context) (*page, error) {
 		w.done = true
 		return p, nil
 	}
+	if w.doubt && err == nil {
+		if err := w.stays(ctx, p); err != nil {
+			return nil, err
+		}
+	}
 	if w.verify && (style == "page" || w.o.List.Paging.tokens()) && len(w.at.Known) > 0 {
 		if moved, err := w.recheck(ctx, p); moved || err != nil {
 			return p, err
@@ -148,11 +158,11 @@ func (w *walk) request(n int, token string) httpclient.Request {
 	case "key":
 		r.Query = w.behind(r.Query)
 	case "cursor":
-		if token != "" {
+		if r.Once = !pg.Stable; token != "" {
 			r.Query = append(r.Query, httpclient.Param{Name: pg.Parameter, Value: token})
 		}
 	case "next-url", "link":
-		if token != "" {
+		if r.Once = !pg.Stable; token != "" {
 			r.Path, r.Query = token, nil
 			return r
 		}

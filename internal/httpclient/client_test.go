@@ -1,6 +1,7 @@
 package httpclient
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -187,25 +188,43 @@ func TestTransportFailures(t *testing.T) {
 	}
 }
 
-// A POST on a kept connection that the server has closed must not be sent again by net/http, whatever its headers.
+// What must not be sent again is not sent again by net/http either, on a kept connection that the server has closed, whatever its headers are.
 func TestNoReplay(t *testing.T) {
-	var seen atomic.Int32
-	url := wicked(t, func(c net.Conn) {
-		readRequest(c)
-		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
-		readRequest(c)
-		seen.Add(1)
-	})
-	c := client(t, Config{URL: url})
-	post := Request{Method: "POST", Path: "orders", Body: []byte(`{}`), Header: http.Header{"Idempotency-Key": {"k"}}}
-	if _, err := c.Do(t.Context(), post); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Do(t.Context(), post); fault.KindOf(err) != fault.UnknownOutcome {
-		t.Fatalf("got %v, want unknown-outcome: the request was read, and then nothing", err)
-	}
-	if n := seen.Load(); n != 1 {
-		t.Errorf("the second request arrived %d times", n)
+	key := http.Header{"Idempotency-Key": {"k"}}
+	for _, tc := range []struct {
+		name string
+		r    Request
+		want fault.Kind
+	}{
+		{"a write", Request{Method: "POST", Path: "orders", Body: []byte(`{}`), Header: key}, fault.UnknownOutcome},
+		{"a delete", Request{Method: "DELETE", Path: "orders/1", Header: key}, fault.UnknownOutcome},
+		{"a read that moves the other side", Request{Method: "GET", Path: "orders", Once: true}, fault.Unavailable},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var seen atomic.Int32
+			url := wicked(t, func(c net.Conn) {
+				r, err := http.ReadRequest(bufio.NewReader(c))
+				if err != nil || tc.r.Body == nil && (len(r.TransferEncoding) > 0 || r.ContentLength != 0) {
+					t.Errorf("a body was announced: %+v %v", r, err)
+				}
+				if r != nil {
+					_, _ = io.Copy(io.Discard, r.Body)
+				}
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+				readRequest(c)
+				seen.Add(1)
+			})
+			c := client(t, Config{URL: url})
+			if _, err := c.Do(t.Context(), tc.r); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Do(t.Context(), tc.r); fault.KindOf(err) != tc.want {
+				t.Fatalf("got %v, want %v: the request was read, and then nothing", err, tc.want)
+			}
+			if n := seen.Load(); n != 1 {
+				t.Errorf("the second request arrived %d times", n)
+			}
+		})
 	}
 }
 

@@ -31,6 +31,9 @@ type Request struct {
 	ContentType string
 	// Safe: nothing changes on the other side, so that no failure has an unknown outcome. GET and HEAD are always safe.
 	Safe bool
+	// Once: even a request that changes nothing is not sent again on another connection, as net/http does with a GET whose connection was
+	// closed before its answer: the other side may have moved on with the first one.
+	Once bool
 	// Op says what is tried, for people: "create order".
 	Op string
 	// Accept lists statuses besides 2xx that are no failure, such as 304.
@@ -209,6 +212,9 @@ func (c *Client) build(r *Request, at *url.URL) (*http.Request, error) {
 		hr.ContentLength = int64(len(r.Body))
 		hr.Body = io.NopCloser(bytes.NewReader(r.Body))
 		// GetBody stays nil: with it, net/http sends a request with an Idempotency-Key again by itself.
+	}
+	if r.Body == nil && (r.Once || r.Method == http.MethodDelete) {
+		hr.Body = io.NopCloser(bytes.NewReader(nil)) // an empty body that net/http cannot send again; nothing of it is on the wire
 	}
 	for name, values := range r.Header {
 		hr.Header[http.CanonicalHeaderKey(name)] = values

@@ -83,7 +83,7 @@ func (s *sweeper) object(ctx context.Context, rec *connector.Record, there *idse
 	}
 	if id == "" {
 		there.Add(rec.Local)
-		found.nameless++
+		found.nameless = append(found.nameless, rec.Local)
 		found.unnamed = cmp.Or(rec.Local, "one without an id")
 		return "", nil
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/config"
@@ -30,9 +32,9 @@ type Known interface {
 // swept is what a sweep has found so far.
 type swept struct {
 	listed, unreadable, taken, left, deleted int
-	// unnamed is one of the records that are there and do not say which known object they are.
+	// unnamed is one of the records that are there and do not say which known object they are; nameless are their ids in the system.
 	unnamed  string
-	nameless int
+	nameless []string
 	// apart: an object has another id in the flow than in the system, so that the system cannot be asked for it by what is known.
 	apart bool
 	held  string
@@ -75,11 +77,32 @@ func (s *sweeper) look(ctx context.Context, t *tenure, bound config.AtMost) (*sw
 		found.held = fmt.Sprintf("%d of %d known objects are missing in %s, and at-most is %s: nothing was deleted; look why, and where they are gone, `waybill sweep %s --at-most %d` confirms it",
 			missing, known, s.src.System, bound, s.src.Flow, missing)
 		return found, nil
-	case missing > 0 && found.nameless > 0:
-		found.held = fmt.Sprintf("%d of %d known objects are missing in %s, but %d records do not say which objects they are, such as %s: nothing was deleted", missing, known, s.src.System, found.nameless, found.unnamed)
+	}
+	gone, doubtful := found.rule(gone)
+	if len(gone) > 0 && doubtful {
+		found.held = fmt.Sprintf("%d of %d known objects are missing in %s, but %d records do not say which objects they are, such as %s: nothing was deleted", len(gone), known, s.src.System, len(found.nameless), found.unnamed)
 		return found, nil
 	}
 	return found, s.delete(ctx, t, gone, found)
+}
+
+// rule leaves out of gone what a nameless record is: the event by which an object is known begins with the id in the system of the record that it was
+// read from. doubtful: a record has no id in the system, or an event does not tell.
+func (f *swept) rule(gone []state.KnownObject) (left []state.KnownObject, doubtful bool) {
+	if len(f.nameless) == 0 {
+		return gone, false
+	}
+	doubtful = slices.Contains(f.nameless, "")
+	for _, o := range gone {
+		if slices.ContainsFunc(f.nameless, func(local string) bool {
+			return local != "" && (strings.HasPrefix(o.EventID, local+"@") || strings.HasPrefix(o.EventID, local+"#"))
+		}) {
+			continue
+		}
+		left = append(left, o)
+		doubtful = doubtful || strings.HasPrefix(o.EventID, "sha256:") || !strings.ContainsAny(o.EventID, "@#")
+	}
+	return left, doubtful
 }
 
 // list goes through everything that the system holds, a chunk at a time. A record that cannot be read is there.
@@ -140,7 +163,7 @@ func (s *sweeper) lookAgain(ctx context.Context, t *tenure, there *idset.Set, fo
 	if finder, ok := s.poll.Poller.(connector.Finder); ok && !found.apart && found.listed > 0 && missing <= min(allowed, mostFinds) {
 		left, err := s.find(ctx, t, finder, gone, found)
 		if !errors.Is(err, connector.ErrNoLookup) {
-			found.nameless = 0 // each was asked for
+			found.nameless = nil // each was asked for
 			return left, len(left), err
 		}
 	}
@@ -156,7 +179,9 @@ func (s *sweeper) lookAgain(ctx context.Context, t *tenure, there *idset.Set, fo
 	if err != nil {
 		return nil, 0, err
 	}
-	found.nameless, found.unnamed = max(found.nameless, again.nameless), cmp.Or(found.unnamed, again.unnamed)
+	found.nameless, found.unnamed = append(found.nameless, again.nameless...), cmp.Or(found.unnamed, again.unnamed)
+	slices.Sort(found.nameless)
+	found.nameless = slices.Compact(found.nameless)
 	return s.missing(ctx, there, began, allowed)
 }
 

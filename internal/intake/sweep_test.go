@@ -273,13 +273,21 @@ func TestSweep(t *testing.T) {
 		}},
 		{name: "gone, by its key", finder: true, source: keyed, change: func(s *stock) { s.drop("03") }, state: "ok", events: "delete 03 03"},
 		{name: "gone, where objects are named by a field", finder: true, source: byField, change: func(s *stock) { s.drop("03") }, state: "ok", events: "delete K3 X03"},
-		{name: "unreadable, where objects are named by a field", finder: true, source: byField, state: "held", text: "1 records do not say which objects they are, such as 03", change: func(s *stock) { s.put(unreadable("03")) }},
+		{name: "unreadable, where objects are named by a field", finder: true, source: byField, state: "ok", text: "0 deleted, 1 cannot be read and count as there", change: func(s *stock) { s.put(unreadable("03")) }},
+		{name: "unreadable, where objects are named by a field, and another one is gone", finder: true, source: byField, state: "ok", events: "delete K4 X04", change: func(s *stock) {
+			s.put(unreadable("03"))
+			s.drop("04")
+		}},
+		{name: "unreadable and without an id, where objects are named by a field, and one is gone", finder: true, source: byField, state: "held", text: "1 records do not say which objects they are, such as one without an id", change: func(s *stock) {
+			s.put(unreadable(""))
+			s.drop("04")
+		}},
 		{name: "unreadable, and it says which known object it is", finder: true, source: byField, state: "ok", text: "1 cannot be read and count as there", change: func(s *stock) {
 			r := unreadable("03")
 			r.Doc = []byte(`{"k":"K3","id":"X03","amount":"n/a"}`)
 			s.put(r)
 		}},
-		{name: "unreadable, and it says it is an object that nobody knows", finder: true, source: byField, state: "held", text: "1 records do not say which objects they are", change: func(s *stock) {
+		{name: "unreadable, and it says it is an object that nobody knows", finder: true, source: byField, state: "ok", text: "0 deleted, 1 cannot be read and count as there", change: func(s *stock) {
 			r := unreadable("03")
 			r.Doc = []byte(`{"k":"K3","id":"n/a"}`)
 			s.put(r)

@@ -2,6 +2,7 @@ package soak
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -17,29 +18,47 @@ var liarFaults = []fault{
 	{Name: "a lying source and target, kill -9", Setups: both, Goal: 1000, Share: 4, Run: lying(true)},
 }
 
+// ways are the lists that a liar gives; each is read by a flow of its own from a source of its own.
+var ways = []struct {
+	name, list string
+}{
+	// The token of the next page is an offset: what changes moves to the end, and all behind it moves up.
+	{"items", `{items: items, paging: {style: next-url, next: next, size-parameter: limit, size: 50}, changed-since: {parameter: since}, order: changed}`},
+	// Numbered pages of a list that moves all the time: no round comes to a decision before there is a pause.
+	{"pages", `{items: items, paging: {style: page, parameter: page, size-parameter: limit, size: 50}, changed-since: {parameter: since}}`},
+	// A search whose place the service keeps: one token for every page.
+	{"search", `{items: items, paging: {style: cursor, parameter: token, next: token, size-parameter: limit, size: 50}, changed-since: {parameter: since}}`},
+}
+
 // liarFlows: the text of an item goes through the hub, so that what is wrong with it is seen. The newest state counts: what the target refused
 // for good does not hold up what comes after it.
-const liarFlows = `---
-flow: %P%items
+func liarFlows() string {
+	out := ""
+	for _, way := range ways {
+		out += fmt.Sprintf(`---
+flow: %%P%%%[1]s
 entity: product
 from:
-  system: liar
-  poll: {every: 500ms, overlap: 5s, deletes: {sweep: "0 3 * * *", at-most: 100%}}
+  system: liar-%[1]s
+  poll: {every: 500ms, overlap: 5s, deletes: {sweep: "0 3 * * *", at-most: 100%%}}
 accept: soak/item.v1
 key: source.no
 version: source.changed
 map: soak-item
 order: latest
-to: {topic: %P%canonical.item}
+to: {topic: %%P%%canonical.%[1]s}
 ---
-flow: %P%items-to-copies
+flow: %%P%%%[1]s-to-copies
 entity: product
-from: {topic: %P%canonical.item}
+from: {topic: %%P%%canonical.%[1]s}
 map: soak-copy
 order: latest
-to: {system: copies, on-delete: delete}
+to: {system: copies-%[1]s, on-delete: delete}
 retry: {for: 10m, backoff: 50ms..2s}
-`
+`, way.name)
+	}
+	return out
+}
 
 const liarMapping = `mapping: soak-item
 from: soak/item.v1
@@ -64,22 +83,18 @@ const itemSchema = `{"$schema": "http://json-schema.org/draft-07/schema#", "type
 const copySchema = `{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "required": ["no", "rev", "text"], "additionalProperties": false,
   "properties": {"no": {"type": "string"}, "rev": {"type": "integer"}, "text": {"type": "string"}}}`
 
-const liarSystems = `  liar:
+func liarSystems(url string) string {
+	out := ""
+	for _, way := range ways {
+		out += fmt.Sprintf(`  liar-%[1]s:
     connector: rest
-    url: %[1]s
+    url: %[2]s/%[1]s
     timeout: 3s
     objects:
-      product:
-        path: items
-        version: changed
-        list:
-          items: items
-          paging: {style: next-url, next: next, size-parameter: limit, size: 50}
-          changed-since: {parameter: since}
-          order: changed
-  copies:
+      product: {path: %[1]s, get: {path: "items/{id}"}, version: changed, list: %[3]s}
+  copies-%[1]s:
     connector: rest
-    url: %[1]s
+    url: %[2]s/%[1]s
     timeout: 3s
     visible-after: 200ms
     limit: {concurrency: 16}
@@ -94,18 +109,30 @@ const liarSystems = `  liar:
         find: {external: {external_id: "{external}"}}
         create: {item: result}
         update: {item: result}
-`
+`, way.name, url, way.list)
+	}
+	return out
+}
 
-// lying runs the hub against a source and a target that lie. Changes are made at random while it works; then the lies end, one sweep runs, and
-// every object must be in the target as it was last, or named.
+// lying runs the hub against sources and targets that lie. Changes are made at random while it works; then the lies end, one sweep runs, and
+// every object must be in the target as it was last, or named. Pages are so slow, and changes so many, that a round lasts for as long as
+// there are changes, which is longer than the overlap.
 func lying(kills bool) func(*budget) {
 	return func(b *budget) {
-		o := liar.Wicked()
-		o.Seed = uint64(time.Now().UnixNano())
-		l := liar.New(o)
-		srv := httptest.NewServer(l.Handler())
+		mux := http.NewServeMux()
+		c := &liars{b: b, l: map[string]*liar.Liar{}}
+		for n, way := range ways {
+			o := liar.Wicked()
+			o.Slow = time.Second
+			o.Prefix = strings.ToUpper(way.name[:1])
+			o.Seed = uint64(time.Now().UnixNano()) + uint64(n)
+			l := liar.New(o)
+			mux.Handle("/"+way.name+"/", http.StripPrefix("/"+way.name, l.Handler()))
+			c.l[way.name] = l
+		}
+		srv := httptest.NewServer(mux)
 		b.Cleanup(srv.Close)
-		w := newWorld(b.T, b.setup, func(p *project) { p.Extra += liarFlows })
+		w := newWorld(b.T, b.setup, func(p *project) { p.Extra += liarFlows() })
 		w.p.write(b.T, "schemas/soak/item.v1.json", itemSchema)
 		w.p.write(b.T, "schemas/soak/copy.v1.json", copySchema)
 		w.p.write(b.T, "mappings/liar.yaml", liarMapping)
@@ -114,24 +141,27 @@ func lying(kills bool) func(*budget) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := os.WriteFile(h.file, append(text, fmt.Sprintf(liarSystems, srv.URL)...), 0o644); err != nil {
+		if err := os.WriteFile(h.file, append(text, liarSystems(srv.URL)...), 0o644); err != nil {
 			b.Fatal(err)
 		}
 		h.start()
-		c := &liars{world: w, b: b, l: l, h: h}
+		c.world, c.h = w, h
 		for b.more(1) {
 			c.round(kills)
 		}
 		b.judge(w, rules{})
-		b.verdict.Messages = l.Changes() // what the source changed, whether or not the hub has seen each state by itself
+		b.verdict.Messages = 0 // what the sources changed, whether or not the hub has seen each state by itself
+		for _, l := range c.l {
+			b.verdict.Messages += l.Changes()
+		}
 	}
 }
 
-// liars is a world with a liar in it.
+// liars is a world with liars in it, each under the name of the list that it is read by.
 type liars struct {
 	*world
 	b *budget
-	l *liar.Liar
+	l map[string]*liar.Liar
 	h *hub
 }
 
@@ -139,8 +169,10 @@ type liars struct {
 func (c *liars) round(kills bool) {
 	c.b.Helper()
 	began := time.Now()
-	length, rate := time.Duration(c.b.size(8, 40))*time.Second, c.b.size(200, 4000)
-	c.l.Lie()
+	length, rate := time.Duration(c.b.size(8, 40))*time.Second, c.b.size(70, 1300)
+	for _, l := range c.l {
+		l.Lie()
+	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	made, graded, kill := 0, false, began.Add(length/3)
@@ -150,12 +182,14 @@ func (c *liars) round(kills bool) {
 			break
 		}
 		due := int(gone.Seconds() * float64(rate))
-		c.l.Change(due - made)
-		made = due
-		if !graded && gone > length/2 {
-			graded = true
-			c.l.Grade()
+		grade := !graded && gone > length/2
+		for _, l := range c.l {
+			l.Change(due - made)
+			if grade {
+				l.Grade()
+			}
 		}
+		made, graded = due, graded || grade
 		if kills && now.After(kill) {
 			kill = now.Add(length / 3)
 			c.h.kill()
@@ -163,25 +197,34 @@ func (c *liars) round(kills bool) {
 		}
 	}
 	quiet := time.Now()
-	time.Sleep(time.Until(c.l.Calm())) // the source's own time: until everything can be read
-	c.quiet(5 * time.Minute)           // a sweep compares with what the hub knows: what it has still on its way is not known
-	c.sweep()
+	for _, l := range c.l {
+		time.Sleep(time.Until(l.Calm())) // the source's own time: until everything can be read
+	}
+	for name, l := range c.l { // a round that is under way, and one more from its beginning; a list in the order of changes begins anew at every page
+		c.h.await(name+" is read from its beginning again", 2*time.Minute, func() bool { return l.Walks() > 12 })
+	}
+	c.quiet(5 * time.Minute) // a sweep compares with what the hub knows: what it has still on its way is not known
+	for _, way := range ways {
+		c.sweep(way.name)
+	}
 	c.quiet(5 * time.Minute)
-	c.compare()
+	for _, way := range ways {
+		c.compare(way.name)
+	}
 	c.b.happened(time.Since(quiet))
 }
 
 // sweep asks for a sweep and waits until it is over.
-func (c *liars) sweep() {
+func (c *liars) sweep(name string) {
 	c.b.Helper()
-	flow := c.p.flow("items")
+	flow := c.p.flow(name)
 	asked := time.Now()
 	if out, code := c.h.command("sweep", flow, "--note", "the soak"); code != 0 {
 		c.b.Fatalf("sweep: exit %d: %s", code, out)
 	}
 	var last *api.Sweep
 	c.h.await("the sweep is over", 2*time.Minute, func() bool {
-		if f := c.flowStatus("items"); f != nil {
+		if f := c.flowStatus(name); f != nil {
 			last = f.Sweep
 		}
 		return last != nil && last.Finished != nil && last.State == "ok" && last.Started.After(asked)
@@ -190,16 +233,16 @@ func (c *liars) sweep() {
 
 // compare holds the copies against the truth. What is missing must be named: parked, waiting or discarded, under its number or, where its text
 // cannot be read, under its id.
-func (c *liars) compare() {
+func (c *liars) compare(name string) {
 	c.b.Helper()
-	v := c.l.Verdict()
+	v := c.l[name].Verdict()
 	for _, no := range v.Doubled {
-		c.complain(&c.b.verdict.Doubled, "%s was made more than once", no)
+		c.complain(&c.b.verdict.Doubled, "%s of %s was made more than once", no, name)
 	}
 	for gap, list := range map[string]map[string]liar.Gap{"not as it was last": v.Missing, "deleted": v.Stale} {
 		for no, what := range list {
-			if c.named(no, what.Rev) == "" {
-				c.complain(&c.b.verdict.Lost, "%s is %s (state %d): %s, and nobody says why", no, gap, what.Rev, what.What)
+			if c.named(name, no, what.Rev) == "" {
+				c.complain(&c.b.verdict.Lost, "%s of %s is %s (state %d): %s, and nobody says why", no, name, gap, what.Rev, what.What)
 			} else {
 				c.b.verdict.Named++
 			}
@@ -209,15 +252,15 @@ func (c *liars) compare() {
 
 // named says why an object's last state, or its deletion, is not in the target; empty where nobody does. What cannot be read has no key: it is
 // found by its id in the source.
-func (c *liars) named(no string, rev int64) string {
+func (c *liars) named(name, no string, rev int64) string {
 	c.b.Helper()
 	var m api.Message
 	c.ask("/api/v1/messages?key="+url.QueryEscape(no), &m)
 	var got struct {
 		Parked []api.Queued `json:"parked"`
 	}
-	c.ask("/api/v1/parked?limit=500&flow="+url.QueryEscape(c.p.flow("items")), &got)
-	id := strings.TrimLeft(strings.TrimPrefix(no, "L"), "0") + "@"
+	c.ask("/api/v1/parked?limit=500&flow="+url.QueryEscape(c.p.flow(name)), &got)
+	id := strings.TrimLeft(no[1:], "0") + "@"
 	for _, q := range append(m.Queued, got.Parked...) {
 		if q.Key != no && !strings.HasPrefix(q.Event, id) {
 			continue

@@ -1,7 +1,7 @@
 // Package liar is a system that lies the way real ones do, to run the hub against: as a source it stamps changes before they can be seen, gives
-// many one stamp, some a stamp of forty years ahead, shifts its pages while they are read, cuts texts in the middle of a character, and deletes
-// without a trace; as a target it loses answers and refuses in a 200. It knows nothing of the hub, keeps the truth, and says at the end what of
-// it did not arrive.
+// many one stamp, some a stamp of forty years ahead, shifts its pages while they are read, gives all pages of a search one token, is slow, cuts texts
+// in the middle of a character, and deletes without a trace; as a target it loses answers and refuses in a 200. It knows nothing of the hub, keeps
+// the truth, and says at the end what of it did not arrive.
 package liar
 
 import (
@@ -15,23 +15,29 @@ import (
 
 // Options of a liar. The zero value of every field has a default.
 type Options struct {
+	// Prefix begins the number of every object. Default "L".
+	Prefix string
 	// Items are there at first and stay about as many. Default 200.
 	Items int
 	// Late is the longest time between a change's stamp and the moment in which it can be read. Default 2 s.
 	Late time.Duration
 	// Lag is how long after a create an object can be looked up. Default 100 ms.
 	Lag time.Duration
+	// Slow is the longest time that a page of a list takes: changes are made meanwhile, so that a client may never come to the end.
+	Slow time.Duration
 	// Seed makes the choices repeatable.
 	Seed uint64
 	// Shares of changes, or of writes, that are not as they should be, between 0 and 1.
 	Future, Cut, Gone, Lost, Locked, Refused float64
+	// Mute is the share of pages of a list whose answer gets lost.
+	Mute float64
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
 
 // Wicked are the shares of a soak.
 func Wicked() Options {
-	return Options{Future: 0.002, Cut: 0.002, Gone: 0.002, Lost: 0.02, Locked: 0.02, Refused: 0.001}
+	return Options{Future: 0.002, Cut: 0.002, Gone: 0.002, Lost: 0.02, Locked: 0.02, Refused: 0.001, Mute: 0.02}
 }
 
 // state is what an object says from one moment on.
@@ -73,6 +79,10 @@ type Liar struct {
 	graded  bool // objects have a field in their middle that they had not before
 	honest  bool // nothing is wrong from now on but what is wrong already
 
+	searches []*search // newest last
+	begun    int       // searches so far
+	walks    int       // since the liar was calmed: requests for the beginning of a list
+
 	copies  map[string]*kept
 	created map[string]int // by number: how often an object was made
 	nextID  int
@@ -80,6 +90,7 @@ type Liar struct {
 
 // New makes a liar with its first objects.
 func New(o Options) *Liar {
+	o.Prefix = cmp.Or(o.Prefix, "L")
 	o.Items = cmp.Or(o.Items, 200)
 	o.Late = cmp.Or(o.Late, 2*time.Second)
 	o.Lag = cmp.Or(o.Lag, 100*time.Millisecond)
@@ -101,7 +112,7 @@ func (l *Liar) chance(share float64) bool { return !l.honest && l.dice.Float64()
 // add makes an object. The lock is held, or nobody else knows l yet.
 func (l *Liar) add() {
 	l.next++
-	it := &item{id: l.next, no: fmt.Sprintf("L%07d", l.next)}
+	it := &item{id: l.next, no: fmt.Sprintf("%s%07d", l.o.Prefix, l.next)}
 	l.items = append(l.items, it)
 	l.change(it)
 }
@@ -168,7 +179,7 @@ func (l *Liar) Grade() {
 func (l *Liar) Calm() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.honest = true
+	l.honest, l.walks = true, 0
 	last := l.o.Now()
 	for _, it := range l.items {
 		if it.coming != nil && it.coming.seen.After(last) {
@@ -176,6 +187,13 @@ func (l *Liar) Calm() time.Time {
 		}
 	}
 	return last
+}
+
+// Walks is how often a list was read from its beginning since the liar was calmed.
+func (l *Liar) Walks() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.walks
 }
 
 // Changes is how many there were.

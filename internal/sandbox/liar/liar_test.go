@@ -164,6 +164,43 @@ func TestTargetLies(t *testing.T) {
 	}
 }
 
+// TestSearch: all pages of a search have one token, and an answer that gets lost has moved its place.
+func TestSearch(t *testing.T) {
+	l, c, srv := start(t, Options{Items: 12})
+	c.at = c.at.Add(10 * time.Second)
+	seen := map[string]bool{}
+	_, body := get(t, srv.URL+"/search?limit=4")
+	for range 3 {
+		for _, no := range strings.Split(body, `"no":"`)[1:] {
+			seen[no[:8]] = true
+		}
+		if !strings.HasSuffix(body, `,"token":"search-1"}`) {
+			t.Fatalf("the token has changed: %s", body)
+		}
+		_, body = get(t, srv.URL+"/search?limit=4&token=search-1")
+	}
+	if len(seen) != 9 || body != `{"items":[],"token":"search-1"}` {
+		t.Errorf("%d of 9 objects were seen, and at the end %s", len(seen), body)
+	}
+	get(t, srv.URL+"/search?limit=4")
+	l.o.Mute = 1
+	req, err := http.NewRequest("GET", srv.URL+"/search?limit=4&token=search-2", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req); err == nil {
+		resp.Body.Close()
+		t.Errorf("an answer came: %s", resp.Status)
+	}
+	l.o.Mute = 0
+	if _, body := get(t, srv.URL+"/search?limit=4&token=search-2"); strings.Count(body, `"no":`) > 4 || !strings.Contains(body, "L0000012") {
+		t.Errorf("the place did not move: %s", body)
+	}
+	if status, _ := get(t, srv.URL+"/search?token=search-9"); status != http.StatusNotFound {
+		t.Errorf("a search that nobody began: %d", status)
+	}
+}
+
 // TestVerdict: what did not arrive is told, and what arrived twice.
 func TestVerdict(t *testing.T) {
 	l, c, srv := start(t, Options{Items: 6, Gone: 0})

@@ -25,6 +25,7 @@ func Main(ctx context.Context, args []string, out io.Writer) error {
 	rate := f.Int("rate", 20, "changes a second")
 	f.IntVar(&o.Items, "items", 200, "objects of the source")
 	f.DurationVar(&o.Late, "late", 2*time.Second, "longest time between a stamp and the moment in which its change can be read")
+	f.DurationVar(&o.Slow, "slow", 0, "longest time that a page of a list takes")
 	f.Uint64Var(&o.Seed, "seed", 1, "makes its choices repeatable")
 	switch err := f.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):

@@ -10,9 +10,12 @@ import (
 	"time"
 )
 
-// Handler serves the source at /items and the target at /copies.
+// Handler serves the source at /items, /pages and /search, and the target at /copies.
 //
 //	GET    /items?since=TIME&limit=N   {"items": […], "next": URL or null}: in the order of stamps; the next URL holds an offset
+//	GET    /pages?since=TIME&limit=N&page=N  the same, in numbered pages from 1 on, without a next URL
+//	GET    /search?since=TIME&limit=N  {"items": […], "token": T}: what there is now
+//	GET    /search?token=T&limit=N     the next page of that; the token is the same for every page, and the last page is empty
 //	GET    /items/ID
 //	GET    /copies?external_id=X       {"success": true, "result": […]}
 //	GET    /copies/ID                  {"success": true, "result": {…}}
@@ -22,6 +25,8 @@ import (
 func (l *Liar) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /items", l.list)
+	mux.HandleFunc("GET /pages", l.list)
+	mux.HandleFunc("GET /search", l.search)
 	mux.HandleFunc("GET /items/{id}", l.item)
 	mux.HandleFunc("GET /copies", l.find)
 	mux.HandleFunc("GET /copies/{id}", l.copy)
@@ -44,26 +49,48 @@ func (l *Liar) json(it *item) []byte {
 	return fmt.Appendf(nil, `{"id":%d,"no":%q,%s"rev":%d,"text":%s,"changed":%q}`, it.id, it.no, grade, it.now.rev, text, it.now.stamp.Format(time.RFC3339))
 }
 
-// list gives a page. What changes between two pages moves to the end, and all that stood behind it moves up.
-func (l *Liar) list(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	var since time.Time
+// asked is what a request for a list wants.
+type asked struct {
+	since       time.Time
+	limit, skip int
+}
+
+func read(w http.ResponseWriter, q url.Values) (a asked, ok bool) {
 	if s := q.Get("since"); s != "" {
 		t, err := time.Parse(time.RFC3339, s)
 		if err != nil {
 			http.Error(w, `{"error":{"message":"since is no time"}}`, http.StatusBadRequest)
-			return
+			return a, false
 		}
-		since = t
+		a.since = t
 	}
-	limit, err := strconv.Atoi(q.Get("limit"))
-	if err != nil || limit < 1 {
-		limit = 50
+	if a.limit, _ = strconv.Atoi(q.Get("limit")); a.limit < 1 {
+		a.limit = 50
 	}
-	skip, _ := strconv.Atoi(q.Get("skip"))
+	a.skip, _ = strconv.Atoi(q.Get("skip"))
+	if n, _ := strconv.Atoi(q.Get("page")); n > 1 {
+		a.skip = (n - 1) * a.limit
+	}
+	return a, true
+}
+
+// rest waits for as long as a page takes.
+func (l *Liar) rest(first bool) {
 	l.mu.Lock()
+	d := time.Duration(l.dice.Float64() * float64(l.o.Slow))
+	if l.honest {
+		d = 0
+	}
+	if first {
+		l.walks++
+	}
+	l.mu.Unlock()
+	time.Sleep(d)
+}
+
+// changed gives the objects that can be read and are stamped at since or later, in the order of their stamps. The lock is held.
+func (l *Liar) changed(since time.Time) (all []*item) {
 	now := l.o.Now()
-	var all []*item
 	for _, it := range l.items {
 		if l.show(it, now); it.now.rev > 0 && !it.now.stamp.Before(since) {
 			all = append(all, it)
@@ -75,10 +102,14 @@ func (l *Liar) list(w http.ResponseWriter, r *http.Request) {
 		}
 		return a.id - b.id
 	})
+	return all
+}
+
+// page writes the objects that may be seen.
+func (l *Liar) page(all []*item) []byte {
 	body := []byte(`{"items":[`)
-	from, to := min(skip, len(all)), min(skip+limit, len(all))
 	n := 0
-	for _, it := range all[from:to] {
+	for _, it := range all {
 		if it.hidden {
 			continue
 		}
@@ -87,14 +118,93 @@ func (l *Liar) list(w http.ResponseWriter, r *http.Request) {
 		}
 		body = append(body, l.json(it)...)
 	}
-	l.mu.Unlock()
-	next := "null"
-	if to < len(all) {
-		q.Set("skip", strconv.Itoa(to))
-		next = strconv.Quote("items?" + (url.Values(q)).Encode())
+	return append(body, ']')
+}
+
+// list gives a page. What changes between two pages moves to the end, and all that stood behind it moves up.
+func (l *Liar) list(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	a, ok := read(w, q)
+	if !ok {
+		return
 	}
-	body = fmt.Appendf(body, `],"next":%s}`, next)
-	answer(w, http.StatusOK, body)
+	l.rest(a.skip == 0)
+	l.mu.Lock()
+	all := l.changed(a.since)
+	from, to := min(a.skip, len(all)), min(a.skip+a.limit, len(all))
+	body := l.page(all[from:to])
+	mute := l.chance(l.o.Mute)
+	l.mu.Unlock()
+	if mute {
+		panic(http.ErrAbortHandler)
+	}
+	if r.URL.Path == "/items" {
+		next := "null"
+		if to < len(all) {
+			q.Set("skip", strconv.Itoa(to))
+			next = strconv.Quote("items?" + q.Encode())
+		}
+		body = fmt.Appendf(body, `,"next":%s`, next)
+	}
+	answer(w, http.StatusOK, append(body, '}'))
+}
+
+// search is what there was when it began, and how far it was read.
+type search struct {
+	token string
+	found []item
+	place int
+}
+
+// maxSearches is how many a liar keeps; it forgets the oldest.
+const maxSearches = 20
+
+// search gives the next page of a search, whose place has moved even where the answer gets lost.
+func (l *Liar) search(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	a, ok := read(w, q)
+	if !ok {
+		return
+	}
+	token := q.Get("token")
+	l.rest(token == "")
+	l.mu.Lock()
+	if token == "" {
+		token = l.begin(a.since)
+	}
+	i := slices.IndexFunc(l.searches, func(s *search) bool { return s.token == token })
+	if i < 0 {
+		l.mu.Unlock()
+		answer(w, http.StatusNotFound, []byte(`{"error":{"message":"there is no such search"}}`))
+		return
+	}
+	s := l.searches[i]
+	from, to := s.place, min(s.place+a.limit, len(s.found))
+	s.place = to
+	var page []*item
+	for i := range s.found[from:to] {
+		page = append(page, &s.found[from+i])
+	}
+	body := l.page(page)
+	mute := l.chance(l.o.Mute)
+	l.mu.Unlock()
+	if mute {
+		panic(http.ErrAbortHandler)
+	}
+	answer(w, http.StatusOK, fmt.Appendf(body, `,"token":%q}`, token))
+}
+
+// begin makes a search and gives its token. The lock is held.
+func (l *Liar) begin(since time.Time) string {
+	l.begun++
+	s := &search{token: fmt.Sprintf("search-%d", l.begun)}
+	for _, it := range l.changed(since) {
+		s.found = append(s.found, *it)
+	}
+	if l.searches = append(l.searches, s); len(l.searches) > maxSearches {
+		l.searches = slices.Delete(l.searches, 0, 1)
+	}
+	return s.token
 }
 
 func (l *Liar) item(w http.ResponseWriter, r *http.Request) {
