@@ -37,7 +37,7 @@ type Options struct {
 
 // Wicked are the shares of a soak.
 func Wicked() Options {
-	return Options{Future: 0.002, Cut: 0.002, Gone: 0.002, Lost: 0.02, Locked: 0.02, Refused: 0.001, Mute: 0.02}
+	return Options{Future: 0.002, Cut: 0.002, Gone: 0.002, Lost: 0.02, Locked: 0.02, Refused: 0.001, Mute: 0.1}
 }
 
 // state is what an object says from one moment on.
