@@ -3,9 +3,11 @@ package api
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/status"
 )
 
 // Status is the hub at a glance. Scripts rely on its field names.
@@ -15,6 +17,7 @@ type Status struct {
 	Time            time.Time        `json:"time"`
 	Started         time.Time        `json:"started"`
 	Plan            Plan             `json:"plan"`
+	Hub             Self             `json:"hub"`
 	Broker          Broker           `json:"broker"`
 	Totals          Totals           `json:"totals"`
 	Flows           []Flow           `json:"flows"`
@@ -24,9 +27,15 @@ type Status struct {
 
 // States of the broker.
 const (
-	BrokerUp   = "up"
-	BrokerDown = "down"
+	BrokerUp   = status.Up
+	BrokerDown = status.Down
 )
+
+// Self is what is to be said of the hub itself, apart from its flows and systems.
+type Self struct {
+	State string `json:"state"` // "running", "attention" or "failing"
+	Why   string `json:"why,omitempty"`
+}
 
 // Broker tells whether the broker answers the hub, and if not, why.
 type Broker struct {
@@ -64,16 +73,15 @@ func (t *Totals) Add(f *Totals) {
 	t.Unaccounted += f.Unaccounted
 }
 
-// Flow states.
+// Flow states; internal/status says what they mean.
 const (
-	StateRunning = "running"
-	StatePaused  = "paused"
-	StateLate    = "late"    // the oldest message is older than slo.late-after
-	StateSilent  = "silent"  // nothing delivered for longer than slo.silent-after
-	StateFailing = "failing" // its target system is down
-	// StateAttention: it works, and messages of it are parked for a person. It is not late because of them: time does not move them.
-	StateAttention = "attention"
-	StateAlarm     = "alarm" // it stands still until a person looks
+	StateRunning   = status.Running
+	StatePaused    = status.Paused
+	StateLate      = status.Late
+	StateSilent    = status.Silent
+	StateFailing   = status.Failing
+	StateAttention = status.Attention
+	StateAlarm     = status.Alarm
 )
 
 // Flow is one flow's part of the status.
@@ -85,6 +93,8 @@ type Flow struct {
 	State  string `json:"state"`
 	// Why says what is behind a state that is not running.
 	Why string `json:"why,omitempty"`
+	// Paused is who has paused the flow, and when; nil where it is not paused. A flow that is paused and late is late.
+	Paused *Pause `json:"paused,omitempty"`
 	// Lag counts records on the topic that have no fate yet.
 	Lag int64 `json:"lag"`
 	// OldestSeconds is the age of the oldest message without a final fate; 0 when there is none. ParkedSeconds is that of the oldest which
@@ -98,6 +108,12 @@ type Flow struct {
 	Remarks []Remark `json:"remarks,omitempty"`
 	// Sweep is the last look for what was deleted in the source without a trace; nil where the flow does not look.
 	Sweep *Sweep `json:"sweep,omitempty"`
+}
+
+// Pause is a person's holding of a flow.
+type Pause struct {
+	By    string    `json:"by"`
+	Since time.Time `json:"since"`
 }
 
 // Remark is about Count records of a source, of which Local is one, with its stamp as the system writes it.
@@ -130,19 +146,13 @@ type Reconciliation struct {
 	State        string     `json:"state"`
 }
 
-// Failing reports whether something is wrong with the hub or around it: a flow is late, failing or alarmed, or anything is unaccounted
-// or doubled. What is parked waits for a person and is no failure of that kind: most days begin with some of it.
+// Failing reports whether something is wrong with the hub or around it: a flow is late, failing or alarmed, the hub itself fails, or anything is
+// unaccounted or doubled. What is parked waits for a person and is no failure of that kind: most days begin with some of it.
 func (s *Status) Failing() bool {
-	if s.Totals.Unaccounted != 0 || s.Totals.Duplicates != 0 || s.Broker.State == BrokerDown {
+	if s.Totals.Unaccounted != 0 || s.Totals.Duplicates != 0 || status.Bad(s.Broker.State) || status.Bad(s.Hub.State) {
 		return true
 	}
-	for i := range s.Flows {
-		switch s.Flows[i].State {
-		case StateLate, StateFailing, StateAlarm:
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Flows, func(f Flow) bool { return status.Bad(f.State) })
 }
 
 // AtRest reports whether nothing is in flight. While the broker does not answer that is not known, whatever the figures are.

@@ -87,7 +87,7 @@ func (h *Hub) resumeSource(flow string) { h.intake.ReadNow(flow) }
 func (h *Hub) sourceTrouble(flow string) string {
 	switch s := h.intake.States()[flow]; s.State {
 	case intake.SourceFailing, intake.SourcePaused:
-		return "its source cannot be read: " + s.Error
+		return s.Error
 	}
 	return ""
 }

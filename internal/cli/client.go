@@ -164,6 +164,9 @@ func (e *env) showStatus(st *api.Status) error {
 	if st.Broker.State == api.BrokerDown {
 		fmt.Fprintf(e.out, "%s\n\n", st.Broker.Why)
 	}
+	if st.Hub.Why != "" {
+		fmt.Fprintf(e.out, "the hub is %s: %s\n\n", st.Hub.State, st.Hub.Why)
+	}
 	for _, remark := range st.Broker.Remarks {
 		below = append(below, "note: "+remark)
 	}

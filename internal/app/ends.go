@@ -1,0 +1,91 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// topicEnds is how far the topics' logs reached when the broker was asked last.
+type topicEnds struct {
+	mu     sync.Mutex
+	seen   map[string]bus.TopicInfo
+	silent error // of the last time; nil: it answered
+}
+
+const (
+	// endsPatience is how long a status waits for the broker: leaders of new topics, or after a broker's end, are only just being chosen.
+	endsPatience = 5 * time.Second
+	// silentPatience is how long it waits for one that did not answer the last time either.
+	silentPatience = time.Second
+)
+
+// look asks the broker. Where it does not answer, that is given beside what was seen last.
+func (e *topicEnds) look(ctx context.Context, h *Hub) (map[string]bus.TopicInfo, error) {
+	topics := map[string]bool{}
+	for _, f := range h.plan().Flows {
+		topics[f.Topic()] = true
+	}
+	e.mu.Lock()
+	patience := endsPatience
+	if e.silent != nil {
+		patience = silentPatience
+	}
+	e.mu.Unlock()
+	asked := ctx
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		ends, err := h.cluster.Describe(ctx, sortedKeys(topics)...)
+		if err != nil && ctx.Err() == nil && lifecycle.Sleep(ctx, h.clock, 200*time.Millisecond) == nil {
+			continue
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if err == nil {
+			e.seen = ends
+		}
+		if asked.Err() == nil { // who asked and went away says nothing of the broker
+			e.silent = err
+		}
+		return e.seen, err
+	}
+}
+
+// lags counts, by flow, the records on its topic that have no fate yet: from the stored positions and the broker's ends, so that
+// partitions which nobody reads at the moment count as well.
+func (h *Hub) lags(stored []state.Partition, ends map[string]bus.TopicInfo) map[string]int64 {
+	type key struct {
+		flow, topic string
+		partition   int
+	}
+	done := map[key]*state.Partition{}
+	for i := range stored {
+		p := &stored[i]
+		done[key{p.Flow, p.Topic, p.Partition}] = p
+	}
+	lags := map[string]int64{}
+	for _, f := range h.plan().Flows {
+		for n, p := range ends[f.Topic()].Partitions {
+			lag := p.Last - p.First
+			if at := done[key{f.Name, f.Topic(), n}]; at != nil {
+				lag = p.Last - at.Position.Next
+				for _, r := range at.Position.Done {
+					lag -= r.To - r.From
+				}
+			}
+			lags[f.Name] += max(0, lag)
+		}
+		h.logs.mu.Lock()
+		lags[f.Name] += h.logs.pending[f.Topic()]
+		h.logs.mu.Unlock()
+		if _, lag, ok := h.logs.of(f.Name); ok { // offsets of a log that is not the one say nothing
+			lags[f.Name] = lag
+		}
+	}
+	return lags
+}

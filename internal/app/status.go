@@ -1,0 +1,179 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/status"
+	"github.com/waybill-hub/waybill/internal/zones"
+)
+
+// Status is the hub at a glance, computed from what is stored and from the broker's ends. Where the broker does not answer, it says so, and
+// counts with the ends that were seen last.
+func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
+	totals, stored, duplicates, err := h.store.Glance(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// After the store: what is finished meanwhile is not counted twice.
+	ends, silent := h.ends.look(ctx, h)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	paused, err := h.store.PausedFlows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g := &glance{now: h.clock.Now(), totals: map[string]*state.FlowTotals{}, lags: h.lags(stored, ends), paused: map[string]state.Paused{}, systems: systemFacts(h.systems())}
+	for i := range totals {
+		g.totals[totals[i].Flow] = &totals[i]
+	}
+	for _, p := range paused {
+		g.paused[p.Flow] = p
+	}
+	st := &api.Status{Version: h.version, Zones: zones.Current().String(), Time: g.now, Started: h.started, Plan: planView(h.now.Load()), Flows: []api.Flow{}, Systems: []api.System{}, Reconciliations: []api.Reconciliation{}}
+	h.judgeHub(st, silent)
+	for _, r := range h.flows() {
+		sweep, err := h.sweepOf(ctx, r.Flow())
+		if err != nil {
+			return nil, err
+		}
+		f := h.flowStatus(r, g, sweep)
+		st.Totals.Add(&f.Totals)
+		st.Flows = append(st.Flows, f)
+	}
+	st.Totals.Duplicates = duplicates
+	for _, name := range sortedKeys(g.systems) {
+		st.Systems = append(st.Systems, systemStatus(g.systems[name]))
+	}
+	for _, r := range h.plan().Reconciliations {
+		st.Reconciliations = append(st.Reconciliations, api.Reconciliation{Name: r.Name, State: "never-run"})
+	}
+	return st, nil
+}
+
+// glance is what a status is made of, by name of the flow or system.
+type glance struct {
+	now     time.Time
+	totals  map[string]*state.FlowTotals
+	lags    map[string]int64
+	paused  map[string]state.Paused
+	systems map[string]*status.SystemFacts
+}
+
+// judgeHub fills in what is to be said of the hub itself and of its broker; silent is why the broker does not answer.
+func (h *Hub) judgeHub(st *api.Status, silent error) {
+	var facts status.HubFacts
+	if silent != nil {
+		facts.Broker.Silent = silent.Error()
+	}
+	broker, self := facts.JudgeBroker(), facts.Judge()
+	st.Broker = api.Broker{State: broker.State, Why: broker.Why, Remarks: h.brokerRemarks()}
+	st.Hub = api.Self{State: self.State, Why: self.Why}
+}
+
+// systemFacts are what is known of each system.
+func systemFacts(systems map[string]*system) map[string]*status.SystemFacts {
+	out := make(map[string]*status.SystemFacts, len(systems))
+	for name, s := range systems {
+		f := &status.SystemFacts{Name: name, Connector: s.Kind}
+		if since, cause, open := s.Breaker.Open(); open {
+			f.Down, f.Since = true, since
+			if cause != nil {
+				f.Cause = cause.Error()
+			}
+		}
+		out[name] = f
+	}
+	return out
+}
+
+func systemStatus(f *status.SystemFacts) api.System {
+	verdict := f.Judge()
+	v := api.System{Name: f.Name, Connector: f.Connector, State: verdict.State, Why: verdict.Why}
+	if !f.Since.IsZero() {
+		v.Since = &f.Since
+	}
+	return v
+}
+
+// freshMetrics serves the metrics with what the flows have now: who scrapes does not ask for the status.
+func (h *Hub) freshMetrics() http.Handler {
+	serve := h.metrics.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 8*time.Second) // a scrape takes 10 s at most, by default
+		defer cancel()
+		if _, err := h.Status(ctx); err != nil {
+			h.metrics.ForgetFlows()
+			h.log.Warn("what the flows have is not known, and left out of the metrics", "error", err)
+		}
+		serve.ServeHTTP(w, r)
+	})
+}
+
+// flowStatus counts and judges one flow.
+func (h *Hub) flowStatus(r *running, g *glance, sweep *api.Sweep) api.Flow {
+	def := r.Flow()
+	f := api.Flow{Name: def.Name, Entity: def.Entity, From: place(def.From.Topic, def.From.System), To: place(def.To.Topic, def.To.System), Lag: g.lags[def.Name], Sweep: sweep}
+	t := g.totals[def.Name]
+	if t == nil {
+		t = &state.FlowTotals{}
+	}
+	f.Delivered, f.Parked, f.Waiting, f.Discarded, f.Retried = t.Delivered, t.Parked, t.Waiting, t.Discarded, t.Retried
+	f.SkippedBy = t.Skipped
+	for _, n := range t.Skipped {
+		f.Skipped += n
+	}
+	f.InFlight = t.Held + t.Unpublished + f.Lag
+	f.Accepted = t.Finished + t.Unpublished + f.Lag
+	f.Unaccounted = t.Unaccounted()
+	moving, parked := status.Age(t.Oldest, g.now), status.Age(t.OldestParked, g.now)
+	f.ParkedSeconds = parked.Seconds()
+	f.OldestSeconds = max(moving, parked).Seconds()
+	if !t.LastDelivered.IsZero() {
+		f.LastDelivered = &t.LastDelivered
+	}
+	facts := h.flowFacts(r, g, t)
+	facts.Backlog.Oldest = moving
+	if sweep != nil && sweep.State == api.SweepHeld {
+		facts.Source.Held = sweep.Text
+	}
+	verdict := facts.Judge()
+	f.State, f.Why = verdict.State, verdict.Why
+	if facts.Paused != nil {
+		f.Paused = &api.Pause{By: facts.Paused.Who, Since: facts.Paused.Since}
+	}
+	f.Remarks = h.sourceRemarks(def.Name)
+	for where, n := range map[string]int64{"lag": f.Lag, "parked": f.Parked, "waiting": f.Waiting, "held": t.Held, "unpublished": t.Unpublished, "unaccounted": f.Unaccounted} {
+		h.metrics.Flow(f.Name, where, float64(n))
+	}
+	return f
+}
+
+// flowFacts are what is known of a flow beside its counts.
+func (h *Hub) flowFacts(r *running, g *glance, t *state.FlowTotals) *status.FlowFacts {
+	def := r.Flow()
+	f := &status.FlowFacts{Name: def.Name, Now: g.now, Started: h.started, LateAfter: def.SLO.LateAfter, SilentAfter: def.SLO.SilentAfter,
+		Target: g.systems[def.To.System], LastDelivered: t.LastDelivered, Source: status.SourceFacts{Trouble: h.sourceTrouble(def.Name)},
+		Backlog: status.Backlog{Parked: t.Parked, Overdue: h.waiting.of(def.Name)}}
+	if a := r.Alarmed(); a != nil {
+		f.Alarm = &status.AlarmFacts{What: a.What, Why: a.Err.Error()}
+		if now, _, _ := h.logs.of(def.Name); now != "" && a.What == brokerAlarm {
+			f.Alarm.Why = now
+		}
+	}
+	if p, ok := g.paused[def.Name]; ok || r.Paused() { // what is stored holds on every hub, very soon
+		f.Paused = &status.PauseFacts{Who: p.Who, Since: p.Since}
+	}
+	return f
+}
+
+func place(topic, system string) string {
+	if topic != "" {
+		return topic
+	}
+	return system
+}

@@ -1,0 +1,144 @@
+package status
+
+import (
+	"fmt"
+	"time"
+)
+
+// FlowFacts is what a flow is judged by.
+type FlowFacts struct {
+	Name string
+	Now  time.Time
+	// Started is since when the flow is watched: it is not silent for longer than that.
+	Started time.Time
+	// LateAfter and SilentAfter are the flow's slo; 0: it never is.
+	LateAfter   time.Duration
+	SilentAfter time.Duration
+
+	Alarm  *AlarmFacts // nil: none
+	Paused *PauseFacts // nil: it is not
+	Source SourceFacts
+	Group  GroupFacts
+	Target *SystemFacts // the system that it delivers to; nil where it delivers to a topic
+
+	Backlog       Backlog
+	LastDelivered time.Time // zero: never
+}
+
+// AlarmFacts is why a flow stands still until a person looks.
+type AlarmFacts struct{ What, Why string }
+
+// PauseFacts is who has paused a flow, and when. Who is empty where that is not known.
+type PauseFacts struct {
+	Who   string
+	Since time.Time
+}
+
+// SourceFacts is what is known of where a flow's events come from.
+type SourceFacts struct {
+	// Trouble is why the source cannot be read; empty where it can.
+	Trouble string
+	// Held is what the last sweep wants a person to look at before it goes on; empty for nothing.
+	Held string
+}
+
+// GroupFacts is what is known of the consumer group that reads the flow's topic.
+type GroupFacts struct {
+	// Lost is why the flow reads nothing although it should; empty where it reads.
+	Lost string
+}
+
+// Backlog is what a flow has still to bring to an end.
+type Backlog struct {
+	// Oldest is the age of the oldest message that the hub has to move by itself and could: unpublished, on the topic, or held.
+	Oldest time.Duration
+	// Overdue says what waits for another object for longer than slo.waiting-after; empty: nothing does.
+	Overdue string
+	// Parked counts what waits for a person.
+	Parked int64
+}
+
+var flowRules = []func(*FlowFacts) (Verdict, bool){
+	alarmed, sourceFails, readsNothing, targetFails, overdue, late, paused, silent, sweepHeld, hasParked,
+}
+
+// Judge names the worst that can be said of a flow. What is parked waits for a person, and no time makes the flow late for that.
+func (f *FlowFacts) Judge() Verdict { return first(flowRules, f, Running) }
+
+func alarmed(f *FlowFacts) (Verdict, bool) {
+	if f.Alarm == nil {
+		return Verdict{}, false
+	}
+	return Verdict{Alarm, f.Alarm.What + ": " + f.Alarm.Why}, true
+}
+
+func sourceFails(f *FlowFacts) (Verdict, bool) {
+	return Verdict{Failing, "its source cannot be read: " + f.Source.Trouble}, f.Source.Trouble != ""
+}
+
+func readsNothing(f *FlowFacts) (Verdict, bool) {
+	return Verdict{Failing, f.Group.Lost}, f.Group.Lost != ""
+}
+
+func targetFails(f *FlowFacts) (Verdict, bool) {
+	if f.Target == nil || f.Target.Judge().State != Down {
+		return Verdict{}, false
+	}
+	why := f.Target.Name + " does not answer"
+	if f.Target.Cause != "" {
+		why += ": " + f.Target.Cause
+	}
+	return Verdict{Failing, why}, true
+}
+
+func overdue(f *FlowFacts) (Verdict, bool) {
+	return f.lateBecause(f.Backlog.Overdue), f.Backlog.Overdue != ""
+}
+
+func late(f *FlowFacts) (Verdict, bool) {
+	why := fmt.Sprintf("the oldest message is %s old, and %s are allowed", f.Backlog.Oldest.Round(time.Second), f.LateAfter)
+	return f.lateBecause(why), f.LateAfter > 0 && f.Backlog.Oldest > f.LateAfter
+}
+
+// lateBecause says that a flow is late; also one that is paused is, because its messages grow old whoever has stopped them.
+func (f *FlowFacts) lateBecause(why string) Verdict {
+	if f.Paused != nil {
+		why = f.Paused.text() + "; " + why
+	}
+	return Verdict{Late, why}
+}
+
+func paused(f *FlowFacts) (Verdict, bool) {
+	if f.Paused == nil {
+		return Verdict{}, false
+	}
+	return Verdict{Paused, f.Paused.text()}, true
+}
+
+func (p *PauseFacts) text() string {
+	text := "paused"
+	if p.Who != "" {
+		text += " by " + p.Who
+	}
+	if !p.Since.IsZero() {
+		text += " since " + p.Since.UTC().Format(time.RFC3339)
+	}
+	return text
+}
+
+func silent(f *FlowFacts) (Verdict, bool) {
+	last := f.Started
+	if f.LastDelivered.After(last) {
+		last = f.LastDelivered
+	}
+	quiet := f.Now.Sub(last)
+	return Verdict{Silent, "nothing delivered for " + quiet.Round(time.Second).String()}, f.SilentAfter > 0 && quiet > f.SilentAfter
+}
+
+func sweepHeld(f *FlowFacts) (Verdict, bool) {
+	return Verdict{Attention, f.Source.Held}, f.Source.Held != ""
+}
+
+func hasParked(f *FlowFacts) (Verdict, bool) {
+	return Verdict{Attention, fmt.Sprintf("%d parked: waybill parked list --flow %s", f.Backlog.Parked, f.Name)}, f.Backlog.Parked > 0
+}

@@ -1,0 +1,48 @@
+package status
+
+import "strings"
+
+// HubFacts is what the hub itself is judged by, apart from its flows and systems.
+type HubFacts struct {
+	Broker BrokerFacts
+	Store  StoreFacts
+	Disk   DiskFacts
+	Clock  ClockFacts
+}
+
+// BrokerFacts is what is known of the broker. Silent is why it does not answer; empty where it does.
+type BrokerFacts struct{ Silent string }
+
+// StoreFacts is what is known of the store. Trouble is why it takes no commit; empty where it does.
+type StoreFacts struct{ Trouble string }
+
+// DiskFacts is what is known of the disks that the hub writes to. Trouble is why one takes nothing; empty where they do.
+type DiskFacts struct{ Trouble string }
+
+// ClockFacts is what is known of the hub's clock. Off says, for each clock that it differs from, by how much; none where it agrees, or nobody knows.
+type ClockFacts struct{ Off []string }
+
+// JudgeBroker says whether the broker answers.
+func (h *HubFacts) JudgeBroker() Verdict {
+	if h.Broker.Silent == "" {
+		return Verdict{State: Up}
+	}
+	return Verdict{Down, "the broker does not answer; what waits on its topics is counted as it was seen last: " + h.Broker.Silent}
+}
+
+var hubRules = []func(*HubFacts) (Verdict, bool){storeFails, diskFails, clockOff}
+
+// Judge names the worst that can be said of the hub itself.
+func (h *HubFacts) Judge() Verdict { return first(hubRules, h, Running) }
+
+func storeFails(h *HubFacts) (Verdict, bool) {
+	return Verdict{Failing, h.Store.Trouble}, h.Store.Trouble != ""
+}
+
+func diskFails(h *HubFacts) (Verdict, bool) {
+	return Verdict{Failing, h.Disk.Trouble}, h.Disk.Trouble != ""
+}
+
+func clockOff(h *HubFacts) (Verdict, bool) {
+	return Verdict{Attention, "the clocks do not agree: " + strings.Join(h.Clock.Off, "; ")}, len(h.Clock.Off) > 0
+}

@@ -1,0 +1,117 @@
+package status
+
+import (
+	"testing"
+	"time"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// well is a flow of which nothing can be said.
+func well() FlowFacts {
+	return FlowFacts{Name: "orders", Now: noon, Started: noon.Add(-time.Hour), LateAfter: 15 * time.Minute, LastDelivered: noon.Add(-time.Minute),
+		Target: &SystemFacts{Name: "erp"}}
+}
+
+func TestJudgeFlow(t *testing.T) {
+	anna := &PauseFacts{Who: "anna", Since: noon.Add(-20 * time.Minute)}
+	for _, tt := range []struct {
+		name string
+		with func(*FlowFacts)
+		want Verdict
+		bad  bool
+	}{
+		{"nothing", func(*FlowFacts) {}, Verdict{State: Running}, false},
+		{"parked", func(f *FlowFacts) { f.Backlog.Parked = 3 }, Verdict{Attention, "3 parked: waybill parked list --flow orders"}, false},
+		{"a held sweep", func(f *FlowFacts) { f.Source.Held = "12 of 30 are gone" }, Verdict{Attention, "12 of 30 are gone"}, false},
+		{"silent", func(f *FlowFacts) { f.SilentAfter = 30 * time.Second }, Verdict{Silent, "nothing delivered for 1m0s"}, false},
+		{"never delivered, and not watched for long", func(f *FlowFacts) {
+			f.SilentAfter, f.LastDelivered, f.Started = time.Minute, time.Time{}, noon.Add(-time.Minute)
+		}, Verdict{State: Running}, false},
+		{"never delivered", func(f *FlowFacts) { f.SilentAfter, f.LastDelivered = time.Minute, time.Time{} }, Verdict{Silent, "nothing delivered for 1h0m0s"}, false},
+		{"not quite late", func(f *FlowFacts) { f.Backlog.Oldest = 15 * time.Minute }, Verdict{State: Running}, false},
+		{"late", func(f *FlowFacts) { f.Backlog.Oldest = 15*time.Minute + time.Second },
+			Verdict{Late, "the oldest message is 15m1s old, and 15m0s are allowed"}, true},
+		{"late, and quiet besides", func(f *FlowFacts) { f.Backlog.Oldest, f.SilentAfter = time.Hour, time.Second },
+			Verdict{Late, "the oldest message is 1h0m0s old, and 15m0s are allowed"}, true},
+		{"never late", func(f *FlowFacts) { f.Backlog.Oldest, f.LateAfter = time.Hour, 0 }, Verdict{State: Running}, false},
+		{"waits too long", func(f *FlowFacts) { f.Backlog.Overdue = "2 wait" }, Verdict{Late, "2 wait"}, true},
+		{"paused", func(f *FlowFacts) { f.Paused, f.Backlog.Oldest = anna, time.Minute }, Verdict{Paused, "paused by anna since 2026-03-01T11:40:00Z"}, false},
+		{"paused, nobody knows by whom", func(f *FlowFacts) { f.Paused = &PauseFacts{} }, Verdict{Paused, "paused"}, false},
+		{"paused and late", func(f *FlowFacts) { f.Paused, f.Backlog.Oldest = anna, 20*time.Minute },
+			Verdict{Late, "paused by anna since 2026-03-01T11:40:00Z; the oldest message is 20m0s old, and 15m0s are allowed"}, true},
+		{"paused, and messages wait too long", func(f *FlowFacts) { f.Paused, f.Backlog.Overdue = anna, "2 wait" },
+			Verdict{Late, "paused by anna since 2026-03-01T11:40:00Z; 2 wait"}, true},
+		{"its target is down", func(f *FlowFacts) {
+			f.Target.Down, f.Target.Cause, f.Backlog.Oldest = true, "connection refused", time.Hour
+		},
+			Verdict{Failing, "erp does not answer: connection refused"}, true},
+		{"its target is down, nobody knows why", func(f *FlowFacts) { f.Target.Down = true }, Verdict{Failing, "erp does not answer"}, true},
+		{"its group is lost", func(f *FlowFacts) { f.Group.Lost, f.Target.Down = "it may not read in.orders", true }, Verdict{Failing, "it may not read in.orders"}, true},
+		{"its source fails", func(f *FlowFacts) { f.Source.Trouble, f.Paused = "401", anna }, Verdict{Failing, "its source cannot be read: 401"}, true},
+		{"an alarm", func(f *FlowFacts) { f.Alarm, f.Source.Trouble = &AlarmFacts{"broker", "another one"}, "401" }, Verdict{Alarm, "broker: another one"}, true},
+		{"to a topic", func(f *FlowFacts) { f.Target = nil }, Verdict{State: Running}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := well()
+			tt.with(&f)
+			if got := f.Judge(); got != tt.want || Bad(got.State) != tt.bad {
+				t.Errorf("got %+v, bad %v; want %+v", got, Bad(got.State), tt.want)
+			}
+		})
+	}
+}
+
+func TestJudgeSystem(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		facts SystemFacts
+		want  Verdict
+	}{
+		{"up", SystemFacts{Name: "erp"}, Verdict{State: Up}},
+		{"down", SystemFacts{Name: "erp", Down: true, Since: noon, Cause: "connection refused"}, Verdict{Down, "connection refused"}},
+	} {
+		if got := tt.facts.Judge(); got != tt.want {
+			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestJudgeHub(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		facts        HubFacts
+		self, broker Verdict
+	}{
+		{"well", HubFacts{}, Verdict{State: Running}, Verdict{State: Up}},
+		{"no broker", HubFacts{Broker: BrokerFacts{"connection refused"}}, Verdict{State: Running},
+			Verdict{Down, "the broker does not answer; what waits on its topics is counted as it was seen last: connection refused"}},
+		{"no commits", HubFacts{Store: StoreFacts{"database is locked"}, Clock: ClockFacts{[]string{"x"}}}, Verdict{Failing, "database is locked"}, Verdict{State: Up}},
+		{"a full disk", HubFacts{Disk: DiskFacts{"no space left on data/"}}, Verdict{Failing, "no space left on data/"}, Verdict{State: Up}},
+		{"a wrong clock", HubFacts{Clock: ClockFacts{[]string{"erp is 2m0s ahead", "the database 3m0s"}}},
+			Verdict{Attention, "the clocks do not agree: erp is 2m0s ahead; the database 3m0s"}, Verdict{State: Up}},
+	} {
+		if got := tt.facts.Judge(); got != tt.self {
+			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.self)
+		}
+		if got := tt.facts.JudgeBroker(); got != tt.broker {
+			t.Errorf("%s: broker: got %+v, want %+v", tt.name, got, tt.broker)
+		}
+	}
+}
+
+func TestAge(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		since time.Time
+		want  time.Duration
+	}{
+		{"nothing", time.Time{}, 0},
+		{"a minute ago", noon.Add(-time.Minute), time.Minute},
+		{"by a clock that is ahead", noon.Add(time.Minute), 0},
+	} {
+		if got := Age(tt.since, noon); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
