@@ -97,10 +97,15 @@ type Flow struct {
 	Paused *Pause `json:"paused,omitempty"`
 	// Lag counts records on the topic that have no fate yet.
 	Lag int64 `json:"lag"`
-	// OldestSeconds is the age of the oldest message without a final fate; 0 when there is none. ParkedSeconds is that of the oldest which
-	// waits for a person: such a message does not make the flow late.
-	OldestSeconds float64 `json:"oldest_seconds"`
-	ParkedSeconds float64 `json:"parked_seconds,omitempty"`
+	// OldestSeconds is the age of the oldest message without a final fate, counted from when the hub accepted it first; 0 when there is none.
+	// InFlightSeconds is that of the oldest which the hub has still to move, and by which the flow is late; ParkedSeconds that of the oldest which
+	// waits for a person; WaitingSeconds is how long the oldest has been waiting for another object.
+	OldestSeconds   float64 `json:"oldest_seconds"`
+	InFlightSeconds float64 `json:"in_flight_seconds,omitempty"`
+	ParkedSeconds   float64 `json:"parked_seconds,omitempty"`
+	WaitingSeconds  float64 `json:"waiting_seconds,omitempty"`
+	// OnTime tells what was delivered within slo.late-after.
+	OnTime OnTime `json:"on_time"`
 	Totals
 	SkippedBy     map[string]int64 `json:"skipped_by,omitempty"`
 	LastDelivered *time.Time       `json:"last_delivered,omitempty"`
@@ -108,6 +113,21 @@ type Flow struct {
 	Remarks []Remark `json:"remarks,omitempty"`
 	// Sweep is the last look for what was deleted in the source without a trace; nil where the flow does not look.
 	Sweep *Sweep `json:"sweep,omitempty"`
+}
+
+// OnTime is what all hubs together have delivered of a flow in the last hour and the last day, in steps of five minutes.
+type OnTime struct {
+	LateAfterSeconds float64   `json:"late_after_seconds"`
+	Hour             Delivered `json:"hour"`
+	Day              Delivered `json:"day"`
+}
+
+// Delivered counts deliveries. Late ones were older than slo.late-after by then; Share is that of the others, from 0 to 1, and missing where
+// nothing was delivered.
+type Delivered struct {
+	Delivered int64    `json:"delivered"`
+	Late      int64    `json:"late"`
+	Share     *float64 `json:"share,omitempty"`
 }
 
 // Pause is a person's holding of a flow.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -57,8 +58,8 @@ func (e *topicEnds) look(ctx context.Context, h *Hub) (map[string]bus.TopicInfo,
 }
 
 // lags counts, by flow, the records on its topic that have no fate yet: from the stored positions and the broker's ends, so that
-// partitions which nobody reads at the moment count as well.
-func (h *Hub) lags(stored []state.Partition, ends map[string]bus.TopicInfo) map[string]int64 {
+// partitions which nobody reads at the moment count as well. all are the places where they lie.
+func (h *Hub) lags(stored []state.Partition, ends map[string]bus.TopicInfo) (lags map[string]int64, all []waits) {
 	type key struct {
 		flow, topic string
 		partition   int
@@ -68,24 +69,30 @@ func (h *Hub) lags(stored []state.Partition, ends map[string]bus.TopicInfo) map[
 		p := &stored[i]
 		done[key{p.Flow, p.Topic, p.Partition}] = p
 	}
-	lags := map[string]int64{}
+	lags = map[string]int64{}
 	for _, f := range h.plan().Flows {
+		_, lag, broken := h.logs.of(f.Name)
+		if broken { // offsets of a log that is not the one say nothing
+			lags[f.Name] = lag
+			continue
+		}
 		for n, p := range ends[f.Topic()].Partitions {
-			lag := p.Last - p.First
-			if at := done[key{f.Name, f.Topic(), n}]; at != nil {
-				lag = p.Last - at.Position.Next
-				for _, r := range at.Position.Done {
-					lag -= r.To - r.From
-				}
+			at := event.Position{Next: p.First}
+			if known := done[key{f.Name, f.Topic(), n}]; known != nil {
+				at = known.Position
 			}
-			lags[f.Name] += max(0, lag)
+			lag := p.Last - at.Next
+			for _, r := range at.Done {
+				lag -= r.To - r.From
+			}
+			if lag > 0 {
+				lags[f.Name] += lag
+				all = append(all, waits{f.Name, peekKey{f.Topic(), n, at.Next}, at.Done})
+			}
 		}
 		h.logs.mu.Lock()
 		lags[f.Name] += h.logs.pending[f.Topic()]
 		h.logs.mu.Unlock()
-		if _, lag, ok := h.logs.of(f.Name); ok { // offsets of a log that is not the one say nothing
-			lags[f.Name] = lag
-		}
 	}
-	return lags
+	return lags, all
 }

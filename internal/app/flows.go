@@ -54,7 +54,7 @@ func (h *Hub) newRunning(f *config.Flow, plan *config.Plan, systems map[string]*
 		open[name] = s.System
 	}
 	r, err := flow.New(f, flow.Deps{Plan: plan, Store: h.store, Publisher: publisher{h.publisher}, Systems: open, Clock: h.clock,
-		Log: h.log, Observer: observer{h.metrics}, Changed: h.kick, Lanes: lanes, MaxRecord: h.cluster.MaxRecord,
+		Log: h.log, Observer: observer{h.metrics, h.timely.of(f.Name, f.SLO.LateAfter)}, Changed: h.kick, Lanes: lanes, MaxRecord: h.cluster.MaxRecord,
 		Life: h.logs.Life, Foreign: h.foreign})
 	if err != nil {
 		return nil, err
@@ -243,7 +243,7 @@ func (p publisher) Send(ctx context.Context, records []event.Record) []error {
 	return errs
 }
 
-// observer turns what the engine tells into metrics.
+// observer turns what the engine tells of one flow into metrics and counts.
 type observer struct {
 	m interface {
 		Outcome(flow, outcome, reason string, took time.Duration)
@@ -251,6 +251,7 @@ type observer struct {
 		Call(system, faultKind string, took time.Duration)
 		Alarm(flow, what string)
 	}
+	deliveries *deliveries
 }
 
 func (o observer) Outcome(flow string, out state.Outcome, reason string, took time.Duration) {
@@ -258,6 +259,9 @@ func (o observer) Outcome(flow string, out state.Outcome, reason string, took ti
 		reason = "" // a person's name is not a label
 	}
 	o.m.Outcome(flow, string(out), reason, took)
+	if out == state.Delivered {
+		o.deliveries.count(took)
+	}
 }
 func (o observer) Retried(flow string) { o.m.Retried(flow) }
 func (o observer) Call(system string, took time.Duration, err error) {

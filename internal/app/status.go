@@ -27,7 +27,12 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &glance{now: h.clock.Now(), totals: map[string]*state.FlowTotals{}, lags: h.lags(stored, ends), paused: map[string]state.Paused{}, systems: systemFacts(h.systems())}
+	g := &glance{totals: map[string]*state.FlowTotals{}, paused: map[string]state.Paused{}, systems: systemFacts(h.systems())}
+	g.lags, g.oldest = h.backlog(ctx, stored, ends)
+	g.now = h.clock.Now()
+	if g.timely, err = h.timeliness(ctx, g.now); err != nil {
+		return nil, err
+	}
 	for i := range totals {
 		g.totals[totals[i].Flow] = &totals[i]
 	}
@@ -60,6 +65,8 @@ type glance struct {
 	now     time.Time
 	totals  map[string]*state.FlowTotals
 	lags    map[string]int64
+	oldest  map[string]time.Time // when the oldest record was accepted that waits on the flow's topic
+	timely  map[string]state.Timeliness
 	paused  map[string]state.Paused
 	systems map[string]*status.SystemFacts
 }
@@ -130,14 +137,14 @@ func (h *Hub) flowStatus(r *running, g *glance, sweep *api.Sweep) api.Flow {
 	f.InFlight = t.Held + t.Unpublished + f.Lag
 	f.Accepted = t.Finished + t.Unpublished + f.Lag
 	f.Unaccounted = t.Unaccounted()
-	moving, parked := status.Age(t.Oldest, g.now), status.Age(t.OldestParked, g.now)
-	f.ParkedSeconds = parked.Seconds()
-	f.OldestSeconds = max(moving, parked).Seconds()
+	facts := h.flowFacts(r, g, t)
+	f.InFlightSeconds = facts.Backlog.Oldest.Seconds()
+	f.ParkedSeconds, f.WaitingSeconds = status.Age(t.OldestParked, g.now).Seconds(), status.Age(t.OldestWaiting, g.now).Seconds()
+	f.OldestSeconds = max(f.InFlightSeconds, f.ParkedSeconds, f.WaitingSeconds)
+	f.OnTime = onTime(def.SLO.LateAfter, g.timely[def.Name])
 	if !t.LastDelivered.IsZero() {
 		f.LastDelivered = &t.LastDelivered
 	}
-	facts := h.flowFacts(r, g, t)
-	facts.Backlog.Oldest = moving
 	if sweep != nil && sweep.State == api.SweepHeld {
 		facts.Source.Held = sweep.Text
 	}
@@ -147,10 +154,26 @@ func (h *Hub) flowStatus(r *running, g *glance, sweep *api.Sweep) api.Flow {
 		f.Paused = &api.Pause{By: facts.Paused.Who, Since: facts.Paused.Since}
 	}
 	f.Remarks = h.sourceRemarks(def.Name)
+	h.measure(&f, t)
+	return f
+}
+
+// measure gives the metrics what the status says of a flow.
+func (h *Hub) measure(f *api.Flow, t *state.FlowTotals) {
 	for where, n := range map[string]int64{"lag": f.Lag, "parked": f.Parked, "waiting": f.Waiting, "held": t.Held, "unpublished": t.Unpublished, "unaccounted": f.Unaccounted} {
 		h.metrics.Flow(f.Name, where, float64(n))
 	}
-	return f
+	for where, age := range map[string]float64{"in_flight": f.InFlightSeconds, "parked": f.ParkedSeconds, "waiting": f.WaitingSeconds} {
+		h.metrics.Oldest(f.Name, where, age)
+	}
+	h.metrics.OnTime(f.Name, f.OnTime.Hour.Share, f.OnTime.Day.Share)
+}
+
+func onTime(after time.Duration, t state.Timeliness) api.OnTime {
+	of := func(n state.Timely) api.Delivered {
+		return api.Delivered{Delivered: n.Delivered, Late: n.Late, Share: status.Share(n.Delivered-n.Late, n.Delivered)}
+	}
+	return api.OnTime{LateAfterSeconds: after.Seconds(), Hour: of(t.Hour), Day: of(t.Day)}
 }
 
 // flowFacts are what is known of a flow beside its counts.
@@ -158,7 +181,7 @@ func (h *Hub) flowFacts(r *running, g *glance, t *state.FlowTotals) *status.Flow
 	def := r.Flow()
 	f := &status.FlowFacts{Name: def.Name, Now: g.now, Started: h.started, LateAfter: def.SLO.LateAfter, SilentAfter: def.SLO.SilentAfter,
 		Target: g.systems[def.To.System], LastDelivered: t.LastDelivered, Source: status.SourceFacts{Trouble: h.sourceTrouble(def.Name)},
-		Backlog: status.Backlog{Parked: t.Parked, Overdue: h.waiting.of(def.Name)}}
+		Backlog: status.Backlog{Oldest: max(status.Age(t.Oldest, g.now), status.Age(g.oldest[def.Name], g.now)), Parked: t.Parked, Overdue: h.waiting.of(def.Name)}}
 	if a := r.Alarmed(); a != nil {
 		f.Alarm = &status.AlarmFacts{What: a.What, Why: a.Err.Error()}
 		if now, _, _ := h.logs.of(def.Name); now != "" && a.What == brokerAlarm {

@@ -23,6 +23,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -31,6 +32,7 @@ type project struct {
 	t     testing.TB
 	dir   string
 	kinds []connector.Kind // of the test alone
+	clock lifecycle.Clock  // nil: the machine's
 }
 
 const hookSecret = "a-secret-of-the-tests"
@@ -169,7 +171,7 @@ func (p *project) start(log io.Writer) *Hub {
 	if err := problems.Err(); err != nil {
 		p.t.Fatal(err)
 	}
-	hub, err := New(Options{Plan: plan, Load: load, Kinds: kinds, Log: logger})
+	hub, err := New(Options{Plan: plan, Load: load, Kinds: kinds, Log: logger, Clock: p.clock})
 	if err != nil {
 		p.t.Fatal(err)
 	}

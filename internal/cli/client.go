@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -150,6 +151,22 @@ func (e *env) statusCommand() *cobra.Command {
 		})}
 }
 
+// onTime is the share of deliveries in time in the last hour and day; nothing where nothing was delivered.
+func onTime(t *api.OnTime) string {
+	if t.Day.Share == nil {
+		return ""
+	}
+	return percent(t.Hour.Share) + "/" + percent(t.Day.Share)
+}
+
+// percent shows a share, rounded down: 100% is all.
+func percent(share *float64) string {
+	if share == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(math.Floor(*share*1000)/10, 'f', -1, 64) + "%"
+}
+
 // whyWidth is how wide the last column may be: the rows before it are to stay readable.
 const whyWidth = 72
 
@@ -177,7 +194,7 @@ func (e *env) showStatus(st *api.Status) error {
 		below = append(below, name+": "+text)
 		return "below"
 	}
-	rows := [][]string{{"FLOW", "STATE", "ACCEPTED", "DELIVERED", "SKIPPED", "PARKED", "WAITING", "IN FLIGHT", "OLDEST", "WHY"}}
+	rows := [][]string{{"FLOW", "STATE", "ACCEPTED", "DELIVERED", "SKIPPED", "PARKED", "WAITING", "IN FLIGHT", "OLDEST", "ON TIME 1H/24H", "WHY"}}
 	for i := range st.Flows {
 		f := &st.Flows[i]
 		oldest := ""
@@ -190,7 +207,7 @@ func (e *env) showStatus(st *api.Status) error {
 		for _, m := range f.Remarks {
 			below = append(below, f.Name+" from "+f.From+": "+m.Text)
 		}
-		rows = append(rows, []string{f.Name, f.State, num(f.Accepted), num(f.Delivered), num(f.Skipped), num(f.Parked), num(f.Waiting), num(f.InFlight), oldest, why(f.Name, f.Why)})
+		rows = append(rows, []string{f.Name, f.State, num(f.Accepted), num(f.Delivered), num(f.Skipped), num(f.Parked), num(f.Waiting), num(f.InFlight), oldest, onTime(&f.OnTime), why(f.Name, f.Why)})
 	}
 	rows = append(rows, []string{})
 	rows = append(rows, []string{"SYSTEM", "STATE", "CONNECTOR", "WHY"})

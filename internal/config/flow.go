@@ -36,6 +36,9 @@ func (l *loader) flow(n strictyaml.Node) *flowDocument {
 		Name: raw.Flow, Entity: raw.Entity, Pos: n.Pos(), Order: Order(raw.Order), JournalAll: raw.Journal == "all",
 		SLO: SLO(raw.SLO), Retry: Retry{For: raw.Retry.For, Min: raw.Retry.Backoff.Min, Max: raw.Retry.Backoff.Max},
 	}
+	if f.SLO.LateAfter == 0 {
+		f.SLO.LateAfter = 15 * time.Minute
+	}
 	if f.SLO.WaitingAfter == 0 {
 		f.SLO.WaitingAfter = 15 * time.Minute
 	}

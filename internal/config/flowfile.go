@@ -114,9 +114,9 @@ type retryFile struct {
 }
 
 type sloFile struct {
-	LateAfter   time.Duration `yaml:"late-after" doc:"the oldest undelivered event may be that old"`
-	SilentAfter time.Duration `yaml:"silent-after" doc:"the flow counts as silent after that time without an event"`
-	// Its default stands in flow.go, because a flow without slo has it too.
+	// The defaults stand in flow.go, because a flow without slo has them too.
+	LateAfter    time.Duration `yaml:"late-after" doc:"so old the oldest event may be that the hub has still to move, from when it was accepted; then the flow is late; default 15m"`
+	SilentAfter  time.Duration `yaml:"silent-after" doc:"the flow counts as silent after that time without an event"`
 	WaitingAfter time.Duration `yaml:"waiting-after" doc:"an event that waits so long for another object is named in an alarm; default 15m"`
 }
 

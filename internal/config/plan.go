@@ -299,7 +299,7 @@ type Retry struct {
 	Min, Max time.Duration // backoff
 }
 
-// SLO says when the flow is late or too quiet, zero: never, and when a message that waits for another object is worth an alarm.
+// SLO says when the flow is late, when it is too quiet (zero: never), and when a message that waits for another object is worth an alarm.
 type SLO struct{ LateAfter, SilentAfter, WaitingAfter time.Duration }
 
 // Reconciliation compares one entity in two systems.

@@ -83,7 +83,7 @@ func TestFlows(t *testing.T) {
 	if f.Accept.Name() != "crm/opportunity.v1" || f.Map.Name() != "crm-opportunity-to-order" || f.To.Topic != "canonical.order" || !f.JournalAll {
 		t.Errorf("crm-orders %+v", f)
 	}
-	if f.Order != Strict || f.Retry != (Retry{10 * time.Minute, 200 * time.Millisecond, 30 * time.Second}) || f.SLO != (SLO{WaitingAfter: 15 * time.Minute}) {
+	if f.Order != Strict || f.Retry != (Retry{10 * time.Minute, 200 * time.Millisecond, 30 * time.Second}) || f.SLO != (SLO{LateAfter: 15 * time.Minute, WaitingAfter: 15 * time.Minute}) {
 		t.Errorf("defaults of crm-orders %+v", f)
 	}
 	if f.Topic() != "in.crm-orders" || f.Group() != "waybill.crm-orders" {

@@ -44,7 +44,8 @@ type Event struct {
 	Hops int
 	// Time is when the change happened, with zone.
 	Time time.Time
-	// Accepted is when the hub promised to carry the event; zero for records of foreign programs.
+	// Accepted is when the hub promised to carry the event first: it survives every hop over a topic. For a record of a foreign program it is the
+	// record's time; zero where that is unknown too.
 	Accepted time.Time
 	// Trace is a W3C traceparent, or empty.
 	Trace string

@@ -88,7 +88,7 @@ func (e *Event) Headers() []Header {
 
 // Read turns a record into an event. Records of foreign programs may carry no headers at all: then the
 // record's position is its ID, its key the business key, its operation an upsert (a delete for an empty value) and its
-// timestamp the time. Headers that do not parse are treated as absent: only the position is trusted.
+// timestamp the time, and when it was accepted. Headers that do not parse are treated as absent: only the position is trusted.
 func Read(r *Record) Event {
 	e := Event{Data: r.Value}
 	for i := range r.Headers {
@@ -117,7 +117,7 @@ func Read(r *Record) Event {
 		case HeaderHops:
 			e.Hops, _ = strconv.Atoi(string(v))
 		case HeaderAccepted:
-			e.Accepted, _ = time.Parse(time.RFC3339Nano, string(v))
+			e.Accepted = readTime(v)
 		case HeaderTrace:
 			e.Trace = string(v)
 		default:
@@ -139,5 +139,36 @@ func Read(r *Record) Event {
 	if e.Time.IsZero() {
 		e.Time = r.Time
 	}
+	if e.Accepted.IsZero() {
+		e.Accepted = r.written()
+	}
 	return e
+}
+
+// AcceptedAt is what Read gives as Accepted, without reading the rest.
+func AcceptedAt(r *Record) time.Time {
+	for i := range r.Headers {
+		if r.Headers[i].Key == HeaderAccepted {
+			if t := readTime(r.Headers[i].Value); !t.IsZero() {
+				return t
+			}
+		}
+	}
+	return r.written()
+}
+
+// written is the record's time, zero where its producer had no clock: such ones write 0 or -1.
+func (r *Record) written() time.Time {
+	if r.Time.Unix() <= 0 {
+		return time.Time{}
+	}
+	return r.Time
+}
+
+func readTime(v []byte) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, string(v))
+	if err != nil {
+		return time.Time{}
+	}
+	return t
 }

@@ -50,3 +50,34 @@ func TestReadForeignRecords(t *testing.T) {
 		t.Errorf("got %+v", e)
 	}
 }
+
+// A record was accepted when its first hub says so, else when it was written; some producers have no clock.
+func TestAcceptedAt(t *testing.T) {
+	at, written := time.Date(2026, 3, 1, 12, 0, 0, 5000, time.UTC), time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	header := func(v string) []Header { return []Header{{HeaderID, []byte("1")}, {HeaderAccepted, []byte(v)}} }
+	for _, tt := range []struct {
+		name string
+		rec  Record
+		want time.Time
+	}{
+		{"by the header", Record{Headers: header("2026-03-01T12:00:00.000005Z"), Time: written}, at},
+		{"without one", Record{Time: written}, written},
+		{"by one that is no time", Record{Headers: header("yesterday"), Time: written}, written},
+		{"by none", Record{}, time.Time{}},
+		{"at 0", Record{Time: time.UnixMilli(0)}, time.Time{}},
+		{"at -1", Record{Time: time.UnixMilli(-1)}, time.Time{}},
+	} {
+		if got := AcceptedAt(&tt.rec); !got.Equal(tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+		ev := Read(&tt.rec)
+		if !ev.Accepted.Equal(tt.want) {
+			t.Errorf("%s: the event: %v, want %v", tt.name, ev.Accepted, tt.want)
+		}
+		// It stays what it is on the way over further topics.
+		next := Record{Headers: ev.Headers()}
+		if got := AcceptedAt(&next); !got.Equal(tt.want) {
+			t.Errorf("%s: a topic further: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

@@ -395,7 +395,7 @@ func (r *Runner) settle(p *partition, a *attempt, offset int64, ev *event.Event,
 	}
 	now := r.Clock.Now()
 	if !ev.Accepted.IsZero() {
-		res.took = now.Sub(ev.Accepted)
+		res.took = max(0, now.Sub(ev.Accepted)) // another hub's clock may be ahead
 	}
 	switch f.outcome {
 	case state.Parked, state.Waiting, state.Held:

@@ -82,9 +82,13 @@ func (r *Runner) readAnew(ctx context.Context, ev *event.Event, a *attempt) (fat
 		return f, err
 	}
 	again := *ev
+	received := ev.Accepted // it is as old as it is, and has waited for a person
+	if received.IsZero() {
+		received = r.Clock.Now()
+	}
 	again.Refused = &event.Refusal{Code: q.Code, Reading: ev.Refused.Reading + 1}
 	return fate{resubmit: &state.Inbound{Flow: r.flow.Name, ID: ev.ID + "~" + strconv.FormatInt(q.ID, 10), Headers: ev.Refused.Headers, Body: ev.Data,
-		Trace: ev.Trace, Received: r.Clock.Now(), Event: &again}}, nil
+		Trace: ev.Trace, Received: received, Event: &again}}, nil
 }
 
 // stillRefused looks at the document as the intake will.

@@ -390,13 +390,26 @@ type FlowTotals struct {
 	Parked  int64
 	Waiting int64
 	Held    int64
-	// Oldest is when the oldest message came that the hub has still to move by itself: unpublished, held or waiting; zero when
-	// there is none. OldestParked is when the oldest came that waits for a person.
-	Oldest       time.Time
-	OldestParked time.Time
+	// Oldest is when the oldest message was accepted first that the hub has still to move by itself and could: unpublished or held; zero when
+	// there is none. OldestParked is that of what waits for a person, and OldestWaiting is when the oldest began to wait for another object.
+	Oldest        time.Time
+	OldestParked  time.Time
+	OldestWaiting time.Time
 	// LastDelivered is the time of the newest delivery.
 	LastDelivered time.Time
 }
+
+// Timely counts what a flow has delivered, and what of it was older by then than slo.late-after.
+type Timely struct {
+	Flow            string
+	Delivered, Late int64
+}
+
+// Add counts n more.
+func (t *Timely) Add(n Timely) { t.Delivered, t.Late = t.Delivered+n.Delivered, t.Late+n.Late }
+
+// Timeliness is what a flow has delivered in the last hour and in the last day, in steps of five minutes.
+type Timeliness struct{ Hour, Day Timely }
 
 // Unaccounted is what the equation leaves over: 0, or something is wrong.
 func (t *FlowTotals) Unaccounted() int64 {

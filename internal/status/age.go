@@ -9,3 +9,12 @@ func Age(since, now time.Time) time.Duration {
 	}
 	return max(0, now.Sub(since))
 }
+
+// Share is the part of all that n is; nil where there is none. It is 1 only where n is all.
+func Share(n, all int64) *float64 {
+	if all <= 0 {
+		return nil
+	}
+	share := float64(min(max(n, 0), all)) / float64(all)
+	return &share
+}

@@ -96,7 +96,7 @@ func overdue(f *FlowFacts) (Verdict, bool) {
 }
 
 func late(f *FlowFacts) (Verdict, bool) {
-	why := fmt.Sprintf("the oldest message is %s old, and %s are allowed", f.Backlog.Oldest.Round(time.Second), f.LateAfter)
+	why := fmt.Sprintf("the oldest message is %s old, and %s are allowed", f.Backlog.Oldest.Truncate(time.Second), f.LateAfter)
 	return f.lateBecause(why), f.LateAfter > 0 && f.Backlog.Oldest > f.LateAfter
 }
 

@@ -194,8 +194,8 @@ func (t *tx) mend(touched map[laneKey]bool) error {
 		}
 		if h.follower {
 			h.state, h.kind, h.reason, h.cause = state.Held, "", "", ""
-			// The time that it has waited behind another one is no time that the target has failed it, and nobody is late with it. It is due
-			// whatever the clock says.
+			// The time that it has waited behind another one is no time that the target has failed it: it is held since now, however old it is. It
+			// is due whatever the clock says.
 			_, err := t.exec("UPDATE queue SET follower = 0, state = ?, kind = '', reason = '', cause = '', since = ?, not_before = 0, tried = 0 WHERE id = ?", string(state.Held), t.now, h.id)
 			if err != nil {
 				return err
@@ -212,7 +212,7 @@ func (t *tx) mend(touched map[laneKey]bool) error {
 }
 
 const appendCols = `id, flow, topic, part, lane, state, blocking, follower, kind, reason, code, m_entity, m_system, m_hub, m_local, m_intents,
-	event_id, ekey, hub, event, data, original, attempts, since, not_before, mark, marked_by, mark_note, cause, tried`
+	event_id, ekey, hub, event, data, original, attempts, since, not_before, mark, marked_by, mark_note, cause, tried, accepted`
 
 // appendQueue joins rows to the ends of their lanes' chains.
 func (t *tx) appendQueue(rows []*appending) error {
@@ -234,7 +234,7 @@ func (t *tx) appendQueue(rows []*appending) error {
 	if err != nil {
 		return err
 	}
-	values := make([]any, 0, 30*len(rows))
+	values := make([]any, 0, 31*len(rows))
 	for i, a := range rows {
 		q := &a.q
 		q.ID = ids[i]
@@ -248,9 +248,17 @@ func (t *tx) appendQueue(rows []*appending) error {
 		m := cmp.Or(q.Missing, &state.Missing{})
 		values = append(values, q.ID, q.Flow, q.Topic, q.Partition, q.Lane, string(q.State), b2i(q.Blocking), b2i(q.Follower), q.Kind, q.Reason, q.Code,
 			m.Entity, m.System, m.Hub, m.Local, b2i(m.Intents), q.Event.ID, q.Event.Key, q.Event.Hub, a.event, q.Event.Data, q.Original,
-			q.Attempts, stamp(q.Since), stamp(q.NotBefore), string(q.Mark), q.MarkedBy, q.MarkNote, q.Cause, int64(q.Tried))
+			q.Attempts, stamp(q.Since), stamp(q.NotBefore), string(q.Mark), q.MarkedBy, q.MarkNote, q.Cause, int64(q.Tried), accepted(q))
 	}
-	return t.insert("INSERT INTO queue ("+appendCols+")", 30, values, "")
+	return t.insert("INSERT INTO queue ("+appendCols+")", 31, values, "")
+}
+
+// accepted is when the hub accepted the message first; where nobody knows that, when it was queued.
+func accepted(q *state.Queued) int64 {
+	if q.Event.Accepted.IsZero() {
+		return stamp(q.Since)
+	}
+	return stamp(q.Event.Accepted)
 }
 
 // join makes the row its lane's head, or a follower of it.

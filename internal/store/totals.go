@@ -79,10 +79,9 @@ func (s *Store) totalsOf(ctx context.Context, db queryer) ([]state.FlowTotals, e
 		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanTotal(r, of) },
 			"SELECT flow, outcome, reason, SUM(n), MAX(newest) FROM totals GROUP BY flow, outcome, reason"),
 		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanResting(r, of) },
-			"SELECT flow, state, COUNT(*) FROM queue GROUP BY flow, state"),
-		// Heads alone: what queues behind one may have come long before it was the hub's turn to move them.
-		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanOldest(r, of) },
-			"SELECT flow, state, MIN(since) FROM queue WHERE follower = 0 GROUP BY flow, state"),
+			"SELECT flow, state, COUNT(*), MIN(accepted) FROM queue GROUP BY flow, state"),
+		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanWaiting(r, of) },
+			"SELECT flow, MIN(since) FROM queue WHERE state = 'waiting' GROUP BY flow"),
 		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanUnpublished(r, of) },
 			"SELECT flow, COUNT(*), MIN(received) FROM inbox WHERE places IS NULL GROUP BY flow"))
 	if err != nil {
@@ -125,34 +124,29 @@ func scanTotal(r *sql.Rows, of func(string) *state.FlowTotals) error {
 
 func scanResting(r *sql.Rows, of func(string) *state.FlowTotals) error {
 	var flow, st string
-	var n int64
-	if err := r.Scan(&flow, &st, &n); err != nil {
+	var n, oldest int64
+	if err := r.Scan(&flow, &st, &n, &oldest); err != nil {
 		return err
 	}
 	f := of(flow)
 	switch state.Outcome(st) {
 	case state.Parked:
-		f.Parked = n
+		f.Parked, f.OldestParked = n, unstamp(oldest)
 	case state.Waiting:
 		f.Waiting = n
 	case state.Held:
 		f.Held = n
+		older(f, unstamp(oldest))
 	}
 	return nil
 }
 
-func scanOldest(r *sql.Rows, of func(string) *state.FlowTotals) error {
-	var flow, st string
+func scanWaiting(r *sql.Rows, of func(string) *state.FlowTotals) error {
+	var flow string
 	var since int64
-	if err := r.Scan(&flow, &st, &since); err != nil {
-		return err
-	}
-	if f := of(flow); state.Outcome(st) == state.Parked {
-		f.OldestParked = unstamp(since)
-	} else {
-		older(f, unstamp(since))
-	}
-	return nil
+	err := r.Scan(&flow, &since)
+	of(flow).OldestWaiting = unstamp(since)
+	return err
 }
 
 func scanUnpublished(r *sql.Rows, of func(string) *state.FlowTotals) error {

@@ -23,6 +23,8 @@ type Metrics struct {
 	read     *prometheus.CounterVec
 	alarms   *prometheus.CounterVec
 	flows    *prometheus.GaugeVec
+	oldest   *prometheus.GaugeVec
+	onTime   *prometheus.GaugeVec
 	reloads  *prometheus.CounterVec
 	remarks  *prometheus.GaugeVec
 }
@@ -47,12 +49,16 @@ func NewMetrics(version string) *Metrics {
 	m.alarms = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_alarms_total", Help: "Alarms raised."}, []string{"flow", "what"})
 	m.flows = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_flow_messages",
 		Help: "Messages of a flow that are somewhere, by where: lag, parked, waiting, held, unpublished, unaccounted, overdue."}, []string{"flow", "where"})
+	m.oldest = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_flow_oldest_seconds",
+		Help: "Age of a flow's oldest message, by where: in_flight and parked since the hub accepted it first, waiting since it waits for another object."}, []string{"flow", "where"})
+	m.onTime = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_flow_on_time_ratio",
+		Help: "Share of a flow's deliveries that were made within slo.late-after, by window: 1h, 24h; on all hubs."}, []string{"flow", "window"})
 	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_reloads_total", Help: "Reloads of the files, done and refused."}, []string{"result"})
 	m.remarks = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_source_remarks",
 		Help: "Records of a source that are remarkable although they can be read, by kind: ahead (stamped ahead of the clock), unstamped, moving (the list moved while it was read)."}, []string{"flow", "kind"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_build_info", Help: "The running version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.read, m.alarms, m.flows, m.reloads, m.remarks, info,
+	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.read, m.alarms, m.flows, m.oldest, m.onTime, m.reloads, m.remarks, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -101,6 +107,22 @@ func (m *Metrics) Alarm(flow, what string) { m.alarms.WithLabelValues(flow, what
 // Flow shows how many messages of a flow are somewhere.
 func (m *Metrics) Flow(flow, where string, n float64) { m.flows.WithLabelValues(flow, where).Set(n) }
 
+// Oldest shows how old a flow's oldest message somewhere is, in seconds.
+func (m *Metrics) Oldest(flow, where string, seconds float64) {
+	m.oldest.WithLabelValues(flow, where).Set(seconds)
+}
+
+// OnTime shows the share of a flow's deliveries in the last hour and day that were in time; nothing where there were none.
+func (m *Metrics) OnTime(flow string, hour, day *float64) {
+	for window, share := range map[string]*float64{"1h": hour, "24h": day} {
+		if share == nil {
+			m.onTime.DeleteLabelValues(flow, window)
+		} else {
+			m.onTime.WithLabelValues(flow, window).Set(*share)
+		}
+	}
+}
+
 // Remarks shows how many records of a flow's source are remarkable, by kind, in place of what was shown before.
 func (m *Metrics) Remarks(flow string, byKind map[string]int) {
 	m.remarks.DeletePartialMatch(prometheus.Labels{"flow": flow})
@@ -111,12 +133,23 @@ func (m *Metrics) Remarks(flow string, byKind map[string]int) {
 
 // Forget ends the showing of a flow that is no more. What was counted stays.
 func (m *Metrics) Forget(flow string) {
-	m.flows.DeletePartialMatch(prometheus.Labels{"flow": flow})
+	for _, g := range m.status() {
+		g.DeletePartialMatch(prometheus.Labels{"flow": flow})
+	}
 	m.remarks.DeletePartialMatch(prometheus.Labels{"flow": flow})
 }
 
 // ForgetFlows ends the showing of all flows: what is not known is not shown as it was once.
-func (m *Metrics) ForgetFlows() { m.flows.Reset() }
+func (m *Metrics) ForgetFlows() {
+	for _, g := range m.status() {
+		g.Reset()
+	}
+}
+
+// status are the gauges that show what a status says of flows.
+func (m *Metrics) status() []*prometheus.GaugeVec {
+	return []*prometheus.GaugeVec{m.flows, m.oldest, m.onTime}
+}
 
 // Reloaded counts a reload by how it ended.
 func (m *Metrics) Reloaded(result string) { m.reloads.WithLabelValues(result).Inc() }

@@ -25,6 +25,12 @@ function age(seconds) {
   return Math.round(seconds / 3600) + " h";
 }
 
+// onTime is the share of deliveries in time in the last hour and day, rounded down: 100 % is all.
+function onTime(t) {
+  const share = (d) => d.share === undefined ? "–" : Math.floor(d.share * 1000) / 10 + " %";
+  return t.day.share === undefined ? "" : share(t.hour) + " / " + share(t.day);
+}
+
 const tone = { running: "good", up: "good", attention: "warn", paused: "warn", silent: "warn" };
 
 async function ask(method, path, body) {
@@ -52,8 +58,10 @@ function showStatus(s) {
   const v = $("verdict");
   if (t.unaccounted) { v.textContent = number.format(t.unaccounted) + " messages are unaccounted for"; v.className = "bad"; }
   else if (t.duplicates) { v.textContent = number.format(t.duplicates) + " target objects are doubled"; v.className = "bad"; }
+  else if (s.hub.state === "failing") { v.textContent = "The hub is failing: " + s.hub.why; v.className = "bad"; }
   else if (s.broker.state === "down") { v.textContent = s.broker.why; v.className = "bad"; }
   else if (troubled.length) { v.textContent = troubled.map((f) => f.name + " is " + f.state).join(", "); v.className = "bad"; }
+  else if (s.hub.why) { v.textContent = s.hub.why; v.className = "warn"; }
   else if (t.parked) { v.textContent = "Nothing lost, nothing doubled; " + number.format(t.parked) + " messages wait for a person"; v.className = "warn"; }
   else { v.textContent = "All is well: nothing lost, nothing doubled"; v.className = "good"; }
   $("totals").replaceChildren(...["accepted", "delivered", "skipped", "parked", "waiting", "discarded", "in_flight", "retried", "unaccounted", "duplicates"].map((k) => {
@@ -66,10 +74,10 @@ function showStatus(s) {
     for (const m of f.remarks || []) state.append(el("div", m.text, "warn"));
     if (f.sweep && f.sweep.text && f.sweep.state !== "held") state.append(el("div", "swept, " + f.sweep.state + ": " + f.sweep.text, f.sweep.state === "ok" ? "" : "warn"));
     const last = el("td");
-    last.append(f.state === "paused" || f.state === "alarm"
+    last.append(f.paused || f.state === "alarm"
       ? act("Resume", () => ask("POST", "/api/v1/flows/" + encodeURIComponent(f.name) + "/resume"))
       : act("Pause", () => ask("POST", "/api/v1/flows/" + encodeURIComponent(f.name) + "/pause")));
-    return row([f.name, state, f.from + " → " + f.to, n(f.accepted), n(f.delivered), n(f.skipped), n(f.parked), n(f.waiting), n(f.in_flight), el("td", age(f.oldest_seconds), "n"), last]);
+    return row([f.name, state, f.from + " → " + f.to, n(f.accepted), n(f.delivered), n(f.skipped), n(f.parked), n(f.waiting), n(f.in_flight), el("td", age(f.oldest_seconds), "n"), el("td", onTime(f.on_time), "n"), last]);
   }));
   $("systems").tBodies[0].replaceChildren(...s.systems.map((y) => row([y.name, y.connector, el("td", y.state, tone[y.state] || "bad"), y.why || ""])));
   $("version").textContent = "Waybill " + s.version + ", running since " + new Date(s.started).toLocaleString();
