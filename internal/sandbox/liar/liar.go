@@ -98,8 +98,8 @@ func New(o Options) *Liar {
 		o.Now = time.Now
 	}
 	l := &Liar{o: o, dice: rand.New(rand.NewPCG(o.Seed, 7)), copies: map[string]*kept{}, created: map[string]int{}}
-	for range o.Items {
-		l.add()
+	for i := range o.Items { // a second after the other, as they would have been made: what is read again because of an overlap is little
+		l.add(o.Now().Add(time.Duration(i-o.Items) * time.Second))
 	}
 	for i := range 3 { // what nobody may see makes pages short
 		l.items[(i*len(l.items)/3+1)%len(l.items)].hidden = true
@@ -110,16 +110,16 @@ func New(o Options) *Liar {
 func (l *Liar) chance(share float64) bool { return !l.honest && l.dice.Float64() < share }
 
 // add makes an object. The lock is held, or nobody else knows l yet.
-func (l *Liar) add() {
+func (l *Liar) add(at time.Time) {
 	l.next++
 	it := &item{id: l.next, no: fmt.Sprintf("%s%07d", l.o.Prefix, l.next)}
 	l.items = append(l.items, it)
-	l.change(it)
+	l.change(it, at)
 }
 
 // change gives an object another state, which can be read some time after its stamp; one that cannot be read yet is overtaken.
-func (l *Liar) change(it *item) {
-	now := l.o.Now().UTC()
+func (l *Liar) change(it *item, now time.Time) {
+	now = now.UTC()
 	s := state{rev: it.now.rev + 1, stamp: now.Truncate(time.Second), seen: now}
 	switch {
 	case it.coming != nil:
@@ -161,9 +161,9 @@ func (l *Liar) Change(n int) {
 			it.now.gone = true
 			l.changes++
 			l.items = slices.DeleteFunc(l.items, func(other *item) bool { return other == it })
-			l.add()
+			l.add(now)
 		default:
-			l.change(it)
+			l.change(it, now)
 		}
 	}
 }

@@ -91,7 +91,7 @@ func TestPagesShift(t *testing.T) {
 		}
 	}
 	l.honest = true
-	l.change(moved)
+	l.change(moved, c.at)
 	l.mu.Unlock()
 	seen := map[string]bool{}
 	for _, it := range first.Items {
@@ -112,6 +112,11 @@ func TestPagesShift(t *testing.T) {
 // TestStampsLie: a change can be read only some time after its stamp, and some stamps are of forty years ahead.
 func TestStampsLie(t *testing.T) {
 	l, c, srv := start(t, Options{Items: 200, Late: time.Hour, Future: 0.2})
+	l.mu.Lock()
+	for _, it := range l.items {
+		l.change(it, c.at)
+	}
+	l.mu.Unlock()
 	early := len(list(t, srv.URL+"/items?limit=1000").Items)
 	c.at = c.at.Add(time.Hour)
 	all := list(t, srv.URL+"/items?limit=1000")
@@ -224,7 +229,7 @@ func TestVerdict(t *testing.T) {
 	}
 	l.Calm()
 	l.mu.Lock()
-	l.change(some)
+	l.change(some, c.at)
 	l.mu.Unlock()
 	if v := l.Verdict(); len(v.Doubled) != 1 || v.Doubled[0] != some.no || v.Missing[some.no].What == "" {
 		t.Errorf("a double and an old state: %+v", v)
