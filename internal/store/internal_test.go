@@ -367,3 +367,12 @@ func TestAppendingLeavesItsInputAlone(t *testing.T) {
 		t.Errorf("%+v from %+v", a.q, a.given)
 	}
 }
+
+func sqlConn(t *testing.T, path string) (*sql.Conn, error) {
+	db, err := sql.Open("sqlite", fileURI(path))
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db.Conn(t.Context())
+}

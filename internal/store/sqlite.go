@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 
 	driver "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
@@ -18,7 +17,7 @@ import (
 // damage shows when its pages are read.
 const checkedSize = 64 << 20
 
-func (s *Store) openSQLite(context.Context) error {
+func (s *Store) openSQLite(ctx context.Context) error {
 	s.d = sqlite
 	path := s.cfg.SQLite
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
@@ -29,6 +28,9 @@ func (s *Store) openSQLite(context.Context) error {
 		return err
 	}
 	s.unlock = unlock
+	if err := s.lookAtFolder(ctx); err != nil {
+		return err
+	}
 	if s.write, err = sql.Open("sqlite", sqliteDSN(path, "")); err != nil {
 		return sqliteOpenError(path, err)
 	}
@@ -55,7 +57,7 @@ func sqliteDSN(path, extra string) string {
 		q.Add("_pragma", p)
 	}
 	q.Set("_txlock", lock)
-	return "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + "?" + q.Encode()
+	return fileURI(path) + "?" + q.Encode()
 }
 
 // inspect looks for damage before anything is promised.
@@ -64,7 +66,7 @@ func (s *Store) inspect(ctx context.Context, c *sql.Conn) error {
 		return nil
 	}
 	st, err := os.Stat(s.cfg.SQLite)
-	if err != nil || st.Size() > checkedSize {
+	if err != nil || st.Size() > checkedSize && !s.copied(ctx, c) {
 		return err
 	}
 	var verdict string
@@ -75,6 +77,16 @@ func (s *Store) inspect(ctx context.Context, c *sql.Conn) error {
 		return &damage{verdict}
 	}
 	return nil
+}
+
+// copied reports whether the file was copied while a hub was at work on it, or after that was killed: pages of it may be of different moments.
+func (s *Store) copied(ctx context.Context, c *sql.Conn) bool {
+	was, err := readOrigin(ctx, c)
+	if err != nil || was[originOpen] == "" {
+		return false // no table yet, or nobody was at work
+	}
+	birth, err := s.birth(ctx, c)
+	return err == nil && birth.differs(was[originBirth])
 }
 
 // damage is what SQLite's own check found.

@@ -42,6 +42,8 @@ type Store struct {
 	write, read *sql.DB
 	lookups     *lookups
 	unlock      func() error
+	// life is the store's, seen what the folder of a SQLite file knew of it at the start (see lifeMark).
+	life, seen lifeMark
 
 	mu      sync.RWMutex // held for reading while a member is handed over, for writing by Close
 	closed  bool
@@ -98,6 +100,9 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := s.inspect(ctx, c); err != nil {
 		return nil, s.openError(err)
 	}
+	if err := s.notice(ctx, c); err != nil {
+		return nil, s.openError(err)
+	}
 	if err := s.classify(ctx, c); err != nil {
 		return nil, s.openError(err)
 	}
@@ -126,7 +131,7 @@ func (s *Store) Close() error {
 	close(s.members)
 	s.mu.Unlock()
 	<-s.stopped
-	return s.release()
+	return errors.Join(s.leave(), s.release())
 }
 
 func (s *Store) release() error {
