@@ -23,6 +23,8 @@ type Status struct {
 	Flows           []Flow           `json:"flows"`
 	Systems         []System         `json:"systems"`
 	Reconciliations []Reconciliation `json:"reconciliations"`
+	// Restored is there while it is being settled that the store has gone back to an older state, and a day after.
+	Restored *Restored `json:"restored,omitempty"`
 }
 
 // States of the broker.
@@ -201,6 +203,12 @@ type Hub interface {
 	Recovery(ctx context.Context, q RecoverRequest) (*Recovery, error)
 	Recover(ctx context.Context, q RecoverRequest, who string) (*Recovery, error)
 	Audits(ctx context.Context, limit int) ([]state.Audit, error)
+	// Backup begins a copy; *Invalid where there can be none, state.ErrBusy while one is written. Backups tells of it, and of those that are there.
+	Backup(ctx context.Context, q BackupRequest, who string) (*Backup, error)
+	Backups(ctx context.Context) (*Backups, error)
+	// Restored tells of the last time that the store went back to an older state; nil: it never did. SayRestored says that it has, or that it is settled.
+	Restored(ctx context.Context) (*Restored, error)
+	SayRestored(ctx context.Context, q RestoredRequest, who string) (*Restored, error)
 }
 
 // Message is a trace: everything the hub remembers about one key.

@@ -91,6 +91,10 @@ func (s *Server) routes() []route {
 		write("POST /api/v1/flows/{name}/sweep", s.sweep),
 		read("GET /api/v1/recover", s.recovery),
 		write("POST /api/v1/recover", s.recover),
+		read("GET /api/v1/backups", s.backups),
+		write("POST /api/v1/backups", s.backup),
+		read("GET /api/v1/restored", s.restored),
+		write("POST /api/v1/restored", s.sayRestored),
 		write("POST /api/v1/reload", s.reload),
 		write("POST /api/v1/links", s.links),
 	}

@@ -135,6 +135,26 @@ func (s *stub) Recover(_ context.Context, q RecoverRequest, who string) (*Recove
 	s.acts = append(s.acts, fmt.Sprint("recover ", q.Flows, q.From, " ", q.DiscardLost, " by ", who, ": ", q.Note))
 	return &Recovery{Done: true, Topics: []RecoverTopic{}}, nil
 }
+func (s *stub) Backup(_ context.Context, q BackupRequest, who string) (*Backup, error) {
+	s.acts = append(s.acts, "backup "+q.Name+" by "+who)
+	switch q.Name {
+	case "../etc":
+		return nil, &Invalid{Detail: "no name for a copy"}
+	case "second":
+		return nil, fmt.Errorf("the copy first is being written: %w", state.ErrBusy)
+	}
+	return &Backup{Name: q.Name, State: BackupRunning}, s.err
+}
+func (s *stub) Backups(context.Context) (*Backups, error) {
+	return &Backups{Dir: "copies", Copies: []Backup{{Name: "monday", State: BackupDone}}}, s.err
+}
+func (s *stub) Restored(context.Context) (*Restored, error) { return nil, s.err }
+func (s *stub) SayRestored(_ context.Context, q RestoredRequest, who string) (*Restored, error) {
+	if q.Done {
+		return nil, &Invalid{Detail: "there is nothing to end"}
+	}
+	return &Restored{State: "reading", Signs: []string{state.SignPerson}, Who: who, Note: q.Note}, s.err
+}
 func (s *stub) Audits(context.Context, int) ([]state.Audit, error) {
 	return []state.Audit{{Who: "ann"}}, s.err
 }
@@ -234,6 +254,15 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/recover", `{"plan": "stale"}`, 409, "look again"},
 		{"POST", "/api/v1/recover", `{"plan": "moved"}`, 409, "have moved"},
 		{"POST", "/api/v1/recover", `{"plan": "nobody"}`, 404, "not found"},
+		{"POST", "/api/v1/backups", `{"name": "monday"}`, 202, `"state": "running"`},
+		{"POST", "/api/v1/backups", `{"name": "../etc"}`, 422, "no name for a copy"},
+		{"POST", "/api/v1/backups", `{"name": "second"}`, 409, "is being written"},
+		{"POST", "/api/v1/backups", `{"dir": "monday"}`, 400, "unknown field"},
+		{"GET", "/api/v1/backups", "", 200, `"name": "monday"`},
+		{"GET", "/api/v1/restored", "", 200, `"state": "never"`},
+		{"POST", "/api/v1/restored", `{"note": "the disk"}`, 200, `"who": "local"`},
+		{"POST", "/api/v1/restored", `{"done": true}`, 422, "nothing to end"},
+		{"POST", "/api/v1/restored", `{"as_of": "yesterday"}`, 400, "not the JSON"},
 		{"GET", "/nothing", "", 404, "openapi.json"},
 	}
 	for _, tt := range tests {
@@ -488,7 +517,7 @@ func TestOpenAPISchemas(t *testing.T) {
 		return names
 	}
 	for _, v := range []any{Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
-		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}} {
+		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])
 		slices.Sort(want)

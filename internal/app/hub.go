@@ -65,6 +65,8 @@ type Hub struct {
 	ends      topicEnds
 	ages      topicAges
 	timely    timely
+	restored  restored
+	copies    copies
 
 	// now is what runs; a reload puts another in its place.
 	now atomic.Pointer[current]
@@ -145,8 +147,8 @@ func (h *Hub) Start(ctx context.Context) error {
 		name string
 		run  func(context.Context) error
 	}{
-		{"store", h.openStore}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"what is delivered in time", h.startTimely}, {"systems", h.openSystems}, {"flows", h.startFlows},
-		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting}, {"other hubs", h.startHearing},
+		{"store", h.openStore}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"restored", h.startRestored}, {"what is delivered in time", h.startTimely}, {"systems", h.openSystems}, {"flows", h.startFlows},
+		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startHearing},
 		// Webhooks come last and go first: while they end, the API says that the hub is not ready.
 		{"API", h.listenAPI}, {"webhooks", h.listenHooks},
 	}

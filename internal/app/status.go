@@ -51,6 +51,9 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 		st.Flows = append(st.Flows, f)
 	}
 	st.Totals.Duplicates = duplicates
+	if now := h.restored.now.Load(); now.Settling() || now != nil && st.Time.Sub(now.Ended) < restoredShown {
+		st.Restored = h.restoredView(now)
+	}
 	for _, name := range sortedKeys(g.systems) {
 		st.Systems = append(st.Systems, systemStatus(g.systems[name]))
 	}

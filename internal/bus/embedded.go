@@ -48,6 +48,8 @@ type Embedded struct {
 	done  sync.WaitGroup
 	close sync.Once
 	life  *life // of the goroutine that serves, once that runs
+	// keep is held, as the one element, by whoever removes old records, or needs them to stay.
+	keep chan struct{}
 
 	mu      sync.Mutex
 	cluster *kfake.Cluster
@@ -83,7 +85,7 @@ func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Embedded{cfg: cfg, lock: lock}
+	e := &Embedded{cfg: cfg, lock: lock, keep: make(chan struct{}, 1)}
 	if err := e.start(cfg.Listen); err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("embedded broker in %s: %w", cfg.Dir, err)
@@ -137,9 +139,8 @@ func (e *Embedded) start(listen string) error {
 		_ = ln.Close()
 		return err
 	}
-	e.life = l
 	e.mu.Lock()
-	e.cluster = cluster
+	e.life, e.cluster = l, cluster
 	e.mu.Unlock()
 	return nil
 }

@@ -25,6 +25,12 @@ func (e *Embedded) retain(ctx context.Context) {
 
 // removeOld removes what is older than it must be kept at the time now, in every topic.
 func (e *Embedded) removeOld(ctx context.Context, now time.Time) error {
+	select {
+	case e.keep <- struct{}{}:
+		defer func() { <-e.keep }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	c, err := Dial(ctx, Config{Brokers: []string{e.addr}, ClientID: "waybill-retention", Log: e.cfg.Log})
 	if err != nil {
 		return err

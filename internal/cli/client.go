@@ -220,6 +220,10 @@ func (e *env) showStatus(st *api.Status) error {
 	for _, text := range below {
 		fmt.Fprintf(e.out, "\n%s\n", text)
 	}
+	if st.Restored != nil {
+		fmt.Fprintln(e.out)
+		e.showRestored(st.Restored)
+	}
 	if st.Plan.Hash == "" {
 		return nil
 	}

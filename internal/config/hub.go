@@ -42,6 +42,7 @@ func (l *loader) loadHub() {
 	l.plan.Hub = Hub{Broker: l.broker(raw.Broker, node.Get("broker")), Store: l.store(raw.Store, node.Get("store"))}
 	l.plan.Hub.HTTP = l.http(raw.HTTP, node.Get("http"))
 	l.plan.Hub.Hooks = l.hooks(raw.Hooks, node.Get("hooks"), raw.HTTP.Listen)
+	l.plan.Hub.Backup = l.backup(raw.Backup, node.Get("backup"))
 	l.plan.Hub.TakeOver = l.takeOver(raw.TakeOver, node.Get("takeover-after"))
 	l.loadSystems(raw.Systems)
 }
@@ -150,6 +151,32 @@ func (l *loader) http(raw httpFile, n strictyaml.Node) HTTP {
 		l.p.AddHint(at.Pos(), "add http.tokens, or listen on 127.0.0.1", "listen: %s can be reached from other machines and nobody is asked for a token", raw.Listen)
 	}
 	return h
+}
+
+// slowest is the least rate of a copy: slower, a store of some gigabytes would be copied for days, and its write-ahead log grow meanwhile.
+const slowest = 256 << 10
+
+func (l *loader) backup(raw backupFile, n strictyaml.Node) Backup {
+	if at := n.Get("rate"); at.Kind() == strictyaml.Scalar && raw.Rate < slowest {
+		l.p.AddHint(at.Pos(), "write at least 256KiB, or leave the key out for the default", "rate: %s a second is not possible", raw.Rate)
+	}
+	if at := n.Get("resent-for"); raw.ResentFor < 0 || raw.ResentFor > 720*time.Hour {
+		l.p.AddHint(at.Pos(), "write a time up to 720h", "resent-for: %s is not possible", raw.ResentFor)
+	}
+	if at := n.Get("dir"); raw.Dir != "" && l.plan.Hub.Broker.Embedded == nil {
+		l.p.AddHint(at.Pos(), "remove it, and see docs/backup.md for Kafka and PostgreSQL", "dir: a hub writes copies of the embedded broker and SQLite alone")
+	} else if raw.Dir != "" && l.plan.Hub.Store.SQLite == nil {
+		l.p.AddHint(at.Pos(), "remove it, and see docs/backup.md for Kafka and PostgreSQL", "dir: a hub writes copies of the embedded broker and SQLite alone")
+	} else if raw.Dir != "" && (inside(raw.Dir, l.plan.Hub.Broker.Embedded.Dir) || inside(l.plan.Hub.Broker.Embedded.Dir, raw.Dir)) {
+		l.p.AddHint(at.Pos(), "give the copies a folder of their own, best on another disk", "dir: %s and the broker's directory %s lie in each other", raw.Dir, l.plan.Hub.Broker.Embedded.Dir)
+	}
+	return Backup{Dir: raw.Dir, Rate: int64(raw.Rate), Resent: raw.ResentFor}
+}
+
+// inside reports whether a path is a directory or lies in it.
+func inside(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
 // maxBody is the largest body that may be allowed: socket.request.max.bytes of a broker is 100 MiB, and more than the body has to fit.

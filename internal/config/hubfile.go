@@ -13,6 +13,7 @@ type hubFile struct {
 	Store    storeFile       `yaml:"store" doc:"the hub's memory: sqlite (default) or postgres"`
 	HTTP     httpFile        `yaml:"http" doc:"the console and the API"`
 	Hooks    hooksFile       `yaml:"hooks" doc:"the listener for webhooks"`
+	Backup   backupFile      `yaml:"backup" doc:"copies of the embedded set-up, and what holds after one was put back"`
 	TakeOver time.Duration   `yaml:"takeover-after" default:"15s" doc:"how long a hub that has gone without a word is waited for before others take its partitions and leases; 6s to 5m"`
 	Entities []string        `yaml:"entities" doc:"kinds of business objects beside the common ones"`
 	Systems  strictyaml.Node `yaml:"systems" type:"map" doc:"the external applications by name; each has connector, visible-after and its connector's own settings"`
@@ -64,6 +65,12 @@ type postgresFile struct {
 type httpFile struct {
 	Listen string      `yaml:"listen" default:"127.0.0.1:8080" doc:"address; beyond this machine only with tokens"`
 	Tokens []tokenFile `yaml:"tokens" doc:"bearer tokens that may use the API and the console"`
+}
+
+type backupFile struct {
+	Dir       string          `yaml:"dir" doc:"folder below which waybill backup writes copies, relative to the working directory; without it the hub writes none. Give it a disk of its own"`
+	Rate      strictyaml.Size `yaml:"rate" default:"32MiB" doc:"how many bytes a second a copy writes at most, so that the hub has the disk for itself in between; from 256KiB"`
+	ResentFor time.Duration   `yaml:"resent-for" default:"24h" doc:"after a restore: how long senders may still send again what they had sent before. So long, creates are parked whose target cannot be asked whether they were made; waybill restored --done ends it sooner; up to 720h"`
 }
 
 type tokenFile struct {

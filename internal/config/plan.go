@@ -50,8 +50,17 @@ type Hub struct {
 	Store  Store
 	HTTP   HTTP
 	Hooks  Hooks
+	Backup Backup
 	// TakeOver is how long a hub that has gone without a word is waited for before others take its partitions and leases.
 	TakeOver time.Duration
+}
+
+// Backup says where copies are written and how fast, in bytes a second; an empty Dir: none are. Resent is how long after a restore senders may
+// send again what they had sent before.
+type Backup struct {
+	Dir    string
+	Rate   int64
+	Resent time.Duration
 }
 
 // Broker is the embedded broker or an Apache Kafka cluster; exactly one is set.

@@ -219,10 +219,17 @@ func (d *delivery) still(ctx context.Context) error {
 func (d *delivery) clear(ctx context.Context, conflicts *int) (fate, bool, error) {
 	got, exactly, err := d.look(ctx, true)
 	switch {
+	case errors.Is(err, connector.ErrNoLookup) && d.restored && len(d.inherited) == 0 && !d.lost:
+		return d.untoldRestored(), true, nil
 	case errors.Is(err, connector.ErrNoLookup):
 		return d.unasked(err), true, nil
 	case err != nil:
 		return d.unread(ctx, err)
+	}
+	if d.restored {
+		d.Restored.Looked(len(got) > 0)
+	}
+	switch {
 	case len(got) > 1:
 		return d.several(got, exactly), true, nil
 	case len(got) > 0 && d.write.Action == connector.Create:
@@ -245,7 +252,7 @@ func (d *delivery) clear(ctx context.Context, conflicts *int) (fate, bool, error
 
 // certain: nothing that was called before can still be, or become, true.
 func (d *delivery) certain() {
-	d.doubt, d.lost, d.inherited, d.cleared, d.unmet = false, false, nil, true, false
+	d.doubt, d.lost, d.inherited, d.cleared, d.unmet, d.restored = false, false, nil, true, false, false
 }
 
 // found: the object is there, so the calls that were in doubt are over, and what becomes of this one must not lose it again.
@@ -258,7 +265,7 @@ func (d *delivery) found(rec *connector.Record) {
 
 // underway is the time until when a request whose outcome is not known may still be worked on.
 func (d *delivery) underway() time.Duration {
-	at := d.until
+	at := max(d.until, d.undoneUntil())
 	for i := range d.inherited {
 		at = max(at, d.mayArrive(d.Runner.target, d.attempt.partition, &d.inherited[i]))
 	}

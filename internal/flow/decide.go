@@ -124,7 +124,7 @@ func (r *Runner) examine(ctx context.Context, ev *event.Event, a *attempt) (s *s
 			return stop(skipped(state.Filtered))
 		}
 	}
-	if f, done, err := r.identify(ctx, ev, s); done || err != nil {
+	if f, done, err := r.identify(ctx, ev, s, a); done || err != nil {
 		return s, f, done, err
 	}
 	if f, done, err := r.mapped(ctx, ev, s, a); done || err != nil {
@@ -199,7 +199,7 @@ func (l lookup) LocalID(ctx context.Context, entity, system, hub string) (local 
 }
 
 // identify finds the object's hub id, minting one for an object that nobody has seen, and what is known of it.
-func (r *Runner) identify(ctx context.Context, ev *event.Event, s *stage) (fate, bool, error) {
+func (r *Runner) identify(ctx context.Context, ev *event.Event, s *stage, a *attempt) (fate, bool, error) {
 	system := r.flow.From.System
 	if system == "" {
 		return fate{}, false, nil
@@ -228,6 +228,9 @@ func (r *Runner) identify(ctx context.Context, ev *event.Event, s *stage) (fate,
 	}
 	if local == "" {
 		return parked("mapping", "id", "the document gives no id of the object"), true, nil
+	}
+	if f, done, err := r.unknownHere(ctx, ev, a, local, external); done || err != nil {
+		return f, true, err
 	}
 	var res state.Resolution
 	err = r.insist(ctx, "resolve", func() (err error) {

@@ -46,6 +46,8 @@ type delivery struct {
 	inherited []state.Intent
 	// doubt: the object may have been created by one of them, or by a call of this delivery; heir: there were such calls at first.
 	doubt, heir bool
+	// restored: the store has gone back, and what was lost may have created the object.
+	restored bool
 	// lost: a call of this delivery was not answered, or answered with an error that leaves its outcome open; until then it may be under way.
 	lost  bool
 	until time.Duration
@@ -317,9 +319,10 @@ func (d *delivery) plan() (fate, bool) {
 		// A target that remembers what it was asked must not take another document for the one that it has refused, or taken.
 		d.write.IdempotencyKey += "/" + strconv.FormatInt(q.Edits, 10)
 	}
-	d.doubt = len(d.inherited) > 0
-	d.heir = d.doubt
 	there := ref != nil && !ref.Deleted && ref.Local != ""
+	d.restored = !there && d.forgotten()
+	d.doubt = len(d.inherited) > 0 || d.restored
+	d.heir = d.doubt
 	if there {
 		d.write.Local, d.write.ETag = ref.Local, ref.ETag
 	}

@@ -43,6 +43,8 @@ type Store interface {
 	Intents(ctx context.Context, flow string) ([]state.Intent, error)
 	Refused(ctx context.Context, flow, eventID string, reading int) (bool, error)
 	Inbound(ctx context.Context, seq int64) (state.Inbound, error)
+	// Knows reports whether the object of a system is known, by its id there or by the external id that it carries.
+	Knows(ctx context.Context, entity, system, local, external string) (bool, error)
 	// Shared reports whether other hubs may work on the same store.
 	Shared() bool
 	mapping.Lookup
@@ -91,6 +93,8 @@ type Deps struct {
 	Life func(topic string) int64
 	// Foreign is told once when the flow's topic holds a record that no hub has put there; may be nil.
 	Foreign func(topic string)
+	// Restored tells of a store that has gone back to an older state; nil: it has not.
+	Restored Restored
 	// Changed is called after a cross-reference was committed: waiting messages of any flow may be ready.
 	Changed func()
 	// Lanes is the number of lanes a partition has in the subscriber.

@@ -43,6 +43,7 @@ var may = map[string][]string{
 		"internal/config", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
 	"internal/flowtest": {"internal/flow", "internal/config", "internal/connector", "internal/event", "internal/jsondoc", "internal/state",
 		"internal/strictyaml"},
+	"internal/backup":   {},
 	"internal/schedule": {"internal/zones", "internal/lifecycle", "internal/state"},
 	"internal/sandbox":  {"internal/sandbox/liar"},
 	"internal/status":   {},

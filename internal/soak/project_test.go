@@ -49,6 +49,8 @@ type project struct {
 	Entities     []string          // that the targets hold
 	TargetURLs   map[string]string // instead of the target's own address: a proxy's
 	Env          []string          // of the hubs
+	Blind        map[string]bool   // targets that cannot be asked whether they hold an object
+	Backups      string            // the folder of copies; none: not configured
 }
 
 const hookSecret = "soak-secret-0123456789"
@@ -111,6 +113,9 @@ func (p *project) config(t *testing.T, name, http, hooks string, targets map[str
 	case onKafka:
 		fmt.Fprintf(&b, "broker:\n  kafka: {brokers: [%s], replication: %d}\n  partitions: %d\nstore:\n  postgres: {url: \"${env:WAYBILL_SOAK_STORE_URL}\"}\n", p.Brokers, p.Replication, p.Partitions)
 	}
+	if p.Backups != "" {
+		fmt.Fprintf(&b, "backup: {dir: %q}\n", p.Backups)
+	}
 	fmt.Fprintf(&b, "http:\n  listen: %s\nhooks:\n  listen: %s\n  max-body: %s\n  connections: %d\nsystems:\n  source:\n    connector: webhook\n", http, hooks, p.MaxBody, p.Connections)
 	for _, sys := range sortedNames(targets) {
 		url := targets[sys].url()
@@ -129,8 +134,10 @@ func (p *project) config(t *testing.T, name, http, hooks string, targets map[str
           paging: {style: none, size-parameter: limit, size: 500, more: more}
           changed-since: {parameter: since, format: raw}
           order: changed
-        find: {external: {external_id: "{external}"}}
 `, entity)
+			if !p.Blind[sys] {
+				b.WriteString("        find: {external: {external_id: \"{external}\"}}\n")
+			}
 		}
 	}
 	file := "configs/" + name + ".yaml"

@@ -164,7 +164,15 @@ func (s *Store) leave() error {
 	return err
 }
 
-// ForgetMarks readies a copy of the store to be known as one: it gets the mark of a copy, and nobody is at work on it.
+// LockFile keeps hubs from a SQLite store, whose directory is made, until what it gives is called; it is refused while one is at work on it.
+func LockFile(path string) (unlock func() error, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, err
+	}
+	return lockFile(path + ".lock")
+}
+
+// forgetMarks readies a copy of the store to be known as one: it gets the mark of a copy, and nobody is at work on it.
 func forgetMarks(ctx context.Context, c querier, mark copyMark) error {
 	text, err := json.Marshal(mark)
 	if err != nil {

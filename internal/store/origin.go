@@ -293,3 +293,13 @@ func (s *Store) UnpublishedUpTo(ctx context.Context, flow string, seq int64) (n 
 	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&n) }, "SELECT COUNT(*) FROM inbox WHERE flow = ? AND seq <= ? AND places IS NULL", flow, seq)
 	return n, s.wrap("unpublished", err)
 }
+
+// Knows reports whether the object of a system is known, by its id there or by the external id that it carries.
+func (s *Store) Knows(ctx context.Context, entity, system, local, external string) (bool, error) {
+	_, ok, err := s.HubID(ctx, entity, system, local)
+	if err != nil || ok {
+		return ok, err
+	}
+	err = s.each(ctx, func(*sql.Rows) error { ok = true; return nil }, "SELECT 1 FROM objects WHERE external = ? AND entity = ? LIMIT 1", external, entity)
+	return ok, s.wrap("known object", err)
+}
