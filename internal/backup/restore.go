@@ -19,6 +19,7 @@ var ErrData = errors.New("there is data already")
 // Restore puts a verified copy in its place, for a hub to be started on; the caller keeps hubs from it meanwhile. Data that is there is refused with ErrData
 // or, with aside, moved beside it under names that end in ".before-"+aside.
 func Restore(ctx context.Context, dir string, m *Manifest, to Place, aside string) (err error) {
+	to.Broker = filepath.Clean(to.Broker)
 	there, err := data(to)
 	if err != nil {
 		return err
@@ -47,7 +48,14 @@ func Restore(ctx context.Context, dir string, m *Manifest, to Place, aside strin
 	}
 	// All that can fail for want of space or of a right is done. A crash from here on leaves a store that is ahead of the log, or none: the hub says so.
 	for _, path := range there {
-		if err := os.Rename(path, path+".before-"+aside); err != nil {
+		away := path + ".before-" + aside
+		if filepath.Dir(path) == filepath.Clean(to.Broker) {
+			if err := os.MkdirAll(to.Broker+".before-"+aside, 0o750); err != nil {
+				return err
+			}
+			away = filepath.Join(to.Broker+".before-"+aside, filepath.Base(path))
+		}
+		if err := os.Rename(path, away); err != nil {
 			return err
 		}
 	}
@@ -83,7 +91,7 @@ func data(to Place) (there []string, err error) {
 		return nil, err
 	}
 	for _, e := range entries {
-		if e.Name() != "lock" && !strings.Contains(e.Name(), ".before-") {
+		if e.Name() != "lock" {
 			there = append(there, filepath.Join(to.Broker, e.Name()))
 		}
 	}

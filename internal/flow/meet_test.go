@@ -28,6 +28,11 @@ entity: order
 from: {topic: orders}
 to: {system: erp, find: after-conflict, find-by: [no]}
 ---
+flow: gone
+entity: order
+from: {topic: orders}
+to: {system: erp, on-delete: delete, find: after-conflict}
+---
 flow: erp-orders
 entity: order
 from: {system: erp, poll: {every: 1m}}

@@ -288,10 +288,25 @@ func tool(name string) string {
 	return name
 }
 
+// database is the server's address, and the schema of it that is this test's.
+func (d *drill) database() (address, schema string) {
+	u, err := url.Parse(d.w.p.Store)
+	if err != nil {
+		d.Fatal(err)
+	}
+	q := u.Query()
+	schema = q.Get("search_path")
+	q.Del("search_path")
+	u.RawQuery = q.Encode()
+	return u.String(), schema
+}
+
 func (d *drill) dump() {
-	d.sh(tool("pg_dump"), "--format=custom", "--file", d.copied(), d.w.p.Store)
+	address, schema := d.database()
+	d.sh(tool("pg_dump"), "--format=custom", "--schema", schema, "--file", d.copied(), address)
 }
 
 func (d *drill) readDump() {
-	d.sh(tool("pg_restore"), "--clean", "--if-exists", "--no-owner", "--single-transaction", "--dbname", d.w.p.Store, d.copied())
+	address, _ := d.database()
+	d.sh(tool("pg_restore"), "--clean", "--if-exists", "--no-owner", "--single-transaction", "--dbname", address, d.copied())
 }
