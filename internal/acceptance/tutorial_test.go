@@ -25,6 +25,7 @@ const (
 	tutorialPage   = "../../docs/tutorial.md"
 	operationsPage = "../../docs/operations.md"
 	recoveryPage   = "../../docs/recovery.md"
+	backupPage     = "../../docs/backup.md"
 )
 
 // A reader who types what docs/tutorial.md shows gets what it shows.
@@ -36,6 +37,9 @@ func TestOperations(t *testing.T) { follow(t, operationsPage, 7, 30) }
 
 // The same of docs/recovery.md, whose comments also make the failure.
 func TestRecovery(t *testing.T) { follow(t, recoveryPage, 5, 18) }
+
+// The same of docs/backup.md.
+func TestBackup(t *testing.T) { follow(t, backupPage, 5, 15) }
 
 // follow does what a page shows, which has at least so many files and commands.
 func follow(t *testing.T, name string, leastFiles, leastCommands int) {

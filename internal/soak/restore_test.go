@@ -301,12 +301,37 @@ func (d *drill) database() (address, schema string) {
 	return u.String(), schema
 }
 
+// asWritten runs the command of the page that begins with a word, as an operator would paste it.
+func (d *drill) asWritten(word, address, schema string) {
+	d.Helper()
+	page, err := os.ReadFile("../../docs/backup.md")
+	if err != nil {
+		d.Fatal(err)
+	}
+	for line := range strings.Lines(string(page)) {
+		if !strings.HasPrefix(line, "    "+word+" ") {
+			continue
+		}
+		if schema != "" { // many tests share one database
+			line = strings.Replace(line, word, word+" --schema "+schema, 1)
+		}
+		cmd := exec.Command("sh", "-c", strings.TrimSpace(line))
+		cmd.Dir = d.w.p.dir
+		cmd.Env = append(os.Environ(), "STORE="+address, "PATH="+filepath.Dir(tool(word))+":"+os.Getenv("PATH"))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			d.Fatalf("%s: %v: %s", line, err, out)
+		}
+		return
+	}
+	d.Fatalf("docs/backup.md shows no %s", word)
+}
+
 func (d *drill) dump() {
 	address, schema := d.database()
-	d.sh(tool("pg_dump"), "--format=custom", "--schema", schema, "--file", d.copied(), address)
+	d.asWritten("pg_dump", address, schema)
 }
 
 func (d *drill) readDump() {
 	address, _ := d.database()
-	d.sh(tool("pg_restore"), "--clean", "--if-exists", "--no-owner", "--single-transaction", "--dbname", address, d.copied())
+	d.asWritten("pg_restore", address, "")
 }
