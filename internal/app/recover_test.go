@@ -45,6 +45,7 @@ type shore struct {
 	mu      sync.Mutex
 	applied map[string][]int // versions in the order in which the target was given them, by number
 	pushed  map[string]int   // last version by number
+	renewed bool             // the store has lost what it knew
 	sent    int
 }
 
@@ -299,6 +300,9 @@ func (s *shore) settled() *api.Status {
 		if !slices.Equal(s.applied[no], want) {
 			s.t.Errorf("%s: the target was given %v", no, s.applied[no])
 		}
+	}
+	if r := st.Restored; (r != nil) != s.renewed {
+		s.t.Errorf("of a store that is renewed (%v) the status says %+v", s.renewed, r)
 	}
 	if st.Totals.Unaccounted != 0 || st.Totals.Duplicates != 0 || st.Totals.Parked != 0 {
 		s.t.Errorf("totals: %+v", st.Totals)
@@ -565,6 +569,7 @@ func TestRecoverLostPositions(t *testing.T) {
 		if err != nil || len(old) == 0 {
 			t.Fatal(old, err)
 		}
+		s.renewed = true
 		for _, f := range old {
 			if err := os.Remove(f); err != nil {
 				t.Fatal(err)

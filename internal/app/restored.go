@@ -95,7 +95,7 @@ func (h *Hub) noticeCommitted(ctx context.Context) error {
 		why := fmt.Sprintf("consumer groups have committed %d records beyond the positions in the store", again)
 		if !r.Settling() {
 			old := r
-			r = &state.Restoration{Since: h.clock.Now().UTC(), Phase: state.RestoredReading, Who: "hub"}
+			r = &state.Restoration{Since: h.clock.Now().UTC(), AsOf: h.store.LastAlive(), Phase: state.RestoredReading, Who: "hub"}
 			if old != nil {
 				r.Queue = old.Queue
 			}
@@ -147,13 +147,14 @@ func (h *Hub) committedAhead(ctx context.Context) (ahead map[string]int64, again
 	}
 	ahead = map[string]int64{}
 	for _, f := range plan.Flows {
-		if b := h.logs.breaks[f.Topic()]; b != nil && b.Whole {
-			continue // offsets of a log that is not the one say nothing
+		// Offsets of a log that is not the one say nothing; and in a log that a person went over to, a group's may be of the log before.
+		if b := h.logs.breaks[f.Topic()]; b != nil && b.Whole || h.logs.known[f.Topic()].Life > 0 {
+			continue
 		}
 		for part, committed := range at[f.Name] {
 			k, stands := placeKey(f.Name, f.Topic(), part), int64(0)
 			if p := next[k]; p != nil {
-				if p.Gone || p.Life != h.logs.known[f.Topic()].Life {
+				if p.Gone || p.Life > 0 {
 					continue
 				}
 				stands = p.Position.Next

@@ -47,7 +47,7 @@ func TestStoreBehindItsBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := st.Restored
-	if r == nil || !slices.Equal(r.Signs, []string{state.SignLog}) || r.Again != 6 { // on the webhooks' topic and on the one behind it
+	if r == nil || !slices.Equal(r.Signs, []string{state.SignLog}) || r.Again != 6 || r.AsOf == nil || !r.AsOf.Before(st.Started) { // on the webhooks' topic and on the one behind it
 		t.Fatalf("noticed %+v", r)
 	}
 	for _, want := range []string{"webhooks answered 202 between", "(" + s.name("notes") + ", " + s.name("orders") + ")", "6 records of that time lie on their topics"} {

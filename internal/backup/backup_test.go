@@ -155,13 +155,15 @@ func TestVerify(t *testing.T) {
 		damage func(dir string) error
 		want   string
 	}{
-		"missing":      {func(dir string) error { return os.Remove(dir + "/broker/topics.json") }, "broker/topics.json is missing"},
-		"shorter":      {func(dir string) error { return os.Truncate(dir+"/"+StoreFile, 3) }, "waybill.db has 3 bytes, and had 9"},
-		"other bytes":  {func(dir string) error { return os.WriteFile(dir+"/"+StoreFile, []byte("the stare"), 0o600) }, "waybill.db holds other bytes"},
-		"more":         {func(dir string) error { return os.WriteFile(dir+"/waybill.db-wal", nil, 0o600) }, "waybill.db-wal is not of the copy"},
-		"no manifest":  {func(dir string) error { return os.Remove(dir + "/" + ManifestFile) }, "no copy that `waybill backup` has finished"},
-		"no JSON":      {func(dir string) error { return os.WriteFile(dir+"/"+ManifestFile, []byte("{"), 0o600) }, "is damaged"},
-		"another form": {func(dir string) error { return os.WriteFile(dir+"/"+ManifestFile, []byte(`{"format":2,"version":"v9"}`), 0o600) }, "v9"},
+		"missing":     {func(dir string) error { return os.Remove(dir + "/broker/topics.json") }, "broker/topics.json is missing"},
+		"shorter":     {func(dir string) error { return os.Truncate(dir+"/"+StoreFile, 3) }, "waybill.db has 3 bytes, and had 9"},
+		"other bytes": {func(dir string) error { return os.WriteFile(dir+"/"+StoreFile, []byte("the stare"), 0o600) }, "waybill.db holds other bytes"},
+		"more":        {func(dir string) error { return os.WriteFile(dir+"/waybill.db-wal", nil, 0o600) }, "waybill.db-wal is not of the copy"},
+		"no manifest": {func(dir string) error { return os.Remove(dir + "/" + ManifestFile) }, "no copy that `waybill backup` has finished"},
+		"no JSON":     {func(dir string) error { return os.WriteFile(dir+"/"+ManifestFile, []byte("{"), 0o600) }, "is damaged"},
+		"another form": {func(dir string) error {
+			return os.WriteFile(dir+"/"+ManifestFile, []byte(`{"format":2,"version":"v9"}`), 0o600)
+		}, "v9"},
 		"a path outside": {func(dir string) error {
 			return os.WriteFile(dir+"/"+ManifestFile, []byte(`{"format":1,"files":[{"name":"../../etc/passwd"}]}`), 0o600)
 		}, "no path in the copy"},

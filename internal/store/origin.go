@@ -119,6 +119,7 @@ func (s *Store) notice(ctx context.Context, c *sql.Conn) (err error) {
 			return err
 		}
 	}
+	s.lastAlive = life.At
 	life.Opened, life.Beat, life.At = life.Opened+1, 0, s.cfg.Clock.Now().UTC()
 	for _, w := range [][2]string{{originBirth, birth.over(was[originBirth])}, {originCopy, ""}, {originLife, life.text()}, {originOpen, "1"}} {
 		if err := writeOrigin(ctx, c, s.d, w[0], w[1]); err != nil {
@@ -214,6 +215,9 @@ func (s *Store) recordRestored(ctx context.Context, c querier, was map[string]st
 	}
 	return writeOrigin(ctx, c, s.d, originRestored, string(text))
 }
+
+// LastAlive is when a hub last noted that it works on the store, before it was opened; zero where none has.
+func (s *Store) LastAlive() time.Time { return s.lastAlive }
 
 // Restoration is what is known of the last time that the store went back to an older state; nil where it never did.
 func (s *Store) Restoration(ctx context.Context) (*state.Restoration, error) {

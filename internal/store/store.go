@@ -44,6 +44,7 @@ type Store struct {
 	unlock      func() error
 	// life is the store's, seen what the folder of a SQLite file knew of it at the start (see lifeMark).
 	life, seen lifeMark
+	lastAlive  time.Time
 
 	mu      sync.RWMutex // held for reading while a member is handed over, for writing by Close
 	closed  bool
