@@ -55,7 +55,7 @@ It exits 0 when the copy is whole, 1 when it is not (with --verify: when it is n
 
 // awaitBackup shows how far the hub is until it is done.
 func (e *env) awaitBackup(ctx context.Context, b api.Backup) error {
-	shown := time.Time{}
+	shown := time.Now() // a copy that is soon whole needs no telling
 	for b.State == api.BackupRunning {
 		select {
 		case <-ctx.Done():
