@@ -6,7 +6,9 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/waybill
 FOR         ?= 10m
 
-.PHONY: build demo test check fmt vet lint bench soak fuzz clean
+.PHONY: build demo test test-repeat supply release check fmt vet lint bench faults soak fuzz clean
+COUNT       ?= 10
+RUNS        ?= 3
 
 build: ## compile the hub
 	$(GO) build -o $(BIN) ./cmd/waybill
@@ -16,6 +18,15 @@ demo: ## the whole hub with three sandbox systems and live traffic
 
 test: ## checks, then every test, with the real components that this machine can have
 	@./internal/test/run
+
+test-repeat: ## every package COUNT=10 times in a random order, then RUNS=3 whole runs; the last line is the result
+	@GO="$(GO)" COUNT=$(COUNT) RUNS=$(RUNS) ./internal/test/repeat
+
+supply: ## known vulnerabilities, licences, bill of materials
+	@GO="$(GO)" ./internal/test/supply
+
+release: ## archives of VERSION=v1.2.3 in dist/, built twice and compared
+	@GO="$(GO)" ./internal/test/release $(VERSION) --twice
 
 check: fmt vet lint ## formatting, vet, staticcheck, the import-direction test, and the shipped files
 	$(GO) test ./internal/house
@@ -34,6 +45,9 @@ lint:
 
 bench: build ## the bench work beside a raw echo; the last line is the result
 	$(BIN) bench
+
+faults: ## the short form of every fault, on both set-ups; needs Kafka, as in WAYBILL_TEST_KAFKA
+	@GO="$(GO)" ./internal/test/faults
 
 soak: ## the whole matrix of faults for FOR=10m, and the table of docs/reliability.md; the last line is the result
 	@GO="$(GO)" ./internal/test/soak $(FOR)
