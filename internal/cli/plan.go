@@ -4,17 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
-
-	"github.com/spf13/cobra"
 
 	"github.com/waybill-hub/waybill/configs"
 	"github.com/waybill-hub/waybill/connectors"
 	"github.com/waybill-hub/waybill/flows"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/schedule"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/mappings"
@@ -43,7 +40,7 @@ func (e *env) load(paths config.Paths, r strictyaml.Resolver, log *slog.Logger) 
 }
 
 func planOptions(kinds *connector.Registry, r strictyaml.Resolver, log *slog.Logger) config.Options {
-	return config.Options{Kinds: kinds.Map(), Resolver: r, Cron: checkCron, Log: log}
+	return config.Options{Kinds: kinds.Map(), Resolver: r, Cron: checkCron, Verify: intake.CheckVerify, Log: log}
 }
 
 func checkCron(line, zone string) error {
@@ -73,68 +70,15 @@ func (u unset) Env(name string) (string, bool) {
 	return "placeholder", true
 }
 
+// Absent reports whether a reference was answered with a placeholder.
+func (u unset) Absent(ref string) bool { return u.names[ref] }
+
 func (u unset) File(path string) ([]byte, error) {
 	if b, err := u.Resolver.File(path); err == nil && len(b) > 0 {
 		return b, nil
 	}
 	u.names["file:"+path] = true
 	return []byte("placeholder"), nil
-}
-
-// checkPaths turns the arguments of check into what to load: a configuration file, a directory that holds a project, or
-// nothing for the present directory.
-func checkPaths(args []string) ([]config.Paths, error) {
-	if len(args) == 0 {
-		args = []string{"."}
-	}
-	var out []config.Paths
-	for _, a := range args {
-		info, err := os.Stat(a)
-		if err != nil {
-			return nil, usage("%s: %w", a, errors.Unwrap(err))
-		}
-		if !info.IsDir() {
-			out = append(out, config.DefaultPaths(a))
-			continue
-		}
-		found := false
-		files, err := filepath.Glob(filepath.Join(a, "configs", "*.yaml"))
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range files {
-			p := config.RootPaths(a)
-			p.Config = f
-			out, found = append(out, p), true
-		}
-		if !found {
-			return nil, usage("%s holds no configs/*.yaml: give a configuration file or the directory of a project", a)
-		}
-	}
-	return out, nil
-}
-
-func (e *env) checkCommand() *cobra.Command {
-	var format string
-	var strict bool
-	c := &cobra.Command{Use: "check [PATH...]", Short: "Validate every file and show all problems; PATH is a configuration file or a project's directory",
-		RunE: do(func(_ *cobra.Command, args []string) error {
-			if e.output == "json" && format == "text" {
-				format = "json"
-			}
-			show := map[string]func(*strictyaml.Problems) string{"text": config.FormatText, "json": config.FormatJSON, "github": config.FormatGitHub}[format]
-			if show == nil {
-				return usage("--format %q: write text, json or github", format)
-			}
-			all, err := checkPaths(args)
-			if err != nil {
-				return err
-			}
-			return e.check(all, format, show, strict)
-		})}
-	c.Flags().StringVar(&format, "format", "text", "text, json or github")
-	c.Flags().BoolVar(&strict, "strict", false, "exit with 1 for notes too")
-	return c
 }
 
 // remark notes what is no problem of a plan, and not what whoever wrote it will have wanted.
@@ -145,36 +89,4 @@ func remark(p config.Paths, plan *config.Plan, notes *strictyaml.Problems) {
 	for _, r := range plan.Reconciliations {
 		notes.Note(r.Pos, "", "reconciliation %s: this version checks it and does not carry it out", r.Name)
 	}
-}
-
-func (e *env) check(all []config.Paths, format string, show func(*strictyaml.Problems) string, strict bool) error {
-	kinds, err := registry()
-	if err != nil {
-		return err
-	}
-	missing := map[string]bool{}
-	problems := &strictyaml.Problems{}
-	flows := 0
-	for _, p := range all {
-		plan, found := config.Load(p, config.Options{Kinds: kinds.Map(), Resolver: unset{strictyaml.OS(p.Dir), missing}, Cron: checkCron})
-		problems.Append(found)
-		if plan != nil {
-			flows = max(flows, len(plan.Flows))
-			remark(p, plan, problems)
-		}
-	}
-	fmt.Fprint(e.out, show(problems))
-	if problems.Len() > 0 {
-		return &exitError{exitFailed, nil}
-	}
-	if format == "text" {
-		fmt.Fprintf(e.out, "no problems: %d flows\n", flows)
-		if len(missing) > 0 {
-			fmt.Fprintf(e.out, "not set here, and checked with placeholders: %s\n", strings.Join(sorted(missing), ", "))
-		}
-	}
-	if strict && len(problems.Notes()) > 0 {
-		return &exitError{exitFailed, nil}
-	}
-	return nil
 }

@@ -127,7 +127,7 @@ func (e *env) test(c *cobra.Command, targets []testTarget, o flowtest.Options) e
 		if err != nil {
 			return err
 		}
-		plan, problems := config.Load(t.paths, config.Options{Kinds: kinds.Map(), Resolver: unset{strictyaml.OS(t.paths.Dir), map[string]bool{}}, Cron: checkCron})
+		plan, problems := config.Load(t.paths, planOptions(kinds, unset{strictyaml.OS(t.paths.Dir), map[string]bool{}}, nil))
 		if problems.Len() > 0 {
 			fmt.Fprint(e.err, config.FormatText(problems))
 			return &exitError{exitFailed, fmt.Errorf("the files have problems; no test was run")}

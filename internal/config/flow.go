@@ -254,6 +254,9 @@ func isZero(text string) bool {
 	return strings.HasPrefix(text, "0") && strings.Trim(text, "0.nuµmshdkKMGiB ") == ""
 }
 
+// brokersOwn are the topics in which Kafka keeps its own state: it refuses what others write there.
+var brokersOwn = []string{"__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata"}
+
 // checkTopic keeps a flow off the hub's own topics and off names that Kafka refuses.
 func (l *loader) checkTopic(n strictyaml.Node) {
 	name := n.Text()
@@ -267,6 +270,8 @@ func (l *loader) checkTopic(n strictyaml.Node) {
 	switch {
 	case !ok:
 		l.p.AddHint(n.Pos(), "use at most 200 letters, digits, dots, underscores and hyphens", "%q cannot be a topic", shorten(name))
+	case slices.Contains(brokersOwn, name):
+		l.p.AddHint(n.Pos(), "choose another name, for example canonical.order", "the topic %s is the broker's own", name)
 	case strings.HasPrefix(name, "in."):
 		l.p.AddHint(n.Pos(), "choose another name, for example canonical.order", "topics that begin with in. are the inboxes of flows")
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -26,6 +27,7 @@ func (l *loader) loadHub() {
 		l.unread["system"], l.unread["entity"] = true, true
 		return
 	}
+	l.plan.root = node
 	var raw hubFile
 	l.decode(node, &raw)
 	for i, n := range node.Get("entities").Items() {
@@ -218,14 +220,41 @@ func (l *loader) address(n strictyaml.Node, text, example string) bool {
 	if n.Kind() == strictyaml.Missing {
 		return true // the default
 	}
-	_, port, err := net.SplitHostPort(text)
+	host, port, err := net.SplitHostPort(text)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err == nil && !validHost(host) {
+		err = errNoHost
 	}
 	if err != nil && n.Kind() == strictyaml.Scalar {
 		l.p.AddHint(n.Pos(), "write host:port, for example "+example, "%s: %q is no address", n.Key(), shorten(text))
 	}
 	return err == nil
+}
+
+var errNoHost = errors.New("no host")
+
+// validHost reports whether a text can be a host: an address, a name, or nothing, which is every address of the machine. What is all digits
+// and dots is an address or nothing (256.0.0.1, 127.1).
+func validHost(host string) bool {
+	if _, err := netip.ParseAddr(host); host == "" || err == nil {
+		return true
+	}
+	if strings.Trim(host, "0123456789.") == "" || len(host) > 253 {
+		return false
+	}
+	for _, label := range strings.Split(strings.TrimSuffix(host, "."), ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, r := range label {
+			if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_') {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // loopback reports whether only this machine reaches the address.

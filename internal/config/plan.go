@@ -21,6 +21,7 @@ type Plan struct {
 	Schemas         *schema.Set
 	// Digest is a content hash of all files, for "did anything change".
 	Digest string
+	root   strictyaml.Node // the configuration file
 }
 
 // Flow gives the flow of that name, or nil.

@@ -78,6 +78,8 @@ type Options struct {
 	Resolver strictyaml.Resolver
 	// Cron checks a cron line in a zone; nil: only the line's shape is checked.
 	Cron func(line, zone string) error
+	// Verify builds the proof of a sender and gives why that cannot be; nil: only the settings' shape is checked.
+	Verify func(v Verify) error
 	// Log is handed to the systems; nil: nothing is logged.
 	Log *slog.Logger
 }

@@ -202,6 +202,12 @@ type answered struct {
 	err  error
 }
 
+// Absent is what the resolver behind it says, where that can give stand-ins.
+func (o *once) Absent(ref string) bool {
+	r, ok := o.Resolver.(strictyaml.StandIn)
+	return ok && r.Absent(ref)
+}
+
 // File gives the content as it was read first.
 func (o *once) File(path string) ([]byte, error) {
 	o.mu.Lock()

@@ -134,6 +134,7 @@ func (l *loader) verify(raw verifyFile, n strictyaml.Node) Verify {
 		v.Secrets = append([]strictyaml.Secret{raw.Secret}, v.Secrets...)
 	}
 	settings, known := schemeSettings[raw.Scheme]
+	before := l.p.Len()
 	if !known {
 		return v // of an unknown scheme is complained already, and none is not one
 	}
@@ -162,7 +163,30 @@ func (l *loader) verify(raw verifyFile, n strictyaml.Node) Verify {
 			l.p.AddHint(f.KeyPos, "remove it", "verify: %s means nothing for %s", f.Key, raw.Scheme)
 		}
 	}
+	if l.p.Len() == before {
+		l.provable(v, n)
+	}
 	return v
+}
+
+// provable complains of a scheme that cannot be built of its settings, such as of a secret that is no base64. What the secrets hold is not
+// looked at where one of them is not set on this machine.
+func (l *loader) provable(v Verify, n strictyaml.Node) {
+	if l.o.Verify == nil || len(n.Absent()) > 0 {
+		return
+	}
+	err := l.o.Verify(v)
+	if err == nil {
+		return
+	}
+	at := n
+	for _, key := range []string{"secret", "secrets"} {
+		if n.Has(key) && strings.Contains(err.Error(), "secret") {
+			at = n.Get(key)
+			break
+		}
+	}
+	l.p.AddHint(at.Pos(), "the sender's settings show the secret, and how it is written", "%s", err)
 }
 
 // isVerifyKey leaves unknown keys to the decoder.

@@ -28,6 +28,19 @@ func FromPlan(p *config.Plan, systems map[string]connector.System, lookup mappin
 	return out, nil
 }
 
+// CheckVerify gives why a sender's proof cannot be built of what the plan says of it. Its text holds no secret.
+func CheckVerify(v config.Verify) error {
+	_, err := newScheme(verifyOf(v))
+	return err
+}
+
+func verifyOf(v config.Verify) Verify {
+	return Verify{
+		Scheme: v.Scheme, Secrets: v.Secrets, Tolerance: v.Tolerance, Header: v.Header, Prefix: v.Prefix,
+		Encoding: v.Encoding, Algorithm: v.Algorithm, Organization: v.Organization,
+	}
+}
+
 func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, lookup mapping.Lookup) (Source, error) {
 	s := Source{Flow: f.Name, Entity: f.Entity, System: f.From.System, Topic: f.Topic(), Key: eval(f.Key, lookup), ID: eval(f.ID, lookup), Versioned: f.Version != nil}
 	if f.Map == nil {
@@ -36,13 +49,9 @@ func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, look
 	var err error
 	switch from := f.From; {
 	case from.Webhook != nil:
-		v := from.Webhook.Verify
 		s.Webhook = &Webhook{
-			Path: from.Webhook.Path,
-			Verify: Verify{
-				Scheme: v.Scheme, Secrets: v.Secrets, Tolerance: v.Tolerance, Header: v.Header, Prefix: v.Prefix,
-				Encoding: v.Encoding, Algorithm: v.Algorithm, Organization: v.Organization,
-			},
+			Path:       from.Webhook.Path,
+			Verify:     verifyOf(from.Webhook.Verify),
 			DeliveryID: eval(from.Webhook.DeliveryID, lookup),
 			Split:      from.Webhook.Split,
 			MaxBody:    int64(hooks.MaxBody),

@@ -38,6 +38,14 @@ var (
 	writerSettings = map[string]string{"enable_hashjoin": "off", "enable_mergejoin": "off"}
 )
 
+// CheckPostgres gives why a text can be no connection URL; nobody is called. The error does not quote the text, which holds a password.
+func CheckPostgres(url string) error {
+	if _, err := pgx.ParseConfig(url); err != nil {
+		return errors.New("this is no PostgreSQL connection URL")
+	}
+	return nil
+}
+
 func (s *Store) openPostgres(ctx context.Context) error {
 	s.d = postgres
 	cfg, err := pgx.ParseConfig(s.cfg.Postgres)

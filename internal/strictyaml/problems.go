@@ -48,14 +48,29 @@ func (p Problem) String() string {
 
 // Problems collects what is wrong, and apart from it notes, which make no file wrong. A nil collector drops everything; the zero value is
 // ready for use. It is not safe for concurrent use.
-type Problems struct{ list, notes []Problem }
+type Problems struct {
+	list, notes []Problem
+	// ignored are places of values that a stand-in was given for (see StandIn).
+	ignored map[Pos]bool
+}
+
+// ignore makes that nothing is told of a place any more, nor counted.
+func (p *Problems) ignore(pos Pos) {
+	if p == nil {
+		return
+	}
+	if p.ignored == nil {
+		p.ignored = map[Pos]bool{}
+	}
+	p.ignored[pos] = true
+}
 
 // Add notes a problem at pos.
 func (p *Problems) Add(pos Pos, format string, args ...any) { p.AddHint(pos, "", format, args...) }
 
 // AddHint notes a problem at pos together with what to do about it. The same problem twice is noted once.
 func (p *Problems) AddHint(pos Pos, hint, format string, args ...any) {
-	if p == nil {
+	if p == nil || p.ignored[pos] {
 		return
 	}
 	p.list = once(p.list, Problem{pos, fmt.Sprintf(format, args...), hint})
@@ -63,7 +78,7 @@ func (p *Problems) AddHint(pos Pos, hint, format string, args ...any) {
 
 // Note adds a note at pos together with what to do about it. The same note twice is kept once.
 func (p *Problems) Note(pos Pos, hint, format string, args ...any) {
-	if p == nil {
+	if p == nil || p.ignored[pos] {
 		return
 	}
 	p.notes = once(p.notes, Problem{pos, fmt.Sprintf(format, args...), hint})

@@ -67,6 +67,9 @@ func (n Node) resolve(p *Problems) (text string, refs int, ok bool) {
 				return "", refs, false
 			}
 			value, problem, hint := n.n.src.lookup(raw[i+2 : i+end])
+			if n.n.src.absent(raw[i+2 : i+end]) {
+				p.ignore(n.Pos())
+			}
 			if problem != "" {
 				p.AddHint(n.ScalarPos(i), hint, "%s", problem)
 				ok = false

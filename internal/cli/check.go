@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waybill-hub/waybill/internal/app"
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// checkPaths turns the arguments of check into what to load: a configuration file, a directory that holds a project, or
+// nothing for the present directory.
+func checkPaths(args []string) ([]config.Paths, error) {
+	if len(args) == 0 {
+		args = []string{"."}
+	}
+	var out []config.Paths
+	for _, a := range args {
+		info, err := os.Stat(a)
+		if err != nil {
+			return nil, usage("%s: %w", a, errors.Unwrap(err))
+		}
+		if !info.IsDir() {
+			out = append(out, config.DefaultPaths(a))
+			continue
+		}
+		found := false
+		files, err := filepath.Glob(filepath.Join(a, "configs", "*.yaml"))
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			p := config.RootPaths(a)
+			p.Config = f
+			out, found = append(out, p), true
+		}
+		if !found {
+			return nil, usage("%s holds no configs/*.yaml: give a configuration file or the directory of a project", a)
+		}
+	}
+	return out, nil
+}
+
+// checking is one run of `waybill check`.
+type checking struct {
+	*env
+	format    string
+	strict    bool
+	elsewhere bool
+	show      func(*strictyaml.Problems) string
+	kinds     *connector.Registry
+	// absent are the references that are not set here, of which there are placeholders.
+	absent map[string]bool
+}
+
+func (e *env) checkCommand() *cobra.Command {
+	k := checking{env: e, absent: map[string]bool{}}
+	c := &cobra.Command{Use: "check [PATH...]", Short: "Validate every file and show all problems; PATH is a configuration file or a project's directory",
+		Long: checkHelp,
+		RunE: do(func(c *cobra.Command, args []string) error {
+			if e.output == "json" && k.format == "text" {
+				k.format = "json"
+			}
+			k.show = map[string]func(*strictyaml.Problems) string{"text": config.FormatText, "json": config.FormatJSON, "github": config.FormatGitHub}[k.format]
+			if k.show == nil {
+				return usage("--format %q: write text, json or github", k.format)
+			}
+			all, err := checkPaths(args)
+			if err != nil {
+				return err
+			}
+			if k.kinds, err = registry(); err != nil {
+				return err
+			}
+			return k.run(c.Context(), all)
+		})}
+	c.Flags().StringVar(&k.format, "format", "text", "text, json or github")
+	c.Flags().BoolVar(&k.strict, "strict", false, "exit with 1 for notes too")
+	c.Flags().BoolVar(&k.elsewhere, "elsewhere", false, "the files are for another machine: folders, certificates and addresses that this one lacks are notes")
+	return c
+}
+
+const checkHelp = `Validate every file and show all problems; PATH is a configuration file or a project's directory.
+
+What "waybill run" would refuse is a problem, and the exit code is 1. What works and may not be meant is a note; --strict exits with 1 for
+notes too. References ${env:...} and ${file:...} that are not set here are named, and what depends on them is not checked.`
+
+func (k *checking) run(ctx context.Context, all []config.Paths) error {
+	problems := &strictyaml.Problems{}
+	flows := 0
+	for _, p := range all {
+		plan, found := config.Load(p, planOptions(k.kinds, unset{strictyaml.OS(p.Dir), k.absent}, nil))
+		problems.Append(found)
+		if plan == nil {
+			continue
+		}
+		flows = max(flows, len(plan.Flows))
+		remark(p, plan, problems)
+		app.Check(ctx, plan, app.CheckOptions{Kinds: k.kinds, Elsewhere: k.elsewhere}, problems)
+	}
+	fmt.Fprint(k.out, k.show(problems))
+	if k.format == "text" {
+		if problems.Len() == 0 {
+			fmt.Fprintf(k.out, "no problems: %d flows\n", flows)
+		}
+		if len(k.absent) > 0 {
+			fmt.Fprintf(k.out, "not set here, so that what they hold is not checked: %s\n", strings.Join(sorted(k.absent), ", "))
+		}
+	}
+	if problems.Len() > 0 || k.strict && len(problems.Notes()) > 0 {
+		return &exitError{exitFailed, nil}
+	}
+	return nil
+}

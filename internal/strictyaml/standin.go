@@ -1,0 +1,68 @@
+package strictyaml
+
+import (
+	"slices"
+	"strings"
+)
+
+// StandIn is a Resolver that answers for references which lead nowhere on this machine, so that files can be checked where the secrets are not.
+// What it gives then says nothing about the real value: problems with the content at such a place are not told.
+type StandIn interface {
+	Resolver
+	// Absent reports whether the reference, env:NAME or file:PATH, was answered by a stand-in.
+	Absent(ref string) bool
+}
+
+func (s *source) absent(ref string) bool {
+	r, ok := s.resolver.(StandIn)
+	return ok && r.Absent(ref)
+}
+
+// Absent gives the references in the node, and below it, that a stand-in was given for, each once: env:NAME or file:PATH.
+func (n Node) Absent() []string {
+	var out []string
+	n.eachScalar(func(s Node) {
+		for _, ref := range references(s.n.text) {
+			if !slices.Contains(out, ref) && s.n.src.absent(ref) {
+				out = append(out, ref)
+			}
+		}
+	})
+	return out
+}
+
+func (n Node) eachScalar(do func(Node)) {
+	switch n.Kind() {
+	case Scalar:
+		do(n)
+	case Map:
+		for _, f := range n.n.fields {
+			f.Value.eachScalar(do)
+		}
+	case List:
+		for _, item := range n.n.items {
+			item.eachScalar(do)
+		}
+	}
+}
+
+// references are those inside a scalar's text; `$${` is none.
+func references(text string) []string {
+	var out []string
+	for {
+		i := strings.Index(text, "${")
+		if i < 0 {
+			return out
+		}
+		if i > 0 && text[i-1] == '$' {
+			text = text[i+2:]
+			continue
+		}
+		end := strings.IndexByte(text[i:], '}')
+		if end < 0 {
+			return out
+		}
+		out = append(out, text[i+2:i+end])
+		text = text[i+end:]
+	}
+}
