@@ -97,7 +97,9 @@ func (k *checking) run(ctx context.Context, all []config.Paths) error {
 	problems := &strictyaml.Problems{}
 	flows := 0
 	for _, p := range all {
-		plan, found := config.Load(p, planOptions(k.kinds, unset{strictyaml.OS(p.Dir), k.absent}, nil))
+		o := planOptions(k.kinds, unset{strictyaml.OS(p.Dir), k.absent}, nil)
+		o.Advise = true
+		plan, found := config.Load(p, o)
 		problems.Append(found)
 		if plan == nil {
 			continue

@@ -69,7 +69,7 @@ func (l *loader) known(what string, n strictyaml.Node, names []string) bool {
 	}
 	hint := strictyaml.DidYouMean(n.Text(), names)
 	if what == "entity" && strictyaml.Suggest(n.Text(), names) == "" {
-		hint = "add it to entities in the configuration file"
+		hint = "add it to entities in the configuration file; the common ones are " + strings.Join(Entities, ", ")
 	}
 	if len(names) == 0 {
 		hint = "there is none yet"

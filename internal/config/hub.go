@@ -42,6 +42,7 @@ func (l *loader) loadHub() {
 		l.entities = append(l.entities, raw.Entities[i])
 	}
 	l.plan.Hub = Hub{Broker: l.broker(raw.Broker, node.Get("broker")), Store: l.store(raw.Store, node.Get("store"))}
+	l.foreign = raw.Broker.Foreign
 	l.plan.Hub.HTTP = l.http(raw.HTTP, node.Get("http"))
 	l.plan.Hub.Hooks = l.hooks(raw.Hooks, node.Get("hooks"), raw.HTTP.Listen)
 	l.plan.Hub.Backup = l.backup(raw.Backup, node.Get("backup"))

@@ -23,6 +23,7 @@ type brokerFile struct {
 	Embedded   *embeddedFile `yaml:"embedded" doc:"a broker inside the hub, for one machine"`
 	Kafka      *kafkaFile    `yaml:"kafka" doc:"an Apache Kafka cluster"`
 	Partitions int           `yaml:"partitions" default:"4" doc:"partitions of the topics that the hub creates"`
+	Foreign    []string      `yaml:"foreign-topics" doc:"topics that programs outside the hub write or read: check misses no writer and no reader of theirs"`
 }
 
 type embeddedFile struct {

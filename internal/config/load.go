@@ -36,6 +36,10 @@ func Load(paths Paths, o Options) (*Plan, *strictyaml.Problems) {
 	l.loadReconciliations()
 	l.checkPaths()
 	l.checkTopics()
+	l.checkFields()
+	if l.o.Advise {
+		l.advise()
+	}
 	if l.p.Len() > 0 {
 		return nil, l.p
 	}
@@ -60,6 +64,7 @@ type loader struct {
 	// schemaNames are those of all schema files, broken ones too.
 	schemaNames []string
 	flows       []*flowDocument
+	foreign     []string // topics of programs outside the hub
 	// unread holds what may stand in a file that cannot be read: a kind of name as a whole, or "kind name". It is not called
 	// unknown where it is used.
 	unread map[string]bool

@@ -31,6 +31,8 @@ A *secret* is never written into a file: ` + "`" + `${env:NAME}` + "`" + ` is th
 A flow takes events from one place to one other. Where it comes from a system, ` + "`" + `from` + "`" + ` says how: by ` + "`" + `webhook` + "`" + `, ` + "`" + `poll` + "`" + ` or ` + "`" + `files` + "`" + `. [tutorial](tutorial.md) makes one from
 nothing; [flows](flows.md) tells what the shipped ones do.
 
+The common entities, which need no word in the configuration, are ENTITIES; others are listed under ` + "`" + `entities` + "`" + `.
+
 `
 
 	pageHooks = `
@@ -110,6 +112,6 @@ This version checks these files and does not carry them out; ` + "`" + `waybill 
 // TestConfigurationPage keeps docs/configuration.md what the code says.
 func TestConfigurationPage(t *testing.T) {
 	spec := Spec()
-	text := pageHead + connector.Table(spec["config"]) + pageFlows + connector.Table(spec["flow"]) + pageHooks + connector.Table(spec["reconciliation"])
+	text := pageHead + connector.Table(spec["config"]) + strings.Replace(pageFlows, "ENTITIES", strings.Join(Entities, ", "), 1) + connector.Table(spec["flow"]) + pageHooks + connector.Table(spec["reconciliation"])
 	golden(t, filepath.Join("..", "..", "docs", "configuration.md"), strings.TrimRight(text, "\n")+"\n")
 }

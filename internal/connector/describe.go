@@ -13,6 +13,20 @@ type ObjectType struct {
 	Form     ExternalForm
 	// Searched: an external id can be looked up.
 	Searched bool
+	// Fields are what documents of the object type hold, in the order of their names, where the settings list it; nil: it is not known. What is
+	// written may hold no others.
+	Fields []ObjectField
+	// More: what is read may hold other fields too, such as columns that only a file's header names.
+	More bool
 	// Stamps are top-level fields that change with every write, whatever it writes: versions, times of change, concurrency tokens.
 	Stamps []string
+}
+
+// ObjectField is one field of an object type: a column, or a list of rows.
+type ObjectField struct {
+	Name string
+	// Gives and Takes are the JSON types of what is read, and of what can be written, in JSON Schema's words; nil: any.
+	Gives, Takes []string
+	// Fields are those of the elements, where the field is a list of rows.
+	Fields []ObjectField
 }

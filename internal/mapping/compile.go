@@ -109,6 +109,7 @@ func (c *compiler) compileNode(node strictyaml.Node) (code, bool) {
 	c.fns = map[string]*builtin.Function{}
 	c.elements, c.lets, c.letCount, c.broken = nil, nil, 0, false
 	if node.Quoted() {
+		c.quotedPath(node)
 		return litCode(node.Text()), true
 	}
 	tree, bad := parseExpression(node.Text())

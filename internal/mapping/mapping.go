@@ -186,6 +186,17 @@ func (m *Mapping) TargetFields() []string {
 	return out
 }
 
+// Always are those of TargetFields that every result has: their rules are not optional.
+func (m *Mapping) Always() []string {
+	var out []string
+	for _, r := range m.root.children {
+		if !r.vanishes() {
+			out = append(out, r.name)
+		}
+	}
+	return out
+}
+
 // Uses are the calls of xref and xref_id.
 func (m *Mapping) Uses() []Use { return slices.Clone(m.uses) }
 
