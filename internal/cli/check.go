@@ -4,17 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-hub/waybill/internal/app"
 	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/connect"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
+
+// noProject is what to do where a project is needed and none is found.
+const noProject = "give a configuration file or the directory of a project; waybill init makes one"
 
 // checkPaths turns the arguments of check into what to load: a configuration file, a directory that holds a project, or
 // nothing for the present directory.
@@ -43,7 +49,7 @@ func checkPaths(args []string) ([]config.Paths, error) {
 			out, found = append(out, p), true
 		}
 		if !found {
-			return nil, usage("%s holds no configs/*.yaml: give a configuration file or the directory of a project", a)
+			return nil, usage("%s holds no configs/*.yaml: %s", a, noProject)
 		}
 	}
 	return out, nil
@@ -55,6 +61,8 @@ type checking struct {
 	format    string
 	strict    bool
 	elsewhere bool
+	connect   bool
+	timeout   time.Duration
 	show      func(*strictyaml.Problems) string
 	kinds     *connector.Registry
 	// absent are the references that are not set here, of which there are placeholders.
@@ -73,6 +81,9 @@ func (e *env) checkCommand() *cobra.Command {
 			if k.show == nil {
 				return usage("--format %q: write text, json or github", k.format)
 			}
+			if k.timeout <= 0 {
+				return usage("--connect-timeout: give a time above 0, for example 15s")
+			}
 			all, err := checkPaths(args)
 			if err != nil {
 				return err
@@ -85,13 +96,19 @@ func (e *env) checkCommand() *cobra.Command {
 	c.Flags().StringVar(&k.format, "format", "text", "text, json or github")
 	c.Flags().BoolVar(&k.strict, "strict", false, "exit with 1 for notes too")
 	c.Flags().BoolVar(&k.elsewhere, "elsewhere", false, "the files are for another machine: folders, certificates and addresses that this one lacks are notes")
+	c.Flags().BoolVar(&k.connect, "connect", false, "also open each system, read one record of each object and compare it with the schemas; nothing is written")
+	c.Flags().DurationVar(&k.timeout, "connect-timeout", 15*time.Second, "how long one system may take to answer all that --connect asks")
 	return c
 }
 
 const checkHelp = `Validate every file and show all problems; PATH is a configuration file or a project's directory.
 
 What "waybill run" would refuse is a problem, and the exit code is 1. What works and may not be meant is a note; --strict exits with 1 for
-notes too. References ${env:...} and ${file:...} that are not set here are named, and what depends on them is not checked.`
+notes too. References ${env:...} and ${file:...} that are not set here are named, and what depends on them is not checked.
+
+With --connect each system is opened and asked, one after the other, and one record of each object is read. Its fields, and what a database says
+of its columns, are compared with the settings, schemas and mappings. Only reading calls are made: GET requests, read-only transactions, files
+that stay where they are. (A client-credentials login asks its token address.)`
 
 func (k *checking) run(ctx context.Context, all []config.Paths) error {
 	problems := &strictyaml.Problems{}
@@ -107,6 +124,9 @@ func (k *checking) run(ctx context.Context, all []config.Paths) error {
 		flows = max(flows, len(plan.Flows))
 		remark(p, plan, problems)
 		app.Check(ctx, plan, app.CheckOptions{Kinds: k.kinds, Elsewhere: k.elsewhere}, problems)
+		if k.connect {
+			connect.Check(ctx, plan, connect.Options{Kinds: k.kinds, Timeout: k.timeout, Begin: k.begin, End: k.end}, problems)
+		}
 	}
 	fmt.Fprint(k.out, k.show(problems))
 	if k.format == "text" {
@@ -121,4 +141,27 @@ func (k *checking) run(ctx context.Context, all []config.Paths) error {
 		return &exitError{exitFailed, nil}
 	}
 	return nil
+}
+
+// progress is where the systems are told of while they are asked: apart from the answer where a program reads that.
+func (k *checking) progress() io.Writer {
+	if k.format == "text" {
+		return k.out
+	}
+	return k.err
+}
+
+func (k *checking) begin(s *config.System) {
+	fmt.Fprintf(k.progress(), "%s (%s): ", s.Name, s.Kind)
+}
+
+func (k *checking) end(_ *config.System, r connect.Result) {
+	switch {
+	case r.Skipped != "":
+		fmt.Fprintln(k.progress(), "not asked: "+r.Skipped)
+	case r.Problems > 0:
+		fmt.Fprintf(k.progress(), "%d problems, after %s\n", r.Problems, r.Took.Round(time.Millisecond))
+	default:
+		fmt.Fprintf(k.progress(), "ok, %d objects, of %d a record was read, in %s\n", r.Objects, r.Read, r.Took.Round(time.Millisecond))
+	}
 }

@@ -45,7 +45,7 @@ func (e *env) runCommand() *cobra.Command {
 			return usage("%w", err)
 		}
 		if _, err := os.Stat(file); err != nil {
-			return usage("the configuration %s cannot be read: give it with -c", file)
+			return usage("the configuration %s cannot be read: give it with -c; waybill init makes a project", file)
 		}
 		// From the beginning: a signal that comes while the hub starts must not end it.
 		hangup := make(chan os.Signal, 1)

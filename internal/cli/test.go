@@ -16,7 +16,7 @@ import (
 
 func (e *env) testCommand() *cobra.Command {
 	var run string
-	var update bool
+	var update, builtIn bool
 	c := &cobra.Command{Use: "test [PATH...]",
 		Short: "Run the *_test.yaml beside flows and mappings; PATH is a project's directory, a configuration file or a test file",
 		RunE: do(func(c *cobra.Command, args []string) error {
@@ -29,12 +29,16 @@ func (e *env) testCommand() *cobra.Command {
 				o.Run = re
 			}
 			targets, err := testTargets(args)
+			if builtIn && len(args) == 0 {
+				targets, err = []testTarget{{paths: shipped()}}, nil
+			}
 			if err != nil {
 				return err
 			}
 			return e.test(c, targets, o)
 		})}
 	c.Flags().StringVar(&run, "run", "", "only the cases whose name, or TEST/NAME, matches this regular expression")
+	c.Flags().BoolVar(&builtIn, "built-in", false, "run the tests of the flows inside the program, those of waybill demo")
 	c.Flags().BoolVar(&update, "update", false, "write what came out into the files' want, where only that differs")
 	return c
 }
@@ -45,14 +49,14 @@ type testTarget struct {
 	files []string
 }
 
-// testTargets turns the arguments of test into projects. Without any it is the project in the present directory or, where
-// there is none, the one inside the program.
+// testTargets turns the arguments of test into projects. Without any it is the project in the present directory: where there is none, nothing of
+// the caller's would be tested, and a green answer would be a lie.
 func testTargets(args []string) ([]testTarget, error) {
 	if len(args) == 0 {
 		if p, ok := projectAt("."); ok {
 			return []testTarget{{paths: p}}, nil
 		}
-		return []testTarget{{paths: shipped()}}, nil
+		return nil, usage("there is no project here, no configs/*.yaml, so that there is nothing to test: %s, or --built-in for the tests inside the program", noProject)
 	}
 	var out []testTarget
 	for _, a := range args {
@@ -63,7 +67,7 @@ func testTargets(args []string) ([]testTarget, error) {
 		case info.IsDir():
 			p, ok := projectAt(a)
 			if !ok {
-				return nil, usage("%s holds no configs/*.yaml: give a project's directory, a configuration file or a test file", a)
+				return nil, usage("%s holds no configs/*.yaml: give a project's directory, a configuration file or a test file; waybill init makes a project", a)
 			}
 			out = append(out, testTarget{paths: p})
 		case flowtest.IsTest(a):

@@ -63,7 +63,7 @@ func TestTestCommand(t *testing.T) {
 		{"test --run nobody", 1, "", "waybill: --run nobody: no case has such a name\n"},
 		{"test --run (", 2, "", "waybill: --run: error parsing regexp: missing closing ): `(`\n"},
 		{"test nowhere", 2, "", "waybill: nowhere: there is no such file or directory\n"},
-		{"test flows", 2, "", "waybill: flows holds no configs/*.yaml: give a project's directory, a configuration file or a test file\n"},
+		{"test flows", 2, "", "waybill: flows holds no configs/*.yaml: give a project's directory, a configuration file or a test file; waybill init makes a project\n"},
 	} {
 		code, out, err := command(t, strings.Fields(c.args)...)
 		if code != c.code || out != c.out || err != c.err {
@@ -107,14 +107,20 @@ func TestTestCommandOnBrokenProject(t *testing.T) {
 	}
 }
 
-// TestTestCommandWithoutProject runs the tests inside the program.
-func TestTestCommandWithoutProject(t *testing.T) {
+// TestWithoutProject: where nothing of the caller's would be looked at, that is said, with what to do. The tests inside the program are asked for.
+func TestWithoutProject(t *testing.T) {
 	t.Chdir(t.TempDir())
-	code, out, err := command(t, "test")
+	for _, args := range []string{"test", "test .", "check", "run", "test --update"} {
+		code, out, err := command(t, strings.Fields(args)...)
+		if code != 2 || out != "" || !strings.Contains(err, "waybill init") {
+			t.Errorf("%s: %d\n%s%s", args, code, out, err)
+		}
+	}
+	code, out, err := command(t, "test", "--built-in")
 	if code != 0 || !strings.HasPrefix(out, "ok: ") {
 		t.Errorf("%d\n%s%s", code, out, err)
 	}
-	if code, _, err := command(t, "test", "--update"); code != 2 || !strings.Contains(err, "cannot be changed") {
+	if code, _, err := command(t, "test", "--built-in", "--update"); code != 2 || !strings.Contains(err, "cannot be changed") {
 		t.Errorf("%d %s", code, err)
 	}
 }

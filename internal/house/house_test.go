@@ -44,6 +44,8 @@ var may = map[string][]string{
 	"internal/flowtest": {"internal/flow", "internal/config", "internal/connector", "internal/event", "internal/jsondoc", "internal/state",
 		"internal/strictyaml"},
 	"internal/backup":   {},
+	"internal/connect":  {"internal/config", "internal/connector", "internal/schema", "internal/jsondoc", "internal/fault", "internal/strictyaml"},
+	"internal/scaffold": {"internal/config", "internal/mapping", "internal/format", "internal/jsondoc", "internal/schema", "internal/strictyaml"},
 	"internal/schedule": {"internal/zones", "internal/lifecycle", "internal/state"},
 	"internal/sandbox":  {"internal/sandbox/liar"},
 	"internal/status":   {},

@@ -1,0 +1,150 @@
+package connect
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/schema"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// comparison is one object type beside the flows that read and write it.
+type comparison struct {
+	*visit
+	object string
+	at     strictyaml.Pos
+	sample connector.Sample
+}
+
+// columns compares what the system says of its fields with the settings, and lengths with what flows write.
+func (c *comparison) columns() {
+	var names []string
+	for _, col := range c.sample.Columns {
+		names = append(names, col.Name)
+	}
+	for _, name := range c.sample.Lacking {
+		c.p.AddHint(c.at, strictyaml.DidYouMean(name, names), "object %s of %s: the settings name %q, and the system has no such field", c.object, c.s.Name, name)
+	}
+	for _, col := range c.sample.Columns {
+		if col.Odd != "" {
+			c.p.Note(c.at, "change the type in the settings", "object %s of %s: %s: %s", c.object, c.s.Name, col.Name, col.Odd)
+		}
+		if col.Length == 0 {
+			continue
+		}
+		for _, f := range c.plan.Flows {
+			c.length(f, col)
+		}
+	}
+}
+
+// length notes a text that the flow may write and the field cannot hold.
+func (c *comparison) length(f *config.Flow, col connector.SampleColumn) {
+	top, rest, inside := strings.Cut(col.Name, ".")
+	if f.To.System != c.s.Name || f.To.Object != c.object || f.Map == nil || f.Map.To() == nil || !slices.Contains(f.Map.TargetFields(), top) {
+		return
+	}
+	shape, state := f.Map.To().Shape().Field(top)
+	if inside && state == schema.Declared {
+		shape, state = shape.Item().Field(rest)
+	}
+	if state != schema.Declared || !slices.Contains(shape.Types(), "string") || len(shape.Enum()) > 0 {
+		return
+	}
+	most, bounded := shape.MaxLength()
+	switch {
+	case bounded && int64(most) > col.Length:
+		c.p.Note(f.Pos, "set maxLength, or cut the text in the mapping", "flow %s: %s may have %d characters by %s, and %s of %s takes %d (%s)", f.Name, col.Name, most, f.Map.To().Name(), c.object, c.s.Name, col.Length, col.Type)
+	case !bounded && shape.Format() == "":
+		c.p.Note(f.Pos, "set maxLength, or cut the text in the mapping", "flow %s: %s has no bound in %s, and %s of %s takes %d characters (%s)", f.Name, col.Name, f.Map.To().Name(), c.object, c.s.Name, col.Length, col.Type)
+	}
+}
+
+// record compares the record that was read.
+func (c *comparison) record() {
+	rec := c.sample.Record
+	if rec == nil {
+		if len(c.sample.Lacking) == 0 {
+			c.p.Note(c.at, "", "object %s of %s: there is no record to compare", c.object, c.s.Name)
+		}
+		return
+	}
+	c.r.Read++
+	if rec.Err != nil {
+		c.p.Add(c.at, "object %s of %s: a record cannot be read: %s", c.object, c.s.Name, rec.Err)
+		return
+	}
+	doc, err := jsondoc.Parse(rec.Doc, jsondoc.Limits{})
+	if err != nil {
+		c.p.Add(c.at, "object %s of %s: a record is no JSON: %s", c.object, c.s.Name, err)
+		return
+	}
+	for _, f := range c.plan.Flows {
+		if f.From.System == c.s.Name && readObject(f) == c.object {
+			c.incoming(f, doc)
+		}
+		if f.To.System == c.s.Name && f.To.Object == c.object {
+			c.outgoing(f, doc)
+		}
+	}
+}
+
+// incoming compares what is read with what the flow accepts and its mapping reads.
+func (c *comparison) incoming(f *config.Flow, doc *jsondoc.Doc) {
+	if f.Accept != nil {
+		if err := f.Accept.Validate(doc); err != nil {
+			c.p.AddHint(f.Pos, "change the schema, or what the system shows; it would be parked", "flow %s: the record that was read from %s of %s is not what it accepts: %s", f.Name, c.object, c.s.Name, oneLine(err.Error()))
+			return
+		}
+	}
+	if f.Map == nil {
+		return
+	}
+	for _, name := range f.Map.SourceFields() {
+		if !doc.Root().Get(name).Exists() {
+			c.absent(f, name, doc, "the mapping "+f.Map.Name()+" reads")
+		}
+	}
+}
+
+// outgoing compares what the flow writes with what is there.
+func (c *comparison) outgoing(f *config.Flow, doc *jsondoc.Doc) {
+	if f.Map == nil || f.Map.To() == nil || len(c.sample.Columns) > 0 {
+		return // columns have been compared with the settings, and those with the mapping
+	}
+	shape := f.Map.To().Shape()
+	for _, name := range f.Map.TargetFields() {
+		have := doc.Root().Get(name)
+		if !have.Exists() {
+			c.absent(f, name, doc, "the mapping "+f.Map.Name()+" writes")
+			continue
+		}
+		field, state := shape.Field(name)
+		if types := field.Types(); state == schema.Declared && len(types) > 0 && have.Kind() != jsondoc.Null && !isOf(have, types) {
+			c.p.Note(f.Pos, "", "flow %s: %s is written as %s, and %s of %s shows %s", f.Name, name, strings.Join(types, " or "), c.object, c.s.Name, have.Kind())
+		}
+	}
+}
+
+// absent notes a field that the record lacks: it may be one that is left out when it is empty.
+func (c *comparison) absent(f *config.Flow, name string, doc *jsondoc.Doc, what string) {
+	var names []string
+	for n := range doc.Root().Members() {
+		names = append(names, n)
+	}
+	hint := "nothing is wrong if the system leaves it out where it is empty"
+	if s := strictyaml.Suggest(name, names); s != "" {
+		hint = "did you mean " + s + "?"
+	}
+	c.p.Note(f.Pos, hint, "flow %s: %s %q, and the record that was read from %s of %s has no such field", f.Name, what, name, c.object, c.s.Name)
+}
+
+func isOf(v jsondoc.Value, types []string) bool {
+	kind := map[jsondoc.Kind]string{jsondoc.Object: "object", jsondoc.Array: "array", jsondoc.String: "string", jsondoc.Number: "number", jsondoc.Bool: "boolean"}[v.Kind()]
+	return slices.Contains(types, kind) || kind == "number" && slices.Contains(types, "integer")
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -1,0 +1,209 @@
+// Package connect asks the systems of a plan, once and without changing anything, whether they are what the files say.
+package connect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// Options say how systems are asked.
+type Options struct {
+	Kinds *connector.Registry
+	// Timeout bounds all that is asked of one system.
+	Timeout time.Duration
+	// Begin and End tell of each system, in the order of their names; both may be nil.
+	Begin func(s *config.System)
+	End   func(s *config.System, r Result)
+}
+
+// Result is what became of one system.
+type Result struct {
+	Objects  int // that were looked at
+	Read     int // of which a record was read
+	Problems int
+	Notes    int
+	Skipped  string // why nothing was asked
+	Took     time.Duration
+}
+
+// Check opens every system, probes it, reads one record of each object type and compares it, and what the system says of the fields, with the
+// schemas and mappings of the flows that use it. It calls nothing that writes: connector.Sink is never asked for. Problems go to p, with the place of
+// the system, the object or the flow.
+func Check(ctx context.Context, plan *config.Plan, o Options, p *strictyaml.Problems) {
+	for _, name := range slices.Sorted(maps.Keys(plan.Systems)) {
+		if ctx.Err() != nil {
+			p.Add(plan.Systems[name].Pos, "system %s: it was not asked any more: %s", name, context.Cause(ctx))
+			continue
+		}
+		s := plan.Systems[name]
+		if o.Begin != nil {
+			o.Begin(s)
+		}
+		began := time.Now()
+		own := &strictyaml.Problems{}
+		v := visit{plan: plan, s: s, p: own, timeout: o.Timeout}
+		v.run(ctx, o.Kinds)
+		v.r.Problems, v.r.Notes, v.r.Took = own.Len(), len(own.Notes()), time.Since(began)
+		p.Append(own)
+		if o.End != nil {
+			o.End(s, v.r)
+		}
+	}
+}
+
+// visit is one system's.
+type visit struct {
+	plan    *config.Plan
+	s       *config.System
+	p       *strictyaml.Problems
+	timeout time.Duration
+	r       Result
+}
+
+func (v *visit) run(ctx context.Context, kinds *connector.Registry) {
+	if absent := v.s.Settings.Node.Absent(); len(absent) > 0 {
+		v.r.Skipped = "not set here: " + strings.Join(absent, ", ")
+		v.p.AddHint(v.s.Pos, "set them as they are where the hub runs", "system %s: it cannot be asked: not set here: %s", v.s.Name, strings.Join(absent, ", "))
+		return
+	}
+	kind, ok := kinds.Get(v.s.Kind)
+	if !ok {
+		return // told
+	}
+	if can := kind.Spec().Can; can == (connector.Abilities{}) {
+		v.r.Skipped = "it only pushes: there is nothing to ask"
+		return
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, v.timeout, fmt.Errorf("no answer within %s", v.timeout))
+	defer cancel()
+	settings := v.s.Settings
+	settings.Log = slog.New(slog.DiscardHandler)
+	sys, err := kind.Open(ctx, settings)
+	if err != nil {
+		return // told by the check without a connection
+	}
+	defer func() {
+		if err := sys.Close(); err != nil {
+			v.p.Note(v.s.Pos, "", "system %s: close: %s", v.s.Name, err)
+		}
+	}()
+	if err := sys.Probe(ctx); err != nil {
+		v.failed(ctx, v.s.Pos, err, "")
+		return
+	}
+	for _, object := range v.objects(sys) {
+		v.r.Objects++
+		if !v.object(ctx, sys, object) {
+			return
+		}
+	}
+}
+
+// objects are those of the settings, and what flows name besides.
+func (v *visit) objects(sys connector.System) []string {
+	var out []string
+	if l, ok := sys.(connector.Objects); ok {
+		out = l.Objects()
+	}
+	for _, f := range v.plan.Flows {
+		for _, use := range []struct{ system, object string }{{f.To.System, f.To.Object}, {f.From.System, readObject(f)}} {
+			if use.system == v.s.Name && use.object != "" && !slices.Contains(out, use.object) {
+				out = append(out, use.object)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func readObject(f *config.Flow) string {
+	switch {
+	case f.From.Poll != nil:
+		return f.From.Poll.Object
+	case f.From.Files != nil:
+		return f.From.Files.Object
+	}
+	return ""
+}
+
+// object looks at one object type; false: the system answers nobody, so that there is no use in asking on.
+func (v *visit) object(ctx context.Context, sys connector.System, object string) bool {
+	at := v.place(object)
+	sample, err := sampleOf(ctx, sys, object)
+	switch {
+	case errors.Is(err, errNoSample):
+		v.p.Note(at, "", "object %s of %s: its kind can show no record: the fields were not compared", object, v.s.Name)
+		return true
+	case err != nil:
+		_, shows := sys.(connector.Sampler)
+		if kind := fault.KindOf(err); !shows && v.onlyWritten(object) && (kind == fault.NotFound || kind == fault.Invalid) {
+			v.p.Note(at, "nothing is wrong if it is only written", "object %s of %s: it cannot be read, so that the fields were not compared: %s", object, v.s.Name, err)
+			return true
+		}
+		v.failed(ctx, at, err, "object "+object+" of ")
+		kind := fault.KindOf(err)
+		return ctx.Err() == nil && kind != fault.Unavailable && kind != fault.Auth
+	}
+	c := comparison{visit: v, object: object, at: at, sample: sample}
+	c.columns()
+	c.record()
+	return true
+}
+
+// onlyWritten reports whether no flow reads the object.
+func (v *visit) onlyWritten(object string) bool {
+	return !slices.ContainsFunc(v.plan.Flows, func(f *config.Flow) bool { return f.From.System == v.s.Name && readObject(f) == object })
+}
+
+func (v *visit) place(object string) strictyaml.Pos {
+	if n := v.s.Settings.Node.Get("objects").Get(object); n.Kind() != strictyaml.Missing {
+		return n.Pos()
+	}
+	return v.s.Pos
+}
+
+var errNoSample = errors.New("no record can be shown")
+
+// sampleOf reads one record by the way that the system has for it.
+func sampleOf(ctx context.Context, sys connector.System, object string) (connector.Sample, error) {
+	if s, ok := sys.(connector.Sampler); ok {
+		return s.Sample(ctx, object)
+	}
+	l, ok := sys.(connector.Lister)
+	if !ok {
+		return connector.Sample{}, errNoSample
+	}
+	for rec, err := range l.List(ctx, object, time.Time{}) {
+		if err != nil {
+			return connector.Sample{}, err
+		}
+		return connector.Sample{Record: &rec}, nil
+	}
+	return connector.Sample{}, nil
+}
+
+// failed tells what a call came to, and what to do.
+func (v *visit) failed(ctx context.Context, at strictyaml.Pos, err error, what string) {
+	if cause := context.Cause(ctx); cause != nil {
+		v.p.AddHint(at, "is its address right, and is it in reach? --connect-timeout gives it longer", "%ssystem %s: %s", what, v.s.Name, cause)
+		return
+	}
+	hint := map[fault.Kind]string{
+		fault.Auth:        "look at the credentials, and at what they may read",
+		fault.Unavailable: "is it running, is its address right, and is it in reach?",
+		fault.RateLimited: "try again later, or with a smaller limit",
+		fault.NotFound:    "look at the paths in the settings",
+	}[fault.KindOf(err)]
+	v.p.AddHint(at, hint, "%ssystem %s: %s", what, v.s.Name, strings.TrimPrefix(err.Error(), v.s.Name+": "))
+}
