@@ -103,7 +103,7 @@ func newRoot(e *env) *cobra.Command {
 	f.StringVar(&e.token, "token", os.Getenv("WAYBILL_TOKEN"), "bearer token for the running hub (or WAYBILL_TOKEN)")
 	// The token's default must not be shown by --help.
 	f.Lookup("token").DefValue = ""
-	root.AddCommand(e.runCommand(), e.demoCommand(), e.checkCommand(), e.testCommand(), e.schemaCommand(), e.statusCommand(), e.traceCommand(), e.xrefCommand(),
+	root.AddCommand(e.runCommand(), e.demoCommand(), e.checkCommand(), e.testCommand(), e.initCommand(), e.newCommand(), e.schemaCommand(), e.statusCommand(), e.traceCommand(), e.xrefCommand(),
 		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.rewindCommand(), e.sweepCommand(), e.recoverCommand(), e.backupCommand(), e.restoreCommand(), e.restoredCommand(), e.reloadCommand(), e.linkCommand(), e.sandboxCommand(), e.benchCommand(), e.versionCommand())
 	root.AddCommand(e.buildCommands()...)
 	root.SetHelpCommand(helpCommand(root))

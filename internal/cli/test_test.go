@@ -110,7 +110,7 @@ func TestTestCommandOnBrokenProject(t *testing.T) {
 // TestWithoutProject: where nothing of the caller's would be looked at, that is said, with what to do. The tests inside the program are asked for.
 func TestWithoutProject(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for _, args := range []string{"test", "test .", "check", "run", "test --update"} {
+	for _, args := range []string{"test", "test .", "check", "run", "test --update", "new flow orders"} {
 		code, out, err := command(t, strings.Fields(args)...)
 		if code != 2 || out != "" || !strings.Contains(err, "waybill init") {
 			t.Errorf("%s: %d\n%s%s", args, code, out, err)

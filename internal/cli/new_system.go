@@ -1,0 +1,219 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waybill-hub/waybill/configs"
+	"github.com/waybill-hub/waybill/flows"
+	"github.com/waybill-hub/waybill/internal/scaffold"
+	"github.com/waybill-hub/waybill/mappings"
+	"github.com/waybill-hub/waybill/schemas"
+)
+
+// system adds a system to the configuration: lines are put in, and nothing else of the file changes.
+func (m *making) system(_ *cobra.Command, args []string) error {
+	name := args[0]
+	if err := m.begin(name, false); err != nil {
+		return err
+	}
+	if !slices.Contains(m.kinds.Names(), m.kind) {
+		return usage("give --connector: %s%s", strings.Join(m.kinds.Names(), ", "), hint(m.kind, m.kinds.Names()))
+	}
+	if m.plan.Systems[name] != nil {
+		return fmt.Errorf("the system %q is there already, at %s; nothing was written", name, m.plan.Systems[name].Pos)
+	}
+	if m.entity == "" {
+		m.entity = "order"
+	}
+	if !fileName.MatchString(m.entity) {
+		return usage("--object: %q cannot be a name", m.entity)
+	}
+	old, err := os.ReadFile(m.paths.Config)
+	if err != nil {
+		return err
+	}
+	block := m.block(name)
+	text, ok := insert(old, block)
+	if !ok {
+		return fmt.Errorf("%s does not hold systems: with one system on each line, so that nothing was written; add this by hand:\n%s", m.paths.Config, block)
+	}
+	if err := m.replace(text); err != nil {
+		return err
+	}
+	if m.output == "json" {
+		return m.json(map[string]any{"changed": []string{m.paths.Config}})
+	}
+	fmt.Fprintf(m.out, "changed %s: the system %s was added\nnext: look at its TODO lines; waybill check; waybill check --connect\n", m.paths.Config, name)
+	return nil
+}
+
+// replace puts a text in the configuration's place where the project still passes with it.
+func (m *making) replace(text []byte) error {
+	tmp := m.paths.Config + ".new"
+	if err := put(tmp, text); err != nil {
+		return err
+	}
+	p := m.paths
+	p.Config = tmp
+	if plan, problems := m.load(p); plan == nil {
+		err := fmt.Errorf("the configuration would have problems, so that nothing was written: %s", problems.Err())
+		_ = os.Remove(tmp) // only this call knows it
+		return err
+	}
+	return os.Rename(tmp, m.paths.Config)
+}
+
+var systemsLine = regexp.MustCompile(`(?m)^systems:[ \t]*(\{\})?[ \t]*(#.*)?$`)
+
+// insert puts the block of a system behind the line systems:, or that line with it at the end.
+func insert(text, block []byte) ([]byte, bool) {
+	at := systemsLine.FindIndex(text)
+	if at == nil {
+		if regexp.MustCompile(`(?m)^systems:`).Match(text) {
+			return nil, false
+		}
+		if len(text) > 0 && !bytes.HasSuffix(text, []byte("\n")) {
+			text = append(slices.Clip(text), '\n')
+		}
+		return append(append(slices.Clip(text), "systems:\n"...), block...), true
+	}
+	line := bytes.Replace(text[at[0]:at[1]], []byte("{}"), nil, 1)
+	rest := text[at[1]:]
+	if len(rest) > 0 {
+		rest = rest[1:] // its line's end
+	}
+	if m := regexp.MustCompile(`(?m)\A(?:[ \t]*(?:#.*)?\n)*([ ]+)[^ #\n]`).FindSubmatch(rest); m != nil && string(m[1]) != "  " {
+		block = bytes.ReplaceAll(append([]byte("\n"), block...), []byte("\n  "), append([]byte("\n"), m[1]...))[1:]
+	}
+	return slices.Concat(text[:at[0]], bytes.TrimRight(line, " "), []byte("\n"), block, rest), true
+}
+
+// block is a system as it is written below systems:, with what a sample says of its columns.
+func (m *making) block(name string) []byte {
+	var b bytes.Buffer
+	variable := strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+	fmt.Fprintf(&b, "  %s:\n    connector: %s\n", name, m.kind)
+	switch m.kind {
+	case "rest":
+		fmt.Fprintf(&b, "    url: \"${env:%s_URL}\"\n    # TODO auth: {bearer: …}, {basic: …} or {client-credentials: …} (docs/connectors.md)\n    objects:\n      %s:\n        path: /%ss          # TODO: paths, ids and paging as the service has them\n        id: %s\n", variable, m.entity, m.entity, m.idOf())
+	case "sql":
+		fmt.Fprintf(&b, "    driver: postgres\n    url: \"${env:%s_URL}\"\n    objects:\n      %s:\n        table: %ss          # TODO\n        id: %s\n        columns:\n", variable, m.entity, m.entity, m.idOf())
+		m.columns(&b, map[string]string{"integer": "integer", "number": "decimal", "boolean": "boolean", "date": "date", "date-time": "timestamp", "object": "json", "array": "json"}, m.idOf())
+	case "file":
+		fmt.Fprintf(&b, "    path: ../%s          # the folder, from this file's directory\n    objects:\n      %s:\n        pattern: \"*.csv\"\n", name, m.entity)
+		if m.root != nil {
+			b.WriteString("        csv:\n          columns:\n")
+			m.columns(&b, nil, "")
+		}
+	}
+	return b.Bytes()
+}
+
+func (m *making) idOf() string {
+	if m.root != nil {
+		if f := scaffold.Key(m.root, m.entity); f != nil {
+			return oneColumn(f.Name)
+		}
+	}
+	return "id"
+}
+
+func (m *making) columns(b *bytes.Buffer, types map[string]string, id string) {
+	seen := false
+	if m.root != nil {
+		for _, f := range m.root.Fields {
+			typ := types[f.Format]
+			if typ == "" {
+				for _, t := range f.Types {
+					if typ == "" {
+						typ = types[t]
+					}
+				}
+			}
+			if typ == "" {
+				typ = "text"
+			}
+			if types != nil && !bareColumn.MatchString(f.Name) {
+				fmt.Fprintf(b, "          # TODO: %q is no name of a column\n", f.Name)
+				continue
+			}
+			seen = seen || oneColumn(f.Name) == id
+			fmt.Fprintf(b, "          %s%s: %s\n", pad(types == nil), oneColumn(f.Name), typ)
+		}
+	}
+	if id != "" && !seen {
+		fmt.Fprintf(b, "          %s: text\n", id)
+	}
+}
+
+func pad(deeper bool) string {
+	if deeper {
+		return "  "
+	}
+	return ""
+}
+
+var bareColumn = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+func oneColumn(name string) string {
+	if bareColumn.MatchString(name) {
+		return name
+	}
+	return fmt.Sprintf("%q", name)
+}
+
+func (e *env) initCommand() *cobra.Command {
+	return &cobra.Command{Use: "init [DIR]", Short: "Make a project: the flows, mappings and schemas of the demo, for its sandbox systems; no file is written over",
+		Args: cobra.MaximumNArgs(1), RunE: do(func(_ *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) > 0 {
+				dir = args[0]
+			}
+			if _, ok := projectAt(dir); ok {
+				return fmt.Errorf("%s holds a project already (configs/*.yaml); nothing was written", dir)
+			}
+			var files []scaffold.File
+			for _, part := range []struct {
+				name string
+				fs   fs.FS
+			}{{"configs", configs.FS}, {"flows", flows.FS}, {"mappings", mappings.FS}, {"schemas", schemas.FS}} {
+				err := fs.WalkDir(part.fs, ".", func(p string, d fs.DirEntry, err error) error {
+					if err != nil || d.IsDir() || filepath.Ext(p) == ".go" {
+						return err
+					}
+					data, err := fs.ReadFile(part.fs, p)
+					files = append(files, scaffold.File{Path: part.name + "/" + p, Data: data})
+					return err
+				})
+				if err != nil {
+					return err
+				}
+			}
+			if err := e.write(dir, files); err != nil || e.output == "json" {
+				return err
+			}
+			fmt.Fprint(e.out, nextSteps(dir))
+			return nil
+		})}
+}
+
+func nextSteps(dir string) string {
+	cd := ""
+	if dir != "." {
+		cd = "  cd " + dir + "\n"
+	}
+	return "next:\n" + cd + `  waybill check && waybill test
+  waybill sandbox all                              # three systems to play with; in another terminal:
+  eval "$(waybill sandbox env)"
+  waybill check --connect && waybill run
+`
+}

@@ -1,0 +1,190 @@
+package scaffold
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/schema"
+)
+
+// File is one that is to be written; Path begins at the project's directory and has slashes.
+type File struct {
+	Path string
+	Data []byte
+}
+
+// Mapping is what a sample is mapped by.
+type Mapping struct {
+	Name   string
+	Entity string
+	Root   *Field
+	Key    *Field
+	// Target is the entity's common schema, and TargetName its name.
+	Target     schema.Shape
+	TargetName string
+}
+
+// SourceName is the name of the sample's own schema.
+func (m *Mapping) SourceName() string { return m.Name + "/" + m.Entity + ".v1" }
+
+// DraftName is the name of a schema that holds only what is sure.
+func (m *Mapping) DraftName() string { return "draft/" + m.Name + ".v1" }
+
+// Full is the mapping to the common schema.
+func (m *Mapping) Full() File {
+	return m.file(m.TargetName, Suggest(m.Root, m.Target, m.Entity), false)
+}
+
+// Draft is a mapping of what is sure alone, to a schema of exactly that: for a sample that does not say all that the common schema requires. It is
+// given with its schema.
+func (m *Mapping) Draft() ([]File, error) {
+	all := Suggest(m.Root, m.Target, m.Entity)
+	sure := slices.DeleteFunc(slices.Clone(all), func(s Suggestion) bool { return !s.Sure })
+	if len(sure) == 0 {
+		sure = []Suggestion{{Target: Normal(m.Key.Name), Source: Path("source", m.Key.Name), Sure: true, field: m.Key}}
+		all = append(sure, slices.DeleteFunc(all, func(s Suggestion) bool { return s.Target == sure[0].Target })...)
+	}
+	root := &Field{Types: []string{"object"}}
+	for _, s := range sure {
+		at, parts := root, strings.Split(s.Target, ".")
+		for _, part := range parts[:len(parts)-1] {
+			at = at.field(part)
+			at.Types = []string{"object"}
+			at.Required = at.Required || !s.Optional
+		}
+		leaf := at.field(parts[len(parts)-1])
+		leaf.Types, leaf.Format, leaf.Required = kinds(s.field.Types), s.field.Format, !s.Optional
+	}
+	text, err := render(root, "A draft of "+m.Entity+": what is sure in "+m.Name)
+	if err != nil {
+		return nil, err
+	}
+	return []File{{"schemas/" + m.DraftName() + ".json", text}, m.file(m.DraftName(), all, true)}, nil
+}
+
+func (m *Mapping) file(to string, all []Suggestion, draft bool) File {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# Suggested from a sample by the names of its fields. Look at every line; what was not sure is a TODO.\nmapping: %s\nfrom: %s\nto: %s\n", m.Name, m.SourceName(), to)
+	if draft {
+		fmt.Fprintf(&b, "# TODO: the common schema %s requires more than is sure here. When all of its required fields have a rule, write to: %s\n", m.TargetName, m.TargetName)
+	}
+	b.WriteString("set:\n")
+	set := map[string]bool{}
+	for _, s := range all {
+		top, _, _ := strings.Cut(s.Target, ".")
+		if s.Sure {
+			set[top] = true
+			fmt.Fprintf(&b, "  %s%s: %s\n", s.Target, optional(s.Optional), s.Source)
+		}
+	}
+	for _, s := range all {
+		top, _, _ := strings.Cut(s.Target, ".")
+		if !s.Sure {
+			set[top] = true
+			fmt.Fprintf(&b, "  # TODO %s%s: %s   (%s)\n", s.Target, required(m.Target, s.Target), s.Source, s.Why)
+		}
+	}
+	for _, name := range m.Target.Required() {
+		if !set[name] {
+			fmt.Fprintf(&b, "  # TODO %s (required): nothing in the sample has such a name\n", name)
+		}
+	}
+	if unused := m.unused(all); len(unused) > 0 {
+		fmt.Fprintf(&b, "  # not used: %s\n", strings.Join(unused, ", "))
+	}
+	return File{"mappings/" + m.Name + ".yaml", b.Bytes()}
+}
+
+func optional(yes bool) string {
+	if yes {
+		return "?"
+	}
+	return ""
+}
+
+func required(target schema.Shape, path string) string {
+	if slices.Contains(target.Required(), path) {
+		return " (required)"
+	}
+	return ""
+}
+
+// unused are the sample's fields that no suggestion reads.
+func (m *Mapping) unused(all []Suggestion) []string {
+	var out []string
+	for _, f := range m.Root.Fields {
+		path := Path("source", f.Name)
+		if !slices.ContainsFunc(all, func(s Suggestion) bool {
+			return s.Source == path || strings.HasPrefix(s.Source, path+".") || strings.HasPrefix(s.Source, path+"[")
+		}) {
+			out = append(out, oneLine(f.Name))
+		}
+	}
+	return out
+}
+
+func oneLine(s string) string {
+	quoted, _ := json.Marshal(s) // a string always is
+	if plainName.MatchString(s) {
+		return s
+	}
+	return string(quoted)
+}
+
+// Flow is a flow from a system to a topic.
+type Flow struct {
+	Name, Entity, System, Topic string
+	From                        string // webhook, poll or files
+	Accept, Map                 string
+	Key                         *Field
+}
+
+// File is the flow's.
+func (f *Flow) File() File {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "flow: %s\nentity: %s\nfrom:\n  system: %s\n", f.Name, f.Entity, f.System)
+	switch f.From {
+	case "webhook":
+		fmt.Fprintf(&b, "  webhook:\n    path: %s/%s\n    # TODO: how the sender proves itself: waybill has stripe, shopify, github, standard-webhooks, hmac and others (docs/configuration.md)\n    verify: {scheme: bearer, secret: \"${env:%s}\"}\n", f.System, f.Name, f.SecretName())
+	case "poll":
+		b.WriteString("  poll: {every: 1m, overlap: 10m}          # overlap: as long as a change may take to commit\n")
+	case "files":
+		b.WriteString("  files: {every: 10s}\n")
+	}
+	fmt.Fprintf(&b, "accept: %s\nkey: %s          # what people search for\n", f.Accept, Path("source", f.Key.Name))
+	b.WriteString("# TODO version: a time or a number that rises with every change, for example time(source.updated_at)\n")
+	fmt.Fprintf(&b, "map: %s\nto: {topic: %s}\n", f.Map, f.Topic)
+	return File{"flows/" + f.Name + ".yaml", b.Bytes()}
+}
+
+// SecretName is the environment variable of the webhook's secret.
+func (f *Flow) SecretName() string {
+	return strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_")) + "_SECRET"
+}
+
+// mostCases bounds the test's cases: a few documents show what the mapping does.
+const mostCases = 3
+
+// Test is the beginning of a test file: kind is test (of a flow) or mapping; want is filled in by waybill test --update.
+func Test(kind, name string, docs []*jsondoc.Doc) File {
+	dir := map[string]string{"test": "flows/", "mapping": "mappings/"}[kind]
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s: %s\ncases:\n", kind, name)
+	for i, d := range docs[:min(len(docs), mostCases)] {
+		fmt.Fprintf(&b, "  - name: sample %d\n    given: %s\n    want: {data: {}}\n", i+1, compact(d))
+	}
+	return File{dir + name + "_test.yaml", b.Bytes()}
+}
+
+// compact is a document in one line, which YAML reads as JSON does.
+func compact(d *jsondoc.Doc) []byte {
+	var b bytes.Buffer
+	if err := json.Compact(&b, d.Root().Raw()); err != nil {
+		return d.Root().Raw()
+	}
+	return b.Bytes()
+}
