@@ -160,8 +160,8 @@ func (k *checking) end(_ *config.System, r connect.Result) {
 	case r.Skipped != "":
 		fmt.Fprintln(k.progress(), "not asked: "+r.Skipped)
 	case r.Problems > 0:
-		fmt.Fprintf(k.progress(), "%d problems, after %s\n", r.Problems, r.Took.Round(time.Millisecond))
+		fmt.Fprintf(k.progress(), "problems: %d, after %s\n", r.Problems, r.Took.Round(time.Millisecond))
 	default:
-		fmt.Fprintf(k.progress(), "ok, %d objects, of %d a record was read, in %s\n", r.Objects, r.Read, r.Took.Round(time.Millisecond))
+		fmt.Fprintf(k.progress(), "ok; objects: %d, records read: %d, in %s\n", r.Objects, r.Read, r.Took.Round(time.Millisecond))
 	}
 }

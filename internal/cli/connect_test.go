@@ -122,10 +122,10 @@ func TestConnect(t *testing.T) {
 		says                       []string
 	}{
 		{name: "fits", order: fine, customer: fine, says: []string{
-			"crm (rest): ok, 2 objects, of 2 a record was read, in ", "drop (file): ok, 1 objects, of 1 a record was read", "erp (sql): ok, 1 objects, of 1 a record was read", "shop (webhook): not asked: it only pushes",
+			"crm (rest): ok; objects: 2, records read: 2, in ", "drop (file): ok; objects: 1, records read: 1", "erp (sql): ok; objects: 1, records read: 1", "shop (webhook): not asked: it only pushes",
 			"flow out: no may have 40 characters by hub, and order of erp takes 20 (varchar(20))"}},
 		{name: "no record", order: `{"records":[]}`, customer: fine, says: []string{"configs/waybill.yaml:9:22: note: object order of crm: there is no record to compare"}},
-		{name: "another type", order: `{"records":[{"id":"1","no":7}]}`, customer: fine, code: 1, says: []string{"flows/f.yaml:1:1: flow in: the record that was read from order of crm is not what it accepts:", "no", "crm (rest): 1 problems"}},
+		{name: "another type", order: `{"records":[{"id":"1","no":7}]}`, customer: fine, code: 1, says: []string{"flows/f.yaml:1:1: flow in: the record that was read from order of crm is not what it accepts:", "no", "crm (rest): problems: 1"}},
 		{name: "another name", order: `{"records":[{"id":"1","no":"A","nane":"x"}]}`, customer: fine, says: []string{`note: flow in: the mapping m reads "name", and the record that was read from order of crm has no such field (did you mean nane?)`}},
 		{name: "a target's other type", order: fine, customer: `{"records":[{"id":"1","no":7,"name":"x"}]}`, says: []string{"note: flow back: no is written as string, and customer of crm shows number"}},
 		{name: "a column that is not there", order: fine, customer: fine, sql: "ALTER TABLE orders RENAME COLUMN name TO title", code: 1, says: []string{`configs/waybill.yaml:14:22: object order of erp: the settings name "name", and the system has no such field (known: `}},

@@ -103,11 +103,13 @@ func (c *comparison) incoming(f *config.Flow, doc *jsondoc.Doc) {
 	if f.Map == nil {
 		return
 	}
+	var lacking []string
 	for _, name := range f.Map.SourceFields() {
-		if !doc.Root().Get(name).Exists() {
-			c.absent(f, name, doc, "the mapping "+f.Map.Name()+" reads")
+		if v := doc.Root().Get(name); v.Kind() == jsondoc.Missing {
+			lacking = append(lacking, name)
 		}
 	}
+	c.absent(f, lacking, doc, "reads")
 }
 
 // outgoing compares what the flow writes with what is there.
@@ -116,10 +118,12 @@ func (c *comparison) outgoing(f *config.Flow, doc *jsondoc.Doc) {
 		return // columns have been compared with the settings, and those with the mapping
 	}
 	shape := f.Map.To().Shape()
+	var lacking []string
+	defer func() { c.absent(f, lacking, doc, "writes") }()
 	for _, name := range f.Map.TargetFields() {
 		have := doc.Root().Get(name)
-		if !have.Exists() {
-			c.absent(f, name, doc, "the mapping "+f.Map.Name()+" writes")
+		if have.Kind() == jsondoc.Missing {
+			lacking = append(lacking, name)
 			continue
 		}
 		field, state := shape.Field(name)
@@ -129,17 +133,23 @@ func (c *comparison) outgoing(f *config.Flow, doc *jsondoc.Doc) {
 	}
 }
 
-// absent notes a field that the record lacks: it may be one that is left out when it is empty.
-func (c *comparison) absent(f *config.Flow, name string, doc *jsondoc.Doc, what string) {
-	var names []string
+// absent notes fields that the record lacks: each that may be a slip, and the others together, because a system may leave out what is empty.
+func (c *comparison) absent(f *config.Flow, lacking []string, doc *jsondoc.Doc, what string) {
+	var names, others []string
 	for n := range doc.Root().Members() {
 		names = append(names, n)
 	}
-	hint := "nothing is wrong if the system leaves it out where it is empty"
-	if s := strictyaml.Suggest(name, names); s != "" {
-		hint = "did you mean " + s + "?"
+	for _, name := range lacking {
+		s := strictyaml.Suggest(name, names)
+		if s == "" {
+			others = append(others, name)
+			continue
+		}
+		c.p.Note(f.Pos, "did you mean "+s+"?", "flow %s: the mapping %s %s %q, and the record that was read from %s of %s has no such field", f.Name, f.Map.Name(), what, name, c.object, c.s.Name)
 	}
-	c.p.Note(f.Pos, hint, "flow %s: %s %q, and the record that was read from %s of %s has no such field", f.Name, what, name, c.object, c.s.Name)
+	if len(others) > 0 {
+		c.p.Note(f.Pos, "nothing is wrong if the system leaves out what is empty", "flow %s: the mapping %s %s %s, which the record that was read from %s of %s does not have", f.Name, f.Map.Name(), what, strings.Join(others, ", "), c.object, c.s.Name)
+	}
 }
 
 func isOf(v jsondoc.Value, types []string) bool {
