@@ -51,10 +51,16 @@ const (
 
 // Reasons of a skip.
 const (
-	Filtered  = "filtered"
-	Echo      = "echo"
-	Stale     = "stale"
+	// Filtered: the flow's `when` does not want it.
+	Filtered = "filtered"
+	// Echo: it says what the hub itself has written there, or what came from the target.
+	Echo = "echo"
+	// Stale: something newer was received, or applied, before.
+	Stale = "stale"
+	// Duplicate: it came before, under the same id or under another one.
 	Duplicate = "duplicate"
+	// DeleteIgnored: a deletion for which nothing is to be done in the target: the flow's `on-delete: ignore` says so, or there is nothing.
+	DeleteIgnored = "delete-ignored"
 )
 
 // Accepted says what intake did with one delivery.
@@ -328,6 +334,36 @@ type Journal struct {
 	Attempts int
 	// Took is the time from acceptance by the hub to this fate.
 	Took time.Duration
+	// Action is what was done in the target, or tried: one of the Did… words; empty where it did not come so far.
+	Action string
+	// Field is the field that was refused, by a schema, by the mapping or by the target; empty where nobody named one.
+	Field string
+	// Told says in a sentence what there is to know beyond outcome and reason.
+	Told string
+	// Documents are what the fate is about. Stored with the row, and read only where they are asked for.
+	Documents *Documents
+}
+
+// What is done in a target.
+const (
+	DidCreate     = "create"
+	DidUpdate     = "update"
+	DidDelete     = "delete"
+	DidDeactivate = "deactivate"
+	// DidAdopt: the object was there already, and is the event's from now on; what differed there was updated.
+	DidAdopt   = "adopt"
+	DidPublish = "publish"
+)
+
+// Documents are the documents of one fate, with personal data masked. A nil one was not there, or was not kept.
+type Documents struct {
+	// Source is the document before mapping, Mapped after it, Sent what was written where that is not Mapped as it is.
+	Source, Mapped, Sent []byte
+	// Status and Answer are what the target said: its code ("201", "422 InvalidEmail", "23505") and as much of the answer as is kept.
+	Status string
+	Answer []byte
+	// Failed: they are kept as long as the row is, whatever else there is.
+	Failed bool
 }
 
 // Result is everything that one message's fate changes; the store applies a whole Commit or nothing of it.

@@ -79,7 +79,7 @@ func bulkCount(detail string) (n int64) {
 }
 
 func (s *Store) bulkStep(ctx context.Context, b *state.Bulk, step *state.BulkStep, most int) error {
-	w := selected(&b.Filter)
+	w := selected(s.d, &b.Filter)
 	if !b.Behind && !b.Filter.Followers {
 		w.add("follower = 0")
 	}
@@ -187,7 +187,7 @@ func (s *Store) Count(ctx context.Context, b state.Bulk) (n, behind int64, err e
 		wanted, args = wanted+" AND since <= ?", append(args, stamp(f.Since))
 		f.Since = time.Time{}
 	}
-	w := selected(&f)
+	w := selected(s.d, &f)
 	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&n, &behind) },
 		"SELECT COALESCE(SUM(CASE WHEN "+wanted+" THEN 1 ELSE 0 END), 0), COALESCE(SUM(follower), 0) FROM queue"+w.String(), append(args, w.args...)...)
 	if b.Behind || f.Followers {

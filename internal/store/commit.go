@@ -17,8 +17,9 @@ type commitment struct {
 	c       *state.Commit
 	appends []*appending // per result; nil where nothing is appended
 	drained []int64
-	again   map[int]*arrival // the inbox rows of results that hand their message back, by result
-	sent    *outgoing        // what the results have put on a topic; nil for nothing
+	again   map[int]*arrival          // the inbox rows of results that hand their message back, by result
+	sent    *outgoing                 // what the results have put on a topic; nil for nothing
+	docs    map[*state.Journal][]byte // the documents of journal rows, as they are stored
 }
 
 // Commit stores what became of a lane batch: finished offsets, totals, queue, cross-references, versions, intents, journal and what goes
@@ -46,16 +47,34 @@ func (s *Store) Commit(ctx context.Context, c *state.Commit) error {
 		if r.Sent != nil {
 			sent = append(sent, r.Sent)
 		}
+		s.keepFor(w, r.Journal)
 	}
 	var err error
 	if w.sent, err = newOutgoing(c.Flow, c.Life, sent); err != nil {
 		return err
+	}
+	m.rows += len(w.docs)
+	for _, body := range w.docs {
+		m.bytes += len(body)
 	}
 	if w.sent != nil {
 		m.rows += 2
 		m.bytes += len(w.sent.records)
 	}
 	return s.submit(ctx, m)
+}
+
+// keepFor compresses a journal row's documents, in the caller's goroutine.
+func (s *Store) keepFor(w *commitment, j *state.Journal) {
+	if j == nil || j.Documents == nil {
+		return
+	}
+	if bodies, _ := s.encodeDocs([]*state.Journal{j}); bodies != nil {
+		if w.docs == nil {
+			w.docs = map[*state.Journal][]byte{}
+		}
+		w.docs[j] = bodies[0]
+	}
 }
 
 func rests(o state.Outcome) bool { return o == state.Parked || o == state.Waiting || o == state.Held }
@@ -128,6 +147,7 @@ type changes struct {
 	leaves  map[intentKey]bool
 	queue   queueChanges
 	journal []*state.Journal
+	docs    [][]byte // their documents, row by row
 	totals  totals
 	outbox  []*outgoing
 	inbox   []*arrival
@@ -248,6 +268,7 @@ func (ch *changes) collect(w *commitment, p *stored, now int64) {
 		}
 		if r.Journal != nil {
 			ch.journal = append(ch.journal, r.Journal)
+			ch.docs = append(ch.docs, w.docs[r.Journal])
 		}
 	}
 	// Where some results were settled before, their records are on the topic twice, and kept twice.
@@ -294,7 +315,7 @@ func (t *tx) save(ch *changes) error {
 	if len(ch.refs.byKey) > 0 {
 		failpoint.Hit(failpoint.WaitersMarked)
 	}
-	if err := t.saveJournal(ch.journal); err != nil {
+	if err := t.saveJournal(ch.journal, ch.docs); err != nil {
 		return err
 	}
 	if err := t.saveTotals(ch.totals); err != nil {

@@ -43,10 +43,10 @@ func (d dialect) bind(q string) string {
 
 // ddl resolves the words of a migration.
 func (d dialect) ddl(text string) string {
-	words := []string{"{blob}", "BLOB", "{rowid}", "INTEGER", "{bare}", "WITHOUT ROWID"}
+	words := []string{"{blob}", "BLOB", "{rowid}", "INTEGER", "{bare}", "WITHOUT ROWID", "{bytes}", ""}
 	skip := "postgres"
 	if d == postgres {
-		words = []string{"{blob}", "BYTEA", "{rowid}", "BIGINT", "{bare}", ""}
+		words = []string{"{blob}", "BYTEA", "{rowid}", "BIGINT", "{bare}", "", "{bytes}", `COLLATE "C"`}
 		skip = "sqlite"
 	}
 	var b strings.Builder

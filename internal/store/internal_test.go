@@ -249,6 +249,10 @@ func TestPlansUseIndexes(t *testing.T) {
 		}
 	}()
 	statements := append(work(t, s), hubIDQuery, localIDQuery, targetQuery)
+	for _, f := range folds {
+		x := s.d.fold(f.col)
+		statements = append(statements, "SELECT "+f.col+", "+x+" FROM "+f.table+" WHERE "+x+" >= ? AND "+x+" < ?"+f.where+" ORDER BY "+x+" LIMIT 1")
+	}
 	if len(statements) < 30 {
 		t.Fatalf("only %d statements ran", len(statements))
 	}
@@ -311,6 +315,8 @@ func work(t *testing.T, s *Store) (statements []string) {
 	commit(state.Result{Drained: 1, Outcome: state.Parked}, state.Result{Drained: 1, Outcome: state.Delivered})
 	ok(s.NoteLogs(ctx, []state.TopicLog{{Topic: "to", Cluster: "c", TopicID: "t", Ends: []int64{1}}}))
 	commit(state.Result{Offset: 7, Outcome: state.Delivered, Sent: &event.Record{Topic: "to"}})
+	s.KeepDocuments(Keep{Age: time.Hour, Size: 1})
+	commit(state.Result{Offset: 8, Outcome: state.Delivered, Journal: &state.Journal{Documents: &state.Documents{Source: []byte("{}")}}})
 	_, err = s.PruneOutbox(ctx, nil, func(context.Context) error { return nil })
 	ok(err)
 	for _, local := range []string{"1", "9"} {

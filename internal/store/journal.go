@@ -8,9 +8,10 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-const journalCols = "id, time, flow, event_id, entity, ekey, hub, outcome, reason, system, local, external, version, attempts, took"
+const journalCols = "id, time, flow, event_id, entity, ekey, hub, outcome, reason, system, local, external, version, attempts, took, action, field, told"
 
-func (t *tx) saveJournal(rows []*state.Journal) error {
+// saveJournal writes rows, and beside them the documents that bodies holds for them.
+func (t *tx) saveJournal(rows []*state.Journal, bodies [][]byte) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -18,16 +19,19 @@ func (t *tx) saveJournal(rows []*state.Journal) error {
 	if err != nil {
 		return err
 	}
-	values := make([]any, 0, 15*len(rows))
+	values := make([]any, 0, 19*len(rows))
 	for i, j := range rows {
 		at := stamp(j.Time)
 		if at == 0 {
 			at = t.now
 		}
 		values = append(values, ids[i], at, j.Flow, j.EventID, j.Entity, j.Key, j.Hub, string(j.Outcome), j.Reason, j.System, j.Local, j.External,
-			j.Version, j.Attempts, int64(j.Took))
+			j.Version, j.Attempts, int64(j.Took), j.Action, j.Field, j.Told, foldOf(j.Key))
 	}
-	return t.insert("INSERT INTO journal ("+journalCols+")", 15, values, "")
+	if err := t.insert("INSERT INTO journal ("+journalCols+", fold)", 19, values, ""); err != nil {
+		return err
+	}
+	return t.saveDocuments(ids, rows, bodies)
 }
 
 // AppendJournal writes rows that belong to no Commit: the successes of `journal: all`, written behind. A repeated call writes them again.
@@ -36,7 +40,8 @@ func (s *Store) AppendJournal(ctx context.Context, rows []state.Journal) error {
 	for i := range rows {
 		list[i] = &rows[i]
 	}
-	return s.submit(ctx, &member{op: "journal", kind: aFunc, rows: len(rows), run: func(t *tx) error { return t.saveJournal(list) }})
+	bodies, size := s.encodeDocs(list)
+	return s.submit(ctx, &member{op: "journal", kind: aFunc, rows: len(rows), bytes: size, run: func(t *tx) error { return t.saveJournal(list, bodies) }})
 }
 
 func journalOf(ctx context.Context, db queryer, d dialect, q string, args ...any) ([]state.Journal, error) {
@@ -44,7 +49,8 @@ func journalOf(ctx context.Context, db queryer, d dialect, q string, args ...any
 	err := eachOf(ctx, db, d, func(r *sql.Rows) error {
 		var j state.Journal
 		var at, took int64
-		err := r.Scan(&j.ID, &at, &j.Flow, &j.EventID, &j.Entity, &j.Key, &j.Hub, &j.Outcome, &j.Reason, &j.System, &j.Local, &j.External, &j.Version, &j.Attempts, &took)
+		err := r.Scan(&j.ID, &at, &j.Flow, &j.EventID, &j.Entity, &j.Key, &j.Hub, &j.Outcome, &j.Reason, &j.System, &j.Local, &j.External, &j.Version, &j.Attempts, &took,
+			&j.Action, &j.Field, &j.Told)
 		j.Time, j.Took = unstamp(at), time.Duration(took)
 		out = append(out, j)
 		return err
@@ -55,7 +61,9 @@ func journalOf(ctx context.Context, db queryer, d dialect, q string, args ...any
 // Journal lists fates, newest first.
 func (s *Store) Journal(ctx context.Context, f state.JournalFilter) ([]state.Journal, error) {
 	w := where{}
-	w.text("ekey", f.Key)
+	if f.Key != "" {
+		w.add(s.d.fold("ekey")+" = ? AND ekey = ?", folded(f.Key), f.Key)
+	}
 	w.text("hub", f.Hub)
 	w.text("flow", f.Flow)
 	w.text("outcome", string(f.Outcome))

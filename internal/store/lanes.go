@@ -212,7 +212,7 @@ func (t *tx) mend(touched map[laneKey]bool) error {
 }
 
 const appendCols = `id, flow, topic, part, lane, state, blocking, follower, kind, reason, code, m_entity, m_system, m_hub, m_local, m_intents,
-	event_id, ekey, hub, event, data, original, attempts, since, not_before, mark, marked_by, mark_note, cause, tried, accepted`
+	event_id, ekey, hub, event, data, original, attempts, since, not_before, mark, marked_by, mark_note, cause, tried, accepted, fold`
 
 // appendQueue joins rows to the ends of their lanes' chains.
 func (t *tx) appendQueue(rows []*appending) error {
@@ -234,7 +234,7 @@ func (t *tx) appendQueue(rows []*appending) error {
 	if err != nil {
 		return err
 	}
-	values := make([]any, 0, 31*len(rows))
+	values := make([]any, 0, 32*len(rows))
 	for i, a := range rows {
 		q := &a.q
 		q.ID = ids[i]
@@ -248,9 +248,9 @@ func (t *tx) appendQueue(rows []*appending) error {
 		m := cmp.Or(q.Missing, &state.Missing{})
 		values = append(values, q.ID, q.Flow, q.Topic, q.Partition, q.Lane, string(q.State), b2i(q.Blocking), b2i(q.Follower), q.Kind, q.Reason, q.Code,
 			m.Entity, m.System, m.Hub, m.Local, b2i(m.Intents), q.Event.ID, q.Event.Key, q.Event.Hub, a.event, q.Event.Data, q.Original,
-			q.Attempts, stamp(q.Since), stamp(q.NotBefore), string(q.Mark), q.MarkedBy, q.MarkNote, q.Cause, int64(q.Tried), accepted(q))
+			q.Attempts, stamp(q.Since), stamp(q.NotBefore), string(q.Mark), q.MarkedBy, q.MarkNote, q.Cause, int64(q.Tried), accepted(q), foldOf(q.Event.Key))
 	}
-	return t.insert("INSERT INTO queue ("+appendCols+")", 31, values, "")
+	return t.insert("INSERT INTO queue ("+appendCols+")", 32, values, "")
 }
 
 // accepted is when the hub accepted the message first; where nobody knows that, when it was queued.

@@ -12,7 +12,7 @@ import (
 )
 
 // selected are the conditions of a filter.
-func selected(f *state.QueueFilter) *where {
+func selected(d dialect, f *state.QueueFilter) *where {
 	w := &where{}
 	w.text("flow", f.Flow)
 	if f.Flows != nil {
@@ -27,7 +27,9 @@ func selected(f *state.QueueFilter) *where {
 		}
 	}
 	w.text("lane", f.Lane)
-	w.text("ekey", f.Key)
+	if f.Key != "" {
+		w.add(d.fold("ekey")+" = ? AND ekey = ?", folded(f.Key), f.Key)
+	}
 	w.text("state", string(f.State))
 	w.text("code", f.Code)
 	w.text("cause", f.Cause)
@@ -49,7 +51,7 @@ func selected(f *state.QueueFilter) *where {
 // Parked lists the stored queue by id, whatever the rows' state, without documents. A row never changes its id: whatever is
 // there all the while is listed once.
 func (s *Store) Parked(ctx context.Context, f state.QueueFilter) ([]state.Queued, error) {
-	w := selected(&f)
+	w := selected(s.d, &f)
 	w.add("id > ?", f.After)
 	out, err := s.queued(ctx, "SELECT "+listCols+" FROM queue"+w.String()+" ORDER BY id LIMIT ?", append(w.args, bound(f.Limit))...)
 	return out, s.wrap("parked", err)
@@ -138,7 +140,7 @@ func notFound(err error, format string, args ...any) error {
 
 // Causes counts the stored queue by what has stopped its messages, most frequent first. The filter's After and Limit are not used.
 func (s *Store) Causes(ctx context.Context, f state.QueueFilter) ([]state.CauseCount, error) {
-	w := selected(&f)
+	w := selected(s.d, &f)
 	type group struct{ cause, kind string }
 	groups := map[group]*state.CauseCount{}
 	var order []*state.CauseCount

@@ -410,7 +410,7 @@ func (t *tx) movePositions(r *rescue, rec *state.Recovery, rep *state.RecoveredT
 	if err := t.saveTotals(tt); err != nil {
 		return err
 	}
-	return t.saveJournal(journal)
+	return t.saveJournal(journal, nil)
 }
 
 // publishAgain hands inbox rows back to their relay. Each says which of its events: the others have their fate.

@@ -104,7 +104,7 @@ func (t *tx) saveRefs(c *refChanges) error {
 		if updated == 0 {
 			updated = t.now
 		}
-		refs = append(refs, r.Entity, r.Hub, r.System, r.Local, b2i(r.Deleted), known, flow, received, event, r.ETag, updated, key)
+		refs = append(refs, r.Entity, r.Hub, r.System, r.Local, b2i(r.Deleted), known, flow, received, event, r.ETag, updated, key, foldOf(r.Local))
 	}
 	lock := "NOTHING"
 	if t.d == postgres {
@@ -115,8 +115,9 @@ func (t *tx) saveRefs(c *refChanges) error {
 	if err != nil {
 		return err
 	}
-	err = t.insert("INSERT INTO refs (entity, hub, system, local, deleted, known, known_flow, received, known_event, etag, updated, ekey)", 12, refs,
+	err = t.insert("INSERT INTO refs (entity, hub, system, local, deleted, known, known_flow, received, known_event, etag, updated, ekey, fold)", 13, refs,
 		` ON CONFLICT (entity, hub, system) DO UPDATE SET local = CASE WHEN excluded.local <> '' THEN excluded.local ELSE refs.local END,
+		fold = CASE WHEN excluded.local <> '' THEN excluded.fold ELSE refs.fold END,
 		deleted = excluded.deleted, known = COALESCE(excluded.known, refs.known),
 		known_flow = CASE WHEN excluded.known IS NULL THEN refs.known_flow ELSE excluded.known_flow END,
 		received = CASE WHEN excluded.known IS NULL THEN refs.received ELSE excluded.received END,

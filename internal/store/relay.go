@@ -69,15 +69,15 @@ func (t *tx) inPresentLogs(done []state.Published) error {
 }
 
 func (t *tx) place(done []state.Published, places []string) (int64, error) {
-	values := make([]any, 0, 3*len(done))
+	values := make([]any, 0, 4*len(done))
 	for i := range done {
-		values = append(values, done[i].Seq, places[i], done[i].Key)
+		values = append(values, done[i].Seq, places[i], done[i].Key, foldOf(done[i].Key))
 	}
 	tail := ") AS v WHERE seq = column1 AND places IS NULL"
 	if t.d == postgres {
 		tail += " AND seq = ANY($1)" // by the primary key, whatever the planner thinks of a young table
 	}
-	return t.rows("UPDATE inbox SET places = column2, ekey = column3, again = NULL FROM (", 3, values, tail)
+	return t.rows("UPDATE inbox SET places = column2, ekey = column3, fold = column4, again = NULL FROM (", 4, values, tail)
 }
 
 // arrival is an inbox row that is going to be added, with all texts made in the caller's goroutine.

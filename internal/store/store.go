@@ -41,6 +41,7 @@ type Store struct {
 	// write hands out the writer's one connection, read serves everything that only looks.
 	write, read *sql.DB
 	lookups     *lookups
+	documents   documentsKept
 	unlock      func() error
 	// life is the store's, seen what the folder of a SQLite file knew of it at the start (see lifeMark).
 	life, seen lifeMark
@@ -105,6 +106,9 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, s.openError(err)
 	}
 	if err := s.classify(ctx, c); err != nil {
+		return nil, s.openError(err)
+	}
+	if err := s.refold(ctx, c); err != nil {
 		return nil, s.openError(err)
 	}
 	if s.d == sqlite {

@@ -43,13 +43,13 @@ type tracer struct {
 // byKey finds what names the key itself.
 func (tr *tracer) byKey() (err error) {
 	tr.out.Journal, err = journalOf(tr.ctx, tr.db, tr.d, "SELECT "+journalCols+` FROM journal WHERE id IN (
-		SELECT id FROM (SELECT id FROM journal WHERE ekey = ? ORDER BY id DESC LIMIT 200) AS a UNION SELECT id FROM journal WHERE hub = ? UNION
-		SELECT id FROM journal WHERE event_id = ?) ORDER BY id DESC LIMIT ?`, tr.key, tr.key, tr.key, traceLimit)
+		SELECT id FROM (SELECT id FROM journal WHERE `+tr.d.fold("ekey")+` = ? AND ekey = ? ORDER BY id DESC LIMIT 200) AS a UNION SELECT id FROM journal WHERE hub = ? UNION
+		SELECT id FROM journal WHERE event_id = ?) ORDER BY id DESC LIMIT ?`, folded(tr.key), tr.key, tr.key, tr.key, traceLimit)
 	if err != nil {
 		return err
 	}
-	tr.out.Queued, err = queuedOf(tr.ctx, tr.db, tr.d, "SELECT "+queueCols+` FROM queue WHERE id IN (SELECT id FROM queue WHERE ekey = ? UNION
-		SELECT id FROM queue WHERE hub = ? AND hub <> '' UNION SELECT id FROM queue WHERE event_id = ?) ORDER BY id LIMIT ?`, tr.key, tr.key, tr.key, traceLimit)
+	tr.out.Queued, err = queuedOf(tr.ctx, tr.db, tr.d, "SELECT "+queueCols+` FROM queue WHERE id IN (SELECT id FROM queue WHERE `+tr.d.fold("ekey")+` = ? AND ekey = ? UNION
+		SELECT id FROM queue WHERE hub = ? AND hub <> '' UNION SELECT id FROM queue WHERE event_id = ?) ORDER BY id LIMIT ?`, folded(tr.key), tr.key, tr.key, tr.key, traceLimit)
 	return err
 }
 
@@ -137,7 +137,7 @@ func (tr *tracer) inbox() error {
 	ids = distinct(ids)
 	ids = ids[:min(len(ids), 2*traceLimit)]
 	tr.ids = ids
-	args := []any{tr.key}
+	args := []any{folded(tr.key), tr.key}
 	for _, id := range ids {
 		args = append(args, id)
 	}
@@ -153,7 +153,7 @@ func (tr *tracer) inbox() error {
 		}
 		tr.out.Inbox = append(tr.out.Inbox, row)
 		return err
-	}, "SELECT "+inboxCols+", places FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE ekey = ? AND ekey <> '' UNION SELECT seq FROM inbox WHERE "+
+	}, "SELECT "+inboxCols+", places FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE "+tr.d.fold("ekey")+" = ? AND ekey = ? AND ekey <> '' UNION SELECT seq FROM inbox WHERE "+
 		tr.d.in("id", 1, len(ids))+") ORDER BY seq DESC LIMIT 20", args...)
 }
 
