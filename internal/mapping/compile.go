@@ -75,6 +75,8 @@ type compiler struct {
 	// top is the top-level target field whose rule is being compiled, reads what each of them reads.
 	top   string
 	reads map[string]*reads
+	// copying tells, rule by rule, of what its value is made.
+	copying copying
 	// kept are the rules whose values later rules refer to, by capture.
 	kept map[int]*rule
 	// targetName names the target's schema in messages; unknown is the shape of what has a problem already.

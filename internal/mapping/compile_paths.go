@@ -226,6 +226,7 @@ func (c *compiler) finish(x code) code {
 	if p.out != nil {
 		return c.finishTarget(p)
 	}
+	c.copying.read(p)
 	if p.scope == 0 {
 		if len(p.steps) > 0 && !p.steps[0].isIndex {
 			c.sources[p.steps[0].name] = true

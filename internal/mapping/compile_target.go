@@ -78,6 +78,7 @@ func (c *compiler) finishTarget(p *path) code {
 		return poison()
 	}
 	c.readsOf(c.top).add(c.readsOf(p.out.top()))
+	c.copying.readTarget(p.out.way())
 	t := p.t
 	if len(p.steps) == 0 {
 		t = p.out.typ()

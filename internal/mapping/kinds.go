@@ -99,6 +99,8 @@ type typ struct {
 	fraction bool
 	// time: a point in time as RFC 3339.
 	time bool
+	// from is where in the source it stands, "$" for all of it; empty where that is not known.
+	from string
 }
 
 var (
@@ -147,9 +149,17 @@ func (t typ) item() typ {
 	case t.elem != nil:
 		return *t.elem
 	case t.shaped:
-		return fromShape(t.shape.Item())
+		return fromShape(t.shape.Item()).of(t, AnyElement)
 	}
-	return anyType
+	return anyType.of(t, AnyElement)
+}
+
+// of says that t stands below another value of the source.
+func (t typ) of(above typ, step string) typ {
+	if above.from != "" {
+		t.from = above.from + between + step
+	}
+	return t
 }
 
 // field is the type of a field; ok is false where no schema declares it.
@@ -163,9 +173,9 @@ func (t typ) field(name string) (ft typ, ok bool) {
 		if state != schema.Declared {
 			return typ{}, false
 		}
-		return fromShape(sh).maybe(), true
+		return fromShape(sh).maybe().of(t, name), true
 	}
-	return anyType, t.open
+	return anyType.of(t, name), t.open
 }
 
 // fieldNames are the declared fields, for hints.

@@ -57,6 +57,7 @@ type Mapping struct {
 	volatile []string
 	sources  []string
 	reads    map[string]*reads
+	copies   []Copy
 	uses     []Use
 	values   []string
 	root     *rule
@@ -98,7 +99,7 @@ func Compile(node strictyaml.Node, deps Deps, p *strictyaml.Problems) *Mapping {
 		return nil
 	}
 	m.uses, m.values = c.uses, slices.Sorted(maps.Keys(c.values))
-	m.sources, m.reads = c.sourceFields(m.from), c.reads
+	m.sources, m.reads, m.copies = c.sourceFields(m.from), c.reads, c.copied()
 	layout := *c.layout
 	m.frames.New = func() any { return layout.frame() }
 	return m
@@ -106,10 +107,12 @@ func Compile(node strictyaml.Node, deps Deps, p *strictyaml.Problems) *Mapping {
 
 // documentType is the type of the whole source document.
 func documentType(s *schema.Schema) typ {
-	if s == nil {
-		return anyType
+	t := anyType
+	if s != nil {
+		t = fromShape(s.Shape())
 	}
-	return fromShape(s.Shape())
+	t.from = wholeSource
+	return t
 }
 
 func schemaOf(node strictyaml.Node, key string, set *schema.Set, p *strictyaml.Problems) *schema.Schema {

@@ -261,7 +261,9 @@ func (c *compiler) value(o *open, name string, optional bool, n strictyaml.Node,
 }
 
 func (c *compiler) leaf(name string, n strictyaml.Node, pos strictyaml.Pos, shape schema.Shape, path string, out *output) *rule {
+	done := c.copying.into(path)
 	x, ok := c.compileNode(n)
+	done()
 	out.t = x.t
 	if !ok {
 		return nil

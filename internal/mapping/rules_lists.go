@@ -9,7 +9,9 @@ import (
 func (c *compiler) each(name string, n strictyaml.Node, pos strictyaml.Pos, shape schema.Shape, path string, out *output) *rule {
 	n.Known(c.p, "each", "as", "where", "set")
 	r := newRule(eachRule, name, pos)
+	done := c.copying.into(elementsOf(path))
 	list, ok := c.expression(n.Get("each"), "each", kList)
+	done()
 	r.value = list.part
 	if k := shapeKinds(shape); k&kList == 0 {
 		c.p.Add(pos, "%s is %s in %s, not a list", path, (k & kSome).a(), c.targetName)
@@ -29,6 +31,8 @@ func (c *compiler) each(name string, n strictyaml.Node, pos strictyaml.Pos, shap
 	outer := c.scope
 	inner := &output{name: name, parent: out.parent}
 	c.scope = outer.inside(as, item, inner)
+	c.copying.lists = append(c.copying.lists, elementsOf(path))
+	defer func() { c.copying.lists = c.copying.lists[:len(outer.items)] }()
 	r.depth = len(outer.items)
 	c.layout.depth = max(c.layout.depth, len(c.scope.items))
 	if w := n.Get("where"); w.Kind() != strictyaml.Missing {

@@ -51,6 +51,9 @@ type node struct {
 	otherwise       *node
 	needs           []need
 	definitions     []property
+
+	// private: marked as personal data; leads: that, or something about the value or below it is.
+	private, leads bool
 }
 
 type plain struct {

@@ -90,6 +90,7 @@ func Compile(files []File, p *strictyaml.Problems) *Set {
 	for _, name := range names {
 		c.findCycles(c.sources[name])
 	}
+	c.markPrivate(names)
 	for _, name := range names {
 		src := c.sources[name]
 		set.schemas[name] = &Schema{name: name, root: src.root, judge: c.judgeOf(src), sum: c.sumOf(src)}
