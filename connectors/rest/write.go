@@ -116,10 +116,11 @@ func (s *system) delete(ctx context.Context, o *object, w *connector.Write) (con
 	}
 	r := httpclient.Request{Method: o.Delete.Method, Path: path, Op: op}
 	o.headers(&r, &connector.Write{}, w.ETag)
-	if _, err := s.do(ctx, r, s.writing(o, &o.Delete.Success, nil)); err != nil {
+	resp, err := s.do(ctx, r, s.writing(o, &o.Delete.Success, nil))
+	if err != nil {
 		return connector.Result{}, err
 	}
-	return connector.Result{Local: w.Local}, nil
+	return connector.Result{Local: w.Local, Status: strconv.Itoa(resp.Status), Answer: s.client.Answer(resp)}, nil
 }
 
 // request makes the call of a create or update.
@@ -144,7 +145,7 @@ func (o *object) headers(r *httpclient.Request, w *connector.Write, etag string)
 
 // result reads what a write answered. local is the id where it is known already.
 func (s *system) result(op string, o *object, ws *writeSettings, resp *httpclient.Response, local string) (connector.Result, error) {
-	res := connector.Result{Local: local}
+	res := connector.Result{Local: local, Status: strconv.Itoa(resp.Status), Answer: s.client.Answer(resp)}
 	if o.ETag == "header" {
 		res.ETag = resp.Header.Get("ETag")
 	}

@@ -3,6 +3,7 @@ package sql
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -36,10 +37,10 @@ func (db *database) classify(op string, o *object, creating bool, err error) err
 		if pg.Code == "23505" && creating && o != nil && strings.EqualFold(pg.TableName, lastPart(o.Table)) {
 			f.Kind, f.Duplicate = fault.Conflict, true
 		}
-		f.Err = errors.New(db.scrub.Text(pgText(pg)))
+		f.Err, f.Field = errors.New(db.scrub.Text(pgText(pg))), pg.ColumnName
 	case errors.As(err, &lite):
 		f.Code = "SQLITE_" + strconv.Itoa(lite.Code())
-		f.Kind = sqliteKind(lite.Code())
+		f.Kind, f.Field = sqliteKind(lite.Code()), sqliteColumn(lite.Error())
 		if lite.Code()&0xff == codes.SQLITE_CANTOPEN {
 			f.Err = fmt.Errorf("%s: %w: is it there, and may the hub read and write it and its folder?", db.set.Path, f.Err)
 		}
@@ -112,6 +113,18 @@ func pgText(e *pgconn.PgError) string {
 		s += " (column " + e.ColumnName + ")"
 	}
 	return s
+}
+
+// constraintOf is how SQLite names the columns that a constraint is about: "NOT NULL constraint failed: orders.no (1299)".
+var constraintOf = regexp.MustCompile(`constraint failed: ((?:[^\s.,]+\.[^\s.,]+(?:, )?)+)`)
+
+// sqliteColumn is the first column that a failed constraint names.
+func sqliteColumn(text string) string {
+	if m := constraintOf.FindStringSubmatch(text); m != nil {
+		first, _, _ := strings.Cut(m[1], ",")
+		return lastPart(first)
+	}
+	return ""
 }
 
 func lastPart(table string) string { return table[strings.LastIndexByte(table, '.')+1:] }

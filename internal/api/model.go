@@ -3,6 +3,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -185,7 +186,10 @@ type Hub interface {
 	Status(ctx context.Context) (*Status, error)
 	// Ready is nil when the hub can take webhooks: it runs, and its store answers.
 	Ready(ctx context.Context) error
+	// Trace finds a key as it is written, or else without the difference of capitals or by its beginning; the trace says which it is about.
 	Trace(ctx context.Context, key string) (state.Trace, error)
+	// Documents fills in the documents of journal rows, as far as they are kept.
+	Documents(ctx context.Context, rows []state.Journal) error
 	Desk
 	// Pause and Resume give state.ErrNotFound for an unknown flow.
 	Pause(ctx context.Context, flow, who string) error
@@ -220,6 +224,8 @@ type Message struct {
 	Inbox   []Inbound `json:"inbox"`
 	// Acts are what people did to its messages, oldest first.
 	Acts []Act `json:"acts"`
+	// Keys are other keys that begin with what was asked for. Where Key is what was asked for and all else is empty, they are what was found.
+	Keys []string `json:"keys,omitempty"`
 }
 
 // Known reports whether the hub remembers anything under the key.
@@ -259,6 +265,39 @@ type Journal struct {
 	Version  string    `json:"version,omitempty"`
 	Attempts int       `json:"attempts"`
 	Seconds  float64   `json:"seconds"`
+	// Operation is what was done in the target, or tried: create, update, delete, deactivate, adopt or publish.
+	Operation string `json:"operation,omitempty"`
+	// Field is the field that was refused.
+	Field string `json:"field,omitempty"`
+	// Detail says in a sentence what there is to know beyond the reason.
+	Detail    string     `json:"detail,omitempty"`
+	Documents *Documents `json:"documents,omitempty"`
+}
+
+// Documents are those of one fate, with personal data masked. What is no JSON stands in the field whose name ends in _text.
+type Documents struct {
+	Source     json.RawMessage `json:"source,omitempty"`
+	SourceText string          `json:"source_text,omitempty"`
+	Mapped     json.RawMessage `json:"mapped,omitempty"`
+	MappedText string          `json:"mapped_text,omitempty"`
+	Sent       json.RawMessage `json:"sent,omitempty"`
+	SentText   string          `json:"sent_text,omitempty"`
+	// Status and Answer are what the target said.
+	Status     string          `json:"status,omitempty"`
+	Answer     json.RawMessage `json:"answer,omitempty"`
+	AnswerText string          `json:"answer_text,omitempty"`
+}
+
+func documentsView(d *state.Documents) *Documents {
+	if d == nil {
+		return nil
+	}
+	v := &Documents{Status: d.Status}
+	v.Source, v.SourceText = document(d.Source)
+	v.Mapped, v.MappedText = document(d.Mapped)
+	v.Sent, v.SentText = document(d.Sent)
+	v.Answer, v.AnswerText = document(d.Answer)
+	return v
 }
 
 // Inbound is an inbox row.
@@ -271,14 +310,15 @@ type Inbound struct {
 }
 
 func traceView(t *state.Trace) Message {
-	m := Message{Key: t.Key, Objects: []Object{}, Journal: []Journal{}, Queued: []Queued{}, Inbox: []Inbound{}, Acts: actViews(t.Acts)}
+	m := Message{Key: t.Key, Objects: []Object{}, Journal: []Journal{}, Queued: []Queued{}, Inbox: []Inbound{}, Acts: actViews(t.Acts), Keys: t.Keys}
 	for i := range t.Objects {
 		m.Objects = append(m.Objects, objectView(&t.Objects[i]))
 	}
 	for i := range t.Journal {
 		j := &t.Journal[i]
 		m.Journal = append(m.Journal, Journal{Time: j.Time, Flow: j.Flow, Event: j.EventID, Entity: j.Entity, Key: j.Key, Outcome: string(j.Outcome),
-			Reason: j.Reason, System: j.System, Local: j.Local, External: j.External, Version: j.Version, Attempts: j.Attempts, Seconds: j.Took.Seconds()})
+			Reason: j.Reason, System: j.System, Local: j.Local, External: j.External, Version: j.Version, Attempts: j.Attempts, Seconds: j.Took.Seconds(),
+			Operation: j.Action, Field: j.Field, Detail: j.Told, Documents: documentsView(j.Documents)})
 	}
 	for i := range t.Queued {
 		m.Queued = append(m.Queued, queuedView(&t.Queued[i], false))

@@ -16,7 +16,8 @@ type Desk interface {
 	Select(s Selection) (state.QueueFilter, error)
 	Listed(ctx context.Context, f state.QueueFilter, followers int) ([]state.Listed, error)
 	Causes(ctx context.Context, f state.QueueFilter) ([]state.CauseCount, error)
-	QueuedByID(ctx context.Context, id int64) (Shown, error)
+	// QueuedByID masks personal data in the documents unless clear is asked for.
+	QueuedByID(ctx context.Context, id int64, clear bool, who string) (Shown, error)
 	// Mark, Edit and Bulk give state.ErrNotFound, state.ErrChanged and state.ErrBusy; Edit also *Invalid.
 	Mark(ctx context.Context, w state.Wish) error
 	Edit(ctx context.Context, e state.Edit) (Rehearsal, error)
@@ -107,7 +108,7 @@ func (s *Server) parkedOne(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	q, err := s.hub.QueuedByID(r.Context(), id)
+	q, err := s.hub.QueuedByID(r.Context(), id, r.URL.Query().Get("clear") == "true", whoOf(r.Context()))
 	if err != nil {
 		s.failed(w, r, err)
 		return

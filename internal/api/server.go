@@ -258,17 +258,47 @@ func (s *Server) reconciliations(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) messages(w http.ResponseWriter, r *http.Request) {
+	most, ok := number(w, r, "documents", 0, 0, 200)
+	if !ok {
+		return
+	}
 	t, ok := s.trace(w, r)
-	if ok {
-		answer(w, http.StatusOK, traceView(&t))
+	if !ok {
+		return
+	}
+	if n := min(int(most), len(t.Journal)); n > 0 {
+		if err := s.hub.Documents(r.Context(), t.Journal[:n]); err != nil {
+			s.failed(w, r, err)
+			return
+		}
+		boundDocuments(t.Journal)
+	}
+	answer(w, http.StatusOK, traceView(&t))
+}
+
+// mostDocuments is how many bytes of documents one answer holds: the newest.
+const mostDocuments = 16 << 20
+
+func boundDocuments(rows []state.Journal) {
+	size := 0
+	for i := range rows {
+		if d := rows[i].Documents; d != nil {
+			if size += len(d.Source) + len(d.Mapped) + len(d.Sent) + len(d.Answer); size > mostDocuments {
+				rows[i].Documents = nil
+			}
+		}
 	}
 }
 
 func (s *Server) xref(w http.ResponseWriter, r *http.Request) {
 	t, ok := s.trace(w, r)
-	if ok {
-		answer(w, http.StatusOK, map[string]any{"key": t.Key, "objects": traceView(&t).Objects})
+	if !ok {
+		return
 	}
+	if key := r.URL.Query().Get("key"); !strings.EqualFold(t.Key, key) { // its beginning is not enough: scripts act on what they get
+		t = state.Trace{Key: key}
+	}
+	answer(w, http.StatusOK, map[string]any{"key": t.Key, "objects": traceView(&t).Objects})
 }
 
 func (s *Server) trace(w http.ResponseWriter, r *http.Request) (state.Trace, bool) {

@@ -33,6 +33,12 @@ func (s *stub) Ready(context.Context) error { return s.err }
 func (s *stub) Trace(_ context.Context, key string) (state.Trace, error) {
 	return state.Trace{Key: key, Objects: []state.Object{{Entity: "order", Hub: "h", Refs: []state.Ref{{System: "erp", Local: "7"}}}}}, s.err
 }
+func (s *stub) Documents(_ context.Context, rows []state.Journal) error {
+	for i := range rows {
+		rows[i].Documents = &state.Documents{Source: []byte(`{"a":1}`), Status: "422", Answer: []byte("no")}
+	}
+	return s.err
+}
 func (s *stub) Select(sel Selection) (state.QueueFilter, error) {
 	if sel.System == "nowhere" {
 		return state.QueueFilter{}, state.ErrNotFound
@@ -49,7 +55,7 @@ func (s *stub) Listed(_ context.Context, f state.QueueFilter, followers int) ([]
 func (s *stub) Causes(context.Context, state.QueueFilter) ([]state.CauseCount, error) {
 	return []state.CauseCount{{Cause: "c0ffee00", Text: "invalid erp/422: no", Count: 3, Behind: 2, Flows: []string{"a"}}}, s.err
 }
-func (s *stub) QueuedByID(_ context.Context, id int64) (Shown, error) {
+func (s *stub) QueuedByID(_ context.Context, id int64, _ bool, _ string) (Shown, error) {
 	if id != 1 && id != 3 {
 		return Shown{}, state.ErrNotFound
 	}

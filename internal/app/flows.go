@@ -55,7 +55,7 @@ func (h *Hub) newRunning(f *config.Flow, plan *config.Plan, systems map[string]*
 	}
 	r, err := flow.New(f, flow.Deps{Plan: plan, Store: h.store, Publisher: publisher{h.publisher}, Systems: open, Clock: h.clock,
 		Log: h.log, Observer: observer{h.metrics, h.timely.of(f.Name, f.SLO.LateAfter)}, Changed: h.kick, Lanes: lanes, MaxRecord: h.cluster.MaxRecord,
-		Life: h.logs.Life, Foreign: h.foreign, Restored: &h.restored})
+		Life: h.logs.Life, Foreign: h.foreign, Restored: &h.restored, Private: h.private, KeepsDocuments: h.keepsDocuments})
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/store"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/internal/telemetry"
@@ -97,9 +98,27 @@ type current struct {
 	plan    *config.Plan
 	loaded  time.Time
 	systems map[string]*system
+	private *privacy.Plan
 }
 
-func (h *Hub) run(c *current)              { h.now.Store(c) }
+func (h *Hub) run(c *current) {
+	c.private = privacy.Of(c.plan)
+	h.now.Store(c)
+	h.keepDocuments()
+}
+
+// keepDocuments tells the store what the plan wants to be kept.
+func (h *Hub) keepDocuments() {
+	if h.store != nil {
+		h.store.KeepDocuments(store.Keep(h.plan().Hub.Documents))
+	}
+}
+
+func (h *Hub) private(flow string) *privacy.Flow { return h.now.Load().private.Flow(flow) }
+func (h *Hub) keepsDocuments() bool {
+	d := h.plan().Hub.Documents
+	return d.Age > 0 && d.Size > 0
+}
 func (h *Hub) plan() *config.Plan          { return h.now.Load().plan }
 func (h *Hub) systems() map[string]*system { return h.now.Load().systems }
 
@@ -203,6 +222,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 		return err
 	}
 	h.store = s
+	h.keepDocuments()
 	return h.stack.Push("store", 10*time.Second, func(context.Context) error { return s.Close() })
 }
 

@@ -36,11 +36,6 @@ func (h *Hub) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Trace is everything the hub remembers about a key.
-func (h *Hub) Trace(ctx context.Context, key string) (state.Trace, error) {
-	return h.store.Trace(ctx, key)
-}
-
 // Queued lists messages of the stored queues.
 func (h *Hub) Queued(ctx context.Context, f state.QueueFilter) ([]state.Queued, error) {
 	return h.store.Parked(ctx, f)

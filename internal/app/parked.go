@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/flow"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -56,8 +57,9 @@ func (h *Hub) Causes(ctx context.Context, f state.QueueFilter) ([]state.CauseCou
 	return h.store.Causes(ctx, f)
 }
 
-// QueuedByID is one message of a stored queue and all that is known of it.
-func (h *Hub) QueuedByID(ctx context.Context, id int64) (api.Shown, error) {
+// QueuedByID is one message of a stored queue and all that is known of it. Personal data is masked in its documents unless clear is asked for: whoever
+// edits a document needs it as it is, and the audit tells who saw it.
+func (h *Hub) QueuedByID(ctx context.Context, id int64, clear bool, who string) (api.Shown, error) {
 	q, err := h.store.ParkedByID(ctx, id)
 	if err != nil {
 		return api.Shown{}, err
@@ -67,6 +69,15 @@ func (h *Hub) QueuedByID(ctx context.Context, id int64) (api.Shown, error) {
 		return api.Shown{}, err
 	}
 	acts, err := h.store.Acts(ctx, id)
+	if err != nil {
+		return api.Shown{}, err
+	}
+	switch {
+	case !clear:
+		h.masked(&q, acts)
+	case !h.private(q.Flow).None():
+		err = h.store.WriteAudit(ctx, state.Audit{Who: who, Action: "read", Object: fmt.Sprintf("message %d", id), Detail: "with personal data in clear"})
+	}
 	return api.Shown{Queued: q, Head: head.ID, Behind: behind, Acts: acts}, err
 }
 
@@ -109,6 +120,9 @@ func (h *Hub) Edit(ctx context.Context, e state.Edit) (api.Rehearsal, error) {
 	}
 	if bytes.Equal(e.Data, q.Event.Data) {
 		return api.Rehearsal{}, &api.Invalid{Detail: "the document is the one that is there: to try it again, replay it"}
+	}
+	if !h.private(q.Flow).None() && bytes.Contains(e.Data, []byte(`"`+privacy.Masked+`"`)) {
+		return api.Rehearsal{}, &api.Invalid{Detail: "personal data is masked in the document: get it with ?clear=true, and edit that"}
 	}
 	would, err := h.rehearse(ctx, &q, e.Data)
 	if err != nil {

@@ -122,7 +122,7 @@ func TestRefusedRecordsOfAPoll(t *testing.T) {
 		t.Fatalf("parked %v", parked)
 	}
 	for id, q := range parked {
-		shown, err := hub.QueuedByID(t.Context(), q.ID)
+		shown, err := hub.QueuedByID(t.Context(), q.ID, false, "ann")
 		if err != nil || q.ID != first[id].ID {
 			t.Fatalf("%s: %v", id, err)
 		}

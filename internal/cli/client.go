@@ -12,10 +12,8 @@ import (
 	"net/url"
 	"os"
 	"os/user"
-	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode/utf8"
 
@@ -123,15 +121,6 @@ func userName() string {
 	return os.Getenv("USER")
 }
 
-// columns writes a table whose last column may be as long as it likes.
-func (e *env) columns(rows [][]string) error {
-	w := tabwriter.NewWriter(e.out, 2, 8, 2, ' ', 0)
-	for _, r := range rows {
-		fmt.Fprintln(w, strings.Join(r, "\t"))
-	}
-	return w.Flush()
-}
-
 func num(n int64) string { return strconv.FormatInt(n, 10) }
 
 func (e *env) statusCommand() *cobra.Command {
@@ -229,84 +218,6 @@ func (e *env) showStatus(st *api.Status) error {
 	}
 	_, err := fmt.Fprintf(e.out, "\nplan %s, loaded %s; time zones %s\n", st.Plan.Hash, st.Plan.LoadedAt.Local().Format(time.DateTime), st.Zones)
 	return err
-}
-
-func (e *env) traceCommand() *cobra.Command {
-	return &cobra.Command{Use: "trace KEY", Short: "Show everything the hub remembers about a key: order number, any id, event or delivery id; exits 1 when that is nothing",
-		Args: needs("a KEY"), RunE: do(func(c *cobra.Command, args []string) error {
-			var m api.Message
-			if err := e.ask(c.Context(), http.MethodGet, "/api/v1/messages?key="+url.QueryEscape(args[0]), nil, &m); err != nil {
-				return err
-			}
-			show := e.showTrace
-			if e.output == "json" {
-				show = func(m *api.Message) error { return e.json(m) }
-			}
-			if err := show(&m); err != nil || m.Known() {
-				return err
-			}
-			return &exitError{exitFailed, nil}
-		})}
-}
-
-func (e *env) showTrace(m *api.Message) error {
-	if !m.Known() {
-		fmt.Fprintf(e.out, "the hub remembers nothing under %s\n", m.Key)
-		return nil
-	}
-	e.showObjects(m.Objects)
-	if len(m.Inbox) > 0 {
-		rows := [][]string{{"RECEIVED", "FLOW", "DELIVERY", "PUBLISHED"}}
-		for _, i := range m.Inbox {
-			rows = append(rows, []string{i.Received.Local().Format(time.DateTime), i.Flow, i.Delivery, strconv.FormatBool(i.Published)})
-		}
-		if err := e.columns(append(rows, nil)); err != nil {
-			return err
-		}
-	}
-	if err := e.showStory(m); err != nil {
-		return err
-	}
-	if len(m.Queued) > 0 {
-		return e.showQueued(m.Queued)
-	}
-	return nil
-}
-
-// showStory tells, newest first, what became of the key's messages and what people did to them.
-func (e *env) showStory(m *api.Message) error {
-	type line struct {
-		at   time.Time
-		cols []string
-	}
-	var lines []line
-	gone := map[string]bool{}
-	for _, j := range m.Journal {
-		gone[j.Flow+" "+j.Event] = gone[j.Flow+" "+j.Event] || j.Outcome == "discarded"
-		lines = append(lines, line{j.Time, []string{j.Flow, j.Outcome, j.System, j.Local, j.Version, j.Reason}})
-	}
-	for _, a := range m.Acts {
-		if a.Action == "discarded" && gone[a.Flow+" "+a.Event] {
-			continue // the journal tells it
-		}
-		why := fmt.Sprintf("message %d, by %s", a.Message, a.Who)
-		if a.Bulk != 0 {
-			why += fmt.Sprintf(" (bulk %d)", a.Bulk)
-		}
-		if a.Note != "" {
-			why += ": " + a.Note
-		}
-		lines = append(lines, line{a.Time, []string{a.Flow, a.Action, "", "", "", why}})
-	}
-	if len(lines) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(lines, func(a, b line) int { return b.at.Compare(a.at) })
-	rows := [][]string{{"TIME", "FLOW", "OUTCOME", "SYSTEM", "ID", "VERSION", "REASON"}}
-	for _, l := range lines {
-		rows = append(rows, append([]string{l.at.Local().Format("2006-01-02 15:04:05.000")}, l.cols...))
-	}
-	return e.columns(append(rows, nil))
 }
 
 func (e *env) showObjects(objects []api.Object) {

@@ -184,7 +184,7 @@ func (e *env) parkedShow() *cobra.Command {
 	return &cobra.Command{Use: "show ID", Short: "Show a message with its document, its original beside it, and what people did to it", Args: needs("the ID of a message"),
 		RunE: do(func(c *cobra.Command, args []string) error {
 			var q api.Queued
-			if err := e.parkedOne(c.Context(), args[0], &q); err != nil {
+			if err := e.parkedOne(c.Context(), args[0], "", &q); err != nil {
 				return err
 			}
 			if e.output == "json" {
@@ -272,12 +272,16 @@ func pretty(doc json.RawMessage, text string) string {
 	return b.String()
 }
 
-func (e *env) parkedOne(ctx context.Context, id string, q *api.Queued) error {
+// parkedOne gets a message; query is empty, or inClear.
+func (e *env) parkedOne(ctx context.Context, id, query string, q *api.Queued) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	return e.ask(ctx, http.MethodGet, "/api/v1/parked/"+id, nil, q)
+	return e.ask(ctx, http.MethodGet, "/api/v1/parked/"+id+query, nil, q)
 }
+
+// inClear asks for a document without masks: what is edited is sent.
+const inClear = "?clear=true"
 
 func checkID(id string) error {
 	if _, err := strconv.ParseInt(id, 10, 64); err != nil {

@@ -47,7 +47,7 @@ func (e *env) parkedEdit() *cobra.Command {
 				}
 			}
 			var q api.Queued
-			if err := e.parkedOne(c.Context(), args[0], &q); err != nil {
+			if err := e.parkedOne(c.Context(), args[0], inClear, &q); err != nil {
 				return err
 			}
 			if o.match == "" {

@@ -93,7 +93,7 @@ func (e *env) markSome(ctx context.Context, m *marking, ids []string) error {
 	for _, id := range ids {
 		if m.wait > 0 {
 			var q api.Queued
-			if err := e.parkedOne(ctx, id, &q); err != nil {
+			if err := e.parkedOne(ctx, id, "", &q); err != nil {
 				return ofMessage(id, err)
 			}
 			events[id] = q
@@ -130,7 +130,7 @@ func (e *env) awaitSome(ctx context.Context, m *marking, ids []string, before ma
 		for len(fates) < len(ids) {
 			id := ids[len(fates)]
 			var q api.Queued
-			err := e.parkedOne(ctx, id, &q)
+			err := e.parkedOne(ctx, id, "", &q)
 			var no *refused
 			switch {
 			case errors.As(err, &no) && no.Status == http.StatusNotFound:

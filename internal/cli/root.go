@@ -45,15 +45,16 @@ func usage(format string, args ...any) error {
 
 // env is what a command works with.
 type env struct {
-	out, err io.Writer
-	output   string // text or json
+	out, err io.Writer // what they are given is shown as plain text
+	raw      io.Writer // out as it is, for JSON
+	output   string    // text or json
 	url      string
 	token    string
 }
 
 // Main runs one command line and gives the process's exit code.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	e := &env{out: stdout, err: stderr}
+	e := &env{out: plainWriter{stdout}, raw: stdout, err: plainWriter{stderr}}
 	root := newRoot(e)
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -65,13 +66,13 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var x *exitError
 	if errors.As(err, &x) {
 		if x.cause != nil {
-			fmt.Fprintln(stderr, "waybill:", x.cause)
+			fmt.Fprintln(e.err, "waybill:", x.cause)
 		}
 		return x.code
 	}
 	// What cobra refuses is a usage error; what a command fails with has been wrapped by failed.
-	fmt.Fprintln(stderr, "waybill:", err)
-	fmt.Fprintln(stderr, "Run 'waybill --help' for usage.")
+	fmt.Fprintln(e.err, "waybill:", err)
+	fmt.Fprintln(e.err, "Run 'waybill --help' for usage.")
 	return exitUsage
 }
 
@@ -170,7 +171,7 @@ func do(run func(c *cobra.Command, args []string) error) func(*cobra.Command, []
 }
 
 func (e *env) json(v any) error {
-	enc := json.NewEncoder(e.out)
+	enc := json.NewEncoder(e.raw)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }

@@ -46,6 +46,7 @@ func (l *loader) loadHub() {
 	l.plan.Hub.HTTP = l.http(raw.HTTP, node.Get("http"))
 	l.plan.Hub.Hooks = l.hooks(raw.Hooks, node.Get("hooks"), raw.HTTP.Listen)
 	l.plan.Hub.Backup = l.backup(raw.Backup, node.Get("backup"))
+	l.plan.Hub.Documents = l.keptDocuments(raw.Journal.Documents, node.Get("journal").Get("documents"))
 	l.plan.Hub.TakeOver = l.takeOver(raw.TakeOver, node.Get("takeover-after"))
 	l.loadSystems(raw.Systems)
 }
@@ -205,6 +206,19 @@ func (l *loader) hooks(raw hooksFile, n strictyaml.Node, other string) Hooks {
 		raw.Leave = 2 * time.Second // other hubs may be there
 	}
 	return Hooks{Listen: raw.Listen, MaxBody: raw.MaxBody, Rate: raw.Rate, Max: raw.Connections, Leave: raw.Leave}
+}
+
+// mostDays is how long documents may be kept: as long as the journal is.
+const mostDays = 90
+
+func (l *loader) keptDocuments(raw documentsFile, n strictyaml.Node) Documents {
+	if at := n.Get("days"); raw.Days < 0 || raw.Days > mostDays {
+		l.p.AddHint(at.Pos(), "write a number from 0 to 90: the journal itself is kept for 90 days", "days: %d days are not possible", raw.Days)
+	}
+	if at := n.Get("size"); raw.Size > 0 && raw.Size < 1<<20 {
+		l.p.Note(at.Pos(), "write at least 1MiB, or days: 0 for none", "size: %s holds the documents of few messages", raw.Size)
+	}
+	return Documents{Age: time.Duration(raw.Days) * 24 * time.Hour, Size: int64(raw.Size)}
 }
 
 // takeOver checks the time after which a silent hub is taken for dead. Brokers do not take sessions of less than six seconds.

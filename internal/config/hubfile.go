@@ -14,6 +14,7 @@ type hubFile struct {
 	HTTP     httpFile        `yaml:"http" doc:"the console and the API"`
 	Hooks    hooksFile       `yaml:"hooks" doc:"the listener for webhooks"`
 	Backup   backupFile      `yaml:"backup" doc:"copies of the embedded set-up, and what holds after one was put back"`
+	Journal  journalFile     `yaml:"journal" doc:"what is kept of the fates of messages"`
 	TakeOver time.Duration   `yaml:"takeover-after" default:"15s" doc:"how long a hub that has gone without a word is waited for before others take its partitions and leases; 6s to 5m"`
 	Entities []string        `yaml:"entities" doc:"kinds of business objects beside the common ones"`
 	Systems  strictyaml.Node `yaml:"systems" type:"map" doc:"the external applications by name; each has connector, visible-after and its connector's own settings"`
@@ -72,6 +73,15 @@ type backupFile struct {
 	Dir       string          `yaml:"dir" doc:"folder below which waybill backup writes copies, relative to the working directory; without it the hub writes none. Give it a disk of its own"`
 	Rate      strictyaml.Size `yaml:"rate" default:"32MiB" doc:"how many bytes a second a copy writes at most, so that the hub has the disk for itself in between; from 256KiB"`
 	ResentFor time.Duration   `yaml:"resent-for" default:"24h" doc:"after a restore: how long senders may still send again what they had sent before. So long, creates are parked whose target cannot be asked whether they were made; waybill restored --done ends it sooner; up to 720h"`
+}
+
+type journalFile struct {
+	Documents documentsFile `yaml:"documents" doc:"the documents of each fate for waybill trace: before and after the mapping, what was sent, what was answered. Personal data (x-pii in schemas) is masked in them. Those of failures are kept as long as the journal, 90 days, and do not count here"`
+}
+
+type documentsFile struct {
+	Days int             `yaml:"days" default:"7" doc:"for so many days, of what did not fail; 0: of failures alone"`
+	Size strictyaml.Size `yaml:"size" default:"256MiB" doc:"and of these the newest, compressed, up to this size in all"`
 }
 
 type tokenFile struct {

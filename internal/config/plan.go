@@ -52,6 +52,8 @@ type Hub struct {
 	HTTP   HTTP
 	Hooks  Hooks
 	Backup Backup
+	// Documents bounds what is kept of the documents of fates that were no failures.
+	Documents Documents
 	// TakeOver is how long a hub that has gone without a word is waited for before others take its partitions and leases.
 	TakeOver time.Duration
 }
@@ -81,6 +83,12 @@ type KafkaBroker struct {
 	Replication int
 	TLS         *TLS
 	SASL        *SASL
+}
+
+// Documents are kept for Age, and of them the newest up to Size bytes as they are stored; without either none are.
+type Documents struct {
+	Age  time.Duration
+	Size int64
 }
 
 // TLS of the connection to the broker. CA and Cert are files, resolved already; Key is the private key itself, in PEM.

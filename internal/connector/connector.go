@@ -115,6 +115,9 @@ type Result struct {
 	// Doc is the object's full state after the write, when the answer holds it; else nil: read it back with Find.
 	Doc  []byte
 	ETag string
+	// Status is the target's own word for it ("201"), and Answer what it answered, for people who want to know later; both may be empty.
+	Status string
+	Answer []byte
 }
 
 // Sink writes. Every error is a *fault.Error: in particular UnknownOutcome when the request may have been applied.

@@ -51,6 +51,10 @@ type Error struct {
 	Code string
 	// RetryAfter is what the target asked for; zero when it did not.
 	RetryAfter time.Duration
+	// Field is the field of the document that was refused, as the target names it; empty where it names none.
+	Field string
+	// Answer is what the target answered, as far as it is kept for people, without secrets.
+	Answer []byte
 	// Duplicate marks a Conflict that means "an object with this id exists": find it and adopt it.
 	Duplicate bool
 	Err       error

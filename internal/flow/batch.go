@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -388,6 +389,11 @@ func (r *Runner) follower(p *partition, lane string, head state.Outcome, ev *eve
 // settle turns a fate into what the store is to be told.
 func (r *Runner) settle(p *partition, a *attempt, offset int64, ev *event.Event, f fate) result {
 	lane := a.lane
+	var hidden *privacy.Values
+	if f.outcome != state.Delivered || f.trail.told != "" { // then there are words, or documents, to look into
+		hidden = r.secrets(ev, f.trail.mapped)
+		hide(&f, hidden)
+	}
 	res := result{lane: lane, ev: ev, send: f.send, taken: a.taken, left: f.left, Result: state.Result{Offset: offset, Outcome: f.outcome, Reason: f.reason,
 		Ref: f.ref, Source: f.source, Applied: f.applied, Close: f.closes, Retried: f.retried, Resubmit: f.resubmit}}
 	if f.claimed {
@@ -408,8 +414,14 @@ func (r *Runner) settle(p *partition, a *attempt, offset int64, ev *event.Event,
 		res.Queue = q
 		res.Reason = "" // the sentence stands in the queue; reasons of totals are a closed set
 	}
-	if r.journalled(&f) {
+	if r.journalled(&f) || a.queued != nil && f.resubmit == nil { // how a failure ended belongs to it
 		res.Journal = r.journal(ev, &f, now, res.took)
+		if kept, failed := r.keeps(&f, a.queued != nil); kept {
+			if hidden == nil {
+				hidden = r.secrets(ev, f.trail.mapped)
+			}
+			res.Journal.Documents = r.documents(ev, &f, hidden, failed)
+		}
 	}
 	return res
 }
@@ -438,7 +450,8 @@ func (r *Runner) journal(ev *event.Event, f *fate, now time.Time, took time.Dura
 		j.Attempts = ev.Refused.Reading + 1 // see Store.Refused
 	}
 	if f.outcome == state.Delivered {
-		j.Reason = f.told
+		j.Reason = f.trail.told
 	}
+	j.Action, j.Field, j.Told = f.trail.action, f.trail.field, f.trail.told
 	return j
 }

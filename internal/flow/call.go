@@ -182,6 +182,8 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 	began := d.Clock.Elapsed()
 	res, err := d.send(cctx)
 	cancel()
+	d.answered(res, err)
+	err = d.conceal(err)
 	d.spend(d.Clock.Elapsed() - began)
 	d.Observer.Call(d.Runner.target.Name, d.Clock.Elapsed()-began, err)
 	if err == nil && d.write.Action == connector.Create && res.Local == "" {
@@ -395,6 +397,7 @@ func (d *delivery) unread(ctx context.Context, err error) (fate, bool, error) {
 	if ctx.Err() != nil {
 		return fate{}, false, err
 	}
+	err = d.conceal(err)
 	switch fault.KindOf(err) {
 	case fault.Unavailable, fault.UnknownOutcome:
 		d.Runner.target.Breaker.Failure(d.attempt.lane, err)

@@ -60,16 +60,17 @@ func (r *Runner) decide(ctx context.Context, ev *event.Event, a *attempt) (fate,
 	case err != nil:
 		return f, err
 	case !done && r.target == nil:
-		return r.forward(ev, s, a), nil
+		f = r.forward(ev, s, a)
 	case !done:
 		if f, err = r.deliver(ctx, ev, s, a); err != nil {
 			return f, err
 		}
 	}
-	if r.target == nil {
-		return f, nil
+	if r.target != nil {
+		f, err = r.unsettled(ctx, ev, a, f)
 	}
-	return r.unsettled(ctx, ev, a, f)
+	f.trail.mapped = s.out
+	return f, err
 }
 
 // computedKey is the key that the flow computes of the document; empty where it cannot.
@@ -121,7 +122,7 @@ func (r *Runner) examine(ctx context.Context, ev *event.Event, a *attempt) (s *s
 			return s, f, done, err
 		}
 		if !ok {
-			return stop(skipped(state.Filtered))
+			return stop(skipped(state.Filtered, "`when` does not want it: %s", r.flow.When.Text()))
 		}
 	}
 	if f, done, err := r.identify(ctx, ev, s, a); done || err != nil {
@@ -280,11 +281,13 @@ func (r *Runner) received(ctx context.Context, ev *event.Event, s *stage, local 
 	switch {
 	case k.EventID == ev.ID && ev.ID != "":
 		// The fate of this very event is stored: the relay has published it twice.
-		return skipped(state.Duplicate), true, nil
+		return skipped(state.Duplicate, "this very event came before"), true, nil
 	case k.Received != "" && ev.Version != "" && event.CompareVersions(ev.Version, k.Received) < 0 && !event.Ahead(k.Received, r.Clock.Now()):
-		return skipped(state.Stale), true, nil
+		return skipped(state.Stale, "its version is %s, and %s was received before", ev.Version, k.Received), true, nil
+	case t.Ref.Deleted && ev.Operation == event.Delete && len(k.Fields) == 0: // what was received last was a deletion
+		return skipped(state.Duplicate, "the object was deleted before, and %s said so already", r.flow.From.System), true, nil
 	case t.Ref.Deleted && ev.Operation == event.Delete:
-		return skipped(state.Echo), true, nil
+		return skipped(state.Echo, "the hub itself has deleted the object in %s", r.flow.From.System), true, nil
 	}
 	return fate{}, false, nil
 }
@@ -330,18 +333,31 @@ func (r *Runner) mapped(ctx context.Context, ev *event.Event, s *stage, a *attem
 	}
 	s.ref.Known.Fields = fields(r.flow.Map, out)
 	if s.known != nil && s.known.Fields != nil && maps.Equal(s.known.Fields, s.ref.Known.Fields) && !(s.gone && s.later()) {
-		f := skipped(state.Echo)
+		f := s.again(r.flow.From.System)
 		f.ref = s.ref          // the version received is newer all the same
 		f.ref.Deleted = s.gone // a state from before the deletion, read late, brings nothing back
 		return f, true, nil
 	}
 	if s.known != nil && overwritten(s.known, s.ref.Known) {
-		return skipped(state.Stale), true, nil
+		return skipped(state.Stale, "it says what the hub has overwritten in %s since", r.flow.From.System), true, nil
 	}
 	if s.known != nil && follows(s.known, s.ref.Known) {
 		ev.Hops = max(ev.Hops, s.known.Hops)
 	}
 	return circling(ev)
+}
+
+// again is the skip of an event that says what is known of the object in its source already. Whether it is news of the hub's own write, or the same
+// content once more, depends on who said it last.
+func (s *stage) again(system string) fate {
+	if s.known.Hops > 0 {
+		return skipped(state.Echo, "it says what the hub itself has written in %s", system)
+	}
+	told := "the same content came before"
+	if s.known.EventID != "" {
+		told += ", as event " + s.known.EventID
+	}
+	return skipped(state.Duplicate, "%s", told)
 }
 
 // later reports whether the event is certainly newer than all that is known of the object: than what was received, and than the hub's last
@@ -421,5 +437,6 @@ func (r *Runner) forward(ev *event.Event, s *stage, a *attempt) fate {
 	f := delivered()
 	f.send = &event.Record{Topic: r.flow.To.Topic, Key: []byte(key), Value: s.out, Headers: headers, Time: ev.Time}
 	f.ref = s.ref
+	f.trail.action = state.DidPublish
 	return f
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -63,6 +64,9 @@ type delivery struct {
 	// cleared: nothing is in doubt any more; adopted is the object that was found to be there.
 	cleared bool
 	adopted *state.Ref
+
+	trail  trail
+	secret *privacy.Values // what conceal looks for; made when it is needed
 }
 
 // deliver takes a mapped document to the flow's target: guards, intent, call, and the fate that the store will hear of.
@@ -92,10 +96,34 @@ func (r *Runner) deliver(ctx context.Context, ev *event.Event, s *stage, a *atte
 	}
 	d.finish(&f)
 	f.external, f.retried = d.target.External, d.retried
+	d.tell(&f)
 	if f.outcome == state.Delivered || f.outcome == state.Skipped {
 		f.source = s.ref // sooner, the event would be taken for one that is done with when it is tried again
 	}
 	return f, nil
+}
+
+// tell adds to the fate what was done.
+func (d *delivery) tell(f *fate) {
+	t := &f.trail
+	field, told := t.field, t.told
+	*t = d.trail
+	if t.told = told; t.told == "" {
+		t.told = d.met
+	}
+	if field != "" {
+		t.field = field
+	}
+	if f.outcome == state.Delivered || f.outcome == state.Skipped {
+		t.field = ""
+	}
+	if d.met != "" {
+		t.action = state.DidAdopt
+	}
+	if t.action == "" && f.outcome != state.Skipped && d.write.Action != "" {
+		t.action = didOf(d.write.Action, d.write.Action == connector.Update && d.ev.Operation == event.Delete)
+	}
+	t.lost = d.lost
 }
 
 // alone takes the object among the flows of this hub.
@@ -239,7 +267,7 @@ func (d *delivery) prepare(ctx context.Context) (f fate, done bool, err error) {
 // guard keeps from the target what must not or need not be written there.
 func (d *delivery) guard(ctx context.Context) (fate, bool, error) {
 	if d.ev.Origin == d.Runner.target.Name {
-		return skipped(state.Echo), true, nil
+		return skipped(state.Echo, "it came from %s", d.Runner.target.Name), true, nil
 	}
 	d.hash = deletedHash
 	if d.ev.Operation != event.Delete {
@@ -249,11 +277,11 @@ func (d *delivery) guard(ctx context.Context) (fate, bool, error) {
 	if a := d.target.Applied; a != nil {
 		switch c := event.CompareVersions(d.ev.Version, a.Version); {
 		case d.ev.Ahead() && d.knownTo(a):
-			return skipped(state.Duplicate), true, nil
+			return skipped(state.Duplicate, "it was applied before"), true, nil
 		case c < 0 && !event.Ahead(a.Version, d.Clock.Now()): // what an older version of the hub has believed holds up nothing
-			return skipped(state.Stale), true, nil
+			return skipped(state.Stale, "its version is %s, and %s was applied before", d.ev.Version, a.Version), true, nil
 		case c == 0 && (a.Hash == d.hash || d.knownTo(a)):
-			return skipped(state.Duplicate), true, nil
+			return skipped(state.Duplicate, "the same was applied before, with the same version"), true, nil
 		}
 	}
 	for i := range d.flow.Requires {
@@ -263,7 +291,10 @@ func (d *delivery) guard(ctx context.Context) (fate, bool, error) {
 		}
 	}
 	if d.unchanged() {
-		f := skipped(state.Echo)
+		f := skipped(state.Echo, "%s is known to hold all that it says", d.Runner.target.Name)
+		if a := d.target.Applied; a != nil && a.Hash == d.hash {
+			f = skipped(state.Duplicate, "the same content was applied before, under another version")
+		}
 		f.applied = d.applied()
 		return f, true, nil
 	}
@@ -356,7 +387,7 @@ func (d *delivery) planDelete(there bool) (fate, bool) {
 	to := &d.flow.To
 	switch {
 	case to.OnDelete == "ignore":
-		return skipped(state.Filtered), true
+		return skipped(state.DeleteIgnored, "the flow says `on-delete: ignore`"), true
 	case !there && !d.doubt:
 		return d.nothing(), true
 	case to.OnDelete == "delete":
@@ -375,7 +406,7 @@ func (d *delivery) planDelete(there bool) (fate, bool) {
 
 // nothing is there to delete. The version guard remembers it, so that an older update does not create the object later.
 func (d *delivery) nothing() fate {
-	f := skipped(state.Filtered)
+	f := skipped(state.DeleteIgnored, "there is nothing to delete in %s", d.Runner.target.Name)
 	f.applied = d.applied()
 	return f
 }
@@ -456,7 +487,6 @@ func (d *delivery) every() []state.Intent {
 func (d *delivery) done(ctx context.Context, res connector.Result) fate {
 	f := delivered()
 	f.called = true
-	f.told = d.met
 	f.applied = d.applied()
 	f.closes = d.every()
 	local := res.Local

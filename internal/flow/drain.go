@@ -279,9 +279,6 @@ func (r *Runner) settleDrained(p *partition, a *attempt, ev *event.Event, f fate
 	q := a.queued
 	res := r.settle(p, a, 0, ev, f)
 	res.Drained, res.row = q.ID, q
-	if res.Journal == nil && f.resubmit == nil {
-		res.Journal = r.journal(ev, &f, r.Clock.Now(), res.took) // how a failure ended belongs to it
-	}
 	n := res.Queue
 	if n == nil {
 		return res

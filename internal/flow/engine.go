@@ -23,6 +23,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
+	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -97,6 +98,10 @@ type Deps struct {
 	Restored Restored
 	// Changed is called after a cross-reference was committed: waiting messages of any flow may be ready.
 	Changed func()
+	// Private gives the masks of a flow's documents; nil: there are none.
+	Private func(flow string) *privacy.Flow
+	// KeepsDocuments reports whether the documents of fates that are no failures are kept; nil: they are not.
+	KeepsDocuments func() bool
 	// Lanes is the number of lanes a partition has in the subscriber.
 	Lanes int
 	// MaxRecord is the largest record in bytes that the publisher takes for a topic; nil: unknown. A larger one is parked before anything of its

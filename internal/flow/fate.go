@@ -19,7 +19,7 @@ type fate struct {
 	reason  string // of a skip: one of the closed set; else the sentence for the operator
 	kind    string
 	code    string
-	told    string // what the journal says of a delivery beyond that it was made
+	trail   trail
 
 	send      *event.Record // to be on its topic before the fate counts
 	ref       *state.Ref
@@ -39,8 +39,13 @@ type fate struct {
 	resubmit *state.Inbound // handed back to the inbox: no fate at all
 }
 
-func delivered() fate            { return fate{outcome: state.Delivered} }
-func skipped(reason string) fate { return fate{outcome: state.Skipped, reason: reason} }
+func delivered() fate { return fate{outcome: state.Delivered} }
+
+// skipped is a skip with one of the closed set of reasons, and the sentence that says why it is one.
+func skipped(reason, format string, args ...any) fate {
+	return fate{outcome: state.Skipped, reason: reason, trail: trail{told: fmt.Sprintf(format, args...)}}
+}
+
 func waiting(m *state.Missing) fate {
 	return fate{outcome: state.Waiting, kind: "xref", missing: m, reason: missingText(m), code: m.Entity + "/" + m.System}
 }
@@ -60,6 +65,12 @@ func missingText(m *state.Missing) string {
 
 // refused is the fate of a document that a schema or mapping does not take.
 func refused(stage string, err error) fate {
+	f := refusedBy(stage, err)
+	f.trail.field = refusedField(err)
+	return f
+}
+
+func refusedBy(stage string, err error) fate {
 	var miss *mapping.MissingRef
 	if errors.As(err, &miss) {
 		return waiting(&state.Missing{Entity: miss.Entity, System: miss.System, Hub: miss.Hub, Local: miss.Local})
@@ -99,5 +110,7 @@ func failed(err error) fate {
 	if e, ok := fault.As(err); ok {
 		code = e.System + "/" + e.Code
 	}
-	return parked(kind, code, err.Error())
+	f := parked(kind, code, err.Error())
+	f.trail.field = refusedField(err)
+	return f
 }

@@ -63,7 +63,7 @@ func TestDelivery(t *testing.T) {
 		{"gone in the target", []step{{true, nil, nil}, {false, fault.New(fault.NotFound, "404"), nil}}, []event.Event{order("A", 1, "1"), order("A", 2, "2")}, "delivered=1 parked=1", "create A,update A"},
 		{"deleted", nil, []event.Event{order("A", 1, "1"), with(order("A", 1, "2"), func(e *event.Event) { e.Operation = event.Delete })}, "delivered=2", "create A,delete <nil>"},
 		{"an update older than the deletion", nil, []event.Event{order("A", 1, "1"), with(order("A", 1, "3"), func(e *event.Event) { e.Operation = event.Delete }), order("A", 5, "2")}, "delivered=2 stale=1", "create A,delete <nil>"},
-		{"a deletion that comes first", nil, []event.Event{with(order("A", 1, "3"), func(e *event.Event) { e.Operation = event.Delete }), order("A", 5, "2")}, "filtered=1 stale=1", ""},
+		{"a deletion that comes first", nil, []event.Event{with(order("A", 1, "3"), func(e *event.Event) { e.Operation = event.Delete }), order("A", 5, "2")}, "delete-ignored=1 stale=1", ""},
 		{"not JSON", nil, []event.Event{with(order("A", 1, "1"), func(e *event.Event) { e.Data = []byte(`{"no":`) })}, "parked=1", ""},
 		{"not by the schema", nil, []event.Event{with(order("A", 1, "1"), func(e *event.Event) { e.Data = []byte(`{"no":"A"}`) })}, "parked=1", ""},
 		{"round in a circle", nil, []event.Event{with(order("A", 1, "1"), func(e *event.Event) { e.Hops = 99 })}, "parked=1", ""},
@@ -214,7 +214,7 @@ func TestWaitsForCustomer(t *testing.T) {
 	w.must(customers, event.Event{ID: "c", Source: "erp", Key: "C1", Version: "1", Operation: event.Upsert, Data: []byte(`{"no":"C1","qty":0,"rev":1}`)})
 	w.until("released", func() bool { return w.totals("orders-to-erp").Waiting == 0 })
 	w.until("delivered", func() bool {
-		return w.totals("orders-to-erp").Delivered+w.totals("orders-to-erp").Skipped[state.Echo] == 3
+		return w.totals("orders-to-erp").Delivered+w.totals("orders-to-erp").Skipped[state.Duplicate] == 3
 	})
 }
 

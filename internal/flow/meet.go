@@ -153,7 +153,7 @@ func (d *delivery) several(got []connector.Record, exactly bool) fate {
 		by = d.findBy()
 	}
 	text := severalText(d.Runner.target.Name, by, got)
-	d.log.Error(text, "key", d.ev.Key)
+	d.log.Error(d.secrets(d.ev, d.stage.out).Text(text), "key", d.ev.Key)
 	f := parked(fault.Conflict.String(), d.Runner.target.Name+"/several", text+": leave one of them there and replay, or say which one it is with waybill link and replay")
 	return d.given(f)
 }

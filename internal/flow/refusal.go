@@ -35,7 +35,7 @@ func (r *Runner) turnedAway(ctx context.Context, ev *event.Event) (fate, error) 
 		return fate{}, err
 	}
 	if known {
-		return skipped(state.Duplicate), nil
+		return skipped(state.Duplicate, "this refusal was published twice"), nil
 	}
 	reason := no.Reason
 	if no.Inbox != 0 {

@@ -61,7 +61,7 @@ func TestRefusalParksAlone(t *testing.T) {
 				w.relayed(r, first, bad, erpOrder("A", "2"), erpOrder("B", "1"))
 				w.expect("erp-orders", "delivered=1 parked=3")
 				w.relayed(r, turnedAway("B", event.RefusedKey, `{"qty":2}`), erpOrder("B", "2"))
-				w.expect("erp-orders", "delivered=1 echo=1 parked=4")
+				w.expect("erp-orders", "delivered=1 duplicate=1 parked=4")
 			} else {
 				w.relayed(r, bad, turnedAway("C", event.RefusedSplit, `{}`), erpOrder("A", "1"))
 				w.expect("erp-orders", "delivered=1 parked=2")

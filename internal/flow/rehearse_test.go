@@ -57,7 +57,7 @@ func TestRehearse(t *testing.T) {
 		{"requires what is there", "orders-to-erp", with(order("A", 1, "1"), func(e *event.Event) { e.Data = []byte(`{"no":"A","qty":1,"customer":"hub-C"}`) }), known, "delivered  update hub-A T1"},
 		{"delete", "orders-to-erp", with(order("A", 1, "1"), func(e *event.Event) { e.Operation, e.Data = event.Delete, nil }), known, "delivered  delete hub-A T1"},
 		{"deactivate", "orders-latest", with(order("A", 1, "1"), func(e *event.Event) { e.Operation, e.Data = event.Delete, nil }), known, "delivered  update hub-A T2"},
-		{"nothing there", "orders-latest", with(order("B", 1, "1"), func(e *event.Event) { e.Operation, e.Data = event.Delete, nil }), known, "skipped filtered  hub-B "},
+		{"nothing there", "orders-latest", with(order("B", 1, "1"), func(e *event.Event) { e.Operation, e.Data = event.Delete, nil }), known, "skipped delete-ignored  hub-B "},
 		{"found", "erp-orders", event.Event{ID: "1", Origin: "erp", Operation: event.Upsert, Data: []byte(`{"no":"T1","qty":1}`)}, known, "delivered   hub-A "},
 		{"minted", "erp-orders", event.Event{ID: "1", Origin: "erp", Operation: event.Upsert, Data: []byte(`{"no":"T9","qty":1}`)}, known, "delivered   " + state.MintHub("order", "erp", "T9") + " "},
 		{"no key", "erp-orders", event.Event{ID: "1", Operation: event.Upsert, Data: []byte(`{"no":"","qty":1}`)}, known, "parked the key is empty   "},

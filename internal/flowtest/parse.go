@@ -174,10 +174,10 @@ func (k *known) expectation(c *testCase, flow *config.Flow, p *strictyaml.Proble
 	case found[0] == "skipped":
 		n := c.node.Get("skipped")
 		if n.Text() == state.Stale || n.Text() == state.Duplicate {
-			p.AddHint(n.Pos(), "only filtered and echo can be tested", "a test knows of no earlier message, so that none can be %s", n.Text())
+			p.AddHint(n.Pos(), "only filtered, echo and delete-ignored can be tested", "a test knows of no earlier message, so that none can be %s", n.Text())
 			return
 		}
-		choose("reason", n, []string{state.Filtered, state.Echo}, p)
+		choose("reason", n, []string{state.Filtered, state.Echo, state.DeleteIgnored}, p)
 	case found[0] == "parked":
 		if n := c.node.Get("parked"); n.Kind() == strictyaml.Scalar && n.Text() == "" {
 			p.AddHint(n.Pos(), "write a part of the reason, for example the field's name", "any reason contains the empty text")

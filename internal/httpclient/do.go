@@ -177,6 +177,10 @@ func (c *Client) judged(r *Request, resp *Response, failed *fault.Error) *fault.
 	}
 	whole := c.fail(r, failed.Kind, c.Scrub(failed.Code), failed.Err)
 	whole.RetryAfter, whole.Duplicate = failed.RetryAfter, failed.Duplicate
+	whole.Field, whole.Answer = failed.Field, c.Answer(resp)
+	if whole.Field == "" {
+		whole.Field = c.Scrub(resp.refusedField())
+	}
 	return whole
 }
 

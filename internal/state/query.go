@@ -69,6 +69,13 @@ type Trace struct {
 	Inbox   []TracedInbound
 	// Acts are what people did to its messages, oldest first; without documents.
 	Acts []Act
+	// Keys are other keys that begin with what was asked for; where the trace is empty, they are all that was found.
+	Keys []string
+}
+
+// Known reports whether anything is remembered under the key.
+func (t *Trace) Known() bool {
+	return len(t.Objects)+len(t.Journal)+len(t.Queued)+len(t.Inbox)+len(t.Acts) > 0
 }
 
 // TracedInbound is an inbox row and where it went.

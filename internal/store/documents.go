@@ -112,15 +112,15 @@ func decodeDocuments(b []byte) (d state.Documents, err error) {
 	return d, nil
 }
 
-// newest is whether documents count against the bounds.
-func newest(d *state.Documents) bool { return !d.Failed }
+// counted is whether documents count against the bounds.
+func counted(d *state.Documents) bool { return !d.Failed }
 
 // encodeDocs compresses the documents of journal rows, before the rows are handed to the writer; nil for rows without.
 func (s *Store) encodeDocs(rows []*state.Journal) (bodies [][]byte, size int) {
 	keep := s.keepDocuments()
 	for i, j := range rows {
 		d := j.Documents
-		if d == nil || newest(d) && (keep.Age <= 0 || keep.Size <= 0) {
+		if d == nil || counted(d) && (keep.Age <= 0 || keep.Size <= 0) {
 			continue
 		}
 		if bodies == nil {
@@ -140,7 +140,7 @@ func (t *tx) saveDocuments(ids []int64, rows []*state.Journal, bodies [][]byte) 
 		if body == nil {
 			continue
 		}
-		fresh := newest(rows[i].Documents)
+		fresh := counted(rows[i].Documents)
 		if fresh {
 			written += int64(len(body))
 		}
