@@ -348,6 +348,7 @@ type world struct {
 	erp2  *target
 	log   *topicLog
 	deps  Deps
+	path  string           // of the store
 	next  map[string]int64 // offset by flow
 }
 
@@ -359,6 +360,12 @@ func newWorld(t *testing.T) *world {
 // newWorldOf is a world with flows of its own. A store without a path is a new file; another one has the machine's clock.
 func newWorldOf(t *testing.T, flows string, cfg store.Config) *world {
 	t.Helper()
+	return newWorldWith(t, flows, cfg, testMappings+plainMappings, testSchema)
+}
+
+// newWorldWith has mappings and a schema of orders of its own.
+func newWorldWith(t *testing.T, flows string, cfg store.Config, mappings, orders string) *world {
+	t.Helper()
 	w := &world{t: t, clock: lifecycle.NewManual(time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)), erp: newTarget(), erp2: newTarget(), log: &topicLog{}, next: map[string]int64{}}
 	src := func(name string, files map[string]string) []config.Source {
 		m := fstest.MapFS{}
@@ -368,8 +375,8 @@ func newWorldOf(t *testing.T, flows string, cfg store.Config) *world {
 		return []config.Source{{Name: name, FS: m}}
 	}
 	paths := config.Paths{Config: "waybill.yaml", ConfigFS: src("", map[string]string{"waybill.yaml": "systems:\n  erp: {connector: script}\n  erp2: {connector: script}\n"})[0].FS,
-		Flows: src("flows", map[string]string{"f.yaml": flows}), Mappings: src("mappings", map[string]string{"m.yaml": testMappings + plainMappings}),
-		Schemas: src("schemas", map[string]string{"test/order.v1.json": testSchema, "test/erp-order.v1.json": testSchema})}
+		Flows: src("flows", map[string]string{"f.yaml": flows}), Mappings: src("mappings", map[string]string{"m.yaml": mappings}),
+		Schemas: src("schemas", map[string]string{"test/order.v1.json": orders, "test/erp-order.v1.json": testSchema})}
 	plan, problems := config.Load(paths, config.Options{Kinds: map[string]connector.Kind{"script": kind{}}})
 	if problems.Len() > 0 {
 		t.Fatal(problems.Err())
@@ -381,6 +388,7 @@ func newWorldOf(t *testing.T, flows string, cfg store.Config) *world {
 	} else {
 		cfg.SQLite = filepath.Join(t.TempDir(), "w.db")
 	}
+	w.path = cfg.SQLite
 	cfg.Clock = clock
 	s, err := store.Open(t.Context(), cfg)
 	if err != nil {

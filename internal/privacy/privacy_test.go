@@ -106,13 +106,13 @@ func TestAnswers(t *testing.T) {
 
 type kind struct{}
 
-func (kind) Spec() connector.Spec                                               { return connector.Spec{Kind: "script", Can: connector.Abilities{Write: true, Find: true}} }
+func (kind) Spec() connector.Spec                                               { return connector.Spec{Kind: "script", Can: connector.Abilities{Write: true, Find: true, Poll: true}} }
 func (kind) Check(connector.Settings, *strictyaml.Problems)                     {}
 func (kind) Open(context.Context, connector.Settings) (connector.System, error) { return nil, nil }
 
 const planFlows = `flow: in
 entity: customer
-from: {system: crm, webhook: {path: crm, verify: {scheme: bearer, secret: "0123456789abcdef"}}}
+from: {system: crm, poll: {every: 1m}}
 accept: crm.v1
 key: source.no
 map: to-canonical
