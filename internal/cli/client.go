@@ -207,7 +207,7 @@ func (e *env) showStatus(st *api.Status) error {
 		return err
 	}
 	for _, text := range below {
-		fmt.Fprintf(e.out, "\n%s\n", text)
+		fmt.Fprintf(e.out, "\n%s\n", cell(text))
 	}
 	if st.Restored != nil {
 		fmt.Fprintln(e.out)

@@ -128,10 +128,11 @@ func (d *demo) startHub(ctx context.Context, world *sandbox.World, dir string, l
 	}
 	// The shipped flows and systems, with a place and addresses of the demo's own.
 	plan.Hub = config.Hub{
-		Broker: config.Broker{Embedded: &config.EmbeddedBroker{Dir: filepath.Join(dir, "broker")}, Partitions: plan.Hub.Broker.Partitions},
-		Store:  config.Store{SQLite: &config.SQLite{Path: filepath.Join(dir, "waybill.db")}},
-		HTTP:   config.HTTP{Listen: d.listen},
-		Hooks:  plan.Hub.Hooks,
+		Documents: plan.Hub.Documents,
+		Broker:    config.Broker{Embedded: &config.EmbeddedBroker{Dir: filepath.Join(dir, "broker")}, Partitions: plan.Hub.Broker.Partitions},
+		Store:     config.Store{SQLite: &config.SQLite{Path: filepath.Join(dir, "waybill.db")}},
+		HTTP:      config.HTTP{Listen: d.listen},
+		Hooks:     plan.Hub.Hooks,
 	}
 	plan.Hub.Hooks.Listen = "127.0.0.1:0"
 	hub, err := app.New(app.Options{Plan: plan, Kinds: kinds, Log: log, Version: Version()})

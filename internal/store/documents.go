@@ -51,14 +51,10 @@ const smallest = 96
 const mostDocuments = 64 << 20
 
 var (
-	encoders = sync.Pool{New: func() any {
-		// One call after the other, on the goroutine of the caller: a small window suffices for documents, and keeps an encoder small.
-		e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(128<<10), zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false))
-		if err != nil {
-			panic(err) // the options are constants
-		}
-		return e
-	}}
+	// compressor is used by many goroutines at once. A small window suffices for documents, and keeps it small.
+	compressor = sync.OnceValues(func() (*zstd.Encoder, error) {
+		return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(64<<10), zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false))
+	})
 	decompressor = sync.OnceValues(func() (*zstd.Decoder, error) {
 		return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(mostDocuments))
 	})
@@ -74,8 +70,10 @@ func encodeDocuments(d *state.Documents) []byte {
 	if len(b) < smallest {
 		return b
 	}
-	e := encoders.Get().(*zstd.Encoder)
-	defer encoders.Put(e)
+	e, err := compressor()
+	if err != nil {
+		return b
+	}
 	return e.EncodeAll(b[1:], append(make([]byte, 0, len(b)/2), zstdForm))
 }
 
