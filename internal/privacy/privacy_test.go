@@ -106,7 +106,9 @@ func TestAnswers(t *testing.T) {
 
 type kind struct{}
 
-func (kind) Spec() connector.Spec                                               { return connector.Spec{Kind: "script", Can: connector.Abilities{Write: true, Find: true, Poll: true}} }
+func (kind) Spec() connector.Spec {
+	return connector.Spec{Kind: "script", Can: connector.Abilities{Write: true, Find: true, Poll: true}}
+}
 func (kind) Check(connector.Settings, *strictyaml.Problems)                     {}
 func (kind) Open(context.Context, connector.Settings) (connector.System, error) { return nil, nil }
 
