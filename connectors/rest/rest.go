@@ -42,7 +42,7 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	}
 	client, err := httpclient.New(httpclient.Config{
 		System: s.Name, URL: set.URL, Auth: set.Auth, Headers: set.Headers, Timeout: set.Timeout, Limit: set.Limit,
-		MaxBody: set.MaxBody, TLS: set.TLS.In(s.Path), Proxy: set.Proxy, Log: s.Log,
+		MaxBody: set.MaxBody, TLS: set.TLS.In(s.Path), Proxy: set.Proxy, Log: s.Log, Told: s.Told,
 	})
 	if err != nil {
 		return nil, err

@@ -16,6 +16,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/flow"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/status"
 )
 
 // routerLog leaves out what is no error: a batch that is handed back because the hub stops, or another hub has taken over; and that a
@@ -54,7 +55,7 @@ func (h *Hub) newRunning(f *config.Flow, plan *config.Plan, systems map[string]*
 		open[name] = s.System
 	}
 	r, err := flow.New(f, flow.Deps{Plan: plan, Store: h.store, Publisher: publisher{h.publisher}, Systems: open, Clock: h.clock,
-		Log: h.log, Observer: observer{h.metrics, h.timely.of(f.Name, f.SLO.LateAfter)}, Changed: h.kick, Lanes: lanes, MaxRecord: h.cluster.MaxRecord,
+		Log: h.log, Observer: h.observer(f), Changed: h.kick, Lanes: lanes, MaxRecord: h.cluster.MaxRecord,
 		Life: h.logs.Life, Foreign: h.foreign, Restored: &h.restored, Private: h.private, KeepsDocuments: h.keepsDocuments})
 	if err != nil {
 		return nil, err
@@ -252,6 +253,14 @@ type observer struct {
 		Alarm(flow, what string)
 	}
 	deliveries *deliveries
+	// ahead is told by how much a record was stamped ahead of the hub's clock.
+	ahead func(by time.Duration)
+}
+
+func (h *Hub) observer(f *config.Flow) observer {
+	return observer{h.metrics, h.timely.of(f.Name, f.SLO.LateAfter), func(by time.Duration) {
+		h.clocks.note("the stamps of "+f.Topic(), by, by, h.clock.Elapsed()) // it was written at least so much before
+	}}
 }
 
 func (o observer) Outcome(flow string, out state.Outcome, reason string, took time.Duration) {
@@ -261,6 +270,9 @@ func (o observer) Outcome(flow string, out state.Outcome, reason string, took ti
 	o.m.Outcome(flow, string(out), reason, took)
 	if out == state.Delivered {
 		o.deliveries.count(took)
+	}
+	if -took > status.ClockTolerance {
+		o.ahead(-took)
 	}
 }
 func (o observer) Retried(flow string) { o.m.Retried(flow) }

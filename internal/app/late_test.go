@@ -217,3 +217,91 @@ func TestAgesOfWhatWaits(t *testing.T) {
 		t.Errorf("%d answers are kept", len(a.seen))
 	}
 }
+
+// TestClockOff: a hub whose clock differs from its systems' says so while they answer, and no more when it is set right; no age is negative meanwhile.
+func TestClockOff(t *testing.T) {
+	w := newLateWorld(t)
+	sent := 0
+	until := func(state, why string) {
+		t.Helper()
+		var self api.Self
+		await(t, "the hub to be "+state, func() bool {
+			w.push(sent, sent+1)
+			sent++
+			rest(t, w.hub)
+			self = w.status().Hub
+			return self.State == state
+		})
+		if !strings.HasPrefix(self.Why, why) || why == "" && self.Why != "" || w.status().Failing() {
+			t.Errorf("%+v", self)
+		}
+	}
+	until("running", "")
+	w.clock.turn(3 * time.Minute)
+	until("attention", "the hub's clock and others do not agree: erp 2m5") // the Date of an answer is to the second
+	w.clock.turn(-6 * time.Minute)
+	if err := w.hub.Pause(t.Context(), "orders-to-erp", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	w.push(sent, sent+1)
+	sent++
+	await(t, "an order to be on the topic", func() bool { return w.flow("orders-to-erp").Lag == 1 })
+	w.clock.turn(-time.Hour) // what waits comes from the future
+	if f := w.flow("orders-to-erp"); f.State != api.StatePaused || f.OldestSeconds != 0 || f.InFlightSeconds != 0 {
+		t.Errorf("%+v", f)
+	}
+	if err := w.hub.Resume(t.Context(), "orders-to-erp", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.turn(time.Hour)
+	until("attention", "the hub's clock and others do not agree: erp 2m5")
+	w.clock.turn(3 * time.Minute)
+	until("running", "")
+}
+
+// TestClocksSeen: one odd answer says nothing, and what was seen is forgotten.
+func TestClocksSeen(t *testing.T) {
+	var c clocks
+	const hour = time.Hour
+	for i, step := range []struct {
+		from, at time.Duration
+		want     int // clocks that are known
+		off      bool
+	}{
+		{0, 0, 1, false}, {hour, 1, 0, false}, {0, 2, 1, false}, {hour, 3, 0, false}, {hour, 4, 1, true}, {0, 5, 1, false},
+	} {
+		c.note("erp", step.from, step.from+time.Second, step.at)
+		got := c.facts(step.at)
+		if len(got.Seen) != step.want || step.want > 0 && got.Seen[0].Off() != step.off {
+			t.Errorf("step %d: %+v", i, got)
+		}
+	}
+	if got := c.facts(5 + clockKept); len(got.Seen) != 1 {
+		t.Errorf("kept for a while: %+v", got)
+	}
+	if got := c.facts(6 + clockKept); len(got.Seen) != 0 || len(c.seen) != 0 {
+		t.Errorf("forgotten: %+v", got)
+	}
+}
+
+// TestStampsAhead: records that were accepted by a clock ahead of this hub's are told of by their topic.
+func TestStampsAhead(t *testing.T) {
+	w := newLateWorld(t)
+	if err := w.hub.Pause(t.Context(), "orders-to-erp", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.turn(time.Hour)
+	w.push(0, 2)
+	await(t, "the orders to be on the topic", func() bool { return w.flow("orders-to-erp").Lag == 2 })
+	w.clock.turn(-time.Hour)
+	if err := w.hub.Resume(t.Context(), "orders-to-erp", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	rest(t, w.hub)
+	if self := w.status().Hub; self.State != "attention" || !strings.Contains(self.Why, "the stamps of canonical.order 59m") {
+		t.Errorf("%+v", self)
+	}
+	if f := w.flow("orders-to-erp"); f.OnTime.Hour.Delivered != 2 || f.OnTime.Hour.Late != 0 {
+		t.Errorf("%+v", f.OnTime)
+	}
+}

@@ -74,13 +74,13 @@ func (h *Hub) reload(ctx context.Context, who string) (*api.Reload, error) {
 	defer context.AfterFunc(h.life, func() { cancel(context.Cause(h.life)) })()
 	c, err := h.prepare(ctx)
 	if err != nil {
-		return nil, err
+		return nil, h.orStopping(err)
 	}
 	now := &current{plan: c.plan, loaded: h.clock.Now(), systems: c.all}
 	detail := fmt.Sprintf("flows: %s; systems: %s", summary(&c.flows), summary(&c.systems))
 	err = h.store.WriteAudit(ctx, state.Audit{Who: who, Action: "reload", Object: "plan/" + shortHash(c.plan), Detail: detail})
 	if err != nil {
-		return nil, errors.Join(err, closeSystems(c.opened))
+		return nil, h.orStopping(errors.Join(err, closeSystems(c.opened)))
 	}
 	failpoint.Hit(failpoint.ReloadAudited)
 	h.log.Info("reloading", "by", who, "plan", shortHash(c.plan), "flows", summary(&c.flows), "systems", summary(&c.systems))
@@ -96,6 +96,14 @@ func (h *Hub) reload(ctx context.Context, who string) (*api.Reload, error) {
 	}
 	h.log.Info("reloaded", "plan", out.Plan.Hash, "took", h.clock.Now().Sub(now.loaded))
 	return out, nil
+}
+
+// orStopping says of a reload that failed while the hub was told to stop that this is why: what it had asked was broken off.
+func (h *Hub) orStopping(err error) error {
+	if h.life.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", context.Cause(h.life), err)
 }
 
 // prepare does everything that can fail, before anything that runs is touched.

@@ -372,7 +372,7 @@ func TestReloadAndStop(t *testing.T) {
 	p.edit("flows/erp.yaml", "for: 11m", "for: 12m")
 	reloaded, stopped := make(chan error, 1), make(chan error, 1)
 	go func() { _, err := hub.Reload(t.Context(), "ann"); reloaded <- err }()
-	await(t, "the reload to wait for the call", func() bool { return strings.Contains(log.String(), "msg=reloading") })
+	await(t, "the reload to wait for the call", func() bool { return strings.Count(log.String(), "msg=reloading") == 4 })
 	go func() { stopped <- hub.Stop(context.Background()) }()
 	<-hub.life.Done()
 	close(answer)

@@ -76,7 +76,7 @@ type glance struct {
 
 // judgeHub fills in what is to be said of the hub itself and of its broker; silent is why the broker does not answer.
 func (h *Hub) judgeHub(st *api.Status, silent error) {
-	var facts status.HubFacts
+	facts := status.HubFacts{Clock: h.clocks.facts(h.clock.Elapsed())}
 	if silent != nil {
 		facts.Broker.Silent = silent.Error()
 	}

@@ -36,12 +36,8 @@ func (l *loader) flow(n strictyaml.Node) *flowDocument {
 		Name: raw.Flow, Entity: raw.Entity, Pos: n.Pos(), Order: Order(raw.Order), JournalAll: raw.Journal == "all",
 		SLO: SLO(raw.SLO), Retry: Retry{For: raw.Retry.For, Min: raw.Retry.Backoff.Min, Max: raw.Retry.Backoff.Max},
 	}
-	if f.SLO.LateAfter == 0 {
-		f.SLO.LateAfter = 15 * time.Minute
-	}
-	if f.SLO.WaitingAfter == 0 {
-		f.SLO.WaitingAfter = 15 * time.Minute
-	}
+	f.SLO.LateAfter = l.alwaysBounded(n, "late-after", f.SLO.LateAfter)
+	f.SLO.WaitingAfter = l.alwaysBounded(n, "waiting-after", f.SLO.WaitingAfter)
 	if f.Retry.Max == 0 {
 		f.Retry.Min, f.Retry.Max = 200*time.Millisecond, 30*time.Second
 	}
@@ -54,6 +50,19 @@ func (l *loader) flow(n strictyaml.Node) *flowDocument {
 	l.to(d, raw.To, n.Get("to"))
 	l.requires(d, raw.Requires)
 	return d
+}
+
+// alwaysBounded gives a limit of slo that every flow has: 15 minutes where it says none.
+func (l *loader) alwaysBounded(n strictyaml.Node, name string, limit time.Duration) time.Duration {
+	if limit > 0 {
+		return limit
+	}
+	const usual = 15 * time.Minute
+	at := n.Get("slo").Get(name)
+	if d, err := strictyaml.ParseDuration(at.Text()); err == nil && d == 0 {
+		l.p.Note(at.Pos(), "write a time that is long enough: 30d", "slo.%s: 0 does not switch it off: it is %s", name, strictyaml.FormatDuration(usual))
+	}
+	return usual
 }
 
 // known complains of a name that is not in the list; it is quiet where the name is no text, of which others complain.

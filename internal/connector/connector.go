@@ -32,6 +32,9 @@ type Settings struct {
 	Log  *slog.Logger
 	// Dir is the directory that relative paths are resolved against: the directory of the configuration file.
 	Dir string
+	// Told is given the system's own time whenever an answer tells it; at is that time, to the second, as it was at some moment of the time that has just
+	// passed. It may be nil, and must not block.
+	Told func(at time.Time, passed time.Duration)
 }
 
 // Spec describes a kind: one source for lint, documentation, the editor's schema and secret scrubbing.

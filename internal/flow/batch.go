@@ -401,7 +401,7 @@ func (r *Runner) settle(p *partition, a *attempt, offset int64, ev *event.Event,
 	}
 	now := r.Clock.Now()
 	if !ev.Accepted.IsZero() {
-		res.took = max(0, now.Sub(ev.Accepted)) // another hub's clock may be ahead
+		res.took = now.Sub(ev.Accepted)
 	}
 	switch f.outcome {
 	case state.Parked, state.Waiting, state.Held:
@@ -438,7 +438,7 @@ func (r *Runner) journalled(f *fate) bool {
 // journal is the record of a fate.
 func (r *Runner) journal(ev *event.Event, f *fate, now time.Time, took time.Duration) *state.Journal {
 	j := &state.Journal{Time: now, Flow: r.flow.Name, EventID: ev.ID, Entity: r.flow.Entity, Key: ev.Key, Hub: ev.Hub, Outcome: f.outcome,
-		Reason: f.reason, Version: ev.Version, Attempts: 1 + f.retried, Took: took}
+		Reason: f.reason, Version: ev.Version, Attempts: 1 + f.retried, Took: max(0, took)}
 	if r.target != nil {
 		j.System = r.target.Name
 	}

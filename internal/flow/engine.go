@@ -73,7 +73,8 @@ func (s *System) shared() *objects {
 	return s.objects
 }
 
-// Observer is told what happened, for metrics. Its methods must not block.
+// Observer is told what happened, for metrics. Its methods must not block. The time that an outcome took is negative where the message was
+// accepted by a clock that is ahead of this hub's.
 type Observer interface {
 	Outcome(flow string, o state.Outcome, reason string, took time.Duration)
 	Retried(flow string)

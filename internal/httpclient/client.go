@@ -43,6 +43,8 @@ type Config struct {
 	// Proxy is the URL of an HTTP proxy; empty: none, whatever the environment says.
 	Proxy string
 	Log   *slog.Logger
+	// Told is that of connector.Settings.
+	Told func(at time.Time, passed time.Duration)
 }
 
 // Client talks to one system. It is safe for concurrent use.

@@ -122,9 +122,13 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 			}
 		}
 	}
+	began := time.Now()
 	resp, err := c.http.Do(hr.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err != nil {
 		return nil, token, c.transportFault(r, &sent, err)
+	}
+	if hr.URL.Host == c.base.Host { // and not of whoever gives out tokens
+		c.tell(resp.Header, time.Since(began))
 	}
 	defer resp.Body.Close()
 	if !r.Safe {
@@ -149,6 +153,16 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 		return out, token, failed
 	}
 	return out, token, nil
+}
+
+// tell tells what the system's clock shows, where the answer is its own: one that a cache gives again has the time of its making.
+func (c *Client) tell(h http.Header, passed time.Duration) {
+	if c.cfg.Told == nil || h.Get("Age") != "" {
+		return
+	}
+	if at, err := http.ParseTime(h.Get("Date")); err == nil {
+		c.cfg.Told(at, passed)
+	}
 }
 
 // byteOrderMark stands before the JSON of some services, though RFC 8259 forbids it.

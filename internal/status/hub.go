@@ -1,7 +1,5 @@
 package status
 
-import "strings"
-
 // HubFacts is what the hub itself is judged by, apart from its flows and systems.
 type HubFacts struct {
 	Broker BrokerFacts
@@ -18,9 +16,6 @@ type StoreFacts struct{ Trouble string }
 
 // DiskFacts is what is known of the disks that the hub writes to. Trouble is why one takes nothing; empty where they do.
 type DiskFacts struct{ Trouble string }
-
-// ClockFacts is what is known of the hub's clock. Off says, for each clock that it differs from, by how much; none where it agrees, or nobody knows.
-type ClockFacts struct{ Off []string }
 
 // JudgeBroker says whether the broker answers.
 func (h *HubFacts) JudgeBroker() Verdict {
@@ -41,8 +36,4 @@ func storeFails(h *HubFacts) (Verdict, bool) {
 
 func diskFails(h *HubFacts) (Verdict, bool) {
 	return Verdict{Failing, h.Disk.Trouble}, h.Disk.Trouble != ""
-}
-
-func clockOff(h *HubFacts) (Verdict, bool) {
-	return Verdict{Attention, "the clocks do not agree: " + strings.Join(h.Clock.Off, "; ")}, len(h.Clock.Off) > 0
 }

@@ -19,6 +19,20 @@ func (t *tx) clock() (n int64, err error) {
 	return n, err
 }
 
+// TheirClock is what the database's clock shows; ok is false where it is the hub's own.
+func (s *Store) TheirClock(ctx context.Context) (at time.Time, ok bool, err error) {
+	if s.d == sqlite {
+		return time.Time{}, false, nil
+	}
+	err = s.each(ctx, func(r *sql.Rows) error {
+		var n int64
+		err := r.Scan(&n)
+		at = unstamp(n)
+		return err
+	}, "SELECT "+pgClock)
+	return at, err == nil, s.wrap("ask for the time", err)
+}
+
 func (t *tx) lease(name string) (l *state.Lease, err error) {
 	err = t.each(func(r *sql.Rows) error {
 		var expires int64

@@ -37,7 +37,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"RecoverRefilled", testRecoverRefilled}, {"RecoverUnsent", testRecoverUnsent}, {"RecoverUnnoted", testRecoverUnnoted}, {"RecoverUnnotedStranger", testRecoverUnnotedStranger},
 		{"RecoverAbsentReader", testRecoverAbsentReader}, {"RecoverRenamed", testRecoverRenamed}, {"RecoverOpened", testRecoverOpened}, {"RecoverForeignDone", testRecoverForeignDone}, {"RecoverListInTwo", testRecoverListInTwo}, {"RecoverListInTwoKnown", testRecoverListInTwoKnown}, {"RecoverPlacedFirst", testRecoverPlacedFirst}, {"Voyage", testVoyage},
 		{"CommitCounts", testCommitCounts}, {"CommitFenced", testCommitFenced}, {"CommitMerged", testCommitMerged}, {"CommitRefused", testCommitRefused},
-		{"CommitOddTexts", testCommitOddTexts}, {"Ages", testAges}, {"Timely", testTimely},
+		{"CommitOddTexts", testCommitOddTexts}, {"Ages", testAges}, {"Timely", testTimely}, {"TheirClock", testTheirClock},
 		{"LaneFollowers", testLaneFollowers}, {"LaneHeadChanges", testLaneHeadChanges}, {"LaneOfNonBlocking", testLaneOfNonBlocking},
 		{"LaneLateFollower", testLaneLateFollower}, {"LaneDiscards", testLaneDiscards}, {"LaneInOneCommit", testLaneInOneCommit},
 		{"Due", testDue}, {"Marks", testMarks}, {"Edit", testEdit}, {"EditOfNothing", testEditOfNothing}, {"EditRace", testEditRace},

@@ -95,3 +95,13 @@ func testTimely(t *testing.T, b *bench) {
 		t.Errorf("after pruning: %v, %v", got, err)
 	}
 }
+
+// A database on a machine of its own has a clock of its own.
+func testTheirClock(t *testing.T, b *bench) {
+	before := time.Now().Add(-time.Second)
+	at, ok, err := b.TheirClock(b.ctx())
+	b.no(err)
+	if ok != b.shared || ok && (at.Before(before) || at.After(time.Now().Add(time.Second))) {
+		t.Errorf("%v, %v", at, ok)
+	}
+}
