@@ -82,7 +82,7 @@ func TestLateIsLate(t *testing.T) {
 	release := make(chan struct{})
 	w.g.block = func(document) { <-release }
 	w.push(0, 53)
-	await(t, "the orders to be before the target", func() bool { return w.flow("orders-to-erp").Lag == 53 })
+	await(t, "the orders to be before the target", func() bool { return w.flow("orders-to-erp").Lag == 53 && w.flow("orders").Delivered == 53 })
 	w.want("orders-to-erp", api.StateRunning, "", 0, 5*time.Minute)
 	w.clock.turn(16 * time.Minute)
 	w.want("orders-to-erp", api.StateLate, "the oldest message is 16m", 16*time.Minute, 18*time.Minute)
