@@ -23,14 +23,21 @@ const (
 // batch is what is published together, in order: events, and what could not be made into any, with why.
 type batch struct {
 	*relay
-	out []outgoing
+	tenure *tenure
+	out    []outgoing
+	size   int // of what is in out, in bytes
+	// done says what is known of the rows that were begun; the last is home, that of the row at hand.
+	done []*state.Published
+	home *state.Published
+	// again: a row is read anew.
+	again bool
 	// rest are events of lists that a record cannot hold: each gets an inbox row of its own, from which the engine takes it.
 	rest []state.Inbound
 	// life is the life of the topic's log that was known before anything was sent.
 	life int64
 	// row is the inbox row at hand, and only, where it is not nil, are its events that are wanted.
 	row  *state.Inbound
-	only []int
+	only map[int]bool
 }
 
 // outgoing is one event on its way.
@@ -46,18 +53,33 @@ type outgoing struct {
 }
 
 // add turns an inbox row into events.
-func (b *batch) add(ctx context.Context, row *state.Inbound, home *state.Published) error {
-	b.row, b.only = row, row.Again
-	if slices.Contains(b.only, state.WholeList) {
-		b.only = nil // nothing of the list has its fate
+func (b *batch) add(ctx context.Context, row *state.Inbound) error {
+	if b.full() {
+		if err := b.flush(ctx); err != nil {
+			return err
+		}
+	}
+	b.row, b.only = row, nil
+	if row.Again != nil && !slices.Contains(row.Again, state.WholeList) { // else nothing of the list has its fate
+		b.only = make(map[int]bool, len(row.Again))
+		for _, i := range row.Again {
+			b.only[i] = true
+		}
+	}
+	if row.Next > 0 && row.Life != b.logs.Life(b.src.Topic) {
+		row.Next = 0 // what is published of it is in another log
+	}
+	b.begin()
+	if row.Next > 0 {
+		b.home.Sliced, b.home.Life = true, row.Life
 	}
 	if row.Event != nil {
 		ev := *row.Event
 		ev.Data = row.Body
 		if ev.Refused != nil && ev.Refused.Code == event.RefusedSplit {
-			return b.events(ctx, ev, home)
+			return b.events(ctx, ev)
 		}
-		return b.event(ctx, ev, piece{home: home}, nil)
+		return b.event(ctx, ev, piece{}, nil)
 	}
 	ev := event.Event{
 		ID: row.ID, Source: b.src.System, Entity: b.src.Entity, Operation: event.Upsert, Origin: b.src.System,
@@ -80,27 +102,50 @@ func (b *batch) add(ctx context.Context, row *state.Inbound, home *state.Publish
 		}
 	}
 	if reason := row.Headers[headerError]; reason != "" {
-		b.refuse(ev, piece{home: home}, kindInvalid, event.RefusedRow, reason)
+		b.refuse(ev, piece{}, kindInvalid, event.RefusedRow, reason)
 		return nil
 	}
-	return b.events(ctx, ev, home)
+	return b.events(ctx, ev)
 }
 
-// piece is where an event comes from, and where its place on the topic is noted.
+// begin notes from here on what becomes of the row at hand.
+func (b *batch) begin() {
+	b.home = &state.Published{Seq: b.row.Seq}
+	b.done = append(b.done, b.home)
+	b.again = b.again || readings(b.row) > 0
+}
+
+// full reports whether it is time to publish: what is held at once does not depend on how long a list is.
+func (b *batch) full() bool { return len(b.out) >= relaySlice || b.size >= relayBytes }
+
+// slice publishes what there is of a list when it is enough; the list goes on at next.
+func (b *batch) slice(ctx context.Context, next int) error {
+	if !b.full() {
+		return nil
+	}
+	b.home.Next = next
+	if err := b.flush(ctx); err != nil {
+		return err
+	}
+	b.begin()
+	b.home.Sliced, b.home.Life = true, b.life
+	return nil
+}
+
+// piece is where an event comes from.
 type piece struct {
-	home  *state.Published
 	index int
 	split bool
 }
 
 // events splits a document where the source says so.
-func (b *batch) events(ctx context.Context, ev event.Event, home *state.Published) error {
+func (b *batch) events(ctx context.Context, ev event.Event) error {
 	if b.src.Webhook == nil {
-		return b.event(ctx, ev, piece{home: home}, nil)
+		return b.event(ctx, ev, piece{}, nil)
 	}
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
-	whole := piece{home: home, index: state.WholeList}
+	whole := piece{index: state.WholeList}
 	if err := doc.Reset(ev.Data, bodyLimits); err != nil {
 		b.refuse(ev, whole, kindInvalid, event.RefusedSplit, "the document is not acceptable JSON: "+err.Error())
 		return nil
@@ -114,17 +159,24 @@ func (b *batch) events(ctx context.Context, ev event.Event, home *state.Publishe
 		}
 	}
 	if list.Kind() != jsondoc.Array {
-		return b.event(ctx, ev, piece{home: home}, doc)
+		return b.event(ctx, ev, piece{}, doc)
 	}
 	i := 0
 	for v := range list.Elements() {
+		if i < b.row.Next {
+			i++
+			continue
+		}
 		one := ev
 		one.ID = ev.ID + "." + strconv.Itoa(i)
 		one.Data = v.Raw()
-		if err := b.event(ctx, one, piece{home: home, index: i, split: true}, nil); err != nil {
+		if err := b.event(ctx, one, piece{index: i, split: true}, nil); err != nil {
 			return err
 		}
 		i++
+		if err := b.slice(ctx, i); err != nil {
+			return err
+		}
 	}
 	if i == 0 {
 		b.log.Info("a delivery held an empty list", "flow", b.src.Flow, "delivery", ev.ID)
@@ -134,7 +186,7 @@ func (b *batch) events(ctx context.Context, ev event.Event, home *state.Publishe
 
 // event evaluates the key of one event and puts it on its way. doc is ev.Data parsed, or nil.
 func (b *batch) event(ctx context.Context, ev event.Event, at piece, doc *jsondoc.Doc) error {
-	if b.only != nil && !slices.Contains(b.only, at.index) {
+	if b.only != nil && !b.only[at.index] {
 		return nil // it has its fate
 	}
 	key, err := b.key(ctx, &ev, doc)
@@ -154,7 +206,13 @@ func (b *batch) event(ctx context.Context, ev event.Event, at piece, doc *jsondo
 }
 
 func (b *batch) put(ev event.Event, at piece) {
-	b.out = append(b.out, outgoing{ev: ev, row: b.row, home: at.home, index: at.index, split: at.split})
+	b.out = append(b.out, outgoing{ev: ev, row: b.row, home: b.home, index: at.index, split: at.split})
+	b.size += len(ev.Data)
+	if ev.Refused != nil {
+		for name, value := range ev.Refused.Headers {
+			b.size += len(name) + len(value) // each refusal carries them
+		}
+	}
 }
 
 // key is the event's business key. A deletion of which the source tells nothing but the object's id has the key that the object had last, so that it
@@ -248,6 +306,11 @@ func (o *outgoing) key() []byte {
 // behind it, is sent again in its order before anything later.
 func (b *batch) publish(ctx context.Context) error {
 	b.life = b.logs.Life(b.src.Topic)
+	for _, p := range b.done {
+		if p.Sliced && p.Life != b.life {
+			return errOtherLog
+		}
+	}
 	waiting := make([]int, len(b.out))
 	for i := range waiting {
 		waiting[i] = i

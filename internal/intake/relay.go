@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/failpoint"
@@ -17,6 +16,8 @@ import (
 const (
 	relayRows  = 512
 	relayBytes = 8 << 20
+	// relaySlice is how many events are published before it is noted how far the relay has come. A list of more is published in slices.
+	relaySlice = 2048
 	relayPoll  = time.Second // for what other hubs have accepted, and what flows have handed back
 	alarmAfter = 30 * time.Second
 	relayGrace = 5 * time.Second // for what is on its way when the hub stops
@@ -66,36 +67,66 @@ func (r *relay) step(ctx context.Context, t *tenure) (int, error) {
 	if err != nil || len(rows) == 0 {
 		return 0, err
 	}
-	b := &batch{relay: r}
-	done := make([]state.Published, len(rows))
+	b := &batch{relay: r, tenure: t}
 	for i := range rows {
-		done[i].Seq = rows[i].Seq
-		if err := b.add(ctx, &rows[i], &done[i]); err != nil {
-			return 0, err
+		if err = b.add(ctx, &rows[i]); err != nil {
+			break
 		}
 	}
-	// What is on its way to the topic is also marked when the hub stops now: otherwise it would be published again.
-	ctx, cancel := lifecycle.Linger(ctx, r.clock, relayGrace, errStopping)
-	defer cancel()
-	if err := t.held(r.clock); err != nil {
-		return 0, err
+	if err == nil {
+		err = b.flush(ctx)
 	}
-	if err := b.publish(ctx); err != nil {
-		return 0, err
+	if errors.Is(err, errOtherLog) {
+		return len(rows), nil // the list is begun anew
 	}
-	failpoint.Hit(failpoint.RelayPublished)
-	if slices.ContainsFunc(rows, func(row state.Inbound) bool { return readings(&row) > 0 }) {
-		failpoint.Hit(failpoint.ReplayPublished)
-	}
-	published, refused := b.place()
-	err = r.insist(ctx, "mark the inbox", func() error { return r.box.MarkPublished(ctx, t.now(), done, b.rest) })
 	if err != nil {
 		return 0, err
 	}
-	failpoint.Hit(failpoint.RelayMarked)
-	r.obs.Relayed(r.src.Flow, published, refused)
-	b.tell(refused)
 	return len(rows), nil
+}
+
+// errOtherLog: the first elements of a list are in a log that its topic had before.
+var errOtherLog = errors.New("the topic has another log than when the list was begun")
+
+// flush publishes what was added, and notes in the inbox how far the relay has come.
+func (b *batch) flush(ctx context.Context) error {
+	if len(b.done) == 0 {
+		return nil
+	}
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	// What is on its way to the topic is also marked when the hub stops now: otherwise it would be published again.
+	ctx, cancel := lifecycle.Linger(ctx, b.clock, relayGrace, errStopping)
+	defer cancel()
+	if err := b.tenure.held(b.clock); err != nil {
+		return err
+	}
+	if err := b.publish(ctx); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.RelayPublished)
+	if b.again {
+		failpoint.Hit(failpoint.ReplayPublished)
+	}
+	published, refused := b.place()
+	done := make([]state.Published, len(b.done))
+	for i, p := range b.done {
+		if p.Next > 0 {
+			p.Life = b.life
+		}
+		done[i] = *p
+	}
+	err := b.insist(ctx, "mark the inbox", func() error { return b.box.MarkPublished(ctx, b.tenure.now(), done, b.rest) })
+	if err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.RelayMarked)
+	b.obs.Relayed(b.src.Flow, published, refused)
+	b.tell(refused)
+	clear(b.out) // the documents
+	b.out, b.done, b.rest, b.size, b.again = b.out[:0], nil, nil, 0, false
+	return nil
 }
 
 // tell logs what no message could be made of.

@@ -93,6 +93,9 @@ type Inbound struct {
 	// Again, where it is not nil, names the events of a list (by their numbers, WholeList for the list itself) that are to be published again:
 	// the others have their fate.
 	Again []int
+	// Next is how many elements of the row's list are on its topic already, in the life Life of the topic's log; the others follow.
+	Next int
+	Life int64
 	// Event, where it is not nil, is the one event that the row stands for: a list had it, or it was refused before and is to be read anew. It
 	// keeps its id, its version and its times; Body is its document.
 	Event *event.Event
@@ -122,6 +125,12 @@ type Published struct {
 	// Key is the business key of its event (of the first, where it was split); empty when unknown. It serves Trace.
 	Key       string
 	Positions []PublishedAt
+	// Next, where it is not 0, says that only the elements of the row's list before it are published: the row stays unpublished, and is gone
+	// on with there.
+	Next int
+	// Sliced: elements of the row were published before, in the life Life of the topic's log. Their places are kept with these.
+	Sliced bool
+	Life   int64
 }
 
 // PublishedAt is one event's place on its topic.

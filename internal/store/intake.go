@@ -273,14 +273,16 @@ func scanInbound(r *sql.Rows, more ...any) (in state.Inbound, err error) {
 }
 
 // Unpublished gives the flow's inbox rows that have no place on their topic yet, oldest first, up to limit rows and maxBytes of bodies
-// (but always one). It asks for what is open, never for "seq above the last": a lower seq may be committed later.
+// (but always one). A row whose list is published in part says how far. It asks for what is open, never for "seq above the last": a lower seq may be committed later.
 func (s *Store) Unpublished(ctx context.Context, flow string, limit, maxBytes int) ([]state.Inbound, error) {
 	var out []state.Inbound
 	size := 0
 	errFull := errors.New("full")
 	err := s.each(ctx, func(r *sql.Rows) error {
 		var again sql.NullString
-		in, err := scanInbound(r, &again)
+		var next, life sql.NullInt64
+		in, err := scanInbound(r, &again, &next, &life)
+		in.Next, in.Life = int(next.Int64), life.Int64
 		if err == nil && again.Valid {
 			err = json.Unmarshal([]byte(again.String), &in.Again)
 		}
@@ -292,7 +294,8 @@ func (s *Store) Unpublished(ctx context.Context, flow string, limit, maxBytes in
 		}
 		out = append(out, in)
 		return nil
-	}, "SELECT "+inboxCols+", again FROM inbox WHERE flow = ? AND places IS NULL ORDER BY seq LIMIT ?", flow, max(limit, 1))
+	}, "SELECT "+inboxCols+", again, (SELECT MAX(s.next) FROM inbox_slices AS s WHERE s.seq = inbox.seq), "+
+		"(SELECT MAX(s.life) FROM inbox_slices AS s WHERE s.seq = inbox.seq) FROM inbox WHERE flow = ? AND places IS NULL ORDER BY seq LIMIT ?", flow, max(limit, 1))
 	if errors.Is(err, errFull) {
 		err = nil
 	}

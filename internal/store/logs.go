@@ -163,7 +163,7 @@ func (s *Store) Tops(ctx context.Context) (map[string][]int64, error) {
 				note(a.Topic, a.Life, a.Partition, a.Offset)
 			}
 			return err
-		}, "SELECT places FROM inbox WHERE places IS NOT NULL")
+		}, "SELECT places FROM inbox WHERE places IS NOT NULL UNION ALL SELECT places FROM inbox_slices")
 		if err != nil {
 			return err
 		}

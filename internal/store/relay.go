@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -8,12 +9,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // MarkPublished records where inbox rows went, and adds to the inbox the rows of rest, which stand for events of rows in done that have
-// no place yet. Rows that are published already are left as they are, and a call all of whose rows are was stored before: it adds nothing again.
+// no place yet. What is published of a long list is kept apart until all of it is. Rows that are published already are left as they are, and a call all of whose rows are was stored before: it adds nothing again.
 func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []state.Published, rest []state.Inbound) error {
 	places := make([]string, len(done))
 	for i := range done {
@@ -39,6 +41,11 @@ func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []sta
 			return err
 		}
 		changed, err := t.place(done, places)
+		if err == nil {
+			var more int64
+			more, err = t.slices(done, places)
+			changed += more
+		}
 		if err != nil || len(more) == 0 || changed == 0 {
 			return err
 		}
@@ -71,13 +78,65 @@ func (t *tx) inPresentLogs(done []state.Published) error {
 func (t *tx) place(done []state.Published, places []string) (int64, error) {
 	values := make([]any, 0, 4*len(done))
 	for i := range done {
-		values = append(values, done[i].Seq, places[i], done[i].Key, foldOf(done[i].Key))
+		if done[i].Next > 0 {
+			continue
+		}
+		text, key := places[i], done[i].Key
+		if done[i].Sliced {
+			var err error
+			if text, key, err = t.joined(&done[i], text); err != nil {
+				return 0, err
+			}
+		}
+		values = append(values, done[i].Seq, text, key, foldOf(key))
+	}
+	if len(values) == 0 {
+		return 0, nil
 	}
 	tail := ") AS v WHERE seq = column1 AND places IS NULL"
 	if t.d == postgres {
 		tail += " AND seq = ANY($1)" // by the primary key, whatever the planner thinks of a young table
 	}
 	return t.rows("UPDATE inbox SET places = column2, ekey = column3, fold = column4, again = NULL FROM (", 4, values, tail)
+}
+
+// joined gives all places of a list whose last elements have the places last, and the first key, and takes its slices away.
+func (t *tx) joined(p *state.Published, last string) (places, key string, err error) {
+	parts := []string{}
+	err = t.each(func(r *sql.Rows) error {
+		var text, k string
+		err := r.Scan(&text, &k)
+		parts, key = append(parts, strings.Trim(text, "[]")), cmp.Or(key, k)
+		return err
+	}, "SELECT places, ekey FROM inbox_slices WHERE seq = ? AND life = ? ORDER BY next", p.Seq, p.Life)
+	if err != nil {
+		return "", "", err
+	}
+	parts = append(parts, strings.Trim(last, "[]"))
+	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+	_, err = t.exec("DELETE FROM inbox_slices WHERE seq = ?", p.Seq)
+	return "[" + strings.Join(parts, ",") + "]", cmp.Or(key, p.Key), err
+}
+
+// slices keeps what is published of lists that are not published as a whole. Slices of a log that the topic had before count no more: their
+// list was begun anew.
+func (t *tx) slices(done []state.Published, places []string) (changed int64, err error) {
+	for i := range done {
+		p := &done[i]
+		if p.Next == 0 {
+			continue
+		}
+		if _, err := t.exec("DELETE FROM inbox_slices WHERE seq = ? AND life <> ?", p.Seq, p.Life); err != nil {
+			return changed, err
+		}
+		n, err := t.exec("INSERT INTO inbox_slices (seq, next, life, ekey, places) VALUES (?, ?, ?, ?, ?) ON CONFLICT (seq, next) DO NOTHING",
+			p.Seq, p.Next, p.Life, p.Key, places[i])
+		if err != nil {
+			return changed, err
+		}
+		changed += n
+	}
+	return changed, nil
 }
 
 // arrival is an inbox row that is going to be added, with all texts made in the caller's goroutine.
