@@ -28,6 +28,7 @@ func (h *Hub) startIntake(context.Context) error {
 	}
 	in, err := intake.Start(intake.Config{Store: h.store, Publisher: relayPublisher{h.publisher}, Clock: h.clock, Log: h.log,
 		Observer: intakeObserver{h.metrics}, Logs: relayLogs{h}, Holder: h.holder(), LeaseTTL: h.plan().Hub.TakeOver, Sources: sources,
+		MinRate: int64(h.plan().Hub.Hooks.MinRate),
 		Carries: func(topic string) int64 { return int64(h.cluster.MaxRecord(topic)) }})
 	if err != nil {
 		return err

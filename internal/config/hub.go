@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -186,12 +187,15 @@ func inside(path, dir string) bool {
 // maxBody is the largest body that may be allowed: socket.request.max.bytes of a broker is 100 MiB, and more than the body has to fit.
 const maxBody = 64 << 20
 
+// maxDocuments is what a body could hold: more values than a document may have, it cannot.
+const maxDocuments = 1_000_000
+
 func (l *loader) hooks(raw hooksFile, n strictyaml.Node, other string) Hooks {
 	at := n.Get("listen")
 	if l.address(at, raw.Listen, "0.0.0.0:8081") && raw.Listen == other && !strings.HasSuffix(other, ":0") {
 		l.p.AddHint(at.Pos(), "give the webhooks a port of their own: only they may face the internet", "listen: http listens on %s already", other)
 	}
-	for _, key := range []string{"max-body", "connections"} {
+	for _, key := range []string{"max-body", "max-documents", "connections"} {
 		if at := n.Get(key); at.Kind() == strictyaml.Scalar && isZero(at.Text()) {
 			l.p.AddHint(at.Pos(), "leave the key out for the default", "%s: nothing could be received", key)
 		}
@@ -199,13 +203,16 @@ func (l *loader) hooks(raw hooksFile, n strictyaml.Node, other string) Hooks {
 	if at := n.Get("max-body"); raw.MaxBody > maxBody {
 		l.p.AddHint(at.Pos(), "write at most 64MiB: a broker takes requests of 100MiB, and a mapped document may be larger than the body", "max-body: %s could not be carried", raw.MaxBody)
 	}
+	if at := n.Get("max-documents"); raw.MaxDocuments < 0 || raw.MaxDocuments > maxDocuments {
+		l.p.AddHint(at.Pos(), fmt.Sprintf("write a number up to %d: a document has that many values at most", maxDocuments), "max-documents: %d is not possible", raw.MaxDocuments)
+	}
 	if at := n.Get("leave"); raw.Leave < 0 || raw.Leave > 30*time.Second {
 		l.p.AddHint(at.Pos(), "write a time up to 30s", "leave: %s is not possible", raw.Leave)
 	}
 	if !n.Has("leave") && l.plan.Hub.Store.Postgres != nil {
 		raw.Leave = 2 * time.Second // other hubs may be there
 	}
-	return Hooks{Listen: raw.Listen, MaxBody: raw.MaxBody, Rate: raw.Rate, Max: raw.Connections, Leave: raw.Leave}
+	return Hooks{Listen: raw.Listen, MaxBody: raw.MaxBody, MaxDocuments: raw.MaxDocuments, MinRate: raw.MinRate, Rate: raw.Rate, Max: raw.Connections, Leave: raw.Leave}
 }
 
 // mostDays is how long documents may be kept: as long as the journal is.

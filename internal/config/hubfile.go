@@ -90,9 +90,11 @@ type tokenFile struct {
 }
 
 type hooksFile struct {
-	Listen      string          `yaml:"listen" default:"127.0.0.1:8081" doc:"address; it may face the internet"`
-	MaxBody     strictyaml.Size `yaml:"max-body" default:"4MiB" doc:"largest body, also after decompression; at most 64MiB. The topics that the hub makes carry it; a document that its flow's topic does not carry is refused as well"`
-	Rate        strictyaml.Rate `yaml:"rate" doc:"deliveries taken per source; without it as many as come"`
-	Connections int             `yaml:"connections" default:"1000" doc:"connections at once"`
-	Leave       time.Duration   `yaml:"leave" doc:"how long a hub that is told to stop still takes webhooks while /readyz says no, so that a load balancer sends them to others; at most 30s; default: 2s with postgres, else none"`
+	Listen       string          `yaml:"listen" default:"127.0.0.1:8081" doc:"address; it may face the internet"`
+	MaxBody      strictyaml.Size `yaml:"max-body" default:"4MiB" doc:"largest body, also after decompression; at most 64MiB. The topics that the hub makes carry it; a document that its flow's topic does not carry is refused as well"`
+	MaxDocuments int             `yaml:"max-documents" default:"10000" doc:"documents of one delivery at most: of a list, or a batch of events. More are refused with 413"`
+	MinRate      strictyaml.Size `yaml:"min-rate" default:"4KiB" doc:"bytes a second that a body comes at, or it makes room where others have none: it is cut and answered 408. A running hub cannot change it"`
+	Rate         strictyaml.Rate `yaml:"rate" doc:"deliveries taken per source; without it as many as come"`
+	Connections  int             `yaml:"connections" default:"1000" doc:"connections at once"`
+	Leave        time.Duration   `yaml:"leave" doc:"how long a hub that is told to stop still takes webhooks while /readyz says no, so that a load balancer sends them to others; at most 30s; default: 2s with postgres, else none"`
 }

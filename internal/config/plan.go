@@ -131,11 +131,14 @@ type Token struct {
 
 // Hooks is the webhook listener.
 type Hooks struct {
-	Listen  string
-	MaxBody strictyaml.Size // of a body, after decompression; default 4 MiB
-	Rate    strictyaml.Rate // per source; zero: unlimited
-	Max     int             // connections
-	Leave   time.Duration   // how long webhooks are still taken once the hub is told to stop
+	Listen string
+	// MaxDocuments bounds the documents of one delivery; MinRate is the bytes a second that a body comes at where room is short.
+	MaxDocuments int
+	MinRate      strictyaml.Size
+	MaxBody      strictyaml.Size // of a body, after decompression; default 4 MiB
+	Rate         strictyaml.Rate // per source; zero: unlimited
+	Max          int             // connections
+	Leave        time.Duration   // how long webhooks are still taken once the hub is told to stop
 }
 
 // System is one external application.

@@ -36,7 +36,7 @@ func (l *loader) sums() {
 		}
 		if f.From.Webhook != nil {
 			hooks := &l.plan.Hub.Hooks
-			sumPart(h, "hooks", fmt.Appendf(nil, "%d %g %d", hooks.MaxBody, hooks.Rate.N, hooks.Rate.Per))
+			sumPart(h, "hooks", fmt.Appendf(nil, "%d %d %g %d", hooks.MaxBody, hooks.MaxDocuments, hooks.Rate.N, hooks.Rate.Per))
 		}
 		if f.To.System != "" { // the echo guard reads written objects back through them
 			for _, back := range l.plan.Inbound(f.To.System, f.Entity) {
@@ -120,6 +120,7 @@ func (p *Plan) RestartFor(next *Plan) []string {
 	differ("http.listen", a.HTTP.Listen, b.HTTP.Listen)
 	differ("hooks.listen", a.Hooks.Listen, b.Hooks.Listen)
 	differ("hooks.connections", a.Hooks.Max, b.Hooks.Max)
+	differ("hooks.min-rate", a.Hooks.MinRate, b.Hooks.MinRate)
 	differ("hooks.leave", a.Hooks.Leave, b.Hooks.Leave)
 	if len(out) == 0 {
 		differ("the settings beside systems and entities", a, b)
@@ -130,7 +131,7 @@ func (p *Plan) RestartFor(next *Plan) []string {
 // fixed is what a running hub cannot change of h.
 func (h Hub) fixed() Hub {
 	h.HTTP.Tokens = nil
-	h.Hooks.MaxBody, h.Hooks.Rate = 0, strictyaml.Rate{}
+	h.Hooks.MaxBody, h.Hooks.MaxDocuments, h.Hooks.Rate = 0, 0, strictyaml.Rate{}
 	return h
 }
 

@@ -19,6 +19,7 @@ func (h *Hooks) rows(k *hook, r *http.Request, req *request, deliveries []delive
 	defer jsondoc.Put(doc)
 	rows := make([]state.Inbound, 0, len(deliveries))
 	most := h.largest(k)
+	total := 0
 	for n, d := range deliveries {
 		if err := doc.Reset(d.body, bodyLimits); err != nil {
 			return nil, notJSON(err)
@@ -26,7 +27,11 @@ func (h *Hooks) rows(k *hook, r *http.Request, req *request, deliveries []delive
 		if list := k.list(doc.Root()); list.Kind() == jsondoc.Array && list.Len() == 0 {
 			continue
 		}
-		if ref := k.carried(len(d.body), doc.Root(), most); ref != nil {
+		ref := k.documents(doc.Root(), &total)
+		if ref == nil {
+			ref = k.carried(len(d.body), doc.Root(), most)
+		}
+		if ref != nil {
 			if len(deliveries) > 1 {
 				ref.detail = fmt.Sprintf("document %d of the request: %s", n, ref.detail)
 			}

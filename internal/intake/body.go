@@ -11,7 +11,6 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/jsondoc"
@@ -19,49 +18,14 @@ import (
 
 const (
 	defaultMaxBody = 4 << 20
-	defaultMemory  = 64 << 20
 	firstRead      = 16 << 10
 )
 
 // bodyLimits are the bounds of a document from outside; its length is bounded while it is read.
 var bodyLimits = jsondoc.Limits{Bytes: 1 << 30, Depth: 64}
 
-// budget bounds the bytes of bodies that are held at the same time, over all requests.
-type budget struct {
-	max  int64
-	more atomic.Int64 // beyond max, so that the largest body that is allowed fits
-	used atomic.Int64
-}
-
-// fit makes room for a body of n bytes, as it was sent and unfolded.
-func (b *budget) fit(n int64) {
-	if more := 3*n - b.max; more > b.more.Load() {
-		b.more.Store(more)
-	}
-}
-
-// claim is one request's part of the budget.
-type claim struct {
-	b *budget
-	n int64
-}
-
-func (c *claim) take(n int64) bool {
-	if c.b.used.Add(n) > c.b.max+c.b.more.Load() {
-		c.b.used.Add(-n)
-		return false
-	}
-	c.n += n
-	return true
-}
-
-func (c *claim) release() {
-	c.b.used.Add(-c.n)
-	c.n = 0
-}
-
 func tooLarge(limit int64) *refusal {
-	return &refusal{status: http.StatusRequestEntityTooLarge, detail: fmt.Sprintf("the body is larger than %d bytes", limit)}
+	return &refusal{status: http.StatusRequestEntityTooLarge, detail: fmt.Sprintf("the body is larger than %d bytes, which hooks.max-body is", limit)}
 }
 
 // body is what was sent: as it came over the wire, and without the content encoding. The two are the same where there is none.
@@ -72,7 +36,11 @@ func readBody(r *http.Request, limit int64, c *claim) (body, *refusal) {
 	if r.ContentLength > limit {
 		return body{}, tooLarge(limit)
 	}
+	c.reading()
 	raw, ref := readAll(r.Body, r.ContentLength, limit, c)
+	if c.done() {
+		ref = tooSlow(c.b.minRate)
+	}
 	if ref != nil {
 		return body{}, ref
 	}
@@ -127,6 +95,7 @@ func readAll(r io.Reader, announced, limit int64, c *claim) ([]byte, *refusal) {
 		}
 		n, err := r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
+		c.got(n)
 		if int64(len(buf)) > limit {
 			return nil, tooLarge(limit)
 		}
@@ -141,6 +110,21 @@ func readAll(r io.Reader, announced, limit int64, c *claim) ([]byte, *refusal) {
 			return nil, &refusal{status: http.StatusBadRequest, detail: "the body could not be read to its end", err: err}
 		}
 	}
+}
+
+// tooSlow answers who had to make room for others.
+func tooSlow(rate int64) *refusal {
+	return &refusal{status: http.StatusRequestTimeout, detail: fmt.Sprintf(
+		"the body stalled, or came at less than %d bytes a second (hooks.min-rate), while others waited for room: send it again, in one go", rate)}
+}
+
+// parsedBytes is what a parsed document takes beside its bytes, at most: a node for each value and name, in a list that grows.
+func parsedBytes(body []byte) int64 {
+	n := 1
+	for _, c := range []string{",", ":", "[", "{"} {
+		n += bytes.Count(body, []byte(c))
+	}
+	return 24 * int64(min(n, jsondoc.DefaultNodes))
 }
 
 func busy() *refusal {

@@ -57,6 +57,37 @@ func (k *hook) carried(size int, root jsondoc.Value, most int64) *refusal {
 	return nil
 }
 
+// documents refuses a list that holds other things than objects, or more of them than one delivery may; total counts them over the request.
+// What is in an object is not looked at: that is the flow's.
+func (k *hook) documents(root jsondoc.Value, total *int) *refusal {
+	list := k.list(root)
+	if list.Kind() != jsondoc.Array {
+		*total++
+		return k.tooMany(*total)
+	}
+	if *total += list.Len(); *total > k.Webhook.MaxDocuments {
+		return k.tooMany(*total)
+	}
+	i := 0
+	for v := range list.Elements() {
+		if v.Kind() != jsondoc.Object {
+			return malformed("element %d of the list is %s, not an object", i, v.Kind())
+		}
+		i++
+	}
+	return nil
+}
+
+// tooMany refuses a delivery of n documents where that is too many.
+func (k *hook) tooMany(n int) *refusal {
+	most := k.Webhook.MaxDocuments
+	if n <= most {
+		return nil
+	}
+	return &refusal{status: http.StatusRequestEntityTooLarge, detail: fmt.Sprintf(
+		"the delivery holds %d documents, and %d are taken at a time (hooks.max-documents): send those from index %d on in other deliveries", n, most, most)}
+}
+
 func tooHeavy(what string, size int, most int64) *refusal {
 	return &refusal{status: http.StatusRequestEntityTooLarge, detail: fmt.Sprintf("%s has %d bytes, and the flow's topic carries %d", what, size, most)}
 }

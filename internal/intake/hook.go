@@ -18,6 +18,7 @@ import (
 const PathPrefix = "/hooks/"
 
 const (
+	defaultMaxDocuments  = 10_000
 	defaultAcceptTimeout = 4 * time.Second // Shopify gives up after 5 s
 	storeRetry           = 5 * time.Second
 )
@@ -30,6 +31,8 @@ type HooksConfig struct {
 	Observer Observer     // nil: none
 	// Memory bounds the bytes of bodies held at once, over all sources; 0: 64 MiB. Beyond it senders get 503.
 	Memory int64
+	// MinRate is the bytes a second below which a body that is on its way makes room for others where there is none; 0: 4 KiB.
+	MinRate int64
 	// AcceptTimeout is how long the store may take before the sender gets 503; 0: 4 s.
 	AcceptTimeout time.Duration
 	// Carries tells the largest record, in bytes, that a topic takes; nil, or 0: it is not known.
@@ -89,7 +92,10 @@ func NewHooks(c HooksConfig, sources []Source) (*Hooks, error) {
 	if c.Wake == nil {
 		c.Wake = func(string) {}
 	}
-	h := &Hooks{c: c, memory: budget{max: c.Memory}}
+	if c.MinRate <= 0 {
+		c.MinRate = defaultMinRate
+	}
+	h := &Hooks{c: c, memory: budget{max: c.Memory, minRate: c.MinRate, clock: c.Clock}}
 	h.routes.Store(&routes{})
 	all, err := h.prepare(sources, func(string) bool { return false })
 	h.routes.Store(&all)
@@ -123,6 +129,7 @@ func (h *Hooks) prepare(sources []Source, same func(flow string) bool) (routes, 
 		}
 		out[path] = k
 	}
+	h.memory.shared(len(out))
 	return out, errors.Join(errs...)
 }
 
@@ -131,6 +138,9 @@ func (h *Hooks) hook(s Source) (*hook, error) {
 	w := *s.Webhook
 	if w.MaxBody <= 0 {
 		w.MaxBody = defaultMaxBody
+	}
+	if w.MaxDocuments <= 0 {
+		w.MaxDocuments = defaultMaxDocuments
 	}
 	s.Webhook = &w
 	h.memory.fit(w.MaxBody)
@@ -221,7 +231,7 @@ func (h *Hooks) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		k.reply.refused(w, &refusal{status: http.StatusMethodNotAllowed, detail: "deliveries are sent with POST"})
 		return
 	}
-	t, err := h.receive(k, r)
+	t, err := h.receive(k, w, r)
 	if err != nil {
 		h.refuse(k, w, err)
 		return
@@ -258,11 +268,14 @@ func (h *Hooks) refuse(k *hook, w http.ResponseWriter, err error) {
 }
 
 // receive reads, verifies, unpacks and accepts one request.
-func (h *Hooks) receive(k *hook, r *http.Request) (taken, error) {
+func (h *Hooks) receive(k *hook, w http.ResponseWriter, r *http.Request) (taken, error) {
 	media, ref := mediaType(r.Header)
 	limit := k.Webhook.MaxBody
 	if ref == nil && !k.takes(media) {
 		ref = unwanted(media)
+	}
+	if ref == nil {
+		ref = k.unproven(r, media, h.c.Clock.Now())
 	}
 	if ref != nil { // only a handshake could be in it
 		if len(k.greets) == 0 || r.ContentLength > maxGreeting {
@@ -270,7 +283,10 @@ func (h *Hooks) receive(k *hook, r *http.Request) (taken, error) {
 		}
 		limit = min(limit, maxGreeting)
 	}
-	held := claim{b: &h.memory}
+	held := claim{b: &h.memory, flow: k.Flow, stop: func() {
+		// The request that reads the body gets an error at once. Where the server cannot do that, it sees that it was cut when more comes.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+	}}
 	defer held.release()
 	b, unread := readBody(r, limit, &held)
 	if unread == nil {
@@ -294,6 +310,9 @@ func (h *Hooks) receive(k *hook, r *http.Request) (taken, error) {
 			return taken{}, err
 		}
 	}
+	if !held.take(parsedBytes(req.body)) {
+		return taken{}, busy()
+	}
 	deliveries := []delivery{{body: req.body}}
 	if k.scheme.unpack != nil {
 		var err error
@@ -315,6 +334,23 @@ func (h *Hooks) receive(k *hook, r *http.Request) (taken, error) {
 		return taken{status: statusIgnored}, nil
 	}
 	return h.accept(k, r, rows)
+}
+
+// unproven refuses what the headers alone show to be no delivery of this source: nothing is read of its body. A handshake, which proves
+// nothing, is short.
+func (k *hook) unproven(r *http.Request, media string, now time.Time) *refusal {
+	if k.scheme.inBody {
+		return nil
+	}
+	err := k.verify(&request{header: r.Header, media: media, now: now}, body{})
+	if err == nil || errors.Is(err, errBadSignature) {
+		return nil
+	}
+	ref := (*refusal)(nil)
+	if !errors.As(err, &ref) {
+		ref = malformed("%v", err)
+	}
+	return ref
 }
 
 // verify checks the body without its content encoding, which is what most senders sign, and then as it was sent.

@@ -96,7 +96,7 @@ func TestHookAnswers(t *testing.T) {
 				t.Errorf("%s: no detail", name)
 			}
 		}
-		wantAnswer(t, b.post("msg_deep", strings.Repeat("[", 64)+strings.Repeat("]", 64)), 202, "accepted")
+		wantAnswer(t, b.post("msg_deep", `{"a":`+strings.Repeat("[", 63)+strings.Repeat("]", 63)+"}"), 202, "accepted")
 
 		request := func(change func(*http.Request)) *httptest.ResponseRecorder {
 			const body = `{"id":"SO-9"}`
@@ -171,7 +171,7 @@ func TestHookBodySizes(t *testing.T) {
 			wantAnswer(t, send("g"+encoding, doc(1001), p(doc(1001)), encoding, -1), 413, "1000 bytes")
 			wantAnswer(t, send("i"+encoding, "{}", []byte("{}"), encoding, -1), 400, "")
 		}
-		if used := b.intake.hooks.memory.used.Load(); used != 0 {
+		if used := b.intake.hooks.memory.held(); used != 0 {
 			t.Errorf("%d bytes of the memory budget were not given back", used)
 		}
 	})

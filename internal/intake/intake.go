@@ -129,6 +129,8 @@ type Webhook struct {
 	Split string
 	// MaxBody bounds a body in bytes, also after decompression; 0: 4 MiB. What the topics carry bounds each document besides.
 	MaxBody int64
+	// MaxDocuments bounds the documents of one delivery; 0: 10,000.
+	MaxDocuments int
 	// ContentTypes are media types besides JSON's under which bodies are read: as JSON, or as a form.
 	ContentTypes []string
 	// FormField is the field of a form that holds the JSON; empty: the fields are an object of texts.

@@ -56,6 +56,7 @@ func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, look
 			Split:      from.Webhook.Split,
 			MaxBody:    int64(hooks.MaxBody),
 
+			MaxDocuments: hooks.MaxDocuments,
 			ContentTypes: from.Webhook.ContentTypes,
 			FormField:    from.Webhook.FormField,
 			Ignore:       from.Webhook.Ignore,

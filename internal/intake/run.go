@@ -30,6 +30,8 @@ type Config struct {
 	LeaseTTL time.Duration
 	// Memory bounds the bytes of webhook bodies held at once; 0: 64 MiB.
 	Memory int64
+	// MinRate is the bytes a second below which a webhook's body makes room for others; 0: 4 KiB.
+	MinRate int64
 	// AcceptTimeout is how long the store may take before a webhook is answered 503; 0: 4 s.
 	AcceptTimeout time.Duration
 	// Carries tells the largest record, in bytes, that a topic takes; nil, or 0: it is not known.
@@ -77,7 +79,7 @@ func Start(c Config) (*Intake, error) {
 	}
 	in := &Intake{c: c, works: map[string]*work{}}
 	hooks, err := NewHooks(HooksConfig{
-		Inbox: c.Store, Clock: c.Clock, Log: c.Log, Observer: c.Observer, Memory: c.Memory, AcceptTimeout: c.AcceptTimeout, Carries: c.Carries, Wake: in.Wake,
+		Inbox: c.Store, Clock: c.Clock, Log: c.Log, Observer: c.Observer, Memory: c.Memory, MinRate: c.MinRate, AcceptTimeout: c.AcceptTimeout, Carries: c.Carries, Wake: in.Wake,
 	}, nil)
 	if err != nil {
 		return nil, err

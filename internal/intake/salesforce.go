@@ -33,7 +33,8 @@ func newSalesforce(v Verify) (*scheme, error) {
 		return nil, errors.New("organization is needed: the 15 or 18 characters of the Salesforce organization id")
 	}
 	return &scheme{
-		reply: ackReplier{},
+		reply:  ackReplier{},
+		inBody: true,
 		media: func(m string) bool {
 			return m == "text/xml" || m == "application/xml" || m == "application/soap+xml"
 		},

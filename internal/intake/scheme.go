@@ -71,6 +71,8 @@ type scheme struct {
 	methods []string
 	// proof is the header that deliveries are signed in, or empty.
 	proof string
+	// inBody: what proves the sender stands in the body, so that the headers alone say nothing.
+	inBody bool
 	// private are headers that are not stored: they carry what proves the sender.
 	private []string
 }
