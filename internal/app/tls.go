@@ -5,9 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // brokerTLS is the connection's encryption as the plan wants it; nil: none.
@@ -17,7 +17,7 @@ func brokerTLS(c *config.TLS) (*tls.Config, error) {
 	}
 	out := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: c.Insecure}
 	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
+		pem, err := strictyaml.ReadPath(c.CA, strictyaml.MaxFile)
 		if err != nil {
 			return nil, fmt.Errorf("broker.kafka.tls.ca: %w", err)
 		}
@@ -29,7 +29,7 @@ func brokerTLS(c *config.TLS) (*tls.Config, error) {
 	if c.Cert == "" {
 		return out, nil
 	}
-	cert, err := os.ReadFile(c.Cert)
+	cert, err := strictyaml.ReadPath(c.Cert, strictyaml.MaxFile)
 	if err != nil {
 		return nil, fmt.Errorf("broker.kafka.tls.cert: %w", err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/sandbox"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/internal/telemetry"
 )
 
@@ -67,7 +68,9 @@ func (d demoEnv) Env(name string) (string, bool) {
 	return os.LookupEnv(name)
 }
 
-func (demoEnv) File(path string) ([]byte, error) { return os.ReadFile(path) }
+func (demoEnv) File(path string) ([]byte, error) {
+	return strictyaml.ReadPath(path, strictyaml.MaxFile)
+}
 
 func (d *demo) run(ctx context.Context) (err error) {
 	log, err := telemetry.NewLogger(d.err, "text", d.logLevel)

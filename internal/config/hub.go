@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -48,6 +49,7 @@ func (l *loader) loadHub() {
 	l.plan.Hub.Hooks = l.hooks(raw.Hooks, node.Get("hooks"), raw.HTTP.Listen)
 	l.plan.Hub.Backup = l.backup(raw.Backup, node.Get("backup"))
 	l.plan.Hub.Documents = l.keptDocuments(raw.Journal.Documents, node.Get("journal").Get("documents"))
+	l.plan.Hub.Mappings = l.mappingBounds(raw.Mappings, node.Get("mappings"))
 	l.plan.Hub.TakeOver = l.takeOver(raw.TakeOver, node.Get("takeover-after"))
 	l.loadSystems(raw.Systems)
 }
@@ -226,6 +228,22 @@ func (l *loader) keptDocuments(raw documentsFile, n strictyaml.Node) Documents {
 		l.p.Note(at.Pos(), "write at least 1MiB, or days: 0 for none", "size: %s holds the documents of few messages", raw.Size)
 	}
 	return Documents{Age: time.Duration(raw.Days) * 24 * time.Hour, Size: int64(raw.Size)}
+}
+
+// mappingBounds checks the bounds of mappings.
+func (l *loader) mappingBounds(raw mappingsFile, n strictyaml.Node) Mappings {
+	for _, key := range []string{"max-result", "max-steps"} {
+		if at := n.Get(key); at.Kind() == strictyaml.Scalar && isZero(at.Text()) {
+			l.p.AddHint(at.Pos(), "leave the key out for the default", "%s: no mapping could make anything", key)
+		}
+	}
+	if raw.MaxResult > mapping.MaxResult {
+		l.p.AddHint(n.Get("max-result").Pos(), "write at most 256MiB", "max-result: %s is not possible", raw.MaxResult)
+	}
+	if raw.MaxSteps < 0 || raw.MaxSteps > mapping.MaxSteps {
+		l.p.AddHint(n.Get("max-steps").Pos(), fmt.Sprintf("write a number up to %d", mapping.MaxSteps), "max-steps: %d is not possible", raw.MaxSteps)
+	}
+	return Mappings(raw)
 }
 
 // takeOver checks the time after which a silent hub is taken for dead. Brokers do not take sessions of less than six seconds.

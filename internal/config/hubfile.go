@@ -15,6 +15,7 @@ type hubFile struct {
 	Hooks    hooksFile       `yaml:"hooks" doc:"the listener for webhooks"`
 	Backup   backupFile      `yaml:"backup" doc:"copies of the embedded set-up, and what holds after one was put back"`
 	Journal  journalFile     `yaml:"journal" doc:"what is kept of the fates of messages"`
+	Mappings mappingsFile    `yaml:"mappings" doc:"bounds of what mappings and expressions make of one document"`
 	TakeOver time.Duration   `yaml:"takeover-after" default:"15s" doc:"how long a hub that has gone without a word is waited for before others take its partitions and leases; 6s to 5m"`
 	Entities []string        `yaml:"entities" doc:"kinds of business objects beside the common ones"`
 	Systems  strictyaml.Node `yaml:"systems" type:"map" doc:"the external applications by name; each has connector, visible-after and its connector's own settings"`
@@ -87,6 +88,11 @@ type documentsFile struct {
 type tokenFile struct {
 	Name  string            `yaml:"name,required" doc:"who acts with it: the name in the audit"`
 	Value strictyaml.Secret `yaml:"value,required" doc:"the token"`
+}
+
+type mappingsFile struct {
+	MaxResult strictyaml.Size `yaml:"max-result" default:"16MiB" doc:"largest document that a mapping makes; at most 256MiB. One expression may make four times that on its way. A message beyond it is parked as invalid"`
+	MaxSteps  int             `yaml:"max-steps" default:"50000000" doc:"longest run of a mapping: fields set, elements looked at, parts of expressions evaluated. A message beyond it is parked as invalid"`
 }
 
 type hooksFile struct {

@@ -5,9 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
-	"io/fs"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -230,7 +228,8 @@ func (l *loader) loadMappings() {
 
 // deps are what mappings and expressions refer to.
 func (l *loader) deps() mapping.Deps {
-	d := mapping.Deps{Schemas: l.plan.Schemas, Values: l.plan.Values}
+	bounds := l.plan.Hub.Mappings
+	d := mapping.Deps{Schemas: l.plan.Schemas, Values: l.plan.Values, Limits: mapping.Limits{Bytes: int(bounds.MaxResult), Steps: bounds.MaxSteps}}
 	if l.unread["system"] {
 		return d
 	}
@@ -252,9 +251,9 @@ func (l *loader) readConfig() (strictyaml.Node, bool) {
 	var data []byte
 	var err error
 	if l.paths.ConfigFS != nil {
-		data, err = fs.ReadFile(l.paths.ConfigFS, l.paths.Config)
+		data, err = strictyaml.ReadFile(l.paths.ConfigFS, l.paths.Config, strictyaml.MaxFile)
 	} else {
-		data, err = os.ReadFile(l.paths.Config)
+		data, err = strictyaml.ReadPath(l.paths.Config, strictyaml.MaxFile)
 	}
 	if err != nil {
 		l.unreadable(l.paths.Config, err)

@@ -54,6 +54,8 @@ type Hub struct {
 	Backup Backup
 	// Documents bounds what is kept of the documents of fates that were no failures.
 	Documents Documents
+	// Mappings bounds what mappings make.
+	Mappings Mappings
 	// TakeOver is how long a hub that has gone without a word is waited for before others take its partitions and leases.
 	TakeOver time.Duration
 }
@@ -127,6 +129,12 @@ type HTTP struct {
 type Token struct {
 	Name  string
 	Value strictyaml.Secret
+}
+
+// Mappings bounds what a mapping makes of one document.
+type Mappings struct {
+	MaxResult strictyaml.Size
+	MaxSteps  int
 }
 
 // Hooks is the webhook listener.

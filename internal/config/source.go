@@ -134,7 +134,7 @@ func (l *loader) take(s Source, p, display, ext string) (file, bool) {
 	case path.Ext(p) != ext, strings.HasSuffix(p, "_test"+ext):
 		return file{}, false
 	}
-	data, err := fs.ReadFile(s.FS, p)
+	data, err := strictyaml.ReadFile(s.FS, p, strictyaml.MaxFile)
 	if err != nil {
 		l.unreadable(display, err)
 		return file{}, false

@@ -34,6 +34,8 @@ func (l *loader) sums() {
 				sumPart(h, "system "+name, []byte(s.Sum))
 			}
 		}
+		bounds := &l.plan.Hub.Mappings
+		sumPart(h, "mappings", fmt.Appendf(nil, "%d %d", bounds.MaxResult, bounds.MaxSteps))
 		if f.From.Webhook != nil {
 			hooks := &l.plan.Hub.Hooks
 			sumPart(h, "hooks", fmt.Appendf(nil, "%d %d %g %d", hooks.MaxBody, hooks.MaxDocuments, hooks.Rate.N, hooks.Rate.Per))
@@ -130,7 +132,7 @@ func (p *Plan) RestartFor(next *Plan) []string {
 
 // fixed is what a running hub cannot change of h.
 func (h Hub) fixed() Hub {
-	h.HTTP.Tokens = nil
+	h.HTTP.Tokens, h.Mappings = nil, Mappings{}
 	h.Hooks.MaxBody, h.Hooks.MaxDocuments, h.Hooks.Rate = 0, 0, strictyaml.Rate{}
 	return h
 }

@@ -96,7 +96,7 @@ type File struct {
 
 // Open reads one test file from disk.
 func Open(name string) (File, error) {
-	data, err := os.ReadFile(name)
+	data, err := strictyaml.ReadPath(name, strictyaml.MaxFile)
 	if err != nil {
 		return File{}, err
 	}
@@ -123,7 +123,7 @@ func Find(paths config.Paths) ([]File, error) {
 				}
 				seen[name] = true
 				f := File{Name: name, Embedded: paths.ConfigFS != nil}
-				if f.Data, err = fs.ReadFile(s.FS, p); err != nil {
+				if f.Data, err = strictyaml.ReadFile(s.FS, p, strictyaml.MaxFile); err != nil {
 					return fmt.Errorf("%s: %w", name, err)
 				}
 				if f.Dir, err = fs.Sub(s.FS, path.Dir(p)); err != nil {

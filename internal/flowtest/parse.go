@@ -276,7 +276,7 @@ func (k *known) given(c *testCase, f File, p *strictyaml.Problems) {
 			return
 		}
 		var err error
-		if c.event.Data, err = fs.ReadFile(f.Dir, name); err != nil {
+		if c.event.Data, err = strictyaml.ReadFile(f.Dir, name, strictyaml.MaxFile); err != nil {
 			p.AddHint(at, "paths start at the test file's directory", "the file %q cannot be read", c.GivenFile)
 		} else if len(c.event.Data) == 0 {
 			p.Add(at, "the file %q is empty", c.GivenFile)

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -38,7 +37,7 @@ func (t *TLS) config() (*tls.Config, error) {
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
+		pem, err := strictyaml.ReadPath(t.CA, strictyaml.MaxFile)
 		if err != nil {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
@@ -48,7 +47,7 @@ func (t *TLS) config() (*tls.Config, error) {
 		}
 	}
 	if t.Cert != "" {
-		pem, err := os.ReadFile(t.Cert)
+		pem, err := strictyaml.ReadPath(t.Cert, strictyaml.MaxFile)
 		if err != nil {
 			return nil, fmt.Errorf("tls: %w", err)
 		}

@@ -82,6 +82,8 @@ func BenchmarkRelay(b *testing.B) {
 	}
 	t := &tenure{}
 	t.lease.Store(&lease)
+	until := time.Now().Add(time.Hour)
+	t.until.Store(&until)
 	r := &relay{src: Source{Flow: "orders", Topic: "in.orders", System: "crm", Entity: "order", Key: field("id"), Webhook: &Webhook{}}, box: s, pub: &sink{}, logs: anyLog{},
 		clock: lifecycle.Real(), log: testLog(), obs: NoObserver{}}
 	b.ReportAllocs()

@@ -176,6 +176,14 @@ func (v Value) Members() iter.Seq2[string, Value] {
 	}
 }
 
+// Size is how many values and names the value consists of, itself counted; 0 for Missing.
+func (v Value) Size() int {
+	if v.d == nil {
+		return 0
+	}
+	return int(v.node().next - v.i)
+}
+
 // Elements visits an array's elements in order.
 func (v Value) Elements() iter.Seq[Value] {
 	return func(yield func(Value) bool) {

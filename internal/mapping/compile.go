@@ -93,6 +93,7 @@ type compiler struct {
 	lets     []letVar
 	letCount int
 	broken   bool
+	nodes    int // of the present expression
 }
 
 type letVar struct {
@@ -109,7 +110,7 @@ func newCompiler(deps Deps, p *strictyaml.Problems) *compiler {
 func (c *compiler) compileNode(node strictyaml.Node) (code, bool) {
 	c.node, c.runes = node, []rune(node.Text())
 	c.fns = map[string]*builtin.Function{}
-	c.elements, c.lets, c.letCount, c.broken = nil, nil, 0, false
+	c.elements, c.lets, c.letCount, c.broken, c.nodes = nil, nil, 0, false, 0
 	if node.Quoted() {
 		c.quotedPath(node)
 		return litCode(node.Text()), true
@@ -126,6 +127,9 @@ func (c *compiler) compileNode(node strictyaml.Node) (code, bool) {
 	out := c.close(c.walk(tree))
 	return out, !c.broken
 }
+
+// cost is about how many steps the present expression takes.
+func (c *compiler) cost() int { return 1 + c.nodes/4 }
 
 // problem notes a problem at a byte offset of the present expression. Without a better hint it says what YAML may have
 // made of the text.
@@ -203,26 +207,32 @@ func (c *compiler) machine(x code) ast.Node {
 		}
 	}
 	o, tmp := x.op, c.layout.reg()
-	return c.native(func(args ...any) (any, error) {
-		f := args[0].(*frame)
+	return c.native(func(f *frame, _ ...any) (any, error) {
 		v := &f.regs[tmp]
 		if err := o.eval(f, v); err != nil {
 			return nil, err
 		}
 		return v.any(f)
-	}, &ast.IdentifierNode{Value: "$env"})
+	})
 }
 
-// native is a call, on the machine, of a function of this package that only this place knows.
-func (c *compiler) native(fn func(args ...any) (any, error), args ...ast.Node) ast.Node {
+// native is a call, on the machine, of a function of this package that only this place knows. It is a step.
+func (c *compiler) native(fn func(f *frame, args ...any) (any, error), args ...ast.Node) ast.Node {
 	name := fmt.Sprintf("$%d", len(c.fns))
-	c.fns[name] = &builtin.Function{Name: name, Func: fn}
+	c.fns[name] = &builtin.Function{Name: name, Func: func(args ...any) (any, error) {
+		f := args[0].(*frame)
+		if err := f.spend(1); err != nil {
+			return nil, err
+		}
+		return fn(f, args[1:]...)
+	}}
+	args = append([]ast.Node{&ast.IdentifierNode{Value: "$env"}}, args...)
 	return &ast.CallNode{Callee: &ast.IdentifierNode{Value: name}, Arguments: args}
 }
 
 // condition is x on the machine, checked to be a boolean there.
 func (c *compiler) condition(x code, offset int) ast.Node {
-	return c.native(func(args ...any) (any, error) {
+	return c.native(func(_ *frame, args ...any) (any, error) {
 		b, err := truth(args[0])
 		if err != nil {
 			return nil, at(offset, err)
@@ -249,6 +259,7 @@ func (c *compiler) walk(n ast.Node) code {
 
 // part compiles a node; a path may still be extended by its parent.
 func (c *compiler) part(n ast.Node) code {
+	c.nodes++
 	switch n := n.(type) {
 	case *ast.NilNode:
 		return litCode(nil)

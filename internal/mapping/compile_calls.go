@@ -81,12 +81,12 @@ func (c *compiler) invoke(fn *function, n ast.Node, arguments []ast.Node) code {
 		}
 		return code{t: t, op: o}
 	}
-	nodes := []ast.Node{&ast.IdentifierNode{Value: "$env"}}
+	var nodes []ast.Node
 	for _, x := range call.args {
 		nodes = append(nodes, c.machine(x))
 	}
-	return code{t: t, free: fr, vm: c.native(func(args ...any) (any, error) {
-		x, err := fn.call(args[0].(*frame), call.site, args[1:])
+	return code{t: t, free: fr, vm: c.native(func(f *frame, args ...any) (any, error) {
+		x, err := fn.call(f, call.site, args)
 		return x, at(call.offset, err)
 	}, nodes...)}
 }

@@ -40,7 +40,7 @@ func (c *compiler) loop(n *ast.BuiltinNode, body *ast.PredicateNode, l, b code, 
 	case "count":
 		c.wantBool(b, body.Node)
 		t = numberType
-		out = c.native(func(args ...any) (any, error) {
+		out = c.native(func(_ *frame, args ...any) (any, error) {
 			return jsondoc.FromInt(int64(args[0].(int))), nil
 		}, each("count", c.condition(b, inner)))
 	case "sum":
@@ -48,7 +48,7 @@ func (c *compiler) loop(n *ast.BuiltinNode, body *ast.PredicateNode, l, b code, 
 			return c.fail(body.Node, "", "sum adds up numbers, and this is %s", (b.t.k & kSome).a())
 		}
 		t = numberType
-		out = c.native(func(args ...any) (any, error) {
+		out = c.native(func(_ *frame, args ...any) (any, error) {
 			d, err := boxed(sum(args[0].([]any), "sum"))
 			return d, at(where, err)
 		}, each("map", c.machine(b)))
@@ -57,7 +57,7 @@ func (c *compiler) loop(n *ast.BuiltinNode, body *ast.PredicateNode, l, b code, 
 			return c.fail(body.Node, "", "sortBy needs numbers or texts to sort by, and this is %s", (b.t.k & kSome).a())
 		}
 		t = l.t
-		out = c.native(func(args ...any) (any, error) {
+		out = c.native(func(_ *frame, args ...any) (any, error) {
 			sorted, err := sortBy(args[0].([]any), args[1].([]any), order)
 			if err != nil {
 				return nil, at(where, err)
@@ -68,17 +68,17 @@ func (c *compiler) loop(n *ast.BuiltinNode, body *ast.PredicateNode, l, b code, 
 	if !condition {
 		t.k |= l.t.k & kNull
 		out = &ast.ConditionalNode{
-			Cond: c.native(func(args ...any) (any, error) { return args[0] == nil, nil }, listNode()),
+			Cond: c.native(func(_ *frame, args ...any) (any, error) { return args[0] == nil, nil }, listNode()),
 			Exp1: &ast.NilNode{}, Exp2: out,
 		}
 	}
 	function := n.Name
 	return code{t: t, free: fr, vm: &ast.VariableDeclaratorNode{
 		Name: name,
-		Value: c.native(func(args ...any) (any, error) {
+		Value: c.native(func(f *frame, args ...any) (any, error) {
 			switch x := args[0].(type) {
 			case []any:
-				return x, nil
+				return x, at(where, f.spend(len(x)))
 			case nil:
 				if !condition {
 					return nil, nil
@@ -101,7 +101,7 @@ func (c *compiler) pointer(n *ast.PointerNode) code {
 	case "":
 		return code{t: c.elements[len(c.elements)-1], free: free{pointer: true}, vm: &ast.PointerNode{}}
 	case "index":
-		return code{t: numberType, free: free{pointer: true}, vm: c.native(func(args ...any) (any, error) {
+		return code{t: numberType, free: free{pointer: true}, vm: c.native(func(_ *frame, args ...any) (any, error) {
 			return jsondoc.FromInt(int64(args[0].(int))), nil
 		}, &ast.PointerNode{Name: "index"})}
 	}

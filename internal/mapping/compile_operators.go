@@ -52,8 +52,8 @@ func (c *compiler) operator(n *ast.BinaryNode, a, b code, t typ) code {
 		}
 		return code{t: t, op: &binOp{operator: name, a: a.op, b: b.op, tmp: c.layout.reg(), at: where}}
 	}
-	return code{t: t, free: a.free.or(b.free), vm: c.native(func(args ...any) (any, error) {
-		x, err := binary(name, args[0], args[1])
+	return code{t: t, free: a.free.or(b.free), vm: c.native(func(f *frame, args ...any) (any, error) {
+		x, err := binary(f, name, args[0], args[1])
 		return x, at(where, err)
 	}, c.machine(a), c.machine(b))}
 }

@@ -154,7 +154,7 @@ func (c *compiler) member(n *ast.MemberNode) code {
 			return walkVal(f, &from, []step{s}, v)
 		})}
 	}
-	return code{t: t, free: base.free, vm: c.native(func(args ...any) (any, error) {
+	return code{t: t, free: base.free, vm: c.native(func(_ *frame, args ...any) (any, error) {
 		if s.isIndex {
 			return element(args[0], s.index), nil
 		}

@@ -57,7 +57,7 @@ func (c *compiler) unary(n *ast.UnaryNode) code {
 		if c.direct(&a) {
 			return code{t: t, op: &negOp{a: a.op, at: where}}
 		}
-		return code{t: t, free: a.free, vm: c.native(func(args ...any) (any, error) {
+		return code{t: t, free: a.free, vm: c.native(func(_ *frame, args ...any) (any, error) {
 			x, err := negate(args[0])
 			return x, at(where, err)
 		}, c.machine(a))}

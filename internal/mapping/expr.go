@@ -32,6 +32,7 @@ type Expr struct {
 	uses    []Use
 	values  []string
 	frames  sync.Pool
+	limits  Limits
 }
 
 // CompileExpr compiles the expression, or literal text, at node. Every problem goes to p; the expression is nil when there
@@ -57,7 +58,8 @@ func CompileExpr(node strictyaml.Node, ctx ExprContext, p *strictyaml.Problems) 
 		p.Add(node.Pos(), "this must give %s, and gives %s", want.a(), x.t.k.a())
 		return nil
 	}
-	e := &Expr{part: part{op: x.op, node: node}, text: node.Text(), t: x.t, uses: c.uses, values: slices.Sorted(maps.Keys(c.values))}
+	e := &Expr{part: part{op: x.op, node: node, cost: c.cost()}, text: node.Text(), t: x.t, uses: c.uses, values: slices.Sorted(maps.Keys(c.values))}
+	e.limits = ctx.Deps.Limits.resolved()
 	e.sources = c.sourceFields(ctx.Schema)
 	layout := *c.layout
 	e.frames.New = func() any { return layout.frame() }
@@ -85,9 +87,9 @@ func (e *Expr) ValueMaps() []string { return e.values }
 // run evaluates the expression and hands the result to use, which must not keep it.
 func (e *Expr) run(ctx context.Context, in *Input, use func(f *frame, v *val) error) error {
 	f := e.frames.Get().(*frame)
-	f.start(ctx, in)
+	f.start(ctx, in, e.limits, nil)
 	v := &f.regs[0]
-	err := e.part.op.eval(f, v)
+	err := e.part.eval(f, v)
 	if err == nil {
 		err = use(f, v)
 	}

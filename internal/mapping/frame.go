@@ -12,6 +12,7 @@ import (
 // frame is the state of one run: scratch that is kept between runs, so that a run that only copies and computes does not
 // allocate.
 type frame struct {
+	budget
 	ctx  context.Context
 	in   *Input
 	root jsondoc.Value
@@ -87,8 +88,9 @@ func (l *layout) reg() int {
 }
 
 // start makes the frame ready for a run.
-func (f *frame) start(ctx context.Context, in *Input) {
-	f.ctx, f.in = ctx, in
+func (f *frame) start(ctx context.Context, in *Input, l Limits, dst []byte) {
+	f.ctx, f.in, f.out = ctx, in, dst
+	f.begin(l, len(dst))
 	f.root = jsondoc.Value{}
 	if in.Doc != nil {
 		f.root = in.Doc.Root()
@@ -106,6 +108,7 @@ const keptScratch = 1 << 16
 // stop lets go of the run's documents. Temporaries stay: they are overwritten before they are read, and what they still
 // refer to goes with the frame.
 func (f *frame) stop() {
+	f.end()
 	f.ctx, f.in, f.root, f.out = nil, nil, jsondoc.Value{}, nil
 	for i := range f.caps {
 		if d := f.caps[i].doc; d != nil {

@@ -75,7 +75,17 @@ func (fn *function) call(f *frame, s *site, args []any) (any, error) {
 			return nil, fmt.Errorf("%s wants %s, not %s%s", fn.name, p.k.a(), describe(x), conversion(p.k, kindOf(x)))
 		}
 	}
-	return fn.run(f, s, args)
+	if f == nil {
+		return fn.run(f, s, args)
+	}
+	if err := f.given(args); err != nil {
+		return nil, err
+	}
+	out, err := fn.run(f, s, args)
+	if err != nil {
+		return nil, err
+	}
+	return out, f.taken(out)
 }
 
 // conversion hints at the function that turns what was given into what is wanted.

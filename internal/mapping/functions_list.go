@@ -60,12 +60,16 @@ func listFunctions() []*function {
 				t.k |= args[0].t.k & kNull
 				return t
 			},
-			run: func(_ *frame, _ *site, args []any) (any, error) {
+			run: func(f *frame, _ *site, args []any) (any, error) {
 				var out []any
 				for _, x := range args[0].([]any) {
 					inner, ok := x.([]any)
 					if !ok && x != nil {
 						return nil, fmt.Errorf("flatten wants a list of lists; one element is %s", describe(x))
+					}
+					f.made(16 * len(inner))
+					if err := f.spend(len(inner)); err != nil {
+						return nil, err
 					}
 					out = append(out, inner...)
 				}
@@ -213,12 +217,19 @@ func directLen(c *compiler, call *callInfo) op {
 }
 
 // unique keeps the first of equal elements.
-func unique(_ *frame, _ *site, args []any) (any, error) {
+func unique(f *frame, _ *site, args []any) (any, error) {
 	list := args[0].([]any)
 	out := make([]any, 0, len(list))
 	seen := make(map[string]bool, len(list))
 	for _, x := range list {
-		key, err := canonical(x)
+		key, err := canonical(x, max(f.room, 0))
+		if errors.Is(err, errLongTree) {
+			f.room = -1
+		}
+		f.made(2 * len(key))
+		if over := f.over(); over != nil {
+			return nil, over
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -231,8 +242,8 @@ func unique(_ *frame, _ *site, args []any) (any, error) {
 }
 
 // canonical is a text that two values share if and only if they are equal.
-func canonical(x any) (string, error) {
-	b, err := appendTree(nil, x)
+func canonical(x any, most int) (string, error) {
+	b, err := appendTree(nil, x, most)
 	if err != nil {
 		return "", err
 	}

@@ -102,6 +102,9 @@ func xref(f *frame, _ *site, args []any) (any, error) {
 	if f.in.Lookup == nil {
 		return nil, errors.New("xref: there are no cross-references here")
 	}
+	if err := f.spend(refSteps); err != nil {
+		return nil, err
+	}
 	hub, ok, err := f.in.Lookup.HubID(f.ctx, entity, system, local)
 	if err != nil {
 		return nil, lookupError(err)
@@ -119,6 +122,9 @@ func xrefID(f *frame, _ *site, args []any) (any, error) {
 	}
 	if f.in.Lookup == nil {
 		return nil, errors.New("xref_id: there are no cross-references here")
+	}
+	if err := f.spend(refSteps); err != nil {
+		return nil, err
 	}
 	local, ok, err := f.in.Lookup.LocalID(f.ctx, entity, system, hub)
 	if err != nil {
@@ -219,14 +225,19 @@ func (o *valuesOp) eval(f *frame, v *val) error {
 }
 
 // hash is the SHA-256 in hexadecimal: of one text its UTF-8, of anything else the canonical JSON of the list of arguments.
-func hash(_ *frame, _ *site, args []any) (any, error) {
+func hash(f *frame, _ *site, args []any) (any, error) {
 	if len(args) == 1 {
 		if s, ok := args[0].(string); ok {
 			h := sha256.Sum256([]byte(s))
 			return hex.EncodeToString(h[:]), nil
 		}
 	}
-	b, err := appendTree(nil, args)
+	b, err := appendTree(nil, args, f.room)
+	if errors.Is(err, errLongTree) {
+		f.room = -1
+		return nil, f.over()
+	}
+	f.made(2 * len(b))
 	if err != nil {
 		return nil, err
 	}

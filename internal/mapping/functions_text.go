@@ -41,9 +41,12 @@ func textFunctions() []*function {
 		},
 		{
 			name: "split", params: []param{p("s", kText), p("separator", kText)}, required: 2, result: passing(listOf(textType)),
-			run: func(_ *frame, _ *site, args []any) (any, error) {
+			run: func(f *frame, _ *site, args []any) (any, error) {
 				if args[1] == "" {
 					return nil, errors.New("split: the separator is empty")
+				}
+				if f.made(32 * strings.Count(args[0].(string), args[1].(string))); f.room < 0 {
+					return nil, f.over()
 				}
 				parts := strings.Split(args[0].(string), args[1].(string))
 				list := make([]any, len(parts))
@@ -66,9 +69,12 @@ func textFunctions() []*function {
 					if err != nil {
 						return nil, err
 					}
+					if err := checkLength(b.Len() + len(s)); err != nil {
+						return nil, err
+					}
 					b.WriteString(s)
 				}
-				return bounded(b.String())
+				return b.String(), nil
 			},
 		},
 		{
@@ -77,7 +83,7 @@ func textFunctions() []*function {
 		},
 		{
 			name: "contains", params: []param{p("in", kText|kList), pt("what", kAll)}, required: 2, result: passing(boolType),
-			run: func(_ *frame, _ *site, args []any) (any, error) { return contains(args[0], args[1]) },
+			run: func(f *frame, _ *site, args []any) (any, error) { return contains(f, args[0], args[1]) },
 		},
 		textTest("starts_with", strings.HasPrefix),
 		textTest("ends_with", strings.HasSuffix),
@@ -151,6 +157,9 @@ func (o *textOp) eval(f *frame, v *val) error {
 		}
 		return at(o.at, fmt.Errorf("%s wants text, not %s%s", o.name, describe(x), conversion(kText, kindOf(x))))
 	}
+	if f.made(len(s)); f.room < 0 {
+		return at(o.at, f.over())
+	}
 	if o.fast != nil {
 		if t, ok := o.fast(f, s); ok {
 			v.setText(t, clean)
@@ -196,12 +205,12 @@ func textTest(name string, do func(s, t string) bool) *function {
 }
 
 // contains looks for a text in a text, or for a value among the elements of a list.
-func contains(in, what any) (any, error) {
+func contains(f *frame, in, what any) (any, error) {
 	switch x := in.(type) {
 	case nil:
 		return nil, nil
 	case []any:
-		return inList(x, what), nil
+		return boxedBool(f.isIn(x, what))
 	case string:
 		if s, ok := what.(string); ok {
 			return strings.Contains(x, s), nil
@@ -211,7 +220,10 @@ func contains(in, what any) (any, error) {
 }
 
 // substr counts characters from 0; a negative start counts from the end.
-func substr(_ *frame, _ *site, args []any) (any, error) {
+func substr(f *frame, _ *site, args []any) (any, error) {
+	if f.made(4 * len(args[0].(string))); f.room < 0 {
+		return nil, f.over()
+	}
 	runes := []rune(args[0].(string))
 	from, err := whole("substr", "from", args[1], -maxText, maxText)
 	if err != nil {
@@ -284,6 +296,9 @@ func format(_ *frame, _ *site, args []any) (any, error) {
 		s, err := plain(x)
 		if err != nil {
 			return nil, fmt.Errorf("format: %w", err)
+		}
+		if err := checkLength(b.Len() + len(before) + len(s)); err != nil {
+			return nil, err
 		}
 		b.WriteString(before)
 		b.WriteString(s)

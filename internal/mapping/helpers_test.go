@@ -191,7 +191,7 @@ func compileAt(n strictyaml.Node, p *strictyaml.Problems, source *schema.Schema,
 
 func (x *compiled) json(in *Input) (string, error) {
 	f := x.c.layout.frame()
-	f.start(context.Background(), in)
+	f.start(context.Background(), in, Limits{}.resolved(), nil)
 	v := &f.regs[0]
 	if err := x.x.op.eval(f, v); err != nil {
 		return "", err
@@ -199,6 +199,6 @@ func (x *compiled) json(in *Input) (string, error) {
 	if v.k == vAbsent {
 		return "absent", nil
 	}
-	b, err := v.appendJSON(nil)
+	b, err := v.appendJSON(nil, DefaultResult)
 	return string(b), err
 }

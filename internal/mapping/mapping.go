@@ -27,6 +27,8 @@ type Deps struct {
 	// Systems and Entities are the names that xref() and xref_id() may use; nil: any.
 	Systems  map[string]bool
 	Entities map[string]bool
+	// Limits bound each run.
+	Limits Limits
 }
 
 // Use is one call of xref or xref_id. A name that the expression computes is empty.
@@ -62,6 +64,7 @@ type Mapping struct {
 	values   []string
 	root     *rule
 	frames   sync.Pool
+	limits   Limits
 }
 
 // Compile compiles one document `mapping: name …`. Every problem goes to p; the mapping is nil when there is one.
@@ -98,6 +101,7 @@ func Compile(node strictyaml.Node, deps Deps, p *strictyaml.Problems) *Mapping {
 	if p.Len() > before {
 		return nil
 	}
+	m.limits = deps.Limits.resolved()
 	m.uses, m.values = c.uses, slices.Sorted(maps.Keys(c.values))
 	m.sources, m.reads, m.copies = c.sourceFields(m.from), c.reads, c.copied()
 	layout := *c.layout
@@ -211,9 +215,13 @@ func (m *Mapping) ValueMaps() []string { return slices.Clone(m.values) }
 // appended to dst is then worthless.
 func (m *Mapping) Apply(ctx context.Context, in *Input, dst []byte) ([]byte, error) {
 	f := m.frames.Get().(*frame)
-	f.start(ctx, in)
-	f.out = dst
+	f.start(ctx, in, m.limits, dst)
 	err := m.root.writeObject(f)
+	if err == nil {
+		if long := f.wrote(); long != nil {
+			err = &Error{Pos: m.pos, Err: long}
+		}
+	}
 	out := f.out
 	f.stop()
 	m.frames.Put(f)

@@ -11,12 +11,13 @@ import (
 // The operators: first on the values of functions and the machine, then their direct forms.
 
 // binary applies an operator other than and, or, ?? to two values.
-func binary(operator string, a, b any) (any, error) {
+func binary(f *frame, operator string, a, b any) (any, error) {
 	switch operator {
 	case "==":
-		return equal(a, b), nil
+		return boxedBool(f.equal(a, b))
 	case "!=":
-		return !equal(a, b), nil
+		same, err := f.equal(a, b)
+		return boxedBool(!same, err)
 	case "<", "<=", ">", ">=":
 		n, err := compare(operator, a, b)
 		if err != nil {
@@ -28,7 +29,7 @@ func binary(operator string, a, b any) (any, error) {
 		if !ok {
 			return nil, fmt.Errorf("in needs a list on its right side, not %s", describe(b))
 		}
-		return inList(list, a), nil
+		return boxedBool(f.isIn(list, a))
 	}
 	if a == nil || b == nil {
 		return nil, nil // what is computed from something absent is absent
@@ -36,7 +37,11 @@ func binary(operator string, a, b any) (any, error) {
 	if operator == "+" {
 		if s, ok := a.(string); ok {
 			if t, ok := b.(string); ok {
-				return bounded(s + t)
+				if err := checkLength(len(s) + len(t)); err != nil {
+					return nil, err
+				}
+				f.made(len(s) + len(t))
+				return s + t, f.over()
 			}
 		}
 	}
@@ -52,13 +57,12 @@ func binary(operator string, a, b any) (any, error) {
 	return d, nil
 }
 
-func inList(list []any, x any) bool {
-	for _, e := range list {
-		if equal(e, x) {
-			return true
-		}
+// boxedBool keeps the machine's form: a boolean, or nothing at all when there is an error.
+func boxedBool(b bool, err error) (any, error) {
+	if err != nil {
+		return nil, err
 	}
-	return false
+	return b, nil
 }
 
 func operandError(operator string, a, b any) error {
@@ -99,8 +103,11 @@ func remainder(x, y jsondoc.Decimal) (jsondoc.Decimal, error) {
 	return x.Sub(q.Mul(y)), nil
 }
 
-// equal compares by value; absent equals only absent.
-func equal(a, b any) bool {
+// equal compares by value; absent equals only absent. It counts down left, and is false when nothing is left of it.
+func equal(left *int, a, b any) bool {
+	if *left--; *left < 0 {
+		return false
+	}
 	switch x := a.(type) {
 	case nil:
 		return b == nil
@@ -113,14 +120,14 @@ func equal(a, b any) bool {
 			return false
 		}
 		for i := range x {
-			if !equal(x[i], y[i]) {
+			if !equal(left, x[i], y[i]) {
 				return false
 			}
 		}
 		return true
 	case map[string]any:
 		y, ok := b.(map[string]any)
-		return ok && subset(x, y) && subset(y, x)
+		return ok && subset(left, x, y) && subset(left, y, x)
 	}
 	switch b.(type) {
 	case []any, map[string]any, jsondoc.Decimal:
@@ -129,9 +136,9 @@ func equal(a, b any) bool {
 	return a == b
 }
 
-func subset(x, y map[string]any) bool {
+func subset(left *int, x, y map[string]any) bool {
 	for k, v := range x {
-		if !equal(v, y[k]) {
+		if !equal(left, v, y[k]) {
 			return false
 		}
 	}

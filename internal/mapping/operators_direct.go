@@ -36,7 +36,7 @@ func (o *binOp) eval(f *frame, v *val) error {
 	if err != nil {
 		return at(o.at, err)
 	}
-	r, err := binary(o.operator, x, y)
+	r, err := binary(f, o.operator, x, y)
 	if err != nil {
 		return at(o.at, err)
 	}
@@ -85,6 +85,9 @@ func (o *binOp) fast(f *frame, v, w *val) (bool, error) {
 	case "+":
 		if err := checkLength(len(s) + len(t)); err != nil {
 			return false, err
+		}
+		if f.made(len(s) + len(t)); f.room < 0 {
+			return false, f.over()
 		}
 		from := len(f.arena)
 		f.arena = append(append(f.arena, s...), t...)

@@ -34,7 +34,7 @@ func (o *litOp) eval(_ *frame, v *val) error {
 func newLit(x any) *litOp {
 	o := &litOp{any: x}
 	o.v.setAny(x)
-	o.json, _ = appendTree(nil, x)
+	o.json, _ = appendTree(nil, x, maxText)
 	if o.v.k == vText {
 		// What appendTree wrote without escapes can be copied as it is.
 		o.v.clean = len(o.json) == len(o.v.s)+2

@@ -265,7 +265,7 @@ func withoutNulls(d *jsondoc.Doc) []byte {
 	if err != nil {
 		return []byte(err.Error())
 	}
-	s, err := canonical(x)
+	s, err := canonical(x, 1<<30)
 	if err != nil {
 		return []byte(err.Error())
 	}

@@ -45,6 +45,8 @@ type rule struct {
 type part struct {
 	op   op
 	node strictyaml.Node
+	// cost is about how many steps one evaluation takes, besides those that depend on the document.
+	cost int
 }
 
 func newRule(kind ruleKind, name string, pos strictyaml.Pos) *rule {
@@ -270,7 +272,7 @@ func (c *compiler) leaf(name string, n strictyaml.Node, pos strictyaml.Pos, shap
 	}
 	c.assign(x.t, shape, n, path, 0)
 	r := newRule(leafRule, name, pos)
-	r.value = part{op: x.op, node: n}
+	r.value = part{op: x.op, node: n, cost: c.cost()}
 	if x.lit != nil {
 		r.json = x.lit.json
 		if x.lit.any == nil {

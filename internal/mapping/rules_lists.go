@@ -137,7 +137,7 @@ func (c *compiler) expression(n strictyaml.Node, word string, k kinds) (typedPar
 		c.p.Add(n.Pos(), "%s must give %s, and this is %s", word, k.a(), x.t.k.a())
 		return out, false
 	}
-	out.op = x.op
+	out.op, out.cost = x.op, c.cost()
 	return out, true
 }
 

@@ -77,6 +77,9 @@ func (v *val) text(f *frame) (s []byte, clean, ok bool) {
 			return b, true, true
 		}
 		from := len(f.arena)
+		if f.made(len(b)); f.room < 0 {
+			return nil, true, true // the expression fails for it
+		}
 		f.arena = v.doc.AppendStr(f.arena)
 		return f.arena[from:len(f.arena):len(f.arena)], false, true
 	}
@@ -113,7 +116,8 @@ func (v *val) boolean() (b, ok bool) {
 func (v *val) any(f *frame) (any, error) {
 	switch v.k {
 	case vText:
-		return string(v.s), nil
+		f.made(len(v.s))
+		return string(v.s), f.over()
 	case vNum:
 		return v.dec, nil
 	case vBool:
@@ -121,6 +125,14 @@ func (v *val) any(f *frame) (any, error) {
 	case vTree:
 		return v.tree, nil
 	case vDoc:
+		switch v.doc.Kind() {
+		case jsondoc.Array, jsondoc.Object:
+			return f.tree(v.doc)
+		case jsondoc.String:
+			if f.made(len(v.doc.Raw())); f.room < 0 {
+				return nil, f.over()
+			}
+		}
 		return fromDoc(v.doc)
 	}
 	return nil, nil
@@ -160,7 +172,7 @@ func fromDoc(d jsondoc.Value) (any, error) {
 }
 
 // appendJSON appends the value as JSON. Values of documents are copied as bytes.
-func (v *val) appendJSON(dst []byte) ([]byte, error) {
+func (v *val) appendJSON(dst []byte, most int) ([]byte, error) {
 	switch v.k {
 	case vDoc:
 		return append(dst, v.doc.Raw()...), nil
@@ -179,7 +191,7 @@ func (v *val) appendJSON(dst []byte) ([]byte, error) {
 		}
 		return append(dst, "false"...), nil
 	case vTree:
-		return appendTree(dst, v.tree)
+		return appendTree(dst, v.tree, most)
 	}
 	return append(dst, "null"...), nil
 }
@@ -203,9 +215,14 @@ func appendText(dst, s []byte) []byte {
 	return append(dst, '"')
 }
 
+var errLongTree = errors.New("the value is too long")
+
 // appendTree appends a value that an expression made; members are sorted, so that the same value gives the same bytes, and
-// absent members are left out.
-func appendTree(dst []byte, x any) ([]byte, error) {
+// absent members are left out. It ends when dst has grown beyond most bytes: such a value can hold another many times over.
+func appendTree(dst []byte, x any, most int) ([]byte, error) {
+	if len(dst) > most {
+		return dst, errLongTree
+	}
 	switch x := x.(type) {
 	case nil:
 		return append(dst, "null"...), nil
@@ -225,7 +242,7 @@ func appendTree(dst []byte, x any) ([]byte, error) {
 				dst = append(dst, ',')
 			}
 			var err error
-			if dst, err = appendTree(dst, e); err != nil {
+			if dst, err = appendTree(dst, e, most); err != nil {
 				return dst, err
 			}
 		}
@@ -245,7 +262,7 @@ func appendTree(dst []byte, x any) ([]byte, error) {
 			}
 			dst = append(jsondoc.AppendString(dst, name), ':')
 			var err error
-			if dst, err = appendTree(dst, x[name]); err != nil {
+			if dst, err = appendTree(dst, x[name], most); err != nil {
 				return dst, err
 			}
 		}

@@ -42,6 +42,7 @@ func (r *rule) writeObject(f *frame) *Error {
 
 // writeFields writes the fields that are there; any says whether there was one.
 func (r *rule) writeFields(f *frame) (any bool, err *Error) {
+	f.steps -= len(r.children)
 	for _, child := range r.children {
 		before := len(f.out)
 		if any {
@@ -77,6 +78,7 @@ func (r *rule) write(f *frame) (there bool, err *Error) {
 	if r.capture >= 0 && err == nil {
 		c := &f.caps[r.capture]
 		if c.doc != nil {
+			f.forget() // what was made of its values
 			jsondoc.Put(c.doc)
 		}
 		*c = capture{from: from, to: len(f.out), count: f.count, set: there}
@@ -92,7 +94,7 @@ func (r *rule) writeLeaf(f *frame) (bool, *Error) {
 		}
 	}
 	v := &f.regs[0]
-	if err := r.value.op.eval(f, v); err != nil {
+	if err := r.value.eval(f, v); err != nil {
 		return false, r.value.failure(err)
 	}
 	if r.acc >= 0 {
@@ -109,8 +111,18 @@ func (r *rule) writeLeaf(f *frame) (bool, *Error) {
 			return false, r.value.failure(errAbsent)
 		}
 	}
+	most := f.base + f.limits.Bytes
+	if v.k == vDoc && len(f.out)+len(v.doc.Raw()) > most {
+		return false, r.value.failure(f.tooLong())
+	}
 	var err error
-	if f.out, err = v.appendJSON(f.out); err != nil {
+	if f.out, err = v.appendJSON(f.out, most); err != nil {
+		if errors.Is(err, errLongTree) {
+			err = f.tooLong()
+		}
+		return false, r.value.failure(err)
+	}
+	if err := f.wrote(); err != nil {
 		return false, r.value.failure(err)
 	}
 	return true, nil
@@ -168,7 +180,7 @@ func (r *rule) forget(f *frame) {
 // holds evaluates a condition.
 func (p *part) holds(f *frame) (bool, *Error) {
 	v := &f.regs[0]
-	err := p.op.eval(f, v)
+	err := p.eval(f, v)
 	if err == nil {
 		var b bool
 		if b, err = v.truth(f); err == nil {
@@ -184,7 +196,7 @@ func (r *rule) writeEach(f *frame) (bool, *Error) {
 		f.accs[i] = accumulator{}
 	}
 	var v val
-	if err := r.value.op.eval(f, &v); err != nil {
+	if err := r.value.eval(f, &v); err != nil {
 		return false, r.value.failure(err)
 	}
 	if v.k == vAbsent {
@@ -241,6 +253,13 @@ func (r *rule) writeEach(f *frame) (bool, *Error) {
 // element writes one element, if it is to be there.
 func (r *rule) element(f *frame, item *val, index int, comma bool) (bool, *Error) {
 	f.enter(r.depth, item, index)
+	err := f.spend(1)
+	if err == nil {
+		err = f.wrote()
+	}
+	if err != nil {
+		return false, r.value.failure(err)
+	}
 	if r.when.op != nil {
 		b, err := r.when.holds(f)
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // Files reads every .json file below the root of fsys. A schema's name is its path without the ending; its Path, for
@@ -14,7 +16,7 @@ func Files(fsys fs.FS, prefix string) ([]File, error) {
 		if err != nil || d.IsDir() || path.Ext(name) != ".json" {
 			return err
 		}
-		data, err := fs.ReadFile(fsys, name)
+		data, err := strictyaml.ReadFile(fsys, name, strictyaml.MaxFile)
 		if err != nil {
 			return err
 		}

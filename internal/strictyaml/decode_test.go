@@ -162,7 +162,7 @@ func TestOSResolver(t *testing.T) {
 	if got, err := read("${file:" + dir + "/token}"); got != "abc" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if _, err := read("${file:big}"); err == nil || !strings.Contains(err.Error(), "1 MiB") {
+	if _, err := read("${file:big}"); err == nil || !strings.Contains(err.Error(), "1MiB") {
 		t.Errorf("got %v", err)
 	}
 }
