@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -45,7 +46,11 @@ func (e *env) runCommand() *cobra.Command {
 			return usage("%w", err)
 		}
 		if _, err := os.Stat(file); err != nil {
-			return usage("the configuration %s cannot be read: give it with -c; waybill init makes a project", file)
+			var pe *fs.PathError
+			if errors.As(err, &pe) {
+				err = pe.Err // the file is named already
+			}
+			return usage("the configuration %s cannot be read: %w: give it with -c; waybill init makes a project", file, err)
 		}
 		// From the beginning: a signal that comes while the hub starts must not end it.
 		hangup := make(chan os.Signal, 1)

@@ -62,10 +62,13 @@ func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 			return w.handBack(ctx, a, err)
 		}
 		w.add(r.settle(p, a, rec.Offset, &ev, f))
-		if f.called {
+		if f.called || len(w.scratch) > mostDecided {
 			if err := w.flush(ctx); err != nil {
 				return err
 			}
+		}
+		if len(w.scratch) > mostDecided {
+			w.scratch = nil // somebody may still be reading it; what comes begins anew
 		}
 	}
 	if err := w.flush(ctx); err != nil {
@@ -149,6 +152,10 @@ type pending struct {
 var scratches = sync.Pool{New: func() any { return new([]byte) }}
 
 const mostScratch = 1 << 20
+
+// mostDecided is from how many bytes of mapped documents on a batch is stored before its next record is decided: a batch of short records
+// may become long ones.
+const mostDecided = 4 << 20
 
 func newPending(r *Runner, p *partition) *pending {
 	return &pending{runner: r, part: p, dirty: map[string]struct{}{}, scratch: (*scratches.Get().(*[]byte))[:0]}

@@ -489,7 +489,7 @@ func (d *delivery) holds(have []byte) bool {
 	got, want := jsondoc.Get(), jsondoc.Get()
 	defer jsondoc.Put(got)
 	defer jsondoc.Put(want)
-	if got.Reset(have, jsondoc.Limits{}) != nil || want.Reset(d.stage.out, jsondoc.Limits{}) != nil || want.Root().Kind() != jsondoc.Object {
+	if got.Reset(have, documentLimits) != nil || want.Reset(d.stage.out, documentLimits) != nil || want.Root().Kind() != jsondoc.Object {
 		return false
 	}
 	for name, v := range want.Root().Members() {
@@ -531,7 +531,7 @@ func (d *delivery) owned() []byte {
 	}
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
-	if doc.Reset(d.stage.out, jsondoc.Limits{}) != nil {
+	if doc.Reset(d.stage.out, documentLimits) != nil {
 		return d.stage.out
 	}
 	b := []byte{'{'}

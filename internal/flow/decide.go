@@ -16,6 +16,9 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
+// documentLimits bound a document in the engine: no record and no result is larger, and of its values there are as many as everywhere.
+var documentLimits = jsondoc.Limits{Bytes: mapping.MaxResult}
+
 // attempt is the place in which a message is decided.
 type attempt struct {
 	partition *partition
@@ -38,7 +41,7 @@ func (a *attempt) parse(ev *event.Event) (*jsondoc.Doc, error) {
 		return a.doc, a.malformed
 	}
 	a.doc = jsondoc.Get()
-	if a.malformed = a.doc.Reset(ev.Data, jsondoc.Limits{}); a.malformed != nil {
+	if a.malformed = a.doc.Reset(ev.Data, documentLimits); a.malformed != nil {
 		a.dispose()
 	}
 	return a.doc, a.malformed
@@ -320,7 +323,7 @@ func (r *Runner) mapped(ctx context.Context, ev *event.Event, s *stage, a *attem
 	}
 	out := jsondoc.Get()
 	defer jsondoc.Put(out)
-	if err := out.Reset(s.out, jsondoc.Limits{}); err != nil {
+	if err := out.Reset(s.out, documentLimits); err != nil {
 		return parked("mapping", "json", err.Error()), true, nil
 	}
 	if r.flow.Map != nil && r.flow.Map.To() != nil {

@@ -76,7 +76,7 @@ func (in *inbound) written(w *connector.Write, external string, now map[string]u
 	}
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
-	if doc.Reset(w.Doc, jsondoc.Limits{}) != nil {
+	if doc.Reset(w.Doc, documentLimits) != nil {
 		return nil
 	}
 	for name := range doc.Root().Members() {
@@ -182,7 +182,7 @@ func knownEvent(r *state.Ref) string {
 func (d *delivery) seen(ctx context.Context, doc []byte) (hashes map[string]uint64, version string, ok bool) {
 	in := jsondoc.Get()
 	defer jsondoc.Put(in)
-	if in.Reset(doc, jsondoc.Limits{}) != nil {
+	if in.Reset(doc, documentLimits) != nil {
 		return nil, "", false
 	}
 	ev := event.Event{Entity: d.ev.Entity, Hub: d.ev.Hub, Key: d.ev.Key, Operation: event.Upsert, Origin: d.Runner.target.Name,
@@ -206,7 +206,7 @@ func (d *delivery) seen(ctx context.Context, doc []byte) (hashes map[string]uint
 	}
 	out := jsondoc.Get()
 	defer jsondoc.Put(out)
-	if out.Reset(mapped, jsondoc.Limits{}) != nil {
+	if out.Reset(mapped, documentLimits) != nil {
 		return nil, "", false
 	}
 	return fields(d.reads.flow.Map, out), version, true

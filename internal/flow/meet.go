@@ -113,7 +113,7 @@ func (d *delivery) natural() (map[string]string, map[string]connector.Compare) {
 	}
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
-	if doc.Reset(d.stage.out, jsondoc.Limits{}) != nil {
+	if doc.Reset(d.stage.out, documentLimits) != nil {
 		return nil, nil
 	}
 	values, rules := map[string]string{}, map[string]connector.Compare{}

@@ -100,7 +100,7 @@ func (r *Runner) taken(ctx context.Context, out *Rehearsal, headers map[string]s
 	}
 	in := mapping.Input{Doc: jsondoc.Get(), Event: ev, Headers: headers, Lookup: lookup{r}}
 	defer jsondoc.Put(in.Doc)
-	if err := in.Doc.Reset(ev.Data, jsondoc.Limits{}); err != nil {
+	if err := in.Doc.Reset(ev.Data, documentLimits); err != nil {
 		return parked("malformed", "json", err.Error()), true, nil
 	}
 	var err error

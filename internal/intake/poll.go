@@ -107,9 +107,27 @@ type candidate struct {
 	now   lastTaken
 }
 
-// commit takes a page's new records and its cursor.
+// pollSlice is how many records of a page are committed at once.
+const pollSlice = 2000
+
+// commit takes a page's new records and, with the last of them, its cursor. A long page is taken in slices: after a restart it is read again,
+// and what is taken of it is recognised.
 func (p *poller) commit(ctx context.Context, t *tenure, page connector.Page) (fresh int, err error) {
 	all := p.candidates(page.Records)
+	for len(all) > pollSlice {
+		n, err := p.slice(ctx, t, all[:pollSlice], nil)
+		if fresh += n; err != nil {
+			return fresh, err
+		}
+		clear(all[:pollSlice]) // the documents
+		all = all[pollSlice:]
+	}
+	n, err := p.slice(ctx, t, all, &page.Cursor)
+	return fresh + n, err
+}
+
+// slice commits records, and the cursor where there is one.
+func (p *poller) slice(ctx context.Context, t *tenure, all []candidate, cursor *string) (fresh int, err error) {
 	rows := make([]state.Inbound, len(all))
 	for i := range all {
 		rows[i] = all[i].row
@@ -117,7 +135,7 @@ func (p *poller) commit(ctx context.Context, t *tenure, page connector.Page) (fr
 	if err := failpoint.Fail(failpoint.PollRead); err != nil {
 		return 0, err
 	}
-	outcome, err := p.accept(ctx, t, rows, page.Cursor)
+	outcome, err := p.acceptRows(ctx, t, rows, cursor)
 	if err != nil {
 		return 0, err
 	}

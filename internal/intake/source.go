@@ -215,8 +215,17 @@ func (r *reader) resume() {
 
 // accept commits rows and cursor, under the lease.
 func (r *reader) accept(ctx context.Context, t *tenure, rows []state.Inbound, cursor string) ([]state.Accepted, error) {
+	return r.acceptRows(ctx, t, rows, &cursor)
+}
+
+// acceptRows is accept for rows of which the cursor may still be to come.
+func (r *reader) acceptRows(ctx context.Context, t *tenure, rows []state.Inbound, cursor *string) ([]state.Accepted, error) {
 	lease := t.now()
-	outcome, _, err := r.store.Accept(ctx, rows, &state.Cursor{Flow: r.src.Flow, Value: cursor, Updated: r.clock.Now()}, &lease)
+	var at *state.Cursor
+	if cursor != nil {
+		at = &state.Cursor{Flow: r.src.Flow, Value: *cursor, Updated: r.clock.Now()}
+	}
+	outcome, _, err := r.store.Accept(ctx, rows, at, &lease)
 	if err != nil {
 		return nil, fmt.Errorf("commit what was read: %w", err)
 	}
