@@ -209,7 +209,7 @@ func TestMemoryOfALargePage(t *testing.T) {
 	}))
 	defer srv.Close()
 	conf := strings.Replace(readingsFiles["configs/waybill.yaml"], "  ledger:", "  desk:\n    connector: rest\n    url: "+srv.URL+
-		"\n    objects:\n      reading:\n        path: /readings\n        id: number\n        version: changed\n        paging: {style: none}\n  ledger:", 1)
+		"\n    objects:\n      reading:\n        path: /readings\n        id: number\n        version: changed\n        list: {paging: {style: none}}\n  ledger:", 1)
 	flow := "flow: desk-readings\nentity: reading\nfrom: {system: desk, poll: {every: 1h}}\naccept: reading.v1\nkey: source.number\nwhen: source.amount > 0\nto: {topic: canonical.reading}\n"
 	p := newReadings(t, map[string]string{"configs/waybill.yaml": conf, "flows/desk.yaml": flow})
 	h := p.limited(t)
