@@ -193,7 +193,7 @@ func TestMemoryOfStalledUploads(t *testing.T) {
 
 // TestMemoryOfALargePage: a service that answers with as many records as its bytes hold.
 func TestMemoryOfALargePage(t *testing.T) {
-	const n = 100_000
+	const n = 50_000
 	var page bytes.Buffer
 	page.WriteString("[")
 	for i := range n {
@@ -213,7 +213,7 @@ func TestMemoryOfALargePage(t *testing.T) {
 	flow := "flow: desk-readings\nentity: reading\nfrom: {system: desk, poll: {every: 1h}}\naccept: reading.v1\nkey: source.number\nwhen: source.amount > 0\nto: {topic: canonical.reading}\n"
 	p := newReadings(t, map[string]string{"configs/waybill.yaml": conf, "flows/desk.yaml": flow})
 	h := p.limited(t)
-	h.await("all of the page", 5*time.Minute, func() bool { return h.status().Totals.Skipped == n })
+	h.await("all of the page", 100*time.Second, func() bool { return h.status().Totals.Skipped == n })
 	h.wantPeak(fmt.Sprintf("a page of %d records in %d MiB", n, page.Len()>>20))
 }
 
