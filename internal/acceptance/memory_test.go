@@ -193,7 +193,7 @@ func TestMemoryOfStalledUploads(t *testing.T) {
 
 // TestMemoryOfALargePage: a service that answers with as many records as its bytes hold.
 func TestMemoryOfALargePage(t *testing.T) {
-	const n = 50_000
+	const n = 100_000
 	var page bytes.Buffer
 	page.WriteString("[")
 	for i := range n {
@@ -210,7 +210,7 @@ func TestMemoryOfALargePage(t *testing.T) {
 	defer srv.Close()
 	conf := strings.Replace(readingsFiles["configs/waybill.yaml"], "  ledger:", "  desk:\n    connector: rest\n    url: "+srv.URL+
 		"\n    objects:\n      reading:\n        path: /readings\n        id: number\n        version: changed\n        list: {paging: {style: none}}\n  ledger:", 1)
-	flow := "flow: desk-readings\nentity: reading\nfrom: {system: desk, poll: {every: 1h}}\naccept: reading.v1\nkey: source.number\nwhen: source.amount > 0\nto: {topic: canonical.reading}\n"
+	flow := "flow: desk-readings\nentity: reading\nfrom: {system: desk, poll: {every: 1h}}\nkey: source.number\nwhen: source.amount > 0\nto: {topic: canonical.reading}\n"
 	p := newReadings(t, map[string]string{"configs/waybill.yaml": conf, "flows/desk.yaml": flow})
 	h := p.limited(t)
 	h.await("all of the page", 100*time.Second, func() bool { return h.status().Totals.Skipped == n })
