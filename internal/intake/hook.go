@@ -274,6 +274,9 @@ func (h *Hooks) receive(k *hook, w http.ResponseWriter, r *http.Request) (taken,
 	if ref == nil && !k.takes(media) {
 		ref = unwanted(media)
 	}
+	if ref == nil && r.ContentLength > limit {
+		return taken{}, tooLarge(limit)
+	}
 	if ref == nil {
 		ref = k.unproven(r, media, h.c.Clock.Now())
 	}
