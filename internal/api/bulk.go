@@ -105,7 +105,8 @@ func bulkFrom(w http.ResponseWriter, text string, b *state.Bulk) bool {
 	}
 	var since int64
 	p := &b.From
-	if n, err := fmt.Sscanf(text, "%d.%d.%d.%d", &p.Act, &p.Top, &p.At, &since); err != nil || n != 4 || p.Act <= 0 {
+	if n, err := fmt.Sscanf(text, "%d.%d.%d.%d", &p.Act, &p.Top, &p.At, &since); err != nil || n != 4 || p.Act <= 0 || p.Top < 0 || p.At < 0 ||
+		text != fmt.Sprintf("%d.%d.%d.%d", p.Act, p.Top, p.At, since) {
 		problem(w, http.StatusBadRequest, `"continue" must be what the last answer gave`)
 		return false
 	}

@@ -28,6 +28,24 @@ type Status struct {
 	Reconciliations []Reconciliation `json:"reconciliations"`
 	// Restored is there while it is being settled that the store has gone back to an older state, and a day after.
 	Restored *Restored `json:"restored,omitempty"`
+	Access   Access    `json:"access"`
+}
+
+// Access tells of those who may not ask: wrong tokens since the start, and what the listeners prove themselves by.
+type Access struct {
+	WrongTokens int64      `json:"wrong_tokens"`
+	LastWrong   *time.Time `json:"last_wrong,omitempty"`
+	// LastWrongFrom is the address at the other end of the connection.
+	LastWrongFrom string        `json:"last_wrong_from,omitempty"`
+	Certificates  []Certificate `json:"certificates,omitempty"`
+}
+
+// Certificate is what a listener proves itself by, and Why what is wrong with it, or with newer files that were not taken.
+type Certificate struct {
+	Listener string    `json:"listener"` // "http" or "hooks"
+	File     string    `json:"file"`
+	NotAfter time.Time `json:"not_after"`
+	Why      string    `json:"why,omitempty"`
 }
 
 // States of the broker.

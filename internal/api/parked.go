@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -48,8 +49,14 @@ func (s *Server) parked(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := r.URL.Query()
-	f.Heads = f.Heads || q.Get("heads") == "true"
-	f.Marked = q.Get("marked") == "true"
+	heads, ok := yes(w, q, "heads")
+	if !ok {
+		return
+	}
+	f.Heads = f.Heads || heads
+	if f.Marked, ok = yes(w, q, "marked"); !ok {
+		return
+	}
 	var followers, limit int64
 	if f.After, ok = number(w, r, "after", 0, 0, 1<<62); !ok {
 		return
@@ -108,7 +115,15 @@ func (s *Server) parkedOne(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	q, err := s.hub.QueuedByID(r.Context(), id, r.URL.Query().Get("clear") == "true", whoOf(r.Context()))
+	given, ok := query(w, r, "clear")
+	if !ok {
+		return
+	}
+	clear, ok := yes(w, given, "clear")
+	if !ok {
+		return
+	}
+	q, err := s.hub.QueuedByID(r.Context(), id, clear, access.NameOf(r.Context()))
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -170,6 +185,9 @@ func ifMatch(w http.ResponseWriter, r *http.Request, id int64, required bool) (*
 		return nil, false
 	case v == "" || v == "*":
 		return nil, true
+	case !strings.HasSuffix(v, `"`) || !strings.HasPrefix(strings.TrimPrefix(v, "W/"), `"`):
+		problem(w, http.StatusBadRequest, "If-Match: "+v+` is no ETag: they are written in quotes, "1-4"`)
+		return nil, false
 	}
 	var of, rev int64
 	if n, err := fmt.Sscanf(v, `"%d-%d"`, &of, &rev); err != nil || n != 2 || of != id || v != etag(of, rev) {
@@ -189,8 +207,11 @@ func (s *Server) edit(w http.ResponseWriter, r *http.Request, who string) {
 		Note   string          `json:"note"`
 		Replay bool            `json:"replay"`
 	}
+	if !body(w, r, &e, maxEdit) {
+		return
+	}
 	rev, ok := ifMatch(w, r, id, true)
-	if !ok || !body(w, r, &e, maxEdit) {
+	if !ok {
 		return
 	}
 	if len(e.Data) == 0 {

@@ -17,13 +17,13 @@ var ErrBroken = errors.New("the flow cannot go on")
 // RecoverRequest says what to recover, and how.
 type RecoverRequest struct {
 	// Flows are the flows to recover; empty: all. What concerns a whole topic is recovered for all flows that read it.
-	Flows []string `json:"flows,omitempty"`
+	Flows []string `json:"flows,omitempty" text:"some"`
 	Note  string   `json:"note,omitempty"`
 	// DiscardLost gives up, in the name of who asks, what only its producers can send again.
 	DiscardLost bool `json:"discard_lost,omitempty"`
 	// From says where a flow goes on whose position the store has lost: at what its group has "committed" (the default), or at the
 	// "start" of the log.
-	From string `json:"from,omitempty"`
+	From string `json:"from,omitempty" text:"some"`
 	// Plan, where it is given, is the plan of the Recovery that was looked at: another one is refused.
 	Plan string `json:"plan,omitempty"`
 }
@@ -86,9 +86,13 @@ type RecoverPartition struct {
 
 // recovery answers what does not fit, and what would be done about it.
 func (s *Server) recovery(w http.ResponseWriter, r *http.Request) {
-	q := RecoverRequest{From: r.URL.Query().Get("from")}
-	for _, v := range r.URL.Query()["flow"] {
-		q.Flows = append(q.Flows, strings.Split(v, ",")...)
+	given, ok := query(w, r, "flow", "from")
+	if !ok {
+		return
+	}
+	q := RecoverRequest{From: given.Get("from")}
+	if flows := given.Get("flow"); flows != "" {
+		q.Flows = strings.Split(flows, ",")
 	}
 	if !validFrom(w, q.From) {
 		return

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -88,20 +87,4 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request, who string) {
 	default:
 		s.failed(w, r, err)
 	}
-}
-
-// tokens are the bearer tokens by their hashes.
-type tokens struct {
-	names  []string
-	hashes [][sha256.Size]byte
-}
-
-// SetTokens replaces the tokens that may ask.
-func (s *Server) SetTokens(all []Token) {
-	t := &tokens{}
-	for _, one := range all {
-		t.names = append(t.names, one.Name)
-		t.hashes = append(t.hashes, sha256.Sum256([]byte(one.Value)))
-	}
-	s.tokens.Store(t)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,16 +15,16 @@ import (
 
 // Selection says which messages of the stored queues are meant; an empty field selects all.
 type Selection struct {
-	Flow   string `json:"flow,omitempty"`
-	System string `json:"system,omitempty"` // of flows from or to it
-	Entity string `json:"entity,omitempty"`
-	Key    string `json:"key,omitempty"`
+	Flow   string `json:"flow,omitempty" text:"some"`
+	System string `json:"system,omitempty" text:"some"` // of flows from or to it
+	Entity string `json:"entity,omitempty" text:"some"`
+	Key    string `json:"key,omitempty" text:"some"`
 	// State is parked, waiting, held, or follower for what queues behind another message.
-	State string `json:"state,omitempty"`
-	Cause string `json:"cause,omitempty"` // its id, as the causes are listed
-	Code  string `json:"code,omitempty"`
+	State string `json:"state,omitempty" text:"some"`
+	Cause string `json:"cause,omitempty" text:"some"` // its id, as the causes are listed
+	Code  string `json:"code,omitempty" text:"some"`
 	// OlderThan is an age: 90s, 15m, 2h30m, 3d.
-	OlderThan string `json:"older_than,omitempty"`
+	OlderThan string `json:"older_than,omitempty" text:"some"`
 }
 
 // String names the selection for the audit.
@@ -63,27 +64,24 @@ func (s *Selection) fields() []field {
 
 // Age is what OlderThan says.
 func (s *Selection) Age() (time.Duration, error) {
-	text, days := s.OlderThan, 0
-	if text == "" {
+	m := age.FindStringSubmatch(s.OlderThan)
+	switch {
+	case s.OlderThan == "":
 		return 0, nil
+	case m == nil:
+		return 0, fmt.Errorf("older_than %q is no age: write it like 90s, 15m, 2h30m or 3d", s.OlderThan)
 	}
-	if n, rest, ok := strings.Cut(text, "d"); ok {
-		var err error
-		if days, err = strconv.Atoi(n); err != nil || days < 0 || days > 36500 {
-			return 0, fmt.Errorf("older_than %q is no age: write it like 90s, 15m, 2h30m or 3d", s.OlderThan)
+	var d time.Duration
+	for i, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute, time.Second} {
+		if n, err := strconv.Atoi(m[i+1]); err == nil { // else it is not there
+			d += time.Duration(n) * unit
 		}
-		text = rest
 	}
-	age := time.Duration(days) * 24 * time.Hour
-	if text != "" {
-		d, err := time.ParseDuration(text)
-		if err != nil || d < 0 {
-			return 0, fmt.Errorf("older_than %q is no age: write it like 90s, 15m, 2h30m or 3d", s.OlderThan)
-		}
-		age += d
-	}
-	return age, nil
+	return d, nil
 }
+
+// age has few enough digits for no sum to be too large.
+var age = regexp.MustCompile(`^(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?$`)
 
 // check says what is wrong with the selection itself.
 func (s *Selection) check() error {
@@ -98,18 +96,17 @@ func (s *Selection) check() error {
 
 // selection reads a selection from a query whose other names are also.
 func (s *Server) selection(w http.ResponseWriter, r *http.Request, also ...string) (state.QueueFilter, bool) {
-	q := r.URL.Query()
 	var sel Selection
 	known := slices.Clone(also)
 	for _, f := range sel.fields() {
-		*f.at = q.Get(f.name)
 		known = append(known, f.name)
 	}
-	for name := range q {
-		if !slices.Contains(known, name) { // a misspelt filter would show everything
-			problem(w, http.StatusBadRequest, fmt.Sprintf("there is no parameter %q; there are %s", name, strings.Join(known, ", ")))
-			return state.QueueFilter{}, false
-		}
+	q, ok := query(w, r, known...)
+	if !ok {
+		return state.QueueFilter{}, false
+	}
+	for _, f := range sel.fields() {
+		*f.at = q.Get(f.name)
 	}
 	return s.resolve(w, r, sel)
 }
@@ -134,7 +131,7 @@ func number(w http.ResponseWriter, r *http.Request, name string, def, least, mos
 		return def, true
 	}
 	n, err := strconv.ParseInt(v, 10, 64)
-	if err != nil || n < least || n > most {
+	if err != nil || n < least || n > most || v[0] == '+' {
 		problem(w, http.StatusBadRequest, fmt.Sprintf("%s must be a number from %d to %d", name, least, most))
 		return 0, false
 	}

@@ -3,20 +3,17 @@ package api
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	_ "embed"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/access"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -27,34 +24,45 @@ var openAPI []byte
 const maxEdit = 10 << 20
 
 // Token is a bearer token and the name it acts under.
-type Token struct{ Name, Value string }
+type Token = access.Token
 
 // Config is what the server needs beside the hub.
 type Config struct {
-	// Tokens that may ask; without any, only requests to a loopback address are answered.
-	Tokens  []Token
+	// Access says who may ask.
+	Access  access.Rules
 	Metrics http.Handler
 	Console http.Handler
+	Clock   lifecycle.Clock
 	Log     *slog.Logger
+	// Refused, where it is not nil, is told why of every request that may not ask.
+	Refused func(why string)
 }
 
 // Server answers the API.
 type Server struct {
-	hub    Hub
-	cfg    Config
-	mux    *http.ServeMux
-	tokens atomic.Pointer[tokens]
+	hub   Hub
+	cfg   Config
+	mux   *http.ServeMux
+	guard *access.Guard
+	// allowed are the methods by path.
+	allowed map[string][]string
 }
 
 // New makes the handler for everything under /.
 func New(hub Hub, cfg Config) *Server {
 	s := &Server{hub: hub, cfg: cfg, mux: http.NewServeMux()}
-	s.SetTokens(cfg.Tokens)
-	for _, r := range s.routes() {
+	s.guard = access.NewGuard(access.Config{Clock: cfg.Clock, Log: cfg.Log, Refused: cfg.Refused}, cfg.Access)
+	routes := s.routes()
+	for _, r := range routes {
 		s.mux.Handle(r.pattern, r.handler)
 	}
+	s.allowed = allowed(routes)
+	s.closeMethods()
 	return s
 }
+
+// SetAccess puts other rules of who may ask in place.
+func (s *Server) SetAccess(r access.Rules) { s.guard.Set(r) }
 
 type route struct {
 	pattern string
@@ -64,7 +72,7 @@ type route struct {
 func (s *Server) routes() []route {
 	open := func(p string, h http.HandlerFunc) route { return route{p, h} }
 	read := func(p string, h http.HandlerFunc) route { return route{p, s.authenticated(h)} }
-	write := func(p string, h actor) route { return route{p, s.authenticated(s.sameOrigin(h))} }
+	write := func(p string, h actor) route { return route{p, s.authenticated(s.writing(h))} }
 	return []route{
 		open("GET /healthz", s.health), open("GET /readyz", s.ready),
 		read("GET /metrics", s.cfg.Metrics.ServeHTTP),
@@ -102,10 +110,7 @@ func (s *Server) routes() []route {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
+	access.Headers(w.Header(), r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/console/"))
 	if _, pattern := s.mux.Handler(r); pattern == "" {
 		s.unknown(w, r)
 		return
@@ -113,105 +118,47 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// unknown answers a path or method that is not there.
-func (s *Server) unknown(w http.ResponseWriter, r *http.Request) {
-	var allowed []string
-	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut} {
-		probe := &http.Request{Method: m, URL: r.URL, Host: r.Host}
-		if _, p := s.mux.Handler(probe); p != "" {
-			allowed = append(allowed, m)
-		}
-	}
-	if len(allowed) > 0 {
-		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		problem(w, http.StatusMethodNotAllowed, "use "+strings.Join(allowed, " or ")+" for "+r.URL.Path)
-		return
-	}
-	problem(w, http.StatusNotFound, "nothing is at "+r.URL.Path+"; /openapi.json lists what is")
-}
-
-type whoKey struct{}
-
-// authenticated lets a request through that carries a token, or, where the hub has none, one made to a loopback address.
+// authenticated lets a request through that may ask.
 func (s *Server) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if len(s.tokens.Load().hashes) == 0 {
-			// The Host check keeps a web page of somebody else's from reaching a hub on its reader's machine (DNS rebinding).
-			if !loopback(r.Host) {
-				problem(w, http.StatusForbidden, "without tokens the hub answers on loopback names only: set http.tokens in the configuration")
-				return
-			}
-			next.ServeHTTP(w, r.WithContext(withWho(r.Context(), localName(r.Header.Get(UserHeader)))))
+		name, no := s.guard.Enter(r)
+		if no != nil {
+			refuse(w, no)
 			return
 		}
-		name, ok := s.who(r)
-		if !ok {
-			// The second is for browsers: they ask for a password, which is the token.
-			w.Header()["Www-Authenticate"] = []string{`Bearer realm="waybill"`, `Basic realm="waybill: any user, a token as password", charset="UTF-8"`}
-			detail := "give a token: Authorization: Bearer …"
-			if r.Header.Get("Authorization") != "" {
-				detail = "this is none of the hub's tokens (http.tokens in its configuration)"
-			}
-			problem(w, http.StatusUnauthorized, detail)
-			return
+		if name == "" {
+			name = localName(r.Header.Get(UserHeader))
 		}
-		next.ServeHTTP(w, r.WithContext(withWho(r.Context(), name)))
+		next.ServeHTTP(w, r.WithContext(access.WithName(r.Context(), name)))
 	})
 }
 
-// who finds the token's name; every token is compared, in constant time.
-func (s *Server) who(r *http.Request) (string, bool) {
-	got, ok := bearer(r.Header.Get("Authorization"))
-	if !ok {
-		// A browser cannot set the header for a page it opens: basic authentication with any user and the token as password.
-		if _, got, ok = r.BasicAuth(); !ok {
-			return "", false
-		}
+// refuse answers a request that may not ask.
+func refuse(w http.ResponseWriter, no *access.Refusal) {
+	if no.Challenge {
+		// The second is for browsers: they ask for a password, which is the token.
+		w.Header()["Www-Authenticate"] = []string{`Bearer realm="waybill"`, `Basic realm="waybill: any user, a token as password", charset="UTF-8"`}
 	}
-	sum := sha256.Sum256([]byte(got))
-	name, found := "", false
-	all := s.tokens.Load()
-	for i := range all.hashes {
-		if subtle.ConstantTimeCompare(sum[:], all.hashes[i][:]) == 1 {
-			name, found = all.names[i], true
-		}
+	if no.Retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(no.Retry.Seconds())))
 	}
-	return name, found
-}
-
-// bearer is the token of an Authorization header. The scheme's name is written in any case (RFC 9110), with blanks behind it.
-func bearer(value string) (string, bool) {
-	scheme, token, ok := strings.Cut(strings.TrimSpace(value), " ")
-	return strings.TrimLeft(token, " "), ok && strings.EqualFold(scheme, "bearer")
+	if no.Close {
+		w.Header().Set("Connection", "close")
+	}
+	problem(w, no.Status, no.Detail)
 }
 
 type actor func(w http.ResponseWriter, r *http.Request, who string)
 
-// sameOrigin refuses writes that a foreign page makes a browser send.
-func (s *Server) sameOrigin(next actor) http.HandlerFunc {
+// writing lets a request through that may change something.
+func (s *Server) writing(next actor) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
-			problem(w, http.StatusForbidden, "writes from other sites are refused")
+		if no := s.guard.Write(r); no != nil {
+			refuse(w, no)
 			return
 		}
-		if o := r.Header.Get("Origin"); o != "" && !strings.HasSuffix(o, "://"+r.Host) {
-			problem(w, http.StatusForbidden, "writes from "+o+" are refused")
-			return
-		}
-		next(w, r, whoOf(r.Context()))
+		next(w, r, access.NameOf(r.Context()))
 	}
-}
-
-func loopback(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = hostport
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return ip != nil && ip.IsLoopback()
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
@@ -226,9 +173,15 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
+// openapi describes the API as this hub answers: without tokens it asks for none.
 func (s *Server) openapi(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(openAPI)
+	doc := openAPI
+	if s.guard.Open() {
+		doc = bytes.Replace(doc, []byte(` "security": [`), []byte(` "security": [
+  {},`), 1)
+	}
+	_, _ = w.Write(doc) // the reader has gone: nothing to tell it
 }
 
 // withStatus answers a part of the status.
@@ -237,6 +190,11 @@ func (s *Server) withStatus(w http.ResponseWriter, r *http.Request, part func(*S
 	if err != nil {
 		s.failed(w, r, err)
 		return
+	}
+	wrong := s.guard.Wrong()
+	st.Access.WrongTokens, st.Access.LastWrongFrom = wrong.Count, wrong.From
+	if wrong.Count > 0 {
+		st.Access.LastWrong = &wrong.Last
 	}
 	answer(w, http.StatusOK, part(st))
 }
@@ -262,7 +220,7 @@ func (s *Server) messages(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	t, ok := s.trace(w, r)
+	t, ok := s.trace(w, r, "documents")
 	if !ok {
 		return
 	}
@@ -301,8 +259,12 @@ func (s *Server) xref(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"key": t.Key, "objects": traceView(&t).Objects})
 }
 
-func (s *Server) trace(w http.ResponseWriter, r *http.Request) (state.Trace, bool) {
-	key := r.URL.Query().Get("key")
+func (s *Server) trace(w http.ResponseWriter, r *http.Request, more ...string) (state.Trace, bool) {
+	q, ok := query(w, r, append(more, "key")...)
+	if !ok {
+		return state.Trace{}, false
+	}
+	key := q.Get("key")
 	if key == "" {
 		problem(w, http.StatusBadRequest, "give ?key=: a business key, an id of any system, a hub id, an event id or a delivery id")
 		return state.Trace{}, false
@@ -347,33 +309,9 @@ func (s *Server) turn(w http.ResponseWriter, r *http.Request, now, who string, t
 	answer(w, http.StatusOK, map[string]string{"flow": r.PathValue("name"), "state": now})
 }
 
-// body reads a JSON object of at most limit bytes; an empty body is an empty object.
-func body(w http.ResponseWriter, r *http.Request, into any, limit int64) bool {
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if err != nil {
-		problem(w, http.StatusRequestEntityTooLarge, "the body is too large")
-		return false
-	}
-	if len(data) == 0 {
-		return true
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields() // a misspelt filter would select everything
-	if err := d.Decode(into); err == nil {
-		if _, err = d.Token(); errors.Is(err, io.EOF) {
-			return true
-		}
-		problem(w, http.StatusBadRequest, "the body is more than one JSON value")
-		return false
-	} else {
-		problem(w, http.StatusBadRequest, "the body is not the JSON that is expected: "+err.Error())
-		return false
-	}
-}
-
 func pathID(w http.ResponseWriter, r *http.Request) (int64, bool) {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if err != nil {
+	if err != nil || id < 0 || strings.HasPrefix(r.PathValue("id"), "+") {
 		problem(w, http.StatusBadRequest, "the id must be a number")
 		return 0, false
 	}
@@ -414,7 +352,7 @@ func problem(w http.ResponseWriter, status int, detail string) {
 
 func problemOf(w http.ResponseWriter, p Problem) {
 	w.Header().Set("Content-Type", "application/problem+json")
-	if p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests {
+	if p.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
 	p.Type, p.Title = "about:blank", http.StatusText(p.Status)

@@ -15,8 +15,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/console"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -166,7 +168,7 @@ func (s *stub) Audits(context.Context, int) ([]state.Audit, error) {
 }
 
 func server(hub Hub, tokens ...Token) *Server {
-	return New(hub, Config{Tokens: tokens, Metrics: http.NotFoundHandler(), Console: console.Handler(), Log: slog.New(slog.DiscardHandler)})
+	return New(hub, Config{Access: access.Rules{Tokens: tokens}, Metrics: http.NotFoundHandler(), Console: console.Handler(), Clock: lifecycle.Real(), Log: slog.New(slog.DiscardHandler)})
 }
 
 func call(s *Server, method, path, body string, change func(*http.Request)) *httptest.ResponseRecorder {
@@ -298,7 +300,9 @@ func TestEdit(t *testing.T) {
 		{`*`, `{"data":{"a":3},"note":"typo"}`, 200, `"edited_by"`},
 		{`"1-3"`, `{"data":{"a":1},"note":"typo"}`, 412, "changed"},
 		{`"2-4"`, `{"data":{"a":1},"note":"typo"}`, 412, "no ETag of this message"},
-		{`4`, `{"data":{"a":1},"note":"typo"}`, 412, "no ETag"},
+		{`"4"`, `{"data":{"a":1},"note":"typo"}`, 412, "no ETag of this message"},
+		{`W/"1-4"`, `{"data":{"a":1},"note":"typo"}`, 412, "no ETag of this message"},
+		{`4`, `{"data":{"a":1},"note":"typo"}`, 400, "no ETag"},
 		{`"1-4"`, `{"data":{"a":1}}`, 400, "say why"},
 		{`"1-4"`, `{"note":"typo"}`, 400, "data"},
 		{`"1-4"`, `{"data":{},"note":"typo"}`, 422, `{"path":"lines[2].sku","message":"missing"}`},
@@ -329,7 +333,7 @@ func TestWho(t *testing.T) {
 		}
 	}
 	hub := &stub{}
-	call(server(hub, Token{"bob", "0ther"}), "POST", "/api/v1/parked/1/replay", "", func(r *http.Request) {
+	call(server(hub, Token{Name: "bob", Value: "0ther"}), "POST", "/api/v1/parked/1/replay", "", func(r *http.Request) {
 		r.Header.Set(UserHeader, "ann")
 		r.Header.Set("Authorization", "Bearer 0ther")
 	})
@@ -384,7 +388,7 @@ func TestReloadRefused(t *testing.T) {
 
 func TestTokens(t *testing.T) {
 	hub := &stub{}
-	s := server(hub, Token{"ann", "s3cret"}, Token{"bob", "0ther"})
+	s := server(hub, Token{Name: "ann", Value: "s3cret"}, Token{Name: "bob", Value: "0ther"})
 	as := func(v string) func(*http.Request) { return func(r *http.Request) { r.Header.Set("Authorization", v) } }
 	if w := call(s, "GET", "/api/v1/status", "", nil); w.Code != 401 || !strings.HasPrefix(strings.Join(w.Header().Values("WWW-Authenticate"), " "), "Bearer ") ||
 		!strings.Contains(strings.Join(w.Header().Values("WWW-Authenticate"), " "), "Basic ") || !strings.Contains(w.Body.String(), "give a token") {
@@ -407,7 +411,7 @@ func TestTokens(t *testing.T) {
 	if w := call(s, "POST", "/api/v1/flows/a/pause", "", func(r *http.Request) { r.SetBasicAuth("", "s3cret") }); w.Code != 200 {
 		t.Errorf("a browser's password: %d", w.Code)
 	}
-	s.SetTokens([]Token{{"eve", "n3w"}})
+	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3w"}}})
 	if w := call(s, "POST", "/api/v1/reload", "", as("Bearer 0ther")); w.Code != 401 {
 		t.Errorf("bob's token was replaced: %d", w.Code)
 	}
@@ -434,6 +438,126 @@ func TestForeignPages(t *testing.T) {
 	}
 	if w := call(s, "POST", "/api/v1/flows/a/pause", "", func(r *http.Request) { r.Header.Set("Origin", "http://127.0.0.1:8080") }); w.Code != 200 {
 		t.Errorf("the console itself: %d", w.Code)
+	}
+}
+
+// Every answer tells a browser how it is to be treated: of the page, of data, of errors and of refusals alike.
+func TestHeaders(t *testing.T) {
+	with, without := server(&stub{}, Token{Name: "ann", Value: "s3cret"}), server(&stub{})
+	for _, tt := range []struct {
+		s            *Server
+		method, path string
+		status       int
+		policy       string
+	}{
+		{without, "GET", "/", 200, "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"},
+		{without, "GET", "/console/app.js", 200, "frame-ancestors 'none'"},
+		{without, "GET", "/console/none", 404, "frame-ancestors 'none'"},
+		{without, "GET", "/api/v1/status", 200, "default-src 'none'; form-action 'none'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"},
+		{without, "GET", "/nothing", 404, "base-uri 'none'"},
+		{without, "DELETE", "/api/v1/status", 405, "base-uri 'none'"},
+		{without, "GET", "/healthz", 200, "base-uri 'none'"},
+		{without, "GET", "/metrics", 404, "base-uri 'none'"},
+		{without, "GET", "//healthz", 307, "base-uri 'none'"},
+		{with, "GET", "/", 401, "base-uri 'none'"},
+		{with, "POST", "/api/v1/reload", 401, "base-uri 'none'"},
+	} {
+		w := call(tt.s, tt.method, tt.path, "", nil)
+		if w.Code != tt.status || !strings.Contains(w.Header().Get("Content-Security-Policy"), tt.policy) {
+			t.Errorf("%s %s: %d %s", tt.method, tt.path, w.Code, w.Header().Get("Content-Security-Policy"))
+		}
+		for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+			"Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin", "Cache-Control": "no-store"} {
+			if got := w.Header().Get(name); got != want {
+				t.Errorf("%s %s: %s: %q", tt.method, tt.path, name, got)
+			}
+		}
+	}
+}
+
+// A path that is written out is no message's id, whatever the method; Allow names what there is.
+func TestMethods(t *testing.T) {
+	for path, want := range map[string]string{"/api/v1/parked/causes": "GET, HEAD", "/api/v1/parked/replay": "POST", "/api/v1/parked/discard": "POST",
+		"/api/v1/parked/1": "GET, HEAD, PUT", "/api/v1/recover": "GET, HEAD, POST", "/healthz": "GET, HEAD", "/api/v1/flows/a/pause": "POST"} {
+		for _, m := range []string{"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "QUERY"} {
+			w := call(server(&stub{}), m, path, "", nil)
+			if there := slices.Contains(strings.Split(want, ", "), m); (w.Code == 405) == there || !there && w.Header().Get("Allow") != want {
+				t.Errorf("%s %s: %d, Allow: %s", m, path, w.Code, w.Header().Get("Allow"))
+			}
+		}
+	}
+}
+
+// A body is what is described, to the letter: the library alone takes names in any case and twice, and null for everything.
+func TestBodies(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"filter":{"cause":"c"},"DRY_RUN":true}`:           `unknown field \"DRY_RUN\"`,
+		`{"filter":{"cause":"c"},"filter":{"flow":"a"}}`:    `\"filter\" stands twice`,
+		`{"filter":{"flow":"a","cause":""}}`:                "filter.cause is empty",
+		`{"filter":{"cause":null}}`:                         "filter.cause is null",
+		`{"filter":null,"all":true}`:                        "filter is null",
+		`{"all":"true"}`:                                    "all must be true or false",
+		`{"filter":[]}`:                                     "filter must be an object",
+		`{"filter":{"cause":7}}`:                            "filter.cause must be a text",
+		`[]`:                                                "it must be an object",
+		"{\"all\":true,\"note\":\"\\u0000\"}":               "code 0",
+		"{\"all\":true,\"note\":\"\xff\"}":                  "no UTF-8",
+		`{"all":true`:                                       "unexpected EOF",
+		`{"all":true,"continue":"+9.1.1.0"}`:                "what the last answer gave",
+		`{"all":true,"continue":"9.1.1.0 and more"}`:        "what the last answer gave",
+		`{"filter":{"older_than":"1ms"}}`:                   "is no age",
+		`{"filter":{"older_than":"-3d"}}`:                   "is no age",
+		`{"filter":{"older_than":"99999999999999999999s"}}`: "is no age",
+	} {
+		hub := &stub{}
+		w := call(server(hub), "POST", "/api/v1/parked/replay", body, nil)
+		if w.Code != 400 || !strings.Contains(w.Body.String(), want) || len(hub.acts) > 0 {
+			t.Errorf("%s: %d %s", body, w.Code, w.Body)
+		}
+	}
+	for media, want := range map[string]int{"": 202, "application/json": 202, "application/json; charset=UTF-8": 202, "application/problem+json": 202, "text/plain": 415,
+		"application/x-www-form-urlencoded": 415, "multipart/form-data": 415, "application/json; charset=utf-16": 415, "json": 415} {
+		w := call(server(&stub{}), "POST", "/api/v1/parked/replay", `{"all":true}`, func(r *http.Request) { r.Header.Set("Content-Type", media) })
+		if w.Code != want {
+			t.Errorf("%q: %d %s", media, w.Code, w.Body)
+		}
+	}
+	if w := call(server(&stub{}), "POST", "/api/v1/flows/a/rewind", `{"to":"`+strings.Repeat("a", 5000)+`"}`, nil); w.Code != 413 {
+		t.Errorf("a large body: %d", w.Code)
+	}
+}
+
+// A parameter stands there once, and says something.
+func TestQueries(t *testing.T) {
+	for q, want := range map[string]string{"parked?flow=a&flow=b": "2 times", "parked?state=": "is empty", "parked?heads=1": "true or false", "parked?after=%2B1": "number",
+		"parked?key=%00": "code 0", "parked?key=%ff": "no text in UTF-8", "messages?key=%00": "code 0", "messages?kye=1": "no parameter", "recover?from=": "is empty", "recover?form=start": "no parameter",
+		"parked?a;b": "cannot be read", "parked/-1": "number", "parked/+1": "number"} {
+		if w := call(server(&stub{}), "GET", "/api/v1/"+q, "", nil); w.Code != 400 || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s", q, w.Code, w.Body)
+		}
+	}
+}
+
+// The description asks for what this hub asks for, and the status tells of wrong tokens.
+func TestDescriptionIsOfThisHub(t *testing.T) {
+	var doc struct{ Security []map[string][]string }
+	for _, tt := range []struct {
+		s    *Server
+		want int
+	}{{server(&stub{}), 3}, {server(&stub{}, Token{Name: "ann", Value: "s3cret"}), 2}} {
+		as := func(r *http.Request) { r.Header.Set("Authorization", "Bearer s3cret") }
+		w := call(tt.s, "GET", "/openapi.json", "", as)
+		if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil || len(doc.Security) != tt.want {
+			t.Errorf("%v %v", doc.Security, err)
+		}
+		doc.Security = nil
+	}
+	s := server(&stub{}, Token{Name: "ann", Value: "s3cret"})
+	call(s, "GET", "/api/v1/status", "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer guess") })
+	w := call(s, "GET", "/api/v1/status", "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer s3cret") })
+	var st Status
+	if err := json.Unmarshal(w.Body.Bytes(), &st); err != nil || st.Access.WrongTokens != 1 || st.Access.LastWrongFrom != "192.0.2.1" || st.Access.LastWrong == nil {
+		t.Errorf("%+v %v", st.Access, err)
 	}
 }
 
@@ -522,7 +646,7 @@ func TestOpenAPISchemas(t *testing.T) {
 		}
 		return names
 	}
-	for _, v := range []any{Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
+	for _, v := range []any{Access{}, Certificate{}, Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
 		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])

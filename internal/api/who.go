@@ -1,9 +1,6 @@
 package api
 
-import (
-	"context"
-	"strings"
-)
+import "strings"
 
 // UserHeader is by whom a request to a hub without tokens says that it is made. Nobody checks it: whoever reaches such a hub is on its
 // machine already.
@@ -18,14 +15,4 @@ func localName(said string) string {
 		return "local"
 	}
 	return said + " (local)"
-}
-
-func withWho(ctx context.Context, name string) context.Context {
-	return context.WithValue(ctx, whoKey{}, name)
-}
-
-// whoOf is the name that a request acts under.
-func whoOf(ctx context.Context) string {
-	name, _ := ctx.Value(whoKey{}).(string)
-	return name
 }

@@ -92,8 +92,9 @@ type Hub struct {
 
 	waiting waiting
 
-	apiAddr   net.Addr
-	hooksAddr string
+	apiAddr      net.Addr
+	hooksAddr    string
+	certificates []certificate // of the listeners
 }
 
 // current is a plan at work. It is replaced as a whole, never changed.
@@ -186,7 +187,7 @@ func (h *Hub) Start(ctx context.Context) error {
 	h.mu.Lock()
 	h.ready = true
 	h.mu.Unlock()
-	h.log.Info("the hub is ready", "console", "http://"+h.apiAddr.String(), "webhooks", "http://"+h.hooksAddr, "flows", len(h.plan().Flows), "zones", zones.Current().String())
+	h.log.Info("the hub is ready", "console", h.URL(), "webhooks", h.HooksURL(), "flows", len(h.plan().Flows), "zones", zones.Current().String())
 	return nil
 }
 

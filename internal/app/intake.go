@@ -64,7 +64,11 @@ func (h *Hub) holder() string {
 
 // listenHooks serves webhooks.
 func (h *Hub) listenHooks(context.Context) error {
-	srv, err := intake.Listen(intake.ServerConfig{Listen: h.plan().Hub.Hooks.Listen, Connections: h.plan().Hub.Hooks.Max, Log: h.log})
+	certified, err := h.certify("hooks", h.plan().Hub.Hooks.TLS)
+	if err != nil {
+		return err
+	}
+	srv, err := intake.Listen(intake.ServerConfig{Listen: h.plan().Hub.Hooks.Listen, Connections: h.plan().Hub.Hooks.Max, TLS: certified, Log: h.log})
 	if err != nil {
 		return err
 	}

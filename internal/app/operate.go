@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/api"
-	"github.com/waybill-hub/waybill/internal/console"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -103,36 +100,4 @@ func (h *Hub) turnFlow(ctx context.Context, name, who string, paused bool) (alar
 // Audits lists what people did, newest first.
 func (h *Hub) Audits(ctx context.Context, limit int) ([]state.Audit, error) {
 	return h.store.Audits(ctx, limit)
-}
-
-// listenAPI serves the API and the console.
-func (h *Hub) listenAPI(context.Context) error {
-	cfg := api.Config{Tokens: apiTokens(h.plan()), Metrics: h.freshMetrics(), Console: console.Handler(), Log: h.log}
-	h.api = api.New(h, cfg)
-	addr, err := h.serve("API", h.plan().Hub.HTTP.Listen, api.HTTPServer(h.api))
-	h.apiAddr = addr
-	return err
-}
-
-// serve listens and serves until the stack stops it.
-func (h *Hub) serve(name, listen string, srv *http.Server) (net.Addr, error) {
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", listen, err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := srv.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			h.log.Error("a listener has ended", "listener", name, "error", err)
-		}
-	}()
-	return l.Addr(), h.stack.Push(name+" listener", 10*time.Second, func(ctx context.Context) error {
-		err := srv.Shutdown(ctx)
-		if err != nil {
-			err = errors.Join(err, srv.Close())
-		}
-		<-done
-		return err
-	})
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/config"
@@ -220,7 +221,7 @@ func (h *Hub) changeOver(ctx context.Context, c *change, next *current) (warning
 	failpoint.Hit(failpoint.ReloadFlowsStarted)
 
 	c.intake.Open()
-	h.api.SetTokens(apiTokens(c.plan))
+	h.api.SetAccess(apiAccess(c.plan))
 	failpoint.Hit(failpoint.ReloadDone)
 	return warnings, nil
 }
@@ -238,11 +239,12 @@ func (h *Hub) named(names []string) []*running {
 	return out
 }
 
-func apiTokens(plan *config.Plan) (out []api.Token) {
+func apiAccess(plan *config.Plan) access.Rules {
+	r := access.Rules{Origin: plan.Hub.HTTP.Origin}
 	for _, t := range plan.Hub.HTTP.Tokens {
-		out = append(out, api.Token{Name: t.Name, Value: t.Value.Reveal()})
+		r.Tokens = append(r.Tokens, access.Token{Name: t.Name, Value: t.Value.Reveal()})
 	}
-	return out
+	return r
 }
 
 func shortHash(plan *config.Plan) string { return plan.Digest[:min(12, len(plan.Digest))] }

@@ -43,7 +43,7 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	for _, p := range paused {
 		g.paused[p.Flow] = p
 	}
-	st := &api.Status{Version: h.version, Zones: zones.Current().String(), Time: g.now, Started: h.started, Plan: planView(h.now.Load()), Flows: []api.Flow{}, Systems: []api.System{}, Reconciliations: []api.Reconciliation{}}
+	st := &api.Status{Version: h.version, Zones: zones.Current().String(), Time: g.now, Started: h.started, Plan: planView(h.now.Load()), Flows: []api.Flow{}, Systems: []api.System{}, Reconciliations: []api.Reconciliation{}, Access: api.Access{Certificates: h.certificateViews()}}
 	h.judgeHub(st, silent)
 	for _, r := range h.flows() {
 		sweep, err := h.sweepOf(ctx, r.Flow())

@@ -69,7 +69,7 @@ func (e *env) runCommand() *cobra.Command {
 		if err := hub.Start(c.Context()); err != nil {
 			return err
 		}
-		fmt.Fprintf(e.out, "waybill runs %d flows; console http://%s, webhooks http://%s/hooks/\n", len(plan.Flows), hub.Addr(), hub.HooksAddr())
+		fmt.Fprintf(e.out, "waybill runs %d flows; console %s, webhooks %s/hooks/\n", len(plan.Flows), hub.URL(), hub.HooksURL())
 		reloads := reloadOn(c.Context(), hangup, hub)
 		<-c.Context().Done()
 		return errors.Join(stopHub(hub, log, plan.Hub.Hooks.Leave), <-reloads)

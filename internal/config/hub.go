@@ -144,22 +144,6 @@ func (l *loader) store(raw storeFile, n strictyaml.Node) Store {
 	return Store{SQLite: &SQLite{Path: raw.SQLite.Path}}
 }
 
-func (l *loader) http(raw httpFile, n strictyaml.Node) HTTP {
-	h := HTTP{Listen: raw.Listen}
-	seen := map[string]bool{}
-	for i, t := range raw.Tokens {
-		if t.Name != "" && seen[t.Name] {
-			l.p.AddHint(n.Get("tokens").Items()[i].Get("name").Pos(), "give each token its own name: the audit tells them apart by it", "two tokens are named %q", t.Name)
-		}
-		seen[t.Name] = true
-		h.Tokens = append(h.Tokens, Token(t))
-	}
-	if at := n.Get("listen"); l.address(at, raw.Listen, "127.0.0.1:8080") && !loopback(raw.Listen) && len(raw.Tokens) == 0 {
-		l.p.AddHint(at.Pos(), "add http.tokens, or listen on 127.0.0.1", "listen: %s can be reached from other machines and nobody is asked for a token", raw.Listen)
-	}
-	return h
-}
-
 // slowest is the least rate of a copy: slower, a store of some gigabytes would be copied for days, and its write-ahead log grow meanwhile.
 const slowest = 256 << 10
 
@@ -214,7 +198,7 @@ func (l *loader) hooks(raw hooksFile, n strictyaml.Node, other string) Hooks {
 	if !n.Has("leave") && l.plan.Hub.Store.Postgres != nil {
 		raw.Leave = 2 * time.Second // other hubs may be there
 	}
-	return Hooks{Listen: raw.Listen, MaxBody: raw.MaxBody, MaxDocuments: raw.MaxDocuments, MinRate: raw.MinRate, Rate: raw.Rate, Max: raw.Connections, Leave: raw.Leave}
+	return Hooks{Listen: raw.Listen, TLS: l.serverTLS(raw.TLS, n.Get("tls")), MaxBody: raw.MaxBody, MaxDocuments: raw.MaxDocuments, MinRate: raw.MinRate, Rate: raw.Rate, Max: raw.Connections, Leave: raw.Leave}
 }
 
 // mostDays is how long documents may be kept: as long as the journal is.

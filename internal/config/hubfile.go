@@ -66,8 +66,15 @@ type postgresFile struct {
 }
 
 type httpFile struct {
-	Listen string      `yaml:"listen" default:"127.0.0.1:8080" doc:"address; beyond this machine only with tokens"`
-	Tokens []tokenFile `yaml:"tokens" doc:"bearer tokens that may use the API and the console"`
+	Listen string         `yaml:"listen" default:"127.0.0.1:8080" doc:"address; beyond this machine only with tokens"`
+	Origin string         `yaml:"origin" doc:"the address that people use, where it is another one (behind a proxy): https://waybill.example.com. Browsers may write from it"`
+	TLS    *serverTLSFile `yaml:"tls" doc:"serve over TLS, 1.2 or newer"`
+	Tokens []tokenFile    `yaml:"tokens" doc:"bearer tokens that may use the API and the console"`
+}
+
+type serverTLSFile struct {
+	Cert string `yaml:"cert,required" doc:"file with the certificate and those between it and its authority, PEM; read anew when it changes"`
+	Key  string `yaml:"key,required" doc:"file with its private key, PEM"`
 }
 
 type backupFile struct {
@@ -87,7 +94,7 @@ type documentsFile struct {
 
 type tokenFile struct {
 	Name  string            `yaml:"name,required" doc:"who acts with it: the name in the audit"`
-	Value strictyaml.Secret `yaml:"value,required" doc:"the token"`
+	Value strictyaml.Secret `yaml:"value,required" doc:"the token; at least 16 bytes where other machines reach the hub, and no two the same"`
 }
 
 type mappingsFile struct {
@@ -97,6 +104,7 @@ type mappingsFile struct {
 
 type hooksFile struct {
 	Listen       string          `yaml:"listen" default:"127.0.0.1:8081" doc:"address; it may face the internet"`
+	TLS          *serverTLSFile  `yaml:"tls" doc:"serve over TLS, 1.2 or newer"`
 	MaxBody      strictyaml.Size `yaml:"max-body" default:"4MiB" doc:"largest body, also after decompression; at most 64MiB. The topics that the hub makes carry it; a document that its flow's topic does not carry is refused as well"`
 	MaxDocuments int             `yaml:"max-documents" default:"10000" doc:"documents of one delivery at most: of a list, or a batch of events. More are refused with 413"`
 	MinRate      strictyaml.Size `yaml:"min-rate" default:"4KiB" doc:"bytes a second that a body comes at, or it makes room where others have none: it is cut and answered 408. A running hub cannot change it"`

@@ -63,7 +63,7 @@ func (r testResolver) File(path string) ([]byte, error) {
 func testOptions() Options {
 	return Options{
 		Kinds:    testKinds(),
-		Resolver: testResolver{"KAFKA_PASSWORD": "kp", "OPS_TOKEN": "ot", "HOOK": "h", "OLD_HOOK": "oh", "pg": "postgres://h/d"},
+		Resolver: testResolver{"KAFKA_PASSWORD": "kp", "OPS_TOKEN": "0123456789abcdef", "HOOK": "h", "OLD_HOOK": "oh", "pg": "postgres://h/d"},
 		Cron: func(line, _ string) error {
 			if strings.Contains(line, "25") {
 				return errors.New("end of range (25) above maximum (23)")

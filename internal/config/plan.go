@@ -122,8 +122,14 @@ type Postgres struct{ URL strictyaml.Secret }
 // HTTP is the console and the API. Beyond loopback it needs Tokens.
 type HTTP struct {
 	Listen string
+	// Origin is the address that people use, scheme://host[:port]; empty: the one that is listened on.
+	Origin string
+	TLS    *ServerTLS // nil: none
 	Tokens []Token
 }
+
+// ServerTLS are the files of a listener's certificate and key, in PEM. They are read anew when they change.
+type ServerTLS struct{ Cert, Key string }
 
 // Token is a bearer token and the name it acts under.
 type Token struct {
@@ -140,6 +146,7 @@ type Mappings struct {
 // Hooks is the webhook listener.
 type Hooks struct {
 	Listen string
+	TLS    *ServerTLS // nil: none
 	// MaxDocuments bounds the documents of one delivery; MinRate is the bytes a second that a body comes at where room is short.
 	MaxDocuments int
 	MinRate      strictyaml.Size

@@ -41,7 +41,7 @@ func TestHub(t *testing.T) {
 	if plan.Hub.Store.SQLite != nil || plan.Hub.Store.Postgres.URL.Reveal() != "postgres://h/d" {
 		t.Errorf("store %+v", plan.Hub.Store)
 	}
-	if h := plan.Hub.HTTP; h.Listen != "0.0.0.0:8080" || len(h.Tokens) != 1 || h.Tokens[0].Value.Reveal() != "ot" {
+	if h := plan.Hub.HTTP; h.Listen != "0.0.0.0:8080" || len(h.Tokens) != 1 || h.Tokens[0].Value.Reveal() != "0123456789abcdef" {
 		t.Errorf("http %+v", h)
 	}
 	want := Hooks{Listen: "0.0.0.0:8081", MaxBody: 2 << 20, MaxDocuments: 10_000, MinRate: 4 << 10, Rate: strictyaml.Rate{N: 100, Per: time.Second}, Max: 1000, Leave: 2 * time.Second}

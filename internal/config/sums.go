@@ -120,6 +120,8 @@ func (p *Plan) RestartFor(next *Plan) []string {
 	differ("store", a.Store, b.Store)
 	differ("takeover-after", a.TakeOver, b.TakeOver)
 	differ("http.listen", a.HTTP.Listen, b.HTTP.Listen)
+	differ("http.tls", a.HTTP.TLS, b.HTTP.TLS)
+	differ("hooks.tls", a.Hooks.TLS, b.Hooks.TLS)
 	differ("hooks.listen", a.Hooks.Listen, b.Hooks.Listen)
 	differ("hooks.connections", a.Hooks.Max, b.Hooks.Max)
 	differ("hooks.min-rate", a.Hooks.MinRate, b.Hooks.MinRate)
@@ -132,7 +134,7 @@ func (p *Plan) RestartFor(next *Plan) []string {
 
 // fixed is what a running hub cannot change of h.
 func (h Hub) fixed() Hub {
-	h.HTTP.Tokens, h.Mappings = nil, Mappings{}
+	h.HTTP.Tokens, h.HTTP.Origin, h.Mappings = nil, "", Mappings{}
 	h.Hooks.MaxBody, h.Hooks.MaxDocuments, h.Hooks.Rate = 0, 0, strictyaml.Rate{}
 	return h
 }

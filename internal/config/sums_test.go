@@ -120,7 +120,7 @@ func TestReferencesAreReadOnce(t *testing.T) {
 	write(config, strings.Replace(string(text), "connector: deaf", "connector: thing\n    url: ${file:secret}", 1))
 	write(filepath.Join(dir, "configs", "pg"), "postgres://h/d")
 	o := testOptions()
-	o.Resolver = fileResolver{testResolver{"KAFKA_PASSWORD": "kp", "OPS_TOKEN": "ot", "HOOK": "h", "OLD_HOOK": "oh"}, filepath.Join(dir, "configs")}
+	o.Resolver = fileResolver{testResolver{"KAFKA_PASSWORD": "kp", "OPS_TOKEN": "0123456789abcdef", "HOOK": "h", "OLD_HOOK": "oh"}, filepath.Join(dir, "configs")}
 	plan, p := Load(RootPaths(dir), o)
 	if err := p.Err(); err != nil {
 		t.Fatal(err)

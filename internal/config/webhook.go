@@ -133,6 +133,7 @@ func (l *loader) verify(raw verifyFile, n strictyaml.Node) Verify {
 	if n.Has("secret") {
 		v.Secrets = append([]strictyaml.Secret{raw.Secret}, v.Secrets...)
 	}
+	l.noteShort(v.Secrets, n)
 	settings, known := schemeSettings[raw.Scheme]
 	before := l.p.Len()
 	if !known {

@@ -6,6 +6,8 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
+	"path"
+	"strings"
 )
 
 //go:embed page
@@ -19,7 +21,13 @@ func Handler() http.Handler {
 	}
 	mux := http.NewServeMux()
 	parts := http.StripPrefix("/console/", http.FileServerFS(page))
-	mux.Handle("GET /console/", parts)
+	mux.HandleFunc("GET /console/", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := fs.Stat(page, path.Clean("./"+strings.TrimPrefix(r.URL.Path, "/console/"))); err != nil {
+			http.Error(w, "the page has no such part", http.StatusNotFound) // the file server's own answer takes headers away
+			return
+		}
+		parts.ServeHTTP(w, r)
+	})
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, page, "index.html") })
 	return mux
 }

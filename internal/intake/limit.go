@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -144,7 +145,7 @@ func (c *limitConn) Close() error {
 
 // follow is the server's ConnState.
 func follow(c net.Conn, s http.ConnState) {
-	lc, ok := c.(*limitConn)
+	lc, ok := underTLS(c).(*limitConn)
 	if !ok {
 		return
 	}
@@ -160,7 +161,15 @@ type connKey struct{}
 
 // withConn is the server's ConnContext.
 func withConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c)
+	return context.WithValue(ctx, connKey{}, underTLS(c))
+}
+
+// underTLS is the listener's own connection, also where it is encrypted.
+func underTLS(c net.Conn) net.Conn {
+	if t, ok := c.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return c
 }
 
 // watch gives the request with a body that tells when it is complete. It is another request, because the server goes by the

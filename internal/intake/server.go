@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,7 +27,9 @@ type ServerConfig struct {
 	Listen string
 	// Connections bounds those that are open at a time; 0: 1,024.
 	Connections int
-	Log         *slog.Logger
+	// TLS is how the listener proves itself; nil: it does not, and what is sent can be read on its way.
+	TLS *tls.Config
+	Log *slog.Logger
 }
 
 // Server is the listener for webhooks. It may face the internet: every phase of a request has a time limit, and of more connections
@@ -64,7 +67,14 @@ func Listen(c ServerConfig) (*Server, error) {
 	}
 	s.http.ConnState, s.http.ConnContext = follow, withConn
 	s.listener = newLimitListener(l, c.Connections)
-	go func() { s.served <- s.http.Serve(s.listener) }()
+	serve := func() error { return s.http.Serve(s.listener) }
+	if s.http.TLSConfig = c.TLS; c.TLS != nil {
+		// One request a connection at a time: slots are counted so, and so are those who send none.
+		s.http.Protocols = new(http.Protocols)
+		s.http.Protocols.SetHTTP1(true)
+		serve = func() error { return s.http.ServeTLS(s.listener, "", "") }
+	}
+	go func() { s.served <- serve() }()
 	return s, nil
 }
 
@@ -75,6 +85,9 @@ func (s *Server) Handle(h http.Handler) { s.handler.Store(&h) }
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
 	h := s.handler.Load()
 	if h == nil {
 		jsonReplier{}.refused(w, &refusal{status: http.StatusServiceUnavailable, detail: "the hub is starting", retry: time.Second})

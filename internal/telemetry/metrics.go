@@ -28,6 +28,7 @@ type Metrics struct {
 	reloads  *prometheus.CounterVec
 	remarks  *prometheus.GaugeVec
 	refused  *prometheus.CounterVec
+	requests *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics in a registry of their own.
@@ -59,9 +60,11 @@ func NewMetrics(version string) *Metrics {
 		Help: "Records of a source that are remarkable although they can be read, by kind: ahead (stamped ahead of the clock), unstamped, moving (the list moved while it was read)."}, []string{"flow", "kind"})
 	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_webhook_refused_total",
 		Help: "Requests refused at a webhook, by flow (empty for all unknown paths) and reason: unknown-path, signature, timestamp, rate, too-large, media-type, unreadable, method, conflict, busy, other."}, []string{"flow", "reason"})
+	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_refused_requests_total",
+		Help: "Requests to the API and the console that were refused, by why: wrong-token, slowed, no-token, proxied, host, cross-site."}, []string{"why"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_build_info", Help: "The running version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.read, m.alarms, m.flows, m.oldest, m.onTime, m.reloads, m.remarks, m.refused, info,
+	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.read, m.alarms, m.flows, m.oldest, m.onTime, m.reloads, m.remarks, m.refused, m.requests, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -159,3 +162,6 @@ func (m *Metrics) status() []*prometheus.GaugeVec {
 
 // Reloaded counts a reload by how it ended.
 func (m *Metrics) Reloaded(result string) { m.reloads.WithLabelValues(result).Inc() }
+
+// RequestRefused counts a request to the API that may not ask, by why.
+func (m *Metrics) RequestRefused(why string) { m.requests.WithLabelValues(why).Inc() }

@@ -1,0 +1,27 @@
+package access
+
+import "net/http"
+
+// What browsers are told of every answer. The page loads its own scripts, styles and pictures and asks its own hub, and nothing else; an answer
+// of the API is nothing to render at all.
+const (
+	pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; " +
+		"base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
+	dataPolicy = "default-src 'none'; form-action 'none'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; sandbox"
+)
+
+// Headers sets what every answer carries. page: people see it in a browser.
+func Headers(h http.Header, page bool) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	// Everything shown is of this moment, and business data is nothing for a disk.
+	h.Set("Cache-Control", "no-store")
+	if page {
+		h.Set("Content-Security-Policy", pagePolicy)
+	} else {
+		h.Set("Content-Security-Policy", dataPolicy)
+	}
+}

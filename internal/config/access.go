@@ -1,0 +1,179 @@
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+const (
+	// leastToken is how long a token of a hub is that others can reach: with 16 random bytes, guessing is hopeless.
+	leastToken = 16
+	// leastSecret is the length below which a signing secret is noted. Vendors issue them: nobody here can make them longer.
+	leastSecret = 16
+	randomHint  = "make a long random one, for example with: openssl rand -hex 32"
+)
+
+// http checks who may ask, from where, and over which certificate.
+func (l *loader) http(raw httpFile, n strictyaml.Node) HTTP {
+	h := HTTP{Listen: raw.Listen, Origin: l.origin(raw, n.Get("origin")), TLS: l.serverTLS(raw.TLS, n.Get("tls"))}
+	addressed := l.address(n.Get("listen"), raw.Listen, "127.0.0.1:8080")
+	if addressed && !loopback(raw.Listen) && len(raw.Tokens) == 0 {
+		l.p.AddHint(n.Get("listen").Pos(), "add http.tokens, or listen on 127.0.0.1", "listen: %s can be reached from other machines and nobody is asked for a token", raw.Listen)
+	}
+	reached := ""
+	switch o, _ := url.Parse(h.Origin); {
+	case addressed && !loopback(raw.Listen):
+		reached = "at " + raw.Listen
+	case h.Origin != "" && !loopbackHost(o.Hostname()):
+		reached = "as " + h.Origin
+	}
+	h.Tokens = l.tokens(raw.Tokens, n.Get("tokens"), reached)
+	if reached != "" && len(raw.Tokens) > 0 && !n.Has("tls") && !strings.HasPrefix(h.Origin, "https://") {
+		l.p.Note(n.Pos(), "set http.tls, or http.origin: https://… where something before the hub ends TLS",
+			"http: the hub is reached %s, and tokens may travel in the clear", reached)
+	}
+	return h
+}
+
+// tokens checks that nobody guesses a token, and that the audit can tell them apart. reached says how others reach the hub; empty: not.
+func (l *loader) tokens(raw []tokenFile, n strictyaml.Node, reached string) (out []Token) {
+	names, values := map[string]bool{}, map[string]string{}
+	for i, t := range raw {
+		out = append(out, Token(t))
+		at := n.Items()[i]
+		if t.Name != "" && names[t.Name] {
+			l.p.AddHint(at.Get("name").Pos(), "give each token its own name: the audit tells them apart by it", "two tokens are named %q", t.Name)
+		}
+		names[t.Name] = true
+		text := t.Value.Reveal()
+		if text == "" {
+			continue // complained of already
+		}
+		if other, twice := values[text]; twice {
+			l.p.AddHint(at.Get("value").Pos(), "give each its own: the audit could not tell who acted, and neither could be taken away alone",
+				"the tokens %q and %q have the same value", other, t.Name)
+		}
+		values[text] = t.Name
+		if strings.IndexFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {
+			l.p.AddHint(at.Get("value").Pos(), randomHint, "the token %q holds blanks, line ends or letters beyond ASCII: no client could send it", t.Name)
+		} else if len(text) < leastToken && reached != "" {
+			l.p.AddHint(at.Get("value").Pos(), randomHint, "the token %q has %d bytes, and the hub can be reached %s: at least %d are needed", t.Name, len(text), reached, leastToken)
+		} else if len(text) < leastToken {
+			l.p.Note(at.Get("value").Pos(), randomHint, "the token %q has %d bytes: with fewer than %d this hub cannot be opened to other machines", t.Name, len(text), leastToken)
+		}
+	}
+	return out
+}
+
+// origin checks the address that people use. It is compared with what browsers send, so it is written as they do.
+func (l *loader) origin(raw httpFile, n strictyaml.Node) string {
+	if n.Kind() != strictyaml.Scalar {
+		return ""
+	}
+	u, err := url.Parse(raw.Origin)
+	const example = "write scheme, name and port alone, for example https://waybill.example.com"
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(u.Host, "*, "):
+		l.p.AddHint(n.Pos(), example, "origin: %q is no address of a web site", shorten(raw.Origin))
+		return ""
+	case u.Path == "/":
+	case u.Path != "":
+		l.p.AddHint(n.Pos(), "write "+u.Scheme+"://"+u.Host+": the console and the API stand at the top of their address", "origin: %q has a path", shorten(raw.Origin))
+		return ""
+	}
+	// As browsers write it: small letters, and no port that goes without saying.
+	host := strings.ToLower(u.Host)
+	host = strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
+	if !loopbackHost(u.Hostname()) && len(raw.Tokens) == 0 {
+		l.p.Note(n.Pos(), "add http.tokens", "origin: %s is a name that others use, and nobody is asked for a token: what comes through a proxy is refused", u.Scheme+"://"+host)
+	}
+	return u.Scheme + "://" + host
+}
+
+func loopbackHost(host string) bool { return loopback(host+":0") || loopback("["+host+"]:0") }
+
+// serverTLS checks a listener's certificate as it is now.
+func (l *loader) serverTLS(raw *serverTLSFile, n strictyaml.Node) *ServerTLS {
+	if raw == nil {
+		return nil
+	}
+	t := &ServerTLS{Cert: l.resolve(raw.Cert), Key: l.resolve(raw.Key)}
+	if raw.Cert == "" || raw.Key == "" {
+		return t // complained of already
+	}
+	cert, ok := l.pem(n.Get("cert"), t.Cert)
+	key, also := l.pem(n.Get("key"), t.Key)
+	if !ok || !also {
+		return t
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	switch {
+	case err != nil && !strings.Contains(string(cert), "CERTIFICATE"):
+		l.p.AddHint(n.Get("cert").Pos(), "give a file with the certificate and those between it and its authority, in PEM", "cert: %s holds no certificate in PEM", raw.Cert)
+	case err != nil && !strings.Contains(string(key), "PRIVATE KEY"):
+		l.p.AddHint(n.Get("key").Pos(), "give a file with the key, in PEM and without a password", "key: %s holds no private key in PEM", raw.Key)
+	case err != nil: // the error's text may quote the key
+		l.p.AddHint(n.Get("key").Pos(), "give the key that the certificate was made for, without a password", "tls: %s and %s are no pair", raw.Cert, raw.Key)
+	default:
+		l.leaf(pair.Leaf, n.Get("cert"), raw.Cert)
+	}
+	if st, err := os.Stat(t.Key); err == nil && st.Mode().Perm()&0o007 != 0 {
+		l.p.Note(n.Get("key").Pos(), "take the rights of others away: chmod 600 "+raw.Key, "key: everybody on this machine can read %s", raw.Key)
+	}
+	return t
+}
+
+func (l *loader) leaf(leaf *x509.Certificate, n strictyaml.Node, name string) {
+	switch now := time.Now(); {
+	case leaf == nil:
+	case now.After(leaf.NotAfter):
+		l.p.Note(n.Pos(), "renew it: clients refuse it", "cert: %s was valid until %s", name, leaf.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(leaf.NotBefore):
+		l.p.Note(n.Pos(), "look at the certificate and at this machine's clock", "cert: %s is valid from %s on", name, leaf.NotBefore.UTC().Format(time.RFC3339))
+	case leaf.NotAfter.Sub(now) < 14*24*time.Hour:
+		l.p.Note(n.Pos(), "renew it: the hub reads the new file by itself", "cert: %s is valid until %s", name, leaf.NotAfter.UTC().Format(time.RFC3339))
+	}
+}
+
+// pem reads one of the two files.
+func (l *loader) pem(n strictyaml.Node, path string) ([]byte, bool) {
+	st, err := os.Stat(path)
+	if err == nil && !st.Mode().IsRegular() {
+		err = errors.New("not a file")
+	}
+	if err == nil && st.Size() > 1<<20 {
+		err = errors.New("longer than 1 MiB")
+	}
+	var data []byte
+	if err == nil {
+		data, err = os.ReadFile(path)
+	}
+	if err != nil {
+		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+			err = pe.Err
+		}
+		l.p.AddHint(n.Pos(), "relative paths start at the directory of the configuration file", "%s: the file %s cannot be read: %v", n.Key(), path, err)
+	}
+	return data, err == nil
+}
+
+// noteShort notes signing secrets that could be guessed.
+func (l *loader) noteShort(secrets []strictyaml.Secret, n strictyaml.Node) {
+	at := n.Get("secrets").Items()
+	if n.Has("secret") {
+		at = append([]strictyaml.Node{n.Get("secret")}, at...)
+	}
+	for i, s := range secrets {
+		if size := len(s.Reveal()); size > 0 && size < leastSecret && i < len(at) {
+			l.p.Note(at[i].Pos(), "where the sender lets you choose it, "+randomHint, "%s: the secret has %d bytes: whoever guesses it can send in this source's name", at[i].Key(), size)
+		}
+	}
+}

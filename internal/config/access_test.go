@@ -1,0 +1,124 @@
+package config
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// issue writes a certificate that ends at a time, and its key, into a folder.
+func issue(t *testing.T, dir string, until time.Time) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: until.Add(-time.Hour * 24 * 90), NotAfter: until}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{"tls.crt": {Type: "CERTIFICATE", Bytes: der}, "tls.key": {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What is said of who may ask, with its place. The texts say what to do; problems come before notes.
+func TestAccess(t *testing.T) {
+	const long, other, short = "0123456789abcdef", "fedcba9876543210", "s3cret"
+	const ann = "{name: ann, value: \"${env:A}\"}"
+	const bob = "{name: bob, value: \"${env:B}\"}"
+	soon, gone := time.Now().Add(3*24*time.Hour), time.Now().Add(-time.Hour)
+	for name, tt := range map[string]struct {
+		http     string
+		a, b     string
+		cert     time.Time
+		problems []string
+		notes    []string
+		origin   string
+	}{
+		"a long token beyond loopback": {http: "{listen: 0.0.0.0:8080, tokens: [" + ann + "]}", a: long, notes: []string{"1:7: note: http: the hub is reached at 0.0.0.0:8080, and tokens may travel in the clear"}},
+		"a short one":                  {http: "{listen: 0.0.0.0:8080, tokens: [" + ann + "]}", a: "0123456789abcde", problems: []string{`1:58: the token "ann" has 15 bytes, and the hub can be reached at 0.0.0.0:8080: at least 16 are needed (make a long random one, for example with: openssl rand -hex 32)`}, notes: []string{"in the clear"}},
+		"a short one behind a proxy":   {http: "{origin: https://a.example, tokens: [" + ann + "]}", a: short, problems: []string{`the token "ann" has 6 bytes, and the hub can be reached as https://a.example`}, origin: "https://a.example"},
+		"a short one on loopback":      {http: "{tokens: [" + ann + "]}", a: short, notes: []string{`note: the token "ann" has 6 bytes: with fewer than 16`}},
+		"two that are the same":        {http: "{tokens: [" + ann + ", " + bob + "]}", a: long, b: long, problems: []string{`1:68: the tokens "ann" and "bob" have the same value`}},
+		"two that are not":             {http: "{tokens: [" + ann + ", " + bob + "]}", a: long, b: other},
+		"one that cannot be sent":      {http: "{tokens: [" + ann + "]}", a: "0123456789 abcdef", problems: []string{"no client could send it"}},
+		"none beyond loopback":         {http: "{listen: \":8080\"}", problems: []string{"nobody is asked for a token"}},
+		"an origin without tokens":     {http: "{origin: https://A.example:443/}", notes: []string{"note: origin: https://a.example is a name that others use"}, origin: "https://a.example"},
+		"an origin of this machine":    {http: "{origin: http://127.0.0.1:8080}", origin: "http://127.0.0.1:8080"},
+		"an origin with a path":        {http: "{origin: https://a.example/waybill}", problems: []string{"has a path (write https://a.example"}},
+		"an origin without a scheme":   {http: "{origin: a.example}", problems: []string{`"a.example" is no address of a web site`}},
+		"an origin of any site":        {http: "{origin: \"https://*.example\"}", problems: []string{"is no address"}},
+		"a certificate":                {http: "{tls: {cert: tls.crt, key: tls.key}}", cert: time.Now().Add(90 * 24 * time.Hour)},
+		"one that ends soon":           {http: "{tls: {cert: tls.crt, key: tls.key}}", cert: soon, notes: []string{"1:20: note: cert: tls.crt is valid until " + soon.UTC().Format(time.RFC3339)}},
+		"one that has ended":           {http: "{tls: {cert: tls.crt, key: tls.key}}", cert: gone, notes: []string{"note: cert: tls.crt was valid until"}},
+		"one without a key":            {http: "{tls: {cert: tls.crt}}", problems: []string{`1:13: tls: "key" is missing`}},
+		"no such file":                 {http: "{tls: {cert: none.crt, key: tls.key}}", cert: soon, problems: []string{"1:20: cert: the file", "none.crt cannot be read: no such file or directory"}},
+		"the two changed":              {http: "{tls: {cert: tls.key, key: tls.crt}}", cert: soon, problems: []string{"1:20: cert: tls.key holds no certificate in PEM"}},
+		"a certificate as its key":     {http: "{tls: {cert: tls.crt, key: tls.crt}}", cert: soon, problems: []string{"key: tls.crt holds no private key in PEM"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("A", tt.a)
+			t.Setenv("B", tt.b)
+			dir := t.TempDir()
+			if err := os.MkdirAll(filepath.Join(dir, "configs"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if !tt.cert.IsZero() {
+				issue(t, filepath.Join(dir, "configs"), tt.cert)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "configs", "waybill.yaml"), []byte("http: "+tt.http+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			plan, p := Load(RootPaths(dir), Options{})
+			text := FormatText(p)
+			for _, want := range append(tt.problems, tt.notes...) {
+				if !strings.Contains(text, want) {
+					t.Errorf("nothing is said of %s:\n%s", want, text)
+				}
+			}
+			if (p.Len() > 0) != (len(tt.problems) > 0) || (len(p.Notes()) > 0) != (len(tt.notes) > 0) {
+				t.Errorf("said:\n%s", text)
+			}
+			for _, secret := range []string{tt.a, tt.b} {
+				if secret != "" && strings.Contains(text, secret) {
+					t.Errorf("a token is shown:\n%s", text)
+				}
+			}
+			if plan != nil && plan.Hub.HTTP.Origin != tt.origin {
+				t.Errorf("origin %q", plan.Hub.HTTP.Origin)
+			}
+		})
+	}
+}
+
+// A key that everybody can read is noted.
+func TestOpenKeyIsNoted(t *testing.T) {
+	dir := t.TempDir()
+	issue(t, dir, time.Now().Add(90*24*time.Hour))
+	if err := os.Chmod(filepath.Join(dir, "tls.key"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "waybill.yaml")
+	if err := os.WriteFile(config, []byte("hooks: {tls: {cert: tls.crt, key: tls.key}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, p := Load(DefaultPaths(config), Options{}); p.Len() > 0 || !strings.Contains(FormatText(p), "everybody on this machine can read tls.key (take the rights of others away: chmod 600 tls.key)") {
+		t.Error(FormatText(p))
+	}
+}
