@@ -164,7 +164,7 @@ func (s *system) Done(ctx context.Context, object string, f connector.File, fail
 }
 
 func (o *object) move(root *os.Root, dir string, f connector.File, failed error) error {
-	if err := root.MkdirAll(dir, 0o755); err != nil {
+	if err := makeFolders(root, dir); err != nil {
 		return err
 	}
 	to := path.Join(filepath.ToSlash(dir), f.Name)
@@ -172,7 +172,7 @@ func (o *object) move(root *os.Root, dir string, f connector.File, failed error)
 		to += "." + f.ID[:min(12, len(f.ID))] // an earlier file of this name keeps it
 	}
 	if failed != nil {
-		if err := root.WriteFile(to+".error", []byte(failed.Error()+"\n"), 0o644); err != nil {
+		if err := writeSynced(root, to+".error", []byte(failed.Error()+"\n")); err != nil {
 			return err
 		}
 	}

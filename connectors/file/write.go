@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,6 +18,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/filemode"
 	"github.com/waybill-hub/waybill/internal/format"
 )
 
@@ -178,13 +181,41 @@ func (s *system) put(op string, o *object, root *os.Root, name string, records [
 	return name, nil
 }
 
+// Modes of what other systems are to read, less the operator's umask.
+const (
+	forOthers       = fs.FileMode(0o644)
+	folderForOthers = fs.FileMode(0o755)
+)
+
+// makeFolders makes a folder below root, and those between, for others too.
+func makeFolders(root *os.Root, dir string) error {
+	at := ""
+	for _, part := range strings.Split(filepath.ToSlash(filepath.Clean(dir)), "/") {
+		at = path.Join(at, part)
+		switch err := root.Mkdir(at, folderForOthers); {
+		case errors.Is(err, fs.ErrExist):
+			continue
+		case err != nil:
+			return err
+		}
+		d, err := root.Open(at)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(filemode.Shared(d, folderForOthers), d.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func writeSynced(root *os.Root, name string, data []byte) error {
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, forOthers)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
+	return errors.Join(err, filemode.Shared(f, forOthers), f.Sync(), f.Close())
 }
 
 // syncDir makes names in a folder durable.

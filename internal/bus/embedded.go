@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/waybill-hub/waybill/internal/filemode"
 )
 
 // EmbeddedConfig sets up the embedded broker. Only Dir is required.
@@ -84,6 +86,13 @@ func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 	lock, err := lockDir(cfg.Dir)
 	if err != nil {
 		return nil, err
+	}
+	// kfake makes its files for everybody: the folder keeps others out.
+	switch n, err := filemode.Tighten(cfg.Dir); {
+	case err != nil:
+		cfg.Log.Warn("others can read the embedded broker's log", "folder", cfg.Dir, "error", err)
+	case n > 0:
+		cfg.Log.Info("others could read files of the embedded broker; now they cannot", "folder", cfg.Dir, "files", n)
 	}
 	e := &Embedded{cfg: cfg, lock: lock, keep: make(chan struct{}, 1)}
 	if err := e.start(cfg.Listen); err != nil {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/waybill-hub/waybill/internal/filemode"
 )
 
 // lockFile is held for as long as a broker uses the directory. The system gives it free when the process dies.
@@ -15,11 +17,11 @@ const lockFile = "lock"
 
 // lockDir makes the directory and locks it for this process.
 func lockDir(dir string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := filemode.Make(dir); err != nil {
 		return nil, fmt.Errorf("embedded broker: %w", err)
 	}
 	path := filepath.Join(dir, lockFile)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, filemode.File)
 	if err != nil {
 		return nil, fmt.Errorf("embedded broker: %w", err)
 	}

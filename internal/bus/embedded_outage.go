@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/waybill-hub/waybill/internal/filemode"
 )
 
 // life is the broker between two starts. The broker answers a write that it could not bring to disk as if it had: the first
@@ -110,7 +112,7 @@ const asideDir = "aside.tmp"
 // discard closes a broker without letting it save its state, which holds what is not on disk: its files are out of the way while it
 // does.
 func discard(dir string, c *kfake.Cluster) error {
-	if err := os.Mkdir(filepath.Join(dir, asideDir), 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := os.Mkdir(filepath.Join(dir, asideDir), filemode.Dir); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
 	if err := move(dir, filepath.Join(dir, asideDir)); err != nil {

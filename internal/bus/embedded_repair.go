@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/failpoint"
+	"github.com/waybill-hub/waybill/internal/filemode"
 )
 
 // identityFile holds the id that was minted when the directory was first used. The broker's own copy of it is the file
@@ -312,7 +313,7 @@ func writeJSON(path string, v any) error {
 
 // writeFile replaces a file so that after a crash it is the old one or the new one.
 func writeFile(path string, b []byte) error {
-	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(path+".tmp", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, filemode.File)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -497,4 +498,36 @@ func TestEmbeddedSettings(t *testing.T) {
 	if _, err := StartEmbedded(ctx, EmbeddedConfig{Dir: t.TempDir()}); err == nil {
 		t.Error("started although the context had ended")
 	}
+}
+
+// TestEmbeddedIsPrivate: nobody else on the machine reads the log, whatever the umask is, also where they could before.
+func TestEmbeddedIsPrivate(t *testing.T) {
+	old := syscall.Umask(0)
+	defer syscall.Umask(old)
+	dir := filepath.Join(t.TempDir(), "broker")
+	modes := func(want os.FileMode, files bool) {
+		t.Helper()
+		err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			st, err := d.Info()
+			if d.IsDir() && path != dir || !d.IsDir() && !files { // below the folder nobody gets
+				return err
+			}
+			if got := st.Mode().Perm() &^ 0o100; got != want {
+				t.Errorf("%s has %v", path, st.Mode())
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	restarted(t, dir, func(_ *Embedded, c *Cluster) { topic(t, c, "t", 1) })
+	modes(0o600, false)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	restarted(t, dir, func(*Embedded, *Cluster) { modes(0o600, true) })
 }

@@ -97,7 +97,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if d.chaos {
 		o.Chaos = sandbox.Wicked()
 	}
-	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return err
 	}
 	fmt.Fprintln(d.out, "starting three sandbox systems and the hub …")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/app"
 	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/filemode"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/internal/telemetry"
 )
@@ -52,6 +53,7 @@ func (e *env) runCommand() *cobra.Command {
 			}
 			return usage("the configuration %s cannot be read: %w: give it with -c; waybill init makes a project", file, err)
 		}
+		filemode.Private()
 		// From the beginning: a signal that comes while the hub starts must not end it.
 		hangup := make(chan os.Signal, 1)
 		signal.Notify(hangup, syscall.SIGHUP)

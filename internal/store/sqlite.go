@@ -11,6 +11,8 @@ import (
 
 	driver "modernc.org/sqlite"
 	lib "modernc.org/sqlite/lib"
+
+	"github.com/waybill-hub/waybill/internal/filemode"
 )
 
 // checkedSize is up to which size a file is read through at start to find damage; beyond, that would cost the start seconds, and
@@ -20,7 +22,7 @@ const checkedSize = 64 << 20
 func (s *Store) openSQLite(ctx context.Context) error {
 	s.d = sqlite
 	path := s.cfg.SQLite
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+	if err := filemode.Make(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("store %s: make its directory: %w", path, err)
 	}
 	unlock, err := lockFile(path + ".lock")
@@ -31,6 +33,9 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	if err := s.lookAtFolder(ctx); err != nil {
 		return err
 	}
+	if err := s.keepPrivate(path); err != nil {
+		return sqliteOpenError(path, err)
+	}
 	if s.write, err = sql.Open("sqlite", sqliteDSN(path, "")); err != nil {
 		return sqliteOpenError(path, err)
 	}
@@ -40,6 +45,33 @@ func (s *Store) openSQLite(ctx context.Context) error {
 	}
 	s.read.SetMaxOpenConns(4)
 	s.read.SetMaxIdleConns(4)
+	return nil
+}
+
+// keepPrivate makes the file for this user alone before SQLite would make it for everybody, and takes the rights of others away from one that
+// is there. The files beside it (-wal, -shm) get the mode that it has.
+func (s *Store) keepPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, filemode.File)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm", path + "-journal", s.cfg.SQLite + ".lock"} {
+		switch n, err := filemode.Tighten(name); {
+		case err != nil && !errors.Is(err, os.ErrNotExist):
+			s.log.Warn("others can read the store", "file", name, "error", err)
+		case n > 0:
+			s.log.Info("others could read a file of the store; now they cannot", "file", name)
+		}
+	}
+	if dir := filepath.Dir(path); filemode.Writable(dir) {
+		s.log.Warn("others can put files in place of the store's: take their rights to its folder away", "folder", dir)
+	}
 	return nil
 }
 

@@ -1,11 +1,14 @@
 package store_test
 
 import (
+	"bytes"
 	"database/sql"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	_ "modernc.org/sqlite"
@@ -162,5 +165,55 @@ func TestStatsTellHowCallsAreMerged(t *testing.T) {
 	}
 	if s.Kind() != "SQLite" || s.Ping(t.Context()) != nil {
 		t.Error("the store does not answer")
+	}
+}
+
+// TestStoreIsPrivate: nobody else on the machine reads the store, whatever the umask is, also where they could before.
+func TestStoreIsPrivate(t *testing.T) {
+	old := syscall.Umask(0)
+	defer syscall.Umask(old)
+	dir := filepath.Join(t.TempDir(), "data")
+	path := filepath.Join(dir, "waybill.db")
+	look := func(when string) {
+		t.Helper()
+		entries, err := os.ReadDir(dir)
+		if err != nil || len(entries) < 4 {
+			t.Fatalf("%s: %v %v", when, entries, err)
+		}
+		for _, e := range entries {
+			if st, err := e.Info(); err != nil || st.Mode().Perm() != 0o600 {
+				t.Errorf("%s: %s has %v (%v)", when, e.Name(), st.Mode(), err)
+			}
+		}
+	}
+	s, err := store.Open(t.Context(), store.Config{SQLite: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	look("a new one")
+	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
+		t.Errorf("its folder: %v %v", st.Mode(), err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, path + ".lock"} {
+		if err := os.Chmod(name, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	if s, err = store.Open(t.Context(), store.Config{SQLite: path, Log: slog.New(slog.NewTextHandler(&log, nil))}); err != nil {
+		t.Fatal(err)
+	}
+	look("one that was open")
+	if !strings.Contains(log.String(), "others could read a file of the store") || !strings.Contains(log.String(), "take their rights to its folder away") {
+		t.Errorf("nothing was said:\n%s", log.String())
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
