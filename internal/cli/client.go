@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -78,9 +77,13 @@ func (e *env) requestIf(ctx context.Context, method, path, match string, body, i
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	client, err := e.client()
 	if err != nil {
-		return &exitError{exitUnreachable, fmt.Errorf("no hub answers at %s: %w; is it running, and is --url right?", e.url, errors.Unwrap(err))}
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return e.unreachable(err)
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
@@ -198,6 +201,7 @@ func (e *env) showStatus(st *api.Status) error {
 		}
 		rows = append(rows, []string{f.Name, f.State, num(f.Accepted), num(f.Delivered), num(f.Skipped), num(f.Parked), num(f.Waiting), num(f.InFlight), oldest, onTime(&f.OnTime), why(f.Name, f.Why)})
 	}
+	below = append(below, accessNotes(&st.Access)...)
 	rows = append(rows, []string{})
 	rows = append(rows, []string{"SYSTEM", "STATE", "CONNECTOR", "WHY"})
 	for _, s := range st.Systems {
@@ -220,6 +224,19 @@ func (e *env) showStatus(st *api.Status) error {
 	}
 	_, err := fmt.Fprintf(e.out, "\nplan %s, loaded %s; time zones %s\n", st.Plan.Hash, st.Plan.LoadedAt.Local().Format(time.DateTime), st.Zones)
 	return err
+}
+
+// accessNotes tell of wrong tokens, and of certificates that somebody has to look at.
+func accessNotes(a *api.Access) (out []string) {
+	if a.WrongTokens > 0 && a.LastWrong != nil {
+		out = append(out, fmt.Sprintf("note: %d wrong tokens since the start, the last one at %s from %s", a.WrongTokens, a.LastWrong.Local().Format(time.DateTime), a.LastWrongFrom))
+	}
+	for _, c := range a.Certificates {
+		if c.Why != "" {
+			out = append(out, fmt.Sprintf("note: %s.tls: %s: %s", c.Listener, c.File, c.Why))
+		}
+	}
+	return out
 }
 
 func (e *env) showObjects(objects []api.Object) {

@@ -9,12 +9,9 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/waybill-hub/waybill/internal/zones"
 )
 
 // Exit codes.
@@ -50,6 +47,7 @@ type env struct {
 	output   string    // text or json
 	url      string
 	token    string
+	ca       string
 }
 
 // Main runs one command line and gives the process's exit code.
@@ -84,6 +82,9 @@ func newRoot(e *env) *cobra.Command {
 		SilenceErrors: true,
 		Args:          noSuchCommand,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if show, _ := c.Flags().GetBool("version"); show {
+				return do(func(*cobra.Command, []string) error { return e.showVersion() })(c, nil)
+			}
 			_ = c.Help()
 			return &exitError{exitUsage, nil}
 		},
@@ -102,9 +103,11 @@ func newRoot(e *env) *cobra.Command {
 	f.StringVar(&e.output, "output", "text", "what answers look like: text or json")
 	f.StringVar(&e.url, "url", envOr("WAYBILL_URL", "http://127.0.0.1:8080"), "address of the running hub (or WAYBILL_URL)")
 	f.StringVar(&e.token, "token", os.Getenv("WAYBILL_TOKEN"), "bearer token for the running hub (or WAYBILL_TOKEN)")
+	f.StringVar(&e.ca, "ca", os.Getenv("WAYBILL_CA"), "PEM file of the authority of the hub's certificate (or WAYBILL_CA), where this machine does not know it")
+	root.Flags().Bool("version", false, "show the version")
 	// The token's default must not be shown by --help.
 	f.Lookup("token").DefValue = ""
-	root.AddCommand(e.runCommand(), e.demoCommand(), e.checkCommand(), e.testCommand(), e.initCommand(), e.newCommand(), e.schemaCommand(), e.statusCommand(), e.traceCommand(), e.xrefCommand(),
+	root.AddCommand(e.runCommand(), e.demoCommand(), e.checkCommand(), e.testCommand(), e.initCommand(), e.newCommand(), e.schemaCommand(), e.statusCommand(), e.healthCommand(), e.traceCommand(), e.xrefCommand(),
 		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.rewindCommand(), e.sweepCommand(), e.recoverCommand(), e.backupCommand(), e.restoreCommand(), e.restoredCommand(), e.reloadCommand(), e.linkCommand(), e.sandboxCommand(), e.benchCommand(), e.versionCommand())
 	root.AddCommand(e.buildCommands()...)
 	root.SetHelpCommand(helpCommand(root))
@@ -174,38 +177,4 @@ func (e *env) json(v any) error {
 	enc := json.NewEncoder(e.raw)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
-}
-
-// Version is the program's version: the module's, or the revision it was built from.
-func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	rev, dirty := "", ""
-	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision" && len(s.Value) >= 12:
-			rev = s.Value[:12]
-		case s.Key == "vcs.modified" && s.Value == "true":
-			dirty = "+changes"
-		}
-	}
-	if rev == "" {
-		return "development"
-	}
-	return rev + dirty
-}
-
-func (e *env) versionCommand() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Show the version, and that of the time zone data", Args: cobra.NoArgs, RunE: do(func(*cobra.Command, []string) error {
-		if e.output == "json" {
-			return e.json(map[string]string{"version": Version(), "zones": zones.Current().Version, "zones_from": zones.Current().From})
-		}
-		_, err := fmt.Fprintf(e.out, "waybill %s\ntime zones %s\n", Version(), zones.Current())
-		return err
-	})}
 }

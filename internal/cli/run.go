@@ -17,6 +17,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/app"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/filemode"
+	"github.com/waybill-hub/waybill/internal/sdnotify"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/internal/telemetry"
 )
@@ -63,6 +64,10 @@ func (e *env) runCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		manager, err := sdnotify.FromEnvironment()
+		if err != nil {
+			return err
+		}
 		again := func() (*config.Plan, *strictyaml.Problems) { return config.Load(paths, planOptions(kinds, nil, log)) }
 		hub, err := app.New(app.Options{Plan: plan, Load: again, Kinds: kinds, Log: log, Version: Version()})
 		if err != nil {
@@ -72,8 +77,11 @@ func (e *env) runCommand() *cobra.Command {
 			return err
 		}
 		fmt.Fprintf(e.out, "waybill runs %d flows; console %s, webhooks %s/hooks/\n", len(plan.Flows), hub.URL(), hub.HooksURL())
-		reloads := reloadOn(c.Context(), hangup, hub)
+		tell(log, manager.Ready(fmt.Sprintf("%d flows; console %s", len(plan.Flows), hub.URL())))
+		go manager.Watch(context.WithoutCancel(c.Context()), hub.Alive) // also while it stops
+		reloads := reloadOn(c.Context(), hangup, hub, manager, log)
 		<-c.Context().Done()
+		tell(log, manager.Stopping())
 		return errors.Join(stopHub(hub, log, plan.Hub.Hooks.Leave), <-reloads)
 	})}
 	f := c.Flags()
@@ -86,20 +94,32 @@ func (e *env) runCommand() *cobra.Command {
 
 // reloadOn reloads whenever the signal comes, until ctx ends; the channel is closed when none is under way any more. How each went
 // stands in the log.
-func reloadOn(ctx context.Context, hangup <-chan os.Signal, hub *app.Hub) <-chan error {
+func reloadOn(ctx context.Context, hangup <-chan os.Signal, hub *app.Hub, manager *sdnotify.Notifier, log *slog.Logger) <-chan error {
 	done := make(chan error)
 	go func() {
 		defer close(done)
 		for {
 			select {
 			case <-hangup:
-				_, _ = hub.Reload(ctx, "SIGHUP")
+				tell(log, manager.Reloading())
+				status := "the files were loaded again"
+				if _, err := hub.Reload(ctx, "SIGHUP"); err != nil {
+					status = "the hub goes on as before: " + err.Error()
+				}
+				tell(log, manager.Ready(status))
 			case <-ctx.Done():
 				return
 			}
 		}
 	}()
 	return done
+}
+
+// tell logs that the service manager could not be told something: the hub works all the same.
+func tell(log *slog.Logger, err error) {
+	if err != nil {
+		log.Warn("the service manager does not hear", "error", err)
+	}
 }
 
 // stopHub stops a hub that still takes webhooks for a while, for others to notice.

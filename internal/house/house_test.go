@@ -22,6 +22,7 @@ var may = map[string][]string{
 	"internal/fault":      {},
 	"internal/failpoint":  {},
 	"internal/filemode":   {},
+	"internal/sdnotify":   {},
 	"internal/lifecycle":  {"internal/failpoint"},
 	"internal/strictyaml": {},
 	"internal/jsondoc":    {},
