@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -20,6 +21,7 @@ func (h *Hub) listenAPI(context.Context) error {
 	cfg := api.Config{Access: apiAccess(h.plan()), Metrics: h.freshMetrics(), Console: console.Handler(), Clock: h.clock, Log: h.log, Refused: h.metrics.RequestRefused}
 	h.api = api.New(h, cfg)
 	srv := api.HTTPServer(h.api)
+	srv.ErrorLog = slog.NewLogLogger(h.log.Handler(), slog.LevelDebug) // strangers who do not speak TLS
 	var err error
 	if srv.TLSConfig, err = h.certify("http", h.plan().Hub.HTTP.TLS); err != nil {
 		return err

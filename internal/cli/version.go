@@ -90,7 +90,7 @@ func (b Build) String() string {
 		fmt.Fprintf(&out, "commit %s%s\n", b.Commit, at)
 	}
 	fmt.Fprintf(&out, "%s %s\n", b.Go, b.Platform)
-	fmt.Fprintf(&out, "time zones %s from %s\n", b.Zones, b.ZonesFrom)
+	fmt.Fprintf(&out, "time zones %s (%s)\n", b.Zones, b.ZonesFrom)
 	return out.String()
 }
 

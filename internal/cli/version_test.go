@@ -27,8 +27,8 @@ func TestBuild(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	text := Build{Version: "v1", Commit: "abc", Date: "2026-11-29T12:00:00+02:00", Changed: true, Go: "go1.26", Platform: "linux/amd64", Zones: "2026f", ZonesFrom: "the program"}.String()
-	if text != "waybill v1\ncommit abc, 2026-11-29T10:00:00Z, with changes\ngo1.26 linux/amd64\ntime zones 2026f from the program\n" {
+	text := Build{Version: "v1", Commit: "abc", Date: "2026-11-29T12:00:00+02:00", Changed: true, Go: "go1.26", Platform: "linux/amd64", Zones: "2026f", ZonesFrom: "embedded"}.String()
+	if text != "waybill v1\ncommit abc, 2026-11-29T10:00:00Z, with changes\ngo1.26 linux/amd64\ntime zones 2026f (embedded)\n" {
 		t.Error(text)
 	}
 }
