@@ -6,7 +6,8 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 here=$PWD/internal/test
 seed=${SEED:-20261129}
-examples=${EXAMPLES:-10}
+examples=${EXAMPLES:-5}
+phases=${PHASES:-examples,coverage,fuzzing} # stateful: chains of requests, which take long
 work=$(mktemp -d)
 pids=()
 finish() {
@@ -38,7 +39,7 @@ up() { # url
 }
 hold() { # what, url, header
   echo "== a hub $1"
-  "$tool" --config-file "$here/schemathesis.toml" run "$2/openapi.json" --url "$2" ${3:+-H "$3"} --seed "$seed" --max-examples "$examples" \
+  "$tool" --config-file "$here/schemathesis.toml" run "$2/openapi.json" --url "$2" ${3:+-H "$3"} --phases "$phases" --seed "$seed" --max-examples "$examples" \
     --continue-on-failure --workers 1 --no-color >"$work/$1.log" 2>&1
   local code=$?
   if [ $code = 0 ]; then tail -4 "$work/$1.log"; else sed -n '/= FAILURES =/,$p;/= ERRORS =/,$p' "$work/$1.log" | head -200; tail -30 "$work/$1.log"; fi
