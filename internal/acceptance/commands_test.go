@@ -42,7 +42,7 @@ func TestHelp(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	out, _, code := waybill(t, t.TempDir(), "version")
-	if code != 0 || !regexp.MustCompile(`^waybill \S+\ntime zones \d{4}[a-z]+ \(.+\)\n$`).MatchString(out) {
+	if code != 0 || !regexp.MustCompile(`^waybill \S+\n(commit .*\n)?go\S+ \S+\ntime zones \d{4}[a-z]+ \(.+\)\n$`).MatchString(out) {
 		t.Errorf("exit %d: %q", code, out)
 	}
 	out, _, code = waybill(t, t.TempDir(), "version", "--output", "json")

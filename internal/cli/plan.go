@@ -67,7 +67,7 @@ func (u unset) Env(name string) (string, bool) {
 	if strings.Contains(name, "URL") {
 		return "http://127.0.0.1:9", true
 	}
-	return "placeholder", true
+	return config.Placeholder(name), true
 }
 
 // Absent reports whether a reference was answered with a placeholder.
@@ -78,7 +78,7 @@ func (u unset) File(path string) ([]byte, error) {
 		return b, nil
 	}
 	u.names["file:"+path] = true
-	return []byte("placeholder"), nil
+	return []byte(config.Placeholder(path)), nil
 }
 
 // remark notes what is no problem of a plan, and not what whoever wrote it will have wanted.

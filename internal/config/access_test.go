@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // issue writes a certificate that ends at a time, and its key, into a folder.
@@ -120,5 +122,30 @@ func TestOpenKeyIsNoted(t *testing.T) {
 	}
 	if _, p := Load(DefaultPaths(config), Options{}); p.Len() > 0 || !strings.Contains(FormatText(p), "everybody on this machine can read tls.key (take the rights of others away: chmod 600 tls.key)") {
 		t.Error(FormatText(p))
+	}
+}
+
+// absent is a machine that holds none of the secrets, where files are only checked.
+type absent struct{ strictyaml.Resolver }
+
+func (absent) Env(name string) (string, bool)   { return Placeholder(name), true }
+func (absent) File(path string) ([]byte, error) { return []byte(Placeholder(path)), nil }
+
+// Where files are checked without the secrets, nothing is said of what only the secrets would show.
+func TestAccessWithoutSecrets(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "waybill.yaml")
+	text := "http: {listen: \":8080\", origin: https://a.example, tls: {cert: none.crt, key: none.key}, tokens: [{name: ann, value: \"${env:A}\"}, {name: bob, value: \"${file:b}\"}]}\n"
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, p := Load(DefaultPaths(name), Options{Resolver: absent{}}); p.Len() > 0 || len(p.Notes()) > 0 {
+		t.Error(FormatText(p))
+	}
+	if err := os.WriteFile(name, []byte(strings.ReplaceAll(text, "${file:b}", "${env:A}")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, p := Load(DefaultPaths(name), Options{Resolver: absent{}}); !strings.Contains(FormatText(p), "have the same value") {
+		t.Errorf("two tokens from one place: %s", FormatText(p))
 	}
 }

@@ -40,7 +40,7 @@ up() { # url
 hold() { # what, url, header
   echo "== a hub $1"
   "$tool" --config-file "$here/schemathesis.toml" run "$2/openapi.json" --url "$2" ${3:+-H "$3"} --phases "$phases" --seed "$seed" --max-examples "$examples" \
-    --continue-on-failure --workers 1 --no-color >"$work/$1.log" 2>&1
+    --continue-on-failure --request-timeout 60 --workers 1 --no-color >"$work/$1.log" 2>&1
   local code=$?
   if [ $code = 0 ]; then tail -4 "$work/$1.log"; else sed -n '/= FAILURES =/,$p;/= ERRORS =/,$p' "$work/$1.log" | head -200; tail -30 "$work/$1.log"; fi
   return $code
