@@ -185,7 +185,7 @@ func TestWrongTokensAreSlowed(t *testing.T) {
 	g := guard(Rules{Tokens: []Token{{"ann", right}}})
 	enter := func(from, token string) (string, *Refusal) { return g.Enter(request("GET", from, token)) }
 	for range addressBurst {
-		if _, no := enter("10.0.0.7:1", "guess"); no.Status != 401 {
+		if _, no := enter("10.0.0.7:1", "guess"); no.Why != WrongToken {
 			t.Fatalf("%+v", no)
 		}
 	}
@@ -198,15 +198,15 @@ func TestWrongTokensAreSlowed(t *testing.T) {
 	if who, no := enter("10.0.0.7:2", right); no != nil || who != "ann" { // the clock stands still: it cannot have waited
 		t.Errorf("a right token from there: %+v", no)
 	}
-	if _, no := enter("10.0.0.8:1", "guess"); no.Status != 401 {
+	if _, no := enter("10.0.0.8:1", "guess"); no.Why != WrongToken {
 		t.Errorf("from elsewhere: %+v", no)
 	}
 	g.clock.Advance(wait)
-	if no := <-answered; no.Status != 429 || no.Why != Slowed || no.Retry <= 0 || !no.Close {
+	if no := <-answered; no.Status != 401 || no.Why != Slowed || no.Retry <= 0 || !no.Close {
 		t.Errorf("%+v", no)
 	}
 	g.clock.Advance(addressEvery)
-	if _, no := enter("10.0.0.7:1", "guess"); no.Status != 401 {
+	if _, no := enter("10.0.0.7:1", "guess"); no.Why != WrongToken {
 		t.Errorf("after a while: %+v", no)
 	}
 }
@@ -216,7 +216,7 @@ func TestWrongTokensFromEverywhere(t *testing.T) {
 	g := guard(Rules{Tokens: []Token{{"ann", right}}})
 	from := func(i int) string { return fmt.Sprintf("[2001:db8:%x:%x::1]:7", i>>8, i&0xff) }
 	for i := range totalBurst {
-		if _, no := g.Enter(request("GET", from(i), "guess")); no.Status != 401 {
+		if _, no := g.Enter(request("GET", from(i), "guess")); no.Why != WrongToken {
 			t.Fatalf("%d: %+v", i, no)
 		}
 	}
@@ -229,7 +229,7 @@ func TestWrongTokensFromEverywhere(t *testing.T) {
 	}
 	blockUntil(t, g.clock, mostWaiting)
 	for i := range 2 * mostKnown { // these find no room to wait: the test would hang
-		if _, no := g.Enter(request("GET", from(1000+i), "guess")); no.Status != 429 || !no.Close {
+		if _, no := g.Enter(request("GET", from(1000+i), "guess")); no.Why != Slowed || !no.Close {
 			t.Fatalf("%d: %+v", i, no)
 		}
 	}
@@ -241,7 +241,7 @@ func TestWrongTokensFromEverywhere(t *testing.T) {
 	}
 	g.clock.Advance(wait)
 	for range mostWaiting {
-		if no := <-answers; no.Status != 429 {
+		if no := <-answers; no.Why != Slowed {
 			t.Errorf("%+v", no)
 		}
 	}

@@ -91,7 +91,7 @@ func (a *attempts) refuse(r *http.Request) *Refusal {
 		a.waiting--
 		a.mu.Unlock()
 	}
-	return &Refusal{Status: http.StatusTooManyRequests, Why: Slowed, Retry: addressEvery, Close: true,
+	return &Refusal{Status: http.StatusUnauthorized, Why: Slowed, Challenge: true, Retry: addressEvery, Close: true,
 		Detail: "too many wrong tokens came from this address, or from everywhere: correct the token; a right one is answered at once"}
 }
 
