@@ -33,7 +33,7 @@ func (c *Cluster) Look(ctx context.Context, topics ...string) (cluster string, f
 	}
 	offsets, err := c.offsets(ctx, m, there)
 	if err != nil {
-		return "", nil, fault.Wrap(unsentKind(err), "list offsets", err)
+		return "", nil, fault.Wrap(callKind(err), "list offsets", err)
 	}
 	for _, t := range there {
 		found[t.name] = TopicInfo{ID: t.id, Partitions: offsets[t.name]}
@@ -47,11 +47,8 @@ func (c *Cluster) Identity(ctx context.Context, topic string) (cluster, topicID 
 	if err != nil {
 		return "", "", err
 	}
-	switch {
-	case len(m.topics) != 1 || m.topics[0].err == int16(kafka.UnknownTopicOrPartition):
-		return "", "", fault.Wrap(fault.Unavailable, "look up topic "+topic, ErrNoTopic)
-	case m.topics[0].err != 0:
-		return "", "", fault.Wrap(fault.Unavailable, "look up topic "+topic, kafka.Error(m.topics[0].err))
+	if err := m.topicError(); err != nil {
+		return "", "", fault.Wrap(fault.Unavailable, "look up topic "+topic, err)
 	}
 	return m.cluster, m.topics[0].id, nil
 }
@@ -80,7 +77,7 @@ func (c *Cluster) Committed(ctx context.Context, group, topic string, n int) ([]
 		}
 	}
 	if err != nil {
-		return nil, fault.Wrap(unsentKind(err), fmt.Sprintf("ask for the offsets of group %s", group), err)
+		return nil, fault.Wrap(callKind(err), fmt.Sprintf("ask for the offsets of group %s", group), err)
 	}
 	return out, nil
 }
