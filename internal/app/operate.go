@@ -22,7 +22,7 @@ func (h *Hub) isReady() bool {
 	return h.ready
 }
 
-// Ready is nil when the hub can take webhooks and keep what it promises: that needs the store. Without the broker they wait in the inbox, and
+// Ready is nil when the hub can take webhooks and keep what it promises: that needs a store that takes what comes. Without the broker they wait in the inbox, and
 // a load balancer that took every hub away for that would have them refused.
 func (h *Hub) Ready(ctx context.Context) error {
 	if !h.isReady() {
@@ -32,6 +32,9 @@ func (h *Hub) Ready(ctx context.Context) error {
 	defer cancel()
 	if err := h.store.Ping(ctx); err != nil {
 		return fmt.Errorf("the store does not answer: %w", err)
+	}
+	if why := h.storeTrouble(); why != "" {
+		return errors.New(why)
 	}
 	return nil
 }

@@ -48,6 +48,11 @@ func TestJudgeFlow(t *testing.T) {
 			Verdict{Failing, "erp does not answer: connection refused"}, true},
 		{"its target is down, nobody knows why", func(f *FlowFacts) { f.Target.Down = true }, Verdict{Failing, "erp does not answer"}, true},
 		{"its group is lost", func(f *FlowFacts) { f.Group.Lost, f.Target.Down = "it may not read in.orders", true }, Verdict{Failing, "it may not read in.orders"}, true},
+		{"it cannot write", func(f *FlowFacts) { f.Topics.Trouble, f.Target.Down = "no right on canonical.order", true }, Verdict{Failing, "no right on canonical.order"}, true},
+		{"the hub's store takes nothing", func(f *FlowFacts) {
+			f.Hub, f.Group.Lost = &HubFacts{Store: StoreFacts{"its disk is full"}}, "x"
+		}, Verdict{Failing, "its disk is full"}, true},
+		{"the hub's clock is doubtful", func(f *FlowFacts) { f.Hub = &HubFacts{Clock: ClockFacts{[]string{"x"}}} }, Verdict{State: Running}, false},
 		{"its source fails", func(f *FlowFacts) { f.Source.Trouble, f.Paused = "401", anna }, Verdict{Failing, "its source cannot be read: 401"}, true},
 		{"an alarm", func(f *FlowFacts) { f.Alarm, f.Source.Trouble = &AlarmFacts{"broker", "another one"}, "401" }, Verdict{Alarm, "broker: another one"}, true},
 		{"to a topic", func(f *FlowFacts) { f.Target = nil }, Verdict{State: Running}, false},
