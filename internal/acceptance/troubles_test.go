@@ -108,7 +108,9 @@ var troubles = []trouble{
 		says: []string{"orders", "rate", "REFUSED"}, exit: 0, cure: func(w *troubled) { w.slowly() }, gone: "its sender is refused"},
 	{name: "waiting too long", with: map[string]string{"flows/erp.yaml": strings.Replace(erpFlow, "map:", "requires: [{entity: customer, id: source.no}]\nmap:", 1)},
 		seed: func(w *troubled) { w.orders("A") }, says: []string{"orders-to-erp", "late", "1 wait longer than 2s for another object", "the customer A has no id"}, exit: 1, after: 2 * time.Second,
-		cure: func(w *troubled) { w.run(0, "parked", "discard", "--all", "--flow", "orders-to-erp", "--yes", "--note", "seeded") }},
+		cure: func(w *troubled) {
+			w.run(0, "parked", "discard", "--all", "--flow", "orders-to-erp", "--yes", "--note", "seeded")
+		}},
 	{name: "clock off", setup: onControlled, seed: func(w *troubled) {
 		w.control(kmsg.Produce, func(req kmsg.Request) kmsg.Response { return produced(req, 32) })
 		w.pushed(http.StatusAccepted, "A")
