@@ -235,6 +235,16 @@ func (w *troubled) look() (text string, code int) {
 	return out + errs, code
 }
 
+func (w *troubled) ready() bool {
+	w.t.Helper()
+	resp, err := http.Get("http://" + w.http + "/readyz")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
 // await looks until wrong has nothing to say.
 func (w *troubled) await(limit time.Duration, wrong func(out string, code int) string) {
 	w.t.Helper()
@@ -306,6 +316,22 @@ func (w *troubled) slowly() {
 		if time.Now().After(until) {
 			w.t.Fatal("the sender is not taken again")
 		}
+	}
+}
+
+// giveUp discards what waits.
+func (w *troubled) giveUp() {
+	w.t.Helper()
+	var queued struct {
+		Parked []struct {
+			ID int64 `json:"id"`
+		} `json:"parked"`
+	}
+	if err := json.Unmarshal([]byte(w.run(0, "parked", "list", "--state", "waiting", "--output", "json")), &queued); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, q := range queued.Parked {
+		w.run(0, "parked", "discard", fmt.Sprint(q.ID), "--note", "seeded")
 	}
 }
 
