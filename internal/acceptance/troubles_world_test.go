@@ -93,6 +93,38 @@ set: {no: source.no, seq: source.seq}
 `
 )
 
+var given sync.Map
+
+// ownPort is a free port that no other row has been given: they run beside each other, and some of them are nobody's for a while.
+func ownPort(t *testing.T) string {
+	t.Helper()
+	for {
+		addr := freePort(t)
+		if _, twice := given.LoadOrStore(addr, true); !twice {
+			return addr
+		}
+	}
+}
+
+// listen listens on an address; on one of its own where it is empty, whatever other programs take meanwhile.
+func listen(t *testing.T, addr string) net.Listener {
+	t.Helper()
+	for try := 0; ; try++ {
+		at := addr
+		if at == "" {
+			at = ownPort(t)
+		}
+		l, err := net.Listen("tcp", at)
+		if err == nil {
+			return l
+		}
+		if try == 50 {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond) // who has it may give it back
+	}
+}
+
 // troubled is a hub with everything around it that can go wrong.
 type troubled struct {
 	*project
@@ -120,7 +152,7 @@ type refusal struct {
 
 func newTroubled(t *testing.T) *troubled {
 	t.Helper()
-	w := &troubled{project: &project{dir: t.TempDir(), http: freePort(t), hooks: freePort(t)}, t: t, secret: troubleSecret, answers: map[string]refusal{}, there: map[string]bool{}}
+	w := &troubled{project: &project{dir: t.TempDir(), http: ownPort(t), hooks: ownPort(t)}, t: t, secret: troubleSecret, answers: map[string]refusal{}, there: map[string]bool{}}
 	w.erp, w.src = newStand(t, w.serveERP), newStand(t, func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, `{"items":[]}`) })
 	w.broker = fmt.Sprintf("embedded: {dir: %q}", w.path("data/broker"))
 	w.store = fmt.Sprintf("sqlite: {path: %q}", w.path("data/store/waybill.db"))
@@ -398,7 +430,7 @@ type stand struct {
 }
 
 func newStand(t *testing.T, h http.HandlerFunc) *stand {
-	s := &stand{t: t, addr: freePort(t)}
+	s := &stand{t: t}
 	s.h = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if code := s.refuse.Load(); code != 0 {
 			http.Error(w, `{"message":"no"}`, int(code))
@@ -415,10 +447,8 @@ func (s *stand) url() string { return "http://" + s.addr }
 
 func (s *stand) up() {
 	s.t.Helper()
-	l, err := net.Listen("tcp", s.addr)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	l := listen(s.t, s.addr)
+	s.addr = l.Addr().String()
 	s.srv = &httptest.Server{Listener: l, Config: &http.Server{Handler: s.h, ReadHeaderTimeout: time.Minute}}
 	s.srv.Start()
 }
@@ -441,7 +471,7 @@ type wire struct {
 }
 
 func newWire(t *testing.T, behind string) *wire {
-	w := &wire{t: t, addr: freePort(t), behind: behind, conns: map[net.Conn]struct{}{}}
+	w := &wire{t: t, behind: behind, conns: map[net.Conn]struct{}{}}
 	w.up()
 	t.Cleanup(func() { w.down(); w.wg.Wait() })
 	return w
@@ -449,10 +479,8 @@ func newWire(t *testing.T, behind string) *wire {
 
 func (w *wire) up() {
 	w.t.Helper()
-	l, err := net.Listen("tcp", w.addr)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	l := listen(w.t, w.addr)
+	w.addr = l.Addr().String()
 	w.mu.Lock()
 	w.l = l
 	w.mu.Unlock()
