@@ -50,7 +50,7 @@ type Embedded struct {
 	life  *life // of the goroutine that serves, once that runs
 	// keep is held, as the one element, by whoever removes old records, or needs them to stay.
 	keep chan struct{}
-	ill   ailment
+	ill  ailment
 
 	mu      sync.Mutex
 	cluster *kfake.Cluster
