@@ -52,7 +52,7 @@ func TestJudgeFlow(t *testing.T) {
 		{"the hub's store takes nothing", func(f *FlowFacts) {
 			f.Hub, f.Group.Lost = &HubFacts{Store: StoreFacts{"its disk is full"}}, "x"
 		}, Verdict{Failing, "its disk is full"}, true},
-		{"the hub's clock is doubtful", func(f *FlowFacts) { f.Hub = &HubFacts{Clock: ClockFacts{[]string{"x"}}} }, Verdict{State: Running}, false},
+		{"the hub's clock is doubtful", func(f *FlowFacts) { f.Hub = &HubFacts{Clock: ClockFacts{[]ClockSeen{{"erp", time.Hour, time.Hour}}}} }, Verdict{State: Running}, false},
 		{"its source fails", func(f *FlowFacts) { f.Source.Trouble, f.Paused = "401", anna }, Verdict{Failing, "its source cannot be read: 401"}, true},
 		{"an alarm", func(f *FlowFacts) { f.Alarm, f.Source.Trouble = &AlarmFacts{"broker", "another one"}, "401" }, Verdict{Alarm, "broker: another one"}, true},
 		{"to a topic", func(f *FlowFacts) { f.Target = nil }, Verdict{State: Running}, false},
