@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -88,16 +89,29 @@ func (s *system) Objects() []string { return slices.Sorted(maps.Keys(s.set.Objec
 // Close has nothing to close: no file stays open between calls.
 func (s *system) Close() error { return nil }
 
-// Probe looks whether the folder is there.
+// Probe looks whether the folders are there and can be listed.
 func (s *system) Probe(ctx context.Context) error {
+	const op = "probe"
 	if err := ctx.Err(); err != nil {
-		return s.classify("probe", err)
+		return s.classify(op, err)
 	}
-	root, err := s.open(s.dir)
-	if err != nil {
-		return s.classify("probe", err)
+	for _, name := range s.Objects() {
+		_, root, err := s.folder(op, name)
+		if err != nil {
+			return err
+		}
+		dir, err := root.Open(".")
+		if err == nil {
+			if _, err = dir.ReadDir(1); errors.Is(err, io.EOF) {
+				err = nil // it is empty
+			}
+			err = errors.Join(err, dir.Close())
+		}
+		if err = errors.Join(err, root.Close()); err != nil {
+			return s.away(op, err)
+		}
 	}
-	return s.classify("probe", root.Close())
+	return nil
 }
 
 // folder opens an object's folder. Nothing outside the system's path can be reached through it.
@@ -112,17 +126,27 @@ func (s *system) folder(op, object string) (*object, *os.Root, error) {
 	}
 	root, err := s.open(s.dir)
 	if err != nil {
-		return nil, nil, s.classify(op, err)
+		return nil, nil, s.away(op, err)
 	}
 	if path.Clean(o.Path) == "." {
 		return o, root, nil
 	}
 	defer root.Close()
 	sub, err := root.OpenRoot(o.Path)
-	return o, sub, s.classify(op, err)
+	return o, sub, s.away(op, err)
 }
 
-// open opens the system's folder. What is there and no folder will not become one.
+// away is the class of a failure that concerns whatever is in a folder, or is to be: somebody will put the folder right, and nothing is wrong with
+// the message.
+func (s *system) away(op string, err error) error {
+	err = s.classify(op, err)
+	if f, ok := fault.As(err); ok {
+		f.Kind = fault.Unavailable
+	}
+	return err
+}
+
+// open opens the system's folder. What is there and no folder is named as that.
 func (s *system) open(dir string) (*os.Root, error) {
 	root, err := os.OpenRoot(dir)
 	if err == nil {

@@ -155,16 +155,12 @@ func TestConformance(t *testing.T) {
 					},
 					Written: func(t testing.TB) int { return documents(t, dir, name) },
 					New:     func(n int) string { return fmt.Sprintf(`{"code":"00%d, \"b\"\nc","rev":1}`, n) },
-					Refusals: []connectortest.Refusal{{Name: "a file stands where the folder was", Arrange: func(t testing.TB) {
-						if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o644)); err != nil {
-							t.Fatal(err)
-						}
-					}}},
+					Probes:  probes(dir, object),
 					Faults: []connectortest.Fault{
 						{Name: "no folder", Want: fault.Unavailable, Arrange: func(t testing.TB, s *connector.Settings) {
 							*s = settingsOf(t, "connector: file\npath: "+dir+"/none\nobjects: {stock: "+object+"}")
 						}},
-						{Name: "a file for a folder", Want: fault.Invalid, Arrange: func(t testing.TB, s *connector.Settings) {
+						{Name: "a file for a folder", Want: fault.Unavailable, Arrange: func(t testing.TB, s *connector.Settings) {
 							if err := os.WriteFile(dir+"/x", nil, 0o644); err != nil {
 								t.Fatal(err)
 							}
@@ -174,6 +170,31 @@ func TestConformance(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// probes are states of a folder.
+func probes(dir, object string) []connectortest.Probe {
+	at := func(path, object string) func(testing.TB, *connector.Settings) {
+		return func(t testing.TB, s *connector.Settings) {
+			*s = settingsOf(t, "connector: file\npath: "+path+"\nobjects: {stock: "+object+"}")
+		}
+	}
+	sub := strings.Replace(object, "{", "{path: sub, ", 1)
+	return []connectortest.Probe{
+		{Name: "an empty folder"},
+		{Name: "files in it", Arrange: func(t testing.TB, _ *connector.Settings) {
+			if err := os.WriteFile(filepath.Join(dir, "x"), nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{Name: "the folder is gone", Want: fault.Unavailable, Create: fault.Unavailable, Text: "none", Arrange: at(dir+"/none", object)},
+		{Name: "the object's folder is gone", Want: fault.Unavailable, Create: fault.Unavailable, Text: "sub", Arrange: at(dir, sub)},
+		{Name: "a file stands where the folder was", Want: fault.Unavailable, Create: fault.Unavailable, Text: "not a directory", Arrange: func(t testing.TB, _ *connector.Settings) {
+			if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -150,7 +151,10 @@ func (s *system) put(op string, o *object, root *os.Root, name string, records [
 	}
 	temp := "." + name + ".tmp"
 	if err := writeSynced(root, temp, out); err != nil {
-		_ = root.Remove(temp) // the failure is what counts
+		_ = root.Remove(temp)                                                  // the failure is what counts
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) { // the folder takes no new file, whatever is in it
+			return "", s.away(op, err)
+		}
 		return "", s.classify(op, err)
 	}
 	if err := failpoint.Fail(failpoint.FileWritten); err != nil {

@@ -77,13 +77,16 @@ func (s *system) Close() error { return s.client.Close() }
 // Timeout bounds one request.
 func (s *system) Timeout() time.Duration { return s.set.Timeout }
 
-// Probe asks for the probe path; without one, any answer that is no failure of the server will do.
+// Probe asks for the probe path; without one, any answer that is no failure of the server will do, also one that wants other credentials there: what
+// the hub may do shows in its calls.
 func (s *system) Probe(ctx context.Context) error {
-	r := httpclient.Request{Method: http.MethodGet, Path: s.set.Probe, Op: "probe"}
-	if s.set.Probe == "" {
-		r.Accept = []int{400, 403, 404, 405, 406, 410}
+	resp, err := s.client.Do(ctx, httpclient.Request{Method: http.MethodGet, Path: s.set.Probe, Op: "probe", Beside: true})
+	switch {
+	case err == nil || resp == nil || s.set.Probe != "" || fault.KindOf(err) == fault.RateLimited:
+		return err
+	case resp.Status < 500 || resp.Status == http.StatusNotImplemented || resp.Status == http.StatusHTTPVersionNotSupported:
+		return nil
 	}
-	_, err := s.client.Do(ctx, r)
 	return err
 }
 

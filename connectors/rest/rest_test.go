@@ -3,7 +3,10 @@ package rest
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -154,6 +157,7 @@ func subject(_ *testing.T, s *shop, set connector.Settings) *connectortest.Subje
 			i, _ := d.Int64()
 			return int(i)
 		},
+		Probes: probes(s),
 		Faults: []connectortest.Fault{
 			status(400, fault.Invalid, false), status(401, fault.Auth, false), status(403, fault.Invalid, false), status(404, fault.Invalid, false),
 			status(409, fault.Conflict, true), status(429, fault.RateLimited, false), status(500, fault.UnknownOutcome, false),
@@ -165,5 +169,74 @@ func subject(_ *testing.T, s *shop, set connector.Settings) *connectortest.Subje
 				*set = settingsOf(t, config("http://127.0.0.1:1", common))
 			}},
 		},
+	}
+}
+
+// probes are states of a service, with a probe of its own and without one.
+func probes(s *shop) []connectortest.Probe {
+	const path, bare = "probe: health\n", ""
+	conf := func(t testing.TB, head, url string) connector.Settings {
+		return settingsOf(t, strings.Replace(config(url, common), path, head, 1))
+	}
+	says := func(head string, code int, at string) func(testing.TB, *connector.Settings) {
+		return func(t testing.TB, set *connector.Settings) {
+			*set = conf(t, head, s.url)
+			s.refuse = func(w http.ResponseWriter, r *http.Request) bool {
+				if at == "" || r.URL.Path == at {
+					w.Header().Set("Retry-After", "1")
+					fail(w, code, "WHATEVER", "closed for the night, "+key)
+				}
+				return at == "" || r.URL.Path == at
+			}
+		}
+	}
+	elsewhere := func(head, url string) func(testing.TB, *connector.Settings) {
+		return func(t testing.TB, set *connector.Settings) { *set = conf(t, head, url) }
+	}
+	strange := func(t testing.TB, set *connector.Settings) {
+		srv := httptest.NewUnstartedServer(s)
+		srv.Config.ErrorLog = log.New(io.Discard, "", 0) // it does not like to be refused
+		srv.StartTLS()
+		t.Cleanup(srv.Close)
+		*set = conf(t, path, srv.URL)
+	}
+	const post = "/api/items"
+	return []connectortest.Probe{
+		{Name: "well"},
+		{Name: "well, without a path for probes", Arrange: elsewhere(bare, s.url)}, // the shop answers 404 there
+		{Name: "503 to everything", Arrange: says(path, 503, ""), Want: fault.Unavailable, Create: fault.Unavailable, Text: "closed for the night"},
+		{Name: "503 to everything, without a path for probes", Arrange: says(bare, 503, ""), Want: fault.Unavailable, Create: fault.Unavailable, Text: "closed for the night"},
+		{Name: "500 to everything", Arrange: says(path, 500, ""), Want: fault.Unavailable, Create: fault.UnknownOutcome, Text: "closed"},
+		{Name: "502 to everything, without a path for probes", Arrange: says(bare, 502, ""), Want: fault.Unavailable, Create: fault.UnknownOutcome, Text: "502"},
+		{Name: "503 to a create alone", Arrange: says(path, 503, post), Create: fault.Unavailable},
+		{Name: "503 to a create alone, without a path for probes", Arrange: says(bare, 503, post), Create: fault.Unavailable},
+		{Name: "429 to everything", Arrange: says(path, 429, ""), Want: fault.RateLimited, Create: fault.RateLimited},
+		{Name: "405 to a probe without a path", Arrange: says(bare, 405, "/api/")},
+		{Name: "501 to a probe without a path", Arrange: says(bare, 501, "/api/")},
+		{Name: "401 to a probe without a path", Arrange: says(bare, 401, "/api/")},
+		{Name: "404 to a probe of its path", Arrange: says(path, 404, "/api/health"), Want: fault.NotFound, Text: "404"},
+		{Name: "401 to everything", Arrange: says(path, 401, ""), Want: fault.Auth, Create: fault.Auth, Text: "401"},
+		{Name: "connection refused", Arrange: elsewhere(path, "http://127.0.0.1:1"), Want: fault.Unavailable, Create: fault.Unavailable, Text: "refused"},
+		{Name: "a name that nobody knows", Arrange: elsewhere(path, "http://shop.invalid"), Want: fault.Unavailable, Create: fault.Unavailable, Text: "shop.invalid"},
+		{Name: "a certificate of a stranger", Arrange: strange, Want: fault.Unavailable, Create: fault.Unavailable, Text: "certificate"},
+		{Name: "every slot at work", Arrange: func(t testing.TB, set *connector.Settings) {
+			*set = conf(t, path+"limit: {concurrency: 1}\n", s.url)
+		}, Busy: func(t testing.TB, sys connector.System) {
+			began, free := make(chan struct{}), make(chan struct{})
+			s.refuse = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == post {
+					close(began)
+					<-free
+				}
+				return r.URL.Path == post
+			}
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_, _ = sys.(connector.Sink).Write(t.Context(), connector.Write{Entity: "order", Object: "item", Action: connector.Create, External: "e", Doc: []byte(newDoc(1))})
+			}()
+			<-began
+			t.Cleanup(func() { close(free); <-done })
+		}},
 	}
 }

@@ -19,7 +19,7 @@ type settings struct {
 	MaxBody          strictyaml.Size    `yaml:"max-body" default:"10MiB" doc:"bound of one answer, decompressed"`
 	TLS              httpclient.TLS     `yaml:"tls" doc:"certificates, where the machine's own do not do"`
 	Proxy            string             `yaml:"proxy" doc:"URL of an HTTP proxy; the environment's is not used"`
-	Probe            string             `yaml:"probe" doc:"path of a cheap GET that answers 2xx when the system works; without it, any answer below 500 from url will do"`
+	Probe            string             `yaml:"probe" doc:"path of a cheap GET that answers 2xx when the system works; without it, any answer below 500 from url will do, and 501"`
 	Errors           errorSettings      `yaml:"errors" doc:"how to read the bodies of failures, also of those that are answered with 200"`
 	Success          successRules       `yaml:"success" doc:"what an answer must hold to count as done; what an object, or its create, update or delete, says stands instead"`
 	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`

@@ -77,6 +77,8 @@ func (db *database) committed(op string, err error) error {
 // postgresKind maps SQLSTATEs (appendix A of PostgreSQL's manual).
 func postgresKind(e *pgconn.PgError) fault.Kind {
 	switch e.Code {
+	case "3D000": // no such database: nothing is wrong with the message
+		return fault.Unavailable
 	case "40001", "40P01", "55P03", "57014", "25006", "25P03", "57P01", "57P02", "57P03", "57P05":
 		return fault.Unavailable // serialization, deadlock, lock, timeout, standby, shutdown: rolled back
 	case "28000", "28P01":
@@ -98,6 +100,8 @@ func sqliteKind(code int) fault.Kind {
 	switch code & 0xff {
 	case codes.SQLITE_BUSY, codes.SQLITE_LOCKED, codes.SQLITE_INTERRUPT, codes.SQLITE_IOERR, codes.SQLITE_FULL, codes.SQLITE_CANTOPEN,
 		codes.SQLITE_PROTOCOL, codes.SQLITE_NOMEM, codes.SQLITE_SCHEMA, codes.SQLITE_ABORT:
+		return fault.Unavailable
+	case codes.SQLITE_READONLY, codes.SQLITE_CORRUPT, codes.SQLITE_NOTADB, codes.SQLITE_PERM: // of the file, whatever is written to it
 		return fault.Unavailable
 	}
 	return fault.Invalid

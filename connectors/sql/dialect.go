@@ -30,6 +30,8 @@ type dialect interface {
 	unstamped(version, typ string) string
 	// clock is a query for the database's time as the transaction began; empty where that is the hub's.
 	clock() string
+	// probe is a query for a number that shows whether the database works.
+	probe() string
 	// text selects a column as text.
 	text(column string) string
 	// era gives the text of a time, of the years 0 to 9999, as the database reads it.
@@ -52,7 +54,8 @@ type dialect interface {
 type sqlite struct{}
 
 func (sqlite) param(int) string { return "?" }
-func (sqlite) clock() string    { return "" } // a file has none
+func (sqlite) probe() string    { return "PRAGMA schema_version" } // read from the file's first page
+func (sqlite) clock() string    { return "" }                      // a file has none
 
 // stamped: SQLite takes any text in any column. One that is no number compares as text whatever the column's affinity, and every number comes before
 // it. "/~" comes before every digit.
@@ -119,6 +122,7 @@ func (d sqlite) same(st *statement, column, value string, rule connector.Compare
 
 type postgres struct{}
 
+func (postgres) probe() string                { return "SELECT 1" }
 func (postgres) param(n int) string           { return "$" + strconv.Itoa(n) }
 func (postgres) text(column string) string    { return "(" + column + ")::text" }
 func (postgres) textTimes() bool              { return false }

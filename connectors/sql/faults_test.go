@@ -51,7 +51,7 @@ func faults(p *place) []connectortest.Fault {
 	}
 	return append(out, connectortest.Fault{Name: "no file", Want: fault.Unavailable, Arrange: func(t testing.TB, s *connector.Settings) {
 		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: "+t.TempDir()+"/none.db\n"+orders)
-	}}, connectortest.Fault{Name: "no database", Want: fault.Invalid, Arrange: func(t testing.TB, s *connector.Settings) {
+	}}, connectortest.Fault{Name: "no database", Want: fault.Unavailable, Arrange: func(t testing.TB, s *connector.Settings) {
 		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: sql_test.go\n"+orders)
 	}})
 }
@@ -67,7 +67,7 @@ func postgresFaults(p *place) []connectortest.Fault {
 	return []connectortest.Fault{
 		{Name: "refused", Want: fault.Unavailable, Arrange: elsewhere(func(string) string { return "postgres://u:unused-pa55word@127.0.0.1:1/x" })},
 		{Name: "link-local", Want: fault.Invalid, Arrange: elsewhere(func(string) string { return "postgres://u:unused-pa55word@169.254.169.254/x?connect_timeout=2" })},
-		{Name: "no such database", Want: fault.Invalid, Arrange: elsewhere(func(url string) string { return strings.Replace(url, "/postgres?", "/nowhere?", 1) })},
+		{Name: "no such database", Want: fault.Unavailable, Arrange: elsewhere(func(url string) string { return strings.Replace(url, "/postgres?", "/nowhere?", 1) })},
 		{Name: "no such role", Want: fault.Auth, Arrange: elsewhere(func(url string) string { return strings.Replace(url, "postgres:unused", "stranger:unused", 1) })},
 		{Name: "lost before the commit", Want: fault.Unavailable, Arrange: func(t testing.TB, _ *connector.Settings) {
 			p.exec(t, `CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$`)
@@ -117,4 +117,45 @@ func TestUnsetReferenceIsOneProblem(t *testing.T) {
 			t.Errorf("path: %s: %v, want %q alone", path, p.Err(), want)
 		}
 	}
+}
+
+// probes are states of a database.
+func probes(p *place) []connectortest.Probe {
+	exec := func(query string) func(testing.TB, *connector.Settings) {
+		return func(t testing.TB, _ *connector.Settings) { p.exec(t, query) }
+	}
+	out := []connectortest.Probe{
+		{Name: "well"},
+		{Name: "an object's table is gone", Arrange: exec("DROP TABLE notes")},
+		{Name: "every connection at work", Busy: func(t testing.TB, sys connector.System) {
+			db := sys.(*database).sql
+			for range db.Stats().MaxOpenConnections {
+				c, err := db.Conn(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = c.Close() })
+			}
+		}},
+	}
+	if p.kind == "postgres" {
+		elsewhere := func(change func(url string) string) func(testing.TB, *connector.Settings) {
+			return func(t testing.TB, s *connector.Settings) {
+				env := strings.TrimSuffix(strings.TrimPrefix(strings.Split(p.head, "url: ")[1], "${env:"), "}\n")
+				t.(*testing.T).Setenv(env, change(os.Getenv(env)))
+				*s = settingsOf(t, p.head+orders)
+			}
+		}
+		return append(out,
+			connectortest.Probe{Name: "connection refused", Want: fault.Unavailable, Create: fault.Unavailable, Text: "refused", Arrange: elsewhere(func(string) string { return "postgres://u:unused-pa55word@127.0.0.1:1/x" })},
+			connectortest.Probe{Name: "a name that nobody knows", Want: fault.Unavailable, Create: fault.Unavailable, Text: "db.invalid", Arrange: elsewhere(func(string) string { return "postgres://u:unused-pa55word@db.invalid/x" })},
+			connectortest.Probe{Name: "no such database", Want: fault.Unavailable, Create: fault.Unavailable, Text: "nowhere", Arrange: elsewhere(func(url string) string { return strings.Replace(url, "/postgres?", "/nowhere?", 1) })},
+			connectortest.Probe{Name: "no such role", Want: fault.Auth, Create: fault.Auth, Text: "stranger", Arrange: elsewhere(func(url string) string { return strings.Replace(url, "postgres:unused", "stranger:unused", 1) })},
+		)
+	}
+	return append(out, connectortest.Probe{Name: "the file is gone", Want: fault.Unavailable, Create: fault.Unavailable, Text: "none.db", Arrange: func(t testing.TB, s *connector.Settings) {
+		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: "+t.TempDir()+"/none.db\n"+orders)
+	}}, connectortest.Probe{Name: "no database in the file", Want: fault.Unavailable, Create: fault.Unavailable, Text: "not a database", Arrange: func(t testing.TB, s *connector.Settings) {
+		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: sql_test.go\n"+orders)
+	}})
 }

@@ -7,6 +7,7 @@ package sql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -45,27 +46,34 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	db := &database{name: s.Name, set: set, zone: zone, clock: lifecycle.Real(), writer: make(chan struct{}, 1)}
 	db.scrub.AddSettings(set)
 	var err error
+	var open func(conns int) (*sql.DB, error)
 	switch set.Driver {
 	case "sqlite":
 		db.dialect = sqlite{}
-		db.sql, err = openSQLite(s.Path(set.Path), set.Limit.Concurrency, set.Timeout)
+		open = func(conns int) (*sql.DB, error) { return openSQLite(s.Path(set.Path), conns, set.Timeout) }
 	case "postgres":
 		db.dialect = postgres{}
 		db.scrub.Add(password(set.URL.Reveal()))
 		db.writer = nil
-		db.sql, err = openPostgres(set.URL.Reveal(), set.Limit.Concurrency)
+		open = func(conns int) (*sql.DB, error) { return openPostgres(set.URL.Reveal(), conns) }
 	}
-	if err != nil {
+	if db.sql, err = open(set.Limit.Concurrency); err != nil {
 		return nil, fmt.Errorf("open database: %w", db.scrub.Error(err))
 	}
+	if db.probing, err = open(1); err != nil {
+		return nil, fmt.Errorf("open database: %w", errors.Join(db.scrub.Error(err), db.sql.Close()))
+	}
+	db.probing.SetMaxIdleConns(0)
 	return db, nil
 }
 
 // database is one configured database.
 type database struct {
-	name    string
-	set     *settings
-	sql     *sql.DB
+	name string
+	set  *settings
+	sql  *sql.DB
+	// probing makes a connection of its own for every probe: it says whether the database lets the hub in, not how busy the hub is with it.
+	probing *sql.DB
 	dialect dialect
 	zone    *time.Location
 	clock   lifecycle.Clock
@@ -86,17 +94,17 @@ var (
 func (db *database) Objects() []string { return slices.Sorted(maps.Keys(db.set.Objects)) }
 
 // Close closes all connections.
-func (db *database) Close() error { return db.sql.Close() }
+func (db *database) Close() error { return errors.Join(db.sql.Close(), db.probing.Close()) }
 
 // Timeout bounds one call.
 func (db *database) Timeout() time.Duration { return db.set.Timeout }
 
-// Probe asks the database for a constant.
+// Probe connects, and asks the database for something that it must look for in itself: an SQLite file is not read for a constant.
 func (db *database) Probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, db.set.Timeout)
 	defer cancel()
-	var one int
-	return db.classify("probe", nil, false, db.sql.QueryRowContext(ctx, "SELECT 1").Scan(&one))
+	var n int
+	return db.classify("probe", nil, false, db.probing.QueryRowContext(ctx, db.dialect.probe()).Scan(&n))
 }
 
 func (db *database) object(name string) (*object, error) {

@@ -219,7 +219,7 @@ func subject(t testing.TB, p *place, objects string) *connectortest.Subject {
 			i, _ := d.Int64()
 			return int(i)
 		},
-		Faults: faults(p),
+		Faults: faults(p), Probes: probes(p),
 	}
 }
 

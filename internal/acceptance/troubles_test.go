@@ -13,7 +13,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-hub/waybill/internal/disktest"
-	"github.com/waybill-hub/waybill/internal/needtest"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
 )
 
@@ -26,8 +25,6 @@ const mended = 60 * time.Second
 // trouble is one thing that goes wrong around a hub.
 type trouble struct {
 	name string
-	// needs is what the hub cannot do yet that the row is about; see missing.
-	needs string
 	// with are flows and settings that the row needs beside the plain project; see (*troubled).files.
 	with map[string]string
 	// setup is what has to be there before the hub starts.
@@ -45,22 +42,16 @@ type trouble struct {
 	gone string
 }
 
-// missing is what the hub cannot do yet: rows that need it are skipped, and said so. With it they are switched on by taking it out here.
-var missing = map[string]bool{seenAtOnce: true}
-
-// seenAtOnce: a system is down for one key too, and senders that are refused and what parks stand in the status with their cause.
-const seenAtOnce = "one key's failure, refused senders and causes of what parks in the status"
-
 // troubles are the twenty of docs/operations.md.
 var troubles = []trouble{
 	{name: "slow target", with: map[string]string{"flows/erp.yaml": strings.Replace(erpFlow, "late-after: 1h", "late-after: 2s", 1)},
 		seed: func(w *troubled) { w.slow(1500 * time.Millisecond); w.orders("A", "A", "A", "A", "A", "A", "A", "A") },
 		says: []string{"orders-to-erp", "late", "old, and 2s"}, exit: 1, after: 2 * time.Second, cure: func(w *troubled) { w.slow(0) }},
-	{name: "dead target, one key", needs: seenAtOnce, seed: func(w *troubled) { w.erp.down(); w.orders("A") },
+	{name: "dead target, one key", seed: func(w *troubled) { w.erp.down(); w.orders("A") },
 		says: []string{"erp", "failing", "connection refused"}, exit: 1, after: 10 * time.Second, cure: func(w *troubled) { w.erp.up() }, gone: "erp is down"},
-	{name: "dead target, many keys", needs: seenAtOnce, seed: func(w *troubled) { w.erp.down(); w.orders("A", "B", "C", "D", "E") },
+	{name: "dead target, many keys", seed: func(w *troubled) { w.erp.down(); w.orders("A", "B", "C", "D", "E") },
 		says: []string{"erp", "failing", "connection refused"}, exit: 1, after: 10 * time.Second, cure: func(w *troubled) { w.erp.up() }, gone: "erp is down"},
-	{name: "target that refuses one object", needs: seenAtOnce, seed: func(w *troubled) {
+	{name: "target that refuses one object", seed: func(w *troubled) {
 		w.answer("B", http.StatusUnprocessableEntity, "B is over its credit limit")
 		w.orders("A", "B")
 	},
@@ -69,7 +60,7 @@ var troubles = []trouble{
 			w.answer("B", 0, "")
 			w.run(0, "parked", "replay", "--all", "--flow", "orders-to-erp", "--yes", "--note", "seeded")
 		}, gone: "1 parked"},
-	{name: "target that answers 503 to one key", needs: seenAtOnce, seed: func(w *troubled) { w.answer("B", http.StatusServiceUnavailable, "B is locked"); w.orders("A", "B") },
+	{name: "target that answers 503 to one key", seed: func(w *troubled) { w.answer("B", http.StatusServiceUnavailable, "B is locked"); w.orders("A", "B") },
 		says: []string{"orders-to-erp", "B is locked"}, exit: -1, after: 5 * time.Second,
 		cure: func(w *troubled) { w.answer("B", 0, "") }, gone: "failing"},
 	{name: "expired credentials", seed: func(w *troubled) { w.answer("*", http.StatusUnauthorized, "the token has expired"); w.orders("A") },
@@ -112,10 +103,10 @@ var troubles = []trouble{
 		says: []string{"the hub is failing", "orders-to-erp", "its disk is full"}, exit: 1, unready: true, after: 5 * time.Second, cure: func(w *troubled) { w.heal() }},
 	{name: "read-only disk", seed: func(w *troubled) { w.heal = disktest.Freeze(w.t, w.path("data/store")) },
 		says: []string{"the hub is failing", "orders-to-erp", "its file or disk is read-only"}, exit: 1, unready: true, after: 5 * time.Second, cure: func(w *troubled) { w.heal() }},
-	{name: "wrong secret of a sender", needs: seenAtOnce, seed: func(w *troubled) { w.secret = "another"; w.pushed(http.StatusUnauthorized, "A", "B") },
+	{name: "wrong secret of a sender", seed: func(w *troubled) { w.secret = "another"; w.pushed(http.StatusUnauthorized, "A", "B") },
 		says: []string{"orders", "attention", "its sender is refused", "signature"}, exit: 0,
 		cure: func(w *troubled) { w.secret = troubleSecret; w.orders("C") }, gone: "its sender is refused"},
-	{name: "sender over its rate", needs: seenAtOnce, setup: func(w *troubled) { w.hook = ", rate: 1/s" }, seed: func(w *troubled) { w.flood(40) },
+	{name: "sender over its rate", setup: func(w *troubled) { w.hook = ", rate: 1/s" }, seed: func(w *troubled) { w.flood(40) },
 		says: []string{"orders", "rate", "REFUSED"}, exit: 0, cure: func(w *troubled) { w.slowly() }, gone: "its sender is refused"},
 	{name: "waiting too long", with: map[string]string{"flows/erp.yaml": strings.Replace(erpFlow, "map:", "requires: [{entity: customer, id: source.no}]\nmap:", 1)},
 		seed: func(w *troubled) { w.orders("A") }, says: []string{"orders-to-erp", "late", "1 wait longer than 2s for another object", "the customer A has no id"}, exit: 1, after: 2 * time.Second,
@@ -142,9 +133,6 @@ func TestTroubles(t *testing.T) {
 }
 
 func (tr *trouble) run(t *testing.T) {
-	if missing[tr.needs] {
-		needtest.Skip(t, "not in the status yet: %s", tr.needs)
-	}
 	w := newTroubled(t)
 	if tr.setup != nil {
 		tr.setup(w)

@@ -23,6 +23,8 @@ type Status struct {
 	Totals          Totals           `json:"totals"`
 	Flows           []Flow           `json:"flows"`
 	Systems         []System         `json:"systems"`
+	Refused         []Refused        `json:"refused"`
+	Troubles        []Trouble        `json:"troubles"`
 	Reconciliations []Reconciliation `json:"reconciliations"`
 	// Restored is there while it is being settled that the store has gone back to an older state, and a day after.
 	Restored *Restored `json:"restored,omitempty"`
@@ -152,9 +154,40 @@ type Remark struct {
 type System struct {
 	Name      string     `json:"name"`
 	Connector string     `json:"connector"`
-	State     string     `json:"state"` // "up" or "down"
+	State     string     `json:"state"` // "up", "failing" or "down", in the worse of the two directions
 	Since     *time.Time `json:"since,omitempty"`
 	Why       string     `json:"why,omitempty"`
+	Write     Direction  `json:"write"`
+	Read      Direction  `json:"read"`
+}
+
+// Direction is how a system does where it is written to, or read.
+type Direction struct {
+	State string     `json:"state"`
+	Since *time.Time `json:"since,omitempty"` // of the first failure after the last success
+	Why   string     `json:"why,omitempty"`
+}
+
+// Refused is what was refused at the webhooks of one flow for one reason, since this hub began.
+type Refused struct {
+	Flow     string    `json:"flow"`   // empty for all paths at which nothing is received
+	Reason   string    `json:"reason"` // of a closed set, such as "signature" and "rate"
+	Count    int64     `json:"count"`
+	LastHour int64     `json:"last_hour"`
+	First    time.Time `json:"first"`
+	Last     time.Time `json:"last"`
+	Detail   string    `json:"detail"` // what the last sender was told, and what the hub knows besides
+}
+
+// Trouble is what does not go as it should with a flow at present, and is told once in the log however often it happens.
+type Trouble struct {
+	Flow  string    `json:"flow"`
+	What  string    `json:"what"` // "retry", "park", "read" or "refusal"
+	Cause string    `json:"cause"`
+	Text  string    `json:"text,omitempty"` // of the first time
+	Since time.Time `json:"since"`
+	Last  time.Time `json:"last"`
+	Count int       `json:"count"`
 }
 
 // Reconciliation is one reconciliation's part of the status.

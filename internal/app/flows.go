@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/flow"
+	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/status"
 )
@@ -254,14 +255,18 @@ type observer struct {
 	}
 	deliveries *deliveries
 	// ahead is told by how much a record was stamped ahead of the hub's clock.
-	ahead func(by time.Duration)
+	ahead   func(by time.Duration)
+	notices *notice.Board
 }
 
 func (h *Hub) observer(f *config.Flow) observer {
 	return observer{h.metrics, h.timely.of(f.Name, f.SLO.LateAfter), func(by time.Duration) {
 		h.clocks.note("the stamps of "+f.Topic(), by, by, h.clock.Elapsed()) // it was written at least so much before
-	}}
+	}, h.notices}
 }
+
+func (o observer) Retrying(flow, cause, text string) { o.notices.Tell(flow, notice.Retry, cause, text) }
+func (o observer) Parked(flow, cause, text string)   { o.notices.Tell(flow, notice.Park, cause, text) }
 
 func (o observer) Outcome(flow string, out state.Outcome, reason string, took time.Duration) {
 	if out == state.Discarded {

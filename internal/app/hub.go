@@ -23,6 +23,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/store"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -63,6 +64,7 @@ type Hub struct {
 	intake    *intake.Intake
 	api       *api.Server
 	logs      *logs
+	notices   *notice.Board
 	ends      topicEnds
 	ages      topicAges
 	timely    timely
@@ -154,7 +156,7 @@ func New(o Options) (*Hub, error) {
 	}
 	h := &Hub{load: o.Load, kinds: o.Kinds, log: o.Log, clock: o.Clock, version: o.Version, name: fmt.Sprintf("%s/%d", host, os.Getpid()),
 		metrics: telemetry.NewMetrics(o.Version), stack: lifecycle.NewStack(o.Clock, o.Log), runners: map[string]*running{},
-		turn: make(chan struct{}, 1), logs: newLogs()}
+		turn: make(chan struct{}, 1), logs: newLogs(), notices: notice.New(o.Clock, o.Log)}
 	h.life, h.end = context.WithCancelCause(context.Background())
 	h.run(&current{plan: o.Plan})
 	return h, nil
@@ -169,7 +171,7 @@ func (h *Hub) Start(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"store", h.openStore}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"restored", h.startRestored}, {"what is delivered in time", h.startTimely}, {"systems", h.openSystems}, {"flows", h.startFlows},
-		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting}, {"probing the store", h.startProbing}, {"clocks", h.startClocks}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startHearing},
+		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting}, {"probing the store", h.startProbing}, {"clocks", h.startClocks}, {"notices", h.startNotices}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startHearing},
 		// Webhooks come last and go first: while they end, the API says that the hub is not ready.
 		{"API", h.listenAPI}, {"webhooks", h.listenHooks},
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/telemetry"
 )
 
@@ -27,7 +28,7 @@ func (h *Hub) startIntake(context.Context) error {
 		return err
 	}
 	in, err := intake.Start(intake.Config{Store: h.store, Publisher: relayPublisher{h.publisher}, Clock: h.clock, Log: h.log,
-		Observer: intakeObserver{h.metrics}, Logs: relayLogs{h}, Holder: h.holder(), LeaseTTL: h.plan().Hub.TakeOver, Sources: sources,
+		Observer: intakeObserver{h.metrics, h.notices}, Logs: relayLogs{h}, Holder: h.holder(), LeaseTTL: h.plan().Hub.TakeOver, Sources: sources,
 		MinRate: int64(h.plan().Hub.Hooks.MinRate),
 		Carries: func(topic string) int64 { return int64(h.cluster.MaxRecord(topic)) }})
 	if err != nil {
@@ -43,7 +44,13 @@ func (h *Hub) sources(plan *config.Plan, systems map[string]*system) ([]intake.S
 	for name, s := range systems {
 		open[name] = s.Connector
 	}
-	return intake.FromPlan(plan, open, h.store)
+	all, err := intake.FromPlan(plan, open, h.store)
+	for i := range all {
+		if s := systems[all[i].System]; s != nil {
+			all[i].Health = s.reads
+		}
+	}
+	return all, err
 }
 
 // holder names this hub in leases. The SQLite store belongs to one process at a time, so whoever opens it takes over at once what a
@@ -86,9 +93,13 @@ func (h *Hub) resumeSource(flow string) { h.intake.ReadNow(flow) }
 
 // sourceTrouble says why a flow's source cannot be read; empty when it can.
 func (h *Hub) sourceTrouble(flow string) string {
-	switch s := h.intake.States()[flow]; s.State {
-	case intake.SourceFailing, intake.SourcePaused:
-		return s.Error
+	s := h.intake.States()[flow]
+	since := " since " + s.Since.UTC().Format(time.RFC3339) + ": "
+	switch s.State {
+	case intake.SourceFailing:
+		return "failing" + since + s.Error
+	case intake.SourcePaused:
+		return "its system refuses the hub's credentials" + since + s.Error + "; it is not asked again until you have corrected them: then `waybill resume " + flow + "`"
 	}
 	return ""
 }
@@ -115,7 +126,20 @@ func (p relayPublisher) Send(ctx context.Context, records []event.Record) []inta
 }
 
 // intakeObserver turns what intake tells into metrics.
-type intakeObserver struct{ *telemetry.Metrics }
+type intakeObserver struct {
+	*telemetry.Metrics
+	notices *notice.Board
+}
+
+func (o intakeObserver) Unread(flow, cause, text string) {
+	o.notices.Tell(flow, notice.Read, cause, text)
+}
+func (o intakeObserver) ReadAgain(flow string) { o.notices.Over(flow, notice.Read) }
+
+func (o intakeObserver) Refused(flow string, reason intake.Reason, detail string) {
+	o.Metrics.Refused(flow, string(reason))
+	o.notices.Tell(flow, notice.Refusal, string(reason), detail)
+}
 
 func (o intakeObserver) Remarked(flow string, remarks []connector.Remark) {
 	byKind := make(map[string]int, len(remarks))

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/flow"
+	"github.com/waybill-hub/waybill/internal/intake"
+	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/status"
 	"github.com/waybill-hub/waybill/internal/zones"
@@ -21,7 +24,8 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	g := &glance{totals: map[string]*state.FlowTotals{}, paused: map[string]state.Paused{}, systems: systemFacts(h.systems())}
+	g := &glance{totals: map[string]*state.FlowTotals{}, paused: map[string]state.Paused{}, systems: systemFacts(h.systems()),
+		refused: h.intake.Refused(), troubles: h.notices.Open()}
 	g.lags, g.oldest = h.backlog(ctx, seen.parts, ends)
 	g.now = h.clock.Now()
 	g.timely = h.timeliness(seen.timely)
@@ -45,6 +49,7 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	for _, name := range sortedKeys(g.systems) {
 		st.Systems = append(st.Systems, systemStatus(g.systems[name]))
 	}
+	st.Refused, st.Troubles = refusedStatus(g.refused), troubleStatus(g.troubles)
 	for _, r := range h.plan().Reconciliations {
 		st.Reconciliations = append(st.Reconciliations, api.Reconciliation{Name: r.Name, State: "never-run"})
 	}
@@ -60,6 +65,9 @@ type glance struct {
 	timely  map[string]state.Timeliness
 	paused  map[string]state.Paused
 	systems map[string]*status.SystemFacts
+	// refused is what was refused at the webhooks, troubles what was told and is not over, the newest first.
+	refused  []intake.Refused
+	troubles []notice.Entry
 }
 
 // judgeHub fills in what is to be said of the hub itself and of its broker; silent is why the broker does not answer, away why the store does not.
@@ -87,22 +95,35 @@ func systemFacts(systems map[string]*system) map[string]*status.SystemFacts {
 	out := make(map[string]*status.SystemFacts, len(systems))
 	for name, s := range systems {
 		f := &status.SystemFacts{Name: name, Connector: s.Kind}
-		if since, cause, open := s.Breaker.Open(); open {
-			f.Down, f.Since = true, since
-			if cause != nil {
-				f.Cause = cause.Error()
-			}
-		}
+		f.Write, f.Read = direction(s.Breaker), direction(s.reads)
 		out[name] = f
 	}
 	return out
 }
 
+func direction(b *flow.Breaker) status.Direction {
+	h := b.Health()
+	d := status.Direction{Failing: h.Failing, Since: h.Since, Lasts: h.Lasts, Down: h.Down, Refused: h.Refused}
+	if h.Cause != nil {
+		d.Cause = h.Cause.Error()
+	}
+	return d
+}
+
 func systemStatus(f *status.SystemFacts) api.System {
 	verdict := f.Judge()
-	v := api.System{Name: f.Name, Connector: f.Connector, State: verdict.State, Why: verdict.Why}
-	if !f.Since.IsZero() {
-		v.Since = &f.Since
+	v := api.System{Name: f.Name, Connector: f.Connector, State: verdict.State, Why: verdict.Why, Write: directionStatus(&f.Write), Read: directionStatus(&f.Read)}
+	if worst := f.Worst(); worst.Failing {
+		v.Since = &worst.Since
+	}
+	return v
+}
+
+func directionStatus(d *status.Direction) api.Direction {
+	verdict := d.Judge()
+	v := api.Direction{State: verdict.State, Why: verdict.Why}
+	if d.Failing {
+		v.Since = &d.Since
 	}
 	return v
 }
@@ -185,9 +206,9 @@ func onTime(after time.Duration, t state.Timeliness) api.OnTime {
 func (h *Hub) flowFacts(r *running, g *glance, t *state.FlowTotals) *status.FlowFacts {
 	def := r.Flow()
 	f := &status.FlowFacts{Name: def.Name, Now: g.now, Started: h.started, LateAfter: def.SLO.LateAfter, SilentAfter: def.SLO.SilentAfter,
-		Target: g.systems[def.To.System], LastDelivered: t.LastDelivered, Source: status.SourceFacts{Trouble: h.sourceTrouble(def.Name)},
+		Target: g.systems[def.To.System], LastDelivered: t.LastDelivered, Source: status.SourceFacts{Trouble: h.sourceTrouble(def.Name), Refused: g.refusedOf(def.Name)},
 		Group: status.GroupFacts{Lost: r.readTrouble()}, Topics: status.TopicFacts{Trouble: h.writeTrouble(r)},
-		Backlog: status.Backlog{Oldest: max(status.Age(t.Oldest, g.now), status.Age(g.oldest[def.Name], g.now)), Parked: t.Parked, Overdue: h.waiting.of(def.Name)}}
+		Backlog: status.Backlog{Oldest: max(status.Age(t.Oldest, g.now), status.Age(g.oldest[def.Name], g.now)), Parked: t.Parked, ParkedFor: g.parkedFor(def.Name), Overdue: h.waiting.of(def.Name)}}
 	if a := r.Alarmed(); a != nil {
 		f.Alarm = &status.AlarmFacts{What: a.What, Why: a.Err.Error()}
 		if now, _, _ := h.logs.of(def.Name); now != "" && a.What == brokerAlarm {

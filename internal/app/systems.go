@@ -11,11 +11,12 @@ import (
 	"github.com/waybill-hub/waybill/internal/flow"
 )
 
-// system is an open system with the watch over its breaker.
+// system is an open system with the watch over its breakers: flows write to it through one, and its readers tell the other what they meet.
 type system struct {
 	*flow.System
-	stop context.CancelFunc
-	done chan struct{} // closed: the watch has ended
+	reads *flow.Breaker
+	stop  context.CancelFunc
+	done  sync.WaitGroup // the watch
 }
 
 // openSystems opens every system of the plan.
@@ -49,19 +50,19 @@ func (h *Hub) openSystem(ctx context.Context, s *config.System) (*system, error)
 	if err != nil {
 		return nil, fmt.Errorf("system %s: %w", s.Name, err)
 	}
-	b := flow.NewBreaker(s.Name, h.clock, h.log, c.Probe)
 	watch, stop := context.WithCancel(context.Background())
-	o := &system{System: &flow.System{System: s, Connector: c, Breaker: b}, stop: stop, done: make(chan struct{})}
-	go func() {
-		defer close(o.done)
-		b.Watch(watch)
-	}()
+	breaker := func(direction string) *flow.Breaker {
+		return flow.NewBreaker(s.Name, h.clock, h.log.With("direction", direction), c.Probe)
+	}
+	o := &system{System: &flow.System{System: s, Connector: c, Breaker: breaker("write")}, reads: breaker("read"), stop: stop}
+	o.done.Go(func() { o.Breaker.Watch(watch) })
+	o.done.Go(func() { o.reads.Watch(watch) })
 	return o, nil
 }
 
 func (s *system) close() error {
 	s.stop()
-	<-s.done
+	s.done.Wait()
 	if err := s.Connector.Close(); err != nil {
 		return fmt.Errorf("close system %s: %w", s.Name, err)
 	}

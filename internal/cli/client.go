@@ -203,6 +203,8 @@ func (e *env) showStatus(st *api.Status) error {
 	for _, s := range st.Systems {
 		rows = append(rows, []string{s.Name, s.State, s.Connector, why(s.Name, s.Why)})
 	}
+	rows = append(rows, refusedRows(st.Refused, why)...)
+	below = append(below, troubleLines(st.Troubles)...)
 	if err := e.columns(rows); err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ type toFile struct {
 }
 
 type retryFile struct {
-	For     time.Duration `yaml:"for" default:"10m" doc:"how long an event is tried before it is parked"`
+	For     time.Duration `yaml:"for" default:"10m" doc:"how long an event is tried, not counting the time in which its system does not answer, before it is parked"`
 	Backoff backoff       `yaml:"backoff" doc:"shortest and longest pause, for example 200ms..30s" type:"range"`
 }
 

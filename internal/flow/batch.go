@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -348,6 +349,9 @@ func (r *Runner) commit(ctx context.Context, p *partition, results []result, lif
 		r.Observer.Outcome(r.flow.Name, results[i].Outcome, results[i].Reason, results[i].took)
 		for range results[i].Retried {
 			r.Observer.Retried(r.flow.Name)
+		}
+		if q := results[i].Queue; q != nil && q.State == state.Parked && !q.Follower {
+			r.Observer.Parked(r.flow.Name, strings.Trim(q.Kind+" "+q.Code, " "), "the first is "+q.Event.Key)
 		}
 	}
 	if refs && r.Changed != nil {

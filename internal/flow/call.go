@@ -73,6 +73,7 @@ func (d *delivery) call(ctx context.Context) (fate, error) {
 			d.retried++
 			continue
 		}
+		d.Observer.Retrying(d.flow.Name, causeOf(err), err.Error())
 		if f, done := d.exhausted(err); done {
 			return f, nil
 		}
@@ -83,12 +84,21 @@ func (d *delivery) call(ctx context.Context) (fate, error) {
 		if err := lifecycle.Sleep(ctx, d.Clock, rest); err != nil {
 			return fate{}, err
 		}
-		if _, _, open := d.Runner.target.Breaker.Open(); !open {
+		if !d.Runner.target.Breaker.Open() {
 			d.spend(rest)
 		}
 		wait = min(2*wait, d.flow.Retry.Max)
 		d.retried++
 	}
+}
+
+// causeOf names the cause of a failure, the same for all of one kind.
+func causeOf(err error) string {
+	cause := fault.KindOf(err).String()
+	if e, ok := fault.As(err); ok {
+		cause = strings.Trim(e.System+" "+cause+" "+e.Code, " ")
+	}
+	return cause
 }
 
 // left leaves a stored message as it is. Where other hubs wait for its object, they are told so.
@@ -103,10 +113,30 @@ func (d *delivery) left() (fate, error) {
 	return fate{}, errResting
 }
 
-// spend counts time in which the target was asked, or left alone between two questions. What the hub's own store takes does not count.
+// spend counts time in which the target was asked, or left alone between two questions. What the hub's own store takes does not count, nor against
+// the retry the time in which the target answers nobody.
 func (d *delivery) spend(t time.Duration) {
 	d.spent += t
-	d.tried += t
+	if d.Runner.target.Breaker.Counts() {
+		d.tried += t
+	}
+}
+
+// failingKey names the message's key among those that the target fails.
+func (d *delivery) failingKey() string { return d.Runner.failingKey(d.attempt.lane) }
+
+func (r *Runner) failingKey(lane string) string { return r.flow.Name + "/" + lane }
+
+// answered: the target has taken the message, or said what is wrong with it.
+func (d *delivery) answered() { d.Runner.target.Breaker.Success(d.failingKey()) }
+
+// unanswered: the target has not taken the message, which may be nobody's fault but its own.
+func (d *delivery) unanswered(err error) { d.Runner.target.Breaker.Failure(d.failingKey(), err) }
+
+// unauthorised: wrong credentials concern every message alike: the system's flows wait, nothing is parked.
+func (d *delivery) unauthorised(err error) {
+	d.Runner.target.Breaker.Refused(err)
+	d.Observer.Alarm(d.flow.Name, "auth", err)
 }
 
 // asking counts the time until what it returns is called.
@@ -182,7 +212,7 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 	began := d.Clock.Elapsed()
 	res, err := d.send(cctx)
 	cancel()
-	d.answered(res, err)
+	d.keepAnswer(res, err)
 	err = d.conceal(err)
 	d.spend(d.Clock.Elapsed() - began)
 	d.Observer.Call(d.Runner.target.Name, d.Clock.Elapsed()-began, err)
@@ -191,7 +221,7 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 	}
 	switch {
 	case err == nil:
-		d.Runner.target.Breaker.Success()
+		d.answered()
 		return d.done(call, res), true, nil
 	case errors.Is(err, state.ErrFenced), errors.Is(err, ErrStopping):
 		return fate{}, false, err // nothing was sent, and the system is not to blame
@@ -351,22 +381,18 @@ func (d *delivery) sort(ctx context.Context, err error, conflicts *int) (fate, b
 		return fate{}, false, err
 	}
 	e, _ := fault.As(err)
-	switch kind := fault.KindOf(err); kind {
+	switch fault.KindOf(err) {
 	case fault.Unavailable, fault.RateLimited:
-		if kind == fault.Unavailable {
-			d.Runner.target.Breaker.Failure(d.attempt.lane, err)
-		}
+		d.unanswered(err)
 		return fate{}, false, err
 	case fault.Auth:
-		// Wrong credentials concern every message alike: the system's flows wait, nothing is parked.
-		d.Runner.target.Breaker.Trip(err)
-		d.Observer.Alarm(d.flow.Name, "auth", err)
+		d.unauthorised(err)
 		return fate{}, false, err
 	case fault.UnknownOutcome:
 		*conflicts = 0 // the next one is with this very write, if it was applied after all
 		return d.unknown(ctx, err)
 	case fault.Conflict:
-		d.Runner.target.Breaker.Success() // it answered
+		d.answered()
 		if e != nil && e.Duplicate {
 			if d.write.Action != connector.Create {
 				// The object is known: what stands in the way is another one, and will be met again.
@@ -381,13 +407,13 @@ func (d *delivery) sort(ctx context.Context, err error, conflicts *int) (fate, b
 		d.stale = true
 		return fate{}, false, err
 	case fault.NotFound:
-		d.Runner.target.Breaker.Success() // it answered
+		d.answered()
 		if d.write.Action == connector.Delete {
 			return d.done(ctx, connector.Result{Local: d.write.Local}), true, nil
 		}
 		return d.given(failed(err)), true, nil
 	default:
-		d.Runner.target.Breaker.Success() // it answered: the document is at fault
+		d.answered() // the document is at fault
 		return d.given(failed(err)), true, nil
 	}
 }
@@ -399,14 +425,13 @@ func (d *delivery) unread(ctx context.Context, err error) (fate, bool, error) {
 	}
 	err = d.conceal(err)
 	switch fault.KindOf(err) {
-	case fault.Unavailable, fault.UnknownOutcome:
-		d.Runner.target.Breaker.Failure(d.attempt.lane, err)
+	case fault.Unavailable, fault.UnknownOutcome, fault.RateLimited:
+		d.unanswered(err)
 	case fault.Auth:
-		d.Runner.target.Breaker.Trip(err)
-		d.Observer.Alarm(d.flow.Name, "auth", err)
-	case fault.RateLimited, fault.Conflict:
+		d.unauthorised(err)
+	case fault.Conflict:
 	default:
-		d.Runner.target.Breaker.Success()
+		d.answered()
 		return d.given(failed(err)), true, nil
 	}
 	if fault.KindOf(err) == fault.Conflict {
@@ -429,7 +454,7 @@ func (d *delivery) given(f fate) fate {
 // unknown is a call that may have been applied. Writing absolute values to a known object again is harmless; a create is looked
 // up first, after the time that the target needs to show it.
 func (d *delivery) unknown(ctx context.Context, err error) (fate, bool, error) {
-	d.Runner.target.Breaker.Failure(d.attempt.lane, err)
+	d.unanswered(err)
 	e, ok := fault.As(err)
 	until := time.Duration(0)
 	if !ok || e.Code == "" { // never answered: it may be under way for as long as a request may
@@ -469,9 +494,9 @@ func (d *delivery) reread(ctx context.Context) (fate, bool, error) {
 	finder := d.Runner.target.Connector.(connector.Finder)
 	cctx, cancel := context.WithTimeout(ctx, d.Runner.target.patience())
 	defer cancel()
-	answered := d.asking()
+	asked := d.asking()
 	got, err := finder.Find(cctx, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Local: d.write.Local})
-	answered()
+	asked()
 	if err != nil {
 		return d.unread(ctx, err)
 	}
@@ -501,12 +526,15 @@ func (d *delivery) holds(have []byte) bool {
 }
 
 // exhausted says what becomes of a message whose target does not answer for long: held in the store, so that its key does not
-// stall the lane, and parked when the flow's retry time is over. Time with the breaker open does not count.
+// stall the lane, and parked when the flow's retry time is over and nobody but the message is to blame. Time in which the target answers nobody
+// does not count.
 func (d *delivery) exhausted(err error) (fate, bool) {
-	if _, _, open := d.Runner.target.Breaker.Open(); open {
+	target := d.Runner.target.Breaker
+	if target.Open() {
 		return fate{}, false
 	}
-	if d.tried >= d.flow.Retry.For {
+	if d.tried >= d.flow.Retry.For && target.Blames(d.failingKey()) {
+		target.Over(d.failingKey())
 		f := d.given(failed(err))
 		if f.doubtful = f.doubtful || d.lost; d.lost {
 			f = d.recalling(f)
@@ -516,8 +544,11 @@ func (d *delivery) exhausted(err error) (fate, bool) {
 	if d.attempt.queued == nil && d.spent+retryAfter(err) < d.InPlace {
 		return fate{}, false
 	}
-	rest := pause(d.flow.Retry.Max, err)
-	f := fate{outcome: state.Held, kind: fault.KindOf(err).String(), reason: err.Error(), notBefore: d.steady().Add(rest), tried: d.tried + rest}
+	rest, tried := pause(d.flow.Retry.Max, err), d.tried
+	if target.Counts() {
+		tried += rest
+	}
+	f := fate{outcome: state.Held, kind: fault.KindOf(err).String(), reason: err.Error(), notBefore: d.steady().Add(rest), tried: tried}
 	if d.lost || d.doubt {
 		f = d.recalling(f)
 	}

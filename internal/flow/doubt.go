@@ -87,7 +87,7 @@ func (r *Runner) ask(ctx context.Context, a *attempt, in *state.Intent) (*state.
 			return nil, r.later(r.flow.Retry.Min, in, "others are at work on the object"), err
 		}
 	}
-	if _, _, open := system.Breaker.Open(); open {
+	if system.Breaker.Open() {
 		return nil, r.later(r.flow.Retry.Max, in, "the system is down"), nil
 	}
 	object := in.Entity
@@ -105,21 +105,21 @@ func (r *Runner) ask(ctx context.Context, a *attempt, in *state.Intent) (*state.
 		return nil, r.untold(in, "the system cannot be asked"), nil
 	case err != nil:
 		if k := fault.KindOf(err); k == fault.Auth {
-			system.Breaker.Trip(err)
+			system.Breaker.Refused(err)
 			r.Observer.Alarm(r.flow.Name, "auth", err)
-		} else if k == fault.Unavailable || k == fault.UnknownOutcome {
-			system.Breaker.Failure(a.lane, err)
+		} else if k == fault.Unavailable || k == fault.UnknownOutcome || k == fault.RateLimited {
+			system.Breaker.Failure(r.failingKey(a.lane), err)
 		}
 		return nil, r.later(jitter(r.flow.Retry.Max), in, err.Error()), nil
 	case len(got) > 1:
-		system.Breaker.Success()
+		system.Breaker.Success(r.failingKey(a.lane))
 		return nil, r.untold(in, severalText(in.System, "its external id", got)), nil
 	case len(got) > 0:
-		system.Breaker.Success()
+		system.Breaker.Success(r.failingKey(a.lane))
 		system.shared().arrived(objectOf(in))
 		return &state.Ref{Entity: in.Entity, Hub: in.Hub, System: in.System, Local: got[0].Local, ETag: got[0].ETag, Updated: r.Clock.Now()}, fate{}, nil
 	}
-	system.Breaker.Success()
+	system.Breaker.Success(r.failingKey(a.lane))
 	now := r.Clock.Elapsed()
 	if until := r.mayArrive(system, a.partition, in) + system.VisibleAfter; until > now {
 		return nil, r.later(until-now, in, "it may still be under way"), nil

@@ -233,7 +233,7 @@ func TestOutageDuringAReplayIsNoDoubt(t *testing.T) {
 	w := newWorld(t)
 	w.deps.Systems["erp"].Connector = mute{w.erp}
 	var r *Runner
-	w.erp.script = []step{{false, wrong, nil}, {false, refusedConn, func(*target) { r.target.Breaker.Trip(refusedConn) }}}
+	w.erp.script = []step{{false, wrong, nil}, {false, refusedConn, func(*target) { r.target.Breaker.trip(refusedConn) }}}
 	r = w.flow("orders-to-erp")
 	w.must(r, order("A", 1, "1"))
 	w.mark(r, w.queue("orders-to-erp")[0].ID, state.MarkReplay)

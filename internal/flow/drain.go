@@ -48,6 +48,9 @@ func (r *Runner) drainLoop(p *partition) {
 }
 
 func (r *Runner) drainDue(ctx context.Context, p *partition) error {
+	if err := r.comeBack(ctx, p); err != nil {
+		return err
+	}
 	for {
 		var lanes []string
 		err := r.insist(ctx, "due queues", func() (err error) {
@@ -69,6 +72,22 @@ func (r *Runner) drainDue(ctx context.Context, p *partition) error {
 			return nil
 		}
 	}
+}
+
+// comeBack lets what rests go on at once when the target has come back. What rests for another reason is looked at, and rests on.
+func (r *Runner) comeBack(ctx context.Context, p *partition) error {
+	if r.target == nil {
+		return nil
+	}
+	n := r.target.Breaker.Backs()
+	if n == p.backs {
+		return nil
+	}
+	err := r.insist(ctx, "what rests", func() error { return r.Store.Hurry(ctx, r.flow.Name, p.topic, p.number, r.steady()) })
+	if err == nil {
+		p.backs = n
+	}
+	return err
 }
 
 // drainLanes works queues side by side where their keys are dealt to different lanes, as live messages are: what ten thousand messages
@@ -114,8 +133,7 @@ func (r *Runner) resting() bool {
 	if r.target == nil {
 		return false
 	}
-	_, _, open := r.target.Breaker.Open()
-	return open
+	return r.target.Breaker.Open()
 }
 
 // enterLane takes a lane for its drain: live messages of the key wait until leave is called.
@@ -258,6 +276,7 @@ func (r *Runner) discard(ctx context.Context, ev *event.Event, a *attempt) (fate
 	if r.target == nil || ev.Refused != nil {
 		return f, nil
 	}
+	r.target.Breaker.Over(r.failingKey(a.lane))
 	return r.unsettled(ctx, ev, a, f)
 }
 

@@ -80,6 +80,10 @@ type Observer interface {
 	Retried(flow string)
 	Call(system string, took time.Duration, err error)
 	Alarm(flow, what string, err error)
+	// Retrying: a call failed and is made again. Parked: a message is parked. The cause is the same for all of its kind; the text says more of this
+	// one time, and holds no secret.
+	Retrying(flow, cause, text string)
+	Parked(flow, cause, text string)
 }
 
 // Deps is what a Runner works with.
@@ -282,6 +286,9 @@ func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, log 
 	}
 	p := newPartition(topic, number, &sp, r.Lanes, lanes)
 	p.taken = r.Clock.Elapsed()
+	if r.target != nil {
+		p.backs = r.target.Breaker.Backs()
+	}
 	p.confirm(asked)
 	r.mu.Lock()
 	if r.stopping {

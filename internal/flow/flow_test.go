@@ -548,7 +548,7 @@ func TestBreaker(t *testing.T) {
 	if err := w.clock.BlockUntil(t.Context(), 5); err != nil {
 		t.Fatal(err)
 	}
-	w.until("open", func() bool { _, _, open := b.Open(); return open })
+	w.until("open", b.Open)
 	before := w.clock.Now()
 	w.until("an hour later", func() bool { return w.clock.Now().Sub(before).Hours() > 1 })
 	if s := w.summary("orders-to-erp"); s != "" {

@@ -29,7 +29,7 @@ func TestMarksWhileTheFlowRests(t *testing.T) {
 		"paused": func(_ *world, r *Runner) func() { r.Pause(); return r.Resume },
 		"the system down": func(w *world, r *Runner) func() {
 			b := r.target.Breaker
-			b.Trip(errors.New("down"))
+			b.trip(errors.New("down"))
 			return func() { b.close(); r.Kick() }
 		},
 	} {
@@ -72,7 +72,7 @@ func TestMarksWhileTheFlowRests(t *testing.T) {
 func TestBreakerOpensDuringAReplay(t *testing.T) {
 	w := newWorld(t)
 	var r *Runner
-	trip := func(*target) { r.target.Breaker.Trip(refusedConn) }
+	trip := func(*target) { r.target.Breaker.trip(refusedConn) }
 	w.erp.script = []step{{false, wrong, nil}, {false, wrong, nil}, {false, refusedConn, trip}}
 	r = w.flow("orders-to-erp")
 	w.must(r, order("A", 1, "1"), order("B", 1, "1"))

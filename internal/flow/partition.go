@@ -23,6 +23,7 @@ type partition struct {
 	stop       context.CancelFunc
 	wake       chan struct{} // a stored queue may be ready; capacity 1
 	sure       atomic.Int64  // see confirm
+	backs      int           // how often the target had come back at the last look at the stored queues; of the drain alone
 
 	// lanes are the locks that live batches and drains share: whoever decides about a key holds its lane.
 	lanes []sync.Mutex

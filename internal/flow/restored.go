@@ -107,7 +107,7 @@ func (r *Runner) Asks(ctx context.Context) (ok bool, why string, err error) {
 	if !ok {
 		return false, r.target.Name + " cannot be asked for objects", nil
 	}
-	if _, _, open := r.target.Breaker.Open(); open {
+	if r.target.Breaker.Open() {
 		return false, "", fault.New(fault.Unavailable, "%s is down", r.target.Name)
 	}
 	object := r.flow.To.Object

@@ -124,8 +124,8 @@ func TestStopIsNoFailureOfTheSystem(t *testing.T) {
 			t.Fatalf("handled: %v", err)
 		}
 	}
-	if _, why, open := sys.Breaker.Open(); open {
-		t.Errorf("the breaker is open: %v", why)
+	if h := sys.Breaker.Health(); h.Failing {
+		t.Errorf("the system is blamed: %+v", h)
 	}
 	w.expect("orders-to-erp", "")
 }

@@ -50,8 +50,8 @@ func refusedField(err error) string {
 	return ""
 }
 
-// answered keeps what the target said to the last call.
-func (d *delivery) answered(res connector.Result, err error) {
+// keepAnswer keeps what the target said to the last call.
+func (d *delivery) keepAnswer(res connector.Result, err error) {
 	t := &d.trail
 	t.called, t.action = true, didOf(d.write.Action, d.write.Action == connector.Update && d.ev.Operation == event.Delete)
 	t.sent, t.status, t.answer, t.field = nil, res.Status, res.Answer, ""

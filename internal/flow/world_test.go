@@ -246,6 +246,8 @@ func (silence) Outcome(string, state.Outcome, string, time.Duration) {}
 func (silence) Retried(string)                                       {}
 func (silence) Call(string, time.Duration, error)                    {}
 func (silence) Alarm(string, string, error)                          {}
+func (silence) Retrying(string, string, string)                      {}
+func (silence) Parked(string, string, string)                        {}
 
 const testFlows = `
 flow: orders-to-erp

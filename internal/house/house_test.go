@@ -27,6 +27,7 @@ var may = map[string][]string{
 	"internal/idset":      {},
 	"internal/timetext":   {},
 	"internal/telemetry":  {},
+	"internal/notice":     {"internal/lifecycle"},
 	"internal/zones":      {},
 	"internal/state":      {"internal/event"},
 	"internal/schema":     {"internal/fault", "internal/strictyaml", "internal/jsondoc"},

@@ -34,6 +34,9 @@ type Request struct {
 	// Once: even a request that changes nothing is not sent again on another connection, as net/http does with a GET whose connection was
 	// closed before its answer: the other side may have moved on with the first one.
 	Once bool
+	// Beside goes beside the system's limit: a probe says how the system is, not how busy the hub is with it. While the system wants no calls, none
+	// is made all the same.
+	Beside bool
 	// Op says what is tried, for people: "create order".
 	Op string
 	// Accept lists statuses besides 2xx that are no failure, such as 304.
@@ -95,7 +98,11 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 			return nil, "", err
 		}
 	}
-	release, err := c.limit.acquire(ctx)
+	enter := c.limit.acquire
+	if r.Beside {
+		enter = c.limit.beside
+	}
+	release, err := enter(ctx)
 	if held := (*heldError)(nil); errors.As(err, &held) {
 		f := c.fail(r, fault.RateLimited, "", held)
 		f.RetryAfter = time.Until(held.until)

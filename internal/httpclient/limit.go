@@ -74,6 +74,14 @@ func (l *limiter) acquire(ctx context.Context) (release func(), err error) {
 	}
 }
 
+// beside asks for no slot and no token. While the system wants no calls it fails at once.
+func (l *limiter) beside(ctx context.Context) (release func(), err error) {
+	if until := l.until(); time.Until(until) > 0 {
+		return nil, &heldError{until}
+	}
+	return func() {}, ctx.Err()
+}
+
 // hold closes the limiter for d from now on.
 func (l *limiter) hold(d time.Duration) {
 	l.mu.Lock()

@@ -66,7 +66,7 @@ func (c *Change) Close(ctx context.Context) error {
 			gone = append(gone, k)
 		case next.Flow != k.Flow:
 			gone = append(gone, k)
-			now[path] = &hook{Source: k.Source, scheme: k.scheme, reply: k.reply, methods: k.methods, rate: k.rate, grumble: k.grumble, closed: true}
+			now[path] = &hook{Source: k.Source, scheme: k.scheme, reply: k.reply, methods: k.methods, rate: k.rate, closed: true}
 		default:
 			now[path] = k
 		}
@@ -102,4 +102,9 @@ func (c *Change) Open() {
 	}
 	in.mu.Unlock()
 	in.hooks.routes.Store(&c.routes)
+	flows := map[string]bool{}
+	for _, k := range c.routes {
+		flows[k.Flow] = true
+	}
+	in.hooks.refusals.keep(flows)
 }

@@ -47,6 +47,8 @@ type Hooks struct {
 	// routes are replaced as a whole, never changed.
 	routes atomic.Pointer[routes]
 	memory budget
+	// refusals are counted, by source.
+	refusals *refusals
 }
 
 // routes are the webhooks by their paths.
@@ -63,8 +65,6 @@ type hook struct {
 	// without are the paths that do not count where two bodies of one delivery are compared.
 	without [][]string
 	rate    *bucket
-	// grumble bounds how often a sender that cannot prove itself fills the log.
-	grumble *bucket
 	// busy counts the requests under way.
 	busy atomic.Int64
 	// closed: nothing is taken at the moment; the sender is to come again.
@@ -95,7 +95,7 @@ func NewHooks(c HooksConfig, sources []Source) (*Hooks, error) {
 	if c.MinRate <= 0 {
 		c.MinRate = defaultMinRate
 	}
-	h := &Hooks{c: c, memory: budget{max: c.Memory, minRate: c.MinRate, clock: c.Clock}}
+	h := &Hooks{c: c, memory: budget{max: c.Memory, minRate: c.MinRate, clock: c.Clock}, refusals: newRefusals(c.Clock)}
 	h.routes.Store(&routes{})
 	all, err := h.prepare(sources, func(string) bool { return false })
 	h.routes.Store(&all)
@@ -158,7 +158,7 @@ func (h *Hooks) hook(s Source) (*hook, error) {
 		sch.media = isJSON
 	}
 	now := h.c.Clock.Now()
-	k := &hook{Source: s, scheme: sch, reply: sch.reply, rate: newBucket(w.Rate, w.Burst, now), grumble: newBucket(0.1, 5, now)}
+	k := &hook{Source: s, scheme: sch, reply: sch.reply, rate: newBucket(w.Rate, w.Burst, now)}
 	k.greets, k.methods = greetsOf(sch, &w)
 	for _, path := range w.Ignore {
 		k.without = append(k.without, strings.Split(path, "."))
@@ -213,13 +213,15 @@ func (h *Hooks) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		k = h.enter(path)
 	}
 	if k == nil {
-		jsonReplier{}.refused(w, &refusal{status: http.StatusNotFound, detail: "nothing is received at this path"})
+		ref := &refusal{status: http.StatusNotFound, detail: "nothing is received at this path"}
+		h.count("", ReasonPath, ref)
+		jsonReplier{}.refused(w, ref)
 		return
 	}
 	defer k.busy.Add(-1)
 	flow = k.Flow
 	if k.closed {
-		k.reply.refused(w, &refusal{status: http.StatusServiceUnavailable, detail: "the hub is changing who receives at this path; send it again", retry: storeRetry})
+		h.refuse(k, w, &refusal{status: http.StatusServiceUnavailable, detail: "the hub is changing who receives at this path; send it again", retry: storeRetry})
 		return
 	}
 	if r.Method != http.MethodPost {
@@ -228,7 +230,7 @@ func (h *Hooks) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			return
 		}
 		w.Header().Set("Allow", k.allow())
-		k.reply.refused(w, &refusal{status: http.StatusMethodNotAllowed, detail: "deliveries are sent with POST"})
+		h.refuse(k, w, &refusal{status: http.StatusMethodNotAllowed, detail: "deliveries are sent with POST"})
 		return
 	}
 	t, err := h.receive(k, w, r)
@@ -240,6 +242,7 @@ func (h *Hooks) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		t.reply.write(w)
 		return
 	}
+	h.refusals.took(k.Flow)
 	k.reply.taken(w, t)
 	if failpoint.Enabled {
 		_ = http.NewResponseController(w).Flush() // the sender has its answer
@@ -256,15 +259,19 @@ func (h *Hooks) refuse(k *hook, w http.ResponseWriter, err error) {
 	if ref.status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", map[bool]string{true: "Bearer", false: "Signature"}[k.Webhook.Verify.Scheme == "bearer"])
 	}
-	switch {
-	case ref.status >= http.StatusInternalServerError:
-		h.c.Log.Warn("a delivery could not be accepted", "flow", k.Flow, "status", ref.status, "error", err)
-	default:
-		if _, ok := k.grumble.take(h.c.Clock.Now()); ok {
-			h.c.Log.Info("a delivery was refused", "flow", k.Flow, "status", ref.status, "error", err)
-		}
-	}
+	h.count(k.Flow, ref.reason(), ref)
 	k.reply.refused(w, ref)
+}
+
+// count keeps, and tells, that a request was refused. What the sender was told holds nothing secret; the error behind it says more.
+func (h *Hooks) count(flow string, reason Reason, ref *refusal) {
+	detail := ref.detail
+	if ref.err != nil {
+		detail += ": " + ref.err.Error()
+	}
+	detail = shorten(detail, 300)
+	h.refusals.add(flow, reason, detail)
+	h.c.Observer.Refused(flow, reason, detail)
 }
 
 // receive reads, verifies, unpacks and accepts one request.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -117,6 +118,38 @@ type Source struct {
 	Webhook   *Webhook
 	Poll      *Poll
 	Files     *Files
+	// Health is told how reading the system goes, and tells when it is back; nil: nobody is.
+	Health Health
+}
+
+// Health is the hub's record of one system, as far as it is read.
+type Health interface {
+	// Success: the system was read for the flow. Failure: it was not. Refused: it refuses the hub's credentials.
+	Success(flow string)
+	Failure(flow string, cause error)
+	Refused(cause error)
+	// Backs counts how often the system came back: what failed is to be tried again when this has changed.
+	Backs() int
+}
+
+// noHealth keeps no record.
+type noHealth struct{}
+
+func (noHealth) Success(string)        {}
+func (noHealth) Failure(string, error) {}
+func (noHealth) Refused(error)         {}
+func (noHealth) Backs() int            { return 0 }
+
+// unread notes that a source could not be read, where that is the system's doing: the hub's own store may have failed as well.
+func (s *Source) unread(err error) {
+	f, ok := fault.As(err)
+	switch {
+	case !ok || f.System != s.System:
+	case f.Kind == fault.Auth:
+		s.Health.Refused(err)
+	default:
+		s.Health.Failure(s.Flow, err)
+	}
 }
 
 // Webhook receives at /hooks/<Path>.

@@ -1,9 +1,11 @@
 package intake
 
 import (
+	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
 )
 
 // Observer is told what happens, for metrics and alarms. Its methods are called from many goroutines and must be quick.
@@ -16,8 +18,23 @@ type Observer interface {
 	Read(flow string, records, fresh int)
 	// Remarked: the last complete read had these remarks on the source's data, in place of those before; none: nothing is remarkable.
 	Remarked(flow string, remarks []connector.Remark)
+	// Unread: the source could not be read, and is tried again. The cause is the same for all of its kind; the text says more of this one time, and
+	// holds no secret. ReadAgain: it was read.
+	Unread(flow, cause, text string)
+	ReadAgain(flow string)
+	// Refused: a request to a webhook was refused at the door. The flow is empty where the path is unknown; detail is what the sender was told, and what the hub knows besides; it holds no secret.
+	Refused(flow string, reason Reason, detail string)
 	// Alarm: a person should look. An empty text ends the alarm.
 	Alarm(flow string, code AlarmCode, text string)
+}
+
+// causeOf names the cause of a failure, the same for all of one kind.
+func causeOf(err error) string {
+	f, ok := fault.As(err)
+	if !ok {
+		return "other"
+	}
+	return strings.Trim(f.Kind.String()+" "+f.Code, " ")
 }
 
 // AlarmCode names what an alarm is about.
@@ -43,4 +60,7 @@ func (NoObserver) Answered(string, int, time.Duration) {}
 func (NoObserver) Relayed(string, int, int)            {}
 func (NoObserver) Read(string, int, int)               {}
 func (NoObserver) Remarked(string, []connector.Remark) {}
+func (NoObserver) Unread(string, string, string)       {}
+func (NoObserver) ReadAgain(string)                    {}
+func (NoObserver) Refused(string, Reason, string)      {}
 func (NoObserver) Alarm(string, AlarmCode, string)     {}

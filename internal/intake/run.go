@@ -132,6 +132,9 @@ func (in *Intake) work(s Source) (*work, error) {
 	if s.Flow == "" || s.Topic == "" || s.System == "" {
 		return nil, errors.New("a source needs a flow, a topic and a system")
 	}
+	if s.Health == nil {
+		s.Health = noHealth{}
+	}
 	c := &in.c
 	log := c.Log.With("flow", s.Flow)
 	under := func(kind string, work func(context.Context, *tenure) error) func(context.Context) {

@@ -23,6 +23,8 @@ type SourceState struct {
 	State string
 	// Error is the last failure; empty when the last read succeeded.
 	Error string
+	// Since is when the first read failed after the last one that succeeded; zero while none has.
+	Since time.Time
 	// Read is when the source was last read with success; zero when this hub has not.
 	Read time.Time
 	// Remarks are what the last complete read has to say of the system's data: one a kind.
@@ -75,10 +77,16 @@ func (r *reader) set(state string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.state.Flow, r.state.State, r.state.Error = r.src.Flow, state, ""
-	if err != nil {
+	switch {
+	case err == nil:
+		if r.state.Since = (time.Time{}); state == SourceOK {
+			r.state.Read = r.clock.Now()
+		}
+	case r.state.Since.IsZero():
+		r.state.Since = r.clock.Now()
+		fallthrough
+	default:
 		r.state.Error = err.Error()
-	} else if state == SourceOK {
-		r.state.Read = r.clock.Now()
 	}
 }
 
@@ -107,15 +115,16 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 		due = now
 	}
 	r.set(SourceOK, nil)
-	tries, failed := backoff{min: firstRetry, max: lastRetry}, 0
+	tries, failed, backs := backoff{min: firstRetry, max: lastRetry}, 0, 0
 	for {
-		began, err := r.until(ctx, now, due, failed > 0)
+		began, err := r.until(ctx, now, due, failed > 0, backs)
 		if err != nil {
 			return err
 		}
 		if err := t.held(r.clock); err != nil {
 			return err
 		}
+		backs = r.src.Health.Backs()
 		err = guard(func() error { return r.read(ctx, t) })
 		now = r.clock.Now()
 		switch {
@@ -125,6 +134,8 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 			}
 			tries.reset()
 			failed = 0
+			r.src.Health.Success(r.src.Flow)
+			r.obs.ReadAgain(r.src.Flow)
 			r.set(SourceOK, nil)
 			last := now
 			if began.After(now) && began.Sub(now) <= setBack {
@@ -139,6 +150,7 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 		case errors.Is(err, state.ErrFenced):
 			return err
 		case fault.KindOf(err) == fault.Auth:
+			r.src.unread(err)
 			if err := r.pause(ctx, err); err != nil {
 				return err
 			}
@@ -147,12 +159,13 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 			continue
 		}
 		failed++
+		r.src.unread(err)
 		wait := tries.next()
 		if f, ok := fault.As(err); ok && f.RetryAfter > 0 {
 			wait = min(f.RetryAfter, time.Hour)
 		}
 		r.set(SourceFailing, err)
-		r.log.Warn("cannot read a source; trying again", "flow", r.src.Flow, "system", r.src.System, "in", wait, "error", err)
+		r.obs.Unread(r.src.Flow, causeOf(err), err.Error())
 		if failed == alarmTries {
 			r.obs.Alarm(r.src.Flow, AlarmSource, fmt.Sprintf("%s cannot be read: %v", r.src.System, err))
 		}
@@ -162,8 +175,9 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 
 // until waits until due, or a nudge, and gives the moment at which it saw that; from is the moment at which due was reckoned. It looks at
 // the clock again now and then: clocks are set, machines are suspended. A clock that is set back must not make a source that is due every minute rest for as long: what is due by the new time counts then, and a time of day that
-// comes again is due again. One read more does no harm. The wait after a failure is no time of day, and stays as long as it is.
-func (r *reader) until(ctx context.Context, from, due time.Time, failed bool) (time.Time, error) {
+// comes again is due again. One read more does no harm. The wait after a failure is no time of day, and stays as long as it is, unless the system has
+// come back since it was asked: backs is how often it had then.
+func (r *reader) until(ctx context.Context, from, due time.Time, failed bool, backs int) (time.Time, error) {
 	from = from.Round(0)
 	for {
 		now := r.clock.Now()
@@ -174,6 +188,9 @@ func (r *reader) until(ctx context.Context, from, due time.Time, failed bool) (t
 			}
 		}
 		left := due.Sub(now)
+		if failed && r.src.Health.Backs() != backs {
+			left = 0
+		}
 		if left <= 0 {
 			return now, context.Cause(ctx)
 		}

@@ -80,6 +80,7 @@ func (s *sweeper) run(ctx context.Context, t *tenure) error {
 		switch {
 		case err == nil:
 			tries.reset()
+			s.src.Health.Success(s.src.Flow)
 			due, tried = s.next(now), 0
 			continue
 		case ctx.Err() != nil:
@@ -94,6 +95,7 @@ func (s *sweeper) run(ctx context.Context, t *tenure) error {
 			s.log.Warn("a sweep failed and has deleted nothing; trying again", "flow", s.src.Flow, "system", s.src.System, "in", wait, "error", err)
 			due = now.Add(wait)
 		}
+		s.src.unread(err)
 		if wish != nil {
 			tried = wish.ID
 		}

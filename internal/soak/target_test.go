@@ -30,8 +30,8 @@ const (
 
 // wicked is what a target does wrong. Shares are between 0 and 1; the dice are thrown for every write.
 type wicked struct {
-	Drop       float64 // applied, then the connection is cut without an answer
-	AfterError float64 // applied, then 500
+	Drop       float64 // applied, then the connection is cut without an answer; the first create and the first update are, whatever the dice say
+	AfterError float64 // applied, then 500; the first create and the first update are, where none is dropped
 	Error      float64 // 500, not applied
 	Busy       float64 // 503, not applied
 	Limited    float64 // 429 with Retry-After, not applied
@@ -78,6 +78,7 @@ type targetServer struct {
 	mu       sync.Mutex
 	log      *os.File
 	bad      wicked
+	owed     map[string]bool // methods of which no answer was lost yet, though some are to be: that one is does not hang on luck
 	next     int64
 	changed  int64
 	entities map[string]map[string]*object
@@ -145,6 +146,7 @@ func (s *targetServer) setWicked(w http.ResponseWriter, r *http.Request) {
 		s.released = make(chan struct{})
 	}
 	s.bad = bad
+	s.owed = map[string]bool{http.MethodPost: true, http.MethodPatch: true}
 }
 
 func (s *targetServer) dump(w http.ResponseWriter, _ *http.Request) {
@@ -270,12 +272,16 @@ func (s *targetServer) write(w http.ResponseWriter, r *http.Request) {
 	s.changed++
 	o.Changed, o.No, o.Seq = s.changed, cmp.Or(c.No, o.No), max(number(o.Doc["seq"]), 0)
 	c.ID, c.No, c.Seq, c.Ext, c.Applied = o.ID, o.No, o.Seq, o.Ext, true
-	drop := bad.Drop > 0 && rand.Float64() < bad.Drop
+	owed := c.By == "" && s.owed[r.Method]
+	drop := bad.Drop > 0 && (owed || rand.Float64() < bad.Drop)
 	switch {
 	case drop:
 		c.Status = 0
-	case bad.AfterError > 0 && rand.Float64() < bad.AfterError:
+	case bad.AfterError > 0 && (owed || rand.Float64() < bad.AfterError):
 		c.Status = http.StatusInternalServerError
+	}
+	if c.By == "" && c.Status != http.StatusOK && c.Status != http.StatusCreated {
+		s.owed[r.Method] = false
 	}
 	s.record(c)
 	view := s.view(o)

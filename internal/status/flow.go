@@ -42,6 +42,8 @@ type SourceFacts struct {
 	Trouble string
 	// Held is what the last sweep wants a person to look at before it goes on; empty for nothing.
 	Held string
+	// Refused says that the sender's deliveries are refused and nothing was taken since; empty where that is not so.
+	Refused string
 }
 
 // GroupFacts is what is known of the consumer group that reads the flow's topic.
@@ -64,10 +66,12 @@ type Backlog struct {
 	Overdue string
 	// Parked counts what waits for a person.
 	Parked int64
+	// ParkedFor is the cause of the newest of them, where this hub has parked it lately.
+	ParkedFor string
 }
 
 var flowRules = []func(*FlowFacts) (Verdict, bool){
-	alarmed, hubFails, sourceFails, readsNothing, writesNothing, targetFails, overdue, late, paused, silent, sweepHeld, hasParked,
+	alarmed, hubFails, sourceFails, readsNothing, writesNothing, targetFails, overdue, late, paused, silent, sweepHeld, doorRefuses, hasParked,
 }
 
 // Judge names the worst that can be said of a flow. What is parked waits for a person, and no time makes the flow late for that.
@@ -101,14 +105,11 @@ func writesNothing(f *FlowFacts) (Verdict, bool) {
 }
 
 func targetFails(f *FlowFacts) (Verdict, bool) {
-	if f.Target == nil || f.Target.Judge().State != Down {
+	if f.Target == nil {
 		return Verdict{}, false
 	}
-	why := f.Target.Name + " does not answer"
-	if f.Target.Cause != "" {
-		why += ": " + f.Target.Cause
-	}
-	return Verdict{Failing, why}, true
+	why, stops := f.Target.Write.Stops(f.Target.Name)
+	return Verdict{Failing, why}, stops
 }
 
 func overdue(f *FlowFacts) (Verdict, bool) {
@@ -159,6 +160,14 @@ func sweepHeld(f *FlowFacts) (Verdict, bool) {
 	return Verdict{Attention, f.Source.Held}, f.Source.Held != ""
 }
 
+func doorRefuses(f *FlowFacts) (Verdict, bool) {
+	return Verdict{Attention, "its sender is refused: " + f.Source.Refused}, f.Source.Refused != ""
+}
+
 func hasParked(f *FlowFacts) (Verdict, bool) {
-	return Verdict{Attention, fmt.Sprintf("%d parked: waybill parked list --flow %s", f.Backlog.Parked, f.Name)}, f.Backlog.Parked > 0
+	why := ""
+	if f.Backlog.ParkedFor != "" {
+		why = " (lately for " + f.Backlog.ParkedFor + ")"
+	}
+	return Verdict{Attention, fmt.Sprintf("%d parked%s: waybill parked list --flow %s", f.Backlog.Parked, why, f.Name)}, f.Backlog.Parked > 0
 }

@@ -43,12 +43,20 @@ func TestJudgeFlow(t *testing.T) {
 		{"paused, and messages wait too long", func(f *FlowFacts) { f.Paused, f.Backlog.Overdue = anna, "2 wait" },
 			Verdict{Late, "paused by anna since 2026-03-01T11:40:00Z; 2 wait"}, true},
 		{"its target is down", func(f *FlowFacts) {
-			f.Target.Down, f.Target.Cause, f.Backlog.Oldest = true, "connection refused", time.Hour
-		},
-			Verdict{Failing, "erp does not answer: connection refused"}, true},
-		{"its target is down, nobody knows why", func(f *FlowFacts) { f.Target.Down = true }, Verdict{Failing, "erp does not answer"}, true},
-		{"its group is lost", func(f *FlowFacts) { f.Group.Lost, f.Target.Down = "it may not read in.orders", true }, Verdict{Failing, "it may not read in.orders"}, true},
-		{"it cannot write", func(f *FlowFacts) { f.Topics.Trouble, f.Target.Down = "no right on canonical.order", true }, Verdict{Failing, "no right on canonical.order"}, true},
+			f.Target.Write, f.Backlog.Oldest = Direction{Failing: true, Lasts: true, Down: true, Since: noon, Cause: "connection refused"}, time.Hour
+		}, Verdict{Failing, "erp is down since 2026-03-01T12:00:00Z: connection refused; nothing is parked for it, and what waits goes on by itself when it is back"}, true},
+		{"its target refuses the credentials", func(f *FlowFacts) {
+			f.Target.Write = Direction{Failing: true, Refused: true, Since: noon, Cause: "401"}
+		}, Verdict{Failing, "erp refuses the hub's credentials since 2026-03-01T12:00:00Z: 401; nothing is parked for it: correct them, and what waits goes on by itself"}, true},
+		{"its target failed a moment ago", func(f *FlowFacts) { f.Target.Write = Direction{Failing: true, Since: noon, Cause: "503"} }, Verdict{State: Running}, false},
+		{"its target takes nothing", func(f *FlowFacts) { f.Target.Write = Direction{Failing: true, Lasts: true, Since: noon, Cause: "503"} },
+			Verdict{Failing, "erp takes nothing, though it answers its probe: failing since 2026-03-01T12:00:00Z: 503"}, true},
+		{"its target cannot be read", func(f *FlowFacts) { f.Target.Read = Direction{Failing: true, Lasts: true, Down: true, Since: noon} }, Verdict{State: Running}, false},
+		{"its sender is refused", func(f *FlowFacts) { f.Source.Refused, f.Backlog.Parked = "signature, 3 times", 1 }, Verdict{Attention, "its sender is refused: signature, 3 times"}, false},
+		{"parked, and it is known why", func(f *FlowFacts) { f.Backlog.Parked, f.Backlog.ParkedFor = 3, "unavailable erp/503" },
+			Verdict{Attention, "3 parked (lately for unavailable erp/503): waybill parked list --flow orders"}, false},
+		{"its group is lost", func(f *FlowFacts) { f.Group.Lost, f.Target.Write.Down = "it may not read in.orders", true }, Verdict{Failing, "it may not read in.orders"}, true},
+		{"it cannot write", func(f *FlowFacts) { f.Topics.Trouble, f.Target.Write.Down = "no right on canonical.order", true }, Verdict{Failing, "no right on canonical.order"}, true},
 		{"the hub's store takes nothing", func(f *FlowFacts) {
 			f.Hub, f.Group.Lost = &HubFacts{Store: StoreFacts{"its disk is full"}}, "x"
 		}, Verdict{Failing, "its disk is full"}, true},
@@ -74,7 +82,13 @@ func TestJudgeSystem(t *testing.T) {
 		want  Verdict
 	}{
 		{"up", SystemFacts{Name: "erp"}, Verdict{State: Up}},
-		{"down", SystemFacts{Name: "erp", Down: true, Since: noon, Cause: "connection refused"}, Verdict{Down, "connection refused"}},
+		{"failing", SystemFacts{Write: Direction{Failing: true, Since: noon, Cause: "503"}}, Verdict{Failing, "failing since 2026-03-01T12:00:00Z: 503"}},
+		{"failing for long, and up to be read", SystemFacts{Write: Direction{Failing: true, Lasts: true, Since: noon}}, Verdict{Failing, "failing since 2026-03-01T12:00:00Z"}},
+		{"down", SystemFacts{Write: Direction{Failing: true, Down: true, Since: noon, Cause: "connection refused"}}, Verdict{Down, "down since 2026-03-01T12:00:00Z: connection refused"}},
+		{"refuses", SystemFacts{Write: Direction{Failing: true, Refused: true, Since: noon, Cause: "401"}}, Verdict{Failing, "refuses the hub's credentials since 2026-03-01T12:00:00Z: 401"}},
+		{"cannot be read", SystemFacts{Read: Direction{Failing: true, Since: noon, Cause: "404"}}, Verdict{Failing, "failing since 2026-03-01T12:00:00Z: 404"}},
+		{"down to be read, and failing", SystemFacts{Write: Direction{Failing: true, Since: noon, Cause: "503"}, Read: Direction{Failing: true, Down: true, Since: noon, Cause: "refused"}},
+			Verdict{Down, "down since 2026-03-01T12:00:00Z: refused"}},
 	} {
 		if got := tt.facts.Judge(); got != tt.want {
 			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)

@@ -27,6 +27,7 @@ type Metrics struct {
 	onTime   *prometheus.GaugeVec
 	reloads  *prometheus.CounterVec
 	remarks  *prometheus.GaugeVec
+	refused  *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics in a registry of their own.
@@ -56,9 +57,11 @@ func NewMetrics(version string) *Metrics {
 	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_reloads_total", Help: "Reloads of the files, done and refused."}, []string{"result"})
 	m.remarks = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_source_remarks",
 		Help: "Records of a source that are remarkable although they can be read, by kind: ahead (stamped ahead of the clock), unstamped, moving (the list moved while it was read)."}, []string{"flow", "kind"})
+	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_webhook_refused_total",
+		Help: "Requests refused at a webhook, by flow (empty for all unknown paths) and reason: unknown-path, signature, timestamp, rate, too-large, media-type, unreadable, method, conflict, busy, other."}, []string{"flow", "reason"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_build_info", Help: "The running version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.read, m.alarms, m.flows, m.oldest, m.onTime, m.reloads, m.remarks, info,
+	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.read, m.alarms, m.flows, m.oldest, m.onTime, m.reloads, m.remarks, m.refused, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -88,6 +91,9 @@ func (m *Metrics) Call(system, faultKind string, took time.Duration) {
 func (m *Metrics) Answered(flow string, status int, took time.Duration) {
 	m.hooks.WithLabelValues(flow, strconv.Itoa(status)).Observe(took.Seconds())
 }
+
+// Refused counts a request that was refused at a webhook.
+func (m *Metrics) Refused(flow, reason string) { m.refused.WithLabelValues(flow, reason).Inc() }
 
 // Relayed counts what the relay moved.
 func (m *Metrics) Relayed(flow string, published, refused int) {

@@ -60,6 +60,9 @@ type Subject struct {
 	Written func(t testing.TB) int
 	// Faults are failures that can be provoked.
 	Faults []Fault
+	// Probes are states in which the system can be, and what its probe says of them. Of a kind that is called, there is one at least in which nothing is
+	// taken from anybody, and one in which it is only this hub, or this object, for whom nothing is done.
+	Probes []Probe
 	// Secrets must appear in no error and no log.
 	Secrets []string
 }
@@ -73,6 +76,21 @@ type Fault struct {
 	Call      func(ctx context.Context, sys connector.System, s *Subject) error
 	Want      fault.Kind
 	Duplicate bool
+}
+
+// Probe is one of them. While a probe fails the engine asks nothing of the system and parks nothing, so that it must tell the system's state, and
+// neither how busy the hub is with it nor what it thinks of one document.
+type Probe struct {
+	Name    string
+	Arrange func(t testing.TB, s *connector.Settings)
+	// Busy keeps the open system at work until the test ends; nil: nothing is to be kept.
+	Busy func(t testing.TB, sys connector.System)
+	// Want is the class of the probe's failure; fault.None: it is answered.
+	Want fault.Kind
+	// Text is in the failure: what an operator needs to see.
+	Text string
+	// Create is the class of a create's failure in that state; fault.None: it is not tried.
+	Create fault.Kind
 }
 
 // Refusal is one of them.
@@ -100,6 +118,7 @@ func Run(t *testing.T, fresh func(t *testing.T) *Subject) {
 	if abilities.List {
 		t.Run("list", func(t *testing.T) { testList(t, fresh(t)) })
 	}
+	t.Run("probe", func(t *testing.T) { testProbe(t, fresh) })
 	t.Run("faults", func(t *testing.T) { testFaults(t, fresh) })
 	t.Run("cancel", func(t *testing.T) { testCancel(t, fresh(t)) })
 	t.Run("close", func(t *testing.T) { testClose(t, fresh(t)) })

@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/api"
+)
+
+// refusedRows are the webhooks' refusals as a table; none where there are none.
+func refusedRows(all []api.Refused, why func(name, text string) string) [][]string {
+	if len(all) == 0 {
+		return nil
+	}
+	rows := [][]string{{}, {"REFUSED", "REASON", "LAST HOUR", "IN ALL", "LAST", "WHY"}}
+	for _, r := range all {
+		flow := r.Flow
+		if flow == "" {
+			flow = "(unknown paths)"
+		}
+		rows = append(rows, []string{flow, r.Reason, num(r.LastHour), num(r.Count), r.Last.Local().Format(time.DateTime), why(flow, r.Detail)})
+	}
+	return rows
+}
+
+// troubleLines say what is tried again at present: what is parked, cannot be read or is refused stands elsewhere.
+func troubleLines(all []api.Trouble) (lines []string) {
+	for _, t := range all {
+		if t.What == "retry" {
+			lines = append(lines, fmt.Sprintf("%s: tried again since %s, %d times so far, for %s: %s", t.Flow, t.Since.Local().Format(time.DateTime), t.Count, t.Cause, t.Text))
+		}
+	}
+	return lines
+}
