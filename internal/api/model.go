@@ -229,8 +229,10 @@ func (s *Status) Failing() bool {
 	return slices.ContainsFunc(s.Flows, func(f Flow) bool { return status.Bad(f.State) })
 }
 
-// AtRest reports whether nothing is in flight. While the broker does not answer that is not known, whatever the figures are.
-func (s *Status) AtRest() bool { return s.Broker.State != BrokerDown && s.Totals.InFlight == 0 }
+// AtRest reports whether nothing is in flight. While the broker or the store does not answer that is not known, whatever the figures are.
+func (s *Status) AtRest() bool {
+	return !status.Bad(s.Broker.State) && !status.Bad(s.Hub.State) && s.Totals.InFlight == 0
+}
 
 // Hub is what the API shows and steers.
 type Hub interface {

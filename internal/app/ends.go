@@ -41,13 +41,18 @@ func (e *topicEnds) look(ctx context.Context, h *Hub) (map[string]bus.TopicInfo,
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		ends, err := h.cluster.Describe(ctx, sortedKeys(topics)...)
+		ends, refused, err := h.cluster.Ends(ctx, sortedKeys(topics)...)
 		if err != nil && ctx.Err() == nil && lifecycle.Sleep(ctx, h.clock, 200*time.Millisecond) == nil {
 			continue
 		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		if err == nil {
+			for topic := range refused { // why, the flow itself tells
+				if before, ok := e.seen[topic]; ok {
+					ends[topic] = before
+				}
+			}
 			e.seen = ends
 		}
 		if asked.Err() == nil { // who asked and went away says nothing of the broker

@@ -27,7 +27,7 @@ func (h *Hub) Alive() bool {
 	return true
 }
 
-// Ready is nil when the hub can take webhooks and keep what it promises: that needs the store. Without the broker they wait in the inbox, and
+// Ready is nil when the hub can take webhooks and keep what it promises: that needs a store that takes what comes. Without the broker they wait in the inbox, and
 // a load balancer that took every hub away for that would have them refused.
 func (h *Hub) Ready(ctx context.Context) error {
 	if !h.isReady() {
@@ -37,6 +37,9 @@ func (h *Hub) Ready(ctx context.Context) error {
 	defer cancel()
 	if err := h.store.Ping(ctx); err != nil {
 		return fmt.Errorf("the store does not answer: %w", err)
+	}
+	if why := h.storeTrouble(); why != "" {
+		return errors.New(why)
 	}
 	return nil
 }

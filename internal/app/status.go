@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -14,47 +15,34 @@ import (
 	"github.com/waybill-hub/waybill/internal/zones"
 )
 
-// Status is the hub at a glance, computed from what is stored and from the broker's ends. Where the broker does not answer, it says so, and
-// counts with the ends that were seen last.
+// Status is the hub at a glance, computed from what is stored and from the broker's ends. Where the store or the broker does not answer, it says
+// so, and counts with what was seen last.
 func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
-	totals, stored, duplicates, err := h.store.Glance(ctx)
-	if err != nil {
-		return nil, err
-	}
+	seen, away := h.seen.look(ctx, h)
 	// After the store: what is finished meanwhile is not counted twice.
 	ends, silent := h.ends.look(ctx, h)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	paused, err := h.store.PausedFlows(ctx)
-	if err != nil {
-		return nil, err
-	}
 	g := &glance{totals: map[string]*state.FlowTotals{}, paused: map[string]state.Paused{}, systems: systemFacts(h.systems()),
 		refused: h.intake.Refused(), troubles: h.notices.Open()}
-	g.lags, g.oldest = h.backlog(ctx, stored, ends)
+	g.lags, g.oldest = h.backlog(ctx, seen.parts, ends)
 	g.now = h.clock.Now()
-	if g.timely, err = h.timeliness(ctx, g.now); err != nil {
-		return nil, err
+	g.timely = h.timeliness(seen.timely)
+	for i := range seen.totals {
+		g.totals[seen.totals[i].Flow] = &seen.totals[i]
 	}
-	for i := range totals {
-		g.totals[totals[i].Flow] = &totals[i]
-	}
-	for _, p := range paused {
+	for _, p := range seen.paused {
 		g.paused[p.Flow] = p
 	}
 	st := &api.Status{Version: h.version, Zones: zones.Current().String(), Time: g.now, Started: h.started, Plan: planView(h.now.Load()), Flows: []api.Flow{}, Systems: []api.System{}, Reconciliations: []api.Reconciliation{}, Access: api.Access{Certificates: h.certificateViews()}}
-	h.judgeHub(st, silent)
+	hub := h.judgeHub(st, silent, away)
 	for _, r := range h.flows() {
-		sweep, err := h.sweepOf(ctx, r.Flow())
-		if err != nil {
-			return nil, err
-		}
-		f := h.flowStatus(r, g, sweep)
+		f := h.flowStatus(r, g, seen.sweeps[r.Flow().Name], hub)
 		st.Totals.Add(&f.Totals)
 		st.Flows = append(st.Flows, f)
 	}
-	st.Totals.Duplicates = duplicates
+	st.Totals.Duplicates = seen.duplicates
 	if now := h.restored.now.Load(); now.Settling() || now != nil && st.Time.Sub(now.Ended) < restoredShown {
 		st.Restored = h.restoredView(now)
 	}
@@ -82,15 +70,24 @@ type glance struct {
 	troubles []notice.Entry
 }
 
-// judgeHub fills in what is to be said of the hub itself and of its broker; silent is why the broker does not answer.
-func (h *Hub) judgeHub(st *api.Status, silent error) {
-	facts := status.HubFacts{Clock: h.clocks.facts(h.clock.Elapsed())}
+// judgeHub fills in what is to be said of the hub itself and of its broker; silent is why the broker does not answer, away why the store does not.
+func (h *Hub) judgeHub(st *api.Status, silent, away error) *status.HubFacts {
+	facts := &status.HubFacts{Clock: h.clocks.facts(h.clock.Elapsed()), Store: status.StoreFacts{Trouble: h.storeTrouble()}}
+	if away != nil {
+		facts.Store.Trouble = cmp.Or(facts.Store.Trouble, "the store does not answer, and what it holds is counted as it was seen last: "+away.Error())
+	}
 	if silent != nil {
 		facts.Broker.Silent = silent.Error()
+	}
+	if h.embedded != nil {
+		if t := h.embedded.Trouble(); t != nil {
+			facts.Broker.Silent, facts.Disk.Trouble = t.Why, t.Why
+		}
 	}
 	broker, self := facts.JudgeBroker(), facts.Judge()
 	st.Broker = api.Broker{State: broker.State, Why: broker.Why, Remarks: h.brokerRemarks()}
 	st.Hub = api.Self{State: self.State, Why: self.Why}
+	return facts
 }
 
 // systemFacts are what is known of each system.
@@ -137,7 +134,11 @@ func (h *Hub) freshMetrics() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 8*time.Second) // a scrape takes 10 s at most, by default
 		defer cancel()
-		if _, err := h.Status(ctx); err != nil {
+		_, err := h.Status(ctx)
+		if err == nil {
+			err = h.seen.away()
+		}
+		if err != nil {
 			h.metrics.ForgetFlows()
 			h.log.Warn("what the flows have is not known, and left out of the metrics", "error", err)
 		}
@@ -146,7 +147,7 @@ func (h *Hub) freshMetrics() http.Handler {
 }
 
 // flowStatus counts and judges one flow.
-func (h *Hub) flowStatus(r *running, g *glance, sweep *api.Sweep) api.Flow {
+func (h *Hub) flowStatus(r *running, g *glance, sweep *api.Sweep, hub *status.HubFacts) api.Flow {
 	def := r.Flow()
 	f := api.Flow{Name: def.Name, Entity: def.Entity, From: place(def.From.Topic, def.From.System), To: place(def.To.Topic, def.To.System), Lag: g.lags[def.Name], Sweep: sweep}
 	t := g.totals[def.Name]
@@ -169,6 +170,7 @@ func (h *Hub) flowStatus(r *running, g *glance, sweep *api.Sweep) api.Flow {
 	if !t.LastDelivered.IsZero() {
 		f.LastDelivered = &t.LastDelivered
 	}
+	facts.Hub = hub
 	if sweep != nil && sweep.State == api.SweepHeld {
 		facts.Source.Held = sweep.Text
 	}
@@ -205,6 +207,7 @@ func (h *Hub) flowFacts(r *running, g *glance, t *state.FlowTotals) *status.Flow
 	def := r.Flow()
 	f := &status.FlowFacts{Name: def.Name, Now: g.now, Started: h.started, LateAfter: def.SLO.LateAfter, SilentAfter: def.SLO.SilentAfter,
 		Target: g.systems[def.To.System], LastDelivered: t.LastDelivered, Source: status.SourceFacts{Trouble: h.sourceTrouble(def.Name), Refused: g.refusedOf(def.Name)},
+		Group: status.GroupFacts{Lost: r.readTrouble()}, Topics: status.TopicFacts{Trouble: h.writeTrouble(r)},
 		Backlog: status.Backlog{Oldest: max(status.Age(t.Oldest, g.now), status.Age(g.oldest[def.Name], g.now)), Parked: t.Parked, ParkedFor: g.parkedFor(def.Name), Overdue: h.waiting.of(def.Name)}}
 	if a := r.Alarmed(); a != nil {
 		f.Alarm = &status.AlarmFacts{What: a.What, Why: a.Err.Error()}

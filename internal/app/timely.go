@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,17 +105,15 @@ func (h *Hub) storeTimely(ctx context.Context) error {
 	return nil
 }
 
-// timeliness is what each flow has delivered in time, on all hubs, with what this one has not stored yet.
-func (h *Hub) timeliness(ctx context.Context, now time.Time) (map[string]state.Timeliness, error) {
-	all, err := h.store.Timely(ctx, now)
-	if err != nil {
-		return nil, err
-	}
+// timeliness is what each flow has delivered in time, on all hubs, with what this one has not stored yet; stored is what the store holds.
+func (h *Hub) timeliness(stored map[string]state.Timeliness) map[string]state.Timeliness {
+	all := make(map[string]state.Timeliness, len(stored))
+	maps.Copy(all, stored)
 	for _, c := range h.timely.counted() {
 		t := all[c.Flow]
 		t.Hour.Add(c)
 		t.Day.Add(c)
 		all[c.Flow] = t
 	}
-	return all, nil
+	return all
 }

@@ -63,6 +63,7 @@ type pubPartition struct {
 
 	// reading is held while records are read for encoding: a caller that gives up waits for it, because it may change
 	// its records afterwards.
+	ill     ailment // of writing
 	reading sync.Mutex
 	mu      sync.Mutex
 	queue   []*chunk
@@ -254,8 +255,12 @@ func (q *pubPartition) attempt() (int64, error) {
 	until := time.Now().Add(q.p.cfg.RetryFor)
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		base, err := q.w.produce(q.p.ctx, q.buf, q.p.cfg.RequestTimeout)
-		if err == nil {
-			return base, nil
+		switch {
+		case err == nil || fault.KindOf(err) == fault.Invalid: // the broker takes records, or says what is wrong with this one
+			q.ill.heal()
+			return base, err
+		case q.p.ctx.Err() == nil:
+			q.ill.note(err)
 		}
 		if !passing(err) || time.Now().Add(wait).After(until) || !pause(q.p.ctx, wait) {
 			return 0, err

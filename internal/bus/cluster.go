@@ -156,7 +156,7 @@ func (c *Cluster) EnsureTopics(ctx context.Context, topics []Topic) error {
 	}
 	res, err := c.client.CreateTopics(ctx, req)
 	if err != nil {
-		return fault.Wrap(unsentKind(err), "create topics", err)
+		return fault.Wrap(callKind(err), "create topics", err)
 	}
 	var errs []error
 	for _, t := range topics {

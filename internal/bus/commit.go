@@ -20,6 +20,7 @@ type committer struct {
 
 	running chan error // of the call that is on its way
 	lows    []int64    // what that call commits
+	told    time.Time  // when the log was told last of a failure
 }
 
 // tick begins a commit, unless the last one is still on its way.
@@ -61,9 +62,11 @@ func (c *committer) commit(offsets map[int]int64) error {
 
 // note records the outcome of a call.
 func (c *committer) note(err error) {
-	if err != nil {
-		c.log.Warn("committing offsets failed", "error", err)
-	} else {
+	switch {
+	case err != nil && time.Since(c.told) > 10*time.Second:
+		c.told = time.Now()
+		c.log.Warn("committing offsets failed and is tried again", "error", explain(err))
+	case err == nil:
 		for i, p := range c.parts {
 			p.committed = max(p.committed, c.lows[i])
 		}

@@ -52,6 +52,7 @@ type Embedded struct {
 	life  *life // of the goroutine that serves, once that runs
 	// keep is held, as the one element, by whoever removes old records, or needs them to stay.
 	keep chan struct{}
+	ill  ailment
 
 	mu      sync.Mutex
 	cluster *kfake.Cluster
@@ -168,6 +169,15 @@ func brokerConfigs() map[string]string {
 		// Disk space is given back by whole segments.
 		"log.segment.bytes": strconv.Itoa(64 << 20),
 	}
+}
+
+// Trouble is why the broker stands still; nil: it does not.
+func (e *Embedded) Trouble() *Trouble {
+	i := e.ill.at.Load()
+	if i == nil {
+		return nil
+	}
+	return &Trouble{Since: i.since, Why: fmt.Sprintf("the embedded broker cannot write to %s and stands still until it can: %v", e.cfg.Dir, i.err)}
 }
 
 // Addr is the address to dial.

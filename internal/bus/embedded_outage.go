@@ -64,19 +64,23 @@ func (e *Embedded) serve(ctx context.Context) {
 		}
 		e.cfg.Log.Error("the embedded broker cannot write to its directory: it stands still until it can", "directory", e.cfg.Dir, "error", cause)
 		began := time.Now()
+		e.ill.note(cause)
 		for {
 			if !pause(ctx, 250*time.Millisecond) {
 				return
 			}
-			if writable(e.cfg.Dir) != nil {
+			if err := writable(e.cfg.Dir); err != nil {
+				e.ill.note(err)
 				continue
 			}
 			err := e.restart()
 			if err == nil {
 				break
 			}
+			e.ill.note(err)
 			e.cfg.Log.Warn("the embedded broker cannot start again yet", "error", err)
 		}
+		e.ill.heal()
 		e.cfg.Log.Warn("the embedded broker works again", "away", time.Since(began).Round(time.Millisecond).String())
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -238,9 +237,20 @@ func (c *Cluster) askMetadata(ctx context.Context, all bool, topics []string) (*
 		},
 	}
 	if err := c.exchange(ctx, q); err != nil {
-		return nil, fault.Wrap(unsentKind(err), "ask "+c.String()+" for metadata", err)
+		return nil, fault.Wrap(callKind(err), "ask "+c.String()+" for metadata", err)
 	}
 	return m, nil
+}
+
+// topicError is why the one topic that was asked for cannot be used; ErrNoTopic where there is none.
+func (m *clusterMeta) topicError() error {
+	switch {
+	case len(m.topics) != 1 || m.topics[0].err == int16(kafka.UnknownTopicOrPartition):
+		return ErrNoTopic
+	case m.topics[0].err != 0:
+		return kafka.Error(m.topics[0].err)
+	}
+	return nil
 }
 
 // ready reports whether every partition of every topic has a leader that is there.
@@ -295,15 +305,4 @@ func (m *clusterMeta) parse(b []byte) error {
 	}
 	r.tags()
 	return r.err
-}
-
-// unsentKind classifies a failed call that changes nothing when it is made twice: unavailable, unless the broker refuses
-// the caller.
-func unsentKind(err error) fault.Kind {
-	switch {
-	case errors.Is(err, kafka.SASLAuthenticationFailed), errors.Is(err, kafka.UnsupportedSASLMechanism), errors.Is(err, kafka.ClusterAuthorizationFailed),
-		errors.Is(err, kafka.TopicAuthorizationFailed), errors.Is(err, kafka.GroupAuthorizationFailed):
-		return fault.Auth
-	}
-	return fault.Unavailable
 }

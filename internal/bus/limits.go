@@ -84,7 +84,7 @@ func (c *Cluster) describeTopics(ctx context.Context, topics []string, names ...
 	}
 	res, err := c.client.DescribeConfigs(ctx, req)
 	if err != nil {
-		return nil, fault.Wrap(unsentKind(err), "ask what topics take", err)
+		return nil, fault.Wrap(callKind(err), "ask what topics take", err)
 	}
 	for _, r := range res.Resources {
 		t := &topicConfig{values: map[string]string{}, err: r.Error}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/segmentio/kafka-go"
 
@@ -13,32 +15,50 @@ import (
 // Look tells the id of the cluster and, of topics, ids and offsets, from one answer of a broker: they belong together. A topic that
 // does not exist is missing.
 func (c *Cluster) Look(ctx context.Context, topics ...string) (cluster string, found map[string]TopicInfo, err error) {
+	cluster, found, refused, err := c.look(ctx, topics)
+	for _, topic := range slices.Sorted(maps.Keys(refused)) {
+		if err == nil {
+			return "", nil, fault.Wrap(fault.Unavailable, "describe topic "+topic, refused[topic])
+		}
+	}
+	return cluster, found, err
+}
+
+// Ends is Look of the topics that the broker tells of; refused has those that it does not tell of, with why. An error is of all of them.
+func (c *Cluster) Ends(ctx context.Context, topics ...string) (found map[string]TopicInfo, refused map[string]error, err error) {
+	_, found, refused, err = c.look(ctx, topics)
+	return found, refused, err
+}
+
+func (c *Cluster) look(ctx context.Context, topics []string) (cluster string, found map[string]TopicInfo, refused map[string]error, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	m, err := c.metadata(ctx, topics...)
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
-	found = make(map[string]TopicInfo, len(topics))
+	found, refused = make(map[string]TopicInfo, len(topics)), map[string]error{}
 	var there []*topicMeta
 	for i := range m.topics {
 		t := &m.topics[i]
-		if t.err == int16(kafka.UnknownTopicOrPartition) {
-			continue
+		switch code := kafka.Error(t.err); {
+		case code == 0:
+			there = append(there, t)
+		case code == kafka.UnknownTopicOrPartition:
+		case answers[code].about == aboutHub:
+			refused[t.name] = code
+		default: // leaders are being chosen: a moment later it is told
+			return "", nil, nil, fault.Wrap(fault.Unavailable, "describe topic "+t.name, code)
 		}
-		if t.err != 0 {
-			return "", nil, fault.Wrap(fault.Unavailable, "describe topic "+t.name, kafka.Error(t.err))
-		}
-		there = append(there, t)
 	}
 	offsets, err := c.offsets(ctx, m, there)
 	if err != nil {
-		return "", nil, fault.Wrap(unsentKind(err), "list offsets", err)
+		return "", nil, nil, fault.Wrap(callKind(err), "list offsets", err)
 	}
 	for _, t := range there {
 		found[t.name] = TopicInfo{ID: t.id, Partitions: offsets[t.name]}
 	}
-	return m.cluster, found, nil
+	return m.cluster, found, refused, nil
 }
 
 // Identity tells the ids of the cluster and of a topic; ErrNoTopic where there is none.
@@ -47,11 +67,8 @@ func (c *Cluster) Identity(ctx context.Context, topic string) (cluster, topicID 
 	if err != nil {
 		return "", "", err
 	}
-	switch {
-	case len(m.topics) != 1 || m.topics[0].err == int16(kafka.UnknownTopicOrPartition):
-		return "", "", fault.Wrap(fault.Unavailable, "look up topic "+topic, ErrNoTopic)
-	case m.topics[0].err != 0:
-		return "", "", fault.Wrap(fault.Unavailable, "look up topic "+topic, kafka.Error(m.topics[0].err))
+	if err := m.topicError(); err != nil {
+		return "", "", fault.Wrap(fault.Unavailable, "look up topic "+topic, err)
 	}
 	return m.cluster, m.topics[0].id, nil
 }
@@ -80,7 +97,7 @@ func (c *Cluster) Committed(ctx context.Context, group, topic string, n int) ([]
 		}
 	}
 	if err != nil {
-		return nil, fault.Wrap(unsentKind(err), fmt.Sprintf("ask for the offsets of group %s", group), err)
+		return nil, fault.Wrap(callKind(err), fmt.Sprintf("ask for the offsets of group %s", group), err)
 	}
 	return out, nil
 }

@@ -37,6 +37,9 @@ type partition struct {
 	fence    chan struct{} // closed: acknowledgements do not count
 	gone     chan struct{} // closed: the subscription has ended
 
+	ill   ailment                   // of reading
+	asked atomic.Pointer[time.Time] // when the broker was asked for records, while it has not answered
+
 	next atomic.Int64 // offset after the last record queued in a lane
 	end  atomic.Int64 // offset of the next record to be written, as the broker said last
 
@@ -129,7 +132,9 @@ func (p *partition) read(ctx context.Context) error {
 			if errors.Is(err, ErrPosition) {
 				return err
 			}
-			doubt = err != nil
+			if doubt = err != nil; doubt && ctx.Err() == nil {
+				p.ill.note(err)
+			}
 			if doubt && !pause(ctx, wait) {
 				return nil
 			}
@@ -137,7 +142,7 @@ func (p *partition) read(ctx context.Context) error {
 			continue
 		}
 		fetch, _ := p.budget()
-		answer, err := p.fetcher.fetch(ctx, p.next.Load(), fetch, p.cfg.FetchWait)
+		answer, err := p.ask(ctx, fetch)
 		if err == nil && answer.err != 0 {
 			err = kafka.Error(answer.err)
 			p.s.c.forget(p.topic)
@@ -157,6 +162,7 @@ func (p *partition) read(ctx context.Context) error {
 			continue
 		case err == nil:
 			p.end.Store(answer.high)
+			p.ill.heal()
 			err = p.dispatch(ctx, &answer)
 			p.deal.reset()
 			p.fetcher.release()
@@ -171,6 +177,9 @@ func (p *partition) read(ctx context.Context) error {
 			}
 		}
 		doubt = true
+		if err != nil {
+			p.ill.note(err)
+		}
 		if time.Since(told) > 10*time.Second {
 			told = time.Now()
 			p.log.Warn("reading a partition failed and is tried again", "partition", p.name, "offset", p.next.Load(), "error", err)
@@ -181,6 +190,14 @@ func (p *partition) read(ctx context.Context) error {
 		wait = min(2*wait, 2*time.Second)
 	}
 	return nil
+}
+
+// ask asks the broker for records.
+func (p *partition) ask(ctx context.Context, most int) (fetched, error) {
+	now := time.Now()
+	p.asked.Store(&now)
+	defer p.asked.Store(nil)
+	return p.fetcher.fetch(ctx, p.next.Load(), most, p.cfg.FetchWait)
 }
 
 // checkRange looks whether the broker really does not hold the next offset: after a change of leaders it may say so for

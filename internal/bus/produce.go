@@ -86,7 +86,7 @@ func (p *producer) produce(ctx context.Context, request []byte, timeout time.Dur
 		if q.sent() {
 			return 0, &fault.Error{Kind: fault.UnknownOutcome, Op: where, Err: err}
 		}
-		return 0, &fault.Error{Kind: unsentKind(err), Op: where, Err: err}
+		return 0, &fault.Error{Kind: callKind(err), Op: where, Err: err}
 	}
 	if code == 0 {
 		failpoint.Hit(failpoint.Produced)
@@ -99,23 +99,6 @@ func (p *producer) produce(ctx context.Context, request []byte, timeout time.Dur
 		f.Err = fmt.Errorf("%w: %s", kerr, text)
 	}
 	return 0, f
-}
-
-// produceKind classifies a broker's answer to a write.
-func produceKind(e kafka.Error) fault.Kind {
-	switch e {
-	case kafka.MessageSizeTooLarge, kafka.RecordListTooLarge, kafka.InvalidTimestamp, kafka.InvalidRecord, kafka.InvalidTopic,
-		kafka.PolicyViolation, kafka.UnsupportedForMessageFormat, kafka.UnsupportedCompressionType:
-		return fault.Invalid
-	case kafka.TopicAuthorizationFailed, kafka.ClusterAuthorizationFailed, kafka.SASLAuthenticationFailed:
-		return fault.Auth
-	case kafka.UnknownTopicOrPartition, kafka.LeaderNotAvailable, kafka.NotLeaderForPartition, kafka.BrokerNotAvailable,
-		kafka.ReplicaNotAvailable, kafka.NotEnoughReplicas, kafka.KafkaStorageError, kafka.InvalidMessage, kafka.FencedLeaderEpoch,
-		kafka.UnknownLeaderEpoch, kafka.UnknownTopicID, kafka.ThrottlingQuotaExceeded:
-		return fault.Unavailable
-	}
-	// A time-out, too few replicas after the leader wrote, an unknown server error: it may have been written.
-	return fault.UnknownOutcome
 }
 
 // passing reports whether a write that was certainly not done may succeed when it is tried again soon.

@@ -64,6 +64,7 @@ type Publisher struct {
 
 	mu      sync.Mutex
 	parts   map[partitionKey]*pubPartition
+	lookups map[string]*ailment // of topics that could not be looked up
 	closed  bool
 	sending sync.WaitGroup // calls of Send
 	writing sync.WaitGroup // partitions with a goroutine
@@ -96,7 +97,7 @@ func (c *Cluster) Publisher(cfg PublisherConfig) *Publisher {
 		cfg.Key = metadataKey
 	}
 	p := &Publisher{c: c, cfg: cfg, balancer: kafka.Murmur2Balancer{Consistent: true}, budget: semaphore.NewWeighted(cfg.MaxInFlight),
-		parts: map[partitionKey]*pubPartition{}}
+		parts: map[partitionKey]*pubPartition{}, lookups: map[string]*ailment{}}
 	p.compression, p.cfgErr = compressionByName(cfg.Compression)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
@@ -193,7 +194,7 @@ func (p *Publisher) sendPart(ctx context.Context, records []event.Record, sent [
 		r := &records[i]
 		if i == 0 || r.Topic != topic {
 			topic = r.Topic
-			partitions, topicErr = p.c.partitionsOf(ctx, topic)
+			partitions, topicErr = p.lookUp(ctx, topic)
 			most = p.c.MaxRecord(topic)
 		}
 		if topicErr != nil {
@@ -244,6 +245,24 @@ func (p *Publisher) sendPart(ctx context.Context, records []event.Record, sent [
 	c.mu.Lock()
 	copy(sent, c.sent)
 	c.mu.Unlock()
+}
+
+// lookUp gives the partition numbers of a topic.
+func (p *Publisher) lookUp(ctx context.Context, topic string) ([]int, error) {
+	partitions, err := p.c.partitionsOf(ctx, topic)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch a := p.lookups[topic]; {
+	case err == nil:
+		delete(p.lookups, topic)
+	case ctx.Err() != nil:
+	case a == nil:
+		p.lookups[topic] = &ailment{}
+		fallthrough
+	default:
+		p.lookups[topic].note(err)
+	}
+	return partitions, err
 }
 
 // errAfterFailure: the record was not sent, because one before it failed.

@@ -37,11 +37,10 @@ func (c *Cluster) route(ctx context.Context, topic string) (*route, error) {
 	if err != nil {
 		return old, err
 	}
-	if len(m.topics) != 1 || m.topics[0].err != 0 || len(m.topics[0].leaders) == 0 {
-		err := error(ErrNoTopic)
-		if len(m.topics) == 1 && m.topics[0].err != 0 && m.topics[0].err != int16(kafka.UnknownTopicOrPartition) {
-			err = kafka.Error(m.topics[0].err)
-		}
+	if err = m.topicError(); err == nil && len(m.topics[0].leaders) == 0 {
+		err = ErrNoTopic
+	}
+	if err != nil {
 		return old, fault.Wrap(fault.Unavailable, "look up topic "+topic, err)
 	}
 	r := &route{partitions: m.topics[0].partitions(), leaders: map[int]net.Addr{}, at: time.Now()}

@@ -70,7 +70,8 @@ type SubscriberConfig struct {
 	// OnAlarm is called instead of the cluster's.
 	OnAlarm func(error)
 
-	lookEvery time.Duration // how often the topic is checked to be the one that was assigned
+	lookEvery time.Duration // how often the topic is checked to be the one that was assigned, and the group to be the hubs' alone
+	churn     time.Duration // see churnTimes
 }
 
 func (cfg *SubscriberConfig) setDefaults(c *Cluster) {
@@ -100,6 +101,7 @@ func (cfg *SubscriberConfig) setDefaults(c *Cluster) {
 	or(&cfg.Heartbeat, time.Second)
 	or(&cfg.Session, 15*time.Second)
 	or(&cfg.lookEvery, 10*time.Second)
+	or(&cfg.churn, 30*time.Second)
 	if cfg.OnAlarm == nil {
 		cfg.OnAlarm = c.cfg.OnAlarm
 	}

@@ -37,6 +37,9 @@ type subscription struct {
 	// Of the goroutine that runs generations: which log was read last.
 	cluster, topicID string
 
+	member  membership
+	opening ailment // of finding out where to begin
+
 	mu    sync.Mutex
 	parts []*partition
 }
@@ -48,6 +51,8 @@ func newSubscription(ctx context.Context, s *Subscriber, topic string) (*subscri
 	c := s.c
 	client := c.cfg.ClientID + "-" + strings.ToLower(rand.Text()[:10])
 	dialer := &kafka.Dialer{ClientID: client, Timeout: min(c.cfg.Timeout, 5*time.Second), DualStack: true, TLS: c.cfg.TLS, SASLMechanism: c.mechanism}
+	sub := &subscription{s: s, topic: topic, log: s.log.With("topic", topic), out: make(chan *message.Message),
+		base: context.WithoutCancel(ctx), gone: make(chan struct{}), gates: map[int][]chan struct{}{}, client: client, left: make(chan struct{})}
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
 		ID:                     s.cfg.Group,
 		Brokers:                c.cfg.Brokers,
@@ -61,12 +66,12 @@ func newSubscription(ctx context.Context, s *Subscriber, topic string) (*subscri
 		WatchPartitionChanges:  true,
 		PartitionWatchInterval: 5 * time.Second,
 		StartOffset:            kafka.FirstOffset,
+		ErrorLogger:            &sub.member,
 	})
 	if err != nil {
 		return nil, err
 	}
-	sub := &subscription{s: s, topic: topic, log: s.log.With("topic", topic), out: make(chan *message.Message), group: group,
-		base: context.WithoutCancel(ctx), gone: make(chan struct{}), gates: map[int][]chan struct{}{}, client: client, left: make(chan struct{})}
+	sub.group = group
 	sub.ctx, sub.stop = context.WithCancel(ctx)
 	// The group is told to close while a generation still runs: its end then leaves the group instead of joining it again.
 	context.AfterFunc(sub.ctx, func() {
@@ -91,6 +96,7 @@ func (sub *subscription) run() {
 	left := func() {}
 	defer func() { left() }()
 	for {
+		sub.member.wait()
 		gen, err := sub.group.Next(sub.ctx)
 		if sub.ctx.Err() != nil || errors.Is(err, kafka.ErrGroupClosed) {
 			return
@@ -99,6 +105,7 @@ func (sub *subscription) run() {
 			continue // another member came in between
 		}
 		if err != nil {
+			sub.member.joining.note(err)
 			if member != "" {
 				ctx, cancel := context.WithCancel(sub.ctx)
 				id := member
@@ -113,6 +120,7 @@ func (sub *subscription) run() {
 		}
 		left()
 		member = gen.MemberID
+		sub.member.begin()
 		ended := make(chan error, 1)
 		gen.Start(func(ctx context.Context) { ended <- sub.generation(ctx, gen) })
 		if err := <-ended; err != nil {
@@ -160,20 +168,18 @@ func (sub *subscription) leave() {
 		sub.log.Warn("leaving the consumer group takes too long and is left to itself: its partitions move when its session ends")
 		return
 	}
-	described, err := sub.s.c.client.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{sub.s.cfg.Group}})
+	members, err := sub.s.c.members(ctx, sub.s.cfg.Group)
 	if err != nil {
 		sub.log.Info("could not look whether the consumer group was left", "error", err)
 		return
 	}
-	for _, g := range described.Groups {
-		for _, m := range g.Members {
-			if m.ClientID != sub.client {
-				continue
-			}
-			_, err := sub.s.c.client.LeaveGroup(ctx, &kafka.LeaveGroupRequest{GroupID: sub.s.cfg.Group, Members: []kafka.LeaveGroupRequestMember{{ID: m.MemberID}}})
-			if err != nil {
-				sub.log.Info("leaving the consumer group failed: its partitions move when its session ends", "error", err)
-			}
+	for _, m := range members {
+		if m.client != sub.client {
+			continue
+		}
+		_, err := sub.s.c.client.LeaveGroup(ctx, &kafka.LeaveGroupRequest{GroupID: sub.s.cfg.Group, Members: []kafka.LeaveGroupRequestMember{{ID: m.id}}})
+		if err != nil {
+			sub.log.Info("leaving the consumer group failed: its partitions move when its session ends", "error", err)
 		}
 	}
 }
@@ -204,6 +210,7 @@ func (sub *subscription) generation(ctx context.Context, gen *kafka.Generation) 
 	sub.mu.Lock()
 	sub.parts = parts
 	sub.mu.Unlock()
+	sub.opening.heal()
 	sub.log.Info("partitions assigned", "generation", gen.ID, "partitions", len(parts))
 
 	var readers sync.WaitGroup
@@ -230,6 +237,7 @@ func (sub *subscription) generation(ctx context.Context, gen *kafka.Generation) 
 			if e := sub.checkSame(ctx); errors.Is(e, ErrPosition) {
 				err = e
 			}
+			sub.member.meet(sub.strangers(ctx))
 		}
 	}
 	cancel()
@@ -292,6 +300,7 @@ func (sub *subscription) open(ctx context.Context, assigned []kafka.PartitionAss
 		if cluster, info, err = sub.look(ctx); err == nil {
 			break
 		}
+		sub.opening.note(fmt.Errorf("the topic %s cannot be looked up: %w", sub.topic, err))
 		sub.log.Warn("looking up the topic failed and is tried again", "error", err)
 		if !pause(ctx, wait) {
 			return nil, nil
@@ -339,8 +348,8 @@ func (sub *subscription) checkSame(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(m.topics) != 1 || m.topics[0].err != 0 {
-		return ErrNoTopic
+	if err := m.topicError(); err != nil {
+		return err
 	}
 	return sub.same(m.cluster, m.topics[0].id)
 }
@@ -378,6 +387,7 @@ func (sub *subscription) position(ctx context.Context, a kafka.PartitionAssignme
 			if fault.KindOf(err) != fault.Unavailable {
 				return 0, pos, false, err
 			}
+			sub.opening.note(fmt.Errorf("the stored position of %s/%d cannot be read: %w", sub.topic, a.ID, err))
 			sub.log.Warn("the stored position cannot be read and is asked for again", "partition", a.ID, "error", err)
 			if !pause(ctx, wait) {
 				return 0, pos, false, nil

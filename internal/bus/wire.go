@@ -74,6 +74,19 @@ func (r *wireReader) string() string {
 	return string(r.take(n))
 }
 
+// bytes reads bytes after their length; null is nil.
+func (r *wireReader) bytes() []byte {
+	n := int(r.int32())
+	if n <= 0 {
+		return nil
+	}
+	if n > len(r.b) {
+		r.err, r.b = errShort, nil
+		return nil
+	}
+	return r.take(n)
+}
+
 func (r *wireReader) uvarint() uint64 {
 	v, n := binary.Uvarint(r.b)
 	if r.err != nil || n <= 0 {

@@ -19,6 +19,8 @@ type FlowFacts struct {
 	Paused *PauseFacts // nil: it is not
 	Source SourceFacts
 	Group  GroupFacts
+	Topics TopicFacts
+	Hub    *HubFacts    // what the flow stands on; nil: nothing is known against it
 	Target *SystemFacts // the system that it delivers to; nil where it delivers to a topic
 
 	Backlog       Backlog
@@ -50,6 +52,12 @@ type GroupFacts struct {
 	Lost string
 }
 
+// TopicFacts are about the topics that the flow, or the relay for it, writes to.
+type TopicFacts struct {
+	// Trouble is why what has to be there is not; empty where it is, or nothing has to be.
+	Trouble string
+}
+
 // Backlog is what a flow has still to bring to an end.
 type Backlog struct {
 	// Oldest is the age of the oldest message that the hub has to move by itself and could: unpublished, on the topic, or held.
@@ -63,7 +71,7 @@ type Backlog struct {
 }
 
 var flowRules = []func(*FlowFacts) (Verdict, bool){
-	alarmed, sourceFails, readsNothing, targetFails, overdue, late, paused, silent, sweepHeld, doorRefuses, hasParked,
+	alarmed, hubFails, sourceFails, readsNothing, writesNothing, targetFails, overdue, late, paused, silent, sweepHeld, doorRefuses, hasParked,
 }
 
 // Judge names the worst that can be said of a flow. What is parked waits for a person, and no time makes the flow late for that.
@@ -76,12 +84,24 @@ func alarmed(f *FlowFacts) (Verdict, bool) {
 	return Verdict{Alarm, f.Alarm.What + ": " + f.Alarm.Why}, true
 }
 
+func hubFails(f *FlowFacts) (Verdict, bool) {
+	if f.Hub == nil {
+		return Verdict{}, false
+	}
+	v := f.Hub.Judge()
+	return v, v.State == Failing
+}
+
 func sourceFails(f *FlowFacts) (Verdict, bool) {
 	return Verdict{Failing, "its source cannot be read: " + f.Source.Trouble}, f.Source.Trouble != ""
 }
 
 func readsNothing(f *FlowFacts) (Verdict, bool) {
 	return Verdict{Failing, f.Group.Lost}, f.Group.Lost != ""
+}
+
+func writesNothing(f *FlowFacts) (Verdict, bool) {
+	return Verdict{Failing, f.Topics.Trouble}, f.Topics.Trouble != ""
 }
 
 func targetFails(f *FlowFacts) (Verdict, bool) {

@@ -56,6 +56,11 @@ func TestJudgeFlow(t *testing.T) {
 		{"parked, and it is known why", func(f *FlowFacts) { f.Backlog.Parked, f.Backlog.ParkedFor = 3, "unavailable erp/503" },
 			Verdict{Attention, "3 parked (lately for unavailable erp/503): waybill parked list --flow orders"}, false},
 		{"its group is lost", func(f *FlowFacts) { f.Group.Lost, f.Target.Write.Down = "it may not read in.orders", true }, Verdict{Failing, "it may not read in.orders"}, true},
+		{"it cannot write", func(f *FlowFacts) { f.Topics.Trouble, f.Target.Write.Down = "no right on canonical.order", true }, Verdict{Failing, "no right on canonical.order"}, true},
+		{"the hub's store takes nothing", func(f *FlowFacts) {
+			f.Hub, f.Group.Lost = &HubFacts{Store: StoreFacts{"its disk is full"}}, "x"
+		}, Verdict{Failing, "its disk is full"}, true},
+		{"the hub's clock is doubtful", func(f *FlowFacts) { f.Hub = &HubFacts{Clock: ClockFacts{[]ClockSeen{{"erp", time.Hour, time.Hour}}}} }, Verdict{State: Running}, false},
 		{"its source fails", func(f *FlowFacts) { f.Source.Trouble, f.Paused = "401", anna }, Verdict{Failing, "its source cannot be read: 401"}, true},
 		{"an alarm", func(f *FlowFacts) { f.Alarm, f.Source.Trouble = &AlarmFacts{"broker", "another one"}, "401" }, Verdict{Alarm, "broker: another one"}, true},
 		{"to a topic", func(f *FlowFacts) { f.Target = nil }, Verdict{State: Running}, false},

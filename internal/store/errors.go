@@ -72,9 +72,9 @@ func (s *Store) offline(err error) bool {
 			code == lib.SQLITE_CANTOPEN || code == lib.SQLITE_NOMEM)
 	}
 	code := postgresCode(err)
-	// Class 08 connection, 53 resources, 57 operator intervention, 58 the server's own trouble, 55P03 a lock that another hub has held
+	// 25006 read-only, 42501 no right to write: of the database, never of a member. Class 08 connection, 53 resources, 57 operator intervention, 58 the server's own trouble, 55P03 a lock that another hub has held
 	// for too long; no code at all: the link broke.
-	return code == "" || code == "55P03" || strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53") || strings.HasPrefix(code, "57") || strings.HasPrefix(code, "58")
+	return code == "" || code == "25006" || code == "42501" || code == "55P03" || strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53") || strings.HasPrefix(code, "57") || strings.HasPrefix(code, "58")
 }
 
 // contended reports a failure that goes away when the transaction is run again: deadlock, serialization, and a unique key that another hub has written between this one's look and its write.

@@ -52,6 +52,7 @@ type Store struct {
 	members chan *member
 	stopped chan struct{}
 	beat    writerStats
+	ill     trouble
 }
 
 // ErrClosed is what every call gets after Close.

@@ -181,6 +181,7 @@ func (w *writer) commit(group []*member) {
 		return
 	}
 	err := w.attempt(group)
+	w.s.note(err)
 	if err == nil {
 		return
 	}
@@ -193,7 +194,9 @@ func (w *writer) commit(group []*member) {
 	w.s.log.Warn("a merged transaction failed; its members are tried one by one", "members", len(group), "error", err)
 	for i := range group {
 		w.s.beat.retried.Add(1)
-		if err := w.attempt(group[i : i+1]); err != nil {
+		err := w.attempt(group[i : i+1])
+		w.s.note(err)
+		if err != nil {
 			group[i].err = err
 		}
 	}

@@ -9,6 +9,7 @@
 #
 # WAYBILL_KAFKA_PORT     port of the first node (default 19092); node i listens on PORT+10(i-1), its controller one above
 # WAYBILL_KAFKA_ADVERTISE  host:port that clients are told for node 1, in place of its own: a proxy's
+# WAYBILL_KAFKA_SETTINGS more lines of server.properties: an authorizer
 # WAYBILL_KAFKA_HEAP     of each node, default 512m
 # WAYBILL_KAFKA_VERSION  default 4.1.0
 # XDG_CACHE_HOME         the jars and data lie in $XDG_CACHE_HOME/waybill/kafka (default ~/.cache/waybill/kafka)
@@ -85,6 +86,7 @@ transaction.state.log.min.isr=$(((n + 1) / 2))
 group.initial.rebalance.delay.ms=0
 log.cleaner.dedupe.buffer.size=10485760
 log.retention.hours=24
+${WAYBILL_KAFKA_SETTINGS:-}
 PROPERTIES
     java -cp "$lib/*" kafka.tools.StorageTool format -t "$id" -c "$dir/server.properties" >/dev/null
   done
@@ -165,7 +167,7 @@ stop)
   rm -rf "$data"
   ;;
 *)
-  sed -n '2,16s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,17s/^# \{0,1\}//p' "$0" >&2
   exit 2
   ;;
 esac

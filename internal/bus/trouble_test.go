@@ -1,0 +1,198 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/needtest"
+)
+
+// refusing has a broker answer requests of a kind with a code while on is set.
+func refusing(e *Embedded, on *atomic.Bool, key kmsg.Key, respond func(kmsg.Request) kmsg.Response) {
+	e.cluster.ControlKey(int16(key), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		e.cluster.KeepControl()
+		if !on.Load() {
+			return nil, nil, false
+		}
+		return respond(req), nil, true
+	})
+}
+
+func joinAnswer(code kafka.Error) func(kmsg.Request) kmsg.Response {
+	return func(req kmsg.Request) kmsg.Response {
+		res := req.ResponseKind().(*kmsg.JoinGroupResponse)
+		res.ErrorCode = int16(code)
+		return res
+	}
+}
+
+func beatAnswer(code kafka.Error) func(kmsg.Request) kmsg.Response {
+	return func(req kmsg.Request) kmsg.Response {
+		res := req.ResponseKind().(*kmsg.HeartbeatResponse)
+		res.ErrorCode = int16(code)
+		return res
+	}
+}
+
+func coordinatorAnswer(code kafka.Error) func(kmsg.Request) kmsg.Response {
+	return func(req kmsg.Request) kmsg.Response {
+		res := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
+		res.ErrorCode, res.NodeID = int16(code), -1
+		return res
+	}
+}
+
+// TestGroupLost: a subscription that has read and is put out of its group says why, for as long as that lasts, and reads on by itself.
+func TestGroupLost(t *testing.T) {
+	type refusal struct {
+		key    kmsg.Key
+		answer func(kmsg.Request) kmsg.Response
+	}
+	out := refusal{kmsg.Heartbeat, beatAnswer(kafka.UnknownMemberId)} // the generation ends
+	for _, tt := range []struct {
+		name, why string
+		refusals  []refusal
+	}{
+		{"READ on the group revoked", "consumer group g: [30] Group Authorization Failed", []refusal{
+			{kmsg.Heartbeat, beatAnswer(kafka.GroupAuthorizationFailed)}, {kmsg.FindCoordinator, coordinatorAnswer(kafka.GroupAuthorizationFailed)}}},
+		{"another protocol holds the group", "INCONSISTENT_GROUP_PROTOCOL); a member of another protocol holds the group", []refusal{out, {kmsg.JoinGroup, joinAnswer(kafka.InconsistentGroupProtocol)}}},
+		{"a session that the broker does not allow", "takeover-after", []refusal{out, {kmsg.JoinGroup, joinAnswer(kafka.InvalidSessionTimeout)}}},
+		{"the group is full", "group.max.size", []refusal{out, {kmsg.JoinGroup, joinAnswer(kafka.GroupMaxSizeReached)}}},
+		{"no coordinator", "COORDINATOR_NOT_AVAILABLE", []refusal{{kmsg.Heartbeat, beatAnswer(kafka.NotCoordinatorForGroup)}, {kmsg.FindCoordinator, coordinatorAnswer(kafka.GroupCoordinatorNotAvailable)}}},
+		{"a coordinator that does not answer", "has given it no partitions", []refusal{out, {kmsg.JoinGroup, func(kmsg.Request) kmsg.Response { return nil }}}},
+		{"its generation is lost again and again", "was formed anew 8 times", []refusal{out}},
+		{"READ on the topic revoked", "orders/0 cannot be read: [29] Topic Authorization Failed", []refusal{{kmsg.Fetch, func(req kmsg.Request) kmsg.Response { return unread(req, 29) }}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e := broker(t)
+			c := dial(t, e.Addr(), func(cfg *Config) { cfg.Timeout = time.Second })
+			topic(t, c, "orders", 1)
+			p := publisher(t, c, PublisherConfig{})
+			send(t, p, record("orders", "k", "1"))
+			s := subscriber(t, c, SubscriberConfig{Group: "g", Grace: 10 * time.Millisecond, FetchWait: 20 * time.Millisecond, Session: 6 * time.Second, churn: 5 * time.Second})
+			ch := subscribe(t, s, "orders")
+			next(t, ch).Ack()
+			if told := s.Trouble(); told != nil {
+				t.Fatalf("told before anything has happened: %+v", told)
+			}
+			var on atomic.Bool
+			for _, r := range tt.refusals {
+				refusing(e, &on, r.key, r.answer)
+			}
+			began := time.Now()
+			on.Store(true)
+			var told *Trouble
+			eventually(t, tt.why, func() bool { told = s.Trouble(); return told != nil && strings.Contains(told.Why, tt.why) })
+			if told.Since.Before(began.Add(-time.Second)) || told.Since.After(time.Now()) {
+				t.Errorf("since %s, and it began at %s", told.Since, began)
+			}
+			on.Store(false)
+			for until := time.Now().Add(20 * time.Second); s.Trouble() != nil; time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(until) {
+					t.Fatalf("still told: %+v", s.Trouble())
+				}
+			}
+			send(t, p, record("orders", "k", "2"))
+			for {
+				m := next(t, ch)
+				got := values(batch(t, m).Records)
+				m.Ack()
+				if got == "2" || strings.HasSuffix(got, " 2") {
+					return
+				}
+			}
+		})
+	}
+}
+
+// TestStrangerInTheGroup: another program that joined under the flow's group is given partitions, whose records the flow never sees.
+func TestStrangerInTheGroup(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, c *Cluster, name string) {
+		topic(t, c, name, 2)
+		s := subscriber(t, c, SubscriberConfig{Group: name, Grace: 10 * time.Millisecond, lookEvery: 50 * time.Millisecond})
+		subscribe(t, s, name)
+		eventually(t, "both partitions", func() bool { return len(s.Stats()) == 2 })
+		other, err := kgo.NewClient(kgo.SeedBrokers(c.cfg.Brokers...), kgo.ClientID("report-job"), kgo.ConsumerGroup(name), kgo.ConsumeTopics(name), kgo.Balancers(kgo.RangeBalancer()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		polling, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for polling.Err() == nil {
+				other.PollFetches(polling)
+			}
+		}()
+		eventually(t, "the stranger is told", func() bool { told := s.Trouble(); return told != nil && strings.Contains(told.Why, "report-job at ") })
+		stop()
+		<-done
+		other.Close()
+		eventually(t, "all is well", func() bool { return s.Trouble() == nil && len(s.Stats()) == 2 })
+	})
+}
+
+// TestNewProtocolHoldsTheGroup: a member of the protocol of KIP-848 that has taken the group's name keeps the flow out, until it goes. (The embedded
+// broker lets the two share, and nobody but the hub is on it.)
+func TestNewProtocolHoldsTheGroup(t *testing.T) {
+	t.Parallel()
+	c, name := dial(t, needtest.Kafka(t)), fmt.Sprint("orders-", time.Now().UnixNano())
+	topic(t, c, name, 1)
+	send(t, publisher(t, c, PublisherConfig{}), record(name, "k", "1"))
+	other, err := kgo.NewClient(kgo.SeedBrokers(c.cfg.Brokers...), kgo.ClientID("new-job"), kgo.ServerSideBalancer(), kgo.Balancers(kgo.RangeBalancer()), kgo.ConsumerGroup(name), kgo.ConsumeTopics(name), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := other.PollFetches(within(t, 20*time.Second)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s := subscriber(t, c, SubscriberConfig{Group: name, Grace: 10 * time.Millisecond})
+	ch := subscribe(t, s, name)
+	eventually(t, "the other protocol is told", func() bool {
+		told := s.Trouble()
+		return told != nil && strings.Contains(told.Why, "INCONSISTENT_GROUP_PROTOCOL")
+	})
+	other.Close()
+	next(t, ch).Ack()
+	eventually(t, "all is well", func() bool { return s.Trouble() == nil })
+}
+
+// TestTroubleOfABrokerThatCannotWrite: the embedded broker says itself why it stands still.
+func TestTroubleOfABrokerThatCannotWrite(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	e := broker(t, func(c *EmbeddedConfig) { c.Dir = dir })
+	c := dial(t, e.Addr(), func(cfg *Config) { cfg.Timeout = 2 * time.Second })
+	topic(t, c, "stuck", 1)
+	topic(t, c, "other", 1)
+	if e.Trouble() != nil {
+		t.Fatalf("told before anything has happened: %+v", e.Trouble())
+	}
+	inTheWay := filepath.Join(dir, "partitions", "stuck-0")
+	send(t, publisher(t, c, PublisherConfig{}), record("other", "k", "1"))
+	if err := os.WriteFile(inTheWay, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := publisher(t, c, PublisherConfig{RequestTimeout: time.Second, RetryFor: time.Second})
+	_ = p.Send(t.Context(), []event.Record{record("stuck", "k", "1")}) // fails, and is the reason
+	eventually(t, "the broker says why", func() bool { told := e.Trouble(); return told != nil && strings.Contains(told.Why, dir) })
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is over", func() bool { return e.Trouble() == nil })
+}
