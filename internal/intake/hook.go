@@ -294,8 +294,8 @@ func (h *Hooks) receive(k *hook, w http.ResponseWriter, r *http.Request) (taken,
 		limit = min(limit, maxGreeting)
 	}
 	held := claim{b: &h.memory, flow: k.Flow, stop: func() {
-		// The request that reads the body gets an error at once. Where the server cannot do that, it sees that it was cut when more comes.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+		// A time that is over: the request that reads the body gets an error at once. Where the server cannot do that, it sees that it was cut when more comes.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 	}}
 	defer held.release()
 	b, unread := readBody(r, limit, &held)

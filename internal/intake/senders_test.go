@@ -297,7 +297,7 @@ func TestSameDelivery(t *testing.T) {
 		{"another value", nil, `{"a":1}`, `{"a":2}`, 409},
 		{"another order and blanks", nil, `{"a":1,"b":[1,2]}`, "{ \"b\": [1, 2],\n\"a\": 1 }", 202},
 		{"a byte order mark", nil, `{"a":1}`, "\ufeff" + `{"a":1}`, 202},
-		{"another order of a list", nil, `[1,2]`, `[2,1]`, 409},
+		{"another order of a list", nil, `[{"n":1},{"n":2}]`, `[{"n":2},{"n":1}]`, 409},
 		{"an attempt", []string{"attempt"}, `{"a":1,"attempt":1}`, `{"a":1,"attempt":2}`, 202},
 		{"an attempt that was not there", []string{"attempt"}, `{"a":1}`, `{"attempt":2,"a":1}`, 202},
 		{"an attempt, not left out", nil, `{"a":1,"attempt":1}`, `{"a":1,"attempt":2}`, 409},
