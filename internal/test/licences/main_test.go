@@ -14,6 +14,8 @@ const good = `{"metadata":{"timestamp":"2026-11-29T10:20:25Z"},"components":[
 func TestLicences(t *testing.T) {
 	for _, tc := range []struct{ name, bill, said, refused string }{
 		{"allowed", good, "licences: 2 components, 1 Apache-2.0 and MIT, 1 MIT\n", ""},
+		{"Go's own module", strings.Replace(strings.Replace(good, `"a"`, `"golang.org/x/text"`, 1), `"MIT"`, `"BSD-Source-Code"`, 1), "licences: 2 components, 1 Apache-2.0 and MIT, 1 BSD-3-Clause\n", ""},
+		{"the same of another module", strings.Replace(good, `"MIT"`, `"BSD-Source-Code"`, 1), "", "a v1: BSD-Source-Code"},
 		{"not allowed beside an allowed one", strings.Replace(good, "Apache-2.0", "AGPL-3.0-only", 1), "", "b v2: MIT, AGPL-3.0-only"},
 		{"not told", strings.Replace(good, `{"license":{"id":"MIT"}}]}},`, `]}},`, 1), "", "a v1: may not be shipped, or is not told"},
 		{"nothing listed", `{"components":[]}`, "", "lists no component"},
