@@ -106,7 +106,7 @@ func TestRebalanceKeepsOneBatchPerLane(t *testing.T) {
 		mu.Unlock()
 		select {
 		case <-got:
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("the kept partition did not go on")
 		}
 	})
