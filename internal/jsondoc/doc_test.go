@@ -42,7 +42,7 @@ func TestParseRefuses(t *testing.T) {
 		{"nothing behind e", `1e`, 1, 3, "expected a digit"},
 		{"hex", `0x10`, 1, 2, "nothing may follow"},
 		{"huge exponent", `{"a":1e401}`, 1, 6, "exponent is beyond ±400"},
-		{"small exponent", `1e-10000000`, 1, 1, "exponent is beyond ±400"},
+		{"small exponent", `1e-401`, 1, 1, "exponent is beyond ±400"},
 		{"endless exponent", `1e` + strings.Repeat("9", 100), 1, 1, "exponent is beyond"},
 		{"long number", strings.Repeat("1", 129), 1, 1, "has 129 characters; at most 128"},
 		{"control character", "\"a\tb\"", 1, 3, `control character \u0009`},
