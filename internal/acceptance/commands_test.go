@@ -253,7 +253,7 @@ func TestStatusSaysWhatFails(t *testing.T) {
 	}
 	h.await("waybill status exits with 1", 90*time.Second, func() bool { _, code := status(); return code == 1 })
 	out, _ := status()
-	if !regexp.MustCompile(`(?m)^readings-to-billing +failing (?s:.*)^readings-to-billing: billing does not answer: .*stock-taking`).MatchString(out) || !regexp.MustCompile(`(?m)^billing +down `).MatchString(out) {
+	if !regexp.MustCompile(`(?m)^readings-to-billing +failing (?s:.*)^readings-to-billing: billing is down since .*stock-taking`).MatchString(out) || !regexp.MustCompile(`(?m)^billing +down `).MatchString(out) {
 		t.Errorf("waybill status does not say what fails:\n%s", out)
 	}
 	h.await("the other flow goes on", 30*time.Second, func() bool { return len(p.ledger(t)) == n })
