@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/waybill-hub/waybill/internal/filemode"
 )
 
 func write(t *testing.T, path, text string) {
@@ -218,6 +221,51 @@ func TestRestore(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(home + "/data/*.restoring"); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestPrivate: nobody else on the machine reads a copy, or what is put back from it, whatever the umask is and whatever mode the files had.
+func TestPrivate(t *testing.T) {
+	old := syscall.Umask(0)
+	defer syscall.Umask(old)
+	top := t.TempDir()
+	folder := Folder{filepath.Join(top, "deep", "copies")}
+	m, err := Read(made(t, folder, "monday")) // write gives the store in it 0644, as SQLite does
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := Place{Store: filepath.Join(top, "hub", "store", "waybill.db"), Broker: filepath.Join(top, "hub", "broker")}
+	for _, aside := range []string{"", "then"} { // the second moves the first aside
+		if err := Restore(t.Context(), filepath.Join(folder.Dir, "monday"), m, to, aside); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := 0
+	for _, dir := range []string{filepath.Join(top, "deep"), filepath.Join(top, "hub")} {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			st, err := d.Info()
+			if err != nil {
+				return err
+			}
+			seen++
+			want := filemode.File
+			if d.IsDir() {
+				want = filemode.Dir
+			}
+			if st.Mode().Perm() != want {
+				t.Errorf("%s has %v, want %v", path, st.Mode().Perm(), want)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen < 20 {
+		t.Errorf("only %d files and folders were looked at", seen)
 	}
 }
 

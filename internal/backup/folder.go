@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/waybill-hub/waybill/internal/filemode"
 )
 
 // Folder is where copies are kept.
@@ -67,7 +69,7 @@ func (f Folder) Begin(name string) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
+	if err := filemode.Make(f.Dir); err != nil {
 		return nil, fmt.Errorf("the folder of copies: %w", err)
 	}
 	root, err := os.OpenRoot(f.Dir)
@@ -97,7 +99,7 @@ func (w *Writer) begin() error {
 			}
 		}
 	}
-	return w.root.Mkdir(w.tmp, 0o700)
+	return w.root.Mkdir(w.tmp, filemode.Dir)
 }
 
 // Path is where a file of the copy lies while it is written, for who writes it himself.
@@ -111,10 +113,10 @@ func (w *Writer) Copy(ctx context.Context, name, from string, size int64) (err e
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
 	inside := filepath.Join(w.tmp, filepath.FromSlash(name))
-	if err := w.root.MkdirAll(filepath.Dir(inside), 0o700); err != nil {
+	if err := w.root.MkdirAll(filepath.Dir(inside), filemode.Dir); err != nil {
 		return explain(err)
 	}
-	out, err := w.root.OpenFile(inside, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	out, err := w.root.OpenFile(inside, os.O_CREATE|os.O_EXCL|os.O_WRONLY, filemode.File)
 	if err != nil {
 		return explain(err)
 	}
@@ -162,7 +164,7 @@ func (w *Writer) Finish(ctx context.Context, m *Manifest) (err error) {
 		for d := filepath.Dir(path); d != w.dir; d = filepath.Dir(d) {
 			dirs[d] = true
 		}
-		if err := os.Chmod(path, 0o600); err != nil {
+		if err := os.Chmod(path, filemode.File); err != nil {
 			return err
 		}
 		size, sum, err := hashFile(ctx, path)
@@ -218,7 +220,7 @@ func (f Folder) List() (names []string, all map[string]*Manifest, err error) {
 }
 
 func writeSynced(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, filemode.File)
 	if err != nil {
 		return err
 	}

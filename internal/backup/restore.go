@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/waybill-hub/waybill/internal/filemode"
 )
 
 // Place is where a hub keeps its data: a SQLite file and the directory of the embedded broker.
@@ -29,7 +31,7 @@ func Restore(ctx context.Context, dir string, m *Manifest, to Place, aside strin
 	}
 	coming := to.Broker + ".restoring"
 	store := to.Store + ".restoring"
-	if err := errors.Join(os.RemoveAll(coming), os.RemoveAll(store), os.MkdirAll(coming, 0o750), os.MkdirAll(filepath.Dir(to.Store), 0o750)); err != nil {
+	if err := errors.Join(os.RemoveAll(coming), os.RemoveAll(store), filemode.Make(coming), filemode.Make(to.Broker), filemode.Make(filepath.Dir(to.Store))); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(coming), os.RemoveAll(store)) }()
@@ -50,7 +52,7 @@ func Restore(ctx context.Context, dir string, m *Manifest, to Place, aside strin
 	for _, path := range there {
 		away := path + ".before-" + aside
 		if filepath.Dir(path) == filepath.Clean(to.Broker) {
-			if err := os.MkdirAll(to.Broker+".before-"+aside, 0o750); err != nil {
+			if err := filemode.Make(to.Broker + ".before-" + aside); err != nil {
 				return err
 			}
 			away = filepath.Join(to.Broker+".before-"+aside, filepath.Base(path))
@@ -104,7 +106,7 @@ func globEscape(path string) string {
 
 // copyFile copies a file of a copy and holds what it reads against the manifest once more.
 func copyFile(ctx context.Context, from, to string, want File) (err error) {
-	if err := os.MkdirAll(filepath.Dir(to), 0o750); err != nil {
+	if err := filemode.Make(filepath.Dir(to)); err != nil {
 		return err
 	}
 	in, err := os.Open(from)
@@ -112,7 +114,7 @@ func copyFile(ctx context.Context, from, to string, want File) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, filemode.File)
 	if err != nil {
 		return err
 	}

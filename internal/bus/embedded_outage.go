@@ -89,7 +89,7 @@ func (e *Embedded) serve(ctx context.Context) {
 func writable(dir string) error {
 	name := filepath.Join(dir, "probe.tmp")
 	defer os.Remove(name)
-	f, err := os.Create(name)
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, filemode.File)
 	if err != nil {
 		return err
 	}

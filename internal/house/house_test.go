@@ -47,7 +47,7 @@ var may = map[string][]string{
 		"internal/config", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
 	"internal/flowtest": {"internal/flow", "internal/config", "internal/connector", "internal/event", "internal/jsondoc", "internal/state",
 		"internal/strictyaml"},
-	"internal/backup":   {},
+	"internal/backup":   {"internal/filemode"},
 	"internal/connect":  {"internal/config", "internal/connector", "internal/schema", "internal/jsondoc", "internal/fault", "internal/strictyaml"},
 	"internal/scaffold": {"internal/config", "internal/mapping", "internal/format", "internal/jsondoc", "internal/schema", "internal/strictyaml"},
 	"internal/schedule": {"internal/zones", "internal/lifecycle", "internal/state"},

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	driver "modernc.org/sqlite"
+
+	"github.com/waybill-hub/waybill/internal/filemode"
 )
 
 // ErrNoCopy: the store is a server's, and copied by the server's own tools.
@@ -39,7 +41,9 @@ func (s *Store) CopyTo(ctx context.Context, path string, o CopyOptions) (at time
 	if s.d != sqlite {
 		return at, ErrNoCopy
 	}
-	if _, err := os.Lstat(path); err == nil {
+	// SQLite would make it for everybody whom the umask allows.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, filemode.File)
+	if errors.Is(err, os.ErrExist) {
 		return at, fmt.Errorf("copy the store: %s is there already", path)
 	}
 	defer func() {
@@ -47,6 +51,12 @@ func (s *Store) CopyTo(ctx context.Context, path string, o CopyOptions) (at time
 			err = fmt.Errorf("copy the store to %s: %w", path, errors.Join(err, removeDatabase(path)))
 		}
 	}()
+	if err != nil {
+		return at, err
+	}
+	if err = f.Close(); err != nil {
+		return at, err
+	}
 	if at, err = s.copyPages(ctx, path, o); err != nil {
 		return at, err
 	}

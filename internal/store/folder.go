@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/waybill-hub/waybill/internal/filemode"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -123,7 +124,7 @@ func (s *Store) writeLife(m lifeMark) error {
 		return err
 	}
 	path := s.lifeFile(m)
-	if err := os.WriteFile(path, []byte(m.text()+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(m.text()+"\n"), filemode.File); err != nil {
 		return err
 	}
 	for _, f := range files {
@@ -166,7 +167,7 @@ func (s *Store) leave() error {
 
 // LockFile keeps hubs from a SQLite store, whose directory is made, until what it gives is called; it is refused while one is at work on it.
 func LockFile(path string) (unlock func() error, err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+	if err := filemode.Make(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
 	return lockFile(path + ".lock")

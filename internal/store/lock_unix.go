@@ -8,12 +8,14 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/waybill-hub/waybill/internal/filemode"
 )
 
 // lockFile takes the lock that keeps a second hub off a SQLite store, and returns how to give it back. The lock
 // ends with the process, however that ends; the file stays.
 func lockFile(path string) (func() error, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, filemode.File)
 	if err != nil {
 		return nil, fmt.Errorf("store lock %s: %w", path, err)
 	}

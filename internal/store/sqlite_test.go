@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"database/sql"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -190,7 +191,41 @@ func TestStoreIsPrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Beat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	look("a new one")
+	if left, err := filepath.Glob(path + ".life-*"); err != nil || len(left) != 1 {
+		t.Errorf("the files that tell of the store's life: %v %v", left, err)
+	}
+	// A copy lies in no folder of the store's, but is as private.
+	copied := filepath.Join(t.TempDir(), "copy.db")
+	during := func(int, int) error {
+		st, err := os.Stat(copied)
+		if err == nil && st.Mode().Perm() != 0o600 {
+			t.Errorf("a copy that is being written has %v", st.Mode())
+		}
+		return err
+	}
+	if _, err := s.CopyTo(t.Context(), copied, store.CopyOptions{ID: "x", Step: during}); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Stat(copied); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("a copy: %v %v", st.Mode(), err)
+	}
+	far := filepath.Join(t.TempDir(), "a", "b", "waybill.db")
+	unlock, err := store.LockFile(far)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]fs.FileMode{filepath.Dir(filepath.Dir(far)): 0o700, filepath.Dir(far): 0o700, far + ".lock": 0o600} {
+		if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != want {
+			t.Errorf("where a copy is put back, %s: %v %v", dir, st.Mode(), err)
+		}
+	}
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
 	if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o700 {
 		t.Errorf("its folder: %v %v", st.Mode(), err)
 	}
