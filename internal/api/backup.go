@@ -57,7 +57,7 @@ type Restored struct {
 	// Signs are how it was noticed: copy, file, folder, database, log, person. Why says it for people.
 	Signs []string  `json:"signs"`
 	Why   string    `json:"why"`
-	Since time.Time `json:"since"`
+	Since time.Time `json:"since,omitzero"`
 	// AsOf is the moment that the store is of, Stopped when a later state was alive last; null where nothing tells.
 	AsOf    *time.Time `json:"as_of"`
 	Stopped *time.Time `json:"stopped"`

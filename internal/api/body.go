@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -70,7 +71,10 @@ func read(data []byte, into any) error {
 	return json.Unmarshal(data, into)
 }
 
-var rawMessage = reflect.TypeFor[json.RawMessage]()
+var (
+	rawMessage = reflect.TypeFor[json.RawMessage]()
+	moment     = reflect.TypeFor[time.Time]()
+)
 
 // fits compares the next value with the type that it is read into. some: a text must not be empty (the tag text:"some").
 func fits(d *json.Decoder, t reflect.Type, some bool, at string) error {
@@ -83,10 +87,13 @@ func fits(d *json.Decoder, t reflect.Type, some bool, at string) error {
 		return err
 	}
 	want := map[reflect.Kind]string{reflect.Struct: "an object", reflect.Slice: "a list", reflect.String: "a text", reflect.Bool: "true or false"}[t.Kind()]
+	if t == moment {
+		want = "a time as 2026-11-29T10:00:00Z"
+	}
 	switch v := token.(type) {
 	case json.Delim:
 		switch {
-		case v == '{' && t.Kind() == reflect.Struct:
+		case v == '{' && t.Kind() == reflect.Struct && t != moment:
 			return members(d, t, at)
 		case v == '[' && t.Kind() == reflect.Slice:
 			for i := 0; d.More(); i++ {
@@ -98,6 +105,12 @@ func fits(d *json.Decoder, t reflect.Type, some bool, at string) error {
 			return err
 		}
 	case string:
+		if t == moment {
+			if _, err := time.Parse(time.RFC3339, v); err != nil {
+				return fmt.Errorf("%s is no time: write for example 2026-11-29T10:00:00Z", named(at))
+			}
+			return nil
+		}
 		if strings.ContainsRune(v, 0) {
 			return fmt.Errorf("%s holds a character of the code 0", named(at))
 		}

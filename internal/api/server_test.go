@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -161,7 +162,7 @@ func (s *stub) SayRestored(_ context.Context, q RestoredRequest, who string) (*R
 	if q.Done {
 		return nil, &Invalid{Detail: "there is nothing to end"}
 	}
-	return &Restored{State: "reading", Signs: []string{state.SignPerson}, Who: who, Note: q.Note}, s.err
+	return &Restored{State: "reading", Signs: []string{state.SignPerson}, Who: who, Note: q.Note, AsOf: &q.AsOf}, s.err
 }
 func (s *stub) Audits(context.Context, int) ([]state.Audit, error) {
 	return []state.Audit{{Who: "ann"}}, s.err
@@ -270,7 +271,10 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/api/v1/restored", "", 200, `"state": "never"`},
 		{"POST", "/api/v1/restored", `{"note": "the disk"}`, 200, `"who": "local"`},
 		{"POST", "/api/v1/restored", `{"done": true}`, 422, "nothing to end"},
-		{"POST", "/api/v1/restored", `{"as_of": "yesterday"}`, 400, "not the JSON"},
+		{"POST", "/api/v1/restored", `{"as_of": "yesterday"}`, 400, "as_of is no time: write for example"},
+		{"POST", "/api/v1/restored", `{"as_of": {}}`, 400, "as_of must be a time as 2026"},
+		{"POST", "/api/v1/restored", `{"as_of": null}`, 400, "as_of is null: leave it out, or give a time"},
+		{"POST", "/api/v1/restored", `{"as_of": "2026-11-29T10:00:00+01:00"}`, 200, `"as_of": "2026-11-29T10:00:00+01:00"`},
 		{"GET", "/nothing", "", 404, "openapi.json"},
 	}
 	for _, tt := range tests {
@@ -595,6 +599,85 @@ func TestOpenAPI(t *testing.T) {
 	}
 	if doc.OpenAPI != "3.1.0" {
 		t.Errorf("version %s", doc.OpenAPI)
+	}
+}
+
+// A name that stands twice in the description hides what stands first; two changes that were merged leave such.
+func TestOpenAPINames(t *testing.T) {
+	data, err := os.ReadFile("openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	var value func(at string)
+	value = func(at string) {
+		token, err := d.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]bool{}
+		for token == json.Delim('{') && d.More() {
+			name, err := d.Token()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if seen[name.(string)] {
+				t.Errorf("%s holds %s twice", at, name)
+			}
+			seen[name.(string)] = true
+			value(at + "/" + name.(string))
+		}
+		for token == json.Delim('[') && d.More() {
+			value(at + "/-")
+		}
+		if _, open := token.(json.Delim); open {
+			if _, err := d.Token(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	value("")
+}
+
+// Every route that takes a body says what it answers to one that is too large, of another type or not understood, and every route of the API
+// what it answers to a wrong token, from elsewhere and without a store.
+func TestOpenAPIRefusals(t *testing.T) {
+	data, err := os.ReadFile("openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Body      json.RawMessage `json:"requestBody"`
+			Responses map[string]struct {
+				Headers map[string]json.RawMessage `json:"headers"`
+			} `json:"responses"`
+		} `json:"paths"`
+	}
+	if err := json.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, methods := range doc.Paths {
+		for method, o := range methods {
+			var want []string
+			if strings.HasPrefix(path, "/api/") {
+				want = append(want, "401", "403", "503")
+			}
+			if o.Body != nil {
+				want = append(want, "400", "413", "415")
+			}
+			for _, code := range want {
+				answer, ok := o.Responses[code]
+				if !ok {
+					t.Errorf("%s %s does not say when it answers %s", method, path, code)
+				}
+				for header, of := range map[string]string{"WWW-Authenticate": "401", "Retry-After": "503"} {
+					if of == code && answer.Headers[header] == nil {
+						t.Errorf("%s %s does not say that %s comes with %s", method, path, code, header)
+					}
+				}
+			}
+		}
 	}
 }
 

@@ -304,13 +304,15 @@ func (h *Hub) restoredView(r *state.Restoration) *api.Restored {
 	if r == nil {
 		return nil
 	}
-	v := &api.Restored{State: r.Phase, Signs: r.Signs, Why: r.Why, Since: r.Since, Copy: r.CopyID, Who: r.Who, Note: r.Note, Again: r.Again,
-		LookedUp: r.Looked + h.restored.looked.Load(), Found: r.Found + h.restored.found.Load(), Parked: r.Parked + h.restored.untold.Load(), Waits: r.Waits, EndedBy: r.EndedBy}
-	for at, into := range map[time.Time]**time.Time{r.AsOf: &v.AsOf, r.Stopped: &v.Stopped, r.Ended: &v.Ended} {
-		if !at.IsZero() {
-			*into = &at
+	v := &api.Restored{State: r.Phase, Signs: append([]string{}, r.Signs...), Why: r.Why, Since: r.Since, Copy: r.CopyID, Who: r.Who, Note: r.Note, Again: r.Again,
+		LookedUp: r.Looked + h.restored.looked.Load(), Found: r.Found + h.restored.found.Load(), Parked: r.Parked + h.restored.untold.Load(), Waits: append([]string{}, r.Waits...), EndedBy: r.EndedBy}
+	known := func(at time.Time) *time.Time {
+		if at.IsZero() {
+			return nil
 		}
+		return &at
 	}
+	v.AsOf, v.Stopped, v.Ended = known(r.AsOf), known(r.Stopped), known(r.Ended)
 	for _, f := range slices.Sorted(maps.Keys(r.Blind)) {
 		v.Blind = append(v.Blind, f+": "+r.Blind[f])
 	}

@@ -53,7 +53,7 @@ port=$(free)
 pids+=($!)
 up "http://127.0.0.1:$port" || { tail "$work/demo.log"; exit 1; }
 hold without-tokens "http://127.0.0.1:$port" || code=1
-kill -TERM "${pids[0]}"; wait "${pids[0]}" 2>/dev/null; pids=()
+kill -KILL "${pids[0]}"; wait "${pids[0]}" 2>/dev/null; pids=() # flows that were paused by what was asked would have it wait
 
 # With tokens: deliveries that do not fit their schema wait for a person.
 api=$(free); hooks=$(free)
