@@ -6,7 +6,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/waybill
 FOR         ?= 10m
 
-.PHONY: build demo test test-repeat supply release check fmt vet lint bench faults soak fuzz clean
+.PHONY: build demo test test-repeat schemathesis supply release check fmt vet lint bench faults soak fuzz clean
 COUNT       ?= 10
 RUNS        ?= 3
 
@@ -21,6 +21,9 @@ test: ## checks, then every test, with the real components that this machine can
 
 test-repeat: ## every package COUNT=10 times in a random order, then RUNS=3 whole runs; the last line is the result
 	@GO="$(GO)" COUNT=$(COUNT) RUNS=$(RUNS) ./internal/test/repeat
+
+schemathesis: ## the API of running hubs against its description: every phase; `make test` has a short form of it
+	@GO="$(GO)" ./internal/test/schemathesis.sh
 
 supply: ## known vulnerabilities, licences, bill of materials
 	@GO="$(GO)" ./internal/test/supply

@@ -390,6 +390,33 @@ func TestReloadRefused(t *testing.T) {
 	}
 }
 
+// Whoever gives no token, or a wrong one, is told nothing by any route but those that a load balancer asks.
+func TestEveryRouteAsksForAToken(t *testing.T) {
+	hub := &stub{}
+	asked := 0
+	for _, r := range server(hub).routes() {
+		method, path, _ := strings.Cut(strings.NewReplacer("{$}", "", "{id}", "1", "{name}", "a").Replace(r.pattern), " ")
+		want := 401
+		if path == "/healthz" || path == "/readyz" {
+			want = 200
+		}
+		for _, header := range []string{"", "Bearer wrong"} {
+			s := server(hub, Token{Name: "ann", Value: "s3cret"}) // of its own: many wrong tokens have to wait
+			w := call(s, method, path, "{}", func(r *http.Request) {
+				if header != "" {
+					r.Header.Set("Authorization", header)
+				}
+			})
+			if asked++; w.Code != want {
+				t.Errorf("%s %s with %q: %d, want %d", method, path, header, w.Code, want)
+			}
+		}
+	}
+	if asked < 60 || len(hub.acts) > 0 {
+		t.Errorf("%d requests were made, and did %v", asked, hub.acts)
+	}
+}
+
 func TestTokens(t *testing.T) {
 	hub := &stub{}
 	s := server(hub, Token{Name: "ann", Value: "s3cret"}, Token{Name: "bob", Value: "0ther"})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/api"
@@ -95,17 +96,18 @@ func systemFacts(systems map[string]*system) map[string]*status.SystemFacts {
 	out := make(map[string]*status.SystemFacts, len(systems))
 	for name, s := range systems {
 		f := &status.SystemFacts{Name: name, Connector: s.Kind}
-		f.Write, f.Read = direction(s.Breaker), direction(s.reads)
+		f.Write, f.Read = direction(name, s.Breaker), direction(name, s.reads)
 		out[name] = f
 	}
 	return out
 }
 
-func direction(b *flow.Breaker) status.Direction {
+// direction is how one direction of a system does; the system, which is named beside it, does not begin its cause.
+func direction(system string, b *flow.Breaker) status.Direction {
 	h := b.Health()
 	d := status.Direction{Failing: h.Failing, Since: h.Since, Lasts: h.Lasts, Down: h.Down, Refused: h.Refused}
 	if h.Cause != nil {
-		d.Cause = h.Cause.Error()
+		d.Cause = strings.TrimPrefix(h.Cause.Error(), system+": ")
 	}
 	return d
 }

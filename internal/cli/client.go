@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -183,7 +184,9 @@ func (e *env) showStatus(st *api.Status) error {
 		if utf8.RuneCountInString(text) <= whyWidth {
 			return text
 		}
-		below = append(below, name+": "+text)
+		if !slices.ContainsFunc(below, func(said string) bool { return strings.Contains(said, text) }) { // a flow names the system's trouble, and its sender's
+			below = append(below, name+": "+text)
+		}
 		return "below"
 	}
 	rows := [][]string{{"FLOW", "STATE", "ACCEPTED", "DELIVERED", "SKIPPED", "PARKED", "WAITING", "IN FLIGHT", "OLDEST", "ON TIME 1H/24H", "WHY"}}
@@ -229,7 +232,11 @@ func (e *env) showStatus(st *api.Status) error {
 // accessNotes tell of wrong tokens, and of certificates that somebody has to look at.
 func accessNotes(a *api.Access) (out []string) {
 	if a.WrongTokens > 0 && a.LastWrong != nil {
-		out = append(out, fmt.Sprintf("note: %d wrong tokens since the start, the last one at %s from %s", a.WrongTokens, a.LastWrong.Local().Format(time.DateTime), a.LastWrongFrom))
+		tokens, last := "wrong tokens", ", the last one"
+		if a.WrongTokens == 1 {
+			tokens, last = "wrong token", ""
+		}
+		out = append(out, fmt.Sprintf("note: %d %s since the start%s at %s from %s", a.WrongTokens, tokens, last, a.LastWrong.Local().Format(time.DateTime), a.LastWrongFrom))
 	}
 	for _, c := range a.Certificates {
 		if c.Why != "" {

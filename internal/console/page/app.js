@@ -83,6 +83,26 @@ function showStatus(s) {
   $("version").textContent = "Waybill " + s.version + ", running since " + new Date(s.started).toLocaleString();
 }
 
+// notes are what concerns no single flow or system, and what is tried again.
+function notes(s) {
+  const out = (s.broker.remarks || []).slice();
+  const r = s.restored, a = s.access || {}, when = (t) => new Date(t).toLocaleString();
+  if (r) out.push("The store went back to an older state (" + r.why + "): " + number.format(r.looked_up) + " looked up before they were created, " + number.format(r.found) + " of them were there, " +
+    number.format(r.parked) + " parked because nobody can tell; " + (r.ended ? "settled " + when(r.ended) + " by " + r.ended_by : [r.state + " since " + when(r.since)].concat(r.waits).join("; ")) + ". Lost: " + r.lost);
+  if (a.wrong_tokens) out.push(number.format(a.wrong_tokens) + (a.wrong_tokens === 1 ? " wrong token" : " wrong tokens") + " since the start, last at " + when(a.last_wrong) + " from " + a.last_wrong_from);
+  for (const c of a.certificates || []) if (c.why) out.push(c.listener + ".tls: " + c.file + ": " + c.why);
+  for (const t of s.troubles || []) if (t.what === "retry") out.push(t.flow + ": tried again since " + when(t.since) + ", " + number.format(t.count) + " times so far, for " + t.cause + ": " + t.text);
+  return out;
+}
+
+function showNotes(s) {
+  const refused = s.refused || [], list = notes(s);
+  $("door").hidden = !refused.length;
+  $("refused").tBodies[0].replaceChildren(...refused.map((r) => row([r.flow || "(unknown paths)", el("td", r.reason, "warn"), n(r.last_hour), n(r.count), new Date(r.last).toLocaleString(), el("td", r.detail, "reason")])));
+  $("notes").hidden = !list.length;
+  $("notes").querySelector("ul").replaceChildren(...list.map((t) => el("li", t)));
+}
+
 function showParked(rows) {
   $("noparked").hidden = rows.length > 0;
   $("parked").hidden = rows.length === 0;
@@ -128,7 +148,9 @@ $("search").addEventListener("submit", (e) => { e.preventDefault(); const k = $(
 
 async function refresh() {
   try {
-    showStatus(await ask("GET", "/api/v1/status"));
+    const s = await ask("GET", "/api/v1/status");
+    showStatus(s);
+    showNotes(s);
     showParked((await ask("GET", "/api/v1/parked?heads=true&limit=100")).parked);
   } catch (e) { $("verdict").textContent = "The hub does not answer: " + e.message; $("verdict").className = "bad"; }
 }
