@@ -235,3 +235,13 @@ func TestMemoryOfALargeFile(t *testing.T) {
 	h.await("the file is away", 3*time.Minute, func() bool { _, err := os.Stat(p.path("drop/long.csv")); return err != nil })
 	h.wantPeak("a line of 200 MiB")
 }
+
+// TestMemoryAtRest: a hub of one flow that has nothing to do.
+func TestMemoryAtRest(t *testing.T) {
+	h := newReadings(t, nil).limited(t)
+	h.settled(0, time.Minute)
+	h.wantPeak("at rest")
+	if n := h.peak(); n > 150<<20 {
+		t.Errorf("a hub that does nothing took %d MiB", n>>20)
+	}
+}

@@ -327,6 +327,34 @@ func TestEdit(t *testing.T) {
 	}
 }
 
+// TestBodyLimits: what people send is read up to its limit and refused just past it.
+func TestBodyLimits(t *testing.T) {
+	s := server(&stub{})
+	for _, tt := range []struct {
+		method, path, around string // %s is filled up
+		most, ok             int
+	}{
+		{"PUT", "/api/v1/parked/1", `{"note": "typo", "data": {"a": "%s"}}`, maxEdit, 200},
+		{"POST", "/api/v1/parked/1/replay", `{"note": "%s"}`, mostNote, 202},
+		{"POST", "/api/v1/parked/1/discard", `{"note": "%s"}`, mostNote, 202},
+		{"POST", "/api/v1/parked/discard", `{"filter": {"cause": "c0ffee00"}, "note": "%s"}`, mostNote, 202},
+		{"POST", "/api/v1/backups", `{"name": "monday"%s}`, 4 << 10, 202},
+		{"POST", "/api/v1/restored", `{"note": "%s"}`, 16 << 10, 200},
+	} {
+		fill := "x"
+		if tt.path == "/api/v1/backups" {
+			fill = " "
+		}
+		for past, want := range map[int]int{0: tt.ok, 1: 413} {
+			body := fmt.Sprintf(tt.around, strings.Repeat(fill, tt.most+past-len(tt.around)+len("%s")))
+			w := call(s, tt.method, tt.path, body, func(r *http.Request) { r.Header.Set("If-Match", "*") })
+			if w.Code != want {
+				t.Errorf("%s %s with %d bytes: %d %.200s, want %d", tt.method, tt.path, len(body), w.Code, w.Body, want)
+			}
+		}
+	}
+}
+
 // Whoever reaches a hub without tokens may say who they are; a token's name cannot be changed.
 func TestWho(t *testing.T) {
 	for said, want := range map[string]string{"": "local", "ann": "ann (local)", "ann@example.com": "ann@example.com (local)", "a b": "local", "<b>": "local", strings.Repeat("a", 65): "local"} {

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -58,6 +59,9 @@ func parseExpression(text string) (ast.Node, *syntaxError) {
 	}
 	tree, err := parser.ParseWithConfig(source, &conf.Config{Disabled: disabled, MaxNodes: maxExprNodes})
 	if err != nil {
+		if strings.Contains(err.Error(), "maximum allowed nodes") { // the library has no error of its own for it
+			return nil, &syntaxError{message: "the expression has too many parts", hint: fmt.Sprintf("at most %d: name some of it in let, or make a map of a long list", maxExprNodes)}
+		}
 		return nil, explain(runes, err)
 	}
 	return tree.Node, nil
