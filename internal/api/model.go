@@ -179,7 +179,7 @@ type System struct {
 	Read      Direction  `json:"read"`
 }
 
-// Direction is how a system does where it is written to, or read.
+// Direction is how a system does where it is written to, or read: up where nothing has failed, also where the hub does neither.
 type Direction struct {
 	State string     `json:"state"`
 	Since *time.Time `json:"since,omitempty"` // of the first failure after the last success

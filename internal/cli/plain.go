@@ -110,13 +110,14 @@ func table(b *strings.Builder, rows [][]string) {
 		}
 	}
 	for _, row := range cells {
+		var line strings.Builder
 		for j, text := range row {
-			b.WriteString(text)
+			line.WriteString(text)
 			if j < len(row)-1 {
-				b.WriteString(strings.Repeat(" ", widths[j]+2-wide(text)))
+				line.WriteString(strings.Repeat(" ", widths[j]+2-wide(text)))
 			}
 		}
-		b.WriteByte('\n')
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
 }
 
