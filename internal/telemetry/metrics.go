@@ -61,7 +61,7 @@ func NewMetrics(version string) *Metrics {
 	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_webhook_refused_total",
 		Help: "Requests refused at a webhook, by flow (empty for all unknown paths) and reason: unknown-path, signature, timestamp, rate, too-large, media-type, unreadable, method, conflict, busy, other."}, []string{"flow", "reason"})
 	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_refused_requests_total",
-		Help: "Requests to the API and the console that were refused, by why: wrong-token, slowed, no-token, proxied, host, cross-site."}, []string{"why"})
+		Help: "Requests to the API and the console that were refused, by reason: wrong-token, slowed, no-token, proxied, host, cross-site."}, []string{"reason"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_build_info", Help: "The running version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.read, m.alarms, m.flows, m.oldest, m.onTime, m.reloads, m.remarks, m.refused, m.requests, info,
@@ -163,5 +163,5 @@ func (m *Metrics) status() []*prometheus.GaugeVec {
 // Reloaded counts a reload by how it ended.
 func (m *Metrics) Reloaded(result string) { m.reloads.WithLabelValues(result).Inc() }
 
-// RequestRefused counts a request to the API that may not ask, by why.
-func (m *Metrics) RequestRefused(why string) { m.requests.WithLabelValues(why).Inc() }
+// RequestRefused counts a request to the API that may not ask, by reason.
+func (m *Metrics) RequestRefused(reason string) { m.requests.WithLabelValues(reason).Inc() }

@@ -25,9 +25,9 @@ function age(seconds) {
   return Math.round(seconds / 3600) + " h";
 }
 
-// onTime is the share of deliveries in time in the last hour and day, rounded down: 100 % is all.
+// onTime is the share of deliveries in time in the last hour and day, in percent and rounded down: 100 is all.
 function onTime(t) {
-  const share = (d) => d.share === undefined ? "–" : Math.floor(d.share * 1000) / 10 + " %";
+  const share = (d) => d.share === undefined ? "–" : Math.floor(d.share * 1000) / 10;
   return t.day.share === undefined ? "" : share(t.hour) + " / " + share(t.day);
 }
 
