@@ -67,6 +67,7 @@ mkdir -p "$work/hub/configs" "$work/hub/flows" "$work/hub/schemas/shop"
 cat >"$work/hub/configs/waybill.yaml" <<Y
 http: {listen: "127.0.0.1:$api", tokens: [{name: ann, value: "\${env:TOKEN}"}]}
 hooks: {listen: "127.0.0.1:$hooks"}
+backup: {dir: backups}
 systems: {shop: {connector: webhook}}
 Y
 cat >"$work/hub/flows/orders.yaml" <<Y
@@ -87,12 +88,14 @@ up "http://127.0.0.1:$api" || { tail "$work/hub.log"; exit 1; }
 for i in 1 2 3 4 5 6; do
   python3 - "$hooks" "$i" <<'P' || code=1
 import json, os, sys, urllib.request
-body = json.dumps({"number": f"Ä-{int(sys.argv[2]) % 3}", "note": "☃"}).encode()
+number = ["SO-1001", "Ä-1", "Ä-2"][int(sys.argv[2]) % 3] # the first is the example of the description
+body = json.dumps({"number": number, "note": "☃"}).encode()
 urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{sys.argv[1]}/hooks/shop/orders", body, {"Authorization": "Bearer " + os.environ["SENDER"], "Content-Type": "application/json"}))
 P
 done
 hold with-tokens "http://127.0.0.1:$api" "Authorization: Bearer $TOKEN" || code=1
 "$work/waybill" health --url "http://127.0.0.1:$api" >/dev/null || { echo "the hub has not survived"; tail -20 "$work/hub.log"; code=1; }
+[ -f "$work/hub/backups/2026-11-29/manifest.json" ] || { echo "the copy that the description's example asks for is not there"; code=1; }
 if grep -q "$TOKEN" "$work/hub.log"; then echo "the log shows the token"; code=1; fi
 if grep -n 'panic' "$work/hub.log" "$work/demo.log"; then code=1; fi
 [ $code = 0 ] && echo "schemathesis $version, seed $seed: nothing deviates"
