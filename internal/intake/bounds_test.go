@@ -245,7 +245,7 @@ func TestStalledBodiesMakeRoom(t *testing.T) {
 		}
 		body := `{"id":"1","x":"` + strings.Repeat("y", 3<<20) + `"}`
 		until := time.Now().Add(10 * time.Second) // less than the time after which a stalled body is given up anyway
-		for n := 1; ; n++ { // senders repeat what is answered 503
+		for n := 1; ; n++ {                       // senders repeat what is answered 503
 			status := postSigned(t, "http://"+srv.Addr()+"/hooks/crm/orders", "sesame-open-sesame", fmt.Sprint("g", n), body)
 			if status == 202 {
 				break
