@@ -222,7 +222,7 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 	switch {
 	case err == nil:
 		d.answered()
-		return d.done(call, res), true, nil
+		return d.done(call, res, false), true, nil
 	case errors.Is(err, state.ErrFenced), errors.Is(err, ErrStopping):
 		return fate{}, false, err // nothing was sent, and the system is not to blame
 	}
@@ -409,7 +409,7 @@ func (d *delivery) sort(ctx context.Context, err error, conflicts *int) (fate, b
 	case fault.NotFound:
 		d.answered()
 		if d.write.Action == connector.Delete {
-			return d.done(ctx, connector.Result{Local: d.write.Local}), true, nil
+			return d.done(ctx, connector.Result{Local: d.write.Local}, false), true, nil
 		}
 		return d.given(failed(err)), true, nil
 	default:

@@ -483,8 +483,8 @@ func (d *delivery) every() []state.Intent {
 	return []state.Intent{in}
 }
 
-// done is the fate of a delivery that the target has taken.
-func (d *delivery) done(ctx context.Context, res connector.Result) fate {
+// done is the fate of a delivery that the target has taken. asked: what it holds was looked up, and is no answer to the write.
+func (d *delivery) done(ctx context.Context, res connector.Result, asked bool) fate {
 	f := delivered()
 	f.called = true
 	f.applied = d.applied()
@@ -496,7 +496,7 @@ func (d *delivery) done(ctx context.Context, res connector.Result) fate {
 	f.ref = &state.Ref{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, Local: local, ETag: res.ETag,
 		Deleted: d.write.Action == connector.Delete, Instead: d.instead, Updated: d.Clock.Now()}
 	if d.ev.Operation != event.Delete {
-		f.ref.Known = d.knownAfter(ctx, f.ref, res)
+		f.ref.Known = d.knownAfter(ctx, f.ref, res, asked)
 	}
 	return f
 }

@@ -2,6 +2,8 @@ package flow
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -109,12 +111,16 @@ func (in *inbound) of(field string, names map[string]bool) bool {
 // that the hub wrote are taken as they are now, so that a target's own normalisation is no change. The others stay as they
 // were known: what the target made itself (its number, its status) and what somebody changed there at the same time is
 // news, not an echo. Where the state cannot be told, the last known one stays: at worst an echo passes and finds everything
-// as it is.
-func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector.Result) *state.Known {
+// as it is. Of an object that was looked up because the answer to its create got lost (asked), somebody may have changed the written fields, too, in
+// the time that has passed: of these only those count that are as they were sent.
+func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector.Result, asked bool) *state.Known {
 	if d.reads == nil || !d.reads.comparable && !d.reads.direct {
 		return nil
 	}
-	doc := d.readBack(ctx, ref, res)
+	doc := res.Doc
+	if doc == nil {
+		doc = d.readBack(ctx, ref)
+	}
 	if doc == nil {
 		return nil
 	}
@@ -132,19 +138,34 @@ func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector
 			}
 		}
 	}
+	sent := now
+	if asked {
+		sent, _, _ = d.seen(ctx, overlaid(doc, d.write.Doc))
+	}
 	for _, name := range written {
-		if h, ok := now[name]; ok {
+		if h, ok := now[name]; ok && sent[name] == h {
 			k.Fields[name] = h
 		}
 	}
 	return k
 }
 
-// readBack gives the object as the target holds it after the write, or nil.
-func (d *delivery) readBack(ctx context.Context, ref *state.Ref, res connector.Result) []byte {
-	if res.Doc != nil {
-		return res.Doc
+// overlaid is a target's document with the fields in it that were sent, as they were sent.
+func overlaid(doc, sent []byte) []byte {
+	var all, fields map[string]json.RawMessage
+	if json.Unmarshal(doc, &all) != nil || json.Unmarshal(sent, &fields) != nil {
+		return nil
 	}
+	maps.Copy(all, fields)
+	out, err := json.Marshal(all)
+	if err != nil {
+		return nil
+	}
+	return out
+}
+
+// readBack gives the object as the target holds it some time after the write, or nil.
+func (d *delivery) readBack(ctx context.Context, ref *state.Ref) []byte {
 	finder, ok := d.Runner.target.Connector.(connector.Finder)
 	if !ok {
 		return nil
@@ -154,6 +175,9 @@ func (d *delivery) readBack(ctx context.Context, ref *state.Ref, res connector.R
 	got, err := finder.Find(ctx, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Local: ref.Local})
 	if err != nil || len(got) != 1 {
 		return nil
+	}
+	if ref.ETag != "" && got[0].ETag != "" && ref.ETag != got[0].ETag {
+		return nil // somebody was quicker than this look
 	}
 	if ref.ETag == "" {
 		ref.ETag = got[0].ETag

@@ -184,7 +184,7 @@ func (d *delivery) adopt(ctx context.Context, rec *connector.Record, exactly boo
 		d.met = "adopted: it was there already, found by " + d.findBy()
 	}
 	if made || d.holds(rec.Doc) {
-		return d.done(ctx, connector.Result{Local: rec.Local, Doc: rec.Doc, ETag: rec.ETag}), true, nil
+		return d.done(ctx, connector.Result{Local: rec.Local, Doc: rec.Doc, ETag: rec.ETag}, true), true, nil
 	}
 	d.write.Action, d.write.Local, d.write.ETag, d.write.Doc = connector.Update, rec.Local, rec.ETag, d.owned()
 	return d.once(ctx, conflicts)

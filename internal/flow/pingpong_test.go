@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/store"
 )
 
@@ -198,5 +199,46 @@ func TestThereAndBackKeepsNews(t *testing.T) {
 	poll()
 	if got := fmt.Sprintln(erp.objects["E1"]["phone"], erp.objects["E1"]["qty"], erp2.objects["T1"]["phone"], erp2.objects["T1"]["qty"]); got != "2 2 2 2\n" {
 		t.Errorf("got %s, want the phone number and the quantity on both sides", got)
+	}
+}
+
+// hasty is a system whose answer to a create gets lost; before anybody looks, a user changes what was made.
+type hasty struct{ *stamped }
+
+func (h *hasty) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
+	r, err := h.stamped.Write(ctx, w)
+	if err != nil {
+		h.set("T1", "qty", 2)
+	}
+	return r, err
+}
+
+// What a user has changed in an object between its create, whose answer got lost, and the look that found it, is news and travels, also where the
+// create wrote that very field.
+func TestNewsOfAnAdoptedObject(t *testing.T) {
+	for name, flows := range map[string]string{"copied": thereAndBack, "mapped": through("plain")} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorldOf(t, flows, store.Config{})
+			erp, erp2 := &stamped{target: w.erp, seen: map[string]int{}}, &hasty{&stamped{target: w.erp2, seen: map[string]int{}}}
+			w.deps.Systems["erp"].Connector, w.deps.Systems["erp2"].Connector = erp, erp2
+			w.erp2.script = []step{{apply: true, err: fault.New(fault.UnknownOutcome, "no answer")}}
+			there, back := w.flow("there"), w.flow("back")
+			erp.objects["E1"] = map[string]any{"no": "A", "qty": 1}
+			erp.stamp("E1")
+			for range 6 {
+				for _, e := range erp.changes(t, "erp") {
+					w.must(there, e)
+				}
+				for _, e := range erp2.changes(t, "erp2") {
+					w.must(back, e)
+				}
+			}
+			if got := fmt.Sprintln(erp.objects["E1"]["qty"], erp2.objects["T1"]["qty"], len(erp2.objects)); got != "2 2 1\n" {
+				t.Errorf("got %s, want the user's quantity on both sides, and one object", got)
+			}
+			if n := len(w.erp.calls) + len(w.erp2.calls); n > 4 {
+				t.Errorf("%d writes: %q %q", n, w.erp.calls, w.erp2.calls)
+			}
+		})
 	}
 }
