@@ -2,8 +2,6 @@ package flow
 
 import (
 	"context"
-	"encoding/json"
-	"maps"
 	"slices"
 	"strings"
 
@@ -150,18 +148,31 @@ func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector
 	return k
 }
 
-// overlaid is a target's document with the fields in it that were sent, as they were sent.
+// overlaid is a target's document with the fields in it that were sent, as they were sent; nil where one of the two is no object.
 func overlaid(doc, sent []byte) []byte {
-	var all, fields map[string]json.RawMessage
-	if json.Unmarshal(doc, &all) != nil || json.Unmarshal(sent, &fields) != nil {
+	all, fields := jsondoc.Get(), jsondoc.Get()
+	defer jsondoc.Put(all)
+	defer jsondoc.Put(fields)
+	if all.Reset(doc, documentLimits) != nil || fields.Reset(sent, documentLimits) != nil {
 		return nil
 	}
-	maps.Copy(all, fields)
-	out, err := json.Marshal(all)
-	if err != nil {
-		return nil
+	names, out := map[string]bool{}, []byte{'{'}
+	add := func(name string, v jsondoc.Value) {
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(jsondoc.AppendString(out, name), ':'), v.Raw()...)
 	}
-	return out
+	for name, v := range fields.Root().Members() {
+		names[name] = true
+		add(name, v)
+	}
+	for name, v := range all.Root().Members() {
+		if !names[name] {
+			add(name, v)
+		}
+	}
+	return append(out, '}')
 }
 
 // readBack gives the object as the target holds it some time after the write, or nil.

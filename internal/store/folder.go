@@ -80,7 +80,9 @@ func (s *Store) lookAtFolder(ctx context.Context) error {
 	return nil
 }
 
-// openedAlone is how often the store was opened as its file says without the write-ahead log: every start brings that number into the file.
+// openedAlone is how often the store was opened as its file says without the write-ahead log: every start brings that number into the file. A file that
+// a crash has left in the middle of a checkpoint is whole only with its log: read alone it may look damaged. That is no older copy, whose pages are
+// of one moment, so the log is its own.
 func (s *Store) openedAlone(ctx context.Context) (opened int64, err error) {
 	if _, err := os.Stat(s.cfg.SQLite); err != nil {
 		return 0, nil
@@ -94,6 +96,8 @@ func (s *Store) openedAlone(ctx context.Context) (opened int64, err error) {
 	switch err := db.QueryRowContext(ctx, "SELECT value FROM origin WHERE name = ?", originLife).Scan(&text); {
 	case errors.Is(err, sql.ErrNoRows), err != nil && strings.Contains(err.Error(), "no such table"):
 		return 0, nil
+	case isDamage(err):
+		return s.seen.Opened, nil
 	case err != nil:
 		return 0, err
 	}
@@ -104,7 +108,8 @@ func (s *Store) openedAlone(ctx context.Context) (opened int64, err error) {
 	return m.Opened, nil
 }
 
-// settleFolder brings the life of the store into its file and its folder.
+// settleFolder brings the life of the store into its file, and then its name into the folder. While somebody else reads the file its log may not be
+// brought into it as a whole: then the folder does not learn this life, or the next start would take the log for a later state's.
 func (s *Store) settleFolder(ctx context.Context, c *sql.Conn) error {
 	if s.d != sqlite {
 		return nil
@@ -112,6 +117,9 @@ func (s *Store) settleFolder(ctx context.Context, c *sql.Conn) error {
 	var busy, log, done int64
 	if err := c.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &log, &done); err != nil {
 		return err
+	}
+	if s.inFile = busy == 0; !s.inFile {
+		return nil
 	}
 	return s.writeLife(s.life)
 }
@@ -150,7 +158,7 @@ func (s *Store) Beat(ctx context.Context) error {
 		return err
 	}
 	s.life = m
-	if s.d != sqlite {
+	if !s.inFile {
 		return nil
 	}
 	return s.writeLife(m)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"io"
 	"os"
@@ -254,6 +255,97 @@ func TestALaterLogIsNotApplied(t *testing.T) {
 	opened(t, dir+"/crashed/waybill.db", func(s *Store) {
 		if got := pausedIn(t, s); !slices.Equal(got, []string{"three"}) {
 			t.Errorf("after a crash the store holds %v", got)
+		}
+	})
+}
+
+// A kill in the middle of a checkpoint leaves a file that is whole only with its log: the log is its own, whatever the file looks like without it.
+func TestKilledInACheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	opened(t, dir+"/a/waybill.db", func(s *Store) { pauses(t, s, "one"); copyFolder(t, dir+"/a", dir+"/killed") })
+	log, err := os.ReadFile(dir + "/killed/waybill.db-wal")
+	if err != nil || len(log) == 0 {
+		t.Fatal("there is no log", err)
+	}
+	// The pages of the table that tells the life have not been written as a whole; the log of the next life holds them.
+	db, err := sql.Open("sqlite", fileURI(dir+"/killed/waybill.db")+"?immutable=1&mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var root, size int64
+	err = errors.Join(db.QueryRow("SELECT rootpage FROM sqlite_master WHERE name = 'origin'").Scan(&root), db.QueryRow("PRAGMA page_size").Scan(&size), db.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), Config{SQLite: dir + "/killed/waybill.db"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pauses(t, s, "two")
+	if err := s.Beat(t.Context()); err != nil { // the page is in the log
+		t.Fatal(err)
+	}
+	copyFolder(t, dir+"/killed", dir+"/torn")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(dir+"/torn/waybill.db", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt([]byte{99}, (root-1)*size) // no kind of page
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	opened(t, dir+"/torn/waybill.db", func(s *Store) {
+		if got := pausedIn(t, s); !slices.Equal(got, []string{"one", "two"}) {
+			t.Errorf("the store holds %v", got)
+		}
+	})
+	if aside, _ := filepath.Glob(dir + "/torn/waybill.db-wal.of-life-*"); len(aside) != 0 {
+		t.Errorf("put aside: %v", aside)
+	}
+}
+
+// While somebody reads the file the log may stay beside it: the folder must not name a life that the file alone does not know.
+func TestReadBySomebodyElse(t *testing.T) {
+	dir := t.TempDir()
+	path := dir + "/a/waybill.db"
+	opened(t, path, func(s *Store) { pauses(t, s, "one") })
+	other, err := sql.Open("sqlite", fileURI(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	other.SetMaxOpenConns(1)
+	if _, err := other.Exec("BEGIN"); err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := other.QueryRow("SELECT count(*) FROM origin").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), Config{SQLite: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pauses(t, s, "two")
+	copyFolder(t, dir+"/a", dir+"/killed")
+	if _, err := other.Exec("ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Beat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if newest, files, err := s.lives(); err != nil || newest.Opened >= s.life.Opened {
+		t.Errorf("the folder knows a life that the file alone does not: %q %v", files, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	opened(t, dir+"/killed/waybill.db", func(s *Store) {
+		if got := pausedIn(t, s); !slices.Equal(got, []string{"one", "two"}) {
+			t.Errorf("after the kill the store holds %v", got)
 		}
 	})
 }

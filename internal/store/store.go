@@ -46,6 +46,7 @@ type Store struct {
 	// life is the store's, seen what the folder of a SQLite file knew of it at the start (see lifeMark).
 	life, seen lifeMark
 	lastAlive  time.Time
+	inFile     bool // the life has reached the SQLite file itself
 
 	mu      sync.RWMutex // held for reading while a member is handed over, for writing by Close
 	closed  bool
