@@ -180,7 +180,7 @@ func (h *Hub) flowStatus(r *running, g *glance, sweep *api.Sweep, hub *status.Hu
 	f.Remarks = h.sourceRemarks(def.Name)
 	for _, r := range f.Remarks {
 		if r.Kind == string(connector.Failed) {
-			facts.Source.Failed = r.Text
+			facts.Source.Failed = intake.RemarkText(connector.Remark{Kind: connector.Failed, Count: r.Count}) // the remark itself says which
 		}
 	}
 	verdict := facts.Judge()
