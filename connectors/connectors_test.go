@@ -84,7 +84,8 @@ reads too, so that an error in place of a list is no empty list:
    the body is empty or no JSON, nothing says whether it was done: an *unknown outcome*. A 204 stands for itself. A read is judged by it where
    the value is there.
 3. Without ` + "`success`" + ` for that member: a JSON-RPC 2.0 ` + "`error`, GraphQL `errors`, and a `success` or `ok`" + ` that is false are refusals; GraphQL errors
-   beside data are an unknown outcome. A web page in answer to a delete is one, too.
+   beside data are an unknown outcome. A web page in answer to a delete is one, too. In answer to a read a web page, such as a login's, or nothing at
+   all is *unavailable*: it is in the way of every message alike.
 
 ` + "```yaml" + `
 erp:                                    # JSON-RPC

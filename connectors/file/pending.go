@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -76,7 +77,7 @@ func (s *system) Pending(ctx context.Context, object string) ([]connector.File, 
 			out = append(out, *f)
 		}
 	}
-	s.remember(object, present, notes)
+	s.remember(object, present, append(notes, s.failed(o, root)...))
 	slices.SortFunc(out, func(a, b connector.File) int {
 		if c := a.Modified.Compare(b.Modified); c != 0 {
 			return c
@@ -236,6 +237,48 @@ func (s *system) cut(object string, f connector.File) error {
 		return at.missing
 	}
 	return nil
+}
+
+// maxWhy bounds what is read of a .error file.
+const maxWhy = 1 << 10
+
+// failed tells of the files that lie in the folder for those, beside the reason: whoever takes one of the two away has dealt with it. The reason of
+// the first is read.
+func (s *system) failed(o *object, root *os.Root) []connector.FileNote {
+	dir := filepath.ToSlash(o.Failed)
+	entries, err := fs.ReadDir(root.FS(), path.Clean(dir))
+	if err != nil {
+		return nil // nothing has failed yet
+	}
+	names := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		names[e.Name()] = true
+	}
+	var notes []connector.FileNote
+	for _, e := range entries {
+		name := e.Name()
+		taken, _ := path.Match(o.Pattern, name)
+		again, _ := path.Match(o.Pattern, strings.TrimSuffix(name, path.Ext(name))) // a second one of its name has its digest behind it
+		if !names[name+".error"] || !e.Type().IsRegular() || !taken && !again {
+			continue
+		}
+		note := connector.FileNote{Name: path.Join(dir, name), Failed: true}
+		if len(notes) == 0 {
+			note.Why = reason(root, path.Join(dir, name+".error"))
+		}
+		notes = append(notes, note)
+	}
+	return notes
+}
+
+func reason(root *os.Root, name string) string {
+	f, err := openRegular(root, name)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	text, _ := io.ReadAll(io.LimitReader(f, maxWhy)) // what can be read of it
+	return strings.TrimSpace(strings.ToValidUTF8(string(text), "?"))
 }
 
 // remember drops what is known of files that are gone, and keeps what was left where it is.

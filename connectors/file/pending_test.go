@@ -1,6 +1,7 @@
 package file
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -124,6 +125,47 @@ func TestWhatIsLeft(t *testing.T) {
 		if !strings.Contains(err.Error(), "it is a pipe") {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// TestFailedFilesAreNamed: a file that could not be taken is told of until a person has taken it, or the reason beside it, away.
+func TestFailedFilesAreNamed(t *testing.T) {
+	d := newDrop(t, `{pattern: "*.csv"}`)
+	if err := os.MkdirAll(filepath.Join(d.dir, "failed"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	d.put("failed/ours.csv", "x\n")
+	d.put("failed/others.xml", "x\n")
+	d.put("failed/others.xml.error", "not ours\n")
+	d.wants("nothing has failed", "")
+	if notes := d.FileNotes("stock"); len(notes) != 0 {
+		t.Fatalf("%+v", notes)
+	}
+	for range 2 {
+		d.put("a.csv", "x\n1\n")
+		d.wants("just written", "")
+		d.clock.Advance(time.Minute)
+		files, _ := d.pending()
+		if len(files) != 1 {
+			t.Fatalf("%+v", files)
+		}
+		if err := d.Done(t.Context(), "stock", files[0], errors.New("no line holds sku")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.wants("two of a name have failed", "")
+	notes := d.FileNotes("stock")
+	if len(notes) != 2 || notes[0] != (connector.FileNote{Name: "failed/a.csv", Why: "no line holds sku", Failed: true}) || !notes[1].Failed {
+		t.Fatalf("%+v", notes)
+	}
+	for _, n := range notes {
+		if err := os.Remove(filepath.Join(d.dir, n.Name+".error")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.wants("a person has dealt with them", "")
+	if notes := d.FileNotes("stock"); len(notes) != 0 {
+		t.Errorf("%+v", notes)
 	}
 }
 

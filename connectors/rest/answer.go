@@ -96,10 +96,17 @@ func (j *judge) unread(resp *httpclient.Response) *fault.Error {
 		}
 		return fault.New(fault.UnknownOutcome, "%s", why)
 	}
-	if page := bytes.ToLower(said[:min(len(said), 14)]); bytes.HasPrefix(page, []byte("<!doctype html")) || bytes.HasPrefix(page, []byte("<html")) {
+	if webPage(resp.Body) {
 		return fault.New(fault.UnknownOutcome, "the answer is a web page: %s", j.s.client.Text(resp))
 	}
 	return nil
+}
+
+// webPage reports whether a body is a page for people.
+func webPage(body []byte) bool {
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
+	page := bytes.ToLower(body[:min(len(body), 14)])
+	return bytes.HasPrefix(page, []byte("<!doctype html")) || bytes.HasPrefix(page, []byte("<html"))
 }
 
 // refused makes the failure of an answer whose status is that of a success.

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -26,7 +27,10 @@ func (s *system) parse(op string, resp *httpclient.Response, safe bool) (jsondoc
 		return doc.Root(), nil
 	}
 	kind := fault.UnknownOutcome // something came of it, and this is not what
-	if safe {
+	switch {
+	case safe && (webPage(resp.Body) || len(bytes.TrimSpace(resp.Body)) == 0):
+		kind = fault.Unavailable // a page for people, such as a login's or one of a maintenance, or nothing: no message is at fault
+	case safe:
 		kind = fault.Invalid
 	}
 	f := s.fail(kind, op, "the answer is no JSON: %s", err)

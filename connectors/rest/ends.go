@@ -76,6 +76,10 @@ func (w *walk) count(p *page, rows int) error {
 		w.done, p.items = true, nil
 		return nil
 	}
+	if w.at.Past && fresh > 0 && w.name(p.items[0]) == w.at.Head { // behind the end the service shows its first page
+		w.done, p.items = true, nil
+		return nil
+	}
 	more, said := w.follows(p, fresh)
 	if w.verify && pg.Style == "offset" && !said {
 		more = rows > 0
@@ -118,6 +122,9 @@ func (w *walk) step(p *page, rows, fresh int) {
 	if w.at.Rows == 0 {
 		w.at.Rows = rows
 	}
+	if w.at.Head == "" && len(p.items) > 0 {
+		w.at.Head = w.name(p.items[0])
+	}
 	w.at.Read += fresh
 	w.at.Short = rows < w.at.Rows
 	n := 1
@@ -156,7 +163,7 @@ func (w *walk) follows(p *page, fresh int) (more, said bool) {
 		return more, true
 	}
 	if n := w.number(p, pg.Pages, pg.PagesHeader); n >= 0 {
-		return w.at.N+1 < n, true
+		return w.counted(p, fresh, w.at.N+1 < n)
 	}
 	if n := w.number(p, pg.Total, pg.TotalHeader); n >= 0 {
 		behind := w.at.N + w.span() // the place behind this page
@@ -164,19 +171,40 @@ func (w *walk) follows(p *page, fresh int) (more, said bool) {
 			behind = (w.at.N + 1) * w.span()
 		}
 		if fresh > 0 {
-			return w.at.Read+fresh < n, true
+			return w.counted(p, fresh, w.at.Read+fresh < n)
 		}
-		return behind < n, true
+		return w.counted(p, fresh, behind < n)
 	}
 	return fresh > 0, false
 }
 
+// counted judges what a number of objects or pages says of the end. Services give other numbers under such names: how many this page holds, how many
+// there are at most, how many there were a minute ago. So behind a page that is as full as the first one is asked for, and where that
+// holds something new, the number is wrong and counts for nothing.
+func (w *walk) counted(p *page, fresh int, more bool) (follows, said bool) {
+	switch {
+	case more:
+		return true, true
+	case fresh == 0:
+		return false, true
+	case w.at.Past:
+		return true, true
+	case len(p.items) >= w.at.Rows:
+		w.at.Past = true
+		return true, true
+	}
+	return false, true
+}
+
 // beyond reports whether a refusal means that the list ended before: 404 behind the first page; 400, 416 and 422, as services also refuse
-// more than so many objects, only where something else shows the end.
+// more than so many objects, only where something else shows the end. Behind the end that a total says, every refusal does.
 func (w *walk) beyond(p *page, err error) bool {
 	style := w.o.List.Paging.Style
 	if style != "page" && style != "offset" || w.at.N == 0 || p == nil || p.resp == nil {
 		return false
+	}
+	if w.at.Past {
+		return fault.KindOf(err) == fault.NotFound || fault.KindOf(err) == fault.Invalid
 	}
 	switch p.resp.Status {
 	case http.StatusNotFound:

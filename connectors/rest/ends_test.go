@@ -187,6 +187,49 @@ func TestTotals(t *testing.T) {
 	}
 }
 
+// TestWrongTotals: what is called a total is another number, and no object is left out for it; what services answer behind a right one is the end.
+func TestWrongTotals(t *testing.T) {
+	full := []string{rows(1, 3), rows(4, 6), rows(7, 8)}
+	for _, tc := range []struct {
+		name, paging string
+		total        int
+		pages        []string
+		status       int    // behind the last page
+		behind       string // and what is answered there
+		size         int
+	}{
+		{"how many the page holds", "style: page, total: total", 3, full, 200, "[]", 8},
+		{"none", "style: page, total: total", 0, full, 200, "[]", 8},
+		{"as it was when there were fewer", "style: page, total: total", 5, full, 200, "[]", 8},
+		{"pages that are fewer", "style: page, pages: total", 2, full, 200, "[]", 8},
+		{"offset, how many the page holds", "style: offset, total: total", 3, []string{rows(1, 3), rows(3, 5), rows(5, 7), rows(7, 8)}, 200, "[]", 8},
+		{"right, and refused behind it", "style: page, total: total", 6, full[:2], 400, `[]`, 6},
+		{"right, and the first page behind it", "style: page, total: total", 6, full[:2], 200, rows(1, 3), 6},
+		{"right, and the last page behind it", "style: page, pages: total", 2, full[:2], 200, rows(4, 6), 6},
+	} {
+		sys := statusLister(t, "{list: {items: data, paging: {"+tc.paging+"}}}", func(r *http.Request) (int, http.Header, string) {
+			n := page_(r)
+			if n == 0 {
+				offset, _ := strconv.Atoi(r.URL.Query().Get("offset"))
+				n = offset/2 + 1
+			}
+			status, data := 200, tc.behind
+			if n <= len(tc.pages) {
+				data = tc.pages[n-1]
+			} else {
+				status = tc.status
+			}
+			return status, nil, fmt.Sprintf(`{"total":%d,"data":%s}`, tc.total, data)
+		})
+		if ids, err := pollTo(t, sys); len(ids) != tc.size || err != nil {
+			t.Errorf("%s: polled %v %v", tc.name, ids, err)
+		}
+		if ids := listed(t, sys); len(ids) != tc.size {
+			t.Errorf("%s: listed %v", tc.name, ids)
+		}
+	}
+}
+
 // TestOffsetThatIsIgnored: a service that does not know the parameter shows everything, again and again.
 func TestOffsetThatIsIgnored(t *testing.T) {
 	for _, n := range []int{1, 2, 7} {

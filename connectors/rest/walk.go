@@ -34,6 +34,9 @@ type place struct {
 	Rows  int  `json:"rows,omitempty"`
 	Read  int  `json:"read,omitempty"`
 	Short bool `json:"short,omitempty"`
+	// Past: by a total or a number of pages the list has ended, and it is looked for more. Head is the walk's first object.
+	Past bool   `json:"past,omitempty"`
+	Head string `json:"head,omitempty"`
 	// Pages is the number of pages as the service says it, Empty how many pages without an object came one after the other.
 	Pages int `json:"pages,omitempty"`
 	Empty int `json:"empty,omitempty"`

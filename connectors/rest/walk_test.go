@@ -89,7 +89,7 @@ func TestEndOfAList(t *testing.T) {
 		}, 3},
 		{"a number of pages", "style: page, pages: pages", func(r *http.Request) (http.Header, string) {
 			return nil, `{"pages":"3","data":` + [...]string{"", rows(1, 3), rows(4, 6, 5), rows(7, 9), "404"}[min(page_(r), 4)] + "}"
-		}, 3},
+		}, 4}, // the last one is full: the number could be wrong
 		{"a number of pages, and an empty one in the middle", "style: page, pages-header: X-WP-TotalPages", func(r *http.Request) (http.Header, string) {
 			return http.Header{"X-Wp-Totalpages": {"4"}}, `{"data":` + [...]string{"", rows(1, 4), rows(5, 6, 5, 6), rows(7, 8), rows(9, 10)}[min(page_(r), 4)] + "}"
 		}, 4},

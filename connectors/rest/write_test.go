@@ -215,10 +215,15 @@ func TestSearchesAreComparedAgain(t *testing.T) {
 }
 
 func TestReadingNonsense(t *testing.T) {
-	for _, body := range []string{`<html>`, `{"items":{}}`, `{"things":[]}`, ``} {
+	for body, want := range map[string]fault.Kind{`{"items":{}}`: fault.Invalid, `{"things":[]}`: fault.Invalid, `[`: fault.Invalid,
+		// A page for people, or nothing, is in the way of every message alike: none of them is parked for it.
+		`<html>`: fault.Unavailable, " <!DOCTYPE html><title>Log in</title>": fault.Unavailable, ``: fault.Unavailable} {
 		sys := answering(t, 200, nil, body, list("none", ""))
-		if _, err := sys.Poll(t.Context(), connector.PollRequest{Object: "item"}); fault.KindOf(err) != fault.Invalid {
-			t.Errorf("%s: %v", body, err)
+		if _, err := sys.Poll(t.Context(), connector.PollRequest{Object: "item"}); fault.KindOf(err) != want {
+			t.Errorf("%s: %v, want %s", body, err, want)
+		}
+		if _, err := sys.Find(t.Context(), connector.Lookup{Object: "item", Natural: map[string]string{"code": "7"}}); fault.KindOf(err) != want {
+			t.Errorf("find: %s: %v, want %s", body, err, want)
 		}
 	}
 }

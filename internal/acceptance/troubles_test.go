@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -42,7 +43,7 @@ type trouble struct {
 	gone string
 }
 
-// troubles are the twenty of docs/operations.md.
+// troubles are those of docs/operations.md.
 var troubles = []trouble{
 	{name: "slow target", with: map[string]string{"flows/erp.yaml": strings.Replace(erpFlow, "late-after: 1h", "late-after: 2s", 1)},
 		seed: func(w *troubled) { w.slow(1500 * time.Millisecond); w.orders("A", "A", "A", "A", "A", "A", "A", "A") },
@@ -76,6 +77,14 @@ var troubles = []trouble{
 		seed: func(w *troubled) { w.write(w.t, "drop/stock.csv", "no,seq\nA,1\nB") }, // half an upload
 		says: []string{"stock", "1 file is held back", "stock.csv"}, exit: 0, after: time.Second,
 		cure: func(w *troubled) { w.write(w.t, "drop/stock.csv", "no,seq\nA,1\nB,1\n") }},
+	{name: "file that fails", with: map[string]string{"flows/stock.yaml": stockFlow},
+		seed: func(w *troubled) { w.write(w.t, "drop/stock.csv", "\xff\xfen\x00o\x00\n\x00") }, // UTF-16, and the drop is UTF-8
+		says: []string{"stock", "attention", "1 file has failed, and waits for a person: failed/stock.csv", "UTF-16"}, exit: 0, after: time.Second,
+		cure: func(w *troubled) {
+			if err := os.Remove(filepath.Join(w.dir, "drop/failed/stock.csv.error")); err != nil {
+				w.t.Fatal(err)
+			}
+		}},
 	{name: "lost group", setup: onControlled, seed: func(w *troubled) {
 		w.control(kmsg.Heartbeat, func(req kmsg.Request) kmsg.Response { return coded(req, 30) })
 		w.control(kmsg.FindCoordinator, func(req kmsg.Request) kmsg.Response { return coded(req, 30) })

@@ -320,6 +320,16 @@ func (h *Hub) restoredView(r *state.Restoration) *api.Restored {
 	return v
 }
 
+// lostUntil is when the later state can have accepted something last: it lived on after its last beat, and the next one may have been late. It is
+// rounded up to the second in which it is told.
+func lostUntil(r *state.Restoration) time.Time {
+	until := r.Since
+	if end := r.Stopped.Add(2 * beatEvery); !r.Stopped.IsZero() && end.Before(until) {
+		until = end
+	}
+	return until.Add(time.Second - 1).Truncate(time.Second)
+}
+
 // lostText names what was promised and is not in the store, with the time.
 func (h *Hub) lostText(r *state.Restoration) string {
 	var pushed, files, polled []string
@@ -333,12 +343,9 @@ func (h *Hub) lostText(r *state.Restoration) string {
 			polled = append(polled, f.Name)
 		}
 	}
-	from, to := "the time of the copy", r.Since.Format(time.RFC3339)
+	from, to := "the time of the copy", lostUntil(r).Format(time.RFC3339)
 	if !r.AsOf.IsZero() {
 		from = r.AsOf.Format(time.RFC3339)
-	}
-	if !r.Stopped.IsZero() {
-		to = r.Stopped.Format(time.RFC3339)
 	}
 	var parts []string
 	span := "between " + from + " and " + to

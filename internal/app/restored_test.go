@@ -7,11 +7,29 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/state"
 )
+
+// TestLostUntil: a hub that was killed has accepted something after its last beat.
+func TestLostUntil(t *testing.T) {
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		stopped, since time.Time
+		want           time.Time
+	}{
+		{noon, noon.Add(5 * time.Second), noon.Add(5 * time.Second)},
+		{noon, noon.Add(time.Hour), noon.Add(2 * beatEvery)},
+		{time.Time{}, noon.Add(time.Hour + time.Millisecond), noon.Add(time.Hour + time.Second)},
+	} {
+		if got := lostUntil(&state.Restoration{Stopped: tc.stopped, Since: tc.since}); !got.Equal(tc.want) {
+			t.Errorf("stopped %s, restored %s: lost until %s, want %s", tc.stopped, tc.since, got, tc.want)
+		}
+	}
+}
 
 // A store behind its broker is told by that alone: groups have committed what it does not know to be finished. Nothing is done twice, and it settles by
 // itself.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/flow"
 	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/notice"
@@ -176,12 +177,17 @@ func (h *Hub) flowStatus(r *running, g *glance, sweep *api.Sweep, hub *status.Hu
 	if sweep != nil && sweep.State == api.SweepHeld {
 		facts.Source.Held = sweep.Text
 	}
+	f.Remarks = h.sourceRemarks(def.Name)
+	for _, r := range f.Remarks {
+		if r.Kind == string(connector.Failed) {
+			facts.Source.Failed = intake.RemarkText(connector.Remark{Kind: connector.Failed, Count: r.Count}) // the remark itself says which
+		}
+	}
 	verdict := facts.Judge()
 	f.State, f.Why = verdict.State, verdict.Why
 	if facts.Paused != nil {
 		f.Paused = &api.Pause{By: facts.Paused.Who, Since: facts.Paused.Since}
 	}
-	f.Remarks = h.sourceRemarks(def.Name)
 	h.measure(&f, t)
 	return f
 }

@@ -254,7 +254,7 @@ func (e *env) showObjects(objects []api.Object) {
 			if r.Deleted {
 				gone = " (deleted)"
 			}
-			fmt.Fprintf(e.out, "  %s: %s%s\n", r.System, r.Local, gone)
+			fmt.Fprintf(e.out, "  %s: %s%s\n", r.System, cell(r.Local), gone)
 		}
 		fmt.Fprintln(e.out)
 	}

@@ -109,13 +109,27 @@ func (m *making) block(name string) []byte {
 		fmt.Fprintf(&b, "    driver: postgres\n    url: \"${env:%s_URL}\"\n    objects:\n      %s:\n        table: %ss          # TODO\n        id: %s\n        columns:\n", variable, m.entity, m.entity, m.idOf())
 		m.columns(&b, map[string]string{"integer": "integer", "number": "decimal", "boolean": "boolean", "date": "date", "date-time": "timestamp", "object": "json", "array": "json"}, m.idOf())
 	case "file":
-		fmt.Fprintf(&b, "    path: ../%s          # the folder, from this file's directory\n    objects:\n      %s:\n        pattern: \"*.csv\"\n", name, m.entity)
-		if m.root != nil {
-			b.WriteString("        csv:\n          columns:\n")
-			m.columns(&b, nil, "")
-		}
+		fmt.Fprintf(&b, "    path: ../%s          # the folder, from this file's directory\n    objects:\n      %s:\n        ", name, m.entity)
+		m.drop(&b)
 	}
 	return b.Bytes()
+}
+
+// drop says what the files of a drop are like, as far as the sample shows it.
+func (m *making) drop(b *bytes.Buffer) {
+	switch {
+	case m.root == nil:
+		b.WriteString("pattern: \"*.csv\"\n")
+	case m.delimiter == "":
+		b.WriteString("pattern: \"*.jsonl\"\n        format: jsonl          # one object a line\n")
+	default:
+		b.WriteString("pattern: \"*.csv\"\n        csv:\n")
+		if m.delimiter != "," {
+			fmt.Fprintf(b, "          delimiter: %q\n", m.delimiter)
+		}
+		b.WriteString("          columns:\n")
+		m.columns(b, nil, "")
+	}
 }
 
 func (m *making) idOf() string {

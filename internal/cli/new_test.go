@@ -163,6 +163,46 @@ func TestNewSystemOfEveryKind(t *testing.T) {
 	}
 }
 
+// TestNewDrop: a drop is written as its sample is divided, and a flow of it names its only object.
+func TestNewDrop(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"s.csv":   {"id;name\n1;Ada\n", "        pattern: \"*.csv\"\n        csv:\n          delimiter: \";\"\n          columns:\n            id: text\n            name: text\n"},
+		"t.tsv":   {"id\tname\n1\tAda\n", "          delimiter: \"\\t\"\n"},
+		"c.csv":   {"id,name\n1,Ada\n", "        csv:\n          columns:\n"},
+		"l.jsonl": {"{\"id\":\"1\",\"name\":\"Ada\"}\n", "        pattern: \"*.jsonl\"\n        format: jsonl"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			write(t, "configs/waybill.yaml", "systems: {}\n")
+			write(t, name, c.text)
+			if code, out, errs := command(t, "new", "system", "wms", "--connector", "file", "--sample", name, "--object", "stock"); code != 0 {
+				t.Fatalf("%d\n%s%s", code, out, errs)
+			}
+			if conf := read(t, "configs/waybill.yaml"); !strings.Contains(conf, c.want) {
+				t.Errorf("%s\nlacks\n%s", conf, c.want)
+			}
+			if code, out, errs := command(t, "new", "flow", "people", "--sample", name, "--from", "wms", "--entity", "customer", "--key", "id"); code != 0 {
+				t.Fatalf("%d\n%s%s", code, out, errs)
+			}
+			if f := read(t, "flows/people.yaml"); !strings.Contains(f, "files: {object: stock, every: 10s}") {
+				t.Error(f)
+			}
+			passes(t)
+		})
+	}
+}
+
+// TestNewDraftForValues: names and types fit the common schema, and the values do not: a draft is made.
+func TestNewDraftForValues(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "configs/waybill.yaml", "systems: {shop: {connector: webhook}}\n")
+	write(t, "c.json", `{"id":"1","name":"ACME","email":"a@b.co","country":"Germany","phone":"+49"}`)
+	if code, out, errs := command(t, "new", "flow", "customers", "--sample", "c.json", "--from", "shop", "--key", "id"); code != 0 || !strings.Contains(out, "wrote schemas/draft/customers.v1.json") {
+		t.Fatalf("%d\n%s%s", code, out, errs)
+	}
+	passes(t)
+}
+
 // TestNewRefuses says what is missing, and writes nothing.
 func TestNewRefuses(t *testing.T) {
 	t.Chdir(t.TempDir())

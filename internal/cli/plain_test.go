@@ -78,3 +78,13 @@ func TestTraceOfSeveralKeys(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// TestIDsOnOneLine: an id with a line's end stays on the line of its system.
+func TestIDsOnOneLine(t *testing.T) {
+	var out bytes.Buffer
+	e := &env{out: plainWriter{&out}, raw: &out, output: "text"}
+	e.showObjects([]api.Object{{Entity: "order", Hub: "h", External: "x", Refs: []api.Ref{{System: "shop", Local: "A\nerp: 7"}}}})
+	if got := out.String(); got != "order h (external id x)\n  shop: A erp: 7\n\n" {
+		t.Errorf("%q", got)
+	}
+}

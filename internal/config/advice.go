@@ -44,12 +44,20 @@ func (l *loader) adviseTopics() {
 	}
 }
 
-// adviseWriters notes two flows that write the same fields of one object type of one system.
+// adviseWriters notes two flows that write the same fields of one object type of one system, and two that write one object as two of them.
 func (l *loader) adviseWriters() {
 	for i, d := range l.flows {
 		for _, other := range l.flows[:i] {
 			a, b := d.flow, other.flow
-			if a.To.System == "" || a.To.System != b.To.System || a.To.Object != b.To.Object || a.To.Object == "" {
+			if a.To.System == "" || a.To.System != b.To.System || a.To.Object == "" || b.To.Object == "" {
+				continue
+			}
+			if a.To.Object != b.To.Object {
+				if twoForOne(a, b) {
+					l.p.Note(d.node.Get("to").Pos(), "name another entity for one of them, let one only update (operation: update), or choose with when which documents each one takes",
+						"the flow %q writes the entity %s of %s too, as %s: the hub keeps one id of an object in a system, so that what goes to both is written to one of them, or under the other's id",
+						b.Name, a.Entity, a.To.System, b.To.Object)
+				}
 				continue
 			}
 			if fields, all := overlap(a, b); all || len(fields) > 0 {
@@ -62,6 +70,11 @@ func (l *loader) adviseWriters() {
 			}
 		}
 	}
+}
+
+// twoForOne reports whether two flows may create one object twice, as two object types of a system, for all that can be told.
+func twoForOne(a, b *Flow) bool {
+	return a.Entity == b.Entity && a.To.Operation != "update" && b.To.Operation != "update" && (a.When == nil || b.When == nil)
 }
 
 // overlap gives the fields that updates of both flows write; all: it is not known which they are.

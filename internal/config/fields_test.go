@@ -118,6 +118,10 @@ func TestAdvice(t *testing.T) {
 			"flows/f.yaml:4:13: no flow reads the topic orders.bookd: what is written there goes nowhere (did you mean orders.booked?",
 			"flows/f.yaml:8:15: no flow writes the topic orders.booked: nothing will come (did you mean orders.bookd?"}},
 		{name: "two flows, one object", flow: writes("a", "system: erp") + "---\n" + writes("b", "system: erp"), want: []string{"flows/f.yaml:9:5: the flow \"a\" writes the same fields of the object order of erp too"}},
+		{name: "two flows, one object as two", flow: writes("a", "system: erp") + "---\n" + writes("b", "system: erp, object: note"), want: []string{
+			"flows/f.yaml:9:5: the flow \"a\" writes the entity order of erp too, as order: the hub keeps one id of an object in a system"}},
+		{name: "one of them only updates", flow: writes("a", "system: erp") + "---\n" + writes("b", "system: erp, object: note, operation: update")},
+		{name: "each takes its own", flow: writes("a", "system: erp") + "when: source.no == \"1\"\n---\n" + writes("b", "system: erp, object: note") + "when: source.no == \"2\"\n"},
 		{name: "two flows, two systems", flow: writes("a", "system: erp") + "---\n" + writes("b", "system: wms")},
 		{name: "two flows, each with its fields", flow: writes("a", "system: erp, owns: [no]") + "---\n" + writes("b", "system: erp, owns: [qty]")},
 		{name: "two flows that share one field", flow: writes("a", "system: erp, owns: [no, qty]") + "---\n" + writes("b", "system: erp, owns: [qty]"), want: []string{"flows/f.yaml:9:5: the flow \"a\" writes qty of the object order of erp too"}},

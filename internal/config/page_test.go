@@ -92,7 +92,7 @@ What a handshake repeats is at most 1,024 printable characters, without ` + "`" 
 |---|---|
 | 202 | taken: stored, once; the same delivery again is answered 202 and not taken a second time. ` + "`" + `answer` + "`" + ` sets another status and body, for a sender that wants 200 or a text |
 | 200 | understood, and nothing to take (a handshake, an empty list) |
-| 400 | the body is no JSON, or too deep, or a number in it too large: with the place |
+| 400 | the body is no JSON, or neither an object nor a list of objects, or too deep, or a number in it too large: with the place |
 | 401 | the sender does not prove that it is who it says, or its timestamp is too far off |
 | 404 405 415 | nothing is received at this path; not by this method; not of this content type, character set or encoding: with what to send |
 | 409 | a delivery of this id was taken before, with another body |

@@ -199,6 +199,8 @@ const (
 	Left RemarkKind = "left"
 	// HeldBack: a file is not taken for a while, because it may be half an upload.
 	HeldBack RemarkKind = "held-back"
+	// Failed: a file could not be taken as a whole, and lies where such files are put until a person takes it away.
+	Failed RemarkKind = "failed"
 )
 
 // Remark is one record, or Count of them of which Local is one, and Version its stamp as the system writes it. Of a file, Local is its name and
@@ -246,11 +248,13 @@ type FileNoter interface {
 	FileNotes(object string) []FileNote
 }
 
-// FileNote is one entry of a drop that is not taken, and why. Since is set where it is held back for a while and will be taken.
+// FileNote is one entry of a drop that is not taken, and why. Since is set where it is held back for a while and will be taken; Failed where it
+// has failed and was moved away. Of many that have failed the first alone may say why.
 type FileNote struct {
-	Name  string
-	Why   string
-	Since time.Time
+	Name   string
+	Why    string
+	Since  time.Time
+	Failed bool
 }
 
 // File is one file of a drop. ID names its content: the same file again has the same ID.

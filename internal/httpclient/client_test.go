@@ -183,6 +183,9 @@ func TestTransportFailures(t *testing.T) {
 				if got := fault.KindOf(err); got != want {
 					t.Errorf("%s: %v, want %v: %v", method, got, want, err)
 				}
+				if tc.timeout > 0 && (!strings.Contains(err.Error(), "no whole answer within 50ms (timeout)") || !errors.Is(err, context.DeadlineExceeded)) {
+					t.Errorf("%s: %v", method, err)
+				}
 			}
 		})
 	}

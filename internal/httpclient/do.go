@@ -117,10 +117,17 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 			return nil, token, c.fail(r, fault.Unavailable, "", err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	slow := &timeoutError{c.cfg.Timeout}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, slow)
 	defer cancel()
 
 	var sent sentWatch
+	lost := func(err error) error {
+		if errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), slow) {
+			err = slow
+		}
+		return c.transportFault(r, &sent, err)
+	}
 	trace := sent.trace()
 	if failpoint.Enabled && !r.Safe {
 		trace.WroteRequest = func(info httptrace.WroteRequestInfo) {
@@ -132,7 +139,7 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 	began := time.Now()
 	resp, err := c.http.Do(hr.WithContext(httptrace.WithClientTrace(ctx, trace)))
 	if err != nil {
-		return nil, token, c.transportFault(r, &sent, err)
+		return nil, token, lost(err)
 	}
 	if hr.URL.Host == c.base.Host { // and not of whoever gives out tokens
 		c.tell(resp.Header, time.Since(began))
@@ -140,7 +147,7 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 	defer resp.Body.Close()
 	if !r.Safe {
 		if err := failpoint.Fail(failpoint.RequestAnswered); err != nil {
-			return nil, token, c.transportFault(r, &sent, err)
+			return nil, token, lost(err)
 		}
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.cfg.MaxBody)+1))
@@ -154,13 +161,22 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 	out := &Response{resp.StatusCode, resp.Header, body, resp.Request.URL}
 	failed := c.statusFault(r, out)
 	if failed == nil && err != nil { // it was applied, and what came of it is lost
-		return nil, token, c.transportFault(r, &sent, err)
+		return nil, token, lost(err)
 	}
 	if failed = c.judged(r, out, failed); failed != nil {
 		return out, token, failed
 	}
 	return out, token, nil
 }
+
+// timeoutError says in plain words that a call was given up: it is what an operator reads most.
+type timeoutError struct{ after time.Duration }
+
+func (e *timeoutError) Error() string {
+	return "no whole answer within " + e.after.String() + " (timeout)"
+}
+
+func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
 
 // tell tells what the system's clock shows, where the answer is its own: one that a cache gives again has the time of its making.
 func (c *Client) tell(h http.Header, passed time.Duration) {

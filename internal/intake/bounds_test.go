@@ -43,6 +43,9 @@ func TestDocumentsOfADelivery(t *testing.T) {
 			{`{"orders":[{},{},7]}`, 400, "element 2 of the list is number, not an object"},
 			{`{"orders":[null]}`, 400, "element 0 of the list is null, not an object"},
 			{`{"orders":[[{}]]}`, 400, "element 0 of the list is array, not an object"},
+			{`7`, 400, "the document is number, not an object or a list of them"},
+			{`null`, 400, "the document is null, not an object or a list of them"},
+			{`"{}"`, 400, "the document is string, not an object or a list of them"},
 			{`{"orders":[{"id":7,"lines":"none"}]}`, 202, "accepted"}, // what is in them is the flow's
 			{`{"order":{}}`, 202, "accepted"},
 		} {

@@ -57,10 +57,13 @@ func (k *hook) carried(size int, root jsondoc.Value, most int64) *refusal {
 	return nil
 }
 
-// documents refuses a list that holds other things than objects, or more of them than one delivery may; total counts them over the request.
+// documents refuses what is neither an object nor a list, a list that holds other things than objects, or more of them than one delivery may; total counts them over the request.
 // What is in an object is not looked at: that is the flow's.
 func (k *hook) documents(root jsondoc.Value, total *int) *refusal {
 	list := k.list(root)
+	if kind := root.Kind(); kind != jsondoc.Object && kind != jsondoc.Array {
+		return malformed("the document is %s, not an object or a list of them", kind)
+	}
 	if list.Kind() != jsondoc.Array {
 		*total++
 		return k.tooMany(*total)

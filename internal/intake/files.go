@@ -110,7 +110,11 @@ func (w *watcher) remarkFiles() {
 	said, known := remarks{}, make(map[connector.FileNote]bool, len(w.known))
 	for _, n := range noter.FileNotes(w.files.Object) {
 		kind := connector.Left
-		if !n.Since.IsZero() {
+		switch {
+		case n.Failed:
+			said.add([]connector.Remark{{Kind: connector.Failed, Local: n.Name, Version: n.Why}})
+			continue // it was logged when it failed
+		case !n.Since.IsZero():
 			kind = connector.HeldBack
 		}
 		said.add([]connector.Remark{{Kind: kind, Local: n.Name, Version: n.Why}})

@@ -138,7 +138,7 @@ func TestLeftInTheDrop(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		g := &growing{drop: newDrop(), notes: []connector.FileNote{
 			{Name: "link.csv", Why: "it is a symbolic link"}, {Name: "pipe.csv", Why: "it is a pipe"},
-			{Name: "half.csv", Why: "the last line has no line end", Since: noon},
+			{Name: "half.csv", Why: "the last line has no line end", Since: noon}, {Name: "failed/bad.csv", Why: "no header", Failed: true},
 		}}
 		in := b.start(growingSource(g))
 		told := func() (out []string) {
@@ -147,7 +147,7 @@ func TestLeftInTheDrop(t *testing.T) {
 			}
 			return out
 		}
-		want := []string{"1 file is held back: half.csv (the last line has no line end)", "2 files are not taken, and left in the drop, such as link.csv (it is a symbolic link)"}
+		want := []string{"1 file has failed, and waits for a person: failed/bad.csv (no header)", "1 file is held back: half.csv (the last line has no line end)", "2 files are not taken, and left in the drop, such as link.csv (it is a symbolic link)"}
 		b.turn("the remarks", func() bool { return slices.Equal(told(), want) })
 		g.mu.Lock()
 		g.notes = nil

@@ -35,13 +35,13 @@ func (m remarks) list() []connector.Remark {
 
 // RemarkText says a remark to people.
 func RemarkText(r connector.Remark) string {
-	unit, file := "record", r.Kind == connector.Left || r.Kind == connector.HeldBack
+	unit, file := "record", r.Kind == connector.Left || r.Kind == connector.HeldBack || r.Kind == connector.Failed
 	if file {
 		unit = "file"
 	}
-	count, is, has, changes := "1 "+unit, "is", "has", "it changes"
+	count, is, has, changes, waits := "1 "+unit, "is", "has", "it changes", "waits"
 	if r.Count != 1 {
-		count, is, has, changes = fmt.Sprintf("%d %ss", r.Count, unit), "are", "have", "they change"
+		count, is, has, changes, waits = fmt.Sprintf("%d %ss", r.Count, unit), "are", "have", "they change", "wait"
 	}
 	var what string
 	switch r.Kind {
@@ -55,6 +55,8 @@ func RemarkText(r connector.Remark) string {
 		what = is + " not taken, and left in the drop"
 	case connector.HeldBack:
 		what = is + " held back"
+	case connector.Failed:
+		what = has + " failed, and " + waits + " for a person"
 	default:
 		what = is + " remarkable: " + string(r.Kind)
 	}

@@ -50,6 +50,8 @@ func TestRemarkText(t *testing.T) {
 		{connector.Remark{Kind: connector.Unstamped, Local: "17", Count: 3}, "3 records have no stamp, so that polls cannot tell when they change, such as 17"},
 		{connector.Remark{Kind: connector.Unstamped, Count: 1}, "1 record has no stamp, so that polls cannot tell when it changes"},
 		{connector.Remark{Kind: connector.Moving, Count: 1}, "the list moved all the time while it was read: what was passed over is not known, and it is read again from where it began"},
+		{connector.Remark{Kind: connector.Failed, Local: "failed/a.csv", Version: "no header", Count: 1}, "1 file has failed, and waits for a person: failed/a.csv (no header)"},
+		{connector.Remark{Kind: connector.Failed, Local: "failed/a.csv", Count: 2}, "2 files have failed, and wait for a person, such as failed/a.csv"},
 		{connector.Remark{Kind: "odd", Local: "x", Count: 1}, "1 record is remarkable: odd: x"},
 	} {
 		if got := RemarkText(test.remark); got != test.want {

@@ -145,13 +145,13 @@ func TestSenders(t *testing.T) {
 			{header: token + "Content-Type: text/xml", body: ok, status: 415, answer: `\"text/xml\"`},
 		}, []string{ok}},
 		{"types of JSON", Webhook{Verify: bearer}, []visit{
-			{header: token + "Content-Type: application/vnd.shop.order+json; version=2", body: `1`, status: 202},
-			{header: token + "Content-Type: text/json", body: `2`, status: 202},
-			{header: token + "Content-Type: application/json; charset", body: `3`, status: 202},
-			{header: token + "Content-Type: APPLICATION/JSON; CHARSET=\"UTF-8\"", body: `4`, status: 202},
-			{header: token, body: `5`, status: 202},
+			{header: token + "Content-Type: application/vnd.shop.order+json; version=2", body: `{"n":1}`, status: 202},
+			{header: token + "Content-Type: text/json", body: `{"n":2}`, status: 202},
+			{header: token + "Content-Type: application/json; charset", body: `{"n":3}`, status: 202},
+			{header: token + "Content-Type: APPLICATION/JSON; CHARSET=\"UTF-8\"", body: `{"n":4}`, status: 202},
+			{header: token, body: `{"n":5}`, status: 202},
 			{header: token + "Content-Type: text/plain", body: `6`, status: 415, answer: "send application/json"},
-		}, []string{"1", "2", "3", "4", "5"}},
+		}, []string{`{"n":1}`, `{"n":2}`, `{"n":3}`, `{"n":4}`, `{"n":5}`}},
 		{"sharepoint, byte order mark", Webhook{Verify: hub}, []visit{
 			{header: json + "X-Hub-Signature-256: sha256=" + hexed("\ufeff"+ok), body: "\ufeff" + ok, status: 202}, // signed with the mark
 			{header: json + "X-Hub-Signature-256: sha256=" + hexed(ok), body: "\ufeff" + ok, status: 401},
@@ -163,14 +163,14 @@ func TestSenders(t *testing.T) {
 			{header: token + "Content-Type: application/json; charset=utf-16", body: "{}", status: 415, answer: "utf-16"},
 		}, nil},
 		{"bearer in any case", Webhook{Verify: bearer}, []visit{
-			{header: "authorization: bearer k", body: "1", status: 202},
-			{header: "AUTHORIZATION: BEARER   k", body: "2", status: 202},
-			{header: "Authorization: Bearer\tk", body: "3", status: 202},
+			{header: "authorization: bearer k", body: `{"n":1}`, status: 202},
+			{header: "AUTHORIZATION: BEARER   k", body: `{"n":2}`, status: 202},
+			{header: "Authorization: Bearer\tk", body: `{"n":3}`, status: 202},
 			{header: "Authorization: Bearerk", body: "4", status: 401},
 			{header: "Authorization: Bearer", body: "4", status: 401},
 			{header: "Authorization: k", body: "4", status: 401},
 			{header: "Authorization: Bearer K", body: "4", status: 401},
-		}, []string{"1", "2", "3"}},
+		}, []string{`{"n":1}`, `{"n":2}`, `{"n":3}`}},
 		{"encodings", Webhook{Verify: bearer}, []visit{{header: token + "Content-Encoding: br", body: ok, status: 415, answer: `\"br\" is not read`, reads: "Accept-Encoding: gzip, deflate"}}, nil},
 		{"waits for a 100", Webhook{Verify: bearer}, []visit{
 			{header: token + "Expect: 100-continue", body: ok, status: 202},

@@ -30,7 +30,7 @@ func ParseSample(name string, data []byte) ([]*jsondoc.Doc, error) {
 	if len(text) == 0 {
 		return nil, errors.New("the sample is empty")
 	}
-	if ext := strings.ToLower(filepath.Ext(name)); ext == ".csv" || ext == ".tsv" || ext != ".json" && ext != ".jsonl" && text[0] != '{' && text[0] != '[' {
+	if isCSV(name, text) {
 		return parseCSV(data)
 	}
 	doc, err := jsondoc.Parse(text, jsondoc.Limits{Bytes: MaxSample})
@@ -69,19 +69,38 @@ func parseLines(text []byte) ([]*jsondoc.Doc, error) {
 	return objects(out...)
 }
 
+// isCSV goes by a sample's name, and else by how it begins.
+func isCSV(name string, text []byte) bool {
+	ext := strings.ToLower(filepath.Ext(name))
+	return ext == ".csv" || ext == ".tsv" || ext != ".json" && ext != ".jsonl" && text[0] != '{' && text[0] != '['
+}
+
+// Delimiter gives what stands between the values of a sample that ParseSample took, and whether it is CSV at all.
+func Delimiter(name string, data []byte) (delimiter string, csv bool) {
+	text := bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
+	if len(text) == 0 || !isCSV(name, text) {
+		return "", false
+	}
+	return delimiterOf(text), true
+}
+
 // delimiters are those that a first line is looked through for.
 var delimiters = []string{",", ";", "\t", "|"}
 
-func parseCSV(data []byte) ([]*jsondoc.Doc, error) {
-	first, _, _ := bytes.Cut(data, []byte("\n"))
+func delimiterOf(text []byte) string {
+	first, _, _ := bytes.Cut(text, []byte("\n"))
 	best := ","
 	for _, d := range delimiters {
 		if bytes.Count(first, []byte(d)) > bytes.Count(first, []byte(best)) {
 			best = d
 		}
 	}
+	return best
+}
+
+func parseCSV(data []byte) ([]*jsondoc.Doc, error) {
 	s := format.Settings{Format: "csv", Encoding: "utf-8", MaxRow: 1 << 20, Empty: "failed", CSV: format.CSV{
-		Delimiter: best, Quote: `"`, Header: true, By: "name", DateLayout: "2006-01-02", Mark: ".", Numbers: format.Numbers{Decimal: ".", Group: "none"}, Formulas: "keep"}}
+		Delimiter: delimiterOf(data), Quote: `"`, Header: true, By: "name", DateLayout: "2006-01-02", Mark: ".", Numbers: format.Numbers{Decimal: ".", Group: "none"}, Formulas: "keep"}}
 	var out []*jsondoc.Doc
 	for row, err := range s.Read(bytes.NewReader(data), 0) {
 		if err != nil {

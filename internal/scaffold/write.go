@@ -139,6 +139,7 @@ func oneLine(s string) string {
 type Flow struct {
 	Name, Entity, System, Topic string
 	From                        string // webhook, poll or files
+	Object                      string // its name in the system's settings; empty: the entity's
 	Accept, Map                 string
 	Key                         *Field
 }
@@ -151,14 +152,21 @@ func (f *Flow) File() File {
 	case "webhook":
 		fmt.Fprintf(&b, "  webhook:\n    path: %s/%s\n    # TODO: how the sender proves itself: waybill has stripe, shopify, github, standard-webhooks, hmac and others (docs/configuration.md)\n    verify: {scheme: bearer, secret: \"${env:%s}\"}\n", f.System, f.Name, f.SecretName())
 	case "poll":
-		b.WriteString("  poll: {every: 1m, overlap: 10m}          # overlap: as long as a change may take to commit\n")
+		fmt.Fprintf(&b, "  poll: {%severy: 1m, overlap: 10m}          # overlap: as long as a change may take to commit\n", f.object())
 	case "files":
-		b.WriteString("  files: {every: 10s}\n")
+		fmt.Fprintf(&b, "  files: {%severy: 10s}\n", f.object())
 	}
 	fmt.Fprintf(&b, "accept: %s\nkey: %s          # what people search for\n", f.Accept, Path("source", f.Key.Name))
 	b.WriteString("# TODO version: a time or a number that rises with every change, for example time(source.updated_at)\n")
 	fmt.Fprintf(&b, "map: %s\nto: {topic: %s}\n", f.Map, f.Topic)
 	return File{"flows/" + f.Name + ".yaml", b.Bytes()}
+}
+
+func (f *Flow) object() string {
+	if f.Object == "" {
+		return ""
+	}
+	return "object: " + f.Object + ", "
 }
 
 // SecretName is the environment variable of the webhook's secret.

@@ -42,6 +42,8 @@ type SourceFacts struct {
 	Trouble string
 	// Held is what the last sweep wants a person to look at before it goes on; empty for nothing.
 	Held string
+	// Failed says which files could not be taken and wait for a person; empty for none.
+	Failed string
 	// Refused says that the sender's deliveries are refused and nothing was taken since; empty where that is not so.
 	Refused string
 }
@@ -71,7 +73,7 @@ type Backlog struct {
 }
 
 var flowRules = []func(*FlowFacts) (Verdict, bool){
-	alarmed, hubFails, sourceFails, readsNothing, writesNothing, targetFails, overdue, late, paused, silent, sweepHeld, doorRefuses, hasParked,
+	alarmed, hubFails, sourceFails, readsNothing, writesNothing, targetFails, overdue, late, paused, silent, sweepHeld, doorRefuses, filesFailed, hasParked,
 }
 
 // Judge names the worst that can be said of a flow. What is parked waits for a person, and no time makes the flow late for that.
@@ -162,6 +164,10 @@ func sweepHeld(f *FlowFacts) (Verdict, bool) {
 
 func doorRefuses(f *FlowFacts) (Verdict, bool) {
 	return Verdict{Attention, "its sender is refused: " + f.Source.Refused}, f.Source.Refused != ""
+}
+
+func filesFailed(f *FlowFacts) (Verdict, bool) {
+	return Verdict{Attention, f.Source.Failed}, f.Source.Failed != ""
 }
 
 func hasParked(f *FlowFacts) (Verdict, bool) {

@@ -24,6 +24,7 @@ func TestJudgeFlow(t *testing.T) {
 		{"nothing", func(*FlowFacts) {}, Verdict{State: Running}, false},
 		{"parked", func(f *FlowFacts) { f.Backlog.Parked = 3 }, Verdict{Attention, "3 parked: waybill parked list --flow orders"}, false},
 		{"a held sweep", func(f *FlowFacts) { f.Source.Held = "12 of 30 are gone" }, Verdict{Attention, "12 of 30 are gone"}, false},
+		{"a file that has failed", func(f *FlowFacts) { f.Source.Failed, f.Backlog.Parked = "1 file has failed", 2 }, Verdict{Attention, "1 file has failed"}, false},
 		{"silent", func(f *FlowFacts) { f.SilentAfter = 30 * time.Second }, Verdict{Silent, "nothing delivered for 1m0s"}, false},
 		{"never delivered, and not watched for long", func(f *FlowFacts) {
 			f.SilentAfter, f.LastDelivered, f.Started = time.Minute, time.Time{}, noon.Add(-time.Minute)
