@@ -112,11 +112,15 @@ func (b *budget) made(n int) {
 	b.steps -= n / textStep
 }
 
+// ready begins an expression that takes so many steps. What the former one has made is written by now, or forgotten.
+func (f *frame) ready(steps int) {
+	f.arena, f.room = f.arena[:0], f.work
+	f.steps -= steps
+}
+
 // eval evaluates the part.
 func (p *part) eval(f *frame, v *val) error {
-	// What the former expression has made is written, or forgotten.
-	f.arena, f.room = f.arena[:0], f.work
-	f.steps -= p.cost
+	f.ready(p.cost)
 	if err := p.op.eval(f, v); err != nil {
 		return err
 	}

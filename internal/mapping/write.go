@@ -94,7 +94,11 @@ func (r *rule) writeLeaf(f *frame) (bool, *Error) {
 		}
 	}
 	v := &f.regs[0]
-	if err := r.value.eval(f, v); err != nil {
+	f.ready(r.value.cost) // eval, but for the call
+	if err := r.value.op.eval(f, v); err != nil {
+		return false, r.value.failure(err)
+	}
+	if err := f.over(); err != nil {
 		return false, r.value.failure(err)
 	}
 	if r.acc >= 0 {
