@@ -42,7 +42,7 @@ func (s *Store) keepDocuments() Keep {
 // Forms of a stored text of documents.
 const (
 	plainForm byte = iota
-	// s2Form takes a tenth of the time that zstd does for documents of some kilobytes, and a third more space.
+	// s2Form takes a fraction of the time that zstd does for documents of some kilobytes, and about a third more space.
 	s2Form
 )
 
