@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -109,6 +110,59 @@ func BenchmarkParseAndMapping(b *testing.B) {
 		if err := d.Reset(doc, jsondoc.Limits{}); err != nil {
 			b.Fatal(err)
 		}
+		if _, err := m.Apply(context.Background(), in, dst); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkExpressions is a mapping of what has no direct form, or one that is rarely taken: loops on the expression library's machine,
+// functions of the library, lists and objects as Go values.
+func BenchmarkExpressions(b *testing.B) {
+	const text = `mapping: m
+from: bench/order.v1
+to: open
+set:
+  total: sum(source.lines, round(.qty * .unitPrice, 2))
+  dear: count(source.lines, .unitPrice > 10 and .qty != 0)
+  skus: join(map(source.lines, upper(.sku)), ",")
+  found: any(source.lines, .sku == source.header.orderId)
+  name: source.customer.firstName + " " + source.customer.lastName
+  label: format("{} {} ({})", source.customer.firstName, source.customer.lastName, source.customer.id)
+  day: substr(source.header.orderDate, 0, 8)
+  sorted: sortBy(source.lines, .unitPrice)
+  customer: source.customer
+  distinct: len(unique(map(source.lines, .sku)))
+  known: source.header.currency in ["EUR", "USD", "GBP"]
+  address: choose(source.billing.country == source.shipping.country, source.billing, source.shipping)
+  words:
+    each: split(source.billing.street, " ")
+    set:
+      word: item
+      at: index
+`
+	var p strictyaml.Problems
+	file, err := os.ReadFile("../../schemas/bench/order.v1.json")
+	if err != nil {
+		b.Fatal(err)
+	}
+	set := schema.Compile([]schema.File{
+		{Name: "bench/order.v1", Path: "order.v1.json", Data: file},
+		{Name: "open", Path: "open.json", Data: []byte(`{"type": "object", "additionalProperties": true}`)},
+	}, &p)
+	m := Compile(strictyaml.Parse("m.yaml", []byte(text), &p)[0], Deps{Schemas: set}, &p)
+	if err := p.Err(); err != nil {
+		b.Fatal(err)
+	}
+	d := jsondoc.Get()
+	defer jsondoc.Put(d)
+	if err := d.Reset(benchDoc(b), jsondoc.Limits{}); err != nil {
+		b.Fatal(err)
+	}
+	in := &Input{Doc: d}
+	dst := make([]byte, 0, 4096)
+	b.ReportAllocs()
+	for b.Loop() {
 		if _, err := m.Apply(context.Background(), in, dst); err != nil {
 			b.Fatal(err)
 		}

@@ -54,7 +54,9 @@ type budget struct {
 	limits Limits
 	steps  int
 	room   int // bytes that the present expression may still make
-	base   int // where in out the result begins
+	work   int // what room begins with
+	most   int // how long out may become
+	look   int // from which length of out on it is to be looked at: heavyBytes are there, or most
 	heavy  bool
 
 	trees  map[jsondoc.Value]any
@@ -63,7 +65,8 @@ type budget struct {
 
 // begin starts a run.
 func (b *budget) begin(l Limits, base int) {
-	b.limits, b.steps, b.room, b.base = l, l.Steps, workFactor*l.Bytes, base
+	b.limits, b.steps, b.work = l, l.Steps, workFactor*l.Bytes
+	b.room, b.most, b.look = b.work, base+l.Bytes, base+min(l.Bytes, heavyBytes)
 }
 
 func (b *budget) end() {
@@ -81,23 +84,26 @@ func (b *budget) forget() {
 	}
 }
 
-// over says which limit the run is beyond.
+// over says which limit the run is beyond. It is asked at every value of every document, so that it, spend and wrote are small enough
+// to be compiled into those who ask.
 func (b *budget) over() error {
-	switch {
-	case b.steps < 0:
-		return fmt.Errorf("the mapping takes more than %d steps with this document (mappings.max-steps)", b.limits.Steps)
-	case b.room < 0:
-		return fmt.Errorf("the expression makes more than %d bytes on its way with this document (%d times mappings.max-result)", workFactor*b.limits.Bytes, workFactor)
+	if b.steps|b.room < 0 { // one of them is
+		return b.beyond()
 	}
 	return nil
 }
 
+func (b *budget) beyond() error {
+	if b.steps < 0 {
+		return fmt.Errorf("the mapping takes more than %d steps with this document (mappings.max-steps)", b.limits.Steps)
+	}
+	return fmt.Errorf("the expression makes more than %d bytes on its way with this document (%d times mappings.max-result)", b.work, workFactor)
+}
+
 // spend counts n steps.
 func (b *budget) spend(n int) error {
-	if b.steps -= n; b.steps < 0 || b.room < 0 {
-		return b.over()
-	}
-	return nil
+	b.steps -= n
+	return b.over()
 }
 
 // made counts n bytes of text that an expression makes. Whoever makes much at once asks before.
@@ -106,13 +112,15 @@ func (b *budget) made(n int) {
 	b.steps -= n / textStep
 }
 
+// ready begins an expression that takes so many steps. What the former one has made is written by now, or forgotten.
+func (f *frame) ready(steps int) {
+	f.arena, f.room = f.arena[:0], f.work
+	f.steps -= steps
+}
+
 // eval evaluates the part.
 func (p *part) eval(f *frame, v *val) error {
-	// What the former expression has made is written, or forgotten.
-	f.arena, f.room = f.arena[:0], workFactor*f.limits.Bytes
-	if err := f.spend(p.cost); err != nil {
-		return err
-	}
+	f.ready(p.cost)
 	if err := p.op.eval(f, v); err != nil {
 		return err
 	}
@@ -121,14 +129,19 @@ func (p *part) eval(f *frame, v *val) error {
 
 // wrote looks at how long the result is by now.
 func (f *frame) wrote() error {
-	n := len(f.out) - f.base
-	if n > f.limits.Bytes {
-		return f.tooLong()
-	}
-	if n > heavyBytes {
-		return f.muchMemory()
+	if len(f.out) > f.look {
+		return f.long()
 	}
 	return nil
+}
+
+// long is wrote for a long result.
+func (f *frame) long() error {
+	if len(f.out) > f.most {
+		return f.tooLong()
+	}
+	f.look = f.most
+	return f.muchMemory()
 }
 
 func (f *frame) tooLong() error {

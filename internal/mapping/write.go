@@ -94,7 +94,11 @@ func (r *rule) writeLeaf(f *frame) (bool, *Error) {
 		}
 	}
 	v := &f.regs[0]
-	if err := r.value.eval(f, v); err != nil {
+	f.ready(r.value.cost) // eval, but for the call
+	if err := r.value.op.eval(f, v); err != nil {
+		return false, r.value.failure(err)
+	}
+	if err := f.over(); err != nil {
 		return false, r.value.failure(err)
 	}
 	if r.acc >= 0 {
@@ -111,21 +115,30 @@ func (r *rule) writeLeaf(f *frame) (bool, *Error) {
 			return false, r.value.failure(errAbsent)
 		}
 	}
-	most := f.base + f.limits.Bytes
-	if v.k == vDoc && len(f.out)+len(v.doc.Raw()) > most {
-		return false, r.value.failure(f.tooLong())
-	}
-	var err error
-	if f.out, err = v.appendJSON(f.out, most); err != nil {
-		if errors.Is(err, errLongTree) {
-			err = f.tooLong()
-		}
-		return false, r.value.failure(err)
-	}
-	if err := f.wrote(); err != nil {
+	if err := f.put(v); err != nil {
 		return false, r.value.failure(err)
 	}
 	return true, nil
+}
+
+// put writes a value. A document's are copied as bytes; whether they are too many is known before.
+func (f *frame) put(v *val) error {
+	if v.k == vDoc {
+		raw := v.doc.Raw()
+		if len(f.out)+len(raw) > f.most {
+			return f.tooLong()
+		}
+		f.out = append(f.out, raw...)
+		return f.wrote()
+	}
+	var err error
+	if f.out, err = v.appendJSON(f.out, f.most); err != nil {
+		if errors.Is(err, errLongTree) {
+			return f.tooLong()
+		}
+		return err
+	}
+	return f.wrote()
 }
 
 // accumulate adds a leaf's value to its sum.

@@ -132,7 +132,7 @@ func testDocumentsBySize(t *testing.T, b *bench) {
 	if failed != 60 {
 		t.Errorf("%d of 60 failures have their documents", failed)
 	}
-	if len(newest) < 50 || len(newest) > 250 || newest[len(newest)-1] != 599 {
+	if len(newest) < 50 || len(newest) > 300 || newest[len(newest)-1] != 599 {
 		t.Errorf("%d of the others are kept: %v", len(newest), newest)
 	}
 	for i := 1; i < len(newest); i++ {
