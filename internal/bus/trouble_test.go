@@ -149,7 +149,7 @@ func TestStrangerInTheGroup(t *testing.T) {
 // TestNewProtocolHoldsTheGroup: a member of the protocol of KIP-848 that has taken the group's name keeps the flow out, until it goes. (The embedded
 // broker lets the two share, and nobody but the hub is on it.)
 func TestNewProtocolHoldsTheGroup(t *testing.T) {
-	t.Parallel()
+	// By itself: beside others the broker is restarted.
 	c, name := dial(t, needtest.Kafka(t)), fmt.Sprint("orders-", time.Now().UnixNano())
 	topic(t, c, name, 1)
 	send(t, publisher(t, c, PublisherConfig{}), record(name, "k", "1"))
