@@ -83,8 +83,9 @@ func (d *drill) run(way way) {
 		way.copy(d)
 		before()
 	}
-	d.load("A", 150)()
-	d.w.delivered(50, time.Minute)
+	end := d.load("A", 150)
+	d.w.delivered(50, time.Minute) // counted while it comes: at its end all may be there
+	end()
 	d.h.kill()
 	held := d.count("beta")
 	way.back(d)

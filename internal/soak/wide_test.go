@@ -357,7 +357,11 @@ func (h *hub) queued(flow, code string) []api.Queued {
 	var got struct {
 		Parked []api.Queued `json:"parked"`
 	}
-	if err := h.get("/api/v1/parked?limit=100&flow="+flow+"&code="+code, &got); err != nil {
+	path := "/api/v1/parked?limit=100&flow=" + flow
+	if code != "" {
+		path += "&code=" + code
+	}
+	if err := h.get(path, &got); err != nil {
 		return nil
 	}
 	return slices.DeleteFunc(got.Parked, func(q api.Queued) bool { return q.State != "parked" })
