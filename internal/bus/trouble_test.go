@@ -150,7 +150,7 @@ func TestStrangerInTheGroup(t *testing.T) {
 // broker lets the two share, and nobody but the hub is on it.)
 func TestNewProtocolHoldsTheGroup(t *testing.T) {
 	if os.Getenv("WAYBILL_TEST_NEW_PROTOCOL") == "" {
-		needtest.Skip(t, "on a broker that has only just been started the other member does not get its partitions in time; WAYBILL_TEST_NEW_PROTOCOL=1 runs it")
+		needtest.Skip(t, "it has fallen on brokers that were started for the run, passed on one that had run for long, and why is not known; WAYBILL_TEST_NEW_PROTOCOL=1 runs it")
 	}
 	c, name := dial(t, needtest.Kafka(t)), fmt.Sprint("orders-", time.Now().UnixNano())
 	topic(t, c, name, 1)
