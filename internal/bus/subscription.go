@@ -105,7 +105,7 @@ func (sub *subscription) run() {
 			continue // another member came in between
 		}
 		if err != nil {
-			sub.member.joining.note(err)
+			sub.member.joining.note(joinFailed(err))
 			if member != "" {
 				ctx, cancel := context.WithCancel(sub.ctx)
 				id := member

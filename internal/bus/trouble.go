@@ -1,11 +1,14 @@
 package bus
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/segmentio/kafka-go"
 )
 
 // Trouble is why something is not done at present. It needs nobody who says that it is over: it ends when it is done again.
@@ -51,6 +54,15 @@ func (a *ailment) trouble(now time.Time) *Trouble {
 		return nil
 	}
 	return &Trouble{Since: i.since, Why: explain(i.err)}
+}
+
+// joinFailed adds to a join's failure what it means where nobody else says it. kafka-go leaves out of its metadata a field that its version has; Kafka
+// reads the metadata only where the group is one of the new protocol, and answers then that it does not know what is wrong.
+func joinFailed(err error) error {
+	if errors.Is(err, kafka.Unknown) {
+		return fmt.Errorf("%w; Kafka answers so where a program with group.protocol=consumer holds the group: end that program, or give it a group of its own; else see to the broker's log", err)
+	}
+	return err
 }
 
 // membership is what is known of a member's place in its group.
