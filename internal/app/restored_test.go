@@ -1,13 +1,19 @@
 package app
 
 import (
+	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/config"
@@ -187,5 +193,53 @@ func TestHops(t *testing.T) {
 		if got := hops(&config.Plan{Flows: c.flows}); got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
+	}
+}
+
+// What the broker does not tell of the groups when the hub starts keeps it from nothing: coordinators that load are waited for, and a group without
+// rights is that one flow's trouble.
+func TestStartWhileGroupsAreNotTold(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		code  int16
+		times int
+	}{
+		{"the coordinator loads", 14, 3},
+		{"the coordinator is not there yet", 15, 3},
+		{"no rights on the groups", 30, 1 << 30},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			broker, err := kfake.NewCluster(kfake.NumBrokers(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(broker.Close)
+			p := newProject(t, newTarget(t).URL)
+			p.edit("configs/waybill.yaml", `embedded: {dir: "`+p.dir+`/data/broker"}`, `kafka: {brokers: ["`+broker.ListenAddrs()[0]+`"], replication: 1}`)
+			hub := p.start(io.Discard)
+			await(t, "every flow has its positions", func() bool {
+				stored, err := hub.store.Partitions(t.Context(), "")
+				return err == nil && !slices.ContainsFunc(hub.plan().Flows, func(f *config.Flow) bool {
+					return !opened(stored, f.Name, f.Topic(), hub.plan().Hub.Broker.Partitions)
+				})
+			})
+			if err := hub.Stop(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			var asked atomic.Int64
+			broker.ControlKey(int16(kmsg.OffsetFetch), func(q kmsg.Request) (kmsg.Response, error, bool) {
+				broker.KeepControl()
+				if int(asked.Add(1)) > test.times {
+					return nil, nil, false
+				}
+				r := q.ResponseKind().(*kmsg.OffsetFetchResponse)
+				r.ErrorCode = test.code
+				return r, nil, true
+			})
+			p.start(io.Discard)
+			if asked.Load() == 0 {
+				t.Error("the broker was not asked")
+			}
+		})
 	}
 }

@@ -233,7 +233,8 @@ func (s *Store) pruneDocuments(ctx context.Context, now time.Time) (removed int6
 	}
 }
 
-// Documents fills in the documents of journal rows, where there are any.
+// Documents fills in the documents of journal rows, where there are any. Of documents that cannot be read, as of another version's, the status says so:
+// the rest of what is known is told all the same.
 func (s *Store) Documents(ctx context.Context, rows []state.Journal) error {
 	at := make(map[int64]int, len(rows))
 	ids := make([]any, len(rows))
@@ -250,9 +251,13 @@ func (s *Store) Documents(ctx context.Context, rows []state.Journal) error {
 			return err
 		}
 		d, err := decodeDocuments(body)
+		if err != nil {
+			s.log.Warn("documents of a fate cannot be read", "row", id, "error", err)
+			d = state.Documents{Status: "not known: what is stored of it cannot be read (" + err.Error() + ")"}
+		}
 		d.Failed = failed != 0
 		rows[at[id]].Documents = &d
-		return err
+		return nil
 	}, "SELECT id, failed, body FROM documents WHERE "+s.d.in("id", 1, len(ids)), ids...)
 	return s.wrap("documents", err)
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/s2"
 
@@ -39,5 +41,44 @@ func TestDocumentsText(t *testing.T) {
 	}
 	if _, err := decodeDocuments([]byte{9, 1, 2}); !errors.Is(err, errTorn) {
 		t.Errorf("a form of another version: %v", err)
+	}
+}
+
+// TestDocumentsUnread: documents that cannot be read, as of a version that compressed them in another way, hide neither the others nor that there were any.
+func TestDocumentsUnread(t *testing.T) {
+	zstd := []byte{1, 0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x48, 0x51, 0x00, 0x00, '{', '"', 'n', 'o', '"', ':', '"', '1', '"', '}'}
+	s, err := Open(t.Context(), Config{SQLite: t.TempDir() + "/w.db"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	s.KeepDocuments(Keep{Age: time.Hour, Size: 1 << 20})
+	rows := make([]state.Journal, 2)
+	for i := range rows {
+		rows[i] = state.Journal{Flow: "f", Key: "K", EventID: "e", Outcome: state.Delivered, Time: time.Now(), Documents: &state.Documents{Source: []byte(`{"no":"1"}`), Status: "201"}}
+	}
+	if err := s.AppendJournal(t.Context(), rows); err != nil {
+		t.Fatal(err)
+	}
+	err = s.do(t.Context(), "as another version", func(t *tx) error {
+		_, err := t.exec("UPDATE documents SET body = ? WHERE id = (SELECT MIN(id) FROM documents)", zstd)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := s.Trace(t.Context(), "K")
+	if err != nil || len(tr.Journal) != 2 {
+		t.Fatal(len(tr.Journal), err)
+	}
+	if err := s.Documents(t.Context(), tr.Journal); err != nil {
+		t.Fatal(err)
+	}
+	whole, torn := tr.Journal[0].Documents, tr.Journal[1].Documents // the newest first
+	if whole == nil || whole.Status != "201" || string(whole.Source) != `{"no":"1"}` {
+		t.Errorf("the one that can be read: %+v", whole)
+	}
+	if torn == nil || !strings.Contains(torn.Status, "cannot be read") || torn.Source != nil {
+		t.Errorf("the one that cannot be read: %+v", torn)
 	}
 }
