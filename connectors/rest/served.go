@@ -55,8 +55,11 @@ func (p *poll) keptThere() bool {
 }
 
 // stays asks for a page twice, where an answer to the same request may have been lost: whose answers differ keeps the place itself, and has
-// moved it past a page.
+// moved it past a page. An empty answer proves nothing, as behind the last page both are: then it may be the last page that was lost.
 func (w *walk) stays(ctx context.Context, p *page) error {
+	if len(p.items) == 0 {
+		return errPlaceLost
+	}
 	second, err := w.read(ctx, w.request(w.at.N, w.at.Token))
 	switch k := fault.KindOf(err); {
 	case err == nil && w.edges(second) == w.edges(p):

@@ -11,9 +11,9 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 )
 
-// scroller keeps the place of each search, and gives 12 objects in pages of 3 under one token. lose is asked before an answer, by the number of
-// the request that named a token: true cuts the connection, with the place moved already.
-func scroller(t *testing.T, lose func(nth int) bool) *system {
+// scroller keeps the place of each search, and gives so many full pages of 3 objects under one token. lose is asked before an answer, by the number
+// of the request that named a token: true cuts the connection, with the place moved already.
+func scroller(t *testing.T, pages int, lose func(nth int) bool) *system {
 	searches, asked := map[string]int{}, 0
 	return lister(t, "{list: {items: data, paging: {style: cursor}}}", func(r *http.Request) (http.Header, string) {
 		token := r.URL.Query().Get("cursor")
@@ -27,7 +27,7 @@ func scroller(t *testing.T, lose func(nth int) bool) *system {
 			panic(http.ErrAbortHandler)
 		}
 		data := "[]"
-		if n := searches[token]; n <= 4 {
+		if n := searches[token]; n <= pages {
 			data = rows(3*n-2, 3*n)
 		}
 		return nil, `{"next":"` + token + `","data":` + data + "}"
@@ -57,22 +57,28 @@ func pollOn(t *testing.T, sys func() *system, cursor string) (ids []string, fail
 // TestPlaceKeptByTheService: an answer that gets lost, or a hub that ends before it has kept a page, has moved the service's place already; the walk
 // begins again, so that no page is passed over.
 func TestPlaceKeptByTheService(t *testing.T) {
+	for pages := 1; pages <= 4; pages++ {
+		t.Run(fmt.Sprintf("of %d pages", pages), func(t *testing.T) { placeKept(t, pages) })
+	}
+}
+
+func placeKept(t *testing.T, pages int) {
 	var want []string
-	for n := range 12 {
+	for n := range 3 * pages {
 		want = append(want, strconv.Itoa(n+1))
 	}
-	for n := 1; n <= 4; n++ {
+	for n := 1; n <= pages; n++ {
 		t.Run(fmt.Sprintf("answer %d is lost", n), func(t *testing.T) {
-			sys := scroller(t, func(nth int) bool { return nth == n })
+			sys := scroller(t, pages, func(nth int) bool { return nth == n })
 			ids, failed := pollOn(t, func() *system { return sys }, "")
-			if slices.Sort(ids); failed != 1 || len(ids) != 12 {
+			if slices.Sort(ids); failed != 1 || len(ids) != len(want) {
 				t.Errorf("%d failures, and polled %v", failed, ids)
 			}
 		})
 	}
-	for n := 1; n <= 4; n++ {
+	for n := 1; n <= pages; n++ {
 		t.Run(fmt.Sprintf("page %d is read and not kept", n+1), func(t *testing.T) {
-			sys := scroller(t, func(int) bool { return false })
+			sys := scroller(t, pages, func(int) bool { return false })
 			got, cursor := map[string]bool{}, ""
 			for range n {
 				p, err := sys.Poll(t.Context(), connector.PollRequest{Object: "item", Cursor: cursor})

@@ -7,9 +7,11 @@
 package httpclient
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -113,7 +115,7 @@ func New(cfg Config) (*Client, error) {
 		}
 		transport.Proxy = http.ProxyURL(proxy)
 	}
-	c.http = &http.Client{Transport: transport, CheckRedirect: followRedirect}
+	c.http = &http.Client{Transport: onceTransport{transport}, CheckRedirect: followRedirect}
 	stop, cancel := context.WithCancel(context.Background())
 	c.stop = cancel
 	if cfg.Auth.ClientCredentials != nil {
@@ -153,6 +155,23 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	}
 	return &countingConn{Conn: conn}, nil
 }
+
+// onceKey marks the context of a request that must not be sent again.
+type onceKey struct{}
+
+// onceTransport gives such a request an empty body, which net/http cannot send again; nothing of it is on the wire. It stands behind http.Client,
+// which would not follow a 307 or 308 of a request with a body.
+type onceTransport struct{ *http.Transport }
+
+func (t onceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil && r.Context().Value(onceKey{}) != nil {
+		r = r.WithContext(r.Context())
+		r.Body = emptyBody()
+	}
+	return t.Transport.RoundTrip(r)
+}
+
+func emptyBody() io.ReadCloser { return io.NopCloser(bytes.NewReader(nil)) }
 
 // followRedirect follows where nothing can go wrong: a few hops of a GET or HEAD within one origin.
 func followRedirect(r *http.Request, via []*http.Request) error {

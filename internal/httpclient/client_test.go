@@ -273,6 +273,8 @@ func TestRedirects(t *testing.T) {
 			http.Redirect(w, r, other.URL+"/x?token=abc", http.StatusTemporaryRedirect)
 		case "/here":
 			http.Redirect(w, r, "/there", http.StatusFound)
+		case "/moved":
+			http.Redirect(w, r, "/there", http.StatusPermanentRedirect)
 		case "/there":
 			io.WriteString(w, r.Method+" "+r.Header.Get("Authorization"))
 		}
@@ -280,9 +282,12 @@ func TestRedirects(t *testing.T) {
 	if _, err := c.Do(t.Context(), Request{Method: "GET", Path: "away"}); fault.KindOf(err) != fault.Invalid || strings.Contains(err.Error(), "abc") {
 		t.Errorf("to another server: %v", err)
 	}
-	resp, err := c.Do(t.Context(), Request{Method: "GET", Path: "here"})
-	if err != nil || string(resp.Body) != "GET Bearer tok-12345" || resp.URL.Path != "/there" {
-		t.Errorf("within the server: %v %v", resp, err)
+	for _, r := range []Request{{Path: "here"}, {Path: "here", Once: true}, {Path: "moved"}, {Path: "moved", Once: true}} {
+		r.Method = "GET"
+		resp, err := c.Do(t.Context(), r)
+		if err != nil || string(resp.Body) != "GET Bearer tok-12345" || resp.URL.Path != "/there" {
+			t.Errorf("within the server, from %s, once: %v: %v %v", r.Path, r.Once, resp, err)
+		}
 	}
 	if _, err := c.Do(t.Context(), Request{Method: "POST", Path: "here", Body: []byte("{}")}); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("a POST must not become a GET: %v", err)

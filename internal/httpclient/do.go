@@ -120,6 +120,9 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 	slow := &timeoutError{c.cfg.Timeout}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.Timeout, slow)
 	defer cancel()
+	if r.Once {
+		ctx = context.WithValue(ctx, onceKey{}, true)
+	}
 
 	var sent sentWatch
 	lost := func(err error) error {
@@ -254,8 +257,8 @@ func (c *Client) build(r *Request, at *url.URL) (*http.Request, error) {
 		hr.Body = io.NopCloser(bytes.NewReader(r.Body))
 		// GetBody stays nil: with it, net/http sends a request with an Idempotency-Key again by itself.
 	}
-	if r.Body == nil && (r.Once || r.Method == http.MethodDelete) {
-		hr.Body = io.NopCloser(bytes.NewReader(nil)) // an empty body that net/http cannot send again; nothing of it is on the wire
+	if r.Body == nil && r.Method == http.MethodDelete {
+		hr.Body = emptyBody() // net/http cannot send it again; nothing of it is on the wire
 	}
 	for name, values := range r.Header {
 		hr.Header[http.CanonicalHeaderKey(name)] = values

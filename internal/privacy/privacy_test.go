@@ -104,6 +104,17 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestAnswersKnowEveryName: a definition with a mark in it may be used under several names, and each of them is that of a personal field.
+func TestAnswersKnowEveryName(t *testing.T) {
+	m := maskOf(t, `{"definitions":{"phones":{"type":"array","items":{"type":"string","x-pii":true}}},
+		"properties":{"phones":{"$ref":"#/definitions/phones"},"mobiles":{"$ref":"#/definitions/phones"},"children":{"type":"array","items":{"$ref":"#"}}}}`)
+	const answer = `{"record":{"mobiles":["+49 2"],"phones":["+49 1"],"children":[{"no":"7"}]}}`
+	const want = `{"record":{"mobiles":["***"],"phones":["***"],"children":[{"no":"7"}]}}`
+	if got := string(m.Answer([]byte(answer), nil)); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 type kind struct{}
 
 func (kind) Spec() connector.Spec {

@@ -207,13 +207,17 @@ func (s *Schema) PrivateNames() []string {
 	if s == nil || s.root == nil {
 		return nil
 	}
-	names, seen := map[string]bool{}, map[*node]bool{}
+	type named struct { // a schema may be referred to under several names
+		n    *node
+		name string
+	}
+	names, seen := map[string]bool{}, map[named]bool{}
 	var visit func(n *node, name string)
 	visit = func(n *node, name string) {
-		if n == nil || !n.leads || seen[n] && !n.private {
+		if n == nil || !n.leads || seen[named{n, name}] {
 			return
 		}
-		seen[n] = true
+		seen[named{n, name}] = true
 		if n.private {
 			names[name] = true
 			return
