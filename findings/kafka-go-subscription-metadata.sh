@@ -17,30 +17,15 @@ cat >pom.xml <<'POM'
 POM
 mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib >/dev/null
 port=$((20000 + RANDOM % 9000))
-cat >server.properties <<PROPERTIES
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:$((port + 1))
-controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs=$dir/log
-offsets.topic.replication.factor=1
-group.initial.rebalance.delay.ms=0
-PROPERTIES
+printf '%s\n' process.roles=broker,controller node.id=1 "controller.quorum.voters=1@127.0.0.1:$((port + 1))" controller.listener.names=CONTROLLER \
+  "listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))" listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT \
+  "log.dirs=$dir/log" offsets.topic.replication.factor=1 group.initial.rebalance.delay.ms=0 >server.properties
 java -cp 'lib/*' kafka.tools.StorageTool format -t AAAAAAAAAAAAAAAAAAAAAA -c server.properties >/dev/null 2>&1
 java -Xmx512m -cp 'lib/*' kafka.Kafka server.properties >broker.log 2>&1 &
 pid=$!
 until (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do kill -0 $pid; sleep 0.2; done
 cd app
-cat >go.mod <<'MOD'
-module example.com/app
-go 1.25
-require (
-	github.com/segmentio/kafka-go v0.4.51
-	github.com/twmb/franz-go v1.22.2
-)
-MOD
+printf 'module example.com/app\ngo 1.25\nrequire (\n\tgithub.com/segmentio/kafka-go v0.4.51\n\tgithub.com/twmb/franz-go v1.22.2\n)\n' >go.mod
 cat >main.go <<'GO'
 package main
 

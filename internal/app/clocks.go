@@ -75,18 +75,14 @@ func (h *Hub) startClocks(context.Context) error {
 	if h.plan().Hub.Store.Postgres == nil {
 		return nil
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	return h.beside("clocks", func(ctx context.Context) {
 		for {
 			h.askClock(ctx)
 			if lifecycle.Sleep(ctx, h.clock, askClock) != nil {
 				return
 			}
 		}
-	}()
-	return h.stack.Push("clocks", 10*time.Second, func(context.Context) error { stop(); <-done; return nil })
+	})
 }
 
 func (h *Hub) askClock(ctx context.Context) {

@@ -15,15 +15,7 @@ const (
 )
 
 // startProbing tries the store, as long as the hub runs, where nobody else does.
-func (h *Hub) startProbing(context.Context) error {
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		h.probeStore(ctx)
-	}()
-	return h.stack.Push("probing the store", 10*time.Second, func(context.Context) error { stop(); <-done; return nil })
-}
+func (h *Hub) startProbing(context.Context) error { return h.beside("probing the store", h.probeStore) }
 
 func (h *Hub) probeStore(ctx context.Context) {
 	before, quiet := int64(-1), time.Duration(0)

@@ -25,10 +25,7 @@ func (h *Hub) startHearing(ctx context.Context) error {
 		return err
 	}
 	asked := int64(0) // the newest wish that was heard of
-	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	return h.beside("other hubs' news", func(ctx context.Context) {
 		for lifecycle.Sleep(ctx, h.clock, hearEvery) == nil {
 			asked = h.hearWishes(ctx, asked)
 			again, err := h.hear(ctx, known)
@@ -43,8 +40,7 @@ func (h *Hub) startHearing(ctx context.Context) error {
 				}
 			}
 		}
-	}()
-	return h.stack.Push("other hubs' news", 10*time.Second, func(context.Context) error { stop(); <-done; return nil })
+	})
 }
 
 // hearWishes wakes the readers of which something was asked since the wish that was heard of last, at whichever hub.

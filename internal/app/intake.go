@@ -160,15 +160,7 @@ func (o intakeObserver) Alarm(flow string, code intake.AlarmCode, text string) {
 }
 
 // startPruning removes, every few minutes, what nobody needs any more.
-func (h *Hub) startPruning(context.Context) error {
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		h.prune(ctx)
-	}()
-	return h.stack.Push("pruning", 10*time.Second, func(context.Context) error { stop(); <-done; return nil })
-}
+func (h *Hub) startPruning(context.Context) error { return h.beside("pruning", h.prune) }
 
 func (h *Hub) prune(ctx context.Context) {
 	every := 5 * time.Minute

@@ -16,16 +16,12 @@ const noticeEvery = 5 * time.Second
 
 // startNotices ends, as long as the hub runs, what was told once and is over.
 func (h *Hub) startNotices(context.Context) error {
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	return h.beside("notices", func(ctx context.Context) {
 		for lifecycle.Sleep(ctx, h.clock, noticeEvery) == nil {
 			h.notices.Keep(func(flow string) bool { return h.plan().Flow(flow) != nil })
 			h.notices.Look(h.rests)
 		}
-	}()
-	return h.stack.Push("notices", 10*time.Second, func(context.Context) error { stop(); <-done; return nil })
+	})
 }
 
 // rests: what happens to a flow does not come again at present, and is not over all the same, because the system that does not take its messages is

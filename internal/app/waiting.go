@@ -29,14 +29,10 @@ const mostNamed = 20
 // startWaiting looks, as long as the hub runs, for messages that wait longer than their flow allows.
 func (h *Hub) startWaiting(context.Context) error {
 	h.waiting.why, h.waiting.named = map[string]string{}, map[string]time.Time{}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	return h.beside("waiting", func(ctx context.Context) {
 		for lifecycle.Sleep(ctx, h.clock, h.lookWaiting(ctx)) == nil {
 		}
-	}()
-	return h.stack.Push("waiting", 10*time.Second, func(context.Context) error { stop(); <-done; return nil })
+	})
 }
 
 // lookWaiting looks once and says when to look again.

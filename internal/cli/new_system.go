@@ -56,20 +56,34 @@ func (m *making) system(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// replace puts a text in the configuration's place where the project still passes with it.
-func (m *making) replace(text []byte) error {
-	tmp := m.paths.Config + ".new"
+// replace puts a text in the configuration's place where the project still passes with it. The file keeps its mode, and a link leads to it still.
+func (m *making) replace(text []byte) (err error) {
+	file, err := filepath.EvalSymlinks(m.paths.Config)
+	if err != nil {
+		return err
+	}
+	old, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	tmp := file + ".new"
 	if err := put(tmp, text); err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(tmp) // only this call knows it
+		}
+	}()
 	p := m.paths
 	p.Config = tmp
 	if plan, problems := m.load(p); plan == nil {
-		err := fmt.Errorf("the configuration would have problems, so that nothing was written: %s", problems.Err())
-		_ = os.Remove(tmp) // only this call knows it
+		return fmt.Errorf("the configuration would have problems, so that nothing was written: %s", problems.Err())
+	}
+	if err := os.Chmod(tmp, old.Mode().Perm()); err != nil {
 		return err
 	}
-	return os.Rename(tmp, m.paths.Config)
+	return os.Rename(tmp, file)
 }
 
 var systemsLine = regexp.MustCompile(`(?m)^systems:[ \t]*(\{\})?[ \t]*(#.*)?$`)

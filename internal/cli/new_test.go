@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,6 +119,22 @@ func TestNewMapping(t *testing.T) {
 		t.Fatalf("%d\n%s%s", code, out, errs)
 	}
 	passes(t)
+}
+
+// TestNewSystemKeepsTheFile: a configuration that only its owner may read stays so, and a link stays one.
+func TestNewSystemKeepsTheFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "configs/waybill.yaml", "systems: {}\n")
+	if err := errors.Join(os.Rename("configs/waybill.yaml", "real.yaml"), os.Symlink("../real.yaml", "configs/waybill.yaml"), os.Chmod("real.yaml", 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := command(t, "new", "system", "shop", "--connector", "webhook"); code != 0 {
+		t.Fatalf("%d\n%s%s", code, out, errs)
+	}
+	at, err := os.Readlink("configs/waybill.yaml")
+	if st, serr := os.Stat("real.yaml"); err != nil || serr != nil || at != "../real.yaml" || st.Mode().Perm() != 0o600 || !strings.Contains(read(t, "real.yaml"), "  shop:\n") {
+		t.Errorf("%s %v %v %v\n%s", at, err, serr, st.Mode(), read(t, "real.yaml"))
+	}
 }
 
 // TestNewSystem puts a system into the configuration and leaves all else as it was.

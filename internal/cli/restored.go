@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,7 +65,7 @@ folder, a dump that was read in and a store behind its broker are noticed withou
 	return c
 }
 
-// restoredBefore writes into the store itself.
+// restoredBefore writes into the store itself. One that is not there is not made: the hub's own would not hear of it.
 func (e *env) restoredBefore(ctx context.Context, file string, q *api.RestoredRequest) (err error) {
 	plan, err := e.configured(file)
 	if err != nil {
@@ -75,6 +76,9 @@ func (e *env) restoredBefore(ctx context.Context, file string, q *api.RestoredRe
 		cfg.Postgres = p.URL.Reveal()
 	} else {
 		cfg.SQLite = plan.Hub.Store.SQLite.Path
+		if _, err := os.Stat(cfg.SQLite); err != nil {
+			return fmt.Errorf("the store cannot be told: %w; its path begins at the working directory, so run this in the one that the hub is run in", err)
+		}
 	}
 	s, err := store.Open(ctx, cfg)
 	if err != nil {
@@ -84,6 +88,13 @@ func (e *env) restoredBefore(ctx context.Context, file string, q *api.RestoredRe
 	r := &state.Restoration{Signs: []string{state.SignPerson}, Why: "a person says so", Since: time.Now().UTC(), AsOf: q.AsOf, Phase: state.RestoredReading, Who: userName(), Note: q.Note}
 	if err := s.BeginRestoration(ctx, r); err != nil {
 		return err
+	}
+	if e.output == "json" {
+		noted := api.Restored{State: r.Phase, Signs: r.Signs, Why: r.Why, Since: r.Since, Who: r.Who, Note: r.Note, Waits: []string{}}
+		if !r.AsOf.IsZero() {
+			noted.AsOf = &r.AsOf
+		}
+		return e.json(noted)
 	}
 	fmt.Fprintln(e.out, "noted: the hub looks up what it does not know when it is started")
 	return nil

@@ -126,6 +126,8 @@ func (p *Plan) RestartFor(next *Plan) []string {
 	differ("hooks.connections", a.Hooks.Max, b.Hooks.Max)
 	differ("hooks.min-rate", a.Hooks.MinRate, b.Hooks.MinRate)
 	differ("hooks.leave", a.Hooks.Leave, b.Hooks.Leave)
+	differ("backup", a.Backup, b.Backup)
+	differ("journal.documents", a.Documents, b.Documents)
 	if len(out) == 0 {
 		differ("the settings beside systems and entities", a, b)
 	}

@@ -46,6 +46,9 @@ func TestDifference(t *testing.T) {
 		"the take-over":   {file: "configs/waybill.yaml", old: "entities:", new: "takeover-after: 20s\nentities:", restart: []string{"takeover-after"}},
 		"the leave":       {file: "configs/waybill.yaml", old: "max-body:", new: "leave: 7s, max-body:", restart: []string{"hooks.leave"}},
 		"the connections": {file: "configs/waybill.yaml", old: "max-body:", new: "connections: 7, max-body:", restart: []string{"hooks.connections"}},
+		"the least rate":  {file: "configs/waybill.yaml", old: "max-body:", new: "min-rate: 8KiB, max-body:", restart: []string{"hooks.min-rate"}},
+		"the copies":      {file: "configs/waybill.yaml", old: "entities:", new: "backup: {resent-for: 3h}\nentities:", restart: []string{"backup"}},
+		"the documents":   {file: "configs/waybill.yaml", old: "entities:", new: "journal: {documents: {days: 3}}\nentities:", restart: []string{"journal.documents"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
