@@ -229,7 +229,14 @@ func halve(spans []span, n int) (first, second []span) {
 
 // settle notes the outcome of a span. After a failure nothing more of the chunk is sent.
 func (q *pubPartition) settle(s span, base int64, err error) {
-	idx := s.k.idx[s.from:s.to]
+	q.mu.Lock() // a caller that gives up meanwhile shortens idx
+	idx, rest := s.k.idx[s.from:s.to], s.k.idx[s.to:]
+	if err != nil {
+		s.k.idx = s.k.idx[:s.to]
+		s.k.taken = min(s.k.taken, s.to)
+		s.k.failed = true
+	}
+	q.mu.Unlock()
 	if err == nil {
 		s.k.call.settle(len(idx), func(sent []Sent) {
 			for i, at := range idx {
@@ -238,12 +245,6 @@ func (q *pubPartition) settle(s span, base int64, err error) {
 		})
 		return
 	}
-	q.mu.Lock()
-	rest := s.k.idx[s.to:]
-	s.k.idx = s.k.idx[:s.to]
-	s.k.taken = min(s.k.taken, s.to)
-	s.k.failed = true
-	q.mu.Unlock()
 	s.k.call.settle(len(idx)+len(rest), func(sent []Sent) {
 		setErr(sent, idx, err)
 		setErr(sent, rest, errAfterFailure)
