@@ -75,8 +75,11 @@ func (b *Broker) Close() error {
 }
 
 // Dial connects to the broker.
-func (b *Broker) Dial(ctx context.Context) (*bus.Cluster, error) {
-	return bus.Dial(ctx, bus.Config{Brokers: []string{b.Addr}, Log: slog.New(slog.DiscardHandler)})
+func (b *Broker) Dial(ctx context.Context) (*bus.Cluster, error) { return Dial(ctx, b.Addr) }
+
+// Dial connects to a broker.
+func Dial(ctx context.Context, addr string) (*bus.Cluster, error) {
+	return bus.Dial(ctx, bus.Config{Brokers: []string{addr}, Log: slog.New(slog.DiscardHandler)})
 }
 
 // MakeTopics makes topics of Partitions partitions.

@@ -1,23 +1,30 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-hub/waybill/internal/bench"
+	"github.com/waybill-hub/waybill/internal/bench/road"
 )
 
 func (e *env) benchCommand() *cobra.Command {
 	o := bench.Options{Out: e.out, Log: e.err}
+	way, work := road.Options{Out: e.out, Log: e.err}, ""
 	c := &cobra.Command{Use: "bench", Short: "Measure this machine: an ordinary flow over many orders, beside a raw Kafka echo; the last line is the result",
 		Args: cobra.NoArgs, RunE: do(func(c *cobra.Command, _ []string) (err error) {
-			if o.Orders < 1 || o.Runs < 1 {
+			if o.Orders < 0 || o.Runs < 1 {
 				return usage("--orders and --runs must be at least 1")
+			}
+			if o.Orders == 0 {
+				o.Orders = map[string]int{"orders": 500_000, "road": 20_000}[work]
 			}
 			if o.Dir == "" {
 				if o.Dir, err = os.MkdirTemp("", "waybill-bench-"); err != nil {
@@ -27,6 +34,12 @@ func (e *env) benchCommand() *cobra.Command {
 			} else if o.Dir, err = freshDir(o.Dir); err != nil {
 				return err
 			}
+			if work == "road" {
+				return e.road(c.Context(), o, way)
+			}
+			if work != "orders" {
+				return usage("--work is orders or road, not %s", work)
+			}
 			s, err := bench.Run(c.Context(), o)
 			if err != nil {
 				return err
@@ -35,13 +48,38 @@ func (e *env) benchCommand() *cobra.Command {
 			return err
 		})}
 	f := c.Flags()
-	f.IntVar(&o.Orders, "orders", 500_000, "messages in a run")
+	f.StringVar(&work, "work", "orders", "orders: topic to topic, beside the echo; road: signed webhooks that end as objects in an HTTP target")
+	f.IntVar(&o.Orders, "orders", 0, "messages in a run (default: 500000, on the road 20000)")
+	f.IntVar(&way.Keys, "keys", 5_000, "road: objects that the orders are about")
+	f.IntVar(&way.Senders, "senders", 64, "road: webhooks at once")
+	f.DurationVar(&way.Delay, "delay", 0, "road: how long the target takes to answer")
+	f.IntVar(&way.Partitions, "partitions", 4, "road: partitions of the topics")
+	f.IntVar(&way.Concurrency, "concurrency", 64, "road: calls to the target at once")
+	f.StringVar(&way.Kafka, "kafka", "", "road: host:port of an Apache Kafka, with --postgres (default: the embedded broker)")
+	f.StringVar(&way.Postgres, "postgres", "", "road: URL of a PostgreSQL database whose user may make others, with --kafka (default: SQLite)")
+	f.BoolVar(&way.Documents, "documents", false, "road: keep the documents of all messages for trace")
+	f.StringVar(&way.Against, "against", "", "road: another build of waybill that takes turns with this one")
+	f.StringVar(&way.Benthos, "benthos", "", "road: the command of Benthos 4.27, which takes turns too")
 	f.IntVar(&o.Runs, "runs", 3, "runs; the result holds the medians")
 	f.StringVar(&o.Dir, "dir", "", "keep the broker's and the hub's data in this directory, which must be empty (default: a temporary one)")
 	f.StringVar(&o.CPUProfile, "cpuprofile", "", "write a CPU profile of the hub in the first run to this file")
 	f.StringVar(&o.AllocProfile, "allocprofile", "", "write what the hub has allocated in the first run to this file")
-	c.AddCommand(e.benchBrokerCommand(), e.benchEchoCommand())
+	c.AddCommand(e.benchBrokerCommand(), e.benchEchoCommand(), e.benchTargetCommand(), e.benchSendCommand())
 	return c
+}
+
+// road measures the main job.
+func (e *env) road(ctx context.Context, o bench.Options, way road.Options) error {
+	if way.Keys < 1 || way.Senders < 1 || way.Partitions < 1 || way.Concurrency < 1 || (way.Kafka == "") != (way.Postgres == "") {
+		return usage("--keys, --senders, --partitions and --concurrency are at least 1, and --kafka goes with --postgres")
+	}
+	way.Orders, way.Runs, way.Dir, way.CPUProfile, way.AllocProfile = o.Orders, o.Runs, o.Dir, o.CPUProfile, o.AllocProfile
+	s, err := road.Run(ctx, way)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(e.out, s)
+	return err
 }
 
 // freshDir makes a directory that holds nothing yet: what an earlier run has left would be measured too.
@@ -76,5 +114,31 @@ func (e *env) benchEchoCommand() *cobra.Command {
 				return usage("%q is not a number of records", args[4])
 			}
 			return bench.RawEcho(c.Context(), args[0], args[1], args[2], args[3], n)
+		})}
+}
+
+// benchTargetCommand and benchSendCommand are the other processes of the road.
+func (e *env) benchTargetCommand() *cobra.Command {
+	return &cobra.Command{Use: "target DELAY", Short: "The road's target; serves until standard input ends", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: do(func(_ *cobra.Command, args []string) error {
+			delay, err := time.ParseDuration(args[0])
+			if err != nil {
+				return usage("%q is no duration", args[0])
+			}
+			return road.ServeTarget(delay, os.Stdin, e.out)
+		})}
+}
+
+func (e *env) benchSendCommand() *cobra.Command {
+	return &cobra.Command{Use: "send HOOK ORDERS KEYS SENDERS STATUS", Short: "The road's sender; says how long the answers took", Hidden: true, Args: cobra.ExactArgs(5),
+		RunE: do(func(c *cobra.Command, args []string) error {
+			var n [4]int
+			for i, arg := range args[1:] {
+				var err error
+				if n[i], err = strconv.Atoi(arg); err != nil || n[i] < 1 {
+					return usage("%q is not a number of at least 1", arg)
+				}
+			}
+			return road.Send(c.Context(), args[0], n[0], n[1], n[2], n[3], e.out)
 		})}
 }

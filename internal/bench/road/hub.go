@@ -1,0 +1,196 @@
+package road
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// hub is a build of the hub.
+type hub struct {
+	called string
+	binary string
+	own    bool // this build: profiles can be asked of it
+}
+
+func (h *hub) name() string { return h.called }
+
+func (h *hub) start(ctx context.Context, d *drive, target string) (*started, error) {
+	at, err := h.project(ctx, d, target)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"run", "-c", at.config, "--log-level", "warn"}
+	if h.own && d.run == 1 {
+		for flag, file := range map[string]string{"--cpuprofile": d.CPUProfile, "--allocprofile": d.AllocProfile} {
+			if file != "" {
+				args = append(args, flag, file)
+			}
+		}
+	}
+	cmd := exec.Command(h.binary, args...)
+	if h.own {
+		if cmd, err = self(context.WithoutCancel(ctx), args...); err != nil {
+			return nil, err
+		}
+	}
+	cmd.Dir = d.dir
+	if cmd.Env == nil {
+		cmd.Env = os.Environ()
+	}
+	cmd.Env = append(cmd.Env, "HOOK_SECRET="+Secret)
+	c, err := startCommand(cmd, d.Log)
+	if err != nil {
+		return nil, err
+	}
+	s := &started{hook: "http://" + at.hooks + "/hooks/shop/orders", accepted: http.StatusAccepted, guards: true, stop: func() error {
+		return errors.Join(c.stop(), at.drop(context.WithoutCancel(ctx)))
+	}}
+	s.usage = func() usage {
+		u := usage{cpu: cpuOf(cmd.Process.Pid), peak: peakOf(cmd.Process.Pid), others: map[string]time.Duration{}, store: storeWork(ctx, at.http)}
+		if d.Kafka != "" {
+			u.others["broker"] = cpuOf(listener(d.Kafka))
+			u.others["PostgreSQL"] = familyCPU(listener(postgresAddr(d.Postgres)))
+		}
+		return u
+	}
+	if err := c.listening(ctx, "http://"+at.http+"/readyz", http.StatusOK); err != nil {
+		_ = s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// makeDatabase makes a database of its own for a run, and gives its URL.
+func makeDatabase(ctx context.Context, server, name string) (database string, drop func(context.Context) error, err error) {
+	u, err := url.Parse(server)
+	if err != nil {
+		return "", nil, errors.New("--postgres is no URL: give postgres://user:password@host/database")
+	}
+	do := func(ctx context.Context, sql string) error {
+		conn, err := pgx.Connect(ctx, server)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		_, err = conn.Exec(ctx, sql)
+		return err
+	}
+	if err := do(ctx, "CREATE DATABASE "+name); err != nil {
+		return "", nil, err
+	}
+	u.Path = "/" + name
+	return u.String(), func(ctx context.Context) error { return do(ctx, "DROP DATABASE "+name) }, nil
+}
+
+func postgresAddr(dsn string) string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return ""
+	}
+	if u.Port() == "" {
+		return u.Host + ":5432"
+	}
+	return u.Host
+}
+
+// Work is what a hub has asked of its store, as its metrics tell.
+type Work struct{ Statements, Commits, Syncs float64 }
+
+func (w Work) less(b Work) Work {
+	return Work{w.Statements - b.Statements, w.Commits - b.Commits, w.Syncs - b.Syncs}
+}
+
+// storeWork reads the metrics; a build that does not count gives zeros.
+func storeWork(ctx context.Context, addr string) (w Work) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/metrics", nil)
+	if err != nil {
+		return w
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return w
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for lines.Scan() {
+		name, value, _ := strings.Cut(lines.Text(), " ")
+		v, _ := strconv.ParseFloat(value, 64)
+		switch name {
+		case "waybill_store_statements_total":
+			w.Statements = v
+		case "waybill_store_commits_total":
+			w.Commits = v
+		}
+	}
+	return w
+}
+
+// project is the place of a run.
+type project struct {
+	config, http, hooks string
+	drop                func(context.Context) error // of what it made outside its folder
+}
+
+// project writes the files of a hub on the road.
+func (h *hub) project(ctx context.Context, d *drive, target string) (p project, err error) {
+	if p.http, err = freeAddr(); err != nil {
+		return p, err
+	}
+	if p.hooks, err = freeAddr(); err != nil {
+		return p, err
+	}
+	run := fmt.Sprintf("road_%s_%d_%d", h.called, d.run, os.Getpid())
+	name := strings.ReplaceAll(run, "_", "-")
+	topic := "road.canonical." + name
+	p.drop = func(context.Context) error { return nil }
+	broker, store := fmt.Sprintf("{embedded: {dir: data/broker}, partitions: %d}", d.Partitions), "{sqlite: {path: data/waybill.db}}"
+	if d.Kafka != "" {
+		broker = fmt.Sprintf("{kafka: {brokers: [%q], replication: 1}, partitions: %d}", d.Kafka, d.Partitions)
+		var database string
+		if database, p.drop, err = makeDatabase(ctx, d.Postgres, run); err != nil {
+			return p, err
+		}
+		store = fmt.Sprintf("{postgres: {url: %q}}", database)
+	}
+	config := fmt.Sprintf(configText, broker, store, p.http, p.hooks, target, d.Concurrency)
+	files := map[string]string{"flows/road.yaml": fmt.Sprintf(flowsText, name, topic, name, topic), "mappings/road.yaml": mappingsText,
+		"schemas/in/order.v1.json": inSchema, "schemas/out/order.v1.json": canonicalSchema, "schemas/out/erp.v1.json": erpSchema}
+	for name, text := range files {
+		if err := write(d.dir, name, text); err != nil {
+			return p, err
+		}
+	}
+	p.config = filepath.Join(d.dir, "configs", "waybill.yaml")
+	if !d.Documents {
+		if err := write(d.dir, "configs/waybill.yaml", config+"journal: {documents: {days: 0}}\n"); err != nil {
+			return p, err
+		}
+		check := exec.CommandContext(ctx, h.binary, "check", "-c", p.config)
+		check.Env, check.Dir = append(os.Environ(), "HOOK_SECRET="+Secret, "WAYBILL_AS_PROGRAM=1"), d.dir
+		if check.Run() == nil {
+			return p, nil
+		}
+		// A build that keeps no documents knows no such setting.
+	}
+	return p, write(d.dir, "configs/waybill.yaml", config)
+}
+
+func write(dir, name, text string) error {
+	name = filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, []byte(text), 0o644)
+}
