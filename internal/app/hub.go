@@ -240,6 +240,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 	}
 	h.store = s
 	h.keepDocuments()
+	h.metrics.Store(func() (commits, statements int64) { t := s.Stats(); return t.Transactions, t.Statements })
 	return h.stack.Push("store", 10*time.Second, func(context.Context) error { return s.Close() })
 }
 

@@ -354,8 +354,10 @@ func (r *Runner) commit(ctx context.Context, p *partition, results []result, lif
 			r.Observer.Parked(r.flow.Name, strings.Trim(q.Kind+" "+q.Code, " "), "the first is "+q.Event.Key)
 		}
 	}
-	if refs && r.Changed != nil {
+	if refs {
 		failpoint.Hit(failpoint.RefsCommitted)
+	}
+	if c.Woken && r.Changed != nil {
 		r.Changed()
 	}
 	return nil

@@ -4,12 +4,25 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync"
 	"time"
 )
 
 // each reads outside the writer: what is committed, without waiting for anybody.
 func (s *Store) each(ctx context.Context, scan func(*sql.Rows) error, q string, args ...any) error {
-	return eachOf(ctx, s.read, s.d, scan, q, args...)
+	if s.d != sqlite {
+		return eachOf(ctx, s.read, s.d, scan, q, args...)
+	}
+	clean(args)
+	st, err := s.kept.of(ctx, s.read, q)
+	if err != nil {
+		return err
+	}
+	if st == nil {
+		return eachOf(ctx, s.read, s.d, scan, q, args...)
+	}
+	rows, err := st.QueryContext(ctx, args...)
+	return eachRow(rows, err, scan)
 }
 
 // readTimeout bounds one look at PostgreSQL: a connection that has silently died would keep its caller for ever.
@@ -33,6 +46,50 @@ func eachOf(ctx context.Context, db queryer, d dialect, scan func(*sql.Rows) err
 	clean(args)
 	rows, err := db.QueryContext(ctx, d.bind(q), args...)
 	return eachRow(rows, err, scan)
+}
+
+// mostKept bounds the statements that readings keep: texts that hold as many marks as there are keys are many.
+const mostKept = 128
+
+// kept are prepared statements of readings on SQLite, by their text: to read one costs more than most answers. pgx keeps its own.
+type kept struct {
+	mu   sync.Mutex
+	list map[string]*sql.Stmt
+}
+
+// of gives the statement of a text; nil where as many are kept as may be.
+func (k *kept) of(ctx context.Context, db *sql.DB, q string) (*sql.Stmt, error) {
+	k.mu.Lock()
+	st, full := k.list[q], len(k.list) == mostKept
+	k.mu.Unlock()
+	if st != nil || full {
+		return st, nil
+	}
+	st, err := db.PrepareContext(ctx, q) // which may have to wait for a connection
+	if err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if other := k.list[q]; other != nil {
+		return other, st.Close()
+	}
+	if k.list == nil {
+		k.list = map[string]*sql.Stmt{}
+	}
+	k.list[q] = st
+	return st, nil
+}
+
+func (k *kept) close() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var errs []error
+	for _, st := range k.list {
+		errs = append(errs, st.Close())
+	}
+	k.list = nil
+	return errors.Join(errs...)
 }
 
 // snapshot runs f on one consistent state of the store, for answers that add up.

@@ -41,6 +41,7 @@ type Store struct {
 	// write hands out the writer's one connection, read serves everything that only looks.
 	write, read *sql.DB
 	lookups     *lookups
+	kept        kept
 	documents   documentsKept
 	unlock      func() error
 	// life is the store's, seen what the folder of a SQLite file knew of it at the start (see lifeMark).
@@ -146,6 +147,7 @@ func (s *Store) release() error {
 	if s.lookups != nil {
 		errs = append(errs, s.lookups.close())
 	}
+	errs = append(errs, s.kept.close())
 	for _, db := range []*sql.DB{s.read, s.write} {
 		if db != nil {
 			errs = append(errs, db.Close())

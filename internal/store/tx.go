@@ -18,6 +18,8 @@ type tx struct {
 	d   dialect
 	ctx context.Context
 	now int64
+	// woken: messages that waited may be ready.
+	woken bool
 }
 
 func (t *tx) prepare(q string) (*sql.Stmt, error) {
@@ -37,7 +39,8 @@ func (t *tx) exec(q string, args ...any) (int64, error) {
 	clean(args)
 	var res sql.Result
 	var err error
-	if len(args) == 0 {
+	t.s.beat.statements.Add(1)
+	if len(args) == 0 && t.d == postgres {
 		res, err = t.w.conn.ExecContext(t.ctx, q)
 	} else {
 		st, perr := t.prepare(q)
@@ -55,6 +58,7 @@ func (t *tx) exec(q string, args ...any) (int64, error) {
 // each runs a query and calls scan for every row.
 func (t *tx) each(scan func(*sql.Rows) error, q string, args ...any) error {
 	clean(args)
+	t.s.beat.statements.Add(1)
 	st, err := t.prepare(q)
 	if err != nil {
 		return err

@@ -122,6 +122,7 @@ const satisfied = `mark = '' AND state = 'waiting' AND (
 
 // wake marks those of the rows that are satisfied.
 func (t *tx) wake(ids []any) error {
+	t.woken = t.woken || len(ids) > 0
 	slices.SortFunc(ids, func(a, b any) int { return cmp.Compare(a.(int64), b.(int64)) })
 	return t.execIn("UPDATE queue SET mark = 'ready' WHERE "+satisfied+" AND ", "id", 1, slices.Compact(ids), "")
 }

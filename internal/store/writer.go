@@ -56,18 +56,20 @@ type member struct {
 
 // writerStats are the writer's counts, for metrics.
 type writerStats struct {
-	transactions, members, retried atomic.Int64
+	transactions, members, retried, statements atomic.Int64
 }
 
 // WriterStats tells how well calls are merged.
 type WriterStats struct {
 	// Transactions were committed, for Members calls; Retried were run again after a failure.
 	Transactions, Members, Retried int64
+	// Statements were made by the writer, those that begin and end transactions too.
+	Statements int64
 }
 
 // Stats are the writer's counts since the store was opened.
 func (s *Store) Stats() WriterStats {
-	return WriterStats{s.beat.transactions.Load(), s.beat.members.Load(), s.beat.retried.Load()}
+	return WriterStats{s.beat.transactions.Load(), s.beat.members.Load(), s.beat.retried.Load(), s.beat.statements.Load()}
 }
 
 // submit hands m to the writer and waits for its fate.

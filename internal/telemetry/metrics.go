@@ -69,6 +69,15 @@ func NewMetrics(version string) *Metrics {
 	return m
 }
 
+// Store has the metrics tell what the hub has asked of its store's writer: transactions that were committed, and statements.
+func (m *Metrics) Store(asked func() (commits, statements int64)) {
+	counter := func(name, help string, of func() int64) {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(of()) }))
+	}
+	counter("waybill_store_commits_total", "Transactions of the store's writer that were committed.", func() int64 { n, _ := asked(); return n })
+	counter("waybill_store_statements_total", "Statements of the store's writer.", func() int64 { _, n := asked(); return n })
+}
+
 // Handler serves the metrics in Prometheus' text format.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
