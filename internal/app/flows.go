@@ -56,7 +56,7 @@ func (h *Hub) newRunning(f *config.Flow, plan *config.Plan, systems map[string]*
 		open[name] = s.System
 	}
 	r, err := flow.New(f, flow.Deps{Plan: plan, Store: h.store, Publisher: publisher{h.publisher}, Systems: open, Clock: h.clock,
-		Log: h.log, Observer: h.observer(f), Changed: h.kick, Lanes: lanes, MaxRecord: h.cluster.MaxRecord,
+		Log: h.log, Observer: h.observer(f), Lanes: lanes, MaxRecord: h.cluster.MaxRecord,
 		Life: h.logs.Life, Foreign: h.foreign, Restored: &h.restored, Private: h.private, KeepsDocuments: h.keepsDocuments})
 	if err != nil {
 		return nil, err
@@ -223,7 +223,21 @@ func (h *Hub) flows() []*running {
 	return out
 }
 
-// kick makes every flow look at its stored queues: a cross-reference was committed, or a person has marked a message.
+// startWaking has every flow look when what its messages waited for has come.
+func (h *Hub) startWaking(context.Context) error {
+	return h.beside("waking what waited", func(ctx context.Context) {
+		for {
+			select {
+			case <-h.store.Woken():
+				h.kick()
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// kick makes every flow look at its stored queues: what messages waited for is there, or a person has marked a message.
 func (h *Hub) kick() {
 	for _, r := range h.flows() {
 		r.Kick()

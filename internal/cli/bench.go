@@ -57,6 +57,7 @@ func (e *env) benchCommand() *cobra.Command {
 	f.IntVar(&way.Concurrency, "concurrency", 64, "road: calls to the target at once")
 	f.StringVar(&way.Kafka, "kafka", "", "road: host:port of an Apache Kafka, with --postgres (default: the embedded broker)")
 	f.StringVar(&way.Postgres, "postgres", "", "road: URL of a PostgreSQL database whose user may make others, with --kafka (default: SQLite)")
+	f.BoolVar(&way.Syncs, "syncs", false, "road: count the fsyncs too, with strace, in a run of its own")
 	f.BoolVar(&way.Documents, "documents", false, "road: keep the documents of all messages for trace")
 	f.StringVar(&way.Against, "against", "", "road: another build of waybill that takes turns with this one")
 	f.StringVar(&way.Benthos, "benthos", "", "road: the command of Benthos 4.27, which takes turns too")

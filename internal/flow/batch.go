@@ -357,9 +357,6 @@ func (r *Runner) commit(ctx context.Context, p *partition, results []result, lif
 	if refs {
 		failpoint.Hit(failpoint.RefsCommitted)
 	}
-	if c.Woken && r.Changed != nil {
-		r.Changed()
-	}
 	return nil
 }
 

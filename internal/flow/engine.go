@@ -101,8 +101,6 @@ type Deps struct {
 	Foreign func(topic string)
 	// Restored tells of a store that has gone back to an older state; nil: it has not.
 	Restored Restored
-	// Changed is called after a commit that has made messages ready, of any flow, which waited for an object.
-	Changed func()
 	// Private gives the masks of a flow's documents; nil: there are none.
 	Private func(flow string) *privacy.Flow
 	// KeepsDocuments reports whether the documents of fates that are no failures are kept; nil: they are not.

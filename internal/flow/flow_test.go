@@ -199,8 +199,7 @@ func TestLatestGoesOn(t *testing.T) {
 func TestWaitsForCustomer(t *testing.T) {
 	w := newWorld(t)
 	orders, customers := w.flow("orders-to-erp"), w.flow("erp-customers")
-	w.deps.Changed = nil
-	customers.Changed = orders.Kick
+	w.onWoken(orders.Kick)
 	hub := state.MintHub("customer", "erp", "C1")
 	needs := func(no, version string) event.Event {
 		return with(order(no, 1, version), func(e *event.Event) { e.Data = []byte(`{"no":"` + no + `","qty":1,"customer":"` + hub + `"}`) })

@@ -354,6 +354,24 @@ type world struct {
 	next  map[string]int64 // offset by flow
 }
 
+// onWoken calls f as the hub has all flows look when what messages waited for has come.
+func (w *world) onWoken(f func()) {
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-w.store.Woken():
+				f()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	w.t.Cleanup(func() { stop(); <-done })
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	return newWorldOf(t, testFlows, store.Config{})

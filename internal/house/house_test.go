@@ -75,7 +75,7 @@ var home = map[string][]string{
 	"github.com/expr-lang/expr":                {"internal/mapping"},
 	"github.com/robfig/cron/v3":                {"internal/schedule"},
 	"modernc.org/sqlite":                       {"internal/store", "connectors/sql", "internal/sandbox"},
-	"github.com/jackc/pgx/v5":                  {"internal/store", "connectors/sql", "internal/store/pgtest"},
+	"github.com/jackc/pgx/v5":                  {"internal/store", "connectors/sql", "internal/store/pgtest", "internal/bench/road"},
 	"github.com/prometheus":                    {"internal/telemetry"},
 	"github.com/ThreeDotsLabs/watermill":       {"internal/bus", "internal/flow", "internal/app"},
 }

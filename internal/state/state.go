@@ -417,8 +417,6 @@ type Commit struct {
 	// Life is the life of the log that the Sent of Results were put into, as it was known before the first of them was sent: where the
 	// topic has another one now, they are put there again.
 	Life int64
-	// Woken is set by a store that has found messages which may not have to wait any more, of any flow: their owners are to look.
-	Woken bool
 }
 
 // FlowTotals is the conservation equation of one flow, from what is stored.

@@ -24,7 +24,7 @@ type commitment struct {
 
 // Commit stores what became of a lane batch: finished offsets, totals, queue, cross-references, versions, intents, journal and what goes
 // back to the inbox move together or not at all. Under an old epoch it is refused with state.ErrFenced. An offset that is finished already, or a queue row that is
-// gone, was settled before: that Result is ignored as a whole. Where messages may not have to wait any more, it says so in c.Woken.
+// gone, was settled before: that Result is ignored as a whole.
 func (s *Store) Commit(ctx context.Context, c *state.Commit) error {
 	w := &commitment{c: c}
 	m := &member{op: "commit", kind: aCommit, commit: w, rows: 1}
@@ -182,11 +182,6 @@ func (t *tx) commit(members []*member) error {
 	}
 	if err := t.save(ch); err != nil {
 		return err
-	}
-	if t.woken {
-		for _, m := range live {
-			m.commit.c.Woken = true // for good: a commit whose outcome was not known is made again, and finds nothing to wake then
-		}
 	}
 	var dirty []*stored
 	for _, k := range sortedKeys(parts, comparePartKeys) {

@@ -52,6 +52,7 @@ type Store struct {
 	mu      sync.RWMutex // held for reading while a member is handed over, for writing by Close
 	closed  bool
 	members chan *member
+	woken   chan struct{}
 	stopped chan struct{}
 	beat    writerStats
 	ill     trouble
@@ -75,7 +76,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if cfg.KeepJournal <= 0 {
 		cfg.KeepJournal = 90 * 24 * time.Hour
 	}
-	s := &Store{cfg: cfg, log: cfg.Log, members: make(chan *member, 4*maxMembers), stopped: make(chan struct{})}
+	s := &Store{cfg: cfg, log: cfg.Log, members: make(chan *member, 4*maxMembers), woken: make(chan struct{}, 1), stopped: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.release())

@@ -263,6 +263,9 @@ func (w *writer) transact(group []*member) (err error) {
 	if err := t.apply(group); err != nil {
 		return err
 	}
+	if t.woken {
+		defer w.s.wake() // also where the outcome is not known: who looks finds nothing then
+	}
 	if err := failpoint.Fail(failpoint.StoreApplied); err != nil {
 		return err
 	}
@@ -274,6 +277,16 @@ func (w *writer) transact(group []*member) (err error) {
 		failpoint.Hit(failpoint.StoreCommitted)
 	}
 	return err
+}
+
+// Woken has a value when messages that waited for another object may be ready: the hub that works them is to look. Other hubs look by themselves.
+func (s *Store) Woken() <-chan struct{} { return s.woken }
+
+func (s *Store) wake() {
+	select {
+	case s.woken <- struct{}{}:
+	default: // nobody has looked since the last time
+	}
 }
 
 func (t *tx) apply(group []*member) error {

@@ -58,7 +58,7 @@ func (h *hub) start(ctx context.Context, d *drive, target string) (*started, err
 		return errors.Join(c.stop(), at.drop(context.WithoutCancel(ctx)))
 	}}
 	s.usage = func() usage {
-		u := usage{cpu: cpuOf(cmd.Process.Pid), peak: peakOf(cmd.Process.Pid), others: map[string]time.Duration{}, store: storeWork(ctx, at.http)}
+		u := usage{cpu: cpuOf(cmd.Process.Pid), peak: peakOf(cmd.Process.Pid), others: map[string]time.Duration{}, store: storeWork(ctx, at.http), pid: cmd.Process.Pid}
 		if d.Kafka != "" {
 			u.others["broker"] = cpuOf(listener(d.Kafka))
 			u.others["PostgreSQL"] = familyCPU(listener(postgresAddr(d.Postgres)))
@@ -106,10 +106,10 @@ func postgresAddr(dsn string) string {
 }
 
 // Work is what a hub has asked of its store, as its metrics tell.
-type Work struct{ Statements, Commits, Syncs float64 }
+type Work struct{ Statements, Commits float64 }
 
 func (w Work) less(b Work) Work {
-	return Work{w.Statements - b.Statements, w.Commits - b.Commits, w.Syncs - b.Syncs}
+	return Work{w.Statements - b.Statements, w.Commits - b.Commits}
 }
 
 // storeWork reads the metrics; a build that does not count gives zeros.

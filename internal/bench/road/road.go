@@ -26,6 +26,8 @@ type Options struct {
 	// Kafka is the address of an Apache Kafka, Postgres the URL of a PostgreSQL server's database in which each run makes a schema of its own;
 	// both or none. None: the embedded broker and SQLite.
 	Kafka, Postgres string
+	// Syncs counts the fsyncs of a run of its own with strace, whose times do not count.
+	Syncs bool
 	// Documents keeps those of what did not fail, for `waybill trace`.
 	Documents bool
 	// Against is another build of the hub that takes turns with this one; Benthos the command of that program. Empty: none.
@@ -55,6 +57,7 @@ type Result struct {
 	Others    map[string]time.Duration // the same of what works beside it, by name
 	Peak      int64                    // of resident memory of the program's processes, in bytes; 0 where the machine does not tell
 	Store     Work
+	Syncs     int // where they are counted
 	Tally     Tally
 }
 
@@ -73,7 +76,7 @@ func (r *Result) String() string {
 		s += fmt.Sprintf(", %s %.0f µs", name, r.each(r.Others[name]))
 	}
 	if r.Store != (Work{}) {
-		s += fmt.Sprintf("; %.2f statements, %.3f commits, %.3f fsyncs each", r.Store.Statements/float64(r.Orders), r.Store.Commits/float64(r.Orders), r.Store.Syncs/float64(r.Orders))
+		s += fmt.Sprintf("; %.2f statements, %.3f commits each", r.Store.Statements/float64(r.Orders), r.Store.Commits/float64(r.Orders))
 	}
 	return s + fmt.Sprintf("; %d look-ups, %d creates, %d doubled, %d out of order; peak %d MB", r.Tally.Finds, r.Tally.Creates, r.Tally.Doubled, r.Tally.Inverted, r.Peak>>20)
 }
@@ -82,13 +85,12 @@ func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond)
 
 // Summary is the outcome of all runs: medians. A ratio is this build's figure by the other's, of the same run; NaN where there is no other.
 type Summary struct {
-	Store                       string
-	WebhooksPerSecond           float64
-	P99                         float64 // of the 202, in milliseconds
-	PerSecond, CPUPerMessage    float64
-	ToBase, ToBenthos           float64 // deliveries a second
-	CPUToBase, CPUToBenthos     float64
-	SpreadToBase, SpreadBenthos [2]float64 // least and greatest of deliveries a second
+	Store                    string
+	WebhooksPerSecond        float64
+	P99                      float64 // of the 202, in milliseconds
+	PerSecond, CPUPerMessage float64
+	ToBase, ToBenthos        float64 // deliveries a second
+	CPUToBase, CPUToBenthos  float64
 }
 
 // String is the result line.
@@ -109,6 +111,14 @@ func Run(ctx context.Context, o Options) (s Summary, err error) {
 	programs, err := o.programs(ctx)
 	if err != nil {
 		return s, err
+	}
+	if o.Syncs {
+		d := drive{Options: &o, program: programs[0], dir: filepath.Join(o.Dir, "syncs")}
+		r, err := d.run1(ctx)
+		if err != nil {
+			return s, fmt.Errorf("run with strace: %w", err)
+		}
+		fmt.Fprintf(o.Out, "with strace: %.3f fsyncs each of %s\n", float64(r.Syncs)/float64(r.Orders), programs[0].name())
 	}
 	results := make([][]*Result, len(programs))
 	for run := 1; run <= o.Runs; run++ {
@@ -191,10 +201,19 @@ func (d *drive) run1(ctx context.Context) (r *Result, err error) {
 	}()
 	before := p.usage()
 	r = &Result{Orders: d.Orders}
+	counted := func() (int, error) { return 0, nil }
+	if d.run == 0 {
+		if counted, err = countSyncs(before.pid, filepath.Join(d.dir, "syncs")); err != nil {
+			return nil, err
+		}
+	}
 	if r.Sent, err = d.send(ctx, p); err != nil {
 		return nil, err
 	}
 	if r.Tally, err = d.taken(ctx, target); err != nil {
+		return nil, err
+	}
+	if r.Syncs, err = counted(); err != nil {
 		return nil, err
 	}
 	r.Delivered = time.Unix(0, r.Tally.Last).Sub(time.Unix(0, r.Sent.Began))
@@ -204,7 +223,7 @@ func (d *drive) run1(ctx context.Context) (r *Result, err error) {
 		r.Others[name] = cpu - before.others[name]
 	}
 	r.Store, r.Peak = after.store.less(before.store), after.peak
-	if err := target.verify(ctx, d.Options, p.guards); err != nil {
+	if err := verify(ctx, target.addr, d.Options, p.guards); err != nil {
 		return nil, fmt.Errorf("what the target holds is wrong: %w", err)
 	}
 	stopped = true
@@ -217,7 +236,7 @@ func (d *drive) taken(ctx context.Context, t *targetProcess) (Tally, error) {
 	defer tick.Stop()
 	last, moved, told := -1, time.Now(), time.Now()
 	for {
-		tally, err := t.tally(ctx)
+		tally, err := tallyOf(ctx, t.addr)
 		if err != nil {
 			return tally, err
 		}

@@ -201,16 +201,16 @@ func startTarget(delay time.Duration, log io.Writer) (*targetProcess, error) {
 	return &targetProcess{child: c, addr: addr}, nil
 }
 
-func (t *targetProcess) get(ctx context.Context, path string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.addr+path, nil)
+func get(ctx context.Context, addr, path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
 	if err != nil {
 		return nil, err
 	}
 	return http.DefaultClient.Do(req)
 }
 
-func (t *targetProcess) tally(ctx context.Context) (tally Tally, err error) {
-	resp, err := t.get(ctx, "/bench/tally")
+func tallyOf(ctx context.Context, addr string) (tally Tally, err error) {
+	resp, err := get(ctx, addr, "/bench/tally")
 	if err != nil {
 		return tally, err
 	}
@@ -218,10 +218,13 @@ func (t *targetProcess) tally(ctx context.Context) (tally Tally, err error) {
 	return tally, json.NewDecoder(resp.Body).Decode(&tally)
 }
 
-// verify compares every object with what was sent. Of a program with guards nothing may be there twice, missing or out of order; of one without,
-// each write must be one that was sent.
-func (t *targetProcess) verify(ctx context.Context, o *Options, guards bool) error {
-	resp, err := t.get(ctx, "/bench/objects")
+// Verify compares every object of the target at addr with what was sent: nothing may be there twice, missing, out of order or another than
+// it was sent.
+func Verify(ctx context.Context, addr string, o Options) error { return verify(ctx, addr, &o, true) }
+
+// verify is Verify; of a program without guards each write must be one that was sent, and no more.
+func verify(ctx context.Context, addr string, o *Options, guards bool) error {
+	resp, err := get(ctx, addr, "/bench/objects")
 	if err != nil {
 		return err
 	}
@@ -255,7 +258,7 @@ func (t *targetProcess) verify(ctx context.Context, o *Options, guards bool) err
 	if want := min(o.Keys, o.Orders); n != want {
 		return fmt.Errorf("%d objects for %d orders", n, want)
 	}
-	tally, err := t.tally(ctx)
+	tally, err := tallyOf(ctx, addr)
 	if err == nil && (tally.Doubled > 0 || tally.Inverted > 0 || tally.Writes != o.Orders) {
 		err = fmt.Errorf("%d writes for %d webhooks, %d objects made twice, %d writes out of order", tally.Writes, o.Orders, tally.Doubled, tally.Inverted)
 	}

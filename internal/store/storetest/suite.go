@@ -44,7 +44,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"Parked", testParked}, {"Causes", testCauses}, {"Bulk", testBulk}, {"BulkDiscard", testBulkDiscard},
 		{"Resolve", testResolve}, {"Link", testLink}, {"LinkReleases", testLinkReleases}, {"ResolvePending", testResolvePending}, {"References", testReferences}, {"Target", testTarget}, {"Duplicates", testDuplicates},
 		{"WaiterForHub", testWaiterForHub}, {"WaiterForLocal", testWaiterForLocal}, {"WaiterForIntents", testWaiterForIntents},
-		{"WaiterRace", testWaiterRace}, {"IntentRace", testIntentRace},
+		{"WaitersWoken", testWaitersWoken}, {"WaiterRace", testWaiterRace}, {"IntentRace", testIntentRace},
 		{"IntentFenced", testIntentFenced}, {"IntentAgain", testIntentAgain}, {"IntentClose", testIntentClose}, {"Claims", testClaims}, {"ClaimRace", testClaimRace},
 		{"Hurry", testHurry}, {"DrainableOfPartition", testDrainableOfPartition}, {"Tried", testTried},
 		{"Leases", testLeases}, {"LeaseOfAnotherTime", testLeaseOfAnotherTime}, {"Journal", testJournal}, {"Trace", testTrace}, {"Documents", testDocuments}, {"DocumentsOff", testDocumentsOff}, {"DocumentsBySize", testDocumentsBySize}, {"Begin", testBegin}, {"Runs", testRuns}, {"Pauses", testPauses}, {"SourceWishes", testSourceWishes}, {"KnownObjects", testKnownObjects}, {"Audits", testAudits},

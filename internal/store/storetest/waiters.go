@@ -87,6 +87,47 @@ func testWaiterForIntents(t *testing.T, b *bench) {
 	b.wantShape(p, "b", "waiting!ready")
 }
 
+// Whoever works the messages is told that some may be ready, and only then.
+func testWaitersWoken(t *testing.T, b *bench) {
+	p := b.part(0)
+	woken := func(what string, want bool) {
+		t.Helper()
+		select {
+		case <-b.Woken():
+			if !want {
+				t.Errorf("%s: somebody was woken", what)
+			}
+		default:
+			if want {
+				t.Errorf("%s: nobody was woken", what)
+			}
+		}
+	}
+	m := needs(state.Missing{Entity: "customer", System: "erp", Hub: "h1"})
+	p.commit(state.Result{Offset: 0, Outcome: state.Delivered, Ref: customer("h9", "9")})
+	woken("a reference that nobody waits for", false)
+	p.commit(rest(1, state.Parked, "a"), rest(2, state.Held, "b"))
+	woken("messages that wait for nothing", false)
+	p.commit(rest(3, state.Waiting, "c", m))
+	select { // the look of the append itself may wake
+	case <-b.Woken():
+	default:
+	}
+	p.commit(state.Result{Offset: 4, Outcome: state.Delivered, Ref: customer("h2", "2")})
+	woken("another object", false)
+	p.commit(state.Result{Offset: 5, Outcome: state.Delivered, Ref: customer("h1", "1")})
+	woken("the object", true)
+	b.wantShape(p, "c", "waiting!ready")
+	p.commit(rest(6, state.Waiting, "d", needs(state.Missing{Entity: "customer", System: "crm", Local: "1"})))
+	select {
+	case <-b.Woken():
+	default:
+	}
+	b.resolve(b.Store, "1", "", state.Minted)
+	woken("an object that was resolved", true)
+	b.wantShape(p, "d", "waiting!ready")
+}
+
 // A reference and its waiter are committed at the same moment, on two hubs where the database is shared: the waiter must be
 // marked, whichever comes first.
 func testWaiterRace(t *testing.T, b *bench) {
