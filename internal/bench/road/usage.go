@@ -1,8 +1,8 @@
 package road
 
 import (
-	"errors"
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
