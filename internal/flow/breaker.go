@@ -67,6 +67,7 @@ type Breaker struct {
 	took     time.Duration  // by Elapsed: when the system took something last
 	taken    int            // how often it has
 	keys     map[string]int // the failing keys, with taken as it was at their first failure
+	looked   int            // taken as it was when keys were looked through for what may be forgotten
 	probedAt time.Duration  // by Elapsed: when the last probe came back
 	pause    time.Duration  // until the next one
 	refuses  bool           // open because the credentials are refused
@@ -118,6 +119,10 @@ func (b *Breaker) Failure(key string, cause error) {
 
 // forget leaves out the keys that the system has passed by while it took others, and reports whether there are any: they count from anew.
 func (b *Breaker) forget() (some bool) {
+	if b.taken == b.looked { // nothing was taken since the last look
+		return false
+	}
+	b.looked = b.taken
 	for key, at := range b.keys {
 		if at < b.taken {
 			delete(b.keys, key)
