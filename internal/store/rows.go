@@ -23,8 +23,14 @@ func step(n, width int) int {
 	return 1
 }
 
-// insert writes rows: head, the rows, tail.
+// insert writes rows: head, the rows, tail. On PostgreSQL it goes with the next statement whose answer is needed, or with the commit.
 func (t *tx) insert(head string, width int, values []any, tail string) error {
+	if t.d == postgres {
+		return t.chunks(width, values, func(table string, args []any) error {
+			t.later(head+" "+table+tail, args)
+			return nil
+		})
+	}
 	_, err := t.rows(head+" ", width, values, tail)
 	return err
 }

@@ -18,6 +18,8 @@ type tx struct {
 	d   dialect
 	ctx context.Context
 	now int64
+	// ahead are statements, on PostgreSQL alone, that are sent with the next one.
+	ahead []statement
 	// woken: messages that waited may be ready.
 	woken bool
 }
@@ -36,6 +38,9 @@ func (t *tx) prepare(q string) (*sql.Stmt, error) {
 
 // exec runs a statement and tells how many rows it changed.
 func (t *tx) exec(q string, args ...any) (int64, error) {
+	if err := t.flush(""); err != nil {
+		return 0, err
+	}
 	clean(args)
 	var res sql.Result
 	var err error
@@ -57,6 +62,9 @@ func (t *tx) exec(q string, args ...any) (int64, error) {
 
 // each runs a query and calls scan for every row.
 func (t *tx) each(scan func(*sql.Rows) error, q string, args ...any) error {
+	if err := t.flush(""); err != nil {
+		return err
+	}
 	clean(args)
 	t.s.beat.statements.Add(1)
 	st, err := t.prepare(q)

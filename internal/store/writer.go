@@ -255,6 +255,7 @@ func (w *writer) transact(group []*member) (err error) {
 	}
 	defer func() {
 		if err != nil {
+			t.ahead = nil
 			if _, rollback := t.exec("ROLLBACK"); rollback != nil && !w.s.offline(err) && !contended(err) {
 				w.drop()
 			}
@@ -269,7 +270,7 @@ func (w *writer) transact(group []*member) (err error) {
 	if err := failpoint.Fail(failpoint.StoreApplied); err != nil {
 		return err
 	}
-	if _, err = t.exec("COMMIT"); err != nil && w.s.offline(err) {
+	if err = t.end(); err != nil && w.s.offline(err) {
 		// It may be committed all the same.
 		err = &fault.Error{Kind: fault.UnknownOutcome, System: "store", Op: "commit", Err: err}
 	}
