@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/waybill-hub/waybill/internal/bench"
 )
 
 // hub is a build of the hub.
@@ -49,7 +51,7 @@ func (h *hub) start(ctx context.Context, d *drive, target string) (*started, err
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}
-	cmd.Env = append(cmd.Env, "HOOK_SECRET="+Secret)
+	cmd.Env = append(cmd.Env, at.env...)
 	c, err := startCommand(cmd, d.Log)
 	if err != nil {
 		return nil, err
@@ -140,6 +142,7 @@ func storeWork(ctx context.Context, addr string) (w Work) {
 // project is the place of a run.
 type project struct {
 	config, http, hooks string
+	env                 []string
 	drop                func(context.Context) error // of what it made outside its folder
 }
 
@@ -154,6 +157,7 @@ func (h *hub) project(ctx context.Context, d *drive, target string) (p project, 
 	run := fmt.Sprintf("road_%s_%d_%d", h.called, d.run, os.Getpid())
 	name := strings.ReplaceAll(run, "_", "-")
 	topic := "road.canonical." + name
+	p.env = []string{"HOOK_SECRET=" + Secret}
 	p.drop = func(context.Context) error { return nil }
 	broker, store := fmt.Sprintf("{embedded: {dir: data/broker}, partitions: %d}", d.Partitions), "{sqlite: {path: data/waybill.db}}"
 	if d.Kafka != "" {
@@ -162,7 +166,7 @@ func (h *hub) project(ctx context.Context, d *drive, target string) (p project, 
 		if database, p.drop, err = makeDatabase(ctx, d.Postgres, run); err != nil {
 			return p, err
 		}
-		store = fmt.Sprintf("{postgres: {url: %q}}", database)
+		store, p.env = `{postgres: {url: "${env:ROAD_DATABASE}"}}`, append(p.env, "ROAD_DATABASE="+database)
 	}
 	config := fmt.Sprintf(configText, broker, store, p.http, p.hooks, target, d.Concurrency)
 	files := map[string]string{"flows/road.yaml": fmt.Sprintf(flowsText, name, topic, name, topic), "mappings/road.yaml": mappingsText,
@@ -178,7 +182,7 @@ func (h *hub) project(ctx context.Context, d *drive, target string) (p project, 
 			return p, err
 		}
 		check := exec.CommandContext(ctx, h.binary, "check", "-c", p.config)
-		check.Env, check.Dir = append(os.Environ(), "HOOK_SECRET="+Secret, "WAYBILL_AS_PROGRAM=1"), d.dir
+		check.Env, check.Dir = append(append(os.Environ(), bench.AsProgram+"=1"), p.env...), d.dir
 		if check.Run() == nil {
 			return p, nil
 		}
