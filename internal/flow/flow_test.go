@@ -501,7 +501,11 @@ func TestRefusedRecordsKeepOrder(t *testing.T) {
 
 // Stop may come while batches and partitions do: nothing panics, and what comes late is handed back.
 func TestStopUnderLoad(t *testing.T) {
-	for range 50 {
+	rounds := 50
+	if testing.Short() {
+		rounds = 15 // under the race detector
+	}
+	for range rounds {
 		w := newWorld(t)
 		r, err := New(w.plan.Flow("orders-to-erp"), w.deps)
 		if err != nil {
