@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // client is how commands reach the hub: with --ca, by the authorities in that file alone.
@@ -24,7 +24,7 @@ func (e *env) client() (*http.Client, error) {
 	if e.ca == "" {
 		return http.DefaultClient, nil
 	}
-	pem, err := os.ReadFile(e.ca)
+	pem, err := strictyaml.ReadPath(e.ca, 1<<20)
 	if err != nil {
 		return nil, usage("--ca: %w", err)
 	}

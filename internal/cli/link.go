@@ -45,7 +45,7 @@ func (e *env) linkCommand() *cobra.Command {
 	dry := false
 	c := &cobra.Command{Use: "link FILE", Short: "Tell the hub which ids in several systems are one object's: a CSV file with the header entity,SYSTEM,SYSTEM,…; exits 1 when a row is refused",
 		Args: needs("a FILE"), RunE: do(func(c *cobra.Command, args []string) error {
-			data, err := os.ReadFile(args[0])
+			data, err := readInput(c.Context(), args[0], os.Stdin, mostInput)
 			if err != nil {
 				return err
 			}

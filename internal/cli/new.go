@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -67,7 +66,7 @@ sure is written as a TODO comment, never as a rule. No file is written over.`,
 }
 
 // begin loads the project and reads the sample.
-func (m *making) begin(name string, sample bool) (err error) {
+func (m *making) begin(ctx context.Context, name string, sample bool) (err error) {
 	if !fileName.MatchString(name) {
 		return usage("%q cannot be a name: use at most 80 small letters, digits and hyphens", name)
 	}
@@ -90,12 +89,7 @@ func (m *making) begin(name string, sample bool) (err error) {
 		}
 		return nil
 	}
-	var data []byte
-	if m.sample == "-" {
-		data, err = io.ReadAll(io.LimitReader(os.Stdin, scaffold.MaxSample+1))
-	} else {
-		data, err = os.ReadFile(m.sample)
-	}
+	data, err := readInput(ctx, m.sample, os.Stdin, scaffold.MaxSample)
 	if err != nil {
 		return usage("--sample: %w", err)
 	}
@@ -311,7 +305,7 @@ func onlyObject(s *config.System, entity string) string {
 
 func (m *making) flow(c *cobra.Command, args []string) error {
 	name := args[0]
-	if err := m.begin(name, true); err != nil {
+	if err := m.begin(c.Context(), name, true); err != nil {
 		return err
 	}
 	if err := m.about(name); err != nil {
@@ -356,7 +350,7 @@ func (m *making) flow(c *cobra.Command, args []string) error {
 
 func (m *making) mapping(c *cobra.Command, args []string) error {
 	name := args[0]
-	if err := m.begin(name, true); err != nil {
+	if err := m.begin(c.Context(), name, true); err != nil {
 		return err
 	}
 	if err := m.about(name); err != nil {

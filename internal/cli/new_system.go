@@ -20,9 +20,9 @@ import (
 )
 
 // system adds a system to the configuration: lines are put in, and nothing else of the file changes.
-func (m *making) system(_ *cobra.Command, args []string) error {
+func (m *making) system(c *cobra.Command, args []string) error {
 	name := args[0]
-	if err := m.begin(name, false); err != nil {
+	if err := m.begin(c.Context(), name, false); err != nil {
 		return err
 	}
 	if !slices.Contains(m.kinds.Names(), m.kind) {

@@ -39,7 +39,7 @@ func (e *env) parkedEdit() *cobra.Command {
 			var data []byte
 			if o.file != "" { // what cannot be read need not be asked for
 				var err error
-				if data, err = readDocument(o.file, c.InOrStdin()); err != nil {
+				if data, err = readInput(c.Context(), o.file, c.InOrStdin(), mostInput); err != nil {
 					return err
 				}
 				if err := isJSON(o.file, data); err != nil {
@@ -93,13 +93,6 @@ func isJSON(file string, data []byte) error {
 	before := data[:min(int(max(at.Offset-1, 0)), len(data))]
 	line := 1 + bytes.Count(before, []byte("\n"))
 	return fmt.Errorf("%s:%d:%d: this is no JSON: %w", file, line, len(before)-bytes.LastIndexByte(before, '\n'), err)
-}
-
-func readDocument(file string, stdin io.Reader) ([]byte, error) {
-	if file == "-" {
-		return io.ReadAll(stdin)
-	}
-	return os.ReadFile(file)
 }
 
 func (e *env) sendEdit(ctx context.Context, q *api.Queued, o *edit, data []byte) error {
