@@ -23,11 +23,12 @@ func refusedRows(all []api.Refused, why func(name, text string) string) [][]stri
 	return rows
 }
 
-// troubleLines say what is tried again at present: what is parked, cannot be read or is refused stands elsewhere.
+// troubleLines say what is tried again: what is parked, cannot be read or is refused stands elsewhere. A trouble is shown for some minutes after its last
+// time, because much of it comes again; so the line says when that was, and whoever reads it sees whether it still goes on.
 func troubleLines(all []api.Trouble) (lines []string) {
 	for _, t := range all {
 		if t.What == "retry" {
-			lines = append(lines, fmt.Sprintf("%s: tried again since %s, %d times so far, for %s: %s", t.Flow, t.Since.Local().Format(time.DateTime), t.Count, t.Cause, t.Text))
+			lines = append(lines, fmt.Sprintf("%s: tried again since %s, %d times so far, the last at %s, for %s: %s", t.Flow, t.Since.Local().Format(time.DateTime), t.Count, t.Last.Local().Format(time.DateTime), t.Cause, t.Text))
 		}
 	}
 	return lines

@@ -91,7 +91,7 @@ function notes(s) {
     number.format(r.parked) + " parked because nobody can tell; " + (r.ended ? "settled " + when(r.ended) + " by " + r.ended_by : [r.state + " since " + when(r.since)].concat(r.waits).join("; ")) + ". Lost: " + r.lost);
   if (a.wrong_tokens) out.push(number.format(a.wrong_tokens) + (a.wrong_tokens === 1 ? " wrong token" : " wrong tokens") + " since the start, last at " + when(a.last_wrong) + " from " + a.last_wrong_from);
   for (const c of a.certificates || []) if (c.why) out.push(c.listener + ".tls: " + c.file + ": " + c.why);
-  for (const t of s.troubles || []) if (t.what === "retry") out.push(t.flow + ": tried again since " + when(t.since) + ", " + number.format(t.count) + " times so far, for " + t.cause + ": " + t.text);
+  for (const t of s.troubles || []) if (t.what === "retry") out.push(t.flow + ": tried again since " + when(t.since) + ", " + number.format(t.count) + " times so far, the last at " + when(t.last) + ", for " + t.cause + ": " + t.text);
   return out;
 }
 
