@@ -33,7 +33,9 @@ type making struct {
 	plan  *config.Plan
 	docs  []*jsondoc.Doc
 	root  *scaffold.Field
-	keyed *scaffold.Field
+	// keyed is the field that names the business object, and keyExpr reads it.
+	keyed   *scaffold.Field
+	keyExpr string
 	// delimiter of a sample that is CSV; empty for JSON.
 	delimiter string
 }
@@ -55,7 +57,7 @@ sure is written as a TODO comment, never as a rule. No file is written over.`,
 	system := &cobra.Command{Use: "system NAME --connector KIND", Short: "Add a system to the configuration; a sample gives a table or a file its columns", Args: needs("a NAME"), RunE: do(m.system)}
 	for _, c := range []*cobra.Command{flow, mapping} {
 		c.Flags().StringVar(&m.entity, "entity", "", "the kind of business object; default: found in NAME")
-		c.Flags().StringVar(&m.key, "key", "", "the field that names the business object; default: the one that looks so")
+		c.Flags().StringVar(&m.key, "key", "", "the field that names the business object, with dots where it lies deeper (order.id); default: the one that looks so")
 	}
 	flow.Flags().StringVar(&m.from, "from", "", "the system that the documents come from; default: the only one")
 	flow.Flags().StringVar(&m.to, "to", "", "the topic; default: canonical.ENTITY, or draft.NAME while the mapping is not complete")
@@ -107,6 +109,9 @@ func (m *making) load(p config.Paths) (*config.Plan, *strictyaml.Problems) {
 
 // about finds out what the sample is: the entity and the key.
 func (m *making) about(name string) error {
+	if err := scaffold.Testable(m.docs); err != nil {
+		return fmt.Errorf("--sample %s: %w", m.sample, err)
+	}
 	if m.entity == "" {
 		for _, e := range config.Entities {
 			if slices.ContainsFunc(strings.Split(name, "-"), func(w string) bool { return w == e || w == e+"s" || w == strings.TrimSuffix(e, "y")+"ies" }) {
@@ -119,22 +124,27 @@ func (m *making) about(name string) error {
 	}
 	if m.key == "" {
 		if m.keyed = scaffold.Key(m.root, m.entity); m.keyed == nil {
-			return usage("no field of the sample looks like the number or id of a %s: give --key; the fields are %s", m.entity, strings.Join(fieldNames(m.root), ", "))
+			return usage("no field of the sample looks like the number or id of the %s: give --key; %s", m.entity, canBeKey(m.root))
 		}
+		m.keyExpr = scaffold.Path("source", m.keyed.Name)
 		return nil
 	}
-	if m.keyed = m.root.Get(m.key); m.keyed == nil || !m.keyed.Required || !m.keyed.Scalar() {
-		return usage("--key %q: this is no field that every document has as a text or a number; the fields are %s", m.key, strings.Join(fieldNames(m.root), ", "))
+	if m.keyed, m.keyExpr = m.root.At(m.key); m.keyed == nil {
+		return usage("--key %q: this is no field that every document has as a text or a number; %s", m.key, canBeKey(m.root))
 	}
 	return nil
 }
 
-func fieldNames(f *scaffold.Field) []string {
-	var out []string
-	for _, c := range f.Fields {
-		out = append(out, c.Name)
+// canBeKey names what --key takes.
+func canBeKey(root *scaffold.Field) string {
+	var names []string
+	for _, k := range root.Keys() {
+		names = append(names, fmt.Sprintf("%q", k.Name))
 	}
-	return out
+	if names == nil {
+		return "no field of the sample is a text or a number in every document"
+	}
+	return "these are: " + strings.Join(names, ", ")
 }
 
 // maps gives the files of a mapping: to the common schema where everything that it requires is sure, else a draft.
@@ -144,7 +154,7 @@ func (m *making) maps(ctx context.Context, name string, rest func(source string,
 	if err != nil {
 		return nil, err
 	}
-	sm := scaffold.Mapping{Name: name, Entity: m.entity, Root: m.root, Key: m.keyed, Target: shape, TargetName: target}
+	sm := scaffold.Mapping{Name: name, Entity: m.entity, Root: m.root, Key: m.keyed, KeyExpr: m.keyExpr, Target: shape, TargetName: target}
 	text, err := scaffold.Schema(m.root, "A "+m.entity+", as a sample shows it", m.docs)
 	if err != nil {
 		return nil, err
@@ -320,7 +330,7 @@ func (m *making) flow(c *cobra.Command, args []string) error {
 		return usage("give --from: a system of the configuration (%s); waybill new system adds one", strings.Join(systems, ", "))
 	}
 	kind, _ := m.kinds.Get(s.Kind)
-	f := scaffold.Flow{Name: name, Entity: m.entity, System: m.from, Topic: m.to, Map: name, Key: m.keyed, From: "webhook"}
+	f := scaffold.Flow{Name: name, Entity: m.entity, System: m.from, Topic: m.to, Map: name, Key: m.keyExpr, From: "webhook"}
 	if can := kind.Spec().Can; can.Files {
 		f.From = "files"
 	} else if can.Poll {

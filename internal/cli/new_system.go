@@ -46,7 +46,7 @@ func (m *making) system(c *cobra.Command, args []string) error {
 	if !ok {
 		return fmt.Errorf("%s does not hold systems: with one system on each line, so that nothing was written; add this by hand:\n%s", m.paths.Config, block)
 	}
-	if err := m.replace(text); err != nil {
+	if err := m.replace(text, block); err != nil {
 		return err
 	}
 	if m.output == "json" {
@@ -57,7 +57,7 @@ func (m *making) system(c *cobra.Command, args []string) error {
 }
 
 // replace puts a text in the configuration's place where the project still passes with it. The file keeps its mode, and a link leads to it still.
-func (m *making) replace(text []byte) (err error) {
+func (m *making) replace(text, block []byte) (err error) {
 	file, err := filepath.EvalSymlinks(m.paths.Config)
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func (m *making) replace(text []byte) (err error) {
 	p := m.paths
 	p.Config = tmp
 	if plan, problems := m.load(p); plan == nil {
-		return fmt.Errorf("the configuration would have problems, so that nothing was written: %s", problems.Err())
+		return fmt.Errorf("the configuration would have problems, so that nothing was written:\n%s\nthis was to be added:\n%s", strings.ReplaceAll(problems.Err().Error(), tmp+":", m.paths.Config+":"), block)
 	}
 	if err := os.Chmod(tmp, old.Mode().Perm()); err != nil {
 		return err
@@ -120,8 +120,8 @@ func (m *making) block(name string) []byte {
 	case "rest":
 		fmt.Fprintf(&b, "    url: \"${env:%s_URL}\"\n    # TODO auth: {bearer: …}, {basic: …} or {client-credentials: …} (docs/connectors.md)\n    objects:\n      %s:\n        path: /%ss          # TODO: paths, ids and paging as the service has them\n        id: %s\n", variable, m.entity, m.entity, m.idOf())
 	case "sql":
-		fmt.Fprintf(&b, "    driver: postgres\n    url: \"${env:%s_URL}\"\n    objects:\n      %s:\n        table: %ss          # TODO\n        id: %s\n        columns:\n", variable, m.entity, m.entity, m.idOf())
-		m.columns(&b, map[string]string{"integer": "integer", "number": "decimal", "boolean": "boolean", "date": "date", "date-time": "timestamp", "object": "json", "array": "json"}, m.idOf())
+		fmt.Fprintf(&b, "    driver: postgres\n    url: \"${env:%s_URL}\"\n    objects:\n      %s:\n        table: %ss          # TODO\n        id: %s\n        columns:\n", variable, m.entity, m.entity, m.idColumn())
+		m.columns(&b, map[string]string{"integer": "integer", "number": "decimal", "boolean": "boolean", "date": "date", "date-time": "timestamp", "object": "json", "array": "json"}, m.idColumn())
 	case "file":
 		fmt.Fprintf(&b, "    path: ../%s          # the folder, from this file's directory\n    objects:\n      %s:\n        ", name, m.entity)
 		m.drop(&b)
@@ -151,6 +151,14 @@ func (m *making) idOf() string {
 		if f := scaffold.Key(m.root, m.entity); f != nil {
 			return oneColumn(f.Name)
 		}
+	}
+	return "id"
+}
+
+// idColumn is idOf for a table, where it must be the name of a column.
+func (m *making) idColumn() string {
+	if id := m.idOf(); bareColumn.MatchString(id) {
+		return id
 	}
 	return "id"
 }

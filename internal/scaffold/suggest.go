@@ -181,6 +181,40 @@ func fits(f *Field, shape schema.Shape) bool {
 // keyWords are the ends of names that say which object a document is, the best first.
 var keyWords = []string{"number", "no", "nr", "id", "code", "sku", "key", "ref", "reference"}
 
+// At finds a field that can be the key: a text or number that every document has, by its name or by the names that lead to it, with dots (order.id). The
+// field's own name is tried first, because names may hold dots. It is given with the expression that reads it; nil: there is none.
+func (f *Field) At(path string) (*Field, string) {
+	for _, k := range f.Keys() {
+		if k.Name == path {
+			return k.Field, k.Expr
+		}
+	}
+	return nil, ""
+}
+
+// Named is a field with its dotted name and the expression that reads it.
+type Named struct {
+	Name, Expr string
+	Field      *Field
+}
+
+// Keys are the fields that can be the key, those at the top first.
+func (f *Field) Keys() []Named { return f.keys("", "source") }
+
+func (f *Field) keys(name, expr string) (out []Named) {
+	for _, c := range f.Fields {
+		if c.Required && c.Scalar() {
+			out = append(out, Named{name + c.Name, Path(expr, c.Name), c})
+		}
+	}
+	for _, c := range f.Fields {
+		if c.Required && slices.Equal(c.Types, []string{"object"}) {
+			out = append(out, c.keys(name+c.Name+".", Path(expr, c.Name))...)
+		}
+	}
+	return out
+}
+
 // Key gives the field that most likely names the business object: a text or number that every document has; nil where none looks so.
 func Key(root *Field, entity string) *Field {
 	for _, word := range keyWords {

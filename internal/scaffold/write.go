@@ -22,7 +22,9 @@ type Mapping struct {
 	Name   string
 	Entity string
 	Root   *Field
-	Key    *Field
+	// Key names the business object, and KeyExpr reads it.
+	Key     *Field
+	KeyExpr string
 	// Target is the entity's common schema, and TargetName its name.
 	Target     schema.Shape
 	TargetName string
@@ -45,7 +47,7 @@ func (m *Mapping) Draft() ([]File, error) {
 	all := Suggest(m.Root, m.Target, m.Entity)
 	sure := slices.DeleteFunc(slices.Clone(all), func(s Suggestion) bool { return !s.Sure })
 	if len(sure) == 0 {
-		sure = []Suggestion{{Target: Normal(m.Key.Name), Source: Path("source", m.Key.Name), Sure: true, field: m.Key}}
+		sure = []Suggestion{{Target: Normal(m.Key.Name), Source: m.KeyExpr, Sure: true, field: m.Key}}
 		all = append(sure, slices.DeleteFunc(all, func(s Suggestion) bool { return s.Target == sure[0].Target })...)
 	}
 	root := &Field{Types: []string{"object"}}
@@ -141,7 +143,7 @@ type Flow struct {
 	From                        string // webhook, poll or files
 	Object                      string // its name in the system's settings; empty: the entity's
 	Accept, Map                 string
-	Key                         *Field
+	Key                         string // the expression that reads it
 }
 
 // File is the flow's.
@@ -156,7 +158,7 @@ func (f *Flow) File() File {
 	case "files":
 		fmt.Fprintf(&b, "  files: {%severy: 10s}\n", f.object())
 	}
-	fmt.Fprintf(&b, "accept: %s\nkey: %s          # what people search for\n", f.Accept, Path("source", f.Key.Name))
+	fmt.Fprintf(&b, "accept: %s\nkey: %s          # what people search for\n", f.Accept, f.Key)
 	b.WriteString("# TODO version: a time or a number that rises with every change, for example time(source.updated_at)\n")
 	fmt.Fprintf(&b, "map: %s\nto: {topic: %s}\n", f.Map, f.Topic)
 	return File{"flows/" + f.Name + ".yaml", b.Bytes()}
@@ -182,17 +184,64 @@ func Test(kind, name string, docs []*jsondoc.Doc) File {
 	dir := map[string]string{"test": "flows/", "mapping": "mappings/"}[kind]
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s: %s\ncases:\n", kind, name)
-	for i, d := range docs[:min(len(docs), mostCases)] {
-		fmt.Fprintf(&b, "  - name: sample %d\n    given: %s\n    want: {data: {}}\n", i+1, compact(d))
+	for _, c := range casesOf(docs) {
+		fmt.Fprintf(&b, "  - name: sample %d\n    given: %s\n    want: {data: {}}\n", c.number, c.given)
 	}
 	return File{dir + name + "_test.yaml", b.Bytes()}
 }
 
-// compact is a document in one line, which YAML reads as JSON does.
-func compact(d *jsondoc.Doc) []byte {
-	var b bytes.Buffer
-	if err := json.Compact(&b, d.Root().Raw()); err != nil {
-		return d.Root().Raw()
+type sampleCase struct {
+	number int
+	given  []byte
+}
+
+// casesOf are the first documents that a test can hold.
+func casesOf(docs []*jsondoc.Doc) (out []sampleCase) {
+	for i, d := range docs {
+		given := compact(d.Root(), nil)
+		if _, err := jsondoc.Parse(given, jsondoc.Limits{}); err == nil && len(out) < mostCases {
+			out = append(out, sampleCase{i + 1, given})
+		}
 	}
-	return b.Bytes()
+	return out
+}
+
+// Testable complains of a sample of which no document can stand in a test, where numbers are written in digits.
+func Testable(docs []*jsondoc.Doc) error {
+	if len(casesOf(docs)) > 0 {
+		return nil
+	}
+	_, err := jsondoc.Parse(compact(docs[0].Root(), nil), jsondoc.Limits{})
+	return fmt.Errorf("none of its documents can stand in a test, which has numbers in digits and no exponents: %w; give a sample with smaller numbers", err)
+}
+
+// compact is a document in one line, which YAML reads as JSON does: numbers have no exponent, which would read like a code there.
+func compact(v jsondoc.Value, dst []byte) []byte {
+	switch v.Kind() {
+	case jsondoc.Object:
+		dst = append(dst, '{')
+		for name, m := range v.Members() {
+			dst = compact(m, append(jsondoc.AppendString(comma(dst), name), ':'))
+		}
+		return append(dst, '}')
+	case jsondoc.Array:
+		dst = append(dst, '[')
+		for e := range v.Elements() {
+			dst = compact(e, comma(dst))
+		}
+		return append(dst, ']')
+	case jsondoc.Number:
+		if d, err := v.Decimal(); err == nil && bytes.ContainsAny(v.Raw(), "eE") {
+			return append(dst, d.String()...)
+		}
+	}
+	return append(dst, v.Raw()...)
+}
+
+// comma divides what follows from what came before it in the same list or object.
+func comma(dst []byte) []byte {
+	if last := dst[len(dst)-1]; last == '[' || last == '{' {
+		return dst
+	}
+	return append(dst, ',')
 }
