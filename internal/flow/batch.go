@@ -436,13 +436,14 @@ func (r *Runner) settle(p *partition, a *attempt, offset int64, ev *event.Event,
 	return res
 }
 
-// journalled says whether a fate is journalled: deliveries to systems and failures always, the rest under journal: all.
+// journalled says whether a fate is journalled: deliveries to systems, failures and skips always, what goes from topic to topic under journal: all.
+// A skip is all that comes of its delivery: without it, whoever traces the key sees it received and nothing more.
 func (r *Runner) journalled(f *fate) bool {
 	if f.resubmit != nil {
 		return false // it has no fate; what the person did is kept with the acts
 	}
 	failed := f.outcome == state.Parked || f.outcome == state.Waiting || f.outcome == state.Held
-	return failed || r.flow.JournalAll || r.target != nil
+	return failed || f.outcome == state.Skipped || r.flow.JournalAll || r.target != nil
 }
 
 // journal is the record of a fate.

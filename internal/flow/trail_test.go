@@ -100,6 +100,16 @@ func TestTraceTellsWhatWasDone(t *testing.T) {
 	}
 }
 
+// TestSkipsBetweenTopicsAreTold: what goes from topic to topic is not journalled, and what is left out there is, with why.
+func TestSkipsBetweenTopicsAreTold(t *testing.T) {
+	w := newWorldOf(t, "flow: copy\nentity: order\nfrom: {topic: orders}\nwhen: data.no != \"B\"\nto: {topic: copies}\n", store.Config{})
+	w.must(w.flow("copy"), order("A", 1, "1"), order("B", 1, "1"))
+	w.expect("copy", "delivered=1 filtered=1")
+	if got := w.story("copy"); len(got) != 1 || got[0].Outcome != state.Skipped || got[0].Reason != "filtered" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestOfFailuresDocumentsAreAlwaysKept(t *testing.T) {
 	w := newWorld(t)
 	w.erp.script = []step{{apply: true}, {false, wrong, nil}}
