@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -62,7 +63,7 @@ sure is written as a TODO comment, never as a rule. No file is written over.`,
 	flow.Flags().StringVar(&m.from, "from", "", "the system that the documents come from; default: the only one")
 	flow.Flags().StringVar(&m.to, "to", "", "the topic; default: canonical.ENTITY, or draft.NAME while the mapping is not complete")
 	system.Flags().StringVar(&m.kind, "connector", "", "webhook, rest, sql or file")
-	system.Flags().StringVar(&m.entity, "object", "", "the name of its object type; default: order, or that of the entity in the sample's file name")
+	system.Flags().StringVar(&m.entity, "object", "", "the name of its object type; default: the entity in the sample's file name, else order")
 	root.AddCommand(flow, mapping, system)
 	return root
 }
@@ -113,12 +114,7 @@ func (m *making) about(name string) error {
 		return fmt.Errorf("--sample %s: %w", m.sample, err)
 	}
 	if m.entity == "" {
-		for _, e := range config.Entities {
-			if slices.ContainsFunc(strings.Split(name, "-"), func(w string) bool { return w == e || w == e+"s" || w == strings.TrimSuffix(e, "y")+"ies" }) {
-				m.entity = e
-			}
-		}
-		if m.entity == "" {
+		if m.entity = entityIn(name); m.entity == "" {
 			return usage("give --entity: the kind of business object; the common ones are %s", strings.Join(config.Entities, ", "))
 		}
 	}
@@ -133,6 +129,17 @@ func (m *making) about(name string) error {
 		return usage("--key %q: this is no field that every document has as a text or a number; %s", m.key, canBeKey(m.root))
 	}
 	return nil
+}
+
+// entityIn gives the common entity that one of a name's words is, in the singular or the plural; empty: none.
+func entityIn(name string) (entity string) {
+	words := strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) })
+	for _, e := range config.Entities {
+		if slices.ContainsFunc(words, func(w string) bool { return w == e || w == e+"s" || w == strings.TrimSuffix(e, "y")+"ies" }) {
+			entity = e
+		}
+	}
+	return entity
 }
 
 // canBeKey names what --key takes.

@@ -32,7 +32,9 @@ func (m *making) system(c *cobra.Command, args []string) error {
 		return fmt.Errorf("the system %q is there already, at %s; nothing was written", name, m.plan.Systems[name].Pos)
 	}
 	if m.entity == "" {
-		m.entity = "order"
+		if m.entity = entityIn(filepath.Base(m.sample)); m.entity == "" {
+			m.entity = "order"
+		}
 	}
 	if !fileName.MatchString(m.entity) {
 		return usage("--object: %q cannot be a name", m.entity)

@@ -185,6 +185,23 @@ func TestNewSystemOfEveryKind(t *testing.T) {
 	}
 }
 
+// TestNewSystemNamesItsObject by --object, else by the sample's file name.
+func TestNewSystemNamesItsObject(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "configs/waybill.yaml", "systems: {}\n")
+	for name, c := range map[string]struct{ file, more, want string }{
+		"a": {"Customers_2026.json", "", "customer"}, "b": {"x.json", "", "order"}, "c": {"customers.json", " --object client", "client"},
+	} {
+		write(t, c.file, `{"id":"1"}`)
+		if code, out, errs := command(t, strings.Fields("new system "+name+" --connector rest --sample "+c.file+c.more)...); code != 0 {
+			t.Fatalf("%d\n%s%s", code, out, errs)
+		}
+		if conf := read(t, "configs/waybill.yaml"); !strings.Contains(conf, "  "+name+":\n    connector: rest\n") || !strings.Contains(conf, "      "+c.want+":\n        path: /"+c.want+"s ") {
+			t.Errorf("%s: no %s in\n%s", c.file, c.want, conf)
+		}
+	}
+}
+
 // TestNewTableOfNames: what cannot be the name of a column is a TODO, also where it looks like the id.
 func TestNewTableOfNames(t *testing.T) {
 	t.Chdir(t.TempDir())
