@@ -284,7 +284,8 @@ func (h *Hub) SayRestored(ctx context.Context, q api.RestoredRequest, who string
 			r.Phase, r.Ended, r.EndedBy, r.Waits, r.Queue = state.RestoredSettled, at, who, nil, 0
 			return r, &state.Audit{Who: who, Action: "restored", Object: "store", Detail: because("ended: creates are not looked up because of it any more", q.Note)}
 		}
-		fresh := &state.Restoration{Signs: []string{state.SignPerson}, Why: because("a person says so", q.Note), Since: at, AsOf: q.AsOf, Phase: state.RestoredReading, Who: who, Note: q.Note, Queue: queue}
+		fresh := r.Said(at, q.AsOf, because("a person says so", q.Note), who, q.Note)
+		fresh.Queue = queue
 		return fresh, &state.Audit{Who: who, Action: "restored", Object: "store", Detail: fresh.Why}
 	})
 	if err == nil {

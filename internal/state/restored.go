@@ -1,6 +1,10 @@
 package state
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Signs by which it shows that the store is an older one than the hub has worked with.
 const (
@@ -74,3 +78,28 @@ type Restoration struct {
 
 // Settling reports whether what is not known may still matter.
 func (r *Restoration) Settling() bool { return r != nil && r.Phase != RestoredSettled }
+
+// Said is the restoration that a person tells of at a moment. Where one is being settled, what is known of it stays: the moment of the copy, what has been
+// found so far; it is settled anew from its first phase.
+func (r *Restoration) Said(at, asOf time.Time, why, who, note string) *Restoration {
+	fresh := &Restoration{Signs: []string{SignPerson}, Why: why, Since: at, AsOf: asOf, Phase: RestoredReading, Who: who, Note: note}
+	if r == nil {
+		return fresh
+	}
+	fresh.Queue = r.Queue
+	if !r.Settling() {
+		return fresh
+	}
+	if asOf.IsZero() {
+		fresh.AsOf = r.AsOf
+	}
+	fresh.Signs = append(slices.DeleteFunc(slices.Clone(r.Signs), func(s string) bool { return s == SignPerson }), SignPerson)
+	if !strings.HasSuffix(r.Why, why) {
+		fresh.Why = r.Why + "; " + why
+	} else {
+		fresh.Why = r.Why
+	}
+	fresh.Stopped, fresh.CopyID, fresh.Committed, fresh.Again = r.Stopped, r.CopyID, r.Committed, r.Again
+	fresh.Looked, fresh.Found, fresh.Parked = r.Looked, r.Found, r.Parked
+	return fresh
+}

@@ -195,10 +195,9 @@ func forgetMarks(ctx context.Context, c querier, mark copyMark) error {
 
 // BeginRestoration records, before a hub starts, that the store is an older state of itself, because a person says so.
 func (s *Store) BeginRestoration(ctx context.Context, r *state.Restoration) error {
+	told := *r
 	_, err := s.ChangeRestoration(ctx, func(before *state.Restoration) (*state.Restoration, *state.Audit) {
-		if before != nil {
-			r.Queue = before.Queue
-		}
+		*r = *before.Said(told.Since, told.AsOf, told.Why, told.Who, told.Note)
 		return r, &state.Audit{Who: r.Who, Action: "restored", Object: "store", Detail: r.Note}
 	})
 	return err
