@@ -223,7 +223,8 @@ func (h *Hub) flowFacts(r *running, g *glance, t *state.FlowTotals) *status.Flow
 			f.Alarm.Why = now
 		}
 	}
-	if p, ok := g.paused[def.Name]; ok || r.Paused() { // what is stored holds on every hub, very soon
+	if r.Paused() { // what was stored at another hub holds here as soon as this one has heard of it: until then it works
+		p := g.paused[def.Name]
 		f.Paused = &status.PauseFacts{Who: p.Who, Since: p.Since}
 	}
 	return f
