@@ -12,7 +12,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/backup"
-	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/bus/embedded"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
@@ -175,7 +175,7 @@ func (j *copying) write(ctx context.Context) error {
 	}
 	j.view.Step = "looking it through"
 	j.publish()
-	cluster, err := bus.CheckLogs(j.w.Path(backup.BrokerDir), j.h.log)
+	cluster, err := embedded.CheckLogs(j.w.Path(backup.BrokerDir), j.h.log)
 	if err == nil {
 		err = store.CheckCopy(ctx, j.w.Path(backup.StoreFile))
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"github.com/waybill-hub/waybill/internal/bus/recordbatch"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 )
@@ -129,13 +130,13 @@ func (q *pubPartition) take() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.spans = q.spans[:0]
-	bytes, most := batchHeader, min(q.p.cfg.BatchBytes, q.p.c.MaxRecord(q.w.topic))
+	bytes, most := recordbatch.HeaderSize, min(q.p.cfg.BatchBytes, q.p.c.MaxRecord(q.w.topic))
 	for len(q.queue) > 0 {
 		k := q.queue[0]
 		from := k.taken
 		for k.taken < len(k.idx) {
 			n := recordBytes(&k.call.records[k.idx[k.taken]])
-			if bytes+n > most && bytes > batchHeader {
+			if bytes+n > most && bytes > recordbatch.HeaderSize {
 				break
 			}
 			bytes += n

@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/segmentio/kafka-go"
 
+	"github.com/waybill-hub/waybill/internal/bus/recordbatch"
 	"github.com/waybill-hub/waybill/internal/event"
 )
 
@@ -170,7 +171,7 @@ func (p *partition) read(ctx context.Context) error {
 			case err == nil:
 				corrupt, wait = 0, 50*time.Millisecond
 				continue
-			case errors.Is(err, errCorrupt) && corrupt < 3:
+			case errors.Is(err, recordbatch.ErrCorrupt) && corrupt < 3:
 				corrupt++
 			default:
 				return fmt.Errorf("%s at offset %d: %w", p.name, p.next.Load(), err)

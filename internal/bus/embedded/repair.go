@@ -1,4 +1,4 @@
-package bus
+package embedded
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/waybill-hub/waybill/internal/bus/recordbatch"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/filemode"
 )
@@ -114,7 +115,7 @@ func repairLog(path string, log *slog.Logger) error {
 			break
 		}
 		size := int64(binary.LittleEndian.Uint32(rest))
-		if size < 2 || size > int64(len(rest))-8 || crc32.Checksum(rest[8:8+size], castagnoli) != binary.LittleEndian.Uint32(rest[4:]) {
+		if size < 2 || size > int64(len(rest))-8 || crc32.Checksum(rest[8:8+size], recordbatch.Castagnoli) != binary.LittleEndian.Uint32(rest[4:]) {
 			break
 		}
 		good += 8 + int(size)
@@ -168,12 +169,12 @@ func repairSegment(dir string, base int64, last bool, log *slog.Logger) error {
 	var index []byte
 	maxTime := int64(-1)
 	for len(rest) > 0 {
-		info, next, ok, err := nextBatch(rest)
+		info, next, ok, err := recordbatch.Read(rest)
 		if err != nil || !ok {
 			break
 		}
-		index = appendIndex(index, max(maxTime, info.maxTime), info.transactional())
-		maxTime = max(maxTime, info.maxTime)
+		index = appendIndex(index, max(maxTime, info.MaxTime), info.Transactional())
+		maxTime = max(maxTime, info.MaxTime)
 		rest = next
 	}
 	good := int64(len(b) - len(rest))
@@ -190,11 +191,11 @@ func repairSegment(dir string, base int64, last bool, log *slog.Logger) error {
 // batch is on disk before the next is written, so no whole one stands in it. Of a write that was not synced any part may be there and
 // any part be zeros, its beginning too.
 func torn(b []byte) bool {
-	for i := 1; i+batchHeader <= len(b); i++ {
+	for i := 1; i+recordbatch.HeaderSize <= len(b); i++ {
 		if b[i+16] != 2 {
 			continue
 		}
-		if _, _, ok, err := nextBatch(b[i:]); ok && err == nil {
+		if _, _, ok, err := recordbatch.Read(b[i:]); ok && err == nil {
 			return false
 		}
 	}
@@ -212,7 +213,7 @@ func appendIndex(b []byte, maxTime int64, transactional bool) []byte {
 	if transactional {
 		e[14] = 1
 	}
-	e[1] = byte(crc32.Checksum(e[2:], castagnoli))
+	e[1] = byte(crc32.Checksum(e[2:], recordbatch.Castagnoli))
 	return append(b, e...)
 }
 

@@ -1,4 +1,4 @@
-package bus
+package embedded
 
 import (
 	"context"
@@ -23,10 +23,10 @@ type LogFile struct {
 var errStill = errors.New("the embedded broker stands still: its directory cannot be written to")
 
 // Keep sees to it that nothing is removed from the logs until release is called.
-func (e *Embedded) Keep(ctx context.Context) (release func(), err error) {
+func (b *Broker) Keep(ctx context.Context) (release func(), err error) {
 	select {
-	case e.keep <- struct{}{}:
-		return func() { <-e.keep }, nil
+	case b.keep <- struct{}{}:
+		return func() { <-b.keep }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -35,14 +35,14 @@ func (e *Embedded) Keep(ctx context.Context) (release func(), err error) {
 // Files lists what a copy of the broker consists of, at one moment of a broker that works: every log up to its end at that time, and last the list of the
 // topics, so that no partition is copied whose topic is not in it. Nothing may be removed until they are copied: see Keep. A copy can end in the middle of
 // an entry; CheckLogs cuts that off.
-func (e *Embedded) Files() (files []LogFile, err error) {
-	e.mu.Lock()
-	still := e.cluster == nil || e.life.over.Load()
-	e.mu.Unlock()
+func (b *Broker) Files() (files []LogFile, err error) {
+	b.mu.Lock()
+	still := b.cluster == nil || b.life.over.Load()
+	b.mu.Unlock()
 	if still {
 		return nil, errStill
 	}
-	err = filepath.WalkDir(e.cfg.Dir, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(b.cfg.Dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -52,7 +52,7 @@ func (e *Embedded) Files() (files []LogFile, err error) {
 			}
 			return nil
 		}
-		rel, err := filepath.Rel(e.cfg.Dir, path)
+		rel, err := filepath.Rel(b.cfg.Dir, path)
 		if err != nil || !copied(filepath.ToSlash(rel)) {
 			return err
 		}

@@ -1,4 +1,4 @@
-package bus
+package embedded_test
 
 import (
 	"errors"
@@ -8,6 +8,9 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/bus/embedded"
+	"github.com/waybill-hub/waybill/internal/bus/embedded/brokertest"
 	"github.com/waybill-hub/waybill/internal/needtest"
 )
 
@@ -45,13 +48,13 @@ func TestEmbeddedWritesThrough(t *testing.T) {
 		needtest.Skip(t, "whether acknowledged records are on disk is not checked: this file system does not tell what of a file is")
 	}
 	dir := t.TempDir()
-	e := broker(t, func(cfg *EmbeddedConfig) { cfg.Dir = dir })
+	e := brokertest.Start(t, func(cfg *embedded.Config) { cfg.Dir = dir })
 	c := dial(t, e.Addr())
 	topic(t, c, "orders", 1)
-	p := publisher(t, c, PublisherConfig{})
+	p := publisher(t, c, bus.PublisherConfig{})
 	for round := range int64(5) {
 		send(t, p, record("orders", "k", "v"))
-		commitAt(t, c, "g", "orders", 0, round+1)
+		commitAt(t, e.Addr(), "g", "orders", round+1)
 		for _, name := range []string{"partitions/orders-0/0.dat", "groups.log"} {
 			if n := unwritten(t, filepath.Join(dir, name)); n > 0 {
 				t.Fatalf("%s: %d pages are not on disk", name, n)

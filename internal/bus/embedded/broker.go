@@ -1,4 +1,6 @@
-package bus
+// Package embedded is a Kafka broker of one node inside the hub's process. kfake speaks the protocol; this package keeps its data through
+// crashes and full disks, keeps strangers from it, and removes old records.
+package embedded
 
 import (
 	"context"
@@ -11,15 +13,17 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/filemode"
 )
 
-// EmbeddedConfig sets up the embedded broker. Only Dir is required.
-type EmbeddedConfig struct {
+// Config sets up a broker. Only Dir is required.
+type Config struct {
 	// Dir is the data directory. It belongs to one broker at a time.
 	Dir string
 	// Listen is the loopback address to listen on; default "127.0.0.1:0", a free port.
@@ -40,10 +44,10 @@ type EmbeddedConfig struct {
 	Log *slog.Logger
 }
 
-// Embedded is a Kafka broker of one node inside this process, whose data survives crashes. It speaks Kafka's protocol to
+// Broker is a Kafka broker of one node inside this process, whose data survives crashes. It speaks Kafka's protocol to
 // the same code as a real one and is not meant to outgrow one machine.
-type Embedded struct {
-	cfg   EmbeddedConfig
+type Broker struct {
+	cfg   Config
 	lock  *os.File
 	addr  string
 	stop  context.CancelFunc
@@ -52,14 +56,15 @@ type Embedded struct {
 	life  *life // of the goroutine that serves, once that runs
 	// keep is held, as the one element, by whoever removes old records, or needs them to stay.
 	keep chan struct{}
-	ill  ailment
+	// trouble is why it stands still; nil: it does not.
+	trouble atomic.Pointer[fault.Trouble]
 
 	mu      sync.Mutex
 	cluster *kfake.Cluster
 }
 
-// StartEmbedded locks the data directory, repairs what a crash has left in it and starts the broker.
-func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
+// Start locks the data directory, repairs what a crash has left in it and starts the broker.
+func Start(ctx context.Context, cfg Config) (*Broker, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("embedded broker: no data directory given")
 	}
@@ -95,16 +100,16 @@ func StartEmbedded(ctx context.Context, cfg EmbeddedConfig) (*Embedded, error) {
 	case n > 0:
 		cfg.Log.Info("others could read files of the embedded broker; now they cannot", "folder", cfg.Dir, "files", n)
 	}
-	e := &Embedded{cfg: cfg, lock: lock, keep: make(chan struct{}, 1)}
-	if err := e.start(cfg.Listen); err != nil {
+	b := &Broker{cfg: cfg, lock: lock, keep: make(chan struct{}, 1)}
+	if err := b.start(cfg.Listen); err != nil {
 		_ = lock.Close()
 		return nil, fmt.Errorf("embedded broker in %s: %w", cfg.Dir, err)
 	}
 	serving, stop := context.WithCancel(context.Background())
-	e.stop = stop
-	e.done.Go(func() { e.serve(serving) })
-	e.done.Go(func() { e.retain(serving) })
-	return e, nil
+	b.stop = stop
+	b.done.Go(func() { b.serve(serving) })
+	b.done.Go(func() { b.retain(serving) })
+	return b, nil
 }
 
 // loopback refuses addresses that others can reach: a single stray request of another protocol makes the broker
@@ -121,11 +126,11 @@ func loopback(listen string) error {
 }
 
 // start begins a life of the broker.
-func (e *Embedded) start(listen string) error {
-	if err := restore(e.cfg.Dir); err != nil {
+func (b *Broker) start(listen string) error {
+	if err := restore(b.cfg.Dir); err != nil {
 		return err
 	}
-	id, err := repair(e.cfg.Dir, e.cfg.Log)
+	id, err := repair(b.cfg.Dir, b.cfg.Log)
 	if err != nil {
 		return err
 	}
@@ -133,14 +138,14 @@ func (e *Embedded) start(listen string) error {
 	if err != nil {
 		return err
 	}
-	e.addr = ln.Addr().String()
-	l := newLife(e.cfg.Log)
+	b.addr = ln.Addr().String()
+	l := newLife(b.cfg.Log)
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
 		kfake.ListenFn(func(string, string) (net.Listener, error) { return guard{ln, l}, nil }),
 		kfake.ClusterID(id),
-		kfake.DefaultNumPartitions(e.cfg.Partitions),
-		kfake.DataDir(e.cfg.Dir),
+		kfake.DefaultNumPartitions(b.cfg.Partitions),
+		kfake.DataDir(b.cfg.Dir),
 		kfake.SyncWrites(),
 		kfake.BrokerConfigs(brokerConfigs()),
 		kfake.WithLogger(l),
@@ -149,9 +154,9 @@ func (e *Embedded) start(listen string) error {
 		_ = ln.Close()
 		return err
 	}
-	e.mu.Lock()
-	e.life, e.cluster = l, cluster
-	e.mu.Unlock()
+	b.mu.Lock()
+	b.life, b.cluster = l, cluster
+	b.mu.Unlock()
 	return nil
 }
 
@@ -172,37 +177,40 @@ func brokerConfigs() map[string]string {
 }
 
 // Trouble is why the broker stands still; nil: it does not.
-func (e *Embedded) Trouble() *Trouble {
-	i := e.ill.at.Load()
-	if i == nil {
-		return nil
+func (b *Broker) Trouble() *fault.Trouble { return b.trouble.Load() }
+
+// stands notes why the broker stands still, in the trouble that there is or a new one.
+func (b *Broker) stands(err error) {
+	t := &fault.Trouble{Since: time.Now(), Why: fmt.Sprintf("the embedded broker cannot write to %s and stands still until it can: %v", b.cfg.Dir, err)}
+	if old := b.trouble.Load(); old != nil {
+		t.Since = old.Since
 	}
-	return &Trouble{Since: i.since, Why: fmt.Sprintf("the embedded broker cannot write to %s and stands still until it can: %v", e.cfg.Dir, i.err)}
+	b.trouble.Store(t)
 }
 
 // Addr is the address to dial.
-func (e *Embedded) Addr() string { return e.addr }
+func (b *Broker) Addr() string { return b.addr }
 
 // Close saves the broker's state and gives the directory free. Clients should be closed before.
-func (e *Embedded) Close() error {
+func (b *Broker) Close() error {
 	var err error
-	e.close.Do(func() {
-		e.stop()
-		e.done.Wait()
-		if c := e.kafka(); c != nil && e.life.over.Load() {
-			err = discard(e.cfg.Dir, c)
+	b.close.Do(func() {
+		b.stop()
+		b.done.Wait()
+		if c := b.kafka(); c != nil && b.life.over.Load() {
+			err = discard(b.cfg.Dir, c)
 		} else if c != nil {
 			c.Close()
 		}
-		err = errors.Join(err, e.lock.Close())
+		err = errors.Join(err, b.lock.Close())
 	})
 	return err
 }
 
 func mintID() (string, error) {
-	b := make([]byte, 16)
-	if _, err := rand.Read(b); err != nil {
+	id := make([]byte, 16)
+	if _, err := rand.Read(id); err != nil {
 		return "", err
 	}
-	return base64.RawURLEncoding.EncodeToString(b), nil
+	return base64.RawURLEncoding.EncodeToString(id), nil
 }

@@ -1,4 +1,4 @@
-package bus
+package embedded
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/waybill-hub/waybill/internal/filemode"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // life is the broker between two starts. The broker answers a write that it could not bring to disk as if it had: the first
@@ -47,41 +48,41 @@ func (l *life) Logf(level kfake.LogLevel, format string, args ...any) {
 }
 
 // kafka is the broker, or nil while it stands still and cannot start again.
-func (e *Embedded) kafka() *kfake.Cluster {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.cluster
+func (b *Broker) kafka() *kfake.Cluster {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.cluster
 }
 
 // serve keeps the broker alive until ctx ends: through failures to write.
-func (e *Embedded) serve(ctx context.Context) {
+func (b *Broker) serve(ctx context.Context) {
 	for {
 		var cause error
 		select {
-		case cause = <-e.life.failed:
+		case cause = <-b.life.failed:
 		case <-ctx.Done():
 			return
 		}
-		e.cfg.Log.Error("the embedded broker cannot write to its directory: it stands still until it can", "directory", e.cfg.Dir, "error", cause)
+		b.cfg.Log.Error("the embedded broker cannot write to its directory: it stands still until it can", "directory", b.cfg.Dir, "error", cause)
 		began := time.Now()
-		e.ill.note(cause)
+		b.stands(cause)
 		for {
-			if !pause(ctx, 250*time.Millisecond) {
+			if lifecycle.Sleep(ctx, lifecycle.Real(), 250*time.Millisecond) != nil {
 				return
 			}
-			if err := writable(e.cfg.Dir); err != nil {
-				e.ill.note(err)
+			if err := writable(b.cfg.Dir); err != nil {
+				b.stands(err)
 				continue
 			}
-			err := e.restart()
+			err := b.restart()
 			if err == nil {
 				break
 			}
-			e.ill.note(err)
-			e.cfg.Log.Warn("the embedded broker cannot start again yet", "error", err)
+			b.stands(err)
+			b.cfg.Log.Warn("the embedded broker cannot start again yet", "error", err)
 		}
-		e.ill.heal()
-		e.cfg.Log.Warn("the embedded broker works again", "away", time.Since(began).Round(time.Millisecond).String())
+		b.trouble.Store(nil)
+		b.cfg.Log.Warn("the embedded broker works again", "away", time.Since(began).Round(time.Millisecond).String())
 	}
 }
 
@@ -98,16 +99,16 @@ func writable(dir string) error {
 }
 
 // restart begins the next life from what is on disk.
-func (e *Embedded) restart() error {
-	if old := e.kafka(); old != nil {
-		if err := discard(e.cfg.Dir, old); err != nil {
+func (b *Broker) restart() error {
+	if old := b.kafka(); old != nil {
+		if err := discard(b.cfg.Dir, old); err != nil {
 			return err
 		}
-		e.mu.Lock()
-		e.cluster = nil
-		e.mu.Unlock()
+		b.mu.Lock()
+		b.cluster = nil
+		b.mu.Unlock()
 	}
-	return e.start(e.addr)
+	return b.start(b.addr)
 }
 
 // asideDir holds the broker's files while a broker is closed that would overwrite them.

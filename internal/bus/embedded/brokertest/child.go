@@ -1,4 +1,5 @@
-package bus
+// Package brokertest starts embedded brokers for tests: in the test's own process, and in one that can be killed.
+package brokertest
 
 import (
 	"bufio"
@@ -11,18 +12,20 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/waybill-hub/waybill/internal/bus/embedded"
 )
 
 // childDir, set in the environment, makes this test binary an embedded broker: a process that can be killed.
 const childDir, childListen = "WAYBILL_BUS_CHILD_DIR", "WAYBILL_BUS_CHILD_LISTEN"
 
-// runChild runs the broker until its standard input ends; false when this is the test itself.
-func runChild() bool {
+// RunChild runs the broker until its standard input ends; false when this is the test itself.
+func RunChild() bool {
 	dir := os.Getenv(childDir)
 	if dir == "" {
 		return false
 	}
-	e, err := StartEmbedded(context.Background(), EmbeddedConfig{Dir: dir, Listen: os.Getenv(childListen), Log: slog.New(slog.DiscardHandler)})
+	e, err := embedded.Start(context.Background(), embedded.Config{Dir: dir, Listen: os.Getenv(childListen), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
@@ -36,15 +39,15 @@ func runChild() bool {
 	return true
 }
 
-// child is an embedded broker in a process of its own.
-type child struct {
+// Child is an embedded broker in a process of its own.
+type Child struct {
 	cmd   *exec.Cmd
-	addr  string
+	Addr  string
 	stdin io.Closer
 }
 
-// startChild starts a broker process; the error is what it printed.
-func startChild(t testing.TB, dir, listen string) (*child, error) {
+// StartChild starts a broker process; the error is what it printed.
+func StartChild(t testing.TB, dir, listen string) (*Child, error) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childDir+"="+dir, childListen+"="+listen)
@@ -67,22 +70,23 @@ func startChild(t testing.TB, dir, listen string) (*child, error) {
 		_ = cmd.Wait()
 		return nil, fmt.Errorf("%s", line)
 	}
-	c := &child{cmd: cmd, addr: addr, stdin: in}
-	t.Cleanup(c.kill)
+	c := &Child{cmd: cmd, Addr: addr, stdin: in}
+	t.Cleanup(c.Kill)
 	return c, nil
 }
 
-func mustChild(t testing.TB, dir, listen string) *child {
+// MustChild starts a broker process, or fails the test.
+func MustChild(t testing.TB, dir, listen string) *Child {
 	t.Helper()
-	c, err := startChild(t, dir, listen)
+	c, err := StartChild(t, dir, listen)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-// freeze stops the process, or lets it go on: a broker that neither answers nor refuses.
-func (c *child) freeze(on bool) {
+// Freeze stops the process, or lets it go on: a broker that neither answers nor refuses.
+func (c *Child) Freeze(on bool) {
 	sig := syscall.SIGCONT
 	if on {
 		sig = syscall.SIGSTOP
@@ -90,8 +94,11 @@ func (c *child) freeze(on bool) {
 	_ = c.cmd.Process.Signal(sig)
 }
 
-// kill ends the process as kill -9 does.
-func (c *child) kill() {
+// PID is the process.
+func (c *Child) PID() int { return c.cmd.Process.Pid }
+
+// Kill ends the process as kill -9 does.
+func (c *Child) Kill() {
 	if c.cmd.ProcessState == nil {
 		_ = c.cmd.Process.Kill()
 		_ = c.cmd.Wait()

@@ -1,4 +1,4 @@
-package bus
+package embedded_test
 
 import (
 	"context"
@@ -18,70 +18,24 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/bus/embedded"
+	"github.com/waybill-hub/waybill/internal/bus/embedded/brokertest"
+	"github.com/waybill-hub/waybill/internal/bus/recordbatch"
 	"github.com/waybill-hub/waybill/internal/event"
 )
-
-// restarted starts a broker in dir, hands it to f and stops it.
-func restarted(t *testing.T, dir string, f func(e *Embedded, c *Cluster), change ...func(*EmbeddedConfig)) {
-	t.Helper()
-	cfg := EmbeddedConfig{Dir: dir, Log: quiet(t)}
-	for _, change := range change {
-		change(&cfg)
-	}
-	e, err := StartEmbedded(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	f(e, dial(t, e.Addr()))
-}
-
-func describe(t testing.TB, c *Cluster, topic string) TopicInfo {
-	t.Helper()
-	info, err := c.Describe(within(t, 10*time.Second), topic)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info[topic]
-}
-
-// commitAt commits offsets as a group without members may.
-func commitAt(t testing.TB, c *Cluster, group, topic string, partition int, offset int64) {
-	t.Helper()
-	res, err := c.client.OffsetCommit(within(t, 10*time.Second), &kafka.OffsetCommitRequest{GroupID: group, GenerationID: -1,
-		Topics: map[string][]kafka.OffsetCommit{topic: {{Partition: partition, Offset: offset}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := res.Topics[topic][0].Error; err != nil {
-		t.Fatal(err)
-	}
-}
-
-func committed(t testing.TB, c *Cluster, group, topic string, partition int) int64 {
-	t.Helper()
-	res, err := c.client.OffsetFetch(within(t, 10*time.Second), &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: {partition}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res.Topics[topic][0].CommittedOffset
-}
 
 func TestEmbeddedKeepsItsDataAndItsID(t *testing.T) {
 	dir := t.TempDir()
 	var id string
-	var info TopicInfo
-	restarted(t, dir, func(_ *Embedded, c *Cluster) {
+	var info bus.TopicInfo
+	restarted(t, dir, func(_ *embedded.Broker, c *bus.Cluster) {
 		topic(t, c, "orders", 3)
-		send(t, publisher(t, c, PublisherConfig{}), event.Record{Topic: "orders", Key: key(1), Value: []byte("a")})
+		send(t, publisher(t, c, bus.PublisherConfig{}), event.Record{Topic: "orders", Key: key(1), Value: []byte("a")})
 		id, _ = c.ID(t.Context())
 		info = describe(t, c, "orders")
 	})
-	restarted(t, dir, func(_ *Embedded, c *Cluster) {
+	restarted(t, dir, func(_ *embedded.Broker, c *bus.Cluster) {
 		again, err := c.ID(t.Context())
 		if err != nil || again != id || len(id) < 16 {
 			t.Errorf("id %q, then %q (%v)", id, again, err)
@@ -90,7 +44,7 @@ func TestEmbeddedKeepsItsDataAndItsID(t *testing.T) {
 			t.Errorf("%v, then %v", info, got)
 		}
 	})
-	restarted(t, t.TempDir(), func(_ *Embedded, c *Cluster) {
+	restarted(t, t.TempDir(), func(_ *embedded.Broker, c *bus.Cluster) {
 		if other, _ := c.ID(t.Context()); other == id {
 			t.Errorf("two brokers minted %s", id)
 		}
@@ -99,21 +53,21 @@ func TestEmbeddedKeepsItsDataAndItsID(t *testing.T) {
 
 func TestEmbeddedRefusesASecondHub(t *testing.T) {
 	dir := t.TempDir()
-	c := mustChild(t, dir, "127.0.0.1:0")
-	_, err := StartEmbedded(t.Context(), EmbeddedConfig{Dir: dir})
-	if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), fmt.Sprint(c.cmd.Process.Pid)) {
-		t.Fatalf("error %v: want one naming %s and process %d", err, dir, c.cmd.Process.Pid)
+	c := brokertest.MustChild(t, dir, "127.0.0.1:0")
+	_, err := embedded.Start(t.Context(), embedded.Config{Dir: dir})
+	if err == nil || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), fmt.Sprint(c.PID())) {
+		t.Fatalf("error %v: want one naming %s and process %d", err, dir, c.PID())
 	}
-	if _, err := startChild(t, dir, "127.0.0.1:0"); err == nil || !strings.Contains(err.Error(), "in use by another hub") {
+	if _, err := brokertest.StartChild(t, dir, "127.0.0.1:0"); err == nil || !strings.Contains(err.Error(), "in use by another hub") {
 		t.Fatalf("second process: %v", err)
 	}
-	c.kill()
-	restarted(t, dir, func(*Embedded, *Cluster) {}) // a dead hub's lock does not stay
+	c.Kill()
+	restarted(t, dir, func(*embedded.Broker, *bus.Cluster) {}) // a dead hub's lock does not stay
 }
 
 func TestEmbeddedListensOnLoopbackOnly(t *testing.T) {
 	for _, listen := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:9092", "example.com:9092", "nonsense"} {
-		_, err := StartEmbedded(t.Context(), EmbeddedConfig{Dir: t.TempDir(), Listen: listen})
+		_, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir(), Listen: listen})
 		if err == nil || !strings.Contains(err.Error(), listen) {
 			t.Errorf("%s: %v", listen, err)
 		}
@@ -121,7 +75,7 @@ func TestEmbeddedListensOnLoopbackOnly(t *testing.T) {
 }
 
 func TestEmbeddedSurvivesStrangers(t *testing.T) {
-	e := broker(t)
+	e := brokertest.Start(t)
 	for name, bytes := range map[string]string{
 		"http":         "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
 		"unknown kind": "\x00\x00\x00\x0a\x03\xe7\x00\x00\x00\x00\x00\x01\x00\x00",
@@ -148,22 +102,22 @@ func TestEmbeddedSurvivesKill(t *testing.T) {
 	listen := "127.0.0.1:0"
 	written := 0
 	for round := range 3 {
-		b := mustChild(t, dir, listen)
-		listen = b.addr
-		c := dial(t, b.addr)
+		b := brokertest.MustChild(t, dir, listen)
+		listen = b.Addr
+		c := dial(t, b.Addr)
 		topic(t, c, "orders", 2)
-		p := c.Publisher(PublisherConfig{})
+		p := c.Publisher(bus.PublisherConfig{})
 		for range 50 {
 			send(t, p, event.Record{Topic: "orders", Key: key(written), Value: fmt.Appendf(nil, "%d", written)})
 			written++
 		}
-		commitAt(t, c, "g", "orders", 0, int64(round+1))
-		b.kill()
+		commitAt(t, b.Addr, "g", "orders", int64(round+1))
+		b.Kill()
 		_ = p.Close()
 		_ = c.Close()
 	}
-	b := mustChild(t, dir, listen)
-	c := dial(t, b.addr)
+	b := brokertest.MustChild(t, dir, listen)
+	c := dial(t, b.Addr)
 	var total int64
 	for _, p := range describe(t, c, "orders").Partitions {
 		total += p.Last
@@ -171,7 +125,7 @@ func TestEmbeddedSurvivesKill(t *testing.T) {
 	if total != int64(written) {
 		t.Errorf("%d of %d records left", total, written)
 	}
-	if got := committed(t, c, "g", "orders", 0); got != 3 {
+	if got := committed(t, c, "g", "orders"); got != 3 {
 		t.Errorf("committed %d, want 3", got)
 	}
 }
@@ -181,11 +135,11 @@ func TestTornGroupsLogTwoCrashes(t *testing.T) {
 	dir := t.TempDir()
 	crash := func(offset int64) {
 		t.Helper()
-		b := mustChild(t, dir, "127.0.0.1:0")
-		c := dial(t, b.addr)
+		b := brokertest.MustChild(t, dir, "127.0.0.1:0")
+		c := dial(t, b.Addr)
 		topic(t, c, "orders", 1)
-		commitAt(t, c, "g", "orders", 0, offset)
-		b.kill()
+		commitAt(t, b.Addr, "g", "orders", offset)
+		b.Kill()
 		_ = c.Close()
 	}
 	crash(10)
@@ -199,8 +153,8 @@ func TestTornGroupsLogTwoCrashes(t *testing.T) {
 	}
 	_ = f.Close()
 	crash(60)
-	b := mustChild(t, dir, "127.0.0.1:0")
-	if got := committed(t, dial(t, b.addr), "g", "orders", 0); got != 60 {
+	b := brokertest.MustChild(t, dir, "127.0.0.1:0")
+	if got := committed(t, dial(t, b.Addr), "g", "orders"); got != 60 {
 		t.Fatalf("committed %d after the second crash, want 60", got)
 	}
 }
@@ -208,7 +162,7 @@ func TestTornGroupsLogTwoCrashes(t *testing.T) {
 // Both of the broker's logs are cut back to their last whole entry.
 func TestTornLogsAreCut(t *testing.T) {
 	whole := binary.LittleEndian.AppendUint32(nil, 4)
-	whole = binary.LittleEndian.AppendUint32(whole, crc32.Checksum([]byte("\x01\x00{}"), castagnoli))
+	whole = binary.LittleEndian.AppendUint32(whole, crc32.Checksum([]byte("\x01\x00{}"), recordbatch.Castagnoli))
 	whole = append(whole, "\x01\x00{}"...)
 	wrong := append(append([]byte(nil), whole...), whole...)
 	wrong[len(wrong)-1]++
@@ -218,7 +172,7 @@ func TestTornLogsAreCut(t *testing.T) {
 			if err := os.WriteFile(path, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := repair(filepath.Dir(path), slog.New(slog.DiscardHandler)); err != nil {
+			if _, err := embedded.CheckLogs(filepath.Dir(path), slog.New(slog.DiscardHandler)); err != nil {
 				t.Fatal(err)
 			}
 			if got, _ := os.ReadFile(path); string(got) != string(whole) {
@@ -231,9 +185,9 @@ func TestTornLogsAreCut(t *testing.T) {
 // fill makes a data directory with one topic of one partition and n batches, and gives the file of its segment.
 func fill(t *testing.T, dir string, n int) string {
 	t.Helper()
-	restarted(t, dir, func(_ *Embedded, c *Cluster) {
+	restarted(t, dir, func(_ *embedded.Broker, c *bus.Cluster) {
 		topic(t, c, "orders", 1)
-		p := publisher(t, c, PublisherConfig{})
+		p := publisher(t, c, bus.PublisherConfig{})
 		for i := range n {
 			send(t, p, event.Record{Topic: "orders", Key: key(i), Value: fmt.Appendf(nil, "value %d", i)})
 		}
@@ -252,7 +206,7 @@ func TestRepairSegments(t *testing.T) {
 	whole := func(b []byte, n int) []byte { // the first n batches
 		rest := b
 		for range n {
-			_, next, ok, err := nextBatch(rest)
+			_, next, ok, err := recordbatch.Read(rest)
 			if !ok || err != nil {
 				t.Fatal(ok, err)
 			}
@@ -286,18 +240,18 @@ func TestRepairSegments(t *testing.T) {
 			}
 			_ = os.Remove(filepath.Join(filepath.Dir(path), "snapshot.json")) // there is none after a crash
 			if test.err != "" {
-				_, err := StartEmbedded(t.Context(), EmbeddedConfig{Dir: dir, Log: quiet(t)})
+				_, err := embedded.Start(t.Context(), embedded.Config{Dir: dir, Log: brokertest.Quiet(t)})
 				if err == nil || !strings.Contains(err.Error(), test.err) {
 					t.Fatalf("error %v, want %q", err, test.err)
 				}
 				return
 			}
 			for round := range int64(2) {
-				restarted(t, dir, func(_ *Embedded, c *Cluster) {
+				restarted(t, dir, func(_ *embedded.Broker, c *bus.Cluster) {
 					if got := describe(t, c, "orders").Partitions[0]; got.Last != test.left+round {
 						t.Errorf("start %d: offsets %v, want up to %d", round, got, test.left+round)
 					}
-					send(t, publisher(t, c, PublisherConfig{}), event.Record{Topic: "orders", Key: key(9), Value: []byte("after")})
+					send(t, publisher(t, c, bus.PublisherConfig{}), event.Record{Topic: "orders", Key: key(9), Value: []byte("after")})
 				})
 			}
 		})
@@ -308,14 +262,14 @@ func TestRepairIndex(t *testing.T) {
 	dir := t.TempDir()
 	path := strings.TrimSuffix(fill(t, dir, 5), ".dat") + ".idx"
 	want, err := os.ReadFile(path)
-	if err != nil || len(want) != 5*indexEntry {
+	if err != nil || len(want) != 5*embedded.IndexEntry {
 		t.Fatal(len(want), err)
 	}
-	for _, size := range []int{0, 1, 2*indexEntry + 3, 4 * indexEntry, 5*indexEntry + 7} {
-		if err := os.WriteFile(path, append(want[:5*indexEntry:5*indexEntry], make([]byte, 20)...)[:size], 0o600); err != nil {
+	for _, size := range []int{0, 1, 2*embedded.IndexEntry + 3, 4 * embedded.IndexEntry, 5*embedded.IndexEntry + 7} {
+		if err := os.WriteFile(path, append(want[:5*embedded.IndexEntry:5*embedded.IndexEntry], make([]byte, 20)...)[:size], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := repair(dir, slog.New(slog.DiscardHandler)); err != nil {
+		if _, err := embedded.CheckLogs(dir, slog.New(slog.DiscardHandler)); err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := os.ReadFile(path); string(got) != string(want) {
@@ -340,8 +294,8 @@ func TestRepairIdentity(t *testing.T) {
 		err    string
 	}{
 		{"the broker's own meta.json is missing", remove("meta.json"), ""},
-		{"identity.json is missing", remove(identityFile), ""},
-		{"both are missing", remove("meta.json", identityFile), "neither identity.json nor meta.json"},
+		{"identity.json is missing", remove(embedded.IdentityFile), ""},
+		{"both are missing", remove("meta.json", embedded.IdentityFile), "neither identity.json nor meta.json"},
 		{"topics.json is missing", remove("topics.json"), "topics.json is missing"},
 		{"of another broker", func(dir string) {
 			_ = os.WriteFile(filepath.Join(dir, "meta.json"), []byte(`{"version":1,"cluster_id":"other"}`), 0o600)
@@ -351,18 +305,21 @@ func TestRepairIdentity(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			dir := t.TempDir()
 			fill(t, dir, 2)
-			var want identity
-			if _, err := readJSON(filepath.Join(dir, identityFile), &want); err != nil {
-				t.Fatal(err)
+			var want struct {
+				Cluster string `json:"cluster_id"`
+			}
+			b, err := os.ReadFile(filepath.Join(dir, embedded.IdentityFile))
+			if err != nil || json.Unmarshal(b, &want) != nil || want.Cluster == "" {
+				t.Fatalf("%s: %v", b, err)
 			}
 			test.damage(dir)
 			if test.err != "" {
-				if _, err := StartEmbedded(t.Context(), EmbeddedConfig{Dir: dir, Log: quiet(t)}); err == nil || !strings.Contains(err.Error(), test.err) {
+				if _, err := embedded.Start(t.Context(), embedded.Config{Dir: dir, Log: brokertest.Quiet(t)}); err == nil || !strings.Contains(err.Error(), test.err) {
 					t.Fatalf("error %v, want %q", err, test.err)
 				}
 				return
 			}
-			restarted(t, dir, func(_ *Embedded, c *Cluster) {
+			restarted(t, dir, func(_ *embedded.Broker, c *bus.Cluster) {
 				if id, err := c.ID(t.Context()); err != nil || id != want.Cluster {
 					t.Errorf("id %q (%v), want %q", id, err, want.Cluster)
 				}
@@ -378,11 +335,11 @@ func TestRetention(t *testing.T) {
 	dir := t.TempDir()
 	const day = 24 * time.Hour
 	old := []event.Header{{Key: event.HeaderTime, Value: []byte("2001-01-01T00:00:00Z")}}
-	restarted(t, dir, func(e *Embedded, c *Cluster) {
-		if err := c.EnsureTopics(t.Context(), []Topic{{Name: "orders", Partitions: 1}, {Name: "kept", Partitions: 1, Config: map[string]string{"retention.ms": "-1"}}}); err != nil {
+	restarted(t, dir, func(e *embedded.Broker, c *bus.Cluster) {
+		if err := c.EnsureTopics(t.Context(), []bus.Topic{{Name: "orders", Partitions: 1}, {Name: "kept", Partitions: 1, Config: map[string]string{"retention.ms": "-1"}}}); err != nil {
 			t.Fatal(err)
 		}
-		p := publisher(t, c, PublisherConfig{})
+		p := publisher(t, c, bus.PublisherConfig{})
 		for i := range 10 {
 			// Of an event that happened long ago: it is the time of writing that counts.
 			send(t, p, event.Record{Topic: "orders", Key: key(i), Value: []byte("x"), Time: time.Unix(0, 0), Headers: old}, event.Record{Topic: "kept", Value: []byte("x")})
@@ -391,19 +348,19 @@ func TestRetention(t *testing.T) {
 			later time.Duration
 			first int64
 		}{{0, 0}, {6 * day, 0}, {8 * day, 9}, {80 * day, 9}} {
-			if err := e.removeOld(t.Context(), time.Now().Add(step.later)); err != nil {
+			if err := e.RemoveOld(t.Context(), time.Now().Add(step.later)); err != nil {
 				t.Fatal(err)
 			}
-			if got, want := describe(t, c, "orders").Partitions[0], (PartitionInfo{step.first, 10}); got != want {
+			if got, want := describe(t, c, "orders").Partitions[0], holds(step.first, 10); got != want {
 				t.Errorf("after %s: %v, want %v", step.later, got, want)
 			}
 		}
-		if got, want := describe(t, c, "kept").Partitions[0], (PartitionInfo{0, 10}); got != want {
+		if got, want := describe(t, c, "kept").Partitions[0], holds(0, 10); got != want {
 			t.Errorf("kept: %v, want %v", got, want)
 		}
 	})
-	restarted(t, dir, func(_ *Embedded, c *Cluster) { // the partition goes on at its end
-		if got, want := describe(t, c, "orders").Partitions[0], (PartitionInfo{9, 10}); got != want {
+	restarted(t, dir, func(_ *embedded.Broker, c *bus.Cluster) { // the partition goes on at its end
+		if got, want := describe(t, c, "orders").Partitions[0], holds(9, 10); got != want {
 			t.Errorf("after a restart: %v, want %v", got, want)
 		}
 	})
@@ -411,31 +368,31 @@ func TestRetention(t *testing.T) {
 
 // Nobody has to ask: the broker's own removal of old records would not run.
 func TestRetentionRunsByItself(t *testing.T) {
-	e := broker(t, func(cfg *EmbeddedConfig) { cfg.RetentionBytes, cfg.RetentionEvery = 1, 10*time.Millisecond })
+	e := brokertest.Start(t, func(cfg *embedded.Config) { cfg.RetentionBytes, cfg.RetentionEvery = 1, 10*time.Millisecond })
 	c := dial(t, e.Addr())
 	topic(t, c, "orders", 1)
-	p := publisher(t, c, PublisherConfig{})
+	p := publisher(t, c, bus.PublisherConfig{})
 	for i := range 10 {
 		send(t, p, event.Record{Topic: "orders", Key: key(i), Value: []byte("x")})
 	}
-	eventually(t, "the old records are gone", func() bool { return describe(t, c, "orders").Partitions[0] == PartitionInfo{9, 10} })
+	eventually(t, "the old records are gone", func() bool { return describe(t, c, "orders").Partitions[0] == holds(9, 10) })
 }
 
 func TestRetentionKeepsWhatIsNeeded(t *testing.T) {
-	e := broker(t, func(cfg *EmbeddedConfig) {
+	e := brokertest.Start(t, func(cfg *embedded.Config) {
 		cfg.Needed = func(topic string, partition int) (int64, bool) { return 4, topic == "orders" && partition == 0 }
 		cfg.RetentionBytes = 1
 	})
 	c := dial(t, e.Addr())
 	topic(t, c, "orders", 1)
-	p := publisher(t, c, PublisherConfig{})
+	p := publisher(t, c, bus.PublisherConfig{})
 	for i := range 10 {
 		send(t, p, event.Record{Topic: "orders", Key: key(i), Value: []byte("x")})
 	}
-	if err := e.removeOld(t.Context(), time.Now().Add(1000*time.Hour)); err != nil {
+	if err := e.RemoveOld(t.Context(), time.Now().Add(1000*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := describe(t, c, "orders").Partitions[0], (PartitionInfo{4, 10}); got != want {
+	if got, want := describe(t, c, "orders").Partitions[0], holds(4, 10); got != want {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
@@ -444,17 +401,17 @@ func TestRetentionKeepsWhatIsNeeded(t *testing.T) {
 func TestEmptiedPartitionGoesOnAtItsEnd(t *testing.T) {
 	dir := t.TempDir()
 	fill(t, dir, 5)
-	restarted(t, dir, func(e *Embedded, _ *Cluster) {
-		if err := e.cluster.DeleteRecords("orders", 0, -1); err != nil {
+	restarted(t, dir, func(e *embedded.Broker, _ *bus.Cluster) {
+		if err := e.Kafka().DeleteRecords("orders", 0, -1); err != nil {
 			t.Fatal(err)
 		}
 	})
 	for round := range int64(2) {
-		restarted(t, dir, func(_ *Embedded, c *Cluster) {
-			if got, want := describe(t, c, "orders").Partitions[0], (PartitionInfo{5, 5 + round}); got != want {
+		restarted(t, dir, func(_ *embedded.Broker, c *bus.Cluster) {
+			if got, want := describe(t, c, "orders").Partitions[0], holds(5, 5 + round); got != want {
 				t.Errorf("start %d: %v, want %v", round, got, want)
 			}
-			sent := send(t, publisher(t, c, PublisherConfig{}), event.Record{Topic: "orders", Value: []byte("x")})
+			sent := send(t, publisher(t, c, bus.PublisherConfig{}), event.Record{Topic: "orders", Value: []byte("x")})
 			if sent[0].Offset != 5+round {
 				t.Errorf("next offset %d, want %d", sent[0].Offset, 5+round)
 			}
@@ -463,13 +420,14 @@ func TestEmptiedPartitionGoesOnAtItsEnd(t *testing.T) {
 }
 
 func TestEmbeddedSettings(t *testing.T) {
-	e := broker(t, func(cfg *EmbeddedConfig) { cfg.Partitions = 7 })
+	dir := t.TempDir()
+	e := brokertest.Start(t, func(cfg *embedded.Config) { cfg.Dir, cfg.Partitions = dir, 7 })
 	c := dial(t, e.Addr())
 	topic(t, c, "orders", 0)
 	if n := len(describe(t, c, "orders").Partitions); n != 7 {
 		t.Errorf("%d partitions, want 7", n)
 	}
-	res, err := c.client.DescribeConfigs(within(t, 10*time.Second), &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{
+	res, err := plain(t, e.Addr()).DescribeConfigs(within(t, 10*time.Second), &kafka.DescribeConfigsRequest{Resources: []kafka.DescribeConfigRequestResource{
 		{ResourceType: kafka.ResourceTypeBroker, ResourceName: "0"}}})
 	if err != nil {
 		t.Fatal(err)
@@ -489,13 +447,13 @@ func TestEmbeddedSettings(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Errorf("closed twice: %v", err)
 	}
-	b, err := os.ReadFile(filepath.Join(e.cfg.Dir, identityFile))
+	b, err := os.ReadFile(filepath.Join(dir, embedded.IdentityFile))
 	if err != nil || !json.Valid(b) {
-		t.Errorf("%s: %q, %v", identityFile, b, err)
+		t.Errorf("%s: %q, %v", embedded.IdentityFile, b, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := StartEmbedded(ctx, EmbeddedConfig{Dir: t.TempDir()}); err == nil {
+	if _, err := embedded.Start(ctx, embedded.Config{Dir: t.TempDir()}); err == nil {
 		t.Error("started although the context had ended")
 	}
 }
@@ -524,10 +482,10 @@ func TestEmbeddedIsPrivate(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	restarted(t, dir, func(_ *Embedded, c *Cluster) { topic(t, c, "t", 1) })
+	restarted(t, dir, func(_ *embedded.Broker, c *bus.Cluster) { topic(t, c, "t", 1) })
 	modes(0o600, false)
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	restarted(t, dir, func(*Embedded, *Cluster) { modes(0o600, true) })
+	restarted(t, dir, func(*embedded.Broker, *bus.Cluster) { modes(0o600, true) })
 }

@@ -1,4 +1,4 @@
-package bus
+package embedded_test
 
 import (
 	"context"
@@ -12,11 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/bus/embedded"
+	"github.com/waybill-hub/waybill/internal/bus/embedded/brokertest"
 	"github.com/waybill-hub/waybill/internal/event"
 )
 
 // copyLogs copies what Files lists, as a backup does.
-func copyLogs(t *testing.T, e *Embedded, to string) []LogFile {
+func copyLogs(t *testing.T, e *embedded.Broker, to string) []embedded.LogFile {
 	t.Helper()
 	release, err := e.Keep(t.Context())
 	if err != nil {
@@ -50,11 +53,11 @@ func copyLogs(t *testing.T, e *Embedded, to string) []LogFile {
 
 // A copy of a broker at work starts, with everything that was acknowledged before the copy began, and is the same cluster with the same topics.
 func TestACopyOfABrokerAtWork(t *testing.T) {
-	e := broker(t)
+	e := brokertest.Start(t)
 	c := dial(t, e.Addr())
 	topic(t, c, "orders", 2)
 	topic(t, c, "empty", 1)
-	p := publisher(t, c, PublisherConfig{})
+	p := publisher(t, c, bus.PublisherConfig{})
 	for i := range 50 {
 		send(t, p, event.Record{Topic: "orders", Key: key(i), Value: []byte("before")})
 	}
@@ -70,13 +73,13 @@ func TestACopyOfABrokerAtWork(t *testing.T) {
 	files := copyLogs(t, e, dir)
 	stop()
 	wg.Wait()
-	if last := files[len(files)-1].Name; last != topicsFile {
+	if last := files[len(files)-1].Name; last != embedded.TopicsFile {
 		t.Errorf("the list of topics is not copied last, but %s", last)
 	}
-	if slices.ContainsFunc(files, func(f LogFile) bool { return f.Name == lockFile || filepath.Ext(f.Name) == ".tmp" }) {
+	if slices.ContainsFunc(files, func(f embedded.LogFile) bool { return f.Name == embedded.LockFile || filepath.Ext(f.Name) == ".tmp" }) {
 		t.Errorf("copied: %+v", files)
 	}
-	id, err := CheckLogs(dir, slog.New(slog.DiscardHandler))
+	id, err := embedded.CheckLogs(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +91,7 @@ func TestACopyOfABrokerAtWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	restarted(t, dir, func(_ *Embedded, c *Cluster) {
+	restarted(t, dir, func(_ *embedded.Broker, c *bus.Cluster) {
 		cluster, again, err := c.Identity(t.Context(), "orders")
 		if err != nil || cluster != id || cluster != first || again != topicID {
 			t.Errorf("the copy is %s with %s, and was %s with %s: %v", cluster, again, first, topicID, err)
@@ -98,16 +101,16 @@ func TestACopyOfABrokerAtWork(t *testing.T) {
 				t.Errorf("partition %d holds %v, and held %v before the copy", n, part, before[n])
 			}
 		}
-		send(t, publisher(t, c, PublisherConfig{}), event.Record{Topic: "orders", Key: key(1), Value: []byte("after")})
+		send(t, publisher(t, c, bus.PublisherConfig{}), event.Record{Topic: "orders", Key: key(1), Value: []byte("after")})
 	})
 }
 
 // While somebody copies, nothing is removed that the copy's positions may still need.
 func TestNothingIsRemovedUnderACopy(t *testing.T) {
-	e := broker(t, func(cfg *EmbeddedConfig) { cfg.RetentionBytes = 1 })
+	e := brokertest.Start(t, func(cfg *embedded.Config) { cfg.RetentionBytes = 1 })
 	c := dial(t, e.Addr())
 	topic(t, c, "orders", 1)
-	p := publisher(t, c, PublisherConfig{})
+	p := publisher(t, c, bus.PublisherConfig{})
 	for i := range 10 {
 		send(t, p, event.Record{Topic: "orders", Key: key(i), Value: []byte("x")})
 	}
@@ -117,14 +120,14 @@ func TestNothingIsRemovedUnderACopy(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := e.removeOld(ctx, time.Now().Add(1000*time.Hour)); !errors.Is(err, context.DeadlineExceeded) {
+	if err := e.RemoveOld(ctx, time.Now().Add(1000*time.Hour)); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("removed under a copy: %v", err)
 	}
 	if got := describe(t, c, "orders").Partitions[0]; got.First != 0 {
 		t.Errorf("%v is left", got)
 	}
 	release()
-	if err := e.removeOld(t.Context(), time.Now().Add(1000*time.Hour)); err != nil {
+	if err := e.RemoveOld(t.Context(), time.Now().Add(1000*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if got := describe(t, c, "orders").Partitions[0]; got.First == 0 {

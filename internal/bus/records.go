@@ -3,33 +3,14 @@ package bus
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 
+	"github.com/waybill-hub/waybill/internal/bus/recordbatch"
 	"github.com/waybill-hub/waybill/internal/event"
-)
-
-// batchHeader is the size of a record batch (format version 2) before its first record.
-const batchHeader = 61
-
-const (
-	attrCompression   = 0x07
-	attrLogAppendTime = 0x08
-	attrTransactional = 0x10
-	attrControl       = 0x20
-)
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-var (
-	errOldFormat = errors.New("records in the format of Kafka before 0.11: rewrite the topic with a newer producer")
-	errCorrupt   = errors.New("record batch is corrupt")
-	errInflated  = errors.New("record batch is larger than allowed when decompressed")
 )
 
 // recordBytes is at least what r takes in a batch, without what it shares with others.
@@ -52,7 +33,7 @@ type batchWriter struct {
 // begin starts a batch at the end of b.
 func (w *batchWriter) begin(b []byte, now time.Time) {
 	w.start, w.n, w.now = len(b), 0, now.UnixMilli()
-	w.b = append(b, make([]byte, batchHeader)...)
+	w.b = append(b, make([]byte, recordbatch.HeaderSize)...)
 }
 
 // add appends one record. Its time is that of begin, not that of the event: brokers remove records by it.
@@ -90,13 +71,13 @@ func (w *batchWriter) end(c kafka.Compression) ([]byte, error) {
 	if c != 0 {
 		var packed bytes.Buffer
 		z := c.Codec().NewWriter(&packed)
-		if _, err := z.Write(w.b[w.start+batchHeader:]); err != nil {
+		if _, err := z.Write(w.b[w.start+recordbatch.HeaderSize:]); err != nil {
 			return nil, fmt.Errorf("compress: %w", err)
 		}
 		if err := z.Close(); err != nil {
 			return nil, fmt.Errorf("compress: %w", err)
 		}
-		w.b = append(w.b[:w.start+batchHeader], packed.Bytes()...)
+		w.b = append(w.b[:w.start+recordbatch.HeaderSize], packed.Bytes()...)
 	}
 	h := w.b[w.start:]
 	binary.BigEndian.PutUint64(h[0:], 0)
@@ -111,95 +92,20 @@ func (w *batchWriter) end(c kafka.Compression) ([]byte, error) {
 	binary.BigEndian.PutUint16(h[51:], 0xffff)
 	binary.BigEndian.PutUint32(h[53:], 0xffffffff)
 	binary.BigEndian.PutUint32(h[57:], uint32(w.n))
-	binary.BigEndian.PutUint32(h[17:], crc32.Checksum(h[21:], castagnoli))
+	binary.BigEndian.PutUint32(h[17:], crc32.Checksum(h[21:], recordbatch.Castagnoli))
 	return w.b, nil
-}
-
-// batchInfo is what the header of a record batch says.
-type batchInfo struct {
-	base       int64
-	next       int64 // the offset after the batch
-	attributes int16
-	baseTime   int64
-	maxTime    int64
-	producer   int64
-	count      int
-	body       []byte
-}
-
-func (i *batchInfo) control() bool       { return i.attributes&attrControl != 0 }
-func (i *batchInfo) transactional() bool { return i.attributes&attrTransactional != 0 }
-
-// nextBatch reads the header of the first batch of b and checks its sum. rest is what follows the batch. A batch that b
-// holds only the beginning of gives ok = false without an error: brokers cut the last one.
-func nextBatch(b []byte) (info batchInfo, rest []byte, ok bool, err error) {
-	if len(b) < 17 {
-		return info, nil, false, nil
-	}
-	size := int(int32(binary.BigEndian.Uint32(b[8:]))) + 12
-	if b[16] != 2 {
-		return info, nil, false, errOldFormat
-	}
-	if size < batchHeader {
-		return info, nil, false, errCorrupt
-	}
-	if size > len(b) {
-		return info, nil, false, nil
-	}
-	h := b[:size:size]
-	if crc32.Checksum(h[21:], castagnoli) != binary.BigEndian.Uint32(h[17:]) {
-		return info, nil, false, errCorrupt
-	}
-	info = batchInfo{
-		base:       int64(binary.BigEndian.Uint64(h)),
-		attributes: int16(binary.BigEndian.Uint16(h[21:])),
-		baseTime:   int64(binary.BigEndian.Uint64(h[27:])),
-		maxTime:    int64(binary.BigEndian.Uint64(h[35:])),
-		producer:   int64(binary.BigEndian.Uint64(h[43:])),
-		count:      int(int32(binary.BigEndian.Uint32(h[57:]))),
-		body:       h[batchHeader:],
-	}
-	last := int32(binary.BigEndian.Uint32(h[23:]))
-	if info.base < 0 || last < 0 || info.count < 0 {
-		return info, nil, false, errCorrupt
-	}
-	info.next = info.base + int64(last) + 1
-	return info, b[size:], true, nil
-}
-
-// inflate decompresses the records of the batch into at most limit bytes.
-func (i *batchInfo) inflate(limit int64) error {
-	c := kafka.Compression(i.attributes & attrCompression)
-	if c == 0 {
-		return nil
-	}
-	if c > kafka.Zstd {
-		return fmt.Errorf("%w: unknown compression %d", errCorrupt, c)
-	}
-	z := c.Codec().NewReader(bytes.NewReader(i.body))
-	defer z.Close()
-	var out bytes.Buffer
-	n, err := io.Copy(&out, io.LimitReader(z, limit+1))
-	if err != nil {
-		return fmt.Errorf("%w: decompress: %w", errCorrupt, err)
-	}
-	if n > limit {
-		return fmt.Errorf("%w: more than %d bytes", errInflated, limit)
-	}
-	i.body, i.attributes = out.Bytes(), i.attributes&^attrCompression
-	return nil
 }
 
 // recordReader reads the records of an inflated batch one by one. Keys, values and header values point into the batch.
 type recordReader struct {
-	info    *batchInfo
+	batch   *recordbatch.Batch
 	r       wireReader
 	left    int
 	headers []event.Header // of the records read so far; may be cut back to length 0 once they are not needed
 }
 
-func (i *batchInfo) reader() recordReader {
-	return recordReader{info: i, r: wireReader{b: i.body}, left: i.count}
+func recordsOf(b *recordbatch.Batch) recordReader {
+	return recordReader{batch: b, r: wireReader{b: b.Body}, left: b.Count}
 }
 
 // next reads one record into rec; false at the end.
@@ -210,12 +116,12 @@ func (rr *recordReader) next(rec *event.Record) (bool, error) {
 	rr.left--
 	size := rr.r.varint()
 	if size < 0 || size > int64(len(rr.r.b)) {
-		return false, errCorrupt
+		return false, recordbatch.ErrCorrupt
 	}
 	r := wireReader{b: rr.r.take(int(size))}
 	r.int8()
 	delta := r.varint()
-	rec.Offset = rr.info.base + r.varint()
+	rec.Offset = rr.batch.Base + r.varint()
 	rec.Key = r.varbytes()
 	rec.Value = r.varbytes()
 	from := len(rr.headers)
@@ -225,12 +131,12 @@ func (rr *recordReader) next(rec *event.Record) (bool, error) {
 	}
 	rec.Headers = rr.headers[from:len(rr.headers):len(rr.headers)]
 	if r.err != nil || rr.r.err != nil {
-		return false, errCorrupt
+		return false, recordbatch.ErrCorrupt
 	}
-	if rr.info.attributes&attrLogAppendTime != 0 {
-		rec.Time = time.UnixMilli(rr.info.maxTime)
+	if rr.batch.Appended() {
+		rec.Time = time.UnixMilli(rr.batch.MaxTime)
 	} else {
-		rec.Time = time.UnixMilli(rr.info.baseTime + delta)
+		rec.Time = time.UnixMilli(rr.batch.BaseTime + delta)
 	}
 	return true, nil
 }
