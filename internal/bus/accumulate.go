@@ -20,13 +20,13 @@ type call struct {
 	release func()
 
 	mu        sync.Mutex
-	sent      []Sent
+	sent      []event.Sent
 	pending   int
 	abandoned bool
 }
 
 // settle notes the outcomes of n records.
-func (c *call) settle(n int, note func(sent []Sent)) {
+func (c *call) settle(n int, note func(sent []event.Sent)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.abandoned {
@@ -98,11 +98,11 @@ func (q *pubPartition) withdraw(k *chunk, err error) {
 	k.gone = true
 	q.mu.Unlock()
 	if len(rest) > 0 {
-		k.call.settle(len(rest), func(sent []Sent) { setErr(sent, rest, err) })
+		k.call.settle(len(rest), func(sent []event.Sent) { setErr(sent, rest, err) })
 	}
 }
 
-func setErr(sent []Sent, idx []int32, err error) {
+func setErr(sent []event.Sent, idx []int32, err error) {
 	for _, i := range idx {
 		sent[i].Err = err
 	}
@@ -239,14 +239,14 @@ func (q *pubPartition) settle(s span, base int64, err error) {
 	}
 	q.mu.Unlock()
 	if err == nil {
-		s.k.call.settle(len(idx), func(sent []Sent) {
+		s.k.call.settle(len(idx), func(sent []event.Sent) {
 			for i, at := range idx {
 				sent[at].Offset = base + int64(i)
 			}
 		})
 		return
 	}
-	s.k.call.settle(len(idx)+len(rest), func(sent []Sent) {
+	s.k.call.settle(len(idx)+len(rest), func(sent []event.Sent) {
 		setErr(sent, idx, err)
 		setErr(sent, rest, errAfterFailure)
 	})

@@ -72,7 +72,7 @@ func values(records []event.Record) string {
 }
 
 // kinds shows the outcomes in short.
-func kinds(sent []Sent) string {
+func kinds(sent []event.Sent) string {
 	var s []string
 	for _, x := range sent {
 		s = append(s, fault.KindOf(x.Err).String())
@@ -187,7 +187,7 @@ func TestOutcomePerRecord(t *testing.T) {
 	}
 	p := publisher(t, c, PublisherConfig{Linger: 50 * time.Millisecond})
 	var wg sync.WaitGroup
-	results := make([][]Sent, 3)
+	results := make([][]event.Sent, 3)
 	for i, records := range [][]event.Record{
 		{record("small", "a", "a1"), record("small", "a", "a2"), record("small", "a", "a3")},
 		{record("small", "b", "b1"), record("small", "b", strings.Repeat("B", 5000)), record("small", "b", "b3")},
@@ -302,7 +302,7 @@ func TestFrozenAndDeadBroker(t *testing.T) {
 	b.Freeze(true)
 
 	var wg sync.WaitGroup
-	var first, second, third []Sent
+	var first, second, third []event.Sent
 	start := time.Now()
 	wg.Go(func() {
 		first = p.Send(within(t, 10*time.Second), []event.Record{record("orders", "k", strings.Repeat("x", 9000))})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -21,7 +22,7 @@ func (h *Hooks) rows(k *hook, r *http.Request, req *request, deliveries []delive
 	most := h.largest(k)
 	total := 0
 	for n, d := range deliveries {
-		if err := doc.Reset(d.body, bodyLimits); err != nil {
+		if err := doc.Reset(d.body, inbox.DocumentLimits); err != nil {
 			return nil, notJSON(err)
 		}
 		if list := k.list(doc.Root()); list.Kind() == jsondoc.Array && list.Len() == 0 {
@@ -41,7 +42,7 @@ func (h *Hooks) rows(k *hook, r *http.Request, req *request, deliveries []delive
 		id := d.id
 		if k.Webhook.DeliveryID != nil {
 			var err error
-			if id, err = k.Webhook.DeliveryID(r.Context(), Input{Doc: doc, Headers: headers}); err != nil {
+			if id, err = k.Webhook.DeliveryID(r.Context(), inbox.Input{Doc: doc, Headers: headers}); err != nil {
 				return nil, malformed("the delivery id cannot be read: %v", err)
 			}
 		}
@@ -54,13 +55,13 @@ func (h *Hooks) rows(k *hook, r *http.Request, req *request, deliveries []delive
 			Flow:     k.Flow,
 			Headers:  headers,
 			Body:     d.body,
-			Trace:    traceOf(d.trace, one(r.Header, "traceparent")),
+			Trace:    inbox.Trace(d.trace, one(r.Header, "traceparent")),
 			Received: req.now,
 		}
-		if row.DeliveryID = cleanID(id); row.DeliveryID != "" {
+		if row.DeliveryID = inbox.CleanID(id); row.DeliveryID != "" {
 			row.ID = row.DeliveryID
 		} else {
-			row.ID = mintID()
+			row.ID = inbox.MintID()
 		}
 		rows = append(rows, row)
 	}

@@ -11,7 +11,10 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/lease"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -23,9 +26,9 @@ const (
 // batch is what is published together, in order: events, and what could not be made into any, with why.
 type batch struct {
 	*relay
-	tenure *tenure
-	out    []outgoing
-	size   int // of what is in out, in bytes
+	held *lease.Held
+	out  []outgoing
+	size int // of what is in out, in bytes
 	// done says what is known of the rows that were begun; the last is home, that of the row at hand.
 	done []*state.Published
 	home *state.Published
@@ -85,23 +88,23 @@ func (b *batch) add(ctx context.Context, row *state.Inbound) error {
 		ID: row.ID, Source: b.src.System, Entity: b.src.Entity, Operation: event.Upsert, Origin: b.src.System,
 		Time: row.Received, Accepted: row.Received, Trace: row.Trace, Data: row.Body,
 	}
-	if at, err := time.Parse(time.RFC3339Nano, row.Headers[headerTime]); err == nil {
+	if at, err := time.Parse(time.RFC3339Nano, row.Headers[inbox.HeaderTime]); err == nil {
 		ev.Time = at
 	}
 	if !b.src.Versioned {
-		ev.Version = row.Headers[headerVersion]
+		ev.Version = row.Headers[inbox.HeaderVersion]
 		if ev.Version == "" {
 			ev.Version = strconv.FormatInt(row.Seq, 10)
 		}
 	}
-	if row.Headers[headerDeleted] != "" {
+	if row.Headers[inbox.HeaderDeleted] != "" {
 		ev.Operation = event.Delete
 		if len(row.Body) == 0 {
-			ev.Local = row.Headers[headerLocal]
-			ev.Version = cmp.Or(row.Headers[headerKnown], ev.Version)
+			ev.Local = row.Headers[inbox.HeaderLocal]
+			ev.Version = cmp.Or(row.Headers[inbox.HeaderKnown], ev.Version)
 		}
 	}
-	if reason := row.Headers[headerError]; reason != "" {
+	if reason := row.Headers[inbox.HeaderError]; reason != "" {
 		b.refuse(ev, piece{}, kindInvalid, event.RefusedRow, reason)
 		return nil
 	}
@@ -146,7 +149,7 @@ func (b *batch) events(ctx context.Context, ev event.Event) error {
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
 	whole := piece{index: state.WholeList}
-	if err := doc.Reset(ev.Data, bodyLimits); err != nil {
+	if err := doc.Reset(ev.Data, inbox.DocumentLimits); err != nil {
 		b.refuse(ev, whole, kindInvalid, event.RefusedSplit, "the document is not acceptable JSON: "+err.Error())
 		return nil
 	}
@@ -219,7 +222,7 @@ func (b *batch) put(ev event.Event, at piece) {
 // comes behind the object's other events, or else the id.
 func (b *batch) key(ctx context.Context, ev *event.Event, doc *jsondoc.Doc) (key string, err error) {
 	if b.src.Key == nil || ev.Operation == event.Delete && len(ev.Data) == 0 {
-		local := b.row.Headers[headerLocal]
+		local := b.row.Headers[inbox.HeaderLocal]
 		switch {
 		case local == "":
 			return ev.Key, nil // read anew: what it had
@@ -235,15 +238,15 @@ func (b *batch) key(ctx context.Context, ev *event.Event, doc *jsondoc.Doc) (key
 	if doc == nil {
 		doc = jsondoc.Get()
 		defer jsondoc.Put(doc)
-		if err := doc.Reset(ev.Data, bodyLimits); err != nil {
+		if err := doc.Reset(ev.Data, inbox.DocumentLimits); err != nil {
 			return "", fmt.Errorf("the document is not acceptable JSON: %w", err)
 		}
 	}
 	var refused error
 	err = b.insist(ctx, "evaluate a key", func() error {
 		var err error
-		refused = guard(func() error {
-			key, err = b.src.Key(ctx, Input{Doc: doc, Event: ev, Headers: b.row.Headers})
+		refused = lifecycle.Guard(func() error {
+			key, err = b.src.Key(ctx, inbox.Input{Doc: doc, Event: ev, Headers: b.row.Headers})
 			return err
 		})
 		if refused != nil && transient(ctx, refused) {
@@ -261,7 +264,7 @@ func (b *batch) key(ctx context.Context, ev *event.Event, doc *jsondoc.Doc) (key
 // repeated publish keeps: nobody knows which key's order it would belong to.
 func (b *batch) refuse(ev event.Event, at piece, kind, code, reason string) {
 	if b.src.Key == nil && ev.Key == "" {
-		ev.Key = b.row.Headers[headerLocal] // people search for it
+		ev.Key = b.row.Headers[inbox.HeaderLocal] // people search for it
 	}
 	ev.Refused = event.Refusal{Kind: kind, Code: code, Reason: reason, Reading: readings(b.row), Headers: b.row.Headers}.Bounded()
 	b.put(ev, at)

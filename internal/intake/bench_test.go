@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/inbox"
+	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
@@ -40,7 +42,7 @@ func BenchmarkHook(b *testing.B) {
 		for pb.Next() {
 			body := fmt.Sprintf(benchOrder, 1)
 			r := httptest.NewRequest(http.MethodPost, "/hooks/crm/orders", strings.NewReader(body))
-			r.Header = standardHeaders(stdKey, mintID(), time.Now(), body)
+			r.Header = standardHeaders(stdKey, inbox.MintID(), time.Now(), body)
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
 			if w.Code != http.StatusAccepted {
@@ -52,8 +54,8 @@ func BenchmarkHook(b *testing.B) {
 
 type sink struct{ n int64 }
 
-func (s *sink) Send(_ context.Context, records []event.Record) []Sent {
-	out := make([]Sent, len(records))
+func (s *sink) Send(_ context.Context, records []event.Record) []event.Sent {
+	out := make([]event.Sent, len(records))
 	for i := range out {
 		s.n++
 		out[i].Offset = s.n
@@ -76,20 +78,17 @@ func BenchmarkRelay(b *testing.B) {
 		}
 		rows = rows[n:]
 	}
-	lease, _, err := s.AcquireLease(b.Context(), "relay/orders", "bench", time.Hour)
+	taken, _, err := s.AcquireLease(b.Context(), "relay/orders", "bench", time.Hour)
 	if err != nil {
 		b.Fatal(err)
 	}
-	t := &tenure{}
-	t.lease.Store(&lease)
-	until := time.Now().Add(time.Hour)
-	t.until.Store(&until)
+	held := lease.Hold(taken, time.Now().Add(time.Hour))
 	r := &relay{src: Source{Flow: "orders", Topic: "in.orders", System: "crm", Entity: "order", Key: field("id"), Webhook: &Webhook{}}, box: s, pub: &sink{}, logs: anyLog{},
 		clock: lifecycle.Real(), log: testLog(), obs: NoObserver{}}
 	b.ReportAllocs()
 	b.ResetTimer()
 	for {
-		n, err := r.step(b.Context(), t)
+		n, err := r.step(b.Context(), held)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -20,9 +21,6 @@ const (
 	defaultMaxBody = 4 << 20
 	firstRead      = 16 << 10
 )
-
-// bodyLimits are the bounds of a document from outside; its length is bounded while it is read.
-var bodyLimits = jsondoc.Limits{Bytes: 1 << 30, Depth: 64}
 
 func tooLarge(limit int64) *refusal {
 	return &refusal{status: http.StatusRequestEntityTooLarge, detail: fmt.Sprintf("the body is larger than %d bytes, which hooks.max-body is", limit)}
@@ -162,7 +160,7 @@ func idInBody(member string) func(*request) ([]delivery, error) {
 	return func(r *request) ([]delivery, error) {
 		d := jsondoc.Get()
 		defer jsondoc.Put(d)
-		if err := d.Reset(r.body, bodyLimits); err != nil {
+		if err := d.Reset(r.body, inbox.DocumentLimits); err != nil {
 			return nil, notJSON(err)
 		}
 		return []delivery{{id: d.Root().Get(member).Str(), body: r.body}}, nil

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -43,7 +44,7 @@ func unpackEvents(r *request) ([]delivery, error) {
 	case mediaEvent, mediaBatch:
 		d := jsondoc.Get()
 		defer jsondoc.Put(d)
-		if err := d.Reset(r.body, bodyLimits); err != nil {
+		if err := d.Reset(r.body, inbox.DocumentLimits); err != nil {
 			return nil, notJSON(err)
 		}
 		root := d.Root()
@@ -151,7 +152,7 @@ func newEvent(attrs map[string]string, data []byte) (delivery, error) {
 		d.headers["ce-"+name] = value
 	}
 	if at := attrs["time"]; at != "" {
-		d.headers[headerTime] = at
+		d.headers[inbox.HeaderTime] = at
 	}
 	return d, nil
 }

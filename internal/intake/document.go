@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -100,7 +101,7 @@ func fingerprint(v jsondoc.Value, without [][]string) ([]byte, error) {
 	if len(without) > 0 {
 		d := jsondoc.Get()
 		defer jsondoc.Put(d)
-		if err := d.Reset(appendWithout(nil, v, without), bodyLimits); err != nil {
+		if err := d.Reset(appendWithout(nil, v, without), inbox.DocumentLimits); err != nil {
 			return nil, err
 		}
 		v = d.Root()

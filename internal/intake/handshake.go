@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -183,8 +184,8 @@ func (g *greeting) object() (v jsondoc.Value, done func()) {
 	d := jsondoc.Get()
 	done = func() { jsondoc.Put(d) }
 	text, err := utf8Text(g.body)
-	if g.method != http.MethodPost || err != nil || len(text) == 0 || d.Reset(text, bodyLimits) != nil || d.Root().Kind() != jsondoc.Object {
-		_ = d.Reset([]byte("null"), bodyLimits)
+	if g.method != http.MethodPost || err != nil || len(text) == 0 || d.Reset(text, inbox.DocumentLimits) != nil || d.Root().Kind() != jsondoc.Object {
+		_ = d.Reset([]byte("null"), inbox.DocumentLimits)
 	}
 	return d.Root(), done
 }

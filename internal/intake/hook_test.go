@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -433,7 +434,7 @@ func TestBatchIsOneAnswer(t *testing.T) {
 
 func TestDeliveryIDExpression(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		hook := &Webhook{Path: "x", Verify: Verify{Scheme: "bearer", Secrets: secrets("k")}, DeliveryID: func(_ context.Context, in Input) (string, error) {
+		hook := &Webhook{Path: "x", Verify: Verify{Scheme: "bearer", Secrets: secrets("k")}, DeliveryID: func(_ context.Context, in inbox.Input) (string, error) {
 			if in.Doc.Root().Get("fail").Exists() {
 				return "", errors.New("no such member")
 			}
@@ -468,22 +469,10 @@ func TestStoredHeaders(t *testing.T) {
 	got := storedHeaders(http.Header{
 		"Authorization": {"Bearer x"}, "Cookie": {"a=b"}, "X-Api-Key": {"k"}, "X-Shop-Token": {"t"}, "X-Hub-Signature": {"s"}, "Mine": {"p"},
 		"Content-Length": {"3"}, "Webhook-Id": {"1"}, "X-Many": {"a", "b"}, "X-Bad": {"a\xff"}, "X-Long": {strings.Repeat("x", maxHeaderValue+1)},
-	}, []string{"mine"}, map[string]string{headerTime: "now"})
-	want := map[string]string{"webhook-id": "1", "x-many": "a, b", "x-bad": "a\uFFFD", headerTime: "now"}
+	}, []string{"mine"}, map[string]string{inbox.HeaderTime: "now"})
+	want := map[string]string{"webhook-id": "1", "x-many": "a, b", "x-bad": "a\uFFFD", inbox.HeaderTime: "now"}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("stored %v, want %v", got, want)
-	}
-}
-
-func TestTrace(t *testing.T) {
-	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	if got := traceOf("nonsense", good); got != good {
-		t.Errorf("trace %q", got)
-	}
-	for _, bad := range []string{"", strings.ToUpper(good), "01" + good[2:], strings.Repeat("0", 55), "00-" + strings.Repeat("0", 32) + good[35:], good + "x"} {
-		if got := traceOf(bad); got == bad || !validTrace(got) {
-			t.Errorf("%q became %q", bad, got)
-		}
 	}
 }
 

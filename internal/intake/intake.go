@@ -10,7 +10,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
-	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/inbox"
+	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -19,13 +20,6 @@ type Inbox interface {
 	// Accept commits the rows and, where given, the cursor in one durable transaction, under the lease where one is given (else
 	// state.ErrFenced). It says row by row whether the row is new, known, or known with another body; only new rows are stored.
 	Accept(ctx context.Context, rows []state.Inbound, cur *state.Cursor, lease *state.Lease) ([]state.Accepted, []int64, error)
-}
-
-// Leases are rights to do something alone.
-type Leases interface {
-	AcquireLease(ctx context.Context, name, holder string, ttl time.Duration) (state.Lease, bool, error)
-	RenewLease(ctx context.Context, lease state.Lease, ttl time.Duration) (state.Lease, error)
-	ReleaseLease(ctx context.Context, lease state.Lease) error
 }
 
 // Outbox is the relay's side of the inbox.
@@ -50,24 +44,17 @@ type Runs interface {
 // Store is everything that intake needs to be remembered.
 type Store interface {
 	Inbox
-	Leases
+	lease.Store
 	Outbox
 	Runs
 	Wishes
 	Known
 }
 
-// Sent is what became of one record that was to be published.
-type Sent struct {
-	Partition int
-	Offset    int64
-	Err       error
-}
-
 // Publisher writes records to their topics. It answers for every record, in the order given, once all are known. Records of
 // one key keep their order: after one fails, later ones of its partition in the same call are not written.
 type Publisher interface {
-	Send(ctx context.Context, records []event.Record) []Sent
+	Send(ctx context.Context, records []event.Record) []event.Sent
 }
 
 // Logs tells whether topics are what the hub takes them for.
@@ -88,17 +75,6 @@ func (anyLog) Held(string) error                         { return nil }
 func (anyLog) Life(string) int64                         { return 0 }
 func (anyLog) Same(context.Context, string, int64) error { return nil }
 
-// Input is what an expression of a source may look at.
-type Input struct {
-	Doc     *jsondoc.Doc
-	Event   *event.Event
-	Headers map[string]string
-}
-
-// Eval is an expression of a source: key or delivery id. An error that is a fault of kind Unavailable, or the end
-// of ctx, is tried again; any other is the document's.
-type Eval func(ctx context.Context, in Input) (string, error)
-
 // Source is where one flow's events come from. Exactly one of Webhook, Poll and Files is set.
 type Source struct {
 	Flow   string
@@ -109,9 +85,9 @@ type Source struct {
 	// Onward is the topic to which the flow sends documents as they are; empty: it maps them, or delivers to a system.
 	Onward string
 	// Key is the business key. A nil Key means the object's id in the system, which only polls know.
-	Key Eval
+	Key inbox.Eval
 	// ID is the object's id in the system as the flow computes it; nil: the key.
-	ID Eval
+	ID inbox.Eval
 	// Versioned: the flow reads a version out of the document itself. Otherwise events carry the source's own version where it
 	// has one, else the number of the inbox row, which says the order of acceptance.
 	Versioned bool
@@ -157,7 +133,7 @@ type Webhook struct {
 	Path   string
 	Verify Verify
 	// DeliveryID is what the sender calls the delivery; nil: what the scheme says, which may be nothing.
-	DeliveryID Eval
+	DeliveryID inbox.Eval
 	// Split is the dotted path of the list of documents in a body. Empty: an array body is a list, an object one document.
 	Split string
 	// MaxBody bounds a body in bytes, also after decompression; 0: 4 MiB. What the topics carry bounds each document besides.

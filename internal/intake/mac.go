@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -131,7 +132,7 @@ func newStandard(v Verify) (*scheme, error) {
 			// An expression finds the delivery's id under the standard's name, whichever of the two the sender uses.
 			d := delivery{id: one(r.header, set+"-id"), body: r.body, headers: map[string]string{"webhook-id": one(r.header, set+"-id")}}
 			if sec, err := strconv.ParseInt(one(r.header, set+"-timestamp"), 10, 64); err == nil {
-				d.headers[headerTime] = time.Unix(sec, 0).UTC().Format(time.RFC3339)
+				d.headers[inbox.HeaderTime] = time.Unix(sec, 0).UTC().Format(time.RFC3339)
 			}
 			return []delivery{d}, nil
 		},
@@ -243,7 +244,7 @@ func newHMAC(v Verify) (*scheme, error) {
 func unpackXero(r *request) ([]delivery, error) {
 	d := jsondoc.Get()
 	defer jsondoc.Put(d)
-	if err := d.Reset(r.body, bodyLimits); err != nil {
+	if err := d.Reset(r.body, inbox.DocumentLimits); err != nil {
 		return nil, notJSON(err)
 	}
 	if events := d.Root().Get("events"); events.Kind() == jsondoc.Array && events.Len() == 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/schedule"
 )
@@ -131,11 +132,11 @@ func every(d time.Duration) Timetable {
 }
 
 // eval adapts an expression; nil stays nil.
-func eval(e *mapping.Expr, lookup mapping.Lookup) Eval {
+func eval(e *mapping.Expr, lookup mapping.Lookup) inbox.Eval {
 	if e == nil {
 		return nil
 	}
-	return func(ctx context.Context, in Input) (string, error) {
+	return func(ctx context.Context, in inbox.Input) (string, error) {
 		return e.String(ctx, &mapping.Input{Doc: in.Doc, Event: in.Event, Headers: in.Headers, Lookup: lookup})
 	}
 }

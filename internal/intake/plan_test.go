@@ -8,6 +8,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -60,10 +61,10 @@ func TestFromPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key, err := hook.Key(t.Context(), Input{Doc: doc}); err != nil || key != "SO-1" {
+	if key, err := hook.Key(t.Context(), inbox.Input{Doc: doc}); err != nil || key != "SO-1" {
 		t.Errorf("key %q, %v", key, err)
 	}
-	if id, err := hook.Webhook.DeliveryID(t.Context(), Input{Doc: doc, Headers: map[string]string{"x-id": "d1"}}); err != nil || id != "d1" {
+	if id, err := hook.Webhook.DeliveryID(t.Context(), inbox.Input{Doc: doc, Headers: map[string]string{"x-id": "d1"}}); err != nil || id != "d1" {
 		t.Errorf("delivery id %q, %v", id, err)
 	}
 	if p := got[1].Poll; p.Object != "order" || p.Overlap != time.Second || p.Limit != 5 || !p.When.Next(noon).Equal(noon.Add(time.Minute)) || got[1].Versioned {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/inbox"
 )
 
 // unread is a record that cannot be read.
@@ -21,7 +22,7 @@ func (b *bench) came() (out []string) {
 	for _, e := range b.topic.events() {
 		name := e.Key
 		if e.Refused != nil {
-			name = "!" + e.Refused.Headers[headerLocal]
+			name = "!" + e.Refused.Headers[inbox.HeaderLocal]
 		}
 		out = append(out, name+"="+string(e.Data))
 	}
@@ -124,7 +125,7 @@ func TestUnreadableRecordIsNamed(t *testing.T) {
 		b.start(source)
 		b.turn("the refusals", func() bool { return len(b.refused()) == 2 && b.unpublished() == 0 })
 		one, two := b.refused()[0], b.refused()[1]
-		if one.ID != two.ID && one.Refused.Headers[headerLocal] == "" {
+		if one.ID != two.ID && one.Refused.Headers[inbox.HeaderLocal] == "" {
 			one, two = two, one
 		}
 		if one.Key != "17" || one.Version != "2026-01-01T00:00:00Z" || one.Refused.Code != event.RefusedRow || one.Refused.Kind != "invalid" ||

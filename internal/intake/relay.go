@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -38,7 +39,7 @@ type relay struct {
 }
 
 // run works until ctx ends.
-func (r *relay) run(ctx context.Context, t *tenure) error {
+func (r *relay) run(ctx context.Context, t *lease.Held) error {
 	for {
 		n, err := 0, r.logs.Held(r.src.Topic)
 		if err == nil {
@@ -58,7 +59,7 @@ func (r *relay) run(ctx context.Context, t *tenure) error {
 }
 
 // step carries the oldest rows and says how many they were.
-func (r *relay) step(ctx context.Context, t *tenure) (int, error) {
+func (r *relay) step(ctx context.Context, t *lease.Held) (int, error) {
 	var rows []state.Inbound
 	err := r.insist(ctx, "read the inbox", func() (err error) {
 		rows, err = r.box.Unpublished(ctx, r.src.Flow, relayRows, relayBytes)
@@ -67,7 +68,7 @@ func (r *relay) step(ctx context.Context, t *tenure) (int, error) {
 	if err != nil || len(rows) == 0 {
 		return 0, err
 	}
-	b := &batch{relay: r, tenure: t}
+	b := &batch{relay: r, held: t}
 	for i := range rows {
 		if err = b.add(ctx, &rows[i]); err != nil {
 			break
@@ -99,7 +100,7 @@ func (b *batch) flush(ctx context.Context) error {
 	// What is on its way to the topic is also marked when the hub stops now: otherwise it would be published again.
 	ctx, cancel := lifecycle.Linger(ctx, b.clock, relayGrace, errStopping)
 	defer cancel()
-	if err := b.tenure.held(b.clock); err != nil {
+	if err := b.held.Check(b.clock); err != nil {
 		return err
 	}
 	if err := b.publish(ctx); err != nil {
@@ -117,7 +118,7 @@ func (b *batch) flush(ctx context.Context) error {
 		}
 		done[i] = *p
 	}
-	err := b.insist(ctx, "mark the inbox", func() error { return b.box.MarkPublished(ctx, b.tenure.now(), done, b.rest) })
+	err := b.insist(ctx, "mark the inbox", func() error { return b.box.MarkPublished(ctx, b.held.Lease(), done, b.rest) })
 	if err != nil {
 		return err
 	}
@@ -141,7 +142,7 @@ func (b *batch) tell(refused int) {
 
 // insist tries until it succeeds, ctx ends, the lease is another's, or the topic has another log. After a while it raises an alarm.
 func (r *relay) insist(ctx context.Context, what string, try func() error) error {
-	b := backoff{min: 100 * time.Millisecond, max: 10 * time.Second}
+	b := lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 10 * time.Second}
 	began, alarmed := r.clock.Now(), false
 	for {
 		err := try()
@@ -156,7 +157,7 @@ func (r *relay) insist(ctx context.Context, what string, try func() error) error
 		case errors.Is(err, state.ErrFenced), errors.Is(err, state.ErrBroker):
 			return err
 		}
-		wait := b.next()
+		wait := b.Next()
 		r.log.Warn("cannot "+what+"; trying again", "flow", r.src.Flow, "in", wait, "error", err)
 		if !alarmed && r.clock.Now().Sub(began) >= alarmAfter {
 			alarmed = true

@@ -14,6 +14,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -24,7 +25,7 @@ func inbound(id, body string) state.Inbound {
 func TestRelayMakesEvents(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		row := inbound("d1", `{"id":"SO-1","n":1.50}`)
-		row.Headers = map[string]string{headerTime: "2026-01-15T10:00:00Z", "x": "y"}
+		row.Headers = map[string]string{inbox.HeaderTime: "2026-01-15T10:00:00Z", "x": "y"}
 		row.Received = b.clock.Now().Add(-time.Minute)
 		b.accept(row)
 		b.start(Source{Webhook: standardHook(), Key: field("id")})
@@ -47,7 +48,7 @@ func TestRelayMakesEvents(t *testing.T) {
 func TestRelayVersions(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		row := inbound("d1", `{"id":"1"}`)
-		row.Headers = map[string]string{headerVersion: "2026-01-01T00:00:00Z"}
+		row.Headers = map[string]string{inbox.HeaderVersion: "2026-01-01T00:00:00Z"}
 		b.accept(row)
 		b.start(Source{Webhook: standardHook(), Key: field("id")})
 		b.turn("the event", func() bool { return b.topic.count() == 1 && b.unpublished() == 0 })
@@ -386,7 +387,7 @@ func TestKeyPanics(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		b.accept(inbound("d1", `{"id":"a"}`), inbound("d2", `{"id":"b"}`))
 		n := atomic.Int32{}
-		key := func(ctx context.Context, in Input) (string, error) {
+		key := func(ctx context.Context, in inbox.Input) (string, error) {
 			id := in.Doc.Root().Get("id").Str()
 			if id == "a" {
 				panic("index out of range")

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
@@ -137,9 +138,9 @@ func (in *Intake) work(s Source) (*work, error) {
 	}
 	c := &in.c
 	log := c.Log.With("flow", s.Flow)
-	under := func(kind string, work func(context.Context, *tenure) error) func(context.Context) {
-		p := &post{leases: c.Store, clock: c.Clock, log: log, name: kind + "/" + s.Flow, holder: c.Holder, ttl: c.LeaseTTL}
-		return func(ctx context.Context) { p.keep(ctx, work) }
+	under := func(kind string, work func(context.Context, *lease.Held) error) func(context.Context) {
+		r := &lease.Runner{Store: c.Store, Clock: c.Clock, Log: log, Name: kind + "/" + s.Flow, Holder: c.Holder, TTL: c.LeaseTTL}
+		return func(ctx context.Context) { r.Run(ctx, work) }
 	}
 	r := &relay{src: s, box: c.Store, pub: c.Publisher, clock: c.Clock, log: c.Log, obs: c.Observer, logs: c.Logs, wake: make(chan struct{}, 1)}
 	k := &work{flow: s.Flow, relay: r, posts: []func(context.Context){under("relay", r.run)}}

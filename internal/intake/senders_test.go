@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -180,7 +181,7 @@ func TestSenders(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			onSQLite(t, func(t *testing.T, b *bench) {
 				c.hook.Path = "x"
-				b.start(Source{Webhook: &c.hook, Key: func(context.Context, Input) (string, error) { return "k", nil }})
+				b.start(Source{Webhook: &c.hook, Key: func(context.Context, inbox.Input) (string, error) { return "k", nil }})
 				b.topic.mu.Lock() // the relay is not part of this
 				defer b.topic.mu.Unlock()
 				server := listen(t, 0, b.intake.Handler().ServeHTTP)
@@ -276,7 +277,7 @@ func TestSvixHeaders(t *testing.T) {
 		if err != nil || len(rows) != 5 {
 			t.Fatalf("%d rows: %v", len(rows), err)
 		}
-		if h := rows[0].Headers; h["webhook-id"] != "msg_1" || h["svix-id"] != "msg_1" || h["svix-signature"] != "" || h[headerTime] == "" {
+		if h := rows[0].Headers; h["webhook-id"] != "msg_1" || h["svix-id"] != "msg_1" || h["svix-signature"] != "" || h[inbox.HeaderTime] == "" {
 			t.Errorf("headers %v", h)
 		}
 		if h := rows[4].Headers; h["webhook-id"] != "msg_7" {
@@ -420,7 +421,7 @@ func FuzzFormDocument(f *testing.F) {
 		if err != nil || field != "" {
 			return
 		}
-		if _, err := jsondoc.Parse(doc, bodyLimits); err != nil {
+		if _, err := jsondoc.Parse(doc, inbox.DocumentLimits); err != nil {
 			t.Errorf("%q became %q: %v", body, doc, err)
 		}
 	})
@@ -431,13 +432,13 @@ func FuzzFingerprint(f *testing.F) {
 	f.Add([]byte(`{"a":{"b":[{"c":1,"d":2}],"":0},"c":1}`), "a.b.c")
 	f.Add([]byte(`[{"a":1},2]`), "a")
 	f.Fuzz(func(t *testing.T, body []byte, path string) {
-		d, err := jsondoc.Parse(body, bodyLimits)
+		d, err := jsondoc.Parse(body, inbox.DocumentLimits)
 		if err != nil || path == "" {
 			return
 		}
 		paths := [][]string{strings.Split(path, ".")}
 		left := appendWithout(nil, d.Root(), paths)
-		rest, err := jsondoc.Parse(left, bodyLimits)
+		rest, err := jsondoc.Parse(left, inbox.DocumentLimits)
 		if err != nil {
 			t.Fatalf("%q without %s is %q: %v", body, path, left, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
@@ -68,7 +69,7 @@ func onSQLite(t *testing.T, test func(t *testing.T, b *bench)) { onStore(t, stor
 
 func onStore(t *testing.T, factory func(t *testing.T, clock store.Clock) func() backing, test func(t *testing.T, b *bench)) {
 	clock := lifecycle.NewManual(time.Now().Truncate(time.Second))
-	b := &bench{t: t, clock: clock, open: factory(t, clock), topic: &topic{}, seen: &seen{alarms: map[AlarmCode]string{}}}
+	b := &bench{t: t, clock: clock, open: factory(t, clock), topic: &topic{}, seen: &seen{alarms: map[inbox.AlarmCode]string{}}}
 	b.store = b.open()
 	t.Cleanup(func() { b.stop(); _ = b.store.Close() })
 	test(t, b)
@@ -255,11 +256,11 @@ type topic struct {
 	sends  int
 }
 
-func (p *topic) Send(ctx context.Context, records []event.Record) []Sent {
+func (p *topic) Send(ctx context.Context, records []event.Record) []event.Sent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.sends++
-	out := make([]Sent, len(records))
+	out := make([]event.Sent, len(records))
 	failed := map[int]bool{}
 	for i, r := range records {
 		r.Partition = event.LaneOf(r.Key, 4)
@@ -321,13 +322,13 @@ func (p *topic) count() int {
 type seen struct {
 	NoObserver
 	mu     sync.Mutex
-	alarms map[AlarmCode]string
+	alarms map[inbox.AlarmCode]string
 	codes  []int
 	// remarked are the remarks of each time that there were others.
 	remarked [][]connector.Remark
 }
 
-func (s *seen) Alarm(_ string, code AlarmCode, text string) {
+func (s *seen) Alarm(_ string, code inbox.AlarmCode, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.alarms[code] = text
@@ -345,15 +346,15 @@ func (s *seen) Remarked(_ string, remarks []connector.Remark) {
 	s.remarked = append(s.remarked, remarks)
 }
 
-func (s *seen) alarm(code AlarmCode) string {
+func (s *seen) alarm(code inbox.AlarmCode) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.alarms[code]
 }
 
 // field is a key that is a member of the document.
-func field(name string) Eval {
-	return func(_ context.Context, in Input) (string, error) {
+func field(name string) inbox.Eval {
+	return func(_ context.Context, in inbox.Input) (string, error) {
 		v := in.Doc.Root().Get(name)
 		if !v.Exists() {
 			return "", errors.New("flows/orders.yaml:7:6: source." + name + " is missing")

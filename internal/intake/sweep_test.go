@@ -17,6 +17,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/schedule"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -311,7 +312,7 @@ func TestSweep(t *testing.T) {
 						records[i].Doc = fmt.Appendf(nil, `{"k":"K%d","id":%q}`, i, "X"+records[i].Local)
 					}
 				} else if src.Key != nil { // the engine of these tests knows objects by their id in the system
-					src.ID = func(_ context.Context, in Input) (string, error) { return in.Headers[headerLocal], nil }
+					src.ID = func(_ context.Context, in inbox.Input) (string, error) { return in.Headers[inbox.HeaderLocal], nil }
 				}
 				s.put(records...)
 				b.start(src)
@@ -484,7 +485,7 @@ func TestSweepPassesWhatIsNew(t *testing.T) {
 		n := len(b.sweeps())
 		s.listed = func(_ int, all []connector.Record) ([]connector.Record, error) {
 			b.clock.Advance(time.Second)
-			b.accept(state.Inbound{ID: "10@v1#x", DeliveryID: "10@v1#x", Body: []byte(`{"k":"new"}`), Headers: map[string]string{headerLocal: "10"}})
+			b.accept(state.Inbound{ID: "10@v1#x", DeliveryID: "10@v1#x", Body: []byte(`{"k":"new"}`), Headers: map[string]string{inbox.HeaderLocal: "10"}})
 			b.intake.Wake("orders")
 			b.await("the new one", func() bool { return b.topic.count() == 11 })
 			b.digest()

@@ -408,7 +408,7 @@ func TestEmptiedPartitionGoesOnAtItsEnd(t *testing.T) {
 	})
 	for round := range int64(2) {
 		restarted(t, dir, func(_ *embedded.Broker, c *bus.Cluster) {
-			if got, want := describe(t, c, "orders").Partitions[0], holds(5, 5 + round); got != want {
+			if got, want := describe(t, c, "orders").Partitions[0], holds(5, 5+round); got != want {
 				t.Errorf("start %d: %v, want %v", round, got, want)
 			}
 			sent := send(t, publisher(t, c, bus.PublisherConfig{}), event.Record{Topic: "orders", Value: []byte("x")})

@@ -80,7 +80,7 @@ func publisher(t testing.TB, c *bus.Cluster, cfg bus.PublisherConfig) *bus.Publi
 }
 
 // send writes records and fails the test unless all are written.
-func send(t testing.TB, p *bus.Publisher, records ...event.Record) []bus.Sent {
+func send(t testing.TB, p *bus.Publisher, records ...event.Record) []event.Sent {
 	t.Helper()
 	sent := p.Send(within(t, 20*time.Second), records)
 	for i, s := range sent {

@@ -1,14 +1,14 @@
-package intake
+package lease
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -65,8 +65,10 @@ func (o *office) set(change func(*office)) {
 	change(o)
 }
 
-// TestPost runs in a bubble where time passes by itself.
-func TestPost(t *testing.T) {
+var errStopping = errors.New("stopping")
+
+// TestRunner runs in a bubble where time passes by itself.
+func TestRunner(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		run  func(t *testing.T, o *office, ends <-chan error, stop func())
@@ -140,11 +142,11 @@ func TestPost(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := &office{acquire: errors.New("not yet")}
 				ctx, cancel := context.WithCancelCause(t.Context())
-				p := &post{leases: o, clock: lifecycle.Real(), log: testLog(), name: "relay/x", holder: "h", ttl: 15 * time.Second}
+				p := &Runner{Store: o, Clock: lifecycle.Real(), Log: slog.New(slog.DiscardHandler), Name: "relay/x", Holder: "h", TTL: 15 * time.Second}
 				begun, ends, done := make(chan struct{}, 1), make(chan error, 10), make(chan struct{})
 				go func() {
 					defer close(done)
-					p.keep(ctx, func(ctx context.Context, tn *tenure) error {
+					p.Run(ctx, func(ctx context.Context, tn *Held) error {
 						select {
 						case begun <- struct{}{}:
 						default:
@@ -167,11 +169,11 @@ func TestStandby(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &office{taken: true}
 		ctx, cancel := context.WithCancel(t.Context())
-		p := &post{leases: o, clock: lifecycle.Real(), log: testLog(), name: "poll/x", holder: "h", ttl: 15 * time.Second}
+		p := &Runner{Store: o, Clock: lifecycle.Real(), Log: slog.New(slog.DiscardHandler), Name: "poll/x", Holder: "h", TTL: 15 * time.Second}
 		begun, done := make(chan time.Time), make(chan struct{})
 		go func() {
 			defer close(done)
-			p.keep(ctx, func(ctx context.Context, _ *tenure) error {
+			p.Run(ctx, func(ctx context.Context, _ *Held) error {
 				begun <- time.Now()
 				<-ctx.Done()
 				return ctx.Err()
@@ -188,44 +190,13 @@ func TestStandby(t *testing.T) {
 	})
 }
 
-// frozen is an outbox and publisher of a relay that was frozen for longer than its lease between reading and publishing.
-type frozen struct {
-	Outbox
-	thaw      func()
-	published int
-}
-
-func (f *frozen) Unpublished(context.Context, string, int, int) ([]state.Inbound, error) {
-	f.thaw()
-	return []state.Inbound{{Flow: "x", Seq: 1, ID: "a", Headers: map[string]string{}, Body: []byte(`{"no":"1"}`)}}, nil
-}
-
-func (f *frozen) Send(_ context.Context, records []event.Record) []Sent {
-	f.published += len(records)
-	return make([]Sent, len(records))
-}
-
-func TestNothingIsPublishedUnderALeaseThatMayHaveRunOut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		tn := &tenure{}
-		tn.lease.Store(&state.Lease{Name: "relay/x", Token: 1})
-		until := time.Now().Add(15 * time.Second)
-		tn.until.Store(&until)
-		f := &frozen{thaw: func() { time.Sleep(16 * time.Second) }}
-		r := &relay{src: Source{Flow: "x", Topic: "in.x", System: "s"}, box: f, pub: f, clock: lifecycle.Real(), log: testLog(), obs: NoObserver{}}
-		if _, err := r.step(t.Context(), tn); !errors.Is(err, state.ErrFenced) || f.published != 0 {
-			t.Errorf("published %d, %v", f.published, err)
-		}
-	})
-}
-
 func TestWorkThatPanicsIsBegunAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &office{}
 		ctx, cancel := context.WithCancel(t.Context())
-		p := &post{leases: o, clock: lifecycle.Real(), log: testLog(), name: "poll/x", holder: "h", ttl: 15 * time.Second}
+		p := &Runner{Store: o, Clock: lifecycle.Real(), Log: slog.New(slog.DiscardHandler), Name: "poll/x", Holder: "h", TTL: 15 * time.Second}
 		n := 0
-		p.keep(ctx, func(context.Context, *tenure) error {
+		p.Run(ctx, func(context.Context, *Held) error {
 			if n++; n == 3 {
 				cancel()
 				return nil
@@ -236,17 +207,4 @@ func TestWorkThatPanicsIsBegunAgain(t *testing.T) {
 			t.Errorf("begun %d times, released %d times", n, o.released)
 		}
 	})
-}
-
-func TestBackoff(t *testing.T) {
-	b := backoff{min: time.Second, max: 10 * time.Second}
-	for i, top := range []time.Duration{1, 2, 4, 8, 10, 10} {
-		if d := b.next(); d < top*time.Second/2 || d > top*time.Second {
-			t.Errorf("wait %d is %v, want %v to %v", i, d, top*time.Second/2, top*time.Second)
-		}
-	}
-	b.reset()
-	if d := b.next(); d > time.Second {
-		t.Errorf("after a reset: %v", d)
-	}
 }
