@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -90,6 +91,15 @@ type Input struct {
 // Eval is an expression of a source: key or delivery id. An error that is a fault of kind Unavailable, or the end
 // of ctx, is tried again; any other is the document's.
 type Eval func(ctx context.Context, in Input) (string, error)
+
+// Transient reports whether an expression's error is none of the document's: it is worth another try.
+func Transient(ctx context.Context, err error) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	f, ok := fault.As(err)
+	return ok && (f.Kind == fault.Unavailable || f.Kind == fault.RateLimited || f.Kind == fault.UnknownOutcome)
+}
 
 // AlarmCode names what an alarm is about.
 type AlarmCode string

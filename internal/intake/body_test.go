@@ -15,6 +15,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -85,12 +86,12 @@ func TestMemoryIsBounded(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		hook := standardHook()
 		hook.MaxBody = size
-		in, err := NewHooks(HooksConfig{Inbox: b.store, Clock: b.clock, Memory: room, Observer: b.seen}, []Source{{Flow: "orders", Webhook: hook, Key: field("id")}})
+		in, err := NewHooks(HooksConfig{Inbox: b.Store, Clock: b.Clock, Memory: room, Observer: b.seen}, []Source{{Flow: "orders", Webhook: hook, Key: inboxtest.Field("id")}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		body := `{"id":"` + strings.Repeat("x", size-9) + `"}`
-		header := standardHeaders(stdKey, "big", b.clock.Now(), body)
+		header := standardHeaders(stdKey, "big", b.Clock.Now(), body)
 		runtime.GC()
 		var before, peak runtime.MemStats
 		runtime.ReadMemStats(&before)

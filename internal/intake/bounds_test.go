@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,14 +9,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
-	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -30,9 +27,9 @@ func TestDocumentsOfADelivery(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		hook := standardHook()
 		hook.MaxDocuments, hook.Split = 3, "orders"
-		b.start(Source{Webhook: hook, Key: field("id")})
-		b.topic.mu.Lock() // the relay is not part of this
-		defer b.topic.mu.Unlock()
+		b.start(Source{Webhook: hook, Key: inboxtest.Field("id")})
+		b.Topic.Mu.Lock() // the relay is not part of this
+		defer b.Topic.Mu.Unlock()
 		for i, c := range []struct {
 			body   string
 			status int
@@ -51,7 +48,7 @@ func TestDocumentsOfADelivery(t *testing.T) {
 		} {
 			wantAnswer(t, b.post(fmt.Sprint("d", i), c.body), c.status, c.says)
 		}
-		if n := b.unpublished(); n != 3 {
+		if n := b.Unpublished(); n != 3 {
 			t.Errorf("%d rows are stored, want 3", n)
 		}
 	})
@@ -61,7 +58,7 @@ func TestDocumentsOfADelivery(t *testing.T) {
 func TestDocumentsOfABatch(t *testing.T) {
 	onSQLite(t, func(t *testing.T, b *bench) {
 		hook := &Webhook{Path: "crm/orders", Verify: Verify{Scheme: "cloudevents", Secrets: []strictyaml.Secret{strictyaml.NewSecret("sesame-open-sesame")}}, MaxDocuments: 2}
-		b.start(Source{Webhook: hook, Key: field("id")})
+		b.start(Source{Webhook: hook, Key: inboxtest.Field("id")})
 		send := func(n int) int {
 			one := `{"specversion":"1.0","id":"%d","source":"/shop","type":"order","data":{"id":"1"}}`
 			all := make([]string, n)
@@ -77,91 +74,6 @@ func TestDocumentsOfABatch(t *testing.T) {
 			t.Errorf("at the bound %d, past it %d; want 202 and 413", at, past)
 		}
 	})
-}
-
-// TestLongListInSlices: a list that is longer than a slice goes out slice by slice, each noted; a relay that dies in between goes on with
-// the slice that it had not noted, in the list's order and before what came later. So does a list beyond what the door takes today.
-func TestLongListInSlices(t *testing.T) {
-	const n = 2*relaySlice + 100
-	onStores(t, func(t *testing.T, b *bench) {
-		b.accept(inbound("d1", listOf(n, `{"id":"a"}`)), inbound("d2", `{"id":"a"}`))
-		var marks atomic.Int32
-		b.between = func(s Store) Store { return &mortal{Store: s, marks: &marks, dies: 2} }
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.turn("two slices", func() bool { return marks.Load() == 2 })
-		b.crash()
-		if ids := b.topic.ids(); len(ids) != 2*relaySlice || ids[relaySlice] != fmt.Sprintf("d1.%d", relaySlice) {
-			t.Fatalf("%d events were published before the end", len(ids))
-		}
-		b.between = nil
-		var done []state.Published
-		b.between = func(s Store) Store {
-			return &meddler{Store: s, marked: func(d []state.Published) { done = append(done, d...) }}
-		}
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.turn("all", func() bool { return b.unpublished() == 0 })
-		b.stop()
-		got := b.topic.ids()[2*relaySlice:]
-		// The second slice was not noted: it comes again, under the same ids. The first does not.
-		if len(got) != n-relaySlice+1 || got[0] != fmt.Sprintf("d1.%d", relaySlice) || got[n-relaySlice-1] != fmt.Sprintf("d1.%d", n-1) || got[n-relaySlice] != "d2" {
-			t.Errorf("%d events after the start, from %s", len(got), got[0])
-		}
-		for _, p := range done {
-			if len(p.Positions) > relaySlice {
-				t.Errorf("a commit of %d events", len(p.Positions))
-			}
-		}
-		tr, err := b.store.(interface {
-			Trace(ctx context.Context, key string) (state.Trace, error)
-		}).Trace(t.Context(), "d1")
-		if err != nil || len(tr.Inbox) != 1 {
-			t.Fatalf("%+v, %v", tr, err)
-		}
-		at := tr.Inbox[0].Positions
-		if !tr.Inbox[0].Published || len(at) != n || !slices.IsSortedFunc(at, func(a, b state.PublishedAt) int { return a.Index - b.Index }) {
-			t.Errorf("the row knows %d places, want %d", len(at), n)
-		}
-	})
-}
-
-// TestLongListInAnotherLog: what was published into a log that the topic has no more counts no more.
-func TestLongListInAnotherLog(t *testing.T) {
-	const n = relaySlice + 100
-	onStores(t, func(t *testing.T, b *bench) {
-		b.accept(inbound("d1", listOf(n, `{"id":"a"}`)))
-		var marks atomic.Int32
-		b.between = func(s Store) Store { return &mortal{Store: s, marks: &marks, dies: 2} }
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.turn("the second slice", func() bool { return marks.Load() == 2 })
-		b.crash()
-		b.between, b.logs = nil, laterLog{}
-		before := b.topic.count()
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.turn("all", func() bool { return b.unpublished() == 0 })
-		if got := b.topic.count() - before; got != n {
-			t.Errorf("%d events were published into the new log, want all %d", got, n)
-		}
-	})
-}
-
-// laterLog is a topic in its fourth life.
-type laterLog struct{ anyLog }
-
-func (laterLog) Life(string) int64 { return 4 }
-
-// mortal is a store that never hears of the mark dies, or of any later one.
-type mortal struct {
-	Store
-	marks *atomic.Int32
-	dies  int32
-}
-
-func (m *mortal) MarkPublished(ctx context.Context, l state.Lease, done []state.Published, rest []state.Inbound) error {
-	if m.marks.Add(1) < m.dies {
-		return m.Store.MarkPublished(ctx, l, done, rest)
-	}
-	<-ctx.Done()
-	return ctx.Err()
 }
 
 // TestUnprovenSendsNoBody: what the headers alone show is said before a byte of the body has come.
@@ -183,7 +95,7 @@ func TestUnprovenSendsNoBody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			onSQLite(t, func(t *testing.T, b *bench) {
-				b.start(Source{Webhook: &Webhook{Path: "crm/orders", Verify: c.verify}, Key: field("id")})
+				b.start(Source{Webhook: &Webhook{Path: "crm/orders", Verify: c.verify}, Key: inboxtest.Field("id")})
 				r := httptest.NewRequest(http.MethodPost, "/hooks/crm/orders", bodyless{t})
 				r.ContentLength = 1 << 20
 				for k, v := range c.header {
@@ -212,7 +124,7 @@ func TestStalledBodiesMakeRoom(t *testing.T) {
 	onSQLite(t, func(t *testing.T, b *bench) {
 		const room, part = 64 << 20, 600 << 10
 		hook := &Webhook{Path: "crm/orders", Verify: Verify{Scheme: "github", Secrets: secretsOf("sesame-open-sesame")}}
-		h, err := NewHooks(HooksConfig{Inbox: b.store, Clock: lifecycle.Real(), Memory: room}, []Source{{Flow: "orders", Webhook: hook}})
+		h, err := NewHooks(HooksConfig{Inbox: b.Store, Clock: lifecycle.Real(), Memory: room}, []Source{{Flow: "orders", Webhook: hook}})
 		if err != nil {
 			t.Fatal(err)
 		}

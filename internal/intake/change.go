@@ -98,7 +98,7 @@ func (c *Change) Open() {
 	}
 	for _, w := range c.begin {
 		w.begin(in.ctx)
-		in.works[w.flow] = w
+		in.works[w.src.Flow] = w
 	}
 	in.mu.Unlock()
 	in.hooks.routes.Store(&c.routes)

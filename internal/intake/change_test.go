@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -31,14 +32,14 @@ func (h *holding) Accept(ctx context.Context, rows []state.Inbound, cur *state.C
 func source(flow, path string) Source {
 	w := standardHook()
 	w.Path = path
-	return Source{Flow: flow, Entity: "order", System: "crm", Topic: "in." + flow, Key: field("id"), Webhook: w}
+	return Source{Flow: flow, Entity: "order", System: "crm", Topic: "in." + flow, Key: inboxtest.Field("id"), Webhook: w}
 }
 
 // at sends a signed delivery to a path.
 func (b *bench) at(path, id string) *httptest.ResponseRecorder {
 	const body = `{"id":"1"}`
 	r := httptest.NewRequest(http.MethodPost, PathPrefix+path, strings.NewReader(body))
-	r.Header = standardHeaders(stdKey, id, b.clock.Now(), body)
+	r.Header = standardHeaders(stdKey, id, b.Clock.Now(), body)
 	return b.serve(r)
 }
 
@@ -46,8 +47,8 @@ func (b *bench) at(path, id string) *httptest.ResponseRecorder {
 // be tried again, and whoever was about to be told 202 at a path that goes is still waited for. What is the same is left alone.
 func TestChange(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		hold := &holding{Store: b.store, flow: "gone", begun: make(chan struct{}), release: make(chan struct{})}
-		in, err := Start(Config{Store: hold, Publisher: b.topic, Clock: b.clock, Log: testLog(), Observer: b.seen, Holder: "hub", LeaseTTL: time.Hour,
+		hold := &holding{Store: b.Store, flow: "gone", begun: make(chan struct{}), release: make(chan struct{})}
+		in, err := Start(Config{Store: hold, Publisher: b.Topic, Clock: b.Clock, Log: inboxtest.Log(), Observer: b.seen, Holder: "hub", LeaseTTL: time.Hour,
 			Sources: []Source{source("same", "a/same"), source("changed", "a/changed"), source("gone", "a/gone"), source("left", "a/moved")}})
 		if err != nil {
 			t.Fatal(err)
@@ -69,7 +70,7 @@ func TestChange(t *testing.T) {
 		<-hold.begun
 		closed := make(chan error, 1)
 		go func() { closed <- c.Close(context.Background()) }()
-		b.await("the path to be gone", func() bool { return (*in.hooks.routes.Load())["a/gone"] == nil })
+		b.Await("the path to be gone", func() bool { return (*in.hooks.routes.Load())["a/gone"] == nil })
 		wantAnswer(t, b.at("a/gone", "g2"), http.StatusNotFound, "nothing is received")
 		if w := b.at("a/moved", "m1"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
 			t.Errorf("a path between two flows answers %d %v", w.Code, w.Header())
@@ -83,7 +84,7 @@ func TestChange(t *testing.T) {
 		close(hold.release)
 		wantAnswer(t, <-answered, http.StatusAccepted, "accepted")
 		for len(closed) == 0 {
-			b.clock.Advance(5 * time.Millisecond) // Close looks again
+			b.Clock.Advance(5 * time.Millisecond) // Close looks again
 			yield()
 		}
 		if err := <-closed; err != nil {
@@ -105,12 +106,12 @@ func TestChange(t *testing.T) {
 			t.Error("what changed is as before")
 		}
 		// What was accepted when the old relay had ended is carried by the new one, also what came in under the old definition.
-		b.turn("both to be relayed", func() bool {
-			rows, err := b.store.Unpublished(t.Context(), "changed", 10, 1<<20)
+		b.Turn("both to be relayed", func() bool {
+			rows, err := b.Store.Unpublished(t.Context(), "changed", 10, 1<<20)
 			return err == nil && len(rows) == 0
 		})
 		var ids []string
-		for _, no := range b.refused() {
+		for _, no := range b.Refused() {
 			ids = append(ids, no.ID+" "+no.Refused.Code)
 		}
 		if !slices.Contains(ids, "c2 "+event.RefusedSplit) || !slices.Contains(ids, "after "+event.RefusedSplit) { // their list is not there
@@ -122,7 +123,7 @@ func TestChange(t *testing.T) {
 // TestChangeRefused: a source that is not complete changes nothing.
 func TestChangeRefused(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		in := b.start(Source{Webhook: standardHook(), Key: field("id")})
+		in := b.start(Source{Webhook: standardHook(), Key: inboxtest.Field("id")})
 		open := source("open", "a/open")
 		open.Webhook.Verify.Secrets = nil
 		for name, sources := range map[string][]Source{
@@ -136,7 +137,7 @@ func TestChangeRefused(t *testing.T) {
 			}
 		}
 		wantAnswer(t, b.post("d1", `{"id":"1"}`), http.StatusAccepted, "accepted")
-		b.turn("the event", func() bool { return b.topic.count() == 1 })
+		b.Turn("the event", func() bool { return b.Topic.Count() == 1 })
 	})
 }
 
@@ -144,13 +145,13 @@ func TestChangeRefused(t *testing.T) {
 func TestStopMarksWhatIsPublished(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		sending, release := make(chan struct{}, 1), make(chan struct{})
-		b.topic.refuse = func(event.Record) error {
+		b.Topic.Refuse = func(event.Record) error {
 			sending <- struct{}{}
 			<-release
 			return nil
 		}
-		b.accept(inbound("d1", `{"id":"a"}`))
-		in := b.start(Source{Webhook: standardHook(), Key: field("id")})
+		b.Accept(inboxtest.Inbound("d1", `{"id":"a"}`))
+		in := b.start(Source{Webhook: standardHook(), Key: inboxtest.Field("id")})
 		<-sending
 		stopped := make(chan error, 1)
 		go func() { stopped <- in.Stop(context.Background()) }()
@@ -159,8 +160,8 @@ func TestStopMarksWhatIsPublished(t *testing.T) {
 		if err := <-stopped; err != nil {
 			t.Fatal(err)
 		}
-		if n := b.unpublished(); n != 0 || b.topic.count() != 1 {
-			t.Errorf("%d rows are not marked, %d records", n, b.topic.count())
+		if n := b.Unpublished(); n != 0 || b.Topic.Count() != 1 {
+			t.Errorf("%d rows are not marked, %d records", n, b.Topic.Count())
 		}
 	})
 }

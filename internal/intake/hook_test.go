@@ -22,6 +22,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/inbox"
+	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -35,7 +36,7 @@ func standardHook() *Webhook {
 // post sends a signed delivery straight to the handler.
 func (b *bench) post(id, body string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, "/hooks/crm/orders", strings.NewReader(body))
-	r.Header = standardHeaders(stdKey, id, b.clock.Now(), body)
+	r.Header = standardHeaders(stdKey, id, b.Clock.Now(), body)
 	return b.serve(r)
 }
 
@@ -75,9 +76,9 @@ func wantAnswer(t *testing.T, w *httptest.ResponseRecorder, status int, what str
 
 func TestHookAnswers(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.topic.mu.Lock() // the relay is not part of this
-		defer b.topic.mu.Unlock()
+		b.start(Source{Webhook: standardHook(), Key: inboxtest.Field("id")})
+		b.Topic.Mu.Lock() // the relay is not part of this
+		defer b.Topic.Mu.Unlock()
 
 		if a := wantAnswer(t, b.post("msg_1", `{"id":"SO-1"}`), 202, "accepted"); a.ID != "msg_1" || a.Status != "accepted" {
 			t.Errorf("answer %+v", a)
@@ -86,7 +87,7 @@ func TestHookAnswers(t *testing.T) {
 			t.Errorf("answer %+v", a)
 		}
 		wantAnswer(t, b.post("msg_1", `{"id":"SO-2"}`), 409, "another body")
-		if b.seen.alarm(AlarmConflict) == "" {
+		if b.seen.Text(AlarmConflict) == "" {
 			t.Error("no alarm for a delivery that came with another body")
 		}
 		for name, body := range map[string]string{
@@ -102,14 +103,14 @@ func TestHookAnswers(t *testing.T) {
 		request := func(change func(*http.Request)) *httptest.ResponseRecorder {
 			const body = `{"id":"SO-9"}`
 			r := httptest.NewRequest(http.MethodPost, "/hooks/crm/orders", strings.NewReader(body))
-			r.Header = standardHeaders(stdKey, "msg_9", b.clock.Now(), body)
+			r.Header = standardHeaders(stdKey, "msg_9", b.Clock.Now(), body)
 			change(r)
 			return b.serve(r)
 		}
 		wantAnswer(t, request(func(r *http.Request) { r.Header.Set("webhook-signature", "v1,AAAA") }), 401, "does not prove")
 		for _, off := range []time.Duration{time.Hour, -time.Hour} { // the sender is told why, and can set its clock
 			stale := func(r *http.Request) {
-				r.Header = standardHeaders(stdKey, "msg_9", b.clock.Now().Add(off), `{"id":"SO-9"}`)
+				r.Header = standardHeaders(stdKey, "msg_9", b.Clock.Now().Add(off), `{"id":"SO-9"}`)
 			}
 			wantAnswer(t, request(stale), 401, "too far from the hub's clock")
 		}
@@ -130,7 +131,7 @@ func TestHookAnswers(t *testing.T) {
 		}
 		wantAnswer(t, request(func(r *http.Request) { r.Header.Set("Content-Encoding", "br") }), 415, "")
 		wantAnswer(t, request(func(r *http.Request) { r.Header.Set("Content-Type", "application/vnd.crm+json; charset=UTF-8") }), 202, "accepted")
-		if n := b.unpublished(); n != 3 {
+		if n := b.Unpublished(); n != 3 {
 			t.Errorf("%d rows in the inbox, want 3", n)
 		}
 	})
@@ -140,7 +141,7 @@ func TestHookBodySizes(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		hook := standardHook()
 		hook.MaxBody = 1000
-		b.start(Source{Webhook: hook, Key: field("id")})
+		b.start(Source{Webhook: hook, Key: inboxtest.Field("id")})
 		doc := func(n int) string { return `{"id":"` + strings.Repeat("x", n-9) + `"}` }
 		pack := map[string]func(string) []byte{
 			"gzip": func(s string) []byte {
@@ -156,7 +157,7 @@ func TestHookBodySizes(t *testing.T) {
 		send := func(id, signed string, wire []byte, encoding string, length int64) *httptest.ResponseRecorder {
 			r := httptest.NewRequest(http.MethodPost, "/hooks/crm/orders", bytes.NewReader(wire))
 			r.ContentLength = length
-			r.Header = standardHeaders(stdKey, id, b.clock.Now(), signed)
+			r.Header = standardHeaders(stdKey, id, b.Clock.Now(), signed)
 			if encoding != "" {
 				r.Header.Set("Content-Encoding", encoding)
 			}
@@ -181,7 +182,7 @@ func TestHookBodySizes(t *testing.T) {
 // TestDefaultBodySize: 4 MiB, where the source says nothing else.
 func TestDefaultBodySize(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
+		b.start(Source{Webhook: standardHook(), Key: inboxtest.Field("id")})
 		doc := func(n int) string { return `{"id":"` + strings.Repeat("x", n-9) + `"}` }
 		wantAnswer(t, b.post("a", doc(4<<20)), 202, "accepted")
 		wantAnswer(t, b.post("b", doc(4<<20+1)), 413, "4194304 bytes")
@@ -232,13 +233,13 @@ func TestNoFalsePromise(t *testing.T) {
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				b.between = func(s Store) Store { return &refusing{s, c.err} }
-				b.start(Source{Webhook: standardHook(), Key: field("id")})
+				b.start(Source{Webhook: standardHook(), Key: inboxtest.Field("id")})
 				defer b.stop()
 				done := make(chan *httptest.ResponseRecorder)
 				go func() { done <- b.post("msg_"+c.name, `{"id":"1"}`) }()
 				if c.name == "slow" {
 					<-asked
-					b.clock.Advance(4500 * time.Millisecond) // Shopify hangs up after 5 s
+					b.Clock.Advance(4500 * time.Millisecond) // Shopify hangs up after 5 s
 				}
 				w := <-done
 				if c.name == "panicking" {
@@ -248,7 +249,7 @@ func TestNoFalsePromise(t *testing.T) {
 				}
 			})
 		}
-		if n := b.unpublished(); n != 0 {
+		if n := b.Unpublished(); n != 0 {
 			t.Errorf("%d rows", n)
 		}
 	})
@@ -261,9 +262,9 @@ func TestSenderGoesAway(t *testing.T) {
 		b.between = func(s Store) Store {
 			return &refusing{s, func(ctx context.Context) error { cancel(); return ctx.Err() }}
 		}
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
+		b.start(Source{Webhook: standardHook(), Key: inboxtest.Field("id")})
 		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/hooks/crm/orders", strings.NewReader(`{"id":"1"}`))
-		r.Header = standardHeaders(stdKey, "msg_1", b.clock.Now(), `{"id":"1"}`)
+		r.Header = standardHeaders(stdKey, "msg_1", b.Clock.Now(), `{"id":"1"}`)
 		wantAnswer(t, b.serve(r), 202, "accepted")
 	})
 }
@@ -272,7 +273,7 @@ func TestHookRate(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		hook := standardHook()
 		hook.Rate, hook.Burst = 2, 3
-		b.start(Source{Webhook: hook, Key: field("id")})
+		b.start(Source{Webhook: hook, Key: inboxtest.Field("id")})
 		for i := range 3 {
 			wantAnswer(t, b.post(fmt.Sprint("m", i), "{}"), 202, "accepted")
 		}
@@ -283,7 +284,7 @@ func TestHookRate(t *testing.T) {
 		if wantAnswer(t, w, 429, "rate"); w.Header().Get("Retry-After") != "1" {
 			t.Errorf("Retry-After %q", w.Header().Get("Retry-After"))
 		}
-		b.clock.Advance(500 * time.Millisecond)
+		b.Clock.Advance(500 * time.Millisecond)
 		wantAnswer(t, b.post("m3", "{}"), 202, "accepted")
 		wantAnswer(t, b.post("m4", "{}"), 429, "rate")
 	})
@@ -336,7 +337,7 @@ func TestHandshakes(t *testing.T) {
 			{name: "cloudevents, two lines", method: "OPTIONS", verify: Verify{Scheme: "cloudevents", Secrets: secrets("k")}, header: http.Header{"Webhook-Request-Origin": {"a\r\nb"}}, status: 405},
 		} {
 			t.Run(c.name, func(t *testing.T) {
-				b.start(Source{Webhook: &Webhook{Path: "/x/", Verify: c.verify, Rate: c.rate}, Key: field("id")})
+				b.start(Source{Webhook: &Webhook{Path: "/x/", Verify: c.verify, Rate: c.rate}, Key: inboxtest.Field("id")})
 				defer b.stop()
 				r := httptest.NewRequest(c.method, "/hooks/x"+c.target, http.NoBody)
 				if c.header != nil {
@@ -356,7 +357,7 @@ func TestHandshakes(t *testing.T) {
 				}
 			})
 		}
-		if n := b.unpublished(); n != 0 {
+		if n := b.Unpublished(); n != 0 {
 			t.Errorf("handshakes left %d rows", n)
 		}
 	})
@@ -366,8 +367,8 @@ func TestVectorsOverHTTP(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		for _, v := range vectors(t) {
 			t.Run(v.Scheme+"/"+v.Name, func(t *testing.T) {
-				b.clock.Set(time.Unix(v.VerifyAt, 0))
-				b.start(Source{Webhook: &Webhook{Path: "v", Verify: v.verify()}, Key: field("id")})
+				b.Clock.Set(time.Unix(v.VerifyAt, 0))
+				b.start(Source{Webhook: &Webhook{Path: "v", Verify: v.verify()}, Key: inboxtest.Field("id")})
 				defer b.stop()
 				for try := range 2 {
 					r := httptest.NewRequest(http.MethodPost, "/hooks/v", bytes.NewReader(v.Body))
@@ -395,12 +396,12 @@ func TestVectorsOverHTTP(t *testing.T) {
 
 func TestGitHubPingGoesNoFurther(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		b.start(Source{Webhook: &Webhook{Path: "gh", Verify: Verify{Scheme: "github", Secrets: secrets("k")}}, Key: field("id")})
+		b.start(Source{Webhook: &Webhook{Path: "gh", Verify: Verify{Scheme: "github", Secrets: secrets("k")}}, Key: inboxtest.Field("id")})
 		r := httptest.NewRequest(http.MethodPost, "/hooks/gh", strings.NewReader(`{"zen":"x"}`))
 		r.Header.Set("X-GitHub-Event", "ping")
 		r.Header.Set("X-Hub-Signature-256", "sha256="+fmt.Sprintf("%x", digest(sha256.New, "k", `{"zen":"x"}`)))
 		wantAnswer(t, b.serve(r), 200, "ignored")
-		if n := b.unpublished(); n != 0 {
+		if n := b.Unpublished(); n != 0 {
 			t.Errorf("%d rows", n)
 		}
 	})
@@ -409,9 +410,9 @@ func TestGitHubPingGoesNoFurther(t *testing.T) {
 // TestBatchIsOneAnswer: the events of one request are accepted together; a conflict of one is refused, the others stay.
 func TestBatchIsOneAnswer(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		b.start(Source{Webhook: &Webhook{Path: "ce", Verify: Verify{Scheme: "cloudevents", Secrets: secrets("k")}}, Key: field("id")})
-		b.topic.mu.Lock()
-		defer b.topic.mu.Unlock()
+		b.start(Source{Webhook: &Webhook{Path: "ce", Verify: Verify{Scheme: "cloudevents", Secrets: secrets("k")}}, Key: inboxtest.Field("id")})
+		b.Topic.Mu.Lock()
+		defer b.Topic.Mu.Unlock()
 		send := func(events ...string) *httptest.ResponseRecorder {
 			r := httptest.NewRequest(http.MethodPost, "/hooks/ce", strings.NewReader("["+strings.Join(events, ",")+"]"))
 			r.Header.Set("Content-Type", mediaBatch)
@@ -426,7 +427,7 @@ func TestBatchIsOneAnswer(t *testing.T) {
 		wantAnswer(t, send(ev("1", "a"), ev("3", "c")), 202, `"duplicate"`)
 		wantAnswer(t, send(ev("1", "other"), ev("4", "d")), 409, "")
 		wantAnswer(t, send(), 200, `"ignored"`)
-		if n := b.unpublished(); n != 4 {
+		if n := b.Unpublished(); n != 4 {
 			t.Errorf("%d rows, want 4", n)
 		}
 	})
@@ -440,9 +441,9 @@ func TestDeliveryIDExpression(t *testing.T) {
 			}
 			return in.Headers["x-delivery"], nil
 		}}
-		b.start(Source{Webhook: hook, Key: field("id")})
-		b.topic.mu.Lock()
-		defer b.topic.mu.Unlock()
+		b.start(Source{Webhook: hook, Key: inboxtest.Field("id")})
+		b.Topic.Mu.Lock()
+		defer b.Topic.Mu.Unlock()
 		send := func(id, body string) *httptest.ResponseRecorder {
 			r := httptest.NewRequest(http.MethodPost, "/hooks/x", strings.NewReader(body))
 			r.Header.Set("Authorization", "Bearer k")
@@ -492,7 +493,7 @@ func TestNewHooksRefuses(t *testing.T) {
 // TestManyAtOnce: 2,000 deliveries at the same time, every fourth of them a repetition, through a real listener.
 func TestManyAtOnce(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
+		b.start(Source{Webhook: standardHook(), Key: inboxtest.Field("id")})
 		server, err := Listen(ServerConfig{Listen: "127.0.0.1:0", Connections: 64})
 		if err != nil {
 			t.Fatal(err)
@@ -517,7 +518,7 @@ func TestManyAtOnce(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					r.Header = standardHeaders(stdKey, "msg_"+strconv.Itoa(n), b.clock.Now(), body)
+					r.Header = standardHeaders(stdKey, "msg_"+strconv.Itoa(n), b.Clock.Now(), body)
 					res, _ = client.Do(r)
 				}
 				if res == nil {
@@ -542,9 +543,9 @@ func TestManyAtOnce(t *testing.T) {
 		if answers["202 accepted"]+answers["202 duplicate"] != total || answers["202 duplicate"] < total-distinct {
 			t.Errorf("answers %v", answers)
 		}
-		b.turn("all events", func() bool { return b.topic.count() >= distinct && b.unpublished() == 0 })
+		b.Turn("all events", func() bool { return b.Topic.Count() >= distinct && b.Unpublished() == 0 })
 		ids := map[string]bool{}
-		for _, id := range b.topic.ids() {
+		for _, id := range b.Topic.IDs() {
 			if ids[id] {
 				t.Errorf("%s was published twice", id)
 			}
@@ -558,7 +559,7 @@ func TestManyAtOnce(t *testing.T) {
 
 func TestShopifyIDIsItsOwn(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		b.start(Source{Webhook: &Webhook{Path: "s", Verify: Verify{Scheme: "shopify", Secrets: secrets("k")}}, Key: field("id")})
+		b.start(Source{Webhook: &Webhook{Path: "s", Verify: Verify{Scheme: "shopify", Secrets: secrets("k")}}, Key: inboxtest.Field("id")})
 		r := httptest.NewRequest(http.MethodPost, "/hooks/s", strings.NewReader("{}"))
 		r.Header.Set("X-Shopify-Webhook-Id", "w-1")
 		r.Header.Set("X-Shopify-Hmac-Sha256", base64.StdEncoding.EncodeToString(digest(sha256.New, "k", "{}")))

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
-	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/lease"
+	"github.com/waybill-hub/waybill/internal/relay"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -20,17 +20,6 @@ type Inbox interface {
 	// Accept commits the rows and, where given, the cursor in one durable transaction, under the lease where one is given (else
 	// state.ErrFenced). It says row by row whether the row is new, known, or known with another body; only new rows are stored.
 	Accept(ctx context.Context, rows []state.Inbound, cur *state.Cursor, lease *state.Lease) ([]state.Accepted, []int64, error)
-}
-
-// Outbox is the relay's side of the inbox.
-type Outbox interface {
-	// Unpublished gives rows that have no place on their topic yet, oldest first, up to limit rows and about maxBytes of bodies;
-	// always at least one row if there is one.
-	Unpublished(ctx context.Context, flow string, limit, maxBytes int) ([]state.Inbound, error)
-	// MarkPublished records where rows went, and adds rows to the inbox for those of their events that need one of their own.
-	MarkPublished(ctx context.Context, lease state.Lease, done []state.Published, rest []state.Inbound) error
-	// KnownKey is the business key of the newest event that came of a system's object; empty when none is known.
-	KnownKey(ctx context.Context, entity, system, local string) (string, error)
 }
 
 // Runs keeps a record of polls and file reads, and how far they came.
@@ -45,35 +34,11 @@ type Runs interface {
 type Store interface {
 	Inbox
 	lease.Store
-	Outbox
+	relay.Store
 	Runs
 	Wishes
 	Known
 }
-
-// Publisher writes records to their topics. It answers for every record, in the order given, once all are known. Records of
-// one key keep their order: after one fails, later ones of its partition in the same call are not written.
-type Publisher interface {
-	Send(ctx context.Context, records []event.Record) []event.Sent
-}
-
-// Logs tells whether topics are what the hub takes them for.
-type Logs interface {
-	// Held says why nothing may be published to the topic at present, with an error that wraps state.ErrBroker; nil: it may.
-	Held(topic string) error
-	// Life is the life of the topic's log that is known (see state.TopicLog).
-	Life(topic string) int64
-	// Same asks the broker whether the topic has the log of that life still. An error that wraps state.ErrBroker says that it has not;
-	// any other that nobody knows.
-	Same(ctx context.Context, topic string, life int64) error
-}
-
-// anyLog takes every topic for what it was.
-type anyLog struct{}
-
-func (anyLog) Held(string) error                         { return nil }
-func (anyLog) Life(string) int64                         { return 0 }
-func (anyLog) Same(context.Context, string, int64) error { return nil }
 
 // Source is where one flow's events come from. Exactly one of Webhook, Poll and Files is set.
 type Source struct {
@@ -181,10 +146,5 @@ type Files struct {
 	Chunk int
 }
 
-// Errors of sources.
-var (
-	// ErrPaused: the source waits for a person, after the system refused the credentials.
-	ErrPaused = errors.New("paused")
-	// errStopping is the cause of the end of all work.
-	errStopping = errors.New("intake is stopping")
-)
+// ErrPaused: the source waits for a person, after the system refused the credentials.
+var ErrPaused = errors.New("paused")

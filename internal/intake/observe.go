@@ -7,14 +7,14 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/inbox"
+	"github.com/waybill-hub/waybill/internal/relay"
 )
 
 // Observer is told what happens, for metrics and alarms. Its methods are called from many goroutines and must be quick.
 type Observer interface {
+	relay.Observer
 	// Answered: a request to a webhook was answered. The flow is empty where the path is unknown.
 	Answered(flow string, status int, took time.Duration)
-	// Relayed: events got their place on the topic, and refusals theirs.
-	Relayed(flow string, published, refused int)
 	// Read: a poll or file was read; fresh of its records had not been seen before.
 	Read(flow string, records, fresh int)
 	// Remarked: the last complete read had these remarks on the source's data, in place of those before; none: nothing is remarkable.
@@ -25,8 +25,6 @@ type Observer interface {
 	ReadAgain(flow string)
 	// Refused: a request to a webhook was refused at the door. The flow is empty where the path is unknown; detail is what the sender was told, and what the hub knows besides; it holds no secret.
 	Refused(flow string, reason Reason, detail string)
-	// Alarm: a person should look. An empty text ends the alarm.
-	Alarm(flow string, code inbox.AlarmCode, text string)
 }
 
 // causeOf names the cause of a failure, the same for all of one kind.
@@ -47,8 +45,6 @@ const (
 	AlarmSource inbox.AlarmCode = "source"
 	// AlarmSweep: a sweep found more missing than may be deleted without a person.
 	AlarmSweep inbox.AlarmCode = "sweep"
-	// AlarmRelay: the inbox cannot be carried to the topic.
-	AlarmRelay inbox.AlarmCode = "relay"
 )
 
 // NoObserver hears nothing.

@@ -10,6 +10,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -106,7 +107,7 @@ func TestStartRefuses(t *testing.T) {
 		"no drop":         {{Flow: "f", Topic: "t", System: "s", Files: &Files{}}},
 		"a bad webhook":   {{Flow: "f", Topic: "t", System: "s", Webhook: &Webhook{Path: "x"}}},
 	} {
-		if in, err := Start(Config{Clock: (&bench{}).clock, Sources: sources}); err == nil {
+		if in, err := Start(Config{Clock: lifecycle.NewManual(noon), Sources: sources}); err == nil {
 			t.Errorf("%s: started", name)
 			_ = in.Stop(t.Context())
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
@@ -28,7 +29,7 @@ func TestRefusedWebhooksAreCounted(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		hook := standardHook()
 		hook.MaxBody, hook.Rate, hook.Burst = 1000, 1, 3
-		b.start(Source{Webhook: hook, Key: field("k")})
+		b.start(Source{Webhook: hook, Key: inboxtest.Field("k")})
 		signed := func(at time.Time, body string) *http.Request {
 			r := httptest.NewRequest(http.MethodPost, "/hooks/crm/orders", strings.NewReader(body))
 			r.Header = standardHeaders(stdKey, fmt.Sprint(rand.Int()), at, body)
@@ -42,21 +43,21 @@ func TestRefusedWebhooksAreCounted(t *testing.T) {
 			flow   string
 		}{
 			{"wrong signature", func() *http.Request {
-				r := signed(b.clock.Now(), `{"k":"a"}`)
-				r.Header = standardHeaders("another-key-of-24-bytes-or-more", "x", b.clock.Now(), `{"k":"a"}`)
+				r := signed(b.Clock.Now(), `{"k":"a"}`)
+				r.Header = standardHeaders("another-key-of-24-bytes-or-more", "x", b.Clock.Now(), `{"k":"a"}`)
 				return r
 			}, 401, ReasonSignature, "orders"},
-			{"too old", func() *http.Request { return signed(b.clock.Now().Add(-time.Hour), `{"k":"a"}`) }, 401, ReasonTimestamp, "orders"},
+			{"too old", func() *http.Request { return signed(b.Clock.Now().Add(-time.Hour), `{"k":"a"}`) }, 401, ReasonTimestamp, "orders"},
 			{"too large", func() *http.Request {
-				return signed(b.clock.Now(), `{"k":"`+strings.Repeat("a", 2000)+`"}`)
+				return signed(b.Clock.Now(), `{"k":"`+strings.Repeat("a", 2000)+`"}`)
 			}, 413, ReasonTooLarge, "orders"},
-			{"no JSON", func() *http.Request { return signed(b.clock.Now(), `{"k":`) }, 400, ReasonUnreadable, "orders"},
+			{"no JSON", func() *http.Request { return signed(b.Clock.Now(), `{"k":`) }, 400, ReasonUnreadable, "orders"},
 			{"no POST", func() *http.Request { return httptest.NewRequest(http.MethodGet, "/hooks/crm/orders", nil) }, 405, ReasonMethod, "orders"},
 			{"unknown path", func() *http.Request {
 				return httptest.NewRequest(http.MethodPost, "/hooks/crm/order-"+stdKey, strings.NewReader("{}"))
 			}, 404, ReasonPath, ""},
 			{"media", func() *http.Request {
-				r := signed(b.clock.Now(), `{"k":"a"}`)
+				r := signed(b.Clock.Now(), `{"k":"a"}`)
 				r.Header.Set("Content-Type", "text/plain")
 				return r
 			}, 415, ReasonMedia, "orders"},
@@ -64,23 +65,23 @@ func TestRefusedWebhooksAreCounted(t *testing.T) {
 			for n := range int64(2) {
 				wantAnswer(t, b.serve(c.make()), c.status, "")
 				got := b.refusedFor(c.reason)
-				if got.Flow != c.flow || got.Count != n+1 || got.Hour != n+1 || !got.Since || !got.Last.Equal(b.clock.Now()) || got.Detail == "" || strings.Contains(got.Detail, stdKey) {
+				if got.Flow != c.flow || got.Count != n+1 || got.Hour != n+1 || !got.Since || !got.Last.Equal(b.Clock.Now()) || got.Detail == "" || strings.Contains(got.Detail, stdKey) {
 					t.Errorf("%s: %+v", c.name, got)
 				}
 			}
 		}
 		for range 20 {
-			b.serve(signed(b.clock.Now(), `{"k":"a"}`))
+			b.serve(signed(b.Clock.Now(), `{"k":"a"}`))
 		}
 		if got := b.refusedFor(ReasonRate); got.Count < 10 || got.Detail == "" {
 			t.Errorf("over its rate: %+v", got)
 		}
-		b.clock.Advance(time.Minute)
-		wantAnswer(t, b.serve(signed(b.clock.Now(), `{"k":"b"}`)), 202, "")
+		b.Clock.Advance(time.Minute)
+		wantAnswer(t, b.serve(signed(b.Clock.Now(), `{"k":"b"}`)), 202, "")
 		if got := b.refusedFor(ReasonSignature); got.Since || got.Hour != 2 {
 			t.Errorf("after one was taken: %+v", got)
 		}
-		b.clock.Advance(time.Hour)
+		b.Clock.Advance(time.Hour)
 		if got := b.refusedFor(ReasonSignature); got.Hour != 0 || got.Count != 2 {
 			t.Errorf("an hour later: %+v", got)
 		}
@@ -90,7 +91,7 @@ func TestRefusedWebhooksAreCounted(t *testing.T) {
 // Whatever paths an attacker makes up, they are one source.
 func TestUnknownPathsAreOneSource(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		b.start(Source{Webhook: standardHook(), Key: field("k")})
+		b.start(Source{Webhook: standardHook(), Key: inboxtest.Field("k")})
 		const n = 20_000
 		for i := range n {
 			b.serve(httptest.NewRequest(http.MethodPost, fmt.Sprint("/hooks/", i, "/", rand.Int()), nil))

@@ -22,14 +22,14 @@ type Wishes interface {
 // present one.
 func (in *Intake) CanRewind(ctx context.Context, flow, to string) error {
 	w := in.find(flow)
-	if w == nil || w.relay.src.Poll == nil {
+	if w == nil || w.src.Poll == nil {
 		return fmt.Errorf("the source of %q is not polled: %w", flow, state.ErrNotFound)
 	}
 	cur, err := in.c.Store.Cursor(ctx, flow)
 	if err != nil {
 		return fmt.Errorf("read the cursor: %w", err)
 	}
-	_, err = rewindTo(w.relay.src.Poll, cur.Value, to)
+	_, err = rewindTo(w.src.Poll, cur.Value, to)
 	return err
 }
 

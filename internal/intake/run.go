@@ -13,6 +13,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/relay"
 )
 
 const defaultLeaseTTL = 15 * time.Second
@@ -20,11 +21,11 @@ const defaultLeaseTTL = 15 * time.Second
 // Config is what an Intake needs.
 type Config struct {
 	Store     Store
-	Publisher Publisher
+	Publisher relay.Publisher
 	Clock     lifecycle.Clock
 	Log       *slog.Logger // nil: silent
 	Observer  Observer     // nil: none
-	Logs      Logs         // nil: topics are always what they were
+	Logs      relay.Logs   // nil: topics are always what they were
 	// Holder names this process among the hubs: another one each time it starts.
 	Holder string
 	// LeaseTTL is how long the work of a hub that died rests before another takes it up; 0: 15 s.
@@ -53,8 +54,8 @@ type Intake struct {
 
 // work is what is done for one source: its relay and, where it is read, its reader.
 type work struct {
-	flow   string
-	relay  *relay
+	src    Source
+	relay  *relay.Relay
 	reader *reader // nil: nothing is read
 	// sweeper is nil where nothing is swept.
 	sweeper *sweeper
@@ -71,9 +72,6 @@ func Start(c Config) (*Intake, error) {
 	}
 	if c.Observer == nil {
 		c.Observer = NoObserver{}
-	}
-	if c.Logs == nil {
-		c.Logs = anyLog{}
 	}
 	if c.LeaseTTL <= 0 {
 		c.LeaseTTL = defaultLeaseTTL
@@ -106,14 +104,14 @@ func (w *work) begin(parent context.Context) {
 
 // stop ends the work in order and waits for it.
 func (w *work) stop(ctx context.Context) error {
-	w.halt(errStopping)
+	w.halt(relay.ErrStopping)
 	done := make(chan struct{})
 	go func() { w.wg.Wait(); close(done) }()
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("the intake of flow %s has not stopped: %w", w.flow, context.Cause(ctx))
+		return fmt.Errorf("the intake of flow %s has not stopped: %w", w.src.Flow, context.Cause(ctx))
 	}
 }
 
@@ -142,8 +140,8 @@ func (in *Intake) work(s Source) (*work, error) {
 		r := &lease.Runner{Store: c.Store, Clock: c.Clock, Log: log, Name: kind + "/" + s.Flow, Holder: c.Holder, TTL: c.LeaseTTL}
 		return func(ctx context.Context) { r.Run(ctx, work) }
 	}
-	r := &relay{src: s, box: c.Store, pub: c.Publisher, clock: c.Clock, log: c.Log, obs: c.Observer, logs: c.Logs, wake: make(chan struct{}, 1)}
-	k := &work{flow: s.Flow, relay: r, posts: []func(context.Context){under("relay", r.run)}}
+	r := relay.New(relay.Config{Source: carried(s), Store: c.Store, Publisher: c.Publisher, Clock: c.Clock, Log: c.Log, Observer: c.Observer, Logs: c.Logs})
+	k := &work{src: s, relay: r, posts: []func(context.Context){under("relay", r.Run)}}
 
 	rd := &reader{src: s, store: c.Store, clock: c.Clock, log: c.Log, obs: c.Observer, wake: in.Wake, nudge: make(chan struct{}, 1)}
 	switch {
@@ -175,6 +173,15 @@ func (in *Intake) work(s Source) (*work, error) {
 	return k, nil
 }
 
+// carried is the source as its relay sees it.
+func carried(s Source) relay.Source {
+	out := relay.Source{Flow: s.Flow, Entity: s.Entity, System: s.System, Topic: s.Topic, Key: s.Key, Versioned: s.Versioned}
+	if s.Webhook != nil {
+		out.Lists, out.Split = true, s.Webhook.Split
+	}
+	return out
+}
+
 // Handler answers the webhooks.
 func (in *Intake) Handler() http.Handler { return in.hooks }
 
@@ -182,10 +189,7 @@ func (in *Intake) Handler() http.Handler { return in.hooks }
 // the relay finds out within a second.
 func (in *Intake) Wake(flow string) {
 	if w := in.find(flow); w != nil {
-		select {
-		case w.relay.wake <- struct{}{}:
-		default:
-		}
+		w.relay.Wake()
 	}
 }
 
@@ -222,7 +226,7 @@ func (in *Intake) States() map[string]SourceState {
 // Stop ends relays and readers and waits for them. The webhooks' listener is to be stopped before, and the publisher and
 // store after. What has been accepted and not published stays in the inbox for the next start.
 func (in *Intake) Stop(ctx context.Context) error {
-	in.halt(errStopping)
+	in.halt(relay.ErrStopping)
 	in.mu.RLock()
 	works := slices.Collect(maps.Values(in.works))
 	in.mu.RUnlock()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/inbox"
+	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -182,14 +183,14 @@ func TestSenders(t *testing.T) {
 			onSQLite(t, func(t *testing.T, b *bench) {
 				c.hook.Path = "x"
 				b.start(Source{Webhook: &c.hook, Key: func(context.Context, inbox.Input) (string, error) { return "k", nil }})
-				b.topic.mu.Lock() // the relay is not part of this
-				defer b.topic.mu.Unlock()
+				b.Topic.Mu.Lock() // the relay is not part of this
+				defer b.Topic.Mu.Unlock()
 				server := listen(t, 0, b.intake.Handler().ServeHTTP)
 				defer func() { _ = server.Stop(t.Context()) }()
 				for i, s := range c.steps {
 					s.run(t, i, "http://"+server.Addr()+"/hooks/x")
 				}
-				rows, err := b.store.Unpublished(t.Context(), "orders", 100, 1<<20)
+				rows, err := b.Store.Unpublished(t.Context(), "orders", 100, 1<<20)
 				if err != nil || !sameBodies(rows, c.stored) {
 					t.Errorf("stored %v, want %q (%v)", rows, c.stored, err)
 				}
@@ -249,12 +250,12 @@ func (s *visit) run(t *testing.T, i int, url string) {
 // TestSvixHeaders: the headers of Svix count as those of the standard, as a set.
 func TestSvixHeaders(t *testing.T) {
 	onSQLite(t, func(t *testing.T, b *bench) {
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.topic.mu.Lock()
-		defer b.topic.mu.Unlock()
+		b.start(Source{Webhook: standardHook(), Key: inboxtest.Field("id")})
+		b.Topic.Mu.Lock()
+		defer b.Topic.Mu.Unlock()
 		const body = `{"id":"1"}`
 		set := func(prefix, key, id string) string {
-			h := standardHeaders(key, id, b.clock.Now(), body)
+			h := standardHeaders(key, id, b.Clock.Now(), body)
 			return fmt.Sprintf("%s-id: %s\n%s-timestamp: %s\n%s-signature: %s\n", prefix, id, prefix, h.Get("webhook-timestamp"), prefix, h.Get("webhook-signature"))
 		}
 		server := listen(t, 0, b.intake.Handler().ServeHTTP)
@@ -273,7 +274,7 @@ func TestSvixHeaders(t *testing.T) {
 			s.body = body
 			s.run(t, i, "http://"+server.Addr()+"/hooks/crm/orders")
 		}
-		rows, err := b.store.Unpublished(t.Context(), "orders", 100, 1<<20)
+		rows, err := b.Store.Unpublished(t.Context(), "orders", 100, 1<<20)
 		if err != nil || len(rows) != 5 {
 			t.Fatalf("%d rows: %v", len(rows), err)
 		}
@@ -315,9 +316,9 @@ func TestSameDelivery(t *testing.T) {
 			onSQLite(t, func(t *testing.T, b *bench) {
 				hook := standardHook()
 				hook.Ignore = c.ignore
-				b.start(Source{Webhook: hook, Key: field("id")})
-				b.topic.mu.Lock()
-				defer b.topic.mu.Unlock()
+				b.start(Source{Webhook: hook, Key: inboxtest.Field("id")})
+				b.Topic.Mu.Lock()
+				defer b.Topic.Mu.Unlock()
 				wantAnswer(t, b.post("d", c.first), 202, "accepted")
 				wantAnswer(t, b.post("d", c.second), c.status, map[int]string{202: "duplicate", 409: "another body"}[c.status])
 			})
@@ -329,12 +330,12 @@ func TestSameDelivery(t *testing.T) {
 // known by them.
 func TestSameDeliveryAfterAChange(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		b.accept(state.Inbound{ID: "d", DeliveryID: "d", Body: []byte(`{"a":1,"attempt":1}`)})
+		b.Accept(state.Inbound{ID: "d", DeliveryID: "d", Body: []byte(`{"a":1,"attempt":1}`)})
 		hook := standardHook()
 		hook.Ignore = []string{"attempt"}
-		b.start(Source{Webhook: hook, Key: field("id")})
-		b.topic.mu.Lock()
-		defer b.topic.mu.Unlock()
+		b.start(Source{Webhook: hook, Key: inboxtest.Field("id")})
+		b.Topic.Mu.Lock()
+		defer b.Topic.Mu.Unlock()
 		wantAnswer(t, b.post("d", `{"a":1,"attempt":1}`), 202, "duplicate")
 		wantAnswer(t, b.post("d", `{"a":1,"attempt":2}`), 409, "another body")
 	})
@@ -347,7 +348,7 @@ func TestCarried(t *testing.T) {
 		hook := standardHook()
 		hook.Split = "items"
 		largest := map[string]int64{"in.orders": carries}
-		h, err := NewHooks(HooksConfig{Inbox: b.store, Clock: b.clock, Carries: func(topic string) int64 { return largest[topic] }}, []Source{
+		h, err := NewHooks(HooksConfig{Inbox: b.Store, Clock: b.Clock, Carries: func(topic string) int64 { return largest[topic] }}, []Source{
 			{Flow: "orders", Topic: "in.orders", Webhook: hook},
 			{Flow: "copies", Topic: "in.copies", Onward: "canonical.order", Webhook: &Webhook{Path: "plain", Verify: hook.Verify}},
 			{Flow: "batches", Topic: "in.orders", Webhook: &Webhook{Path: "ce", Verify: Verify{Scheme: "cloudevents", Secrets: secrets("k")}}},
@@ -361,7 +362,7 @@ func TestCarried(t *testing.T) {
 		doc := func(n int) string { return `{"x":"` + strings.Repeat("x", n-8) + `"}` }
 		send := func(path, id, body string) *http.Request {
 			r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://hub/hooks/"+path, strings.NewReader(body))
-			r.Header = standardHeaders(stdKey, id, b.clock.Now(), body)
+			r.Header = standardHeaders(stdKey, id, b.Clock.Now(), body)
 			return r
 		}
 		for i, c := range []struct {
@@ -400,7 +401,7 @@ func TestLargestBodyFits(t *testing.T) {
 	onSQLite(t, func(t *testing.T, b *bench) {
 		hook := standardHook()
 		hook.MaxBody = 2 << 20
-		h, err := NewHooks(HooksConfig{Inbox: b.store, Clock: b.clock, Memory: 1 << 20}, []Source{{Flow: "orders", Webhook: hook}})
+		h, err := NewHooks(HooksConfig{Inbox: b.Store, Clock: b.Clock, Memory: 1 << 20}, []Source{{Flow: "orders", Webhook: hook}})
 		if err != nil {
 			t.Fatal(err)
 		}

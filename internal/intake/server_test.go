@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 )
 
 func listen(t *testing.T, connections int, h http.HandlerFunc) *Server {
@@ -194,7 +196,7 @@ func TestServerLimits(t *testing.T) {
 // TestTooLargeIsNotRead: a body that is announced as too large is refused without being read.
 func TestTooLargeIsNotRead(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
+		b.start(Source{Webhook: standardHook(), Key: inboxtest.Field("id")})
 		s := listen(t, 0, b.intake.Handler().ServeHTTP)
 		_, r := dial(t, s, fmt.Sprintf("POST /hooks/crm/orders HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", 1<<40))
 		res, err := http.ReadResponse(r, nil)

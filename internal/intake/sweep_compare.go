@@ -110,7 +110,7 @@ func (s *sweeper) named(ctx context.Context, rec *connector.Record, eval inbox.E
 	switch {
 	case err == nil:
 		return id, nil
-	case transient(ctx, err):
+	case inbox.Transient(ctx, err):
 		return "", fmt.Errorf("evaluate the id of %s: %w", rec.Local, err)
 	}
 	return "", nil

@@ -1,4 +1,4 @@
-package intake
+package relay
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ const (
 
 // batch is what is published together, in order: events, and what could not be made into any, with why.
 type batch struct {
-	*relay
+	*Relay
 	held *lease.Held
 	out  []outgoing
 	size int // of what is in out, in bytes
@@ -119,7 +119,7 @@ func (b *batch) begin() {
 }
 
 // full reports whether it is time to publish: what is held at once does not depend on how long a list is.
-func (b *batch) full() bool { return len(b.out) >= relaySlice || b.size >= relayBytes }
+func (b *batch) full() bool { return len(b.out) >= maxSlice || b.size >= batchBytes }
 
 // slice publishes what there is of a list when it is enough; the list goes on at next.
 func (b *batch) slice(ctx context.Context, next int) error {
@@ -143,7 +143,7 @@ type piece struct {
 
 // events splits a document where the source says so.
 func (b *batch) events(ctx context.Context, ev event.Event) error {
-	if b.src.Webhook == nil {
+	if !b.src.Lists {
 		return b.event(ctx, ev, piece{}, nil)
 	}
 	doc := jsondoc.Get()
@@ -154,7 +154,7 @@ func (b *batch) events(ctx context.Context, ev event.Event) error {
 		return nil
 	}
 	list := doc.Root()
-	if path := b.src.Webhook.Split; path != "" {
+	if path := b.src.Split; path != "" {
 		list = list.GetPath(path)
 		if list.Kind() != jsondoc.Array {
 			b.refuse(ev, whole, kindMapping, event.RefusedSplit, fmt.Sprintf("split: %s is %s, not a list", path, list.Kind()))
@@ -230,7 +230,7 @@ func (b *batch) key(ctx context.Context, ev *event.Event, doc *jsondoc.Doc) (key
 			return local, nil
 		}
 		err := b.insist(ctx, "look for a key", func() (err error) {
-			key, err = b.box.KnownKey(ctx, b.src.Entity, b.src.System, local)
+			key, err = b.store.KnownKey(ctx, b.src.Entity, b.src.System, local)
 			return err
 		})
 		return cmp.Or(key, local), err
@@ -249,7 +249,7 @@ func (b *batch) key(ctx context.Context, ev *event.Event, doc *jsondoc.Doc) (key
 			key, err = b.src.Key(ctx, inbox.Input{Doc: doc, Event: ev, Headers: b.row.Headers})
 			return err
 		})
-		if refused != nil && transient(ctx, refused) {
+		if refused != nil && inbox.Transient(ctx, refused) {
 			return refused
 		}
 		return nil

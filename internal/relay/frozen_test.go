@@ -1,4 +1,4 @@
-package intake
+package relay
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -15,7 +16,7 @@ import (
 
 // frozen is an outbox and publisher of a relay that was frozen for longer than its lease between reading and publishing.
 type frozen struct {
-	Outbox
+	Store
 	thaw      func()
 	published int
 }
@@ -34,7 +35,7 @@ func TestNothingIsPublishedUnderALeaseThatMayHaveRunOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		held := lease.Hold(state.Lease{Name: "relay/x", Token: 1}, time.Now().Add(15*time.Second))
 		f := &frozen{thaw: func() { time.Sleep(16 * time.Second) }}
-		r := &relay{src: Source{Flow: "x", Topic: "in.x", System: "s"}, box: f, pub: f, clock: lifecycle.Real(), log: testLog(), obs: NoObserver{}}
+		r := New(Config{Source: Source{Flow: "x", Topic: "in.x", System: "s"}, Store: f, Publisher: f, Clock: lifecycle.Real(), Log: inboxtest.Log(), Observer: &seen{}})
 		if _, err := r.step(t.Context(), held); !errors.Is(err, state.ErrFenced) || f.published != 0 {
 			t.Errorf("published %d, %v", f.published, err)
 		}

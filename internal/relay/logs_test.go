@@ -1,4 +1,4 @@
-package intake
+package relay
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -72,16 +73,16 @@ func TestRelayHeld(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		l := &tides{held: errAnother}
 		b.logs = l
-		b.accept(inbound("d1", `{"id":"a"}`), inbound("d2", `{"id":"a"}`))
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.turn("some looks", func() bool { return l.looks() > 5 })
-		if b.topic.count() != 0 || b.unpublished() != 2 {
-			t.Fatalf("%d published, %d not", b.topic.count(), b.unpublished())
+		b.Accept(inboxtest.Inbound("d1", `{"id":"a"}`), inboxtest.Inbound("d2", `{"id":"a"}`))
+		b.start(Source{Lists: true, Key: inboxtest.Field("id")})
+		b.Turn("some looks", func() bool { return l.looks() > 5 })
+		if b.Topic.Count() != 0 || b.Unpublished() != 2 {
+			t.Fatalf("%d published, %d not", b.Topic.Count(), b.Unpublished())
 		}
-		b.accept(inbound("d3", `{"id":"a"}`))
+		b.Accept(inboxtest.Inbound("d3", `{"id":"a"}`))
 		l.set(func(l *tides) { l.held = nil })
-		b.turn("the events", func() bool { return b.unpublished() == 0 })
-		if ids := b.topic.ids(); !slices.Equal(ids, []string{"d1", "d2", "d3"}) {
+		b.Turn("the events", func() bool { return b.Unpublished() == 0 })
+		if ids := b.Topic.IDs(); !slices.Equal(ids, []string{"d1", "d2", "d3"}) {
 			t.Errorf("published %v", ids)
 		}
 	})
@@ -92,15 +93,13 @@ func TestRelayIntoAnotherLog(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		l := &tides{same: []error{fault.New(fault.Unavailable, "no broker answers"), errAnother}}
 		b.logs = l
-		b.accept(inbound("d1", `{"id":"a"}`))
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.turn("it is published again", func() bool { return b.topic.count() == 2 && b.unpublished() == 0 })
+		b.Accept(inboxtest.Inbound("d1", `{"id":"a"}`))
+		b.start(Source{Lists: true, Key: inboxtest.Field("id")})
+		b.Turn("it is published again", func() bool { return b.Topic.Count() == 2 && b.Unpublished() == 0 })
 		if n := l.count(); n != 3 {
 			t.Errorf("asked %d times", n)
 		}
-		tr, err := b.store.(interface {
-			Trace(context.Context, string) (state.Trace, error)
-		}).Trace(t.Context(), "d1")
+		tr, err := b.Store.Trace(t.Context(), "d1")
 		if err != nil || len(tr.Inbox) != 1 || len(tr.Inbox[0].Positions) != 1 || tr.Inbox[0].Positions[0].Offset != 1 {
 			t.Errorf("marked: %+v, %v", tr.Inbox, err)
 		}
@@ -113,29 +112,29 @@ func TestRelayLeavesABatch(t *testing.T) {
 		l := &tides{}
 		b.logs = l
 		down := errDown
-		b.topic.refuse = func(event.Record) error {
+		b.Topic.Refuse = func(event.Record) error {
 			l.set(func(l *tides) { l.held = errAnother })
 			return down
 		}
-		b.accept(inbound("d1", `{"id":"a"}`))
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
+		b.Accept(inboxtest.Inbound("d1", `{"id":"a"}`))
+		b.start(Source{Lists: true, Key: inboxtest.Field("id")})
 		sent := func() int {
-			b.topic.mu.Lock()
-			defer b.topic.mu.Unlock()
-			return b.topic.sends
+			b.Topic.Mu.Lock()
+			defer b.Topic.Mu.Unlock()
+			return b.Topic.Sends
 		}
-		b.turn("the first try", func() bool { return sent() > 0 })
+		b.Turn("the first try", func() bool { return sent() > 0 })
 		before := l.looks()
-		b.turn("some looks", func() bool { return l.looks() > before+5 })
-		b.topic.mu.Lock()
-		sends := b.topic.sends
-		b.topic.refuse = nil
-		b.topic.mu.Unlock()
+		b.Turn("some looks", func() bool { return l.looks() > before+5 })
+		b.Topic.Mu.Lock()
+		sends := b.Topic.Sends
+		b.Topic.Refuse = nil
+		b.Topic.Mu.Unlock()
 		if sends != 1 {
 			t.Errorf("sent %d times", sends)
 		}
 		l.set(func(l *tides) { l.held = nil; l.life = 1 })
-		b.turn("the event", func() bool { return b.unpublished() == 0 })
+		b.Turn("the event", func() bool { return b.Unpublished() == 0 })
 	})
 }
 
@@ -143,8 +142,7 @@ func TestRelayLeavesABatch(t *testing.T) {
 // when it was published, all are.
 func TestRelayAgain(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		hook := standardHook()
-		hook.Split = "orders"
+		split := "orders"
 		again := map[string][]int{"d1": {1, 3}, "d2": {state.WholeList}}
 		b.between = func(s Store) Store {
 			return &meddler{Store: s, rows: func(rows []state.Inbound) {
@@ -153,11 +151,11 @@ func TestRelayAgain(t *testing.T) {
 				}
 			}}
 		}
-		b.accept(inbound("d1", `{"orders":[{"id":"a"},{"id":"b"},{"n":1},{"id":"c"}]}`), inbound("d2", `{"orders":[{"id":"d"},{"id":"e"}]}`))
-		b.start(Source{Webhook: hook, Key: field("id")})
-		b.turn("the events", func() bool { return b.unpublished() == 0 })
-		if ids := b.topic.ids(); !slices.Equal(ids, []string{"d1.1", "d1.3", "d2.0", "d2.1"}) || len(b.refused()) != 0 {
-			t.Errorf("published %v, refused %v", ids, b.refused())
+		b.Accept(inboxtest.Inbound("d1", `{"orders":[{"id":"a"},{"id":"b"},{"n":1},{"id":"c"}]}`), inboxtest.Inbound("d2", `{"orders":[{"id":"d"},{"id":"e"}]}`))
+		b.start(Source{Lists: true, Split: split, Key: inboxtest.Field("id")})
+		b.Turn("the events", func() bool { return b.Unpublished() == 0 })
+		if ids := b.Topic.IDs(); !slices.Equal(ids, []string{"d1.1", "d1.3", "d2.0", "d2.1"}) || len(b.Refused()) != 0 {
+			t.Errorf("published %v, refused %v", ids, b.Refused())
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package intake
+package relay
 
 import (
 	"context"
@@ -15,22 +15,19 @@ import (
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/inbox"
+	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-func inbound(id, body string) state.Inbound {
-	return state.Inbound{DeliveryID: id, ID: id, Body: []byte(body), Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
-}
-
 func TestRelayMakesEvents(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		row := inbound("d1", `{"id":"SO-1","n":1.50}`)
+		row := inboxtest.Inbound("d1", `{"id":"SO-1","n":1.50}`)
 		row.Headers = map[string]string{inbox.HeaderTime: "2026-01-15T10:00:00Z", "x": "y"}
-		row.Received = b.clock.Now().Add(-time.Minute)
-		b.accept(row)
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.turn("the event", func() bool { return b.topic.count() == 1 && b.unpublished() == 0 })
-		got := b.topic.events()[0]
+		row.Received = b.Clock.Now().Add(-time.Minute)
+		b.Accept(row)
+		b.start(Source{Lists: true, Key: inboxtest.Field("id")})
+		b.Turn("the event", func() bool { return b.Topic.Count() == 1 && b.Unpublished() == 0 })
+		got := b.Topic.Events()[0]
 		want := event.Event{ID: "d1", Source: "crm", Entity: "order", Operation: event.Upsert, Key: "SO-1", Version: got.Version, Origin: "crm",
 			Time: time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC), Accepted: row.Received.UTC(), Trace: row.Trace, Data: []byte(`{"id":"SO-1","n":1.50}`)}
 		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
@@ -39,7 +36,7 @@ func TestRelayMakesEvents(t *testing.T) {
 		if n, err := strconv.ParseInt(got.Version, 10, 64); err != nil || n < 1 {
 			t.Errorf("version %q is not the inbox row's number", got.Version)
 		}
-		if r := b.topic.records[0]; r.Topic != "in.orders" || string(r.Key) != "SO-1" {
+		if r := b.Topic.Records[0]; r.Topic != "in.orders" || string(r.Key) != "SO-1" {
 			t.Errorf("record %+v", r)
 		}
 	})
@@ -47,16 +44,16 @@ func TestRelayMakesEvents(t *testing.T) {
 
 func TestRelayVersions(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		row := inbound("d1", `{"id":"1"}`)
+		row := inboxtest.Inbound("d1", `{"id":"1"}`)
 		row.Headers = map[string]string{inbox.HeaderVersion: "2026-01-01T00:00:00Z"}
-		b.accept(row)
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.turn("the event", func() bool { return b.topic.count() == 1 && b.unpublished() == 0 })
+		b.Accept(row)
+		b.start(Source{Lists: true, Key: inboxtest.Field("id")})
+		b.Turn("the event", func() bool { return b.Topic.Count() == 1 && b.Unpublished() == 0 })
 		b.stop()
-		b.start(Source{Webhook: standardHook(), Key: field("id"), Versioned: true})
-		b.accept(inbound("d2", `{"id":"2"}`))
-		b.turn("the event", func() bool { return b.topic.count() == 2 })
-		ev := b.topic.events()
+		b.start(Source{Lists: true, Key: inboxtest.Field("id"), Versioned: true})
+		b.Accept(inboxtest.Inbound("d2", `{"id":"2"}`))
+		b.Turn("the event", func() bool { return b.Topic.Count() == 2 })
+		ev := b.Topic.Events()
 		if ev[0].Version != "2026-01-01T00:00:00Z" || ev[1].Version != "" {
 			t.Errorf("versions %q and %q", ev[0].Version, ev[1].Version)
 		}
@@ -65,8 +62,7 @@ func TestRelayVersions(t *testing.T) {
 
 func TestRelaySplits(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		hook := standardHook()
-		hook.Split = "data.orders"
+		split := "data.orders"
 		var places []string
 		b.between = func(s Store) Store {
 			return &meddler{Store: s, marked: func(done []state.Published) {
@@ -77,20 +73,20 @@ func TestRelaySplits(t *testing.T) {
 				}
 			}}
 		}
-		b.accept(inbound("d1", `{"data":{"orders":[{"id":"a"},{"id":"b","x":[1, 2]},{"n":1},{"id":"c"}]}}`), inbound("d2", `{"data":{"orders":[]}}`),
-			inbound("d3", `{"data":{"orders":{}}}`), inbound("d4", `{}`))
-		b.start(Source{Webhook: hook, Key: field("id")})
-		b.turn("the events", func() bool { return b.topic.count() == 6 && b.unpublished() == 0 })
+		b.Accept(inboxtest.Inbound("d1", `{"data":{"orders":[{"id":"a"},{"id":"b","x":[1, 2]},{"n":1},{"id":"c"}]}}`), inboxtest.Inbound("d2", `{"data":{"orders":[]}}`),
+			inboxtest.Inbound("d3", `{"data":{"orders":{}}}`), inboxtest.Inbound("d4", `{}`))
+		b.start(Source{Lists: true, Split: split, Key: inboxtest.Field("id")})
+		b.Turn("the events", func() bool { return b.Topic.Count() == 6 && b.Unpublished() == 0 })
 		b.stop()
-		if ids := b.topic.ids(); !slices.Equal(ids, []string{"d1.0", "d1.1", "d1.3"}) {
+		if ids := b.Topic.IDs(); !slices.Equal(ids, []string{"d1.0", "d1.1", "d1.3"}) {
 			t.Errorf("ids %v", ids)
 		}
-		if data := string(b.topic.events()[1].Data); data != `{"id":"b","x":[1, 2]}` {
+		if data := string(b.Topic.Events()[1].Data); data != `{"id":"b","x":[1, 2]}` {
 			t.Errorf("data %s", data)
 		}
 		var got []string
-		for i, r := range b.topic.records {
-			e := event.Read(&b.topic.records[i])
+		for i, r := range b.Topic.Records {
+			e := event.Read(&b.Topic.Records[i])
 			if e.Refused == nil {
 				continue
 			}
@@ -110,10 +106,10 @@ func TestRelaySplits(t *testing.T) {
 
 func TestRelaySplitsArrays(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		b.accept(inbound("d1", `[{"id":"a"},{"id":"b"}]`), inbound("d2", `{"id":"c"}`))
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.turn("the events", func() bool { return b.topic.count() == 3 })
-		if ids := b.topic.ids(); !slices.Equal(ids, []string{"d1.0", "d1.1", "d2"}) {
+		b.Accept(inboxtest.Inbound("d1", `[{"id":"a"},{"id":"b"}]`), inboxtest.Inbound("d2", `{"id":"c"}`))
+		b.start(Source{Lists: true, Key: inboxtest.Field("id")})
+		b.Turn("the events", func() bool { return b.Topic.Count() == 3 })
+		if ids := b.Topic.IDs(); !slices.Equal(ids, []string{"d1.0", "d1.1", "d2"}) {
 			t.Errorf("ids %v", ids)
 		}
 	})
@@ -123,27 +119,26 @@ func TestRelaySplitsArrays(t *testing.T) {
 // another reading.
 func TestReadAnew(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		hook := standardHook()
-		hook.Split = "orders"
-		one, two := inbound("d1", `{"orders":[{"n":1},{"n":2}]}`), inbound("d2", `{"order":1}`)
+		split := "orders"
+		one, two := inboxtest.Inbound("d1", `{"orders":[{"n":1},{"n":2}]}`), inboxtest.Inbound("d2", `{"order":1}`)
 		one.Headers = map[string]string{"x-shop": "7"}
-		one.Received = b.clock.Now().Add(-time.Hour)
-		b.accept(one, two)
-		b.start(Source{Webhook: hook, Key: field("id")})
-		b.turn("the refusals", func() bool { return len(b.refused()) == 3 && b.unpublished() == 0 })
-		no := b.refused()
-		b.handBack(no[0], `{"id":"fixed","n":1}`)
-		b.handBack(no[1], `{"n":2}`)
-		b.turn("the next reading", func() bool { return b.topic.count() == 5 && b.unpublished() == 0 })
-		if ids := b.topic.ids(); !slices.Equal(ids, []string{"d1.0"}) {
+		one.Received = b.Clock.Now().Add(-time.Hour)
+		b.Accept(one, two)
+		b.start(Source{Lists: true, Split: split, Key: inboxtest.Field("id")})
+		b.Turn("the refusals", func() bool { return len(b.Refused()) == 3 && b.Unpublished() == 0 })
+		no := b.Refused()
+		b.HandBack(no[0], `{"id":"fixed","n":1}`)
+		b.HandBack(no[1], `{"n":2}`)
+		b.Turn("the next reading", func() bool { return b.Topic.Count() == 5 && b.Unpublished() == 0 })
+		if ids := b.Topic.IDs(); !slices.Equal(ids, []string{"d1.0"}) {
 			t.Errorf("published %v", ids)
 		}
-		ev := b.topic.events()[3]
+		ev := b.Topic.Events()[3]
 		if ev.Key != "fixed" || string(ev.Data) != `{"id":"fixed","n":1}` || ev.Version != no[0].Version || ev.Version == "" || ev.Source != "crm" ||
 			!ev.Accepted.Equal(one.Received) || ev.Trace != one.Trace {
 			t.Errorf("event %+v", ev)
 		}
-		again := b.refused()[3]
+		again := b.Refused()[3]
 		if again.ID != "d1.1" || again.Refused.Reading != 1 || again.Refused.Code != event.RefusedKey || again.Refused.Headers["x-shop"] != "7" ||
 			!strings.Contains(again.Refused.Reason, "missing") {
 			t.Errorf("refused again: %+v %+v", again, again.Refused)
@@ -154,15 +149,14 @@ func TestReadAnew(t *testing.T) {
 // A list that could not be split is read anew as one: split, with each of its events under the id that it would have had.
 func TestReadAnewAsAList(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		hook := standardHook()
-		hook.Split = "orders"
-		b.accept(inbound("d2", `{"order":1}`))
-		b.start(Source{Webhook: hook, Key: field("id")})
-		b.turn("the refusal", func() bool { return len(b.refused()) == 1 && b.unpublished() == 0 })
-		b.handBack(b.refused()[0], `{"orders":[{"id":"x"},{"n":9}]}`)
-		b.turn("the next reading", func() bool { return b.topic.count() == 3 && b.unpublished() == 0 })
-		no := b.refused()[1]
-		if ids := b.topic.ids(); !slices.Equal(ids, []string{"d2.0"}) || no.ID != "d2.1" || no.Refused.Code != event.RefusedKey {
+		split := "orders"
+		b.Accept(inboxtest.Inbound("d2", `{"order":1}`))
+		b.start(Source{Lists: true, Split: split, Key: inboxtest.Field("id")})
+		b.Turn("the refusal", func() bool { return len(b.Refused()) == 1 && b.Unpublished() == 0 })
+		b.HandBack(b.Refused()[0], `{"orders":[{"id":"x"},{"n":9}]}`)
+		b.Turn("the next reading", func() bool { return b.Topic.Count() == 3 && b.Unpublished() == 0 })
+		no := b.Refused()[1]
+		if ids := b.Topic.IDs(); !slices.Equal(ids, []string{"d2.0"}) || no.ID != "d2.1" || no.Refused.Code != event.RefusedKey {
 			t.Errorf("published %v, refused %+v", ids, no)
 		}
 	})
@@ -175,10 +169,10 @@ func TestOrderPerKey(t *testing.T) {
 		const rows, keys = 600, 7
 		all := make([]state.Inbound, rows)
 		for i := range all {
-			all[i] = inbound(fmt.Sprintf("d%04d", i), fmt.Sprintf(`{"id":"k%d"}`, r.IntN(keys)))
+			all[i] = inboxtest.Inbound(fmt.Sprintf("d%04d", i), fmt.Sprintf(`{"id":"k%d"}`, r.IntN(keys)))
 		}
-		b.accept(all...)
-		b.topic.refuse = func(event.Record) error {
+		b.Accept(all...)
+		b.Topic.Refuse = func(event.Record) error {
 			switch r.IntN(5) {
 			case 0:
 				return errDown
@@ -187,17 +181,17 @@ func TestOrderPerKey(t *testing.T) {
 			}
 			return nil
 		}
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.turn("all events", func() bool { return b.topic.count() >= rows && b.unpublished() == 0 })
+		b.start(Source{Lists: true, Key: inboxtest.Field("id")})
+		b.Turn("all events", func() bool { return b.Topic.Count() >= rows && b.Unpublished() == 0 })
 		last := map[string]string{}
-		for _, e := range b.topic.events() {
+		for _, e := range b.Topic.Events() {
 			if e.ID <= last[e.Key] {
 				t.Fatalf("key %s: %s comes after %s", e.Key, e.ID, last[e.Key])
 			}
 			last[e.Key] = e.ID
 		}
-		if b.topic.count() != rows {
-			t.Errorf("%d events, want %d", b.topic.count(), rows)
+		if b.Topic.Count() != rows {
+			t.Errorf("%d events, want %d", b.Topic.Count(), rows)
 		}
 	})
 }
@@ -206,17 +200,17 @@ func TestRelayAlarmsWhenItCannotPublish(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		var down atomic.Bool
 		down.Store(true)
-		b.topic.refuse = func(event.Record) error {
+		b.Topic.Refuse = func(event.Record) error {
 			if down.Load() {
 				return errDown
 			}
 			return nil
 		}
-		b.accept(inbound("d1", `{"id":"1"}`))
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.turn("the alarm", func() bool { return strings.Contains(b.seen.alarm(AlarmRelay), "publish to in.orders") })
+		b.Accept(inboxtest.Inbound("d1", `{"id":"1"}`))
+		b.start(Source{Lists: true, Key: inboxtest.Field("id")})
+		b.Turn("the alarm", func() bool { return strings.Contains(b.seen.Text(AlarmStuck), "publish to in.orders") })
 		down.Store(false)
-		b.turn("its end", func() bool { return b.topic.count() == 1 && b.seen.alarm(AlarmRelay) == "" })
+		b.Turn("its end", func() bool { return b.Topic.Count() == 1 && b.seen.Text(AlarmStuck) == "" })
 	})
 }
 
@@ -237,38 +231,38 @@ func TestTooLargeForTheBroker(t *testing.T) {
 		published, refused, bodies []string
 	}{
 		"a document": {
-			rows:      []state.Inbound{inbound("d1", `{"id":"1","x":"`+x+`"}`), inbound("d2", `{"id":"1"}`)},
+			rows:      []state.Inbound{inboxtest.Inbound("d1", `{"id":"1","x":"`+x+`"}`), inboxtest.Inbound("d2", `{"id":"1"}`)},
 			published: []string{"d2"}, refused: []string{"d1 publish 1"}, bodies: []string{`{"id":"1","x":"` + x + `"}`},
 		},
 		"one of a list": {
-			rows:      []state.Inbound{inbound("d1", `[{"id":"1"},{"id":"2","x":"`+x+`"},{"id":"3"}]`)},
+			rows:      []state.Inbound{inboxtest.Inbound("d1", `[{"id":"1"},{"id":"2","x":"`+x+`"},{"id":"3"}]`)},
 			published: []string{"d1.0", "d1.2"}, refused: []string{"d1.1 publish 2"}, bodies: []string{`{"id":"2","x":"` + x + `"}`},
 		},
 		"one of a list without a key": {
-			rows:      []state.Inbound{inbound("d1", `[{"x":"`+x+`"},{"id":"3"}]`)},
+			rows:      []state.Inbound{inboxtest.Inbound("d1", `[{"x":"`+x+`"},{"id":"3"}]`)},
 			published: []string{"d1.1"}, refused: []string{"d1.0 key "}, bodies: []string{`{"x":"` + x + `"}`},
 		},
 		"no JSON": {
-			rows:    []state.Inbound{inbound("d1", x+x)},
+			rows:    []state.Inbound{inboxtest.Inbound("d1", x+x)},
 			refused: []string{"d1 split "}, bodies: []string{x + x},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onStores(t, func(t *testing.T, b *bench) {
-				b.topic.refuse = upTo1000
-				b.accept(c.rows...)
-				b.start(Source{Webhook: standardHook(), Key: field("id")})
-				b.turn("all", func() bool { return b.topic.count() == len(c.published)+len(c.refused) && b.unpublished() == 0 })
+				b.Topic.Refuse = upTo1000
+				b.Accept(c.rows...)
+				b.start(Source{Lists: true, Key: inboxtest.Field("id")})
+				b.Turn("all", func() bool { return b.Topic.Count() == len(c.published)+len(c.refused) && b.Unpublished() == 0 })
 				var refused, bodies []string
-				for _, no := range b.refused() {
+				for _, no := range b.Refused() {
 					refused = append(refused, no.ID+" "+no.Refused.Code+" "+no.Key)
-					row, err := b.store.Inbound(t.Context(), no.Refused.Inbox)
+					row, err := b.Store.Inbound(t.Context(), no.Refused.Inbox)
 					if err != nil {
 						t.Fatal(err)
 					}
 					bodies = append(bodies, string(row.Body))
 				}
-				if ids := b.topic.ids(); !slices.Equal(ids, c.published) || !slices.Equal(refused, c.refused) || !slices.Equal(bodies, c.bodies) {
+				if ids := b.Topic.IDs(); !slices.Equal(ids, c.published) || !slices.Equal(refused, c.refused) || !slices.Equal(bodies, c.bodies) {
 					t.Errorf("published %v, refused %v of %.200v", ids, refused, bodies)
 				}
 			})
@@ -280,20 +274,20 @@ func TestTooLargeForTheBroker(t *testing.T) {
 func TestRefusalThatTheBrokerRefuses(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		var mended atomic.Bool
-		b.topic.refuse = func(event.Record) error {
+		b.Topic.Refuse = func(event.Record) error {
 			if mended.Load() {
 				return nil
 			}
 			return fault.New(fault.Invalid, "the topic takes nothing")
 		}
-		b.accept(inbound("d1", `{"id":"1"}`))
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.turn("the alarm", func() bool { return strings.Contains(b.seen.alarm(AlarmRelay), "publish to in.orders") })
-		if b.unpublished() != 1 {
+		b.Accept(inboxtest.Inbound("d1", `{"id":"1"}`))
+		b.start(Source{Lists: true, Key: inboxtest.Field("id")})
+		b.Turn("the alarm", func() bool { return strings.Contains(b.seen.Text(AlarmStuck), "publish to in.orders") })
+		if b.Unpublished() != 1 {
 			t.Error("the row was marked")
 		}
 		mended.Store(true)
-		b.turn("its end", func() bool { return b.topic.count() == 1 && b.unpublished() == 0 && b.seen.alarm(AlarmRelay) == "" })
+		b.Turn("its end", func() bool { return b.Topic.Count() == 1 && b.Unpublished() == 0 && b.seen.Text(AlarmStuck) == "" })
 	})
 }
 
@@ -315,13 +309,13 @@ func (u *unmarked) MarkPublished(ctx context.Context, _ state.Lease, _ []state.P
 // TestDiesBetweenPublishAndMark: the events come again, under the same ids, keys and readings and in the same order.
 func TestDiesBetweenPublishAndMark(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		b.accept(inbound("d1", `[{"id":"a"},{"id":"b"},{"n":1}]`), inbound("d2", `{"id":"a"}`))
+		b.Accept(inboxtest.Inbound("d1", `[{"id":"a"},{"id":"b"},{"n":1}]`), inboxtest.Inbound("d2", `{"id":"a"}`))
 		asked := make(chan struct{}, 1)
 		b.between = func(s Store) Store { return &unmarked{s, asked} }
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
+		b.start(Source{Lists: true, Key: inboxtest.Field("id")})
 		<-asked
 		all := func() (ids []string) {
-			for _, r := range b.topic.records {
+			for _, r := range b.Topic.Records {
 				e := event.Read(&r)
 				ids = append(ids, fmt.Sprint(e.ID, " ", string(r.Key), " ", e.Refused != nil && e.Refused.Reading == 0))
 			}
@@ -329,16 +323,16 @@ func TestDiesBetweenPublishAndMark(t *testing.T) {
 		}
 		first := all()
 		b.crash()
-		if n := b.unpublished(); n != 2 {
+		if n := b.Unpublished(); n != 2 {
 			t.Fatalf("%d rows are unpublished", n)
 		}
 		b.between = nil
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
-		b.turn("the events again", func() bool { return b.unpublished() == 0 })
+		b.start(Source{Lists: true, Key: inboxtest.Field("id")})
+		b.Turn("the events again", func() bool { return b.Unpublished() == 0 })
 		if again := all()[len(first):]; len(first) != 4 || first[2] != "d1.2 d1.2 true" || !slices.Equal(first, again) {
 			t.Errorf("first %v, then %v", first, again)
 		}
-		ev := b.topic.events()
+		ev := b.Topic.Events()
 		for i := range first {
 			if one, two := ev[i], ev[len(first)+i]; one.Version != two.Version || one.Trace != two.Trace || string(one.Data) != string(two.Data) {
 				t.Errorf("event %s came otherwise: %+v and %+v", one.ID, one, two)
@@ -350,33 +344,33 @@ func TestDiesBetweenPublishAndMark(t *testing.T) {
 // TestFencedRelay: a relay whose lease is another's marks nothing, and the other one goes on.
 func TestFencedRelay(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		b.accept(inbound("d1", `{"id":"a"}`))
+		b.Accept(inboxtest.Inbound("d1", `{"id":"a"}`))
 		block := make(chan struct{})
 		sent := make(chan struct{}, 1)
 		var once atomic.Bool
-		b.topic.refuse = func(event.Record) error {
+		b.Topic.Refuse = func(event.Record) error {
 			if once.CompareAndSwap(false, true) {
 				sent <- struct{}{}
 				<-block
 			}
 			return nil
 		}
-		b.start(Source{Webhook: standardHook(), Key: field("id")})
+		b.start(Source{Lists: true, Key: inboxtest.Field("id")})
 		<-sent // published, and not marked yet
-		lease, ok, err := b.store.AcquireLease(t.Context(), "relay/orders", "hub-1", time.Hour)
+		lease, ok, err := b.Store.AcquireLease(t.Context(), "relay/orders", "hub-1", time.Hour)
 		if err != nil || !ok {
 			t.Fatalf("%v %v", ok, err)
 		}
 		close(block)
 		// The first relay is refused when it marks; it comes back when the lease is free.
-		if n := b.unpublished(); n != 1 {
+		if n := b.Unpublished(); n != 1 {
 			t.Errorf("%d rows", n)
 		}
-		if err := b.store.ReleaseLease(t.Context(), lease); err != nil {
+		if err := b.Store.ReleaseLease(t.Context(), lease); err != nil {
 			t.Fatal(err)
 		}
-		b.turn("the mark", func() bool { return b.unpublished() == 0 })
-		if ids := b.topic.ids(); len(ids) < 1 || ids[0] != "d1" {
+		b.Turn("the mark", func() bool { return b.Unpublished() == 0 })
+		if ids := b.Topic.IDs(); len(ids) < 1 || ids[0] != "d1" {
 			t.Errorf("ids %v", ids)
 		}
 	})
@@ -385,7 +379,7 @@ func TestFencedRelay(t *testing.T) {
 // TestKeyPanics: an expression's panic refuses its document and nothing else.
 func TestKeyPanics(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
-		b.accept(inbound("d1", `{"id":"a"}`), inbound("d2", `{"id":"b"}`))
+		b.Accept(inboxtest.Inbound("d1", `{"id":"a"}`), inboxtest.Inbound("d2", `{"id":"b"}`))
 		n := atomic.Int32{}
 		key := func(ctx context.Context, in inbox.Input) (string, error) {
 			id := in.Doc.Root().Get("id").Str()
@@ -397,9 +391,9 @@ func TestKeyPanics(t *testing.T) {
 			}
 			return id, nil
 		}
-		b.start(Source{Webhook: standardHook(), Key: key})
-		b.turn("both", func() bool { return b.topic.count() == 2 && b.unpublished() == 0 })
-		if no := b.refused(); len(no) != 1 || !strings.Contains(no[0].Refused.Reason, "index out of range") {
+		b.start(Source{Lists: true, Key: key})
+		b.Turn("both", func() bool { return b.Topic.Count() == 2 && b.Unpublished() == 0 })
+		if no := b.Refused(); len(no) != 1 || !strings.Contains(no[0].Refused.Reason, "index out of range") {
 			t.Errorf("refused %+v", no)
 		}
 	})
