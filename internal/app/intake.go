@@ -18,6 +18,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/telemetry"
+	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
 // startIntake starts relays, pollers and file watchers.
@@ -67,11 +68,11 @@ func (h *Hub) listenHooks(context.Context) error {
 	if err != nil {
 		return err
 	}
-	srv, err := intake.Listen(intake.ServerConfig{Listen: h.plan().Hub.Hooks.Listen, Connections: h.plan().Hub.Hooks.Max, TLS: certified, Log: h.log})
+	srv, err := webhook.Listen(webhook.ServerConfig{Listen: h.plan().Hub.Hooks.Listen, Connections: h.plan().Hub.Hooks.Max, TLS: certified, Log: h.log})
 	if err != nil {
 		return err
 	}
-	srv.Handle(h.intake.Handler())
+	srv.Handle(h.intake.Webhooks())
 	h.hooksAddr = srv.Addr()
 	leave := h.plan().Hub.Hooks.Leave
 	return h.stack.Push("webhooks", 10*time.Second+leave, func(ctx context.Context) error {
@@ -127,7 +128,7 @@ func (o intakeObserver) Unread(flow, cause, text string) {
 }
 func (o intakeObserver) ReadAgain(flow string) { o.notices.Over(flow, notice.Read) }
 
-func (o intakeObserver) Refused(flow string, reason intake.Reason, detail string) {
+func (o intakeObserver) Refused(flow string, reason webhook.Reason, detail string) {
 	o.Metrics.Refused(flow, string(reason))
 	o.notices.Tell(flow, notice.Refusal, string(reason), detail)
 }

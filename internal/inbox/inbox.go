@@ -103,3 +103,6 @@ func Transient(ctx context.Context, err error) bool {
 
 // AlarmCode names what an alarm is about.
 type AlarmCode string
+
+// AlarmConflict: a delivery id came again with another body; it was refused.
+const AlarmConflict AlarmCode = "delivery-conflict"

@@ -315,7 +315,7 @@ func (w *watcher) chunk(ctx context.Context, t *lease.Held, rows []state.Inbound
 			fresh++
 		case state.AcceptedConflict:
 			w.log.Error("a row of a file was taken before with another content; the first is kept", "flow", w.src.Flow, "file", at.Name, "row", rows[i].ID)
-			w.obs.Alarm(w.src.Flow, AlarmConflict, fmt.Sprintf("row %s of %s was taken before with another content; the first is kept", rows[i].Headers["file-row"], at.Name))
+			w.obs.Alarm(w.src.Flow, inbox.AlarmConflict, fmt.Sprintf("row %s of %s was taken before with another content; the first is kept", rows[i].Headers["file-row"], at.Name))
 		}
 	}
 	return fresh, err

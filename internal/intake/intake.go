@@ -1,5 +1,5 @@
-// Package intake brings in everything from outside: webhooks, polls and files. What it takes is committed to the store's
-// inbox before anybody is told so, and a relay carries the inbox, in its order, to the topic of the flow.
+// Package intake reads systems: polls, files and sweeps. What it reads is committed to the store's inbox together with how far it came. It also
+// begins, changes and ends all that a flow's source needs: its reader, its relay, and its webhook.
 package intake
 
 import (
@@ -13,6 +13,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/relay"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
 // Inbox is where a promise is kept before it is given.
@@ -56,7 +57,7 @@ type Source struct {
 	// Versioned: the flow reads a version out of the document itself. Otherwise events carry the source's own version where it
 	// has one, else the number of the inbox row, which says the order of acceptance.
 	Versioned bool
-	Webhook   *Webhook
+	Webhook   *webhook.Endpoint
 	Poll      *Poll
 	Files     *Files
 	// Health is told how reading the system goes, and tells when it is back; nil: nobody is.
@@ -91,33 +92,6 @@ func (s *Source) unread(err error) {
 	default:
 		s.Health.Failure(s.Flow, err)
 	}
-}
-
-// Webhook receives at /hooks/<Path>.
-type Webhook struct {
-	Path   string
-	Verify Verify
-	// DeliveryID is what the sender calls the delivery; nil: what the scheme says, which may be nothing.
-	DeliveryID inbox.Eval
-	// Split is the dotted path of the list of documents in a body. Empty: an array body is a list, an object one document.
-	Split string
-	// MaxBody bounds a body in bytes, also after decompression; 0: 4 MiB. What the topics carry bounds each document besides.
-	MaxBody int64
-	// MaxDocuments bounds the documents of one delivery; 0: 10,000.
-	MaxDocuments int
-	// ContentTypes are media types besides JSON's under which bodies are read: as JSON, or as a form.
-	ContentTypes []string
-	// FormField is the field of a form that holds the JSON; empty: the fields are an object of texts.
-	FormField string
-	// Ignore are dotted paths that do not count where two bodies of one delivery are compared.
-	Ignore []string
-	// Handshakes are those of Handshakes that are answered besides the scheme's own.
-	Handshakes []string
-	// Answer is what the sender gets where a delivery is taken; nil: 202 with the hub's own.
-	Answer *Answer
-	// Rate and Burst bound the deliveries a second that are taken; 0: unbounded.
-	Rate  float64
-	Burst int
 }
 
 // Timetable says when a poll is due.

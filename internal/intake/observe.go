@@ -8,13 +8,13 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/relay"
+	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
 // Observer is told what happens, for metrics and alarms. Its methods are called from many goroutines and must be quick.
 type Observer interface {
+	webhook.Observer
 	relay.Observer
-	// Answered: a request to a webhook was answered. The flow is empty where the path is unknown.
-	Answered(flow string, status int, took time.Duration)
 	// Read: a poll or file was read; fresh of its records had not been seen before.
 	Read(flow string, records, fresh int)
 	// Remarked: the last complete read had these remarks on the source's data, in place of those before; none: nothing is remarkable.
@@ -23,8 +23,6 @@ type Observer interface {
 	// holds no secret. ReadAgain: it was read.
 	Unread(flow, cause, text string)
 	ReadAgain(flow string)
-	// Refused: a request to a webhook was refused at the door. The flow is empty where the path is unknown; detail is what the sender was told, and what the hub knows besides; it holds no secret.
-	Refused(flow string, reason Reason, detail string)
 }
 
 // causeOf names the cause of a failure, the same for all of one kind.
@@ -37,8 +35,6 @@ func causeOf(err error) string {
 }
 
 const (
-	// AlarmConflict: a delivery id came again with another body; it was refused.
-	AlarmConflict inbox.AlarmCode = "delivery-conflict"
 	// AlarmAuth: the system refuses the hub's credentials; the source is paused.
 	AlarmAuth inbox.AlarmCode = "auth"
 	// AlarmSource: the system cannot be read.
@@ -50,11 +46,11 @@ const (
 // NoObserver hears nothing.
 type NoObserver struct{}
 
-func (NoObserver) Answered(string, int, time.Duration)   {}
-func (NoObserver) Relayed(string, int, int)              {}
-func (NoObserver) Read(string, int, int)                 {}
-func (NoObserver) Remarked(string, []connector.Remark)   {}
-func (NoObserver) Unread(string, string, string)         {}
-func (NoObserver) ReadAgain(string)                      {}
-func (NoObserver) Refused(string, Reason, string)        {}
-func (NoObserver) Alarm(string, inbox.AlarmCode, string) {}
+func (NoObserver) Answered(string, int, time.Duration)    {}
+func (NoObserver) Relayed(string, int, int)               {}
+func (NoObserver) Read(string, int, int)                  {}
+func (NoObserver) Remarked(string, []connector.Remark)    {}
+func (NoObserver) Unread(string, string, string)          {}
+func (NoObserver) ReadAgain(string)                       {}
+func (NoObserver) Refused(string, webhook.Reason, string) {}
+func (NoObserver) Alarm(string, inbox.AlarmCode, string)  {}

@@ -13,6 +13,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
+	"github.com/waybill-hub/waybill/internal/webhook"
+	"github.com/waybill-hub/waybill/internal/webhook/webhooktest"
 )
 
 func expression(t *testing.T, text string) *mapping.Expr {
@@ -33,7 +35,7 @@ func TestFromPlan(t *testing.T) {
 			{Name: "hooked", Entity: "order", Key: expression(t, "source.No"), Version: expression(t, "source.V"), From: config.From{System: "crm", Webhook: &config.Webhook{
 				Path: "crm/orders", Split: "items", ContentTypes: []string{"text/plain"}, FormField: "payload", Ignore: []string{"a.b"}, Handshakes: []string{"get"},
 				Answer: &config.Answer{Status: 200, Type: "text/plain", Body: "ok"}, DeliveryID: expression(t, `header("x-id")`),
-				Verify: config.Verify{Scheme: "bearer", Secrets: secrets("k"), Tolerance: time.Minute},
+				Verify: config.Verify{Scheme: "bearer", Secrets: webhooktest.Secrets("k"), Tolerance: time.Minute},
 			}}, To: config.To{Topic: "canonical.order"}},
 			{Name: "polled", Entity: "order", Key: expression(t, "source.No"), From: config.From{System: "erp", Poll: &config.Poll{Every: time.Minute, Overlap: time.Second, Limit: 5}}},
 			{Name: "nightly", Entity: "order", From: config.From{System: "erp", Poll: &config.Poll{Object: "sale", Schedule: "0 2 * * *", Timezone: "Asia/Shanghai"}}},
@@ -55,7 +57,7 @@ func TestFromPlan(t *testing.T) {
 		t.Errorf("webhook %+v %+v", hook, hook.Webhook)
 	}
 	if w := hook.Webhook; !slices.Equal(w.ContentTypes, []string{"text/plain"}) || w.FormField != "payload" || !slices.Equal(w.Ignore, []string{"a.b"}) || !slices.Equal(w.Handshakes, []string{"get"}) ||
-		*w.Answer != (Answer{200, "text/plain", "ok"}) || hook.Onward != "canonical.order" {
+		*w.Answer != (webhook.Answer{Status: 200, Type: "text/plain", Body: "ok"}) || hook.Onward != "canonical.order" {
 		t.Errorf("webhook %+v %+v", hook, w)
 	}
 	doc, err := jsondoc.Parse([]byte(`{"No":"SO-1"}`), jsondoc.Limits{})
@@ -105,7 +107,7 @@ func TestStartRefuses(t *testing.T) {
 		"two things":      {{Flow: "f", Topic: "t", System: "s", Poll: ok.Poll, Files: &Files{}}},
 		"no poller":       {{Flow: "f", Topic: "t", System: "s", Poll: &Poll{}}},
 		"no drop":         {{Flow: "f", Topic: "t", System: "s", Files: &Files{}}},
-		"a bad webhook":   {{Flow: "f", Topic: "t", System: "s", Webhook: &Webhook{Path: "x"}}},
+		"a bad webhook":   {{Flow: "f", Topic: "t", System: "s", Webhook: &webhook.Endpoint{Path: "x"}}},
 	} {
 		if in, err := Start(Config{Clock: lifecycle.NewManual(noon), Sources: sources}); err == nil {
 			t.Errorf("%s: started", name)

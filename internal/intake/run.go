@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/relay"
+	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
 const defaultLeaseTTL = 15 * time.Second
@@ -44,7 +44,7 @@ type Config struct {
 // Intake runs all sources of a plan: it answers their webhooks, reads their systems and carries their inboxes.
 type Intake struct {
 	c     Config
-	hooks *Hooks
+	hooks *webhook.Handler
 	ctx   context.Context // ends with halt: of all work
 	halt  context.CancelCauseFunc
 
@@ -77,7 +77,7 @@ func Start(c Config) (*Intake, error) {
 		c.LeaseTTL = defaultLeaseTTL
 	}
 	in := &Intake{c: c, works: map[string]*work{}}
-	hooks, err := NewHooks(HooksConfig{
+	hooks, err := webhook.New(webhook.Config{
 		Inbox: c.Store, Clock: c.Clock, Log: c.Log, Observer: c.Observer, Memory: c.Memory, MinRate: c.MinRate, AcceptTimeout: c.AcceptTimeout, Carries: c.Carries, Wake: in.Wake,
 	}, nil)
 	if err != nil {
@@ -182,8 +182,8 @@ func carried(s Source) relay.Source {
 	return out
 }
 
-// Handler answers the webhooks.
-func (in *Intake) Handler() http.Handler { return in.hooks }
+// Webhooks answers them.
+func (in *Intake) Webhooks() *webhook.Handler { return in.hooks }
 
 // Wake tells the flow's relay that there is something for it: a row was accepted, or a parked event was marked. Without it,
 // the relay finds out within a second.
