@@ -14,6 +14,9 @@ import (
 	"github.com/waybill-hub/waybill/internal/relay"
 )
 
+// leaseTTL is longer than any test turns the clock: it runs while the store works, and a lease that ran out meanwhile would end that work.
+const leaseTTL = 1000 * time.Hour
+
 // bench is one hub's intake under test.
 type bench struct {
 	*inboxtest.Bench
@@ -53,7 +56,7 @@ func (b *bench) start(sources ...Source) *Intake {
 	}
 	in, err := Start(Config{
 		Store: s, Publisher: b.Topic, Logs: b.logs, Clock: b.Clock, Log: inboxtest.Log(), Observer: b.seen,
-		Holder: "hub-" + strconv.Itoa(b.starts), LeaseTTL: time.Hour, Sources: sources,
+		Holder: "hub-" + strconv.Itoa(b.starts), LeaseTTL: leaseTTL, Sources: sources,
 	})
 	if err != nil {
 		b.T.Fatal(err)

@@ -56,7 +56,7 @@ func (b *bench) start(src Source) {
 	}
 	src.Flow, src.Entity, src.System, src.Topic = "orders", "order", "crm", "in.orders"
 	r := New(Config{Source: src, Store: s, Publisher: b.Topic, Clock: b.Clock, Log: inboxtest.Log(), Observer: b.seen, Logs: b.logs})
-	under := &lease.Runner{Store: b.Store, Clock: b.Clock, Log: inboxtest.Log(), Name: "relay/orders", Holder: "hub-" + strconv.Itoa(b.starts), TTL: time.Hour}
+	under := &lease.Runner{Store: b.Store, Clock: b.Clock, Log: inboxtest.Log(), Name: "relay/orders", Holder: "hub-" + strconv.Itoa(b.starts), TTL: 1000 * time.Hour}
 	ctx, halt := context.WithCancelCause(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); under.Run(ctx, r.Run) }()

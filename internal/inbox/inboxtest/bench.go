@@ -75,7 +75,7 @@ func (b *Bench) TurnWhen(what string, waiting int, done func() bool) {
 			runtime.Gosched()
 			continue
 		}
-		// Only short waits are passed: the leases' renewal is an hour away and would never be reached.
+		// Only short waits are passed: the leases' renewal is days away and would never be reached.
 		if next, ok := b.Clock.Next(); ok && next.Sub(b.Clock.Now()) <= time.Minute {
 			b.Clock.Set(next)
 		}
