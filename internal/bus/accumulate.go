@@ -11,6 +11,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/bus/recordbatch"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // call is one Send (or the part of it that may be in flight at once).
@@ -253,10 +254,11 @@ func (q *pubPartition) settle(s span, base int64, err error) {
 }
 
 // attempt writes the encoded batch, again and again while it was certainly not written and may be soon.
-func (q *pubPartition) attempt() (int64, error) {
+func (q *pubPartition) attempt() (base int64, err error) {
 	until := time.Now().Add(q.p.cfg.RetryFor)
-	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		base, err := q.w.produce(q.p.ctx, q.buf, q.p.cfg.RequestTimeout)
+	tries := lifecycle.Backoff{Min: 20 * time.Millisecond, Max: time.Second}
+	for {
+		base, err = q.w.produce(q.p.ctx, q.buf, q.p.cfg.RequestTimeout)
 		switch {
 		case err == nil || fault.KindOf(err) == fault.Invalid: // the broker takes records, or says what is wrong with this one
 			q.ill.heal()
@@ -264,7 +266,7 @@ func (q *pubPartition) attempt() (int64, error) {
 		case q.p.ctx.Err() == nil:
 			q.ill.note(err)
 		}
-		if !passing(err) || time.Now().Add(wait).After(until) || !pause(q.p.ctx, wait) {
+		if wait := tries.Next(); !passing(err) || time.Now().Add(wait).After(until) || !pause(q.p.ctx, wait) {
 			return 0, err
 		}
 	}
@@ -272,12 +274,5 @@ func (q *pubPartition) attempt() (int64, error) {
 
 // pause waits; false when ctx ended first.
 func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return lifecycle.Sleep(ctx, lifecycle.Real(), d) == nil
 }

@@ -1,9 +1,11 @@
 package lifecycle_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/lifecycle"
@@ -19,6 +21,56 @@ func TestBackoff(t *testing.T) {
 	b.Reset()
 	if d := b.Next(); d > time.Second {
 		t.Errorf("after a reset: %v", d)
+	}
+}
+
+func TestRetry(t *testing.T) {
+	failure, final, stop := errors.New("not yet"), errors.New("never"), errors.New("stopping")
+	for name, c := range map[string]struct {
+		fails int // tries that fail
+		ends  func(n int, cancel context.CancelCauseFunc) error
+		tries int
+		want  error
+	}{
+		"at once":              {0, nil, 1, nil},
+		"at the fourth try":    {3, nil, 4, nil},
+		"what is final":        {9, func(n int, _ context.CancelCauseFunc) error { return map[bool]error{true: final}[n == 2] }, 2, final},
+		"the end of a context": {9, func(n int, cancel context.CancelCauseFunc) error { cancel(stop); return nil }, 1, stop},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				tries, began, waited := 0, time.Now(), time.Duration(0)
+				err := lifecycle.Retry(ctx, lifecycle.Real(), lifecycle.Backoff{Min: time.Second, Max: 4 * time.Second}, func() error {
+					if tries++; tries > c.fails {
+						return nil
+					}
+					return failure
+				}, func(err error, wait time.Duration) error {
+					if !errors.Is(err, failure) {
+						t.Errorf("told of %v", err)
+					}
+					if c.ends != nil {
+						if err := c.ends(tries, cancel); err != nil || ctx.Err() != nil {
+							return err
+						}
+					}
+					waited += wait
+					return nil
+				})
+				if !errors.Is(err, c.want) || tries != c.tries || time.Since(began) != waited {
+					t.Errorf("%d tries in %s, told of %s, and %v", tries, time.Since(began), waited, err)
+				}
+			})
+		})
+	}
+	// What fails because its context has ended is not told.
+	ctx, cancel := context.WithCancelCause(t.Context())
+	err := lifecycle.Retry(ctx, lifecycle.Real(), lifecycle.Backoff{Min: time.Second, Max: time.Second}, func() error { cancel(stop); return failure },
+		func(err error, _ time.Duration) error { t.Errorf("told of %v", err); return err })
+	if !errors.Is(err, stop) {
+		t.Errorf("a try that ends with its context: %v", err)
 	}
 }
 

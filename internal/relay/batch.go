@@ -229,7 +229,7 @@ func (b *batch) key(ctx context.Context, ev *event.Event, doc *jsondoc.Doc) (key
 		case b.src.Key == nil:
 			return local, nil
 		}
-		err := b.insist(ctx, "look for a key", func() (err error) {
+		err := b.retry(ctx, "look for a key", func() (err error) {
 			key, err = b.store.KnownKey(ctx, b.src.Entity, b.src.System, local)
 			return err
 		})
@@ -243,7 +243,7 @@ func (b *batch) key(ctx context.Context, ev *event.Event, doc *jsondoc.Doc) (key
 		}
 	}
 	var refused error
-	err = b.insist(ctx, "evaluate a key", func() error {
+	err = b.retry(ctx, "evaluate a key", func() error {
 		var err error
 		refused = lifecycle.Guard(func() error {
 			key, err = b.src.Key(ctx, inbox.Input{Doc: doc, Event: ev, Headers: b.row.Headers})
@@ -321,7 +321,7 @@ func (b *batch) publish(ctx context.Context) error {
 	if len(waiting) == 0 {
 		return nil
 	}
-	err := b.insist(ctx, "publish to "+b.src.Topic, func() error {
+	err := b.retry(ctx, "publish to "+b.src.Topic, func() error {
 		for {
 			// The topic may have become another one since the last try.
 			if err := b.logs.Held(b.src.Topic); err != nil {
@@ -338,7 +338,7 @@ func (b *batch) publish(ctx context.Context) error {
 	}
 	// A place counts only in the log that it was meant to be in. Where the topic has another one, everything is published again when a
 	// person has looked.
-	return b.insist(ctx, "confirm what was published to "+b.src.Topic, func() error { return b.logs.Same(ctx, b.src.Topic, b.life) })
+	return b.retry(ctx, "confirm what was published to "+b.src.Topic, func() error { return b.logs.Same(ctx, b.src.Topic, b.life) })
 }
 
 // send sends the events with these indexes once; it gives those that are to be sent again, with why where the broker is to be given time.

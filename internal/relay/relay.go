@@ -158,7 +158,7 @@ func (r *Relay) Run(ctx context.Context, held *lease.Held) error {
 // step carries the oldest rows and says how many they were.
 func (r *Relay) step(ctx context.Context, held *lease.Held) (int, error) {
 	var rows []state.Inbound
-	err := r.insist(ctx, "read the inbox", func() (err error) {
+	err := r.retry(ctx, "read the inbox", func() (err error) {
 		rows, err = r.store.Unpublished(ctx, r.src.Flow, batchRows, batchBytes)
 		return err
 	})
@@ -215,7 +215,7 @@ func (b *batch) flush(ctx context.Context) error {
 		}
 		done[i] = *p
 	}
-	err := b.insist(ctx, "mark the inbox", func() error { return b.store.MarkPublished(ctx, b.held.Lease(), done, b.rest) })
+	err := b.retry(ctx, "mark the inbox", func() error { return b.store.MarkPublished(ctx, b.held.Lease(), done, b.rest) })
 	if err != nil {
 		return err
 	}
@@ -237,31 +237,22 @@ func (b *batch) tell(refused int) {
 	}
 }
 
-// insist tries until it succeeds, ctx ends, the lease is another's, or the topic has another log. After a while it raises an alarm.
-func (r *Relay) insist(ctx context.Context, what string, try func() error) error {
-	b := lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 10 * time.Second}
+// retry tries until it succeeds, ctx ends, the lease is another's, or the topic has another log. After a while it raises an alarm.
+func (r *Relay) retry(ctx context.Context, what string, try func() error) error {
 	began, alarmed := r.clock.Now(), false
-	for {
-		err := try()
-		switch {
-		case err == nil:
-			if alarmed {
-				r.obs.Alarm(r.src.Flow, AlarmStuck, "")
-			}
-			return nil
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case errors.Is(err, state.ErrFenced), errors.Is(err, state.ErrBroker):
+	err := lifecycle.Retry(ctx, r.clock, lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 10 * time.Second}, try, func(err error, wait time.Duration) error {
+		if errors.Is(err, state.ErrFenced) || errors.Is(err, state.ErrBroker) {
 			return err
 		}
-		wait := b.Next()
 		r.log.Warn("cannot "+what+"; trying again", "flow", r.src.Flow, "in", wait, "error", err)
 		if !alarmed && r.clock.Now().Sub(began) >= alarmAfter {
 			alarmed = true
 			r.obs.Alarm(r.src.Flow, AlarmStuck, fmt.Sprintf("cannot %s for %v: %v", what, r.clock.Now().Sub(began).Truncate(time.Second), err))
 		}
-		if err := lifecycle.Sleep(ctx, r.clock, wait); err != nil {
-			return err
-		}
+		return nil
+	})
+	if err == nil && alarmed {
+		r.obs.Alarm(r.src.Flow, AlarmStuck, "")
 	}
+	return err
 }
