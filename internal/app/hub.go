@@ -212,13 +212,9 @@ func (h *Hub) Stop(ctx context.Context) error {
 // beside runs something beside the rest until the hub stops; run ends with its context, and is waited for. Of what was begun in turn, the last one
 // ends first.
 func (h *Hub) beside(name string, run func(ctx context.Context)) error {
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		run(ctx)
-	}()
-	return h.stack.Push(name, 10*time.Second, func(context.Context) error { stop(); <-done; return nil })
+	b := lifecycle.NewBackground(context.Background())
+	b.Go(run)
+	return h.stack.Push(name, 10*time.Second, func(context.Context) error { return b.Stop(context.Background(), nil) })
 }
 
 // Addr is where the API and console listen; HooksAddr where webhooks do.

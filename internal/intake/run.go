@@ -61,8 +61,7 @@ type work struct {
 	sweeper *sweeper
 	posts   []func(context.Context)
 
-	halt context.CancelCauseFunc
-	wg   sync.WaitGroup
+	running *lifecycle.Background // nil until it is begun
 }
 
 // Start begins the work of all sources. A source that is not complete is an error, and then nothing is begun.
@@ -95,24 +94,18 @@ func Start(c Config) (*Intake, error) {
 
 // begin does the work until it, or all work, is halted.
 func (w *work) begin(parent context.Context) {
-	ctx, halt := context.WithCancelCause(parent)
-	w.halt = halt
+	w.running = lifecycle.NewBackground(parent)
 	for _, p := range w.posts {
-		w.wg.Go(func() { p(ctx) })
+		w.running.Go(p)
 	}
 }
 
 // stop ends the work in order and waits for it.
 func (w *work) stop(ctx context.Context) error {
-	w.halt(relay.ErrStopping)
-	done := make(chan struct{})
-	go func() { w.wg.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("the intake of flow %s has not stopped: %w", w.src.Flow, context.Cause(ctx))
+	if err := w.running.Stop(ctx, relay.ErrStopping); err != nil {
+		return fmt.Errorf("the intake of flow %s has not stopped: %w", w.src.Flow, err)
 	}
+	return nil
 }
 
 // stopAll stops works side by side.

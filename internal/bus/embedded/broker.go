@@ -20,6 +20,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/filemode"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // Config sets up a broker. Only Dir is required.
@@ -50,8 +51,7 @@ type Broker struct {
 	cfg   Config
 	lock  *os.File
 	addr  string
-	stop  context.CancelFunc
-	done  sync.WaitGroup
+	work  *lifecycle.Background
 	close sync.Once
 	life  *life // of the goroutine that serves, once that runs
 	// keep is held, as the one element, by whoever removes old records, or needs them to stay.
@@ -105,10 +105,9 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 		_ = lock.Close()
 		return nil, fmt.Errorf("embedded broker in %s: %w", cfg.Dir, err)
 	}
-	serving, stop := context.WithCancel(context.Background())
-	b.stop = stop
-	b.done.Go(func() { b.serve(serving) })
-	b.done.Go(func() { b.retain(serving) })
+	b.work = lifecycle.NewBackground(context.Background())
+	b.work.Go(b.serve)
+	b.work.Go(b.retain)
 	return b, nil
 }
 
@@ -195,8 +194,7 @@ func (b *Broker) Addr() string { return b.addr }
 func (b *Broker) Close() error {
 	var err error
 	b.close.Do(func() {
-		b.stop()
-		b.done.Wait()
+		_ = b.work.Stop(context.Background(), nil) // it ends at once
 		if c := b.kafka(); c != nil && b.life.over.Load() {
 			err = discard(b.cfg.Dir, c)
 		} else if c != nil {
