@@ -59,7 +59,7 @@ type work struct {
 	reader *reader // nil: nothing is read
 	// sweeper is nil where nothing is swept.
 	sweeper *sweeper
-	posts   []func(context.Context)
+	leased   []func(context.Context)
 
 	running *lifecycle.Background // nil until it is begun
 }
@@ -95,7 +95,7 @@ func Start(c Config) (*Intake, error) {
 // begin does the work until it, or all work, is halted.
 func (w *work) begin(parent context.Context) {
 	w.running = lifecycle.NewBackground(parent)
-	for _, p := range w.posts {
+	for _, p := range w.leased {
 		w.running.Go(p)
 	}
 }
@@ -134,7 +134,7 @@ func (in *Intake) work(s Source) (*work, error) {
 		return func(ctx context.Context) { r.Run(ctx, work) }
 	}
 	r := relay.New(relay.Config{Source: carried(s), Store: c.Store, Publisher: c.Publisher, Clock: c.Clock, Log: c.Log, Observer: c.Observer, Logs: c.Logs})
-	k := &work{src: s, relay: r, posts: []func(context.Context){under("relay", r.Run)}}
+	k := &work{src: s, relay: r, leased: []func(context.Context){under("relay", r.Run)}}
 
 	rd := &reader{src: s, store: c.Store, clock: c.Clock, log: c.Log, obs: c.Observer, wake: in.Wake, nudge: make(chan struct{}, 1)}
 	switch {
@@ -150,7 +150,7 @@ func (in *Intake) work(s Source) (*work, error) {
 			p.sweeper = &sweeper{poller: p, sweep: *s.Poll.Sweep, nudge: make(chan struct{}, 1)}
 			k.sweeper = p.sweeper
 		}
-		k.posts = append(k.posts, under("poll", p.work))
+		k.leased = append(k.leased, under("poll", p.work))
 	case s.Files != nil && s.Webhook == nil && s.Poll == nil:
 		if s.Files.Source == nil || s.Files.When == nil {
 			return nil, errors.New("a drop needs a source and a timetable")
@@ -158,7 +158,7 @@ func (in *Intake) work(s Source) (*work, error) {
 		w := &watcher{reader: rd, files: *s.Files}
 		rd.kind, rd.when, rd.read = "files", s.Files.When, w.read
 		k.reader = rd
-		k.posts = append(k.posts, under("files", w.run))
+		k.leased = append(k.leased, under("files", w.run))
 	default:
 		return nil, errors.New("a source is exactly one of webhook, poll and files")
 	}

@@ -108,8 +108,7 @@ func (b *bench) turnAtRest(what string, done func() bool) {
 type seen struct {
 	NoObserver
 	inboxtest.Alarms
-	mu    sync.Mutex
-	codes []int
+	mu sync.Mutex
 	// remarked are the remarks of each time that there were others.
 	remarked [][]connector.Remark
 }
@@ -117,12 +116,6 @@ type seen struct {
 // Alarm is that of the alarms.
 func (s *seen) Alarm(flow string, code inbox.AlarmCode, text string) {
 	s.Alarms.Alarm(flow, code, text)
-}
-
-func (s *seen) Answered(_ string, status int, _ time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.codes = append(s.codes, status)
 }
 
 func (s *seen) Remarked(_ string, remarks []connector.Remark) {
