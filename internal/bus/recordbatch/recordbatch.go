@@ -87,7 +87,9 @@ func Read(b []byte) (batch Batch, rest []byte, ok bool, err error) {
 	if batch.Base < 0 || last < 0 || batch.Count < 0 {
 		return batch, nil, false, ErrCorrupt
 	}
-	batch.Next = batch.Base + int64(last) + 1
+	if batch.Next = batch.Base + int64(last) + 1; batch.Next <= batch.Base { // beyond what an offset can be
+		return batch, nil, false, ErrCorrupt
+	}
 	return batch, b[size:], true, nil
 }
 
