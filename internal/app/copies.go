@@ -12,7 +12,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/backup"
-	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/bus/embedded"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
@@ -20,17 +20,17 @@ import (
 
 // copies writes copies of the hub, one at a time.
 type copies struct {
-	ctx  context.Context // ends with the hub
-	wg   sync.WaitGroup
-	mu   sync.Mutex
-	last *api.Backup // never changed, but replaced
+	running *lifecycle.Background // ends with the hub
+	mu      sync.Mutex
+	last    *api.Backup // never changed, but replaced
 }
 
 // startCopies lets copies be written; a stopping hub gives the one that is written up.
 func (h *Hub) startCopies(context.Context) error {
-	ctx, stop := context.WithCancelCause(context.Background())
-	h.copies.ctx = ctx
-	return h.stack.Push("copies", 10*time.Second, func(context.Context) error { stop(api.ErrStopping); h.copies.wg.Wait(); return nil })
+	h.copies.running = lifecycle.NewBackground(context.Background())
+	return h.stack.Push("copies", 10*time.Second, func(context.Context) error {
+		return h.copies.running.Stop(context.Background(), api.ErrStopping)
+	})
 }
 
 // Backup begins a copy.
@@ -52,7 +52,7 @@ func (h *Hub) Backup(ctx context.Context, q api.BackupRequest, who string) (*api
 	if last := h.copies.last; last != nil && last.State == api.BackupRunning {
 		return nil, fmt.Errorf("the copy %s is being written: %w", last.Name, state.ErrBusy)
 	}
-	if h.copies.ctx.Err() != nil {
+	if h.copies.running.Err() != nil {
 		return nil, api.ErrStopping
 	}
 	w, err := folder.Begin(name)
@@ -72,7 +72,7 @@ func (h *Hub) Backup(ctx context.Context, q api.BackupRequest, who string) (*api
 	}
 	first := j.view
 	h.copies.last = &first
-	h.copies.wg.Go(func() { j.run(h.copies.ctx, who) })
+	h.copies.running.Go(func(ctx context.Context) { j.run(ctx, who) })
 	return &first, nil
 }
 
@@ -175,7 +175,7 @@ func (j *copying) write(ctx context.Context) error {
 	}
 	j.view.Step = "looking it through"
 	j.publish()
-	cluster, err := bus.CheckLogs(j.w.Path(backup.BrokerDir), j.h.log)
+	cluster, err := embedded.CheckLogs(j.w.Path(backup.BrokerDir), j.h.log)
 	if err == nil {
 		err = store.CheckCopy(ctx, j.w.Path(backup.StoreFile))
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/bus/embedded"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/failpoint"
@@ -58,7 +59,7 @@ type Hub struct {
 	started time.Time
 
 	store     *store.Store
-	embedded  *bus.Embedded
+	embedded  *embedded.Broker
 	cluster   *bus.Cluster
 	publisher *bus.Publisher
 	intake    *intake.Intake
@@ -211,13 +212,9 @@ func (h *Hub) Stop(ctx context.Context) error {
 // beside runs something beside the rest until the hub stops; run ends with its context, and is waited for. Of what was begun in turn, the last one
 // ends first.
 func (h *Hub) beside(name string, run func(ctx context.Context)) error {
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		run(ctx)
-	}()
-	return h.stack.Push(name, 10*time.Second, func(context.Context) error { stop(); <-done; return nil })
+	b := lifecycle.NewBackground(context.Background())
+	b.Go(run)
+	return h.stack.Push(name, 10*time.Second, func(context.Context) error { return b.Stop(context.Background(), nil) })
 }
 
 // Addr is where the API and console listen; HooksAddr where webhooks do.
@@ -272,7 +269,7 @@ func (h *Hub) patiently(ctx context.Context, open func() error) error {
 func (h *Hub) openBroker(ctx context.Context) error {
 	cfg := bus.Config{Log: h.log, ClientID: "waybill"}
 	if e := h.plan().Hub.Broker.Embedded; e != nil {
-		b, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{Dir: e.Dir, Log: h.log, Partitions: h.plan().Hub.Broker.Partitions, Needed: h.needed})
+		b, err := embedded.Start(ctx, embedded.Config{Dir: e.Dir, Log: h.log, Partitions: h.plan().Hub.Broker.Partitions, Needed: h.needed})
 		if err != nil {
 			return err
 		}

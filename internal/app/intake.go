@@ -10,15 +10,15 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/waybill-hub/waybill/internal/api"
-	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
-	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/telemetry"
+	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
 // startIntake starts relays, pollers and file watchers.
@@ -27,7 +27,7 @@ func (h *Hub) startIntake(context.Context) error {
 	if err != nil {
 		return err
 	}
-	in, err := intake.Start(intake.Config{Store: h.store, Publisher: relayPublisher{h.publisher}, Clock: h.clock, Log: h.log,
+	in, err := intake.Start(intake.Config{Store: h.store, Publisher: h.publisher, Clock: h.clock, Log: h.log,
 		Observer: intakeObserver{h.metrics, h.notices}, Logs: relayLogs{h}, Holder: h.holder(), LeaseTTL: h.plan().Hub.TakeOver, Sources: sources,
 		MinRate: int64(h.plan().Hub.Hooks.MinRate),
 		Carries: func(topic string) int64 { return int64(h.cluster.MaxRecord(topic)) }})
@@ -68,11 +68,11 @@ func (h *Hub) listenHooks(context.Context) error {
 	if err != nil {
 		return err
 	}
-	srv, err := intake.Listen(intake.ServerConfig{Listen: h.plan().Hub.Hooks.Listen, Connections: h.plan().Hub.Hooks.Max, TLS: certified, Log: h.log})
+	srv, err := webhook.Listen(webhook.ServerConfig{Listen: h.plan().Hub.Hooks.Listen, Connections: h.plan().Hub.Hooks.Max, TLS: certified, Log: h.log})
 	if err != nil {
 		return err
 	}
-	srv.Handle(h.intake.Handler())
+	srv.Handle(h.intake.Webhooks())
 	h.hooksAddr = srv.Addr()
 	leave := h.plan().Hub.Hooks.Leave
 	return h.stack.Push("webhooks", 10*time.Second+leave, func(ctx context.Context) error {
@@ -117,18 +117,6 @@ func (h *Hub) sourceRemarks(flow string) []api.Remark {
 	return out
 }
 
-// relayPublisher is the bus as the relay wants it.
-type relayPublisher struct{ *bus.Publisher }
-
-func (p relayPublisher) Send(ctx context.Context, records []event.Record) []intake.Sent {
-	sent := p.Publisher.Send(ctx, records)
-	out := make([]intake.Sent, len(sent))
-	for i, s := range sent {
-		out[i] = intake.Sent{Partition: s.Partition, Offset: s.Offset, Err: s.Err}
-	}
-	return out
-}
-
 // intakeObserver turns what intake tells into metrics.
 type intakeObserver struct {
 	*telemetry.Metrics
@@ -140,7 +128,7 @@ func (o intakeObserver) Unread(flow, cause, text string) {
 }
 func (o intakeObserver) ReadAgain(flow string) { o.notices.Over(flow, notice.Read) }
 
-func (o intakeObserver) Refused(flow string, reason intake.Reason, detail string) {
+func (o intakeObserver) Refused(flow string, reason webhook.Reason, detail string) {
 	o.Metrics.Refused(flow, string(reason))
 	o.notices.Tell(flow, notice.Refusal, string(reason), detail)
 }
@@ -153,7 +141,7 @@ func (o intakeObserver) Remarked(flow string, remarks []connector.Remark) {
 	o.Metrics.Remarks(flow, byKind)
 }
 
-func (o intakeObserver) Alarm(flow string, code intake.AlarmCode, text string) {
+func (o intakeObserver) Alarm(flow string, code inbox.AlarmCode, text string) {
 	if text != "" {
 		o.Metrics.Alarm(flow, string(code))
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/bus/embedded"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
@@ -161,7 +162,7 @@ func TestAgeGoesOverTopics(t *testing.T) {
 
 // TestUnpublishedAges: what lies in the inbox grows old, also while the broker does not answer.
 func TestUnpublishedAges(t *testing.T) {
-	b, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{Dir: t.TempDir()})
+	b, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -177,12 +176,7 @@ func (h *Hub) committedAhead(ctx context.Context) (ahead map[string]int64, again
 func placeKey(flow, topic string, part int) string { return fmt.Sprintf("%s %s/%d", flow, topic, part) }
 
 // startBeating tells the store that it lives, and settles what a restoration has left open, as long as the hub runs.
-func (h *Hub) startBeating(context.Context) error {
-	ctx, stop := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { h.beat(ctx) })
-	return h.stack.Push("settling", 10*time.Second, func(context.Context) error { stop(); wg.Wait(); return nil })
-}
+func (h *Hub) startBeating(context.Context) error { return h.beside("settling", h.beat) }
 
 func (h *Hub) beat(ctx context.Context) {
 	var beaten, asked time.Duration

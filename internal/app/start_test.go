@@ -18,7 +18,7 @@ import (
 
 	"github.com/waybill-hub/waybill/connectors"
 	"github.com/waybill-hub/waybill/internal/api"
-	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/bus/embedded"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
@@ -95,7 +95,7 @@ func (w *watched) Write(p []byte) (int, error) {
 func TestStartsBeforeWhatItStandsOn(t *testing.T) {
 	for name, arrange := range map[string]func(t *testing.T, p *project) *door{
 		"the broker": func(t *testing.T, p *project) *door {
-			b, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{Dir: t.TempDir(), Partitions: 2})
+			b, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir(), Partitions: 2})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -182,7 +182,7 @@ func TestStartGivesUp(t *testing.T) {
 
 // TestStatusWithoutBroker: the status answers while the broker does not, says so, and counts with what was seen last.
 func TestStatusWithoutBroker(t *testing.T) {
-	b, err := bus.StartEmbedded(t.Context(), bus.EmbeddedConfig{Dir: t.TempDir(), Partitions: 2})
+	b, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir(), Partitions: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/status"
+	"github.com/waybill-hub/waybill/internal/webhook"
 	"github.com/waybill-hub/waybill/internal/zones"
 )
 
@@ -27,7 +28,7 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 		return nil, context.Cause(ctx)
 	}
 	g := &glance{totals: map[string]*state.FlowTotals{}, paused: map[string]state.Paused{}, systems: systemFacts(h.systems()),
-		refused: h.intake.Refused(), troubles: h.notices.Open()}
+		refused: h.intake.Webhooks().Refused(), troubles: h.notices.Open()}
 	g.lags, g.oldest = h.backlog(ctx, seen.parts, ends)
 	g.now = h.clock.Now()
 	g.timely = h.timeliness(seen.timely)
@@ -68,7 +69,7 @@ type glance struct {
 	paused  map[string]state.Paused
 	systems map[string]*status.SystemFacts
 	// refused is what was refused at the webhooks, troubles what was told and is not over, the newest first.
-	refused  []intake.Refused
+	refused  []webhook.Refused
 	troubles []notice.Entry
 }
 

@@ -9,14 +9,14 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/flow"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // system is an open system with the watch over its breakers: flows write to it through one, and its readers tell the other what they meet.
 type system struct {
 	*flow.System
 	reads *flow.Breaker
-	stop  context.CancelFunc
-	done  sync.WaitGroup // the watch
+	watch *lifecycle.Background
 }
 
 // openSystems opens every system of the plan.
@@ -50,19 +50,17 @@ func (h *Hub) openSystem(ctx context.Context, s *config.System) (*system, error)
 	if err != nil {
 		return nil, fmt.Errorf("system %s: %w", s.Name, err)
 	}
-	watch, stop := context.WithCancel(context.Background())
 	breaker := func(direction string) *flow.Breaker {
 		return flow.NewBreaker(s.Name, h.clock, h.log.With("direction", direction), c.Probe)
 	}
-	o := &system{System: &flow.System{System: s, Connector: c, Breaker: breaker("write")}, reads: breaker("read"), stop: stop}
-	o.done.Go(func() { o.Breaker.Watch(watch) })
-	o.done.Go(func() { o.reads.Watch(watch) })
+	o := &system{System: &flow.System{System: s, Connector: c, Breaker: breaker("write")}, reads: breaker("read"), watch: lifecycle.NewBackground(context.Background())}
+	o.watch.Go(o.Breaker.Watch)
+	o.watch.Go(o.reads.Watch)
 	return o, nil
 }
 
 func (s *system) close() error {
-	s.stop()
-	s.done.Wait()
+	_ = s.watch.Stop(context.Background(), nil) // a probe ends with its context
 	if err := s.Connector.Close(); err != nil {
 		return fmt.Errorf("close system %s: %w", s.Name, err)
 	}

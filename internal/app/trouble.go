@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/api"
-	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/notice"
+	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
 // noticeEvery is how often it is looked whether what was told is over.
@@ -35,7 +35,7 @@ func (h *Hub) rests(flow string, what notice.What) bool {
 	return s != nil && s.Breaker.Health().Failing
 }
 
-func refusedStatus(all []intake.Refused) []api.Refused {
+func refusedStatus(all []webhook.Refused) []api.Refused {
 	out := make([]api.Refused, 0, len(all))
 	for _, r := range all {
 		out = append(out, api.Refused{Flow: r.Flow, Reason: string(r.Reason), Count: r.Count, LastHour: r.Hour, First: r.First, Last: r.Last, Detail: r.Detail})
@@ -53,9 +53,9 @@ func troubleStatus(all []notice.Entry) []api.Trouble {
 
 // refusedOf says for what a flow's sender was refused last, where nothing was taken from it since, and that is not longer ago than an hour.
 func (g *glance) refusedOf(flow string) string {
-	var last *intake.Refused
+	var last *webhook.Refused
 	for i := range g.refused {
-		if r := &g.refused[i]; r.Flow == flow && r.Hour > 0 && r.Since && r.Reason != intake.ReasonBusy && (last == nil || r.Last.After(last.Last)) {
+		if r := &g.refused[i]; r.Flow == flow && r.Hour > 0 && r.Since && r.Reason != webhook.ReasonBusy && (last == nil || r.Last.After(last.Last)) {
 			last = r
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/bench/gen"
 	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/bus/embedded"
 	"github.com/waybill-hub/waybill/internal/event"
 )
 
@@ -25,7 +26,7 @@ const Partitions = 12
 // ServeBroker is the broker's process: an embedded broker with its data in dir. It says where it listens in the first line
 // of out and serves until in ends.
 func ServeBroker(ctx context.Context, dir string, in io.Reader, out io.Writer) error {
-	e, err := bus.StartEmbedded(ctx, bus.EmbeddedConfig{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+	e, err := embedded.Start(ctx, embedded.Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

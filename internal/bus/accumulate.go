@@ -8,8 +8,10 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"github.com/waybill-hub/waybill/internal/bus/recordbatch"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // call is one Send (or the part of it that may be in flight at once).
@@ -19,13 +21,13 @@ type call struct {
 	release func()
 
 	mu        sync.Mutex
-	sent      []Sent
+	sent      []event.Sent
 	pending   int
 	abandoned bool
 }
 
 // settle notes the outcomes of n records.
-func (c *call) settle(n int, note func(sent []Sent)) {
+func (c *call) settle(n int, note func(sent []event.Sent)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.abandoned {
@@ -97,11 +99,11 @@ func (q *pubPartition) withdraw(k *chunk, err error) {
 	k.gone = true
 	q.mu.Unlock()
 	if len(rest) > 0 {
-		k.call.settle(len(rest), func(sent []Sent) { setErr(sent, rest, err) })
+		k.call.settle(len(rest), func(sent []event.Sent) { setErr(sent, rest, err) })
 	}
 }
 
-func setErr(sent []Sent, idx []int32, err error) {
+func setErr(sent []event.Sent, idx []int32, err error) {
 	for _, i := range idx {
 		sent[i].Err = err
 	}
@@ -129,13 +131,13 @@ func (q *pubPartition) take() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.spans = q.spans[:0]
-	bytes, most := batchHeader, min(q.p.cfg.BatchBytes, q.p.c.MaxRecord(q.w.topic))
+	bytes, most := recordbatch.HeaderSize, min(q.p.cfg.BatchBytes, q.p.c.MaxRecord(q.w.topic))
 	for len(q.queue) > 0 {
 		k := q.queue[0]
 		from := k.taken
 		for k.taken < len(k.idx) {
 			n := recordBytes(&k.call.records[k.idx[k.taken]])
-			if bytes+n > most && bytes > batchHeader {
+			if bytes+n > most && bytes > recordbatch.HeaderSize {
 				break
 			}
 			bytes += n
@@ -238,24 +240,25 @@ func (q *pubPartition) settle(s span, base int64, err error) {
 	}
 	q.mu.Unlock()
 	if err == nil {
-		s.k.call.settle(len(idx), func(sent []Sent) {
+		s.k.call.settle(len(idx), func(sent []event.Sent) {
 			for i, at := range idx {
 				sent[at].Offset = base + int64(i)
 			}
 		})
 		return
 	}
-	s.k.call.settle(len(idx)+len(rest), func(sent []Sent) {
+	s.k.call.settle(len(idx)+len(rest), func(sent []event.Sent) {
 		setErr(sent, idx, err)
 		setErr(sent, rest, errAfterFailure)
 	})
 }
 
 // attempt writes the encoded batch, again and again while it was certainly not written and may be soon.
-func (q *pubPartition) attempt() (int64, error) {
+func (q *pubPartition) attempt() (base int64, err error) {
 	until := time.Now().Add(q.p.cfg.RetryFor)
-	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		base, err := q.w.produce(q.p.ctx, q.buf, q.p.cfg.RequestTimeout)
+	tries := lifecycle.Backoff{Min: 20 * time.Millisecond, Max: time.Second}
+	for {
+		base, err = q.w.produce(q.p.ctx, q.buf, q.p.cfg.RequestTimeout)
 		switch {
 		case err == nil || fault.KindOf(err) == fault.Invalid: // the broker takes records, or says what is wrong with this one
 			q.ill.heal()
@@ -263,7 +266,7 @@ func (q *pubPartition) attempt() (int64, error) {
 		case q.p.ctx.Err() == nil:
 			q.ill.note(err)
 		}
-		if !passing(err) || time.Now().Add(wait).After(until) || !pause(q.p.ctx, wait) {
+		if wait := tries.Next(); !passing(err) || time.Now().Add(wait).After(until) || !pause(q.p.ctx, wait) {
 			return 0, err
 		}
 	}
@@ -271,12 +274,5 @@ func (q *pubPartition) attempt() (int64, error) {
 
 // pause waits; false when ctx ended first.
 func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return lifecycle.Sleep(ctx, lifecycle.Real(), d) == nil
 }

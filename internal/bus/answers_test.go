@@ -23,7 +23,7 @@ const lastCode = 133
 func TestAnswers(t *testing.T) {
 	ofRecord := map[int16]string{10: "invalid", 18: "invalid", 87: "invalid"}
 	auth := map[int16]string{29: "auth", 31: "auth", 30: "auth", 58: "auth", 33: "auth"}
-	e := broker(t)
+	e := fakeBroker(t)
 	c := dial(t, e.Addr())
 	topic(t, c, "orders", 1)
 	var next atomic.Int32
@@ -83,7 +83,7 @@ func (p *Publisher) part1(topic string) *pubPartition { return p.partition(parti
 // well again, and raises no alarm.
 func TestFetchAnswers(t *testing.T) {
 	t.Parallel()
-	e := broker(t)
+	e := fakeBroker(t)
 	c := dial(t, e.Addr(), func(cfg *Config) { cfg.OnAlarm = func(err error) { t.Errorf("alarm: %v", err) } })
 	topic(t, c, "orders", 1)
 	p := publisher(t, c, PublisherConfig{})

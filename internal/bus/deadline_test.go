@@ -13,13 +13,14 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/waybill-hub/waybill/internal/bus/embedded/brokertest"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 )
 
 // Every call to a broker that has gone silent ends by itself, also where the caller sets no time.
 func TestCallsEnd(t *testing.T) {
-	e := broker(t)
+	e := fakeBroker(t)
 	c := dial(t, e.Addr(), func(cfg *Config) { cfg.Timeout = 300 * time.Millisecond })
 	topic(t, c, "orders", 1)
 	var silent atomic.Bool
@@ -73,7 +74,7 @@ func TestOneCommitAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gen := &commits{end: make(chan error)}
 		p := &partition{}
-		c := &committer{gen: gen, topic: "orders", parts: []*partition{p}, timeout: time.Second, log: quiet(t)}
+		c := &committer{gen: gen, topic: "orders", parts: []*partition{p}, timeout: time.Second, log: brokertest.Quiet(t)}
 		for _, low := range []int64{5, 9, 12} {
 			p.next.Store(low)
 			c.tick()
@@ -103,7 +104,7 @@ func TestOneCommitAtATime(t *testing.T) {
 func TestLeavingEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &Cluster{cfg: Config{Timeout: time.Second}}
-		sub := &subscription{s: &Subscriber{c: c}, stop: func() {}, left: make(chan struct{}), log: quiet(t)}
+		sub := &subscription{s: &Subscriber{c: c}, stop: func() {}, left: make(chan struct{}), log: brokertest.Quiet(t)}
 		start := time.Now()
 		sub.leave()
 		if took := time.Since(start); took != time.Second {
@@ -130,7 +131,7 @@ func TestPublisherClosesAlone(t *testing.T) {
 
 // A join that fails, as while the group's coordinator moves, is made again soon: kafka-go would rest for 5 s.
 func TestFailedJoinIsMadeAgainSoon(t *testing.T) {
-	e := broker(t)
+	e := fakeBroker(t)
 	c := dial(t, e.Addr())
 	topic(t, c, "orders", 1)
 	send(t, publisher(t, c, PublisherConfig{}), record("orders", "k", "v"))
@@ -153,7 +154,7 @@ func TestFailedJoinIsMadeAgainSoon(t *testing.T) {
 // TestBrokerThatWasAway: when the broker comes back, it does not wait for the member that this very process was before, until its session
 // ends.
 func TestBrokerThatWasAway(t *testing.T) {
-	e := broker(t)
+	e := fakeBroker(t)
 	c := dial(t, e.Addr())
 	topic(t, c, "orders", 1)
 	p := publisher(t, c, PublisherConfig{})

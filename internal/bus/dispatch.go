@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 
+	"github.com/waybill-hub/waybill/internal/bus/recordbatch"
 	"github.com/waybill-hub/waybill/internal/event"
 )
 
@@ -24,19 +25,19 @@ func (p *partition) dispatch(ctx context.Context, a *fetched) error {
 	expected := p.next.Load()
 	gap := expected // offsets from here to expected have no record
 	for b := a.records; ; {
-		info, rest, ok, err := nextBatch(b)
+		info, rest, ok, err := recordbatch.Read(b)
 		if err != nil || !ok {
 			return err
 		}
 		b = rest
-		if info.next <= expected {
+		if info.Next <= expected {
 			continue
 		}
 		if skip := aborted.skip(&info); !skip {
-			if err := info.inflate(maxInflate); err != nil {
+			if err := info.Inflate(maxInflate); err != nil {
 				return err
 			}
-			rr := info.reader()
+			rr := recordsOf(&info)
 			rr.headers = d.headers
 			var rec event.Record
 			for {
@@ -70,10 +71,10 @@ func (p *partition) dispatch(ctx context.Context, a *fetched) error {
 			}
 			d.headers = rr.headers
 		}
-		if gap < info.next {
-			p.tellGap(ctx, gap, info.next)
+		if gap < info.Next {
+			p.tellGap(ctx, gap, info.Next)
 		}
-		expected, gap = info.next, info.next
+		expected, gap = info.Next, info.Next
 		p.next.Store(expected)
 	}
 }
@@ -98,27 +99,27 @@ type abortedSet struct {
 }
 
 // skip reports whether the batch has no records for the hub: a marker, or of an aborted transaction.
-func (s *abortedSet) skip(info *batchInfo) bool {
-	for len(s.list) > 0 && s.list[0].first < info.next {
+func (s *abortedSet) skip(info *recordbatch.Batch) bool {
+	for len(s.list) > 0 && s.list[0].first < info.Next {
 		if s.active == nil {
 			s.active = map[int64]bool{}
 		}
 		s.active[s.list[0].producer] = true
 		s.list = s.list[1:]
 	}
-	if info.control() {
+	if info.Control() {
 		if isAbort(info) {
-			delete(s.active, info.producer)
+			delete(s.active, info.Producer)
 		}
 		return true
 	}
-	return info.transactional() && s.active[info.producer]
+	return info.Transactional() && s.active[info.Producer]
 }
 
 // isAbort reads the type out of a control record's key: version, then 0 for an abort.
-func isAbort(info *batchInfo) bool {
+func isAbort(info *recordbatch.Batch) bool {
 	var rec event.Record
-	rr := info.reader()
+	rr := recordsOf(info)
 	ok, err := rr.next(&rec)
 	return ok && err == nil && len(rec.Key) >= 4 && binary.BigEndian.Uint16(rec.Key[2:]) == 0
 }

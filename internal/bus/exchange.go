@@ -205,21 +205,9 @@ func (t *topicMeta) partitions() []int {
 
 // metadata asks a broker: unlike kafka-go's own request it is never answered from memory, and it tells topic ids.
 func (c *Cluster) metadata(ctx context.Context, topics ...string) (*clusterMeta, error) {
-	return c.askMetadata(ctx, false, topics)
-}
-
-// allTopics is metadata of every topic of the cluster.
-func (c *Cluster) allTopics(ctx context.Context) (*clusterMeta, error) {
-	return c.askMetadata(ctx, true, nil)
-}
-
-func (c *Cluster) askMetadata(ctx context.Context, all bool, topics []string) (*clusterMeta, error) {
 	m := &clusterMeta{brokers: map[int32]string{}}
 	q := &raw{key: protocol.Metadata, least: 11, most: 11, flexible: true,
 		write: func(b []byte, _ int16) []byte {
-			if all {
-				return append(b, 0, 0, 0, 0)
-			}
 			b = binary.AppendUvarint(b, uint64(len(topics)+1))
 			for _, t := range topics {
 				b = append(b, make([]byte, 16)...)

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/waybill-hub/waybill/internal/bus/embedded/brokertest"
 	"github.com/waybill-hub/waybill/internal/event"
 )
 
@@ -114,14 +115,14 @@ func TestRebalanceKeepsOneBatchPerLane(t *testing.T) {
 
 // Nothing hangs when the broker does not answer.
 func TestCloseWithAFrozenBroker(t *testing.T) {
-	b := mustChild(t, t.TempDir(), "127.0.0.1:0")
-	c := dial(t, b.addr, func(cfg *Config) { cfg.Timeout = 500 * time.Millisecond })
+	b := brokertest.MustChild(t, t.TempDir(), "127.0.0.1:0")
+	c := dial(t, b.Addr, func(cfg *Config) { cfg.Timeout = 500 * time.Millisecond })
 	topic(t, c, "orders", 2)
 	p := c.Publisher(PublisherConfig{})
 	send(t, p, record("orders", "k", "x"))
 	s := subscriber(t, c, SubscriberConfig{Group: "g", Grace: 100 * time.Millisecond})
 	next(t, subscribe(t, s, "orders")).Ack()
-	b.freeze(true)
+	b.Freeze(true)
 	start := time.Now()
 	if err := s.Close(); err != nil {
 		t.Error(err)
@@ -135,15 +136,15 @@ func TestCloseWithAFrozenBroker(t *testing.T) {
 	if _, err := s.Subscribe(t.Context(), "orders"); err == nil {
 		t.Error("subscribed after Close")
 	}
-	b.freeze(false)
-	b.kill()
+	b.Freeze(false)
+	b.Kill()
 }
 
 // A broker that dies and comes back is taken up again where it was left.
 func TestBrokerComesBack(t *testing.T) {
 	dir := t.TempDir()
-	b := mustChild(t, dir, "127.0.0.1:0")
-	c := dial(t, b.addr, func(cfg *Config) { cfg.Timeout = 2 * time.Second })
+	b := brokertest.MustChild(t, dir, "127.0.0.1:0")
+	c := dial(t, b.Addr, func(cfg *Config) { cfg.Timeout = 2 * time.Second })
 	topic(t, c, "orders", 2)
 	p := publisher(t, c, PublisherConfig{})
 	s := subscriber(t, c, SubscriberConfig{Group: "g", Session: 6 * time.Second})
@@ -151,8 +152,8 @@ func TestBrokerComesBack(t *testing.T) {
 	send(t, p, record("orders", "k", "before"))
 	m := next(t, ch)
 	m.Ack()
-	b.kill()
-	mustChild(t, dir, b.addr)
+	b.Kill()
+	brokertest.MustChild(t, dir, b.Addr)
 	send(t, p, record("orders", "k", "after"))
 	for {
 		m := next(t, ch)
@@ -166,26 +167,26 @@ func TestBrokerComesBack(t *testing.T) {
 
 // A call that is not wanted any more ends at once, whatever its deadline was.
 func TestCallsAreInterrupted(t *testing.T) {
-	b := mustChild(t, t.TempDir(), "127.0.0.1:0")
-	c := dial(t, b.addr, func(cfg *Config) { cfg.Timeout = time.Minute })
+	b := brokertest.MustChild(t, t.TempDir(), "127.0.0.1:0")
+	c := dial(t, b.Addr, func(cfg *Config) { cfg.Timeout = time.Minute })
 	topic(t, c, "orders", 1)
 	f := fetcher{c: c, topic: "orders"}
 	if _, err := f.fetch(t.Context(), 0, 1000, time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	b.freeze(true)
+	b.Freeze(true)
 	start := time.Now()
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
 	if _, err := f.fetch(ctx, 0, 1000, time.Minute); !errors.Is(err, context.Canceled) || time.Since(start) > 5*time.Second {
 		t.Errorf("after %s: %v", time.Since(start), err)
 	}
-	b.freeze(false)
+	b.Freeze(false)
 }
 
 // A commit that is never answered stops neither reading nor closing.
 func TestCommitThatHangs(t *testing.T) {
-	e := broker(t)
+	e := fakeBroker(t)
 	c := dial(t, e.Addr(), func(cfg *Config) { cfg.Timeout = 500 * time.Millisecond })
 	topic(t, c, "orders", 1)
 	p := publisher(t, c, PublisherConfig{})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"github.com/waybill-hub/waybill/internal/bus/recordbatch"
 	"github.com/waybill-hub/waybill/internal/fault"
 )
 
@@ -47,7 +48,7 @@ func (c *Cluster) MaxRecord(topic string) int {
 	if limit <= 0 {
 		return MaxRecord
 	}
-	return max(1, min(limit, mostRecord)-limit/128-batchHeader)
+	return max(1, min(limit, mostRecord)-limit/128-recordbatch.HeaderSize)
 }
 
 func (c *Cluster) setLimit(topic string, limit int) {

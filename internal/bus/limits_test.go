@@ -132,7 +132,7 @@ func TestFitTopics(t *testing.T) {
 
 // TestLimitThatMayNotBeAsked: a broker that does not tell, or does not let the hub change it, leaves the usual size, and a remark.
 func TestLimitThatMayNotBeAsked(t *testing.T) {
-	e := broker(t)
+	e := fakeBroker(t)
 	c := dial(t, e.Addr())
 	if err := c.EnsureTopics(t.Context(), []Topic{{Name: "in.a", Partitions: 1}}); err != nil {
 		t.Fatal(err)
@@ -190,7 +190,7 @@ func TestLoweredWhileRunning(t *testing.T) {
 
 // TestBatchesBelowTheLimit: small records are put together to what the topic takes, and not refused first and halved then.
 func TestBatchesBelowTheLimit(t *testing.T) {
-	e := broker(t)
+	e := fakeBroker(t)
 	c := dial(t, e.Addr())
 	if err := c.EnsureTopics(t.Context(), []Topic{sized("orders", 20_000)}); err != nil {
 		t.Fatal(err)

@@ -14,6 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/waybill-hub/waybill/internal/bus/embedded"
+	"github.com/waybill-hub/waybill/internal/bus/embedded/brokertest"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 )
@@ -202,9 +204,9 @@ func TestEmbeddedWipedWhileReading(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	start := func() *Embedded {
+	start := func() *embedded.Broker {
 		t.Helper()
-		e, err := StartEmbedded(t.Context(), EmbeddedConfig{Dir: filepath.Join(dir, "broker"), Listen: addr, Log: quiet(t)})
+		e, err := embedded.Start(t.Context(), embedded.Config{Dir: filepath.Join(dir, "broker"), Listen: addr, Log: brokertest.Quiet(t)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,53 +3,48 @@ package bus
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"os"
 	"testing"
 	"time"
 
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
+
+	"github.com/waybill-hub/waybill/internal/bus/embedded"
+	"github.com/waybill-hub/waybill/internal/bus/embedded/brokertest"
 )
 
 func TestMain(m *testing.M) {
-	if runChild() {
+	if brokertest.RunChild() {
 		return
 	}
 	// The official reconnect test leaves the collector of its published messages behind.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/ThreeDotsLabs/watermill/pubsub/tests.TestReconnect.func2"))
 }
 
-// quiet is a log that shows nothing but, with -v, errors.
-func quiet(t testing.TB) *slog.Logger {
-	if testing.Verbose() {
-		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	}
-	return slog.New(slog.DiscardHandler)
-}
-
 // broker starts an embedded broker that ends with the test.
-func broker(t testing.TB, change ...func(*EmbeddedConfig)) *Embedded {
+func broker(t testing.TB) *embedded.Broker { return brokertest.Start(t) }
+
+// fake is a broker whose answers a test can change.
+type fake struct{ cluster *kfake.Cluster }
+
+func fakeBroker(t testing.TB) fake {
 	t.Helper()
-	cfg := EmbeddedConfig{Dir: t.TempDir(), Log: quiet(t)}
-	for _, f := range change {
-		f(&cfg)
-	}
-	e, err := StartEmbedded(t.Context(), cfg)
+	c, err := kfake.NewCluster(kfake.NumBrokers(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return e
+	t.Cleanup(c.Close)
+	return fake{c}
 }
+
+// Addr is the address to dial.
+func (f fake) Addr() string { return f.cluster.ListenAddrs()[0] }
 
 // dial connects to addresses; the connection ends with the test.
 func dial(t testing.TB, addr string, change ...func(*Config)) *Cluster {
 	t.Helper()
-	cfg := Config{Brokers: []string{addr}, Log: quiet(t)}
+	cfg := Config{Brokers: []string{addr}, Log: brokertest.Quiet(t)}
 	for _, f := range change {
 		f(&cfg)
 	}
@@ -77,3 +72,34 @@ func within(t testing.TB, d time.Duration) context.Context {
 }
 
 func key(i int) []byte { return fmt.Appendf(nil, "key-%04d", i) }
+
+func describe(t testing.TB, c *Cluster, topic string) TopicInfo {
+	t.Helper()
+	info, err := c.Describe(within(t, 10*time.Second), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info[topic]
+}
+
+// commitAt commits offsets as a group without members may.
+func commitAt(t testing.TB, c *Cluster, group, topic string, partition int, offset int64) {
+	t.Helper()
+	res, err := c.client.OffsetCommit(within(t, 10*time.Second), &kafka.OffsetCommitRequest{GroupID: group, GenerationID: -1,
+		Topics: map[string][]kafka.OffsetCommit{topic: {{Partition: partition, Offset: offset}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := res.Topics[topic][0].Error; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func committed(t testing.TB, c *Cluster, group, topic string, partition int) int64 {
+	t.Helper()
+	res, err := c.client.OffsetFetch(within(t, 10*time.Second), &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{topic: {partition}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.Topics[topic][0].CommittedOffset
+}

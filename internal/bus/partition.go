@@ -12,7 +12,9 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/segmentio/kafka-go"
 
+	"github.com/waybill-hub/waybill/internal/bus/recordbatch"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // partition is one partition for as long as one generation of the group has given it to us.
@@ -125,7 +127,7 @@ func (p *partition) read(ctx context.Context) error {
 	doubt := false // a call has failed: the broker that answers next may be another one
 	var told time.Time
 	defer p.fetcher.release()
-	wait := 50 * time.Millisecond
+	tries := askAgain
 	for p.room(ctx) {
 		if doubt {
 			err := p.sub.checkSame(ctx)
@@ -135,10 +137,9 @@ func (p *partition) read(ctx context.Context) error {
 			if doubt = err != nil; doubt && ctx.Err() == nil {
 				p.ill.note(err)
 			}
-			if doubt && !pause(ctx, wait) {
+			if doubt && !pause(ctx, tries.Next()) {
 				return nil
 			}
-			wait = min(2*wait, 2*time.Second)
 			continue
 		}
 		fetch, _ := p.budget()
@@ -168,9 +169,10 @@ func (p *partition) read(ctx context.Context) error {
 			p.fetcher.release()
 			switch {
 			case err == nil:
-				corrupt, wait = 0, 50*time.Millisecond
+				corrupt = 0
+				tries.Reset()
 				continue
-			case errors.Is(err, errCorrupt) && corrupt < 3:
+			case errors.Is(err, recordbatch.ErrCorrupt) && corrupt < 3:
 				corrupt++
 			default:
 				return fmt.Errorf("%s at offset %d: %w", p.name, p.next.Load(), err)
@@ -184,10 +186,9 @@ func (p *partition) read(ctx context.Context) error {
 			told = time.Now()
 			p.log.Warn("reading a partition failed and is tried again", "partition", p.name, "offset", p.next.Load(), "error", err)
 		}
-		if !pause(ctx, wait) {
+		if !pause(ctx, tries.Next()) {
 			return nil
 		}
-		wait = min(2*wait, 2*time.Second)
 	}
 	return nil
 }
@@ -254,14 +255,10 @@ func (p *partition) tellGap(ctx context.Context, from, to int64) {
 	if !ok || from >= to {
 		return
 	}
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		err := g.Gap(ctx, p.cfg.Group, p.topic, p.number, p.epoch, event.Range{From: from, To: to})
-		if err == nil {
-			return
-		}
+	_ = lifecycle.Retry(ctx, lifecycle.Real(), askAgain, func() error {
+		return g.Gap(ctx, p.cfg.Group, p.topic, p.number, p.epoch, event.Range{From: from, To: to})
+	}, func(err error, _ time.Duration) error {
 		p.log.Warn("a gap could not be stored and is tried again", "partition", p.name, "from", from, "to", to, "error", err)
-		if !pause(ctx, wait) {
-			return
-		}
-	}
+		return nil
+	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/segmentio/kafka-go"
 
+	"github.com/waybill-hub/waybill/internal/bus/recordbatch"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 )
@@ -43,29 +44,29 @@ func (c *Cluster) Peek(ctx context.Context, topic string, partition int, from in
 func (a *fetched) peek(from int64) (out []Peeked, err error) {
 	aborted := abortedSet{list: a.aborted}
 	for b := a.records; len(out) < peekRecords; {
-		info, rest, ok, err := nextBatch(b)
+		info, rest, ok, err := recordbatch.Read(b)
 		if err != nil || !ok {
 			return out, err
 		}
 		b = rest
-		if info.next <= from || aborted.skip(&info) {
+		if info.Next <= from || aborted.skip(&info) {
 			continue
 		}
-		if err := info.inflate(peekInflate); err != nil {
+		if err := info.Inflate(peekInflate); err != nil {
 			// Its records stay unread; the batch tells when the first of them was written.
-			out = append(out, Peeked{max(from, info.base), event.AcceptedAt(&event.Record{Time: time.UnixMilli(info.baseTime)})})
+			out = append(out, Peeked{max(from, info.Base), event.AcceptedAt(&event.Record{Time: time.UnixMilli(info.BaseTime)})})
 			continue
 		}
-		if out, err = info.peek(out, from); err != nil {
+		if out, err = peekBatch(&info, out, from); err != nil {
 			return out, err
 		}
 	}
 	return out, nil
 }
 
-// peek adds the batch's records from an offset on.
-func (i *batchInfo) peek(out []Peeked, from int64) ([]Peeked, error) {
-	rr := i.reader()
+// peekBatch adds the batch's records from an offset on.
+func peekBatch(b *recordbatch.Batch, out []Peeked, from int64) ([]Peeked, error) {
+	rr := recordsOf(b)
 	var rec event.Record
 	for len(out) < peekRecords {
 		more, err := rr.next(&rec)

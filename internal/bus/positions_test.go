@@ -37,8 +37,8 @@ func (a alarms) wait(t testing.TB, want ...string) error {
 // Positions that do not fit the broker stop the subscription with an alarm: nothing is skipped and nothing is read again
 // without anyone knowing.
 func TestPositionOutOfRange(t *testing.T) {
-	fill := func(t *testing.T, n int) (*Embedded, *Cluster) {
-		e := broker(t)
+	fill := func(t *testing.T, n int) (fake, *Cluster) {
+		e := fakeBroker(t)
 		c := dial(t, e.Addr())
 		topic(t, c, "orders", 1)
 		var records []event.Record

@@ -40,14 +40,6 @@ type PublisherConfig struct {
 	Key MessageKey
 }
 
-// Sent is the fate of one record. Err is classified: fault.Unavailable, Invalid and Auth mean certainly not written,
-// fault.UnknownOutcome that nobody knows.
-type Sent struct {
-	Partition int
-	Offset    int64
-	Err       error
-}
-
 // Publisher writes records with all acknowledgements, those of one key in order. It is safe for concurrent use, and many
 // callers share batches. At most one batch of a partition is on its way at a time; when it fails, the later records of the
 // callers concerned are not sent any more.
@@ -124,11 +116,11 @@ func compressionByName(name string) (kafka.Compression, error) {
 // after one fails, later ones of its partition in the same call are not written. The records must not be changed before
 // Send returns. Record fields Partition, Offset and Time are not read: a record's time is when it is written, because brokers
 // remove old records by it.
-func (p *Publisher) Send(ctx context.Context, records []event.Record) []Sent {
-	sent := make([]Sent, len(records))
-	fail := func(err error) []Sent {
+func (p *Publisher) Send(ctx context.Context, records []event.Record) []event.Sent {
+	sent := make([]event.Sent, len(records))
+	fail := func(err error) []event.Sent {
 		for i := range sent {
-			sent[i] = Sent{Offset: -1, Err: err}
+			sent[i] = event.Sent{Offset: -1, Err: err}
 		}
 		return sent
 	}
@@ -150,7 +142,7 @@ func (p *Publisher) Send(ctx context.Context, records []event.Record) []Sent {
 		part := sent[from:to]
 		if err := p.budget.Acquire(ctx, bytes); err != nil {
 			for i := range sent[from:] {
-				sent[from+i] = Sent{Offset: -1, Err: fault.Wrap(fault.Unavailable, "publish: not sent", err)}
+				sent[from+i] = event.Sent{Offset: -1, Err: fault.Wrap(fault.Unavailable, "publish: not sent", err)}
 			}
 			return sent
 		}
@@ -183,8 +175,8 @@ func (p *Publisher) part(records []event.Record, from int) (to int, bytes int64)
 }
 
 // sendPart deals the records to their partitions and waits for their outcomes.
-func (p *Publisher) sendPart(ctx context.Context, records []event.Record, sent []Sent, bytes int64, failed map[partitionKey]bool) {
-	c := &call{records: records, sent: make([]Sent, len(records)), done: make(chan struct{}), release: func() { p.budget.Release(bytes) }}
+func (p *Publisher) sendPart(ctx context.Context, records []event.Record, sent []event.Sent, bytes int64, failed map[partitionKey]bool) {
+	c := &call{records: records, sent: make([]event.Sent, len(records)), done: make(chan struct{}), release: func() { p.budget.Release(bytes) }}
 	var chunks []*chunk
 	var partitions []int
 	var topicErr error
@@ -198,11 +190,11 @@ func (p *Publisher) sendPart(ctx context.Context, records []event.Record, sent [
 			most = p.c.MaxRecord(topic)
 		}
 		if topicErr != nil {
-			c.sent[i] = Sent{Offset: -1, Err: topicErr}
+			c.sent[i] = event.Sent{Offset: -1, Err: topicErr}
 			continue
 		}
 		n := p.balancer.Balance(kafka.Message{Key: r.Key}, partitions...)
-		c.sent[i] = Sent{Partition: n, Offset: -1}
+		c.sent[i] = event.Sent{Partition: n, Offset: -1}
 		size := recordBytes(r)
 		at := partitionKey{topic, n}
 		if size > most {

@@ -15,6 +15,8 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/waybill-hub/waybill/internal/bus/embedded/brokertest"
+	"github.com/waybill-hub/waybill/internal/bus/recordbatch"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 )
@@ -31,17 +33,17 @@ func logOf(t testing.TB, c *Cluster, topic string, partition int) []event.Record
 			t.Fatal(a.err, err)
 		}
 		for b := bytes.Clone(a.records); ; {
-			info, rest, ok, err := nextBatch(b)
+			info, rest, ok, err := recordbatch.Read(b)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if !ok {
 				break
 			}
-			if err := info.inflate(maxInflate); err != nil {
+			if err := info.Inflate(maxInflate); err != nil {
 				t.Fatal(err)
 			}
-			rr := info.reader()
+			rr := recordsOf(&info)
 			var r event.Record
 			for {
 				more, err := rr.next(&r)
@@ -55,7 +57,7 @@ func logOf(t testing.TB, c *Cluster, topic string, partition int) []event.Record
 					out = append(out, r)
 				}
 			}
-			b, next = rest, info.next
+			b, next = rest, info.Next
 		}
 	}
 	return out
@@ -70,7 +72,7 @@ func values(records []event.Record) string {
 }
 
 // kinds shows the outcomes in short.
-func kinds(sent []Sent) string {
+func kinds(sent []event.Sent) string {
 	var s []string
 	for _, x := range sent {
 		s = append(s, fault.KindOf(x.Err).String())
@@ -128,7 +130,7 @@ func TestPartitionsAgreeWithKafka(t *testing.T) {
 
 // Every write asks for all acknowledgements, and no batch is larger than what brokers take by default.
 func TestRequestsOfThePublisher(t *testing.T) {
-	e := broker(t)
+	e := fakeBroker(t)
 	c := dial(t, e.Addr())
 	topic(t, c, "orders", 2)
 	var mu sync.Mutex
@@ -145,11 +147,11 @@ func TestRequestsOfThePublisher(t *testing.T) {
 		for _, rt := range r.Topics {
 			for _, rp := range rt.Partitions {
 				largest = max(largest, len(rp.Records))
-				info, _, ok, err := nextBatch(rp.Records)
+				info, _, ok, err := recordbatch.Read(rp.Records)
 				if !ok || err != nil {
 					t.Error(ok, err)
 				}
-				records += info.count
+				records += info.Count
 			}
 		}
 		return nil, nil, false
@@ -185,7 +187,7 @@ func TestOutcomePerRecord(t *testing.T) {
 	}
 	p := publisher(t, c, PublisherConfig{Linger: 50 * time.Millisecond})
 	var wg sync.WaitGroup
-	results := make([][]Sent, 3)
+	results := make([][]event.Sent, 3)
 	for i, records := range [][]event.Record{
 		{record("small", "a", "a1"), record("small", "a", "a2"), record("small", "a", "a3")},
 		{record("small", "b", "b1"), record("small", "b", strings.Repeat("B", 5000)), record("small", "b", "b3")},
@@ -223,7 +225,7 @@ func TestOutcomePerRecord(t *testing.T) {
 
 // What was certainly not written is tried again in place, so that the order of the partition holds.
 func TestPassingFailuresAreRetriedInOrder(t *testing.T) {
-	e := broker(t)
+	e := fakeBroker(t)
 	c := dial(t, e.Addr())
 	topic(t, c, "orders", 1)
 	var calls atomic.Int32
@@ -262,7 +264,7 @@ func TestUnknownOutcomes(t *testing.T) {
 		{"no answer", func(kmsg.Request) (kmsg.Response, error, bool) { return nil, nil, true }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			e := broker(t)
+			e := fakeBroker(t)
 			c := dial(t, e.Addr())
 			topic(t, c, "orders", 1)
 			var calls atomic.Int32
@@ -292,15 +294,15 @@ func TestUnknownOutcomes(t *testing.T) {
 // Nothing hangs on a broker that neither answers nor refuses, memory stays bounded, and outcomes are told for what they
 // are.
 func TestFrozenAndDeadBroker(t *testing.T) {
-	b := mustChild(t, t.TempDir(), "127.0.0.1:0")
-	c := dial(t, b.addr, func(cfg *Config) { cfg.Timeout = time.Second })
+	b := brokertest.MustChild(t, t.TempDir(), "127.0.0.1:0")
+	c := dial(t, b.Addr, func(cfg *Config) { cfg.Timeout = time.Second })
 	topic(t, c, "orders", 1)
 	p := c.Publisher(PublisherConfig{RequestTimeout: 700 * time.Millisecond, RetryFor: 300 * time.Millisecond, MaxInFlight: 10_000})
 	send(t, p, record("orders", "k", "warm"))
-	b.freeze(true)
+	b.Freeze(true)
 
 	var wg sync.WaitGroup
-	var first, second, third []Sent
+	var first, second, third []event.Sent
 	start := time.Now()
 	wg.Go(func() {
 		first = p.Send(within(t, 10*time.Second), []event.Record{record("orders", "k", strings.Repeat("x", 9000))})
@@ -328,7 +330,7 @@ func TestFrozenAndDeadBroker(t *testing.T) {
 	if got := kinds(p.Send(inFlight, []event.Record{record("orders", "k", "x")})); got != "unknown-outcome" {
 		t.Errorf("gave up while on its way: %s", got)
 	}
-	b.kill()
+	b.Kill()
 	if got := kinds(p.Send(within(t, 10*time.Second), []event.Record{record("orders", "k", "x")})); got != "unavailable" {
 		t.Errorf("dead: %s", got)
 	}
@@ -345,7 +347,7 @@ func TestFrozenAndDeadBroker(t *testing.T) {
 
 // A call of more bytes than may be in flight goes in parts, in order, and stops at the first failure of a partition.
 func TestLargeCallGoesInParts(t *testing.T) {
-	e := broker(t)
+	e := fakeBroker(t)
 	c := dial(t, e.Addr())
 	topic(t, c, "orders", 1)
 	p := publisher(t, c, PublisherConfig{MaxInFlight: 1000})
@@ -373,7 +375,7 @@ func TestLargeCallGoesInParts(t *testing.T) {
 }
 
 func TestManyCallersShareBatches(t *testing.T) {
-	e := broker(t)
+	e := fakeBroker(t)
 	c := dial(t, e.Addr())
 	topic(t, c, "orders", 2)
 	var requests atomic.Int32
@@ -414,7 +416,7 @@ func TestManyCallersShareBatches(t *testing.T) {
 }
 
 func TestCompression(t *testing.T) {
-	e := broker(t)
+	e := fakeBroker(t)
 	c := dial(t, e.Addr())
 	for _, name := range []string{"none", "gzip", "snappy", "lz4", "zstd"} {
 		topic(t, c, name, 1)
@@ -466,11 +468,11 @@ func TestProduceKinds(t *testing.T) {
 }
 
 func TestDialFailures(t *testing.T) {
-	b := mustChild(t, t.TempDir(), "127.0.0.1:0")
-	b.kill()
+	b := brokertest.MustChild(t, t.TempDir(), "127.0.0.1:0")
+	b.Kill()
 	start := time.Now()
-	_, err := Dial(t.Context(), Config{Brokers: []string{b.addr}, Timeout: 2 * time.Second})
-	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), b.addr) || time.Since(start) > 5*time.Second {
+	_, err := Dial(t.Context(), Config{Brokers: []string{b.Addr}, Timeout: 2 * time.Second})
+	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), b.Addr) || time.Since(start) > 5*time.Second {
 		t.Errorf("after %s: %v", time.Since(start), err)
 	}
 	for _, cfg := range []Config{{}, {Brokers: []string{"nohost"}}, {Brokers: []string{"a:1"}, SASL: &SASL{Mechanism: "NTLM", Username: "u"}}, {Brokers: []string{"a:1"}, SASL: &SASL{Mechanism: "PLAIN"}}} {

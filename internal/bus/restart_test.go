@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/bus/embedded/brokertest"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 )
@@ -15,8 +16,8 @@ import (
 // itself when it collects what it has published.)
 func TestKilledWhileRecordsPass(t *testing.T) {
 	dir := t.TempDir()
-	b := mustChild(t, dir, "127.0.0.1:0")
-	c := dial(t, b.addr, func(cfg *Config) { cfg.Timeout = 3 * time.Second })
+	b := brokertest.MustChild(t, dir, "127.0.0.1:0")
+	c := dial(t, b.Addr, func(cfg *Config) { cfg.Timeout = 3 * time.Second })
 	topic(t, c, "orders", 4)
 	p := publisher(t, c, PublisherConfig{RequestTimeout: 2 * time.Second, RetryFor: time.Second})
 	const keys, each = 20, 150
@@ -47,8 +48,8 @@ func TestKilledWhileRecordsPass(t *testing.T) {
 			for range keys * each / 3 {
 				<-steps
 			}
-			b.kill()
-			b = mustChild(t, dir, b.addr)
+			b.Kill()
+			b = brokertest.MustChild(t, dir, b.Addr)
 		}
 	})
 	defer writers.Wait()

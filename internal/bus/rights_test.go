@@ -121,7 +121,7 @@ func TestRightsRevoked(t *testing.T) {
 			next(t, ch).Ack()
 			r := &rights{t, admin, tt.kind, name, tt.op}
 			r.revoke()
-			told := func() *Trouble { return older(s.Trouble(), p.Trouble(name)) }
+			told := func() *fault.Trouble { return older(s.Trouble(), p.Trouble(name)) }
 			if tt.op == kmsg.ACLOperationWrite {
 				eventually(t, "a write to be refused", func() bool {
 					sent := p.Send(within(t, 5*time.Second), []event.Record{record(name, "k", "refused")})[0]

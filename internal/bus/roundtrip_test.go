@@ -52,7 +52,7 @@ func subscribe(t testing.TB, s *Subscriber, topic string) <-chan *message.Messag
 }
 
 // send writes records and fails the test unless all are written.
-func send(t testing.TB, p *Publisher, records ...event.Record) []Sent {
+func send(t testing.TB, p *Publisher, records ...event.Record) []event.Sent {
 	t.Helper()
 	sent := p.Send(within(t, 20*time.Second), records)
 	for i, s := range sent {

@@ -16,6 +16,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // subscription is one member of a group, reading one topic.
@@ -295,16 +296,16 @@ func (sub *subscription) open(ctx context.Context, assigned []kafka.PartitionAss
 	}
 	var cluster string
 	var info TopicInfo
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		var err error
-		if cluster, info, err = sub.look(ctx); err == nil {
-			break
-		}
+	err := lifecycle.Retry(ctx, lifecycle.Real(), askAgain, func() (err error) {
+		cluster, info, err = sub.look(ctx)
+		return err
+	}, func(err error, _ time.Duration) error {
 		sub.opening.note(fmt.Errorf("the topic %s cannot be looked up: %w", sub.topic, err))
 		sub.log.Warn("looking up the topic failed and is tried again", "error", err)
-		if !pause(ctx, wait) {
-			return nil, nil
-		}
+		return nil
+	})
+	if err != nil { // ctx has ended
+		return nil, nil
 	}
 	if sub.topicID != "" {
 		if err := sub.same(cluster, info.ID); err != nil {
@@ -366,6 +367,9 @@ func (sub *subscription) look(ctx context.Context) (string, TopicInfo, error) {
 	return cluster, info, nil
 }
 
+// askAgain is how what belongs to reading is asked for again until it is answered.
+var askAgain = lifecycle.Backoff{Min: 50 * time.Millisecond, Max: 2 * time.Second}
+
 // position is where to begin: what Positions keeps, else what is committed in Kafka, else the first record. ok is false
 // when ctx ended first.
 func (sub *subscription) position(ctx context.Context, a kafka.PartitionAssignment, held PartitionInfo) (epoch int64, pos event.Position, ok bool, err error) {
@@ -375,24 +379,24 @@ func (sub *subscription) position(ctx context.Context, a kafka.PartitionAssignme
 		log.Committed = -1
 	}
 	if ps := sub.s.cfg.Positions; ps != nil {
-		for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		err = lifecycle.Retry(ctx, lifecycle.Real(), askAgain, func() (err error) {
 			epoch, pos, known, err = ps.Assigned(ctx, sub.s.cfg.Group, sub.topic, a.ID, log)
-			if ctx.Err() != nil {
-				return 0, pos, false, nil
-			}
-			if err == nil {
-				failpoint.Hit(failpoint.PositionTaken)
-				break
-			}
+			return err
+		}, func(err error, _ time.Duration) error {
 			if fault.KindOf(err) != fault.Unavailable {
-				return 0, pos, false, err
+				return err
 			}
 			sub.opening.note(fmt.Errorf("the stored position of %s/%d cannot be read: %w", sub.topic, a.ID, err))
 			sub.log.Warn("the stored position cannot be read and is asked for again", "partition", a.ID, "error", err)
-			if !pause(ctx, wait) {
-				return 0, pos, false, nil
-			}
+			return nil
+		})
+		switch {
+		case ctx.Err() != nil:
+			return 0, pos, false, nil
+		case err != nil:
+			return 0, pos, false, err
 		}
+		failpoint.Hit(failpoint.PositionTaken)
 	}
 	if !known {
 		pos = event.Position{Next: a.Offset}

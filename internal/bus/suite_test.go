@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 
+	"github.com/waybill-hub/waybill/internal/bus/embedded/brokertest"
 	"github.com/waybill-hub/waybill/internal/needtest"
 )
 
@@ -63,7 +64,7 @@ func (s suite) pubSub(t *testing.T, group string) (message.Publisher, message.Su
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		for {
-			c, err := Dial(ctx, Config{Brokers: []string{s.addr}, Log: quiet(t)})
+			c, err := Dial(ctx, Config{Brokers: []string{s.addr}, Log: brokertest.Quiet(t)})
 			if err == nil {
 				return c
 			}

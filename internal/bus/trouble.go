@@ -9,13 +9,9 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
-)
 
-// Trouble is why something is not done at present. It needs nobody who says that it is over: it ends when it is done again.
-type Trouble struct {
-	Since time.Time
-	Why   string
-}
+	"github.com/waybill-hub/waybill/internal/fault"
+)
 
 const (
 	// patience is how long what passes by itself is no trouble: leaders and coordinators move, a group forms anew.
@@ -48,12 +44,12 @@ func (a *ailment) note(err error) {
 func (a *ailment) heal() { a.at.Store(nil) }
 
 // trouble gives what has to be told: what needs mending at once, what may pass by itself after the patience.
-func (a *ailment) trouble(now time.Time) *Trouble {
+func (a *ailment) trouble(now time.Time) *fault.Trouble {
 	i := a.at.Load()
 	if i == nil || aboutOf(i.err) != aboutHub && now.Sub(i.since) < patience {
 		return nil
 	}
-	return &Trouble{Since: i.since, Why: explain(i.err)}
+	return &fault.Trouble{Since: i.since, Why: explain(i.err)}
 }
 
 // joinFailed adds to a join's failure what it means where nobody else says it. kafka-go leaves out of its metadata a field that its version has; Kafka
@@ -115,34 +111,34 @@ func (m *membership) meet(strangers string) {
 	m.strange = strangers
 }
 
-func (m *membership) trouble(group string, churn time.Duration, now time.Time) *Trouble {
+func (m *membership) trouble(group string, churn time.Duration, now time.Time) *fault.Trouble {
 	if t := m.joining.trouble(now); t != nil {
-		return &Trouble{Since: t.Since, Why: fmt.Sprintf("it cannot be in its consumer group %s: %s", group, t.Why)}
+		return &fault.Trouble{Since: t.Since, Why: fmt.Sprintf("it cannot be in its consumer group %s: %s", group, t.Why)}
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
 	case !m.waits.IsZero() && now.Sub(m.waits) >= patience:
-		return &Trouble{Since: m.waits, Why: fmt.Sprintf("its consumer group %s has given it no partitions for %s: the group's coordinator does not answer, or other members hold the group up",
+		return &fault.Trouble{Since: m.waits, Why: fmt.Sprintf("its consumer group %s has given it no partitions for %s: the group's coordinator does not answer, or other members hold the group up",
 			group, now.Sub(m.waits).Truncate(time.Second))}
 	case len(m.began) == churnTimes && now.Sub(m.began[0]) < churn:
 		why := fmt.Sprintf("its consumer group %s was formed anew %d times within %s: members come and go, or are too slow for the group", group, churnTimes, churn)
 		if m.lately != "" {
 			why += " (" + m.lately + ")"
 		}
-		return &Trouble{Since: m.began[0], Why: why}
+		return &fault.Trouble{Since: m.began[0], Why: why}
 	case m.strange != "":
-		return &Trouble{Since: m.met, Why: fmt.Sprintf("other programs are in its consumer group %s and are given its partitions: %s; end them, or give them a group of their own", group, m.strange)}
+		return &fault.Trouble{Since: m.met, Why: fmt.Sprintf("other programs are in its consumer group %s and are given its partitions: %s; end them, or give them a group of their own", group, m.strange)}
 	}
 	return nil
 }
 
 // trouble is why the partition is not read.
-func (p *partition) trouble(now time.Time) *Trouble {
+func (p *partition) trouble(now time.Time) *fault.Trouble {
 	t := p.ill.trouble(now)
 	if t == nil {
 		if asked := p.asked.Load(); asked != nil && now.Sub(*asked) >= p.cfg.FetchWait+patience {
-			t = &Trouble{Since: *asked, Why: "the broker does not answer"}
+			t = &fault.Trouble{Since: *asked, Why: "the broker does not answer"}
 		}
 	}
 	if t != nil {
@@ -151,21 +147,21 @@ func (p *partition) trouble(now time.Time) *Trouble {
 	return t
 }
 
-func (sub *subscription) trouble(now time.Time) *Trouble {
+func (sub *subscription) trouble(now time.Time) *fault.Trouble {
 	if t := sub.member.trouble(sub.s.cfg.Group, sub.s.cfg.churn, now); t != nil {
 		return t
 	}
 	if t := sub.opening.trouble(now); t != nil {
 		return t
 	}
-	var worst *Trouble
+	var worst *fault.Trouble
 	for _, p := range sub.current() {
 		worst = older(worst, p.trouble(now))
 	}
 	return worst
 }
 
-func older(a, b *Trouble) *Trouble {
+func older(a, b *fault.Trouble) *fault.Trouble {
 	if a == nil || b != nil && b.Since.Before(a.Since) {
 		return b
 	}
@@ -173,10 +169,10 @@ func older(a, b *Trouble) *Trouble {
 }
 
 // Trouble is why a topic that is subscribed to is not read at present; nil: it is. What passes by itself within seconds is none.
-func (s *Subscriber) Trouble() *Trouble {
+func (s *Subscriber) Trouble() *fault.Trouble {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var worst *Trouble
+	var worst *fault.Trouble
 	now := time.Now()
 	for sub := range s.subs {
 		worst = older(worst, sub.trouble(now))
@@ -186,11 +182,11 @@ func (s *Subscriber) Trouble() *Trouble {
 
 // Trouble is why what was to be written to a topic is not on it; nil: it is, or nothing was to be. Callers of Send make the same call again
 // until it succeeds, so that what is not tried again for a minute is nobody's any more.
-func (p *Publisher) Trouble(topic string) *Trouble {
+func (p *Publisher) Trouble(topic string) *fault.Trouble {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	var worst *Trouble
+	var worst *fault.Trouble
 	see := func(a *ailment) {
 		if i := a.at.Load(); i != nil && now.Sub(i.last) > forgotten {
 			a.at.CompareAndSwap(i, nil)

@@ -3,8 +3,6 @@ package bus
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,12 +12,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/needtest"
 )
 
 // refusing has a broker answer requests of a kind with a code while on is set.
-func refusing(e *Embedded, on *atomic.Bool, key kmsg.Key, respond func(kmsg.Request) kmsg.Response) {
+func refusing(e fake, on *atomic.Bool, key kmsg.Key, respond func(kmsg.Request) kmsg.Response) {
 	e.cluster.ControlKey(int16(key), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		e.cluster.KeepControl()
 		if !on.Load() {
@@ -76,7 +74,7 @@ func TestGroupLost(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			e := broker(t)
+			e := fakeBroker(t)
 			c := dial(t, e.Addr(), func(cfg *Config) { cfg.Timeout = time.Second })
 			topic(t, c, "orders", 1)
 			p := publisher(t, c, PublisherConfig{})
@@ -93,7 +91,7 @@ func TestGroupLost(t *testing.T) {
 			}
 			began := time.Now()
 			on.Store(true)
-			var told *Trouble
+			var told *fault.Trouble
 			eventually(t, tt.why, func() bool { told = s.Trouble(); return told != nil && strings.Contains(told.Why, tt.why) })
 			if told.Since.Before(began.Add(-time.Second)) || told.Since.After(time.Now()) {
 				t.Errorf("since %s, and it began at %s", told.Since, began)
@@ -170,29 +168,4 @@ func TestNewProtocolHoldsTheGroup(t *testing.T) {
 	other.Close()
 	next(t, ch).Ack()
 	eventually(t, "all is well", func() bool { return s.Trouble() == nil })
-}
-
-// TestTroubleOfABrokerThatCannotWrite: the embedded broker says itself why it stands still.
-func TestTroubleOfABrokerThatCannotWrite(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	e := broker(t, func(c *EmbeddedConfig) { c.Dir = dir })
-	c := dial(t, e.Addr(), func(cfg *Config) { cfg.Timeout = 2 * time.Second })
-	topic(t, c, "stuck", 1)
-	topic(t, c, "other", 1)
-	if e.Trouble() != nil {
-		t.Fatalf("told before anything has happened: %+v", e.Trouble())
-	}
-	inTheWay := filepath.Join(dir, "partitions", "stuck-0")
-	send(t, publisher(t, c, PublisherConfig{}), record("other", "k", "1"))
-	if err := os.WriteFile(inTheWay, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	p := publisher(t, c, PublisherConfig{RequestTimeout: time.Second, RetryFor: time.Second})
-	_ = p.Send(t.Context(), []event.Record{record("stuck", "k", "1")}) // fails, and is the reason
-	eventually(t, "the broker says why", func() bool { told := e.Trouble(); return told != nil && strings.Contains(told.Why, dir) })
-	if err := os.Remove(inTheWay); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "it is over", func() bool { return e.Trouble() == nil })
 }

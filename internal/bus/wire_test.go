@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
 
+	"github.com/waybill-hub/waybill/internal/bus/recordbatch"
 	"github.com/waybill-hub/waybill/internal/event"
 )
 
@@ -35,14 +36,14 @@ func encode(t testing.TB, c kafka.Compression, records ...event.Record) []byte {
 func decode(b []byte) ([]event.Record, error) {
 	var out []event.Record
 	for {
-		info, rest, ok, err := nextBatch(b)
+		info, rest, ok, err := recordbatch.Read(b)
 		if err != nil || !ok {
 			return out, err
 		}
-		if err := info.inflate(1 << 20); err != nil {
+		if err := info.Inflate(1 << 20); err != nil {
 			return out, err
 		}
-		rr := info.reader()
+		rr := recordsOf(&info)
 		for {
 			var r event.Record
 			more, err := rr.next(&r)
@@ -78,7 +79,7 @@ func TestBatchesRoundTrip(t *testing.T) {
 			}
 		}
 		b := encode(t, compression, records...)
-		size := batchHeader
+		size := recordbatch.HeaderSize
 		for i := range records {
 			size += recordBytes(&records[i])
 		}
@@ -115,7 +116,7 @@ func same(a, b []byte) bool { return bytes.Equal(a, b) && (a == nil) == (b == ni
 
 // resum makes the checksum of a changed batch right again.
 func resum(b []byte) []byte {
-	binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[21:], castagnoli))
+	binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[21:], recordbatch.Castagnoli))
 	return b
 }
 
@@ -131,16 +132,16 @@ func TestDamagedBatches(t *testing.T) {
 		b    []byte
 		err  error
 	}{
-		{"a flipped bit", change(func(b []byte) { b[len(b)-1] ^= 1 }), errCorrupt},
-		{"old format", change(func(b []byte) { b[16] = 1 }), errOldFormat},
-		{"too short for a batch", change(func(b []byte) { binary.BigEndian.PutUint32(b[8:], 5) }), errCorrupt},
-		{"negative length", change(func(b []byte) { binary.BigEndian.PutUint32(b[8:], 0xffffffff) }), errCorrupt},
-		{"more records than there are", resum(change(func(b []byte) { binary.BigEndian.PutUint32(b[57:], 1000) })), errCorrupt},
-		{"negative count", resum(change(func(b []byte) { binary.BigEndian.PutUint32(b[57:], 0xffffffff) })), errCorrupt},
-		{"a record longer than the batch", resum(change(func(b []byte) { b[61] = 0x7e })), errCorrupt},
-		{"unknown compression", resum(change(func(b []byte) { b[22] = 7 })), errCorrupt},
-		{"not compressed as it says", resum(change(func(b []byte) { b[22] = 1 })), errCorrupt},
-		{"too large when decompressed", encode(t, kafka.Zstd, record("t", "k", strings.Repeat("x", 2<<20))), errInflated},
+		{"a flipped bit", change(func(b []byte) { b[len(b)-1] ^= 1 }), recordbatch.ErrCorrupt},
+		{"old format", change(func(b []byte) { b[16] = 1 }), recordbatch.ErrOldFormat},
+		{"too short for a batch", change(func(b []byte) { binary.BigEndian.PutUint32(b[8:], 5) }), recordbatch.ErrCorrupt},
+		{"negative length", change(func(b []byte) { binary.BigEndian.PutUint32(b[8:], 0xffffffff) }), recordbatch.ErrCorrupt},
+		{"more records than there are", resum(change(func(b []byte) { binary.BigEndian.PutUint32(b[57:], 1000) })), recordbatch.ErrCorrupt},
+		{"negative count", resum(change(func(b []byte) { binary.BigEndian.PutUint32(b[57:], 0xffffffff) })), recordbatch.ErrCorrupt},
+		{"a record longer than the batch", resum(change(func(b []byte) { b[61] = 0x7e })), recordbatch.ErrCorrupt},
+		{"unknown compression", resum(change(func(b []byte) { b[22] = 7 })), recordbatch.ErrCorrupt},
+		{"not compressed as it says", resum(change(func(b []byte) { b[22] = 1 })), recordbatch.ErrCorrupt},
+		{"too large when decompressed", encode(t, kafka.Zstd, record("t", "k", strings.Repeat("x", 2<<20))), recordbatch.ErrInflated},
 	} {
 		if got, err := decode(test.b); !errors.Is(err, test.err) {
 			t.Errorf("%s: %d records, error %v, want %v", test.name, len(got), err, test.err)

@@ -12,7 +12,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/backup"
-	"github.com/waybill-hub/waybill/internal/bus"
+	"github.com/waybill-hub/waybill/internal/bus/embedded"
 	"github.com/waybill-hub/waybill/internal/store"
 )
 
@@ -186,7 +186,7 @@ func restore(ctx context.Context, dir string, m *backup.Manifest, to backup.Plac
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	lock, err := bus.LockDir(to.Broker)
+	lock, err := embedded.LockDir(to.Broker)
 	if err != nil {
 		return err
 	}

@@ -68,3 +68,11 @@ type Position struct {
 	Next int64
 	Done []Range
 }
+
+// Sent is the fate of one record that was to be published. Err is classified: fault.Unavailable, Invalid and Auth mean certainly not written,
+// fault.UnknownOutcome that nobody knows.
+type Sent struct {
+	Partition int
+	Offset    int64
+	Err       error
+}

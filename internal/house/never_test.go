@@ -26,6 +26,9 @@ type ban struct {
 var values = []string{"internal/event", "internal/jsondoc", "internal/schema", "internal/mapping", "internal/flow", "internal/connector",
 	"internal/state", "internal/store", "connectors"}
 
+// intake are the packages that read what strangers and systems send.
+var intake = []string{"internal/intake", "internal/webhook", "internal/relay", "internal/inbox"}
+
 var bans = []ban{
 	{lib: "github.com/segmentio/kafka-go", name: "kafka", names: []string{"Reader", "ReaderConfig", "NewReader"}, but: []string{"internal/bench"},
 		why: "it has no fencing: queued messages survive a rebalance, and their offsets are committed under the new generation"},
@@ -53,10 +56,10 @@ var bans = []ban{
 	{lib: "encoding/json", names: []string{"Unmarshal", "NewDecoder"}, in: values, but: []string{"internal/connector/window.go", "internal/store"}, // own columns and cursors
 		why: "it makes numbers floats, and takes names that stand twice: parse with jsondoc"},
 	{lib: "net/http", names: []string{"Client", "DefaultClient", "Transport", "DefaultTransport", "Get", "Head", "Post", "PostForm", "NewRequest", "NewRequestWithContext"},
-		in: append([]string{"internal/intake"}, values...), why: "nothing that a payload names is fetched, and systems are reached through httpclient, which refuses addresses"},
+		in: slices.Concat(intake, values), why: "nothing that a payload names is fetched, and systems are reached through httpclient, which refuses addresses"},
 	{lib: "time", names: []string{"LoadLocation"}, why: "what a zone means would depend on the machine, and nobody would say so: use internal/zones"},
 	{lib: "time/tzdata", why: "the data of the compiler's release is older than the law: use internal/zones"},
-	{lib: "net", names: []string{"Dial", "DialTimeout", "Dialer"}, in: append([]string{"internal/intake"}, values...),
+	{lib: "net", names: []string{"Dial", "DialTimeout", "Dialer"}, in: slices.Concat(intake, values),
 		why: "connections to systems are made by httpclient's dialer, which refuses addresses"},
 }
 

@@ -4,27 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
-	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
 // Change is another set of sources, made ready. Nothing has happened yet: first Close is called, then Open.
 type Change struct {
-	in     *Intake
-	routes routes
-	begin  []*work
-	end    []string // flows whose present work ends
+	in    *Intake
+	hooks *webhook.Change
+	begin []*work
+	end   []string // flows whose present work ends
 }
 
 // Prepare makes a change to other sources ready, or says what is wrong with them. Flows that are the same as before go on untouched;
 // the others end and begin anew.
 func (in *Intake) Prepare(sources []Source, same func(flow string) bool) (*Change, error) {
-	all, err := in.hooks.prepare(sources, same)
+	hooks, err := in.hooks.Prepare(hooked(sources), same)
 	if err != nil {
 		return nil, err
 	}
-	c := &Change{in: in, routes: all}
+	c := &Change{in: in, hooks: hooks}
 	listed := map[string]bool{}
 	for _, s := range sources {
 		if listed[s.Flow] {
@@ -55,31 +54,7 @@ func (in *Intake) Prepare(sources []Source, same func(flow string) bool) (*Chang
 // paths the senders notice nothing: what comes in now is carried by the new work. An error means that not everything
 // ended in time; its lease keeps it from meddling with what comes after.
 func (c *Change) Close(ctx context.Context) error {
-	h := c.in.hooks
-	before := *h.routes.Load()
-	now := make(routes, len(before))
-	var gone []*hook
-	for path, k := range before {
-		next := c.routes[path]
-		switch {
-		case next == nil:
-			gone = append(gone, k)
-		case next.Flow != k.Flow:
-			gone = append(gone, k)
-			now[path] = &hook{Source: k.Source, scheme: k.scheme, reply: k.reply, methods: k.methods, rate: k.rate, closed: true}
-		default:
-			now[path] = k
-		}
-	}
-	h.routes.Store(&now)
-	var errs []error
-	for _, k := range gone {
-		for k.busy.Load() > 0 && len(errs) == 0 {
-			if err := lifecycle.Sleep(ctx, c.in.c.Clock, 5*time.Millisecond); err != nil {
-				errs = append(errs, fmt.Errorf("requests at %s%s are still under way: %w", PathPrefix, k.Webhook.Path, err))
-			}
-		}
-	}
+	errs := []error{c.hooks.Close(ctx)}
 	c.in.mu.RLock()
 	var works []*work
 	for _, flow := range c.end {
@@ -98,13 +73,19 @@ func (c *Change) Open() {
 	}
 	for _, w := range c.begin {
 		w.begin(in.ctx)
-		in.works[w.flow] = w
+		in.works[w.src.Flow] = w
 	}
 	in.mu.Unlock()
-	in.hooks.routes.Store(&c.routes)
-	flows := map[string]bool{}
-	for _, k := range c.routes {
-		flows[k.Flow] = true
+	c.hooks.Open()
+}
+
+// hooked are the sources that have a webhook.
+func hooked(sources []Source) []webhook.Source {
+	var out []webhook.Source
+	for _, s := range sources {
+		if s.Webhook != nil {
+			out = append(out, webhook.Source{Flow: s.Flow, Topic: s.Topic, Onward: s.Onward, Endpoint: *s.Webhook})
+		}
 	}
-	in.hooks.refusals.keep(flows)
+	return out
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox"
+	"github.com/waybill-hub/waybill/internal/lease"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -80,7 +83,7 @@ func (p *place) of(f *connector.File) bool {
 	return p.File == f.ID && p.Name == f.Name && p.Modified.Equal(f.Modified)
 }
 
-func (w *watcher) read(ctx context.Context, t *tenure) error {
+func (w *watcher) read(ctx context.Context, t *lease.Held) error {
 	pending, err := w.pending(ctx)
 	if err != nil {
 		return err
@@ -128,7 +131,7 @@ func (w *watcher) remarkFiles() {
 
 // pending lists the drop.
 func (w *watcher) pending(ctx context.Context) (files []connector.File, err error) {
-	err = guard(func() (err error) {
+	err = lifecycle.Guard(func() (err error) {
 		files, err = w.files.Source.Pending(ctx, w.files.Object)
 		return err
 	})
@@ -136,13 +139,13 @@ func (w *watcher) pending(ctx context.Context) (files []connector.File, err erro
 }
 
 // idle notes that the drop was looked at, and forgets a file that was moved away.
-func (w *watcher) idle(ctx context.Context, t *tenure, at *place) error {
+func (w *watcher) idle(ctx context.Context, t *lease.Held, at *place) error {
 	_, err := w.accept(ctx, t, nil, at.idle())
 	return err
 }
 
 // file takes one file, from where it was left, and moves it away. A small file is one commit, and its run's record another.
-func (w *watcher) file(ctx context.Context, t *tenure, f *connector.File, at *place, recording *sync.WaitGroup) (err error) {
+func (w *watcher) file(ctx context.Context, t *lease.Held, f *connector.File, at *place, recording *sync.WaitGroup) (err error) {
 	if !at.of(f) {
 		if err := w.turn(ctx, f, at); err != nil {
 			return err
@@ -168,7 +171,7 @@ func (w *watcher) file(ctx context.Context, t *tenure, f *connector.File, at *pl
 	if at.Failed != "" {
 		failed = errors.New(at.Failed)
 	}
-	err = guard(func() error { return w.files.Source.Done(ctx, w.files.Object, *f, failed) })
+	err = lifecycle.Guard(func() error { return w.files.Source.Done(ctx, w.files.Object, *f, failed) })
 	if errors.Is(err, connector.ErrChanged) {
 		w.log.Warn("a file was written to, or replaced, while it was taken; it stays, and what is new in it is taken when it is complete",
 			"flow", w.src.Flow, "file", f.Name, "rows", at.Next)
@@ -198,7 +201,7 @@ func (w *watcher) turn(ctx context.Context, f *connector.File, at *place) error 
 	grower, can := w.files.Source.(connector.FileGrower)
 	if ok && can && f.Size >= was.Size {
 		var id string
-		err := guard(func() (err error) {
+		err := lifecycle.Guard(func() (err error) {
 			id, err = grower.IDAt(ctx, w.files.Object, *f, was.Size)
 			return err
 		})
@@ -216,7 +219,7 @@ func (w *watcher) turn(ctx context.Context, f *connector.File, at *place) error 
 
 // rows takes the file's rows from at.Next on. With the last of them it is stored that the file is whole, and why it is no good beyond
 // them if it is not.
-func (w *watcher) rows(ctx context.Context, t *tenure, f *connector.File, at *place, run *runLog, records, fresh *int) error {
+func (w *watcher) rows(ctx context.Context, t *lease.Held, f *connector.File, at *place, run *runLog, records, fresh *int) error {
 	limit := w.files.Chunk
 	if limit <= 0 {
 		limit = defaultChunk
@@ -234,7 +237,7 @@ func (w *watcher) rows(ctx context.Context, t *tenure, f *connector.File, at *pl
 		return err
 	}
 	var bad error
-	err := guard(func() error {
+	err := lifecycle.Guard(func() error {
 		for row, rerr := range w.files.Source.Read(ctx, w.files.Object, *f, at.Next) {
 			if rerr != nil && row.Number <= 0 {
 				bad = rerr // the file, not a row
@@ -284,21 +287,21 @@ func (w *watcher) inbound(f *connector.File, row *connector.Row, bad error) stat
 	number, line := strconv.Itoa(row.Number), strconv.Itoa(row.Line)
 	headers := map[string]string{"file-name": f.Name, "file-row": number, "file-line": line}
 	if !f.Modified.IsZero() {
-		headers[headerTime] = f.Modified.UTC().Format(time.RFC3339Nano)
+		headers[inbox.HeaderTime] = f.Modified.UTC().Format(time.RFC3339Nano)
 	}
 	body := row.Doc
 	if bad != nil {
-		headers[headerError] = fmt.Sprintf("%s: row %s, line %s: %v", f.Name, number, line, bad)
+		headers[inbox.HeaderError] = fmt.Sprintf("%s: row %s, line %s: %v", f.Name, number, line, bad)
 		if len(body) == 0 {
 			body = []byte("null")
 		}
 	}
-	id := cleanID(f.ID + "-" + strconv.FormatInt(f.Modified.UnixMicro(), 36) + "." + number)
-	return state.Inbound{Flow: w.src.Flow, DeliveryID: id, ID: id, Headers: headers, Body: body, Trace: traceOf(), Received: w.clock.Now()}
+	id := inbox.CleanID(f.ID + "-" + strconv.FormatInt(f.Modified.UnixMicro(), 36) + "." + number)
+	return state.Inbound{Flow: w.src.Flow, DeliveryID: id, ID: id, Headers: headers, Body: body, Trace: inbox.Trace(), Received: w.clock.Now()}
 }
 
 // chunk commits rows and the place behind them.
-func (w *watcher) chunk(ctx context.Context, t *tenure, rows []state.Inbound, at *place) (fresh int, err error) {
+func (w *watcher) chunk(ctx context.Context, t *lease.Held, rows []state.Inbound, at *place) (fresh int, err error) {
 	if err := failpoint.Fail(failpoint.FileRead); err != nil {
 		return 0, err
 	}
@@ -312,13 +315,13 @@ func (w *watcher) chunk(ctx context.Context, t *tenure, rows []state.Inbound, at
 			fresh++
 		case state.AcceptedConflict:
 			w.log.Error("a row of a file was taken before with another content; the first is kept", "flow", w.src.Flow, "file", at.Name, "row", rows[i].ID)
-			w.obs.Alarm(w.src.Flow, AlarmConflict, fmt.Sprintf("row %s of %s was taken before with another content; the first is kept", rows[i].Headers["file-row"], at.Name))
+			w.obs.Alarm(w.src.Flow, inbox.AlarmConflict, fmt.Sprintf("row %s of %s was taken before with another content; the first is kept", rows[i].Headers["file-row"], at.Name))
 		}
 	}
 	return fresh, err
 }
 
-func (w *watcher) note(ctx context.Context, t *tenure, at *place) error {
+func (w *watcher) note(ctx context.Context, t *lease.Held, at *place) error {
 	_, err := w.accept(ctx, t, nil, at.String())
 	return err
 }

@@ -94,12 +94,12 @@ func TestFileGrows(t *testing.T) {
 					}
 				}
 				b.start(growingSource(g))
-				b.turn("the other file", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return slices.Contains(g.done, "b.csv") })
+				b.Turn("the other file", func() bool { g.mu.Lock(); defer g.mu.Unlock(); return slices.Contains(g.done, "b.csv") })
 				b.crash()
 				b.start(growingSource(g))
-				b.turn("the files", func() bool { return g.empty() && b.unpublished() == 0 && b.topic.count() >= len(c.want)+1 })
+				b.Turn("the files", func() bool { return g.empty() && b.Unpublished() == 0 && b.Topic.Count() >= len(c.want)+1 })
 				var got []string
-				for _, e := range b.topic.events() {
+				for _, e := range b.Topic.Events() {
 					if e.Key != "b" && !slices.Contains(got, e.Key+"!"+e.ID) {
 						got = append(got, e.Key+"!"+e.ID) // what was published and not marked may come twice, under its id
 					}
@@ -122,9 +122,9 @@ func TestNoRowsAreSaid(t *testing.T) {
 		d.put("header.csv", "sha-1", noon)
 		d.put("broken.csv", "sha-2", noon.Add(time.Second), "?")
 		b.start(watched(d, 3))
-		b.turn("the files", d.empty)
-		b.await("their runs", func() bool {
-			runs, err := b.store.Runs(t.Context(), state.RunFilter{Kind: "files", State: "ok"})
+		b.Turn("the files", d.empty)
+		b.Await("their runs", func() bool {
+			runs, err := b.Store.Runs(t.Context(), state.RunFilter{Kind: "files", State: "ok"})
 			said := func(text string) bool {
 				return slices.ContainsFunc(runs, func(r state.Run) bool { return r.Detail == text && r.Count == 0 })
 			}
@@ -148,10 +148,10 @@ func TestLeftInTheDrop(t *testing.T) {
 			return out
 		}
 		want := []string{"1 file has failed, and waits for a person: failed/bad.csv (no header)", "1 file is held back: half.csv (the last line has no line end)", "2 files are not taken, and left in the drop, such as link.csv (it is a symbolic link)"}
-		b.turn("the remarks", func() bool { return slices.Equal(told(), want) })
+		b.Turn("the remarks", func() bool { return slices.Equal(told(), want) })
 		g.mu.Lock()
 		g.notes = nil
 		g.mu.Unlock()
-		b.turn("their end", func() bool { return len(told()) == 0 })
+		b.Turn("their end", func() bool { return len(told()) == 0 })
 	})
 }

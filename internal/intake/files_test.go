@@ -16,6 +16,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 	"github.com/waybill-hub/waybill/internal/schedule"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -102,7 +103,7 @@ func (d *drop) empty() bool {
 }
 
 func watched(d *drop, chunk int) Source {
-	return Source{Key: field("k"), Files: &Files{Source: d, Object: "orders", When: schedule.Every(5 * time.Second), Chunk: chunk}}
+	return Source{Key: inboxtest.Field("k"), Files: &Files{Source: d, Object: "orders", When: schedule.Every(5 * time.Second), Chunk: chunk}}
 }
 
 func rowsOf(from, n int) []string {
@@ -121,23 +122,23 @@ func TestFilesAreTaken(t *testing.T) {
 		d.put("orders.csv", "sha-1", noon, lines...)
 		d.put("more.csv", "sha-2", noon, rowsOf(100, 1)...)
 		b.start(watched(d, 3))
-		b.turn("the files", func() bool { return d.empty() && b.topic.count() == 9 && b.unpublished() == 0 })
+		b.Turn("the files", func() bool { return d.empty() && b.Topic.Count() == 9 && b.Unpublished() == 0 })
 		if !slices.Equal(d.done, []string{"orders.csv", "more.csv"}) {
 			t.Errorf("done %v", d.done)
 		}
-		no := b.refused()
+		no := b.Refused()
 		if len(no) != 1 || no[0].Refused.Code != event.RefusedRow || no[0].Refused.Reason != "orders.csv: row 5, line 6: quantity is not a number" ||
 			no[0].Refused.Headers["file-row"] != "5" {
 			t.Errorf("refused %+v", no)
 		}
-		if e := b.topic.events()[0]; !e.Time.Equal(noon) || e.Key != "1" {
+		if e := b.Topic.Events()[0]; !e.Time.Equal(noon) || e.Key != "1" {
 			t.Errorf("event %+v", e)
 		}
-		b.await("the records of both files", func() bool {
-			runs, err := b.store.Runs(t.Context(), state.RunFilter{Kind: "files", Name: "orders", State: "ok"})
+		b.Await("the records of both files", func() bool {
+			runs, err := b.Store.Runs(t.Context(), state.RunFilter{Kind: "files", Name: "orders", State: "ok"})
 			return err == nil && len(runs) == 2
 		})
-		runs, err := b.store.Runs(t.Context(), state.RunFilter{Kind: "files", Name: "orders"})
+		runs, err := b.Store.Runs(t.Context(), state.RunFilter{Kind: "files", Name: "orders"})
 		if err != nil || len(runs) != 2 || !slices.ContainsFunc(runs, func(r state.Run) bool { return r.Detail == "orders.csv" && r.Count == 8 && r.State == "ok" }) {
 			t.Errorf("runs %+v, %v", runs, err)
 		}
@@ -150,7 +151,7 @@ func TestBrokenFileGoesToFailed(t *testing.T) {
 		d.put("cut.csv", "sha-1", noon, append(rowsOf(1, 4), "?", `{"k":"never"}`)...)
 		d.put("next.csv", "sha-2", noon, rowsOf(9, 1)...)
 		b.start(watched(d, 3))
-		b.turn("the files", func() bool { return d.empty() && b.topic.count() == 5 })
+		b.Turn("the files", func() bool { return d.empty() && b.Topic.Count() == 5 })
 		if d.failed["cut.csv"] != "the file ends within a quoted field" || !slices.Equal(d.done, []string{"next.csv"}) {
 			t.Errorf("done %v, failed %v", d.done, d.failed)
 		}
@@ -164,14 +165,14 @@ func TestFilesKeepTheirOrder(t *testing.T) {
 		d.put("a.csv", "sha-1", noon, append(rowsOf(1, 4), "~", `{"k":"5"}`)...)
 		d.put("b.csv", "sha-2", noon, rowsOf(9, 1)...)
 		in := b.start(watched(d, 3))
-		b.turn("the failure", func() bool { return in.States()["orders"].State == SourceFailing })
+		b.Turn("the failure", func() bool { return in.States()["orders"].State == SourceFailing })
 		d.mu.Lock()
 		d.lines["sha-1"] = append(rowsOf(1, 4), `{"k":"5"}`)
 		d.move = errors.New("permission denied") // and moving it fails once
 		d.mu.Unlock()
-		b.turn("the files", func() bool { return d.empty() && b.topic.count() == 6 && b.unpublished() == 0 })
+		b.Turn("the files", func() bool { return d.empty() && b.Topic.Count() == 6 && b.Unpublished() == 0 })
 		var keys []string
-		for _, e := range b.topic.events() {
+		for _, e := range b.Topic.Events() {
 			keys = append(keys, e.Key)
 		}
 		if !slices.Equal(keys, []string{"1", "2", "3", "4", "5", "9"}) {
@@ -204,8 +205,8 @@ func TestSameContentAgain(t *testing.T) {
 				d.lines[f.id] = rowsOf(0, 2)
 				d.mu.Unlock()
 			}
-			b.turn(f.name, func() bool { return d.empty() && b.unpublished() == 0 })
-			if n := b.topic.count(); n != f.events {
+			b.Turn(f.name, func() bool { return d.empty() && b.Unpublished() == 0 })
+			if n := b.Topic.Count(); n != f.events {
 				t.Errorf("after file %d: %d events, want %d", i+1, n, f.events)
 			}
 		}
@@ -268,11 +269,11 @@ func TestSmallFilesAreCheap(t *testing.T) {
 				var n *counted
 				b.between = func(s Store) Store { n = &counted{Store: s}; return n }
 				b.start(watched(d, 3))
-				b.turn("the files", func() bool { return d.empty() && b.topic.count() == int(files*c.rows) && b.unpublished() == 0 })
+				b.Turn("the files", func() bool { return d.empty() && b.Topic.Count() == int(files*c.rows) && b.Unpublished() == 0 })
 				var runs []state.Run
-				b.await("the last record", func() (done bool) {
+				b.Await("the last record", func() (done bool) {
 					var err error
-					runs, err = b.store.Runs(t.Context(), state.RunFilter{Kind: "files", State: "ok"})
+					runs, err = b.Store.Runs(t.Context(), state.RunFilter{Kind: "files", State: "ok"})
 					return err == nil && len(runs) == files
 				})
 				if runs[0].Finished.IsZero() || runs[0].Count != c.rows || n.begun.Load() != files*c.begun || n.ended.Load() != files*c.ended {
@@ -295,18 +296,18 @@ func TestDiesAtEveryCommit(t *testing.T) {
 				d.put("a.csv", "sha-1", noon, append(rowsOf(1, 7), "!")...)
 				b.between = func(s Store) Store { return &dying{s, deathAt} }
 				in := b.start(watched(d, 3))
-				b.turn("death", func() bool { return strings.Contains(in.States()["orders"].Error, "killed") })
+				b.Turn("death", func() bool { return strings.Contains(in.States()["orders"].Error, "killed") })
 				b.crash()
 				b.between = nil
 				b.start(watched(d, 3))
-				b.turn("the file", func() bool { return d.empty() && b.unpublished() == 0 })
+				b.Turn("the file", func() bool { return d.empty() && b.Unpublished() == 0 })
 				// What was published and not marked when the hub died comes again under the same ids.
-				ids := b.topic.ids()
+				ids := b.Topic.IDs()
 				slices.Sort(ids)
 				if ids = slices.Compact(ids); len(ids) != 7 {
 					t.Errorf("ids %v", ids)
 				}
-				no := b.refused()
+				no := b.Refused()
 				for _, e := range no {
 					if e.ID != no[0].ID {
 						t.Errorf("%s was refused, and %s", no[0].ID, e.ID)

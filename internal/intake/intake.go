@@ -1,5 +1,5 @@
-// Package intake brings in everything from outside: webhooks, polls and files. What it takes is committed to the store's
-// inbox before anybody is told so, and a relay carries the inbox, in its order, to the topic of the flow.
+// Package intake reads systems: polls, files and sweeps. What it reads is committed to the store's inbox together with how far it came. It also
+// begins, changes and ends all that a flow's source needs: its reader, its relay, and its webhook.
 package intake
 
 import (
@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
-	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
-	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/inbox"
+	"github.com/waybill-hub/waybill/internal/lease"
+	"github.com/waybill-hub/waybill/internal/relay"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
 // Inbox is where a promise is kept before it is given.
@@ -19,24 +21,6 @@ type Inbox interface {
 	// Accept commits the rows and, where given, the cursor in one durable transaction, under the lease where one is given (else
 	// state.ErrFenced). It says row by row whether the row is new, known, or known with another body; only new rows are stored.
 	Accept(ctx context.Context, rows []state.Inbound, cur *state.Cursor, lease *state.Lease) ([]state.Accepted, []int64, error)
-}
-
-// Leases are rights to do something alone.
-type Leases interface {
-	AcquireLease(ctx context.Context, name, holder string, ttl time.Duration) (state.Lease, bool, error)
-	RenewLease(ctx context.Context, lease state.Lease, ttl time.Duration) (state.Lease, error)
-	ReleaseLease(ctx context.Context, lease state.Lease) error
-}
-
-// Outbox is the relay's side of the inbox.
-type Outbox interface {
-	// Unpublished gives rows that have no place on their topic yet, oldest first, up to limit rows and about maxBytes of bodies;
-	// always at least one row if there is one.
-	Unpublished(ctx context.Context, flow string, limit, maxBytes int) ([]state.Inbound, error)
-	// MarkPublished records where rows went, and adds rows to the inbox for those of their events that need one of their own.
-	MarkPublished(ctx context.Context, lease state.Lease, done []state.Published, rest []state.Inbound) error
-	// KnownKey is the business key of the newest event that came of a system's object; empty when none is known.
-	KnownKey(ctx context.Context, entity, system, local string) (string, error)
 }
 
 // Runs keeps a record of polls and file reads, and how far they came.
@@ -50,54 +34,12 @@ type Runs interface {
 // Store is everything that intake needs to be remembered.
 type Store interface {
 	Inbox
-	Leases
-	Outbox
+	lease.Store
+	relay.Store
 	Runs
 	Wishes
 	Known
 }
-
-// Sent is what became of one record that was to be published.
-type Sent struct {
-	Partition int
-	Offset    int64
-	Err       error
-}
-
-// Publisher writes records to their topics. It answers for every record, in the order given, once all are known. Records of
-// one key keep their order: after one fails, later ones of its partition in the same call are not written.
-type Publisher interface {
-	Send(ctx context.Context, records []event.Record) []Sent
-}
-
-// Logs tells whether topics are what the hub takes them for.
-type Logs interface {
-	// Held says why nothing may be published to the topic at present, with an error that wraps state.ErrBroker; nil: it may.
-	Held(topic string) error
-	// Life is the life of the topic's log that is known (see state.TopicLog).
-	Life(topic string) int64
-	// Same asks the broker whether the topic has the log of that life still. An error that wraps state.ErrBroker says that it has not;
-	// any other that nobody knows.
-	Same(ctx context.Context, topic string, life int64) error
-}
-
-// anyLog takes every topic for what it was.
-type anyLog struct{}
-
-func (anyLog) Held(string) error                         { return nil }
-func (anyLog) Life(string) int64                         { return 0 }
-func (anyLog) Same(context.Context, string, int64) error { return nil }
-
-// Input is what an expression of a source may look at.
-type Input struct {
-	Doc     *jsondoc.Doc
-	Event   *event.Event
-	Headers map[string]string
-}
-
-// Eval is an expression of a source: key or delivery id. An error that is a fault of kind Unavailable, or the end
-// of ctx, is tried again; any other is the document's.
-type Eval func(ctx context.Context, in Input) (string, error)
 
 // Source is where one flow's events come from. Exactly one of Webhook, Poll and Files is set.
 type Source struct {
@@ -109,13 +51,13 @@ type Source struct {
 	// Onward is the topic to which the flow sends documents as they are; empty: it maps them, or delivers to a system.
 	Onward string
 	// Key is the business key. A nil Key means the object's id in the system, which only polls know.
-	Key Eval
+	Key inbox.Eval
 	// ID is the object's id in the system as the flow computes it; nil: the key.
-	ID Eval
+	ID inbox.Eval
 	// Versioned: the flow reads a version out of the document itself. Otherwise events carry the source's own version where it
 	// has one, else the number of the inbox row, which says the order of acceptance.
 	Versioned bool
-	Webhook   *Webhook
+	Webhook   *webhook.Endpoint
 	Poll      *Poll
 	Files     *Files
 	// Health is told how reading the system goes, and tells when it is back; nil: nobody is.
@@ -152,33 +94,6 @@ func (s *Source) unread(err error) {
 	}
 }
 
-// Webhook receives at /hooks/<Path>.
-type Webhook struct {
-	Path   string
-	Verify Verify
-	// DeliveryID is what the sender calls the delivery; nil: what the scheme says, which may be nothing.
-	DeliveryID Eval
-	// Split is the dotted path of the list of documents in a body. Empty: an array body is a list, an object one document.
-	Split string
-	// MaxBody bounds a body in bytes, also after decompression; 0: 4 MiB. What the topics carry bounds each document besides.
-	MaxBody int64
-	// MaxDocuments bounds the documents of one delivery; 0: 10,000.
-	MaxDocuments int
-	// ContentTypes are media types besides JSON's under which bodies are read: as JSON, or as a form.
-	ContentTypes []string
-	// FormField is the field of a form that holds the JSON; empty: the fields are an object of texts.
-	FormField string
-	// Ignore are dotted paths that do not count where two bodies of one delivery are compared.
-	Ignore []string
-	// Handshakes are those of Handshakes that are answered besides the scheme's own.
-	Handshakes []string
-	// Answer is what the sender gets where a delivery is taken; nil: 202 with the hub's own.
-	Answer *Answer
-	// Rate and Burst bound the deliveries a second that are taken; 0: unbounded.
-	Rate  float64
-	Burst int
-}
-
 // Timetable says when a poll is due.
 type Timetable interface {
 	Next(after time.Time) time.Time
@@ -205,10 +120,5 @@ type Files struct {
 	Chunk int
 }
 
-// Errors of sources.
-var (
-	// ErrPaused: the source waits for a person, after the system refused the credentials.
-	ErrPaused = errors.New("paused")
-	// errStopping is the cause of the end of all work.
-	errStopping = errors.New("intake is stopping")
-)
+// ErrPaused: the source waits for a person, after the system refused the credentials.
+var ErrPaused = errors.New("paused")

@@ -106,8 +106,8 @@ func (d *deadly) MarkPublished(ctx context.Context, lease state.Lease, done []st
 	return d.Store.MarkPublished(ctx, lease, done, rest)
 }
 
-func (d *deadly) Send(_ context.Context, records []event.Record) []Sent {
-	out := make([]Sent, len(records))
+func (d *deadly) Send(_ context.Context, records []event.Record) []event.Sent {
+	out := make([]event.Sent, len(records))
 	for i := range records {
 		e := event.Read(&records[i])
 		if _, err := fmt.Fprintf(d.log, "%s %s\n", e.ID, e.Key); err != nil {

@@ -1,14 +1,11 @@
 package intake
 
 import (
-	"fmt"
 	"os"
 	"runtime"
 	"testing"
 
-	"go.uber.org/goleak"
-
-	"github.com/waybill-hub/waybill/internal/store/pgtest"
+	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 )
 
 func TestMain(m *testing.M) {
@@ -16,12 +13,7 @@ func TestMain(m *testing.M) {
 		childMain()
 		return
 	}
-	code := pgtest.Main(m)
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
+	inboxtest.Main(m)
 }
 
 // yield lets other goroutines run.

@@ -6,14 +6,15 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox"
+	"github.com/waybill-hub/waybill/internal/relay"
+	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
 // Observer is told what happens, for metrics and alarms. Its methods are called from many goroutines and must be quick.
 type Observer interface {
-	// Answered: a request to a webhook was answered. The flow is empty where the path is unknown.
-	Answered(flow string, status int, took time.Duration)
-	// Relayed: events got their place on the topic, and refusals theirs.
-	Relayed(flow string, published, refused int)
+	webhook.Observer
+	relay.Observer
 	// Read: a poll or file was read; fresh of its records had not been seen before.
 	Read(flow string, records, fresh int)
 	// Remarked: the last complete read had these remarks on the source's data, in place of those before; none: nothing is remarkable.
@@ -22,10 +23,6 @@ type Observer interface {
 	// holds no secret. ReadAgain: it was read.
 	Unread(flow, cause, text string)
 	ReadAgain(flow string)
-	// Refused: a request to a webhook was refused at the door. The flow is empty where the path is unknown; detail is what the sender was told, and what the hub knows besides; it holds no secret.
-	Refused(flow string, reason Reason, detail string)
-	// Alarm: a person should look. An empty text ends the alarm.
-	Alarm(flow string, code AlarmCode, text string)
 }
 
 // causeOf names the cause of a failure, the same for all of one kind.
@@ -37,30 +34,23 @@ func causeOf(err error) string {
 	return strings.Trim(f.Kind.String()+" "+f.Code, " ")
 }
 
-// AlarmCode names what an alarm is about.
-type AlarmCode string
-
 const (
-	// AlarmConflict: a delivery id came again with another body; it was refused.
-	AlarmConflict AlarmCode = "delivery-conflict"
 	// AlarmAuth: the system refuses the hub's credentials; the source is paused.
-	AlarmAuth AlarmCode = "auth"
+	AlarmAuth inbox.AlarmCode = "auth"
 	// AlarmSource: the system cannot be read.
-	AlarmSource AlarmCode = "source"
+	AlarmSource inbox.AlarmCode = "source"
 	// AlarmSweep: a sweep found more missing than may be deleted without a person.
-	AlarmSweep AlarmCode = "sweep"
-	// AlarmRelay: the inbox cannot be carried to the topic.
-	AlarmRelay AlarmCode = "relay"
+	AlarmSweep inbox.AlarmCode = "sweep"
 )
 
 // NoObserver hears nothing.
 type NoObserver struct{}
 
-func (NoObserver) Answered(string, int, time.Duration) {}
-func (NoObserver) Relayed(string, int, int)            {}
-func (NoObserver) Read(string, int, int)               {}
-func (NoObserver) Remarked(string, []connector.Remark) {}
-func (NoObserver) Unread(string, string, string)       {}
-func (NoObserver) ReadAgain(string)                    {}
-func (NoObserver) Refused(string, Reason, string)      {}
-func (NoObserver) Alarm(string, AlarmCode, string)     {}
+func (NoObserver) Answered(string, int, time.Duration)    {}
+func (NoObserver) Relayed(string, int, int)               {}
+func (NoObserver) Read(string, int, int)                  {}
+func (NoObserver) Remarked(string, []connector.Remark)    {}
+func (NoObserver) Unread(string, string, string)          {}
+func (NoObserver) ReadAgain(string)                       {}
+func (NoObserver) Refused(string, webhook.Reason, string) {}
+func (NoObserver) Alarm(string, inbox.AlarmCode, string)  {}

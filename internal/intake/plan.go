@@ -7,8 +7,10 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/schedule"
+	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
 // FromPlan gives the sources of all flows of a plan that read a system. Systems are the open ones, by name; lookup answers
@@ -30,12 +32,11 @@ func FromPlan(p *config.Plan, systems map[string]connector.System, lookup mappin
 
 // CheckVerify gives why a sender's proof cannot be built of what the plan says of it. Its text holds no secret.
 func CheckVerify(v config.Verify) error {
-	_, err := newScheme(verifyOf(v))
-	return err
+	return verifyOf(v).Check()
 }
 
-func verifyOf(v config.Verify) Verify {
-	return Verify{
+func verifyOf(v config.Verify) webhook.Verify {
+	return webhook.Verify{
 		Scheme: v.Scheme, Secrets: v.Secrets, Tolerance: v.Tolerance, Header: v.Header, Prefix: v.Prefix,
 		Encoding: v.Encoding, Algorithm: v.Algorithm, Organization: v.Organization,
 	}
@@ -49,7 +50,7 @@ func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, look
 	var err error
 	switch from := f.From; {
 	case from.Webhook != nil:
-		s.Webhook = &Webhook{
+		s.Webhook = &webhook.Endpoint{
 			Path:       from.Webhook.Path,
 			Verify:     verifyOf(from.Webhook.Verify),
 			DeliveryID: eval(from.Webhook.DeliveryID, lookup),
@@ -63,7 +64,7 @@ func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, look
 			Handshakes:   from.Webhook.Handshakes,
 		}
 		if a := from.Webhook.Answer; a != nil {
-			s.Webhook.Answer = &Answer{Status: a.Status, Type: a.Type, Body: a.Body}
+			s.Webhook.Answer = &webhook.Answer{Status: a.Status, Type: a.Type, Body: a.Body}
 		}
 		if hooks.Rate.N > 0 && hooks.Rate.Per > 0 {
 			s.Webhook.Rate = float64(hooks.Rate.N) / hooks.Rate.Per.Seconds()
@@ -131,11 +132,11 @@ func every(d time.Duration) Timetable {
 }
 
 // eval adapts an expression; nil stays nil.
-func eval(e *mapping.Expr, lookup mapping.Lookup) Eval {
+func eval(e *mapping.Expr, lookup mapping.Lookup) inbox.Eval {
 	if e == nil {
 		return nil
 	}
-	return func(ctx context.Context, in Input) (string, error) {
+	return func(ctx context.Context, in inbox.Input) (string, error) {
 		return e.String(ctx, &mapping.Input{Doc: in.Doc, Event: in.Event, Headers: in.Headers, Lookup: lookup})
 	}
 }

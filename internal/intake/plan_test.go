@@ -8,9 +8,13 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
+	"github.com/waybill-hub/waybill/internal/webhook"
+	"github.com/waybill-hub/waybill/internal/webhook/webhooktest"
 )
 
 func expression(t *testing.T, text string) *mapping.Expr {
@@ -31,7 +35,7 @@ func TestFromPlan(t *testing.T) {
 			{Name: "hooked", Entity: "order", Key: expression(t, "source.No"), Version: expression(t, "source.V"), From: config.From{System: "crm", Webhook: &config.Webhook{
 				Path: "crm/orders", Split: "items", ContentTypes: []string{"text/plain"}, FormField: "payload", Ignore: []string{"a.b"}, Handshakes: []string{"get"},
 				Answer: &config.Answer{Status: 200, Type: "text/plain", Body: "ok"}, DeliveryID: expression(t, `header("x-id")`),
-				Verify: config.Verify{Scheme: "bearer", Secrets: secrets("k"), Tolerance: time.Minute},
+				Verify: config.Verify{Scheme: "bearer", Secrets: webhooktest.Secrets("k"), Tolerance: time.Minute},
 			}}, To: config.To{Topic: "canonical.order"}},
 			{Name: "polled", Entity: "order", Key: expression(t, "source.No"), From: config.From{System: "erp", Poll: &config.Poll{Every: time.Minute, Overlap: time.Second, Limit: 5}}},
 			{Name: "nightly", Entity: "order", From: config.From{System: "erp", Poll: &config.Poll{Object: "sale", Schedule: "0 2 * * *", Timezone: "Asia/Shanghai"}}},
@@ -53,17 +57,17 @@ func TestFromPlan(t *testing.T) {
 		t.Errorf("webhook %+v %+v", hook, hook.Webhook)
 	}
 	if w := hook.Webhook; !slices.Equal(w.ContentTypes, []string{"text/plain"}) || w.FormField != "payload" || !slices.Equal(w.Ignore, []string{"a.b"}) || !slices.Equal(w.Handshakes, []string{"get"}) ||
-		*w.Answer != (Answer{200, "text/plain", "ok"}) || hook.Onward != "canonical.order" {
+		*w.Answer != (webhook.Answer{Status: 200, Type: "text/plain", Body: "ok"}) || hook.Onward != "canonical.order" {
 		t.Errorf("webhook %+v %+v", hook, w)
 	}
 	doc, err := jsondoc.Parse([]byte(`{"No":"SO-1"}`), jsondoc.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key, err := hook.Key(t.Context(), Input{Doc: doc}); err != nil || key != "SO-1" {
+	if key, err := hook.Key(t.Context(), inbox.Input{Doc: doc}); err != nil || key != "SO-1" {
 		t.Errorf("key %q, %v", key, err)
 	}
-	if id, err := hook.Webhook.DeliveryID(t.Context(), Input{Doc: doc, Headers: map[string]string{"x-id": "d1"}}); err != nil || id != "d1" {
+	if id, err := hook.Webhook.DeliveryID(t.Context(), inbox.Input{Doc: doc, Headers: map[string]string{"x-id": "d1"}}); err != nil || id != "d1" {
 		t.Errorf("delivery id %q, %v", id, err)
 	}
 	if p := got[1].Poll; p.Object != "order" || p.Overlap != time.Second || p.Limit != 5 || !p.When.Next(noon).Equal(noon.Add(time.Minute)) || got[1].Versioned {
@@ -103,9 +107,9 @@ func TestStartRefuses(t *testing.T) {
 		"two things":      {{Flow: "f", Topic: "t", System: "s", Poll: ok.Poll, Files: &Files{}}},
 		"no poller":       {{Flow: "f", Topic: "t", System: "s", Poll: &Poll{}}},
 		"no drop":         {{Flow: "f", Topic: "t", System: "s", Files: &Files{}}},
-		"a bad webhook":   {{Flow: "f", Topic: "t", System: "s", Webhook: &Webhook{Path: "x"}}},
+		"a bad webhook":   {{Flow: "f", Topic: "t", System: "s", Webhook: &webhook.Endpoint{Path: "x"}}},
 	} {
-		if in, err := Start(Config{Clock: (&bench{}).clock, Sources: sources}); err == nil {
+		if in, err := Start(Config{Clock: lifecycle.NewManual(noon), Sources: sources}); err == nil {
 			t.Errorf("%s: started", name)
 			_ = in.Stop(t.Context())
 		}

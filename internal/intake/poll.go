@@ -12,7 +12,10 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/lease"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -42,7 +45,7 @@ type lastTaken struct {
 }
 
 // read asks for pages until there are no more.
-func (p *poller) read(ctx context.Context, t *tenure) (err error) {
+func (p *poller) read(ctx context.Context, t *lease.Held) (err error) {
 	run := runLog{r: p.reader}
 	records, fresh := 0, 0
 	defer func() {
@@ -93,7 +96,7 @@ func (p *poller) read(ctx context.Context, t *tenure) (err error) {
 
 // page asks for one page; a panic of the source is its failure.
 func (p *poller) page(ctx context.Context, cursor string) (page connector.Page, err error) {
-	err = guard(func() (err error) {
+	err = lifecycle.Guard(func() (err error) {
 		page, err = p.poll.Poller.Poll(ctx, connector.PollRequest{Object: p.poll.Object, Cursor: cursor, Overlap: p.poll.Overlap, Limit: p.poll.Limit})
 		return err
 	})
@@ -112,7 +115,7 @@ const pollSlice = 2000
 
 // commit takes a page's new records and, with the last of them, its cursor. A long page is taken in slices: after a restart it is read again,
 // and what is taken of it is recognised.
-func (p *poller) commit(ctx context.Context, t *tenure, page connector.Page) (fresh int, err error) {
+func (p *poller) commit(ctx context.Context, t *lease.Held, page connector.Page) (fresh int, err error) {
 	all := p.candidates(page.Records)
 	for len(all) > pollSlice {
 		n, err := p.slice(ctx, t, all[:pollSlice], nil)
@@ -127,7 +130,7 @@ func (p *poller) commit(ctx context.Context, t *tenure, page connector.Page) (fr
 }
 
 // slice commits records, and the cursor where there is one.
-func (p *poller) slice(ctx context.Context, t *tenure, all []candidate, cursor *string) (fresh int, err error) {
+func (p *poller) slice(ctx context.Context, t *lease.Held, all []candidate, cursor *string) (fresh int, err error) {
 	rows := make([]state.Inbound, len(all))
 	for i := range all {
 		rows[i] = all[i].row
@@ -183,10 +186,10 @@ func (p *poller) candidates(records []connector.Record) []candidate {
 			continue // the very state that was taken last
 		case c.row.DeliveryID == "":
 		case nth[at] > 1: // listed again, with another state between
-			c.row.ID = cleanID(c.row.ID + "~" + strconv.Itoa(nth[at]))
+			c.row.ID = inbox.CleanID(c.row.ID + "~" + strconv.Itoa(nth[at]))
 			c.row.DeliveryID = c.row.ID
 		case known && before != c.now && before.version == c.now.version && times[stateOf{c.local, before}] == 0:
-			c.row.ID, c.row.DeliveryID = cleanID(c.row.ID+"~"+mintID()), ""
+			c.row.ID, c.row.DeliveryID = inbox.CleanID(c.row.ID+"~"+inbox.MintID()), ""
 		}
 		out = append(out, c)
 	}
@@ -197,23 +200,23 @@ func (p *poller) candidates(records []connector.Record) []candidate {
 func (p *poller) candidate(doc *jsondoc.Doc, rec *connector.Record) candidate {
 	headers := map[string]string{}
 	if rec.Local != "" {
-		headers[headerLocal] = rec.Local
+		headers[inbox.HeaderLocal] = rec.Local
 	}
 	if rec.Version != "" {
-		headers[headerVersion] = rec.Version
+		headers[inbox.HeaderVersion] = rec.Version
 	}
 	h := sha256.New()
 	if rec.Deleted {
-		headers[headerDeleted] = "true"
+		headers[inbox.HeaderDeleted] = "true"
 		h.Write([]byte("deleted\n"))
 	}
 	body := rec.Doc
 	if rec.Err != nil {
-		headers[headerError] = p.unreadable(rec)
+		headers[inbox.HeaderError] = p.unreadable(rec)
 		h.Write([]byte("refused\n" + rec.Err.Error() + "\n"))
 		body = shown(doc, rec.Doc)
 	}
-	if err := doc.Reset(body, bodyLimits); err == nil {
+	if err := doc.Reset(body, inbox.DocumentLimits); err == nil {
 		content := jsondoc.Hash(doc.Root()) // the order of members is no change
 		h.Write(content[:])
 	} else {
@@ -224,16 +227,16 @@ func (p *poller) candidate(doc *jsondoc.Doc, rec *connector.Record) candidate {
 	if local == "" {
 		local = "#" + content // nothing else tells one record without an id from another
 	}
-	row := state.Inbound{Flow: p.src.Flow, Headers: headers, Body: body, Trace: traceOf(), Received: p.clock.Now()}
+	row := state.Inbound{Flow: p.src.Flow, Headers: headers, Body: body, Trace: inbox.Trace(), Received: p.clock.Now()}
 	switch {
 	case rec.Version != "":
-		row.DeliveryID = cleanID(rec.Local + "@" + rec.Version + "#" + content)
+		row.DeliveryID = inbox.CleanID(rec.Local + "@" + rec.Version + "#" + content)
 		row.ID = row.DeliveryID
 	case rec.Err != nil: // it may be shown at every poll, for as long as nobody mends it, and the hub may be started anew meanwhile
-		row.DeliveryID = cleanID(rec.Local + "#" + content)
+		row.DeliveryID = inbox.CleanID(rec.Local + "#" + content)
 		row.ID = row.DeliveryID
 	default:
-		row.ID = cleanID(rec.Local + "#" + content + "~" + mintID())
+		row.ID = inbox.CleanID(rec.Local + "#" + content + "~" + inbox.MintID())
 	}
 	return candidate{row: row, local: local, now: lastTaken{rec.Version, content}}
 }
@@ -252,7 +255,7 @@ func shown(doc *jsondoc.Doc, data []byte) []byte {
 	if len(data) == 0 {
 		return []byte("null")
 	}
-	if doc.Reset(data, bodyLimits) == nil {
+	if doc.Reset(data, inbox.DocumentLimits) == nil {
 		return data
 	}
 	text, err := json.Marshal(string(data))

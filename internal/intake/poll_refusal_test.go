@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/inbox"
 )
 
 // unread is a record that cannot be read.
@@ -18,10 +19,10 @@ func unread(local, version, doc, why string) connector.Record {
 
 // came lists what was published: "id=doc" of events, "!id=doc" of refusals without their ids where those are minted or digests.
 func (b *bench) came() (out []string) {
-	for _, e := range b.topic.events() {
+	for _, e := range b.Topic.Events() {
 		name := e.Key
 		if e.Refused != nil {
-			name = "!" + e.Refused.Headers[headerLocal]
+			name = "!" + e.Refused.Headers[inbox.HeaderLocal]
 		}
 		out = append(out, name+"="+string(e.Data))
 	}
@@ -91,9 +92,9 @@ func TestUnreadableRecords(t *testing.T) {
 						s.add(page(fmt.Sprint("c", i, j), records...))
 					}
 					b.start(polled(s))
-					b.turn("the polls", func() bool { return s.left() == 0 && b.unpublished() == 0 })
+					b.Turn("the polls", func() bool { return s.left() == 0 && b.Unpublished() == 0 })
 					polls := len(s.requests())
-					b.turn("quiet polls", func() bool { return len(s.requests()) >= polls+2 && b.unpublished() == 0 })
+					b.Turn("quiet polls", func() bool { return len(s.requests()) >= polls+2 && b.Unpublished() == 0 })
 					b.stop()
 				}
 				got, want := b.came(), c.want
@@ -103,7 +104,7 @@ func TestUnreadableRecords(t *testing.T) {
 					t.Errorf("came %q, want %q", got, want)
 				}
 				ids := map[string]bool{}
-				for _, e := range b.topic.events() {
+				for _, e := range b.Topic.Events() {
 					if ids[e.ID] {
 						t.Errorf("the id %s came twice", e.ID)
 					}
@@ -122,9 +123,9 @@ func TestUnreadableRecordIsNamed(t *testing.T) {
 		source := polled(s)
 		source.Key = nil
 		b.start(source)
-		b.turn("the refusals", func() bool { return len(b.refused()) == 2 && b.unpublished() == 0 })
-		one, two := b.refused()[0], b.refused()[1]
-		if one.ID != two.ID && one.Refused.Headers[headerLocal] == "" {
+		b.Turn("the refusals", func() bool { return len(b.Refused()) == 2 && b.Unpublished() == 0 })
+		one, two := b.Refused()[0], b.Refused()[1]
+		if one.ID != two.ID && one.Refused.Headers[inbox.HeaderLocal] == "" {
 			one, two = two, one
 		}
 		if one.Key != "17" || one.Version != "2026-01-01T00:00:00Z" || one.Refused.Code != event.RefusedRow || one.Refused.Kind != "invalid" ||

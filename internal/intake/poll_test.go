@@ -12,6 +12,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 	"github.com/waybill-hub/waybill/internal/schedule"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -87,13 +88,13 @@ func more(cursor string, records ...connector.Record) step {
 }
 
 func polled(s *script) Source {
-	return Source{Key: field("k"), Poll: &Poll{Poller: s, Object: "sale", When: schedule.Every(10 * time.Second), Overlap: time.Minute, Limit: 50}}
+	return Source{Key: inboxtest.Field("k"), Poll: &Poll{Poller: s, Object: "sale", When: schedule.Every(10 * time.Second), Overlap: time.Minute, Limit: 50}}
 }
 
 // docs are the documents that were published, in order.
 func (b *bench) docs() []string {
 	var out []string
-	for _, e := range b.topic.events() {
+	for _, e := range b.Topic.Events() {
 		out = append(out, string(e.Data))
 	}
 	return out
@@ -101,12 +102,12 @@ func (b *bench) docs() []string {
 
 // settle turns the clock until the script is done and the inbox is empty.
 func (b *bench) settle(s *script, events int) {
-	b.t.Helper()
-	b.turn(fmt.Sprint(events, " events"), func() bool { return s.left() == 0 && b.topic.count() >= events && b.unpublished() == 0 })
+	b.T.Helper()
+	b.Turn(fmt.Sprint(events, " events"), func() bool { return s.left() == 0 && b.Topic.Count() >= events && b.Unpublished() == 0 })
 	polls := len(s.requests())
-	b.turn("two quiet polls", func() bool { return len(s.requests()) >= polls+2 && b.unpublished() == 0 })
-	if n := b.topic.count(); n != events {
-		b.t.Errorf("%d events, want %d: %v", n, events, b.docs())
+	b.Turn("two quiet polls", func() bool { return len(s.requests()) >= polls+2 && b.Unpublished() == 0 })
+	if n := b.Topic.Count(); n != events {
+		b.T.Errorf("%d events, want %d: %v", n, events, b.docs())
 	}
 }
 
@@ -122,12 +123,12 @@ func TestPollPagesAndCursor(t *testing.T) {
 				t.Errorf("request %d: %+v", i, asked[i])
 			}
 		}
-		for _, e := range b.topic.events() {
+		for _, e := range b.Topic.Events() {
 			if e.Version == "" || e.Version[0] != 'v' || e.Trace == "" || !strings.Contains(e.ID, "@"+e.Version) {
 				t.Errorf("event %+v", e)
 			}
 		}
-		runs, err := b.store.Runs(t.Context(), state.RunFilter{Kind: "poll", Name: "orders"})
+		runs, err := b.Store.Runs(t.Context(), state.RunFilter{Kind: "poll", Name: "orders"})
 		if err != nil || len(runs) != 1 || runs[0].State != "ok" || runs[0].Count != 3 {
 			t.Errorf("runs %+v, %v: quiet polls leave no record", runs, err)
 		}
@@ -191,7 +192,7 @@ func TestPolledDeletionWithoutDocument(t *testing.T) {
 		s.add(page("c", connector.Record{Local: "17", Version: "5", Deleted: true}))
 		b.start(polled(s))
 		b.settle(s, 1)
-		if e := b.topic.events()[0]; e.Key != "17" || e.Operation != "delete" || len(e.Data) != 0 {
+		if e := b.Topic.Events()[0]; e.Key != "17" || e.Operation != "delete" || len(e.Data) != 0 {
 			t.Errorf("event %+v", e)
 		}
 	})
@@ -203,19 +204,19 @@ func TestPollFailures(t *testing.T) {
 		bad := step{err: fault.New(fault.Unavailable, "connection refused")}
 		s.add(bad, step{panics: true}, step{err: errors.New("who knows")}, step{err: &fault.Error{Kind: fault.RateLimited, RetryAfter: 42 * time.Second, Err: errors.New("429")}})
 		in := b.start(polled(s))
-		b.turn("the alarm", func() bool { return b.seen.alarm(AlarmSource) != "" })
+		b.Turn("the alarm", func() bool { return b.seen.Text(AlarmSource) != "" })
 		if st := in.States()["orders"]; st.State != SourceFailing || st.Error == "" {
 			t.Errorf("state %+v", st)
 		}
-		b.turn("the 429", func() bool { return s.left() == 0 })
-		at := b.clock.Now()
+		b.Turn("the 429", func() bool { return s.left() == 0 })
+		at := b.Clock.Now()
 		s.add(page("c", rec("1", "1", `{"k":"a"}`)))
-		b.turn("recovery", func() bool { return b.topic.count() == 1 && b.seen.alarm(AlarmSource) == "" })
-		if waited := b.clock.Now().Sub(at); waited < 41*time.Second {
+		b.Turn("recovery", func() bool { return b.Topic.Count() == 1 && b.seen.Text(AlarmSource) == "" })
+		if waited := b.Clock.Now().Sub(at); waited < 41*time.Second {
 			t.Errorf("Retry-After of 42 s was not heeded: %v", waited)
 		}
-		b.turn("the state", func() bool { return in.States()["orders"].State == SourceOK })
-		runs, err := b.store.Runs(t.Context(), state.RunFilter{Kind: "poll", Name: "orders"})
+		b.Turn("the state", func() bool { return in.States()["orders"].State == SourceOK })
+		runs, err := b.Store.Runs(t.Context(), state.RunFilter{Kind: "poll", Name: "orders"})
 		if err != nil || len(runs) != 5 {
 			t.Errorf("%d runs, %v", len(runs), err)
 		}
@@ -228,9 +229,9 @@ func TestAuthPauses(t *testing.T) {
 		s := &script{}
 		s.add(step{err: &fault.Error{Kind: fault.Auth, Code: "401", Err: errors.New("bad credentials")}}, page("c", rec("1", "1", `{"k":"a"}`)))
 		in := b.start(polled(s))
-		b.await("the pause and its alarm", func() bool { return in.States()["orders"].State == SourcePaused && b.seen.alarm(AlarmAuth) != "" })
+		b.Await("the pause and its alarm", func() bool { return in.States()["orders"].State == SourcePaused && b.seen.Text(AlarmAuth) != "" })
 		for range 100 {
-			b.clock.Advance(time.Second)
+			b.Clock.Advance(time.Second)
 			yield()
 		}
 		if n := len(s.requests()); n != 1 {
@@ -239,7 +240,7 @@ func TestAuthPauses(t *testing.T) {
 		if !in.ReadNow("orders") || in.ReadNow("other") {
 			t.Error("ReadNow does not tell whether there is a source")
 		}
-		b.turn("the event", func() bool { return b.topic.count() == 1 && b.seen.alarm(AlarmAuth) == "" })
+		b.Turn("the event", func() bool { return b.Topic.Count() == 1 && b.seen.Text(AlarmAuth) == "" })
 	})
 }
 
@@ -248,7 +249,7 @@ func TestCursorThatStands(t *testing.T) {
 		s := &script{}
 		s.add(more("c1", rec("1", "1", `{"k":"a"}`)), more("c1", rec("1", "1", `{"k":"a"}`)))
 		in := b.start(polled(s))
-		b.await("the failure", func() bool { return strings.Contains(in.States()["orders"].Error, "does not move its cursor") })
+		b.Await("the failure", func() bool { return strings.Contains(in.States()["orders"].Error, "does not move its cursor") })
 	})
 }
 
@@ -293,21 +294,21 @@ func TestPollIsDueAfterRestart(t *testing.T) {
 		}
 		b.start(source())
 		var first time.Time
-		b.await("the first poll", func() bool {
-			c, err := b.store.Cursor(t.Context(), "orders")
+		b.Await("the first poll", func() bool {
+			c, err := b.Store.Cursor(t.Context(), "orders")
 			first = c.Updated
 			return err == nil && !first.IsZero()
 		})
 		b.crash()
 		b.start(source())
 		b.turnAtRest("the second poll", func() bool { return len(s.requests()) == 2 })
-		if at := b.clock.Now().Sub(first); at < 50*time.Second || at > 60*time.Second {
+		if at := b.Clock.Now().Sub(first); at < 50*time.Second || at > 60*time.Second {
 			t.Errorf("polled again after %v", at)
 		}
 		b.crash()
-		b.clock.Advance(10 * time.Hour)
+		b.Clock.Advance(10 * time.Hour)
 		b.start(source())
-		b.await("the third poll, at once", func() bool { return len(s.requests()) == 3 })
+		b.Await("the third poll, at once", func() bool { return len(s.requests()) == 3 })
 	})
 }
 
@@ -334,26 +335,26 @@ func TestPollAfterSetBack(t *testing.T) {
 				again := func(what string) {
 					t.Helper()
 					polls++
-					began := b.clock.Now()
+					began := b.Clock.Now()
 					b.turnAtRest(what, func() bool { return len(s.requests()) >= polls })
-					if took := b.clock.Now().Sub(began); took > 2*time.Minute || len(s.requests()) != polls {
+					if took := b.Clock.Now().Sub(began); took > 2*time.Minute || len(s.requests()) != polls {
 						t.Errorf("%s: %d polls, %s after", what, len(s.requests()), took)
 					}
 				}
 				b.start(source())
 				again("the first poll")
 				again("the second poll")
-				b.clock.Step(-time.Hour)
+				b.Clock.Step(-time.Hour)
 				again("the poll after the step")
 				again("the poll after that")
-				b.await("the cursor", func() bool {
-					c, err := b.store.Cursor(t.Context(), "orders")
-					return err == nil && !c.Updated.IsZero() && b.clock.Now().Sub(c.Updated) < time.Minute && !c.Updated.After(b.clock.Now())
+				b.Await("the cursor", func() bool {
+					c, err := b.Store.Cursor(t.Context(), "orders")
+					return err == nil && !c.Updated.IsZero() && b.Clock.Now().Sub(c.Updated) < time.Minute && !c.Updated.After(b.Clock.Now())
 				})
 				b.crash()
 				b.start(source())
-				b.await("the wait", func() bool { return b.intake.States()["orders"].State == SourceOK })
-				b.clock.Step(-time.Hour)
+				b.Await("the wait", func() bool { return b.intake.States()["orders"].State == SourceOK })
+				b.Clock.Step(-time.Hour)
 				again("the poll after a restart and a step")
 			})
 		})
@@ -362,7 +363,7 @@ func TestPollAfterSetBack(t *testing.T) {
 		t.Run("corrected "+during, func(t *testing.T) {
 			onStores(t, func(t *testing.T, b *bench) {
 				s := &script{}
-				now := b.clock.Now().UTC()
+				now := b.Clock.Now().UTC()
 				due := now.Truncate(time.Minute).Add(2 * time.Minute)
 				source := func() Source {
 					src := polled(s)
@@ -374,23 +375,23 @@ func TestPollAfterSetBack(t *testing.T) {
 				b.start(source())
 				b.turnAtRest("the first poll, and the due one", func() bool { return len(s.requests()) == 2 })
 				committed := func() bool {
-					c, err := b.store.Cursor(t.Context(), "orders")
+					c, err := b.Store.Cursor(t.Context(), "orders")
 					return err == nil && !c.Updated.Before(due.Add(-5*time.Second))
 				}
 				ended := func() bool { return !b.intake.States()["orders"].Read.Before(due.Add(-5 * time.Second)) }
 				if during == "during a read" {
-					b.clock.Step(-5 * time.Second)
+					b.Clock.Step(-5 * time.Second)
 					close(second.block)
-					b.await("its end", func() bool { return committed() && ended() })
+					b.Await("its end", func() bool { return committed() && ended() })
 				} else {
 					close(second.block)
-					b.await("its end", func() bool { return committed() && ended() })
-					b.clock.Step(-5 * time.Second)
+					b.Await("its end", func() bool { return committed() && ended() })
+					b.Clock.Step(-5 * time.Second)
 				}
 				rest := func(what string) {
 					t.Helper()
-					at := b.clock.Now()
-					b.turnAtRest("30 seconds", func() bool { return b.clock.Now().Sub(at) >= 30*time.Second })
+					at := b.Clock.Now()
+					b.turnAtRest("30 seconds", func() bool { return b.Clock.Now().Sub(at) >= 30*time.Second })
 					if n := len(s.requests()); n != 2 {
 						t.Errorf("%s: a correction of five seconds repeats a poll: %d", what, n)
 					}
@@ -416,20 +417,20 @@ func TestOnePollerAmongHubs(t *testing.T) {
 		st.block = block
 		s.add(st)
 		b.start(polled(s))
-		b.turn("the request", func() bool { return len(s.requests()) == 1 })
-		if _, ok, err := b.store.AcquireLease(t.Context(), "poll/orders", "another", time.Hour); ok || err != nil {
+		b.Turn("the request", func() bool { return len(s.requests()) == 1 })
+		if _, ok, err := b.Store.AcquireLease(t.Context(), "poll/orders", "another", time.Hour); ok || err != nil {
 			t.Fatalf("a second hub got the lease: %v %v", ok, err)
 		}
-		lease, ok, err := b.store.AcquireLease(t.Context(), "poll/orders", "hub-1", time.Hour) // as after a takeover
+		lease, ok, err := b.Store.AcquireLease(t.Context(), "poll/orders", "hub-1", time.Hour) // as after a takeover
 		if !ok || err != nil {
 			t.Fatal(err)
 		}
 		close(block)
-		b.turn("the end of the old one's work", func() bool { return b.intake.States()["orders"].State == SourceWaiting })
-		if c, err := b.store.Cursor(t.Context(), "orders"); err != nil || c.Value != "" {
+		b.Turn("the end of the old one's work", func() bool { return b.intake.States()["orders"].State == SourceWaiting })
+		if c, err := b.Store.Cursor(t.Context(), "orders"); err != nil || c.Value != "" {
 			t.Errorf("the fenced poller moved the cursor to %q (%v)", c.Value, err)
 		}
-		if n := b.unpublished() + b.topic.count(); n != 0 {
+		if n := b.Unpublished() + b.Topic.Count(); n != 0 {
 			t.Errorf("the fenced poller stored %d rows", n)
 		}
 		_ = lease

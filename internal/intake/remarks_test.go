@@ -22,13 +22,13 @@ func TestRemarks(t *testing.T) {
 		s.add(remarked("2", false, ahead, connector.Remark{Kind: connector.Unstamped, Local: "17", Count: 3}))                  // the same again
 		s.add(remarked("2", true), step{err: errors.New("down")})                                                               // not complete
 		in := b.start(polled(s))
-		b.turn("the broken read", func() bool { return s.left() == 0 && in.States()["orders"].State == SourceFailing })
+		b.Turn("the broken read", func() bool { return s.left() == 0 && in.States()["orders"].State == SourceFailing })
 		want := []connector.Remark{ahead, {Kind: connector.Unstamped, Local: "17", Count: 3}}
 		if got := in.States()["orders"].Remarks; !reflect.DeepEqual(got, want) {
 			t.Errorf("remarks %+v, want %+v", got, want)
 		}
 		polls := len(s.requests())
-		b.turn("a quiet read", func() bool { return len(s.requests()) >= polls+2 })
+		b.Turn("a quiet read", func() bool { return len(s.requests()) >= polls+2 })
 		if got := in.States()["orders"].Remarks; len(got) != 0 {
 			t.Errorf("a read without remarks leaves %+v", got)
 		}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lease"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -20,14 +22,14 @@ type Wishes interface {
 // present one.
 func (in *Intake) CanRewind(ctx context.Context, flow, to string) error {
 	w := in.find(flow)
-	if w == nil || w.relay.src.Poll == nil {
+	if w == nil || w.src.Poll == nil {
 		return fmt.Errorf("the source of %q is not polled: %w", flow, state.ErrNotFound)
 	}
 	cur, err := in.c.Store.Cursor(ctx, flow)
 	if err != nil {
 		return fmt.Errorf("read the cursor: %w", err)
 	}
-	_, err = rewindTo(w.relay.src.Poll, cur.Value, to)
+	_, err = rewindTo(w.src.Poll, cur.Value, to)
 	return err
 }
 
@@ -41,7 +43,7 @@ func rewindTo(p *Poll, cursor, to string) (string, error) {
 		return "", fault.New(fault.Invalid, "its system cannot go back to a time or version: %q reads everything again", connector.RewindStart)
 	}
 	var again string
-	err := guard(func() (err error) {
+	err := lifecycle.Guard(func() (err error) {
 		again, err = r.RewindTo(p.Object, cursor, to)
 		return err
 	})
@@ -67,7 +69,7 @@ func (in *Intake) Asked(flow string) {
 }
 
 // asked carries out what people ask of the source. Nothing else moves the cursor meanwhile: this is the reader itself, under its lease.
-func (p *poller) asked(ctx context.Context, t *tenure) error {
+func (p *poller) asked(ctx context.Context, t *lease.Held) error {
 	wishes, err := p.store.SourceWishes(ctx, p.src.Flow)
 	if err != nil {
 		return fmt.Errorf("read what is asked of the source: %w", err)
@@ -84,7 +86,7 @@ func (p *poller) asked(ctx context.Context, t *tenure) error {
 }
 
 // rewind moves the cursor back. A place that is no place any more, because the system's settings have changed since, is given up with its reason.
-func (p *poller) rewind(ctx context.Context, t *tenure, w state.SourceWish) error {
+func (p *poller) rewind(ctx context.Context, t *lease.Held, w state.SourceWish) error {
 	cur, err := p.store.Cursor(ctx, p.src.Flow)
 	if err != nil {
 		return fmt.Errorf("read the cursor: %w", err)
@@ -92,9 +94,9 @@ func (p *poller) rewind(ctx context.Context, t *tenure, w state.SourceWish) erro
 	again, err := rewindTo(&p.poll, cur.Value, w.Detail)
 	if err != nil {
 		p.log.Error("a rewind was asked for and cannot be made", "flow", w.Flow, "to", w.Detail, "by", w.Who, "error", err)
-		return p.store.EndWish(ctx, w, t.now(), "rewind-refused", err.Error())
+		return p.store.EndWish(ctx, w, t.Lease(), "rewind-refused", err.Error())
 	}
-	if err := p.store.Rewind(ctx, w, state.Cursor{Flow: p.src.Flow, Value: again, Updated: p.clock.Now()}, t.now()); err != nil {
+	if err := p.store.Rewind(ctx, w, state.Cursor{Flow: p.src.Flow, Value: again, Updated: p.clock.Now()}, t.Lease()); err != nil {
 		return fmt.Errorf("rewind: %w", err)
 	}
 	p.log.Info("the source is read again", "flow", w.Flow, "from", w.Detail, "by", w.Who)

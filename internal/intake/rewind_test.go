@@ -26,17 +26,17 @@ func rewindTest(s *rewindable) Source {
 }
 
 func (b *bench) ask(to string) {
-	b.t.Helper()
-	if err := b.store.AskSource(b.t.Context(), state.SourceWish{Flow: "orders", Kind: state.WishRewind, Detail: to, Who: "ann"}, "to "+to); err != nil {
-		b.t.Fatal(err)
+	b.T.Helper()
+	if err := b.Store.AskSource(b.T.Context(), state.SourceWish{Flow: "orders", Kind: state.WishRewind, Detail: to, Who: "ann"}, "to "+to); err != nil {
+		b.T.Fatal(err)
 	}
 }
 
 func (b *bench) asks() int {
-	b.t.Helper()
-	all, err := b.store.SourceWishes(b.t.Context(), "orders")
+	b.T.Helper()
+	all, err := b.Store.SourceWishes(b.T.Context(), "orders")
 	if err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
 	return len(all)
 }
@@ -69,7 +69,7 @@ func TestRewind(t *testing.T) {
 		}
 		before = len(s.requests())
 		b.ask(connector.RewindStart)
-		b.turn("a read from the start", func() bool { return len(s.requests()) > before })
+		b.Turn("a read from the start", func() bool { return len(s.requests()) > before })
 		if got := s.requests()[before].Cursor; got != "" {
 			t.Errorf("read from %q, want the start", got)
 		}
@@ -85,11 +85,11 @@ func TestRewindDuringARead(t *testing.T) {
 		slow.block = open
 		s.add(slow)
 		in := b.start(rewindTest(s))
-		b.await("a read under way", func() bool { return len(s.requests()) == 1 })
+		b.Await("a read under way", func() bool { return len(s.requests()) == 1 })
 		b.ask("v0")
 		in.Asked("orders")
 		close(open)
-		b.turn("the read after it", func() bool { return len(s.requests()) >= 2 })
+		b.Turn("the read after it", func() bool { return len(s.requests()) >= 2 })
 		if got := s.requests()[1].Cursor; got != "sale after late from v0" {
 			t.Errorf("read from %q", got)
 		}
@@ -98,7 +98,7 @@ func TestRewindDuringARead(t *testing.T) {
 		b.ask("v1")
 		n := len(s.requests())
 		b.start(rewindTest(s))
-		b.await("the read after a start, without waiting for its time", func() bool { return len(s.requests()) > n })
+		b.Await("the read after a start, without waiting for its time", func() bool { return len(s.requests()) > n })
 		if got := s.requests()[n].Cursor; got != "sale after sale after late from v0 from v1" {
 			t.Errorf("read from %q", got)
 		}
@@ -114,11 +114,11 @@ func TestRewindToNoPlace(t *testing.T) {
 		b.settle(&s.script, 1)
 		n := len(s.requests())
 		b.ask("nowhere")
-		b.turn("the next read", func() bool { return len(s.requests()) > n })
+		b.Turn("the next read", func() bool { return len(s.requests()) > n })
 		if got := s.requests()[n].Cursor; got != "c1" || b.asks() != 0 {
 			t.Errorf("read from %q, asked still %d", got, b.asks())
 		}
-		audits, err := b.store.Audits(t.Context(), 1)
+		audits, err := b.Store.Audits(t.Context(), 1)
 		if err != nil || len(audits) != 1 || audits[0].Action != "rewind-refused" || audits[0].Who != "ann" || audits[0].Detail != "no such place" {
 			t.Errorf("audit %+v %v", audits, err)
 		}

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/relay"
+	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
 const defaultLeaseTTL = 15 * time.Second
@@ -19,11 +21,11 @@ const defaultLeaseTTL = 15 * time.Second
 // Config is what an Intake needs.
 type Config struct {
 	Store     Store
-	Publisher Publisher
+	Publisher relay.Publisher
 	Clock     lifecycle.Clock
 	Log       *slog.Logger // nil: silent
 	Observer  Observer     // nil: none
-	Logs      Logs         // nil: topics are always what they were
+	Logs      relay.Logs   // nil: topics are always what they were
 	// Holder names this process among the hubs: another one each time it starts.
 	Holder string
 	// LeaseTTL is how long the work of a hub that died rests before another takes it up; 0: 15 s.
@@ -42,7 +44,7 @@ type Config struct {
 // Intake runs all sources of a plan: it answers their webhooks, reads their systems and carries their inboxes.
 type Intake struct {
 	c     Config
-	hooks *Hooks
+	hooks *webhook.Handler
 	ctx   context.Context // ends with halt: of all work
 	halt  context.CancelCauseFunc
 
@@ -52,15 +54,14 @@ type Intake struct {
 
 // work is what is done for one source: its relay and, where it is read, its reader.
 type work struct {
-	flow   string
-	relay  *relay
+	src    Source
+	relay  *relay.Relay
 	reader *reader // nil: nothing is read
 	// sweeper is nil where nothing is swept.
 	sweeper *sweeper
-	posts   []func(context.Context)
+	leased   []func(context.Context)
 
-	halt context.CancelCauseFunc
-	wg   sync.WaitGroup
+	running *lifecycle.Background // nil until it is begun
 }
 
 // Start begins the work of all sources. A source that is not complete is an error, and then nothing is begun.
@@ -71,14 +72,11 @@ func Start(c Config) (*Intake, error) {
 	if c.Observer == nil {
 		c.Observer = NoObserver{}
 	}
-	if c.Logs == nil {
-		c.Logs = anyLog{}
-	}
 	if c.LeaseTTL <= 0 {
 		c.LeaseTTL = defaultLeaseTTL
 	}
 	in := &Intake{c: c, works: map[string]*work{}}
-	hooks, err := NewHooks(HooksConfig{
+	hooks, err := webhook.New(webhook.Config{
 		Inbox: c.Store, Clock: c.Clock, Log: c.Log, Observer: c.Observer, Memory: c.Memory, MinRate: c.MinRate, AcceptTimeout: c.AcceptTimeout, Carries: c.Carries, Wake: in.Wake,
 	}, nil)
 	if err != nil {
@@ -96,24 +94,18 @@ func Start(c Config) (*Intake, error) {
 
 // begin does the work until it, or all work, is halted.
 func (w *work) begin(parent context.Context) {
-	ctx, halt := context.WithCancelCause(parent)
-	w.halt = halt
-	for _, p := range w.posts {
-		w.wg.Go(func() { p(ctx) })
+	w.running = lifecycle.NewBackground(parent)
+	for _, p := range w.leased {
+		w.running.Go(p)
 	}
 }
 
 // stop ends the work in order and waits for it.
 func (w *work) stop(ctx context.Context) error {
-	w.halt(errStopping)
-	done := make(chan struct{})
-	go func() { w.wg.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("the intake of flow %s has not stopped: %w", w.flow, context.Cause(ctx))
+	if err := w.running.Stop(ctx, relay.ErrStopping); err != nil {
+		return fmt.Errorf("the intake of flow %s has not stopped: %w", w.src.Flow, err)
 	}
+	return nil
 }
 
 // stopAll stops works side by side.
@@ -137,12 +129,12 @@ func (in *Intake) work(s Source) (*work, error) {
 	}
 	c := &in.c
 	log := c.Log.With("flow", s.Flow)
-	under := func(kind string, work func(context.Context, *tenure) error) func(context.Context) {
-		p := &post{leases: c.Store, clock: c.Clock, log: log, name: kind + "/" + s.Flow, holder: c.Holder, ttl: c.LeaseTTL}
-		return func(ctx context.Context) { p.keep(ctx, work) }
+	under := func(kind string, work func(context.Context, *lease.Held) error) func(context.Context) {
+		r := &lease.Runner{Store: c.Store, Clock: c.Clock, Log: log, Name: kind + "/" + s.Flow, Holder: c.Holder, TTL: c.LeaseTTL}
+		return func(ctx context.Context) { r.Run(ctx, work) }
 	}
-	r := &relay{src: s, box: c.Store, pub: c.Publisher, clock: c.Clock, log: c.Log, obs: c.Observer, logs: c.Logs, wake: make(chan struct{}, 1)}
-	k := &work{flow: s.Flow, relay: r, posts: []func(context.Context){under("relay", r.run)}}
+	r := relay.New(relay.Config{Source: carried(s), Store: c.Store, Publisher: c.Publisher, Clock: c.Clock, Log: c.Log, Observer: c.Observer, Logs: c.Logs})
+	k := &work{src: s, relay: r, leased: []func(context.Context){under("relay", r.Run)}}
 
 	rd := &reader{src: s, store: c.Store, clock: c.Clock, log: c.Log, obs: c.Observer, wake: in.Wake, nudge: make(chan struct{}, 1)}
 	switch {
@@ -158,7 +150,7 @@ func (in *Intake) work(s Source) (*work, error) {
 			p.sweeper = &sweeper{poller: p, sweep: *s.Poll.Sweep, nudge: make(chan struct{}, 1)}
 			k.sweeper = p.sweeper
 		}
-		k.posts = append(k.posts, under("poll", p.work))
+		k.leased = append(k.leased, under("poll", p.work))
 	case s.Files != nil && s.Webhook == nil && s.Poll == nil:
 		if s.Files.Source == nil || s.Files.When == nil {
 			return nil, errors.New("a drop needs a source and a timetable")
@@ -166,7 +158,7 @@ func (in *Intake) work(s Source) (*work, error) {
 		w := &watcher{reader: rd, files: *s.Files}
 		rd.kind, rd.when, rd.read = "files", s.Files.When, w.read
 		k.reader = rd
-		k.posts = append(k.posts, under("files", w.run))
+		k.leased = append(k.leased, under("files", w.run))
 	default:
 		return nil, errors.New("a source is exactly one of webhook, poll and files")
 	}
@@ -174,17 +166,23 @@ func (in *Intake) work(s Source) (*work, error) {
 	return k, nil
 }
 
-// Handler answers the webhooks.
-func (in *Intake) Handler() http.Handler { return in.hooks }
+// carried is the source as its relay sees it.
+func carried(s Source) relay.Source {
+	out := relay.Source{Flow: s.Flow, Entity: s.Entity, System: s.System, Topic: s.Topic, Key: s.Key, Versioned: s.Versioned}
+	if s.Webhook != nil {
+		out.Lists, out.Split = true, s.Webhook.Split
+	}
+	return out
+}
+
+// Webhooks answers them.
+func (in *Intake) Webhooks() *webhook.Handler { return in.hooks }
 
 // Wake tells the flow's relay that there is something for it: a row was accepted, or a parked event was marked. Without it,
 // the relay finds out within a second.
 func (in *Intake) Wake(flow string) {
 	if w := in.find(flow); w != nil {
-		select {
-		case w.relay.wake <- struct{}{}:
-		default:
-		}
+		w.relay.Wake()
 	}
 }
 
@@ -221,7 +219,7 @@ func (in *Intake) States() map[string]SourceState {
 // Stop ends relays and readers and waits for them. The webhooks' listener is to be stopped before, and the publisher and
 // store after. What has been accepted and not published stays in the inbox for the next start.
 func (in *Intake) Stop(ctx context.Context) error {
-	in.halt(errStopping)
+	in.halt(relay.ErrStopping)
 	in.mu.RLock()
 	works := slices.Collect(maps.Values(in.works))
 	in.mu.RUnlock()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -60,7 +61,7 @@ type reader struct {
 	// nudge asks for a read now, and ends a pause.
 	nudge chan struct{}
 	// read reads everything that is new and commits it with the cursor.
-	read func(ctx context.Context, t *tenure) error
+	read func(ctx context.Context, t *lease.Held) error
 
 	mu    sync.Mutex
 	state SourceState
@@ -92,7 +93,7 @@ func (r *reader) set(state string, err error) {
 
 // run reads whenever the source is due, until ctx ends. What was missed while no hub was running is made up for at once:
 // the cursor's age tells.
-func (r *reader) run(ctx context.Context, t *tenure) error {
+func (r *reader) run(ctx context.Context, t *lease.Held) error {
 	defer r.forget()
 	defer r.set(SourceWaiting, nil)
 	cur, err := r.store.Cursor(ctx, r.src.Flow)
@@ -115,24 +116,24 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 		due = now
 	}
 	r.set(SourceOK, nil)
-	tries, failed, backs := backoff{min: firstRetry, max: lastRetry}, 0, 0
+	tries, failed, backs := lifecycle.Backoff{Min: firstRetry, Max: lastRetry}, 0, 0
 	for {
 		began, err := r.until(ctx, now, due, failed > 0, backs)
 		if err != nil {
 			return err
 		}
-		if err := t.held(r.clock); err != nil {
+		if err := t.Check(r.clock); err != nil {
 			return err
 		}
 		backs = r.src.Health.Backs()
-		err = guard(func() error { return r.read(ctx, t) })
+		err = lifecycle.Guard(func() error { return r.read(ctx, t) })
 		now = r.clock.Now()
 		switch {
 		case err == nil:
 			if failed >= alarmTries {
 				r.obs.Alarm(r.src.Flow, AlarmSource, "")
 			}
-			tries.reset()
+			tries.Reset()
 			failed = 0
 			r.src.Health.Success(r.src.Flow)
 			r.obs.ReadAgain(r.src.Flow)
@@ -160,7 +161,7 @@ func (r *reader) run(ctx context.Context, t *tenure) error {
 		}
 		failed++
 		r.src.unread(err)
-		wait := tries.next()
+		wait := tries.Next()
 		if f, ok := fault.As(err); ok && f.RetryAfter > 0 {
 			wait = min(f.RetryAfter, time.Hour)
 		}
@@ -231,13 +232,13 @@ func (r *reader) resume() {
 }
 
 // accept commits rows and cursor, under the lease.
-func (r *reader) accept(ctx context.Context, t *tenure, rows []state.Inbound, cursor string) ([]state.Accepted, error) {
+func (r *reader) accept(ctx context.Context, t *lease.Held, rows []state.Inbound, cursor string) ([]state.Accepted, error) {
 	return r.acceptRows(ctx, t, rows, &cursor)
 }
 
 // acceptRows is accept for rows of which the cursor may still be to come.
-func (r *reader) acceptRows(ctx context.Context, t *tenure, rows []state.Inbound, cursor *string) ([]state.Accepted, error) {
-	lease := t.now()
+func (r *reader) acceptRows(ctx context.Context, t *lease.Held, rows []state.Inbound, cursor *string) ([]state.Accepted, error) {
+	lease := t.Lease()
 	var at *state.Cursor
 	if cursor != nil {
 		at = &state.Cursor{Flow: r.src.Flow, Value: *cursor, Updated: r.clock.Now()}

@@ -9,6 +9,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -45,7 +46,7 @@ type sweeper struct {
 }
 
 // work polls and, where the source is swept, sweeps, until either ends.
-func (p *poller) work(ctx context.Context, t *tenure) error {
+func (p *poller) work(ctx context.Context, t *lease.Held) error {
 	p.last = recent{} // meanwhile another hub may have read
 	if p.sweeper == nil {
 		return p.run(ctx, t)
@@ -54,7 +55,7 @@ func (p *poller) work(ctx context.Context, t *tenure) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		cancel(guard(func() error { return p.sweeper.run(ctx, t) }))
+		cancel(lifecycle.Guard(func() error { return p.sweeper.run(ctx, t) }))
 	}()
 	err := p.run(ctx, t)
 	cancel(err)
@@ -63,23 +64,23 @@ func (p *poller) work(ctx context.Context, t *tenure) error {
 }
 
 // run sweeps whenever it is time, until ctx ends. Times that were missed while no hub was running are made up for by one sweep.
-func (s *sweeper) run(ctx context.Context, t *tenure) error {
+func (s *sweeper) run(ctx context.Context, t *lease.Held) error {
 	last, err := s.past(ctx)
 	if err != nil {
 		return err
 	}
-	tries := backoff{min: sweepRetry, max: time.Hour}
+	tries := lifecycle.Backoff{Min: sweepRetry, Max: time.Hour}
 	due, tried := s.next(last), int64(0) // the wish that failed, and waits like anything that failed
 	for {
 		wish, err := s.until(ctx, due, tried)
 		if err != nil {
 			return err
 		}
-		err = guard(func() error { return s.once(ctx, t, wish) })
+		err = lifecycle.Guard(func() error { return s.once(ctx, t, wish) })
 		now := s.clock.Now()
 		switch {
 		case err == nil:
-			tries.reset()
+			tries.Reset()
 			s.src.Health.Success(s.src.Flow)
 			due, tried = s.next(now), 0
 			continue
@@ -91,7 +92,7 @@ func (s *sweeper) run(ctx context.Context, t *tenure) error {
 			s.log.Error("the system refuses the hub's credentials; the sweep waits for its next time", "flow", s.src.Flow, "system", s.src.System, "error", err)
 			due = s.next(now)
 		default:
-			wait := tries.next()
+			wait := tries.Next()
 			s.log.Warn("a sweep failed and has deleted nothing; trying again", "flow", s.src.Flow, "system", s.src.System, "in", wait, "error", err)
 			due = now.Add(wait)
 		}
@@ -158,12 +159,12 @@ func (s *sweeper) until(ctx context.Context, due time.Time, tried int64) (*state
 }
 
 // once sweeps, and records how it went.
-func (s *sweeper) once(ctx context.Context, t *tenure, wish *state.SourceWish) error {
+func (s *sweeper) once(ctx context.Context, t *lease.Held, wish *state.SourceWish) error {
 	bound := s.sweep.AtMost
 	if wish != nil && wish.Detail != "" {
 		var err error
 		if bound, err = config.ParseAtMost(wish.Detail); err != nil {
-			return s.store.EndWish(ctx, *wish, t.now(), "sweep-refused", err.Error())
+			return s.store.EndWish(ctx, *wish, t.Lease(), "sweep-refused", err.Error())
 		}
 	}
 	run := state.Run{Kind: RunSweep, Name: s.src.Flow, Started: s.clock.Now(), State: "running"}
@@ -190,7 +191,7 @@ func (s *sweeper) once(ctx context.Context, t *tenure, wish *state.SourceWish) e
 	}
 	s.tell(found)
 	if wish != nil {
-		return s.store.EndWish(ctx, *wish, t.now(), "", "")
+		return s.store.EndWish(ctx, *wish, t.Lease(), "", "")
 	}
 	return nil
 }

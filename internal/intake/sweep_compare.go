@@ -12,13 +12,16 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/idset"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/lease"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // compare notes which objects a chunk of the list holds, and takes those records that the hub does not know as they are: changes that polls have
 // missed.
-func (s *sweeper) compare(ctx context.Context, t *tenure, chunk []connector.Record, there *idset.Set, found *swept) error {
+func (s *sweeper) compare(ctx context.Context, t *lease.Held, chunk []connector.Record, there *idset.Set, found *swept) error {
 	ids := make([]string, len(chunk))
 	var ask []string
 	for i := range chunk {
@@ -93,21 +96,21 @@ func (s *sweeper) object(ctx context.Context, rec *connector.Record, there *idse
 }
 
 // named evaluates the id of a record's object; empty where the document does not give it.
-func (s *sweeper) named(ctx context.Context, rec *connector.Record, eval Eval) (id string, err error) {
+func (s *sweeper) named(ctx context.Context, rec *connector.Record, eval inbox.Eval) (id string, err error) {
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
-	if doc.Reset(rec.Doc, bodyLimits) != nil {
+	if doc.Reset(rec.Doc, inbox.DocumentLimits) != nil {
 		return "", nil
 	}
 	ev := event.Event{Source: s.src.System, Entity: s.src.Entity, Operation: event.Upsert, Origin: s.src.System, Version: rec.Version, Data: rec.Doc}
-	err = guard(func() (err error) {
-		id, err = eval(ctx, Input{Doc: doc, Event: &ev, Headers: map[string]string{headerLocal: rec.Local}})
+	err = lifecycle.Guard(func() (err error) {
+		id, err = eval(ctx, inbox.Input{Doc: doc, Event: &ev, Headers: map[string]string{inbox.HeaderLocal: rec.Local}})
 		return err
 	})
 	switch {
 	case err == nil:
 		return id, nil
-	case transient(ctx, err):
+	case inbox.Transient(ctx, err):
 		return "", fmt.Errorf("evaluate the id of %s: %w", rec.Local, err)
 	}
 	return "", nil
@@ -129,12 +132,12 @@ func (s *sweeper) news(doc *jsondoc.Doc, rec *connector.Record, all map[string]s
 	if rec.Version == "" {
 		name = rec.Local + "#" + c.now.content
 	}
-	clean := cleanID(name)
+	clean := inbox.CleanID(name)
 	if there && !known.Deleted && (known.EventID == clean || strings.HasPrefix(known.EventID, clean+"~")) {
 		return row, false
 	}
 	if rec.Version == "" || there && (known.Deleted || strings.HasPrefix(known.EventID, version)) {
-		c.row.ID = cleanID(name + after(known.EventID))
+		c.row.ID = inbox.CleanID(name + after(known.EventID))
 		c.row.DeliveryID = c.row.ID
 	}
 	return c.row, true
@@ -148,7 +151,7 @@ func after(eventID string) string {
 
 // freshly takes a record without a version as it is now. Such records are ordered by their acceptance, so that no poll may take a newer state between
 // the look and the commit.
-func (s *sweeper) freshly(ctx context.Context, t *tenure, rec *connector.Record, known map[string]state.KnownObject, id string, found *swept) error {
+func (s *sweeper) freshly(ctx context.Context, t *lease.Held, rec *connector.Record, known map[string]state.KnownObject, id string, found *swept) error {
 	finder, ok := s.poll.Poller.(connector.Finder)
 	if !ok {
 		found.left++
@@ -157,7 +160,7 @@ func (s *sweeper) freshly(ctx context.Context, t *tenure, rec *connector.Record,
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	var got []connector.Record
-	err := guard(func() (err error) {
+	err := lifecycle.Guard(func() (err error) {
 		got, err = finder.Find(ctx, connector.Lookup{Entity: s.src.Entity, Object: s.poll.Object, Local: rec.Local})
 		return err
 	})

@@ -13,6 +13,9 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/idset"
+	"github.com/waybill-hub/waybill/internal/inbox"
+	"github.com/waybill-hub/waybill/internal/lease"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -54,7 +57,7 @@ func (f *swept) text() string {
 }
 
 // look lists what is there, takes what the hub does not know, and submits a delete for what is known and gone. A listing that fails decides nothing.
-func (s *sweeper) look(ctx context.Context, t *tenure, bound config.AtMost) (*swept, error) {
+func (s *sweeper) look(ctx context.Context, t *lease.Held, bound config.AtMost) (*swept, error) {
 	began, found, there := s.clock.Now(), &swept{}, &idset.Set{}
 	err := s.list(ctx, there, func(chunk []connector.Record) error { return s.compare(ctx, t, chunk, there, found) })
 	if err != nil {
@@ -159,7 +162,7 @@ func (s *sweeper) known(ctx context.Context, before time.Time) iter.Seq2[state.K
 
 // lookAgain believes nothing that one listing alone says: objects are asked for one by one where the system can be, and looked for in a second
 // listing else. What is found was missed by the list, and is compared as the rest was.
-func (s *sweeper) lookAgain(ctx context.Context, t *tenure, there *idset.Set, found *swept, gone []state.KnownObject, missing int, began time.Time, allowed int) ([]state.KnownObject, int, error) {
+func (s *sweeper) lookAgain(ctx context.Context, t *lease.Held, there *idset.Set, found *swept, gone []state.KnownObject, missing int, began time.Time, allowed int) ([]state.KnownObject, int, error) {
 	if finder, ok := s.poll.Poller.(connector.Finder); ok && !found.apart && found.listed > 0 && missing <= min(allowed, mostFinds) {
 		left, err := s.find(ctx, t, finder, gone, found)
 		if !errors.Is(err, connector.ErrNoLookup) {
@@ -186,10 +189,10 @@ func (s *sweeper) lookAgain(ctx context.Context, t *tenure, there *idset.Set, fo
 }
 
 // find gives those that the system does not have when it is asked for them.
-func (s *sweeper) find(ctx context.Context, t *tenure, finder connector.Finder, gone []state.KnownObject, found *swept) (left []state.KnownObject, err error) {
+func (s *sweeper) find(ctx context.Context, t *lease.Held, finder connector.Finder, gone []state.KnownObject, found *swept) (left []state.KnownObject, err error) {
 	for _, o := range gone {
 		var got []connector.Record
-		err := guard(func() (err error) {
+		err := lifecycle.Guard(func() (err error) {
 			got, err = finder.Find(ctx, connector.Lookup{Entity: s.src.Entity, Object: s.poll.Object, Local: o.Local})
 			return err
 		})
@@ -209,14 +212,14 @@ func (s *sweeper) find(ctx context.Context, t *tenure, finder connector.Finder, 
 
 // delete submits deletes through the ordinary door. A delete is named by what was known of the object, so that a sweep which is repeated after a crash
 // submits none twice.
-func (s *sweeper) delete(ctx context.Context, t *tenure, gone []state.KnownObject, found *swept) error {
+func (s *sweeper) delete(ctx context.Context, t *lease.Held, gone []state.KnownObject, found *swept) error {
 	for len(gone) > 0 {
 		n := min(len(gone), sweepChunk)
 		rows := make([]state.Inbound, n)
 		for i, o := range gone[:n] {
-			id := cleanID(o.Local + "@" + o.Received + "#gone" + after(o.EventID))
-			rows[i] = state.Inbound{Flow: s.src.Flow, ID: id, DeliveryID: id, Trace: traceOf(), Received: s.clock.Now(),
-				Headers: map[string]string{headerLocal: o.Local, headerDeleted: "true", headerKnown: o.Received}}
+			id := inbox.CleanID(o.Local + "@" + o.Received + "#gone" + after(o.EventID))
+			rows[i] = state.Inbound{Flow: s.src.Flow, ID: id, DeliveryID: id, Trace: inbox.Trace(), Received: s.clock.Now(),
+				Headers: map[string]string{inbox.HeaderLocal: o.Local, inbox.HeaderDeleted: "true", inbox.HeaderKnown: o.Received}}
 		}
 		fresh, err := s.submit(ctx, t, rows)
 		if err != nil {
@@ -229,14 +232,14 @@ func (s *sweeper) delete(ctx context.Context, t *tenure, gone []state.KnownObjec
 }
 
 // submit takes rows as a poll does, without moving the cursor.
-func (s *sweeper) submit(ctx context.Context, t *tenure, rows []state.Inbound) (fresh int, err error) {
+func (s *sweeper) submit(ctx context.Context, t *lease.Held, rows []state.Inbound) (fresh int, err error) {
 	if len(rows) == 0 {
 		return 0, nil
 	}
-	if err := t.held(s.clock); err != nil {
+	if err := t.Check(s.clock); err != nil {
 		return 0, err
 	}
-	lease := t.now()
+	lease := t.Lease()
 	outcome, _, err := s.store.Accept(ctx, rows, nil, &lease)
 	if err != nil {
 		return 0, fmt.Errorf("commit what a sweep has found: %w", err)

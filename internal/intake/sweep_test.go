@@ -17,6 +17,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox"
+	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 	"github.com/waybill-hub/waybill/internal/schedule"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -123,22 +125,14 @@ func sweeping(t *testing.T, s connector.Poller, atMost string) Source {
 		Sweep: &Sweep{Lister: s.(connector.Lister), When: daily(t), AtMost: bound}}}
 }
 
-// engine is what the flow behind the topic would make of its events.
-type engine interface {
-	OpenPartition(ctx context.Context, flow, topic string, partition int, log event.Log) (state.Partition, error)
-	Commit(ctx context.Context, c *state.Commit) error
-	Resolve(ctx context.Context, entity, system, local, external, eventID string) (string, state.Resolution, error)
-}
-
 // digest makes what is new on the topic known, as the flow does.
 func (b *bench) digest() {
-	b.t.Helper()
-	e := b.store.(engine)
-	p, err := e.OpenPartition(b.t.Context(), "orders", "in.orders", 0, event.Log{Cluster: "c", TopicID: "t", Last: 1 << 40})
+	b.T.Helper()
+	p, err := b.Store.OpenPartition(b.T.Context(), "orders", "in.orders", 0, event.Log{Cluster: "c", TopicID: "t", Last: 1 << 40})
 	if err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
-	events := b.topic.events()
+	events := b.Topic.Events()
 	for i := int(p.Position.Next); i < len(events); i++ {
 		ev := &events[i]
 		local := ev.Local
@@ -150,45 +144,45 @@ func (b *bench) digest() {
 				local = doc.ID
 			}
 		}
-		hub, _, err := e.Resolve(b.t.Context(), "order", "crm", local, "", ev.ID)
+		hub, _, err := b.Store.Resolve(b.T.Context(), "order", "crm", local, "", ev.ID)
 		if err != nil {
-			b.t.Fatal(err)
+			b.T.Fatal(err)
 		}
-		err = e.Commit(b.t.Context(), &state.Commit{Flow: "orders", Topic: "in.orders", Epoch: p.Epoch, Results: []state.Result{{Offset: int64(i), Outcome: state.Delivered,
-			Source: &state.Ref{Entity: "order", Hub: hub, System: "crm", Local: local, Deleted: ev.Operation == event.Delete, Updated: b.clock.Now(),
+		err = b.Store.Commit(b.T.Context(), &state.Commit{Flow: "orders", Topic: "in.orders", Epoch: p.Epoch, Results: []state.Result{{Offset: int64(i), Outcome: state.Delivered,
+			Source: &state.Ref{Entity: "order", Hub: hub, System: "crm", Local: local, Deleted: ev.Operation == event.Delete, Updated: b.Clock.Now(),
 				Known: &state.Known{Flow: "orders", Fields: map[string]uint64{"x": 1}, Received: ev.Version, EventID: ev.ID, Key: ev.Key}}}}})
 		if err != nil {
-			b.t.Fatal(err)
+			b.T.Fatal(err)
 		}
 	}
 }
 
 // swept asks for a sweep, waits until it is over and its rows are published and known, and gives its run.
 func (b *bench) swept(atMost string) state.Run {
-	b.t.Helper()
-	b.clock.Advance(time.Second) // what was known before the sweep is older than it
+	b.T.Helper()
+	b.Clock.Advance(time.Second) // what was known before the sweep is older than it
 	n := len(b.sweeps())
-	if err := b.store.AskSource(b.t.Context(), state.SourceWish{Flow: "orders", Kind: state.WishSweep, Detail: atMost, Who: "ann"}, ""); err != nil {
-		b.t.Fatal(err)
+	if err := b.Store.AskSource(b.T.Context(), state.SourceWish{Flow: "orders", Kind: state.WishSweep, Detail: atMost, Who: "ann"}, ""); err != nil {
+		b.T.Fatal(err)
 	}
 	b.intake.Asked("orders")
 	var run state.Run
-	b.turn("the sweep", func() bool {
+	b.Turn("the sweep", func() bool {
 		runs := b.sweeps()
 		if len(runs) > n {
 			run = runs[len(runs)-1-n] // a failed one is tried again, maybe already
 		}
-		return len(runs) > n && run.State != "running" && b.unpublished() == 0
+		return len(runs) > n && run.State != "running" && b.Unpublished() == 0
 	})
 	b.digest()
 	return run
 }
 
 func (b *bench) sweeps() []state.Run {
-	b.t.Helper()
-	runs, err := b.store.Runs(b.t.Context(), state.RunFilter{Kind: RunSweep, Name: "orders"})
+	b.T.Helper()
+	runs, err := b.Store.Runs(b.T.Context(), state.RunFilter{Kind: RunSweep, Name: "orders"})
 	if err != nil {
-		b.t.Fatal(err)
+		b.T.Fatal(err)
 	}
 	return runs
 }
@@ -196,7 +190,7 @@ func (b *bench) sweeps() []state.Run {
 // tail gives the events from the n-th on: operation, key and local of each.
 func (b *bench) tail(n int) string {
 	var out []string
-	for _, e := range b.topic.events()[n:] {
+	for _, e := range b.Topic.Events()[n:] {
 		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Operation, e.Key, e.Local)))
 	}
 	return strings.Join(out, ", ")
@@ -215,8 +209,8 @@ func TestSweep(t *testing.T) {
 	unreadable := func(local string) connector.Record {
 		return connector.Record{Local: local, Err: fault.New(fault.Invalid, "its stamp is no time")}
 	}
-	keyed := func(s *Source) { s.Key = field("k") }
-	byField := func(s *Source) { s.Key, s.ID = field("k"), field("id") }
+	keyed := func(s *Source) { s.Key = inboxtest.Field("k") }
+	byField := func(s *Source) { s.Key, s.ID = inboxtest.Field("k"), inboxtest.Field("id") }
 	for _, test := range []struct {
 		name   string
 		finder bool
@@ -311,7 +305,7 @@ func TestSweep(t *testing.T) {
 						records[i].Doc = fmt.Appendf(nil, `{"k":"K%d","id":%q}`, i, "X"+records[i].Local)
 					}
 				} else if src.Key != nil { // the engine of these tests knows objects by their id in the system
-					src.ID = func(_ context.Context, in Input) (string, error) { return in.Headers[headerLocal], nil }
+					src.ID = func(_ context.Context, in inbox.Input) (string, error) { return in.Headers[inbox.HeaderLocal], nil }
 				}
 				s.put(records...)
 				b.start(src)
@@ -329,11 +323,11 @@ func TestSweep(t *testing.T) {
 					t.Fatalf("%s: %q, events %q; want %s with %q and %q", run.State, run.Detail, got, test.state, test.text, want)
 				}
 				// The run is stored before the alarm is told.
-				b.await("the alarm, or its end", func() bool { return test.state == "held" == (b.seen.alarm(AlarmSweep) != "") })
+				b.Await("the alarm, or its end", func() bool { return test.state == "held" == (b.seen.Text(AlarmSweep) != "") })
 				f.lookup, s.listed = nil, nil
-				events := b.topic.count()
+				events := b.Topic.Count()
 				if test.state == "ok" {
-					if run := b.swept(""); b.topic.count() != events || run.Count != 0 {
+					if run := b.swept(""); b.Topic.Count() != events || run.Count != 0 {
 						t.Errorf("once more: %+v, events %q", run, b.tail(events))
 					}
 				}
@@ -350,10 +344,10 @@ func TestSweepConfirmed(t *testing.T) {
 		b.start(sweeping(t, s, "5%"))
 		b.swept("")
 		s.drop("01", "02", "03")
-		if run := b.swept(""); run.State != RunHeld || b.topic.count() != 10 || b.seen.alarm(AlarmSweep) == "" {
+		if run := b.swept(""); run.State != RunHeld || b.Topic.Count() != 10 || b.seen.Text(AlarmSweep) == "" {
 			t.Fatalf("%+v", run)
 		}
-		if run := b.swept("30%"); run.State != RunOK || run.Count != 3 || b.tail(10) != "delete 01 01, delete 02 02, delete 03 03" || b.seen.alarm(AlarmSweep) != "" {
+		if run := b.swept("30%"); run.State != RunOK || run.Count != 3 || b.tail(10) != "delete 01 01, delete 02 02, delete 03 03" || b.seen.Text(AlarmSweep) != "" {
 			t.Fatalf("%+v: %s", run, b.tail(10))
 		}
 		// What comes back with the same state is news, once.
@@ -361,7 +355,7 @@ func TestSweepConfirmed(t *testing.T) {
 		if run := b.swept(""); run.State != RunOK || b.tail(13) != "upsert 01" {
 			t.Errorf("%+v: %s", run, b.tail(13))
 		}
-		if run := b.swept(""); run.State != RunOK || b.topic.count() != 14 {
+		if run := b.swept(""); run.State != RunOK || b.Topic.Count() != 14 {
 			t.Errorf("%+v: %s", run, b.tail(14))
 		}
 	})
@@ -379,12 +373,12 @@ func TestSweepTwiceBeforeTheFlow(t *testing.T) {
 		sweep := func() {
 			t.Helper()
 			n := len(b.sweeps())
-			if err := b.store.AskSource(t.Context(), state.SourceWish{Flow: "orders", Kind: state.WishSweep}, ""); err != nil {
+			if err := b.Store.AskSource(t.Context(), state.SourceWish{Flow: "orders", Kind: state.WishSweep}, ""); err != nil {
 				t.Fatal(err)
 			}
-			b.clock.Advance(time.Second)
+			b.Clock.Advance(time.Second)
 			b.intake.Asked("orders")
-			b.turn("the sweep", func() bool { r := b.sweeps(); return len(r) > n && r[0].State == RunOK && b.unpublished() == 0 })
+			b.Turn("the sweep", func() bool { r := b.sweeps(); return len(r) > n && r[0].State == RunOK && b.Unpublished() == 0 })
 		}
 		sweep()
 		b.crash()
@@ -401,22 +395,22 @@ func TestSweepSchedule(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		s := &findable{}
 		s.put(ten()...)
-		b.clock.Set(time.Date(2027, 3, 2, 2, 57, 0, 0, time.UTC))
+		b.Clock.Set(time.Date(2027, 3, 2, 2, 57, 0, 0, time.UTC))
 		b.start(sweeping(t, s, "5%"))
-		b.turnAtRest("a while", func() bool { return b.clock.Now().After(time.Date(2027, 3, 2, 2, 59, 0, 0, time.UTC)) })
+		b.turnAtRest("a while", func() bool { return b.Clock.Now().After(time.Date(2027, 3, 2, 2, 59, 0, 0, time.UTC)) })
 		if n := len(b.sweeps()); n != 0 {
 			t.Fatalf("%d sweeps before the first time", n)
 		}
-		b.turn("the sweep of its time", func() bool { r := b.sweeps(); return len(r) == 1 && r[0].State == RunOK })
+		b.Turn("the sweep of its time", func() bool { r := b.sweeps(); return len(r) == 1 && r[0].State == RunOK })
 		b.crash()
-		id, err := b.store.StartRun(t.Context(), state.Run{Kind: RunSweep, Name: "orders", Started: b.clock.Now(), State: "running"})
+		id, err := b.Store.StartRun(t.Context(), state.Run{Kind: RunSweep, Name: "orders", Started: b.Clock.Now(), State: "running"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.clock.Set(time.Date(2027, 3, 6, 12, 0, 0, 0, time.UTC)) // four times are missed
+		b.Clock.Set(time.Date(2027, 3, 6, 12, 0, 0, 0, time.UTC)) // four times are missed
 		b.start(sweeping(t, s, "5%"))
-		b.await("the sweep that makes up for them", func() bool { r := b.sweeps(); return len(r) == 3 && r[0].State == RunOK })
-		b.turnAtRest("a while", func() bool { return b.clock.Now().After(time.Date(2027, 3, 6, 12, 10, 0, 0, time.UTC)) })
+		b.Await("the sweep that makes up for them", func() bool { r := b.sweeps(); return len(r) == 3 && r[0].State == RunOK })
+		b.turnAtRest("a while", func() bool { return b.Clock.Now().After(time.Date(2027, 3, 6, 12, 10, 0, 0, time.UTC)) })
 		runs := b.sweeps()
 		if len(runs) != 3 || runs[1].ID != id || runs[1].State != interrupted || runs[1].Finished.IsZero() {
 			t.Errorf("runs %+v", runs)
@@ -437,11 +431,11 @@ func TestSweepIsTriedAgain(t *testing.T) {
 			return all, nil
 		}
 		b.start(sweeping(t, s, "5%"))
-		if err := b.store.AskSource(t.Context(), state.SourceWish{Flow: "orders", Kind: state.WishSweep}, ""); err != nil {
+		if err := b.Store.AskSource(t.Context(), state.SourceWish{Flow: "orders", Kind: state.WishSweep}, ""); err != nil {
 			t.Fatal(err)
 		}
 		b.intake.Asked("orders")
-		b.turn("the third try", func() bool { r := b.sweeps(); return len(r) > 0 && r[0].State == RunOK && b.asks() == 0 })
+		b.Turn("the third try", func() bool { r := b.sweeps(); return len(r) > 0 && r[0].State == RunOK && b.asks() == 0 })
 		runs := b.sweeps()
 		if len(runs) != 3 {
 			t.Fatalf("runs %+v", runs)
@@ -483,19 +477,19 @@ func TestSweepPassesWhatIsNew(t *testing.T) {
 		b.swept("")
 		n := len(b.sweeps())
 		s.listed = func(_ int, all []connector.Record) ([]connector.Record, error) {
-			b.clock.Advance(time.Second)
-			b.accept(state.Inbound{ID: "10@v1#x", DeliveryID: "10@v1#x", Body: []byte(`{"k":"new"}`), Headers: map[string]string{headerLocal: "10"}})
+			b.Clock.Advance(time.Second)
+			b.Accept(state.Inbound{ID: "10@v1#x", DeliveryID: "10@v1#x", Body: []byte(`{"k":"new"}`), Headers: map[string]string{inbox.HeaderLocal: "10"}})
 			b.intake.Wake("orders")
-			b.await("the new one", func() bool { return b.topic.count() == 11 })
+			b.Await("the new one", func() bool { return b.Topic.Count() == 11 })
 			b.digest()
 			return all, nil
 		}
-		if err := b.store.AskSource(t.Context(), state.SourceWish{Flow: "orders", Kind: state.WishSweep}, ""); err != nil {
+		if err := b.Store.AskSource(t.Context(), state.SourceWish{Flow: "orders", Kind: state.WishSweep}, ""); err != nil {
 			t.Fatal(err)
 		}
-		b.clock.Advance(time.Second)
+		b.Clock.Advance(time.Second)
 		b.intake.Asked("orders")
-		b.turn("the sweep", func() bool { r := b.sweeps(); return len(r) > n && r[0].State != "running" })
+		b.Turn("the sweep", func() bool { r := b.sweeps(); return len(r) > n && r[0].State != "running" })
 		if r := b.sweeps()[0]; r.State != RunOK || r.Detail != "10 listed, 0 deleted" {
 			t.Errorf("%+v", r)
 		}

@@ -10,17 +10,11 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 )
 
-// Trouble is why the store takes nothing at present. The next good commit ends it.
-type Trouble struct {
-	Since time.Time
-	Why   string
-}
-
-// trouble keeps it. Its zero value is none.
-type trouble struct{ at atomic.Pointer[Trouble] }
+// trouble is why the store takes nothing at present; the next good commit ends it. Its zero value is none.
+type trouble struct{ at atomic.Pointer[fault.Trouble] }
 
 // Trouble is nil while the store takes what is handed over.
-func (s *Store) Trouble() *Trouble { return s.ill.at.Load() }
+func (s *Store) Trouble() *fault.Trouble { return s.ill.at.Load() }
 
 // note holds what a commit came to: of err, which is nil for a good one, only what is about the database counts.
 func (s *Store) note(err error) {
@@ -31,7 +25,7 @@ func (s *Store) note(err error) {
 		s.ill.at.Store(nil)
 		s.log.Info("the store takes what is handed over again", "away", s.cfg.Clock.Now().Sub(old.Since).Round(time.Millisecond).String())
 	case s.offline(err):
-		t := &Trouble{Since: s.cfg.Clock.Now(), Why: s.explain(err)}
+		t := &fault.Trouble{Since: s.cfg.Clock.Now(), Why: s.explain(err)}
 		if old != nil {
 			t.Since = old.Since
 		}

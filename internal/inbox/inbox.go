@@ -1,0 +1,108 @@
+// Package inbox is what those who fill the inbox (webhooks, polls, files, sweeps) and the relay, which empties it, agree on: how a row is
+// named and traced, what stands beside its document, and what its expressions may look at.
+package inbox
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+)
+
+// Names of entries in state.Inbound.Headers that readers write for the relay. No HTTP header can have a name that begins with a
+// colon, so no sender can forge them.
+const (
+	HeaderTime    = ":time"    // when the change happened, RFC 3339
+	HeaderLocal   = ":local"   // the object's id in the system
+	HeaderVersion = ":version" // the source's own version
+	HeaderDeleted = ":deleted" // set: the object is gone
+	HeaderKnown   = ":known"   // of a deletion without a document: the version that was known of the object last
+	HeaderError   = ":error"   // set: the row cannot be read, and why; it is refused
+)
+
+// Trace is the trace that the sender is in, or a new one.
+func Trace(given ...string) string {
+	for _, t := range given {
+		if validTrace(t) {
+			return t
+		}
+	}
+	var b [24]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return "00-" + hex.EncodeToString(b[:16]) + "-" + hex.EncodeToString(b[16:]) + "-01"
+}
+
+// validTrace checks a W3C traceparent of version 00.
+func validTrace(t string) bool {
+	if len(t) != 55 || t[:3] != "00-" || t[35] != '-' || t[52] != '-' {
+		return false
+	}
+	for i := 3; i < len(t); i++ {
+		if i != 35 && i != 52 && !lowerHex(t[i]) {
+			return false
+		}
+	}
+	return strings.Trim(t[3:35], "0") != "" && strings.Trim(t[36:52], "0") != ""
+}
+
+func lowerHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' }
+
+const maxID = 200
+
+// CleanID makes an id fit for logs, headers and indexes: one that is too long or not printable is replaced by its digest, so
+// that equal ids stay equal.
+func CleanID(id string) string {
+	id = strings.TrimSpace(id)
+	if len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsFunc(id, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		return id
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// MintID is an id for what came without one; later ones sort behind earlier ones.
+func MintID() string {
+	id, err := uuid.NewV7()
+	if err != nil { // the system has no randomness; crypto/rand has ended the process before
+		panic(err)
+	}
+	return id.String()
+}
+
+// DocumentLimits are the bounds of a document from outside; its length is bounded while it is read.
+var DocumentLimits = jsondoc.Limits{Bytes: 1 << 30, Depth: 64}
+
+// Input is what an expression of a source may look at.
+type Input struct {
+	Doc     *jsondoc.Doc
+	Event   *event.Event
+	Headers map[string]string
+}
+
+// Eval is an expression of a source: key or delivery id. An error that is a fault of kind Unavailable, or the end
+// of ctx, is tried again; any other is the document's.
+type Eval func(ctx context.Context, in Input) (string, error)
+
+// Transient reports whether an expression's error is none of the document's: it is worth another try.
+func Transient(ctx context.Context, err error) bool {
+	if ctx.Err() != nil {
+		return true
+	}
+	f, ok := fault.As(err)
+	return ok && (f.Kind == fault.Unavailable || f.Kind == fault.RateLimited || f.Kind == fault.UnknownOutcome)
+}
+
+// AlarmCode names what an alarm is about.
+type AlarmCode string
+
+// AlarmConflict: a delivery id came again with another body; it was refused.
+const AlarmConflict AlarmCode = "delivery-conflict"
