@@ -458,6 +458,7 @@ func TestRetryTimeLeavesOutages(t *testing.T) {
 	w.watch("erp")
 	r := w.flow("orders-to-erp")
 	b := w.deps.Systems["erp"].Breaker
+	began := w.clock.Now()
 	w.must(r, order("A", 1, "1"))
 	w.expect("orders-to-erp", "held=1")
 	w.erp.mu.Lock()
@@ -465,6 +466,7 @@ func TestRetryTimeLeavesOutages(t *testing.T) {
 	w.erp.mu.Unlock()
 	b.trip(refusedConn)
 	down := w.clock.Now()
+	used := down.Sub(began) // at most; how often the clock was turned on depends on the machine
 	w.calmly(2, "a while later", func() bool { return w.clock.Now().Sub(down) > 15*time.Minute })
 	w.expect("orders-to-erp", "held=1")
 	w.erp.mu.Lock()
@@ -472,7 +474,7 @@ func TestRetryTimeLeavesOutages(t *testing.T) {
 	w.erp.mu.Unlock()
 	up := w.clock.Now()
 	w.calmly(2, "parked", func() bool { return w.summary("orders-to-erp") == "parked=1" })
-	if took := w.clock.Now().Sub(up); took < 3*time.Minute || took > 10*time.Minute {
-		t.Errorf("parked %v after the outage", took)
+	if took := w.clock.Now().Sub(up); took+used < 5*time.Minute || took > 10*time.Minute {
+		t.Errorf("parked %v after the outage, of which %v were used before", took, used)
 	}
 }
