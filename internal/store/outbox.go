@@ -167,9 +167,9 @@ func (s *Store) Resent(ctx context.Context, lease state.Lease, id, life int64, a
 // nobody is reading.
 const pruneIdle = 4 * pruneRows
 
-// PruneOutbox removes what all readers of a topic have finished, and what nobody reads any more. readers names the flows that read
+// PruneSent removes what all readers of a topic have finished, and what nobody reads any more. readers names the flows that read
 // each topic. same is asked before anything is removed whether the logs are still those that the positions are of.
-func (s *Store) PruneOutbox(ctx context.Context, readers map[string][]string, same func(context.Context) error) (removed int64, err error) {
+func (s *Store) PruneSent(ctx context.Context, readers map[string][]string, same func(context.Context) error) (removed int64, err error) {
 	positions, err := s.positions(ctx)
 	if err != nil {
 		return 0, err

@@ -14,8 +14,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// Rehearse tells what Recover would do, and changes nothing.
-func (s *Store) Rehearse(ctx context.Context, rec *state.Recovery) (*state.Recovered, error) {
+// PreviewRecovery tells what Recover would do, and changes nothing.
+func (s *Store) PreviewRecovery(ctx context.Context, rec *state.Recovery) (*state.Recovered, error) {
 	out := &state.Recovered{}
 	err := s.snapshot(ctx, func(db queryer) error {
 		for i := range rec.Topics {
@@ -434,7 +434,7 @@ func (t *tx) publishAgain(r *rescue) error {
 // owner of a key's partition may work its queue.
 func (t *tx) dealQueue(r *rescue) error {
 	n := len(r.topic.Ends)
-	if r.topic.Deal == nil || n == 0 {
+	if r.topic.AssignPartition == nil || n == 0 {
 		return nil
 	}
 	moved, touched := map[laneKey]int{}, map[laneKey]bool{}
@@ -443,7 +443,7 @@ func (t *tx) dealQueue(r *rescue) error {
 		if err := rows.Scan(&k.flow, &k.lane, &k.part); err != nil {
 			return err
 		}
-		if now := r.topic.Deal(k.lane, n); now != k.part {
+		if now := r.topic.AssignPartition(k.lane, n); now != k.part {
 			moved[k] = now
 			touched[laneKey{partKey{k.flow, k.topic, now}, k.lane}] = true
 		}

@@ -25,7 +25,7 @@ func testOutbox(t *testing.T, b *bench) {
 	}
 	s.work("m", "canon", "out", 0, 1)
 	refused := errors.New("another log")
-	_, err := s.PruneOutbox(s.ctx(), map[string][]string{"canon": {"b", "m"}, "out": {"c"}}, func(context.Context) error { return refused })
+	_, err := s.PruneSent(s.ctx(), map[string][]string{"canon": {"b", "m"}, "out": {"c"}}, func(context.Context) error { return refused })
 	if !errors.Is(err, refused) {
 		t.Errorf("pruned although the log is another one: %v", err)
 	}
@@ -266,7 +266,7 @@ func testRecoverForeign(t *testing.T, b *bench) {
 	s.make("raw", "cluster-1", 2)
 	s.put(event.Record{Topic: "raw", Key: []byte("k0"), Value: []byte("new")})
 	rec := s.recovery(false)
-	would, err := s.Rehearse(s.ctx(), rec)
+	would, err := s.PreviewRecovery(s.ctx(), rec)
 	b.no(err)
 	if p := would.Topics[0].Flows[0].Parts[0]; p != (state.RecoveredPart{Lost: 4, LostFrom: 2, LostTo: 6}) {
 		t.Errorf("rehearsed: %+v", would)
@@ -300,7 +300,7 @@ func testRecoverForeign(t *testing.T, b *bench) {
 			b.no(s.NoteForeign(s.ctx(), "canon"))
 		}
 		s.make("canon", "cluster-9", 2)
-		would, err := s.Rehearse(s.ctx(), s.recovery(false))
+		would, err := s.PreviewRecovery(s.ctx(), s.recovery(false))
 		b.no(err)
 		got := state.RecoveredPart{}
 		for _, f := range would.Topics[0].Flows {

@@ -72,7 +72,7 @@ func unnoted(b *bench, stranger bool, want state.RecoveredPart) {
 	s.work("a", "in.a", "canon", 0, 2)
 	s.work("b", "canon", "", 0, 1)
 	s.make("canon", "cluster-1", 2)
-	would, err := s.Rehearse(s.ctx(), s.recovery(false))
+	would, err := s.PreviewRecovery(s.ctx(), s.recovery(false))
 	b.no(err)
 	for _, f := range would.Topics[0].Flows {
 		if f.Flow == "b" && f.Parts[0] != want {
@@ -93,7 +93,7 @@ func testRecoverForeignDone(t *testing.T, b *bench) {
 	b.no(s.Commit(s.ctx(), &state.Commit{Flow: "r", Topic: "raw", Partition: 0, Epoch: p.Epoch, Results: []state.Result{{Offset: 3, Outcome: state.Delivered}}}))
 	s.note()
 	s.make("raw", "cluster-1", 2)
-	would, err := s.Rehearse(s.ctx(), s.recovery(false))
+	would, err := s.PreviewRecovery(s.ctx(), s.recovery(false))
 	b.no(err)
 	if got := would.Topics[0].Flows[0].Parts[0]; got != (state.RecoveredPart{Lost: 4, LostFrom: 1, LostTo: 6}) {
 		t.Errorf("rehearsed: %+v", got)

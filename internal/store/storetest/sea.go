@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/logcheck"
 	"github.com/waybill-hub/waybill/internal/state"
-	"github.com/waybill-hub/waybill/internal/store"
 )
 
 // sea is a broker in little that loses what it was given, with flows that read and write it.
@@ -49,12 +49,12 @@ func (s *sea) make(topic, cluster string, parts int) {
 	s.logs[topic] = &sealog{cluster: cluster, id: fmt.Sprintf("%s-%d", topic, s.made), first: make([]int64, parts), parts: make([][]event.Record, parts), committed: map[string][]int64{}}
 }
 
-func deal(key string, n int) int { return int(key[len(key)-1]) % n }
+func assignPartition(key string, n int) int { return int(key[len(key)-1]) % n }
 
 // put appends a record and gives its place.
 func (s *sea) put(r event.Record) event.Record {
 	l := s.logs[r.Topic]
-	r.Partition = deal(string(r.Key), len(l.parts))
+	r.Partition = assignPartition(string(r.Key), len(l.parts))
 	r.Offset = int64(len(l.parts[r.Partition]))
 	l.parts[r.Partition] = append(l.parts[r.Partition], r)
 	return r
@@ -106,7 +106,7 @@ func (s *sea) survey() []state.Break {
 	s.t.Helper()
 	stored, err := s.Partitions(s.ctx(), "")
 	s.no(err)
-	return store.Survey(s.readings, store.Evidence{Logs: s.known(), Stored: stored, Seen: s.seen(), FromStart: s.fromZero, Committed: func(flow, topic string) []int64 {
+	return logcheck.Survey(s.readings, logcheck.Evidence{Logs: s.known(), Stored: stored, Seen: s.seen(), FromStart: s.fromZero, Committed: func(flow, topic string) []int64 {
 		return s.logs[topic].committed[flow]
 	}})
 }
@@ -117,7 +117,7 @@ func (s *sea) recovery(discard bool, topics ...string) *state.Recovery {
 	rec := &state.Recovery{Who: "ann", Note: "the disk died", Discard: discard}
 	for _, b := range s.survey() {
 		if b.Plan != nil && (len(topics) == 0 || slices.Contains(topics, b.Topic)) {
-			b.Plan.Deal = deal
+			b.Plan.AssignPartition = assignPartition
 			rec.Topics = append(rec.Topics, *b.Plan)
 		}
 	}
@@ -128,7 +128,7 @@ func (s *sea) recovery(discard bool, topics ...string) *state.Recovery {
 func (s *sea) recover(discard bool, topics ...string) *state.Recovered {
 	s.t.Helper()
 	rec := s.recovery(discard, topics...)
-	would, err := s.Rehearse(s.ctx(), rec)
+	would, err := s.PreviewRecovery(s.ctx(), rec)
 	s.no(err)
 	did, err := s.Recover(s.ctx(), rec)
 	s.no(err)
@@ -259,7 +259,7 @@ func (s *sea) pruned(readers map[string][]string) int64 {
 			readers[r.Topic] = r.Readers
 		}
 	}
-	n, err := s.PruneOutbox(s.ctx(), readers, func(context.Context) error { return nil })
+	n, err := s.PruneSent(s.ctx(), readers, func(context.Context) error { return nil })
 	s.no(err)
 	return n
 }

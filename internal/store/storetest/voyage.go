@@ -300,7 +300,7 @@ func (v *voyage) prune() {
 		readers["canon"+strconv.Itoa(i)], readers["out"+strconv.Itoa(i)] = []string{"nobody"}, []string{"nobody"}
 	}
 	another := errors.New("another log")
-	_, err := v.PruneOutbox(v.ctx(), readers, func(context.Context) error {
+	_, err := v.PruneSent(v.ctx(), readers, func(context.Context) error {
 		for _, b := range v.survey() {
 			if b.Whole {
 				return another
