@@ -8,9 +8,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// ErrPlan: what a recovery would do is not any more what the person has seen.
-var ErrPlan = errors.New("what would be done has changed since it was looked at: look again")
-
 // ErrBroken: the flow cannot go on, because the broker does not hold what it has to read.
 var ErrBroken = errors.New("the flow cannot go on")
 
@@ -112,7 +109,7 @@ func (s *Server) recover(w http.ResponseWriter, r *http.Request, who string) {
 	}
 	got, err := s.hub.Recover(r.Context(), q, who)
 	switch {
-	case errors.Is(err, ErrPlan), errors.Is(err, state.ErrLoss), errors.Is(err, state.ErrMoved):
+	case errors.Is(err, state.ErrPlan), errors.Is(err, state.ErrLoss), errors.Is(err, state.ErrMoved):
 		problem(w, http.StatusConflict, err.Error())
 	case err != nil:
 		s.failed(w, r, err)

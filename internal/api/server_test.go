@@ -137,7 +137,7 @@ func (s *stub) Recovery(_ context.Context, q RecoverRequest) (*Recovery, error) 
 	return &Recovery{Topics: []RecoverTopic{}}, s.err
 }
 func (s *stub) Recover(_ context.Context, q RecoverRequest, who string) (*Recovery, error) {
-	refused := map[string]error{"loss": state.ErrLoss, "stale": ErrPlan, "moved": state.ErrMoved, "nobody": state.ErrNotFound}[q.Plan]
+	refused := map[string]error{"loss": state.ErrLoss, "stale": state.ErrPlan, "moved": state.ErrMoved, "nobody": state.ErrNotFound}[q.Plan]
 	if err := errors.Join(refused, s.err); err != nil {
 		return nil, err
 	}

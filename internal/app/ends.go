@@ -76,8 +76,7 @@ func (h *Hub) lags(stored []state.Partition, ends map[string]bus.TopicInfo) (lag
 	}
 	lags = map[string]int64{}
 	for _, f := range h.plan().Flows {
-		_, lag, broken := h.logs.of(f.Name)
-		if broken { // offsets of a log that is not the one say nothing
+		if lag, broken := h.logs.Lag(f.Name); broken { // offsets of a log that is not the one say nothing
 			lags[f.Name] = lag
 			continue
 		}
@@ -95,9 +94,7 @@ func (h *Hub) lags(stored []state.Partition, ends map[string]bus.TopicInfo) (lag
 				all = append(all, waits{f.Name, peekKey{f.Topic(), n, at.Next}, at.Done})
 			}
 		}
-		h.logs.mu.Lock()
-		lags[f.Name] += h.logs.pending[f.Topic()]
-		h.logs.mu.Unlock()
+		lags[f.Name] += h.logs.Pending(f.Topic())
 	}
 	return lags, all
 }

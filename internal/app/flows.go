@@ -109,7 +109,7 @@ func (h *Hub) startFlow(ctx context.Context, r *running) error {
 	h.runners[name] = r
 	h.mu.Unlock()
 	h.pausing.Unlock()
-	if h.alarmFlow(r) && h.logs.unreadable(r.Flow()) {
+	if h.alarmFlow(r) && h.logs.Unreadable(name, r.Flow().Topic()) {
 		return nil // it begins to read when its topic is to be read again
 	}
 	return r.read(ctx, h)

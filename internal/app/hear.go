@@ -91,7 +91,7 @@ func (h *Hub) hear(ctx context.Context, known resumes) (again []string, err erro
 				r.Pause()
 			}
 		case r.Alarmed() != nil:
-			if still, _ := h.logs.stands(name); fresh && !still {
+			if fresh && h.logs.Why(name) == "" {
 				r.Resume()
 				again = append(again, name)
 			}

@@ -24,6 +24,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/logcheck"
 	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/store"
@@ -64,7 +65,7 @@ type Hub struct {
 	publisher *bus.Publisher
 	intake    *intake.Intake
 	api       *api.Server
-	logs      *logs
+	logs      *logcheck.Checker
 	notices   *notice.Board
 	ends      topicEnds
 	ages      topicAges
@@ -158,7 +159,7 @@ func New(o Options) (*Hub, error) {
 	}
 	h := &Hub{load: o.Load, kinds: o.Kinds, log: o.Log, clock: o.Clock, version: o.Version, name: fmt.Sprintf("%s/%d", host, os.Getpid()),
 		metrics: telemetry.NewMetrics(o.Version), stack: lifecycle.NewStack(o.Clock, o.Log), runners: map[string]*running{},
-		turn: make(chan struct{}, 1), logs: newLogs(), notices: notice.New(o.Clock, o.Log)}
+		turn: make(chan struct{}, 1), notices: notice.New(o.Clock, o.Log)}
 	h.life, h.end = context.WithCancelCause(context.Background())
 	h.run(&current{plan: o.Plan})
 	return h, nil
@@ -236,6 +237,7 @@ func (h *Hub) openStore(ctx context.Context) error {
 		return err
 	}
 	h.store = s
+	h.logs = h.newLogs()
 	h.keepDocuments()
 	h.metrics.Store(func() (commits, statements int64) { t := s.Stats(); return t.Transactions, t.Statements })
 	return h.stack.Push("store", 10*time.Second, func(context.Context) error { return s.Close() })
@@ -310,7 +312,7 @@ func (h *Hub) openBroker(ctx context.Context) error {
 // retention. Where a flow that reads the topic has no position yet, or one in another log, or the store does not answer, everything
 // is needed.
 func (h *Hub) needed(topic string, partition int) (int64, bool) {
-	if h.logs.brokenLog(topic) {
+	if h.logs.Broken(topic) {
 		return 0, true
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

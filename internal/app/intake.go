@@ -164,7 +164,7 @@ func (h *Hub) prune(ctx context.Context) {
 		} else if n > 0 {
 			h.log.Info("pruned the store", "rows", n)
 		}
-		if _, err := h.pruneOutbox(ctx); err != nil && ctx.Err() == nil {
+		if _, err := h.logs.Prune(ctx); err != nil && ctx.Err() == nil {
 			h.log.Warn("pruning the outbox failed; trying again later", "error", err)
 		}
 	}

@@ -3,106 +3,79 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/bus"
-	"github.com/waybill-hub/waybill/internal/config"
-	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/logcheck"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// logs is what the hub knows of its topics' logs, and who stands still because of them. Everything that publishes asks it.
-type logs struct {
-	look sync.Mutex // held while the logs are looked at, or a recovery is made
-
-	mu      sync.Mutex
-	known   map[string]state.TopicLog
-	breaks  map[string]*state.Break // by topic
-	pending map[string]int64        // records that are to be put on a topic again, by topic
-	why     map[string]string       // what the status says, by flow
-	lag     map[string]int64        // what a flow has still to get, where offsets do not tell
-	waits   map[string]bool         // flows that stand still only until what comes first is on its topic
-	ended   map[string]bool         // flows that have to subscribe anew
-	doubts  map[string]int          // how often in a row something was seen that may pass, by topic and cause
-
-	kick   chan struct{} // of capacity one: look now
-	resend chan struct{} // of capacity one: something is to be put on a topic again
-	holder string
+// newLogs makes what looks after the topics' logs; broker and publisher are opened later.
+func (h *Hub) newLogs() *logcheck.Checker {
+	return logcheck.New(logcheck.Options{
+		Store: h.store, Broker: logBroker{h}, Clock: h.clock, Log: h.log, Holder: h.holder(), Flows: h.logFlows, AssignPartition: bus.PartitionOf,
+		MakeTopics: func(ctx context.Context) error { return h.makeTopics(ctx, topics(h.plan()), h.plan()) },
+	})
 }
 
-func newLogs() *logs {
-	return &logs{ended: map[string]bool{}, doubts: map[string]int{}, kick: make(chan struct{}, 1), resend: make(chan struct{}, 1)}
-}
-
-func nudge(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+// logFlows are the flows of the plan as far as logs are concerned.
+func (h *Hub) logFlows() []logcheck.Flow {
+	plan := h.plan()
+	out := make([]logcheck.Flow, len(plan.Flows))
+	for i, f := range plan.Flows {
+		out[i] = logcheck.Flow{Name: f.Name, Group: f.Group(), Reads: f.Topic(), FromInbox: f.From.System != "", Writes: f.To.Topic}
 	}
+	return out
 }
 
-// Life is the life of the topic's log that is known.
-func (l *logs) Life(topic string) int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.known[topic].Life
+// startLogs looks at the logs before anything reads or writes them.
+func (h *Hub) startLogs(ctx context.Context) error { return h.logs.Start(ctx) }
+
+// startWatch looks at the logs as long as the hub runs, and puts on topics again what a recovery has found to be lost.
+func (h *Hub) startWatch(context.Context) error {
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		h.logs.Watch(ctx, func(ctx context.Context) {
+			h.settleFlows(ctx)
+			h.fitAgain(ctx)
+		})
+	})
+	wg.Go(func() { h.logs.Resend(ctx) })
+	return h.stack.Push("watch over the logs", 10*time.Second, func(context.Context) error { stop(); wg.Wait(); return nil })
 }
 
-// Held says why nothing may be published to the topic.
-func (l *logs) Held(topic string) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.held(topic)
-}
+// logBroker is the hub's broker as the look at logs needs it.
+type logBroker struct{ h *Hub }
 
-// held: what would be published now would lie before what has to come first, or in a log that is not the one.
-func (l *logs) held(topic string) error {
-	if b := l.breaks[topic]; b != nil && b.Whole {
-		return fmt.Errorf("topic %s: %s: %w", topic, b.Text, state.ErrBroker)
+func (b logBroker) Look(ctx context.Context, topics ...string) (map[string]state.SeenLog, error) {
+	cluster, infos, err := b.h.cluster.Look(ctx, topics...)
+	if err != nil {
+		return nil, err
 	}
-	if n := l.pending[topic]; n > 0 {
-		return fmt.Errorf("topic %s: %d records are put there again first: %w", topic, n, state.ErrBroker)
+	out := make(map[string]state.SeenLog, len(infos))
+	for topic, info := range infos {
+		seen := state.SeenLog{Cluster: cluster, TopicID: info.ID}
+		for _, p := range info.Partitions {
+			seen.Parts = append(seen.Parts, event.Range{From: p.First, To: p.Last})
+		}
+		out[topic] = seen
 	}
-	return nil
+	return out, nil
 }
 
-// brokenLog reports whether the topic's log is not the one that the hub knows.
-func (l *logs) brokenLog(topic string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b := l.breaks[topic]
-	return b != nil && b.Whole
+func (b logBroker) Committed(ctx context.Context, group, topic string, n int) ([]int64, error) {
+	return b.h.cluster.Committed(ctx, group, topic, n)
 }
 
-// of gives what the status says of a flow that stands still because of a log, and what it has still to get.
-func (l *logs) of(flow string) (why string, lag int64, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	lag, ok = l.lag[flow]
-	return l.why[flow], lag, ok
-}
-
-// stands says that the flow must not go on now; broken: not without a recovery.
-func (l *logs) stands(flow string) (still, broken bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.why[flow] != "", l.why[flow] != "" && !l.waits[flow]
-}
-
-// unreadable reports whether the flow cannot read its topic as it is, and remembers that it has to subscribe anew when it can.
-func (l *logs) unreadable(f *config.Flow) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	b := l.breaks[f.Topic()]
-	if b == nil || !slices.ContainsFunc(b.Flows, func(r state.BrokenFlow) bool { return r.Flow == f.Name }) {
-		return false
+func (b logBroker) Send(ctx context.Context, records []event.Record) []logcheck.Sent {
+	out := make([]logcheck.Sent, len(records))
+	for i, s := range b.h.publisher.Send(ctx, records) {
+		out[i] = logcheck.Sent{At: state.PublishedAt{Topic: records[i].Topic, Partition: s.Partition, Offset: s.Offset}, Err: s.Err}
 	}
-	l.ended[f.Name] = true
-	return true
+	return out
 }
 
 // relayLogs is what the relays ask.
@@ -116,96 +89,9 @@ func (r relayLogs) Same(ctx context.Context, topic string, life int64) error {
 	cluster, id, err := r.h.cluster.Identity(ctx, topic)
 	if err != nil {
 		if errors.Is(err, bus.ErrNoTopic) {
-			nudge(r.h.logs.kick)
+			r.h.logs.LookSoon()
 		}
 		return err
 	}
-	r.h.logs.mu.Lock()
-	known, ok := r.h.logs.known[topic]
-	r.h.logs.mu.Unlock()
-	other := func(a, b string) bool { return a != "" && b != "" && a != b }
-	if ok && (known.Life != life || other(known.Cluster, cluster) || other(known.TopicID, id)) {
-		nudge(r.h.logs.kick)
-		return fmt.Errorf("topic %s has the id %s in cluster %s, and had %s in %s: %w", topic, id, cluster, known.TopicID, known.Cluster, state.ErrBroker)
-	}
-	return nil
-}
-
-// readings are the topics that flows of the plan read, with who writes them.
-func readings(plan *config.Plan) []state.Reading {
-	byTopic := map[string]*state.Reading{}
-	for _, f := range plan.Flows {
-		topic := f.Topic()
-		r := byTopic[topic]
-		if r == nil {
-			r = &state.Reading{Topic: topic}
-			byTopic[topic] = r
-		}
-		r.Readers = append(r.Readers, f.Name)
-		if f.From.System != "" {
-			r.Inbox = f.Name
-		}
-	}
-	for _, f := range plan.Flows {
-		if r := byTopic[f.To.Topic]; r != nil {
-			r.Writers = append(r.Writers, f.Name)
-		}
-	}
-	out := make([]state.Reading, 0, len(byTopic))
-	for _, topic := range slices.Sorted(maps.Keys(byTopic)) {
-		out = append(out, *byTopic[topic])
-	}
-	return out
-}
-
-// readers are the flows that read each topic.
-func readers(plan *config.Plan) map[string][]string {
-	out := map[string][]string{}
-	for _, r := range readings(plan) {
-		out[r.Topic] = r.Readers
-	}
-	return out
-}
-
-// startLogs looks at the logs before anything reads or writes them.
-func (h *Hub) startLogs(ctx context.Context) error {
-	h.logs.holder = h.holder()
-	if err := h.learnLogs(ctx); err != nil {
-		return err
-	}
-	deadline, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for {
-		sure, err := h.lookAtLogs(deadline)
-		if err == nil && sure {
-			return nil
-		}
-		// Leaders of new topics, or after a broker's end, are only just being chosen.
-		if lifecycle.Sleep(deadline, h.clock, 300*time.Millisecond) != nil {
-			return err
-		}
-	}
-}
-
-// learnLogs makes the topics' logs known: those of topics that are new, and how far the hub itself has written.
-func (h *Hub) learnLogs(ctx context.Context) error {
-	known, err := h.store.Logs(ctx)
-	if err != nil {
-		return err
-	}
-	tops, err := h.store.Tops(ctx)
-	if err != nil {
-		return err
-	}
-	var note []state.TopicLog
-	for topic, ends := range tops {
-		if l, ok := known[topic]; ok {
-			l.Ends = ends
-			note = append(note, l)
-		}
-	}
-	if len(note) == 0 {
-		return nil
-	}
-	return h.store.NoteLogs(ctx, note)
+	return r.h.logs.Same(topic, life, cluster, id)
 }

@@ -60,9 +60,8 @@ func (h *Hub) Resume(ctx context.Context, name, who string) error {
 }
 
 func (h *Hub) setPaused(ctx context.Context, name, who string, paused bool) error {
-	if _, broken := h.logs.stands(name); broken && !paused {
-		why, _, _ := h.logs.of(name)
-		return fmt.Errorf("%w: %s", api.ErrBroken, why)
+	if !paused && h.logs.NeedsRecovery(name) {
+		return fmt.Errorf("%w: %s", api.ErrBroken, h.logs.Why(name))
 	}
 	alarmed, err := h.turnFlow(ctx, name, who, paused)
 	if err != nil || paused {
@@ -100,7 +99,7 @@ func (h *Hub) turnFlow(ctx context.Context, name, who string, paused bool) (alar
 		r.Pause()
 		return false, nil
 	}
-	if still, _ := h.logs.stands(name); still {
+	if h.logs.Why(name) != "" {
 		return false, nil // it goes on by itself, very soon
 	}
 	alarmed = r.Alarmed() != nil

@@ -20,9 +20,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/logcheck"
 	"github.com/waybill-hub/waybill/internal/needtest"
 	"github.com/waybill-hub/waybill/internal/state"
-	"github.com/waybill-hub/waybill/internal/store"
 )
 
 // onBrokers runs a test on the embedded broker and, where there is one, on Apache Kafka.
@@ -359,7 +359,7 @@ func TestRecoverWipedBroker(t *testing.T) {
 		if err := s.hub.Resume(t.Context(), s.name("orders"), "ann"); !errors.Is(err, api.ErrBroken) {
 			t.Errorf("resumed: %v", err)
 		}
-		if _, err := s.hub.Recover(t.Context(), api.RecoverRequest{Plan: "what was seen long ago"}, "ann"); !errors.Is(err, api.ErrPlan) {
+		if _, err := s.hub.Recover(t.Context(), api.RecoverRequest{Plan: "what was seen long ago"}, "ann"); !errors.Is(err, state.ErrPlan) {
 			t.Errorf("recovered by an old plan: %v", err)
 		}
 		if _, err := s.hub.Recovery(t.Context(), api.RecoverRequest{Flows: []string{"nobody"}}); !errors.Is(err, state.ErrNotFound) {
@@ -410,16 +410,15 @@ func TestRecoverThenRestart(t *testing.T) {
 	s.wipe()
 	s.start()
 	s.alarmed("orders")
-	s.hub.logs.look.Lock() // the watch does nothing more: as if the hub ended here
-	p, err := s.hub.planRecovery(t.Context(), api.RecoverRequest{})
+	// Stored behind the back of the hub, which learns of it when it looks, seconds later: as if it ended here.
+	p, _, err := s.hub.logs.Preview(t.Context(), logcheck.Request{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.rec.Who = "ann"
-	if _, err := s.hub.store.Recover(t.Context(), &p.rec); err != nil {
+	p.Recovery.Who = "ann"
+	if _, err := s.hub.store.Recover(t.Context(), &p.Recovery); err != nil {
 		t.Fatal(err)
 	}
-	s.hub.logs.look.Unlock()
 	s.stop()
 	s.start()
 	s.resume("orders", "orders-to-erp")
@@ -523,7 +522,7 @@ func TestRecoverForeignRecords(t *testing.T) {
 		s.pause("notes")
 		write(5, 9)
 		await(t, "the others", func() bool { return s.flow("notes").Lag == 5 })
-		if _, err := s.hub.lookAtLogs(t.Context()); err != nil { // the ends are noted
+		if _, err := s.hub.logs.Look(t.Context()); err != nil { // the ends are noted
 			t.Fatal(err)
 		}
 		s.stop()
@@ -587,29 +586,6 @@ func TestRecoverLostPositions(t *testing.T) {
 		await(t, "the new order", func() bool { return s.g.newest(t)["C"].Seq == 1 })
 		s.settled() // and nothing of what was done is done again
 	})
-}
-
-// A position that is stored while the logs are looked at is no lost one: the group commits only behind it.
-func TestPositionsOpenedMeanwhile(t *testing.T) {
-	s := newShore(t, "")
-	s.start()
-	s.push(2, "A", "B")
-	s.settled()
-	e, err := s.hub.evidence(t.Context(), s.hub.plan())
-	if err != nil {
-		t.Fatal(err)
-	}
-	await(t, "the group to commit", func() bool {
-		offsets, err := s.hub.cluster.Committed(t.Context(), "waybill.orders-to-erp", "canonical.order", 2)
-		return err == nil && max(offsets[0], offsets[1]) > 0
-	})
-	e.Stored = nil // as it was read before the flows began
-	if e.Committed, err = s.hub.committed(t.Context(), s.hub.plan(), e); err != nil {
-		t.Fatal(err)
-	}
-	if breaks := store.Survey(readings(s.hub.plan()), *e); len(breaks) > 0 {
-		t.Errorf("broken: %+v", breaks)
-	}
 }
 
 // The group's offsets at the broker are lost and the store's kept: the store's count, without any ado.

@@ -201,9 +201,9 @@ func (h *Hub) changeOver(ctx context.Context, c *change, next *current) (warning
 	}
 	note(closeSystems(gone))
 	if c.flows.Any() { // topics that are new become known before anything reads or writes them
-		if _, err := h.lookAtLogs(ctx); err != nil {
+		if _, err := h.logs.Look(ctx); err != nil {
 			note(fmt.Errorf("the topics' logs could not be looked at; that comes later: %w", err))
-			nudge(h.logs.kick)
+			h.logs.LookSoon()
 		}
 	}
 	failpoint.Hit(failpoint.ReloadSystemsClosed)

@@ -143,8 +143,6 @@ func (h *Hub) committedAhead(ctx context.Context) (ahead map[string]int64, again
 	if err != nil {
 		return nil, 0, err
 	}
-	h.logs.mu.Lock()
-	defer h.logs.mu.Unlock()
 	next := map[string]*state.Partition{}
 	for i := range stored {
 		p := &stored[i]
@@ -153,7 +151,7 @@ func (h *Hub) committedAhead(ctx context.Context) (ahead map[string]int64, again
 	ahead = map[string]int64{}
 	for _, f := range plan.Flows {
 		// Offsets of a log that is not the one say nothing; and in a log that a person went over to, a group's may be of the log before.
-		if b := h.logs.breaks[f.Topic()]; b != nil && b.Whole || h.logs.known[f.Topic()].Life > 0 {
+		if !h.logs.First(f.Topic()) {
 			continue
 		}
 		for part, committed := range at[f.Name] {
@@ -289,7 +287,10 @@ func (h *Hub) SayRestored(ctx context.Context, q api.RestoredRequest, who string
 		return nil, err
 	}
 	h.restored.now.Store(now)
-	nudge(h.restored.kick)
+	select {
+	case h.restored.kick <- struct{}{}:
+	default:
+	}
 	return h.restoredView(now), nil
 }
 

@@ -220,7 +220,7 @@ func (h *Hub) flowFacts(r *running, g *glance, t *state.FlowTotals) *status.Flow
 		Backlog: status.Backlog{Oldest: max(status.Age(t.Oldest, g.now), status.Age(g.oldest[def.Name], g.now)), Parked: t.Parked, ParkedFor: g.parkedFor(def.Name), Overdue: h.waiting.of(def.Name)}}
 	if a := r.Alarmed(); a != nil {
 		f.Alarm = &status.AlarmFacts{What: a.What, Why: a.Err.Error()}
-		if now, _, _ := h.logs.of(def.Name); now != "" && a.What == brokerAlarm {
+		if now := h.logs.Why(def.Name); now != "" && a.What == brokerAlarm {
 			f.Alarm.Why = now
 		}
 	}

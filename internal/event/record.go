@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"hash/crc32"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -75,4 +76,16 @@ type Sent struct {
 	Partition int
 	Offset    int64
 	Err       error
+}
+
+// Settle moves Next over what is finished right above it.
+func (p *Position) Settle() {
+	n := 0
+	for n < len(p.Done) && p.Done[n].From <= p.Next {
+		p.Next = max(p.Next, p.Done[n].To)
+		n++
+	}
+	if n > 0 {
+		p.Done = slices.Delete(p.Done, 0, n)
+	}
 }

@@ -11,6 +11,8 @@ var (
 	ErrLoss = errors.New("records would be lost")
 	// ErrMoved: positions have moved since a recovery was planned on them: plan it anew.
 	ErrMoved = errors.New("the positions have moved since they were read")
+	// ErrPlan: what a recovery would do is not any more what the person has seen.
+	ErrPlan = errors.New("what would be done has changed since it was looked at: look again")
 )
 
 // TopicLog is what the hub knows of a topic's log.
@@ -60,8 +62,8 @@ type RecoverTopic struct {
 	Readers []string
 	// Moves say where the readers go on.
 	Moves []Move
-	// Deal gives the partition of a key among n, where the number of partitions is another one than it was; nil where it is not.
-	Deal func(key string, n int) int
+	// AssignPartition gives the partition of a key among n, where the number of partitions is another one than it was; nil where it is not.
+	AssignPartition func(key string, n int) int
 }
 
 // Move is where one flow goes on in one partition.

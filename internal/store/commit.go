@@ -18,7 +18,7 @@ type commitment struct {
 	appends []*appending // per result; nil where nothing is appended
 	drained []int64
 	again   map[int]*arrival          // the inbox rows of results that hand their message back, by result
-	sent    *outgoing                 // what the results have put on a topic; nil for nothing
+	sent    *sentRow                  // what the results have put on a topic; nil for nothing
 	docs    map[*state.Journal][]byte // the documents of journal rows, as they are stored
 }
 
@@ -50,7 +50,7 @@ func (s *Store) Commit(ctx context.Context, c *state.Commit) error {
 		s.keepFor(w, r.Journal)
 	}
 	var err error
-	if w.sent, err = newOutgoing(c.Flow, c.Life, sent); err != nil {
+	if w.sent, err = newSentRow(c.Flow, c.Life, sent); err != nil {
 		return err
 	}
 	m.rows += len(w.docs)
@@ -149,7 +149,7 @@ type changes struct {
 	journal []*state.Journal
 	docs    [][]byte // their documents, row by row
 	totals  totals
-	outbox  []*outgoing
+	sent    []*sentRow
 	inbox   []*arrival
 }
 
@@ -273,7 +273,7 @@ func (ch *changes) collect(w *commitment, p *stored, now int64) {
 	}
 	// Where some results were settled before, their records are on the topic twice, and kept twice.
 	if sent {
-		ch.outbox = append(ch.outbox, w.sent)
+		ch.sent = append(ch.sent, w.sent)
 	}
 	for _, g := range c.Gaps {
 		pass(&p.Position, g)
@@ -321,7 +321,7 @@ func (t *tx) save(ch *changes) error {
 	if err := t.saveTotals(ch.totals); err != nil {
 		return err
 	}
-	if err := t.saveOutbox(ch.outbox); err != nil {
+	if err := t.saveSent(ch.sent); err != nil {
 		return err
 	}
 	return t.arrive(ch.inbox)

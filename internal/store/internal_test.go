@@ -317,7 +317,7 @@ func work(t *testing.T, s *Store) (statements []string) {
 	commit(state.Result{Offset: 7, Outcome: state.Delivered, Sent: &event.Record{Topic: "to"}})
 	s.KeepDocuments(Keep{Age: time.Hour, Size: 1})
 	commit(state.Result{Offset: 8, Outcome: state.Delivered, Journal: &state.Journal{Documents: &state.Documents{Source: []byte("{}")}}})
-	_, err = s.PruneOutbox(ctx, nil, func(context.Context) error { return nil })
+	_, err = s.PruneSent(ctx, nil, func(context.Context) error { return nil })
 	ok(err)
 	for _, local := range []string{"1", "9"} {
 		_, _, err = s.Resolve(ctx, "e", "s", local, "x", "i")

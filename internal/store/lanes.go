@@ -131,7 +131,7 @@ func (t *tx) saveQueue(c *queueChanges) error {
 			return err
 		}
 	}
-	if err := t.mend(c.touched); err != nil {
+	if err := t.relink(c.touched); err != nil {
 		return err
 	}
 	if err := t.appendQueue(c.appends); err != nil {
@@ -179,9 +179,9 @@ func (t *tx) heads(lanes []laneKey) (map[laneKey]*link, error) {
 	return out, err
 }
 
-// mend makes the chains of lanes right after their rows were worked: a follower that has become first is promoted to a held
+// relink makes the chains of lanes right after their rows were worked: a follower that has become first is promoted to a held
 // head that is due whatever the time is, and the others take the head's state.
-func (t *tx) mend(touched map[laneKey]bool) error {
+func (t *tx) relink(touched map[laneKey]bool) error {
 	lanes := sortedKeys(touched, compareLaneKeys)
 	heads, err := t.heads(lanes)
 	if err != nil {

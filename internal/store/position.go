@@ -20,7 +20,7 @@ func finished(p *event.Position, offset int64) bool {
 func finish(p *event.Position, offset int64) bool {
 	if offset == p.Next { // the common case
 		p.Next++
-		settle(p)
+		p.Settle()
 		return true
 	}
 	if finished(p, offset) {
@@ -54,17 +54,5 @@ func pass(p *event.Position, r event.Range) {
 		r.From, r.To = min(r.From, p.Done[lo].From), max(r.To, p.Done[hi-1].To)
 	}
 	p.Done = slices.Replace(p.Done, lo, hi, r)
-	settle(p)
-}
-
-// settle moves Next over what is finished right above it.
-func settle(p *event.Position) {
-	n := 0
-	for n < len(p.Done) && p.Done[n].From <= p.Next {
-		p.Next = max(p.Next, p.Done[n].To)
-		n++
-	}
-	if n > 0 {
-		p.Done = slices.Delete(p.Done, 0, n)
-	}
+	p.Settle()
 }

@@ -13,8 +13,8 @@ import (
 )
 
 // What flows put on topics is kept until all readers have stored its fate.
-func testOutbox(t *testing.T, b *bench) {
-	s := newSea(b)
+func testSentLog(t *testing.T, b *bench) {
+	s := newFakeBroker(b)
 	s.take("1 2 3", "k0")
 	s.relay()
 	s.drain("a", "in.a", "canon")
@@ -25,7 +25,7 @@ func testOutbox(t *testing.T, b *bench) {
 	}
 	s.work("m", "canon", "out", 0, 1)
 	refused := errors.New("another log")
-	_, err := s.PruneOutbox(s.ctx(), map[string][]string{"canon": {"b", "m"}, "out": {"c"}}, func(context.Context) error { return refused })
+	_, err := s.PruneSent(s.ctx(), map[string][]string{"canon": {"b", "m"}, "out": {"c"}}, func(context.Context) error { return refused })
 	if !errors.Is(err, refused) {
 		t.Errorf("pruned although the log is another one: %v", err)
 	}
@@ -49,7 +49,7 @@ func testOutbox(t *testing.T, b *bench) {
 
 // Everything is gone: what has no fate comes again, in its order, once, and no more than that.
 func testRecoverWiped(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.take("1 2 3 4 5 6", "k0", "k1")
 	s.relay()
 	s.want("a", s.work("a", "in.a", "canon", 0, 2), "1.0 3.0")
@@ -118,7 +118,7 @@ func testRecoverWiped(t *testing.T, b *bench) {
 
 // The owners of the partitions are fenced, and what they had published into the log that is gone is not taken to be in the new one.
 func testRecoverStragglers(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.take("1 2", "k0")
 	s.relay()
 	p, err := s.OpenPartition(s.ctx(), "a", "in.a", 0, s.log("in.a", 0))
@@ -176,7 +176,7 @@ func testRecoverStragglers(t *testing.T, b *bench) {
 
 // Retention has passed a position: what the hub has written comes again behind what is still there; the other reader goes on.
 func testRecoverRetention(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.take("1 2 3 4 5", "k0")
 	s.relay()
 	s.drain("a", "in.a", "canon")
@@ -208,7 +208,7 @@ func testRecoverRetention(t *testing.T, b *bench) {
 
 // The end of a log was cut off: what lay there comes again, and what is left is read on.
 func testRecoverCutOff(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.take("1 2 3 4 5 6", "k0")
 	s.relay()
 	s.drain("a", "in.a", "canon")
@@ -238,7 +238,7 @@ func testRecoverCutOff(t *testing.T, b *bench) {
 
 // What was left of a log that was cut off is lost with the next one.
 func testRecoverTwice(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.take("1 2 3 4", "k0")
 	s.relay()
 	s.work("a", "in.a", "canon", 0, 2)
@@ -257,7 +257,7 @@ func testRecoverTwice(t *testing.T, b *bench) {
 
 // Records of others are given up by name or not at all.
 func testRecoverForeign(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	for i := range 6 {
 		s.put(event.Record{Topic: "raw", Key: []byte("k0"), Value: fmt.Append(nil, i)})
 	}
@@ -266,7 +266,7 @@ func testRecoverForeign(t *testing.T, b *bench) {
 	s.make("raw", "cluster-1", 2)
 	s.put(event.Record{Topic: "raw", Key: []byte("k0"), Value: []byte("new")})
 	rec := s.recovery(false)
-	would, err := s.Rehearse(s.ctx(), rec)
+	would, err := s.PreviewRecovery(s.ctx(), rec)
 	b.no(err)
 	if p := would.Topics[0].Flows[0].Parts[0]; p != (state.RecoveredPart{Lost: 4, LostFrom: 2, LostTo: 6}) {
 		t.Errorf("rehearsed: %+v", would)
@@ -286,7 +286,7 @@ func testRecoverForeign(t *testing.T, b *bench) {
 
 	// Offsets of a topic that only flows write to are copies that the hub has made; once a stranger was seen there, they may be his.
 	for _, foreign := range []bool{false, true} {
-		s := newSea(b)
+		s := newFakeBroker(b)
 		s.make("canon", "cluster-9", 2)
 		for topic := range s.logs {
 			s.make(topic, "cluster-9", 2)
@@ -300,7 +300,7 @@ func testRecoverForeign(t *testing.T, b *bench) {
 			b.no(s.NoteForeign(s.ctx(), "canon"))
 		}
 		s.make("canon", "cluster-9", 2)
-		would, err := s.Rehearse(s.ctx(), s.recovery(false))
+		would, err := s.PreviewRecovery(s.ctx(), s.recovery(false))
 		b.no(err)
 		got := state.RecoveredPart{}
 		for _, f := range would.Topics[0].Flows {
@@ -321,7 +321,7 @@ func testRecoverForeign(t *testing.T, b *bench) {
 // A store that has lost its positions does not begin anew where the group has committed one.
 func testRecoverPosition(t *testing.T, b *bench) {
 	for _, fromZero := range []bool{false, true} {
-		s := newSea(b)
+		s := newFakeBroker(b)
 		s.fromZero = fromZero
 		topic := fmt.Sprintf("lost-%t", fromZero)
 		s.make(topic, "cluster-1", 2)
@@ -352,7 +352,7 @@ func testRecoverPosition(t *testing.T, b *bench) {
 
 // A recovery that was planned on positions which have moved is refused as a whole.
 func testRecoverMoved(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.take("1 2", "k0")
 	s.relay()
 	s.work("a", "in.a", "", 0, 1)
@@ -372,7 +372,7 @@ func testRecoverMoved(t *testing.T, b *bench) {
 
 // Stored queues follow their keys to other partitions, in their order.
 func testRecoverDealt(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	for part, lanes := range [][]string{{"k0", "k2"}, {"k1", "k0"}} { // a stranger has put k0 elsewhere, too
 		p, err := s.OpenPartition(s.ctx(), "b", "canon", part, s.log("canon", part))
 		b.no(err)
@@ -410,7 +410,7 @@ func testRecoverDealt(t *testing.T, b *bench) {
 
 // Of a list, only the events without a fate come again; what was parked before it had a place, and settled since, does not.
 func testRecoverLists(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.take("1 2", "k0 k1 k2", "k1")
 	s.relay()
 	s.want("a", s.work("a", "in.a", "", 0, 1), "1.0")
@@ -427,7 +427,7 @@ func testRecoverLists(t *testing.T, b *bench) {
 
 // What was handed back to the inbox, and published again from there, is in the inbox until it has its fate.
 func testRecoverResubmitted(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	ev := anEvent("x", "")
 	s.put(event.Record{Topic: "in.a", Key: []byte("k0"), Value: []byte("x")})
 	p, err := s.OpenPartition(s.ctx(), "a", "in.a", 0, s.log("in.a", 0))
@@ -462,7 +462,7 @@ func testRecoverResubmitted(t *testing.T, b *bench) {
 
 // Places in a new log serve as versions that are newer than those in the log before.
 func testRecoverBase(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	for range 7 {
 		s.put(event.Record{Topic: "raw", Key: []byte("k1")})
 	}

@@ -11,7 +11,7 @@ import (
 
 // A log that was made anew may be full again before anybody looks: what lies at an offset now is not what lay there.
 func testRecoverRefilled(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.take("1 2 3", "k0")
 	s.relay()
 	s.drain("a", "in.a", "canon")
@@ -28,7 +28,7 @@ func testRecoverRefilled(t *testing.T, b *bench) {
 
 // What was found lost and is not yet put there again is not found a second time, and of a log that is lost it says nothing.
 func testRecoverUnsent(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.take("1 2 3 4", "k0")
 	s.relay()
 	s.drain("a", "in.a", "canon")
@@ -61,7 +61,7 @@ func testRecoverUnnotedStranger(_ *testing.T, b *bench) {
 }
 
 func unnoted(b *bench, stranger bool, want state.RecoveredPart) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.take("1 2 3", "k0")
 	s.relay()
 	s.work("a", "in.a", "canon", 0, 1)
@@ -72,7 +72,7 @@ func unnoted(b *bench, stranger bool, want state.RecoveredPart) {
 	s.work("a", "in.a", "canon", 0, 2)
 	s.work("b", "canon", "", 0, 1)
 	s.make("canon", "cluster-1", 2)
-	would, err := s.Rehearse(s.ctx(), s.recovery(false))
+	would, err := s.PreviewRecovery(s.ctx(), s.recovery(false))
 	b.no(err)
 	for _, f := range would.Topics[0].Flows {
 		if f.Flow == "b" && f.Parts[0] != want {
@@ -83,7 +83,7 @@ func unnoted(b *bench, stranger bool, want state.RecoveredPart) {
 
 // What a flow has finished out of its turn is not lost with the rest.
 func testRecoverForeignDone(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	for i := range 6 {
 		s.put(event.Record{Topic: "raw", Key: []byte("k0"), Value: fmt.Append(nil, i)})
 	}
@@ -93,7 +93,7 @@ func testRecoverForeignDone(t *testing.T, b *bench) {
 	b.no(s.Commit(s.ctx(), &state.Commit{Flow: "r", Topic: "raw", Partition: 0, Epoch: p.Epoch, Results: []state.Result{{Offset: 3, Outcome: state.Delivered}}}))
 	s.note()
 	s.make("raw", "cluster-1", 2)
-	would, err := s.Rehearse(s.ctx(), s.recovery(false))
+	would, err := s.PreviewRecovery(s.ctx(), s.recovery(false))
 	b.no(err)
 	if got := would.Topics[0].Flows[0].Parts[0]; got != (state.RecoveredPart{Lost: 4, LostFrom: 1, LostTo: 6}) {
 		t.Errorf("rehearsed: %+v", got)
@@ -102,7 +102,7 @@ func testRecoverForeignDone(t *testing.T, b *bench) {
 
 // A flow that was no reader when the log changed begins with the new log when it comes back.
 func testRecoverAbsentReader(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.take("1 2 3", "k0")
 	s.relay()
 	s.drain("a", "in.a", "canon")
@@ -132,7 +132,7 @@ func testRecoverListInTwo(_ *testing.T, b *bench) { listInTwo(b, false) }
 func testRecoverListInTwoKnown(_ *testing.T, b *bench) { listInTwo(b, true) }
 
 func listInTwo(b *bench, opened bool) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.take("1 2", "k0 k1")
 	s.relay()
 	s.want("a", s.work("a", "in.a", "", 0, 1), "1.0")
@@ -151,7 +151,7 @@ func listInTwo(b *bench, opened bool) {
 }
 
 // publishFirst marks the first row that is to be published as published, with rows of their own for the rest of it.
-func (s *sea) publishFirst(at state.PublishedAt, rest ...state.Inbound) {
+func (s *fakeBroker) publishFirst(at state.PublishedAt, rest ...state.Inbound) {
 	rows, err := s.Unpublished(s.ctx(), "a", 10, 0)
 	s.no(err)
 	s.no(s.MarkPublished(s.ctx(), s.lease("relay/a", "hub"), []state.Published{{Seq: rows[0].Seq, Positions: []state.PublishedAt{at}}}, rest))
@@ -159,7 +159,7 @@ func (s *sea) publishFirst(at state.PublishedAt, rest ...state.Inbound) {
 
 // A flow whose topic was renamed has rows that lie on the topic before; they are no part of what the new one has lost.
 func testRecoverRenamed(_ *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.take("1", "k0")
 	s.publishFirst(state.PublishedAt{Topic: "in.before", Partition: 0, Offset: 7})
 	s.take("2", "k0")
@@ -172,7 +172,7 @@ func testRecoverRenamed(_ *testing.T, b *bench) {
 
 // Of a list whose second event has a row of its own, only the first comes again from the list.
 func testRecoverPlacedFirst(_ *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.take("1", "k0 k1")
 	at := s.put(event.Record{Topic: "in.a", Key: []byte("k0"), Value: []byte("1.0")})
 	ev := anEvent("1.1", "k1")
@@ -189,7 +189,7 @@ func testRecoverPlacedFirst(_ *testing.T, b *bench) {
 
 // A position that was stored after a recovery was planned is not overwritten, not even at the first offset.
 func testRecoverOpened(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	s.make("opened", "cluster-1", 1)
 	s.readings = []state.Reading{{Topic: "opened", Readers: []string{"r"}}}
 	s.note()
@@ -208,7 +208,7 @@ func testRecoverOpened(t *testing.T, b *bench) {
 
 // Of a log of which nothing was noted, what flows have finished says how far it reached.
 func testRecoverBaseOfPositions(t *testing.T, b *bench) {
-	s := newSea(b)
+	s := newFakeBroker(b)
 	for range 9 {
 		s.put(event.Record{Topic: "raw", Key: []byte("k1")})
 	}

@@ -31,11 +31,11 @@ func Run(t *testing.T, fresh Fresh) {
 		{"Accept", testAccept}, {"AcceptWithCursor", testAcceptWithCursor}, {"AcceptConcurrently", testAcceptConcurrently},
 		{"Unpublished", testUnpublished}, {"MarkPublished", testMarkPublished}, {"Resubmit", testResubmit}, {"Refused", testRefused}, {"Prune", testPrune},
 		{"OpenPartition", testOpenPartition},
-		{"Outbox", testOutbox}, {"RecoverWiped", testRecoverWiped}, {"RecoverStragglers", testRecoverStragglers}, {"RecoverRetention", testRecoverRetention},
+		{"SentLog", testSentLog}, {"RecoverWiped", testRecoverWiped}, {"RecoverStragglers", testRecoverStragglers}, {"RecoverRetention", testRecoverRetention},
 		{"RecoverCutOff", testRecoverCutOff}, {"RecoverTwice", testRecoverTwice}, {"RecoverForeign", testRecoverForeign}, {"RecoverPosition", testRecoverPosition}, {"RecoverMoved", testRecoverMoved},
 		{"RecoverDealt", testRecoverDealt}, {"RecoverLists", testRecoverLists}, {"RecoverResubmitted", testRecoverResubmitted}, {"RecoverBase", testRecoverBase}, {"RecoverBaseOfPositions", testRecoverBaseOfPositions},
 		{"RecoverRefilled", testRecoverRefilled}, {"RecoverUnsent", testRecoverUnsent}, {"RecoverUnnoted", testRecoverUnnoted}, {"RecoverUnnotedStranger", testRecoverUnnotedStranger},
-		{"RecoverAbsentReader", testRecoverAbsentReader}, {"RecoverRenamed", testRecoverRenamed}, {"RecoverOpened", testRecoverOpened}, {"RecoverForeignDone", testRecoverForeignDone}, {"RecoverListInTwo", testRecoverListInTwo}, {"RecoverListInTwoKnown", testRecoverListInTwoKnown}, {"RecoverPlacedFirst", testRecoverPlacedFirst}, {"Voyage", testVoyage},
+		{"RecoverAbsentReader", testRecoverAbsentReader}, {"RecoverRenamed", testRecoverRenamed}, {"RecoverOpened", testRecoverOpened}, {"RecoverForeignDone", testRecoverForeignDone}, {"RecoverListInTwo", testRecoverListInTwo}, {"RecoverListInTwoKnown", testRecoverListInTwoKnown}, {"RecoverPlacedFirst", testRecoverPlacedFirst}, {"RecoveryModel", testRecoveryModel},
 		{"CommitCounts", testCommitCounts}, {"CommitFenced", testCommitFenced}, {"CommitMerged", testCommitMerged}, {"CommitRefused", testCommitRefused},
 		{"CommitOddTexts", testCommitOddTexts}, {"Ages", testAges}, {"Timely", testTimely}, {"TheirClock", testTheirClock},
 		{"LaneFollowers", testLaneFollowers}, {"LaneHeadChanges", testLaneHeadChanges}, {"LaneOfNonBlocking", testLaneOfNonBlocking},
@@ -48,7 +48,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"IntentFenced", testIntentFenced}, {"IntentAgain", testIntentAgain}, {"IntentClose", testIntentClose}, {"Claims", testClaims}, {"ClaimRace", testClaimRace},
 		{"Hurry", testHurry}, {"DrainableOfPartition", testDrainableOfPartition}, {"Tried", testTried},
 		{"Leases", testLeases}, {"LeaseOfAnotherTime", testLeaseOfAnotherTime}, {"Journal", testJournal}, {"Trace", testTrace}, {"Documents", testDocuments}, {"DocumentsOff", testDocumentsOff}, {"DocumentsBySize", testDocumentsBySize}, {"Begin", testBegin}, {"Runs", testRuns}, {"Pauses", testPauses}, {"SourceWishes", testSourceWishes}, {"KnownObjects", testKnownObjects}, {"Audits", testAudits},
-		{"Closed", testClosed}, {"Canceled", testCanceled}, {"Model", testModel}, {"Desk", testDesk},
+		{"Closed", testClosed}, {"Canceled", testCanceled}, {"Model", testModel}, {"QueueModel", testQueueModel},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg, shared := fresh(t)

@@ -8,29 +8,29 @@ import (
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/logcheck"
 	"github.com/waybill-hub/waybill/internal/state"
-	"github.com/waybill-hub/waybill/internal/store"
 )
 
-// sea is a broker in little that loses what it was given, with flows that read and write it.
-type sea struct {
+// fakeBroker is a broker in little that loses what it was given, with flows that read and write it.
+type fakeBroker struct {
 	*bench
-	logs     map[string]*sealog
+	logs     map[string]*fakeLog
 	readings []state.Reading
 	made     int
 	fromZero bool
 }
 
-// sealog is a topic's log.
-type sealog struct {
+// fakeLog is a topic's log.
+type fakeLog struct {
 	cluster, id string
 	first       []int64
 	parts       [][]event.Record
 	committed   map[string][]int64 // by flow
 }
 
-func newSea(b *bench) *sea {
-	s := &sea{bench: b, logs: map[string]*sealog{}, readings: []state.Reading{
+func newFakeBroker(b *bench) *fakeBroker {
+	s := &fakeBroker{bench: b, logs: map[string]*fakeLog{}, readings: []state.Reading{
 		{Topic: "in.a", Inbox: "a", Readers: []string{"a"}},
 		{Topic: "canon", Writers: []string{"a"}, Readers: []string{"b", "m"}},
 		{Topic: "out", Writers: []string{"m"}, Readers: []string{"c"}},
@@ -44,28 +44,28 @@ func newSea(b *bench) *sea {
 }
 
 // make gives a topic an empty log.
-func (s *sea) make(topic, cluster string, parts int) {
+func (s *fakeBroker) make(topic, cluster string, parts int) {
 	s.made++
-	s.logs[topic] = &sealog{cluster: cluster, id: fmt.Sprintf("%s-%d", topic, s.made), first: make([]int64, parts), parts: make([][]event.Record, parts), committed: map[string][]int64{}}
+	s.logs[topic] = &fakeLog{cluster: cluster, id: fmt.Sprintf("%s-%d", topic, s.made), first: make([]int64, parts), parts: make([][]event.Record, parts), committed: map[string][]int64{}}
 }
 
-func deal(key string, n int) int { return int(key[len(key)-1]) % n }
+func assignPartition(key string, n int) int { return int(key[len(key)-1]) % n }
 
 // put appends a record and gives its place.
-func (s *sea) put(r event.Record) event.Record {
+func (s *fakeBroker) put(r event.Record) event.Record {
 	l := s.logs[r.Topic]
-	r.Partition = deal(string(r.Key), len(l.parts))
+	r.Partition = assignPartition(string(r.Key), len(l.parts))
 	r.Offset = int64(len(l.parts[r.Partition]))
 	l.parts[r.Partition] = append(l.parts[r.Partition], r)
 	return r
 }
 
-func (s *sea) log(topic string, part int) event.Log {
+func (s *fakeBroker) log(topic string, part int) event.Log {
 	l := s.logs[topic]
 	return event.Log{Cluster: l.cluster, TopicID: l.id, First: l.first[part], Last: int64(len(l.parts[part])), Committed: -1}
 }
 
-func (s *sea) seen() map[string]state.SeenLog {
+func (s *fakeBroker) seen() map[string]state.SeenLog {
 	out := map[string]state.SeenLog{}
 	for topic, l := range s.logs {
 		seen := state.SeenLog{Cluster: l.cluster, TopicID: l.id}
@@ -78,17 +78,17 @@ func (s *sea) seen() map[string]state.SeenLog {
 }
 
 // known gives what the store knows of the logs.
-func (s *sea) known() map[string]state.TopicLog {
+func (s *fakeBroker) known() map[string]state.TopicLog {
 	s.t.Helper()
 	logs, err := s.Logs(s.ctx())
 	s.no(err)
 	return logs
 }
 
-func (s *sea) life(topic string) int64 { return s.known()[topic].Life }
+func (s *fakeBroker) life(topic string) int64 { return s.known()[topic].Life }
 
 // note records the ends of the logs as the hub does from time to time, where they are what they were.
-func (s *sea) note() {
+func (s *fakeBroker) note() {
 	s.t.Helper()
 	var logs []state.TopicLog
 	known := s.known()
@@ -102,22 +102,22 @@ func (s *sea) note() {
 	s.no(s.NoteLogs(s.ctx(), logs))
 }
 
-func (s *sea) survey() []state.Break {
+func (s *fakeBroker) survey() []state.Break {
 	s.t.Helper()
 	stored, err := s.Partitions(s.ctx(), "")
 	s.no(err)
-	return store.Survey(s.readings, store.Evidence{Logs: s.known(), Stored: stored, Seen: s.seen(), FromStart: s.fromZero, Committed: func(flow, topic string) []int64 {
+	return logcheck.Survey(s.readings, logcheck.Evidence{Logs: s.known(), Stored: stored, Seen: s.seen(), FromStart: s.fromZero, Committed: func(flow, topic string) []int64 {
 		return s.logs[topic].committed[flow]
 	}})
 }
 
 // recovery is what a person would decide, for all breaks or those of some topics.
-func (s *sea) recovery(discard bool, topics ...string) *state.Recovery {
+func (s *fakeBroker) recovery(discard bool, topics ...string) *state.Recovery {
 	s.t.Helper()
 	rec := &state.Recovery{Who: "ann", Note: "the disk died", Discard: discard}
 	for _, b := range s.survey() {
 		if b.Plan != nil && (len(topics) == 0 || slices.Contains(topics, b.Topic)) {
-			b.Plan.Deal = deal
+			b.Plan.AssignPartition = assignPartition
 			rec.Topics = append(rec.Topics, *b.Plan)
 		}
 	}
@@ -125,10 +125,10 @@ func (s *sea) recovery(discard bool, topics ...string) *state.Recovery {
 }
 
 // recover rehearses and recovers: both must say the same.
-func (s *sea) recover(discard bool, topics ...string) *state.Recovered {
+func (s *fakeBroker) recover(discard bool, topics ...string) *state.Recovered {
 	s.t.Helper()
 	rec := s.recovery(discard, topics...)
-	would, err := s.Rehearse(s.ctx(), rec)
+	would, err := s.PreviewRecovery(s.ctx(), rec)
 	s.no(err)
 	did, err := s.Recover(s.ctx(), rec)
 	s.no(err)
@@ -144,7 +144,7 @@ func (s *sea) recover(discard bool, topics ...string) *state.Recovered {
 }
 
 // relay publishes what is not published, as the relay does, and marks it unless the topic's log has changed meanwhile.
-func (s *sea) relay() []string {
+func (s *fakeBroker) relay() []string {
 	s.t.Helper()
 	l := s.lease("relay/a", "hub")
 	rows, err := s.Unpublished(s.ctx(), "a", 1000, 0)
@@ -170,7 +170,7 @@ func (s *sea) relay() []string {
 }
 
 // work lets a flow finish up to n records of a partition and gives their values.
-func (s *sea) work(flow, from, to string, part, n int) []string {
+func (s *fakeBroker) work(flow, from, to string, part, n int) []string {
 	s.t.Helper()
 	p, err := s.OpenPartition(s.ctx(), flow, from, part, s.log(from, part))
 	s.no(err)
@@ -194,7 +194,7 @@ func (s *sea) work(flow, from, to string, part, n int) []string {
 }
 
 // drain works both partitions to their ends.
-func (s *sea) drain(flow, from, to string) []string {
+func (s *fakeBroker) drain(flow, from, to string) []string {
 	s.t.Helper()
 	var got []string
 	for part := range s.logs[from].parts {
@@ -204,7 +204,7 @@ func (s *sea) drain(flow, from, to string) []string {
 }
 
 // resend puts on a topic again what is lost.
-func (s *sea) resend(topic string) []string {
+func (s *fakeBroker) resend(topic string) []string {
 	s.t.Helper()
 	lease := s.lease("resend", "hub")
 	var got []string
@@ -225,14 +225,14 @@ func (s *sea) resend(topic string) []string {
 }
 
 // accept takes rows whose bodies are lists of keys.
-func (s *sea) take(ids string, keys ...string) {
+func (s *fakeBroker) take(ids string, keys ...string) {
 	s.t.Helper()
 	for i, id := range strings.Fields(ids) {
 		s.accept(inbound("a", id, keys[i%len(keys)]))
 	}
 }
 
-func (s *sea) want(what string, got []string, want string) {
+func (s *fakeBroker) want(what string, got []string, want string) {
 	s.t.Helper()
 	if g := strings.Join(got, " "); g != want {
 		s.t.Errorf("%s: %s, want %s", what, g, want)
@@ -240,7 +240,7 @@ func (s *sea) want(what string, got []string, want string) {
 }
 
 // counts checks the equation of every flow.
-func (s *sea) counts(want map[string]string) {
+func (s *fakeBroker) counts(want map[string]string) {
 	s.t.Helper()
 	for flow, w := range want {
 		n := s.totals(flow)
@@ -251,7 +251,7 @@ func (s *sea) counts(want map[string]string) {
 }
 
 // pruned removes from the outbox what every reader has finished, and gives how many rows went.
-func (s *sea) pruned(readers map[string][]string) int64 {
+func (s *fakeBroker) pruned(readers map[string][]string) int64 {
 	s.t.Helper()
 	if readers == nil {
 		readers = map[string][]string{}
@@ -259,7 +259,7 @@ func (s *sea) pruned(readers map[string][]string) int64 {
 			readers[r.Topic] = r.Readers
 		}
 	}
-	n, err := s.PruneOutbox(s.ctx(), readers, func(context.Context) error { return nil })
+	n, err := s.PruneSent(s.ctx(), readers, func(context.Context) error { return nil })
 	s.no(err)
 	return n
 }

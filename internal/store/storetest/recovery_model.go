@@ -17,10 +17,10 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// voyage is a hub in little on a sea that takes logs away at any moment: a relay, a chain of flows with guards as the engine has them,
+// recoveryModel is a hub in little on a broker that takes logs away at any moment: a relay, a chain of flows with guards as the engine has them,
 // and a person who recovers.
-type voyage struct {
-	*sea
+type recoveryModel struct {
+	*fakeBroker
 	strict         bool // whoever must wait is told at once, and nothing is removed by retention: then nothing is ever out of order
 	in, canon, out string
 	a, b, m, c     string
@@ -31,23 +31,23 @@ type voyage struct {
 	stale          int
 }
 
-var voyages atomic.Int64
+var recoveryModels atomic.Int64
 
-func testVoyage(t *testing.T, b *bench) {
+func testRecoveryModel(t *testing.T, b *bench) {
 	if f := flag.Lookup("rapid.checks"); b.shared && f.Value.String() == f.DefValue { // a database at the other end of a connection
 		b.no(f.Value.Set("10"))
 		defer func() { b.no(f.Value.Set(f.DefValue)) }()
 	}
 	for _, strict := range []bool{true, false} {
 		t.Run(fmt.Sprintf("strict=%t", strict), func(t *testing.T) {
-			rapid.Check(t, func(rt *rapid.T) { sail(rt, b, strict) })
+			rapid.Check(t, func(rt *rapid.T) { runRecoveryModel(rt, b, strict) })
 		})
 	}
 }
 
-func sail(rt *rapid.T, b *bench, strict bool) {
-	n := strconv.FormatInt(voyages.Add(1), 10)
-	v := &voyage{sea: &sea{bench: b, logs: map[string]*sealog{}}, strict: strict, in: "in.v" + n, canon: "canon" + n, out: "out" + n,
+func runRecoveryModel(rt *rapid.T, b *bench, strict bool) {
+	n := strconv.FormatInt(recoveryModels.Add(1), 10)
+	v := &recoveryModel{fakeBroker: &fakeBroker{bench: b, logs: map[string]*fakeLog{}}, strict: strict, in: "in.v" + n, canon: "canon" + n, out: "out" + n,
 		a: "v" + n, b: "b" + n, m: "m" + n, c: "c" + n, decided: map[string]map[string]state.Outcome{}, newest: map[string]map[string]int{}, held: map[string]bool{}}
 	v.readings = []state.Reading{{Topic: v.in, Inbox: v.a, Readers: []string{v.a}}, {Topic: v.canon, Writers: []string{v.a}, Readers: []string{v.b, v.m}},
 		{Topic: v.out, Writers: []string{v.m}, Readers: []string{v.c}}}
@@ -116,7 +116,7 @@ func sail(rt *rapid.T, b *bench, strict bool) {
 }
 
 // assign gives every flow the partitions of its topic.
-func (v *voyage) assign() {
+func (v *recoveryModel) assign() {
 	v.t.Helper()
 	for _, r := range v.readings {
 		for _, flow := range r.Readers {
@@ -129,7 +129,7 @@ func (v *voyage) assign() {
 	}
 }
 
-func (v *voyage) acceptSome(rt *rapid.T) {
+func (v *recoveryModel) acceptSome(rt *rapid.T) {
 	id := strconv.Itoa(len(v.accepted) + 1)
 	var keys []string
 	for i := range rapid.IntRange(1, 3).Draw(rt, "events") {
@@ -140,7 +140,7 @@ func (v *voyage) acceptSome(rt *rapid.T) {
 }
 
 // look is the hub's watch: it finds out whose writers have to wait.
-func (v *voyage) look() {
+func (v *recoveryModel) look() {
 	v.t.Helper()
 	clear(v.held)
 	for _, b := range v.survey() {
@@ -154,12 +154,12 @@ func (v *voyage) look() {
 }
 
 // same is what the relay and the pruning ask the broker.
-func (v *voyage) same(topic string) bool {
+func (v *recoveryModel) same(topic string) bool {
 	l, known := v.logs[topic], v.known()[topic]
 	return l.cluster == known.Cluster && l.id == known.TopicID
 }
 
-func (v *voyage) relaySome(rt *rapid.T) {
+func (v *recoveryModel) relaySome(rt *rapid.T) {
 	crash := rapid.IntRange(0, 4).Draw(rt, "crash") == 0
 	if v.held[v.in] {
 		return
@@ -186,7 +186,7 @@ func (v *voyage) relaySome(rt *rapid.T) {
 }
 
 // step lets a flow decide some records of one partition, in lanes, and store it, or not.
-func (v *voyage) step(rt *rapid.T, flow, from, to string) {
+func (v *recoveryModel) step(rt *rapid.T, flow, from, to string) {
 	part := rapid.IntRange(0, len(v.logs[from].parts)-1).Draw(rt, "part")
 	most := rapid.IntRange(1, 6).Draw(rt, "records")
 	idle := fmt.Sprint("k", rapid.IntRange(0, 5).Draw(rt, "idle")) // a key whose lane does nothing this time
@@ -198,7 +198,7 @@ func (v *voyage) step(rt *rapid.T, flow, from, to string) {
 }
 
 // workSome reports whether anything was stored.
-func (v *voyage) workSome(flow, from, to string, part, most int, idle string, crash bool) bool {
+func (v *recoveryModel) workSome(flow, from, to string, part, most int, idle string, crash bool) bool {
 	v.t.Helper()
 	p, err := v.OpenPartition(v.ctx(), flow, from, part, v.log(from, part))
 	if errors.Is(err, state.ErrBroker) {
@@ -255,7 +255,7 @@ func (v *voyage) workSome(flow, from, to string, part, most int, idle string, cr
 	return true
 }
 
-func (v *voyage) resendSome(rt *rapid.T, topic string) {
+func (v *recoveryModel) resendSome(rt *rapid.T, topic string) {
 	crash := rapid.IntRange(0, 4).Draw(rt, "crash") == 0
 	for _, b := range v.survey() {
 		if b.Topic == topic && b.Whole {
@@ -281,7 +281,7 @@ func (v *voyage) resendSome(rt *rapid.T, topic string) {
 	}
 }
 
-func (v *voyage) mend(topics ...string) {
+func (v *recoveryModel) mend(topics ...string) {
 	v.t.Helper()
 	if rec := v.recovery(false, topics...); len(rec.Topics) > 0 {
 		v.recover(false, topics...)
@@ -290,17 +290,17 @@ func (v *voyage) mend(topics ...string) {
 	v.look()
 }
 
-func (v *voyage) prune() {
+func (v *recoveryModel) prune() {
 	v.t.Helper()
 	readers := map[string][]string{}
 	for _, r := range v.readings {
 		readers[r.Topic] = r.Readers
 	}
-	for i := 1; i < int(voyages.Load()); i++ { // the outboxes of other voyages are not ours
+	for i := 1; i < int(recoveryModels.Load()); i++ { // the outboxes of other models are not ours
 		readers["canon"+strconv.Itoa(i)], readers["out"+strconv.Itoa(i)] = []string{"nobody"}, []string{"nobody"}
 	}
 	another := errors.New("another log")
-	_, err := v.PruneOutbox(v.ctx(), readers, func(context.Context) error {
+	_, err := v.PruneSent(v.ctx(), readers, func(context.Context) error {
 		for _, b := range v.survey() {
 			if b.Whole {
 				return another
@@ -316,7 +316,7 @@ func (v *voyage) prune() {
 }
 
 // arrive lets everything come to its end and looks at what has become of every event.
-func (v *voyage) arrive(rt *rapid.T) {
+func (v *recoveryModel) arrive(rt *rapid.T) {
 	v.mend()
 	for moved := true; moved; {
 		moved = false
@@ -372,7 +372,7 @@ func (v *voyage) arrive(rt *rapid.T) {
 	}
 }
 
-func (v *voyage) relayAll(rows []state.Inbound) {
+func (v *recoveryModel) relayAll(rows []state.Inbound) {
 	v.t.Helper()
 	var done []state.Published
 	for _, row := range rows {

@@ -9,24 +9,24 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// The outbox holds what the hub itself has put on topics that its flows read, until every one of them has stored its fate: the
+// The sent log (table outbox) holds what the hub itself has put on topics that its flows read, until every one of them has stored its fate: the
 // inbox is not enough for that, because a message has left it when the first flow is done with it. What lies on a topic straight
-// from the inbox is not in the outbox: the inbox row leads to it.
+// from the inbox is not in it: the inbox row leads to it.
 
-// outgoing is an outbox row to be written.
-type outgoing struct {
+// sentRow is a row of the sent log to be written.
+type sentRow struct {
 	flow, topic string
 	life        int64
 	spots       []spot
 	records     []byte
 }
 
-// newOutgoing encodes records with their places; nil where there are none.
-func newOutgoing(flow string, life int64, records []*event.Record) (*outgoing, error) {
+// newSentRow encodes records with their places; nil where there are none.
+func newSentRow(flow string, life int64, records []*event.Record) (*sentRow, error) {
 	if len(records) == 0 {
 		return nil, nil
 	}
-	out := &outgoing{flow: cleanText(flow), topic: records[0].Topic, life: life, spots: make([]spot, len(records))}
+	out := &sentRow{flow: cleanText(flow), topic: records[0].Topic, life: life, spots: make([]spot, len(records))}
 	size := 0
 	for _, r := range records {
 		size += len(r.Key) + len(r.Value) + 512
@@ -42,8 +42,8 @@ func newOutgoing(flow string, life int64, records []*event.Record) (*outgoing, e
 	return out, nil
 }
 
-// saveOutbox writes rows. What was put into a log that is not the topic's any more is lost from the beginning.
-func (t *tx) saveOutbox(rows []*outgoing) error {
+// saveSent writes rows. What was put into a log that is not the topic's any more is lost from the beginning.
+func (t *tx) saveSent(rows []*sentRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -97,7 +97,7 @@ func (s *Store) Lost(ctx context.Context, topic string, limit int) ([]state.Lost
 		if err := r.Scan(&l.ID, &l.Flow, &places, &records); err != nil {
 			return err
 		}
-		spots, all, err := decodeOutbox(places, records)
+		spots, all, err := decodeSent(places, records)
 		for i := range all {
 			if spots[i].lost {
 				all[i].Topic = topic
@@ -110,7 +110,7 @@ func (s *Store) Lost(ctx context.Context, topic string, limit int) ([]state.Lost
 	return out, s.wrap("lost", err)
 }
 
-func decodeOutbox(places, records []byte) ([]spot, []event.Record, error) {
+func decodeSent(places, records []byte) ([]spot, []event.Record, error) {
 	spots, err := decodeSpots(places, nil)
 	if err != nil {
 		return nil, nil, err
@@ -163,13 +163,13 @@ func (s *Store) Resent(ctx context.Context, lease state.Lease, id, life int64, a
 	})
 }
 
-// pruneIdle is how many outbox rows of a topic without one that can go are looked at before the rest is left for the next time:
+// pruneIdle is how many rows of a topic without one that can go are looked at before the rest is left for the next time:
 // nobody is reading.
 const pruneIdle = 4 * pruneRows
 
-// PruneOutbox removes what all readers of a topic have finished, and what nobody reads any more. readers names the flows that read
+// PruneSent removes what all readers of a topic have finished, and what nobody reads any more. readers names the flows that read
 // each topic. same is asked before anything is removed whether the logs are still those that the positions are of.
-func (s *Store) PruneOutbox(ctx context.Context, readers map[string][]string, same func(context.Context) error) (removed int64, err error) {
+func (s *Store) PruneSent(ctx context.Context, readers map[string][]string, same func(context.Context) error) (removed int64, err error) {
 	positions, err := s.positions(ctx)
 	if err != nil {
 		return 0, err

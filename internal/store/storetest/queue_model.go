@@ -15,9 +15,9 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// desk is a small hub around the stored queue: records of a few keys, an owner that works the queue by the engine's rules one step at
+// queueModel is a small hub around the stored queue: records of a few keys, an owner that works the queue by the engine's rules one step at
 // a time, a target that refuses what is broken, and people who replay, edit and discard meanwhile. Crashes come at any step.
-type desk struct {
+type queueModel struct {
 	b    *bench
 	flow string
 	p    *part
@@ -75,15 +75,15 @@ const deskRows = 4 // of a lane, read at once
 // loose lanes are of the kind whose parked messages block nothing.
 func looseLane(lane string) bool { return lane == "loose" }
 
-func newDesk(b *bench, run int) *desk {
-	d := &desk{b: b, flow: fmt.Sprint("desk", run), broken: map[string]bool{"a": true, "b": true, "down": true, "wait": true}, open: map[string][]arrival{},
+func newQueueModel(b *bench, run int) *queueModel {
+	d := &queueModel{b: b, flow: fmt.Sprint("desk", run), broken: map[string]bool{"a": true, "b": true, "down": true, "wait": true}, open: map[string][]arrival{},
 		next: map[string]int{}, log: map[string][]written{}, docs: map[string]string{}, fate: map[string]state.Outcome{}}
 	d.take()
 	return d
 }
 
 // take makes a new owner: the last one, with all that it knew, is gone.
-func (d *desk) take() {
+func (d *queueModel) take() {
 	p, err := d.b.OpenPartition(d.b.ctx(), d.flow, "topic", 0, event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 1 << 40})
 	d.b.no(err)
 	if d.work != nil && d.work.decided != nil {
@@ -98,7 +98,7 @@ func (d *desk) take() {
 }
 
 // call asks the target. What the target holds already is recognised by its version, as the engine's guard does.
-func (d *desk) call(rt *rapid.T, lane, id, doc string) (state.Outcome, string) {
+func (d *queueModel) call(rt *rapid.T, lane, id, doc string) (state.Outcome, string) {
 	var o body
 	if err := json.Unmarshal([]byte(doc), &o); err != nil {
 		rt.Fatal(err)
@@ -129,7 +129,7 @@ func (d *desk) call(rt *rapid.T, lane, id, doc string) (state.Outcome, string) {
 }
 
 // rowOf is what the engine would queue of a message that was stopped.
-func (d *desk) rowOf(lane string, ev event.Event, out state.Outcome, why string) *state.Queued {
+func (d *queueModel) rowOf(lane string, ev event.Event, out state.Outcome, why string) *state.Queued {
 	q := &state.Queued{Lane: lane, Blocking: out != state.Parked || !looseLane(lane), Event: ev, Kind: "invalid", Code: "target/" + why, Reason: "refused " + ev.ID}
 	switch out {
 	case state.Held:
@@ -141,7 +141,7 @@ func (d *desk) rowOf(lane string, ev event.Event, out state.Outcome, why string)
 }
 
 // arrive takes the oldest record of a lane that has no fate, or a new one; crash ends the owner between the call and the commit.
-func (d *desk) arrive(rt *rapid.T, lane, bad string, crash bool) {
+func (d *queueModel) arrive(rt *rapid.T, lane, bad string, crash bool) {
 	if d.work != nil && d.work.lane == lane {
 		return // the lane's lock
 	}
@@ -185,7 +185,7 @@ func rests(o state.Outcome) bool {
 }
 
 // begin takes up the n-th lane that is due.
-func (d *desk) begin(n int) {
+func (d *queueModel) begin(n int) {
 	due, err := d.b.Due(d.b.ctx(), d.flow, "topic", 0, d.b.clock.Now(), 100)
 	d.b.no(err)
 	if len(due) == 0 || d.work != nil {
@@ -195,7 +195,7 @@ func (d *desk) begin(n int) {
 	d.read(d.work)
 }
 
-func (d *desk) read(w *work) {
+func (d *queueModel) read(w *work) {
 	rows, err := d.b.Drainable(d.b.ctx(), d.flow, "topic", 0, w.lane, deskRows)
 	d.b.no(err)
 	w.rows, w.i, w.blocked, w.went = rows, 0, false, false
@@ -206,7 +206,7 @@ func (d *desk) read(w *work) {
 }
 
 // step decides one row, or stores what is decided: anything may happen between the two.
-func (d *desk) step(rt *rapid.T) {
+func (d *queueModel) step(rt *rapid.T) {
 	w := d.work
 	if w == nil {
 		return
@@ -249,7 +249,7 @@ func (d *desk) step(rt *rapid.T) {
 	}
 }
 
-func (d *desk) store(w *work) {
+func (d *queueModel) store(w *work) {
 	r, q := *w.decided, w.rows[w.i]
 	w.p.commit(r)
 	if rests(r.Outcome) {
@@ -264,7 +264,7 @@ func (d *desk) store(w *work) {
 }
 
 // haunt lets a hub that has lost the partition store what it had decided.
-func (d *desk) haunt(rt *rapid.T) {
+func (d *queueModel) haunt(rt *rapid.T) {
 	for _, w := range d.zombie {
 		if err := d.b.Commit(d.b.ctx(), w.p.of(*w.decided)); !errors.Is(err, state.ErrFenced) {
 			rt.Fatalf("a crashed owner's commit: %v", err)
@@ -273,7 +273,7 @@ func (d *desk) haunt(rt *rapid.T) {
 	d.zombie = nil
 }
 
-func (d *desk) rows() []state.Queued {
+func (d *queueModel) rows() []state.Queued {
 	rows, err := d.b.Parked(d.b.ctx(), state.QueueFilter{Flow: d.flow, Limit: 10_000})
 	d.b.no(err)
 	return rows
@@ -287,7 +287,7 @@ func taken(rt *rapid.T, err error) bool {
 	return err == nil
 }
 
-func (d *desk) edit(rt *rapid.T, q *state.Queued, bad string, replay bool) {
+func (d *queueModel) edit(rt *rapid.T, q *state.Queued, bad string, replay bool) {
 	full, err := d.b.ParkedByID(d.b.ctx(), q.ID)
 	d.b.no(err)
 	var o body
@@ -301,7 +301,7 @@ func (d *desk) edit(rt *rapid.T, q *state.Queued, bad string, replay bool) {
 	}
 }
 
-func (d *desk) bulk(rt *rapid.T, n int) {
+func (d *queueModel) bulk(rt *rapid.T, n int) {
 	bulk := &d.bulks[n]
 	step, err := d.b.Bulk(d.b.ctx(), *bulk)
 	if !taken(rt, err) {
@@ -314,7 +314,7 @@ func (d *desk) bulk(rt *rapid.T, n int) {
 }
 
 // refer commits the cross-reference that messages wait for.
-func (d *desk) refer() {
+func (d *queueModel) refer() {
 	p, err := d.b.OpenPartition(d.b.ctx(), d.flow+"/customers", "customers", 0, event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 1 << 40})
 	d.b.no(err)
 	c := &part{d.b, p}
@@ -324,7 +324,7 @@ func (d *desk) refer() {
 }
 
 // check: nothing is lost and nothing counted twice, the queue holds what the people know, and its order is the keys'.
-func (d *desk) check(rt *rapid.T) {
+func (d *queueModel) check(rt *rapid.T) {
 	got := d.b.totals(d.flow)
 	rows := d.rows()
 	want := map[state.Outcome]int64{}
@@ -357,7 +357,7 @@ func (d *desk) check(rt *rapid.T) {
 }
 
 // finish repairs the target, replays what is left, and looks whether all of it arrives.
-func (d *desk) finish(rt *rapid.T) {
+func (d *queueModel) finish(rt *rapid.T) {
 	d.broken = map[string]bool{}
 	d.refer()
 	for round := 0; ; round++ {
@@ -388,9 +388,9 @@ func (d *desk) finish(rt *rapid.T) {
 	}
 }
 
-// testDesk: whatever people do, in whatever order, and wherever the owner crashes, each key's messages reach the target in order, none
+// testQueueModel: whatever people do, in whatever order, and wherever the owner crashes, each key's messages reach the target in order, none
 // is lost or sent twice, what was edited last is what is sent, and the equation holds.
-func testDesk(t *testing.T, b *bench) {
+func testQueueModel(t *testing.T, b *bench) {
 	run, most := 0, 1<<30
 	if b.shared {
 		most = 25 // every step is a round trip or more
@@ -399,7 +399,7 @@ func testDesk(t *testing.T, b *bench) {
 		if run++; run > most {
 			return
 		}
-		d := newDesk(b, run)
+		d := newQueueModel(b, run)
 		lanes := []string{"k1", "k2", "loose"}
 		lane := rapid.SampledFrom(lanes)
 		bad := rapid.SampledFrom([]string{"", "", "a", "a", "b", "down", "wait"})
@@ -504,7 +504,7 @@ func testDesk(t *testing.T, b *bench) {
 }
 
 // onceABulk: no bulk has marked a message twice.
-func (d *desk) onceABulk(rt *rapid.T) {
+func (d *queueModel) onceABulk(rt *rapid.T) {
 	for _, id := range slices.Sorted(maps.Keys(d.docs)) {
 		tr, err := d.b.Trace(d.b.ctx(), id)
 		d.b.no(err)

@@ -1,0 +1,146 @@
+package logcheck
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+const (
+	// resendBatches is how many batches of sent records are read at once.
+	resendBatches = 16
+	// resendTTL is how long a hub that puts records on a topic again may be silent before another one goes on.
+	resendTTL = 15 * time.Second
+)
+
+// Resend puts on topics again what is lost, in order, one hub at a time, until ctx ends.
+func (c *Checker) Resend(ctx context.Context) {
+	for lifecycle.Wait(ctx, c.o.Clock, lookEvery, c.resend) == nil {
+		pending, err := c.o.Store.Resending(ctx)
+		if err != nil || len(pending) == 0 {
+			continue
+		}
+		for _, topic := range slices.Sorted(maps.Keys(pending)) {
+			if c.Broken(topic) {
+				continue
+			}
+			if err := c.resendTopic(ctx, topic); err != nil && ctx.Err() == nil {
+				c.o.Log.Warn("putting records on a topic again failed; trying again", "topic", topic, "error", err)
+			}
+		}
+		c.LookSoon()
+	}
+}
+
+func (c *Checker) resendTopic(ctx context.Context, topic string) error {
+	lease, ok, err := c.o.Store.AcquireLease(ctx, "resend/"+topic, c.o.Holder, resendTTL)
+	if err != nil || !ok {
+		return err
+	}
+	defer func() {
+		if err := c.o.Store.ReleaseLease(context.WithoutCancel(ctx), lease); err != nil {
+			c.o.Log.Debug("cannot give back a lease; it will run out", "lease", lease.Name, "error", err)
+		}
+	}()
+	for total := 0; ; {
+		n, err := c.resendBatch(ctx, lease, topic)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			c.o.Log.Info("records are on their topic again", "topic", topic, "records", total)
+			return nil
+		}
+		total += n
+		if lease, err = c.o.Store.RenewLease(ctx, lease, resendTTL); err != nil {
+			return err
+		}
+	}
+}
+
+// resendBatch sends the first batches of what is lost, and gives how many records that were; 0: nothing is lost any more.
+func (c *Checker) resendBatch(ctx context.Context, lease state.Lease, topic string) (sent int, err error) {
+	// Before anything is sent: where the log is another one by the time that it is stored, it has to be sent once more.
+	life := c.Life(topic)
+	batches, err := c.o.Store.Lost(ctx, topic, resendBatches)
+	if err != nil {
+		return 0, err
+	}
+	for _, b := range batches {
+		at, err := c.sendAll(ctx, topic, b.Records)
+		if err != nil {
+			return sent, err
+		}
+		if err := c.o.Store.Resent(ctx, lease, b.ID, life, at); err != nil {
+			return sent, err
+		}
+		sent += len(at)
+	}
+	return sent, nil
+}
+
+// sendAll sends until every record is on the topic. What fails is sent again before anything behind it.
+func (c *Checker) sendAll(ctx context.Context, topic string, records []event.Record) ([]state.PublishedAt, error) {
+	at := make([]state.PublishedAt, len(records))
+	open := make([]int, len(records))
+	for i := range open {
+		open[i] = i
+	}
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		failed, cause := c.sendOpen(ctx, records, open, at)
+		if open = failed; len(open) == 0 {
+			return at, nil
+		}
+		if c.Broken(topic) {
+			return nil, cause
+		}
+		if err := lifecycle.Sleep(ctx, c.o.Clock, wait); err != nil {
+			return nil, errors.Join(err, cause)
+		}
+	}
+}
+
+// sendOpen sends the records with these numbers once, notes where they are, and gives the numbers of those that failed.
+func (c *Checker) sendOpen(ctx context.Context, records []event.Record, open []int, at []state.PublishedAt) (failed []int, cause error) {
+	batch := make([]event.Record, len(open))
+	for j, i := range open {
+		batch[j] = records[i]
+	}
+	for j, s := range c.o.Broker.Send(ctx, batch) {
+		if s.Err != nil {
+			failed, cause = append(failed, open[j]), s.Err
+			continue
+		}
+		at[open[j]] = s.At
+	}
+	return failed, cause
+}
+
+// Prune removes of the sent records what all readers have finished, if the logs are those that the positions are of.
+func (c *Checker) Prune(ctx context.Context) (removed int64, err error) {
+	flows := c.o.Flows()
+	return c.o.Store.PruneSent(ctx, readers(flows), func(ctx context.Context) error {
+		e, err := c.gather(ctx, flows)
+		if err != nil {
+			return err
+		}
+		var torn []string
+		for _, b := range Survey(readings(flows), *e) {
+			if b.Whole {
+				torn = append(torn, b.Topic)
+			}
+		}
+		if len(torn) > 0 {
+			return fmt.Errorf("the logs of %s are not what they were: %w", strings.Join(torn, ", "), state.ErrBroker)
+		}
+		return nil
+	})
+}
