@@ -81,9 +81,15 @@ type sweep struct {
 	h    *hub
 	done int      // numbers what comes
 	good versions // of the files, as they were made
-	// What a person still has to repair: documents by the parked event's delivery, each promised once it is.
-	repairs map[string]string
-	owed    map[string][]thing // by entity
+	// What a person still has to repair, by the delivery: promised once it is known to be.
+	repairs map[string]*broken
+}
+
+// broken is a delivery that the intake refuses, and the document by which a person repairs it.
+type broken struct {
+	entity, text string
+	owed         []thing
+	seen         bool // it was parked
 }
 
 // killAtPoints kills the hub at every failpoint.
@@ -93,7 +99,7 @@ func killAtPoints(b *budget) {
 		b.Logf("%s is not there on %s: %s", n, b.setup, why)
 	}
 	rand.Shuffle(len(have), func(i, j int) { have[i], have[j] = have[j], have[i] })
-	s := &sweep{budget: b, repairs: map[string]string{}, owed: map[string][]thing{}}
+	s := &sweep{budget: b, repairs: map[string]*broken{}}
 	s.w, s.h = newWide(b.T, b.setup)
 	s.h.start()
 	end := s.w.feed(float64(b.size(100, 500)), b.size(50, 2000))
@@ -113,10 +119,11 @@ func killAtPoints(b *budget) {
 		hit[name]++
 	}
 	end()
-	for _, things := range s.owed {
-		if len(things) > 0 {
-			s.repairRest()
-			break
+	if len(s.repairs) > 0 {
+		s.w.quietWide(5 * time.Minute) // what was refused is parked by now, or repaired
+		s.repair(30*time.Second, true)
+		for _, r := range s.repairs {
+			s.w.ledger.promise(r.entity, r.owed)
 		}
 	}
 	s.w.quietWide(5 * time.Minute)
@@ -221,35 +228,44 @@ func (s *sweep) term(int) { _ = s.h.cmd.Process.Signal(syscall.SIGTERM) }
 func (s *sweep) repairKey(int) {
 	s.done++
 	d := thing{No: fmt.Sprintf("K%d", s.done), Seq: 1, Text: "repaired"}
-	s.broken("customer", fmt.Sprintf("keyless-%d", s.done), `[{"seq":1}]`, d, []thing{d})
+	s.refused("customer", fmt.Sprintf("keyless-%d", s.done), `[{"seq":1}]`, d, []thing{d})
 }
 
 // repairList makes a delivery that cannot be split, and repairs it but for one of its documents.
 func (s *sweep) repairList(int) {
 	s.done++
 	d := thing{No: fmt.Sprintf("IK%d", s.done), Seq: 1, Text: "repaired"}
-	s.broken("invoice", fmt.Sprintf("listless-%d", s.done), `{"none":1}`, map[string]any{"items": []any{d, map[string]any{"seq": 2}}}, []thing{d})
+	s.refused("invoice", fmt.Sprintf("listless-%d", s.done), `{"none":1}`, map[string]any{"items": []any{d, map[string]any{"seq": 2}}}, []thing{d})
 }
 
-// broken sends a delivery that the intake refuses and repairs it as a person would, as far as the hub lives to see it.
-func (s *sweep) broken(entity, delivery, body string, repaired any, owed []thing) {
+// refused sends a delivery that the intake refuses and repairs it as a person would, as far as the hub lives to see it.
+func (s *sweep) refused(entity, delivery, body string, repaired any, owed []thing) {
 	if !s.w.insist(entity, delivery, []byte(body)) {
 		return
 	}
 	text, _ := json.Marshal(repaired)
-	s.repairs[s.w.p.flow(entity+"s")] = string(text)
+	s.repairs[delivery] = &broken{entity, string(text), owed, false}
 	s.w.ledger.try(entity, owed)
-	s.owed[entity] = append(s.owed[entity], owed...)
 	s.repair(15*time.Second, false)
 }
 
-// repair edits and replays what was refused, until nothing is left or the hub dies; what cannot be repaired is discarded, with all.
+// repair edits and replays what was refused, until nothing of it is left that was seen or the hub dies; what cannot be repaired is discarded, with all.
 func (s *sweep) repair(limit time.Duration, all bool) {
 	deadline := time.Now().Add(limit)
+	flows := map[string]bool{}
+	for _, r := range s.repairs {
+		flows[s.w.p.flow(r.entity+"s")] = true
+	}
 	for seen := false; s.h.alive(); {
 		left := 0
-		for flow, text := range s.repairs {
+		for flow := range flows {
 			for _, q := range s.h.queued(flow, "") {
+				delivery, _, _ := strings.Cut(q.Event, ".")
+				r := s.repairs[delivery]
+				if r == nil {
+					continue
+				}
+				r.seen = true
 				left++
 				id := fmt.Sprint(q.ID)
 				switch {
@@ -262,7 +278,7 @@ func (s *sweep) repair(limit time.Duration, all bool) {
 					}
 				default:
 					file := filepath.Join(s.w.p.dir, "repaired.json")
-					if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+					if err := os.WriteFile(file, []byte(r.text), 0o644); err != nil {
 						s.Fatal(err)
 					}
 					// A kill may have come behind the edit: the document is there then.
@@ -287,14 +303,16 @@ func (s *sweep) repair(limit time.Duration, all bool) {
 	}
 }
 
-// repairRest brings to an end what a kill has interrupted. What was owed is promised now.
+// repairRest brings to an end what a kill has interrupted. What was owed is promised now; but for what nobody has seen parked: the refusal may still
+// be on its way to the flow, or may have been repaired before the kill. The end of the sweep looks for it.
 func (s *sweep) repairRest() {
 	s.repair(30*time.Second, true)
-	for entity, things := range s.owed {
-		s.w.ledger.promise(entity, things)
+	for delivery, r := range s.repairs {
+		if r.seen && s.h.alive() {
+			s.w.ledger.promise(r.entity, r.owed)
+			delete(s.repairs, delivery)
+		}
 	}
-	clear(s.owed)
-	clear(s.repairs)
 }
 
 // pause asks for a flow to be paused; resume lets it go on.

@@ -40,16 +40,15 @@ func newWire(t *testing.T, server string) *wire {
 				_ = client.Close()
 				return
 			}
-			var cut atomic.Bool
-			wg.Go(func() { w.carry(behind, client, &cut, true) })
-			wg.Go(func() { w.carry(client, behind, &cut, false) })
+			wg.Go(func() { w.carry(behind, client, true) })
+			wg.Go(func() { w.carry(client, behind, false) })
 		}
 	})
 	return w
 }
 
 // carry copies one direction; out is the way to the server.
-func (w *wire) carry(to, from net.Conn, cut *atomic.Bool, out bool) {
+func (w *wire) carry(to, from net.Conn, out bool) {
 	defer func() { _, _ = to.Close(), from.Close() }()
 	b := make([]byte, 64<<10)
 	for {
@@ -58,9 +57,7 @@ func (w *wire) carry(to, from net.Conn, cut *atomic.Bool, out bool) {
 			return
 		}
 		switch {
-		case out && bytes.Contains(b[:n], []byte("COMMIT")) && w.armed.CompareAndSwap(true, false):
-			cut.Store(true)
-		case !out && cut.Load(): // the server has committed
+		case !out && bytes.Contains(b[:n], []byte("COMMIT\x00")) && w.armed.CompareAndSwap(true, false): // the server says that it has committed
 			w.broken.Add(1)
 			return
 		}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -47,19 +46,24 @@ func (t *tx) flush(last string) error {
 		batch.Queue(last)
 	}
 	t.ahead = nil
-	var failed error // Raw takes a driver.ErrBadConn for itself
+	sent, closed := false, false
+	var failed error // kept apart: Raw takes a driver.ErrBadConn for itself
 	err := t.w.conn.Raw(func(c any) error {
 		conn, ok := c.(*stdlib.Conn)
 		if !ok {
 			return fmt.Errorf("store: a connection of the writer is a %T", c)
 		}
-		failed = send(t.ctx, conn.Conn(), batch)
-		if conn.Conn().IsClosed() {
-			return driver.ErrBadConn
-		}
+		sent, failed = true, send(t.ctx, conn.Conn(), batch)
+		closed = conn.Conn().IsClosed()
 		return nil
 	})
-	return errors.Join(failed, err)
+	if !sent {
+		return err
+	}
+	if closed && failed == nil && last == "" { // it cannot go on, whatever was answered
+		failed = driver.ErrBadConn
+	}
+	return failed
 }
 
 func send(ctx context.Context, c *pgx.Conn, batch *pgx.Batch) error {
