@@ -59,7 +59,7 @@ type work struct {
 	reader *reader // nil: nothing is read
 	// sweeper is nil where nothing is swept.
 	sweeper *sweeper
-	leased   []func(context.Context)
+	leased  []func(context.Context)
 
 	running *lifecycle.Background // nil until it is begun
 }
