@@ -1,10 +1,12 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"testing"
 
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
 )
 
@@ -98,5 +100,21 @@ func TestStatementsAreKept(t *testing.T) {
 	}
 	if again, err := s.kept.of(t.Context(), s.read, text); again != first || err != nil {
 		t.Errorf("prepared again: %v", err)
+	}
+}
+
+// gone is a pool whose connection is not there.
+type gone struct{}
+
+func (gone) QueryContext(context.Context, string, ...any) (*sql.Rows, error) {
+	var rows *sql.Rows
+	return rows, rows.Err() // as a closed connection does: there is nothing behind it
+}
+
+// TestPoolThatPanics: a look at a connection that is not there fails, is tried again by who looks, and ends no hub.
+func TestPoolThatPanics(t *testing.T) {
+	err := eachOf(t.Context(), gone{}, postgres, func(*sql.Rows) error { return nil }, "SELECT 1")
+	if fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("got %v", err)
 	}
 }
