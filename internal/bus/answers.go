@@ -190,6 +190,7 @@ var hints = map[kafka.Error]string{
 	kafka.UnsupportedForMessageFormat: "the topic's message.format.version is older than the hub writes: raise it",
 	kafka.UnsupportedCompressionType:  "the topic's compression.type cannot be written so: set it to producer",
 	kafka.PolicyViolation:             "a policy of the cluster refuses it: see to the broker's log",
+	kafka.InvalidReplicationFactor:    "fewer brokers are up than the topic is to have copies: start them, or lower broker.kafka.replication",
 	kafka.GroupMaxSizeReached:         "the group has as many members as group.max.size allows: raise it",
 }
 

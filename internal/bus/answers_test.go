@@ -13,6 +13,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/needtest"
 )
 
 // lastCode is the newest error code of Kafka 4.1.
@@ -134,4 +135,48 @@ func unread(req kmsg.Request, code int16) kmsg.Response {
 		res.Topics = append(res.Topics, rt)
 	}
 	return res
+}
+
+// TestTopicsNotMade: what passes by itself, or with a broker that comes up, is tried again by who asked; what a person has to correct is not, also where
+// both are answered.
+func TestTopicsNotMade(t *testing.T) {
+	e := fakeBroker(t)
+	c := dial(t, e.Addr())
+	var codes map[string]int16
+	e.cluster.ControlKey(int16(kmsg.CreateTopics), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		e.cluster.KeepControl()
+		res := req.ResponseKind().(*kmsg.CreateTopicsResponse)
+		for _, asked := range req.(*kmsg.CreateTopicsRequest).Topics {
+			one := kmsg.NewCreateTopicsResponseTopic()
+			one.Topic, one.ErrorCode = asked.Topic, codes[asked.Topic]
+			res.Topics = append(res.Topics, one)
+		}
+		return res, nil, true
+	})
+	for _, tt := range []struct {
+		a, b kafka.Error
+		kind fault.Kind
+		says string
+	}{
+		{kafka.InvalidReplicationFactor, 0, fault.Unavailable, "fewer brokers are up"},
+		{kafka.NotController, kafka.RequestTimedOut, fault.Unavailable, "NOT_CONTROLLER"},
+		{kafka.InvalidTopic, 0, fault.Invalid, "give it another one"},
+		{kafka.InvalidReplicationFactor, kafka.PolicyViolation, fault.Invalid, "a policy"},
+		{kafka.NotController, kafka.TopicAuthorizationFailed, fault.Auth, "give the hub's user"},
+	} {
+		codes = map[string]int16{"a": int16(tt.a), "b": int16(tt.b)}
+		err := c.EnsureTopics(t.Context(), []Topic{{Name: "a"}, {Name: "b"}})
+		if got := fault.KindOf(err); got != tt.kind || !strings.Contains(fmt.Sprint(err), tt.says) {
+			t.Errorf("%v and %v: %s: %v", tt.a, tt.b, got, err)
+		}
+	}
+}
+
+// TestTopicOfTooManyCopies: Kafka answers so as well while its brokers are still coming up.
+func TestTopicOfTooManyCopies(t *testing.T) {
+	c := dial(t, needtest.Kafka(t))
+	err := c.EnsureTopics(t.Context(), []Topic{{Name: fmt.Sprint("copies-", time.Now().UnixNano()), Partitions: 1, Replication: 99}})
+	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "INVALID_REPLICATION_FACTOR") {
+		t.Errorf("%v", err)
+	}
 }

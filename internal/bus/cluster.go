@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,6 +36,8 @@ type Config struct {
 	// OnAlarm is called, once per subscription, when a subscription has stopped because going on would skip or repeat
 	// records without anyone knowing. It must not block.
 	OnAlarm func(error)
+
+	fresh time.Duration // how long a route is used without a look, so that added partitions and rights that are gone are noticed
 }
 
 // Cluster is a connection to a Kafka cluster: it makes topics, publishers and subscribers. It is safe for concurrent use.
@@ -98,6 +101,9 @@ func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
 	}
 	if cfg.OnAlarm == nil {
 		cfg.OnAlarm = func(error) {}
+	}
+	if cfg.fresh <= 0 {
+		cfg.fresh = 30 * time.Second
 	}
 	mechanism, err := cfg.SASL.mechanism()
 	if err != nil {
@@ -168,13 +174,34 @@ func (c *Cluster) EnsureTopics(ctx context.Context, topics []Topic) error {
 		case errors.Is(err, kafka.TopicAlreadyExists):
 			c.checkPartitions(ctx, t)
 		default:
-			errs = append(errs, fault.Wrap(fault.Invalid, "create topic "+t.Name, err))
+			errs = append(errs, fault.Wrap(createKind(err), "create topic "+t.Name, errors.New(explain(err))))
 		}
 	}
 	if len(errs) == 0 {
 		errs = append(errs, c.awaitLeaders(ctx, topics))
 	}
+	// What a person has to correct comes first, so that nobody waits for it.
+	slices.SortStableFunc(errs, func(a, b error) int { return waits(a) - waits(b) })
 	return errors.Join(errs...)
+}
+
+func waits(err error) int {
+	if fault.KindOf(err) == fault.Unavailable {
+		return 1
+	}
+	return 0
+}
+
+// createKind classifies a broker's answer to the making of a topic. Brokers that begin, or are not all there, answer that the number of replicas
+// is wrong: a KRaft broker listens before its controller counts it.
+func createKind(err error) fault.Kind {
+	switch {
+	case errors.Is(err, kafka.InvalidReplicationFactor), aboutOf(err) == aboutMoment, aboutOf(err) == aboutUnknown:
+		return fault.Unavailable
+	case callKind(err) == fault.Auth:
+		return fault.Auth
+	}
+	return fault.Invalid
 }
 
 // awaitLeaders waits until every partition of new topics can be written to: brokers make them known one after the other.

@@ -111,7 +111,7 @@ func TestRightsRevoked(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			name := strings.ReplaceAll(strings.ToLower(tt.name), " ", "-")
-			c := dial(t, addr, func(cfg *Config) { cfg.Timeout = 3 * time.Second })
+			c := dial(t, addr, func(cfg *Config) { cfg.Timeout, cfg.fresh = 3*time.Second, time.Second })
 			topic(t, c, name, 1)
 			topic(t, c, "beside-"+name, 1)
 			p := publisher(t, c, PublisherConfig{RetryFor: time.Millisecond})

@@ -22,15 +22,12 @@ type route struct {
 	stale      bool // a call failed: look again before the next one
 }
 
-// fresh is how long a route is used without a look, so that added partitions are noticed.
-const fresh = 30 * time.Second
-
 // route looks the topic up, in memory where it was looked up lately.
 func (c *Cluster) route(ctx context.Context, topic string) (*route, error) {
 	c.mu.Lock()
 	old := c.routes[topic]
 	c.mu.Unlock()
-	if old != nil && !old.stale && time.Since(old.at) < fresh {
+	if old != nil && !old.stale && time.Since(old.at) < c.cfg.fresh {
 		return old, nil
 	}
 	m, err := c.metadata(ctx, topic)
@@ -71,7 +68,7 @@ func (c *Cluster) partitionsOf(ctx context.Context, topic string) ([]int, error)
 	c.mu.Lock()
 	old := c.routes[topic]
 	c.mu.Unlock()
-	if old != nil && time.Since(old.at) < fresh {
+	if old != nil && time.Since(old.at) < c.cfg.fresh {
 		return old.partitions, nil
 	}
 	r, err := c.route(ctx, topic)
