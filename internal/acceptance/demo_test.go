@@ -20,7 +20,7 @@ type report struct {
 // runDemo runs the demo to its end and gives its report and the sandbox's directory.
 func runDemo(t *testing.T, args ...string) (*report, string) {
 	t.Helper()
-	dir := t.TempDir()
+	dir := keptDir(t)
 	file := filepath.Join(dir, "r.json")
 	out, errs, code := waybill(t, dir, append([]string{"demo", "--data", filepath.Join(dir, "demo"), "--report", file}, args...)...)
 	if code != 0 {
@@ -144,4 +144,23 @@ func TestDemoChaos(t *testing.T) {
 	if waiting == 0 {
 		t.Error("no message waits for its orphaned customer")
 	}
+}
+
+// keptDir is a folder like t.TempDir that is kept where the test has failed: what a run has lost is found in its data.
+func keptDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "waybill-kept-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log("kept for a look:", dir)
+			return
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
