@@ -47,10 +47,7 @@ func (s *Store) wrap(op string, err error) error {
 			Err: fmt.Errorf("%s is damaged, stop the hub and put a backup in its place: %w", s.cfg.SQLite, err)}
 	case s.offline(err):
 		if s.d == postgres && errors.Is(err, context.DeadlineExceeded) {
-			// What one connection has suffered, the idle ones beside it most likely have too: without this each costs its next caller the
-			// whole of readTimeout.
-			s.read.SetMaxIdleConns(0)
-			s.read.SetMaxIdleConns(postgresReaders)
+			s.doubt.note() // without this each of the idle ones costs its next caller the whole of readTimeout
 		}
 		return &fault.Error{Kind: fault.Unavailable, System: "store", Op: op, Err: err}
 	}

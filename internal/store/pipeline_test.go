@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -103,18 +106,58 @@ func TestStatementsAreKept(t *testing.T) {
 	}
 }
 
-// gone is a pool whose connection is not there.
-type gone struct{}
-
-func (gone) QueryContext(context.Context, string, ...any) (*sql.Rows, error) {
-	var rows *sql.Rows
-	return rows, rows.Err() // as a closed connection does: there is nothing behind it
-}
-
-// TestPoolThatPanics: a look at a connection that is not there fails, is tried again by who looks, and ends no hub.
-func TestPoolThatPanics(t *testing.T) {
-	err := eachOf(t.Context(), gone{}, postgres, func(*sql.Rows) error { return nil }, "SELECT 1")
-	if fault.KindOf(err) != fault.Unavailable {
-		t.Errorf("got %v", err)
+// TestDoubtedConnections: when a look at PostgreSQL was not answered in time, no connection that was open then is used again, whoever asks at once;
+// those that are opened after it are.
+func TestDoubtedConnections(t *testing.T) {
+	s, err := Open(t.Context(), Config{Postgres: pgtest.URL(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	look := func() map[int]bool { // the sessions of as many looks at once as there may be
+		var mu sync.Mutex
+		met := map[int]bool{}
+		var looks sync.WaitGroup
+		for range postgresReaders {
+			looks.Go(func() {
+				err := s.snapshot(t.Context(), func(q queryer) error {
+					return eachOf(t.Context(), q, postgres, func(r *sql.Rows) error {
+						var pid int
+						if err := r.Scan(&pid); err != nil {
+							return err
+						}
+						mu.Lock()
+						defer mu.Unlock()
+						met[pid] = true
+						return nil
+					}, "SELECT pg_backend_pid()")
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		looks.Wait()
+		return met
+	}
+	for range 20 {
+		before, kept := look(), look()
+		if len(kept) == 0 || !slices.ContainsFunc(slices.Collect(maps.Keys(kept)), func(pid int) bool { return before[pid] }) {
+			t.Fatal("connections are not kept at all: nothing can be told from this test")
+		}
+		var late sync.WaitGroup
+		for range 3 {
+			late.Go(func() {
+				if err := s.wrap("look", context.DeadlineExceeded); fault.KindOf(err) != fault.Unavailable {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		late.Wait()
+		for pid := range look() {
+			if kept[pid] {
+				t.Errorf("session %d is used again", pid)
+			}
+		}
 	}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -58,7 +60,7 @@ func (s *Store) openPostgres(ctx context.Context) error {
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "waybill"
 	}
-	s.write, s.read = openPool(cfg, settings, writerSettings), openPool(cfg, settings)
+	s.write, s.read = openPool(cfg, new(doubt), settings, writerSettings), openPool(cfg, &s.doubt, settings)
 	s.write.SetMaxOpenConns(1)
 	s.read.SetMaxOpenConns(postgresReaders)
 	s.read.SetMaxIdleConns(postgresReaders)
@@ -86,8 +88,37 @@ func notThere(err error) bool {
 	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
 }
 
+// doubt is how often the connections that are open were doubted: what one has suffered, the idle ones beside it most likely have too. To lower
+// the pool's SetMaxIdleConns and raise it again is no way to be rid of them: several at once close connections that the pool hands out
+// afterwards, and the next who asks panics (Go 1.26.8).
+type doubt struct{ times atomic.Int64 }
+
+// doubtKey is where a connection keeps how often others were doubted before it was opened.
+const doubtKey = "waybill.doubt"
+
+func (d *doubt) note() { d.times.Add(1) }
+
+func (d *doubt) opened(c *pgx.Conn) { c.PgConn().CustomData()[doubtKey] = d.times.Load() }
+
+func (d *doubt) of(c *pgx.Conn) bool { return c.PgConn().CustomData()[doubtKey] != d.times.Load() }
+
+// ping is whether a connection that was idle is asked whether it is there. One that is doubted is not: it would keep its caller for as long as that one
+// has.
+func (d *doubt) ping(_ context.Context, p stdlib.ShouldPingParams) bool {
+	return !d.of(p.Conn) && p.IdleDuration > time.Second
+}
+
+// use lets a connection be used again. One that is doubted is cut, so that nobody waits for its end either.
+func (d *doubt) use(_ context.Context, c *pgx.Conn) error {
+	if !d.of(c) {
+		return nil
+	}
+	_ = c.PgConn().Conn().Close()
+	return driver.ErrBadConn
+}
+
 // openPool applies settings by statement: connection poolers refuse most of them as start-up parameters.
-func openPool(cfg *pgx.ConnConfig, sets ...map[string]string) *sql.DB {
+func openPool(cfg *pgx.ConnConfig, d *doubt, sets ...map[string]string) *sql.DB {
 	var b strings.Builder
 	for _, set := range sets {
 		for _, name := range slices.Sorted(maps.Keys(set)) {
@@ -98,7 +129,8 @@ func openPool(cfg *pgx.ConnConfig, sets ...map[string]string) *sql.DB {
 		}
 	}
 	text := b.String()
-	return stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+	return stdlib.OpenDB(*cfg, stdlib.OptionShouldPing(d.ping), stdlib.OptionResetSession(d.use), stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+		d.opened(c)
 		_, err := c.Exec(ctx, text)
 		return err
 	}))

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"sync"
 	"time"
-
-	"github.com/waybill-hub/waybill/internal/fault"
 )
 
 // each reads outside the writer: what is committed, without waiting for anybody.
@@ -46,19 +44,8 @@ func eachOf(ctx context.Context, db queryer, d dialect, scan func(*sql.Rows) err
 	ctx, cancel := readContext(ctx, d)
 	defer cancel()
 	clean(args)
-	rows, err := query(ctx, db, d.bind(q), args)
+	rows, err := db.QueryContext(ctx, d.bind(q), args...)
 	return eachRow(rows, err, scan)
-}
-
-// query is QueryContext, which was seen to end the process once (Go 1.26.8, pgx 5): after PostgreSQL had been silent for longer than the time of a look,
-// the pool gave out a connection that it had closed before. Why is not known. A look that fails is made again, by everybody who looks.
-func query(ctx context.Context, db queryer, q string, args []any) (rows *sql.Rows, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			rows, err = nil, fault.New(fault.Unavailable, "the pool of connections failed: %v", p)
-		}
-	}()
-	return db.QueryContext(ctx, q, args...)
 }
 
 // mostKept bounds the statements that readings keep: texts that hold as many marks as there are keys are many.

@@ -40,6 +40,7 @@ type Store struct {
 	log *slog.Logger
 	// write hands out the writer's one connection, read serves everything that only looks.
 	write, read *sql.DB
+	doubt       doubt // of the reading connections
 	lookups     *lookups
 	kept        kept
 	documents   documentsKept
