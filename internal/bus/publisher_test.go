@@ -294,6 +294,17 @@ func TestUnknownOutcomes(t *testing.T) {
 // Nothing hangs on a broker that neither answers nor refuses, memory stays bounded, and outcomes are told for what they
 // are.
 func TestFrozenAndDeadBroker(t *testing.T) {
+	// kafka-go gives a connection back a moment after it has answered: a broker that is frozen in it is asked over a new one, which it never
+	// greets, so that nothing was sent, and that is told.
+	for range 5 {
+		if frozenAndDead(t) || t.Failed() {
+			return
+		}
+	}
+	t.Error("never was a record on its way to the frozen broker")
+}
+
+func frozenAndDead(t *testing.T) (sent bool) {
 	b := brokertest.MustChild(t, t.TempDir(), "127.0.0.1:0")
 	c := dial(t, b.Addr, func(cfg *Config) { cfg.Timeout = time.Second })
 	topic(t, c, "orders", 1)
@@ -323,8 +334,9 @@ func TestFrozenAndDeadBroker(t *testing.T) {
 		third = p.Send(within(t, 200*time.Millisecond), []event.Record{record("orders", "k", "x")})
 	})
 	wg.Wait()
-	if got := kinds(first) + " " + kinds(second) + " " + kinds(third); got != "unknown-outcome unavailable unavailable" {
-		t.Errorf("frozen: %s", got)
+	sent = kinds(first) == "unknown-outcome"
+	if got := kinds(second) + " " + kinds(third); !sent && kinds(first) != "unavailable" || got != "unavailable unavailable" {
+		t.Errorf("frozen: %s %s", kinds(first), got)
 	}
 	inFlight := within(t, 200*time.Millisecond) // ends while the record is on its way
 	if got := kinds(p.Send(inFlight, []event.Record{record("orders", "k", "x")})); got != "unknown-outcome" {
@@ -343,6 +355,7 @@ func TestFrozenAndDeadBroker(t *testing.T) {
 	if got := kinds(p.Send(t.Context(), []event.Record{record("orders", "k", "x")})); got != "unavailable" {
 		t.Errorf("closed: %s", got)
 	}
+	return sent
 }
 
 // A call of more bytes than may be in flight goes in parts, in order, and stops at the first failure of a partition.
