@@ -79,9 +79,9 @@ func deliveredAt(offset int64) state.Result {
 }
 
 func writtenAt(offset int64) state.Result {
-	hub := fmt.Sprintf("00000000-0000-0000-0000-%012d", offset%20_000*7919)
+	hub := fmt.Sprintf("00000000-0000-0000-0000-%012d", offset*7919%20_000)
 	return state.Result{Offset: offset, Outcome: state.Delivered,
-		Ref: &state.Ref{Entity: "order", Hub: hub, System: "erp", Local: fmt.Sprint(offset % 20_000),
+		Ref: &state.Ref{Entity: "order", Hub: hub, System: "erp", Local: fmt.Sprint(offset * 7919 % 20_000),
 			Known: &state.Known{Fields: map[string]uint64{"status": 1, "total": 2, "lines": 3, "customer": 4}, Received: "1"}},
 		Applied: &state.Applied{Entity: "order", Hub: hub, System: "erp", Origin: "crm", Version: fmt.Sprint(offset), Hash: "h"},
 		Close:   []state.Intent{{Entity: "order", Hub: hub, System: "erp", EventID: fmt.Sprint(offset)}},
