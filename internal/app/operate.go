@@ -84,14 +84,12 @@ func (h *Hub) turnFlow(ctx context.Context, name, who string, paused bool) (alar
 	if r == nil {
 		return false, fmt.Errorf("flow %q: %w", name, state.ErrNotFound)
 	}
-	if err := h.store.SetPaused(ctx, name, paused, who); err != nil {
-		return false, err
+	turn := h.store.Resume
+	if paused {
+		turn = h.store.Pause
 	}
-	if !paused && !h.paused[name] {
-		// Nothing was stored that could be taken back: the flow stands still by an alarm, maybe of another hub, which learns of it by this.
-		if err := h.store.WriteAudit(ctx, state.Audit{Who: who, Action: "resume", Object: "flow/" + name}); err != nil {
-			return false, err
-		}
+	if err := turn(ctx, name, who); err != nil {
+		return false, err
 	}
 	failpoint.Hit(failpoint.PauseStored)
 	h.paused[name] = paused

@@ -94,22 +94,43 @@ func (s *Store) LastRun(ctx context.Context, kind, name string) (state.Run, erro
 	return runs[0], nil
 }
 
-// SetPaused stops a flow, or lets it go on, until it is said otherwise; restarts included.
-func (s *Store) SetPaused(ctx context.Context, flow string, paused bool, who string) error {
+// Pause stops a flow until it is resumed; restarts included. Pausing again changes nothing.
+func (s *Store) Pause(ctx context.Context, flow, who string) error {
 	return s.do(ctx, "pause", func(t *tx) error {
-		if !paused {
-			n, err := t.exec("DELETE FROM paused WHERE flow = ?", flow)
-			if err != nil || n == 0 {
-				return err
-			}
-			return t.audit(who, "resume", "flow/"+flow, "")
-		}
 		n, err := t.exec("INSERT INTO paused (flow, who, since) VALUES (?, ?, ?) ON CONFLICT (flow) DO NOTHING", flow, who, t.now)
 		if err != nil || n == 0 {
 			return err
 		}
 		return t.audit(who, "pause", "flow/"+flow, "")
 	})
+}
+
+// Resume lets a flow go on. It is an act, and counted for Resumes, where nothing is paused as well: the flow may stand still by an alarm,
+// at whichever hub.
+func (s *Store) Resume(ctx context.Context, flow, who string) error {
+	return s.do(ctx, "resume", func(t *tx) error {
+		if _, err := t.exec("DELETE FROM paused WHERE flow = ?", flow); err != nil {
+			return err
+		}
+		if _, err := t.exec("INSERT INTO resumes (flow, n) VALUES (?, 1) ON CONFLICT (flow) DO UPDATE SET n = resumes.n + 1", flow); err != nil {
+			return err
+		}
+		return t.audit(who, "resume", "flow/"+flow, "")
+	})
+}
+
+// Resumes tells how often people have resumed each flow. Whoever compares it with what it knew learns of every resume, at whichever hub
+// it was given, without a clock.
+func (s *Store) Resumes(ctx context.Context) (map[string]int64, error) {
+	out := map[string]int64{}
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var flow string
+		var n int64
+		err := r.Scan(&flow, &n)
+		out[flow] = n
+		return err
+	}, "SELECT flow, n FROM resumes")
+	return out, s.wrap("resumes", err)
 }
 
 // PausedFlows lists the stopped flows by name.

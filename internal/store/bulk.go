@@ -39,7 +39,7 @@ func (s *Store) Bulk(ctx context.Context, b state.Bulk) (state.BulkStep, error) 
 	return step, nil
 }
 
-// beginBulk writes the audit, so that a bulk that breaks off is in it.
+// beginBulk writes the bulk's row, and the audit, so that a bulk that breaks off is in it.
 func (s *Store) beginBulk(ctx context.Context, b *state.Bulk) (state.BulkPlace, error) {
 	var top int64
 	if err := s.each(ctx, func(r *sql.Rows) error { return r.Scan(&top) }, "SELECT COALESCE(MAX(id), 0) FROM queue"); err != nil {
@@ -51,7 +51,11 @@ func (s *Store) beginBulk(ctx context.Context, b *state.Bulk) (state.BulkPlace, 
 			return 0, err
 		}
 		_, err = t.exec("INSERT INTO audit (id, time, who, action, object, detail) VALUES (?, ?, ?, ?, ?, ?)",
-			ids[0], t.now, b.Who, bulkAction(b), "messages where "+b.About, bulkDetail(0, b.Note))
+			ids[0], t.now, b.Who, bulkAction(b), bulkObject(b), bulkDetail(0, b.Note))
+		if err != nil {
+			return 0, err
+		}
+		_, err = t.exec("INSERT INTO bulks (id, time, who, action, about, n) VALUES (?, ?, ?, ?, ?, 0)", ids[0], t.now, b.Who, bulkAction(b), bulkObject(b))
 		return ids[0], err
 	})
 	p := state.BulkPlace{Act: act, Top: top}
@@ -63,19 +67,15 @@ func (s *Store) beginBulk(ctx context.Context, b *state.Bulk) (state.BulkPlace, 
 
 func bulkAction(b *state.Bulk) string { return "bulk " + string(b.Mark) }
 
-// bulkDetail is what the audit says of a bulk; its count stands first, where bulkCount finds it.
+func bulkObject(b *state.Bulk) string { return "messages where " + b.About }
+
+// bulkDetail is what the audit says of a bulk to people; the count that the hub goes by is in the bulk's own row.
 func bulkDetail(n int64, note string) string {
 	text := fmt.Sprintf("%d messages", n)
 	if note != "" {
 		text += ": " + note
 	}
 	return text
-}
-
-func bulkCount(detail string) (n int64) {
-	// A detail that says something else was not written by bulkDetail: it counts as none.
-	_, _ = fmt.Sscanf(detail, "%d messages", &n)
-	return n
 }
 
 func (s *Store) bulkStep(ctx context.Context, b *state.Bulk, step *state.BulkStep, most int) error {
@@ -120,6 +120,9 @@ func (s *Store) bulkStep(ctx context.Context, b *state.Bulk, step *state.BulkSte
 		if err != nil || n == 0 {
 			return [2]int64{0, total}, err
 		}
+		if _, err := t.exec("UPDATE bulks SET n = ? WHERE id = ?", total+n, step.Next.Act); err != nil {
+			return [2]int64{}, err
+		}
 		_, err = t.exec("UPDATE audit SET detail = ? WHERE id = ?", bulkDetail(total+n, b.Note), step.Next.Act)
 		return [2]int64{n, total + n}, err
 	})
@@ -137,12 +140,9 @@ func (s *Store) bulkStep(ctx context.Context, b *state.Bulk, step *state.BulkSte
 func (t *tx) bulkTotal(b *state.Bulk, act int64) (total int64, err error) {
 	found := false
 	err = t.each(func(r *sql.Rows) error {
-		var detail string
 		found = true
-		err := r.Scan(&detail)
-		total = bulkCount(detail)
-		return err
-	}, "SELECT detail FROM audit WHERE id = ? AND who = ? AND action = ? AND object = ?"+t.d.forUpdate(), act, b.Who, bulkAction(b), "messages where "+b.About)
+		return r.Scan(&total)
+	}, "SELECT n FROM bulks WHERE id = ? AND who = ? AND action = ? AND about = ?"+t.d.forUpdate(), act, b.Who, bulkAction(b), bulkObject(b))
 	if err == nil && !found {
 		err = refuse(state.ErrNotFound, "bulk %d", act)
 	}

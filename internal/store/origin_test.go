@@ -40,7 +40,7 @@ func opened(t *testing.T, path string, work func(*Store)) *state.Restoration {
 // pause writes something that can be asked for.
 func pauses(t *testing.T, s *Store, flow string) {
 	t.Helper()
-	if err := s.SetPaused(t.Context(), flow, true, "a test"); err != nil {
+	if err := s.Pause(t.Context(), flow, "a test"); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -98,6 +98,7 @@ func (s *Store) pruneJournal(ctx context.Context, now time.Time) (removed int64,
 	for _, q := range []string{
 		"DELETE FROM journal WHERE time < ? AND id IN (SELECT id FROM journal ORDER BY id LIMIT ?)",
 		"DELETE FROM audit WHERE time < ? AND id IN (SELECT id FROM audit ORDER BY id LIMIT ?)",
+		"DELETE FROM bulks WHERE time < ? AND id IN (SELECT id FROM bulks ORDER BY id LIMIT ?)",
 		"DELETE FROM runs WHERE started < ? AND id IN (SELECT id FROM runs ORDER BY id LIMIT ?)",
 		// What people did to a message that is still there is part of it.
 		"DELETE FROM acts WHERE time < ? AND id IN (SELECT id FROM acts WHERE message NOT IN (SELECT id FROM queue) ORDER BY id LIMIT ?)",

@@ -78,7 +78,7 @@ func TestOddPaths(t *testing.T) {
 	for _, name := range []string{"a b", "50%", "what?", "no#1", "数据"} {
 		path := filepath.Join(t.TempDir(), name, name+".db")
 		s := openSQLite(t, path)
-		if err := s.SetPaused(t.Context(), "f", true, "ann"); err != nil {
+		if err := s.Pause(t.Context(), "f", "ann"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := os.Stat(path); err != nil {
@@ -157,7 +157,7 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 func TestStatsTellHowCallsAreMerged(t *testing.T) {
 	s := openSQLite(t, filepath.Join(t.TempDir(), "waybill.db"))
 	for range 3 {
-		if err := s.SetPaused(t.Context(), "f", true, "ann"); err != nil {
+		if err := s.Pause(t.Context(), "f", "ann"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/lifecycle"
@@ -12,15 +11,12 @@ import (
 // the message, and the owner of its partition looks for marks.
 const hearEvery = time.Second
 
-// resumes are, by flow, when people resumed it last.
-type resumes map[string]time.Time
-
 // startHearing follows pauses and resumes that were given to other hubs. A SQLite store is this hub's alone.
 func (h *Hub) startHearing(ctx context.Context) error {
 	if h.plan().Hub.Store.Postgres == nil {
 		return nil
 	}
-	known, err := h.resumed(ctx)
+	known, err := h.store.Resumes(ctx)
 	if err != nil {
 		return err
 	}
@@ -63,17 +59,18 @@ func (h *Hub) hearWishes(ctx context.Context, last int64) int64 {
 }
 
 // hear pauses and resumes the flows as they are stored, and gives those that an alarm had stopped here and that were resumed
-// elsewhere. known is brought up to date.
-func (h *Hub) hear(ctx context.Context, known resumes) (again []string, err error) {
+// elsewhere. known, how often each flow was resumed as far as this hub has heard, is brought up to date.
+func (h *Hub) hear(ctx context.Context, known map[string]int64) (again []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	h.pausing.Lock()
 	defer h.pausing.Unlock()
-	all, err := h.store.PausedFlows(ctx)
+	// Before the pauses: a resume that comes between the two is heard of at the next look, and not taken for one of a paused flow.
+	now, err := h.store.Resumes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	now, err := h.resumed(ctx)
+	all, err := h.store.PausedFlows(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +80,7 @@ func (h *Hub) hear(ctx context.Context, known resumes) (again []string, err erro
 	}
 	for _, r := range h.flows() {
 		name := r.Flow().Name
-		at, ok := now[name]
-		fresh := ok && !at.Equal(known[name])
+		fresh := now[name] != known[name]
 		switch {
 		case paused[name]:
 			if !h.paused[name] {
@@ -104,24 +100,7 @@ func (h *Hub) hear(ctx context.Context, known resumes) (again []string, err erro
 			}
 		}
 		h.paused[name] = paused[name]
-		if ok {
-			known[name] = at
-		}
+		known[name] = now[name]
 	}
 	return again, nil
-}
-
-// resumed reads the acts of people. They are compared, never measured: hubs' clocks differ.
-func (h *Hub) resumed(ctx context.Context) (resumes, error) {
-	acts, err := h.store.Audits(ctx, 200)
-	if err != nil {
-		return nil, err
-	}
-	out := resumes{}
-	for _, a := range acts {
-		if name, ok := strings.CutPrefix(a.Object, "flow/"); ok && a.Action == "resume" && out[name].IsZero() {
-			out[name] = a.Time // newest first
-		}
-	}
-	return out, nil
 }
