@@ -70,12 +70,8 @@ func (b logBroker) Committed(ctx context.Context, group, topic string, n int) ([
 	return b.h.cluster.Committed(ctx, group, topic, n)
 }
 
-func (b logBroker) Send(ctx context.Context, records []event.Record) []logcheck.Sent {
-	out := make([]logcheck.Sent, len(records))
-	for i, s := range b.h.publisher.Send(ctx, records) {
-		out[i] = logcheck.Sent{At: state.PublishedAt{Topic: records[i].Topic, Partition: s.Partition, Offset: s.Offset}, Err: s.Err}
-	}
-	return out
+func (b logBroker) Send(ctx context.Context, records []event.Record) []event.Sent {
+	return b.h.publisher.Send(ctx, records)
 }
 
 // relayLogs is what the relays ask.

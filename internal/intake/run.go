@@ -12,6 +12,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/publish"
 	"github.com/waybill-hub/waybill/internal/relay"
 	"github.com/waybill-hub/waybill/internal/webhook"
 )
@@ -21,7 +22,7 @@ const defaultLeaseTTL = 15 * time.Second
 // Config is what an Intake needs.
 type Config struct {
 	Store     Store
-	Publisher relay.Publisher
+	Publisher publish.Publisher
 	Clock     lifecycle.Clock
 	Log       *slog.Logger // nil: silent
 	Observer  Observer     // nil: none

@@ -15,8 +15,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/publish"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -50,14 +50,7 @@ type Broker interface {
 	Look(ctx context.Context, topics ...string) (map[string]state.SeenLog, error)
 	// Committed gives the offsets that a group has committed in the first n partitions of a topic; -1 where it has none.
 	Committed(ctx context.Context, group, topic string, n int) ([]int64, error)
-	// Send gives, for each record, where it is now, or why it is not on its topic.
-	Send(ctx context.Context, records []event.Record) []Sent
-}
-
-// Sent is what has become of a record.
-type Sent struct {
-	At  state.PublishedAt
-	Err error
+	publish.Publisher
 }
 
 // Options are what a Checker is made of.

@@ -2,7 +2,6 @@ package logcheck
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/publish"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -87,41 +87,31 @@ func (c *Checker) resendBatch(ctx context.Context, lease state.Lease, topic stri
 	return sent, nil
 }
 
-// sendAll sends until every record is on the topic. What fails is sent again before anything behind it.
+// sendAll sends until every record is on the topic, or the topic is not what it was.
 func (c *Checker) sendAll(ctx context.Context, topic string, records []event.Record) ([]state.PublishedAt, error) {
 	at := make([]state.PublishedAt, len(records))
-	open := make([]int, len(records))
-	for i := range open {
-		open[i] = i
+	all := publish.Batch{
+		Len:    len(records),
+		Record: func(i int) event.Record { return records[i] },
+		Settle: func(i int, s event.Sent) publish.Fate {
+			if s.Err != nil {
+				return publish.Failed
+			}
+			at[i] = state.PublishedAt{Topic: records[i].Topic, Partition: s.Partition, Offset: s.Offset}
+			return publish.Settled
+		},
+		Retry: func(try func() error) error {
+			return lifecycle.Retry(ctx, c.o.Clock, lifecycle.Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second}, try, func(err error, wait time.Duration) error {
+				if c.Broken(topic) {
+					return err
+				}
+				c.o.Log.Warn("the broker does not take records that are to be on their topic again; trying again", "topic", topic, "in", wait, "error", err)
+				return nil
+			})
+		},
 	}
-	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		failed, cause := c.sendOpen(ctx, records, open, at)
-		if open = failed; len(open) == 0 {
-			return at, nil
-		}
-		if c.Broken(topic) {
-			return nil, cause
-		}
-		if err := lifecycle.Sleep(ctx, c.o.Clock, wait); err != nil {
-			return nil, errors.Join(err, cause)
-		}
-	}
-}
-
-// sendOpen sends the records with these numbers once, notes where they are, and gives the numbers of those that failed.
-func (c *Checker) sendOpen(ctx context.Context, records []event.Record, open []int, at []state.PublishedAt) (failed []int, cause error) {
-	batch := make([]event.Record, len(open))
-	for j, i := range open {
-		batch[j] = records[i]
-	}
-	for j, s := range c.o.Broker.Send(ctx, batch) {
-		if s.Err != nil {
-			failed, cause = append(failed, open[j]), s.Err
-			continue
-		}
-		at[open[j]] = s.At
-	}
-	return failed, cause
+	err := all.Send(ctx, c.o.Broker)
+	return at, err
 }
 
 // Prune removes of the sent records what all readers have finished, if the logs are those that the positions are of.

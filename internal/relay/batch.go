@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/publish"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -314,26 +315,20 @@ func (b *batch) publish(ctx context.Context) error {
 			return errOtherLog
 		}
 	}
-	waiting := make([]int, len(b.out))
-	for i := range waiting {
-		waiting[i] = i
-	}
-	if len(waiting) == 0 {
+	if len(b.out) == 0 {
 		return nil
 	}
-	err := b.retry(ctx, "publish to "+b.src.Topic, func() error {
-		for {
-			// The topic may have become another one since the last try.
-			if err := b.logs.Held(b.src.Topic); err != nil {
-				return err
-			}
-			var err error
-			if waiting, err = b.send(ctx, waiting); err != nil || len(waiting) == 0 {
-				return err
-			}
-		}
-	})
-	if err != nil {
+	all := publish.Batch{
+		Len:   len(b.out),
+		Ready: func() error { return b.logs.Held(b.src.Topic) }, // the topic may have become another one since the last try
+		Record: func(i int) event.Record {
+			o := &b.out[i]
+			return event.Record{Topic: b.src.Topic, Key: o.key(), Value: o.ev.Data, Headers: o.ev.Headers(), Time: o.ev.Accepted}
+		},
+		Settle: b.settle,
+		Retry:  func(try func() error) error { return b.retry(ctx, "publish to "+b.src.Topic, try) },
+	}
+	if err := all.Send(ctx, b.pub); err != nil {
 		return err
 	}
 	// A place counts only in the log that it was meant to be in. Where the topic has another one, everything is published again when a
@@ -341,36 +336,21 @@ func (b *batch) publish(ctx context.Context) error {
 	return b.retry(ctx, "confirm what was published to "+b.src.Topic, func() error { return b.logs.Same(ctx, b.src.Topic, b.life) })
 }
 
-// send sends the events with these indexes once; it gives those that are to be sent again, with why where the broker is to be given time.
-func (b *batch) send(ctx context.Context, which []int) (again []int, err error) {
-	records := make([]event.Record, len(which))
-	for n, i := range which {
-		o := &b.out[i]
-		records[n] = event.Record{Topic: b.src.Topic, Key: o.key(), Value: o.ev.Data, Headers: o.ev.Headers(), Time: o.ev.Accepted}
-	}
-	sent := b.pub.Send(ctx, records)
-	if len(sent) != len(which) {
-		return which, fmt.Errorf("the publisher answered for %d of %d records", len(sent), len(which))
-	}
-	changed := false
-	for n, i := range which {
-		o := &b.out[i]
-		switch {
-		case sent[n].Err == nil:
-			o.at = &state.PublishedAt{Topic: b.src.Topic, Partition: sent[n].Partition, Offset: sent[n].Offset, Life: b.life, Index: o.index}
-		case fault.KindOf(sent[n].Err) == fault.Invalid && (o.ev.Refused == nil || o.ev.Refused.Inbox == 0):
-			changed = true
-			if b.tooLarge(o, sent[n].Err) {
-				again = append(again, i)
-			}
-		default: // also a record without a document that is refused: a person has to see to the broker
-			again, err = append(again, i), sent[n].Err
+// settle notes what came of an event that was sent.
+func (b *batch) settle(i int, sent event.Sent) publish.Fate {
+	o := &b.out[i]
+	switch {
+	case sent.Err == nil:
+		o.at = &state.PublishedAt{Topic: b.src.Topic, Partition: sent.Partition, Offset: sent.Offset, Life: b.life, Index: o.index}
+		return publish.Settled
+	case fault.KindOf(sent.Err) == fault.Invalid && (o.ev.Refused == nil || o.ev.Refused.Inbox == 0):
+		if b.tooLarge(o, sent.Err) {
+			return publish.Changed
 		}
+		return publish.Refused
+	default: // also a record without a document that is refused: a person has to see to the broker
+		return publish.Failed
 	}
-	if changed {
-		return again, nil // at once: what is to be sent now is something else
-	}
-	return again, err
 }
 
 // place notes where events went, in their order, and counts them.

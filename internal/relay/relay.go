@@ -9,11 +9,11 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/publish"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -50,12 +50,6 @@ type Store interface {
 	MarkPublished(ctx context.Context, lease state.Lease, done []state.Published, rest []state.Inbound) error
 	// KnownKey is the business key of the newest event that came of a system's object; empty when none is known.
 	KnownKey(ctx context.Context, entity, system, local string) (string, error)
-}
-
-// Publisher writes records to their topics. It answers for every record, in the order given, once all are known. Records of
-// one key keep their order: after one fails, later ones of its partition in the same call are not written.
-type Publisher interface {
-	Send(ctx context.Context, records []event.Record) []event.Sent
 }
 
 // Logs tells whether topics are what the hub takes them for.
@@ -97,7 +91,7 @@ type Source struct {
 type Config struct {
 	Source    Source
 	Store     Store
-	Publisher Publisher
+	Publisher publish.Publisher
 	Clock     lifecycle.Clock
 	Log       *slog.Logger
 	Observer  Observer
@@ -110,7 +104,7 @@ type Config struct {
 type Relay struct {
 	src   Source
 	store Store
-	pub   Publisher
+	pub   publish.Publisher
 	clock lifecycle.Clock
 	log   *slog.Logger
 	obs   Observer
