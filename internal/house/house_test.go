@@ -58,7 +58,7 @@ var may = map[string][]string{
 	"internal/backup":   {"internal/filemode"},
 	"internal/connect":  {"internal/config", "internal/connector", "internal/schema", "internal/jsondoc", "internal/fault", "internal/strictyaml"},
 	"internal/scaffold": {"internal/config", "internal/mapping", "internal/format", "internal/jsondoc", "internal/schema", "internal/strictyaml"},
-	"internal/schedule": {"internal/zones", "internal/lifecycle", "internal/state"},
+	"internal/schedule": {"internal/lease", "internal/zones", "internal/lifecycle", "internal/state"},
 	"internal/sandbox":  {"internal/sandbox/liar"},
 	"internal/status":   {},
 	"internal/logcheck": {"internal/publish", "internal/lease", "internal/event", "internal/state", "internal/lifecycle"},

@@ -74,22 +74,21 @@ func (r *Runner) Run(ctx context.Context, work func(context.Context, *Held) erro
 	tries := lifecycle.Backoff{Min: time.Second, Max: r.TTL}
 	for ctx.Err() == nil {
 		asked := r.Clock.Now()
-		lease, ok, err := r.Store.AcquireLease(ctx, r.Name, r.Holder, r.TTL)
+		had, err := r.Once(ctx, work)
 		wait := min(r.TTL/3, askEvery)
 		switch {
-		case err != nil:
-			wait = tries.Next()
-			if ctx.Err() == nil {
-				r.Log.Warn("cannot ask for a lease; trying again", "lease", r.Name, "in", wait, "error", err)
-			}
-		case ok:
-			err := r.hold(ctx, lease, asked.Add(r.TTL), work)
+		case had:
 			if r.Clock.Now().Sub(asked) > r.TTL {
 				tries.Reset()
 			}
 			wait = tries.Next()
 			if err != nil && ctx.Err() == nil {
 				r.Log.Warn("work under a lease ended; beginning again", "lease", r.Name, "in", wait, "error", err)
+			}
+		case err != nil:
+			wait = tries.Next()
+			if ctx.Err() == nil {
+				r.Log.Warn("cannot ask for a lease; trying again", "lease", r.Name, "in", wait, "error", err)
 			}
 		default:
 			tries.Reset()
@@ -98,6 +97,17 @@ func (r *Runner) Run(ctx context.Context, work func(context.Context, *Held) erro
 			return
 		}
 	}
+}
+
+// Once does the work if the lease can be had now, and gives the lease back; had is false when another hub has it, or nobody knows (err). The
+// error of work that was done is the work's, a panic's among them, or wraps state.ErrFenced when the lease ended before the work.
+func (r *Runner) Once(ctx context.Context, work func(context.Context, *Held) error) (had bool, err error) {
+	asked := r.Clock.Now()
+	lease, ok, err := r.Store.AcquireLease(ctx, r.Name, r.Holder, r.TTL)
+	if err != nil || !ok {
+		return false, err
+	}
+	return true, r.hold(ctx, lease, asked.Add(r.TTL), work)
 }
 
 // hold does the work once under the lease and gives the lease back.

@@ -208,3 +208,43 @@ func TestWorkThatPanicsIsBegunAgain(t *testing.T) {
 		}
 	})
 }
+
+// Once does the work at most once, tells whether it was had, and gives the lease back; a panic is its error.
+func TestOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &office{}
+		r := &Runner{Store: o, Clock: lifecycle.Real(), Log: slog.New(slog.DiscardHandler), Name: "job/x", Holder: "h", TTL: 15 * time.Second}
+		broken := errors.New("broken")
+		once := func(wantHad bool, want error, work func(context.Context, *Held) error) {
+			t.Helper()
+			if had, err := r.Once(t.Context(), work); had != wantHad || !errors.Is(err, want) {
+				t.Errorf("had %v, %v; want %v, %v", had, err, wantHad, want)
+			}
+		}
+		n := 0
+		work := func(_ context.Context, held *Held) error {
+			n++
+			if held.Lease().Token != 1 || held.Check(r.Clock) != nil {
+				t.Errorf("the lease %+v", held.Lease())
+			}
+			return nil
+		}
+		once(true, nil, work)
+		once(true, broken, func(context.Context, *Held) error { return broken })
+		if had, err := r.Once(t.Context(), func(context.Context, *Held) error { panic("no") }); !had || err == nil {
+			t.Errorf("a panic: %v, %v", had, err)
+		}
+		if o.released != 3 {
+			t.Errorf("released %d times", o.released)
+		}
+		o.set(func(o *office) { o.renew = state.ErrFenced })
+		once(true, state.ErrFenced, func(ctx context.Context, _ *Held) error { <-ctx.Done(); return nil })
+		o.set(func(o *office) { o.acquire = broken })
+		once(false, broken, work)
+		o.set(func(o *office) { o.taken = true })
+		once(false, nil, work)
+		if n != 1 || o.released != 3 {
+			t.Errorf("worked %d times, released %d times", n, o.released)
+		}
+	})
+}

@@ -13,8 +13,8 @@ package logcheck
 import (
 	"context"
 	"log/slog"
-	"time"
 
+	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/publish"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -39,9 +39,7 @@ type Store interface {
 	// PruneSent removes of the sent records what all readers have finished, if same has nothing against it.
 	PruneSent(ctx context.Context, readers map[string][]string, same func(context.Context) error) (removed int64, err error)
 
-	AcquireLease(ctx context.Context, name, holder string, ttl time.Duration) (state.Lease, bool, error)
-	RenewLease(ctx context.Context, l state.Lease, ttl time.Duration) (state.Lease, error)
-	ReleaseLease(ctx context.Context, l state.Lease) error
+	lease.Store
 }
 
 // Broker is asked about topics, and given records.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/publish"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -41,33 +42,25 @@ func (c *Checker) Resend(ctx context.Context) {
 }
 
 func (c *Checker) resendTopic(ctx context.Context, topic string) error {
-	lease, ok, err := c.o.Store.AcquireLease(ctx, "resend/"+topic, c.o.Holder, resendTTL)
-	if err != nil || !ok {
-		return err
-	}
-	defer func() {
-		if err := c.o.Store.ReleaseLease(context.WithoutCancel(ctx), lease); err != nil {
-			c.o.Log.Debug("cannot give back a lease; it will run out", "lease", lease.Name, "error", err)
+	r := lease.Runner{Store: c.o.Store, Clock: c.o.Clock, Log: c.o.Log, Name: "resend/" + topic, Holder: c.o.Holder, TTL: resendTTL}
+	_, err := r.Once(ctx, func(ctx context.Context, held *lease.Held) error {
+		for total := 0; ; {
+			n, err := c.resendBatch(ctx, held, topic)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				c.o.Log.Info("records are on their topic again", "topic", topic, "records", total)
+				return nil
+			}
+			total += n
 		}
-	}()
-	for total := 0; ; {
-		n, err := c.resendBatch(ctx, lease, topic)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			c.o.Log.Info("records are on their topic again", "topic", topic, "records", total)
-			return nil
-		}
-		total += n
-		if lease, err = c.o.Store.RenewLease(ctx, lease, resendTTL); err != nil {
-			return err
-		}
-	}
+	})
+	return err
 }
 
 // resendBatch sends the first batches of what is lost, and gives how many records that were; 0: nothing is lost any more.
-func (c *Checker) resendBatch(ctx context.Context, lease state.Lease, topic string) (sent int, err error) {
+func (c *Checker) resendBatch(ctx context.Context, held *lease.Held, topic string) (sent int, err error) {
 	// Before anything is sent: where the log is another one by the time that it is stored, it has to be sent once more.
 	life := c.Life(topic)
 	batches, err := c.o.Store.Lost(ctx, topic, resendBatches)
@@ -75,11 +68,14 @@ func (c *Checker) resendBatch(ctx context.Context, lease state.Lease, topic stri
 		return 0, err
 	}
 	for _, b := range batches {
+		if err := held.Check(c.o.Clock); err != nil { // a hub that was frozen sends nothing beside the one that has gone on
+			return sent, err
+		}
 		at, err := c.sendAll(ctx, topic, b.Records)
 		if err != nil {
 			return sent, err
 		}
-		if err := c.o.Store.Resent(ctx, lease, b.ID, life, at); err != nil {
+		if err := c.o.Store.Resent(ctx, held.Lease(), b.ID, life, at); err != nil {
 			return sent, err
 		}
 		sent += len(at)

@@ -9,7 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/state"
 )
 
 var (
@@ -19,8 +21,6 @@ var (
 	ErrUnknownJob = errors.New("no such job")
 	// ErrStopping: the scheduler is being stopped; a run that ends with it counts as interrupted.
 	ErrStopping = errors.New("the scheduler is stopping")
-	// ErrLeaseLost: another hub may have taken the job over.
-	ErrLeaseLost = errors.New("the lease was lost")
 )
 
 // State is how a run ended.
@@ -43,15 +43,8 @@ type Store interface {
 	BeginRun(ctx context.Context, job string, at time.Time) (int64, error)
 	// EndRun records how the run ended; detail is the error's text.
 	EndRun(ctx context.Context, run int64, s State, detail string) error
-	// Acquire takes the job's lease for ttl; false when another hub holds it.
-	Acquire(ctx context.Context, job string, ttl time.Duration) (Lease, bool, error)
-}
-
-// Lease is the right to run a job.
-type Lease interface {
-	// Renew prolongs the lease; an error that wraps ErrLeaseLost says that another hub may hold it now.
-	Renew(ctx context.Context, ttl time.Duration) error
-	Release(ctx context.Context) error
+	// A job's lease is "job/" and its name.
+	lease.Store
 }
 
 // Job is something to be done at set times.
@@ -70,6 +63,8 @@ type Config struct {
 	Store Store
 	Clock lifecycle.Clock
 	Log   *slog.Logger // nil: silent
+	// Holder names this process among the hubs.
+	Holder string
 	// LeaseTTL is how long a crashed hub keeps others from running its job; default 30 s.
 	LeaseTTL time.Duration
 }
@@ -206,19 +201,15 @@ func (s *Scheduler) loop(j *job) {
 }
 
 // last asks the store until it answers: without the answer a missed run would be forgotten.
-func (s *Scheduler) last(log *slog.Logger, j *job) (time.Time, error) {
-	wait := time.Second
-	for {
-		last, err := s.c.Store.LastRun(s.begin, j.Name)
-		if err == nil {
-			return last, nil
-		}
+func (s *Scheduler) last(log *slog.Logger, j *job) (last time.Time, err error) {
+	err = lifecycle.Retry(s.begin, s.c.Clock, lifecycle.Backoff{Min: time.Second, Max: longest}, func() (err error) {
+		last, err = s.c.Store.LastRun(s.begin, j.Name)
+		return err
+	}, func(err error, wait time.Duration) error {
 		log.Warn("cannot read when the job last ran; trying again", "in", wait, "error", err)
-		if err := lifecycle.Sleep(s.begin, s.c.Clock, wait); err != nil {
-			return time.Time{}, err
-		}
-		wait = min(2*wait, longest)
-	}
+		return nil
+	})
+	return last, err
 }
 
 // run makes one run under the job's lease; false when the job is running, or when another hub has begun a run since due.
@@ -230,81 +221,61 @@ func (s *Scheduler) run(ctx context.Context, j *job, due time.Time) (ran bool, e
 	default:
 		return false, nil
 	}
-	lease, ok, err := s.c.Store.Acquire(ctx, j.Name, s.c.LeaseTTL)
+	r := lease.Runner{Store: s.c.Store, Clock: s.c.Clock, Log: s.c.Log, Name: "job/" + j.Name, Holder: s.c.Holder, TTL: s.c.LeaseTTL}
+	_, err = r.Once(ctx, func(ctx context.Context, _ *lease.Held) error {
+		if !due.IsZero() {
+			last, err := s.c.Store.LastRun(ctx, j.Name)
+			if err != nil {
+				return fmt.Errorf("read the last run: %w", err)
+			}
+			if !last.Before(due) {
+				return nil
+			}
+		}
+		ran = true
+		return s.record(ctx, j)
+	})
 	if err != nil {
-		return false, fmt.Errorf("job %q: take the lease: %w", j.Name, err)
+		err = fmt.Errorf("job %q: %w", j.Name, err)
 	}
-	if !ok {
-		return false, nil
-	}
-	defer func() {
-		if rerr := lease.Release(context.WithoutCancel(ctx)); rerr != nil && !errors.Is(rerr, ErrLeaseLost) {
-			s.c.Log.Warn("cannot give back a job's lease; it will run out", "job", j.Name, "error", rerr)
-		}
-	}()
-	if !due.IsZero() {
-		last, err := s.c.Store.LastRun(ctx, j.Name)
-		if err != nil {
-			return false, fmt.Errorf("job %q: read the last run: %w", j.Name, err)
-		}
-		if !last.Before(due) {
-			return false, nil
-		}
-	}
-	id, err := s.c.Store.BeginRun(ctx, j.Name, s.c.Clock.Now())
-	if err != nil {
-		return false, fmt.Errorf("job %q: record the run: %w", j.Name, err)
-	}
-	err = s.attempt(ctx, j, lease)
-	state, detail := OK, ""
-	switch {
-	case err == nil:
-	case errors.Is(err, ErrStopping), errors.Is(err, ErrLeaseLost):
-		state, detail = Interrupted, err.Error()
-	default:
-		state, detail = Failed, err.Error()
-	}
-	if eerr := s.c.Store.EndRun(context.WithoutCancel(ctx), id, state, detail); eerr != nil {
-		err = errors.Join(err, fmt.Errorf("job %q: record the run's end: %w", j.Name, eerr))
-	}
-	return true, err
+	return ran, err
 }
 
-// attempt calls the job's work while the lease is renewed beside it. A panic is the run's error and nothing more.
-func (s *Scheduler) attempt(ctx context.Context, j *job, lease Lease) (err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	renewing := make(chan struct{})
-	go func() {
-		defer close(renewing)
-		s.renew(ctx, cancel, lease)
-	}()
+// record makes a run and stores its beginning and its end.
+func (s *Scheduler) record(ctx context.Context, j *job) error {
+	id, err := s.c.Store.BeginRun(ctx, j.Name, s.c.Clock.Now())
+	if err != nil {
+		return fmt.Errorf("record the run: %w", err)
+	}
+	err = s.attempt(ctx, j)
+	end, detail := outcome(err)
+	if eerr := s.c.Store.EndRun(context.WithoutCancel(ctx), id, end, detail); eerr != nil {
+		err = errors.Join(err, fmt.Errorf("record the run's end: %w", eerr))
+	}
+	return err
+}
+
+// outcome is how a run that gave err has ended.
+func outcome(err error) (State, string) {
+	switch {
+	case err == nil:
+		return OK, ""
+	case errors.Is(err, ErrStopping), errors.Is(err, state.ErrFenced):
+		return Interrupted, err.Error()
+	}
+	return Failed, err.Error()
+}
+
+// attempt calls the job's work. A panic is the run's error and nothing more.
+func (s *Scheduler) attempt(ctx context.Context, j *job) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.c.Log.Error("a job panicked", "job", j.Name, "panic", r, "stack", string(debug.Stack()))
-			err = fmt.Errorf("job %q: panic: %v", j.Name, r)
+			err = fmt.Errorf("panic: %v", r)
 		}
 		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
 			err = fmt.Errorf("%w: %w", cause, err) // say why it was interrupted, whatever the job made of it
 		}
-		cancel(nil)
-		<-renewing
 	}()
 	return j.Run(ctx)
-}
-
-// renew prolongs the lease until ctx ends. When the lease is lost, or could not be prolonged before it ran out, the work is
-// interrupted.
-func (s *Scheduler) renew(ctx context.Context, cancel context.CancelCauseFunc, lease Lease) {
-	expires := s.c.Clock.Now().Add(s.c.LeaseTTL)
-	for lifecycle.Sleep(ctx, s.c.Clock, s.c.LeaseTTL/3) == nil {
-		asked := s.c.Clock.Now()
-		err := lease.Renew(ctx, s.c.LeaseTTL)
-		switch {
-		case err == nil:
-			expires = asked.Add(s.c.LeaseTTL)
-		case errors.Is(err, ErrLeaseLost), !s.c.Clock.Now().Before(expires):
-			cancel(fmt.Errorf("%w: %w", ErrLeaseLost, err))
-			return
-		}
-	}
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // memory is a Store shared by hubs in one test.
@@ -17,8 +19,8 @@ type memory struct {
 
 	mu    sync.Mutex
 	runs  []run
-	held  map[string]int // job → token
-	token int
+	held  map[string]int64 // lease → token
+	token int64
 	fail  error         // of the next LastRun
 	ended chan State    // told of every end
 	lost  chan struct{} // closed: renewals fail
@@ -32,7 +34,7 @@ type run struct {
 }
 
 func newMemory(c lifecycle.Clock) *memory {
-	return &memory{clock: c, held: map[string]int{}, ended: make(chan State, 100), lost: make(chan struct{})}
+	return &memory{clock: c, held: map[string]int64{}, ended: make(chan State, 100), lost: make(chan struct{})}
 }
 
 func (m *memory) LastRun(_ context.Context, job string) (last time.Time, err error) {
@@ -62,42 +64,37 @@ func (m *memory) EndRun(_ context.Context, id int64, s State, detail string) err
 	return nil
 }
 
-func (m *memory) Acquire(_ context.Context, job string, _ time.Duration) (Lease, bool, error) {
+func (m *memory) AcquireLease(_ context.Context, name, holder string, _ time.Duration) (state.Lease, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.held[job] != 0 {
-		return nil, false, nil
+	if m.held[name] != 0 {
+		return state.Lease{}, false, nil
 	}
 	m.token++
-	m.held[job] = m.token
-	return &held{m, job}, true, nil
+	m.held[name] = m.token
+	return state.Lease{Name: name, Holder: holder, Token: m.token}, true, nil
+}
+
+func (m *memory) RenewLease(_ context.Context, l state.Lease, _ time.Duration) (state.Lease, error) {
+	select {
+	case <-m.lost:
+		return l, fmt.Errorf("renew: %w", state.ErrFenced)
+	default:
+		return l, nil
+	}
+}
+
+func (m *memory) ReleaseLease(_ context.Context, l state.Lease) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.held, l.Name)
+	return nil
 }
 
 func (m *memory) all() []run {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return append([]run(nil), m.runs...)
-}
-
-type held struct {
-	m   *memory
-	job string
-}
-
-func (h *held) Renew(context.Context, time.Duration) error {
-	select {
-	case <-h.m.lost:
-		return fmt.Errorf("renew: %w", ErrLeaseLost)
-	default:
-		return nil
-	}
-}
-
-func (h *held) Release(context.Context) error {
-	h.m.mu.Lock()
-	defer h.m.mu.Unlock()
-	delete(h.m.held, h.job)
-	return nil
 }
 
 var night = time.Date(2026, 5, 1, 1, 0, 0, 0, time.UTC)
@@ -116,15 +113,12 @@ func start(t *testing.T, m *memory, jobs ...Job) *Scheduler {
 	return s
 }
 
-// turn moves the clock to the time, in the sleepers' own steps.
-func turn(t *testing.T, c *lifecycle.Manual, sleepers int, to time.Time) {
-	t.Helper()
+// turn moves the clock to the time, in the sleepers' own steps, each when everything is at rest.
+func turn(c *lifecycle.Manual, to time.Time) {
 	for {
-		if err := c.BlockUntil(t.Context(), sleepers); err != nil {
-			t.Fatal(err)
-		}
-		next, _ := c.Next()
-		if next.After(to) {
+		synctest.Wait()
+		next, ok := c.Next()
+		if !ok || next.After(to) {
 			c.Set(to)
 			return
 		}
@@ -135,21 +129,28 @@ func turn(t *testing.T, c *lifecycle.Manual, sleepers int, to time.Time) {
 	}
 }
 
+// inBubble runs a test in a bubble, which tells when everything is at rest. The clock is turned by hand.
+func inBubble(test func(*testing.T)) func(*testing.T) {
+	return func(t *testing.T) { synctest.Test(t, test) }
+}
+
 func TestRunsWhenDue(t *testing.T) {
-	clock := lifecycle.NewManual(night)
-	m := newMemory(clock)
-	start(t, m, Job{Name: "nightly", When: mustParse(t, "0 2 * * *", "UTC"), Run: func(context.Context) error { return nil }})
-	turn(t, clock, 1, night.Add(time.Hour))
-	if s := <-m.ended; s != OK {
-		t.Fatalf("state %s", s)
-	}
-	turn(t, clock, 1, night.Add(25*time.Hour))
-	<-m.ended
-	for i, r := range m.all() {
-		if want := night.Add(time.Hour + time.Duration(i)*24*time.Hour); !r.at.Equal(want) {
-			t.Errorf("run %d at %v, want %v", i, r.at, want)
+	synctest.Test(t, func(t *testing.T) {
+		clock := lifecycle.NewManual(night)
+		m := newMemory(clock)
+		start(t, m, Job{Name: "nightly", When: mustParse(t, "0 2 * * *", "UTC"), Run: func(context.Context) error { return nil }})
+		turn(clock, night.Add(time.Hour))
+		if s := <-m.ended; s != OK {
+			t.Fatalf("state %s", s)
 		}
-	}
+		turn(clock, night.Add(25*time.Hour))
+		<-m.ended
+		for i, r := range m.all() {
+			if want := night.Add(time.Hour + time.Duration(i)*24*time.Hour); !r.at.Equal(want) {
+				t.Errorf("run %d at %v, want %v", i, r.at, want)
+			}
+		}
+	})
 }
 
 func TestCatchUpIsOnce(t *testing.T) {
@@ -167,7 +168,7 @@ func TestCatchUpIsOnce(t *testing.T) {
 		{"a failed run is a run", night.Add(-22 * time.Hour), Failed, true, 0},
 		{"an interrupted run is none", night.Add(-22 * time.Hour), Interrupted, true, 0}, // and the one before is not known
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		t.Run(c.name, inBubble(func(t *testing.T) {
 			clock := lifecycle.NewManual(night)
 			m := newMemory(clock)
 			if !c.last.IsZero() {
@@ -175,192 +176,199 @@ func TestCatchUpIsOnce(t *testing.T) {
 			}
 			before := len(m.runs)
 			start(t, m, Job{Name: "j", When: mustParse(t, "0 2 * * *", "UTC"), CatchUp: c.catchUp, Run: func(context.Context) error { return nil }})
-			if err := clock.BlockUntil(t.Context(), 1); err != nil { // asleep until the regular time
-				t.Fatal(err)
-			}
+			synctest.Wait() // asleep until the regular time
 			for range c.want {
 				<-m.ended
 			}
-			if err := clock.BlockUntil(t.Context(), 1); err != nil {
-				t.Fatal(err)
-			}
+			synctest.Wait()
 			if got := len(m.all()) - before; got != c.want {
 				t.Errorf("%d runs, want %d", got, c.want)
 			}
-		})
+		}))
 	}
 }
 
 func TestInterruptedRunIsMadeUpFor(t *testing.T) {
-	clock := lifecycle.NewManual(night)
-	m := newMemory(clock)
-	m.runs = []run{{"j", night.AddDate(0, 0, -1).Add(time.Hour), OK, ""}, {"j", night.Add(time.Hour), Interrupted, ""}}
-	clock.Set(night.Add(90 * time.Minute))
-	start(t, m, Job{Name: "j", When: mustParse(t, "0 2 * * *", "UTC"), CatchUp: true, Run: func(context.Context) error { return nil }})
-	if s := <-m.ended; s != OK {
-		t.Errorf("state %s", s)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		clock := lifecycle.NewManual(night)
+		m := newMemory(clock)
+		m.runs = []run{{"j", night.AddDate(0, 0, -1).Add(time.Hour), OK, ""}, {"j", night.Add(time.Hour), Interrupted, ""}}
+		clock.Set(night.Add(90 * time.Minute))
+		start(t, m, Job{Name: "j", When: mustParse(t, "0 2 * * *", "UTC"), CatchUp: true, Run: func(context.Context) error { return nil }})
+		if s := <-m.ended; s != OK {
+			t.Errorf("state %s", s)
+		}
+	})
 }
 
 func TestStoreFailureDoesNotForgetAMissedRun(t *testing.T) {
-	clock := lifecycle.NewManual(night)
-	m := newMemory(clock)
-	m.runs = []run{{"j", night.AddDate(0, 0, -3), OK, ""}}
-	m.fail = errors.New("connection refused")
-	start(t, m, Job{Name: "j", When: mustParse(t, "0 2 * * *", "UTC"), CatchUp: true, Run: func(context.Context) error { return nil }})
-	if err := clock.BlockUntil(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
-	clock.Advance(time.Second)
-	if s := <-m.ended; s != OK {
-		t.Errorf("state %s", s)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		clock := lifecycle.NewManual(night)
+		m := newMemory(clock)
+		m.runs = []run{{"j", night.AddDate(0, 0, -3), OK, ""}}
+		m.fail = errors.New("connection refused")
+		start(t, m, Job{Name: "j", When: mustParse(t, "0 2 * * *", "UTC"), CatchUp: true, Run: func(context.Context) error { return nil }})
+		synctest.Wait()
+		clock.Advance(time.Second)
+		if s := <-m.ended; s != OK {
+			t.Errorf("state %s", s)
+		}
+	})
 }
 
 // TestPanicIsOneFailure: the job runs again the next time. With Recover outside of the guard against overlap it would not.
 func TestPanicIsOneFailure(t *testing.T) {
-	clock := lifecycle.NewManual(night)
-	m := newMemory(clock)
-	n := 0
-	s := start(t, m, Job{Name: "j", When: Every(time.Minute), Run: func(context.Context) error {
-		if n++; n == 1 {
-			panic("nil map")
+	synctest.Test(t, func(t *testing.T) {
+		clock := lifecycle.NewManual(night)
+		m := newMemory(clock)
+		n := 0
+		s := start(t, m, Job{Name: "j", When: Every(time.Minute), Run: func(context.Context) error {
+			if n++; n == 1 {
+				panic("nil map")
+			}
+			return nil
+		}})
+		turn(clock, night.Add(time.Minute))
+		if s := <-m.ended; s != Failed {
+			t.Errorf("state %s", s)
 		}
-		return nil
-	}})
-	turn(t, clock, 1, night.Add(time.Minute))
-	if s := <-m.ended; s != Failed {
-		t.Errorf("state %s", s)
-	}
-	turn(t, clock, 1, night.Add(2*time.Minute))
-	if s := <-m.ended; s != OK {
-		t.Errorf("after a panic: state %s", s)
-	}
-	if err := s.RunNow(t.Context(), "j"); err != nil {
-		t.Errorf("after a panic: %v", err)
-	}
+		turn(clock, night.Add(2*time.Minute))
+		if s := <-m.ended; s != OK {
+			t.Errorf("after a panic: state %s", s)
+		}
+		synctest.Wait() // the lease is given back
+		if err := s.RunNow(t.Context(), "j"); err != nil {
+			t.Errorf("after a panic: %v", err)
+		}
+	})
 }
 
 func TestNoOverlap(t *testing.T) {
-	clock := lifecycle.NewManual(night)
-	m := newMemory(clock)
-	began, finish := make(chan struct{}), make(chan struct{})
-	s := start(t, m, Job{Name: "slow", When: Every(time.Minute), Run: func(context.Context) error {
-		began <- struct{}{}
-		<-finish
-		return nil
-	}})
-	turn(t, clock, 1, night.Add(time.Minute))
-	<-began
-	if err := s.RunNow(t.Context(), "slow"); !errors.Is(err, ErrRunning) {
-		t.Errorf("a second run: %v", err)
-	}
-	turn(t, clock, 1, night.Add(5*time.Minute)) // the sleeper is the renewal; four dues pass
-	finish <- struct{}{}
-	<-m.ended
-	turn(t, clock, 1, night.Add(6*time.Minute))
-	<-began
-	finish <- struct{}{}
-	<-m.ended
-	if n := len(m.all()); n != 2 {
-		t.Errorf("%d runs, want 2: what came due meanwhile is skipped", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		clock := lifecycle.NewManual(night)
+		m := newMemory(clock)
+		began, finish := make(chan struct{}), make(chan struct{})
+		s := start(t, m, Job{Name: "slow", When: Every(time.Minute), Run: func(context.Context) error {
+			began <- struct{}{}
+			<-finish
+			return nil
+		}})
+		turn(clock, night.Add(time.Minute))
+		<-began
+		if err := s.RunNow(t.Context(), "slow"); !errors.Is(err, ErrRunning) {
+			t.Errorf("a second run: %v", err)
+		}
+		turn(clock, night.Add(5*time.Minute)) // the sleeper is the renewal; four dues pass
+		finish <- struct{}{}
+		<-m.ended
+		turn(clock, night.Add(6*time.Minute))
+		<-began
+		finish <- struct{}{}
+		<-m.ended
+		if n := len(m.all()); n != 2 {
+			t.Errorf("%d runs, want 2: what came due meanwhile is skipped", n)
+		}
+	})
 }
 
 func TestTwoHubsRunItOnce(t *testing.T) {
-	clock := lifecycle.NewManual(night)
-	m := newMemory(clock)
-	var mu sync.Mutex
-	n := 0
-	job := Job{Name: "j", When: mustParse(t, "0 2 * * *", "UTC"), Run: func(context.Context) error {
+	synctest.Test(t, func(t *testing.T) {
+		clock := lifecycle.NewManual(night)
+		m := newMemory(clock)
+		var mu sync.Mutex
+		n := 0
+		job := Job{Name: "j", When: mustParse(t, "0 2 * * *", "UTC"), Run: func(context.Context) error {
+			mu.Lock()
+			defer mu.Unlock()
+			n++
+			return nil
+		}}
+		start(t, m, job)
+		start(t, m, job)
+		turn(clock, night.Add(time.Hour))
+		<-m.ended
+		synctest.Wait() // both are asleep again
 		mu.Lock()
 		defer mu.Unlock()
-		n++
-		return nil
-	}}
-	start(t, m, job)
-	start(t, m, job)
-	turn(t, clock, 2, night.Add(time.Hour))
-	<-m.ended
-	if err := clock.BlockUntil(t.Context(), 2); err != nil { // both are asleep again
-		t.Fatal(err)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	if n != 1 {
-		t.Errorf("ran %d times", n)
-	}
+		if n != 1 {
+			t.Errorf("ran %d times", n)
+		}
+	})
 }
 
 func TestLostLeaseInterrupts(t *testing.T) {
-	clock := lifecycle.NewManual(night)
-	m := newMemory(clock)
-	began := make(chan struct{})
-	start(t, m, Job{Name: "j", When: Every(time.Minute), Run: func(ctx context.Context) error {
-		close(began)
-		<-ctx.Done()
-		return errors.New("cannot go on") // a job that does not say why
-	}})
-	turn(t, clock, 1, night.Add(time.Minute))
-	<-began
-	close(m.lost)
-	if err := clock.BlockUntil(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
-	clock.Advance(10 * time.Second)
-	if s := <-m.ended; s != Interrupted {
-		t.Errorf("state %s", s)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		clock := lifecycle.NewManual(night)
+		m := newMemory(clock)
+		began := make(chan struct{})
+		start(t, m, Job{Name: "j", When: Every(time.Minute), Run: func(ctx context.Context) error {
+			close(began)
+			<-ctx.Done()
+			return errors.New("cannot go on") // a job that does not say why
+		}})
+		turn(clock, night.Add(time.Minute))
+		<-began
+		close(m.lost)
+		synctest.Wait()
+		clock.Advance(10 * time.Second)
+		if s := <-m.ended; s != Interrupted {
+			t.Errorf("state %s", s)
+		}
+	})
 }
 
 func TestStopWaitsThenInterrupts(t *testing.T) {
-	clock := lifecycle.NewManual(night)
-	m := newMemory(clock)
-	began := make(chan struct{})
-	s, err := New(Config{Store: m, Clock: clock}, Job{Name: "j", When: Every(time.Minute), Run: func(ctx context.Context) error {
-		close(began)
-		<-ctx.Done()
-		return context.Cause(ctx)
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	turn(t, clock, 1, night.Add(time.Minute))
-	<-began
-	ctx, cancel := context.WithCancel(t.Context())
-	stopped := make(chan error)
-	go func() { stopped <- s.Stop(ctx) }()
-	select {
-	case <-stopped:
-		t.Fatal("Stop did not wait for the run")
-	case <-s.begin.Done():
-	}
-	cancel()
-	if err := <-stopped; err != nil {
-		t.Error(err)
-	}
-	if st := <-m.ended; st != Interrupted {
-		t.Errorf("state %s", st)
-	}
-	if err := s.RunNow(t.Context(), "j"); !errors.Is(err, ErrStopping) {
-		t.Errorf("after Stop: %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		clock := lifecycle.NewManual(night)
+		m := newMemory(clock)
+		began := make(chan struct{})
+		s, err := New(Config{Store: m, Clock: clock}, Job{Name: "j", When: Every(time.Minute), Run: func(ctx context.Context) error {
+			close(began)
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		turn(clock, night.Add(time.Minute))
+		<-began
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped := make(chan error)
+		go func() { stopped <- s.Stop(ctx) }()
+		select {
+		case <-stopped:
+			t.Fatal("Stop did not wait for the run")
+		case <-s.begin.Done():
+		}
+		cancel()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+		if st := <-m.ended; st != Interrupted {
+			t.Errorf("state %s", st)
+		}
+		if err := s.RunNow(t.Context(), "j"); !errors.Is(err, ErrStopping) {
+			t.Errorf("after Stop: %v", err)
+		}
+	})
 }
 
 func TestRunNow(t *testing.T) {
-	clock := lifecycle.NewManual(night)
-	m := newMemory(clock)
-	broken := errors.New("broken")
-	s := start(t, m, Job{Name: "j", When: Every(time.Hour), Run: func(context.Context) error { return broken }})
-	if err := s.RunNow(t.Context(), "j"); !errors.Is(err, broken) {
-		t.Errorf("got %v", err)
-	}
-	if r := m.all()[0]; r.state != Failed || r.detail != "broken" {
-		t.Errorf("recorded %+v", r)
-	}
-	if err := s.RunNow(t.Context(), "other"); !errors.Is(err, ErrUnknownJob) {
-		t.Errorf("got %v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		clock := lifecycle.NewManual(night)
+		m := newMemory(clock)
+		broken := errors.New("broken")
+		s := start(t, m, Job{Name: "j", When: Every(time.Hour), Run: func(context.Context) error { return broken }})
+		if err := s.RunNow(t.Context(), "j"); !errors.Is(err, broken) {
+			t.Errorf("got %v", err)
+		}
+		if r := m.all()[0]; r.state != Failed || r.detail != "broken" {
+			t.Errorf("recorded %+v", r)
+		}
+		if err := s.RunNow(t.Context(), "other"); !errors.Is(err, ErrUnknownJob) {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 func TestNewRefuses(t *testing.T) {
@@ -374,16 +382,18 @@ func TestNewRefuses(t *testing.T) {
 
 // TestClockSetBack: a clock that is put back does not repeat a run.
 func TestClockSetBack(t *testing.T) {
-	clock := lifecycle.NewManual(night)
-	m := newMemory(clock)
-	start(t, m, Job{Name: "j", When: mustParse(t, "0 2 * * *", "UTC"), Run: func(context.Context) error {
-		clock.Set(night)
-		return nil
-	}})
-	turn(t, clock, 1, night.Add(time.Hour))
-	<-m.ended
-	turn(t, clock, 1, night.Add(23*time.Hour))
-	if n := len(m.all()); n != 1 {
-		t.Errorf("ran %d times", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		clock := lifecycle.NewManual(night)
+		m := newMemory(clock)
+		start(t, m, Job{Name: "j", When: mustParse(t, "0 2 * * *", "UTC"), Run: func(context.Context) error {
+			clock.Set(night)
+			return nil
+		}})
+		turn(clock, night.Add(time.Hour))
+		<-m.ended
+		turn(clock, night.Add(23*time.Hour))
+		if n := len(m.all()); n != 1 {
+			t.Errorf("ran %d times", n)
+		}
+	})
 }
