@@ -71,11 +71,6 @@ func Wait(ctx context.Context, c Clock, d time.Duration, wake <-chan struct{}) e
 	return nil
 }
 
-// Until waits until the clock shows at. It returns early with the cause of ctx's end.
-func Until(ctx context.Context, c Clock, at time.Time) error {
-	return Sleep(ctx, c, at.Sub(c.Now()))
-}
-
 // WithTimeout ends the returned context after d on the clock, with the given cause.
 func WithTimeout(ctx context.Context, c Clock, d time.Duration, cause error) (context.Context, context.CancelFunc) {
 	if _, real := c.(realClock); real {

@@ -88,7 +88,7 @@ func TestWaitIsWoken(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := make(chan error)
-	go func() { done <- Until(t.Context(), m, start.Add(time.Minute)) }()
+	go func() { done <- Wait(t.Context(), m, time.Minute, wake) }()
 	if err := m.BlockUntil(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}

@@ -142,16 +142,6 @@ func (f *Field) settle() {
 	}
 }
 
-// Get gives the field of that name, or nil.
-func (f *Field) Get(name string) *Field {
-	for _, c := range f.Fields {
-		if c.Name == name {
-			return c
-		}
-	}
-	return nil
-}
-
 // Scalar reports whether the value was a text or a number whenever it was there.
 func (f *Field) Scalar() bool {
 	return len(f.Types) > 0 && !slices.ContainsFunc(f.Types, func(t string) bool { return t == "object" || t == "array" || t == "boolean" || t == "null" })

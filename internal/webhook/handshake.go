@@ -59,9 +59,6 @@ type greet func(g *greeting) *reply
 // greetings are the handshakes that a flow may name.
 var greetings = map[string]greet{"get": greetGet, "asana": greetAsana}
 
-// Handshakes lists the names that a flow may name.
-func Handshakes() []string { return []string{"get", "asana"} }
-
 // common are those of schemes whose senders have many ways.
 var common = []greet{greetMeta, greetQuery, greetOkta, greetMicrosoft, greetSmartsheet, greetBody, greetWooCommerce, greetVTEX, greetHead}
 

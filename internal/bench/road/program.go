@@ -146,7 +146,9 @@ func (c *child) listening(ctx context.Context, url string, want int) error {
 	}
 }
 
-// freeAddr is an address on which nobody listens now.
+// freeAddr is an address on which nobody listens now. It is of the system's range, where another program may get it before the child listens:
+// the run then ends with the child's error. Tests, which run by the thousand, take ports below that range (internal/porttest); a bench is
+// run by hand, where ports below it may be a person's own.
 func freeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
