@@ -165,8 +165,7 @@ func TestOrder(t *testing.T) {
 		}
 		p := &topic{parts: rapid.IntRange(1, 4).Draw(t, "partitions")}
 		p.fails = func(r event.Record) error {
-			v := string(r.Value)
-			return when(bad[v] || changed[v] || rapid.IntRange(0, 3).Draw(t, "fails") == 0)
+			return when(bad[string(r.Value)] || changed[string(r.Value)] || rapid.IntRange(0, 3).Draw(t, "fails") == 0)
 		}
 		b := Batch{Len: len(values), Record: records(values...), Retry: untilDone(10_000), Settle: func(i int, s event.Sent) Fate {
 			switch v := values[i]; {
