@@ -83,7 +83,7 @@ func (b *benthos) start(ctx context.Context, d *drive, target string) (s *starte
 			}
 		}
 	}
-	return &started{hook: "http://" + hooks + "/hooks/shop/orders", accepted: http.StatusAccepted, stop: stop, usage: func() usage {
+	return &started{hook: "http://" + hooks + "/hooks/shop/orders", accepted: http.StatusOK, stop: stop, usage: func() usage {
 		u := usage{others: map[string]time.Duration{}}
 		for _, pid := range pids {
 			u.cpu += cpuOf(pid)
@@ -105,7 +105,6 @@ input:
   http_server:
     address: "%s"
     path: /hooks/shop/orders
-    sync_response: {status: "202"}
 pipeline:
   processors:
     - json_schema: {schema_path: "file://./in.json"}
