@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/flow/calls"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -96,7 +97,7 @@ func (r *Runner) rekey(ctx context.Context, w *pending, ev *event.Event, a *atte
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	h := hold{r.keys, object{hub: a.lane}}
+	h := hold{r.keys, calls.Object{Hub: a.lane}}
 	if w.pass(h, a) {
 		return nil
 	}
@@ -362,17 +363,17 @@ func (r *Runner) commit(ctx context.Context, p *partition, results []result, lif
 
 // recordCalls keeps what is known of calls true to what is stored.
 func (r *Runner) recordCalls(res *result) {
-	r.left.add(res.left...)
+	r.openIntents.Add(res.left...)
 	if len(res.Close) == 0 {
 		return
 	}
 	for i := range res.Close {
 		if s := r.Systems[res.Close[i].System]; s != nil {
-			s.shared().settled(&res.Close[i], r.Clock.Elapsed())
+			s.ledger().Settle(&res.Close[i], r.Clock.Elapsed())
 		}
 	}
 	if len(res.left) == 0 {
-		r.left.forget(res.ev.ID)
+		r.openIntents.Forget(res.ev.ID)
 	}
 }
 

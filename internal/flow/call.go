@@ -42,9 +42,9 @@ func (d *delivery) call(ctx context.Context) (fate, error) {
 	for {
 		// A stored message waits where it is: its owner has other queues to look after, and people give messages up meanwhile.
 		if d.attempt.queued != nil && d.resting() {
-			return d.left()
+			return d.leave()
 		}
-		leave, err := d.Runner.target.Breaker.Enter(ctx)
+		leave, err := d.target.Breaker.Enter(ctx)
 		if err != nil {
 			return fate{}, err
 		}
@@ -78,13 +78,13 @@ func (d *delivery) call(ctx context.Context) (fate, error) {
 			return f, nil
 		}
 		if d.attempt.queued != nil { // the breaker has opened meanwhile
-			return d.left()
+			return d.leave()
 		}
 		rest := pause(wait, err)
 		if err := lifecycle.Sleep(ctx, d.Clock, rest); err != nil {
 			return fate{}, err
 		}
-		if !d.Runner.target.Breaker.Open() {
+		if !d.target.Breaker.Open() {
 			d.spend(rest)
 		}
 		wait = min(2*wait, d.flow.Retry.Max)
@@ -101,15 +101,13 @@ func causeOf(err error) string {
 	return cause
 }
 
-// left leaves a stored message as it is. Where other hubs wait for its object, they are told so.
-func (d *delivery) left() (fate, error) {
-	if d.claimed {
+// leave leaves a stored message as it is. Where other hubs wait for its object, they are told so.
+func (d *delivery) leave() (fate, error) {
+	if d.calls.Claimed() {
 		return fate{outcome: state.Held, kind: "resting", reason: "the flow is paused, or its system down", tried: d.tried}, nil
 	}
-	if d.opened && !d.lost && !d.inheritedOwn() {
-		in := d.intent()
-		d.table().void(&in)
-	}
+	in := d.intent()
+	d.calls.Leave(&in)
 	return fate{}, errResting
 }
 
@@ -117,7 +115,7 @@ func (d *delivery) left() (fate, error) {
 // the retry the time in which the target answers nobody.
 func (d *delivery) spend(t time.Duration) {
 	d.spent += t
-	if d.Runner.target.Breaker.Counts() {
+	if d.target.Breaker.Counts() {
 		d.tried += t
 	}
 }
@@ -128,14 +126,14 @@ func (d *delivery) failingKey() string { return d.Runner.failingKey(d.attempt.la
 func (r *Runner) failingKey(lane string) string { return r.flow.Name + "/" + lane }
 
 // answered: the target has taken the message, or said what is wrong with it.
-func (d *delivery) answered() { d.Runner.target.Breaker.Success(d.failingKey()) }
+func (d *delivery) answered() { d.target.Breaker.Success(d.failingKey()) }
 
 // unanswered: the target has not taken the message, which may be nobody's fault but its own.
-func (d *delivery) unanswered(err error) { d.Runner.target.Breaker.Failure(d.failingKey(), err) }
+func (d *delivery) unanswered(err error) { d.target.Breaker.Failure(d.failingKey(), err) }
 
 // unauthorised: wrong credentials concern every message alike: the system's flows wait, nothing is parked.
 func (d *delivery) unauthorised(err error) {
-	d.Runner.target.Breaker.Refused(err)
+	d.target.Breaker.Refused(err)
 	d.Observer.Alarm(d.flow.Name, "auth", err)
 }
 
@@ -175,7 +173,7 @@ const callGrace = 5 * time.Second
 
 // once makes one call, after a look where an earlier one is in doubt. Without done, err says why to try again.
 func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool, err error) {
-	if d.doubt && d.write.Local == "" {
+	if d.calls.InDoubt() && d.write.Local == "" {
 		if f, done, err := d.clear(ctx, conflicts); done || err != nil {
 			return f, done, err
 		}
@@ -186,14 +184,14 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 		}
 	}
 	if until := d.inTheWay(); until > 0 {
-		return d.rest(until, "a write that was not answered may still arrive in "+d.Runner.target.Name+", and must not come behind this one"), true, nil
+		return d.rest(until, "a write that was not answered may still arrive in "+d.target.Name+", and must not come behind this one"), true, nil
 	}
 	if d.stale {
 		if f, done, err := d.reread(ctx); done || err != nil {
 			return f, done, err
 		}
 	}
-	if !d.fresh || d.Clock.Elapsed()-d.openedAt >= sureFor {
+	if !d.calls.Fresh(d.Clock.Elapsed(), ownershipTTL) {
 		var by *state.Claimed
 		if err := d.open(ctx); errors.As(err, &by) {
 			return d.busy("the flow " + by.By.Flow + " on another hub"), true, nil
@@ -201,42 +199,45 @@ func (d *delivery) once(ctx context.Context, conflicts *int) (f fate, done bool,
 			return fate{}, false, err
 		}
 	}
-	d.fresh = false
 	in := d.intent()
-	d.table().calling(&in)
+	if err := d.calls.Sending(&in); err != nil {
+		return fate{}, false, err
+	}
 	// A call is not cut off at once when the flow is asked to stop: cut off, nobody knows whether it was applied. Nobody else has the
 	// partition until Stop has returned.
 	call, let := lifecycle.Linger(ctx, d.Clock, callGrace, ErrStopping)
 	defer let()
-	cctx, cancel := context.WithTimeout(connector.WithFence(call, d.still), d.Runner.target.patience())
+	cctx, cancel := context.WithTimeout(connector.WithFence(call, d.checkOwnership), d.target.patience())
 	began := d.Clock.Elapsed()
 	res, err := d.send(cctx)
 	cancel()
 	d.keepAnswer(res, err)
 	err = d.conceal(err)
 	d.spend(d.Clock.Elapsed() - began)
-	d.Observer.Call(d.Runner.target.Name, d.Clock.Elapsed()-began, err)
+	d.Observer.Call(d.target.Name, d.Clock.Elapsed()-began, err)
 	if err == nil && d.write.Action == connector.Create && res.Local == "" {
-		err = &fault.Error{Kind: fault.UnknownOutcome, System: d.Runner.target.Name, Op: "create", Code: "no-id", Err: errors.New("the answer names no id of the new object")}
+		err = &fault.Error{Kind: fault.UnknownOutcome, System: d.target.Name, Op: "create", Code: "no-id", Err: errors.New("the answer names no id of the new object")}
 	}
 	switch {
 	case err == nil:
 		d.answered()
+		d.calls.Answered()
 		return d.done(call, res, false), true, nil
 	case errors.Is(err, state.ErrFenced), errors.Is(err, ErrStopping):
-		return fate{}, false, err // nothing was sent, and the system is not to blame
+		d.calls.Withheld() // the system is not to blame
+		return fate{}, false, err
 	}
 	return d.sort(ctx, err, conflicts)
 }
 
-// still makes sure that the partition is this hub's before the target hears of the message. Where that was not confirmed lately, the
+// checkOwnership makes sure that the partition is this hub's before the target hears of the message. Where that was not confirmed lately, the
 // store is asked: it refuses a hub that was replaced with state.ErrFenced.
-func (d *delivery) still(ctx context.Context) error {
+func (d *delivery) checkOwnership(ctx context.Context) error {
 	if d.Runner.ctx.Err() != nil {
 		return context.Cause(d.Runner.ctx) // a stopping flow waits for what is sent and sends nothing more
 	}
 	p, asked := d.attempt.partition, d.Clock.Elapsed()
-	if asked-p.confirmed() < sureFor {
+	if asked-p.confirmed() < ownershipTTL {
 		return nil
 	}
 	c := &state.Commit{Flow: d.flow.Name, Topic: p.topic, Partition: p.number, Epoch: p.epoch}
@@ -251,14 +252,14 @@ func (d *delivery) still(ctx context.Context) error {
 func (d *delivery) clear(ctx context.Context, conflicts *int) (fate, bool, error) {
 	got, exactly, err := d.look(ctx, true)
 	switch {
-	case errors.Is(err, connector.ErrNoLookup) && d.restored && len(d.inherited) == 0 && !d.lost:
+	case errors.Is(err, connector.ErrNoLookup) && d.calls.OnlyRestored():
 		return d.untoldRestored(), true, nil
 	case errors.Is(err, connector.ErrNoLookup):
 		return d.unasked(err), true, nil
 	case err != nil:
 		return d.unread(ctx, err)
 	}
-	if d.restored {
+	if d.calls.IsRestored() {
 		d.Restored.Looked(len(got) > 0)
 	}
 	switch {
@@ -272,8 +273,8 @@ func (d *delivery) clear(ctx context.Context, conflicts *int) (fate, bool, error
 		return fate{}, false, nil
 	}
 	// Absent now is not absent for good while the request may still be under way: the key rests until its deadline is over.
-	if until := d.underway() + d.Runner.target.VisibleAfter; until > d.Clock.Elapsed() {
-		return d.rest(until, "a create may still be under way in "+d.Runner.target.Name+": looking again when its deadline is over"), true, nil
+	if until := d.underway() + d.target.VisibleAfter; until > d.Clock.Elapsed() {
+		return d.rest(until, "a create may still be under way in "+d.target.Name+": looking again when its deadline is over"), true, nil
 	}
 	d.certain()
 	if d.write.Action != connector.Create {
@@ -284,24 +285,21 @@ func (d *delivery) clear(ctx context.Context, conflicts *int) (fate, bool, error
 
 // certain: nothing that was called before can still be, or become, true.
 func (d *delivery) certain() {
-	d.doubt, d.lost, d.inherited, d.cleared, d.unmet, d.restored = false, false, nil, true, false, false
+	d.calls.Looked()
+	d.unmet = false
 }
 
 // found: the object is there, so the calls that were in doubt are over, and what becomes of this one must not lose it again.
 func (d *delivery) found(rec *connector.Record) {
 	d.certain()
-	d.table().arrived(d.object())
-	d.adopted = &state.Ref{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, Local: rec.Local, ETag: rec.ETag, Instead: d.instead, Updated: d.Clock.Now()}
-	d.log.Info("found an object that was there already", "key", d.ev.Key, "system", d.Runner.target.Name, "local", rec.Local)
+	d.target.ledger().Found(d.object())
+	d.adopted = &state.Ref{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.target.Name, Local: rec.Local, ETag: rec.ETag, Instead: d.instead, Updated: d.Clock.Now()}
+	d.log.Info("found an object that was there already", "key", d.ev.Key, "system", d.target.Name, "local", rec.Local)
 }
 
 // underway is the time until when a request whose outcome is not known may still be worked on.
 func (d *delivery) underway() time.Duration {
-	at := max(d.until, d.undoneUntil())
-	for i := range d.inherited {
-		at = max(at, d.mayArrive(d.Runner.target, d.attempt.partition, &d.inherited[i]))
-	}
-	return at
+	return max(d.undoneUntil(), d.calls.Underway(d.arrives))
 }
 
 // inTheWay is the time until when another write of the object, which was never answered, may still be applied, and would undo this one; 0
@@ -312,16 +310,16 @@ func (d *delivery) inTheWay() time.Duration {
 		return 0
 	}
 	now := d.Clock.Elapsed()
-	at := d.table().strayUntil(d.object())
-	for i := range d.inherited {
-		if in := &d.inherited[i]; in.EventID != d.ev.ID {
-			at = max(at, d.mayArrive(d.Runner.target, d.attempt.partition, in))
-		}
-	}
+	at := d.calls.OthersUntil(d.object(), d.arrives)
 	if at <= now {
 		return 0
 	}
 	return at
+}
+
+// arrives is the time until when the request of an inherited call may arrive.
+func (d *delivery) arrives(in *state.Intent) time.Duration {
+	return d.mayArrive(d.target, d.attempt.partition, in)
 }
 
 // mayArrive is the time until when the request of an intent may arrive. What another process has sent, it has sent before this one took its
@@ -330,9 +328,9 @@ func (d *delivery) inTheWay() time.Duration {
 func (r *Runner) mayArrive(s *System, p *partition, in *state.Intent) time.Duration {
 	from := r.Clock.Elapsed()
 	if p != nil && in.Flow == r.flow.Name && in.Topic == p.topic && in.Partition == p.number && in.Epoch < p.epoch {
-		from = p.taken + sureFor
+		from = p.taken + ownershipTTL
 	}
-	return s.shared().until(in, from, s.bound())
+	return s.ledger().Until(in, from, s.bound())
 }
 
 // rest is the fate of a message that must wait for the end of somebody's request.
@@ -365,7 +363,7 @@ func (d *delivery) send(ctx context.Context) (connector.Result, error) {
 	if err := failpoint.Fail(failpoint.TargetCall); err != nil {
 		return connector.Result{}, fault.Wrap(fault.Unavailable, "call", err)
 	}
-	res, err := d.Runner.target.Connector.(connector.Sink).Write(ctx, d.write)
+	res, err := d.target.Connector.(connector.Sink).Write(ctx, d.write)
 	if err != nil {
 		return res, err
 	}
@@ -379,6 +377,9 @@ func (d *delivery) send(ctx context.Context) (connector.Result, error) {
 func (d *delivery) sort(ctx context.Context, err error, conflicts *int) (fate, bool, error) {
 	if ctx.Err() != nil {
 		return fate{}, false, err
+	}
+	if fault.KindOf(err) != fault.UnknownOutcome && (fault.KindOf(err) != fault.NotFound || d.write.Action != connector.Delete) {
+		d.calls.Refused()
 	}
 	e, _ := fault.As(err)
 	switch fault.KindOf(err) {
@@ -396,25 +397,26 @@ func (d *delivery) sort(ctx context.Context, err error, conflicts *int) (fate, b
 		if e != nil && e.Duplicate {
 			if d.write.Action != connector.Create {
 				// The object is known: what stands in the way is another one, and will be met again.
-				return d.given(failed(err)), true, nil
+				return d.giveUp(failed(err)), true, nil
 			}
 			return d.duplicate(ctx, err, conflicts)
 		}
 		*conflicts++
-		if _, ok := d.Runner.target.Connector.(connector.Finder); !ok || *conflicts > maxConflicts {
-			return d.given(failed(err)), true, nil
+		if _, ok := d.target.Connector.(connector.Finder); !ok || *conflicts > maxConflicts {
+			return d.giveUp(failed(err)), true, nil
 		}
 		d.stale = true
 		return fate{}, false, err
 	case fault.NotFound:
 		d.answered()
 		if d.write.Action == connector.Delete {
+			d.calls.Answered()
 			return d.done(ctx, connector.Result{Local: d.write.Local}, false), true, nil
 		}
-		return d.given(failed(err)), true, nil
+		return d.giveUp(failed(err)), true, nil
 	default:
 		d.answered() // the document is at fault
-		return d.given(failed(err)), true, nil
+		return d.giveUp(failed(err)), true, nil
 	}
 }
 
@@ -432,7 +434,7 @@ func (d *delivery) unread(ctx context.Context, err error) (fate, bool, error) {
 	case fault.Conflict:
 	default:
 		d.answered()
-		return d.given(failed(err)), true, nil
+		return d.giveUp(failed(err)), true, nil
 	}
 	if fault.KindOf(err) == fault.Conflict {
 		err = fault.Wrap(fault.UnknownOutcome, "look up", err) // only a write is made again on top of what it meets
@@ -440,10 +442,10 @@ func (d *delivery) unread(ctx context.Context, err error) (fate, bool, error) {
 	return fate{}, false, err
 }
 
-// given up: the target has not taken the message with this call. What earlier calls have left in doubt keeps its intent: a replay must look
+// giveUp: the target has not taken the message with this call. What earlier calls have left in doubt keeps its intent: a replay must look
 // before it sends again.
-func (d *delivery) given(f fate) fate {
-	if d.write.Action == connector.Create && (d.doubt || d.lost) {
+func (d *delivery) giveUp(f fate) fate {
+	if d.write.Action == connector.Create && d.calls.InDoubt() {
 		f.kind = fault.UnknownOutcome.String()
 		f.doubtful = true
 		return d.recalling(f)
@@ -458,25 +460,21 @@ func (d *delivery) unknown(ctx context.Context, err error) (fate, bool, error) {
 	e, ok := fault.As(err)
 	until := time.Duration(0)
 	if !ok || e.Code == "" { // never answered: it may be under way for as long as a request may
-		until = d.Clock.Elapsed() + d.Runner.target.bound()
+		until = d.Clock.Elapsed() + d.target.bound()
 	}
-	d.lost, d.until, d.said = true, max(d.until, until), err.Error()
-	if d.write.Action == connector.Create || d.write.ETag == "" {
-		in := d.intent()
-		d.table().lost(&in, until)
-	}
+	d.said = err.Error()
+	in := d.intent()
+	d.calls.Lost(&in, until, d.write.Action == connector.Create || d.write.ETag == "")
 	if d.write.Action != connector.Create {
 		return fate{}, false, err
 	}
-	if _, ok := d.Runner.target.Connector.(connector.Finder); !ok {
+	if _, ok := d.target.Connector.(connector.Finder); !ok {
 		return d.unasked(err), true, nil
 	}
-	d.sentHere = !d.heir
-	d.doubt = true
-	if serr := lifecycle.Sleep(ctx, d.Clock, d.Runner.target.VisibleAfter); serr != nil {
+	if serr := lifecycle.Sleep(ctx, d.Clock, d.target.VisibleAfter); serr != nil {
 		return fate{}, false, serr
 	}
-	d.spend(d.Runner.target.VisibleAfter)
+	d.spend(d.target.VisibleAfter)
 	return fate{}, false, err
 }
 
@@ -491,8 +489,8 @@ func (d *delivery) unasked(err error) fate {
 
 // reread gets the object's present concurrency token; the write then goes on top of the present state, field by field.
 func (d *delivery) reread(ctx context.Context) (fate, bool, error) {
-	finder := d.Runner.target.Connector.(connector.Finder)
-	cctx, cancel := context.WithTimeout(ctx, d.Runner.target.patience())
+	finder := d.target.Connector.(connector.Finder)
+	cctx, cancel := context.WithTimeout(ctx, d.target.patience())
 	defer cancel()
 	asked := d.asking()
 	got, err := finder.Find(cctx, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Local: d.write.Local})
@@ -502,7 +500,7 @@ func (d *delivery) reread(ctx context.Context) (fate, bool, error) {
 	}
 	got = slices.DeleteFunc(got, func(r connector.Record) bool { return r.Deleted })
 	if len(got) == 0 {
-		return d.given(failed(fault.New(fault.NotFound, "the object %s is gone in %s", d.write.Local, d.Runner.target.Name))), true, nil
+		return d.giveUp(failed(fault.New(fault.NotFound, "the object %s is gone in %s", d.write.Local, d.target.Name))), true, nil
 	}
 	d.write.ETag, d.stale = got[0].ETag, false
 	return fate{}, false, nil
@@ -529,14 +527,14 @@ func (d *delivery) holds(have []byte) bool {
 // stall the lane, and parked when the flow's retry time is over and nobody but the message is to blame. Time in which the target answers nobody
 // does not count.
 func (d *delivery) exhausted(err error) (fate, bool) {
-	target := d.Runner.target.Breaker
+	target := d.target.Breaker
 	if target.Open() {
 		return fate{}, false
 	}
 	if d.tried >= d.flow.Retry.For && target.Blames(d.failingKey()) {
 		target.Over(d.failingKey())
-		f := d.given(failed(err))
-		if f.doubtful = f.doubtful || d.lost; d.lost {
+		f := d.giveUp(failed(err))
+		if f.doubtful = f.doubtful || d.calls.LostHere(); d.calls.LostHere() {
 			f = d.recalling(f)
 		}
 		return f, true
@@ -549,7 +547,7 @@ func (d *delivery) exhausted(err error) (fate, bool) {
 		tried += rest
 	}
 	f := fate{outcome: state.Held, kind: fault.KindOf(err).String(), reason: err.Error(), notBefore: d.steady().Add(rest), tried: tried}
-	if d.lost || d.doubt {
+	if d.calls.InDoubt() {
 		f = d.recalling(f)
 	}
 	return f, true

@@ -13,6 +13,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
+	"github.com/waybill-hub/waybill/internal/flow/calls"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -27,7 +28,8 @@ type delivery struct {
 	ev      *event.Event
 	stage   *stage
 	attempt *attempt
-	target  state.Target
+	known   state.Target // what the store knew of the object when the delivery began, or claimed it
+	calls   *calls.Delivery
 	hash    string // of the document to write
 	write   connector.Write
 	retried int
@@ -35,43 +37,31 @@ type delivery struct {
 	// the system counted as down, and neither asks the time of day.
 	spent, tried time.Duration
 
-	// shared: another hub may be at work on the object; claimed: it waits until this delivery is over.
-	shared, claimed bool
-	// opened: the intent of this event stands; fresh: since the time of openedAt, and nothing was sent under it.
-	opened, fresh bool
-	openedAt      time.Duration
+	// shared: another hub may be at work on the object, which is claimed for as long as this delivery takes.
+	shared bool
 	// stale: the token is not the object's any more, and is read again before the next call.
 	stale bool
 
-	// inherited are calls whose outcome earlier attempts of this or other messages have left open.
-	inherited []state.Intent
-	// doubt: the object may have been created by one of them, or by a call of this delivery; heir: there were such calls at first.
-	doubt, heir bool
-	// restored: the store has gone back, and what was lost may have created the object.
-	restored bool
-	// lost: a call of this delivery was not answered, or answered with an error that leaves its outcome open; until then it may be under way.
-	lost  bool
-	until time.Duration
-	// said is what came of the last such call.
+	// said is what came of the last call whose outcome is not known.
 	said string
-	// sentHere: what is in doubt is this delivery's own create, of this very document.
-	sentHere bool
 	// unmet: nobody has looked yet whether the object was there before the hub came. met: it was, as the journal tells.
 	// instead is the hub id under which it was known there.
 	unmet   bool
 	met     string
 	instead string
-	// cleared: nothing is in doubt any more; adopted is the object that was found to be there.
-	cleared bool
-	adopted *state.Ref
+	adopted *state.Ref // the object that was found to be there
 
 	trail  trail
 	secret *privacy.Values // what conceal looks for; made when it is needed
 }
 
+func (r *Runner) newDelivery(ev *event.Event, s *stage, a *attempt) *delivery {
+	return &delivery{Runner: r, ev: ev, stage: s, attempt: a, calls: r.target.ledger().Deliver(ev.ID)}
+}
+
 // deliver takes a mapped document to the flow's target: guards, intent, call, and the fate that the store will hear of.
 func (r *Runner) deliver(ctx context.Context, ev *event.Event, s *stage, a *attempt) (fate, error) {
-	d := &delivery{Runner: r, ev: ev, stage: s, attempt: a}
+	d := r.newDelivery(ev, s, a)
 	f, done, err := d.identify(ctx)
 	if err == nil && !done {
 		f, done, err = d.alone(ctx)
@@ -95,7 +85,7 @@ func (r *Runner) deliver(ctx context.Context, ev *event.Event, s *stage, a *atte
 		return fate{}, err
 	}
 	d.finish(&f)
-	f.external, f.retried = d.target.External, d.retried
+	f.external, f.retried = d.known.External, d.retried
 	d.tell(&f)
 	if f.outcome == state.Delivered || f.outcome == state.Skipped {
 		f.source = s.ref // sooner, the event would be taken for one that is done with when it is tried again
@@ -123,7 +113,7 @@ func (d *delivery) tell(f *fate) {
 	if t.action == "" && f.outcome != state.Skipped && d.write.Action != "" {
 		t.action = didOf(d.write.Action, d.write.Action == connector.Update && d.ev.Operation == event.Delete)
 	}
-	t.lost = d.lost
+	t.lost = d.calls.LostHere()
 }
 
 // alone takes the object among the flows of this hub.
@@ -132,17 +122,14 @@ func (d *delivery) alone(ctx context.Context) (fate, bool, error) {
 	if d.attempt.queued != nil {
 		limit = min(limit, time.Second)
 	}
-	ok, err := d.take(ctx, d.attempt, hold{d.table(), d.object()}, limit)
+	ok, err := d.take(ctx, d.attempt, hold{d.target.shared(), d.object()}, limit)
 	if err != nil || ok {
 		return fate{}, false, err
 	}
 	return d.busy("another message of this hub"), true, nil
 }
 
-func (d *delivery) object() object { return object{d.ev.Entity, d.ev.Hub} }
-
-// table is what the flows know of the target's objects.
-func (d *delivery) table() *objects { return d.Runner.target.shared() }
+func (d *delivery) object() calls.Object { return calls.Object{Entity: d.ev.Entity, Hub: d.ev.Hub} }
 
 // busy is the fate of a message whose object others are at work on for long. It has not been tried.
 func (d *delivery) busy(who string) fate {
@@ -181,20 +168,22 @@ func (d *delivery) claim(ctx context.Context) (fate, bool, error) {
 // open stores that a call is about to be made, under the partition's fencing token: a hub that has lost the partition calls nobody.
 func (d *delivery) open(ctx context.Context) error {
 	in, asked := d.intent(), d.Clock.Elapsed()
-	in.Claim, in.Again = d.shared, d.claimed
+	in.Claim, in.Again = d.shared, d.calls.Claimed()
 	if d.shared {
-		in.Over = d.table().forgotten(d.object(), d.Clock.Elapsed())
+		in.Over = d.target.ledger().ForgottenClaim(d.object(), d.Clock.Elapsed())
 	}
 	err := d.insist(ctx, "intent", func() error { return d.Store.OpenIntent(ctx, in) })
 	var by *state.Claimed
 	if errors.As(err, &by) {
-		d.table().seen(d.object(), by.By, d.Clock.Elapsed())
+		d.target.ledger().ClaimMet(d.object(), by.By, d.Clock.Elapsed())
 	}
 	if err != nil {
 		return err
 	}
 	failpoint.Hit(failpoint.IntentCommitted)
-	d.opened, d.claimed, d.fresh, d.openedAt = true, d.shared, true, asked
+	if err := d.calls.Opened(asked, d.shared); err != nil {
+		return err
+	}
 	d.attempt.partition.confirm(asked)
 	return nil
 }
@@ -205,20 +194,18 @@ func (d *delivery) finish(f *fate) {
 	if f.ref == nil {
 		f.ref = d.adopted // the object is there, whatever became of this write
 	}
-	switch {
-	case len(f.closes) > 0:
-	case d.lost || d.inheritedOwn():
-		f.left, f.claimed = []state.Intent{d.intent()}, d.claimed
-	case d.cleared:
-		f.closes = d.every()
-	case d.opened:
-		f.closes = []state.Intent{d.intent()}
+	if len(f.closes) > 0 {
+		return
 	}
-}
-
-// inheritedOwn: an earlier attempt of this very event has left its intent open.
-func (d *delivery) inheritedOwn() bool {
-	return slices.ContainsFunc(d.inherited, func(in state.Intent) bool { return in.EventID == d.ev.ID })
+	switch d.calls.Ending() {
+	case calls.KeepOwn:
+		f.left, f.claimed = []state.Intent{d.intent()}, d.calls.Claimed()
+	case calls.CloseAll:
+		f.closes = d.every()
+	case calls.CloseOwn:
+		f.closes = []state.Intent{d.intent()}
+	case calls.Nothing:
+	}
 }
 
 // identify finds the object's hub id for events of foreign programs.
@@ -245,18 +232,13 @@ func (d *delivery) identify(ctx context.Context) (fate, bool, error) {
 // prepare takes the delivery as far as the call to make; done says that none is needed.
 func (d *delivery) prepare(ctx context.Context) (f fate, done bool, err error) {
 	err = d.insist(ctx, "target", func() (err error) {
-		d.target, err = d.Store.Target(ctx, d.ev.Entity, d.ev.Hub, d.Runner.target.Name, d.ev.Origin)
+		d.known, err = d.Store.Target(ctx, d.ev.Entity, d.ev.Hub, d.target.Name, d.ev.Origin)
 		return err
 	})
 	if err != nil {
 		return fate{}, false, err
 	}
-	own := d.opened && !d.inheritedOwn() // opened by this delivery
-	d.inherited = slices.DeleteFunc(d.target.Intents, func(in state.Intent) bool {
-		mine := in.EventID == d.ev.ID
-		d.opened = d.opened || mine
-		return own && mine || d.table().isVoid(&in)
-	})
+	d.calls.Meet(d.known.Intents)
 	if f, done, err := d.guard(ctx); done || err != nil {
 		return f, done, err
 	}
@@ -266,15 +248,15 @@ func (d *delivery) prepare(ctx context.Context) (f fate, done bool, err error) {
 
 // guard keeps from the target what must not or need not be written there.
 func (d *delivery) guard(ctx context.Context) (fate, bool, error) {
-	if d.ev.Origin == d.Runner.target.Name {
-		return skipped(state.Echo, "it came from %s", d.Runner.target.Name), true, nil
+	if d.ev.Origin == d.target.Name {
+		return skipped(state.Echo, "it came from %s", d.target.Name), true, nil
 	}
 	d.hash = deletedHash
 	if d.ev.Operation != event.Delete {
 		sum := sha256.Sum256(d.stage.out)
 		d.hash = hex.EncodeToString(sum[:16])
 	}
-	if a := d.target.Applied; a != nil {
+	if a := d.known.Applied; a != nil {
 		switch c := event.CompareVersions(d.ev.Version, a.Version); {
 		case d.ev.Ahead() && d.knownTo(a):
 			return skipped(state.Duplicate, "it was applied before"), true, nil
@@ -291,8 +273,8 @@ func (d *delivery) guard(ctx context.Context) (fate, bool, error) {
 		}
 	}
 	if d.unchanged() {
-		f := skipped(state.Echo, "%s is known to hold all that it says", d.Runner.target.Name)
-		if a := d.target.Applied; a != nil && a.Hash == d.hash {
+		f := skipped(state.Echo, "%s is known to hold all that it says", d.target.Name)
+		if a := d.known.Applied; a != nil && a.Hash == d.hash {
 			f = skipped(state.Duplicate, "the same content was applied before, under another version")
 		}
 		f.applied = d.applied()
@@ -313,18 +295,18 @@ func (d *delivery) require(ctx context.Context, entity string, i int) (fate, boo
 	if hub == "" {
 		return fate{}, false, nil // the document names none: the schema says whether it must
 	}
-	_, ok, err := lookup{d.Runner}.LocalID(ctx, entity, d.Runner.target.Name, hub)
+	_, ok, err := lookup{d.Runner}.LocalID(ctx, entity, d.target.Name, hub)
 	if err != nil || ok {
 		return fate{}, false, err
 	}
-	return waiting(&state.Missing{Entity: entity, System: d.Runner.target.Name, Hub: hub}), true, nil
+	return waiting(&state.Missing{Entity: entity, System: d.target.Name, Hub: hub}), true, nil
 }
 
 // unchanged reports whether the target is known to hold, in every field that this flow updates, what the event says.
 func (d *delivery) unchanged() bool {
-	ref := d.target.Ref
+	ref := d.known.Ref
 	if d.reads == nil || !d.reads.comparable || ref == nil || ref.Deleted || ref.Known == nil || ref.Known.Flow != d.reads.flow.Name ||
-		d.ev.Operation == event.Delete || len(d.inherited) > 0 {
+		d.ev.Operation == event.Delete || d.calls.Inherited() {
 		return false
 	}
 	now := fields(d.reads.flow.Map, d.stage.doc)
@@ -339,21 +321,19 @@ func (d *delivery) unchanged() bool {
 // plan chooses the call. Some messages need none.
 func (d *delivery) plan() (fate, bool) {
 	to := &d.flow.To
-	ref := d.target.Ref
+	ref := d.known.Ref
 	object := to.Object
 	if object == "" {
 		object = d.flow.Entity
 	}
-	d.write = connector.Write{Entity: d.ev.Entity, Object: object, External: d.target.External, IdempotencyKey: d.ev.ID + "/" + d.flow.Name,
+	d.write = connector.Write{Entity: d.ev.Entity, Object: object, External: d.known.External, IdempotencyKey: d.ev.ID + "/" + d.flow.Name,
 		Version: d.ev.Version}
 	if q := d.attempt.queued; q != nil && q.Edits > 0 {
 		// A target that remembers what it was asked must not take another document for the one that it has refused, or taken.
 		d.write.IdempotencyKey += "/" + strconv.FormatInt(q.Edits, 10)
 	}
 	there := ref != nil && !ref.Deleted && ref.Local != ""
-	d.restored = !there && d.forgotten()
-	d.doubt = len(d.inherited) > 0 || d.restored
-	d.heir = d.doubt
+	d.calls.Restored(!there && d.forgotten())
 	if there {
 		d.write.Local, d.write.ETag = ref.Local, ref.ETag
 	}
@@ -364,9 +344,9 @@ func (d *delivery) plan() (fate, bool) {
 	case there:
 		d.write.Action, d.write.Doc = connector.Update, d.owned()
 	case to.Operation == "update":
-		return waiting(&state.Missing{Entity: d.ev.Entity, System: d.Runner.target.Name, Hub: d.ev.Hub}), true
+		return waiting(&state.Missing{Entity: d.ev.Entity, System: d.target.Name, Hub: d.ev.Hub}), true
 	case ref != nil && ref.Deleted && !d.deletedByOrigin():
-		return parked("not-found", d.Runner.target.Name+"/gone", "the object was deleted in "+d.Runner.target.Name+
+		return parked("not-found", d.target.Name+"/gone", "the object was deleted in "+d.target.Name+
 			"; an update from "+d.ev.Origin+" would create it again: discard the message, or remove the deletion there and replay"), true
 	case ref != nil && ref.Local != "" && d.writeOnce():
 		// Its first file may still be there, and must not be taken for what this event creates: it says nothing of the deletion.
@@ -380,7 +360,7 @@ func (d *delivery) plan() (fate, bool) {
 
 // deletedByOrigin: the event's own origin deleted the object before; its newer version may create it again.
 func (d *delivery) deletedByOrigin() bool {
-	return d.target.Applied != nil && d.target.Applied.Hash == deletedHash
+	return d.known.Applied != nil && d.known.Applied.Hash == deletedHash
 }
 
 func (d *delivery) planDelete(there bool) (fate, bool) {
@@ -388,7 +368,7 @@ func (d *delivery) planDelete(there bool) (fate, bool) {
 	switch {
 	case to.OnDelete == "ignore":
 		return skipped(state.DeleteIgnored, "the flow says `on-delete: ignore`"), true
-	case !there && !d.doubt:
+	case !there && !d.calls.InDoubt():
 		return d.nothing(), true
 	case to.OnDelete == "delete":
 		d.write.Action = connector.Delete
@@ -406,7 +386,7 @@ func (d *delivery) planDelete(there bool) (fate, bool) {
 
 // nothing is there to delete. The version guard remembers it, so that an older update does not create the object later.
 func (d *delivery) nothing() fate {
-	f := skipped(state.DeleteIgnored, "there is nothing to delete in %s", d.Runner.target.Name)
+	f := skipped(state.DeleteIgnored, "there is nothing to delete in %s", d.target.Name)
 	f.applied = d.applied()
 	return f
 }
@@ -420,9 +400,9 @@ const mostApplied = 16
 // An event whose version is ahead leaves the version as it was, and is known by its id for as long as sixteen others: it may come again behind one
 // that is newer.
 func (d *delivery) applied() *state.Applied {
-	now := &state.Applied{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, Origin: d.ev.Origin,
+	now := &state.Applied{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.target.Name, Origin: d.ev.Origin,
 		Version: d.ev.Version, Hash: d.hash, EventID: d.appliedID()}
-	a := d.target.Applied
+	a := d.known.Applied
 	if d.ev.Ahead() {
 		now.EventID += markAhead
 		if now.Version = ""; a != nil && !event.Ahead(a.Version, d.Clock.Now()) {
@@ -463,13 +443,13 @@ func (d *delivery) knownTo(a *state.Applied) bool {
 
 // writeOnce: what was written to the target stays; a change is written beside it.
 func (d *delivery) writeOnce() bool {
-	_, ok := d.Runner.target.Connector.(connector.WriteOnce)
+	_, ok := d.target.Connector.(connector.WriteOnce)
 	return ok
 }
 
 func (d *delivery) intent() state.Intent {
-	in := state.Intent{Flow: d.flow.Name, Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, EventID: d.ev.ID,
-		Create: d.write.Action == connector.Create, External: d.target.External, Opened: d.steady()}
+	in := state.Intent{Flow: d.flow.Name, Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.target.Name, EventID: d.ev.ID,
+		Create: d.write.Action == connector.Create, External: d.known.External, Opened: d.steady()}
 	if p := d.attempt.partition; p != nil {
 		in.Topic, in.Partition, in.Epoch = p.topic, p.number, p.epoch
 	}
@@ -493,7 +473,7 @@ func (d *delivery) done(ctx context.Context, res connector.Result, asked bool) f
 	if local == "" {
 		local = d.write.Local
 	}
-	f.ref = &state.Ref{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.Runner.target.Name, Local: local, ETag: res.ETag,
+	f.ref = &state.Ref{Entity: d.ev.Entity, Hub: d.ev.Hub, System: d.target.Name, Local: local, ETag: res.ETag,
 		Deleted: d.write.Action == connector.Delete, Instead: d.instead, Updated: d.Clock.Now()}
 	if d.ev.Operation != event.Delete {
 		f.ref.Known = d.knownAfter(ctx, f.ref, res, asked)

@@ -9,6 +9,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/flow/calls"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -51,7 +52,7 @@ func (r *Runner) unsettled(ctx context.Context, ev *event.Event, a *attempt, f f
 // openCalls are the intents of an event that nobody is at work on.
 func (r *Runner) openCalls(ctx context.Context, ev *event.Event) ([]state.Intent, error) {
 	var open []state.Intent
-	for _, in := range r.left.of(ev.ID) {
+	for _, in := range r.openIntents.Of(ev.ID) {
 		var t state.Target
 		err := r.insist(ctx, "open calls", func() (err error) {
 			t, err = r.Store.Target(ctx, in.Entity, in.Hub, in.System, ev.Origin)
@@ -67,7 +68,7 @@ func (r *Runner) openCalls(ctx context.Context, ev *event.Event) ([]state.Intent
 		}
 	}
 	if len(open) == 0 {
-		r.left.forget(ev.ID)
+		r.openIntents.Forget(ev.ID)
 	}
 	return open, nil
 }
@@ -82,7 +83,7 @@ func (r *Runner) ask(ctx context.Context, a *attempt, in *state.Intent) (*state.
 	if !ok {
 		return nil, r.untold(in, "the system cannot be asked"), nil
 	}
-	if h := (hold{system.shared(), objectOf(in)}); !slices.Contains(a.taken, h) {
+	if h := (hold{system.shared(), calls.ObjectOf(in)}); !slices.Contains(a.taken, h) {
 		if ok, err := r.take(ctx, a, h, r.InPlace); err != nil || !ok {
 			return nil, r.later(r.flow.Retry.Min, in, "others are at work on the object"), err
 		}
@@ -116,7 +117,7 @@ func (r *Runner) ask(ctx context.Context, a *attempt, in *state.Intent) (*state.
 		return nil, r.untold(in, severalText(in.System, "its external id", got)), nil
 	case len(got) > 0:
 		system.Breaker.Success(r.failingKey(a.lane))
-		system.shared().arrived(objectOf(in))
+		system.ledger().Found(calls.ObjectOf(in))
 		return &state.Ref{Entity: in.Entity, Hub: in.Hub, System: in.System, Local: got[0].Local, ETag: got[0].ETag, Updated: r.Clock.Now()}, fate{}, nil
 	}
 	system.Breaker.Success(r.failingKey(a.lane))

@@ -10,6 +10,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
+	"github.com/waybill-hub/waybill/internal/flow/calls"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -143,7 +144,7 @@ func (r *Runner) enterLane(ctx context.Context, p *partition, lane string) (leav
 	if !r.rekeyed {
 		return lock.Unlock, nil
 	}
-	o := object{hub: lane}
+	o := calls.Object{Hub: lane}
 	if _, err := r.keys.take(ctx, r.Clock, o, 0); err != nil {
 		lock.Unlock()
 		return nil, err

@@ -21,6 +21,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/flow/calls"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/privacy"
@@ -65,13 +66,22 @@ type System struct {
 
 	once    sync.Once
 	objects *objects
+	calls   *calls.Ledger
 }
 
-// shared is what the flows that write to the system know of its objects.
+// shared are the objects of the system that its flows are at work on.
 func (s *System) shared() *objects {
-	s.once.Do(func() { s.objects = newObjects() })
+	s.once.Do(s.begin)
 	return s.objects
 }
+
+// ledger is what is known of the calls to the system's objects.
+func (s *System) ledger() *calls.Ledger {
+	s.once.Do(s.begin)
+	return s.calls
+}
+
+func (s *System) begin() { s.objects, s.calls = newObjects(), calls.NewLedger() }
 
 // Observer is told what happened, for metrics. Its methods must not block. The time that an outcome took is negative where the message was
 // accepted by a clock that is ahead of this hub's.
@@ -134,10 +144,10 @@ type Runner struct {
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 
-	mu       sync.Mutex
-	parts    map[partKey]*partition
-	stopping bool // under mu: no work begins any more, so that Stop may wait for what has begun
-	left     left
+	mu          sync.Mutex
+	parts       map[partKey]*partition
+	stopping    bool // under mu: no work begins any more, so that Stop may wait for what has begun
+	openIntents calls.OpenIntents
 
 	alarm atomic.Pointer[Alarm]
 	// base is the time of day when it was made, and since the clock's Elapsed.
@@ -172,7 +182,7 @@ func New(f *config.Flow, d Deps) (*Runner, error) {
 	if d.InPlace == 0 {
 		d.InPlace = 30 * time.Second
 	}
-	r := &Runner{Deps: d, base: d.Clock.Now(), since: d.Clock.Elapsed(), flow: f, log: d.Log.With("flow", f.Name), parts: map[partKey]*partition{}, left: left{byEvent: map[string][]state.Intent{}},
+	r := &Runner{Deps: d, base: d.Clock.Now(), since: d.Clock.Elapsed(), flow: f, log: d.Log.With("flow", f.Name), parts: map[partKey]*partition{},
 		rekeyed: f.Key != nil && f.From.System == "", keys: newObjects()}
 	r.gate.open()
 	if f.To.Topic != "" {
@@ -317,7 +327,7 @@ func (r *Runner) recall(ctx context.Context, topic string, number int) error {
 	}
 	for _, in := range open {
 		if in.Topic == "" || in.Topic == topic && in.Partition == number { // without a place: of an earlier version of the hub
-			r.left.add(in)
+			r.openIntents.Add(in)
 		}
 	}
 	longest := max(r.flow.Retry.Max, r.target.bound()+r.target.VisibleAfter)

@@ -26,7 +26,7 @@ func TestReplacedOwnerDoesNotWrite(t *testing.T) {
 			w := newWorld(t)
 			r := w.flow("orders-to-erp")
 			w.erp.script = []step{{err: fault.New(fault.Unavailable, "connection refused"), before: func(*target) {
-				w.clock.Advance(sureFor)
+				w.clock.Advance(ownershipTTL)
 				if !tt.replaced {
 					return
 				}

@@ -128,7 +128,7 @@ func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector
 	}
 	written := d.reads.written(&d.write, d.flow.To.External, now)
 	k := &state.Known{Flow: d.reads.flow.Name, Key: d.ev.Key, Fields: map[string]uint64{}, Wrote: version, Written: written, Hops: d.ev.Hops + 1}
-	if old := d.target.Ref; old != nil && old.Known != nil && old.Known.Flow == k.Flow {
+	if old := d.known.Ref; old != nil && old.Known != nil && old.Known.Flow == k.Flow {
 		k.Received, k.EventID, k.Key = old.Known.Received, old.Known.EventID, "" // the key stays
 		for name, h := range old.Known.Fields {
 			if !slices.Contains(written, name) {
@@ -177,11 +177,11 @@ func overlaid(doc, sent []byte) []byte {
 
 // readBack gives the object as the target holds it some time after the write, or nil.
 func (d *delivery) readBack(ctx context.Context, ref *state.Ref) []byte {
-	finder, ok := d.Runner.target.Connector.(connector.Finder)
+	finder, ok := d.target.Connector.(connector.Finder)
 	if !ok {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.Runner.target.patience())
+	ctx, cancel := context.WithTimeout(ctx, d.target.patience())
 	defer cancel()
 	got, err := finder.Find(ctx, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Local: ref.Local})
 	if err != nil || len(got) != 1 {
@@ -199,11 +199,11 @@ func (d *delivery) readBack(ctx context.Context, ref *state.Ref) []byte {
 // overtaken reports whether the hub has received another state of the object while it was writing: that one is news which the
 // write has overwritten, so what comes next from there must not count as an echo.
 func (d *delivery) overtaken(ctx context.Context) bool {
-	now, err := d.Store.Target(ctx, d.ev.Entity, d.ev.Hub, d.Runner.target.Name, d.ev.Origin)
+	now, err := d.Store.Target(ctx, d.ev.Entity, d.ev.Hub, d.target.Name, d.ev.Origin)
 	if err != nil {
 		return true
 	}
-	return knownEvent(now.Ref) != knownEvent(d.target.Ref)
+	return knownEvent(now.Ref) != knownEvent(d.known.Ref)
 }
 
 func knownEvent(r *state.Ref) string {
@@ -220,8 +220,8 @@ func (d *delivery) seen(ctx context.Context, doc []byte) (hashes map[string]uint
 	if in.Reset(doc, documentLimits) != nil {
 		return nil, "", false
 	}
-	ev := event.Event{Entity: d.ev.Entity, Hub: d.ev.Hub, Key: d.ev.Key, Operation: event.Upsert, Origin: d.Runner.target.Name,
-		Source: d.Runner.target.Name, Time: d.ev.Time}
+	ev := event.Event{Entity: d.ev.Entity, Hub: d.ev.Hub, Key: d.ev.Key, Operation: event.Upsert, Origin: d.target.Name,
+		Source: d.target.Name, Time: d.ev.Time}
 	input := &mapping.Input{Doc: in, Event: &ev, Lookup: lookup{d.Runner}}
 	mapped := doc
 	if m := d.reads.flow.Map; m != nil {

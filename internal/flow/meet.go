@@ -16,10 +16,10 @@ import (
 // meets reports whether the object is to be looked up before it is created: the cross-reference has never known it there, and the target can be
 // asked. What is written once is not: its create itself tells whether it is there.
 func (d *delivery) meets() bool {
-	if d.flow.To.AfterConflict || d.target.Ref != nil && d.target.Ref.Local != "" || d.writeOnce() {
+	if d.flow.To.AfterConflict || d.known.Ref != nil && d.known.Ref.Local != "" || d.writeOnce() {
 		return false
 	}
-	_, ok := d.Runner.target.Connector.(connector.Finder)
+	_, ok := d.target.Connector.(connector.Finder)
 	return ok
 }
 
@@ -59,7 +59,7 @@ func (d *delivery) duplicate(ctx context.Context, cause error, conflicts *int) (
 			f.reason += " or by " + by
 		}
 		f.reason += ": another object stands in the way"
-		return d.given(f), true, nil
+		return d.giveUp(f), true, nil
 	}
 	return d.adopt(ctx, &got[0], exactly, conflicts)
 }
@@ -67,7 +67,7 @@ func (d *delivery) duplicate(ctx context.Context, cause error, conflicts *int) (
 // look asks the target for the object by its external id, then by its natural key; connector.ErrNoLookup where it cannot be asked
 // by either. exactly: it was found by its external id, which no other object has. older: it may be there under an older form of that.
 func (d *delivery) look(ctx context.Context, older bool) (found []connector.Record, exactly bool, err error) {
-	finder, ok := d.Runner.target.Connector.(connector.Finder)
+	finder, ok := d.target.Connector.(connector.Finder)
 	if !ok {
 		return nil, false, connector.ErrNoLookup
 	}
@@ -75,7 +75,7 @@ func (d *delivery) look(ctx context.Context, older bool) (found []connector.Reco
 	if natural, rules := d.natural(); len(natural) > 0 {
 		lookups = append(lookups, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Natural: natural, Compare: rules})
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.Runner.target.patience())
+	ctx, cancel := context.WithTimeout(ctx, d.target.patience())
 	defer cancel()
 	defer d.asking()()
 	err = connector.ErrNoLookup
@@ -152,10 +152,10 @@ func (d *delivery) several(got []connector.Record, exactly bool) fate {
 	if !exactly {
 		by = d.findBy()
 	}
-	text := severalText(d.Runner.target.Name, by, got)
+	text := severalText(d.target.Name, by, got)
 	d.log.Error(d.secrets(d.ev, d.stage.out).Text(text), "key", d.ev.Key)
-	f := parked(fault.Conflict.String(), d.Runner.target.Name+"/several", text+": leave one of them there and replay, or say which one it is with waybill link and replay")
-	return d.given(f)
+	f := parked(fault.Conflict.String(), d.target.Name+"/several", text+": leave one of them there and replay, or say which one it is with waybill link and replay")
+	return d.giveUp(f)
 }
 
 // severalText names all of them.
@@ -177,7 +177,7 @@ func (d *delivery) adopt(ctx context.Context, rec *connector.Record, exactly boo
 			return f, done, err
 		}
 	}
-	made := exactly && (d.lost && d.sentHere || d.writeOnce() && d.inheritedOwn())
+	made := exactly && (d.calls.OwnCreate() || d.writeOnce() && d.calls.InheritedOwn())
 	d.found(rec)
 	d.met = "adopted: it was there already, found by its external id"
 	if !exactly {
@@ -193,7 +193,7 @@ func (d *delivery) adopt(ctx context.Context, rec *connector.Record, exactly boo
 // strange: what a natural key has found may be the id of another object of the same source: two objects that share the key. One that the
 // hub has seen in the target alone is this very one.
 func (d *delivery) strange(ctx context.Context, rec *connector.Record) (fate, bool, error) {
-	other, ok, err := lookup{d.Runner}.HubID(ctx, d.ev.Entity, d.Runner.target.Name, rec.Local)
+	other, ok, err := lookup{d.Runner}.HubID(ctx, d.ev.Entity, d.target.Name, rec.Local)
 	if err != nil || !ok || other == d.ev.Hub {
 		return fate{}, false, err
 	}
@@ -203,8 +203,8 @@ func (d *delivery) strange(ctx context.Context, rec *connector.Record) (fate, bo
 			return fate{}, false, err
 		}
 		if ok {
-			return d.given(parked(fault.Conflict.String(), d.Runner.target.Name+"/taken", fmt.Sprintf("%s holds an object with %s, %s, and that is the %s %s of %s already: two objects there share what identifies them",
-				d.Runner.target.Name, d.findBy(), rec.Local, d.ev.Entity, local, strings.TrimPrefix(from, "topic/")))), true, nil
+			return d.giveUp(parked(fault.Conflict.String(), d.target.Name+"/taken", fmt.Sprintf("%s holds an object with %s, %s, and that is the %s %s of %s already: two objects there share what identifies them",
+				d.target.Name, d.findBy(), rec.Local, d.ev.Entity, local, strings.TrimPrefix(from, "topic/")))), true, nil
 		}
 	}
 	d.instead = other

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/flow/calls"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
@@ -243,7 +244,7 @@ func TestComputedKeyQueues(t *testing.T) {
 func TestObjectTakenForLong(t *testing.T) {
 	w := newWorldOf(t, foreignFlows, store.Config{})
 	r := w.own("foreign", 0)
-	table, o := w.deps.Systems["erp"].shared(), object{"order", state.MintHub("order", "topic/foreign", "K")}
+	table, o := w.deps.Systems["erp"].shared(), calls.Object{Entity: "order", Hub: state.MintHub("order", "topic/foreign", "K")}
 	if !table.try(o) {
 		t.Fatal("somebody has the object")
 	}
@@ -295,7 +296,7 @@ func TestDirectFlowRests(t *testing.T) {
 
 func TestObjects(t *testing.T) {
 	clock := lifecycle.NewManual(time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC))
-	table, o := newObjects(), object{"order", "h"}
+	table, o := newObjects(), calls.Object{Entity: "order", Hub: "h"}
 	if !table.try(o) || table.try(o) {
 		t.Fatal("one at a time")
 	}
@@ -331,52 +332,5 @@ func TestObjects(t *testing.T) {
 	cancel()
 	if ok, err := table.take(ctx, clock, o, 0); ok || err == nil {
 		t.Error("it waits although nobody asks any more")
-	}
-
-	// What another process has left may be under way for as long as a request may, from when it was seen first; what this one has lost, for
-	// as long as it was told. What is settled may still arrive.
-	left := state.Intent{Entity: "order", Hub: "h", EventID: "theirs"}
-	if at := table.until(&left, time.Minute, time.Second); at != time.Minute+time.Second || table.until(&left, time.Hour, time.Second) != at {
-		t.Errorf("until %v", at)
-	}
-	ours := state.Intent{Entity: "order", Hub: "h", EventID: "ours", Epoch: 1}
-	table.void(&ours)
-	if !table.isVoid(&ours) {
-		t.Error("it is in doubt")
-	}
-	table.calling(&ours)
-	table.lost(&ours, 2*time.Minute)
-	table.lost(&ours, time.Minute)
-	table.void(&ours) // a call that is not void does not undo one that was lost
-	if at := table.until(&ours, time.Minute, time.Second); at != 2*time.Minute || table.isVoid(&ours) {
-		t.Errorf("until %v", at)
-	}
-	// Another hub had the partition in between, and has called under its epoch.
-	void := state.Intent{Entity: "order", Hub: "other", EventID: "e", Epoch: 1}
-	table.void(&void)
-	if void.Epoch = 2; table.isVoid(&void) || table.until(&void, time.Minute, time.Second) != time.Minute+time.Second {
-		t.Error("what is known of one call is taken for what is known of another")
-	}
-	table.arrived(object{"order", "other"})
-	table.settled(&ours, time.Minute)
-	if at := table.strayUntil(o); at != 2*time.Minute {
-		t.Errorf("astray until %v", at)
-	}
-	ours.EventID = ""
-	table.settled(&ours, 3*time.Minute)
-	if len(table.calls) > 0 || len(table.stray) > 0 {
-		t.Errorf("remembered for ever: %v, %v", table.calls, table.stray)
-	}
-
-	by := state.Intent{EventID: "e", Opened: clock.Now()}
-	table.seen(o, by, 0)
-	table.seen(o, by, time.Minute)
-	if table.forgotten(o, claimPatience-1) != nil || table.forgotten(o, claimPatience) == nil {
-		t.Error("a claim is given up too soon, or never")
-	}
-	by.Opened = by.Opened.Add(time.Second) // its holder has made another call
-	table.seen(o, by, claimPatience)
-	if table.forgotten(o, claimPatience) != nil {
-		t.Error("a claim that lives is given up")
 	}
 }

@@ -77,9 +77,9 @@ func (p *partition) laneName(rec *event.Record) string {
 	return string(rec.Key)
 }
 
-// sureFor is how long a partition is taken to be this hub's after the store has confirmed it: less than the shortest session, after
+// ownershipTTL is how long a partition is taken to be this hub's after the store has confirmed it: less than the shortest session, after
 // which a silent hub is replaced.
-const sureFor = 2 * time.Second
+const ownershipTTL = 2 * time.Second
 
 // confirmed is when, by the clock's Elapsed, the store was asked something last that only the owner is granted.
 func (p *partition) confirmed() time.Duration { return time.Duration(p.sure.Load()) }

@@ -81,7 +81,7 @@ func (r *Runner) rehearse(ctx context.Context, out *Rehearsal, headers map[strin
 	if r.target == nil {
 		return r.forward(ev, s, a), nil
 	}
-	d := &delivery{Runner: r, ev: ev, stage: s, attempt: a}
+	d := r.newDelivery(ev, s, a)
 	if f, done, err := d.identify(ctx); done || err != nil {
 		return f, err
 	}

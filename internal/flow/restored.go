@@ -54,10 +54,10 @@ func (d *delivery) forgotten() bool { return d.inDoubt(d.attempt) && !d.writeOnc
 
 // undoneUntil is the time until when a call may still arrive that was made before the store went back, by a hub that was killed for it.
 func (d *delivery) undoneUntil() time.Duration {
-	if !d.restored || d.attempt.partition == nil {
+	if !d.calls.IsRestored() || d.attempt.partition == nil {
 		return 0
 	}
-	return d.attempt.partition.taken + d.Runner.target.bound()
+	return d.attempt.partition.taken + d.target.bound()
 }
 
 // untoldRestored is the fate of a message of which nobody can tell whether it was done before the store went back. Nothing was sent for it now.
@@ -67,8 +67,8 @@ func (d *delivery) untoldRestored() fate {
 	if d.ev.Operation == event.Delete {
 		what = "created the object that is to be deleted"
 	}
-	f := parked(fault.UnknownOutcome.String(), d.Runner.target.Name+codeRestored, fmt.Sprintf("the store was restored, and the hub may have %s in %s in the time that is lost; "+
-		"%s cannot be asked: look there, then replay to have it written, or say with waybill link which object it is and replay, or discard; nothing was sent", what, d.Runner.target.Name, d.Runner.target.Name))
+	f := parked(fault.UnknownOutcome.String(), d.target.Name+codeRestored, fmt.Sprintf("the store was restored, and the hub may have %s in %s in the time that is lost; "+
+		"%s cannot be asked: look there, then replay to have it written, or say with waybill link which object it is and replay, or discard; nothing was sent", what, d.target.Name, d.target.Name))
 	return f
 }
 

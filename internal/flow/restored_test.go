@@ -101,7 +101,7 @@ func TestRestoredWaitsForTheLastRequest(t *testing.T) {
 	if len(s.calls) > 0 {
 		t.Fatalf("calls %v", s.calls)
 	}
-	w.clock.Advance(callTimeout + sureFor)
+	w.clock.Advance(callTimeout + ownershipTTL)
 	w.until("it is created", func() bool { return w.totals("meet").Delivered == 1 })
 	if got := strings.Join(s.calls, ","); got != "create A" || p.found != 0 || p.looked < 2 {
 		t.Errorf("calls %s, %+v", got, p)
