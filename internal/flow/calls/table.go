@@ -5,11 +5,7 @@
 // dead hub leaves behind is known to the store, as an intent, and counts as Unknown.
 package calls
 
-import (
-	"fmt"
-
-	"github.com/waybill-hub/waybill/internal/failpoint"
-)
+import "fmt"
 
 // State is what is known of one call.
 type State int
@@ -60,7 +56,8 @@ var eventNames = [...]string{"open", "send", "withhold", "answer", "refuse", "lo
 
 func (e Event) String() string { return eventNames[e] }
 
-// Transition is one row of the table. Durable names what is certain to stand when the transition is made: a failpoint's name, or a sentence.
+// Transition is one row of the table. Durable names what is certain to stand when the transition is made: a failpoint of the engine, without
+// its "flow.", which the ordinary program does not hold, or a sentence.
 type Transition struct {
 	From    State
 	On      Event
@@ -69,10 +66,10 @@ type Transition struct {
 }
 
 const (
-	intentStored  = string(failpoint.IntentCommitted)
-	beforeRequest = string(failpoint.TargetCall)
-	targetHolds   = string(failpoint.TargetApplied)
-	fateStored    = string(failpoint.FlowCommitted)
+	intentStored  = "intent-committed"
+	beforeRequest = "target-call"
+	targetHolds   = "target-applied"
+	fateStored    = "batch-committed"
 	intentStands  = "the intent stands"
 	noStep        = "nothing"
 )

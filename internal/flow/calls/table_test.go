@@ -52,7 +52,7 @@ func TestTable(t *testing.T) {
 func TestDurableSteps(t *testing.T) {
 	known := failpoint.All()
 	for _, r := range Table {
-		if r.Durable != intentStands && r.Durable != noStep && !slices.Contains(known, failpoint.Name(r.Durable)) {
+		if r.Durable != intentStands && r.Durable != noStep && !slices.Contains(known, failpoint.Name("flow."+r.Durable)) {
 			t.Errorf("%s, %s: %q is no failpoint", r.From, r.On, r.Durable)
 		}
 	}
