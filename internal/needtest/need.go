@@ -1,5 +1,5 @@
 // Package needtest says what becomes of a test that cannot have what it needs: it is skipped and tells how to get it, or fails where
-// everything is required, as in CI.
+// everything is required, as in CI. A reason that lies in the machine skips it there, too, and is named at the end of the run.
 package needtest
 
 import (
@@ -11,7 +11,7 @@ import (
 
 // Variables that tests are run with.
 const (
-	// EnvRequire is "1" where nothing may be skipped because it is missing.
+	// EnvRequire is "1" where nothing may be skipped because a component is missing that can be installed.
 	EnvRequire = "WAYBILL_REQUIRE"
 	// EnvKafka is the address of an Apache Kafka to test against.
 	EnvKafka = "WAYBILL_TEST_KAFKA"

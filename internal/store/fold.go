@@ -155,10 +155,7 @@ func beginOf(ctx context.Context, db queryer, d dialect, table, col, where, pref
 		if err != nil {
 			return err
 		}
-		at = fold + "\x00"
-		if d == postgres {
-			at = fold + "\x01" // it holds no NUL
-		}
+		at = fold + "\x01" // nothing lies between: no key holds a NUL
 	}
 	return nil
 }

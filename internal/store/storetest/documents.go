@@ -154,7 +154,7 @@ func testBegin(t *testing.T, b *bench) {
 		return state.Result{Offset: n, Outcome: state.Delivered, Journal: &state.Journal{Flow: p.Flow, Key: key, Outcome: state.Delivered}}
 	}
 	p.commit(journalled(0, "SO-4711"), journalled(1, "SO-4711"), journalled(2, "so-4711"), journalled(3, "4711"), journalled(4, "47%1"), journalled(5, "47_2"),
-		journalled(6, "ÄRGER-1"), journalled(7, "a\\b"), journalled(8, "STRASSE 9"), journalled(9, "a\u0308rger-2"))
+		journalled(6, "ÄRGER-1"), journalled(7, "a\\b"), journalled(8, "STRASSE 9"), journalled(9, "a\u0308rger-2"), journalled(12, "PO-1"), journalled(13, "PO-10"), journalled(14, "PO-1-2"), journalled(15, "po-1\x01"))
 	hub := b.resolve(b.Store, "Q-9x", "", state.Minted)
 	p.commit(rest(10, state.Parked, hub, func(q *state.Queued) { q.Event.Key = "Q-9" }),
 		state.Result{Offset: 11, Outcome: state.Delivered, Ref: &state.Ref{Entity: "customer", Hub: hub, System: "erp", Local: "0A1B-Ff"}})
@@ -163,7 +163,7 @@ func testBegin(t *testing.T, b *bench) {
 	b.no(b.MarkPublished(b.ctx(), l, []state.Published{{Seq: seqs[0], Key: "In-1", Positions: []state.PublishedAt{{Topic: "in.crm-orders", Offset: 3}}}}, nil))
 	for _, c := range []struct{ prefix, want string }{
 		{"47", "47%1 4711 47_2"}, {"4711", "4711"}, {"47%", "47%1"}, {"47_", "47_2"}, {"so-4", "SO-4711 so-4711"}, {"So-4711", "SO-4711 so-4711"},
-		{"ärg", "ÄRGER-1 a\u0308rger-2"}, {"ÄRGER-1", "ÄRGER-1"}, {"straße", "STRASSE 9"}, {"A\\", "a\\b"}, {"q-9", "Q-9 Q-9x"}, {"0a1b-fF", "0A1B-Ff"}, {"iN-", "In-1"},
+		{"ärg", "ÄRGER-1 a\u0308rger-2"}, {"ÄRGER-1", "ÄRGER-1"}, {"straße", "STRASSE 9"}, {"A\\", "a\\b"}, {"q-9", "Q-9 Q-9x"}, {"0a1b-fF", "0A1B-Ff"}, {"iN-", "In-1"}, {"po-1", "PO-1 po-1\x01 PO-1-2 PO-10"},
 		{"nobody", ""}, {"", ""}, {"%", ""}, {"_", ""}, {"'", ""}, {"\x00", ""}, {"\xff", ""},
 	} {
 		got, err := b.Begin(b.ctx(), c.prefix, 10)
