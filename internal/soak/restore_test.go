@@ -87,7 +87,12 @@ func (d *drill) run(way way) {
 	d.w.delivered(50, time.Minute) // counted while it comes: at its end all may be there
 	end()
 	d.h.kill()
-	held := d.count("beta")
+	held, news := d.count("beta"), 0
+	for no := range d.count("alpha") {
+		if strings.HasPrefix(no, "A") {
+			news++
+		}
+	}
 	way.back(d)
 	d.h.start()
 
@@ -101,8 +106,10 @@ func (d *drill) run(way way) {
 	d.w.quiet(3 * time.Minute)
 	r := d.restored()
 	d.Logf("%s: %d looked up, %d of them there, %d parked, %d again", r.Why, r.LookedUp, r.Found, r.Parked, r.Again)
-	if r.Found == 0 || r.Parked == 0 {
-		d.Errorf("%d found, %d parked: the drill has tried nothing", r.Found, r.Parked)
+	// How many are looked up because of it depends on whether the positions are passed before or after they come: the rest is looked up because
+	// everything is before it is created.
+	if news == 0 || r.Parked == 0 {
+		d.Errorf("%d were in alpha that the copy does not know, %d parked: the drill has tried nothing", news, r.Parked)
 	}
 	d.judge(held)
 	d.repair()
