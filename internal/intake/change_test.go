@@ -40,9 +40,7 @@ func source(flow, path string) Source {
 // at sends a signed delivery to a path.
 func (b *bench) at(path, id string) *httptest.ResponseRecorder {
 	const body = `{"id":"1"}`
-	r := httptest.NewRequest(http.MethodPost, webhook.PathPrefix+path, strings.NewReader(body))
-	r.Header = webhooktest.Headers(webhooktest.Key, id, b.Clock.Now(), body)
-	return b.serve(r)
+	return b.serve(webhooktest.Delivery(path, id, b.Clock.Now(), body))
 }
 
 // TestChange: while sources change, the paths that stay take deliveries all the time, a path that goes to another flow says that it is to

@@ -24,15 +24,11 @@ func standardHook() *webhook.Endpoint {
 
 // post sends a signed delivery straight to the handler.
 func (b *bench) post(id, body string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(http.MethodPost, "/hooks/crm/orders", strings.NewReader(body))
-	r.Header = webhooktest.Headers(webhooktest.Key, id, b.Clock.Now(), body)
-	return b.serve(r)
+	return b.serve(webhooktest.Delivery("crm/orders", id, b.Clock.Now(), body))
 }
 
 func (b *bench) serve(r *http.Request) *httptest.ResponseRecorder {
-	w := httptest.NewRecorder()
-	b.intake.Webhooks().ServeHTTP(w, r)
-	return w
+	return webhooktest.Serve(b.intake.Webhooks(), r)
 }
 
 // TestAnswersWithoutTheBroker: a sender is answered although the relay cannot publish.

@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -12,20 +11,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
-	"github.com/waybill-hub/waybill/internal/store"
 )
-
-const benchOrder = `{"id":"SO-%d","customer":"C-17","lines":[{"sku":"A","quantity":"2","price":"10.50"},{"sku":"B","quantity":"1","price":"3.25"}],"note":"deliver to the back door"}`
-
-func benchStore(b *testing.B) *store.Store {
-	b.Helper()
-	s, err := store.Open(b.Context(), store.Config{SQLite: filepath.Join(b.TempDir(), "waybill.db")})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = s.Close() })
-	return s
-}
 
 type sink struct{ n int64 }
 
@@ -40,11 +26,11 @@ func (s *sink) Send(_ context.Context, records []event.Record) []event.Sent {
 
 // BenchmarkRelay carries an inbox to a broker that takes no time.
 func BenchmarkRelay(b *testing.B) {
-	s := benchStore(b)
+	s := inboxtest.BenchStore(b)
 	rows := make([]state.Inbound, b.N)
 	for i := range rows {
 		id := fmt.Sprint("d", i)
-		rows[i] = state.Inbound{Flow: "orders", ID: id, DeliveryID: id, Body: fmt.Appendf(nil, benchOrder, i), Received: time.Now()}
+		rows[i] = state.Inbound{Flow: "orders", ID: id, DeliveryID: id, Body: fmt.Appendf(nil, inboxtest.BenchOrder, i), Received: time.Now()}
 	}
 	for len(rows) > 0 {
 		n := min(len(rows), 1000)

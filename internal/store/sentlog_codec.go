@@ -101,21 +101,15 @@ type decoder struct {
 	torn bool
 }
 
-func (d *decoder) uvarint() uint64 {
-	v, n := binary.Uvarint(d.b)
-	if n <= 0 {
-		d.b, d.torn = nil, true
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
+func (d *decoder) uvarint() uint64 { return number(d, binary.Uvarint) }
 
-func (d *decoder) varint() int64 {
-	v, n := binary.Varint(d.b)
+func (d *decoder) varint() int64 { return number(d, binary.Varint) }
+
+func number[T any](d *decoder, read func([]byte) (T, int)) (none T) {
+	v, n := read(d.b)
 	if n <= 0 {
 		d.b, d.torn = nil, true
-		return 0
+		return none
 	}
 	d.b = d.b[n:]
 	return v

@@ -1,9 +1,7 @@
 package webhook
 
 import (
-	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/webhook/webhooktest"
@@ -12,9 +10,7 @@ import (
 // at sends a signed delivery to a path.
 func (b *bench) at(path, id string) *httptest.ResponseRecorder {
 	const body = `{"id":"1"}`
-	r := httptest.NewRequest(http.MethodPost, PathPrefix+path, strings.NewReader(body))
-	r.Header = webhooktest.Headers(webhooktest.Key, id, b.Clock.Now(), body)
-	return b.serve(r)
+	return b.serve(webhooktest.Delivery(path, id, b.Clock.Now(), body))
 }
 
 // TestEndpointsChange: an endpoint that stays the same keeps its rate and its requests, one that changes hands says so between Close and Open,

@@ -50,8 +50,7 @@ func TestHookAnswers(t *testing.T) {
 
 		request := func(change func(*http.Request)) *httptest.ResponseRecorder {
 			const body = `{"id":"SO-9"}`
-			r := httptest.NewRequest(http.MethodPost, "/hooks/crm/orders", strings.NewReader(body))
-			r.Header = webhooktest.Headers(webhooktest.Key, "msg_9", b.Clock.Now(), body)
+			r := webhooktest.Delivery("crm/orders", "msg_9", b.Clock.Now(), body)
 			change(r)
 			return b.serve(r)
 		}

@@ -30,8 +30,7 @@ func TestRefusedWebhooksAreCounted(t *testing.T) {
 		hook.MaxBody, hook.Rate, hook.Burst = 1000, 1, 3
 		b.start(hook)
 		signed := func(at time.Time, body string) *http.Request {
-			r := httptest.NewRequest(http.MethodPost, "/hooks/crm/orders", strings.NewReader(body))
-			r.Header = webhooktest.Headers(webhooktest.Key, fmt.Sprint(rand.Int()), at, body)
+			r := webhooktest.Delivery("crm/orders", fmt.Sprint(rand.Int()), at, body)
 			return r
 		}
 		for _, c := range []struct {

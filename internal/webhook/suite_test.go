@@ -3,7 +3,6 @@ package webhook
 import (
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
@@ -59,13 +58,9 @@ func standardHook() *Endpoint {
 
 // post sends a signed delivery straight to the handler.
 func (b *bench) post(id, body string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(http.MethodPost, "/hooks/crm/orders", strings.NewReader(body))
-	r.Header = webhooktest.Headers(webhooktest.Key, id, b.Clock.Now(), body)
-	return b.serve(r)
+	return b.serve(webhooktest.Delivery("crm/orders", id, b.Clock.Now(), body))
 }
 
 func (b *bench) serve(r *http.Request) *httptest.ResponseRecorder {
-	w := httptest.NewRecorder()
-	b.handler.ServeHTTP(w, r)
-	return w
+	return webhooktest.Serve(b.handler, r)
 }

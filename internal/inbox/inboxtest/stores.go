@@ -35,6 +35,20 @@ func opener(t *testing.T, c store.Config) func() *store.Store {
 	}
 }
 
+// BenchOrder is an order as benchmarks send it; %d is its number.
+const BenchOrder = `{"id":"SO-%d","customer":"C-17","lines":[{"sku":"A","quantity":"2","price":"10.50"},{"sku":"B","quantity":"1","price":"3.25"}],"note":"deliver to the back door"}`
+
+// BenchStore is an SQLite store for a benchmark.
+func BenchStore(b *testing.B) *store.Store {
+	b.Helper()
+	s, err := store.Open(b.Context(), store.Config{SQLite: filepath.Join(b.TempDir(), "waybill.db")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
 // OnStores runs a test on every store.
 func OnStores(t *testing.T, test func(t *testing.T, b *Bench)) {
 	for name, factory := range Stores {

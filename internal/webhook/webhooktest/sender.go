@@ -49,6 +49,20 @@ func Headers(key, id string, at time.Time, body string) http.Header {
 	}
 }
 
+// Delivery is a signed delivery to a path below /hooks/, as Key's sender makes it.
+func Delivery(path, id string, at time.Time, body string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "/hooks/"+path, strings.NewReader(body))
+	r.Header = Headers(Key, id, at, body)
+	return r
+}
+
+// Serve gives what a handler answers.
+func Serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
 // Whsec is a key as Standard Webhooks writes it.
 func Whsec(key string) string { return "whsec_" + base64.StdEncoding.EncodeToString([]byte(key)) }
 
