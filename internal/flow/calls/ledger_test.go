@@ -27,6 +27,34 @@ func TestLedger(t *testing.T) {
 	if at := l.Until(&ours, time.Minute, time.Second); at != 2*time.Minute || l.met(&ours) == Refused {
 		t.Errorf("until %v", at)
 	}
+	// A lost call is in doubt even where it was known as refused before, and one that was refused is not known as such while another is made.
+	again := state.Intent{Entity: "order", Hub: "again", EventID: "e", Epoch: 1}
+	l.refused(&again)
+	l.lost(&again, time.Minute)
+	if at := l.Until(&again, 0, time.Second); l.met(&again) != Unknown || at != time.Minute {
+		t.Errorf("a lost call is %s, until %v", l.met(&again), at)
+	}
+	// The partition was taken away and given back: the event's call is of another epoch, and what the earlier one has sent may still arrive.
+	again.Epoch = 2
+	l.lost(&again, time.Second)
+	if at := l.Until(&again, 0, time.Second); at != time.Minute {
+		t.Errorf("an earlier request of the event is forgotten: until %v", at)
+	}
+	again.EventID = ""
+	l.Settle(&again, time.Hour)
+	sent := state.Intent{Entity: "order", Hub: "sent", EventID: "e", Epoch: 1}
+	l.refused(&sent)
+	if l.sending(&sent); l.met(&sent) != Unknown {
+		t.Errorf("a call that is being made is %s", l.met(&sent))
+	}
+	l.refused(&sent)
+	l.Until(&state.Intent{Entity: "order", Hub: "sent", EventID: "lost", Epoch: 1}, 0, time.Minute)
+	l.sending(&state.Intent{Entity: "order", Hub: "sent", EventID: "lost", Epoch: 1}) // forgets neither another event's nor what is unknown
+	if lost := (state.Intent{Entity: "order", Hub: "sent", EventID: "lost", Epoch: 1}); l.met(&sent) != Refused || l.Until(&lost, time.Hour, time.Hour) != time.Minute {
+		t.Error("a call that is about to be made makes another forgotten")
+	}
+	sent.EventID = ""
+	l.Settle(&sent, time.Hour)
 	// Another hub had the partition in between, and has called under its epoch.
 	void := state.Intent{Entity: "order", Hub: "other", EventID: "e", Epoch: 1}
 	l.refused(&void)
