@@ -137,7 +137,9 @@ func (b *Broker) start(listen string) error {
 	if err != nil {
 		return err
 	}
-	b.addr = ln.Addr().String()
+	if b.addr == "" { // a later life listens where the first did; others read the address meanwhile
+		b.addr = ln.Addr().String()
+	}
 	l := newLife(b.cfg.Log)
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
