@@ -83,9 +83,11 @@ type Hub struct {
 	end  context.CancelCauseFunc
 
 	// pausing is held while it is stored, and said to a runner, that a flow is paused or goes on: the two agree also when the flow gets
-	// another runner meanwhile.
+	// another runner meanwhile. paused and resumes are its.
 	pausing sync.Mutex
 	paused  map[string]bool
+	// resumes are how often each flow was resumed, as far as this hub has heard; nil where there are no others.
+	resumes map[string]int64
 
 	mu      sync.Mutex
 	runners map[string]*running
@@ -212,9 +214,11 @@ func (h *Hub) Stop(ctx context.Context) error {
 
 // beside runs something beside the rest until the hub stops; run ends with its context, and is waited for. Of what was begun in turn, the last one
 // ends first.
-func (h *Hub) beside(name string, run func(ctx context.Context)) error {
+func (h *Hub) beside(name string, works ...func(ctx context.Context)) error {
 	b := lifecycle.NewBackground(context.Background())
-	b.Go(run)
+	for _, work := range works {
+		b.Go(work)
+	}
 	return h.stack.Push(name, 10*time.Second, func(context.Context) error { return b.Stop(context.Background(), nil) })
 }
 
@@ -253,19 +257,24 @@ const (
 // patiently tries until open succeeds, for as long as what it asks is not there.
 func (h *Hub) patiently(ctx context.Context, open func() error) error {
 	began := h.clock.Elapsed()
-	for wait := firstStartWait; ; wait = min(2*wait, lastStartWait) {
-		err := open()
-		if fault.KindOf(err) != fault.Unavailable || ctx.Err() != nil {
-			return err
-		}
-		if left := startPatience - (h.clock.Elapsed() - began); left <= 0 {
+	var last error
+	err := lifecycle.Retry(ctx, h.clock, lifecycle.Backoff{Min: firstStartWait, Max: lastStartWait}, func() error { last = open(); return last },
+		func(err error, wait time.Duration) error {
+			switch {
+			case fault.KindOf(err) != fault.Unavailable:
+				return err
+			case h.clock.Elapsed()-began < startPatience:
+				h.log.Warn("not there yet; trying again", "in", wait, "error", err)
+				return nil
+			case bus.Answered(err):
+				return fmt.Errorf("%w: tried for %s", err, startPatience)
+			}
 			return fmt.Errorf("%w: tried for %s; is it running, and is its address in the configuration right?", err, startPatience)
-		}
-		h.log.Warn("not there yet; trying again", "in", wait, "error", err)
-		if lifecycle.Sleep(ctx, h.clock, wait) != nil {
-			return err
-		}
+		})
+	if ctx.Err() != nil {
+		return last // what it waited for says more than that it was told to end
 	}
+	return err
 }
 
 func (h *Hub) openBroker(ctx context.Context) error {

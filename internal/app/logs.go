@@ -3,8 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"sync"
-	"time"
 
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/event"
@@ -35,16 +33,12 @@ func (h *Hub) startLogs(ctx context.Context) error { return h.logs.Start(ctx) }
 
 // startWatch looks at the logs as long as the hub runs, and puts on topics again what a recovery has found to be lost.
 func (h *Hub) startWatch(context.Context) error {
-	ctx, stop := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
+	return h.beside("watch over the logs", func(ctx context.Context) {
 		h.logs.Watch(ctx, func(ctx context.Context) {
 			h.settleFlows(ctx)
 			h.fitAgain(ctx)
 		})
-	})
-	wg.Go(func() { h.logs.Resend(ctx) })
-	return h.stack.Push("watch over the logs", 10*time.Second, func(context.Context) error { stop(); wg.Wait(); return nil })
+	}, h.logs.Resend)
 }
 
 // logBroker is the hub's broker as the look at logs needs it.

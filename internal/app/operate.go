@@ -97,6 +97,9 @@ func (h *Hub) turnFlow(ctx context.Context, name, who string, paused bool) (alar
 		r.Pause()
 		return false, nil
 	}
+	if h.resumes != nil {
+		h.resumes[name]++ // it is no other hub's news: an alarm that comes from now on is not ended by it
+	}
 	if h.logs.Why(name) != "" {
 		return false, nil // it goes on by itself, very soon
 	}

@@ -16,15 +16,14 @@ func (h *Hub) startHearing(ctx context.Context) error {
 	if h.plan().Hub.Store.Postgres == nil {
 		return nil
 	}
-	known, err := h.store.Resumes(ctx)
-	if err != nil {
+	if err := h.knowResumes(ctx); err != nil {
 		return err
 	}
 	asked := int64(0) // the newest wish that was heard of
 	return h.beside("other hubs' news", func(ctx context.Context) {
 		for lifecycle.Sleep(ctx, h.clock, hearEvery) == nil {
 			asked = h.hearWishes(ctx, asked)
-			again, err := h.hear(ctx, known)
+			again, err := h.hear(ctx)
 			if err != nil {
 				h.log.Debug("cannot look for what other hubs were told", "error", err)
 				continue
@@ -37,6 +36,15 @@ func (h *Hub) startHearing(ctx context.Context) error {
 			}
 		}
 	})
+}
+
+// knowResumes takes all resumes so far as heard of.
+func (h *Hub) knowResumes(ctx context.Context) error {
+	h.pausing.Lock()
+	defer h.pausing.Unlock()
+	var err error
+	h.resumes, err = h.store.Resumes(ctx)
+	return err
 }
 
 // hearWishes wakes the readers of which something was asked since the wish that was heard of last, at whichever hub.
@@ -59,8 +67,8 @@ func (h *Hub) hearWishes(ctx context.Context, last int64) int64 {
 }
 
 // hear pauses and resumes the flows as they are stored, and gives those that an alarm had stopped here and that were resumed
-// elsewhere. known, how often each flow was resumed as far as this hub has heard, is brought up to date.
-func (h *Hub) hear(ctx context.Context, known map[string]int64) (again []string, err error) {
+// elsewhere.
+func (h *Hub) hear(ctx context.Context) (again []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	h.pausing.Lock()
@@ -80,7 +88,7 @@ func (h *Hub) hear(ctx context.Context, known map[string]int64) (again []string,
 	}
 	for _, r := range h.flows() {
 		name := r.Flow().Name
-		fresh := now[name] != known[name]
+		fresh := now[name] != h.resumes[name]
 		switch {
 		case paused[name]:
 			if !h.paused[name] {
@@ -100,7 +108,7 @@ func (h *Hub) hear(ctx context.Context, known map[string]int64) (again []string,
 			}
 		}
 		h.paused[name] = paused[name]
-		known[name] = now[name]
+		h.resumes[name] = now[name]
 	}
 	return again, nil
 }

@@ -14,8 +14,7 @@ import (
 func TestResumeAtAnotherHubIsHeard(t *testing.T) {
 	hub := newProject(t, newTarget(t).URL).start(io.Discard)
 	ctx := t.Context()
-	known, err := hub.store.Resumes(ctx)
-	if err != nil {
+	if err := hub.knowResumes(ctx); err != nil {
 		t.Fatal(err)
 	}
 	var orders *running
@@ -26,7 +25,7 @@ func TestResumeAtAnotherHubIsHeard(t *testing.T) {
 	}
 	hear := func(want ...string) {
 		t.Helper()
-		again, err := hub.hear(ctx, known)
+		again, err := hub.hear(ctx)
 		if err != nil || !slices.Equal(again, want) {
 			t.Fatalf("heard of resumes of %v, %v; want %v", again, err, want)
 		}
@@ -47,6 +46,19 @@ func TestResumeAtAnotherHubIsHeard(t *testing.T) {
 			t.Fatal("the flow still stands still")
 		}
 		hear()
+	}
+	// Resumed here: that is no news, and ends no alarm that comes after it.
+	orders.RaiseAlarm("test", errors.New("it is broken"))
+	if alarmed, err := hub.turnFlow(ctx, "orders", "ann", false); err != nil || !alarmed {
+		t.Fatalf("resumed here: %v %v", alarmed, err)
+	}
+	orders.RaiseAlarm("test", errors.New("it is broken again"))
+	hear()
+	if orders.Alarmed() == nil {
+		t.Fatal("the hub has heard its own resume, and ended an alarm that came after it")
+	}
+	if _, err := hub.turnFlow(ctx, "orders", "ann", false); err != nil {
+		t.Fatal(err)
 	}
 	// Paused and resumed elsewhere.
 	if err := hub.store.Pause(ctx, "orders", "ann"); err != nil {

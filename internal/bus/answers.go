@@ -226,6 +226,33 @@ func callKind(err error) fault.Kind {
 	return fault.Unavailable
 }
 
+// createKind classifies a broker's answer to the making of a topic. Brokers that begin, or are not all there, answer that the number of replicas
+// is wrong: a KRaft broker listens before its controller counts it.
+func createKind(err error) fault.Kind {
+	switch aboutOf(err) {
+	case aboutMoment, aboutUnknown:
+		return fault.Unavailable
+	}
+	switch {
+	case errors.Is(err, kafka.InvalidReplicationFactor):
+		return fault.Unavailable
+	case callKind(err) == fault.Auth:
+		return fault.Auth
+	}
+	return fault.Invalid
+}
+
+// Answered reports whether a broker has said why: it is there, whatever is wrong.
+func Answered(err error) bool {
+	var code kafka.Error
+	return errors.As(err, &code)
+}
+
+// explained is the error with what explain adds.
+func explained(err error) error {
+	return fmt.Errorf("%w%s", err, strings.TrimPrefix(explain(err), err.Error()))
+}
+
 // explain is the text of an error for people: the broker's own name of it, and what to do.
 func explain(err error) string {
 	var code kafka.Error

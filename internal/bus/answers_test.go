@@ -169,6 +169,9 @@ func TestTopicsNotMade(t *testing.T) {
 		if got := fault.KindOf(err); got != tt.kind || !strings.Contains(fmt.Sprint(err), tt.says) {
 			t.Errorf("%v and %v: %s: %v", tt.a, tt.b, got, err)
 		}
+		if !Answered(err) {
+			t.Errorf("%v: nobody can tell that the broker has answered", err)
+		}
 	}
 }
 

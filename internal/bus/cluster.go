@@ -174,7 +174,7 @@ func (c *Cluster) EnsureTopics(ctx context.Context, topics []Topic) error {
 		case errors.Is(err, kafka.TopicAlreadyExists):
 			c.checkPartitions(ctx, t)
 		default:
-			errs = append(errs, fault.Wrap(createKind(err), "create topic "+t.Name, errors.New(explain(err))))
+			errs = append(errs, fault.Wrap(createKind(err), "create topic "+t.Name, explained(err)))
 		}
 	}
 	if len(errs) == 0 {
@@ -190,18 +190,6 @@ func waits(err error) int {
 		return 1
 	}
 	return 0
-}
-
-// createKind classifies a broker's answer to the making of a topic. Brokers that begin, or are not all there, answer that the number of replicas
-// is wrong: a KRaft broker listens before its controller counts it.
-func createKind(err error) fault.Kind {
-	switch {
-	case errors.Is(err, kafka.InvalidReplicationFactor), aboutOf(err) == aboutMoment, aboutOf(err) == aboutUnknown:
-		return fault.Unavailable
-	case callKind(err) == fault.Auth:
-		return fault.Auth
-	}
-	return fault.Invalid
 }
 
 // awaitLeaders waits until every partition of new topics can be written to: brokers make them known one after the other.

@@ -51,10 +51,9 @@ func (d *Delivery) Meet(intents []state.Intent) {
 		}
 		return opened && mine || refused
 	})
-	d.wasInDoubt = len(d.inherited) > 0
 }
 
-// Restored tells whether a call that the store does not know any more may have made the object.
+// Restored tells, once all intents are met and before anything is sent, whether a call that the store does not know any more may have made the object.
 func (d *Delivery) Restored(is bool) {
 	d.restored = is
 	d.wasInDoubt = is || len(d.inherited) > 0

@@ -144,7 +144,7 @@ func (l *Ledger) Settle(in *state.Intent, now time.Duration) {
 	o := ObjectOf(in)
 	rest := l.calls[o][:0]
 	for _, c := range l.calls[o] {
-		if _, err := Next(c.state, Cover); err != nil || in.EventID != "" && c.event != in.EventID {
+		if in.EventID != "" && c.event != in.EventID {
 			rest = append(rest, c)
 		} else if c.until > now {
 			l.lateRequests[o] = max(l.lateRequests[o], c.until)

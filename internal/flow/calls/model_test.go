@@ -70,6 +70,7 @@ func (m *model) begin(t *rapid.T) {
 		all = append(all, in)
 	}
 	m.at.Meet(all)
+	m.at.Restored(false)
 }
 
 // call does what a delivery does: looks where a create is in doubt, waits for what is in the way, stores the intent, sends.

@@ -99,7 +99,7 @@ alive() { # PORT
   answer=$({
     exec 3<>"/dev/tcp/127.0.0.1/$1" || exit 0
     printf '\x00\x00\x00\x0e\x00\x03\x00\x01\x00\x00\x00\x01\xff\xff\x00\x00\x00\x00' >&3
-    timeout 5 head -c 12 <&3 | od -An -tu1
+    timeout 1 head -c 12 <&3 | od -An -tu1
   } 2>/dev/null) || true
   set -- $answer
   echo "${12:-0}"
@@ -108,7 +108,6 @@ alive() { # PORT
 launch() { # [I]
   local dir i all=0
   for dir in "$data"/${1:-*}/; do
-    i=$(basename "$dir")
     setsid nohup java -Xms64m "-Xmx$heap" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$lib/*" kafka.Kafka "$dir/server.properties" \
       >"$dir/out" 2>&1 </dev/null &
     echo $! >"$dir/pid"
@@ -118,11 +117,10 @@ launch() { # [I]
   done
   for dir in "$data"/${1:-*}/; do
     i=$(basename "$dir")
-    local tries=0
+    local until=$((SECONDS + 60))
     until [ "$(alive "$(broker_port "$i")")" -ge "$all" ]; do
       kill -0 "$(cat "$dir/pid")" 2>/dev/null || fail "node $i ended: $(tail -5 "$dir/out")"
-      tries=$((tries + 1))
-      [ "$tries" -lt 600 ] || fail "node $i and its peers are not all there after a minute: see $dir/out"
+      [ "$SECONDS" -lt "$until" ] || fail "node $i and its peers are not all there after a minute: see $dir/out"
       sleep 0.1
     done
   done
