@@ -37,6 +37,8 @@ func Check(ctx context.Context, plan *config.Plan, o CheckOptions, p *strictyaml
 	c.systems(ctx)
 	c.listen("http", plan.Hub.HTTP.Listen)
 	c.listen("hooks", plan.Hub.Hooks.Listen)
+	c.certificate("http", plan.Hub.HTTP.TLS)
+	c.certificate("hooks", plan.Hub.Hooks.TLS)
 }
 
 type checker struct {
@@ -159,6 +161,25 @@ func (c *checker) unopened(s *config.System, err error) {
 		return
 	}
 	c.p.Add(s.Pos, "system %s: %s", s.Name, err)
+}
+
+// certificate complains of a listener's files that this machine lacks: a stand-in was taken for them. What they hold was looked at when they were read.
+func (c *checker) certificate(key string, t *config.ServerTLS) {
+	if t == nil {
+		return
+	}
+	for _, f := range []struct{ name, path string }{{"cert", t.Cert}, {"key", t.Key}} {
+		file, err := os.Open(f.path)
+		if err == nil {
+			_ = file.Close()
+			continue
+		}
+		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
+			err = pe.Err
+		}
+		c.here(c.plan.Place(key, "tls", f.name), "relative paths start at the directory of the configuration file; --elsewhere where the files are for another machine",
+			"%s: the file %s cannot be read: %v", f.name, f.path, err)
+	}
 }
 
 // listen complains of an address that no interface of this machine has.

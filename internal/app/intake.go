@@ -165,7 +165,7 @@ func (h *Hub) prune(ctx context.Context) {
 			h.log.Info("pruned the store", "rows", n)
 		}
 		if _, err := h.logs.Prune(ctx); err != nil && ctx.Err() == nil {
-			h.log.Warn("pruning the outbox failed; trying again later", "error", err)
+			h.log.Warn("pruning the log of what was sent failed; trying again later", "error", err)
 		}
 	}
 }

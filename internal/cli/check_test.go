@@ -3,6 +3,9 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -42,6 +45,23 @@ const (
 	pushed  = "systems: {crm: {connector: webhook}}\n"
 	hooked  = "flow: orders\nentity: order\nfrom:\n  system: crm\n  webhook: {path: crm/orders, verify: %s}\nkey: source.no\nto: {topic: orders}\n"
 )
+
+// served is a hub with a certificate of its own, whose files lie beside the configuration.
+const served = "http: {listen: 127.0.0.1:0, tls: {cert: tls/tls.crt, key: tls/tls.key}}\nhooks: {listen: 127.0.0.1:0}\n"
+
+// pair are such files.
+func pair(t *testing.T) map[string]string {
+	t.Helper()
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	lent := s.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(lent.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{"configs/tls/tls.crt": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: lent.Certificate[0]})),
+		"configs/tls/tls.key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))}
+}
 
 func verify(settings string) string { return strings.Replace(hooked, "%s", settings, 1) }
 
@@ -88,6 +108,10 @@ func TestCheckIsWhatRunSays(t *testing.T) {
 		{name: "a topic of the broker's own", conf: listens, flow: "flow: orders\nentity: order\nfrom: {topic: orders}\nto: {topic: __consumer_offsets}\n", says: "the topic __consumer_offsets is the broker's own"},
 		{name: "a topic that is no name", conf: listens, flow: "flow: orders\nentity: order\nfrom: {topic: orders}\nto: {topic: \"my orders\"}\n", says: "\"my orders\" cannot be a topic"},
 		{name: "two topics that are one", conf: listens, flow: "flow: orders\nentity: order\nfrom: {topic: a.b}\nto: {topic: a_b}\n", says: "differ in dots and underscores alone"},
+		{name: "the hub's own certificate", conf: served, files: pair(t)},
+		{name: "the hub's own certificate that is not there", conf: served, says: "configs/waybill.yaml:1:41: cert: the file configs/tls/tls.crt cannot be read: no such file or directory"},
+		{name: "the hub's own key that is not there", conf: served, files: map[string]string{"configs/tls/tls.crt": "x"}, says: "configs/waybill.yaml:1:59: key: the file configs/tls/tls.key cannot be read"},
+		{name: "the hub's own certificate that is none", conf: served, files: map[string]string{"configs/tls/tls.crt": "x", "configs/tls/tls.key": "y"}, says: "configs/waybill.yaml:1:41: cert: tls/tls.crt holds no certificate in PEM"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
@@ -163,6 +187,10 @@ func TestCheckElsewhere(t *testing.T) {
 		t.Errorf("%d\n%s", code, out)
 	}
 	if code, out, _ := command(t, "check", "--elsewhere"); code != 0 || strings.Count(out, ": note: ") != 4 {
+		t.Errorf("%d\n%s", code, out)
+	}
+	write(t, "configs/waybill.yaml", served)
+	if code, out, _ := command(t, "check", "--elsewhere"); code != 0 || strings.Count(out, ": note: ") != 3 || !strings.Contains(out, "note: key: the file configs/tls/tls.key cannot be read") {
 		t.Errorf("%d\n%s", code, out)
 	}
 }

@@ -94,7 +94,7 @@ func (e *env) requestIf(ctx context.Context, method, path, match string, body, i
 	if resp.StatusCode >= 300 {
 		var p api.Problem
 		if json.Unmarshal(data, &p) != nil || p.Title == "" {
-			return fmt.Errorf("%s answers %s: is a hub there?", e.url, resp.Status)
+			return e.noHub(resp.Status)
 		}
 		if p.Status == http.StatusUnauthorized {
 			what := "wants a token"
@@ -304,4 +304,12 @@ func (e *env) turn(verb, short string) *cobra.Command {
 		fmt.Fprintf(e.out, "%s is %s\n", got["flow"], got["state"])
 		return nil
 	})}
+}
+
+// noHub: what answers is no hub, or one that is spoken to in the clear although it has a certificate.
+func (e *env) noHub(status string) error {
+	if rest, clear := strings.CutPrefix(e.url, "http://"); clear {
+		return fmt.Errorf("%s answers %s: is a hub there? One with http.tls is at https://%s", e.url, status, rest)
+	}
+	return fmt.Errorf("%s answers %s: is a hub there?", e.url, status)
 }

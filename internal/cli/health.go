@@ -98,7 +98,7 @@ func (e *env) health(ctx context.Context, path string) error {
 	if resp.StatusCode != http.StatusOK {
 		var p api.Problem
 		if json.Unmarshal(data, &p) != nil || p.Detail == "" {
-			return fmt.Errorf("%s answers %s: is a hub there?", e.url, resp.Status)
+			return e.noHub(resp.Status)
 		}
 		return errors.New(p.Detail)
 	}

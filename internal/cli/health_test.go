@@ -3,6 +3,8 @@ package cli
 import (
 	"bytes"
 	"encoding/pem"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -55,6 +57,20 @@ func TestHealth(t *testing.T) {
 		var out bytes.Buffer
 		if code := Main(t.Context(), tt.args, &out, &out); code != tt.code || !strings.Contains(out.String(), tt.want) {
 			t.Errorf("%v: %d %s", tt.args, code, out.String())
+		}
+	}
+}
+
+// TestSpokenToInTheClear: who forgets the s of https:// is told so.
+func TestSpokenToInTheClear(t *testing.T) {
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	defer s.Close()
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	at := strings.TrimPrefix(s.URL, "https://")
+	for _, args := range [][]string{{"status"}, {"health"}} {
+		code, out, errs := command(t, append(args, "--url", "http://"+at)...)
+		if code == 0 || !strings.Contains(errs, "One with http.tls is at https://"+at) {
+			t.Errorf("%v: %d %s%s", args, code, out, errs)
 		}
 	}
 }

@@ -159,9 +159,9 @@ func (e *env) showCause(j *api.Journal, all bool) error {
 	if all && j.Documents == nil {
 		return nil
 	}
-	what := strings.TrimSpace(j.Operation + " in " + j.System)
-	if j.Operation == "" {
-		what = ""
+	what := j.Operation
+	if what != "" && j.System != "" { // a record that was put on a topic is in none
+		what += " in " + j.System
 	}
 	rows := [][]string{{j.Flow, strings.Join(strings.Fields(j.Time.Local().Format("2006-01-02 15:04:05.000")+" "+j.Outcome), " ")}}
 	add := func(name, text string) {

@@ -111,8 +111,8 @@ func (l *loader) serverTLS(raw *serverTLSFile, n strictyaml.Node) *ServerTLS {
 	if raw.Cert == "" || raw.Key == "" {
 		return t // complained of already
 	}
-	cert, ok := l.pem(n.Get("cert"), t.Cert)
-	key, also := l.pem(n.Get("key"), t.Key)
+	cert, ok := l.pem(n.Get("cert"), raw.Cert)
+	key, also := l.pem(n.Get("key"), raw.Key)
 	if !ok || !also {
 		return t
 	}
@@ -145,14 +145,16 @@ func (l *loader) leaf(leaf *x509.Certificate, n strictyaml.Node, name string) {
 	}
 }
 
-// pem reads one of the two files, as secrets are read. Where files are checked and the secrets are not, there is nothing to look at.
-func (l *loader) pem(n strictyaml.Node, path string) ([]byte, bool) {
+// pem reads one of the two files, as secrets are read. Where files are checked and the secrets are not, there is nothing to look at. written is the
+// path as it stands in the file: the resolver has its directory itself.
+func (l *loader) pem(n strictyaml.Node, written string) ([]byte, bool) {
 	var data []byte
+	path := l.resolve(written)
 	st, err := os.Stat(path)
 	if err == nil && !st.Mode().IsRegular() {
 		err = errors.New("not a file")
 	} else {
-		data, err = l.o.Resolver.File(path)
+		data, err = l.o.Resolver.File(written)
 	}
 	if err != nil {
 		if pe := (*fs.PathError)(nil); errors.As(err, &pe) {

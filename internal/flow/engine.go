@@ -406,7 +406,8 @@ func (r *Runner) insist(ctx context.Context, what string, call func() error) err
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		r.log.Warn("the store does not answer; trying again", "what", what, "error", err, "in", wait)
+		r.Observer.Retrying(r.flow.Name, "the store "+causeOf(err), what+": "+err.Error())
+		r.log.Debug("the store does not answer; trying again", "what", what, "error", err, "in", wait)
 		if err := lifecycle.Sleep(ctx, r.Clock, wait); err != nil {
 			return err
 		}

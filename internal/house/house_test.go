@@ -62,7 +62,7 @@ var may = map[string][]string{
 	"internal/schedule": {"internal/lease", "internal/zones", "internal/lifecycle", "internal/state"},
 	"internal/sandbox":  {"internal/sandbox/liar"},
 	"internal/status":   {},
-	"internal/logcheck": {"internal/publish", "internal/lease", "internal/event", "internal/state", "internal/lifecycle"},
+	"internal/logcheck": {"internal/publish", "internal/fault", "internal/lease", "internal/event", "internal/state", "internal/lifecycle"},
 	"internal/access":   {"internal/lifecycle"},
 	"internal/api":      {"internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/status", "internal/access"},
 	"internal/console":  {"internal/event", "internal/fault", "internal/state"},

@@ -125,7 +125,10 @@ func (r *Runner) hold(ctx context.Context, lease state.Lease, until time.Time, w
 	cancel(nil)
 	<-renewing
 	if errors.Is(cause, state.ErrFenced) {
-		return cause // whatever the work made of it
+		if err != nil && !errors.Is(err, cause) {
+			return fmt.Errorf("%w: %w", cause, err)
+		}
+		return cause
 	}
 	rctx, done := lifecycle.WithTimeout(context.WithoutCancel(ctx), r.Clock, r.TTL/3, context.DeadlineExceeded)
 	defer done()

@@ -2,6 +2,7 @@ package logcheck
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/publish"
@@ -29,21 +31,27 @@ func (c *Checker) Resend(ctx context.Context) {
 		if err != nil || len(pending) == 0 {
 			continue
 		}
+		done := false
 		for _, topic := range slices.Sorted(maps.Keys(pending)) {
 			if c.Broken(topic) {
 				continue
 			}
-			if err := c.resendTopic(ctx, topic); err != nil && ctx.Err() == nil {
+			had, err := c.resendTopic(ctx, topic)
+			if err != nil && ctx.Err() == nil {
 				c.o.Log.Warn("putting records on a topic again failed; trying again", "topic", topic, "error", err)
 			}
+			done = done || had && err == nil
 		}
-		c.LookSoon()
+		if done { // where nothing has changed, a look would only ask for this again, at once
+			c.LookSoon()
+		}
 	}
 }
 
-func (c *Checker) resendTopic(ctx context.Context, topic string) error {
+// resendTopic puts on a topic what it lacks; had is false where another hub is at it.
+func (c *Checker) resendTopic(ctx context.Context, topic string) (had bool, err error) {
 	r := lease.Runner{Store: c.o.Store, Clock: c.o.Clock, Log: c.o.Log, Name: "resend/" + topic, Holder: c.o.Holder, TTL: resendTTL}
-	_, err := r.Once(ctx, func(ctx context.Context, held *lease.Held) error {
+	return r.Once(ctx, func(ctx context.Context, held *lease.Held) error {
 		for total := 0; ; {
 			n, err := c.resendBatch(ctx, held, topic)
 			if err != nil {
@@ -56,7 +64,6 @@ func (c *Checker) resendTopic(ctx context.Context, topic string) error {
 			total += n
 		}
 	})
-	return err
 }
 
 // resendBatch sends the first batches of what is lost, and gives how many records that were; 0: nothing is lost any more.
@@ -68,10 +75,7 @@ func (c *Checker) resendBatch(ctx context.Context, held *lease.Held, topic strin
 		return 0, err
 	}
 	for _, b := range batches {
-		if err := held.Check(c.o.Clock); err != nil { // a hub that was frozen sends nothing beside the one that has gone on
-			return sent, err
-		}
-		at, err := c.sendAll(ctx, topic, b.Records)
+		at, err := c.sendAll(ctx, held, topic, b.Records)
 		if err != nil {
 			return sent, err
 		}
@@ -83,11 +87,13 @@ func (c *Checker) resendBatch(ctx context.Context, held *lease.Held, topic strin
 	return sent, nil
 }
 
-// sendAll sends until every record is on the topic, or the topic is not what it was.
-func (c *Checker) sendAll(ctx context.Context, topic string, records []event.Record) ([]state.PublishedAt, error) {
+// sendAll sends until every record is on the topic. It gives up where the topic is not what it was, where the broker will never take a record as it is
+// (other topics wait behind this one, and a person may change that), and where the lease may have run out.
+func (c *Checker) sendAll(ctx context.Context, held *lease.Held, topic string, records []event.Record) ([]state.PublishedAt, error) {
 	at := make([]state.PublishedAt, len(records))
 	all := publish.Batch{
 		Len:    len(records),
+		Ready:  func() error { return held.Check(c.o.Clock) }, // a hub that was frozen sends nothing beside the one that has gone on
 		Record: func(i int) event.Record { return records[i] },
 		Settle: func(i int, s event.Sent) publish.Fate {
 			if s.Err != nil {
@@ -98,7 +104,7 @@ func (c *Checker) sendAll(ctx context.Context, topic string, records []event.Rec
 		},
 		Retry: func(try func() error) error {
 			return lifecycle.Retry(ctx, c.o.Clock, lifecycle.Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second}, try, func(err error, wait time.Duration) error {
-				if c.Broken(topic) {
+				if c.Broken(topic) || errors.Is(err, state.ErrFenced) || fault.KindOf(err) == fault.Invalid {
 					return err
 				}
 				c.o.Log.Warn("the broker does not take records that are to be on their topic again; trying again", "topic", topic, "in", wait, "error", err)

@@ -1,7 +1,9 @@
 package logcheck
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/lifecycle"
@@ -22,7 +24,7 @@ func (c *Checker) Start(ctx context.Context) error {
 	if err := c.learn(ctx); err != nil {
 		return err
 	}
-	deadline, cancel := context.WithTimeout(ctx, lookTime)
+	deadline, cancel := lifecycle.WithTimeout(ctx, c.o.Clock, lookTime, errUnsure)
 	defer cancel()
 	for {
 		sure, err := c.Look(deadline)
@@ -31,10 +33,12 @@ func (c *Checker) Start(ctx context.Context) error {
 		}
 		// Leaders of new topics, or after a broker's end, are only just being chosen.
 		if lifecycle.Sleep(deadline, c.o.Clock, 300*time.Millisecond) != nil {
-			return err
+			return cmp.Or(err, context.Cause(deadline))
 		}
 	}
 }
+
+var errUnsure = fmt.Errorf("what the topics' logs hold was not certain within %s: brokers or leaders come and go", lookTime)
 
 // learn adds to what is known of the logs how far the hub itself has written.
 func (c *Checker) learn(ctx context.Context) error {

@@ -4,6 +4,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/waybill-hub/waybill/internal/event"
@@ -63,9 +64,15 @@ func (b *Batch) Send(ctx context.Context, p Publisher) error {
 				return err
 			}
 		}
+		if len(open) > 0 {
+			return errNoReason
+		}
 		return nil
 	})
 }
+
+// errNoReason: a fault of the caller, which must not pass for an end.
+var errNoReason = errors.New("records are to be sent again, and nobody said why")
 
 // once sends these records once and gives those that are to be sent again, and whether at once; err is why one of them failed.
 func (b *Batch) once(ctx context.Context, p Publisher, open []int) (again []int, now bool, err error) {
@@ -85,7 +92,9 @@ func (b *Batch) once(ctx context.Context, p Publisher, open []int) (again []int,
 		case Changed:
 			now, again = true, append(again, i)
 		case Failed:
-			again, err = append(again, i), sent[n].Err
+			if again = append(again, i); err == nil { // what fails behind it says less
+				err = sent[n].Err
+			}
 		}
 	}
 	return again, now, err

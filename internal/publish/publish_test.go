@@ -73,6 +73,7 @@ func TestBatch(t *testing.T) {
 		fate   func(value string) Fate // of one that failed
 		ready  func(calls int) error
 		tries  int
+		asked  int      // whether anything may be sent
 		want   []string // what was sent, call by call
 		failed error
 	}{
@@ -89,7 +90,10 @@ func TestBatch(t *testing.T) {
 			fails: func(_ int, v string) error { return when(v == "b2") },
 			fate:  func(string) Fate { return Refused }, want: []string{"a1 b1 a2 b2"}},
 		"nothing may be sent for a while": {
-			ready: func(n int) error { return when(n == 0) }, tries: 1, want: []string{"a1 b1 a2 b2"}},
+			ready: func(n int) error { return when(n == 0) }, tries: 1, want: []string{"a1 b1 a2 b2"}, asked: 2},
+		"nothing may be sent any more when one was changed": {
+			fails: func(calls int, v string) error { return when(calls == 0 && v == "a1") }, fate: func(string) Fate { return Changed },
+			ready: func(n int) error { return when(n > 0) }, want: []string{"a1 b1 a2 b2"}, failed: errDown, asked: 2},
 		"enough": {fails: func(int, string) error { return errDown }, tries: 1, want: []string{"a1 b1 a2 b2", "a1 b1 a2 b2"}, failed: errDown},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,13 +117,25 @@ func TestBatch(t *testing.T) {
 			if c.ready != nil {
 				b.Ready = func() error { asked++; return c.ready(asked - 1) }
 			}
-			if err := b.Send(t.Context(), p); (err == nil) != (c.failed == nil) {
+			if err := b.Send(t.Context(), p); !errors.Is(err, c.failed) {
 				t.Errorf("error %v, want %v", err, c.failed)
+			}
+			if asked != c.asked {
+				t.Errorf("asked %d times whether anything may be sent, want %d", asked, c.asked)
 			}
 			if !slices.Equal(p.calls, c.want) {
 				t.Errorf("sent %q, want %q", p.calls, c.want)
 			}
 		})
+	}
+}
+
+// TestFailedWithoutReason: what is to be sent again is never taken for sent, also where the caller makes the mistake.
+func TestFailedWithoutReason(t *testing.T) {
+	p := &topic{parts: 1, fails: func(event.Record) error { return nil }}
+	b := Batch{Len: 1, Record: records("a"), Retry: untilDone(0), Settle: func(int, event.Sent) Fate { return Failed }}
+	if err := b.Send(t.Context(), p); err == nil {
+		t.Error("a record that is to be sent again passes for sent")
 	}
 }
 

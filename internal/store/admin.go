@@ -122,14 +122,7 @@ func (s *Store) Resume(ctx context.Context, flow, who string) error {
 // Resumes tells how often people have resumed each flow. Whoever compares it with what it knew learns of every resume, at whichever hub
 // it was given, without a clock.
 func (s *Store) Resumes(ctx context.Context) (map[string]int64, error) {
-	out := map[string]int64{}
-	err := s.each(ctx, func(r *sql.Rows) error {
-		var flow string
-		var n int64
-		err := r.Scan(&flow, &n)
-		out[flow] = n
-		return err
-	}, "SELECT flow, n FROM resumes")
+	out, err := numbersOf(ctx, s.read, s.d, "SELECT flow, n FROM resumes")
 	return out, s.wrap("resumes", err)
 }
 

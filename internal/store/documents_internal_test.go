@@ -10,6 +10,7 @@ import (
 
 	"github.com/klauspost/compress/s2"
 
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -53,11 +54,15 @@ func TestDocumentsUnread(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	s.KeepDocuments(Keep{Age: time.Hour, Size: 1 << 20})
-	rows := make([]state.Journal, 2)
-	for i := range rows {
-		rows[i] = state.Journal{Flow: "f", Key: "K", EventID: "e", Outcome: state.Delivered, Time: time.Now(), Documents: &state.Documents{Source: []byte(`{"no":"1"}`), Status: "201"}}
+	p, err := s.OpenPartition(t.Context(), "f", "t", 0, event.Log{Cluster: "c", TopicID: "t", Last: 100})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := s.AppendJournal(t.Context(), rows); err != nil {
+	c := &state.Commit{Flow: "f", Topic: "t", Epoch: p.Epoch}
+	for i := range int64(2) {
+		c.Results = append(c.Results, state.Result{Offset: i, Outcome: state.Delivered, Journal: &state.Journal{Flow: "f", Key: "K", EventID: "e", Outcome: state.Delivered, Time: time.Now(), Documents: &state.Documents{Source: []byte(`{"no":"1"}`), Status: "201"}}})
+	}
+	if err := s.Commit(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	err = s.do(t.Context(), "as another version", func(t *tx) error {

@@ -382,3 +382,28 @@ func sqlConn(t *testing.T, path string) (*sql.Conn, error) {
 	t.Cleanup(func() { _ = db.Close() })
 	return db.Conn(t.Context())
 }
+
+// TestOldBulksGo: a bulk is kept as long as the audit, and no longer.
+func TestOldBulksGo(t *testing.T) {
+	s, err := Open(t.Context(), Config{SQLite: t.TempDir() + "/w.db", KeepJournal: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	now := time.Now()
+	err = s.do(t.Context(), "two bulks", func(t *tx) error {
+		_, err := t.exec("INSERT INTO bulks (id, time, who, action, about, n) VALUES (1, ?, 'ann', 'bulk replay', 'x', 3), (2, ?, 'bob', 'bulk replay', 'x', 3)",
+			stamp(now.Add(-2*time.Hour)), stamp(now))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Prune(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	left, err := numbersOf(t.Context(), s.read, s.d, "SELECT who, id FROM bulks")
+	if err != nil || len(left) != 1 || left["bob"] != 2 {
+		t.Errorf("left %v, %v", left, err)
+	}
+}

@@ -34,16 +34,6 @@ func (t *tx) saveJournal(rows []*state.Journal, bodies [][]byte) error {
 	return t.saveDocuments(ids, rows, bodies)
 }
 
-// AppendJournal writes rows that belong to no Commit: the successes of `journal: all`, written behind. A repeated call writes them again.
-func (s *Store) AppendJournal(ctx context.Context, rows []state.Journal) error {
-	list := make([]*state.Journal, len(rows))
-	for i := range rows {
-		list[i] = &rows[i]
-	}
-	bodies, size := s.encodeDocs(list)
-	return s.submit(ctx, &member{op: "journal", kind: aFunc, rows: len(rows), bytes: size, run: func(t *tx) error { return t.saveJournal(list, bodies) }})
-}
-
 func journalOf(ctx context.Context, db queryer, d dialect, q string, args ...any) ([]state.Journal, error) {
 	var out []state.Journal
 	err := eachOf(ctx, db, d, func(r *sql.Rows) error {

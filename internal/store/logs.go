@@ -133,14 +133,7 @@ func logLocks(topics []string, alone bool) []lockKey {
 func (s *Store) Tops(ctx context.Context) (map[string][]int64, error) {
 	out := map[string][]int64{}
 	err := s.snapshot(ctx, func(db queryer) error {
-		lives := map[string]int64{}
-		err := eachOf(ctx, db, s.d, func(r *sql.Rows) error {
-			var topic string
-			var life int64
-			err := r.Scan(&topic, &life)
-			lives[topic] = life
-			return err
-		}, "SELECT topic, life FROM logs")
+		lives, err := numbersOf(ctx, db, s.d, "SELECT topic, life FROM logs")
 		if err != nil {
 			return err
 		}

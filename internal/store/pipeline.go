@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -46,7 +45,7 @@ func (t *tx) flush(last string) error {
 		batch.Queue(last)
 	}
 	t.ahead = nil
-	sent, closed := false, false
+	sent := false
 	var failed error // kept apart: Raw takes a driver.ErrBadConn for itself
 	err := t.w.conn.Raw(func(c any) error {
 		conn, ok := c.(*stdlib.Conn)
@@ -54,14 +53,10 @@ func (t *tx) flush(last string) error {
 			return fmt.Errorf("store: a connection of the writer is a %T", c)
 		}
 		sent, failed = true, send(t.ctx, conn.Conn(), batch)
-		closed = conn.Conn().IsClosed()
 		return nil
 	})
 	if !sent {
 		return err
-	}
-	if closed && failed == nil && last == "" { // it cannot go on, whatever was answered
-		failed = driver.ErrBadConn
 	}
 	return failed
 }

@@ -102,19 +102,28 @@ func (d *doubt) opened(c *pgx.Conn) { c.PgConn().CustomData()[doubtKey] = d.time
 
 func (d *doubt) of(c *pgx.Conn) bool { return c.PgConn().CustomData()[doubtKey] != d.times.Load() }
 
-// ping is whether a connection that was idle is asked whether it is there. One that is doubted is not: it would keep its caller for as long as that one
-// has.
+// doubtTime is how long a connection that is doubted has to show that it is there.
+const doubtTime = time.Second
+
+// ping is whether a connection that was idle is asked whether it is there. One that is doubted is asked by use, for a shorter time.
 func (d *doubt) ping(_ context.Context, p stdlib.ShouldPingParams) bool {
 	return !d.of(p.Conn) && p.IdleDuration > time.Second
 }
 
-// use lets a connection be used again. One that is doubted is cut, so that nobody waits for its end either.
-func (d *doubt) use(_ context.Context, c *pgx.Conn) error {
+// use lets a connection be used again. One that is doubted and does not answer is cut, so that nobody waits for its end either.
+func (d *doubt) use(ctx context.Context, c *pgx.Conn) error {
 	if !d.of(c) {
 		return nil
 	}
-	_ = c.PgConn().Conn().Close()
-	return driver.ErrBadConn
+	now := d.times.Load()
+	ctx, cancel := context.WithTimeout(ctx, doubtTime)
+	defer cancel()
+	if c.Ping(ctx) != nil {
+		_ = c.PgConn().Conn().Close()
+		return driver.ErrBadConn
+	}
+	c.PgConn().CustomData()[doubtKey] = now
+	return nil
 }
 
 // openPool applies settings by statement: connection poolers refuse most of them as start-up parameters.

@@ -48,6 +48,19 @@ func eachOf(ctx context.Context, db queryer, d dialect, scan func(*sql.Rows) err
 	return eachRow(rows, err, scan)
 }
 
+// numbersOf are the rows of a query that gives a name and a number.
+func numbersOf(ctx context.Context, db queryer, d dialect, q string) (map[string]int64, error) {
+	out := map[string]int64{}
+	err := eachOf(ctx, db, d, func(r *sql.Rows) error {
+		var name string
+		var n int64
+		err := r.Scan(&name, &n)
+		out[name] = n
+		return err
+	}, q)
+	return out, err
+}
+
 // mostKept bounds the statements that readings keep: texts that hold as many marks as there are keys are many.
 const mostKept = 128
 

@@ -139,8 +139,9 @@ func (t *tx) updateRefs(refs []any) (map[refKey]bool, error) {
 	err := t.chunks(refWidth, refs, func(table string, args []any) error {
 		return t.each(func(r *sql.Rows) error {
 			var k refKey
-			defer func() { met[k] = true }()
-			return r.Scan(&k.entity, &k.hub, &k.system)
+			err := r.Scan(&k.entity, &k.hub, &k.system)
+			met[k] = true
+			return err
 		}, `UPDATE refs SET deleted = v.column5, known = COALESCE(v.column6, refs.known),
 			known_flow = CASE WHEN v.column6 IS NULL THEN refs.known_flow ELSE v.column7 END,
 			received = CASE WHEN v.column6 IS NULL THEN refs.received ELSE v.column8 END,

@@ -77,14 +77,7 @@ func (t *tx) saveSent(rows []*sentRow) error {
 
 // Resending counts, by topic, the records that are to be put on it again.
 func (s *Store) Resending(ctx context.Context) (map[string]int64, error) {
-	out := map[string]int64{}
-	err := s.each(ctx, func(r *sql.Rows) error {
-		var topic string
-		var n int64
-		err := r.Scan(&topic, &n)
-		out[topic] = n
-		return err
-	}, "SELECT topic, SUM(lost) FROM outbox WHERE lost > 0 GROUP BY topic")
+	out, err := numbersOf(ctx, s.read, s.d, "SELECT topic, SUM(lost) FROM outbox WHERE lost > 0 GROUP BY topic")
 	return out, s.wrap("resending", err)
 }
 

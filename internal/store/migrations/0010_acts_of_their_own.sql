@@ -14,5 +14,6 @@ CREATE TABLE bulks (
     n      BIGINT NOT NULL
 );
 INSERT INTO bulks (id, time, who, action, about, n)
-    SELECT a.id, a.time, a.who, a.action, a.object, (SELECT COUNT(*) FROM acts c WHERE c.bulk = a.id)
-    FROM audit a WHERE a.action IN ('bulk replay', 'bulk discard');
+    SELECT a.id, a.time, a.who, a.action, a.object, COALESCE(c.n, 0)
+    FROM audit a LEFT JOIN (SELECT bulk, COUNT(*) AS n FROM acts WHERE bulk > 0 GROUP BY bulk) AS c ON c.bulk = a.id
+    WHERE a.action IN ('bulk replay', 'bulk discard');

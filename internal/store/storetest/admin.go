@@ -88,7 +88,7 @@ func testJournal(t *testing.T, b *bench) {
 			External: "x", Version: "3", Attempts: 2, Took: time.Second}})
 		b.clock.Add(time.Minute)
 	}
-	b.no(b.AppendJournal(b.ctx(), []state.Journal{{Flow: "other", Key: "SO-0", Outcome: state.Delivered}}))
+	p.commit(state.Result{Offset: 4, Outcome: state.Delivered, Journal: &state.Journal{Flow: "other", Key: "SO-0", Outcome: state.Delivered}})
 	for name, c := range map[string]struct {
 		f    state.JournalFilter
 		want string
