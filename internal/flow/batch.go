@@ -280,8 +280,7 @@ func (w *pending) publish(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		w.runner.Observer.Retrying(w.runner.flow.Name, "the broker "+causeOf(cause), cause.Error())
-		w.runner.log.Debug("the broker does not take records; trying again", "records", len(open), "error", cause, "in", wait)
+		w.runner.complain("the broker does not take records; trying again", cause, "records", len(open), "in", wait)
 		if err := lifecycle.Sleep(ctx, w.runner.Clock, wait); err != nil {
 			return err
 		}

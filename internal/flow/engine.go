@@ -127,10 +127,15 @@ type Deps struct {
 // Runner works one flow.
 type Runner struct {
 	Deps
-	flow    *config.Flow
-	log     *slog.Logger
-	target  *System // nil when the flow delivers to a topic
-	read    bool    // flows read the topic that the flow delivers to
+	flow   *config.Flow
+	log    *slog.Logger
+	target *System // nil when the flow delivers to a topic
+	read   bool    // flows read the topic that the flow delivers to
+	// complaints are when the log was told last of failures of one cause.
+	complaints struct {
+		mu   sync.Mutex
+		last map[string]time.Duration
+	}
 	strange sync.Once
 	reads   *inbound // how an object written to the target reads back through the inbound mapping; nil: it does not
 	gate    gate
@@ -392,25 +397,4 @@ func (r *Runner) workContext(parent context.Context, p *partition) (context.Cont
 	s1 := context.AfterFunc(r.ctx, func() { cancel(context.Cause(r.ctx)) })
 	s2 := context.AfterFunc(p.ctx, func() { cancel(state.ErrFenced) })
 	return ctx, func() { s1(); s2(); cancel(nil) }
-}
-
-// insist repeats a call to the store until it succeeds, the hub stops or is fenced: while the store cannot be reached
-// nothing has a fate, so there is nothing else to do.
-func (r *Runner) insist(ctx context.Context, what string, call func() error) error {
-	wait := 50 * time.Millisecond
-	for {
-		err := call()
-		if err == nil || errors.Is(err, state.ErrFenced) || errors.Is(err, state.ErrClaimed) {
-			return err
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		r.Observer.Retrying(r.flow.Name, "the store "+causeOf(err), what+": "+err.Error())
-		r.log.Debug("the store does not answer; trying again", "what", what, "error", err, "in", wait)
-		if err := lifecycle.Sleep(ctx, r.Clock, wait); err != nil {
-			return err
-		}
-		wait = min(2*wait, 5*time.Second)
-	}
 }
