@@ -12,9 +12,9 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/config"
-	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/flow"
+	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/status"
@@ -25,7 +25,7 @@ import (
 type routerLog struct{ watermill.LoggerAdapter }
 
 func (l routerLog) Error(msg string, err error, fields watermill.LogFields) {
-	if errors.Is(err, flow.ErrStopping) || errors.Is(err, state.ErrFenced) || errors.Is(err, context.Canceled) || msg == "All handlers stopped, closing router" {
+	if errors.Is(err, deliver.ErrStopping) || errors.Is(err, state.ErrFenced) || errors.Is(err, context.Canceled) || msg == "All handlers stopped, closing router" {
 		l.LoggerAdapter.Debug(msg+": "+err.Error(), fields)
 		return
 	}
@@ -51,11 +51,11 @@ type running struct {
 
 // newRunning makes a flow's runner; it does nothing yet.
 func (h *Hub) newRunning(f *config.Flow, plan *config.Plan, systems map[string]*system) (*running, error) {
-	open := make(map[string]*flow.System, len(systems))
+	open := make(map[string]*deliver.System, len(systems))
 	for name, s := range systems {
 		open[name] = s.System
 	}
-	r, err := flow.New(f, flow.Deps{Plan: plan, Store: h.store, Publisher: publisher{h.publisher}, Systems: open, Clock: h.clock,
+	r, err := flow.New(f, flow.Deps{Plan: plan, Store: h.store, Publisher: h.publisher, Systems: open, Clock: h.clock,
 		Log: h.log, Observer: h.observer(f), Lanes: lanes, MaxRecord: h.cluster.MaxRecord,
 		Life: h.logs.Life, Foreign: h.foreign, Restored: &h.restored, Private: h.private, KeepsDocuments: h.keepsDocuments})
 	if err != nil {
@@ -242,21 +242,6 @@ func (h *Hub) kick() {
 	for _, r := range h.flows() {
 		r.Kick()
 	}
-}
-
-// publisher is the bus as the engine wants it.
-type publisher struct{ *bus.Publisher }
-
-func (p publisher) Send(ctx context.Context, records []event.Record) []error {
-	sent := p.Publisher.Send(ctx, records)
-	errs := make([]error, len(sent))
-	for i := range sent {
-		errs[i] = sent[i].Err
-		if sent[i].Err == nil {
-			records[i].Partition, records[i].Offset = sent[i].Partition, sent[i].Offset
-		}
-	}
-	return errs
 }
 
 // observer turns what the engine tells of one flow into metrics and counts.

@@ -10,7 +10,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
-	"github.com/waybill-hub/waybill/internal/flow"
+	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/schema"
@@ -162,7 +162,7 @@ func (h *Hub) rehearse(ctx context.Context, q *state.Queued, data []byte) (api.R
 	if no != nil {
 		headers = no.Headers
 	}
-	r, err := flow.Rehearse(ctx, plan, f, ev, headers, h.store)
+	r, err := decide.DryRun(ctx, plan, f, ev, headers, h.store, h.clock.Now())
 	if err != nil {
 		return api.Rehearsal{}, err
 	}

@@ -25,7 +25,7 @@ const (
 	restoredShown = 24 * time.Hour
 )
 
-// restored is what the hub knows of its store having gone back to an older state. It is the engine's flow.Restored.
+// restored is what the hub knows of its store having gone back to an older state. It is the engine's deliver.Restored.
 type restored struct {
 	now                   atomic.Pointer[state.Restoration] // never changed, but replaced
 	looked, found, untold atomic.Int64                      // since they were stored last

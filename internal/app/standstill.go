@@ -42,7 +42,7 @@ func (h *Hub) settleFlows(ctx context.Context) {
 		ended := h.logs.TakeEnded(name) || errors.Is(a.Err, bus.ErrPosition)
 		h.pausing.Lock()
 		if h.paused[name] {
-			r.Calm()
+			r.ClearAlarm()
 		} else {
 			r.Resume()
 		}

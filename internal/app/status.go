@@ -9,7 +9,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/connector"
-	"github.com/waybill-hub/waybill/internal/flow"
+	"github.com/waybill-hub/waybill/internal/flow/breaker"
 	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -105,7 +105,7 @@ func systemFacts(systems map[string]*system) map[string]*status.SystemFacts {
 }
 
 // direction is how one direction of a system does; the system, which is named beside it, does not begin its cause.
-func direction(system string, b *flow.Breaker) status.Direction {
+func direction(system string, b *breaker.Breaker) status.Direction {
 	h := b.Health()
 	d := status.Direction{Failing: h.Failing, Since: h.Since, Lasts: h.Lasts, Down: h.Down, Refused: h.Refused}
 	if h.Cause != nil {

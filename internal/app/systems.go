@@ -8,14 +8,15 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/config"
-	"github.com/waybill-hub/waybill/internal/flow"
+	"github.com/waybill-hub/waybill/internal/flow/breaker"
+	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // system is an open system with the watch over its breakers: flows write to it through one, and its readers tell the other what they meet.
 type system struct {
-	*flow.System
-	reads *flow.Breaker
+	*deliver.System
+	reads *breaker.Breaker
 	watch *lifecycle.Background
 }
 
@@ -50,10 +51,10 @@ func (h *Hub) openSystem(ctx context.Context, s *config.System) (*system, error)
 	if err != nil {
 		return nil, fmt.Errorf("system %s: %w", s.Name, err)
 	}
-	breaker := func(direction string) *flow.Breaker {
-		return flow.NewBreaker(s.Name, h.clock, h.log.With("direction", direction), c.Probe)
+	watched := func(direction string) *breaker.Breaker {
+		return breaker.New(s.Name, h.clock, h.log.With("direction", direction), c.Probe)
 	}
-	o := &system{System: &flow.System{System: s, Connector: c, Breaker: breaker("write")}, reads: breaker("read"), watch: lifecycle.NewBackground(context.Background())}
+	o := &system{System: &deliver.System{System: s, Connector: c, Breaker: watched("write")}, reads: watched("read"), watch: lifecycle.NewBackground(context.Background())}
 	o.watch.Go(o.Breaker.Watch)
 	o.watch.Go(o.reads.Watch)
 	return o, nil

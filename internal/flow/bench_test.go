@@ -16,6 +16,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/flow/breaker"
+	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/store"
 )
@@ -26,8 +28,8 @@ type instant struct{}
 func (instant) Probe(context.Context) error                                        { return nil }
 func (instant) Close() error                                                       { return nil }
 func (instant) Find(context.Context, connector.Lookup) ([]connector.Record, error) { return nil, nil }
-func (instant) Send(_ context.Context, records []event.Record) []error {
-	return make([]error, len(records))
+func (instant) Send(_ context.Context, records []event.Record) []event.Sent {
+	return make([]event.Sent, len(records))
 }
 
 // Write answers as an ERP does, with some of the document.
@@ -75,9 +77,9 @@ func benchmark(b *testing.B, l load) {
 	defer func() { _ = s.Close() }() // a benchmark's scratch file
 	s.KeepDocuments(l.keep)
 	log := slog.New(slog.DiscardHandler)
-	systems := map[string]*System{}
+	systems := map[string]*deliver.System{}
 	for _, n := range []string{"erp", "erp2"} {
-		systems[n] = &System{System: plan.Systems[n], Connector: instant{}, Breaker: NewBreaker(n, lifecycle.Real(), log, instant{}.Probe)}
+		systems[n] = &deliver.System{System: plan.Systems[n], Connector: instant{}, Breaker: breaker.New(n, lifecycle.Real(), log, instant{}.Probe)}
 	}
 	r, err := New(plan.Flow(l.flow), Deps{Plan: plan, Store: s, Publisher: instant{}, Systems: systems, Clock: lifecycle.Real(), Log: log, Observer: silence{}, Lanes: 16,
 		KeepsDocuments: func() bool { return l.keep.Size > 0 }})

@@ -13,6 +13,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
 )
@@ -101,7 +102,7 @@ func TestDoubtOfWhatIsLeftOut(t *testing.T) {
 					t.Fatal("the intent is closed while the create may be under way")
 				}
 				if name == "schema" {
-					w.clock.Advance(2 * callTimeout)
+					w.clock.Advance(2 * deliver.CallTimeout)
 					w.mark(r, w.queue("orders-to-erp")[0].ID, state.MarkReplay)
 					w.until("settled", func() bool { return w.intent("A") == nil })
 				}
@@ -233,12 +234,12 @@ func TestOutageDuringAReplayIsNoDoubt(t *testing.T) {
 	w := newWorld(t)
 	w.deps.Systems["erp"].Connector = mute{w.erp}
 	var r *Runner
-	w.erp.script = []step{{false, wrong, nil}, {false, refusedConn, func(*target) { r.target.Breaker.trip(refusedConn) }}}
+	w.erp.script = []step{{false, wrong, nil}, {false, refusedConn, func(*target) { trip(r.target.Breaker, refusedConn) }}}
 	r = w.flow("orders-to-erp")
 	w.must(r, order("A", 1, "1"))
 	w.mark(r, w.queue("orders-to-erp")[0].ID, state.MarkReplay)
 	w.until("tried", func() bool { w.erp.mu.Lock(); defer w.erp.mu.Unlock(); return len(w.erp.calls) == 2 })
-	r.target.Breaker.close()
+	letIn(r.target.Breaker)
 	r.Kick()
 	w.until("delivered", func() bool { return w.summary("orders-to-erp") == "delivered=1" })
 }
@@ -416,8 +417,8 @@ func TestStrayWriteDoesNotUndo(t *testing.T) {
 	w.must(r, order("A", 2, "2"))
 	w.expect("orders-to-erp", "delivered=2") // the same again does no harm
 	w.erp.script = []step{{true, nil, func(t *target) {
-		if passed := w.clock.Now().Sub(lost); passed < callTimeout {
-			w.t.Errorf("written %v after a request that is under way for up to %v", passed, callTimeout)
+		if passed := w.clock.Now().Sub(lost); passed < deliver.CallTimeout {
+			w.t.Errorf("written %v after a request that is under way for up to %v", passed, deliver.CallTimeout)
 		}
 	}}}
 	w.must(r, order("A", 3, "3"))
@@ -440,7 +441,7 @@ func TestStrayWriteOfADeadProcess(t *testing.T) {
 	r := w.flow("orders-to-erp")
 	taken := w.clock.Now()
 	w.erp.script = []step{{true, nil, func(*target) {
-		if passed := w.clock.Now().Sub(taken); passed < callTimeout {
+		if passed := w.clock.Now().Sub(taken); passed < deliver.CallTimeout {
 			t.Errorf("written %v after the dead process", passed)
 		}
 	}}}
@@ -465,7 +466,7 @@ func TestClockIsSet(t *testing.T) {
 		began := w.clock.Elapsed()
 		w.must(r, order("B", 1, "1"))
 		w.until("delivered", func() bool { return w.summary("orders-to-erp") == "delivered=2" })
-		if passed := w.clock.Elapsed() - began; passed < callTimeout {
+		if passed := w.clock.Elapsed() - began; passed < deliver.CallTimeout {
 			t.Errorf("a create that may be under way was sent again after %v", passed)
 		}
 	})

@@ -11,6 +11,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/flow/calls"
+	"github.com/waybill-hub/waybill/internal/flow/decide"
+	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -40,10 +42,10 @@ func (r *Runner) drainLoop(p *partition) {
 		}
 		quiet = 0
 		switch err := r.drainDue(ctx, p); {
-		case ctx.Err() != nil, errors.Is(err, ErrStopping), errors.Is(err, state.ErrFenced):
+		case ctx.Err() != nil, errors.Is(err, deliver.ErrStopping), errors.Is(err, state.ErrFenced):
 			return // whoever owns the partition next drains it
 		case err != nil:
-			r.log.Error("draining the stored queue failed; trying again", "partition", p.number, "error", err)
+			r.log.Error("draining the stored queue failed; trying again", "partition", p.Number, "error", err)
 		}
 	}
 }
@@ -53,15 +55,7 @@ func (r *Runner) drainDue(ctx context.Context, p *partition) error {
 		return err
 	}
 	for {
-		var lanes []string
-		err := r.insist(ctx, "due queues", func() (err error) {
-			if r.resting() {
-				lanes, err = r.Store.GivenUp(ctx, r.flow.Name, p.topic, p.number, drainLanes)
-			} else {
-				lanes, err = r.Store.Due(ctx, r.flow.Name, p.topic, p.number, r.steady(), drainLanes)
-			}
-			return err
-		})
+		lanes, err := r.store.due(ctx, p, r.line.Resting(), drainLanes)
 		if err != nil {
 			return err
 		}
@@ -84,7 +78,7 @@ func (r *Runner) comeBack(ctx context.Context, p *partition) error {
 	if n == p.backs {
 		return nil
 	}
-	err := r.insist(ctx, "what rests", func() error { return r.Store.Hurry(ctx, r.flow.Name, p.topic, p.number, r.steady()) })
+	err := r.store.hurry(ctx, p)
 	if err == nil {
 		p.backs = n
 	}
@@ -123,20 +117,6 @@ func (r *Runner) drainLanes(ctx context.Context, p *partition, queues []string) 
 	return progress.Load(), errors.Join(results...)
 }
 
-// errResting is why a stored message is left as it was: its flow is paused, or its system down.
-var errResting = errors.New("the flow rests")
-
-// resting: the flow is paused or its system is down, so that nothing is tried. What a person has given up needs neither.
-func (r *Runner) resting() bool {
-	if r.gate.closed() {
-		return true
-	}
-	if r.target == nil {
-		return false
-	}
-	return r.target.Breaker.Open()
-}
-
 // enterLane takes a lane for its drain: live messages of the key wait until leave is called.
 func (r *Runner) enterLane(ctx context.Context, p *partition, lane string) (leave func(), err error) {
 	lock := &p.lanes[event.LaneOf(lane, len(p.lanes))]
@@ -145,11 +125,11 @@ func (r *Runner) enterLane(ctx context.Context, p *partition, lane string) (leav
 		return lock.Unlock, nil
 	}
 	o := calls.Object{Hub: lane}
-	if _, err := r.keys.take(ctx, r.Clock, o, 0); err != nil {
+	if _, err := r.keys.Take(ctx, r.Clock, o, 0); err != nil {
 		lock.Unlock()
 		return nil, err
 	}
-	return func() { r.keys.free(o); lock.Unlock() }, nil
+	return func() { r.keys.Free(o); lock.Unlock() }, nil
 }
 
 // drainLane decides a lane's stored messages in order until one stays. It holds the lane: live messages of the key wait.
@@ -160,7 +140,7 @@ func (r *Runner) drainLane(ctx context.Context, p *partition, lane string) (move
 	}
 	defer leave()
 	for {
-		rows, err := r.drainable(ctx, p, lane, drainRows)
+		rows, err := r.store.drainable(ctx, p, lane, drainRows)
 		if err != nil {
 			return moved, err
 		}
@@ -168,7 +148,7 @@ func (r *Runner) drainLane(ctx context.Context, p *partition, lane string) (move
 		for i := range rows {
 			q := &rows[i]
 			// A refused message is in no key's order, also where its id is a key.
-			if q.Mark != state.MarkDiscard && (blocked && q.Event.Refused == nil || r.resting()) {
+			if q.Mark != state.MarkDiscard && (blocked && q.Event.Refused == nil || r.line.Resting()) {
 				blocked = blocked || q.Blocking
 				continue
 			}
@@ -205,24 +185,13 @@ func (r *Runner) drainLane(ctx context.Context, p *partition, lane string) (move
 	}
 }
 
-func (r *Runner) drainable(ctx context.Context, p *partition, lane string, limit int) (rows []state.Queued, err error) {
-	err = r.insist(ctx, "stored queue", func() (err error) {
-		rows, err = r.Store.Drainable(ctx, r.flow.Name, p.topic, p.number, lane, limit)
-		return err
-	})
-	return rows, err
-}
-
 // again reads a row once more; nil when it is gone.
 func (r *Runner) again(ctx context.Context, id int64) (*state.Queued, error) {
-	var q state.Queued
-	err := r.insist(ctx, "stored queue", func() (err error) {
-		if q, err = r.Store.ParkedByID(ctx, id); errors.Is(err, state.ErrNotFound) {
-			q, err = state.Queued{}, nil
-		}
-		return err
-	})
-	if err != nil || q.ID == 0 {
+	q, err := r.store.queued(ctx, id)
+	if errors.Is(err, state.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &q, nil
@@ -230,18 +199,18 @@ func (r *Runner) again(ctx context.Context, id int64) (*state.Queued, error) {
 
 // drainRow decides one stored message if it is due. nil: nothing was decided about it.
 func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *state.Queued) (*result, error) {
-	decide := r.decide
+	fate := r.take
 	switch {
 	case q.Mark == state.MarkDiscard:
 		if p.asleep(q.ID, r.Clock.Elapsed()) {
 			return nil, nil
 		}
-		decide = r.discard
+		fate = r.discard
 	case q.Event.Refused != nil:
 		if q.Mark != state.MarkReplay {
 			return nil, nil
 		}
-		decide = r.readAnew
+		fate = r.readAnew
 	case q.Mark == state.MarkReplay, q.Mark == state.MarkReady, q.Follower:
 	case q.State == state.Held && !q.NotBefore.After(r.steady()):
 	default:
@@ -250,42 +219,43 @@ func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *sta
 	failpoint.Hit(failpoint.DrainBegun)
 	ev := q.Event
 	var scratch []byte
-	a := &attempt{partition: p, lane: lane, queued: q, scratch: &scratch}
-	f, err := decide(ctx, &ev, a)
-	if errors.Is(err, errResting) {
-		free(a.taken)
+	a := r.attempt(p, lane, &ev, &scratch)
+	a.Queued = q
+	v, err := fate(ctx, a)
+	if errors.Is(err, deliver.ErrResting) {
+		deliver.Free(a.Taken)
 		return nil, nil
 	}
 	if err != nil {
-		free(a.taken)
+		deliver.Free(a.Taken)
 		return nil, err
 	}
 	failpoint.Hit(failpoint.DrainDecided)
-	if q.Mark == state.MarkDiscard && f.outcome == state.Held {
+	if q.Mark == state.MarkDiscard && v.Outcome == state.Held {
 		// Whether its call was applied cannot be told yet: it keeps its place, and the wish.
-		free(a.taken)
-		p.letSleep(q.ID, r.Clock.Elapsed()+f.notBefore.Sub(r.steady()))
+		deliver.Free(a.Taken)
+		p.letSleep(q.ID, r.Clock.Elapsed()+v.NotBefore.Sub(r.steady()))
 		return nil, nil
 	}
-	return r.finishDrained(ctx, p, a, &ev, f)
+	return r.finishDrained(ctx, p, a, v)
 }
 
 // discard is the fate of a message that a person has given up. A call that its unknown outcome left open is over, and what it has made
 // is remembered.
-func (r *Runner) discard(ctx context.Context, ev *event.Event, a *attempt) (fate, error) {
-	f := fate{outcome: state.Discarded, reason: state.Why(a.queued.MarkedBy, a.queued.MarkNote)}
-	if r.target == nil || ev.Refused != nil {
-		return f, nil
+func (r *Runner) discard(ctx context.Context, a *deliver.Attempt) (*decide.Verdict, error) {
+	v := &decide.Verdict{Outcome: state.Discarded, Reason: state.Why(a.Queued.MarkedBy, a.Queued.MarkNote)}
+	if r.target == nil || a.Event.Refused != nil {
+		return v, nil
 	}
-	r.target.Breaker.Over(r.failingKey(a.lane))
-	return r.unsettled(ctx, ev, a, f)
+	r.line.Over(a.Lane)
+	return r.line.Unsettled(ctx, a, v)
 }
 
 // finishDrained publishes what the fate sends and stores it. What comes of it may be another fate: the broker may refuse the record.
-func (r *Runner) finishDrained(ctx context.Context, p *partition, a *attempt, ev *event.Event, f fate) (*result, error) {
+func (r *Runner) finishDrained(ctx context.Context, p *partition, a *deliver.Attempt, v *decide.Verdict) (*result, error) {
 	w := &pending{runner: r, part: p, dirty: map[string]struct{}{}}
 	defer w.letGo()
-	w.add(r.settleDrained(p, a, ev, f))
+	w.add(r.settleDrained(p, a, v))
 	kept := &w.results[0]
 	if err := w.flush(ctx); err != nil {
 		return nil, err
@@ -295,9 +265,9 @@ func (r *Runner) finishDrained(ctx context.Context, p *partition, a *attempt, ev
 }
 
 // settleDrained is settle for a stored message.
-func (r *Runner) settleDrained(p *partition, a *attempt, ev *event.Event, f fate) result {
-	q := a.queued
-	res := r.settle(p, a, 0, ev, f)
+func (r *Runner) settleDrained(p *partition, a *deliver.Attempt, v *decide.Verdict) result {
+	q := a.Queued
+	res := r.settle(p, a, 0, v)
 	res.Drained, res.row = q.ID, q
 	n := res.Queue
 	if n == nil {
@@ -308,7 +278,7 @@ func (r *Runner) settleDrained(p *partition, a *attempt, ev *event.Event, f fate
 	if n.State != state.Held || q.State == state.Held && !q.Follower && q.Attempts > 0 {
 		n.Since = earlier(q.Since, n.Since)
 	}
-	n.ID, n.Rev, n.Attempts = q.ID, q.Rev, q.Attempts+1+f.retried
+	n.ID, n.Rev, n.Attempts = q.ID, q.Rev, q.Attempts+1+v.Retried
 	n.Original, n.EditedBy, n.EditNote = q.Original, q.EditedBy, q.EditNote
 	return res
 }

@@ -57,7 +57,7 @@ func TestLooseMessageOfAStrictFlow(t *testing.T) {
 	r := w.flow("orders-to-erp")
 	e := order("A", 1, "1")
 	p := r.parts[partKey{"orders", 0}]
-	err := w.store.Commit(t.Context(), &state.Commit{Flow: "orders-to-erp", Topic: "orders", Epoch: p.epoch, Results: []state.Result{{Outcome: state.Parked,
+	err := w.store.Commit(t.Context(), &state.Commit{Flow: "orders-to-erp", Topic: "orders", Epoch: p.Epoch, Results: []state.Result{{Outcome: state.Parked,
 		Queue: &state.Queued{Lane: e.Lane(), Kind: "invalid", Reason: "of old", Event: e}}}})
 	if err != nil {
 		t.Fatal(err)

@@ -20,11 +20,13 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
-	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/flow/calls"
+	"github.com/waybill-hub/waybill/internal/flow/decide"
+	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/privacy"
+	"github.com/waybill-hub/waybill/internal/publish"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -52,56 +54,22 @@ type Store interface {
 	mapping.Lookup
 }
 
-// Publisher sends records with all acknowledgements and says for each one whether it is on its topic; of those that are, it sets the
-// Partition and Offset.
-type Publisher interface {
-	Send(ctx context.Context, records []event.Record) []error
-}
-
-// System is a configured system with its breaker and settings.
-type System struct {
-	*config.System
-	Connector connector.System
-	Breaker   *Breaker
-
-	once    sync.Once
-	objects *objects
-	calls   *calls.Ledger
-}
-
-// shared are the objects of the system that its flows are at work on.
-func (s *System) shared() *objects {
-	s.once.Do(s.begin)
-	return s.objects
-}
-
-// ledger is what is known of the calls to the system's objects.
-func (s *System) ledger() *calls.Ledger {
-	s.once.Do(s.begin)
-	return s.calls
-}
-
-func (s *System) begin() { s.objects, s.calls = newObjects(), calls.NewLedger() }
-
 // Observer is told what happened, for metrics. Its methods must not block. The time that an outcome took is negative where the message was
 // accepted by a clock that is ahead of this hub's.
 type Observer interface {
 	Outcome(flow string, o state.Outcome, reason string, took time.Duration)
 	Retried(flow string)
-	Call(system string, took time.Duration, err error)
-	Alarm(flow, what string, err error)
-	// Retrying: a call failed and is made again. Parked: a message is parked. The cause is the same for all of its kind; the text says more of this
-	// one time, and holds no secret.
-	Retrying(flow, cause, text string)
+	// Parked: a message is parked. The cause is the same for all of its kind; the text says more of this one time, and holds no secret.
 	Parked(flow, cause, text string)
+	deliver.Observer
 }
 
 // Deps is what a Runner works with.
 type Deps struct {
 	Plan      *config.Plan
 	Store     Store
-	Publisher Publisher
-	Systems   map[string]*System
+	Publisher publish.Publisher
+	Systems   map[string]*deliver.System
 	Clock     lifecycle.Clock
 	Log       *slog.Logger
 	Observer  Observer
@@ -110,7 +78,7 @@ type Deps struct {
 	// Foreign is told once when the flow's topic holds a record that no hub has put there; may be nil.
 	Foreign func(topic string)
 	// Restored tells of a store that has gone back to an older state; nil: it has not.
-	Restored Restored
+	Restored deliver.Restored
 	// Private gives the masks of a flow's documents; nil: there are none.
 	Private func(flow string) *privacy.Flow
 	// KeepsDocuments reports whether the documents of fates that are no failures are kept; nil: they are not.
@@ -129,21 +97,20 @@ type Runner struct {
 	Deps
 	flow   *config.Flow
 	log    *slog.Logger
-	target *System // nil when the flow delivers to a topic
-	read   bool    // flows read the topic that the flow delivers to
+	store  patient
+	target *deliver.System // nil when the flow delivers to a topic
+	line   *deliver.Line
+	read   bool // flows read the topic that the flow delivers to
 	// complaints are when the log was told last of failures of one cause.
 	complaints struct {
 		mu   sync.Mutex
 		last map[string]time.Duration
 	}
 	strange sync.Once
-	reads   *inbound // how an object written to the target reads back through the inbound mapping; nil: it does not
 	gate    gate
 	// rekeyed: the flow computes the keys of another program's records, so that records of one key come in any lane.
 	rekeyed bool
-	keys    *objects // of a flow that computes keys: those that are at work
-	// contested: what one key's lane does is not alone on an object of the target, because other flows write there too, or the lane is not the object's.
-	contested bool
+	keys    *deliver.Objects // of a flow that computes keys: those that are at work
 
 	ctx    context.Context // ends when Stop is called: the work, not the fetching
 	cancel context.CancelCauseFunc
@@ -176,9 +143,6 @@ type partKey struct {
 	partition int
 }
 
-// ErrStopping is why a batch is handed back undecided: the flow is being stopped.
-var ErrStopping = errors.New("the flow is stopping")
-
 // New makes the runner of f.
 func New(f *config.Flow, d Deps) (*Runner, error) {
 	if d.Lanes <= 0 {
@@ -188,11 +152,15 @@ func New(f *config.Flow, d Deps) (*Runner, error) {
 		d.InPlace = 30 * time.Second
 	}
 	r := &Runner{Deps: d, base: d.Clock.Now(), since: d.Clock.Elapsed(), flow: f, log: d.Log.With("flow", f.Name), parts: map[partKey]*partition{},
-		rekeyed: f.Key != nil && f.From.System == "", keys: newObjects()}
+		rekeyed: f.Key != nil && f.From.System == "", keys: deliver.NewObjects()}
+	r.store = patient{r}
 	r.gate.open()
+	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	if f.To.Topic != "" {
 		r.read = slices.ContainsFunc(d.Plan.Flows, func(o *config.Flow) bool { return o.From.Topic == f.To.Topic })
 	}
+	r.line = &deliver.Line{Flow: f, Systems: d.Systems, Store: r.store, Clock: d.Clock, Log: r.log, Observer: d.Observer, Restored: d.Restored,
+		Secrets: r.secrets, Rekeyed: r.rekeyed, InPlace: d.InPlace, Steady: r.steady, Paused: r.gate.closed, Stopping: r.ctx, Intents: &r.openIntents}
 	if f.To.System != "" {
 		t, ok := d.Systems[f.To.System]
 		if !ok {
@@ -201,11 +169,10 @@ func New(f *config.Flow, d Deps) (*Runner, error) {
 		if _, ok := t.Connector.(connector.Sink); !ok {
 			return nil, fmt.Errorf("%s: system %q cannot be written to", f.Pos, f.To.System)
 		}
-		r.target = t
-		r.reads = findInbound(d.Plan, f)
-		r.contested = f.From.System != "" || others(d.Plan, f)
+		r.target, r.line.Target = t, t
+		r.line.Reads = decide.FindInbound(d.Plan, f)
+		r.line.Contested = f.From.System != "" || others(d.Plan, f)
 	}
-	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	return r, nil
 }
 
@@ -219,6 +186,9 @@ func others(plan *config.Plan, f *config.Flow) bool {
 	return false
 }
 
+// Asks reports whether the flow's target can be asked for an object before it is created, and if not, why.
+func (r *Runner) Asks(ctx context.Context) (ok bool, why string, err error) { return r.line.Asks(ctx) }
+
 // Flow is the definition that the runner works by.
 func (r *Runner) Flow() *config.Flow { return r.flow }
 
@@ -228,7 +198,7 @@ func (r *Runner) Stop(ctx context.Context) error {
 	r.mu.Lock()
 	r.stopping = true
 	r.mu.Unlock()
-	r.cancel(ErrStopping)
+	r.cancel(deliver.ErrStopping)
 	failpoint.Hit(failpoint.FlowStopping)
 	done := make(chan struct{})
 	go func() { r.wg.Wait(); close(done) }()
@@ -256,8 +226,8 @@ func (r *Runner) Paused() bool { return r.gate.closed() }
 // Alarmed is why the flow stands still, or nil.
 func (r *Runner) Alarmed() *Alarm { return r.alarm.Load() }
 
-// Calm clears the alarm and leaves the flow held, or not, as it is.
-func (r *Runner) Calm() { r.alarm.Store(nil) }
+// ClearAlarm clears the alarm and leaves the flow held, or not, as it is.
+func (r *Runner) ClearAlarm() { r.alarm.Store(nil) }
 
 // RaiseAlarm stops the flow before its next message and says why.
 func (r *Runner) RaiseAlarm(what string, err error) {
@@ -277,84 +247,6 @@ func (r *Runner) Kick() {
 	}
 }
 
-// Assigned opens a partition for this hub: it takes the fencing token, learns the stored position and the queued lanes.
-// It is the bus's Positions, which asks again where the store does not answer, or nobody knows whether it has done what it was asked: a
-// partition that is taken twice has one owner all the same. Only a broker that is another one stops the flow.
-func (r *Runner) Assigned(ctx context.Context, _, topic string, number int, log event.Log) (int64, event.Position, bool, error) {
-	asked := r.Clock.Elapsed()
-	sp, err := r.Store.OpenPartition(ctx, r.flow.Name, topic, number, log)
-	if err != nil {
-		if errors.Is(err, state.ErrBroker) {
-			r.RaiseAlarm("broker", err)
-			return 0, event.Position{}, false, err
-		}
-		return 0, event.Position{}, false, fault.Wrap(fault.Unavailable, "take a partition", err)
-	}
-	lanes, err := r.Store.QueuedLanes(ctx, r.flow.Name, topic, number)
-	if err == nil {
-		err = r.recall(ctx, topic, number)
-	}
-	if err != nil {
-		return 0, event.Position{}, false, fault.Wrap(fault.Unavailable, "take a partition", err)
-	}
-	p := newPartition(topic, number, &sp, r.Lanes, lanes)
-	p.taken = r.Clock.Elapsed()
-	if r.target != nil {
-		p.backs = r.target.Breaker.Backs()
-	}
-	p.confirm(asked)
-	r.mu.Lock()
-	if r.stopping {
-		r.mu.Unlock()
-		p.stop()
-		return 0, event.Position{}, false, fault.Wrap(fault.Unavailable, "take a partition", ErrStopping)
-	}
-	old := r.parts[partKey{topic, number}]
-	r.parts[partKey{topic, number}] = p
-	r.wg.Add(1)
-	r.mu.Unlock()
-	if old != nil {
-		old.stop()
-	}
-	go func() { defer r.wg.Done(); r.drainLoop(p) }()
-	return sp.Epoch, sp.Position, true, nil
-}
-
-// recall learns what earlier owners have left: calls whose outcome nobody has stored, and messages that rest until a time by their
-// clocks. None of these rests for longer than this flow ever lets one rest.
-func (r *Runner) recall(ctx context.Context, topic string, number int) error {
-	if r.target == nil {
-		return nil
-	}
-	open, err := r.Store.Intents(ctx, r.flow.Name)
-	if err != nil {
-		return err
-	}
-	for _, in := range open {
-		if in.Topic == "" || in.Topic == topic && in.Partition == number { // without a place: of an earlier version of the hub
-			r.openIntents.Add(in)
-		}
-	}
-	longest := max(r.flow.Retry.Max, r.target.bound()+r.target.VisibleAfter)
-	return r.Store.Hurry(ctx, r.flow.Name, topic, number, r.steady().Add(longest))
-}
-
-// Gap passes offsets that hold no record.
-func (r *Runner) Gap(ctx context.Context, _, topic string, number int, epoch int64, gap event.Range) error {
-	return r.Store.Commit(ctx, &state.Commit{Flow: r.flow.Name, Topic: topic, Partition: number, Epoch: epoch, Gaps: []event.Range{gap}})
-}
-
-// Revoked gives a partition up: its drains end; the store refuses what its epoch still sends.
-func (r *Runner) Revoked(_, topic string, number int) {
-	r.mu.Lock()
-	p := r.parts[partKey{topic, number}]
-	delete(r.parts, partKey{topic, number})
-	r.mu.Unlock()
-	if p != nil {
-		p.stop()
-	}
-}
-
 // Handle is the router's handler: it returns nil when every record of the batch has its fate in the store. An error
 // means that the hub is stopping or has been fenced: nothing is decided, and whoever reads the records next decides it.
 func (r *Runner) Handle(msg *message.Message) error {
@@ -365,13 +257,13 @@ func (r *Runner) Handle(msg *message.Message) error {
 	r.mu.Lock()
 	if r.stopping {
 		r.mu.Unlock()
-		return ErrStopping
+		return deliver.ErrStopping
 	}
 	r.wg.Add(1)
 	p := r.parts[partKey{b.Topic, b.Partition}]
 	r.mu.Unlock()
 	defer r.wg.Done()
-	if p == nil || p.epoch != b.Epoch {
+	if p == nil || p.Epoch != b.Epoch {
 		return state.ErrFenced
 	}
 	if len(b.Records) == 0 {

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -26,7 +26,7 @@ func TestReplacedOwnerDoesNotWrite(t *testing.T) {
 			w := newWorld(t)
 			r := w.flow("orders-to-erp")
 			w.erp.script = []step{{err: fault.New(fault.Unavailable, "connection refused"), before: func(*target) {
-				w.clock.Advance(ownershipTTL)
+				w.clock.Advance(deliver.OwnershipTTL)
 				if !tt.replaced {
 					return
 				}
@@ -41,17 +41,5 @@ func TestReplacedOwnerDoesNotWrite(t *testing.T) {
 				t.Errorf("calls: got %q, want %q", got, tt.want)
 			}
 		})
-	}
-}
-
-// What the store has granted lately is not asked for again.
-func TestConfirmedOwnership(t *testing.T) {
-	p := newPartition("t", 0, &state.Partition{Epoch: 1}, 1, nil)
-	defer p.stop()
-	const now = time.Minute
-	p.confirm(now)
-	p.confirm(now - time.Second) // an answer that comes late
-	if p.confirmed() != now {
-		t.Errorf("confirmed at %v, want %v", p.confirmed(), now)
 	}
 }

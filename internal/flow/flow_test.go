@@ -14,6 +14,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
@@ -110,7 +111,7 @@ func TestKeyMovesToAnotherPartition(t *testing.T) {
 	at := func(partition int, offset int64, qty int) {
 		t.Helper()
 		rec := event.Record{Topic: "orders", Partition: partition, Offset: offset, Key: []byte("K"), Value: fmt.Appendf(nil, `{"no":"K","qty":%d}`, qty)}
-		b := &event.Batch{Topic: "orders", Partition: partition, Epoch: r.parts[partKey{"orders", partition}].epoch, Lane: event.LaneOf("K", 16), Records: []event.Record{rec}}
+		b := &event.Batch{Topic: "orders", Partition: partition, Epoch: r.parts[partKey{"orders", partition}].Epoch, Lane: event.LaneOf("K", 16), Records: []event.Record{rec}}
 		if err := w.hand(r, b); err != nil {
 			t.Fatal(err)
 		}
@@ -523,7 +524,7 @@ func TestStopUnderLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		hands.Wait()
-		if err := w.handQuiet(r, &event.Batch{Topic: "orders", Epoch: epoch}); !errors.Is(err, ErrStopping) {
+		if err := w.handQuiet(r, &event.Batch{Topic: "orders", Epoch: epoch}); !errors.Is(err, deliver.ErrStopping) {
 			t.Errorf("after the stop: %v", err)
 		}
 		if _, _, _, err := r.Assigned(t.Context(), "g", "orders", 1, event.Log{Cluster: "cluster", TopicID: "topic", Last: 1}); fault.KindOf(err) != fault.Unavailable {
@@ -638,7 +639,7 @@ func TestConflictsWithBusyPeople(t *testing.T) {
 	if writes != 9 {
 		t.Errorf("%d writes met a change", writes)
 	}
-	for range maxConflicts + 1 {
+	for range deliver.MaxConflicts + 1 {
 		w.erp.script = append(w.erp.script, step{true, nil, func(t *target) { t.bump("T1") }})
 	}
 	w.must(r, order("A", 3, "3"))

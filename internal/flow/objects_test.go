@@ -11,7 +11,6 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/flow/calls"
-	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
@@ -66,7 +65,7 @@ func foreign(w *world, r *Runner, partition int, key, no string, rev int) *event
 	w.next[at]++
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return &event.Batch{Topic: rec.Topic, Partition: partition, Epoch: r.parts[partKey{rec.Topic, partition}].epoch, Lane: event.LaneOf(key, 16), Records: []event.Record{rec}}
+	return &event.Batch{Topic: rec.Topic, Partition: partition, Epoch: r.parts[partKey{rec.Topic, partition}].Epoch, Lane: event.LaneOf(key, 16), Records: []event.Record{rec}}
 }
 
 // own makes a runner that owns some partitions of its topic.
@@ -244,9 +243,9 @@ func TestComputedKeyQueues(t *testing.T) {
 func TestObjectTakenForLong(t *testing.T) {
 	w := newWorldOf(t, foreignFlows, store.Config{})
 	r := w.own("foreign", 0)
-	table, o := w.deps.Systems["erp"].shared(), calls.Object{Entity: "order", Hub: state.MintHub("order", "topic/foreign", "K")}
-	if !table.try(o) {
-		t.Fatal("somebody has the object")
+	table, o := w.deps.Systems["erp"].Objects(), calls.Object{Entity: "order", Hub: state.MintHub("order", "topic/foreign", "K")}
+	if ok, err := table.Take(t.Context(), w.clock, o, 0); !ok || err != nil {
+		t.Fatalf("somebody has the object: %v", err)
 	}
 	if err := w.hand(r, foreign(w, r, 0, "a", "K", 1)); err != nil {
 		t.Fatal(err)
@@ -254,10 +253,12 @@ func TestObjectTakenForLong(t *testing.T) {
 	if q := w.queue("foreign"); len(q) != 1 || q[0].State != state.Held || q[0].Tried != 0 || len(w.erp.calls) > 0 {
 		t.Fatalf("queued: %+v; calls %v", q, w.erp.calls)
 	}
-	table.free(o)
+	table.Free(o)
 	w.until("delivered", func() bool { return w.summary("foreign") == "delivered=1" })
-	if len(table.taken) > 0 {
-		t.Errorf("still taken: %v", table.taken)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if ok, err := table.Take(ctx, w.clock, o, 0); !ok || err != nil {
+		t.Errorf("still taken: %v", err)
 	}
 }
 
@@ -292,45 +293,4 @@ func TestDirectFlowRests(t *testing.T) {
 	}
 	w.expect("direct", "held=1")
 	w.until("delivered", func() bool { return w.summary("direct") == "delivered=1" })
-}
-
-func TestObjects(t *testing.T) {
-	clock := lifecycle.NewManual(time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC))
-	table, o := newObjects(), calls.Object{Entity: "order", Hub: "h"}
-	if !table.try(o) || table.try(o) {
-		t.Fatal("one at a time")
-	}
-	got := make(chan bool, 2)
-	for range 2 {
-		go func() {
-			ok, err := table.take(t.Context(), clock, o, 0)
-			if err != nil {
-				t.Error(err)
-			}
-			got <- ok
-		}()
-	}
-	eventually(t, "they wait", func() bool { table.mu.Lock(); defer table.mu.Unlock(); return table.taken[o].free != nil })
-	table.free(o)
-	if !<-got {
-		t.Error("nobody has it")
-	}
-	table.free(o)
-	if !<-got {
-		t.Error("the second has it not")
-	}
-	late := make(chan bool, 1)
-	go func() { ok, _ := table.take(t.Context(), clock, o, time.Second); late <- ok }()
-	if err := clock.BlockUntil(t.Context(), 1); err != nil {
-		t.Fatal(err)
-	}
-	clock.Advance(time.Second)
-	if <-late {
-		t.Error("it was taken from its holder")
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if ok, err := table.take(ctx, clock, o, 0); ok || err == nil {
-		t.Error("it waits although nobody asks any more")
-	}
 }

@@ -29,8 +29,8 @@ func TestMarksWhileTheFlowRests(t *testing.T) {
 		"paused": func(_ *world, r *Runner) func() { r.Pause(); return r.Resume },
 		"the system down": func(w *world, r *Runner) func() {
 			b := r.target.Breaker
-			b.trip(errors.New("down"))
-			return func() { b.close(); r.Kick() }
+			trip(b, errors.New("down"))
+			return func() { letIn(b); r.Kick() }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestMarksWhileTheFlowRests(t *testing.T) {
 func TestBreakerOpensDuringAReplay(t *testing.T) {
 	w := newWorld(t)
 	var r *Runner
-	trip := func(*target) { r.target.Breaker.trip(refusedConn) }
+	trip := func(*target) { trip(r.target.Breaker, refusedConn) }
 	w.erp.script = []step{{false, wrong, nil}, {false, wrong, nil}, {false, refusedConn, trip}}
 	r = w.flow("orders-to-erp")
 	w.must(r, order("A", 1, "1"), order("B", 1, "1"))
@@ -84,7 +84,7 @@ func TestBreakerOpensDuringAReplay(t *testing.T) {
 	if left := w.queue("orders-to-erp"); len(left) != 1 || left[0].Mark != state.MarkReplay || left[0].State != state.Parked {
 		t.Fatalf("left: %+v", left)
 	}
-	r.target.Breaker.close()
+	letIn(r.target.Breaker)
 	r.Kick()
 	w.until("delivered", func() bool { return w.totals("orders-to-erp").Delivered == 1 })
 }

@@ -4,25 +4,21 @@ import (
 	"context"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // partition is what a runner holds of one partition while it owns it.
 type partition struct {
-	topic  string
-	number int
-	epoch  int64
+	*deliver.Ownership
 	// life is the life of the log, base what its offsets are raised by where they are versions: those of a new log begin at 0 again.
 	life, base int64
-	taken      time.Duration   // when, by the clock's Elapsed, this hub took the partition over
 	ctx        context.Context // ends when the partition is given up
 	stop       context.CancelFunc
 	wake       chan struct{} // a stored queue may be ready; capacity 1
-	sure       atomic.Int64  // see confirm
 	backs      int           // how often the target had come back at the last look at the stored queues; of the drain alone
 
 	// lanes are the locks that live batches and drains share: whoever decides about a key holds its lane.
@@ -39,7 +35,7 @@ type partition struct {
 }
 
 func newPartition(topic string, number int, at *state.Partition, lanes int, queued []state.QueuedLane) *partition {
-	p := &partition{topic: topic, number: number, epoch: at.Epoch, life: at.Life, base: at.Base, wake: make(chan struct{}, 1),
+	p := &partition{Ownership: &deliver.Ownership{Topic: topic, Number: number, Epoch: at.Epoch}, life: at.Life, base: at.Base, wake: make(chan struct{}, 1),
 		lanes: make([]sync.Mutex, lanes), queued: map[string]state.Outcome{}, finished: map[int64]struct{}{}, rest: map[int64]time.Duration{}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	for _, q := range queued {
@@ -75,23 +71,6 @@ func (p *partition) laneName(rec *event.Record) string {
 		return p.name(rec)
 	}
 	return string(rec.Key)
-}
-
-// ownershipTTL is how long a partition is taken to be this hub's after the store has confirmed it: less than the shortest session, after
-// which a silent hub is replaced.
-const ownershipTTL = 2 * time.Second
-
-// confirmed is when, by the clock's Elapsed, the store was asked something last that only the owner is granted.
-func (p *partition) confirmed() time.Duration { return time.Duration(p.sure.Load()) }
-
-// confirm notes that the store, asked at that time, has granted something to this owner.
-func (p *partition) confirm(asked time.Duration) {
-	for {
-		old := p.sure.Load()
-		if int64(asked) <= old || p.sure.CompareAndSwap(old, int64(asked)) {
-			return
-		}
-	}
 }
 
 func (p *partition) kick() {

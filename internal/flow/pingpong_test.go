@@ -10,6 +10,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/store"
 )
 
@@ -103,7 +104,7 @@ func TestThereAndBack(t *testing.T) {
 	}{
 		{name: "copied", flows: thereAndBack, writes: 2},
 		{name: "mapped to different schemas", flows: through("plain"), writes: 2},
-		{name: "a field that nobody writes and that is never the same", flows: through("ticking"), habit: func(doc map[string]any) { ticks++; doc["status"] = fmt.Sprint(ticks) }, writes: maxHops + 2, loop: true},
+		{name: "a field that nobody writes and that is never the same", flows: through("ticking"), habit: func(doc map[string]any) { ticks++; doc["status"] = fmt.Sprint(ticks) }, writes: decide.MaxHops + 2, loop: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorldOf(t, c.flows, store.Config{})
@@ -111,7 +112,7 @@ func TestThereAndBack(t *testing.T) {
 			w.deps.Systems["erp"].Connector, w.deps.Systems["erp2"].Connector = erp, erp2
 			there, back := w.flow("there"), w.flow("back")
 			poll := func() (rounds int) {
-				for rounds = 0; rounds < 3*maxHops; rounds++ {
+				for rounds = 0; rounds < 3*decide.MaxHops; rounds++ {
 					a, b := erp.changes(t, "erp"), erp2.changes(t, "erp2")
 					if len(a)+len(b) == 0 {
 						break

@@ -7,6 +7,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -101,7 +102,7 @@ func TestRestoredWaitsForTheLastRequest(t *testing.T) {
 	if len(s.calls) > 0 {
 		t.Fatalf("calls %v", s.calls)
 	}
-	w.clock.Advance(callTimeout + ownershipTTL)
+	w.clock.Advance(deliver.CallTimeout + deliver.OwnershipTTL)
 	w.until("it is created", func() bool { return w.totals("meet").Delivered == 1 })
 	if got := strings.Join(s.calls, ","); got != "create A" || p.found != 0 || p.looked < 2 {
 		t.Errorf("calls %s, %+v", got, p)
@@ -158,12 +159,12 @@ func TestRestoredKnowsItsOwnObjects(t *testing.T) {
 			// Where it came from brings it again: from then on it is known.
 			c.past.settling, c.past.rows = false, w.queue("erp-orders")[0].ID
 			w.until("nobody has brought it", func() bool {
-				w.clock.Advance(callTimeout)
+				w.clock.Advance(deliver.CallTimeout)
 				r.Kick()
 				q := w.queue("erp-orders")
 				return len(q) == 1 && q[0].State == state.Parked
 			})
-			if q := w.queue("erp-orders")[0]; !strings.Contains(q.Reason, external) || !strings.HasSuffix(q.Code, codeRestored) {
+			if q := w.queue("erp-orders")[0]; !strings.Contains(q.Reason, external) || !strings.HasSuffix(q.Code, deliver.CodeRestored) {
 				t.Errorf("parked as %+v", q)
 			}
 		})

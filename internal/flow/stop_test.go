@@ -14,6 +14,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -82,7 +83,7 @@ func TestStopWaitsForCalls(t *testing.T) {
 // lingers waits until the only timer is that of the call's grace, or the call is over.
 func (w *world) lingers(over chan error) {
 	for len(over) == 0 {
-		if at, ok := w.clock.Next(); ok && at.Sub(w.clock.Now()) == callGrace {
+		if at, ok := w.clock.Next(); ok && at.Sub(w.clock.Now()) == deliver.CallGrace {
 			return
 		}
 		runtime.Gosched()
@@ -100,7 +101,7 @@ func (w *world) stopped(done <-chan error, still bool) error {
 		default:
 		}
 		if !still && w.clock.Waiting() > 0 {
-			w.clock.Advance(callGrace)
+			w.clock.Advance(deliver.CallGrace)
 		}
 		runtime.Gosched()
 	}
@@ -110,7 +111,7 @@ func (w *world) stopped(done <-chan error, still bool) error {
 type fenced struct{ *target }
 
 func (f fenced) Write(context.Context, connector.Write) (connector.Result, error) {
-	return connector.Result{}, fault.Wrap(fault.Unavailable, "write", ErrStopping)
+	return connector.Result{}, fault.Wrap(fault.Unavailable, "write", deliver.ErrStopping)
 }
 
 // TestStopIsNoFailureOfTheSystem: a call that a stop keeps from being sent says nothing of the system, and is not tried again.
@@ -120,7 +121,7 @@ func TestStopIsNoFailureOfTheSystem(t *testing.T) {
 	sys.Connector = fenced{w.erp}
 	r := w.flow("orders-to-erp")
 	for i := range 20 {
-		if err := w.batch(r, order(fmt.Sprint(i), 1, "1")); !errors.Is(err, ErrStopping) {
+		if err := w.batch(r, order(fmt.Sprint(i), 1, "1")); !errors.Is(err, deliver.ErrStopping) {
 			t.Fatalf("handled: %v", err)
 		}
 	}
@@ -147,7 +148,7 @@ func (o *overtaken) Write(ctx context.Context, w connector.Write) (connector.Res
 
 // TestDrainingEndsQuietly: a stored queue whose owner stops, or was replaced, is left as it is, and that is no error.
 func TestDrainingEndsQuietly(t *testing.T) {
-	for name, why := range map[string]error{"the flow stops": ErrStopping, "another hub has the partition": state.ErrFenced} {
+	for name, why := range map[string]error{"the flow stops": deliver.ErrStopping, "another hub has the partition": state.ErrFenced} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			var log bytes.Buffer

@@ -129,7 +129,7 @@ func TestTraceTellsOfAnAdoption(t *testing.T) {
 	r := w.own("orders-to-erp", 0)
 	w.erp.made("T9", event.Event{}, map[string]any{"no": "A", "qty": 5.0})
 	rec := event.Record{Topic: "orders", Offset: 0, Key: []byte("A"), Value: []byte(`{"no":"A","qty":1}`)}
-	b := &event.Batch{Topic: "orders", Epoch: r.parts[partKey{"orders", 0}].epoch, Lane: event.LaneOf("A", 16), Records: []event.Record{rec}}
+	b := &event.Batch{Topic: "orders", Epoch: r.parts[partKey{"orders", 0}].Epoch, Lane: event.LaneOf("A", 16), Records: []event.Record{rec}}
 	if err := w.hand(r, b); err != nil {
 		t.Fatal(err)
 	}

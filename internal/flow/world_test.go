@@ -22,6 +22,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/flow/breaker"
+	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
@@ -221,23 +223,24 @@ type topicLog struct {
 	failed  func() // called with every failure; may be nil
 }
 
-func (l *topicLog) Send(_ context.Context, records []event.Record) []error {
+func (l *topicLog) Send(_ context.Context, records []event.Record) []event.Sent {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	errs := make([]error, len(records))
+	sent := make([]event.Sent, len(records))
 	for i := range records {
 		if len(l.fail) > 0 {
-			errs[i], l.fail = l.fail[0], l.fail[1:]
-			if errs[i] != nil && l.failed != nil {
+			sent[i].Err, l.fail = l.fail[0], l.fail[1:]
+			if sent[i].Err != nil && l.failed != nil {
 				l.failed()
 			}
 		}
-		if errs[i] == nil {
-			records[i].Offset = int64(len(l.records))
+		if sent[i].Err == nil {
+			sent[i].Offset = int64(len(l.records))
+			records[i].Offset = sent[i].Offset
 			l.records = append(l.records, records[i])
 		}
 	}
-	return errs
+	return sent
 }
 
 type silence struct{}
@@ -416,9 +419,9 @@ func newWorldWith(t *testing.T, flows string, cfg store.Config, mappings, orders
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	w.store = s
-	systems := map[string]*System{}
+	systems := map[string]*deliver.System{}
 	for name, c := range map[string]connector.System{"erp": w.erp, "erp2": w.erp2} {
-		systems[name] = &System{System: plan.Systems[name], Connector: c, Breaker: NewBreaker(name, clock, slog.New(slog.DiscardHandler), c.Probe)}
+		systems[name] = &deliver.System{System: plan.Systems[name], Connector: c, Breaker: breaker.New(name, clock, slog.New(slog.DiscardHandler), c.Probe)}
 	}
 	w.deps = Deps{Plan: plan, Store: s, Publisher: w.log, Systems: systems, Clock: clock, Log: slog.New(slog.DiscardHandler), Observer: silence{}, Lanes: 16}
 	return w
@@ -479,7 +482,7 @@ func (w *world) batch(r *Runner, events ...event.Event) error {
 func (w *world) epoch(r *Runner) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.parts[partKey{r.flow.Topic(), 0}].epoch
+	return r.parts[partKey{r.flow.Topic(), 0}].Epoch
 }
 
 func (w *world) hand(r *Runner, b *event.Batch) error {

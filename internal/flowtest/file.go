@@ -1,5 +1,5 @@
 // Package flowtest runs the tests that people write beside flows and mappings: files *_test.yaml with a source document and
-// what must become of it. A message is decided by the engine's own stages (flow.Rehearse), without a store, a broker or a
+// what must become of it. A message is decided by the engine's own stages (decide.DryRun), without a store, a broker or a
 // system, so that thousands of cases take a second. docs/testing-flows.md is the format's reference.
 package flowtest
 

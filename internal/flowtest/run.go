@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/config"
-	"github.com/waybill-hub/waybill/internal/flow"
+	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -97,7 +98,7 @@ func Run(ctx context.Context, plan *config.Plan, files []File, o Options) (*Repo
 type ran struct {
 	Result
 	c   testCase
-	got flow.Rehearsal
+	got decide.Decision
 }
 
 func (k *known) run(ctx context.Context, f File, p *strictyaml.Problems, o Options) ([]ran, error) {
@@ -107,7 +108,7 @@ func (k *known) run(ctx context.Context, f File, p *strictyaml.Problems, o Optio
 			if o.Run != nil && !o.Run.MatchString(c.Name) && !o.Run.MatchString(s.name+"/"+c.Name) {
 				continue
 			}
-			got, err := flow.Rehearse(ctx, k.plan, s.flow, c.event, c.Headers, c.xref)
+			got, err := decide.DryRun(ctx, k.plan, s.flow, c.event, c.Headers, c.xref, time.Now())
 			if err != nil {
 				return nil, fmt.Errorf("%s: %s: %w", c.node.Pos(), c.Name, err)
 			}
@@ -120,7 +121,7 @@ func (k *known) run(ctx context.Context, f File, p *strictyaml.Problems, o Optio
 }
 
 // judge compares what came of a case with what it says.
-func judge(c *testCase, got *flow.Rehearsal) []Difference {
+func judge(c *testCase, got *decide.Decision) []Difference {
 	wrong := func(key, want string) []Difference {
 		return []Difference{{c.node.KeyPos(key), "", want, outcome(got)}}
 	}
@@ -148,7 +149,7 @@ func judge(c *testCase, got *flow.Rehearsal) []Difference {
 }
 
 // outcome says in a few words what became of a message.
-func outcome(r *flow.Rehearsal) string {
+func outcome(r *decide.Decision) string {
 	switch r.Outcome {
 	case state.Skipped:
 		return "skipped: " + r.Reason
@@ -172,7 +173,7 @@ func missing(m *state.Missing) string {
 }
 
 // delivered compares a delivery with want.
-func delivered(c *testCase, got *flow.Rehearsal) []Difference {
+func delivered(c *testCase, got *decide.Decision) []Difference {
 	w, n := c.Want, c.node.Get("want")
 	var d differ
 	text := func(key string, want *string, got string) {

@@ -6,7 +6,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// references are the cross-references of one case; it is a mapping.Lookup and a flow.Matcher.
+// references are the cross-references of one case; it is a mapping.Lookup and a decide.Matcher.
 type references struct{ list []xrefFile }
 
 // HubID is the hub id of a system's object.

@@ -2,6 +2,7 @@
 package house
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -50,11 +51,15 @@ var may = map[string][]string{
 	"internal/webhook":         {"internal/inbox", "internal/fault", "internal/state", "internal/jsondoc", "internal/strictyaml", "internal/lifecycle", "internal/failpoint"},
 	"internal/intake": {"internal/publish", "internal/inbox", "internal/lease", "internal/relay", "internal/webhook", "internal/event", "internal/fault", "internal/connector", "internal/state",
 		"internal/config", "internal/mapping", "internal/jsondoc", "internal/idset", "internal/lifecycle", "internal/schedule", "internal/failpoint"},
-	"internal/privacy":    {"internal/config", "internal/mapping", "internal/schema", "internal/jsondoc"},
-	"internal/flow/calls": {"internal/state", "internal/failpoint"},
-	"internal/flow": {"internal/flow/calls", "internal/event", "internal/fault", "internal/mapping", "internal/schema", "internal/connector", "internal/state", "internal/privacy",
-		"internal/config", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
-	"internal/flowtest": {"internal/flow", "internal/config", "internal/connector", "internal/event", "internal/jsondoc", "internal/state",
+	"internal/privacy":      {"internal/config", "internal/mapping", "internal/schema", "internal/jsondoc"},
+	"internal/flow/calls":   {"internal/state", "internal/failpoint"},
+	"internal/flow/breaker": {"internal/fault", "internal/lifecycle"},
+	"internal/flow/decide":  {"internal/event", "internal/fault", "internal/mapping", "internal/schema", "internal/connector", "internal/state", "internal/config", "internal/jsondoc"},
+	"internal/flow/deliver": {"internal/flow/breaker", "internal/flow/calls", "internal/flow/decide", "internal/event", "internal/fault", "internal/mapping", "internal/connector", "internal/state",
+		"internal/privacy", "internal/config", "internal/lifecycle", "internal/failpoint"},
+	"internal/flow": {"internal/publish", "internal/event", "internal/fault", "internal/connector", "internal/state", "internal/privacy", "internal/config", "internal/mapping",
+		"internal/lifecycle", "internal/failpoint"},
+	"internal/flowtest": {"internal/flow/decide", "internal/config", "internal/connector", "internal/event", "internal/jsondoc", "internal/state",
 		"internal/strictyaml"},
 	"internal/backup":   {"internal/filemode"},
 	"internal/connect":  {"internal/config", "internal/connector", "internal/schema", "internal/jsondoc", "internal/fault", "internal/strictyaml"},
@@ -198,5 +203,36 @@ func TestTopLevel(t *testing.T) {
 		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && e.Name() != "bin" && e.Name() != "data" && !slices.Contains(want, e.Name()) {
 			t.Errorf("a top-level directory without a place in the house: %s", e.Name())
 		}
+	}
+}
+
+// TestDecidesWithoutAClock: what becomes of a message depends on what is handed in; nobody there asks for the time, waits, or starts anything.
+func TestDecidesWithoutAClock(t *testing.T) {
+	looked := 0
+	for _, f := range goFiles(t) {
+		if path.Dir(f) != "internal/flow/decide" {
+			continue
+		}
+		looked++
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "..", f), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if _, ok := n.(*ast.GoStmt); ok {
+				t.Errorf("%s starts something", f)
+			}
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if id, is := sel.X.(*ast.Ident); is && (id.Name == "time" && slices.Contains([]string{"Now", "Since", "Until", "After", "Sleep", "NewTimer", "Tick"}, sel.Sel.Name) || slices.Contains([]string{"rand", "os", "http", "sync"}, id.Name)) {
+				t.Errorf("%s asks %s.%s", f, id.Name, sel.Sel.Name)
+			}
+			return true
+		})
+	}
+	if looked == 0 {
+		t.Error("internal/flow/decide has no files: the walk is wrong")
 	}
 }

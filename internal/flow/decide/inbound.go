@@ -1,4 +1,4 @@
-package flow
+package decide
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// inbound is how an object that a flow writes comes back into the hub: the flow that reads the entity from the target.
-type inbound struct {
+// Inbound is how an object that a flow writes comes back into the hub: the flow that reads the entity from the target.
+type Inbound struct {
 	flow *config.Flow
 	// comparable: the outbound mapping reads the schema that the inbound one writes, so that an event's fields and the known
 	// fields of the target are the same fields.
@@ -27,7 +27,8 @@ type inbound struct {
 	direct bool
 }
 
-func findInbound(plan *config.Plan, f *config.Flow) *inbound {
+// FindInbound is how an object that f writes comes back; nil: it does not.
+func FindInbound(plan *config.Plan, f *config.Flow) *Inbound {
 	all := plan.Inbound(f.To.System, f.Entity)
 	for _, back := range all {
 		if back.Map != nil {
@@ -42,8 +43,8 @@ func findInbound(plan *config.Plan, f *config.Flow) *inbound {
 	return nil
 }
 
-func newInbound(f, back *config.Flow) *inbound {
-	in := &inbound{flow: back}
+func newInbound(f, back *config.Flow) *Inbound {
+	in := &Inbound{flow: back}
 	if f.Map == nil || f.Map.From() == nil || back.Map == nil || back.Map.To() == nil || f.Map.From().Name() != back.Map.To().Name() {
 		// Only what is polled is of the same form as what is written, or read back after a write.
 		in.direct = back.From.Poll != nil && back.From.Poll.Object == f.To.Object
@@ -59,8 +60,11 @@ func newInbound(f, back *config.Flow) *inbound {
 	return in
 }
 
+// Tells: what was written can be known again when it is read. nil does not.
+func (in *Inbound) Tells() bool { return in != nil && (in.comparable || in.direct) }
+
 // written are the fields of the inbound flow's document, now, that say what a write has written there.
-func (in *inbound) written(w *connector.Write, external string, now map[string]uint64) []string {
+func (in *Inbound) written(w *connector.Write, external string, now map[string]uint64) []string {
 	if in.comparable && w.Action == connector.Create {
 		return in.created
 	}
@@ -76,7 +80,7 @@ func (in *inbound) written(w *connector.Write, external string, now map[string]u
 	}
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
-	if doc.Reset(w.Doc, documentLimits) != nil {
+	if doc.Reset(w.Doc, DocumentLimits) != nil {
 		return nil
 	}
 	for name := range doc.Root().Members() {
@@ -93,7 +97,7 @@ func (in *inbound) written(w *connector.Write, external string, now map[string]u
 }
 
 // of reports whether a field of the inbound flow's document is made of these fields of the target's document alone.
-func (in *inbound) of(field string, names map[string]bool) bool {
+func (in *Inbound) of(field string, names map[string]bool) bool {
 	if in.flow.Map == nil {
 		return names[field]
 	}
@@ -105,30 +109,22 @@ func (in *inbound) of(field string, names map[string]bool) bool {
 	return true
 }
 
-// knownAfter is the target's state after a write, as the inbound flow will see it: from the answer or read back. Only the fields
-// that the hub wrote are taken as they are now, so that a target's own normalisation is no change. The others stay as they
+// KnownAfter is the target's state after a write, as the inbound flow will see it, by a document that the target gave: with its answer, or read
+// back. Only the fields that the hub wrote are taken as they are now, so that a target's own normalisation is no change. The others stay as they
 // were known: what the target made itself (its number, its status) and what somebody changed there at the same time is
-// news, not an echo. Where the state cannot be told, the last known one stays: at worst an echo passes and finds everything
-// as it is. Of an object that was looked up because the answer to its create got lost (asked), somebody may have changed the written fields, too, in
-// the time that has passed: of these only those count that are as they were sent.
-func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector.Result, asked bool) *state.Known {
-	if d.reads == nil || !d.reads.comparable && !d.reads.direct {
+// news, not an echo. nil where the state cannot be told. Of an object that was looked up because the answer to its create got lost (asked), somebody
+// may have changed the written fields, too, in the time that has passed: of these only those count that are as they were sent.
+func (t *Target) KnownAfter(ctx context.Context, w *connector.Write, doc []byte, asked bool) *state.Known {
+	if !t.Reads.Tells() || doc == nil {
 		return nil
 	}
-	doc := res.Doc
-	if doc == nil {
-		doc = d.readBack(ctx, ref)
-	}
-	if doc == nil {
+	now, version, ok := t.seen(ctx, doc)
+	if !ok {
 		return nil
 	}
-	now, version, ok := d.seen(ctx, doc)
-	if !ok || d.overtaken(ctx) {
-		return nil
-	}
-	written := d.reads.written(&d.write, d.flow.To.External, now)
-	k := &state.Known{Flow: d.reads.flow.Name, Key: d.ev.Key, Fields: map[string]uint64{}, Wrote: version, Written: written, Hops: d.ev.Hops + 1}
-	if old := d.known.Ref; old != nil && old.Known != nil && old.Known.Flow == k.Flow {
+	written := t.Reads.written(w, t.Flow.To.External, now)
+	k := &state.Known{Flow: t.Reads.flow.Name, Key: t.Event.Key, Fields: map[string]uint64{}, Wrote: version, Written: written, Hops: t.Event.Hops + 1}
+	if old := t.Known.Ref; old != nil && old.Known != nil && old.Known.Flow == k.Flow {
 		k.Received, k.EventID, k.Key = old.Known.Received, old.Known.EventID, "" // the key stays
 		for name, h := range old.Known.Fields {
 			if !slices.Contains(written, name) {
@@ -138,7 +134,7 @@ func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector
 	}
 	sent := now
 	if asked {
-		sent, _, _ = d.seen(ctx, overlaid(doc, d.write.Doc))
+		sent, _, _ = t.seen(ctx, overlaid(doc, w.Doc))
 	}
 	for _, name := range written {
 		if h, ok := now[name]; ok && sent[name] == h {
@@ -153,7 +149,7 @@ func overlaid(doc, sent []byte) []byte {
 	all, fields := jsondoc.Get(), jsondoc.Get()
 	defer jsondoc.Put(all)
 	defer jsondoc.Put(fields)
-	if all.Reset(doc, documentLimits) != nil || fields.Reset(sent, documentLimits) != nil {
+	if all.Reset(doc, DocumentLimits) != nil || fields.Reset(sent, DocumentLimits) != nil {
 		return nil
 	}
 	names, out := map[string]bool{}, []byte{'{'}
@@ -175,74 +171,36 @@ func overlaid(doc, sent []byte) []byte {
 	return append(out, '}')
 }
 
-// readBack gives the object as the target holds it some time after the write, or nil.
-func (d *delivery) readBack(ctx context.Context, ref *state.Ref) []byte {
-	finder, ok := d.target.Connector.(connector.Finder)
-	if !ok {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, d.target.patience())
-	defer cancel()
-	got, err := finder.Find(ctx, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Local: ref.Local})
-	if err != nil || len(got) != 1 {
-		return nil
-	}
-	if ref.ETag != "" && got[0].ETag != "" && ref.ETag != got[0].ETag {
-		return nil // somebody was quicker than this look
-	}
-	if ref.ETag == "" {
-		ref.ETag = got[0].ETag
-	}
-	return got[0].Doc
-}
-
-// overtaken reports whether the hub has received another state of the object while it was writing: that one is news which the
-// write has overwritten, so what comes next from there must not count as an echo.
-func (d *delivery) overtaken(ctx context.Context) bool {
-	now, err := d.Store.Target(ctx, d.ev.Entity, d.ev.Hub, d.target.Name, d.ev.Origin)
-	if err != nil {
-		return true
-	}
-	return knownEvent(now.Ref) != knownEvent(d.known.Ref)
-}
-
-func knownEvent(r *state.Ref) string {
-	if r == nil || r.Known == nil {
-		return ""
-	}
-	return r.Known.EventID
-}
-
 // seen takes a target's document as the inbound flow does: the hashes of its fields and its version, where the flow computes one.
-func (d *delivery) seen(ctx context.Context, doc []byte) (hashes map[string]uint64, version string, ok bool) {
+func (t *Target) seen(ctx context.Context, doc []byte) (hashes map[string]uint64, version string, ok bool) {
 	in := jsondoc.Get()
 	defer jsondoc.Put(in)
-	if in.Reset(doc, documentLimits) != nil {
+	if in.Reset(doc, DocumentLimits) != nil {
 		return nil, "", false
 	}
-	ev := event.Event{Entity: d.ev.Entity, Hub: d.ev.Hub, Key: d.ev.Key, Operation: event.Upsert, Origin: d.target.Name,
-		Source: d.target.Name, Time: d.ev.Time}
-	input := &mapping.Input{Doc: in, Event: &ev, Lookup: lookup{d.Runner}}
+	ev := event.Event{Entity: t.Event.Entity, Hub: t.Event.Hub, Key: t.Event.Key, Operation: event.Upsert, Origin: t.System,
+		Source: t.System, Time: t.Event.Time}
+	input := &mapping.Input{Doc: in, Event: &ev, Lookup: t.Lookup}
 	mapped := doc
-	if m := d.reads.flow.Map; m != nil {
+	if m := t.Reads.flow.Map; m != nil {
 		var err error
 		if mapped, err = m.Apply(ctx, input, nil); err != nil {
 			return nil, "", false
 		}
 	}
-	if v := d.reads.flow.Version; v != nil {
+	if v := t.Reads.flow.Version; v != nil {
 		var err error
 		if version, err = v.String(ctx, input); err != nil {
 			return nil, "", false
 		}
-		if event.Ahead(version, d.Clock.Now()) {
+		if event.Ahead(version, t.Now) {
 			version = "" // it tells no order
 		}
 	}
 	out := jsondoc.Get()
 	defer jsondoc.Put(out)
-	if out.Reset(mapped, documentLimits) != nil {
+	if out.Reset(mapped, DocumentLimits) != nil {
 		return nil, "", false
 	}
-	return fields(d.reads.flow.Map, out), version, true
+	return fields(t.Reads.flow.Map, out), version, true
 }

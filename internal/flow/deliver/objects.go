@@ -1,4 +1,4 @@
-package flow
+package deliver
 
 import (
 	"context"
@@ -9,28 +9,29 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
-// objects are those of a system, or of a flow's computed keys (without an entity), that the flows of one hub are at work on: one at a time. Lanes
+// Objects are those of a system, or of a flow's computed keys (without an entity), that the flows of one hub are at work on: one at a time. Lanes
 // keep the order of one key of one flow; what meets only at the object meets here: keys that a flow computes, and several flows that write to one system.
-type objects struct {
+type Objects struct {
 	mu    sync.Mutex
 	taken map[calls.Object]*taking
 }
 
-// hold is an object that an attempt has taken.
-type hold struct {
-	in *objects
-	of calls.Object
+// Hold is an object that an attempt has taken.
+type Hold struct {
+	In *Objects
+	Of calls.Object
 }
 
 // taking is an object that somebody is at work on; free is closed when it is let go, where somebody waits for that.
 type taking struct{ free chan struct{} }
 
-func newObjects() *objects {
-	return &objects{taken: map[calls.Object]*taking{}}
+// NewObjects makes an empty set.
+func NewObjects() *Objects {
+	return &Objects{taken: map[calls.Object]*taking{}}
 }
 
 // try takes o if nobody has it.
-func (t *objects) try(o calls.Object) bool {
+func (t *Objects) try(o calls.Object) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, ok := t.taken[o]; ok {
@@ -40,8 +41,8 @@ func (t *objects) try(o calls.Object) bool {
 	return true
 }
 
-// take waits for o until ctx ends or limit is over; 0: no limit. It reports whether it has it.
-func (t *objects) take(ctx context.Context, clock lifecycle.Clock, o calls.Object, limit time.Duration) (bool, error) {
+// Take waits for o until ctx ends or limit is over; 0: no limit. It reports whether it has it.
+func (t *Objects) Take(ctx context.Context, clock lifecycle.Clock, o calls.Object, limit time.Duration) (bool, error) {
 	var over <-chan time.Time
 	for {
 		t.mu.Lock()
@@ -71,8 +72,8 @@ func (t *objects) take(ctx context.Context, clock lifecycle.Clock, o calls.Objec
 	}
 }
 
-// free lets an object go.
-func (t *objects) free(o calls.Object) {
+// Free lets an object go.
+func (t *Objects) Free(o calls.Object) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	have := t.taken[o]
@@ -82,8 +83,9 @@ func (t *objects) free(o calls.Object) {
 	}
 }
 
-func free(holds []hold) {
+// Free lets objects go.
+func Free(holds []Hold) {
 	for _, h := range holds {
-		h.in.free(h.of)
+		h.In.Free(h.Of)
 	}
 }

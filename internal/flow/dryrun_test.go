@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -40,7 +42,7 @@ func (away) LocalID(context.Context, string, string, string) (string, bool, erro
 	return "", false, errAway
 }
 
-func TestRehearse(t *testing.T) {
+func TestDryRun(t *testing.T) {
 	w := newWorld(t)
 	known := idTable{"order/erp/T1": "hub-A", "order/erp2/T2": "hub-A", "customer/erp/T2": "hub-C"}
 	for _, c := range []struct {
@@ -64,10 +66,10 @@ func TestRehearse(t *testing.T) {
 		{"no JSON", "erp-orders", event.Event{ID: "1", Operation: event.Upsert, Data: []byte(`{`)}, known, "parked 1:2: expected a member name in double quotes, found the end of the document   "},
 		{"nothing says which", "orders-to-erp", event.Event{ID: "1", Operation: event.Upsert, Data: []byte(`{"no":"B","qty":1}`)}, known,
 			"parked the record has neither a key nor a hub id: nothing says which object it is   "},
-		{"loop", "orders-to-erp", with(order("A", 1, "1"), func(e *event.Event) { e.Hops = maxHops }), known, "parked the event has passed 32 flows: flows hand it round in a circle  hub-A "},
+		{"loop", "orders-to-erp", with(order("A", 1, "1"), func(e *event.Event) { e.Hops = decide.MaxHops }), known, "parked the event has passed 32 flows: flows hand it round in a circle  hub-A "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := Rehearse(t.Context(), w.plan, w.plan.Flow(c.flow), c.ev, nil, c.ids)
+			got, err := decide.DryRun(t.Context(), w.plan, w.plan.Flow(c.flow), c.ev, nil, c.ids, time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,13 +83,13 @@ func TestRehearse(t *testing.T) {
 		})
 	}
 	if rows := w.queue("orders-to-erp"); len(rows) > 0 || len(w.erp.calls) > 0 || len(w.log.records) > 0 {
-		t.Errorf("a rehearsal leaves traces: %v %v %v", rows, w.erp.calls, w.log.records)
+		t.Errorf("a dry run leaves traces: %v %v %v", rows, w.erp.calls, w.log.records)
 	}
 }
 
-func TestRehearseEndsWhenItsLookupFails(t *testing.T) {
+func TestDryRunEndsWhenItsLookupFails(t *testing.T) {
 	w := newWorld(t)
-	if _, err := Rehearse(t.Context(), w.plan, w.plan.Flow("orders-to-erp"), order("A", 1, "1"), nil, away{}); !errors.Is(err, errAway) {
+	if _, err := decide.DryRun(t.Context(), w.plan, w.plan.Flow("orders-to-erp"), order("A", 1, "1"), nil, away{}, time.Now()); !errors.Is(err, errAway) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,8 +1,7 @@
-package flow
+package deliver
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -14,12 +13,11 @@ func TestStopIsNoFailureOfTheMessage(t *testing.T) {
 	cancel(ErrStopping)
 	for _, kind := range []fault.Kind{fault.Invalid, fault.NotFound, fault.Conflict, fault.UnknownOutcome, fault.Unavailable, fault.Auth} {
 		d := &delivery{}
-		if f, done, err := d.sort(ctx, fault.Wrap(kind, "write", context.Canceled), new(int)); done || err == nil {
-			t.Errorf("%s: a call that was cut off is %s", kind, f.outcome)
+		if v, err := d.failed(ctx, fault.Wrap(kind, "write", context.Canceled)); v != nil || err == nil {
+			t.Errorf("%s: a call that was cut off is %s", kind, v.Outcome)
 		}
-	}
-	r := &Runner{}
-	if f, _, err := r.refuse(ctx, "key", context.Canceled); !errors.Is(err, ErrStopping) {
-		t.Errorf("an expression that was cut off is %s (%v)", f.outcome, err)
+		if v, err := d.unread(ctx, fault.Wrap(kind, "look up", context.Canceled)); v != nil || err == nil {
+			t.Errorf("%s: a look that was cut off is %s", kind, v.Outcome)
+		}
 	}
 }
