@@ -69,13 +69,26 @@ func (h *Hub) newRunning(f *config.Flow, plan *config.Plan, systems map[string]*
 }
 
 func (h *Hub) subscriber(r *flow.Runner, flows int) bus.SubscriberConfig {
-	return bus.SubscriberConfig{Group: r.Flow().Group(), Lanes: lanes, Positions: r, MaxBytes: share(flows), Session: h.plan().Hub.TakeOver,
+	beat, watch := paces(flows, h.plan().Hub.TakeOver)
+	return bus.SubscriberConfig{Group: r.Flow().Group(), Lanes: lanes, Positions: r, MaxBytes: share(flows), Session: h.plan().Hub.TakeOver, Heartbeat: beat, WatchPartitions: watch,
 		OnAlarm: func(err error) { h.broken(r, err) }}
 }
 
 // share is what one flow may hold in memory of read and undecided records: 32 MiB keep the lanes of a dozen partitions busy;
 // all flows together 256 MiB.
 func share(flows int) int64 { return max(8<<20, min(32<<20, 256<<20/int64(max(1, flows)))) }
+
+// paces are how often a member of a group says that it is there, and how often a topic is looked at for new partitions: each flow is a member of its
+// own, and hundreds at rest are to cost the hub and the broker little. A rebalance is noticed at the next beat. A member that is silent for the
+// session is replaced: a third of that is the least that is safe.
+func paces(flows int, session time.Duration) (beat, watch time.Duration) {
+	n := time.Duration(max(1, flows))
+	beat = min(max(time.Second, 15*time.Millisecond*n), 3*time.Second)
+	if session > 0 {
+		beat = min(beat, session/3)
+	}
+	return beat, min(max(5*time.Second, 75*time.Millisecond*n), 30*time.Second)
+}
 
 // startFlows lets every flow read its topic.
 func (h *Hub) startFlows(ctx context.Context) error {

@@ -23,14 +23,14 @@ type committer struct {
 	told    time.Time  // when the log was told last of a failure
 }
 
-// tick begins a commit, unless the last one is still on its way.
-func (c *committer) tick() {
+// tick begins a commit, unless the last one is still on its way, and reports whether there is one: it is to be called again then.
+func (c *committer) tick() (open bool) {
 	select {
 	case err := <-c.running:
 		c.note(err)
 	default:
 		if c.running != nil {
-			return
+			return true
 		}
 	}
 	offsets := map[int]int64{}
@@ -41,11 +41,12 @@ func (c *committer) tick() {
 		}
 	}
 	if len(offsets) == 0 {
-		return
+		return false
 	}
 	running := make(chan error, 1)
 	c.running, c.lows = running, lows
 	go func() { running <- c.commit(offsets) }()
+	return true
 }
 
 // commit makes the call.

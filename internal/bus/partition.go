@@ -40,7 +40,8 @@ type partition struct {
 	gone     chan struct{} // closed: the subscription has ended
 
 	ill   ailment                   // of reading
-	asked atomic.Pointer[time.Time] // when the broker was asked for records, while it has not answered
+	asked atomic.Pointer[question] // what the broker was asked, while it has not answered
+	empty int                      // answers without a record since the last one with any
 
 	next atomic.Int64 // offset after the last record queued in a lane
 	end  atomic.Int64 // offset of the next record to be written, as the broker said last
@@ -101,6 +102,7 @@ func (p *partition) release(n int64) {
 	case p.freed <- struct{}{}:
 	default:
 	}
+	p.sub.moved()
 }
 
 // room waits until there is memory for more records; false when ctx ended first.
@@ -164,7 +166,13 @@ func (p *partition) read(ctx context.Context) error {
 		case err == nil:
 			p.end.Store(answer.high)
 			p.ill.heal()
-			err = p.dispatch(ctx, &answer)
+			if p.empty++; p.next.Load() < answer.high {
+				p.empty = 0
+			}
+			before := p.next.Load()
+			if err = p.dispatch(ctx, &answer); p.next.Load() != before {
+				p.sub.moved()
+			}
 			p.deal.reset()
 			p.fetcher.release()
 			switch {
@@ -195,10 +203,25 @@ func (p *partition) read(ctx context.Context) error {
 
 // ask asks the broker for records.
 func (p *partition) ask(ctx context.Context, most int) (fetched, error) {
-	now := time.Now()
-	p.asked.Store(&now)
+	q := &question{at: time.Now(), wait: p.wait()}
+	p.asked.Store(q)
 	defer p.asked.Store(nil)
-	return p.fetcher.fetch(ctx, p.next.Load(), most, p.cfg.FetchWait)
+	return p.fetcher.fetch(ctx, p.next.Load(), most, q.wait)
+}
+
+// question is what a broker was asked for: when, and for how long it may hold the answer back while there are no records.
+type question struct {
+	at   time.Time
+	wait time.Duration
+}
+
+// idleWait bounds how long a broker holds a request for records of a partition that nothing comes to. It delays no record: hundreds of idle
+// partitions would ask all the time.
+const idleWait = 5 * time.Second
+
+// wait is how long the broker may hold the next request: twice as long for every answer without a record.
+func (p *partition) wait() time.Duration {
+	return max(p.cfg.FetchWait, min(p.cfg.FetchWait<<min(p.empty, 10), idleWait))
 }
 
 // checkRange looks whether the broker really does not hold the next offset: after a change of leaders it may say so for

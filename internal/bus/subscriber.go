@@ -50,7 +50,7 @@ type SubscriberConfig struct {
 	MaxBytes int64
 	// FetchBytes is the most that is asked for at once; default 1 MiB, and never more than half a partition's share.
 	FetchBytes int
-	// FetchWait is how long a broker holds a request for records; default 500 ms. It delays nothing.
+	// FetchWait is how long a broker holds a request for records; default 500 ms. Of a partition that nothing comes to, up to 5 s. It delays nothing.
 	FetchWait time.Duration
 	// Positions keeps positions besides Kafka; may be nil.
 	Positions Positions
@@ -59,7 +59,7 @@ type SubscriberConfig struct {
 	// NackBackoff is how long a refused batch rests before it is handed over again; it doubles up to 20 times that.
 	// Default 100 ms.
 	NackBackoff time.Duration
-	// CommitEvery is how often offsets are committed to Kafka; default 200 ms.
+	// CommitEvery is how long after an acknowledgement offsets are committed to Kafka, and so how often; default 200 ms.
 	CommitEvery time.Duration
 	// Grace is how long batches on their way are waited for, before their contexts are cancelled, when a partition is
 	// revoked or the subscriber closes; default 3 s.
@@ -67,6 +67,8 @@ type SubscriberConfig struct {
 	// Heartbeat and Session are the group protocol's times: a dead hub's partitions move after Session, a rebalance is
 	// noticed within Heartbeat. Defaults 1 s and 15 s.
 	Heartbeat, Session time.Duration
+	// WatchPartitions is how often the topic is looked at for new partitions; default 5 s.
+	WatchPartitions time.Duration
 	// OnAlarm is called instead of the cluster's.
 	OnAlarm func(error)
 
@@ -100,6 +102,7 @@ func (cfg *SubscriberConfig) setDefaults(c *Cluster) {
 	or(&cfg.Grace, 3*time.Second)
 	or(&cfg.Heartbeat, time.Second)
 	or(&cfg.Session, 15*time.Second)
+	or(&cfg.WatchPartitions, 5*time.Second)
 	or(&cfg.lookEvery, 10*time.Second)
 	or(&cfg.churn, 30*time.Second)
 	if cfg.OnAlarm == nil {

@@ -38,8 +38,18 @@ type subscription struct {
 	member  membership
 	opening ailment // of finding out where to begin
 
+	news chan struct{} // has an element when a low watermark may have moved
+
 	mu    sync.Mutex
 	parts []*partition
+}
+
+// moved tells the generation that there may be something to commit.
+func (sub *subscription) moved() {
+	select {
+	case sub.news <- struct{}{}:
+	default:
+	}
 }
 
 // joinBackoff is the rest between two attempts to join a group.
@@ -50,7 +60,7 @@ func newSubscription(ctx context.Context, s *Subscriber, topic string) (*subscri
 	client := c.cfg.ClientID + "-" + strings.ToLower(rand.Text()[:10])
 	dialer := &kafka.Dialer{ClientID: client, Timeout: min(c.cfg.Timeout, 5*time.Second), DualStack: true, TLS: c.cfg.TLS, SASLMechanism: c.mechanism}
 	sub := &subscription{s: s, topic: topic, log: s.log.With("topic", topic), out: make(chan *message.Message),
-		base: context.WithoutCancel(ctx), gone: make(chan struct{}), gates: map[int][]chan struct{}{}, client: client, left: make(chan struct{})}
+		base: context.WithoutCancel(ctx), gone: make(chan struct{}), gates: map[int][]chan struct{}{}, client: client, left: make(chan struct{}), news: make(chan struct{}, 1)}
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
 		ID:                     s.cfg.Group,
 		Brokers:                c.cfg.Brokers,
@@ -62,7 +72,7 @@ func newSubscription(ctx context.Context, s *Subscriber, topic string) (*subscri
 		RebalanceTimeout:       2*s.cfg.Grace + 10*time.Second,
 		JoinGroupBackoff:       joinBackoff,
 		WatchPartitionChanges:  true,
-		PartitionWatchInterval: 5 * time.Second,
+		PartitionWatchInterval: s.cfg.WatchPartitions,
 		StartOffset:            kafka.FirstOffset,
 		ErrorLogger:            &sub.member,
 	})
@@ -221,16 +231,22 @@ func (sub *subscription) generation(ctx context.Context, gen *kafka.Generation) 
 		})
 	}
 	commits := &committer{gen: gen, topic: sub.topic, parts: parts, timeout: sub.s.c.cfg.Timeout, log: sub.log}
-	tick := time.NewTicker(sub.s.cfg.CommitEvery)
-	defer tick.Stop()
+	// Nothing is looked at while nothing is acknowledged: a hub has hundreds of flows at rest.
+	due := time.After(sub.s.cfg.CommitEvery) // what an earlier generation, or another hub, has not committed
 	look := time.NewTicker(sub.s.cfg.lookEvery)
 	defer look.Stop()
 	for err == nil && ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
 		case err = <-alarm:
-		case <-tick.C:
-			commits.tick()
+		case <-sub.news:
+			if due == nil {
+				due = time.After(sub.s.cfg.CommitEvery)
+			}
+		case <-due:
+			if due = nil; commits.tick() {
+				due = time.After(sub.s.cfg.CommitEvery)
+			}
 		case <-look.C:
 			if e := sub.checkSame(ctx); errors.Is(e, ErrPosition) {
 				err = e

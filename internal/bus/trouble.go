@@ -137,8 +137,8 @@ func (m *membership) trouble(group string, churn time.Duration, now time.Time) *
 func (p *partition) trouble(now time.Time) *fault.Trouble {
 	t := p.ill.trouble(now)
 	if t == nil {
-		if asked := p.asked.Load(); asked != nil && now.Sub(*asked) >= p.cfg.FetchWait+patience {
-			t = &fault.Trouble{Since: *asked, Why: "the broker does not answer"}
+		if q := p.asked.Load(); q != nil && now.Sub(q.at) >= q.wait+patience {
+			t = &fault.Trouble{Since: q.at, Why: "the broker does not answer"}
 		}
 	}
 	if t != nil {

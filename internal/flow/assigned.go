@@ -82,6 +82,9 @@ func (r *Runner) Revoked(_, topic string, number int) {
 	r.mu.Lock()
 	p := r.parts[partKey{topic, number}]
 	delete(r.parts, partKey{topic, number})
+	for _, other := range r.parts {
+		other.kick() // one of them looks for marks from now on
+	}
 	r.mu.Unlock()
 	if p != nil {
 		p.stop()

@@ -7,13 +7,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/flow/calls"
 	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/flow/deliver"
-	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -21,8 +19,9 @@ const (
 	// drainEvery is how often an owner looks for stored queues that have become due by time or by another hub's doing; what
 	// happens in this process wakes it at once.
 	drainEvery = 500 * time.Millisecond
-	// drainQuiet is how many times it leaves out the look while nothing blocks.
-	drainQuiet = 10
+	// marksEvery is how often a flow looks for messages that were marked on another hub and that block nothing. Partitions with nothing in their
+	// stored queues look for nothing: a hub has hundreds of flows at rest.
+	marksEvery = 5 * time.Second
 	drainLanes = 256
 	drainRows  = 64
 )
@@ -31,23 +30,75 @@ const (
 func (r *Runner) drainLoop(p *partition) {
 	ctx, cancel := r.workContext(context.Background(), p)
 	defer cancel()
-	for quiet := 0; ; quiet++ {
-		began := r.Clock.Elapsed()
-		if err := lifecycle.Wait(ctx, r.Clock, drainEvery, p.wake); err != nil {
+	for looked := r.Clock.Elapsed(); ; {
+		woken, err := r.awaitWork(ctx, p)
+		if err != nil {
 			return
 		}
-		// What nothing blocks may still have rows that somebody marks, on this hub or another one.
-		if woken := r.Clock.Elapsed()-began < drainEvery; !woken && quiet < drainQuiet && p.idle() && r.flow.Order != config.Latest {
-			continue
+		if now := r.Clock.Elapsed(); r.looksForMarks(p) && now-looked >= marksEvery {
+			looked, err = now, r.lookForMarks(ctx)
 		}
-		quiet = 0
-		switch err := r.drainDue(ctx, p); {
+		if err == nil && (woken || !p.idle()) {
+			err = r.drainDue(ctx, p)
+		}
+		switch {
+		case err == nil:
 		case ctx.Err() != nil, errors.Is(err, deliver.ErrStopping), errors.Is(err, state.ErrFenced):
 			return // whoever owns the partition next drains it
-		case err != nil:
+		default:
 			r.log.Error("draining the stored queue failed; trying again", "partition", p.Number, "error", err)
 		}
 	}
+}
+
+// awaitWork waits until something may be done about a partition's stored queues. woken: somebody has said so.
+func (r *Runner) awaitWork(ctx context.Context, p *partition) (woken bool, err error) {
+	var over <-chan time.Time
+	if idle := p.idle(); !idle || r.looksForMarks(p) {
+		every := drainEvery
+		if idle {
+			every = marksEvery
+		}
+		t := r.Clock.NewTimer(every)
+		defer t.Stop()
+		over = t.C()
+	}
+	select {
+	case <-p.wake:
+		return true, nil
+	case <-over:
+		return false, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
+// looksForMarks: the owner of this partition looks for all that the flow owns here.
+func (r *Runner) looksForMarks(p *partition) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for at, other := range r.parts {
+		if at.partition < p.Number && other != p {
+			return false
+		}
+	}
+	return true
+}
+
+// lookForMarks wakes the partitions in whose stored queues somebody has marked a message.
+func (r *Runner) lookForMarks(ctx context.Context) error {
+	marked, err := r.store.marked(ctx)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, n := range marked {
+		if p := r.parts[partKey{r.flow.Topic(), n}]; p != nil {
+			p.kick()
+		}
+	}
+	return nil
 }
 
 func (r *Runner) drainDue(ctx context.Context, p *partition) error {

@@ -94,3 +94,34 @@ func TestReplayWhileItIsTried(t *testing.T) {
 	w.erp.mu.Unlock()
 	w.until("delivered", func() bool { return w.summary("orders-to-erp") == "delivered=1" })
 }
+
+// One of a flow's partitions looks for marks that another hub was told of, for all of them; when it goes, another does.
+func TestMarksInOtherPartitions(t *testing.T) {
+	w := newWorld(t)
+	r := w.own("orders-to-erp", 0, 1, 2)
+	for n, no := range []string{"A", "B", "C"} {
+		e := order(no, 1, "1")
+		r.mu.Lock()
+		epoch := r.parts[partKey{"orders", n}].Epoch
+		r.mu.Unlock()
+		err := w.store.Commit(t.Context(), &state.Commit{Flow: "orders-to-erp", Topic: "orders", Partition: n, Epoch: epoch, Results: []state.Result{{Outcome: state.Parked,
+			Queue: &state.Queued{Lane: e.Lane(), Kind: "invalid", Reason: "of old", Event: e}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	replay := func(n int, want string) {
+		t.Helper()
+		for _, q := range w.queue("orders-to-erp") {
+			if q.Partition == n {
+				if err := w.store.MarkQueued(t.Context(), q.ID, state.MarkReplay, "ann", ""); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		w.until("replayed", func() bool { return w.summary("orders-to-erp") == want })
+	}
+	replay(1, "delivered=1 parked=2")
+	r.Revoked("", "orders", 0)
+	replay(2, "delivered=2 parked=1")
+}

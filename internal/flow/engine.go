@@ -37,6 +37,7 @@ type Store interface {
 	Commit(ctx context.Context, c *state.Commit) error
 	QueuedLanes(ctx context.Context, flow, topic string, partition int) ([]state.QueuedLane, error)
 	Due(ctx context.Context, flow, topic string, partition int, now time.Time, limit int) ([]string, error)
+	MarkedPartitions(ctx context.Context, flow, topic string) ([]int, error)
 	GivenUp(ctx context.Context, flow, topic string, partition int, limit int) ([]string, error)
 	Drainable(ctx context.Context, flow, topic string, partition int, lane string, limit int) ([]state.Queued, error)
 	ParkedByID(ctx context.Context, id int64) (state.Queued, error)

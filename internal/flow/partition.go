@@ -90,7 +90,9 @@ func (p *partition) head(lane string) (state.Outcome, bool) {
 func (p *partition) setHead(lane string, s state.Outcome) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queued[lane] = s
+	if p.queued[lane] = s; len(p.queued) == 1 {
+		p.kick() // its owner has begun to look for nothing
+	}
 }
 
 func (p *partition) clearHead(lane string) {

@@ -99,6 +99,10 @@ func (p patient) due(ctx context.Context, at *partition, resting bool, limit int
 	})
 }
 
+func (p patient) marked(ctx context.Context) ([]int, error) {
+	return insist(ctx, p, "marked messages", func() ([]int, error) { return p.r.Store.MarkedPartitions(ctx, p.r.flow.Name, p.r.flow.Topic()) })
+}
+
 func (p patient) drainable(ctx context.Context, at *partition, lane string, limit int) ([]state.Queued, error) {
 	return insist(ctx, p, "stored queue", func() ([]state.Queued, error) {
 		return p.r.Store.Drainable(ctx, p.r.flow.Name, at.Topic, at.Number, lane, limit)

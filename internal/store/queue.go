@@ -83,6 +83,19 @@ func (s *Store) Due(ctx context.Context, flow, topic string, partition int, now 
 	return out, s.wrap("due lanes", err)
 }
 
+// MarkedPartitions gives the partitions of a flow's topic that hold a row that somebody has marked. What blocks its lane is not looked for: its owner
+// knows of it.
+func (s *Store) MarkedPartitions(ctx context.Context, flow, topic string) ([]int, error) {
+	var out []int
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var part int
+		err := r.Scan(&part)
+		out = append(out, part)
+		return err
+	}, "SELECT DISTINCT part FROM queue WHERE flow = ? AND topic = ? AND mark <> '' ORDER BY part", flow, topic)
+	return out, s.wrap("marked partitions", err)
+}
+
 // GivenUp gives up to limit lanes of a partition with a row that a person has given up: what may be done while nothing else may.
 func (s *Store) GivenUp(ctx context.Context, flow, topic string, partition int, limit int) ([]string, error) {
 	var out []string

@@ -138,6 +138,14 @@ func testDue(t *testing.T, b *bench) {
 	p.commit(rest(0, state.Held, "later", at(time.Minute)), rest(1, state.Held, "now", at(0)), rest(2, state.Held, "always"), rest(3, state.Parked, "parked", at(0)),
 		rest(4, state.Waiting, "waiting"), rest(5, state.Waiting, "waiting-timed", at(time.Second)))
 	b.due(p, "now", "always")
+	marked := func(want string) {
+		t.Helper()
+		got, err := b.MarkedPartitions(b.ctx(), p.Flow, p.Topic)
+		if fmt.Sprint(got) != want || err != nil {
+			t.Errorf("partitions with marks: %v (%v), want %s", got, err, want)
+		}
+	}
+	marked("[]")
 	b.clock.Add(time.Second)
 	b.due(p, "now", "always", "waiting-timed")
 	b.clock.Add(time.Minute)
@@ -145,6 +153,11 @@ func testDue(t *testing.T, b *bench) {
 	b.no(b.MarkQueued(b.ctx(), p.queue("parked")[0].ID, state.MarkReplay, "ann", ""))
 	b.no(b.MarkQueued(b.ctx(), p.queue("later")[0].ID, state.MarkReplay, "ann", ""))
 	b.due(p, "later", "now", "always", "parked", "waiting-timed")
+	marked("[0]")
+	other := b.part(2)
+	other.commit(rest(0, state.Parked, "elsewhere"))
+	b.no(b.MarkQueued(b.ctx(), other.queue("elsewhere")[0].ID, state.MarkDiscard, "ann", ""))
+	marked("[0 2]")
 	if got, err := b.Due(b.ctx(), p.Flow, p.Topic, 0, b.clock.Now(), 2); err != nil || fmt.Sprint(got) != "[later now]" {
 		t.Errorf("two lanes: %v, %v", got, err)
 	}
