@@ -17,7 +17,7 @@ import (
 
 func (e *env) benchCommand() *cobra.Command {
 	o := bench.Options{Out: e.out, Log: e.err}
-	way, work := road.Options{Out: e.out, Log: e.err}, ""
+	way, idle, work := road.Options{Out: e.out, Log: e.err}, road.Idle{Out: e.out, Log: e.err}, ""
 	c := &cobra.Command{Use: "bench", Short: "Measure this machine: an ordinary flow over many orders, beside a raw Kafka echo; the last line is the result",
 		Args: cobra.NoArgs, RunE: do(func(c *cobra.Command, _ []string) (err error) {
 			if o.Orders < 0 || o.Runs < 1 {
@@ -37,8 +37,12 @@ func (e *env) benchCommand() *cobra.Command {
 			if work == "road" {
 				return e.road(c.Context(), o, way)
 			}
+			if work == "idle" {
+				idle.Dir, idle.Against, idle.CPUProfile = o.Dir, way.Against, o.CPUProfile
+				return e.idle(c.Context(), idle)
+			}
 			if work != "orders" {
-				return usage("--work is orders or road, not %s", work)
+				return usage("--work is orders, road or idle, not %s", work)
 			}
 			s, err := bench.Run(c.Context(), o)
 			if err != nil {
@@ -48,7 +52,7 @@ func (e *env) benchCommand() *cobra.Command {
 			return err
 		})}
 	f := c.Flags()
-	f.StringVar(&work, "work", "orders", "orders: topic to topic, beside the echo; road: signed webhooks that end as objects in an HTTP target")
+	f.StringVar(&work, "work", "orders", "orders: topic to topic, beside the echo; road: signed webhooks that end as objects in an HTTP target; idle: a hub to which nothing comes")
 	f.IntVar(&o.Orders, "orders", 0, "messages in a run (default: 500000, on the road 20000)")
 	f.IntVar(&way.Keys, "keys", 5_000, "road: objects that the orders are about")
 	f.IntVar(&way.Senders, "senders", 64, "road: webhooks at once")
@@ -59,7 +63,9 @@ func (e *env) benchCommand() *cobra.Command {
 	f.StringVar(&way.Postgres, "postgres", "", "road: URL of a PostgreSQL database whose user may make others, with --kafka (default: SQLite)")
 	f.BoolVar(&way.Syncs, "syncs", false, "road: count the fsyncs too, with strace, in a run of its own")
 	f.BoolVar(&way.Documents, "documents", false, "road: keep the documents of all messages for trace")
-	f.StringVar(&way.Against, "against", "", "road: another build of waybill that takes turns with this one")
+	f.StringVar(&way.Against, "against", "", "road, idle: another build of waybill that takes turns with this one")
+	f.IntVar(&idle.Flows, "flows", 200, "idle: flows of the hub, every second one from a webhook, the next one to an HTTP target")
+	f.DurationVar(&idle.For, "for", time.Minute, "idle: how long the hub is looked at")
 	f.StringVar(&way.Benthos, "benthos", "", "road: the command of Benthos 4.27, which takes turns too")
 	f.IntVar(&o.Runs, "runs", 3, "runs; the result holds the medians")
 	f.StringVar(&o.Dir, "dir", "", "keep the broker's and the hub's data in this directory, which must be empty (default: a temporary one)")
@@ -76,6 +82,19 @@ func (e *env) road(ctx context.Context, o bench.Options, way road.Options) error
 	}
 	way.Orders, way.Runs, way.Dir, way.CPUProfile, way.AllocProfile = o.Orders, o.Runs, o.Dir, o.CPUProfile, o.AllocProfile
 	s, err := road.Run(ctx, way)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(e.out, s)
+	return err
+}
+
+// idle measures what a hub costs to which nothing comes.
+func (e *env) idle(ctx context.Context, o road.Idle) error {
+	if o.Flows < 2 || o.For < time.Second {
+		return usage("--flows is at least 2, and --for at least 1s")
+	}
+	s, err := road.RunIdle(ctx, o)
 	if err != nil {
 		return err
 	}
