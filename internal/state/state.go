@@ -101,6 +101,17 @@ type Inbound struct {
 	Event *event.Event
 }
 
+// Submitting is who has the hub make events, and what the audit and the acts say of it.
+type Submitting struct {
+	// Who is a person, or a reconciliation or backfill by its name; Note the reason given.
+	Who  string
+	Note string
+	// Action is "resend", "repair" or "backfill"; Object what the audit says it was done to, and About what was submitted.
+	Action string
+	Object string
+	About  string
+}
+
 // WholeList is the number of a list that could not be split, among the events of its inbox row.
 const WholeList = -1
 
@@ -131,6 +142,10 @@ type Published struct {
 	// Sliced: elements of the row were published before, in the life Life of the topic's log. Their places are kept with these.
 	Sliced bool
 	Life   int64
+	// Sent is the row's record, where its topic is not the flow's own: the store keeps it, as put there by the flow SentBy, until all who
+	// read the topic have read it. Positions is its one place.
+	Sent   *event.Record
+	SentBy string
 }
 
 // PublishedAt is one event's place on its topic.
