@@ -40,6 +40,12 @@ func NewGroup(store GroupStore, clock lifecycle.Clock, log *slog.Logger, relays 
 // Has reports whether the flow's inbox is carried by the group.
 func (g *Group) Has(flow string) bool { return g.relays[flow] != nil }
 
+// Flows are those whose inboxes are carried.
+func (g *Group) Flows() []string { return g.flows }
+
+// Len is how many they are.
+func (g *Group) Len() int { return len(g.flows) }
+
 // Wake tells the group that there is something for it. Without it, the group finds out within a second.
 func (g *Group) Wake() {
 	select {

@@ -54,9 +54,6 @@ type Config struct {
 	Carries func(topic string) int64
 	// Wake is called with the flow after something of it has been accepted.
 	Wake func(flow string)
-	// MaxEvents and MaxBytes bound one submission: what hooks.max-documents and hooks.max-body are for a webhook. 0: 10,000 and 4 MiB.
-	MaxEvents int
-	MaxBytes  int64
 	// Timeout is how long the store may take; 0: 4 s.
 	Timeout time.Duration
 }
@@ -74,6 +71,9 @@ type Flow struct {
 	Keyed bool
 	// Known: the events on the topic carry hub ids, so that an event without one would be taken for another object.
 	Known bool
+	// MaxEvents and MaxBytes bound one submission: what hooks.max-documents and hooks.max-body are for a webhook. 0: 10,000 and 4 MiB.
+	MaxEvents int
+	MaxBytes  int64
 }
 
 // Door takes submissions.
@@ -99,12 +99,6 @@ func New(c Config) *Door {
 	if c.Carries == nil {
 		c.Carries = func(string) int64 { return 0 }
 	}
-	if c.MaxEvents <= 0 {
-		c.MaxEvents = defaultEvents
-	}
-	if c.MaxBytes <= 0 {
-		c.MaxBytes = defaultBytes
-	}
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
 	}
@@ -128,6 +122,12 @@ func (d *Door) Open(flows []Flow) {
 	defer d.mu.Unlock()
 	gates := make(map[string]*gate, len(flows))
 	for _, f := range flows {
+		if f.MaxEvents <= 0 {
+			f.MaxEvents = defaultEvents
+		}
+		if f.MaxBytes <= 0 {
+			f.MaxBytes = defaultBytes
+		}
 		if g := d.gates[f.Name]; g != nil && g.flow == f && !g.shut() {
 			gates[f.Name] = g
 			continue

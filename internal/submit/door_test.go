@@ -45,13 +45,9 @@ func (h *heard) wake(flow string) {
 	h.woken = append(h.woken, flow)
 }
 
-func newDoor(b *inboxtest.Bench, in Inbox, change ...func(*Config)) (*Door, *heard) {
+func newDoor(b *inboxtest.Bench, in Inbox) (*Door, *heard) {
 	h := &heard{n: map[string]int{}}
-	c := Config{Inbox: in, Clock: b.Clock, Observer: h, Wake: h.wake}
-	for _, ch := range change {
-		ch(&c)
-	}
-	d := New(c)
+	d := New(Config{Inbox: in, Clock: b.Clock, Observer: h, Wake: h.wake, Carries: func(string) int64 { return 1000 + 4<<10 }})
 	d.Open([]Flow{polled, hooked, inner, foreign})
 	return d, h
 }
@@ -175,10 +171,12 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inboxtest.OnSQLite(t, func(t *testing.T, b *inboxtest.Bench) {
-				d, h := newDoor(b, b.Store, func(c *Config) {
-					c.MaxEvents, c.MaxBytes = 4, 1500
-					c.Carries = func(string) int64 { return 1000 + 4<<10 }
-				})
+				d, h := newDoor(b, b.Store)
+				all := []Flow{polled, hooked, inner, foreign}
+				for i := range all {
+					all[i].MaxEvents, all[i].MaxBytes = 4, 1500
+				}
+				d.Open(all)
 				flow, events, by := c.flow, c.events, c.by
 				if flow == "" {
 					flow = "orders"

@@ -47,8 +47,8 @@ func (d *Door) rows(f *Flow, events []event.Event, by *event.Submission) ([]stat
 		return whole("nobody says who submits it")
 	case len(events) == 0:
 		return whole("it holds no event")
-	case len(events) > d.c.MaxEvents:
-		return whole("it holds %d events, and %d are taken at a time (hooks.max-documents)", len(events), d.c.MaxEvents)
+	case len(events) > f.MaxEvents:
+		return whole("it holds %d events, and %d are taken at a time (hooks.max-documents)", len(events), f.MaxEvents)
 	}
 	by.For = ""
 	if f.System == "" {
@@ -70,8 +70,8 @@ func (d *Door) rows(f *Flow, events []event.Event, by *event.Submission) ([]stat
 			return nil, &Refused{Index: i, ID: ev.ID, Why: why}
 		}
 		seen[id] = true
-		if size += int64(len(ev.Data)); size > d.c.MaxBytes {
-			return whole("its documents have more than %d bytes (hooks.max-body): submit it in parts", d.c.MaxBytes)
+		if size += int64(len(ev.Data)); size > f.MaxBytes {
+			return whole("its documents have more than %d bytes (hooks.max-body): submit it in parts", f.MaxBytes)
 		}
 		rows[i] = f.row(doc, ev, id, by, now)
 	}
