@@ -69,6 +69,8 @@ type Source struct {
 	Webhook   *webhook.Endpoint
 	Poll      *Poll
 	Files     *Files
+	// Finder asks the system for one object; nil: it cannot be asked.
+	Finder *Finder
 	// Health is told how reading the system goes, and tells when it is back; nil: nobody is.
 	Health Health
 }

@@ -71,6 +71,7 @@ func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, look
 	if f.Map == nil {
 		s.Onward = f.To.Topic
 	}
+	s.Finder = finder(f, system)
 	var err error
 	switch from := f.From; {
 	case from.Webhook != nil:
@@ -101,6 +102,22 @@ func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, look
 		err = fmt.Errorf("nothing says how %s is read", f.From.System)
 	}
 	return s, err
+}
+
+// finder asks the flow's source for one object; nil where that cannot be asked. An object of a file is in no place where it could be asked for.
+func finder(f *config.Flow, system connector.System) *Finder {
+	can, ok := system.(connector.Finder)
+	if !ok || f.From.Files != nil {
+		return nil
+	}
+	object := objectOf("", f)
+	if f.From.Poll != nil {
+		object = objectOf(f.From.Poll.Object, f)
+	}
+	if listed, ok := system.(connector.Objects); ok && !slices.Contains(listed.Objects(), object) {
+		return nil
+	}
+	return &Finder{System: can, Object: object}
 }
 
 func fromPoll(f *config.Flow, system connector.System) (*Poll, error) {
