@@ -23,6 +23,12 @@ type Finder struct {
 	Object string
 }
 
+// CanAsk reports whether the source of a flow can be asked for one object.
+func (in *Intake) CanAsk(flow string) bool {
+	w := in.find(flow)
+	return w != nil && w.src.Finder != nil
+}
+
 // Object reads what fits a look-up from the source of a flow, as the events that the flow would take of it now: they have no ID and no key yet. What
 // is deleted there is left out; none is no error. They are versioned as the flow's other events are, and where nobody tells versions, as of the moment
 // before they were read: what is accepted from then on is newer.

@@ -111,6 +111,9 @@ func TestObject(t *testing.T) {
 		if got, err := in.Object(t.Context(), "polled", connector.Lookup{Local: "17"}); err != nil || len(got) != 0 {
 			t.Errorf("none: %v, %v", got, err)
 		}
+		if !in.CanAsk("polled") || !in.CanAsk("hooked") || in.CanAsk("blind") || in.CanAsk("to-erp") || in.CanAsk("nobody") {
+			t.Error("who can be asked")
+		}
 		s.err = fault.New(fault.Unavailable, "down")
 		for flow, want := range map[string]error{"polled": s.err, "blind": ErrNotAsked, "to-erp": state.ErrNotFound, "nobody": state.ErrNotFound} {
 			if _, err := in.Object(t.Context(), flow, connector.Lookup{Local: "17"}); !errors.Is(err, want) {
