@@ -81,6 +81,7 @@ func (b *batch) add(ctx context.Context, row *state.Inbound) error {
 		ev := *row.Event
 		ev.Data = row.Body
 		if b.src.Shared {
+			ev.Refused = nil // where it was refused before, the flow has found that it can be taken now
 			b.put(ev, piece{})
 			return nil
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -240,4 +241,42 @@ func TestRelayOfSubmissions(t *testing.T) {
 			t.Errorf("version %q", e.Version)
 		}
 	})
+}
+
+// What the topic does not take for its size comes there as a refusal for the one flow that it is for, and as an event when the flow hands it back.
+func TestGroupWithATooLargeRecord(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		var most atomic.Int64
+		most.Store(5)
+		b.Topic.Refuse = func(r event.Record) error {
+			if int64(len(r.Value)) > most.Load() {
+				return fault.New(fault.Invalid, "the record is larger than the broker takes")
+			}
+			return nil
+		}
+		b.submitted("to-erp", "1")
+		b.group(map[string]string{"to-erp": "canonical.order"})
+		b.Turn("the refusal", func() bool { return len(b.openOf("to-erp")) == 0 })
+		no := b.Topic.Events()[0]
+		if no.Refused == nil || no.Refused.Code != event.RefusedRecord || no.Refused.Inbox == 0 || no.Submitted.For != "to-erp" || string(b.Topic.Records[0].Key) != no.ID {
+			t.Fatalf("%+v %+v", no, no.Refused)
+		}
+		// As the flow does when a person has made the topic take more and replays it.
+		most.Store(1000)
+		again := no
+		again.Refused = &event.Refusal{Code: event.RefusedRecord, Reading: 1}
+		row := state.Inbound{Flow: "to-erp", ID: no.ID + "~1", Body: []byte(`{"n":"1"}`), Received: b.Clock.Now(), Event: &again}
+		if _, _, err := b.Store.Submit(t.Context(), []state.Inbound{withDelivery(row)}, state.Submitting{}); err != nil {
+			t.Fatal(err)
+		}
+		b.Turn("the event", func() bool { return b.Topic.Count() == 2 && len(b.openOf("to-erp")) == 0 })
+		if ev := b.Topic.Events()[1]; ev.Refused != nil || string(ev.Data) != `{"n":"1"}` || string(b.Topic.Records[1].Key) != "h-1" || ev.ID != no.ID {
+			t.Errorf("%+v %+v", ev, ev.Refused)
+		}
+	})
+}
+
+func withDelivery(row state.Inbound) state.Inbound {
+	row.DeliveryID = row.ID
+	return row
 }
