@@ -62,7 +62,7 @@ func (s *stub) QueuedByID(_ context.Context, id int64, _ bool, _ string) (Shown,
 	if id != 1 && id != 3 {
 		return Shown{}, state.ErrNotFound
 	}
-	return Shown{Queued: state.Queued{ID: id, Rev: 4, Event: event.Event{Data: []byte(`{"a":1}`)}}, Head: 1, Behind: 7,
+	return Shown{Queued: state.Queued{ID: id, Rev: 4, Event: event.Event{Data: []byte(`{"a":1}`), Submitted: &event.Submission{Trigger: event.Person, Who: "ann", Why: "lost"}}}, Head: 1, Behind: 7,
 		Acts: []state.Act{{Action: "edit", Who: "ann", Note: "typo", Before: []byte("not JSON"), After: []byte(`{"a":1}`)}}}, s.err
 }
 func (s *stub) Mark(_ context.Context, w state.Wish) error {
@@ -255,6 +255,7 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/flows/a/sweep", `{"at_most":"12%","note":"gone for good"}`, 202, `"at_most": "12%"`},
 		{"POST", "/api/v1/flows/a/sweep", `{"at-most":"12%"}`, 400, "unknown field"},
 		{"POST", "/api/v1/flows/b/sweep", "", 422, "not swept"},
+		{"GET", "/api/v1/parked/1", "", 200, `"submitted": "person by ann: lost"`},
 		{"POST", "/api/v1/resend", `{"entity":"order","key":"SO-1","system":"crm","id":"7","note":"lost"}`, 202, `"state": "accepted"`},
 		{"POST", "/api/v1/resend", `{"entity":"order","key":"SO-1","dry_run":true}`, 200, `"a": 1`},
 		{"POST", "/api/v1/resend", `{"entity":"order","key":"gone"}`, 422, "crm holds no order gone"},
