@@ -252,6 +252,9 @@ type Hub interface {
 	Rewind(ctx context.Context, flow string, q RewindRequest, who string) (*Rewound, error)
 	// Sweep looks now for what was deleted in the source without a trace. Errors are those of Rewind.
 	Sweep(ctx context.Context, flow string, q SweepRequest, who string) (*SweepAsked, error)
+	// Resend reads one object from its source and submits it to the flow that takes it from there. *Invalid where it cannot be read or sent, with what to do;
+	// state.ErrBusy where the same wish was for another document.
+	Resend(ctx context.Context, q ResendRequest, who string) (*Resent, error)
 	// Reload changes over to the files as they are now; *BadFiles, *NeedsRestart, ErrStopping and ErrNoFiles refuse it.
 	Reload(ctx context.Context, who string) (*Reload, error)
 	// Link makes cross-references that people know of; *Invalid where the hub knows an entity or a system of them not.

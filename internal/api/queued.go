@@ -36,14 +36,16 @@ type Queued struct {
 	Code      string   `json:"code,omitempty"`
 	Reason    string   `json:"reason,omitempty"`
 	// Cause is the same for all messages that one thing has stopped.
-	Cause     string     `json:"cause,omitempty"`
-	Key       string     `json:"key"`
-	Hub       string     `json:"hub,omitempty"`
-	Event     string     `json:"event"`
-	Entity    string     `json:"entity,omitempty"`
-	Operation string     `json:"operation"`
-	Version   string     `json:"version,omitempty"`
-	Origin    string     `json:"origin,omitempty"`
+	Cause     string `json:"cause,omitempty"`
+	Key       string `json:"key"`
+	Hub       string `json:"hub,omitempty"`
+	Event     string `json:"event"`
+	Entity    string `json:"entity,omitempty"`
+	Operation string `json:"operation"`
+	Version   string `json:"version,omitempty"`
+	Origin    string `json:"origin,omitempty"`
+	// Submitted says who had the hub make the event, where nobody outside has sent it: "person by ann: why".
+	Submitted string     `json:"submitted,omitempty"`
 	Attempts  int        `json:"attempts"`
 	Since     time.Time  `json:"since"`
 	NotBefore *time.Time `json:"not_before,omitempty"`
@@ -77,7 +79,7 @@ type Act struct {
 	Flow    string    `json:"flow"`
 	Message int64     `json:"message"`
 	Event   string    `json:"event"`
-	// Action is edit, replay or discard, or discarded once the message has gone.
+	// Action is edit, replay or discard, or discarded once the message has gone; of an event that the hub was told to make (message 0) resend, repair or backfill.
 	Action string `json:"action"`
 	Who    string `json:"who"`
 	Note   string `json:"note,omitempty"`
@@ -126,6 +128,9 @@ func queuedView(q *state.Queued, withData bool) Queued {
 	}
 	if !q.NotBefore.IsZero() {
 		v.NotBefore = &q.NotBefore
+	}
+	if q.Event.Submitted != nil {
+		v.Submitted = q.Event.Submitted.String()
 	}
 	if m := q.Missing; m != nil {
 		v.Missing = &Missing{Entity: m.Entity, System: m.System, Hub: m.Hub, Local: m.Local}

@@ -97,6 +97,7 @@ func (s *Server) routes() []route {
 		write("POST /api/v1/flows/{name}/resume", s.resume),
 		write("POST /api/v1/flows/{name}/rewind", s.rewind),
 		write("POST /api/v1/flows/{name}/sweep", s.sweep),
+		write("POST /api/v1/resend", s.resend),
 		read("GET /api/v1/recover", s.recovery),
 		write("POST /api/v1/recover", s.recover),
 		read("GET /api/v1/backups", s.backups),
@@ -326,7 +327,7 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 		problem(w, http.StatusNotFound, err.Error())
 	case errors.Is(err, state.ErrChanged):
 		problem(w, http.StatusPreconditionFailed, err.Error())
-	case errors.Is(err, state.ErrBusy), errors.Is(err, ErrBroken):
+	case errors.Is(err, state.ErrBusy), errors.Is(err, ErrBroken), errors.Is(err, ErrOtherWish):
 		problem(w, http.StatusConflict, err.Error())
 	case errors.As(err, &invalid):
 		problemOf(w, Problem{Status: http.StatusUnprocessableEntity, Detail: invalid.Detail, Places: invalid.Places})

@@ -62,7 +62,7 @@ func (s *stub) QueuedByID(_ context.Context, id int64, _ bool, _ string) (Shown,
 	if id != 1 && id != 3 {
 		return Shown{}, state.ErrNotFound
 	}
-	return Shown{Queued: state.Queued{ID: id, Rev: 4, Event: event.Event{Data: []byte(`{"a":1}`)}}, Head: 1, Behind: 7,
+	return Shown{Queued: state.Queued{ID: id, Rev: 4, Event: event.Event{Data: []byte(`{"a":1}`), Submitted: &event.Submission{Trigger: event.Person, Who: "ann", Why: "lost"}}}, Head: 1, Behind: 7,
 		Acts: []state.Act{{Action: "edit", Who: "ann", Note: "typo", Before: []byte("not JSON"), After: []byte(`{"a":1}`)}}}, s.err
 }
 func (s *stub) Mark(_ context.Context, w state.Wish) error {
@@ -110,6 +110,16 @@ func (s *stub) Rewind(_ context.Context, flow string, q RewindRequest, who strin
 	}
 	s.acts = append(s.acts, "rewind to "+q.To+" by "+who+": "+q.Note)
 	return &Rewound{Flow: flow, To: q.To, State: "asked"}, s.err
+}
+func (s *stub) Resend(_ context.Context, q ResendRequest, who string) (*Resent, error) {
+	switch q.Key {
+	case "gone":
+		return nil, &Invalid{Detail: "crm holds no order gone"}
+	case "other":
+		return nil, fmt.Errorf("resend 7: %w", ErrOtherWish)
+	}
+	s.acts = append(s.acts, fmt.Sprintf("resend %s %s from %s by %s (%s), dry %v: %s", q.Entity, q.Key, q.System, who, q.ID, q.DryRun, q.Note))
+	return &Resent{State: ResendAccepted, Entity: q.Entity, Key: q.Key, Document: []byte(`{"a":1}`)}, s.err
 }
 func (s *stub) Sweep(_ context.Context, flow string, q SweepRequest, who string) (*SweepAsked, error) {
 	if flow != "a" {
@@ -245,6 +255,14 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/flows/a/sweep", `{"at_most":"12%","note":"gone for good"}`, 202, `"at_most": "12%"`},
 		{"POST", "/api/v1/flows/a/sweep", `{"at-most":"12%"}`, 400, "unknown field"},
 		{"POST", "/api/v1/flows/b/sweep", "", 422, "not swept"},
+		{"GET", "/api/v1/parked/1", "", 200, `"submitted": "person by ann: lost"`},
+		{"POST", "/api/v1/resend", `{"entity":"order","key":"SO-1","system":"crm","id":"7","note":"lost"}`, 202, `"state": "accepted"`},
+		{"POST", "/api/v1/resend", `{"entity":"order","key":"SO-1","dry_run":true}`, 200, `"a": 1`},
+		{"POST", "/api/v1/resend", `{"entity":"order","key":"gone"}`, 422, "crm holds no order gone"},
+		{"POST", "/api/v1/resend", `{"entity":"order","key":"other"}`, 409, "ask under another id"},
+		{"POST", "/api/v1/resend", `{"entity":"order"}`, 400, "give entity and key"},
+		{"POST", "/api/v1/resend", `{"entity":"order","kye":"SO-1"}`, 400, "unknown field"},
+		{"GET", "/api/v1/resend", "", 405, "use POST"},
 		{"POST", "/api/v1/reload", "", 200, `"hash": "abc"`},
 		{"GET", "/api/v1/reload", "", 405, "use POST"},
 		{"POST", "/api/v1/links", `{"links":[{"entity":"customer","ids":[{"system":"crm","id":"1"},{"system":"erp","id":"5"}]}]}`, 200, `"linked": 1`},

@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/intake"
@@ -86,9 +87,7 @@ func (h *Hub) listenHooks(context.Context) error {
 // wakeRelays makes every relay look at its inbox.
 func (h *Hub) wakeRelays() {
 	for _, f := range h.plan().Flows {
-		if f.From.System != "" {
-			h.intake.Wake(f.Name)
-		}
+		h.intake.Wake(f.Name)
 	}
 }
 
@@ -121,6 +120,10 @@ func (h *Hub) sourceRemarks(flow string) []api.Remark {
 type intakeObserver struct {
 	*telemetry.Metrics
 	notices *notice.Board
+}
+
+func (o intakeObserver) Submitted(flow string, trigger event.Trigger, events int) {
+	o.Metrics.Submitted(flow, string(trigger), events)
 }
 
 func (o intakeObserver) Unread(flow, cause, text string) {

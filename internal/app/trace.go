@@ -93,4 +93,9 @@ func (h *Hub) masked(q *state.Queued, acts []state.Act) {
 	for i := range acts {
 		acts[i].Note = v.Text(acts[i].Note)
 	}
+	if q.Event.Submitted != nil {
+		by := *q.Event.Submitted
+		by.Why = v.Text(by.Why)
+		q.Event.Submitted = &by
+	}
 }

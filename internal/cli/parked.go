@@ -211,6 +211,7 @@ func (e *env) showOne(q *api.Queued) error {
 	add("operation", q.Operation)
 	add("version", q.Version)
 	add("origin", q.Origin)
+	add("submitted", q.Submitted)
 	add("attempts", strconv.Itoa(q.Attempts))
 	add("cause", strings.TrimSpace(q.Cause+" "+q.Kind+" "+q.Code))
 	add("reason", q.Reason)

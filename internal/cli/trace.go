@@ -108,6 +108,9 @@ func (e *env) showStory(m *api.Message) error {
 			continue // the journal tells it
 		}
 		why := fmt.Sprintf("message %d, by %s", a.Message, a.Who)
+		if a.Message == 0 { // the hub was told to make it
+			why = "by " + a.Who
+		}
 		if a.Bulk != 0 {
 			why += fmt.Sprintf(" (bulk %d)", a.Bulk)
 		}

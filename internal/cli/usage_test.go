@@ -29,6 +29,8 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"pause"}, 2, "waybill pause: give a FLOW"},
 		{[]string{"rewind"}, 2, "waybill rewind: give a FLOW"},
 		{[]string{"rewind", "sales"}, 2, "waybill rewind: give --to: a time such as 2026-11-01T00:00:00Z"},
+		{[]string{"resend", "order"}, 2, "waybill resend takes two arguments, and 1 are given: give an ENTITY and a KEY, such as order SO-1000"},
+		{[]string{"resend", "order", "SO-1", "--url", "http://127.0.0.1:1"}, 3, "no hub answers at"},
 		{[]string{"sweep"}, 2, "waybill sweep: give a FLOW"},
 		{[]string{"sweep", "sales", "--at-most", "half"}, 2, `--at-most: "half" is neither: write a share or a number: 5% or 100`},
 		{[]string{"sweep", "sales", "--url", "http://127.0.0.1:1"}, 3, "no hub answers at"},

@@ -53,6 +53,8 @@ type Event struct {
 	Data []byte
 	// Refused, where not nil, says why the intake could not make a message of it.
 	Refused *Refusal
+	// Submitted, where not nil, says that the hub itself has made the event, and why.
+	Submitted *Submission
 }
 
 // Lane is the key that order is kept by: the hub id where known, so that changes of one object

@@ -83,6 +83,9 @@ func (e *Event) Headers() []Header {
 	if e.Refused != nil {
 		h = e.Refused.appendTo(h)
 	}
+	if e.Submitted != nil {
+		h = e.Submitted.appendTo(h)
+	}
 	return h
 }
 
@@ -121,8 +124,13 @@ func Read(r *Record) Event {
 		case HeaderTrace:
 			e.Trace = string(v)
 		default:
-			e.readRefusal(r.Headers[i].Key, v)
+			if !e.readSubmission(r.Headers[i].Key, v) {
+				e.readRefusal(r.Headers[i].Key, v)
+			}
 		}
+	}
+	if e.Submitted != nil && !e.Submitted.Trigger.Valid() {
+		e.Submitted = nil
 	}
 	if e.ID == "" {
 		e.ID = r.Position()

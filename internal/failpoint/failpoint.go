@@ -38,6 +38,8 @@ const (
 	FileTaken Name = "intake.file-taken"
 	// FileMoved: the file is moved away. The store still holds a place in it.
 	FileMoved Name = "intake.file-moved"
+	// SubmitStored: events that the hub itself has made are in the inbox, with who wanted them. Who submitted them does not know.
+	SubmitStored Name = "intake.submission-stored"
 	// LeaseTaken: a lease is stored under a new token. The work under it has not begun.
 	LeaseTaken Name = "intake.lease-taken"
 
@@ -149,7 +151,7 @@ const (
 // All lists the places in their order.
 func All() []Name {
 	return []Name{
-		WebhookStored, WebhookAnswered, PollRead, PollStored, FileRead, FileStored, FileTaken, FileMoved, LeaseTaken,
+		WebhookStored, WebhookAnswered, PollRead, PollStored, FileRead, FileStored, FileTaken, FileMoved, SubmitStored, LeaseTaken,
 		RelayPublished, RelayMarked, ReplayPublished,
 		Produce, Produced, PositionTaken, Acked, OffsetCommit, OffsetCommitted, GroupLeave, BrokerIdentified, BrokerCut,
 		FlowResolved, IntentCommitted, TargetCall, RequestWritten, RequestAnswered, SQLWritten, SQLCommitted, FileWritten, FileNamed,

@@ -27,7 +27,7 @@ var values = []string{"internal/event", "internal/jsondoc", "internal/schema", "
 	"internal/state", "internal/store", "connectors"}
 
 // intake are the packages that read what strangers and systems send.
-var intake = []string{"internal/intake", "internal/webhook", "internal/relay", "internal/inbox"}
+var intake = []string{"internal/intake", "internal/webhook", "internal/relay", "internal/inbox", "internal/submit"}
 
 var bans = []ban{
 	{lib: "github.com/segmentio/kafka-go", name: "kafka", names: []string{"Reader", "ReaderConfig", "NewReader"}, but: []string{"internal/bench"},

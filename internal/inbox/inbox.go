@@ -56,17 +56,26 @@ func validTrace(t string) bool {
 
 func lowerHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' }
 
-const maxID = 200
+const (
+	maxID = 200
+	// submitted begins the ids of what the hub itself has made.
+	submitted = "submitted/"
+)
 
 // CleanID makes an id fit for logs, headers and indexes: one that is too long or not printable is replaced by its digest, so
-// that equal ids stay equal.
+// that equal ids stay equal. So is one that looks like the id of what the hub itself has made.
 func CleanID(id string) string {
 	id = strings.TrimSpace(id)
-	if len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsFunc(id, func(c rune) bool { return !unicode.IsPrint(c) }) {
+	if len(id) <= maxID && utf8.ValidString(id) && !strings.ContainsFunc(id, func(c rune) bool { return !unicode.IsPrint(c) }) && !strings.HasPrefix(id, submitted) {
 		return id
 	}
 	sum := sha256.Sum256([]byte(id))
 	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// SubmittedID is the id of an event that the hub itself has made, by what it was submitted under: no sender's can be the same.
+func SubmittedID(trigger event.Trigger, id string) string {
+	return submitted + string(trigger) + "/" + CleanID(id)
 }
 
 // MintID is an id for what came without one; later ones sort behind earlier ones.
@@ -76,6 +85,25 @@ func MintID() string {
 		panic(err)
 	}
 	return id.String()
+}
+
+// BesideBody is room in a record for what is not the document: its key, and the headers of its event, of which none comes from the
+// sender but the ids of the delivery and of the trace, which are short, as is what a submission says of itself.
+const BesideBody = 4 << 10
+
+// Largest is the largest document that a topic can carry, and the one behind it where documents go on as they are (empty: they do not); 0: that is
+// not known. carries tells the largest record of a topic: it is asked anew each time, because a topic's limit may be changed while the hub runs.
+func Largest(carries func(topic string) int64, topic, onward string) int64 {
+	most := carries(topic)
+	if onward != "" {
+		if m := carries(onward); most == 0 || m > 0 && m < most {
+			most = m
+		}
+	}
+	if most == 0 {
+		return 0
+	}
+	return max(1, most-BesideBody)
 }
 
 // DocumentLimits are the bounds of a document from outside; its length is bounded while it is read.

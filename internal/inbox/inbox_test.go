@@ -3,6 +3,8 @@ package inbox
 import (
 	"strings"
 	"testing"
+
+	"github.com/waybill-hub/waybill/internal/event"
 )
 
 func TestTrace(t *testing.T) {
@@ -24,6 +26,9 @@ func TestCleanID(t *testing.T) {
 		"":                                "",
 		strings.Repeat("x", maxID):        strings.Repeat("x", maxID),
 		"a\nb":                            "sha256:",
+		"submitted/person/1":              "sha256:",
+		" submitted/":                     "sha256:",
+		"submitted":                       "submitted",
 		"a\xff":                           "sha256:",
 		strings.Repeat("x", maxID) + "yz": "sha256:",
 	} {
@@ -47,5 +52,25 @@ func TestMintID(t *testing.T) {
 			t.Fatalf("%s came after %s", id, last)
 		}
 		last = id
+	}
+}
+
+// The id of what the hub has made is no id that a sender can give, and is told from the same of another trigger.
+func TestSubmittedID(t *testing.T) {
+	one, long := SubmittedID(event.Person, " 1 "), SubmittedID(event.Repair, strings.Repeat("x", maxID+1))
+	if one != "submitted/person/1" || one == CleanID(one) || one == SubmittedID(event.Repair, "1") || !strings.HasPrefix(long, "submitted/repair/sha256:") {
+		t.Errorf("%q %q", one, long)
+	}
+}
+
+func TestLargest(t *testing.T) {
+	carries := func(topic string) int64 { return map[string]int64{"big": 1 << 20, "small": 10_000, "tiny": 5}[topic] }
+	for _, c := range []struct {
+		topic, onward string
+		want          int64
+	}{{"big", "", 1<<20 - BesideBody}, {"big", "small", 10_000 - BesideBody}, {"small", "big", 10_000 - BesideBody}, {"unknown", "", 0}, {"unknown", "small", 10_000 - BesideBody}, {"big", "unknown", 1<<20 - BesideBody}, {"tiny", "", 1}} {
+		if got := Largest(carries, c.topic, c.onward); got != c.want {
+			t.Errorf("%s, %s: %d, want %d", c.topic, c.onward, got, c.want)
+		}
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/waybill-hub/waybill/internal/submit"
 	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
@@ -14,6 +16,9 @@ type Change struct {
 	hooks *webhook.Change
 	begin []*work
 	end   []string // flows whose present work ends
+	flows []submit.Flow
+	shut  []string // flows that nothing is submitted to until the change is over
+	group *carrier // nil: the present one goes on
 }
 
 // Prepare makes a change to other sources ready, or says what is wrong with them. Flows that are the same as before go on untouched;
@@ -30,6 +35,13 @@ func (in *Intake) Prepare(sources []Source, same func(flow string) bool) (*Chang
 			return nil, fmt.Errorf("flow %s: there are two sources of this flow", s.Flow)
 		}
 		listed[s.Flow] = true
+		c.flows = append(c.flows, submitted(&s))
+		if s.ofTopic() {
+			if s.Flow == "" || s.Topic == "" {
+				return nil, errors.New("a source needs a flow and a topic")
+			}
+			continue
+		}
 		if in.find(s.Flow) != nil && same(s.Flow) {
 			continue
 		}
@@ -46,6 +58,18 @@ func (in *Intake) Prepare(sources []Source, same func(flow string) bool) (*Chang
 			c.end = append(c.end, flow)
 		}
 	}
+	c.shut = slices.Clone(c.end)
+	shared := ofTopics(sources)
+	changed := len(shared) != in.group.relays.Len()
+	for _, s := range shared {
+		if !in.group.relays.Has(s.Flow) || !same(s.Flow) {
+			changed = true
+		}
+	}
+	if changed { // also flows that are the same have another relay then
+		c.group = in.carrier(shared)
+		c.shut = append(c.shut, in.group.relays.Flows()...)
+	}
 	return c, nil
 }
 
@@ -55,10 +79,14 @@ func (in *Intake) Prepare(sources []Source, same func(flow string) bool) (*Chang
 // ended in time; its lease keeps it from meddling with what comes after.
 func (c *Change) Close(ctx context.Context) error {
 	errs := []error{c.hooks.Close(ctx)}
+	c.in.door.Close(c.shut)
 	c.in.mu.RLock()
 	var works []*work
 	for _, flow := range c.end {
 		works = append(works, c.in.works[flow])
+	}
+	if c.group != nil {
+		works = append(works, c.in.group.work)
 	}
 	c.in.mu.RUnlock()
 	return errors.Join(append(errs, stopAll(ctx, works))...)
@@ -75,7 +103,12 @@ func (c *Change) Open() {
 		w.begin(in.ctx)
 		in.works[w.src.Flow] = w
 	}
+	if c.group != nil {
+		c.group.work.begin(in.ctx)
+		in.group = c.group
+	}
 	in.mu.Unlock()
+	in.door.Open(c.flows)
 	c.hooks.Open()
 }
 

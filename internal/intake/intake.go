@@ -13,6 +13,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/relay"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/submit"
 	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
@@ -39,15 +40,23 @@ type Store interface {
 	Runs
 	Wishes
 	Known
+	submit.Inbox
+	relay.GroupStore
 }
 
-// Source is where one flow's events come from. Exactly one of Webhook, Poll and Files is set.
+// Source is where one flow's events come from. Exactly one of Webhook, Poll and Files is set, or none where the flow reads a topic that others fill.
 type Source struct {
 	Flow   string
 	Entity string
+	// System is empty where the flow reads a topic that others fill: only what is submitted comes through the inbox then.
 	System string
-	// Topic is where the relay publishes: in.<flow>.
+	// Topic is where the relay publishes: in.<flow>, or the topic that others fill.
 	Topic string
+	// Known: the events on a topic that others fill carry hub ids.
+	Known bool
+	// MaxEvents and MaxBytes bound what the hub itself submits at once; 0: 10,000 and 4 MiB.
+	MaxEvents int
+	MaxBytes  int64
 	// Onward is the topic to which the flow sends documents as they are; empty: it maps them, or delivers to a system.
 	Onward string
 	// Key is the business key. A nil Key means the object's id in the system, which only polls know.
@@ -60,6 +69,8 @@ type Source struct {
 	Webhook   *webhook.Endpoint
 	Poll      *Poll
 	Files     *Files
+	// Finder asks the system for one object; nil: it cannot be asked.
+	Finder *Finder
 	// Health is told how reading the system goes, and tells when it is back; nil: nobody is.
 	Health Health
 }

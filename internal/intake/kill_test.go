@@ -120,6 +120,27 @@ func (d *deadly) Send(_ context.Context, records []event.Record) []event.Sent {
 	return out
 }
 
+// killed runs the test program as a hub in dir, and reports whether it killed itself.
+func killed(t *testing.T, env, where string, after int, dir string) bool {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %s", env, where, after, dir))
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return false
+	case errors.As(err, &exit) && ctx.Err() == nil && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL:
+		return true
+	}
+	t.Fatalf("the hub ended otherwise: %v\n%s", err, out.String())
+	return false
+}
+
 // TestKilled kills the hub with SIGKILL in the middle of everything, again and again: no row is lost, none gets a second
 // id, and the order stays.
 func TestKilled(t *testing.T) {
@@ -129,22 +150,7 @@ func TestKilled(t *testing.T) {
 	dir := t.TempDir()
 	run := func(where string, after int) bool {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, os.Args[0])
-		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d %s", childEnv, where, after, dir))
-		var out strings.Builder
-		cmd.Stdout, cmd.Stderr = &out, &out
-		err := cmd.Run()
-		var exit *exec.ExitError
-		switch {
-		case err == nil:
-			return false
-		case errors.As(err, &exit) && ctx.Err() == nil && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL:
-			return true
-		}
-		t.Fatalf("the hub ended otherwise: %v\n%s", err, out.String())
-		return false
+		return killed(t, childEnv, where, after, dir)
 	}
 	for _, death := range []struct {
 		where string

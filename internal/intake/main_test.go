@@ -13,6 +13,10 @@ func TestMain(m *testing.M) {
 		childMain()
 		return
 	}
+	if os.Getenv(submitEnv) != "" {
+		submitMain()
+		return
+	}
 	inboxtest.Main(m)
 }
 

@@ -5,9 +5,11 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/relay"
+	"github.com/waybill-hub/waybill/internal/submit"
 	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
@@ -15,6 +17,7 @@ import (
 type Observer interface {
 	webhook.Observer
 	relay.Observer
+	submit.Observer
 	// Read: a poll or file was read; fresh of its records had not been seen before.
 	Read(flow string, records, fresh int)
 	// Remarked: the last complete read had these remarks on the source's data, in place of those before; none: nothing is remarkable.
@@ -48,6 +51,7 @@ type NoObserver struct{}
 
 func (NoObserver) Answered(string, int, time.Duration)    {}
 func (NoObserver) Relayed(string, int, int)               {}
+func (NoObserver) Submitted(string, event.Trigger, int)   {}
 func (NoObserver) Read(string, int, int)                  {}
 func (NoObserver) Remarked(string, []connector.Remark)    {}
 func (NoObserver) Unread(string, string, string)          {}

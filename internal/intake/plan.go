@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/config"
@@ -13,12 +14,13 @@ import (
 	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
-// FromPlan gives the sources of all flows of a plan that read a system. Systems are the open ones, by name; lookup answers
+// FromPlan gives the sources of all flows of a plan, also of those that read a topic which others fill. Systems are the open ones, by name; lookup answers
 // cross-references in keys.
 func FromPlan(p *config.Plan, systems map[string]connector.System, lookup mapping.Lookup) ([]Source, error) {
 	var out []Source
 	for _, f := range p.Flows {
 		if f.From.System == "" {
+			out = append(out, fromTopic(p, f, &p.Hub.Hooks))
 			continue
 		}
 		s, err := fromFlow(f, &p.Hub.Hooks, systems[f.From.System], lookup)
@@ -28,6 +30,27 @@ func FromPlan(p *config.Plan, systems map[string]connector.System, lookup mappin
 		out = append(out, s)
 	}
 	return out, nil
+}
+
+// fromTopic is the source of a flow that reads a topic which others fill.
+func fromTopic(p *config.Plan, f *config.Flow, hooks *config.Hooks) Source {
+	s := Source{Flow: f.Name, Entity: f.Entity, Topic: f.From.Topic, Known: hasHubIDs(p, f.From.Topic, map[string]bool{}),
+		MaxEvents: hooks.MaxDocuments, MaxBytes: int64(hooks.MaxBody)}
+	if f.Map == nil {
+		s.Onward = f.To.Topic
+	}
+	return s
+}
+
+// hasHubIDs reports whether events on the topic carry hub ids: those that come from a system do.
+func hasHubIDs(p *config.Plan, topic string, seen map[string]bool) bool {
+	if seen[topic] {
+		return false
+	}
+	seen[topic] = true
+	return slices.ContainsFunc(p.Flows, func(f *config.Flow) bool {
+		return f.To.Topic == topic && (f.From.System != "" || hasHubIDs(p, f.From.Topic, seen))
+	})
 }
 
 // CheckVerify gives why a sender's proof cannot be built of what the plan says of it. Its text holds no secret.
@@ -43,10 +66,12 @@ func verifyOf(v config.Verify) webhook.Verify {
 }
 
 func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, lookup mapping.Lookup) (Source, error) {
-	s := Source{Flow: f.Name, Entity: f.Entity, System: f.From.System, Topic: f.Topic(), Key: eval(f.Key, lookup), ID: eval(f.ID, lookup), Versioned: f.Version != nil}
+	s := Source{Flow: f.Name, Entity: f.Entity, System: f.From.System, Topic: f.Topic(), Key: eval(f.Key, lookup), ID: eval(f.ID, lookup), Versioned: f.Version != nil,
+		MaxEvents: hooks.MaxDocuments, MaxBytes: int64(hooks.MaxBody)}
 	if f.Map == nil {
 		s.Onward = f.To.Topic
 	}
+	s.Finder = finder(f, system)
 	var err error
 	switch from := f.From; {
 	case from.Webhook != nil:
@@ -77,6 +102,22 @@ func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, look
 		err = fmt.Errorf("nothing says how %s is read", f.From.System)
 	}
 	return s, err
+}
+
+// finder asks the flow's source for one object; nil where that cannot be asked. An object of a file is in no place where it could be asked for.
+func finder(f *config.Flow, system connector.System) *Finder {
+	can, ok := system.(connector.Finder)
+	if !ok || f.From.Files != nil {
+		return nil
+	}
+	object := objectOf("", f)
+	if f.From.Poll != nil {
+		object = objectOf(f.From.Poll.Object, f)
+	}
+	if listed, ok := system.(connector.Objects); ok && !slices.Contains(listed.Objects(), object) {
+		return nil
+	}
+	return &Finder{System: can, Object: object}
 }
 
 func fromPoll(f *config.Flow, system connector.System) (*Poll, error) {

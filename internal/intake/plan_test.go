@@ -40,7 +40,8 @@ func TestFromPlan(t *testing.T) {
 			{Name: "polled", Entity: "order", Key: expression(t, "source.No"), From: config.From{System: "erp", Poll: &config.Poll{Every: time.Minute, Overlap: time.Second, Limit: 5}}},
 			{Name: "nightly", Entity: "order", From: config.From{System: "erp", Poll: &config.Poll{Object: "sale", Schedule: "0 2 * * *", Timezone: "Asia/Shanghai"}}},
 			{Name: "dropped", Entity: "order", From: config.From{System: "edi", Files: &config.Files{Every: time.Hour}}},
-			{Name: "inner", Entity: "order", From: config.From{Topic: "canonical.order"}},
+			{Name: "inner", Entity: "order", From: config.From{Topic: "canonical.order"}, To: config.To{Topic: "next"}},
+			{Name: "foreign", Entity: "order", From: config.From{Topic: "theirs"}, To: config.To{System: "erp"}},
 		},
 	}
 	systems := map[string]connector.System{"erp": &script{}, "edi": newDrop()}
@@ -48,8 +49,11 @@ func TestFromPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(got) != 4 {
+	if len(got) != 6 {
 		t.Fatalf("%d sources", len(got))
+	}
+	if inner, foreign := got[4], got[5]; inner.System != "" || inner.Topic != "canonical.order" || !inner.Known || inner.Onward != "next" || foreign.Topic != "theirs" || foreign.Known || foreign.Onward != "" {
+		t.Errorf("of topics: %+v %+v", inner, foreign)
 	}
 	hook := got[0]
 	if hook.Topic != "in.hooked" || hook.System != "crm" || !hook.Versioned || hook.Webhook.Path != "crm/orders" || hook.Webhook.Split != "items" ||

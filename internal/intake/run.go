@@ -14,6 +14,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/publish"
 	"github.com/waybill-hub/waybill/internal/relay"
+	"github.com/waybill-hub/waybill/internal/submit"
 	"github.com/waybill-hub/waybill/internal/webhook"
 )
 
@@ -46,11 +47,13 @@ type Config struct {
 type Intake struct {
 	c     Config
 	hooks *webhook.Handler
+	door  *submit.Door
 	ctx   context.Context // ends with halt: of all work
 	halt  context.CancelCauseFunc
 
 	mu    sync.RWMutex
 	works map[string]*work // by flow; only what runs
+	group *carrier
 }
 
 // work is what is done for one source: its relay and, where it is read, its reader.
@@ -84,6 +87,8 @@ func Start(c Config) (*Intake, error) {
 		return nil, err
 	}
 	in.hooks = hooks
+	in.door = submit.New(submit.Config{Inbox: c.Store, Clock: c.Clock, Log: c.Log, Observer: c.Observer, Carries: c.Carries, Wake: in.Wake, Timeout: c.AcceptTimeout})
+	in.group = in.carrier(nil)
 	all, err := in.Prepare(c.Sources, func(string) bool { return false })
 	if err != nil {
 		return nil, err
@@ -103,6 +108,9 @@ func (w *work) begin(parent context.Context) {
 
 // stop ends the work in order and waits for it.
 func (w *work) stop(ctx context.Context) error {
+	if w.running == nil {
+		return nil // it was never begun
+	}
 	if err := w.running.Stop(ctx, relay.ErrStopping); err != nil {
 		return fmt.Errorf("the intake of flow %s has not stopped: %w", w.src.Flow, err)
 	}
@@ -131,8 +139,7 @@ func (in *Intake) work(s Source) (*work, error) {
 	c := &in.c
 	log := c.Log.With("flow", s.Flow)
 	under := func(kind string, work func(context.Context, *lease.Held) error) func(context.Context) {
-		r := &lease.Runner{Store: c.Store, Clock: c.Clock, Log: log, Name: kind + "/" + s.Flow, Holder: c.Holder, TTL: c.LeaseTTL}
-		return func(ctx context.Context) { r.Run(ctx, work) }
+		return in.under(kind+"/"+s.Flow, log, work)
 	}
 	r := relay.New(relay.Config{Source: carried(s), Store: c.Store, Publisher: c.Publisher, Clock: c.Clock, Log: c.Log, Observer: c.Observer, Logs: c.Logs})
 	k := &work{src: s, relay: r, leased: []func(context.Context){under("relay", r.Run)}}
@@ -167,6 +174,13 @@ func (in *Intake) work(s Source) (*work, error) {
 	return k, nil
 }
 
+// under is work that is done under a lease.
+func (in *Intake) under(name string, log *slog.Logger, work func(context.Context, *lease.Held) error) func(context.Context) {
+	c := &in.c
+	r := &lease.Runner{Store: c.Store, Clock: c.Clock, Log: log, Name: name, Holder: c.Holder, TTL: c.LeaseTTL}
+	return func(ctx context.Context) { r.Run(ctx, work) }
+}
+
 // carried is the source as its relay sees it.
 func carried(s Source) relay.Source {
 	out := relay.Source{Flow: s.Flow, Entity: s.Entity, System: s.System, Topic: s.Topic, Key: s.Key, Versioned: s.Versioned}
@@ -184,6 +198,12 @@ func (in *Intake) Webhooks() *webhook.Handler { return in.hooks }
 func (in *Intake) Wake(flow string) {
 	if w := in.find(flow); w != nil {
 		w.relay.Wake()
+		return
+	}
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	if in.group.relays.Has(flow) {
+		in.group.relays.Wake()
 	}
 }
 
@@ -222,7 +242,7 @@ func (in *Intake) States() map[string]SourceState {
 func (in *Intake) Stop(ctx context.Context) error {
 	in.halt(relay.ErrStopping)
 	in.mu.RLock()
-	works := slices.Collect(maps.Values(in.works))
+	works := append(slices.Collect(maps.Values(in.works)), in.group.work)
 	in.mu.RUnlock()
 	return stopAll(ctx, works)
 }

@@ -80,6 +80,14 @@ func (b *batch) add(ctx context.Context, row *state.Inbound) error {
 	if row.Event != nil {
 		ev := *row.Event
 		ev.Data = row.Body
+		if b.src.Shared {
+			ev.Refused = nil // where it was refused before, the flow has found that it can be taken now
+			b.put(ev, piece{})
+			return nil
+		}
+		if ev.Submitted != nil && ev.Version == "" && !b.src.Versioned {
+			ev.Version = strconv.FormatInt(row.Seq, 10)
+		}
 		if ev.Refused != nil && ev.Refused.Code == event.RefusedSplit {
 			return b.events(ctx, ev)
 		}
@@ -303,7 +311,7 @@ func (o *outgoing) key() []byte {
 	if o.ev.Refused != nil {
 		return []byte(o.ev.ID)
 	}
-	return []byte(o.ev.Key)
+	return []byte(o.ev.Lane()) // the business key, unless the event was given a hub id
 }
 
 // publish sends every event and returns when all have a place. What fails, and with it what would have come
@@ -319,12 +327,9 @@ func (b *batch) publish(ctx context.Context) error {
 		return nil
 	}
 	all := publish.Batch{
-		Len:   len(b.out),
-		Ready: func() error { return b.logs.Held(b.src.Topic) }, // the topic may have become another one since the last try
-		Record: func(i int) event.Record {
-			o := &b.out[i]
-			return event.Record{Topic: b.src.Topic, Key: o.key(), Value: o.ev.Data, Headers: o.ev.Headers(), Time: o.ev.Accepted}
-		},
+		Len:    len(b.out),
+		Ready:  func() error { return b.logs.Held(b.src.Topic) }, // the topic may have become another one since the last try
+		Record: func(i int) event.Record { return b.record(&b.out[i]) },
 		Settle: b.settle,
 		Retry:  func(try func() error) error { return b.retry(ctx, "publish to "+b.src.Topic, try) },
 	}
@@ -334,6 +339,10 @@ func (b *batch) publish(ctx context.Context) error {
 	// A place counts only in the log that it was meant to be in. Where the topic has another one, everything is published again when a
 	// person has looked.
 	return b.retry(ctx, "confirm what was published to "+b.src.Topic, func() error { return b.logs.Same(ctx, b.src.Topic, b.life) })
+}
+
+func (b *batch) record(o *outgoing) event.Record {
+	return event.Record{Topic: b.src.Topic, Key: o.key(), Value: o.ev.Data, Headers: o.ev.Headers(), Time: o.ev.Accepted}
 }
 
 // settle notes what came of an event that was sent.
@@ -363,6 +372,10 @@ func (b *batch) place() (published, refused int) {
 		o.home.Positions = append(o.home.Positions, *o.at)
 		if o.home.Key == "" {
 			o.home.Key = o.ev.Key
+		}
+		if b.src.Shared {
+			rec := b.record(o)
+			o.home.Sent, o.home.SentBy = &rec, b.src.Flow
 		}
 		if o.ev.Refused != nil {
 			refused++

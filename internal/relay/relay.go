@@ -85,6 +85,9 @@ type Source struct {
 	Lists bool
 	// Split is the dotted path of the list. Empty: a document that is an array is a list, an object is one document.
 	Split string
+	// Shared: others put events on the topic as well. The flow's own, which the hub itself has made, lie there with the key and the hub id that they
+	// were given, and are kept by the store as those of the others are. Nothing else of a Source counts then but Flow and Topic.
+	Shared bool
 }
 
 // Config is what a relay needs.
@@ -144,6 +147,18 @@ func (r *Relay) Run(ctx context.Context, held *lease.Held) error {
 			continue
 		}
 		if err := lifecycle.Wait(ctx, r.clock, pollEvery, r.wake); err != nil {
+			return err
+		}
+	}
+}
+
+// drain works until nothing is left to carry, ctx ends, or the topic has another log.
+func (r *Relay) drain(ctx context.Context, held *lease.Held) error {
+	for {
+		if err := r.logs.Held(r.src.Topic); err != nil {
+			return err
+		}
+		if n, err := r.step(ctx, held); n == 0 || err != nil {
 			return err
 		}
 	}

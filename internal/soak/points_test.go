@@ -55,6 +55,7 @@ var points = map[failpoint.Name]point{
 	failpoint.ReloadSystemsClosed: {most: 1, reach: (*sweep).reload},
 	failpoint.ReloadFlowsStarted:  {most: 1, reach: (*sweep).reload},
 	failpoint.ReloadDone:          {most: 1, reach: (*sweep).reload},
+	failpoint.SubmitStored:        {most: 1, reach: (*sweep).resend, after: (*sweep).resent},
 	failpoint.PauseStored:         {most: 1, reach: (*sweep).pause, after: (*sweep).resume},
 	failpoint.DrainBegun:          {most: 10, reach: (*sweep).replayRefused, after: (*sweep).replayRest},
 	failpoint.DrainDecided:        {most: 10, reach: (*sweep).replayRefused, after: (*sweep).replayRest},
@@ -83,6 +84,8 @@ type sweep struct {
 	good versions // of the files, as they were made
 	// What a person still has to repair, by the delivery: promised once it is known to be.
 	repairs map[string]*broken
+	// wish is the last object that was asked for again, as the command says it.
+	wish []string
 }
 
 // broken is a delivery that the intake refuses, and the document by which a person repairs it.
@@ -312,6 +315,27 @@ func (s *sweep) repairRest() {
 			s.w.ledger.promise(r.entity, r.owed)
 			delete(s.repairs, delivery)
 		}
+	}
+}
+
+// resend has an object of the polled system sent again, whether its poll has come first or not.
+func (s *sweep) resend(int) {
+	s.done++
+	d := thing{No: fmt.Sprintf("RS%d", s.done), Seq: 1, Text: "sent again"}
+	s.w.ledger.try("product", []thing{d})
+	id, err := s.w.targets["beta"].person(s.Context(), "product", "", map[string]any{"no": d.No, "seq": d.Seq, "text": d.Text})
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.w.ledger.promise("product", []thing{d})
+	s.wish = []string{"resend", "product", id, "--id", d.No, "--note", "a test"}
+	s.h.command(s.wish...)
+}
+
+// resent asks for the same again, as whoever had no answer does: it is stored, and nothing more is.
+func (s *sweep) resent() {
+	if out, code := s.h.command(s.wish...); code != 0 || !strings.Contains(out, "was asked for before") {
+		s.Errorf("the same resend exits %d: %s", code, out)
 	}
 }
 

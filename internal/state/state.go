@@ -131,6 +131,10 @@ type Published struct {
 	// Sliced: elements of the row were published before, in the life Life of the topic's log. Their places are kept with these.
 	Sliced bool
 	Life   int64
+	// Sent is the row's record, where its topic is not the flow's own: the store keeps it, as put there by the flow SentBy, until all who
+	// read the topic have read it. Positions is its one place.
+	Sent   *event.Record
+	SentBy string
 }
 
 // PublishedAt is one event's place on its topic.

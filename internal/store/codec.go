@@ -168,12 +168,13 @@ type envelope struct {
 	Accepted  string `json:"accepted,omitempty"`
 	Trace     string `json:"trace,omitempty"`
 
-	Refused *event.Refusal `json:"refused,omitempty"`
+	Refused   *event.Refusal    `json:"refused,omitempty"`
+	Submitted *event.Submission `json:"submitted,omitempty"`
 }
 
 func encodeEvent(e *event.Event) (string, error) {
 	b, err := json.Marshal(envelope{e.ID, e.Source, e.Entity, string(e.Operation), e.Key, e.Local, e.Hub, e.Version, e.Origin, e.Hops,
-		timeText(e.Time), timeText(e.Accepted), e.Trace, e.Refused})
+		timeText(e.Time), timeText(e.Accepted), e.Trace, e.Refused, e.Submitted})
 	return string(b), err
 }
 
@@ -183,7 +184,7 @@ func decodeEvent(s string) (event.Event, error) {
 		return event.Event{}, fmt.Errorf("stored event: %w: %w", errTorn, err)
 	}
 	return event.Event{ID: v.ID, Source: v.Source, Entity: v.Entity, Operation: event.Operation(v.Operation), Key: v.Key, Local: v.Local, Hub: v.Hub,
-		Version: v.Version, Origin: v.Origin, Hops: v.Hops, Time: textTime(v.Time), Accepted: textTime(v.Accepted), Trace: v.Trace, Refused: v.Refused}, nil
+		Version: v.Version, Origin: v.Origin, Hops: v.Hops, Time: textTime(v.Time), Accepted: textTime(v.Accepted), Trace: v.Trace, Refused: v.Refused, Submitted: v.Submitted}, nil
 }
 
 func timeText(t time.Time) string {

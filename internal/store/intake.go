@@ -21,8 +21,10 @@ type acceptance struct {
 	rows    []state.Inbound
 	hashes  [][sha256.Size]byte // of the bodies
 	headers []string
+	events  []string // of rows that stand for one event; nil where there is none
 	cur     *state.Cursor
 	lease   *state.Lease
+	act     *state.Submitting // who has the hub make these rows; nil: they came from outside
 
 	fate []state.Accepted
 	seqs []int64
@@ -33,7 +35,13 @@ type acceptance struct {
 // (nothing is stored of it, seq is 0). A row without an ID gets one, which makes that row's repetition after a lost answer a second
 // row: give an ID. With a lease, a holder that was replaced gets state.ErrFenced and nothing is stored.
 func (s *Store) Accept(ctx context.Context, rows []state.Inbound, cur *state.Cursor, lease *state.Lease) ([]state.Accepted, []int64, error) {
-	a := &acceptance{rows: slices.Clone(rows), hashes: make([][sha256.Size]byte, len(rows)), headers: make([]string, len(rows)), cur: cur, lease: lease}
+	a := &acceptance{rows: slices.Clone(rows), cur: cur, lease: lease}
+	return s.take(ctx, "accept", a)
+}
+
+// take prepares an acceptance in the caller's goroutine and has it stored.
+func (s *Store) take(ctx context.Context, op string, a *acceptance) ([]state.Accepted, []int64, error) {
+	a.hashes, a.headers = make([][sha256.Size]byte, len(a.rows)), make([]string, len(a.rows))
 	size := 0
 	for i := range a.rows {
 		r := &a.rows[i]
@@ -55,7 +63,7 @@ func (s *Store) Accept(ctx context.Context, rows []state.Inbound, cur *state.Cur
 		a.hashes[i], a.headers[i] = sha256.Sum256(r.Body), string(h)
 		size += len(r.Body) + len(h)
 	}
-	err := s.submit(ctx, &member{op: "accept", kind: anAccept, accept: a, rows: len(rows) + 1, bytes: size})
+	err := s.submit(ctx, &member{op: op, kind: anAccept, accept: a, rows: len(a.rows) + 1, bytes: size})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -109,7 +117,7 @@ func (t *tx) accept(members []*member) error {
 	if err != nil {
 		return err
 	}
-	var inbox, replay []any
+	var inbox, events, replay []any
 	var cursors []state.Cursor
 	for _, m := range live {
 		a := m.accept
@@ -131,7 +139,11 @@ func (t *tx) accept(members []*member) error {
 			if body == nil {
 				body = []byte{}
 			}
-			inbox = append(inbox, seq, r.Flow, r.ID, r.DeliveryID, a.headers[i], body, r.Trace, stamp(r.Received))
+			if a.events == nil {
+				inbox = append(inbox, seq, r.Flow, r.ID, r.DeliveryID, a.headers[i], body, r.Trace, stamp(r.Received))
+			} else {
+				events = append(events, seq, r.Flow, r.ID, r.DeliveryID, a.headers[i], body, r.Trace, stamp(r.Received), a.events[i])
+			}
 			if r.DeliveryID != "" {
 				replay = append(replay, r.Flow, r.DeliveryID, a.digest(i), seq, t.now)
 			}
@@ -145,6 +157,16 @@ func (t *tx) accept(members []*member) error {
 	}
 	if err := t.insert("INSERT INTO inbox (seq, flow, id, delivery_id, headers, body, trace, received)", 8, inbox, ""); err != nil {
 		return err
+	}
+	if err := t.insert(insertEvents, 9, events, ""); err != nil {
+		return err
+	}
+	for _, m := range live {
+		if m.accept.act != nil {
+			if err := t.submitted(m.accept); err != nil {
+				return err
+			}
+		}
 	}
 	for _, c := range cursors {
 		if err := t.saveCursor(c); err != nil {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -24,8 +25,11 @@ func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []sta
 			return fmt.Errorf("store: mark published: %w", err)
 		}
 	}
+	sent, size, err := sentOnto(done)
+	if err != nil {
+		return fmt.Errorf("store: mark published: %w", err)
+	}
 	more := make([]*arrival, len(rest))
-	size := 0
 	for i := range rest {
 		var err error
 		if more[i], err = newArrival(rest[i]); err != nil {
@@ -46,11 +50,49 @@ func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []sta
 			more, err = t.slices(done, places)
 			changed += more
 		}
-		if err != nil || len(more) == 0 || changed == 0 {
+		if err != nil || changed == 0 {
+			return err
+		}
+		if err := t.saveSent(sent); err != nil {
 			return err
 		}
 		return t.arrive(more)
 	}})
+}
+
+// sentOnto gives the rows of the sent log for records that were put on topics which others fill as well, a row for each flow, topic and life.
+func sentOnto(done []state.Published) (rows []*sentRow, size int, err error) {
+	type log struct {
+		flow, topic string
+		life        int64
+	}
+	byLog := map[log][]*event.Record{}
+	var order []log
+	for i := range done {
+		r := done[i].Sent
+		if r == nil {
+			continue
+		}
+		if len(done[i].Positions) != 1 {
+			return nil, 0, fmt.Errorf("a record that was put on %s has %d places", r.Topic, len(done[i].Positions))
+		}
+		at := &done[i].Positions[0]
+		rec := *r
+		rec.Partition, rec.Offset = at.Partition, at.Offset
+		k := log{done[i].SentBy, at.Topic, at.Life}
+		if byLog[k] == nil {
+			order = append(order, k)
+		}
+		byLog[k] = append(byLog[k], &rec)
+	}
+	for _, k := range order {
+		row, err := newSentRow(k.flow, k.life, byLog[k])
+		if err != nil {
+			return nil, 0, err
+		}
+		rows, size = append(rows, row), size+len(row.records)
+	}
+	return rows, size, nil
 }
 
 // inPresentLogs refuses with state.ErrBroker what was published into a log that is not its topic's any more.
@@ -175,8 +217,11 @@ func (t *tx) arrive(rows []*arrival) error {
 		r := &a.row
 		values = append(values, seqs[i], r.Flow, r.ID, r.DeliveryID, a.headers, r.Body, r.Trace, stamp(r.Received), a.event)
 	}
-	return t.insert("INSERT INTO inbox (seq, flow, id, delivery_id, headers, body, trace, received, event)", 9, values, "")
+	return t.insert(insertEvents, 9, values, "")
 }
+
+// insertEvents adds rows to the inbox that stand for one event each.
+const insertEvents = "INSERT INTO inbox (seq, flow, id, delivery_id, headers, body, trace, received, event)"
 
 // Inbound is one inbox row; state.ErrNotFound when it is gone. It stays until the fates of all its events are stored.
 func (s *Store) Inbound(ctx context.Context, seq int64) (state.Inbound, error) {

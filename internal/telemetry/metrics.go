@@ -13,22 +13,23 @@ import (
 // Metrics are the hub's Prometheus metrics. They are for graphs and alerts; the conservation equation is computed from the
 // store, never from them.
 type Metrics struct {
-	registry *prometheus.Registry
-	outcomes *prometheus.CounterVec
-	age      *prometheus.HistogramVec
-	retries  *prometheus.CounterVec
-	calls    *prometheus.HistogramVec
-	hooks    *prometheus.HistogramVec
-	relayed  *prometheus.CounterVec
-	read     *prometheus.CounterVec
-	alarms   *prometheus.CounterVec
-	flows    *prometheus.GaugeVec
-	oldest   *prometheus.GaugeVec
-	onTime   *prometheus.GaugeVec
-	reloads  *prometheus.CounterVec
-	remarks  *prometheus.GaugeVec
-	refused  *prometheus.CounterVec
-	requests *prometheus.CounterVec
+	registry  *prometheus.Registry
+	outcomes  *prometheus.CounterVec
+	age       *prometheus.HistogramVec
+	retries   *prometheus.CounterVec
+	calls     *prometheus.HistogramVec
+	hooks     *prometheus.HistogramVec
+	relayed   *prometheus.CounterVec
+	submitted *prometheus.CounterVec
+	read      *prometheus.CounterVec
+	alarms    *prometheus.CounterVec
+	flows     *prometheus.GaugeVec
+	oldest    *prometheus.GaugeVec
+	onTime    *prometheus.GaugeVec
+	reloads   *prometheus.CounterVec
+	remarks   *prometheus.GaugeVec
+	refused   *prometheus.CounterVec
+	requests  *prometheus.CounterVec
 }
 
 // NewMetrics makes the metrics in a registry of their own.
@@ -46,6 +47,8 @@ func NewMetrics(version string) *Metrics {
 		Help: "Webhook requests by flow and status."}, []string{"flow", "status"})
 	m.relayed = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_relayed_total",
 		Help: "Inbox events published to their topic, as messages or as refusals that the flow parks."}, []string{"flow", "result"})
+	m.submitted = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_submitted_total",
+		Help: "Events that the hub itself has made and put into a flow's inbox, by what made it: repair, backfill, person."}, []string{"flow", "trigger"})
 	m.read = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_read_total",
 		Help: "Records read by polls and file watchers; fresh ones had not been seen before."}, []string{"flow", "kind"})
 	m.alarms = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_alarms_total", Help: "Alarms raised."}, []string{"flow", "what"})
@@ -64,7 +67,7 @@ func NewMetrics(version string) *Metrics {
 		Help: "Requests to the API and the console that were refused, by reason: wrong-token, slowed, no-token, proxied, host, cross-site."}, []string{"reason"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_build_info", Help: "The running version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.read, m.alarms, m.flows, m.oldest, m.onTime, m.reloads, m.remarks, m.refused, m.requests, info,
+	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.submitted, m.read, m.alarms, m.flows, m.oldest, m.onTime, m.reloads, m.remarks, m.refused, m.requests, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -111,6 +114,11 @@ func (m *Metrics) Refused(flow, reason string) { m.refused.WithLabelValues(flow,
 func (m *Metrics) Relayed(flow string, published, refused int) {
 	m.relayed.WithLabelValues(flow, "published").Add(float64(published))
 	m.relayed.WithLabelValues(flow, "refused").Add(float64(refused))
+}
+
+// Submitted counts what the hub itself has made.
+func (m *Metrics) Submitted(flow, trigger string, events int) {
+	m.submitted.WithLabelValues(flow, trigger).Add(float64(events))
 }
 
 // Read counts what a poll or file brought.

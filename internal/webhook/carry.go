@@ -4,27 +4,12 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
-// besideBody is room in a record for what is not the document: its key, and the headers of its event, of which none comes from the
-// sender but the ids of the delivery and of the trace, which are short.
-const besideBody = 4 << 10
-
-// largest is the largest document that the flow's topic can carry, and the topic behind it where documents go on as they are; 0: that is
-// not known. It is asked anew for each request, because a topic's limit may be changed while the hub runs.
-func (h *Handler) largest(k *hook) int64 {
-	most := h.c.Carries(k.Topic)
-	if k.Onward != "" {
-		if onward := h.c.Carries(k.Onward); most == 0 || onward > 0 && onward < most {
-			most = onward
-		}
-	}
-	if most == 0 {
-		return 0
-	}
-	return max(1, most-besideBody)
-}
+// largest is the largest document that the flow can take; 0: that is not known.
+func (h *Handler) largest(k *hook) int64 { return inbox.Largest(h.c.Carries, k.Topic, k.Onward) }
 
 // list is the list of documents in a body; where there is none, it is no array.
 func (k *hook) list(root jsondoc.Value) jsondoc.Value {

@@ -349,7 +349,7 @@ func TestCarried(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.handler = h
-		const most = carries - besideBody
+		const most = carries - inbox.BesideBody
 		doc := func(n int) string { return `{"x":"` + strings.Repeat("x", n-8) + `"}` }
 		send := func(path, id, body string) *http.Request {
 			r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://hub/hooks/"+path, strings.NewReader(body))

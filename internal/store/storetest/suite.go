@@ -29,7 +29,7 @@ func Run(t *testing.T, fresh Fresh) {
 		test func(*testing.T, *bench)
 	}{
 		{"Accept", testAccept}, {"AcceptWithCursor", testAcceptWithCursor}, {"AcceptConcurrently", testAcceptConcurrently},
-		{"Unpublished", testUnpublished}, {"MarkPublished", testMarkPublished}, {"Resubmit", testResubmit}, {"Refused", testRefused}, {"Prune", testPrune},
+		{"Unpublished", testUnpublished}, {"MarkPublished", testMarkPublished}, {"Submit", testSubmit}, {"SubmitConcurrently", testSubmitConcurrently}, {"SubmitOntoTopic", testSubmitOntoTopic}, {"WaitingSubmissions", testWaitingSubmissions}, {"Resubmit", testResubmit}, {"Refused", testRefused}, {"Prune", testPrune},
 		{"OpenPartition", testOpenPartition},
 		{"SentLog", testSentLog}, {"RecoverWiped", testRecoverWiped}, {"RecoverStragglers", testRecoverStragglers}, {"RecoverRetention", testRecoverRetention},
 		{"RecoverCutOff", testRecoverCutOff}, {"RecoverTwice", testRecoverTwice}, {"RecoverForeign", testRecoverForeign}, {"RecoverPosition", testRecoverPosition}, {"RecoverMoved", testRecoverMoved},

@@ -1,0 +1,77 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+)
+
+// ResendRequest asks that one object be read from its source now, and sent through the flow that takes it from there.
+type ResendRequest struct {
+	Entity string `json:"entity"`
+	// Key is the business key, or any id by which the hub or the source knows the object.
+	Key string `json:"key"`
+	// System is where it is read, and Flow by which it is sent: needed where several can be.
+	System string `json:"system,omitempty"`
+	Flow   string `json:"flow,omitempty"`
+	// ID names this wish: the same again, within seven days, sends nothing more. Empty: it is one of its own.
+	ID string `json:"id,omitempty"`
+	// Note is why; it goes with the event, and to the audit.
+	Note string `json:"note,omitempty"`
+	// DryRun shows what would be sent, and stores nothing.
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
+// ErrOtherWish: the id of a resend was given before to another object, or the object has changed since.
+var ErrOtherWish = errors.New("under this id another object, or another state of it, was sent before, and that stands: ask under another id")
+
+// States of a resend.
+const (
+	ResendAccepted  = "accepted"
+	ResendDuplicate = "duplicate" // the same was wished before: nothing more is sent
+	ResendDry       = "dry-run"
+)
+
+// Resent is what is sent again, or would be.
+type Resent struct {
+	State  string `json:"state"`
+	Flow   string `json:"flow"`
+	System string `json:"system"`
+	// To is the topic or the system that the flow delivers to.
+	To     string `json:"to"`
+	Entity string `json:"entity"`
+	Key    string `json:"key"`
+	// Local is the object's id in the source.
+	Local string `json:"id"`
+	// Event is the id by which a trace finds it; empty for a dry run.
+	Event   string `json:"event,omitempty"`
+	Version string `json:"version,omitempty"`
+	// Rehearsal is what the flow makes of it, as far as that can be told without asking the target.
+	Rehearsal Rehearsal `json:"rehearsal"`
+	// Document is the object as the source shows it now, and Mapped what the flow makes of it; personal data is masked.
+	Document json.RawMessage `json:"document,omitempty"`
+	Mapped   json.RawMessage `json:"mapped,omitempty"`
+	// Text says what comes of it, as a sentence.
+	Text string `json:"text"`
+}
+
+func (s *Server) resend(w http.ResponseWriter, r *http.Request, who string) {
+	var q ResendRequest
+	if !body(w, r, &q, 8<<10) {
+		return
+	}
+	if q.Entity == "" || q.Key == "" {
+		problem(w, http.StatusBadRequest, "give entity and key: which object is to be sent again")
+		return
+	}
+	done, err := s.hub.Resend(r.Context(), q, who)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	code := http.StatusAccepted
+	if q.DryRun {
+		code = http.StatusOK
+	}
+	answer(w, code, done)
+}
