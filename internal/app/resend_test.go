@@ -66,6 +66,14 @@ func TestResendOfAHub(t *testing.T) {
 		audits[0].Detail != "order C, as submitted/person/case-7: it was missed" {
 		t.Errorf("audit %+v %v", audits, err)
 	}
+	// What is in the target already is written again: that is what is doubted.
+	writes = g.writes
+	execSQL(t, db, "UPDATE sale SET seq = 1, at = '2026-03-01T11:00:00.000Z' WHERE no = 'C'")
+	if done, err = hub.Resend(t.Context(), api.ResendRequest{Entity: "order", Key: "C"}, "ann"); err != nil || done.State != "accepted" {
+		t.Errorf("%+v %v", done, err)
+	}
+	await(t, "the same once more", func() bool { return g.writes == writes+1 })
+	execSQL(t, db, "UPDATE sale SET seq = 2, at = '2026-03-01T11:00:01.000Z' WHERE no = 'C'")
 	// By the id that it has there, or anywhere, and under a wish of its own each time.
 	for i, key := range []string{"3", "C", tr.Objects[0].Hub} {
 		if done, err = hub.Resend(t.Context(), api.ResendRequest{Entity: "order", Key: key, System: "till"}, "ann"); err != nil || done.Local != "3" || done.Key != "C" || done.State != "accepted" {

@@ -22,6 +22,9 @@ import (
 
 // decide gives a live message its fate. An error means that nothing was decided: the hub is stopping or fenced.
 func (r *Runner) decide(ctx context.Context, a *deliver.Attempt) (*decide.Verdict, error) {
+	if a.Event.ForOther(r.flow.Name) {
+		return decide.Skip(state.Filtered, "it was submitted to flow %s, which reads this topic as well", a.Event.Submitted.For), nil
+	}
 	if a.Event.Refused != nil {
 		return r.turnedAway(ctx, a.Event)
 	}

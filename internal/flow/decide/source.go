@@ -48,6 +48,8 @@ func (m *Message) Received(t *state.Target, now time.Time) *Verdict {
 		return Skip(state.Duplicate, "this very event came before")
 	case k.Received != "" && ev.Version != "" && event.CompareVersions(ev.Version, k.Received) < 0 && !event.Ahead(k.Received, now):
 		return Skip(state.Stale, "its version is %s, and %s was received before", ev.Version, k.Received)
+	case t.Ref.Deleted && ev.Operation == event.Delete && ev.Again():
+		return nil // whether it is gone everywhere is what is doubted
 	case t.Ref.Deleted && ev.Operation == event.Delete && len(k.Fields) == 0: // what was received last was a deletion
 		return Skip(state.Duplicate, "the object was deleted before, and %s said so already", source)
 	case t.Ref.Deleted && ev.Operation == event.Delete:
@@ -109,7 +111,7 @@ func (m *Message) Map(ctx context.Context) (*Verdict, error) {
 func (m *Message) compared(out *jsondoc.Doc) *Verdict {
 	source := m.Flow.From.System
 	m.Ref.Known.Fields = fields(m.Flow.Map, out)
-	if m.known != nil && m.known.Fields != nil && maps.Equal(m.known.Fields, m.Ref.Known.Fields) && !(m.gone && m.later()) {
+	if m.known != nil && m.known.Fields != nil && maps.Equal(m.known.Fields, m.Ref.Known.Fields) && !(m.gone && m.later()) && (m.gone || !m.Event.Again()) {
 		v := m.again(source)
 		v.Ref = m.Ref          // the version received is newer all the same
 		v.Ref.Deleted = m.gone // a state from before the deletion, read late, brings nothing back

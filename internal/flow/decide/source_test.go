@@ -27,28 +27,40 @@ func TestReceived(t *testing.T) {
 		k.Flow = "erp-orders"
 		return &state.Ref{Local: "7", ETag: "t", Known: &k}
 	}
+	again := func(trigger event.Trigger, ev event.Event) event.Event {
+		ev.Submitted = &event.Submission{Trigger: trigger}
+		return ev
+	}
 	deleted := func(r *state.Ref) *state.Ref { r.Deleted = true; return r }
 	for name, c := range map[string]struct {
 		ev   event.Event
 		ref  *state.Ref
 		want string
 	}{
-		"never seen":                             {upsert("2"), nil, "goes on"},
-		"known, and nothing of its content":      {upsert("2"), &state.Ref{Local: "7"}, "goes on"},
-		"another object with its external id":    {upsert("2"), &state.Ref{Local: "8"}, "parked erp holds the object twice, as 8 and as 7: both carry one external id. Leave one of them there, then discard this message, or replay it conflict erp/twin"},
-		"what another flow knows":                {upsert("2"), &state.Ref{Local: "7", Known: &state.Known{Flow: "other", Received: "9", Fields: qty1}}, "goes on"},
-		"older than what was received":           {upsert("2"), known(state.Known{Received: "3"}), "skipped stale"},
-		"published twice":                        {upsert("2"), known(state.Known{Received: "2", EventID: "e2"}), "skipped duplicate"},
-		"the same content under a new id":        {upsert("2"), known(state.Known{Received: "1", Fields: qty1}), "skipped duplicate"},
-		"what the hub wrote":                     {upsert("2"), known(state.Known{Received: "1", Fields: qty1, Hops: 1, Written: []string{"qty"}}), "skipped echo"},
-		"news":                                   {upsert("2"), known(state.Known{Received: "1", Fields: other}), "goes on"},
-		"what the hub has overwritten":           {upsert("2"), known(state.Known{Received: "1", Fields: other, Wrote: "5", Written: []string{"qty"}}), "skipped stale"},
-		"after a stamp that is ahead":            {upsert("2"), known(state.Known{Received: now.Add(48 * time.Hour).Format(time.RFC3339), Fields: other}), "goes on"},
-		"deleted before by the source":           {removal("2"), deleted(known(state.Known{Received: "1"})), "skipped duplicate"},
-		"deleted before by the hub":              {removal("2"), deleted(known(state.Known{Received: "1", Fields: qty1})), "skipped echo"},
-		"a state from before its deletion":       {upsert("2"), deleted(known(state.Known{Received: "3", Fields: qty1})), "skipped stale"},
-		"back after its deletion, as it was":     {upsert("2"), deleted(known(state.Known{Received: "1", Fields: qty1})), "goes on"},
-		"of no version, the same after deletion": {upsert(""), deleted(known(state.Known{Fields: qty1})), "skipped duplicate"},
+		"never seen":                              {upsert("2"), nil, "goes on"},
+		"known, and nothing of its content":       {upsert("2"), &state.Ref{Local: "7"}, "goes on"},
+		"another object with its external id":     {upsert("2"), &state.Ref{Local: "8"}, "parked erp holds the object twice, as 8 and as 7: both carry one external id. Leave one of them there, then discard this message, or replay it conflict erp/twin"},
+		"what another flow knows":                 {upsert("2"), &state.Ref{Local: "7", Known: &state.Known{Flow: "other", Received: "9", Fields: qty1}}, "goes on"},
+		"older than what was received":            {upsert("2"), known(state.Known{Received: "3"}), "skipped stale"},
+		"published twice":                         {upsert("2"), known(state.Known{Received: "2", EventID: "e2"}), "skipped duplicate"},
+		"the same content under a new id":         {upsert("2"), known(state.Known{Received: "1", Fields: qty1}), "skipped duplicate"},
+		"what the hub wrote":                      {upsert("2"), known(state.Known{Received: "1", Fields: qty1, Hops: 1, Written: []string{"qty"}}), "skipped echo"},
+		"news":                                    {upsert("2"), known(state.Known{Received: "1", Fields: other}), "goes on"},
+		"what the hub has overwritten":            {upsert("2"), known(state.Known{Received: "1", Fields: other, Wrote: "5", Written: []string{"qty"}}), "skipped stale"},
+		"after a stamp that is ahead":             {upsert("2"), known(state.Known{Received: now.Add(48 * time.Hour).Format(time.RFC3339), Fields: other}), "goes on"},
+		"deleted before by the source":            {removal("2"), deleted(known(state.Known{Received: "1"})), "skipped duplicate"},
+		"deleted before by the hub":               {removal("2"), deleted(known(state.Known{Received: "1", Fields: qty1})), "skipped echo"},
+		"a state from before its deletion":        {upsert("2"), deleted(known(state.Known{Received: "3", Fields: qty1})), "skipped stale"},
+		"back after its deletion, as it was":      {upsert("2"), deleted(known(state.Known{Received: "1", Fields: qty1})), "goes on"},
+		"a resend of what is known":               {again(event.Person, upsert("2")), known(state.Known{Received: "2", Fields: qty1}), "goes on"},
+		"a repair by what the hub wrote":          {again(event.Repair, upsert("2")), known(state.Known{Received: "2", Fields: qty1, Hops: 1, Written: []string{"qty"}}), "goes on"},
+		"a backfill of what is known":             {again(event.Backfill, upsert("2")), known(state.Known{Received: "2", Fields: qty1}), "skipped duplicate"},
+		"a resend of an older state":              {again(event.Person, upsert("2")), known(state.Known{Received: "3", Fields: other}), "skipped stale"},
+		"a resend of what was overwritten":        {again(event.Person, upsert("2")), known(state.Known{Received: "1", Fields: other, Wrote: "5", Written: []string{"qty"}}), "skipped stale"},
+		"a resend that was published twice":       {again(event.Person, upsert("2")), known(state.Known{Received: "2", EventID: "e2"}), "skipped duplicate"},
+		"a deletion again":                        {again(event.Repair, removal("2")), deleted(known(state.Known{Received: "1"})), "goes on"},
+		"a resend of a state before its deletion": {again(event.Person, upsert("")), deleted(known(state.Known{Fields: qty1})), "skipped duplicate"},
+		"of no version, the same after deletion":  {upsert(""), deleted(known(state.Known{Fields: qty1})), "skipped duplicate"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := message(read, c.ev)

@@ -54,7 +54,7 @@ func (t *Target) Guard(ctx context.Context) (*Verdict, error) {
 			return Skip(state.Duplicate, "it was applied before"), nil
 		case c < 0 && !event.Ahead(a.Version, t.Now): // what an older version of the hub has believed holds up nothing
 			return Skip(state.Stale, "its version is %s, and %s was applied before", ev.Version, a.Version), nil
-		case c == 0 && (a.Hash == t.Hash || t.alreadyApplied(a)):
+		case c == 0 && (a.Hash == t.Hash && !ev.Again() || t.alreadyApplied(a)):
 			return Skip(state.Duplicate, "the same was applied before, with the same version"), nil
 		}
 	}
@@ -98,7 +98,7 @@ func (t *Target) require(ctx context.Context, i int) (*Verdict, error) {
 func (t *Target) unchanged() bool {
 	ref := t.Known.Ref
 	if t.Reads == nil || !t.Reads.comparable || ref == nil || ref.Deleted || ref.Known == nil || ref.Known.Flow != t.Reads.flow.Name ||
-		t.Event.Operation == event.Delete || t.Inherited {
+		t.Event.Operation == event.Delete || t.Event.Again() || t.Inherited {
 		return false
 	}
 	now := fields(t.Reads.flow.Map, t.doc)

@@ -71,6 +71,10 @@ func TestGuardOfATarget(t *testing.T) {
 		return was.Applied()
 	}
 	ahead := upsert(now.Add(48 * time.Hour).Format(time.RFC3339))
+	again := func(trigger event.Trigger, ev event.Event) event.Event {
+		ev.ID, ev.Submitted = "submitted/"+ev.ID, &event.Submission{Trigger: trigger}
+		return ev
+	}
 	other := func(ev event.Event) event.Event { ev.ID, ev.Data = "other", []byte(`{"qty":2}`); return ev }
 	for name, c := range map[string]struct {
 		ev   event.Event
@@ -88,6 +92,13 @@ func TestGuardOfATarget(t *testing.T) {
 		"what an older hub believed holds up nothing":  {upsert("2"), &state.Applied{Version: now.Add(48 * time.Hour).Format(time.RFC3339), Hash: "x"}, "goes on"},
 		"a deletion of the same version as the change": {removal("2"), as(upsert("2")), "goes on"},
 		"a deletion twice": {removal("2"), as(removal("2")), "skipped duplicate"},
+		// What is submitted to repair, or by a person, is sent although it is known to be there, once; nothing newer is overwritten.
+		"a repair of what was applied": {again(event.Repair, upsert("2")), as(upsert("2")), "goes on"},
+		"a person's resend of it":      {again(event.Person, upsert("2")), as(upsert("2")), "goes on"},
+		"the same resend twice":        {again(event.Person, upsert("2")), as(again(event.Person, upsert("2"))), "skipped duplicate"},
+		"a backfill of what was there": {again(event.Backfill, upsert("2")), as(upsert("2")), "skipped duplicate"},
+		"a repair of an older state":   {again(event.Repair, upsert("1")), as(upsert("2")), "skipped stale"},
+		"a repair of its own":          {func() event.Event { ev := again(event.Repair, upsert("2")); ev.Origin = "erp"; return ev }(), nil, "skipped echo"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			to := before(write(nil), c.ev)

@@ -14,6 +14,7 @@ func (m *Message) Forward(lane string, most int) *Verdict {
 	out := *ev
 	out.Hops++
 	out.Local = "" // it is the source's
+	out.Submitted = ev.Submitted.Onward()
 	out.Data = m.Out
 	if out.Origin == "" {
 		out.Origin = ev.Source
