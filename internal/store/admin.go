@@ -38,7 +38,7 @@ func (s *Store) Audits(ctx context.Context, limit int) ([]state.Audit, error) {
 		a.Time = unstamp(at)
 		out = append(out, a)
 		return err
-	}, "SELECT time, who, action, object, detail FROM audit ORDER BY id DESC LIMIT ?", bound(limit))
+	}, "SELECT time, who, action, object, detail FROM audit ORDER BY id DESC LIMIT CAST(? AS INTEGER)", bound(limit))
 	return out, s.wrap("audits", err)
 }
 
@@ -81,7 +81,7 @@ func (s *Store) Runs(ctx context.Context, f state.RunFilter) ([]state.Run, error
 		run.Started, run.Finished = unstamp(started), unstamp(finished)
 		out = append(out, run)
 		return err
-	}, "SELECT id, kind, name, started, finished, state, detail, n FROM runs"+w.String()+" ORDER BY id DESC LIMIT ?", append(w.args, bound(f.Limit))...)
+	}, "SELECT id, kind, name, started, finished, state, detail, n FROM runs"+w.String()+" ORDER BY id DESC LIMIT CAST(? AS INTEGER)", append(w.args, bound(f.Limit))...)
 	return out, s.wrap("runs", err)
 }
 

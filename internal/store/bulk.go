@@ -103,7 +103,7 @@ func (s *Store) bulkStep(ctx context.Context, b *state.Bulk, step *state.BulkSte
 		err := r.Scan(&id)
 		ids = append(ids, id)
 		return err
-	}, "SELECT id FROM queue"+page.String()+" ORDER BY id "+order+" LIMIT ?", append(page.args, most)...)
+	}, "SELECT id FROM queue"+page.String()+" ORDER BY id "+order+" LIMIT CAST(? AS INTEGER)", append(page.args, most)...)
 	if err != nil {
 		return s.wrap("bulk", err)
 	}

@@ -189,7 +189,7 @@ func (t *tx) dropOldest(bytes int64) (freed int64, err error) {
 		err := r.Scan(&last, &size)
 		freed += size
 		return err
-	}, "SELECT id, size FROM documents WHERE failed = 0 ORDER BY id LIMIT ?", pruneRows)
+	}, "SELECT id, size FROM documents WHERE failed = 0 ORDER BY id LIMIT CAST(? AS INTEGER)", pruneRows)
 	if err != nil || freed == 0 {
 		return 0, err
 	}
@@ -208,7 +208,7 @@ func (s *Store) pruneDocuments(ctx context.Context, now time.Time) (removed int6
 		failed int64
 		before int64
 	}{{0, old}, {1, s.retention(now)}} {
-		n, err := s.pruneUntilFew(ctx, "prune documents", "DELETE FROM documents WHERE time < ? AND id IN (SELECT id FROM documents WHERE failed = ? ORDER BY id LIMIT ?)",
+		n, err := s.pruneUntilFew(ctx, "prune documents", "DELETE FROM documents WHERE time < ? AND id IN (SELECT id FROM documents WHERE failed = ? ORDER BY id LIMIT CAST(? AS INTEGER))",
 			step.before, step.failed, pruneRows)
 		removed += n
 		if err != nil {

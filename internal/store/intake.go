@@ -317,7 +317,7 @@ func (s *Store) Unpublished(ctx context.Context, flow string, limit, maxBytes in
 		out = append(out, in)
 		return nil
 	}, "SELECT "+inboxCols+", again, (SELECT MAX(s.next) FROM inbox_slices AS s WHERE s.seq = inbox.seq), "+
-		"(SELECT MAX(s.life) FROM inbox_slices AS s WHERE s.seq = inbox.seq) FROM inbox WHERE flow = ? AND places IS NULL ORDER BY seq"+first(max(limit, 1)), flow)
+		"(SELECT MAX(s.life) FROM inbox_slices AS s WHERE s.seq = inbox.seq) FROM inbox WHERE flow = ? AND places IS NULL ORDER BY seq LIMIT CAST(? AS INTEGER)", flow, max(limit, 1))
 	if errors.Is(err, errFull) {
 		err = nil
 	}

@@ -29,7 +29,7 @@ func scanIntent(r *sql.Rows) (in state.Intent, err error) {
 
 // OpenIntents lists the intents of a flow, or of all flows when it is empty, oldest first: calls whose outcome is not stored.
 func (s *Store) OpenIntents(ctx context.Context, flow string, limit int) ([]state.Intent, error) {
-	out, err := s.intents(ctx, "SELECT "+intentCols+" FROM intents WHERE flow = ? OR ? = '' ORDER BY opened LIMIT ?", flow, flow, bound(limit))
+	out, err := s.intents(ctx, "SELECT "+intentCols+" FROM intents WHERE flow = ? OR ? = '' ORDER BY opened LIMIT CAST(? AS INTEGER)", flow, flow, bound(limit))
 	return out, s.wrap("open intents", err)
 }
 

@@ -63,6 +63,6 @@ func (s *Store) Journal(ctx context.Context, f state.JournalFilter) ([]state.Jou
 	if f.Before > 0 {
 		w.add("id < ?", f.Before)
 	}
-	out, err := journalOf(ctx, s.read, s.d, "SELECT "+journalCols+" FROM journal"+w.String()+" ORDER BY id DESC LIMIT ?", append(w.args, bound(f.Limit))...)
+	out, err := journalOf(ctx, s.read, s.d, "SELECT "+journalCols+" FROM journal"+w.String()+" ORDER BY id DESC LIMIT CAST(? AS INTEGER)", append(w.args, bound(f.Limit))...)
 	return out, s.wrap("journal", err)
 }

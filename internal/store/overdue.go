@@ -16,7 +16,7 @@ func (s *Store) Overdue(ctx context.Context, flow string, after, before time.Tim
 	if err != nil || n == 0 {
 		return n, nil, s.wrap("overdue", err)
 	}
-	heads, err = s.queued(ctx, "SELECT "+queueCols+" FROM queue WHERE flow = ? AND state = 'waiting' AND since > ? AND since <= ? AND follower = 0 ORDER BY since, id LIMIT ?",
+	heads, err = s.queued(ctx, "SELECT "+queueCols+" FROM queue WHERE flow = ? AND state = 'waiting' AND since > ? AND since <= ? AND follower = 0 ORDER BY since, id LIMIT CAST(? AS INTEGER)",
 		flow, stamp(after), stamp(before), bound(limit))
 	return n, heads, s.wrap("overdue", err)
 }

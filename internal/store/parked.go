@@ -53,7 +53,7 @@ func selected(d dialect, f *state.QueueFilter) *where {
 func (s *Store) Parked(ctx context.Context, f state.QueueFilter) ([]state.Queued, error) {
 	w := selected(s.d, &f)
 	w.add("id > ?", f.After)
-	out, err := s.queued(ctx, "SELECT "+listCols+" FROM queue"+w.String()+" ORDER BY id LIMIT ?", append(w.args, bound(f.Limit))...)
+	out, err := s.queued(ctx, "SELECT "+listCols+" FROM queue"+w.String()+" ORDER BY id LIMIT CAST(? AS INTEGER)", append(w.args, bound(f.Limit))...)
 	return out, s.wrap("parked", err)
 }
 

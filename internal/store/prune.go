@@ -48,7 +48,7 @@ func (s *Store) pruneInbox(ctx context.Context, _ time.Time) (removed int64, err
 				finishedRows = append(finishedRows, after)
 			}
 			return err
-		}, "SELECT seq, flow, places FROM inbox WHERE places IS NOT NULL AND seq > ? ORDER BY seq LIMIT ?", after, pruneRows)
+		}, "SELECT seq, flow, places FROM inbox WHERE places IS NOT NULL AND seq > ? ORDER BY seq LIMIT CAST(? AS INTEGER)", after, pruneRows)
 		if err != nil {
 			return removed, s.wrap("prune inbox", err)
 		}
@@ -89,19 +89,19 @@ func settledAll(positions map[partKey]*state.Partition, flow string, at []state.
 }
 
 func (s *Store) pruneReplay(ctx context.Context, now time.Time) (int64, error) {
-	q := "DELETE FROM replay WHERE (flow, delivery_id) IN (SELECT flow, delivery_id FROM replay WHERE received < ? LIMIT ?)"
+	q := "DELETE FROM replay WHERE (flow, delivery_id) IN (SELECT flow, delivery_id FROM replay WHERE received < ? LIMIT CAST(? AS INTEGER))"
 	return s.pruneUntilFew(ctx, "prune replay", q, stamp(now.Add(-s.cfg.KeepReplay)), pruneRows)
 }
 
 // pruneJournal relies on ids rising with time: it looks at the oldest rows only.
 func (s *Store) pruneJournal(ctx context.Context, now time.Time) (removed int64, err error) {
 	for _, q := range []string{
-		"DELETE FROM journal WHERE time < ? AND id IN (SELECT id FROM journal ORDER BY id LIMIT ?)",
-		"DELETE FROM audit WHERE time < ? AND id IN (SELECT id FROM audit ORDER BY id LIMIT ?)",
-		"DELETE FROM bulks WHERE time < ? AND id IN (SELECT id FROM bulks ORDER BY id LIMIT ?)",
-		"DELETE FROM runs WHERE started < ? AND id IN (SELECT id FROM runs ORDER BY id LIMIT ?)",
+		"DELETE FROM journal WHERE time < ? AND id IN (SELECT id FROM journal ORDER BY id LIMIT CAST(? AS INTEGER))",
+		"DELETE FROM audit WHERE time < ? AND id IN (SELECT id FROM audit ORDER BY id LIMIT CAST(? AS INTEGER))",
+		"DELETE FROM bulks WHERE time < ? AND id IN (SELECT id FROM bulks ORDER BY id LIMIT CAST(? AS INTEGER))",
+		"DELETE FROM runs WHERE started < ? AND id IN (SELECT id FROM runs ORDER BY id LIMIT CAST(? AS INTEGER))",
 		// What people did to a message that is still there is part of it.
-		"DELETE FROM acts WHERE time < ? AND id IN (SELECT id FROM acts WHERE message NOT IN (SELECT id FROM queue) ORDER BY id LIMIT ?)",
+		"DELETE FROM acts WHERE time < ? AND id IN (SELECT id FROM acts WHERE message NOT IN (SELECT id FROM queue) ORDER BY id LIMIT CAST(? AS INTEGER))",
 	} {
 		n, err := s.pruneUntilFew(ctx, "prune journal", q, s.retention(now), pruneRows)
 		removed += n

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"strconv"
 	"strings"
 	"time"
 
@@ -63,10 +62,6 @@ func (s *Store) QueuedLanes(ctx context.Context, flow, topic string, partition i
 	return out, s.wrap("queued lanes", err)
 }
 
-// first ends a statement that is asked all the time. The number stands in the text: SQLite parses a statement with a bound LIMIT anew whenever its
-// parameters were bound again, which costs more than the rest.
-func first(limit int) string { return " LIMIT " + strconv.Itoa(bound(limit)) }
-
 // Due gives up to limit lanes of a partition with work to do: whose head is marked, or is held or waiting and due at now, and those
 // with a follower to discard. Rows that block nothing are heads of their own. A waiting row without NotBefore is due only when marked.
 func (s *Store) Due(ctx context.Context, flow, topic string, partition int, now time.Time, limit int) ([]string, error) {
@@ -84,7 +79,7 @@ func (s *Store) Due(ctx context.Context, flow, topic string, partition int, now 
 		SELECT lane, id FROM queue WHERE flow = ? AND topic = ? AND part = ? AND follower = 0 AND not_before > 0 AND not_before <= ? AND state IN ('held', 'waiting')
 		UNION ALL
 		SELECT lane, id FROM queue WHERE flow = ? AND state = 'held' AND topic = ? AND part = ? AND +follower = 0 AND not_before = 0
-		) AS d GROUP BY lane ORDER BY MIN(id)`+first(limit), flow, topic, partition, flow, topic, partition, stamp(now), flow, topic, partition)
+		) AS d GROUP BY lane ORDER BY MIN(id) LIMIT CAST(? AS INTEGER)`, flow, topic, partition, flow, topic, partition, stamp(now), flow, topic, partition, bound(limit))
 	return out, s.wrap("due lanes", err)
 }
 
@@ -109,13 +104,13 @@ func (s *Store) GivenUp(ctx context.Context, flow, topic string, partition int, 
 		err := r.Scan(&lane)
 		out = append(out, lane)
 		return err
-	}, "SELECT lane FROM queue WHERE flow = ? AND topic = ? AND part = ? AND mark <> '' AND mark = 'discard' GROUP BY lane ORDER BY MIN(id)"+first(limit), flow, topic, partition)
+	}, "SELECT lane FROM queue WHERE flow = ? AND topic = ? AND part = ? AND mark <> '' AND mark = 'discard' GROUP BY lane ORDER BY MIN(id) LIMIT CAST(? AS INTEGER)", flow, topic, partition, bound(limit))
 	return out, s.wrap("given up", err)
 }
 
 // Queue gives the first rows of a key's stored queue in order: its chain and the rows that block nothing.
 func (s *Store) Queue(ctx context.Context, flow, lane string, limit int) ([]state.Queued, error) {
-	out, err := s.queued(ctx, "SELECT "+queueCols+" FROM queue WHERE flow = ? AND lane = ? ORDER BY id LIMIT ?", flow, lane, bound(limit))
+	out, err := s.queued(ctx, "SELECT "+queueCols+" FROM queue WHERE flow = ? AND lane = ? ORDER BY id LIMIT CAST(? AS INTEGER)", flow, lane, bound(limit))
 	return out, s.wrap("queue", err)
 }
 
@@ -123,12 +118,12 @@ func (s *Store) Queue(ctx context.Context, flow, lane string, limit int) ([]stat
 // the rest what a person has marked. Parked rows that block nothing and that nobody has marked are left out, however many.
 func (s *Store) Drainable(ctx context.Context, flow, topic string, partition int, lane string, limit int) ([]state.Queued, error) {
 	const where = " FROM queue WHERE flow = ? AND lane = ? AND topic = ? AND part = ?"
-	out, err := s.queued(ctx, "SELECT "+queueCols+where+" AND (blocking = 1 OR mark <> '') ORDER BY id"+first(limit), flow, lane, topic, partition)
+	out, err := s.queued(ctx, "SELECT "+queueCols+where+" AND (blocking = 1 OR mark <> '') ORDER BY id LIMIT CAST(? AS INTEGER)", flow, lane, topic, partition, bound(limit))
 	if err != nil || len(out) < bound(limit) {
 		return out, s.wrap("drainable", err)
 	}
 	// What a person has given up further back need not wait for those before it.
-	more, err := s.queued(ctx, "SELECT "+queueCols+where+" AND id > ? AND mark = ? ORDER BY id LIMIT ?", flow, lane, topic, partition, out[len(out)-1].ID, string(state.MarkDiscard), bound(limit))
+	more, err := s.queued(ctx, "SELECT "+queueCols+where+" AND id > ? AND mark = ? ORDER BY id LIMIT CAST(? AS INTEGER)", flow, lane, topic, partition, out[len(out)-1].ID, string(state.MarkDiscard), bound(limit))
 	return append(out, more...), s.wrap("drainable", err)
 }
 

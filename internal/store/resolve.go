@@ -216,7 +216,7 @@ func (s *Store) Refs(ctx context.Context, entity, system, after string, limit in
 		ref, err := scanRef(r)
 		out = append(out, ref)
 		return err
-	}, "SELECT "+refCols+" FROM refs r WHERE r.entity = ? AND r.system = ? AND r.hub > ? ORDER BY r.hub LIMIT ?", entity, system, after, bound(limit))
+	}, "SELECT "+refCols+" FROM refs r WHERE r.entity = ? AND r.system = ? AND r.hub > ? ORDER BY r.hub LIMIT CAST(? AS INTEGER)", entity, system, after, bound(limit))
 	return out, s.wrap("references", err)
 }
 

@@ -99,7 +99,7 @@ func (s *Store) Lost(ctx context.Context, topic string, limit int) ([]state.Lost
 		}
 		out = append(out, l)
 		return err
-	}, "SELECT id, flow, places, records FROM outbox WHERE topic = ? AND lost > 0 ORDER BY id LIMIT ?", topic, bound(limit))
+	}, "SELECT id, flow, places, records FROM outbox WHERE topic = ? AND lost > 0 ORDER BY id LIMIT CAST(? AS INTEGER)", topic, bound(limit))
 	return out, s.wrap("lost", err)
 }
 
@@ -205,7 +205,7 @@ func (s *Store) pruneTopic(ctx context.Context, topic string, readers []string, 
 				gone = append(gone, id)
 			}
 			return err
-		}, "SELECT id, life, lost, places FROM outbox WHERE topic = ? AND id > ? ORDER BY id LIMIT ?", topic, after, pruneRows)
+		}, "SELECT id, life, lost, places FROM outbox WHERE topic = ? AND id > ? ORDER BY id LIMIT CAST(? AS INTEGER)", topic, after, pruneRows)
 		if err != nil {
 			return removed, s.wrap("prune outbox", err)
 		}

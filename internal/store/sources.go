@@ -91,7 +91,7 @@ func (s *Store) KnownObjects(ctx context.Context, entity, system, flow, after st
 		o, err := scanKnown(r)
 		out = append(out, o)
 		return err
-	}, "SELECT "+knownCols+" FROM refs WHERE local > ? AND system = ? AND entity || '' = ? AND known_flow = ? AND deleted = 0 ORDER BY local LIMIT ?",
+	}, "SELECT "+knownCols+" FROM refs WHERE local > ? AND system = ? AND entity || '' = ? AND known_flow = ? AND deleted = 0 ORDER BY local LIMIT CAST(? AS INTEGER)",
 		after, system, entity, flow, bound(limit))
 	return out, s.wrap("known objects", err)
 }

@@ -71,7 +71,7 @@ func (s *Store) NextInbox(ctx context.Context) (int64, error) {
 // CountUnpublished counts the flow's inbox rows that are not on their topic yet, up to most.
 func (s *Store) CountUnpublished(ctx context.Context, flow string, most int) (n int, err error) {
 	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&n) },
-		"SELECT COUNT(*) FROM (SELECT 1 FROM inbox WHERE flow = ? AND places IS NULL LIMIT ?) AS open", flow, most)
+		"SELECT COUNT(*) FROM (SELECT 1 FROM inbox WHERE flow = ? AND places IS NULL LIMIT CAST(? AS INTEGER)) AS open", flow, most)
 	return n, s.wrap("count unpublished", err)
 }
 

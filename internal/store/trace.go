@@ -44,12 +44,12 @@ type tracer struct {
 func (tr *tracer) byKey() (err error) {
 	tr.out.Journal, err = journalOf(tr.ctx, tr.db, tr.d, "SELECT "+journalCols+` FROM journal WHERE id IN (
 		SELECT id FROM (SELECT id FROM journal WHERE `+tr.d.fold("ekey")+` = ? AND ekey = ? ORDER BY id DESC LIMIT 200) AS a UNION SELECT id FROM journal WHERE hub = ? UNION
-		SELECT id FROM journal WHERE event_id = ?) ORDER BY id DESC LIMIT ?`, folded(tr.key), tr.key, tr.key, tr.key, traceLimit)
+		SELECT id FROM journal WHERE event_id = ?) ORDER BY id DESC LIMIT CAST(? AS INTEGER)`, folded(tr.key), tr.key, tr.key, tr.key, traceLimit)
 	if err != nil {
 		return err
 	}
 	tr.out.Queued, err = queuedOf(tr.ctx, tr.db, tr.d, "SELECT "+queueCols+` FROM queue WHERE id IN (SELECT id FROM queue WHERE `+tr.d.fold("ekey")+` = ? AND ekey = ? UNION
-		SELECT id FROM queue WHERE hub = ? AND hub <> '' UNION SELECT id FROM queue WHERE event_id = ?) ORDER BY id LIMIT ?`, folded(tr.key), tr.key, tr.key, tr.key, traceLimit)
+		SELECT id FROM queue WHERE hub = ? AND hub <> '' UNION SELECT id FROM queue WHERE event_id = ?) ORDER BY id LIMIT CAST(? AS INTEGER)`, folded(tr.key), tr.key, tr.key, tr.key, traceLimit)
 	return err
 }
 
@@ -104,12 +104,12 @@ func (tr *tracer) byObjects() error {
 		hubs = append(hubs, tr.out.Objects[i].Hub)
 	}
 	in := tr.d.in("hub", 1, len(hubs))
-	js, err := journalOf(tr.ctx, tr.db, tr.d, "SELECT "+journalCols+" FROM journal WHERE "+in+" ORDER BY id DESC LIMIT ?", append(slices.Clone(hubs), traceLimit)...)
+	js, err := journalOf(tr.ctx, tr.db, tr.d, "SELECT "+journalCols+" FROM journal WHERE "+in+" ORDER BY id DESC LIMIT CAST(? AS INTEGER)", append(slices.Clone(hubs), traceLimit)...)
 	if err != nil {
 		return err
 	}
 	tr.out.Journal = mergeByID(tr.out.Journal, js, func(j *state.Journal) int64 { return -j.ID })
-	qs, err := queuedOf(tr.ctx, tr.db, tr.d, "SELECT "+queueCols+" FROM queue WHERE "+in+" AND hub <> '' ORDER BY id LIMIT ?", append(slices.Clone(hubs), traceLimit)...)
+	qs, err := queuedOf(tr.ctx, tr.db, tr.d, "SELECT "+queueCols+" FROM queue WHERE "+in+" AND hub <> '' ORDER BY id LIMIT CAST(? AS INTEGER)", append(slices.Clone(hubs), traceLimit)...)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (tr *tracer) acts() error {
 	args = append(args, traceLimit)
 	var err error
 	tr.out.Acts, err = actsOf(tr.ctx, tr.db, tr.d, "SELECT "+actCols+", NULL, NULL FROM acts WHERE id IN (SELECT id FROM acts WHERE ekey = ? AND ekey <> '' UNION SELECT id FROM acts WHERE "+
-		tr.d.in("hub", 1, len(hubs))+" AND hub <> '' UNION SELECT id FROM acts WHERE "+tr.d.in("event_id", 1, len(ids))+") ORDER BY id DESC LIMIT ?", args...)
+		tr.d.in("hub", 1, len(hubs))+" AND hub <> '' UNION SELECT id FROM acts WHERE "+tr.d.in("event_id", 1, len(ids))+") ORDER BY id DESC LIMIT CAST(? AS INTEGER)", args...)
 	slices.Reverse(tr.out.Acts)
 	return err
 }
