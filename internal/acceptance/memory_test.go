@@ -124,7 +124,8 @@ func TestMemoryOfTheLargestBodies(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if codes[202] == 0 || codes[202]+codes[503] != 30 {
+	// On a machine that gives neither side time for half a second, a body counts as stalled while others wait for room, and is to be sent again (408).
+	if codes[202] == 0 || codes[202]+codes[503]+codes[408] != 30 {
 		t.Errorf("answers %v", codes)
 	}
 	h.settled(int64(codes[202]), 3*time.Minute)

@@ -190,11 +190,19 @@ func (d *desk) list(args ...string) []api.Queued {
 func (d *desk) atRest(parked int64) {
 	d.t.Helper()
 	h := d.hubs[0]
+	var last string
+	d.t.Cleanup(func() {
+		if d.t.Failed() && last != "" {
+			d.t.Logf("seen last: %s", last)
+		}
+	})
 	h.await(fmt.Sprintf("rest with %d parked", parked), 2*time.Minute, func() bool {
 		st := h.status()
 		n := st.Totals
+		last = fmt.Sprintf("%+v; flows %+v", n, st.Flows)
 		return st.AtRest() && n.Waiting == 0 && n.Parked == parked
 	})
+	last = ""
 }
 
 // TestParking: a target refuses one document in a hundred, and a schema some more; keys queue behind them. An operator edits some,
