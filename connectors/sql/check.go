@@ -58,6 +58,9 @@ func read(s connector.Settings, p *strictyaml.Problems) (*settings, *time.Locati
 	if limit := s.Node.Get("limit"); limit.Has("concurrency") && set.Limit.Concurrency < 1 {
 		p.Add(limit.Get("concurrency").Pos(), "concurrency: at least 1")
 	}
+	if limit := s.Node.Get("limit"); limit.Has("batch") && (set.Limit.Batch < 1 || set.Limit.Batch > mostTogether) {
+		p.Add(limit.Get("batch").Pos(), "batch: 1 to %d", mostTogether)
+	}
 	objects := s.Node.Get("objects")
 	if set.Objects != nil && len(set.Objects) == 0 {
 		p.Add(objects.Pos(), "objects: name at least one")

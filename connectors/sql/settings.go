@@ -18,8 +18,12 @@ type settings struct {
 	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
 }
 
+// mostTogether bounds the changes of one transaction: PostgreSQL keeps the savepoints of 64 at hand, and looks for more on the disk.
+const mostTogether = 60
+
 type limit struct {
 	Concurrency int `yaml:"concurrency" default:"4" doc:"connections at the same time"`
+	Batch       int `yaml:"batch" default:"32" doc:"changes that go in one transaction at most, where several wait for their turn: each has its own answer, one that fails leaves the others, and one that comes alone waits for nothing; 1: each in a transaction of its own"`
 }
 
 type object struct {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
-	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -43,18 +42,19 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
-	db := &database{name: s.Name, set: set, zone: zone, clock: lifecycle.Real(), writer: make(chan struct{}, 1)}
+	db := &database{name: s.Name, set: set, zone: zone, clock: lifecycle.Real(), changes: gather{most: max(1, set.Limit.Batch), lanes: max(1, set.Limit.Concurrency)}}
+	db.changes.run = db.carryOut
 	db.scrub.AddSettings(set)
 	var err error
 	var open func(conns int) (*sql.DB, error)
 	switch set.Driver {
 	case "sqlite":
 		db.dialect = sqlite{}
+		db.changes.lanes = 1 // it has one writer: to wait here is cheaper, and fairer, than to wait in the database
 		open = func(conns int) (*sql.DB, error) { return openSQLite(s.Path(set.Path), conns, set.Timeout) }
 	case "postgres":
 		db.dialect = postgres{}
 		db.scrub.Add(password(set.URL.Reveal()))
-		db.writer = nil
 		open = func(conns int) (*sql.DB, error) { return openPostgres(set.URL.Reveal(), conns) }
 	}
 	if db.sql, err = open(set.Limit.Concurrency); err != nil {
@@ -78,8 +78,7 @@ type database struct {
 	zone    *time.Location
 	clock   lifecycle.Clock
 	scrub   connector.Scrubber
-	// writer is SQLite's one writer at a time: to wait here is cheaper, and fairer, than to wait in the database.
-	writer chan struct{}
+	changes gather
 }
 
 var (
@@ -123,40 +122,4 @@ func (db *database) fail(k fault.Kind, op, format string, args ...any) *fault.Er
 	f := fault.New(k, format, args...)
 	f.System, f.Op = db.name, op
 	return f
-}
-
-// change runs fn in a transaction and commits it. A failure before the commit means that nothing was applied.
-func (db *database) change(ctx context.Context, op string, o *object, creating bool, fn func(ctx context.Context, tx *sql.Tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, db.set.Timeout)
-	defer cancel()
-	if db.writer != nil {
-		select {
-		case db.writer <- struct{}{}:
-			defer func() { <-db.writer }()
-		case <-ctx.Done():
-			return db.classify(op, o, creating, ctx.Err())
-		}
-	}
-	tx, err := db.sql.BeginTx(ctx, nil)
-	if err != nil {
-		return db.classify(op, o, creating, err)
-	}
-	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing; otherwise the connection is gone anyway
-	if err := fn(ctx, tx); err != nil {
-		return db.classify(op, o, creating, err)
-	}
-	if err := ctx.Err(); err != nil {
-		return db.classify(op, o, creating, err)
-	}
-	if err := failpoint.Fail(failpoint.SQLWritten); err != nil {
-		return db.fail(fault.Unavailable, op, "%s", err)
-	}
-	if err := connector.Fence(ctx); err != nil {
-		return &fault.Error{Kind: fault.Unavailable, System: db.name, Op: op, Err: err}
-	}
-	err = tx.Commit()
-	if err == nil {
-		failpoint.Hit(failpoint.SQLCommitted)
-	}
-	return db.committed(op, err)
 }
