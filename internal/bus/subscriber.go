@@ -56,8 +56,8 @@ type SubscriberConfig struct {
 	Positions Positions
 	// PlainMessages hands over one record per message, in its payload, without a batch.
 	PlainMessages bool
-	// NackBackoff is how long a refused batch rests before it is handed over again; it doubles up to 20 times that.
-	// Default 100 ms.
+	// NackBackoff is how long a refused batch rests at most before it is handed over again; it doubles up to 20 times that (see
+	// lifecycle.Backoff). Default 100 ms.
 	NackBackoff time.Duration
 	// CommitEvery is how long after an acknowledgement offsets are committed to Kafka, and so how often; default 200 ms.
 	CommitEvery time.Duration

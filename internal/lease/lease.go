@@ -12,6 +12,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -72,6 +73,7 @@ type Runner struct {
 // state.ErrFenced as its cause; work that panics or returns is begun again after a while.
 func (r *Runner) Run(ctx context.Context, work func(context.Context, *Held) error) {
 	tries := lifecycle.Backoff{Min: time.Second, Max: r.TTL}
+	failures := notice.NewLimiter(r.Clock, r.Log)
 	for ctx.Err() == nil {
 		asked := r.Clock.Now()
 		had, err := r.Once(ctx, work)
@@ -83,12 +85,12 @@ func (r *Runner) Run(ctx context.Context, work func(context.Context, *Held) erro
 			}
 			wait = tries.Next()
 			if err != nil && ctx.Err() == nil {
-				r.Log.Warn("work under a lease ended; beginning again", "lease", r.Name, "in", wait, "error", err)
+				failures.Warn("work under a lease ended; beginning again", err, "lease", r.Name, "in", wait)
 			}
 		case err != nil:
 			wait = tries.Next()
 			if ctx.Err() == nil {
-				r.Log.Warn("cannot ask for a lease; trying again", "lease", r.Name, "in", wait, "error", err)
+				failures.Warn("cannot ask for a lease; trying again", err, "lease", r.Name, "in", wait)
 			}
 		default:
 			tries.Reset()

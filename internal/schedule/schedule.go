@@ -11,6 +11,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -202,11 +203,12 @@ func (s *Scheduler) loop(j *job) {
 
 // last asks the store until it answers: without the answer a missed run would be forgotten.
 func (s *Scheduler) last(log *slog.Logger, j *job) (last time.Time, err error) {
+	failures := notice.NewLimiter(s.c.Clock, log)
 	err = lifecycle.Retry(s.begin, s.c.Clock, lifecycle.Backoff{Min: time.Second, Max: longest}, func() (err error) {
 		last, err = s.c.Store.LastRun(s.begin, j.Name)
 		return err
 	}, func(err error, wait time.Duration) error {
-		log.Warn("cannot read when the job last ran; trying again", "in", wait, "error", err)
+		failures.Warn("cannot read when the job last ran; trying again", err, "in", wait)
 		return nil
 	})
 	return last, err
