@@ -157,7 +157,7 @@ func (sub *subscription) takeOut(ctx context.Context, id string) {
 			return nil
 		}
 		return err
-	}, func(error, time.Duration) error { return nil }) // what keeps it from leaving keeps it from joining, which is told
+	}, nil) // what keeps it from leaving keeps it from joining, which is told
 }
 
 // leave waits until kafka-go has left the group, with a deadline because its Close can wait for ever. Closed in the middle
