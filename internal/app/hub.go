@@ -212,14 +212,23 @@ func (h *Hub) Stop(ctx context.Context) error {
 	return h.stack.Stop(ctx)
 }
 
-// beside runs something beside the rest until the hub stops; run ends with its context, and is waited for. Of what was begun in turn, the last one
-// ends first.
+// beside runs something beside the rest until the hub stops; each work ends with its context, and is waited for. One that panics is told in the log, and
+// begun again. Of what was begun in turn, the last one ends first.
 func (h *Hub) beside(name string, works ...func(ctx context.Context)) error {
 	b := lifecycle.NewBackground(context.Background())
 	for _, work := range works {
-		b.Go(work)
+		h.supervise(b, name, work)
 	}
 	return h.stack.Push(name, 10*time.Second, func(context.Context) error { return b.Stop(context.Background(), nil) })
+}
+
+// supervise begins work of b that goes on whatever becomes of it.
+func (h *Hub) supervise(b *lifecycle.Background, name string, work func(ctx context.Context)) {
+	b.Go(func(ctx context.Context) error {
+		return lifecycle.Supervise(ctx, h.clock, func(ctx context.Context) error { work(ctx); return nil }, func(err error, wait time.Duration) {
+			h.log.Error("work beside the flows has failed; it is begun again", "work", name, "in", wait, "error", err)
+		})
+	})
 }
 
 // Addr is where the API and console listen; HooksAddr where webhooks do.

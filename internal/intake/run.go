@@ -102,7 +102,7 @@ func Start(c Config) (*Intake, error) {
 func (w *work) begin(parent context.Context) {
 	w.running = lifecycle.NewBackground(parent)
 	for _, p := range w.leased {
-		w.running.Go(p)
+		w.running.Go(func(ctx context.Context) error { p(ctx); return nil })
 	}
 }
 
