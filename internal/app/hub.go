@@ -57,6 +57,7 @@ type Hub struct {
 	name    string // of this process, in leases
 	metrics *telemetry.Metrics
 	stack   *lifecycle.Stack
+	errands *lifecycle.Background // what is noted in the store beside a flow's work
 	started time.Time
 
 	store     *store.Store
@@ -162,6 +163,7 @@ func New(o Options) (*Hub, error) {
 	h := &Hub{load: o.Load, kinds: o.Kinds, log: o.Log, clock: o.Clock, version: o.Version, name: fmt.Sprintf("%s/%d", host, os.Getpid()),
 		metrics: telemetry.NewMetrics(o.Version), stack: lifecycle.NewStack(o.Clock, o.Log), runners: map[string]*running{},
 		turn: make(chan struct{}, 1), notices: notice.New(o.Clock, o.Log)}
+	h.errands = lifecycle.NewBackground(context.Background())
 	h.life, h.end = context.WithCancelCause(context.Background())
 	h.run(&current{plan: o.Plan})
 	return h, nil
@@ -253,7 +255,10 @@ func (h *Hub) openStore(ctx context.Context) error {
 	h.logs = h.newLogs()
 	h.keepDocuments()
 	h.metrics.Store(func() (commits, statements int64) { t := s.Stats(); return t.Transactions, t.Statements })
-	return h.stack.Push("store", 10*time.Second, func(context.Context) error { return s.Close() })
+	if err := h.stack.Push("store", 10*time.Second, func(context.Context) error { return s.Close() }); err != nil {
+		return err
+	}
+	return h.stack.Push("errands", 10*time.Second, func(context.Context) error { return h.errands.Stop(context.Background(), nil) })
 }
 
 // A database or a broker that is started together with the hub takes a while until it answers, or has an address at all.
