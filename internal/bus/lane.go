@@ -169,11 +169,6 @@ func (l *lane) rest(d time.Duration) bool {
 }
 
 func (l *lane) message(ctx context.Context, records []event.Record) *message.Message {
-	if l.p.cfg.PlainMessages {
-		m := plainMessage(&records[0])
-		m.SetContext(ctx)
-		return m
-	}
 	m := message.NewMessage(l.p.name+"/"+strconv.FormatInt(records[0].Offset, 10), nil)
 	m.SetContext(event.WithBatch(ctx, &event.Batch{Group: l.p.cfg.Group, Topic: l.p.topic, Partition: l.p.number,
 		Lane: l.number, Epoch: l.p.epoch, Records: records}))

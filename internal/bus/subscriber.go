@@ -55,8 +55,6 @@ type SubscriberConfig struct {
 	FetchWait time.Duration
 	// Positions keeps positions besides Kafka; may be nil.
 	Positions Positions
-	// PlainMessages hands over one record per message, in its payload, without a batch.
-	PlainMessages bool
 	// NackBackoff is how long a refused batch rests at most before it is handed over again; it doubles up to 20 times that (see
 	// lifecycle.Backoff). Default 100 ms.
 	NackBackoff time.Duration
@@ -94,9 +92,6 @@ func (cfg *SubscriberConfig) setDefaults(c *Cluster) {
 	if cfg.MaxBytes <= 0 {
 		cfg.MaxBytes = 64 << 20
 	}
-	if cfg.PlainMessages {
-		cfg.MaxBatch = 1
-	}
 	or(&cfg.FetchWait, 500*time.Millisecond)
 	or(&cfg.NackBackoff, 100*time.Millisecond)
 	or(&cfg.CommitEvery, 200*time.Millisecond)
@@ -110,6 +105,8 @@ func (cfg *SubscriberConfig) setDefaults(c *Cluster) {
 		cfg.OnAlarm = c.cfg.OnAlarm
 	}
 }
+
+var _ message.Subscriber = (*Subscriber)(nil)
 
 // Subscriber reads topics as a member of a consumer group. Each topic subscribed to is a member of its own. It is safe
 // for concurrent use.
