@@ -186,9 +186,6 @@ type PartitionStats struct {
 	Epoch int64
 }
 
-// Lag is the number of offsets that are not finished.
-func (p PartitionStats) Lag() int64 { return max(0, p.End-p.Next) }
-
 // Stats tells of the partitions that are read at present, without asking a broker.
 func (s *Subscriber) Stats() []PartitionStats {
 	s.mu.Lock()
@@ -200,26 +197,4 @@ func (s *Subscriber) Stats() []PartitionStats {
 		}
 	}
 	return out
-}
-
-// Lag is Stats with the ends of the partitions as the brokers tell them now.
-func (s *Subscriber) Lag(ctx context.Context) ([]PartitionStats, error) {
-	stats := s.Stats()
-	seen := map[string]TopicInfo{}
-	for i := range stats {
-		t := &stats[i]
-		info, ok := seen[t.Topic]
-		if !ok {
-			m, err := s.c.Describe(ctx, t.Topic)
-			if err != nil {
-				return nil, err
-			}
-			info = m[t.Topic]
-			seen[t.Topic] = info
-		}
-		if t.Partition < len(info.Partitions) {
-			t.End = info.Partitions[t.Partition].Last
-		}
-	}
-	return stats, nil
 }
