@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/config"
@@ -70,11 +69,5 @@ func (s *system) close() error {
 
 // closeSystems closes systems side by side.
 func closeSystems(systems map[string]*system) error {
-	var wg sync.WaitGroup
-	errs := make([]error, len(systems))
-	for i, name := range sortedKeys(systems) {
-		wg.Go(func() { errs[i] = systems[name].close() })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return lifecycle.SideBySide(sortedKeys(systems), func(name string) error { return systems[name].close() })
 }
