@@ -331,7 +331,7 @@ func TestCancelledWaitForTheWriter(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := db.Write(ctx, connector.Write{Object: "order", Action: connector.Create, Doc: []byte(`{"code":"A"}`)})
-	if !fault.Canceled(ctx, err) || fault.KindOf(err) != fault.Unavailable {
+	if !errors.Is(err, context.Canceled) || fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("%v", err)
 	}
 }

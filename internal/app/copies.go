@@ -72,7 +72,7 @@ func (h *Hub) Backup(ctx context.Context, q api.BackupRequest, who string) (*api
 	}
 	first := j.view
 	h.copies.last = &first
-	h.copies.running.Go(func(ctx context.Context) { j.run(ctx, who) })
+	h.copies.running.Go(func(ctx context.Context) error { j.run(ctx, who); return nil })
 	return &first, nil
 }
 
@@ -115,7 +115,7 @@ type copying struct {
 }
 
 func (j *copying) run(ctx context.Context, who string) {
-	err := j.write(ctx)
+	err := lifecycle.Guard(func() error { return j.write(ctx) })
 	if err != nil {
 		err = errors.Join(backup.Explain(err), j.w.Abandon())
 	}

@@ -40,26 +40,27 @@ func (e *topicEnds) look(ctx context.Context, h *Hub) (map[string]bus.TopicInfo,
 	asked := ctx
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for {
-		ends, refused, err := h.cluster.Ends(ctx, sortedKeys(topics)...)
-		if err != nil && ctx.Err() == nil && lifecycle.Sleep(ctx, h.clock, 200*time.Millisecond) == nil {
-			continue
-		}
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		if err == nil {
-			for topic := range refused { // why, the flow itself tells
-				if before, ok := e.seen[topic]; ok {
-					ends[topic] = before
-				}
+	var ends map[string]bus.TopicInfo
+	var refused map[string]error
+	var silent error // what the broker said last: more than the end of the patience
+	_ = lifecycle.Retry(ctx, h.clock, lifecycle.Backoff{Min: 200 * time.Millisecond, Max: 200 * time.Millisecond}, func() error {
+		ends, refused, silent = h.cluster.Ends(ctx, sortedKeys(topics)...)
+		return silent
+	}, nil)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if silent == nil {
+		for topic := range refused { // why, the flow itself tells
+			if before, ok := e.seen[topic]; ok {
+				ends[topic] = before
 			}
-			e.seen = ends
 		}
-		if asked.Err() == nil { // who asked and went away says nothing of the broker
-			e.silent = err
-		}
-		return e.seen, err
+		e.seen = ends
 	}
+	if asked.Err() == nil { // who asked and went away says nothing of the broker
+		e.silent = silent
+	}
+	return e.seen, silent
 }
 
 // lags counts, by flow, the records on its topic that have no fate yet: from the stored positions and the broker's ends, so that

@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/flow"
 	"github.com/waybill-hub/waybill/internal/flow/deliver"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/status"
@@ -187,13 +188,7 @@ func (r *running) unread() error {
 
 // stopFlows halts flows side by side.
 func (h *Hub) stopFlows(ctx context.Context, flows []*running) error {
-	errs := make([]error, len(flows))
-	var wg sync.WaitGroup
-	for i, r := range flows {
-		wg.Go(func() { errs[i] = r.halt(ctx) })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return lifecycle.SideBySide(flows, func(r *running) error { return r.halt(ctx) })
 }
 
 // revive lets a flow whose reading an alarm has ended read again.

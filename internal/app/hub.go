@@ -57,6 +57,7 @@ type Hub struct {
 	name    string // of this process, in leases
 	metrics *telemetry.Metrics
 	stack   *lifecycle.Stack
+	errands *lifecycle.Background // what is noted in the store beside a flow's work
 	started time.Time
 
 	store     *store.Store
@@ -162,6 +163,7 @@ func New(o Options) (*Hub, error) {
 	h := &Hub{load: o.Load, kinds: o.Kinds, log: o.Log, clock: o.Clock, version: o.Version, name: fmt.Sprintf("%s/%d", host, os.Getpid()),
 		metrics: telemetry.NewMetrics(o.Version), stack: lifecycle.NewStack(o.Clock, o.Log), runners: map[string]*running{},
 		turn: make(chan struct{}, 1), notices: notice.New(o.Clock, o.Log)}
+	h.errands = lifecycle.NewBackground(context.Background())
 	h.life, h.end = context.WithCancelCause(context.Background())
 	h.run(&current{plan: o.Plan})
 	return h, nil
@@ -176,7 +178,7 @@ func (h *Hub) Start(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"store", h.openStore}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"restored", h.startRestored}, {"what is delivered in time", h.startTimely}, {"systems", h.openSystems}, {"flows", h.startFlows}, {"waking", h.startWaking},
-		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting}, {"probing the store", h.startProbing}, {"clocks", h.startClocks}, {"notices", h.startNotices}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startHearing},
+		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting}, {"probing the store", h.startProbing}, {"clocks", h.startClocks}, {"notices", h.startNotices}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startPeers},
 		// Webhooks come last and go first: while they end, the API says that the hub is not ready.
 		{"API", h.listenAPI}, {"webhooks", h.listenHooks},
 	}
@@ -212,14 +214,23 @@ func (h *Hub) Stop(ctx context.Context) error {
 	return h.stack.Stop(ctx)
 }
 
-// beside runs something beside the rest until the hub stops; run ends with its context, and is waited for. Of what was begun in turn, the last one
-// ends first.
+// beside runs something beside the rest until the hub stops; each work ends with its context, and is waited for. One that panics is told in the log, and
+// begun again. Of what was begun in turn, the last one ends first.
 func (h *Hub) beside(name string, works ...func(ctx context.Context)) error {
 	b := lifecycle.NewBackground(context.Background())
 	for _, work := range works {
-		b.Go(work)
+		h.supervise(b, name, work)
 	}
 	return h.stack.Push(name, 10*time.Second, func(context.Context) error { return b.Stop(context.Background(), nil) })
+}
+
+// supervise begins work of b that goes on whatever becomes of it.
+func (h *Hub) supervise(b *lifecycle.Background, name string, work func(ctx context.Context)) {
+	b.Go(func(ctx context.Context) error {
+		return lifecycle.Supervise(ctx, h.clock, func(ctx context.Context) error { work(ctx); return nil }, func(err error, wait time.Duration) {
+			h.log.Error("work beside the flows has failed; it is begun again", "work", name, "in", wait, "error", err)
+		})
+	})
 }
 
 // Addr is where the API and console listen; HooksAddr where webhooks do.
@@ -244,7 +255,10 @@ func (h *Hub) openStore(ctx context.Context) error {
 	h.logs = h.newLogs()
 	h.keepDocuments()
 	h.metrics.Store(func() (commits, statements int64) { t := s.Stats(); return t.Transactions, t.Statements })
-	return h.stack.Push("store", 10*time.Second, func(context.Context) error { return s.Close() })
+	if err := h.stack.Push("store", 10*time.Second, func(context.Context) error { return s.Close() }); err != nil {
+		return err
+	}
+	return h.stack.Push("errands", 10*time.Second, func(context.Context) error { return h.errands.Stop(context.Background(), nil) })
 }
 
 // A database or a broker that is started together with the hub takes a while until it answers, or has an address at all.

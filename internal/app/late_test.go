@@ -100,7 +100,11 @@ func TestLateIsLate(t *testing.T) {
 	rest(t, w.hub)
 	check := func(when string, hour, day int64) {
 		t.Helper()
-		got := w.flow("orders-to-erp").OnTime
+		var got api.OnTime
+		await(t, when+": every delivery to be counted, which is a moment after its fate is stored", func() bool {
+			got = w.flow("orders-to-erp").OnTime
+			return got.Day.Delivered == day
+		})
 		if got.LateAfterSeconds != 900 || got.Hour.Delivered != hour || got.Day.Delivered != day || got.Day.Late != 53 || got.Hour.Late != min(hour, 53) {
 			t.Errorf("%s: %+v", when, got)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/console"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // listenAPI serves the API and the console.
@@ -80,19 +81,19 @@ func (h *Hub) serve(name, listen string, srv *http.Server) (net.Addr, error) {
 	if srv.TLSConfig != nil {
 		serve = func() error { return srv.ServeTLS(l, "", "") }
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := serve(); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	serving := lifecycle.NewBackground(context.Background())
+	serving.Go(func(context.Context) error { // ended by the stack
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			h.log.Error("a listener has ended", "listener", name, "error", err)
+			return err
 		}
-	}()
+		return nil
+	})
 	return l.Addr(), h.stack.Push(name+" listener", 10*time.Second, func(ctx context.Context) error {
 		err := srv.Shutdown(ctx)
 		if err != nil {
 			err = errors.Join(err, srv.Close())
 		}
-		<-done
-		return err
+		return errors.Join(err, serving.Wait())
 	})
 }

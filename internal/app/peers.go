@@ -7,12 +7,12 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
-// hearEvery is how often a hub looks for what people have told other hubs. What concerns messages needs no such look: it is marked on
+// peersEvery is how often a hub looks for what people have told other hubs. What concerns messages needs no such look: it is marked on
 // the message, and the owner of its partition looks for marks.
-const hearEvery = time.Second
+const peersEvery = time.Second
 
-// startHearing follows pauses and resumes that were given to other hubs. A SQLite store is this hub's alone.
-func (h *Hub) startHearing(ctx context.Context) error {
+// startPeers follows pauses and resumes that were given to other hubs. A SQLite store is this hub's alone.
+func (h *Hub) startPeers(ctx context.Context) error {
 	if h.plan().Hub.Store.Postgres == nil {
 		return nil
 	}
@@ -21,9 +21,9 @@ func (h *Hub) startHearing(ctx context.Context) error {
 	}
 	asked := int64(0) // the newest wish that was heard of
 	return h.beside("other hubs' news", func(ctx context.Context) {
-		for lifecycle.Sleep(ctx, h.clock, hearEvery) == nil {
-			asked = h.hearWishes(ctx, asked)
-			again, err := h.hear(ctx)
+		for lifecycle.Sleep(ctx, h.clock, peersEvery) == nil {
+			asked = h.followWishes(ctx, asked)
+			again, err := h.followPauses(ctx)
 			if err != nil {
 				h.log.Debug("cannot look for what other hubs were told", "error", err)
 				continue
@@ -47,8 +47,8 @@ func (h *Hub) knowResumes(ctx context.Context) error {
 	return err
 }
 
-// hearWishes wakes the readers of which something was asked since the wish that was heard of last, at whichever hub.
-func (h *Hub) hearWishes(ctx context.Context, last int64) int64 {
+// followWishes wakes the readers of which something was asked since the wish that was heard of last, at whichever hub.
+func (h *Hub) followWishes(ctx context.Context, last int64) int64 {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	wishes, err := h.store.SourceWishes(ctx, "")
@@ -66,9 +66,9 @@ func (h *Hub) hearWishes(ctx context.Context, last int64) int64 {
 	return newest
 }
 
-// hear pauses and resumes the flows as they are stored, and gives those that an alarm had stopped here and that were resumed
+// followPauses pauses and resumes the flows as they are stored, and gives those that an alarm had stopped here and that were resumed
 // elsewhere.
-func (h *Hub) hear(ctx context.Context) (again []string, err error) {
+func (h *Hub) followPauses(ctx context.Context) (again []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	h.pausing.Lock()

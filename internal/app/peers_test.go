@@ -25,7 +25,7 @@ func TestResumeAtAnotherHubIsHeard(t *testing.T) {
 	}
 	hear := func(want ...string) {
 		t.Helper()
-		again, err := hub.hear(ctx)
+		again, err := hub.followPauses(ctx)
 		if err != nil || !slices.Equal(again, want) {
 			t.Fatalf("heard of resumes of %v, %v; want %v", again, err, want)
 		}

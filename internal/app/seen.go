@@ -61,7 +61,7 @@ func (l *lastSeen) away() error {
 func (h *Hub) askStore(ctx context.Context) (*seen, error) {
 	s := &seen{sweeps: map[string]*api.Sweep{}}
 	var err error
-	if s.totals, s.parts, s.duplicates, err = h.store.Glance(ctx); err != nil {
+	if s.totals, s.parts, s.duplicates, err = h.store.StatusSnapshot(ctx); err != nil {
 		return nil, err
 	}
 	if s.paused, err = h.store.PausedFlows(ctx); err != nil {

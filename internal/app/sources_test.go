@@ -336,11 +336,11 @@ func TestWishesAreHeard(t *testing.T) {
 	if err != nil || len(wishes) != 1 {
 		t.Fatalf("%+v %v", wishes, err)
 	}
-	if heard := hub.hearWishes(t.Context(), 0); heard != wishes[0].ID {
+	if heard := hub.followWishes(t.Context(), 0); heard != wishes[0].ID {
 		t.Errorf("heard up to %d, want %d", heard, wishes[0].ID)
 	}
 	await(t, "what was missed", func() bool { return g.newest(t)["C"].Seq == 1 })
-	if again := hub.hearWishes(t.Context(), wishes[0].ID); again != wishes[0].ID {
+	if again := hub.followWishes(t.Context(), wishes[0].ID); again != wishes[0].ID {
 		t.Errorf("heard once more: %d", again)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/flow"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -67,11 +68,12 @@ func (h *Hub) broken(r *flow.Runner, err error) {
 
 // foreign records that a topic which flows write to has other writers too.
 func (h *Hub) foreign(topic string) {
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	h.errands.Go(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second) // a hub that stops waits for it
 		defer cancel()
-		if err := h.store.NoteForeign(ctx, topic); err != nil {
+		if err := lifecycle.Guard(func() error { return h.store.NoteForeign(ctx, topic) }); err != nil {
 			h.log.Debug("cannot note that others write to a topic", "topic", topic, "error", err)
 		}
-	}()
+		return nil
+	})
 }

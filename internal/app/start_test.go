@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/waybill-hub/waybill/connectors"
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/bus/embedded"
@@ -27,7 +29,15 @@ import (
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := pgtest.Main(m)
+	http.DefaultClient.CloseIdleConnections()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, "something still runs after the last hub has stopped:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // door forwards connections to a server behind it, once it is opened.
 type door struct {

@@ -27,7 +27,7 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	g := &glance{totals: map[string]*state.FlowTotals{}, paused: map[string]state.Paused{}, systems: systemFacts(h.systems()),
+	g := &statusParts{totals: map[string]*state.FlowTotals{}, paused: map[string]state.Paused{}, systems: systemFacts(h.systems()),
 		refused: h.intake.Webhooks().Refused(), troubles: h.notices.Open()}
 	g.lags, g.oldest = h.backlog(ctx, seen.parts, ends)
 	g.now = h.clock.Now()
@@ -59,8 +59,8 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	return st, nil
 }
 
-// glance is what a status is made of, by name of the flow or system.
-type glance struct {
+// statusParts is what a status is made of, by name of the flow or system.
+type statusParts struct {
 	now     time.Time
 	totals  map[string]*state.FlowTotals
 	lags    map[string]int64
@@ -151,7 +151,7 @@ func (h *Hub) freshMetrics() http.Handler {
 }
 
 // flowStatus counts and judges one flow.
-func (h *Hub) flowStatus(r *running, g *glance, sweep *api.Sweep, hub *status.HubFacts) api.Flow {
+func (h *Hub) flowStatus(r *running, g *statusParts, sweep *api.Sweep, hub *status.HubFacts) api.Flow {
 	def := r.Flow()
 	f := api.Flow{Name: def.Name, Entity: def.Entity, From: place(def.From.Topic, def.From.System), To: place(def.To.Topic, def.To.System), Lag: g.lags[def.Name], Sweep: sweep}
 	t := g.totals[def.Name]
@@ -212,7 +212,7 @@ func onTime(after time.Duration, t state.Timeliness) api.OnTime {
 }
 
 // flowFacts are what is known of a flow beside its counts.
-func (h *Hub) flowFacts(r *running, g *glance, t *state.FlowTotals) *status.FlowFacts {
+func (h *Hub) flowFacts(r *running, g *statusParts, t *state.FlowTotals) *status.FlowFacts {
 	def := r.Flow()
 	f := &status.FlowFacts{Name: def.Name, Now: g.now, Started: h.started, LateAfter: def.SLO.LateAfter, SilentAfter: def.SLO.SilentAfter,
 		Target: g.systems[def.To.System], LastDelivered: t.LastDelivered, Source: status.SourceFacts{Trouble: h.sourceTrouble(def.Name), Refused: g.refusedOf(def.Name)},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/config"
@@ -55,14 +54,14 @@ func (h *Hub) openSystem(ctx context.Context, s *config.System) (*system, error)
 		return breaker.New(s.Name, h.clock, h.log.With("direction", direction), c.Probe)
 	}
 	o := &system{System: &deliver.System{System: s, Connector: c, Breaker: watched("write")}, reads: watched("read"), watch: lifecycle.NewBackground(context.Background())}
-	o.watch.Go(o.Breaker.Watch)
-	o.watch.Go(o.reads.Watch)
+	h.supervise(o.watch, "watching "+s.Name, o.Breaker.Watch)
+	h.supervise(o.watch, "watching "+s.Name, o.reads.Watch)
 	return o, nil
 }
 
 func (s *system) close() error {
-	_ = s.watch.Stop(context.Background(), nil) // a probe ends with its context
-	if err := s.Connector.Close(); err != nil {
+	err := s.watch.Stop(context.Background(), nil) // a probe ends with its context
+	if err = errors.Join(err, s.Connector.Close()); err != nil {
 		return fmt.Errorf("close system %s: %w", s.Name, err)
 	}
 	return nil
@@ -70,11 +69,5 @@ func (s *system) close() error {
 
 // closeSystems closes systems side by side.
 func closeSystems(systems map[string]*system) error {
-	var wg sync.WaitGroup
-	errs := make([]error, len(systems))
-	for i, name := range sortedKeys(systems) {
-		wg.Go(func() { errs[i] = systems[name].close() })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return lifecycle.SideBySide(sortedKeys(systems), func(name string) error { return systems[name].close() })
 }

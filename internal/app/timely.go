@@ -76,20 +76,16 @@ func (t *timely) stored(counts []state.Timely) {
 
 // startTimely stores what is counted as long as the hub runs, and what is left when the flows have ended.
 func (h *Hub) startTimely(context.Context) error {
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	// What is left is stored when the flows and what stores it now and then have ended: both were begun after this.
+	if err := h.stack.Push("the rest of what was delivered in time", 5*time.Second, h.storeTimely); err != nil {
+		return err
+	}
+	return h.beside("what was delivered in time", func(ctx context.Context) {
 		for lifecycle.Sleep(ctx, h.clock, keepTimely) == nil {
 			if err := h.storeTimely(ctx); err != nil && ctx.Err() == nil {
 				h.log.Debug("what was delivered in time cannot be stored; trying again", "error", err)
 			}
 		}
-	}()
-	return h.stack.Push("what was delivered in time", 5*time.Second, func(sctx context.Context) error {
-		stop()
-		<-done
-		return h.storeTimely(sctx)
 	})
 }
 

@@ -52,7 +52,7 @@ func troubleStatus(all []notice.Entry) []api.Trouble {
 }
 
 // refusedOf says for what a flow's sender was refused last, where nothing was taken from it since, and that is not longer ago than an hour.
-func (g *glance) refusedOf(flow string) string {
+func (g *statusParts) refusedOf(flow string) string {
 	var last *webhook.Refused
 	for i := range g.refused {
 		if r := &g.refused[i]; r.Flow == flow && r.Hour > 0 && r.Since && r.Reason != webhook.ReasonBusy && (last == nil || r.Last.After(last.Last)) {
@@ -66,7 +66,7 @@ func (g *glance) refusedOf(flow string) string {
 }
 
 // parkedFor is the newest cause for which messages of a flow were parked.
-func (g *glance) parkedFor(flow string) string {
+func (g *statusParts) parkedFor(flow string) string {
 	for i := range g.troubles {
 		if e := &g.troubles[i]; e.Flow == flow && e.What == notice.Park {
 			return e.Cause

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 )
 
 // waiting is what waits too long for another object, by flow: what is missing may never come, and only a person can know.
@@ -29,14 +30,15 @@ const mostNamed = 20
 // startWaiting looks, as long as the hub runs, for messages that wait longer than their flow allows.
 func (h *Hub) startWaiting(context.Context) error {
 	h.waiting.why, h.waiting.named = map[string]string{}, map[string]time.Time{}
+	failures := notice.NewLimiter(h.clock, h.log)
 	return h.beside("waiting", func(ctx context.Context) {
-		for lifecycle.Sleep(ctx, h.clock, h.lookWaiting(ctx)) == nil {
+		for lifecycle.Sleep(ctx, h.clock, h.lookWaiting(ctx, failures)) == nil {
 		}
 	})
 }
 
 // lookWaiting looks once and says when to look again.
-func (h *Hub) lookWaiting(ctx context.Context) (next time.Duration) {
+func (h *Hub) lookWaiting(ctx context.Context, failures *notice.Limiter) (next time.Duration) {
 	next = 5 * time.Second
 	for _, r := range h.flows() {
 		limit := r.Flow().SLO.WaitingAfter
@@ -45,7 +47,7 @@ func (h *Hub) lookWaiting(ctx context.Context) (next time.Duration) {
 		}
 		next = min(next, max(limit/4, 100*time.Millisecond))
 		if err := h.lookWaitingOf(ctx, r.Flow().Name, limit); err != nil && ctx.Err() == nil {
-			h.log.Warn("what waits too long is not known; looking again", "flow", r.Flow().Name, "error", err)
+			failures.Warn("what waits too long is not known; looking again", err, "flow", r.Flow().Name)
 		}
 	}
 	return next

@@ -256,20 +256,22 @@ func (q *pubPartition) settle(s span, base int64, err error) {
 // attempt writes the encoded batch, again and again while it was certainly not written and may be soon.
 func (q *pubPartition) attempt() (base int64, err error) {
 	until := time.Now().Add(q.p.cfg.RetryFor)
-	tries := lifecycle.Backoff{Min: 20 * time.Millisecond, Max: time.Second}
-	for {
+	_ = lifecycle.Retry(q.p.ctx, lifecycle.Real(), lifecycle.Backoff{Min: 20 * time.Millisecond, Max: time.Second}, func() error {
 		base, err = q.w.produce(q.p.ctx, q.buf, q.p.cfg.RequestTimeout)
 		switch {
 		case err == nil || fault.KindOf(err) == fault.Invalid: // the broker takes records, or says what is wrong with this one
 			q.ill.heal()
-			return base, err
 		case q.p.ctx.Err() == nil:
 			q.ill.note(err)
 		}
-		if wait := tries.Next(); !passing(err) || time.Now().Add(wait).After(until) || !pause(q.p.ctx, wait) {
-			return 0, err
+		return err
+	}, func(err error, wait time.Duration) error {
+		if !passing(err) || time.Now().Add(wait).After(until) {
+			return err
 		}
-	}
+		return nil
+	})
+	return base, err // of the last try, also where the publisher was closed: whether it was written is for that to say
 }
 
 // pause waits; false when ctx ended first.

@@ -27,7 +27,7 @@ func (sub *subscription) open(ctx context.Context, assigned []kafka.PartitionAss
 		return err
 	}, func(err error, _ time.Duration) error {
 		sub.opening.note(fmt.Errorf("the topic %s cannot be looked up: %w", sub.topic, err))
-		sub.log.Warn("looking up the topic failed and is tried again", "error", err)
+		sub.failures.Warn("looking up the topic failed and is tried again", err)
 		return nil
 	})
 	if err != nil { // ctx has ended
@@ -113,7 +113,7 @@ func (sub *subscription) position(ctx context.Context, a kafka.PartitionAssignme
 				return err
 			}
 			sub.opening.note(fmt.Errorf("the stored position of %s/%d cannot be read: %w", sub.topic, a.ID, err))
-			sub.log.Warn("the stored position cannot be read and is asked for again", "partition", a.ID, "error", err)
+			sub.failures.Warn("the stored position cannot be read and is asked for again", err, "partition", a.ID)
 			return nil
 		})
 		switch {
@@ -135,7 +135,7 @@ func (sub *subscription) position(ctx context.Context, a kafka.PartitionAssignme
 
 func (sub *subscription) partition(number int, epoch int64, pos event.Position) *partition {
 	s := sub.s
-	p := &partition{s: s, sub: sub, cfg: &s.cfg, log: sub.log, topic: sub.topic, number: number, name: fmt.Sprintf("%s/%d", sub.topic, number), epoch: epoch,
+	p := &partition{s: s, sub: sub, cfg: &s.cfg, failures: sub.failures, topic: sub.topic, number: number, name: fmt.Sprintf("%s/%d", sub.topic, number), epoch: epoch,
 		done: pos.Done, out: sub.out, fetcher: fetcher{c: s.c, topic: sub.topic, partition: number},
 		stopping: make(chan struct{}), fence: make(chan struct{}), gone: sub.gone, freed: make(chan struct{}, 1), deal: dealer{per: make([]laneDeal, s.cfg.Lanes)}}
 	p.ctx, p.cancel = context.WithCancel(sub.base)

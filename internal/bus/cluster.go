@@ -17,6 +17,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // Config says how to reach a Kafka cluster. The zero value of every field but Brokers is a usable default.
@@ -198,18 +199,19 @@ func (c *Cluster) awaitLeaders(ctx context.Context, topics []Topic) error {
 	for i := range topics {
 		names[i] = topics[i].Name
 	}
-	for {
+	var last error
+	again := lifecycle.Backoff{Min: 20 * time.Millisecond, Max: 20 * time.Millisecond}
+	if err := lifecycle.Retry(ctx, lifecycle.Real(), again, func() error {
 		m, err := c.metadata(ctx, names...)
-		if err == nil && m.ready() {
-			return nil
+		if err == nil && !m.ready() {
+			err = kafka.LeaderNotAvailable
 		}
-		if !pause(ctx, 20*time.Millisecond) {
-			if err == nil {
-				err = kafka.LeaderNotAvailable
-			}
-			return fault.Wrap(fault.Unavailable, "create topics "+strings.Join(names, ", "), err)
-		}
+		last = err
+		return err
+	}, nil); err == nil {
+		return nil
 	}
+	return fault.Wrap(fault.Unavailable, "create topics "+strings.Join(names, ", "), last)
 }
 
 // checkPartitions tells the log when a topic has another number of partitions than it was asked to have.

@@ -16,7 +16,26 @@ import (
 	"github.com/waybill-hub/waybill/internal/bus/embedded/brokertest"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 )
+
+// A subscription that panics is an alarm of its flow, and its channel is closed: nobody waits for it in silence.
+func TestReadingThatPanicsIsAnAlarm(t *testing.T) {
+	var alarm error
+	log := brokertest.Quiet(t)
+	s := &Subscriber{c: &Cluster{cfg: Config{Timeout: time.Millisecond}}, cfg: SubscriberConfig{Group: "g", OnAlarm: func(err error) { alarm = err }}, log: log,
+		subs: map[*subscription]struct{}{}}
+	sub := &subscription{s: s, topic: "orders", log: log, ctx: t.Context(), stop: func() {}, out: make(chan *message.Message), gone: make(chan struct{}), left: make(chan struct{})} // and no group
+	s.subs[sub] = struct{}{}
+	s.read(t.Context(), sub)
+	if alarm == nil || !strings.Contains(alarm.Error(), "topic orders: panic") {
+		t.Errorf("the alarm is %v", alarm)
+	}
+	if _, open := <-sub.out; open || len(s.subs) != 0 {
+		t.Errorf("it counts as a subscription still: %v", s.subs)
+	}
+}
 
 // Every call to a broker that has gone silent ends by itself, also where the caller sets no time.
 func TestCallsEnd(t *testing.T) {
@@ -74,7 +93,7 @@ func TestOneCommitAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gen := &commits{end: make(chan error)}
 		p := &partition{}
-		c := &committer{gen: gen, topic: "orders", parts: []*partition{p}, timeout: time.Second, log: brokertest.Quiet(t)}
+		c := &committer{gen: gen, topic: "orders", parts: []*partition{p}, timeout: time.Second, log: brokertest.Quiet(t), failures: notice.NewLimiter(lifecycle.Real(), brokertest.Quiet(t))}
 		for _, low := range []int64{5, 9, 12} {
 			p.next.Store(low)
 			c.tick()

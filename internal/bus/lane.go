@@ -10,6 +10,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // recordCost is what a record takes in memory besides its own bytes: the struct, its share of slices and allocations.
@@ -114,7 +115,7 @@ func (l *lane) deliver(records []event.Record) bool {
 	case <-l.p.stopping:
 		return false
 	}
-	backoff := l.p.cfg.NackBackoff
+	tries := lifecycle.Backoff{Min: l.p.cfg.NackBackoff, Max: 20 * l.p.cfg.NackBackoff}
 	for {
 		ctx, cancel := context.WithCancel(l.p.ctx)
 		m := l.message(ctx, records)
@@ -133,11 +134,10 @@ func (l *lane) deliver(records []event.Record) bool {
 			return !l.p.fenced()
 		case <-m.Nacked():
 			cancel()
-			if !l.rest(backoff) {
+			if !l.rest(tries.Next()) {
 				<-l.gate
 				return false
 			}
-			backoff = min(2*backoff, 20*l.p.cfg.NackBackoff)
 		case <-l.p.fence:
 			cancel()
 			go l.letGo(m)
@@ -169,11 +169,6 @@ func (l *lane) rest(d time.Duration) bool {
 }
 
 func (l *lane) message(ctx context.Context, records []event.Record) *message.Message {
-	if l.p.cfg.PlainMessages {
-		m := plainMessage(&records[0])
-		m.SetContext(ctx)
-		return m
-	}
 	m := message.NewMessage(l.p.name+"/"+strconv.FormatInt(records[0].Offset, 10), nil)
 	m.SetContext(event.WithBatch(ctx, &event.Batch{Group: l.p.cfg.Group, Topic: l.p.topic, Partition: l.p.number,
 		Lane: l.number, Epoch: l.p.epoch, Records: records}))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/bus/recordbatch"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 )
 
 // partition is one partition for as long as one generation of the group has given it to us.
@@ -22,7 +22,6 @@ type partition struct {
 	s       *Subscriber
 	sub     *subscription
 	cfg     *SubscriberConfig
-	log     *slog.Logger
 	topic   string
 	number  int
 	name    string // topic/number
@@ -39,9 +38,10 @@ type partition struct {
 	fence    chan struct{} // closed: acknowledgements do not count
 	gone     chan struct{} // closed: the subscription has ended
 
-	ill   ailment                   // of reading
-	asked atomic.Pointer[question] // what the broker was asked, while it has not answered
-	empty int                      // answers without a record since the last one with any
+	ill      ailment                  // of reading
+	failures *notice.Limiter          // what the log is told of it
+	asked    atomic.Pointer[question] // what the broker was asked, while it has not answered
+	empty    int                      // answers without a record since the last one with any
 
 	next atomic.Int64 // offset after the last record queued in a lane
 	end  atomic.Int64 // offset of the next record to be written, as the broker said last
@@ -127,7 +127,6 @@ func (p *partition) room(ctx context.Context) bool {
 func (p *partition) read(ctx context.Context) error {
 	corrupt := 0
 	doubt := false // a call has failed: the broker that answers next may be another one
-	var told time.Time
 	defer p.fetcher.release()
 	tries := askAgain
 	for p.room(ctx) {
@@ -190,10 +189,7 @@ func (p *partition) read(ctx context.Context) error {
 		if err != nil {
 			p.ill.note(err)
 		}
-		if time.Since(told) > 10*time.Second {
-			told = time.Now()
-			p.log.Warn("reading a partition failed and is tried again", "partition", p.name, "offset", p.next.Load(), "error", err)
-		}
+		p.failures.Warn("reading a partition failed and is tried again", err, "partition", p.name, "offset", p.next.Load())
 		if !pause(ctx, tries.Next()) {
 			return nil
 		}
@@ -281,7 +277,7 @@ func (p *partition) tellGap(ctx context.Context, from, to int64) {
 	_ = lifecycle.Retry(ctx, lifecycle.Real(), askAgain, func() error {
 		return g.Gap(ctx, p.cfg.Group, p.topic, p.number, p.epoch, event.Range{From: from, To: to})
 	}, func(err error, _ time.Duration) error {
-		p.log.Warn("a gap could not be stored and is tried again", "partition", p.name, "from", from, "to", to, "error", err)
+		p.failures.Warn("a gap could not be stored and is tried again", err, "partition", p.name, "from", from, "to", to)
 		return nil
 	})
 }

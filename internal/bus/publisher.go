@@ -36,8 +36,6 @@ type PublisherConfig struct {
 	RetryFor time.Duration
 	// Compression is "none" (default), "gzip", "snappy", "lz4" or "zstd".
 	Compression string
-	// Key gives the record key of a watermill message; default: the metadata field KeyMetadata.
-	Key MessageKey
 }
 
 // Publisher writes records with all acknowledgements, those of one key in order. It is safe for concurrent use, and many
@@ -84,9 +82,6 @@ func (c *Cluster) Publisher(cfg PublisherConfig) *Publisher {
 	}
 	if cfg.RetryFor <= 0 {
 		cfg.RetryFor = 10 * time.Second
-	}
-	if cfg.Key == nil {
-		cfg.Key = metadataKey
 	}
 	p := &Publisher{c: c, cfg: cfg, balancer: kafka.Murmur2Balancer{Consistent: true}, budget: semaphore.NewWeighted(cfg.MaxInFlight),
 		parts: map[partitionKey]*pubPartition{}, lookups: map[string]*ailment{}}

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -445,26 +444,6 @@ func TestCompression(t *testing.T) {
 	p := publisher(t, c, PublisherConfig{Compression: "brotli"})
 	if sent := p.Send(t.Context(), []event.Record{record("none", "k", "x")}); fault.KindOf(sent[0].Err) != fault.Invalid || !strings.Contains(sent[0].Err.Error(), "brotli") {
 		t.Errorf("unknown compression: %v", sent[0].Err)
-	}
-}
-
-// watermill's router closes the publisher of a handler that ends.
-func TestSharedPublisherStaysOpen(t *testing.T) {
-	e := broker(t)
-	c := dial(t, e.Addr())
-	topic(t, c, "orders", 1)
-	p := publisher(t, c, PublisherConfig{})
-	if err := p.Shared().Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Shared().Publish("orders", message.NewMessage("1", []byte("x"))); err != nil {
-		t.Error(err)
-	}
-	if err := p.Publish("orders"); err != nil {
-		t.Errorf("nothing to publish: %v", err)
-	}
-	if err := p.Publish("missing", message.NewMessage("named", nil)); err == nil || !strings.Contains(err.Error(), "named") {
-		t.Errorf("missing topic: %v", err)
 	}
 }
 

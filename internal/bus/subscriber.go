@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // ErrPosition: a group's position does not fit what the broker holds. Going on would skip records, or read them again,
@@ -54,10 +55,8 @@ type SubscriberConfig struct {
 	FetchWait time.Duration
 	// Positions keeps positions besides Kafka; may be nil.
 	Positions Positions
-	// PlainMessages hands over one record per message, in its payload, without a batch.
-	PlainMessages bool
-	// NackBackoff is how long a refused batch rests before it is handed over again; it doubles up to 20 times that.
-	// Default 100 ms.
+	// NackBackoff is how long a refused batch rests at most before it is handed over again; it doubles up to 20 times that (see
+	// lifecycle.Backoff). Default 100 ms.
 	NackBackoff time.Duration
 	// CommitEvery is how long after an acknowledgement offsets are committed to Kafka, and so how often; default 200 ms.
 	CommitEvery time.Duration
@@ -93,9 +92,6 @@ func (cfg *SubscriberConfig) setDefaults(c *Cluster) {
 	if cfg.MaxBytes <= 0 {
 		cfg.MaxBytes = 64 << 20
 	}
-	if cfg.PlainMessages {
-		cfg.MaxBatch = 1
-	}
 	or(&cfg.FetchWait, 500*time.Millisecond)
 	or(&cfg.NackBackoff, 100*time.Millisecond)
 	or(&cfg.CommitEvery, 200*time.Millisecond)
@@ -110,6 +106,8 @@ func (cfg *SubscriberConfig) setDefaults(c *Cluster) {
 	}
 }
 
+var _ message.Subscriber = (*Subscriber)(nil)
+
 // Subscriber reads topics as a member of a consumer group. Each topic subscribed to is a member of its own. It is safe
 // for concurrent use.
 type Subscriber struct {
@@ -118,10 +116,10 @@ type Subscriber struct {
 	log      *slog.Logger
 	assigned atomic.Int64 // partitions read at present: each has an equal share of MaxBytes
 
-	mu     sync.Mutex
-	subs   map[*subscription]struct{}
-	closed bool
-	wg     sync.WaitGroup
+	reading *lifecycle.Background // the subscriptions
+
+	mu   sync.Mutex
+	subs map[*subscription]struct{}
 }
 
 // Subscriber makes a subscriber; nothing is read before Subscribe.
@@ -130,7 +128,7 @@ func (c *Cluster) Subscriber(cfg SubscriberConfig) (*Subscriber, error) {
 		return nil, errors.New("bus: a subscriber needs a group")
 	}
 	cfg.setDefaults(c)
-	return &Subscriber{c: c, cfg: cfg, log: c.cfg.Log.With("group", cfg.Group), subs: map[*subscription]struct{}{}}, nil
+	return &Subscriber{c: c, cfg: cfg, log: c.cfg.Log.With("group", cfg.Group), reading: lifecycle.NewBackground(context.Background()), subs: map[*subscription]struct{}{}}, nil
 }
 
 // Subscribe reads a topic until ctx ends, Close is called or an alarm stops it; then the channel is closed. Each message
@@ -140,7 +138,7 @@ func (c *Cluster) Subscriber(cfg SubscriberConfig) (*Subscriber, error) {
 func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.reading.Err() != nil {
 		return nil, fmt.Errorf("bus: subscribe to %s: %w", topic, errClosed)
 	}
 	sub, err := newSubscription(ctx, s, topic)
@@ -148,28 +146,30 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		return nil, fmt.Errorf("bus: subscribe to %s: %w", topic, err)
 	}
 	s.subs[sub] = struct{}{}
-	s.wg.Add(1)
-	go func() {
-		defer s.wg.Done()
-		sub.run()
-		s.mu.Lock()
+	if !s.reading.Go(func(ctx context.Context) error { s.read(ctx, sub); return nil }) { // closed meanwhile
+		sub.stop()
 		delete(s.subs, sub)
-		s.mu.Unlock()
-	}()
+		return nil, fmt.Errorf("bus: subscribe to %s: %w", topic, errClosed)
+	}
 	return sub.out, nil
+}
+
+// read is the life of a subscription, until ctx or its own context ends.
+func (s *Subscriber) read(ctx context.Context, sub *subscription) {
+	defer context.AfterFunc(ctx, sub.stop)()
+	if err := lifecycle.Guard(func() error { sub.run(); return nil }); err != nil {
+		s.log.Error("reading has stopped", "topic", sub.topic, "error", err)
+		s.cfg.OnAlarm(fmt.Errorf("group %s, topic %s: %w", s.cfg.Group, sub.topic, err))
+	}
+	s.mu.Lock()
+	delete(s.subs, sub)
+	s.mu.Unlock()
 }
 
 // Close stops reading, waits for what is on its way, commits, leaves the group and closes the channels. It takes little
 // longer than Grace.
 func (s *Subscriber) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	for sub := range s.subs {
-		sub.stop()
-	}
-	s.mu.Unlock()
-	s.wg.Wait()
-	return nil
+	return s.reading.Stop(context.Background(), errClosed)
 }
 
 // PartitionStats is how far one partition has been read.
@@ -186,9 +186,6 @@ type PartitionStats struct {
 	Epoch int64
 }
 
-// Lag is the number of offsets that are not finished.
-func (p PartitionStats) Lag() int64 { return max(0, p.End-p.Next) }
-
 // Stats tells of the partitions that are read at present, without asking a broker.
 func (s *Subscriber) Stats() []PartitionStats {
 	s.mu.Lock()
@@ -200,26 +197,4 @@ func (s *Subscriber) Stats() []PartitionStats {
 		}
 	}
 	return out
-}
-
-// Lag is Stats with the ends of the partitions as the brokers tell them now.
-func (s *Subscriber) Lag(ctx context.Context) ([]PartitionStats, error) {
-	stats := s.Stats()
-	seen := map[string]TopicInfo{}
-	for i := range stats {
-		t := &stats[i]
-		info, ok := seen[t.Topic]
-		if !ok {
-			m, err := s.c.Describe(ctx, t.Topic)
-			if err != nil {
-				return nil, err
-			}
-			info = m[t.Topic]
-			seen[t.Topic] = info
-		}
-		if t.Partition < len(info.Partitions) {
-			t.End = info.Partitions[t.Partition].Last
-		}
-	}
-	return stats, nil
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/waybill-hub/waybill/internal/failpoint"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 )
 
 // subscription is one member of a group, reading one topic.
@@ -35,8 +37,9 @@ type subscription struct {
 	// Of the goroutine that runs generations: which log was read last.
 	cluster, topicID string
 
-	member  membership
-	opening ailment // of finding out where to begin
+	member   membership
+	opening  ailment         // of finding out where to begin
+	failures *notice.Limiter // what the log is told of what is tried again
 
 	news chan struct{} // has an element when a low watermark may have moved
 
@@ -59,7 +62,8 @@ func newSubscription(ctx context.Context, s *Subscriber, topic string) (*subscri
 	c := s.c
 	client := c.cfg.ClientID + "-" + strings.ToLower(rand.Text()[:10])
 	dialer := &kafka.Dialer{ClientID: client, Timeout: min(c.cfg.Timeout, 5*time.Second), DualStack: true, TLS: c.cfg.TLS, SASLMechanism: c.mechanism}
-	sub := &subscription{s: s, topic: topic, log: s.log.With("topic", topic), out: make(chan *message.Message),
+	log := s.log.With("topic", topic)
+	sub := &subscription{s: s, topic: topic, log: log, failures: notice.NewLimiter(lifecycle.Real(), log), out: make(chan *message.Message),
 		base: context.WithoutCancel(ctx), gone: make(chan struct{}), gates: map[int][]chan struct{}{}, client: client, left: make(chan struct{}), news: make(chan struct{}, 1)}
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
 		ID:                     s.cfg.Group,
@@ -97,7 +101,6 @@ func (sub *subscription) run() {
 		failpoint.Hit(failpoint.GroupLeave)
 		sub.leave()
 	}()
-	var told time.Time
 	var member string // of the last generation, while it may still be in the group
 	var leaving sync.WaitGroup
 	defer leaving.Wait()
@@ -120,10 +123,7 @@ func (sub *subscription) run() {
 				member, left = "", cancel
 				leaving.Go(func() { sub.takeOut(ctx, id) })
 			}
-			if time.Since(told) > 10*time.Second {
-				told = time.Now()
-				sub.log.Warn("joining the consumer group failed and is tried again", "error", err)
-			}
+			sub.failures.Warn("joining the consumer group failed and is tried again", err)
 			continue
 		}
 		left()
@@ -142,25 +142,22 @@ func (sub *subscription) run() {
 // takeOut takes a member out of the group whose id was given up: kafka-go joins under a new id when the broker was away, and a broker that
 // comes back waits for the old one until its session ends. The id is nobody's any more, so that nothing else can be hit.
 func (sub *subscription) takeOut(ctx context.Context, id string) {
-	for {
+	again := lifecycle.Backoff{Min: joinBackoff, Max: joinBackoff}
+	_ = lifecycle.Retry(ctx, lifecycle.Real(), again, func() error {
 		ask, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
 		res, err := sub.s.c.client.LeaveGroup(ask, &kafka.LeaveGroupRequest{GroupID: sub.s.cfg.Group, Members: []kafka.LeaveGroupRequestMember{{ID: id}}})
-		cancel()
 		if err == nil {
 			err = res.Error
 		}
 		if err == nil && len(res.Members) > 0 {
 			err = res.Members[0].Error
 		}
-		if err == nil || errors.Is(err, kafka.UnknownMemberId) {
-			return
+		if errors.Is(err, kafka.UnknownMemberId) {
+			return nil
 		}
-		select {
-		case <-time.After(joinBackoff):
-		case <-ctx.Done():
-			return
-		}
-	}
+		return err
+	}, nil) // what keeps it from leaving keeps it from joining, which is told
 }
 
 // leave waits until kafka-go has left the group, with a deadline because its Close can wait for ever. Closed in the middle
@@ -230,7 +227,7 @@ func (sub *subscription) generation(ctx context.Context, gen *kafka.Generation) 
 			}
 		})
 	}
-	commits := &committer{gen: gen, topic: sub.topic, parts: parts, timeout: sub.s.c.cfg.Timeout, log: sub.log}
+	commits := &committer{gen: gen, topic: sub.topic, parts: parts, timeout: sub.s.c.cfg.Timeout, log: sub.log, failures: sub.failures}
 	// Nothing is looked at while nothing is acknowledged: a hub has hundreds of flows at rest.
 	due := time.After(sub.s.cfg.CommitEvery) // what an earlier generation, or another hub, has not committed
 	look := time.NewTicker(sub.s.cfg.lookEvery)

@@ -20,7 +20,7 @@ import (
 type suite struct {
 	addr  string
 	lanes int
-	key   MessageKey
+	key   messageKey
 }
 
 // byUUID spreads messages over partitions and lanes.
@@ -31,7 +31,7 @@ func byPayload(_ string, m *message.Message) []byte { return m.Payload }
 
 // initialized is a subscriber that makes its topics: the official tests name topics as they go.
 type initialized struct {
-	*Subscriber
+	*plainSubscriber
 	c *Cluster
 }
 
@@ -45,11 +45,11 @@ func (i initialized) SubscribeInitialize(topic string) error {
 // Close closes the connections, too.
 func (i initialized) Close() error {
 	defer i.c.Close()
-	return i.Subscriber.Close()
+	return i.plainSubscriber.Close()
 }
 
 type closing struct {
-	*Publisher
+	plainPublisher
 	c *Cluster
 }
 
@@ -74,13 +74,13 @@ func (s suite) pubSub(t *testing.T, group string) (message.Publisher, message.Su
 		}
 	}
 	pc, sc := connect(), connect()
-	pub := pc.Publisher(PublisherConfig{Key: s.key})
-	sub, err := sc.Subscriber(SubscriberConfig{Group: group, PlainMessages: true, Lanes: s.lanes, NackBackoff: 10 * time.Millisecond,
+	pub := plainPublisher{pc.Publisher(PublisherConfig{}), s.key}
+	sub, err := sc.Subscriber(SubscriberConfig{Group: group, MaxBatch: 1, Lanes: s.lanes, NackBackoff: 10 * time.Millisecond,
 		Heartbeat: 100 * time.Millisecond, Grace: 300 * time.Millisecond, CommitEvery: 50 * time.Millisecond, Session: 6 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, i := closing{pub, pc}, initialized{sub, sc}
+	p, i := closing{pub, pc}, initialized{&plainSubscriber{Subscriber: sub}, sc}
 	t.Cleanup(func() { // some of the official tests leave theirs open
 		if err := p.Close(); err != nil {
 			t.Error(err)

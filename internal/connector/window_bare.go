@@ -16,8 +16,8 @@ const MaxBare = 5_000
 type bareState struct {
 	Done  bool            `json:"done,omitempty"` // a pass was complete
 	Place json.RawMessage `json:"place,omitempty"`
-	Last  tally           `json:"last,omitzero"` // of the last complete pass
-	Now   tally           `json:"now,omitzero"`  // of this one
+	Last  namedCount      `json:"last,omitzero"` // of the last complete pass
+	Now   namedCount      `json:"now,omitzero"`  // of this one
 	Seen  []string        `json:"seen,omitempty"`
 	Next  []string        `json:"next,omitempty"`
 }

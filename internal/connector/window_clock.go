@@ -117,18 +117,18 @@ func (w *Window) stillToCome(seen map[[12]byte]string) map[[12]byte]string {
 
 // said counts what is remarkable in a round.
 type said struct {
-	Ahead     tally `json:"a,omitzero"`
-	Unstamped tally `json:"u,omitzero"`
+	Ahead     namedCount `json:"a,omitzero"`
+	Unstamped namedCount `json:"u,omitzero"`
 }
 
-// tally is a number of records, of which the first is named.
-type tally struct {
+// namedCount is a number of records, of which the first is named.
+type namedCount struct {
 	N       int    `json:"n"`
 	Local   string `json:"l,omitempty"`
 	Version string `json:"v,omitempty"`
 }
 
-func (t *tally) add(r *Record) {
+func (t *namedCount) add(r *Record) {
 	if t.N++; t.N == 1 {
 		t.Local, t.Version = r.Local, r.Version
 	}
@@ -167,7 +167,7 @@ func (s *said) since(before *said, full bool) *said {
 // Remarks gives what the last complete round has to say of the system's data.
 func (w *Window) Remarks() []Remark {
 	var out []Remark
-	add := func(kind RemarkKind, t tally) {
+	add := func(kind RemarkKind, t namedCount) {
 		if t.N > 0 {
 			out = append(out, Remark{Kind: kind, Local: t.Local, Version: t.Version, Count: t.N})
 		}

@@ -3,7 +3,6 @@
 package fault
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -110,9 +109,4 @@ func As(err error) (*Error, bool) {
 	var e *Error
 	ok := errors.As(err, &e)
 	return e, ok
-}
-
-// Canceled reports whether err only says that the hub is stopping: such a failure decides no message's fate.
-func Canceled(ctx context.Context, err error) bool {
-	return err != nil && ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err()))
 }

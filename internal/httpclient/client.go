@@ -24,6 +24,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -57,12 +58,14 @@ type Client struct {
 	http   *http.Client
 	limit  *limiter
 	tokens *tokens
-	stop   context.CancelFunc
 	scrub  connector.Scrubber
 	now    func() time.Time
 }
 
-var errNoToken = errors.New("the answer holds no access_token")
+var (
+	errNoToken = errors.New("the answer holds no access_token")
+	errClosed  = errors.New("the client is closed")
+)
 
 // secretHeader tells headers whose values are treated as secrets.
 var secretHeader = regexp.MustCompile(`(?i)auth|key|token|secret|cookie|password`)
@@ -116,10 +119,8 @@ func New(cfg Config) (*Client, error) {
 		transport.Proxy = http.ProxyURL(proxy)
 	}
 	c.http = &http.Client{Transport: onceTransport{transport}, CheckRedirect: followRedirect}
-	stop, cancel := context.WithCancel(context.Background())
-	c.stop = cancel
 	if cfg.Auth.ClientCredentials != nil {
-		c.tokens = &tokens{fetch: c.fetchToken, now: c.now, stop: stop}
+		c.tokens = &tokens{fetch: c.fetchToken, now: c.now, asking: lifecycle.NewBackground(context.Background())}
 	}
 	return c, nil
 }
@@ -200,9 +201,8 @@ func port(u *url.URL) string {
 
 // Close ends token requests and closes idle connections. Calls under way end by their contexts.
 func (c *Client) Close() error {
-	c.stop()
 	if c.tokens != nil {
-		c.tokens.wg.Wait()
+		_ = c.tokens.asking.Stop(context.Background(), nil) // a request ends with its context; those who wait for it are told its error
 	}
 	c.http.CloseIdleConnections()
 	return nil

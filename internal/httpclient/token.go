@@ -9,15 +9,15 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // tokens caches one OAuth token. However many callers wait for a token, one request fetches it; that request belongs to
 // no caller, so that one caller's end does not fail the others.
 type tokens struct {
-	fetch func(ctx context.Context) (token string, expires time.Time, err error)
-	now   func() time.Time
-	stop  context.Context // ended by Close
-	wg    sync.WaitGroup
+	fetch  func(ctx context.Context) (token string, expires time.Time, err error)
+	now    func() time.Time
+	asking *lifecycle.Background // ended by Close
 
 	mu      sync.Mutex
 	token   string
@@ -41,8 +41,11 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 	f := t.flight
 	if f == nil {
 		f = &flight{done: make(chan struct{})}
+		if !t.asking.Go(func(ctx context.Context) error { t.run(ctx, f); return nil }) {
+			t.mu.Unlock()
+			return "", fault.Wrap(fault.Unavailable, "fetch token", errClosed)
+		}
 		t.flight = f
-		t.wg.Go(func() { t.run(f) })
 	}
 	t.mu.Unlock()
 	select {
@@ -53,8 +56,13 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 	}
 }
 
-func (t *tokens) run(f *flight) {
-	token, expires, err := t.fetch(t.stop)
+func (t *tokens) run(ctx context.Context, f *flight) {
+	var token string
+	var expires time.Time
+	err := lifecycle.Guard(func() (err error) {
+		token, expires, err = t.fetch(ctx)
+		return err
+	})
 	t.mu.Lock()
 	f.token, f.err = token, err
 	if err == nil {

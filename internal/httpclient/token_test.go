@@ -1,6 +1,7 @@
 package httpclient
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -116,6 +117,32 @@ func TestSingleFlight(t *testing.T) {
 	wg.Wait()
 	if p.fetched.Load() != 1 || failed.Load() != 0 {
 		t.Errorf("%d tokens, %d failures", p.fetched.Load(), failed.Load())
+	}
+}
+
+// Close ends a token request that is under way, and after it none is begun.
+func TestTokensEndWithTheClient(t *testing.T) {
+	asked := make(chan struct{}, 2)
+	c, _ := serve(t, Config{Auth: credentials("header")}, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		asked <- struct{}{}
+		<-r.Context().Done() // the client has gone
+	})
+	call := func() error {
+		_, err := c.Do(t.Context(), Request{Method: "GET", Path: "orders"})
+		return err
+	}
+	under := make(chan error, 1)
+	go func() { under <- call() }()
+	<-asked
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-under; err == nil {
+		t.Error("a call whose token nobody fetches any more has no error")
+	}
+	if err := call(); fault.KindOf(err) != fault.Unavailable || !errors.Is(err, errClosed) || len(asked) != 0 {
+		t.Errorf("after the end: %v, and %d more tokens were asked for", err, len(asked))
 	}
 }
 

@@ -4,7 +4,6 @@ package intake
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -130,6 +129,3 @@ type Files struct {
 	// Chunk is how many rows are committed at once; 0: 500.
 	Chunk int
 }
-
-// ErrPaused: the source waits for a person, after the system refused the credentials.
-var ErrPaused = errors.New("paused")

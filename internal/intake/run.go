@@ -102,7 +102,7 @@ func Start(c Config) (*Intake, error) {
 func (w *work) begin(parent context.Context) {
 	w.running = lifecycle.NewBackground(parent)
 	for _, p := range w.leased {
-		w.running.Go(p)
+		w.running.Go(func(ctx context.Context) error { p(ctx); return nil })
 	}
 }
 
@@ -119,13 +119,7 @@ func (w *work) stop(ctx context.Context) error {
 
 // stopAll stops works side by side.
 func stopAll(ctx context.Context, works []*work) error {
-	errs := make([]error, len(works))
-	var wg sync.WaitGroup
-	for i, w := range works {
-		wg.Go(func() { errs[i] = w.stop(ctx) })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return lifecycle.SideBySide(works, func(w *work) error { return w.stop(ctx) })
 }
 
 // work prepares one source's relay and, where it is read, its reader.

@@ -51,16 +51,13 @@ func (p *poller) work(ctx context.Context, t *lease.Held) error {
 	if p.sweeper == nil {
 		return p.run(ctx, t)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		cancel(lifecycle.Guard(func() error { return p.sweeper.run(ctx, t) }))
-	}()
-	err := p.run(ctx, t)
-	cancel(err)
-	<-done
-	return err
+	both := lifecycle.NewBackground(ctx)
+	both.Go(func(ctx context.Context) error { return p.sweeper.run(ctx, t) })
+	both.Go(func(ctx context.Context) error { return p.run(ctx, t) })
+	if err := both.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
 }
 
 // run sweeps whenever it is time, until ctx ends. Times that were missed while no hub was running are made up for by one sweep.

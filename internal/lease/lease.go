@@ -12,6 +12,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -72,6 +73,7 @@ type Runner struct {
 // state.ErrFenced as its cause; work that panics or returns is begun again after a while.
 func (r *Runner) Run(ctx context.Context, work func(context.Context, *Held) error) {
 	tries := lifecycle.Backoff{Min: time.Second, Max: r.TTL}
+	failures := notice.NewLimiter(r.Clock, r.Log)
 	for ctx.Err() == nil {
 		asked := r.Clock.Now()
 		had, err := r.Once(ctx, work)
@@ -83,12 +85,12 @@ func (r *Runner) Run(ctx context.Context, work func(context.Context, *Held) erro
 			}
 			wait = tries.Next()
 			if err != nil && ctx.Err() == nil {
-				r.Log.Warn("work under a lease ended; beginning again", "lease", r.Name, "in", wait, "error", err)
+				failures.Warn("work under a lease ended; beginning again", err, "lease", r.Name, "in", wait)
 			}
 		case err != nil:
 			wait = tries.Next()
 			if ctx.Err() == nil {
-				r.Log.Warn("cannot ask for a lease; trying again", "lease", r.Name, "in", wait, "error", err)
+				failures.Warn("cannot ask for a lease; trying again", err, "lease", r.Name, "in", wait)
 			}
 		default:
 			tries.Reset()
@@ -114,16 +116,12 @@ func (r *Runner) Once(ctx context.Context, work func(context.Context, *Held) err
 func (r *Runner) hold(ctx context.Context, lease state.Lease, until time.Time, work func(context.Context, *Held) error) error {
 	failpoint.Hit(failpoint.LeaseTaken)
 	held := Hold(lease, until)
-	ctx, cancel := context.WithCancelCause(ctx)
-	renewing := make(chan struct{})
-	go func() {
-		defer close(renewing)
-		r.renew(ctx, cancel, held)
-	}()
-	err := lifecycle.Guard(func() error { return work(ctx, held) })
-	cause := context.Cause(ctx)
-	cancel(nil)
-	<-renewing
+	renewing := lifecycle.NewBackground(ctx)
+	renewing.Go(func(ctx context.Context) error { return r.renew(ctx, held) })
+	working := renewing.Context()
+	err := lifecycle.Guard(func() error { return work(working, held) })
+	cause := context.Cause(working)
+	_ = renewing.Stop(context.Background(), nil) // a renewal ends with its context; what it failed of ended the work, or came too late to
 	if errors.Is(cause, state.ErrFenced) {
 		if err != nil && !errors.Is(err, cause) {
 			return fmt.Errorf("%w: %w", cause, err)
@@ -138,15 +136,14 @@ func (r *Runner) hold(ctx context.Context, lease state.Lease, until time.Time, w
 	return err
 }
 
-// renew prolongs the lease until ctx ends. A lease that another hub has taken, or that could not be prolonged before it ran
-// out, ends the work; a store that does not answer is waited for no longer than that.
-func (r *Runner) renew(ctx context.Context, cancel context.CancelCauseFunc, held *Held) {
+// renew prolongs the lease until ctx ends. It fails, which ends the work, when another hub has taken the lease, or it could not be prolonged
+// before it ran out; a store that does not answer is waited for no longer than that.
+func (r *Runner) renew(ctx context.Context, held *Held) error {
 	for lifecycle.Sleep(ctx, r.Clock, r.TTL/3) == nil {
 		asked := r.Clock.Now()
 		left := held.until.Load().Sub(asked)
 		if left <= 0 {
-			cancel(errRanOut)
-			return
+			return errRanOut
 		}
 		rctx, done := lifecycle.WithTimeout(ctx, r.Clock, left, errRanOut)
 		l, err := r.Store.RenewLease(rctx, held.Lease(), r.TTL)
@@ -155,11 +152,10 @@ func (r *Runner) renew(ctx context.Context, cancel context.CancelCauseFunc, held
 		case err == nil:
 			held.set(l, asked.Add(r.TTL))
 		case errors.Is(err, state.ErrFenced):
-			cancel(err)
-			return
+			return err
 		case held.Check(r.Clock) != nil:
-			cancel(fmt.Errorf("%w: %w", errRanOut, err))
-			return
+			return fmt.Errorf("%w: %w", errRanOut, err)
 		}
 	}
+	return nil
 }

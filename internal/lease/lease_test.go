@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -247,4 +249,42 @@ func TestOnce(t *testing.T) {
 			t.Errorf("worked %d times, released %d times", n, o.released)
 		}
 	})
+}
+
+// A store that does not answer is asked again and again, and the log is told once a minute.
+func TestFailuresAreToldOnceAMinute(t *testing.T) {
+	for name, c := range map[string]struct {
+		down error // of the lease
+		work error
+	}{
+		"the lease cannot be asked for": {fault.New(fault.Unavailable, "the store does not answer"), nil},
+		"the work fails":                {nil, errors.New("the system does not answer")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute-time.Second)
+				defer cancel()
+				asked, log := 0, &strings.Builder{}
+				r := &Runner{Store: down{&office{}, func() error { asked++; return c.down }}, Clock: lifecycle.Real(), Log: slog.New(slog.NewTextHandler(log, nil)),
+					Name: "relay/x", Holder: "h", TTL: 15 * time.Second}
+				r.Run(ctx, func(context.Context, *Held) error { return c.work })
+				if told := strings.Count(log.String(), "level=WARN"); told < 4 || told > 5 || asked < 20 {
+					t.Errorf("asked %d times and told %d times in 5 minutes:\n%s", asked, told, log)
+				}
+			})
+		})
+	}
+}
+
+// down is an office that may not answer.
+type down struct {
+	*office
+	ask func() error
+}
+
+func (d down) AcquireLease(ctx context.Context, name, holder string, ttl time.Duration) (state.Lease, bool, error) {
+	if err := d.ask(); err != nil {
+		return state.Lease{}, false, err
+	}
+	return d.office.AcquireLease(ctx, name, holder, ttl)
 }

@@ -29,7 +29,7 @@ func (b *Backoff) Next() time.Duration {
 func (b *Backoff) Reset() { b.n = 0 }
 
 // Retry tries until try succeeds, ctx ends, whose cause it gives then, or failed says that it is enough. failed is told of every failure and of
-// the wait before the next try; the error that it gives, where it gives one, is Retry's.
+// the wait before the next try; the error that it gives, where it gives one, is Retry's. A nil failed never has enough.
 func Retry(ctx context.Context, c Clock, b Backoff, try func() error, failed func(err error, wait time.Duration) error) error {
 	for {
 		err := try()
@@ -40,8 +40,10 @@ func Retry(ctx context.Context, c Clock, b Backoff, try func() error, failed fun
 			return context.Cause(ctx)
 		}
 		wait := b.Next()
-		if err := failed(err, wait); err != nil {
-			return err
+		if failed != nil {
+			if err := failed(err, wait); err != nil {
+				return err
+			}
 		}
 		if err := Sleep(ctx, c, wait); err != nil {
 			return err

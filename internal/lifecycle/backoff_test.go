@@ -65,6 +65,18 @@ func TestRetry(t *testing.T) {
 			})
 		})
 	}
+	synctest.Test(t, func(t *testing.T) { // where nobody wants to be told, it is tried all the same
+		tries := 0
+		err := lifecycle.Retry(t.Context(), lifecycle.Real(), lifecycle.Backoff{Min: time.Second, Max: time.Second}, func() error {
+			if tries++; tries < 3 {
+				return failure
+			}
+			return nil
+		}, nil)
+		if err != nil || tries != 3 {
+			t.Errorf("%d tries, and %v", tries, err)
+		}
+	})
 	// What fails because its context has ended is not told.
 	ctx, cancel := context.WithCancelCause(t.Context())
 	err := lifecycle.Retry(ctx, lifecycle.Real(), lifecycle.Backoff{Min: time.Second, Max: time.Second}, func() error { cancel(stop); return failure },

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -99,14 +98,7 @@ func (s *Stack) run(ctx context.Context, it item) error {
 	defer cancel(nil)
 	began := s.clock.Now()
 	result := make(chan error, 1)
-	go func() {
-		defer func() {
-			if r := recover(); r != nil {
-				result <- fmt.Errorf("panic: %v\n%s", r, debug.Stack())
-			}
-		}()
-		result <- it.stop(ctx)
-	}()
+	go func() { result <- Guard(func() error { return it.stop(ctx) }) }()
 	var expired <-chan time.Time
 	if it.deadline > 0 {
 		t := s.clock.NewTimer(it.deadline)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -13,6 +14,8 @@ import (
 type Checker struct {
 	o    Options
 	look sync.Mutex // held while the logs are looked at, or a recovery is made
+	// failures is what the log is told of what is tried again.
+	failures *notice.Limiter
 
 	mu      sync.Mutex
 	known   map[string]state.TopicLog
@@ -28,7 +31,7 @@ type Checker struct {
 
 // New makes a Checker that knows nothing yet: Start looks for the first time.
 func New(o Options) *Checker {
-	return &Checker{o: o, ended: map[string]bool{}, kick: make(chan struct{}, 1), resend: make(chan struct{}, 1)}
+	return &Checker{o: o, failures: notice.NewLimiter(o.Clock, o.Log), ended: map[string]bool{}, kick: make(chan struct{}, 1), resend: make(chan struct{}, 1)}
 }
 
 func nudge(c chan struct{}) {

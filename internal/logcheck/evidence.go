@@ -52,18 +52,22 @@ func (c *Checker) noteFresh(ctx context.Context, e *Evidence) error {
 	return c.o.Store.NoteLogs(ctx, fresh)
 }
 
+// evidencePatience is how long evidence that a person waits for is asked for again.
+const evidencePatience = 10 * time.Second
+
 // patientEvidence is evidence of topics that may just have been made: their leaders are only just being chosen.
-func (c *Checker) patientEvidence(ctx context.Context, flows []Flow) (*Evidence, error) {
-	until := c.o.Clock.Now().Add(10 * time.Second)
-	for {
-		e, err := c.gather(ctx, flows)
-		if err == nil || c.o.Clock.Now().After(until) {
-			return e, err
+func (c *Checker) patientEvidence(ctx context.Context, flows []Flow) (e *Evidence, err error) {
+	began := c.o.Clock.Elapsed()
+	err = lifecycle.Retry(ctx, c.o.Clock, lifecycle.Backoff{Min: 200 * time.Millisecond, Max: 200 * time.Millisecond}, func() (err error) {
+		e, err = c.gather(ctx, flows)
+		return err
+	}, func(err error, _ time.Duration) error {
+		if c.o.Clock.Elapsed()-began > evidencePatience {
+			return err
 		}
-		if lifecycle.Sleep(ctx, c.o.Clock, 200*time.Millisecond) != nil {
-			return nil, err
-		}
-	}
+		return nil
+	})
+	return e, err
 }
 
 // committed asks what the groups of flows have committed in partitions of which the store has no position; nil: there are none.

@@ -181,6 +181,25 @@ func TestResendIsFenced(t *testing.T) {
 	}
 }
 
+// TestResendTellsOnceAMinute: a broker that takes nothing is asked again and again, and the log is told once a minute.
+func TestResendTellsOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, tries, log := time.Now(), 0, &strings.Builder{}
+		s, b := &sent{lost: map[string][]state.Lost{"t": {batch(1, "t", "a")}}}, &broker{}
+		b.fails = func(event.Record) error {
+			if tries++; time.Since(began) > 3*time.Minute+30*time.Second {
+				return nil
+			}
+			return fault.New(fault.Unavailable, "down")
+		}
+		c := New(Options{Store: s, Broker: b, Clock: lifecycle.Real(), Log: slog.New(slog.NewTextHandler(log, nil)), Holder: "one", Flows: func() []Flow { return nil }})
+		n, err := c.resendBatch(t.Context(), lease.Hold(state.Lease{Token: 1}, began.Add(time.Hour)), "t")
+		if lines := strings.Count(log.String(), "level=WARN"); n != 1 || err != nil || lines != 4 || tries < 20 {
+			t.Errorf("%d sent, %v; %d tries, of which the log was told %d times:\n%s", n, err, tries, lines, log)
+		}
+	})
+}
+
 // TestResendGoesOn: a record that the broker never takes as it is keeps nobody but its own topic.
 func TestResendGoesOn(t *testing.T) {
 	s, b, clock := &sent{lost: map[string][]state.Lost{"a": {batch(1, "a", "big")}, "b": {batch(2, "b", "x")}}}, &broker{}, lifecycle.NewManual(time.Now())

@@ -26,16 +26,19 @@ func (c *Checker) Start(ctx context.Context) error {
 	}
 	deadline, cancel := lifecycle.WithTimeout(ctx, c.o.Clock, lookTime, errUnsure)
 	defer cancel()
-	for {
-		sure, err := c.Look(deadline)
-		if err == nil && sure {
-			return nil
+	var last error // says more than the end of its time
+	// Leaders of new topics, or after a broker's end, are only just being chosen.
+	err := lifecycle.Retry(deadline, c.o.Clock, lifecycle.Backoff{Min: 300 * time.Millisecond, Max: 300 * time.Millisecond}, func() error {
+		var sure bool
+		if sure, last = c.Look(deadline); last == nil && !sure {
+			return errUnsure
 		}
-		// Leaders of new topics, or after a broker's end, are only just being chosen.
-		if lifecycle.Sleep(deadline, c.o.Clock, 300*time.Millisecond) != nil {
-			return cmp.Or(err, context.Cause(deadline))
-		}
+		return last
+	}, nil)
+	if err != nil {
+		return cmp.Or(last, err)
 	}
+	return nil
 }
 
 var errUnsure = fmt.Errorf("what the topics' logs hold was not certain within %s: brokers or leaders come and go", lookTime)

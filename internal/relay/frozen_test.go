@@ -14,7 +14,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// frozen is an outbox and publisher of a relay that was frozen for longer than its lease between reading and publishing.
+// frozen is the store and publisher of a relay that was frozen for longer than its lease between reading and publishing.
 type frozen struct {
 	Store
 	thaw      func()

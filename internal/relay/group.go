@@ -8,6 +8,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -22,15 +23,16 @@ type GroupStore interface {
 type Group struct {
 	store  GroupStore
 	clock  lifecycle.Clock
-	log    *slog.Logger
 	flows  []string
 	relays map[string]*Relay
 	wake   chan struct{} // of capacity one: something was accepted, or a relay has come to its end
+	// failures is what the log is told of what is tried again.
+	failures *notice.Limiter
 }
 
 // NewGroup makes a group of relays, whose sources name the flows.
 func NewGroup(store GroupStore, clock lifecycle.Clock, log *slog.Logger, relays []*Relay) *Group {
-	g := &Group{store: store, clock: clock, log: log, relays: map[string]*Relay{}, wake: make(chan struct{}, 1)}
+	g := &Group{store: store, clock: clock, failures: notice.NewLimiter(clock, log), relays: map[string]*Relay{}, wake: make(chan struct{}, 1)}
 	for _, r := range relays {
 		g.flows, g.relays[r.src.Flow] = append(g.flows, r.src.Flow), r
 	}
@@ -56,21 +58,21 @@ func (g *Group) Wake() {
 
 // Run works until ctx ends, under a lease. It waits for all that is under way.
 func (g *Group) Run(ctx context.Context, held *lease.Held) error {
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
+	carrying := lifecycle.NewBackground(ctx)
+	ctx = carrying.Context()
 	at := &busy{flows: map[string]bool{}}
-	defer at.all.Wait()
 	for {
 		open, err := g.store.WithUnpublished(ctx, g.flows)
 		if err != nil && ctx.Err() == nil {
-			g.log.Warn("cannot ask which flows have something to carry; trying again", "error", err)
+			g.failures.Warn("cannot ask which flows have something to carry; trying again", err)
 		}
 		for _, flow := range open {
 			if at.begin(flow) {
-				at.all.Go(func() { g.carry(ctx, end, held, at, flow) })
+				carrying.Go(func(ctx context.Context) error { return g.carry(ctx, held, at, flow) })
 			}
 		}
 		if err := lifecycle.Wait(ctx, g.clock, pollEvery, g.wake); err != nil {
+			_ = carrying.Wait() // what one of them failed of is why ctx has ended
 			return err
 		}
 	}
@@ -78,22 +80,22 @@ func (g *Group) Run(ctx context.Context, held *lease.Held) error {
 
 // carry empties one flow's inbox. A relay tries again by itself what another try can mend: any other end of it is the end of the work under this
 // lease, but for a topic that is not what the hub takes it for, which a person sees to.
-func (g *Group) carry(ctx context.Context, end context.CancelCauseFunc, held *lease.Held, at *busy, flow string) {
+func (g *Group) carry(ctx context.Context, held *lease.Held, at *busy, flow string) error {
 	err := g.relays[flow].drain(ctx, held)
 	at.over(flow)
 	switch {
 	case err == nil:
 		g.Wake() // something may have come in just when nothing more was found
 	case !errors.Is(err, state.ErrBroker):
-		end(err)
+		return err
 	}
+	return nil
 }
 
 // busy are the flows whose relays are at work.
 type busy struct {
 	mu    sync.Mutex
 	flows map[string]bool
-	all   sync.WaitGroup
 }
 
 func (b *busy) begin(flow string) bool {

@@ -13,6 +13,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/publish"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -113,6 +114,8 @@ type Relay struct {
 	obs   Observer
 	logs  Logs
 	wake  chan struct{} // of capacity one: something was accepted
+	// failures is what the log is told of what is tried again.
+	failures *notice.Limiter
 }
 
 // New makes a relay.
@@ -120,7 +123,8 @@ func New(c Config) *Relay {
 	if c.Logs == nil {
 		c.Logs = anyLog{}
 	}
-	return &Relay{src: c.Source, store: c.Store, pub: c.Publisher, clock: c.Clock, log: c.Log, obs: c.Observer, logs: c.Logs, wake: make(chan struct{}, 1)}
+	return &Relay{src: c.Source, store: c.Store, pub: c.Publisher, clock: c.Clock, log: c.Log, obs: c.Observer, logs: c.Logs, wake: make(chan struct{}, 1),
+		failures: notice.NewLimiter(c.Clock, c.Log)}
 }
 
 // Wake tells the relay that there is something for it: a row was accepted, or a parked event was marked. Without it, the relay finds out
@@ -253,7 +257,7 @@ func (r *Relay) retry(ctx context.Context, what string, try func() error) error 
 		if errors.Is(err, state.ErrFenced) || errors.Is(err, state.ErrBroker) {
 			return err
 		}
-		r.log.Warn("cannot "+what+"; trying again", "flow", r.src.Flow, "in", wait, "error", err)
+		r.failures.Warn("cannot "+what+"; trying again", err, "flow", r.src.Flow, "in", wait)
 		if !alarmed && r.clock.Now().Sub(began) >= alarmAfter {
 			alarmed = true
 			r.obs.Alarm(r.src.Flow, AlarmStuck, fmt.Sprintf("cannot %s for %v: %v", what, r.clock.Now().Sub(began).Truncate(time.Second), err))

@@ -90,7 +90,7 @@ func (r Report) String() string {
 func Compare(s Snapshot, o CompareOptions) Report {
 	v := newView(s, o)
 	r := Report{Problems: []Problem{}, Unexplained: []string{}}
-	for _, rule := range compareRules {
+	for _, rule := range compareRules() {
 		if len(o.Entities) > 0 && !slices.Contains(o.Entities, rule.entity) {
 			continue
 		}

@@ -151,74 +151,77 @@ func salesLines() comparison {
 
 var erpToCRMOrder = crmOrderStatus[1:] // in the order of erpOrderStatus
 
-var compareRules = []rule{
-	{name: "customer crm→erp", entity: Customer, from: CRM, to: ERP, fields: []comparison{
-		eq(plain, "Name", "name"), eq(plain, "BillingStreet", "street"), eq(plain, "BillingCity", "city"), eq(plain, "BillingState", "region"),
-		eq(plain, "BillingPostalCode", "postal_code"), coded("BillingCountryCode", crmCountries, "country", erpCountries),
-		eq(plain, "Email__c", "email"), eq(plain, "Phone", "phone"), eq(plain, "CurrencyIsoCode", "currency"),
-		eq(plain, "Contacts.0.Name", "contact_name"), eq(plain, "Contacts.0.Email", "contact_email"), eq(plain, "Contacts.0.Phone", "contact_phone"),
-	}},
-	{name: "customer erp→crm", entity: Customer, from: ERP, to: CRM, fields: []comparison{
-		eq(amount, "credit_limit", "Credit_Limit__c"), coded("payment_terms", erpTerms, "Payment_Terms__c", crmTerms),
-		coded("status", erpAccountStatus, "Status__c", crmAccountStatus), eq(plain, "customer_no", "ERP_Customer_No__c"),
-	}},
-	{name: "product erp→crm", entity: Product, from: ERP, to: CRM, fields: []comparison{
-		eq(plain, "description", "Name"), eq(plain, "family", "Family"), coded("uom", erpUnits, "UnitOfMeasure__c", crmUnits),
-		eq(amount, "list_price", "UnitPrice"), eq(plain, "currency", "CurrencyIsoCode"),
-		{"IsActive", func(_ *view, a, b Object) (string, string) {
-			return fmt.Sprint(truth(a.Doc["blocked"]) != "true"), truth(b.Doc["IsActive"])
+// compareRules says what has to be where. It is a function, so that a program that compares nothing holds none of it.
+func compareRules() []rule {
+	return []rule{
+		{name: "customer crm→erp", entity: Customer, from: CRM, to: ERP, fields: []comparison{
+			eq(plain, "Name", "name"), eq(plain, "BillingStreet", "street"), eq(plain, "BillingCity", "city"), eq(plain, "BillingState", "region"),
+			eq(plain, "BillingPostalCode", "postal_code"), coded("BillingCountryCode", crmCountries, "country", erpCountries),
+			eq(plain, "Email__c", "email"), eq(plain, "Phone", "phone"), eq(plain, "CurrencyIsoCode", "currency"),
+			eq(plain, "Contacts.0.Name", "contact_name"), eq(plain, "Contacts.0.Email", "contact_email"), eq(plain, "Contacts.0.Phone", "contact_phone"),
 		}},
-	}},
-	{name: "product erp→wms", entity: Product, from: ERP, to: WMS, fields: []comparison{
-		eq(plain, "description", "name"), coded("uom", erpUnits, "unit", wmsUnits), eq(amount, "weight_kg", "weightKg"),
-	}},
-	{name: "order crm→erp", entity: Order, from: CRM, to: ERP,
-		when: func(_ *view, o Object) bool { return o.Doc["Status"] != "Draft" },
-		fields: []comparison{
-			linked(Customer, "AccountId", "customer_id", CRM, ERP, "TaxNumber__c", "tax_no"),
-			eq(plain, "EffectiveDate", "order_date"), eq(plain, "CurrencyIsoCode", "currency"), eq(plain, "PoNumber", "customer_po"),
-			coded("Shipping_Method__c", crmShipping, "shipping_method", erpShipping), eq(plain, "Description", "note"),
-			eq(plain, "ShippingStreet", "ship_street"), eq(plain, "ShippingCity", "ship_city"), eq(plain, "ShippingPostalCode", "ship_postal_code"),
-			coded("ShippingCountryCode", crmCountries, "ship_country", erpCountries), eq(amount, "TotalAmount", "net_amount"), salesLines(),
-			codedBack("Status", erpToCRMOrder, "status", erpOrderStatus), back(plain, "ERP_Order_Number__c", "order_no"), back(plain, "Tracking_Number__c", "tracking_no"),
+		{name: "customer erp→crm", entity: Customer, from: ERP, to: CRM, fields: []comparison{
+			eq(amount, "credit_limit", "Credit_Limit__c"), coded("payment_terms", erpTerms, "Payment_Terms__c", crmTerms),
+			coded("status", erpAccountStatus, "Status__c", crmAccountStatus), eq(plain, "customer_no", "ERP_Customer_No__c"),
 		}},
-	{name: "order erp→wms", entity: Order, from: ERP, to: WMS,
-		when: func(_ *view, o Object) bool { return o.Doc["status"] != "NEW" && o.Doc["status"] != "CANC" },
-		key:  func(_ *view, o Object) string { return plain(o.Doc["order_no"]) },
-		fields: []comparison{
-			coded("shipping_method", erpShipping, "priority", wmsPriority), eq(plain, "ship_street", "shipTo.street"), eq(plain, "ship_city", "shipTo.city"),
-			eq(plain, "ship_postal_code", "shipTo.postalCode"), coded("ship_country", erpCountries, "shipTo.country", crmCountries),
-			lines("lines", "line_no", "lines", "lineNo", eq(plain, "sku", "sku"), eq(amount, "quantity", "quantity"), coded("uom", erpUnits, "unit", wmsUnits)),
+		{name: "product erp→crm", entity: Product, from: ERP, to: CRM, fields: []comparison{
+			eq(plain, "description", "Name"), eq(plain, "family", "Family"), coded("uom", erpUnits, "UnitOfMeasure__c", crmUnits),
+			eq(amount, "list_price", "UnitPrice"), eq(plain, "currency", "CurrencyIsoCode"),
+			{"IsActive", func(_ *view, a, b Object) (string, string) {
+				return fmt.Sprint(truth(a.Doc["blocked"]) != "true"), truth(b.Doc["IsActive"])
+			}},
 		}},
-	{name: "shipment wms→erp", entity: Shipment, from: WMS, to: ERP, fields: []comparison{
-		eq(plain, "carrier", "carrier"), eq(plain, "trackingNumber", "tracking_no"), eq(instant, "shippedAt", "shipped_at"),
-		linked(Order, "shipmentOrderId", "order_id", WMS, ERP, "orderNumber", "order_no"),
-		lines("lines", "lineNo", "lines", "line_no", eq(plain, "sku", "sku"), eq(amount, "quantity", "quantity")),
-	}},
-	{name: "shipment wms→crm", entity: Shipment, from: WMS, to: CRM, fields: []comparison{
-		eq(plain, "carrier", "Carrier__c"), eq(plain, "trackingNumber", "TrackingNumber"), eq(instant, "shippedAt", "ShippedDate"),
-		linked(Order, "shipmentOrderId", "OrderId", WMS, CRM, "orderNumber", "ERP_Order_Number__c"),
-		lines("lines", "lineNo", "LineItems", "LineNumber", eq(plain, "sku", "ProductCode"), eq(amount, "quantity", "Quantity")),
-	}},
-	{name: "inventory wms→erp", entity: Inventory, from: WMS, to: ERP, fields: []comparison{
-		eq(amount, "onHand", "on_hand"), eq(amount, "reserved", "reserved"),
-	}, own: func(o Object) bool { return plain(o.Doc["warehouse"]) == consignment }},
-	{name: "inventory erp→crm", entity: Inventory, from: ERP, to: CRM, fields: []comparison{
-		eq(amount, "on_hand", "QuantityOnHand"), eq(amount, "reserved", "QuantityReserved"),
-	}},
-	{name: "invoice erp→crm", entity: Invoice, from: ERP, to: CRM, fields: []comparison{
-		linked(Customer, "customer_id", "AccountId", ERP, CRM, "tax_no", "TaxNumber__c"), linked(Order, "order_id", "OrderId", ERP, CRM, "source_order_no", "OrderNumber"),
-		eq(plain, "invoice_date", "InvoiceDate"), eq(plain, "due_date", "DueDate"), eq(plain, "currency", "CurrencyIsoCode"),
-		eq(amount, "net_amount", "NetAmount"), eq(amount, "tax_amount", "TaxAmount"), eq(amount, "gross_amount", "TotalAmount"),
-		eq(amount, "open_amount", "Balance"), coded("status", erpInvoiceStatus, "Status", crmInvoiceStatus),
-	}},
-	{name: "payment erp→crm", entity: Payment, from: ERP, to: CRM, fields: []comparison{
-		linked(Invoice, "invoice_id", "InvoiceId", ERP, CRM, "invoice_no", "InvoiceNumber"), eq(plain, "paid_on", "PaymentDate"),
-		eq(amount, "amount", "Amount"), eq(plain, "currency", "CurrencyIsoCode"), coded("method", erpMethods, "PaymentMethod", crmMethods),
-	}},
-	{name: "quote crm→erp", entity: Quote, from: CRM, to: ERP, fields: []comparison{
-		linked(Customer, "AccountId", "customer_id", CRM, ERP, "TaxNumber__c", "tax_no"), eq(plain, "Name", "title"), eq(plain, "ExpirationDate", "valid_until"),
-		eq(plain, "CurrencyIsoCode", "currency"), coded("Status", crmQuoteStatus, "status", erpQuoteStatus), eq(amount, "GrandTotal", "total_amount"), salesLines(),
-		back(plain, "ERP_Quote_Number__c", "quote_no"),
-	}},
+		{name: "product erp→wms", entity: Product, from: ERP, to: WMS, fields: []comparison{
+			eq(plain, "description", "name"), coded("uom", erpUnits, "unit", wmsUnits), eq(amount, "weight_kg", "weightKg"),
+		}},
+		{name: "order crm→erp", entity: Order, from: CRM, to: ERP,
+			when: func(_ *view, o Object) bool { return o.Doc["Status"] != "Draft" },
+			fields: []comparison{
+				linked(Customer, "AccountId", "customer_id", CRM, ERP, "TaxNumber__c", "tax_no"),
+				eq(plain, "EffectiveDate", "order_date"), eq(plain, "CurrencyIsoCode", "currency"), eq(plain, "PoNumber", "customer_po"),
+				coded("Shipping_Method__c", crmShipping, "shipping_method", erpShipping), eq(plain, "Description", "note"),
+				eq(plain, "ShippingStreet", "ship_street"), eq(plain, "ShippingCity", "ship_city"), eq(plain, "ShippingPostalCode", "ship_postal_code"),
+				coded("ShippingCountryCode", crmCountries, "ship_country", erpCountries), eq(amount, "TotalAmount", "net_amount"), salesLines(),
+				codedBack("Status", erpToCRMOrder, "status", erpOrderStatus), back(plain, "ERP_Order_Number__c", "order_no"), back(plain, "Tracking_Number__c", "tracking_no"),
+			}},
+		{name: "order erp→wms", entity: Order, from: ERP, to: WMS,
+			when: func(_ *view, o Object) bool { return o.Doc["status"] != "NEW" && o.Doc["status"] != "CANC" },
+			key:  func(_ *view, o Object) string { return plain(o.Doc["order_no"]) },
+			fields: []comparison{
+				coded("shipping_method", erpShipping, "priority", wmsPriority), eq(plain, "ship_street", "shipTo.street"), eq(plain, "ship_city", "shipTo.city"),
+				eq(plain, "ship_postal_code", "shipTo.postalCode"), coded("ship_country", erpCountries, "shipTo.country", crmCountries),
+				lines("lines", "line_no", "lines", "lineNo", eq(plain, "sku", "sku"), eq(amount, "quantity", "quantity"), coded("uom", erpUnits, "unit", wmsUnits)),
+			}},
+		{name: "shipment wms→erp", entity: Shipment, from: WMS, to: ERP, fields: []comparison{
+			eq(plain, "carrier", "carrier"), eq(plain, "trackingNumber", "tracking_no"), eq(instant, "shippedAt", "shipped_at"),
+			linked(Order, "shipmentOrderId", "order_id", WMS, ERP, "orderNumber", "order_no"),
+			lines("lines", "lineNo", "lines", "line_no", eq(plain, "sku", "sku"), eq(amount, "quantity", "quantity")),
+		}},
+		{name: "shipment wms→crm", entity: Shipment, from: WMS, to: CRM, fields: []comparison{
+			eq(plain, "carrier", "Carrier__c"), eq(plain, "trackingNumber", "TrackingNumber"), eq(instant, "shippedAt", "ShippedDate"),
+			linked(Order, "shipmentOrderId", "OrderId", WMS, CRM, "orderNumber", "ERP_Order_Number__c"),
+			lines("lines", "lineNo", "LineItems", "LineNumber", eq(plain, "sku", "ProductCode"), eq(amount, "quantity", "Quantity")),
+		}},
+		{name: "inventory wms→erp", entity: Inventory, from: WMS, to: ERP, fields: []comparison{
+			eq(amount, "onHand", "on_hand"), eq(amount, "reserved", "reserved"),
+		}, own: func(o Object) bool { return plain(o.Doc["warehouse"]) == consignment }},
+		{name: "inventory erp→crm", entity: Inventory, from: ERP, to: CRM, fields: []comparison{
+			eq(amount, "on_hand", "QuantityOnHand"), eq(amount, "reserved", "QuantityReserved"),
+		}},
+		{name: "invoice erp→crm", entity: Invoice, from: ERP, to: CRM, fields: []comparison{
+			linked(Customer, "customer_id", "AccountId", ERP, CRM, "tax_no", "TaxNumber__c"), linked(Order, "order_id", "OrderId", ERP, CRM, "source_order_no", "OrderNumber"),
+			eq(plain, "invoice_date", "InvoiceDate"), eq(plain, "due_date", "DueDate"), eq(plain, "currency", "CurrencyIsoCode"),
+			eq(amount, "net_amount", "NetAmount"), eq(amount, "tax_amount", "TaxAmount"), eq(amount, "gross_amount", "TotalAmount"),
+			eq(amount, "open_amount", "Balance"), coded("status", erpInvoiceStatus, "Status", crmInvoiceStatus),
+		}},
+		{name: "payment erp→crm", entity: Payment, from: ERP, to: CRM, fields: []comparison{
+			linked(Invoice, "invoice_id", "InvoiceId", ERP, CRM, "invoice_no", "InvoiceNumber"), eq(plain, "paid_on", "PaymentDate"),
+			eq(amount, "amount", "Amount"), eq(plain, "currency", "CurrencyIsoCode"), coded("method", erpMethods, "PaymentMethod", crmMethods),
+		}},
+		{name: "quote crm→erp", entity: Quote, from: CRM, to: ERP, fields: []comparison{
+			linked(Customer, "AccountId", "customer_id", CRM, ERP, "TaxNumber__c", "tax_no"), eq(plain, "Name", "title"), eq(plain, "ExpirationDate", "valid_until"),
+			eq(plain, "CurrencyIsoCode", "currency"), coded("Status", crmQuoteStatus, "status", erpQuoteStatus), eq(amount, "GrandTotal", "total_amount"), salesLines(),
+			back(plain, "ERP_Quote_Number__c", "quote_no"),
+		}},
+	}
 }

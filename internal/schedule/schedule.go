@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -73,12 +73,9 @@ type Config struct {
 type Scheduler struct {
 	c    Config
 	jobs map[string]*job
-	wg   sync.WaitGroup
-	gate sync.Mutex // between a run that is asked for and Stop, which waits for all that were let in
 
-	begin context.Context // ended by Stop: nothing new begins
-	halt  context.CancelCauseFunc
-	work  context.Context // ended when Stop loses patience: runs are interrupted
+	loops *lifecycle.Background // ended by Stop: nothing new begins
+	work  context.Context       // ended when Stop loses patience: runs are interrupted
 	abort context.CancelCauseFunc
 }
 
@@ -106,29 +103,26 @@ func New(c Config, jobs ...Job) (*Scheduler, error) {
 		}
 		s.jobs[j.Name] = &job{Job: j, running: make(chan struct{}, 1)}
 	}
-	s.begin, s.halt = context.WithCancelCause(context.Background())
+	s.loops = lifecycle.NewBackground(context.Background())
 	s.work, s.abort = context.WithCancelCause(context.Background())
 	for _, j := range s.jobs {
-		s.wg.Go(func() { s.loop(j) })
+		s.loops.Go(func(ctx context.Context) error {
+			return lifecycle.Supervise(ctx, c.Clock, func(ctx context.Context) error { s.loop(ctx, j); return nil }, func(err error, wait time.Duration) {
+				c.Log.Error("a job's timetable failed; it is looked at again", "job", j.Name, "in", wait, "error", err)
+			})
+		})
 	}
 	return s, nil
 }
 
 // Stop begins nothing new and waits for running jobs; when ctx ends they are interrupted, and waited for.
 func (s *Scheduler) Stop(ctx context.Context) error {
-	s.gate.Lock()
-	s.halt(ErrStopping)
-	s.gate.Unlock()
-	done := make(chan struct{})
-	go func() { s.wg.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		s.abort(ErrStopping)
-		<-done
-	}
+	err := s.loops.Stop(ctx, ErrStopping)
 	s.abort(ErrStopping)
-	return nil
+	if ctx.Err() != nil {
+		err = s.loops.Stop(context.WithoutCancel(ctx), ErrStopping)
+	}
+	return err
 }
 
 // RunNow runs the job at once, outside its timetable, and waits for its end.
@@ -137,20 +131,23 @@ func (s *Scheduler) RunNow(ctx context.Context, name string) error {
 	if j == nil {
 		return fmt.Errorf("job %q: %w", name, ErrUnknownJob)
 	}
-	s.gate.Lock()
-	if s.begin.Err() != nil {
-		s.gate.Unlock()
+	ended := make(chan error, 1)
+	if !s.loops.Go(func(context.Context) error {
+		ended <- lifecycle.Guard(func() error { return s.runNow(ctx, j) })
+		return nil
+	}) {
 		return fmt.Errorf("job %q: %w", name, ErrStopping)
 	}
-	s.wg.Add(1)
-	s.gate.Unlock()
-	defer s.wg.Done()
+	return <-ended
+}
+
+func (s *Scheduler) runNow(ctx context.Context, j *job) error {
 	work, cancel := context.WithCancelCause(s.work)
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
 	ran, err := s.run(work, j, time.Time{})
 	if err == nil && !ran {
-		err = fmt.Errorf("job %q: %w", name, ErrRunning)
+		err = fmt.Errorf("job %q: %w", j.Name, ErrRunning)
 	}
 	return err
 }
@@ -159,11 +156,11 @@ func (s *Scheduler) RunNow(ctx context.Context, name string) error {
 // was set, is noticed.
 const longest = time.Minute
 
-func (s *Scheduler) loop(j *job) {
+func (s *Scheduler) loop(ctx context.Context, j *job) {
 	log := s.c.Log.With("job", j.Name)
 	after := s.c.Clock.Now()
 	if j.CatchUp {
-		last, err := s.last(log, j)
+		last, err := s.last(ctx, log, j)
 		if err != nil {
 			return
 		}
@@ -178,11 +175,11 @@ func (s *Scheduler) loop(j *job) {
 			return
 		}
 		for now := s.c.Clock.Now(); now.Before(due); now = s.c.Clock.Now() {
-			if lifecycle.Sleep(s.begin, s.c.Clock, min(due.Sub(now), longest)) != nil {
+			if lifecycle.Sleep(ctx, s.c.Clock, min(due.Sub(now), longest)) != nil {
 				return
 			}
 		}
-		if s.begin.Err() != nil {
+		if ctx.Err() != nil {
 			return
 		}
 		ran, err := s.run(s.work, j, due)
@@ -201,12 +198,13 @@ func (s *Scheduler) loop(j *job) {
 }
 
 // last asks the store until it answers: without the answer a missed run would be forgotten.
-func (s *Scheduler) last(log *slog.Logger, j *job) (last time.Time, err error) {
-	err = lifecycle.Retry(s.begin, s.c.Clock, lifecycle.Backoff{Min: time.Second, Max: longest}, func() (err error) {
-		last, err = s.c.Store.LastRun(s.begin, j.Name)
+func (s *Scheduler) last(ctx context.Context, log *slog.Logger, j *job) (last time.Time, err error) {
+	failures := notice.NewLimiter(s.c.Clock, log)
+	err = lifecycle.Retry(ctx, s.c.Clock, lifecycle.Backoff{Min: time.Second, Max: longest}, func() (err error) {
+		last, err = s.c.Store.LastRun(ctx, j.Name)
 		return err
 	}, func(err error, wait time.Duration) error {
-		log.Warn("cannot read when the job last ran; trying again", "in", wait, "error", err)
+		failures.Warn("cannot read when the job last ran; trying again", err, "in", wait)
 		return nil
 	})
 	return last, err

@@ -338,7 +338,7 @@ func TestStopWaitsThenInterrupts(t *testing.T) {
 		select {
 		case <-stopped:
 			t.Fatal("Stop did not wait for the run")
-		case <-s.begin.Done():
+		case <-s.loops.Context().Done():
 		}
 		cancel()
 		if err := <-stopped; err != nil {

@@ -198,10 +198,7 @@ type Act struct {
 	After  []byte
 }
 
-// Why is the person and the reason, as the journal tells them of a discard.
-func (a *Act) Why() string { return Why(a.Who, a.Note) }
-
-// Why puts a person and the reason given into a sentence.
+// Why puts a person and the reason given into a sentence, as the journal tells them of a discard.
 func Why(who, note string) string {
 	if note == "" {
 		return who

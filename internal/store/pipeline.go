@@ -17,7 +17,7 @@ type statement struct {
 // later keeps a statement until the next one whose answer is needed, or the commit. Where it fails, that one fails in its place.
 func (t *tx) later(q string, args []any) {
 	clean(args)
-	t.s.beat.statements.Add(1)
+	t.s.stats.statements.Add(1)
 	t.ahead = append(t.ahead, statement{q, args})
 }
 
@@ -25,7 +25,7 @@ func (t *tx) later(q string, args []any) {
 // the commit.
 func (t *tx) end() error {
 	if t.d == postgres && len(t.ahead) > 0 {
-		t.s.beat.statements.Add(1)
+		t.s.stats.statements.Add(1)
 		return t.flush("COMMIT")
 	}
 	_, err := t.exec("COMMIT")

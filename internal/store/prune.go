@@ -13,7 +13,7 @@ import (
 const pruneRows = 2000
 
 // Prune removes inbox rows all of whose places are finished in the stored positions (what became of them on other topics is in the
-// outbox by then), delivery ids behind the replay window,
+// sent log by then), delivery ids behind the replay window,
 // journal, runs and audit rows behind their retention, documents beyond what is kept of them (KeepDocuments), and counts of what was delivered in
 // time that no status asks for any more. It returns how many rows it removed.
 func (s *Store) Prune(ctx context.Context, now time.Time) (removed int64, err error) {

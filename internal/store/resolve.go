@@ -184,41 +184,5 @@ func scanRef(r *sql.Rows) (ref state.Ref, err error) {
 	return ref, err
 }
 
-// Object is the object with its references in all systems, tombstones included; state.ErrNotFound when there is none.
-func (s *Store) Object(ctx context.Context, entity, hub string) (state.Object, error) {
-	o := state.Object{Entity: entity, Hub: hub}
-	there := false
-	err := s.each(ctx, func(r *sql.Rows) error {
-		there = true
-		var at int64
-		err := r.Scan(&o.External, &at)
-		o.Created = unstamp(at)
-		return err
-	}, "SELECT external, created FROM objects WHERE entity = ? AND hub = ?", entity, hub)
-	if err != nil {
-		return o, s.wrap("object", err)
-	}
-	if !there {
-		return o, state.ErrNotFound
-	}
-	err = s.each(ctx, func(r *sql.Rows) error {
-		ref, err := scanRef(r)
-		o.Refs = append(o.Refs, ref)
-		return err
-	}, "SELECT "+refCols+" FROM refs r WHERE r.entity = ? AND r.hub = ? ORDER BY r.system", entity, hub)
-	return o, s.wrap("object", err)
-}
-
-// Refs lists the references of an entity in a system by hub id, tombstones included, behind the hub id after: a whole entity page by page.
-func (s *Store) Refs(ctx context.Context, entity, system, after string, limit int) ([]state.Ref, error) {
-	var out []state.Ref
-	err := s.each(ctx, func(r *sql.Rows) error {
-		ref, err := scanRef(r)
-		out = append(out, ref)
-		return err
-	}, "SELECT "+refCols+" FROM refs r WHERE r.entity = ? AND r.system = ? AND r.hub > ? ORDER BY r.hub LIMIT CAST(? AS INTEGER)", entity, system, after, bound(limit))
-	return out, s.wrap("references", err)
-}
-
 // bound is a listing's limit: 100 by default, at most 10,000.
 func bound(limit int) int { return min(max(cmp.Or(limit, 100), 1), 10_000) }

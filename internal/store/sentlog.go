@@ -110,7 +110,7 @@ func decodeSent(places, records []byte) ([]spot, []event.Record, error) {
 	}
 	all, err := decodeRecords(records)
 	if err == nil && len(all) != len(spots) {
-		err = fmt.Errorf("outbox: %w: %d places of %d records", errTorn, len(spots), len(all))
+		err = fmt.Errorf("sent log: %w: %d places of %d records", errTorn, len(spots), len(all))
 	}
 	return spots, all, err
 }
@@ -175,7 +175,7 @@ func (s *Store) PruneSent(ctx context.Context, readers map[string][]string, same
 		return err
 	}, "SELECT DISTINCT topic FROM outbox ORDER BY topic")
 	if err != nil {
-		return 0, s.wrap("prune outbox", err)
+		return 0, s.wrap("prune the sent log", err)
 	}
 	for _, topic := range topics {
 		n, err := s.pruneTopic(ctx, topic, readers[topic], positions, same)
@@ -207,7 +207,7 @@ func (s *Store) pruneTopic(ctx context.Context, topic string, readers []string, 
 			return err
 		}, "SELECT id, life, lost, places FROM outbox WHERE topic = ? AND id > ? ORDER BY id LIMIT CAST(? AS INTEGER)", topic, after, pruneRows)
 		if err != nil {
-			return removed, s.wrap("prune outbox", err)
+			return removed, s.wrap("prune the sent log", err)
 		}
 		idle += seen
 		if len(gone) > 0 {
@@ -215,7 +215,7 @@ func (s *Store) pruneTopic(ctx context.Context, topic string, readers []string, 
 			if err := same(ctx); err != nil {
 				return removed, err
 			}
-			if err := s.do(ctx, "prune outbox", func(t *tx) error { return t.execIn("DELETE FROM outbox WHERE ", "id", 1, gone, "") }); err != nil {
+			if err := s.do(ctx, "prune the sent log", func(t *tx) error { return t.execIn("DELETE FROM outbox WHERE ", "id", 1, gone, "") }); err != nil {
 				return removed, err
 			}
 			removed += int64(len(gone))

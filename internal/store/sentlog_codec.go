@@ -8,7 +8,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/event"
 )
 
-// spot is where one record of an outbox row is; lost says that it is not there any more and has to be put there again. Offset over
+// spot is where one record of a row is; lost says that it is not there any more and has to be put there again. Offset over
 // says that every reader has finished it, in a life of the log that is over.
 type spot struct {
 	part   int
@@ -33,11 +33,11 @@ func decodeSpots(b []byte, out []spot) ([]spot, error) {
 	for len(b) > 0 {
 		p, n := binary.Uvarint(b)
 		if n <= 0 {
-			return nil, fmt.Errorf("outbox places: %w", errTorn)
+			return nil, fmt.Errorf("sent log: places: %w", errTorn)
 		}
 		o, m := binary.Uvarint(b[n:])
 		if m <= 0 {
-			return nil, fmt.Errorf("outbox places: %w", errTorn)
+			return nil, fmt.Errorf("sent log: places: %w", errTorn)
 		}
 		b = b[n+m:]
 		out = append(out, spot{int(p >> 1), int64(o) - 1, p&1 == 1})
@@ -90,7 +90,7 @@ func decodeRecords(b []byte) ([]event.Record, error) {
 		out = append(out, r)
 	}
 	if d.torn {
-		return nil, fmt.Errorf("outbox records: %w", errTorn)
+		return nil, fmt.Errorf("sent log: records: %w", errTorn)
 	}
 	return out, nil
 }

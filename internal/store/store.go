@@ -55,7 +55,7 @@ type Store struct {
 	members chan *member
 	woken   chan struct{}
 	stopped chan struct{}
-	beat    writerStats
+	stats   writerStats
 	ill     trouble
 }
 

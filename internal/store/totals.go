@@ -49,9 +49,9 @@ func (s *Store) Totals(ctx context.Context) ([]state.FlowTotals, error) {
 	return out, s.wrap("totals", err)
 }
 
-// Glance gives what a status is made of, from one consistent state: the totals of all flows, the positions of all partitions, and the number of
+// StatusSnapshot gives what a status is made of, from one consistent state: the totals of all flows, the positions of all partitions, and the number of
 // target objects beyond one per external id.
-func (s *Store) Glance(ctx context.Context) (totals []state.FlowTotals, parts []state.Partition, duplicates int64, err error) {
+func (s *Store) StatusSnapshot(ctx context.Context) (totals []state.FlowTotals, parts []state.Partition, duplicates int64, err error) {
 	err = s.snapshot(ctx, func(db queryer) error {
 		var err error
 		if totals, err = s.totalsOf(ctx, db); err != nil {
@@ -63,7 +63,7 @@ func (s *Store) Glance(ctx context.Context) (totals []state.FlowTotals, parts []
 		duplicates, err = s.duplicatesOf(ctx, db)
 		return err
 	})
-	return totals, parts, duplicates, s.wrap("glance", err)
+	return totals, parts, duplicates, s.wrap("status snapshot", err)
 }
 
 func (s *Store) totalsOf(ctx context.Context, db queryer) ([]state.FlowTotals, error) {

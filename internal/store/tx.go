@@ -44,7 +44,7 @@ func (t *tx) exec(q string, args ...any) (int64, error) {
 	clean(args)
 	var res sql.Result
 	var err error
-	t.s.beat.statements.Add(1)
+	t.s.stats.statements.Add(1)
 	if len(args) == 0 && t.d == postgres {
 		res, err = t.w.conn.ExecContext(t.ctx, q)
 	} else {
@@ -66,7 +66,7 @@ func (t *tx) each(scan func(*sql.Rows) error, q string, args ...any) error {
 		return err
 	}
 	clean(args)
-	t.s.beat.statements.Add(1)
+	t.s.stats.statements.Add(1)
 	st, err := t.prepare(q)
 	if err != nil {
 		return err

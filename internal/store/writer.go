@@ -69,7 +69,7 @@ type WriterStats struct {
 
 // Stats are the writer's counts since the store was opened.
 func (s *Store) Stats() WriterStats {
-	return WriterStats{s.beat.transactions.Load(), s.beat.members.Load(), s.beat.retried.Load(), s.beat.statements.Load()}
+	return WriterStats{s.stats.transactions.Load(), s.stats.members.Load(), s.stats.retried.Load(), s.stats.statements.Load()}
 }
 
 // submit hands m to the writer and waits for its fate.
@@ -195,7 +195,7 @@ func (w *writer) commit(group []*member) {
 	}
 	w.s.log.Warn("a merged transaction failed; its members are tried one by one", "members", len(group), "error", err)
 	for i := range group {
-		w.s.beat.retried.Add(1)
+		w.s.stats.retried.Add(1)
 		err := w.attempt(group[i : i+1])
 		w.s.note(err)
 		if err != nil {
@@ -213,8 +213,8 @@ func (w *writer) attempt(group []*member) error {
 		}
 		err := w.transact(group)
 		if err == nil {
-			w.s.beat.transactions.Add(1)
-			w.s.beat.members.Add(int64(len(group)))
+			w.s.stats.transactions.Add(1)
+			w.s.stats.members.Add(int64(len(group)))
 			return nil
 		}
 		// A broken connection, and ids that were not given out after all, must not outlive the failure.
@@ -225,7 +225,7 @@ func (w *writer) attempt(group []*member) error {
 		if !contended(err) || try == retries {
 			return err
 		}
-		w.s.beat.retried.Add(1)
+		w.s.stats.retried.Add(1)
 	}
 }
 

@@ -128,7 +128,7 @@ func TestStalledBodiesMakeRoom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = srv.http.Close(); <-srv.served }()
+		defer func() { _ = srv.http.Close(); _ = srv.serving.Wait() }()
 		srv.Handle(h)
 		head := "POST /hooks/crm/orders HTTP/1.1\r\nHost: h\r\nX-Hub-Signature-256: sha256=00\r\nContent-Type: application/json\r\nContent-Length: 4000000\r\n\r\n"
 		var conns []net.Conn

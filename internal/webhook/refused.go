@@ -76,9 +76,9 @@ type Refused struct {
 type refusals struct {
 	clock lifecycle.Clock
 
-	mu    sync.Mutex
-	tally map[refusalKey]*tally
-	taken map[string]time.Duration // by flow: when, by Elapsed, something was taken last
+	mu     sync.Mutex
+	counts map[refusalKey]*refusalCount
+	taken  map[string]time.Duration // by flow: when, by Elapsed, something was taken last
 }
 
 type refusalKey struct {
@@ -89,7 +89,7 @@ type refusalKey struct {
 // minutes are those of the last hour, and the one that runs.
 const minutes = 61
 
-type tally struct {
+type refusalCount struct {
 	count       int64
 	first, last time.Time
 	at          time.Duration // of the last, by Elapsed
@@ -99,7 +99,7 @@ type tally struct {
 }
 
 func newRefusals(clock lifecycle.Clock) *refusals {
-	return &refusals{clock: clock, tally: map[refusalKey]*tally{}, taken: map[string]time.Duration{}}
+	return &refusals{clock: clock, counts: map[refusalKey]*refusalCount{}, taken: map[string]time.Duration{}}
 }
 
 // add counts one.
@@ -107,10 +107,10 @@ func (r *refusals) add(flow string, reason Reason, detail string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	k, now := refusalKey{flow, reason}, r.clock.Now()
-	t := r.tally[k]
+	t := r.counts[k]
 	if t == nil {
-		t = &tally{first: now}
-		r.tally[k] = t
+		t = &refusalCount{first: now}
+		r.counts[k] = t
 	}
 	t.count++
 	t.last, t.at, t.detail = now, r.clock.Elapsed(), detail
@@ -126,7 +126,7 @@ func (r *refusals) took(flow string) {
 }
 
 // turn leaves out the minutes that are more than an hour ago.
-func (t *tally) turn(now time.Duration) {
+func (t *refusalCount) turn(now time.Duration) {
 	m := int64(now / time.Minute)
 	for n := max(t.minute+1, m-minutes+1); n <= m; n++ {
 		t.per[n%minutes] = 0
@@ -138,9 +138,9 @@ func (t *tally) turn(now time.Duration) {
 func (r *refusals) keep(flows map[string]bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for k := range r.tally {
+	for k := range r.counts {
 		if k.flow != "" && !flows[k.flow] {
-			delete(r.tally, k)
+			delete(r.counts, k)
 		}
 	}
 	for flow := range r.taken {
@@ -155,8 +155,8 @@ func (r *refusals) list() []Refused {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.clock.Elapsed()
-	out := make([]Refused, 0, len(r.tally))
-	for k, t := range r.tally {
+	out := make([]Refused, 0, len(r.counts))
+	for k, t := range r.counts {
 		t.turn(now)
 		hour := int64(0)
 		for _, n := range t.per {

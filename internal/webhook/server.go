@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 const (
@@ -39,7 +41,7 @@ type Server struct {
 	http     *http.Server
 	handler  atomic.Pointer[http.Handler]
 	leaving  atomic.Bool
-	served   chan error
+	serving  *lifecycle.Background
 }
 
 // Listen opens the address and serves it. Until Handle is called, requests get 503.
@@ -54,7 +56,7 @@ func Listen(c ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for webhooks: %w", err)
 	}
-	s := &Server{served: make(chan error, 1)}
+	s := &Server{serving: lifecycle.NewBackground(context.Background())}
 	s.http = &http.Server{
 		Handler:                      http.HandlerFunc(s.serve),
 		DisableGeneralOptionsHandler: true,
@@ -74,7 +76,13 @@ func Listen(c ServerConfig) (*Server, error) {
 		s.http.Protocols.SetHTTP1(true)
 		serve = func() error { return s.http.ServeTLS(s.listener, "", "") }
 	}
-	go func() { s.served <- serve() }()
+	s.serving.Go(func(context.Context) error { // ended by Stop
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+			c.Log.Error("the listener for webhooks has ended", "error", err)
+			return err
+		}
+		return nil
+	})
 	return s, nil
 }
 
@@ -109,8 +117,5 @@ func (s *Server) Stop(ctx context.Context) error {
 	if err != nil {
 		err = errors.Join(fmt.Errorf("webhooks still being answered were cut: %w", err), s.http.Close())
 	}
-	if serr := <-s.served; !errors.Is(serr, http.ErrServerClosed) {
-		err = errors.Join(err, serr)
-	}
-	return err
+	return errors.Join(err, s.serving.Wait())
 }

@@ -106,8 +106,13 @@ func Start(ctx context.Context, cfg Config) (*Broker, error) {
 		return nil, fmt.Errorf("embedded broker in %s: %w", cfg.Dir, err)
 	}
 	b.work = lifecycle.NewBackground(context.Background())
-	b.work.Go(b.serve)
-	b.work.Go(b.retain)
+	for _, work := range []func(context.Context){b.serve, b.retain} {
+		b.work.Go(func(ctx context.Context) error {
+			return lifecycle.Supervise(ctx, lifecycle.Real(), func(ctx context.Context) error { work(ctx); return nil }, func(err error, wait time.Duration) {
+				cfg.Log.Error("a part of the embedded broker has failed; it is begun again", "in", wait, "error", err)
+			})
+		})
+	}
 	return b, nil
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/filemode"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 )
 
 // life is the broker between two starts. The broker answers a write that it could not bring to disk as if it had: the first
@@ -26,6 +27,9 @@ type life struct {
 	over   atomic.Bool
 	failed chan error // the first failure
 }
+
+// tryAgain is how long a broker that stands still rests before it tries again to write.
+const tryAgain = 250 * time.Millisecond
 
 var errNotOnDisk = errors.New("the broker cannot write to its directory")
 
@@ -56,6 +60,7 @@ func (b *Broker) kafka() *kfake.Cluster {
 
 // serve keeps the broker alive until ctx ends: through failures to write.
 func (b *Broker) serve(ctx context.Context) {
+	failures := notice.NewLimiter(lifecycle.Real(), b.cfg.Log)
 	for {
 		var cause error
 		select {
@@ -66,24 +71,30 @@ func (b *Broker) serve(ctx context.Context) {
 		b.cfg.Log.Error("the embedded broker cannot write to its directory: it stands still until it can", "directory", b.cfg.Dir, "error", cause)
 		began := time.Now()
 		b.stands(cause)
-		for {
-			if lifecycle.Sleep(ctx, lifecycle.Real(), 250*time.Millisecond) != nil {
-				return
-			}
-			if err := writable(b.cfg.Dir); err != nil {
-				b.stands(err)
-				continue
-			}
-			err := b.restart()
-			if err == nil {
-				break
-			}
-			b.stands(err)
-			b.cfg.Log.Warn("the embedded broker cannot start again yet", "error", err)
+		if b.begin(ctx, failures) != nil {
+			return
 		}
 		b.trouble.Store(nil)
 		b.cfg.Log.Warn("the embedded broker works again", "away", time.Since(began).Round(time.Millisecond).String())
 	}
+}
+
+// begin begins the next life as soon as the directory can be written to; the error is the end of ctx.
+func (b *Broker) begin(ctx context.Context, failures *notice.Limiter) error {
+	// A rest before the first try as well: on a disk that takes a little now and then, the connections would be cut again and again.
+	if err := lifecycle.Sleep(ctx, lifecycle.Real(), tryAgain); err != nil {
+		return err
+	}
+	return lifecycle.Retry(ctx, lifecycle.Real(), lifecycle.Backoff{Min: tryAgain, Max: tryAgain}, func() error {
+		if err := writable(b.cfg.Dir); err != nil {
+			return err
+		}
+		return b.restart()
+	}, func(err error, _ time.Duration) error {
+		b.stands(err)
+		failures.Warn("the embedded broker cannot start again yet", err)
+		return nil
+	})
 }
 
 // writable tries a directory with as much as a large write takes.

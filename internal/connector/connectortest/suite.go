@@ -5,6 +5,7 @@ package connectortest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -317,7 +318,7 @@ func testCancel(t *testing.T, s *Subject) {
 	cancel()
 	check := func(what string, err error) {
 		t.Helper()
-		if !fault.Canceled(ctx, err) {
+		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v, which does not say that the hub is stopping", what, err)
 		}
 		s.classified(t, what, err, fault.Unavailable)

@@ -250,7 +250,7 @@ func (s *fakeBroker) counts(want map[string]string) {
 	}
 }
 
-// pruned removes from the outbox what every reader has finished, and gives how many rows went.
+// pruned removes from the sent log what every reader has finished, and gives how many rows went.
 func (s *fakeBroker) pruned(readers map[string][]string) int64 {
 	s.t.Helper()
 	if readers == nil {

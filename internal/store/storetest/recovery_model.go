@@ -82,9 +82,9 @@ func runRecoveryModel(rt *rapid.T, b *bench, strict bool) {
 		"resend": func(rt *rapid.T) { v.resendSome(rt, topic.Draw(rt, "topic")) },
 		"recover": func(rt *rapid.T) {
 			if rapid.Bool().Draw(rt, "all") {
-				v.mend()
+				v.recoverAll()
 			} else {
-				v.mend(topic.Draw(rt, "topic"))
+				v.recoverAll(topic.Draw(rt, "topic"))
 			}
 		},
 		"wipe": loss(func(*rapid.T) {
@@ -281,7 +281,7 @@ func (v *recoveryModel) resendSome(rt *rapid.T, topic string) {
 	}
 }
 
-func (v *recoveryModel) mend(topics ...string) {
+func (v *recoveryModel) recoverAll(topics ...string) {
 	v.t.Helper()
 	if rec := v.recovery(false, topics...); len(rec.Topics) > 0 {
 		v.recover(false, topics...)
@@ -296,7 +296,7 @@ func (v *recoveryModel) prune() {
 	for _, r := range v.readings {
 		readers[r.Topic] = r.Readers
 	}
-	for i := 1; i < int(recoveryModels.Load()); i++ { // the outboxes of other models are not ours
+	for i := 1; i < int(recoveryModels.Load()); i++ { // the sent logs of other models are not ours
 		readers["canon"+strconv.Itoa(i)], readers["out"+strconv.Itoa(i)] = []string{"nobody"}, []string{"nobody"}
 	}
 	another := errors.New("another log")
@@ -317,7 +317,7 @@ func (v *recoveryModel) prune() {
 
 // arrive lets everything come to its end and looks at what has become of every event.
 func (v *recoveryModel) arrive(rt *rapid.T) {
-	v.mend()
+	v.recoverAll()
 	for moved := true; moved; {
 		moved = false
 		for topic := range v.logs {

@@ -1,0 +1,101 @@
+package notice
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+)
+
+func newLimiter(level slog.Level) (*Limiter, *lifecycle.Manual, *strings.Builder) {
+	clock, log := lifecycle.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), &strings.Builder{}
+	return NewLimiter(clock, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level}))), clock, log
+}
+
+// What fails every second is told once a minute, with how often it failed meanwhile.
+func TestLimiterTellsOnceAMinute(t *testing.T) {
+	l, clock, log := newLimiter(slog.LevelInfo)
+	for i := range 150 {
+		l.Warn("the store does not answer; trying again", fmt.Errorf("dial tcp 127.0.0.1:%d: connection refused", 40000+i), "in", time.Second)
+		clock.Step(-time.Hour) // the time of day says nothing
+		clock.Advance(time.Second)
+	}
+	got := lines(log)
+	if len(got) != 3 {
+		t.Fatalf("%d lines in 150 s, want 3:\n%s", len(got), log)
+	}
+	for i, want := range []string{`in=1s`, `more=59`, `more=59`} {
+		if !strings.Contains(got[i], want) || !strings.Contains(got[i], "refused") || strings.Contains(got[0], "more=") {
+			t.Errorf("line %d is %s, want %s in it", i, got[i], want)
+		}
+	}
+}
+
+// A failure of another cause is told at once, whatever else goes on.
+func TestLimiterTellsCausesApart(t *testing.T) {
+	refused := fault.New(fault.Unavailable, "connection refused by 10.0.0.7")
+	for name, c := range map[string]struct {
+		text string
+		err  error
+		told bool
+	}{
+		"the same again":                  {"cannot read", refused, false},
+		"the same class in other words":   {"cannot read", fmt.Errorf("page 2: %w", fault.New(fault.Unavailable, "reset")), false},
+		"another class":                   {"cannot read", fault.New(fault.Auth, "connection refused by 10.0.0.7"), true},
+		"another code":                    {"cannot read", &fault.Error{Kind: fault.Unavailable, Code: "503"}, true},
+		"another system":                  {"cannot read", &fault.Error{Kind: fault.Unavailable, System: "erp"}, true},
+		"another thing that was tried":    {"cannot write", refused, true},
+		"what nobody has classified":      {"cannot read", errors.New("connection refused"), true},
+		"no error at all":                 {"cannot read", nil, true},
+		"long, and the same for the most": {"cannot read", errors.New(strings.Repeat("x", mostCauseText) + "a"), true},
+	} {
+		l, _, log := newLimiter(slog.LevelInfo)
+		l.Warn("cannot read", refused)
+		l.Warn(c.text, c.err)
+		if told := len(lines(log)) == 2; told != c.told {
+			t.Errorf("%s: told %t, want %t:\n%s", name, told, c.told, log)
+		}
+		log.Reset()
+		if l.Warn(c.text, c.err); len(lines(log)) != 0 {
+			t.Errorf("%s: is told twice in a minute", name)
+		}
+	}
+}
+
+// Causes without number are one cause in the end, and those that are over make room for others.
+func TestLimiterIsBounded(t *testing.T) {
+	l, clock, log := newLimiter(slog.LevelInfo)
+	tell := func(round string) int {
+		log.Reset()
+		for i := range 1000 {
+			l.Warn("cannot send", errors.New(round+strings.Repeat("x", i%150)))
+		}
+		return len(lines(log))
+	}
+	if n := tell("a"); n != mostLimited+1 {
+		t.Errorf("%d lines for 150 causes, want %d", n, mostLimited+1)
+	}
+	clock.Advance(limiterEvery)
+	if n := tell("b"); n < mostLimited || n > mostLimited+1 || len(l.told) > mostLimited+1 {
+		t.Errorf("a minute later %d lines, and %d causes are kept", n, len(l.told))
+	}
+}
+
+// Nothing is silent for whoever looks closely.
+func TestLimiterLeavesOutNothingAtDebug(t *testing.T) {
+	l, _, log := newLimiter(slog.LevelDebug)
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() { l.Warn("cannot read", errors.New("down"), "in", 1) })
+	}
+	all.Wait()
+	if warn, debug := strings.Count(log.String(), "level=WARN"), strings.Count(log.String(), "level=DEBUG"); warn != 1 || debug != 9 {
+		t.Errorf("%d warnings and %d lines at debug level, want 1 and 9:\n%s", warn, debug, log)
+	}
+}
