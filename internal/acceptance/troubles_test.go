@@ -95,6 +95,9 @@ var troubles = []trouble{
 	}, says: []string{"orders-to-erp", "failing", "it reads nothing since", "COORDINATOR_NOT_AVAILABLE"}, exit: 1, after: 5 * time.Second, cure: (*troubled).free},
 	{name: "broker gone", setup: onControlled, seed: func(w *troubled) { w.wire.down(); w.orders("A") },
 		says: []string{"the broker does not answer", "orders-to-erp", "failing", "connection refused"}, exit: 1, after: 5 * time.Second, cure: func(w *troubled) { w.wire.up() }},
+	{name: "topic deleted", setup: onControlled, seed: func(w *troubled) { w.deleteTopic("canonical.order"); w.pushed(http.StatusAccepted, "A") },
+		says: []string{"orders-to-erp", "canonical.order", "does not exist"}, exit: 1, after: 5 * time.Second,
+		cure: func(w *troubled) { w.run(0, "recover", "--yes", "--note", "seeded") }},
 	{name: "store gone", setup: func(w *troubled) {
 		u, err := url.Parse(pgtest.URL(w.t))
 		if err != nil {
