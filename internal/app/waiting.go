@@ -14,6 +14,8 @@ type waiting struct {
 	mu    sync.Mutex
 	why   map[string]string    // for the status
 	named map[string]time.Time // messages that began to wait until then were named in the log
+
+	sparing lifecycle.Sparing
 }
 
 // of gives the sentence for the status, or none.
@@ -45,7 +47,7 @@ func (h *Hub) lookWaiting(ctx context.Context) (next time.Duration) {
 		}
 		next = min(next, max(limit/4, 100*time.Millisecond))
 		if err := h.lookWaitingOf(ctx, r.Flow().Name, limit); err != nil && ctx.Err() == nil {
-			h.log.Warn("what waits too long is not known; looking again", "flow", r.Flow().Name, "error", err)
+			h.waiting.sparing.Warn(h.clock, h.log, "what waits too long is not known; looking again", err, "flow", r.Flow().Name)
 		}
 	}
 	return next

@@ -29,7 +29,7 @@ func (sub *subscription) open(ctx context.Context, assigned []kafka.PartitionAss
 		return err
 	}, func(err error, _ time.Duration) error {
 		sub.opening.note(fmt.Errorf("the topic %s cannot be looked up: %w", sub.topic, err))
-		sub.log.Warn("looking up the topic failed and is tried again", "error", err)
+		sub.sparing.Warn(lifecycle.Real(), sub.log, "looking up the topic failed and is tried again", err)
 		return nil
 	})
 	if err != nil { // ctx has ended
@@ -126,7 +126,7 @@ func (sub *subscription) position(ctx context.Context, a kafka.PartitionAssignme
 				return err
 			}
 			sub.opening.note(fmt.Errorf("the stored position of %s/%d cannot be read: %w", sub.topic, a.ID, err))
-			sub.log.Warn("the stored position cannot be read and is asked for again", "partition", a.ID, "error", err)
+			sub.sparing.Warn(lifecycle.Real(), sub.log, "the stored position cannot be read and is asked for again", err, "partition", a.ID)
 			return nil
 		})
 		switch {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/failpoint"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // committer commits the low watermarks of one generation's partitions, from one goroutine: only upwards, never two calls
@@ -20,7 +21,7 @@ type committer struct {
 
 	running chan error // of the call that is on its way
 	lows    []int64    // what that call commits
-	told    time.Time  // when the log was told last of a failure
+	sparing *lifecycle.Sparing
 }
 
 // tick begins a commit, unless the last one is still on its way, and reports whether there is one: it is to be called again then.
@@ -64,9 +65,8 @@ func (c *committer) commit(offsets map[int]int64) error {
 // note records the outcome of a call.
 func (c *committer) note(err error) {
 	switch {
-	case err != nil && time.Since(c.told) > 10*time.Second:
-		c.told = time.Now()
-		c.log.Warn("committing offsets failed and is tried again", "error", explain(err))
+	case err != nil:
+		c.sparing.Warn(lifecycle.Real(), c.log, "committing offsets failed and is tried again", explained(err))
 	case err == nil:
 		for i, p := range c.parts {
 			p.committed = max(p.committed, c.lows[i])

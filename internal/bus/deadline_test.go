@@ -16,6 +16,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/bus/embedded/brokertest"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // Every call to a broker that has gone silent ends by itself, also where the caller sets no time.
@@ -74,7 +75,7 @@ func TestOneCommitAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gen := &commits{end: make(chan error)}
 		p := &partition{}
-		c := &committer{gen: gen, topic: "orders", parts: []*partition{p}, timeout: time.Second, log: brokertest.Quiet(t)}
+		c := &committer{gen: gen, topic: "orders", parts: []*partition{p}, timeout: time.Second, log: brokertest.Quiet(t), sparing: &lifecycle.Sparing{}}
 		for _, low := range []int64{5, 9, 12} {
 			p.next.Store(low)
 			c.tick()

@@ -127,7 +127,6 @@ func (p *partition) room(ctx context.Context) bool {
 func (p *partition) read(ctx context.Context) error {
 	corrupt := 0
 	doubt := false // a call has failed: the broker that answers next may be another one
-	var told time.Time
 	defer p.fetcher.release()
 	tries := askAgain
 	for p.room(ctx) {
@@ -190,9 +189,8 @@ func (p *partition) read(ctx context.Context) error {
 		if err != nil {
 			p.ill.note(err)
 		}
-		if time.Since(told) > 10*time.Second {
-			told = time.Now()
-			p.log.Warn("reading a partition failed and is tried again", "partition", p.name, "offset", p.next.Load(), "error", err)
+		if err != nil {
+			p.sub.sparing.Warn(lifecycle.Real(), p.log, "reading a partition failed and is tried again", err, "partition", p.name, "offset", p.next.Load())
 		}
 		if !pause(ctx, tries.Next()) {
 			return nil
@@ -281,7 +279,7 @@ func (p *partition) tellGap(ctx context.Context, from, to int64) {
 	_ = lifecycle.Retry(ctx, lifecycle.Real(), askAgain, func() error {
 		return g.Gap(ctx, p.cfg.Group, p.topic, p.number, p.epoch, event.Range{From: from, To: to})
 	}, func(err error, _ time.Duration) error {
-		p.log.Warn("a gap could not be stored and is tried again", "partition", p.name, "from", from, "to", to, "error", err)
+		p.sub.sparing.Warn(lifecycle.Real(), p.log, "a gap could not be stored and is tried again", err, "partition", p.name, "from", from, "to", to)
 		return nil
 	})
 }

@@ -39,6 +39,7 @@ type subscription struct {
 
 	member  membership
 	opening ailment // of finding out where to begin
+	sparing lifecycle.Sparing
 
 	news chan struct{} // has an element when a low watermark may have moved
 
@@ -111,7 +112,6 @@ func (sub *subscription) run() {
 		failpoint.Hit(failpoint.GroupLeave)
 		sub.leave()
 	}()
-	var told time.Time
 	var member string // of the last generation, while it may still be in the group
 	var leaving sync.WaitGroup
 	defer leaving.Wait()
@@ -138,10 +138,7 @@ func (sub *subscription) run() {
 				member, left = "", cancel
 				leaving.Go(func() { sub.takeOut(ctx, id) })
 			}
-			if time.Since(told) > 10*time.Second {
-				told = time.Now()
-				sub.log.Warn("joining the consumer group failed and is tried again", "error", err)
-			}
+			sub.sparing.Warn(lifecycle.Real(), sub.log, "joining the consumer group failed and is tried again", err)
 			continue
 		}
 		left()
@@ -255,7 +252,7 @@ func (sub *subscription) generation(ctx context.Context, gen *kafka.Generation) 
 			}
 		})
 	}
-	commits := &committer{gen: gen, topic: sub.topic, parts: parts, timeout: sub.s.c.cfg.Timeout, log: sub.log}
+	commits := &committer{gen: gen, topic: sub.topic, parts: parts, timeout: sub.s.c.cfg.Timeout, log: sub.log, sparing: &sub.sparing}
 	// Nothing is looked at while nothing is acknowledged: a hub has hundreds of flows at rest.
 	due := time.After(sub.s.cfg.CommitEvery) // what an earlier generation, or another hub, has not committed
 	look := time.NewTicker(sub.s.cfg.lookEvery)

@@ -105,6 +105,12 @@ func (s *Source) unread(err error) {
 	}
 }
 
+// ofHub reports whether a failure is the hub's own, its store's for example: what a source does names its system.
+func ofHub(err error) bool {
+	f, ok := fault.As(err)
+	return ok && f.System == ""
+}
+
 // Timetable says when a poll is due.
 type Timetable interface {
 	Next(after time.Time) time.Time

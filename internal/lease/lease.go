@@ -55,7 +55,15 @@ func (h *Held) Check(c lifecycle.Clock) error {
 	return errRanOut
 }
 
-var errRanOut = fmt.Errorf("%w: the lease was not renewed in time", state.ErrFenced)
+var errRanOut error = ranOut{}
+
+// ranOut is an ErrFenced of which nobody knows whether another hub has taken over.
+type ranOut struct{}
+
+func (ranOut) Error() string {
+	return "the lease was not renewed in time, so that another hub may have taken over"
+}
+func (ranOut) Is(e error) bool { return e == state.ErrFenced }
 
 // Runner does a piece of work wherever no other hub does it.
 type Runner struct {
@@ -66,6 +74,8 @@ type Runner struct {
 	Name, Holder string
 	// TTL is how long the work of a hub that died rests before another takes it up.
 	TTL time.Duration
+
+	sparing lifecycle.Sparing
 }
 
 // Run does the work whenever the lease can be had, until ctx ends. The work's context ends with the lease, and with
@@ -83,12 +93,12 @@ func (r *Runner) Run(ctx context.Context, work func(context.Context, *Held) erro
 			}
 			wait = tries.Next()
 			if err != nil && ctx.Err() == nil {
-				r.Log.Warn("work under a lease ended; beginning again", "lease", r.Name, "in", wait, "error", err)
+				r.sparing.Warn(r.Clock, r.Log, "work under a lease ended; beginning again", err, "lease", r.Name, "in", wait)
 			}
 		case err != nil:
 			wait = tries.Next()
 			if ctx.Err() == nil {
-				r.Log.Warn("cannot ask for a lease; trying again", "lease", r.Name, "in", wait, "error", err)
+				r.sparing.Warn(r.Clock, r.Log, "cannot ask for a lease; trying again", err, "lease", r.Name, "in", wait)
 			}
 		default:
 			tries.Reset()

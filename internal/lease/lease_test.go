@@ -1,9 +1,11 @@
 package lease
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -247,4 +249,30 @@ func TestOnce(t *testing.T) {
 			t.Errorf("worked %d times, released %d times", n, o.released)
 		}
 	})
+}
+
+// TestStoreAway: a store that is away for an hour is said a few times, not once for each time that the lease was asked for.
+func TestStoreAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		away := &gone{}
+		r := &Runner{Store: away, Clock: lifecycle.Real(), Log: slog.New(slog.NewTextHandler(&log, nil)), Name: "poll/x", Holder: "h", TTL: 15 * time.Second}
+		r.Run(ctx, func(context.Context, *Held) error { return nil })
+		if told := strings.Count(log.String(), "cannot ask for a lease; trying again"); away.asked < 200 || told != 6 || !strings.Contains(log.String(), "untold=") {
+			t.Errorf("asked %d times, told %d times:\n%s", away.asked, told, &log)
+		}
+	})
+}
+
+// gone is a store that does not answer.
+type gone struct {
+	office
+	asked int
+}
+
+func (g *gone) AcquireLease(context.Context, string, string, time.Duration) (state.Lease, bool, error) {
+	g.asked++
+	return state.Lease{}, false, errors.New("connection refused")
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -21,6 +22,8 @@ type Checker struct {
 	stand   standing
 	ended   map[string]bool // flows that have to subscribe anew
 	doubts  doubts
+
+	sparing lifecycle.Sparing
 
 	kick   chan struct{} // of capacity one: look now
 	resend chan struct{} // of capacity one: something is to be put on a topic again

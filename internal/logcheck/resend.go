@@ -38,7 +38,7 @@ func (c *Checker) Resend(ctx context.Context) {
 			}
 			had, err := c.resendTopic(ctx, topic)
 			if err != nil && ctx.Err() == nil {
-				c.o.Log.Warn("putting records on a topic again failed; trying again", "topic", topic, "error", err)
+				c.sparing.Warn(c.o.Clock, c.o.Log, "putting records on a topic again failed; trying again", err, "topic", topic)
 			}
 			done = done || had && err == nil
 		}
@@ -107,7 +107,7 @@ func (c *Checker) sendAll(ctx context.Context, held *lease.Held, topic string, r
 				if c.Broken(topic) || errors.Is(err, state.ErrFenced) || fault.KindOf(err) == fault.Invalid {
 					return err
 				}
-				c.o.Log.Warn("the broker does not take records that are to be on their topic again; trying again", "topic", topic, "in", wait, "error", err)
+				c.sparing.Warn(c.o.Clock, c.o.Log, "the broker does not take records that are to be on their topic again; trying again", err, "topic", topic, "in", wait)
 				return nil
 			})
 		},

@@ -113,6 +113,8 @@ type Relay struct {
 	obs   Observer
 	logs  Logs
 	wake  chan struct{} // of capacity one: something was accepted
+
+	sparing lifecycle.Sparing
 }
 
 // New makes a relay.
@@ -253,7 +255,7 @@ func (r *Relay) retry(ctx context.Context, what string, try func() error) error 
 		if errors.Is(err, state.ErrFenced) || errors.Is(err, state.ErrBroker) {
 			return err
 		}
-		r.log.Warn("cannot "+what+"; trying again", "flow", r.src.Flow, "in", wait, "error", err)
+		r.sparing.Warn(r.clock, r.log, "cannot "+what+"; trying again", err, "flow", r.src.Flow, "in", wait)
 		if !alarmed && r.clock.Now().Sub(began) >= alarmAfter {
 			alarmed = true
 			r.obs.Alarm(r.src.Flow, AlarmStuck, fmt.Sprintf("cannot %s for %v: %v", what, r.clock.Now().Sub(began).Truncate(time.Second), err))
