@@ -18,7 +18,7 @@ func refusedRows(all []api.Refused, why func(name, text string) string) [][]stri
 		if flow == "" {
 			flow = "(unknown paths)"
 		}
-		rows = append(rows, []string{flow, r.Reason, num(r.LastHour), num(r.Count), r.Last.Local().Format(time.DateTime), why(flow, r.Detail)})
+		rows = append(rows, []string{flow, r.Reason, num(r.LastHour), num(r.Count), r.Last.Local().Format(time.DateTime), why(flow+" ("+r.Reason+")", r.Detail)})
 	}
 	return rows
 }

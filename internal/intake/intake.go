@@ -105,10 +105,10 @@ func (s *Source) unread(err error) {
 	}
 }
 
-// ofHub reports whether a failure is the hub's own, its store's for example: what a source does names its system.
-func ofHub(err error) bool {
+// ofHub reports whether a failure is that of the hub's own store, which names itself so, and not what the source does.
+func (s *Source) ofHub(err error) bool {
 	f, ok := fault.As(err)
-	return ok && f.System == ""
+	return ok && f.System == "store" && s.System != "store"
 }
 
 // Timetable says when a poll is due.

@@ -252,7 +252,7 @@ type absent struct {
 
 func (a *absent) Accept(ctx context.Context, rows []state.Inbound, cur *state.Cursor, lease *state.Lease) ([]state.Accepted, []int64, error) {
 	if a.away.Load() {
-		return nil, nil, fault.New(fault.Unavailable, "store: accept: connection refused")
+		return nil, nil, &fault.Error{Kind: fault.Unavailable, System: "store", Err: errors.New("accept: connection refused")}
 	}
 	return a.Store.Accept(ctx, rows, cur, lease)
 }

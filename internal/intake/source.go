@@ -175,7 +175,7 @@ func (r *reader) run(ctx context.Context, t *lease.Held) error {
 
 // tell tells of a read that failed, the source's failures apart from those of the hub's own store, which the status names by themselves.
 func (r *reader) tell(err error, failed int) {
-	if ofHub(err) {
+	if r.src.ofHub(err) {
 		r.sparing.Warn(r.clock, r.log, "what the source has cannot be taken: the hub's own store does not answer", err, "flow", r.src.Flow)
 		return
 	}
