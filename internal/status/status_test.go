@@ -57,7 +57,7 @@ func TestJudgeFlow(t *testing.T) {
 		}, Verdict{Failing, "erp refuses the hub's credentials since 2026-03-01T12:00:00Z: 401; nothing is parked for it: correct them, and what waits goes on by itself"}, true},
 		{"its target failed a moment ago", func(f *FlowFacts) { f.Target.Write = Direction{Failing: true, Since: noon, Cause: "503"} }, Verdict{State: Running}, false},
 		{"its target takes nothing", func(f *FlowFacts) { f.Target.Write = Direction{Failing: true, Lasts: true, Since: noon, Cause: "503"} },
-			Verdict{Failing, "erp answers its probe, and has taken nothing since 2026-03-01T12:00:00Z: 503"}, true},
+			Verdict{Failing, "erp answers its probe, and has taken nothing meanwhile: failing since 2026-03-01T12:00:00Z: 503"}, true},
 		{"its target cannot be read", func(f *FlowFacts) { f.Target.Read = Direction{Failing: true, Lasts: true, Down: true, Since: noon} }, Verdict{State: Running}, false},
 		{"its sender is refused", func(f *FlowFacts) { f.Source.Refused, f.Backlog.Parked = "signature, 3 times", 1 }, Verdict{Attention, "its sender is refused: signature, 3 times"}, false},
 		{"parked, and it is known why", func(f *FlowFacts) { f.Backlog.Parked, f.Backlog.ParkedFor = 3, "unavailable erp/503" },

@@ -72,7 +72,7 @@ func (d *Direction) Stops(name string) (why string, stops bool) {
 	case d.Refused:
 		return name + " " + d.text("refuses the hub's credentials") + "; nothing is parked for it: correct them, and what waits goes on by itself", true
 	case d.Failing && d.Lasts:
-		return name + d.text(" answers its probe, and has taken nothing"), true
+		return name + " answers its probe, and has taken nothing meanwhile: " + d.text("failing"), true
 	}
 	return "", false
 }
