@@ -11,6 +11,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/flow/breaker"
 	"github.com/waybill-hub/waybill/internal/intake"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/status"
@@ -137,6 +138,7 @@ func directionStatus(d *status.Direction) api.Direction {
 // freshMetrics serves the metrics with what the flows have now: who scrapes does not ask for the status.
 func (h *Hub) freshMetrics() http.Handler {
 	serve := h.metrics.Handler()
+	var sparing lifecycle.Sparing
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 8*time.Second) // a scrape takes 10 s at most, by default
 		defer cancel()
@@ -146,7 +148,7 @@ func (h *Hub) freshMetrics() http.Handler {
 		}
 		if err != nil {
 			h.metrics.ForgetFlows()
-			h.log.Warn("what the flows have is not known, and left out of the metrics", "error", err)
+			sparing.Warn(h.clock, h.log, "what the flows have is not known, and left out of the metrics", err)
 		}
 		serve.ServeHTTP(w, r)
 	})
