@@ -39,7 +39,7 @@ type partition struct {
 	fence    chan struct{} // closed: acknowledgements do not count
 	gone     chan struct{} // closed: the subscription has ended
 
-	ill   ailment                   // of reading
+	ill   ailment                  // of reading
 	asked atomic.Pointer[question] // what the broker was asked, while it has not answered
 	empty int                      // answers without a record since the last one with any
 
