@@ -30,9 +30,16 @@ func troubleLines(all []api.Trouble) (lines []string) {
 	for _, t := range all {
 		if t.What == "retry" {
 			system, _, _ := strings.Cut(t.Cause, " ") // with which the text begins, too
-			lines = append(lines, fmt.Sprintf("%s: tried again since %s, %d times so far, the last at %s, for %s: %s", t.Flow, t.Since.Local().Format(time.DateTime), t.Count, t.Last.Local().Format(time.DateTime),
+			lines = append(lines, fmt.Sprintf("%s: tried again since %s, %s so far, the last at %s, for %s: %s", t.Flow, t.Since.Local().Format(time.DateTime), times(t.Count), t.Last.Local().Format(time.DateTime),
 				t.Cause, strings.TrimPrefix(t.Text, system+": ")))
 		}
 	}
 	return lines
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
