@@ -28,7 +28,11 @@ func (sub *subscription) open(ctx context.Context, assigned []kafka.PartitionAss
 		cluster, info, err = sub.look(ctx)
 		return err
 	}, func(err error, _ time.Duration) error {
-		sub.opening.note(fmt.Errorf("the topic %s cannot be looked up: %w", sub.topic, err))
+		if errors.Is(err, ErrNoTopic) {
+			sub.missing()
+		} else {
+			sub.opening.note(fmt.Errorf("the topic %s cannot be looked up: %w", sub.topic, err))
+		}
 		sub.sparing.Warn(lifecycle.Real(), sub.log, "looking up the topic failed and is tried again", err)
 		return nil
 	})
@@ -69,8 +73,12 @@ func (sub *subscription) openNone(ctx context.Context) {
 	case err == nil:
 		sub.opening.heal()
 	case errors.Is(err, ErrNoTopic):
-		sub.opening.note(fmt.Errorf("the topic %s does not exist", sub.topic))
+		sub.missing()
 	}
+}
+
+func (sub *subscription) missing() {
+	sub.opening.note(fmt.Errorf("the topic %s does not exist", sub.topic))
 }
 
 // same checks that what is read now is what was read before.

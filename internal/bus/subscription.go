@@ -132,6 +132,9 @@ func (sub *subscription) run() {
 		}
 		if err != nil {
 			sub.member.joining.note(joinFailed(err))
+			if errors.Is(err, kafka.UnknownTopicOrPartition) { // who leads the group asks for the partitions that it deals out
+				sub.missing()
+			}
 			if member != "" {
 				ctx, cancel := context.WithCancel(sub.ctx)
 				id := member
