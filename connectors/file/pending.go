@@ -24,6 +24,7 @@ type sighting struct {
 	size  int64
 	mod   time.Time
 	since time.Time // when it was first seen with this size and time
+	first time.Time // when it was first seen
 	id    string    // once it was read
 	// missing says why it may be half an upload; cut: it ends within a row.
 	missing error
@@ -56,6 +57,13 @@ func (s *system) Pending(ctx context.Context, object string) ([]connector.File, 
 	for _, e := range entries {
 		if err := ctx.Err(); err != nil {
 			return nil, s.classify(op, err)
+		}
+		if o.unfinished(e) {
+			present[object+"/"+e.Name()] = true
+			if note := s.abandoned(o, e); note != nil {
+				notes = append(notes, *note)
+			}
+			continue
 		}
 		wanted, why := s.wants(o, e, names)
 		if !wanted {
@@ -100,10 +108,8 @@ func (s *system) wants(o *object, e fs.DirEntry, names map[string]bool) (ok bool
 	if strings.HasPrefix(name, ".") {
 		return false, ""
 	}
-	for _, end := range o.Ready.Temporary {
-		if strings.HasSuffix(name, end) {
-			return false, ""
-		}
+	if _, temporary := o.temporary(name); temporary {
+		return false, ""
 	}
 	marker := o.Ready.When == "marker" && strings.HasSuffix(name, o.Ready.Marker)
 	matched, _ := path.Match(o.Pattern, name)
@@ -130,6 +136,36 @@ func (s *system) wants(o *object, e fs.DirEntry, names map[string]bool) (ok bool
 		return false, "its marker " + name + o.Ready.Marker + " is not there"
 	}
 	return true, ""
+}
+
+// temporary reports whether a file is being written, as its name says, and how it is called without that.
+func (o *object) temporary(name string) (of string, is bool) {
+	for _, end := range o.Ready.Temporary {
+		if strings.HasSuffix(name, end) {
+			return strings.TrimSuffix(name, end), true
+		}
+	}
+	return name, false
+}
+
+// unfinished: it is written under a temporary name, and is to be taken once it has its own.
+func (o *object) unfinished(e fs.DirEntry) bool {
+	of, is := o.temporary(e.Name())
+	fits, _ := path.Match(o.Pattern, of)
+	return is && fits && e.Type().IsRegular() && !strings.HasPrefix(of, ".")
+}
+
+// abandoned tells of a file under a temporary name that nobody goes on writing.
+func (s *system) abandoned(o *object, e fs.DirEntry) *connector.FileNote {
+	info, err := e.Info()
+	if err != nil {
+		return nil // taken away meanwhile, or renamed
+	}
+	now := s.clock.Now()
+	if at := s.sighted(o.name+"/"+e.Name(), info, now); now.Sub(at.since) < o.Ready.Cut {
+		return nil
+	}
+	return &connector.FileNote{Name: e.Name(), Why: fmt.Sprintf("its name says that it is being written, and it has not changed for %s: its upload may have ended half-way", o.Ready.Cut)}
 }
 
 // own: a folder that the hub keeps here, or that another object has.
@@ -183,7 +219,10 @@ func (s *system) look(ctx context.Context, o *object, root *os.Root, e fs.DirEnt
 	at := s.sighted(key, info, now)
 	age := now.Sub(at.since)
 	if o.Ready.When == "stable" && age < o.Ready.Age {
-		return nil, nil, nil
+		if now.Sub(at.first) < max(o.Ready.Cut, 2*o.Ready.Age) {
+			return nil, nil, nil
+		}
+		return nil, &connector.FileNote{Name: e.Name(), Why: fmt.Sprintf("it changes all the time since %s, and is taken when it has rested for %s", at.first.UTC().Format(time.RFC3339), o.Ready.Age), Since: at.first}, nil
 	}
 	if at.id == "" {
 		if err := s.inspect(ctx, o, root, e.Name(), &at); err != nil {
@@ -204,7 +243,11 @@ func (s *system) sighted(key string, info fs.FileInfo, now time.Time) sighting {
 	defer s.mu.Unlock()
 	at, known := s.seen[key]
 	if !known || !at.is(info) {
-		at = sighting{size: info.Size(), mod: info.ModTime(), since: now}
+		first := now
+		if known {
+			first = at.first
+		}
+		at = sighting{size: info.Size(), mod: info.ModTime(), since: now, first: first}
 		s.seen[key] = at
 	}
 	return at

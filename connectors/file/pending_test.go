@@ -73,6 +73,50 @@ func TestHalfUploads(t *testing.T) {
 	})
 }
 
+// TestNeverFinished: a file that somebody writes to all the time, and one whose upload has ended under its temporary name, are named after cut-after,
+// and no more when they are whole.
+func TestNeverFinished(t *testing.T) {
+	d := newDrop(t, `{pattern: "*.csv", ready: {cut-after: 5m}}`)
+	notes := func(want ...string) {
+		t.Helper()
+		_, names := d.pending()
+		got := d.FileNotes("stock")
+		if len(got) != len(want) || names != "" {
+			t.Fatalf("pending %q, notes %+v, want %q", names, got, want)
+		}
+		for i := range want {
+			if !strings.Contains(got[i].Name+": "+got[i].Why, want[i]) {
+				t.Errorf("note %+v, want %s", got[i], want[i])
+			}
+		}
+	}
+	d.put("x.csv.part", "sku\n1\n")
+	d.put("tmp.txt.part", "not ours")
+	text := "sku\n"
+	grow := func(n int) {
+		for range n {
+			text += "1\n"
+			d.put("log.csv", text)
+			d.clock.Advance(9 * time.Second)
+			d.pending()
+		}
+	}
+	grow(34)
+	notes()
+	grow(1)
+	notes("log.csv: it changes all the time since 2026-03-01T12:00:09Z, and is taken when it has rested for 10s", "x.csv.part: its name says that it is being written, and it has not changed for 5m0s")
+	if since := d.FileNotes("stock"); since[0].Since.IsZero() || !since[1].Since.IsZero() {
+		t.Errorf("%+v", since)
+	}
+	d.put("x.csv.part", "sku\n1\n2\n") // it goes on
+	d.pending()
+	d.clock.Advance(11 * time.Second)
+	d.wants("the file that rests", "log.csv")
+	if got := d.FileNotes("stock"); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // TestWhatIsLeft: everything in a drop that is not taken, and that people may think is, is named with the reason; nothing makes the hub wait.
 func TestWhatIsLeft(t *testing.T) {
 	d := newDrop(t, `{pattern: "*.csv", ready: {when: renamed}}`)

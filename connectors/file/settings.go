@@ -31,7 +31,7 @@ type object struct {
 type readySettings struct {
 	When      string        `yaml:"when" default:"stable" enum:"stable,marker,renamed" doc:"stable: size and time have not changed for age; marker: a file of the same name with the marker's ending is there; renamed: a file is complete as soon as it has its name"`
 	Age       time.Duration `yaml:"age" default:"10s" doc:"for stable: how long the hub must have seen it unchanged"`
-	Cut       time.Duration `yaml:"cut-after" default:"10m" doc:"for stable: how long one that may be half an upload is held back: its last line has no line end, it ends within a quoted value, it is empty, or lacks its footer. After that it is taken, unless it ends within a row: then it fails as a whole"`
+	Cut       time.Duration `yaml:"cut-after" default:"10m" doc:"for stable: how long one that may be half an upload is held back: its last line has no line end, it ends within a quoted value, it is empty, or lacks its footer. After that it is taken, unless it ends within a row: then it fails as a whole. A file that changes all the time for so long, and one that keeps a temporary name unchanged for so long, is named in the status"`
 	Marker    string        `yaml:"marker" default:".done" doc:"ending of marker files"`
 	Temporary []string      `yaml:"temporary" default:".tmp,.part,.filepart" doc:"endings of files that are being written"`
 }

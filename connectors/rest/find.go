@@ -30,12 +30,17 @@ func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Reco
 		}
 		return []connector.Record{*r}, nil
 	case l.External != "":
-		return s.byExternal(ctx, o, &l, op)
+		found, err := s.byExternal(ctx, o, &l, op)
+		return found, connector.Unlookable(err, forbidden)
 	case len(l.Natural) > 0:
-		return s.byNatural(ctx, o, &l, op)
+		found, err := s.byNatural(ctx, o, &l, op)
+		return found, connector.Unlookable(err, forbidden)
 	}
 	return nil, s.fail(fault.Invalid, op, "nothing to look for")
 }
+
+// forbidden is the code of a 403. The answer to a search is about all objects; one to a single object by its id may be about that object alone.
+const forbidden = "403"
 
 // byExternal asks for an external id in the form that the object's creates write, and in the older ones where that is asked for.
 func (s *system) byExternal(ctx context.Context, o *object, l *connector.Lookup, op string) ([]connector.Record, error) {

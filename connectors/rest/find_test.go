@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
 )
 
 // keeper is a service with rows of a reference and a code, and an idea of its own of how they are searched.
@@ -129,6 +130,36 @@ func TestCreateWritesTheForm(t *testing.T) {
 		_, err := keeperOf(t, k, form).(connector.Sink).Write(t.Context(), connector.Write{Object: "item", Action: connector.Create, External: u, Doc: []byte(`{"code":"A"}`)})
 		if want := connector.ExternalForm(form).Write(u); err != nil || k.posted["ref"] != want {
 			t.Errorf("%s: %q, want %q: %v", form, k.posted["ref"], want, err)
+		}
+	}
+}
+
+// TestFindForbidden: a search that the service refuses says nothing of the object, and its message waits; one object by its id may be kept from the hub.
+func TestFindForbidden(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(`{"message":"role INTEGRATION may not read items"}`))
+	}))
+	t.Cleanup(s.Close)
+	sys, err := Kind{}.Open(t.Context(), settingsOf(t, "connector: rest\nurl: "+s.URL+`
+objects:
+  item: {external-id: ref, get: {path: "/item/{id}"}, find: {external: {ref: "{external}"}, natural: {code: "{code}"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sys.Close() })
+	for name, tt := range map[string]struct {
+		l    connector.Lookup
+		want fault.Kind
+	}{
+		"by external id": {connector.Lookup{Object: "item", External: "1297f71c-1905-53e0-bbb7-e253a25632a9"}, fault.Unavailable},
+		"by natural key": {connector.Lookup{Object: "item", Natural: map[string]string{"code": "x"}}, fault.Unavailable},
+		"by its id":      {connector.Lookup{Object: "item", Local: "1"}, fault.Invalid},
+	} {
+		_, err := sys.(connector.Finder).Find(t.Context(), tt.l)
+		if f, ok := fault.As(err); !ok || f.Kind != tt.want || f.Code != "403" || !strings.Contains(err.Error(), "role INTEGRATION may not read items") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -17,8 +17,16 @@ import (
 // mostFound bounds a look-up: more than a few matches are a duplicate whatever their number.
 const mostFound = 100
 
+// noRight is the code of PostgreSQL for a right that is missing. A SELECT lacks it on the table or a column, whichever row is asked for.
+const noRight = "42501"
+
 // Find looks rows up.
 func (db *database) Find(ctx context.Context, l connector.Lookup) ([]connector.Record, error) {
+	found, err := db.find(ctx, l)
+	return found, connector.Unlookable(err, noRight)
+}
+
+func (db *database) find(ctx context.Context, l connector.Lookup) ([]connector.Record, error) {
 	o, err := db.object(l.Object)
 	if err != nil {
 		return nil, err

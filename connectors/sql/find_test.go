@@ -2,6 +2,7 @@ package sql
 
 import (
 	"fmt"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
 )
 
 // What both databases find is what the rule says, neither less nor more.
@@ -154,4 +156,21 @@ func TestPattern(t *testing.T) {
 			t.Fatalf("%s: %q does not find %q: %s", rule, a, b, re)
 		}
 	})
+}
+
+// TestFindWithoutRight: a look-up that the database refuses for want of a right says nothing of the row; its message waits.
+func TestFindWithoutRight(t *testing.T) {
+	p := places["postgres"](t)
+	p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, v text)")
+	name := p.text(t, "SELECT 'blind' || pg_backend_pid()")
+	p.exec(t, "CREATE ROLE "+name+" LOGIN PASSWORD 'unused'")
+	p.exec(t, "GRANT USAGE ON SCHEMA "+p.text(t, "SELECT quote_ident(current_schema())")+" TO "+name)
+	t.Cleanup(func() { p.exec(t, "DROP OWNED BY "+name); p.exec(t, "DROP ROLE "+name) })
+	env := strings.TrimSuffix(strings.TrimPrefix(strings.Split(p.head, "url: ")[1], "${env:"), "}\n")
+	t.Setenv(env, strings.Replace(os.Getenv(env), "postgres:unused", name+":unused", 1))
+	db := open(t, p, "objects: {x: {table: x, columns: {id: integer, v: text}}}")
+	_, err := db.Find(t.Context(), connector.Lookup{Object: "x", Natural: map[string]string{"v": "a"}})
+	if f, ok := fault.As(err); !ok || f.Kind != fault.Unavailable || f.Code != "42501" || !strings.Contains(err.Error(), "give it the right to read such objects") {
+		t.Errorf("%v", err)
+	}
 }

@@ -182,7 +182,7 @@ func (h *hub) badRequests(good func(string) push) {
 		{"10,000 deep", push{body: []byte(deep)}, 400, "deep"},
 		{"a huge number", push{body: []byte(reading("X-7", "1e401"))}, 400, "number"},
 		{"a long number", push{body: []byte(reading("X-8", strings.Repeat("9", 100000)))}, 400, "number"},
-		{"no gzip", push{encoding: "gzip", body: []byte(reading("X-9", 1))}, 400, "content encoding"},
+		{"no gzip", push{encoding: "gzip", body: []byte(reading("X-9", 1))}, 400, "Content-Encoding"},
 		{"another body", push{id: "id-A-1", body: []byte(reading("A-1", 99))}, 409, "another body"},
 		{"the same again", good("A-1"), 202, `"duplicate"`},
 	} {

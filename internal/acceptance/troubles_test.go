@@ -47,7 +47,7 @@ type trouble struct {
 var troubles = []trouble{
 	{name: "slow target", with: map[string]string{"flows/erp.yaml": strings.Replace(erpFlow, "late-after: 1h", "late-after: 2s", 1)},
 		seed: func(w *troubled) { w.slow(1500 * time.Millisecond); w.orders("A", "A", "A", "A", "A", "A", "A", "A") },
-		says: []string{"orders-to-erp", "late", "old, and 2s"}, exit: 1, after: 2 * time.Second, cure: func(w *troubled) { w.slow(0) }},
+		says: []string{"orders-to-erp", "late", "old, and 2s", "a call to erp takes 1.5s"}, exit: 1, after: 2 * time.Second, cure: func(w *troubled) { w.slow(0) }},
 	{name: "dead target, one key", seed: func(w *troubled) { w.erp.down(); w.orders("A") },
 		says: []string{"erp", "failing", "connection refused"}, exit: 1, after: 10 * time.Second, cure: func(w *troubled) { w.erp.up() }, gone: "erp is down"},
 	{name: "dead target, many keys", seed: func(w *troubled) { w.erp.down(); w.orders("A", "B", "C", "D", "E") },
@@ -95,6 +95,9 @@ var troubles = []trouble{
 	}, says: []string{"orders-to-erp", "failing", "it reads nothing since", "COORDINATOR_NOT_AVAILABLE"}, exit: 1, after: 5 * time.Second, cure: (*troubled).free},
 	{name: "broker gone", setup: onControlled, seed: func(w *troubled) { w.wire.down(); w.orders("A") },
 		says: []string{"the broker does not answer", "orders-to-erp", "failing", "connection refused"}, exit: 1, after: 5 * time.Second, cure: func(w *troubled) { w.wire.up() }},
+	{name: "topic deleted", setup: onControlled, seed: func(w *troubled) { w.deleteTopic("canonical.order"); w.pushed(http.StatusAccepted, "A") },
+		says: []string{"orders-to-erp", "canonical.order", "does not exist"}, exit: 1, after: 5 * time.Second,
+		cure: func(w *troubled) { w.run(0, "recover", "--yes", "--note", "seeded") }},
 	{name: "store gone", setup: func(w *troubled) {
 		u, err := url.Parse(pgtest.URL(w.t))
 		if err != nil {

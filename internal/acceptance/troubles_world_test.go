@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -203,6 +204,22 @@ func (w *troubled) control(key kmsg.Key, answer func(kmsg.Request) kmsg.Response
 }
 
 func (w *troubled) free() { w.broken.Store(false) }
+
+// deleteTopic deletes a topic as a broker's administrator does.
+func (w *troubled) deleteTopic(name string) {
+	w.t.Helper()
+	c, err := kgo.NewClient(kgo.SeedBrokers(w.wire.addr))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer c.Close()
+	req, topic := kmsg.NewPtrDeleteTopicsRequest(), kmsg.NewDeleteTopicsRequestTopic()
+	topic.Topic = &name
+	req.TimeoutMillis, req.Topics, req.TopicNames = 10_000, append(req.Topics, topic), append(req.TopicNames, name)
+	if _, err := req.RequestWith(w.t.Context(), c); err != nil {
+		w.t.Fatal(err)
+	}
+}
 
 // coded is an answer that holds a code and nothing else.
 func coded(req kmsg.Request, code int16) kmsg.Response {

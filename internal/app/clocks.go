@@ -29,10 +29,11 @@ type clockSeen struct {
 	status.ClockSeen
 	at    time.Duration // by the clock's Elapsed
 	times int           // how often in a row it was seen off
+	said  bool          // that it is off, in the log
 }
 
-// note keeps how far another clock is ahead of the hub's, at least and at most.
-func (c *clocks) note(of string, from, to, elapsed time.Duration) {
+// note keeps how far another clock is ahead of the hub's, at least and at most. changed: it is off since now, or no more.
+func (c *clocks) note(of string, from, to, elapsed time.Duration) (off, changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.seen[of]
@@ -47,12 +48,26 @@ func (c *clocks) note(of string, from, to, elapsed time.Duration) {
 	if s.times++; !s.Off() {
 		s.times = 0
 	}
+	off = s.times > 0 && (s.said || s.times >= clockSure)
+	changed = off != s.said
+	s.said = off
+	return off, changed
+}
+
+// noteClock keeps it, and logs when a clock is off, and when it is right again.
+func (h *Hub) noteClock(of string, from, to time.Duration) {
+	switch off, changed := h.clocks.note(of, from, to, h.clock.Elapsed()); {
+	case changed && off:
+		h.log.Warn("the hub's clock and another one do not agree: set the one that is wrong", "clock", of, "ahead_of_the_hubs", from.Truncate(time.Second))
+	case changed:
+		h.log.Info("the hub's clock and the other one agree again", "clock", of)
+	}
 }
 
 // told keeps what a clock has shown at some moment of the time that has just passed, to the second.
 func (h *Hub) told(of string, at time.Time, passed time.Duration) {
 	ahead := at.Sub(h.clock.Now())
-	h.clocks.note(of, ahead, ahead+passed+time.Second, h.clock.Elapsed())
+	h.noteClock(of, ahead, ahead+passed+time.Second)
 }
 
 // facts are the clocks that were seen lately, by name; those of systems that the plan does not name any more are forgotten with time.

@@ -58,7 +58,7 @@ func (h *Hub) Backup(ctx context.Context, q api.BackupRequest, who string) (*api
 	w, err := folder.Begin(name)
 	switch {
 	case errors.Is(err, backup.ErrTaken):
-		return nil, fmt.Errorf("%w: %w", err, state.ErrBusy)
+		return nil, taken{fmt.Errorf("%w; give this one another name", err)}
 	case err != nil:
 		return nil, backup.Explain(err)
 	}
@@ -217,3 +217,8 @@ func (j *copying) pace(ctx context.Context, n int) error {
 	}
 	return lifecycle.Sleep(ctx, j.h.clock, j.last-now)
 }
+
+// taken is a name that another copy has: a conflict, as state.ErrBusy is one, but none that passes.
+type taken struct{ error }
+
+func (taken) Is(e error) bool { return e == state.ErrBusy }

@@ -261,14 +261,19 @@ type observer struct {
 		Alarm(flow, what string)
 	}
 	deliveries *deliveries
-	// ahead is told by how much a record was stamped ahead of the hub's clock.
+	// ahead is told by how much a record was stamped ahead of the hub's clock, called how long a call to a system took.
 	ahead   func(by time.Duration)
+	called  func(system string, took time.Duration)
 	notices *notice.Board
 }
 
 func (h *Hub) observer(f *config.Flow) observer {
 	return observer{h.metrics, h.timely.of(f.Name, f.SLO.LateAfter), func(by time.Duration) {
-		h.clocks.note("the stamps of "+f.Topic(), by, by, h.clock.Elapsed()) // it was written at least so much before
+		h.noteClock("the stamps of "+f.Topic(), by, by) // it was written at least so much before
+	}, func(system string, took time.Duration) {
+		if s := h.systems()[system]; s != nil {
+			s.took.note(took, h.clock.Elapsed())
+		}
 	}, h.notices}
 }
 
@@ -290,5 +295,6 @@ func (o observer) Outcome(flow string, out state.Outcome, reason string, took ti
 func (o observer) Retried(flow string) { o.m.Retried(flow) }
 func (o observer) Call(system string, took time.Duration, err error) {
 	o.m.Call(system, fault.KindOf(err).String(), took)
+	o.called(system, took)
 }
 func (o observer) Alarm(flow, what string, _ error) { o.m.Alarm(flow, what) }

@@ -274,10 +274,14 @@ func TestClocksSeen(t *testing.T) {
 		from, at time.Duration
 		want     int // clocks that are known
 		off      bool
+		changed  bool // to be logged
 	}{
-		{0, 0, 1, false}, {hour, 1, 0, false}, {0, 2, 1, false}, {hour, 3, 0, false}, {hour, 4, 1, true}, {0, 5, 1, false},
+		{0, 0, 1, false, false}, {hour, 1, 0, false, false}, {0, 2, 1, false, false}, {hour, 3, 0, false, false}, {hour, 4, 1, true, true}, {hour, 5, 1, true, false}, {0, 5, 1, false, true},
+		{0, 5, 1, false, false},
 	} {
-		c.note("erp", step.from, step.from+time.Second, step.at)
+		if off, changed := c.note("erp", step.from, step.from+time.Second, step.at); off != step.off || changed != step.changed {
+			t.Errorf("step %d: off %v, changed %v", i, off, changed)
+		}
 		got := c.facts(step.at)
 		if len(got.Seen) != step.want || step.want > 0 && got.Seen[0].Off() != step.off {
 			t.Errorf("step %d: %+v", i, got)

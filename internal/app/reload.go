@@ -199,6 +199,9 @@ func (h *Hub) changeOver(ctx context.Context, c *change, next *current) (warning
 	for _, name := range c.flows.Removed {
 		h.metrics.Forget(name)
 	}
+	for _, name := range c.systems.Removed {
+		h.metrics.ForgetSystem(name)
+	}
 	note(closeSystems(gone))
 	if c.flows.Any() { // topics that are new become known before anything reads or writes them
 		if _, err := h.logs.Look(ctx); err != nil {

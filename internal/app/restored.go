@@ -294,6 +294,9 @@ func (h *Hub) SayRestored(ctx context.Context, q api.RestoredRequest, who string
 	return h.restoredView(now), nil
 }
 
+// byHub is who has ended a restoration that nobody else has.
+const byHub = "hub"
+
 func because(what, note string) string {
 	if note == "" {
 		return what
@@ -332,8 +335,18 @@ func lostUntil(r *state.Restoration) time.Time {
 	return until.Add(time.Second - 1).Truncate(time.Second)
 }
 
-// lostText names what was promised and is not in the store, with the time.
+// lostText names what was promised and is not in the store, with the time. Where only the file is another one, the folder may just as well have been
+// moved: then nothing is lost, and a person who has ended it knows.
 func (h *Hub) lostText(r *state.Restoration) string {
+	if moved := slices.Equal(r.Signs, []string{state.SignFile}) && r.Again == 0; moved && !r.Ended.IsZero() && r.EndedBy != byHub {
+		return ""
+	} else if moved {
+		return "nothing if it was only moved (say so: `waybill restored --done --note moved`); else " + h.lostBetween(r)
+	}
+	return h.lostBetween(r)
+}
+
+func (h *Hub) lostBetween(r *state.Restoration) string {
 	var pushed, files, polled []string
 	for _, f := range h.plan().Flows {
 		switch from := &f.From; {

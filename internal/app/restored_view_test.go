@@ -22,6 +22,12 @@ func TestRestoredView(t *testing.T) {
 		{state.Restoration{Phase: state.RestoredReading, Since: at}, []string{`"signs":[]`, `"waits":[]`, `"as_of":null`, `"stopped":null`, `"ended":null`}},
 		{state.Restoration{Phase: state.RestoredSettled, AsOf: at, Stopped: at, Ended: at, Waits: []string{"the last request"}},
 			[]string{`"as_of":"2026-11-29T10:00:00Z"`, `"stopped":"2026-11-29T10:00:00Z"`, `"ended":"2026-11-29T10:00:00Z"`, `"waits":["the last request"]`}},
+		{state.Restoration{Phase: state.RestoredReading, Signs: []string{state.SignFile}, AsOf: at, Since: at},
+			[]string{"\"lost\":\"nothing if it was only moved (say so: `waybill restored --done --note moved`); else what people decided between"}},
+		{state.Restoration{Phase: state.RestoredSettled, Signs: []string{state.SignFile}, AsOf: at, Since: at, Ended: at, EndedBy: byHub}, []string{`"lost":"nothing if it was only moved`}},
+		{state.Restoration{Phase: state.RestoredSettled, Signs: []string{state.SignFile}, AsOf: at, Since: at, Ended: at, EndedBy: "ann"}, []string{`"lost":""`}},
+		{state.Restoration{Phase: state.RestoredSettled, Signs: []string{state.SignFile}, Again: 3, AsOf: at, Since: at, Ended: at, EndedBy: "ann"}, []string{`"lost":"what people decided between`}},
+		{state.Restoration{Phase: state.RestoredSettled, Signs: []string{state.SignCopy, state.SignFile}, AsOf: at, Since: at, Ended: at, EndedBy: "ann"}, []string{`"lost":"what people decided between`}},
 	} {
 		text, err := json.Marshal(h.restoredView(&tt.r))
 		if err != nil {

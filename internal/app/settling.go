@@ -219,6 +219,6 @@ func (s *settling) apply(r *state.Restoration) (*state.Restoration, *state.Audit
 		r.Phase, r.Blind, r.Ends = state.RestoredWatching, s.blind, nil
 		return r, nil
 	}
-	r.Phase, r.Ended, r.EndedBy, r.Ends = state.RestoredSettled, s.h.clock.Now().UTC(), "hub", nil
+	r.Phase, r.Ended, r.EndedBy, r.Ends = state.RestoredSettled, s.h.clock.Now().UTC(), byHub, nil
 	return r, &state.Audit{Who: "hub", Action: "restored", Object: "store", Detail: fmt.Sprintf("settled: %d looked up, %d of them were there, %d parked", r.Looked, r.Found, r.Parked)}
 }

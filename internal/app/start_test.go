@@ -256,11 +256,18 @@ func TestMetricsAreFresh(t *testing.T) {
 	if text := scrape(); !strings.Contains(text, `waybill_flow_messages{flow="orders",where="parked"} 0`) {
 		t.Errorf("at the start:\n%s", text)
 	}
+	for _, line := range []string{`waybill_flow_state{flow="orders",state="running"} 1`, `waybill_flow_state{flow="orders",state="failing"} 0`, `waybill_system_state{state="up",system="erp"} 1`,
+		`waybill_hub_state{state="running"} 1`, `waybill_broker_state{state="down"} 0`} {
+		if text := scrape(); !strings.Contains(text, line) {
+			t.Errorf("%s is not in\n%s", line, text)
+		}
+	}
 	if status, err := push(t.Context(), hub, "shop/orders", "d-1", document{Seq: 1}); err != nil || status != 202 { // it has no number
 		t.Fatalf("a webhook: %d %v", status, err)
 	}
 	await(t, "the message to show as parked", func() bool {
-		return strings.Contains(scrape(), `waybill_flow_messages{flow="orders",where="parked"} 1`)
+		text := scrape()
+		return strings.Contains(text, `waybill_flow_messages{flow="orders",where="parked"} 1`) && strings.Contains(text, `waybill_flow_state{flow="orders",state="attention"} 1`)
 	})
 	q, err := hub.store.Parked(t.Context(), state.QueueFilter{Flow: "orders"})
 	if err != nil || len(q) != 1 {

@@ -27,7 +27,7 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	g := &statusParts{totals: map[string]*state.FlowTotals{}, paused: map[string]state.Paused{}, systems: systemFacts(h.systems()),
+	g := &statusParts{totals: map[string]*state.FlowTotals{}, paused: map[string]state.Paused{}, systems: h.systemFacts(),
 		refused: h.intake.Webhooks().Refused(), troubles: h.notices.Open()}
 	g.lags, g.oldest = h.backlog(ctx, seen.parts, ends)
 	g.now = h.clock.Now()
@@ -52,6 +52,7 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	for _, name := range sortedKeys(g.systems) {
 		st.Systems = append(st.Systems, systemStatus(g.systems[name]))
 	}
+	h.measureStates(st)
 	st.Refused, st.Troubles = refusedStatus(g.refused), troubleStatus(g.troubles)
 	for _, r := range h.plan().Reconciliations {
 		st.Reconciliations = append(st.Reconciliations, api.Reconciliation{Name: r.Name, State: "never-run"})
@@ -94,10 +95,11 @@ func (h *Hub) judgeHub(st *api.Status, silent, away error) *status.HubFacts {
 }
 
 // systemFacts are what is known of each system.
-func systemFacts(systems map[string]*system) map[string]*status.SystemFacts {
+func (h *Hub) systemFacts() map[string]*status.SystemFacts {
+	systems, now := h.systems(), h.clock.Elapsed()
 	out := make(map[string]*status.SystemFacts, len(systems))
 	for name, s := range systems {
-		f := &status.SystemFacts{Name: name, Connector: s.Kind}
+		f := &status.SystemFacts{Name: name, Connector: s.Kind, CallTime: s.took.lately(now)}
 		f.Write, f.Read = direction(name, s.Breaker), direction(name, s.reads)
 		out[name] = f
 	}
@@ -135,6 +137,7 @@ func directionStatus(d *status.Direction) api.Direction {
 // freshMetrics serves the metrics with what the flows have now: who scrapes does not ask for the status.
 func (h *Hub) freshMetrics() http.Handler {
 	serve := h.metrics.Handler()
+	failures := notice.NewLimiter(h.clock, h.log)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 8*time.Second) // a scrape takes 10 s at most, by default
 		defer cancel()
@@ -144,7 +147,7 @@ func (h *Hub) freshMetrics() http.Handler {
 		}
 		if err != nil {
 			h.metrics.ForgetFlows()
-			h.log.Warn("what the flows have is not known, and left out of the metrics", "error", err)
+			failures.Warn("what the flows have is not known, and left out of the metrics", err)
 		}
 		serve.ServeHTTP(w, r)
 	})
@@ -202,6 +205,18 @@ func (h *Hub) measure(f *api.Flow, t *state.FlowTotals) {
 		h.metrics.Oldest(f.Name, where, age)
 	}
 	h.metrics.OnTime(f.Name, f.OnTime.Hour.Share, f.OnTime.Day.Share)
+}
+
+// measureStates gives the metrics the states, also those that were seen last where the store does not answer: that itself is one.
+func (h *Hub) measureStates(st *api.Status) {
+	h.metrics.State("hub", "", st.Hub.State, status.HubStates)
+	h.metrics.State("broker", "", st.Broker.State, status.BrokerStates)
+	for i := range st.Flows {
+		h.metrics.State("flow", st.Flows[i].Name, st.Flows[i].State, status.FlowStates)
+	}
+	for i := range st.Systems {
+		h.metrics.State("system", st.Systems[i].Name, st.Systems[i].State, status.SystemStates)
+	}
 }
 
 func onTime(after time.Duration, t state.Timeliness) api.OnTime {

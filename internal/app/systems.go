@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/config"
@@ -17,6 +18,39 @@ type system struct {
 	*deliver.System
 	reads *breaker.Breaker
 	watch *lifecycle.Background
+	took  callTimes
+}
+
+// callTimes is how long the newest calls to a system took.
+type callTimes struct {
+	mu   sync.Mutex
+	n    int
+	last [20]struct{ took, at time.Duration } // by the clock's Elapsed
+}
+
+// callsKept is for how long a call counts as one of late.
+const callsKept = 5 * time.Minute
+
+func (c *callTimes) note(took, now time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := &c.last[c.n%len(c.last)]
+	at.took, at.at = took, now
+	c.n++
+}
+
+// lately is the average of the calls of late; 0 where there was none.
+func (c *callTimes) lately(now time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var sum, n time.Duration
+	for i := range min(c.n, len(c.last)) {
+		if now-c.last[i].at <= callsKept {
+			sum += c.last[i].took
+			n++
+		}
+	}
+	return sum / max(n, 1)
 }
 
 // openSystems opens every system of the plan.

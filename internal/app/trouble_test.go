@@ -304,7 +304,7 @@ func TestTroubles(t *testing.T) {
 		tr.be(says(503, func(_ *http.Request, body document) bool { return body.No == "POISON" }))
 		tr.push("POISON")
 		tr.seen("taken nothing", downAfter, func(st *api.Status) bool {
-			return strings.Contains(flowNamed(st, "orders-to-erp").Why, "takes nothing, though it answers its probe")
+			return strings.Contains(flowNamed(st, "orders-to-erp").Why, "answers its probe, and has taken nothing meanwhile")
 		})
 		tr.seen("parked", downAfter, func(st *api.Status) bool { return flowNamed(st, "orders-to-erp").Parked == 1 })
 		tr.seen("a matter for a person, and the system well", 0, func(st *api.Status) bool {
@@ -323,7 +323,7 @@ func TestTroubles(t *testing.T) {
 			tr.push(fmt.Sprint("A", i))
 		}
 		tr.seen("takes nothing", downAfter, func(st *api.Status) bool {
-			return strings.Contains(flowNamed(st, "orders-to-erp").Why, "takes nothing, though it answers its probe") && systemNamed(st, "erp").State == "failing"
+			return strings.Contains(flowNamed(st, "orders-to-erp").Why, "answers its probe, and has taken nothing meanwhile") && systemNamed(st, "erp").State == "failing"
 		})
 		tr.stays("nothing parked", 30*time.Second, func(st *api.Status) bool { return flowNamed(st, "orders-to-erp").Parked == 0 })
 		tr.be(nil)

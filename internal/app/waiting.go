@@ -15,6 +15,7 @@ type waiting struct {
 	mu    sync.Mutex
 	why   map[string]string    // for the status
 	named map[string]time.Time // messages that began to wait until then were named in the log
+
 }
 
 // of gives the sentence for the status, or none.

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/segmentio/kafka-go"
@@ -248,12 +247,19 @@ func Answered(err error) bool {
 	return errors.As(err, &code)
 }
 
-// explained is the error with what explain adds.
-func explained(err error) error {
-	return fmt.Errorf("%w%s", err, strings.TrimPrefix(explain(err), err.Error()))
+// explained is the error with the text that explain gives it.
+func explained(err error) error { return &told{explain(err), err} }
+
+type told struct {
+	text string
+	err  error
 }
 
-// explain is the text of an error for people: the broker's own name of it, and what to do.
+func (t *told) Error() string { return t.text }
+func (t *told) Unwrap() error { return t.err }
+
+// explain is the text of an error for people: the broker's own name of it in place of the library's, its meaning once however often the error names
+// it, and what to do.
 func explain(err error) string {
 	var code kafka.Error
 	if !errors.As(err, &code) {
@@ -261,9 +267,13 @@ func explain(err error) string {
 	}
 	text := err.Error()
 	if name := answers[code].name; name != "" && !strings.Contains(text, name) {
-		text = fmt.Sprintf("%s (%s)", text, name)
+		full := name
+		if meaning := code.Description(); meaning != "" {
+			full += ": " + meaning
+		}
+		text = strings.ReplaceAll(strings.Replace(text, code.Error(), full, 1), code.Error(), name)
 	}
-	if hint := hints[code]; hint != "" {
+	if hint := hints[code]; hint != "" && !strings.Contains(text, hint) {
 		text += "; " + hint
 	}
 	return text

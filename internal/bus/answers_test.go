@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -181,5 +182,30 @@ func TestTopicOfTooManyCopies(t *testing.T) {
 	err := c.EnsureTopics(t.Context(), []Topic{{Name: fmt.Sprint("copies-", time.Now().UnixNano()), Partitions: 1, Replication: 99}})
 	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "INVALID_REPLICATION_FACTOR") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestExplain: what a broker has answered stands once in a text, under Kafka's own name, with its meaning and with what to do.
+func TestExplain(t *testing.T) {
+	const rights = "GROUP_AUTHORIZATION_FAILED: the client is not authorized to access a particular group id; give the hub's user READ on the group"
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{errors.New("dial tcp: connection refused"), "dial tcp: connection refused"},
+		{kafka.GroupAuthorizationFailed, rights},
+		{fmt.Errorf("join: %w", kafka.GroupAuthorizationFailed), "join: " + rights},
+		{fmt.Errorf("%w (%w)", kafka.GroupAuthorizationFailed, kafka.GroupAuthorizationFailed),
+			"GROUP_AUTHORIZATION_FAILED: the client is not authorized to access a particular group id (GROUP_AUTHORIZATION_FAILED); give the hub's user READ on the group"},
+		{explained(fmt.Errorf("join: %w", kafka.GroupAuthorizationFailed)), "join: " + rights},
+		{kafka.Error(136), "CONTROLLER_ID_NOT_REGISTERED"},
+		{kafka.Error(4711), kafka.Error(4711).Error()},
+	} {
+		if got := explain(tt.err); got != tt.want {
+			t.Errorf("got  %s\nwant %s", got, tt.want)
+		}
+		if got := explained(tt.err); got.Error() != tt.want || !errors.Is(got, tt.err) {
+			t.Errorf("explained: %v", got)
+		}
 	}
 }

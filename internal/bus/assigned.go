@@ -4,6 +4,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 // open finds out where each assigned partition is to be read from, and checks that the broker can continue there.
 func (sub *subscription) open(ctx context.Context, assigned []kafka.PartitionAssignment) ([]*partition, error) {
 	if len(assigned) == 0 {
+		sub.openNone(ctx)
 		return nil, nil
 	}
 	var cluster string
@@ -26,7 +28,11 @@ func (sub *subscription) open(ctx context.Context, assigned []kafka.PartitionAss
 		cluster, info, err = sub.look(ctx)
 		return err
 	}, func(err error, _ time.Duration) error {
-		sub.opening.note(fmt.Errorf("the topic %s cannot be looked up: %w", sub.topic, err))
+		if errors.Is(err, ErrNoTopic) {
+			sub.missing()
+		} else {
+			sub.opening.note(fmt.Errorf("the topic %s cannot be looked up: %w", sub.topic, err))
+		}
 		sub.failures.Warn("looking up the topic failed and is tried again", err)
 		return nil
 	})
@@ -57,7 +63,22 @@ func (sub *subscription) open(ctx context.Context, assigned []kafka.PartitionAss
 			return parts, err
 		}
 	}
+	sub.opening.heal()
 	return parts, nil
+}
+
+// openNone: a member is given no partition where there are more members than partitions, and where the topic is gone.
+func (sub *subscription) openNone(ctx context.Context) {
+	switch _, _, err := sub.look(ctx); {
+	case err == nil:
+		sub.opening.heal()
+	case errors.Is(err, ErrNoTopic):
+		sub.missing()
+	}
+}
+
+func (sub *subscription) missing() {
+	sub.opening.note(fmt.Errorf("the topic %s does not exist", sub.topic))
 }
 
 // same checks that what is read now is what was read before.

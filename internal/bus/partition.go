@@ -189,7 +189,9 @@ func (p *partition) read(ctx context.Context) error {
 		if err != nil {
 			p.ill.note(err)
 		}
-		p.failures.Warn("reading a partition failed and is tried again", err, "partition", p.name, "offset", p.next.Load())
+		if err != nil {
+			p.failures.Warn("reading a partition failed and is tried again", err, "partition", p.name, "offset", p.next.Load())
+		}
 		if !pause(ctx, tries.Next()) {
 			return nil
 		}

@@ -34,8 +34,9 @@ type subscription struct {
 	client string
 	left   chan struct{} // closed: kafka-go has left the group
 
-	// Of the goroutine that runs generations: which log was read last.
+	// Of the goroutine that runs generations: which log was read last, and how many generations in a row have ended as soon as they began.
 	cluster, topicID string
+	short            int
 
 	member   membership
 	opening  ailment         // of finding out where to begin
@@ -57,6 +58,18 @@ func (sub *subscription) moved() {
 
 // joinBackoff is the rest between two attempts to join a group.
 const joinBackoff = 300 * time.Millisecond
+
+const (
+	// shortLived: a generation that ended so soon has read nothing.
+	shortLived = time.Second
+	// shortTimes is how many of these may follow each other at once: members that come together form a group a few times.
+	shortTimes = 4
+)
+
+// restAfterShort spaces generations that end as soon as they begin: kafka-go ends one at once whose topic is gone, and joins again without a rest.
+func restAfterShort() lifecycle.Backoff {
+	return lifecycle.Backoff{Min: 50 * time.Millisecond, Max: 2 * time.Second}
+}
 
 func newSubscription(ctx context.Context, s *Subscriber, topic string) (*subscription, error) {
 	c := s.c
@@ -106,8 +119,12 @@ func (sub *subscription) run() {
 	defer leaving.Wait()
 	left := func() {}
 	defer func() { left() }()
+	rest := restAfterShort()
 	for {
 		sub.member.wait()
+		if sub.short > shortTimes && lifecycle.Sleep(sub.ctx, lifecycle.Real(), rest.Next()) != nil {
+			return
+		}
 		gen, err := sub.group.Next(sub.ctx)
 		if sub.ctx.Err() != nil || errors.Is(err, kafka.ErrGroupClosed) {
 			return
@@ -117,6 +134,9 @@ func (sub *subscription) run() {
 		}
 		if err != nil {
 			sub.member.joining.note(joinFailed(err))
+			if errors.Is(err, kafka.UnknownTopicOrPartition) { // who leads the group asks for the partitions that it deals out
+				sub.missing()
+			}
 			if member != "" {
 				ctx, cancel := context.WithCancel(sub.ctx)
 				id := member
@@ -129,9 +149,13 @@ func (sub *subscription) run() {
 		left()
 		member = gen.MemberID
 		sub.member.begin()
-		ended := make(chan error, 1)
+		ended, began := make(chan error, 1), time.Now()
 		gen.Start(func(ctx context.Context) { ended <- sub.generation(ctx, gen) })
-		if err := <-ended; err != nil {
+		err = <-ended
+		if sub.short++; time.Since(began) >= shortLived {
+			sub.short, rest = 0, restAfterShort()
+		}
+		if err != nil {
 			sub.log.Error("reading has stopped: an operator must look at it", "error", err)
 			sub.s.cfg.OnAlarm(fmt.Errorf("group %s, topic %s: %w", sub.s.cfg.Group, sub.topic, err))
 			return
@@ -215,8 +239,11 @@ func (sub *subscription) generation(ctx context.Context, gen *kafka.Generation) 
 	sub.mu.Lock()
 	sub.parts = parts
 	sub.mu.Unlock()
-	sub.opening.heal()
-	sub.log.Info("partitions assigned", "generation", gen.ID, "partitions", len(parts))
+	level := slog.LevelInfo
+	if sub.short > shortTimes {
+		level = slog.LevelDebug // as the ones before, which nobody has to read a thousand times
+	}
+	sub.log.Log(ctx, level, "partitions assigned", "generation", gen.ID, "partitions", len(parts))
 
 	var readers sync.WaitGroup
 	alarm := make(chan error, len(parts))

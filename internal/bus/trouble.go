@@ -149,6 +149,9 @@ func (p *partition) trouble(now time.Time) *fault.Trouble {
 
 func (sub *subscription) trouble(now time.Time) *fault.Trouble {
 	if t := sub.member.trouble(sub.s.cfg.Group, sub.s.cfg.churn, now); t != nil {
+		if i := sub.opening.at.Load(); i != nil { // the group only ever begins where its topic is gone
+			t.Why = explain(i.err)
+		}
 		return t
 	}
 	if t := sub.opening.trouble(now); t != nil {

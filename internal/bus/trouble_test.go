@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -62,15 +63,15 @@ func TestGroupLost(t *testing.T) {
 		name, why string
 		refusals  []refusal
 	}{
-		{"READ on the group revoked", "consumer group g: [30] Group Authorization Failed", []refusal{
+		{"READ on the group revoked", "consumer group g: GROUP_AUTHORIZATION_FAILED: ", []refusal{
 			{kmsg.Heartbeat, beatAnswer(kafka.GroupAuthorizationFailed)}, {kmsg.FindCoordinator, coordinatorAnswer(kafka.GroupAuthorizationFailed)}}},
-		{"another protocol holds the group", "INCONSISTENT_GROUP_PROTOCOL); a member of another protocol holds the group", []refusal{out, {kmsg.JoinGroup, joinAnswer(kafka.InconsistentGroupProtocol)}}},
+		{"another protocol holds the group", "another protocol holds the group", []refusal{out, {kmsg.JoinGroup, joinAnswer(kafka.InconsistentGroupProtocol)}}},
 		{"a session that the broker does not allow", "takeover-after", []refusal{out, {kmsg.JoinGroup, joinAnswer(kafka.InvalidSessionTimeout)}}},
 		{"the group is full", "group.max.size", []refusal{out, {kmsg.JoinGroup, joinAnswer(kafka.GroupMaxSizeReached)}}},
 		{"no coordinator", "COORDINATOR_NOT_AVAILABLE", []refusal{{kmsg.Heartbeat, beatAnswer(kafka.NotCoordinatorForGroup)}, {kmsg.FindCoordinator, coordinatorAnswer(kafka.GroupCoordinatorNotAvailable)}}},
 		{"a coordinator that does not answer", "has given it no partitions", []refusal{out, {kmsg.JoinGroup, func(kmsg.Request) kmsg.Response { return nil }}}},
 		{"its generation is lost again and again", "was formed anew 8 times", []refusal{out}},
-		{"READ on the topic revoked", "orders/0 cannot be read: [29] Topic Authorization Failed", []refusal{{kmsg.Fetch, func(req kmsg.Request) kmsg.Response { return unread(req, 29) }}}},
+		{"READ on the topic revoked", "orders/0 cannot be read: TOPIC_AUTHORIZATION_FAILED: ", []refusal{{kmsg.Fetch, func(req kmsg.Request) kmsg.Response { return unread(req, 29) }}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -114,6 +115,51 @@ func TestGroupLost(t *testing.T) {
 		})
 	}
 }
+
+// TestTopicDeleted: a subscription whose topic is deleted says so, and joins its group again with rests in between.
+func TestTopicDeleted(t *testing.T) {
+	t.Parallel()
+	e := fakeBroker(t)
+	var joins atomic.Int64
+	e.cluster.ControlKey(int16(kmsg.JoinGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+		e.cluster.KeepControl()
+		joins.Add(1)
+		return nil, nil, false
+	})
+	var log countingHandler
+	c := dial(t, e.Addr(), func(cfg *Config) { cfg.Timeout, cfg.Log = time.Second, slog.New(&log) })
+	topic(t, c, "orders", 1)
+	p := publisher(t, c, PublisherConfig{})
+	send(t, p, record("orders", "k", "1"))
+	s := subscriber(t, c, SubscriberConfig{Group: "g", Grace: 10 * time.Millisecond, FetchWait: 20 * time.Millisecond, Session: 6 * time.Second, Heartbeat: 100 * time.Millisecond})
+	ch := subscribe(t, s, "orders")
+	next(t, ch).Ack()
+	deleteTopic(t, c, "orders")
+	joins.Store(0)
+	log.told.Store(0)
+	var told *fault.Trouble
+	eventually(t, "the topic is missed", func() bool {
+		told = s.Trouble()
+		return told != nil && strings.Contains(told.Why, "the topic orders does not exist")
+	})
+	// It takes 5 s to be told, in which joins without a rest are hundreds.
+	if n := joins.Load(); n < 2 || n > 40 {
+		t.Errorf("the group was joined %d times while the topic was gone", n)
+	}
+	if n := log.told.Load(); n > 20 {
+		t.Errorf("%d lines were logged for it", n)
+	}
+}
+
+// countingHandler counts what is logged from INFO up.
+type countingHandler struct{ told atomic.Int64 }
+
+func (h *countingHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelInfo
+}
+func (h *countingHandler) Handle(context.Context, slog.Record) error { h.told.Add(1); return nil }
+func (h *countingHandler) WithAttrs([]slog.Attr) slog.Handler        { return h }
+func (h *countingHandler) WithGroup(string) slog.Handler             { return h }
 
 // TestStrangerInTheGroup: another program that joined under the flow's group is given partitions, whose records the flow never sees.
 func TestStrangerInTheGroup(t *testing.T) {

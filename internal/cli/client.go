@@ -170,7 +170,7 @@ func (e *env) showStatus(st *api.Status) error {
 	t := &st.Totals
 	fmt.Fprintf(e.out, "accepted %d = delivered %d + skipped %d + parked %d + waiting %d + discarded %d + in flight %d; unaccounted %d, duplicates %d\n\n",
 		t.Accepted, t.Delivered, t.Skipped, t.Parked, t.Waiting, t.Discarded, t.InFlight, t.Unaccounted, t.Duplicates)
-	var below []string // what is too long for a column
+	var below []note // what is too long for a column
 	if st.Broker.State == api.BrokerDown {
 		fmt.Fprintf(e.out, "%s\n\n", st.Broker.Why)
 	}
@@ -178,14 +178,19 @@ func (e *env) showStatus(st *api.Status) error {
 		fmt.Fprintf(e.out, "the hub is %s: %s\n\n", st.Hub.State, st.Hub.Why)
 	}
 	for _, remark := range st.Broker.Remarks {
-		below = append(below, "note: "+remark)
+		below = append(below, note{text: "note: " + remark})
 	}
 	why := func(name, text string) string {
-		if utf8.RuneCountInString(text) <= whyWidth {
+		switch {
+		case utf8.RuneCountInString(text) <= whyWidth:
 			return text
+		case text == st.Hub.Why:
+			return "the hub: above"
 		}
-		if !slices.ContainsFunc(below, func(said string) bool { return strings.Contains(said, text) }) { // a flow names the system's trouble, and its sender's
-			below = append(below, name+": "+text)
+		if i := slices.IndexFunc(below, func(said note) bool { return strings.Contains(said.text, text) }); i < 0 { // a flow names the system's trouble, and its sender's
+			below = append(below, note{[]string{name}, text})
+		} else if below[i].text == text {
+			below[i].of = append(below[i].of, name)
 		}
 		return "below"
 	}
@@ -197,26 +202,30 @@ func (e *env) showStatus(st *api.Status) error {
 			oldest = (time.Duration(f.OldestSeconds) * time.Second).String()
 		}
 		if s := f.Sweep; s != nil && s.Started != nil && s.State != api.SweepHeld { // what is held stands under WHY
-			below = append(below, fmt.Sprintf("%s: swept at %s, %s: %s", f.Name, s.Started.Local().Format(time.DateTime), s.State, s.Text))
+			below = append(below, note{[]string{f.Name}, fmt.Sprintf("swept at %s, %s: %s", s.Started.Local().Format(time.DateTime), s.State, s.Text)})
 		}
 		for _, m := range f.Remarks {
-			below = append(below, f.Name+" from "+f.From+": "+m.Text)
+			below = append(below, note{[]string{f.Name + " from " + f.From}, m.Text})
 		}
 		rows = append(rows, []string{f.Name, f.State, num(f.Accepted), num(f.Delivered), num(f.Skipped), num(f.Parked), num(f.Waiting), num(f.InFlight), oldest, onTime(&f.OnTime), why(f.Name, f.Why)})
 	}
-	below = append(below, accessNotes(&st.Access)...)
+	for _, text := range accessNotes(&st.Access) {
+		below = append(below, note{text: text})
+	}
 	rows = append(rows, []string{})
 	rows = append(rows, []string{"SYSTEM", "STATE", "CONNECTOR", "WHY"})
 	for _, s := range st.Systems {
 		rows = append(rows, []string{s.Name, s.State, s.Connector, why(s.Name, s.Why)})
 	}
 	rows = append(rows, refusedRows(st.Refused, why)...)
-	below = append(below, troubleLines(st.Troubles)...)
+	for _, text := range troubleLines(st.Troubles) {
+		below = append(below, note{text: text})
+	}
 	if err := e.columns(rows); err != nil {
 		return err
 	}
-	for _, text := range below {
-		fmt.Fprintf(e.out, "\n%s\n", cell(text))
+	for i := range below {
+		fmt.Fprintf(e.out, "\n%s\n", cell(below[i].String()))
 	}
 	if st.Restored != nil {
 		fmt.Fprintln(e.out)
@@ -227,6 +236,26 @@ func (e *env) showStatus(st *api.Status) error {
 	}
 	_, err := fmt.Fprintf(e.out, "\nplan %s, loaded %s; time zones %s\n", st.Plan.Hash, st.Plan.LoadedAt.Local().Format(time.DateTime), st.Zones)
 	return err
+}
+
+// note is a line below the tables, with the names of those that it is about.
+type note struct {
+	of   []string
+	text string
+}
+
+// mostNames are named in one line; more are counted.
+const mostNames = 8
+
+func (n *note) String() string {
+	names := n.of
+	if len(names) > mostNames {
+		names = append(slices.Clone(names[:mostNames-1]), fmt.Sprintf("and %d more", len(names)-mostNames+1))
+	}
+	if len(names) == 0 {
+		return n.text
+	}
+	return strings.Join(names, ", ") + ": " + n.text
 }
 
 // accessNotes tell of wrong tokens, and of certificates that somebody has to look at.

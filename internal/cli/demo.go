@@ -34,7 +34,8 @@ type demo struct {
 	data     string
 	seed     int64
 	logLevel string
-	restless bool // not everything came to rest
+	restless bool   // not everything came to rest
+	shown    string // the figures that were shown last
 }
 
 func (e *env) demoCommand() *cobra.Command {
@@ -218,10 +219,16 @@ func patiently(ctx context.Context, out io.Writer, ask func(context.Context) (*a
 	}
 }
 
+// line shows the figures, unless they are those that were shown last.
 func (d *demo) line(what string, st *api.Status) {
 	t := &st.Totals
-	fmt.Fprintf(d.out, "%s %s  accepted %d  delivered %d  skipped %d  in flight %d  waiting %d  parked %d  retried %d  unaccounted %d\n",
-		st.Time.Format("15:04:05"), what, t.Accepted, t.Delivered, t.Skipped, t.InFlight, t.Waiting, t.Parked, t.Retried, t.Unaccounted)
+	figures := fmt.Sprintf("%s  accepted %d  delivered %d  skipped %d  in flight %d  waiting %d  parked %d  retried %d  unaccounted %d",
+		what, t.Accepted, t.Delivered, t.Skipped, t.InFlight, t.Waiting, t.Parked, t.Retried, t.Unaccounted)
+	if figures == d.shown {
+		return
+	}
+	d.shown = figures
+	fmt.Fprintf(d.out, "%s %s\n", st.Time.Format("15:04:05"), figures)
 }
 
 // settle waits until neither the systems nor the hub have anything left to do: the figures stand still for a while. What a

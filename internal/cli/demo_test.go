@@ -54,3 +54,18 @@ func TestPatiently(t *testing.T) {
 		}
 	})
 }
+
+// TestLineOnce: figures that stand still are shown once.
+func TestLineOnce(t *testing.T) {
+	var out strings.Builder
+	d := demo{env: &env{out: &out}}
+	st := &api.Status{Totals: api.Totals{Accepted: 5}}
+	for _, what := range []string{"working", "settling", "settling", "settling"} {
+		d.line(what, st)
+	}
+	st.Totals.Accepted++
+	d.line("settling", st)
+	if got := out.String(); strings.Count(got, "\n") != 3 || strings.Count(got, "settling  accepted 5 ") != 1 || strings.Count(got, "settling  accepted 6 ") != 1 {
+		t.Errorf("shown:\n%s", got)
+	}
+}

@@ -111,7 +111,9 @@ func (e *env) showRestored(r *api.Restored) {
 		of = ", as of " + r.AsOf.Local().Format(time.DateTime)
 	}
 	fmt.Fprintf(e.out, "restored: %s%s; %d looked up before they were created, %d of them were there, %d parked because nobody can tell\n", r.Why, of, r.LookedUp, r.Found, r.Parked)
-	fmt.Fprintf(e.out, "  lost: %s\n", r.Lost)
+	if r.Lost != "" {
+		fmt.Fprintf(e.out, "  lost: %s\n", r.Lost)
+	}
 	if r.Ended != nil {
 		fmt.Fprintf(e.out, "  settled %s by %s\n", r.Ended.Local().Format(time.DateTime), r.EndedBy)
 		return

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/api"
@@ -18,7 +19,7 @@ func refusedRows(all []api.Refused, why func(name, text string) string) [][]stri
 		if flow == "" {
 			flow = "(unknown paths)"
 		}
-		rows = append(rows, []string{flow, r.Reason, num(r.LastHour), num(r.Count), r.Last.Local().Format(time.DateTime), why(flow, r.Detail)})
+		rows = append(rows, []string{flow, r.Reason, num(r.LastHour), num(r.Count), r.Last.Local().Format(time.DateTime), why(flow+" ("+r.Reason+")", r.Detail)})
 	}
 	return rows
 }
@@ -28,8 +29,17 @@ func refusedRows(all []api.Refused, why func(name, text string) string) [][]stri
 func troubleLines(all []api.Trouble) (lines []string) {
 	for _, t := range all {
 		if t.What == "retry" {
-			lines = append(lines, fmt.Sprintf("%s: tried again since %s, %d times so far, the last at %s, for %s: %s", t.Flow, t.Since.Local().Format(time.DateTime), t.Count, t.Last.Local().Format(time.DateTime), t.Cause, t.Text))
+			system, _, _ := strings.Cut(t.Cause, " ") // with which the text begins, too
+			lines = append(lines, fmt.Sprintf("%s: tried again since %s, %s so far, the last at %s, for %s: %s", t.Flow, t.Since.Local().Format(time.DateTime), times(t.Count), t.Last.Local().Format(time.DateTime),
+				t.Cause, strings.TrimPrefix(t.Text, system+": ")))
 		}
 	}
 	return lines
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }

@@ -239,7 +239,7 @@ func (w *pending) publish(ctx context.Context) error {
 		Settle: func(i int, s event.Sent) publish.Fate { return w.sent(open[i], s) },
 		Retry: func(try func() error) error {
 			return lifecycle.Retry(ctx, w.runner.Clock, lifecycle.Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second}, try, func(err error, wait time.Duration) error {
-				w.runner.complain("the broker does not take records; trying again", err, "in", wait)
+				w.runner.failures.Warn("the broker does not take records; trying again", err, "in", wait)
 				return nil
 			})
 		},

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -42,7 +43,7 @@ func (r *Runner) commit(ctx context.Context, p *partition, results []result, lif
 			r.Observer.Retried(r.flow.Name)
 		}
 		if q := results[i].Queue; q != nil && q.State == state.Parked && !q.Follower {
-			r.Observer.Parked(r.flow.Name, strings.Trim(q.Kind+" "+q.Code, " "), "the first is "+q.Event.Key)
+			r.Observer.Parked(r.flow.Name, strings.Trim(q.Kind+" "+q.Code, " "), "the first is "+cmp.Or(q.Event.Key, q.Event.ID))
 		}
 	}
 	if refs {

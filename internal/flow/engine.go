@@ -25,6 +25,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
+	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/publish"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -96,19 +97,15 @@ type Deps struct {
 // Runner works one flow.
 type Runner struct {
 	Deps
-	flow   *config.Flow
-	log    *slog.Logger
-	store  patient
-	target *deliver.System // nil when the flow delivers to a topic
-	line   *deliver.Line
-	read   bool // flows read the topic that the flow delivers to
-	// complaints are when the log was told last of failures of one cause.
-	complaints struct {
-		mu   sync.Mutex
-		last map[string]time.Duration
-	}
-	strange sync.Once
-	gate    gate
+	flow     *config.Flow
+	log      *slog.Logger
+	store    patient
+	target   *deliver.System // nil when the flow delivers to a topic
+	line     *deliver.Line
+	read     bool            // flows read the topic that the flow delivers to
+	failures *notice.Limiter // what the log is told of the hub's own broker and store
+	strange  sync.Once
+	gate     gate
 	// rekeyed: the flow computes the keys of another program's records, so that records of one key come in any lane.
 	rekeyed bool
 	keys    *deliver.Objects // of a flow that computes keys: those that are at work
@@ -154,6 +151,7 @@ func New(f *config.Flow, d Deps) (*Runner, error) {
 	}
 	r := &Runner{Deps: d, base: d.Clock.Now(), since: d.Clock.Elapsed(), flow: f, log: d.Log.With("flow", f.Name), parts: map[partKey]*partition{},
 		rekeyed: f.Key != nil && f.From.System == "", keys: deliver.NewObjects()}
+	r.failures = notice.NewLimiter(d.Clock, r.log)
 	r.store = patient{r}
 	r.gate.open()
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())

@@ -19,7 +19,7 @@ func (p patient) insist(ctx context.Context, what string, call func() error) err
 		if answer(err) {
 			return err
 		}
-		p.r.complain("the store does not answer; trying again", err, "what", what, "in", wait)
+		p.r.failures.Warn("the store does not answer; trying again", err, "what", what, "in", wait)
 		return nil
 	})
 }

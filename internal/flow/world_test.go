@@ -513,10 +513,18 @@ func (w *world) turn(done <-chan error) error {
 			if ctx.Err() != nil {
 				w.t.Fatal("the engine does not come to an end")
 			}
-			if at, ok := w.clock.Next(); ok {
-				w.clock.Set(at)
-			}
+			w.step()
 		}
+	}
+}
+
+// step moves the clock towards its next timer. Somebody may be at work who does not wait for it: for him, little time is to pass.
+func (w *world) step() {
+	if at, ok := w.clock.Next(); ok {
+		if most := w.clock.Now().Add(drainEvery); at.After(most) {
+			at = most
+		}
+		w.clock.Set(at)
 	}
 }
 
@@ -557,9 +565,7 @@ func (w *world) until(what string, holds func() bool) {
 		if err := w.clock.BlockUntil(ctx, 1); err != nil {
 			w.t.Fatalf("never: %s", what)
 		}
-		if at, ok := w.clock.Next(); ok {
-			w.clock.Set(at)
-		}
+		w.step()
 		if ctx.Err() != nil {
 			w.t.Fatalf("never: %s", what)
 		}

@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // lines reads lines with their ends – CR, LF, or CR LF, also mixed in one file –, counts them, and takes lines back.
@@ -67,7 +70,7 @@ func (l *lines) give(line []byte, long, ended bool) ([]byte, error) {
 	l.line++
 	l.open = !ended
 	if long {
-		return line, errLong
+		return line, fmt.Errorf("%w: it has more than %s, which max-row is", errLong, strictyaml.Size(l.max))
 	}
 	return line, nil
 }

@@ -254,7 +254,7 @@ func TestLargeAnswer(t *testing.T) {
 	c, _ := serve(t, Config{MaxBody: 1000}, func(w http.ResponseWriter, r *http.Request) {
 		w.Write(bytes.Repeat([]byte("x"), 1001))
 	})
-	if _, err := c.Do(t.Context(), Request{Method: "GET", Path: "x"}); fault.KindOf(err) != fault.Invalid {
+	if _, err := c.Do(t.Context(), Request{Method: "GET", Path: "x"}); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "longer than 1000B, which max-body is: ask for less") {
 		t.Errorf("GET: %v", err)
 	}
 	if _, err := c.Do(t.Context(), Request{Method: "POST", Path: "x"}); fault.KindOf(err) != fault.UnknownOutcome {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -156,7 +157,7 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.cfg.MaxBody)+1))
 	body = bytes.TrimPrefix(body, byteOrderMark)
 	if err == nil && len(body) > int(c.cfg.MaxBody) {
-		err = errors.New("the answer is longer than " + c.cfg.MaxBody.String())
+		err = fmt.Errorf("the answer is longer than %s, which max-body is: ask for less at a time, or raise it", c.cfg.MaxBody)
 		if r.Safe {
 			return nil, token, c.fail(r, fault.Invalid, strconv.Itoa(resp.StatusCode), err)
 		}

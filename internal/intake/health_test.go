@@ -15,7 +15,7 @@ type health struct {
 
 func (h *health) Success(string)        { h.ok++ }
 func (h *health) Failure(string, error) { h.failed++ }
-func (h *health) Refused(error)         { h.refused++ }
+func (h *health) Refused(error) bool    { h.refused++; return true }
 func (h *health) Backs() int            { return h.backs }
 
 // Only what the system does is held against it.

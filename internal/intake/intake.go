@@ -79,7 +79,7 @@ type Health interface {
 	// Success: the system was read for the flow. Failure: it was not. Refused: it refuses the hub's credentials.
 	Success(flow string)
 	Failure(flow string, cause error)
-	Refused(cause error)
+	Refused(cause error) (first bool)
 	// Backs counts how often the system came back: what failed is to be tried again when this has changed.
 	Backs() int
 }
@@ -89,7 +89,7 @@ type noHealth struct{}
 
 func (noHealth) Success(string)        {}
 func (noHealth) Failure(string, error) {}
-func (noHealth) Refused(error)         {}
+func (noHealth) Refused(error) bool    { return true }
 func (noHealth) Backs() int            { return 0 }
 
 // unread notes that a source could not be read, where that is the system's doing: the hub's own store may have failed as well.
@@ -102,6 +102,12 @@ func (s *Source) unread(err error) {
 	default:
 		s.Health.Failure(s.Flow, err)
 	}
+}
+
+// ofHub reports whether a failure is that of the hub's own store, which names itself so, and not what the source does.
+func (s *Source) ofHub(err error) bool {
+	f, ok := fault.As(err)
+	return ok && f.System == "store" && s.System != "store"
 }
 
 // Timetable says when a poll is due.

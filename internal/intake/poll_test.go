@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -221,6 +222,39 @@ func TestPollFailures(t *testing.T) {
 			t.Errorf("%d runs, %v", len(runs), err)
 		}
 	})
+}
+
+// TestStoreThatTakesNothing: a source that was read is not blamed for the hub's own store, however long that takes nothing.
+func TestStoreThatTakesNothing(t *testing.T) {
+	onSQLite(t, func(t *testing.T, b *bench) {
+		var away atomic.Bool
+		away.Store(true)
+		b.between = func(s Store) Store { return &absent{s, &away} }
+		s := &script{}
+		for range 2 * alarmTries {
+			s.add(page("c", rec("1", "1", `{"k":"a"}`)))
+		}
+		in := b.start(polled(s))
+		b.Turn("the tries", func() bool { return s.left() <= 1 })
+		if st := in.States()["orders"]; st.State != SourceFailing || b.seen.Text(AlarmSource) != "" || b.seen.told() > 0 {
+			t.Errorf("state %+v, alarm %q, %d times told of the source", st, b.seen.Text(AlarmSource), b.seen.told())
+		}
+		away.Store(false)
+		b.Turn("the event", func() bool { return b.Topic.Count() == 1 })
+	})
+}
+
+// absent accepts nothing for a while.
+type absent struct {
+	Store
+	away *atomic.Bool
+}
+
+func (a *absent) Accept(ctx context.Context, rows []state.Inbound, cur *state.Cursor, lease *state.Lease) ([]state.Accepted, []int64, error) {
+	if a.away.Load() {
+		return nil, nil, &fault.Error{Kind: fault.Unavailable, System: "store", Err: errors.New("accept: connection refused")}
+	}
+	return a.Store.Accept(ctx, rows, cur, lease)
 }
 
 // TestAuthPauses: after a 401 the system is not asked again until a person says so.

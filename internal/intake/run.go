@@ -12,6 +12,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/publish"
 	"github.com/waybill-hub/waybill/internal/relay"
 	"github.com/waybill-hub/waybill/internal/submit"
@@ -138,7 +139,7 @@ func (in *Intake) work(s Source) (*work, error) {
 	r := relay.New(relay.Config{Source: carried(s), Store: c.Store, Publisher: c.Publisher, Clock: c.Clock, Log: c.Log, Observer: c.Observer, Logs: c.Logs})
 	k := &work{src: s, relay: r, leased: []func(context.Context){under("relay", r.Run)}}
 
-	rd := &reader{src: s, store: c.Store, clock: c.Clock, log: c.Log, obs: c.Observer, wake: in.Wake, nudge: make(chan struct{}, 1)}
+	rd := &reader{src: s, store: c.Store, clock: c.Clock, log: c.Log, failures: notice.NewLimiter(c.Clock, c.Log), obs: c.Observer, wake: in.Wake, nudge: make(chan struct{}, 1)}
 	switch {
 	case s.Webhook != nil && s.Poll == nil && s.Files == nil:
 	case s.Poll != nil && s.Webhook == nil && s.Files == nil:

@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -62,6 +63,8 @@ type reader struct {
 	nudge chan struct{}
 	// read reads everything that is new and commits it with the cursor.
 	read func(ctx context.Context, t *lease.Held) error
+
+	failures *notice.Limiter // what the log is told of the hub's own store
 
 	mu    sync.Mutex
 	state SourceState
@@ -166,11 +169,20 @@ func (r *reader) run(ctx context.Context, t *lease.Held) error {
 			wait = min(f.RetryAfter, time.Hour)
 		}
 		r.set(SourceFailing, err)
-		r.obs.Unread(r.src.Flow, causeOf(err), err.Error())
-		if failed == alarmTries {
-			r.obs.Alarm(r.src.Flow, AlarmSource, fmt.Sprintf("%s cannot be read: %v", r.src.System, err))
-		}
+		r.tell(err, failed)
 		due = now.Add(wait)
+	}
+}
+
+// tell tells of a read that failed, the source's failures apart from those of the hub's own store, which the status names by themselves.
+func (r *reader) tell(err error, failed int) {
+	if r.src.ofHub(err) {
+		r.failures.Warn("what the source has cannot be taken: the hub's own store does not answer", err, "flow", r.src.Flow)
+		return
+	}
+	r.obs.Unread(r.src.Flow, causeOf(err), err.Error())
+	if failed == alarmTries {
+		r.obs.Alarm(r.src.Flow, AlarmSource, fmt.Sprintf("%s cannot be read: %v", r.src.System, err))
 	}
 }
 
@@ -305,6 +317,6 @@ func (l *runLog) end(ctx context.Context, count int, err error) {
 		lost = l.r.store.EndRun(ctx, l.run)
 	}
 	if lost != nil {
-		l.r.log.Warn("cannot record the end of a run", "flow", l.r.src.Flow, "error", lost)
+		l.r.failures.Warn("cannot record the end of a run", lost, "flow", l.r.src.Flow)
 	}
 }

@@ -111,6 +111,20 @@ type seen struct {
 	mu sync.Mutex
 	// remarked are the remarks of each time that there were others.
 	remarked [][]connector.Remark
+	unread   int
+}
+
+func (s *seen) Unread(string, string, string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unread++
+}
+
+// told counts how often the source was said to be unreadable.
+func (s *seen) told() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unread
 }
 
 // Alarm is that of the alarms.

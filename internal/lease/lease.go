@@ -56,7 +56,15 @@ func (h *Held) Check(c lifecycle.Clock) error {
 	return errRanOut
 }
 
-var errRanOut = fmt.Errorf("%w: the lease was not renewed in time", state.ErrFenced)
+var errRanOut error = ranOut{}
+
+// ranOut is an ErrFenced of which nobody knows whether another hub has taken over.
+type ranOut struct{}
+
+func (ranOut) Error() string {
+	return "the lease was not renewed in time, so that another hub may have taken over"
+}
+func (ranOut) Is(e error) bool { return e == state.ErrFenced }
 
 // Runner does a piece of work wherever no other hub does it.
 type Runner struct {

@@ -46,7 +46,7 @@ type syntaxError struct {
 // parseExpression gives the tree of an expression. Locations in it count characters.
 func parseExpression(text string) (ast.Node, *syntaxError) {
 	if len(text) > maxExpression {
-		return nil, &syntaxError{message: "the expression is too long", hint: "at most 16 KiB"}
+		return nil, &syntaxError{message: "the expression is too long", hint: fmt.Sprintf("at most %d KiB: name some of it in let, or make a map of a long list", maxExpression>>10)}
 	}
 	runes := []rune(text)
 	tokens, err := lexer.Lex(file.NewSource(text))

@@ -11,16 +11,20 @@ import (
 )
 
 const (
-	// limiterEvery is how often the log is told of what fails again and again for one cause.
-	limiterEvery = time.Minute
-	// mostLimited bounds the causes that are told apart within limiterEvery; the rest is one cause.
+	// limiterFirst is for how long the log is not told again of what fails for one cause; each time it is, for twice as long, up to limiterMost: an
+	// outage of hours would fill it otherwise.
+	limiterFirst = time.Minute
+	limiterMost  = time.Hour
+	// limiterQuiet: what has not failed for so long is over, and told at once when it comes again.
+	limiterQuiet = time.Minute
+	// mostLimited bounds the causes that are told apart; the rest is one cause.
 	mostLimited = 20
 	// mostCauseText is how much of the text of an unclassified failure tells causes apart.
 	mostCauseText = 200
 )
 
-// Limiter tells the log of what is tried again and again: the first failure of a cause at once, and while it lasts once a minute, with how many there
-// were meanwhile. What it leaves out is logged at debug level. That something stands still is for the status to say, not for the log to repeat.
+// Limiter tells the log of what is tried again and again: the first failure of a cause at once, and while it lasts ever more seldom (after 1, 2, 4 … minutes,
+// at most an hour), with how many there were meanwhile. What it leaves out is logged at debug level. That something stands still is for the status to say, not for the log to repeat.
 type Limiter struct {
 	clock lifecycle.Clock
 	log   *slog.Logger
@@ -31,8 +35,9 @@ type Limiter struct {
 
 // limited is a cause that was told.
 type limited struct {
-	at   time.Duration // by the clock's Elapsed
-	more int           // failures since
+	at, last time.Duration // by the clock's Elapsed: when it was told, and when it failed last
+	rest     time.Duration // for how long it is not told again
+	more     int           // failures since
 }
 
 // NewLimiter makes a Limiter that has told nothing yet.
@@ -69,22 +74,23 @@ func (l *Limiter) pass(text string, err error) (more int, now bool) {
 		}
 	}
 	switch {
-	case told == nil:
-		l.told[cause] = &limited{at: at}
+	case told == nil || at-told.last >= limiterQuiet:
+		l.told[cause] = &limited{at: at, last: at, rest: limiterFirst}
 		return 0, true
-	case at-told.at < limiterEvery:
+	case at-told.at < told.rest:
+		told.last = at
 		told.more++
 		return 0, false
 	}
 	more = told.more
-	told.at, told.more = at, 0
+	*told = limited{at: at, last: at, rest: min(2*told.rest, limiterMost)}
 	return more, true
 }
 
 // forget leaves out the causes that have not come for so long that they would be told again anyhow.
 func (l *Limiter) forget(now time.Duration) {
 	for cause, t := range l.told {
-		if now-t.at >= limiterEvery {
+		if now-t.last >= limiterQuiet {
 			delete(l.told, cause)
 		}
 	}

@@ -18,22 +18,32 @@ func newLimiter(level slog.Level) (*Limiter, *lifecycle.Manual, *strings.Builder
 	return NewLimiter(clock, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level}))), clock, log
 }
 
-// What fails every second is told once a minute, with how often it failed meanwhile.
-func TestLimiterTellsOnceAMinute(t *testing.T) {
+// What fails every second is told at once and then ever more seldom, with how often it failed meanwhile; when it comes again after a rest, at once.
+func TestLimiterTellsEverMoreSeldom(t *testing.T) {
 	l, clock, log := newLimiter(slog.LevelInfo)
-	for i := range 150 {
+	began := clock.Elapsed()
+	var told []time.Duration
+	for i := range 3 * 3600 {
+		log.Reset()
 		l.Warn("the store does not answer; trying again", fmt.Errorf("dial tcp 127.0.0.1:%d: connection refused", 40000+i), "in", time.Second)
+		if log.Len() > 0 {
+			told = append(told, clock.Elapsed()-began)
+			if !strings.Contains(log.String(), "in=1s") || !strings.Contains(log.String(), "refused") || (len(told) > 1) != strings.Contains(log.String(), "more=") {
+				t.Errorf("line %d is %s", len(told), log)
+			}
+		}
 		clock.Step(-time.Hour) // the time of day says nothing
 		clock.Advance(time.Second)
 	}
-	got := lines(log)
-	if len(got) != 3 {
-		t.Fatalf("%d lines in 150 s, want 3:\n%s", len(got), log)
+	const m = time.Minute
+	if want := []time.Duration{0, m, 3 * m, 7 * m, 15 * m, 31 * m, 63 * m, 123 * m}; fmt.Sprint(told) != fmt.Sprint(want) {
+		t.Errorf("told at %s, want %s", told, want)
 	}
-	for i, want := range []string{`in=1s`, `more=59`, `more=59`} {
-		if !strings.Contains(got[i], want) || !strings.Contains(got[i], "refused") || strings.Contains(got[0], "more=") {
-			t.Errorf("line %d is %s, want %s in it", i, got[i], want)
-		}
+	clock.Advance(limiterQuiet)
+	log.Reset()
+	l.Warn("the store does not answer; trying again", errors.New("dial tcp 127.0.0.1:1: connection refused"))
+	if n := len(lines(log)); n != 1 || strings.Contains(log.String(), "more=") {
+		t.Errorf("after a rest %d lines: %s", n, log)
 	}
 }
 
@@ -81,7 +91,7 @@ func TestLimiterIsBounded(t *testing.T) {
 	if n := tell("a"); n != mostLimited+1 {
 		t.Errorf("%d lines for 150 causes, want %d", n, mostLimited+1)
 	}
-	clock.Advance(limiterEvery)
+	clock.Advance(limiterQuiet)
 	if n := tell("b"); n < mostLimited || n > mostLimited+1 || len(l.told) > mostLimited+1 {
 		t.Errorf("a minute later %d lines, and %d causes are kept", n, len(l.told))
 	}

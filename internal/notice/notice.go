@@ -127,7 +127,7 @@ func (b *Board) Look(rests func(flow string, what What) bool) {
 		case rests(k.flow, k.what):
 			e.at = now
 		default:
-			b.end(k, e)
+			b.end(k, e, e.at)
 		}
 	}
 }
@@ -138,14 +138,15 @@ func (b *Board) Over(flow string, what What) {
 	defer b.mu.Unlock()
 	for k, e := range b.open {
 		if k.flow == flow && k.what == what {
-			b.end(k, e)
+			b.end(k, e, b.clock.Elapsed())
 		}
 	}
 }
 
-func (b *Board) end(k key, e *entry) {
+// end tells that it is over, and until when it lasted: what is said to be over was going on until now, else until it came last.
+func (b *Board) end(k key, e *entry, until time.Duration) {
 	delete(b.open, k)
-	b.log.Info(kinds[k.what].ends, "flow", name(k.flow), "cause", k.cause, "times", e.Count, "for", (e.at - e.began).Round(time.Second))
+	b.log.Info(kinds[k.what].ends, "flow", name(k.flow), "cause", k.cause, "times", e.Count, "for", (until - e.began).Round(time.Second))
 }
 
 // name is how a flow is called in the log; requests to unknown paths are of none.

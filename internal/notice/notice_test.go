@@ -86,7 +86,7 @@ func TestSourcesAreOverAtOnce(t *testing.T) {
 	}
 	b.Over("orders", Read)
 	b.Over("orders", Read)
-	if got := lines(log); len(got) != 2 || len(b.Open()) != 0 {
+	if got := lines(log); len(got) != 2 || len(b.Open()) != 0 || !strings.Contains(fmt.Sprint(got[1]), "1h0m0s") { // it lasted until now
 		t.Errorf("%v", got)
 	}
 }

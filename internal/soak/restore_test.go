@@ -249,7 +249,7 @@ func (d *drill) backup() {
 	if out, code := d.h.command("backup", "monday"); code != 0 || !strings.Contains(out, "is whole") {
 		d.Fatalf("backup exits %d: %s", code, out)
 	}
-	if out, code := d.h.command("backup", "monday"); code != 1 || !strings.Contains(out, "there is a copy of that name") {
+	if out, code := d.h.command("backup", "monday"); code != 1 || !strings.Contains(out, "there is a copy of that name") || !strings.Contains(out, "give this one another name") {
 		d.Errorf("a second copy of the name exits %d: %s", code, out)
 	}
 	if out, code := d.h.command("backup", "--verify", filepath.Join(d.w.p.Backups, "monday")); code != 0 {

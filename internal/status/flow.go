@@ -119,8 +119,20 @@ func overdue(f *FlowFacts) (Verdict, bool) {
 }
 
 func late(f *FlowFacts) (Verdict, bool) {
-	why := fmt.Sprintf("the oldest message is %s old, and %s are allowed", f.Backlog.Oldest.Truncate(time.Second), f.LateAfter)
+	age := (f.Backlog.Oldest + time.Second - 1).Truncate(time.Second) // rounded up: 15.2 s are more than the 15 s that are allowed
+	why := fmt.Sprintf("the oldest message is %s old, and %s are allowed", age, f.LateAfter)
+	if f.Target != nil && f.Target.CallTime > 0 {
+		why += fmt.Sprintf("; a call to %s takes %s of late", f.Target.Name, short(f.Target.CallTime))
+	}
 	return f.lateBecause(why), f.LateAfter > 0 && f.Backlog.Oldest > f.LateAfter
+}
+
+// short is a duration in as many digits as tell something: 4.2s, 35ms.
+func short(d time.Duration) time.Duration {
+	if d >= time.Second {
+		return d.Round(100 * time.Millisecond)
+	}
+	return max(d.Round(time.Millisecond), time.Millisecond)
 }
 
 // lateBecause says that a flow is late; also one that is paused is, because its messages grow old whoever has stopped them.

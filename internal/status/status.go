@@ -22,6 +22,14 @@ const (
 	Down = "down"
 )
 
+// The states that there are, for what shows each of them.
+var (
+	FlowStates   = []string{Running, Attention, Paused, Silent, Late, Failing, Alarm}
+	SystemStates = []string{Up, Failing, Down}
+	HubStates    = []string{Running, Attention, Failing}
+	BrokerStates = []string{Up, Down}
+)
+
 // Verdict is what is said of something, with the reason where the state is not Running or Up.
 type Verdict struct{ State, Why string }
 

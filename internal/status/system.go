@@ -8,6 +8,8 @@ type SystemFacts struct {
 	Connector string // its kind
 	Write     Direction
 	Read      Direction
+	// CallTime is how long the newest calls to it took, on average; 0 where none was made lately.
+	CallTime time.Duration
 }
 
 // Direction is how a system does where it is written to, or read.
@@ -70,7 +72,7 @@ func (d *Direction) Stops(name string) (why string, stops bool) {
 	case d.Refused:
 		return name + " " + d.text("refuses the hub's credentials") + "; nothing is parked for it: correct them, and what waits goes on by itself", true
 	case d.Failing && d.Lasts:
-		return name + " takes nothing, though it answers its probe: " + d.text("failing"), true
+		return name + " answers its probe, and has taken nothing meanwhile: " + d.text("failing"), true
 	}
 	return "", false
 }

@@ -145,7 +145,7 @@ func (n Node) decodeDuration(v reflect.Value, p *Problems) {
 }
 
 func (n Node) decodeSlice(v reflect.Value, p *Problems) {
-	if !n.want(List, p) {
+	if !n.want(List, v.Type(), p) {
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(n.n.items), len(n.n.items))
@@ -159,7 +159,7 @@ func (n Node) decodeMap(v reflect.Value, p *Problems) {
 	if v.Type().Key().Kind() != reflect.String {
 		panic(fmt.Sprintf("strictyaml: Decode does not know %s: want string keys", v.Type()))
 	}
-	if !n.want(Map, p) {
+	if !n.want(Map, v.Type(), p) {
 		return
 	}
 	out := reflect.MakeMapWithSize(v.Type(), len(n.n.fields))
@@ -201,7 +201,7 @@ func fieldsOf(t reflect.Type, prefix []int) []structField {
 }
 
 func (n Node) decodeStruct(v reflect.Value, p *Problems) {
-	if !n.want(Map, p) {
+	if !n.want(Map, v.Type(), p) {
 		return
 	}
 	fields := fieldsOf(v.Type(), nil)
@@ -228,7 +228,8 @@ func (n Node) label() string {
 	return ""
 }
 
-func (n Node) want(k Kind, p *Problems) bool {
+// want reports whether the node is of the kind that a type is read from.
+func (n Node) want(k Kind, t reflect.Type, p *Problems) bool {
 	if n.Kind() == k {
 		return true
 	}
@@ -237,17 +238,48 @@ func (n Node) want(k Kind, p *Problems) bool {
 		return false
 	}
 	hint := ""
-	if n.Kind() == Scalar {
+	switch form := shape(t); {
+	case n.Kind() == Scalar && k == Map && n.n.style == plain && lostSpace(n.n.text):
+		hint = "put a space after the colon"
+	case form != "":
+		hint = "write " + form
+	case n.Kind() == Scalar && n.n.trap != "":
 		hint = n.n.trap
-		if hint == "" && n.n.style == plain && k == Map && lostSpace(n.n.text) {
-			hint = "put a space after the colon"
-		}
-		if hint == "" && k == List {
-			hint = "write [" + shorten(n.n.text) + "]"
-		}
+	case n.Kind() == Scalar && k == List:
+		hint = "write [" + shorten(n.n.text) + "]"
 	}
 	p.AddHint(n.Pos(), hint, "%sexpected %s, found %s", n.label(), k, n.Kind())
 	return false
+}
+
+// shape shows how what a struct, or a list of structs, must have is written; empty for other types, and where nothing must be there.
+func shape(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer {
+		return shape(t.Elem())
+	}
+	if _, itself := reflect.New(t).Interface().(Unmarshaler); itself {
+		return ""
+	}
+	switch t.Kind() {
+	case reflect.Slice:
+		if of := shape(t.Elem()); of != "" {
+			return "[" + of + "]"
+		}
+	case reflect.Struct:
+		if t == nodeType {
+			return ""
+		}
+		var must []string
+		for _, f := range fieldsOf(t, nil) {
+			if f.required {
+				must = append(must, f.name+": …")
+			}
+		}
+		if len(must) > 0 {
+			return "{" + strings.Join(must, ", ") + "}"
+		}
+	}
+	return ""
 }
 
 func (n Node) wantScalar(p *Problems, what string) bool {

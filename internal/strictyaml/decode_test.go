@@ -192,3 +192,39 @@ func TestDecodePanicsOnTypesItDoesNotKnow(t *testing.T) {
 		})
 	}
 }
+
+// TestDecodeShapes: who writes another kind than is read is shown the right form, with what must be in it.
+func TestDecodeShapes(t *testing.T) {
+	type token struct {
+		Name  string `yaml:"name,required"`
+		Value string `yaml:"value,required"`
+		Note  string `yaml:"note"`
+	}
+	type file struct {
+		Tokens []token           `yaml:"tokens"`
+		Paths  []string          `yaml:"paths"`
+		One    *token            `yaml:"one"`
+		Names  map[string]string `yaml:"names"`
+	}
+	for text, want := range map[string]string{
+		"tokens: {ann: x}":    "f.yaml:1:9: tokens: expected a list, found a mapping (write [{name: …, value: …}])",
+		"tokens: x":           "f.yaml:1:9: tokens: expected a list, found text (write [{name: …, value: …}])",
+		"tokens: [x]":         "f.yaml:1:10: tokens: expected a mapping, found text (write {name: …, value: …})",
+		"one: [x]":            "f.yaml:1:6: one: expected a mapping, found a list (write {name: …, value: …})",
+		"paths: x":            "f.yaml:1:8: paths: expected a list, found text (write [x])",
+		"paths: {a: x}":       "f.yaml:1:8: paths: expected a list, found a mapping",
+		"names: [x]":          "f.yaml:1:8: names: expected a mapping, found a list",
+		"tokens: [{name: a}]": `f.yaml:1:10: tokens: "value" is missing`,
+		"one: name:a":         "f.yaml:1:6: one: expected a mapping, found text (put a space after the colon)",
+	} {
+		p := &Problems{}
+		docs := Parse("f.yaml", []byte(text), p)
+		if len(docs) != 1 {
+			t.Fatalf("%s: %v", text, p)
+		}
+		docs[0].Decode(&file{}, p)
+		if got := p.Err().Error(); !strings.Contains(got, want) || strings.HasSuffix(want, "mapping") && strings.Contains(got, "write") {
+			t.Errorf("%s\ngot  %s\nwant %s", text, got, want)
+		}
+	}
+}

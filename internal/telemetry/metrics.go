@@ -26,6 +26,7 @@ type Metrics struct {
 	flows     *prometheus.GaugeVec
 	oldest    *prometheus.GaugeVec
 	onTime    *prometheus.GaugeVec
+	states    map[string]*prometheus.GaugeVec // by what has one: flow, system, hub, broker
 	reloads   *prometheus.CounterVec
 	remarks   *prometheus.GaugeVec
 	refused   *prometheus.CounterVec
@@ -58,6 +59,12 @@ func NewMetrics(version string) *Metrics {
 		Help: "Age of a flow's oldest message, by where: in_flight and parked since the hub accepted it first, waiting since it waits for another object."}, []string{"flow", "where"})
 	m.onTime = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_flow_on_time_ratio",
 		Help: "Share of a flow's deliveries that were made within slo.late-after, by window: 1h, 24h; on all hubs."}, []string{"flow", "window"})
+	m.states = map[string]*prometheus.GaugeVec{}
+	for of, labels := range map[string][]string{"flow": {"flow", "state"}, "system": {"system", "state"}, "hub": {"state"}, "broker": {"state"}} {
+		m.states[of] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_" + of + "_state",
+			Help: "How the " + of + " is doing, as the status says it: 1 for the state that it is in, 0 for the others."}, labels)
+		m.registry.MustRegister(m.states[of])
+	}
 	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_reloads_total", Help: "Reloads of the files, done and refused."}, []string{"result"})
 	m.remarks = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_source_remarks",
 		Help: "Records of a source that are remarkable although they can be read, by kind: ahead (stamped ahead of the clock), unstamped, moving (the list moved while it was read), and of files left, held-back, failed."}, []string{"flow", "kind"})
@@ -149,6 +156,22 @@ func (m *Metrics) OnTime(flow string, hour, day *float64) {
 	}
 }
 
+// State shows in which of the states something is: a "flow" or "system" of that name, or the "hub" or "broker" without one.
+func (m *Metrics) State(of, name, state string, all []string) {
+	g := m.states[of]
+	for _, s := range all {
+		labels := prometheus.Labels{"state": s}
+		if name != "" {
+			labels[of] = name
+		}
+		v := 0.0
+		if s == state {
+			v = 1
+		}
+		g.With(labels).Set(v)
+	}
+}
+
 // Remarks shows how many records of a flow's source are remarkable, by kind, in place of what was shown before.
 func (m *Metrics) Remarks(flow string, byKind map[string]int) {
 	m.remarks.DeletePartialMatch(prometheus.Labels{"flow": flow})
@@ -163,6 +186,12 @@ func (m *Metrics) Forget(flow string) {
 		g.DeletePartialMatch(prometheus.Labels{"flow": flow})
 	}
 	m.remarks.DeletePartialMatch(prometheus.Labels{"flow": flow})
+	m.states["flow"].DeletePartialMatch(prometheus.Labels{"flow": flow})
+}
+
+// ForgetSystem ends the showing of a system that is no more.
+func (m *Metrics) ForgetSystem(system string) {
+	m.states["system"].DeletePartialMatch(prometheus.Labels{"system": system})
 }
 
 // ForgetFlows ends the showing of all flows: what is not known is not shown as it was once.

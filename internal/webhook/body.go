@@ -59,11 +59,18 @@ func readBody(r *http.Request, limit int64, c *claim) (body, *refusal) {
 		return body{}, &refusal{status: http.StatusUnsupportedMediaType, detail: fmt.Sprintf("the content encoding %.40q is not read: send gzip, deflate or none", encoding), accept: "gzip, deflate"}
 	}
 	if err != nil {
-		return body{}, &refusal{status: http.StatusBadRequest, detail: "the body is not what its content encoding says", err: err}
+		return body{}, notEncoded(encoding, err)
 	}
 	defer unfold.Close()
 	plain, ref := readAll(unfold, -1, limit, c)
+	if ref != nil && ref.status == http.StatusBadRequest { // all of it had come
+		ref = notEncoded(encoding, ref.err)
+	}
 	return body{raw, plain}, ref
+}
+
+func notEncoded(encoding string, err error) *refusal {
+	return &refusal{status: http.StatusBadRequest, detail: fmt.Sprintf("the body is not whole %s, which its Content-Encoding says: send it so, or without one", encoding), err: err}
 }
 
 // readAll reads to the end. The buffer grows with what has really come, not with what was announced.

@@ -173,7 +173,9 @@ func TestSenders(t *testing.T) {
 			{header: "Authorization: k", body: "4", status: 401},
 			{header: "Authorization: Bearer K", body: "4", status: 401},
 		}, []string{`{"n":1}`, `{"n":2}`, `{"n":3}`}},
-		{"encodings", Endpoint{Verify: bearer}, []visit{{header: token + "Content-Encoding: br", body: ok, status: 415, answer: `\"br\" is not read`, reads: "Accept-Encoding: gzip, deflate"}}, nil},
+		{"encodings", Endpoint{Verify: bearer}, []visit{{header: token + "Content-Encoding: br", body: ok, status: 415, answer: `\"br\" is not read`, reads: "Accept-Encoding: gzip, deflate"},
+			{header: token + "Content-Encoding: gzip", body: "\x1f\x8b\x08\x00half", status: 400, answer: "the body is not whole gzip, which its Content-Encoding says: send it so, or without one"},
+			{header: token + "Content-Encoding: gzip", body: ok, status: 400, answer: "the body is not whole gzip"}}, nil},
 		{"waits for a 100", Endpoint{Verify: bearer}, []visit{
 			{header: token + "Expect: 100-continue", body: ok, status: 202},
 			{header: token + "Expect: 100-continue\nContent-Type: text/css", body: strings.Repeat("x", 10_000), status: 415},

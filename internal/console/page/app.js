@@ -88,7 +88,7 @@ function notes(s) {
   const out = (s.broker.remarks || []).slice();
   const r = s.restored, a = s.access || {}, when = (t) => new Date(t).toLocaleString();
   if (r) out.push("The store went back to an older state (" + r.why + "): " + number.format(r.looked_up) + " looked up before they were created, " + number.format(r.found) + " of them were there, " +
-    number.format(r.parked) + " parked because nobody can tell; " + (r.ended ? "settled " + when(r.ended) + " by " + r.ended_by : [r.state + " since " + when(r.since)].concat(r.waits).join("; ")) + ". Lost: " + r.lost);
+    number.format(r.parked) + " parked because nobody can tell; " + (r.ended ? "settled " + when(r.ended) + " by " + r.ended_by : [r.state + " since " + when(r.since)].concat(r.waits).join("; ")) + (r.lost ? ". Lost: " + r.lost : ""));
   if (a.wrong_tokens) out.push(number.format(a.wrong_tokens) + (a.wrong_tokens === 1 ? " wrong token" : " wrong tokens") + " since the start, last at " + when(a.last_wrong) + " from " + a.last_wrong_from);
   for (const c of a.certificates || []) if (c.why) out.push(c.listener + ".tls: " + c.file + ": " + c.why);
   for (const t of s.troubles || []) if (t.what === "retry") out.push(t.flow + ": tried again since " + when(t.since) + ", " + number.format(t.count) + " times so far, the last at " + when(t.last) + ", for " + t.cause + ": " + t.text);

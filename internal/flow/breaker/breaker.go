@@ -149,24 +149,25 @@ func (b *Breaker) fails(cause error) {
 	}
 }
 
-// Refused opens the breaker at once: the system refuses the hub's credentials.
-func (b *Breaker) Refused(cause error) {
+// Refused opens the breaker at once: the system refuses the hub's credentials. It reports whether that is news.
+func (b *Breaker) Refused(cause error) (first bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.fails(cause)
 	switch {
 	case b.state == opened && b.refuses:
-		return
+		return false
 	case b.refuses || b.clock.Elapsed()-b.at < soon && b.through < enough:
 		b.stays = min(max(2*b.stays, probeFirst), refusedMost)
 	default:
 		b.stays = 0
 	}
-	if !b.refuses {
+	if first = !b.refuses; first {
 		b.log.Error("the system refuses the hub's credentials: its flows wait and nothing is parked", "cause", cause)
 	}
 	b.refuses, b.cause = true, cause
 	b.set(opened)
+	return first
 }
 
 // set is called with the lock held.

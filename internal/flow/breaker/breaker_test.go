@@ -80,6 +80,25 @@ func (b *bare) shows() string {
 	return "up"
 }
 
+// One outage by refused credentials is news once, and the log says nothing of answers meanwhile, however often the system is tried.
+func TestRefusalIsNewsOnce(t *testing.T) {
+	b := newBare(t)
+	news := 0
+	for range 20 {
+		if b.Refused(unauthd) {
+			news++
+		}
+		b.pass(refusedMost)
+	}
+	if news != 1 || strings.Count(b.log.String(), "level=ERROR") != 1 || strings.Contains(b.log.String(), "answers again") {
+		t.Errorf("news %d times:\n%s", news, &b.log)
+	}
+	b.Success("a")
+	if !b.Refused(unauthd) {
+		t.Error("the next outage is no news")
+	}
+}
+
 // When a system is down: each line is what happens, and what is said of the system after it.
 func TestRuleOfDown(t *testing.T) {
 	type step struct {

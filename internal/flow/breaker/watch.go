@@ -99,7 +99,10 @@ func (b *Breaker) probed(err error) (pause time.Duration) {
 		case b.state == opened:
 			b.set(halfOpen)
 			b.failed = now
-			b.log.Info("the system answers again: a few messages try it", "failed", (now - b.began).Round(time.Millisecond))
+			if b.refuses {
+				break // it is tried again; whether it takes the credentials now is not known
+			}
+			b.log.Info("the system answers again, and is tried", "failed", (now - b.began).Round(time.Millisecond))
 		case !b.refuses && now-b.failed >= forgetAfter:
 			// What failed has gone, to another hub for example, and nothing has come since.
 			clear(b.keys)

@@ -108,8 +108,9 @@ func (d *delivery) unanswered(err error) { d.Target.Breaker.Failure(d.key(), err
 
 // unauthorised: wrong credentials concern every message alike: the system's flows wait, nothing is parked.
 func (d *delivery) unauthorised(err error) {
-	d.Target.Breaker.Refused(err)
-	d.Observer.Alarm(d.Flow.Name, "auth", err)
+	if d.Target.Breaker.Refused(err) {
+		d.Observer.Alarm(d.Flow.Name, "auth", err)
+	}
 }
 
 // exhausted says what becomes of a message whose target does not answer for long: held in the store, so that its key does not

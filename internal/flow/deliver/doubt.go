@@ -103,8 +103,9 @@ func (l *Line) ask(ctx context.Context, a *Attempt, in *state.Intent) (*state.Re
 		return nil, l.untold(in, "the system cannot be asked"), nil
 	case err != nil:
 		if k := fault.KindOf(err); k == fault.Auth {
-			system.Breaker.Refused(err)
-			l.Observer.Alarm(l.Flow.Name, "auth", err)
+			if system.Breaker.Refused(err) {
+				l.Observer.Alarm(l.Flow.Name, "auth", err)
+			}
 		} else if k == fault.Unavailable || k == fault.UnknownOutcome || k == fault.RateLimited {
 			system.Breaker.Failure(l.failingKey(a.Lane), err)
 		}
