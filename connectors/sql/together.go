@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // wish is a change that somebody waits for.
@@ -23,6 +24,11 @@ type wish struct {
 	fn       func(ctx context.Context, tx *sql.Tx) error
 	alone    bool // in a transaction of its own
 	done     chan error
+}
+
+// make carries the wish out in a transaction. A panic is its failure: the lane that it runs in is shared.
+func (w *wish) make(ctx context.Context, tx *sql.Tx) error {
+	return lifecycle.Guard(func() error { return w.fn(ctx, tx) })
 }
 
 // gather makes changes in transactions: what waits while one is made goes together in the next. So a change that comes alone waits for nothing, and
@@ -140,23 +146,30 @@ func (db *database) single(w *wish) error {
 		return db.classify(w.op, w.object, w.creating, err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing; otherwise the connection is gone anyway
-	if err := w.fn(ctx, tx); err != nil {
+	if err := w.make(ctx, tx); err != nil {
 		return db.classify(w.op, w.object, w.creating, err)
 	}
 	if err := ctx.Err(); err != nil {
 		return db.classify(w.op, w.object, w.creating, err)
 	}
-	if err := failpoint.Fail(failpoint.SQLWritten); err != nil {
+	if err := written(); err != nil {
 		return db.fail(fault.Unavailable, w.op, "%s", err)
 	}
 	if err := connector.Fence(w.ctx); err != nil {
 		return db.fenced(w, err)
 	}
-	err = tx.Commit()
+	return db.committed(w.op, commit(tx))
+}
+
+// written: all is written, and nothing committed.
+func written() error { return failpoint.Fail(failpoint.SQLWritten) }
+
+func commit(tx *sql.Tx) error {
+	err := tx.Commit()
 	if err == nil {
 		failpoint.Hit(failpoint.SQLCommitted)
 	}
-	return db.committed(w.op, err)
+	return err
 }
 
 func (db *database) fenced(w *wish, err error) error {
@@ -191,7 +204,7 @@ func (db *database) together(batch []*wish) (rest []*wish) {
 		}
 		err := w.ctx.Err()
 		if err == nil {
-			err = w.fn(ctx, tx)
+			err = w.make(ctx, tx)
 		}
 		if err == nil {
 			made = append(made, w)
@@ -206,7 +219,7 @@ func (db *database) together(batch []*wish) (rest []*wish) {
 			failed[w] = db.classify(w.op, w.object, w.creating, err)
 		}
 	}
-	if err := failpoint.Fail(failpoint.SQLWritten); err != nil {
+	if err := written(); err != nil {
 		for _, w := range batch {
 			w.done <- db.fail(fault.Unavailable, w.op, "%s", err)
 		}
@@ -222,10 +235,8 @@ func (db *database) together(batch []*wish) (rest []*wish) {
 			return slices.DeleteFunc(batch, func(o *wish) bool { return o == w })
 		}
 	}
-	err = tx.Commit()
-	if err == nil {
-		failpoint.Hit(failpoint.SQLCommitted)
-	} else if fault.KindOf(db.committed("", err)) != fault.UnknownOutcome {
+	err = commit(tx)
+	if err != nil && fault.KindOf(db.committed("", err)) != fault.UnknownOutcome {
 		return batch // rolled back, for one of them: which, they say one by one
 	}
 	db.answer(made, failed, err)

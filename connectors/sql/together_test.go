@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"runtime"
@@ -222,4 +223,41 @@ func TestTogetherInDoubt(t *testing.T) {
 	if got := answers([]error{<-in.done, <-out.done}); got != "unknown-outcome unavailable" {
 		t.Errorf("answers: %s", got)
 	}
+}
+
+// A fault of the connector fails one change, not the hub, and not those beside it.
+func TestTogetherWithOneThatPanics(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		p.tables(t)
+		db := open(t, p, "limit: {concurrency: 1}\n"+orders)
+		db.changes.busy = 1 // until both wait
+		answer := make(chan error, 2)
+		for i, fn := range []func(context.Context, *sql.Tx) error{
+			func(context.Context, *sql.Tx) error { panic("a mistake") },
+			func(ctx context.Context, tx *sql.Tx) error {
+				_, err := tx.ExecContext(ctx, "INSERT INTO orders (code) VALUES ('A')")
+				return err
+			},
+		} {
+			go func() { answer <- db.change(t.Context(), "create order", nil, true, fn) }()
+			for n := 0; n <= i; runtime.Gosched() {
+				db.changes.mu.Lock()
+				n = len(db.changes.waiting)
+				db.changes.mu.Unlock()
+			}
+		}
+		db.changes.mu.Lock()
+		db.changes.busy = 0
+		db.changes.begin()
+		db.changes.mu.Unlock()
+		failed := 0
+		for range 2 {
+			if err := <-answer; err != nil {
+				failed++
+			}
+		}
+		if got := p.text(t, "SELECT count(*) FROM orders"); failed != 1 || got != "1" {
+			t.Errorf("%d failed, %s rows", failed, got)
+		}
+	})
 }

@@ -49,7 +49,7 @@ func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 				return w.handBack(ctx, a, err)
 			}
 		}
-		if head, ok := p.head(a.Lane); ok && ev.Refused == nil {
+		if head, ok := p.head(a.Lane); ok && ev.Refused == nil && !ev.ForOther(r.flow.Name) {
 			a.Dispose()
 			w.add(result{Result: state.Result{Offset: rec.Offset, Outcome: head, Queue: r.follower(p, a.Lane, head, &ev)}, lane: a.Lane, ev: &ev, taken: a.Taken})
 			continue

@@ -22,6 +22,8 @@ const (
 	// marksEvery is how often a flow looks for messages that were marked on another hub and that block nothing. Partitions with nothing in their
 	// stored queues look for nothing: a hub has hundreds of flows at rest.
 	marksEvery = 5 * time.Second
+	// marksElse is when another partition looks than the one that should: that one may be at work for long.
+	marksElse  = 30 * time.Second
 	drainLanes = 256
 	drainRows  = 64
 )
@@ -30,15 +32,15 @@ const (
 func (r *Runner) drainLoop(p *partition) {
 	ctx, cancel := r.workContext(context.Background(), p)
 	defer cancel()
-	for looked := r.Clock.Elapsed(); ; {
+	for {
 		woken, err := r.awaitWork(ctx, p)
 		if err != nil {
 			return
 		}
-		if now := r.Clock.Elapsed(); r.looksForMarks(p) && now-looked >= marksEvery {
-			looked, err = now, r.lookForMarks(ctx)
+		if r.marksDue(p) {
+			err = r.lookForMarks(ctx)
 		}
-		if err == nil && (woken || !p.idle()) {
+		if err == nil && (woken || !p.resting()) {
 			err = r.drainDue(ctx, p)
 		}
 		switch {
@@ -53,20 +55,20 @@ func (r *Runner) drainLoop(p *partition) {
 
 // awaitWork waits until something may be done about a partition's stored queues. woken: somebody has said so.
 func (r *Runner) awaitWork(ctx context.Context, p *partition) (woken bool, err error) {
-	var over <-chan time.Time
-	if idle := p.idle(); !idle || r.looksForMarks(p) {
-		every := drainEvery
-		if idle {
-			every = marksEvery
-		}
-		t := r.Clock.NewTimer(every)
-		defer t.Stop()
-		over = t.C()
+	every := drainEvery
+	switch {
+	case !p.resting():
+	case r.looksForMarks(p):
+		every = marksEvery
+	default:
+		every = marksElse
 	}
+	t := r.Clock.NewTimer(every)
+	defer t.Stop()
 	select {
 	case <-p.wake:
 		return true, nil
-	case <-over:
+	case <-t.C():
 		return false, nil
 	case <-ctx.Done():
 		return false, context.Cause(ctx)
@@ -83,6 +85,16 @@ func (r *Runner) looksForMarks(p *partition) bool {
 		}
 	}
 	return true
+}
+
+// marksDue: this partition is to look for marks now.
+func (r *Runner) marksDue(p *partition) bool {
+	after := marksEvery
+	if !r.looksForMarks(p) {
+		after = marksElse - marksEvery
+	}
+	now, looked := r.Clock.Elapsed(), r.looked.Load()
+	return now-time.Duration(looked) >= after && r.looked.CompareAndSwap(looked, int64(now))
 }
 
 // lookForMarks wakes the partitions in whose stored queues somebody has marked a message.
@@ -114,7 +126,7 @@ func (r *Runner) drainDue(ctx context.Context, p *partition) error {
 		if err != nil {
 			return err
 		}
-		if len(lanes) < drainLanes || !progress {
+		if p.more = len(lanes) == drainLanes && !progress; len(lanes) < drainLanes || !progress {
 			return nil
 		}
 	}

@@ -116,7 +116,8 @@ type Runner struct {
 
 	mu          sync.Mutex
 	parts       map[partKey]*partition
-	stopping    bool // under mu: no work begins any more, so that Stop may wait for what has begun
+	looked      atomic.Int64 // when, by the clock's Elapsed, a partition of the flow looked for marks last
+	stopping    bool         // under mu: no work begins any more, so that Stop may wait for what has begun
 	openIntents calls.OpenIntents
 
 	alarm atomic.Pointer[Alarm]

@@ -22,10 +22,7 @@ import (
 
 // decide gives a live message its fate. An error means that nothing was decided: the hub is stopping or fenced.
 func (r *Runner) decide(ctx context.Context, a *deliver.Attempt) (*decide.Verdict, error) {
-	if a.Event.ForOther(r.flow.Name) {
-		return decide.Skip(state.Filtered, "it was submitted to flow %s, which reads this topic as well", a.Event.Submitted.For), nil
-	}
-	if a.Event.Refused != nil {
+	if a.Event.Refused != nil && !a.Event.ForOther(r.flow.Name) {
 		return r.turnedAway(ctx, a.Event)
 	}
 	return r.take(ctx, a)
@@ -34,6 +31,9 @@ func (r *Runner) decide(ctx context.Context, a *deliver.Attempt) (*decide.Verdic
 // take takes the message through its flow.
 func (r *Runner) take(ctx context.Context, a *deliver.Attempt) (*decide.Verdict, error) {
 	defer a.Dispose()
+	if a.Event.ForOther(r.flow.Name) { // it may have been queued behind others of its key
+		return decide.Skip(state.Filtered, "it was submitted to flow %s, which reads this topic as well", a.Event.Submitted.For), nil
+	}
 	v, err := r.examine(ctx, a)
 	switch {
 	case err != nil:

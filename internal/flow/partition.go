@@ -19,6 +19,7 @@ type partition struct {
 	ctx        context.Context // ends when the partition is given up
 	stop       context.CancelFunc
 	wake       chan struct{} // a stored queue may be ready; capacity 1
+	more       bool          // the last look at the stored queues has not seen them all; of the drain alone
 	backs      int           // how often the target had come back at the last look at the stored queues; of the drain alone
 
 	// lanes are the locks that live batches and drains share: whoever decides about a key holds its lane.
@@ -117,6 +118,9 @@ func (p *partition) letSleep(row int64, until time.Duration) {
 	defer p.mu.Unlock()
 	p.rest[row] = until
 }
+
+// resting: the drain has nothing to look for before somebody wakes it.
+func (p *partition) resting() bool { return !p.more && p.idle() }
 
 // idle reports whether no lane has a blocking queue.
 func (p *partition) idle() bool {

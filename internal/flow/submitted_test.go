@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // submitted makes an event one that the hub itself has made.
@@ -57,4 +59,25 @@ func TestSubmittedToAnotherFlow(t *testing.T) {
 	if s := last.Submitted; s == nil || s.For != "" || s.Trigger != event.Person || s.Who != "ann" || last.ID != "submitted/person/p" {
 		t.Errorf("on the next topic: %+v %+v", last, s)
 	}
+}
+
+// Behind a queue of its key, too, what was submitted to another flow is none of this one's: it is not queued, and what an earlier hub has queued is left out.
+func TestSubmittedToAnotherFlowBehindAQueue(t *testing.T) {
+	w := newWorld(t)
+	r := w.flow("orders-to-erp")
+	w.erp.script = []step{{false, fault.New(fault.Invalid, "no"), nil}}
+	w.must(r, order("A", 1, "1"), submitted(order("A", 2, "2"), "r", event.Repair, "copy"))
+	w.expect("orders-to-erp", "filtered=1 parked=1")
+	other := submitted(order("A", 3, "3"), "s", event.Repair, "copy")
+	err := w.store.Commit(t.Context(), &state.Commit{Flow: "orders-to-erp", Topic: "orders", Epoch: w.epoch(r), Results: []state.Result{{Offset: 2, Outcome: state.Parked,
+		Queue: &state.Queued{Lane: other.Lane(), Follower: true, Blocking: true, Event: other}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.store.MarkQueued(t.Context(), w.queue("orders-to-erp")[0].ID, state.MarkReplay, "ann", ""); err != nil {
+		t.Fatal(err)
+	}
+	r.Kick()
+	w.until("drained", func() bool { return len(w.queue("orders-to-erp")) == 0 })
+	w.expect("orders-to-erp", "delivered=1 filtered=2")
 }

@@ -83,8 +83,8 @@ func (s *Store) Due(ctx context.Context, flow, topic string, partition int, now 
 	return out, s.wrap("due lanes", err)
 }
 
-// MarkedPartitions gives the partitions of a flow's topic that hold a row that somebody has marked. What blocks its lane is not looked for: its owner
-// knows of it.
+// MarkedPartitions gives the partitions of a flow's topic that hold a row that somebody has marked. The owner of what blocks a lane knows of it
+// anyhow.
 func (s *Store) MarkedPartitions(ctx context.Context, flow, topic string) ([]int, error) {
 	var out []int
 	err := s.each(ctx, func(r *sql.Rows) error {

@@ -137,7 +137,8 @@ func (t *Target) Plan() (connector.Write, *Verdict) {
 		w.Local, w.ETag = ref.Local, ref.ETag
 	}
 	if t.Event.Operation == event.Delete {
-		return w, t.planDelete(&w)
+		v := t.planDelete(&w)
+		return w, v
 	}
 	switch {
 	case t.There():

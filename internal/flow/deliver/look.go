@@ -47,6 +47,7 @@ func clearDoubt(ctx context.Context, d *delivery) (*decide.Verdict, error) {
 	}
 	d.certain()
 	if d.write.Action != connector.Create {
+		d.to.Now = d.Clock.Now()
 		return d.to.Nothing(), nil
 	}
 	return nil, nil
