@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"regexp"
@@ -68,7 +69,7 @@ func (db *database) committed(op string, err error) error {
 		if k := sqliteKind(lite.Code()); lite.Code()&0xff != codes.SQLITE_IOERR && lite.Code()&0xff != codes.SQLITE_FULL || k == fault.Invalid {
 			return db.classify(op, nil, false, err)
 		}
-	case errors.Is(err, pgx.ErrTxCommitRollback):
+	case errors.Is(err, pgx.ErrTxCommitRollback), errors.Is(err, sql.ErrTxDone): // rolled back before
 		return &fault.Error{Kind: fault.Unavailable, System: db.name, Op: op, Err: db.scrub.Error(err)}
 	}
 	return &fault.Error{Kind: fault.UnknownOutcome, System: db.name, Op: op + ": commit", Err: db.scrub.Error(err)}
@@ -79,7 +80,7 @@ func postgresKind(e *pgconn.PgError) fault.Kind {
 	switch e.Code {
 	case "3D000": // no such database: nothing is wrong with the message
 		return fault.Unavailable
-	case "40001", "40P01", "55P03", "57014", "25006", "25P03", "57P01", "57P02", "57P03", "57P05":
+	case "40001", "40P01", "55P03", "57014", "25006", "25P03", "25P04", "57P01", "57P02", "57P03", "57P05":
 		return fault.Unavailable // serialization, deadlock, lock, timeout, standby, shutdown: rolled back
 	case "28000", "28P01":
 		return fault.Auth

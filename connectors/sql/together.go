@@ -5,9 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
-
-	"github.com/jackc/pgx/v5/pgconn"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/failpoint"
@@ -28,7 +28,22 @@ type wish struct {
 
 // make carries the wish out in a transaction. A panic is its failure: the lane that it runs in is shared.
 func (w *wish) make(ctx context.Context, tx *sql.Tx) error {
-	return lifecycle.Guard(func() error { return w.fn(ctx, tx) })
+	return guarded(func() error { return w.fn(ctx, tx) })
+}
+
+// guarded makes a panic one line of an error.
+func guarded(work func() error) error {
+	panicked := true
+	err := lifecycle.Guard(func() error {
+		err := work()
+		panicked = false
+		return err
+	})
+	if panicked {
+		line, _, _ := strings.Cut(err.Error(), "\n")
+		return errors.New("this is a fault of Waybill: " + line)
+	}
+	return err
 }
 
 // gather makes changes in transactions: what waits while one is made goes together in the next. So a change that comes alone waits for nothing, and
@@ -79,22 +94,29 @@ func (g *gather) drop(w *wish) bool {
 	return i >= 0
 }
 
-// again puts wishes in front that are to be made one by one.
-func (g *gather) again(wishes []*wish) {
-	for _, w := range wishes {
+// again puts wishes in front: those that are to be made one by one, and those that nobody has begun.
+func (g *gather) again(alone, untouched []*wish) {
+	for _, w := range alone {
 		w.alone = true
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waiting = slices.Concat(wishes, g.waiting)
-	for range wishes {
+	g.waiting = slices.Concat(alone, untouched, g.waiting)
+	for range len(alone) + len(untouched) {
 		g.begin()
 	}
 }
 
 func (g *gather) work() {
 	for batch := g.take(); batch != nil; batch = g.take() {
-		g.run(batch)
+		if err := guarded(func() error { g.run(batch); return nil }); err != nil {
+			for _, w := range batch {
+				select {
+				case w.done <- &fault.Error{Kind: fault.UnknownOutcome, Op: w.op, Err: err}:
+				default: // it has its answer
+				}
+			}
+		}
 	}
 }
 
@@ -132,8 +154,8 @@ func (db *database) carryOut(batch []*wish) {
 		batch[0].done <- db.single(batch[0])
 		return
 	}
-	if rest := db.together(batch); len(rest) > 0 {
-		db.changes.again(rest)
+	if alone, untouched := db.together(batch); len(alone)+len(untouched) > 0 {
+		db.changes.again(alone, untouched)
 	}
 }
 
@@ -155,8 +177,11 @@ func (db *database) single(w *wish) error {
 	if err := written(); err != nil {
 		return db.fail(fault.Unavailable, w.op, "%s", err)
 	}
-	if err := connector.Fence(w.ctx); err != nil {
+	if err := connector.Fence(ctx); err != nil {
 		return db.fenced(w, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return db.classify(w.op, w.object, w.creating, err)
 	}
 	return db.committed(w.op, commit(tx))
 }
@@ -176,11 +201,21 @@ func (db *database) fenced(w *wish, err error) error {
 	return &fault.Error{Kind: fault.Unavailable, System: db.name, Op: w.op, Err: err}
 }
 
-// together makes several changes in one transaction, each behind a savepoint, so that one that fails leaves the others. It answers those of which it
-// is certain, and gives the rest, of which nothing was applied: they are to be made one by one.
+const (
+	// filling is how long changes are added to a transaction, and batchTime how long its statements may take in all: what it holds locked, others wait
+	// for, and one slow change must not make the others slow.
+	filling   = 500 * time.Millisecond
+	batchTime = 2 * time.Second
+	// fencing is how long the fences of a transaction may take in all: the first answer is to be true still when the last is given.
+	fencing = 500 * time.Millisecond
+)
+
+// together makes several changes in one transaction, each behind a savepoint, so that one that fails leaves the others. It answers those that are
+// made, and gives the rest, of which nothing was applied: what is to be made one by one, and what was not begun.
 //
-// What a change has failed for may be another one of the transaction (a double of what was just added), so that no failure counts before the commit.
-func (db *database) together(batch []*wish) (rest []*wish) {
+// No failure counts: what a change has met may be another one of the transaction (a double of what was just added), or the transaction itself (a trigger that
+// writes by its time or number). It is made again alone, and says then what is wrong.
+func (db *database) together(batch []*wish) (alone, untouched []*wish) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), db.set.Timeout)
 	defer cancel()
 	tx, err := db.sql.BeginTx(ctx, nil)
@@ -188,76 +223,87 @@ func (db *database) together(batch []*wish) (rest []*wish) {
 		for _, w := range batch {
 			w.done <- db.classify(w.op, w.object, w.creating, err)
 		}
-		return nil
+		return nil, nil
 	}
 	defer tx.Rollback() //nolint:errcheck // as above
-	if hurry := db.dialect.hurry(); hurry != "" {
-		if _, err := tx.ExecContext(ctx, hurry); err != nil {
-			return batch
-		}
-	}
-	var made []*wish
-	failed, alone := map[*wish]error{}, []*wish(nil)
-	for _, w := range batch {
-		if _, err := tx.ExecContext(ctx, "SAVEPOINT waybill"); err != nil {
-			return batch
-		}
-		err := w.ctx.Err()
-		if err == nil {
-			err = w.make(ctx, tx)
-		}
-		if err == nil {
-			made = append(made, w)
-			continue
-		}
-		if _, rerr := tx.ExecContext(ctx, "ROLLBACK TO SAVEPOINT waybill"); rerr != nil {
-			return batch
-		}
-		if waits(err) {
-			alone = append(alone, w) // somebody else has locked its row: the others do not wait for that
-		} else {
-			failed[w] = db.classify(w.op, w.object, w.creating, err)
-		}
+	made, alone, untouched, ok := db.write(ctx, tx, batch)
+	if !ok {
+		return batch, nil
 	}
 	if err := written(); err != nil {
 		for _, w := range batch {
 			w.done <- db.fail(fault.Unavailable, w.op, "%s", err)
 		}
-		return nil
+		return nil, nil
 	}
-	for _, w := range made {
-		err := w.ctx.Err()
-		if err == nil {
-			err = connector.Fence(w.ctx)
+	if w, err := db.fences(made); err != nil { // it must not be applied, and so nothing that shares its transaction
+		if w == nil {
+			return batch, nil
 		}
-		if err != nil { // it must not be applied, and so nothing that shares its transaction
-			w.done <- db.fenced(w, err)
-			return slices.DeleteFunc(batch, func(o *wish) bool { return o == w })
-		}
+		w.done <- db.fenced(w, err)
+		return slices.DeleteFunc(batch, func(o *wish) bool { return o == w }), nil
+	}
+	if ctx.Err() != nil {
+		return batch, nil
 	}
 	err = commit(tx)
 	if err != nil && fault.KindOf(db.committed("", err)) != fault.UnknownOutcome {
-		return batch // rolled back, for one of them: which, they say one by one
+		return batch, nil // rolled back, for one of them: which, they say one by one
 	}
-	db.answer(made, failed, err)
-	return alone
-}
-
-// answer tells what came of a commit that was made, or of which nobody knows.
-func (db *database) answer(made []*wish, failed map[*wish]error, commit error) {
 	for _, w := range made {
-		w.done <- db.committed(w.op, commit)
+		w.done <- db.committed(w.op, err)
 	}
-	for w, err := range failed {
-		if commit != nil {
-			err = db.fail(fault.Unavailable, w.op, "it failed beside changes of which nobody knows whether they were made: %s", db.scrub.Error(commit))
-		}
-		w.done <- err
-	}
+	return alone, untouched
 }
 
-// waits: a lock was not given at once.
-func waits(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "55P03" || pg.Code == "40P01")
+// write makes the changes of a transaction. Not ok: the transaction is lost, and nothing of it is applied.
+func (db *database) write(ctx context.Context, tx *sql.Tx, batch []*wish) (made, alone, untouched []*wish, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, min(batchTime, db.set.Timeout))
+	defer cancel()
+	if hurry := db.dialect.hurry(); hurry != "" {
+		if _, err := tx.ExecContext(ctx, hurry); err != nil {
+			return nil, nil, nil, false
+		}
+	}
+	began := time.Now()
+	for i, w := range batch {
+		if i > 0 && time.Since(began) > filling {
+			untouched = batch[i:]
+			break
+		}
+		// One whose caller does not wait any more is not waited for.
+		defer context.AfterFunc(w.ctx, cancel)()
+		if _, err := tx.ExecContext(ctx, "SAVEPOINT waybill"); err != nil {
+			return nil, nil, nil, false
+		}
+		if err := w.make(ctx, tx); err == nil {
+			made = append(made, w)
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, "ROLLBACK TO SAVEPOINT waybill"); err != nil {
+			return nil, nil, nil, false
+		}
+		alone = append(alone, w)
+	}
+	return made, alone, untouched, ctx.Err() == nil
+}
+
+// fences asks for each change whether it is still this hub's to make; w is one that is not. Where the answers take long, they are asked once more.
+func (db *database) fences(made []*wish) (w *wish, err error) {
+	for range 2 {
+		began := time.Now()
+		for _, w := range made {
+			err := w.ctx.Err()
+			if err == nil {
+				err = connector.Fence(w.ctx)
+			}
+			if err != nil {
+				return w, err
+			}
+		}
+		if time.Since(began) <= fencing {
+			return nil, nil
+		}
+	}
+	return nil, errors.New("the fences take too long")
 }

@@ -106,7 +106,8 @@ func TestTogether(t *testing.T) {
 		if got, want := answers(errs), "made invalid double made double not-found made"; got != want {
 			t.Errorf("answers: %s, want %s", got, want)
 		}
-		if fmt.Sprint(c.sets) != "[1 7]" {
+		// What fails beside others is made again alone, and says then what is wrong.
+		if fmt.Sprint(c.sets) != "[1 7 1 1 1 1]" {
 			t.Errorf("changes of each transaction: %v", c.sets)
 		}
 		if got := p.text(t, "SELECT count(*) FROM orders"); got != "4" {
@@ -212,17 +213,29 @@ func TestTogetherWithALockedRow(t *testing.T) {
 	}
 }
 
-// Where nobody knows what became of the commit, each that was in it may have been applied; what failed in it was not.
-func TestTogetherInDoubt(t *testing.T) {
-	p := newSQLite(t)
-	p.tables(t)
-	db := open(t, p, orders)
-	ask := func() *wish { return &wish{ctx: t.Context(), op: "create order", done: make(chan error, 1)} }
-	in, out := ask(), ask()
-	db.answer([]*wish{in}, map[*wish]error{out: db.fail(fault.Conflict, "create order", "a double")}, errors.New("the connection was cut off"))
-	if got := answers([]error{<-in.done, <-out.done}); got != "unknown-outcome unavailable" {
-		t.Errorf("answers: %s", got)
-	}
+// One whose caller waits no longer does not keep the others, and is not made.
+func TestTogetherWithOneThatGivesUp(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		p.tables(t)
+		db := open(t, p, "limit: {concurrency: 1}\n"+orders)
+		ctx, cancel := context.WithCancel(t.Context())
+		asked := 0
+		giving := connector.WithFence(ctx, func(context.Context) error { asked++; return nil })
+		run := db.changes.run
+		db.changes.run = func(batch []*wish) {
+			if len(batch) == 3 {
+				cancel()
+			}
+			run(batch)
+		}
+		_, errs := newCrowd(db).make(t, map[int]context.Context{1: giving}, []connector.Write{creating("A"), creating("B"), creating("C")})
+		if got := answers(errs); got != "made unavailable made" || asked != 0 {
+			t.Errorf("answers: %s (%v); the fence was asked %d times", got, errors.Join(errs...), asked)
+		}
+		if got := p.text(t, "SELECT count(*) FROM orders WHERE code = 'B'"); got != "0" {
+			t.Errorf("%s rows of the one that gave up", got)
+		}
+	})
 }
 
 // A fault of the connector fails one change, not the hub, and not those beside it.

@@ -77,6 +77,9 @@ func (b *batch) add(ctx context.Context, row *state.Inbound) error {
 	if row.Next > 0 {
 		b.home.Sliced, b.home.Life = true, row.Life
 	}
+	if b.src.Shared && (row.Event == nil || row.Event.Submitted == nil) {
+		return errLeftOver // it came while the flow read a system, and would be anybody's on a topic that others read
+	}
 	if row.Event != nil {
 		ev := *row.Event
 		ev.Data = row.Body

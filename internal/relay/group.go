@@ -86,7 +86,7 @@ func (g *Group) carry(ctx context.Context, held *lease.Held, at *busy, flow stri
 	switch {
 	case err == nil:
 		g.Wake() // something may have come in just when nothing more was found
-	case !errors.Is(err, state.ErrBroker):
+	case !errors.Is(err, state.ErrBroker) && !errors.Is(err, errLeftOver):
 		return err
 	}
 	return nil

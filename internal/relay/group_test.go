@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -280,4 +281,18 @@ func TestGroupWithATooLargeRecord(t *testing.T) {
 func withDelivery(row state.Inbound) state.Inbound {
 	row.DeliveryID = row.ID
 	return row
+}
+
+// What came in while a flow read a system is no submission: on a topic that others read it would be anybody's. It stays, and an alarm says what to do.
+func TestGroupLeavesWhatNobodySubmitted(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		b.Accept(inboxtest.Inbound("d-1", `{"n":"1"}`)) // of the flow orders
+		b.submitted("b", "2")
+		b.group(map[string]string{"orders": "canonical.order", "b": "canonical.order"})
+		b.Turn("the other flow's", func() bool { return len(b.openOf("b")) == 0 })
+		b.Turn("the alarm", func() bool { return strings.Contains(b.seen.Text(AlarmStuck), "put its source back") })
+		if open := b.openOf("orders"); len(open) != 1 || b.Topic.Count() != 1 {
+			t.Errorf("open %v, %d records on the topics", open, b.Topic.Count())
+		}
+	})
 }

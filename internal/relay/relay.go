@@ -116,6 +116,7 @@ type Relay struct {
 	wake  chan struct{} // of capacity one: something was accepted
 	// failures is what the log is told of what is tried again.
 	failures *notice.Limiter
+	leftOver bool // of the goroutine that carries: see tellLeftOver
 }
 
 // New makes a relay.
@@ -184,6 +185,7 @@ func (r *Relay) step(ctx context.Context, held *lease.Held) (int, error) {
 			break
 		}
 	}
+	r.tellLeftOver(errors.Is(err, errLeftOver))
 	if err == nil {
 		err = b.flush(ctx)
 	}
@@ -194,6 +196,20 @@ func (r *Relay) step(ctx context.Context, held *lease.Held) (int, error) {
 		return 0, err
 	}
 	return len(rows), nil
+}
+
+// errLeftOver: the inbox of a flow that reads a topic holds something that nobody has submitted.
+var errLeftOver = errors.New("the inbox holds what came while the flow read a system")
+
+// tellLeftOver raises and ends the alarm for it.
+func (r *Relay) tellLeftOver(is bool) {
+	switch {
+	case is:
+		r.obs.Alarm(r.src.Flow, AlarmStuck, "the flow reads a topic now, and its inbox still holds what came while it read a system: put its source back until `waybill status` shows nothing in flight, and change it then")
+	case r.leftOver:
+		r.obs.Alarm(r.src.Flow, AlarmStuck, "")
+	}
+	r.leftOver = is
 }
 
 // errOtherLog: the first elements of a list are in a log that its topic had before.

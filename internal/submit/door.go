@@ -89,6 +89,7 @@ type gate struct {
 	flow   Flow
 	mu     sync.RWMutex
 	closed bool
+	one    sync.Mutex // held from the count of what waits to the commit: else many calls at once would each see room
 }
 
 // New makes a door to no flow; see Change.
@@ -223,6 +224,8 @@ func (d *Door) store(ctx context.Context, g *gate, rows []state.Inbound, by *eve
 		}
 		return Receipt{}, fmt.Errorf("submit to flow %s: %w", g.flow.Name, err)
 	}
+	g.one.Lock()
+	defer g.one.Unlock()
 	waiting, err := d.c.Inbox.CountUnpublished(ctx, g.flow.Name, MostWaiting)
 	if err != nil {
 		return failed(err)

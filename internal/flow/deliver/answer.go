@@ -39,11 +39,26 @@ func (d *delivery) failed(ctx context.Context, err error) (*decide.Verdict, erro
 			d.calls.Answered()
 			return d.done(ctx, connector.Result{Local: d.write.Local}, false), nil
 		}
+		if d.lostThere() {
+			return nil, nil
+		}
 		return d.giveUp(decide.Fail(err)), nil
 	default:
 		d.answered() // the document is at fault
 		return d.giveUp(decide.Fail(err)), nil
 	}
+}
+
+// lostThere makes an update of what the target does not have any more a create, where somebody has asked for the object to be there again. It is
+// looked up first: it may be there under another id.
+func (d *delivery) lostThere() bool {
+	if !d.Event.Again() || d.write.Action != connector.Update || d.isDelete() || d.to.WriteOnce || d.Flow.To.Operation == "update" {
+		return false
+	}
+	d.write.Action, d.write.Local, d.write.ETag, d.write.Doc = connector.Create, "", "", d.Out
+	d.write.IdempotencyKey += "/anew" // a target that remembers what it was asked has said no to the other
+	d.unmet = d.to.Finds
+	return true
 }
 
 // conflict: another object stands in the way, or the object is another one than the write was made for.

@@ -343,3 +343,49 @@ func (d *doubled) Write(ctx context.Context, w connector.Write) (connector.Resul
 	res.Local = ""
 	return res, err
 }
+
+// What the target has lost is created anew where somebody has asked for it to be there again, and parks otherwise.
+func TestDeliverWhatTheTargetHasLost(t *testing.T) {
+	for name, c := range map[string]struct {
+		set   func(*bench)
+		want  string
+		asked string
+	}{
+		"an ordinary change":     {func(*bench) {}, "parked not-found /", `update 7 t {"qty":1}`},
+		"sent again by a person": {func(b *bench) { b.Event.Submitted = &event.Submission{Trigger: event.Person} }, "delivered", `update 7 t {"qty":1},find ext,create   {"qty":1}`},
+		"there under another id": {func(b *bench) {
+			b.Event.Submitted = &event.Submission{Trigger: event.Repair}
+			b.erp.found = []connector.Record{{Local: "9", ETag: "x"}}
+		}, "delivered", `update 7 t {"qty":1},find ext,update 9 x {"qty":1}`},
+		"a flow that creates nothing": {func(b *bench) {
+			b.Event.Submitted = &event.Submission{Trigger: event.Person}
+			b.Flow.To.Operation = "update"
+		}, "parked not-found /", `update 7 t {"qty":1}`},
+		"a backfill, which doubts less": {func(b *bench) { b.Event.Submitted = &event.Submission{Trigger: event.Backfill} }, "parked not-found /", `update 7 t {"qty":1}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.store.known.Ref = &state.Ref{Local: "7", ETag: "t"}
+			b.Target.Connector = &forgetful{b.erp}
+			c.set(b)
+			v, err := b.Line.Deliver(t.Context(), b.Attempt)
+			if got := orErr(v, err); got != c.want {
+				t.Errorf("it ends %q, want %q", got, c.want)
+			}
+			if got := strings.Join(b.erp.asked, ","); got != c.asked {
+				t.Errorf("the target was asked %q, want %q", got, c.asked)
+			}
+		})
+	}
+}
+
+// forgetful has lost object 7.
+type forgetful struct{ *erp }
+
+func (f *forgetful) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
+	res, err := f.erp.Write(ctx, w)
+	if w.Local == "7" {
+		return connector.Result{}, fault.New(fault.NotFound, "no such object")
+	}
+	return res, err
+}

@@ -22,7 +22,7 @@ var tries = []stage{clearDoubt, meet, awaitOthers, reread, announce, send}
 
 // try makes one call, after a look where an earlier one is in doubt.
 func (d *delivery) try(ctx context.Context) (*decide.Verdict, error) {
-	for range 2 { // what the target refuses as a double, and was adopted for that, is tried once more, as an update
+	for range 3 { // what is refused as a double and adopted is tried once more, as an update; what is gone and asked for again, as a create
 		for _, s := range tries {
 			if v, err := s(ctx, d); v != nil || err != nil {
 				return v, err
