@@ -265,9 +265,9 @@ func (db *database) write(ctx context.Context, tx *sql.Tx, batch []*wish) (made,
 			return nil, nil, nil, false
 		}
 	}
-	began := time.Now()
+	began := db.clock.Elapsed()
 	for i, w := range batch {
-		if i > 0 && time.Since(began) > filling {
+		if i > 0 && db.clock.Elapsed()-began > filling {
 			untouched = batch[i:]
 			break
 		}
@@ -291,7 +291,7 @@ func (db *database) write(ctx context.Context, tx *sql.Tx, batch []*wish) (made,
 // fences asks for each change whether it is still this hub's to make; w is one that is not. Where the answers take long, they are asked once more.
 func (db *database) fences(made []*wish) (w *wish, err error) {
 	for range 2 {
-		began := time.Now()
+		began := db.clock.Elapsed()
 		for _, w := range made {
 			err := w.ctx.Err()
 			if err == nil {
@@ -301,7 +301,7 @@ func (db *database) fences(made []*wish) (w *wish, err error) {
 				return w, err
 			}
 		}
-		if time.Since(began) <= fencing {
+		if db.clock.Elapsed()-began <= fencing {
 			return nil, nil
 		}
 	}

@@ -19,7 +19,7 @@ import (
 // open finds out where each assigned partition is to be read from, and checks that the broker can continue there.
 func (sub *subscription) open(ctx context.Context, assigned []kafka.PartitionAssignment) ([]*partition, error) {
 	if len(assigned) == 0 {
-		sub.openNone(ctx)
+		sub.openNone()
 		return nil, nil
 	}
 	var cluster string
@@ -67,8 +67,11 @@ func (sub *subscription) open(ctx context.Context, assigned []kafka.PartitionAss
 	return parts, nil
 }
 
-// openNone: a member is given no partition where there are more members than partitions, and where the topic is gone.
-func (sub *subscription) openNone(ctx context.Context) {
+// openNone: a member is given no partition where there are more members than partitions, and where the topic is gone. It looks also where the generation has
+// ended already, as one of a topic that is gone does at once.
+func (sub *subscription) openNone() {
+	ctx, cancel := context.WithTimeout(sub.ctx, min(sub.s.c.cfg.Timeout, 2*time.Second))
+	defer cancel()
 	switch _, _, err := sub.look(ctx); {
 	case err == nil:
 		sub.opening.heal()

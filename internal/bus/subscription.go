@@ -272,6 +272,9 @@ func (sub *subscription) generation(ctx context.Context, gen *kafka.Generation) 
 				due = time.After(sub.s.cfg.CommitEvery)
 			}
 		case <-look.C:
+			if len(parts) == 0 {
+				sub.openNone() // or what was said of the topic once would stay
+			}
 			if e := sub.checkSame(ctx); errors.Is(e, ErrPosition) {
 				err = e
 			}
