@@ -37,11 +37,11 @@ func die() {
 	select {} // it takes a moment
 }
 
-// childMain takes and carries one file until it is killed, or until everything is carried.
-func childMain() {
+// doomed is the store and the topic of a process that is to be killed where an environment variable says.
+func doomed(env string) (*store.Store, *deadly) {
 	var where, dir string
 	var after int64
-	if _, err := fmt.Sscan(os.Getenv(childEnv), &where, &after, &dir); err != nil {
+	if _, err := fmt.Sscan(os.Getenv(env), &where, &after, &dir); err != nil {
 		panic(err)
 	}
 	s, err := store.Open(context.Background(), store.Config{SQLite: filepath.Join(dir, "waybill.db")})
@@ -52,7 +52,12 @@ func childMain() {
 	if err != nil {
 		panic(err)
 	}
-	deadly := &deadly{Store: s, log: log, where: where, after: after}
+	return s, &deadly{Store: s, log: log, where: where, after: after}
+}
+
+// childMain takes and carries one file until it is killed, or until everything is carried.
+func childMain() {
+	s, deadly := doomed(childEnv)
 	d := newDrop()
 	d.put("big.csv", "sha-big", noon, rowsOf(0, killRows)...)
 	source := watched(d, killChunk)

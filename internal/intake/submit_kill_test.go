@@ -39,21 +39,8 @@ func (d *deadly) Submit(ctx context.Context, rows []state.Inbound, act state.Sub
 }
 
 func submitMain() {
-	var where, dir string
-	var after int64
-	if _, err := fmt.Sscan(os.Getenv(submitEnv), &where, &after, &dir); err != nil {
-		panic(err)
-	}
 	ctx := context.Background()
-	s, err := store.Open(ctx, store.Config{SQLite: filepath.Join(dir, "waybill.db")})
-	if err != nil {
-		panic(err)
-	}
-	log, err := os.OpenFile(filepath.Join(dir, "topic.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		panic(err)
-	}
-	deadly := &deadly{Store: s, log: log, where: where, after: after}
+	s, deadly := doomed(submitEnv)
 	in, err := Start(Config{Store: deadly, Publisher: deadly, Clock: lifecycle.Real(), Holder: "hub", LeaseTTL: 10 * time.Second, Sources: []Source{source("hooked", "a/hooked"), inner("to-erp")}})
 	if err != nil {
 		panic(err)

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // Idle says how a hub at rest is measured.
@@ -76,11 +78,11 @@ func (o *Idle) measure(ctx context.Context, called, binary string) (share float6
 		return 0, err
 	}
 	fmt.Fprintf(o.Out, "%s: %d flows are ready; at rest in %v, then %v\n", called, o.Flows, settling, o.For)
-	if err := sleep(ctx, settling); err != nil {
+	if err := lifecycle.Sleep(ctx, lifecycle.Real(), settling); err != nil {
 		return 0, err
 	}
 	began, before := time.Now(), cpuOf(cmd.Process.Pid)
-	if err := sleep(ctx, o.For); err != nil {
+	if err := lifecycle.Sleep(ctx, lifecycle.Real(), o.For); err != nil {
 		return 0, err
 	}
 	used, passed := cpuOf(cmd.Process.Pid)-before, time.Since(began)
@@ -90,17 +92,6 @@ func (o *Idle) measure(ctx context.Context, called, binary string) (share float6
 	share = used.Seconds() / passed.Seconds()
 	fmt.Fprintf(o.Out, "%s: %.2f s of CPU in %.0f s: %.2f %% of a core, peak %d MB\n", called, used.Seconds(), passed.Seconds(), 100*share, peakOf(cmd.Process.Pid)>>20)
 	return share, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // project writes the files of a hub with many flows, and gives the address of its API.

@@ -126,22 +126,10 @@ func testAcceptConcurrently(t *testing.T, b *bench) {
 		}
 	}
 	for i := range 40 { // two hubs, one delivery, nobody else to be merged with
-		var both sync.WaitGroup
-		fates := make([]state.Accepted, 2)
-		for h, hub := range hubs {
-			both.Go(func() {
-				got, _, err := hub.Accept(b.ctx(), []state.Inbound{inbound("pair", fmt.Sprint(i), "x")}, nil, nil)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				fates[h] = got[0]
-			})
-		}
-		both.Wait()
-		if fates[0] == fates[1] {
-			t.Errorf("delivery %d was %s twice", i, fates[0])
-		}
+		onceOfTwo(t, hubs, func(hub *store.Store) ([]state.Accepted, error) {
+			got, _, err := hub.Accept(b.ctx(), []state.Inbound{inbound("pair", fmt.Sprint(i), "x")}, nil, nil)
+			return got, err
+		})
 	}
 	if n := b.totals("a").Unpublished; n != 2*deliveries || len(news) != 2*deliveries {
 		t.Errorf("%d unpublished, %d new, want %d", n, len(news), 2*deliveries)
@@ -365,4 +353,25 @@ func testPrune(t *testing.T, b *bench) {
 		t.Errorf("journal behind its retention: %d rows, %v", len(js), err)
 	}
 	b.totals("a")
+}
+
+// onceOfTwo gives the same thing to two hubs at once: one takes it, and to the other it is a duplicate.
+func onceOfTwo(t *testing.T, hubs []*store.Store, give func(*store.Store) ([]state.Accepted, error)) {
+	t.Helper()
+	var both sync.WaitGroup
+	fates := make([]state.Accepted, 2)
+	for h, hub := range hubs {
+		both.Go(func() {
+			got, err := give(hub)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			fates[h] = got[0]
+		})
+	}
+	both.Wait()
+	if fates[0] == fates[1] {
+		t.Errorf("the same was %s twice", fates[0])
+	}
 }

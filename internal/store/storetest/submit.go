@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -105,22 +104,10 @@ func testSubmit(t *testing.T, b *bench) {
 func testSubmitConcurrently(t *testing.T, b *bench) {
 	hubs := []*store.Store{b.Store, b.other()}
 	for i := range 30 {
-		var both sync.WaitGroup
-		fates := make([]state.Accepted, 2)
-		for h, hub := range hubs {
-			both.Go(func() {
-				got, _, err := hub.Submit(b.ctx(), []state.Inbound{submission("a", fmt.Sprint("s", i), "SO-1", "{}")}, state.Submitting{Who: "ann", Action: "resend", Object: "flow/a"})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				fates[h] = got[0]
-			})
-		}
-		both.Wait()
-		if fates[0] == fates[1] {
-			t.Errorf("submission %d was %s twice", i, fates[0])
-		}
+		onceOfTwo(t, hubs, func(hub *store.Store) ([]state.Accepted, error) {
+			got, _, err := hub.Submit(b.ctx(), []state.Inbound{submission("a", fmt.Sprint("s", i), "SO-1", "{}")}, state.Submitting{Who: "ann", Action: "resend", Object: "flow/a"})
+			return got, err
+		})
 	}
 	audits, err := b.Audits(b.ctx(), 100)
 	b.no(err)
