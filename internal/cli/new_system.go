@@ -120,9 +120,9 @@ func (m *making) block(name string) []byte {
 	fmt.Fprintf(&b, "  %s:\n    connector: %s\n", name, m.kind)
 	switch m.kind {
 	case "rest":
-		fmt.Fprintf(&b, "    url: \"${env:%s_URL}\"\n    # TODO auth: {bearer: …}, {basic: …} or {client-credentials: …} (docs/connectors.md)\n    objects:\n      %s:\n        path: /%ss          # TODO: paths, ids and paging as the service has them\n        id: %s\n", variable, m.entity, m.entity, m.idOf())
+		fmt.Fprintf(&b, "    url: \"${env:%s_URL}\"\n    # TODO: how the service knows the hub; auth: {bearer: …}, {basic: …} or {client-credentials: …} (docs/connectors.md)\n    objects:\n      %s:\n        path: /%ss          # TODO: paths, ids and paging as the service has them\n        id: %s\n", variable, m.entity, m.entity, m.idOf())
 	case "sql":
-		fmt.Fprintf(&b, "    driver: postgres\n    url: \"${env:%s_URL}\"\n    objects:\n      %s:\n        table: %ss          # TODO\n        id: %s\n        columns:\n", variable, m.entity, m.entity, m.idColumn())
+		fmt.Fprintf(&b, "    driver: postgres\n    url: \"${env:%s_URL}\"\n    objects:\n      %s:\n        table: %ss          # TODO: the table or view, with its schema where needed\n        id: %s\n        columns:\n", variable, m.entity, m.entity, m.idColumn())
 		m.columns(&b, map[string]string{"integer": "integer", "number": "decimal", "boolean": "boolean", "date": "date", "date-time": "timestamp", "object": "json", "array": "json"}, m.idColumn())
 	case "file":
 		fmt.Fprintf(&b, "    path: ../%s          # the folder, from this file's directory\n    objects:\n      %s:\n        ", name, m.entity)
@@ -181,7 +181,7 @@ func (m *making) columns(b *bytes.Buffer, types map[string]string, id string) {
 				typ = "text"
 			}
 			if types != nil && !bareColumn.MatchString(f.Name) {
-				fmt.Fprintf(b, "          # TODO: %q is no name of a column\n", f.Name)
+				fmt.Fprintf(b, "          # TODO: %q is no name of a column: which one holds it?\n", f.Name)
 				continue
 			}
 			seen = seen || oneColumn(f.Name) == id
