@@ -18,7 +18,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/intake"
-	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/privacy"
@@ -59,6 +58,8 @@ func (h *Hub) Resend(ctx context.Context, q api.ResendRequest, who string) (*api
 	switch {
 	case errors.As(err, &no):
 		return nil, &api.Invalid{Detail: fmt.Sprintf("%s %s cannot be sent through %s: %s", f.Entity, out.Key, f.Name, no.Why)}
+	case err != nil && q.ID == "": // it may be stored all the same
+		return nil, fmt.Errorf("%w; to be sure that it is sent once, ask again with --id %s", err, ev.ID)
 	case err != nil:
 		return nil, err
 	case got.Events[0].Status == state.AcceptedConflict:
@@ -169,11 +170,16 @@ func (h *Hub) readAgain(ctx context.Context, f *config.Flow, key string) (*event
 	}
 	var found []event.Event
 	var failed error
+	asked := false
 	for _, l := range looksFor(f, key, local) {
 		got, err := h.intake.Object(ctx, f.Name, l)
-		switch kind := fault.KindOf(err); {
+		switch {
 		case errors.Is(err, connector.ErrNoLookup):
 			continue
+		default:
+			asked = true
+		}
+		switch kind := fault.KindOf(err); {
 		case err != nil && (kind == fault.Invalid || kind == fault.NotFound): // some systems refuse what is no id of theirs
 			failed = err
 			continue
@@ -196,6 +202,8 @@ func (h *Hub) readAgain(ctx context.Context, f *config.Flow, key string) (*event
 		return nil, &api.Invalid{Detail: fmt.Sprintf("%s holds %d objects that %s may name: %s: give the id of one", f.From.System, len(found), key, locals(found))}
 	case failed != nil:
 		return nil, h.unasked(ctx, f, failed)
+	case !asked:
+		return nil, &api.Invalid{Detail: fmt.Sprintf("%s cannot be asked for one %s by its id or key: let it send it again", f.From.System, f.Entity)}
 	}
 	text := fmt.Sprintf("%s holds no %s %s", f.From.System, f.Entity, key)
 	if local != "" {
@@ -237,16 +245,9 @@ func (h *Hub) keyOf(ctx context.Context, f *config.Flow, ev *event.Event) string
 	if f.Key == nil {
 		return ev.Local
 	}
-	doc := jsondoc.Get()
-	defer jsondoc.Put(doc)
-	if err := doc.Reset(ev.Data, inbox.DocumentLimits); err != nil {
-		return ""
-	}
-	key, err := f.Key.String(ctx, &mapping.Input{Doc: doc, Event: ev, Lookup: h.store})
-	if err != nil {
-		return "" // the rehearsal says why
-	}
-	return key
+	m := decide.Message{Flow: f, Event: ev, Lookup: h.store}
+	defer m.Dispose()
+	return m.ComputedKey(ctx)
 }
 
 // unasked is the error of a question to the source: what it says of the object is the person's, anything else may be over soon.

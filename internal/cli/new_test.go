@@ -210,7 +210,7 @@ func TestNewTableOfNames(t *testing.T) {
 	if code, out, errs := command(t, strings.Fields("new system erp --connector sql --sample o.json")...); code != 0 {
 		t.Fatalf("%d\n%s%s", code, out, errs)
 	}
-	if conf := read(t, "configs/waybill.yaml"); !strings.Contains(conf, "        id: id\n        columns:\n          # TODO: \"order-no\" is no name of a column\n          total: decimal\n          id: text\n") {
+	if conf := read(t, "configs/waybill.yaml"); !strings.Contains(conf, "        id: id\n        columns:\n          # TODO: \"order-no\" is no name of a column: which one holds it?\n          total: decimal\n          id: text\n") {
 		t.Error(conf)
 	}
 	if code, out, errs := command(t, "check"); code != 0 {

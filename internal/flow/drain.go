@@ -3,7 +3,7 @@ package flow
 import (
 	"context"
 	"errors"
-	"sync"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/flow/calls"
 	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/flow/deliver"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -41,14 +42,15 @@ func (r *Runner) drainLoop(p *partition) {
 			err = r.lookForMarks(ctx)
 		}
 		if err == nil && (woken || !p.resting()) {
-			err = r.drainDue(ctx, p)
+			// A mistake of a connector or an expression must not end the hub, again at every start: the row is still there.
+			err = lifecycle.Guard(func() error { return r.drainDue(ctx, p) })
 		}
 		switch {
 		case err == nil:
 		case ctx.Err() != nil, errors.Is(err, deliver.ErrStopping), errors.Is(err, state.ErrFenced):
 			return // whoever owns the partition next drains it
 		default:
-			r.log.Error("draining the stored queue failed; trying again", "partition", p.Number, "error", err)
+			r.failures.Warn("draining the stored queue failed; trying again", err, "partition", p.Number)
 		}
 	}
 }
@@ -156,28 +158,21 @@ func (r *Runner) drainLanes(ctx context.Context, p *partition, queues []string) 
 		n := event.LaneOf(q, len(p.lanes))
 		dealt[n] = append(dealt[n], q)
 	}
-	var wg sync.WaitGroup
-	results := make([]error, len(dealt))
+	dealt = slices.DeleteFunc(dealt, func(mine []string) bool { return len(mine) == 0 })
 	var progress atomic.Bool
-	for n, mine := range dealt {
-		if len(mine) == 0 {
-			continue
-		}
-		wg.Go(func() {
-			for _, q := range mine {
-				moved, err := r.drainLane(ctx, p, q)
-				if moved {
-					progress.Store(true)
-				}
-				if err != nil {
-					results[n] = err
-					return
-				}
+	err = lifecycle.SideBySide(dealt, func(mine []string) error {
+		for _, q := range mine {
+			went, err := r.drainLane(ctx, p, q)
+			if went {
+				progress.Store(true)
 			}
-		})
-	}
-	wg.Wait()
-	return progress.Load(), errors.Join(results...)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return progress.Load(), err
 }
 
 // enterLane takes a lane for its drain: live messages of the key wait until leave is called.
@@ -262,18 +257,18 @@ func (r *Runner) again(ctx context.Context, id int64) (*state.Queued, error) {
 
 // drainRow decides one stored message if it is due. nil: nothing was decided about it.
 func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *state.Queued) (*result, error) {
-	fate := r.take
+	decided := r.take
 	switch {
 	case q.Mark == state.MarkDiscard:
 		if p.asleep(q.ID, r.Clock.Elapsed()) {
 			return nil, nil
 		}
-		fate = r.discard
+		decided = r.discard
 	case q.Event.Refused != nil:
 		if q.Mark != state.MarkReplay {
 			return nil, nil
 		}
-		fate = r.readAnew
+		decided = r.readAnew
 	case q.Mark == state.MarkReplay, q.Mark == state.MarkReady, q.Follower:
 	case q.State == state.Held && !q.NotBefore.After(r.steady()):
 	default:
@@ -284,22 +279,26 @@ func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *sta
 	var scratch []byte
 	a := r.attempt(p, lane, &ev, &scratch)
 	a.Queued = q
-	v, err := fate(ctx, a)
+	handed := false
+	defer func() {
+		if !handed {
+			deliver.Free(a.Taken)
+		}
+	}()
+	v, err := decided(ctx, a)
 	if errors.Is(err, deliver.ErrResting) {
-		deliver.Free(a.Taken)
 		return nil, nil
 	}
 	if err != nil {
-		deliver.Free(a.Taken)
 		return nil, err
 	}
 	failpoint.Hit(failpoint.DrainDecided)
 	if q.Mark == state.MarkDiscard && v.Outcome == state.Held {
 		// Whether its call was applied cannot be told yet: it keeps its place, and the wish.
-		deliver.Free(a.Taken)
 		p.letSleep(q.ID, r.Clock.Elapsed()+v.NotBefore.Sub(r.steady()))
 		return nil, nil
 	}
+	handed = true
 	return r.finishDrained(ctx, p, a, v)
 }
 

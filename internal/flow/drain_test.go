@@ -1,10 +1,15 @@
 package flow
 
 import (
+	"context"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -124,4 +129,42 @@ func TestMarksInOtherPartitions(t *testing.T) {
 	replay(1, "delivered=1 parked=2")
 	r.Revoked("", "orders", 0)
 	replay(2, "delivered=2 parked=1")
+}
+
+// A mistake in the middle of a drain is told, and ends neither the hub nor the drain: what it had taken is let go, and the row is tried again.
+func TestMistakeWhileDraining(t *testing.T) {
+	w := newWorld(t)
+	w.erp.script = []step{{false, fault.New(fault.Invalid, "no"), nil}}
+	faulty := &mistaken{target: w.erp}
+	w.deps.Systems["erp"].Connector = faulty
+	var log strings.Builder
+	w.deps.Log = slog.New(slog.NewTextHandler(&log, nil))
+	r := w.flow("orders-to-erp")
+	w.must(r, order("A", 1, "1"))
+	w.expect("orders-to-erp", "parked=1")
+	faulty.panics.Store(true)
+	if err := w.store.MarkQueued(t.Context(), w.queue("orders-to-erp")[0].ID, state.MarkReplay, "ann", ""); err != nil {
+		t.Fatal(err)
+	}
+	r.Kick()
+	w.until("delivered", func() bool { return w.summary("orders-to-erp") == "delivered=1" })
+	if err := r.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if faulty.panics.Load() || !strings.Contains(log.String(), "draining the stored queue failed") || !strings.Contains(log.String(), "a mistake") {
+		t.Errorf("the mistake is not told:\n%s", &log)
+	}
+}
+
+// mistaken panics once.
+type mistaken struct {
+	*target
+	panics atomic.Bool
+}
+
+func (m *mistaken) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
+	if m.panics.CompareAndSwap(true, false) {
+		panic("a mistake")
+	}
+	return m.target.Write(ctx, w)
 }

@@ -24,7 +24,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
-	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/publish"
@@ -35,7 +34,6 @@ import (
 // queue rows are finished already changes nothing.
 type Store interface {
 	OpenPartition(ctx context.Context, flow, topic string, partition int, log event.Log) (state.Partition, error)
-	Commit(ctx context.Context, c *state.Commit) error
 	QueuedLanes(ctx context.Context, flow, topic string, partition int) ([]state.QueuedLane, error)
 	Due(ctx context.Context, flow, topic string, partition int, now time.Time, limit int) ([]string, error)
 	MarkedPartitions(ctx context.Context, flow, topic string) ([]int, error)
@@ -43,17 +41,12 @@ type Store interface {
 	Drainable(ctx context.Context, flow, topic string, partition int, lane string, limit int) ([]state.Queued, error)
 	ParkedByID(ctx context.Context, id int64) (state.Queued, error)
 	Hurry(ctx context.Context, flow, topic string, partition int, latest time.Time) error
-	Resolve(ctx context.Context, entity, system, local, external, eventID string) (string, state.Resolution, error)
-	Target(ctx context.Context, entity, hub, system, origin string) (state.Target, error)
-	OpenIntent(ctx context.Context, i state.Intent) error
 	Intents(ctx context.Context, flow string) ([]state.Intent, error)
 	Refused(ctx context.Context, flow, eventID string, reading int) (bool, error)
 	Inbound(ctx context.Context, seq int64) (state.Inbound, error)
 	// Knows reports whether the object of a system is known, by its id there or by the external id that it carries.
 	Knows(ctx context.Context, entity, system, local, external string) (bool, error)
-	// Shared reports whether other hubs may work on the same store.
-	Shared() bool
-	mapping.Lookup
+	deliver.Store // what it says here is what the store says: nobody has asked it again
 }
 
 // Observer is told what happened, for metrics. Its methods must not block. The time that an outcome took is negative where the message was

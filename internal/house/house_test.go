@@ -58,7 +58,7 @@ var may = map[string][]string{
 	"internal/flow/decide":  {"internal/event", "internal/fault", "internal/mapping", "internal/schema", "internal/connector", "internal/state", "internal/config", "internal/jsondoc"},
 	"internal/flow/deliver": {"internal/flow/breaker", "internal/flow/calls", "internal/flow/decide", "internal/event", "internal/fault", "internal/mapping", "internal/connector", "internal/state",
 		"internal/privacy", "internal/config", "internal/lifecycle", "internal/failpoint"},
-	"internal/flow": {"internal/publish", "internal/notice", "internal/event", "internal/fault", "internal/connector", "internal/state", "internal/privacy", "internal/config", "internal/mapping",
+	"internal/flow": {"internal/publish", "internal/notice", "internal/event", "internal/fault", "internal/connector", "internal/state", "internal/privacy", "internal/config",
 		"internal/lifecycle", "internal/failpoint"},
 	"internal/flowtest": {"internal/flow/decide", "internal/config", "internal/connector", "internal/event", "internal/jsondoc", "internal/state",
 		"internal/strictyaml"},

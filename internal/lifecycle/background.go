@@ -73,7 +73,7 @@ func (b *Background) Stop(ctx context.Context, why error) error {
 	}
 }
 
-// Wait waits until every piece has ended by itself or with its parent, and gives the first failure. After it, and while it waits, none is begun.
+// Wait waits until every piece has ended by itself or with its parent, and gives the first failure. Nobody but the pieces themselves may begin one while it waits; after it, none is begun.
 func (b *Background) Wait() error {
 	b.wg.Wait()
 	b.mu.Lock()

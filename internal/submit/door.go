@@ -216,6 +216,11 @@ func (d *Door) store(ctx context.Context, g *gate, rows []state.Inbound, by *eve
 	if err := ctx.Err(); err != nil {
 		return Receipt{}, err
 	}
+	g.one.Lock()
+	defer g.one.Unlock()
+	if err := ctx.Err(); err != nil { // while others were before it
+		return Receipt{}, err
+	}
 	ctx, cancel := lifecycle.WithTimeout(context.WithoutCancel(ctx), d.c.Clock, d.c.Timeout, errSlowStore)
 	defer cancel()
 	failed := func(err error) (Receipt, error) {
@@ -224,8 +229,6 @@ func (d *Door) store(ctx context.Context, g *gate, rows []state.Inbound, by *eve
 		}
 		return Receipt{}, fmt.Errorf("submit to flow %s: %w", g.flow.Name, err)
 	}
-	g.one.Lock()
-	defer g.one.Unlock()
 	waiting, err := d.c.Inbox.CountUnpublished(ctx, g.flow.Name, MostWaiting)
 	if err != nil {
 		return failed(err)

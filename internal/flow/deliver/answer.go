@@ -20,21 +20,17 @@ func (d *delivery) failed(ctx context.Context, err error) (*decide.Verdict, erro
 	if fault.KindOf(err) != fault.UnknownOutcome && (fault.KindOf(err) != fault.NotFound || d.write.Action != connector.Delete) {
 		d.calls.Refused()
 	}
-	switch fault.KindOf(err) {
-	case fault.Unavailable, fault.RateLimited:
-		d.unanswered(err)
-		return nil, err
-	case fault.Auth:
-		d.unauthorised(err)
-		return nil, err
-	case fault.UnknownOutcome:
+	if d.blame(d.Target, d.Lane, err) {
+		if fault.KindOf(err) != fault.UnknownOutcome {
+			return nil, err
+		}
 		d.conflicts = 0 // the next one is with this very write, if it was applied after all
 		return d.unknown(ctx, err)
+	}
+	switch fault.KindOf(err) {
 	case fault.Conflict:
-		d.answered()
 		return d.conflict(ctx, err)
 	case fault.NotFound:
-		d.answered()
 		if d.write.Action == connector.Delete {
 			d.calls.Answered()
 			return d.done(ctx, connector.Result{Local: d.write.Local}, false), nil
@@ -43,8 +39,7 @@ func (d *delivery) failed(ctx context.Context, err error) (*decide.Verdict, erro
 			return nil, nil
 		}
 		return d.giveUp(decide.Fail(err)), nil
-	default:
-		d.answered() // the document is at fault
+	default: // the document is at fault
 		return d.giveUp(decide.Fail(err)), nil
 	}
 }
@@ -84,26 +79,18 @@ func (d *delivery) unread(ctx context.Context, err error) (*decide.Verdict, erro
 		return nil, err
 	}
 	err = d.conceal(err)
-	switch fault.KindOf(err) {
-	case fault.Unavailable, fault.UnknownOutcome, fault.RateLimited:
-		d.unanswered(err)
-	case fault.Auth:
-		d.unauthorised(err)
-	case fault.Conflict:
-	default:
-		d.answered()
-		return d.giveUp(decide.Fail(err)), nil
-	}
 	if fault.KindOf(err) == fault.Conflict {
-		err = fault.Wrap(fault.UnknownOutcome, "look up", err) // only a write is made again on top of what it meets
+		return nil, fault.Wrap(fault.UnknownOutcome, "look up", err) // only a write is made again on top of what it meets
 	}
-	return nil, err
+	if d.blame(d.Target, d.Lane, err) {
+		return nil, err
+	}
+	return d.giveUp(decide.Fail(err)), nil
 }
 
 // unknown is a call that may have been applied. Writing absolute values to a known object again is harmless; a create is looked
 // up first, after the time that the target needs to show it.
 func (d *delivery) unknown(ctx context.Context, err error) (*decide.Verdict, error) {
-	d.unanswered(err)
 	e, ok := fault.As(err)
 	until := time.Duration(0)
 	if !ok || e.Code == "" { // never answered: it may be under way for as long as a request may

@@ -33,8 +33,7 @@ func call(ctx context.Context, d *delivery) (*decide.Verdict, error) {
 			leave()
 			return &decide.Verdict{Outcome: state.Held, Kind: "paused", Reason: "the flow was paused while the message was tried", Tried: d.tried}, nil
 		}
-		v, err := d.try(ctx)
-		leave()
+		v, err := func() (*decide.Verdict, error) { defer leave(); return d.try(ctx) }()
 		switch {
 		case v != nil:
 			return v, nil
@@ -102,16 +101,6 @@ func (d *delivery) key() string { return d.failingKey(d.Lane) }
 
 // answered: the target has taken the message, or said what is wrong with it.
 func (d *delivery) answered() { d.Target.Breaker.Success(d.key()) }
-
-// unanswered: the target has not taken the message, which may be nobody's fault but its own.
-func (d *delivery) unanswered(err error) { d.Target.Breaker.Failure(d.key(), err) }
-
-// unauthorised: wrong credentials concern every message alike: the system's flows wait, nothing is parked.
-func (d *delivery) unauthorised(err error) {
-	if d.Target.Breaker.Refused(err) {
-		d.Observer.Alarm(d.Flow.Name, "auth", err)
-	}
-}
 
 // exhausted says what becomes of a message whose target does not answer for long: held in the store, so that its key does not
 // stall the lane, and parked when the flow's retry time is over and nobody but the message is to blame. Time in which the target answers nobody

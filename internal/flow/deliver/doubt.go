@@ -102,13 +102,8 @@ func (l *Line) ask(ctx context.Context, a *Attempt, in *state.Intent) (*state.Re
 	case errors.Is(err, connector.ErrNoLookup):
 		return nil, l.untold(in, "the system cannot be asked"), nil
 	case err != nil:
-		if k := fault.KindOf(err); k == fault.Auth {
-			if system.Breaker.Refused(err) {
-				l.Observer.Alarm(l.Flow.Name, "auth", err)
-			}
-		} else if k == fault.Unavailable || k == fault.UnknownOutcome || k == fault.RateLimited {
-			system.Breaker.Failure(l.failingKey(a.Lane), err)
-		}
+		err = l.conceal(err, l.Secrets(a.Event, a.Out))
+		l.blame(system, a.Lane, err)
 		return nil, l.later(Jitter(l.Flow.Retry.Max), in, err.Error()), nil
 	case len(got) > 1:
 		system.Breaker.Success(l.failingKey(a.Lane))

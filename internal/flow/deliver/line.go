@@ -143,6 +143,23 @@ func (l *Line) Resting() bool {
 // Over: a person has given the message up, so that its system is not blamed for it any more.
 func (l *Line) Over(lane string) { l.Target.Breaker.Over(l.failingKey(lane)) }
 
+// blame tells the breaker of a call or a look that failed, and reports whether the system may be at fault. Wrong credentials concern every message
+// alike: the system's flows wait, nothing is parked.
+func (l *Line) blame(s *System, lane string, err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Auth:
+		if s.Breaker.Refused(err) {
+			l.Observer.Alarm(l.Flow.Name, "auth", err)
+		}
+	case fault.Unavailable, fault.UnknownOutcome, fault.RateLimited:
+		s.Breaker.Failure(l.failingKey(lane), err)
+	default: // it has answered, and said what is wrong with the message
+		s.Breaker.Success(l.failingKey(lane))
+		return false
+	}
+	return true
+}
+
 // failingKey names a message's key among those that the target fails.
 func (l *Line) failingKey(lane string) string { return l.Flow.Name + "/" + lane }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/flow/calls"
 	"github.com/waybill-hub/waybill/internal/flow/decide"
+	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -112,16 +113,24 @@ type concealed struct {
 func (e *concealed) Error() string { return e.text }
 func (e *concealed) Unwrap() error { return e.cause }
 
-// conceal masks personal data in what a system said: from here it goes to logs, to the status and to the stored queue.
+// conceal masks personal data in what a system said about the message.
 func (d *delivery) conceal(err error) error {
-	e, ok := fault.As(err)
-	if !ok || e.Err == nil {
+	if e, ok := fault.As(err); !ok || e.Err == nil {
 		return err
 	}
 	if d.masks == nil {
 		d.masks = d.Secrets(d.Event, d.Out)
 	}
-	text := d.masks.Text(e.Err.Error())
+	return d.Line.conceal(err, d.masks)
+}
+
+// conceal masks personal data in what a system said: from here it goes to logs, to the status and to the stored queue.
+func (l *Line) conceal(err error, masks *privacy.Values) error {
+	e, ok := fault.As(err)
+	if !ok || e.Err == nil {
+		return err
+	}
+	text := masks.Text(e.Err.Error())
 	if text == e.Err.Error() {
 		return err
 	}
