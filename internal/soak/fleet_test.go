@@ -34,13 +34,13 @@ type fleet struct {
 const (
 	takeOver = 6 * time.Second
 	leave    = 700 * time.Millisecond
-	pollEach = 200 * time.Millisecond
+	pollEach = time.Second
 )
 
 const fleetFlows = `---
 flow: %P%products
 entity: product
-from: {system: pool, poll: {every: 200ms}}
+from: {system: pool, poll: {every: 1s}}
 accept: soak/thing.v1
 key: source.no
 map: soak-customer
@@ -55,7 +55,7 @@ retry: {for: %FOR%, backoff: 50ms..2s}
 ---
 flow: %P%shipments
 entity: shipment
-from: {system: drop, files: {every: 200ms}}
+from: {system: drop, files: {every: 1s}}
 accept: soak/thing.v1
 key: source.no
 map: soak-customer
@@ -145,8 +145,7 @@ func (f *fleet) quiet(limit time.Duration) time.Duration {
 	began := time.Now()
 	f.until("files and products are read", limit, func() bool {
 		left, err := filepath.Glob(filepath.Join(f.dir, "*.jsonl"))
-		st := f.flowStatus("products")
-		return err == nil && len(left) == 0 && st != nil && st.Accepted >= int64(len(f.pool.items))
+		return err == nil && len(left) == 0 && hasRead(f.flowStatus("products"), len(f.pool.items))
 	})
 	f.world.quiet(max(limit-time.Since(began), limit/2))
 	return time.Since(began)
@@ -308,7 +307,7 @@ func (f *fleet) alone(handOvers int, since time.Time) {
 	for i := range st.Flows {
 		fl := &st.Flows[i]
 		for _, entity := range []string{"product", "shipment"} {
-			if fl.Name == f.p.flow(entity+"s") && fl.Accepted-fl.SkippedBy["duplicate"]-fl.SkippedBy["stale"] < int64(len(f.ledger.promised[entity])) {
+			if fl.Name == f.p.flow(entity+"s") && once(fl) < int64(len(f.ledger.promised[entity])) {
 				f.b.Errorf("%s: %d were there, %d accepted", fl.Name, len(f.ledger.promised[entity]), fl.Accepted)
 			}
 		}

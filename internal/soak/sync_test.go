@@ -309,7 +309,7 @@ flow: %%P%%%[1]s-parties
 entity: product
 from:
   system: %[1]s
-  poll: {every: 200ms}
+  poll: {every: 1s}
 accept: soak/party.v1
 key: source.no
 id: source.id

@@ -28,7 +28,7 @@ import (
 const wideFlows = `---
 flow: %P%products
 entity: product
-from: {system: people, poll: {every: 200ms}}
+from: {system: people, poll: {every: 1s}}
 accept: soak/thing.v1
 key: source.no
 map: soak-customer
@@ -43,7 +43,7 @@ retry: {for: %FOR%, backoff: 50ms..2s}
 ---
 flow: %P%shipments
 entity: shipment
-from: {system: drop, files: {every: 200ms}}
+from: {system: drop, files: {every: 1s}}
 accept: soak/thing.v1
 key: source.no
 map: soak-customer
@@ -439,10 +439,10 @@ func (w *world) quietWide(limit time.Duration) time.Duration {
 			first = len(left)
 		}
 		w.ledger.mu.Lock()
-		made := int64(len(w.ledger.promised["product"]))
+		made := len(w.ledger.promised["product"])
 		w.ledger.mu.Unlock()
 		f := w.flowStatus("products")
-		if len(left) == 0 && f != nil && f.Accepted >= made {
+		if len(left) == 0 && hasRead(f, made) {
 			w.quiet(limit - time.Since(began))
 			return time.Since(began)
 		}
