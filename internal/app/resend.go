@@ -47,7 +47,7 @@ func (h *Hub) Resend(ctx context.Context, q api.ResendRequest, who string) (*api
 	}
 	if q.DryRun {
 		out.State = api.ResendDry
-		out.Text = fmt.Sprintf("%s %s (%s in %s) would be sent through %s to %s as it stands here; nothing is stored", f.Entity, out.Key, out.Local, out.System, f.Name, out.To)
+		out.Text = fmt.Sprintf("%s %s (%s in %s) would be sent through %s to %s as it stands here; nothing is stored", f.Entity, out.Key, out.Local, out.System, f.Name, out.To) + h.stands(f)
 		return out, nil
 	}
 	if ev.ID = q.ID; ev.ID == "" {
@@ -66,12 +66,37 @@ func (h *Hub) Resend(ctx context.Context, q api.ResendRequest, who string) (*api
 		return nil, fmt.Errorf("resend %s of %s %s: %w", q.ID, f.Entity, out.Key, api.ErrOtherWish)
 	}
 	out.Event, out.State = got.Events[0].ID, api.ResendAccepted
-	out.Text = fmt.Sprintf("%s %s (%s in %s) is sent through %s to %s as it is now; `waybill trace %s` tells what becomes of it", f.Entity, out.Key, out.Local, out.System, f.Name, out.To, out.Key)
+	out.Text = fmt.Sprintf("%s %s (%s in %s) is sent through %s to %s as it is now; `waybill trace %s` tells what becomes of it", f.Entity, out.Key, out.Local, out.System, f.Name, out.To, out.Key) + h.stands(f)
 	if got.New() == 0 {
 		out.State = api.ResendDuplicate
 		out.Text = fmt.Sprintf("the resend %s of %s %s was asked for before: nothing more is sent; `waybill trace %s` tells what became of it", q.ID, f.Entity, out.Key, out.Key)
 	}
 	return out, nil
+}
+
+// stands says which of the flows on an object's next way stand still: what is sent through them waits, and whoever has asked for it is not to wonder.
+func (h *Hub) stands(f *config.Flow) string {
+	var still []string
+	h.pausing.Lock()
+	defer h.pausing.Unlock()
+	for _, on := range h.plan().Flows {
+		if on.Name != f.Name && (f.To.Topic == "" || on.From.Topic != f.To.Topic) {
+			continue
+		}
+		h.mu.Lock()
+		r := h.runners[on.Name]
+		h.mu.Unlock()
+		switch {
+		case h.paused[on.Name]:
+			still = append(still, on.Name+" (paused)")
+		case r != nil && r.Alarmed() != nil:
+			still = append(still, on.Name+" (alarm)")
+		}
+	}
+	if len(still) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; it waits where a flow stands still: %s; `waybill status` says why, `waybill resume FLOW` lets it go on", strings.Join(still, ", "))
 }
 
 // resendBy gives the one flow by which an object is read and sent.

@@ -113,6 +113,25 @@ func TestResendOfAHub(t *testing.T) {
 	if st := rest(t, hub); st.Totals.Unaccounted != 0 || st.Totals.Parked != 0 {
 		t.Errorf("%+v", st.Totals)
 	}
+
+	// Whoever has asked is told where the object waits.
+	for _, flow := range []string{"sales", "orders-to-erp"} {
+		if err := hub.Pause(t.Context(), flow, "bob"); err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range []api.ResendRequest{{Entity: "order", Key: "C", DryRun: true}, {Entity: "order", Key: "C"}} {
+			if got, err := hub.Resend(t.Context(), q, "ann"); err != nil || !strings.Contains(got.Text, "it waits where a flow stands still: "+flow+" (paused)") {
+				t.Errorf("%s is paused: %+v %v", flow, got, err)
+			}
+		}
+		if err := hub.Resume(t.Context(), flow, "bob"); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := hub.Resend(t.Context(), api.ResendRequest{Entity: "order", Key: "C", DryRun: true}, "ann"); err != nil || strings.Contains(got.Text, "stands still") {
+			t.Errorf("%s goes on: %+v %v", flow, got, err)
+		}
+	}
+	rest(t, hub)
 }
 
 // TestSubmitToAFlowFromATopic: a repair reaches the one flow that it is for, through its topic, and nothing is unaccounted with any reader of it.

@@ -24,6 +24,8 @@ type Ref struct {
 	// Instead is the hub id of another object that had Local until now: the system's object is this one, and the other's reference ends. It is
 	// not stored.
 	Instead string
+	// Lost is an id that the object had there before, of which the system has told that it is gone. It is not stored; what was seen under it ends.
+	Lost string
 	// Known is the last known state there; nil when unknown.
 	Known *Known
 	// ETag is the target's own concurrency token of the last write or read; may be empty.

@@ -72,6 +72,9 @@ func (c *refChanges) put(r *state.Ref) {
 		ref.Local, ref.Instead = cmp.Or(ref.Local, old.Local), cmp.Or(ref.Instead, old.Instead)
 	}
 	c.byKey[k] = &ref
+	if ref.Lost != "" && ref.Lost != ref.Local {
+		c.seen = append(c.seen, sighting{ref.Entity, ref.System, state.ExternalID(ref.Entity, ref.Hub), ref.Lost, true})
+	}
 	if ref.Local != "" {
 		c.seen = append(c.seen, sighting{ref.Entity, ref.System, state.ExternalID(ref.Entity, ref.Hub), ref.Local, ref.Deleted})
 	}

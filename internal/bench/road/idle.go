@@ -33,6 +33,11 @@ const settling = 20 * time.Second
 
 // RunIdle measures how much of a core a hub takes to which nothing comes. Its last line is the result.
 func RunIdle(ctx context.Context, o Idle) (string, error) {
+	if o.Against != "" {
+		if _, err := exec.LookPath(o.Against); err != nil { // now, and not after the first look
+			return "", fmt.Errorf("the build to compare with: %w", err)
+		}
+	}
 	share, err := o.measure(ctx, "this", "")
 	if err != nil {
 		return "", err
@@ -86,12 +91,22 @@ func (o *Idle) measure(ctx context.Context, called, binary string) (share float6
 		return 0, err
 	}
 	used, passed := cpuOf(cmd.Process.Pid)-before, time.Since(began)
-	if used == 0 {
-		return 0, errors.New("this machine does not tell how much time a process has taken: /proc is not there")
+	if share, err = shareOf(before, used, passed); err != nil {
+		return 0, err
 	}
-	share = used.Seconds() / passed.Seconds()
 	fmt.Fprintf(o.Out, "%s: %.2f s of CPU in %.0f s: %.2f %% of a core, peak %d MB\n", called, used.Seconds(), passed.Seconds(), 100*share, peakOf(cmd.Process.Pid)>>20)
 	return share, nil
+}
+
+// shareOf is the part of a core that was used. before is what the process had taken until then: it has started, so nothing means that nobody tells.
+func shareOf(before, used, passed time.Duration) (float64, error) {
+	switch {
+	case before == 0:
+		return 0, errors.New("this machine does not tell how much time a process has taken: /proc is not there")
+	case used <= 0:
+		return 0, fmt.Errorf("the hub took less of the processor in %v than this machine can tell (a hundredth of a second): look longer (--for), or at more flows (--flows)", passed.Round(time.Second))
+	}
+	return used.Seconds() / passed.Seconds(), nil
 }
 
 // project writes the files of a hub with many flows, and gives the address of its API.

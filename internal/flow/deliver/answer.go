@@ -50,6 +50,7 @@ func (d *delivery) lostThere() bool {
 	if !d.Event.Again() || d.write.Action != connector.Update || d.isDelete() || d.to.WriteOnce || d.Flow.To.Operation == "update" {
 		return false
 	}
+	d.lost = d.write.Local
 	d.write.Action, d.write.Local, d.write.ETag, d.write.Doc = connector.Create, "", "", d.Out
 	d.write.IdempotencyKey += "/anew" // a target that remembers what it was asked has said no to the other
 	d.unmet = d.to.Finds

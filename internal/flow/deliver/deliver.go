@@ -37,6 +37,8 @@ type delivery struct {
 	met     string
 	instead string
 	adopted *state.Ref
+	// lost is the id that the object had there, and is gone, where it is created anew.
+	lost string
 	// said is what came of the last call whose outcome is not known.
 	said string
 

@@ -231,6 +231,6 @@ func (d *delivery) certain() {
 func (d *delivery) found(rec *connector.Record) {
 	d.certain()
 	d.Target.Ledger().Found(d.object())
-	d.adopted = &state.Ref{Entity: d.Event.Entity, Hub: d.Event.Hub, System: d.Target.Name, Local: rec.Local, ETag: rec.ETag, Instead: d.instead, Updated: d.Clock.Now()}
+	d.adopted = &state.Ref{Entity: d.Event.Entity, Hub: d.Event.Hub, System: d.Target.Name, Local: rec.Local, ETag: rec.ETag, Instead: d.instead, Lost: d.lost, Updated: d.Clock.Now()}
 	d.Log.Info("found an object that was there already", "key", d.Event.Key, "system", d.Target.Name, "local", rec.Local)
 }

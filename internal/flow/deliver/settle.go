@@ -19,7 +19,7 @@ func (d *delivery) done(ctx context.Context, res connector.Result, asked bool) *
 		local = d.write.Local
 	}
 	ref := &state.Ref{Entity: d.Event.Entity, Hub: d.Event.Hub, System: d.Target.Name, Local: local, ETag: res.ETag,
-		Deleted: d.write.Action == connector.Delete, Instead: d.instead, Updated: d.to.Now}
+		Deleted: d.write.Action == connector.Delete, Instead: d.instead, Lost: d.lost, Updated: d.to.Now}
 	if !d.isDelete() {
 		ref.Known = d.knownAfter(ctx, ref, res, asked)
 	}

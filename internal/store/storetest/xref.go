@@ -217,6 +217,9 @@ func testDuplicates(t *testing.T, b *bench) {
 	write("h2", "2", true)
 	write("h2", "103", false)
 	want(1, "made again after a deletion")
+	p.commit(state.Result{Offset: offset, Outcome: state.Delivered, Ref: &state.Ref{Entity: "order", Hub: "h4", System: "erp", Local: "105", Lost: "4"}})
+	offset++
+	want(1, "made again because it was lost")
 	_, how, err := b.Resolve(b.ctx(), "order", "erp", "104", state.ExternalID("order", "h3"), "event")
 	if err != nil || how != state.Matched {
 		t.Fatal(how, err)
