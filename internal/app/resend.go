@@ -278,6 +278,8 @@ func (h *Hub) keyOf(ctx context.Context, f *config.Flow, ev *event.Event) string
 // unasked is the error of a question to the source: what it says of the object is the person's, anything else may be over soon.
 func (h *Hub) unasked(ctx context.Context, f *config.Flow, err error) error {
 	switch {
+	case errors.Is(err, intake.ErrNotBegun):
+		return fmt.Errorf("%s was not asked: %w", f.From.System, err)
 	case errors.Is(context.Cause(ctx), errNoAnswer):
 		return fmt.Errorf("%s was asked: %w", f.From.System, errNoAnswer)
 	case errors.Is(err, intake.ErrNotAsked), fault.KindOf(err) == fault.Invalid:

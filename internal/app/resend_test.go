@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -132,6 +135,29 @@ func TestResendOfAHub(t *testing.T) {
 		}
 	}
 	rest(t, hub)
+}
+
+// What has kept an object from being read is said of whom it is true.
+func TestResendSaysWhoFailed(t *testing.T) {
+	f := &config.Flow{From: config.From{System: "till"}}
+	h := &Hub{}
+	late, cancel := context.WithCancelCause(t.Context())
+	cancel(errNoAnswer)
+	away := fmt.Errorf("%w: %w", intake.ErrNotBegun, errors.New("database is locked"))
+	for _, c := range []struct {
+		ctx  context.Context
+		err  error
+		want string
+	}{
+		{t.Context(), away, "till was not asked: the hub's store does not answer: database is locked"},
+		{late, away, "till was not asked: the hub's store does not answer: database is locked"},
+		{t.Context(), errors.New("503"), "till was asked: 503"},
+		{late, context.Canceled, "till was asked: the source did not answer in time"},
+	} {
+		if err := h.unasked(c.ctx, f, c.err); err.Error() != c.want {
+			t.Errorf("%q, want %q", err, c.want)
+		}
+	}
 }
 
 // TestSubmitToAFlowFromATopic: a repair reaches the one flow that it is for, through its topic, and nothing is unaccounted with any reader of it.

@@ -16,6 +16,9 @@ import (
 // ErrNotAsked: a source's system cannot be asked for one object.
 var ErrNotAsked = errors.New("its system cannot be asked for one object")
 
+// ErrNotBegun: the source was not asked, because the hub's own store does not answer.
+var ErrNotBegun = errors.New("the hub's store does not answer")
+
 // Finder asks a source for one object.
 type Finder struct {
 	System connector.Finder
@@ -33,7 +36,7 @@ func (in *Intake) CanAsk(flow string) bool {
 // is deleted there is left out; none is no error. They are versioned as the flow's other events are, and where nobody tells versions, as of the moment
 // before they were read: what is accepted from then on is newer.
 //
-// Errors: state.ErrNotFound, there is no such flow; ErrNotAsked; connector.ErrNoLookup, not by this; a fault of kind Invalid, an object cannot be read
+// Errors: state.ErrNotFound, there is no such flow; ErrNotAsked; ErrNotBegun; connector.ErrNoLookup, not by this; a fault of kind Invalid, an object cannot be read
 // as it is; else what the system or the store says.
 func (in *Intake) Object(ctx context.Context, flow string, l connector.Lookup) ([]event.Event, error) {
 	w := in.find(flow)
@@ -45,7 +48,7 @@ func (in *Intake) Object(ctx context.Context, flow string, l connector.Lookup) (
 	}
 	asOf, err := in.door.AsOf(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrNotBegun, err)
 	}
 	src := &w.src
 	l.Entity, l.Object = src.Entity, src.Finder.Object

@@ -64,6 +64,24 @@ func TestFinders(t *testing.T) {
 	}
 }
 
+// Where the hub's own store does not answer, the source is neither asked nor said to have failed.
+func TestObjectWithoutAStore(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		s := &shelf{err: errors.New("asked")}
+		src := source("f", "a/b")
+		src.Finder = &Finder{s, "order"}
+		in := b.hub(src)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := in.Object(ctx, "f", connector.Lookup{Local: "1"}); !errors.Is(err, ErrNotBegun) || s.asked.Local != "" {
+			t.Errorf("%v; asked for %q", err, s.asked.Local)
+		}
+		if _, err := in.Object(t.Context(), "f", connector.Lookup{Local: "1"}); !errors.Is(err, s.err) || errors.Is(err, ErrNotBegun) {
+			t.Error(err)
+		}
+	})
+}
+
 // What is read is an event as the flow would take it now; the version is one that compares with those of the flow's other events.
 func TestObject(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
