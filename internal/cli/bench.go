@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/waybill-hub/waybill/internal/bench"
 	"github.com/waybill-hub/waybill/internal/bench/road"
@@ -20,6 +23,9 @@ func (e *env) benchCommand() *cobra.Command {
 	way, idle, work := road.Options{Out: e.out, Log: e.err}, road.Idle{Out: e.out, Log: e.err}, ""
 	c := &cobra.Command{Use: "bench", Short: "Measure this machine: an ordinary flow over many orders, beside a raw Kafka echo; the last line is the result",
 		Args: cobra.NoArgs, RunE: do(func(c *cobra.Command, _ []string) (err error) {
+			if err := benchFlags(c, work); err != nil {
+				return err
+			}
 			if o.Orders < 0 || o.Runs < 1 {
 				return usage("--orders and --runs must be at least 1")
 			}
@@ -41,9 +47,6 @@ func (e *env) benchCommand() *cobra.Command {
 				idle.Dir, idle.Against, idle.CPUProfile = o.Dir, way.Against, o.CPUProfile
 				return e.idle(c.Context(), idle)
 			}
-			if work != "orders" {
-				return usage("--work is orders, road or idle, not %s", work)
-			}
 			s, err := bench.Run(c.Context(), o)
 			if err != nil {
 				return err
@@ -53,7 +56,7 @@ func (e *env) benchCommand() *cobra.Command {
 		})}
 	f := c.Flags()
 	f.StringVar(&work, "work", "orders", "orders: topic to topic, beside the echo; road: signed webhooks that end as objects in an HTTP target; idle: a hub to which nothing comes")
-	f.IntVar(&o.Orders, "orders", 0, "messages in a run (default: 500000, on the road 20000)")
+	f.IntVar(&o.Orders, "orders", 0, "orders, road: messages in a run (default: 500000, on the road 20000)")
 	f.IntVar(&way.Keys, "keys", 5_000, "road: objects that the orders are about")
 	f.IntVar(&way.Senders, "senders", 64, "road: webhooks at once")
 	f.DurationVar(&way.Delay, "delay", 0, "road: how long the target takes to answer")
@@ -67,12 +70,28 @@ func (e *env) benchCommand() *cobra.Command {
 	f.IntVar(&idle.Flows, "flows", 200, "idle: flows of the hub, every second one from a webhook, the next one to an HTTP target")
 	f.DurationVar(&idle.For, "for", time.Minute, "idle: how long the hub is looked at")
 	f.StringVar(&way.Benthos, "benthos", "", "road: the command of Benthos 4.27, which takes turns too")
-	f.IntVar(&o.Runs, "runs", 3, "runs; the result holds the medians")
+	f.IntVar(&o.Runs, "runs", 3, "orders, road: runs; the result holds the medians")
 	f.StringVar(&o.Dir, "dir", "", "keep the broker's and the hub's data in this directory, which must be empty (default: a temporary one)")
 	f.StringVar(&o.CPUProfile, "cpuprofile", "", "write a CPU profile of the hub in the first run to this file")
-	f.StringVar(&o.AllocProfile, "allocprofile", "", "write what the hub has allocated in the first run to this file")
+	f.StringVar(&o.AllocProfile, "allocprofile", "", "orders, road: write what the hub has allocated in the first run to this file")
 	c.AddCommand(e.benchBrokerCommand(), e.benchEchoCommand(), e.benchTargetCommand(), e.benchSendCommand())
 	return c
+}
+
+// benchFlags refuses flags that the work does not look at: a result would be taken for what it is not. Which work looks at a flag stands before its usage.
+func benchFlags(c *cobra.Command, work string) (err error) {
+	works := []string{"orders", "road", "idle"}
+	if !slices.Contains(works, work) {
+		return usage("--work is orders, road or idle, not %s", work)
+	}
+	c.Flags().Visit(func(f *pflag.Flag) {
+		of, _, _ := strings.Cut(f.Usage, ": ")
+		list := strings.Split(of, ", ")
+		if f.Name != "work" && slices.Contains(works, list[0]) && !slices.Contains(list, work) {
+			err = errors.Join(err, usage("--%s is for --work %s, and says nothing to %s", f.Name, strings.Join(list, " or "), work))
+		}
+	})
+	return err
 }
 
 // road measures the main job.

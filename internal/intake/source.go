@@ -317,6 +317,6 @@ func (l *runLog) end(ctx context.Context, count int, err error) {
 		lost = l.r.store.EndRun(ctx, l.run)
 	}
 	if lost != nil {
-		l.r.failures.Warn("cannot record the end of a run", lost, "flow", l.r.src.Flow)
+		l.r.failures.Warn("cannot record a run", lost, "flow", l.r.src.Flow)
 	}
 }

@@ -45,7 +45,7 @@ func (s *Store) Audits(ctx context.Context, limit int) ([]state.Audit, error) {
 // StartRun records a run and gives its id: one that has begun, or, with Finished, one that is over. A zero Started is now; an empty State is
 // "running".
 func (s *Store) StartRun(ctx context.Context, r state.Run) (int64, error) {
-	return ask(ctx, s, "start run", func(t *tx) (int64, error) {
+	return ask(ctx, s, "record run", func(t *tx) (int64, error) {
 		ids, err := t.ids("runs", 1)
 		if err != nil {
 			return 0, err
