@@ -96,7 +96,7 @@ func (h *Hub) stands(f *config.Flow) string {
 	if len(still) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; it waits where a flow stands still: %s; `waybill status` says why, `waybill resume FLOW` lets it go on", strings.Join(still, ", "))
+	return fmt.Sprintf("; it waits where a flow stands still: %s; `waybill status` says why", strings.Join(still, ", "))
 }
 
 // resendBy gives the one flow by which an object is read and sent.
