@@ -267,6 +267,40 @@ func TestLanesOfChanges(t *testing.T) {
 	}
 }
 
+// What is made again alone has all lanes.
+func TestMadeAloneInAllLanes(t *testing.T) {
+	p := newPostgres(t)
+	p.tables(t)
+	db := open(t, p, "limit: {concurrency: 2}\n"+orders)
+	begun, let := make(chan struct{}, 3), make(chan struct{})
+	var changes []func(context.Context, *sql.Tx) error
+	for range 3 {
+		again := false
+		changes = append(changes, func(context.Context, *sql.Tx) error {
+			if !again {
+				again = true
+				return errors.New("not beside others")
+			}
+			begun <- struct{}{}
+			<-let
+			return nil
+		})
+	}
+	done := make(chan []error)
+	go func() { done <- newCrowd(db).change(t, changes...) }()
+	for range 2 {
+		select {
+		case <-begun:
+		case <-time.After(20 * time.Second):
+			t.Error("one waits for the other")
+		}
+	}
+	close(let)
+	if errs := <-done; answers(errs) != "made made made" {
+		t.Error(errs)
+	}
+}
+
 // A commit that finds its transaction rolled back has applied nothing.
 func TestCommitOfWhatWasRolledBack(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {

@@ -238,9 +238,10 @@ func TestTogetherWithALockedRow(t *testing.T) {
 		}
 		_ = tx.Commit()
 	}()
-	_, errs := newCrowd(db).make(t, nil, []connector.Write{renaming(0), renaming(1), renaming(2)})
-	if got := answers(errs); got != "made made made" {
-		t.Errorf("answers: %s (%v)", got, errors.Join(errs...))
+	c := newCrowd(db)
+	_, errs := c.make(t, nil, []connector.Write{renaming(0), renaming(1), renaming(2)})
+	if got := answers(errs); got != "made made made" || fmt.Sprint(c.sets) != "[3 1]" { // it has not waited until nothing of it could be kept
+		t.Errorf("answers: %s (%v) in %v", got, errors.Join(errs...), c.sets)
 	}
 }
 
