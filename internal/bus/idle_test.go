@@ -272,3 +272,40 @@ func TestCommitThatFailsIsTriedAgain(t *testing.T) {
 		t.Errorf("%d refusals were not met", n)
 	}
 }
+
+// Generations that end as soon as they begin are spaced, more and more, until one lasts.
+func TestShortGenerationsAreSpaced(t *testing.T) {
+	t.Parallel()
+	e := fakeBroker(t)
+	var joins atomic.Int64
+	e.cluster.ControlKey(int16(kmsg.JoinGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+		e.cluster.KeepControl()
+		joins.Add(1)
+		return nil, nil, false
+	})
+	var on atomic.Bool
+	refusing(e, &on, kmsg.Heartbeat, beatAnswer(kafka.UnknownMemberId))
+	c := dial(t, e.Addr())
+	topic(t, c, "orders", 1)
+	s := subscriber(t, c, SubscriberConfig{Group: "g", Grace: time.Millisecond, Heartbeat: 10 * time.Millisecond})
+	on.Store(true)
+	subscribe(t, s, "orders")
+	sub := theOne(t, s)
+	joined := func(n int64) func() bool { return func() bool { return joins.Load() >= n } }
+	eventually(t, "as often as is well", joined(shortTimes+1))
+	began := time.Now()
+	eventually(t, "five times more", joined(shortTimes+6))
+	if took := time.Since(began); took < 500*time.Millisecond { // 50+100+200+400 ms and more, half of each at least, and the first may be over
+		t.Errorf("joined five times more within %s", took)
+	}
+	on.Store(false)
+	eventually(t, "it reads", func() bool { return len(s.Stats()) == 1 })
+	<-time.After(shortLived + shortLived/2)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-sub.gone
+	if sub.short != 0 {
+		t.Errorf("after one that has lasted, %d still count as short", sub.short)
+	}
+}
