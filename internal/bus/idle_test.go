@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -285,7 +286,8 @@ func TestShortGenerationsAreSpaced(t *testing.T) {
 	})
 	var on atomic.Bool
 	refusing(e, &on, kmsg.Heartbeat, beatAnswer(kafka.UnknownMemberId))
-	c := dial(t, e.Addr())
+	var log countingHandler
+	c := dial(t, e.Addr(), func(cfg *Config) { cfg.Log = slog.New(&log) })
 	topic(t, c, "orders", 1)
 	s := subscriber(t, c, SubscriberConfig{Group: "g", Grace: time.Millisecond, Heartbeat: 10 * time.Millisecond})
 	on.Store(true)
@@ -297,6 +299,9 @@ func TestShortGenerationsAreSpaced(t *testing.T) {
 	eventually(t, "five times more", joined(shortTimes+6))
 	if took := time.Since(began); took < 500*time.Millisecond { // 50+100+200+400 ms and more, half of each at least, and the first may be over
 		t.Errorf("joined five times more within %s", took)
+	}
+	if n := log.told.Load(); n > shortTimes+2 {
+		t.Errorf("the log was told %d times", n)
 	}
 	on.Store(false)
 	eventually(t, "it reads", func() bool { return len(s.Stats()) == 1 })
