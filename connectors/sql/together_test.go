@@ -36,6 +36,32 @@ func newCrowd(db *database) *crowd {
 // make carries writes out that wait together, and gives each one's answer.
 func (c *crowd) make(t *testing.T, ctxs map[int]context.Context, writes []connector.Write) ([]connector.Result, []error) {
 	t.Helper()
+	results, errs := make([]connector.Result, len(writes)), make([]error, len(writes))
+	calls := make([]func(), len(writes))
+	for i := range writes {
+		ctx := ctxs[i]
+		if ctx == nil {
+			ctx = t.Context()
+		}
+		calls[i] = func() { results[i], errs[i] = c.db.Write(ctx, writes[i]) }
+	}
+	c.together(calls)
+	return results, errs
+}
+
+// change carries changes out that wait together, and gives each one's answer.
+func (c *crowd) change(t *testing.T, changes ...func(context.Context, *sql.Tx) error) []error {
+	t.Helper()
+	errs, calls := make([]error, len(changes)), make([]func(), len(changes))
+	for i, fn := range changes {
+		calls[i] = func() { errs[i] = c.db.change(t.Context(), "create order", nil, true, fn) }
+	}
+	c.together(calls)
+	return errs
+}
+
+// together makes calls, each of which asks for one change, and lets the first change begin when all wait, in their order.
+func (c *crowd) together(calls []func()) {
 	g := &c.db.changes
 	for held := false; !held; runtime.Gosched() { // when what was made before has let its lane go
 		g.mu.Lock()
@@ -44,15 +70,10 @@ func (c *crowd) make(t *testing.T, ctxs map[int]context.Context, writes []connec
 		}
 		g.mu.Unlock()
 	}
-	results, errs := make([]connector.Result, len(writes)), make([]error, len(writes))
 	var all sync.WaitGroup
-	for i := range writes {
-		ctx := ctxs[i]
-		if ctx == nil {
-			ctx = t.Context()
-		}
-		all.Go(func() { results[i], errs[i] = c.db.Write(ctx, writes[i]) })
-		for n := 0; n <= i; runtime.Gosched() { // in their order
+	for i, call := range calls {
+		all.Go(call)
+		for n := 0; n <= i; runtime.Gosched() {
 			g.mu.Lock()
 			n = len(g.waiting)
 			g.mu.Unlock()
@@ -63,11 +84,21 @@ func (c *crowd) make(t *testing.T, ctxs map[int]context.Context, writes []connec
 	g.begin()
 	g.mu.Unlock()
 	all.Wait()
-	return results, errs
 }
 
 func creating(code string) connector.Write {
 	return connector.Write{Object: "order", Action: connector.Create, External: "ext-" + code, Doc: fmt.Appendf(nil, `{"code":%q,"name":"n"}`, code)}
+}
+
+// adding is a change that adds a row, and does something else besides.
+func adding(code string, besides ...func(context.Context)) func(context.Context, *sql.Tx) error {
+	return func(ctx context.Context, tx *sql.Tx) error {
+		for _, do := range besides {
+			do(ctx)
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO orders (code) VALUES ('"+code+"')")
+		return err
+	}
 }
 
 func answers(errs []error) string {
@@ -207,9 +238,10 @@ func TestTogetherWithALockedRow(t *testing.T) {
 		}
 		_ = tx.Commit()
 	}()
-	_, errs := newCrowd(db).make(t, nil, []connector.Write{renaming(0), renaming(1), renaming(2)})
-	if got := answers(errs); got != "made made made" {
-		t.Errorf("answers: %s (%v)", got, errors.Join(errs...))
+	c := newCrowd(db)
+	_, errs := c.make(t, nil, []connector.Write{renaming(0), renaming(1), renaming(2)})
+	if got := answers(errs); got != "made made made" || fmt.Sprint(c.sets) != "[3 1]" { // it has not waited until nothing of it could be kept
+		t.Errorf("answers: %s (%v) in %v", got, errors.Join(errs...), c.sets)
 	}
 }
 
@@ -243,34 +275,9 @@ func TestTogetherWithOneThatPanics(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
 		p.tables(t)
 		db := open(t, p, "limit: {concurrency: 1}\n"+orders)
-		db.changes.busy = 1 // until both wait
-		answer := make(chan error, 2)
-		for i, fn := range []func(context.Context, *sql.Tx) error{
-			func(context.Context, *sql.Tx) error { panic("a mistake") },
-			func(ctx context.Context, tx *sql.Tx) error {
-				_, err := tx.ExecContext(ctx, "INSERT INTO orders (code) VALUES ('A')")
-				return err
-			},
-		} {
-			go func() { answer <- db.change(t.Context(), "create order", nil, true, fn) }()
-			for n := 0; n <= i; runtime.Gosched() {
-				db.changes.mu.Lock()
-				n = len(db.changes.waiting)
-				db.changes.mu.Unlock()
-			}
-		}
-		db.changes.mu.Lock()
-		db.changes.busy = 0
-		db.changes.begin()
-		db.changes.mu.Unlock()
-		failed := 0
-		for range 2 {
-			if err := <-answer; err != nil {
-				failed++
-			}
-		}
-		if got := p.text(t, "SELECT count(*) FROM orders"); failed != 1 || got != "1" {
-			t.Errorf("%d failed, %s rows", failed, got)
+		errs := newCrowd(db).change(t, func(context.Context, *sql.Tx) error { panic("a mistake") }, adding("A"))
+		if got := p.text(t, "SELECT count(*) FROM orders"); errs[0] == nil || errs[1] != nil || got != "1" {
+			t.Errorf("answers: %v; %s rows", errs, got)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -100,35 +101,135 @@ func TestReplayWhileItIsTried(t *testing.T) {
 	w.until("delivered", func() bool { return w.summary("orders-to-erp") == "delivered=1" })
 }
 
-// One of a flow's partitions looks for marks that another hub was told of, for all of them; when it goes, another does.
+// loose parks messages of old, which block nothing, in a partition.
+func (w *world) loose(r *Runner, partition int, numbers ...string) {
+	w.t.Helper()
+	r.mu.Lock()
+	epoch := r.parts[partKey{"orders", partition}].Epoch
+	r.mu.Unlock()
+	c := &state.Commit{Flow: "orders-to-erp", Topic: "orders", Partition: partition, Epoch: epoch}
+	for i, no := range numbers {
+		e := order(no, 1, "1")
+		c.Results = append(c.Results, state.Result{Offset: int64(i), Outcome: state.Parked, Queue: &state.Queued{Lane: e.Lane(), Kind: "invalid", Reason: "of old", Event: e}})
+	}
+	if err := w.store.Commit(w.t.Context(), c); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// markedElsewhere marks what is parked in a partition, as another hub does: nobody is told.
+func (w *world) markedElsewhere(partition int) {
+	w.t.Helper()
+	rows, err := w.store.Parked(w.t.Context(), state.QueueFilter{Flow: "orders-to-erp", Limit: 1000})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, q := range rows {
+		if q.Partition == partition {
+			if err := w.store.MarkQueued(w.t.Context(), q.ID, state.MarkReplay, "ann", ""); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// waiting sees that so many partitions wait for something to do, the first of them for no longer than that.
+func (w *world) waiting(partitions int, most time.Duration) {
+	w.t.Helper()
+	eventually(w.t, fmt.Sprintf("%d partitions wait, and one for no longer than %s", partitions, most), func() bool {
+		at, ok := w.clock.Next()
+		return ok && w.clock.Waiting() == partitions && at.Sub(w.clock.Now()) <= most
+	})
+}
+
+// One of a flow's partitions looks for marks that another hub was told of, for all of them; when it goes, another does, as soon.
 func TestMarksInOtherPartitions(t *testing.T) {
 	w := newWorld(t)
 	r := w.own("orders-to-erp", 0, 1, 2)
 	for n, no := range []string{"A", "B", "C"} {
-		e := order(no, 1, "1")
-		r.mu.Lock()
-		epoch := r.parts[partKey{"orders", n}].Epoch
-		r.mu.Unlock()
-		err := w.store.Commit(t.Context(), &state.Commit{Flow: "orders-to-erp", Topic: "orders", Partition: n, Epoch: epoch, Results: []state.Result{{Outcome: state.Parked,
-			Queue: &state.Queued{Lane: e.Lane(), Kind: "invalid", Reason: "of old", Event: e}}}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		w.loose(r, n, no)
 	}
-	replay := func(n int, want string) {
-		t.Helper()
-		for _, q := range w.queue("orders-to-erp") {
-			if q.Partition == n {
-				if err := w.store.MarkQueued(t.Context(), q.ID, state.MarkReplay, "ann", ""); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		w.until("replayed", func() bool { return w.summary("orders-to-erp") == want })
-	}
-	replay(1, "delivered=1 parked=2")
+	w.waiting(3, marksEvery)
+	w.markedElsewhere(1)
+	w.until("replayed", func() bool { return w.summary("orders-to-erp") == "delivered=1 parked=2" })
 	r.Revoked("", "orders", 0)
-	replay(2, "delivered=2 parked=1")
+	w.waiting(2, marksEvery)
+	w.markedElsewhere(2)
+	w.until("replayed", func() bool { return w.summary("orders-to-erp") == "delivered=2 parked=1" })
+}
+
+// While the partition that should look for marks is at work for long, another one does, later.
+func TestMarksWhileTheOneThatLooksIsAtWork(t *testing.T) {
+	w := newWorld(t)
+	r := w.own("orders-to-erp", 0, 1)
+	w.loose(r, 0, "A")
+	w.loose(r, 1, "B")
+	working, let := make(chan struct{}), make(chan struct{})
+	w.erp.script = []step{{true, nil, func(erp *target) {
+		close(working)
+		erp.mu.Unlock()
+		<-let
+		erp.mu.Lock()
+	}}}
+	w.markedElsewhere(0)
+	w.until("the first is at work", func() bool {
+		select {
+		case <-working:
+			return true
+		default:
+			return false
+		}
+	})
+	w.markedElsewhere(1)
+	w.until("replayed", func() bool { return w.summary("orders-to-erp") == "delivered=1 parked=1" })
+	close(let)
+	w.until("all are", func() bool { return w.summary("orders-to-erp") == "delivered=2" })
+}
+
+// What one look at the stored queues does not see is seen by the next one, also where nothing of it blocks anything.
+func TestMoreMarksThanOneLookSees(t *testing.T) {
+	w := newWorld(t)
+	r := w.own("orders-to-erp", 0)
+	numbers := make([]string, drainLanes+10)
+	for i := range numbers {
+		numbers[i] = fmt.Sprint("N", i)
+		w.erp.script = append(w.erp.script, step{false, wrong, nil})
+	}
+	w.loose(r, 0, numbers...)
+	w.markedElsewhere(0)
+	tried := func(all int) func() bool {
+		return func() bool {
+			w.erp.mu.Lock()
+			defer w.erp.mu.Unlock()
+			return len(w.erp.calls) == all
+		}
+	}
+	r.Kick()
+	eventually(t, "those of one look are tried, and none has gone", tried(drainLanes))
+	w.waiting(1, drainEvery)
+	w.until("the others are", tried(len(numbers)))
+}
+
+// The first lane of a partition that is queued wakes its owner, who had nothing to look for; those after it are found by the looks that follow.
+func TestFirstQueuedLaneWakesTheOwner(t *testing.T) {
+	p := newPartition("orders", 0, &state.Partition{}, 16, nil)
+	defer p.stop()
+	<-p.wake // it begins awake
+	for _, c := range []struct {
+		lane  string
+		wakes int
+	}{{"a", 1}, {"b", 0}, {"a", 1}} {
+		if p.setHead(c.lane, state.Held); len(p.wake) != c.wakes {
+			t.Errorf("lane %s has woken %d, want %d", c.lane, len(p.wake), c.wakes)
+		}
+		for len(p.wake) > 0 {
+			<-p.wake
+		}
+		if c.lane == "b" {
+			p.clearHead("a")
+			p.clearHead("b")
+		}
+	}
 }
 
 // A mistake in the middle of a drain is told, and ends neither the hub nor the drain: what it had taken is let go, and the row is tried again.

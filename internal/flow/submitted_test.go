@@ -52,6 +52,11 @@ func TestSubmittedToAnotherFlow(t *testing.T) {
 	w.must(copies, ev, no)
 	w.expect("orders-to-erp", "delivered=1")
 	w.expect("copy", "filtered=2")
+	booked := w.flow("erp-orders") // only a flow that reads a system knows refusals
+	other := turnedAway("A", event.RefusedKey, `{"qty":1}`)
+	other.Submitted = no.Submitted
+	w.relayed(booked, other)
+	w.expect("erp-orders", "filtered=1")
 	// What goes on to the next topic is for whoever reads that.
 	w.must(copies, submitted(order("B", 1, "1"), "p", event.Person, "copy"))
 	w.expect("copy", "delivered=1 filtered=2")

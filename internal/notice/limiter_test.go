@@ -55,15 +55,14 @@ func TestLimiterTellsCausesApart(t *testing.T) {
 		err  error
 		told bool
 	}{
-		"the same again":                  {"cannot read", refused, false},
-		"the same class in other words":   {"cannot read", fmt.Errorf("page 2: %w", fault.New(fault.Unavailable, "reset")), false},
-		"another class":                   {"cannot read", fault.New(fault.Auth, "connection refused by 10.0.0.7"), true},
-		"another code":                    {"cannot read", &fault.Error{Kind: fault.Unavailable, Code: "503"}, true},
-		"another system":                  {"cannot read", &fault.Error{Kind: fault.Unavailable, System: "erp"}, true},
-		"another thing that was tried":    {"cannot write", refused, true},
-		"what nobody has classified":      {"cannot read", errors.New("connection refused"), true},
-		"no error at all":                 {"cannot read", nil, true},
-		"long, and the same for the most": {"cannot read", errors.New(strings.Repeat("x", mostCauseText) + "a"), true},
+		"the same again":                {"cannot read", refused, false},
+		"the same class in other words": {"cannot read", fmt.Errorf("page 2: %w", fault.New(fault.Unavailable, "reset")), false},
+		"another class":                 {"cannot read", fault.New(fault.Auth, "connection refused by 10.0.0.7"), true},
+		"another code":                  {"cannot read", &fault.Error{Kind: fault.Unavailable, Code: "503"}, true},
+		"another system":                {"cannot read", &fault.Error{Kind: fault.Unavailable, System: "erp"}, true},
+		"another thing that was tried":  {"cannot write", refused, true},
+		"what nobody has classified":    {"cannot read", errors.New("connection refused"), true},
+		"no error at all":               {"cannot read", nil, true},
 	} {
 		l, _, log := newLimiter(slog.LevelInfo)
 		l.Warn("cannot read", refused)
@@ -92,8 +91,45 @@ func TestLimiterIsBounded(t *testing.T) {
 		t.Errorf("%d lines for 150 causes, want %d", n, mostLimited+1)
 	}
 	clock.Advance(limiterQuiet)
-	if n := tell("b"); n < mostLimited || n > mostLimited+1 || len(l.told) > mostLimited+1 {
+	log.Reset()
+	for range 2 {
+		l.Warn("cannot send", errors.New("first"))
+	}
+	if n := len(lines(log)); n != 1 || l.told[restCause] != nil {
+		t.Errorf("the first cause of a minute later is told %d times", n)
+	}
+	if n := tell("b"); n < mostLimited-1 || n > mostLimited+1 || len(l.told) > mostLimited+1 {
 		t.Errorf("a minute later %d lines, and %d causes are kept", n, len(l.told))
+	}
+}
+
+// Of a long text that nobody has classified the end does not matter: what differs there only, such as the bytes that were read, is one cause.
+func TestLimiterCutsLongTexts(t *testing.T) {
+	l, _, log := newLimiter(slog.LevelInfo)
+	for _, c := range []struct {
+		text string
+		told int
+	}{{strings.Repeat("x", mostCauseText) + "a", 1}, {strings.Repeat("x", mostCauseText) + "b", 1}, {strings.Repeat("x", mostCauseText-1) + "c", 2}} {
+		if l.Warn("cannot read", errors.New(c.text)); len(lines(log)) != c.told {
+			t.Errorf("after …%s there are %d lines, want %d", c.text[mostCauseText-1:], len(lines(log)), c.told)
+		}
+	}
+}
+
+// What is told goes on being told seldom, although others made room for themselves meanwhile.
+func TestLimiterForgetsOnlyWhatIsOver(t *testing.T) {
+	l, clock, log := newLimiter(slog.LevelInfo)
+	l.Warn("cannot read", errors.New("it lasts"))
+	for i := range mostLimited - 1 {
+		l.Warn("cannot send", errors.New(strings.Repeat("x", i)))
+	}
+	clock.Advance(limiterQuiet / 2)
+	l.Warn("cannot read", errors.New("it lasts"))
+	clock.Advance(limiterQuiet / 2)
+	l.Warn("cannot send", errors.New("another")) // the others are over, and are forgotten for it
+	log.Reset()
+	if l.Warn("cannot read", errors.New("it lasts")); !strings.Contains(log.String(), "more=1") {
+		t.Errorf("what lasts was forgotten: %s", log)
 	}
 }
 

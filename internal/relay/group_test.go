@@ -50,7 +50,13 @@ func (b *bench) group(topics map[string]string) *Group {
 	under := &lease.Runner{Store: b.Store, Clock: b.Clock, Log: inboxtest.Log(), Name: "submissions", Holder: "hub-" + strconv.Itoa(b.starts), TTL: 1000 * time.Hour}
 	ctx, halt := context.WithCancelCause(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); under.Run(ctx, g.Run) }()
+	go func() {
+		defer close(done)
+		under.Run(ctx, func(ctx context.Context, held *lease.Held) error {
+			b.runs.Add(1)
+			return g.Run(ctx, held)
+		})
+	}()
 	b.halt, b.done = halt, done
 	return g
 }
@@ -159,8 +165,8 @@ func TestGroupWithAHeldTopic(t *testing.T) {
 		if took := b.Clock.Now().Sub(began); took < 9*time.Second {
 			t.Errorf("ten looks in %v", took)
 		}
-		if open := b.openOf("a", "b"); !slices.Equal(open, []string{"a"}) || b.Topic.Count() != 1 {
-			t.Errorf("open %v, %d records", open, b.Topic.Count())
+		if open := b.openOf("a", "b"); !slices.Equal(open, []string{"a"}) || b.Topic.Count() != 1 || b.runs.Load() != 1 {
+			t.Errorf("open %v, %d records; the work under the lease was begun %d times", open, b.Topic.Count(), b.runs.Load())
 		}
 	})
 }
@@ -285,14 +291,35 @@ func withDelivery(row state.Inbound) state.Inbound {
 
 // What came in while a flow read a system is no submission: on a topic that others read it would be anybody's. It stays, and an alarm says what to do.
 func TestGroupLeavesWhatNobodySubmitted(t *testing.T) {
-	onStores(t, func(t *testing.T, b *bench) {
-		b.Accept(inboxtest.Inbound("d-1", `{"n":"1"}`)) // of the flow orders
-		b.submitted("b", "2")
-		b.group(map[string]string{"orders": "canonical.order", "b": "canonical.order"})
-		b.Turn("the other flow's", func() bool { return len(b.openOf("b")) == 0 })
-		b.Turn("the alarm", func() bool { return strings.Contains(b.seen.Text(AlarmStuck), "put its source back") })
-		if open := b.openOf("orders"); len(open) != 1 || b.Topic.Count() != 1 {
-			t.Errorf("open %v, %d records on the topics", open, b.Topic.Count())
-		}
-	})
+	for name, left := range map[string]func(*bench){ // all of the flow orders
+		"accepted": func(b *bench) { b.Accept(inboxtest.Inbound("d-1", `{"n":"1"}`)) },
+		"to be read anew": func(b *bench) {
+			b.HandBack(event.Event{ID: "d-1", Source: "crm", Entity: "order", Operation: event.Upsert, Key: "SO-1", Version: "7", Origin: "crm", Refused: &event.Refusal{Code: event.RefusedKey}}, `{"n":"1"}`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onStores(t, func(t *testing.T, b *bench) {
+				left(b)
+				b.submitted("b", "2")
+				b.group(map[string]string{"orders": "canonical.order", "b": "canonical.order"})
+				b.Turn("the other flow's", func() bool { return len(b.openOf("b")) == 0 })
+				b.Turn("the alarm", func() bool { return strings.Contains(b.seen.Text(AlarmStuck), "put its source back") })
+				began := b.Clock.Now()
+				b.Turn("ten looks more", func() bool { return b.Clock.Now().Sub(began) >= 10*time.Second })
+				if open := b.openOf("orders"); len(open) != 1 || b.Topic.Count() != 1 {
+					t.Errorf("open %v, %d records on the topics", open, b.Topic.Count())
+				}
+				if b.seen.raised.Load() != 1 || b.runs.Load() != 1 {
+					t.Errorf("it was raised %d times, and the work under the lease was begun %d times", b.seen.raised.Load(), b.runs.Load())
+				}
+				halt, done := b.halt, b.done
+				b.start(Source{Key: inboxtest.Field("n")}) // as on a hub that has the source still
+				b.Turn("it is carried there", func() bool { return len(b.openOf("orders")) == 0 })
+				b.stop()
+				b.halt, b.done = halt, done
+				b.submitted("orders", "3")
+				b.Turn("it is over", func() bool { return len(b.openOf("orders")) == 0 && b.seen.Text(AlarmStuck) == "" })
+			})
+		})
+	}
 }

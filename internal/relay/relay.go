@@ -201,11 +201,15 @@ func (r *Relay) step(ctx context.Context, held *lease.Held) (int, error) {
 // errLeftOver: the inbox of a flow that reads a topic holds something that nobody has submitted.
 var errLeftOver = errors.New("the inbox holds what came while the flow read a system")
 
-// tellLeftOver raises and ends the alarm for it.
+// tellLeftOver raises and ends the alarm for it, and tells the log while it lasts.
 func (r *Relay) tellLeftOver(is bool) {
+	const mend = "the flow reads a topic now, and its inbox still holds what came while it read a system: put its source back until `waybill status` shows nothing in flight, and change it then"
 	switch {
 	case is:
-		r.obs.Alarm(r.src.Flow, AlarmStuck, "the flow reads a topic now, and its inbox still holds what came while it read a system: put its source back until `waybill status` shows nothing in flight, and change it then")
+		r.failures.Warn(mend, errLeftOver, "flow", r.src.Flow)
+		if !r.leftOver {
+			r.obs.Alarm(r.src.Flow, AlarmStuck, mend)
+		}
 	case r.leftOver:
 		r.obs.Alarm(r.src.Flow, AlarmStuck, "")
 	}

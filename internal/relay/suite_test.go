@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
 	"github.com/waybill-hub/waybill/internal/lease"
 )
@@ -19,8 +21,18 @@ var (
 	errDead = errors.New("the process is dead")
 )
 
-// seen is an Observer that remembers.
-type seen struct{ inboxtest.Alarms }
+// seen is an Observer that remembers, and counts the alarms that are raised.
+type seen struct {
+	inboxtest.Alarms
+	raised atomic.Int64
+}
+
+func (s *seen) Alarm(flow string, code inbox.AlarmCode, text string) {
+	if text != "" {
+		s.raised.Add(1)
+	}
+	s.Alarms.Alarm(flow, code, text)
+}
 
 func (*seen) Relayed(string, int, int) {}
 
@@ -32,6 +44,7 @@ type bench struct {
 	logs    Logs // nil: topics are always what they were
 	seen    *seen
 	starts  int
+	runs    atomic.Int64 // how often a group began its work
 
 	halt context.CancelCauseFunc // nil: no relay is at work
 	done chan struct{}

@@ -7,8 +7,10 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/event"
@@ -235,6 +237,43 @@ func TestBackpressure(t *testing.T) {
 		in.n = MostWaiting - 1
 		if got, err := d.Submit(t.Context(), "orders", []event.Event{order("1")}, person("")); err != nil || got.Waiting != MostWaiting {
 			t.Errorf("%+v %v", got, err)
+		}
+	})
+}
+
+// counting has rows waiting beside those that are really there, and lets others come in between its count and what follows.
+type counting struct {
+	Inbox
+	beside int
+}
+
+func (c *counting) CountUnpublished(ctx context.Context, flow string, most int) (int, error) {
+	n, err := c.Inbox.CountUnpublished(ctx, flow, most)
+	for range 1000 {
+		runtime.Gosched()
+	}
+	return n + c.beside, err
+}
+
+// Calls that come together do not each see the same room.
+func TestBackpressureOfManyCalls(t *testing.T) {
+	inboxtest.OnStores(t, func(t *testing.T, b *inboxtest.Bench) {
+		in := &counting{Inbox: b.Store, beside: MostWaiting - 2}
+		d, _ := newDoor(b, in)
+		var taken atomic.Int64
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				if _, err := d.Submit(t.Context(), "orders", []event.Event{order(strconv.Itoa(i))}, person("")); err == nil {
+					taken.Add(1)
+				} else if fault.KindOf(err) != fault.Unavailable {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if taken.Load() != 2 || b.Unpublished() != 2 {
+			t.Errorf("%d were taken, and %d are there", taken.Load(), b.Unpublished())
 		}
 	})
 }

@@ -75,6 +75,7 @@ type erp struct {
 	found  []connector.Record
 	ferr   error
 	asked  []string
+	keys   []string // the idempotency keys of its writes
 }
 
 func (e *erp) Probe(context.Context) error { return nil }
@@ -83,7 +84,7 @@ func (e *erp) Write(ctx context.Context, w connector.Write) (connector.Result, e
 	if err := connector.Fence(ctx); err != nil {
 		return connector.Result{}, err
 	}
-	e.asked = append(e.asked, fmt.Sprintf("%s %s %s %s", w.Action, w.Local, w.ETag, w.Doc))
+	e.asked, e.keys = append(e.asked, fmt.Sprintf("%s %s %s %s", w.Action, w.Local, w.ETag, w.Doc)), append(e.keys, w.IdempotencyKey)
 	return e.answer, e.err
 }
 
@@ -169,6 +170,8 @@ func TestStages(t *testing.T) {
 	known := func(b *bench) { b.store.known.Ref = ref }
 	late := func(b *bench) { b.clock.Advance(time.Hour) }
 	row := func(b *bench) { b.Queued = &state.Queued{ID: 1} }
+	shared := func(b *bench) { b.shared = true }
+	deletion := func(b *bench) { b.Event.Operation = event.Delete }
 	for _, c := range []struct {
 		stage string
 		run   stage
@@ -184,8 +187,12 @@ func TestStages(t *testing.T) {
 		{"guard: planned", guard, nil, nil, "goes on", ""},
 		{"guard: a stored message rests", guard, []func(*bench){row, func(b *bench) { b.paused = true }}, nil, "error: the flow rests", ""},
 		{"guard: what needs no call does not rest", guard, []func(*bench){row, func(b *bench) { b.paused, b.Event.Origin = true, "erp" }}, nil, "skipped", ""},
+		{"guard: there is nothing to delete", guard, []func(*bench){deletion}, nil, "skipped", ""},
+		{"guard: there is nothing to delete, and another hub may just be creating it", guard, []func(*bench){deletion, shared}, nil, "goes on", ""},
+		{"guard: what came from there needs no claim", guard, []func(*bench){shared, func(b *bench) { b.Event.Origin = "erp" }}, nil, "skipped", ""},
 		{"claim: not shared", claim, nil, nil, "goes on", ""},
-		{"claim: shared", claim, []func(*bench){func(b *bench) { b.shared = true }}, nil, "goes on", ""},
+		{"claim: shared", claim, []func(*bench){shared}, nil, "goes on", ""},
+		{"claim: there is nothing to delete still", claim, []func(*bench){deletion, shared}, nil, "skipped", ""},
 		{"claim: another hub has it", claim, []func(*bench){row, func(b *bench) { b.shared, b.store.claimed = true, &state.Claimed{By: other} }}, nil, "held busy", ""},
 		{"clear: nothing in doubt", clearDoubt, nil, []func(*bench){}, "goes on", ""},
 		{"clear: absent, and may still arrive", clearDoubt, []func(*bench){doubt}, []func(*bench){}, "held unknown-outcome", "find ext"},
@@ -361,6 +368,18 @@ func TestDeliverWhatTheTargetHasLost(t *testing.T) {
 			b.Event.Submitted = &event.Submission{Trigger: event.Person}
 			b.Flow.To.Operation = "update"
 		}, "parked not-found /", `update 7 t {"qty":1}`},
+		"a create of something that it has no place for": {func(b *bench) {
+			b.Event.Submitted = &event.Submission{Trigger: event.Person}
+			b.store.known.Ref, b.erp.err = nil, fault.New(fault.NotFound, "no such customer")
+		}, "parked not-found /", `find ext,create   {"qty":1}`},
+		"a deactivation": {func(b *bench) {
+			b.Event.Submitted = &event.Submission{Trigger: event.Person}
+			b.Event.Operation, b.Flow.To.OnDelete, b.Flow.To.Deactivated = event.Delete, "deactivate", []byte(`{"status":"gone"}`)
+		}, "parked not-found /", `update 7 t {"status":"gone"}`},
+		"what is written once": {func(b *bench) {
+			b.Event.Submitted = &event.Submission{Trigger: event.Person}
+			b.Target.Connector = paper{&forgetful{b.erp}}
+		}, "parked not-found /", `update 7 t {"qty":1}`},
 		"a backfill, which doubts less": {func(b *bench) { b.Event.Submitted = &event.Submission{Trigger: event.Backfill} }, "parked not-found /", `update 7 t {"qty":1}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -378,7 +397,106 @@ func TestDeliverWhatTheTargetHasLost(t *testing.T) {
 			if c.want == "delivered" && (v.Ref == nil || v.Ref.Lost != "7") { // otherwise it would count as one object too many
 				t.Errorf("the store is not told that 7 is gone: %+v", v.Ref)
 			}
+			if keys := b.erp.keys; len(keys) > 1 && keys[0] == keys[1] {
+				t.Errorf("a target that remembers what it was asked is told %q twice", keys[0])
+			}
 		})
+	}
+}
+
+// paper takes no updates.
+type paper struct{ *forgetful }
+
+func (paper) WriteOnce() {}
+
+// A double that is gone again when it is to be updated is created after all, in the same try.
+func TestDeliverADoubleThatIsGoneAgain(t *testing.T) {
+	b := newBench(t)
+	b.Event.Submitted = &event.Submission{Trigger: event.Person}
+	b.Target.Connector = &fleeting{erp: b.erp}
+	v, err := b.Line.Deliver(t.Context(), b.Attempt)
+	if got := orErr(v, err); got != "delivered" {
+		t.Fatal(got)
+	}
+	if got, want := strings.Join(b.erp.asked, ","), `find ext,create   {"qty":1},find ext,update 9 x {"qty":1},find ext,create   {"qty":1}`; got != want {
+		t.Errorf("the target was asked %q, want %q", got, want)
+	}
+	if v.Ref == nil || v.Ref.Local != "7" {
+		t.Errorf("the object is %+v", v.Ref)
+	}
+}
+
+// fleeting holds a double until it is to be updated.
+type fleeting struct {
+	*erp
+	gone bool
+}
+
+func (f *fleeting) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
+	res, err := f.erp.Write(ctx, w)
+	switch {
+	case w.Action == connector.Update:
+		f.gone, f.found = true, nil
+		return connector.Result{}, fault.New(fault.NotFound, "no such object")
+	case !f.gone:
+		f.found = []connector.Record{{Local: "9", ETag: "x"}}
+		return connector.Result{}, &fault.Error{Kind: fault.Conflict, Duplicate: true, Err: errors.New("taken")}
+	}
+	return res, err
+}
+
+// alarms counts those that are raised.
+type alarms struct {
+	silence
+	raised []string
+}
+
+func (a *alarms) Alarm(flow, what string, _ error) { a.raised = append(a.raised, flow+" "+what) }
+
+// That a system refuses the hub's credentials is told once, whichever message meets it, and whether it is written or looked for.
+func TestRefusedCredentialsAreOneAlarm(t *testing.T) {
+	no := fault.New(fault.Auth, "no")
+	t.Run("written", func(t *testing.T) {
+		b, heard := newBench(t), &alarms{}
+		b.Observer, b.erp.err = heard, no
+		b.ready(t)
+		for range 2 { // as of lanes that were let in together
+			announced(b)
+			if got := orErr(send(t.Context(), b.delivery)); got != "error: no" {
+				t.Error(got)
+			}
+		}
+		if fmt.Sprint(heard.raised) != "[orders-to-erp auth]" {
+			t.Errorf("alarms: %q", heard.raised)
+		}
+	})
+	t.Run("looked for", func(t *testing.T) {
+		b, heard := newBench(t), &alarms{}
+		b.Observer, b.erp.ferr = heard, no
+		in := state.Intent{Flow: "orders-to-erp", Entity: "order", Hub: "h", System: "erp", EventID: "e1", Create: true, External: "ext"}
+		for range 2 {
+			if _, v, err := b.ask(t.Context(), b.Attempt, &in); err != nil || v == nil || v.Outcome != state.Held {
+				t.Error(said(v), err)
+			}
+		}
+		if fmt.Sprint(heard.raised) != "[orders-to-erp auth]" || len(b.erp.asked) != 1 {
+			t.Errorf("alarms: %q; the target was asked %q", heard.raised, b.erp.asked)
+		}
+	})
+}
+
+// A deletion that has waited for a create in doubt is remembered as of when it is known that there is nothing to delete: a version that was ahead when
+// it came may have been reached meanwhile.
+func TestDeletionThatHasWaited(t *testing.T) {
+	b := newBench(t)
+	b.store.known.Intents = []state.Intent{{Flow: "orders-to-erp", Topic: "orders", Epoch: 2, Entity: "order", Hub: "h", System: "erp", EventID: "e0", Create: true, External: "ext"}}
+	b.store.known.Applied = &state.Applied{Version: "2026-03-03T10:00:00Z", EventID: "x e0/orders-to-erp"}
+	b.Event.Operation, b.Event.Accepted, b.Event.Version = event.Delete, b.clock.Now(), "2026-03-20T10:00:00Z"
+	b.ready(t)
+	b.clock.Advance(3 * 24 * time.Hour)
+	v, err := clearDoubt(t.Context(), b.delivery)
+	if got := orErr(v, err); got != "skipped" || v.Applied == nil || v.Applied.Version != "2026-03-03T10:00:00Z" {
+		t.Errorf("it says %q and remembers %+v", got, v.Applied)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -157,6 +158,17 @@ func testDue(t *testing.T, b *bench) {
 	other := b.part(2)
 	other.commit(rest(0, state.Parked, "elsewhere"))
 	b.no(b.MarkQueued(b.ctx(), other.queue("elsewhere")[0].ID, state.MarkDiscard, "ann", ""))
+	marked("[0 2]")
+	for i, at := range [][2]string{{"another-flow", p.Topic}, {p.Flow, "another.topic"}} { // are none of these
+		strange, err := b.OpenPartition(b.ctx(), at[0], at[1], 3+i, event.Log{Cluster: "cluster", TopicID: "other", Last: 1 << 40})
+		b.no(err)
+		(&part{b, strange}).commit(rest(0, state.Parked, "strange"))
+		rows, err := b.Queue(b.ctx(), at[0], "strange", 10)
+		b.no(err)
+		b.no(b.MarkQueued(b.ctx(), rows[0].ID, state.MarkReplay, "ann", ""))
+	}
+	other.commit(rest(1, state.Parked, "elsewhere too"))
+	b.no(b.MarkQueued(b.ctx(), other.queue("elsewhere too")[0].ID, state.MarkReplay, "ann", ""))
 	marked("[0 2]")
 	if got, err := b.Due(b.ctx(), p.Flow, p.Topic, 0, b.clock.Now(), 2); err != nil || fmt.Sprint(got) != "[later now]" {
 		t.Errorf("two lanes: %v, %v", got, err)
