@@ -229,7 +229,7 @@ func (l *loader) from(f *Flow, raw fromFile, n strictyaml.Node) {
 	case raw.Files != nil:
 		at := n.Get("files")
 		f.From.Files = &Files{Object: l.object(s, at, raw.Files.Object, f.Entity), Every: raw.Files.Every}
-		l.positive(at, "every")
+		l.everySecond(at, raw.Files.Every)
 		l.able(s, n.Get("files"), "cannot read files", func(a abilities) bool { return a.Files })
 	}
 }

@@ -73,7 +73,7 @@ type verifyFile struct {
 
 type pollFile struct {
 	Object   string        `yaml:"object" doc:"the object type in the system's settings; default: the entity"`
-	Every    time.Duration `yaml:"every" doc:"time between two polls"`
+	Every    time.Duration `yaml:"every" doc:"time between two polls, 1s at least"`
 	Schedule string        `yaml:"schedule" doc:"a cron line, in place of every"`
 	Timezone string        `yaml:"timezone" doc:"the schedule's zone, for example Asia/Shanghai; default UTC"`
 	Overlap  time.Duration `yaml:"overlap" default:"10m" doc:"how far before the last change to look again, for stamps that are taken before the commit: at least as long as the longest transaction that changes the object; 0s for a system that shows changes in the order of their stamps"`
@@ -88,7 +88,7 @@ type deletesFile struct {
 
 type filesFile struct {
 	Object string        `yaml:"object" doc:"the drop in the system's settings; default: the entity"`
-	Every  time.Duration `yaml:"every" default:"10s" doc:"time between two looks"`
+	Every  time.Duration `yaml:"every" default:"10s" doc:"time between two looks, 1s at least"`
 }
 
 type requireFile struct {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -16,7 +17,7 @@ func (l *loader) poll(f *Flow, raw pollFile, n strictyaml.Node, s *System) *Poll
 	}
 	l.able(s, n, "cannot be polled", func(a abilities) bool { return a.Poll })
 	if l.only(n, "poll", "every", "schedule") {
-		l.positive(n, "every")
+		l.everySecond(n, raw.Every)
 	}
 	if n.Has("timezone") && !n.Has("schedule") && !n.Get("deletes").Has("sweep") {
 		l.p.AddHint(n.KeyPos("timezone"), "remove it", "timezone means nothing without a schedule")
@@ -30,6 +31,14 @@ func (l *loader) poll(f *Flow, raw pollFile, n strictyaml.Node, s *System) *Poll
 		p.Deletes = l.deletes(*raw.Deletes, n.Get("deletes"), n.Get("timezone"), s)
 	}
 	return p
+}
+
+// everySecond holds every to be a time, and notes where it is shorter than the timetable's shortest: a second.
+func (l *loader) everySecond(n strictyaml.Node, every time.Duration) {
+	l.positive(n, "every")
+	if every > 0 && every < time.Second {
+		l.p.Note(n.Get("every").Pos(), "write 1s", "every: %s is carried out once a second: nothing is looked at more often", strictyaml.FormatDuration(every))
+	}
 }
 
 func (l *loader) deletes(raw deletesFile, n, zone strictyaml.Node, s *System) *Deletes {
