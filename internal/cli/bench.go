@@ -58,6 +58,7 @@ func (e *env) benchCommand() *cobra.Command {
 	f.StringVar(&work, "work", "orders", "orders: topic to topic, beside the echo; road: signed webhooks that end as objects in an HTTP target; idle: a hub to which nothing comes")
 	f.IntVar(&o.Orders, "orders", 0, "orders, road: messages in a run (default: 500000, on the road 20000)")
 	f.IntVar(&way.Keys, "keys", 5_000, "road: objects that the orders are about")
+	f.IntVar(&way.Lines, "lines", road.DefaultLines, "road: lines of an order, about 40 bytes each")
 	f.IntVar(&way.Senders, "senders", 64, "road: webhooks at once")
 	f.DurationVar(&way.Delay, "delay", 0, "road: how long the target takes to answer")
 	f.IntVar(&way.Partitions, "partitions", 4, "road: partitions of the topics")
@@ -98,6 +99,9 @@ func benchFlags(c *cobra.Command, work string) (err error) {
 func (e *env) road(ctx context.Context, o bench.Options, way road.Options) error {
 	if way.Keys < 1 || way.Senders < 1 || way.Partitions < 1 || way.Concurrency < 1 || (way.Kafka == "") != (way.Postgres == "") {
 		return usage("--keys, --senders, --partitions and --concurrency are at least 1, and --kafka goes with --postgres")
+	}
+	if way.Lines < road.DefaultLines {
+		return usage("--lines is at least %d", road.DefaultLines)
 	}
 	way.Orders, way.Runs, way.Dir, way.CPUProfile, way.AllocProfile = o.Orders, o.Runs, o.Dir, o.CPUProfile, o.AllocProfile
 	s, err := road.Run(ctx, way)
@@ -147,7 +151,7 @@ func (e *env) benchBrokerCommand() *cobra.Command {
 
 func (e *env) benchEchoCommand() *cobra.Command {
 	return &cobra.Command{Use: "echo BROKER GROUP FROM TO N", Short: "The benchmark's yardstick: copies N records with nothing but a Kafka client",
-		Hidden: true, Args: cobra.ExactArgs(5), RunE: do(func(c *cobra.Command, args []string) error {
+		Hidden: true, Args: cobra.ExactArgs(6), RunE: do(func(c *cobra.Command, args []string) error {
 			n, err := strconv.Atoi(args[4])
 			if err != nil {
 				return usage("%q is not a number of records", args[4])
@@ -169,15 +173,15 @@ func (e *env) benchTargetCommand() *cobra.Command {
 }
 
 func (e *env) benchSendCommand() *cobra.Command {
-	return &cobra.Command{Use: "send HOOK ORDERS KEYS SENDERS STATUS", Short: "The road's sender; says how long the answers took", Hidden: true, Args: cobra.ExactArgs(5),
+	return &cobra.Command{Use: "send HOOK ORDERS KEYS SENDERS STATUS LINES", Short: "The road's sender; says how long the answers took", Hidden: true, Args: cobra.ExactArgs(6),
 		RunE: do(func(c *cobra.Command, args []string) error {
-			var n [4]int
+			var n [5]int
 			for i, arg := range args[1:] {
 				var err error
 				if n[i], err = strconv.Atoi(arg); err != nil || n[i] < 1 {
 					return usage("%q is not a number of at least 1", arg)
 				}
 			}
-			return road.Send(c.Context(), args[0], n[0], n[1], n[2], n[3], e.out)
+			return road.Send(c.Context(), args[0], n[0], n[1], n[2], n[3], n[4], e.out)
 		})}
 }

@@ -81,21 +81,23 @@ func (s *Store) Listed(ctx context.Context, f state.QueueFilter, followers int) 
 			args = append(args, k.flow, k.lane, k.topic, k.part)
 		}
 		// The newest ones are counted only: a queue may be long.
+		lanes := "WITH k (flow, lane, topic, part) AS (VALUES (CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT))" + strings.Repeat(", (?, ?, ?, ?)", len(chunk)-1) + ") "
+		const behindThem = "queue AS b ON b.flow = k.flow AND b.lane = k.lane AND b.topic = k.topic AND b.part = k.part AND b.blocking = 1 AND b.follower = 1"
 		err := s.each(ctx, func(r *sql.Rows) error {
 			var k laneKey
 			var n int64
 			err := r.Scan(&k.flow, &k.lane, &k.topic, &k.part, &n)
 			out[at[k]].Behind = n
 			return err
-		}, "SELECT flow, lane, topic, part, COUNT(*) FROM queue WHERE "+s.d.in("flow, lane, topic, part", 4, len(chunk))+" AND blocking = 1 AND follower = 1 GROUP BY flow, lane, topic, part", args...)
+		}, lanes+"SELECT k.flow, k.lane, k.topic, k.part, COUNT(*) FROM k JOIN "+behindThem+" GROUP BY k.flow, k.lane, k.topic, k.part", args...)
 		if err != nil {
 			return nil, s.wrap("parked", err)
 		}
 		if followers <= 0 {
 			continue
 		}
-		behind, err := s.queued(ctx, "SELECT "+listCols+" FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY flow, lane, topic, part ORDER BY id) AS nth FROM queue WHERE "+
-			s.d.in("flow, lane, topic, part", 4, len(chunk))+" AND blocking = 1 AND follower = 1) AS q WHERE nth <= ? ORDER BY id", append(args, followers)...)
+		behind, err := s.queued(ctx, lanes+"SELECT "+listCols+" FROM queue WHERE id IN (SELECT id FROM (SELECT b.id AS id, ROW_NUMBER() OVER (PARTITION BY b.flow, b.lane, b.topic, b.part ORDER BY b.id) AS nth FROM k JOIN "+
+			behindThem+") AS q WHERE nth <= ?) ORDER BY id", append(args, followers)...)
 		if err != nil {
 			return nil, s.wrap("parked", err)
 		}

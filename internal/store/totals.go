@@ -74,18 +74,39 @@ func (s *Store) totalsOf(ctx context.Context, db queryer) ([]state.FlowTotals, e
 		}
 		return flows[name]
 	}
+	next := map[int64]string{} // the flow of each inbox row that is the next of its flow
 	err := errors.Join(
 		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanFinished(r, of) }, "SELECT flow, SUM(finished) FROM partitions GROUP BY flow"),
 		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanTotal(r, of) },
 			"SELECT flow, outcome, reason, SUM(n), MAX(newest) FROM totals GROUP BY flow, outcome, reason"),
 		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanResting(r, of) },
 			"SELECT flow, state, COUNT(*), MIN(accepted) FROM queue GROUP BY flow, state"),
-		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanWaiting(r, of) },
-			"SELECT flow, MIN(since) FROM queue WHERE state = 'waiting' GROUP BY flow"),
-		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanUnpublished(r, of) },
-			"SELECT flow, COUNT(*), MIN(received) FROM inbox WHERE places IS NULL GROUP BY flow"))
+		// Of an index alone: while a broker is away the inbox is long, and to read the rows would be to read their documents.
+		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanUnpublished(r, of, next) }, "SELECT flow, COUNT(*), MIN(seq) FROM inbox WHERE places IS NULL GROUP BY flow"))
 	if err != nil {
 		return nil, err
+	}
+	for name, f := range flows { // few flows have any
+		if f.Waiting == 0 {
+			continue
+		}
+		if err := eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanWaiting(r, f) }, "SELECT MIN(since) FROM queue WHERE flow = ? AND state = 'waiting'", name); err != nil {
+			return nil, err
+		}
+	}
+	for chunk := range slices.Chunk(slices.Collect(maps.Keys(next)), 500) {
+		args := make([]any, len(chunk))
+		for i, seq := range chunk {
+			args[i] = seq
+		}
+		if err := eachOf(ctx, db, s.d, func(r *sql.Rows) error {
+			var seq, received int64
+			err := r.Scan(&seq, &received)
+			older(of(next[seq]), unstamp(received))
+			return err
+		}, "SELECT seq, received FROM inbox WHERE "+s.d.in("seq", 1, len(args)), args...); err != nil {
+			return nil, err
+		}
 	}
 	out := make([]state.FlowTotals, 0, len(flows))
 	for _, name := range slices.Sorted(maps.Keys(flows)) {
@@ -141,23 +162,19 @@ func scanResting(r *sql.Rows, of func(string) *state.FlowTotals) error {
 	return nil
 }
 
-func scanWaiting(r *sql.Rows, of func(string) *state.FlowTotals) error {
-	var flow string
-	var since int64
-	err := r.Scan(&flow, &since)
-	of(flow).OldestWaiting = unstamp(since)
+func scanWaiting(r *sql.Rows, f *state.FlowTotals) error {
+	var since sql.NullInt64
+	err := r.Scan(&since)
+	f.OldestWaiting = unstamp(since.Int64)
 	return err
 }
 
-func scanUnpublished(r *sql.Rows, of func(string) *state.FlowTotals) error {
+func scanUnpublished(r *sql.Rows, of func(string) *state.FlowTotals, next map[int64]string) error {
 	var flow string
-	var n, since int64
-	if err := r.Scan(&flow, &n, &since); err != nil {
-		return err
-	}
-	of(flow).Unpublished = n
-	older(of(flow), unstamp(since))
-	return nil
+	var n, first int64
+	err := r.Scan(&flow, &n, &first)
+	of(flow).Unpublished, next[first] = n, flow
+	return err
 }
 
 func older(f *state.FlowTotals, t time.Time) {

@@ -19,6 +19,8 @@ import (
 type Options struct {
 	// Orders is how many webhooks a run sends, Keys how many objects they are about, Senders how many send at once, Runs how many runs there are.
 	Orders, Keys, Senders, Runs int
+	// Lines is how many lines an order has, at least DefaultLines; a line is about 40 bytes.
+	Lines int
 	// Delay is how long the target takes to answer.
 	Delay time.Duration
 	// Partitions of the topics, and Concurrency of calls to the target.
@@ -108,6 +110,7 @@ func ratio(r float64) string {
 
 // Run makes the runs, in each the programs in turn.
 func Run(ctx context.Context, o Options) (s Summary, err error) {
+	o.Lines = max(o.Lines, DefaultLines)
 	programs, err := o.programs(ctx)
 	if err != nil {
 		return s, err

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // TestRoad goes the road with few orders. Run itself compares every object with what was sent; nothing here is about time.
 func TestRoad(t *testing.T) {
 	var out, log bytes.Buffer
-	s, err := road.Run(t.Context(), road.Options{Orders: 300, Keys: 40, Senders: 8, Runs: 1, Partitions: 2, Concurrency: 8, Dir: t.TempDir(), Out: &out, Log: &log})
+	s, err := road.Run(t.Context(), road.Options{Orders: 300, Keys: 40, Senders: 8, Runs: 1, Partitions: 2, Concurrency: 8, Lines: 5, Dir: t.TempDir(), Out: &out, Log: &log})
 	if err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out.String(), log.String())
 	}

@@ -31,11 +31,18 @@ type Sent struct {
 // PerSecond is how many were answered in a second.
 func (s Sent) PerSecond(orders int) float64 { return float64(orders) / s.Took.Seconds() }
 
+// DefaultLines is how many lines an order has where nothing else is said, and the fewest that it may have.
+const DefaultLines = 3
+
 // order is webhook i: number i modulo keys at revision i+1, and what else an order has.
-func order(i, keys int) []byte {
+func order(i, keys, lines int) []byte {
 	k := i % keys
-	return fmt.Appendf(nil, `{"number":"ORD-%07d","rev":%d,"customer":"cust %d","total":%d.25,"lines":[{"sku":"SKU-1","quantity":%d,"price":10.5},{"sku":"SKU-2","quantity":1,"price":3.25},{"sku":"SKU-3","quantity":7,"price":1.99}]}`,
+	b := fmt.Appendf(nil, `{"number":"ORD-%07d","rev":%d,"customer":"cust %d","total":%d.25,"lines":[{"sku":"SKU-1","quantity":%d,"price":10.5},{"sku":"SKU-2","quantity":1,"price":3.25},{"sku":"SKU-3","quantity":7,"price":1.99}`,
 		k, i+1, k, i%1000, 1+i%9)
+	for range lines - DefaultLines {
+		b = append(b, `,{"sku":"SKU-4","quantity":2,"price":0.75}`...)
+	}
+	return append(b, "]}"...)
 }
 
 // delivered is what the target must hold of it.
@@ -52,9 +59,9 @@ type delivered struct {
 }
 
 // differs says what of webhook i is not as it was sent, or nothing.
-func (d *delivered) differs(i, keys int) string {
+func (d *delivered) differs(i, keys, lines int) string {
 	k := i % keys
-	want := fmt.Sprintf("ORD-%07d|CUST %d|%d.25|[{SKU-1 %d 10.5} {SKU-2 1 3.25} {SKU-3 7 1.99}]", k, k, i%1000, 1+i%9)
+	want := fmt.Sprintf("ORD-%07d|CUST %d|%d.25|[{SKU-1 %d 10.5} {SKU-2 1 3.25} {SKU-3 7 1.99}%s]", k, k, i%1000, 1+i%9, strings.Repeat(" {SKU-4 2 0.75}", max(0, lines-DefaultLines)))
 	if got := fmt.Sprintf("%s|%s|%s|%v", d.OrderNo, d.Cust, d.Amount, d.Items); got != want {
 		return "is " + got + ", want " + want
 	}
@@ -63,7 +70,7 @@ func (d *delivered) differs(i, keys int) string {
 
 // Send is the sender's process: senders at once, each with keys of its own, so that those of a key are sent one after the other. accepted is the
 // status that a webhook is to be answered with.
-func Send(ctx context.Context, hook string, orders, keys, senders, accepted int, out io.Writer) error {
+func Send(ctx context.Context, hook string, orders, keys, senders, accepted, lines int, out io.Writer) error {
 	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(Secret, "whsec_"))
 	if err != nil {
 		return err
@@ -81,7 +88,7 @@ func Send(ctx context.Context, hook string, orders, keys, senders, accepted int,
 					continue
 				}
 				start := time.Now()
-				if err := post(ctx, client, hook, secret, i, order(i, keys), accepted); err != nil {
+				if err := post(ctx, client, hook, secret, i, order(i, keys, lines), accepted); err != nil {
 					failed[n] = err
 					return
 				}
@@ -124,7 +131,7 @@ func post(ctx context.Context, client *http.Client, hook string, secret []byte, 
 
 // send runs the sender in a process of its own.
 func (d *drive) send(ctx context.Context, p *started) (s Sent, err error) {
-	cmd, err := self(ctx, "bench", "send", p.hook, strconv.Itoa(d.Orders), strconv.Itoa(d.Keys), strconv.Itoa(d.Senders), strconv.Itoa(p.accepted))
+	cmd, err := self(ctx, "bench", "send", p.hook, strconv.Itoa(d.Orders), strconv.Itoa(d.Keys), strconv.Itoa(d.Senders), strconv.Itoa(p.accepted), strconv.Itoa(d.Lines))
 	if err != nil {
 		return s, err
 	}

@@ -239,8 +239,8 @@ func verify(ctx context.Context, addr string, o *Options, guards bool) error {
 			return fmt.Errorf("object %d: %w", n+1, err)
 		}
 		i := int(got.Rev) - 1
-		if i < 0 || i >= o.Orders || got.differs(i, o.Keys) != "" {
-			return fmt.Errorf("object %d (%s, rev %d) %s", n+1, got.OrderNo, got.Rev, got.differs(i, o.Keys))
+		if i < 0 || i >= o.Orders || got.differs(i, o.Keys, o.Lines) != "" {
+			return fmt.Errorf("object %d (%s, rev %d) %s", n+1, got.OrderNo, got.Rev, got.differs(i, o.Keys, o.Lines))
 		}
 		key := i % o.Keys
 		switch {
