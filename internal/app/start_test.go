@@ -273,7 +273,7 @@ func TestMetricsAreFresh(t *testing.T) {
 	if err != nil || len(q) != 1 {
 		t.Fatalf("parked: %+v, %v", q, err)
 	}
-	if err := hub.store.MarkQueued(t.Context(), q[0].ID, state.MarkDiscard, "ann", "a test"); err != nil {
+	if err := hub.store.Mark(t.Context(), state.Wish{ID: q[0].ID, Mark: state.MarkDiscard, Who: "ann", Note: "a test"}); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "it to be gone", func() bool {

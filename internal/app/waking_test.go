@@ -19,7 +19,7 @@ func TestWakesWhatWaited(t *testing.T) {
 	}
 	totals := func() state.FlowTotals {
 		t.Helper()
-		all, err := hub.store.Totals(t.Context())
+		all, _, _, err := hub.store.StatusSnapshot(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

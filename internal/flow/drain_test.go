@@ -22,7 +22,7 @@ func TestGivenUpWhileOthersAreWorked(t *testing.T) {
 	w.must(r, order("A", 1, "1"), order("A", 2, "2"), order("A", 3, "3"))
 	rows := w.queue("orders-to-erp")
 	w.erp.script = []step{{true, nil, func(*target) {
-		if err := w.store.MarkQueued(t.Context(), rows[1].ID, state.MarkDiscard, "ann", "wrong one"); err != nil {
+		if err := w.store.Mark(t.Context(), state.Wish{ID: rows[1].ID, Mark: state.MarkDiscard, Who: "ann", Note: "wrong one"}); err != nil {
 			t.Error(err)
 		}
 	}}}
@@ -71,7 +71,7 @@ func TestLooseMessageOfAStrictFlow(t *testing.T) {
 	w.next["orders-to-erp"] = 1
 	w.must(r, order("A", 2, "2"))
 	w.expect("orders-to-erp", "delivered=1 parked=1")
-	if err := w.store.MarkQueued(t.Context(), w.queue("orders-to-erp")[0].ID, state.MarkReplay, "ann", ""); err != nil {
+	if err := w.store.Mark(t.Context(), state.Wish{ID: w.queue("orders-to-erp")[0].ID, Mark: state.MarkReplay, Who: "ann", Note: ""}); err != nil {
 		t.Fatal(err)
 	}
 	began := w.clock.Now()
@@ -93,7 +93,7 @@ func TestReplayWhileItIsTried(t *testing.T) {
 	id := w.queue("orders-to-erp")[0].ID
 	w.erp.mu.Lock()
 	w.erp.script = []step{{false, wrong, func(*target) {
-		if err := w.store.MarkQueued(t.Context(), id, state.MarkReplay, "ann", "repaired"); err != nil {
+		if err := w.store.Mark(t.Context(), state.Wish{ID: id, Mark: state.MarkReplay, Who: "ann", Note: "repaired"}); err != nil {
 			t.Error(err)
 		}
 	}}}
@@ -126,7 +126,7 @@ func (w *world) markedElsewhere(partition int) {
 	}
 	for _, q := range rows {
 		if q.Partition == partition {
-			if err := w.store.MarkQueued(w.t.Context(), q.ID, state.MarkReplay, "ann", ""); err != nil {
+			if err := w.store.Mark(w.t.Context(), state.Wish{ID: q.ID, Mark: state.MarkReplay, Who: "ann", Note: ""}); err != nil {
 				w.t.Fatal(err)
 			}
 		}
@@ -244,7 +244,7 @@ func TestMistakeWhileDraining(t *testing.T) {
 	w.must(r, order("A", 1, "1"))
 	w.expect("orders-to-erp", "parked=1")
 	faulty.panics.Store(true)
-	if err := w.store.MarkQueued(t.Context(), w.queue("orders-to-erp")[0].ID, state.MarkReplay, "ann", ""); err != nil {
+	if err := w.store.Mark(t.Context(), state.Wish{ID: w.queue("orders-to-erp")[0].ID, Mark: state.MarkReplay, Who: "ann", Note: ""}); err != nil {
 		t.Fatal(err)
 	}
 	r.Kick()

@@ -79,7 +79,7 @@ func TestDelivery(t *testing.T) {
 			if got := strings.Join(w.erp.calls, ","); got != tt.calls {
 				t.Errorf("calls: got %q, want %q", got, tt.calls)
 			}
-			if n, err := w.store.Duplicates(t.Context()); n != 0 || err != nil {
+			if _, _, n, err := w.store.StatusSnapshot(t.Context()); n != 0 || err != nil {
 				t.Errorf("%d duplicates, %v", n, err)
 			}
 			if len(w.erp.objects) > 1 {
@@ -153,10 +153,10 @@ func TestParkedQueueKeepsOrder(t *testing.T) {
 	if !strings.Contains(head.Reason, "no such currency") || head.Follower {
 		t.Fatalf("the head is %+v", head)
 	}
-	if err := w.store.EditQueued(t.Context(), head.ID, []byte(`{"no":"A","qty":10,"status":"new"}`), "ann", "currency"); err != nil {
+	if err := w.store.Edit(t.Context(), state.Edit{ID: head.ID, Data: []byte(`{"no":"A","qty":10,"status":"new"}`), Who: "ann", Note: "currency"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.store.MarkQueued(t.Context(), head.ID, state.MarkReplay, "ann", ""); err != nil {
+	if err := w.store.Mark(t.Context(), state.Wish{ID: head.ID, Mark: state.MarkReplay, Who: "ann", Note: ""}); err != nil {
 		t.Fatal(err)
 	}
 	r.Kick()
@@ -174,7 +174,7 @@ func TestDiscard(t *testing.T) {
 	w.erp.script = []step{{false, wrong, nil}}
 	r := w.flow("orders-to-erp")
 	w.must(r, order("A", 1, "1"), order("A", 2, "2"))
-	if err := w.store.MarkQueued(t.Context(), w.queue("orders-to-erp")[0].ID, state.MarkDiscard, "ann", "test order"); err != nil {
+	if err := w.store.Mark(t.Context(), state.Wish{ID: w.queue("orders-to-erp")[0].ID, Mark: state.MarkDiscard, Who: "ann", Note: "test order"}); err != nil {
 		t.Fatal(err)
 	}
 	r.Kick()
@@ -189,7 +189,7 @@ func TestLatestGoesOn(t *testing.T) {
 	r := w.flow("orders-latest")
 	w.must(r, order("A", 1, "1"), order("A", 2, "2"))
 	w.expect("orders-latest", "delivered=1 parked=1")
-	if err := w.store.MarkQueued(t.Context(), w.queue("orders-latest")[0].ID, state.MarkReplay, "ann", ""); err != nil {
+	if err := w.store.Mark(t.Context(), state.Wish{ID: w.queue("orders-latest")[0].ID, Mark: state.MarkReplay, Who: "ann", Note: ""}); err != nil {
 		t.Fatal(err)
 	}
 	r.Kick()
@@ -341,10 +341,10 @@ func TestDoubtOutlivesParking(t *testing.T) {
 			}
 			down = false
 			q := w.queue("orders-to-erp")[0]
-			if err := w.store.EditQueued(t.Context(), q.ID, []byte(`{"no":"A","qty":77,"status":"new"}`), "ann", ""); err != nil {
+			if err := w.store.Edit(t.Context(), state.Edit{ID: q.ID, Data: []byte(`{"no":"A","qty":77,"status":"new"}`), Who: "ann", Note: ""}); err != nil {
 				t.Fatal(err)
 			}
-			if err := w.store.MarkQueued(t.Context(), q.ID, state.MarkReplay, "ann", ""); err != nil {
+			if err := w.store.Mark(t.Context(), state.Wish{ID: q.ID, Mark: state.MarkReplay, Who: "ann", Note: ""}); err != nil {
 				t.Fatal(err)
 			}
 			r.Kick()

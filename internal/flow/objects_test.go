@@ -195,7 +195,7 @@ func TestComputedKey(t *testing.T) {
 			if in, err := w.store.OpenIntents(t.Context(), "", 10); err != nil || len(in) > 0 {
 				t.Errorf("%d intents are open (%v): %+v", len(in), err, in)
 			}
-			if n, err := w.store.Duplicates(t.Context()); n != 0 || err != nil {
+			if _, _, n, err := w.store.StatusSnapshot(t.Context()); n != 0 || err != nil {
 				t.Errorf("%d duplicates, %v", n, err)
 			}
 		})
@@ -226,7 +226,7 @@ func TestComputedKeyQueues(t *testing.T) {
 			t.Errorf("row %d waits in lane %q, follower %v", i, q[i].Lane, q[i].Follower)
 		}
 	}
-	if err := w.store.MarkQueued(t.Context(), q[0].ID, state.MarkReplay, "ann", ""); err != nil {
+	if err := w.store.Mark(t.Context(), state.Wish{ID: q[0].ID, Mark: state.MarkReplay, Who: "ann", Note: ""}); err != nil {
 		t.Fatal(err)
 	}
 	r.Kick()

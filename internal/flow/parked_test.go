@@ -16,7 +16,7 @@ import (
 // mark asks as a person does.
 func (w *world) mark(r *Runner, id int64, m state.Mark) {
 	w.t.Helper()
-	if err := w.store.MarkQueued(w.t.Context(), id, m, "ann", "why"); err != nil {
+	if err := w.store.Mark(w.t.Context(), state.Wish{ID: id, Mark: m, Who: "ann", Note: "why"}); err != nil {
 		w.t.Fatal(err)
 	}
 	r.Kick()
@@ -114,7 +114,7 @@ func TestIdempotencyKeyOfAnEdit(t *testing.T) {
 		t.Helper()
 		q := w.queue("orders-to-erp")[0]
 		if data != "" {
-			if err := w.store.EditQueued(t.Context(), q.ID, []byte(data), "ann", "why"); err != nil {
+			if err := w.store.Edit(t.Context(), state.Edit{ID: q.ID, Data: []byte(data), Who: "ann", Note: "why"}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -146,7 +146,7 @@ func TestReplayOfARefusal(t *testing.T) {
 			want := c.doc
 			if c.edit != "" {
 				want = c.edit
-				if err := w.store.EditQueued(t.Context(), q.ID, []byte(c.edit), "ann", "fixed"); err != nil {
+				if err := w.store.Edit(t.Context(), state.Edit{ID: q.ID, Data: []byte(c.edit), Who: "ann", Note: "fixed"}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -79,7 +79,7 @@ func TestSubmittedToAnotherFlowBehindAQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.store.MarkQueued(t.Context(), w.queue("orders-to-erp")[0].ID, state.MarkReplay, "ann", ""); err != nil {
+	if err := w.store.Mark(t.Context(), state.Wish{ID: w.queue("orders-to-erp")[0].ID, Mark: state.MarkReplay, Who: "ann", Note: ""}); err != nil {
 		t.Fatal(err)
 	}
 	r.Kick()

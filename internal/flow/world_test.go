@@ -574,7 +574,7 @@ func (w *world) until(what string, holds func() bool) {
 
 func (w *world) totals(flow string) state.FlowTotals {
 	w.t.Helper()
-	all, err := w.store.Totals(w.t.Context())
+	all, _, _, err := w.store.StatusSnapshot(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -124,7 +124,7 @@ func killAfter(t *testing.T, path string, lines int, promised map[string]bool) {
 
 func checkPromises(t *testing.T, s *store.Store, promised map[string]bool) {
 	t.Helper()
-	all, err := s.Totals(t.Context())
+	all, _, _, err := s.StatusSnapshot(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -345,10 +345,10 @@ func work(t *testing.T, s *Store) (statements []string) {
 	resting, err := s.Queue(ctx, "f", "l2", 10)
 	ok(err)
 	for _, q := range resting { // the head, and what is behind it
-		ok(s.EditQueued(ctx, q.ID, []byte("{}"), "ann", "typo"))
+		ok(s.Edit(ctx, state.Edit{ID: q.ID, Data: []byte("{}"), Who: "ann", Note: "typo"}))
 	}
-	ok(s.MarkQueued(ctx, resting[0].ID, state.MarkReplay, "ann", ""))
-	if err := s.MarkQueued(ctx, resting[1].ID, state.MarkReplay, "ann", ""); !errors.Is(err, state.ErrBusy) {
+	ok(s.Mark(ctx, state.Wish{ID: resting[0].ID, Mark: state.MarkReplay, Who: "ann", Note: ""}))
+	if err := s.Mark(ctx, state.Wish{ID: resting[1].ID, Mark: state.MarkReplay, Who: "ann", Note: ""}); !errors.Is(err, state.ErrBusy) {
 		t.Fatal(err)
 	}
 	commit(state.Result{Drained: resting[0].ID, Outcome: state.Discarded})

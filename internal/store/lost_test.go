@@ -107,7 +107,7 @@ func TestCommitWhoseAnswerIsLost(t *testing.T) {
 	if n := w.broken.Load(); n != 2 {
 		t.Errorf("%d answers were lost, want 2", n)
 	}
-	all, err := s.Totals(t.Context())
+	all, _, _, err := s.StatusSnapshot(t.Context())
 	if err != nil || len(all) != 1 || all[0].Delivered != 1 || all[0].Unpublished != 1 || all[0].Unaccounted() != 0 {
 		t.Errorf("totals: %+v, %v", all, err)
 	}

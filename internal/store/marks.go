@@ -11,11 +11,6 @@ import (
 // What people ask of stored queues. They never move a row: a mark tells the owner of the row's lane what to do, and an edit is taken only
 // while no owner can be working on the row.
 
-// MarkQueued asks the owner of a queued message to replay or discard it.
-func (s *Store) MarkQueued(ctx context.Context, id int64, mark state.Mark, who, note string) error {
-	return s.Mark(ctx, state.Wish{ID: id, Mark: mark, Who: who, Note: note})
-}
-
 // Mark asks the owner of a queued message to replay or discard it. Asking again for what is asked already changes nothing. A message
 // that queues behind another one is not replayed before it: state.ErrBusy. It may be discarded, which changes nobody's order. A mark is
 // not taken back, because its owner may be at work already; a replay that is not carried out yet may become a discard, and the other
@@ -45,11 +40,6 @@ func (s *Store) Mark(ctx context.Context, w state.Wish) error {
 		}
 		return t.audit(w.Who, action, fmt.Sprintf("message/%d", w.ID), w.Note)
 	})
-}
-
-// EditQueued replaces a queued message's document.
-func (s *Store) EditQueued(ctx context.Context, id int64, data []byte, who, note string) error {
-	return s.Edit(ctx, state.Edit{ID: id, Data: data, Who: who, Note: note})
 }
 
 // Edit replaces a queued message's document, and with Replay asks for a replay at once. The original, and every document in

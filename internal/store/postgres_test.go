@@ -95,9 +95,9 @@ func TestConnectionsThatEnd(t *testing.T) {
 			t.Errorf("commit %d: %v", offset, err)
 		}
 	}
-	all, err := s.Totals(t.Context())
+	all, _, _, err := s.StatusSnapshot(t.Context())
 	for try := 0; fault.KindOf(err) == fault.Unavailable && try < 8; try++ { // each of the pool's dead connections says so once
-		all, err = s.Totals(t.Context())
+		all, _, _, err = s.StatusSnapshot(t.Context())
 	}
 	if err != nil || len(all) != 1 || all[0].Delivered != 6 || all[0].Unaccounted() != 0 {
 		t.Errorf("totals: %+v, %v", all, err)
@@ -190,7 +190,7 @@ func TestConnectionsThatDieSilently(t *testing.T) {
 		"hub id": func() error { _, _, err := s.HubID(ctx, "customer", "crm", "1"); return err },
 		"ping":   func() error { return s.Ping(ctx) },
 		"due":    func() error { _, err := s.Due(ctx, "f", "t", 0, time.Now(), 10); return err },
-		"totals": func() error { _, err := s.Totals(ctx); return err },
+		"totals": func() error { _, _, _, err := s.StatusSnapshot(ctx); return err },
 	}
 	all := func(each func(name string, err error)) {
 		var wg sync.WaitGroup

@@ -82,7 +82,7 @@ func TestUnplacedRowsBecomeRefusals(t *testing.T) {
 			}
 			totals := func(flow string, finished, parked, discarded int64) {
 				t.Helper()
-				all, err := s.Totals(t.Context())
+				all, _, _, err := s.StatusSnapshot(t.Context())
 				ok(err)
 				for i := range all {
 					if got := &all[i]; got.Flow == flow && (got.Finished != finished || got.Parked != parked || got.Discarded != discarded || got.Unaccounted() != 0) {

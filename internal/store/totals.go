@@ -42,15 +42,8 @@ func (t *tx) saveTotals(tt totals) error {
 		newest = CASE WHEN excluded.newest > totals.newest THEN excluded.newest ELSE totals.newest END`)
 }
 
-// Totals is the conservation equation of every flow that the store knows, by name, from one consistent state.
-func (s *Store) Totals(ctx context.Context) ([]state.FlowTotals, error) {
-	var out []state.FlowTotals
-	err := s.snapshot(ctx, func(db queryer) (err error) { out, err = s.totalsOf(ctx, db); return err })
-	return out, s.wrap("totals", err)
-}
-
-// StatusSnapshot gives what a status is made of, from one consistent state: the totals of all flows, the positions of all partitions, and the number of
-// target objects beyond one per external id.
+// StatusSnapshot gives what a status is made of, from one consistent state: the conservation equation of every flow that the store knows, by name; the
+// positions of all partitions; and the number of target objects beyond one per object and system, from every id ever reported by a write or a find.
 func (s *Store) StatusSnapshot(ctx context.Context) (totals []state.FlowTotals, parts []state.Partition, duplicates int64, err error) {
 	err = s.snapshot(ctx, func(db queryer) error {
 		var err error
@@ -181,12 +174,6 @@ func older(f *state.FlowTotals, t time.Time) {
 	if !t.IsZero() && (f.Oldest.IsZero() || t.Before(f.Oldest)) {
 		f.Oldest = t
 	}
-}
-
-// Duplicates counts target objects beyond one per object and system, from every id ever reported by a write or a find.
-func (s *Store) Duplicates(ctx context.Context) (n int64, err error) {
-	n, err = s.duplicatesOf(ctx, s.read)
-	return n, s.wrap("duplicates", err)
 }
 
 func (s *Store) duplicatesOf(ctx context.Context, db queryer) (n int64, err error) {

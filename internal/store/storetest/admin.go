@@ -266,7 +266,7 @@ func testCanceled(t *testing.T, b *bench) {
 	if _, _, err := b.HubID(ctx, "a", "b", "c"); !errors.Is(err, context.Canceled) {
 		t.Errorf("look-up: %v", err)
 	}
-	if _, err := b.Totals(ctx); !errors.Is(err, context.Canceled) {
+	if _, _, _, err := b.StatusSnapshot(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("totals: %v", err)
 	}
 	if got := b.totals(p.Flow); got.Finished != 0 {

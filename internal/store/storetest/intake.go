@@ -238,7 +238,7 @@ func testResubmit(t *testing.T, b *bench) {
 	if len(rows) != 1 || rows[0].Blocking || rows[0].Follower || rows[0].Partition != 1 || !reflect.DeepEqual(rows[0].Event.Refused, refused("a", "d1", 0).Queue.Event.Refused) {
 		t.Fatalf("parked: %+v", rows)
 	}
-	b.no(b.EditQueued(b.ctx(), rows[0].ID, []byte("edited"), "ann", ""))
+	b.no(b.Edit(b.ctx(), state.Edit{ID: rows[0].ID, Data: []byte("edited"), Who: "ann", Note: ""}))
 	q, err := b.ParkedByID(b.ctx(), rows[0].ID)
 	b.no(err)
 	if err := commit(p.Epoch-1, resubmitted(&q)); !errors.Is(err, state.ErrFenced) {

@@ -50,7 +50,7 @@ func testMarks(t *testing.T, b *bench) {
 	id := rows[0].ID
 	stale := rows[0].Rev
 	for range 2 { // the second asks for what is asked already
-		b.no(b.MarkQueued(b.ctx(), id, state.MarkReplay, "ann", "the address is right now"))
+		b.no(b.Mark(b.ctx(), state.Wish{ID: id, Mark: state.MarkReplay, Who: "ann", Note: "the address is right now"}))
 	}
 	q, err := b.ParkedByID(b.ctx(), id)
 	b.no(err)
@@ -58,18 +58,18 @@ func testMarks(t *testing.T, b *bench) {
 		t.Errorf("marked: %+v", q)
 	}
 	for _, m := range []state.Mark{"shred", state.MarkNone, state.MarkReady} {
-		if err := b.MarkQueued(b.ctx(), id, m, "bob", ""); err == nil {
+		if err := b.Mark(b.ctx(), state.Wish{ID: id, Mark: m, Who: "bob", Note: ""}); err == nil {
 			t.Errorf("the mark %q was taken from a person", m)
 		}
 	}
 	// Behind another message nothing is replayed, but it may be given up.
-	b.busy(b.MarkQueued(b.ctx(), rows[1].ID, state.MarkReplay, "ann", ""), fmt.Sprintf("queues behind message %d of its key, which is parked", id))
-	b.no(b.MarkQueued(b.ctx(), rows[1].ID, state.MarkDiscard, "ann", "a test"))
+	b.busy(b.Mark(b.ctx(), state.Wish{ID: rows[1].ID, Mark: state.MarkReplay, Who: "ann", Note: ""}), fmt.Sprintf("queues behind message %d of its key, which is parked", id))
+	b.no(b.Mark(b.ctx(), state.Wish{ID: rows[1].ID, Mark: state.MarkDiscard, Who: "ann", Note: "a test"}))
 	if err := b.Mark(b.ctx(), state.Wish{ID: id, Mark: state.MarkDiscard, Rev: &stale}); !errors.Is(err, state.ErrChanged) {
 		t.Errorf("a mark on what has changed: %v", err)
 	}
 	b.no(b.Mark(b.ctx(), state.Wish{ID: id, Mark: state.MarkDiscard, Rev: &q.Rev, Who: "bob", Note: "no, it is wrong"}))
-	for name, err := range map[string]error{"mark": b.MarkQueued(b.ctx(), 999_999, state.MarkReplay, "ann", ""), "edit": b.EditQueued(b.ctx(), 999_999, nil, "ann", "")} {
+	for name, err := range map[string]error{"mark": b.Mark(b.ctx(), state.Wish{ID: 999_999, Mark: state.MarkReplay, Who: "ann", Note: ""}), "edit": b.Edit(b.ctx(), state.Edit{ID: 999_999, Data: nil, Who: "ann", Note: ""})} {
 		if !errors.Is(err, state.ErrNotFound) {
 			t.Errorf("%s of nothing: %v", name, err)
 		}
@@ -94,8 +94,8 @@ func testEdit(t *testing.T, b *bench) {
 	if err := b.Edit(b.ctx(), state.Edit{ID: row.ID, Data: []byte("other"), Rev: &row.Rev, Who: "bob", Note: "typo"}); !errors.Is(err, state.ErrChanged) {
 		t.Errorf("an edit of what has changed: %v", err)
 	}
-	b.no(b.EditQueued(b.ctx(), row.ID, []byte("second"), "bob", "again"))
-	b.no(b.EditQueued(b.ctx(), behind.ID, []byte("behind"), "bob", "too"))
+	b.no(b.Edit(b.ctx(), state.Edit{ID: row.ID, Data: []byte("second"), Who: "bob", Note: "again"}))
+	b.no(b.Edit(b.ctx(), state.Edit{ID: behind.ID, Data: []byte("behind"), Who: "bob", Note: "too"}))
 	b.busy(b.Edit(b.ctx(), state.Edit{ID: behind.ID, Data: []byte("x"), Replay: true}), "queues behind")
 	b.no(b.Edit(b.ctx(), state.Edit{ID: row.ID, Data: []byte("third"), Who: "ann", Note: "now", Replay: true}))
 	q, err := b.ParkedByID(b.ctx(), row.ID)
@@ -107,13 +107,13 @@ func testEdit(t *testing.T, b *bench) {
 		t.Errorf("acts: %s\nwant: %s", got, want)
 	}
 	// While the owner may be at work on the chain, nothing of it is edited.
-	b.busy(b.EditQueued(b.ctx(), row.ID, []byte("x"), "ann", ""), "the replay that ann has asked for is not carried out yet")
-	b.busy(b.EditQueued(b.ctx(), behind.ID, []byte("x"), "ann", ""), "queues behind")
+	b.busy(b.Edit(b.ctx(), state.Edit{ID: row.ID, Data: []byte("x"), Who: "ann", Note: ""}), "the replay that ann has asked for is not carried out yet")
+	b.busy(b.Edit(b.ctx(), state.Edit{ID: behind.ID, Data: []byte("x"), Who: "ann", Note: ""}), "queues behind")
 	p.commit(drained(q, state.Delivered))
-	b.busy(b.EditQueued(b.ctx(), behind.ID, []byte("x"), "ann", ""), "is held")
+	b.busy(b.Edit(b.ctx(), state.Edit{ID: behind.ID, Data: []byte("x"), Who: "ann", Note: ""}), "is held")
 	p.commit(drained(behind, state.Parked))
-	b.no(b.EditQueued(b.ctx(), behind.ID, []byte("y"), "ann", ""))
-	b.no(b.MarkQueued(b.ctx(), behind.ID, state.MarkDiscard, "ann", "enough"))
+	b.no(b.Edit(b.ctx(), state.Edit{ID: behind.ID, Data: []byte("y"), Who: "ann", Note: ""}))
+	b.no(b.Mark(b.ctx(), state.Wish{ID: behind.ID, Mark: state.MarkDiscard, Who: "ann", Note: "enough"}))
 	p.commit(drained(p.queue("a")[0], state.Discarded))
 	if got := b.acts(behind.ID); !strings.HasSuffix(got, "discard by ann (enough) [→]; discarded by ann (enough) [y→]") {
 		t.Errorf("of a message that has gone: %s", got)
@@ -130,8 +130,8 @@ func testEditOfNothing(t *testing.T, b *bench) {
 	p := b.part(0)
 	p.commit(rest(0, state.Parked, "a", func(q *state.Queued) { q.Event.Data = nil }))
 	id := p.queue("a")[0].ID
-	b.no(b.EditQueued(b.ctx(), id, []byte("one"), "ann", "a"))
-	b.no(b.EditQueued(b.ctx(), id, []byte("two"), "ann", "b"))
+	b.no(b.Edit(b.ctx(), state.Edit{ID: id, Data: []byte("one"), Who: "ann", Note: "a"}))
+	b.no(b.Edit(b.ctx(), state.Edit{ID: id, Data: []byte("two"), Who: "ann", Note: "b"}))
 	if q, err := b.ParkedByID(b.ctx(), id); err != nil || len(q.Original) != 0 || string(q.Event.Data) != "two" {
 		t.Errorf("%q, %q, %v", q.Original, q.Event.Data, err)
 	}
@@ -201,7 +201,7 @@ func testCauses(t *testing.T, b *bench) {
 	if c.Cause == "" || c.Example.Event.Key != "SO-0" || !c.Oldest.Equal(b.clock.Now().Add(-5*time.Minute)) || len(causes) != 2 {
 		t.Errorf("%+v", c)
 	}
-	b.no(b.MarkQueued(b.ctx(), c.Example.ID, state.MarkReplay, "ann", ""))
+	b.no(b.Mark(b.ctx(), state.Wish{ID: c.Example.ID, Mark: state.MarkReplay, Who: "ann", Note: ""}))
 	if got := show(state.QueueFilter{Cause: c.Cause}); got != `5+2(1) "invalid erp/422: order *: the amount * is too much" `+flows {
 		t.Errorf("one cause: %s", got)
 	}
@@ -252,7 +252,7 @@ func testBulk(t *testing.T, b *bench) {
 		t.Errorf("count: %d, %d, %v", got, behind, err)
 	}
 	first := p.queue("SO-0")[0]
-	b.no(b.MarkQueued(b.ctx(), first.ID, state.MarkDiscard, "bob", "mine"))
+	b.no(b.Mark(b.ctx(), state.Wish{ID: first.ID, Mark: state.MarkDiscard, Who: "bob", Note: "mine"}))
 	before := b.Stats().Transactions
 	step, err := b.Bulk(b.ctx(), all)
 	b.no(err)
@@ -348,7 +348,7 @@ func testBulkDiscard(t *testing.T, b *bench) {
 		t.Errorf("totals: %+v", got)
 	}
 	// What people did is kept as long as the journal, and as long as the message is there.
-	b.no(b.EditQueued(b.ctx(), p.queue("young")[0].ID, []byte("{}"), "ann", ""))
+	b.no(b.Edit(b.ctx(), state.Edit{ID: p.queue("young")[0].ID, Data: []byte("{}"), Who: "ann", Note: ""}))
 	b.clock.Add(100 * 24 * time.Hour)
 	_, err = b.Prune(b.ctx(), b.clock.Now())
 	b.no(err)

@@ -440,14 +440,16 @@ func testQueueModel(t *testing.T, b *bench) {
 				d.take()
 			},
 			"haunt": d.haunt,
-			"mark":  func(rt *rapid.T) { taken(rt, b.MarkQueued(b.ctx(), some(rt).ID, marked(rt), "ann", "note")) },
-			"edit":  func(rt *rapid.T) { d.edit(rt, some(rt), bad.Draw(rt, "bad"), rapid.Bool().Draw(rt, "replay")) },
+			"mark": func(rt *rapid.T) {
+				taken(rt, b.Mark(b.ctx(), state.Wish{ID: some(rt).ID, Mark: marked(rt), Who: "ann", Note: "note"}))
+			},
+			"edit": func(rt *rapid.T) { d.edit(rt, some(rt), bad.Draw(rt, "bad"), rapid.Bool().Draw(rt, "replay")) },
 			"edit while the owner is at work": func(rt *rapid.T) {
 				for _, what := range []string{"a", "b"} { // mostly there is something to release
 					d.broken[what] = rapid.IntRange(0, 3).Draw(rt, "broken") == 0
 				}
 				if d.work == nil {
-					taken(rt, b.MarkQueued(b.ctx(), some(rt).ID, state.MarkReplay, "ann", "note"))
+					taken(rt, b.Mark(b.ctx(), state.Wish{ID: some(rt).ID, Mark: state.MarkReplay, Who: "ann", Note: "note"}))
 					d.begin(rapid.IntRange(0, 5).Draw(rt, "lane"))
 				}
 				for range 12 {

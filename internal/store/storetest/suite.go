@@ -207,7 +207,7 @@ func (b *bench) no(err error) {
 // totals gives a flow's equation and checks that nothing is left over.
 func (b *bench) totals(flow string) state.FlowTotals {
 	b.t.Helper()
-	all, err := b.Totals(b.ctx())
+	all, _, _, err := b.StatusSnapshot(b.ctx())
 	b.no(err)
 	for i := range all {
 		if n := all[i].Unaccounted(); n != 0 {

@@ -50,7 +50,7 @@ func testResolve(t *testing.T, b *bench) {
 	if _, _, err := b.Resolve(b.ctx(), "customer", "crm", "", "", "event"); err == nil {
 		t.Error("an empty id was resolved")
 	}
-	if n, err := b.Duplicates(b.ctx()); n != 0 || err != nil {
+	if _, _, n, err := b.StatusSnapshot(b.ctx()); n != 0 || err != nil {
 		t.Errorf("duplicates: %d, %v", n, err)
 	}
 	hubs := []*store.Store{b.Store, b.other()}
@@ -196,7 +196,7 @@ func testDuplicates(t *testing.T, b *bench) {
 	}
 	want := func(n int64, why string) {
 		t.Helper()
-		if got, err := b.Duplicates(b.ctx()); got != n || err != nil {
+		if _, _, got, err := b.StatusSnapshot(b.ctx()); got != n || err != nil {
 			t.Fatalf("%s: %d duplicates, want %d (%v)", why, got, n, err)
 		}
 	}
