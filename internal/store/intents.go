@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 
@@ -87,6 +88,13 @@ func (t *tx) openIntents(members []*member) error {
 	})
 	if err != nil {
 		return err
+	}
+	for k, in := range last {
+		if done[k] && t.s.remembered != nil {
+			now := state.Intent{Flow: cleanText(in.Flow), Entity: k.entity, Hub: k.hub, System: k.system, EventID: k.event, Create: in.Create, External: cleanText(in.External),
+				Opened: unstamp(cmp.Or(stamp(in.Opened), t.now)), Topic: cleanText(in.Topic), Partition: in.Partition, Epoch: in.Epoch}
+			t.note(func(m *remembered) { m.openIntent(&now) })
+		}
 	}
 	for _, m := range members {
 		if in := &m.intent.in; !done[cleanKey(intentKeyOf(in))] {
@@ -204,6 +212,8 @@ func (t *tx) leaveClaims(intents map[intentKey]bool) error {
 func (t *tx) closeIntents(closes map[intentKey]bool) (map[pair]bool, error) {
 	var one, every []any
 	for _, k := range sortedKeys(closes, compareIntentKeys) {
+		k = cleanKey(k)
+		t.note(func(m *remembered) { m.closeIntent(k) })
 		if k.event == "" {
 			every = append(every, k.entity, k.hub, k.system)
 		} else {

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"database/sql"
+	"maps"
 	"slices"
 
 	"github.com/waybill-hub/waybill/internal/state"
@@ -39,6 +40,12 @@ type sighting struct {
 // object is the sighting without the id under which the object was seen.
 func (s sighting) object() sighting {
 	return sighting{entity: s.entity, system: s.system, external: s.external}
+}
+
+// place is the sighting without what was seen there.
+func (s sighting) place() sighting {
+	s.deleted = false
+	return s
 }
 
 func compareSightings(a, b sighting) int {
@@ -96,6 +103,7 @@ func (t *tx) saveRefs(c *refChanges) error {
 	}
 	rows := c.rows()
 	refs := t.refValues(rows)
+	t.noteRefs(refs)
 	if t.d == sqlite {
 		met, err := t.updateRefs(refs)
 		if err != nil {
@@ -133,6 +141,20 @@ func (t *tx) refValues(rows []*state.Ref) []any {
 		refs = append(refs, r.Entity, r.Hub, r.System, r.Local, b2i(r.Deleted), known, flow, received, event, r.ETag, updated, key, foldOf(r.Local))
 	}
 	return refs
+}
+
+// noteRefs keeps for the commit what rows of refs change.
+func (t *tx) noteRefs(refs []any) {
+	if t.s.remembered == nil {
+		return
+	}
+	clean(refs)
+	for v := range slices.Chunk(refs, refWidth) {
+		text := func(i int) string { return v[i].(string) }
+		k := object{text(0), text(1), text(2)}
+		row := &refRow{local: text(3), deleted: v[4].(int64) != 0, known: v[5].([]byte), flow: text(6), received: text(7), event: text(8), etag: text(9), updated: v[10].(int64)}
+		t.note(func(m *remembered) { m.setRef(row, k) })
+	}
 }
 
 // updateRefs writes what does not change the id of a reference that is there, and tells which those are. SQLite writes every index of a column
@@ -196,6 +218,8 @@ func (t *tx) endRefs(rows []*state.Ref) error {
 		if _, err := t.exec("UPDATE refs SET deleted = 1 WHERE entity = ? AND hub = ? AND system = ? AND local = ?", r.Entity, r.Instead, r.System, r.Local); err != nil {
 			return err
 		}
+		k, local := object{cleanText(r.Entity), cleanText(r.Instead), cleanText(r.System)}, cleanText(r.Local)
+		t.note(func(m *remembered) { m.forget(k, local) })
 	}
 	return nil
 }
@@ -207,7 +231,19 @@ func (t *tx) saveSightings(seen []sighting) error {
 	}
 	last := map[sighting]bool{} // key without deleted → deleted
 	for _, s := range seen {
-		last[sighting{entity: s.entity, system: s.system, external: s.external, local: s.local}] = s.deleted
+		last[s.place()] = s.deleted
+	}
+	if m := t.s.remembered; m != nil {
+		maps.DeleteFunc(last, func(place sighting, deleted bool) bool {
+			if _, changed := t.written.seen[place]; changed {
+				return false
+			}
+			place.deleted = deleted
+			return m.sighted(place)
+		})
+		if len(last) == 0 {
+			return nil
+		}
 	}
 	// Mostly nothing is new, or the object is seen in the system for the first time.
 	others := map[sighting]int{} // rows per object and system
@@ -228,6 +264,7 @@ func (t *tx) saveSightings(seen []sighting) error {
 		if now, same := last[k]; !same {
 			others[k.object()]++
 		} else if now == (deleted != 0) {
+			t.noteSeen(k, now)
 			delete(last, k)
 		}
 		return nil
@@ -241,6 +278,7 @@ func (t *tx) saveSightings(seen []sighting) error {
 		if !changed {
 			continue
 		}
+		t.noteSeen(k, deleted)
 		values = append(values, k.entity, k.system, k.external, k.local, b2i(deleted), int64(0), t.now)
 		if n := len(several); others[k.object()] > 1 && (n < 3 || several[n-3] != k.entity || several[n-2] != k.system || several[n-1] != k.external) {
 			several = append(several, k.entity, k.system, k.external)
@@ -266,6 +304,10 @@ func (t *tx) saveApplied(applied map[appliedKey]*state.Applied) error {
 	values := make([]any, 0, 7*len(applied))
 	for _, k := range sortedKeys(applied, compareAppliedKeys) {
 		a := applied[k]
+		if t.s.remembered != nil {
+			now := &state.Applied{Entity: cleanText(a.Entity), Hub: cleanText(a.Hub), System: cleanText(a.System), Origin: cleanText(a.Origin), Version: cleanText(a.Version), Hash: cleanText(a.Hash), EventID: cleanText(a.EventID)}
+			t.note(func(m *remembered) { m.setApplied(now) })
+		}
 		values = append(values, a.Entity, a.Hub, a.System, a.Origin, a.Version, a.Hash, a.EventID)
 	}
 	return t.insert("INSERT INTO applied (entity, hub, system, origin, version, hash, event_id)", 7, values,

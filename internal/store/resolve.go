@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -44,8 +45,9 @@ func (t *tx) resolve(entity, system, local, external, eventID string) (string, s
 		return "", "", err
 	}
 	var hub string
+	var updated int64
 	scan := func(r *sql.Rows) error { return r.Scan(&hub) }
-	if err := t.each(scan, hubIDQuery, local, system, entity); err != nil || hub != "" {
+	if err := t.each(func(r *sql.Rows) error { return r.Scan(&hub, &updated) }, hubIDQuery, local, system, entity); err != nil || hub != "" {
 		return hub, state.Found, err
 	}
 	if external != "" && external != state.NoExternal {
@@ -96,7 +98,7 @@ func (t *tx) refer(ref *state.Ref) error {
 const (
 	// A system may give a deleted object's id to another one: the living one comes first. SQLite would rather walk the primary key by
 	// the entity alone, past every object, than go by refs_local and come back: with the entity in an expression it cannot.
-	hubIDQuery   = "SELECT hub FROM refs WHERE local = ? AND system = ? AND entity || '' = ? ORDER BY deleted, updated DESC, hub LIMIT 1"
+	hubIDQuery   = "SELECT hub, updated FROM refs WHERE local = ? AND system = ? AND entity || '' = ? ORDER BY deleted, updated DESC, hub LIMIT 1"
 	localIDQuery = "SELECT local FROM refs WHERE entity = ? AND hub = ? AND system = ? AND deleted = 0 AND local <> ''"
 	refCols      = "r.entity, r.hub, r.system, r.local, r.deleted, r.known, r.known_flow, r.received, r.known_event, r.etag, r.updated"
 	targetQuery  = `SELECT r.local, r.deleted, r.known, r.known_flow, r.received, r.known_event, r.etag, r.updated, a.version, a.hash, a.event_id,
@@ -109,7 +111,17 @@ const (
 
 // HubID is the hub id of a system's object; ok is false when nobody has seen it. A deleted object keeps its hub id.
 func (s *Store) HubID(ctx context.Context, entity, system, local string) (hub string, ok bool, err error) {
-	err = s.lookups.one(ctx, s.lookups.hubID, []any{local, system, entity}, &hub)
+	m, k := s.remembered, localID{cleanText(entity), cleanText(system), cleanText(local)}
+	var turn, updated int64
+	if m != nil {
+		if hub, turn, ok = m.hub(k); ok {
+			return hub, true, ctx.Err()
+		}
+	}
+	err = s.lookups.one(ctx, s.lookups.hubID, []any{local, system, entity}, &hub, &updated)
+	if m != nil && err == nil {
+		m.learnHub(k, hub, updated, turn)
+	}
 	return found(s, "hub id", hub, err)
 }
 
@@ -128,22 +140,64 @@ func found(s *Store, op, id string, err error) (string, bool, error) {
 
 // Target is what the guards need before a write to one object in one system.
 func (s *Store) Target(ctx context.Context, entity, hub, system, origin string) (state.Target, error) {
+	k, from := object{cleanText(entity), cleanText(hub), cleanText(system)}, cleanText(origin)
+	if s.remembered == nil {
+		o, err := s.readTarget(ctx, k, from)
+		if err != nil {
+			return state.Target{External: state.ExternalID(entity, hub)}, s.wrap("target", err)
+		}
+		return o.target(k, o.applied[from])
+	}
+	if err := ctx.Err(); err != nil {
+		return state.Target{}, s.wrap("target", err)
+	}
+	o, applied, look := s.remembered.target(k, from)
+	if look != nil {
+		var err error
+		if o, err = s.readTarget(ctx, k, from); err != nil {
+			s.remembered.learn(k, look, nil)
+			return state.Target{External: state.ExternalID(entity, hub)}, s.wrap("target", err)
+		}
+		applied = o.applied[from]
+		s.remembered.learn(k, look, o)
+	}
+	return o.target(k, applied)
+}
+
+// target gives what is known of an object for the guards of one origin. Nothing of it is shared.
+func (o *knownObject) target(k object, applied *state.Applied) (out state.Target, err error) {
+	out.External, out.Intents = state.ExternalID(k.entity, k.hub), slices.Clone(o.intents)
+	if r := o.ref; r != nil {
+		out.Ref = &state.Ref{Entity: k.entity, Hub: k.hub, System: k.system, Local: r.local, Deleted: r.deleted, ETag: r.etag, Updated: unstamp(r.updated)}
+		if out.Ref.Known, err = known(r.known, r.flow, r.received, r.event); err != nil {
+			return out, err
+		}
+	}
+	if applied != nil {
+		a := *applied
+		out.Applied = &a
+	}
+	return out, nil
+}
+
+// readTarget reads it.
+func (s *Store) readTarget(ctx context.Context, k object, origin string) (*knownObject, error) {
 	var row struct {
 		local, seenBy, received, event, etag, version, hash, appliedBy, flow, intentOf, external, topic sql.NullString
 		deleted, updated, create, opened, part, epoch                                                   sql.NullInt64
 		known                                                                                           []byte
 	}
-	out := state.Target{External: state.ExternalID(entity, hub)}
+	out := &knownObject{applied: map[string]*state.Applied{origin: nil}}
 	first := true
 	// One row an open intent: mostly there is none, and one row.
-	err := s.lookups.rows(ctx, s.lookups.target, []any{entity, hub, system, entity, hub, system, origin, entity, hub, system}, func(r *sql.Rows) error {
+	err := s.lookups.rows(ctx, s.lookups.target, []any{k.entity, k.hub, k.system, k.entity, k.hub, k.system, origin, k.entity, k.hub, k.system}, func(r *sql.Rows) error {
 		err := r.Scan(&row.local, &row.deleted, &row.known, &row.seenBy, &row.received, &row.event, &row.etag, &row.updated, &row.version, &row.hash, &row.appliedBy,
 			&row.flow, &row.intentOf, &row.create, &row.external, &row.opened, &row.topic, &row.part, &row.epoch)
 		if err != nil {
 			return err
 		}
 		if row.intentOf.Valid {
-			out.Intents = append(out.Intents, state.Intent{Flow: row.flow.String, Entity: entity, Hub: hub, System: system, EventID: row.intentOf.String, Create: row.create.Int64 != 0,
+			out.intents = append(out.intents, state.Intent{Flow: row.flow.String, Entity: k.entity, Hub: k.hub, System: k.system, EventID: row.intentOf.String, Create: row.create.Int64 != 0,
 				External: row.external.String, Opened: unstamp(row.opened.Int64), Topic: row.topic.String, Partition: int(row.part.Int64), Epoch: row.epoch.Int64})
 		}
 		if !first {
@@ -151,17 +205,15 @@ func (s *Store) Target(ctx context.Context, entity, hub, system, origin string) 
 		}
 		first = false
 		if row.local.Valid {
-			out.Ref = &state.Ref{Entity: entity, Hub: hub, System: system, Local: row.local.String, Deleted: row.deleted.Int64 != 0, ETag: row.etag.String, Updated: unstamp(row.updated.Int64)}
-			if out.Ref.Known, err = known(row.known, row.seenBy.String, row.received.String, row.event.String); err != nil {
-				return err
-			}
+			out.ref = &refRow{local: row.local.String, deleted: row.deleted.Int64 != 0, known: row.known, flow: row.seenBy.String, received: row.received.String, event: row.event.String,
+				etag: row.etag.String, updated: row.updated.Int64}
 		}
 		if row.version.Valid {
-			out.Applied = &state.Applied{Entity: entity, Hub: hub, System: system, Origin: origin, Version: row.version.String, Hash: row.hash.String, EventID: row.appliedBy.String}
+			out.applied[origin] = &state.Applied{Entity: k.entity, Hub: k.hub, System: k.system, Origin: origin, Version: row.version.String, Hash: row.hash.String, EventID: row.appliedBy.String}
 		}
 		return nil
 	})
-	return out, s.wrap("target", err)
+	return out, err
 }
 
 func known(fields []byte, flow, received, event string) (*state.Known, error) {

@@ -44,6 +44,7 @@ type Store struct {
 	lookups     *lookups
 	kept        kept
 	documents   documentsKept
+	remembered  *remembered // nil: others write, too
 	unlock      func() error
 	// life is the store's, seen what the folder of a SQLite file knew of it at the start (see lifeMark).
 	life, seen lifeMark
@@ -117,6 +118,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, s.openError(err)
 	}
 	if s.d == sqlite {
+		s.remembered = newRemembered(mostRemembered)
 		// Who held leases is dead: this process has the file for itself. By a clock that was set back they would not run out for long.
 		if _, err := c.ExecContext(ctx, "UPDATE leases SET holder = '', expires = 0 WHERE holder <> ''"); err != nil {
 			return nil, s.openError(err)

@@ -22,6 +22,8 @@ type tx struct {
 	ahead []statement
 	// woken: messages that waited may be ready.
 	woken bool
+	// written is for what this process remembers.
+	written written
 }
 
 func (t *tx) prepare(q string) (*sql.Stmt, error) {

@@ -274,6 +274,7 @@ func (w *writer) transact(group []*member) (err error) {
 		// It may be committed all the same.
 		err = &fault.Error{Kind: fault.UnknownOutcome, System: "store", Op: "commit", Err: err}
 	}
+	w.s.remembered.committed(&t.written, err != nil)
 	if err == nil {
 		failpoint.Hit(failpoint.StoreCommitted)
 	}
