@@ -20,7 +20,7 @@ func (r *Runner) commit(ctx context.Context, p *partition, results []result, lif
 		refs = refs || results[i].Ref != nil
 	}
 	// A commit is not abandoned at once when the hub is asked to stop: the calls it records have been made.
-	cctx, cancel := lingering(ctx, r.Clock, commitGrace)
+	cctx, cancel := lifecycle.Linger(ctx, r.Clock, commitGrace, nil)
 	defer cancel()
 	asked := r.Clock.Elapsed()
 	if err := r.store.Commit(cctx, c); err != nil {
@@ -70,14 +70,3 @@ func (r *Runner) recordCalls(res *result) {
 
 // commitGrace is how long a commit may still take once the hub is stopping.
 const commitGrace = 10 * time.Second
-
-// lingering is a context that ends d after parent does.
-func lingering(parent context.Context, clock lifecycle.Clock, d time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
-	stop := context.AfterFunc(parent, func() {
-		// Ends with d or, when the work is done first, with ctx itself.
-		_ = lifecycle.Sleep(ctx, clock, d)
-		cancel(context.Cause(parent))
-	})
-	return ctx, func() { stop(); cancel(context.Canceled) }
-}

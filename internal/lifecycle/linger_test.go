@@ -33,6 +33,19 @@ func TestLinger(t *testing.T) {
 			}
 		})
 	}
+	t.Run("whatever the cause", func(t *testing.T) {
+		clock := NewManual(time.Unix(1000, 0))
+		parent, end := context.WithCancelCause(context.Background())
+		ctx, cancel := Linger(parent, clock, time.Minute, nil)
+		defer cancel()
+		end(fenced)
+		_ = clock.BlockUntil(t.Context(), 1)
+		if ctx.Err() != nil {
+			t.Fatal("ended at once")
+		}
+		clock.Advance(time.Minute)
+		<-ctx.Done()
+	})
 	t.Run("the end of the work leaves nothing behind", func(t *testing.T) {
 		clock := NewManual(time.Unix(1000, 0))
 		parent, end := context.WithCancelCause(context.Background())

@@ -4,7 +4,6 @@ package submit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -221,13 +220,10 @@ func (d *Door) store(ctx context.Context, g *gate, rows []state.Inbound, by *eve
 	if err := ctx.Err(); err != nil { // while others were before it
 		return Receipt{}, err
 	}
-	ctx, cancel := lifecycle.WithTimeout(context.WithoutCancel(ctx), d.c.Clock, d.c.Timeout, errSlowStore)
+	ctx, cancel := lifecycle.WithTimeout(context.WithoutCancel(ctx), d.c.Clock, d.c.Timeout, lifecycle.ErrSlowStore)
 	defer cancel()
 	failed := func(err error) (Receipt, error) {
-		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
-			err = fmt.Errorf("%w: %w", cause, err)
-		}
-		return Receipt{}, fmt.Errorf("submit to flow %s: %w", g.flow.Name, err)
+		return Receipt{}, fmt.Errorf("submit to flow %s: %w", g.flow.Name, lifecycle.Caused(ctx, err))
 	}
 	waiting, err := d.c.Inbox.CountUnpublished(ctx, g.flow.Name, MostWaiting)
 	if err != nil {
@@ -254,8 +250,6 @@ func (d *Door) store(ctx context.Context, g *gate, rows []state.Inbound, by *eve
 	}
 	return out, nil
 }
-
-var errSlowStore = errors.New("the store did not answer in time")
 
 // later is a fault after which the same is worth another try.
 func later(format string, args ...any) error {

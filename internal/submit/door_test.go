@@ -16,6 +16,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -354,7 +355,7 @@ func TestSlowStore(t *testing.T) {
 		}()
 		<-in.begun
 		b.Clock.Advance(defaultTimeout)
-		if err := <-failed; !errors.Is(err, errSlowStore) {
+		if err := <-failed; !errors.Is(err, lifecycle.ErrSlowStore) {
 			t.Errorf("%v", err)
 		}
 	})

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -68,20 +67,16 @@ func (h *Handler) rows(k *hook, r *http.Request, req *request, deliveries []deli
 	return rows, nil
 }
 
-var errSlowStore = errors.New("the store did not answer in time")
-
 // accept commits the rows. Once begun it is not ended by the sender's going away: half of the hub's promise would be left.
 func (h *Handler) accept(k *hook, r *http.Request, rows []state.Inbound) (taken, error) {
-	ctx, cancel := lifecycle.WithTimeout(context.WithoutCancel(r.Context()), h.c.Clock, h.c.AcceptTimeout, errSlowStore)
+	ctx, cancel := lifecycle.WithTimeout(context.WithoutCancel(r.Context()), h.c.Clock, h.c.AcceptTimeout, lifecycle.ErrSlowStore)
 	defer cancel()
 	outcome, _, err := h.c.Inbox.Accept(ctx, rows, nil, nil)
 	if err == nil && len(outcome) != len(rows) {
 		err = fmt.Errorf("the store answered for %d of %d rows", len(outcome), len(rows))
 	}
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
-			err = fmt.Errorf("%w: %w", cause, err)
-		}
+		err = lifecycle.Caused(ctx, err)
 		ref := &refusal{status: http.StatusServiceUnavailable, detail: "the hub cannot store the delivery now; send it again", retry: storeRetry, err: err}
 		if f, ok := fault.As(err); ok && f.RetryAfter > 0 {
 			ref.retry = f.RetryAfter
