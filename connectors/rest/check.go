@@ -77,6 +77,14 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	o.Create.Success.complete(n.Get("create").Get("success"), p)
 	o.Update.Success.complete(n.Get("update").Get("success"), p)
 	o.Delete.Success.complete(n.Get("delete").Get("success"), p)
+	o.checkBulk(&o.Create, n.Get("create").Get("bulk"), p)
+	o.checkBulk(&o.Update.writeSettings, n.Get("update").Get("bulk"), p)
+	if o.Update.Bulk != nil {
+		def(&o.Update.Bulk.ID, o.ID)
+		if o.Update.Style == "put" {
+			p.AddHint(n.Get("update").Get("bulk").Pos(), "remove one of the two", "bulk: style put reads each object before it writes it")
+		}
+	}
 	pg := &o.List.Paging
 	def(&pg.Parameter, pg.Style)
 	def(&pg.Next, "next")

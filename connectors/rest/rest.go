@@ -5,13 +5,16 @@ package rest
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/gather"
 	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -47,7 +50,12 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	if err != nil {
 		return nil, err
 	}
-	return &system{name: s.Name, set: set, client: client, clock: lifecycle.Real()}, nil
+	sys := &system{name: s.Name, set: set, client: client, clock: lifecycle.Real(), log: s.Log}
+	if sys.log == nil {
+		sys.log = slog.New(slog.DiscardHandler)
+	}
+	sys.bulk = sys.bulks()
+	return sys, nil
 }
 
 type system struct {
@@ -57,6 +65,10 @@ type system struct {
 	clock  lifecycle.Clock
 	// served and refused are pages that came, and tokens that were refused although the walk had begun anew.
 	served, refused placeSet
+	// bulk is where writes wait that may go together, whole what a request of several was refused with as a whole; empty: it was not.
+	bulk  *gather.Queue[*bulked]
+	whole atomic.Value
+	log   *slog.Logger
 }
 
 var (

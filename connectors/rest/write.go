@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/gather"
 	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
@@ -39,15 +40,26 @@ func (s *system) create(ctx context.Context, o *object, w *connector.Write) (con
 			return connector.Result{}, s.fail(fault.Invalid, op, "the document is no JSON: %s", err)
 		}
 	}
-	r := o.Create.request(op, o.Create.Path, body)
-	o.headers(&r, w, "")
-	j := s.writing(o, &o.Create.Success, w.Doc)
-	j.creating = true
-	resp, err := s.do(ctx, r, j)
-	if err != nil {
-		return connector.Result{}, err
+	one := func(ctx context.Context) (connector.Result, error) {
+		r := o.Create.request(op, o.Create.Path, body)
+		o.headers(&r, w, "")
+		resp, err := s.do(ctx, r, s.creating(o, &o.Create.Success, w.Doc))
+		if err != nil {
+			return connector.Result{}, err
+		}
+		return s.result(op, o, &o.Create, resp, "")
 	}
-	return s.result(op, o, &o.Create, resp, "")
+	if o.Create.Bulk == nil {
+		return one(ctx)
+	}
+	return s.gathered(&bulked{Place: gather.At(ctx), o: o, ws: &o.Create, creating: true, op: op, doc: body, sent: w.Doc, one: one})
+}
+
+// creating makes the judge of a create.
+func (s *system) creating(o *object, own *successRules, sent []byte) *judge {
+	j := s.writing(o, own, sent)
+	j.creating = true
+	return j
 }
 
 func (s *system) update(ctx context.Context, o *object, w *connector.Write) (connector.Result, error) {
@@ -67,13 +79,23 @@ func (s *system) update(ctx context.Context, o *object, w *connector.Write) (con
 			return connector.Result{}, s.fail(fault.Invalid, op, "the document is no JSON: %s", err)
 		}
 	}
-	r := o.Update.request(op, path, body)
-	o.headers(&r, w, etag)
-	resp, err := s.do(ctx, r, s.writing(o, &o.Update.Success, w.Doc))
-	if err != nil {
-		return connector.Result{}, err
+	one := func(ctx context.Context) (connector.Result, error) {
+		r := o.Update.request(op, path, body)
+		o.headers(&r, w, etag)
+		resp, err := s.do(ctx, r, s.writing(o, &o.Update.Success, w.Doc))
+		if err != nil {
+			return connector.Result{}, err
+		}
+		return s.result(op, o, &o.Update.writeSettings, resp, w.Local)
 	}
-	return s.result(op, o, &o.Update.writeSettings, resp, w.Local)
+	if o.Update.Bulk == nil || etag != "" && o.ETag != "body" { // a document has no place for a header's token
+		return one(ctx)
+	}
+	doc, err := withText(body, o.Update.Bulk.ID, w.Local)
+	if err != nil {
+		return connector.Result{}, s.fail(fault.Invalid, op, "the document is no JSON: %s", err)
+	}
+	return s.gathered(&bulked{Place: gather.At(ctx), o: o, ws: &o.Update.writeSettings, op: op, doc: doc, sent: w.Doc, local: w.Local, one: one})
 }
 
 // merged reads the object and lays the change over it. Without a token of the caller's, the one just read guards the

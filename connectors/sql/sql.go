@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/gather"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -42,21 +43,22 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
-	db := &database{name: s.Name, set: set, zone: zone, clock: lifecycle.Real(), changes: gather{most: max(1, set.Limit.Batch), lanes: max(1, set.Limit.Concurrency)}}
-	db.changes.run = db.carryOut
+	db := &database{name: s.Name, set: set, zone: zone, clock: lifecycle.Real()}
+	lanes := max(1, set.Limit.Concurrency)
 	db.scrub.AddSettings(set)
 	var err error
 	var open func(conns int) (*sql.DB, error)
 	switch set.Driver {
 	case "sqlite":
 		db.dialect = sqlite{}
-		db.changes.lanes = 1 // it has one writer: to wait here is cheaper, and fairer, than to wait in the database
+		lanes = 1 // it has one writer: to wait here is cheaper, and fairer, than to wait in the database
 		open = func(conns int) (*sql.DB, error) { return openSQLite(s.Path(set.Path), conns, set.Timeout) }
 	case "postgres":
 		db.dialect = postgres{}
 		db.scrub.Add(password(set.URL.Reveal()))
 		open = func(conns int) (*sql.DB, error) { return openPostgres(set.URL.Reveal(), conns) }
 	}
+	db.changes = db.gathered(max(1, set.Limit.Batch), lanes)
 	if db.sql, err = open(set.Limit.Concurrency); err != nil {
 		return nil, fmt.Errorf("open database: %w", db.scrub.Error(err))
 	}
@@ -78,7 +80,7 @@ type database struct {
 	zone    *time.Location
 	clock   lifecycle.Clock
 	scrub   connector.Scrubber
-	changes gather
+	changes *gather.Queue[*wish]
 }
 
 var (

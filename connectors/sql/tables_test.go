@@ -327,7 +327,7 @@ func TestCancelledWaitForTheWriter(t *testing.T) {
 	p := newSQLite(t)
 	p.tables(t)
 	db := open(t, p, orders)
-	db.changes.busy = db.changes.lanes // another change is under way
+	defer db.changes.Hold()() // another change is under way
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := db.Write(ctx, connector.Write{Object: "order", Action: connector.Create, Doc: []byte(`{"code":"A"}`)})

@@ -5,143 +5,39 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/gather"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
-	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // wish is a change that somebody waits for.
 type wish struct {
-	ctx      context.Context
+	gather.Place
 	op       string
 	object   *object
 	creating bool
 	fn       func(ctx context.Context, tx *sql.Tx) error
-	alone    bool // in a transaction of its own
-	done     chan error
 }
 
 // make carries the wish out in a transaction. A panic is its failure: the lane that it runs in is shared.
 func (w *wish) make(ctx context.Context, tx *sql.Tx) error {
-	return guarded(func() error { return w.fn(ctx, tx) })
+	return gather.Guarded(func() error { return w.fn(ctx, tx) })
 }
 
-// guarded makes a panic one line of an error.
-func guarded(work func() error) error {
-	panicked := true
-	err := lifecycle.Guard(func() error {
-		err := work()
-		panicked = false
-		return err
-	})
-	if panicked {
-		line, _, _ := strings.Cut(err.Error(), "\n")
-		return errors.New("this is a fault of Waybill: " + line)
-	}
-	return err
-}
-
-// gather makes changes in transactions: what waits while one is made goes together in the next. So a change that comes alone waits for nothing, and
-// many at once share the wait for the disk. Each has an answer of its own.
-type gather struct {
-	most  int           // changes of a transaction
-	lanes int           // transactions at once
-	run   func([]*wish) // makes the changes of one, and answers each
-
-	mu      sync.Mutex
-	waiting []*wish
-	busy    int
-}
-
-// add has a wish carried out. It gives false, with nothing done, where the wish is not begun when its ctx ends.
-func (g *gather) add(w *wish) (error, bool) {
-	g.mu.Lock()
-	g.waiting = append(g.waiting, w)
-	g.begin()
-	g.mu.Unlock()
-	select {
-	case err := <-w.done:
-		return err, true
-	case <-w.ctx.Done():
-	}
-	if g.drop(w) {
-		return nil, false
-	}
-	return <-w.done, true
-}
-
-// begin opens another lane where one is free. It is called with the lock held.
-func (g *gather) begin() {
-	if g.busy < g.lanes {
-		g.busy++
-		go g.work()
-	}
-}
-
-// drop takes back a wish that is not begun.
-func (g *gather) drop(w *wish) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	i := slices.Index(g.waiting, w)
-	if i >= 0 {
-		g.waiting = slices.Delete(g.waiting, i, i+1)
-	}
-	return i >= 0
-}
-
-// again puts wishes in front: those that are to be made one by one, and those that nobody has begun.
-func (g *gather) again(alone, untouched []*wish) {
-	for _, w := range alone {
-		w.alone = true
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.waiting = slices.Concat(alone, untouched, g.waiting)
-	for range len(alone) + len(untouched) {
-		g.begin()
-	}
-}
-
-func (g *gather) work() {
-	for batch := g.take(); batch != nil; batch = g.take() {
-		if err := guarded(func() error { g.run(batch); return nil }); err != nil {
-			for _, w := range batch {
-				select {
-				case w.done <- &fault.Error{Kind: fault.UnknownOutcome, Op: w.op, Err: err}:
-				default: // it has its answer
-				}
-			}
-		}
-	}
-}
-
-// take gives the next wishes of one transaction; nil, and the lane is free, when there are none.
-func (g *gather) take() []*wish {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	n := 0
-	for n < len(g.waiting) && n < g.most && (n == 0 || !g.waiting[0].alone && !g.waiting[n].alone) {
-		n++
-	}
-	if n == 0 {
-		g.busy--
-		return nil
-	}
-	batch := slices.Clone(g.waiting[:n])
-	g.waiting = slices.Delete(g.waiting, 0, n)
-	return batch
+// gathered are changes that go together in transactions.
+func (db *database) gathered(most, lanes int) *gather.Queue[*wish] {
+	return &gather.Queue[*wish]{Most: most, Lanes: lanes, Run: db.carryOut,
+		Failed: func(w *wish, err error) error { return &fault.Error{Kind: fault.UnknownOutcome, Op: w.op, Err: err} }}
 }
 
 // change runs fn in a transaction and commits it. A failure before the commit means that nothing was applied. fn may be run again, in another
 // transaction, when the first was rolled back for others.
 func (db *database) change(ctx context.Context, op string, o *object, creating bool, fn func(ctx context.Context, tx *sql.Tx) error) error {
-	w := &wish{ctx: ctx, op: op, object: o, creating: creating, fn: fn, done: make(chan error, 1)}
-	err, begun := db.changes.add(w)
+	w := &wish{Place: gather.At(ctx), op: op, object: o, creating: creating, fn: fn}
+	err, begun := db.changes.Make(w)
 	if !begun {
 		return db.classify(op, o, creating, ctx.Err())
 	}
@@ -151,17 +47,17 @@ func (db *database) change(ctx context.Context, op string, o *object, creating b
 // carryOut makes the changes of one transaction, and answers each.
 func (db *database) carryOut(batch []*wish) {
 	if len(batch) == 1 {
-		batch[0].done <- db.single(batch[0])
+		batch[0].Answer(db.single(batch[0]))
 		return
 	}
 	if alone, untouched := db.together(batch); len(alone)+len(untouched) > 0 {
-		db.changes.again(alone, untouched)
+		db.changes.Again(alone, untouched)
 	}
 }
 
 // single makes a change in a transaction of its own.
 func (db *database) single(w *wish) error {
-	ctx, cancel := context.WithTimeout(w.ctx, db.set.Timeout)
+	ctx, cancel := context.WithTimeout(w.Ctx, db.set.Timeout)
 	defer cancel()
 	tx, err := db.sql.BeginTx(ctx, nil)
 	if err != nil {
@@ -216,12 +112,12 @@ const (
 // No failure counts: what a change has met may be another one of the transaction (a double of what was just added), or the transaction itself (a trigger that
 // writes by its time or number). It is made again alone, and says then what is wrong.
 func (db *database) together(batch []*wish) (alone, untouched []*wish) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), db.set.Timeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].Ctx), db.set.Timeout)
 	defer cancel()
 	tx, err := db.sql.BeginTx(ctx, nil)
 	if err != nil {
 		for _, w := range batch {
-			w.done <- db.classify(w.op, w.object, w.creating, err)
+			w.Answer(db.classify(w.op, w.object, w.creating, err))
 		}
 		return nil, nil
 	}
@@ -232,7 +128,7 @@ func (db *database) together(batch []*wish) (alone, untouched []*wish) {
 	}
 	if err := written(); err != nil {
 		for _, w := range batch {
-			w.done <- db.fail(fault.Unavailable, w.op, "%s", err)
+			w.Answer(db.fail(fault.Unavailable, w.op, "%s", err))
 		}
 		return nil, nil
 	}
@@ -240,7 +136,7 @@ func (db *database) together(batch []*wish) (alone, untouched []*wish) {
 		if w == nil {
 			return batch, nil
 		}
-		w.done <- db.fenced(w, err)
+		w.Answer(db.fenced(w, err))
 		return slices.DeleteFunc(batch, func(o *wish) bool { return o == w }), nil
 	}
 	if ctx.Err() != nil {
@@ -251,7 +147,7 @@ func (db *database) together(batch []*wish) (alone, untouched []*wish) {
 		return batch, nil // rolled back, for one of them: which, they say one by one
 	}
 	for _, w := range made {
-		w.done <- db.committed(w.op, err)
+		w.Answer(db.committed(w.op, err))
 	}
 	return alone, untouched
 }
@@ -272,7 +168,7 @@ func (db *database) write(ctx context.Context, tx *sql.Tx, batch []*wish) (made,
 			break
 		}
 		// One whose caller does not wait any more is not waited for.
-		defer context.AfterFunc(w.ctx, cancel)()
+		defer context.AfterFunc(w.Ctx, cancel)()
 		if _, err := tx.ExecContext(ctx, "SAVEPOINT waybill"); err != nil {
 			return nil, nil, nil, false
 		}
@@ -293,9 +189,9 @@ func (db *database) fences(made []*wish) (w *wish, err error) {
 	for range 2 {
 		began := db.clock.Elapsed()
 		for _, w := range made {
-			err := w.ctx.Err()
+			err := w.Ctx.Err()
 			if err == nil {
-				err = connector.Fence(w.ctx)
+				err = connector.Fence(w.Ctx)
 			}
 			if err != nil {
 				return w, err

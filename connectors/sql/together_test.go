@@ -23,8 +23,8 @@ type crowd struct {
 
 func newCrowd(db *database) *crowd {
 	c := &crowd{db: db}
-	run := db.changes.run
-	db.changes.run = func(batch []*wish) {
+	run := db.changes.Run
+	db.changes.Run = func(batch []*wish) {
 		c.mu.Lock()
 		c.sets = append(c.sets, len(batch))
 		c.mu.Unlock()
@@ -62,27 +62,15 @@ func (c *crowd) change(t *testing.T, changes ...func(context.Context, *sql.Tx) e
 
 // together makes calls, each of which asks for one change, and lets the first change begin when all wait, in their order.
 func (c *crowd) together(calls []func()) {
-	g := &c.db.changes
-	for held := false; !held; runtime.Gosched() { // when what was made before has let its lane go
-		g.mu.Lock()
-		if held = g.busy == 0; held {
-			g.busy = g.lanes
-		}
-		g.mu.Unlock()
-	}
+	release := c.db.changes.Hold()
 	var all sync.WaitGroup
 	for i, call := range calls {
 		all.Go(call)
-		for n := 0; n <= i; runtime.Gosched() {
-			g.mu.Lock()
-			n = len(g.waiting)
-			g.mu.Unlock()
+		for c.db.changes.Waiting() <= i {
+			runtime.Gosched()
 		}
 	}
-	g.mu.Lock()
-	g.busy = 0
-	g.begin()
-	g.mu.Unlock()
+	release()
 	all.Wait()
 }
 
@@ -253,8 +241,8 @@ func TestTogetherWithOneThatGivesUp(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		asked := 0
 		giving := connector.WithFence(ctx, func(context.Context) error { asked++; return nil })
-		run := db.changes.run
-		db.changes.run = func(batch []*wish) {
+		run := db.changes.Run
+		db.changes.Run = func(batch []*wish) {
 			if len(batch) == 3 {
 				cancel()
 			}

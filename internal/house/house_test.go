@@ -31,6 +31,7 @@ var may = map[string][]string{
 	"internal/timetext":   {},
 	"internal/telemetry":  {},
 	"internal/notice":     {"internal/fault", "internal/lifecycle"},
+	"internal/gather":     {"internal/lifecycle"},
 	"internal/zones":      {},
 	"internal/state":      {"internal/event"},
 	"internal/schema":     {"internal/fault", "internal/strictyaml", "internal/jsondoc"},
@@ -76,7 +77,7 @@ var may = map[string][]string{
 	"internal/app":      {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"internal/bench":    {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"connectors":        {"connectors/...", "internal/connector"},
-	"connectors/*":      {"internal/filemode", "internal/zones", "internal/timetext", "internal/connector", "internal/fault", "internal/event", "internal/httpclient", "internal/format", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
+	"connectors/*":      {"internal/filemode", "internal/zones", "internal/timetext", "internal/connector", "internal/fault", "internal/event", "internal/httpclient", "internal/format", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint", "internal/gather"},
 	"cmd/waybill":       {"internal/cli"},
 	"schemas":           {}, "flows": {}, "mappings": {}, "configs": {},
 }

@@ -70,6 +70,14 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	return c.attempt(ctx, &r, at, true)
 }
 
+// Part judges one part of an answer, such as that to one of many documents of a request, as an answer of its own: nil, or what Do would have given.
+func (c *Client) Part(r Request, part *Response) error {
+	if f := c.judged(&r, part, c.statusFault(&r, part)); f != nil {
+		return f
+	}
+	return nil
+}
+
 // attempt sends the request, and again once after a 401, or an answer that means one, where a new token may help.
 func (c *Client) attempt(ctx context.Context, r *Request, at *url.URL, auth bool) (*Response, error) {
 	resp, token, err := c.once(ctx, r, at, auth)
