@@ -70,6 +70,7 @@ func (e *env) benchCommand() *cobra.Command {
 	f.StringVar(&way.Against, "against", "", "road, idle: another build of waybill that takes turns with this one")
 	f.IntVar(&idle.Flows, "flows", 200, "idle: flows of the hub, every second one from a webhook, the next one to an HTTP target")
 	f.DurationVar(&idle.For, "for", time.Minute, "idle: how long the hub is looked at")
+	f.StringVar(&way.Beside, "beside", "", "road: dead or slow: hubs take turns that give the orders to another target too, which is that; the ratio says what it costs")
 	f.StringVar(&way.Benthos, "benthos", "", "road: the command of Benthos 4.27, which takes turns too")
 	f.IntVar(&o.Runs, "runs", 3, "orders, road: runs; the result holds the medians")
 	f.StringVar(&o.Dir, "dir", "", "keep the broker's and the hub's data in this directory, which must be empty (default: a temporary one)")
@@ -99,6 +100,9 @@ func benchFlags(c *cobra.Command, work string) (err error) {
 func (e *env) road(ctx context.Context, o bench.Options, way road.Options) error {
 	if way.Keys < 1 || way.Senders < 1 || way.Partitions < 1 || way.Concurrency < 1 || (way.Kafka == "") != (way.Postgres == "") {
 		return usage("--keys, --senders, --partitions and --concurrency are at least 1, and --kafka goes with --postgres")
+	}
+	if way.Beside != "" && way.Beside != road.Dead && way.Beside != road.Slow {
+		return usage("--beside is dead or slow, not %s", way.Beside)
 	}
 	if way.Lines < road.DefaultLines {
 		return usage("--lines is at least %d", road.DefaultLines)
@@ -151,7 +155,7 @@ func (e *env) benchBrokerCommand() *cobra.Command {
 
 func (e *env) benchEchoCommand() *cobra.Command {
 	return &cobra.Command{Use: "echo BROKER GROUP FROM TO N", Short: "The benchmark's yardstick: copies N records with nothing but a Kafka client",
-		Hidden: true, Args: cobra.ExactArgs(6), RunE: do(func(c *cobra.Command, args []string) error {
+		Hidden: true, Args: cobra.ExactArgs(5), RunE: do(func(c *cobra.Command, args []string) error {
 			n, err := strconv.Atoi(args[4])
 			if err != nil {
 				return usage("%q is not a number of records", args[4])

@@ -19,6 +19,26 @@ systems:
         external-id: ext
         find: {external: {ext: "{external}"}}
 `
+	// The same for a target beside it.
+	besideText = `  other:
+    connector: rest
+    url: http://%s
+    limit: {concurrency: %d}
+    objects:
+      order:
+        path: /orders
+        id: id
+        external-id: ext
+        find: {external: {ext: "{external}"}}
+`
+	besideFlow = `---
+flow: also-%s
+entity: order
+from: {topic: %s}
+map: order-to-erp
+to: {system: other, on-delete: ignore}
+retry: {for: 10m, backoff: 200ms..10s}
+`
 	flowsText = `flow: in-%s
 entity: order
 from:

@@ -24,6 +24,7 @@ type hub struct {
 	called string
 	binary string
 	own    bool // this build: profiles can be asked of it
+	beside string
 }
 
 func (h *hub) name() string { return h.called }
@@ -34,7 +35,7 @@ func (h *hub) start(ctx context.Context, d *drive, target string) (*started, err
 		return nil, err
 	}
 	args := []string{"run", "-c", at.config, "--log-level", "warn"}
-	if h.own && d.run == 1 {
+	if h.own && h.beside == "" && d.run == 1 {
 		for flag, file := range map[string]string{"--cpuprofile": d.CPUProfile, "--allocprofile": d.AllocProfile} {
 			if file != "" {
 				args = append(args, flag, file)
@@ -168,8 +169,17 @@ func (h *hub) project(ctx context.Context, d *drive, target string) (p project, 
 		}
 		store, p.env = `{postgres: {url: "${env:ROAD_DATABASE}"}}`, append(p.env, "ROAD_DATABASE="+database)
 	}
-	config := fmt.Sprintf(configText, broker, store, p.http, p.hooks, target, d.Concurrency)
-	files := map[string]string{"flows/road.yaml": fmt.Sprintf(flowsText, name, topic, name, topic), "mappings/road.yaml": mappingsText,
+	config, flows := fmt.Sprintf(configText, broker, store, p.http, p.hooks, target, d.Concurrency), fmt.Sprintf(flowsText, name, topic, name, topic)
+	if h.beside != "" {
+		other, end, err := besideTarget(h.beside, d)
+		if err != nil {
+			return p, err
+		}
+		drop := p.drop
+		p.drop = func(ctx context.Context) error { return errors.Join(end(), drop(ctx)) }
+		config, flows = config+fmt.Sprintf(besideText, other, d.Concurrency), flows+fmt.Sprintf(besideFlow, name, topic)
+	}
+	files := map[string]string{"flows/road.yaml": flows, "mappings/road.yaml": mappingsText,
 		"schemas/in/order.v1.json": inSchema, "schemas/out/order.v1.json": canonicalSchema, "schemas/out/erp.v1.json": erpSchema}
 	for name, text := range files {
 		if err := write(d.dir, name, text); err != nil {
@@ -189,6 +199,19 @@ func (h *hub) project(ctx context.Context, d *drive, target string) (p project, 
 		// A build that keeps no documents knows no such setting.
 	}
 	return p, write(d.dir, "configs/waybill.yaml", config)
+}
+
+// besideTarget gives the address of another target, and what ends it.
+func besideTarget(kind string, d *drive) (addr string, end func() error, err error) {
+	if kind == Dead {
+		addr, err = freeAddr()
+		return addr, func() error { return nil }, err
+	}
+	t, err := startTarget(time.Second, d.Log)
+	if err != nil {
+		return "", nil, err
+	}
+	return t.addr, t.stop, nil
 }
 
 func write(dir, name, text string) error {

@@ -32,6 +32,8 @@ type started struct {
 	stop     func() error
 }
 
+const againstName = "against"
+
 // programs are this build first, then those beside it.
 func (o *Options) programs(ctx context.Context) ([]program, error) {
 	me, err := os.Executable()
@@ -39,8 +41,11 @@ func (o *Options) programs(ctx context.Context) ([]program, error) {
 		return nil, err
 	}
 	list := []program{&hub{called: "this", binary: me, own: true}}
+	if o.Beside != "" {
+		list = append(list, &hub{called: "beside_" + o.Beside, binary: me, own: true, beside: o.Beside})
+	}
 	if o.Against != "" {
-		list = append(list, &hub{called: "against", binary: o.Against})
+		list = append(list, &hub{called: againstName, binary: o.Against})
 	}
 	if o.Benthos != "" {
 		list = append(list, &benthos{binary: o.Benthos})

@@ -28,6 +28,8 @@ type Options struct {
 	// Kafka is the address of an Apache Kafka, Postgres the URL of a PostgreSQL server's database in which each run makes a schema of its own;
 	// both or none. None: the embedded broker and SQLite.
 	Kafka, Postgres string
+	// Beside has hubs take turns that give the same orders to another target too, which is dead or slow: Dead or Slow. Empty: none.
+	Beside string
 	// Syncs counts the fsyncs of a run of its own with strace, whose times do not count.
 	Syncs bool
 	// Documents keeps those of what did not fail, for `waybill trace`.
@@ -41,6 +43,12 @@ type Options struct {
 	// Out hears how far the work is, Log what the programs have to say.
 	Out, Log io.Writer
 }
+
+// What another target beside the measured one may be: nobody listens, or it answers after a second.
+const (
+	Dead = "dead"
+	Slow = "slow"
+)
 
 // store names the set-up in the result.
 func (o *Options) store() string {
@@ -144,9 +152,10 @@ func Run(ctx context.Context, o Options) (s Summary, err error) {
 		speed, cost := ratios(mine, results[i+1], (*Result).PerSecond), ratios(mine, results[i+1], (*Result).CPUPerMessage)
 		fmt.Fprintf(o.Out, "beside %s: deliveries/s × %.2f (%.2f to %.2f), CPU a message × %.3f (%.3f to %.3f)\n", p.name(),
 			middle(speed), slices.Min(speed), slices.Max(speed), middle(cost), slices.Min(cost), slices.Max(cost))
-		if p.name() == benthosName {
+		switch p.name() {
+		case benthosName:
 			s.ToBenthos, s.CPUToBenthos = middle(speed), middle(cost)
-		} else {
+		case againstName:
 			s.ToBase, s.CPUToBase = middle(speed), middle(cost)
 		}
 	}
