@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/needtest"
 	"github.com/waybill-hub/waybill/internal/sandbox"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
+	"github.com/waybill-hub/waybill/internal/topictest"
 )
 
 // The broker's data are wiped under a hub that was killed at work; an operator recovers by the command, and the hub is killed again
@@ -43,14 +43,7 @@ func TestRecoverCommandOnKafka(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		req := kmsg.NewPtrDeleteTopicsRequest()
-		req.TimeoutMillis = 20_000
-		for _, name := range topics {
-			topic := kmsg.NewDeleteTopicsRequestTopic()
-			topic.Topic = &name
-			req.Topics, req.TopicNames = append(req.Topics, topic), append(req.TopicNames, name)
-		}
-		if _, err := req.RequestWith(t.Context(), c); err != nil && t.Context().Err() == nil {
+		if err := topictest.Delete(t.Context(), c, topics...); err != nil && t.Context().Err() == nil {
 			t.Fatal(err)
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/waybill-hub/waybill/internal/topictest"
 )
 
 const (
@@ -213,10 +214,7 @@ func (w *troubled) deleteTopic(name string) {
 		w.t.Fatal(err)
 	}
 	defer c.Close()
-	req, topic := kmsg.NewPtrDeleteTopicsRequest(), kmsg.NewDeleteTopicsRequestTopic()
-	topic.Topic = &name
-	req.TimeoutMillis, req.Topics, req.TopicNames = 10_000, append(req.Topics, topic), append(req.TopicNames, name)
-	if _, err := req.RequestWith(w.t.Context(), c); err != nil {
+	if err := topictest.Delete(w.t.Context(), c, name); err != nil {
 		w.t.Fatal(err)
 	}
 }

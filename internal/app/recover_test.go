@@ -23,6 +23,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/logcheck"
 	"github.com/waybill-hub/waybill/internal/needtest"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/topictest"
 )
 
 // onBrokers runs a test on the embedded broker and, where there is one, on Apache Kafka.
@@ -127,18 +128,7 @@ func (s *shore) admin(ask func(ctx context.Context, c *kgo.Client) error) {
 
 func (s *shore) deleteTopics(names ...string) {
 	s.t.Helper()
-	s.admin(func(ctx context.Context, c *kgo.Client) error {
-		req := kmsg.NewPtrDeleteTopicsRequest()
-		req.TimeoutMillis = 10_000
-		for _, name := range names {
-			topic := kmsg.NewDeleteTopicsRequestTopic()
-			topic.Topic = &name
-			req.Topics = append(req.Topics, topic)
-			req.TopicNames = append(req.TopicNames, name)
-		}
-		_, err := req.RequestWith(ctx, c)
-		return err
-	})
+	s.admin(func(ctx context.Context, c *kgo.Client) error { return topictest.Delete(ctx, c, names...) })
 }
 
 func (s *shore) createTopics(names ...string) {

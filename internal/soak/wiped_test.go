@@ -3,9 +3,11 @@ package soak
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/topictest"
 )
 
 var wipeFaults = []fault{
@@ -187,18 +190,10 @@ func (b *budget) deleteTopics(w *world) {
 		if err != nil {
 			return err
 		}
-		req := kmsg.NewPtrDeleteTopicsRequest()
-		req.TimeoutMillis = 20_000
-		for name := range topics {
-			t := kmsg.NewDeleteTopicsRequestTopic()
-			t.Topic = &name
-			req.Topics, req.TopicNames = append(req.Topics, t), append(req.TopicNames, name)
-		}
 		if len(topics) == 0 {
 			b.Error("there is no topic to delete")
 		}
-		_, err = req.RequestWith(ctx, c)
-		return err
+		return topictest.Delete(ctx, c, slices.Collect(maps.Keys(topics))...)
 	})
 }
 
