@@ -19,7 +19,7 @@ demo: ## the whole hub with three sandbox systems and live traffic
 test: ## checks, then every test, with the real components that this machine can have
 	@./internal/test/run
 
-test-repeat: ## every package COUNT=10 times in a random order, then RUNS=3 whole runs; the last line is the result
+test-repeat: ## every package COUNT=10 times in a random order, then RUNS=3 whole runs (0: none); the last line is the result
 	@GO="$(GO)" COUNT=$(COUNT) RUNS=$(RUNS) ./internal/test/repeat
 
 schemathesis: ## the API of running hubs against its description: every phase; `make test` has a short form of it
