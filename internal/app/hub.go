@@ -22,6 +22,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/guards"
 	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/logcheck"
@@ -173,6 +174,9 @@ func New(o Options) (*Hub, error) {
 // started before it is taken down again.
 func (h *Hub) Start(ctx context.Context) error {
 	h.started = h.clock.Now()
+	if guards.Off {
+		h.log.Warn("this build has no inbox, no intents, no version guard and no echo guard: it is for the bench alone, and loses and doubles messages")
+	}
 	steps := []struct {
 		name string
 		run  func(context.Context) error

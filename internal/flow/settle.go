@@ -7,6 +7,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/flow/deliver"
+	"github.com/waybill-hub/waybill/internal/guards"
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -27,6 +28,12 @@ func (r *Runner) settle(p *partition, a *deliver.Attempt, offset int64, v *decid
 	}
 	res := result{lane: lane, ev: ev, send: v.Send, taken: a.Taken, left: v.Left, Result: state.Result{Offset: offset, Outcome: v.Outcome, Reason: v.Reason,
 		Ref: v.Ref, Source: v.Source, Applied: v.Applied, Close: v.Closes, Retried: v.Retried, Resubmit: v.Resubmit}}
+	if guards.Off {
+		res.Applied, res.Close = nil, nil
+		if res.Ref != nil {
+			res.Ref.Known = nil
+		}
+	}
 	if v.Claimed {
 		res.Leave = v.Left
 	}

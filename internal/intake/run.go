@@ -82,7 +82,7 @@ func Start(c Config) (*Intake, error) {
 	}
 	in := &Intake{c: c, works: map[string]*work{}}
 	hooks, err := webhook.New(webhook.Config{
-		Inbox: c.Store, Clock: c.Clock, Log: c.Log, Observer: c.Observer, Memory: c.Memory, MinRate: c.MinRate, AcceptTimeout: c.AcceptTimeout, Carries: c.Carries, Wake: in.Wake,
+		Inbox: in.inbox(), Clock: c.Clock, Log: c.Log, Observer: c.Observer, Memory: c.Memory, MinRate: c.MinRate, AcceptTimeout: c.AcceptTimeout, Carries: c.Carries, Wake: in.Wake,
 	}, nil)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,6 @@
+//go:build benchbare
+
+package guards
+
+// Off: the guards are left out.
+const Off = true
