@@ -30,8 +30,8 @@ type dialect interface {
 	unstamped(version, typ string) string
 	// clock is a query for the database's time as the transaction began; empty where that is the hub's.
 	clock() string
-	// hurry makes a transaction of many wait for no lock of others for long; empty where there is nothing to say.
-	hurry() string
+	// lockWait makes a transaction of many wait for no lock of others for long; empty where there is nothing to say.
+	lockWait() string
 	// probe is a query for a number that shows whether the database works.
 	probe() string
 	// text selects a column as text.
@@ -58,7 +58,7 @@ type sqlite struct{}
 func (sqlite) param(int) string { return "?" }
 func (sqlite) probe() string    { return "PRAGMA schema_version" } // read from the file's first page
 func (sqlite) clock() string    { return "" }                      // a file has none
-func (sqlite) hurry() string    { return "" }                      // the whole file is the transaction's
+func (sqlite) lockWait() string { return "" }                      // the whole file is the transaction's
 
 // stamped: SQLite takes any text in any column. One that is no number compares as text whatever the column's affinity, and every number comes before
 // it. "/~" comes before every digit.
@@ -132,7 +132,7 @@ func (postgres) textTimes() bool              { return false }
 func (postgres) oneState() sql.IsolationLevel { return sql.LevelRepeatableRead }
 func (postgres) boolean(b bool) any           { return b }
 func (postgres) clock() string                { return "SELECT transaction_timestamp()" }
-func (postgres) hurry() string                { return "SET LOCAL lock_timeout = '100ms'" }
+func (postgres) lockWait() string             { return "SET LOCAL lock_timeout = '100ms'" }
 
 // stamped: the years before 1, and -infinity, are no stamps.
 func (postgres) stamped(version, typ string) string {

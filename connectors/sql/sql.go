@@ -80,7 +80,7 @@ type database struct {
 	zone    *time.Location
 	clock   lifecycle.Clock
 	scrub   connector.Scrubber
-	changes *gather.Queue[*wish]
+	changes *gather.Queue[*pending]
 }
 
 var (

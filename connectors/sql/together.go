@@ -13,8 +13,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/gather"
 )
 
-// wish is a change that somebody waits for.
-type wish struct {
+// pending is a change that somebody waits for.
+type pending struct {
 	gather.Place
 	op       string
 	object   *object
@@ -22,21 +22,21 @@ type wish struct {
 	fn       func(ctx context.Context, tx *sql.Tx) error
 }
 
-// make carries the wish out in a transaction. A panic is its failure: the lane that it runs in is shared.
-func (w *wish) make(ctx context.Context, tx *sql.Tx) error {
+// make makes the change in a transaction. A panic is its failure: the lane that it runs in is shared.
+func (w *pending) make(ctx context.Context, tx *sql.Tx) error {
 	return gather.Guarded(func() error { return w.fn(ctx, tx) })
 }
 
 // gathered are changes that go together in transactions.
-func (db *database) gathered(most, lanes int) *gather.Queue[*wish] {
-	return &gather.Queue[*wish]{Most: most, Lanes: lanes, Run: db.carryOut,
-		Failed: func(w *wish, err error) error { return &fault.Error{Kind: fault.UnknownOutcome, Op: w.op, Err: err} }}
+func (db *database) gathered(most, lanes int) *gather.Queue[*pending] {
+	return &gather.Queue[*pending]{Most: most, Lanes: lanes, Run: db.carryOut,
+		Failed: func(w *pending, err error) error { return &fault.Error{Kind: fault.UnknownOutcome, Op: w.op, Err: err} }}
 }
 
 // change runs fn in a transaction and commits it. A failure before the commit means that nothing was applied. fn may be run again, in another
 // transaction, when the first was rolled back for others.
 func (db *database) change(ctx context.Context, op string, o *object, creating bool, fn func(ctx context.Context, tx *sql.Tx) error) error {
-	w := &wish{Place: gather.At(ctx), op: op, object: o, creating: creating, fn: fn}
+	w := &pending{Place: gather.At(ctx), op: op, object: o, creating: creating, fn: fn}
 	err, begun := db.changes.Make(w)
 	if !begun {
 		return db.classify(op, o, creating, ctx.Err())
@@ -45,7 +45,7 @@ func (db *database) change(ctx context.Context, op string, o *object, creating b
 }
 
 // carryOut makes the changes of one transaction, and answers each.
-func (db *database) carryOut(batch []*wish) {
+func (db *database) carryOut(batch []*pending) {
 	if len(batch) == 1 {
 		batch[0].Answer(db.single(batch[0]))
 		return
@@ -56,7 +56,7 @@ func (db *database) carryOut(batch []*wish) {
 }
 
 // single makes a change in a transaction of its own.
-func (db *database) single(w *wish) error {
+func (db *database) single(w *pending) error {
 	ctx, cancel := context.WithTimeout(w.Ctx, db.set.Timeout)
 	defer cancel()
 	tx, err := db.sql.BeginTx(ctx, nil)
@@ -93,7 +93,7 @@ func commit(tx *sql.Tx) error {
 	return err
 }
 
-func (db *database) fenced(w *wish, err error) error {
+func (db *database) fenced(w *pending, err error) error {
 	return &fault.Error{Kind: fault.Unavailable, System: db.name, Op: w.op, Err: err}
 }
 
@@ -111,7 +111,7 @@ const (
 //
 // No failure counts: what a change has met may be another one of the transaction (a double of what was just added), or the transaction itself (a trigger that
 // writes by its time or number). It is made again alone, and says then what is wrong.
-func (db *database) together(batch []*wish) (alone, untouched []*wish) {
+func (db *database) together(batch []*pending) (alone, untouched []*pending) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].Ctx), db.set.Timeout)
 	defer cancel()
 	tx, err := db.sql.BeginTx(ctx, nil)
@@ -137,7 +137,7 @@ func (db *database) together(batch []*wish) (alone, untouched []*wish) {
 			return batch, nil
 		}
 		w.Answer(db.fenced(w, err))
-		return slices.DeleteFunc(batch, func(o *wish) bool { return o == w }), nil
+		return slices.DeleteFunc(batch, func(o *pending) bool { return o == w }), nil
 	}
 	if ctx.Err() != nil {
 		return batch, nil
@@ -153,11 +153,11 @@ func (db *database) together(batch []*wish) (alone, untouched []*wish) {
 }
 
 // write makes the changes of a transaction. Not ok: the transaction is lost, and nothing of it is applied.
-func (db *database) write(ctx context.Context, tx *sql.Tx, batch []*wish) (made, alone, untouched []*wish, ok bool) {
+func (db *database) write(ctx context.Context, tx *sql.Tx, batch []*pending) (made, alone, untouched []*pending, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, min(batchTime, db.set.Timeout))
 	defer cancel()
-	if hurry := db.dialect.hurry(); hurry != "" {
-		if _, err := tx.ExecContext(ctx, hurry); err != nil {
+	if lockWait := db.dialect.lockWait(); lockWait != "" {
+		if _, err := tx.ExecContext(ctx, lockWait); err != nil {
 			return nil, nil, nil, false
 		}
 	}
@@ -185,7 +185,7 @@ func (db *database) write(ctx context.Context, tx *sql.Tx, batch []*wish) (made,
 }
 
 // fences asks for each change whether it is still this hub's to make; w is one that is not. Where the answers take long, they are asked once more.
-func (db *database) fences(made []*wish) (w *wish, err error) {
+func (db *database) fences(made []*pending) (w *pending, err error) {
 	for range 2 {
 		began := db.clock.Elapsed()
 		for _, w := range made {

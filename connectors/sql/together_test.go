@@ -24,7 +24,7 @@ type crowd struct {
 func newCrowd(db *database) *crowd {
 	c := &crowd{db: db}
 	run := db.changes.Run
-	db.changes.Run = func(batch []*wish) {
+	db.changes.Run = func(batch []*pending) {
 		c.mu.Lock()
 		c.sets = append(c.sets, len(batch))
 		c.mu.Unlock()
@@ -242,7 +242,7 @@ func TestTogetherWithOneThatGivesUp(t *testing.T) {
 		asked := 0
 		giving := connector.WithFence(ctx, func(context.Context) error { asked++; return nil })
 		run := db.changes.Run
-		db.changes.Run = func(batch []*wish) {
+		db.changes.Run = func(batch []*pending) {
 			if len(batch) == 3 {
 				cancel()
 			}

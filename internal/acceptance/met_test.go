@@ -172,7 +172,7 @@ func TestToAndFro(t *testing.T) {
 	crm, crmURL := peopleOf(t, map[string]any{"email": "ann@example.com", "name": "Ann"})
 	erp, erpURL := peopleOf(t)
 	flow := func(name, from, to string) string {
-		return "flow: " + name + "\nentity: customer\nfrom: {system: " + from + ", poll: {every: 200ms}}\nkey: source.email\nid: source.id\nversion: text(source.rev)\nto: {system: " + to + ", find-by: [email]}\n"
+		return "flow: " + name + "\nentity: customer\nfrom: {system: " + from + ", poll: {every: 1s}}\nkey: source.email\nid: source.id\nversion: text(source.rev)\nto: {system: " + to + ", find-by: [email]}\n"
 	}
 	p := metProject(t, "  crm:\n    connector: rest\n    url: "+crmURL+"\n"+peopleObjects+"  erp:\n    connector: rest\n    url: "+erpURL+"\n"+peopleObjects,
 		flow("there", "crm", "erp")+"---\n"+flow("back", "erp", "crm"))

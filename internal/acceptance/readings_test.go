@@ -71,7 +71,7 @@ to: {topic: canonical.reading}
 ---
 flow: till-readings
 entity: reading
-from: {system: till, files: {every: 200ms}}
+from: {system: till, files: {every: 1s}}
 accept: reading.v1
 key: source.number
 map: plain-reading

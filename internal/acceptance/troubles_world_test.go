@@ -73,14 +73,14 @@ slo: {late-after: 1h, waiting-after: 2s}
 `
 	priceFlow = `flow: prices
 entity: price
-from: {system: src, poll: {every: 300ms}}
+from: {system: src, poll: {every: 1s}}
 accept: order.v1
 key: source.no
 to: {topic: canonical.price}
 `
 	stockFlow = `flow: stock
 entity: inventory
-from: {system: depot, files: {every: 200ms}}
+from: {system: depot, files: {every: 1s}}
 accept: order.v1
 key: source.no
 to: {topic: canonical.stock}

@@ -124,7 +124,7 @@ func (h *Hub) Edit(ctx context.Context, e state.Edit) (api.Rehearsal, error) {
 	if !h.private(q.Flow).None() && bytes.Contains(e.Data, []byte(`"`+privacy.Masked+`"`)) {
 		return api.Rehearsal{}, &api.Invalid{Detail: "personal data is masked in the document: get it with ?clear=true, and edit that"}
 	}
-	would, err := h.rehearse(ctx, &q, e.Data)
+	would, err := h.dryRun(ctx, &q, e.Data)
 	if err != nil {
 		return would, err
 	}
@@ -138,8 +138,8 @@ func (h *Hub) Edit(ctx context.Context, e state.Edit) (api.Rehearsal, error) {
 	return would, nil
 }
 
-// rehearse refuses a new document for a stored message, or says what a replay of it would come to.
-func (h *Hub) rehearse(ctx context.Context, q *state.Queued, data []byte) (api.Rehearsal, error) {
+// dryRun refuses a new document for a stored message, or says what a replay of it would come to.
+func (h *Hub) dryRun(ctx context.Context, q *state.Queued, data []byte) (api.Rehearsal, error) {
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
 	if err := doc.Reset(data, jsondoc.Limits{}); err != nil {

@@ -209,7 +209,7 @@ func (h *Hub) readAgain(ctx context.Context, f *config.Flow, key string) (*event
 			failed = err
 			continue
 		case err != nil:
-			return nil, h.unasked(ctx, f, err)
+			return nil, h.askFailed(ctx, f, err)
 		}
 		for i := range got {
 			if h.keyOf(ctx, f, &got[i]) == key && len(got) == 1 {
@@ -226,7 +226,7 @@ func (h *Hub) readAgain(ctx context.Context, f *config.Flow, key string) (*event
 	case len(found) > 1:
 		return nil, &api.Invalid{Detail: fmt.Sprintf("%s holds %d objects that %s may name: %s: give the id of one", f.From.System, len(found), key, locals(found))}
 	case failed != nil:
-		return nil, h.unasked(ctx, f, failed)
+		return nil, h.askFailed(ctx, f, failed)
 	case !asked:
 		return nil, &api.Invalid{Detail: fmt.Sprintf("%s cannot be asked for one %s by its id or key: let it send it again", f.From.System, f.Entity)}
 	}
@@ -275,8 +275,8 @@ func (h *Hub) keyOf(ctx context.Context, f *config.Flow, ev *event.Event) string
 	return m.ComputedKey(ctx)
 }
 
-// unasked is the error of a question to the source: what it says of the object is the person's, anything else may be over soon.
-func (h *Hub) unasked(ctx context.Context, f *config.Flow, err error) error {
+// askFailed is the error of a question to the source: what it says of the object is the person's, anything else may be over soon.
+func (h *Hub) askFailed(ctx context.Context, f *config.Flow, err error) error {
 	switch {
 	case errors.Is(err, intake.ErrNotBegun):
 		return fmt.Errorf("%s was not asked: %w", f.From.System, err)

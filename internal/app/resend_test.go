@@ -154,7 +154,7 @@ func TestResendSaysWhoFailed(t *testing.T) {
 		{t.Context(), errors.New("503"), "till was asked: 503"},
 		{late, context.Canceled, "till was asked: the source did not answer in time"},
 	} {
-		if err := h.unasked(c.ctx, f, c.err); err.Error() != c.want {
+		if err := h.askFailed(c.ctx, f, c.err); err.Error() != c.want {
 			t.Errorf("%q, want %q", err, c.want)
 		}
 	}

@@ -69,7 +69,7 @@ func (r *Runner) recall(ctx context.Context, topic string, number int) error {
 		}
 	}
 	longest := max(r.flow.Retry.Max, r.target.Bound()+r.target.VisibleAfter)
-	return r.Store.Hurry(ctx, r.flow.Name, topic, number, r.steady().Add(longest))
+	return r.Store.PullForward(ctx, r.flow.Name, topic, number, r.steady().Add(longest))
 }
 
 // Gap passes offsets that hold no record.

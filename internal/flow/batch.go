@@ -120,8 +120,8 @@ type result struct {
 	send *event.Record // to be published before the result is stored
 	took time.Duration
 	// taken are the objects to let go when the result is stored; left is an intent that stays open.
-	taken []deliver.Hold
-	left  []state.Intent
+	taken    []deliver.Hold
+	stayOpen []state.Intent
 }
 
 // pending are the decided records of a batch that are not yet published and stored.

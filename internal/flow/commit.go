@@ -54,7 +54,7 @@ func (r *Runner) commit(ctx context.Context, p *partition, results []result, lif
 
 // recordCalls keeps what is known of calls true to what is stored.
 func (r *Runner) recordCalls(res *result) {
-	r.openIntents.Add(res.left...)
+	r.openIntents.Add(res.stayOpen...)
 	if len(res.Close) == 0 {
 		return
 	}
@@ -63,7 +63,7 @@ func (r *Runner) recordCalls(res *result) {
 			s.Ledger().Settle(&res.Close[i], r.Clock.Elapsed())
 		}
 	}
-	if len(res.left) == 0 {
+	if len(res.stayOpen) == 0 {
 		r.openIntents.Forget(res.ev.ID)
 	}
 }

@@ -511,6 +511,7 @@ func TestClockIsSet(t *testing.T) {
 		w.clock.Step(time.Hour)
 		w.died("orders-to-erp", order("A", 2, "2"), false)
 		w.clock.Step(-time.Hour)
+		w.atRest = 3
 		began := w.clock.Elapsed()
 		w.must(in, event.Event{ID: "p", Source: "erp", Key: "T1", Version: "2", Operation: event.Upsert, Data: []byte(`{"no":"A","qty":2,"number":"SO-1","rev":2}`)})
 		w.expect("erp-orders", "delivered=1")

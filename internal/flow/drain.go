@@ -143,7 +143,7 @@ func (r *Runner) comeBack(ctx context.Context, p *partition) error {
 	if n == p.backs {
 		return nil
 	}
-	err := r.store.hurry(ctx, p)
+	err := r.store.pullForward(ctx, p)
 	if err == nil {
 		p.backs = n
 	}

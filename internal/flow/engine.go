@@ -40,7 +40,7 @@ type Store interface {
 	GivenUp(ctx context.Context, flow, topic string, partition int, limit int) ([]string, error)
 	Drainable(ctx context.Context, flow, topic string, partition int, lane string, limit int) ([]state.Queued, error)
 	ParkedByID(ctx context.Context, id int64) (state.Queued, error)
-	Hurry(ctx context.Context, flow, topic string, partition int, latest time.Time) error
+	PullForward(ctx context.Context, flow, topic string, partition int, latest time.Time) error
 	Intents(ctx context.Context, flow string) ([]state.Intent, error)
 	Refused(ctx context.Context, flow, eventID string, reading int) (bool, error)
 	Inbound(ctx context.Context, seq int64) (state.Inbound, error)

@@ -118,7 +118,7 @@ func (p patient) queued(ctx context.Context, id int64) (state.Queued, error) {
 	return insist(ctx, p, "stored queue", func() (state.Queued, error) { return p.r.Store.ParkedByID(ctx, id) })
 }
 
-// hurry lets what rests in a partition go on at once.
-func (p patient) hurry(ctx context.Context, at *partition) error {
-	return p.insist(ctx, "what rests", func() error { return p.r.Store.Hurry(ctx, p.r.flow.Name, at.Topic, at.Number, p.r.steady()) })
+// pullForward lets what rests in a partition go on at once.
+func (p patient) pullForward(ctx context.Context, at *partition) error {
+	return p.insist(ctx, "what rests", func() error { return p.r.Store.PullForward(ctx, p.r.flow.Name, at.Topic, at.Number, p.r.steady()) })
 }

@@ -26,7 +26,7 @@ func (r *Runner) settle(p *partition, a *deliver.Attempt, offset int64, v *decid
 		hidden = r.secrets(ev, v.Trail.Mapped)
 		hide(v, hidden)
 	}
-	res := result{lane: lane, ev: ev, send: v.Send, taken: a.Taken, left: v.Left, Result: state.Result{Offset: offset, Outcome: v.Outcome, Reason: v.Reason,
+	res := result{lane: lane, ev: ev, send: v.Send, taken: a.Taken, stayOpen: v.Left, Result: state.Result{Offset: offset, Outcome: v.Outcome, Reason: v.Reason,
 		Ref: v.Ref, Source: v.Source, Applied: v.Applied, Close: v.Closes, Retried: v.Retried, Resubmit: v.Resubmit}}
 	if guards.Off {
 		res.Applied, res.Close = nil, nil

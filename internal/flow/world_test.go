@@ -355,6 +355,8 @@ type world struct {
 	deps  Deps
 	path  string           // of the store
 	next  map[string]int64 // offset by flow
+	// atRest is how many timers are waited for when nobody is at work: one of each flow, and the one of who waits. The clock is turned on only then. 0: two.
+	atRest int
 }
 
 // onWoken calls f as the hub has all flows look when what messages waited for has come.
@@ -502,7 +504,7 @@ func (w *world) turn(done <-chan error) error {
 	for {
 		idle, stop := context.WithCancel(ctx)
 		waiting := make(chan struct{})
-		go func() { _ = w.clock.BlockUntil(idle, 2); close(waiting) }()
+		go func() { _ = w.clock.BlockUntil(idle, max(2, w.atRest)); close(waiting) }()
 		select {
 		case err := <-done:
 			stop()

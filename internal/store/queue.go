@@ -127,9 +127,9 @@ func (s *Store) Drainable(ctx context.Context, flow, topic string, partition int
 	return append(out, more...), s.wrap("drainable", err)
 }
 
-// Hurry lets no held message of a partition rest beyond latest: the clock by which it was to rest may have been wrong, or was set since.
-func (s *Store) Hurry(ctx context.Context, flow, topic string, partition int, latest time.Time) error {
-	return s.do(ctx, "hurry held messages", func(t *tx) error {
+// PullForward lets no held message of a partition rest beyond latest: the clock by which it was to rest may have been wrong, or was set since.
+func (s *Store) PullForward(ctx context.Context, flow, topic string, partition int, latest time.Time) error {
+	return s.do(ctx, "pull held messages forward", func(t *tx) error {
 		_, err := t.exec("UPDATE queue SET not_before = ? WHERE flow = ? AND topic = ? AND part = ? AND follower = 0 AND not_before > ?",
 			stamp(latest), flow, topic, partition, stamp(latest))
 		return err

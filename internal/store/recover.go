@@ -27,7 +27,7 @@ func (s *Store) PreviewRecovery(ctx context.Context, rec *state.Recovery) (*stat
 		return nil
 	})
 	if err != nil {
-		return nil, s.wrap("rehearse a recovery", err)
+		return nil, s.wrap("preview a recovery", err)
 	}
 	return out, nil
 }

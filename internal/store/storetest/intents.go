@@ -186,7 +186,7 @@ func testClaimRace(t *testing.T, b *bench) {
 }
 
 // No held message rests beyond what its new owner lets one rest.
-func testHurry(t *testing.T, b *bench) {
+func testPullForward(t *testing.T, b *bench) {
 	p := b.part(0)
 	at := func(d time.Duration) func(*state.Queued) {
 		return func(q *state.Queued) { q.NotBefore = b.clock.Now().Add(d) }
@@ -194,7 +194,7 @@ func testHurry(t *testing.T, b *bench) {
 	p.commit(rest(0, state.Held, "far", at(time.Hour)), rest(1, state.Held, "near", at(time.Second)), rest(2, state.Held, "behind", at(time.Hour)))
 	other := b.part(1)
 	other.commit(rest(0, state.Held, "theirs", at(time.Hour)))
-	b.no(b.Hurry(b.ctx(), p.Flow, p.Topic, 0, b.clock.Now().Add(time.Minute)))
+	b.no(b.PullForward(b.ctx(), p.Flow, p.Topic, 0, b.clock.Now().Add(time.Minute)))
 	b.clock.Add(time.Second)
 	b.due(p, "near")
 	b.clock.Add(time.Minute)

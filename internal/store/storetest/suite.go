@@ -46,7 +46,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"WaiterForHub", testWaiterForHub}, {"WaiterForLocal", testWaiterForLocal}, {"WaiterForIntents", testWaiterForIntents},
 		{"WaitersWoken", testWaitersWoken}, {"WaiterRace", testWaiterRace}, {"IntentRace", testIntentRace},
 		{"IntentFenced", testIntentFenced}, {"IntentAgain", testIntentAgain}, {"IntentClose", testIntentClose}, {"Claims", testClaims}, {"ClaimRace", testClaimRace},
-		{"Hurry", testHurry}, {"DrainableOfPartition", testDrainableOfPartition}, {"Tried", testTried},
+		{"PullForward", testPullForward}, {"DrainableOfPartition", testDrainableOfPartition}, {"Tried", testTried},
 		{"Leases", testLeases}, {"LeaseOfAnotherTime", testLeaseOfAnotherTime}, {"Journal", testJournal}, {"Trace", testTrace}, {"Documents", testDocuments}, {"DocumentsOff", testDocumentsOff}, {"DocumentsBySize", testDocumentsBySize}, {"Begin", testBegin}, {"Runs", testRuns}, {"Pauses", testPauses}, {"Resumes", testResumes}, {"SourceWishes", testSourceWishes}, {"KnownObjects", testKnownObjects}, {"Audits", testAudits},
 		{"Closed", testClosed}, {"Canceled", testCanceled}, {"Model", testModel}, {"QueueModel", testQueueModel},
 	} {
