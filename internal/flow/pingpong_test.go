@@ -204,7 +204,21 @@ func TestThereAndBackKeepsNews(t *testing.T) {
 }
 
 // hasty is a system whose answer to a create gets lost; before anybody looks, a user changes what was made.
-type hasty struct{ *stamped }
+type hasty struct {
+	*stamped
+	silent int // how often it does not answer a look: so long that the message is held in between, and another delivery looks
+}
+
+func (h *hasty) Find(ctx context.Context, l connector.Lookup) ([]connector.Record, error) {
+	h.mu.Lock()
+	h.silent--
+	silent := h.silent >= 0
+	h.mu.Unlock()
+	if silent {
+		return nil, refusedConn
+	}
+	return h.stamped.Find(ctx, l)
+}
 
 func (h *hasty) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
 	r, err := h.stamped.Write(ctx, w)
@@ -217,13 +231,17 @@ func (h *hasty) Write(ctx context.Context, w connector.Write) (connector.Result,
 // What a user has changed in an object between its create, whose answer got lost, and the look that found it, is news and travels, also where the
 // create wrote that very field.
 func TestNewsOfAnAdoptedObject(t *testing.T) {
-	for name, flows := range map[string]string{"copied": thereAndBack, "mapped": through("plain")} {
+	for name, c := range map[string]struct {
+		flows  string
+		silent int
+	}{"copied": {thereAndBack, 0}, "mapped": {through("plain"), 0}, "copied, and held": {thereAndBack, 12}, "mapped, and held": {through("plain"), 12}} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorldOf(t, flows, store.Config{})
-			erp, erp2 := &stamped{target: w.erp, seen: map[string]int{}}, &hasty{&stamped{target: w.erp2, seen: map[string]int{}}}
+			w := newWorldOf(t, c.flows, store.Config{})
+			erp, erp2 := &stamped{target: w.erp, seen: map[string]int{}}, &hasty{&stamped{target: w.erp2, seen: map[string]int{}}, c.silent}
 			w.deps.Systems["erp"].Connector, w.deps.Systems["erp2"].Connector = erp, erp2
 			w.erp2.script = []step{{apply: true, err: fault.New(fault.UnknownOutcome, "no answer")}}
 			there, back := w.flow("there"), w.flow("back")
+			w.atRest = 3
 			erp.objects["E1"] = map[string]any{"no": "A", "qty": 1}
 			erp.stamp("E1")
 			for range 6 {
@@ -233,6 +251,11 @@ func TestNewsOfAnAdoptedObject(t *testing.T) {
 				for _, e := range erp2.changes(t, "erp2") {
 					w.must(back, e)
 				}
+				// Some of it may be held, or wait for that.
+				w.until("all have their fate", func() bool {
+					a, b := w.totals("there"), w.totals("back")
+					return a.Held+a.Waiting+b.Held+b.Waiting == 0
+				})
 			}
 			if got := fmt.Sprintln(erp.objects["E1"]["qty"], erp2.objects["T1"]["qty"], len(erp2.objects)); got != "2 2 1\n" {
 				t.Errorf("got %s, want the user's quantity on both sides, and one object", got)

@@ -96,11 +96,11 @@ func (d *Delivery) Refused() { d.outcome(Refuse) }
 
 // Lost: nobody knows whether the request was applied; it may be under way until a time. Where another write of the object could be undone by it, shared
 // tells all deliveries of it.
-func (d *Delivery) Lost(in *state.Intent, until time.Duration, shared bool) {
+func (d *Delivery) Lost(in *state.Intent, until time.Duration, shared bool, sent string) {
 	d.outcome(Lose)
 	d.until = max(d.until, until)
 	if shared {
-		d.ledger.lost(in, until)
+		d.ledger.lost(in, until, sent)
 	}
 }
 
@@ -133,6 +133,19 @@ func (d *Delivery) InheritedOwn() bool {
 
 // OwnCreate: what is in doubt is this delivery's own call, and never was another.
 func (d *Delivery) OwnCreate() bool { return d.LostHere() && !d.wasInDoubt }
+
+// Repeats: what is in doubt are earlier attempts of this very event, and each has sent the document of that hash.
+func (d *Delivery) Repeats(sent string) bool {
+	if sent == "" || d.restored || d.LostHere() || len(d.inherited) == 0 {
+		return false
+	}
+	for i := range d.inherited {
+		if in := &d.inherited[i]; in.EventID != d.event || d.ledger.sent(in) != sent {
+			return false
+		}
+	}
+	return true
+}
 
 // IsRestored: what the store has lost may have made the object. OnlyRestored: and nothing else is in doubt.
 func (d *Delivery) IsRestored() bool { return d.restored }

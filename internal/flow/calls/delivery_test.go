@@ -22,7 +22,7 @@ func TestDelivery(t *testing.T) {
 	lose := func(t *testing.T, d *Delivery, until time.Duration) {
 		t.Helper()
 		send(t, d)
-		d.Lost(&own, until, false)
+		d.Lost(&own, until, false, "")
 	}
 	none := func(*state.Intent) time.Duration { return 0 }
 	type says struct {
@@ -78,5 +78,49 @@ func TestDelivery(t *testing.T) {
 				t.Errorf("%+v, want %+v", got, tt.want)
 			}
 		})
+	}
+}
+
+// What earlier attempts of the event have sent is known where this process has sent it, under whatever epoch, and all of it was the same.
+func TestRepeats(t *testing.T) {
+	own, other, next := intentOf("e", 1), intentOf("other", 1), intentOf("e", 2)
+	for name, c := range map[string]struct {
+		before func(l *Ledger)
+		meets  []state.Intent
+		tell   func(d *Delivery)
+		want   bool
+	}{
+		"the same":                       {func(l *Ledger) { l.lost(&own, 0, "a") }, []state.Intent{own}, nil, true},
+		"the same, twice":                {func(l *Ledger) { l.lost(&own, 0, "a"); l.lost(&own, 0, "a") }, []state.Intent{own}, nil, true},
+		"another document":               {func(l *Ledger) { l.lost(&own, 0, "b") }, []state.Intent{own}, nil, false},
+		"another one first":              {func(l *Ledger) { l.lost(&own, 0, "b"); l.lost(&own, 0, "a") }, []state.Intent{own}, nil, false},
+		"another one under an old epoch": {func(l *Ledger) { l.lost(&own, 0, "b"); l.lost(&next, 0, "a") }, []state.Intent{next}, nil, false},
+		"the same under an old epoch":    {func(l *Ledger) { l.lost(&own, 0, "a"); l.lost(&next, 0, "a") }, []state.Intent{next}, nil, true},
+		"refused before":                 {func(l *Ledger) { l.refused(&own); l.lost(&own, 0, "a") }, []state.Intent{own}, nil, true},
+		"another process's":              {func(l *Ledger) { l.Until(&own, 0, 0) }, []state.Intent{own}, nil, false},
+		"nobody's":                       {func(*Ledger) {}, []state.Intent{own}, nil, false},
+		"another event's beside it":      {func(l *Ledger) { l.lost(&own, 0, "a"); l.lost(&other, 0, "a") }, []state.Intent{own, other}, nil, false},
+		"what the store has lost":        {func(l *Ledger) { l.lost(&own, 0, "a") }, []state.Intent{own}, func(d *Delivery) { d.Restored(true) }, false},
+		"nothing stands":                 {func(l *Ledger) { l.lost(&own, 0, "a") }, nil, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := NewLedger()
+			c.before(l)
+			d := l.Deliver(own.EventID)
+			d.Meet(c.meets)
+			if c.tell != nil {
+				c.tell(d)
+			}
+			if got := d.Repeats("a"); got != c.want {
+				t.Error(got)
+			}
+		})
+	}
+	l := NewLedger()
+	l.lost(&own, 0, "")
+	d := l.Deliver(own.EventID)
+	d.Meet([]state.Intent{own})
+	if d.Repeats("") {
+		t.Error("what is not known is repeated")
 	}
 }

@@ -42,6 +42,8 @@ type call struct {
 	epoch int64
 	state State
 	until time.Duration // until when its request may be under way
+	// sent is the hash of the document that every request of the event held that may have been applied; empty: it is not known, or they held several.
+	sent string
 }
 
 // NewLedger makes one that knows of no call.
@@ -49,15 +51,29 @@ func NewLedger() *Ledger {
 	return &Ledger{calls: map[Object][]call{}, lateRequests: map[Object]time.Duration{}, claims: map[Object]claim{}}
 }
 
-// lost notes that the call of an intent was not answered: its request may be under way until a time, or is not, where that is over.
-func (l *Ledger) lost(in *state.Intent, until time.Duration) {
+// lost notes that the call of an intent was not answered: its request may be under way until a time, or is not, where that is over. sent is the hash of
+// what it held.
+func (l *Ledger) lost(in *state.Intent, until time.Duration, sent string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c := l.find(in); c != nil {
-		c.state, c.until = Unknown, max(c.until, until)
+		if c.state == Unknown && c.sent != sent {
+			sent = ""
+		}
+		c.state, c.until, c.sent = Unknown, max(c.until, until), sent
 		return
 	}
-	l.note(in, call{state: Unknown, until: until})
+	l.note(in, call{state: Unknown, until: until, sent: sent})
+}
+
+// sent is the hash of what every request of an intent's event held that may have been applied; empty: it is not known.
+func (l *Ledger) sent(in *state.Intent) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.find(in); c != nil && c.state == Unknown {
+		return c.sent
+	}
+	return ""
 }
 
 // refused notes that the call of an intent was certainly not applied, although the intent stands. One that is Unknown stays so.
@@ -118,6 +134,9 @@ func (l *Ledger) note(in *state.Intent, c call) {
 	l.calls[o] = append(slices.DeleteFunc(l.calls[o], func(old call) bool {
 		if old.event == c.event {
 			c.until = max(c.until, old.until)
+			if old.state == Unknown && old.sent != c.sent {
+				c.sent = ""
+			}
 		}
 		return old.event == c.event
 	}), c)

@@ -21,8 +21,8 @@ func TestLedger(t *testing.T) {
 		t.Error("it is in doubt")
 	}
 	l.sending(&ours)
-	l.lost(&ours, 2*time.Minute)
-	l.lost(&ours, time.Minute)
+	l.lost(&ours, 2*time.Minute, "")
+	l.lost(&ours, time.Minute, "")
 	l.refused(&ours) // one that is unknown stays so
 	if at := l.Until(&ours, time.Minute, time.Second); at != 2*time.Minute || l.met(&ours) == Refused {
 		t.Errorf("until %v", at)
@@ -30,13 +30,13 @@ func TestLedger(t *testing.T) {
 	// A lost call is in doubt even where it was known as refused before, and one that was refused is not known as such while another is made.
 	again := state.Intent{Entity: "order", Hub: "again", EventID: "e", Epoch: 1}
 	l.refused(&again)
-	l.lost(&again, time.Minute)
+	l.lost(&again, time.Minute, "")
 	if at := l.Until(&again, 0, time.Second); l.met(&again) != Unknown || at != time.Minute {
 		t.Errorf("a lost call is %s, until %v", l.met(&again), at)
 	}
 	// The partition was taken away and given back: the event's call is of another epoch, and what the earlier one has sent may still arrive.
 	again.Epoch = 2
-	l.lost(&again, time.Second)
+	l.lost(&again, time.Second, "")
 	if at := l.Until(&again, 0, time.Second); at != time.Minute {
 		t.Errorf("an earlier request of the event is forgotten: until %v", at)
 	}

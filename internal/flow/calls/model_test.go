@@ -114,7 +114,7 @@ func (m *model) call(t *rapid.T) {
 		m.at.Withheld()
 	case "lose":
 		m.flying = append(m.flying, request{event: m.event, until: m.now + bound})
-		m.at.Lost(&in, m.now+bound, true)
+		m.at.Lost(&in, m.now+bound, true, "")
 	}
 }
 

@@ -99,7 +99,11 @@ func (d *delivery) unknown(ctx context.Context, err error) (*decide.Verdict, err
 	}
 	d.said = err.Error()
 	in := d.intent()
-	d.calls.Lost(&in, until, d.write.Action == connector.Create || d.write.ETag == "")
+	sent := ""
+	if d.write.Action == connector.Create {
+		sent = d.to.Hash
+	}
+	d.calls.Lost(&in, until, d.write.Action == connector.Create || d.write.ETag == "", sent)
 	if d.write.Action != connector.Create {
 		return nil, err
 	}

@@ -177,9 +177,9 @@ func severalText(system, by string, got []connector.Record) string {
 	return fmt.Sprintf("%s holds %d objects with %s: %s", system, len(ids), by, strings.Join(ids, ", "))
 }
 
-// adopt takes an object that is there already as the one to create. Only what this very call has made is known to hold this very document: what
-// an earlier call made, perhaps of an earlier document, and what was there before, is written once more unless it holds it too. Absolute values
-// do no harm. What cannot be changed stays what an earlier call for this very event has made, also when the mapping was changed in between.
+// adopt takes an object that is there already as the one to create. Only what this very call has made, or an earlier attempt that is known to have sent the
+// same, is known to have been made of this very document: if it holds another one now, somebody has changed it since, and that is news. What another call
+// made, perhaps of an earlier document, and what was there before, is written once more unless it holds it too. What cannot be changed stays what an earlier call for this very event has made, also when the mapping was changed in between.
 // nil: the create has become an update of it.
 func (d *delivery) adopt(ctx context.Context, rec *connector.Record, exactly bool) (*decide.Verdict, error) {
 	if !exactly {
@@ -187,7 +187,7 @@ func (d *delivery) adopt(ctx context.Context, rec *connector.Record, exactly boo
 			return v, err
 		}
 	}
-	made := exactly && (d.calls.OwnCreate() || d.to.WriteOnce && d.calls.InheritedOwn())
+	made := exactly && (d.calls.OwnCreate() || d.calls.Repeats(d.to.Hash) || d.to.WriteOnce && d.calls.InheritedOwn())
 	d.found(rec)
 	d.met = "adopted: it was there already, found by its external id"
 	if !exactly {
