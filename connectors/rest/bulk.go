@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type bulked struct {
 	doc      []byte // as it stands in the request's list, but for wrap
 	sent     []byte // the document without what the hub adds
 	local    string
+	external string                                          // of a create
 	one      func(context.Context) (connector.Result, error) // sends it alone
 
 	res connector.Result
@@ -144,11 +146,38 @@ func (s *system) send(lot []*bulked) {
 		return
 	}
 	s.whole.Store("")
+	if why := disorder(lot, results); why != "" {
+		for _, b := range lot {
+			b.Answer(s.fail(fault.UnknownOutcome, b.op, "%s", why))
+		}
+		return
+	}
 	for i, b := range lot {
 		var err error
 		b.res, err = s.part(b, resp, results[i])
 		b.Answer(err)
 	}
+}
+
+// disorder says by what results are seen not to be in the order of the documents, although they are to be: then nobody knows which is whose, of those that
+// show no object least. Empty: nothing speaks against it.
+func disorder(lot []*bulked, results []jsondoc.Value) string {
+	ids := map[string]bool{}
+	for i, b := range lot {
+		item := at(at(results[i], b.ws.Bulk.Body), b.ws.Item)
+		id, external := b.o.answered(item, b.ws), ""
+		if b.o.ExternalID != "" {
+			external = text(at(item, b.o.ExternalID))
+		}
+		switch {
+		case b.local != "" && id != "" && id != b.local, b.external != "" && external != "" && !connector.SameExternal(external, b.external):
+			return fmt.Sprintf("result %d is about another object (%s) than document %d: results are not in the order of the documents, so nobody knows which is whose", i+1, cmp.Or(external, id), i+1)
+		case id != "" && ids[id]:
+			return fmt.Sprintf("the results give several documents the id %s", id)
+		}
+		ids[id] = true
+	}
+	return ""
 }
 
 // whileWanted is a context for a request of many: it ends when nobody waits for any of them any more.

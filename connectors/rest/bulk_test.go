@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,7 @@ type depot struct {
 	mu     sync.Mutex
 	lots   []int
 	whole  func(w http.ResponseWriter, n int) bool     // answers in place of all
+	turned bool                                        // the results come the other way round
 	result func(n int, status int, body string) string // writes one result
 }
 
@@ -78,6 +80,9 @@ func (d *depot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		said := httptest.NewRecorder()
 		d.shop.ServeHTTP(said, one)
 		results = append(results, d.result(i, said.Code, strings.TrimSpace(said.Body.String())))
+	}
+	if d.turned {
+		slices.Reverse(results)
 	}
 	w.WriteHeader(207)
 	fmt.Fprintf(w, `{"data":{"results":[%s]}}`, strings.Join(results, ","))
@@ -253,6 +258,46 @@ func TestBulkAnswers(t *testing.T) {
 			}
 			if c.result == nil && alone != c.alone {
 				t.Errorf("%d were sent alone, want %d: %v", alone, c.alone, d.shop.requests)
+			}
+		})
+	}
+}
+
+// Results in another order are not believed, whichever object they show: nothing is taken for what it is not, and what failed is not taken for another's.
+func TestBulkResultsInAnotherOrder(t *testing.T) {
+	simple := strings.ReplaceAll(bulky, ", status: status, body: body", "")
+	for name, c := range map[string]struct {
+		bulk   string
+		turned bool
+		result func(n, status int, body string) string
+		want   string
+		update string
+	}{
+		"in order":                        {bulky, false, nil, "done, double, done", "done, not-found, done"},
+		"the other way round":             {bulky, true, nil, "unknown-outcome, unknown-outcome, unknown-outcome", "unknown-outcome, unknown-outcome, unknown-outcome"},
+		"one id for several":              {simple, false, func(int, int, string) string { return `{"id":"77","success":true}` }, "unknown-outcome, unknown-outcome, unknown-outcome", "unknown-outcome, unknown-outcome, unknown-outcome"},
+		"nothing shows whose a result is": {simple, true, func(n, _ int, _ string) string { return fmt.Sprintf(`{"ref":"x","key":"%d"}`, n) }, "unknown-outcome, unknown-outcome, unknown-outcome", "done, done, done"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDepot(t)
+			d.outside(7, 1, time.Now())
+			for n := 21; n <= 23; n++ {
+				d.outside(n, 1, time.Now())
+			}
+			if c.result != nil {
+				d.result = c.result
+			}
+			d.turned = c.turned
+			sys := d.open(t, c.bulk, "")
+			if _, errs := together(t, sys, nil, making(1, 7, 2)); kinds(errs) != c.want {
+				t.Errorf("creates: %s, want %s: %v", kinds(errs), c.want, errors.Join(errs...))
+			}
+			var changes []connector.Write
+			for _, id := range []string{"1021", "404", "1023"} {
+				changes = append(changes, connector.Write{Object: "item", Action: connector.Update, Local: id, Doc: []byte(`{"name":"new"}`)})
+			}
+			if _, errs := together(t, sys, nil, changes); kinds(errs) != c.update {
+				t.Errorf("updates: %s, want %s: %v", kinds(errs), c.update, errors.Join(errs...))
 			}
 		})
 	}

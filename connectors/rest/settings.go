@@ -128,9 +128,9 @@ type bulkSettings struct {
 	Method  string `yaml:"method" default:"POST" doc:"method of the request"`
 	Path    string `yaml:"path,required" doc:"path of the request"`
 	Items   string `yaml:"items" doc:"path at which the list of documents stands in the body; default: the body is the list. wrap is around each document"`
-	ID      string `yaml:"id" doc:"update: path at which the object's id is put into its document; default: the object's id"`
+	ID      string `yaml:"id" doc:"update: path at which the object's id is put into its document, as a text; default: the object's id"`
 	Size    int    `yaml:"size" default:"50" doc:"documents in a request, at most"`
-	Results string `yaml:"results" doc:"path of the list of results inside the answer, one for each document, in their order; default: the answer is the list"`
+	Results string `yaml:"results" doc:"path of the list of results inside the answer, one for each document, in their order: where the ids in them show another order, nothing of the answer is believed; default: the answer is the list"`
 	Status  string `yaml:"status" doc:"path of a result's own HTTP status; without it success, errors and the usual forms of a refusal say what was done"`
 	Body    string `yaml:"body" doc:"path, inside a result, of what a single call would have answered: item, answer-id, answer, success and errors are applied to it; default: the result itself"`
 }

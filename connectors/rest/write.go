@@ -52,7 +52,7 @@ func (s *system) create(ctx context.Context, o *object, w *connector.Write) (con
 	if o.Create.Bulk == nil {
 		return one(ctx)
 	}
-	return s.gathered(&bulked{Place: gather.At(ctx), o: o, ws: &o.Create, creating: true, op: op, doc: body, sent: w.Doc, one: one})
+	return s.gathered(&bulked{Place: gather.At(ctx), o: o, ws: &o.Create, creating: true, op: op, doc: body, sent: w.Doc, external: w.External, one: one})
 }
 
 // creating makes the judge of a create.

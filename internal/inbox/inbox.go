@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,6 +18,9 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
+
+// ErrSlowStore is the cause of the end of a wait for the store, of whoever promises something.
+var ErrSlowStore = errors.New("the store did not answer in time")
 
 // Names of entries in state.Inbound.Headers that readers write for the relay. No HTTP header can have a name that begins with a
 // colon, so no sender can forge them.

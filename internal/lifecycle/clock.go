@@ -91,9 +91,6 @@ func WithTimeout(ctx context.Context, c Clock, d time.Duration, cause error) (co
 	return ctx, func() { cancel(context.Canceled) }
 }
 
-// ErrSlowStore is the cause of the end of a wait for the store.
-var ErrSlowStore = errors.New("the store did not answer in time")
-
 // Caused is err, a failure of what was done under ctx, behind the cause for which ctx has ended, where it has and err does not say so.
 func Caused(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {

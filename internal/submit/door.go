@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -220,7 +221,7 @@ func (d *Door) store(ctx context.Context, g *gate, rows []state.Inbound, by *eve
 	if err := ctx.Err(); err != nil { // while others were before it
 		return Receipt{}, err
 	}
-	ctx, cancel := lifecycle.WithTimeout(context.WithoutCancel(ctx), d.c.Clock, d.c.Timeout, lifecycle.ErrSlowStore)
+	ctx, cancel := lifecycle.WithTimeout(context.WithoutCancel(ctx), d.c.Clock, d.c.Timeout, inbox.ErrSlowStore)
 	defer cancel()
 	failed := func(err error) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("submit to flow %s: %w", g.flow.Name, lifecycle.Caused(ctx, err))

@@ -15,8 +15,8 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/inbox"
 	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
-	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -355,7 +355,7 @@ func TestSlowStore(t *testing.T) {
 		}()
 		<-in.begun
 		b.Clock.Advance(defaultTimeout)
-		if err := <-failed; !errors.Is(err, lifecycle.ErrSlowStore) {
+		if err := <-failed; !errors.Is(err, inbox.ErrSlowStore) {
 			t.Errorf("%v", err)
 		}
 	})

@@ -69,7 +69,7 @@ func (h *Handler) rows(k *hook, r *http.Request, req *request, deliveries []deli
 
 // accept commits the rows. Once begun it is not ended by the sender's going away: half of the hub's promise would be left.
 func (h *Handler) accept(k *hook, r *http.Request, rows []state.Inbound) (taken, error) {
-	ctx, cancel := lifecycle.WithTimeout(context.WithoutCancel(r.Context()), h.c.Clock, h.c.AcceptTimeout, lifecycle.ErrSlowStore)
+	ctx, cancel := lifecycle.WithTimeout(context.WithoutCancel(r.Context()), h.c.Clock, h.c.AcceptTimeout, inbox.ErrSlowStore)
 	defer cancel()
 	outcome, _, err := h.c.Inbox.Accept(ctx, rows, nil, nil)
 	if err == nil && len(outcome) != len(rows) {

@@ -1,5 +1,16 @@
 package road
 
+import "fmt"
+
+// configOf is the configuration of a hub with one target.
+func configOf(broker, store, http, hooks, target string, concurrency int) string {
+	return fmt.Sprintf(configText, broker, store, http, hooks) + targetOf("erp", target, concurrency)
+}
+
+func targetOf(system, addr string, concurrency int) string {
+	return fmt.Sprintf(targetText, system, addr, concurrency)
+}
+
 // The project of a hub on the road: one flow from the webhook to the canonical topic, one from there to the target.
 const (
 	configText = `broker: %s
@@ -8,19 +19,9 @@ http: {listen: "%s"}
 hooks: {listen: "%s", max-body: 1MiB, connections: 2000}
 systems:
   shop: {connector: webhook}
-  erp:
-    connector: rest
-    url: http://%s
-    limit: {concurrency: %d}
-    objects:
-      order:
-        path: /orders
-        id: id
-        external-id: ext
-        find: {external: {ext: "{external}"}}
 `
-	// The same for a target beside it.
-	besideText = `  other:
+	// A target, by its name.
+	targetText = `  %s:
     connector: rest
     url: http://%s
     limit: {concurrency: %d}

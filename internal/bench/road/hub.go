@@ -169,7 +169,7 @@ func (h *hub) project(ctx context.Context, d *drive, target string) (p project, 
 		}
 		store, p.env = `{postgres: {url: "${env:ROAD_DATABASE}"}}`, append(p.env, "ROAD_DATABASE="+database)
 	}
-	config, flows := fmt.Sprintf(configText, broker, store, p.http, p.hooks, target, d.Concurrency), fmt.Sprintf(flowsText, name, topic, name, topic)
+	config, flows := configOf(broker, store, p.http, p.hooks, target, d.Concurrency), fmt.Sprintf(flowsText, name, topic, name, topic)
 	if h.beside != "" {
 		other, end, err := besideTarget(h.beside, d)
 		if err != nil {
@@ -177,7 +177,7 @@ func (h *hub) project(ctx context.Context, d *drive, target string) (p project, 
 		}
 		drop := p.drop
 		p.drop = func(ctx context.Context) error { return errors.Join(end(), drop(ctx)) }
-		config, flows = config+fmt.Sprintf(besideText, other, d.Concurrency), flows+fmt.Sprintf(besideFlow, name, topic)
+		config, flows = config+targetOf("other", other, d.Concurrency), flows+fmt.Sprintf(besideFlow, name, topic)
 	}
 	files := map[string]string{"flows/road.yaml": flows, "mappings/road.yaml": mappingsText,
 		"schemas/in/order.v1.json": inSchema, "schemas/out/order.v1.json": canonicalSchema, "schemas/out/erp.v1.json": erpSchema}

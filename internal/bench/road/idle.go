@@ -131,7 +131,7 @@ func (o *Idle) project(dir string) (web string, err error) {
 		}
 		flows.WriteString(text)
 	}
-	config := fmt.Sprintf(configText, "{embedded: {dir: data/broker}, partitions: 4}", "{sqlite: {path: data/waybill.db}}", web, hooks, target, 64)
+	config := configOf("{embedded: {dir: data/broker}, partitions: 4}", "{sqlite: {path: data/waybill.db}}", web, hooks, target, 64)
 	for name, text := range map[string]string{"configs/waybill.yaml": config, "flows/idle.yaml": flows.String(), "mappings/road.yaml": mappingsText,
 		"schemas/in/order.v1.json": inSchema, "schemas/out/order.v1.json": canonicalSchema, "schemas/out/erp.v1.json": erpSchema} {
 		if err := write(dir, name, text); err != nil {

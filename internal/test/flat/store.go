@@ -282,31 +282,24 @@ func lookBefore(ctx context.Context, s *full) error {
 	return err
 }
 
-func write16(ctx context.Context, s *full) error {
-	var results []state.Result
-	for range 16 {
-		results = append(results, written(s.some()))
+// sixteen commits the fates of sixteen messages.
+func (s *full) sixteen(ctx context.Context, fate func(n int) state.Result, object func() int) error {
+	results := make([]state.Result, 16)
+	for i := range results {
+		results[i] = fate(object())
 	}
 	return s.commit(ctx, results...)
 }
 
-func create16(ctx context.Context, s *full) error {
-	var results []state.Result
-	for range 16 {
-		s.turn++
-		results = append(results, written(1<<40+s.turn))
-	}
-	return s.commit(ctx, results...)
+// another is the number of an object that is not there yet.
+func (s *full) another() int {
+	s.turn++
+	return 1<<40 + s.turn
 }
 
-func park16(ctx context.Context, s *full) error {
-	var results []state.Result
-	for range 16 {
-		s.turn++
-		results = append(results, parked(1<<40+s.turn))
-	}
-	return s.commit(ctx, results...)
-}
+func write16(ctx context.Context, s *full) error  { return s.sixteen(ctx, written, s.some) }
+func create16(ctx context.Context, s *full) error { return s.sixteen(ctx, written, s.another) }
+func park16(ctx context.Context, s *full) error   { return s.sixteen(ctx, parked, s.another) }
 
 func status(ctx context.Context, s *full) error {
 	_, _, _, err := s.StatusSnapshot(ctx)
@@ -325,8 +318,12 @@ func traced(ctx context.Context, s *full, key string) error {
 }
 
 func sweepPage(ctx context.Context, s *full) error {
-	got, err := s.KnownObjects(ctx, "order", "crm", "", hubID(s.some()), 500)
-	_ = got
+	const size = 500
+	after := fmt.Sprintf("C1%02d", s.some()%100) // ids are texts: behind each of these stand enough
+	got, err := s.KnownObjects(ctx, "order", "crm", "", after, size)
+	if err == nil && len(got) != size {
+		return fmt.Errorf("%d objects behind %s", len(got), after)
+	}
 	return err
 }
 
