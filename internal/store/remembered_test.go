@@ -313,3 +313,38 @@ func TestLooksThatAreOvertaken(t *testing.T) {
 		t.Error("what was read is not remembered")
 	}
 }
+
+// Where two objects have one id, which of them is found follows their times, also backwards; and an id whose way back was forgotten is not believed.
+func TestRememberedIDs(t *testing.T) {
+	s, p := rememberedStore(t, filepath.Join(t.TempDir(), "w.db"))
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for i, r := range []struct {
+		hub     string
+		updated int64
+		want    string
+	}{{"h1", 3, "h1"}, {"h2", 5, "h2"}, {"h2", 6, "h2"}, {"h2", 1, "h1"}, {"h2", 7, "h2"}} {
+		err := s.Commit(t.Context(), &state.Commit{Flow: "f", Topic: "t", Epoch: p.Epoch, Results: []state.Result{{Offset: int64(i), Outcome: state.Delivered,
+			Ref: &state.Ref{Entity: "order", Hub: r.hub, System: "erp", Local: "1", Updated: time.Unix(r.updated, 0)}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // read, and remembered
+			if got, _, err := s.HubID(t.Context(), "order", "erp", "1"); err != nil || got != r.want {
+				t.Errorf("after %+v it is %q (%v)", r, got, err)
+			}
+		}
+	}
+
+	m, id := newRemembered(10), localID{"order", "erp", "1"}
+	_, turn, _ := m.hub(id)
+	m.learnHub(id, "h1", 1, turn)
+	m.idOf.clear() // as happens to what was not used for long
+	m.setRef(&refRow{local: "9", updated: 2}, object{"order", "h1", "erp"})
+	if hub, _, ok := m.hub(id); ok {
+		t.Errorf("it is still found as %s, which has another id now", hub)
+	}
+}
