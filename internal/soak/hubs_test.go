@@ -252,7 +252,9 @@ func (f *fleet) newest() map[string]map[objectKey]int64 {
 	return out
 }
 
-// noZombie: after it could go on, the hub asked no target for anything that was older than what was there already.
+// noZombie: after it could go on, the hub changed nothing at a target that was newer already. A request whose last look
+// at the lease lies before the freeze and whose bytes lie behind it cannot be called back by the hub; where the target
+// refused it, nothing came of it.
 func (f *fleet) noZombie(h *hub, thawed time.Time, newest map[string]map[objectKey]int64) {
 	f.b.Helper()
 	after := 0
@@ -262,8 +264,8 @@ func (f *fleet) noZombie(h *hub, thawed time.Time, newest map[string]map[objectK
 				continue
 			}
 			after++
-			if now := newest[name][objectKey{c.Entity, c.No}]; c.Seq < now {
-				f.b.Errorf("%s: %s came back from its freeze and sent version %d of %s %s, which was at %d (answered %d)", name, h.name, c.Seq, c.Entity, c.No, now, c.Status)
+			if now := newest[name][objectKey{c.Entity, c.No}]; c.Applied && c.Seq < now {
+				f.b.Errorf("%s: %s came back from its freeze and wrote version %d of %s %s, which was at %d (answered %d)", name, h.name, c.Seq, c.Entity, c.No, now, c.Status)
 			}
 		}
 	}
