@@ -74,12 +74,12 @@ func TestFieldsFit(t *testing.T) {
 			}
 			_, p := Load(EmbeddedPaths(fstest.MapFS{"waybill.yaml": {Data: []byte("systems: {erp: {connector: table}}\n")}}, fstest.MapFS{"f.yaml": {Data: []byte(c.flow)}}, maps, schemas),
 				Options{Kinds: map[string]connector.Kind{"table": tableKind{}}})
-			compare(t, p, c.want)
+			wantProblems(t, p, c.want)
 		})
 	}
 }
 
-func compare(t *testing.T, p *strictyaml.Problems, want []string) {
+func wantProblems(t *testing.T, p *strictyaml.Problems, want []string) {
 	t.Helper()
 	var got []string
 	for _, x := range p.List() {
@@ -143,7 +143,7 @@ func TestAdvice(t *testing.T) {
 			}
 			_, p := Load(EmbeddedPaths(fstest.MapFS{"waybill.yaml": {Data: []byte(conf)}}, fstest.MapFS{"f.yaml": {Data: []byte(flow)}}, maps, fstest.MapFS{"s.json": {Data: []byte(s)}}),
 				Options{Kinds: map[string]connector.Kind{"table": tableKind{}}, Advise: true})
-			compare(t, p, c.want)
+			wantProblems(t, p, c.want)
 		})
 	}
 }

@@ -4,6 +4,7 @@ package config
 import (
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/schema"
@@ -340,44 +341,77 @@ type SLO struct{ LateAfter, SilentAfter, WaitingAfter time.Duration }
 
 // Reconciliation compares one entity in two systems.
 type Reconciliation struct {
-	Name     string
-	Entity   string
-	Pos      strictyaml.Pos
-	Schedule Schedule
+	Name   string
+	About  string
+	Entity string
+	Pos    strictyaml.Pos
+	// Schedule is when it runs; nil: only when asked.
+	Schedule *Schedule
 	Left     Side
 	Right    Side
-	Match    string
-	Compare  map[string]Tolerance
-	Settle   time.Duration
-	Repair   *Repair
+	Match    Match
+	// Compare are the rules by field; nil: only totals are compared.
+	Compare *compare.Rules
+	Totals  []compare.Total
+	// Money is where the money of an object stands in the compared document; nil: it has none.
+	Money *Money
+	// Settle is how long what differs is left alone before it is looked at again.
+	Settle time.Duration
+	// Keep is how long runs are kept.
+	Keep   time.Duration
+	Repair *Repair
 }
 
-// Schedule is a cron line in a zone.
+// Match says how objects of two systems are paired: by the cross-reference, or by the values of fields of the compared document.
+type Match struct {
+	Xref   bool
+	Fields []string
+}
+
+// Money is an amount with its currency: paths in the compared document.
+type Money struct{ Amount, Currency string }
+
+// Schedule is a cron line in a zone. A run begins up to Jitter later.
 type Schedule struct {
 	Cron     string
 	Timezone string
 	CatchUp  bool
+	Jitter   time.Duration
 }
 
 // Side is one system of a comparison.
 type Side struct {
 	System string
 	Object string
-	Map    *mapping.Mapping
+	// Map makes the compared document; nil: documents are compared as they are. It is that of Flow where the file names none.
+	Map *mapping.Mapping
+	// Flow reads the entity from the system; empty: none does, or several do.
+	Flow string
+	// Where leaves out objects, by their compared document; nil: none.
+	Where *mapping.Expr
+	// ID is the object's id, of a source that gives none, such as a file; nil: as the source says.
+	ID *mapping.Expr
+	// Files: the side is the newest file of a drop.
+	Files bool
 }
 
-// Tolerance says when two values count as the same.
-type Tolerance struct {
-	Exact  bool
-	Within string // a decimal
-	Fold   []string
-	// Compare is fold, uuid or number; empty: one of the above.
-	Compare connector.Compare
-}
+// RepairFrom says which side is right.
+type RepairFrom string
 
-// Repair writes the differences through a flow.
+const (
+	FromLeft   RepairFrom = "left"
+	FromRight  RepairFrom = "right"
+	FromNewest RepairFrom = "newest" // the side that was changed last
+	FromOwner  RepairFrom = "owner"  // of each field, the side that owns it
+)
+
+// Repair writes the differences through flows: ToLeft writes to the left system, ToRight to the right one; empty: nothing is repaired there.
 type Repair struct {
-	From   string // left or right
-	By     string // a flow
-	AtMost string // "5%" or a count
+	From            RepairFrom
+	ToLeft, ToRight string
+	AtMost          AtMost
+	// Automatic: scheduled runs repair as well.
+	Automatic bool
+	// Deletes: what is gone on the side that is right is deleted on the other.
+	Deletes bool
 }

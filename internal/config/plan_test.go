@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/configs"
+	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -127,18 +128,17 @@ func TestFlows(t *testing.T) {
 func TestReconciliations(t *testing.T) {
 	plan := loadGood(t)
 	r := plan.Reconciliations[0]
-	if r.Name != "customers" || r.Schedule != (Schedule{"0 2 * * *", "Asia/Shanghai", true}) || r.Settle != 5*time.Minute || r.Match != "xref" {
+	if r.Name != "customers" || *r.Schedule != (Schedule{Cron: "0 2 * * *", Timezone: "Asia/Shanghai", CatchUp: true}) || r.Settle != 5*time.Minute || !r.Match.Xref {
 		t.Errorf("%+v", r)
 	}
 	if r.Left.Object != "Account" || r.Right.Object != "customer" || r.Left.Map.To().Name() != "canonical/customer.v1" {
 		t.Errorf("sides %+v %+v", r.Left, r.Right)
 	}
-	want := map[string]Tolerance{"name": {Fold: []string{"case", "width", "space"}}, "credit_limit": {Within: "0.01"}, "status": {Exact: true}}
-	if !reflect.DeepEqual(r.Compare, want) || *r.Repair != (Repair{"left", "customers-to-erp", "100"}) {
+	if got := r.Compare.Fields(); !slices.Equal(got, []string{"name", "credit_limit", "status"}) || *r.Repair != (Repair{From: FromLeft, ToRight: "customers-to-erp", AtMost: AtMost{N: 100}}) {
 		t.Errorf("compare %+v repair %+v", r.Compare, r.Repair)
 	}
 	r = plan.Reconciliations[1]
-	if len(r.Compare) != 3 || !r.Compare["status"].Exact || r.Repair != nil || r.Schedule.Cron != "" || r.Settle != 2*time.Minute || r.Match != "name" {
+	if !reflect.DeepEqual(r.Compare, compare.All()) || r.Repair != nil || r.Schedule != nil || r.Settle != 2*time.Minute || !slices.Equal(r.Match.Fields, []string{"name"}) {
 		t.Errorf("defaults %+v", r)
 	}
 }

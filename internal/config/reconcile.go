@@ -5,7 +5,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -58,10 +60,14 @@ func (l *loader) loadReconciliations() {
 func (l *loader) reconciliation(n strictyaml.Node) *Reconciliation {
 	var raw reconciliationFile
 	l.decode(n, &raw)
-	r := &Reconciliation{Name: raw.Name, Entity: raw.Entity, Pos: n.Pos(), Match: raw.Match, Settle: raw.Settle}
+	r := &Reconciliation{Name: raw.Name, Entity: raw.Entity, Pos: n.Pos(), About: raw.About, Settle: raw.Settle, Keep: 720 * time.Hour}
+	r.Match = Match{Xref: raw.Match == "xref"}
+	if !r.Match.Xref {
+		r.Match.Fields = []string{raw.Match}
+	}
 	l.known("entity", n.Get("entity"), l.entities)
 	if raw.Schedule != nil {
-		r.Schedule = Schedule(*raw.Schedule)
+		r.Schedule = &Schedule{Cron: raw.Schedule.Cron, Timezone: raw.Schedule.Timezone, CatchUp: raw.Schedule.CatchUp}
 		at := n.Get("schedule")
 		l.cron(at.Get("cron"), at.Get("timezone"))
 	}
@@ -71,10 +77,10 @@ func (l *loader) reconciliation(n strictyaml.Node) *Reconciliation {
 		l.p.AddHint(n.Get("right").Pos(), "name another system or object", "right: it is compared with itself")
 	}
 	target := l.compared(r, n)
-	if target != nil && r.Match != "xref" {
-		if _, state := target.Shape().Field(r.Match); state != schema.Declared {
-			l.p.AddHint(n.Get("match").Pos(), strictyaml.DidYouMean(r.Match, append(target.Shape().Fields(), "xref")),
-				"match: %q is neither xref nor a field of %s", shorten(r.Match), target.Name())
+	if target != nil && !r.Match.Xref {
+		if _, state := target.Shape().Field(raw.Match); state != schema.Declared {
+			l.p.AddHint(n.Get("match").Pos(), strictyaml.DidYouMean(raw.Match, append(target.Shape().Fields(), "xref")),
+				"match: %q is neither xref nor a field of %s", shorten(raw.Match), target.Name())
 		}
 	}
 	l.compare(r, n.Get("compare"), target)
@@ -105,60 +111,61 @@ func (l *loader) compared(r *Reconciliation, n strictyaml.Node) *schema.Schema {
 }
 
 func (l *loader) compare(r *Reconciliation, n strictyaml.Node, target *schema.Schema) {
-	r.Compare = map[string]Tolerance{}
+	r.Compare = compare.All()
 	if n.Kind() == strictyaml.Missing {
-		if target != nil {
-			for _, field := range target.Shape().Fields() {
-				r.Compare[field] = Tolerance{Exact: true}
-			}
-		}
 		return
 	}
 	if n.Kind() != strictyaml.Map || len(n.Fields()) == 0 {
 		l.p.AddHint(n.Pos(), "write for example compare: {name: exact}, or remove the key to compare every field", "compare: no field is named")
 		return
 	}
+	var rules []compare.Rule
 	for _, f := range n.Fields() {
 		if target != nil {
 			if _, state := target.Shape().Field(f.Key); state != schema.Declared {
 				l.p.AddHint(f.KeyPos, strictyaml.DidYouMean(f.Key, target.Shape().Fields()), "%s does not declare the field %q", target.Name(), shorten(f.Key))
 			}
 		}
-		r.Compare[f.Key] = l.tolerance(f.Value)
+		rule := l.tolerance(f.Value)
+		rule.Path = f.Key
+		rules = append(rules, rule)
+	}
+	if made, err := compare.New(rules); err == nil {
+		r.Compare = made
 	}
 }
 
-func (l *loader) tolerance(n strictyaml.Node) Tolerance {
+func (l *loader) tolerance(n strictyaml.Node) compare.Rule {
 	const hint = "write exact, fold, uuid, number, {within: 0.01} or {fold: [case, width, space]}"
-	switch rule := connector.Compare(n.Text()); {
-	case n.Kind() != strictyaml.Scalar:
-	case rule == connector.Exact:
-		return Tolerance{Exact: true}
-	case slices.Contains(connector.Compares(), n.Text()):
-		return Tolerance{Compare: rule}
+	if n.Kind() == strictyaml.Scalar && slices.Contains(connector.Compares(), n.Text()) {
+		return compare.Rule{How: compare.How(n.Text())}
 	}
 	if n.Kind() != strictyaml.Map {
 		l.p.AddHint(n.Pos(), hint, "%s: unknown way to compare", n.Key())
-		return Tolerance{}
+		return compare.Rule{}
 	}
 	var raw foldFile
 	if !l.decode(n, &raw) || !l.only(n, n.Key(), "within", "fold") {
-		return Tolerance{}
+		return compare.Rule{}
 	}
 	if n.Has("within") {
 		at := n.Get("within")
 		if !decimal(at.Text()) {
 			l.p.AddHint(at.Pos(), "write for example 0.01", "within: %q is no amount", shorten(at.Text()))
 		}
-		return Tolerance{Within: at.Text()}
+		amount, _ := jsondoc.ParseDecimal(at.Text())
+		return compare.Rule{How: compare.Within, Within: compare.Tolerance{Bound: &compare.Bound{Amount: amount}}}
 	}
+	rule := compare.Rule{How: compare.Folded}
 	for _, item := range n.Get("fold").Items() {
-		l.known("fold", item, []string{"case", "width", "space"})
+		if l.known("fold", item, compare.Foldings()) {
+			rule.Folds = append(rule.Folds, compare.Folding(item.Text()))
+		}
 	}
 	if len(raw.Fold) == 0 {
 		l.p.AddHint(n.Get("fold").Pos(), hint, "fold: the list is empty")
 	}
-	return Tolerance{Fold: raw.Fold}
+	return rule
 }
 
 // decimal reports whether s is digits with at most one point between them.
@@ -169,10 +176,12 @@ func decimal(s string) bool {
 }
 
 func (l *loader) repair(r *Reconciliation, raw repairFile, n strictyaml.Node) *Repair {
-	l.atMost(raw.AtMost, n.Get("at-most"))
+	out := &Repair{From: RepairFrom(raw.From), AtMost: l.atMost(raw.AtMost, n.Get("at-most"))}
 	wrong := r.Right.System
 	if raw.From == "right" {
-		wrong = r.Left.System
+		wrong, out.ToLeft = r.Left.System, raw.By
+	} else {
+		out.ToRight = raw.By
 	}
 	if by := n.Get("by"); l.known("flow", by, l.names("flow")) {
 		f := l.plan.Flow(by.Text())
@@ -184,5 +193,5 @@ func (l *loader) repair(r *Reconciliation, raw repairFile, n strictyaml.Node) *R
 			l.p.AddHint(by.Pos(), "name a flow that does", "by: the flow %q does not carry the entity %q", f.Name, r.Entity)
 		}
 	}
-	return &Repair{From: raw.From, By: raw.By, AtMost: raw.AtMost}
+	return out
 }

@@ -40,6 +40,7 @@ var may = map[string][]string{
 	"internal/schema":     {"internal/fault", "internal/strictyaml", "internal/jsondoc"},
 	"internal/mapping":    {"internal/zones", "internal/timetext", "internal/event", "internal/fault", "internal/strictyaml", "internal/jsondoc", "internal/schema"},
 	"internal/connector":  {"internal/zones", "internal/event", "internal/fault", "internal/strictyaml"},
+	"internal/compare":    {"internal/zones", "internal/timetext", "internal/connector", "internal/jsondoc"},
 	"internal/format":     {"internal/strictyaml", "internal/jsondoc"},
 	"internal/httpclient": {"internal/connector", "internal/fault", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
 	"internal/store":      {"internal/filemode", "internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/failpoint"},
@@ -47,7 +48,7 @@ var may = map[string][]string{
 	// Below bus, and not the other way: the client is tried on the embedded broker, which knows nothing of it.
 	"internal/bus/recordbatch": {},
 	"internal/bus/embedded":    {"internal/notice", "internal/bus/recordbatch", "internal/fault", "internal/filemode", "internal/lifecycle", "internal/failpoint"},
-	"internal/config":          {"internal/zones", "internal/strictyaml", "internal/schema", "internal/mapping", "internal/connector", "internal/jsondoc"},
+	"internal/config":          {"internal/zones", "internal/strictyaml", "internal/schema", "internal/mapping", "internal/connector", "internal/compare", "internal/jsondoc"},
 	"internal/lease":           {"internal/state", "internal/notice", "internal/lifecycle", "internal/failpoint"},
 	"internal/inbox":           {"internal/event", "internal/fault", "internal/jsondoc"},
 	"internal/publish":         {"internal/event"},
