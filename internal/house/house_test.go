@@ -34,7 +34,6 @@ var may = map[string][]string{
 	"internal/gather":     {"internal/lifecycle"},
 	"internal/guards":     {},
 	"internal/spill":      {},
-	"internal/compare":    {"internal/jsondoc", "internal/timetext", "internal/zones", "internal/connector"},
 	"internal/zones":      {},
 	"internal/state":      {"internal/event"},
 	"internal/schema":     {"internal/fault", "internal/strictyaml", "internal/jsondoc"},
