@@ -64,6 +64,7 @@ var may = map[string][]string{
 		"internal/privacy", "internal/config", "internal/lifecycle", "internal/failpoint"},
 	"internal/flow": {"internal/guards", "internal/publish", "internal/notice", "internal/event", "internal/fault", "internal/connector", "internal/state", "internal/privacy", "internal/config",
 		"internal/lifecycle", "internal/failpoint"},
+	"internal/reconcile": {"internal/compare", "internal/config", "internal/connector", "internal/event", "internal/fault", "internal/flow/decide", "internal/jsondoc", "internal/lifecycle", "internal/mapping", "internal/privacy", "internal/spill", "internal/state", "internal/submit"},
 	"internal/flowtest": {"internal/flow/decide", "internal/config", "internal/connector", "internal/event", "internal/jsondoc", "internal/state",
 		"internal/strictyaml"},
 	"internal/backup":   {"internal/filemode"},

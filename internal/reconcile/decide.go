@@ -1,0 +1,299 @@
+package reconcile
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/waybill-hub/waybill/internal/compare"
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/privacy"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// decide says what a difference is, and puts it with the others.
+func (r *Run) decide(ctx context.Context, d *differ, p *pair, late map[string]Lateness, moving bool, out *found) error {
+	fields := d.diff(p)
+	diff := state.Difference{Hub: p.hub()}
+	for _, e := range []*entry{p.right, p.left} {
+		if e != nil {
+			diff.Key = cmp.Or(e.key, diff.Key)
+		}
+	}
+	if p.left != nil {
+		diff.Left = p.left.own
+	}
+	if p.right != nil {
+		diff.Right = p.right.own
+	}
+	for _, e := range p.more {
+		diff.More = append(diff.More, e.own)
+	}
+	diff.Kind = kindOf(p)
+	known, err := r.knowledge(ctx, p)
+	if err != nil {
+		return err
+	}
+	f := known.facts
+	f.doubled, f.moving, f.stands = len(p.more) > 0, moving, len(late) > 0
+	f.rounding = len(fields) > 0
+	for i := range fields {
+		f.rounding = f.rounding && fields[i].Rounding
+		f.only = append(f.only, top(fields[i].Path))
+	}
+	f.left.is(p.left, known.left, r.left, f.only)
+	f.right.is(p.right, known.right, r.right, f.only)
+	f.left.carries, f.right.carries = r.carries(&r.rec.Left, &r.rec.Right), r.carries(&r.rec.Right, &r.rec.Left)
+	if why := unreadable(p); why != "" {
+		diff.Kind, diff.Reason, diff.Text = state.DiffNotCompared, state.DiffNotCompared, why
+	} else {
+		diff.Reason, diff.Explained = reasonOf(&f)
+	}
+	diff.Event, diff.EventTime, diff.Outcome, diff.Parked = known.event, known.at, string(f.outcome), f.queuedID
+	diff.Text = cmp.Or(diff.Text, known.text)
+	if diff.Reason == state.ExplainedStands {
+		for _, name := range slices.Sorted(maps.Keys(late)) {
+			diff.Text = fmt.Sprintf("the flow %s has not decided what had come in: %s", name, late[name].Why)
+		}
+	}
+	diff.Proposal = r.propose(&diff)
+	r.money(&diff, p)
+	r.count(&diff, fields)
+	r.show(&diff, p, fields)
+	return out.add(ctx, diff)
+}
+
+func kindOf(p *pair) string {
+	switch {
+	case len(p.more) > 0 && p.moreRight:
+		return state.DiffDoubledRight
+	case len(p.more) > 0:
+		return state.DiffDoubledLeft
+	case p.left == nil:
+		return state.DiffMissingLeft
+	case p.right == nil:
+		return state.DiffMissingRight
+	}
+	return state.DiffDifferent
+}
+
+// unreadable says why a pair cannot be compared; empty: it can be.
+func unreadable(p *pair) string {
+	for _, h := range []struct {
+		name string
+		e    *entry
+	}{{"left", p.left}, {"right", p.right}} {
+		if h.e != nil && h.e.why != "" {
+			return fmt.Sprintf("on the %s side, %s: %s", h.name, h.e.own, h.e.why)
+		}
+	}
+	return ""
+}
+
+// top is the first name of a path.
+func top(path string) string {
+	name, _, _ := strings.Cut(path, ".")
+	name, _, _ = strings.Cut(name, "[")
+	return name
+}
+
+// is takes over what is known of a half; what was read is held against what the hub saw last, in the fields that differ.
+func (h *half) is(e *entry, ref *state.Ref, s *side, only []string) {
+	h.there, h.filtered = e != nil, e != nil && e.filtered
+	if ref == nil {
+		return
+	}
+	h.known, h.gone = ref.Local != "" && !ref.Deleted, ref.Deleted
+	k := ref.Known
+	if k == nil {
+		return
+	}
+	h.seen = k.Received != "" || k.EventID != "" && k.Wrote == "" && len(k.Written) == 0
+	if e == nil || e.doc == nil || len(k.Fields) == 0 || s.flow == nil || k.Flow != s.flow.Name || s.def.Map != s.flow.Map {
+		return // it was seen through other eyes
+	}
+	var volatile []string
+	if s.def.Map != nil {
+		volatile = s.def.Map.Volatile()
+	}
+	doc := jsondoc.Get()
+	defer jsondoc.Put(doc)
+	if doc.Reset(e.doc, jsondoc.Limits{}) != nil {
+		return
+	}
+	now := jsondoc.FieldHashes(doc.Root(), nil)
+	for _, f := range only {
+		if now[f] != k.Fields[f] && !slices.Contains(volatile, f) {
+			h.edited = true
+			return
+		}
+	}
+	h.same = true
+}
+
+// carries reports whether deletions go from one side to the other.
+func (r *Run) carries(from, to *config.Side) bool {
+	topics := map[string]bool{}
+	for _, f := range r.c.Plan.Flows {
+		if f.Entity == r.rec.Entity && f.From.System == from.System && f.To.Topic != "" {
+			topics[f.To.Topic] = true
+		}
+	}
+	for _, f := range r.c.Plan.Flows {
+		if f.Entity != r.rec.Entity || f.To.System != to.System || f.To.OnDelete == config.IgnoreDelete {
+			continue
+		}
+		if f.From.System == from.System || f.From.Topic != "" && topics[f.From.Topic] {
+			return true
+		}
+	}
+	return false
+}
+
+// money sets how much is affected: the difference of the amounts, or the whole amount of what is there on one side alone.
+func (r *Run) money(d *state.Difference, p *pair) {
+	m := r.rec.Money
+	if m == nil || d.Kind == state.DiffNotCompared {
+		return
+	}
+	amount := func(e *entry) (jsondoc.Decimal, string) {
+		if e == nil || e.doc == nil {
+			return jsondoc.Decimal{}, ""
+		}
+		doc := jsondoc.Get()
+		defer jsondoc.Put(doc)
+		if doc.Reset(e.doc, jsondoc.Limits{}) != nil {
+			return jsondoc.Decimal{}, ""
+		}
+		currency := doc.Root().GetPath(m.Currency).Str()
+		v := doc.Root().GetPath(m.Amount)
+		if v.Kind() == jsondoc.String {
+			n, err := jsondoc.ParseDecimal(v.Str())
+			if err != nil {
+				return jsondoc.Decimal{}, currency
+			}
+			return n, currency
+		}
+		n, err := v.Decimal()
+		if err != nil {
+			return jsondoc.Decimal{}, currency
+		}
+		return n, currency
+	}
+	left, lc := amount(p.left)
+	right, rc := amount(p.right)
+	n := left.Sub(right).Abs()
+	if n.Sign() == 0 || n.Err() != nil {
+		return
+	}
+	d.Amount, d.Currency = n.String(), cmp.Or(lc, rc)
+}
+
+// count adds a difference to the summary.
+func (r *Run) count(d *state.Difference, fields []compare.Field) {
+	switch {
+	case d.Explained:
+		r.explain(d.Reason)
+		return
+	case d.Kind == state.DiffNotCompared:
+		r.sum.NotCompared++
+		return
+	case d.Kind == state.DiffMissingLeft:
+		r.sum.MissingLeft++
+	case d.Kind == state.DiffMissingRight:
+		r.sum.MissingRight++
+	case d.Kind == state.DiffDifferent:
+		r.sum.Different++
+	default:
+		r.sum.Doubled++
+	}
+	if r.sum.Reasons == nil {
+		r.sum.Reasons, r.sum.Fields, r.sum.Money = map[string]int64{}, map[string]int64{}, map[string]string{}
+	}
+	r.sum.Reasons[d.Reason]++
+	seen := map[string]bool{}
+	for i := range fields {
+		if name := top(fields[i].Path); !seen[name] {
+			seen[name] = true
+			r.sum.Fields[name]++
+		}
+	}
+	if d.Amount != "" {
+		before, _ := jsondoc.ParseDecimal(cmp.Or(r.sum.Money[d.Currency], "0")) // written below
+		n, _ := jsondoc.ParseDecimal(d.Amount)                                  // written above
+		r.sum.Money[d.Currency] = before.Add(n).String()
+	}
+}
+
+// mostShown is how many fields and how many bytes of a document are kept with a difference.
+const (
+	mostShown      = 100
+	mostShownBytes = 64 << 10
+)
+
+// show puts documents and values to a difference, with personal data masked.
+func (r *Run) show(d *state.Difference, p *pair, fields []compare.Field) {
+	mask, values := r.mask(), &privacy.Values{}
+	for _, h := range []struct {
+		e  *entry
+		to *json.RawMessage
+	}{{p.left, &d.LeftDoc}, {p.right, &d.RightDoc}} {
+		if h.e == nil || h.e.doc == nil || len(h.e.doc) > mostShownBytes {
+			continue
+		}
+		doc := h.e.doc
+		if !mask.None() {
+			mask.Collect(doc, values)
+			doc = mask.Document(doc, values)
+		}
+		*h.to = bytes.Clone(doc)
+	}
+	value := func(b []byte) json.RawMessage {
+		if b == nil || mask.None() {
+			return bytes.Clone(b)
+		}
+		text := values.Text(string(b))
+		if !json.Valid([]byte(text)) {
+			return json.RawMessage(`"***"`)
+		}
+		return json.RawMessage(text)
+	}
+	for i := range fields[:min(len(fields), mostShown)] {
+		f := &fields[i]
+		d.Fields = append(d.Fields, state.DifferentField{Path: f.Path, Left: value(f.Left), Right: value(f.Right), Rule: f.Rule})
+	}
+	d.Text = values.Text(d.Text)
+}
+
+// mask knows what is personal in the compared documents.
+func (r *Run) mask() *privacy.Mask {
+	for _, s := range []*side{r.left, r.right} {
+		if s.flow != nil && s.def.Map == s.flow.Map {
+			if m := r.c.Private.Flow(s.flow.Name); m != nil && !m.Mapped.None() {
+				return m.Mapped
+			}
+		}
+	}
+	return nil
+}
+
+// propose says what a repair would do.
+func (r *Run) propose(d *state.Difference) string {
+	if d.Explained {
+		return ""
+	}
+	to, what := r.direction(d)
+	switch {
+	case what == "":
+		return ""
+	case to == nil:
+		return what
+	}
+	return fmt.Sprintf("%s in %s, through %s", what, to.system, to.flow)
+}

@@ -1,0 +1,298 @@
+// Package reconcile compares one entity in two systems: it reads both, pairs what they hold, and says of each difference why it is one. What the hub knows to
+// be on its way is no difference; what remains is looked at twice. Repairs go through the flows.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/mapping"
+	"github.com/waybill-hub/waybill/internal/privacy"
+	"github.com/waybill-hub/waybill/internal/spill"
+	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/submit"
+)
+
+// Store is what the hub remembers of objects.
+type Store interface {
+	mapping.Lookup
+	KnownByLocal(ctx context.Context, entity, system string, locals []string) (map[string]state.KnownObject, error)
+	CountKnown(ctx context.Context, entity, system, flow string) (int, error)
+	Trace(ctx context.Context, key string) (state.Trace, error)
+}
+
+// Hub is what a run asks of the running hub.
+type Hub interface {
+	// Mark notes what has come in for the flows so far.
+	Mark(ctx context.Context, flows []string) (Mark, error)
+	// Late gives the flows that have not decided all that had come in by then, each with why, as far as that is known.
+	Late(ctx context.Context, m Mark) (map[string]Lateness, error)
+	// Object reads an object from a flow's source, as an event of that flow.
+	Object(ctx context.Context, flow string, l connector.Lookup) ([]event.Event, error)
+	// Submit hands events to a flow, all or none, once by their ids.
+	Submit(ctx context.Context, flow string, events []event.Event, by event.Submission) (submit.Receipt, error)
+}
+
+// Mark is what had come in at a moment: rows of the inbox by flow, and offsets of topics.
+type Mark struct {
+	Inbox  map[string]int64
+	Topics map[string]map[int]int64
+}
+
+// Sink takes what a run finds.
+type Sink interface {
+	// Progress is told often; it may be slow to tell others.
+	Progress(p state.CompareProgress)
+	Add(ctx context.Context, d []state.Difference) error
+	Change(ctx context.Context, d []state.Difference) error
+	// Stored gives the differences of a run, in order.
+	Stored(ctx context.Context, f state.DifferenceFilter) ([]state.Difference, error)
+}
+
+// Config is what runs need.
+type Config struct {
+	Store Store
+	Hub   Hub
+	Clock lifecycle.Clock
+	Log   *slog.Logger
+	// Connector gives an open system; nil where there is none.
+	Connector func(system string) connector.System
+	Plan      *config.Plan
+	Private   *privacy.Plan
+	Spill     spill.Config
+}
+
+// Run is one run of a reconciliation.
+type Run struct {
+	c    Config
+	rec  *config.Reconciliation
+	opts state.CompareOptions
+	id   int64
+	// attempt and base: see Asked.
+	attempt int
+	base    int64
+	sink    Sink
+	settles time.Duration
+
+	left, right *side
+	flows       []string // of the entity
+	progress    state.CompareProgress
+	sum         state.CompareSummary
+	n           int // differences so far
+	notes       []string
+}
+
+// Asked is what a run was asked for.
+type Asked struct {
+	// ID is the run's number, Attempt how often it was begun.
+	ID      int64
+	Attempt int
+	state.CompareOptions
+	// Base is how many objects the run compared whose differences are repaired: what a share of at-most counts from.
+	Base int64
+}
+
+// New makes a run.
+func New(c Config, rec *config.Reconciliation, a Asked, sink Sink) (*Run, error) {
+	r := &Run{c: c, rec: rec, opts: a.CompareOptions, id: a.ID, attempt: a.Attempt, base: a.Base, sink: sink, settles: rec.Settle}
+	for _, f := range c.Plan.Flows {
+		if f.Entity != rec.Entity && f.Entity != "" {
+			continue
+		}
+		r.flows = append(r.flows, f.Name)
+		if p := f.From.Poll; p != nil && (f.From.System == rec.Left.System || f.From.System == rec.Right.System) {
+			r.settles = max(r.settles, 2*p.Every) // what has changed in a system is known after its next poll
+		}
+	}
+	var err error
+	if r.left, err = r.side("left", &rec.Left); err != nil {
+		return nil, err
+	}
+	r.right, err = r.side("right", &rec.Right)
+	return r, err
+}
+
+func (r *Run) side(name string, def *config.Side) (*side, error) {
+	s := &side{name: name, entity: r.rec.Entity, def: def, match: r.rec.Match, store: r.c.Store, system: r.c.Connector(def.System)}
+	if s.system == nil {
+		return nil, fmt.Errorf("the %s side: the system %s is not open", name, def.System)
+	}
+	if def.Flow != "" {
+		s.flow = r.c.Plan.Flow(def.Flow)
+	}
+	return s, nil
+}
+
+// Do makes the run. What it has found stands in the summary also where it fails: but then it says nothing of the systems.
+func (r *Run) Do(ctx context.Context) (state.RunState, state.CompareSummary, string, error) {
+	st, detail, err := r.do(ctx)
+	return st, r.sum, detail, err
+}
+
+func (r *Run) do(ctx context.Context) (state.RunState, string, error) {
+	cands, err := r.candidates(ctx)
+	if err != nil {
+		return state.RunFailed, "", err
+	}
+	defer func() { _ = cands.Close() }() // its files have no name any more
+	if err := r.judge(ctx, cands); err != nil {
+		return state.RunFailed, "", err
+	}
+	if !r.opts.Repair {
+		return r.verdict(), r.detail(), nil
+	}
+	return r.repair(ctx)
+}
+
+func (r *Run) verdict() state.RunState {
+	if r.sum.Drift() > r.sum.Repaired || r.sum.NotCompared > 0 {
+		return state.RunDrift
+	}
+	return state.RunAgreed
+}
+
+func (r *Run) detail() string {
+	text := ""
+	for _, n := range r.notes {
+		if text != "" {
+			text += "; "
+		}
+		text += n
+	}
+	return text
+}
+
+// note keeps a sentence for the run's end, once.
+func (r *Run) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	for _, n := range r.notes {
+		if n == text {
+			return
+		}
+	}
+	r.notes = append(r.notes, text)
+}
+
+func (r *Run) phase(name, format string, args ...any) {
+	r.progress.Phase, r.progress.Text = name, fmt.Sprintf(format, args...)
+	r.tell()
+}
+
+func (r *Run) tell() {
+	p := r.progress
+	p.Left, p.Right = r.left.rows.Load(), r.right.rows.Load()
+	r.sink.Progress(p)
+}
+
+// ErrEmpty: a side gave nothing although the hub knows objects there.
+var ErrEmpty = errors.New("an empty answer says nothing")
+
+// candidates gives what differs at the first look.
+func (r *Run) candidates(ctx context.Context) (*spill.Sorter, error) {
+	switch {
+	case r.opts.From > 0:
+		return r.stored(ctx)
+	case r.opts.Key != "":
+		return r.byKey(ctx)
+	}
+	left, right, err := r.readBoth(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = errors.Join(left.Close(), right.Close()) }()
+	r.phase("comparing", "")
+	out := spill.New(r.c.Spill)
+	if err := r.compare(ctx, left, right, out, true); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	if r.opts.Since.IsZero() {
+		return out, nil
+	}
+	// What has changed on one side alone meets its other half now.
+	filled, err := r.fill(ctx, out)
+	return filled, errors.Join(err, out.Close())
+}
+
+// readBoth reads and sorts both sides at the same time. One that fails ends the other.
+func (r *Run) readBoth(ctx context.Context) (left, right *spill.Sorter, err error) {
+	r.phase("reading", "%s of %s and %s", r.rec.Entity, r.left.def.System, r.right.def.System)
+	both := lifecycle.NewBackground(ctx)
+	read := func(s *side, into **spill.Sorter) {
+		both.Go(func(ctx context.Context) (err error) {
+			told := time.Duration(0)
+			*into, err = s.sorted(ctx, r.c.Spill, r.opts.Since, func(*keyed) {
+				if now := r.c.Clock.Elapsed(); s == r.left && now-told > time.Second/2 {
+					told = now
+					r.tell()
+				}
+			})
+			return err
+		})
+	}
+	read(r.left, &left)
+	read(r.right, &right)
+	if err = both.Wait(); err == nil && r.opts.Since.IsZero() {
+		for _, s := range []*side{r.left, r.right} {
+			err = errors.Join(err, r.notEmpty(ctx, s))
+		}
+	}
+	if err != nil {
+		for _, s := range []*spill.Sorter{left, right} {
+			if s != nil {
+				err = errors.Join(err, s.Close())
+			}
+		}
+		return nil, nil, err
+	}
+	r.tell()
+	return left, right, nil
+}
+
+// notEmpty refuses a side that gave nothing while the hub knows objects there: services that fail answer so.
+func (r *Run) notEmpty(ctx context.Context, s *side) error {
+	if s.rows.Load() > 0 || s.flow == nil {
+		return nil
+	}
+	known, err := r.c.Store.CountKnown(ctx, r.rec.Entity, s.def.System, s.flow.Name)
+	if err != nil {
+		return fmt.Errorf("count what is known: %w", err)
+	}
+	if known > 0 {
+		return fmt.Errorf("the %s side: %s lists no %s, and the hub knows %d there: %w; look why, and where they are gone, `waybill sweep %s` takes note of it", s.name, s.def.System, s.object(), known, ErrEmpty, s.flow.Name)
+	}
+	return nil
+}
+
+// outOfScope: nobody wants the object on the sides where it is.
+func (p *pair) outOfScope() bool {
+	return len(p.more) == 0 && (p.left == nil || p.left.filtered) && (p.right == nil || p.right.filtered)
+}
+
+// fill completes pairs of which one half alone was listed, and leaves out what agrees.
+func (r *Run) fill(ctx context.Context, cands *spill.Sorter) (*spill.Sorter, error) {
+	out := spill.New(r.c.Spill)
+	d := newDiffer(r.rec)
+	defer d.close()
+	err := r.again(ctx, cands, func(_, now *pair) error {
+		if now.outOfScope() {
+			r.sum.Compared--
+			return nil
+		}
+		if d.same(now) {
+			r.sum.Equal++
+			return nil
+		}
+		return out.Add([]byte(now.key), now.append(nil))
+	})
+	if err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return out, nil
+}
