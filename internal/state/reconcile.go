@@ -11,6 +11,20 @@ const (
 	RunRule           = "rule"
 )
 
+// What wants a run.
+const (
+	TriggerSchedule = "schedule"
+	TriggerPerson   = "person"
+)
+
+// RunLease names the lease under which a run of that kind and name is worked.
+func RunLease(kind, name string) string {
+	if kind == RunRule {
+		return "rule/" + name
+	}
+	return "reconcile/" + name
+}
+
 // RunState is how far a run of a reconciliation or a rule has come, or how it has ended.
 type RunState string
 
@@ -34,12 +48,15 @@ const (
 // Over reports whether a run has ended.
 func (s RunState) Over() bool { return s != RunWanted && s != RunRunning }
 
+// Tells reports whether a run that has ended so says how the systems stand to each other.
+func (s RunState) Tells() bool { return s == RunAgreed || s == RunDrift || s == RunHeld }
+
 // Comparison is one run of a reconciliation or a rule.
 type Comparison struct {
 	ID   int64
 	Kind string // RunReconciliation or RunRule
 	Name string
-	// Trigger is "schedule" or "person"; Who asked, and Why.
+	// Trigger is TriggerSchedule or TriggerPerson; Who asked, and Why.
 	Trigger, Who, Why string
 	Options           CompareOptions
 	State             RunState
@@ -47,8 +64,10 @@ type Comparison struct {
 	Attempt int
 	// Wanted is when it was asked for, Started when its last attempt began, Updated when it was last heard of, Finished when it ended.
 	Wanted, Started, Updated, Finished time.Time
-	// Cancel is who wants it to end; empty: nobody.
-	Cancel   string
+	// Cancel is who wants it to end, with the reason given; empty: nobody.
+	Cancel string
+	// Keep is how long it is kept once it has ended; 0: as long as the journal.
+	Keep     time.Duration
 	Detail   string
 	Progress CompareProgress
 	Summary  CompareSummary
@@ -70,6 +89,9 @@ type CompareOptions struct {
 	// AtMost confirms that so many differences may be repaired; 0: as the file says.
 	AtMost int `json:"at_most,omitempty"`
 }
+
+// Whole reports whether everything is compared, so that the run says how the systems stand.
+func (o *CompareOptions) Whole() bool { return o.Key == "" && o.Since.IsZero() && o.From == 0 }
 
 // CompareProgress is how far a run has come.
 type CompareProgress struct {
@@ -115,6 +137,9 @@ type CompareSummary struct {
 func (s *CompareSummary) Drift() int64 {
 	return s.MissingLeft + s.MissingRight + s.Different + s.Doubled + int64(len(s.Totals))
 }
+
+// Left counts the drift that is not repaired.
+func (s *CompareSummary) Left() int64 { return max(s.Drift()-s.Repaired, 0) }
 
 // TotalLine is one sum of both sides.
 type TotalLine struct {
@@ -194,7 +219,7 @@ type Difference struct {
 	// Amount and Currency are the money affected.
 	Amount   string `json:"amount,omitempty"`
 	Currency string `json:"currency,omitempty"`
-	// Since is when a run first saw this difference.
+	// Since is when a run first saw this difference: the store carries it on from run to run, as long as ids and fields are the same.
 	Since time.Time `json:"since,omitzero"`
 	Text  string    `json:"text,omitempty"`
 	// Proposal says what a repair would do; Write is what would be sent.
@@ -233,6 +258,31 @@ type ComparisonFilter struct {
 	Limit  int
 }
 
+// RunName names a reconciliation or a rule.
+type RunName struct{ Kind, Name string }
+
+// LastComparison is what the last runs of one name say, apart from those that looked at a part alone or were cancelled.
+type LastComparison struct {
+	// Ended is the newest that has ended: Told itself, or a later one that has failed.
+	Ended Comparison
+	// Told is the newest that says how the systems stand; nil: none does.
+	Told *Comparison
+	// Repairs are runs that have repaired differences of Told since, oldest first.
+	Repairs []Comparison
+}
+
+// Repaired counts what was repaired of Told's drift, then and since.
+func (l *LastComparison) Repaired() (n int64) {
+	if l.Told == nil {
+		return 0
+	}
+	n = l.Told.Summary.Repaired
+	for i := range l.Repairs {
+		n += l.Repairs[i].Summary.Repaired
+	}
+	return min(n, l.Told.Summary.Drift())
+}
+
 // DifferenceFilter selects differences of a run, by number.
 type DifferenceFilter struct {
 	Run    int64
@@ -240,6 +290,8 @@ type DifferenceFilter struct {
 	Reason string
 	// Drift leaves out what is explained or not compared.
 	Drift bool
+	// After is the number to go on behind; Limit the most to give (100 when zero, at most 10,000). Fewer may come where they are large; none: there
+	// are no more.
 	After int
 	Limit int
 }

@@ -48,6 +48,8 @@ func Run(t *testing.T, fresh Fresh) {
 		{"IntentFenced", testIntentFenced}, {"IntentAgain", testIntentAgain}, {"IntentClose", testIntentClose}, {"Claims", testClaims}, {"ClaimRace", testClaimRace},
 		{"PullForward", testPullForward}, {"DrainableOfPartition", testDrainableOfPartition}, {"Tried", testTried},
 		{"Leases", testLeases}, {"LeaseOfAnotherTime", testLeaseOfAnotherTime}, {"Journal", testJournal}, {"Trace", testTrace}, {"Documents", testDocuments}, {"DocumentsOff", testDocumentsOff}, {"DocumentsBySize", testDocumentsBySize}, {"Begin", testBegin}, {"Runs", testRuns}, {"Pauses", testPauses}, {"Resumes", testResumes}, {"SourceWishes", testSourceWishes}, {"KnownObjects", testKnownObjects}, {"Audits", testAudits},
+		{"Comparison", testComparison}, {"ComparisonWantedTwice", testComparisonWantedTwice}, {"ComparisonFenced", testComparisonFenced}, {"ComparisonCancelled", testComparisonCancelled},
+		{"LastComparisons", testLastComparisons}, {"Differences", testDifferences}, {"DifferencesSince", testDifferencesSince}, {"DifferencesLarge", testDifferencesLarge}, {"PruneComparisons", testPruneComparisons},
 		{"Closed", testClosed}, {"Canceled", testCanceled}, {"Model", testModel}, {"QueueModel", testQueueModel},
 	} {
 		t.Run(c.name, func(t *testing.T) {
