@@ -76,6 +76,8 @@ type Hub struct {
 	copies    copies
 	clocks    clocks
 	seen      lastSeen
+	comparing comparing
+	jobs      *jobs
 
 	// now is what runs; a reload puts another in its place.
 	now atomic.Pointer[current]
@@ -182,7 +184,7 @@ func (h *Hub) Start(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"store", h.openStore}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"restored", h.startRestored}, {"what is delivered in time", h.startTimely}, {"systems", h.openSystems}, {"flows", h.startFlows}, {"waking", h.startWaking},
-		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting}, {"probing the store", h.startProbing}, {"clocks", h.startClocks}, {"notices", h.startNotices}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startPeers},
+		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting}, {"probing the store", h.startProbing}, {"clocks", h.startClocks}, {"notices", h.startNotices}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startPeers}, {"reconciliations", h.startComparing}, {"schedules", h.startJobs},
 		// Webhooks come last and go first: while they end, the API says that the hub is not ready.
 		{"API", h.listenAPI}, {"webhooks", h.listenHooks},
 	}

@@ -178,6 +178,8 @@ func (h *Hub) changeOver(ctx context.Context, c *change, next *current) (warning
 		defer cancel()
 		return f(bounded)
 	}
+	release := h.holdComparing()
+	defer release()
 	note(within(closeSources, c.intake.Close))
 	failpoint.Hit(failpoint.ReloadSourcesClosed)
 
@@ -225,6 +227,7 @@ func (h *Hub) changeOver(ctx context.Context, c *change, next *current) (warning
 
 	c.intake.Open()
 	h.api.SetAccess(apiAccess(c.plan))
+	note(h.changeJobs(ctx))
 	failpoint.Hit(failpoint.ReloadDone)
 	return warnings, nil
 }

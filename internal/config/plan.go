@@ -35,6 +35,16 @@ func (p *Plan) Flow(name string) *Flow {
 	return nil
 }
 
+// Reconciliation gives the reconciliation of that name, or nil.
+func (p *Plan) Reconciliation(name string) *Reconciliation {
+	for _, r := range p.Reconciliations {
+		if r.Name == name {
+			return r
+		}
+	}
+	return nil
+}
+
 // Inbound gives the flows that read the entity from the system: the echo guard reads written objects back through them.
 func (p *Plan) Inbound(system, entity string) []*Flow {
 	var out []*Flow

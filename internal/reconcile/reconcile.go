@@ -30,20 +30,20 @@ type Store interface {
 
 // Hub is what a run asks of the running hub.
 type Hub interface {
-	// Mark notes what has come in for the flows so far.
-	Mark(ctx context.Context, flows []string) (Mark, error)
-	// Late gives the flows that have not decided all that had come in by then, each with why, as far as that is known.
-	Late(ctx context.Context, m Mark) (map[string]Lateness, error)
+	// Mark notes what has come in so far.
+	Mark(ctx context.Context) (*Mark, error)
+	// Late gives those of the flows that have not decided all that had come in by then, and why. It keeps in the mark how far it has seen them come.
+	Late(ctx context.Context, flows []string, m *Mark) (map[string]Lateness, error)
 	// Object reads an object from a flow's source, as an event of that flow.
 	Object(ctx context.Context, flow string, l connector.Lookup) ([]event.Event, error)
 	// Submit hands events to a flow, all or none, once by their ids.
 	Submit(ctx context.Context, flow string, events []event.Event, by event.Submission) (submit.Receipt, error)
 }
 
-// Mark is what had come in at a moment: rows of the inbox by flow, and offsets of topics.
+// Mark is what had come in at a moment: the number of the inbox's next row, and, once these rows are on their topics, the ends of the topics' partitions.
 type Mark struct {
-	Inbox  map[string]int64
-	Topics map[string]map[int]int64
+	Inbox int64
+	Ends  map[string][]int64
 }
 
 // Sink takes what a run finds.
@@ -120,7 +120,7 @@ func New(c Config, rec *config.Reconciliation, a Asked, sink Sink) (*Run, error)
 }
 
 func (r *Run) side(name string, def *config.Side) (*side, error) {
-	s := &side{name: name, entity: r.rec.Entity, def: def, match: r.rec.Match, store: r.c.Store, system: r.c.Connector(def.System)}
+	s := &side{name: name, entity: r.rec.Entity, def: def, match: r.rec.Match, store: r.c.Store, clock: r.c.Clock, system: r.c.Connector(def.System)}
 	if s.system == nil {
 		return nil, fmt.Errorf("the %s side: the system %s is not open", name, def.System)
 	}

@@ -383,24 +383,14 @@ func (r *Run) verify(ctx context.Context, all []mend) error {
 	if cands.Len() == 0 {
 		return nil
 	}
-	mark, err := r.c.Hub.Mark(ctx, r.flows)
-	if err != nil {
-		return fmt.Errorf("note what has come in: %w", err)
-	}
 	r.phase("verifying", "%d repairs", cands.Len())
-	// What a flow hands on to a topic is another flow's to decide: each step is waited for.
-	for range 3 {
-		if _, err := r.past(ctx, mark, "repairs"); err != nil {
-			return err
-		}
-		if mark, err = r.c.Hub.Mark(ctx, r.flows); err != nil {
-			return fmt.Errorf("note what has come in: %w", err)
-		}
+	if _, err := r.through(ctx, "repairs"); err != nil {
+		return err
 	}
 	d := newDiffer(r.rec)
 	defer d.close()
 	var changed []state.Difference
-	err = r.again(ctx, cands, func(was, now *pair) error {
+	err := r.again(ctx, cands, func(was, now *pair) error {
 		m := by[was.key]
 		if m == nil {
 			return nil

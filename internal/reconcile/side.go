@@ -35,6 +35,7 @@ type side struct {
 	system connector.System
 	flow   *config.Flow // nil: none reads it
 	store  Store
+	clock  lifecycle.Clock
 	rows   atomic.Int64 // read so far
 }
 
@@ -391,9 +392,17 @@ func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
 		}
 	}
 	var got []connector.Record
-	err := lifecycle.Guard(func() (err error) {
-		got, err = f.Find(ctx, look)
-		return err
+	tries := 0
+	err := lifecycle.Retry(ctx, s.clock, lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}, func() error {
+		return lifecycle.Guard(func() (err error) {
+			got, err = f.Find(ctx, look)
+			return err
+		})
+	}, func(err error, _ time.Duration) error {
+		if tries++; tries >= mostTries || !passing(err) {
+			return err
+		}
+		return nil
 	})
 	switch {
 	case errors.Is(err, connector.ErrNoLookup):
@@ -414,6 +423,15 @@ func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
 		return e, s.known(ctx, []*entry{e})
 	}
 	return nil, nil
+}
+
+// mostTries is how often a question is put to a system that fails.
+const mostTries = 8
+
+// passing reports whether a failure may be over soon.
+func passing(err error) bool {
+	k := fault.KindOf(err)
+	return k == fault.Unavailable || k == fault.RateLimited || k == fault.UnknownOutcome
 }
 
 // idExpr is by what the hub knows objects of the side, where that is another id than the system's.

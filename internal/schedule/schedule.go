@@ -65,6 +65,8 @@ type Config struct {
 	Log   *slog.Logger // nil: silent
 	// Holder names this process among the hubs.
 	Holder string
+	// Since: what came due after it counts, also where the scheduler was made later; zero: now.
+	Since time.Time
 	// LeaseTTL is how long a crashed hub keeps others from running its job; default 30 s.
 	LeaseTTL time.Duration
 }
@@ -159,6 +161,9 @@ const longest = time.Minute
 func (s *Scheduler) loop(ctx context.Context, j *job) {
 	log := s.c.Log.With("job", j.Name)
 	after := s.c.Clock.Now()
+	if !s.c.Since.IsZero() && s.c.Since.Before(after) {
+		after = s.c.Since
+	}
 	if j.CatchUp {
 		last, err := s.last(ctx, log, j)
 		if err != nil {

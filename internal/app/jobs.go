@@ -1,0 +1,124 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/schedule"
+	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/store"
+)
+
+// jobs have runs of reconciliations and rules wanted at their times.
+type jobs struct {
+	scheduler *schedule.Scheduler
+	of        map[string]config.Schedule // by name of the job
+}
+
+// runSchedule is the kind of a schedule's runs in the store.
+const runSchedule = "schedule"
+
+func (h *Hub) startJobs(ctx context.Context) error {
+	if err := h.changeJobs(ctx); err != nil {
+		return err
+	}
+	return h.stack.Push("schedules", 10*time.Second, func(ctx context.Context) error {
+		if h.jobs == nil {
+			return nil
+		}
+		return h.jobs.scheduler.Stop(ctx)
+	})
+}
+
+// changeJobs makes the schedules those of the plan. Where they are what they were, nothing happens.
+func (h *Hub) changeJobs(ctx context.Context) error {
+	of, all := map[string]config.Schedule{}, []schedule.Job{}
+	for _, r := range h.plan().Reconciliations {
+		if r.Schedule == nil {
+			continue
+		}
+		when, err := schedule.Parse(r.Schedule.Cron, r.Schedule.Timezone)
+		if err != nil {
+			return err
+		}
+		name := state.RunLease(state.RunReconciliation, r.Name)
+		of[name] = *r.Schedule
+		all = append(all, schedule.Job{Name: name, When: when, CatchUp: r.Schedule.CatchUp, Run: func(ctx context.Context) error {
+			return h.wantScheduled(ctx, state.RunReconciliation, r.Name, r.Schedule.Jitter)
+		}})
+	}
+	since := h.clock.Now()
+	if h.jobs != nil {
+		if reflect.DeepEqual(h.jobs.of, of) {
+			return nil
+		}
+		if err := h.jobs.scheduler.Stop(ctx); err != nil {
+			return err
+		}
+	}
+	s, err := schedule.New(schedule.Config{Store: jobStore{h.store}, Clock: h.clock, Log: h.log, Holder: h.holder(), LeaseTTL: h.plan().Hub.TakeOver, Since: since}, all...)
+	if err != nil {
+		return err
+	}
+	h.jobs = &jobs{scheduler: s, of: of}
+	return nil
+}
+
+// wantScheduled asks for a run whose time has come. One that is under way is not asked for again.
+func (h *Hub) wantScheduled(ctx context.Context, kind, name string, jitter time.Duration) error {
+	if jitter > 0 {
+		if err := lifecycle.Sleep(ctx, h.clock, rand.N(jitter)); err != nil {
+			return context.Cause(ctx)
+		}
+	}
+	c := state.Comparison{Kind: kind, Name: name, Trigger: state.TriggerSchedule, Who: "schedule"}
+	rec := h.plan().Reconciliation(name)
+	if rec == nil {
+		return nil // the files have changed
+	}
+	c.Keep, c.Options.Repair = rec.Keep, rec.Repair != nil && rec.Repair.Automatic
+	run, fresh, err := h.store.WantComparison(ctx, c)
+	if err != nil {
+		return err
+	}
+	if !fresh {
+		h.log.Warn("a scheduled run is left out: the one before it is still under way", "kind", kind, "name", name, "run", run.ID, "since", cmp.Or(run.Started, run.Wanted))
+		return nil
+	}
+	h.wakeComparing()
+	return nil
+}
+
+// jobStore keeps the schedules' past in the store.
+type jobStore struct{ *store.Store }
+
+func (s jobStore) LastRun(ctx context.Context, job string) (time.Time, error) {
+	runs, err := s.Runs(ctx, state.RunFilter{Kind: runSchedule, Name: job, Limit: 20})
+	if err != nil {
+		return time.Time{}, err
+	}
+	for _, r := range runs {
+		if r.State != string(schedule.Interrupted) && r.State != "running" {
+			return r.Started, nil
+		}
+	}
+	return time.Time{}, nil
+}
+
+func (s jobStore) BeginRun(ctx context.Context, job string, at time.Time) (int64, error) {
+	return s.StartRun(ctx, state.Run{Kind: runSchedule, Name: job, Started: at})
+}
+
+func (s jobStore) EndRun(ctx context.Context, run int64, st schedule.State, detail string) error {
+	err := s.Store.EndRun(ctx, state.Run{ID: run, State: string(st), Detail: detail})
+	if errors.Is(err, state.ErrNotFound) { // it was pruned
+		return nil
+	}
+	return err
+}
