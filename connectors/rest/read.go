@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // pollPlace is where a poll stands within its round.
@@ -267,7 +268,7 @@ func (s *system) List(ctx context.Context, object string, since time.Time) iter.
 			switch err := l.walk(ctx, yield); {
 			case err == nil:
 				return
-			case !errors.Is(err, errShifted):
+			case !errors.Is(err, errShifted) && !errors.Is(err, errPlaceLost):
 				yield(connector.Record{}, err)
 				return
 			case shifts == maxShifts:
@@ -290,10 +291,10 @@ type listing struct {
 // walk gives every object that was not given before.
 func (l *listing) walk(ctx context.Context, yield func(connector.Record, error) bool) error {
 	walk := l.s.walk(l.o, l.o.List.Path, l.o.List.Items, l.q, l.op)
-	walk.verify = !l.o.List.Paging.Stable
+	walk.verify, walk.patient = !l.o.List.Paging.Stable, true
 	for walk.more() {
 		now := l.s.clock.Now()
-		p, err := walk.next(ctx)
+		p, err := l.page(ctx, walk)
 		if err != nil {
 			return err
 		}
@@ -312,4 +313,49 @@ func (l *listing) walk(ctx context.Context, yield func(connector.Record, error) 
 		}
 	}
 	return nil
+}
+
+// mostTries is how often a page of a list is asked for: a list of many pages would seldom come to its end through a service that fails now and then.
+const mostTries = 8
+
+// ask sends a walk's request.
+func (w *walk) ask(ctx context.Context, r httpclient.Request, j *judge) (resp *httpclient.Response, err error) {
+	if !w.patient || r.Once {
+		return w.s.do(ctx, r, j)
+	}
+	err = again(ctx, w.s.clock, func() error {
+		resp, err = w.s.do(ctx, r, j)
+		return err
+	})
+	return resp, err
+}
+
+// again tries until it works, while what fails may be over soon.
+func again(ctx context.Context, c lifecycle.Clock, try func() error) error {
+	tries := 0
+	return lifecycle.Retry(ctx, c, lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}, try, func(err error, _ time.Duration) error {
+		k := fault.KindOf(err)
+		if tries++; tries >= mostTries || k != fault.Unavailable && k != fault.RateLimited && k != fault.UnknownOutcome {
+			return err
+		}
+		return nil
+	})
+}
+
+// page reads a list's next page. An answer to a token that may be good for one use only may have been lost on its way: then it is looked whether the list
+// still stands where it stood.
+func (l *listing) page(ctx context.Context, walk *walk) (p *page, err error) {
+	once := walk.o.List.Paging.tokens() && !walk.o.List.Paging.Stable
+	if !once {
+		return walk.next(ctx)
+	}
+	err = again(ctx, l.s.clock, func() error {
+		if walk.doubt && walk.at.Once {
+			return errPlaceLost
+		}
+		p, err = walk.next(ctx)
+		walk.doubt = err != nil && walk.at.Token != ""
+		return err
+	})
+	return p, err
 }

@@ -70,7 +70,9 @@ type walk struct {
 	// verify makes sure that no object slipped over a border between two pages; see moved.go.
 	verify bool
 	// doubt: an answer to this very request may have been lost before.
-	doubt  bool
+	doubt bool
+	// patient: what fails of something that may be over soon is asked for again, and not left to the next poll.
+	patient bool
 	header http.Header // of the next request
 	done   bool
 }
@@ -201,7 +203,7 @@ func (w *walk) read(ctx context.Context, r httpclient.Request) (*page, error) {
 		r.Accept = []int{http.StatusNotModified}
 	}
 	j := w.s.reader(w.o, w.items, jsondoc.Array, "")
-	resp, err := w.s.do(ctx, r, j)
+	resp, err := w.ask(ctx, r, j)
 	p := &page{resp: resp}
 	if err != nil || resp.Status == http.StatusNotModified || resp.Status == http.StatusNoContent {
 		return p, err
