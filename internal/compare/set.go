@@ -9,7 +9,7 @@ import (
 )
 
 // mostDoubled is how many elements of one key, on one side, are looked at pair by pair.
-const mostDoubled = 500
+const mostDoubled = 200
 
 // group are the elements of one key.
 type group struct {
