@@ -96,7 +96,7 @@ const Others = "*"
 
 // Rule is the rule of one field.
 type Rule struct {
-	// Path is the field: names with dots between them, or Others. Within a set it begins at the element; an empty one is the element itself.
+	// Path is the field: names with dots between them, or Others. Within a set it begins at the element.
 	Path string
 	How  How
 	// Within is for the How of that name, and so on.
@@ -135,11 +135,13 @@ func (b Bound) String() string {
 
 // Elements says how the elements of a list are told apart.
 type Elements struct {
-	// Key are the paths, within an element, that say which one it is; none: the whole element is its own key.
+	// Key are the paths, within an element, that say which one it is; none: the whole element does.
 	Key []string
-	// Rules compare the elements of one key; nil: every field of theirs, exactly. A key that is named there is compared by that rule, where it is
-	// one that folds.
+	// Rules compare the elements of one key; nil: every field of theirs, exactly. A field of the key that has a rule for texts or times there is
+	// the same where that says so.
 	Rules *Rules
+	// Each is the rule for texts or times of elements that are told apart as a whole; nil: exactly.
+	Each *Rule
 }
 
 // String is the rule as files write it.
@@ -165,6 +167,9 @@ func (r Rule) String() string {
 		}
 	case Set:
 		add("set", r.Set.text())
+		if r.Set.Each != nil {
+			add("compare", r.Set.Each.String())
+		}
 	default:
 		how := string(r.how())
 		if r.Empty == EmptyDiffer && r.Owner == "" {

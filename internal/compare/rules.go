@@ -2,9 +2,8 @@ package compare
 
 import (
 	"fmt"
+	"slices"
 	"strings"
-
-	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
 // Rules compare two documents field by field. They do not change, and may be used by many at once.
@@ -22,31 +21,22 @@ type node struct {
 	below map[string]*node
 }
 
-// Field is one in which two documents differ. Left and Right are its values as JSON, in memory of the documents; nil: absent.
-type Field struct {
-	// Path is dotted; an element of a list that is compared as a set by a key stands as lines[sku=A-1].
-	Path        string
-	Left, Right []byte
-	// Rule is how it was compared, as files write it.
-	Rule string
-	// Rounding: both are numbers, not both whole, and differ by no more than one unit of the last digit of the less exact one.
-	Rounding bool
-	// Owner is the side to which the field belongs: left, right or empty.
-	Owner string
-}
+// exactly are the rules of All.
+var exactly = &Rules{others: &Rule{Path: Others}}
 
 // All compares every field that either document has, exactly.
-func All() *Rules { return &Rules{others: &Rule{Path: Others}} }
+func All() *Rules { return exactly }
 
-// New makes rules of those of single fields. Fields without one are not compared, unless one is named Others, or one is to be ignored: that
-// means that all others count, exactly. Without any, All is meant.
+// New makes rules of those of single fields. Fields without one are not compared, unless one is named Others, or one is to be ignored that is no
+// part of a field with a rule: that means that all others count, exactly. Without any, All is meant.
 func New(rules []Rule) (*Rules, error) {
 	if len(rules) == 0 {
 		return All(), nil
 	}
-	r := &Rules{rules: rules}
-	for i := range rules {
-		rule := &rules[i]
+	r := &Rules{rules: slices.Clone(rules)}
+	leftOut := false
+	for i := range r.rules {
+		rule := &r.rules[i]
 		if err := rule.check(); err != nil {
 			return nil, err
 		}
@@ -63,12 +53,24 @@ func New(rules []Rule) (*Rules, error) {
 		}
 		at.rule = rule
 	}
-	for i := range rules {
-		if rules[i].How == Ignore && r.others == nil && !strings.Contains(rules[i].Path, ".") {
-			r.others = &Rule{Path: Others}
-		}
+	for i := range r.rules {
+		leftOut = leftOut || r.rules[i].How == Ignore && !r.root.covers(r.rules[i].Path)
+	}
+	if leftOut && r.others == nil {
+		r.others = &Rule{Path: Others}
 	}
 	return r, nil
+}
+
+// covers reports whether a field above the path has a rule.
+func (n *node) covers(path string) bool {
+	names := strings.Split(path, ".")
+	for _, name := range names[:len(names)-1] {
+		if n = n.below[name]; n.rule != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (n *node) step(name string) *node {
@@ -121,11 +123,8 @@ func (r *Rules) Plain() ([]PlainField, bool) {
 		}
 		out = append(out, f)
 	}
-	if r.others != nil && r.others.Path == Others && len(r.rules) > 0 && r.rule(Others) == nil {
+	if r.others != nil && r.rule(Others) == nil {
 		out = append(out, PlainField{Path: Others})
-	}
-	if len(r.rules) == 0 {
-		out = []PlainField{{Path: Others}}
 	}
 	return out, true
 }
@@ -137,15 +136,4 @@ func (r *Rules) rule(path string) *Rule {
 		}
 	}
 	return nil
-}
-
-// Diff appends the fields in which the documents differ.
-func (r *Rules) Diff(dst []Field, left, right jsondoc.Value) []Field {
-	for _, path := range r.Fields() {
-		l, rt := left.GetPath(path), right.GetPath(path)
-		if rule := r.rule(path); rule.How != Ignore && !l.Equal(rt) {
-			dst = append(dst, Field{Path: path, Left: l.Raw(), Right: rt.Raw(), Rule: rule.String(), Owner: string(rule.Owner)})
-		}
-	}
-	return dst
 }

@@ -1,6 +1,8 @@
 package compare
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -74,23 +76,71 @@ func groupKey(group []string) string {
 	return b.String()
 }
 
-// of gives the group of a document, and what it adds.
+// of gives the group of a document, and what it adds: nothing where it has no amount.
 func (t Total) of(doc jsondoc.Value) (group []string, value jsondoc.Decimal, err error) {
 	for _, g := range t.By {
-		group = append(group, doc.GetPath(g.Path).Str())
+		name, err := g.of(doc.GetPath(g.Path))
+		if err != nil {
+			return nil, value, err
+		}
+		group = append(group, name)
 	}
 	if t.Sum == "" {
 		return group, jsondoc.FromInt(1), nil
 	}
 	v := doc.GetPath(t.Sum)
-	if !v.Exists() {
+	if none := (&Rule{Empty: EmptySame}).empty(v); none {
 		return group, value, nil
 	}
-	value, err = v.Decimal()
-	return group, value, err
+	value, ok := amount(v)
+	if !ok {
+		return nil, value, fmt.Errorf("%s: %s is no amount", t.Sum, brief(v))
+	}
+	return group, value, nil
 }
 
-// TotalLine is a sum of both sides; an empty Left or Right: that side has no such group.
+// of names the group of a value; empty where it has none.
+func (g Group) of(v jsondoc.Value) (string, error) {
+	if none := (&Rule{Empty: EmptySame}).empty(v); none {
+		return "", nil
+	}
+	if g.Unit == "" {
+		if v.Kind() == jsondoc.String {
+			return bounded(v.Str()), nil
+		}
+		return bounded(string(jsondoc.AppendCanonical(nil, v))), nil
+	}
+	m, ok := momentOf(v.Str(), g.Unit, zoneOr(g.Zone))
+	if !ok {
+		return "", fmt.Errorf("%s: %s is no time", g.Path, brief(v))
+	}
+	return m.first.Format(periods[g.Unit]), nil
+}
+
+// periods are the forms in which they are shown.
+var periods = map[Unit]string{Day: "2006-01-02", Month: "2006-01", Year: "2006"}
+
+// bounded keeps the memory of groups in bounds: what stands for a long text is its beginning and its digest.
+func bounded(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	return strings.ToValidUTF8(s[:most], "") + "…" + hex.EncodeToString(sum[:8])
+}
+
+// brief shows a value in an error.
+func brief(v jsondoc.Value) string {
+	const most = 60
+	raw := string(v.Raw())
+	if len(raw) > most {
+		raw = strings.ToValidUTF8(raw[:most], "") + "…"
+	}
+	return raw
+}
+
+// TotalLine is a sum of both sides; an empty Left or Right: that side has no such group, which counts as 0.
 type TotalLine struct {
 	Total       string
 	Group       []string
@@ -123,14 +173,18 @@ func CompareTotals(left, right *Sums) []TotalLine {
 	return out
 }
 
-func (t *Total) line(l, r *sum) (TotalLine, bool) {
+func (t *Total) line(l, r *sum) (line TotalLine, same bool) {
 	var a, b jsondoc.Decimal
-	line := TotalLine{Total: t.String()}
+	line.Total = t.String()
 	if l != nil {
 		a, line.Group, line.Left = l.value, l.group, l.value.String()
 	}
 	if r != nil {
 		b, line.Group, line.Right = r.value, r.group, r.value.String()
 	}
-	return line, a.Cmp(b) == 0
+	within := t.Within
+	if within == nil {
+		within = &Bound{}
+	}
+	return line, within.holds(a, b)
 }
