@@ -50,7 +50,7 @@ func (r *Run) compare(ctx context.Context, left, right, out *spill.Sorter, count
 			return context.Cause(ctx)
 		}
 		if c.fields == nil {
-			err = c.take(p)
+			_, err = c.take(p)
 		} else {
 			err = c.gather(p)
 		}
@@ -64,12 +64,12 @@ func (r *Run) compare(ctx context.Context, left, right, out *spill.Sorter, count
 	return c.byFields(ctx)
 }
 
-// take compares a pair.
-func (c *comparing) take(p *pair) error {
+// take compares a pair, and reports whether its halves are the same.
+func (c *comparing) take(p *pair) (same bool, err error) {
 	if p.outOfScope() {
-		return nil
+		return false, nil
 	}
-	same := c.d.same(p)
+	same = c.d.same(p)
 	if c.count {
 		c.r.sum.Compared++
 		if same {
@@ -79,18 +79,29 @@ func (c *comparing) take(p *pair) error {
 		}
 	}
 	if same {
-		return nil
+		return true, nil
 	}
-	return c.out.Add([]byte(p.key), p.append(nil))
+	return false, c.out.Add([]byte(p.key), p.append(nil))
 }
+
+// What is known of an object when it is put under its fields.
+const (
+	isAlone byte = iota
+	isPaired
+	isSame // paired, and both halves are the same
+)
 
 // gather compares a pair of which both halves are there, and puts what is there under its fields: another object of the same fields may be its double, and
 // two that the cross-reference does not know may be one.
 func (c *comparing) gather(p *pair) error {
-	paired := p.left != nil && p.right != nil || len(p.more) > 0
-	if paired {
-		if err := c.take(p); err != nil {
+	is := isAlone
+	if p.left != nil && p.right != nil || len(p.more) > 0 {
+		same, err := c.take(p)
+		if err != nil {
 			return err
+		}
+		if is = isPaired; same {
+			is = isSame
 		}
 	}
 	for _, h := range []struct {
@@ -102,8 +113,8 @@ func (c *comparing) gather(p *pair) error {
 		}
 		key, _ := h.s.fieldKey(h.e)
 		if key == nil {
-			if !paired {
-				if err := c.take(p); err != nil {
+			if is == isAlone {
+				if _, err := c.take(p); err != nil {
 					return err
 				}
 			}
@@ -115,7 +126,7 @@ func (c *comparing) gather(p *pair) error {
 		} else {
 			half.right = h.e
 		}
-		b := append([]byte{mark(paired), byte(len(p.key) >> 8), byte(len(p.key))}, p.key...)
+		b := append([]byte{is, byte(len(p.key) >> 8), byte(len(p.key))}, p.key...)
 		if err := c.fields.Add(key, half.append(b)); err != nil {
 			return err
 		}
@@ -123,18 +134,12 @@ func (c *comparing) gather(p *pair) error {
 	return nil
 }
 
-func mark(paired bool) byte {
-	if paired {
-		return 1
-	}
-	return 0
-}
-
 // group is what is there under the same fields. Of paired objects one of each side is kept.
 type group struct {
 	key         string
 	left, right *entry // of a pair
 	pairKey     string
+	same        bool // the pair's halves are
 	alone       []*pair
 }
 
@@ -172,7 +177,7 @@ func (g *group) add(b []byte) error {
 	if len(b) < 3 {
 		return errEntry
 	}
-	paired, n := b[0] == 1, int(b[1])<<8|int(b[2])
+	is, n := b[0], int(b[1])<<8|int(b[2])
 	if b = b[3:]; len(b) < n {
 		return errEntry
 	}
@@ -181,12 +186,14 @@ func (g *group) add(b []byte) error {
 		return err
 	}
 	switch {
-	case !paired && len(g.alone) < 2*mostDoubled:
+	case is == isAlone && len(g.alone) < 2*mostDoubled:
 		g.alone = append(g.alone, p)
-	case paired && p.left != nil && g.left == nil:
-		g.left, g.pairKey = p.left, p.key
-	case paired && p.right != nil && g.right == nil:
-		g.right, g.pairKey = p.right, p.key
+	case is != isAlone && (g.pairKey == "" || g.pairKey == p.key):
+		if g.pairKey, g.same = p.key, is == isSame; p.left != nil {
+			g.left = p.left
+		} else {
+			g.right = p.right
+		}
 	}
 	return nil
 }
@@ -230,18 +237,25 @@ func (c *comparing) close(g *group) error {
 		right = nil
 	case len(left) == 1 && len(right) == 1:
 		whole.left, whole.right = left[0].left, right[0].right
-		return c.take(whole)
+		_, err := c.take(whole)
+		return err
 	}
 	if len(whole.more) > 0 {
 		if len(right) == 1 && whole.right == nil {
 			whole.right, right = right[0].right, nil
 		}
-		if err := c.take(whole); err != nil {
+		if c.count && g.pairKey != "" { // its pair was counted
+			c.r.sum.Compared--
+			if g.same {
+				c.r.sum.Equal--
+			}
+		}
+		if _, err := c.take(whole); err != nil {
 			return err
 		}
 	}
 	for _, p := range append(left, right...) {
-		if err := c.take(p); err != nil {
+		if _, err := c.take(p); err != nil {
 			return err
 		}
 	}

@@ -49,7 +49,8 @@ func (r *Run) decide(ctx context.Context, d *differ, p *pair, late map[string]La
 	}
 	f.left.is(p.left, known.left, r.left, f.only)
 	f.right.is(p.right, known.right, r.right, f.only)
-	f.left.carries, f.right.carries = r.carries(&r.rec.Left, &r.rec.Right), r.carries(&r.rec.Right, &r.rec.Left)
+	f.left.feeds, f.left.carries = r.feeds(&r.rec.Left, &r.rec.Right)
+	f.right.feeds, f.right.carries = r.feeds(&r.rec.Right, &r.rec.Left)
 	if why := unreadable(p); why != "" {
 		diff.Kind, diff.Reason, diff.Text = state.DiffNotCompared, state.DiffNotCompared, why
 	} else {
@@ -114,7 +115,8 @@ func (h *half) is(e *entry, ref *state.Ref, s *side, only []string) {
 	if k == nil {
 		return
 	}
-	h.seen = k.Received != "" || k.EventID != "" && k.Wrote == "" && len(k.Written) == 0
+	h.own, h.wrote = k.Hops == 0, k.Wrote != "" || len(k.Written) > 0
+	h.seen = k.Received != "" || k.EventID != "" && !h.wrote
 	if e == nil || e.doc == nil || len(k.Fields) == 0 || s.flow == nil || k.Flow != s.flow.Name || s.def.Map != s.flow.Map {
 		return // it was seen through other eyes
 	}
@@ -137,8 +139,8 @@ func (h *half) is(e *entry, ref *state.Ref, s *side, only []string) {
 	h.same = true
 }
 
-// carries reports whether deletions go from one side to the other.
-func (r *Run) carries(from, to *config.Side) bool {
+// feeds reports whether changes go from one side to the other, and whether deletions do.
+func (r *Run) feeds(from, to *config.Side) (changes, deletions bool) {
 	topics := map[string]bool{}
 	for _, f := range r.c.Plan.Flows {
 		if f.Entity == r.rec.Entity && f.From.System == from.System && f.To.Topic != "" {
@@ -146,14 +148,15 @@ func (r *Run) carries(from, to *config.Side) bool {
 		}
 	}
 	for _, f := range r.c.Plan.Flows {
-		if f.Entity != r.rec.Entity || f.To.System != to.System || f.To.OnDelete == config.IgnoreDelete {
+		if f.Entity != r.rec.Entity || f.To.System != to.System {
 			continue
 		}
 		if f.From.System == from.System || f.From.Topic != "" && topics[f.From.Topic] {
-			return true
+			changes = true
+			deletions = deletions || f.To.OnDelete != config.IgnoreDelete
 		}
 	}
-	return false
+	return changes, deletions
 }
 
 // money sets how much is affected: the difference of the amounts, or the whole amount of what is there on one side alone.

@@ -93,7 +93,7 @@ func readLooked(key, b []byte) (was, now *pair, err error) {
 
 // byFinding asks both systems for each candidate.
 func (r *Run) byFinding(ctx context.Context, cands *spill.Sorter) (_ *spill.Sorter, err error) {
-	in, err := cands.Sort()
+	in, err := readCandidates(cands)
 	if err != nil {
 		return nil, err
 	}
@@ -127,16 +127,12 @@ func (r *Run) byFinding(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 		return nil
 	}
 	for {
-		key, b, ok, err := in.Next()
+		p, err := in.next()
 		if err != nil {
 			return nil, err
 		}
-		if !ok {
+		if p == nil {
 			return out, flush()
-		}
-		p, err := readPair(key, b)
-		if err != nil {
-			return nil, err
 		}
 		if batch = append(batch, p); len(batch) == cap(batch) {
 			if err := flush(); err != nil {
@@ -144,6 +140,48 @@ func (r *Run) byFinding(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 			}
 		}
 	}
+}
+
+// candidates gives candidates in the order of their keys. A pair may differ and have doubles as well: then the doubles count.
+type candidates struct {
+	in    *spill.Reader
+	ahead *pair
+	read  bool
+}
+
+func readCandidates(s *spill.Sorter) (*candidates, error) {
+	in, err := s.Sort()
+	return &candidates{in: in}, err
+}
+
+func (c *candidates) one() (*pair, error) {
+	key, b, ok, err := c.in.Next()
+	if err != nil || !ok {
+		return nil, err
+	}
+	return readPair(key, b)
+}
+
+// next gives the next candidate; nil at the end.
+func (c *candidates) next() (p *pair, err error) {
+	if !c.read {
+		c.read = true
+		if c.ahead, err = c.one(); err != nil {
+			return nil, err
+		}
+	}
+	for p = c.ahead; p != nil; {
+		if c.ahead, err = c.one(); err != nil {
+			return nil, err
+		}
+		if c.ahead == nil || c.ahead.key != p.key {
+			return p, nil
+		}
+		if len(c.ahead.more) > 0 {
+			p = c.ahead
+		}
+	}
+	return nil, nil
 }
 
 // atOnce does n pieces of work, several at a time, until one fails.
@@ -279,11 +317,16 @@ func (r *Run) byListing(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 	if err := r.compare(ctx, left, right, differ, false); err != nil {
 		return nil, err
 	}
-	in, err := cands.Sort()
+	in, err := readCandidates(cands)
 	if err != nil {
 		return nil, err
 	}
-	again, err := differ.Sort()
+	names := spill.New(r.c.Spill)
+	defer func() { err = errors.Join(err, names.Close()) }()
+	if err := byNames(differ, names); err != nil {
+		return nil, err
+	}
+	again, err := names.Sort()
 	if err != nil {
 		return nil, err
 	}
@@ -294,9 +337,9 @@ func (r *Run) byListing(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 	return out, nil
 }
 
-// lookedAt puts every pair of in beside what it is in now; what is not there agrees, or has gone.
-func lookedAt(in, now *spill.Reader, out *spill.Sorter) error {
-	nowKey, nowPair, more, err := now.Next()
+// byNames puts every pair under all keys that it may have had before: what was alone may have met its other half.
+func byNames(differ, names *spill.Sorter) error {
+	in, err := differ.Sort()
 	if err != nil {
 		return err
 	}
@@ -305,8 +348,34 @@ func lookedAt(in, now *spill.Reader, out *spill.Sorter) error {
 		if err != nil || !ok {
 			return err
 		}
-		was, err := readPair(key, b)
+		p, err := readPair(key, b)
 		if err != nil {
+			return err
+		}
+		keys := []string{p.key}
+		if p.left != nil && p.key != "l"+p.left.own {
+			keys = append(keys, "l"+p.left.own)
+		}
+		if p.right != nil && p.key != "r"+p.right.own {
+			keys = append(keys, "r"+p.right.own)
+		}
+		for _, k := range keys {
+			if err := names.Add([]byte(k), append(append([]byte{byte(len(p.key) >> 8), byte(len(p.key))}, p.key...), b...)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// lookedAt puts every pair of in beside what it is in now; what is not there agrees, or has gone.
+func lookedAt(in *candidates, now *spill.Reader, out *spill.Sorter) error {
+	nowKey, nowPair, more, err := now.Next()
+	if err != nil {
+		return err
+	}
+	for {
+		was, err := in.next()
+		if err != nil || was == nil {
 			return err
 		}
 		for more && string(nowKey) < was.key {
@@ -316,7 +385,14 @@ func lookedAt(in, now *spill.Reader, out *spill.Sorter) error {
 		}
 		is := &pair{key: was.key}
 		if more && string(nowKey) == was.key {
-			if is, err = readPair(nowKey, nowPair); err != nil {
+			if len(nowPair) < 2 {
+				return errEntry
+			}
+			n := int(nowPair[0])<<8 | int(nowPair[1])
+			if len(nowPair) < 2+n {
+				return errEntry
+			}
+			if is, err = readPair(nowPair[2:2+n], nowPair[2+n:]); err != nil {
 				return err
 			}
 		}

@@ -34,8 +34,10 @@ type half struct {
 	known, gone, seen bool
 	// same: what differs is what the hub saw last; edited: it is something else. Neither: the hub does not know.
 	same, edited bool
-	// carries: a flow carries deletions from this side to the other.
-	carries bool
+	// own: what the hub saw last came from the system itself; wrote: before that, the hub has written the object there.
+	own, wrote bool
+	// feeds: flows carry changes from this side to the other; carries: deletions too.
+	feeds, carries bool
 }
 
 // reasonOf says why a difference is one, and whether that explains it. The order is that of certainty: what the hub is about to do comes first.
@@ -78,11 +80,13 @@ func (f *facts) different() (string, bool) {
 		return state.ReasonEditedRight, false
 	case f.outcome == state.Discarded || f.outcome == state.Parked:
 		return state.ReasonRefused, false
-	case f.left.same && !f.right.known || f.left.same && !f.right.same && f.right.known && !f.right.seen:
-		// What the hub has written there, nobody has read back: the left side is as it was sent, so that the right one has changed.
+	case f.left.same && !f.right.same || f.left.same && f.right.own && f.right.wrote && !(f.left.own && f.left.wrote):
+		// What was written there nobody has read back, or its people have changed it since, and no flow carries that.
 		return state.ReasonEditedRight, false
-	case f.right.same && !f.left.same && !f.left.seen:
+	case f.right.same && !f.left.same || f.right.same && f.left.own && f.left.wrote && !(f.right.own && f.right.wrote):
 		return state.ReasonEditedLeft, false
+	case f.left.own && f.left.wrote && f.right.own && f.right.wrote:
+		return state.ReasonEditedBoth, false
 	}
 	return state.ReasonUnknown, false
 }
@@ -106,7 +110,7 @@ func missing(there, other *half, f *facts, created, deleted string) (string, boo
 		return state.ReasonRefused, false
 	case f.outcome == state.Skipped && f.reason == state.Filtered:
 		return state.ExplainedFiltered, true
-	case there.seen:
+	case there.seen && there.feeds:
 		return state.ReasonNeverArrived, false
 	}
 	return created, false

@@ -23,8 +23,11 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// chunk is how many records are looked up in the cross-reference at once.
-const chunk = 500
+// chunk is how many records are looked up in the cross-reference at once, and chunkBytes how many bytes of documents.
+const (
+	chunk      = 500
+	chunkBytes = 4 << 20
+)
 
 // side reads one system of a comparison.
 type side struct {
@@ -37,6 +40,8 @@ type side struct {
 	store  Store
 	clock  lifecycle.Clock
 	rows   atomic.Int64 // read so far
+	// apart: an object has another id in the hub than in the system.
+	apart atomic.Bool
 }
 
 func (s *side) object() string {
@@ -54,18 +59,15 @@ type keyed struct {
 
 // read lists everything, or what has changed since, and hands it over as it is to be compared. A list that ends with an error is none.
 func (s *side) read(ctx context.Context, since time.Time, each func(*keyed) error) error {
-	batch := make([]*entry, 0, chunk)
+	batch, size := make([]connector.Record, 0, chunk), 0
 	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		out, err := s.pairs(ctx, batch)
+		out, err := s.entries(ctx, batch)
 		if err != nil {
 			return err
 		}
-		batch = batch[:0]
-		for i := range out {
-			if err := each(&out[i]); err != nil {
+		batch, size = batch[:0], 0
+		for _, e := range out {
+			if err := each(&keyed{s.pairKey(e), e}); err != nil {
 				return err
 			}
 		}
@@ -77,11 +79,8 @@ func (s *side) read(ctx context.Context, since time.Time, each func(*keyed) erro
 			if r.Deleted {
 				return nil
 			}
-			e, err := s.entry(ctx, r)
-			if err != nil {
-				return err
-			}
-			if batch = append(batch, e); len(batch) == cap(batch) {
+			batch, size = append(batch, *r), size+len(r.Doc)
+			if len(batch) == cap(batch) || size > chunkBytes {
 				return flush()
 			}
 			return nil
@@ -145,138 +144,172 @@ func (s *side) fileRows(ctx context.Context, each func(*connector.Record) error)
 	return nil
 }
 
-// entry maps a record to what is compared. Its error is one of the run; what is wrong with the record stands in the entry.
-func (s *side) entry(ctx context.Context, r *connector.Record) (*entry, error) {
-	e := &entry{own: r.Local, local: r.Local, version: r.Version}
-	if r.Err != nil {
-		e.why = "it cannot be read: " + r.Err.Error()
-		return e, nil
+// entries maps records to what is compared. Its error is one of the run; what is wrong with a record stands in its entry.
+func (s *side) entries(ctx context.Context, recs []connector.Record) ([]*entry, error) {
+	all, out := make([]reading, len(recs)), make([]*entry, len(recs))
+	defer func() {
+		for i := range all {
+			all[i].m.Dispose()
+		}
+	}()
+	lookup := &failing{Lookup: s.store}
+	for i := range recs {
+		if err := s.named(ctx, &all[i], &recs[i], lookup); err != nil {
+			return nil, err
+		}
+		out[i] = all[i].e
 	}
-	ev := event.Event{Source: s.def.System, Entity: s.entity, Operation: event.Upsert, Origin: s.def.System, Version: r.Version, Key: r.Local, Local: r.Local, Data: r.Doc}
-	var err error
-	if s.flow != nil {
-		err = s.byFlow(ctx, e, &ev)
-	} else {
-		err = s.byMap(ctx, e, &ev)
+	if err := s.known(ctx, out); err != nil {
+		return nil, err
 	}
-	if err != nil || e.why != "" || e.filtered || s.def.Where == nil {
-		return e, err
+	for i := range all {
+		if e := all[i].e; e.own != e.local && e.local != "" {
+			s.apart.Store(true)
+		}
+		if err := s.mapped(ctx, &all[i]); err != nil {
+			return nil, err
+		}
+		if lookup.err != nil {
+			return nil, lookup.err
+		}
 	}
-	doc := jsondoc.Get()
-	defer jsondoc.Put(doc)
-	if err := doc.Reset(e.doc, decide.DocumentLimits); err != nil {
-		e.why = "what it maps to cannot be read: " + err.Error()
-		return e, nil
-	}
-	in, err := s.def.Where.Bool(ctx, &mapping.Input{Doc: doc, Event: &ev, Lookup: s.store})
-	if err != nil {
-		return e, s.unmapped(ctx, e, "where", err)
-	}
-	e.filtered = !in
-	return e, nil
+	return out, nil
 }
 
-// byFlow takes the record as the flow that reads the system would.
-func (s *side) byFlow(ctx context.Context, e *entry, ev *event.Event) error {
-	scratch := make([]byte, 0, 2*len(ev.Data))
-	lookup := &failing{Lookup: s.store}
-	m := decide.Message{Flow: s.flow, Event: ev, Lookup: lookup, Scratch: &scratch}
-	defer m.Dispose()
-	step := func(v *decide.Verdict, err error) (bool, error) {
-		switch {
-		case err == nil && lookup.err != nil:
-			err = lookup.err
-			fallthrough
-		case err != nil:
-			return false, err
-		case v == nil:
-			return true, nil
-		case v.Outcome == state.Skipped:
-			e.filtered = true
-		default:
-			e.why = v.Reason
-		}
-		return false, nil
-	}
-	_, v, err := m.Arrive(ctx, nil)
-	if on, err := step(v, err); !on {
+// reading is a record on its way to be an entry.
+type reading struct {
+	e       *entry
+	ev      event.Event
+	lookup  mapping.Lookup
+	m       decide.Message
+	scratch []byte
+	done    bool // it goes no further
+}
+
+// take notes what a step has decided.
+func (r *reading) take(v *decide.Verdict, err error) error {
+	switch {
+	case err != nil || v == nil:
 		return err
+	case v.Outcome == state.Skipped:
+		r.e.filtered = true
+	default:
+		r.e.why = v.Reason
 	}
-	e.key = ev.Key
-	on, err := step(m.Read(ctx))
-	if m.Local != "" {
-		e.local = m.Local
-	}
-	if !on {
-		return err
-	}
-	if ev.Operation == event.Delete { // the document says that it is gone
-		e.filtered = true
-		return nil
-	}
-	e.version = ev.Version
-	if s.def.Map != s.flow.Map {
-		return s.apply(ctx, e, ev)
-	}
-	if on, err := step(m.Map(ctx)); !on {
-		return err
-	}
-	e.doc = m.Out
+	r.done = true
 	return nil
 }
 
-// byMap takes the record of a system that no flow reads.
-func (s *side) byMap(ctx context.Context, e *entry, ev *event.Event) error {
+func (r *reading) fails(why string) { r.e.why, r.done = why, true }
+
+// named finds out which object a record is.
+func (s *side) named(ctx context.Context, r *reading, rec *connector.Record, lookup mapping.Lookup) error {
+	r.e, r.lookup = &entry{own: rec.Local, local: rec.Local, version: rec.Version}, lookup
+	if rec.Err != nil {
+		r.fails("it cannot be read: " + rec.Err.Error())
+		return nil
+	}
+	r.ev = event.Event{Source: s.def.System, Entity: s.entity, Operation: event.Upsert, Origin: s.def.System, Version: rec.Version, Key: rec.Local, Local: rec.Local, Data: rec.Doc}
+	if s.flow == nil {
+		return s.namedHere(ctx, r)
+	}
+	r.m = decide.Message{Flow: s.flow, Event: &r.ev, Lookup: lookup, Scratch: &r.scratch}
+	_, v, err := r.m.Arrive(ctx, nil)
+	if err := r.take(v, err); err != nil || r.done {
+		return err
+	}
+	r.e.key = r.ev.Key
+	err = r.take(r.m.Read(ctx))
+	r.e.local = cmp.Or(r.m.Local, r.e.local)
+	if r.ev.Operation == event.Delete { // the document says that it is gone
+		r.e.filtered, r.done = true, true
+	}
+	r.e.version = r.ev.Version
+	return err
+}
+
+// namedHere is named for a system that no flow reads.
+func (s *side) namedHere(ctx context.Context, r *reading) error {
 	if s.def.ID != nil {
 		doc := jsondoc.Get()
 		defer jsondoc.Put(doc)
-		if err := doc.Reset(ev.Data, decide.DocumentLimits); err != nil {
-			e.why = "it is no acceptable JSON: " + err.Error()
+		if err := doc.Reset(r.ev.Data, decide.DocumentLimits); err != nil {
+			r.fails("it is no acceptable JSON: " + err.Error())
 			return nil
 		}
-		id, err := s.def.ID.String(ctx, &mapping.Input{Doc: doc, Event: ev, Lookup: s.store})
-		if err != nil {
-			return s.unmapped(ctx, e, "id", err)
-		}
-		if id == "" {
-			e.why = "it has no id"
+		id, err := s.def.ID.String(ctx, &mapping.Input{Doc: doc, Event: &r.ev, Lookup: r.lookup})
+		switch {
+		case err != nil:
+			return s.unmapped(ctx, r, "id", err)
+		case id == "":
+			r.fails("it has no id")
 			return nil
 		}
-		e.local, ev.Local, ev.Key = id, id, id
+		r.e.local, r.ev.Local, r.ev.Key = id, id, id
 	}
-	e.key = ev.Key
-	return s.apply(ctx, e, ev)
+	r.e.key = r.ev.Key
+	return nil
+}
+
+// mapped makes what is compared. The hub id of the object is known, where the hub knows it.
+func (s *side) mapped(ctx context.Context, r *reading) error {
+	if r.done {
+		return nil
+	}
+	if r.ev.Hub = r.e.hub; r.ev.Hub == "" {
+		r.ev.Hub = state.MintHub(s.entity, s.def.System, r.e.local)
+	}
+	var err error
+	if s.flow != nil && s.def.Map == s.flow.Map {
+		if err = r.take(r.m.Map(ctx)); err == nil && !r.done {
+			r.e.doc = r.m.Out
+		}
+	} else {
+		err = s.apply(ctx, r)
+	}
+	if err != nil || r.done || s.def.Where == nil {
+		return err
+	}
+	doc := jsondoc.Get()
+	defer jsondoc.Put(doc)
+	if err := doc.Reset(r.e.doc, decide.DocumentLimits); err != nil {
+		r.fails("what it maps to cannot be read: " + err.Error())
+		return nil
+	}
+	in, err := s.def.Where.Bool(ctx, &mapping.Input{Doc: doc, Event: &r.ev, Lookup: r.lookup})
+	if err != nil {
+		return s.unmapped(ctx, r, "where", err)
+	}
+	r.e.filtered = !in
+	return nil
 }
 
 // apply maps with the side's own mapping.
-func (s *side) apply(ctx context.Context, e *entry, ev *event.Event) error {
+func (s *side) apply(ctx context.Context, r *reading) error {
 	if s.def.Map == nil {
-		e.doc = ev.Data
+		r.e.doc = r.ev.Data
 		return nil
 	}
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
-	if err := doc.Reset(ev.Data, decide.DocumentLimits); err != nil {
-		e.why = "it is no acceptable JSON: " + err.Error()
+	if err := doc.Reset(r.ev.Data, decide.DocumentLimits); err != nil {
+		r.fails("it is no acceptable JSON: " + err.Error())
 		return nil
 	}
-	out, err := s.def.Map.Apply(ctx, &mapping.Input{Doc: doc, Event: ev, Lookup: s.store}, nil)
+	out, err := s.def.Map.Apply(ctx, &mapping.Input{Doc: doc, Event: &r.ev, Lookup: r.lookup}, nil)
 	if err != nil {
-		return s.unmapped(ctx, e, "map", err)
+		return s.unmapped(ctx, r, "map", err)
 	}
-	e.doc = out
+	r.e.doc = out
 	return nil
 }
 
 // unmapped is for a record that an expression or a mapping does not take. What the store or the end of ctx has made fail says nothing of the record.
-func (s *side) unmapped(ctx context.Context, e *entry, what string, err error) error {
+func (s *side) unmapped(ctx context.Context, r *reading, what string, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if v := decide.Refuse(what, err); v.Kind == what && fault.KindOf(err) != fault.Invalid { // neither schema nor mapping
-		return err
-	}
-	e.why = err.Error()
+	r.fails(decide.Refuse(what, err).Reason)
 	return nil
 }
 
@@ -296,18 +329,6 @@ func (f *failing) LocalID(ctx context.Context, entity, system, hub string) (stri
 	local, ok, err := f.Lookup.LocalID(ctx, entity, system, hub)
 	f.err = errors.Join(f.err, err)
 	return local, ok, err
-}
-
-// pairs gives entries the keys under which they are paired, and their hub ids.
-func (s *side) pairs(ctx context.Context, batch []*entry) ([]keyed, error) {
-	if err := s.known(ctx, batch); err != nil {
-		return nil, err
-	}
-	out := make([]keyed, len(batch))
-	for i, e := range batch {
-		out[i] = keyed{s.pairKey(e), e}
-	}
-	return out, nil
 }
 
 // known gives entries their hub ids.
@@ -369,7 +390,7 @@ func (s *side) fieldKey(e *entry) (key []byte, why string) {
 }
 
 // plainField is an expression that is a field of the document, by which a system may be asked.
-var plainField = regexp.MustCompile(`^source\.([A-Za-z_][A-Za-z0-9_.]*)$`)
+var plainField = regexp.MustCompile(`^(?:text\()?source\.([A-Za-z_][A-Za-z0-9_.]*)\)?$`)
 
 // errCannotAsk: the system cannot be asked for one object.
 var errCannotAsk = errors.New("it cannot be asked for one object")
@@ -380,16 +401,9 @@ func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
 	if !ok || s.def.Files {
 		return nil, errCannotAsk
 	}
-	look := connector.Lookup{Entity: s.entity, Object: s.object(), Local: own}
+	look, sure := connector.Lookup{Entity: s.entity, Object: s.object(), Local: own}, true
 	if own == "" {
-		look.Local = local
-		if id := s.idExpr(); id != nil {
-			m := plainField.FindStringSubmatch(strings.TrimSpace(id.Text()))
-			if m == nil {
-				return nil, errCannotAsk
-			}
-			look.Local, look.Natural = "", map[string]string{m[1]: local}
-		}
+		look, sure = s.lookFor(local)
 	}
 	var got []connector.Record
 	tries := 0
@@ -408,7 +422,7 @@ func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
 	case errors.Is(err, connector.ErrNoLookup):
 		return nil, errCannotAsk
 	case fault.KindOf(err) == fault.NotFound && err != nil:
-		return nil, nil
+		got = nil
 	case err != nil:
 		return nil, fmt.Errorf("the %s side, %s: look for %s %s%s: %w", s.name, s.def.System, s.object(), own, local, err)
 	}
@@ -416,13 +430,33 @@ func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
 		if got[i].Deleted {
 			continue
 		}
-		e, err := s.entry(ctx, &got[i])
+		e, err := s.entries(ctx, got[i:i+1])
 		if err != nil {
 			return nil, err
 		}
-		return e, s.known(ctx, []*entry{e})
+		if own == "" && e[0].local != local {
+			continue // another object has the id there that this one has in the hub
+		}
+		return e[0], nil
+	}
+	if !sure {
+		return nil, errCannotAsk
 	}
 	return nil, nil
+}
+
+// lookFor is the question for an object by the id that the hub knows; sure: where it finds nothing, nothing is there.
+func (s *side) lookFor(local string) (l connector.Lookup, sure bool) {
+	l = connector.Lookup{Entity: s.entity, Object: s.object()}
+	id := s.idExpr()
+	if id != nil && (s.apart.Load() || s.rows.Load() == 0) {
+		if m := plainField.FindStringSubmatch(strings.TrimSpace(id.Text())); m != nil {
+			l.Natural = map[string]string{m[1]: local}
+			return l, true
+		}
+	}
+	l.Local = local
+	return l, id == nil || s.rows.Load() > 0 && !s.apart.Load()
 }
 
 // mostTries is how often a question is put to a system that fails.
