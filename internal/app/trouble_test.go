@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,8 +17,12 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
-// fast is a clock that runs several times as fast as the machine's.
-type fast struct{ began time.Time }
+// fast is a clock that runs several times as fast as the machine's. Once it is calm, what is waited for is waited for as long as on the machine's: what a
+// hub has to do until it stands still is not faster than elsewhere.
+type fast struct {
+	began time.Time
+	calm  *atomic.Bool
+}
 
 const fastBy = 4
 
@@ -25,6 +30,9 @@ func (f fast) Now() time.Time         { return f.began.Add(f.Elapsed()).Round(0)
 func (f fast) Elapsed() time.Duration { return time.Since(f.began) * fastBy }
 
 func (f fast) NewTimer(d time.Duration) lifecycle.Timer {
+	if f.calm.Load() {
+		return lifecycle.Real().NewTimer(d)
+	}
 	return fastTimer{lifecycle.Real().NewTimer(d / fastBy)}
 }
 
@@ -90,7 +98,7 @@ func newTroubled(t *testing.T, retry string, edit func(p *project)) *troubled {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := &troubled{t: t, clock: fast{time.Now()}, target: newTarget(t), log: &logged{}, addr: l.Addr().String()}
+	tr := &troubled{t: t, clock: fast{time.Now(), &atomic.Bool{}}, target: newTarget(t), log: &logged{}, addr: l.Addr().String()}
 	tr.serve(l)
 	t.Cleanup(func() { _ = tr.srv.Close() })
 	p := newProject(t, "http://"+tr.addr)
@@ -100,6 +108,7 @@ func newTroubled(t *testing.T, retry string, edit func(p *project)) *troubled {
 	}
 	p.clock = tr.clock
 	tr.hub = p.start(tr.log)
+	t.Cleanup(func() { tr.clock.calm.Store(true) }) // before the hub is stopped
 	return tr
 }
 
