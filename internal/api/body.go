@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -60,6 +61,7 @@ func read(data []byte, into any) error {
 		return errors.New("it is no UTF-8")
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
 	if err := fits(d, reflect.TypeOf(into).Elem(), false, ""); errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	} else if err != nil {
@@ -86,7 +88,7 @@ func fits(d *json.Decoder, t reflect.Type, some bool, at string) error {
 	if err != nil {
 		return err
 	}
-	want := map[reflect.Kind]string{reflect.Struct: "an object", reflect.Slice: "a list", reflect.String: "a text", reflect.Bool: "true or false"}[t.Kind()]
+	want := map[reflect.Kind]string{reflect.Struct: "an object", reflect.Slice: "a list", reflect.String: "a text", reflect.Bool: "true or false", reflect.Int: "a whole number"}[t.Kind()]
 	if t == moment {
 		want = "a time as 2026-11-29T10:00:00Z"
 	}
@@ -122,6 +124,10 @@ func fits(d *json.Decoder, t reflect.Type, some bool, at string) error {
 		}
 	case bool:
 		if t.Kind() == reflect.Bool {
+			return nil
+		}
+	case json.Number:
+		if _, err := strconv.ParseInt(v.String(), 10, 32); err == nil && t.Kind() == reflect.Int {
 			return nil
 		}
 	case nil:

@@ -19,6 +19,7 @@ type Hub interface {
 	// Documents fills in the documents of journal rows, as far as they are kept.
 	Documents(ctx context.Context, rows []state.Journal) error
 	Desk
+	Comparing
 	// Pause and Resume give state.ErrNotFound for an unknown flow.
 	Pause(ctx context.Context, flow, who string) error
 	Resume(ctx context.Context, flow, who string) error
@@ -188,4 +189,6 @@ type Problem struct {
 	Problems []FileProblem `json:"problems,omitempty"`
 	// Places are what is wrong in a document that is refused.
 	Places []Place `json:"places,omitempty"`
+	// Run is the run that is under way, where another one is refused for it.
+	Run *Run `json:"run,omitempty"`
 }

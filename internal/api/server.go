@@ -82,6 +82,16 @@ func (s *Server) routes() []route {
 		read("GET /api/v1/flows", s.flows),
 		read("GET /api/v1/systems", s.systems),
 		read("GET /api/v1/reconciliations", s.reconciliations),
+		write("POST /api/v1/reconciliations/{name}/run", s.want(state.RunReconciliation)),
+		read("GET /api/v1/reconciliations/{name}/runs", s.runs(state.RunReconciliation)),
+		read("GET /api/v1/rules", s.rules),
+		write("POST /api/v1/rules/{name}/run", s.want(state.RunRule)),
+		read("GET /api/v1/rules/{name}/runs", s.runs(state.RunRule)),
+		read("GET /api/v1/runs/{id}", s.run),
+		read("GET /api/v1/runs/{id}/differences", s.differences),
+		read("GET /api/v1/runs/{id}/report", s.report),
+		write("POST /api/v1/runs/{id}/cancel", s.cancelRun),
+		write("POST /api/v1/runs/{id}/repair", s.repairRun),
 		read("GET /api/v1/messages", s.messages),
 		read("GET /api/v1/xref", s.xref),
 		read("GET /api/v1/parked", s.parked),
@@ -212,10 +222,6 @@ func (s *Server) systems(w http.ResponseWriter, r *http.Request) {
 	s.withStatus(w, r, func(st *Status) any { return map[string]any{"systems": st.Systems} })
 }
 
-func (s *Server) reconciliations(w http.ResponseWriter, r *http.Request) {
-	s.withStatus(w, r, func(st *Status) any { return map[string]any{"reconciliations": st.Reconciliations} })
-}
-
 func (s *Server) messages(w http.ResponseWriter, r *http.Request) {
 	most, ok := number(w, r, "documents", 0, 0, 200)
 	if !ok {
@@ -322,7 +328,10 @@ func pathID(w http.ResponseWriter, r *http.Request) (int64, bool) {
 // failed answers an error of the hub.
 func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 	var invalid *Invalid
+	var underWay *UnderWay
 	switch {
+	case errors.As(err, &underWay):
+		problemOf(w, Problem{Status: http.StatusConflict, Detail: err.Error(), Run: RunView(&underWay.Run)})
 	case errors.Is(err, state.ErrNotFound):
 		problem(w, http.StatusNotFound, err.Error())
 	case errors.Is(err, state.ErrChanged):

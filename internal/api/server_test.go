@@ -30,7 +30,7 @@ type stub struct {
 }
 
 func (s *stub) Status(context.Context) (*Status, error) {
-	return &Status{Flows: []Flow{{Name: "a", State: StateRunning}}, Systems: []System{}, Reconciliations: []Reconciliation{}}, s.err
+	return &Status{Flows: []Flow{{Name: "a", State: StateRunning}}, Systems: []System{}, Reconciliations: []Reconciliation{}, Rules: []Rule{}}, s.err
 }
 func (s *stub) Ready(context.Context) error { return s.err }
 func (s *stub) Trace(_ context.Context, key string) (state.Trace, error) {
@@ -294,6 +294,52 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/restored", `{"as_of": null}`, 400, "as_of is null: leave it out, or give a time"},
 		{"POST", "/api/v1/restored", `{"as_of": "2026-11-29T10:00:00+01:00"}`, 200, `"as_of": "2026-11-29T10:00:00+01:00"`},
 		{"GET", "/nothing", "", 404, "openapi.json"},
+		{"GET", "/api/v1/reconciliations", "", 200, `"trend"`},
+		{"GET", "/api/v1/rules", "", 200, `"violations": 2`},
+		{"POST", "/api/v1/reconciliations/customers/run", "", 202, `"state": "wanted"`},
+		{"POST", "/api/v1/reconciliations/customers/run", `{"key":"C-1","since":"2026-11-29T10:00:00Z","repair":true,"dry_run":true,"deletes":true,"at_most":7,"note":"a test"}`, 202, `"at_most": 7`},
+		{"POST", "/api/v1/reconciliations/custmers/run", "", 404, "not found"},
+		{"POST", "/api/v1/reconciliations/busy/run", "", 409, `"run":{"id":7,`},
+		{"POST", "/api/v1/reconciliations/customers/run", `{"dry_run":true}`, 400, "give repair, too"},
+		{"POST", "/api/v1/reconciliations/customers/run", `{"repair":true,"at_most":-1}`, 400, "from 1 on"},
+		{"POST", "/api/v1/reconciliations/customers/run", `{"repair":true,"at_most":1.5}`, 400, "at_most must be a whole number"},
+		{"POST", "/api/v1/reconciliations/customers/run", `{"repair":true,"at_most":"7"}`, 400, "at_most must be a whole number"},
+		{"POST", "/api/v1/reconciliations/customers/run", `{"repair":true,"at_most":99999999999}`, 400, "at_most must be a whole number"},
+		{"POST", "/api/v1/reconciliations/customers/run", `{"key":""}`, 400, "key is empty"},
+		{"POST", "/api/v1/reconciliations/customers/run", `{"since":"yesterday"}`, 400, "since is no time"},
+		{"POST", "/api/v1/rules/shipped/run", "", 202, `"kind": "rule"`},
+		{"GET", "/api/v1/reconciliations/customers/runs?limit=2", "", 200, `"next": 6`},
+		{"GET", "/api/v1/reconciliations/customers/runs?before=2", "", 200, `"id": 1`},
+		{"GET", "/api/v1/reconciliations/customers/runs?limit=0", "", 400, "limit must be"},
+		{"GET", "/api/v1/reconciliations/custmers/runs", "", 404, "not found"},
+		{"GET", "/api/v1/rules/shipped/runs", "", 200, `"kind": "rule"`},
+		{"GET", "/api/v1/runs/7", "", 200, `"phase": "reading"`},
+		{"GET", "/api/v1/runs/6", "", 200, `"left": 2`},
+		{"GET", "/api/v1/runs/99", "", 404, "not found"},
+		{"GET", "/api/v1/runs/x", "", 400, "number"},
+		{"GET", "/api/v1/runs/6/differences?limit=2", "", 200, `"next": 2`},
+		{"GET", "/api/v1/runs/6/differences?after=2&drift=true&kind=different&reason=rounding", "", 200, `"n": 3`},
+		{"GET", "/api/v1/runs/6/differences?kind=diferent", "", 400, "kind is one of missing-left"},
+		{"GET", "/api/v1/runs/6/differences?drift=1", "", 400, "true or false"},
+		{"GET", "/api/v1/runs/99/differences", "", 404, "not found"},
+		{"GET", "/api/v1/runs/6/report", "", 200, `"differences":[`},
+		{"GET", "/api/v1/runs/6/report?format=csv", "", 200, "n,kind,reason"},
+		{"GET", "/api/v1/runs/6/report?format=pdf", "", 400, "format is one of json, csv, xlsx"},
+		{"GET", "/api/v1/runs/7/report", "", 409, "not over"},
+		{"GET", "/api/v1/runs/99/report", "", 404, "not found"},
+		{"POST", "/api/v1/runs/7/cancel", `{"note":"too slow"}`, 202, `"cancelled": "local: too slow"`},
+		{"POST", "/api/v1/runs/6/cancel", "", 409, "not now"},
+		{"POST", "/api/v1/runs/99/cancel", "", 404, "not found"},
+		{"POST", "/api/v1/runs/6/repair", `{"numbers":[1,3],"note":"a test"}`, 202, `"from": 6`},
+		{"POST", "/api/v1/runs/6/repair", `{"reasons":["refused"],"deletes":true}`, 202, `"refused"`},
+		{"POST", "/api/v1/runs/6/repair", `{"all":true,"dry_run":true}`, 202, `"dry_run": true`},
+		{"POST", "/api/v1/runs/6/repair", `{"all":true,"numbers":[1]}`, 400, "leave numbers and reasons out"},
+		{"POST", "/api/v1/runs/6/repair", `{"reasons":["refused"],"numbers":[1]}`, 400, "not both"},
+		{"POST", "/api/v1/runs/6/repair", `{"reasons":[""]}`, 400, "reasons[0] is empty"},
+		{"POST", "/api/v1/runs/6/repair", `{"numbers":[0]}`, 400, "begin at 1"},
+		{"POST", "/api/v1/runs/6/repair", `{"numbers":["1"]}`, 400, "numbers[0] must be a whole number"},
+		{"POST", "/api/v1/runs/6/repair", "", 400, "say what is to be repaired"},
+		{"POST", "/api/v1/runs/5/repair", `{"all":true}`, 422, "nothing to repair"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.method+" "+tt.path, func(t *testing.T) {
@@ -802,7 +848,8 @@ func TestOpenAPISchemas(t *testing.T) {
 		}
 		return names
 	}
-	for _, v := range []any{Access{}, Certificate{}, Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
+	for _, v := range []any{Access{}, Certificate{}, Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Rule{}, Standing{}, TrendPoint{}, Run{}, Runs{}, RunRequest{}, RepairRequest{}, Differences{},
+		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.Difference{}, state.DifferentField{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
 		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])
@@ -828,6 +875,10 @@ func TestFailing(t *testing.T) {
 		{"unaccounted", Status{Totals: Totals{Unaccounted: 1}}, true},
 		{"no broker", Status{Broker: Broker{State: BrokerDown}}, true},
 		{"duplicates", Status{Totals: Totals{Duplicates: 1}}, true},
+		{"reconciliations agree", Status{Reconciliations: []Reconciliation{{Standing: Standing{State: StateAgreed, Stands: StateAgreed}}, {Standing: Standing{State: StateRunning, Stands: StateNeverRun}}}}, false},
+		{"drift", Status{Reconciliations: []Reconciliation{{Standing: Standing{State: StateDrift, Stands: StateDrift}}}}, true},
+		{"drift, and it runs again", Status{Reconciliations: []Reconciliation{{Standing: Standing{State: StateRunning, Stands: StateDrift}}}}, true},
+		{"overdue", Status{Rules: []Rule{{Standing: Standing{State: StateOverdue, Stands: StateOverdue}}}}, true},
 	} {
 		if down := tt.st.Broker.State == BrokerDown; tt.st.AtRest() == down {
 			t.Errorf("%s: at rest is %v", tt.name, tt.st.AtRest())

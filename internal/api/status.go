@@ -22,6 +22,7 @@ type Status struct {
 	Refused         []Refused        `json:"refused"`
 	Troubles        []Trouble        `json:"troubles"`
 	Reconciliations []Reconciliation `json:"reconciliations"`
+	Rules           []Rule           `json:"rules"`
 	// Restored is there while it is being settled that the store has gone back to an older state, and a day after.
 	Restored *Restored `json:"restored,omitempty"`
 	Access   Access    `json:"access"`
@@ -204,25 +205,14 @@ type Trouble struct {
 	Count int       `json:"count"`
 }
 
-// Reconciliation is one reconciliation's part of the status.
-type Reconciliation struct {
-	Name         string     `json:"name"`
-	LastRun      *time.Time `json:"last_run"`
-	Compared     int64      `json:"compared"`
-	MissingLeft  int64      `json:"missing_left"`
-	MissingRight int64      `json:"missing_right"`
-	Different    int64      `json:"different"`
-	Repaired     int64      `json:"repaired"`
-	State        string     `json:"state"`
-}
-
-// Failing reports whether something is wrong with the hub or around it: a flow is late, failing or alarmed, the hub itself fails, or anything is
-// unaccounted or doubled. What is parked waits for a person and is no failure of that kind: most days begin with some of it.
+// Failing reports whether something is wrong with the hub or around it: a flow is late, failing or alarmed, the hub itself fails, anything is
+// unaccounted or doubled, or a reconciliation or a rule has drift left, is held, has failed or is overdue. What is parked waits for a person and is no failure of that kind: most days begin with some of it.
 func (s *Status) Failing() bool {
 	if s.Totals.Unaccounted != 0 || s.Totals.Duplicates != 0 || status.Bad(s.Broker.State) || status.Bad(s.Hub.State) {
 		return true
 	}
-	return slices.ContainsFunc(s.Flows, func(f Flow) bool { return status.Bad(f.State) })
+	return slices.ContainsFunc(s.Flows, func(f Flow) bool { return status.Bad(f.State) }) ||
+		slices.ContainsFunc(s.Reconciliations, func(r Reconciliation) bool { return r.bad() }) || slices.ContainsFunc(s.Rules, func(r Rule) bool { return r.bad() })
 }
 
 // AtRest reports whether nothing is in flight. While the broker or the store does not answer that is not known, whatever the figures are.

@@ -16,6 +16,7 @@ type seen struct {
 	paused     []state.Paused
 	sweeps     map[string]*api.Sweep
 	timely     map[string]state.Timeliness
+	runs       runsSeen
 }
 
 // lastSeen keeps it for the time in which the store does not answer: just then somebody looks.
@@ -68,6 +69,9 @@ func (h *Hub) askStore(ctx context.Context) (*seen, error) {
 		return nil, err
 	}
 	if s.timely, err = h.store.Timely(ctx, h.clock.Now()); err != nil {
+		return nil, err
+	}
+	if s.runs, err = h.askRuns(ctx); err != nil {
 		return nil, err
 	}
 	for _, f := range h.plan().Flows {

@@ -38,7 +38,7 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	for _, p := range seen.paused {
 		g.paused[p.Flow] = p
 	}
-	st := &api.Status{Version: h.version, Zones: zones.Current().String(), Time: g.now, Started: h.started, Plan: planView(h.now.Load()), Flows: []api.Flow{}, Systems: []api.System{}, Reconciliations: []api.Reconciliation{}, Access: api.Access{Certificates: h.certificateViews()}}
+	st := &api.Status{Version: h.version, Zones: zones.Current().String(), Time: g.now, Started: h.started, Plan: planView(h.now.Load()), Flows: []api.Flow{}, Systems: []api.System{}, Access: api.Access{Certificates: h.certificateViews()}}
 	hub := h.judgeHub(st, silent, away)
 	for _, r := range h.flows() {
 		f := h.flowStatus(r, g, seen.sweeps[r.Flow().Name], hub)
@@ -54,9 +54,9 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	}
 	h.measureStates(st)
 	st.Refused, st.Troubles = refusedStatus(g.refused), troubleStatus(g.troubles)
-	for _, r := range h.plan().Reconciliations {
-		st.Reconciliations = append(st.Reconciliations, api.Reconciliation{Name: r.Name, State: "never-run"})
-	}
+	plan := h.plan()
+	st.Reconciliations, st.Rules = h.reconciliationViews(plan, &seen.runs), h.ruleViews(plan, &seen.runs)
+	h.measureRuns(st)
 	return st, nil
 }
 

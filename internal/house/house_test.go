@@ -73,9 +73,10 @@ var may = map[string][]string{
 	"internal/schedule": {"internal/lease", "internal/notice", "internal/zones", "internal/lifecycle", "internal/state"},
 	"internal/sandbox":  {"internal/sandbox/liar"},
 	"internal/status":   {},
+	"internal/report":   {"internal/format", "internal/state"},
 	"internal/logcheck": {"internal/notice", "internal/publish", "internal/fault", "internal/lease", "internal/event", "internal/state", "internal/lifecycle"},
 	"internal/access":   {"internal/lifecycle"},
-	"internal/api":      {"internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/status", "internal/access"},
+	"internal/api":      {"internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/status", "internal/access", "internal/report"},
 	"internal/console":  {"internal/event", "internal/fault", "internal/state"},
 	"internal/cli":      {"internal/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"internal/app":      {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
@@ -98,6 +99,7 @@ var home = map[string][]string{
 	"modernc.org/sqlite":                       {"internal/store", "connectors/sql", "internal/sandbox"},
 	"github.com/jackc/pgx/v5":                  {"internal/store", "connectors/sql", "internal/store/pgtest", "internal/bench/road"},
 	"github.com/prometheus":                    {"internal/telemetry"},
+	"github.com/xuri/excelize/v2":              {"internal/format"},
 	"github.com/ThreeDotsLabs/watermill":       {"internal/bus", "internal/flow", "internal/app"},
 }
 

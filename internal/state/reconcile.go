@@ -162,6 +162,9 @@ const (
 	DiffViolation = "violation"
 )
 
+// DifferenceKinds are the kinds that there are.
+var DifferenceKinds = []string{DiffMissingLeft, DiffMissingRight, DiffDifferent, DiffDoubledLeft, DiffDoubledRight, DiffNotCompared, DiffViolation}
+
 // Reasons of drift.
 const (
 	ReasonEditedLeft   = "edited-left"   // past the hub
@@ -290,6 +293,8 @@ type DifferenceFilter struct {
 	Reason string
 	// Drift leaves out what is explained or not compared.
 	Drift bool
+	// Numbers leaves out all others; none: nothing is left out.
+	Numbers []int
 	// After is the number to go on behind; Limit the most to give (100 when zero, at most 10,000). Fewer may come where they are large; none: there
 	// are no more.
 	After int

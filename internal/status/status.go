@@ -1,4 +1,4 @@
-// Package status judges how the hub is doing: facts about flows, systems and the hub itself go in, states and the reasons for them come out. It
+// Package status judges how the hub is doing: facts about flows, systems, reconciliations and the hub itself go in, states and the reasons for them come out. It
 // asks nobody and keeps nothing, so that every judgement can be tried as a table. Whoever has a new fact gives it a place in FlowFacts, SystemFacts
 // or HubFacts, and a line in the list of rules that says how bad it is.
 package status
@@ -36,7 +36,7 @@ type Verdict struct{ State, Why string }
 // Bad reports whether a state is one that `waybill status` exits with 1 for.
 func Bad(state string) bool {
 	switch state {
-	case Late, Failing, Alarm, Down:
+	case Late, Failing, Alarm, Down, Drift, Held, Failed, Overdue:
 		return true
 	}
 	return false

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -120,6 +121,41 @@ func TestJudgeHub(t *testing.T) {
 		}
 		if got := tt.facts.JudgeBroker(); got != tt.broker {
 			t.Errorf("%s: broker: got %+v, want %+v", tt.name, got, tt.broker)
+		}
+	}
+}
+
+func TestJudgeComparison(t *testing.T) {
+	const cmd = "waybill reconcile"
+	for _, tt := range []struct {
+		name          string
+		facts         ComparisonFacts
+		state, stands string
+		why           string
+	}{
+		{"never ran", ComparisonFacts{}, NeverRun, NeverRun, ""},
+		{"agreed", ComparisonFacts{Last: Agreed, Run: 7}, Agreed, Agreed, ""},
+		{"drift", ComparisonFacts{Command: cmd, Last: Drift, Run: 7, Left: 3, Oldest: noon}, Drift, Drift, "3 left, the oldest since 2026-03-01T12:00:00Z: waybill reconcile show 7"},
+		{"drift, repaired since", ComparisonFacts{Last: Drift, Run: 7}, Agreed, Agreed, ""},
+		{"some not compared", ComparisonFacts{Command: cmd, Last: Drift, Run: 7, NotCompared: 2}, Drift, Drift, "2 could not be compared: waybill reconcile show 7"},
+		{"held", ComparisonFacts{Command: cmd, Last: Held, Run: 7, Left: 90}, Held, Held, "90 differ, more than are repaired without a person: waybill reconcile repair 7"},
+		{"held, and repaired by a person", ComparisonFacts{Last: Held, Run: 7}, Agreed, Agreed, ""},
+		{"failed", ComparisonFacts{Last: Failed, Detail: "erp: refused", Run: 7, Left: 3}, Failed, Failed, "erp: refused"},
+		{"overdue", ComparisonFacts{Last: Agreed, Due: noon}, Overdue, Overdue, "a run was due at 2026-03-01T12:00:00Z, and there is no result of it"},
+		{"under way, after drift", ComparisonFacts{UnderWay: "run 8 is running", Last: Drift, Left: 1}, Running, Drift, "run 8 is running"},
+		{"under way for the first time", ComparisonFacts{UnderWay: "run 8 is wanted"}, Running, NeverRun, "run 8 is wanted"},
+	} {
+		got, stands := tt.facts.Judge(), tt.facts.Stands()
+		if want := (Verdict{tt.state, tt.why}); got != want || stands.State != tt.stands {
+			t.Errorf("%s: got %+v, and it stands as %s; want %+v and %s", tt.name, got, stands.State, want, tt.stands)
+		}
+		if !slices.Contains(ComparisonStates, got.State) {
+			t.Errorf("%s is none of the states", got.State)
+		}
+	}
+	for state, bad := range map[string]bool{NeverRun: false, Agreed: false, Running: false, Drift: true, Held: true, Failed: true, Overdue: true} {
+		if Bad(state) != bad {
+			t.Errorf("%s is bad: %v", state, !bad)
 		}
 	}
 }

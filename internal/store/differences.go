@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/s2"
@@ -238,25 +239,37 @@ func (s *Store) Differences(ctx context.Context, f state.DifferenceFilter) ([]st
 	if f.Drift {
 		w.add("drift = 1")
 	}
+	if len(f.Numbers) > 0 {
+		args := make([]any, len(f.Numbers))
+		for i, n := range f.Numbers {
+			args[i] = n
+		}
+		w.add("n IN (?"+strings.Repeat(", ?", len(args)-1)+")", args...)
+	}
 	w.add("n > ?", f.After)
 	var out []state.Difference
 	size := 0
 	full := errors.New("as much as one answer holds")
 	err := s.each(ctx, func(r *sql.Rows) error {
 		var n, since int64
+		var kind, reason string
 		var body []byte
-		if err := r.Scan(&n, &since, &body); err != nil {
+		if err := r.Scan(&n, &kind, &reason, &since, &body); err != nil {
 			return err
 		}
 		if size > pageBytes {
 			return full
 		}
 		d, took, err := decodeDifference(body)
+		if err != nil { // the others are told all the same
+			s.log.Warn("a stored difference cannot be read", "run", f.Run, "number", n, "error", err)
+			d = state.Difference{Kind: kind, Reason: reason, Text: "not known: what is stored of it cannot be read (" + err.Error() + ")"}
+		}
 		size += took
 		d.Run, d.N, d.Since = f.Run, int(n), unstamp(since)
 		out = append(out, d)
-		return err
-	}, "SELECT n, since, body FROM differences"+w.String()+" ORDER BY n LIMIT CAST(? AS INTEGER)", append(w.args, bound(f.Limit))...)
+		return nil
+	}, "SELECT n, kind, reason, since, body FROM differences"+w.String()+" ORDER BY n LIMIT CAST(? AS INTEGER)", append(w.args, bound(f.Limit))...)
 	if errors.Is(err, full) {
 		err = nil
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"errors"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -85,5 +86,32 @@ func TestDocumentsUnread(t *testing.T) {
 	}
 	if torn == nil || !strings.Contains(torn.Status, "cannot be read") || torn.Source != nil {
 		t.Errorf("the one that cannot be read: %+v", torn)
+	}
+}
+
+// What cannot be read of one difference, as of another version's, says so, and hides no other.
+func TestDamagedDifference(t *testing.T) {
+	s, err := Open(t.Context(), Config{SQLite: filepath.Join(t.TempDir(), "waybill.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for n, body := range [][]byte{nil, {9, 1}, {s2Form, 0xff, 0xff, 0xff, 0xff, 0x7f}, []byte("\x00{"), []byte("\x00{\"kind\":\"different\"}")} {
+		if _, err := s.write.Exec("INSERT INTO differences (run, n, kind, reason, drift, mark, since, body) VALUES (1, ?, 'different', 'refused', 1, 0, 1, ?)", n+1, append([]byte{}, body...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := s.Differences(t.Context(), state.DifferenceFilter{Run: 1})
+	if err != nil || len(got) != 5 {
+		t.Fatal(got, err)
+	}
+	for i, d := range got {
+		if whole := i == 4; d.N != i+1 || d.Kind != state.DiffDifferent || strings.Contains(d.Text, "cannot be read") == whole || (d.Reason == state.ReasonRefused) == whole {
+			t.Errorf("%+v", d)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,11 +27,16 @@ type Metrics struct {
 	flows     *prometheus.GaugeVec
 	oldest    *prometheus.GaugeVec
 	onTime    *prometheus.GaugeVec
-	states    map[string]*prometheus.GaugeVec // by what has one: flow, system, hub, broker
+	states    map[string]*prometheus.GaugeVec // by what has one: flow, system, hub, broker, reconciliation, rule
 	reloads   *prometheus.CounterVec
 	remarks   *prometheus.GaugeVec
 	refused   *prometheus.CounterVec
 	requests  *prometheus.CounterVec
+
+	comparing sync.Mutex // held while they are shown
+	// compared are the gauges by kind, comparedNames whom they show.
+	compared      map[string]comparedGauges
+	comparedNames map[string]map[string]bool
 }
 
 // NewMetrics makes the metrics in a registry of their own.
@@ -60,10 +66,18 @@ func NewMetrics(version string) *Metrics {
 	m.onTime = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_flow_on_time_ratio",
 		Help: "Share of a flow's deliveries that were made within slo.late-after, by window: 1h, 24h; on all hubs."}, []string{"flow", "window"})
 	m.states = map[string]*prometheus.GaugeVec{}
-	for of, labels := range map[string][]string{"flow": {"flow", "state"}, "system": {"system", "state"}, "hub": {"state"}, "broker": {"state"}} {
+	for of, labels := range map[string][]string{"flow": {"flow", "state"}, "system": {"system", "state"}, "hub": {"state"}, "broker": {"state"},
+		"reconciliation": {"reconciliation", "state"}, "rule": {"rule", "state"}} {
 		m.states[of] = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_" + of + "_state",
 			Help: "How the " + of + " is doing, as the status says it: 1 for the state that it is in, 0 for the others."}, labels)
 		m.registry.MustRegister(m.states[of])
+	}
+	m.compared, m.comparedNames = map[string]comparedGauges{}, map[string]map[string]bool{}
+	for _, kind := range comparedKinds {
+		m.compared[kind] = newComparedGauges(kind)
+		for _, g := range m.compared[kind] {
+			m.registry.MustRegister(g)
+		}
 	}
 	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_reloads_total", Help: "Reloads of the files, done and refused."}, []string{"result"})
 	m.remarks = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_source_remarks",
@@ -156,7 +170,7 @@ func (m *Metrics) OnTime(flow string, hour, day *float64) {
 	}
 }
 
-// State shows in which of the states something is: a "flow" or "system" of that name, or the "hub" or "broker" without one.
+// State shows in which of the states something is: a "flow", "system", "reconciliation" or "rule" of that name, or the "hub" or "broker" without one.
 func (m *Metrics) State(of, name, state string, all []string) {
 	g := m.states[of]
 	for _, s := range all {

@@ -1,0 +1,305 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// Comparing is what the API asks about reconciliations and rules; kind is state.RunReconciliation or state.RunRule. What it does not know is
+// state.ErrNotFound, what cannot be done *Invalid.
+type Comparing interface {
+	// Reconciliations and Rules are those of the files as the status has them, with the trend of their last runs.
+	Reconciliations(ctx context.Context) ([]Reconciliation, error)
+	Rules(ctx context.Context) ([]Rule, error)
+	// Want asks for a run; *UnderWay where one is wanted or running.
+	Want(ctx context.Context, kind, name string, q RunRequest, who string) (*state.Comparison, error)
+	// Runs lists runs, newest first, also those of a name that the files have no more.
+	Runs(ctx context.Context, f state.ComparisonFilter) ([]state.Comparison, error)
+	RunByID(ctx context.Context, id int64) (*state.Comparison, error)
+	// Differences gives a page by number, as the store does.
+	Differences(ctx context.Context, f state.DifferenceFilter) ([]state.Difference, error)
+	// CancelRun asks for the end of a run; state.ErrBusy where it is over.
+	CancelRun(ctx context.Context, id int64, who, note string) (*state.Comparison, error)
+	// RepairRun wants a run that repairs what another has found; *UnderWay as Want has it, state.ErrBusy where the other is not over.
+	RepairRun(ctx context.Context, id int64, q RepairRequest, who string) (*state.Comparison, error)
+}
+
+// UnderWay refuses a run because another one of the name is wanted or running.
+type UnderWay struct{ Run state.Comparison }
+
+func (u *UnderWay) Error() string {
+	return fmt.Sprintf("run %d of %s %s is under way already (%s): wait for its end, or cancel it", u.Run.ID, u.Run.Kind, u.Run.Name, u.Run.State)
+}
+
+// MostNumbers is how many differences a repair may name by their numbers.
+const MostNumbers = 10_000
+
+// RunRequest asks for a run now.
+type RunRequest struct {
+	// Key looks at one object alone; Since at what has changed since.
+	Key   string    `json:"key,omitempty" text:"some"`
+	Since time.Time `json:"since,omitzero"`
+	// Repair writes what differs through the flows; DryRun, with it, shows what would be sent instead. Deletes: deletions are repaired, too.
+	Repair  bool `json:"repair,omitempty"`
+	DryRun  bool `json:"dry_run,omitempty"`
+	Deletes bool `json:"deletes,omitempty"`
+	// AtMost confirms that so many differences may be repaired; 0: as the file says.
+	AtMost int `json:"at_most,omitempty"`
+	// Note is why; it goes to the audit.
+	Note string `json:"note,omitempty"`
+}
+
+// Options are what the run is asked for.
+func (q *RunRequest) Options() state.CompareOptions {
+	return state.CompareOptions{Key: q.Key, Since: q.Since, Repair: q.Repair, DryRun: q.DryRun, Deletes: q.Deletes, AtMost: q.AtMost}
+}
+
+func (q *RunRequest) wrong() string {
+	switch {
+	case (q.DryRun || q.Deletes || q.AtMost != 0) && !q.Repair:
+		return "dry_run, deletes and at_most say how to repair: give repair, too"
+	case q.AtMost < 0:
+		return "at_most is a number from 1 on"
+	}
+	return ""
+}
+
+// RepairRequest asks that what a run has found be repaired: All of it, or what has one of the Numbers or Reasons.
+type RepairRequest struct {
+	Numbers []int    `json:"numbers,omitempty"`
+	Reasons []string `json:"reasons,omitempty" text:"some"`
+	All     bool     `json:"all,omitempty"`
+	DryRun  bool     `json:"dry_run,omitempty"`
+	Deletes bool     `json:"deletes,omitempty"`
+	AtMost  int      `json:"at_most,omitempty"`
+	Note    string   `json:"note,omitempty"`
+}
+
+// Options are what the repairing run is asked for.
+func (q *RepairRequest) Options(from int64) state.CompareOptions {
+	return state.CompareOptions{From: from, Repair: true, DryRun: q.DryRun, Deletes: q.Deletes, AtMost: q.AtMost, Numbers: q.Numbers, Reasons: q.Reasons}
+}
+
+func (q *RepairRequest) wrong() string {
+	some := len(q.Numbers)+len(q.Reasons) > 0
+	switch {
+	case !some && !q.All:
+		return `say what is to be repaired: numbers, reasons, or "all": true`
+	case some && q.All:
+		return "all stands for everything: leave numbers and reasons out"
+	case len(q.Numbers) > 0 && len(q.Reasons) > 0:
+		return "give numbers or reasons, not both"
+	case len(q.Numbers) > MostNumbers:
+		return fmt.Sprintf("at most %d numbers: name the rest in another request, or give reasons", MostNumbers)
+	case q.AtMost < 0:
+		return "at_most is a number from 1 on"
+	}
+	for _, n := range q.Numbers {
+		if n < 1 {
+			return fmt.Sprintf("%d is no difference's number: they begin at 1", n)
+		}
+	}
+	return ""
+}
+
+// Runs is a page of runs, newest first. Next is there where there are older ones: ask with before.
+type Runs struct {
+	Runs []Run `json:"runs"`
+	Next int64 `json:"next,omitempty"`
+}
+
+// Differences is a page of what a run has found, by number. Next is there where there are more: ask with after.
+type Differences struct {
+	Run         int64              `json:"run"`
+	Differences []state.Difference `json:"differences"`
+	Next        int                `json:"next,omitempty"`
+}
+
+func (s *Server) reconciliations(w http.ResponseWriter, r *http.Request) {
+	list, err := s.hub.Reconciliations(r.Context())
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"reconciliations": list})
+}
+
+func (s *Server) rules(w http.ResponseWriter, r *http.Request) {
+	list, err := s.hub.Rules(r.Context())
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"rules": list})
+}
+
+// want answers a wish for a run.
+func (s *Server) want(kind string) actor {
+	return func(w http.ResponseWriter, r *http.Request, who string) {
+		var q RunRequest
+		if !body(w, r, &q, 8<<10) {
+			return
+		}
+		if why := q.wrong(); why != "" {
+			problem(w, http.StatusBadRequest, why)
+			return
+		}
+		run, err := s.hub.Want(r.Context(), kind, r.PathValue("name"), q, who)
+		s.wanted(w, r, run, err)
+	}
+}
+
+// wanted answers with the run that is wanted now.
+func (s *Server) wanted(w http.ResponseWriter, r *http.Request, run *state.Comparison, err error) {
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusAccepted, RunView(run))
+}
+
+// runs lists the runs of a name.
+func (s *Server) runs(kind string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := query(w, r, "before", "limit"); !ok {
+			return
+		}
+		before, ok := number(w, r, "before", 0, 0, 1<<62)
+		if !ok {
+			return
+		}
+		limit, ok := number(w, r, "limit", 20, 1, 1000)
+		if !ok {
+			return
+		}
+		list, err := s.hub.Runs(r.Context(), state.ComparisonFilter{Kind: kind, Name: r.PathValue("name"), Before: before, Limit: int(limit) + 1})
+		if err != nil {
+			s.failed(w, r, err)
+			return
+		}
+		page := Runs{Runs: []Run{}}
+		for i := range list[:min(len(list), int(limit))] {
+			page.Runs = append(page.Runs, *RunView(&list[i]))
+		}
+		if len(list) > int(limit) {
+			page.Next = list[limit-1].ID
+		}
+		answer(w, http.StatusOK, page)
+	}
+}
+
+func (s *Server) run(w http.ResponseWriter, r *http.Request) {
+	id, ok := pathID(w, r)
+	if !ok {
+		return
+	}
+	run, err := s.hub.RunByID(r.Context(), id)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, RunView(run))
+}
+
+func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request, who string) {
+	id, ok := pathID(w, r)
+	if !ok {
+		return
+	}
+	var q struct {
+		Note string `json:"note"`
+	}
+	if !body(w, r, &q, 4<<10) {
+		return
+	}
+	run, err := s.hub.CancelRun(r.Context(), id, who, q.Note)
+	s.wanted(w, r, run, err)
+}
+
+func (s *Server) repairRun(w http.ResponseWriter, r *http.Request, who string) {
+	id, ok := pathID(w, r)
+	if !ok {
+		return
+	}
+	var q RepairRequest
+	if !body(w, r, &q, 256<<10) {
+		return
+	}
+	if why := q.wrong(); why != "" {
+		problem(w, http.StatusBadRequest, why)
+		return
+	}
+	run, err := s.hub.RepairRun(r.Context(), id, q, who)
+	s.wanted(w, r, run, err)
+}
+
+func (s *Server) differences(w http.ResponseWriter, r *http.Request) {
+	id, ok := pathID(w, r)
+	if !ok {
+		return
+	}
+	q, ok := query(w, r, "kind", "reason", "drift", "after", "limit")
+	if !ok {
+		return
+	}
+	drift, ok := yes(w, q, "drift")
+	if !ok {
+		return
+	}
+	after, ok := number(w, r, "after", 0, 0, 1<<31-1)
+	if !ok {
+		return
+	}
+	limit, ok := number(w, r, "limit", 100, 1, 1000)
+	if !ok {
+		return
+	}
+	if kind := q.Get("kind"); kind != "" && !oneOf(w, "kind", kind, state.DifferenceKinds) {
+		return
+	}
+	if _, err := s.hub.RunByID(r.Context(), id); err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	f := state.DifferenceFilter{Run: id, Kind: q.Get("kind"), Reason: q.Get("reason"), Drift: drift, After: int(after), Limit: int(limit)}
+	page, err := s.differencePage(r.Context(), f)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, page)
+}
+
+// differencePage is a page, and whether there is one behind it: a short one may only hold large differences.
+func (s *Server) differencePage(ctx context.Context, f state.DifferenceFilter) (*Differences, error) {
+	list, err := s.hub.Differences(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	page := &Differences{Run: f.Run, Differences: append([]state.Difference{}, list...)}
+	if len(list) == 0 {
+		return page, nil
+	}
+	f.After, f.Limit = list[len(list)-1].N, 1
+	more, err := s.hub.Differences(ctx, f)
+	if len(more) > 0 {
+		page.Next = f.After
+	}
+	return page, err
+}
+
+// oneOf refuses a word that is not known.
+func oneOf(w http.ResponseWriter, name, v string, known []string) bool {
+	for _, k := range known {
+		if v == k {
+			return true
+		}
+	}
+	problem(w, http.StatusBadRequest, fmt.Sprintf("%s is one of %s", name, strings.Join(known, ", ")))
+	return false
+}

@@ -1,0 +1,139 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+func (s *stub) Reconciliations(context.Context) ([]Reconciliation, error) {
+	return []Reconciliation{{Name: "customers", Standing: Standing{State: StateDrift, Trend: []TrendPoint{{Run: 6}}}}}, s.err
+}
+func (s *stub) Rules(context.Context) ([]Rule, error) {
+	return []Rule{{Name: "shipped", Violations: 2, Standing: Standing{State: StateDrift}}}, s.err
+}
+func (s *stub) Want(_ context.Context, kind, name string, q RunRequest, who string) (*state.Comparison, error) {
+	run := state.Comparison{ID: 7, Kind: kind, Name: name, State: state.RunWanted, Who: who, Why: q.Note, Options: q.Options()}
+	switch name {
+	case "custmers":
+		return nil, state.ErrNotFound
+	case "busy":
+		return nil, fmt.Errorf("want: %w", &UnderWay{Run: run})
+	}
+	return &run, s.err
+}
+func (s *stub) Runs(_ context.Context, f state.ComparisonFilter) ([]state.Comparison, error) {
+	if f.Name == "custmers" {
+		return nil, state.ErrNotFound
+	}
+	if f.Before == 0 {
+		f.Before = 8
+	}
+	var out []state.Comparison
+	for id := f.Before - 1; id > 0 && len(out) < f.Limit; id-- {
+		out = append(out, state.Comparison{ID: id, Kind: f.Kind, Name: f.Name, State: state.RunAgreed})
+	}
+	return out, s.err
+}
+
+// Of the stub's runs the seventh is running, those below are over, and there are no others.
+func (s *stub) RunByID(_ context.Context, id int64) (*state.Comparison, error) {
+	switch {
+	case id > 7:
+		return nil, state.ErrNotFound
+	case id == 7:
+		return &state.Comparison{ID: id, State: state.RunRunning, Progress: state.CompareProgress{Phase: "reading"}}, s.err
+	}
+	return &state.Comparison{ID: id, Name: "a/b \"c", State: state.RunDrift, Summary: state.CompareSummary{Different: 3, Repaired: 1}}, s.err
+}
+func (s *stub) Differences(_ context.Context, f state.DifferenceFilter) ([]state.Difference, error) {
+	var out []state.Difference
+	for n := f.After + 1; n <= 3 && len(out) < f.Limit; n++ {
+		if f.Run == 4 && n == 3 {
+			return nil, errors.New("the store has gone")
+		}
+		out = append(out, state.Difference{Run: f.Run, N: n, Kind: state.DiffDifferent, LeftDoc: json.RawMessage(`"` + strings.Repeat("x", 50_000) + `"`)})
+		if f.Run == 4 {
+			break
+		}
+	}
+	return out, s.err
+}
+func (s *stub) CancelRun(_ context.Context, id int64, who, note string) (*state.Comparison, error) {
+	switch {
+	case id > 7:
+		return nil, state.ErrNotFound
+	case id < 7:
+		return nil, fmt.Errorf("over: %w", state.ErrBusy)
+	}
+	return &state.Comparison{ID: id, State: state.RunRunning, Cancel: state.Why(who, note)}, s.err
+}
+func (s *stub) RepairRun(_ context.Context, id int64, q RepairRequest, who string) (*state.Comparison, error) {
+	if id == 5 {
+		return nil, &Invalid{Detail: "there is nothing to repair"}
+	}
+	return &state.Comparison{ID: 8, State: state.RunWanted, Who: who, Options: q.Options(id)}, s.err
+}
+
+// A report says what it is; one that breaks off ends the connection, so that nobody takes half of it for the whole.
+func TestReport(t *testing.T) {
+	w := call(server(&stub{}), "GET", "/api/v1/runs/6/report?format=csv", "", nil)
+	if got := w.Header().Get("Content-Type"); got != "text/csv; charset=utf-8; header=present" {
+		t.Errorf("type %s", got)
+	}
+	if got := w.Header().Get("Content-Disposition"); got != `attachment; filename="a-b--c-6.csv"` {
+		t.Errorf("disposition %s", got)
+	}
+	w = call(server(&stub{}), "GET", "/api/v1/runs/6/report?format=xlsx", "", nil)
+	if !bytes.HasPrefix(w.Body.Bytes(), []byte("PK")) || !strings.Contains(w.Header().Get("Content-Type"), "spreadsheetml") {
+		t.Errorf("%s %.20q", w.Header().Get("Content-Type"), w.Body)
+	}
+	hub := httptest.NewUnstartedServer(server(&stub{}))
+	hub.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	hub.Start()
+	defer hub.Close()
+	for id, whole := range map[int]bool{6: true, 4: false} {
+		resp, err := http.Get(fmt.Sprintf("%s/api/v1/runs/%d/report", hub.URL, id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close() // it is read
+		if resp.StatusCode != 200 || (err == nil) != whole || json.Valid(data) != whole {
+			t.Errorf("run %d: %d, %d bytes, %v", id, resp.StatusCode, len(data), err)
+		}
+	}
+	// What fails before the first piece is a problem like any other.
+	if w := call(server(&stub{err: errors.New("the store has gone")}), "GET", "/api/v1/runs/6/report", "", nil); w.Code != 503 {
+		t.Errorf("without a store: %d %s", w.Code, w.Body)
+	}
+}
+
+// A run shows how far it is, and when it is over what it found; a trend leaves out what says nothing of the whole.
+func TestRunView(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	running := RunView(&state.Comparison{State: state.RunRunning, Started: at, Summary: state.CompareSummary{Different: 1}})
+	if running.Progress == nil || running.Summary != nil || running.Drift != 0 || running.Finished != nil || !running.Started.Equal(at) {
+		t.Errorf("%+v", running)
+	}
+	over := RunView(&state.Comparison{State: state.RunDrift, Finished: at, Summary: state.CompareSummary{MissingLeft: 2, Doubled: 1, Repaired: 1, Totals: make([]state.TotalLine, 1)}})
+	if over.Progress != nil || over.Summary == nil || over.Drift != 4 || over.Left != 3 {
+		t.Errorf("%+v", over)
+	}
+	trend := Trend([]state.Comparison{{ID: 5, State: state.RunRunning}, {ID: 4, State: state.RunAgreed}, {ID: 3, State: state.RunDrift, Options: state.CompareOptions{Key: "x"}},
+		{ID: 2, State: state.RunFailed, Finished: at}, {ID: 1, State: state.RunDrift, Summary: state.CompareSummary{Compared: 9, Different: 2, Repaired: 1}}})
+	if len(trend) != 3 || trend[0].Run != 1 || trend[0].Drift != 2 || trend[0].Repaired != 1 || trend[1].State != "failed" || trend[2].Run != 4 {
+		t.Errorf("%+v", trend)
+	}
+}
