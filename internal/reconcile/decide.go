@@ -63,10 +63,10 @@ func (r *Run) decide(ctx context.Context, d *differ, p *pair, late map[string]La
 			diff.Text = fmt.Sprintf("the flow %s has not decided what had come in: %s", name, late[name].Why)
 		}
 	}
-	diff.Proposal = r.propose(&diff)
 	r.money(&diff, p)
 	r.count(&diff, fields)
 	r.show(&diff, p, fields)
+	diff.Proposal = r.propose(&diff)
 	return out.add(ctx, diff)
 }
 
@@ -269,7 +269,7 @@ func (r *Run) show(d *state.Difference, p *pair, fields []compare.Field) {
 	}
 	for i := range fields[:min(len(fields), mostShown)] {
 		f := &fields[i]
-		d.Fields = append(d.Fields, state.DifferentField{Path: f.Path, Left: value(f.Left), Right: value(f.Right), Rule: f.Rule})
+		d.Fields = append(d.Fields, state.DifferentField{Path: f.Path, Left: value(f.Left), Right: value(f.Right), Rule: f.Rule, Owner: f.Owner})
 	}
 	d.Text = values.Text(d.Text)
 }
@@ -291,12 +291,12 @@ func (r *Run) propose(d *state.Difference) string {
 	if d.Explained {
 		return ""
 	}
-	to, what := r.direction(d)
-	switch {
-	case what == "":
-		return ""
-	case to == nil:
-		return what
+	ways, what := r.direction(d)
+	for i, t := range ways {
+		if i > 0 {
+			what += ", and"
+		}
+		what += fmt.Sprintf(" in %s, through %s", t.system, t.flow)
 	}
-	return fmt.Sprintf("%s in %s, through %s", what, to.system, to.flow)
+	return what
 }

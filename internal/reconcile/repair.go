@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,9 +27,8 @@ type target struct {
 }
 
 // direction says where a difference is to be repaired and what is done there; without a target, why it is not.
-func (r *Run) direction(d *state.Difference) (*target, string) {
-	rep := r.rec.Repair
-	if rep == nil {
+func (r *Run) direction(d *state.Difference) (ways []*target, what string) {
+	if r.rec.Repair == nil {
 		return nil, "the reconciliation has no `repair`"
 	}
 	switch d.Kind {
@@ -37,32 +37,79 @@ func (r *Run) direction(d *state.Difference) (*target, string) {
 	case state.DiffNotCompared:
 		return nil, "its records have to be mended first"
 	}
-	toRight := &target{system: r.rec.Right.System, flow: rep.ToRight, from: r.left, to: r.right}
-	toLeft := &target{system: r.rec.Left.System, flow: rep.ToLeft, from: r.right, to: r.left}
-	var t *target
-	switch rep.From {
-	case config.FromLeft:
-		t = toRight
-	case config.FromRight:
-		t = toLeft
-	default:
-		if t = r.newest(d, toLeft, toRight); t == nil {
-			return nil, "nobody can say which side is right"
+	if ways = r.ways(d); len(ways) == 0 {
+		return nil, "nobody can say which side is right"
+	}
+	for _, t := range ways {
+		if t.flow == "" {
+			return nil, fmt.Sprintf("no flow is named that writes to %s", t.system)
 		}
 	}
-	if t.flow == "" {
-		return nil, fmt.Sprintf("no flow is named that writes to %s", t.system)
-	}
-	missing := d.Kind == state.DiffMissingLeft && t.from == r.left || d.Kind == state.DiffMissingRight && t.from == r.right
+	t := ways[0]
+	gone := d.Kind == state.DiffMissingLeft && t.from == r.left || d.Kind == state.DiffMissingRight && t.from == r.right
 	switch {
-	case !missing && (d.Kind == state.DiffMissingLeft || d.Kind == state.DiffMissingRight):
-		return t, "create it"
-	case !missing:
-		return t, "write it anew"
+	case d.Kind == state.DiffDifferent:
+		return ways, "write it anew"
+	case !gone:
+		return ways, "create it"
 	case !deletable(d.Reason):
 		return nil, fmt.Sprintf("it is in %s alone and the hub has never seen it in %s: a person decides", t.system, t.from.def.System)
 	}
-	return t, "delete it"
+	return ways, deleteIt
+}
+
+const deleteIt = "delete it"
+
+// ways are the sides that are to be written.
+func (r *Run) ways(d *state.Difference) []*target {
+	rep := r.rec.Repair
+	toRight := &target{system: r.rec.Right.System, flow: rep.ToRight, from: r.left, to: r.right}
+	toLeft := &target{system: r.rec.Left.System, flow: rep.ToLeft, from: r.right, to: r.left}
+	switch rep.From {
+	case config.FromLeft:
+		return []*target{toRight}
+	case config.FromRight:
+		return []*target{toLeft}
+	case config.FromOwner:
+		if d.Kind == state.DiffDifferent {
+			return owners(d, toLeft, toRight)
+		}
+	}
+	switch d.Reason {
+	case state.ReasonEditedLeft, state.ReasonDeletedLeft, state.ReasonCreatedLeft:
+		return []*target{toRight}
+	case state.ReasonEditedRight, state.ReasonDeletedRight, state.ReasonCreatedRight:
+		return []*target{toLeft}
+	}
+	switch d.Kind {
+	case state.DiffMissingLeft:
+		return []*target{toLeft}
+	case state.DiffMissingRight:
+		return []*target{toRight}
+	}
+	return nil // both were changed, or neither
+}
+
+// owners gives the sides that differ in fields which belong to the other one. A field that belongs to nobody is nobody's to repair.
+func owners(d *state.Difference, toLeft, toRight *target) (ways []*target) {
+	left, right := false, false
+	for i := range d.Fields {
+		switch d.Fields[i].Owner {
+		case "left":
+			left = true
+		case "right":
+			right = true
+		default:
+			return nil
+		}
+	}
+	if left {
+		ways = append(ways, toRight)
+	}
+	if right {
+		ways = append(ways, toLeft)
+	}
+	return ways
 }
 
 // deletable: the object is gone on the side that is right, and was there before.
@@ -70,27 +117,10 @@ func deletable(reason string) bool {
 	return slices.Contains([]string{state.ReasonMissedDelete, state.ReasonDeletedLeft, state.ReasonDeletedRight}, reason)
 }
 
-// newest gives the direction of a difference where the files leave it to what is known: the side that was changed last, or that owns what differs.
-func (r *Run) newest(d *state.Difference, toLeft, toRight *target) *target {
-	switch d.Reason {
-	case state.ReasonEditedLeft, state.ReasonCreatedLeft, state.ReasonDeletedLeft:
-		return toRight
-	case state.ReasonEditedRight, state.ReasonCreatedRight, state.ReasonDeletedRight:
-		return toLeft
-	}
-	switch d.Kind {
-	case state.DiffMissingLeft:
-		return toLeft
-	case state.DiffMissingRight:
-		return toRight
-	}
-	return nil
-}
-
-// mend is one difference on its way to be repaired.
+// mend is one difference on its way to be repaired: one way for each side that is written.
 type mend struct {
-	d  state.Difference
-	to *target
+	d    state.Difference
+	ways []*target
 }
 
 // repair repairs what was found, within the bound, and looks again.
@@ -141,14 +171,14 @@ func (r *Run) mends(ctx context.Context) (all []mend, left []state.Difference, e
 			if d.Explained || d.Kind == state.DiffNotCompared {
 				continue
 			}
-			to, what := r.direction(&d)
+			ways, what := r.direction(&d)
 			switch {
-			case to == nil:
+			case len(ways) == 0:
 				d.Repair, d.RepairDetail = state.RepairLeft, what
-			case what == "delete it" && !r.rec.Repair.Deletes && !r.opts.Deletes:
+			case what == deleteIt && !r.rec.Repair.Deletes && !r.opts.Deletes:
 				d.Repair, d.RepairDetail = state.RepairLeft, "it would be deleted, and deletions are repaired only when asked for (--deletes, or `deletes: true`)"
 			default:
-				all = append(all, mend{d, to})
+				all = append(all, mend{d, ways})
 				continue
 			}
 			left = append(left, d)
@@ -172,39 +202,33 @@ func (r *Run) change(ctx context.Context, d []state.Difference) error {
 
 // submit hands the events of repairs to their flows; a dry run only says what would be sent.
 func (r *Run) submit(ctx context.Context, part []mend) error {
-	byFlow := map[string][]event.Event{}
-	var flows []string
+	byFlow, of := map[string][]event.Event{}, map[string]*mend{}
 	for i := range part {
 		m := &part[i]
-		flow, ev, err := r.eventOf(ctx, m)
-		var no *unrepaired
-		switch {
-		case errors.As(err, &no):
-			m.d.Repair, m.d.RepairDetail = state.RepairFailed, no.why
-			continue
-		case err != nil:
-			return err
+		m.d.Write, m.d.RepairEvent = nil, ""
+		for n, to := range m.ways {
+			flow, ev, err := r.eventOf(ctx, m, to)
+			var no *unrepaired
+			switch {
+			case errors.As(err, &no):
+				m.d.Repair, m.d.RepairDetail = state.RepairFailed, no.why
+				continue
+			case err != nil:
+				return err
+			case r.opts.DryRun:
+				continue
+			}
+			ev.ID = r.eventID(m.d.N, n)
+			m.d.Repair, of[ev.ID] = state.RepairSubmitted, m
+			byFlow[flow] = append(byFlow[flow], *ev)
 		}
-		if r.opts.DryRun {
-			continue
-		}
-		ev.ID = r.eventID(m.d.N)
-		m.d.Repair = state.RepairSubmitted
-		if byFlow[flow] == nil {
-			flows = append(flows, flow)
-		}
-		byFlow[flow] = append(byFlow[flow], *ev)
 	}
-	for _, flow := range flows {
-		by := event.Submission{Trigger: event.Repair, Who: r.rec.Name, Why: fmt.Sprintf("run %d", r.id)}
+	for _, flow := range slices.Sorted(maps.Keys(byFlow)) {
+		events, by := byFlow[flow], event.Submission{Trigger: event.Repair, Who: r.rec.Name, Why: fmt.Sprintf("run %d", r.id)}
 		err := lifecycle.Retry(ctx, r.c.Clock, lifecycle.Backoff{Min: time.Second, Max: 10 * time.Second}, func() error {
-			got, err := r.c.Hub.Submit(ctx, flow, byFlow[flow], by)
+			got, err := r.c.Hub.Submit(ctx, flow, events, by)
 			for i := range got.Events {
-				for j := range part {
-					if byFlow[flow][i].ID == r.eventID(part[j].d.N) {
-						part[j].d.RepairEvent = got.Events[i].ID
-					}
-				}
+				of[events[i].ID].d.RepairEvent = got.Events[i].ID
 			}
 			return err
 		}, func(err error, _ time.Duration) error {
@@ -225,7 +249,9 @@ func (r *Run) submit(ctx context.Context, part []mend) error {
 }
 
 // eventID names the event that repairs a difference. An attempt numbers differences anew.
-func (r *Run) eventID(n int) string { return fmt.Sprintf("run%d.%d-%d", r.id, r.attempt, n) }
+func (r *Run) eventID(n, way int) string {
+	return fmt.Sprintf("run%d.%d-%d.%d", r.id, r.attempt, n, way)
+}
 
 // unrepaired says why a difference cannot be repaired.
 type unrepaired struct{ why string }
@@ -235,32 +261,32 @@ func (u *unrepaired) Error() string { return u.why }
 func cannot(format string, args ...any) error { return &unrepaired{fmt.Sprintf(format, args...)} }
 
 // eventOf makes the event that repairs a difference: what the side that is right holds now.
-func (r *Run) eventOf(ctx context.Context, m *mend) (string, *event.Event, error) {
-	by := r.c.Plan.Flow(m.to.flow)
+func (r *Run) eventOf(ctx context.Context, m *mend, to *target) (string, *event.Event, error) {
+	by := r.c.Plan.Flow(to.flow)
 	if by == nil {
-		return "", nil, cannot("there is no flow %s any more", m.to.flow)
+		return "", nil, cannot("there is no flow %s any more", to.flow)
 	}
 	own := m.d.Left
-	if m.to.from == r.right {
+	if to.from == r.right {
 		own = m.d.Right
 	}
 	in := by // the flow that reads the side that is right
-	if by.From.System != m.to.from.def.System {
-		if in = m.to.from.flow; in == nil {
-			return "", nil, cannot("no flow reads %s, so that nobody knows what %s would be sent", m.to.from.def.System, by.Name)
+	if by.From.System != to.from.def.System {
+		if in = to.from.flow; in == nil {
+			return "", nil, cannot("no flow reads %s, so that nobody knows what %s would be sent", to.from.def.System, by.Name)
 		}
 	}
 	if own == "" {
-		return r.deletion(ctx, m, by, in)
+		return r.deletion(ctx, m, to, by, in)
 	}
 	got, err := r.c.Hub.Object(ctx, in.Name, connector.Lookup{Local: own})
 	switch {
 	case err != nil && (fault.KindOf(err) == fault.Invalid || errors.Is(err, connector.ErrNoLookup)):
-		return "", nil, cannot("%s was asked for %s: %v", m.to.from.def.System, own, err)
+		return "", nil, cannot("%s was asked for %s: %v", to.from.def.System, own, err)
 	case err != nil:
-		return "", nil, fmt.Errorf("read %s of %s again: %w", own, m.to.from.def.System, err)
+		return "", nil, fmt.Errorf("read %s of %s again: %w", own, to.from.def.System, err)
 	case len(got) != 1:
-		return "", nil, cannot("%s holds %d objects %s now", m.to.from.def.System, len(got), own)
+		return "", nil, cannot("%s holds %d objects %s now", to.from.def.System, len(got), own)
 	}
 	ev := got[0]
 	dec, err := decide.DryRun(ctx, r.c.Plan, in, ev, nil, r.c.Store, r.c.Clock.Now())
@@ -284,25 +310,25 @@ func (r *Run) eventOf(ctx context.Context, m *mend) (string, *event.Event, error
 		return "", nil, cannot("%s would not deliver it: %s %s", by.Name, last.Reason, last.Trail.Told)
 	}
 	m.d.Write = written(&last)
-	if r.unseen(m) && in.To.Topic == by.From.Topic { // the hub itself has not got what is there now: it learns it on the way
+	if r.unseen(m, to) && in.To.Topic == by.From.Topic { // the hub itself has not got what is there now: it learns it on the way
 		return in.Name, &ev, nil
 	}
 	return by.Name, &onward, nil
 }
 
 // unseen: the hub's own picture of the side that is right is not what is there.
-func (r *Run) unseen(m *mend) bool {
+func (r *Run) unseen(m *mend, to *target) bool {
 	left := []string{state.ReasonEditedLeft, state.ReasonCreatedLeft, state.ReasonEditedBoth, state.ReasonCameBack}
 	right := []string{state.ReasonEditedRight, state.ReasonCreatedRight, state.ReasonEditedBoth, state.ReasonCameBack}
-	if m.to.from == r.left {
+	if to.from == r.left {
 		return slices.Contains(left, m.d.Reason)
 	}
 	return slices.Contains(right, m.d.Reason)
 }
 
 // deletion makes the event of an object that is gone on the side that is right. It is looked for there once more.
-func (r *Run) deletion(ctx context.Context, m *mend, by, in *config.Flow) (string, *event.Event, error) {
-	from := m.to.from
+func (r *Run) deletion(ctx context.Context, m *mend, to *target, by, in *config.Flow) (string, *event.Event, error) {
+	from := to.from
 	if m.d.Hub == "" {
 		return "", nil, cannot("the hub does not know it")
 	}
@@ -335,7 +361,7 @@ func (r *Run) deletion(ctx context.Context, m *mend, by, in *config.Flow) (strin
 		ev.Version, ev.Key = ref.Known.Received, cmp.Or(ev.Key, ref.Known.Key)
 	}
 	ev.Key = cmp.Or(ev.Key, ref.Local)
-	m.d.Write, err = json.Marshal(map[string]string{"action": "delete", "system": m.to.system, "local": cmp.Or(m.d.Left, m.d.Right)})
+	m.d.Write, err = json.Marshal(map[string]string{"action": "delete", "system": to.system, "local": cmp.Or(m.d.Left, m.d.Right)})
 	if err != nil {
 		return "", nil, err
 	}

@@ -247,8 +247,9 @@ type DifferentField struct {
 	Path  string          `json:"path"`
 	Left  json.RawMessage `json:"left,omitempty"`
 	Right json.RawMessage `json:"right,omitempty"`
-	// Rule is how it was compared, as the file says it.
-	Rule string `json:"rule,omitempty"`
+	// Rule is how it was compared, as the file says it; Owner the side that the field belongs to, left or right, where one does.
+	Rule  string `json:"rule,omitempty"`
+	Owner string `json:"owner,omitempty"`
 }
 
 // ComparisonFilter selects runs, newest first; a zero field selects all.
