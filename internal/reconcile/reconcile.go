@@ -87,6 +87,7 @@ type Run struct {
 	sum         state.CompareSummary
 	n           int // differences so far
 	notes       []string
+	totals      [2]*totals
 }
 
 // Asked is what a run was asked for.
@@ -143,6 +144,9 @@ func (r *Run) do(ctx context.Context) (state.RunState, string, error) {
 	}
 	defer func() { _ = cands.Close() }() // its files have no name any more
 	if err := r.judge(ctx, cands); err != nil {
+		return state.RunFailed, "", err
+	}
+	if err := r.sumUp(ctx); err != nil {
 		return state.RunFailed, "", err
 	}
 	if !r.opts.Repair {
@@ -207,8 +211,12 @@ func (r *Run) candidates(ctx context.Context) (*spill.Sorter, error) {
 		return nil, err
 	}
 	defer func() { _ = errors.Join(left.Close(), right.Close()) }()
-	r.phase("comparing", "")
 	out := spill.New(r.c.Spill)
+	if r.rec.Compare == nil { // only sums are
+		r.sum.Compared = max(r.left.rows.Load(), r.right.rows.Load())
+		return out, nil
+	}
+	r.phase("comparing", "")
 	if err := r.compare(ctx, left, right, out, true); err != nil {
 		return nil, errors.Join(err, out.Close())
 	}
@@ -223,11 +231,22 @@ func (r *Run) candidates(ctx context.Context) (*spill.Sorter, error) {
 // readBoth reads and sorts both sides at the same time. One that fails ends the other.
 func (r *Run) readBoth(ctx context.Context) (left, right *spill.Sorter, err error) {
 	r.phase("reading", "%s of %s and %s", r.rec.Entity, r.left.def.System, r.right.def.System)
+	r.left.rows.Store(0)
+	r.right.rows.Store(0)
 	both := lifecycle.NewBackground(ctx)
-	read := func(s *side, into **spill.Sorter) {
+	read := func(n int, s *side, into **spill.Sorter) {
+		if len(r.rec.Totals) > 0 {
+			if r.totals[n] != nil {
+				r.totals[n].close()
+			}
+			r.totals[n] = r.newTotals(s)
+		}
 		both.Go(func(ctx context.Context) (err error) {
 			told := time.Duration(0)
-			*into, err = s.sorted(ctx, r.c.Spill, r.opts.Since, func(*keyed) {
+			*into, err = s.sorted(ctx, r.c.Spill, r.opts.Since, r.rec.Compare != nil, func(k *keyed) {
+				if r.totals[n] != nil {
+					r.totals[n].add(k.e)
+				}
 				if now := r.c.Clock.Elapsed(); s == r.left && now-told > time.Second/2 {
 					told = now
 					r.tell()
@@ -236,8 +255,8 @@ func (r *Run) readBoth(ctx context.Context) (left, right *spill.Sorter, err erro
 			return err
 		})
 	}
-	read(r.left, &left)
-	read(r.right, &right)
+	read(0, r.left, &left)
+	read(1, r.right, &right)
 	if err = both.Wait(); err == nil && r.opts.Since.IsZero() {
 		for _, s := range []*side{r.left, r.right} {
 			err = errors.Join(err, r.notEmpty(ctx, s))

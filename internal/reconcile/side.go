@@ -479,12 +479,15 @@ func (s *side) idExpr() *mapping.Expr {
 	return s.def.ID
 }
 
-// sorted reads the side and sorts it by key.
-func (s *side) sorted(ctx context.Context, c spill.Config, since time.Time, each func(*keyed)) (*spill.Sorter, error) {
+// sorted reads the side and sorts it by key; without keep, what was read is only shown to each.
+func (s *side) sorted(ctx context.Context, c spill.Config, since time.Time, keep bool, each func(*keyed)) (*spill.Sorter, error) {
 	out := spill.New(c)
 	var b []byte
 	err := s.read(ctx, since, func(k *keyed) error {
 		each(k)
+		if !keep {
+			return nil
+		}
 		b = k.e.append(b[:0])
 		return out.Add(k.key, b)
 	})
