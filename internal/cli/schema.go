@@ -63,9 +63,40 @@ func either(key string, with, without object) object {
 func flowSchema() (object, error) {
 	spec := config.Spec()
 	rec := objectOf(spec["reconciliation"])
-	tolerance := objectOf(config.ToleranceSpec())
-	rec["properties"].(object)["compare"].(object)["additionalProperties"] = object{"anyOf": []any{object{"const": "exact"}, tolerance}}
+	properties := rec["properties"].(object)
+	described := func(s object, key string) object {
+		s["description"] = properties[key].(object)["description"]
+		return s
+	}
+	properties["compare"] = described(object{"anyOf": []any{object{"const": "none"}, object{"type": "object", "minProperties": 1, "additionalProperties": fieldRule(2)}}}, "compare")
+	names := object{"anyOf": []any{object{"type": "string"}, object{"type": "array", "minItems": 1, "items": object{"type": "string"}}}}
+	properties["match"] = described(names, "match")
+	total := properties["totals"].(object)["items"].(object)["properties"].(object)
+	total["by"].(object)["items"] = object{"anyOf": []any{object{"type": "string"}, objectOf(config.GroupSpec())}}
+	writers := properties["repair"].(object)["properties"].(object)
+	flow := object{"type": "string"}
+	writers["by"] = object{"description": writers["by"].(object)["description"],
+		"anyOf": []any{flow, object{"type": "object", "additionalProperties": false, "properties": object{"left": flow, "right": flow}}}}
 	return either("reconciliation", rec, objectOf(spec["flow"])), nil
+}
+
+// fieldRule is a rule of a reconciliation, with the rules of a list's elements so many levels deep.
+func fieldRule(levels int) object {
+	rule := objectOf(config.FieldRuleSpec())
+	properties := rule["properties"].(object)
+	one := object{"type": scalars}
+	bound := object{"anyOf": []any{one, object{"type": "object", "minProperties": 1, "additionalProperties": one}}}
+	set := object{"anyOf": []any{one, object{"type": "array", "minItems": 1, "items": one}}}
+	for key, s := range map[string]object{"within": bound, "set": set} {
+		s["description"] = properties[key].(object)["description"]
+		properties[key] = s
+	}
+	if levels > 0 {
+		below := fieldRule(levels - 1)
+		properties["compare"] = object{"description": properties["compare"].(object)["description"],
+			"anyOf": []any{below, object{"type": "object", "minProperties": 1, "additionalProperties": below}}}
+	}
+	return object{"anyOf": []any{object{"enum": config.FieldRuleWords()}, rule}}
 }
 
 func testSchema() (object, error) {

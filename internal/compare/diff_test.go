@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
 // show writes fields in a line each: path left right rule.
@@ -153,5 +155,34 @@ func TestWrongRules(t *testing.T) {
 	}
 	if got := must(t, Rule{Path: "b"}, Rule{Path: "*"}, Rule{Path: "a.c"}).Fields(); !slices.Equal(got, []string{"b", "a.c"}) {
 		t.Errorf("fields %v", got)
+	}
+}
+
+// TestManyOfOneKey: a list with very many elements of one key takes no time that grows with its square, and still says what it lacks.
+func TestManyOfOneKey(t *testing.T) {
+	list := func(from, to, step int) string {
+		var b strings.Builder
+		for n := from; n != to; n += step {
+			fmt.Fprintf(&b, `{"sku": "a", "n": %d},`, n)
+		}
+		return `{"lines": [` + strings.TrimSuffix(b.String(), ",") + `]}`
+	}
+	looked := 0
+	rules := must(t, Rule{Path: "lines", How: Set, Set: &Elements{Key: []string{"sku"}, Rules: must(t, Rule{Path: "n"})}})
+	for _, n := range []int{mostDoubled, mostDoubled + 1, 20_000} {
+		a, b := parse(t, list(0, n, 1)), parse(t, list(n-1, -1, -1))
+		if got := rules.Diff(nil, a, b); len(got) > 0 {
+			t.Errorf("%d in another order: %v", n, show(got[:1]))
+		}
+		if got := rules.Diff(nil, a, parse(t, list(n-1, 0, -1))); len(got) != 1 || got[0].Path != "lines[sku=a]#1" || string(got[0].Left) != `{"sku": "a", "n": 0}` || got[0].Right != nil {
+			t.Errorf("%d, and one less: %v", n, show(got))
+		}
+	}
+	lots := slices.Collect(parse(t, list(0, 20_000, 1)).Get("lines").Elements())
+	others := slices.Collect(parse(t, list(20_000, 40_000, 1)).Get("lines").Elements())
+	unmatched(lots, others, func(_, _ jsondoc.Value) bool { looked++; return false })
+	unmatched(lots[:mostDoubled], others[:mostDoubled], func(_, _ jsondoc.Value) bool { looked++; return true })
+	if looked > mostDoubled*mostDoubled {
+		t.Errorf("%d pairs were compared", looked)
 	}
 }

@@ -36,7 +36,8 @@ func fold(s string, folds []Folding) string {
 	return s
 }
 
-// foldCase is Unicode's full case folding. golang.org/x/text takes Cherokee capitals to small letters and small letters to capitals.
+// foldCase is Unicode's full case folding. golang.org/x/text exchanges Cherokee capitals and small letters
+// (findings/x-text-fold-cherokee.sh).
 func foldCase(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cherokee, r) {

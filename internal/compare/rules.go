@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -136,4 +137,19 @@ func (r *Rules) rule(path string) *Rule {
 		}
 	}
 	return nil
+}
+
+// Owners are the sides to which fields belong.
+func (r *Rules) Owners() map[Side]bool {
+	out := map[Side]bool{}
+	for i := range r.rules {
+		rule := &r.rules[i]
+		if rule.Owner != "" {
+			out[rule.Owner] = true
+		}
+		if rule.Set != nil && rule.Set.Rules != nil {
+			maps.Copy(out, rule.Set.Rules.Owners())
+		}
+	}
+	return out
 }

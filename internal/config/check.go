@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/strictyaml"
-	"github.com/waybill-hub/waybill/internal/zones"
 )
 
 // checkPaths complains of two webhooks on one path.
@@ -132,13 +131,8 @@ func (l *loader) loop(circle []*flowDocument) {
 
 // cron checks the shape of a cron line and its zone; the rest is up to Options.Cron.
 func (l *loader) cron(line, zone strictyaml.Node) {
-	if zone.Kind() == strictyaml.Scalar {
-		if _, err := zones.Load(zone.Text()); err != nil || zone.Text() == "Local" || zone.Text() == "" {
-			l.p.AddHint(zone.Pos(), "write for example Asia/Shanghai, Europe/Berlin or UTC", "timezone: %q is not known", shorten(zone.Text()))
-			zone = strictyaml.Node{}
-		} else if doubt := zones.Doubt(zone.Text()); doubt != "" {
-			l.p.Note(zone.Pos(), zones.DoubtHint, "timezone: %s", doubt)
-		}
+	if zone.Kind() == strictyaml.Scalar && l.zone(zone) == nil {
+		zone = strictyaml.Node{}
 	}
 	if line.Kind() != strictyaml.Scalar {
 		return

@@ -257,7 +257,8 @@ func TestSpecDocumentsEverything(t *testing.T) {
 	for kind, fields := range Spec() {
 		walk(kind, fields)
 	}
-	walk("tolerance", ToleranceSpec())
+	walk("rule", FieldRuleSpec())
+	walk("group", GroupSpec())
 	if seen < 80 {
 		t.Errorf("only %d keys", seen)
 	}

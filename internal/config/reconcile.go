@@ -6,49 +6,10 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/compare"
-	"github.com/waybill-hub/waybill/internal/connector"
-	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
-
-// The structs of this file are a reconciliation as it is written: each key once, with its sentence for people.
-
-type reconciliationFile struct {
-	Name     string          `yaml:"reconciliation,required" doc:"the reconciliation's name"`
-	About    string          `yaml:"about" doc:"a sentence for people"`
-	Entity   string          `yaml:"entity,required" doc:"the kind of business object"`
-	Schedule *scheduleFile   `yaml:"schedule" doc:"when it runs; without it only when asked"`
-	Left     sideFile        `yaml:"left,required" doc:"one system"`
-	Right    sideFile        `yaml:"right,required" doc:"the other system"`
-	Match    string          `yaml:"match" default:"xref" doc:"how objects are paired: xref (by the cross-reference), or a field of the compared document"`
-	Compare  strictyaml.Node `yaml:"compare" type:"map" doc:"fields with exact, fold, uuid, number, {within: 0.01} or {fold: [case, width, space]}; default: every field, exactly"`
-	Settle   time.Duration   `yaml:"settle" default:"2m" doc:"how long to wait before looking again at what differs"`
-	Repair   *repairFile     `yaml:"repair" doc:"write what differs through a flow"`
-}
-
-type scheduleFile struct {
-	Cron     string `yaml:"cron,required" doc:"a cron line, for example 0 2 * * *"`
-	Timezone string `yaml:"timezone" doc:"its zone, for example Asia/Shanghai; default UTC"`
-	CatchUp  bool   `yaml:"catch-up" doc:"run once after the hub was down at the time"`
-}
-
-type sideFile struct {
-	System string `yaml:"system,required" doc:"the system"`
-	Object string `yaml:"object" doc:"the object type in the system's settings; default: the entity"`
-	Map    string `yaml:"map" doc:"the mapping to the compared document; without one the documents are compared as they are"`
-}
-
-type repairFile struct {
-	From   string `yaml:"from,required" enum:"left,right" doc:"the side that is right"`
-	By     string `yaml:"by,required" doc:"the flow that writes to the other side"`
-	AtMost string `yaml:"at-most" default:"5%" doc:"more differences than that are not repaired but reported: a share or a number"`
-}
-
-type foldFile struct {
-	Within strictyaml.Node `yaml:"within" type:"decimal" doc:"the largest difference of two numbers"`
-	Fold   []string        `yaml:"fold" doc:"differences of text that do not count: case, width, space"`
-}
 
 func (l *loader) loadReconciliations() {
 	for _, n := range l.documents["reconciliation"] {
@@ -60,138 +21,275 @@ func (l *loader) loadReconciliations() {
 func (l *loader) reconciliation(n strictyaml.Node) *Reconciliation {
 	var raw reconciliationFile
 	l.decode(n, &raw)
-	r := &Reconciliation{Name: raw.Name, Entity: raw.Entity, Pos: n.Pos(), About: raw.About, Settle: raw.Settle, Keep: 720 * time.Hour}
-	r.Match = Match{Xref: raw.Match == "xref"}
-	if !r.Match.Xref {
-		r.Match.Fields = []string{raw.Match}
-	}
+	r := &Reconciliation{Name: raw.Name, About: raw.About, Entity: raw.Entity, Pos: n.Pos(), Settle: raw.Settle, Keep: raw.Keep}
 	l.known("entity", n.Get("entity"), l.entities)
+	l.positive(n, "keep")
 	if raw.Schedule != nil {
-		r.Schedule = &Schedule{Cron: raw.Schedule.Cron, Timezone: raw.Schedule.Timezone, CatchUp: raw.Schedule.CatchUp}
+		r.Schedule = &Schedule{Cron: raw.Schedule.Cron, Timezone: raw.Schedule.Timezone, CatchUp: raw.Schedule.CatchUp, Jitter: raw.Schedule.Jitter}
 		at := n.Get("schedule")
 		l.cron(at.Get("cron"), at.Get("timezone"))
-	}
-	r.Left = l.side(raw.Left, n.Get("left"), raw.Entity)
-	r.Right = l.side(raw.Right, n.Get("right"), raw.Entity)
-	if r.Left.System != "" && r.Left.System == r.Right.System && r.Left.Object == r.Right.Object {
-		l.p.AddHint(n.Get("right").Pos(), "name another system or object", "right: it is compared with itself")
-	}
-	target := l.compared(r, n)
-	if target != nil && !r.Match.Xref {
-		if _, state := target.Shape().Field(raw.Match); state != schema.Declared {
-			l.p.AddHint(n.Get("match").Pos(), strictyaml.DidYouMean(raw.Match, append(target.Shape().Fields(), "xref")),
-				"match: %q is neither xref nor a field of %s", shorten(raw.Match), target.Name())
+		if most := 24 * time.Hour; raw.Schedule.Jitter > most {
+			l.p.AddHint(at.Get("jitter").Pos(), "write for example 10m", "jitter: a run that begins up to %s later is another day's", strictyaml.FormatDuration(raw.Schedule.Jitter))
 		}
 	}
-	l.compare(r, n.Get("compare"), target)
+	left, right := &sideDocument{side: &r.Left, node: n.Get("left")}, &sideDocument{side: &r.Right, node: n.Get("right")}
+	l.side(left, raw.Left, raw.Entity)
+	l.side(right, raw.Right, raw.Entity)
+	if r.Left.System != "" && r.Left.System == r.Right.System && r.Left.Object == r.Right.Object {
+		l.p.AddHint(right.node.Pos(), "name another system or object", "right: it is compared with itself")
+	}
+	d := describedBy(l.compared(left, right))
+	for _, s := range []*sideDocument{left, right} {
+		l.rows(s, d)
+	}
+	r.Match = l.match(n.Get("match"), d, left, right)
+	r.Totals = l.totals(raw.Totals, n.Get("totals"), d)
+	l.comparison(r, n.Get("compare"), d)
+	if raw.Money != nil {
+		for _, key := range []string{"amount", "currency"} {
+			if at := n.Get("money").Get(key); at.Kind() == strictyaml.Scalar {
+				l.declares(d, at.Pos(), at.Text())
+			}
+		}
+		r.Money = &Money{Amount: raw.Money.Amount, Currency: raw.Money.Currency}
+	}
 	if raw.Repair != nil {
-		r.Repair = l.repair(r, *raw.Repair, n.Get("repair"))
+		r.Repair = l.repair(r, *raw.Repair, n.Get("repair"), n.Get("compare").Text() == "none")
 	}
 	return r
 }
 
-func (l *loader) side(raw sideFile, n strictyaml.Node, entity string) Side {
+// sideDocument is a side with the place where it is written.
+type sideDocument struct {
+	side *Side
+	node strictyaml.Node
+	// read: flows read the entity from the system.
+	read bool
+	// in and out are the schemas of its documents before and after the mapping; nil: unknown.
+	in, out *schema.Schema
+}
+
+func (l *loader) side(d *sideDocument, raw sideFile, entity string) {
+	n := d.node
 	s := l.system(n.Get("system"))
-	l.able(s, n, "cannot list everything it holds", func(a abilities) bool { return a.List })
-	return Side{System: raw.System, Object: l.object(s, n, raw.Object, entity), Map: l.mapping(n.Get("map"))}
+	*d.side = Side{System: raw.System, Object: l.object(s, n, raw.Object, entity)}
+	can := abilities{List: true}
+	if s != nil {
+		if k, known := l.o.Kinds[s.Kind]; known {
+			can = k.Spec().Can
+		}
+	}
+	if d.side.Files = can.Files && !can.List; !d.side.Files {
+		l.able(s, n, "cannot list everything it holds", func(a abilities) bool { return a.List })
+	}
+	if s != nil {
+		l.reader(d, raw, entity)
+	}
+}
+
+// reader finds the flow that reads the side's objects, and the mapping to the compared document.
+func (l *loader) reader(d *sideDocument, raw sideFile, entity string) {
+	n, side := d.node, d.side
+	var flows []*Flow
+	if n.Has("flow") {
+		flows = l.named(n.Get("flow"), raw.System, entity)
+	} else {
+		for _, f := range l.plan.Inbound(raw.System, entity) {
+			if object := f.From.object(); raw.Object == "" || object == "" || object == raw.Object {
+				flows = append(flows, f)
+			}
+		}
+	}
+	d.read = len(flows) > 0 || n.Has("flow")
+	if len(flows) == 1 {
+		side.Flow = flows[0].Name
+		d.in = flows[0].input()
+	}
+	switch {
+	case n.Has("map"):
+		side.Map = l.mapping(n.Get("map"))
+	case len(flows) > 0 && !slices.ContainsFunc(flows, func(f *Flow) bool { return f.Map != flows[0].Map }):
+		side.Map = flows[0].Map
+		d.out = flows[0].output()
+	case len(flows) > 1:
+		var names []string
+		for _, f := range flows {
+			names = append(names, f.Name)
+		}
+		l.p.AddHint(n.Pos(), "name one of them as flow, or a mapping as map", "%s: several flows read the entity %q from %q, each in its own way: %s", n.Key(), entity, raw.System, strings.Join(names, ", "))
+	}
+	if side.Map != nil {
+		d.in, d.out = side.Map.From(), side.Map.To()
+	}
+}
+
+// object is the object type that is read; empty: a webhook does not say.
+func (f *From) object() string {
+	switch {
+	case f.Poll != nil:
+		return f.Poll.Object
+	case f.Files != nil:
+		return f.Files.Object
+	}
+	return ""
+}
+
+// named gives the flow that a side names, where it reads the entity from the system.
+func (l *loader) named(n strictyaml.Node, system, entity string) []*Flow {
+	if !l.known("flow", n, l.names("flow")) {
+		return nil
+	}
+	f := l.plan.Flow(n.Text())
+	if f == nil {
+		return nil
+	}
+	if f.From.System != system || f.Entity != entity {
+		l.p.AddHint(n.Pos(), "name a flow that does, or a mapping as map", "flow: the flow %q does not read the entity %q from %q", f.Name, entity, system)
+		return nil
+	}
+	return []*Flow{f}
+}
+
+// rows reads which of the side's objects count, and what they are called.
+func (l *loader) rows(d *sideDocument, compared described) {
+	n := d.node
+	if at := n.Get("where"); at.Kind() != strictyaml.Missing {
+		s := d.out
+		if s == nil && d.side.Map == nil {
+			s = l.plan.Schemas.Get(compared.name)
+		}
+		d.side.Where = l.expression(at, mapping.ExprContext{Schema: s, Result: "bool"})
+	}
+	if at := n.Get("id"); at.Kind() != strictyaml.Missing {
+		if d.side.Flow != "" {
+			l.p.AddHint(n.KeyPos("id"), "remove it", "id: the flow %q says already what the system calls an object", d.side.Flow)
+			return
+		}
+		d.side.ID = l.expression(at, mapping.ExprContext{Schema: d.in, Result: "string"})
+	}
 }
 
 // compared is the schema of the documents that are compared; nil: unknown.
-func (l *loader) compared(r *Reconciliation, n strictyaml.Node) *schema.Schema {
-	if r.Left.Map == nil || r.Right.Map == nil || r.Left.Map.To() == nil || r.Right.Map.To() == nil {
+func (l *loader) compared(left, right *sideDocument) *schema.Schema {
+	switch {
+	case left.out == nil && right.out == nil:
 		return nil
+	case left.out == nil:
+		l.unmapped(left, right)
+		return right.out
+	case right.out == nil:
+		l.unmapped(right, left)
+		return left.out
+	case left.out.Name() == right.out.Name():
+		return left.out
 	}
-	left, right := r.Left.Map.To(), r.Right.Map.To()
-	if left.Name() != right.Name() {
-		l.p.AddHint(n.Get("right").Get("map").Pos(), "both sides must be mapped to one schema",
-			"the left side is mapped to %s, the right side to %s", left.Name(), right.Name())
-		return nil
+	at := right.node.Pos()
+	if right.node.Has("map") {
+		at = right.node.Get("map").Pos()
 	}
-	return left
+	l.p.AddHint(at, "both sides must be mapped to one schema", "the left side is mapped to %s, the right side to %s", left.out.Name(), right.out.Name())
+	return nil
 }
 
-func (l *loader) compare(r *Reconciliation, n strictyaml.Node, target *schema.Schema) {
-	r.Compare = compare.All()
-	if n.Kind() == strictyaml.Missing {
-		return
-	}
-	if n.Kind() != strictyaml.Map || len(n.Fields()) == 0 {
-		l.p.AddHint(n.Pos(), "write for example compare: {name: exact}, or remove the key to compare every field", "compare: no field is named")
-		return
-	}
-	var rules []compare.Rule
-	for _, f := range n.Fields() {
-		if target != nil {
-			if _, state := target.Shape().Field(f.Key); state != schema.Declared {
-				l.p.AddHint(f.KeyPos, strictyaml.DidYouMean(f.Key, target.Shape().Fields()), "%s does not declare the field %q", target.Name(), shorten(f.Key))
-			}
-		}
-		rule := l.tolerance(f.Value)
-		rule.Path = f.Key
-		rules = append(rules, rule)
-	}
-	if made, err := compare.New(rules); err == nil {
-		r.Compare = made
+// unmapped notes that a side's documents are compared as they are, beside mapped ones.
+func (l *loader) unmapped(d, other *sideDocument) {
+	if d.side.System != "" && !d.read && !d.node.Has("map") && other.side.Map != nil {
+		l.p.Note(d.node.Pos(), "name a mapping to "+other.out.Name()+" as map, unless the documents are like that",
+			"%s: the documents of %q are compared as they are, since no flow reads this entity from there", d.node.Key(), d.side.System)
 	}
 }
 
-func (l *loader) tolerance(n strictyaml.Node) compare.Rule {
-	const hint = "write exact, fold, uuid, number, {within: 0.01} or {fold: [case, width, space]}"
-	if n.Kind() == strictyaml.Scalar && slices.Contains(connector.Compares(), n.Text()) {
-		return compare.Rule{How: compare.How(n.Text())}
-	}
-	if n.Kind() != strictyaml.Map {
-		l.p.AddHint(n.Pos(), hint, "%s: unknown way to compare", n.Key())
-		return compare.Rule{}
-	}
-	var raw foldFile
-	if !l.decode(n, &raw) || !l.only(n, n.Key(), "within", "fold") {
-		return compare.Rule{}
-	}
-	if n.Has("within") {
-		at := n.Get("within")
-		if !decimal(at.Text()) {
-			l.p.AddHint(at.Pos(), "write for example 0.01", "within: %q is no amount", shorten(at.Text()))
+// match reads how objects are paired.
+func (l *loader) match(n strictyaml.Node, d described, sides ...*sideDocument) Match {
+	const hint = "write xref, a field of the compared document, or a list of fields"
+	items := n.Items()
+	switch n.Kind() {
+	case strictyaml.Missing:
+		l.identified(sides)
+		return Match{Xref: true}
+	case strictyaml.Scalar:
+		if n.Text() == "xref" {
+			l.identified(sides)
+			return Match{Xref: true}
 		}
-		amount, _ := jsondoc.ParseDecimal(at.Text())
-		return compare.Rule{How: compare.Within, Within: compare.Tolerance{Bound: &compare.Bound{Amount: amount}}}
+		items = []strictyaml.Node{n}
 	}
-	rule := compare.Rule{How: compare.Folded}
-	for _, item := range n.Get("fold").Items() {
-		if l.known("fold", item, compare.Foldings()) {
-			rule.Folds = append(rule.Folds, compare.Folding(item.Text()))
+	if len(items) == 0 {
+		l.p.AddHint(n.Pos(), hint, "match: no field is named")
+	}
+	var m Match
+	for _, item := range items {
+		name := item.Text()
+		switch _, declared := d.at(name); {
+		case item.Kind() != strictyaml.Scalar || name == "" || name == "xref":
+			l.p.AddHint(item.Pos(), hint, "match: this is no field")
+		case slices.Contains(m.Fields, name):
+			l.p.AddHint(item.Pos(), "remove one of them", "match: %q stands there twice", shorten(name))
+		case d.known && !declared:
+			l.p.AddHint(item.Pos(), strictyaml.DidYouMean(name, append(d.shape.Fields(), "xref")), "match: %q is neither xref nor a field of %s", shorten(name), d.name)
+		default:
+			m.Fields = append(m.Fields, name)
 		}
 	}
-	if len(raw.Fold) == 0 {
-		l.p.AddHint(n.Get("fold").Pos(), hint, "fold: the list is empty")
-	}
-	return rule
+	return m
 }
 
-// decimal reports whether s is digits with at most one point between them.
-func decimal(s string) bool {
-	whole, fraction, point := strings.Cut(s, ".")
-	digits := func(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
-	return len(s) <= 40 && digits(whole) && (!point || digits(fraction))
+// identified complains of a side whose objects have no id, where the cross-reference pairs them.
+func (l *loader) identified(sides []*sideDocument) {
+	for _, d := range sides {
+		if d.side.Files && d.side.Flow == "" && !d.node.Has("id") {
+			l.p.AddHint(d.node.Pos(), "add for example id: source.number, or pair by a field with match", "%s: nothing says what %q calls an object: files give no ids", d.node.Key(), d.side.System)
+		}
+	}
 }
 
-func (l *loader) repair(r *Reconciliation, raw repairFile, n strictyaml.Node) *Repair {
-	out := &Repair{From: RepairFrom(raw.From), AtMost: l.atMost(raw.AtMost, n.Get("at-most"))}
-	wrong := r.Right.System
-	if raw.From == "right" {
-		wrong, out.ToLeft = r.Left.System, raw.By
-	} else {
-		out.ToRight = raw.By
-	}
-	if by := n.Get("by"); l.known("flow", by, l.names("flow")) {
-		f := l.plan.Flow(by.Text())
+func (l *loader) totals(raw []totalFile, n strictyaml.Node, d described) []compare.Total {
+	var out []compare.Total
+	for i, item := range n.Items() {
+		if i >= len(raw) || item.Kind() != strictyaml.Map || !l.only(item, "totals", "sum", "count") {
+			continue
+		}
+		t := compare.Total{Sum: raw[i].Sum}
 		switch {
-		case f == nil:
-		case f.To.System != wrong:
-			l.p.AddHint(by.Pos(), "name a flow that does", "by: the flow %q does not write to %q, the side that is to be repaired", f.Name, wrong)
-		case f.Entity != r.Entity:
-			l.p.AddHint(by.Pos(), "name a flow that does", "by: the flow %q does not carry the entity %q", f.Name, r.Entity)
+		case item.Has("sum"):
+			l.declares(d, item.Get("sum").Pos(), t.Sum)
+		case !raw[i].Count:
+			l.p.AddHint(item.Get("count").Pos(), "write count: true, or sum: the path of an amount", "count: nothing is counted")
 		}
+		for _, by := range item.Get("by").Items() {
+			t.By = append(t.By, l.group(by, d))
+		}
+		if item.Has("within") {
+			t.Within = l.bound(item.Get("within"))
+		}
+		out = append(out, t)
+	}
+	if n.Kind() == strictyaml.List && len(n.Items()) == 0 {
+		l.p.AddHint(n.Pos(), "write for example totals: [{count: true}], or remove the key", "totals: the list is empty")
 	}
 	return out
+}
+
+// group reads what a total is for each of.
+func (l *loader) group(n strictyaml.Node, d described) compare.Group {
+	if n.Kind() == strictyaml.Scalar {
+		l.declares(d, n.Pos(), n.Text())
+		return compare.Group{Path: n.Text()}
+	}
+	var raw periodFile
+	if n.Kind() != strictyaml.Map {
+		l.p.AddHint(n.Pos(), "write a field, or for example {month: issued_at}", "by: expected a text or a mapping, found %s", n.Kind())
+		return compare.Group{}
+	}
+	if !l.decode(n, &raw) || !l.only(n, "by", "day", "month", "year") {
+		return compare.Group{}
+	}
+	g := compare.Group{Path: raw.Day + raw.Month + raw.Year, Zone: l.zone(n.Get("zone"))}
+	for _, unit := range []compare.Unit{compare.Day, compare.Month, compare.Year} {
+		if n.Has(string(unit)) {
+			g.Unit = unit
+			l.declares(d, n.Get(string(unit)).Pos(), g.Path)
+		}
+	}
+	return g
 }

@@ -1,6 +1,10 @@
 package config
 
-import "github.com/waybill-hub/waybill/internal/connector"
+import (
+	"slices"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+)
 
 // Spec describes every key of the files that this package reads: "config", "flow" and "reconciliation". It comes from the
 // tags that the files are decoded with, so that it cannot differ from them; the editor's JSON Schemas and the documentation
@@ -13,5 +17,10 @@ func Spec() map[string][]connector.Field {
 	}
 }
 
-// ToleranceSpec describes what stands under a field of a reconciliation's compare, beside the word exact.
-func ToleranceSpec() []connector.Field { return connector.Fields[foldFile]() }
+// FieldRuleSpec describes what stands under a field of a reconciliation's compare, beside FieldRuleWords; GroupSpec what stands in the by of its totals, beside
+// a field.
+func FieldRuleSpec() []connector.Field { return connector.Fields[ruleOfField]() }
+func GroupSpec() []connector.Field     { return connector.Fields[periodFile]() }
+
+// FieldRuleWords are the rules that are a word alone.
+func FieldRuleWords() []string { return slices.Clone(words) }
