@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -108,6 +107,12 @@ set:
 entity: order
 left: {system: west}
 right: {system: east}
+match: [xref, no]
+compare:
+  no: exact
+  party: exact
+  total: exact
+  lines: {set: sku}
 settle: 100ms
 repair: {from: left, by: orders-to-east, at-most: 100}
 `
@@ -179,14 +184,6 @@ func TestDriftIsFoundAndRepaired(t *testing.T) {
 		execSQL(t, west, "INSERT INTO order_lines VALUES (?, 1, 'A', '2'), (?, 2, 'B', '3')", i, i)
 	}
 	hub := p.start(io.Discard)
-	hub.plan().Reconciliations[0].Match.Fields = []string{"no"}
-	hub.plan().Reconciliations[0].Compare = compare.All()
-	hub.plan().Reconciliations[0].Left.Flow = "west-orders"
-	hub.plan().Reconciliations[0].Right.Flow = "east-orders"
-	hub.plan().Reconciliations[0].Left.Map = hub.plan().Flow("west-orders").Map
-	hub.plan().Reconciliations[0].Right.Map = hub.plan().Flow("east-orders").Map
-	hub.plan().Reconciliations[0].Repair.AtMost.N = 100
-	hub.plan().Reconciliations[0].Repair.AtMost.Percent = false
 	await(t, "everything in the east", func() bool { return countSQL(t, east, "SELECT COUNT(*) FROM sales") == 40 })
 	execSQL(t, west, "INSERT INTO orders VALUES (41, 'SO-41', 'the last one, which polls read again and again', '1', 41)")
 	await(t, "the last one in the east", func() bool { return countSQL(t, east, "SELECT COUNT(*) FROM sales") == 41 })

@@ -86,7 +86,4 @@ func remark(p config.Paths, plan *config.Plan, notes *strictyaml.Problems) {
 	if len(plan.Flows) == 0 {
 		notes.Note(strictyaml.Pos{File: p.Config}, "", "no flows were found: nothing would be moved")
 	}
-	for _, r := range plan.Reconciliations {
-		notes.Note(r.Pos, "", "reconciliation %s: this version checks it and does not carry it out", r.Name)
-	}
 }

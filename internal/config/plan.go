@@ -395,6 +395,9 @@ type Side struct {
 	Object string
 	// Map makes the compared document; nil: documents are compared as they are. It is that of Flow where the file names none.
 	Map *mapping.Mapping
+	// Own: the file names Map, so that the flow's `when` does not count. Then is a mapping behind Map, of a flow that writes to the other side; nil: none.
+	Own  bool
+	Then *mapping.Mapping
 	// Flow reads the entity from the system; empty: none does, or several do.
 	Flow string
 	// Where leaves out objects, by their compared document; nil: none.

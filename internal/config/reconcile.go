@@ -65,6 +65,8 @@ type sideDocument struct {
 	node strictyaml.Node
 	// read: flows read the entity from the system.
 	read bool
+	// then: they go through the mapping of a flow that writes to the other side.
+	then bool
 	// in and out are the schemas of its documents before and after the mapping; nil: unknown.
 	in, out *schema.Schema
 }
@@ -107,7 +109,7 @@ func (l *loader) reader(d *sideDocument, raw sideFile, entity string) {
 	}
 	switch {
 	case n.Has("map"):
-		side.Map = l.mapping(n.Get("map"))
+		side.Map, side.Own = l.mapping(n.Get("map")), true
 	case len(flows) > 0 && !slices.ContainsFunc(flows, func(f *Flow) bool { return f.Map != flows[0].Map }):
 		side.Map = flows[0].Map
 		d.out = flows[0].output()
@@ -120,6 +122,28 @@ func (l *loader) reader(d *sideDocument, raw sideFile, entity string) {
 	}
 	if side.Map != nil {
 		d.in, d.out = side.Map.From(), side.Map.To()
+	}
+	if n.Has("through") {
+		l.through(d, entity)
+	}
+}
+
+// through reads the flow whose mapping a side's documents go through as well.
+func (l *loader) through(d *sideDocument, entity string) {
+	n := d.node.Get("through")
+	if !l.known("flow", n, l.names("flow")) {
+		return
+	}
+	f := l.plan.Flow(n.Text())
+	switch {
+	case f == nil:
+	case f.To.System == "" || f.Entity != entity || f.Map == nil:
+		l.p.AddHint(n.Pos(), "name the flow that writes to the other side", "through: the flow %q does not map the entity %q for a system", f.Name, entity)
+	case d.out != nil && f.Map.From() != nil && d.out.Name() != f.Map.From().Name():
+		l.p.AddHint(n.Pos(), "name the flow that takes these documents", "through: the flow %q maps %s, and the documents of the side are %s", f.Name, f.Map.From().Name(), d.out.Name())
+	default:
+		d.side.Then, d.then = f.Map, true
+		d.out = f.Map.To()
 	}
 }
 
@@ -193,7 +217,7 @@ func (l *loader) compared(left, right *sideDocument) *schema.Schema {
 
 // unmapped notes that a side's documents are compared as they are, beside mapped ones.
 func (l *loader) unmapped(d, other *sideDocument) {
-	if d.side.System != "" && !d.read && !d.node.Has("map") && other.side.Map != nil {
+	if d.side.System != "" && !d.read && !d.node.Has("map") && other.side.Map != nil && !other.then {
 		l.p.Note(d.node.Pos(), "name a mapping to "+other.out.Name()+" as map, unless the documents are like that",
 			"%s: the documents of %q are compared as they are, since no flow reads this entity from there", d.node.Key(), d.side.System)
 	}
@@ -201,7 +225,7 @@ func (l *loader) unmapped(d, other *sideDocument) {
 
 // match reads how objects are paired.
 func (l *loader) match(n strictyaml.Node, d described, sides ...*sideDocument) Match {
-	const hint = "write xref, a field of the compared document, or a list of fields"
+	const hint = "write xref, a field of the compared document, or a list of fields, with xref before them where they pair what the cross-reference does not know"
 	items := n.Items()
 	switch n.Kind() {
 	case strictyaml.Missing:
@@ -218,10 +242,15 @@ func (l *loader) match(n strictyaml.Node, d described, sides ...*sideDocument) M
 		l.p.AddHint(n.Pos(), hint, "match: no field is named")
 	}
 	var m Match
-	for _, item := range items {
+	for i, item := range items {
 		name := item.Text()
 		switch _, declared := d.at(name); {
-		case item.Kind() != strictyaml.Scalar || name == "" || name == "xref":
+		case name == "xref" && i == 0 && len(items) > 1:
+			m.Xref = true
+			l.identified(sides)
+		case name == "xref" && item.Kind() == strictyaml.Scalar:
+			l.p.AddHint(item.Pos(), "write it first", "match: xref counts before all fields")
+		case item.Kind() != strictyaml.Scalar || name == "":
 			l.p.AddHint(item.Pos(), hint, "match: this is no field")
 		case slices.Contains(m.Fields, name):
 			l.p.AddHint(item.Pos(), "remove one of them", "match: %q stands there twice", shorten(name))

@@ -15,7 +15,7 @@ type reconciliationFile struct {
 	Schedule *scheduleFile   `yaml:"schedule" doc:"when it runs; without it only when asked"`
 	Left     sideFile        `yaml:"left,required" doc:"one system"`
 	Right    sideFile        `yaml:"right,required" doc:"the other system"`
-	Match    strictyaml.Node `yaml:"match" type:"any" doc:"how objects are paired: xref (by the cross-reference; the default), or a field of the compared document, or a list of such fields"`
+	Match    strictyaml.Node `yaml:"match" type:"any" doc:"how objects are paired: xref (by the cross-reference; the default), or a field of the compared document, or a list of such fields; [xref, number]: by fields where the cross-reference does not know an object, and so that doubles are found"`
 	Compare  strictyaml.Node `yaml:"compare" type:"map" doc:"the rules by field, see docs/reconciliation.md; default: every field, exactly. none: only the totals are compared"`
 	Totals   []totalFile     `yaml:"totals" doc:"sums and counts of all objects of both sides that have to agree"`
 	Money    *moneyFile      `yaml:"money" doc:"where an object's money stands in the compared document, for what a report says of it"`
@@ -32,12 +32,13 @@ type scheduleFile struct {
 }
 
 type sideFile struct {
-	System string          `yaml:"system,required" doc:"the system"`
-	Object string          `yaml:"object" doc:"the object type in the system's settings; default: the entity"`
-	Map    string          `yaml:"map" doc:"the mapping to the compared document; default: that of the flow"`
-	Flow   string          `yaml:"flow" doc:"the flow that reads the entity from the system; default: the one that does. Where none does and no map is named, the documents are compared as they are"`
-	Where  strictyaml.Node `yaml:"where" type:"expression" doc:"true for the objects that count; source is the compared document"`
-	ID     strictyaml.Node `yaml:"id" type:"expression" doc:"the object's id in the system, where no flow says it and the source gives none, as files do; source is the document as it came"`
+	System  string          `yaml:"system,required" doc:"the system"`
+	Object  string          `yaml:"object" doc:"the object type in the system's settings; default: the entity"`
+	Map     string          `yaml:"map" doc:"the mapping to the compared document; default: that of the flow. Where it is named, the flow's when does not count"`
+	Through string          `yaml:"through" doc:"the flow that writes to the other side: documents go through its mapping as well, and are compared with what the other system holds as it is"`
+	Flow    string          `yaml:"flow" doc:"the flow that reads the entity from the system; default: the one that does. Where none does and no map is named, the documents are compared as they are"`
+	Where   strictyaml.Node `yaml:"where" type:"expression" doc:"true for the objects that count; source is the compared document"`
+	ID      strictyaml.Node `yaml:"id" type:"expression" doc:"the object's id in the system, where no flow says it and the source gives none, as files do; source is the document as it came"`
 }
 
 type moneyFile struct {

@@ -51,7 +51,7 @@ func (r *Run) decide(ctx context.Context, d *differ, p *pair, late map[string]La
 	f.right.is(p.right, known.right, r.right, f.only)
 	f.left.feeds, f.left.carries = r.feeds(&r.rec.Left, &r.rec.Right)
 	f.right.feeds, f.right.carries = r.feeds(&r.rec.Right, &r.rec.Left)
-	if why := unreadable(p); why != "" {
+	if why := unreadable(p); why != "" && f.queued == "" && !f.coming && !f.stands {
 		diff.Kind, diff.Reason, diff.Text = state.DiffNotCompared, state.DiffNotCompared, why
 	} else {
 		diff.Reason, diff.Explained = reasonOf(&f)
@@ -124,9 +124,13 @@ func (h *half) is(e *entry, ref *state.Ref, s *side, only []string) {
 	if s.def.Map != nil {
 		volatile = s.def.Map.Volatile()
 	}
+	seen := e.doc
+	if e.before != nil {
+		seen, only = e.before, slices.Collect(maps.Keys(k.Fields)) // what differs goes by other names there
+	}
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
-	if doc.Reset(e.doc, jsondoc.Limits{}) != nil {
+	if doc.Reset(seen, jsondoc.Limits{}) != nil {
 		return
 	}
 	now := jsondoc.FieldHashes(doc.Root(), nil)

@@ -18,6 +18,8 @@ type entry struct {
 	// why says why it has no document to compare: it cannot be read or mapped.
 	why string
 	doc []byte
+	// before is the document that the hub knows, where doc is what a flow makes of it.
+	before []byte
 }
 
 func (e *entry) append(b []byte) []byte {
@@ -29,7 +31,10 @@ func (e *entry) append(b []byte) []byte {
 	for _, s := range []string{e.own, e.local, e.hub, e.key, e.version, e.why} {
 		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
 	}
-	return append(binary.AppendUvarint(b, uint64(len(e.doc))), e.doc...)
+	for _, d := range [][]byte{e.doc, e.before} {
+		b = append(binary.AppendUvarint(b, uint64(len(d))), d...)
+	}
+	return b
 }
 
 var errEntry = errors.New("an entry on disk is not what was written")
@@ -55,15 +60,16 @@ func (e *entry) read(b []byte) ([]byte, error) {
 		}
 		*s = string(field())
 	}
+	for _, d := range []*[]byte{&e.doc, &e.before} {
+		if b == nil {
+			return nil, errEntry
+		}
+		if *d = field(); len(*d) == 0 {
+			*d = nil
+		}
+	}
 	if b == nil {
 		return nil, errEntry
-	}
-	e.doc = field()
-	if b == nil {
-		return nil, errEntry
-	}
-	if len(e.doc) == 0 {
-		e.doc = nil
 	}
 	return b, nil
 }

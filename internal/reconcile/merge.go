@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/waybill-hub/waybill/internal/spill"
@@ -44,9 +45,7 @@ func (c *cursor) next() error {
 	if err != nil {
 		return err
 	}
-	if c.e.doc != nil {
-		c.e.doc = append([]byte(nil), c.e.doc...) // it outlives the reader's buffer
-	}
+	c.e.doc, c.e.before = bytes.Clone(c.e.doc), bytes.Clone(c.e.before) // they outlive the reader's buffer
 	return nil
 }
 

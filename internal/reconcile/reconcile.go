@@ -128,6 +128,11 @@ func (r *Run) side(name string, def *config.Side) (*side, error) {
 	if def.Flow != "" {
 		s.flow = r.c.Plan.Flow(def.Flow)
 	}
+	if s.flow != nil && def.Own { // its ids count, and not whom it leaves out
+		all := *s.flow
+		all.When, all.Accept = nil, nil
+		s.flow = &all
+	}
 	return s, nil
 }
 

@@ -272,8 +272,11 @@ func (r *Run) eventOf(ctx context.Context, m *mend, to *target) (string, *event.
 	}
 	in := by // the flow that reads the side that is right
 	if by.From.System != to.from.def.System {
-		if in = to.from.flow; in == nil {
-			return "", nil, cannot("no flow reads %s, so that nobody knows what %s would be sent", to.from.def.System, by.Name)
+		if in = to.from.flow; in != nil { // as the files have it, whomever it leaves out
+			in = r.c.Plan.Flow(in.Name)
+		}
+		if in == nil || to.from.def.Own {
+			return r.fromHere(ctx, m, to, by, own)
 		}
 	}
 	if own == "" {
@@ -314,6 +317,42 @@ func (r *Run) eventOf(ctx context.Context, m *mend, to *target) (string, *event.
 		return in.Name, &ev, nil
 	}
 	return by.Name, &onward, nil
+}
+
+// fromHere makes the event of what the reconciliation itself has read, where no flow reads the side, or not so.
+func (r *Run) fromHere(ctx context.Context, m *mend, to *target, by *config.Flow, own string) (string, *event.Event, error) {
+	switch {
+	case by.From.Topic == "":
+		return "", nil, cannot("the flow %s reads %s, and not %s", by.Name, by.From.System, to.from.def.System)
+	case own == "":
+		return "", nil, cannot("no flow reads %s, so that nobody can say that it is gone there", to.from.def.System)
+	}
+	e, err := to.from.find(ctx, own, "")
+	switch {
+	case errors.Is(err, errCannotAsk):
+		return "", nil, cannot("%s cannot be asked for %s", to.from.def.System, own)
+	case err != nil:
+		return "", nil, err
+	case e == nil || e.why != "" || e.filtered:
+		return "", nil, cannot("%s does not hold %s as it was any more", to.from.def.System, own)
+	}
+	hub := e.hub
+	if hub == "" {
+		hub = state.MintHub(r.rec.Entity, to.from.def.System, e.local)
+	}
+	ev := &event.Event{Source: to.from.def.System, Entity: r.rec.Entity, Operation: event.Upsert, Key: cmp.Or(e.key, m.d.Key), Origin: to.from.def.System, Hub: hub, Data: e.doc}
+	if e.before != nil {
+		ev.Data = e.before
+	}
+	dec, err := decide.DryRun(ctx, r.c.Plan, by, *ev, nil, r.c.Store, r.c.Clock.Now())
+	if err != nil {
+		return "", nil, err
+	}
+	if dec.Outcome == state.Parked || dec.Outcome == state.Skipped {
+		return "", nil, cannot("%s would not deliver it: %s %s", by.Name, dec.Reason, dec.Trail.Told)
+	}
+	m.d.Write = written(&dec)
+	return by.Name, ev, nil
 }
 
 // unseen: the hub's own picture of the side that is right is not what is there.

@@ -267,6 +267,9 @@ func (s *side) mapped(ctx context.Context, r *reading) error {
 	} else {
 		err = s.apply(ctx, r)
 	}
+	if err == nil && !r.done && s.def.Then != nil {
+		err = s.then(ctx, r)
+	}
 	if err != nil || r.done || s.def.Where == nil {
 		return err
 	}
@@ -281,6 +284,22 @@ func (s *side) mapped(ctx context.Context, r *reading) error {
 		return s.unmapped(ctx, r, "where", err)
 	}
 	r.e.filtered = !in
+	return nil
+}
+
+// then makes of a mapped document what the flow that writes to the other side would write there.
+func (s *side) then(ctx context.Context, r *reading) error {
+	doc := jsondoc.Get()
+	defer jsondoc.Put(doc)
+	if err := doc.Reset(r.e.doc, decide.DocumentLimits); err != nil {
+		r.fails("what it maps to cannot be read: " + err.Error())
+		return nil
+	}
+	out, err := s.def.Then.Apply(ctx, &mapping.Input{Doc: doc, Event: &r.ev, Lookup: r.lookup}, nil)
+	if err != nil {
+		return s.unmapped(ctx, r, "map", err)
+	}
+	r.e.doc, r.e.before = out, r.e.doc
 	return nil
 }
 
