@@ -33,6 +33,7 @@ func (l *loader) reconciliation(n strictyaml.Node) *Reconciliation {
 		}
 	}
 	left, right := &sideDocument{side: &r.Left, node: n.Get("left")}, &sideDocument{side: &r.Right, node: n.Get("right")}
+	left.raw, right.raw = raw.Right.Through != "", raw.Left.Through != ""
 	l.side(left, raw.Left, raw.Entity)
 	l.side(right, raw.Right, raw.Entity)
 	if r.Left.System != "" && r.Left.System == r.Right.System && r.Left.Object == r.Right.Object {
@@ -65,6 +66,8 @@ type sideDocument struct {
 	node strictyaml.Node
 	// read: flows read the entity from the system.
 	read bool
+	// raw: they are compared as they are, with what a flow would write there.
+	raw bool
 	// then: they go through the mapping of a flow that writes to the other side.
 	then bool
 	// in and out are the schemas of its documents before and after the mapping; nil: unknown.
@@ -110,6 +113,9 @@ func (l *loader) reader(d *sideDocument, raw sideFile, entity string) {
 	switch {
 	case n.Has("map"):
 		side.Map, side.Own = l.mapping(n.Get("map")), true
+	case d.raw:
+		side.Own, d.out = true, nil
+		return
 	case len(flows) > 0 && !slices.ContainsFunc(flows, func(f *Flow) bool { return f.Map != flows[0].Map }):
 		side.Map = flows[0].Map
 		d.out = flows[0].output()

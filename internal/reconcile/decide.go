@@ -12,7 +12,10 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -47,8 +50,8 @@ func (r *Run) decide(ctx context.Context, d *differ, p *pair, late map[string]La
 		f.rounding = f.rounding && fields[i].Rounding
 		f.only = append(f.only, top(fields[i].Path))
 	}
-	f.left.is(p.left, known.left, r.left, f.only)
-	f.right.is(p.right, known.right, r.right, f.only)
+	f.left.is(ctx, p.left, known.left, r.left, f.only)
+	f.right.is(ctx, p.right, known.right, r.right, f.only)
 	f.left.feeds, f.left.carries = r.feeds(&r.rec.Left, &r.rec.Right)
 	f.right.feeds, f.right.carries = r.feeds(&r.rec.Right, &r.rec.Left)
 	if why := unreadable(p); why != "" && f.queued == "" && !f.coming && !f.stands {
@@ -105,7 +108,7 @@ func top(path string) string {
 }
 
 // is takes over what is known of a half; what was read is held against what the hub saw last, in the fields that differ.
-func (h *half) is(e *entry, ref *state.Ref, s *side, only []string) {
+func (h *half) is(ctx context.Context, e *entry, ref *state.Ref, s *side, only []string) {
 	h.there, h.filtered = e != nil, e != nil && e.filtered
 	if ref == nil {
 		return
@@ -117,16 +120,19 @@ func (h *half) is(e *entry, ref *state.Ref, s *side, only []string) {
 	}
 	h.own, h.wrote = k.Hops == 0, k.Wrote != "" || len(k.Written) > 0
 	h.seen = k.Received != "" || k.EventID != "" && !h.wrote
-	if e == nil || e.doc == nil || len(k.Fields) == 0 || s.flow == nil || k.Flow != s.flow.Name || s.def.Map != s.flow.Map {
+	if e == nil || e.doc == nil || len(k.Fields) == 0 || s.flow == nil || k.Flow != s.flow.Name {
 		return // it was seen through other eyes
 	}
-	var volatile []string
-	if s.def.Map != nil {
-		volatile = s.def.Map.Volatile()
+	seen, whole := s.seen(ctx, e)
+	if seen == nil {
+		return
 	}
-	seen := e.doc
-	if e.before != nil {
-		seen, only = e.before, slices.Collect(maps.Keys(k.Fields)) // what differs goes by other names there
+	if whole {
+		only = slices.Collect(maps.Keys(k.Fields)) // what differs goes by other names there
+	}
+	var volatile []string
+	if s.flow.Map != nil {
+		volatile = s.flow.Map.Volatile()
 	}
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
@@ -141,6 +147,30 @@ func (h *half) is(e *entry, ref *state.Ref, s *side, only []string) {
 		}
 	}
 	h.same = true
+}
+
+// seen is the document as the hub sees it, through the flow that reads the side; nil: it cannot be told. whole: its fields are not those that are compared.
+func (s *side) seen(ctx context.Context, e *entry) (doc []byte, whole bool) {
+	switch {
+	case e.before != nil:
+		doc, whole = e.before, true
+	case s.def.Map == s.flow.Map:
+		return e.doc, false
+	case s.def.Map == nil && s.def.Own:
+		whole = true
+		in := jsondoc.Get()
+		defer jsondoc.Put(in)
+		if in.Reset(e.doc, decide.DocumentLimits) != nil {
+			return nil, true
+		}
+		ev := event.Event{Source: s.def.System, Entity: s.entity, Operation: event.Upsert, Origin: s.def.System, Hub: e.hub, Key: e.key, Local: e.own}
+		out, err := s.flow.Map.Apply(ctx, &mapping.Input{Doc: in, Event: &ev, Lookup: s.store}, nil)
+		if err != nil {
+			return nil, true
+		}
+		doc = out
+	}
+	return doc, whole
 }
 
 // feeds reports whether changes go from one side to the other, and whether deletions do.
