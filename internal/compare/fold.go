@@ -25,7 +25,7 @@ func fold(s string, folds []Folding) string {
 		s = foldCase(s)
 	}
 	if has(FoldAccents) {
-		s = strings.Map(withoutAccent, norm.NFD.String(s))
+		s = strings.Map(withoutAccent, s)
 	}
 	if forms {
 		s = norm.NFC.String(s)

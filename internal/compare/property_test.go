@@ -205,6 +205,29 @@ func TestKeysAgree(t *testing.T) {
 	})
 }
 
+// TestKeysAreApart: no two different keys of several parts are one, whatever stands between their texts.
+func TestKeysAreApart(t *testing.T) {
+	part := rapid.StringOf(rapid.RuneFrom([]rune("01:x")))
+	e := &Elements{Key: []string{"a", "b"}, Rules: must(t, Rule{Path: "a", How: UUID}, Rule{Path: "b", How: UUID})}
+	element := func(a, b string) jsondoc.Value {
+		raw, err := json.Marshal(map[string]string{"a": a, "b": b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return parse(t, string(raw))
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		x, y, z := part.Draw(rt, "x"), part.Draw(rt, "y"), part.Draw(rt, "z")
+		between := rapid.SampledFrom([]string{"", ":", "0:", "1:", "|", "\x00", ":text ", "text "}).Draw(rt, "between")
+		if between == "" && y == "" {
+			return
+		}
+		if groupKey([]string{x, y + between + z}) == groupKey([]string{x + between + y, z}) || e.key(element(x, y+between+z)) == e.key(element(x+between+y, z)) {
+			rt.Fatalf("%q, %q and %q, %q are one", x, y+between+z, x+between+y, z)
+		}
+	})
+}
+
 // FuzzDiff: no two documents bring a rule to a fall, or to call a document different from itself.
 func FuzzDiff(f *testing.F) {
 	f.Add([]byte(`{"lines": [{"k": "a", "n": 1}, {"k": "a"}], "t": "2026-10-25T02:30", "s": "ｶﾞ"}`), []byte(`{"lines": [], "t": 5, "s": null}`))

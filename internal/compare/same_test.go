@@ -172,6 +172,7 @@ func TestSame(t *testing.T) {
 		{folded(FoldAccents), `"が"`, `"か\u3099"`, true},
 		{folded(FoldAccents), `"Łódź"`, `"Łodz"`, true},
 		{folded(FoldAccents), `"कि"`, `"क"`, false},
+		{folded(FoldCase, FoldForm), `"α\u0345\u0301"`, `"ᾴ"`, true},
 		{folded(FoldForm), `"é"`, `"e\u0301"`, true},
 		{folded(FoldForm), `"a\u0323\u0307"`, `"a\u0307\u0323"`, true},
 		{folded(FoldForm), `"Å"`, `"\u212b"`, true},

@@ -180,7 +180,7 @@ func (r *Rule) rounding(a, b jsondoc.Value) bool {
 	}
 	x, xok := amount(a)
 	y, yok := amount(b)
-	if !xok || !yok || x.IsInt() && y.IsInt() {
+	if !xok || !yok {
 		return false
 	}
 	unit, err := jsondoc.ParseDecimal("1e-" + strconv.Itoa(min(x.Scale(), y.Scale())))

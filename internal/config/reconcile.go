@@ -89,6 +89,8 @@ func (l *loader) side(d *sideDocument, raw sideFile, entity string) {
 	}
 	if s != nil {
 		l.reader(d, raw, entity)
+	} else {
+		l.mapping(n.Get("map"))
 	}
 }
 

@@ -31,8 +31,8 @@ const invoiceSchema = `{"type":"object","properties":{"no":{"type":"string"},"op
 "ship":{"type":"object","properties":{"city":{"type":"string"}}},"any":{},
 "lines":{"type":"array","items":{"type":"object","properties":{"sku":{"type":"string"},"batch":{"type":"string"},"qty":{"type":"number"}}}}}}`
 
-// fourFlows read invoices of erp into a topic, which two flows write to wms and shop, and back.
-const fourFlows = `
+// theFlows read invoices into a topic, which one writes to wms, and one brings them back to erp.
+const theFlows = `
 flow: from-erp
 entity: invoice
 from: {system: erp, poll: {every: 1m, overlap: 1m}}
@@ -63,6 +63,18 @@ entity: invoice
 from: {system: shop, poll: {object: b, every: 1m, overlap: 1m}}
 map: to-invoice-too
 to: {topic: invoices}
+---
+flow: twin-a
+entity: invoice
+from: {system: twin, poll: {object: a, every: 1m, overlap: 1m}}
+map: to-invoice
+to: {topic: invoices}
+---
+flow: twin-b
+entity: invoice
+from: {system: twin, poll: {object: b, every: 1m, overlap: 1m}}
+map: to-invoice
+to: {topic: invoices}
 `
 
 // loadInvoices loads a reconciliation beside the flows.
@@ -73,8 +85,8 @@ func loadInvoices(t testing.TB, text string) (*Plan, *strictyaml.Problems) {
 	}
 	maps := strings.Join([]string{mapping("to-invoice", "raw", "invoice"), mapping("to-invoice-too", "raw", "invoice"), mapping("from-invoice", "invoice", "raw"), mapping("to-other", "raw", "other")}, "---\n")
 	schemas := fstest.MapFS{"invoice.json": {Data: []byte(invoiceSchema)}, "raw.json": {Data: []byte(invoiceSchema)}, "other.json": {Data: []byte(invoiceSchema)}}
-	conf := "systems: {erp: {connector: shelf}, wms: {connector: shelf}, shop: {connector: shelf}, bare: {connector: shelf}, bank: {connector: drop}}\n"
-	return Load(EmbeddedPaths(fstest.MapFS{"waybill.yaml": {Data: []byte(conf)}}, fstest.MapFS{"f.yaml": {Data: []byte("reconciliation: r\nentity: invoice\n" + text)}, "flows.yaml": {Data: []byte(fourFlows)}},
+	conf := "systems: {erp: {connector: shelf}, wms: {connector: shelf}, shop: {connector: shelf}, twin: {connector: shelf}, bare: {connector: shelf}, bank: {connector: drop}}\n"
+	return Load(EmbeddedPaths(fstest.MapFS{"waybill.yaml": {Data: []byte(conf)}}, fstest.MapFS{"f.yaml": {Data: []byte("reconciliation: r\nentity: invoice\n" + text)}, "flows.yaml": {Data: []byte(theFlows)}},
 		fstest.MapFS{"m.yaml": {Data: []byte(maps)}}, schemas), Options{Kinds: map[string]connector.Kind{"shelf": shelfKind{}, "drop": dropKind{}}})
 }
 
@@ -91,6 +103,7 @@ func TestReconciliationProblems(t *testing.T) {
 		"all of it":          {text: erpAndWMS + "about: x\nschedule: {cron: 0 2 * * *, timezone: Asia/Shanghai, catch-up: true, jitter: 10m}\nmatch: [no, cur]\ncompare: {no: exact, ship.city: fold}\nmoney: {amount: open, currency: cur}\nsettle: 0s\nkeep: 7d\n"},
 		"a jitter of days":   {text: erpAndWMS + "schedule: {cron: 0 2 * * *, jitter: 25h}\n", want: []string{"!flows/f.yaml:5:37: jitter: a run that begins up to 25h later is another day's"}},
 		"kept for no time":   {text: erpAndWMS + "keep: 0s\n", want: []string{"!flows/f.yaml:5:7: keep: the time is zero"}},
+		"an unknown system":  {text: "left: {system: epr, map: to-invoise}\nright: {system: wms, map: to-invoice}\n", want: []string{`!flows/f.yaml:3:16: unknown system "epr"`, `!flows/f.yaml:3:26: unknown mapping "to-invoise" (did you mean "to-invoice"?)`}},
 		"an unknown flow":    {text: "left: {system: erp, flow: form-erp}\nright: {system: wms, map: to-invoice}\n", want: []string{`!flows/f.yaml:3:27: unknown flow "form-erp" (did you mean "from-erp"?)`}},
 		"another's flow":     {text: "left: {system: erp, flow: to-wms}\nright: {system: wms, map: to-invoice}\n", want: []string{`!flows/f.yaml:3:27: flow: the flow "to-wms" does not read the entity "invoice" from "erp"`}},
 		"several flows":      {text: "left: {system: shop}\nright: {system: erp}\n", want: []string{`!flows/f.yaml:3:7: left: several flows read the entity "invoice" from "shop", each in its own way: shop-a, shop-b (name one of them as flow, or a mapping as map)`}},
@@ -188,6 +201,7 @@ func TestSides(t *testing.T) {
 		"left: {system: erp, map: to-invoice-too}\nright: {system: bare}\n":            "from-erp to-invoice-too|- -",
 		"left: {system: shop, map: to-invoice}\nright: {system: shop, object: b}\n":    "- to-invoice|shop-b to-invoice-too",
 		"left: {system: shop, flow: shop-b}\nright: {system: shop, object: a}\n":       "shop-b to-invoice-too|shop-a to-invoice",
+		"left: {system: twin}\nright: {system: twin, object: a}\n":                     "- to-invoice|twin-a to-invoice",
 		"left: {system: erp}\nright: {system: bank, id: source.no, map: to-invoice}\n": "from-erp to-invoice|- to-invoice files id",
 	} {
 		plan, p := loadInvoices(t, text)
