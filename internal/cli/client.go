@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -15,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -55,17 +55,84 @@ func (e *env) request(ctx context.Context, method, path string, body, into any) 
 
 // requestIf asks for something of the revision that match names; empty: of any.
 func (e *env) requestIf(ctx context.Context, method, path, match string, body, into any) error {
+	resp, err := e.send(ctx, method, path, match, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer))
+	if err != nil {
+		return e.brokeOff(err)
+	}
+	if resp.StatusCode >= 300 {
+		return e.refusal(resp, data)
+	}
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("%s answers something else than a hub: %w", e.url, err)
+	}
+	return nil
+}
+
+// mostAnswer bounds an answer that is held in memory.
+const mostAnswer = 256 << 20
+
+// download writes an answer as it comes, of any size.
+func (e *env) download(ctx context.Context, path string, to io.Writer) error {
+	resp, err := e.send(ctx, http.MethodGet, path, "", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		data, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer))
+		if err != nil {
+			return e.brokeOff(err)
+		}
+		return e.refusal(resp, data)
+	}
+	from := &reading{r: resp.Body}
+	if _, err := io.Copy(to, from); from.err != nil {
+		return e.brokeOff(from.err)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
+
+// reading keeps what went wrong with reading, apart from what did with writing.
+type reading struct {
+	r   io.Reader
+	err error
+}
+
+func (r *reading) Read(b []byte) (int, error) {
+	n, err := r.r.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return n, err
+}
+
+func (e *env) brokeOff(err error) error {
+	return &exitError{exitUnreachable, fmt.Errorf("the hub at %s broke off: %w", e.url, err)}
+}
+
+// send makes a request; the caller closes the answer's body.
+func (e *env) send(ctx context.Context, method, path, match string, body any) (*http.Response, error) {
 	var in io.Reader
 	if body != nil {
 		data, err := json.Marshal(body)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		in = bytes.NewReader(data)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(e.url, "/")+path, in)
 	if err != nil {
-		return usage("--url %q: %w", e.url, err)
+		return nil, usage("--url %q: %w", e.url, err)
 	}
 	if e.token != "" {
 		req.Header.Set("Authorization", "Bearer "+e.token)
@@ -80,38 +147,29 @@ func (e *env) requestIf(ctx context.Context, method, path, match string, body, i
 	}
 	client, err := e.client()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return e.unreachable(err)
+		return nil, e.unreachable(err)
 	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, 256<<20))
-	if err != nil {
-		return &exitError{exitUnreachable, fmt.Errorf("the hub at %s broke off: %w", e.url, err)}
+	return resp, nil
+}
+
+// refusal is what a hub's answer says that says no.
+func (e *env) refusal(resp *http.Response, data []byte) error {
+	var p api.Problem
+	if json.Unmarshal(data, &p) != nil || p.Title == "" {
+		return e.noHub(resp.Status)
 	}
-	if resp.StatusCode >= 300 {
-		var p api.Problem
-		if json.Unmarshal(data, &p) != nil || p.Title == "" {
-			return e.noHub(resp.Status)
+	if p.Status == http.StatusUnauthorized {
+		what := "wants a token"
+		if e.token != "" {
+			what = "does not know this token"
 		}
-		if p.Status == http.StatusUnauthorized {
-			what := "wants a token"
-			if e.token != "" {
-				what = "does not know this token"
-			}
-			return usage("the hub at %s %s: give one with --token or in WAYBILL_TOKEN", e.url, what)
-		}
-		return &refused{p}
+		return usage("the hub at %s %s: give one with --token or in WAYBILL_TOKEN", e.url, what)
 	}
-	if into == nil {
-		return nil
-	}
-	if err := json.Unmarshal(data, into); err != nil {
-		return fmt.Errorf("%s answers something else than a hub: %w", e.url, err)
-	}
-	return nil
+	return &refused{p}
 }
 
 // userName is who runs the command, for a hub that gives out no tokens: its audit then says more than that somebody was there.
@@ -128,7 +186,7 @@ func userName() string {
 func num(n int64) string { return strconv.FormatInt(n, 10) }
 
 func (e *env) statusCommand() *cobra.Command {
-	return &cobra.Command{Use: "status", Short: "Show how the hub is doing; exits 1 when a flow is late or failing or anything is unaccounted, not for what is parked",
+	return &cobra.Command{Use: "status", Short: "Show how the hub is doing; exits 1 when a flow is late or failing, anything is unaccounted or a reconciliation has drift left, not for what is parked",
 		Args: cobra.NoArgs, RunE: do(func(c *cobra.Command, _ []string) error {
 			var st api.Status
 			if err := e.ask(c.Context(), http.MethodGet, "/api/v1/status", nil, &st); err != nil {
@@ -180,20 +238,7 @@ func (e *env) showStatus(st *api.Status) error {
 	for _, remark := range st.Broker.Remarks {
 		below = append(below, note{text: "note: " + remark})
 	}
-	why := func(name, text string) string {
-		switch {
-		case utf8.RuneCountInString(text) <= whyWidth:
-			return text
-		case text == st.Hub.Why:
-			return "the hub: above"
-		}
-		if i := slices.IndexFunc(below, func(said note) bool { return strings.Contains(said.text, text) }); i < 0 { // a flow names the system's trouble, and its sender's
-			below = append(below, note{[]string{name}, text})
-		} else if below[i].text == text {
-			below[i].of = append(below[i].of, name)
-		}
-		return "below"
-	}
+	why := belowWhy(&below, st.Hub.Why)
 	rows := [][]string{{"FLOW", "STATE", "ACCEPTED", "DELIVERED", "SKIPPED", "PARKED", "WAITING", "IN FLIGHT", "OLDEST", "ON TIME 1H/24H", "WHY"}}
 	for i := range st.Flows {
 		f := &st.Flows[i]
@@ -217,6 +262,11 @@ func (e *env) showStatus(st *api.Status) error {
 	for _, s := range st.Systems {
 		rows = append(rows, []string{s.Name, s.State, s.Connector, why(s.Name, s.Why)})
 	}
+	for _, more := range [][][]string{reconciliationRows(st.Reconciliations, why), ruleRows(st.Rules, why)} {
+		if len(more) > 0 {
+			rows = append(append(rows, []string{}), more...)
+		}
+	}
 	rows = append(rows, refusedRows(st.Refused, why)...)
 	for _, text := range troubleLines(st.Troubles) {
 		below = append(below, note{text: text})
@@ -224,9 +274,7 @@ func (e *env) showStatus(st *api.Status) error {
 	if err := e.columns(rows); err != nil {
 		return err
 	}
-	for i := range below {
-		fmt.Fprintf(e.out, "\n%s\n", cell(below[i].String()))
-	}
+	e.notes(below)
 	if st.Restored != nil {
 		fmt.Fprintln(e.out)
 		e.showRestored(st.Restored)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -78,8 +77,8 @@ func (e *env) parkedEdit() *cobra.Command {
 }
 
 // isTerminal reports whether a person sits at the other end.
-func isTerminal(in io.Reader) bool {
-	f, ok := in.(*os.File)
+func isTerminal(end any) bool {
+	f, ok := end.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
 }
 

@@ -44,6 +44,7 @@ func usage(format string, args ...any) error {
 type env struct {
 	out, err io.Writer // what they are given is shown as plain text
 	raw      io.Writer // out as it is, for JSON
+	rawErr   io.Writer // err as it is, for a line that is written over
 	output   string    // text or json
 	url      string
 	token    string
@@ -52,7 +53,7 @@ type env struct {
 
 // Main runs one command line and gives the process's exit code.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	e := &env{out: plainWriter{stdout}, raw: stdout, err: plainWriter{stderr}}
+	e := &env{out: plainWriter{stdout}, raw: stdout, err: plainWriter{stderr}, rawErr: stderr}
 	root := newRoot(e)
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -108,7 +109,7 @@ func newRoot(e *env) *cobra.Command {
 	// The token's default must not be shown by --help.
 	f.Lookup("token").DefValue = ""
 	root.AddCommand(e.runCommand(), e.demoCommand(), e.checkCommand(), e.testCommand(), e.initCommand(), e.newCommand(), e.schemaCommand(), e.statusCommand(), e.healthCommand(), e.traceCommand(), e.xrefCommand(),
-		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.rewindCommand(), e.sweepCommand(), e.resendCommand(), e.recoverCommand(), e.backupCommand(), e.restoreCommand(), e.restoredCommand(), e.reloadCommand(), e.linkCommand(), e.sandboxCommand(), e.benchCommand(), e.versionCommand())
+		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.rewindCommand(), e.sweepCommand(), e.resendCommand(), e.reconcileCommand(), e.ruleCommand(), e.recoverCommand(), e.backupCommand(), e.restoreCommand(), e.restoredCommand(), e.reloadCommand(), e.linkCommand(), e.sandboxCommand(), e.benchCommand(), e.versionCommand())
 	root.AddCommand(e.buildCommands()...)
 	root.SetHelpCommand(helpCommand(root))
 	return root
