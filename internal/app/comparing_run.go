@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,13 +101,18 @@ func (h *Hub) beginComparing(ctx context.Context, c *state.Comparison) {
 			delete(k.work, name)
 			k.mu.Unlock()
 		}()
-		r := lease.Runner{Store: h.store, Clock: h.clock, Log: h.log, Name: name, Holder: h.holder(), TTL: h.plan().Hub.TakeOver}
+		r := lease.Runner{Store: h.store, Clock: h.clock, Log: h.log, Name: name, Holder: h.holder(), TTL: h.leaseTTL()}
 		if _, err := r.Once(ctx, func(ctx context.Context, held *lease.Held) error { return h.compareUnder(ctx, held, &run) }); err != nil && ctx.Err() == nil {
 			h.log.Warn("a run was broken off; it is begun anew", "run", run.ID, "kind", run.Kind, "name", run.Name, "error", err)
 			_ = lifecycle.Sleep(ctx, h.clock, compareLook) // not at once
 		}
 	})
 }
+
+// defaultLeaseTTL is for plans that were not read from a file, which names another one.
+const defaultLeaseTTL = 15 * time.Second
+
+func (h *Hub) leaseTTL() time.Duration { return cmp.Or(h.plan().Hub.TakeOver, defaultLeaseTTL) }
 
 // holdComparing ends the runs under way, which begin anew after release: their systems are about to change.
 func (h *Hub) holdComparing() (release func()) {

@@ -239,6 +239,9 @@ func (h *Hub) supervise(b *lifecycle.Background, name string, work func(ctx cont
 	})
 }
 
+// Plan is what runs now.
+func (h *Hub) Plan() *config.Plan { return h.plan() }
+
 // Addr is where the API and console listen; HooksAddr where webhooks do.
 func (h *Hub) Addr() string      { return h.apiAddr.String() }
 func (h *Hub) HooksAddr() string { return h.hooksAddr }

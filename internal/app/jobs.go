@@ -62,7 +62,7 @@ func (h *Hub) changeJobs(ctx context.Context) error {
 			return err
 		}
 	}
-	s, err := schedule.New(schedule.Config{Store: jobStore{h.store}, Clock: h.clock, Log: h.log, Holder: h.holder(), LeaseTTL: h.plan().Hub.TakeOver, Since: since}, all...)
+	s, err := schedule.New(schedule.Config{Store: jobStore{h.store}, Clock: h.clock, Log: h.log, Holder: h.holder(), LeaseTTL: h.leaseTTL(), Since: since}, all...)
 	if err != nil {
 		return err
 	}

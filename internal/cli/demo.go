@@ -18,6 +18,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/app"
 	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/sandbox"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -35,6 +36,7 @@ type demo struct {
 	seed     int64
 	logLevel string
 	restless bool   // not everything came to rest
+	drift    int64  // differences that are left
 	shown    string // the figures that were shown last
 }
 
@@ -139,6 +141,7 @@ func (d *demo) startHub(ctx context.Context, world *sandbox.World, dir string, l
 		Hooks:     plan.Hub.Hooks,
 	}
 	plan.Hub.Hooks.Listen = "127.0.0.1:0"
+	hurry(plan)
 	hub, err := app.New(app.Options{Plan: plan, Kinds: kinds, Log: log, Version: Version()})
 	if err != nil {
 		return nil, err
@@ -157,7 +160,12 @@ func (d *demo) traffic(ctx context.Context, world *sandbox.World, hub *app.Hub) 
 		work, cancel = context.WithTimeout(ctx, d.lasts)
 		defer cancel()
 	}
+	drifting := lifecycle.NewBackground(work)
+	drifting.Go(func(ctx context.Context) error { d.drifting(ctx, world, hub); return nil })
 	if err := d.watch(work, hub, "working"); err != nil {
+		return nil, nil, errors.Join(err, drifting.Stop(context.Background(), nil))
+	}
+	if err := drifting.Wait(); err != nil {
 		return nil, nil, err
 	}
 	world.Quiesce()
@@ -171,6 +179,12 @@ func (d *demo) traffic(ctx context.Context, world *sandbox.World, hub *app.Hub) 
 	}
 	if err := d.settle(rest, world, hub); err != nil {
 		return nil, nil, err
+	}
+	if !d.restless {
+		d.agree(rest, hub)
+		if err := d.settle(rest, world, hub); err != nil { // repairs are traffic, too
+			return nil, nil, err
+		}
 	}
 	rest = context.WithoutCancel(rest)
 	status, err := patiently(rest, d.out, hub.Status)
@@ -323,6 +337,9 @@ func (d *demo) finish(st *api.Status, parked []state.Queued) error {
 	}
 	if t.Accepted == 0 {
 		return errors.New("nothing was moved")
+	}
+	if d.drift > 0 {
+		fmt.Fprintf(d.out, "%d differences are left: a person decides about them\n", d.drift)
 	}
 	if d.restless {
 		return fmt.Errorf("%d messages are still in flight: nothing is lost, but this machine was too busy for the traffic; try a smaller --rate", t.InFlight)
