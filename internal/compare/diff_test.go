@@ -145,6 +145,24 @@ func TestPlain(t *testing.T) {
 	}
 }
 
+// TestKey: objects are paired by what their fields have in common.
+func TestKey(t *testing.T) {
+	rules := must(t, Rule{Path: "email", How: Fold}, Rule{Path: "no", How: Number}, Rule{Path: "open", How: Within, Within: Tolerance{Bound: bound("1", false)}}, Rule{Path: "at.day", How: Time, Unit: Day})
+	for _, c := range []struct {
+		rules             *Rules
+		path, left, right string
+		same              bool
+	}{
+		{rules, "email", `"A@x.example"`, `"a@X.example"`, true}, {rules, "email", `"a"`, `"b"`, false}, {rules, "no", `"007"`, `7.0`, true}, {rules, "open", `1`, `1.5`, false},
+		{rules, "open", `1`, `1.0`, true}, {rules, "at.day", `"2026-01-02"`, `"2026-01-02T05:00Z"`, true}, {rules, "other", `"A"`, `"a"`, false}, {rules, "other", `5`, `"5"`, false},
+		{nil, "email", `"A"`, `"a"`, false}, {nil, "email", `1e2`, `100`, true}, {All(), "email", `"A"`, `"a"`, false},
+	} {
+		if got := c.rules.Key(c.path, parse(t, c.left)) == c.rules.Key(c.path, parse(t, c.right)); got != c.same {
+			t.Errorf("%s: %s and %s are paired: %v", c.path, c.left, c.right, got)
+		}
+	}
+}
+
 func TestWrongRules(t *testing.T) {
 	for _, rules := range [][]Rule{
 		{{Path: "a"}, {Path: "a"}}, {{Path: ""}}, {{Path: "a..b"}}, {{Path: "a", How: Within}}, {{Path: "a", How: Folded}}, {{Path: "a", How: Time}}, {{Path: "a", How: Set}},

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
 // Rules compare two documents field by field. They do not change, and may be used by many at once.
@@ -152,4 +154,13 @@ func (r *Rules) Owners() map[Side]bool {
 		}
 	}
 	return out
+}
+
+// Key is what values of a field have in common that are the same under its rule, where that is one for texts or times; under every other rule, and
+// without one, it is that of exactly. Objects of two sides are paired by it. A nil Rules compares nothing, and gives the keys of exactly.
+func (r *Rules) Key(path string, v jsondoc.Value) string {
+	if r == nil {
+		return (*Rule)(nil).key(v)
+	}
+	return r.rule(path).key(v)
 }
