@@ -326,6 +326,17 @@ func TestRunsCommands(t *testing.T) {
 	}
 }
 
+// TestFieldValues: what two long values share is not all that is shown of them.
+func TestFieldValues(t *testing.T) {
+	long := `"Huangpu Metals Company Limited of Guangzhou`
+	for _, c := range [][4]string{{"1.10", "1.1", "1.10", "1.1"}, {"", "null", "(none)", "null"}, {long + `"`, long + `!"`, `…of Guangzhou"`, `…of Guangzhou!"`}, {long + ` A and more of it"`, long + ` B"`, `…f Guangzhou A and more…`, `…f Guangzhou B"`},
+		{`"` + strings.Repeat("a", 40) + `"`, `"b"`, `"` + strings.Repeat("a", 22) + "…", `"b"`}, {long, "", long[:23] + "…", "(none)"}} {
+		if l, r := fieldValues(json.RawMessage(c[0]), json.RawMessage(c[1])); l != c[2] || r != c[3] {
+			t.Errorf("%s and %s: %s ≠ %s, want %s ≠ %s", c[0], c[1], l, r, c[2], c[3])
+		}
+	}
+}
+
 func TestSince(t *testing.T) {
 	for text, want := range map[string]string{"2026-11-01T00:00:00Z": "2026-11-01T00:00:00Z", "2026-11-01T08:00:00+08:00": "2026-11-01T00:00:00Z", "90m": "2026-11-30T00:30:00Z", "3d": "2026-11-27T02:00:00Z",
 		"2026-11-01": "", "yesterday": "", "0s": "", "-3d": "", "2026-11-01T00:00:00": ""} {
@@ -362,6 +373,7 @@ func TestProgressBar(t *testing.T) {
 		{33 * time.Second, reading(10), "customers: reading  [--------------------]  10 of about 4,000,000 rows"},
 		{34 * time.Second, state.CompareProgress{}, "customers: running"},
 		{35 * time.Second, state.CompareProgress{Phase: "settling", Text: "a\x1b[2Jb"}, `customers: settling  (a\u001b[2Jb)`},
+		{95 * time.Second, state.CompareProgress{Phase: "settling"}, "customers: settling  for 1m0s"},
 	} {
 		if got := line(c.after, c.p); got != c.want {
 			t.Errorf("after %s: %q, want %q", c.after, got, c.want)
@@ -374,10 +386,17 @@ func TestProgressBar(t *testing.T) {
 	w.Reset()
 	plain.Reset()
 	bar = &progressBar{w: &w, plain: &plain, name: "customers"}
-	for i := range 24 {
-		bar.show(run(state.CompareProgress{Phase: "settling"}), runStart.Add(time.Duration(i)*500*time.Millisecond))
+	for i := range 24 { // 12 s: a line every 5 s, but for what was said already
+		phase := "reading"
+		if i >= 12 {
+			phase = "settling"
+		}
+		bar.show(run(state.CompareProgress{Phase: phase}), runStart.Add(time.Duration(i)*500*time.Millisecond))
 	}
-	if w.Len() > 0 || strings.Count(plain.String(), "\n") != 2 {
+	for i := range 3 {
+		bar.show(run(state.CompareProgress{Phase: "settling"}), runStart.Add(12*time.Second+time.Duration(i)*20*time.Second))
+	}
+	if w.Len() > 0 || plain.String() != "customers: reading\ncustomers: settling\n" {
 		t.Errorf("without a terminal: %q %q", w.String(), plain.String())
 	}
 }
