@@ -319,7 +319,14 @@ func (k *comparing) advise(run *api.Run) {
 	case state.RunHeld:
 		add("more differ than are repaired without a person: look at them, then `waybill %s repair %d --all --at-most %d`", k.verb, run.ID, max(run.Left, 1))
 	case state.RunDrift:
-		if run.Left > 0 && k.both() {
+		switch from := run.Options.From; {
+		case run.Left == 0 || !k.both():
+		case run.Options.DryRun:
+			if from == 0 {
+				from = run.ID
+			}
+			add("`waybill %s repair %d --all` sends it", k.verb, from)
+		default:
 			add("`waybill %s repair %d --all --dry-run` shows what a repair would send", k.verb, run.ID)
 		}
 	case state.RunFailed:

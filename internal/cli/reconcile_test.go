@@ -305,9 +305,9 @@ func TestRunsCommands(t *testing.T) {
 	}
 	hub.asked = nil
 	dry := ended(state.RunDrift)
-	dry.Options = state.CompareOptions{Repair: true, DryRun: true}
+	dry.Options = state.CompareOptions{From: 6, Repair: true, DryRun: true}
 	hub.looks = []state.Comparison{dry}
-	if code, out, _ := hub.command(t, "reconcile", "repair", "7", "--reason", "refused", "--reason", "doubled", "--dry-run"); code != 1 || !strings.Contains(out, "1 would be sent:\n    {\n") {
+	if code, out, _ := hub.command(t, "reconcile", "repair", "7", "--reason", "refused", "--reason", "doubled", "--dry-run"); code != 1 || !strings.Contains(out, "1 would be sent:\n    {\n") || !strings.Contains(out, "`waybill reconcile repair 6 --all` sends it") {
 		t.Errorf("dry run: %d %s", code, out)
 	}
 	if code, _, _ := hub.command(t, "reconcile", "repair", "7", "3", "1", "--deletes", "--note", "looked at"); code != 1 {
