@@ -19,9 +19,11 @@ import (
 )
 
 const (
-	// lookEvery is how often the hub is asked how far a run is; a terminal shows each answer, what is no terminal one in plainEvery.
+	// lookEvery is how often the hub is asked how far a run is; a terminal shows each answer, what is no terminal one in plainEvery, and the same again in
+	// sameEvery.
 	lookEvery  = 500 * time.Millisecond
 	plainEvery = 5 * time.Second
+	sameEvery  = time.Minute
 	// hubAway is how long a hub may be away while it works a run: one that is started anew goes on.
 	hubAway = time.Minute
 )
@@ -145,7 +147,12 @@ type progressBar struct {
 	name            string
 
 	drawn bool
-	last  time.Time // of the last plain line
+	// last is the time of the last plain line, and said what it said.
+	last time.Time
+	said string
+	// phase began at since, as far as it was seen.
+	phase string
+	since time.Time
 	// marks are how many rows were read when, for the rate of the last seconds.
 	marks []progressMark
 }
@@ -175,8 +182,12 @@ func (b *progressBar) show(run *api.Run, now time.Time) {
 	if b.last.IsZero() { // a run that is soon over needs no telling
 		b.last = now
 	}
-	if now.Sub(b.last) >= plainEvery {
-		b.last = now
+	pause := plainEvery
+	if line == b.said {
+		pause = sameEvery
+	}
+	if now.Sub(b.last) >= pause {
+		b.last, b.said = now, line
 		fmt.Fprintln(b.plain, line)
 	}
 }
@@ -207,6 +218,12 @@ func (b *progressBar) line(run *api.Run, p *state.CompareProgress, now time.Time
 	}
 	if p.Text != "" {
 		text += "  (" + p.Text + ")"
+	}
+	if b.phase != p.Phase {
+		b.phase, b.since = p.Phase, now
+	}
+	if took := now.Sub(b.since).Truncate(time.Second); b.terminal && took > 0 && p.Phase != "" && p.Phase != "reading" {
+		text += "  for " + took.String()
 	}
 	return text
 }

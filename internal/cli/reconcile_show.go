@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -266,25 +265,35 @@ func whatDiffers(d *state.Difference) string {
 		return d.Text
 	}
 	f := &d.Fields[0]
-	text := fmt.Sprintf("%s: %s ≠ %s", f.Path, fieldValue(f.Left), fieldValue(f.Right))
+	left, right := fieldValues(f.Left, f.Right)
+	text := fmt.Sprintf("%s: %s ≠ %s", f.Path, left, right)
 	if more := len(d.Fields) - 1; more > 0 {
 		text += fmt.Sprintf(" (+%d)", more)
 	}
 	return text
 }
 
-// fieldValue is a value as JSON writes it, in short.
-func fieldValue(v json.RawMessage) string {
-	v = bytes.TrimSpace(v)
-	if len(v) == 0 {
+// valueWidth is how much of a value a table shows.
+const valueWidth = 24
+
+// fieldValues are both values as JSON writes them, in short: of long ones that begin alike, from a little before where they part.
+func fieldValues(left, right json.RawMessage) (string, string) {
+	l, r := []rune(string(bytes.TrimSpace(left))), []rune(string(bytes.TrimSpace(right)))
+	same := 0
+	for same < min(len(l), len(r)) && l[same] == r[same] {
+		same++
+	}
+	if from := same - valueWidth/2; from > 0 && max(len(l), len(r)) > valueWidth {
+		return fieldValue("…" + string(l[from:])), fieldValue("…" + string(r[from:]))
+	}
+	return fieldValue(string(l)), fieldValue(string(r))
+}
+
+func fieldValue(v string) string {
+	if v == "" {
 		return "(none)"
 	}
-	const most = 24
-	text := string(v)
-	if utf8.RuneCountInString(text) > most {
-		text = shorten(text, most)
-	}
-	return text
+	return shorten(v, valueWidth)
 }
 
 // repairText is what became of a repair, or what one would do.
@@ -310,7 +319,14 @@ func (k *comparing) advise(run *api.Run) {
 	case state.RunHeld:
 		add("more differ than are repaired without a person: look at them, then `waybill %s repair %d --all --at-most %d`", k.verb, run.ID, max(run.Left, 1))
 	case state.RunDrift:
-		if run.Left > 0 && k.both() {
+		switch from := run.Options.From; {
+		case run.Left == 0 || !k.both():
+		case run.Options.DryRun:
+			if from == 0 {
+				from = run.ID
+			}
+			add("`waybill %s repair %d --all` sends it", k.verb, from)
+		default:
 			add("`waybill %s repair %d --all --dry-run` shows what a repair would send", k.verb, run.ID)
 		}
 	case state.RunFailed:

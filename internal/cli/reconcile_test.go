@@ -305,9 +305,9 @@ func TestRunsCommands(t *testing.T) {
 	}
 	hub.asked = nil
 	dry := ended(state.RunDrift)
-	dry.Options = state.CompareOptions{Repair: true, DryRun: true}
+	dry.Options = state.CompareOptions{From: 6, Repair: true, DryRun: true}
 	hub.looks = []state.Comparison{dry}
-	if code, out, _ := hub.command(t, "reconcile", "repair", "7", "--reason", "refused", "--reason", "doubled", "--dry-run"); code != 1 || !strings.Contains(out, "1 would be sent:\n    {\n") {
+	if code, out, _ := hub.command(t, "reconcile", "repair", "7", "--reason", "refused", "--reason", "doubled", "--dry-run"); code != 1 || !strings.Contains(out, "1 would be sent:\n    {\n") || !strings.Contains(out, "`waybill reconcile repair 6 --all` sends it") {
 		t.Errorf("dry run: %d %s", code, out)
 	}
 	if code, _, _ := hub.command(t, "reconcile", "repair", "7", "3", "1", "--deletes", "--note", "looked at"); code != 1 {
@@ -323,6 +323,17 @@ func TestRunsCommands(t *testing.T) {
 	hub.looks = []state.Comparison{{State: state.RunRunning, Attempt: 2, Progress: state.CompareProgress{Phase: "settling", Left: 1000, Right: 1, Candidates: 3, Text: "2 min are waited"}}}
 	if code, out, _ := hub.command(t, "reconcile", "show", "7"); code != 0 || out != "run 7 of customers, attempt 2: customers: settling  1,001 rows  3 differ at first sight  (2 min are waited)\n" {
 		t.Errorf("running: %d %s", code, out)
+	}
+}
+
+// TestFieldValues: what two long values share is not all that is shown of them.
+func TestFieldValues(t *testing.T) {
+	long := `"Huangpu Metals Company Limited of Guangzhou`
+	for _, c := range [][4]string{{"1.10", "1.1", "1.10", "1.1"}, {"", "null", "(none)", "null"}, {long + `"`, long + `!"`, `…of Guangzhou"`, `…of Guangzhou!"`}, {long + ` A and more of it"`, long + ` B"`, `…f Guangzhou A and more…`, `…f Guangzhou B"`},
+		{`"` + strings.Repeat("a", 40) + `"`, `"b"`, `"` + strings.Repeat("a", 22) + "…", `"b"`}, {long, "", long[:23] + "…", "(none)"}} {
+		if l, r := fieldValues(json.RawMessage(c[0]), json.RawMessage(c[1])); l != c[2] || r != c[3] {
+			t.Errorf("%s and %s: %s ≠ %s, want %s ≠ %s", c[0], c[1], l, r, c[2], c[3])
+		}
 	}
 }
 
@@ -362,6 +373,7 @@ func TestProgressBar(t *testing.T) {
 		{33 * time.Second, reading(10), "customers: reading  [--------------------]  10 of about 4,000,000 rows"},
 		{34 * time.Second, state.CompareProgress{}, "customers: running"},
 		{35 * time.Second, state.CompareProgress{Phase: "settling", Text: "a\x1b[2Jb"}, `customers: settling  (a\u001b[2Jb)`},
+		{95 * time.Second, state.CompareProgress{Phase: "settling"}, "customers: settling  for 1m0s"},
 	} {
 		if got := line(c.after, c.p); got != c.want {
 			t.Errorf("after %s: %q, want %q", c.after, got, c.want)
@@ -374,10 +386,17 @@ func TestProgressBar(t *testing.T) {
 	w.Reset()
 	plain.Reset()
 	bar = &progressBar{w: &w, plain: &plain, name: "customers"}
-	for i := range 24 {
-		bar.show(run(state.CompareProgress{Phase: "settling"}), runStart.Add(time.Duration(i)*500*time.Millisecond))
+	for i := range 24 { // 12 s: a line every 5 s, but for what was said already
+		phase := "reading"
+		if i >= 12 {
+			phase = "settling"
+		}
+		bar.show(run(state.CompareProgress{Phase: phase}), runStart.Add(time.Duration(i)*500*time.Millisecond))
 	}
-	if w.Len() > 0 || strings.Count(plain.String(), "\n") != 2 {
+	for i := range 3 {
+		bar.show(run(state.CompareProgress{Phase: "settling"}), runStart.Add(12*time.Second+time.Duration(i)*20*time.Second))
+	}
+	if w.Len() > 0 || plain.String() != "customers: reading\ncustomers: settling\n" {
 		t.Errorf("without a terminal: %q %q", w.String(), plain.String())
 	}
 }
