@@ -77,7 +77,7 @@ func flowSchema() (object, error) {
 	flow := object{"type": "string"}
 	writers["by"] = object{"description": writers["by"].(object)["description"],
 		"anyOf": []any{flow, object{"type": "object", "additionalProperties": false, "properties": object{"left": flow, "right": flow}}}}
-	return either("reconciliation", rec, objectOf(spec["flow"])), nil
+	return either("reconciliation", rec, either("rule", objectOf(spec["rule"]), objectOf(spec["flow"]))), nil
 }
 
 // fieldRule is a rule of a reconciliation, with the rules of a list's elements so many levels deep.

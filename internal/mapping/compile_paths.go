@@ -129,6 +129,11 @@ func (c *compiler) names() []string {
 
 var reserved = []string{"source", "data", "item", "index", "target", "this", "event", "null", "nil", "true", "false", "let"}
 
+// Reserved reports whether a name means something in expressions already.
+func Reserved(name string) bool {
+	return slices.Contains(reserved, name) || slices.Contains(Functions(), name) || clockLibrary[name] != nil || slices.Contains([]string{"not", "and", "or", "in"}, name)
+}
+
 func (c *compiler) nameTaken(name string) bool {
 	return slices.Contains(reserved, name) || slices.Contains(c.names(), name) || library[name] != nil || predicates[name] || name[0] == '$'
 }
