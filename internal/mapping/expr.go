@@ -194,6 +194,24 @@ func (e *Expr) Bool(ctx context.Context, in *Input) (bool, error) {
 	return out, err
 }
 
+// Plain gives a text, a number or a truth as text: numbers by their value (1.50 is 1.5), so that two systems' ways of writing one meet. ok is false
+// where it is absent.
+func (e *Expr) Plain(ctx context.Context, in *Input) (text string, ok bool, err error) {
+	err = e.run(ctx, in, func(f *frame, v *val) error {
+		x, err := v.any(f)
+		if err != nil || x == nil {
+			return err
+		}
+		if d, number := x.(jsondoc.Decimal); number {
+			x = d.Trim()
+		}
+		text, err = plain(x)
+		ok = err == nil
+		return err
+	})
+	return text, ok, err
+}
+
 // Number gives the result of an expression that makes a number; ok is false where it is absent.
 func (e *Expr) Number(ctx context.Context, in *Input) (d jsondoc.Decimal, ok bool, err error) {
 	err = e.run(ctx, in, func(f *frame, v *val) error {

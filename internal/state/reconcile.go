@@ -180,6 +180,7 @@ const (
 	ReasonCameBack     = "came-back"     // it was deleted there, and is there again
 	ReasonDoubled      = "doubled"
 	ReasonRounding     = "rounding"
+	ReasonViolated     = "violated" // a business rule does not hold
 	ReasonUnknown      = "unknown" // both sides are as the hub last saw them, and differ
 )
 
