@@ -105,7 +105,11 @@ func testSchema() (object, error) {
 	one := s["properties"].(object)["cases"].(object)["items"].(object)
 	one["oneOf"] = []any{object{"required": []string{"want"}}, object{"required": []string{"skipped"}}, object{"required": []string{"parked"}},
 		object{"required": []string{"waiting"}}}
-	return s, nil
+	rule := objectOf(flowtest.RuleSpec())
+	one = rule["properties"].(object)["cases"].(object)["items"].(object)
+	one["oneOf"] = []any{object{"required": []string{"holds"}}, object{"required": []string{"violation"}}, object{"required": []string{"outside"}},
+		object{"required": []string{"not-compared"}}}
+	return either("rule", rule, s), nil
 }
 
 // configSchema is the configuration's, with the settings of each connector behind its kind.

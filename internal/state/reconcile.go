@@ -181,7 +181,7 @@ const (
 	ReasonDoubled      = "doubled"
 	ReasonRounding     = "rounding"
 	ReasonViolated     = "violated" // a business rule does not hold
-	ReasonUnknown      = "unknown" // both sides are as the hub last saw them, and differ
+	ReasonUnknown      = "unknown"  // both sides are as the hub last saw them, and differ
 )
 
 // Reasons why a difference is no drift.

@@ -447,3 +447,28 @@ func TestCancelled(t *testing.T) {
 	}
 	b.want()
 }
+
+// TestManyAgain: more than are asked for one by one are found by reading the list again.
+func TestManyAgain(t *testing.T) {
+	b := newBench(t, load(t, "rule: r\nentity: order\nover: {system: erp}\nexpect: source.n >= 0\n"))
+	b.erp.asks = true
+	for i := range mostFinds + 1 {
+		b.erp.set("order", fmt.Sprint(i), `{"n":-1}`)
+	}
+	b.clock.rest = func() { b.erp.set("order", "7", `{"n":1}`); b.erp.set("order", "8", `{"n":-2}`) }
+	if sum, _ := b.run(); sum.Different != mostFinds || sum.Explained[state.ExplainedArrived] != 1 || b.erp.lists["order"] != 2 {
+		t.Errorf("summary %+v, %d lists", sum, b.erp.lists["order"])
+	}
+}
+
+// TestManyUnread: of what cannot be read the first are told, and all are counted.
+func TestManyUnread(t *testing.T) {
+	b := shipments(t)
+	for i := range mostUnread + 20 {
+		b.erp.set("invoice", fmt.Sprint("bad", i), "!broken")
+	}
+	sum, detail := b.run()
+	if sum.NotCompared != mostUnread+20 || len(b.found) != mostUnread+1 || detail != "1020 of invoices cannot be read" {
+		t.Errorf("%d not compared, %d told, %q", sum.NotCompared, len(b.found), detail)
+	}
+}
