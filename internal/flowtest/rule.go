@@ -27,9 +27,9 @@ type ruleCaseFile struct {
 	Xref        []xrefFile      `yaml:"xref" doc:"the cross-references that the hub has"`
 	Now         string          `yaml:"now" default:"2026-01-01T00:00:00Z" doc:"when the rule is run, RFC 3339"`
 	Given       strictyaml.Node `yaml:"given,required" type:"map" doc:"documents as the rule sees them, by their names: source, previous, and for each list what it holds, whether that belongs to source or not"`
-	Holds       *string         `yaml:"holds" enum:"true" doc:"the rule holds"`
+	Holds       *bool           `yaml:"holds" doc:"true: the rule holds"`
 	Violation   *string         `yaml:"violation" doc:"or it does not, and what it says contains this text"`
-	Outside     *string         `yaml:"outside" enum:"true" doc:"or it is not about the object: where leaves it out"`
+	Outside     *bool           `yaml:"outside" doc:"or true: it is not about the object: where leaves it out"`
 	NotCompared *string         `yaml:"not-compared" doc:"or nobody can tell, for a reason that contains this text"`
 	Key         *string         `yaml:"key" doc:"of a violation: the number that people search for"`
 	Money       *string         `yaml:"money" doc:"of a violation: amount and currency, as in 12.50 EUR"`
@@ -101,7 +101,7 @@ func (c *ruleCase) verdict(p *strictyaml.Problems) {
 		p.AddHint(c.node.KeyPos(found[1]), "remove one of them", "a rule cannot say both: %s and %s", found[0], found[1])
 		return
 	case found[0] == "holds" || found[0] == "outside":
-		if at := c.node.Get(found[0]); at.Text() != "true" {
+		if at := c.node.Get(found[0]); at.Text() == "false" {
 			p.AddHint(at.Pos(), "write "+found[0]+": true, or another of violation, holds, outside and not-compared", "%s is true or not there", found[0])
 		}
 	case c.node.Get(found[0]).Kind() == strictyaml.Scalar && c.node.Get(found[0]).Text() == "":
