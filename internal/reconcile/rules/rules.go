@@ -136,11 +136,6 @@ func (r *Run) Do(ctx context.Context) (state.RunState, state.CompareSummary, str
 	return st, r.report.sum, r.report.detail(), nil
 }
 
-// Alarm reports whether a run that has ended found more violations than the rule takes without an alarm.
-func Alarm(rule *config.Rule, sum *state.CompareSummary) bool {
-	return sum.Different > int64(rule.AtMost.Of(int(sum.Compared)))
-}
-
 // mostLooks is how often what fails is looked at, at most: what fails in another way each time is being changed all the time.
 const mostLooks = 3
 

@@ -420,23 +420,6 @@ func TestTooMany(t *testing.T) {
 		"violation violated 2: shipment S-2 of order O-2 has no invoice 2.10 EUR")
 }
 
-// TestAlarm: so many violations are reported and are no alarm.
-func TestAlarm(t *testing.T) {
-	b := shipments(t)
-	rule := b.plan.Rules[0]
-	for _, tt := range []struct {
-		most      int
-		percent   bool
-		different int64
-		want      bool
-	}{{0, false, 0, false}, {0, false, 1, true}, {3, false, 3, false}, {3, false, 4, true}, {10, true, 10, false}, {10, true, 11, true}} {
-		rule.AtMost.N, rule.AtMost.Percent = tt.most, tt.percent
-		if got := Alarm(rule, &state.CompareSummary{Compared: 100, Different: tt.different}); got != tt.want {
-			t.Errorf("%+v: %v", tt, got)
-		}
-	}
-}
-
 // TestCancelled: a run that is ended says nothing.
 func TestCancelled(t *testing.T) {
 	b := shipments(t)
