@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/spill"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -26,7 +27,7 @@ type kind struct{}
 func (kind) Spec() connector.Spec {
 	return connector.Spec{Kind: "memory", Fields: connector.Fields[struct {
 		connector.Common `yaml:",inline"`
-	}](), Can: connector.Abilities{List: true, Find: true, Poll: true}}
+	}](), Can: connector.Abilities{List: true, Find: true, Poll: true, Write: true}}
 }
 func (kind) Check(connector.Settings, *strictyaml.Problems) {}
 func (kind) Open(context.Context, connector.Settings) (connector.System, error) {
@@ -41,7 +42,8 @@ func load(t testing.TB, flows string, mappings ...string) *config.Plan {
 		fs[fmt.Sprintf("m%d.yaml", i)] = &fstest.MapFile{Data: []byte(m)}
 	}
 	plan, p := config.Load(config.EmbeddedPaths(fstest.MapFS{"waybill.yaml": {Data: []byte("systems:\n  wms: {connector: memory}\n  erp: {connector: memory}\n")}},
-		fstest.MapFS{"r.yaml": {Data: []byte(flows)}}, fs, fstest.MapFS{"any.json": {Data: []byte(`{"type": "object", "properties": {"uid": {}, "id": {}, "no": {}, "draft": {}, "need": {}}}`)}}),
+		fstest.MapFS{"r.yaml": {Data: []byte(flows)}}, fs, fstest.MapFS{"any.json": {Data: []byte(`{"type": "object", "properties": {"uid": {}, "id": {}, "no": {}, "draft": {}, "need": {}}}`)},
+			"person.json": {Data: []byte(`{"type": "object", "properties": {"no": {"type": "string"}, "of": {"type": "string"}, "name": {"type": "string", "x-pii": true}}}`)}}),
 		config.Options{Kinds: map[string]connector.Kind{"memory": kind{}}})
 	if plan == nil {
 		t.Fatal(p.Err())
@@ -203,6 +205,7 @@ type bench struct {
 	know     Knowledge
 	opts     state.CompareOptions
 	memory   int
+	private  bool
 
 	found    []state.Difference
 	progress []state.CompareProgress
@@ -225,6 +228,9 @@ func (b *bench) try(ctx context.Context) (state.RunState, state.CompareSummary, 
 		Connector: func(name string) connector.System {
 			return map[string]connector.System{"wms": b.wms, "erp": b.erp}[name]
 		}}
+	if b.private {
+		c.Private = privacy.Of(b.plan)
+	}
 	run, err := New(c, b.plan.Rules[0], 7, b.opts, b)
 	if err != nil {
 		b.t.Fatal(err)
