@@ -90,7 +90,9 @@ func TestEveryFlowIsTested(t *testing.T) {
 		var p strictyaml.Problems
 		for _, doc := range strictyaml.Parse(file, data, &p) {
 			name := doc.Get("test").Text()
-			if plan.Flow(name) == nil {
+			if rule := doc.Get("rule").Text(); rule != "" {
+				name = "rule " + rule
+			} else if plan.Flow(name) == nil {
 				t.Errorf("%s: %q is no flow", doc.Pos(), name)
 				continue
 			}
@@ -101,7 +103,7 @@ func TestEveryFlowIsTested(t *testing.T) {
 			}
 			for _, one := range doc.Get("cases").Items() {
 				c.all++
-				if one.Has("skipped") || one.Has("parked") || one.Has("waiting") {
+				if one.Has("skipped") || one.Has("parked") || one.Has("waiting") || one.Has("violation") {
 					c.refused++
 				}
 			}
@@ -118,6 +120,14 @@ func TestEveryFlowIsTested(t *testing.T) {
 			t.Errorf("the flow %q has %d test cases: at least an ordinary one, an edge and a refusal are needed", f.Name, c.all)
 		case c.refused == 0:
 			t.Errorf("the flow %q has no test case that is parked, skipped or waiting", f.Name)
+		}
+	}
+	if len(plan.Rules) < 5 {
+		t.Errorf("%d business rules are shipped", len(plan.Rules))
+	}
+	for _, r := range plan.Rules {
+		if c := cases["rule "+r.Name]; c == nil || c.all < 2 || c.refused == 0 {
+			t.Errorf("the rule %q has no two test cases, of which one is a violation: write flows/rules_test.yaml", r.Name)
 		}
 	}
 }

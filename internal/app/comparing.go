@@ -22,14 +22,15 @@ type compared struct {
 	schedule *config.Schedule // nil: it runs only when asked
 	keep     time.Duration
 	repair   *config.Repair // nil: nothing is repaired
+	atMost   config.AtMost  // of a rule: so many violations are no alarm
 }
 
 // comparedOf are those of a kind, as the files list them.
 func comparedOf(plan *config.Plan, kind string) []compared {
-	var out []compared
-	if kind != state.RunReconciliation {
-		return nil
+	if kind == state.RunRule {
+		return comparedRules(plan)
 	}
+	var out []compared
 	for _, r := range plan.Reconciliations {
 		out = append(out, compared{kind: kind, name: r.Name, about: r.About, entity: r.Entity, systems: []string{r.Left.System, r.Right.System}, schedule: r.Schedule, keep: r.Keep, repair: r.Repair})
 	}

@@ -187,10 +187,10 @@ func (c *cancelled) Is(err error) bool { return err == errCancelled }
 
 // compare does what the run is about, and fills in how it ended.
 func (h *Hub) compare(ctx context.Context, sink *compareSink, run *state.Comparison) error {
-	now := h.now.Load()
-	if run.Kind != state.RunReconciliation {
-		return fmt.Errorf("this hub cannot carry out a run of the kind %s", run.Kind)
+	if run.Kind == state.RunRule {
+		return h.compareRule(ctx, sink, run)
 	}
+	now := h.now.Load()
 	rec := now.plan.Reconciliation(run.Name)
 	if rec == nil {
 		return fmt.Errorf("the files name no reconciliation %s any more", run.Name)
@@ -212,13 +212,15 @@ func (h *Hub) compare(ctx context.Context, sink *compareSink, run *state.Compari
 }
 
 func (h *Hub) compareConfig(now *current) reconcile.Config {
-	return reconcile.Config{Store: h.store, Hub: compareHub{h}, Clock: h.clock, Log: h.log, Plan: now.plan, Private: now.private, Spill: spill.Config{Dir: h.spillDir()},
-		Connector: func(name string) connector.System {
-			if s := now.systems[name]; s != nil {
-				return s.Connector
-			}
-			return nil
-		}}
+	return reconcile.Config{Store: h.store, Hub: compareHub{h}, Clock: h.clock, Log: h.log, Plan: now.plan, Private: now.private, Spill: spill.Config{Dir: h.spillDir()}, Connector: now.connector}
+}
+
+// connector gives an open system; nil where there is none.
+func (c *current) connector(name string) connector.System {
+	if s := c.systems[name]; s != nil {
+		return s.Connector
+	}
+	return nil
 }
 
 // spillDir is where runs sort what does not fit into memory: beside the store's own file, which has room for what the hub holds.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/config"
@@ -39,18 +40,18 @@ func (h *Hub) startJobs(ctx context.Context) error {
 // changeJobs makes the schedules those of the plan. Where they are what they were, nothing happens.
 func (h *Hub) changeJobs(ctx context.Context) error {
 	of, all := map[string]config.Schedule{}, []schedule.Job{}
-	for _, r := range h.plan().Reconciliations {
-		if r.Schedule == nil {
+	for _, r := range slices.Concat(comparedOf(h.plan(), state.RunReconciliation), comparedOf(h.plan(), state.RunRule)) {
+		if r.schedule == nil {
 			continue
 		}
-		when, err := schedule.Parse(r.Schedule.Cron, r.Schedule.Timezone)
+		when, err := schedule.Parse(r.schedule.Cron, r.schedule.Timezone)
 		if err != nil {
 			return err
 		}
-		name := state.RunLease(state.RunReconciliation, r.Name)
-		of[name] = *r.Schedule
-		all = append(all, schedule.Job{Name: name, When: when, CatchUp: r.Schedule.CatchUp, Run: func(ctx context.Context) error {
-			return h.wantScheduled(ctx, state.RunReconciliation, r.Name, r.Schedule.Jitter)
+		name := state.RunLease(r.kind, r.name)
+		of[name] = *r.schedule
+		all = append(all, schedule.Job{Name: name, When: when, CatchUp: r.schedule.CatchUp, Run: func(ctx context.Context) error {
+			return h.wantScheduled(ctx, r.kind, r.name, r.schedule.Jitter)
 		}})
 	}
 	since := h.clock.Now()
@@ -78,11 +79,11 @@ func (h *Hub) wantScheduled(ctx context.Context, kind, name string, jitter time.
 		}
 	}
 	c := state.Comparison{Kind: kind, Name: name, Trigger: state.TriggerSchedule, Who: "schedule"}
-	rec := h.plan().Reconciliation(name)
-	if rec == nil {
+	of, err := h.compared(kind, name)
+	if err != nil {
 		return nil // the files have changed
 	}
-	c.Keep, c.Options.Repair = rec.Keep, rec.Repair != nil && rec.Repair.Automatic
+	c.Keep, c.Options.Repair = of.keep, of.repair != nil && of.repair.Automatic
 	run, fresh, err := h.store.WantComparison(ctx, c)
 	if err != nil {
 		return err

@@ -113,6 +113,9 @@ func (h *Hub) stand(v *api.Standing, c *compared, seen *runsSeen) state.LastComp
 			v.Oldest, f.Oldest = &told.Summary.Oldest, told.Summary.Oldest
 		}
 		f.Run, f.Left, f.NotCompared = told.ID, v.Drift, told.Summary.NotCompared
+		if c.kind == state.RunRule && v.Drift <= int64(c.atMost.Of(int(v.Compared))) {
+			f.Left = 0 // reported, and no alarm
+		}
 	}
 	if table := timetable(c.schedule); table != nil {
 		v.Schedule = table.String()

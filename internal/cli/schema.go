@@ -77,7 +77,7 @@ func flowSchema() (object, error) {
 	flow := object{"type": "string"}
 	writers["by"] = object{"description": writers["by"].(object)["description"],
 		"anyOf": []any{flow, object{"type": "object", "additionalProperties": false, "properties": object{"left": flow, "right": flow}}}}
-	return either("reconciliation", rec, objectOf(spec["flow"])), nil
+	return either("reconciliation", rec, either("rule", objectOf(spec["rule"]), objectOf(spec["flow"]))), nil
 }
 
 // fieldRule is a rule of a reconciliation, with the rules of a list's elements so many levels deep.
@@ -105,7 +105,11 @@ func testSchema() (object, error) {
 	one := s["properties"].(object)["cases"].(object)["items"].(object)
 	one["oneOf"] = []any{object{"required": []string{"want"}}, object{"required": []string{"skipped"}}, object{"required": []string{"parked"}},
 		object{"required": []string{"waiting"}}}
-	return s, nil
+	rule := objectOf(flowtest.RuleSpec())
+	one = rule["properties"].(object)["cases"].(object)["items"].(object)
+	one["oneOf"] = []any{object{"required": []string{"holds"}}, object{"required": []string{"violation"}}, object{"required": []string{"outside"}},
+		object{"required": []string{"not-compared"}}}
+	return either("rule", rule, s), nil
 }
 
 // configSchema is the configuration's, with the settings of each connector behind its kind.

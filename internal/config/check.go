@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -153,4 +154,16 @@ func (l *loader) cron(line, zone strictyaml.Node) {
 	if err := l.o.Cron(text, zone.Text()); err != nil {
 		l.p.AddHint(line.Pos(), hint, "%s: %s", line.Key(), err)
 	}
+}
+
+// schedule reads when something runs; nil: only when asked.
+func (l *loader) schedule(raw *scheduleFile, n strictyaml.Node) *Schedule {
+	if raw == nil {
+		return nil
+	}
+	l.cron(n.Get("cron"), n.Get("timezone"))
+	if most := 24 * time.Hour; raw.Jitter > most {
+		l.p.AddHint(n.Get("jitter").Pos(), "write for example 10m", "jitter: a run that begins up to %s later is another day's", strictyaml.FormatDuration(raw.Jitter))
+	}
+	return &Schedule{Cron: raw.Cron, Timezone: raw.Timezone, CatchUp: raw.CatchUp, Jitter: raw.Jitter}
 }

@@ -32,6 +32,7 @@ func Load(paths Paths, o Options) (*Plan, *strictyaml.Problems) {
 	l.loadMappings()
 	l.loadFlows()
 	l.loadReconciliations()
+	l.loadRules()
 	l.checkPaths()
 	l.checkTopics()
 	l.checkFields()
@@ -53,7 +54,7 @@ type loader struct {
 	p      *strictyaml.Problems
 	digest hash.Hash
 	plan   *Plan
-	// documents by their kind: flow, mapping, values, reconciliation.
+	// documents by their kind: flow, mapping, values, reconciliation, rule.
 	documents map[string][]strictyaml.Node
 	// first is where "kind name" stands first.
 	first map[string]strictyaml.Pos
@@ -78,7 +79,7 @@ func (l *loader) sum(name string, data []byte) {
 }
 
 // kinds are the documents of flows/ and mappings/, each known by its first key.
-var kinds = []string{"flow", "mapping", "values", "reconciliation"}
+var kinds = []string{"flow", "mapping", "values", "reconciliation", "rule"}
 
 // collect reads all YAML documents but the configuration and sorts them by kind.
 func (l *loader) collect() {
@@ -113,7 +114,7 @@ func (l *loader) glean(text []byte) {
 
 // kindOf tells what a document is, and checks and registers its name.
 func (l *loader) kindOf(n strictyaml.Node) string {
-	const forms = "a document begins with flow:, mapping:, values: or reconciliation:"
+	const forms = "a document begins with flow:, mapping:, values:, reconciliation: or rule:"
 	if n.Kind() != strictyaml.Map {
 		l.p.AddHint(n.Pos(), forms, "expected a mapping, found %s", n.Kind())
 		return ""
@@ -161,7 +162,7 @@ func (l *loader) register(kind string, name strictyaml.Node) {
 	l.first[key] = name.Pos()
 }
 
-var nouns = map[string]string{"flow": "the flow", "mapping": "the mapping", "values": "the value map", "reconciliation": "the reconciliation"}
+var nouns = map[string]string{"flow": "the flow", "mapping": "the mapping", "values": "the value map", "reconciliation": "the reconciliation", "rule": "the rule"}
 
 // names lists the registered names of a kind.
 func (l *loader) names(kind string) []string {

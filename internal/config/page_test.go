@@ -107,11 +107,18 @@ Refusals are JSON (` + "`" + `application/problem+json` + "`" + `, RFC 9457): ` 
 This version checks these files and does not carry them out; ` + "`" + `waybill check` + "`" + ` and ` + "`" + `waybill run` + "`" + ` say so.
 
 `
+
+	pageRules = `
+## Business rules
+
+What must hold of every object of a kind, over one or several systems: see [rules](rules.md).
+
+`
 )
 
 // TestConfigurationPage keeps docs/configuration.md what the code says.
 func TestConfigurationPage(t *testing.T) {
 	spec := Spec()
-	text := pageHead + connector.Table(spec["config"]) + strings.Replace(pageFlows, "ENTITIES", strings.Join(Entities, ", "), 1) + connector.Table(spec["flow"]) + pageHooks + connector.Table(spec["reconciliation"])
+	text := pageHead + connector.Table(spec["config"]) + strings.Replace(pageFlows, "ENTITIES", strings.Join(Entities, ", "), 1) + connector.Table(spec["flow"]) + pageHooks + connector.Table(spec["reconciliation"]) + pageRules + connector.Table(spec["rule"])
 	golden(t, filepath.Join("..", "..", "docs", "configuration.md"), strings.TrimRight(text, "\n")+"\n")
 }

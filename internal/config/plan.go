@@ -17,6 +17,7 @@ type Plan struct {
 	Systems         map[string]*System
 	Flows           []*Flow // by name
 	Reconciliations []*Reconciliation
+	Rules           []*Rule // by name
 	Mappings        map[string]*mapping.Mapping
 	Values          map[string]*mapping.ValueMap
 	Schemas         *schema.Set

@@ -3,7 +3,6 @@ package config
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/mapping"
@@ -24,14 +23,7 @@ func (l *loader) reconciliation(n strictyaml.Node) *Reconciliation {
 	r := &Reconciliation{Name: raw.Name, About: raw.About, Entity: raw.Entity, Pos: n.Pos(), Settle: raw.Settle, Keep: raw.Keep}
 	l.known("entity", n.Get("entity"), l.entities)
 	l.positive(n, "keep")
-	if raw.Schedule != nil {
-		r.Schedule = &Schedule{Cron: raw.Schedule.Cron, Timezone: raw.Schedule.Timezone, CatchUp: raw.Schedule.CatchUp, Jitter: raw.Schedule.Jitter}
-		at := n.Get("schedule")
-		l.cron(at.Get("cron"), at.Get("timezone"))
-		if most := 24 * time.Hour; raw.Schedule.Jitter > most {
-			l.p.AddHint(at.Get("jitter").Pos(), "write for example 10m", "jitter: a run that begins up to %s later is another day's", strictyaml.FormatDuration(raw.Schedule.Jitter))
-		}
-	}
+	r.Schedule = l.schedule(raw.Schedule, n.Get("schedule"))
 	left, right := &sideDocument{side: &r.Left, node: n.Get("left")}, &sideDocument{side: &r.Right, node: n.Get("right")}
 	left.raw, right.raw = raw.Right.Through != "", raw.Left.Through != ""
 	l.side(left, raw.Left, raw.Entity)

@@ -3,6 +3,7 @@ package flowtest
 import (
 	"fmt"
 	"io/fs"
+	"iter"
 	"path"
 	"slices"
 	"time"
@@ -14,11 +15,13 @@ import (
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
-// suite is one document of a test file: the cases of one flow or mapping.
+// suite is one document of a test file: the cases of one flow, mapping or rule.
 type suite struct {
 	name  string
 	flow  *config.Flow
 	cases []testCase
+	rule  *config.Rule
+	rules []ruleCase
 }
 
 // testCase is one case. Its want, skipped, parked or waiting says what is expected.
@@ -51,6 +54,12 @@ func knownOf(plan *config.Plan) *known {
 			entity[u.Entity] = true
 		}
 	}
+	for _, r := range plan.Rules {
+		entity[r.Entity] = true
+		for i := range r.With {
+			entity[r.With[i].Entity] = true
+		}
+	}
 	for name := range plan.Systems {
 		k.systems = append(k.systems, name)
 	}
@@ -81,10 +90,13 @@ func (k *known) parse(f File, p *strictyaml.Problems) []suite {
 }
 
 func (k *known) suite(f File, n strictyaml.Node, p *strictyaml.Problems) (s suite, ok bool) {
-	const forms = "a document begins with test: FLOW or mapping: NAME"
+	const forms = "a document begins with test: FLOW, mapping: NAME or rule: NAME"
 	if n.Kind() != strictyaml.Map {
 		p.AddHint(n.Pos(), forms, "expected a mapping, found %s", n.Kind())
 		return s, false
+	}
+	if n.Has("rule") {
+		return k.ruleSuite(n, p)
 	}
 	n.Known(p, "test", "mapping", "about", "cases")
 	switch {
@@ -103,26 +115,38 @@ func (k *known) suite(f File, n strictyaml.Node, p *strictyaml.Problems) (s suit
 	default:
 		p.AddHint(n.Pos(), forms, "nothing says what is tested")
 	}
-	cases := n.Get("cases")
-	if cases.Kind() != strictyaml.List || len(cases.Items()) == 0 {
-		p.AddHint(cases.Pos(), "write cases: and below it - name: …", "there are no cases")
-		return s, false
-	}
-	names := map[string]strictyaml.Pos{}
-	for _, item := range cases.Items() {
-		c, good := k.testCase(f, s.flow, item, p)
-		if name := item.Get("name"); name.Kind() == strictyaml.Scalar {
-			if first, twice := names[name.Text()]; twice {
-				p.AddHint(name.Pos(), "give each its own name", "a case of this name stands also on line %d", first.Line)
-				good = false
-			}
-			names[name.Text()] = name.Pos()
-		}
-		if good {
+	for item, fresh := range eachCase(n, p) {
+		if c, good := k.testCase(f, s.flow, item, p); good && fresh {
 			s.cases = append(s.cases, c)
 		}
 	}
 	return s, s.flow != nil
+}
+
+// eachCase gives the cases of a document; fresh is false for one that has the name of another.
+func eachCase(n strictyaml.Node, p *strictyaml.Problems) iter.Seq2[strictyaml.Node, bool] {
+	return func(yield func(item strictyaml.Node, fresh bool) bool) {
+		cases := n.Get("cases")
+		if cases.Kind() != strictyaml.List || len(cases.Items()) == 0 {
+			p.AddHint(cases.Pos(), "write cases: and below it - name: …", "there are no cases")
+			return
+		}
+		names := map[string]strictyaml.Pos{}
+		for _, item := range cases.Items() {
+			twice := false
+			name := item.Get("name")
+			if name.Kind() == strictyaml.Scalar {
+				_, twice = names[name.Text()]
+			}
+			if !yield(item, !twice) {
+				return
+			}
+			if twice {
+				p.AddHint(name.Pos(), "give each its own name", "a case of this name stands also on line %d", names[name.Text()].Line)
+			}
+			names[name.Text()] = name.Pos()
+		}
+	}
 }
 
 // choose reads a name that must be one of several.

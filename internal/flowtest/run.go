@@ -16,7 +16,7 @@ import (
 
 // Result is one case that was run.
 type Result struct {
-	// Test is the flow or mapping, Case the case's name, Pos where it begins.
+	// Test is the flow, mapping or rule, Case the case's name, Pos where it begins.
 	Test, Case string
 	Pos        strictyaml.Pos
 	// Differences are none when the case has passed.
@@ -103,9 +103,22 @@ type ran struct {
 
 func (k *known) run(ctx context.Context, f File, p *strictyaml.Problems, o Options) ([]ran, error) {
 	var out []ran
+	wanted := func(s *suite, name string) bool {
+		return o.Run == nil || o.Run.MatchString(name) || o.Run.MatchString(s.name+"/"+name)
+	}
 	for _, s := range k.parse(f, p) {
+		for i := range s.rules {
+			if !wanted(&s, s.rules[i].Name) {
+				continue
+			}
+			r, err := k.runRule(ctx, &s, &s.rules[i])
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, r)
+		}
 		for _, c := range s.cases {
-			if o.Run != nil && !o.Run.MatchString(c.Name) && !o.Run.MatchString(s.name+"/"+c.Name) {
+			if !wanted(&s, c.Name) {
 				continue
 			}
 			got, err := decide.DryRun(ctx, k.plan, s.flow, c.event, c.Headers, c.xref, time.Now())

@@ -65,7 +65,7 @@ var may = map[string][]string{
 	"internal/flow": {"internal/guards", "internal/publish", "internal/notice", "internal/event", "internal/fault", "internal/connector", "internal/state", "internal/privacy", "internal/config",
 		"internal/lifecycle", "internal/failpoint"},
 	"internal/reconcile": {"internal/compare", "internal/config", "internal/connector", "internal/event", "internal/fault", "internal/flow/decide", "internal/jsondoc", "internal/lifecycle", "internal/mapping", "internal/privacy", "internal/spill", "internal/state", "internal/submit"},
-	"internal/flowtest": {"internal/flow/decide", "internal/config", "internal/connector", "internal/event", "internal/jsondoc", "internal/state",
+	"internal/flowtest": {"internal/reconcile/rules", "internal/flow/decide", "internal/config", "internal/connector", "internal/event", "internal/jsondoc", "internal/state",
 		"internal/strictyaml"},
 	"internal/backup":   {"internal/filemode"},
 	"internal/connect":  {"internal/config", "internal/connector", "internal/schema", "internal/jsondoc", "internal/fault", "internal/strictyaml"},

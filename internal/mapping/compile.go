@@ -115,7 +115,7 @@ func (c *compiler) compileNode(node strictyaml.Node) (code, bool) {
 		c.quotedPath(node)
 		return litCode(node.Text()), true
 	}
-	tree, bad := parseExpression(node.Text())
+	tree, bad := parseExpression(node.Text(), c.scope.clock)
 	if bad != nil {
 		hint := bad.hint
 		if trap := node.Trap(); trap != "" {

@@ -13,7 +13,7 @@ var retired = map[string]string{
 	"env": "a mapping has no environment", "random": "a mapping has no randomness", "uuid": "uuid5() gives the same id for the same thing",
 	"if": "write choose(condition, then, otherwise)", "coalesce": "write a ?? b", "int": "write num()", "float": "write num()", "string": "write text()",
 	"reduce": "sum(), total() and count() are there", "groupBy": "", "findIndex": "", "findLast": "last(filter(…))", "findLastIndex": "",
-	"toUpper": "write upper()", "toLower": "write lower()", "today": "a mapping has no clock",
+	"toUpper": "write upper()", "toLower": "write lower()", "today": "a mapping has no clock", "age": "a mapping has no clock: how old something is, only business rules can ask",
 }
 
 func (c *compiler) call(n *ast.CallNode) code {
@@ -37,10 +37,17 @@ func (c *compiler) call(n *ast.CallNode) code {
 	if fn := library[name]; fn != nil {
 		return c.invoke(fn, n, n.Arguments)
 	}
+	if fn := clockLibrary[name]; fn != nil && c.scope.clock {
+		return c.invoke(fn, n, n.Arguments)
+	}
 	if why, ok := retired[name]; ok {
 		return c.fail(n, why, "there is no function %q", name)
 	}
-	return c.fail(n, didYouMean(name, Functions()), "there is no function %q", name)
+	names := Functions()
+	if c.scope.clock {
+		names = append(names, ClockFunctions()...)
+	}
+	return c.fail(n, didYouMean(name, names), "there is no function %q", name)
 }
 
 // invoke compiles a call of a library function.

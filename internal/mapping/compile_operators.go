@@ -127,6 +127,9 @@ func (c *compiler) arithmetic(n *ast.BinaryNode) code {
 }
 
 func (c *compiler) checkComparison(n *ast.BinaryNode, a, b code) {
+	if c.spanAgainstNumber(n, a, b) {
+		return
+	}
 	ak, bk := a.t.k&kSome, b.t.k&kSome
 	order := n.Operator != "==" && n.Operator != "!="
 	switch {

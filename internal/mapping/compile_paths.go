@@ -14,6 +14,16 @@ type scope struct {
 	root    *output // what the target has above; nil outside of mappings
 	this    *output // what the object that is being built has above
 	headers bool
+	// names, where not nil, stand in place of source: each is a member of the document that the expression works on.
+	names map[string]named
+	// clock allows the functions about the time at which the expression runs.
+	clock bool
+}
+
+// named is one name of an expression over several documents.
+type named struct {
+	member string
+	t      typ
 }
 
 // itemVar is the element of an each around the expression.
@@ -42,6 +52,9 @@ type path struct {
 
 func (c *compiler) identifier(n *ast.IdentifierNode) code {
 	name := n.Value
+	if x, ok := c.span(n); ok {
+		return x
+	}
 	for i := len(c.lets) - 1; i >= 0; i-- {
 		if v := c.lets[i]; v.name == name {
 			return code{t: v.t, free: free{lets: v.id}, vm: &ast.IdentifierNode{Value: name}}
@@ -51,6 +64,9 @@ func (c *compiler) identifier(n *ast.IdentifierNode) code {
 		if v := c.scope.items[i]; name == v.name && name != "" || name == "item" && i == len(c.scope.items)-1 {
 			return code{path: &path{name: name, scope: i + 1, t: v.t}}
 		}
+	}
+	if v, ok := c.scope.names[name]; ok {
+		return code{path: &path{name: name, steps: []step{{name: v.member}}, t: v.t}}
 	}
 	switch name {
 	case "source", "data":
@@ -76,7 +92,7 @@ func (c *compiler) identifier(n *ast.IdentifierNode) code {
 	}
 	hint := ""
 	switch {
-	case library[name] != nil || predicates[name]:
+	case library[name] != nil || predicates[name] || c.scope.clock && clockLibrary[name] != nil:
 		hint = "a function needs its arguments: " + name + "(…)"
 	case len(c.scope.items) > 0 && slices.Contains(c.scope.items[len(c.scope.items)-1].t.fieldNames(), name):
 		hint = "did you mean item." + name + "?"
@@ -91,6 +107,9 @@ func (c *compiler) identifier(n *ast.IdentifierNode) code {
 // names are all names in scope.
 func (c *compiler) names() []string {
 	names := []string{"source", "data", "event"}
+	for name := range c.scope.names {
+		names = append(names, name)
+	}
 	if c.scope.root != nil {
 		names = append(names, "target", "this")
 	}
@@ -109,6 +128,11 @@ func (c *compiler) names() []string {
 }
 
 var reserved = []string{"source", "data", "item", "index", "target", "this", "event", "null", "nil", "true", "false", "let"}
+
+// Reserved reports whether a name means something in expressions already.
+func Reserved(name string) bool {
+	return slices.Contains(reserved, name) || slices.Contains(Functions(), name) || clockLibrary[name] != nil || slices.Contains([]string{"not", "and", "or", "in"}, name)
+}
 
 func (c *compiler) nameTaken(name string) bool {
 	return slices.Contains(reserved, name) || slices.Contains(c.names(), name) || library[name] != nil || predicates[name] || name[0] == '$'

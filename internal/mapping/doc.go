@@ -8,5 +8,6 @@
 // expression library's machine, with each operator, literal, field access and function call rewritten to a call of this
 // package, so that numbers are exact decimals and absent fields are absent there too. Both forms call the same functions.
 //
-// A mapping has no clock, no randomness and no environment: the same input gives the same bytes.
+// A mapping has no clock, no randomness and no environment: the same input gives the same bytes. Expressions of business rules may be about several
+// documents, and may ask for the moment at which their run began.
 package mapping

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -19,8 +20,47 @@ type ExprContext struct {
 	Deps   Deps
 	// Headers allows header().
 	Headers bool
-	// Result is "string" or "bool"; empty means "string".
+	// Names, where not nil, are the documents that the expression is about, in place of one source; the document of its Input has them as
+	// members.
+	Names []Name
+	// Clock allows now(), today(), age() and lengths of time such as 3d; Input.Now is the moment.
+	Clock bool
+	// Result is "string", "bool" or "number"; empty means "string".
 	Result string
+}
+
+// Name is one document, or a list of documents, of an expression over several.
+type Name struct {
+	Name string
+	// Member is where it stands in the document of Input.
+	Member string
+	// Schema describes it, or each element of the list; nil: fields are not checked. Fields, in place of a schema, are all that it has.
+	Schema *schema.Schema
+	Fields []string
+	// List: a list, which is never absent. Optional: it may be absent.
+	List, Optional bool
+}
+
+// typ is what is known of what the name stands for.
+func (n *Name) typ() typ {
+	t := anyType
+	switch {
+	case n.Schema != nil:
+		t = fromShape(n.Schema.Shape())
+	case n.Fields != nil:
+		t = typ{k: kObject, fields: map[string]typ{}}
+		for _, name := range n.Fields {
+			t.fields[name] = anyType
+		}
+	}
+	t.k &^= kNull
+	switch {
+	case n.List:
+		return listOf(t)
+	case n.Optional:
+		return t.maybe()
+	}
+	return t
 }
 
 // Expr is one compiled expression of a flow. It does not change and may be used by several goroutines.
@@ -45,14 +85,28 @@ func CompileExpr(node strictyaml.Node, ctx ExprContext, p *strictyaml.Problems) 
 	before := p.Len()
 	c := newCompiler(ctx.Deps, p)
 	c.layout.reg() // for the result
-	c.scope = &scope{source: documentType(ctx.Schema), headers: ctx.Headers}
+	c.scope = &scope{source: documentType(ctx.Schema), headers: ctx.Headers, clock: ctx.Clock}
+	if ctx.Names != nil {
+		c.scope.names = map[string]named{}
+		for _, n := range ctx.Names {
+			t := n.typ()
+			t.from = wholeSource + between + n.Member
+			c.scope.names[n.Name] = named{n.Member, t}
+			if n.Name == "source" {
+				c.scope.source = t
+			}
+		}
+	}
 	x, ok := c.compileNode(node)
 	if !ok || p.Len() > before {
 		return nil
 	}
 	want := kText | kNumber | kBool
-	if ctx.Result == "bool" {
+	switch ctx.Result {
+	case "bool":
 		want = kBool
+	case "number":
+		want = kNumber
 	}
 	if x.t.never(want) || want == kBool && x.t.k&kSome == 0 {
 		p.Add(node.Pos(), "this must give %s, and gives %s", want.a(), x.t.k.a())
@@ -138,6 +192,39 @@ func (e *Expr) Bool(ctx context.Context, in *Input) (bool, error) {
 		return err
 	})
 	return out, err
+}
+
+// Plain gives a text, a number or a truth as text: numbers by their value (1.50 is 1.5), so that two systems' ways of writing one meet. ok is false
+// where it is absent.
+func (e *Expr) Plain(ctx context.Context, in *Input) (text string, ok bool, err error) {
+	err = e.run(ctx, in, func(f *frame, v *val) error {
+		x, err := v.any(f)
+		if err != nil || x == nil {
+			return err
+		}
+		if d, number := x.(jsondoc.Decimal); number {
+			x = d.Trim()
+		}
+		text, err = plain(x)
+		ok = err == nil
+		return err
+	})
+	return text, ok, err
+}
+
+// Number gives the result of an expression that makes a number; ok is false where it is absent.
+func (e *Expr) Number(ctx context.Context, in *Input) (d jsondoc.Decimal, ok bool, err error) {
+	err = e.run(ctx, in, func(f *frame, v *val) error {
+		x, err := v.any(f)
+		if err != nil || x == nil {
+			return err
+		}
+		if d, ok = x.(jsondoc.Decimal); !ok {
+			return fmt.Errorf("a number is needed here, not %s%s", describe(x), conversion(kNumber, kindOf(x)))
+		}
+		return d.Err()
+	})
+	return d, ok && err == nil, err
 }
 
 func formatUTC(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

@@ -99,6 +99,8 @@ type typ struct {
 	fraction bool
 	// time: a point in time as RFC 3339.
 	time bool
+	// span: a length of time, in seconds.
+	span bool
 	// from is where in the source it stands, "$" for all of it; empty where that is not known.
 	from string
 }
@@ -215,7 +217,7 @@ func unionAt(a, b typ, depth int) typ {
 		a.k |= b.k
 		return a
 	}
-	u := typ{k: a.k | b.k, open: true, time: a.time && b.time, fraction: a.fraction && b.fraction}
+	u := typ{k: a.k | b.k, open: true, time: a.time && b.time, span: a.span && b.span, fraction: a.fraction && b.fraction}
 	if a.k&kSome == kText && b.k&kSome == kText && a.lits != nil && b.lits != nil {
 		u.lits, u.some = append(slices.Clone(a.lits), b.lits...), a.some || b.some
 	}

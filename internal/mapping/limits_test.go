@@ -18,10 +18,10 @@ func TestExpressionLimits(t *testing.T) {
 		{"bytes", long, maxExpression, "too long"},
 		{"parts", parts, maxExprNodes, "too many parts"},
 	} {
-		if _, bad := parseExpression(tt.text(tt.most)); bad != nil {
+		if _, bad := parseExpression(tt.text(tt.most), false); bad != nil {
 			t.Errorf("%d %s: %s", tt.most, tt.what, bad.message)
 		}
-		if _, bad := parseExpression(tt.text(tt.most + 1)); bad == nil || !strings.Contains(bad.message, tt.want) {
+		if _, bad := parseExpression(tt.text(tt.most+1), false); bad == nil || !strings.Contains(bad.message, tt.want) {
 			t.Errorf("%d %s: %+v", tt.most+1, tt.what, bad)
 		}
 	}

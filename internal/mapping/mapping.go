@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
@@ -49,6 +50,8 @@ type Input struct {
 	Lookup Lookup
 	// Headers are what header() gives.
 	Headers map[string]string
+	// Now is the moment at which the expression runs, for those that may ask.
+	Now time.Time
 }
 
 // Mapping is one compiled mapping. It does not change and may be used by several goroutines.

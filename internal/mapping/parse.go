@@ -43,17 +43,21 @@ type syntaxError struct {
 	message, hint string
 }
 
-// parseExpression gives the tree of an expression. Locations in it count characters.
-func parseExpression(text string) (ast.Node, *syntaxError) {
+// parseExpression gives the tree of an expression. Locations in it count characters. Where spans are allowed, 3d is a word of its own.
+func parseExpression(text string, spans bool) (ast.Node, *syntaxError) {
 	if len(text) > maxExpression {
 		return nil, &syntaxError{message: "the expression is too long", hint: fmt.Sprintf("at most %d KiB: name some of it in let, or make a map of a long list", maxExpression>>10)}
 	}
 	runes := []rune(text)
-	tokens, err := lexer.Lex(file.NewSource(text))
+	readable := runes
+	if spans {
+		readable = maskSpans(runes)
+	}
+	tokens, err := lexer.Lex(file.NewSource(string(readable)))
 	if err != nil {
 		return nil, explain(runes, err)
 	}
-	source, bad := substitute(runes, tokens)
+	source, bad := substitute(readable, tokens)
 	if bad != nil {
 		return nil, bad
 	}
@@ -145,7 +149,7 @@ func explain(runes []rune, err error) *syntaxError {
 	case m != nil && m[2] == ":":
 		s.message, s.hint = `unexpected ":"`, "behind the comma of map() a brace begins a block: an object is written in two, {{a: …}}"
 	case m != nil:
-		s.message = "unexpected " + m[2]
+		s.message = "unexpected " + asWritten(runes, fe.From, m[2])
 		if m[1] == "Identifier" || m[1] == "String" || m[1] == "Number" {
 			s.hint = "an operator or a comma is missing before it; literal text is written in quotes"
 		}

@@ -180,7 +180,8 @@ const (
 	ReasonCameBack     = "came-back"     // it was deleted there, and is there again
 	ReasonDoubled      = "doubled"
 	ReasonRounding     = "rounding"
-	ReasonUnknown      = "unknown" // both sides are as the hub last saw them, and differ
+	ReasonViolated     = "violated" // a business rule does not hold
+	ReasonUnknown      = "unknown"  // both sides are as the hub last saw them, and differ
 )
 
 // Reasons why a difference is no drift.
