@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"reflect"
@@ -127,13 +128,35 @@ func fits(d *json.Decoder, t reflect.Type, some bool, at string) error {
 			return nil
 		}
 	case json.Number:
-		if _, err := strconv.ParseInt(v.String(), 10, 32); err == nil && t.Kind() == reflect.Int {
+		if _, ok := whole(v.String()); ok && t.Kind() == reflect.Int {
 			return nil
 		}
 	case nil:
 		return fmt.Errorf("%s is null: leave it out, or give %s", named(at), want)
 	}
 	return fmt.Errorf("%s must be %s", named(at), want)
+}
+
+// Whole is a whole number in a body, however JSON writes it: 7, 7.0 and 0.7e1 are the same to JSON, and not to the library.
+type Whole int
+
+// UnmarshalJSON reads it.
+func (n *Whole) UnmarshalJSON(b []byte) error {
+	v, ok := whole(string(b))
+	if !ok {
+		return fmt.Errorf("%s is no whole number", b)
+	}
+	*n = Whole(v)
+	return nil
+}
+
+// whole reads a number that is whole and has 32 bits at most.
+func whole(text string) (int32, bool) {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || f != math.Trunc(f) || f < math.MinInt32 || f > math.MaxInt32 {
+		return 0, false
+	}
+	return int32(f), true
 }
 
 // members compares an object's members with a struct's.

@@ -49,40 +49,34 @@ type RunRequest struct {
 	DryRun  bool `json:"dry_run,omitempty"`
 	Deletes bool `json:"deletes,omitempty"`
 	// AtMost confirms that so many differences may be repaired; 0: as the file says.
-	AtMost int `json:"at_most,omitempty"`
+	AtMost Whole `json:"at_most,omitempty"`
 	// Note is why; it goes to the audit.
 	Note string `json:"note,omitempty"`
 }
 
 // Options are what the run is asked for.
 func (q *RunRequest) Options() state.CompareOptions {
-	return state.CompareOptions{Key: q.Key, Since: q.Since, Repair: q.Repair, DryRun: q.DryRun, Deletes: q.Deletes, AtMost: q.AtMost}
-}
-
-func (q *RunRequest) wrong() string {
-	switch {
-	case (q.DryRun || q.Deletes || q.AtMost != 0) && !q.Repair:
-		return "dry_run, deletes and at_most say how to repair: give repair, too"
-	case q.AtMost < 0:
-		return "at_most is a number from 1 on"
-	}
-	return ""
+	return state.CompareOptions{Key: q.Key, Since: q.Since, Repair: q.Repair, DryRun: q.DryRun, Deletes: q.Deletes, AtMost: int(q.AtMost)}
 }
 
 // RepairRequest asks that what a run has found be repaired: All of it, or what has one of the Numbers or Reasons.
 type RepairRequest struct {
-	Numbers []int    `json:"numbers,omitempty"`
+	Numbers []Whole  `json:"numbers,omitempty"`
 	Reasons []string `json:"reasons,omitempty" text:"some"`
 	All     bool     `json:"all,omitempty"`
 	DryRun  bool     `json:"dry_run,omitempty"`
 	Deletes bool     `json:"deletes,omitempty"`
-	AtMost  int      `json:"at_most,omitempty"`
+	AtMost  Whole    `json:"at_most,omitempty"`
 	Note    string   `json:"note,omitempty"`
 }
 
 // Options are what the repairing run is asked for.
 func (q *RepairRequest) Options(from int64) state.CompareOptions {
-	return state.CompareOptions{From: from, Repair: true, DryRun: q.DryRun, Deletes: q.Deletes, AtMost: q.AtMost, Numbers: q.Numbers, Reasons: q.Reasons}
+	var numbers []int
+	for _, n := range q.Numbers {
+		numbers = append(numbers, int(n))
+	}
+	return state.CompareOptions{From: from, Repair: true, DryRun: q.DryRun, Deletes: q.Deletes, AtMost: int(q.AtMost), Numbers: numbers, Reasons: q.Reasons}
 }
 
 func (q *RepairRequest) wrong() string {
@@ -145,8 +139,12 @@ func (s *Server) want(kind string) actor {
 		if !body(w, r, &q, 8<<10) {
 			return
 		}
-		if why := q.wrong(); why != "" {
-			problem(w, http.StatusBadRequest, why)
+		switch {
+		case q.AtMost < 0:
+			problem(w, http.StatusBadRequest, "at_most is a number from 1 on")
+			return
+		case (q.DryRun || q.Deletes || q.AtMost != 0) && !q.Repair:
+			problem(w, http.StatusUnprocessableEntity, "dry_run, deletes and at_most say how to repair: give repair, too")
 			return
 		}
 		run, err := s.hub.Want(r.Context(), kind, r.PathValue("name"), q, who)

@@ -191,7 +191,7 @@ func (h *Hub) repairable(ctx context.Context, from *state.Comparison, q *api.Rep
 		}
 		return err
 	}
-	return h.numbered(ctx, from.ID, q.Numbers)
+	return h.numbered(ctx, from.ID, q.Options(from.ID).Numbers)
 }
 
 // numbered refuses numbers that a run has not, or whose differences are no drift.

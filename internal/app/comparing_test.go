@@ -177,8 +177,8 @@ func TestRepairIsWanted(t *testing.T) {
 		t.Errorf("held: %+v", r)
 	}
 	for want, q := range map[string]api.RepairRequest{
-		"has no difference 4":                 {Numbers: []int{4, 1}},
-		"3 of run":                            {Numbers: []int{1, 3}},
+		"has no difference 4":                 {Numbers: []api.Whole{4, 1}},
+		"3 of run":                            {Numbers: []api.Whole{1, 3}},
 		`did you mean "refused"?`:             {Reasons: []string{"refussed"}},
 		`no drift for the reason "in-flight"`: {Reasons: []string{state.ExplainedInFlight}},
 	} {
@@ -188,7 +188,7 @@ func TestRepairIsWanted(t *testing.T) {
 	if _, err := w.hub.RepairRun(ctx, 99999, api.RepairRequest{All: true}, "ann"); !errors.Is(err, state.ErrNotFound) {
 		t.Errorf("of no run: %v", err)
 	}
-	repair, err := w.hub.RepairRun(ctx, run.ID, api.RepairRequest{Numbers: []int{2, 1, 2}, Deletes: true, Note: "looked at"}, "ann")
+	repair, err := w.hub.RepairRun(ctx, run.ID, api.RepairRequest{Numbers: []api.Whole{2, 1, 2}, Deletes: true, Note: "looked at"}, "ann")
 	if err != nil || repair.Options.From != run.ID || !repair.Options.Repair || !repair.Options.Deletes || repair.Why != "looked at" {
 		t.Fatalf("%+v, %v", repair, err)
 	}

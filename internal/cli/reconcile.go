@@ -91,11 +91,11 @@ func (k *comparing) command(short, long string) *cobra.Command {
 	return c
 }
 
-func repairFlags(c *cobra.Command, dry, deletes *bool, most *int) {
+func repairFlags(c *cobra.Command, dry, deletes *bool, most *api.Whole) {
 	f := c.Flags()
 	f.BoolVar(dry, "dry-run", false, "show what a repair would send, and send nothing")
 	f.BoolVar(deletes, "deletes", false, "repair deletions, too")
-	f.IntVar(most, "at-most", 0, "so many may be repaired, for this once; default: as the file says")
+	f.IntVar((*int)(most), "at-most", 0, "so many may be repaired, for this once; default: as the file says")
 }
 
 func (o *runFlags) flags(c *cobra.Command, note *string) {
@@ -137,7 +137,7 @@ func (o *runFlags) check(c *cobra.Command) error {
 	return o.checkReport(c)
 }
 
-func positive(c *cobra.Command, most int) error {
+func positive(c *cobra.Command, most api.Whole) error {
 	if f := c.Flags().Lookup("at-most"); f != nil && f.Changed && most < 1 {
 		return usage("%s: --at-most %d: a number from 1 on", c.CommandPath(), most)
 	}
@@ -306,7 +306,7 @@ func (k *comparing) repair() *cobra.Command {
 				if err != nil || n < 1 {
 					return usage("%s: %q is no difference's number", c.CommandPath(), a)
 				}
-				q.Numbers = append(q.Numbers, n)
+				q.Numbers = append(q.Numbers, api.Whole(n))
 			}
 			switch given := len(q.Numbers) + len(q.Reasons); {
 			case given == 0 && !q.All:
