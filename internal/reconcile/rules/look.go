@@ -156,9 +156,7 @@ func (r *Run) look(ctx context.Context, only *hashes, ids []string) (_ *look, er
 	p, put := into(0)
 	err = r.source(ctx, only, ids, func(e *entry) error {
 		x := &row{local: e.local, hub: e.hub, why: e.why, docs: make([][]byte, len(r.rule.With)+1)}
-		if e.why == "" {
-			x.docs[0] = e.doc
-		}
+		x.docs[0] = e.doc
 		return put(x)
 	})
 	for n := range steps {
