@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -251,7 +252,7 @@ func (r *Run) source(ctx context.Context, only *hashes, ids []string, each func(
 func (l *look) judged(ctx context.Context, x *row) error {
 	r := l.run
 	if r.opts.Key != "" {
-		if key, err := r.judge.key(ctx, x); err != nil || key != r.opts.Key && x.local != r.opts.Key {
+		if key, err := r.judge.key(ctx, x); err != nil || !slices.Contains([]string{key, x.local, x.hub}, r.opts.Key) {
 			return err
 		}
 	}

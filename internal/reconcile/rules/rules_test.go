@@ -225,6 +225,10 @@ func TestOneObject(t *testing.T) {
 	if sum, _ := b.run(); sum.Compared != 1 || sum.Different != 1 {
 		t.Errorf("one object: %+v", sum)
 	}
+	b.opts.Key = state.MintHub("shipment", "wms", "2")
+	if sum, _ := b.run(); sum.Compared != 1 || sum.Different != 1 {
+		t.Errorf("one object by its hub id: %+v", sum)
+	}
 	b.opts.Key = "S-1"
 	if sum, _ := b.run(); sum.Compared != 1 || sum.Different != 0 {
 		t.Errorf("one object: %+v", sum)
