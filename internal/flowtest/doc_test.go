@@ -26,7 +26,7 @@ func TestReference(t *testing.T) {
 	plan := load(t, "testdata/project")
 	for i, x := range found {
 		src := x[1]
-		if !strings.HasPrefix(src, "test:") {
+		if !strings.HasPrefix(src, "test:") && !strings.HasPrefix(src, "rule:") {
 			src = "test: customers-to-erp\ncases:\n" + src
 		}
 		out, rep := report(t, Options{}, plan, File{Name: fmt.Sprintf("example %d", i+1), Data: []byte(src)})
@@ -44,4 +44,5 @@ func TestReference(t *testing.T) {
 		}
 	}
 	keys(Spec())
+	keys(RuleSpec())
 }

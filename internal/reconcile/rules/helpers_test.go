@@ -57,7 +57,9 @@ type system struct {
 	// breaks, by object, is after how many records a list fails.
 	breaks map[string]int
 	// asks: single objects can be looked up.
-	asks  bool
+	asks bool
+	// each is told of every record of a list; a list whose context has ended ends, and says nothing.
+	each  func(i int)
 	lists map[string]int // how often each was listed
 }
 
@@ -68,13 +70,19 @@ func newSystem() *system {
 func (s *system) Probe(context.Context) error { return nil }
 func (s *system) Close() error                { return nil }
 
-func (s *system) List(_ context.Context, object string, since time.Time) iter.Seq2[connector.Record, error] {
+func (s *system) List(ctx context.Context, object string, since time.Time) iter.Seq2[connector.Record, error] {
 	s.lists[object]++
 	return func(yield func(connector.Record, error) bool) {
 		n, breaks := s.breaks[object]
 		for i, r := range s.objects[object] {
 			if breaks && i == n {
 				yield(connector.Record{}, fault.New(fault.Unavailable, "the list broke off"))
+				return
+			}
+			if s.each != nil {
+				s.each(i)
+			}
+			if ctx.Err() != nil {
 				return
 			}
 			if !since.IsZero() && r.Version < since.Format(time.RFC3339) {
@@ -124,6 +132,7 @@ type memoryStore struct {
 	until      map[string]time.Time
 	writes     int
 	fails      error
+	failsLocal error
 }
 
 func newStore() *memoryStore {
@@ -141,7 +150,7 @@ func (m *memoryStore) LocalID(_ context.Context, _, system, hub string) (string,
 			return local, true, nil
 		}
 	}
-	return "", false, m.fails
+	return "", false, errors.Join(m.fails, m.failsLocal)
 }
 
 func (m *memoryStore) CountKnown(_ context.Context, _, _, flow string) (int, error) {

@@ -252,10 +252,8 @@ func (j *joined) group(key []byte) (*group, error) {
 		return &j.now, nil
 	}
 	j.now.reset(key)
-	if key[0] == keyNone {
-		return &j.now, nil
-	}
-	for j.ok {
+	for j.ok { // without a value the key is below all that have one
+
 		switch c := bytes.Compare(j.key, key); {
 		case c > 0:
 			return &j.now, nil

@@ -126,7 +126,7 @@ over: {system: erp}
 with: {friends: {system: erp, by: {of: source.no}, group: true, may-be-empty: true}}
 remember: [name]
 expect: len(source.name) < 3
-say: source.name + " and " + (first(friends).name ?? "nobody") + " have long names, " + source.no
+say: source.name + " and " + (first(friends).name ?? "nobody") + " have long names, " + source.no + ", not " + (previous.name ?? "none")
 settle: 0s
 `))
 	b.private = true
@@ -143,7 +143,7 @@ settle: 0s
 			t.Errorf("the %s tells a name: %s", name, text)
 		}
 	}
-	if !strings.Contains(d.Text, "have long names, C-1") || !strings.Contains(string(d.LeftDoc), `"no":"C-1"`) || !strings.Contains(string(d.RightDoc), `"no":"C-2"`) || !strings.Contains(string(d.RightDoc), "previous") {
+	if !strings.Contains(d.Text, "have long names, C-1, not ") || !strings.Contains(string(d.LeftDoc), `"no":"C-1"`) || !strings.Contains(string(d.RightDoc), `"no":"C-2"`) || !strings.Contains(string(d.RightDoc), "previous") {
 		t.Errorf("%s, %s, %s", d.Text, d.LeftDoc, d.RightDoc)
 	}
 	if got := slices.Collect(maps.Values(b.store.remembered["r"])); len(got) != 1 {

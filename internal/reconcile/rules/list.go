@@ -200,7 +200,7 @@ func (l *list) sees(ctx context.Context, e *entry, in *mapping.Input) (wanted bo
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
 	if err := doc.Reset(e.doc, jsondoc.Limits{}); err != nil {
-		e.why = "what it is mapped to cannot be read: " + err.Error()
+		e.doc, e.why = nil, "what it is mapped to cannot be read: "+err.Error()
 		return true, nil
 	}
 	seen := *in

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -156,9 +157,7 @@ func (r *Run) look(ctx context.Context, only *hashes, ids []string) (_ *look, er
 	p, put := into(0)
 	err = r.source(ctx, only, ids, func(e *entry) error {
 		x := &row{local: e.local, hub: e.hub, why: e.why, docs: make([][]byte, len(r.rule.With)+1)}
-		if e.why == "" {
-			x.docs[0] = e.doc
-		}
+		x.docs[0] = e.doc
 		return put(x)
 	})
 	for n := range steps {
@@ -253,7 +252,7 @@ func (r *Run) source(ctx context.Context, only *hashes, ids []string, each func(
 func (l *look) judged(ctx context.Context, x *row) error {
 	r := l.run
 	if r.opts.Key != "" {
-		if key, err := r.judge.key(ctx, x); err != nil || key != r.opts.Key && x.local != r.opts.Key {
+		if key, err := r.judge.key(ctx, x); err != nil || !slices.Contains([]string{key, x.local, x.hub}, r.opts.Key) {
 			return err
 		}
 	}

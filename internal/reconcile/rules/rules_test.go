@@ -225,6 +225,10 @@ func TestOneObject(t *testing.T) {
 	if sum, _ := b.run(); sum.Compared != 1 || sum.Different != 1 {
 		t.Errorf("one object: %+v", sum)
 	}
+	b.opts.Key = state.MintHub("shipment", "wms", "2")
+	if sum, _ := b.run(); sum.Compared != 1 || sum.Different != 1 {
+		t.Errorf("one object by its hub id: %+v", sum)
+	}
 	b.opts.Key = "S-1"
 	if sum, _ := b.run(); sum.Compared != 1 || sum.Different != 0 {
 		t.Errorf("one object: %+v", sum)
@@ -453,5 +457,66 @@ func TestManyUnread(t *testing.T) {
 	sum, detail := b.run()
 	if sum.NotCompared != mostUnread+20 || len(b.found) != mostUnread+1 || detail != "1020 of invoices cannot be read" {
 		t.Errorf("%d not compared, %d told, %q", sum.NotCompared, len(b.found), detail)
+	}
+}
+
+// TestCutShort: a list that ends because the run does is none.
+func TestCutShort(t *testing.T) {
+	b := shipments(t)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	b.erp.each = func(int) { cancel(errors.New("the hub stops")) }
+	if st, _, _, err := b.try(ctx); st != state.RunFailed || err == nil || !strings.Contains(err.Error(), "the hub stops") {
+		t.Error(st, err)
+	}
+	b.want()
+}
+
+// TestOneList: what stands in one record was never half written. It counts when it fails twice, whatever has changed of it, nobody is asked whether
+// it is on its way, and an object that the list gives twice is one.
+func TestOneList(t *testing.T) {
+	b := newBench(t, load(t, "rule: stock\nentity: inventory\nover: {system: erp}\nexpect: source.n >= 0\nsay: text(source.n)\n"))
+	b.know = knows(func([]Object) (Explanation, error) { return Explanation{Reason: state.ExplainedParked}, nil })
+	b.erp.set("inventory", "1", `{"n":-1}`)
+	b.erp.set("inventory", "2", `{"n":1}`)
+	b.erp.objects["inventory"] = append(b.erp.objects["inventory"], b.erp.objects["inventory"]...)
+	b.clock.rest = func() {
+		for i := range b.erp.objects["inventory"] {
+			b.erp.objects["inventory"][i].Doc = []byte(`{"n":-2}`)
+		}
+	}
+	b.run()
+	b.want("violation violated 1: -2")
+	if b.clock.n != 1 {
+		t.Errorf("%d rests", b.clock.n)
+	}
+}
+
+// TestReferencesThatFail: a cross-reference that cannot be asked fails the run. It says nothing of the object.
+func TestReferencesThatFail(t *testing.T) {
+	for name, rule := range map[string]string{
+		"expect": "over: {system: erp}\nexpect: xref_id(\"order\", \"wms\", source.no) == \"x\"\n",
+		"by":     "over: {system: erp}\nwith:\n  w:\n    system: wms\n    by:\n      id: xref_id(\"order\", \"wms\", source.no)\nexpect: exists(w)\n",
+		"map":    "over: {system: erp, map: other}\nexpect: exists(source.no)\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, load(t, "rule: r\nentity: order\n"+rule, "mapping: other\nfrom: any\nto: any\nset:\n  no: xref_id(\"order\", \"wms\", text(source.no))\n"))
+			b.erp.set("order", "1", `{"no":"O-1"}`)
+			b.wms.set("order", "1", `{"id":"1"}`)
+			b.store.failsLocal = errors.New("disk full")
+			if st, _, _, err := b.try(context.Background()); st != state.RunFailed || err == nil || !strings.Contains(err.Error(), "the cross-reference: disk full") {
+				t.Errorf("%s, error %v", st, err)
+			}
+			b.want()
+		})
+	}
+}
+
+// TestWhereThatFails: an object of which `where` cannot say whether it counts is told, with its document and by its key.
+func TestWhereThatFails(t *testing.T) {
+	b := newBench(t, load(t, "rule: r\nentity: order\nover: {system: erp, where: source.n > 0}\nexpect: true == exists(source.n)\nkey: source.no\n"))
+	b.erp.set("order", "1", `{"no":"O-1","n":"many"}`)
+	b.run()
+	if len(b.found) != 1 || b.found[0].Kind != state.DiffNotCompared || b.found[0].Key != "O-1" || string(b.found[0].LeftDoc) != `{"no":"O-1","n":"many"}` || !strings.HasPrefix(b.found[0].Text, "where: ") {
+		t.Errorf("found %+v", b.found)
 	}
 }
