@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"regexp"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -30,9 +31,15 @@ func zoneOr(zone *time.Location) *time.Location {
 	return zone
 }
 
+// finer are the digits of a second beyond the ninth.
+var finer = regexp.MustCompile(`([.,][0-9]{9})[0-9]+`)
+
 // momentOf reads a time; what names no zone is in zone. A reading that clocks jump over is no time, but for the midnight of a date.
 func momentOf(text string, unit Unit, zone *time.Location) (moment, bool) {
 	said, err := timetext.Parse(text)
+	if err != nil { // what is finer than a nanosecond is cut off in any case
+		said, err = timetext.Parse(finer.ReplaceAllString(text, "$1"))
+	}
 	if err != nil {
 		return moment{}, false
 	}

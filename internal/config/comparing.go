@@ -103,6 +103,7 @@ func (l *loader) fieldRules(n strictyaml.Node, d described) *compare.Rules {
 		}
 		rule := l.fieldRule(f.Value, d, f.Key)
 		rule.Path = f.Key
+		l.reads(rule, f.Value.Pos(), d)
 		list = append(list, rule)
 	}
 	if l.p.Len() > before {
@@ -144,6 +145,24 @@ func (l *loader) fieldRule(n strictyaml.Node, d described, path string) compare.
 		r.How, r.Set = compare.Set, l.set(n, d, path)
 	}
 	return r
+}
+
+// readable are the types of values that a rule can read; it compares others exactly.
+var readable = map[compare.How][]string{
+	compare.Fold: {"string"}, compare.UUID: {"string"}, compare.Folded: {"string"}, compare.Time: {"string"},
+	compare.Number: {"string", "number"}, compare.Within: {"string", "number"},
+}
+
+// reads notes where a rule says nothing of the values that the schema allows.
+func (l *loader) reads(rule compare.Rule, at strictyaml.Pos, d described) {
+	types := readable[rule.How]
+	shape, ok := d.at(rule.Path)
+	if !ok || types == nil {
+		return
+	}
+	if typ := misfit(shape.Types(), types); typ != "" {
+		l.p.Note(at, "use another rule", "%s%s is %s in %s, of which this rule says nothing: it is compared exactly", d.path, rule.Path, a(typ), d.name)
+	}
 }
 
 // belongs says beside which key each of the others means something.

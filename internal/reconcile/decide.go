@@ -16,7 +16,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/mapping"
-	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -276,48 +275,22 @@ const (
 
 // show puts documents and values to a difference, with personal data masked.
 func (r *Run) show(d *state.Difference, p *pair, fields []compare.Field) {
-	mask, values := r.mask(), &privacy.Values{}
-	for _, h := range []struct {
-		e  *entry
-		to *json.RawMessage
-	}{{p.left, &d.LeftDoc}, {p.right, &d.RightDoc}} {
-		if h.e == nil || h.e.doc == nil || len(h.e.doc) > mostShownBytes {
-			continue
+	var docs [2][]byte
+	for i, e := range []*entry{p.left, p.right} {
+		if e != nil {
+			docs[i] = e.doc
 		}
-		doc := h.e.doc
-		if !mask.None() {
-			mask.Collect(doc, values)
-			doc = mask.Document(doc, values)
-		}
-		*h.to = bytes.Clone(doc)
 	}
-	value := func(b []byte) json.RawMessage {
-		if b == nil || mask.None() {
-			return bytes.Clone(b)
+	private := r.private(docs[:]...)
+	for i, to := range []*json.RawMessage{&d.LeftDoc, &d.RightDoc} {
+		if docs[i] != nil && len(docs[i]) <= mostShownBytes {
+			*to = bytes.Clone(private.document(docs[i]))
 		}
-		text := values.Text(string(b))
-		if !json.Valid([]byte(text)) {
-			return json.RawMessage(`"***"`)
-		}
-		return json.RawMessage(text)
 	}
 	for i := range fields[:min(len(fields), mostShown)] {
-		f := &fields[i]
-		d.Fields = append(d.Fields, state.DifferentField{Path: f.Path, Left: value(f.Left), Right: value(f.Right), Rule: f.Rule, Owner: f.Owner})
+		d.Fields = append(d.Fields, private.field(&fields[i]))
 	}
-	d.Text = values.Text(d.Text)
-}
-
-// mask knows what is personal in the compared documents.
-func (r *Run) mask() *privacy.Mask {
-	for _, s := range []*side{r.left, r.right} {
-		if s.flow != nil && s.def.Map == s.flow.Map {
-			if m := r.c.Private.Flow(s.flow.Name); m != nil && !m.Mapped.None() {
-				return m.Mapped
-			}
-		}
-	}
-	return nil
+	d.Text = private.values.Text(d.Text)
 }
 
 // propose says what a repair would do.

@@ -121,7 +121,7 @@ func New(c Config, rec *config.Reconciliation, a Asked, sink Sink) (*Run, error)
 }
 
 func (r *Run) side(name string, def *config.Side) (*side, error) {
-	s := &side{name: name, entity: r.rec.Entity, def: def, match: r.rec.Match, store: r.c.Store, clock: r.c.Clock, system: r.c.Connector(def.System)}
+	s := &side{name: name, entity: r.rec.Entity, def: def, match: r.rec.Match, rules: r.rec.Compare, store: r.c.Store, clock: r.c.Clock, system: r.c.Connector(def.System)}
 	if s.system == nil {
 		return nil, fmt.Errorf("the %s side: the system %s is not open", name, def.System)
 	}

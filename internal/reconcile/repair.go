@@ -301,7 +301,7 @@ func (r *Run) eventOf(ctx context.Context, m *mend, to *target) (string, *event.
 	}
 	ev.Key = dec.Event.Key
 	if in == by {
-		m.d.Write = written(&dec)
+		m.d.Write = r.written(by.Name, &dec)
 		return by.Name, &ev, nil
 	}
 	onward := event.Event{Source: ev.Source, Entity: dec.Event.Entity, Operation: event.Upsert, Key: dec.Event.Key, Version: dec.Event.Version, Origin: dec.Event.Origin, Hub: dec.Event.Hub, Data: dec.Document}
@@ -312,7 +312,7 @@ func (r *Run) eventOf(ctx context.Context, m *mend, to *target) (string, *event.
 	if last.Outcome == state.Parked || last.Outcome == state.Skipped {
 		return "", nil, cannot("%s would not deliver it: %s %s", by.Name, last.Reason, last.Trail.Told)
 	}
-	m.d.Write = written(&last)
+	m.d.Write = r.written(by.Name, &last)
 	if r.unseen(m, to) && in.To.Topic == by.From.Topic { // the hub itself has not got what is there now: it learns it on the way
 		return in.Name, &ev, nil
 	}
@@ -351,7 +351,7 @@ func (r *Run) fromHere(ctx context.Context, m *mend, to *target, by *config.Flow
 	if dec.Outcome == state.Parked || dec.Outcome == state.Skipped {
 		return "", nil, cannot("%s would not deliver it: %s %s", by.Name, dec.Reason, dec.Trail.Told)
 	}
-	m.d.Write = written(&dec)
+	m.d.Write = r.written(by.Name, &dec)
 	return by.Name, ev, nil
 }
 
@@ -409,22 +409,6 @@ func (r *Run) deletion(ctx context.Context, m *mend, to *target, by, in *config.
 		return by.Name, ev, nil
 	}
 	return in.Name, ev, nil // the hub learns of it on the way
-}
-
-// written is what a flow would send, as it is shown.
-func written(d *decide.Decision) json.RawMessage {
-	if d.Write == nil {
-		return nil
-	}
-	out := map[string]any{"action": d.Write.Action, "object": d.Write.Object, "local": d.Write.Local}
-	if json.Valid(d.Write.Doc) {
-		out["document"] = json.RawMessage(d.Write.Doc)
-	}
-	b, err := json.Marshal(out)
-	if err != nil {
-		return nil
-	}
-	return b
 }
 
 // verify looks whether what was repaired agrees now.

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
@@ -35,6 +36,8 @@ type side struct {
 	entity string
 	def    *config.Side
 	match  config.Match
+	// rules say which values of the fields of match are one; nil: those that are equal.
+	rules  *compare.Rules
 	system connector.System
 	flow   *config.Flow // nil: none reads it
 	store  Store
@@ -402,8 +405,8 @@ func (s *side) fieldKey(e *entry) (key []byte, why string) {
 		if k := v.Kind(); k == jsondoc.Missing || k == jsondoc.Null {
 			return nil, fmt.Sprintf("it has no %s, by which objects are paired", f)
 		}
-		b := jsondoc.AppendCanonical(nil, v)
-		key = append(binary.AppendUvarint(key, uint64(len(b))), b...)
+		part := s.rules.Key(f, v)
+		key = append(binary.AppendUvarint(key, uint64(len(part))), part...)
 	}
 	return key, ""
 }

@@ -1,0 +1,112 @@
+package reconcile
+
+import (
+	"encoding/json"
+
+	"github.com/waybill-hub/waybill/internal/compare"
+	"github.com/waybill-hub/waybill/internal/flow/decide"
+	"github.com/waybill-hub/waybill/internal/privacy"
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// private masks what is personal in the compared documents, in what is kept of a difference. Both sides' documents are of one kind: what one side's
+// mask says of a field holds for the other's too.
+type private struct {
+	masks  []*privacy.Mask
+	values privacy.Values
+}
+
+func (r *Run) private(docs ...[]byte) *private {
+	p := &private{}
+	known := false
+	for _, s := range []*side{r.left, r.right} {
+		m, ok := r.maskOf(s)
+		known = known || ok
+		if !m.None() {
+			p.masks = append(p.masks, m)
+		}
+	}
+	if m := r.mapped(""); !known && !m.None() {
+		p.masks = append(p.masks, m)
+	}
+	for _, doc := range docs {
+		for _, m := range p.masks {
+			m.Collect(doc, &p.values)
+		}
+	}
+	return p
+}
+
+// maskOf gives what is personal in a side's compared documents; false: they are as they are in a system that no flow reads.
+func (r *Run) maskOf(s *side) (*privacy.Mask, bool) {
+	switch {
+	case s.def.Then != nil:
+		for _, f := range r.c.Plan.Flows {
+			if f.Map == s.def.Then && f.To.System != "" {
+				return r.mapped(f.Name), true
+			}
+		}
+		return r.mapped(""), true
+	case s.def.Map != nil && s.flow != nil && s.flow.Map == s.def.Map:
+		return r.mapped(s.flow.Name), true
+	case s.def.Map != nil: // what another mapping makes of personal data nobody knows
+		return r.mapped(""), true
+	case s.flow != nil:
+		if f := r.c.Private.Flow(s.flow.Name); f != nil {
+			return f.Source, true
+		}
+		return nil, true
+	}
+	return nil, false
+}
+
+// mapped is the mask of what a flow's mapping makes; of no flow's, everything is personal where anything is.
+func (r *Run) mapped(flow string) *privacy.Mask {
+	if f := r.c.Private.Flow(flow); f != nil {
+		return f.Mapped
+	}
+	return nil
+}
+
+func (p *private) document(doc []byte) []byte {
+	for _, m := range p.masks {
+		doc = m.Document(doc, &p.values)
+	}
+	return doc
+}
+
+// field gives a field as it is kept: its path names elements of lists by their values.
+func (p *private) field(f *compare.Field) state.DifferentField {
+	value := func(b []byte) json.RawMessage {
+		text := p.values.Text(string(b))
+		switch {
+		case b == nil:
+			return nil
+		case !json.Valid([]byte(text)):
+			return json.RawMessage(`"` + privacy.Masked + `"`)
+		}
+		return json.RawMessage(text)
+	}
+	return state.DifferentField{Path: p.values.Text(f.Path), Left: value(f.Left), Right: value(f.Right), Rule: f.Rule, Owner: f.Owner}
+}
+
+// written is what a flow would send, as it is kept.
+func (r *Run) written(flow string, d *decide.Decision) json.RawMessage {
+	if d.Write == nil {
+		return nil
+	}
+	out := map[string]any{"action": d.Write.Action, "object": d.Write.Object, "local": d.Write.Local}
+	if doc := d.Write.Doc; json.Valid(doc) {
+		if m := r.mapped(flow); !m.None() {
+			var values privacy.Values
+			m.Collect(doc, &values)
+			doc = m.Document(doc, &values)
+		}
+		out["document"] = json.RawMessage(doc)
+	}
+	b, err := json.Marshal(out)
+	if err != nil {
+		return nil
+	}
+	return b
+}
