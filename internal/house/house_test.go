@@ -56,7 +56,7 @@ var may = map[string][]string{
 	"internal/submit":          {"internal/inbox", "internal/event", "internal/fault", "internal/state", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
 	"internal/intake": {"internal/guards", "internal/notice", "internal/publish", "internal/inbox", "internal/lease", "internal/relay", "internal/webhook", "internal/submit", "internal/event", "internal/fault", "internal/connector", "internal/state",
 		"internal/config", "internal/mapping", "internal/jsondoc", "internal/idset", "internal/lifecycle", "internal/schedule", "internal/failpoint"},
-	"internal/reconcile/plain": {"internal/connector", "internal/jsondoc", "internal/lifecycle"},
+	"internal/reconcile/plain": {"internal/compare", "internal/connector", "internal/jsondoc", "internal/lifecycle"},
 	"internal/privacy":         {"internal/config", "internal/mapping", "internal/schema", "internal/jsondoc"},
 	"internal/flow/calls":      {"internal/state", "internal/failpoint"},
 	"internal/flow/breaker":    {"internal/fault", "internal/lifecycle"},

@@ -279,7 +279,7 @@ func (c *Comparison) within(i int, l, r []byte) bool {
 		return false
 	}
 	b, err := jsondoc.ParseDecimal(c.forms[i].Text(r))
-	return err == nil && a.Sub(b).Abs().Cmp(*most) <= 0
+	return err == nil && most.Holds(a, b)
 }
 
 func (c *Comparison) different(l, r [][]byte) *Pair {

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/connector"
-	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
@@ -26,7 +26,7 @@ type Table struct {
 // Column is a column by its name on either side. Within, where not nil, is how far its numbers may lie apart.
 type Column struct {
 	Left, Right string
-	Within      *jsondoc.Decimal
+	Within      *compare.Bound
 }
 
 // Spec says what is compared: rows of the same key, column by column.

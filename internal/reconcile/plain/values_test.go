@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -130,7 +131,7 @@ func TestWithin(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := spec("id", "amount", "qty")
-		s.Columns[0].Within = &cent
+		s.Columns[0].Within = &compare.Bound{Amount: cent}
 		w.bothWays(t, s, Options{}, "different 2 amount:1/1.02", "different 3 amount:null/0", "different 4 qty:1/2")
 	})
 }
