@@ -158,7 +158,13 @@ func (s *postgresSession) Bounds(ctx context.Context, after [][]byte, every, n i
 	return got.Rows, nil
 }
 
-func castOf(oid uint32) string { return "::" + postgresTypes[oid].name }
+// castOf is the type in which a bound is given: a padded text without its blanks, as its values are.
+func castOf(oid uint32) string {
+	if oid == oidBpchar {
+		oid = oidText
+	}
+	return "::" + postgresTypes[oid].name
+}
 
 // indexed refuses what would read the whole table again and again.
 func (s *postgresSession) indexed() error {

@@ -188,6 +188,11 @@ func (s *postgresSession) prepare(q connector.PlainQuery) (why string) {
 			s.key = append(s.key, col.key(c.Form))
 		}
 	}
+	if mark := s.columns[s.o.Deleted]; s.o.Deleted != "" {
+		if mark == nil || mark.declared == "boolean" && mark.oid != oidBool || (mark.declared == "integer" || mark.declared == "unix" || mark.declared == "unix-ms") && !mark.integer() {
+			return "the column " + s.o.Deleted + ", which marks deleted rows, is of another type in the database than the settings say"
+		}
+	}
 	s.hash = fmt.Sprintf(`hashtextextended(%s COLLATE "C", %d)`, concat(digest), s.salt)
 	s.filter = s.present(q.Key)
 	s.serve()

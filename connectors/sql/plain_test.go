@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -167,6 +168,18 @@ func TestPlainSortedCopy(t *testing.T) {
 		}
 		if n != 9000 {
 			t.Errorf("%d rows", n)
+		}
+	}
+}
+
+// A mark of deleted rows that the database has in another type than the settings say is no condition: documents know what to make of it.
+func TestPlainDeleted(t *testing.T) {
+	p := newPostgres(t)
+	p.exec(t, "CREATE TABLE x (id bigint PRIMARY KEY, gone text)")
+	for _, typ := range []string{"boolean", "integer", "unix"} {
+		db := open(t, p, "objects: {x: {table: x, deleted: gone, columns: {id: integer, gone: "+typ+"}}}")
+		if _, err := db.PlainOpen(t.Context(), "x", connector.PlainQuery{Key: []connector.PlainColumn{{Name: "id", Form: connector.PlainInt}}}); !errors.Is(err, connector.ErrNotPlain) {
+			t.Errorf("%s: %v", typ, err)
 		}
 	}
 }
