@@ -6,7 +6,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/waybill
 FOR         ?= 10m
 
-.PHONY: build demo test test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat faults soak fuzz clean
+.PHONY: build demo test test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile faults soak fuzz clean
 COUNT       ?= 10
 RUNS        ?= 3
 
@@ -54,6 +54,9 @@ bench-road: ## the main job beside the build of a2de369 and Benthos 4.27, on bot
 
 bench-flat: build ## what the work costs against how much is kept: the pictures and tables of docs/flat
 	cd internal/test/flat && $(GO) run . --hub ../../../$(BIN) --out ../../../docs/flat $(ARGS)
+
+bench-reconcile: ## two tables of ROWS=10000000 rows in PostgreSQL compared, beside reading them and beside reladiff 0.6; the last line is the result
+	@GO="$(GO)" internal/test/reconcile
 
 faults: ## the short form of every fault, on both set-ups; needs Kafka, as in WAYBILL_TEST_KAFKA
 	@GO="$(GO)" ./internal/test/faults

@@ -70,6 +70,8 @@ What every connector does, and ` + "`internal/connector/connectortest`" + ` prov
 - **Values as they are.** A value that a document cannot show as it is, such as a date of the year 10000 or of 44 BC, infinity, NaN, a number of more
   than 128 digits, a day that does not exist or bytes that are no text, makes its record unreadable, with the column and the reason; nothing is cut or
   moved. What was read can be written back, and is the same.
+- **Rows as rows.** A database gives its tables as columns too, in the order of a key that two of them share, and digests of ranges of them, for
+  reconciliations of plain columns. A reading that fails or is cut off is never an end, and what cannot be compared so is said to be so.
 - **No secret comes out**, not in failures, not in logs, not when a server sends it back.
 - **Nowhere else.** Link-local and metadata addresses are refused, redirects and links to other servers are not followed.
 

@@ -34,6 +34,9 @@ type dialect interface {
 	lockWait() string
 	// probe is a query for a number that shows whether the database works.
 	probe() string
+	// lag is a query for the milliseconds by which the database lags behind the one that it copies, or the slowest of its copies behind it; empty where
+	// there are none.
+	lag() string
 	// text selects a column as text.
 	text(column string) string
 	// era gives the text of a time, of the years 0 to 9999, as the database reads it.
@@ -207,7 +210,8 @@ func password(connection string) string {
 	return cfg.Password
 }
 
-func openPostgres(connection string, conns int) (*sql.DB, error) {
+// postgresConfig is how the hub connects to PostgreSQL.
+func postgresConfig(connection string) (*pgx.ConnConfig, error) {
 	cfg, err := pgx.ParseConfig(connection)
 	if err != nil {
 		return nil, err
@@ -217,6 +221,14 @@ func openPostgres(connection string, conns int) (*sql.DB, error) {
 	cfg.RuntimeParams["timezone"] = "UTC"
 	cfg.RuntimeParams["datestyle"] = "ISO"
 	cfg.RuntimeParams["application_name"] = "waybill"
+	return cfg, nil
+}
+
+func openPostgres(connection string, conns int) (*sql.DB, error) {
+	cfg, err := postgresConfig(connection)
+	if err != nil {
+		return nil, err
+	}
 	db := stdlib.OpenDB(*cfg)
 	db.SetConnMaxIdleTime(5 * time.Minute) // before a firewall forgets the connection
 	db.SetMaxOpenConns(conns)
@@ -228,3 +240,11 @@ func openPostgres(connection string, conns int) (*sql.DB, error) {
 func (db *database) reading(ctx context.Context) (*sql.Tx, error) {
 	return db.sql.BeginTx(ctx, &sql.TxOptions{Isolation: db.dialect.oneState(), ReadOnly: true})
 }
+
+// lag is of a server that copies another one, or is copied; where the user may not see that, nothing lags.
+func (postgres) lag() string {
+	return `SELECT (1000 * coalesce(CASE WHEN NOT pg_is_in_recovery() THEN (SELECT max(extract(epoch from replay_lag)) FROM pg_stat_replication)
+		WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0 ELSE extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) END, 0))::bigint`
+}
+
+func (sqlite) lag() string { return "" }

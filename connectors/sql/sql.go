@@ -52,7 +52,8 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	case "sqlite":
 		db.dialect = sqlite{}
 		lanes = 1 // it has one writer: to wait here is cheaper, and fairer, than to wait in the database
-		open = func(conns int) (*sql.DB, error) { return openSQLite(s.Path(set.Path), conns, set.Timeout) }
+		db.file = s.Path(set.Path)
+		open = func(conns int) (*sql.DB, error) { return openSQLite(db.file, conns, set.Timeout) }
 	case "postgres":
 		db.dialect = postgres{}
 		db.scrub.Add(password(set.URL.Reveal()))
@@ -66,21 +67,31 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 		return nil, fmt.Errorf("open database: %w", errors.Join(db.scrub.Error(err), db.sql.Close()))
 	}
 	db.probing.SetMaxIdleConns(0)
+	if db.measuring, err = open(1); err != nil {
+		return nil, fmt.Errorf("open database: %w", errors.Join(db.scrub.Error(err), db.sql.Close(), db.probing.Close()))
+	}
+	db.measuring.SetConnMaxIdleTime(measuringIdle)
 	return db, nil
 }
+
+// measuringIdle is how long the connection of a comparison's measurements outlives it.
+const measuringIdle = 30 * time.Second
 
 // database is one configured database.
 type database struct {
 	name string
 	set  *settings
+	file string // of SQLite, with its folder
 	sql  *sql.DB
 	// probing makes a connection of its own for every probe: it says whether the database lets the hub in, not how busy the hub is with it.
 	probing *sql.DB
-	dialect dialect
-	zone    *time.Location
-	clock   lifecycle.Clock
-	scrub   connector.Scrubber
-	changes *gather.Queue[*pending]
+	// measuring is for the time that a call takes while much is read.
+	measuring *sql.DB
+	dialect   dialect
+	zone      *time.Location
+	clock     lifecycle.Clock
+	scrub     connector.Scrubber
+	changes   *gather.Queue[*pending]
 }
 
 var (
@@ -95,7 +106,9 @@ var (
 func (db *database) Objects() []string { return slices.Sorted(maps.Keys(db.set.Objects)) }
 
 // Close closes all connections.
-func (db *database) Close() error { return errors.Join(db.sql.Close(), db.probing.Close()) }
+func (db *database) Close() error {
+	return errors.Join(db.sql.Close(), db.probing.Close(), db.measuring.Close())
+}
 
 // Timeout bounds one call.
 func (db *database) Timeout() time.Duration { return db.set.Timeout }

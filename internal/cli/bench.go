@@ -16,6 +16,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/bench"
 	"github.com/waybill-hub/waybill/internal/bench/road"
+	"github.com/waybill-hub/waybill/internal/bench/rows"
 )
 
 func (e *env) benchCommand() *cobra.Command {
@@ -76,7 +77,7 @@ func (e *env) benchCommand() *cobra.Command {
 	f.StringVar(&o.Dir, "dir", "", "keep the broker's and the hub's data in this directory, which must be empty (default: a temporary one)")
 	f.StringVar(&o.CPUProfile, "cpuprofile", "", "write a CPU profile of the hub in the first run to this file")
 	f.StringVar(&o.AllocProfile, "allocprofile", "", "orders, road: write what the hub has allocated in the first run to this file")
-	c.AddCommand(e.benchBrokerCommand(), e.benchEchoCommand(), e.benchTargetCommand(), e.benchSendCommand())
+	c.AddCommand(e.benchBrokerCommand(), e.benchEchoCommand(), e.benchTargetCommand(), e.benchSendCommand(), e.benchRowsCommand())
 	return c
 }
 
@@ -188,4 +189,44 @@ func (e *env) benchSendCommand() *cobra.Command {
 			}
 			return road.Send(c.Context(), args[0], n[0], n[1], n[2], n[3], n[4], e.out)
 		})}
+}
+
+// benchRowsCommand is a part of `make bench-reconcile`.
+func (e *env) benchRowsCommand() *cobra.Command {
+	o := rows.Options{Out: e.out}
+	right, p := false, profile{}
+	c := &cobra.Command{Use: "rows make|reading|streamed|pushed|expected LEFT [RIGHT]", Short: "A part of the measurement of comparisons: fills the table of a PostgreSQL database, or compares those of two",
+		Hidden: true, Args: cobra.RangeArgs(1, 3),
+		RunE: do(func(c *cobra.Command, args []string) error {
+			if o.Rows < 1 || o.Differences < 1 || o.Differences > o.Rows {
+				return usage("--rows and --differences are at least 1, and there are no more differences than rows")
+			}
+			o.Mode = args[0]
+			if len(args) > 1 {
+				o.Left = args[1]
+			}
+			switch {
+			case o.Mode == "make" && len(args) == 2:
+				return o.Make(c.Context(), o.Left, right)
+			case o.Mode == rows.Expected, len(args) == 3 && slices.Contains([]string{rows.Reading, rows.Streamed, rows.Pushed}, o.Mode):
+			default:
+				return usage("%s takes other arguments", o.Mode)
+			}
+			if len(args) > 2 {
+				o.Right = args[2]
+			}
+			stop, err := p.start()
+			if err != nil {
+				return err
+			}
+			return errors.Join(rows.Run(c.Context(), o), stop())
+		})}
+	f := c.Flags()
+	f.IntVar(&o.Rows, "rows", 1_000_000, "rows of the tables")
+	f.IntVar(&o.Differences, "differences", 1_000, "rows that differ")
+	f.IntVar(&o.Wide, "wide", 0, "bytes of each row's name (default: about 40)")
+	f.BoolVar(&o.Unthrottled, "unthrottled", false, "do not wait for databases that suffer")
+	f.BoolVar(&right, "right", false, "make: the right side's table")
+	p.flags(c)
+	return c
 }

@@ -189,7 +189,7 @@ func TestBound(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		x, by := amounts.Draw(rt, "x"), amounts.Draw(rt, "by").Abs()
 		b := Bound{Amount: by}
-		if !b.holds(x, x.Add(by)) || !b.holds(x.Sub(by), x) || b.holds(x, x.Add(by).Add(tiny.Amount)) || b.holds(x.Sub(by).Sub(tiny.Amount), x) {
+		if !b.Holds(x, x.Add(by)) || !b.Holds(x.Sub(by), x) || b.Holds(x, x.Add(by).Add(tiny.Amount)) || b.Holds(x.Sub(by).Sub(tiny.Amount), x) {
 			rt.Fatalf("%s around %s", by, x)
 		}
 	})

@@ -186,5 +186,5 @@ func (t *Total) line(l, r *sum) (line TotalLine, same bool) {
 	if within == nil {
 		within = &Bound{}
 	}
-	return line, within.holds(a, b)
+	return line, within.Holds(a, b)
 }

@@ -38,7 +38,7 @@ func (r *Rule) same(in *scope, a, b jsondoc.Value) bool {
 			x, xok := amount(a)
 			y, yok := amount(b)
 			if xok && yok {
-				return bound.holds(x, y)
+				return bound.Holds(x, y)
 			}
 		}
 	case Time:
@@ -160,8 +160,8 @@ func amount(v jsondoc.Value) (jsondoc.Decimal, bool) {
 	return d, err == nil
 }
 
-// holds reports whether two amounts are no further apart; at the bound they are not.
-func (b *Bound) holds(x, y jsondoc.Decimal) bool {
+// Holds reports whether two amounts are no further apart; at the bound they are not.
+func (b *Bound) Holds(x, y jsondoc.Decimal) bool {
 	apart := x.Sub(y).Abs()
 	if !b.Percent {
 		return apart.Cmp(b.Amount) <= 0

@@ -1,0 +1,185 @@
+package sql
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/connector/connectortest"
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// plainRows is how many rows the suite's tables have: several pages.
+const plainRows = 9_000
+
+func TestPlain(t *testing.T) {
+	for name, key := range map[string]struct {
+		sqlite, postgres string // the table's beginning and end
+		columns, key     string
+		values           string // of row n
+	}{
+		"integer":   {"id INTEGER PRIMARY KEY", "id bigint PRIMARY KEY", "id: integer", "id", "n * 37 - 40000"},
+		"smallint":  {"id INT UNIQUE", "id integer UNIQUE", "id: integer", "id", "n * 3"},
+		"text":      {"id text UNIQUE", `id text COLLATE "C" UNIQUE`, "id: text", "id", "substr('zaÉé' || n, 1 + n % 4) || ':' || n"},
+		"composite": {"a text NOT NULL, id INTEGER NOT NULL", `a varchar(20) COLLATE "C" NOT NULL, id smallint NOT NULL`, "a: text, id: integer", "a id", "'k' || (n % 90), n / 90"},
+		"decimal":   {"id numeric UNIQUE", "id numeric UNIQUE", "id: decimal", "id", "n / 8.0 - 100"},
+		"unix":      {"id INTEGER UNIQUE", "id bigint UNIQUE", "id: unix", "id", "n * 86400"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, p *place) {
+				head, end := key.sqlite, map[bool]string{true: ", UNIQUE (a, id)"}[name == "composite"]
+				if p.kind == "postgres" {
+					head = key.postgres
+				}
+				p.exec(t, "CREATE TABLE x ("+head+", name text, amount numeric(12,4), on_hand boolean, changed "+map[string]string{"sqlite": "text", "postgres": "timestamptz"}[p.kind]+
+					", day "+map[string]string{"sqlite": "text", "postgres": "date"}[p.kind]+", extra "+map[string]string{"sqlite": "text", "postgres": "jsonb"}[p.kind]+end+")")
+				p.exec(t, "WITH RECURSIVE g(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM g WHERE n < "+fmt.Sprint(plainRows-1)+") INSERT INTO x SELECT "+key.values+
+					", 'name ' || n, n / 4.0, n % 2 = 0, '2026-01-02T03:04:05Z', '2026-01-02', NULL FROM g")
+				unkeyed := 0
+				if strings.Contains(head, "UNIQUE") && !strings.Contains(head, "NOT NULL") {
+					unkeyed = 3
+					for range unkeyed {
+						p.exec(t, "INSERT INTO x (name) VALUES ('no key')")
+					}
+				}
+				if p.kind == "postgres" {
+					p.exec(t, "ANALYZE x")
+				}
+				connectortest.Plain(t, func(t *testing.T) *connectortest.PlainSubject {
+					db := open(t, p, "objects: {x: {table: x, id: id, columns: {"+key.columns+", name: text, amount: decimal, on_hand: boolean, changed: timestamp, day: date, extra: json}}}")
+					return &connectortest.PlainSubject{Reader: db, Object: "x", Key: strings.Fields(key.key), Columns: []string{"name", "amount", "on_hand", "changed", "day"},
+						Other: "extra", Rows: plainRows, Unkeyed: unkeyed}
+				})
+			})
+		})
+	}
+}
+
+// What cannot be compared as plain columns is said from the settings alone.
+func TestPlainSettings(t *testing.T) {
+	s := settingsOf(t, `connector: sql
+driver: sqlite
+path: x.db
+objects:
+  x: {table: x, columns: {id: integer, name: text, extra: json}, children: {lines: {table: l, parent: x, key: n, columns: {n: integer}}}}
+  in: {table: y, columns: {id: integer}, interface: {}}
+`)
+	got := Kind{}.Plain(s, "x")
+	if got.Group != "sql/sqlite" || fmt.Sprint(got.Columns) != "[id name]" || len(got.Others) != 2 || got.Others["lines"] == "" || got.Others["extra"] == "" {
+		t.Errorf("%+v", got)
+	}
+	for _, name := range []string{"in", "other"} {
+		if got := (Kind{}).Plain(s, name); got.Group != "" || got.Why == "" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// An index that does not give the order of bytes, or is not there, is asked for.
+func TestPlainServed(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		collation := map[string]string{"sqlite": "NOCASE", "postgres": `"und-x-icu"`}[p.kind]
+		p.exec(t, "CREATE TABLE x (id text COLLATE "+collation+" UNIQUE, n integer, o integer NOT NULL)")
+		p.exec(t, "CREATE INDEX by_n ON x (n)")
+		p.exec(t, "CREATE UNIQUE INDEX by_o ON x (o DESC)")
+		db := open(t, p, "objects: {x: {table: x, columns: {id: text, n: integer, o: integer}}}")
+		served := func(column string, form connector.PlainForm) connector.PlainKeys {
+			t.Helper()
+			s, err := db.PlainOpen(t.Context(), "x", connector.PlainQuery{Key: []connector.PlainColumn{{Name: column, Form: form}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			return s.Served()
+		}
+		if k := served("id", connector.PlainText); k.Ordered || !k.Unique || !strings.Contains(k.Hint, map[string]string{"sqlite": "COLLATE BINARY", "postgres": `COLLATE "C"`}[p.kind]) {
+			t.Errorf("%+v", k)
+		}
+		if k := served("n", connector.PlainInt); !k.Ordered || k.Unique || k.Hint == "" {
+			t.Errorf("%+v", k)
+		}
+		if k := served("o", connector.PlainInt); !k.Unique || k.Ordered != (p.kind == "postgres") {
+			t.Errorf("%+v", k)
+		}
+		p.exec(t, strings.Replace(served("id", connector.PlainText).Hint, "INDEX … ON", "INDEX by_id ON", 1))
+		if k := served("id", connector.PlainText); !k.Ordered || !k.Unique || k.Hint != "" {
+			t.Errorf("with the index: %+v", k)
+		}
+	})
+}
+
+// A connection that is lost is a failure, and no end of the rows; the failure says nothing that it should not.
+func TestPlainConnectionLost(t *testing.T) {
+	p := newPostgres(t)
+	p.exec(t, "CREATE TABLE x (id bigint PRIMARY KEY, name text)")
+	p.exec(t, "INSERT INTO x SELECT g, repeat('a', 100) FROM generate_series(1, 20000) g")
+	db := open(t, p, "objects: {x: {table: x, columns: {id: integer, name: text}}}")
+	s, err := db.PlainOpen(t.Context(), "x", connector.PlainQuery{Key: []connector.PlainColumn{{Name: "id", Form: connector.PlainInt}}, Columns: []connector.PlainColumn{{Name: "name", Form: connector.PlainText}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	rows := s.Rows(connector.KeyRange{})
+	for n := 0; ; n++ {
+		ok, err := rows.Next(t.Context())
+		if err != nil {
+			if f, is := fault.As(err); !is || f.Kind != fault.Unavailable || n < 10 {
+				t.Errorf("after %d rows: %v", n, err)
+			}
+			return
+		}
+		if !ok {
+			t.Fatalf("it says that there are %d rows", n)
+		}
+		if n == 10 {
+			p.exec(t, "SELECT pg_terminate_backend($1)", s.(*postgresSession).conn.PID())
+		}
+	}
+}
+
+// Of what SQLite sorts itself because no index does, pages come from the sorted copy.
+func TestPlainSortedCopy(t *testing.T) {
+	p := newSQLite(t)
+	p.exec(t, "CREATE TABLE x (id text COLLATE NOCASE, n integer)")
+	p.exec(t, "WITH RECURSIVE g(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM g WHERE n < 8999) INSERT INTO x SELECT substr('zAbÉ', 1 + n % 4) || n, n FROM g")
+	db := open(t, p, "objects: {x: {table: x, columns: {id: text, n: integer}}}")
+	s, err := db.PlainOpen(t.Context(), "x", connector.PlainQuery{Key: []connector.PlainColumn{{Name: "id", Form: connector.PlainText}}, Columns: []connector.PlainColumn{{Name: "n", Form: connector.PlainInt}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 2 {
+		rows, last, n := s.Rows(connector.KeyRange{}), "", 0
+		for ; ; n++ {
+			ok, err := rows.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			v, err := rows.Row()
+			if err != nil || string(v[0]) <= last {
+				t.Fatalf("%q comes after %q: %v", v[0], last, err)
+			}
+			last = string(v[0])
+		}
+		if n != 9000 {
+			t.Errorf("%d rows", n)
+		}
+	}
+}
+
+// A mark of deleted rows that the database has in another type than the settings say is no condition: documents know what to make of it.
+func TestPlainDeleted(t *testing.T) {
+	p := newPostgres(t)
+	p.exec(t, "CREATE TABLE x (id bigint PRIMARY KEY, gone text)")
+	for _, typ := range []string{"boolean", "integer", "unix"} {
+		db := open(t, p, "objects: {x: {table: x, deleted: gone, columns: {id: integer, gone: "+typ+"}}}")
+		if _, err := db.PlainOpen(t.Context(), "x", connector.PlainQuery{Key: []connector.PlainColumn{{Name: "id", Form: connector.PlainInt}}}); !errors.Is(err, connector.ErrNotPlain) {
+			t.Errorf("%s: %v", typ, err)
+		}
+	}
+}
