@@ -25,6 +25,8 @@ type Comparing interface {
 	Differences(ctx context.Context, f state.DifferenceFilter) ([]state.Difference, error)
 	// CancelRun asks for the end of a run; state.ErrBusy where it is over.
 	CancelRun(ctx context.Context, id int64, who, note string) (*state.Comparison, error)
+	// Forget takes away what a rule remembers of an object, by its id in its system.
+	Forget(ctx context.Context, rule, object, who, note string) error
 	// RepairRun wants a run that repairs what another has found; *UnderWay as Want has it, state.ErrBusy where the other is not over.
 	RepairRun(ctx context.Context, id int64, q RepairRequest, who string) (*state.Comparison, error)
 }
@@ -217,6 +219,35 @@ func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request, who string) {
 	}
 	run, err := s.hub.CancelRun(r.Context(), id, who, q.Note)
 	s.wanted(w, r, run, err)
+}
+
+// ForgetRequest names an object of which a rule is to forget what it remembers. Note is why; it goes to the audit.
+type ForgetRequest struct {
+	Object string `json:"object" text:"some"`
+	Note   string `json:"note,omitempty"`
+}
+
+// Forgotten says of what a rule remembers nothing any more.
+type Forgotten struct {
+	Rule   string `json:"rule"`
+	Object string `json:"object"`
+}
+
+func (s *Server) forget(w http.ResponseWriter, r *http.Request, who string) {
+	var q ForgetRequest
+	if !body(w, r, &q, 8<<10) {
+		return
+	}
+	if q.Object == "" {
+		problem(w, http.StatusBadRequest, "object is missing: the object's id in its system, as violations name it")
+		return
+	}
+	name := r.PathValue("name")
+	if err := s.hub.Forget(r.Context(), name, q.Object, who, q.Note); err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, Forgotten{Rule: name, Object: q.Object})
 }
 
 func (s *Server) repairRun(w http.ResponseWriter, r *http.Request, who string) {

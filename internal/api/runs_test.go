@@ -79,6 +79,12 @@ func (s *stub) CancelRun(_ context.Context, id int64, who, note string) (*state.
 	}
 	return &state.Comparison{ID: id, State: state.RunRunning, Cancel: state.Why(who, note)}, s.err
 }
+func (s *stub) Forget(_ context.Context, rule, object, _, _ string) error {
+	if rule != "terms" || object != "C1" {
+		return state.ErrNotFound
+	}
+	return s.err
+}
 func (s *stub) RepairRun(_ context.Context, id int64, q RepairRequest, who string) (*state.Comparison, error) {
 	if id == 5 {
 		return nil, &Invalid{Detail: "there is nothing to repair"}

@@ -87,6 +87,7 @@ func (s *Server) routes() []route {
 		read("GET /api/v1/rules", s.rules),
 		write("POST /api/v1/rules/{name}/run", s.want(state.RunRule)),
 		read("GET /api/v1/rules/{name}/runs", s.runs(state.RunRule)),
+		write("POST /api/v1/rules/{name}/forget", s.forget),
 		read("GET /api/v1/runs/{id}", s.run),
 		read("GET /api/v1/runs/{id}/differences", s.differences),
 		read("GET /api/v1/runs/{id}/report", s.report),

@@ -78,3 +78,8 @@ func (r ruleHub) Late(ctx context.Context, flows []string) (map[string]rules.Lat
 	}
 	return out, err
 }
+
+// Forget takes away what a rule remembers of an object, also of a rule that the files have no more.
+func (h *Hub) Forget(ctx context.Context, rule, object, who, note string) error {
+	return h.store.ForgetRemembered(ctx, rule, object, who, note)
+}

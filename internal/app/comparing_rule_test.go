@@ -93,7 +93,7 @@ func TestRuleOfTheHub(t *testing.T) {
 	if v := stands(); v.State != status.Drift || !strings.Contains(v.Why, "2 left") {
 		t.Errorf("more than that: %+v", v)
 	}
-	if err := hub.store.ForgetRemembered(t.Context(), "in-the-east", "3", "ann", "that is agreed"); err != nil {
+	if err := hub.Forget(t.Context(), "in-the-east", "3", "ann", "that is agreed"); err != nil {
 		t.Error(err)
 	}
 	execSQL(t, east, "UPDATE sales SET amount = '102.50' WHERE num = 'SO-02'")

@@ -45,7 +45,7 @@ func (e *env) ruleCommand() *cobra.Command {
 Ctrl-C asks the hub to end the run; a second one leaves it running.
 
 It exits 0 when the rule holds, 1 when it does not or the run failed, 3 when no hub answers.`)
-	c.AddCommand(k.runs(), k.show(), k.cancel())
+	c.AddCommand(k.runs(), k.show(), k.cancel(), e.forgetCommand())
 	return c
 }
 

@@ -24,6 +24,7 @@ func FuzzRun(f *testing.F) {
 			f.Add(string(data))
 		}
 	}
+	f.Add("rule: stock-not-negative\ncases:\n  - name: a\n    now: \"2026-01-01T00:00:00Z\"\n    given: {source: {sku: A, on_hand: -1, location: {code: W}}}\n    violation: there are\n    key: A@W\n")
 	k := knownOf(load(f, "testdata/project"))
 	f.Fuzz(func(t *testing.T, text string) {
 		file := File{Name: "f_test.yaml", Data: []byte(text), Dir: os.DirFS("testdata/run"), Embedded: true}

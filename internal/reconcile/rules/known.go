@@ -78,14 +78,16 @@ func (k *knowledge) Explain(ctx context.Context, objects []Object) (Explanation,
 			k.late = map[string]Lateness{}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(k.late)) {
-		e := Explanation{Reason: state.ExplainedInFlight, Text: "the flow " + name + " has not decided what had come in: " + k.late[name].Why}
-		if k.late[name].Stands {
-			e.Reason = state.ExplainedStands
-		}
-		return e, nil
+	names := slices.Sorted(maps.Keys(k.late))
+	if len(names) == 0 {
+		return Explanation{}, nil
 	}
-	return Explanation{}, nil
+	l := k.late[names[0]]
+	e := Explanation{Reason: state.ExplainedInFlight, Text: "the flow " + names[0] + " has not decided what had come in: " + l.Why}
+	if l.Stands {
+		e.Reason = state.ExplainedStands
+	}
+	return e, nil
 }
 
 // object looks for messages of one object that are not delivered.
