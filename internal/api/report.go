@@ -17,6 +17,9 @@ const (
 	reportPiece = 64 << 10
 )
 
+// mostBooks is how many workbooks are made at once: each takes tens of megabytes.
+const mostBooks = 2
+
 // report streams what a run has found as a file. Where that breaks off, so does the connection: half of a report is none.
 func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 	id, ok := pathID(w, r)
@@ -45,6 +48,14 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 	rep := &report.Report{Run: run, Head: RunView(run), Next: func(after int) ([]state.Difference, error) {
 		return s.hub.Differences(r.Context(), state.DifferenceFilter{Run: id, After: after, Limit: 1000})
 	}}
+	if form == "xlsx" {
+		select {
+		case s.books <- struct{}{}:
+			defer func() { <-s.books }()
+		case <-r.Context().Done():
+			return // nobody waits for it any more
+		}
+	}
 	to := &patient{w: w, control: http.NewResponseController(w)}
 	to.begin = func() {
 		w.Header().Set("Content-Type", report.MediaType(form))

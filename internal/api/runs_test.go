@@ -10,7 +10,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,6 +126,53 @@ func TestReport(t *testing.T) {
 	// What fails before the first piece is a problem like any other.
 	if w := call(server(&stub{err: errors.New("the store has gone")}), "GET", "/api/v1/runs/6/report", "", nil); w.Code != 503 {
 		t.Errorf("without a store: %d %s", w.Code, w.Body)
+	}
+}
+
+// slowly is a hub whose differences come when they are let.
+type slowly struct {
+	stub
+	come chan struct{}
+	now  atomic.Int32
+	over atomic.Bool // more asked at once than may
+}
+
+func (s *slowly) Differences(ctx context.Context, _ state.DifferenceFilter) ([]state.Difference, error) {
+	if s.now.Add(1) > mostBooks {
+		s.over.Store(true)
+	}
+	defer s.now.Add(-1)
+	select {
+	case s.come <- struct{}{}:
+	case <-ctx.Done():
+	}
+	return nil, ctx.Err()
+}
+
+// Few workbooks are made at once; who goes away while waiting for one makes none.
+func TestBooksWait(t *testing.T) {
+	hub := &slowly{come: make(chan struct{})}
+	s := server(hub)
+	var all sync.WaitGroup
+	get := func(ctx context.Context) {
+		call(s, "GET", "/api/v1/runs/6/report?format=xlsx", "", func(r *http.Request) { *r = *r.WithContext(ctx) })
+	}
+	for range mostBooks {
+		all.Go(func() { get(t.Context()) })
+	}
+	for hub.now.Load() < mostBooks {
+		runtime.Gosched()
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	get(gone) // returns at once
+	all.Go(func() { get(t.Context()) })
+	for range mostBooks + 1 {
+		<-hub.come
+	}
+	all.Wait()
+	if hub.over.Load() || len(s.books) != 0 {
+		t.Errorf("more at once than may: %v; %d places taken", hub.over.Load(), len(s.books))
 	}
 }
 

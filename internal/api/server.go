@@ -46,11 +46,12 @@ type Server struct {
 	guard *access.Guard
 	// allowed are the methods by path.
 	allowed map[string][]string
+	books   chan struct{} // holds one for each workbook that is made
 }
 
 // New makes the handler for everything under /.
 func New(hub Hub, cfg Config) *Server {
-	s := &Server{hub: hub, cfg: cfg, mux: http.NewServeMux()}
+	s := &Server{hub: hub, cfg: cfg, mux: http.NewServeMux(), books: make(chan struct{}, mostBooks)}
 	s.guard = access.NewGuard(access.Config{Clock: cfg.Clock, Log: cfg.Log, Refused: cfg.Refused}, cfg.Access)
 	routes := s.routes()
 	for _, r := range routes {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"database/sql"
 	"errors"
 	"path/filepath"
 	"reflect"
@@ -112,6 +113,32 @@ func TestDamagedDifference(t *testing.T) {
 	for i, d := range got {
 		if whole := i == 4; d.N != i+1 || d.Kind != state.DiffDifferent || strings.Contains(d.Text, "cannot be read") == whole || (d.Reason == state.ReasonRefused) == whole {
 			t.Errorf("%+v", d)
+		}
+	}
+}
+
+// What hubs ask for every second is found by an index of its own, however many runs are kept.
+func TestRunsAreFoundByIndex(t *testing.T) {
+	s, err := Open(t.Context(), Config{SQLite: filepath.Join(t.TempDir(), "waybill.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for q, index := range map[string]string{"SELECT id FROM comparisons WHERE finished = 0 ORDER BY " + openOrder + " DESC LIMIT 100": "comparisons_open", lastQuery: "comparisons_last"} {
+		var plan strings.Builder
+		err := eachOf(t.Context(), s.read, s.d, func(r *sql.Rows) error {
+			var id, parent, unused int
+			var detail string
+			err := r.Scan(&id, &parent, &unused, &detail)
+			plan.WriteString(detail + "; ")
+			return err
+		}, "EXPLAIN QUERY PLAN "+q)
+		if err != nil || !strings.Contains(plan.String(), index) {
+			t.Errorf("%s: %s %v", q, plan.String(), err)
 		}
 	}
 }
