@@ -74,7 +74,7 @@ func (r ruleHub) Late(ctx context.Context, flows []string) (map[string]rules.Lat
 	late, err := r.compareHub.Late(ctx, flows, r.mark)
 	out := make(map[string]rules.Lateness, len(late))
 	for name, l := range late {
-		out[name] = rules.Lateness(l)
+		out[name] = rules.Lateness{Why: l.Why, Stands: l.Stands}
 	}
 	return out, err
 }

@@ -1,8 +1,10 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/waybill-hub/waybill/internal/spill"
 )
@@ -41,7 +43,7 @@ func (r *Run) compare(ctx context.Context, left, right, out *spill.Sorter, count
 	for seen := 0; ; seen++ {
 		p, err := j.next()
 		if err != nil {
-			return err
+			return fmt.Errorf("compare: %w", err)
 		}
 		if p == nil {
 			break
@@ -88,7 +90,8 @@ func (c *comparing) take(p *pair) (same bool, err error) {
 const (
 	isAlone byte = iota
 	isPaired
-	isSame // paired, and both halves are the same
+	isSame     // paired, and both halves are the same
+	isUnwanted // paired, and nobody wants either half
 )
 
 // gather compares a pair of which both halves are there, and puts what is there under its fields: another object of the same fields may be its double, and
@@ -100,8 +103,11 @@ func (c *comparing) gather(p *pair) error {
 		if err != nil {
 			return err
 		}
-		if is = isPaired; same {
+		switch is = isPaired; {
+		case same:
 			is = isSame
+		case p.outOfScope():
+			is = isUnwanted
 		}
 	}
 	for _, h := range []struct {
@@ -126,8 +132,8 @@ func (c *comparing) gather(p *pair) error {
 		} else {
 			half.right = h.e
 		}
-		b := append([]byte{is, byte(len(p.key) >> 8), byte(len(p.key))}, p.key...)
-		if err := c.fields.Add(key, half.append(b)); err != nil {
+		b := half.append(appendText([]byte{is}, p.key))
+		if err := c.fields.Add(key, b); err != nil {
 			return err
 		}
 	}
@@ -139,8 +145,10 @@ type group struct {
 	key         string
 	left, right *entry // of a pair
 	pairKey     string
-	same        bool // the pair's halves are
-	alone       []*pair
+	is          byte // what is known of the pair
+	// alone are the others, of the left and the right side, with their keys.
+	alone [2]several
+	keys  map[*entry]string
 }
 
 // byFields goes through everything by its fields.
@@ -165,7 +173,7 @@ func (c *comparing) byFields(ctx context.Context) error {
 			if err := c.close(g); err != nil {
 				return err
 			}
-			g = &group{key: string(key)}
+			g = &group{key: string(key), keys: map[*entry]string{}}
 		}
 		if err := g.add(b); err != nil {
 			return err
@@ -174,22 +182,28 @@ func (c *comparing) byFields(ctx context.Context) error {
 }
 
 func (g *group) add(b []byte) error {
-	if len(b) < 3 {
+	if len(b) == 0 {
 		return errEntry
 	}
-	is, n := b[0], int(b[1])<<8|int(b[2])
-	if b = b[3:]; len(b) < n {
-		return errEntry
+	is := b[0]
+	key, b, err := takeText(b[1:])
+	if err != nil {
+		return err
 	}
-	p, err := readPair(b[:n], b[n:])
+	p, err := readPair(key, b)
 	if err != nil {
 		return err
 	}
 	switch {
-	case is == isAlone && len(g.alone) < 2*mostDoubled:
-		g.alone = append(g.alone, p)
-	case is != isAlone && (g.pairKey == "" || g.pairKey == p.key):
-		if g.pairKey, g.same = p.key, is == isSame; p.left != nil {
+	case is == isAlone:
+		e, n := p.left, 0
+		if e == nil {
+			e, n = p.right, 1
+		}
+		g.keys[e] = p.key
+		delete(g.keys, g.alone[n].add(e))
+	case g.pairKey == "" || g.pairKey == p.key:
+		if g.pairKey, g.is = p.key, is; p.left != nil {
 			g.left = p.left
 		} else {
 			g.right = p.right
@@ -200,64 +214,72 @@ func (g *group) add(b []byte) error {
 
 // close says what the objects of one group are: doubles of one that is paired, halves of one another, or alone.
 func (c *comparing) close(g *group) error {
-	var left, right []*pair
-	for _, p := range g.alone {
-		if p.left != nil {
-			left = append(left, p)
-		} else {
-			right = append(right, p)
-		}
-	}
-	if len(left) == 0 && len(right) == 0 {
+	if len(g.alone[0].of) == 0 && len(g.alone[1].of) == 0 {
 		return nil
 	}
-	whole := &pair{key: g.pairKey, left: g.left, right: g.right}
-	if whole.key == "" {
-		whole.key = g.key
-	}
-	switch {
-	case len(left) > 0 && (g.left != nil || len(left) > 1):
-		for _, p := range left {
-			if whole.left == nil {
-				whole.left = p.left
-			} else {
-				whole.more = append(whole.more, p.left)
+	sides := g.alone
+	for n, paired := range []*entry{g.left, g.right} {
+		if paired == nil {
+			continue
+		}
+		with := several{of: []*entry{paired}, unnamed: g.alone[n].unnamed}
+		for _, e := range g.alone[n].of {
+			if e.own != paired.own { // else a list has given it twice
+				with.of = append(with.of, e)
 			}
 		}
-		left = nil
-	case len(right) > 0 && (g.right != nil || len(right) > 1):
-		whole.moreRight = true
-		for _, p := range right {
-			if whole.right == nil {
-				whole.right = p.right
-			} else {
-				whole.more = append(whole.more, p.right)
-			}
-		}
-		right = nil
-	case len(left) == 1 && len(right) == 1:
-		whole.left, whole.right = left[0].left, right[0].right
-		_, err := c.take(whole)
-		return err
+		sides[n] = with
 	}
-	if len(whole.more) > 0 {
-		if len(right) == 1 && whole.right == nil {
-			whole.right, right = right[0].right, nil
-		}
-		if c.count && g.pairKey != "" { // its pair was counted
-			c.r.sum.Compared--
-			if g.same {
-				c.r.sum.Equal--
-			}
-		}
-		if _, err := c.take(whole); err != nil {
-			return err
+	key, whole := g.key, g.left != nil && g.right != nil // else the pair has other fields on its other side, and stays what it is
+	if whole {
+		key = g.pairKey
+	}
+	pairs := pairsOf(key, sides[0], sides[1])
+	doubled := len(pairs[0].more) > 0
+	if !doubled && g.pairKey != "" { // the pair is taken already, and its halves have no doubles
+		return c.takeAlone(g)
+	}
+	if doubled && whole && c.count && g.is != isUnwanted { // its pair was counted
+		c.r.sum.Compared--
+		if g.is == isSame {
+			c.r.sum.Equal--
+		} else {
+			c.r.progress.Candidates--
 		}
 	}
-	for _, p := range append(left, right...) {
+	for _, p := range pairs {
+		if !doubled && (p.left == nil || p.right == nil) {
+			p.key = cmp.Or(g.keys[p.left], g.keys[p.right])
+		}
 		if _, err := c.take(p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// takeAlone takes what is alone in a group one by one.
+func (c *comparing) takeAlone(g *group) error {
+	for n := range g.alone {
+		for _, e := range g.alone[n].of {
+			p := &pair{key: g.keys[e], left: e}
+			if n == 1 {
+				p.left, p.right = nil, e
+			}
+			if e.own == own(g.left) && n == 0 || e.own == own(g.right) && n == 1 {
+				continue
+			}
+			if _, err := c.take(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func own(e *entry) string {
+	if e == nil {
+		return ""
+	}
+	return e.own
 }

@@ -1,10 +1,8 @@
 package reconcile
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,57 +17,56 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// decide says what a difference is, and puts it with the others.
-func (r *Run) decide(ctx context.Context, d *differ, p *pair, late map[string]Lateness, moving bool, out *found) error {
+// decide says what a difference is.
+func (r *Run) decide(ctx context.Context, d *differ, p *pair, known *known, late map[string]Lateness, moving bool) state.Difference {
 	fields := d.diff(p)
-	diff := state.Difference{Hub: p.hub()}
+	diff := state.Difference{Hub: p.hub(), Kind: kindOf(p)}
 	for _, e := range []*entry{p.right, p.left} {
 		if e != nil {
 			diff.Key = cmp.Or(e.key, diff.Key)
 		}
 	}
-	if p.left != nil {
-		diff.Left = p.left.own
-	}
-	if p.right != nil {
-		diff.Right = p.right.own
-	}
+	diff.Left, diff.Right = own(p.left), own(p.right)
 	for _, e := range p.more {
 		diff.More = append(diff.More, e.own)
 	}
-	diff.Kind = kindOf(p)
-	known, err := r.knowledge(ctx, p)
-	if err != nil {
-		return err
-	}
-	f := known.facts
-	f.doubled, f.moving, f.stands = len(p.more) > 0, moving, len(late) > 0
-	f.rounding = len(fields) > 0
-	for i := range fields {
-		f.rounding = f.rounding && fields[i].Rounding
-		f.only = append(f.only, top(fields[i].Path))
-	}
-	f.left.is(ctx, p.left, known.left, r.left, f.only)
-	f.right.is(ctx, p.right, known.right, r.right, f.only)
-	f.left.feeds, f.left.carries = r.feeds(&r.rec.Left, &r.rec.Right)
-	f.right.feeds, f.right.carries = r.feeds(&r.rec.Right, &r.rec.Left)
-	if why := unreadable(p); why != "" && f.queued == "" && !f.coming && !f.stands {
-		diff.Kind, diff.Reason, diff.Text = state.DiffNotCompared, state.DiffNotCompared, why
-	} else {
-		diff.Reason, diff.Explained = reasonOf(&f)
-	}
+	f := r.facts(ctx, p, known, fields)
+	f.moving, f.stands = moving, len(late) > 0
+	diff.Reason, diff.Explained = reasonOf(f)
 	diff.Event, diff.EventTime, diff.Outcome, diff.Parked = known.event, known.at, string(f.outcome), f.queuedID
-	diff.Text = cmp.Or(diff.Text, known.text)
+	diff.Text = known.text
+	if why := unreadable(p); why != "" && (!diff.Explained || diff.Reason == state.ExplainedFiltered) { // else it is not due yet
+		diff.Kind, diff.Reason, diff.Explained, diff.Text = state.DiffNotCompared, state.DiffNotCompared, false, why
+	}
 	if diff.Reason == state.ExplainedStands {
-		for _, name := range slices.Sorted(maps.Keys(late)) {
-			diff.Text = fmt.Sprintf("the flow %s has not decided what had come in: %s", name, late[name].Why)
-		}
+		diff.Text = "not decided: " + lateText(late)
+	}
+	if p.unnamed > 0 {
+		diff.Text = strings.TrimSuffix(fmt.Sprintf("%d more of the same key are not named here; %s", p.unnamed, diff.Text), "; ")
 	}
 	r.money(&diff, p)
 	r.count(&diff, fields)
 	r.show(&diff, p, fields)
 	diff.Proposal = r.propose(&diff)
-	return out.add(ctx, diff)
+	return diff
+}
+
+// facts are what is known of a pair.
+func (r *Run) facts(ctx context.Context, p *pair, known *known, fields []compare.Field) *facts {
+	f := known.facts
+	f.doubled, f.rounding = len(p.more) > 0, len(fields) > 0
+	var tops []string
+	for i := range fields {
+		f.rounding = f.rounding && fields[i].Rounding
+		if name := top(fields[i].Path); !slices.Contains(tops, name) {
+			tops = append(tops, name)
+		}
+	}
+	f.left.is(ctx, p.left, known.left, r.left, tops)
+	f.right.is(ctx, p.right, known.right, r.right, tops)
+	f.left.feeds, f.left.carries = r.feeds(&r.rec.Left, &r.rec.Right)
+	f.right.feeds, f.right.carries = r.feeds(&r.rec.Right, &r.rec.Left)
+	return &f
 }
 
 func kindOf(p *pair) string {
@@ -225,6 +222,9 @@ func (r *Run) money(d *state.Difference, p *pair) {
 	left, lc := amount(p.left)
 	right, rc := amount(p.right)
 	n := left.Sub(right).Abs()
+	if lc != rc && left.Sign() != 0 && right.Sign() != 0 { // amounts of two currencies have no difference
+		n = left.Abs()
+	}
 	if n.Sign() == 0 || n.Err() != nil {
 		return
 	}
@@ -265,45 +265,4 @@ func (r *Run) count(d *state.Difference, fields []compare.Field) {
 		n, _ := jsondoc.ParseDecimal(d.Amount)                                  // written above
 		r.sum.Money[d.Currency] = before.Add(n).String()
 	}
-}
-
-// mostShown is how many fields and how many bytes of a document are kept with a difference.
-const (
-	mostShown      = 100
-	mostShownBytes = 64 << 10
-)
-
-// show puts documents and values to a difference, with personal data masked.
-func (r *Run) show(d *state.Difference, p *pair, fields []compare.Field) {
-	var docs [2][]byte
-	for i, e := range []*entry{p.left, p.right} {
-		if e != nil {
-			docs[i] = e.doc
-		}
-	}
-	private := r.private(docs[:]...)
-	for i, to := range []*json.RawMessage{&d.LeftDoc, &d.RightDoc} {
-		if docs[i] != nil && len(docs[i]) <= mostShownBytes {
-			*to = bytes.Clone(private.document(docs[i]))
-		}
-	}
-	for i := range fields[:min(len(fields), mostShown)] {
-		d.Fields = append(d.Fields, private.field(&fields[i]))
-	}
-	d.Text = private.values.Text(d.Text)
-}
-
-// propose says what a repair would do.
-func (r *Run) propose(d *state.Difference) string {
-	if d.Explained {
-		return ""
-	}
-	ways, what := r.direction(d)
-	for i, t := range ways {
-		if i > 0 {
-			what += ", and"
-		}
-		what += fmt.Sprintf(" in %s, through %s", t.system, t.flow)
-	}
-	return what
 }

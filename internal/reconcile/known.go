@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -18,74 +17,43 @@ type known struct {
 	text        string
 }
 
-// knowledge asks the hub what it knows of an object.
+// knowledge asks the hub what it knows of an object: also under its business keys, because what was stopped before anybody knew which object it is has no
+// hub id.
 func (r *Run) knowledge(ctx context.Context, p *pair) (*known, error) {
-	out := &known{}
-	name := p.hub()
-	for _, e := range []*entry{p.left, p.right} {
-		if name == "" && e != nil {
-			name = cmp.Or(e.local, e.own)
-		}
-	}
-	t, err := r.c.Store.Trace(ctx, name)
-	if err != nil {
-		return nil, fmt.Errorf("read what is known of %s: %w", name, err)
-	}
 	mine := p.hub()
-	for i := range t.Objects {
-		o := &t.Objects[i]
-		if o.Entity != r.rec.Entity || mine != "" && o.Hub != mine {
-			continue
-		}
-		for j := range o.Refs {
-			ref := &o.Refs[j]
-			if mine == "" && !(p.left != nil && ref.System == r.rec.Left.System && ref.Local == p.left.local || p.right != nil && ref.System == r.rec.Right.System && ref.Local == p.right.local) {
-				continue
-			}
-			switch ref.System {
-			case r.rec.Left.System:
-				out.left = ref
-			case r.rec.Right.System:
-				out.right = ref
-			}
+	var keys []string
+	for _, e := range p.all() {
+		if e.key != "" && len(keys) < 2 {
+			keys = append(keys, e.key)
 		}
 	}
-	ours := func(entity, hub, key string) bool {
-		if entity != "" && entity != r.rec.Entity {
-			return false
-		}
-		if mine != "" && hub != "" {
-			return hub == mine
-		}
-		return key != "" && (p.left != nil && key == p.left.key || p.right != nil && key == p.right.key)
+	t, err := r.c.Store.Standing(ctx, r.rec.Entity, mine, keys...)
+	if err != nil {
+		return nil, fmt.Errorf("read what is known of %s: %w", p.key[1:], err)
 	}
-	out.queue(&t, ours)
-	for i := range t.Inbox {
-		in := &t.Inbox[i]
-		if !in.Published && r.flowOf(in.Flow) {
-			out.coming = true
+	out := &known{}
+	for i := range t.Refs {
+		switch ref := &t.Refs[i]; ref.System {
+		case r.rec.Left.System:
+			out.left = ref
+		case r.rec.Right.System:
+			out.right = ref
 		}
 	}
-	for i := range t.Journal { // newest first
-		j := &t.Journal[i]
-		if !ours(j.Entity, j.Hub, j.Key) {
-			continue
-		}
-		out.event, out.at, out.outcome, out.reason = j.EventID, j.Time, j.Outcome, j.Reason
-		if out.text == "" && j.Outcome != state.Delivered {
-			out.text = fmt.Sprintf("%s: %s %s", j.Flow, j.Outcome, j.Reason)
-		}
-		break
+	ours := func(flow, entity, hub string) bool {
+		return (entity == "" || entity == r.rec.Entity) && (hub == mine || hub == "") && r.carries(flow)
 	}
+	out.queue(t.Queued, ours)
+	out.fate(t.Journal, ours)
 	return out, nil
 }
 
 // queue takes note of the messages of the object that rest in stored queues: one that waits for a person says most.
-func (k *known) queue(t *state.Trace, ours func(entity, hub, key string) bool) {
+func (k *known) queue(all []state.Queued, ours func(flow, entity, hub string) bool) {
 	rank := map[state.Outcome]int{state.Parked: 3, state.Waiting: 2, state.Held: 1}
-	for i := range t.Queued {
-		q := &t.Queued[i]
-		if !ours(q.Event.Entity, q.Event.Hub, q.Event.Key) || rank[q.State] <= rank[k.queued] {
+	for i := range all {
+		q := &all[i]
+		if !ours(q.Flow, q.Event.Entity, q.Event.Hub) || rank[q.State] <= rank[k.queued] {
 			continue
 		}
 		k.queued, k.queuedID = q.State, q.ID
@@ -93,11 +61,30 @@ func (k *known) queue(t *state.Trace, ours func(entity, hub, key string) bool) {
 	}
 }
 
-func (r *Run) flowOf(name string) bool {
-	for _, f := range r.flows {
-		if f == name {
-			return true
+// fate takes note of what became of the last event of the object.
+func (k *known) fate(all []state.Journal, ours func(flow, entity, hub string) bool) {
+	for i := range all { // newest first
+		j := &all[i]
+		if !ours(j.Flow, j.Entity, j.Hub) {
+			continue
 		}
+		again := j.Outcome == state.Skipped && j.Reason != state.Filtered // it says what was known before: the fate of that counts
+		if again && k.event != "" {
+			continue
+		}
+		k.event, k.at, k.outcome, k.reason = j.EventID, j.Time, j.Outcome, j.Reason
+		if again {
+			continue
+		}
+		if k.text == "" && j.Outcome != state.Delivered {
+			k.text = fmt.Sprintf("%s: %s %s", j.Flow, j.Outcome, j.Reason)
+		}
+		return
 	}
-	return false
+}
+
+// carries reports whether a flow is on the way between the two systems, or was before the files changed: what another flow stops says nothing of these two.
+func (r *Run) carries(flow string) bool {
+	f := r.c.Plan.Flow(flow)
+	return f == nil || r.on[flow]
 }

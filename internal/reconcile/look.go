@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,12 +17,14 @@ const (
 	mostFinds = 5000
 	// findsAtOnce bounds the questions under way.
 	findsAtOnce = 8
-	// rounds is how often what differs is looked at again, at most: what differs in another way each time is being changed all the time.
-	rounds = 5
+	// batchPairs and batchBytes bound the pairs that are worked on at once.
+	batchPairs = 64
+	batchBytes = 8 << 20
 )
 
-// again looks at candidates once more and tells of each what it was and what it is now, in the order of what it is now.
-func (r *Run) again(ctx context.Context, cands *spill.Sorter, each func(was, now *pair) error) error {
+// again looks at candidates once more and tells of each what it was and what it is now, in the order of what it is now. met: it has become what the
+// candidate before it is.
+func (r *Run) again(ctx context.Context, cands *spill.Sorter, each func(was, now *pair, met bool) error) error {
 	var looked *spill.Sorter
 	err := errCannotAsk
 	if cands.Len() <= mostFinds {
@@ -29,7 +32,7 @@ func (r *Run) again(ctx context.Context, cands *spill.Sorter, each func(was, now
 	}
 	if errors.Is(err, errCannotAsk) {
 		if r.opts.Key != "" || !r.opts.Since.IsZero() || r.opts.From > 0 {
-			return fmt.Errorf("%s or %s: %w: compare everything instead", r.left.def.System, r.right.def.System, errCannotAsk)
+			return fmt.Errorf("%w: compare everything instead", err)
 		}
 		looked, err = r.byListing(ctx, cands)
 	}
@@ -41,54 +44,50 @@ func (r *Run) again(ctx context.Context, cands *spill.Sorter, each func(was, now
 	if err != nil {
 		return err
 	}
-	last := ""
-	for n := 0; ; n++ {
-		key, b, ok, err := in.Next()
-		if err != nil || !ok {
+	last, first := "", true
+	for {
+		was, now, err := nextLooked(in)
+		if err != nil || was == nil {
 			return err
 		}
-		was, now, err := readLooked(key, b)
-		if err != nil {
-			return err
-		}
-		if n > 0 && now.key == last {
-			continue // two that were alone have met
-		}
-		last = now.key
-		if err := each(was, now); err != nil {
+		met := !first && now.key == last
+		last, first = now.key, false
+		if err := each(was, now, met); err != nil {
 			return err
 		}
 	}
 }
 
-// looked is a pair as it was and is now, under the key that it has now.
+// appendLooked puts down a pair as it was, and as it is now under the key that it has now.
 func appendLooked(b []byte, was, now *pair) []byte {
-	b = append(b, byte(len(was.key)>>8), byte(len(was.key)))
-	b = append(b, was.key...)
-	w := was.append(nil)
-	b = append(b, byte(len(w)>>24), byte(len(w)>>16), byte(len(w)>>8), byte(len(w)))
-	return now.append(append(b, w...))
+	b = appendText(b, was.key)
+	b = appendText(b, was.append(nil))
+	return now.append(b)
 }
 
 func readLooked(key, b []byte) (was, now *pair, err error) {
-	if len(b) < 2 {
-		return nil, nil, errEntry
-	}
-	n := int(b[0])<<8 | int(b[1])
-	if b = b[2:]; len(b) < n+4 {
-		return nil, nil, errEntry
-	}
-	wasKey := b[:n]
-	b = b[n:]
-	n = int(b[0])<<24 | int(b[1])<<16 | int(b[2])<<8 | int(b[3])
-	if b = b[4:]; len(b) < n {
-		return nil, nil, errEntry
-	}
-	if was, err = readPair(wasKey, b[:n]); err != nil {
+	wasKey, b, err := takeText(b)
+	if err != nil {
 		return nil, nil, err
 	}
-	now, err = readPair(key, b[n:])
+	old, b, err := takeText(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	if was, err = readPair(wasKey, old); err != nil {
+		return nil, nil, err
+	}
+	now, err = readPair(key, b)
 	return was, now, err
+}
+
+// nextLooked is the next of what appendLooked has put down; nil at the end.
+func nextLooked(in *spill.Reader) (was, now *pair, err error) {
+	key, b, ok, err := in.Next()
+	if err != nil || !ok {
+		return nil, nil, err
+	}
+	return readLooked(key, b)
 }
 
 // byFinding asks both systems for each candidate.
@@ -103,9 +102,8 @@ func (r *Run) byFinding(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 			err = errors.Join(err, out.Close())
 		}
 	}()
-	all, done, told := cands.Len(), int64(0), time.Duration(0)
-	batch := make([]*pair, 0, 64)
-	flush := func() error {
+	all, done, told := cands.Len(), int64(0), r.c.Clock.Elapsed()
+	return out, batches(in.next, func(batch []*pair) error {
 		now := make([]*pair, len(batch))
 		if err := atOnce(ctx, len(batch), func(ctx context.Context, i int) (err error) {
 			now[i], err = r.find(ctx, batch[i])
@@ -119,27 +117,43 @@ func (r *Run) byFinding(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 			}
 		}
 		done += int64(len(batch))
-		batch = batch[:0]
 		if at := r.c.Clock.Elapsed(); at-told > time.Second/2 {
 			told = at
 			r.phase("looking-again", "%d of %d", done, all)
 		}
 		return nil
-	}
+	})
+}
+
+// batches hands pairs over by some, until next gives none.
+func batches(next func() (*pair, error), work func([]*pair) error) error {
+	batch, size := make([]*pair, 0, batchPairs), 0
 	for {
-		p, err := in.next()
+		p, err := next()
 		if err != nil {
-			return nil, err
+			return err
+		}
+		if p != nil {
+			batch, size = append(batch, p), size+p.size()
+		}
+		if p == nil || len(batch) == batchPairs || size > batchBytes {
+			if err := work(batch); err != nil {
+				return err
+			}
+			batch, size = batch[:0], 0
 		}
 		if p == nil {
-			return out, flush()
-		}
-		if batch = append(batch, p); len(batch) == cap(batch) {
-			if err := flush(); err != nil {
-				return nil, err
-			}
+			return nil
 		}
 	}
+}
+
+// size is how many bytes of documents a pair holds.
+func (p *pair) size() (n int) {
+	for _, e := range p.all() {
+		n += len(e.doc) + len(e.before)
+	}
+	return n
 }
 
 // candidates gives candidates in the order of their keys. A pair may differ and have doubles as well: then the doubles count.
@@ -174,7 +188,7 @@ func (c *candidates) next() (p *pair, err error) {
 		if c.ahead, err = c.one(); err != nil {
 			return nil, err
 		}
-		if c.ahead == nil || c.ahead.key != p.key {
+		if c.ahead == nil || c.ahead.key != p.key || c.ahead.n != p.n {
 			return p, nil
 		}
 		if len(c.ahead.more) > 0 {
@@ -216,7 +230,7 @@ func atOnce(ctx context.Context, n int, work func(ctx context.Context, i int) er
 
 // find asks both systems for what a pair is of.
 func (r *Run) find(ctx context.Context, was *pair) (*pair, error) {
-	now := &pair{key: was.key, moreRight: was.moreRight}
+	now := &pair{key: was.key, moreRight: was.moreRight, unnamed: was.unnamed, n: was.n}
 	var err error
 	half := func(s *side, e *entry) (*entry, error) {
 		if e == nil {
@@ -239,7 +253,7 @@ func (r *Run) find(ctx context.Context, was *pair) (*pair, error) {
 		if err != nil {
 			return nil, err
 		}
-		if got != nil {
+		if got != nil && !got.filtered {
 			now.more = append(now.more, got)
 		}
 	}
@@ -254,7 +268,7 @@ func (r *Run) find(ctx context.Context, was *pair) (*pair, error) {
 	if err := r.other(ctx, was, now); err != nil {
 		return nil, err
 	}
-	if hub := now.hub(); r.rec.Match.Xref && hub != "" {
+	if hub := now.hub(); r.rec.Match.Xref && hub != "" && len(was.more) == 0 && !strings.HasSuffix(was.key, bothDoubled) {
 		now.key = "h" + hub
 	}
 	return now, nil
@@ -271,133 +285,30 @@ func (r *Run) other(ctx context.Context, was, now *pair) error {
 		if h.was != nil || *h.now != nil || h.from == nil {
 			continue
 		}
-		hub := h.from.hub
-		local, ok := "", false
-		if hub != "" {
-			var err error
-			if local, ok, err = r.c.Store.LocalID(ctx, r.rec.Entity, h.s.def.System, hub); err != nil {
-				return fmt.Errorf("read what is known: %w", err)
-			}
-		}
-		if !ok {
-			if !r.rec.Match.Xref {
-				return errCannotAsk // it may be there under an id that nobody knows
-			}
-			continue
-		}
-		got, err := h.s.find(ctx, "", local)
+		got, known, err := r.counterpart(ctx, h.s, h.from)
 		if err != nil {
 			return err
+		}
+		if !known && !r.rec.Match.Xref {
+			return h.s.cannotAsk() // it may be there under an id that nobody knows
 		}
 		*h.now = got
 	}
 	return nil
 }
 
-// hub is the pair's hub id; empty: the hub knows neither half.
-func (p *pair) hub() string {
-	for _, e := range append([]*entry{p.left, p.right}, p.more...) {
-		if e != nil && e.hub != "" {
-			return e.hub
-		}
+// counterpart asks a side for the object that e is on the other one. known: the hub knows by which id.
+func (r *Run) counterpart(ctx context.Context, s *side, e *entry) (got *entry, known bool, err error) {
+	if e.hub == "" {
+		return nil, false, nil
 	}
-	return ""
-}
-
-// byListing lists both sides again. What differs by now and did not before is on its way, and left out.
-func (r *Run) byListing(ctx context.Context, cands *spill.Sorter) (_ *spill.Sorter, err error) {
-	left, right, err := r.readBoth(ctx)
+	local, ok, err := r.c.Store.LocalID(ctx, r.rec.Entity, s.def.System, e.hub)
 	if err != nil {
-		return nil, err
+		return nil, false, fmt.Errorf("read what is known: %w", err)
 	}
-	defer func() { err = errors.Join(err, left.Close(), right.Close()) }()
-	r.phase("looking-again", "%d differences in a second listing", cands.Len())
-	differ := spill.New(r.c.Spill)
-	defer func() { err = errors.Join(err, differ.Close()) }()
-	if err := r.compare(ctx, left, right, differ, false); err != nil {
-		return nil, err
+	if !ok || local == "" {
+		return nil, false, nil
 	}
-	in, err := readCandidates(cands)
-	if err != nil {
-		return nil, err
-	}
-	names := spill.New(r.c.Spill)
-	defer func() { err = errors.Join(err, names.Close()) }()
-	if err := byNames(differ, names); err != nil {
-		return nil, err
-	}
-	again, err := names.Sort()
-	if err != nil {
-		return nil, err
-	}
-	out := spill.New(r.c.Spill)
-	if err := lookedAt(in, again, out); err != nil {
-		return nil, errors.Join(err, out.Close())
-	}
-	return out, nil
-}
-
-// byNames puts every pair under all keys that it may have had before: what was alone may have met its other half.
-func byNames(differ, names *spill.Sorter) error {
-	in, err := differ.Sort()
-	if err != nil {
-		return err
-	}
-	for {
-		key, b, ok, err := in.Next()
-		if err != nil || !ok {
-			return err
-		}
-		p, err := readPair(key, b)
-		if err != nil {
-			return err
-		}
-		keys := []string{p.key}
-		if p.left != nil && p.key != "l"+p.left.own {
-			keys = append(keys, "l"+p.left.own)
-		}
-		if p.right != nil && p.key != "r"+p.right.own {
-			keys = append(keys, "r"+p.right.own)
-		}
-		for _, k := range keys {
-			if err := names.Add([]byte(k), append(append([]byte{byte(len(p.key) >> 8), byte(len(p.key))}, p.key...), b...)); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// lookedAt puts every pair of in beside what it is in now; what is not there agrees, or has gone.
-func lookedAt(in *candidates, now *spill.Reader, out *spill.Sorter) error {
-	nowKey, nowPair, more, err := now.Next()
-	if err != nil {
-		return err
-	}
-	for {
-		was, err := in.next()
-		if err != nil || was == nil {
-			return err
-		}
-		for more && string(nowKey) < was.key {
-			if nowKey, nowPair, more, err = now.Next(); err != nil {
-				return err
-			}
-		}
-		is := &pair{key: was.key}
-		if more && string(nowKey) == was.key {
-			if len(nowPair) < 2 {
-				return errEntry
-			}
-			n := int(nowPair[0])<<8 | int(nowPair[1])
-			if len(nowPair) < 2+n {
-				return errEntry
-			}
-			if is, err = readPair(nowPair[2:2+n], nowPair[2+n:]); err != nil {
-				return err
-			}
-		}
-		if err := out.Add([]byte(is.key), appendLooked(nil, was, is)); err != nil {
-			return err
-		}
-	}
+	got, err = s.find(ctx, "", local)
+	return got, true, err
 }

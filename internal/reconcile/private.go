@@ -2,9 +2,12 @@ package reconcile
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 
 	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/flow/decide"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -82,6 +85,9 @@ func (p *private) field(f *compare.Field) state.DifferentField {
 		switch {
 		case b == nil:
 			return nil
+		case len(text) > mostValue:
+			text = fmt.Sprintf("%s … (%d bytes)", strings.ToValidUTF8(text[:mostValue], ""), len(b))
+			return jsondoc.AppendString(nil, text)
 		case !json.Valid([]byte(text)):
 			return json.RawMessage(`"` + privacy.Masked + `"`)
 		}
@@ -96,7 +102,10 @@ func (r *Run) written(flow string, d *decide.Decision) json.RawMessage {
 		return nil
 	}
 	out := map[string]any{"action": d.Write.Action, "object": d.Write.Object, "local": d.Write.Local}
-	if doc := d.Write.Doc; json.Valid(doc) {
+	switch doc := d.Write.Doc; {
+	case len(doc) > mostShownBytes:
+		out["document"] = fmt.Sprintf("%d bytes", len(doc))
+	case json.Valid(doc):
 		if m := r.mapped(flow); !m.None() {
 			var values privacy.Values
 			m.Collect(doc, &values)

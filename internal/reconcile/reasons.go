@@ -7,8 +7,6 @@ import (
 // facts are what is known of a difference. reasonOf makes of them why it is one.
 type facts struct {
 	left, right half
-	// only: the fields that differ, at the top of the document; of one that is missing on a side there are none.
-	only []string
 	// rounding: all that differs is one unit of the last digit.
 	rounding bool
 	doubled  bool
@@ -17,9 +15,7 @@ type facts struct {
 	// queued is the message of the object that rests in a stored queue: its state and number.
 	queued   state.Outcome
 	queuedID int64
-	// coming: an event of the object is accepted and not decided.
-	coming bool
-	// stands: a flow of the entity has not decided what had come in.
+	// stands: a flow on the way has not decided what had come in.
 	stands bool
 	// outcome is the fate of the last event of the object, with its reason and the flow's name.
 	outcome state.Outcome
@@ -47,7 +43,7 @@ func reasonOf(f *facts) (reason string, explained bool) {
 		return state.ExplainedParked, true
 	case f.queued == state.Waiting:
 		return state.ExplainedWaiting, true
-	case f.queued == state.Held, f.coming:
+	case f.queued == state.Held:
 		return state.ExplainedInFlight, true
 	case f.doubled:
 		return state.ReasonDoubled, false
@@ -98,8 +94,6 @@ func missing(there, other *half, f *facts, created, deleted string) (string, boo
 		return state.ReasonCameBack, false // it had gone everywhere
 	case there.gone:
 		return state.ReasonMissedDelete, false // the hub heard that it is gone, and it is there
-	case other.gone && f.outcome == state.Discarded:
-		return state.ReasonRefused, false
 	case other.gone && !other.carries:
 		return state.ExplainedDeleted, true
 	case other.gone:

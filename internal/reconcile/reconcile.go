@@ -25,6 +25,9 @@ type Store interface {
 	mapping.Lookup
 	KnownByLocal(ctx context.Context, entity, system string, locals []string) (map[string]state.KnownObject, error)
 	CountKnown(ctx context.Context, entity, system, flow string) (int, error)
+	// Standing is what is known of one object, by its hub id (where it has one) and by business keys.
+	Standing(ctx context.Context, entity, hub string, keys ...string) (state.Standing, error)
+	// Trace finds objects by whatever names them.
 	Trace(ctx context.Context, key string) (state.Trace, error)
 }
 
@@ -41,9 +44,12 @@ type Hub interface {
 }
 
 // Mark is what had come in at a moment: the number of the inbox's next row, and, once these rows are on their topics, the ends of the topics' partitions.
+//
+// Looked, where it is set, is when the last look ended: polled sources are to have been read since.
 type Mark struct {
-	Inbox int64
-	Ends  map[string][]int64
+	Inbox  int64
+	Ends   map[string][]int64
+	Looked time.Time
 }
 
 // Sink takes what a run finds.
@@ -82,7 +88,11 @@ type Run struct {
 	settles time.Duration
 
 	left, right *side
-	flows       []string // of the entity
+	flows       []string        // on the way between the two systems
+	on          map[string]bool // those flows
+	hops        int             // how many of them stand behind one another
+	visible     time.Duration   // after a write
+	looked      time.Time       // when the last look ended
 	progress    state.CompareProgress
 	sum         state.CompareSummary
 	n           int // differences so far
@@ -103,15 +113,21 @@ type Asked struct {
 // New makes a run.
 func New(c Config, rec *config.Reconciliation, a Asked, sink Sink) (*Run, error) {
 	r := &Run{c: c, rec: rec, opts: a.CompareOptions, id: a.ID, attempt: a.Attempt, base: a.Base, sink: sink, settles: rec.Settle}
-	for _, f := range c.Plan.Flows {
-		if f.Entity != rec.Entity && f.Entity != "" {
-			continue
-		}
-		r.flows = append(r.flows, f.Name)
+	r.flows, r.hops = onTheWay(c.Plan, rec)
+	r.on = map[string]bool{}
+	for _, name := range r.flows {
+		r.on[name] = true
+		f := c.Plan.Flow(name)
 		if p := f.From.Poll; p != nil && (f.From.System == rec.Left.System || f.From.System == rec.Right.System) {
 			r.settles = max(r.settles, 2*p.Every) // what has changed in a system is known after its next poll
 		}
 	}
+	for _, name := range []string{rec.Left.System, rec.Right.System} {
+		if s := c.Plan.Systems[name]; s != nil {
+			r.visible = max(r.visible, s.VisibleAfter)
+		}
+	}
+	r.settles = max(r.settles, r.visible)
 	var err error
 	if r.left, err = r.side("left", &rec.Left); err != nil {
 		return nil, err
@@ -211,7 +227,7 @@ func (r *Run) candidates(ctx context.Context) (*spill.Sorter, error) {
 	case r.opts.Key != "":
 		return r.byKey(ctx)
 	}
-	left, right, err := r.readBoth(ctx)
+	left, right, err := r.readBoth(ctx, r.rec.Compare != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -233,8 +249,8 @@ func (r *Run) candidates(ctx context.Context) (*spill.Sorter, error) {
 	return filled, errors.Join(err, out.Close())
 }
 
-// readBoth reads and sorts both sides at the same time. One that fails ends the other.
-func (r *Run) readBoth(ctx context.Context) (left, right *spill.Sorter, err error) {
+// readBoth reads and sorts both sides at the same time; without keep they are only added up. One that fails ends the other.
+func (r *Run) readBoth(ctx context.Context, keep bool) (left, right *spill.Sorter, err error) {
 	r.phase("reading", "%s of %s and %s", r.rec.Entity, r.left.def.System, r.right.def.System)
 	r.left.rows.Store(0)
 	r.right.rows.Store(0)
@@ -247,8 +263,8 @@ func (r *Run) readBoth(ctx context.Context) (left, right *spill.Sorter, err erro
 			r.totals[n] = r.newTotals(s)
 		}
 		both.Go(func(ctx context.Context) (err error) {
-			told := time.Duration(0)
-			*into, err = s.sorted(ctx, r.c.Spill, r.opts.Since, r.rec.Compare != nil, func(k *keyed) {
+			told := r.c.Clock.Elapsed()
+			*into, err = s.sorted(ctx, r.c.Spill, r.opts.Since, keep, func(k *keyed) {
 				if r.totals[n] != nil {
 					r.totals[n].add(k.e)
 				}
@@ -262,7 +278,10 @@ func (r *Run) readBoth(ctx context.Context) (left, right *spill.Sorter, err erro
 	}
 	read(0, r.left, &left)
 	read(1, r.right, &right)
-	if err = both.Wait(); err == nil && r.opts.Since.IsZero() {
+	if err = both.Wait(); err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // a side that was told to end has failed of nothing
+	}
+	if err == nil && r.opts.Since.IsZero() {
 		for _, s := range []*side{r.left, r.right} {
 			err = errors.Join(err, r.notEmpty(ctx, s))
 		}
@@ -281,22 +300,21 @@ func (r *Run) readBoth(ctx context.Context) (left, right *spill.Sorter, err erro
 
 // notEmpty refuses a side that gave nothing while the hub knows objects there: services that fail answer so.
 func (r *Run) notEmpty(ctx context.Context, s *side) error {
-	if s.rows.Load() > 0 || s.flow == nil {
+	if s.rows.Load() > 0 || s.def.Files {
 		return nil
 	}
-	known, err := r.c.Store.CountKnown(ctx, r.rec.Entity, s.def.System, s.flow.Name)
+	flow, how := "", "look why"
+	if s.flow != nil {
+		flow, how = s.flow.Name, fmt.Sprintf("look why, and where they are gone, `waybill sweep %s` takes note of it", s.flow.Name)
+	}
+	known, err := r.c.Store.CountKnown(ctx, r.rec.Entity, s.def.System, flow)
 	if err != nil {
 		return fmt.Errorf("count what is known: %w", err)
 	}
 	if known > 0 {
-		return fmt.Errorf("the %s side: %s lists no %s, and the hub knows %d there: %w; look why, and where they are gone, `waybill sweep %s` takes note of it", s.name, s.def.System, s.object(), known, ErrEmpty, s.flow.Name)
+		return fmt.Errorf("the %s side: %s lists no %s, and the hub knows %d there: %w; %s", s.name, s.def.System, s.object(), known, ErrEmpty, how)
 	}
 	return nil
-}
-
-// outOfScope: nobody wants the object on the sides where it is.
-func (p *pair) outOfScope() bool {
-	return len(p.more) == 0 && (p.left == nil || p.left.filtered) && (p.right == nil || p.right.filtered)
 }
 
 // fill completes pairs of which one half alone was listed, and leaves out what agrees.
@@ -304,12 +322,12 @@ func (r *Run) fill(ctx context.Context, cands *spill.Sorter) (*spill.Sorter, err
 	out := spill.New(r.c.Spill)
 	d := newDiffer(r.rec)
 	defer d.close()
-	err := r.again(ctx, cands, func(_, now *pair) error {
-		if now.outOfScope() {
+	err := r.again(ctx, cands, func(_, now *pair, met bool) error {
+		switch {
+		case met || now.outOfScope():
 			r.sum.Compared--
 			return nil
-		}
-		if d.same(now) {
+		case d.same(now):
 			r.sum.Equal++
 			return nil
 		}

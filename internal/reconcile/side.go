@@ -6,22 +6,17 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"regexp"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
-	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
-	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/spill"
-	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // chunk is how many records are looked up in the cross-reference at once, and chunkBytes how many bytes of documents.
@@ -179,180 +174,6 @@ func (s *side) entries(ctx context.Context, recs []connector.Record) ([]*entry, 
 	return out, nil
 }
 
-// reading is a record on its way to be an entry.
-type reading struct {
-	e       *entry
-	ev      event.Event
-	lookup  mapping.Lookup
-	m       decide.Message
-	scratch []byte
-	done    bool // it goes no further
-}
-
-// take notes what a step has decided.
-func (r *reading) take(v *decide.Verdict, err error) error {
-	switch {
-	case err != nil || v == nil:
-		return err
-	case v.Outcome == state.Skipped:
-		r.e.filtered = true
-	default:
-		r.e.why = v.Reason
-	}
-	r.done = true
-	return nil
-}
-
-func (r *reading) fails(why string) { r.e.why, r.done = why, true }
-
-// named finds out which object a record is.
-func (s *side) named(ctx context.Context, r *reading, rec *connector.Record, lookup mapping.Lookup) error {
-	r.e, r.lookup = &entry{own: rec.Local, local: rec.Local, version: rec.Version}, lookup
-	if rec.Err != nil {
-		r.fails("it cannot be read: " + rec.Err.Error())
-		return nil
-	}
-	r.ev = event.Event{Source: s.def.System, Entity: s.entity, Operation: event.Upsert, Origin: s.def.System, Version: rec.Version, Key: rec.Local, Local: rec.Local, Data: rec.Doc}
-	if s.flow == nil {
-		return s.namedHere(ctx, r)
-	}
-	r.m = decide.Message{Flow: s.flow, Event: &r.ev, Lookup: lookup, Scratch: &r.scratch}
-	_, v, err := r.m.Arrive(ctx, nil)
-	if err := r.take(v, err); err != nil || r.done {
-		return err
-	}
-	r.e.key = r.ev.Key
-	err = r.take(r.m.Read(ctx))
-	r.e.local = cmp.Or(r.m.Local, r.e.local)
-	if r.ev.Operation == event.Delete { // the document says that it is gone
-		r.e.filtered, r.done = true, true
-	}
-	r.e.version = r.ev.Version
-	return err
-}
-
-// namedHere is named for a system that no flow reads.
-func (s *side) namedHere(ctx context.Context, r *reading) error {
-	if s.def.ID != nil {
-		doc := jsondoc.Get()
-		defer jsondoc.Put(doc)
-		if err := doc.Reset(r.ev.Data, decide.DocumentLimits); err != nil {
-			r.fails("it is no acceptable JSON: " + err.Error())
-			return nil
-		}
-		id, err := s.def.ID.String(ctx, &mapping.Input{Doc: doc, Event: &r.ev, Lookup: r.lookup})
-		switch {
-		case err != nil:
-			return s.unmapped(ctx, r, "id", err)
-		case id == "":
-			r.fails("it has no id")
-			return nil
-		}
-		r.e.local, r.ev.Local, r.ev.Key = id, id, id
-	}
-	r.e.key = r.ev.Key
-	return nil
-}
-
-// mapped makes what is compared. The hub id of the object is known, where the hub knows it.
-func (s *side) mapped(ctx context.Context, r *reading) error {
-	if r.done {
-		return nil
-	}
-	if r.ev.Hub = r.e.hub; r.ev.Hub == "" {
-		r.ev.Hub = state.MintHub(s.entity, s.def.System, r.e.local)
-	}
-	var err error
-	if s.flow != nil && s.def.Map == s.flow.Map {
-		if err = r.take(r.m.Map(ctx)); err == nil && !r.done {
-			r.e.doc = r.m.Out
-		}
-	} else {
-		err = s.apply(ctx, r)
-	}
-	if err == nil && !r.done && s.def.Then != nil {
-		err = s.then(ctx, r)
-	}
-	if err != nil || r.done || s.def.Where == nil {
-		return err
-	}
-	doc := jsondoc.Get()
-	defer jsondoc.Put(doc)
-	if err := doc.Reset(r.e.doc, decide.DocumentLimits); err != nil {
-		r.fails("what it maps to cannot be read: " + err.Error())
-		return nil
-	}
-	in, err := s.def.Where.Bool(ctx, &mapping.Input{Doc: doc, Event: &r.ev, Lookup: r.lookup})
-	if err != nil {
-		return s.unmapped(ctx, r, "where", err)
-	}
-	r.e.filtered = !in
-	return nil
-}
-
-// then makes of a mapped document what the flow that writes to the other side would write there.
-func (s *side) then(ctx context.Context, r *reading) error {
-	doc := jsondoc.Get()
-	defer jsondoc.Put(doc)
-	if err := doc.Reset(r.e.doc, decide.DocumentLimits); err != nil {
-		r.fails("what it maps to cannot be read: " + err.Error())
-		return nil
-	}
-	out, err := s.def.Then.Apply(ctx, &mapping.Input{Doc: doc, Event: &r.ev, Lookup: r.lookup}, nil)
-	if err != nil {
-		return s.unmapped(ctx, r, "map", err)
-	}
-	r.e.doc, r.e.before = out, r.e.doc
-	return nil
-}
-
-// apply maps with the side's own mapping.
-func (s *side) apply(ctx context.Context, r *reading) error {
-	if s.def.Map == nil {
-		r.e.doc = r.ev.Data
-		return nil
-	}
-	doc := jsondoc.Get()
-	defer jsondoc.Put(doc)
-	if err := doc.Reset(r.ev.Data, decide.DocumentLimits); err != nil {
-		r.fails("it is no acceptable JSON: " + err.Error())
-		return nil
-	}
-	out, err := s.def.Map.Apply(ctx, &mapping.Input{Doc: doc, Event: &r.ev, Lookup: r.lookup}, nil)
-	if err != nil {
-		return s.unmapped(ctx, r, "map", err)
-	}
-	r.e.doc = out
-	return nil
-}
-
-// unmapped is for a record that an expression or a mapping does not take. What the store or the end of ctx has made fail says nothing of the record.
-func (s *side) unmapped(ctx context.Context, r *reading, what string, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	r.fails(decide.Refuse(what, err).Reason)
-	return nil
-}
-
-// failing is a look-up that remembers its failure: what could not be looked up says nothing of a record.
-type failing struct {
-	mapping.Lookup
-	err error
-}
-
-func (f *failing) HubID(ctx context.Context, entity, system, local string) (string, bool, error) {
-	hub, ok, err := f.Lookup.HubID(ctx, entity, system, local)
-	f.err = errors.Join(f.err, err)
-	return hub, ok, err
-}
-
-func (f *failing) LocalID(ctx context.Context, entity, system, hub string) (string, bool, error) {
-	local, ok, err := f.Lookup.LocalID(ctx, entity, system, hub)
-	f.err = errors.Join(f.err, err)
-	return local, ok, err
-}
-
 // known gives entries their hub ids.
 func (s *side) known(ctx context.Context, batch []*entry) error {
 	ids := make([]string, 0, len(batch))
@@ -409,96 +230,6 @@ func (s *side) fieldKey(e *entry) (key []byte, why string) {
 		key = append(binary.AppendUvarint(key, uint64(len(part))), part...)
 	}
 	return key, ""
-}
-
-// plainField is an expression that is a field of the document, by which a system may be asked.
-var plainField = regexp.MustCompile(`^(?:text\()?source\.([A-Za-z_][A-Za-z0-9_.]*)\)?$`)
-
-// errCannotAsk: the system cannot be asked for one object.
-var errCannotAsk = errors.New("it cannot be asked for one object")
-
-// find asks the system for one object: by its own id, or by the one that the hub knows. nil: it is not there.
-func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
-	f, ok := s.system.(connector.Finder)
-	if !ok || s.def.Files {
-		return nil, errCannotAsk
-	}
-	look, sure := connector.Lookup{Entity: s.entity, Object: s.object(), Local: own}, true
-	if own == "" {
-		look, sure = s.lookFor(local)
-	}
-	var got []connector.Record
-	tries := 0
-	err := lifecycle.Retry(ctx, s.clock, lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}, func() error {
-		return lifecycle.Guard(func() (err error) {
-			got, err = f.Find(ctx, look)
-			return err
-		})
-	}, func(err error, _ time.Duration) error {
-		if tries++; tries >= mostTries || !passing(err) {
-			return err
-		}
-		return nil
-	})
-	switch {
-	case errors.Is(err, connector.ErrNoLookup):
-		return nil, errCannotAsk
-	case fault.KindOf(err) == fault.NotFound && err != nil:
-		got = nil
-	case err != nil:
-		return nil, fmt.Errorf("the %s side, %s: look for %s %s%s: %w", s.name, s.def.System, s.object(), own, local, err)
-	}
-	for i := range got {
-		if got[i].Deleted {
-			continue
-		}
-		e, err := s.entries(ctx, got[i:i+1])
-		if err != nil {
-			return nil, err
-		}
-		if own == "" && e[0].local != local {
-			continue // another object has the id there that this one has in the hub
-		}
-		return e[0], nil
-	}
-	if !sure {
-		return nil, errCannotAsk
-	}
-	return nil, nil
-}
-
-// lookFor is the question for an object by the id that the hub knows; sure: where it finds nothing, nothing is there.
-func (s *side) lookFor(local string) (l connector.Lookup, sure bool) {
-	l = connector.Lookup{Entity: s.entity, Object: s.object()}
-	id := s.idExpr()
-	if id != nil && (s.apart.Load() || s.rows.Load() == 0) {
-		if m := plainField.FindStringSubmatch(strings.TrimSpace(id.Text())); m != nil {
-			l.Natural = map[string]string{m[1]: local}
-			return l, true
-		}
-	}
-	l.Local = local
-	return l, id == nil || s.rows.Load() > 0 && !s.apart.Load()
-}
-
-// mostTries is how often a question is put to a system that fails.
-const mostTries = 8
-
-// passing reports whether a failure may be over soon.
-func passing(err error) bool {
-	k := fault.KindOf(err)
-	return k == fault.Unavailable || k == fault.RateLimited || k == fault.UnknownOutcome
-}
-
-// idExpr is by what the hub knows objects of the side, where that is another id than the system's.
-func (s *side) idExpr() *mapping.Expr {
-	switch {
-	case s.flow != nil && s.flow.ID != nil:
-		return s.flow.ID
-	case s.flow != nil:
-		return s.flow.Key
-	}
-	return s.def.ID
 }
 
 // sorted reads the side and sorts it by key; without keep, what was read is only shown to each.

@@ -78,6 +78,16 @@ func (t *Trace) Known() bool {
 	return len(t.Objects)+len(t.Journal)+len(t.Queued)+len(t.Inbox)+len(t.Acts) > 0
 }
 
+// Standing is what the hub knows of one object, and of what is on its way to it.
+type Standing struct {
+	// Refs are its ids in systems, tombstones included.
+	Refs []Ref
+	// Queued are its messages in the stored queues, without documents, by id.
+	Queued []Queued
+	// Journal is newest first.
+	Journal []Journal
+}
+
 // TracedInbound is an inbox row and where it went.
 type TracedInbound struct {
 	Inbound

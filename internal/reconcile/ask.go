@@ -1,0 +1,136 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/mapping"
+)
+
+// plainField is an expression that is a field of the document, by which a system may be asked.
+var plainField = regexp.MustCompile(`^(?:text\()?source\.([A-Za-z_][A-Za-z0-9_.]*)\)?$`)
+
+// errCannotAsk: the system cannot be asked for one object.
+var errCannotAsk = errors.New("it cannot be asked for one object")
+
+// find asks the system for one object: by its own id, or by the one that the hub knows. nil: it is not there.
+func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
+	f, ok := s.system.(connector.Finder)
+	if !ok || s.def.Files {
+		return nil, s.cannotAsk()
+	}
+	look, sure := connector.Lookup{Entity: s.entity, Object: s.object(), Local: own}, true
+	if own == "" {
+		look, sure = s.lookFor(local)
+	}
+	var got []connector.Record
+	tries := 0
+	err := lifecycle.Retry(ctx, s.clock, asking, func() error {
+		return lifecycle.Guard(func() (err error) {
+			got, err = f.Find(ctx, look)
+			return err
+		})
+	}, func(err error, _ time.Duration) error {
+		if tries++; tries >= mostTries || !passing(err) || errors.Is(err, connector.ErrNoLookup) {
+			return err
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, connector.ErrNoLookup):
+		return nil, s.cannotAsk()
+	case fault.KindOf(err) == fault.NotFound && err != nil:
+		got = nil
+	case err != nil:
+		return nil, fmt.Errorf("the %s side, %s: look for %s %s: %w", s.name, s.def.System, s.object(), own+local, err)
+	}
+	for i := range got {
+		if got[i].Deleted {
+			continue
+		}
+		e, err := s.entries(ctx, got[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		if own == "" && e[0].local != local {
+			continue // another object has the id there that this one has in the hub
+		}
+		return e[0], nil
+	}
+	if !sure {
+		return nil, s.cannotAsk()
+	}
+	return nil, nil
+}
+
+// lookFor is the question for an object by the id that the hub knows; sure: where it finds nothing, nothing is there.
+func (s *side) lookFor(local string) (l connector.Lookup, sure bool) {
+	l = connector.Lookup{Entity: s.entity, Object: s.object()}
+	id := s.idExpr()
+	if id != nil && (s.apart.Load() || s.rows.Load() == 0) {
+		if m := plainField.FindStringSubmatch(strings.TrimSpace(id.Text())); m != nil {
+			l.Natural = map[string]string{m[1]: local}
+			return l, true
+		}
+	}
+	l.Local = local
+	return l, id == nil || s.rows.Load() > 0 && !s.apart.Load()
+}
+
+// asking is how long a system that fails is left alone before it is asked again.
+var asking = lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
+
+// mostTries is how often a question is put to a system that fails.
+const mostTries = 8
+
+// passing reports whether a failure may be over soon.
+func passing(err error) bool {
+	k := fault.KindOf(err)
+	return k == fault.Unavailable || k == fault.RateLimited || k == fault.UnknownOutcome
+}
+
+// idExpr is by what the hub knows objects of the side, where that is another id than the system's.
+func (s *side) idExpr() *mapping.Expr {
+	switch {
+	case s.flow != nil && s.flow.ID != nil:
+		return s.flow.ID
+	case s.flow != nil:
+		return s.flow.Key
+	}
+	return s.def.ID
+}
+
+// canAsk reports whether the side can be asked for one object at all.
+func (s *side) canAsk() bool {
+	_, ok := s.system.(connector.Finder)
+	return ok && !s.def.Files
+}
+
+func (s *side) cannotAsk() error {
+	return fmt.Errorf("the %s side, %s of %s: %w", s.name, s.object(), s.def.System, errCannotAsk)
+}
+
+// failing is a look-up that remembers its failure: what could not be looked up says nothing of a record.
+type failing struct {
+	mapping.Lookup
+	err error
+}
+
+func (f *failing) HubID(ctx context.Context, entity, system, local string) (string, bool, error) {
+	hub, ok, err := f.Lookup.HubID(ctx, entity, system, local)
+	f.err = errors.Join(f.err, err)
+	return hub, ok, err
+}
+
+func (f *failing) LocalID(ctx context.Context, entity, system, hub string) (string, bool, error) {
+	local, ok, err := f.Lookup.LocalID(ctx, entity, system, hub)
+	f.err = errors.Join(f.err, err)
+	return local, ok, err
+}
