@@ -209,7 +209,11 @@ func (h *Hub) compare(ctx context.Context, sink *compareSink, run *state.Compari
 }
 
 func (h *Hub) compareConfig(now *current) reconcile.Config {
-	return reconcile.Config{Store: h.store, Hub: compareHub{h}, Clock: h.clock, Log: h.log, Plan: now.plan, Private: now.private, Spill: spill.Config{Dir: h.spillDir()}, Connector: now.connector}
+	return reconcile.Config{Store: h.store, Hub: compareHub{h}, Clock: h.clock, Log: h.log, Plan: now.plan, Private: now.private, Spill: spill.Config{Dir: h.spillDir()}, Connector: now.connector,
+		Kinds: func(kind string) connector.Kind {
+			k, _ := h.kinds.Get(kind)
+			return k
+		}}
 }
 
 // connector gives an open system; nil where there is none.

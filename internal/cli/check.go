@@ -16,6 +16,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connect"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/reconcile"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -113,6 +114,7 @@ that stay where they are. (A client-credentials login asks its token address.)`
 func (k *checking) run(ctx context.Context, all []config.Paths) error {
 	problems := &strictyaml.Problems{}
 	flows := 0
+	var paths []string
 	for _, p := range all {
 		o := planOptions(k.kinds, unset{strictyaml.OS(p.Dir), k.absent}, nil)
 		o.Advise = true
@@ -122,6 +124,7 @@ func (k *checking) run(ctx context.Context, all []config.Paths) error {
 			continue
 		}
 		flows = max(flows, len(plan.Flows))
+		paths = append(paths, k.comparisons(plan)...)
 		remark(p, plan, problems)
 		app.Check(ctx, plan, app.CheckOptions{Kinds: k.kinds, Elsewhere: k.elsewhere}, problems)
 		if k.connect {
@@ -132,6 +135,9 @@ func (k *checking) run(ctx context.Context, all []config.Paths) error {
 	if k.format == "text" {
 		if problems.Len() == 0 {
 			fmt.Fprintf(k.out, "no problems: %d flows\n", flows)
+			for _, path := range paths {
+				fmt.Fprintln(k.out, path)
+			}
 		}
 		if len(k.absent) > 0 {
 			fmt.Fprintf(k.out, "not set here, so that what they hold is not checked: %s\n", strings.Join(sorted(k.absent), ", "))
@@ -141,6 +147,18 @@ func (k *checking) run(ctx context.Context, all []config.Paths) error {
 		return &exitError{exitFailed, nil}
 	}
 	return nil
+}
+
+// comparisons says of each reconciliation how it compares.
+func (k *checking) comparisons(plan *config.Plan) (out []string) {
+	for _, r := range plan.Reconciliations {
+		path, why := reconcile.Path(r, plan, func(kind string) connector.Kind {
+			c, _ := k.kinds.Get(kind)
+			return c
+		})
+		out = append(out, fmt.Sprintf("reconciliation %s: %s, %s", r.Name, path, why))
+	}
+	return out
 }
 
 // progress is where the systems are told of while they are asked: apart from the answer where a program reads that.

@@ -22,34 +22,13 @@ var errCannotAsk = errors.New("it cannot be asked for one object")
 
 // find asks the system for one object: by its own id, or by the one that the hub knows. nil: it is not there.
 func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
-	f, ok := s.system.(connector.Finder)
-	if !ok || s.def.Files {
-		return nil, s.cannotAsk()
-	}
 	look, sure := connector.Lookup{Entity: s.entity, Object: s.object(), Local: own}, true
 	if own == "" {
 		look, sure = s.lookFor(local)
 	}
-	var got []connector.Record
-	tries := 0
-	err := lifecycle.Retry(ctx, s.clock, asking, func() error {
-		return lifecycle.Guard(func() (err error) {
-			got, err = f.Find(ctx, look)
-			return err
-		})
-	}, func(err error, _ time.Duration) error {
-		if tries++; tries >= mostTries || !passing(err) || errors.Is(err, connector.ErrNoLookup) {
-			return err
-		}
-		return nil
-	})
-	switch {
-	case errors.Is(err, connector.ErrNoLookup):
-		return nil, s.cannotAsk()
-	case fault.KindOf(err) == fault.NotFound && err != nil:
-		got = nil
-	case err != nil:
-		return nil, fmt.Errorf("the %s side, %s: look for %s %s: %w", s.name, s.def.System, s.object(), own+local, err)
+	got, err := s.ask(ctx, look)
+	if err != nil {
+		return nil, err
 	}
 	for i := range got {
 		if got[i].Deleted {
@@ -68,6 +47,39 @@ func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
 		return nil, s.cannotAsk()
 	}
 	return nil, nil
+}
+
+// ask puts a question to the system, and again where that failed of something that may be over soon. What is not there is no error.
+func (s *side) ask(ctx context.Context, l connector.Lookup) (got []connector.Record, err error) {
+	f, ok := s.system.(connector.Finder)
+	if !ok || s.def.Files {
+		return nil, s.cannotAsk()
+	}
+	tries := 0
+	err = lifecycle.Retry(ctx, s.clock, asking, func() error {
+		return lifecycle.Guard(func() (err error) {
+			got, err = f.Find(ctx, l)
+			return err
+		})
+	}, func(err error, _ time.Duration) error {
+		if tries++; tries >= mostTries || !passing(err) || errors.Is(err, connector.ErrNoLookup) {
+			return err
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		return got, nil
+	case errors.Is(err, connector.ErrNoLookup):
+		return nil, s.cannotAsk()
+	case fault.KindOf(err) == fault.NotFound:
+		return nil, nil
+	}
+	what := l.Local
+	if what == "" {
+		what = fmt.Sprint(l.Natural)
+	}
+	return nil, fmt.Errorf("the %s side, %s: look for %s %s: %w", s.name, s.def.System, s.object(), what, err)
 }
 
 // lookFor is the question for an object by the id that the hub knows; sure: where it finds nothing, nothing is there.

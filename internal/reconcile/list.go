@@ -21,15 +21,10 @@ func (r *Run) byListing(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 	if err != nil {
 		return nil, err
 	}
-	left, right, err := r.readBoth(ctx, r.rec.Compare != nil)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, left.Close(), right.Close()) }()
 	r.phase("looking-again", "%d differences in a second listing", cands.Len())
 	differ := spill.New(r.c.Spill)
 	defer func() { err = errors.Join(err, differ.Close()) }()
-	if err := r.compare(ctx, left, right, differ, false); err != nil {
+	if err := r.look(ctx, differ, false); err != nil {
 		return nil, err
 	}
 	in, err := readCandidates(cands)
@@ -194,7 +189,7 @@ func byNames(differ, names *spill.Sorter) error {
 		}
 		keys := []string{p.key}
 		for i, e := range []*entry{p.left, p.right} {
-			if e == nil {
+			if e == nil || e.own == "" {
 				continue
 			}
 			keys = append(keys, "lr"[i:i+1]+e.own)

@@ -230,6 +230,9 @@ func atOnce(ctx context.Context, n int, work func(ctx context.Context, i int) er
 
 // find asks both systems for what a pair is of.
 func (r *Run) find(ctx context.Context, was *pair) (*pair, error) {
+	if key := was.rowKey(); len(key) == len(r.rec.Match.Fields) && key != nil {
+		return r.findByKey(ctx, was, key)
+	}
 	now := &pair{key: was.key, moreRight: was.moreRight, unnamed: was.unnamed, n: was.n}
 	var err error
 	half := func(s *side, e *entry) (*entry, error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/privacy"
+	"github.com/waybill-hub/waybill/internal/reconcile/plain"
 	"github.com/waybill-hub/waybill/internal/spill"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/submit"
@@ -71,8 +72,10 @@ type Config struct {
 	// Connector gives an open system; nil where there is none.
 	Connector func(system string) connector.System
 	Plan      *config.Plan
-	Private   *privacy.Plan
-	Spill     spill.Config
+	// Kinds gives the kind of a system; nil: nothing is known of any.
+	Kinds   Kinds
+	Private *privacy.Plan
+	Spill   spill.Config
 }
 
 // Run is one run of a reconciliation.
@@ -88,16 +91,18 @@ type Run struct {
 	settles time.Duration
 
 	left, right *side
-	flows       []string        // on the way between the two systems
-	on          map[string]bool // those flows
-	hops        int             // how many of them stand behind one another
-	visible     time.Duration   // after a write
-	looked      time.Time       // when the last look ended
-	progress    state.CompareProgress
-	sum         state.CompareSummary
-	n           int // differences so far
-	notes       []string
-	totals      [2]*totals
+	// tables is what two tables are compared by; nil: documents are compared.
+	tables   *plain.Spec
+	flows    []string        // on the way between the two systems
+	on       map[string]bool // those flows
+	hops     int             // how many of them stand behind one another
+	visible  time.Duration   // after a write
+	looked   time.Time       // when the last look ended
+	progress state.CompareProgress
+	sum      state.CompareSummary
+	n        int // differences so far
+	notes    []string
+	totals   [2]*totals
 }
 
 // Asked is what a run was asked for.
@@ -132,8 +137,16 @@ func New(c Config, rec *config.Reconciliation, a Asked, sink Sink) (*Run, error)
 	if r.left, err = r.side("left", &rec.Left); err != nil {
 		return nil, err
 	}
-	r.right, err = r.side("right", &rec.Right)
-	return r, err
+	if r.right, err = r.side("right", &rec.Right); err != nil {
+		return nil, err
+	}
+	if c.Kinds != nil && a.Since.IsZero() {
+		if spec, why := columns(rec, c.Plan, c.Kinds); why == "" {
+			r.tables = &spec
+		}
+	}
+	r.progress.Path = Streamed
+	return r, nil
 }
 
 func (r *Run) side(name string, def *config.Side) (*side, error) {
@@ -155,6 +168,7 @@ func (r *Run) side(name string, def *config.Side) (*side, error) {
 // Do makes the run. What it has found stands in the summary also where it fails: but then it says nothing of the systems.
 func (r *Run) Do(ctx context.Context) (state.RunState, state.CompareSummary, string, error) {
 	st, detail, err := r.do(ctx)
+	r.sum.Path = r.progress.Path
 	return st, r.sum, detail, err
 }
 
@@ -227,18 +241,16 @@ func (r *Run) candidates(ctx context.Context) (*spill.Sorter, error) {
 	case r.opts.Key != "":
 		return r.byKey(ctx)
 	}
-	left, right, err := r.readBoth(ctx, r.rec.Compare != nil)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = errors.Join(left.Close(), right.Close()) }()
 	out := spill.New(r.c.Spill)
 	if r.rec.Compare == nil { // only sums are
+		left, right, err := r.readBoth(ctx, false)
+		if err != nil {
+			return nil, errors.Join(err, out.Close())
+		}
 		r.sum.Compared = max(r.left.rows.Load(), r.right.rows.Load())
-		return out, nil
+		return out, errors.Join(left.Close(), right.Close())
 	}
-	r.phase("comparing", "")
-	if err := r.compare(ctx, left, right, out, true); err != nil {
+	if err := r.look(ctx, out, true); err != nil {
 		return nil, errors.Join(err, out.Close())
 	}
 	if r.opts.Since.IsZero() {

@@ -111,13 +111,15 @@ type CompareProgress struct {
 
 // CompareSummary is what a run has found.
 type CompareSummary struct {
-	Compared     int64 `json:"compared"`
-	Equal        int64 `json:"equal"`
-	MissingLeft  int64 `json:"missing_left"`
-	MissingRight int64 `json:"missing_right"`
-	Different    int64 `json:"different"`
-	Doubled      int64 `json:"doubled"`
-	Repaired     int64 `json:"repaired"`
+	// Path is how it was compared: streamed, or pushed into the databases.
+	Path         string `json:"path,omitempty"`
+	Compared     int64  `json:"compared"`
+	Equal        int64  `json:"equal"`
+	MissingLeft  int64  `json:"missing_left"`
+	MissingRight int64  `json:"missing_right"`
+	Different    int64  `json:"different"`
+	Doubled      int64  `json:"doubled"`
+	Repaired     int64  `json:"repaired"`
 	// NotCompared are objects of which nobody can say whether they agree; the differences of kind not-compared say why.
 	NotCompared int64 `json:"not_compared"`
 	// Explained are differences that are no drift, by reason. Reasons are those of the drift.
