@@ -330,16 +330,23 @@ func (w *walk) ask(ctx context.Context, r httpclient.Request, j *judge) (resp *h
 	return resp, err
 }
 
-// again tries until it works, while what fails may be over soon.
+// again tries until it works, while what fails may be over soon. Where ctx ends, the failure is what was met last.
 func again(ctx context.Context, c lifecycle.Clock, try func() error) error {
-	tries := 0
-	return lifecycle.Retry(ctx, c, lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}, try, func(err error, _ time.Duration) error {
+	tries, last := 0, error(nil)
+	err := lifecycle.Retry(ctx, c, lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}, func() error {
+		last = try()
+		return last
+	}, func(err error, _ time.Duration) error {
 		k := fault.KindOf(err)
 		if tries++; tries >= mostTries || k != fault.Unavailable && k != fault.RateLimited && k != fault.UnknownOutcome {
 			return err
 		}
 		return nil
 	})
+	if err == nil {
+		return nil
+	}
+	return last
 }
 
 // page reads a list's next page. An answer to a token that may be good for one use only may have been lost on its way: then it is looked whether the list

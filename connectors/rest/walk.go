@@ -73,8 +73,8 @@ type walk struct {
 	doubt bool
 	// patient: what fails of something that may be over soon is asked for again, and not left to the next poll.
 	patient bool
-	header http.Header // of the next request
-	done   bool
+	header  http.Header // of the next request
+	done    bool
 }
 
 // page is one page of a list.
