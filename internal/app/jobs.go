@@ -4,8 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"math/rand/v2"
-	"reflect"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 type jobs struct {
 	scheduler *schedule.Scheduler
 	of        map[string]config.Schedule // by name of the job
+	since     map[string]time.Time       // what came due after it counts
 }
 
 // runSchedule is the kind of a schedule's runs in the store.
@@ -39,7 +39,8 @@ func (h *Hub) startJobs(ctx context.Context) error {
 
 // changeJobs makes the schedules those of the plan. Where they are what they were, nothing happens.
 func (h *Hub) changeJobs(ctx context.Context) error {
-	of, all := map[string]config.Schedule{}, []schedule.Job{}
+	now, next := h.clock.Now(), &jobs{of: map[string]config.Schedule{}, since: map[string]time.Time{}}
+	var all []schedule.Job
 	for _, r := range slices.Concat(comparedOf(h.plan(), state.RunReconciliation), comparedOf(h.plan(), state.RunRule)) {
 		if r.schedule == nil {
 			continue
@@ -49,42 +50,59 @@ func (h *Hub) changeJobs(ctx context.Context) error {
 			return err
 		}
 		name := state.RunLease(r.kind, r.name)
-		of[name] = *r.schedule
-		all = append(all, schedule.Job{Name: name, When: when, CatchUp: r.schedule.CatchUp, Run: func(ctx context.Context) error {
-			return h.wantScheduled(ctx, r.kind, r.name, r.schedule.Jitter)
+		next.of[name], next.since[name] = *r.schedule, now
+		if h.jobs != nil && h.jobs.of[name] == *r.schedule { // a run that is put off by its jitter is not forgotten
+			next.since[name] = latest(h.jobs.since[name], now.Add(-r.schedule.Jitter))
+		}
+		all = append(all, schedule.Job{Name: name, When: when, CatchUp: r.schedule.CatchUp, Jitter: r.schedule.Jitter, Since: next.since[name], Run: func(ctx context.Context) error {
+			return h.wantScheduled(ctx, r.kind, r.name)
 		}})
 	}
-	since := h.clock.Now()
+	var err error
 	if h.jobs != nil {
-		if reflect.DeepEqual(h.jobs.of, of) {
+		if maps.Equal(h.jobs.of, next.of) {
 			return nil
 		}
-		if err := h.jobs.scheduler.Stop(ctx); err != nil {
-			return err
-		}
+		err = h.jobs.scheduler.Stop(ctx) // it has ended all the same
 	}
-	s, err := schedule.New(schedule.Config{Store: jobStore{h.store}, Clock: h.clock, Log: h.log, Holder: h.holder(), LeaseTTL: h.leaseTTL(), Since: since}, all...)
-	if err != nil {
-		return err
+	s, serr := schedule.New(schedule.Config{Store: jobStore{h.store}, Clock: h.clock, Log: h.log, Holder: h.holder(), LeaseTTL: h.leaseTTL()}, all...)
+	if serr != nil {
+		return errors.Join(err, serr)
 	}
-	h.jobs = &jobs{scheduler: s, of: of}
-	return nil
+	next.scheduler = s
+	h.jobs = next
+	return err
 }
 
-// wantScheduled asks for a run whose time has come. One that is under way is not asked for again.
-func (h *Hub) wantScheduled(ctx context.Context, kind, name string, jitter time.Duration) error {
-	if jitter > 0 {
-		if err := lifecycle.Sleep(ctx, h.clock, rand.N(jitter)); err != nil {
-			return context.Cause(ctx)
-		}
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
+	return b
+}
+
+// wantTries is how often a run whose time has come is asked for: a store may be away for a moment.
+const wantTries = 5
+
+// wantScheduled asks for a run whose time has come. One that is under way is not asked for again.
+func (h *Hub) wantScheduled(ctx context.Context, kind, name string) error {
 	c := state.Comparison{Kind: kind, Name: name, Trigger: state.TriggerSchedule, Who: "schedule"}
 	of, err := h.compared(kind, name)
 	if err != nil {
 		return nil // the files have changed
 	}
 	c.Keep, c.Options.Repair = of.keep, of.repair != nil && of.repair.Automatic
-	run, fresh, err := h.store.WantComparison(ctx, c)
+	var run state.Comparison
+	fresh, tries := false, 0
+	err = lifecycle.Retry(ctx, h.clock, lifecycle.Backoff{Min: time.Second, Max: 16 * time.Second}, func() (err error) {
+		run, fresh, err = h.store.WantComparison(ctx, c)
+		return err
+	}, func(err error, _ time.Duration) error {
+		if tries++; tries >= wantTries {
+			return err
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}

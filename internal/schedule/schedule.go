@@ -1,10 +1,12 @@
 package schedule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime/debug"
 	"time"
 
@@ -54,6 +56,10 @@ type Job struct {
 	When *Timetable
 	// CatchUp makes up for runs that were missed while no hub was running: one run for all of them.
 	CatchUp bool
+	// Jitter is by how much a run may begin later than its time, so that not all begin at once.
+	Jitter time.Duration
+	// Since, where it is set, is the scheduler's for this job.
+	Since time.Time
 	// Run does the work. When ctx ends it should return soon, with ctx's cause.
 	Run func(ctx context.Context) error
 }
@@ -161,8 +167,8 @@ const longest = time.Minute
 func (s *Scheduler) loop(ctx context.Context, j *job) {
 	log := s.c.Log.With("job", j.Name)
 	after := s.c.Clock.Now()
-	if !s.c.Since.IsZero() && s.c.Since.Before(after) {
-		after = s.c.Since
+	if since := cmp.Or(j.Since, s.c.Since); !since.IsZero() && since.Before(after) {
+		after = since
 	}
 	if j.CatchUp {
 		last, err := s.last(ctx, log, j)
@@ -179,8 +185,12 @@ func (s *Scheduler) loop(ctx context.Context, j *job) {
 			log.Warn("the job will not come due again", "schedule", j.When.String())
 			return
 		}
-		for now := s.c.Clock.Now(); now.Before(due); now = s.c.Clock.Now() {
-			if lifecycle.Sleep(ctx, s.c.Clock, min(due.Sub(now), longest)) != nil {
+		begins := due
+		if j.Jitter > 0 {
+			begins = due.Add(rand.N(j.Jitter))
+		}
+		for now := s.c.Clock.Now(); now.Before(begins); now = s.c.Clock.Now() {
+			if lifecycle.Sleep(ctx, s.c.Clock, min(begins.Sub(now), longest)) != nil {
 				return
 			}
 		}
