@@ -184,6 +184,11 @@ func TestAnotherOrder(t *testing.T) {
 	if !errors.Is(err, ErrOrder) || len(lines) > 1 {
 		t.Errorf("%v %v", err, lines)
 	}
+	r = newMemory(100, constant)
+	r.keys[51] = r.keys[50] // its index is said to be unique
+	if _, _, err := run(t, l, r, Options{Stream: true}); !errors.Is(err, ErrOrder) {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestPathAndWhy(t *testing.T) {
