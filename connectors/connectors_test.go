@@ -71,7 +71,7 @@ What every connector does, and ` + "`internal/connector/connectortest`" + ` prov
   than 128 digits, a day that does not exist or bytes that are no text, makes its record unreadable, with the column and the reason; nothing is cut or
   moved. What was read can be written back, and is the same.
 - **Rows as rows.** A database gives its tables as columns too, in the order of a key that two of them share, and digests of ranges of them, for
-  reconciliations of plain columns. A reading that fails or is cut off is never an end, and what cannot be compared so is said to be so.
+  reconciliations of plain columns; over two connections more than limit.concurrency says, one to read and one to see how the database does. A reading that fails or is cut off is never an end, and what cannot be compared so is said to be so.
 - **No secret comes out**, not in failures, not in logs, not when a server sends it back.
 - **Nowhere else.** Link-local and metadata addresses are refused, redirects and links to other servers are not followed.
 

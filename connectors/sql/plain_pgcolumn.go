@@ -3,6 +3,7 @@ package sql
 import (
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -104,38 +105,48 @@ func (c *postgresColumn) selected(f connector.PlainForm) string {
 	return c.ref()
 }
 
-// digested are texts that say the value, whatever stands beside them: the form's letter, the length where the value may hold anything, the value,
-// a semicolon. Of null there is nothing between letter and semicolon, because concat leaves it out; an empty text has a length.
-func (c *postgresColumn) digested(f connector.PlainForm) []string {
+// digested are texts that say the value, whatever stands beside them: the form's letter, then the value. Of null nothing follows, because concat
+// leaves it out. Of a text its length follows, which an empty one has and null has not, and its content is to be hashed apart: it may hold anything,
+// and a copy of it would cost more than its hash.
+func (c *postgresColumn) digested(f connector.PlainForm) (parts []string, content string) {
 	value := c.ref()
 	switch f {
 	case connector.PlainInt, connector.PlainUnix, connector.PlainUnixMilli:
-		return []string{"'i'", value, "';'"}
+		return []string{"';i'", value}, ""
 	case connector.PlainNumber:
 		if !c.integer() {
 			value = "trim_scale(" + c.selected(f) + ")"
 		}
-		return []string{"'d'", value, "';'"}
+		return []string{"';d'", value}, ""
 	case connector.PlainText:
 		value = c.selected(f)
-		return []string{"'t'", "octet_length(" + value + ")", "':'", value, "';'"}
+		return []string{"';t'", "octet_length(" + value + ")"}, "coalesce(" + value + ", '')"
 	case connector.PlainUUID:
-		return []string{"'u'", value, "';'"}
+		return []string{"';u'", value}, ""
 	case connector.PlainBool:
-		return []string{"'b'", value, "';'"}
+		return []string{"';b'", value}, ""
 	case connector.PlainDate:
-		return []string{"'y'", "encode(date_send(" + value + "), 'hex')", "';'"}
+		return []string{"';y'", "encode(date_send(" + value + "), 'hex')"}, ""
 	}
 	if c.oid == oidTimestamptz {
-		return []string{"'z'", "encode(timestamptz_send(" + value + "), 'hex')", "';'"}
+		return []string{"';z'", "encode(timestamptz_send(" + value + "), 'hex')"}, ""
 	}
-	return []string{"'z'", "encode(timestamp_send(" + value + "), 'hex')", "';'"}
+	return []string{"';z'", "encode(timestamp_send(" + value + "), 'hex')"}, ""
 }
 
-// concat joins texts. Literals that adjoin become one, because each argument costs; a function of PostgreSQL takes 100 of them at most.
+// rowHash is the hash of a row: of what concat makes of the parts, with the hash of the texts' contents as its seed, whose seed is that of the text
+// before, and the first one's the salt.
+func rowHash(parts, contents []string, salt int64) string {
+	seed := strconv.FormatInt(salt, 10)
+	for _, text := range append(contents, concat(parts)) {
+		seed = "hashtextextended(" + text + ` COLLATE "C", ` + seed + ")"
+	}
+	return seed
+}
+
+// concat joins texts; a function of PostgreSQL takes 100 arguments at most.
 func concat(parts []string) string {
 	const most = 90
-	parts = adjoined(parts)
 	for len(parts) > most {
 		var joined []string
 		for from := 0; from < len(parts); from += most {
@@ -144,18 +155,6 @@ func concat(parts []string) string {
 		parts = joined
 	}
 	return "concat(" + strings.Join(parts, ", ") + ")"
-}
-
-func adjoined(parts []string) (out []string) {
-	literal := func(s string) bool { return strings.HasPrefix(s, "'") }
-	for _, p := range parts {
-		if n := len(out); n > 0 && literal(p) && literal(out[n-1]) {
-			out[n-1] = strings.TrimSuffix(out[n-1], "'") + p[1:]
-			continue
-		}
-		out = append(out, p)
-	}
-	return out
 }
 
 // postgresKey is a column of the key, as it is ordered and compared.

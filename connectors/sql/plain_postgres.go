@@ -176,11 +176,14 @@ func (s *postgresSession) Close() error {
 func (s *postgresSession) Served() connector.PlainKeys { return s.served }
 
 func (s *postgresSession) prepare(q connector.PlainQuery) (why string) {
-	var digest []string
+	var parts, contents []string
 	for i, c := range slices.Concat(q.Key, q.Columns) {
 		col := s.columns[c.Name]
-		value, parts := col.selected(c.Form), col.digested(c.Form)
-		s.values, digest = append(s.values, value), append(digest, parts...)
+		s.values = append(s.values, col.selected(c.Form))
+		part, content := col.digested(c.Form)
+		if parts = append(parts, part...); content != "" {
+			contents = append(contents, content)
+		}
 		if c.Form == connector.PlainNumber {
 			s.numbers = append(s.numbers, i)
 		}
@@ -193,7 +196,7 @@ func (s *postgresSession) prepare(q connector.PlainQuery) (why string) {
 			return "the column " + s.o.Deleted + ", which marks deleted rows, is of another type in the database than the settings say"
 		}
 	}
-	s.hash = fmt.Sprintf(`hashtextextended(%s COLLATE "C", %d)`, concat(digest), s.salt)
+	s.hash = rowHash(parts, contents, s.salt)
 	s.filter = s.present(q.Key)
 	s.serve()
 	return ""

@@ -183,3 +183,49 @@ func TestPlainDeleted(t *testing.T) {
 		}
 	}
 }
+
+// A partitioned table is served by the index that all partitions have; a view by none, and is read in the key's order all the same.
+func TestPlainPartitionsAndViews(t *testing.T) {
+	p := newPostgres(t)
+	p.exec(t, "CREATE TABLE parts (id bigint PRIMARY KEY, name text) PARTITION BY RANGE (id)")
+	p.exec(t, "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (5000)")
+	p.exec(t, "CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (5000) TO (100000)")
+	p.exec(t, "INSERT INTO parts SELECT g, 'name ' || g FROM generate_series(0, 9999) g")
+	p.exec(t, "ANALYZE parts")
+	p.exec(t, "CREATE VIEW seen AS SELECT id, name FROM parts WHERE id % 2 = 0")
+	columns := ", columns: {id: integer, name: text}}"
+	connectortest.Plain(t, func(t *testing.T) *connectortest.PlainSubject {
+		return &connectortest.PlainSubject{Reader: open(t, p, "objects: {x: {table: parts"+columns+"}"), Object: "x", Key: []string{"id"}, Columns: []string{"name"}, Other: "nobody", Rows: 10_000}
+	})
+	db := open(t, p, "objects: {x: {table: seen"+columns+"}")
+	table, err := db.PlainTable(t.Context(), "x")
+	if err != nil || table.Rows > 0 {
+		t.Errorf("%v: about %d rows are expected of a view", err, table.Rows)
+	}
+	s, err := db.PlainOpen(t.Context(), "x", connector.PlainQuery{Key: []connector.PlainColumn{{Name: "id", Form: connector.PlainInt}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if k := s.Served(); k.Ordered || k.Unique {
+		t.Errorf("%+v", k)
+	}
+	rows, last := s.Rows(connector.KeyRange{}), int64(-2)
+	for n := 0; ; n++ {
+		ok, err := rows.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			if n != 5000 {
+				t.Errorf("%d rows", n)
+			}
+			return
+		}
+		v, _ := rows.Row()
+		if id := intOf(v[0]); id != last+2 {
+			t.Fatalf("%d comes after %d", id, last)
+		}
+		last += 2
+	}
+}

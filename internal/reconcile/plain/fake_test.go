@@ -184,6 +184,11 @@ func TestAnotherOrder(t *testing.T) {
 	if !errors.Is(err, ErrOrder) || len(lines) > 1 {
 		t.Errorf("%v %v", err, lines)
 	}
+	r = newMemory(100, constant)
+	r.keys[51] = r.keys[50] // its index is said to be unique
+	if _, _, err := run(t, l, r, Options{Stream: true}); !errors.Is(err, ErrOrder) {
+		t.Errorf("%v", err)
+	}
 }
 
 func TestPathAndWhy(t *testing.T) {
@@ -285,5 +290,37 @@ func TestPatience(t *testing.T) {
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// It works for a share of the time, and rests for the rest.
+func TestShare(t *testing.T) {
+	clock := lifecycle.NewManual(time.Unix(0, 0))
+	g := newGate(Options{Clock: clock, Throttle: Throttle{Share: 0.25}}, newMemory(1, constant), newMemory(1, constant))
+	pass := func() chan error {
+		done := make(chan error, 1)
+		go func() { done <- g.pass(t.Context(), func(string) {}) }()
+		return done
+	}
+	clock.Advance(work - 1)
+	if err := <-pass(); err != nil { // too little to rest for
+		t.Fatal(err)
+	}
+	for range 2 {
+		clock.Advance(100 * time.Millisecond)
+		done := pass()
+		if err := clock.BlockUntil(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(299 * time.Millisecond)
+		select {
+		case <-done:
+			t.Fatal("it rests for less than three times its work")
+		default:
+		}
+		clock.Advance(2 * time.Millisecond)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -25,6 +25,8 @@ type side struct {
 	// bad says why the present row cannot be read as the settings say; its key can. twice is the last key that came again.
 	bad   error
 	twice []string
+	// kept is a copy of the first row of the key, in the memory of spare; of tables whose keys cannot come twice there is none.
+	kept, spare [][]byte
 	// key is a copy of the present row's key, where there has been one; count counts rows.
 	key   [][]byte
 	keyed bool
@@ -83,7 +85,9 @@ func (c *Comparison) inOrder(s *side) error {
 		case order < 0:
 			return fmt.Errorf("the %s side %w: %s comes after %s", s.name, ErrOrder, c.keyText(s.row), c.keyText(s.key))
 		case order == 0:
-			s.again, s.twice = true, c.keyText(s.key)
+			if s.again, s.twice = true, c.keyText(s.key); c.unique {
+				return fmt.Errorf("the %s side %w: %s comes twice, which its index does not allow", s.name, ErrOrder, s.twice)
+			}
 			return nil
 		}
 	}
@@ -191,15 +195,41 @@ func (c *Comparison) step(ctx context.Context) error {
 	}
 	c.result.Compared++
 	found := c.judge(order)
-	doubled, err := c.advance(ctx, order)
-	if err != nil || doubled {
-		return err
+	if !c.unique {
+		c.keep(order)
 	}
-	if found == nil {
+	rows, err := c.advance(ctx, order)
+	switch {
+	case err != nil:
+		return err
+	case rows[0] > 1 || rows[1] > 1:
+		return c.doubled(order, rows)
+	case found == nil:
 		c.result.Equal++
 		return nil
 	}
 	return c.yield(*found)
+}
+
+// keep copies the present rows of a key, which may turn out to come again.
+func (c *Comparison) keep(order int) {
+	for i, s := range []*side{c.left, c.right} {
+		if i == 0 && order > 0 || i == 1 && order < 0 {
+			continue
+		}
+		if s.kept == nil {
+			s.kept, s.spare = make([][]byte, len(s.row)), make([][]byte, len(s.row))
+			for j := range s.spare {
+				s.spare[j] = []byte{}
+			}
+		}
+		for j, v := range s.row {
+			s.spare[j] = append(s.spare[j][:0], v...)
+			if s.kept[j] = s.spare[j]; v == nil {
+				s.kept[j] = nil
+			}
+		}
+	}
 }
 
 // judge gives the pair of the present rows of one key, or nil where they are the same.
@@ -220,27 +250,41 @@ func (c *Comparison) judge(order int) *Pair {
 	return nil
 }
 
-// advance goes on on the sides that had the key. A key that comes again on a side is told as doubled, and neither as equal nor as anything else.
-func (c *Comparison) advance(ctx context.Context, order int) (doubled bool, err error) {
-	var rows [2]int
+// advance goes on on the sides that had the key, and counts its rows there.
+func (c *Comparison) advance(ctx context.Context, order int) (rows [2]int, err error) {
 	for i, s := range []*side{c.left, c.right} {
 		if i == 0 && order > 0 || i == 1 && order < 0 {
 			continue
 		}
 		for more := true; more; more = s.ok && s.again {
 			if err := c.next(ctx, s); err != nil {
-				return false, err
+				return rows, err
 			}
 			rows[i]++
 		}
 	}
-	if rows[0] > 1 {
-		err = c.yield(Pair{Kind: DoubledLeft, Key: c.left.twice, Rows: rows[0]})
+	return rows, nil
+}
+
+// doubled tells of a key that is there several times on a side: it is neither equal nor anything else.
+func (c *Comparison) doubled(order int, rows [2]int) error {
+	p := Pair{}
+	if order <= 0 {
+		p.Left = c.shown(c.left.kept)
 	}
-	if err == nil && rows[1] > 1 {
-		err = c.yield(Pair{Kind: DoubledRight, Key: c.right.twice, Rows: rows[1]})
+	if order >= 0 {
+		p.Right = c.shown(c.right.kept)
 	}
-	return rows[0] > 1 || rows[1] > 1, err
+	for i, s := range []*side{c.left, c.right} {
+		if rows[i] < 2 {
+			continue
+		}
+		p.Kind, p.Key, p.Rows = []Kind{DoubledLeft, DoubledRight}[i], s.twice, rows[i]
+		if err := c.yield(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // same compares the columns of two rows of one key.

@@ -139,6 +139,8 @@ type Comparison struct {
 	gate        *gate
 	result      Result
 	yield       func(Pair) error
+	// unique: both systems keep keys from coming twice.
+	unique bool
 	// buckets counts rows that were merged, by as many as a bucket has, and apart those in which something differed.
 	buckets, apart int64
 }
@@ -221,6 +223,7 @@ func reason(why string) string {
 // choose says which path is taken.
 func (c *Comparison) choose() {
 	c.path = Streamed
+	c.unique = c.left.session.Served().Unique && c.right.session.Served().Unique
 	for _, s := range []*side{c.left, c.right} {
 		if k := s.session.Served(); !k.Ordered {
 			c.hints = append(c.hints, fmt.Sprintf("%s: no index serves the order of the key, so that the database sorts the whole table; %s would", s.name, k.Hint))

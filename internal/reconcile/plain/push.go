@@ -154,10 +154,14 @@ func (p *push) digests(ctx context.Context, ranges []connector.KeyRange) (l, r [
 
 // pace sizes the next chunk: by the number of buckets, and by their size where there would be too few.
 func (p *push) pace(took time.Duration) {
+	target := chunkTime
+	if share := p.c.o.Throttle.Share; share > 0 && share < 1 {
+		target = max(work, time.Duration(float64(target)*share))
+	}
 	rows := p.every * p.n
 	next := rows * 4
-	if took > chunkTime/4 {
-		next = max(rows/4, int(float64(rows)*float64(chunkTime)/float64(took)))
+	if took > target/4 {
+		next = max(rows/4, int(float64(rows)*float64(target)/float64(took)))
 	}
 	p.every = min(bucketRows, max(1, next/fewBuckets))
 	p.n = min(chunkBuckets, max(fewBuckets, next/p.every))

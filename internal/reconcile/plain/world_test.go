@@ -103,7 +103,7 @@ func spec(key string, columns ...string) Spec {
 }
 
 // compare gives the pairs as lines: kind, key, fields.
-func (w *world) compare(t testing.TB, s Spec, o Options) (lines []string, res Result, path Path) {
+func (w *world) compare(t testing.TB, s Spec, o Options, look ...func(Pair)) (lines []string, res Result, path Path) {
 	t.Helper()
 	c, err := Open(t.Context(), Table{w.system, "l"}, Table{w.system, "r"}, s, o)
 	if err != nil {
@@ -112,6 +112,9 @@ func (w *world) compare(t testing.TB, s Spec, o Options) (lines []string, res Re
 	defer c.Close()
 	res, err = c.Run(t.Context(), func(p Pair) error {
 		lines = append(lines, line(s, p))
+		for _, look := range look {
+			look(p)
+		}
 		return nil
 	})
 	if err != nil {
