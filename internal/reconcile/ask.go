@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,8 +29,19 @@ func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
 	}
 	look, sure := connector.Lookup{Entity: s.entity, Object: s.object(), Local: own}, true
 	if own == "" {
-		look, sure = s.lookFor(local)
+		if look, sure = s.lookFor(local); look.Local == "" && !s.apart.Load() { // mostly both ids are one
+			e, err := s.ask(ctx, f, connector.Lookup{Entity: s.entity, Object: s.object(), Local: local}, local, false)
+			if err == nil || !errors.Is(err, errCannotAsk) {
+				return e, err
+			}
+		}
 	}
+	return s.ask(ctx, f, look, local, sure)
+}
+
+// ask puts one question. local: the object that is found is to have this id in the hub, unless it is asked for by its own; sure: where nothing is found, it is
+// not there.
+func (s *side) ask(ctx context.Context, f connector.Finder, look connector.Lookup, local string, sure bool) (*entry, error) {
 	var got []connector.Record
 	tries := 0
 	err := lifecycle.Retry(ctx, s.clock, asking, func() error {
@@ -44,12 +56,12 @@ func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
 		return nil
 	})
 	switch {
-	case errors.Is(err, connector.ErrNoLookup):
+	case errors.Is(err, connector.ErrNoLookup), len(look.Natural) > 0 && err != nil && fault.KindOf(err) == fault.Invalid: // it searches by no such field
 		return nil, s.cannotAsk()
 	case fault.KindOf(err) == fault.NotFound && err != nil:
 		got = nil
 	case err != nil:
-		return nil, fmt.Errorf("the %s side, %s: look for %s %s: %w", s.name, s.def.System, s.object(), own+local, err)
+		return nil, fmt.Errorf("the %s side, %s: look for %s %s: %w", s.name, s.def.System, s.object(), cmp.Or(local, look.Local), err)
 	}
 	for i := range got {
 		if got[i].Deleted {
@@ -59,7 +71,7 @@ func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		if own == "" && e[0].local != local {
+		if local != "" && e[0].local != local {
 			continue // another object has the id there that this one has in the hub
 		}
 		return e[0], nil
@@ -74,14 +86,34 @@ func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
 func (s *side) lookFor(local string) (l connector.Lookup, sure bool) {
 	l = connector.Lookup{Entity: s.entity, Object: s.object()}
 	id := s.idExpr()
-	if id != nil && (s.apart.Load() || s.rows.Load() == 0) {
+	if id != nil && (s.apart.Load() || !s.alike.Load()) {
 		if m := plainField.FindStringSubmatch(strings.TrimSpace(id.Text())); m != nil {
 			l.Natural = map[string]string{m[1]: local}
 			return l, true
 		}
 	}
 	l.Local = local
-	return l, id == nil || s.rows.Load() > 0 && !s.apart.Load()
+	return l, id == nil || s.alike.Load() && !s.apart.Load()
+}
+
+// acquaint reads one of the candidates' objects on each side of which nothing was read yet, so that it is known whether the hub knows objects by the
+// system's own ids: then the system can say that one is gone.
+func (r *Run) acquaint(ctx context.Context, batch []*pair) error {
+	for _, s := range []*side{r.left, r.right} {
+		for _, p := range batch {
+			e := p.left
+			if s == r.right {
+				e = p.right
+			}
+			if e == nil || s.apart.Load() || s.alike.Load() || !s.canAsk() {
+				continue
+			}
+			if _, err := s.find(ctx, e.own, ""); err != nil && !errors.Is(err, errCannotAsk) {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // asking is how long a system that fails is left alone before it is asked again.

@@ -104,6 +104,9 @@ func (r *Run) byFinding(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 	}()
 	all, done, told := cands.Len(), int64(0), r.c.Clock.Elapsed()
 	return out, batches(in.next, func(batch []*pair) error {
+		if err := r.acquaint(ctx, batch); err != nil {
+			return err
+		}
 		now := make([]*pair, len(batch))
 		if err := atOnce(ctx, len(batch), func(ctx context.Context, i int) (err error) {
 			now[i], err = r.find(ctx, batch[i])

@@ -38,8 +38,8 @@ type side struct {
 	store  Store
 	clock  lifecycle.Clock
 	rows   atomic.Int64 // read so far
-	// apart: an object has another id in the hub than in the system.
-	apart atomic.Bool
+	// apart: an object has another id in the hub than in the system. alike: one has the same.
+	apart, alike atomic.Bool
 }
 
 func (s *side) object() string {
@@ -161,8 +161,12 @@ func (s *side) entries(ctx context.Context, recs []connector.Record) ([]*entry, 
 		return nil, err
 	}
 	for i := range all {
-		if e := all[i].e; e.own != e.local && e.local != "" {
-			s.apart.Store(true)
+		if e := all[i].e; e.local != "" {
+			if e.own != e.local {
+				s.apart.Store(true)
+			} else if !all[i].done {
+				s.alike.Store(true)
+			}
 		}
 		if err := s.mapped(ctx, &all[i]); err != nil {
 			return nil, err
