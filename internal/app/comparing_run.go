@@ -43,6 +43,8 @@ type comparing struct {
 	work  map[string]context.CancelCauseFunc // by lease
 	none  bool                               // nothing is begun while the files change
 	all   sync.WaitGroup
+	// decided counts the messages that this hub has decided.
+	decided atomic.Int64
 }
 
 // startComparing carries out the runs that are wanted, whoever has asked for them, wherever no other hub does.
@@ -209,7 +211,8 @@ func (h *Hub) compare(ctx context.Context, sink *compareSink, run *state.Compari
 }
 
 func (h *Hub) compareConfig(now *current) reconcile.Config {
-	return reconcile.Config{Store: h.store, Hub: compareHub{h}, Clock: h.clock, Log: h.log, Plan: now.plan, Private: now.private, Spill: spill.Config{Dir: h.spillDir()}, Connector: now.connector}
+	return reconcile.Config{Store: h.store, Hub: compareHub{h}, Clock: h.clock, Log: h.log, Plan: now.plan, Private: now.private, Spill: spill.Config{Dir: h.spillDir()}, Connector: now.connector,
+		Decided: h.comparing.decided.Load}
 }
 
 // connector gives an open system; nil where there is none.

@@ -102,6 +102,7 @@ func (r *Run) byFinding(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 			err = errors.Join(err, out.Close())
 		}
 	}()
+	pace := r.pace()
 	all, done, told := cands.Len(), int64(0), r.c.Clock.Elapsed()
 	return out, batches(in.next, func(batch []*pair) error {
 		if err := r.acquaint(ctx, batch); err != nil {
@@ -124,7 +125,7 @@ func (r *Run) byFinding(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 			told = at
 			r.phase("looking-again", "%d of %d", done, all)
 		}
-		return nil
+		return pace.rest(ctx)
 	})
 }
 

@@ -40,6 +40,7 @@ type side struct {
 	rows   atomic.Int64 // read so far
 	// apart: an object has another id in the hub than in the system. alike: one has the same.
 	apart, alike atomic.Bool
+	pace         func() *pace
 }
 
 func (s *side) object() string {
@@ -58,6 +59,7 @@ type keyed struct {
 // read lists everything, or what has changed since, and hands it over as it is to be compared. A list that ends with an error is none.
 func (s *side) read(ctx context.Context, since time.Time, each func(*keyed) error) error {
 	batch, size := make([]connector.Record, 0, chunk), 0
+	pace := s.pace()
 	flush := func() error {
 		out, err := s.entries(ctx, batch)
 		if err != nil {
@@ -69,7 +71,7 @@ func (s *side) read(ctx context.Context, since time.Time, each func(*keyed) erro
 				return err
 			}
 		}
-		return nil
+		return pace.rest(ctx)
 	}
 	err := lifecycle.Guard(func() error {
 		return s.records(ctx, since, func(r *connector.Record) error {

@@ -1,0 +1,54 @@
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+)
+
+const (
+	// mostRest is how many times as long as it has worked a run rests beside traffic, and busyRate the messages a second from which on it does. Beside less
+	// traffic it rests less, and without any not at all.
+	mostRest = 3
+	busyRate = 50
+	// longestRest bounds one rest: what takes that long waits for a system, and is in nobody's way.
+	longestRest = time.Second
+)
+
+// pace lets a part of a run rest between its pieces of work, so that messages do not wait for the run. It is used by one goroutine.
+type pace struct {
+	clock lifecycle.Clock
+	// decided counts the messages that the hub has decided; nil: nobody does.
+	decided func() int64
+	seen    int64
+	at      time.Duration // when the piece of work has begun
+	looked  time.Duration // when seen was read
+}
+
+func (r *Run) pace() *pace {
+	p := &pace{clock: r.c.Clock, decided: r.c.Decided, at: r.c.Clock.Elapsed()}
+	if p.looked = p.at; p.decided != nil {
+		p.seen = p.decided()
+	}
+	return p
+}
+
+// rest ends a piece of work.
+func (p *pace) rest(ctx context.Context) error {
+	if p.decided == nil {
+		return nil
+	}
+	now, n := p.clock.Elapsed(), p.decided()
+	worked, since := now-p.at, now-p.looked
+	rate := float64(n-p.seen) / max(since.Seconds(), 0.001)
+	rest := min(longestRest, time.Duration(min(1, rate/busyRate)*mostRest*float64(worked)))
+	p.seen, p.looked = n, now
+	if rest > 0 {
+		if err := lifecycle.Sleep(ctx, p.clock, rest); err != nil {
+			return context.Cause(ctx)
+		}
+	}
+	p.at = p.clock.Elapsed()
+	return nil
+}
