@@ -12,8 +12,8 @@ const (
 	// traffic it rests less, and without any not at all.
 	mostRest = 3
 	busyRate = 50
-	// longestRest bounds one rest: what takes that long waits for a system, and is in nobody's way.
-	longestRest = time.Second
+	// restUpTo bounds one rest: what takes that long waits for a system, and is in nobody's way.
+	restUpTo = time.Second
 )
 
 // pace lets a part of a run rest between its pieces of work, so that messages do not wait for the run. It is used by one goroutine.
@@ -42,7 +42,7 @@ func (p *pace) rest(ctx context.Context) error {
 	now, n := p.clock.Elapsed(), p.decided()
 	worked, since := now-p.at, now-p.looked
 	rate := float64(n-p.seen) / max(since.Seconds(), 0.001)
-	rest := min(longestRest, time.Duration(min(1, rate/busyRate)*mostRest*float64(worked)))
+	rest := min(restUpTo, time.Duration(min(1, rate/busyRate)*mostRest*float64(worked)))
 	p.seen, p.looked = n, now
 	if rest > 0 {
 		if err := lifecycle.Sleep(ctx, p.clock, rest); err != nil {

@@ -17,7 +17,7 @@ func TestRest(t *testing.T) {
 		"no traffic":            {worked: 100 * time.Millisecond},
 		"much traffic":          {worked: 100 * time.Millisecond, decided: 80, want: 300 * time.Millisecond},
 		"little traffic":        {worked: 100 * time.Millisecond, decided: 1, want: 60 * time.Millisecond}, // ten a second, a fifth of what counts as much
-		"a piece that was long": {worked: 10 * time.Second, decided: 5000, want: longestRest},
+		"a piece that was long": {worked: 10 * time.Second, decided: 5000, want: restUpTo},
 		"no time at all":        {decided: 5},
 	} {
 		t.Run(name, func(t *testing.T) {
