@@ -245,13 +245,12 @@ func (c *drifting) over(p *driftPair, id int64) *api.Run {
 	c.h.await(fmt.Sprintf("run %d of %s ends", id, p.rec), 15*time.Minute, func() bool {
 		run = api.Run{}
 		if c.h.get(fmt.Sprint("/api/v1/runs/", id), &run) == nil && run.Progress != nil {
-			if text := run.Progress.Phase + " " + run.Progress.Text; len(phases) == 0 || !strings.HasSuffix(phases[len(phases)-1], text) {
-				phases = append(phases, fmt.Sprintf("%.1fs %s", time.Since(began).Seconds(), text))
+			if phase := run.Progress.Phase; phase != "" && (len(phases) == 0 || !strings.HasSuffix(phases[len(phases)-1], phase)) {
+				phases = append(phases, fmt.Sprintf("%.0fs %s", time.Since(began).Seconds(), phase))
 			}
 		}
 		return run.Finished != nil
 	})
-	c.b.Log(strings.Join(phases, "; "))
 	if took := run.Finished.Sub(*run.Started); took > c.slowest {
 		c.slowest = took
 	}
@@ -259,8 +258,8 @@ func (c *drifting) over(p *driftPair, id int64) *api.Run {
 		c.explain[reason] += n
 	}
 	c.memory()
-	c.b.Logf("%s: run %d (attempt %d): %s in %s: compared %d, drift %d, repaired %d, explained %v%s", p.rec, id, run.Attempt, run.State, run.Finished.Sub(*run.Started).Round(time.Millisecond),
-		run.Summary.Compared, run.Drift, run.Summary.Repaired, run.Summary.Explained, strings.TrimSuffix("; "+run.Detail, "; "))
+	c.b.Logf("%s: run %d (attempt %d): %s in %s: compared %d, drift %d, repaired %d, explained %v (%s)%s", p.rec, id, run.Attempt, run.State, run.Finished.Sub(*run.Started).Round(time.Millisecond),
+		run.Summary.Compared, run.Drift, run.Summary.Repaired, run.Summary.Explained, strings.Join(phases, ", "), strings.TrimSuffix("; "+run.Detail, "; "))
 	return &run
 }
 
