@@ -81,7 +81,8 @@ func (p *driftPair) freeze(n int) []string {
 	var out []string
 	for len(out) < n {
 		all := p.nos[rand.IntN(driftWriters)]
-		if no := all[rand.IntN(len(all))]; !p.frozen[no] {
+		no := all[rand.IntN(len(all))]
+		if w := p.left.only(no); !p.frozen[no] && w.party != nil && len(w.lines) > 1 { // a field that is there can be cleared, a line taken away
 			p.frozen[no] = true
 			out = append(out, no)
 		}
