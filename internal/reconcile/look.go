@@ -109,7 +109,7 @@ func (r *Run) byFinding(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 			return err
 		}
 		now := make([]*pair, len(batch))
-		if err := atOnce(ctx, len(batch), func(ctx context.Context, i int) (err error) {
+		if err := some(ctx, pace.finds(), len(batch), func(ctx context.Context, i int) (err error) {
 			now[i], err = r.find(ctx, batch[i])
 			return err
 		}); err != nil {
@@ -204,10 +204,15 @@ func (c *candidates) next() (p *pair, err error) {
 
 // atOnce does n pieces of work, several at a time, until one fails.
 func atOnce(ctx context.Context, n int, work func(ctx context.Context, i int) error) error {
+	return some(ctx, findsAtOnce, n, work)
+}
+
+// some does n pieces of work, so many at a time, until one fails.
+func some(ctx context.Context, most, n int, work func(ctx context.Context, i int) error) error {
 	b := lifecycle.NewBackground(ctx)
 	var mu sync.Mutex
 	next := 0
-	for range min(n, findsAtOnce) {
+	for range min(n, most) {
 		b.Go(func(ctx context.Context) error {
 			for {
 				mu.Lock()

@@ -10,8 +10,10 @@ import (
 const (
 	// mostRest is how many times as long as it has worked a run rests beside traffic, and busyRate the messages a second from which on it does. Beside less
 	// traffic it rests less, and without any not at all.
-	mostRest = 3
+	mostRest = 8
 	busyRate = 50
+	// restingFinds is how many questions are under way at the same time beside traffic.
+	restingFinds = 2
 	// restUpTo bounds one rest: what takes that long waits for a system, and is in nobody's way.
 	restUpTo = time.Second
 )
@@ -22,6 +24,7 @@ type pace struct {
 	// decided counts the messages that the hub has decided; nil: nobody does.
 	decided func() int64
 	seen    int64
+	busy    bool // there was much traffic
 	at      time.Duration // when the piece of work has begun
 	looked  time.Duration // when seen was read
 }
@@ -34,6 +37,14 @@ func (r *Run) pace() *pace {
 	return p
 }
 
+// finds is how many questions may be under way at the same time.
+func (p *pace) finds() int {
+	if p.busy {
+		return restingFinds
+	}
+	return findsAtOnce
+}
+
 // rest ends a piece of work.
 func (p *pace) rest(ctx context.Context) error {
 	if p.decided == nil {
@@ -43,7 +54,7 @@ func (p *pace) rest(ctx context.Context) error {
 	worked, since := now-p.at, now-p.looked
 	rate := float64(n-p.seen) / max(since.Seconds(), 0.001)
 	rest := min(restUpTo, time.Duration(min(1, rate/busyRate)*mostRest*float64(worked)))
-	p.seen, p.looked = n, now
+	p.seen, p.looked, p.busy = n, now, rate >= busyRate
 	if rest > 0 {
 		if err := lifecycle.Sleep(ctx, p.clock, rest); err != nil {
 			return context.Cause(ctx)

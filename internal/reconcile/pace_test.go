@@ -15,8 +15,8 @@ func TestRest(t *testing.T) {
 		want    time.Duration
 	}{
 		"no traffic":            {worked: 100 * time.Millisecond},
-		"much traffic":          {worked: 100 * time.Millisecond, decided: 80, want: 300 * time.Millisecond},
-		"little traffic":        {worked: 100 * time.Millisecond, decided: 1, want: 60 * time.Millisecond}, // ten a second, a fifth of what counts as much
+		"much traffic":          {worked: 100 * time.Millisecond, decided: 80, want: 800 * time.Millisecond},
+		"little traffic":        {worked: 100 * time.Millisecond, decided: 1, want: 160 * time.Millisecond}, // ten a second, a fifth of what counts as much
 		"a piece that was long": {worked: 10 * time.Second, decided: 5000, want: restUpTo},
 		"no time at all":        {decided: 5},
 	} {
