@@ -42,6 +42,9 @@ func TestRest(t *testing.T) {
 				if err := <-done; err != nil {
 					t.Fatal(err)
 				}
+				if want := map[bool]int{false: findsAtOnce, true: restingFinds}[tt.decided > 50]; p.finds() != want {
+					t.Errorf("it asks for %d at once, want %d", p.finds(), want)
+				}
 				p = &pace{clock: p.clock, decided: p.decided, seen: p.seen, at: p.at, looked: p.at} // traffic counts from the end of the rest on
 			}
 		})
