@@ -16,6 +16,8 @@ const (
 	restingFinds = 2
 	// restUpTo bounds one rest: what takes that long waits for a system, and is in nobody's way.
 	restUpTo = time.Second
+	// rateOver is the time over which traffic is measured, at least.
+	rateOver = 100 * time.Millisecond
 )
 
 // pace lets a part of a run rest between its pieces of work, so that messages do not wait for the run. It is used by one goroutine.
@@ -24,7 +26,7 @@ type pace struct {
 	// decided counts the messages that the hub has decided; nil: nobody does.
 	decided func() int64
 	seen    int64
-	busy    bool // there was much traffic
+	rate    float64       // messages a second
 	at      time.Duration // when the piece of work has begun
 	looked  time.Duration // when seen was read
 }
@@ -39,7 +41,7 @@ func (r *Run) pace() *pace {
 
 // finds is how many questions may be under way at the same time.
 func (p *pace) finds() int {
-	if p.busy {
+	if p.rate >= busyRate {
 		return restingFinds
 	}
 	return findsAtOnce
@@ -50,11 +52,12 @@ func (p *pace) rest(ctx context.Context) error {
 	if p.decided == nil {
 		return nil
 	}
-	now, n := p.clock.Elapsed(), p.decided()
-	worked, since := now-p.at, now-p.looked
-	rate := float64(n-p.seen) / max(since.Seconds(), 0.001)
-	rest := min(restUpTo, time.Duration(min(1, rate/busyRate)*mostRest*float64(worked)))
-	p.seen, p.looked, p.busy = n, now, rate >= busyRate
+	now := p.clock.Elapsed()
+	if since := now - p.looked; since >= rateOver { // in less time it says little
+		n := p.decided()
+		p.rate, p.seen, p.looked = float64(n-p.seen)/since.Seconds(), n, now
+	}
+	rest := min(restUpTo, time.Duration(min(1, p.rate/busyRate)*mostRest*float64(now-p.at)))
 	if rest > 0 {
 		if err := lifecycle.Sleep(ctx, p.clock, rest); err != nil {
 			return context.Cause(ctx)
