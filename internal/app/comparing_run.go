@@ -43,6 +43,8 @@ type comparing struct {
 	work  map[string]context.CancelCauseFunc // by lease
 	none  bool                               // nothing is begun while the files change
 	all   sync.WaitGroup
+	// decided counts the messages that this hub has decided.
+	decided atomic.Int64
 }
 
 // startComparing carries out the runs that are wanted, whoever has asked for them, wherever no other hub does.
@@ -213,7 +215,8 @@ func (h *Hub) compareConfig(now *current) reconcile.Config {
 		Kinds: func(kind string) connector.Kind {
 			k, _ := h.kinds.Get(kind)
 			return k
-		}}
+		},
+		Decided: h.comparing.decided.Load}
 }
 
 // connector gives an open system; nil where there is none.

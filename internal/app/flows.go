@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -265,6 +266,7 @@ type observer struct {
 	ahead   func(by time.Duration)
 	called  func(system string, took time.Duration)
 	notices *notice.Board
+	decided *atomic.Int64 // by all flows
 }
 
 func (h *Hub) observer(f *config.Flow) observer {
@@ -274,7 +276,7 @@ func (h *Hub) observer(f *config.Flow) observer {
 		if s := h.systems()[system]; s != nil {
 			s.took.note(took, h.clock.Elapsed())
 		}
-	}, h.notices}
+	}, h.notices, &h.comparing.decided}
 }
 
 func (o observer) Retrying(flow, cause, text string) { o.notices.Tell(flow, notice.Retry, cause, text) }
@@ -284,6 +286,7 @@ func (o observer) Outcome(flow string, out state.Outcome, reason string, took ti
 	if out == state.Discarded {
 		reason = "" // a person's name is not a label
 	}
+	o.decided.Add(1)
 	o.m.Outcome(flow, string(out), reason, took)
 	if out == state.Delivered {
 		o.deliveries.count(took)

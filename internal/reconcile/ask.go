@@ -24,8 +24,19 @@ var errCannotAsk = errors.New("it cannot be asked for one object")
 func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
 	look, sure := connector.Lookup{Entity: s.entity, Object: s.object(), Local: own}, true
 	if own == "" {
-		look, sure = s.lookFor(local)
+		if look, sure = s.lookFor(local); look.Local == "" && !s.apart.Load() { // mostly both ids are one
+			e, err := s.one(ctx, connector.Lookup{Entity: s.entity, Object: s.object(), Local: local}, local, false)
+			if err == nil || !errors.Is(err, errCannotAsk) {
+				return e, err
+			}
+		}
 	}
+	return s.one(ctx, look, local, sure)
+}
+
+// one gives the object that a question finds. local: it is to have this id in the hub, unless it is asked for by its own; sure: where nothing is found, it is
+// not there.
+func (s *side) one(ctx context.Context, look connector.Lookup, local string, sure bool) (*entry, error) {
 	got, err := s.ask(ctx, look)
 	if err != nil {
 		return nil, err
@@ -38,7 +49,7 @@ func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		if own == "" && e[0].local != local {
+		if local != "" && e[0].local != local {
 			continue // another object has the id there that this one has in the hub
 		}
 		return e[0], nil
@@ -70,7 +81,7 @@ func (s *side) ask(ctx context.Context, l connector.Lookup) (got []connector.Rec
 	switch {
 	case err == nil:
 		return got, nil
-	case errors.Is(err, connector.ErrNoLookup):
+	case errors.Is(err, connector.ErrNoLookup), len(l.Natural) > 0 && fault.KindOf(err) == fault.Invalid: // it searches by no such field
 		return nil, s.cannotAsk()
 	case fault.KindOf(err) == fault.NotFound:
 		return nil, nil
@@ -86,14 +97,34 @@ func (s *side) ask(ctx context.Context, l connector.Lookup) (got []connector.Rec
 func (s *side) lookFor(local string) (l connector.Lookup, sure bool) {
 	l = connector.Lookup{Entity: s.entity, Object: s.object()}
 	id := s.idExpr()
-	if id != nil && (s.apart.Load() || s.rows.Load() == 0) {
+	if id != nil && (s.apart.Load() || !s.alike.Load()) {
 		if m := plainField.FindStringSubmatch(strings.TrimSpace(id.Text())); m != nil {
 			l.Natural = map[string]string{m[1]: local}
 			return l, true
 		}
 	}
 	l.Local = local
-	return l, id == nil || s.rows.Load() > 0 && !s.apart.Load()
+	return l, id == nil || s.alike.Load() && !s.apart.Load()
+}
+
+// acquaint reads one of the candidates' objects on each side of which nothing was read yet, so that it is known whether the hub knows objects by the
+// system's own ids: then the system can say that one is gone.
+func (r *Run) acquaint(ctx context.Context, batch []*pair) error {
+	for _, s := range []*side{r.left, r.right} {
+		for _, p := range batch {
+			e := p.left
+			if s == r.right {
+				e = p.right
+			}
+			if e == nil || s.apart.Load() || s.alike.Load() || !s.canAsk() {
+				continue
+			}
+			if _, err := s.find(ctx, e.own, ""); err != nil && !errors.Is(err, errCannotAsk) {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // asking is how long a system that fails is left alone before it is asked again.

@@ -40,6 +40,7 @@ func (r *Run) compare(ctx context.Context, left, right, out *spill.Sorter, count
 	if err != nil {
 		return err
 	}
+	pace := r.pace()
 	for seen := 0; ; seen++ {
 		p, err := j.next()
 		if err != nil {
@@ -48,8 +49,13 @@ func (r *Run) compare(ctx context.Context, left, right, out *spill.Sorter, count
 		if p == nil {
 			break
 		}
-		if seen%1000 == 0 && ctx.Err() != nil {
-			return context.Cause(ctx)
+		if seen%1000 == 0 {
+			if err := pace.rest(ctx); err != nil {
+				return err
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 		}
 		if c.fields == nil {
 			_, err = c.take(p)
@@ -157,6 +163,7 @@ func (c *comparing) byFields(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pace := c.r.pace()
 	g := &group{}
 	for seen := 0; ; seen++ {
 		key, b, ok, err := in.Next()
@@ -166,8 +173,13 @@ func (c *comparing) byFields(ctx context.Context) error {
 		if !ok {
 			return c.close(g)
 		}
-		if seen%1000 == 0 && ctx.Err() != nil {
-			return context.Cause(ctx)
+		if seen%1000 == 0 {
+			if err := pace.rest(ctx); err != nil {
+				return err
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 		}
 		if g.key != string(key) {
 			if err := c.close(g); err != nil {

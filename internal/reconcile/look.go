@@ -102,10 +102,14 @@ func (r *Run) byFinding(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 			err = errors.Join(err, out.Close())
 		}
 	}()
+	pace := r.pace()
 	all, done, told := cands.Len(), int64(0), r.c.Clock.Elapsed()
 	return out, batches(in.next, func(batch []*pair) error {
+		if err := r.acquaint(ctx, batch); err != nil {
+			return err
+		}
 		now := make([]*pair, len(batch))
-		if err := atOnce(ctx, len(batch), func(ctx context.Context, i int) (err error) {
+		if err := some(ctx, pace.finds(), len(batch), func(ctx context.Context, i int) (err error) {
 			now[i], err = r.find(ctx, batch[i])
 			return err
 		}); err != nil {
@@ -121,7 +125,7 @@ func (r *Run) byFinding(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 			told = at
 			r.phase("looking-again", "%d of %d", done, all)
 		}
-		return nil
+		return pace.rest(ctx)
 	})
 }
 
@@ -200,10 +204,15 @@ func (c *candidates) next() (p *pair, err error) {
 
 // atOnce does n pieces of work, several at a time, until one fails.
 func atOnce(ctx context.Context, n int, work func(ctx context.Context, i int) error) error {
+	return some(ctx, findsAtOnce, n, work)
+}
+
+// some does n pieces of work, so many at a time, until one fails.
+func some(ctx context.Context, most, n int, work func(ctx context.Context, i int) error) error {
 	b := lifecycle.NewBackground(ctx)
 	var mu sync.Mutex
 	next := 0
-	for range min(n, findsAtOnce) {
+	for range min(n, most) {
 		b.Go(func(ctx context.Context) error {
 			for {
 				mu.Lock()

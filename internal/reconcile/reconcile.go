@@ -76,6 +76,8 @@ type Config struct {
 	Kinds   Kinds
 	Private *privacy.Plan
 	Spill   spill.Config
+	// Decided counts the messages that the hub has decided: a run rests beside traffic. nil: it never rests.
+	Decided func() int64
 }
 
 // Run is one run of a reconciliation.
@@ -150,7 +152,7 @@ func New(c Config, rec *config.Reconciliation, a Asked, sink Sink) (*Run, error)
 }
 
 func (r *Run) side(name string, def *config.Side) (*side, error) {
-	s := &side{name: name, entity: r.rec.Entity, def: def, match: r.rec.Match, rules: r.rec.Compare, store: r.c.Store, clock: r.c.Clock, system: r.c.Connector(def.System)}
+	s := &side{name: name, entity: r.rec.Entity, def: def, match: r.rec.Match, rules: r.rec.Compare, store: r.c.Store, clock: r.c.Clock, system: r.c.Connector(def.System), pace: r.pace}
 	if s.system == nil {
 		return nil, fmt.Errorf("the %s side: the system %s is not open", name, def.System)
 	}

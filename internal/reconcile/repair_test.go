@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -278,6 +280,35 @@ func TestVerified(t *testing.T) {
 			return map[string]Lateness{"to-east": {Why: "it is paused", Stands: true}}
 		}
 		if got := w.run(t.Context(), repairAll); got.err != nil || got.became()["000"] != "submitted it is not decided yet: to-east (it is paused)" || got.st != state.RunDrift {
+			t.Errorf("%v %+v", got.became(), got)
+		}
+	}))
+	held := func(w *world) {
+		w.hub.lazy = true
+		w.hub.submitting = func(int, string, []event.Event) error {
+			w.mem.queue("hub-000", state.Queued{ID: 3, Flow: "to-east", State: state.Held, Reason: "a create may still be under way"})
+			return nil
+		}
+	}
+	t.Run("its message rests for a while", inWorld(func(t *testing.T, w *world) {
+		drifted(w, 1)
+		held(w)
+		w.east.finding = func(int, connector.Lookup) error {
+			if w.clock.Elapsed() > 50*time.Second {
+				w.east.set("000", w.west.get("000"))
+			}
+			return nil
+		}
+		if got := w.run(t.Context(), repairAll); got.err != nil || got.became()["000"] != "repaired" || got.sum.Repaired != 1 || got.st != state.RunAgreed {
+			t.Errorf("%v %+v", got.became(), got)
+		}
+	}))
+	t.Run("its message rests for long", inWorld(func(t *testing.T, w *world) {
+		drifted(w, 2)
+		held(w)
+		got := w.run(t.Context(), repairAll)
+		want := map[string]string{"000": "submitted it is not decided yet: to-east: a create may still be under way", "001": "failed it still differs"}
+		if got.err != nil || !maps.Equal(got.became(), want) || got.st != state.RunDrift {
 			t.Errorf("%v %+v", got.became(), got)
 		}
 	}))

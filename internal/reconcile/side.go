@@ -38,8 +38,9 @@ type side struct {
 	store  Store
 	clock  lifecycle.Clock
 	rows   atomic.Int64 // read so far
-	// apart: an object has another id in the hub than in the system.
-	apart atomic.Bool
+	// apart: an object has another id in the hub than in the system. alike: one has the same.
+	apart, alike atomic.Bool
+	pace         func() *pace
 }
 
 func (s *side) object() string {
@@ -58,6 +59,7 @@ type keyed struct {
 // read lists everything, or what has changed since, and hands it over as it is to be compared. A list that ends with an error is none.
 func (s *side) read(ctx context.Context, since time.Time, each func(*keyed) error) error {
 	batch, size := make([]connector.Record, 0, chunk), 0
+	pace := s.pace()
 	flush := func() error {
 		out, err := s.entries(ctx, batch)
 		if err != nil {
@@ -69,7 +71,7 @@ func (s *side) read(ctx context.Context, since time.Time, each func(*keyed) erro
 				return err
 			}
 		}
-		return nil
+		return pace.rest(ctx)
 	}
 	err := lifecycle.Guard(func() error {
 		return s.records(ctx, since, func(r *connector.Record) error {
@@ -161,8 +163,12 @@ func (s *side) entries(ctx context.Context, recs []connector.Record) ([]*entry, 
 		return nil, err
 	}
 	for i := range all {
-		if e := all[i].e; e.own != e.local && e.local != "" {
-			s.apart.Store(true)
+		if e := all[i].e; e.local != "" {
+			if e.own != e.local {
+				s.apart.Store(true)
+			} else if !all[i].done {
+				s.alike.Store(true)
+			}
 		}
 		if err := s.mapped(ctx, &all[i]); err != nil {
 			return nil, err

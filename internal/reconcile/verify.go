@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,34 +24,80 @@ func (r *Run) verify(ctx context.Context, sent *spill.Sorter) error {
 	if err := lifecycle.Sleep(ctx, r.c.Clock, r.visible); err != nil {
 		return context.Cause(ctx)
 	}
-	d := newDiffer(r.rec)
-	defer d.close()
-	out := &outcomes{r: r, of: map[int]outcome{}}
-	err = r.again(ctx, sent, func(was, now *pair, _ bool) error {
-		if d.agrees(now) {
-			r.sum.Repaired++
-			return out.add(ctx, was.n, outcome{state.RepairRepaired, ""})
-		}
-		if len(late) > 0 {
-			return out.add(ctx, was.n, outcome{state.RepairSubmitted, "it is not decided yet: " + lateText(late)})
-		}
-		why := "it still differs"
-		k, err := r.knowledge(ctx, now)
-		if err != nil {
-			return err
-		}
-		if k.text != "" {
-			why += ": " + k.text
-		}
-		return out.add(ctx, was.n, outcome{state.RepairFailed, r.hide(now, why)})
-	})
-	if err != nil {
+	v := &verifying{r: r, d: newDiffer(r.rec), late: late, out: &outcomes{r: r, of: map[int]outcome{}}}
+	defer v.d.close()
+	if err := v.all(ctx, sent); err != nil {
 		return err
 	}
 	if len(late) > 0 {
 		r.note("repairs are submitted and not decided yet: %s", lateText(late))
 	}
-	return out.flush(ctx)
+	return v.out.flush(ctx)
+}
+
+// verifying looks at repairs.
+type verifying struct {
+	r    *Run
+	d    *differ
+	late map[string]Lateness
+	out  *outcomes
+}
+
+// all looks at what was submitted until it is decided: a message may rest in a stored queue before that, because its target did not answer. It is waited for as
+// long as others get decided meanwhile, and a while longer.
+func (v *verifying) all(ctx context.Context, sent *spill.Sorter) error {
+	clock, stirred, own := v.r.c.Clock, v.r.c.Clock.Elapsed(), false
+	for {
+		rest, patient := spill.New(v.r.c.Spill), clock.Elapsed()-stirred < max(patience, 2*v.r.settles)
+		err := v.r.again(ctx, sent, func(was, now *pair, _ bool) error {
+			is, waits, err := v.became(ctx, now)
+			switch {
+			case err != nil:
+				return err
+			case waits && patient:
+				return rest.Add([]byte(was.key), was.append(nil))
+			case is.repair == state.RepairRepaired:
+				v.r.sum.Repaired++
+			}
+			return v.out.add(ctx, was.n, is)
+		})
+		if rest.Len() < sent.Len() {
+			stirred = clock.Elapsed()
+		}
+		if err = v.r.given(own, sent, err); err != nil || rest.Len() == 0 {
+			return errors.Join(err, rest.Close())
+		}
+		sent, own = rest, true
+		v.r.phase("verifying", "%d repairs wait for their target", rest.Len())
+		if err := lifecycle.Sleep(ctx, clock, restEvery); err != nil {
+			return errors.Join(context.Cause(ctx), rest.Close())
+		}
+	}
+}
+
+// restEvery is how often it is looked whether what rests in a stored queue is decided.
+const restEvery = time.Second
+
+// became says what became of a repair, by what is there now. waits: its message is still to be decided.
+func (v *verifying) became(ctx context.Context, now *pair) (is outcome, waits bool, err error) {
+	if v.d.agrees(now) {
+		return outcome{state.RepairRepaired, ""}, false, nil
+	}
+	if len(v.late) > 0 {
+		return outcome{state.RepairSubmitted, "it is not decided yet: " + lateText(v.late)}, false, nil
+	}
+	k, err := v.r.knowledge(ctx, now)
+	if err != nil {
+		return outcome{}, false, err
+	}
+	if k.queued == state.Held {
+		return outcome{state.RepairSubmitted, v.r.hide(now, "it is not decided yet: "+k.text)}, true, nil
+	}
+	why := "it still differs"
+	if k.text != "" {
+		why += ": " + k.text
+	}
+	return outcome{state.RepairFailed, v.r.hide(now, why)}, false, nil
 }
 
 // outcome is what became of a repair, and why.

@@ -108,7 +108,7 @@ var both = []setup{embedded, onKafka}
 // matrix lists all faults; each file of the package has its part.
 func matrix() []fault {
 	var all []fault
-	for _, part := range [][]fault{killFaults, liarFaults, brokerFaults, wipeFaults, hubsFaults, targetFaults, syncFaults, intakeFaults, diskFaults} {
+	for _, part := range [][]fault{killFaults, liarFaults, brokerFaults, wipeFaults, hubsFaults, targetFaults, syncFaults, intakeFaults, diskFaults, driftFaults} {
 		all = append(all, part...)
 	}
 	return all
