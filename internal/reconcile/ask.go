@@ -116,7 +116,7 @@ func (r *Run) acquaint(ctx context.Context, batch []*pair) error {
 			if s == r.right {
 				e = p.right
 			}
-			if e == nil || s.apart.Load() || s.alike.Load() || !s.canAsk() {
+			if e == nil || e.own == "" || s.apart.Load() || s.alike.Load() || !s.canAsk() {
 				continue
 			}
 			if _, err := s.find(ctx, e.own, ""); err != nil && !errors.Is(err, errCannotAsk) {
