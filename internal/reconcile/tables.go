@@ -39,7 +39,7 @@ func (r *Run) lookAtTables(ctx context.Context, out *spill.Sorter, count bool) e
 	if !lok || !rok {
 		return fmt.Errorf("%w: one of the systems cannot give rows", connector.ErrNotPlain)
 	}
-	o := plain.Options{Clock: r.c.Clock, Progress: func(p plain.Progress) {
+	o := plain.Options{Clock: r.c.Clock, Throttle: plain.Throttle{Rest: r.pace().rest}, Progress: func(p plain.Progress) {
 		r.left.rows.Store(p.Left)
 		r.right.rows.Store(p.Right)
 		if r.progress.Text = ""; p.Waits != "" {

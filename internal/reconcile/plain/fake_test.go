@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,9 @@ type memory struct {
 	unserved bool
 	load     func() (connector.PlainLoad, error)
 	digested int64
+	// took is called with the rows of every digest; meeting counts those that are under way at the same time.
+	took    func(rows int)
+	meeting *meeting
 }
 
 func newMemory(n int, value func(k int64) string) *memory {
@@ -46,6 +50,19 @@ func (m *memory) PlainLoad(context.Context) (connector.PlainLoad, error) {
 		return connector.PlainLoad{}, nil
 	}
 	return m.load()
+}
+
+// meeting counts calls that are under way at the same time, and remembers the most.
+type meeting struct{ now, most atomic.Int32 }
+
+func (t *meeting) enter() func() {
+	if t == nil {
+		return func() {}
+	}
+	if n := t.now.Add(1); n > t.most.Load() {
+		t.most.Store(n)
+	}
+	return func() { t.now.Add(-1) }
 }
 
 type memorySession struct{ m *memory }
@@ -88,9 +105,13 @@ func (s *memorySession) Bounds(_ context.Context, after [][]byte, every, n int) 
 }
 
 func (s *memorySession) Digest(_ context.Context, ranges []connector.KeyRange, most int) (out []connector.Digest, err error) {
+	defer s.m.meeting.enter()()
 	for _, r := range ranges {
 		keys := s.within(r)
 		s.m.digested += int64(len(keys))
+		if s.m.took != nil {
+			s.m.took(len(keys))
+		}
 		d := connector.Digest{Count: int64(min(len(keys), most+1))}
 		for _, k := range keys {
 			d.Hash += fmt.Sprintf("%d=%q,", k, s.m.values[k])
@@ -293,34 +314,42 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// It works for a share of the time, and rests for the rest.
-func TestShare(t *testing.T) {
-	clock := lifecycle.NewManual(time.Unix(0, 0))
-	g := newGate(Options{Clock: clock, Throttle: Throttle{Share: 0.25}}, newMemory(1, constant), newMemory(1, constant))
-	pass := func() chan error {
-		done := make(chan error, 1)
-		go func() { done <- g.pass(t.Context(), func(string) {}) }()
-		return done
-	}
-	clock.Advance(work - 1)
-	if err := <-pass(); err != nil { // too little to rest for
-		t.Fatal(err)
-	}
-	for range 2 {
-		clock.Advance(100 * time.Millisecond)
-		done := pass()
-		if err := clock.BlockUntil(t.Context(), 1); err != nil {
-			t.Fatal(err)
+// It rests where others are at work: pieces of work are smaller then, and no two systems are asked at the same time.
+func TestRests(t *testing.T) {
+	for _, beside := range []bool{true, false} {
+		for _, stream := range []bool{true, false} {
+			clock := lifecycle.NewManual(time.Unix(0, 0))
+			rests := 0
+			rest := func(context.Context) error {
+				rests++
+				if beside {
+					clock.Advance(time.Second)
+				}
+				return nil
+			}
+			l, r := newMemory(50_000, constant), newMemory(50_000, constant)
+			most := &meeting{}
+			l.meeting, r.meeting = most, most
+			l.took = func(rows int) { clock.Advance(time.Duration(rows) * 20 * time.Microsecond) }
+			if lines, res, err := run(t, l, r, Options{Stream: stream, Clock: clock, Throttle: Throttle{Rest: rest}}); err != nil || len(lines) > 0 || res.Equal != 50_000 {
+				t.Fatalf("%+v %v", res, err)
+			}
+			if small := beside || stream; small != (rests >= 12) || rests < 3 {
+				t.Errorf("it rests %d times, beside others %v, streamed %v", rests, beside, stream)
+			}
+			if !stream && beside && most.most.Load() > 1 {
+				t.Error("two systems are asked at the same time")
+			}
 		}
-		clock.Advance(299 * time.Millisecond)
-		select {
-		case <-done:
-			t.Fatal("it rests for less than three times its work")
-		default:
-		}
-		clock.Advance(2 * time.Millisecond)
-		if err := <-done; err != nil {
-			t.Fatal(err)
+	}
+}
+
+// A rest that is ended by its caller ends the comparison.
+func TestRestEnds(t *testing.T) {
+	for _, stream := range []bool{true, false} {
+		_, _, err := run(t, newMemory(100, constant), newMemory(100, constant), Options{Stream: stream, Throttle: Throttle{Rest: func(context.Context) error { return errLost }}})
+		if !errors.Is(err, errLost) {
+			t.Error(err)
 		}
 	}
 }

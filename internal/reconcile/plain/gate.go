@@ -21,8 +21,9 @@ type Throttle struct {
 	Lag time.Duration
 	// Every is how often the systems are asked; default 1 s.
 	Every time.Duration
-	// Share is the part of the time in which it works at all; default 1. A quarter: after 50 ms of work it rests for 150 ms.
-	Share float64
+	// Rest, where not nil, is called after each piece of work, and waits as long as others need: beside their work pieces are small, and one system is
+	// asked at a time.
+	Rest func(ctx context.Context) error
 	// Patience is how long it waits at once: then a little is read before it waits again, so that what others do to a system ends no comparison; default 30 s.
 	Patience time.Duration
 }
@@ -50,8 +51,8 @@ type gate struct {
 	systems []*measured
 	next    time.Duration
 	told    time.Duration
-	// resumed is since when it works.
-	resumed time.Duration
+	// beside: others are at work, because of whom it had to rest.
+	beside bool
 }
 
 // measured is a system with the latency that it had before the comparison began.
@@ -62,7 +63,7 @@ type measured struct {
 }
 
 func newGate(o Options, left, right connector.PlainReader) *gate {
-	return &gate{Throttle: o.Throttle.withDefaults(), clock: o.Clock, systems: []*measured{{name: "left", system: left}, {name: "right", system: right}}, next: -1, resumed: o.Clock.Elapsed()}
+	return &gate{Throttle: o.Throttle.withDefaults(), clock: o.Clock, systems: []*measured{{name: "left", system: left}, {name: "right", system: right}}, next: -1}
 }
 
 // baselines is how many calls the baseline is the shortest of: the first one connects.
@@ -93,13 +94,12 @@ func (g *gate) pass(ctx context.Context, tell func(waits string)) error {
 		g.told = now
 		tell("")
 	}
-	if g.Off {
-		return nil
-	}
-	if err := g.rest(ctx, now-g.resumed); err != nil || now < g.next {
+	if err := g.rest(ctx); err != nil {
 		return err
 	}
-	defer func() { g.resumed = g.clock.Elapsed() }()
+	if g.Off || now < g.next {
+		return nil
+	}
 	if g.next < 0 {
 		if err := g.measure(ctx); err != nil {
 			return err
@@ -119,16 +119,16 @@ func (g *gate) pass(ctx context.Context, tell func(waits string)) error {
 	return nil
 }
 
-// work is how long it works at least before it rests.
-const work = 50 * time.Millisecond
+// least is what counts as a rest.
+const least = time.Millisecond
 
-// rest waits after a time of work, as Share says.
-func (g *gate) rest(ctx context.Context, worked time.Duration) error {
-	if g.Share <= 0 || g.Share >= 1 || worked < work {
+func (g *gate) rest(ctx context.Context) error {
+	if g.Rest == nil {
 		return nil
 	}
-	err := lifecycle.Sleep(ctx, g.clock, time.Duration(float64(worked)*(1/g.Share-1)))
-	g.resumed = g.clock.Elapsed()
+	begun := g.clock.Elapsed()
+	err := g.Rest(ctx)
+	g.beside = g.clock.Elapsed()-begun >= least
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 // differs: a level of digests in between would cost a round trip, and a second hash of every row in it.
 const (
 	chunkTime    = 500 * time.Millisecond
+	smallTime    = 50 * time.Millisecond // beside the work of others
 	bucketRows   = 256
 	firstBuckets = 16
 	chunkBuckets = 16_384
@@ -122,7 +123,7 @@ func (p *push) ranges(bounds [][][]byte) []connector.KeyRange {
 	return out
 }
 
-// digests asks both sides at the same time.
+// digests asks both sides at the same time; beside the work of others one after the other.
 func (p *push) digests(ctx context.Context, ranges []connector.KeyRange) (l, r []connector.Digest, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -138,14 +139,22 @@ func (p *push) digests(ctx context.Context, ranges []connector.KeyRange) (l, r [
 		}
 		return d, err
 	}
-	go func() {
+	right := func() {
 		d, err := ask(p.c.right)
 		other <- answer{d, err}
-	}()
+	}
+	if !p.c.gate.beside {
+		go right()
+	}
 	l, err = ask(p.c.left)
+	if p.c.gate.beside && err == nil {
+		right()
+	}
 	if err != nil {
 		cancel()
-		<-other
+		if !p.c.gate.beside {
+			<-other
+		}
 		return nil, nil, err
 	}
 	got := <-other
@@ -155,8 +164,8 @@ func (p *push) digests(ctx context.Context, ranges []connector.KeyRange) (l, r [
 // pace sizes the next chunk: by the number of buckets, and by their size where there would be too few.
 func (p *push) pace(took time.Duration) {
 	target := chunkTime
-	if share := p.c.o.Throttle.Share; share > 0 && share < 1 {
-		target = max(work, time.Duration(float64(target)*share))
+	if p.c.gate.beside {
+		target = smallTime
 	}
 	rows := p.every * p.n
 	next := rows * 4
