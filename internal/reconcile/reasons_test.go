@@ -69,3 +69,21 @@ func TestReasons(t *testing.T) {
 		})
 	}
 }
+
+// TestLastFate: of several events that said what was known already, the newest is named, unless something else came before: its fate counts.
+func TestLastFate(t *testing.T) {
+	all := func(string, string, string) bool { return true }
+	echo := func(id string) state.Journal {
+		return state.Journal{EventID: id, Outcome: state.Skipped, Reason: state.Echo}
+	}
+	k := &known{}
+	k.fate([]state.Journal{echo("3"), echo("2")}, all)
+	if k.event != "3" || k.outcome != state.Skipped || k.text != "" {
+		t.Errorf("%+v", k)
+	}
+	k = &known{}
+	k.fate([]state.Journal{echo("3"), echo("2"), {Flow: "f", EventID: "1", Outcome: state.Discarded, Reason: "no"}, {EventID: "0", Outcome: state.Delivered}}, all)
+	if k.event != "1" || k.outcome != state.Discarded || k.text != "f: discarded no" {
+		t.Errorf("%+v", k)
+	}
+}

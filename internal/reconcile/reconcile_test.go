@@ -223,6 +223,15 @@ func TestTakesItsTime(t *testing.T) {
 			t.Errorf("%v %+v", got.reasons(), got)
 		}
 	}))
+	t.Run("a double that nobody wants by then", inWorld(func(t *testing.T, w *world) {
+		w.rec.Match.Fields, w.rec.Right.Where = []string{"no"}, w.expr("not (source.old ?? false)", "bool")
+		w.both("1", `{"no":1}`)
+		w.east.objects["2"] = `{"no":1}`
+		w.hub.late = func(int, *Mark) map[string]Lateness { w.east.set("2", `{"no":1,"old":true}`); return nil }
+		if got := w.run(t.Context(), Asked{}); got.err != nil || got.st != state.RunAgreed || len(got.found) > 0 || got.sum.Explained[state.ExplainedArrived] != 1 {
+			t.Errorf("%+v", got)
+		}
+	}))
 	t.Run("halves that meet", inWorld(func(t *testing.T, w *world) {
 		w.west.objects["1"], w.east.objects["9"] = `{"n":1}`, `{"n":2}`
 		w.hub.late = func(n int, _ *Mark) map[string]Lateness {

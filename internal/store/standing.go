@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -14,43 +16,42 @@ const standingLimit = 50
 // Standing gives what the hub knows of one object: by its hub id, and by business keys for what has come of it and has no hub id. An empty hub id asks by keys
 // alone. Queued messages are without their documents; fates are the newest, newest first.
 func (s *Store) Standing(ctx context.Context, entity, hub string, keys ...string) (out state.Standing, err error) {
-	err = s.snapshot(ctx, func(db queryer) error {
-		queued := func(where string, args ...any) error {
-			got, err := queuedOf(ctx, db, s.d, "SELECT "+listCols+" FROM queue WHERE "+where+" ORDER BY id LIMIT CAST(? AS INTEGER)", append(args, standingLimit)...)
-			out.Queued = mergeByID(out.Queued, got, func(q *state.Queued) int64 { return q.ID })
-			return err
-		}
-		fates := func(where string, args ...any) error {
-			got, err := journalOf(ctx, db, s.d, "SELECT "+journalCols+" FROM journal WHERE "+where+" ORDER BY id DESC LIMIT CAST(? AS INTEGER)", append(args, standingLimit)...)
-			out.Journal = mergeByID(out.Journal, got, func(j *state.Journal) int64 { return -j.ID })
-			return err
-		}
+	err = s.snapshot(ctx, func(db queryer) (err error) {
 		if hub != "" {
-			err := eachOf(ctx, db, s.d, func(r *sql.Rows) error {
+			err = eachOf(ctx, db, s.d, func(r *sql.Rows) error {
 				ref, err := scanRef(r)
 				out.Refs = append(out.Refs, ref)
 				return err
 			}, "SELECT "+refCols+" FROM refs r WHERE r.entity = ? AND r.hub = ? ORDER BY r.system", entity, hub)
-			if err != nil {
-				return err
-			}
-			if err := queued("hub = ? AND hub <> ''", hub); err != nil {
-				return err
-			}
-			if err := fates("hub = ?", hub); err != nil {
-				return err
-			}
 		}
-		for _, key := range distinct(slices.Clone(keys)) {
-			key = cleanText(key)
-			if err := queued(s.d.fold("ekey")+" = ? AND ekey = ?", folded(key), key); err != nil {
-				return err
-			}
-			if err := fates(s.d.fold("ekey")+" = ? AND ekey = ?", folded(key), key); err != nil {
-				return err
-			}
+		queued, args := s.named("queue", hub, keys)
+		if err != nil || queued == "" {
+			return err
 		}
-		return nil
+		out.Queued, err = queuedOf(ctx, db, s.d, "SELECT "+listCols+" FROM queue WHERE id IN ("+queued+") ORDER BY id LIMIT CAST(? AS INTEGER)", append(args, standingLimit)...)
+		if err != nil {
+			return err
+		}
+		fates, args := s.named("journal", hub, keys)
+		out.Journal, err = journalOf(ctx, db, s.d, "SELECT "+journalCols+" FROM journal WHERE id IN ("+fates+") ORDER BY id DESC LIMIT CAST(? AS INTEGER)", append(args, standingLimit)...)
+		return err
 	})
 	return out, s.wrap("standing", err)
+}
+
+// named is a query for the newest rows of a table that name a hub id or one of some keys; empty: there is nothing to ask for.
+func (s *Store) named(table, hub string, keys []string) (query string, args []any) {
+	var parts []string
+	add := func(where string, values ...any) {
+		parts = append(parts, fmt.Sprintf("SELECT id FROM (SELECT id FROM %s WHERE %s ORDER BY id DESC LIMIT %d) AS n%d", table, where, standingLimit, len(parts)))
+		args = append(args, values...)
+	}
+	if hub != "" {
+		add("hub = ? AND hub <> ''", hub)
+	}
+	for _, key := range distinct(slices.Clone(keys)) {
+		key = cleanText(key)
+		add(s.d.fold("ekey")+" = ? AND ekey = ?", folded(key), key)
+	}
+	return strings.Join(parts, " UNION "), args
 }

@@ -21,6 +21,49 @@ func (b *bench) resolve(s *store.Store, local, external string, want state.Resol
 	return hub
 }
 
+// testStanding: an object is known by its hub id, and what was stopped before it had one by its key.
+func testStanding(t *testing.T, b *bench) {
+	p := b.part(0)
+	hub, other := b.resolve(b.Store, "1", "", state.Minted), b.resolve(b.Store, "2", "", state.Minted)
+	queued := func(id int64, hub, key string) state.Result {
+		return rest(id, state.Parked, key, func(q *state.Queued) { q.Event.ID, q.Event.Key, q.Event.Hub = fmt.Sprint("q", id), key, hub })
+	}
+	fate := func(offset int64, hub, key string) state.Result {
+		return state.Result{Offset: offset, Outcome: state.Delivered, Journal: &state.Journal{Time: b.clock.Now(), Entity: "customer", Key: key, Hub: hub, EventID: fmt.Sprint("e", offset), Outcome: state.Delivered}}
+	}
+	one := fate(0, hub, "A")
+	one.Ref = &state.Ref{Entity: "customer", Hub: hub, System: "erp", Local: "77", Deleted: true}
+	p.commit(one, fate(1, other, "B"), fate(2, "", "A"), fate(3, hub, "C"), queued(4, hub, "A"), queued(5, "", "a"), queued(6, other, "B"), queued(7, "", "B"))
+	for name, c := range map[string]struct {
+		hub  string
+		keys []string
+		want string
+	}{
+		"by hub id":      {hub, nil, "[crm/1 erp/77] queued [q4] fates [e3 e0]"},
+		"and by key":     {hub, []string{"A", "A", ""}, "[crm/1 erp/77] queued [q4] fates [e3 e2 e0]"},
+		"by keys alone":  {"", []string{"a", "B"}, "[] queued [q5 q6 q7] fates [e1]"},
+		"nobody knows":   {"x", []string{"y"}, "[] queued [] fates []"},
+		"about nothing":  {"", nil, "[] queued [] fates []"},
+		"another object": {other, []string{"B"}, "[crm/2] queued [q6 q7] fates [e1]"},
+	} {
+		s, err := b.Standing(b.ctx(), "customer", c.hub, c.keys...)
+		b.no(err)
+		refs, ids, fates := []string{}, []string{}, []string{}
+		for _, r := range s.Refs {
+			refs = append(refs, r.System+"/"+r.Local)
+		}
+		for _, q := range s.Queued {
+			ids = append(ids, q.Event.ID)
+		}
+		for _, j := range s.Journal {
+			fates = append(fates, j.EventID)
+		}
+		if got := fmt.Sprintf("%v queued %v fates %v", refs, ids, fates); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
 func testResolve(t *testing.T, b *bench) {
 	hub := b.resolve(b.Store, "1", "", state.Minted)
 	if want := state.MintHub("customer", "crm", "1"); hub != want {
