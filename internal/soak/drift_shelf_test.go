@@ -77,7 +77,9 @@ func (leftWords) write(w *ware) any {
 	return d
 }
 
-func (leftWords) read([]byte, *ware) error { return fmt.Errorf("nobody writes to the source but its own people") }
+func (leftWords) read([]byte, *ware) error {
+	return fmt.Errorf("nobody writes to the source but its own people")
+}
 
 type rightWords struct{}
 
