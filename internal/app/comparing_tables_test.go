@@ -36,7 +36,7 @@ settle: 100ms
 	for _, db := range []*sql.DB{west, east} {
 		execSQL(t, db, "CREATE TABLE items (code TEXT PRIMARY KEY, name TEXT, price TEXT, seen TEXT)")
 		for i := range 3000 {
-			execSQL(t, db, "INSERT INTO items VALUES (?, ?, ?, ?)", fmt.Sprintf("%05d", i), fmt.Sprintf("item %d", i), "1.50", fmt.Sprint("2026-01-01T00:00:00Z"))
+			execSQL(t, db, "INSERT INTO items VALUES (?, ?, ?, ?)", fmt.Sprintf("%05d", i), fmt.Sprintf("item %d", i), "1.50", "2026-01-01T00:00:00Z")
 		}
 	}
 	execSQL(t, west, "UPDATE items SET price = '1.505' WHERE code = '00007'") // within

@@ -236,6 +236,9 @@ func (r *Run) count(d *state.Difference, fields []compare.Field) {
 	switch {
 	case d.Explained:
 		r.explain(d.Reason)
+		if d.Reason == state.ExplainedStands { // whether it agrees, nobody can say before the flow has gone on
+			r.sum.NotCompared++
+		}
 		return
 	case d.Kind == state.DiffNotCompared:
 		r.sum.NotCompared++

@@ -164,7 +164,7 @@ func TestTakesItsTime(t *testing.T) {
 		if took := w.clock.Now().Sub(began); took < patience || took > 2*patience {
 			t.Errorf("it took %s", took)
 		}
-		if got.err != nil || got.st != state.RunAgreed || len(got.found) != 1 || got.found[0].Reason != state.ExplainedStands || got.found[0].Text != "not decided: to-east (it is behind)" ||
+		if got.err != nil || got.st != state.RunDrift || got.sum.NotCompared != 1 || len(got.found) != 1 || got.found[0].Reason != state.ExplainedStands || got.found[0].Text != "not decided: to-east (it is behind)" ||
 			!strings.Contains(got.detail, "the flow to-east has not decided what had come in: it is behind") {
 			t.Errorf("%+v", got)
 		}
