@@ -156,9 +156,9 @@ func pairProject(t *testing.T) (p *project, west, east *sql.DB) {
 }
 
 // ran has a reconciliation run and gives how it ended, with what it found.
-func ran(t *testing.T, hub *Hub, o state.CompareOptions) (state.Comparison, []state.Difference) {
+func ran(t *testing.T, hub *Hub, name string, o state.CompareOptions) (state.Comparison, []state.Difference) {
 	t.Helper()
-	run, fresh, err := hub.store.WantComparison(t.Context(), state.Comparison{Kind: state.RunReconciliation, Name: "orders", Trigger: state.TriggerPerson, Who: "ann", Options: o})
+	run, fresh, err := hub.store.WantComparison(t.Context(), state.Comparison{Kind: state.RunReconciliation, Name: name, Trigger: state.TriggerPerson, Who: "ann", Options: o})
 	if err != nil || !fresh {
 		t.Fatal(run, fresh, err)
 	}
@@ -188,7 +188,7 @@ func TestDriftIsFoundAndRepaired(t *testing.T) {
 	execSQL(t, west, "INSERT INTO orders VALUES (41, 'SO-41', 'the last one, which polls read again and again', '1', 41)")
 	await(t, "the last one in the east", func() bool { return countSQL(t, east, "SELECT COUNT(*) FROM sales") == 41 })
 	rest(t, hub)
-	if run, diffs := ran(t, hub, state.CompareOptions{}); run.State != state.RunAgreed || run.Summary.Compared != 41 || run.Summary.Equal != 41 || len(diffs) != 0 {
+	if run, diffs := ran(t, hub, "orders", state.CompareOptions{}); run.State != state.RunAgreed || run.Summary.Compared != 41 || run.Summary.Equal != 41 || len(diffs) != 0 {
 		t.Fatalf("before there is drift: %+v %+v", run, diffs)
 	}
 	at := func(no string) (id int) { return countSQL(t, east, "SELECT id FROM sales WHERE num = '"+no+"'") }
@@ -228,7 +228,7 @@ func TestDriftIsFoundAndRepaired(t *testing.T) {
 		}
 		return got
 	}
-	run, diffs := ran(t, hub, state.CompareOptions{})
+	run, diffs := ran(t, hub, "orders", state.CompareOptions{})
 	if got := found(diffs); !maps.Equal(got, want) {
 		for _, no := range slices.Sorted(maps.Keys(got)) {
 			if got[no] != want[no] {
@@ -244,7 +244,7 @@ func TestDriftIsFoundAndRepaired(t *testing.T) {
 	if s := &run.Summary; run.State != state.RunDrift || s.Drift() != int64(len(want)) || s.Compared != 43 || s.NotCompared != 0 || len(s.Explained) != 0 {
 		t.Errorf("%s %+v", run.State, s)
 	}
-	run, diffs = ran(t, hub, state.CompareOptions{Repair: true, Deletes: true})
+	run, diffs = ran(t, hub, "orders", state.CompareOptions{Repair: true, Deletes: true})
 	left := map[string]string{}
 	for _, d := range diffs {
 		if d.Repair != state.RepairRepaired {
@@ -255,7 +255,7 @@ func TestDriftIsFoundAndRepaired(t *testing.T) {
 		t.Errorf("repaired: %s %+v, left %v", run.State, run.Summary, left)
 	}
 	execSQL(t, east, "DELETE FROM sales WHERE id IN (900, 901)")
-	if run, diffs := ran(t, hub, state.CompareOptions{}); run.State != state.RunAgreed || len(diffs) != 0 {
+	if run, diffs := ran(t, hub, "orders", state.CompareOptions{}); run.State != state.RunAgreed || len(diffs) != 0 {
 		t.Errorf("afterwards: %+v %+v", run, diffs)
 	}
 	if st := rest(t, hub); st.Totals.Unaccounted != 0 || st.Totals.Parked != 0 {

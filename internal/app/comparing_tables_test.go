@@ -12,52 +12,34 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// TestTablesAreComparedAsColumns: two tables without a mapping between them are compared in their databases; what differs is looked at again, and named with its ids.
-func TestTablesAreComparedAsColumns(t *testing.T) {
-	p, west, east := pairProject(t)
-	p.edit("configs/waybill.yaml", "  east:\n", `  east:
-`)
-	for _, system := range []string{"west", "east"} {
-		p.edit("configs/waybill.yaml", system+`.db"
-    objects:
-`, system+`.db"
-    objects:
-      product: {table: items, id: code, columns: {code: text, name: text, price: decimal, seen: timestamp}}
-`)
-	}
-	p.write("flows/items.reconcile.yaml", `reconciliation: items
+const itemsRec = `reconciliation: items
 entity: product
 left: {system: west}
 right: {system: east}
 match: code
 compare: {name: exact, price: {within: 0.01}}
 settle: 100ms
-`)
+`
+
+// twoTables adds a table of n items to both databases; key is what stands behind the type of its key.
+func twoTables(t *testing.T, key string, n int) (p *project, west, east *sql.DB) {
+	t.Helper()
+	p, west, east = pairProject(t)
+	for _, system := range []string{"west", "east"} {
+		objects := system + ".db\"\n    objects:\n"
+		p.edit("configs/waybill.yaml", objects, objects+"      product: {table: items, id: code, columns: {code: text, name: text, price: decimal, seen: timestamp}}\n")
+	}
+	p.write("flows/items.reconcile.yaml", itemsRec)
 	for _, db := range []*sql.DB{west, east} {
-		execSQL(t, db, "CREATE TABLE items (code TEXT PRIMARY KEY, name TEXT, price TEXT, seen TEXT)")
-		for i := range 3000 {
-			execSQL(t, db, "INSERT INTO items VALUES (?, ?, ?, ?)", fmt.Sprintf("%05d", i), fmt.Sprintf("item %d", i), "1.50", "2026-01-01T00:00:00Z")
-		}
+		execSQL(t, db, "CREATE TABLE items (code TEXT"+key+", name TEXT, price TEXT, seen TEXT)")
+		execSQL(t, db, fmt.Sprintf(`INSERT INTO items WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i + 1 < %d)
+			SELECT printf('%%05d', i), 'item ' || i, '1.50', '2026-01-01T00:00:00Z' FROM c`, n))
 	}
-	execSQL(t, west, "UPDATE items SET price = '1.505' WHERE code = '00007'") // within
-	execSQL(t, west, "UPDATE items SET name = 'other' WHERE code = '00011'")
-	execSQL(t, east, "UPDATE items SET price = '1.52' WHERE code = '00012'")
-	execSQL(t, east, "DELETE FROM items WHERE code = '02000'")
-	execSQL(t, west, "DELETE FROM items WHERE code = '02001'")
-	hub := p.start(io.Discard)
-	run, _, err := hub.store.WantComparison(t.Context(), state.Comparison{Kind: state.RunReconciliation, Name: "items", Trigger: state.TriggerPerson, Who: "ann"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	hub.wakeComparing()
-	await(t, "the run", func() bool {
-		run, err = hub.store.ComparisonByID(t.Context(), run.ID)
-		return err == nil && run.State.Over()
-	})
-	diffs, err := hub.store.Differences(t.Context(), state.DifferenceFilter{Run: run.ID, Limit: 100})
-	if err != nil {
-		t.Fatal(err)
-	}
+	return p, west, east
+}
+
+// described are differences in words, by key.
+func described(diffs []state.Difference) map[string]string {
 	got := map[string]string{}
 	for _, d := range diffs {
 		var paths []string
@@ -66,8 +48,32 @@ settle: 100ms
 		}
 		got[d.Key] = fmt.Sprintf("%s %s/%s %s", d.Kind, d.Left, d.Right, strings.Join(paths, ","))
 	}
+	return got
+}
+
+// TestTablesAreComparedAsColumns: two tables without a mapping between them are compared in their databases; what differs is looked at again, and named with its ids.
+func TestTablesAreComparedAsColumns(t *testing.T) {
+	p, west, east := twoTables(t, " PRIMARY KEY", 3000)
+	execSQL(t, west, "UPDATE items SET price = '1.505' WHERE code = '00007'") // within
+	execSQL(t, west, "UPDATE items SET name = 'other' WHERE code = '00011'")
+	execSQL(t, east, "UPDATE items SET price = '1.52' WHERE code = '00012'")
+	execSQL(t, east, "DELETE FROM items WHERE code = '02000'")
+	execSQL(t, west, "DELETE FROM items WHERE code = '02001'")
+	run, diffs := ran(t, p.start(io.Discard), "items", state.CompareOptions{})
 	want := map[string]string{"00011": "different 00011/00011 name", "00012": "different 00012/00012 price", "02000": "missing-right 02000/ ", "02001": "missing-left /02001 "}
-	if !maps.Equal(got, want) || run.State != state.RunDrift || run.Summary.Compared != 3000 || run.Summary.Equal != 2996 || run.Summary.Path != reconcile.Pushed {
+	if got := described(diffs); !maps.Equal(got, want) || run.State != state.RunDrift || run.Summary.Compared != 3000 || run.Summary.Equal != 2996 || run.Summary.Path != reconcile.Pushed {
+		t.Errorf("%s %s %+v\ngot  %v\nwant %v", run.State, run.Detail, run, got, want)
+	}
+}
+
+// TestDoubledRowsOfTables: a key that is there twice in a table is named.
+func TestDoubledRowsOfTables(t *testing.T) {
+	p, west, east := twoTables(t, "", 30)
+	execSQL(t, west, "INSERT INTO items VALUES ('00007', 'item 7', '1.50', '2026-01-01T00:00:00Z')")
+	execSQL(t, east, "INSERT INTO items VALUES ('00099', 'x', '1', NULL), ('00099', 'x', '1', NULL)")
+	run, diffs := ran(t, p.start(io.Discard), "items", state.CompareOptions{})
+	want := map[string]string{"00007": "doubled-left 00007/00007 ", "00099": "doubled-right /00099 "}
+	if got := described(diffs); !maps.Equal(got, want) || run.State != state.RunDrift || run.Summary.Path != reconcile.Streamed {
 		t.Errorf("%s %s %+v\ngot  %v\nwant %v", run.State, run.Detail, run, got, want)
 	}
 }
