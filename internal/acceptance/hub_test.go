@@ -130,12 +130,12 @@ func (p *project) onKafka(t *testing.T, broker string) (topics []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		named := regexp.MustCompile(`(?m)^flow: (\S+)|\{topic: ([^,}]+)`).ReplaceAllStringFunc(string(data), func(s string) string {
+		named := regexp.MustCompile(`(?m)^flow: (\S+)|\{topic: ([^,}]+)|\b(through|by): ([a-z][a-z0-9-]*)`).ReplaceAllStringFunc(string(data), func(s string) string {
 			if flow, ok := strings.CutPrefix(s, "flow: "); ok {
 				seen["in."+flow+suffix] = true
-			} else {
-				seen[strings.TrimPrefix(s, "{topic: ")+suffix] = true
-			}
+			} else if topic, ok := strings.CutPrefix(s, "{topic: "); ok {
+				seen[topic+suffix] = true
+			} // else a reconciliation names a flow
 			return s + suffix
 		})
 		if err := os.WriteFile(file, []byte(named), 0o600); err != nil {
