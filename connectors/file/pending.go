@@ -102,6 +102,23 @@ func (s *system) FileNotes(object string) []connector.FileNote {
 	return s.notes[object]
 }
 
+// Ripening names a file that the last look has seen, and that has not rested for long enough to be taken; empty: there is none.
+func (s *system) Ripening(object string) string {
+	o := s.set.Objects[object]
+	if o == nil || o.Ready.When != "stable" {
+		return ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, first := s.clock.Now(), ""
+	for key, at := range s.seen {
+		if name, ok := strings.CutPrefix(key, object+"/"); ok && now.Sub(at.since) < o.Ready.Age && (first == "" || name < first) {
+			first = name
+		}
+	}
+	return first
+}
+
 // wants reports whether a name is one to take, as far as names and kinds say, and why not where people may think that it is.
 func (s *system) wants(o *object, e fs.DirEntry, names map[string]bool) (ok bool, why string) {
 	name := e.Name()

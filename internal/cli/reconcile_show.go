@@ -307,6 +307,27 @@ func repairText(d *state.Difference) string {
 	return d.Repair
 }
 
+// chosen repeats which differences of a run were asked for: who copies it asks for the same.
+func chosen(o *state.CompareOptions) (text string) {
+	for _, n := range o.Numbers {
+		text += fmt.Sprintf(" %d", n)
+	}
+	for _, r := range o.Reasons {
+		text += " --reason " + r
+	}
+	if text == "" {
+		text = " --all"
+	}
+	return text + deletes(o)
+}
+
+func deletes(o *state.CompareOptions) string {
+	if o.Deletes {
+		return " --deletes"
+	}
+	return ""
+}
+
 // advise says what to do next.
 func (k *comparing) advise(run *api.Run) {
 	e, s := k.e, run.Summary
@@ -317,7 +338,7 @@ func (k *comparing) advise(run *api.Run) {
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	switch state.RunState(run.State) {
 	case state.RunHeld:
-		add("more differ than are repaired without a person: look at them, then `waybill %s repair %d --all --at-most %d`", k.verb, run.ID, max(run.Left, 1))
+		add("more differ than are repaired without a person: look at them, then `waybill %s repair %d --all%s --at-most %d`", k.verb, run.ID, deletes(&run.Options), max(run.Left, 1))
 	case state.RunDrift:
 		switch from := run.Options.From; {
 		case run.Left == 0 || !k.both():
@@ -325,7 +346,7 @@ func (k *comparing) advise(run *api.Run) {
 			if from == 0 {
 				from = run.ID
 			}
-			add("`waybill %s repair %d --all` sends it", k.verb, from)
+			add("`waybill %s repair %d%s` sends it", k.verb, from, chosen(&run.Options))
 		default:
 			add("`waybill %s repair %d --all --dry-run` shows what a repair would send", k.verb, run.ID)
 		}
@@ -335,7 +356,10 @@ func (k *comparing) advise(run *api.Run) {
 	if s.Explained[state.ExplainedParked] > 0 {
 		add("`waybill parked list` shows what is parked")
 	}
-	if s.NotCompared > 0 {
+	if s.Explained[state.ExplainedStands] > 0 {
+		add("`waybill %s show %d --reason %s` names those that a flow on the way hides", k.verb, run.ID, state.ExplainedStands)
+	}
+	if s.NotCompared > s.Explained[state.ExplainedStands] {
 		add("`waybill %s show %d --kind %s` tells why some could not be compared", k.verb, run.ID, state.DiffNotCompared)
 	}
 	if len(lines) > 0 {

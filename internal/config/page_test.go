@@ -104,7 +104,7 @@ Refusals are JSON (` + "`" + `application/problem+json` + "`" + `, RFC 9457): ` 
 
 ## Reconciliations
 
-This version checks these files and does not carry them out; ` + "`" + `waybill check` + "`" + ` and ` + "`" + `waybill run` + "`" + ` say so.
+Documents ` + "`" + `reconciliation: NAME` + "`" + `. What they mean, and how to follow them, stands in [reconciliation](reconciliation.md).
 
 `
 

@@ -248,6 +248,13 @@ type FileNoter interface {
 	FileNotes(object string) []FileNote
 }
 
+// FileRipener is implemented by file sources that leave a file where it is until it has rested for a while.
+type FileRipener interface {
+	FileSource
+	// Ripening names a file that the last look has seen and that is not due yet; empty: there is none.
+	Ripening(object string) string
+}
+
 // FileNote is one entry of a drop that is not taken, and why. Since is set where it is held back for a while and will be taken; Failed where it
 // has failed and was moved away. Of many that have failed the first alone may say why.
 type FileNote struct {

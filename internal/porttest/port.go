@@ -4,10 +4,12 @@
 package porttest
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 )
 
 // Below the ports that systems take for connections, and below those of the tests' Apache Kafka.
@@ -17,16 +19,32 @@ const (
 	tries = 200
 )
 
-// Addr is an address of 127.0.0.1 on which nobody listens.
+// given are the ports that this process has got: two servers that do not listen yet must not get the same one.
+var given struct {
+	sync.Mutex
+	ports map[int]bool
+}
+
+// Addr is an address of 127.0.0.1 on which nobody listens, and which it has not given before.
 func Addr() (string, error) {
-	var last error
+	given.Lock()
+	defer given.Unlock()
+	if given.ports == nil {
+		given.ports = map[int]bool{}
+	}
+	last := errors.New("all of those that were tried were given before")
 	for range tries {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(count)))
+		port := first + rand.IntN(count)
+		if given.ports[port] {
+			continue
+		}
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
 			last = err
 			continue
 		}
+		given.ports[port] = true
 		return addr, l.Close()
 	}
 	return "", fmt.Errorf("no port from %d to %d is free: %w", first, first+count-1, last)

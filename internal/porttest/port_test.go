@@ -26,3 +26,18 @@ func TestAddr(t *testing.T) {
 		}
 	}
 }
+
+// Nobody gets what another one has got, although nobody listens there yet.
+func TestGivenOnce(t *testing.T) {
+	seen := map[string]bool{}
+	for range 2000 {
+		addr, err := Addr()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[addr] {
+			t.Fatalf("%s was given twice", addr)
+		}
+		seen[addr] = true
+	}
+}

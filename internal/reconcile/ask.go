@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,13 @@ func (s *side) find(ctx context.Context, own, local string) (*entry, error) {
 // not there.
 func (s *side) one(ctx context.Context, look connector.Lookup, local string, sure bool) (*entry, error) {
 	got, err := s.ask(ctx, look)
-	if err != nil {
+	switch {
+	case err != nil && fault.KindOf(err) == fault.Invalid && !sure:
+		return nil, s.cannotAsk() // it may be no id of the system's
+	case err != nil && fault.KindOf(err) == fault.Invalid: // it is there, and says nothing of the others
+		e := &entry{own: look.Local, local: cmp.Or(local, look.Local), why: "it cannot be read: " + err.Error()}
+		return e, s.known(ctx, []*entry{e})
+	case err != nil:
 		return nil, err
 	}
 	for i := range got {

@@ -90,6 +90,9 @@ func unreadable(p *pair) string {
 		e    *entry
 	}{{"left", p.left}, {"right", p.right}} {
 		if h.e != nil && h.e.why != "" {
+			if h.e.own == "" { // a row of a table says itself where it is
+				return h.e.why
+			}
 			return fmt.Sprintf("on the %s side, %s: %s", h.name, h.e.own, h.e.why)
 		}
 	}

@@ -245,8 +245,8 @@ func (r *Run) find(ctx context.Context, was *pair) (*pair, error) {
 	now := &pair{key: was.key, moreRight: was.moreRight, unnamed: was.unnamed, n: was.n}
 	var err error
 	half := func(s *side, e *entry) (*entry, error) {
-		if e == nil {
-			return nil, nil
+		if e == nil || e.own == "" { // what has no id cannot be asked for: it is as it was
+			return e, nil
 		}
 		return s.find(ctx, e.own, "")
 	}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/compare"
@@ -69,6 +70,42 @@ func (r *Run) mapped(flow string) *privacy.Mask {
 		return f.Mapped
 	}
 	return nil
+}
+
+func (p *private) none() bool { return len(p.masks) == 0 }
+
+// group gives the labels of a total's group, where what they are taken from is not personal.
+func (p *private) group(totals []compare.Total, l *compare.TotalLine) []string {
+	if p.none() {
+		return l.Group
+	}
+	out := slices.Clone(l.Group)
+	for i := range totals {
+		if totals[i].String() != l.Total {
+			continue
+		}
+		for n := range min(len(out), len(totals[i].By)) {
+			if p.hides(totals[i].By[n].Path) {
+				out[n] = privacy.Masked
+			}
+		}
+	}
+	return out
+}
+
+// hides reports whether a value at a path is masked.
+func (p *private) hides(path string) bool {
+	const probe = "a value like any other"
+	doc := string(jsondoc.AppendString(nil, probe))
+	names := strings.Split(path, ".")
+	for i := len(names) - 1; i >= 0; i-- {
+		doc = "{" + string(jsondoc.AppendString(nil, names[i])) + ":" + doc + "}"
+	}
+	one := private{masks: p.masks}
+	for _, m := range one.masks {
+		m.Collect([]byte(doc), &one.values)
+	}
+	return !strings.Contains(string(one.document([]byte(doc))), probe)
 }
 
 func (p *private) document(doc []byte) []byte {

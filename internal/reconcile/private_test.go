@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/flow/decide"
@@ -71,6 +72,20 @@ func runOf(t *testing.T, text string) *Run {
 		}
 	}
 	return r
+}
+
+// TestPersonalDataOfTotals: a total's groups show nothing personal.
+func TestPersonalDataOfTotals(t *testing.T) {
+	r := runOf(t, "left: {system: crm}\nright: {system: old, map: crm-to-hub}\n")
+	r.left.def.Own = false
+	totals := []compare.Total{{Sum: "n", By: []compare.Group{{Path: "no"}, {Path: "mail"}}}}
+	got := r.private().group(totals, &compare.TotalLine{Total: totals[0].String(), Group: []string{"K-1001", "ann@x.example"}})
+	if len(got) != 2 || got[1] != privacy.Masked {
+		t.Errorf("%q", got)
+	}
+	if open := (&private{}).group(totals, &compare.TotalLine{Total: totals[0].String(), Group: []string{"K-1001", "B"}}); open[0] != "K-1001" || open[1] != "B" {
+		t.Errorf("%q", open)
+	}
 }
 
 // TestPersonalDataOfDifferences: what is kept of a difference shows no mail of a person, whatever way the documents came, and shows the rest.

@@ -180,6 +180,11 @@ func (r *Run) do(ctx context.Context) (state.RunState, string, error) {
 		return state.RunFailed, "", err
 	}
 	defer func() { _ = cands.Close() }() // its files have no name any more
+	for _, s := range []*side{r.left, r.right} {
+		if s.file != nil {
+			r.note("the %s side is the file %s of %s", s.name, s.file.Name, s.file.Modified.UTC().Format(time.RFC3339))
+		}
+	}
 	if err := r.judge(ctx, cands); err != nil {
 		return state.RunFailed, "", err
 	}
@@ -325,10 +330,27 @@ func (r *Run) notEmpty(ctx context.Context, s *side) error {
 	if err != nil {
 		return fmt.Errorf("count what is known: %w", err)
 	}
+	other := r.left
+	if s == r.left {
+		other = r.right
+	}
+	if known == 0 && other.rows.Load() > 0 && !r.touches(s.def.System) {
+		return fmt.Errorf("the %s side: %s lists no %s, %s has %d, and no flow of the hub says whether that can be: %w; look why, and compare again when there is one", s.name, s.def.System, s.object(), other.def.System, other.rows.Load(), ErrEmpty)
+	}
 	if known > 0 {
 		return fmt.Errorf("the %s side: %s lists no %s, and the hub knows %d there: %w; %s", s.name, s.def.System, s.object(), known, ErrEmpty, how)
 	}
 	return nil
+}
+
+// touches reports whether a flow reads the entity from a system, or writes it there.
+func (r *Run) touches(system string) bool {
+	for _, f := range r.c.Plan.Flows {
+		if (f.Entity == r.rec.Entity || f.Entity == "") && (f.From.System == system || f.To.System == system) {
+			return true
+		}
+	}
+	return false
 }
 
 // fill completes pairs of which one half alone was listed, and leaves out what agrees.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -349,4 +351,36 @@ func TestFilteredHalves(t *testing.T) {
 			}
 		}))
 	}
+}
+
+// TestUnreadableWhenAsked: a record that a list bears and a question does not is not compared, and hides no other difference.
+func TestUnreadableWhenAsked(t *testing.T) {
+	inWorld(func(t *testing.T, w *world) {
+		w.both("1", `{"n":1}`)
+		w.both("2", `{"n":1}`)
+		w.west.objects["1"], w.west.objects["2"] = `{"n":2}`, `{"n":2}`
+		w.east.finding = func(_ int, l connector.Lookup) error {
+			if l.Local == "2" {
+				return fault.New(fault.Invalid, "row 2: column n holds no number")
+			}
+			return nil
+		}
+		got := w.run(t.Context(), Asked{})
+		if got.err != nil || got.st != state.RunDrift || got.sum.Different != 1 || got.sum.NotCompared != 1 || len(got.found) != 2 {
+			t.Errorf("%+v", got)
+		}
+	})(t)
+}
+
+// TestEmptyWithoutAFlow: where no flow says whether a system may be empty, an empty list beside a full one says nothing.
+func TestEmptyWithoutAFlow(t *testing.T) {
+	inWorld(func(t *testing.T, w *world) {
+		w.both("1", `{"n":1}`)
+		w.plan.Flows, w.rec.Left.Flow, w.rec.Right.Flow = nil, "", ""
+		clear(w.mem.hubs)
+		w.east.empty = true
+		if got := w.run(t.Context(), Asked{}); !errors.Is(got.err, ErrEmpty) || got.st != state.RunFailed || len(got.found) > 0 {
+			t.Errorf("%+v", got)
+		}
+	})(t)
 }

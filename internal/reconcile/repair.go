@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
@@ -41,7 +42,11 @@ func (r *Run) repair(ctx context.Context) (state.RunState, string, error) {
 		return state.RunFailed, "", err
 	}
 	if bound := r.bound(); due > bound && !r.opts.DryRun {
-		r.note("%d differences would be repaired, and at-most is %s: nothing was; look why there are so many, and if they are right, `waybill reconcile %s --repair --at-most %d` repairs them", due, r.rec.Repair.AtMost, r.rec.Name, due)
+		most := r.rec.Repair.AtMost.String()
+		if r.opts.AtMost > 0 {
+			most = strconv.Itoa(r.opts.AtMost)
+		}
+		r.note("%d differences would be repaired, and at-most is %s: nothing was; look why there are so many, and if they are right, `waybill reconcile %s --repair --at-most %d` repairs them", due, most, r.rec.Name, due)
 		return state.RunHeld, r.detail(), nil
 	}
 	sent := spill.New(r.c.Spill)
@@ -62,7 +67,10 @@ func (r *Run) bound() int {
 	if r.rec.Repair == nil {
 		return 0
 	}
-	bound := max(r.rec.Repair.AtMost.Of(int(max(r.base, r.sum.Compared))), r.opts.AtMost)
+	if r.opts.AtMost > 0 { // a person's word stands for the file's, be it more or less
+		return r.opts.AtMost
+	}
+	bound := r.rec.Repair.AtMost.Of(int(max(r.base, r.sum.Compared)))
 	if r.opts.From > 0 { // a person has chosen them
 		bound = max(bound, len(r.opts.Numbers))
 	}

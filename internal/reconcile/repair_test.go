@@ -167,6 +167,7 @@ func TestAtMost(t *testing.T) {
 		"share, too many":  {"49%", repairAll, false},
 		"confirmed":        {"9", Asked{CompareOptions: state.CompareOptions{Repair: true, AtMost: 10}}, true},
 		"confirmed fewer":  {"5", Asked{CompareOptions: state.CompareOptions{Repair: true, AtMost: 9}}, false},
+		"allowed fewer":    {"20", Asked{CompareOptions: state.CompareOptions{Repair: true, AtMost: 5}}, false},
 		"dry run":          {"1", Asked{CompareOptions: state.CompareOptions{Repair: true, DryRun: true}}, false},
 	} {
 		t.Run(name, inWorld(func(t *testing.T, w *world) {
@@ -177,7 +178,10 @@ func TestAtMost(t *testing.T) {
 			w.mem.page = 3 // answers may be shorter than was asked for
 			w.rec.Repair.AtMost, _ = config.ParseAtMost(c.bound)
 			got := w.run(t.Context(), c.a)
-			dry := c.a.DryRun
+			dry, bound := c.a.DryRun, c.bound
+			if c.a.AtMost > 0 {
+				bound = fmt.Sprint(c.a.AtMost)
+			}
 			switch {
 			case got.err != nil || len(got.found) != 10:
 				t.Fatalf("%+v", got)
@@ -185,7 +189,7 @@ func TestAtMost(t *testing.T) {
 				t.Errorf("%s %+v", got.st, got.sum)
 			case !c.repairs && len(w.hub.submitted) > 0:
 				t.Errorf("%d were submitted", len(w.hub.submitted))
-			case !c.repairs && !dry && (got.st != state.RunHeld || !strings.Contains(got.detail, "10 differences would be repaired, and at-most is "+c.bound) || !strings.Contains(got.detail, "--at-most 10")):
+			case !c.repairs && !dry && (got.st != state.RunHeld || !strings.Contains(got.detail, "10 differences would be repaired, and at-most is "+bound) || !strings.Contains(got.detail, "--at-most 10")):
 				t.Errorf("%s %s", got.st, got.detail)
 			case dry && (got.st != state.RunDrift || string(got.found[0].Write) != `{"action":"update","document":{"n":2},"local":"000","object":"order"}` || got.found[0].Repair != ""):
 				t.Errorf("%s %s", got.st, got.found[0].Write)

@@ -38,6 +38,8 @@ type side struct {
 	store  Store
 	clock  lifecycle.Clock
 	rows   atomic.Int64 // read so far
+	// file is what is read of a drop, once it was chosen.
+	file *connector.File
 	// apart: an object has another id in the hub than in the system. alike: one has the same.
 	apart, alike atomic.Bool
 	pace         func() *pace
@@ -124,15 +126,11 @@ func (s *side) fileRows(ctx context.Context, each func(*connector.Record) error)
 	if !ok {
 		return fault.New(fault.Invalid, "it holds no files")
 	}
-	files, err := src.Pending(ctx, s.object())
+	newest, err := s.newest(ctx, src)
 	if err != nil {
 		return err
 	}
-	if len(files) == 0 {
-		return fault.New(fault.NotFound, "there is no file to compare with: put one into the drop")
-	}
-	newest := files[len(files)-1]
-	for row, err := range src.Read(ctx, s.object(), newest, 0) {
+	for row, err := range src.Read(ctx, s.object(), *newest, 0) {
 		r := connector.Record{Local: fmt.Sprintf("%s:%d", newest.Name, row.Number), Doc: row.Doc, Err: err}
 		if row.Number == 0 && err != nil {
 			return err // the file, and not a row of it
@@ -142,6 +140,60 @@ func (s *side) fileRows(ctx context.Context, each func(*connector.Record) error)
 		}
 	}
 	return nil
+}
+
+// ripens is how long a file is waited for that may still be written to.
+const ripens = 2 * time.Minute
+
+// newest is the newest file of the drop: the same one for all looks of a run. One that may be half an upload is waited for.
+func (s *side) newest(ctx context.Context, src connector.FileSource) (*connector.File, error) {
+	if s.file != nil {
+		return s.file, nil
+	}
+	before := ""
+	for began := s.clock.Elapsed(); ; {
+		files, err := src.Pending(ctx, s.object())
+		if err != nil {
+			return nil, err
+		}
+		young := heldBack(src, s.object())
+		if young == "" && before != "" { // the one that was waited for may not be among these
+			before = ""
+			continue
+		}
+		before = young
+		switch {
+		case young == "" && len(files) == 0:
+			return nil, fault.New(fault.NotFound, "there is no file to compare with: put one into the drop")
+		case young == "":
+			s.file = &files[len(files)-1]
+			return s.file, nil
+		case s.clock.Elapsed()-began > ripens:
+			return nil, fault.New(fault.Unavailable, "%s is not known to be complete yet: it was still written to", young)
+		}
+		if err := lifecycle.Sleep(ctx, s.clock, time.Second); err != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// heldBack names a file of the drop that may be half an upload; empty: there is none, or nobody knows.
+func heldBack(src connector.FileSource, object string) string {
+	if r, ok := src.(connector.FileRipener); ok {
+		if name := r.Ripening(object); name != "" {
+			return name
+		}
+	}
+	notes, ok := src.(connector.FileNoter)
+	if !ok {
+		return ""
+	}
+	for _, n := range notes.FileNotes(object) {
+		if !n.Since.IsZero() {
+			return n.Name
+		}
+	}
+	return ""
 }
 
 // entries maps records to what is compared. Its error is one of the run; what is wrong with a record stands in its entry.

@@ -81,6 +81,7 @@ func (r *Run) sumUp(ctx context.Context) error {
 	}
 	if len(late) > 0 { // what they have not decided is in no total of the other side
 		r.note("%d totals differ, which says nothing until the flows have decided what has come in", len(again))
+		r.sum.NotCompared += int64(len(again))
 		return nil
 	}
 	r.sumsThat(lines, again)
@@ -99,6 +100,7 @@ func (r *Run) sumsThat(before, now []compare.TotalLine) {
 		is[of(&now[i])] = true
 	}
 	moving, more := 0, 0
+	hidden := r.private()
 	for i := range before {
 		switch l := &before[i]; {
 		case !is[of(l)]:
@@ -106,7 +108,7 @@ func (r *Run) sumsThat(before, now []compare.TotalLine) {
 		case len(r.sum.Totals) == mostTotals:
 			more++
 		default:
-			r.sum.Totals = append(r.sum.Totals, state.TotalLine{Total: l.Total, Group: l.Group, Left: l.Left, Right: l.Right})
+			r.sum.Totals = append(r.sum.Totals, state.TotalLine{Total: l.Total, Group: hidden.group(r.rec.Totals, l), Left: l.Left, Right: l.Right})
 		}
 	}
 	if moving > 0 {
@@ -123,7 +125,11 @@ func (r *Run) lines() ([]compare.TotalLine, error) {
 			return nil, t.err
 		}
 		if t.left > 0 {
-			r.note("%d objects of the %s side are in no total: %s", t.left, t.side.name, t.why)
+			if r.private().none() {
+				r.note("%d objects of the %s side are in no total: %s", t.left, t.side.name, t.why)
+			} else { // the sentence may hold a value
+				r.note("%d objects of the %s side are in no total, because a value of theirs cannot be read", t.left, t.side.name)
+			}
 			if r.rec.Compare == nil { // nobody else says so
 				r.sum.NotCompared = max(r.sum.NotCompared, t.left)
 			}
