@@ -76,6 +76,10 @@ func (w *walk) count(p *page, rows int) error {
 		w.done, p.items = true, nil
 		return nil
 	}
+	if pg.Style == "page" && pg.SizeParameter != "" && w.size > 0 && w.at.Rows > 0 && w.at.Rows <= w.size && rows > w.size && w.at.N > 0 {
+		// With other sizes, other objects stand under a page's number: some were passed over.
+		return w.fail("page %d holds %d objects, and %d were asked for: the service changes the size of its pages, so that nobody can say that nothing was left out", pg.First+w.at.N, rows, w.size)
+	}
 	if w.at.Past && fresh > 0 && w.name(p.items[0]) == w.at.Head { // behind the end the service shows its first page
 		w.done, p.items = true, nil
 		return nil

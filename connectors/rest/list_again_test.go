@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func TestListGoesOnAfterFailures(t *testing.T) {
 		{"cursors that stay", "style: cursor, next: next, parameter: page, stable: true", otherwise, none, 99},
 		{"cursors that may not stay", "style: cursor, next: next, parameter: page", func(n int) int { return [...]int{0, 0, 0, 0, http.StatusServiceUnavailable}[n%5] }, none, 99},
 		{"too many requests", "style: page", func(n int) int { return [...]int{0, http.StatusTooManyRequests}[n%2] }, none, 99},
-		{"for good", "style: page", func(n int) int { return [...]int{0, 0, http.StatusBadGateway}[min(n, 2)] }, fault.Unavailable, 2 + mostTries},
+		{"for good", "style: page", func(n int) int { return [...]int{0, 0, http.StatusBadGateway}[min(n, 2)] }, fault.Unavailable, 2 + 8},
 		{"refused", "style: page", func(n int) int { return [...]int{0, 0, http.StatusForbidden}[min(n, 2)] }, fault.Invalid, 3},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -66,5 +67,19 @@ func TestListGoesOnAfterFailures(t *testing.T) {
 				t.Errorf("%d objects of %d answers, %v", len(ids), n, failed)
 			}
 		})
+	}
+}
+
+// TestPagesThatGrow: a page of more objects than were asked for, behind one that kept to it, has passed others over.
+func TestPagesThatGrow(t *testing.T) {
+	sys := lister(t, "{path: /items, list: {items: items, paging: {style: page, size-parameter: size, size: 3}}}", func(r *http.Request) (http.Header, string) {
+		return nil, fmt.Sprintf(`{"items":%s}`, [...]string{"", rows(1, 3), rows(7, 12), rows(13, 14), "[]"}[min(max(page_(r), 1), 4)])
+	})
+	var failed error
+	for _, err := range sys.List(t.Context(), "item", time.Time{}) {
+		failed = err
+	}
+	if failed == nil || !strings.Contains(failed.Error(), "page 2 holds 6 objects, and 3 were asked for") {
+		t.Errorf("%v", failed)
 	}
 }

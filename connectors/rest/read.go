@@ -12,7 +12,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/httpclient"
-	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // pollPlace is where a poll stands within its round.
@@ -315,38 +314,16 @@ func (l *listing) walk(ctx context.Context, yield func(connector.Record, error) 
 	return nil
 }
 
-// mostTries is how often a page of a list is asked for: a list of many pages would seldom come to its end through a service that fails now and then.
-const mostTries = 8
-
 // ask sends a walk's request.
 func (w *walk) ask(ctx context.Context, r httpclient.Request, j *judge) (resp *httpclient.Response, err error) {
 	if !w.patient || r.Once {
 		return w.s.do(ctx, r, j)
 	}
-	err = again(ctx, w.s.clock, func() error {
+	err = connector.Again(ctx, w.s.clock, func() error {
 		resp, err = w.s.do(ctx, r, j)
 		return err
 	})
 	return resp, err
-}
-
-// again tries until it works, while what fails may be over soon. Where ctx ends, the failure is what was met last.
-func again(ctx context.Context, c lifecycle.Clock, try func() error) error {
-	tries, last := 0, error(nil)
-	err := lifecycle.Retry(ctx, c, lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}, func() error {
-		last = try()
-		return last
-	}, func(err error, _ time.Duration) error {
-		k := fault.KindOf(err)
-		if tries++; tries >= mostTries || k != fault.Unavailable && k != fault.RateLimited && k != fault.UnknownOutcome {
-			return err
-		}
-		return nil
-	})
-	if err == nil {
-		return nil
-	}
-	return last
 }
 
 // page reads a list's next page. An answer to a token that may be good for one use only may have been lost on its way: then it is looked whether the list
@@ -356,7 +333,7 @@ func (l *listing) page(ctx context.Context, walk *walk) (p *page, err error) {
 	if !once {
 		return walk.next(ctx)
 	}
-	err = again(ctx, l.s.clock, func() error {
+	err = connector.Again(ctx, l.s.clock, func() error {
 		if walk.doubt && walk.at.Once {
 			return errPlaceLost
 		}

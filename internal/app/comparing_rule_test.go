@@ -28,21 +28,7 @@ at-most: 1
 // ranRule has the rule run and gives how it ended, with what it found as "key kind reason".
 func ranRule(t *testing.T, hub *Hub) (state.Comparison, string) {
 	t.Helper()
-	run, fresh, err := hub.store.WantComparison(t.Context(), state.Comparison{Kind: state.RunRule, Name: "in-the-east", Trigger: state.TriggerPerson, Who: "ann"})
-	if err != nil || !fresh {
-		t.Fatal(run, fresh, err)
-	}
-	hub.wakeComparing()
-	await(t, "the run", func() bool {
-		if run, err = hub.store.ComparisonByID(t.Context(), run.ID); err != nil {
-			t.Fatal(err)
-		}
-		return run.State.Over()
-	})
-	diffs, err := hub.store.Differences(t.Context(), state.DifferenceFilter{Run: run.ID, Limit: 1000})
-	if err != nil {
-		t.Fatal(err)
-	}
+	run, diffs := made(t, hub, state.Comparison{Kind: state.RunRule, Name: "in-the-east"})
 	var lines []string
 	for _, d := range diffs {
 		lines = append(lines, fmt.Sprintf("%s %s %s", d.Key, d.Kind, d.Reason))

@@ -158,7 +158,14 @@ func pairProject(t *testing.T) (p *project, west, east *sql.DB) {
 // ran has a reconciliation run and gives how it ended, with what it found.
 func ran(t *testing.T, hub *Hub, name string, o state.CompareOptions) (state.Comparison, []state.Difference) {
 	t.Helper()
-	run, fresh, err := hub.store.WantComparison(t.Context(), state.Comparison{Kind: state.RunReconciliation, Name: name, Trigger: state.TriggerPerson, Who: "ann", Options: o})
+	return made(t, hub, state.Comparison{Kind: state.RunReconciliation, Name: name, Options: o})
+}
+
+// made has a run made that a person wants.
+func made(t *testing.T, hub *Hub, c state.Comparison) (state.Comparison, []state.Difference) {
+	t.Helper()
+	c.Trigger, c.Who = state.TriggerPerson, "ann"
+	run, fresh, err := hub.store.WantComparison(t.Context(), c)
 	if err != nil || !fresh {
 		t.Fatal(run, fresh, err)
 	}

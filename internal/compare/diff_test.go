@@ -65,6 +65,7 @@ func TestDiff(t *testing.T) {
 		"a field with parts is absent": {must(t, at("a", Rule{}), at("a.x", Rule{How: Ignore})), `{"a": {"x": 1}}`, `{}`, []string{`a {"x": 1} - exact`}},
 		"a rule for all others":        {must(t, at("a", Rule{}), at(Others, Rule{Empty: EmptySame})), `{"a": null, "b": null}`, `{"c": ""}`, []string{"a null - exact"}},
 		"rounding":                     {All(), `{"a": 10.00, "b": 10, "c": 10.004, "d": 10, "e": "1.0", "f": 10.00}`, `{"a": 10.01, "b": 11, "c": 10.00, "d": 10.6, "e": "1.1", "f": 10.02}`, []string{"a 10.00 10.01 exact rounding", "b 10 11 exact", "c 10.004 10.00 exact rounding", "d 10 10.6 exact", `e "1.0" "1.1" exact`, "f 10.00 10.02 exact"}},
+		"a currency on one side alone": {must(t, currency), `{"total": 100, "money": {"code": "JPY"}}`, `{"total": 101}`, []string{"total 100 101 {within: {JPY: 1, default: 0.01}, currency: money.code}"}},
 		"the currency's own bound":     {must(t, currency), `{"total": 100, "money": {"code": "JPY"}}`, `{"total": 101, "money": {"code": "jpy "}}`, nil},
 		"the bound of other currencies": {must(t, currency), `{"total": 100, "money": {"code": "USD"}}`, `{"total": 100.02}`,
 			[]string{"total 100 100.02 {within: {JPY: 1, default: 0.01}, currency: money.code} rounding"}},

@@ -128,9 +128,7 @@ func (t *Tolerance) at(in *scope) *Bound {
 		switch {
 		case left == "" && right == "":
 			continue
-		case left == "":
-			left = right
-		case right != "" && left != right:
+		case left != right: // what has no currency is not in that of the other side
 			return nil
 		}
 		if b, ok := t.ByCurrency[left]; ok {

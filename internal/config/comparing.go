@@ -326,3 +326,13 @@ func decimal(s string) bool {
 	digits := func(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 	return len(s) <= 40 && digits(whole) && (!point || digits(fraction))
 }
+
+// commands are what may stand where `waybill reconcile` and `waybill rule` take a name.
+var commands = []string{"runs", "show", "cancel", "repair", "forget", "help"}
+
+// notACommand refuses a name that the command line would take for something else.
+func (l *loader) notACommand(n strictyaml.Node, verb string) {
+	if slices.Contains(commands, n.Text()) {
+		l.p.AddHint(n.Pos(), "take another name", "`waybill %s %s` is a command: nobody could ask for it by this name", verb, n.Text())
+	}
+}

@@ -22,6 +22,7 @@ func (l *loader) reconciliation(n strictyaml.Node) *Reconciliation {
 	l.decode(n, &raw)
 	r := &Reconciliation{Name: raw.Name, About: raw.About, Entity: raw.Entity, Pos: n.Pos(), Settle: raw.Settle, Keep: raw.Keep}
 	l.known("entity", n.Get("entity"), l.entities)
+	l.notACommand(n.Get("reconciliation"), "reconcile")
 	l.positive(n, "keep")
 	r.Schedule = l.schedule(raw.Schedule, n.Get("schedule"))
 	left, right := &sideDocument{side: &r.Left, node: n.Get("left")}, &sideDocument{side: &r.Right, node: n.Get("right")}

@@ -76,6 +76,7 @@ func (l *loader) rule(n strictyaml.Node) *Rule {
 	l.decode(n, &raw)
 	r := &ruleReader{loader: l, used: map[string]bool{}, rule: &Rule{Name: raw.Name, About: raw.About, Entity: raw.Entity, Pos: n.Pos(), Settle: raw.Settle, Keep: raw.Keep}}
 	l.known("entity", n.Get("entity"), l.entities)
+	l.notACommand(n.Get("rule"), "rule")
 	r.rule.Schedule = l.schedule(raw.Schedule, n.Get("schedule"))
 	r.over(raw.Over, n.Get("over"))
 	for _, f := range n.Get("with").Fields() {

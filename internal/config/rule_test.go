@@ -121,6 +121,7 @@ func TestRuleProblems(t *testing.T) {
 	const head = "rule: r\nentity: order\nover: {system: erp}\n"
 	for _, tt := range []struct{ name, rule, want string }{
 		{"keys", "rule: r\nentity: order\nover: {system: erp}\nexpcet: true\n", `r.yaml:4:1: unknown key "expcet" (did you mean "expect"?)`},
+		{"a name that is a command", strings.Replace(head, "rule: r", "rule: forget", 1) + "expect: exists(source.number)\n", "r.yaml:1:7: `waybill rule forget` is a command"},
 		{"nothing expected", head, `r.yaml:1:1: "expect" is missing`},
 		{"entity", "rule: r\nentity: ordr\nover: {system: erp}\nexpect: exists(source.number)\n", `r.yaml:2:9: unknown entity "ordr"`},
 		{"system", "rule: r\nentity: order\nover: {system: erpp}\nexpect: exists(source.number)\n", `r.yaml:3:16: unknown system "erpp" (did you mean "erp"?)`},

@@ -38,7 +38,7 @@ var may = map[string][]string{
 	"internal/state":      {"internal/event"},
 	"internal/schema":     {"internal/fault", "internal/strictyaml", "internal/jsondoc"},
 	"internal/mapping":    {"internal/zones", "internal/timetext", "internal/event", "internal/fault", "internal/strictyaml", "internal/jsondoc", "internal/schema"},
-	"internal/connector":  {"internal/zones", "internal/event", "internal/fault", "internal/strictyaml"},
+	"internal/connector":  {"internal/lifecycle", "internal/zones", "internal/event", "internal/fault", "internal/strictyaml"},
 	"internal/compare":    {"internal/zones", "internal/timetext", "internal/connector", "internal/jsondoc"},
 	"internal/format":     {"internal/strictyaml", "internal/jsondoc"},
 	"internal/httpclient": {"internal/connector", "internal/fault", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -73,18 +72,15 @@ func (s *side) ask(ctx context.Context, l connector.Lookup) (got []connector.Rec
 	if !ok || s.def.Files {
 		return nil, s.cannotAsk()
 	}
-	tries := 0
-	err = lifecycle.Retry(ctx, s.clock, asking, func() error {
+	err = connector.Again(ctx, s.clock, func() error {
 		return lifecycle.Guard(func() (err error) {
 			got, err = f.Find(ctx, l)
 			return err
 		})
-	}, func(err error, _ time.Duration) error {
-		if tries++; tries >= mostTries || !passing(err) || errors.Is(err, connector.ErrNoLookup) {
-			return err
-		}
-		return nil
 	})
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	switch {
 	case err == nil:
 		return got, nil
@@ -132,18 +128,6 @@ func (r *Run) acquaint(ctx context.Context, batch []*pair) error {
 		}
 	}
 	return nil
-}
-
-// asking is how long a system that fails is left alone before it is asked again.
-var asking = lifecycle.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
-
-// mostTries is how often a question is put to a system that fails.
-const mostTries = 8
-
-// passing reports whether a failure may be over soon.
-func passing(err error) bool {
-	k := fault.KindOf(err)
-	return k == fault.Unavailable || k == fault.RateLimited || k == fault.UnknownOutcome
 }
 
 // idExpr is by what the hub knows objects of the side, where that is another id than the system's.

@@ -14,6 +14,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/mapping"
+	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -25,6 +26,9 @@ func (r *Run) decide(ctx context.Context, d *differ, p *pair, known *known, late
 		if e != nil {
 			diff.Key = cmp.Or(e.key, diff.Key)
 		}
+	}
+	if key := p.rowKey(); key != nil && slices.ContainsFunc(r.rec.Match.Fields, r.private().hides) {
+		diff.Key = privacy.Masked
 	}
 	diff.Left, diff.Right = own(p.left), own(p.right)
 	for _, e := range p.more {

@@ -39,14 +39,18 @@ func (r *Run) direction(d *state.Difference) (ways []*target, what string) {
 	case d.Kind == state.DiffDifferent:
 		return ways, "write it anew"
 	case !gone:
-		return ways, "create it"
+		return ways, createIt
 	case !deletable(d.Reason):
 		return nil, fmt.Sprintf("it is in %s alone and the hub has never seen it in %s: a person decides", t.system, t.from.def.System)
 	}
 	return ways, deleteIt
 }
 
-const deleteIt = "delete it"
+// What is done where an object is missing.
+const (
+	createIt = "create it"
+	deleteIt = "delete it"
+)
 
 // ways are the sides that are to be written.
 func (r *Run) ways(d *state.Difference) []*target {

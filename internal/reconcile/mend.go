@@ -7,14 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/flow/decide"
-	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -192,16 +190,13 @@ func (r *Run) shielded(f *config.Flow, ev *event.Event, text string) string {
 
 // object reads an object from a flow's source. A system that fails for a while is asked again.
 func (r *Run) object(ctx context.Context, flow, own string) (got []event.Event, err error) {
-	tries := 0
-	err = lifecycle.Retry(ctx, r.c.Clock, asking, func() (err error) {
+	err = connector.Again(ctx, r.c.Clock, func() (err error) {
 		got, err = r.c.Hub.Object(ctx, flow, connector.Lookup{Local: own})
 		return err
-	}, func(err error, _ time.Duration) error {
-		if tries++; tries >= mostTries || !passing(err) || errors.Is(err, connector.ErrNoLookup) {
-			return err
-		}
-		return nil
 	})
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err != nil && fault.KindOf(err) == fault.NotFound {
 		return nil, nil
 	}

@@ -147,6 +147,8 @@ func (r *Run) written(flow string, d *decide.Decision) json.RawMessage {
 			var values privacy.Values
 			m.Collect(doc, &values)
 			doc = m.Document(doc, &values)
+		} else if p := r.private(doc); !p.none() { // the flow says nothing of its documents, and the sides do
+			doc = p.document(doc)
 		}
 		out["document"] = json.RawMessage(doc)
 	}

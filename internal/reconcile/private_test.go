@@ -126,7 +126,11 @@ func TestPersonalDataOfDifferences(t *testing.T) {
 			}
 		})
 	}
-	r := runOf(t, "left: {system: crm, through: erp-out}\nright: {system: erp}\n")
+	r := runOf(t, "left: {system: old}\nright: {system: old, object: b}\n")
+	if b := string(r.written("no flow of which anything is known", &decide.Decision{Write: &connector.Write{Action: connector.Update, Doc: []byte(hub)}})); strings.Contains(b, "@x") {
+		t.Errorf("what a flow without a schema would send: %s", b)
+	}
+	r = runOf(t, "left: {system: crm, through: erp-out}\nright: {system: erp}\n")
 	if b := string(r.written("erp-out", &decide.Decision{Write: &connector.Write{Action: connector.Update, Doc: []byte(erp)}})); strings.Contains(b, "@x") || !strings.Contains(b, "K-1001") {
 		t.Errorf("what would be sent: %s", b)
 	}

@@ -94,7 +94,9 @@ type Run struct {
 
 	left, right *side
 	// tables is what two tables are compared by; nil: documents are compared.
-	tables   *plain.Spec
+	tables *plain.Spec
+	// unnamed: see nameless.
+	unnamed  map[*side]int
 	flows    []string        // on the way between the two systems
 	on       map[string]bool // those flows
 	hops     int             // how many of them stand behind one another

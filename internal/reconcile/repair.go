@@ -77,11 +77,34 @@ func (r *Run) bound() int {
 	return bound
 }
 
+// nameless counts, by side, the objects that cannot be compared and of which nobody knows which ones they are: each may be one that is missing.
+func (r *Run) nameless(ctx context.Context) error {
+	r.unnamed = map[*side]int{}
+	of := r.id
+	if r.opts.From > 0 {
+		of = r.opts.From
+	}
+	return r.eachStored(ctx, state.DifferenceFilter{Run: of, Kind: state.DiffNotCompared}, func(d *state.Difference) error {
+		if d.Kind != state.DiffNotCompared || d.Hub != "" && r.rec.Match.Xref || d.Left != "" && d.Right != "" {
+			return nil
+		}
+		if d.Right == "" {
+			r.unnamed[r.left]++
+		}
+		if d.Left == "" {
+			r.unnamed[r.right]++
+		}
+		return nil
+	})
+}
+
 // unmended says why a difference is not repaired; empty: it is to be.
 func (r *Run) unmended(ways []*target, what string) string {
 	switch {
 	case len(ways) == 0:
 		return what
+	case what == createIt && r.unnamed[ways[0].to] > 0:
+		return fmt.Sprintf("%d objects of %s cannot be compared, and it may be one of them: mend these first", r.unnamed[ways[0].to], ways[0].system)
 	case what == deleteIt && !r.rec.Repair.Deletes && !r.opts.Deletes:
 		return "it would be deleted, and deletions are repaired only when asked for (--deletes, or `deletes: true`)"
 	}
@@ -90,6 +113,9 @@ func (r *Run) unmended(ways []*target, what string) string {
 
 // planned counts the differences that are to be repaired, and notes of the others why they are not.
 func (r *Run) planned(ctx context.Context) (due int, err error) {
+	if err := r.nameless(ctx); err != nil {
+		return 0, err
+	}
 	var left []state.Difference
 	err = r.eachStored(ctx, state.DifferenceFilter{Run: r.id}, func(d *state.Difference) error {
 		if !reparable(d) {

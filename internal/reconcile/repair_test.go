@@ -377,3 +377,21 @@ func TestStoredRun(t *testing.T) {
 		}))
 	}
 }
+
+// TestNamelessIsNotCreated: while a side holds objects of which nobody knows which ones they are, what is missing there may be one of them.
+func TestNamelessIsNotCreated(t *testing.T) {
+	for name, torn := range map[string]bool{"one cannot be read": true, "all can": false} {
+		t.Run(name, inWorld(func(t *testing.T, w *world) {
+			repairing(w, config.FromLeft)
+			w.both("1", `{"n":1}`)
+			w.west.objects["7"] = `{"n":1}`
+			if torn {
+				w.east.objects["x"] = "!torn"
+			}
+			got := w.run(t.Context(), repairAll)
+			if got.err != nil || torn != (len(w.hub.submitted) == 0) {
+				t.Errorf("%d submitted: %+v", len(w.hub.submitted), got)
+			}
+		}))
+	}
+}

@@ -138,6 +138,17 @@ func TestJSONIsWhatWasFound(t *testing.T) {
 	}
 }
 
+// TestFailedRunInATable: who opens a table of a run that failed does not take it for agreement.
+func TestFailedRunInATable(t *testing.T) {
+	r := example()
+	r.Run.State, r.Run.Detail, r.Run.Summary.Totals = state.RunFailed, "the list broke off", nil
+	r.Next = func(int) ([]state.Difference, error) { return nil, nil }
+	var b bytes.Buffer
+	if err := r.Write(&b, "csv"); err != nil || !strings.Contains(b.String(), "failed,") || !strings.Contains(b.String(), "the list broke off") {
+		t.Errorf("%s %v", b.String(), err)
+	}
+}
+
 // TestBreaksOff: an error of the store ends the report, in every format.
 func TestBreaksOff(t *testing.T) {
 	gone := errors.New("the store has gone")

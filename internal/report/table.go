@@ -117,7 +117,7 @@ func (r *Report) csv(w io.Writer) error {
 		return err
 	}
 	fields := make([]string, len(head))
-	return r.each(func(d *state.Difference) error {
+	err = r.each(func(d *state.Difference) error {
 		for _, row := range rows(d) {
 			for i := range row {
 				fields[i] = row[i].Text + row[i].Number
@@ -128,6 +128,33 @@ func (r *Report) csv(w io.Writer) error {
 		}
 		return nil
 	})
+	for _, row := range r.others() {
+		if err != nil {
+			break
+		}
+		err = t.Row(row)
+	}
+	return err
+}
+
+// others are the rows of what is no difference of one object: totals that do not agree, and why a run that failed says nothing. A table without them would be
+// taken for agreement.
+func (r *Report) others() (out [][]string) {
+	row := func(cells map[string]string) {
+		one := make([]string, len(head))
+		for i, name := range head {
+			one[i] = cells[name]
+		}
+		out = append(out, one)
+	}
+	for _, t := range r.Run.Summary.Totals {
+		group, _ := json.Marshal(t.Group) // texts
+		row(map[string]string{"kind": "total", "drift": "yes", "key": string(group), "field": t.Total, "left": t.Left, "right": t.Right})
+	}
+	if s := r.Run.State; s == state.RunFailed || s == state.RunCancelled {
+		row(map[string]string{"kind": string(s), "text": r.Run.Detail})
+	}
+	return out
 }
 
 // xlsx writes a workbook with a sheet that sums up and one of the differences, as many as it takes; the summary says of how many there are.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"database/sql"
 	"errors"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -92,15 +91,7 @@ func TestDocumentsUnread(t *testing.T) {
 
 // What cannot be read of one difference, as of another version's, says so, and hides no other.
 func TestDamagedDifference(t *testing.T) {
-	s, err := Open(t.Context(), Config{SQLite: filepath.Join(t.TempDir(), "waybill.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	s := openHere(t)
 	for n, body := range [][]byte{nil, {9, 1}, {s2Form, 0xff, 0xff, 0xff, 0xff, 0x7f}, []byte("\x00{"), []byte("\x00{\"kind\":\"different\"}")} {
 		if _, err := s.write.Exec("INSERT INTO differences (run, n, kind, reason, drift, mark, since, body) VALUES (1, ?, 'different', 'refused', 1, 0, 1, ?)", n+1, append([]byte{}, body...)); err != nil {
 			t.Fatal(err)
@@ -119,15 +110,7 @@ func TestDamagedDifference(t *testing.T) {
 
 // What hubs ask for every second is found by an index of its own, however many runs are kept.
 func TestRunsAreFoundByIndex(t *testing.T) {
-	s, err := Open(t.Context(), Config{SQLite: filepath.Join(t.TempDir(), "waybill.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	s := openHere(t)
 	for q, index := range map[string]string{"SELECT id FROM comparisons WHERE finished = 0 ORDER BY " + openOrder + " DESC LIMIT 100": "comparisons_open", lastQuery: "comparisons_last"} {
 		var plan strings.Builder
 		err := eachOf(t.Context(), s.read, s.d, func(r *sql.Rows) error {

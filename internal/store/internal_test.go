@@ -120,15 +120,7 @@ func TestBind(t *testing.T) {
 
 // A member that fails in an unexpected way fails alone, after the merged transaction was rolled back.
 func TestUnexpectedFailureIsItsMembersAlone(t *testing.T) {
-	s, err := Open(t.Context(), Config{SQLite: filepath.Join(t.TempDir(), "waybill.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	s := openHere(t)
 	// One member holds the writer until the others wait, so that they are merged.
 	hold, held := make(chan struct{}), make(chan struct{})
 	results := make(chan error, 12)
@@ -213,15 +205,7 @@ func TestNumbersAfterRollback(t *testing.T) {
 
 // A killed process shows no difference, a power cut would: promises need these settings.
 func TestWriterIsDurable(t *testing.T) {
-	s, err := Open(t.Context(), Config{SQLite: filepath.Join(t.TempDir(), "waybill.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	s := openHere(t)
 	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "10000"}
 	for name, value := range want {
 		got, err := ask(t.Context(), s, name, func(x *tx) (got string, err error) {
@@ -239,15 +223,7 @@ func TestWriterIsDurable(t *testing.T) {
 
 // The statements of the writer and of the hot path must use indexes: a full scan would show only in production.
 func TestPlansUseIndexes(t *testing.T) {
-	s, err := Open(t.Context(), Config{SQLite: filepath.Join(t.TempDir(), "waybill.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	s := openHere(t)
 	statements := append(work(t, s), hubIDQuery, localIDQuery, targetQuery)
 	if got, err := s.Listed(t.Context(), state.QueueFilter{Limit: 10}, 3); err != nil || len(got) == 0 || got[0].Behind == 0 {
 		t.Fatalf("what waits is not listed: %+v %v", got, err)
@@ -414,4 +390,19 @@ func TestOldBulksGo(t *testing.T) {
 	if err != nil || len(left) != 1 || left["bob"] != 2 {
 		t.Errorf("left %v, %v", left, err)
 	}
+}
+
+// openHere opens a store of the test's own.
+func openHere(t *testing.T) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), Config{SQLite: filepath.Join(t.TempDir(), "waybill.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }

@@ -2,11 +2,8 @@ package store_test
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"testing"
-
-	"go.uber.org/goleak"
 
 	"github.com/waybill-hub/waybill/internal/store"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
@@ -22,12 +19,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "25"); err != nil {
 		panic(err)
 	}
-	code := pgtest.Main(m)
-	if err := goleak.Find(); err != nil && code == 0 {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
+	os.Exit(pgtest.MainWithoutLeaks(m))
 }
 
 func TestSQLite(t *testing.T) { storetest.Run(t, storetest.SQLite) }

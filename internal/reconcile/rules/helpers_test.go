@@ -58,6 +58,8 @@ type system struct {
 	breaks map[string]int
 	// asks: single objects can be looked up.
 	asks bool
+	// torn are ids of objects that a list bears and a question does not.
+	torn map[string]bool
 	// each is told of every record of a list; a list whose context has ended ends, and says nothing.
 	each  func(i int)
 	lists map[string]int // how often each was listed
@@ -98,6 +100,9 @@ func (s *system) List(ctx context.Context, object string, since time.Time) iter.
 func (s *system) Find(_ context.Context, l connector.Lookup) ([]connector.Record, error) {
 	if !s.asks {
 		return nil, connector.ErrNoLookup
+	}
+	if s.torn[l.Local] {
+		return nil, fault.New(fault.Invalid, "row %s: a column holds no number", l.Local)
 	}
 	for _, r := range s.objects[l.Object] {
 		if r.Local == l.Local {

@@ -112,13 +112,19 @@ func (l *list) one(ctx context.Context, rec *connector.Record, only *hashes, eac
 // find looks for one object by its id. ok is false where it is gone, or is not wanted any more.
 func (l *list) find(ctx context.Context, f connector.Finder, local string) (e *entry, ok bool, err error) {
 	var got []connector.Record
-	err = lifecycle.Guard(func() (err error) {
-		got, err = f.Find(ctx, connector.Lookup{Entity: l.side.Entity, Object: l.side.Object, Local: local})
-		return err
+	err = connector.Again(ctx, l.run.c.Clock, func() error {
+		return lifecycle.Guard(func() (err error) {
+			got, err = f.Find(ctx, connector.Lookup{Entity: l.side.Entity, Object: l.side.Object, Local: local})
+			return err
+		})
 	})
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, false, context.Cause(ctx)
 	case err != nil && fault.KindOf(err) == fault.NotFound:
 		return nil, false, nil
+	case err != nil && fault.KindOf(err) == fault.Invalid: // it is there, and says nothing of the others
+		got = []connector.Record{{Local: local, Err: err}}
 	case err != nil:
 		return nil, false, err
 	}

@@ -70,6 +70,13 @@ func TestViolation(t *testing.T) {
 
 // TestSecondLook: only what fails in the same way twice is a violation.
 func TestSecondLook(t *testing.T) {
+	t.Run("one cannot be read when it is asked for", func(t *testing.T) {
+		b := shipments(t)
+		b.wms.asks, b.erp.asks, b.wms.torn = true, true, map[string]bool{"2": true}
+		if sum, _ := b.run(); sum.NotCompared != 1 || sum.Different != 0 {
+			t.Errorf("%+v", sum)
+		}
+	})
 	for _, tt := range []struct {
 		name  string
 		asks  bool
