@@ -80,17 +80,32 @@ to: {topic: invoices}
 // loadInvoices loads a reconciliation beside the flows.
 func loadInvoices(t testing.TB, text string) (*Plan, *strictyaml.Problems) {
 	t.Helper()
+	return loadNamed(t, "r", text)
+}
+
+func loadNamed(t testing.TB, name, text string) (*Plan, *strictyaml.Problems) {
+	t.Helper()
 	mapping := func(name, from, to string) string {
 		return "mapping: " + name + "\nfrom: " + from + "\nto: " + to + "\nset: {no: source.no}\n"
 	}
 	maps := strings.Join([]string{mapping("to-invoice", "raw", "invoice"), mapping("to-invoice-too", "raw", "invoice"), mapping("from-invoice", "invoice", "raw"), mapping("to-other", "raw", "other")}, "---\n")
 	schemas := fstest.MapFS{"invoice.json": {Data: []byte(invoiceSchema)}, "raw.json": {Data: []byte(invoiceSchema)}, "other.json": {Data: []byte(invoiceSchema)}}
 	conf := "systems: {erp: {connector: shelf}, wms: {connector: shelf}, shop: {connector: shelf}, twin: {connector: shelf}, bare: {connector: shelf}, bank: {connector: drop}}\n"
-	return Load(EmbeddedPaths(fstest.MapFS{"waybill.yaml": {Data: []byte(conf)}}, fstest.MapFS{"f.yaml": {Data: []byte("reconciliation: r\nentity: invoice\n" + text)}, "flows.yaml": {Data: []byte(theFlows)}},
+	return Load(EmbeddedPaths(fstest.MapFS{"waybill.yaml": {Data: []byte(conf)}}, fstest.MapFS{"f.yaml": {Data: []byte("reconciliation: " + name + "\nentity: invoice\n" + text)}, "flows.yaml": {Data: []byte(theFlows)}},
 		fstest.MapFS{"m.yaml": {Data: []byte(maps)}}, schemas), Options{Kinds: map[string]connector.Kind{"shelf": shelfKind{}, "drop": dropKind{}}})
 }
 
 const erpAndWMS = "left: {system: erp}\nright: {system: wms, map: to-invoice}\n"
+
+// TestNamesOfCommands: nobody could ask for a reconciliation by such a name.
+func TestNamesOfCommands(t *testing.T) {
+	for name, wrong := range map[string]bool{"show": true, "runs": true, "shows": false} {
+		_, p := loadNamed(t, name, erpAndWMS)
+		if err := p.Err(); (err != nil) != wrong || wrong && !strings.Contains(err.Error(), "flows/f.yaml:1:17: `waybill reconcile "+name+"` is a command") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
 
 // TestReconciliationProblems: what is said about a reconciliation, from its third line on.
 func TestReconciliationProblems(t *testing.T) {

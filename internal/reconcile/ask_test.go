@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/config"
@@ -19,7 +20,9 @@ import (
 type askedSystem struct {
 	docs     map[string]string
 	searches bool
-	asked    []string
+	// pattern is how its ids begin: anything else it refuses.
+	pattern string
+	asked   []string
 }
 
 func (a *askedSystem) Probe(context.Context) error { return nil }
@@ -27,6 +30,9 @@ func (a *askedSystem) Close() error                { return nil }
 
 func (a *askedSystem) Find(_ context.Context, l connector.Lookup) ([]connector.Record, error) {
 	a.asked = append(a.asked, fmt.Sprint(l.Local, l.Natural))
+	if l.Local != "" && a.pattern != "" && !strings.HasPrefix(l.Local, a.pattern) {
+		return nil, fault.New(fault.Invalid, "%s is no id of mine", l.Local)
+	}
 	if l.Local != "" {
 		if doc, ok := a.docs[l.Local]; ok {
 			return []connector.Record{{Local: l.Local, Doc: []byte(doc)}}, nil
@@ -62,6 +68,7 @@ func TestAskedByTheHubsID(t *testing.T) {
 	for name, tt := range map[string]struct {
 		docs     map[string]string
 		searches bool
+		pattern  string
 		seen     string // an object that is read before
 		find     string
 		want     string
@@ -72,12 +79,13 @@ func TestAskedByTheHubsID(t *testing.T) {
 		"the ids are one, it is gone, and another tells":     {docs: map[string]string{"B": `{"no":"B"}`}, seen: "B", find: "A"},
 		"there are two ids":                                  {docs: map[string]string{"7": `{"no":"A"}`}, searches: true, find: "A", want: "7"},
 		"two ids, and the one is another object's other":     {docs: map[string]string{"7": `{"no":"8"}`, "8": `{"no":"7"}`}, searches: true, find: "7", want: "8"},
+		"two ids, and the hub's is none of the system's":     {docs: map[string]string{"id7": `{"no":"A"}`}, searches: true, pattern: "id", find: "A", want: "id7"},
 		"two ids, it is gone":                                {docs: map[string]string{"7": `{"no":"A"}`}, searches: true, find: "B"},
 		"two ids, it cannot be searched":                     {docs: map[string]string{"7": `{"no":"A"}`}, seen: "7", find: "A", err: errCannotAsk},
 		"two ids, it cannot be searched, and it looks alike": {docs: map[string]string{"7": `{"no":"8"}`}, seen: "7", find: "7", err: errCannotAsk},
 	} {
 		t.Run(name, func(t *testing.T) {
-			sys := &askedSystem{docs: tt.docs, searches: tt.searches}
+			sys := &askedSystem{docs: tt.docs, searches: tt.searches, pattern: tt.pattern}
 			s := &side{name: "left", entity: "order", def: &config.Side{System: "shop", ID: id}, system: sys, store: nothingKnown{}, clock: lifecycle.Real()}
 			r := &Run{left: s, right: &side{system: nil, def: &config.Side{}}}
 			if tt.seen != "" {

@@ -21,15 +21,7 @@ import (
 // decide says what a difference is.
 func (r *Run) decide(ctx context.Context, d *differ, p *pair, known *known, late map[string]Lateness, moving bool) state.Difference {
 	fields := d.diff(p)
-	diff := state.Difference{Hub: p.hub(), Kind: kindOf(p)}
-	for _, e := range []*entry{p.right, p.left} {
-		if e != nil {
-			diff.Key = cmp.Or(e.key, diff.Key)
-		}
-	}
-	if key := p.rowKey(); key != nil && slices.ContainsFunc(r.rec.Match.Fields, r.private().hides) {
-		diff.Key = privacy.Masked
-	}
+	diff := state.Difference{Hub: p.hub(), Kind: kindOf(p), Key: r.keyOf(p)}
 	diff.Left, diff.Right = own(p.left), own(p.right)
 	for _, e := range p.more {
 		diff.More = append(diff.More, e.own)
@@ -53,6 +45,19 @@ func (r *Run) decide(ctx context.Context, d *differ, p *pair, known *known, late
 	r.show(&diff, p, fields)
 	diff.Proposal = r.propose(&diff)
 	return diff
+}
+
+// keyOf is the business key of a pair, as it is kept; that of rows is what they are paired by, and may be personal.
+func (r *Run) keyOf(p *pair) (key string) {
+	if p.rowKey() != nil && slices.ContainsFunc(r.rec.Match.Fields, r.private().hides) {
+		return privacy.Masked
+	}
+	for _, e := range []*entry{p.right, p.left} {
+		if e != nil {
+			key = cmp.Or(e.key, key)
+		}
+	}
+	return key
 }
 
 // facts are what is known of a pair.

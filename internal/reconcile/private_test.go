@@ -74,6 +74,19 @@ func runOf(t *testing.T, text string) *Run {
 	return r
 }
 
+// TestPersonalKeys: rows that are paired by personal data show no key.
+func TestPersonalKeys(t *testing.T) {
+	r := runOf(t, "left: {system: crm}\nright: {system: old, map: crm-to-hub}\nmatch: mail\n")
+	p := &pair{key: string(appendText([]byte{keyOfRow}, "ann@x.example")), left: &entry{key: "ann@x.example"}}
+	if key := r.keyOf(p); key != privacy.Masked {
+		t.Errorf("shown as %q", key)
+	}
+	r.c.Private = privacy.Of(&config.Plan{})
+	if key := r.keyOf(p); key != "ann@x.example" {
+		t.Errorf("shown as %q where nothing is personal", key)
+	}
+}
+
 // TestPersonalDataOfTotals: a total's groups show nothing personal.
 func TestPersonalDataOfTotals(t *testing.T) {
 	r := runOf(t, "left: {system: crm}\nright: {system: old, map: crm-to-hub}\n")
@@ -126,8 +139,11 @@ func TestPersonalDataOfDifferences(t *testing.T) {
 			}
 		})
 	}
-	r := runOf(t, "left: {system: old}\nright: {system: old, object: b}\n")
-	if b := string(r.written("no flow of which anything is known", &decide.Decision{Write: &connector.Write{Action: connector.Update, Doc: []byte(hub)}})); strings.Contains(b, "@x") {
+	r := runOf(t, "left: {system: crm}\nright: {system: old, map: crm-to-hub}\n---\nflow: bare\nentity: customer\nfrom: {topic: letters}\nto: {system: old, on-delete: ignore}\n")
+	if !r.mapped("bare").None() {
+		t.Fatal("something is known of this flow's documents")
+	}
+	if b := string(r.written("bare", &decide.Decision{Write: &connector.Write{Action: connector.Update, Doc: []byte(hub)}})); strings.Contains(b, "@x") {
 		t.Errorf("what a flow without a schema would send: %s", b)
 	}
 	r = runOf(t, "left: {system: crm, through: erp-out}\nright: {system: erp}\n")

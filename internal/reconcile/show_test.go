@@ -10,7 +10,9 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -149,4 +151,35 @@ func TestTotals(t *testing.T) {
 			}
 		}))
 	}
+}
+
+// TestTotalsOfPersonalData: why an object is in no total holds a value of it.
+func TestTotalsOfPersonalData(t *testing.T) {
+	inWorld(func(t *testing.T, w *world) {
+		p := &strictyaml.Problems{}
+		w.plan.Flow("west").Accept = schema.Compile([]schema.File{{Name: "s", Path: "s.json", Data: []byte(`{"properties":{"mail":{"x-pii":true}}}`)}}, p).Get("s")
+		w.rec.Compare, w.rec.Totals = nil, []compare.Total{{Sum: "mail"}}
+		w.both("1", `{"mail":"ann@x.example"}`)
+		if got := w.run(t.Context(), Asked{}); got.err != nil || strings.Contains(got.detail, "@") || !strings.Contains(got.detail, "1 objects of the left side are in no total") {
+			t.Errorf("%q %v", got.detail, got.err)
+		}
+	})(t)
+}
+
+// TestWithoutAnID: an object that has no id is not compared, and nobody is asked for it.
+func TestWithoutAnID(t *testing.T) {
+	inWorld(func(t *testing.T, w *world) {
+		w.both("1", `{"n":1}`)
+		w.west.objects["1"] = `{"n":2}`
+		w.east.objects[""] = "!torn"
+		w.east.finding = func(_ int, l connector.Lookup) error {
+			if l.Local == "" {
+				return fault.New(fault.Invalid, "nothing to look for")
+			}
+			return nil
+		}
+		if got := w.run(t.Context(), Asked{}); got.err != nil || got.sum.Different != 1 || got.sum.NotCompared != 1 || w.east.lists != 1 {
+			t.Errorf("%d lists: %+v", w.east.lists, got)
+		}
+	})(t)
 }
