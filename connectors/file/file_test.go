@@ -238,8 +238,14 @@ func TestStableFiles(t *testing.T) {
 	d.wants("grown", "")
 	d.clock.Advance(9 * time.Second)
 	d.wants("too young", "")
+	if name := d.Ripening("stock"); name != "a.csv" {
+		t.Errorf("ripening: %q", name)
+	}
 	d.clock.Advance(time.Second)
 	d.wants("unchanged for long enough", "a.csv")
+	if name := d.Ripening("stock") + d.Ripening("nobody"); name != "" {
+		t.Errorf("still ripening: %q", name)
+	}
 	// A copy that keeps the old time is no older for it.
 	d.put("c.csv", "sku\n1\n")
 	old := time.Now().Add(-time.Hour)
