@@ -83,6 +83,19 @@ var ErrNoTopic = errors.New("no such topic")
 // Dial checks the configuration and reaches for the cluster once. The error is fault.Unavailable when no broker answers
 // and fault.Auth when the credentials are refused.
 func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
+	c, err := New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.ID(ctx); err != nil {
+		c.transport.CloseIdleConnections()
+		return nil, err
+	}
+	return c, nil
+}
+
+// New checks the configuration and makes no call: the first one connects.
+func New(cfg Config) (*Cluster, error) {
 	if len(cfg.Brokers) == 0 {
 		return nil, errors.New("bus: no brokers given: name at least one host:port")
 	}
@@ -121,10 +134,6 @@ func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
 		c.transport.SASL = mechanism
 	}
 	c.client = &kafka.Client{Addr: c.addr, Transport: c.transport, Timeout: cfg.Timeout}
-	if _, err := c.ID(ctx); err != nil {
-		c.transport.CloseIdleConnections()
-		return nil, err
-	}
 	return c, nil
 }
 
