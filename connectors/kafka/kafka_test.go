@@ -302,4 +302,3 @@ func TestUnclassified(t *testing.T) {
 		t.Errorf("classified twice: %v", again)
 	}
 }
-

@@ -151,4 +151,3 @@ func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Reco
 	}
 	return out, nil
 }
-

@@ -265,4 +265,3 @@ func with(dst []byte, v jsondoc.Value, path []string, raw []byte) ([]byte, error
 	}
 	return append(dst, '}'), nil
 }
-

@@ -132,7 +132,9 @@ func certificates(t *testing.T, ca, broker string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	block := func(kind string, b []byte) string { return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b})) }
+	block := func(kind string, b []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
+	}
 	for path, text := range map[string]string{ca: block("CERTIFICATE", root), broker: block("PRIVATE KEY", private) + block("CERTIFICATE", signed) + block("CERTIFICATE", root)} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -34,8 +34,8 @@ type embeddedFile struct {
 }
 
 type kafkaFile struct {
-	Brokers     []string  `yaml:"brokers,required" doc:"addresses host:port to begin with"`
-	Replication int       `yaml:"replication" default:"3" doc:"copies of the topics that the hub creates"`
+	Brokers     []string        `yaml:"brokers,required" doc:"addresses host:port to begin with"`
+	Replication int             `yaml:"replication" default:"3" doc:"copies of the topics that the hub creates"`
 	TLS         *kafkaauth.TLS  `yaml:"tls" doc:"encrypt the connection; {} trusts the operating system's certificates"`
 	SASL        *kafkaauth.SASL `yaml:"sasl" doc:"log in"`
 }

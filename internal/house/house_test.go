@@ -88,7 +88,7 @@ var may = map[string][]string{
 	// What this kind of system needs beside that: Kafka's client is one, for the hub's own cluster and for others.
 	"connectors/kafka": {"internal/bus", "internal/kafkaauth"},
 	"cmd/waybill":      {"internal/cli"},
-	"schemas":           {}, "flows": {}, "mappings": {}, "configs": {},
+	"schemas":          {}, "flows": {}, "mappings": {}, "configs": {},
 }
 
 // home says which package alone may import a library.
