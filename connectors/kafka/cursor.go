@@ -109,10 +109,11 @@ func (s *system) RewindTo(object, text, to string) (string, error) {
 	}
 	at, like, err := connector.RewindTime(to)
 	switch {
-	case err != nil && like:
-		return "", err
-	case err != nil:
+	case !like:
 		return "", s.fail(fault.Invalid, op, "%q is neither a time, such as 2026-11-01T00:00:00Z, nor a place, such as 0:1234 for offset 1234 of partition 0", to)
+	case err != nil:
+		f, _ := fault.As(err)
+		return "", s.fail(fault.Invalid, op, "%s", f.Err)
 	}
 	c.From = at
 	return c.String(), nil

@@ -20,7 +20,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
-	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/needtest"
 	"github.com/waybill-hub/waybill/internal/porttest"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -69,16 +68,7 @@ func (o *other) make(partitions int, config ...string) {
 	if err := o.cluster.EnsureTopics(ctx, []bus.Topic{{Name: o.topic, Partitions: partitions, Replication: 1, Config: settings}}); err != nil {
 		o.t.Fatal(err)
 	}
-	// A new partition's leader is known before it leads.
-	if err := lifecycle.Retry(ctx, lifecycle.Real(), lifecycle.Backoff{Min: 10 * time.Millisecond, Max: 100 * time.Millisecond}, func() error {
-		found, err := o.cluster.Describe(ctx, o.topic)
-		if err == nil && len(found[o.topic].Partitions) != partitions {
-			err = errors.New("not all partitions are there")
-		}
-		return err
-	}, nil); err != nil {
-		o.t.Fatal(err)
-	}
+	o.await(partitions)
 }
 
 func (o *other) connect(opts ...kgo.Opt) *kgo.Client {

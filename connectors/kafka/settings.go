@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -174,12 +175,8 @@ func startOf(s string) (at time.Time, word string, err error) {
 		return at, s, nil
 	}
 	at, like, err := connector.RewindTime(s)
-	if err != nil && !like {
-		err = errNoStart(s)
+	if !like {
+		err = fmt.Errorf("%q is no place to begin at", s)
 	}
 	return at, "", err
 }
-
-type errNoStart string
-
-func (e errNoStart) Error() string { return "\"" + string(e) + "\" is no place to begin at" }

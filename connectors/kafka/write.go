@@ -68,6 +68,9 @@ func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result
 	switch {
 	case f.Kind == fault.UnknownOutcome:
 		s.lost(&w, began)
+		if f.Code == "REQUEST_TIMED_OUT" || f.Code == "NOT_ENOUGH_REPLICAS_AFTER_APPEND" {
+			f.Code = "" // the leader has it, and shows it once its replicas do: to whoever looks now it is as if it were under way
+		}
 	case f.Code == "MESSAGE_TOO_LARGE":
 		return connector.Result{}, s.tooLarge(op, o, &rec, err)
 	}
