@@ -18,6 +18,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -51,7 +52,8 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	}
 	sys := &system{name: s.Name, set: set, log: log, clock: lifecycle.Real(), doubts: map[string]doubt{}}
 	sys.scrub.AddSettings(set)
-	cfg := bus.Config{Brokers: set.Brokers, ClientID: set.ClientID, Timeout: set.Timeout, Log: log}
+	// A cluster says itself where its brokers are: it leads the hub to no address that other systems may not lead it to.
+	cfg := bus.Config{Brokers: set.Brokers, ClientID: set.ClientID, Timeout: set.Timeout, Log: log, Dial: httpclient.Dialer().DialContext}
 	if t := set.TLS; t != nil {
 		at := *t
 		at.CA, at.Cert = s.Path(t.CA), s.Path(t.Cert)

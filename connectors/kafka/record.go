@@ -95,11 +95,11 @@ func (o *object) version(life uint32, rec *event.Record) (string, error) {
 		}
 		return timestamp(rec), nil
 	}
-	return event.PlaceVersion(int(int64(life)*mostPartitions+int64(rec.Partition)), rec.Offset), nil
+	return event.PlaceVersion(int(int64(life)*partitionRoom+int64(rec.Partition)), rec.Offset), nil
 }
 
-// mostPartitions is more than a topic can have.
-const mostPartitions = 1_000_000
+// partitionRoom is more than a topic can have.
+const partitionRoom = 1_000_000
 
 func timestamp(rec *event.Record) string {
 	return rec.Time.UTC().Format("2006-01-02T15:04:05.000Z")

@@ -34,6 +34,8 @@ type Config struct {
 	Log *slog.Logger
 	// Timeout bounds every single call to a broker; default 10 s.
 	Timeout time.Duration
+	// Dial makes connections; nil: as the operating system does.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// OnAlarm is called, once per subscription, when a subscription has stopped because going on would skip or repeat
 	// records without anyone knowing. It must not block.
 	OnAlarm func(error)
@@ -127,6 +129,7 @@ func New(cfg Config) (*Cluster, error) {
 	c.transport = &kafka.Transport{
 		ClientID:    cfg.ClientID,
 		TLS:         cfg.TLS,
+		Dial:        cfg.Dial,
 		DialTimeout: min(cfg.Timeout, 5*time.Second),
 		MetadataTTL: time.Minute, // of what kafka-go remembers by itself; see route,
 	}
