@@ -134,8 +134,8 @@ func (d *Delivery) InheritedOwn() bool {
 // Earliest is when the first of the inherited calls can have been made, by the store's clock; zero: there is none.
 func (d *Delivery) Earliest() (at time.Time) {
 	for i := range d.inherited {
-		if opened := d.inherited[i].Opened; at.IsZero() || opened.Before(at) {
-			at = opened
+		if begun := d.inherited[i].Begun; at.IsZero() || begun.Before(at) {
+			at = begun
 		}
 	}
 	return at

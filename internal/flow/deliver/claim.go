@@ -48,7 +48,6 @@ func (d *delivery) open(ctx context.Context) error {
 	if d.began.IsZero() {
 		d.began = in.Opened
 	}
-	in.Opened = d.since() // whoever inherits it must look that far back
 	in.Claim, in.Again = d.shared, d.calls.Claimed()
 	if d.shared {
 		in.Over = d.Target.Ledger().ForgottenClaim(d.object(), d.Clock.Elapsed())

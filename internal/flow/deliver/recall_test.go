@@ -33,9 +33,9 @@ func (r *rememberer) Find(ctx context.Context, l connector.Lookup) ([]connector.
 // A target that looks whether a change was written before is told since when that may be, once nothing is under way any more.
 func TestRecalled(t *testing.T) {
 	early := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
-	own := state.Intent{Flow: "orders-to-erp", Topic: "orders", Epoch: 2, Entity: "order", Hub: "h", System: "erp", EventID: "e1", External: "ext", Opened: early}
+	own := state.Intent{Flow: "orders-to-erp", Topic: "orders", Epoch: 2, Entity: "order", Hub: "h", System: "erp", EventID: "e1", External: "ext", Opened: early, Begun: early}
 	later := own
-	later.Opened = early.Add(time.Minute)
+	later.Opened, later.Begun = early.Add(time.Minute), early.Add(time.Minute)
 	created := own
 	created.Create = true
 	for name, c := range map[string]struct {
@@ -52,13 +52,13 @@ func TestRecalled(t *testing.T) {
 		"an update whose deadline is over": {func(b *bench) {
 			b.store.known.Ref, b.store.known.Intents = &state.Ref{Local: "7"}, []state.Intent{later, own}
 			b.clock.Advance(time.Hour)
-		}, "delivered", []time.Time{early}, nil, early},
+		}, "delivered", []time.Time{early}, nil, early.Add(2 * time.Hour)},
 		"another's update": {func(b *bench) {
 			other := own
 			other.EventID = "e9"
 			b.store.known.Ref, b.store.known.Intents = &state.Ref{Local: "7"}, []state.Intent{other}
 			b.clock.Advance(time.Hour)
-		}, "delivered", []time.Time{{}}, nil, early},
+		}, "delivered", []time.Time{{}}, nil, early.Add(2 * time.Hour)},
 		"a create whose deadline is over": {func(b *bench) {
 			b.store.known.Intents = []state.Intent{created}
 			b.clock.Advance(time.Hour)
