@@ -47,7 +47,7 @@ func TestComparingWithAnIndex(t *testing.T) {
 	execSQL(t, east, "UPDATE sales SET party = 'without a stamp' WHERE num = 'SO-003'")
 	execSQL(t, west, "INSERT INTO orders VALUES (800, 'SO-800', 'x', '1', -5)") // no poll reads it
 	want := map[string]string{"SO-001": state.ReasonEditedRight, "SO-002": state.ReasonDeletedRight, "SO-800": state.ReasonCreatedLeft}
-	look("by changes and ids", state.RunDrift, want, "of the right side 1 were read", "1 objects are there that no poll has brought")
+	look("by changes and ids", state.RunDrift, want, "of the right side 1 were read", "1 more were found by their ids")
 
 	p.edit("flows/orders.reconcile.yaml", "index: {overlap: 0s}", "index: {overlap: 0s, whole: 1ns}")
 	if _, err := hub.Reload(t.Context(), "ann"); err != nil {

@@ -78,7 +78,7 @@ func (r *Run) aboutIndex() {
 			r.note("the %s side: what was deleted there without a trace is seen by the next whole reading", s.name)
 		}
 		if f.Missed > 0 {
-			r.note("the %s side: %d objects are there that no poll has brought", s.name, f.Missed)
+			r.note("the %s side: %d more were found by their ids", s.name, f.Missed)
 		}
 		if f.Unread > 0 {
 			r.note("the %s side: the list of ids holds %d objects that reading everything did not give: one of the two is not complete", s.name, f.Unread)
