@@ -28,6 +28,8 @@ type source struct {
 	listsID bool
 	finds   bool
 	empty   bool
+	// besides is what a question for one object finds too.
+	besides []connector.Record
 	// failing is asked before each call, and may fail it.
 	failing func(call string) error
 	calls   map[string]int
@@ -66,8 +68,16 @@ func rec(id string, o object) connector.Record {
 	if why, bad := strings.CutPrefix(o.doc, "!"); bad {
 		r.Doc, r.Err = nil, errors.New(why)
 	}
-	r.Local = strings.TrimPrefix(r.Local, "noid")
+	r.Local = idOf(id)
 	return r
+}
+
+// idOf is the id that an object says; some have none.
+func idOf(id string) string {
+	if strings.HasPrefix(id, "noid") {
+		return ""
+	}
+	return id
 }
 
 // Poll gives pages in the order of stamps; the cursor is the last stamp and what had it.
@@ -80,6 +90,7 @@ func (s *source) Poll(_ context.Context, r connector.PollRequest) (connector.Pag
 	slices.SortFunc(ids, func(a, b string) int { return s.objects[a].stamp - s.objects[b].stamp })
 	out := connector.Page{Cursor: r.Cursor}
 	if s.empty {
+		out.Cursor = strconv.Itoa(s.tick + 1)
 		return out, nil
 	}
 	for _, id := range ids {
@@ -101,14 +112,14 @@ func (s *source) Poll(_ context.Context, r connector.PollRequest) (connector.Pag
 
 func (s *source) ListsIDs(string) bool { return s.listsID }
 
-func (s *source) ListIDs(context.Context, string) iter.Seq2[string, error] {
+func (s *source) ListIDs(ctx context.Context, _ string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		if err := s.call("ids"); err != nil {
 			yield("", err)
 			return
 		}
 		for _, id := range slices.Sorted(maps.Keys(s.objects)) {
-			if s.objects[id].doc != "deleted" && !s.empty && !yield(strings.TrimPrefix(id, "noid"), nil) {
+			if s.objects[id].doc != "deleted" && !s.empty && (!yield(idOf(id), nil) || ctx.Err() != nil) { // it is cut short without a word
 				return
 			}
 		}
@@ -126,7 +137,7 @@ func (s *source) Find(_ context.Context, l connector.Lookup) ([]connector.Record
 	if !ok || o.doc == "deleted" {
 		return nil, nil
 	}
-	return []connector.Record{rec(l.Local, o)}, nil
+	return append([]connector.Record{rec(l.Local, o)}, s.besides...), nil
 }
 
 // memory is a store of one side.
@@ -218,7 +229,7 @@ func (b *bench) kept(t interface{ Fatal(...any) }) (out []string) {
 func (b *bench) held() (out []string) {
 	for id, o := range b.src.objects {
 		if o.doc != "deleted" {
-			out = append(out, strings.TrimPrefix(id, "noid")+" "+o.doc)
+			out = append(out, idOf(id)+" "+o.doc)
 		}
 	}
 	slices.Sort(out)
@@ -247,10 +258,11 @@ func TestUpdate(t *testing.T) {
 		b.src.put(fmt.Sprint(i), fmt.Sprintf(`{"n":%d}`, i))
 	}
 	b.src.put("bad", "!no JSON")
-	b.src.put("noid", `{"n":0}`)
+	b.src.put("noid1", `{"n":1}`)
+	b.src.put("noid2", `{"n":2}`)
 	first := b.update(t, false)
 	b.same(t)
-	if !first.Anew || first.Changed != 10 || !first.IDs || !first.Whole.Equal(b.clock.Now()) {
+	if !first.Anew || first.Changed != 11 || !first.IDs || !first.Whole.Equal(b.clock.Now()) {
 		t.Errorf("the first time: %+v", first)
 	}
 
@@ -262,6 +274,7 @@ func TestUpdate(t *testing.T) {
 	b.src.put("2", "deleted")
 	delete(b.src.objects, "3")
 	b.src.slip("new", `{"n":1}`)
+	b.src.besides = []connector.Record{{Local: "stranger", Doc: []byte("{}")}, {Local: "new", Deleted: true}}
 	next := b.update(t, false)
 	b.same(t)
 	if next.Anew || next.Changed != 3 || next.Gone != 2 || next.Missed != 1 {
@@ -452,4 +465,103 @@ func TestBrokenOff(t *testing.T) {
 			}
 		}
 	})
+}
+
+// script is a system that answers polls one after the other.
+type script struct{ pages []connector.Page }
+
+func (*script) Probe(context.Context) error { return nil }
+func (*script) Close() error                { return nil }
+
+func (s *script) Poll(_ context.Context, r connector.PollRequest) (connector.Page, error) {
+	if len(s.pages) == 0 {
+		return connector.Page{Cursor: r.Cursor}, nil
+	}
+	p := s.pages[0]
+	s.pages = s.pages[1:]
+	return p, nil
+}
+
+// TestTwiceOnAPage: of an object that a page holds twice the later word counts.
+func TestTwiceOnAPage(t *testing.T) {
+	b := newBench()
+	is := func(id, doc string) connector.Record {
+		return connector.Record{Local: id, Doc: []byte(doc), Deleted: doc == ""}
+	}
+	b.x.System = &script{[]connector.Page{{Cursor: "1", Records: []connector.Record{
+		is("a", "1"), is("a", "2"), is("b", "1"), is("b", ""), is("c", ""), is("c", "1"), is("d", "1"), is("d", ""), is("d", "2"), is("e", "1")}}}}
+	b.update(t, false)
+	if got, want := strings.Join(b.kept(t), ","), "a 2,c 1,d 2,e 1"; got != want {
+		t.Errorf("kept %s, want %s", got, want)
+	}
+}
+
+// TestCursorThatStandsStill: a system that says there is more, for ever, is a failure.
+func TestCursorThatStandsStill(t *testing.T) {
+	b := newBench()
+	b.x.System = &script{[]connector.Page{{Cursor: "1", More: true}, {Cursor: "1", More: true}}}
+	if _, err := b.x.Update(t.Context(), false); err == nil || !strings.Contains(err.Error(), "does not move its cursor") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestLongPage: a page that is stored in parts moves the cursor with the last of them.
+func TestLongPage(t *testing.T) {
+	b := newBench()
+	b.src.listsID, b.src.page = false, 5000
+	for i := range 3*keepAtOnce + 1 {
+		b.src.put(fmt.Sprint(i), "{}")
+	}
+	kept, broken := 0, errors.New("broken")
+	b.mem.failing = func() error {
+		if kept++; kept == 3 {
+			return broken
+		}
+		return nil
+	}
+	if _, err := b.x.Update(t.Context(), false); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	b.update(t, false)
+	b.same(t)
+}
+
+// TestCutShort: a list of ids that ends because the run does takes nothing away.
+func TestCutShort(t *testing.T) {
+	b := newBench()
+	b.src.put("1", "{}")
+	b.src.put("2", "{}")
+	b.update(t, false)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	b.src.failing = func(call string) error {
+		if call == "ids" {
+			cancel(errors.New("the hub stops"))
+		}
+		return nil
+	}
+	if _, err := b.x.Update(ctx, false); err == nil || err.Error() != "the hub stops" {
+		t.Errorf("%v", err)
+	}
+	b.same(t)
+}
+
+// TestAnewAfterBreakingOff: who asks for everything anew gets it, whatever was under way.
+func TestAnewAfterBreakingOff(t *testing.T) {
+	b := newBench()
+	for i := range 7 {
+		b.src.put(fmt.Sprint(i), "{}")
+	}
+	broken := errors.New("broken")
+	b.src.failing = func(call string) error {
+		if call == "poll" && b.src.calls["poll"] == 2 {
+			return broken
+		}
+		return nil
+	}
+	if _, err := b.x.Update(t.Context(), false); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	b.src.slip("0", `{"n":1}`)
+	b.update(t, true)
+	b.same(t)
 }
