@@ -175,6 +175,11 @@ func (m *memory) KeepListed(_ context.Context, _ string, l state.Listing, rows [
 			return err
 		}
 	}
+	for i, o := range rows {
+		if slices.ContainsFunc(rows[:i], func(p state.ListedObject) bool { return p.ID == o.ID }) {
+			return fmt.Errorf("%s is to be kept twice at once, which PostgreSQL refuses", o.ID)
+		}
+	}
 	m.listing = l
 	for _, id := range gone {
 		delete(m.rows, id)
