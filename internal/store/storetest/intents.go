@@ -90,7 +90,7 @@ func testIntentAgain(t *testing.T, b *bench) {
 		t.Errorf("of the object: %+v", target.Intents)
 	}
 	p.commit(state.Result{Offset: 0, Outcome: state.Delivered, Close: []state.Intent{in}})
-	b.no(b.OpenIntent(b.ctx(), in))
+	b.no(b.OpenIntent(b.ctx(), p.intent("h", "e")))
 	if all, err = b.OpenIntents(b.ctx(), "", 10); err != nil || len(all) != 1 || !all[0].Begun.Equal(b.clock.Now()) {
 		t.Errorf("a call after the last one was settled begins anew: %+v, %v", all, err)
 	}
