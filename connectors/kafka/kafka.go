@@ -71,6 +71,11 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 		return nil, sys.scrub.Error(err)
 	}
 	sys.cluster = c
+	if set.Registry != nil {
+		if sys.registry, err = newRegistry(s.Name, set.Registry, s.Path, log, sys.clock); err != nil {
+			return nil, errors.Join(fmt.Errorf("registry: %w", sys.scrub.Error(err)), c.Close())
+		}
+	}
 	sys.publishers = map[string]*bus.Publisher{}
 	for _, o := range set.Objects {
 		if by := o.Write.Compression; sys.publishers[by] == nil {
@@ -90,6 +95,7 @@ type system struct {
 	clock      lifecycle.Clock
 	scrub      connector.Scrubber
 	cluster    *bus.Cluster
+	registry   *registry                 // nil: there is none
 	publishers map[string]*bus.Publisher // by compression
 
 	mu     sync.Mutex
@@ -119,7 +125,7 @@ func (s *system) Close() error {
 	for _, p := range s.publishers {
 		errs = append(errs, p.Close())
 	}
-	return errors.Join(append(errs, s.cluster.Close())...)
+	return errors.Join(append(errs, s.registry.close(), s.cluster.Close())...)
 }
 
 // Probe asks a broker for the cluster's id: one small question that needs no right on any topic.

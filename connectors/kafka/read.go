@@ -260,7 +260,9 @@ func (r *round) read(ctx context.Context) error {
 			failed = errors.Join(failed, err)
 			continue
 		}
-		r.take(i, &got)
+		if err := r.take(ctx, i, &got); err != nil {
+			failed = errors.Join(failed, err)
+		}
 	}
 	if failed != nil && !r.moved {
 		return r.s.classify(r.op, failed)
@@ -268,19 +270,29 @@ func (r *round) read(ctx context.Context) error {
 	return nil
 }
 
-// take adds what was read of a partition.
-func (r *round) take(partition int, got *bus.Stretch) {
+// take adds what was read of a partition, as far as it could be understood: an error is no record's fault, and what is behind it is read again.
+func (r *round) take(ctx context.Context, partition int, got *bus.Stretch) error {
 	if got.Unreadable != nil {
 		r.records = append(r.records, r.s.unreadable(r.o, r.at, partition, got))
 	}
 	for i := range got.Records {
 		rec := &got.Records[i]
 		rec.Partition = partition
+		out, err := r.s.record(ctx, r.o, r.at.ID, rec)
+		if err != nil {
+			r.moveTo(partition, rec.Offset)
+			return err
+		}
 		r.bytes -= len(rec.Key) + len(rec.Value)
-		r.records = append(r.records, r.s.record(r.o, r.at.ID, rec))
+		r.records = append(r.records, out)
 	}
-	r.moved = r.moved || got.Next != r.at.Next[partition]
-	r.at.Next[partition] = got.Next
+	r.moveTo(partition, got.Next)
+	return nil
+}
+
+func (r *round) moveTo(partition int, next int64) {
+	r.moved = r.moved || next > r.at.Next[partition]
+	r.at.Next[partition] = max(next, r.at.Next[partition])
 }
 
 // more: there was more when the round began, and something was read: a transaction that is open lets nobody read on.
@@ -315,7 +327,11 @@ func (s *system) Sample(ctx context.Context, object string) (connector.Sample, e
 			}
 			for k := range got.Records {
 				got.Records[k].Partition = i
-				if rec := s.record(o, info.ID, &got.Records[k]); !rec.Deleted {
+				rec, err := s.record(ctx, o, info.ID, &got.Records[k])
+				if err != nil {
+					return connector.Sample{}, s.classify(op, err)
+				}
+				if !rec.Deleted {
 					return connector.Sample{Record: &rec}, nil
 				}
 			}

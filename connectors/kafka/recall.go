@@ -136,15 +136,18 @@ func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Reco
 		if header(rec, headerOperation) != string(connector.Create) || !connector.SameExternal(header(rec, headerExternal), l.External) {
 			return true
 		}
-		found := connector.Record{Doc: rec.Value}
-		if found.Local, unread = o.Key.id(rec.Key); unread != nil {
+		found, err := s.record(ctx, o, "", rec)
+		if err == nil {
+			err = found.Err
+		}
+		if unread = err; unread != nil {
 			return false
 		}
 		out = append(out, found)
 		return true
 	})
 	if err == nil && unread != nil {
-		err = s.fail(fault.Invalid, op, "%s", unread)
+		err = s.classify(op, unread)
 	}
 	if err != nil {
 		return nil, err

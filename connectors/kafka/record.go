@@ -1,7 +1,7 @@
 package kafka
 
 import (
-	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -27,12 +27,12 @@ const mostKey = 1024
 // documentLimits are the bounds of a document; its length is bounded by the settings.
 var documentLimits = jsondoc.Limits{Bytes: 1 << 30, Depth: 64}
 
-// record makes an object's change of a record. topicID is of the topic as it was when it was read.
-func (s *system) record(o *object, topicID string, rec *event.Record) connector.Record {
+// record makes an object's change of a record. topicID is of the topic as it was when it was read. An error is no record's fault: the registry cannot be asked.
+func (s *system) record(ctx context.Context, o *object, topicID string, rec *event.Record) (connector.Record, error) {
 	life := lifeOf(topicID)
 	out := connector.Record{Change: change(o, life, rec.Partition, rec.Offset)}
 	var err error
-	if out.Local, err = o.Key.id(rec.Key); err == nil {
+	if out.Local, err = s.idOf(ctx, o, rec.Key); err == nil {
 		out.Version, err = o.version(life, rec)
 	}
 	switch {
@@ -43,14 +43,17 @@ func (s *system) record(o *object, topicID string, rec *event.Record) connector.
 	case rec.Value == nil:
 		out.Deleted = true
 	default:
-		if out.Doc, err = o.document(rec); err != nil {
+		if out.Doc, err = s.document(ctx, o, rec); err != nil {
 			out.Doc = shown(o, rec.Value)
 		}
+	}
+	if _, ours := fault.As(err); ours {
+		return out, err
 	}
 	if err != nil {
 		out.Err = s.fail(fault.Invalid, "read "+where(o, rec.Partition, rec.Offset), "%s", err)
 	}
-	return out
+	return out, nil
 }
 
 // unreadable stands for a batch of which nothing can be read.
@@ -78,9 +81,9 @@ func lifeOf(topicID string) uint32 {
 	return binary.BigEndian.Uint32(sum[:])
 }
 
-// shown is a value that cannot be read, as far as people may see it.
+// shown is a value that cannot be read, as far as people may see it: bytes that are no text say nothing to them.
 func shown(o *object, value []byte) []byte {
-	if len(value) > int(o.Read.MaxValue) {
+	if len(value) > int(o.Read.MaxValue) || o.Format == formatAvro {
 		return nil
 	}
 	return value
@@ -105,7 +108,21 @@ func timestamp(rec *event.Record) string {
 	return rec.Time.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// id is the object's id out of a record's key; empty where there is none.
+// idOf is the object's id out of a record's key, whatever that is written in.
+func (s *system) idOf(ctx context.Context, o *object, key []byte) (string, error) {
+	if o.Key.registered() && len(key) > 0 {
+		var err error
+		if key, err = s.decode(ctx, o.Key.Format, key); err != nil {
+			if _, ours := fault.As(err); ours {
+				return "", err
+			}
+			return "", fmt.Errorf("the key: %w", err)
+		}
+	}
+	return o.Key.id(key)
+}
+
+// id is the object's id out of a key; empty where there is none. One that has a schema is JSON by now.
 func (k *keySettings) id(key []byte) (string, error) {
 	var id string
 	switch {
@@ -113,7 +130,7 @@ func (k *keySettings) id(key []byte) (string, error) {
 		return "", nil
 	case k.Format == keyBase64:
 		id = base64.StdEncoding.EncodeToString(key)
-	case k.Format == keyJSON:
+	case k.structured():
 		var err error
 		if id, err = k.member(key); err != nil {
 			return "", err
@@ -158,15 +175,19 @@ func (k *keySettings) member(key []byte) (string, error) {
 	return string(jsondoc.AppendCanonical(nil, v)), nil
 }
 
-// bom is a byte order mark: JSON has none, and some producers write one.
-var bom = []byte("\ufeff")
-
 // document makes the document of a record that has a value.
-func (o *object) document(rec *event.Record) ([]byte, error) {
+func (s *system) document(ctx context.Context, o *object, rec *event.Record) ([]byte, error) {
 	if n := len(rec.Value); n > int(o.Read.MaxValue) {
 		return nil, fmt.Errorf("the value has %d bytes, and read.max-value is %s", n, strictyaml.Size(o.Read.MaxValue))
 	}
-	value := bytes.TrimPrefix(rec.Value, bom)
+	value, err := s.decode(ctx, o.Format, rec.Value)
+	if err != nil {
+		if _, ours := fault.As(err); ours {
+			return nil, err
+		}
+		return nil, fmt.Errorf("the value: %w", err)
+	}
+	value = withoutMark(value)
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
 	if err := doc.Reset(value, documentLimits); err != nil {
@@ -217,7 +238,7 @@ func (o *object) extras(rec *event.Record) ([]extra, error) {
 		}
 	}
 	into := &o.Read.Into
-	if into.Key != "" && rec.Key != nil {
+	if into.Key != "" && rec.Key != nil && !o.Key.registered() {
 		if !utf8.Valid(rec.Key) {
 			return nil, errors.New("the key is no text (UTF-8), and cannot be put into the document")
 		}

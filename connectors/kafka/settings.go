@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,20 +20,21 @@ type settings struct {
 	SASL             *kafkaauth.SASL    `yaml:"sasl" doc:"log in"`
 	ClientID         string             `yaml:"client-id" default:"waybill" doc:"names the hub in the brokers' logs and quotas"`
 	Timeout          time.Duration      `yaml:"timeout" default:"10s" doc:"bound of one call"`
+	Registry         *registrySettings  `yaml:"registry" doc:"the schema registry, for formats avro and json-schema"`
 	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
 }
 
 type object struct {
 	Topic  string        `yaml:"topic,required" doc:"the topic; the hub never makes one"`
-	Format string        `yaml:"format" default:"json" enum:"json" doc:"what values are"`
+	Format string        `yaml:"format" default:"json" enum:"json,avro,json-schema" doc:"what values are; avro and json-schema: with the schema's id in the registry before them (Confluent's form)"`
 	Key    keySettings   `yaml:"key" doc:"what records' keys are: the object's id"`
 	Read   readSettings  `yaml:"read" doc:"for flows from the topic"`
 	Write  writeSettings `yaml:"write" doc:"for flows to the topic"`
 }
 
 type keySettings struct {
-	Format string `yaml:"format" default:"text" enum:"text,json,base64,none" doc:"text: the id itself; json: a JSON value, of which the id is what path says; base64: bytes, whose base64 form is the id; none: keys say nothing, and flows compute the id"`
-	Path   string `yaml:"path" doc:"for json: where in the key the id is; default: the whole key"`
+	Format string `yaml:"format" default:"text" enum:"text,json,avro,json-schema,base64,none" doc:"text: the id itself; json, avro, json-schema: a value, of which the id is what path says; base64: bytes, whose base64 form is the id; none: keys say nothing, and flows compute the id"`
+	Path   string `yaml:"path" doc:"for json, avro and json-schema: where in the key the id is; default: the whole key"`
 }
 
 type readSettings struct {
@@ -58,13 +60,16 @@ type writeSettings struct {
 	Key         string            `yaml:"key" doc:"path of the id in the document, which is the record's key; default: the hub's external id"`
 	Headers     map[string]string `yaml:"headers" doc:"headers beside the hub's own: the header's name and the path of its value in the document"`
 	Deletes     string            `yaml:"deletes" default:"tombstone" enum:"tombstone,document" doc:"what a deletion is: a record without a value, or the document with waybill-operation: delete"`
+	Subject     string            `yaml:"subject" doc:"for avro and json-schema: the registry's subject of values; default: the topic with -value. The hub registers nothing"`
+	KeySubject  string            `yaml:"key-subject" doc:"the subject of keys that have a schema; default: the topic with -key"`
+	Version     string            `yaml:"version" default:"latest" doc:"the subject's version: latest (asked for once a minute), or its number"`
 	Compression string            `yaml:"compression" default:"none" enum:"none,gzip,snappy,lz4,zstd" doc:"of batches"`
 }
 
 // Values of settings that are asked for.
 const (
 	startEarliest, startLatest                = "earliest", "latest"
-	keyText, keyJSON, keyBase64, keyNone      = "text", "json", "base64", "none"
+	keyText, keyBase64, keyNone               = "text", "base64", "none"
 	versionTimestamp, anewStart, lostContinue = "timestamp", "start", "continue"
 	deletesTombstone                          = "tombstone"
 )
@@ -88,6 +93,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 	if at := s.Node.Get("sasl"); set.SASL != nil && set.SASL.Mechanism == "plain" && set.TLS == nil {
 		p.Note(at.Pos(), "add tls, or use scram-sha-512", "sasl: plain without tls sends the password as it is")
 	}
+	set.Registry.check(s.Node.Get("registry"), p)
 	objects := s.Node.Get("objects")
 	if set.Objects != nil && len(set.Objects) == 0 {
 		p.Add(objects.Pos(), "objects: name at least one")
@@ -95,6 +101,9 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 	for name, o := range set.Objects {
 		if o != nil {
 			o.check(objects.Get(name), p)
+			if at := objects.Get(name); set.Registry == nil && (o.Format != formatJSON || o.Key.registered()) {
+				p.AddHint(at.Pos(), "add registry: {url: …} to the system", "%s: its format needs a schema registry, and the system has none", name)
+			}
 		}
 	}
 	return set
@@ -104,8 +113,8 @@ func (o *object) check(n strictyaml.Node, p *strictyaml.Problems) {
 	if at := n.Get("topic"); o.Topic != "" && !topicName(o.Topic) {
 		p.Add(at.Pos(), "topic: %q is none: Kafka takes letters, digits, '.', '_' and '-', 249 at most", o.Topic)
 	}
-	if at := n.Get("key").Get("path"); o.Key.Path != "" && o.Key.Format != keyJSON {
-		p.Add(at.Pos(), "path: only a key of format json has one")
+	if at := n.Get("key").Get("path"); o.Key.Path != "" && !o.Key.structured() {
+		p.Add(at.Pos(), "path: only a key of format json, avro or json-schema has one")
 	} else {
 		path(at, o.Key.Path, p)
 	}
@@ -140,6 +149,7 @@ func (o *object) check(n strictyaml.Node, p *strictyaml.Problems) {
 		once(at.Get("into").Get(f.name), f.name, f.path)
 	}
 	w := n.Get("write")
+	o.subjects(w, p)
 	path(w.Get("key"), o.Write.Key, p)
 	for _, f := range w.Get("headers").Fields() {
 		if strings.HasPrefix(strings.ToLower(f.Key), headerPrefix) {
@@ -148,6 +158,32 @@ func (o *object) check(n strictyaml.Node, p *strictyaml.Problems) {
 		path(f.Value, o.Write.Headers[f.Key], p)
 	}
 }
+
+// subjects completes what is asked of the registry.
+func (o *object) subjects(n strictyaml.Node, p *strictyaml.Problems) {
+	w := &o.Write
+	for _, s := range []struct {
+		key  string
+		has  bool
+		into *string
+		end  string
+	}{{"subject", o.Format != formatJSON, &w.Subject, "-value"}, {"key-subject", o.Key.registered(), &w.KeySubject, "-key"}} {
+		if *s.into == "" {
+			*s.into = o.Topic + s.end
+		} else if !s.has {
+			p.Add(n.Get(s.key).Pos(), "%s: nothing here has a schema of the registry", s.key)
+		}
+	}
+	if v, err := strconv.Atoi(w.Version); w.Version != "latest" && (err != nil || v < 1) {
+		p.AddHint(n.Get("version").Pos(), "write latest, or a number from 1 on", "version: %q is none", w.Version)
+	}
+}
+
+// registered: keys name a schema of the registry. structured: the id may be a part of them.
+func (k *keySettings) registered() bool {
+	return k.Format == formatAvro || k.Format == formatJSONSchema
+}
+func (k *keySettings) structured() bool { return k.Format == formatJSON || k.registered() }
 
 type into struct{ name, path string }
 

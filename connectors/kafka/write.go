@@ -36,12 +36,15 @@ func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result
 	if err != nil {
 		return connector.Result{}, err
 	}
-	rec, local, err := o.change(&w)
-	if err != nil {
-		return connector.Result{}, s.fail(fault.Invalid, op, "%s", err)
-	}
 	if err := ctx.Err(); err != nil {
 		return connector.Result{}, s.classify(op, err)
+	}
+	rec, local, err := s.change(ctx, o, &w)
+	if _, ours := fault.As(err); ours {
+		return connector.Result{}, s.classify(op, err)
+	}
+	if err != nil {
+		return connector.Result{}, s.fail(fault.Invalid, op, "%s", err)
 	}
 	res := connector.Result{Local: local, Doc: w.Doc}
 	there, err := s.recall(ctx, op, o, &w, rec.Key)
@@ -83,12 +86,12 @@ func (*system) WriteOnce() {}
 // Recalls makes it a connector.Recaller.
 func (*system) Recalls() {}
 
-// change makes the record of a change, and tells the object's id: its key.
-func (o *object) change(w *connector.Write) (rec event.Record, local string, err error) {
+// change makes the record of a change, and tells the object's id: its key. The error is a *fault.Error where nothing is wrong with the change.
+func (s *system) change(ctx context.Context, o *object, w *connector.Write) (rec event.Record, local string, err error) {
 	if local, err = o.keyOf(w); err != nil {
 		return rec, "", err
 	}
-	if rec.Key, err = o.Key.bytes(local); err != nil {
+	if rec.Key, err = s.keyBytes(ctx, o, local); err != nil {
 		return rec, "", err
 	}
 	rec.Topic = o.Topic
@@ -97,7 +100,9 @@ func (o *object) change(w *connector.Write) (rec event.Record, local string, err
 	case len(w.Doc) == 0:
 		return rec, "", errors.New("the deletion comes without a document, and write.deletes is document")
 	default:
-		rec.Value = w.Doc
+		if rec.Value, err = s.encode(ctx, o.Format, o.Write.Subject, o.Write.Version, w.Doc); err != nil {
+			return rec, "", err
+		}
 	}
 	rec.Headers, err = o.headers(w)
 	return rec, local, err
@@ -156,16 +161,46 @@ func member(text []byte, path string) (string, error) {
 	return "", fmt.Errorf("%s of the document is %s, and no single value", path, v.Kind())
 }
 
-// bytes writes an id as a key.
+// keyBytes writes an id as a key, in whatever keys are written.
+func (s *system) keyBytes(ctx context.Context, o *object, id string) ([]byte, error) {
+	key, err := o.Key.bytes(id)
+	if err != nil || !o.Key.registered() {
+		return key, err
+	}
+	out, err := s.encode(ctx, o.Key.Format, o.Write.KeySubject, o.Write.Version, key)
+	if _, ours := fault.As(err); err != nil && !ours {
+		// A text may be a number there.
+		if number, nerr := o.Key.number(id); nerr == nil {
+			if again, aerr := s.encode(ctx, o.Key.Format, o.Write.KeySubject, o.Write.Version, number); aerr == nil {
+				return again, nil
+			}
+		}
+		return nil, fmt.Errorf("the key: %w", err)
+	}
+	return out, err
+}
+
+// number writes an id that is one as a key's number.
+func (k *keySettings) number(id string) ([]byte, error) {
+	if _, err := jsondoc.ParseDecimal(id); err != nil {
+		return nil, err
+	}
+	if k.Path == "" {
+		return []byte(id), nil
+	}
+	return with(nil, jsondoc.Value{}, strings.Split(k.Path, "."), []byte(id))
+}
+
+// bytes writes an id as a key; one that has a schema as the JSON of it.
 func (k *keySettings) bytes(id string) ([]byte, error) {
-	switch k.Format {
-	case keyJSON:
+	switch {
+	case k.structured():
 		raw := jsondoc.AppendString(nil, id)
 		if k.Path == "" {
 			return raw, nil
 		}
 		return with(nil, jsondoc.Value{}, strings.Split(k.Path, "."), raw)
-	case keyBase64:
+	case k.Format == keyBase64:
 		b, err := base64.StdEncoding.DecodeString(id)
 		if err != nil {
 			return nil, fmt.Errorf("the key %q is no base64, and key.format says so", id)

@@ -19,6 +19,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 const external = "7f3e0000-0000-5000-8000-000000000001"
@@ -209,6 +210,8 @@ func TestRecall(t *testing.T) {
 			c, o := double(t, 2)
 			s := o.settings("write: {key: number}")
 			sys := open(t, s)
+			clock := lifecycle.NewManual(time.Now())
+			sys.clock = clock
 			w := create(`{"number":"C-1"}`, "e1/f")
 			at := javaPartition("C-1", 2)
 			o.put(o.record(at, "C-1", `{"theirs":1}`, headerEvent, "another"), o.record(1-at, "C-9", `{"theirs":1}`, headerEvent, "e1/f"))
@@ -230,22 +233,33 @@ func TestRecall(t *testing.T) {
 					return nil
 				})
 			}
-			began := time.Now()
 			// The engine asks by the external id where a create is concerned.
-			got, err := sys.Find(t.Context(), connector.Lookup{Object: "order", External: strings.ToUpper(external), Since: began.Add(-time.Minute)})
+			since := time.Now().Add(-time.Minute)
+			got, err := sys.Find(t.Context(), connector.Lookup{Object: "order", External: strings.ToUpper(external), Since: since})
 			if err != nil || len(got) != map[bool]int{true: 1}[applied] || applied && (got[0].Local != "C-1" || string(got[0].Doc) != `{"number":"C-1"}`) {
 				t.Errorf("found %+v, %v", got, err)
 			}
-			// And has every other change made again: by this process, which waits until the first call can be under way no more, and by another one.
-			for k, sys := range []*system{sys, open(t, s)} {
-				w.Since = began.Add(-time.Minute)
-				res, err := sys.Write(t.Context(), w)
-				if err != nil || res.Local != "C-1" {
-					t.Fatalf("by process %d: %+v, %v", k, res, err)
-				}
-				if k == 0 && time.Since(began) < sys.set.Timeout-time.Second {
-					t.Error("it was not waited for until the first call can be under way no more")
-				}
+			// And has every other change made again: by this process, which waits until the first call can be under way no more, ...
+			before := o.written()
+			done := make(chan error)
+			go func() {
+				_, err := sys.Write(context.Background(), w)
+				done <- err
+			}()
+			if err := clock.BlockUntil(t.Context(), 1); err != nil {
+				t.Fatal(err)
+			}
+			if o.written() != before {
+				t.Error("it was not waited for until the first call can be under way no more")
+			}
+			clock.Advance(sys.set.Timeout)
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			// ... and by another one, which is told that there may have been one.
+			w.Since = since
+			if res, err := open(t, s).Write(t.Context(), w); err != nil || res.Local != "C-1" {
+				t.Fatalf("by another process: %+v, %v", res, err)
 			}
 			if n := o.written(); n != 3 {
 				t.Errorf("%d records, want 3", n)

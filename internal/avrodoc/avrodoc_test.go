@@ -78,6 +78,27 @@ func TestBothWays(t *testing.T) {
 	}
 }
 
+// written is the document as fastavro 1.13.1 (Python) has written it, with its own types of dates, times and decimals.
+const written = "06412d3110112210f47de97e0002ffffffffffffffffce0804278d0602f0888ee7b26801c0c00282e7ce2082d8e6c5f5ccaf06020a3030313233ffffffff0f0202780200000402619a9999999999b93f02627dc39425ad49b25400024831323937663731632d31" +
+	"3930352d353365302d626262372d6532353361323536333261390400ff01020100000002000000fffffffffeffffffffffffffff01cdcccc3d01164772c3b6c39f6520223122"
+
+// TestAsOthersWriteIt: what another implementation has written is read as what it was.
+func TestAsOthersWriteIt(t *testing.T) {
+	b, err := hex.DecodeString(written)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := compile(t, orderSchema)
+	got, err := s.Document(nil, b)
+	if err != nil || string(got) != orderDoc {
+		t.Errorf("got  %s, %v\nwant %s", got, err, orderDoc)
+	}
+	ours, err := value(s, orderDoc)
+	if err != nil || len(ours) != len(b) { // a map has no order
+		t.Errorf("%d bytes, %v; want %d", len(ours), err, len(b))
+	}
+}
+
 // TestBytes: the bytes are those of the specification.
 func TestBytes(t *testing.T) {
 	for _, c := range []struct{ schema, doc, hex string }{

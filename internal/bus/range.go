@@ -47,14 +47,14 @@ func (c *Cluster) ReadFrom(ctx context.Context, topic string, partition int, off
 		return Stretch{}, fault.Wrap(callKind(err), where, err)
 	}
 	s := Stretch{Next: offset}
-	if err := s.take(&answer, records); err != nil {
+	if err := s.take(&answer, records, maxInflate); err != nil {
 		return Stretch{}, fault.Wrap(fault.Unavailable, where, err)
 	}
 	return s, nil
 }
 
-// take adds what an answer holds, at most so many records.
-func (s *Stretch) take(a *fetched, most int) error {
+// take adds what an answer holds, at most so many records, of batches that do not become larger than the limit.
+func (s *Stretch) take(a *fetched, most int, limit int64) error {
 	aborted := abortedSet{list: a.aborted}
 	for b := a.records; len(s.Records) < most; {
 		info, rest, ok, err := recordbatch.Read(b)
@@ -66,7 +66,7 @@ func (s *Stretch) take(a *fetched, most int) error {
 			continue
 		}
 		if !aborted.skip(&info) {
-			err := info.Inflate(maxInflate)
+			err := info.Inflate(limit)
 			switch {
 			case errors.Is(err, recordbatch.ErrInflated):
 				return s.unreadable(info.Next, err)

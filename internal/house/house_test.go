@@ -36,6 +36,7 @@ var may = map[string][]string{
 	"internal/spill":      {},
 	"internal/zones":      {},
 	"internal/kafkaauth":  {"internal/strictyaml"},
+	"internal/avrodoc":    {"internal/jsondoc"},
 	"internal/state":      {"internal/event"},
 	"internal/schema":     {"internal/fault", "internal/strictyaml", "internal/jsondoc"},
 	"internal/mapping":    {"internal/zones", "internal/timetext", "internal/event", "internal/fault", "internal/strictyaml", "internal/jsondoc", "internal/schema"},
@@ -87,7 +88,7 @@ var may = map[string][]string{
 	"connectors":        {"connectors/...", "internal/connector"},
 	"connectors/*":      {"internal/filemode", "internal/zones", "internal/timetext", "internal/connector", "internal/fault", "internal/event", "internal/httpclient", "internal/format", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint", "internal/gather"},
 	// What this kind of system needs beside that: Kafka's client is one, for the hub's own cluster and for others.
-	"connectors/kafka": {"internal/bus", "internal/kafkaauth"},
+	"connectors/kafka": {"internal/bus", "internal/kafkaauth", "internal/avrodoc", "internal/schema"},
 	"cmd/waybill":      {"internal/cli"},
 	"schemas":          {}, "flows": {}, "mappings": {}, "configs": {},
 }
@@ -97,6 +98,7 @@ var home = map[string][]string{
 	"gopkg.in/yaml.v3":                         {"internal/strictyaml"},
 	"github.com/segmentio/kafka-go":            {"internal/bus", "internal/bench"},
 	"github.com/twmb/franz-go":                 {"internal/bus/embedded"},
+	"github.com/twmb/avro":                     {"internal/avrodoc"},
 	"github.com/xeipuuv/gojsonschema":          {"internal/schema"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"internal/schema"},
 	"github.com/expr-lang/expr":                {"internal/mapping"},
