@@ -167,7 +167,7 @@ func (s *system) classify(op string, err error) error {
 	if ok {
 		out.Kind = f.Kind
 	}
-	told, code := bus.Explained(err)
+	code, told := bus.Explained(err)
 	out.Code = code
 	text := told.Error()
 	if ok && f.Op == "" {

@@ -135,11 +135,11 @@ func TestNew(t *testing.T) {
 			t.Errorf("%v are taken", brokers)
 		}
 	}
-	told, code := Explained(fault.Wrap(fault.Unavailable, "write", kafka.InvalidTimestamp))
+	code, told := Explained(fault.Wrap(fault.Unavailable, "write", kafka.InvalidTimestamp))
 	if code != "INVALID_TIMESTAMP" || !strings.Contains(told.Error(), "clocks") || !errors.Is(told, kafka.InvalidTimestamp) {
 		t.Errorf("%v, %s", told, code)
 	}
-	if told, code := Explained(errors.New("x")); code != "" || told.Error() != "x" {
+	if code, told := Explained(errors.New("x")); code != "" || told.Error() != "x" {
 		t.Errorf("%v, %s", told, code)
 	}
 }
