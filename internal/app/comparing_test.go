@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -228,8 +229,8 @@ func TestCancelledRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.p.remove("flows/orders.reconcile.yaml")
-	if _, err := w.hub.Reload(ctx, "ann"); err != nil {
-		t.Fatal(err)
+	if r, err := w.hub.Reload(ctx, "ann"); err != nil || !slices.Equal(r.Reconciliations.Removed, []string{"only-looked-at", "orders"}) || r.Reconciliations.Unchanged != 0 {
+		t.Fatalf("%+v %v", r, err)
 	}
 	if st, r := w.stands(); r != nil || len(st.Reconciliations) != 0 || w.metrics("waybill_reconciliation_") != "" {
 		t.Errorf("gone, and shown: %+v, %s", r, w.metrics("waybill_reconciliation_"))
