@@ -114,3 +114,32 @@ func TestOneRowOfTables(t *testing.T) {
 		t.Errorf("%s %s", run.State, run.Detail)
 	}
 }
+
+// TestEmptyTables: two tables without a row agree, and the run, the status and the list say that nothing was compared; where the hub knows objects there, it fails.
+func TestEmptyTables(t *testing.T) {
+	p, west, east := twoTables(t, " PRIMARY KEY", 1)
+	execSQL(t, west, "DELETE FROM items")
+	execSQL(t, east, "DELETE FROM items")
+	hub := p.start(io.Discard)
+	const nothing = "both sides are empty, and the hub knows no such object in either system: nothing was compared"
+	run, _ := ran(t, hub, "items", state.CompareOptions{})
+	if run.State != state.RunAgreed || run.Detail != nothing {
+		t.Errorf("%s %s", run.State, run.Detail)
+	}
+	st, err := hub.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range st.Reconciliations {
+		if r := &st.Reconciliations[i]; r.Name == "items" && (r.State != "agreed" || r.Why != nothing) || st.Failing() {
+			t.Errorf("%+v", r)
+		}
+	}
+	links := []state.Link{{Entity: "product", IDs: []state.LocalID{{System: "west", Local: "00001"}, {System: "east", Local: "00001"}}}}
+	if done, err := hub.store.Link(t.Context(), links, false, "ann"); err != nil || done[0].Status != state.LinkMade {
+		t.Fatal(done, err)
+	}
+	if run, _ := ran(t, hub, "items", state.CompareOptions{}); run.State != state.RunFailed || !strings.Contains(run.Detail, "and the hub knows 1 there") {
+		t.Errorf("%s %s", run.State, run.Detail)
+	}
+}

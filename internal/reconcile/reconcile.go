@@ -193,6 +193,7 @@ func (r *Run) do(ctx context.Context) (state.RunState, string, error) {
 	if err := r.sumUp(ctx); err != nil {
 		return state.RunFailed, "", err
 	}
+	r.nothing()
 	if !r.opts.Repair {
 		return r.verdict(), r.detail(), nil
 	}
@@ -226,6 +227,19 @@ func (r *Run) note(format string, args ...any) {
 		}
 	}
 	r.notes = append(r.notes, text)
+}
+
+// nothing notes where there was nothing to compare: that the systems agree says little then.
+func (r *Run) nothing() {
+	switch read := r.left.rows.Load() + r.right.rows.Load(); {
+	case !r.opts.Whole() || r.sum.Compared > 0 || r.sum.NotCompared > 0:
+	case read > 0:
+		r.note("none of the %d objects that were read counts (when, where): nothing was compared", read)
+	case r.left.def.Files || r.right.def.Files:
+		r.note("both sides are empty: nothing was compared")
+	default:
+		r.note("both sides are empty, and the hub knows no such object in either system: nothing was compared")
+	}
 }
 
 func (r *Run) phase(name, format string, args ...any) {

@@ -69,6 +69,11 @@ func (r *Run) lookAtTables(ctx context.Context, out *spill.Sorter, count bool) e
 	}
 	r.left.rows.Store(res.Left.Rows)
 	r.right.rows.Store(res.Right.Rows)
+	if res.Left.Rows+res.Right.Rows+res.Left.Unkeyed+res.Right.Unkeyed == 0 {
+		if err := errors.Join(r.notEmpty(ctx, r.left), r.notEmpty(ctx, r.right)); err != nil {
+			return err
+		}
+	}
 	if !count {
 		return nil
 	}
