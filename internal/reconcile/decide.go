@@ -44,7 +44,22 @@ func (r *Run) decide(ctx context.Context, d *differ, p *pair, known *known, late
 	r.count(&diff, fields)
 	r.show(&diff, p, fields)
 	diff.Proposal = r.propose(&diff)
+	r.mendable(&diff)
 	return diff
+}
+
+// mendable counts what a repair would write, and what it would delete.
+func (r *Run) mendable(d *state.Difference) {
+	if !reparable(d) {
+		return
+	}
+	switch ways, what := r.direction(d); {
+	case len(ways) == 0:
+	case what == deleteIt && !r.rec.Repair.Deletes:
+		r.sum.Deletable++
+	default:
+		r.sum.Repairable++
+	}
 }
 
 // keyOf is the business key of a pair, as it is kept; that of rows is what they are paired by, and may be personal.

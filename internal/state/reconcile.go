@@ -122,6 +122,9 @@ type CompareSummary struct {
 	Repaired     int64  `json:"repaired"`
 	// NotCompared are objects of which nobody can say whether they agree; the differences of kind not-compared say why.
 	NotCompared int64 `json:"not_compared"`
+	// Repairable is how much of the drift a repair writes, or has; Deletable what it would delete where it is told to.
+	Repairable int64 `json:"repairable"`
+	Deletable  int64 `json:"deletable"`
 	// Explained are differences that are no drift, by reason. Reasons are those of the drift.
 	Explained map[string]int64 `json:"explained,omitempty"`
 	Reasons   map[string]int64 `json:"reasons,omitempty"`

@@ -77,4 +77,6 @@ func unsure(c *ComparisonFacts) (Verdict, bool) {
 
 func neverRan(c *ComparisonFacts) (Verdict, bool) { return Verdict{State: NeverRun}, c.Last == "" }
 
-func nothingSeen(c *ComparisonFacts) (Verdict, bool) { return Verdict{Agreed, c.Nothing}, c.Nothing != "" }
+func nothingSeen(c *ComparisonFacts) (Verdict, bool) {
+	return Verdict{Agreed, c.Nothing}, c.Nothing != ""
+}
