@@ -78,11 +78,11 @@ func runOf(t *testing.T, text string) *Run {
 func TestPersonalKeys(t *testing.T) {
 	r := runOf(t, "left: {system: crm}\nright: {system: old, map: crm-to-hub}\nmatch: mail\n")
 	p := &pair{key: string(appendText([]byte{keyOfRow}, "ann@x.example")), left: &entry{key: "ann@x.example"}}
-	if key := r.keyOf(p); key != privacy.Masked {
+	if key := r.keyOf(p, &known{}); key != privacy.Masked {
 		t.Errorf("shown as %q", key)
 	}
 	r.c.Private = privacy.Of(&config.Plan{})
-	if key := r.keyOf(p); key != "ann@x.example" {
+	if key := r.keyOf(p, &known{}); key != "ann@x.example" {
 		t.Errorf("shown as %q where nothing is personal", key)
 	}
 }
