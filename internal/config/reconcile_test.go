@@ -154,6 +154,12 @@ func TestReconciliationProblems(t *testing.T) {
 			`!flows/f.yaml:4:8: the left side is mapped to raw, the right side to invoice (write through: wms-to-erp on the left side, without map: what it writes is compared with what the other system holds as it is)`}},
 		"through a flow without a mapping": {text: "left: {system: erp, through: to-wms}\nright: {system: wms}\n", want: []string{
 			`!flows/f.yaml:3:30: through: the flow "to-wms" has no mapping: it writes documents as they are (remove it, or name a mapping to what the other side holds as map)`}},
+		"a quoted where": {text: "left: {system: erp, where: 'source.no == \"A\"'}\nright: {system: wms, map: to-invoice, where: \"'open'\"}\n", want: []string{
+			`!flows/f.yaml:3:28: this must give a boolean, and gives text (it is quoted, so that it stands for these letters: write the expression without quotes around it, or on the next line behind >-)`,
+			`!flows/f.yaml:4:46: this must give a boolean, and gives text (it is quoted, so that it stands for these letters: write the expression without quotes around it, or on the next line behind >-)`}},
+		"a quoted path as where": {text: "left: {system: erp, where: 'source.ship.city'}\nright: {system: wms, map: to-invoice}\n", want: []string{
+			`!flows/f.yaml:3:28: this must give a boolean, and gives text (it is quoted, so that it stands for these letters: write the expression without quotes around it, or on the next line behind >-)`,
+			`flows/f.yaml:3:28: "source.ship.city" is quoted, so that it stands for these letters, and it is the path of a field (write source.ship.city without quotes to take the field)`}},
 		"through another's":  {text: "left: {system: wms, map: to-other, through: wms-to-erp}\nright: {system: erp}\n", want: []string{`!flows/f.yaml:3:45: through: the flow "wms-to-erp" maps invoice, and the documents of the side are other (name the flow that takes these documents)`}},
 		"pairing by nothing": {text: erpAndWMS + "match: []\n", want: []string{"!flows/f.yaml:5:8: match: no field is named"}},
 		"money":              {text: erpAndWMS + "money: {amount: opne, currency: ship.town}\n", want: []string{`!flows/f.yaml:5:17: invoice does not declare the field "opne" (did you mean "open"?)`, `!flows/f.yaml:5:33: invoice does not declare the field "ship.town"`}},

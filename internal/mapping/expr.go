@@ -109,7 +109,11 @@ func CompileExpr(node strictyaml.Node, ctx ExprContext, p *strictyaml.Problems) 
 		want = kNumber
 	}
 	if x.t.never(want) || want == kBool && x.t.k&kSome == 0 {
-		p.Add(node.Pos(), "this must give %s, and gives %s", want.a(), x.t.k.a())
+		hint := ""
+		if node.Quoted() {
+			hint = "it is quoted, so that it stands for these letters: write the expression without quotes around it, or on the next line behind >-"
+		}
+		p.AddHint(node.Pos(), hint, "this must give %s, and gives %s", want.a(), x.t.k.a())
 		return nil
 	}
 	e := &Expr{part: part{op: x.op, node: node, cost: c.cost()}, text: node.Text(), t: x.t, uses: c.uses, values: slices.Sorted(maps.Keys(c.values))}
