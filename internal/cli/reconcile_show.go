@@ -146,6 +146,9 @@ func (k *comparing) showSummary(run *api.Run) error {
 	if run.Detail != "" {
 		fmt.Fprintln(e.out, cell(run.Detail))
 	}
+	for i := range s.Files {
+		fmt.Fprintln(e.out, cell(s.Files[i].String()))
+	}
 	rows := [][]string{{}}
 	kinds := [][]string{{"KIND", "COUNT"}}
 	for _, c := range []struct {

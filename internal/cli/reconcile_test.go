@@ -107,7 +107,8 @@ var runStart = time.Date(2026, 11, 30, 2, 0, 0, 0, time.UTC)
 func ended(as state.RunState) state.Comparison {
 	return state.Comparison{State: as, Started: runStart, Finished: runStart.Add(12 * time.Second), Summary: state.CompareSummary{Compared: 2_000_000, Equal: 1_999_996, MissingRight: 1, Different: 2, NotCompared: 1, Repairable: 3,
 		Reasons: map[string]int64{"edited-right": 2, "never-arrived": 1}, Explained: map[string]int64{"parked": 1}, Fields: map[string]int64{"credit_limit": 2}, Money: map[string]string{"EUR": "10.10", "CNY": "3"},
-		Oldest: runStart, Totals: []state.TotalLine{{Total: "open_amount", Group: []string{"EUR", "2026-11"}, Left: "100.10", Right: "90"}}}}
+		Oldest: runStart, Totals: []state.TotalLine{{Total: "open_amount", Group: []string{"EUR", "2026-11"}, Left: "100.10", Right: "90"}},
+		Files: []state.ComparedFile{{Side: "right", System: "bank", Name: "st\x1b.csv", ID: "9f86", Size: 12, Modified: runStart}}}}
 }
 
 func foundDifferences() []state.Difference {
@@ -131,7 +132,7 @@ func TestReconcile(t *testing.T) {
 	for _, want := range []string{"customers: drift (run 7, 2,000,000 compared in 12s)\n", "equal          1,999,996\n", "missing right  1\n", "REASON OF DRIFT  COUNT\nedited-right     2\nnever-arrived    1\n",
 		"EXPLAINED: NO DRIFT  COUNT\nparked               1\n", "credit_limit  2\n", "open_amount  EUR 2026-11  100.10  90\n", "money affected: 3 CNY, 10.10 EUR\n", "the oldest drift was first seen at ",
 		"C-1", "credit_limit: 100.10 ≠ 90.00 (+1)", "write credit_limit to erp\n", `C-2\u001b[31m`, "failed: 422\n", "there are more: waybill reconcile show 7 --after 2\n",
-		"next: `waybill reconcile repair 7 --all --dry-run` shows what a repair would send\n", "`waybill parked list`", "--kind not-compared`", "the report is in " + file} {
+		"the right side is the file st\\u001b.csv of bank, modified 2026-11-30T02:00:00Z, 12 bytes, id 9f86\n", "next: `waybill reconcile repair 7 --all --dry-run` shows what a repair would send\n", "`waybill parked list`", "--kind not-compared`", "the report is in " + file} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in:\n%s", want, out)
 		}

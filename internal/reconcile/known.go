@@ -14,9 +14,9 @@ type known struct {
 	left, right *state.Ref
 	// key is the one under which the newest event of the object was decided.
 	key   string
-	event       string
-	at          time.Time
-	text        string
+	event string
+	at    time.Time
+	text  string
 }
 
 // knowledge asks the hub what it knows of an object: also under its business keys, because what was stopped before anybody knew which object it is has no

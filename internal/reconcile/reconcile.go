@@ -173,6 +173,11 @@ func (r *Run) side(name string, def *config.Side) (*side, error) {
 func (r *Run) Do(ctx context.Context) (state.RunState, state.CompareSummary, string, error) {
 	st, detail, err := r.do(ctx)
 	r.sum.Path = r.progress.Path
+	for _, s := range []*side{r.left, r.right} {
+		if f := s.file; f != nil {
+			r.sum.Files = append(r.sum.Files, state.ComparedFile{Side: s.name, System: s.def.System, Name: f.Name, ID: f.ID, Size: f.Size, Modified: f.Modified})
+		}
+	}
 	return st, r.sum, detail, err
 }
 
@@ -182,11 +187,6 @@ func (r *Run) do(ctx context.Context) (state.RunState, string, error) {
 		return state.RunFailed, "", err
 	}
 	defer func() { _ = cands.Close() }() // its files have no name any more
-	for _, s := range []*side{r.left, r.right} {
-		if s.file != nil {
-			r.note("the %s side is the file %s of %s", s.name, s.file.Name, s.file.Modified.UTC().Format(time.RFC3339))
-		}
-	}
 	if err := r.judge(ctx, cands); err != nil {
 		return state.RunFailed, "", err
 	}

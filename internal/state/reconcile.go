@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -136,6 +137,27 @@ type CompareSummary struct {
 	Oldest time.Time `json:"oldest,omitzero"`
 	// Totals that do not agree.
 	Totals []TotalLine `json:"totals,omitempty"`
+	// Files are what sides of drops were compared by.
+	Files []ComparedFile `json:"files,omitempty"`
+}
+
+// ComparedFile is the file that a side of a drop was read from. ID names its content.
+type ComparedFile struct {
+	Side     string    `json:"side"` // left or right
+	System   string    `json:"system"`
+	Name     string    `json:"name"`
+	ID       string    `json:"id,omitempty"`
+	Size     int64     `json:"size"`
+	Modified time.Time `json:"modified"`
+}
+
+// String tells of the file in a sentence.
+func (f *ComparedFile) String() string {
+	text := fmt.Sprintf("the %s side is the file %s of %s, modified %s, %d bytes", f.Side, f.Name, f.System, f.Modified.UTC().Format(time.RFC3339), f.Size)
+	if f.ID != "" {
+		text += ", id " + f.ID
+	}
+	return text
 }
 
 // Drift counts what differs and is not explained.
