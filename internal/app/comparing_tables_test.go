@@ -103,7 +103,7 @@ func TestOneRowOfTables(t *testing.T) {
 			t.Errorf("%s: %s %s %+v %v", key, run.State, run.Detail, run.Summary, got)
 		}
 	}
-	if run, _ := ran(t, hub, "items", state.CompareOptions{Key: "99999"}); run.State != state.RunFailed || run.Detail != "neither west nor east holds a product 99999, and the hub has seen none" {
+	if run, _ := ran(t, hub, "items", state.CompareOptions{Key: "99999"}); run.State != state.RunFailed || run.Detail != "neither west nor east holds product 99999, and the hub has seen none" {
 		t.Errorf("%s %s", run.State, run.Detail)
 	}
 }

@@ -99,9 +99,9 @@ func (r *Run) byKey(ctx context.Context) (*spill.Sorter, error) {
 		}
 	}
 	if cannot != nil {
-		return fail(fmt.Errorf("%w, so that nobody can say whether there is a %s %s: compare everything instead", cannot, r.rec.Entity, r.opts.Key))
+		return fail(fmt.Errorf("%w, so that nobody can say whether there is %s %s: compare everything instead", cannot, r.rec.Entity, r.opts.Key))
 	}
-	return fail(fmt.Errorf("neither %s nor %s holds a %s %s, and the hub has seen none", r.left.def.System, r.right.def.System, r.rec.Entity, r.opts.Key))
+	return fail(fmt.Errorf("neither %s nor %s holds %s %s, and the hub has seen none", r.left.def.System, r.right.def.System, r.rec.Entity, r.opts.Key))
 }
 
 // byTrace gives the objects that the hub knows by the key, as candidates.

@@ -80,13 +80,13 @@ func TestKeyOfFields(t *testing.T) {
 		make func(w *world)
 		want string
 	}{
-		"nobody holds it": {"A-9", func(*world) {}, "neither west nor east holds a order A-9, and the hub has seen none"},
+		"nobody holds it": {"A-9", func(*world) {}, "neither west nor east holds order A-9, and the hub has seen none"},
 		"it has no text there": {"w6", func(*world) {},
 			"the right side, order of east: it cannot be asked for one object by no, by which objects are paired (the object on the other side has no text and no whole number there): compare everything instead"},
 		"a side is mapped": {"A-3", func(w *world) { w.rec.Right.Map = &mapping.Mapping{} },
 			"the right side, order of east: it cannot be asked for one object by no, by which objects are paired (its documents are mapped, and the mapping says only where a field goes, not where it comes from): compare everything instead"},
 		"no look-up": {"A-9", func(w *world) { w.open["east"] = w.east },
-			"the right side, order of east: it cannot be asked for one object by no, by which objects are paired (its settings give no such look-up), so that nobody can say whether there is a order A-9: compare everything instead"},
+			"the right side, order of east: it cannot be asked for one object by no, by which objects are paired (its settings give no such look-up), so that nobody can say whether there is order A-9: compare everything instead"},
 		"a rule of its own": {"A-3", func(w *world) {
 			w.rec.Compare, _ = compare.New([]compare.Rule{{Path: "no", How: compare.Folded, Folds: []compare.Folding{compare.FoldWidth}}})
 		}, "(the rule of no is none by which systems search)"},

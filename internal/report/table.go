@@ -161,7 +161,13 @@ func named(cells map[string]format.Cell) []format.Cell {
 // about are the rows of a table that tell of the run itself, before all differences: how it ended, and which files were compared.
 func (r *Report) about() [][]format.Cell {
 	text := func(s string) format.Cell { return format.Cell{Text: s} }
-	out := [][]format.Cell{named(map[string]format.Cell{"kind": text("run"), "reason": text(string(r.Run.State)), "key": text(r.Run.Name), "text": text(strings.TrimPrefix(broken(r.Run)+": "+r.Run.Detail, ": "))})}
+	words := []string{fmt.Sprintf("run %d", r.Run.ID)}
+	for _, s := range []string{broken(r.Run), r.Run.Detail} {
+		if s != "" {
+			words = append(words, s)
+		}
+	}
+	out := [][]format.Cell{named(map[string]format.Cell{"kind": text("run"), "reason": text(string(r.Run.State)), "key": text(r.Run.Name), "text": text(strings.Join(words, ": "))})}
 	for i := range r.Run.Summary.Files {
 		f := &r.Run.Summary.Files[i]
 		out = append(out, named(map[string]format.Cell{"kind": text("file"), "key": text(f.Name), f.Side + "_id": text(f.ID), "event_time": text(stamp(f.Modified)), "text": text(f.String())}))

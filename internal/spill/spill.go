@@ -45,10 +45,10 @@ type Sorter struct {
 	pages, spare [][]byte
 	held         int
 	at           []span
-	files []*file
-	n     int64
-	err   error
-	done  bool
+	files        []*file
+	n            int64
+	err          error
+	done         bool
 }
 
 // span is an entry in a page: its key, then its value.
