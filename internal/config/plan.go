@@ -409,7 +409,13 @@ type Side struct {
 	ID *mapping.Expr
 	// Files: the side is the newest file of a drop.
 	Files bool
+	// Index keeps what the system holds from run to run; nil: everything is listed each time.
+	Index *Index
 }
+
+// Index says how what a system holds is kept: everything is read anew when the last whole reading is older than Whole, and changes are looked for from
+// Overlap before the last one on.
+type Index struct{ Whole, Overlap time.Duration }
 
 // RepairFrom says which side is right.
 type RepairFrom string

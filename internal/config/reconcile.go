@@ -80,11 +80,30 @@ func (l *loader) side(d *sideDocument, raw sideFile, entity string) {
 	if d.side.Files = can.Files && !can.List; !d.side.Files {
 		l.able(s, n, "cannot list everything it holds", func(a abilities) bool { return a.List })
 	}
+	l.index(d, raw.Index, s)
 	if s != nil {
 		l.reader(d, raw, entity)
 	} else {
 		l.mapping(n.Get("map"))
 	}
+}
+
+// index reads how what a side holds is kept.
+func (l *loader) index(d *sideDocument, raw *indexFile, s *System) {
+	n := d.node.Get("index")
+	switch {
+	case raw == nil:
+		return
+	case d.side.Files:
+		l.p.AddHint(n.Pos(), "remove it", "index: a file is read whole")
+		return
+	}
+	l.able(s, n, "cannot be polled, so that nothing says what has changed", func(a abilities) bool { return a.Poll })
+	l.positive(n, "whole")
+	if raw.Overlap < 0 {
+		l.p.AddHint(n.Get("overlap").Pos(), "write for example 10m", "overlap: it is looked back, and not ahead")
+	}
+	d.side.Index = &Index{Whole: raw.Whole, Overlap: raw.Overlap}
 }
 
 // reader finds the flow that reads the side's objects, and the mapping to the compared document.

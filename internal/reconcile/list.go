@@ -24,6 +24,7 @@ func (r *Run) byListing(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 	r.phase("looking-again", "%d differences in a second listing", cands.Len())
 	differ := spill.New(r.c.Spill)
 	defer func() { err = errors.Join(err, differ.Close()) }()
+	r.left.anew, r.right.anew = true, true // what is kept would only say the same once more
 	if err := r.look(ctx, differ, false); err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/privacy"
+	"github.com/waybill-hub/waybill/internal/reconcile/index"
 	"github.com/waybill-hub/waybill/internal/reconcile/plain"
 	"github.com/waybill-hub/waybill/internal/spill"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -78,6 +79,8 @@ type Config struct {
 	Spill   spill.Config
 	// Decided counts the messages that the hub has decided: a run rests beside traffic. nil: it never rests.
 	Decided func() int64
+	// Listed keeps what sides hold from run to run, under the run's lease; nil: every run lists everything.
+	Listed index.Store
 }
 
 // Run is one run of a reconciliation.
@@ -150,6 +153,9 @@ func New(c Config, rec *config.Reconciliation, a Asked, sink Sink) (*Run, error)
 		}
 	}
 	r.progress.Path = Streamed
+	if r.left.index != nil || r.right.index != nil {
+		r.progress.Path = Indexed
+	}
 	return r, nil
 }
 
@@ -166,7 +172,7 @@ func (r *Run) side(name string, def *config.Side) (*side, error) {
 		all.When, all.Accept = nil, nil
 		s.flow = &all
 	}
-	return s, nil
+	return s, r.kept(s)
 }
 
 // Do makes the run. What it has found stands in the summary also where it fails: but then it says nothing of the systems.
@@ -187,6 +193,7 @@ func (r *Run) do(ctx context.Context) (state.RunState, string, error) {
 		return state.RunFailed, "", err
 	}
 	defer func() { _ = cands.Close() }() // its files have no name any more
+	r.aboutIndex()
 	if err := r.judge(ctx, cands); err != nil {
 		return state.RunFailed, "", err
 	}
@@ -254,7 +261,7 @@ func (r *Run) tell() {
 }
 
 // ErrEmpty: a side gave nothing although the hub knows objects there.
-var ErrEmpty = errors.New("an empty answer says nothing")
+var ErrEmpty = index.ErrEmpty
 
 // candidates gives what differs at the first look.
 func (r *Run) candidates(ctx context.Context) (*spill.Sorter, error) {

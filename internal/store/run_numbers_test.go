@@ -19,7 +19,7 @@ func TestRunNumbersOfBefore(t *testing.T) {
 			row := func(id, name string) string {
 				return "INSERT INTO comparisons (" + comparisonCols + ", keep_until) VALUES (" + id + ", 'rule', '" + name + "', '', '', '', '{}', 'agreed', 1, 1, 1, 1, 1, '', '', '{}', '{}', 0, 0, 0)"
 			}
-			before(t, cfg, 13, row("3", "a"), row("1026", "b"))
+			before(t, cfg, 14, row("3", "a"), row("1026", "b"))
 			s, err := Open(t.Context(), cfg)
 			if err != nil {
 				t.Fatal(err)
