@@ -358,6 +358,8 @@ type Reconciliation struct {
 	// Keep is how long runs are kept.
 	Keep   time.Duration
 	Repair *Repair
+	// Sum is a hash of the definition and of what both sides are read through.
+	Sum string
 }
 
 // Match says how objects of two systems are paired: by the cross-reference, or by the values of fields of the compared document.

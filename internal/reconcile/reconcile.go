@@ -179,6 +179,11 @@ func (r *Run) side(name string, def *config.Side) (*side, error) {
 func (r *Run) Do(ctx context.Context) (state.RunState, state.CompareSummary, string, error) {
 	st, detail, err := r.do(ctx)
 	r.sum.Path = r.progress.Path
+	for _, s := range []*side{r.left, r.right} {
+		if f := s.file; f != nil {
+			r.sum.Files = append(r.sum.Files, state.ComparedFile{Side: s.name, System: s.def.System, Name: f.Name, ID: f.ID, Size: f.Size, Modified: f.Modified})
+		}
+	}
 	return st, r.sum, detail, err
 }
 
@@ -188,11 +193,6 @@ func (r *Run) do(ctx context.Context) (state.RunState, string, error) {
 		return state.RunFailed, "", err
 	}
 	defer func() { _ = cands.Close() }() // its files have no name any more
-	for _, s := range []*side{r.left, r.right} {
-		if s.file != nil {
-			r.note("the %s side is the file %s of %s", s.name, s.file.Name, s.file.Modified.UTC().Format(time.RFC3339))
-		}
-	}
 	r.aboutIndex()
 	if err := r.judge(ctx, cands); err != nil {
 		return state.RunFailed, "", err
@@ -200,6 +200,7 @@ func (r *Run) do(ctx context.Context) (state.RunState, string, error) {
 	if err := r.sumUp(ctx); err != nil {
 		return state.RunFailed, "", err
 	}
+	r.nothing()
 	if !r.opts.Repair {
 		return r.verdict(), r.detail(), nil
 	}
@@ -233,6 +234,19 @@ func (r *Run) note(format string, args ...any) {
 		}
 	}
 	r.notes = append(r.notes, text)
+}
+
+// nothing notes where there was nothing to compare: that the systems agree says little then.
+func (r *Run) nothing() {
+	switch read := r.left.rows.Load() + r.right.rows.Load(); {
+	case !r.opts.Whole() || r.sum.Compared > 0 || r.sum.NotCompared > 0:
+	case read > 0:
+		r.note("none of the %d objects that were read counts (when, where): nothing was compared", read)
+	case r.left.def.Files || r.right.def.Files:
+		r.note("both sides are empty: nothing was compared")
+	default:
+		r.note("both sides are empty, and the hub knows no such object in either system: nothing was compared")
+	}
 }
 
 func (r *Run) phase(name, format string, args ...any) {
