@@ -32,6 +32,15 @@ func (st *statement) arg(v any) string {
 	return st.db.dialect.param(len(st.args))
 }
 
+// list adds parameters that are compared with a column of a type, and gives the list of their placeholders.
+func (st *statement) list(typ string, values []any) string {
+	places := make([]string, len(values))
+	for i, v := range values {
+		places[i] = st.db.dialect.value(st, typ, v)
+	}
+	return "(" + strings.Join(places, ", ") + ")"
+}
+
 // row is a row that was read: the columns' texts in the order of columnNames.
 type row struct {
 	id      string
@@ -78,6 +87,10 @@ func (db *database) fetch(ctx context.Context, tx *sql.Tx, o *object, st *statem
 		return nil, err
 	}
 	defer rs.Close()
+	text, err := db.dialect.texts(rs)
+	if err != nil {
+		return nil, err
+	}
 	var out []*row
 	for rs.Next() {
 		r := &row{values: make([]sql.NullString, len(o.columnNames))}
@@ -88,6 +101,11 @@ func (db *database) fetch(ctx context.Context, tx *sql.Tx, o *object, st *statem
 		}
 		if err := rs.Scan(into...); err != nil {
 			return nil, err
+		}
+		for i := range r.values {
+			if text != nil {
+				text(i+2, &r.values[i])
+			}
 		}
 		if r.id, r.version = id.String, version.String; !id.Valid {
 			r.bad = fmt.Errorf("its id, the column %s, is null", o.ID)
@@ -128,23 +146,25 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 	for _, col := range c.columnNames {
 		st.WriteString(", " + db.dialect.text(of(col)))
 	}
-	st.WriteString(" FROM " + c.table + " AS t WHERE " + of(c.Parent) + " IN (")
+	st.WriteString(" FROM " + c.table + " AS t WHERE " + of(c.Parent) + " IN ")
+	ids := make([]any, len(rows))
 	for i, r := range rows {
-		if i > 0 {
-			st.WriteString(", ")
-		}
 		id, err := db.bindOwn(o.Columns[o.ID], r.id)
 		if err != nil { // the row is refused for it, too, and shown without its children
 			id = nil
 		}
-		st.WriteString(st.arg(id))
+		ids[i] = id
 	}
-	st.WriteString(") ORDER BY " + of(c.Parent) + ", " + of(c.Order))
+	st.WriteString(st.list(o.Columns[o.ID], ids) + " ORDER BY " + of(c.Parent) + ", " + of(c.Order))
 	rs, err := tx.QueryContext(ctx, st.String(), st.args...)
 	if err != nil {
 		return err
 	}
 	defer rs.Close()
+	text, err := db.dialect.texts(rs)
+	if err != nil {
+		return err
+	}
 	for rs.Next() {
 		var parent sql.NullString
 		values := make([]sql.NullString, len(c.columnNames))
@@ -154,6 +174,11 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 		}
 		if err := rs.Scan(into...); err != nil {
 			return err
+		}
+		for i := range values {
+			if text != nil {
+				text(i+1, &values[i])
+			}
 		}
 		r := byID[parent.String]
 		if r == nil {

@@ -43,7 +43,7 @@ func (db *database) Sample(ctx context.Context, name string) (connector.Sample, 
 		return out, nil
 	}
 	st := db.selecting(o)
-	st.WriteString(" LIMIT 1")
+	st.WriteString(" LIMIT " + st.arg(1))
 	rows, err := db.fetch(ctx, tx, o, st)
 	if err != nil || len(rows) == 0 {
 		return out, db.classify(op, o, false, err)

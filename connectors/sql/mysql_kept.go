@@ -1,0 +1,94 @@
+package sql
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/timetext"
+)
+
+// kept: a column cuts off digits of the second without a word, a CHAR the blanks at the end, and a FLOAT has seven digits. What a trigger has made of a
+// value is the database's own business.
+func (*mysql) kept(o *object, list string, sent, stored jsondoc.Value) error {
+	columns, table := o.Columns, o.learnt().table
+	if list != "" {
+		columns, table = o.Children[list].Columns, o.learnt().children[list]
+	}
+	for name, v := range sent.Members() {
+		if list == "" && name == o.Version && o.Touch {
+			continue // the hub's own
+		}
+		got, lost := stored.Get(name), false
+		switch typ := columns[name]; typ {
+		case "integer", "decimal":
+			lost = beyondFloat(table.column(name).kind, v)
+		case "timestamp", "local-timestamp":
+			lost = cutTime(v, got)
+		case "text":
+			lost = cutText(v, got)
+		}
+		if lost {
+			return fmt.Errorf("%s: the column cannot hold %s exactly, the database made it %s: round or cut it in the mapping, or widen the column", name, shown(v), shown(got))
+		}
+	}
+	return nil
+}
+
+func shown(v jsondoc.Value) string {
+	if v.Kind() == jsondoc.String {
+		return strconv.Quote(short(v.Str()))
+	}
+	return short(string(v.Raw()))
+}
+
+// beyondFloat: the number is not the one that its nearest float shows.
+func beyondFloat(kind string, v jsondoc.Value) bool {
+	size := map[string]int{"float": 32, "double": 64}[kind]
+	if size == 0 || !v.Exists() {
+		return false
+	}
+	want, err := decimalOf(v)
+	if err != nil {
+		return false // it was refused before
+	}
+	near, err := strconv.ParseFloat(want.String(), size)
+	if err != nil {
+		return true
+	}
+	held, err := jsondoc.ParseDecimal(strconv.FormatFloat(near, 'g', -1, size))
+	return err != nil || held.Cmp(want) != 0
+}
+
+// cutTime: the stored time is the sent one with fewer digits of the second, cut or rounded.
+func cutTime(sent, stored jsondoc.Value) bool {
+	if sent.Kind() != jsondoc.String || stored.Kind() != jsondoc.String {
+		return false
+	}
+	s, errS := timetext.Parse(sent.Str())
+	g, errG := timetext.Parse(stored.Str())
+	if errS != nil || errG != nil || s.Zone == nil || g.Zone == nil {
+		return false
+	}
+	want, got := s.In(nil), g.In(nil)
+	if want.Equal(got) {
+		return false
+	}
+	for digit := time.Second; digit >= time.Microsecond; digit /= 10 {
+		if got.Equal(want.Truncate(digit)) || got.Equal(want.Round(digit)) {
+			return true
+		}
+	}
+	return false
+}
+
+// cutText: the stored text is the sent one without its end, or filled up.
+func cutText(sent, stored jsondoc.Value) bool {
+	if sent.Kind() != jsondoc.String || stored.Kind() != jsondoc.String || sent.Str() == stored.Str() {
+		return false
+	}
+	want, got := sent.Str(), stored.Str()
+	return strings.TrimRight(want, " ") == got || got != "" && strings.HasPrefix(want, got) || strings.TrimRight(got, "\x00") == want
+}
