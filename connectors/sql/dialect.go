@@ -61,6 +61,8 @@ type dialect interface {
 	learn(ctx context.Context, db *database, o *object) error
 	// refuses says why the object cannot be read, or written to, as its tables are; searchable why it cannot be searched by a column. Empty: it can.
 	refuses(o *object, writing bool) string
+	// length is how many characters a column takes, where the driver does not tell; list names the object's list that it is of.
+	length(o *object, list, column string) int64
 	searchable(o *object, column string) string
 	// value is a parameter that is compared with a column of a type.
 	value(st *statement, typ string, v any) string
@@ -96,6 +98,7 @@ type standard struct{}
 
 func (standard) learn(context.Context, *database, *object) error { return nil }
 func (standard) refuses(*object, bool) string                    { return "" }
+func (standard) length(*object, string, string) int64            { return 0 }
 func (standard) searchable(*object, string) string               { return "" }
 func (standard) value(st *statement, _ string, v any) string     { return st.arg(v) }
 func (standard) defaults() string                                { return " DEFAULT VALUES" }

@@ -36,6 +36,7 @@ type mysqlColumn struct {
 	text      bool   // it has a collation
 	collation string
 	digits    int // of the second
+	length    int64
 	nullable  bool
 }
 
@@ -80,11 +81,12 @@ func learnTable(ctx context.Context, db *sql.DB, name string) (t mysqlTable, err
 		schema, table = "", name
 	}
 	t = mysqlTable{columns: map[string]mysqlColumn{}, uniques: map[string][]string{}}
-	err = each(ctx, db, `SELECT column_name, data_type, COALESCE(collation_name, ''), COALESCE(datetime_precision, 0), is_nullable
+	err = each(ctx, db, `SELECT column_name, data_type, COALESCE(collation_name, ''), COALESCE(datetime_precision, 0), is_nullable,
+		COALESCE(character_maximum_length, 0)
 		FROM information_schema.columns WHERE table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND table_name = ?`, []any{schema, table}, func(scan func(...any) error) error {
 		var column, nullable string
 		var c mysqlColumn
-		err := scan(&column, &c.kind, &c.collation, &c.digits, &nullable)
+		err := scan(&column, &c.kind, &c.collation, &c.digits, &nullable, &c.length)
 		c.kind, c.text, c.nullable = strings.ToLower(c.kind), c.collation != "", nullable == "YES"
 		t.columns[strings.ToLower(column)] = c
 		return err
@@ -202,6 +204,17 @@ func (*mysql) refuses(o *object, writing bool) string {
 		return m.refused
 	}
 	return m.unsafe
+}
+
+func (*mysql) length(o *object, list, column string) int64 {
+	t := o.learnt().table
+	if list != "" {
+		t = o.learnt().children[list]
+	}
+	if c := t.column(column); strings.HasSuffix(c.kind, "char") {
+		return c.length
+	}
+	return 0
 }
 
 // searchable says why a column cannot be searched.

@@ -24,7 +24,7 @@ func (Kind) Plain(s connector.Settings, name string) connector.PlainSettings {
 	if o == nil {
 		return connector.PlainSettings{Why: fmt.Sprintf("the system has no object %q", name)}
 	}
-	if why := o.notPlain(); why != "" {
+	if why := o.notPlain(set.Driver); why != "" {
 		return connector.PlainSettings{Why: why}
 	}
 	out := connector.PlainSettings{Group: group(set.Driver), Others: o.lists()}
@@ -45,7 +45,10 @@ const jsonNotPlain = "holds JSON, whose bytes say nothing of what is the same"
 func group(driver string) string { return "sql/" + driver }
 
 // notPlain says why the rows of an object are not what it holds; empty: they are.
-func (o *object) notPlain() string {
+func (o *object) notPlain(driver string) string {
+	if driver == "mysql" {
+		return "tables of MariaDB and MySQL are compared as documents"
+	}
 	if o.Interface != nil {
 		return "an interface table holds orders to change something, not objects"
 	}
@@ -67,7 +70,7 @@ func (db *database) PlainTable(ctx context.Context, name string) (connector.Plai
 	if err != nil {
 		return connector.PlainTable{}, err
 	}
-	if why := o.notPlain(); why != "" {
+	if why := o.notPlain(db.set.Driver); why != "" {
 		return connector.PlainTable{}, fmt.Errorf("%s: %s %w: %s", db.name, name, connector.ErrNotPlain, why)
 	}
 	s, err := db.plainSession(ctx, o, connector.PlainQuery{})
@@ -94,6 +97,9 @@ func (db *database) PlainOpen(ctx context.Context, name string, q connector.Plai
 	o, err := db.object(name)
 	if err != nil {
 		return nil, err
+	}
+	if why := o.notPlain(db.set.Driver); why != "" {
+		return nil, fmt.Errorf("%s: %s %w: %s", db.name, name, connector.ErrNotPlain, why)
 	}
 	s, err := db.plainSession(ctx, o, q)
 	if err != nil {

@@ -53,6 +53,14 @@ func (p *place) text(t testing.TB, query string, args ...any) string {
 	return out.String
 }
 
+// asText shows a column as a text.
+func (p *place) asText(column string) string {
+	if p.kind == "mysql" {
+		return "CAST(" + column + " AS char)"
+	}
+	return "CAST(" + column + " AS text)"
+}
+
 func newSQLite(t testing.TB) *place {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "shop & co.db")
