@@ -54,6 +54,8 @@ type dialect interface {
 	// oneState is the isolation in which a transaction sees one state of the database.
 	oneState() sql.IsolationLevel
 	boolean(b bool) any
+	// whole is a whole number, which is a text where it has more than 63 bits, as the driver takes it.
+	whole(v any) any
 	// same is the condition that a column of texts is the same as value under a rule that is neither exact nor uuid.
 	same(st *statement, column, value string, rule connector.Compare) string
 
@@ -77,6 +79,8 @@ type dialect interface {
 	orderID(o *object, nulls bool) string
 	behindID(st *statement, o *object, last any) string
 	behind(st *statement, o *object, version, last any) string
+	// folds: texts that differ are equal in conditions, and an id finds more than itself.
+	folds() bool
 	// defaults is the rest of an INSERT that sets no column.
 	defaults() string
 	// upserts: an INSERT takes ON CONFLICT.
@@ -101,6 +105,8 @@ func (standard) refuses(*object, bool) string                    { return "" }
 func (standard) length(*object, string, string) int64            { return 0 }
 func (standard) searchable(*object, string) string               { return "" }
 func (standard) value(st *statement, _ string, v any) string     { return st.arg(v) }
+func (standard) whole(v any) any                                 { return v }
+func (standard) folds() bool                                     { return false }
 func (standard) defaults() string                                { return " DEFAULT VALUES" }
 func (standard) upserts() bool                                   { return true }
 func (standard) kept(*object, string, jsondoc.Value, jsondoc.Value) error {

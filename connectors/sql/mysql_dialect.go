@@ -33,6 +33,16 @@ func (*mysql) boolean(b bool) any {
 	return 0
 }
 
+// whole: a BIT would take a text for its bytes.
+func (*mysql) whole(v any) any {
+	if s, ok := v.(string); ok {
+		if n, err := strconv.ParseUint(s, 10, 64); err == nil {
+			return n
+		}
+	}
+	return v
+}
+
 // stamped: a zero date is no stamp.
 func (*mysql) stamped(version, typ string) string {
 	if timeType(typ) {
@@ -131,7 +141,7 @@ func bytesList(st *statement, values []any) string {
 
 func (d *mysql) stands(st *statement, version, typ, etag string) string {
 	if !timeType(typ) {
-		n, err := bindInteger(etag)
+		n, err := st.db.bindInteger(etag)
 		if err != nil {
 			return "FALSE"
 		}
@@ -171,6 +181,7 @@ func (d *mysql) behind(st *statement, o *object, v, last any) string {
 
 func (*mysql) defaults() string { return " () VALUES ()" }
 func (*mysql) upserts() bool    { return false }
+func (*mysql) folds() bool      { return true }
 
 // added: the id is the document's, or what the server gives back.
 func (d *mysql) added(ctx context.Context, tx *sql.Tx, c *change, st *statement) (id string, err error) {

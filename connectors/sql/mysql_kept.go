@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/timetext"
@@ -21,6 +22,9 @@ func (*mysql) kept(o *object, list string, sent, stored jsondoc.Value) error {
 		if list == "" && name == o.Version && o.Touch {
 			continue // the hub's own
 		}
+		if typ := columns[name]; table.column(name).kind == "bit" && typ != "integer" && typ != "boolean" && v.Exists() {
+			return fmt.Errorf("%s: a BIT takes the bytes of what is no integer and no boolean: write one of them in the settings, in place of %s", name, typ)
+		}
 		got, lost := stored.Get(name), false
 		switch typ := columns[name]; typ {
 		case "integer", "decimal":
@@ -28,20 +32,16 @@ func (*mysql) kept(o *object, list string, sent, stored jsondoc.Value) error {
 		case "timestamp", "local-timestamp":
 			lost = cutTime(v, got)
 		case "text":
-			lost = cutText(v, got)
+			if cutText(v, got) { // a text may be somebody's name
+				return fmt.Errorf("%s: the column cannot hold the text exactly: of %d characters the database made %d; blanks at its end are cut off by a CHAR, and where it is full: cut it in the mapping, or widen the column",
+					name, utf8.RuneCountInString(v.Str()), utf8.RuneCountInString(got.Str()))
+			}
 		}
 		if lost {
-			return fmt.Errorf("%s: the column cannot hold %s exactly, the database made it %s: round or cut it in the mapping, or widen the column", name, shown(v), shown(got))
+			return fmt.Errorf("%s: the column cannot hold %s exactly, the database made it %s: round it in the mapping, or widen the column", name, short(string(v.Raw())), short(string(got.Raw())))
 		}
 	}
 	return nil
-}
-
-func shown(v jsondoc.Value) string {
-	if v.Kind() == jsondoc.String {
-		return strconv.Quote(short(v.Str()))
-	}
-	return short(string(v.Raw()))
 }
 
 // beyondFloat: the number is not the one that its nearest float shows.

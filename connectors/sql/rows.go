@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -165,6 +166,7 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 	if err != nil {
 		return err
 	}
+	var strays []string
 	for rs.Next() {
 		var parent sql.NullString
 		values := make([]sql.NullString, len(c.columnNames))
@@ -182,6 +184,7 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 		}
 		r := byID[parent.String]
 		if r == nil {
+			strays = append(strays, parent.String)
 			continue
 		}
 		if r.lists[list] != nil {
@@ -193,7 +196,38 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 		}
 		r.lists[list] = append(doc, '}')
 	}
-	return rs.Err()
+	if err := rs.Err(); err != nil || len(strays) == 0 || !db.dialect.folds() {
+		return err
+	}
+	rs.Close()
+	return db.stray(ctx, tx, o, c, strays, byID)
+}
+
+// stray finds the rows that the database takes children for which name another id, such as 'abc ' for 'ABC': nobody can tell whose they are.
+func (db *database) stray(ctx context.Context, tx *sql.Tx, o *object, c *child, parents []string, byID map[string]*row) error {
+	slices.Sort(parents)
+	for _, parent := range slices.Compact(parents) {
+		st := db.statement("SELECT " + db.dialect.text(of(o.ID)) + " FROM " + o.table + " AS t WHERE " + of(o.ID) + " = ")
+		st.WriteString(st.arg(parent))
+		rs, err := tx.QueryContext(ctx, st.String(), st.args...)
+		if err != nil {
+			return err
+		}
+		for rs.Next() {
+			var id sql.NullString
+			if err := rs.Scan(&id); err != nil {
+				rs.Close()
+				return err
+			}
+			if r := byID[id.String]; r != nil && r.bad == nil {
+				r.bad = fmt.Errorf("%s: rows have the %s %q, which the database takes for the same, and nobody else does", c.Table, c.Parent, short(parent))
+			}
+		}
+		if err := errors.Join(rs.Err(), rs.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (db *database) unreadable(table, id string, err error) error {
