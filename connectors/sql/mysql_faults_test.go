@@ -2,8 +2,11 @@ package sql
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -21,6 +24,11 @@ func mysqlFaults(p *place) []connectortest.Fault {
 		{Name: "lost before the commit", Want: fault.Unavailable, Arrange: func(t testing.TB, _ *connector.Settings) {
 			p.exec(t, "CREATE TRIGGER die BEFORE INSERT ON orders FOR EACH ROW KILL CONNECTION_ID()")
 		}},
+	}
+	for name, after := range map[string]bool{"lost before the server has the commit": false, "lost with the answer to the commit": true} {
+		out = append(out, connectortest.Fault{Name: name, Want: fault.UnknownOutcome, Arrange: func(t testing.TB, s *connector.Settings) {
+			p.elsewhere(func(at string) string { return newCutter(t, at, after) })(t, s)
+		}})
 	}
 	for number, want := range map[int]fault.Kind{1205: fault.Unavailable, 1213: fault.Unavailable, 1020: fault.Unavailable, 1290: fault.Unavailable, 1114: fault.Unavailable,
 		1665: fault.Unavailable, 1406: fault.Invalid, 1264: fault.Invalid, 1366: fault.Invalid, 1452: fault.Invalid, 1142: fault.Invalid, 1644: fault.Invalid} {
@@ -49,4 +57,94 @@ func mysqlProbes(p *place) []connectortest.Probe {
 		{Name: "no such database", Want: fault.Unavailable, Create: fault.Unavailable, Text: "nowhere", Arrange: p.elsewhere(nowhere)},
 		{Name: "no such user", Want: fault.Auth, Create: fault.Auth, Text: "stranger", Arrange: p.elsewhere(stranger)},
 	}
+}
+
+// newCutter gives the URL of a server whose connections end at a commit: before it is passed on, or when the server has answered it.
+func newCutter(t testing.TB, at string, after bool) string {
+	t.Helper()
+	u, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	t.Cleanup(func() { _ = l.Close(); wg.Wait() })
+	to := u.Host
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return // closed
+			}
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				cut(c, to, after)
+			}()
+		}
+	}()
+	u.Host = l.Addr().String()
+	return u.String() + "?ssl-mode=DISABLED"
+}
+
+func cut(client net.Conn, to string, after bool) {
+	defer client.Close()
+	server, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	var answers sync.WaitGroup
+	hold := make(chan struct{})
+	answers.Add(1)
+	go func() {
+		defer answers.Done()
+		buf := make([]byte, 1<<16)
+		for {
+			n, err := server.Read(buf)
+			if err != nil {
+				return
+			}
+			select {
+			case <-hold: // the answer to the commit: nobody gets it
+				_ = client.Close()
+				return
+			default:
+			}
+			if _, err := client.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	}()
+	for {
+		head := make([]byte, 4)
+		if _, err := io.ReadFull(client, head); err != nil {
+			break
+		}
+		body := make([]byte, int(head[0])|int(head[1])<<8|int(head[2])<<16)
+		if _, err := io.ReadFull(client, body); err != nil {
+			break
+		}
+		if string(body) == "\x03COMMIT" {
+			if !after {
+				break
+			}
+			close(hold)
+		}
+		if _, err := server.Write(append(head, body...)); err != nil {
+			break
+		}
+		if string(body) == "\x03COMMIT" {
+			answers.Wait()
+			return
+		}
+	}
+	_ = client.Close()
+	_ = server.Close()
+	answers.Wait()
 }
