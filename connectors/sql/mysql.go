@@ -117,15 +117,11 @@ func mysqlPassword(connection string) string {
 }
 
 func openMySQL(d *mysql, connection string, conns int, timeout time.Duration) (*sql.DB, error) {
-	cfg, err := mysqlConfig(connection, timeout)
+	c, err := newMySQLConnector(d, connection, timeout, false)
 	if err != nil {
 		return nil, err
 	}
-	inner, err := mysqldriver.NewConnector(cfg)
-	if err != nil {
-		return nil, err
-	}
-	db := sql.OpenDB(&mysqlConnector{Connector: inner, dialect: d, timeout: timeout})
+	db := sql.OpenDB(c)
 	db.SetConnMaxIdleTime(5 * time.Minute) // before a firewall forgets the connection
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
@@ -137,6 +133,19 @@ type mysqlConnector struct {
 	driver.Connector
 	dialect *mysql
 	timeout time.Duration
+	long    bool // statements may take longer than a call
+}
+
+func newMySQLConnector(d *mysql, connection string, timeout time.Duration, long bool) (*mysqlConnector, error) {
+	cfg, err := mysqlConfig(connection, timeout)
+	if err != nil {
+		return nil, err
+	}
+	if long {
+		cfg.ReadTimeout = 0
+	}
+	inner, err := mysqldriver.NewConnector(cfg)
+	return &mysqlConnector{Connector: inner, dialect: d, timeout: timeout, long: long}, err
 }
 
 // flavour is what the dialect must know of the server, learnt with every connection.
@@ -181,6 +190,7 @@ type mysqlConn struct {
 	id        string // on its server
 	server    mysqlServer
 	impatient bool // it waits for locks as a transaction of many does
+	cut       bool // its statement is not waited for
 }
 
 // mysqlServer tells one run of one server from others.
@@ -203,10 +213,14 @@ func (c *mysqlConn) begin(ctx context.Context) error {
 	maria := strings.Contains(version[0], "MariaDB")
 	c.connector.dialect.returning.Store(maria && !old(version[0], 10, 5) && !c.connector.dialect.noReturning)
 	seconds := strconv.Itoa(int((c.connector.timeout + time.Second - 1) / time.Second))
-	// The bounds on the server are a net below those of the calls, which end earlier.
-	net := "max_execution_time = " + strconv.FormatInt((c.connector.timeout+time.Second).Milliseconds(), 10)
+	// The bounds on the server are a net below those of the calls, which end earlier; 0 is none.
+	bound := (c.connector.timeout + 2*time.Second - 1).Truncate(time.Second)
+	if c.connector.long {
+		bound = 0
+	}
+	net := "max_execution_time = " + strconv.FormatInt(bound.Milliseconds(), 10)
 	if maria {
-		net = "max_statement_time = " + strconv.FormatInt(int64((c.connector.timeout+2*time.Second-1)/time.Second), 10)
+		net = "max_statement_time = " + strconv.FormatInt(int64(bound/time.Second), 10)
 	}
 	for _, set := range []string{
 		"SET SESSION sql_mode = '" + sqlMode + "', time_zone = '+00:00', autocommit = 1, lock_wait_timeout = " + seconds + ", " + net,
@@ -312,7 +326,7 @@ const killing = time.Second
 // Close closes the connection. Where the driver has given it up, as it does at the end of a call's time, the server does not notice before the
 // statement has ended: it is told, so that nothing goes on there that nobody waits for, and no lock is held.
 func (c *mysqlConn) Close() error {
-	lost := !c.IsValid()
+	lost := c.cut || !c.IsValid()
 	err := c.driverConn.Close()
 	if lost && c.id != "" {
 		c.kill()

@@ -89,7 +89,7 @@ func (db *database) mysqlFault(f *fault.Error, e *mysqldriver.MySQLError, o *obj
 		}
 		key = name
 	}
-	if _, own := o.learnt().table.uniques[key]; own {
+	if slices.ContainsFunc(o.learnt().table.indexes, func(x mysqlIndex) bool { return x.unique && x.name == key }) {
 		f.Kind, f.Duplicate = fault.Conflict, true
 	}
 }

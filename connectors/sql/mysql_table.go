@@ -26,9 +26,17 @@ type mysqlObject struct {
 // mysqlTable is a table, or a view.
 type mysqlTable struct {
 	columns map[string]mysqlColumn // by their names in small letters: the server makes no difference
-	uniques map[string][]string    // columns of unique indexes, by the index's name; of a part of a column none
+	indexes []mysqlIndex
+	rows    int64 // about; -1: nobody knows
 	// engine is the one that keeps the rows, if it has no transactions.
 	engine string
+}
+
+type mysqlIndex struct {
+	name     string
+	unique   bool
+	columns  []string // in small letters; of a part of a column "": the index says nothing of the rest
+	descends bool     // a column of it does, or it has no order
 }
 
 type mysqlColumn struct {
@@ -38,6 +46,9 @@ type mysqlColumn struct {
 	digits    int // of the second
 	length    int64
 	nullable  bool
+	unsigned  bool
+	precision int64 // of a number
+	scale     int64
 }
 
 func (t mysqlTable) column(name string) mysqlColumn { return t.columns[strings.ToLower(name)] }
@@ -80,13 +91,13 @@ func learnTable(ctx context.Context, db *sql.DB, name string) (t mysqlTable, err
 	if !qualified {
 		schema, table = "", name
 	}
-	t = mysqlTable{columns: map[string]mysqlColumn{}, uniques: map[string][]string{}}
+	t = mysqlTable{columns: map[string]mysqlColumn{}, rows: -1}
 	err = each(ctx, db, `SELECT column_name, data_type, COALESCE(collation_name, ''), COALESCE(datetime_precision, 0), is_nullable,
-		COALESCE(character_maximum_length, 0)
+		COALESCE(character_maximum_length, 0), column_type LIKE '%unsigned%', COALESCE(numeric_precision, 0), COALESCE(numeric_scale, 0)
 		FROM information_schema.columns WHERE table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND table_name = ?`, []any{schema, table}, func(scan func(...any) error) error {
 		var column, nullable string
 		var c mysqlColumn
-		err := scan(&column, &c.kind, &c.collation, &c.digits, &nullable, &c.length)
+		err := scan(&column, &c.kind, &c.collation, &c.digits, &nullable, &c.length, &c.unsigned, &c.precision, &c.scale)
 		c.kind, c.text, c.nullable = strings.ToLower(c.kind), c.collation != "", nullable == "YES"
 		t.columns[strings.ToLower(column)] = c
 		return err
@@ -94,23 +105,28 @@ func learnTable(ctx context.Context, db *sql.DB, name string) (t mysqlTable, err
 	if err != nil {
 		return t, err
 	}
-	err = each(ctx, db, `SELECT index_name, COALESCE(column_name, ''), sub_part IS NULL FROM information_schema.statistics
-		WHERE table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND table_name = ? AND non_unique = 0 ORDER BY index_name, seq_in_index`, []any{schema, table}, func(scan func(...any) error) error {
-		var index, column string
-		var whole bool
-		err := scan(&index, &column, &whole)
+	err = each(ctx, db, `SELECT index_name, COALESCE(column_name, ''), sub_part IS NULL, non_unique = 0, COALESCE(collation, '') <> 'A' FROM information_schema.statistics
+		WHERE table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND table_name = ? ORDER BY index_name, seq_in_index`, []any{schema, table}, func(scan func(...any) error) error {
+		var column string
+		var whole, descends bool
+		var x mysqlIndex
+		err := scan(&x.name, &column, &whole, &x.unique, &descends)
 		if !whole {
-			column = "" // the index says nothing of the rest
+			column = ""
 		}
-		t.uniques[index] = append(t.uniques[index], strings.ToLower(column))
+		if n := len(t.indexes); n == 0 || t.indexes[n-1].name != x.name {
+			t.indexes = append(t.indexes, x)
+		}
+		last := &t.indexes[len(t.indexes)-1]
+		last.columns, last.descends = append(last.columns, strings.ToLower(column)), last.descends || descends
 		return err
 	})
 	if err != nil {
 		return t, err
 	}
-	err = each(ctx, db, `SELECT t.engine FROM information_schema.tables t JOIN information_schema.engines e ON e.engine = t.engine
-		WHERE t.table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND t.table_name = ? AND e.transactions <> 'YES'`, []any{schema, table}, func(scan func(...any) error) error {
-		return scan(&t.engine)
+	err = each(ctx, db, `SELECT IF(e.transactions = 'YES', '', COALESCE(t.engine, '')), COALESCE(t.table_rows, -1) FROM information_schema.tables t
+		LEFT JOIN information_schema.engines e ON e.engine = t.engine WHERE t.table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND t.table_name = ?`, []any{schema, table}, func(scan func(...any) error) error {
+		return scan(&t.engine, &t.rows)
 	})
 	return t, err
 }
@@ -138,10 +154,7 @@ func exactCollation(name string) bool {
 func (m *mysqlObject) judge(o *object) {
 	id := m.column(o.ID)
 	alone := []string{strings.ToLower(o.ID)}
-	unique := false
-	for _, columns := range m.table.uniques {
-		unique = unique || slices.Equal(columns, alone)
-	}
+	unique := slices.ContainsFunc(m.table.indexes, func(x mysqlIndex) bool { return x.unique && slices.Equal(x.columns, alone) })
 	m.bytewise = id.text && !unique && !exactCollation(id.collation)
 	switch id.kind {
 	case "float", "double", "bit", "enum", "set", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry":

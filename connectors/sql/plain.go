@@ -24,7 +24,7 @@ func (Kind) Plain(s connector.Settings, name string) connector.PlainSettings {
 	if o == nil {
 		return connector.PlainSettings{Why: fmt.Sprintf("the system has no object %q", name)}
 	}
-	if why := o.notPlain(set.Driver); why != "" {
+	if why := o.notPlain(); why != "" {
 		return connector.PlainSettings{Why: why}
 	}
 	out := connector.PlainSettings{Group: group(set.Driver), Others: o.lists()}
@@ -45,10 +45,7 @@ const jsonNotPlain = "holds JSON, whose bytes say nothing of what is the same"
 func group(driver string) string { return "sql/" + driver }
 
 // notPlain says why the rows of an object are not what it holds; empty: they are.
-func (o *object) notPlain(driver string) string {
-	if driver == "mysql" {
-		return "tables of MariaDB and MySQL are compared as documents"
-	}
+func (o *object) notPlain() string {
 	if o.Interface != nil {
 		return "an interface table holds orders to change something, not objects"
 	}
@@ -70,7 +67,7 @@ func (db *database) PlainTable(ctx context.Context, name string) (connector.Plai
 	if err != nil {
 		return connector.PlainTable{}, err
 	}
-	if why := o.notPlain(db.set.Driver); why != "" {
+	if why := o.notPlain(); why != "" {
 		return connector.PlainTable{}, fmt.Errorf("%s: %s %w: %s", db.name, name, connector.ErrNotPlain, why)
 	}
 	s, err := db.plainSession(ctx, o, connector.PlainQuery{})
@@ -97,9 +94,6 @@ func (db *database) PlainOpen(ctx context.Context, name string, q connector.Plai
 	o, err := db.object(name)
 	if err != nil {
 		return nil, err
-	}
-	if why := o.notPlain(db.set.Driver); why != "" {
-		return nil, fmt.Errorf("%s: %s %w: %s", db.name, name, connector.ErrNotPlain, why)
 	}
 	s, err := db.plainSession(ctx, o, q)
 	if err != nil {
@@ -133,9 +127,12 @@ func (db *database) plainSession(ctx context.Context, o *object, q connector.Pla
 	op := "look at " + o.Table
 	var s plainSession
 	var err error
-	if db.set.Driver == "postgres" {
+	switch db.set.Driver {
+	case "postgres":
 		s, err = db.postgresPlain(ctx, o, q.Salt)
-	} else {
+	case "mysql":
+		s, err = db.mysqlPlain(ctx, o, q.Salt)
+	default:
 		s, err = db.sqlitePlain(ctx, o, q.Salt)
 	}
 	if errors.Is(err, connector.ErrNotPlain) {
