@@ -135,8 +135,12 @@ type mysqlRows struct {
 
 // Rows reads ranges in order.
 func (s *mysqlSession) Rows(ranges ...connector.KeyRange) connector.PlainRows {
-	s.live = &mysqlRows{s: s, ranges: slices.Clone(ranges), last: make([][]byte, len(s.key)), values: make([][]byte, len(s.columns)), bufs: make([][]byte, len(s.columns)), pages: firstPage}
-	return s.live
+	r := &mysqlRows{s: s, ranges: slices.Clone(ranges), last: make([][]byte, len(s.key)), values: make([][]byte, len(s.columns)), bufs: make([][]byte, len(s.columns)), pages: firstPage}
+	for i := range r.bufs {
+		r.bufs[i] = make([]byte, 0, 32) // an empty text is not null
+	}
+	s.live = r
+	return r
 }
 
 func (r *mysqlRows) Next(ctx context.Context) (bool, error) {
