@@ -368,3 +368,23 @@ func TestStamps(t *testing.T) {
 		}
 	}
 }
+
+// What identifies no row is not changed, and not deleted.
+func TestIDOfSeveralRows(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		p.exec(t, "CREATE TABLE x (id integer, n integer)")
+		p.exec(t, "INSERT INTO x VALUES (1, 1), (1, 2), (2, 3)")
+		db := open(t, p, "objects: {x: {table: x, columns: {id: integer, n: integer}}}")
+		for _, action := range []connector.Action{connector.Update, connector.Delete} {
+			if _, err := write(t, db, action, "1", `{"n":7}`); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "2 rows have the id") {
+				t.Errorf("%s: %v", action, err)
+			}
+		}
+		if got := p.text(t, "SELECT count(*) FROM x WHERE n < 7"); got != "3" {
+			t.Errorf("%s of 3 rows are as they were", got)
+		}
+		if _, err := write(t, db, connector.Delete, "2", ""); err != nil {
+			t.Error(err)
+		}
+	})
+}
