@@ -129,7 +129,8 @@ differs there (the id of a new row comes by AUTO_INCREMENT or from the mapping, 
   are refused, with the column, before anything is committed; the server itself refuses what is too long, out of range or not in the column's character set. A FLOAT shows up to
   nine digits, in full, and cannot be searched.
 - **Kinds of columns.** BIT and TINYINT are ` + "`integer`, or `boolean`" + ` where they hold 0 and 1 alone. JSON is ` + "`json`" + `. ` + "`0000-00-00`" + ` and days that do not exist make a row unreadable; as a
-  version they are none. A version must be a DATETIME, TIMESTAMP, DATE or a number. Generated columns can be read. Binary columns hold text in UTF-8, or are shown by a view as HEX or the like.
+  version they are none. A version must be a DATETIME, TIMESTAMP, DATE or a number. A TIMESTAMP is an instant, and so ` + "`timestamp`, never `local-timestamp`" + `; a DATETIME is either, as its
+  application means it. Generated columns can be read. Binary columns hold text in UTF-8, or are shown by a view as HEX or the like.
 - **Transactions.** A table whose engine has none (MyISAM) is read and never written to. Deadlocks and waits for locks are tried again. What the hub does not wait for any more is
   ended on the server as well (KILL), which the hub's user may do for its own connections; ` + "`max_statement_time`" + ` is the net below. A connection that is lost while it commits is an unknown outcome.
 - **Upsert** inserts, and where that meets the external id, updates: never another row that only has the same value in another unique column.

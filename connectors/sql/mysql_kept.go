@@ -32,6 +32,7 @@ func (*mysql) kept(o *object, list string, sent, stored jsondoc.Value) error {
 		case "timestamp", "local-timestamp":
 			lost = cutTime(v, got)
 		case "text":
+			lost = otherNumber(table.column(name), v, got)
 			if cutText(v, got) { // a text may be somebody's name
 				return fmt.Errorf("%s: the column cannot hold the text exactly: of %d characters the database made %d; blanks at its end are cut off by a CHAR, and where it is full: cut it in the mapping, or widen the column",
 					name, utf8.RuneCountInString(v.Str()), utf8.RuneCountInString(got.Str()))
@@ -60,6 +61,16 @@ func beyondFloat(kind string, v jsondoc.Value) bool {
 	}
 	held, err := jsondoc.ParseDecimal(strconv.FormatFloat(near, 'g', -1, size))
 	return err != nil || held.Cmp(want) != 0
+}
+
+// otherNumber: a column of numbers has rounded a text that is one.
+func otherNumber(c mysqlColumn, sent, stored jsondoc.Value) bool {
+	if c.precision == 0 && c.kind != "year" || sent.Kind() != jsondoc.String || stored.Kind() != jsondoc.String {
+		return false
+	}
+	want, err := jsondoc.ParseDecimal(sent.Str())
+	got, errGot := jsondoc.ParseDecimal(stored.Str())
+	return err == nil && errGot == nil && want.Cmp(got) != 0
 }
 
 // cutTime: the stored time is the sent one with fewer digits of the second, cut or rounded.

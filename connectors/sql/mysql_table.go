@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -168,6 +169,14 @@ func (m *mysqlObject) judge(o *object) {
 	if v := m.column(o.Version); m.refused == "" && o.Version != "" && timeType(o.Columns[o.Version]) && v.text {
 		m.refused = fmt.Sprintf("the version %s is a column of texts (%s), which are not in the order of times: it must be a DATETIME or a TIMESTAMP", o.Version, v.kind)
 	}
+	if m.refused == "" {
+		m.refused = misreadInstant(o.Columns, m.table)
+	}
+	for _, name := range o.childrenNames {
+		if m.refused == "" {
+			m.refused = misreadInstant(o.Children[name].Columns, m.children[name])
+		}
+	}
 	if m.table.engine != "" {
 		m.unsafe = unsafeEngine(o.Table, m.table.engine)
 	}
@@ -183,6 +192,16 @@ func (m *mysqlObject) judge(o *object) {
 			m.unsafe = looseWhy(c.Table+"."+c.Key, t.column(c.Key).kind, c.Columns[c.Key])
 		}
 	}
+}
+
+// misreadInstant names a column of instants that the settings take for readings of a clock: the session's zone is UTC, so that it would be off by the zone.
+func misreadInstant(columns map[string]string, t mysqlTable) string {
+	for _, name := range slices.Sorted(maps.Keys(columns)) {
+		if columns[name] == "local-timestamp" && t.column(name).kind == "timestamp" {
+			return fmt.Sprintf("%s is a TIMESTAMP, which is the same instant in every zone, and the settings say local-timestamp: write timestamp", name)
+		}
+	}
+	return ""
 }
 
 func unsafeEngine(table, engine string) string {
