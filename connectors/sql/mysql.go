@@ -320,8 +320,8 @@ func (c *mysqlConn) ResetSession(ctx context.Context) error {
 	return nil
 }
 
-// killing is how long the hub tries to end on the server what it does not wait for any more.
-const killing = time.Second
+// killing is how long the hub tries, at most, to end on the server what it does not wait for any more.
+const killing = 5 * time.Second
 
 // Close closes the connection. Where the driver has given it up, as it does at the end of a call's time, the server does not notice before the
 // statement has ended: it is told, so that nothing goes on there that nobody waits for, and no lock is held.
@@ -336,7 +336,7 @@ func (c *mysqlConn) Close() error {
 
 // kill ends the connection on its server, if that is still the one: behind a balancer, or after a new start, somebody else may have its number.
 func (c *mysqlConn) kill() {
-	ctx, cancel := context.WithTimeout(context.Background(), killing)
+	ctx, cancel := context.WithTimeout(context.Background(), min(killing, c.connector.timeout))
 	defer cancel()
 	made, err := c.connector.Connector.Connect(ctx)
 	if err != nil {

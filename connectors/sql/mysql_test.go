@@ -115,6 +115,7 @@ func TestPagesByIndex(t *testing.T) {
 				p.exec(t, "INSERT INTO x VALUES (?, ?)", id, fmt.Sprintf("2026-01-01 10:00:00.00%d", i/4))
 			}
 			p.exec(t, "INSERT INTO x SELECT 'k' || seq, '2025-01-01' FROM seq_1_to_2000")
+			p.exec(t, "ANALYZE TABLE x")
 			db := open(t, p, "objects: {x: {table: x, version: v, columns: {id: text, v: timestamp}}}")
 			count := map[string]int{}
 			for r, err := range db.List(t.Context(), "x", time.Time{}) {
