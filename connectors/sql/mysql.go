@@ -218,12 +218,12 @@ func (c *mysqlConn) begin(ctx context.Context) error {
 	if c.connector.long {
 		bound = 0
 	}
-	net := "max_execution_time = " + strconv.FormatInt(bound.Milliseconds(), 10)
+	most := "max_execution_time = " + strconv.FormatInt(bound.Milliseconds(), 10)
 	if maria {
-		net = "max_statement_time = " + strconv.FormatInt(int64(bound/time.Second), 10)
+		most = "max_statement_time = " + strconv.FormatInt(int64(bound/time.Second), 10)
 	}
 	for _, set := range []string{
-		"SET SESSION sql_mode = '" + sqlMode + "', time_zone = '+00:00', autocommit = 1, lock_wait_timeout = " + seconds + ", " + net,
+		"SET SESSION sql_mode = '" + sqlMode + "', time_zone = '+00:00', autocommit = 1, lock_wait_timeout = " + seconds + ", " + most,
 		"SET SESSION innodb_lock_wait_timeout = " + seconds,
 		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", // as PostgreSQL's: a second look sees what others have committed meanwhile
 	} {

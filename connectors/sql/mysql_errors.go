@@ -57,7 +57,7 @@ func rolledBack(number uint16) bool {
 var (
 	mysqlColumnOf = regexp.MustCompile("(?:[Cc]olumn|[Ff]ield) ['`](?:[^'`]*`\\.`)*([^'`]+)['`]")
 	mysqlKeyOf    = regexp.MustCompile(`for key '([^']*)'`)
-	mysqlValueOf  = regexp.MustCompile(`^(Incorrect [a-z ]+ value|Truncated incorrect [A-Za-z]+ value|Duplicate entry|Invalid [A-Za-z_ ]+ value): ?'|^Duplicate entry '`)
+	mysqlValueOf  = regexp.MustCompile(`^(Duplicate entry|(I|Truncated i)ncorrect [A-Za-z ]+ value:) '`)
 )
 
 // mysqlFault fills in a failure of the server's. Its text quotes what was sent, and what is stored: that is left out.
@@ -68,7 +68,7 @@ func (db *database) mysqlFault(f *fault.Error, e *mysqldriver.MySQLError, o *obj
 		f.Field = m[1]
 	}
 	text := e.Message
-	if loc := mysqlValueOf.FindStringIndex(text); loc != nil {
+	if mysqlValueOf.MatchString(text) {
 		text = withoutValue(text)
 	}
 	f.Err = errors.New(db.scrub.Text(text))

@@ -303,6 +303,11 @@ func TestUpsertTakesNoOther(t *testing.T) {
 	if _, err := create("e-1", `{"code":"b ","n":3}`); fault.KindOf(err) == fault.None {
 		t.Error("the code of another row was taken")
 	}
+	p.exec(t, "UPDATE x SET code = 'somebody''s' WHERE id = 2")
+	if _, err := create("e-3", `{"code":"somebody's","n":3}`); err == nil || strings.Contains(err.Error(), "somebody") || !strings.Contains(err.Error(), "Duplicate entry … for key 'code'") {
+		t.Errorf("%v", err)
+	}
+	p.exec(t, "UPDATE x SET code = 'B' WHERE id = 2")
 	if got := p.text(t, "SELECT group_concat(ext || code || n ORDER BY id) FROM x"); got != "e-1C2,e-2B1" {
 		t.Errorf("%s", got)
 	}
