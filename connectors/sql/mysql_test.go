@@ -178,8 +178,9 @@ func explained(t *testing.T, db *database, st *statement) string {
 func TestLongListOfOneKey(t *testing.T) {
 	p := newMySQL(t)
 	p.exec(t, "CREATE TABLE x (id varchar(20) COLLATE utf8mb4_unicode_ci, KEY (id))")
+	const each = idsPage/2 + 100 // so that ids alone take several pages too
 	for _, form := range []string{"'key' || seq", "'KEY' || seq", "'Këy' || seq || ' '"} {
-		p.exec(t, "INSERT INTO x SELECT "+form+" FROM seq_1_to_500")
+		p.exec(t, "INSERT INTO x SELECT "+form+" FROM seq_1_to_"+fmt.Sprint(each))
 	}
 	p.exec(t, "INSERT INTO x VALUES (NULL), (NULL)")
 	db := open(t, p, "objects: {x: {table: x, columns: {id: text}}}")
@@ -199,8 +200,21 @@ func TestLongListOfOneKey(t *testing.T) {
 			t.Errorf("%q is listed %d times", id, n)
 		}
 	}
-	if len(got) != 1500 || odd != 2 {
+	if len(got) != 3*each || odd != 2 {
 		t.Errorf("%d ids and %d rows without one", len(got), odd)
+	}
+	for id, err := range db.ListIDs(t.Context(), "x") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got[id]--; got[id] < 0 {
+			t.Fatalf("the id %q is listed again", id)
+		}
+	}
+	for id, n := range got {
+		if n != 0 {
+			t.Fatalf("the id %q is not listed alone", id)
+		}
 	}
 }
 
