@@ -105,6 +105,7 @@ var home = map[string][]string{
 	"github.com/robfig/cron/v3":                {"internal/schedule"},
 	"modernc.org/sqlite":                       {"internal/store", "connectors/sql", "internal/sandbox"},
 	"github.com/jackc/pgx/v5":                  {"internal/store", "connectors/sql", "internal/store/pgtest", "internal/bench/road", "internal/bench/rows"},
+	"github.com/go-sql-driver/mysql":           {"connectors/sql"},
 	"github.com/prometheus":                    {"internal/telemetry"},
 	"github.com/xuri/excelize/v2":              {"internal/format"},
 	"github.com/ThreeDotsLabs/watermill":       {"internal/bus", "internal/flow", "internal/app"},
