@@ -202,19 +202,6 @@ func (k key) predicate() (string, error) {
 	return "(" + b.String() + ")", nil
 }
 
-// filter asks for exactly this key.
-func (k key) filter() (string, error) {
-	terms := make([]string, len(k.parts))
-	for i := range k.parts {
-		t, err := k.term(i, "eq")
-		if err != nil {
-			return "", err
-		}
-		terms[i] = t
-	}
-	return strings.Join(terms, " and "), nil
-}
-
 // after asks for what follows this key in the order of its parts.
 func (k key) after() (string, error) {
 	out := ""

@@ -24,7 +24,11 @@ import (
 
 func TestMain(m *testing.M) {
 	os.Setenv("S4_PASSWORD", password)
-	goleak.VerifyTestMain(m)
+	os.Setenv("CAP_PASSWORD", capPassword)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		stopCAP()
+		os.Exit(code)
+	}))
 }
 
 func settingsOf(t testing.TB, yaml string) connector.Settings {

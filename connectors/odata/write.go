@@ -26,6 +26,8 @@ type change struct {
 	local    string // of an update or a delete
 	// key is the key that the document of a create brings; nil: the service gives it.
 	key *key
+	// external is the external id that a create writes; empty: none.
+	external string
 	// id is that of the first call inside its batch, and failed the call that was refused.
 	id, failed int
 	// retried: the object's token was read because the service wanted one.
@@ -102,6 +104,7 @@ func (c *change) create(ctx context.Context, w *connector.Write) error {
 		return c.s.refuse(c.op, err)
 	}
 	if external {
+		c.external = w.External
 		more := append(jsondoc.AppendString(nil, c.b.External), ':')
 		more = append(jsondoc.AppendString(more, c.b.ExternalForm.Write(w.External)), '}')
 		body = body[:len(body)-1]
@@ -273,11 +276,11 @@ func (c *change) settle(ctx context.Context, resp *httpclient.Response, err erro
 		return connector.Result{}, err
 	}
 	switch {
-	case c.creating && c.key != nil && (f.Kind == fault.Invalid && resp.Status == http.StatusBadRequest || f.Kind == fault.UnknownOutcome && resp.Status >= 500):
+	case c.creating && (f.Kind == fault.Invalid && resp.Status == http.StatusBadRequest || f.Kind == fault.UnknownOutcome && resp.Status >= 500):
 		// A key that is taken is a bare 500 in some services.
-		if there, bad := c.s.get(ctx, c.b, c.key.local(), c.op); bad == nil && there != nil {
+		if local := c.taken(ctx); local != "" {
 			g := *f
-			g.Kind, g.Duplicate, g.Err = fault.Conflict, true, fmt.Errorf("there is an object with the key %s: %w", c.key.local(), f.Err)
+			g.Kind, g.Duplicate, g.Err = fault.Conflict, true, fmt.Errorf("there is such an object, %s: %w", local, f.Err)
 			return connector.Result{}, &g
 		}
 	case resp.Status == http.StatusPreconditionRequired && !c.creating && !c.retried:
@@ -298,6 +301,23 @@ func (c *change) settle(ctx context.Context, resp *httpclient.Response, err erro
 		}
 	}
 	return connector.Result{}, err
+}
+
+// taken gives the id of the object that has the key, or else the external id, of a create; "": there is none, or it cannot be told.
+func (c *change) taken(ctx context.Context) string {
+	if c.key != nil {
+		if there, err := c.s.get(ctx, c.b, c.key.local(), c.op); err == nil && there != nil {
+			return c.key.local()
+		}
+	}
+	if c.external == "" {
+		return ""
+	}
+	found, err := c.s.byExternal(ctx, c.b, &connector.Lookup{External: c.external}, c.op)
+	if err != nil || len(found) == 0 {
+		return ""
+	}
+	return found[0].Local
 }
 
 // result reads what the object's own call was answered.
