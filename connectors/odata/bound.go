@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -25,6 +26,8 @@ type bound struct {
 
 	// shape is $expand and $select, escaped.
 	shape string
+	// unguarded: the service refuses If-Match: *.
+	unguarded atomic.Bool
 	// lacking are names of the settings that the service does not know, with what to do.
 	lacking []lack
 }

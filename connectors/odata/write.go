@@ -30,8 +30,8 @@ type change struct {
 	external string
 	// id is that of the first call inside its batch, and failed the call that was refused.
 	id, failed int
-	// retried: the object's token was read because the service wanted one.
-	retried bool
+	// retried: the object's token was read because the service wanted one. bare: the change goes without If-Match: *.
+	retried, bare bool
 
 	res connector.Result
 }
@@ -177,10 +177,10 @@ func (b *bound) updates() string {
 	return http.MethodPatch
 }
 
-// guard is the If-Match of an update. V4's PATCH makes what it does not find, unless it is told that something must be there; V2 refuses the sign where
-// an entity has no token.
+// guard is the If-Match of an update. A PATCH makes what it does not find, in V4 and in adapters that give V4 the face of V2, unless it is told that
+// something must be there.
 func (b *bound) guard(etag string) string {
-	if etag == "" && b.m.version == 4 {
+	if etag == "" && !b.unguarded.Load() {
 		return "*"
 	}
 	return etag
@@ -272,7 +272,18 @@ func (c *change) request(one call) httpclient.Request {
 // settle looks before it believes a failure: whether the object is there that could not be made, and gone that could not be changed.
 func (c *change) settle(ctx context.Context, resp *httpclient.Response, err error) (connector.Result, error) {
 	f, ok := fault.As(err)
-	if resp == nil || !ok || c.calls[c.failed].line {
+	if resp == nil || !ok {
+		return connector.Result{}, err
+	}
+	if resp.Status == http.StatusBadRequest && c.b.m.version == 2 && !c.bare && c.unguard() {
+		// Some services of V2 refuse the sign where an entity has no token.
+		res, again := c.alone(ctx)
+		if again == nil {
+			c.b.unguarded.Store(true)
+		}
+		return res, again
+	}
+	if c.calls[c.failed].line {
 		return connector.Result{}, err
 	}
 	switch {
@@ -301,6 +312,17 @@ func (c *change) settle(ctx context.Context, resp *httpclient.Response, err erro
 		}
 	}
 	return connector.Result{}, err
+}
+
+// unguard takes If-Match: * off the change's calls; false: there was none.
+func (c *change) unguard() (any bool) {
+	c.bare = true
+	for i := range c.calls {
+		if c.calls[i].match == "*" {
+			c.calls[i].match, any = "", true
+		}
+	}
+	return any
 }
 
 // taken gives the id of the object that has the key, or else the external id, of a create; "": there is none, or it cannot be told.

@@ -38,8 +38,8 @@ cds.on('bootstrap', app => {
       const { what } = req.params
       if (what === 'forget') {
         tokens.clear()
-      } else if (what === 'spoil') { // a row whose amount is no number
-        await cds.db.run(`UPDATE trade_SalesOrder SET TotalNetAmount = 'twelve' WHERE SalesOrder = ?`, [req.body.SalesOrder])
+      } else if (what === 'spoil') { // a row whose amount is beyond every number
+        await cds.db.run(`UPDATE trade_SalesOrder SET TotalNetAmount = 9e999 WHERE SalesOrder = ?`, [req.body.SalesOrder])
       } else if (what === 'clear') {
         for (const entity of ['Partner', 'Address', 'Product', 'ProductText', 'SalesOrder', 'SalesOrderItem', 'Delivery', 'DeliveryItem', 'Stock', 'Invoice'])
           await cds.db.run(DELETE.from(`trade.${entity}`))
