@@ -3,6 +3,7 @@ package connectors
 
 import (
 	"github.com/waybill-hub/waybill/connectors/file"
+	"github.com/waybill-hub/waybill/connectors/odata"
 	"github.com/waybill-hub/waybill/connectors/rest"
 	"github.com/waybill-hub/waybill/connectors/sql"
 	"github.com/waybill-hub/waybill/connectors/webhook"
@@ -13,6 +14,7 @@ import (
 func All() []connector.Kind {
 	return []connector.Kind{
 		file.Kind{},
+		odata.Kind{},
 		rest.Kind{},
 		sql.Kind{},
 		webhook.Kind{},

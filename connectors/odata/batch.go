@@ -223,7 +223,10 @@ func (s *system) batch(ctx context.Context, lot []*change) ([][]*httpclient.Resp
 	r.Header.Set("Prefer", "odata.continue-on-error") // of V4, and adapters that give such a service another face heed it in V2
 	r.Judge = func(resp *httpclient.Response, failed *fault.Error) *fault.Error {
 		if failed != nil {
-			return j.answer(resp, failed)
+			if failed = j.answer(resp, failed); failed.Kind == fault.NotFound { // there is no $batch, which says nothing of an object
+				failed.Kind = fault.Invalid
+			}
+			return failed
 		}
 		if answers, bad = parse(resp, lot); bad != nil {
 			return fault.New(fault.UnknownOutcome, "the answer to the batch cannot be read: %s: %s", bad, s.client.Text(resp))

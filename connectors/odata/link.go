@@ -22,11 +22,11 @@ func (w *walk) linked(resp *httpclient.Response, link string) (string, error) {
 
 func (s *system) linked(b *bound, link, asked string) (string, error) {
 	u, err := url.Parse(link)
+	if err != nil && !strings.Contains(link, "://") {
+		u, err = url.Parse("./" + link) // a colon in a relative link, such as one in a key, looks like a scheme
+	}
 	if err != nil {
-		// A colon in a relative link, such as one in a key, looks like a scheme.
-		if u, err = url.Parse("./" + link); err != nil {
-			return "", fmt.Errorf("the link %q to the next page is no URL", s.client.Scrub(shorten(link, 100)))
-		}
+		return "", fmt.Errorf("the link %q to the next page is no URL", s.client.Scrub(shorten(link, 100)))
 	}
 	query := suffix(u.RawQuery != "", "?"+strings.ReplaceAll(u.RawQuery, " ", "%20"))
 	root := s.base + suffix(b.svc.path != "", b.svc.path+"/")

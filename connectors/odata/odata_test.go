@@ -55,8 +55,10 @@ objects:
     set: Orders
     external: External
     changed: Changed
-    items: {Items: {}}
 `
+	if !strings.Contains(object, "items:") {
+		object += "\nitems: {Items: {}}"
+	}
 	for _, line := range strings.Split(strings.TrimSpace(object), "\n") {
 		out += "    " + line + "\n"
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -17,9 +18,10 @@ import (
 // A service's own links to the next page are offsets more often than not: what goes away, or changes, while the list is read moves everything behind it,
 // and nobody reads what has moved over the edge. So every page asks for what follows the last key that was read.
 //
-// That needs a service which orders keys as it compares them. One that orders texts as people do and compares them by their bytes leaves
-// objects out that lie between; so the number of all objects is asked for with the first page, and a walk which has read fewer in the end begins again,
-// and at last goes by offsets, each page beginning with the last object of the one before it.
+// That needs a service which orders keys as it compares them. One that orders texts as people do and compares them by their bytes, or the other way round,
+// leaves objects out that lie between. So a walk whose keys do not rise as their bytes do goes by offsets instead, each page beginning with the last object
+// of the one before it. Where they do rise, nothing was read twice, and the number of all objects, asked for with the first page, tells what was left
+// out: a walk which has read fewer in the end begins again, and at last goes by offsets, too.
 
 // place is where a walk through a set stands; it survives a restart of the hub.
 type place struct {
@@ -30,6 +32,8 @@ type place struct {
 	Link  string   `json:"l,omitempty"` // to the next page
 	// Shifts counts walks that were begun again, because the list moved or fewer objects were read than there were.
 	Shifts int `json:"s,omitempty"`
+	// Offsets: the walk goes by offsets, as its keys do not rise.
+	Offsets bool `json:"o,omitempty"`
 }
 
 // maxShifts is how often a walk begins again.
@@ -75,7 +79,7 @@ func both(a, b string) string {
 
 // mode is how pages are asked for.
 func (w *walk) mode() string {
-	if w.b.Paging == "key" && w.at.Shifts >= 2 {
+	if w.b.Paging == "key" && (w.at.Offsets || w.at.Shifts >= 2) {
 		return "skip"
 	}
 	return w.b.Paging
@@ -274,6 +278,10 @@ func (w *walk) goOn(p *page, link string) error {
 		if mode == "key" && w.at.Pages > 1 && w.repeats(p) {
 			return w.s.fail(fault.Invalid, w.op, "the service answers $filter with an object that it leaves out: it may not know the comparison of keys (set paging to skip)")
 		}
+		if mode == "key" && !w.rises(p) {
+			w.at.Offsets = true
+			return errShifted
+		}
 		w.at.Keys = last
 	}
 	if w.done && w.at.Pages > 1 && w.at.Total > w.at.Read {
@@ -290,6 +298,32 @@ func (w *walk) repeats(p *page) bool {
 	})
 }
 
+// rises reports whether the keys of a page rise as their bytes do, from the last one of the page before on. Of parts that are no texts nobody has two orders.
+func (w *walk) rises(p *page) bool {
+	before := w.at.Keys
+	for _, it := range p.items {
+		now, err := w.keysOf(it)
+		if err != nil || before != nil && !w.follows(before, now) {
+			return false
+		}
+		before = now
+	}
+	return true
+}
+
+func (w *walk) follows(before, now []string) bool {
+	for i, part := range w.keys {
+		switch {
+		case before[i] == now[i]:
+		case part.kind != stringType:
+			return true
+		default:
+			return before[i] < now[i] || slices.Compare(utf16.Encode([]rune(before[i])), utf16.Encode([]rune(now[i]))) < 0
+		}
+	}
+	return false
+}
+
 func (w *walk) keysOf(it item) ([]string, error) {
 	if it.bad != nil {
 		k, ok := w.b.peekKey(it.bad)
@@ -303,4 +337,4 @@ func (w *walk) keysOf(it item) ([]string, error) {
 }
 
 // anew begins the walk again.
-func (p *place) anew() place { return place{Shifts: p.Shifts + 1} }
+func (p *place) anew() place { return place{Shifts: p.Shifts + 1, Offsets: p.Offsets} }
