@@ -2,8 +2,8 @@ package odata
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -14,31 +14,45 @@ import (
 
 // deltaPlace is the cursor of polls by delta links.
 type deltaPlace struct {
-	V int `json:"v"`
-	// Link is where the next page, or the next delta, is; empty: the beginning.
-	Link string `json:"link,omitempty"`
-	// Delta: the pages are those of a delta, and not of the first reading of everything.
-	Delta bool `json:"delta,omitempty"`
+	// link is where the next page, or the next delta, is; empty: the beginning.
+	link string
+	// delta: the pages are those of a delta, and not of the first reading of everything.
+	delta bool
+}
+
+// readDelta reads a cursor; the empty one is the beginning.
+func readDelta(cursor string) (deltaPlace, bool) {
+	if cursor == "" {
+		return deltaPlace{}, true
+	}
+	doc, err := jsondoc.Parse([]byte(cursor), jsondoc.Limits{})
+	if err != nil || scalar(doc.Root().Get("v")) != "2" {
+		return deltaPlace{}, false
+	}
+	return deltaPlace{link: doc.Root().Get("link").Str(), delta: doc.Root().Get("delta").Bool()}, true
+}
+
+func (p deltaPlace) String() string {
+	b := append(jsondoc.AppendString([]byte(`{"v":2,"link":`), p.link), `,"delta":`...)
+	return string(append(strconv.AppendBool(b, p.delta), '}'))
 }
 
 // pollDelta reads one page of everything, or of what has changed since the last link.
 func (s *system) pollDelta(ctx context.Context, b *bound, r connector.PollRequest, op string) (connector.Page, error) {
-	at := deltaPlace{V: 2}
-	if r.Cursor != "" {
-		if err := json.Unmarshal([]byte(r.Cursor), &at); err != nil || at.V != 2 {
-			return connector.Page{}, s.fail(fault.Invalid, op, "the stored cursor is none of delta links: %s", shorten(r.Cursor, 60))
-		}
+	at, ok := readDelta(r.Cursor)
+	if !ok {
+		return connector.Page{}, s.fail(fault.Invalid, op, "the stored cursor is none of delta links: %s", shorten(r.Cursor, 60))
 	}
 	w := s.walk(b, "", op)
-	path, header := at.Link, http.Header{}
+	path, header := at.link, http.Header{}
 	if path == "" {
 		path = deltaStart(w)
 		header.Set("Prefer", "odata.track-changes")
 	}
 	resp, err := s.do(ctx, b.svc, b.m, httpclient.Request{Method: http.MethodGet, Path: b.svc.at(path), Header: header, Op: op, Judge: (&judge{s: s, reading: true}).answer})
-	if resp != nil && resp.Status == http.StatusGone && at.Link != "" { // the service has forgotten the place
+	if resp != nil && resp.Status == http.StatusGone && at.link != "" { // the service has forgotten the place
 		s.log.Warn("the service has forgotten the place of a delta link: everything is read again", "system", s.name, "object", b.name)
-		return connector.Page{Cursor: deltaPlace{V: 2}.String(), More: true}, nil
+		return connector.Page{Cursor: deltaPlace{}.String(), More: true}, nil
 	}
 	if err != nil {
 		return connector.Page{}, err
@@ -60,7 +74,7 @@ func (s *system) pollDelta(ctx context.Context, b *bound, r connector.PollReques
 		if bad, is := broken[i]; is {
 			it.bad = &bad
 		}
-		rec, held, err := s.deltaRecord(ctx, b, it, at.Delta, op)
+		rec, held, err := s.deltaRecord(ctx, b, it, at.delta, op)
 		if err != nil {
 			return connector.Page{}, err
 		}
@@ -71,11 +85,11 @@ func (s *system) pollDelta(ctx context.Context, b *bound, r connector.PollReques
 	link, delta := nextLink(root), deltaLink(root)
 	switch {
 	case link != "":
-		at.Link, err = w.linked(resp, link)
+		at.link, err = w.linked(resp, link)
 		out.More = true
 	case delta != "":
-		at.Link, err = w.linked(resp, delta)
-		at.Delta = true
+		at.link, err = w.linked(resp, delta)
+		at.delta = true
 	default:
 		return connector.Page{}, s.fail(fault.Invalid, op, "the service gives no delta link: set changed, and changes: stamp")
 	}
@@ -84,11 +98,6 @@ func (s *system) pollDelta(ctx context.Context, b *bound, r connector.PollReques
 	}
 	out.Cursor = at.String()
 	return out, nil
-}
-
-func (p deltaPlace) String() string {
-	b, _ := json.Marshal(p) // texts, numbers and booleans
-	return string(b)
 }
 
 // deltaStart asks for everything, and to be told of changes from now on.
