@@ -182,7 +182,7 @@ func (d *double) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.mu.Unlock()
 		if wrong {
 			w.Header().Set("X-Csrf-Token", "Required")
-			http.Error(w, "CSRF token validation failed", 403)
+			http.Error(w, "CSRF token validation failed", http.StatusForbidden)
 			return
 		}
 	}

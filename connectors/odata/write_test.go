@@ -208,7 +208,7 @@ func TestPassForWrites(t *testing.T) {
 	d.refuse = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "POST" {
 			w.Header().Set("X-Csrf-Token", "Required")
-			http.Error(w, "CSRF token validation failed", 403)
+			http.Error(w, "CSRF token validation failed", http.StatusForbidden)
 		}
 		return r.Method == "POST"
 	}
@@ -218,11 +218,11 @@ func TestPassForWrites(t *testing.T) {
 	d.refuse = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "POST" {
 			w.Header().Set("X-Csrf-Token", "Required")
-			http.Error(w, "CSRF token validation failed", 403)
+			http.Error(w, "CSRF token validation failed", http.StatusForbidden)
 			return true
 		}
 		if r.Header.Get("X-Csrf-Token") != "" {
-			http.Error(w, "closed", 503)
+			http.Error(w, "closed", http.StatusServiceUnavailable)
 		}
 		return r.Header.Get("X-Csrf-Token") != ""
 	}
@@ -232,10 +232,8 @@ func TestPassForWrites(t *testing.T) {
 }
 
 func TestCreateByKey(t *testing.T) {
-	d, s := shopOf(t, 4, "", "")
-	d.refuse = nil
 	for _, v := range []string{"create: upsert", "create: post"} {
-		d, s = shopOf(t, 4, "", v)
+		d, s := shopOf(t, 4, "", v)
 		id := s.create("order", "7f3e0000-0000-5000-8000-000000000001", `{"Order":"A/1","Code":"C-1"}`)
 		if id != "A/1" {
 			t.Errorf("%s: created as %q", v, id)
@@ -252,7 +250,7 @@ func TestCreateByKey(t *testing.T) {
 			}
 		}
 	}
-	_, s = shopOf(t, 4, "", "create: upsert")
+	_, s := shopOf(t, 4, "", "create: upsert")
 	if _, err := s.write(connector.Write{Object: "order", Action: connector.Create, Doc: []byte(`{"Code":"C-2"}`)}); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "whole key") {
 		t.Errorf("without a key: %v", err)
 	}
