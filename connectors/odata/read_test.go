@@ -83,6 +83,15 @@ func TestOrderOfPeople(t *testing.T) {
 		if slices.Sort(polled); !slices.Equal(polled, want) {
 			t.Errorf("V%d: polled %v", version, polled)
 		}
+		d.folds, d.people = false, true // the other way round
+		ids, err = s.list("order")
+		if slices.Sort(ids); err != nil || !slices.Equal(ids, want) {
+			t.Errorf("V%d, the other way round: listed %v, %v", version, ids, err)
+		}
+		polled = s.poll("order")
+		if slices.Sort(polled); !slices.Equal(polled, want) {
+			t.Errorf("V%d, the other way round: polled %v", version, polled)
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ type double struct {
 	host    string
 	stops   bool // a batch ends at its first failure, whatever is preferred
 	folds   bool // lists are in the order of people, and comparisons go by bytes
+	people  bool // the other way round
 	bare500 bool // a duplicate key is a bare 500
 
 	mu       sync.Mutex

@@ -108,7 +108,8 @@ func (d *double) shown(typ string, v any, h http.Header) any {
 		if d.version == 2 || strings.Contains(h.Get("Accept"), "IEEE754Compatible=true") {
 			return text
 		}
-		return json.Number(text)
+		rounded, _ := strconv.ParseFloat(text, 64)
+		return rounded
 	case d.version == 2 && (typ == "Date" || typ == "Instant"):
 		t, err := time.Parse(time.RFC3339Nano, text)
 		if err != nil {
@@ -194,7 +195,7 @@ func (d *double) list(w http.ResponseWriter, set string, all []row, query string
 	}
 	var out []row
 	for _, r := range all {
-		ok, err := matches(q.Get("$filter"), set, r, d.version)
+		ok, err := d.matches(q.Get("$filter"), set, r)
 		if err != nil {
 			d.fail(w, 400, "FILTER", err.Error())
 			return
@@ -271,11 +272,11 @@ func (d *double) list(w http.ResponseWriter, set string, all []row, query string
 var condition = regexp.MustCompile(`^\s*(\(|\)|and\b|or\b|(tolower\((\w+)\)|\w+) (eq|gt|ge|ne|lt|le) ((?:datetimeoffset|datetime|guid|time)?'(?:[^']|'')*'|[^\s()]+))`)
 
 // matches evaluates the $filter of a row.
-func matches(filter, set string, r row, version int) (bool, error) {
+func (d *double) matches(filter, set string, r row) (bool, error) {
 	if strings.TrimSpace(filter) == "" {
 		return true, nil
 	}
-	p := &filtering{rest: filter, set: set, r: r, version: version}
+	p := &filtering{rest: filter, set: set, r: r, version: d.version, people: d.people}
 	ok, err := p.or()
 	if err == nil && strings.TrimSpace(p.rest) != "" {
 		err = fmt.Errorf("what is %q?", p.rest)
@@ -287,6 +288,7 @@ type filtering struct {
 	rest, set string
 	r         row
 	version   int
+	people    bool
 }
 
 func (p *filtering) word(want string) bool {
@@ -351,6 +353,9 @@ func (p *filtering) term() (bool, error) {
 		has = strings.ToLower(has)
 	}
 	c := strings.Compare(has, want)
+	if p.people && c != 0 {
+		c = strings.Compare(strings.ToLower(has), strings.ToLower(want))
+	}
 	if typ := columns[p.set][i][1]; strings.HasPrefix(typ, "Int") || strings.HasPrefix(typ, "Decimal") {
 		a, _ := strconv.ParseFloat(has, 64)
 		b, _ := strconv.ParseFloat(want, 64)
