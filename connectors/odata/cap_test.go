@@ -115,7 +115,7 @@ objects:
   partner: {service: API_BUSINESS_PARTNER, set: A_BusinessPartner, external: BusinessPartnerIDByExtSystem, changed: LastChangeDateTime, items: {to_Address: {}}}
   product: {service: API_PRODUCT_SRV, set: A_Product, changed: LastChangeDateTime, deleted: IsMarkedForDeletion, items: {to_Description: {}}, create: ` + map[string]string{"2": "post", "4": "upsert"}[version] + `}
   delivery: {service: API_OUTBOUND_DELIVERY_SRV, set: A_OutbDeliveryHeader, changed: LastChangeDateTime, items: {to_DeliveryDocumentItem: {on-update: replace}}}
-  stock: {service: API_MATERIAL_STOCK_SRV, set: A_MatlStkInAcctMod, changed: LastChangeDateTime}
+  stock: {service: API_MATERIAL_STOCK_SRV, set: A_MatlStkInAcctMod, changed: LastChangeDateTime, create: ` + map[string]string{"2": "post", "4": "upsert"}[version] + `}
   invoice: {service: API_BILLING_DOCUMENT_SRV, set: A_BillingDocument, changed: LastChangeDateTime}
   order:
     service: API_SALES_ORDER_SRV

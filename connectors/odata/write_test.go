@@ -234,6 +234,7 @@ func TestPassForWrites(t *testing.T) {
 func TestCreateByKey(t *testing.T) {
 	for _, v := range []string{"create: upsert", "create: post"} {
 		d, s := shopOf(t, 4, "", v)
+		d.deaf = true
 		id := s.create("order", "7f3e0000-0000-5000-8000-000000000001", `{"Order":"A/1","Code":"C-1"}`)
 		if id != "A/1" {
 			t.Errorf("%s: created as %q", v, id)
