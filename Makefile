@@ -6,7 +6,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/waybill
 FOR         ?= 10m
 
-.PHONY: build demo test test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile faults soak fuzz clean
+.PHONY: build demo test test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile faults soak fuzz clean
 COUNT       ?= 10
 RUNS        ?= 3
 
@@ -18,6 +18,9 @@ demo: ## the whole hub with three sandbox systems and live traffic
 
 test: ## checks, then every test, with the real components that this machine can have
 	@./internal/test/run
+
+test-systems: ## connectors on the real systems that this machine can have (npm for SAP's runtime); the last line is the result
+	@GO="$(GO)" ./internal/test/systems/run
 
 test-repeat: ## every package COUNT=10 times in a random order, then RUNS=3 whole runs (0: none); the last line is the result
 	@GO="$(GO)" COUNT=$(COUNT) RUNS=$(RUNS) ./internal/test/repeat

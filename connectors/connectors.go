@@ -4,6 +4,7 @@ package connectors
 import (
 	"github.com/waybill-hub/waybill/connectors/file"
 	"github.com/waybill-hub/waybill/connectors/kafka"
+	"github.com/waybill-hub/waybill/connectors/odata"
 	"github.com/waybill-hub/waybill/connectors/rest"
 	"github.com/waybill-hub/waybill/connectors/sql"
 	"github.com/waybill-hub/waybill/connectors/webhook"
@@ -15,6 +16,7 @@ func All() []connector.Kind {
 	return []connector.Kind{
 		file.Kind{},
 		kafka.Kind{},
+		odata.Kind{},
 		rest.Kind{},
 		sql.Kind{},
 		webhook.Kind{},

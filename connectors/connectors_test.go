@@ -7,7 +7,47 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
+
+// odataExample is a system of SAP's, as docs/connectors.md shows it.
+const odataExample = `s4:
+  connector: odata
+  url: https://my300000.s4hana.example.com/sap/opu/odata/sap      # V2 here; V4 is found by itself
+  auth: {basic: {user: WAYBILL, password: "${env:S4_PASSWORD}"}}
+  parameters: {sap-client: "100"}
+  visible-after: 5s
+  limit: {concurrency: 8}
+  errors: {kinds: {V1/042: unavailable, M3/018: duplicate}}       # an order that a person has open; a product that is there
+  objects:
+    order:
+      service: API_SALES_ORDER_SRV
+      set: A_SalesOrder
+      external: PurchaseOrderByCustomer                           # 35 characters
+      external-form: compact                                      # 32
+      changed: LastChangeDateTime
+      items: {to_Item: {}}                                        # lines, changed one by one
+    stock:
+      service: API_MATERIAL_STOCK_SRV                             # a key of eleven parts
+      set: A_MatlStkInAcctMod
+`
+
+func TestExamples(t *testing.T) {
+	t.Setenv("S4_PASSWORD", "placeholder")
+	var p strictyaml.Problems
+	docs := strictyaml.Parse("docs/connectors.md", []byte(odataExample), &p)
+	node := docs[0].Get("s4")
+	r, err := connector.NewRegistry(All()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind, _ := r.Get(node.Get("connector").Text())
+	kind.Spec().Lint(node, &p)
+	kind.Check(connector.Settings{Name: "s4", Node: node}, &p)
+	if err := p.Err(); err != nil {
+		t.Error(err)
+	}
+}
 
 func TestAll(t *testing.T) {
 	r, err := connector.NewRegistry(All()...)
@@ -137,6 +177,12 @@ differs there (the id of a new row comes by AUTO_INCREMENT or from the mapping, 
   ended on the server as well (KILL), which the hub's user may do for its own connections; ` + "`max_statement_time`" + ` is the net below. A connection that is lost while it commits is an unknown outcome.
 - **Upsert** inserts, and where that meets the external id, updates: never another row that only has the same value in another unique column.
 
+## SAP, and other OData services
+
+What types, keys and lines look like is read from the service's own ` + "`$metadata`" + `. [odata.md](odata.md) says what the kind does, what it does not do, and
+where such services surprise.
+
+` + "```yaml\n" + odataExample + "```\n" + `
 `
 
 // TestDocumentation keeps docs/connectors.md what the code says.

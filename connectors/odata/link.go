@@ -1,0 +1,116 @@
+package odata
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+)
+
+// linked gives the path below the service, with its query, of a link in an answer. Services name themselves in links as they please (localhost, a machine
+// behind the gateway, http in place of https), so that the host says nothing: what is asked is always the system that url names, and nothing outside the
+// service. A relative link is one below the service, as V4 says of payloads whose context is there.
+func (w *walk) linked(resp *httpclient.Response, link string) (string, error) {
+	return w.s.linked(w.b, link, strings.TrimPrefix(resp.URL.EscapedPath(), w.s.base+suffix(w.b.svc.path != "", w.b.svc.path+"/")))
+}
+
+func (s *system) linked(b *bound, link, asked string) (string, error) {
+	u, err := url.Parse(link)
+	if err != nil && !strings.Contains(link, "://") {
+		u, err = url.Parse("./" + link) // a colon in a relative link, such as one in a key, looks like a scheme
+	}
+	if err != nil {
+		return "", fmt.Errorf("the link %q to the next page is no URL", s.client.Scrub(shorten(link, 100)))
+	}
+	query := suffix(u.RawQuery != "", "?"+strings.ReplaceAll(u.RawQuery, " ", "%20"))
+	root := s.base + suffix(b.svc.path != "", b.svc.path+"/")
+	to := u.EscapedPath()
+	switch {
+	case to == "" && query != "":
+		return asked + query, nil
+	case u.Host == "" && !strings.HasPrefix(to, "/"):
+		to = root + strings.TrimPrefix(to, "./")
+	}
+	if clean := path.Clean(to); strings.HasPrefix(to, root) && strings.HasPrefix(clean+"/", root) {
+		return strings.TrimPrefix(to, root) + query, nil
+	}
+	if strings.HasSuffix(to, "/"+asked) { // another path leads there from where the service stands
+		return asked + query, nil
+	}
+	return "", fmt.Errorf("the link to the next page leads out of the service: %q", s.client.Scrub(shorten(to, 100)))
+}
+
+// complete reads those lists of an object that the service has cut.
+func (s *system) complete(ctx context.Context, b *bound, it *item, op string) error {
+	if it.bad != nil || it.Kind() != jsondoc.Object {
+		return nil
+	}
+	for _, nav := range b.typ.navs {
+		v := it.Get(nav.name)
+		if !nav.many || v.Kind() == jsondoc.Missing || deferred(v) || !next(it.Value, nav.name, v) {
+			continue
+		}
+		list, err := s.wholeList(ctx, b, it, nav, op)
+		if err != nil {
+			return err
+		}
+		if it.lists == nil {
+			it.lists = map[string][]jsondoc.Value{}
+		}
+		it.lists[nav.name] = list
+	}
+	return nil
+}
+
+// wholeList reads a list of an object by way of the object, page by page.
+func (s *system) wholeList(ctx context.Context, b *bound, it *item, nav *navigation, op string) ([]jsondoc.Value, error) {
+	target := b.m.types[nav.target]
+	if target == nil || len(target.key) == 0 {
+		return nil, s.fail(fault.Invalid, op, "%s is cut, and its objects have no key to go on by", nav.name)
+	}
+	k, err := b.keyIn(it.Value)
+	if err != nil {
+		return nil, s.refuse(op, err)
+	}
+	predicate, err := k.predicate()
+	if err != nil {
+		return nil, s.refuse(op, err)
+	}
+	w := &walk{s: s, b: b, path: b.set.name + predicate + "/" + nav.name, op: op, size: b.Size, nested: true}
+	for _, name := range target.key {
+		w.keys = append(w.keys, target.property(name))
+	}
+	for shifts := 0; ; shifts++ {
+		list, err := w.all(ctx)
+		switch {
+		case !errors.Is(err, errShifted):
+			return list, err
+		case shifts == maxShifts:
+			return nil, s.fail(fault.Unavailable, op, "%s of %s: %s", nav.name, k.local(), err)
+		}
+		w.at, w.done = w.at.anew(), false
+	}
+}
+
+// all reads a whole list.
+func (w *walk) all(ctx context.Context) (list []jsondoc.Value, err error) {
+	for !w.done {
+		p, err := w.next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, it := range p.items {
+			if it.bad != nil {
+				return nil, w.s.fail(fault.Invalid, w.op, "an object of the list cannot be read: %s", it.bad.Err)
+			}
+			list = append(list, it.Value)
+		}
+	}
+	return list, nil
+}
