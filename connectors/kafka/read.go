@@ -307,39 +307,3 @@ func (r *round) more() bool {
 	}
 	return false
 }
-
-// Sample reads the oldest record that is there.
-func (s *system) Sample(ctx context.Context, object string) (connector.Sample, error) {
-	op := "sample " + object
-	o, err := s.object(op, object)
-	if err != nil {
-		return connector.Sample{}, err
-	}
-	info, err := s.look(ctx, op, o)
-	if err != nil {
-		return connector.Sample{}, err
-	}
-	for i, p := range info.Partitions {
-		for at := p.First; at < p.Last; {
-			got, err := s.cluster.ReadFrom(ctx, o.Topic, i, at, 1, leastFetch)
-			if err != nil {
-				return connector.Sample{}, s.classify(op, err)
-			}
-			for k := range got.Records {
-				got.Records[k].Partition = i
-				rec, err := s.record(ctx, o, info.ID, &got.Records[k])
-				if err != nil {
-					return connector.Sample{}, s.classify(op, err)
-				}
-				if !rec.Deleted {
-					return connector.Sample{Record: &rec}, nil
-				}
-			}
-			if got.Next == at {
-				break
-			}
-			at = got.Next
-		}
-	}
-	return connector.Sample{}, nil
-}

@@ -647,3 +647,15 @@ func TestSample(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// TestIDInto: the object's id goes into the document whatever keys are written in.
+func TestIDInto(t *testing.T) {
+	for format, key := range map[string]string{"text": "K-1", "json, path: id": `{"id":"K-1"}`, "none": "K-1"} {
+		o := cluster(t, brokerOnly(t), 1)
+		o.put(o.record(0, key, `{}`), o.record(0, "-", `{}`))
+		r := o.reader("key: {format: "+format+"}", "read: {into: {key: id}}")
+		if got := r.read(); len(got) != 2 || string(got[0].Doc) != `{"id":"K-1"}` || string(got[1].Doc) != `{}` {
+			t.Errorf("%s: %s", format, short(got))
+		}
+	}
+}

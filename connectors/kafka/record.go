@@ -43,7 +43,7 @@ func (s *system) record(ctx context.Context, o *object, topicID string, rec *eve
 	case rec.Value == nil:
 		out.Deleted = true
 	default:
-		if out.Doc, err = s.document(ctx, o, rec); err != nil {
+		if out.Doc, err = s.document(ctx, o, rec, out.Local); err != nil {
 			out.Doc = shown(o, rec.Value)
 		}
 	}
@@ -176,7 +176,7 @@ func (k *keySettings) member(key []byte) (string, error) {
 }
 
 // document makes the document of a record that has a value.
-func (s *system) document(ctx context.Context, o *object, rec *event.Record) ([]byte, error) {
+func (s *system) document(ctx context.Context, o *object, rec *event.Record, id string) ([]byte, error) {
 	if n := len(rec.Value); n > int(o.Read.MaxValue) {
 		return nil, fmt.Errorf("the value has %d bytes, and read.max-value is %s", n, strictyaml.Size(o.Read.MaxValue))
 	}
@@ -193,12 +193,12 @@ func (s *system) document(ctx context.Context, o *object, rec *event.Record) ([]
 	if err := doc.Reset(value, documentLimits); err != nil {
 		return nil, fmt.Errorf("the value is no JSON: %w", err)
 	}
-	return o.put(doc, value, rec)
+	return o.put(doc, value, rec, id)
 }
 
 // put puts into the document what the settings say of the record's head.
-func (o *object) put(doc *jsondoc.Doc, value []byte, rec *event.Record) ([]byte, error) {
-	extra, err := o.extras(rec)
+func (o *object) put(doc *jsondoc.Doc, value []byte, rec *event.Record, id string) ([]byte, error) {
+	extra, err := o.extras(rec, id)
 	if err != nil || len(extra) == 0 {
 		return value, err
 	}
@@ -219,7 +219,7 @@ type extra struct {
 	raw        []byte
 }
 
-func (o *object) extras(rec *event.Record) ([]extra, error) {
+func (o *object) extras(rec *event.Record, id string) ([]extra, error) {
 	var out []extra
 	for _, name := range slices.Sorted(maps.Keys(o.Read.Headers)) {
 		// Of a header that is there more than once the last one counts, as for Kafka's own clients.
@@ -238,11 +238,14 @@ func (o *object) extras(rec *event.Record) ([]extra, error) {
 		}
 	}
 	into := &o.Read.Into
-	if into.Key != "" && rec.Key != nil && !o.Key.registered() {
-		if !utf8.Valid(rec.Key) {
+	if o.Key.Format == keyNone {
+		id = string(rec.Key) // it is nobody's id, and may say something all the same
+	}
+	if into.Key != "" && rec.Key != nil {
+		if !utf8.ValidString(id) {
 			return nil, errors.New("the key is no text (UTF-8), and cannot be put into the document")
 		}
-		out = append(out, extra{"the key", into.Key, jsondoc.AppendString(nil, string(rec.Key))})
+		out = append(out, extra{"the key", into.Key, jsondoc.AppendString(nil, id)})
 	}
 	if into.Timestamp != "" && rec.Time.Unix() > 0 {
 		out = append(out, extra{"the timestamp", into.Timestamp, jsondoc.AppendString(nil, timestamp(rec))})

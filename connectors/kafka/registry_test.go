@@ -295,3 +295,23 @@ func TestNoRegistry(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestSampleOfASchema: what the registry says of what is written, for whoever checks mappings against it.
+func TestSampleOfASchema(t *testing.T) {
+	o, reg := cluster(t, brokerOnly(t), 1), newSchemas(t)
+	reg.register("orders", sr.Schema{Schema: avroOrder})
+	for lines, want := range map[string]string{
+		"write: {subject: orders, key: number}":                                 "[{number string false} {total decimal(20,2) false} {at null or timestamp-millis true}] []",
+		"write: {subject: orders, key: no, headers: {kind: meta.kind, at: at}}": "[{number string false} {total decimal(20,2) false} {at null or timestamp-millis true}] [no meta]",
+		"write: {subject: nobody}":                                              "[] []",
+	} {
+		got, err := reg.system(o, "format: avro", lines).Sample(t.Context(), "order")
+		if text := fmt.Sprint(got.Takes, got.Lacking); err != nil || text != want {
+			t.Errorf("%s: %s, %v, want %s", lines, text, err, want)
+		}
+	}
+	reg.down.Store(503)
+	if _, err := reg.system(o, "format: avro", "write: {subject: orders}").Sample(t.Context(), "order"); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("%v", err)
+	}
+}

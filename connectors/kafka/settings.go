@@ -3,12 +3,14 @@ package kafka
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/kafkaauth"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -50,7 +52,7 @@ type readSettings struct {
 }
 
 type intoSettings struct {
-	Key       string `yaml:"key" doc:"path of the key, as a text"`
+	Key       string `yaml:"key" doc:"path of the object's id, as the key gives it; of a key of format none, of its text"`
 	Timestamp string `yaml:"timestamp" doc:"path of the record's timestamp, RFC 3339 in UTC"`
 	Partition string `yaml:"partition" doc:"path of the partition's number"`
 	Offset    string `yaml:"offset" doc:"path of the offset"`
@@ -80,9 +82,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 	s.Decode(set, p)
 	for i, item := range s.Node.Get("brokers").Items() {
 		if i < len(set.Brokers) && !strings.Contains(item.Text(), "${") {
-			if _, _, err := net.SplitHostPort(set.Brokers[i]); err != nil {
-				p.AddHint(item.Pos(), "write host:port, for example kafka.example:9092", "brokers: %q is no address", set.Brokers[i])
-			}
+			address(item, set.Brokers[i], p)
 		}
 	}
 	if at := s.Node.Get("brokers"); at.Kind() == strictyaml.List && len(at.Items()) == 0 {
@@ -109,6 +109,20 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 	return set
 }
 
+// address complains of what is no host:port, and of one that the hub never connects to.
+func address(n strictyaml.Node, s string, p *strictyaml.Problems) {
+	host, port, err := net.SplitHostPort(s)
+	if number, perr := strconv.ParseUint(port, 10, 16); err != nil || host == "" || perr != nil || number == 0 {
+		p.AddHint(n.Pos(), "write host:port, for example kafka.example:9092", "brokers: %q is no address", s)
+		return
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if err := httpclient.Allowed(ip); err != nil {
+			p.Add(n.Pos(), "brokers: %s", err)
+		}
+	}
+}
+
 func (o *object) check(n strictyaml.Node, p *strictyaml.Problems) {
 	if at := n.Get("topic"); o.Topic != "" && !topicName(o.Topic) {
 		p.Add(at.Pos(), "topic: %q is none: Kafka takes letters, digits, '.', '_' and '-', 249 at most", o.Topic)
@@ -130,17 +144,19 @@ func (o *object) check(n strictyaml.Node, p *strictyaml.Problems) {
 			p.Add(at.Get(name).Pos(), "%s: write a size from 1KiB to 64MiB", name)
 		}
 	}
-	seen := map[string]string{}
+	var taken []into
 	once := func(node strictyaml.Node, what, to string) {
 		path(node, to, p)
-		for had, by := range seen {
-			if to != "" && (had == to || strings.HasPrefix(had, to+".") || strings.HasPrefix(to, had+".")) {
-				p.Add(node.Pos(), "%s: %s takes %q already", what, by, had)
-			}
+		if to == "" {
+			return
 		}
-		if to != "" {
-			seen[to] = what
+		i := slices.IndexFunc(taken, func(t into) bool {
+			return t.path == to || strings.HasPrefix(t.path, to+".") || strings.HasPrefix(to, t.path+".")
+		})
+		if i >= 0 {
+			p.Add(node.Pos(), "%s: %s takes %q already", what, taken[i].name, taken[i].path)
 		}
+		taken = append(taken, into{what, to})
 	}
 	for _, f := range at.Get("headers").Fields() {
 		once(f.Value, f.Key, r.Headers[f.Key])

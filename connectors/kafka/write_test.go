@@ -19,6 +19,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
@@ -320,5 +321,27 @@ func TestBrokersWords(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// TestLeadsNowhere: a cluster that names an address which no system may lead the hub to is not followed.
+func TestLeadsNowhere(t *testing.T) {
+	c, o := double(t, 1)
+	id := o.info().ID
+	sys := open(t, o.settings())
+	c.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		res := req.ResponseKind().(*kmsg.MetadataResponse)
+		b := kmsg.NewMetadataResponseBroker()
+		b.Host, b.Port = "169.254.169.254", 80
+		topic := kmsg.NewMetadataResponseTopic()
+		topic.Topic = &o.topic
+		topic.Partitions = append(topic.Partitions, kmsg.NewMetadataResponseTopicPartition())
+		res.Brokers, res.Topics = append(res.Brokers, b), append(res.Topics, topic)
+		return res, nil, true
+	})
+	_, err := sys.Poll(t.Context(), connector.PollRequest{Object: "order"})
+	if fault.KindOf(err) != fault.Unavailable || !errors.Is(err, httpclient.ErrAddress) {
+		t.Errorf("%v (topic %s)", err, id)
 	}
 }
