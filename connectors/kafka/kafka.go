@@ -79,13 +79,13 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	sys.publishers = map[string]*bus.Publisher{}
 	for _, o := range set.Objects {
 		if by := o.Write.Compression; sys.publishers[by] == nil {
-			sys.publishers[by] = c.Publisher(bus.PublisherConfig{RequestTimeout: set.Timeout, RetryFor: retryFor, Compression: by})
+			sys.publishers[by] = c.Publisher(bus.PublisherConfig{RequestTimeout: set.Timeout, RetryFor: retryFor, Compression: by, Idempotent: true})
 		}
 	}
 	return sys, nil
 }
 
-// retryFor is how long a write that was certainly not done is tried again here, while leaders move: beyond it the engine does.
+// retryFor is how long a write that was certainly not done, or is there once all the same, is tried again here, while leaders move: beyond it the engine does.
 const retryFor = 2 * time.Second
 
 type system struct {

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -38,6 +39,7 @@ type other struct {
 	t       testing.TB
 	addr    string
 	topic   string
+	timeout string // of the settings; empty: 5s
 	cluster *bus.Cluster
 	client  *kgo.Client
 }
@@ -153,7 +155,7 @@ func (o *other) info() bus.TopicInfo {
 // settings names the topic as object order; more are lines of the object's settings.
 func (o *other) settings(more ...string) connector.Settings {
 	o.t.Helper()
-	return parsed(o.t, fmt.Sprintf("connector: kafka\nbrokers: [%q]\ntimeout: 5s\nobjects:\n  order:\n    topic: %s\n    %s\n", o.addr, o.topic, strings.Join(more, "\n    ")))
+	return parsed(o.t, fmt.Sprintf("connector: kafka\nbrokers: [%q]\ntimeout: %s\nobjects:\n  order:\n    topic: %s\n    %s\n", o.addr, cmp.Or(o.timeout, "5s"), o.topic, strings.Join(more, "\n    ")))
 }
 
 func parsed(t testing.TB, yaml string) connector.Settings {

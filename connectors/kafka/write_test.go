@@ -204,11 +204,48 @@ func lose(c *kfake.Cluster, take func()) {
 	})
 }
 
+// unsigned lets the broker give nobody a producer's id, as clusters of before 3.0 do without the right to IDEMPOTENT_WRITE.
+func unsigned(c *kfake.Cluster) {
+	c.ControlKey(int16(kmsg.InitProducerID), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		res := req.ResponseKind().(*kmsg.InitProducerIDResponse)
+		res.ErrorCode = kerr.ClusterAuthorizationFailed.Code
+		return res, nil, true
+	})
+}
+
+// TestCutOff: a write that was taken and not answered is sent again by itself, and is there once.
+func TestCutOff(t *testing.T) {
+	c, o := double(t, 1)
+	sys := open(t, o.settings())
+	for n := range 5 {
+		arrived := make(chan error, 1)
+		c.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+			go func() { // the same bytes, as if they had been under way all the time
+				_, err := o.client.Broker(0).Request(context.Background(), req)
+				arrived <- err
+			}()
+			return nil, errors.New("cut off"), true
+		})
+		if _, err := sys.Write(t.Context(), changed(connector.Update, fmt.Sprintf("K-%d", n), `{}`, fmt.Sprint(n))); err != nil {
+			t.Fatalf("write %d: %v", n, err)
+		}
+		if err := <-arrived; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := o.written(); n != 5 {
+		t.Errorf("%d records, want 5", n)
+	}
+}
+
 // TestRecall: a write whose answer was lost is looked for before it is made again, and is there once.
 func TestRecall(t *testing.T) {
 	for name, applied := range map[string]bool{"it was taken": true, "it was not": false} {
 		t.Run(name, func(t *testing.T) {
 			c, o := double(t, 2)
+			unsigned(c)
+			o.client = o.connect(kgo.DisableIdempotentWrite())
 			s := o.settings("write: {key: number}")
 			sys := open(t, s)
 			clock := lifecycle.NewManual(time.Now())
@@ -303,6 +340,7 @@ func TestBrokersWords(t *testing.T) {
 	} {
 		t.Run(c.err.Message, func(t *testing.T) {
 			fake, o := double(t, 1)
+			o.timeout = "200ms"
 			sys := open(t, o.settings())
 			fake.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 				fake.KeepControl()

@@ -75,7 +75,9 @@ type pubPartition struct {
 	spans   []span
 	encoder batchWriter
 	buf     []byte // the write request
+	batch   int    // where its batch begins
 	memory  *[]byte
+	signer  identity
 }
 
 func (q *pubPartition) enqueue(k *chunk) {
@@ -169,7 +171,7 @@ func (q *pubPartition) write(spans []span) {
 	}
 	var base int64
 	if err == nil {
-		base, err = q.attempt()
+		base, err = q.attempt(n)
 	}
 	if errors.Is(err, kafka.MessageSizeTooLarge) { // somebody has made the topic take less: what comes next is cut to that
 		_ = q.p.c.LearnLimits(q.p.ctx, q.w.topic)
@@ -182,7 +184,9 @@ func (q *pubPartition) write(spans []span) {
 	}
 	for _, s := range spans {
 		q.settle(s, base, err)
-		base += int64(s.to - s.from)
+		if base >= 0 {
+			base += int64(s.to - s.from)
+		}
 	}
 }
 
@@ -192,7 +196,7 @@ func (q *pubPartition) encode(spans []span) ([]span, int, error) {
 	q.reading.Lock()
 	defer q.reading.Unlock()
 	q.buf = q.w.begin(q.buf[:0], q.p.cfg.RequestTimeout)
-	batch := len(q.buf)
+	q.batch = len(q.buf)
 	q.encoder.begin(q.buf, time.Now())
 	n, out := 0, spans[:0]
 	for _, s := range spans {
@@ -210,7 +214,7 @@ func (q *pubPartition) encode(spans []span) ([]span, int, error) {
 	}
 	var err error
 	q.buf, err = q.encoder.end(q.p.compression)
-	q.w.end(q.buf, batch)
+	q.w.end(q.buf, q.batch)
 	return out, n, fault.Wrap(fault.Invalid, "encode", err)
 }
 
@@ -242,7 +246,10 @@ func (q *pubPartition) settle(s span, base int64, err error) {
 	if err == nil {
 		s.k.call.settle(len(idx), func(sent []event.Sent) {
 			for i, at := range idx {
-				sent[at].Offset = base + int64(i)
+				sent[at].Offset = base
+				if base >= 0 {
+					sent[at].Offset = base + int64(i)
+				}
 			}
 		})
 		return
@@ -253,11 +260,15 @@ func (q *pubPartition) settle(s span, base int64, err error) {
 	})
 }
 
-// attempt writes the encoded batch, again and again while it was certainly not written and may be soon.
-func (q *pubPartition) attempt() (base int64, err error) {
+// attempt writes the encoded batch of n records, again and again while it was certainly not written, or would be there once all the same, and may be soon.
+func (q *pubPartition) attempt(n int) (base int64, err error) {
 	until := time.Now().Add(q.p.cfg.RetryFor)
+	if q.p.cfg.Idempotent {
+		until = until.Add(q.p.cfg.RequestTimeout) // also one that was not answered in time is sent again
+	}
+	t := try{d: &q.signer, n: n}
 	_ = lifecycle.Retry(q.p.ctx, lifecycle.Real(), lifecycle.Backoff{Min: 20 * time.Millisecond, Max: time.Second}, func() error {
-		base, err = q.w.produce(q.p.ctx, q.buf, q.p.cfg.RequestTimeout)
+		base, err = q.once(&t)
 		switch {
 		case err == nil || fault.KindOf(err) == fault.Invalid: // the broker takes records, or says what is wrong with this one
 			q.ill.heal()
@@ -266,12 +277,36 @@ func (q *pubPartition) attempt() (base int64, err error) {
 		}
 		return err
 	}, func(err error, wait time.Duration) error {
-		if !passing(err) || time.Now().Add(wait).After(until) {
+		if !passing(err) && !t.again(err) || time.Now().Add(wait).After(until) {
 			return err
 		}
 		return nil
 	})
+	if t.doubt && err != nil {
+		q.signer.bump()
+	}
 	return base, err // of the last try, also where the publisher was closed: whether it was written is for that to say
+}
+
+// once makes one try.
+func (q *pubPartition) once(t *try) (base int64, err error) {
+	if q.p.cfg.Idempotent {
+		if err := q.p.c.identify(q.p.ctx, t.d); err != nil {
+			return 0, err
+		}
+	}
+	if !t.d.known {
+		return q.w.produce(q.p.ctx, q.buf, q.p.cfg.RequestTimeout)
+	}
+	if !t.signed {
+		t.d.sign(q.buf[q.batch:])
+		t.signed = true
+	}
+	base, err = q.w.produce(q.p.ctx, q.buf, q.p.cfg.RequestTimeout)
+	if err = t.answered(err); err == nil && t.twice {
+		base = -1 // where, the broker does not know any more
+	}
+	return base, err
 }
 
 // pause waits; false when ctx ended first.

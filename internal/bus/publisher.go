@@ -36,6 +36,9 @@ type PublisherConfig struct {
 	RetryFor time.Duration
 	// Compression is "none" (default), "gzip", "snappy", "lz4" or "zstd".
 	Compression string
+	// Idempotent: batches are signed, so that one of which nobody knows what became is sent again, until RetryFor, and is there once. What nobody knows of
+	// after that is refused by the broker as soon as something later was written.
+	Idempotent bool
 }
 
 // Publisher writes records with all acknowledgements, those of one key in order. It is safe for concurrent use, and many
