@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -195,6 +196,37 @@ func TestServiceThatIgnores(t *testing.T) {
 	}
 	if _, err := s.sys.Find(t.Context(), connector.Lookup{Object: "order", External: "7f3e0000-0000-5000-8000-000000000001"}); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("find: %v", err)
+	}
+}
+
+// TestServiceThatShowsEverything: what a service shows although it has not changed since is not handed out again.
+func TestServiceThatShowsEverything(t *testing.T) {
+	d, s := shopOf(t, 4, "", "")
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	setClock(s.sys, func() time.Time { return now })
+	for n := range 5 {
+		d.outside(n, 1, now.Add(-time.Duration(n)*time.Hour))
+	}
+	ignored := regexp.MustCompile(`Changed%20ge%20.*?Z`)
+	d.refuse = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/Orders") {
+			return false
+		}
+		d.call(w, "GET", "Orders", ignored.ReplaceAllString(r.URL.RawQuery, "Rev%20ge%200"), r.Header, nil)
+		return true
+	}
+	cursor, read := "", 0
+	for range 12 {
+		p, err := s.sys.Poll(t.Context(), connector.PollRequest{Object: "order", Cursor: cursor, Overlap: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if read, cursor = read+len(p.Records), p.Cursor; !p.More {
+			now = now.Add(time.Minute)
+		}
+	}
+	if read != 5 {
+		t.Errorf("%d records for 5 objects", read)
 	}
 }
 
