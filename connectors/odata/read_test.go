@@ -194,6 +194,20 @@ func TestServiceThatIgnores(t *testing.T) {
 	if _, err := s.list("order"); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "set paging to skip") {
 		t.Errorf("list: %v", err)
 	}
+	few, look := shopOf(t, 4, "", "")
+	few.outside(1, 1, time.Now())
+	few.refuse = func(w http.ResponseWriter, r *http.Request) bool {
+		is := strings.HasSuffix(r.URL.Path, "/Orders")
+		if is {
+			few.call(w, "GET", "Orders", "$count=true", r.Header, nil)
+		}
+		return is
+	}
+	for _, l := range []connector.Lookup{{External: "7f3e0000-0000-5000-8000-000000000001"}, {Natural: map[string]string{"Code": "another"}}} {
+		if l.Object = "order"; len(look.find(l)) != 0 {
+			t.Errorf("%+v finds what it does not ask for", l)
+		}
+	}
 	if _, err := s.sys.Find(t.Context(), connector.Lookup{Object: "order", External: "7f3e0000-0000-5000-8000-000000000001"}); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("find: %v", err)
 	}
