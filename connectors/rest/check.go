@@ -93,6 +93,9 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	template(n.Get("get"), "path", o.Get.Path, []string{"id"}, p)
 	template(n.Get("list"), "path", o.List.Path, nil, p)
 	template(n.Get("find"), "path", o.Find.Path, nil, p)
+	if o.List.IDs != nil && o.List.IDs.Path != "" {
+		template(n.Get("list").Get("ids"), "path", o.List.IDs.Path, nil, p)
+	}
 	template(n.Get("create"), "path", o.Create.Path, nil, p)
 	template(n.Get("update"), "path", o.Update.Path, []string{"id"}, p)
 	template(n.Get("delete"), "path", o.Delete.Path, []string{"id"}, p)

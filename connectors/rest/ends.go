@@ -73,6 +73,9 @@ func (w *walk) count(p *page, rows int) error {
 		if pg.Style == "key" && rows > 1 {
 			return w.fail("what follows %s is the same page again: does the service know %s, and is the list in the order of paging.after?", w.at.ID, pg.Parameter)
 		}
+		if w.ignored(p, rows) {
+			return w.fail("page %d holds what page %d does, and the service says that more follow: does it know the parameter %s? Nobody can say what else there is", pg.First+w.at.N, pg.First+w.at.N-1, pg.Parameter)
+		}
 		w.done, p.items = true, nil
 		return nil
 	}
@@ -158,6 +161,25 @@ func (w *walk) span() int {
 // again reports whether a page is the one before it: the service shows its last page for every number beyond, or does not know the parameter.
 func (w *walk) again(p *page) bool {
 	return w.at.N > 0 && w.name(p.items[0]) == w.at.First && w.name(p.items[len(p.items)-1]) == w.at.Last
+}
+
+// ignored reports whether a page that is the one before it shows that the service does not know the parameter: it says itself that more follow. A number
+// may count objects that the caller may not see, so that it says nothing behind a page that is not full.
+func (w *walk) ignored(p *page, rows int) bool {
+	pg := &w.o.List.Paging
+	if pg.Style != "page" || w.at.Past {
+		return false
+	}
+	if more, said := w.flag(p); said {
+		return more
+	}
+	if pg.SizeParameter != "" && rows < w.size {
+		return false
+	}
+	if n := w.number(p, pg.Pages, pg.PagesHeader); n >= 0 {
+		return w.at.N < n
+	}
+	return w.at.Read < w.number(p, pg.Total, pg.TotalHeader)
 }
 
 // follows reports whether more pages follow a page, and whether the service itself said so.

@@ -242,6 +242,44 @@ func TestOffsetThatIsIgnored(t *testing.T) {
 	}
 }
 
+// TestPageNumberThatIsIgnored: a service that gives its first page for every number is told from one that has no more, where it says itself that more follow.
+func TestPageNumberThatIsIgnored(t *testing.T) {
+	for _, tc := range []struct {
+		name, paging, head string
+		fails              bool
+	}{
+		{"a total", "total: n", `"n":9,`, true},
+		{"a number of pages", "pages: n", `"n":3,`, true},
+		{"more", "more: m", `"m":true,`, true},
+		{"last", "last: m", `"m":false,`, true},
+		{"a total, and a page as long as was asked for", "total: n, size-parameter: limit, size: 3", `"n":9,`, true},
+		{"a total of what may not all be seen", "total: n, size-parameter: limit, size: 50", `"n":9,`, false},
+		{"a total that is right", "total: n", `"n":3,`, false},
+		{"no word of it", "size: 3", "", false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			sys := lister(t, "{list: {items: data, paging: {style: page, "+tc.paging+"}}}", func(*http.Request) (http.Header, string) {
+				return nil, "{" + tc.head + `"data":` + rows(1, 3) + "}"
+			})
+			n, err := 0, error(nil)
+			for r, lerr := range sys.List(t.Context(), "item", time.Time{}) {
+				if err = lerr; lerr == nil && r.Local != "" {
+					n++
+				}
+			}
+			_, perr := pollTo(t, sys)
+			for what, err := range map[string]error{"listed": err, "polled": perr} {
+				if (err != nil) != tc.fails || tc.fails && !strings.Contains(err.Error(), "does it know the parameter page?") {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			if n != 3 {
+				t.Errorf("%d objects", n)
+			}
+		})
+	}
+}
+
 // TestKeyThatIsIgnored: a service that does not know the condition would be asked for ever, or read to its first page alone.
 func TestKeyThatIsIgnored(t *testing.T) {
 	sys := lister(t, `{list: {paging: {style: key, parameter: filter, after: "id gt {id}"}}}`, func(*http.Request) (http.Header, string) { return nil, rows(1, 7) })

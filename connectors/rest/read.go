@@ -1,10 +1,12 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"iter"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -262,18 +264,63 @@ func (s *system) List(ctx context.Context, object string, since time.Time) iter.
 			since := cs.format(since.Add(-o.resolution()), o.zone)
 			q = append(q, httpclient.Param{Name: cs.Parameter, Value: expandSince(cs.Template, since)})
 		}
-		l := listing{s: s, o: o, q: q, op: "list " + o.name, given: map[[sha256.Size]byte]bool{}}
-		for shifts := 0; ; shifts++ {
-			switch err := l.walk(ctx, yield); {
-			case err == nil:
-				return
-			case !errors.Is(err, errShifted) && !errors.Is(err, errPlaceLost):
-				yield(connector.Record{}, err)
-				return
-			case shifts == maxShifts:
-				yield(connector.Record{}, s.fail(fault.Unavailable, l.op, "the list moved while it was read, %d times: nobody can say that nothing was left out", shifts+1))
-				return
-			}
+		s.all(ctx, &listing{s: s, o: o, q: q, op: "list " + o.name}, yield)
+	}
+}
+
+var _ connector.IDLister = (*system)(nil)
+
+// ListsIDs reports whether the settings say how to list ids alone.
+func (s *system) ListsIDs(object string) bool {
+	o, err := s.object(object)
+	return err == nil && o.List.IDs != nil
+}
+
+// ListIDs lists as List does, and the ids alone are asked for.
+func (s *system) ListIDs(ctx context.Context, object string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		o, err := s.object(object)
+		if err != nil {
+			yield("", err)
+			return
+		}
+		ids := o.idsAlone()
+		s.all(ctx, &listing{s: s, o: ids, q: ids.fixed(), op: "list the ids of " + o.name}, func(r connector.Record, err error) bool {
+			return yield(r.Local, err)
+		})
+	}
+}
+
+// idsAlone is the object type as its ids are listed.
+func (o *object) idsAlone() *object {
+	out, set := *o, o.List.IDs
+	if set == nil {
+		return o
+	}
+	out.ID, out.List.Path, out.List.Items = cmp.Or(set.ID, o.ID), cmp.Or(set.Path, o.List.Path), cmp.Or(set.Items, o.List.Items)
+	out.List.Parameters = maps.Clone(o.List.Parameters)
+	for name, value := range set.Parameters {
+		if out.List.Parameters == nil {
+			out.List.Parameters = map[string]string{}
+		}
+		out.List.Parameters[name] = value
+	}
+	return &out
+}
+
+// all gives everything of a listing.
+func (s *system) all(ctx context.Context, l *listing, yield func(connector.Record, error) bool) {
+	l.given = map[[sha256.Size]byte]bool{}
+	for shifts := 0; ; shifts++ {
+		switch err := l.walk(ctx, yield); {
+		case err == nil:
+			return
+		case !errors.Is(err, errShifted) && !errors.Is(err, errPlaceLost):
+			yield(connector.Record{}, err)
+			return
+		case shifts == maxShifts:
+			yield(connector.Record{}, s.fail(fault.Unavailable, l.op, "the list moved while it was read, %d times: nobody can say that nothing was left out", shifts+1))
+			return
 		}
 	}
 }

@@ -62,7 +62,7 @@ find: {external: {externalId: "{external}"}, natural: {code: "{code}"}}
 `
 
 func list(paging, more string) string {
-	return common + fmt.Sprintf(`list: {items: items, paging: {style: %s}, changed-since: {parameter: since, format: rfc3339-ms}%s}`, paging, more)
+	return common + fmt.Sprintf(`list: {items: items, ids: {parameters: {fields: id}}, paging: {style: %s}, changed-since: {parameter: since, format: rfc3339-ms}%s}`, paging, more)
 }
 
 func setClock(sys connector.System, now func() time.Time) {

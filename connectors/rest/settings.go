@@ -70,7 +70,15 @@ type listSettings struct {
 	Paging       pagingSettings    `yaml:"paging" doc:"how the list is divided"`
 	ChangedSince sinceSettings     `yaml:"changed-since" doc:"how to ask for changes only; without it a poll reads the whole list and compares"`
 	Order        string            `yaml:"order" enum:"changed" doc:"changed: the list is in rising order of version; a walk then never depends on page numbers"`
+	IDs          *idsSettings      `yaml:"ids" doc:"how the ids alone are listed, where that costs less than whole objects: a reconciliation that keeps an index sees by them what is gone"`
 	Conditional  bool              `yaml:"conditional" doc:"polls send If-None-Match with the last ETag"`
+}
+
+type idsSettings struct {
+	Path       string            `yaml:"path" doc:"default: the list's path"`
+	Items      string            `yaml:"items" doc:"default: the list's items"`
+	ID         string            `yaml:"id" doc:"path of the id inside an element; default: the object's id"`
+	Parameters map[string]string `yaml:"parameters" doc:"query parameters, beside those of every list or in their place; such as fields: id"`
 }
 
 type pagingSettings struct {

@@ -23,6 +23,8 @@ type Comparing interface {
 	RunByID(ctx context.Context, id int64) (*state.Comparison, error)
 	// Differences gives a page by number, as the store does.
 	Differences(ctx context.Context, f state.DifferenceFilter) ([]state.Difference, error)
+	// NoRepair says why nothing that runs of a name find is repaired; empty: it can be.
+	NoRepair(kind, name string) string
 	// CancelRun asks for the end of a run; state.ErrBusy where it is over.
 	CancelRun(ctx context.Context, id int64, who, note string) (*state.Comparison, error)
 	// Forget takes away what a rule remembers of an object, by its id in its system.
@@ -203,7 +205,9 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	answer(w, http.StatusOK, RunView(run))
+	v := RunView(run)
+	v.NoRepair = s.hub.NoRepair(run.Kind, run.Name)
+	answer(w, http.StatusOK, v)
 }
 
 func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request, who string) {

@@ -20,6 +20,9 @@ type Reload struct {
 	Plan    Plan    `json:"plan"`
 	Flows   Changes `json:"flows"`
 	Systems Changes `json:"systems"`
+	// Reconciliations and Rules also change where what they are read through does: a mapping, a system.
+	Reconciliations Changes `json:"reconciliations"`
+	Rules           Changes `json:"rules"`
 	// Warnings tell what did not go as it should; the new plan runs all the same.
 	Warnings []string `json:"warnings,omitempty"`
 }

@@ -110,6 +110,8 @@ type Run struct {
 	Summary  *state.CompareSummary  `json:"summary,omitempty"`
 	Drift    int64                  `json:"drift"`
 	Left     int64                  `json:"left"`
+	// NoRepair says why the hub repairs nothing of what it has found, as the files are now; one run that is asked for has it.
+	NoRepair string `json:"no_repair,omitempty"`
 }
 
 // RunView is a run as the API tells of it.

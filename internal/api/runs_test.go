@@ -60,6 +60,9 @@ func (s *stub) RunByID(_ context.Context, id int64) (*state.Comparison, error) {
 	}
 	return &state.Comparison{ID: id, Name: "a/b \"c", State: state.RunDrift, Summary: state.CompareSummary{Different: 3, Repaired: 1}}, s.err
 }
+func (s *stub) NoRepair(_, name string) string {
+	return map[string]string{"a/b \"c": "it says not how"}[name]
+}
 func (s *stub) Differences(_ context.Context, f state.DifferenceFilter) ([]state.Difference, error) {
 	var out []state.Difference
 	for n := f.After + 1; n <= 3 && len(out) < f.Limit; n++ {
@@ -93,6 +96,16 @@ func (s *stub) RepairRun(_ context.Context, id int64, q RepairRequest, who strin
 		return nil, &Invalid{Detail: "there is nothing to repair"}
 	}
 	return &state.Comparison{ID: 8, State: state.RunWanted, Who: who, Options: q.Options(id)}, s.err
+}
+
+// A run that is asked for says why it is not repaired.
+func TestNoRepair(t *testing.T) {
+	if w := call(server(&stub{}), "GET", "/api/v1/runs/7", "", nil); w.Code != 200 || strings.Contains(w.Body.String(), "no_repair") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := call(server(&stub{}), "GET", "/api/v1/runs/6", "", nil); w.Code != 200 || !strings.Contains(w.Body.String(), `"no_repair": "it says not how"`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
 }
 
 // A report says what it is; one that breaks off ends the connection, so that nobody takes half of it for the whole.

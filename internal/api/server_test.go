@@ -854,7 +854,7 @@ func TestOpenAPISchemas(t *testing.T) {
 		return names
 	}
 	for _, v := range []any{Access{}, Certificate{}, Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Rule{}, Standing{}, TrendPoint{}, Run{}, Runs{}, RunRequest{}, RepairRequest{}, Differences{},
-		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.Difference{}, state.DifferentField{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
+		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
 		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])

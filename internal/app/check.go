@@ -17,6 +17,9 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/intake"
+	"github.com/waybill-hub/waybill/internal/privacy"
+	"github.com/waybill-hub/waybill/internal/reconcile"
+	"github.com/waybill-hub/waybill/internal/reconcile/rules"
 	"github.com/waybill-hub/waybill/internal/store"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -39,6 +42,25 @@ func Check(ctx context.Context, plan *config.Plan, o CheckOptions, p *strictyaml
 	c.listen("hooks", plan.Hub.Hooks.Listen)
 	c.certificate("http", plan.Hub.HTTP.TLS)
 	c.certificate("hooks", plan.Hub.Hooks.TLS)
+	c.personal()
+}
+
+// personal notes where the results of runs will show no values: personal data is marked, and of some documents nobody knows what of them is.
+func (c *checker) personal() {
+	if !privacy.Of(c.plan).Marks() {
+		return
+	}
+	const hint = "leave map out, so that the mapping of the flow that reads them counts, or write through; ids and keys are shown all the same"
+	for _, r := range c.plan.Reconciliations {
+		if why := reconcile.MaskedWhole(r, c.plan); why != "" {
+			c.p.Note(r.Pos, hint, "schemas mark personal data (x-pii), and %s: nobody knows what of them is personal, and in what a run keeps every value of a document is ***", why)
+		}
+	}
+	for _, r := range c.plan.Rules {
+		if lists := rules.MaskedWhole(r, c.plan); len(lists) > 0 {
+			c.p.Note(r.Pos, hint, "schemas mark personal data (x-pii), and no flow reads %s as the rule does: nobody knows what of them is personal, and in what a run keeps every value of theirs is ***", strings.Join(lists, ", "))
+		}
+	}
 }
 
 type checker struct {

@@ -22,6 +22,7 @@ type compared struct {
 	schedule *config.Schedule // nil: it runs only when asked
 	keep     time.Duration
 	repair   *config.Repair // nil: nothing is repaired
+	totals   bool           // totals alone are compared
 	atMost   config.AtMost  // of a rule: so many violations are no alarm
 }
 
@@ -32,7 +33,7 @@ func comparedOf(plan *config.Plan, kind string) []compared {
 	}
 	var out []compared
 	for _, r := range plan.Reconciliations {
-		out = append(out, compared{kind: kind, name: r.Name, about: r.About, entity: r.Entity, systems: []string{r.Left.System, r.Right.System}, schedule: r.Schedule, keep: r.Keep, repair: r.Repair})
+		out = append(out, compared{kind: kind, name: r.Name, about: r.About, entity: r.Entity, systems: []string{r.Left.System, r.Right.System}, schedule: r.Schedule, keep: r.Keep, repair: r.Repair, totals: r.Compare == nil})
 	}
 	return out
 }
@@ -73,7 +74,22 @@ func (c *compared) noRepair() string {
 	if c.kind == state.RunRule {
 		return fmt.Sprintf("rule %s finds what does not hold, and repairs nothing: mend it in the system that is wrong", c.name)
 	}
-	return fmt.Sprintf("reconciliation %s does not say how to repair: write repair with from and by into it", c.name)
+	if c.totals {
+		return fmt.Sprintf("reconciliation %s compares totals alone, which say of no object that it is to be repaired: one that compares objects finds those that differ", c.name)
+	}
+	return fmt.Sprintf("reconciliation %s does not say how to repair: write repair with from and by into it, as repair: {from: %s, by: FLOW}, or correct what differs where it is wrong", c.name, config.FromLeft)
+}
+
+// NoRepair says why nothing that runs of a name find is repaired; empty: it can be.
+func (h *Hub) NoRepair(kind, name string) string {
+	c, err := h.compared(kind, name)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("the files name no %s %s any more", kind, name)
+	case c.repair == nil:
+		return c.noRepair()
+	}
+	return ""
 }
 
 // want stores the wish.

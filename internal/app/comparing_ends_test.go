@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,8 +102,8 @@ func TestReloadDuringARun(t *testing.T) {
 	drifted(t, hub, east)
 	run := settles(t, hub)
 	p.edit("flows/orders.reconcile.yaml", patient, brisk)
-	if _, err := hub.Reload(t.Context(), "bob"); err != nil {
-		t.Fatal(err)
+	if r, err := hub.Reload(t.Context(), "bob"); err != nil || !slices.Equal(r.Reconciliations.Changed, []string{"orders"}) || len(r.Flows.Changed) > 0 {
+		t.Fatalf("%+v %v", r, err)
 	}
 	onceMore(t, hub, run.ID)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/reconcile"
 	"github.com/waybill-hub/waybill/internal/spill"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/store"
 )
 
 const (
@@ -202,12 +203,41 @@ func (h *Hub) compare(ctx context.Context, sink *compareSink, run *state.Compari
 		}
 		asked.Base = from.Summary.Compared
 	}
-	r, err := reconcile.New(h.compareConfig(now), rec, asked, sink)
+	c := h.compareConfig(now)
+	c.Listed = listedStore{h.store, sink.held, rec.Name}
+	r, err := reconcile.New(c, rec, asked, sink)
 	if err != nil {
 		return err
 	}
 	run.State, run.Summary, run.Detail, err = r.Do(ctx)
 	return err
+}
+
+// listedStore keeps what a reconciliation has read of its sides under the lease of its run.
+type listedStore struct {
+	store *store.Store
+	held  *lease.Held
+	name  string
+}
+
+func (s listedStore) OpenListing(ctx context.Context, side string, until time.Time) (state.Listing, error) {
+	return s.store.OpenListing(ctx, s.held.Lease(), s.name, side, until)
+}
+
+func (s listedStore) ListedObjects(ctx context.Context, side, after string, limit int) ([]state.ListedObject, error) {
+	return s.store.ListedObjects(ctx, s.name, side, after, limit)
+}
+
+func (s listedStore) ListedIDs(ctx context.Context, side, after string, limit int) ([]string, error) {
+	return s.store.ListedIDs(ctx, s.name, side, after, limit)
+}
+
+func (s listedStore) KeepListed(ctx context.Context, side string, l state.Listing, rows []state.ListedObject, gone []string) error {
+	return s.store.KeepListed(ctx, s.held.Lease(), s.name, side, l, rows, gone)
+}
+
+func (s listedStore) DropListed(ctx context.Context, side string, before int64) (int64, error) {
+	return s.store.DropListed(ctx, s.held.Lease(), s.name, side, before)
 }
 
 func (h *Hub) compareConfig(now *current) reconcile.Config {

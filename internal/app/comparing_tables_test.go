@@ -77,3 +77,62 @@ func TestDoubledRowsOfTables(t *testing.T) {
 		t.Errorf("%s %s %+v\ngot  %v\nwant %v", run.State, run.Detail, run, got, want)
 	}
 }
+
+// TestOneRowOfTables: one row of two tables is found by the column by which they are paired, whatever ids it has in them.
+func TestOneRowOfTables(t *testing.T) {
+	p, west, east := twoTables(t, " PRIMARY KEY", 30)
+	for i, db := range []*sql.DB{west, east} {
+		p.edit("configs/waybill.yaml", []string{"west", "east"}[i]+".db\"\n    objects:\n      product: {table: items, id: code,", []string{"west", "east"}[i]+".db\"\n    objects:\n      product: {table: items, id: seq,")
+		execSQL(t, db, "ALTER TABLE items ADD COLUMN seq INTEGER")
+		execSQL(t, db, fmt.Sprintf("UPDATE items SET seq = CAST(code AS INTEGER) + %d", 100*(i+1)))
+	}
+	p.edit("configs/waybill.yaml", "columns: {code: text, name", "columns: {seq: integer, code: text, name")
+	p.edit("configs/waybill.yaml", "columns: {code: text, name", "columns: {seq: integer, code: text, name")
+	execSQL(t, west, "UPDATE items SET name = 'other' WHERE code = '00011'")
+	execSQL(t, east, "DELETE FROM items WHERE code = '00012'")
+	hub := p.start(io.Discard)
+	for key, want := range map[string]map[string]string{
+		"00007": {},
+		"00011": {"00011": "different 111/211 name"},
+		"111":   {"00011": "different 111/211 name"}, // an id
+		"00012": {"00012": "missing-right 112/ "},
+	} {
+		run, diffs := ran(t, hub, "items", state.CompareOptions{Key: key})
+		got := described(diffs)
+		if !maps.Equal(got, want) || run.Summary.Compared != 1 || run.State == state.RunFailed || (run.State == state.RunAgreed) != (len(want) == 0) {
+			t.Errorf("%s: %s %s %+v %v", key, run.State, run.Detail, run.Summary, got)
+		}
+	}
+	if run, _ := ran(t, hub, "items", state.CompareOptions{Key: "99999"}); run.State != state.RunFailed || run.Detail != "neither west nor east holds product 99999, and the hub has seen none" {
+		t.Errorf("%s %s", run.State, run.Detail)
+	}
+}
+
+// TestEmptyTables: two tables without a row agree, and the run, the status and the list say that nothing was compared; where the hub knows objects there, it fails.
+func TestEmptyTables(t *testing.T) {
+	p, west, east := twoTables(t, " PRIMARY KEY", 1)
+	execSQL(t, west, "DELETE FROM items")
+	execSQL(t, east, "DELETE FROM items")
+	hub := p.start(io.Discard)
+	const nothing = "both sides are empty, and the hub knows no such object in either system: nothing was compared"
+	run, _ := ran(t, hub, "items", state.CompareOptions{})
+	if run.State != state.RunAgreed || run.Detail != nothing {
+		t.Errorf("%s %s", run.State, run.Detail)
+	}
+	st, err := hub.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range st.Reconciliations {
+		if r := &st.Reconciliations[i]; r.Name == "items" && (r.State != "agreed" || r.Why != nothing) || st.Failing() {
+			t.Errorf("%+v", r)
+		}
+	}
+	links := []state.Link{{Entity: "product", IDs: []state.LocalID{{System: "west", Local: "00001"}, {System: "east", Local: "00001"}}}}
+	if done, err := hub.store.Link(t.Context(), links, false, "ann"); err != nil || done[0].Status != state.LinkMade {
+		t.Fatal(done, err)
+	}
+	if run, _ := ran(t, hub, "items", state.CompareOptions{}); run.State != state.RunFailed || !strings.Contains(run.Detail, "and the hub knows 1 there") {
+		t.Errorf("%s %s", run.State, run.Detail)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,13 @@ reconciliation: only-looked-at
 entity: order
 left: {system: crm}
 right: {system: erp}
+---
+reconciliation: only-totals
+entity: order
+left: {system: crm}
+right: {system: erp}
+compare: none
+totals: [{count: true}]
 `
 
 // compareWorld is a hub with reconciliations that another hub works: the test itself, under the lease.
@@ -119,6 +127,11 @@ func TestWantedRuns(t *testing.T) {
 	}
 	_, err := w.hub.Want(ctx, state.RunReconciliation, "only-looked-at", api.RunRequest{Repair: true}, "ann")
 	w.invalid(err, "reconciliation only-looked-at does not say how to repair")
+	for name, want := range map[string]string{"orders": "", "only-looked-at": "as repair: {from: left, by: FLOW}", "only-totals": "totals alone", "odrers": "the files name no reconciliation odrers any more"} {
+		if got := w.hub.NoRepair(state.RunReconciliation, name); !strings.Contains(got, want) || (got == "") != (want == "") {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
 	_, err = w.hub.Want(ctx, state.RunReconciliation, "orders", api.RunRequest{Since: time.Now().Add(time.Hour)}, "ann")
 	w.invalid(err, "has not been yet")
 	if st, r := w.stands(); r.State != api.StateNeverRun || st.Failing() || r.Left != "crm" || r.Right != "erp" || r.LastRun != nil {
@@ -157,7 +170,7 @@ func TestWantedRuns(t *testing.T) {
 		t.Errorf("failed since: %+v", r)
 	}
 	list, err := w.hub.Reconciliations(ctx)
-	if err != nil || len(list) != 2 || len(list[1].Trend) != 2 || list[1].Trend[0].Drift != 7 || list[1].Trend[1].State != "failed" {
+	if err != nil || len(list) != 3 || len(list[2].Trend) != 2 || list[2].Trend[0].Drift != 7 || list[2].Trend[1].State != "failed" {
 		t.Errorf("%+v, %v", list, err)
 	}
 }
@@ -228,8 +241,8 @@ func TestCancelledRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.p.remove("flows/orders.reconcile.yaml")
-	if _, err := w.hub.Reload(ctx, "ann"); err != nil {
-		t.Fatal(err)
+	if r, err := w.hub.Reload(ctx, "ann"); err != nil || !slices.Equal(r.Reconciliations.Removed, []string{"only-looked-at", "only-totals", "orders"}) || r.Reconciliations.Unchanged != 0 {
+		t.Fatalf("%+v %v", r, err)
 	}
 	if st, r := w.stands(); r != nil || len(st.Reconciliations) != 0 || w.metrics("waybill_reconciliation_") != "" {
 		t.Errorf("gone, and shown: %+v, %s", r, w.metrics("waybill_reconciliation_"))

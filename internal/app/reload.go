@@ -30,10 +30,12 @@ type change struct {
 	plan    *config.Plan
 	flows   config.Difference
 	systems config.Difference
-	opened  map[string]*system // of the new plan: added or changed ones
-	all     map[string]*system // of the new plan
-	runners []*running         // of added and changed flows
-	intake  *intake.Change
+	// reconciliations and rules hold nothing open: what differs is told.
+	reconciliations, rules config.Difference
+	opened                 map[string]*system // of the new plan: added or changed ones
+	all                    map[string]*system // of the new plan
+	runners                []*running         // of added and changed flows
+	intake                 *intake.Change
 }
 
 // Reload loads all files again and changes over to what differs in them. Flows of which nothing differs go on untouched. Files with
@@ -78,15 +80,15 @@ func (h *Hub) reload(ctx context.Context, who string) (*api.Reload, error) {
 		return nil, h.orStopping(err)
 	}
 	now := &current{plan: c.plan, loaded: h.clock.Now(), systems: c.all}
-	detail := fmt.Sprintf("flows: %s; systems: %s", summary(&c.flows), summary(&c.systems))
+	detail := fmt.Sprintf("flows: %s; systems: %s; reconciliations: %s; rules: %s", summary(&c.flows), summary(&c.systems), summary(&c.reconciliations), summary(&c.rules))
 	err = h.store.WriteAudit(ctx, state.Audit{Who: who, Action: "reload", Object: "plan/" + shortHash(c.plan), Detail: detail})
 	if err != nil {
 		return nil, h.orStopping(errors.Join(err, closeSystems(c.opened)))
 	}
 	failpoint.Hit(failpoint.ReloadAudited)
-	h.log.Info("reloading", "by", who, "plan", shortHash(c.plan), "flows", summary(&c.flows), "systems", summary(&c.systems))
+	h.log.Info("reloading", "by", who, "plan", shortHash(c.plan), "flows", summary(&c.flows), "systems", summary(&c.systems), "reconciliations", summary(&c.reconciliations), "rules", summary(&c.rules))
 	// From here on it is gone through with, whether whoever asked still listens or not.
-	out := &api.Reload{Plan: planView(now), Flows: changesView(&c.flows), Systems: changesView(&c.systems)}
+	out := &api.Reload{Plan: planView(now), Flows: changesView(&c.flows), Systems: changesView(&c.systems), Reconciliations: changesView(&c.reconciliations), Rules: changesView(&c.rules)}
 	warnings, err := h.changeOver(context.WithoutCancel(ctx), c, now)
 	if err != nil {
 		return nil, err
@@ -117,7 +119,7 @@ func (h *Hub) prepare(ctx context.Context) (_ *change, err error) {
 	if settings := old.RestartFor(plan); len(settings) > 0 {
 		return nil, &api.NeedsRestart{Settings: settings}
 	}
-	c := &change{plan: plan, flows: old.FlowsTo(plan), systems: old.SystemsTo(plan), opened: map[string]*system{}, all: map[string]*system{}}
+	c := &change{plan: plan, flows: old.FlowsTo(plan), systems: old.SystemsTo(plan), reconciliations: old.ReconciliationsTo(plan), rules: old.RulesTo(plan), opened: map[string]*system{}, all: map[string]*system{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, closeSystems(c.opened))

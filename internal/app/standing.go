@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -113,6 +114,9 @@ func (h *Hub) stand(v *api.Standing, c *compared, seen *runsSeen) state.LastComp
 			v.Oldest, f.Oldest = &told.Summary.Oldest, told.Summary.Oldest
 		}
 		f.Run, f.Left, f.NotCompared = told.ID, v.Drift, told.Summary.NotCompared
+		if told.Summary.Compared == 0 {
+			f.Nothing = cmp.Or(told.Detail, "there was nothing to look at")
+		}
 		if c.kind == state.RunRule && v.Drift <= int64(c.atMost.Of(int(v.Compared))) {
 			f.Left = 0 // reported, and no alarm
 		}

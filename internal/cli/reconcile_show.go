@@ -146,6 +146,9 @@ func (k *comparing) showSummary(run *api.Run) error {
 	if run.Detail != "" {
 		fmt.Fprintln(e.out, cell(run.Detail))
 	}
+	for i := range s.Files {
+		fmt.Fprintln(e.out, cell(s.Files[i].String()))
+	}
 	rows := [][]string{{}}
 	kinds := [][]string{{"KIND", "COUNT"}}
 	for _, c := range []struct {
@@ -318,14 +321,39 @@ func chosen(o *state.CompareOptions) (text string) {
 	if text == "" {
 		text = " --all"
 	}
-	return text + deletes(o)
+	return text + deletesFlag(o)
 }
 
-func deletes(o *state.CompareOptions) string {
+func deletesFlag(o *state.CompareOptions) string {
 	if o.Deletes {
 		return " --deletes"
 	}
 	return ""
+}
+
+// repairAdvice names the repair that can be made of what a run has left, or says what is missing.
+func (k *comparing) repairAdvice(run *api.Run) string {
+	s, from := run.Summary, run.Options.From
+	if from == 0 {
+		from = run.ID
+	}
+	open, deletes := s.Repairable-s.Repaired, s.Deletable
+	if run.Options.Deletes { // asked for, as the rest was
+		open, deletes = open+deletes, 0
+	}
+	switch {
+	case run.NoRepair != "":
+		return run.NoRepair
+	case open > 0 && run.Options.DryRun:
+		return fmt.Sprintf("`waybill %s repair %d%s` sends it", k.verb, from, chosen(&run.Options))
+	case open > 0:
+		return fmt.Sprintf("`waybill %s repair %d --all%s --dry-run` shows what a repair would send", k.verb, run.ID, deletesFlag(&run.Options))
+	case deletes > 0:
+		return fmt.Sprintf("a repair would only delete: `waybill %s repair %d --all --deletes --dry-run` shows what", k.verb, run.ID)
+	case s.Drift() == int64(len(s.Totals)):
+		return "totals say of no object that it is to be repaired: look which objects of the group they are"
+	}
+	return "no repair is known for what is left: REPAIR says why; correct it where it is wrong"
 }
 
 // advise says what to do next.
@@ -338,17 +366,10 @@ func (k *comparing) advise(run *api.Run) {
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	switch state.RunState(run.State) {
 	case state.RunHeld:
-		add("more differ than are repaired without a person: look at them, then `waybill %s repair %d --all%s --at-most %d`", k.verb, run.ID, deletes(&run.Options), max(run.Left, 1))
+		add("more differ than are repaired without a person: look at them, then `waybill %s repair %d --all%s --at-most %d`", k.verb, run.ID, deletesFlag(&run.Options), max(run.Left, 1))
 	case state.RunDrift:
-		switch from := run.Options.From; {
-		case run.Left == 0 || !k.both():
-		case run.Options.DryRun:
-			if from == 0 {
-				from = run.ID
-			}
-			add("`waybill %s repair %d%s` sends it", k.verb, from, chosen(&run.Options))
-		default:
-			add("`waybill %s repair %d --all --dry-run` shows what a repair would send", k.verb, run.ID)
+		if run.Left > 0 && k.both() {
+			add("%s", k.repairAdvice(run))
 		}
 	case state.RunFailed:
 		add("it says nothing of the systems: `waybill status` may tell more")

@@ -105,9 +105,10 @@ var runStart = time.Date(2026, 11, 30, 2, 0, 0, 0, time.UTC)
 
 // ended is a run that has found something of everything.
 func ended(as state.RunState) state.Comparison {
-	return state.Comparison{State: as, Started: runStart, Finished: runStart.Add(12 * time.Second), Summary: state.CompareSummary{Compared: 2_000_000, Equal: 1_999_996, MissingRight: 1, Different: 2, NotCompared: 1,
+	return state.Comparison{State: as, Started: runStart, Finished: runStart.Add(12 * time.Second), Summary: state.CompareSummary{Compared: 2_000_000, Equal: 1_999_996, MissingRight: 1, Different: 2, NotCompared: 1, Repairable: 3,
 		Reasons: map[string]int64{"edited-right": 2, "never-arrived": 1}, Explained: map[string]int64{"parked": 1}, Fields: map[string]int64{"credit_limit": 2}, Money: map[string]string{"EUR": "10.10", "CNY": "3"},
-		Oldest: runStart, Totals: []state.TotalLine{{Total: "open_amount", Group: []string{"EUR", "2026-11"}, Left: "100.10", Right: "90"}}}}
+		Oldest: runStart, Totals: []state.TotalLine{{Total: "open_amount", Group: []string{"EUR", "2026-11"}, Left: "100.10", Right: "90"}},
+		Files: []state.ComparedFile{{Side: "right", System: "bank", Name: "st\x1b.csv", ID: "9f86", Size: 12, Modified: runStart}}}}
 }
 
 func foundDifferences() []state.Difference {
@@ -131,7 +132,7 @@ func TestReconcile(t *testing.T) {
 	for _, want := range []string{"customers: drift (run 7, 2,000,000 compared in 12s)\n", "equal          1,999,996\n", "missing right  1\n", "REASON OF DRIFT  COUNT\nedited-right     2\nnever-arrived    1\n",
 		"EXPLAINED: NO DRIFT  COUNT\nparked               1\n", "credit_limit  2\n", "open_amount  EUR 2026-11  100.10  90\n", "money affected: 3 CNY, 10.10 EUR\n", "the oldest drift was first seen at ",
 		"C-1", "credit_limit: 100.10 ≠ 90.00 (+1)", "write credit_limit to erp\n", `C-2\u001b[31m`, "failed: 422\n", "there are more: waybill reconcile show 7 --after 2\n",
-		"next: `waybill reconcile repair 7 --all --dry-run` shows what a repair would send\n", "`waybill parked list`", "--kind not-compared`", "the report is in " + file} {
+		"the right side is the file st\\u001b.csv of bank, modified 2026-11-30T02:00:00Z, 12 bytes, id 9f86\n", "next: `waybill reconcile repair 7 --all --dry-run` shows what a repair would send\n", "`waybill parked list`", "--kind not-compared`", "the report is in " + file} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in:\n%s", want, out)
 		}
@@ -398,5 +399,35 @@ func TestProgressBar(t *testing.T) {
 	}
 	if w.Len() > 0 || plain.String() != "customers: reading\ncustomers: settling\n" {
 		t.Errorf("without a terminal: %q %q", w.String(), plain.String())
+	}
+}
+
+// TestRepairAdvice: what can be repaired is offered, with what it takes, and nothing else.
+func TestRepairAdvice(t *testing.T) {
+	k := &comparing{kind: state.RunReconciliation, verb: "reconcile"}
+	total := []state.TotalLine{{Total: "count"}}
+	for name, c := range map[string]struct {
+		sum  state.CompareSummary
+		o    state.CompareOptions
+		no   string
+		want string
+	}{
+		"some":                    {sum: state.CompareSummary{Different: 3, Doubled: 1, Repairable: 2}, want: "`waybill reconcile repair 7 --all --dry-run` shows what a repair would send"},
+		"no repair in the file":   {sum: state.CompareSummary{Different: 3}, no: "write repair into it", want: "write repair into it"},
+		"totals alone":            {sum: state.CompareSummary{Totals: total}, want: "totals say of no object"},
+		"totals beside others":    {sum: state.CompareSummary{Different: 1, Repairable: 1, Totals: total}, want: "--all --dry-run`"},
+		"doubles":                 {sum: state.CompareSummary{Doubled: 2}, want: "REPAIR says why"},
+		"deletions":               {sum: state.CompareSummary{MissingLeft: 2, Deletable: 2}, want: "`waybill reconcile repair 7 --all --deletes --dry-run` shows what"},
+		"the rest of a repair":    {sum: state.CompareSummary{Different: 3, Repairable: 2, Repaired: 2}, o: state.CompareOptions{Repair: true}, want: "REPAIR says why"},
+		"what failed of a repair": {sum: state.CompareSummary{Different: 3, Repairable: 2, Repaired: 1, Deletable: 1}, o: state.CompareOptions{Repair: true, Deletes: true}, want: "repair 7 --all --deletes --dry-run`"},
+		"a dry run":               {sum: state.CompareSummary{Different: 3, Repairable: 2}, o: state.CompareOptions{From: 6, Repair: true, DryRun: true, Numbers: []int{2, 3}}, want: "`waybill reconcile repair 6 2 3` sends it"},
+		"a dry run of deletions":  {sum: state.CompareSummary{MissingLeft: 1, Deletable: 1}, o: state.CompareOptions{Repair: true, DryRun: true, Deletes: true}, want: "`waybill reconcile repair 7 --all --deletes` sends it"},
+		"a dry run of nothing":    {sum: state.CompareSummary{Doubled: 1}, o: state.CompareOptions{Repair: true, DryRun: true}, want: "REPAIR says why"},
+	} {
+		run := api.RunView(&state.Comparison{ID: 7, State: state.RunDrift, Options: c.o, Summary: c.sum})
+		run.NoRepair = c.no
+		if got := k.repairAdvice(run); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
 	}
 }

@@ -46,9 +46,10 @@ func (e *env) reloadCommand() *cobra.Command {
 func (e *env) showReload(r *api.Reload) error {
 	fmt.Fprintf(e.out, "the hub runs plan %s, loaded %s\n", r.Plan.Hash, r.Plan.LoadedAt.Local().Format(time.DateTime))
 	for _, part := range []struct {
-		what string
-		c    *api.Changes
-	}{{"flows", &r.Flows}, {"systems", &r.Systems}} {
+		what   string
+		c      *api.Changes
+		always bool
+	}{{"flows", &r.Flows, true}, {"systems", &r.Systems, true}, {"reconciliations", &r.Reconciliations, false}, {"rules", &r.Rules, false}} {
 		list := func(word string, names []string) {
 			if len(names) > 0 {
 				fmt.Fprintf(e.out, "%s %s: %s\n", part.what, word, strings.Join(names, ", "))
@@ -57,7 +58,9 @@ func (e *env) showReload(r *api.Reload) error {
 		list("added", part.c.Added)
 		list("changed", part.c.Changed)
 		list("removed", part.c.Removed)
-		fmt.Fprintf(e.out, "%s unchanged: %d\n", part.what, part.c.Unchanged)
+		if c := part.c; c.Unchanged > 0 || len(c.Added)+len(c.Changed)+len(c.Removed) > 0 || part.always {
+			fmt.Fprintf(e.out, "%s unchanged: %d\n", part.what, c.Unchanged)
+		}
 	}
 	for _, w := range r.Warnings {
 		fmt.Fprintln(e.err, "warning:", w)

@@ -164,3 +164,16 @@ func (r *Rules) Key(path string, v jsondoc.Value) string {
 	}
 	return r.rule(path).key(v)
 }
+
+// KeyOf is the way in which Key takes a field's values for one: Fold, UUID, Number, Folded, Time or, by every other rule and without one, Exact.
+func (r *Rules) KeyOf(path string) How {
+	if r == nil {
+		return Exact
+	}
+	switch rule := r.rule(path); {
+	case rule == nil:
+	case rule.How == Fold, rule.How == UUID, rule.How == Number, rule.How == Folded, rule.How == Time:
+		return rule.How
+	}
+	return Exact
+}

@@ -371,6 +371,8 @@ type Reconciliation struct {
 	// Keep is how long runs are kept.
 	Keep   time.Duration
 	Repair *Repair
+	// Sum is a hash of the definition and of what both sides are read through.
+	Sum string
 }
 
 // Match says how objects of two systems are paired: by the cross-reference, or by the values of fields of the compared document.
@@ -407,7 +409,13 @@ type Side struct {
 	ID *mapping.Expr
 	// Files: the side is the newest file of a drop.
 	Files bool
+	// Index keeps what the system holds from run to run; nil: everything is listed each time.
+	Index *Index
 }
+
+// Index says how what a system holds is kept: everything is read anew when the last whole reading is older than Whole, and changes are looked for from
+// Overlap before the last one on.
+type Index struct{ Whole, Overlap time.Duration }
 
 // RepairFrom says which side is right.
 type RepairFrom string

@@ -80,6 +80,7 @@ func (l *loader) side(d *sideDocument, raw sideFile, entity string) {
 	if d.side.Files = can.Files && !can.List; !d.side.Files {
 		l.able(s, n, "cannot list everything it holds", func(a abilities) bool { return a.List })
 	}
+	l.index(d, raw.Index, s)
 	if s != nil {
 		l.reader(d, raw, entity)
 	} else {
@@ -87,11 +88,32 @@ func (l *loader) side(d *sideDocument, raw sideFile, entity string) {
 	}
 }
 
+// index reads how what a side holds is kept.
+func (l *loader) index(d *sideDocument, raw *indexFile, s *System) {
+	n := d.node.Get("index")
+	switch {
+	case raw == nil:
+		return
+	case d.side.Files:
+		l.p.AddHint(n.Pos(), "remove it", "index: a file is read whole")
+		return
+	}
+	l.able(s, n, "cannot be polled, so that nothing says what has changed", func(a abilities) bool { return a.Poll })
+	l.positive(n, "whole")
+	if raw.Overlap < 0 {
+		l.p.AddHint(n.Get("overlap").Pos(), "write for example 10m", "overlap: it is looked back, and not ahead")
+	}
+	d.side.Index = &Index{Whole: raw.Whole, Overlap: raw.Overlap}
+}
+
 // reader finds the flow that reads the side's objects, and the mapping to the compared document.
 func (l *loader) reader(d *sideDocument, raw sideFile, entity string) {
 	n, side := d.node, d.side
 	var flows []*Flow
-	if n.Has("flow") {
+	direct := l.direct(d, raw, entity)
+	if direct != nil {
+		flows, d.raw, d.then = []*Flow{direct}, false, true
+	} else if n.Has("flow") {
 		flows = l.named(n.Get("flow"), raw.System, entity)
 	} else {
 		for _, f := range l.plan.Inbound(raw.System, entity) {
@@ -119,12 +141,12 @@ func (l *loader) reader(d *sideDocument, raw sideFile, entity string) {
 		for _, f := range flows {
 			names = append(names, f.Name)
 		}
-		l.p.AddHint(n.Pos(), "name one of them as flow, or a mapping as map", "%s: several flows read the entity %q from %q, each in its own way: %s", n.Key(), entity, raw.System, strings.Join(names, ", "))
+		l.p.AddHint(n.Pos(), "name one of them as flow, one that writes to the other side as through, or a mapping as map", "%s: several flows read the entity %q from %q, each in its own way: %s", n.Key(), entity, raw.System, strings.Join(names, ", "))
 	}
 	if side.Map != nil {
 		d.in, d.out = side.Map.From(), side.Map.To()
 	}
-	if n.Has("through") {
+	if n.Has("through") && direct == nil {
 		l.through(d, entity)
 	}
 }
@@ -138,6 +160,8 @@ func (l *loader) through(d *sideDocument, entity string) {
 	f := l.plan.Flow(n.Text())
 	switch {
 	case f == nil:
+	case f.To.System != "" && f.Entity == entity && f.Map == nil:
+		l.p.AddHint(n.Pos(), "remove it, or name a mapping to what the other side holds as map", "through: the flow %q has no mapping: it writes documents as they are", f.Name)
 	case f.To.System == "" || f.Entity != entity || f.Map == nil:
 		l.p.AddHint(n.Pos(), "name the flow that writes to the other side", "through: the flow %q does not map the entity %q for a system", f.Name, entity)
 	case d.out != nil && f.Map.From() != nil && d.out.Name() != f.Map.From().Name():
@@ -212,13 +236,19 @@ func (l *loader) compared(left, right *sideDocument) *schema.Schema {
 	if right.node.Has("map") {
 		at = right.node.Get("map").Pos()
 	}
-	l.p.AddHint(at, "both sides must be mapped to one schema", "the left side is mapped to %s, the right side to %s", left.out.Name(), right.out.Name())
+	hint := "both sides must be mapped to one schema"
+	for _, s := range [][2]*sideDocument{{left, right}, {right, left}} {
+		if f := l.straight(s[0], s[1]); f != nil {
+			hint = "write through: " + f.Name + " on the " + s[0].node.Key() + " side, without map: what it writes is compared with what the other system holds as it is"
+		}
+	}
+	l.p.AddHint(at, hint, "the left side is mapped to %s, the right side to %s", left.out.Name(), right.out.Name())
 	return nil
 }
 
 // unmapped notes that a side's documents are compared as they are, beside mapped ones.
 func (l *loader) unmapped(d, other *sideDocument) {
-	if d.side.System != "" && !d.read && !d.node.Has("map") && other.side.Map != nil && !other.then {
+	if d.side.System != "" && !d.read && !d.node.Has("map") && other.side.Map != nil && !other.then && l.straight(other, d) == nil {
 		l.p.Note(d.node.Pos(), "name a mapping to "+other.out.Name()+" as map, unless the documents are like that",
 			"%s: the documents of %q are compared as they are, since no flow reads this entity from there", d.node.Key(), d.side.System)
 	}

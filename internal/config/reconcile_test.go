@@ -75,6 +75,12 @@ entity: invoice
 from: {system: twin, poll: {object: b, every: 1m, overlap: 1m}}
 map: to-invoice
 to: {topic: invoices}
+---
+flow: desk-to-till
+entity: invoice
+from: {system: desk, poll: {every: 1m, overlap: 1m}}
+map: to-invoice
+to: {system: till}
 `
 
 // loadInvoices loads a reconciliation beside the flows.
@@ -90,7 +96,7 @@ func loadNamed(t testing.TB, name, text string) (*Plan, *strictyaml.Problems) {
 	}
 	maps := strings.Join([]string{mapping("to-invoice", "raw", "invoice"), mapping("to-invoice-too", "raw", "invoice"), mapping("from-invoice", "invoice", "raw"), mapping("to-other", "raw", "other")}, "---\n")
 	schemas := fstest.MapFS{"invoice.json": {Data: []byte(invoiceSchema)}, "raw.json": {Data: []byte(invoiceSchema)}, "other.json": {Data: []byte(invoiceSchema)}}
-	conf := "systems: {erp: {connector: shelf}, wms: {connector: shelf}, shop: {connector: shelf}, twin: {connector: shelf}, bare: {connector: shelf}, bank: {connector: drop}}\n"
+	conf := "systems: {erp: {connector: shelf}, wms: {connector: shelf}, shop: {connector: shelf}, twin: {connector: shelf}, bare: {connector: shelf}, desk: {connector: shelf}, till: {connector: shelf}, bank: {connector: drop}}\n"
 	return Load(EmbeddedPaths(fstest.MapFS{"waybill.yaml": {Data: []byte(conf)}}, fstest.MapFS{"f.yaml": {Data: []byte("reconciliation: " + name + "\nentity: invoice\n" + text)}, "flows.yaml": {Data: []byte(theFlows)}},
 		fstest.MapFS{"m.yaml": {Data: []byte(maps)}}, schemas), Options{Kinds: map[string]connector.Kind{"shelf": shelfKind{}, "drop": dropKind{}}})
 }
@@ -118,10 +124,14 @@ func TestReconciliationProblems(t *testing.T) {
 		"all of it":          {text: erpAndWMS + "about: x\nschedule: {cron: 0 2 * * *, timezone: Asia/Shanghai, catch-up: true, jitter: 10m}\nmatch: [no, cur]\ncompare: {no: exact, ship.city: fold}\nmoney: {amount: open, currency: cur}\nsettle: 0s\nkeep: 7d\n"},
 		"a jitter of days":   {text: erpAndWMS + "schedule: {cron: 0 2 * * *, jitter: 25h}\n", want: []string{"!flows/f.yaml:5:37: jitter: a run that begins up to 25h later is another day's"}},
 		"kept for no time":   {text: erpAndWMS + "keep: 0s\n", want: []string{"!flows/f.yaml:5:7: keep: the time is zero"}},
+		"an index":           {text: "left: {system: erp, index: {}}\nright: {system: wms, map: to-invoice, index: {whole: 30d, overlap: 0s}}\n"},
+		"an index of files":  {text: "left: {system: erp}\nright: {system: bank, map: to-invoice, id: source.no, index: {}}\n", want: []string{"!flows/f.yaml:4:62: index: a file is read whole (remove it)"}},
+		"never whole":        {text: "left: {system: erp, index: {whole: 0s}}\nright: {system: wms, map: to-invoice}\n", want: []string{"!flows/f.yaml:3:36: whole: the time is zero"}},
+		"looking ahead":      {text: "left: {system: erp, index: {overlap: -1m}}\nright: {system: wms, map: to-invoice}\n", want: []string{"!flows/f.yaml:3:38: overlap:"}},
 		"an unknown system":  {text: "left: {system: epr, map: to-invoise}\nright: {system: wms, map: to-invoice}\n", want: []string{`!flows/f.yaml:3:16: unknown system "epr"`, `!flows/f.yaml:3:26: unknown mapping "to-invoise" (did you mean "to-invoice"?)`}},
 		"an unknown flow":    {text: "left: {system: erp, flow: form-erp}\nright: {system: wms, map: to-invoice}\n", want: []string{`!flows/f.yaml:3:27: unknown flow "form-erp" (did you mean "from-erp"?)`}},
 		"another's flow":     {text: "left: {system: erp, flow: to-wms}\nright: {system: wms, map: to-invoice}\n", want: []string{`!flows/f.yaml:3:27: flow: the flow "to-wms" does not read the entity "invoice" from "erp"`}},
-		"several flows":      {text: "left: {system: shop}\nright: {system: erp}\n", want: []string{`!flows/f.yaml:3:7: left: several flows read the entity "invoice" from "shop", each in its own way: shop-a, shop-b (name one of them as flow, or a mapping as map)`}},
+		"several flows":      {text: "left: {system: shop}\nright: {system: erp}\n", want: []string{`!flows/f.yaml:3:7: left: several flows read the entity "invoice" from "shop", each in its own way: shop-a, shop-b (name one of them as flow, one that writes to the other side as through, or a mapping as map)`}},
 		"one by its object":  {text: "left: {system: shop, object: a}\nright: {system: erp}\n"},
 		"one by its name":    {text: "left: {system: shop, flow: shop-b}\nright: {system: erp}\n"},
 		"no flow reads it":   {text: "left: {system: bare}\nright: {system: erp}\n", want: []string{`flows/f.yaml:3:7: left: the documents of "bare" are compared as they are, since no flow reads this entity from there (name a mapping to invoice as map`}},
@@ -136,9 +146,24 @@ func TestReconciliationProblems(t *testing.T) {
 		"pairing": {text: erpAndWMS + "match: [no, on, xref, no, {}]\n", want: []string{`!flows/f.yaml:5:13: match: "on" is neither xref nor a field of invoice (did you mean "no"?)`,
 			"!flows/f.yaml:5:17: match: xref counts before all fields", `!flows/f.yaml:5:23: match: "no" stands there twice`, "!flows/f.yaml:5:27: match: this is no field"}},
 		"pairing by the cross-reference, then by a field": {text: erpAndWMS + "match: [xref, no]\n"},
-		"pairing by both":    {text: erpAndWMS + "match: [xref, no]\n"},
-		"through a flow":     {text: "left: {system: wms, map: to-invoice, through: wms-to-erp}\nright: {system: erp}\ncompare: {no: exact}\n"},
-		"through a topic's":  {text: "left: {system: erp, through: from-erp}\nright: {system: wms}\n", want: []string{`!flows/f.yaml:3:30: through: the flow "from-erp" does not map the entity "invoice" for a system (name the flow that writes to the other side)`}},
+		"pairing by both":               {text: erpAndWMS + "match: [xref, no]\n"},
+		"through a flow":                {text: "left: {system: wms, map: to-invoice, through: wms-to-erp}\nright: {system: erp}\ncompare: {no: exact}\n"},
+		"through a topic's":             {text: "left: {system: erp, through: from-erp}\nright: {system: wms}\n", want: []string{`!flows/f.yaml:3:30: through: the flow "from-erp" does not map the entity "invoice" for a system (name the flow that writes to the other side)`}},
+		"through a direct flow":         {text: "left: {system: wms, through: wms-to-erp}\nright: {system: erp}\nmatch: no\n"},
+		"through it, by name":           {text: "left: {system: wms, flow: wms-to-erp, through: wms-to-erp}\nright: {system: erp}\nmatch: no\n"},
+		"through it, behind another":    {text: "left: {system: wms, map: to-other, through: wms-to-erp}\nright: {system: erp}\n", want: []string{`!flows/f.yaml:3:45: through: the flow "wms-to-erp" maps invoice, and the documents of the side are other (name the flow that takes these documents)`}},
+		"a direct flow":                 {text: "left: {system: desk}\nright: {system: till}\nmatch: no\n"},
+		"a direct flow, from the right": {text: "left: {system: till}\nright: {system: desk}\nmatch: no\n"},
+		"a direct flow, and the other side is read": {text: "left: {system: wms}\nright: {system: erp}\n", want: []string{
+			`!flows/f.yaml:4:8: the left side is mapped to raw, the right side to invoice (write through: wms-to-erp on the left side, without map: what it writes is compared with what the other system holds as it is)`}},
+		"through a flow without a mapping": {text: "left: {system: erp, through: to-wms}\nright: {system: wms}\n", want: []string{
+			`!flows/f.yaml:3:30: through: the flow "to-wms" has no mapping: it writes documents as they are (remove it, or name a mapping to what the other side holds as map)`}},
+		"a quoted where": {text: "left: {system: erp, where: 'source.no == \"A\"'}\nright: {system: wms, map: to-invoice, where: \"'open'\"}\n", want: []string{
+			`!flows/f.yaml:3:28: this must give a boolean, and gives text (it is quoted, so that it stands for these letters: write the expression without quotes around it, or on the next line behind >-)`,
+			`!flows/f.yaml:4:46: this must give a boolean, and gives text (it is quoted, so that it stands for these letters: write the expression without quotes around it, or on the next line behind >-)`}},
+		"a quoted path as where": {text: "left: {system: erp, where: 'source.ship.city'}\nright: {system: wms, map: to-invoice}\n", want: []string{
+			`!flows/f.yaml:3:28: this must give a boolean, and gives text (it is quoted, so that it stands for these letters: write the expression without quotes around it, or on the next line behind >-)`,
+			`flows/f.yaml:3:28: "source.ship.city" is quoted, so that it stands for these letters, and it is the path of a field (write source.ship.city without quotes to take the field)`}},
 		"through another's":  {text: "left: {system: wms, map: to-other, through: wms-to-erp}\nright: {system: erp}\n", want: []string{`!flows/f.yaml:3:45: through: the flow "wms-to-erp" maps invoice, and the documents of the side are other (name the flow that takes these documents)`}},
 		"pairing by nothing": {text: erpAndWMS + "match: []\n", want: []string{"!flows/f.yaml:5:8: match: no field is named"}},
 		"money":              {text: erpAndWMS + "money: {amount: opne, currency: ship.town}\n", want: []string{`!flows/f.yaml:5:17: invoice does not declare the field "opne" (did you mean "open"?)`, `!flows/f.yaml:5:33: invoice does not declare the field "ship.town"`}},
@@ -224,6 +249,7 @@ func TestSides(t *testing.T) {
 		"left: {system: shop, flow: shop-b}\nright: {system: shop, object: a}\n":       "shop-b to-invoice-too|shop-a to-invoice",
 		"left: {system: twin}\nright: {system: twin, object: a}\n":                     "- to-invoice|twin-a to-invoice",
 		"left: {system: erp}\nright: {system: bank, id: source.no, map: to-invoice}\n": "from-erp to-invoice|- to-invoice files id",
+		"left: {system: wms, through: wms-to-erp}\nright: {system: erp}\n":             "wms-to-erp from-invoice|from-erp -",
 	} {
 		plan, p := loadInvoices(t, text)
 		if err := p.Err(); err != nil {

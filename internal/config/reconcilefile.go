@@ -35,10 +35,16 @@ type sideFile struct {
 	System  string          `yaml:"system,required" doc:"the system"`
 	Object  string          `yaml:"object" doc:"the object type in the system's settings; default: the entity"`
 	Map     string          `yaml:"map" doc:"the mapping to the compared document; default: that of the flow, or none where the other side goes through a flow. Where it is named, the flow's when does not count"`
-	Through string          `yaml:"through" doc:"the flow that writes to the other side: documents go through its mapping as well, and are compared with what the other system holds as it is"`
+	Through string          `yaml:"through" doc:"the flow that writes to the other side: documents go through its mapping as well (one that reads this system itself: through its mapping alone), and are compared with what the other system holds as it is"`
 	Flow    string          `yaml:"flow" doc:"the flow that reads the entity from the system; default: the one that does. Where none does and no map is named, the documents are compared as they are"`
 	Where   strictyaml.Node `yaml:"where" type:"expression" doc:"true for the objects that count; source is the compared document"`
+	Index   *indexFile      `yaml:"index" doc:"what the system holds is kept from run to run, and a run reads what has changed: for systems of which everything can be listed only slowly"`
 	ID      strictyaml.Node `yaml:"id" type:"expression" doc:"the object's id in the system, where no flow says it and the source gives none, as files do; source is the document as it came"`
+}
+
+type indexFile struct {
+	Whole   time.Duration `yaml:"whole" default:"7d" doc:"how old a whole reading may be: what leaves no stamp is seen by the next one"`
+	Overlap time.Duration `yaml:"overlap" default:"10m" doc:"how far before the last change to look again, as in a flow's poll"`
 }
 
 type moneyFile struct {

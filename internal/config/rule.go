@@ -23,7 +23,7 @@ type ruleFile struct {
 	Remember []string            `yaml:"remember" doc:"top-level fields of source that are kept from the last time that the rule held of the object: previous in expressions"`
 	Expect   strictyaml.Node     `yaml:"expect,required" type:"expression" doc:"true where the rule holds"`
 	Key      strictyaml.Node     `yaml:"key" type:"expression" doc:"the number that people search for; default: the object's id in its system"`
-	Say      strictyaml.Node     `yaml:"say" type:"expression" doc:"what is wrong with an object, as a sentence"`
+	Say      strictyaml.Node     `yaml:"say" type:"expression" doc:"what is wrong with an object, as a sentence; what is absent shows as (none) in it"`
 	Money    *ruleMoneyFile      `yaml:"money" doc:"the money that a violation is about, added up by currency"`
 	AtMost   string              `yaml:"at-most" default:"0" doc:"so many violations are reported and are no alarm: a share of all objects, or a number"`
 	Settle   time.Duration       `yaml:"settle" default:"2m" doc:"how long what fails is left alone before it is looked at again"`
@@ -217,7 +217,7 @@ func (r *ruleReader) expressions(n strictyaml.Node) {
 	rule := r.rule
 	rule.Expect = r.expression(n.Get("expect"), "bool", r.names...)
 	rule.Key = r.expression(n.Get("key"), "string", r.names...)
-	rule.Say = r.expression(n.Get("say"), "string", r.names...)
+	rule.Say = r.compile(n.Get("say"), mapping.ExprContext{Names: r.names, Clock: true, Result: "string", Absent: "(none)"})
 	if money := n.Get("money"); money.Kind() == strictyaml.Map {
 		rule.Amount = r.expression(money.Get("amount"), "number", r.names...)
 		rule.Currency = r.expression(money.Get("currency"), "string", r.names...)
@@ -225,7 +225,11 @@ func (r *ruleReader) expressions(n strictyaml.Node) {
 }
 
 func (r *ruleReader) expression(n strictyaml.Node, result string, names ...mapping.Name) *mapping.Expr {
-	e := r.loader.expression(n, mapping.ExprContext{Names: names, Clock: true, Result: result})
+	return r.compile(n, mapping.ExprContext{Names: names, Clock: true, Result: result})
+}
+
+func (r *ruleReader) compile(n strictyaml.Node, ctx mapping.ExprContext) *mapping.Expr {
+	e := r.loader.expression(n, ctx)
 	if e != nil {
 		for _, name := range e.SourceFields() {
 			r.used[name] = true

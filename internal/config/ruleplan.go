@@ -35,6 +35,8 @@ type Rule struct {
 	Settle time.Duration
 	// Keep is how long runs are kept, and what the rule remembers of objects that are not seen any more.
 	Keep time.Duration
+	// Sum is a hash of the definition and of what the lists are read through.
+	Sum string
 }
 
 // RuleSource is the name of the objects that a rule is about, RulePrevious that of what is remembered of them.

@@ -14,8 +14,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
-// sums gives every system and flow the hash of all that its work depends on: what is written of it, references filled in, and what
-// that refers to. A reload leaves alone what has the same sum.
+// sums gives every system, flow, reconciliation and rule the hash of all that its work depends on: what is written of it, references filled in, and what
+// that refers to. A reload leaves alone the systems and flows that have the same sum.
 func (l *loader) sums() {
 	for _, s := range l.plan.Systems {
 		own := s.Settings.Node.Sum()
@@ -47,6 +47,75 @@ func (l *loader) sums() {
 		}
 		f.Sum = hex.EncodeToString(h.Sum(nil))
 	}
+	byName := map[string][]byte{}
+	for f, sum := range definitions {
+		byName[f.Name] = sum
+	}
+	for _, r := range l.plan.Reconciliations {
+		c := l.comparisonSum("reconciliation", r.Name)
+		for _, s := range []*Side{&r.Left, &r.Right} {
+			c.side(s.System, byName[s.Flow], s.Map, s.Then)
+			c.expressions(s.Where, s.ID)
+		}
+		r.Sum = c.sum()
+	}
+	for _, r := range l.plan.Rules {
+		c := l.comparisonSum("rule", r.Name)
+		for _, s := range append([]RuleSide{r.Over}, r.With...) {
+			c.side(s.System, byName[s.Flow], s.Map)
+			c.expressions(s.Where)
+			for i := range s.By {
+				c.expressions(s.By[i].Value)
+			}
+		}
+		c.expressions(r.Expect, r.Key, r.Say, r.Amount, r.Currency)
+		r.Sum = c.sum()
+	}
+}
+
+// comparisonSum is the hash of what a reconciliation or a rule looks at, while it is made.
+type comparisonSum struct {
+	l      *loader
+	h      hash.Hash
+	values []string
+}
+
+func (l *loader) comparisonSum(kind, name string) *comparisonSum {
+	c := &comparisonSum{l: l, h: sha256.New()}
+	sumNode(c.h, kind, l.node(kind, name))
+	return c
+}
+
+// side adds a system, the flow that reads it and the mappings that its documents go through.
+func (c *comparisonSum) side(system string, flow []byte, through ...*mapping.Mapping) {
+	if s := c.l.plan.Systems[system]; s != nil {
+		sumPart(c.h, "system "+system, []byte(s.Sum))
+	}
+	sumPart(c.h, "flow", flow)
+	for _, m := range through {
+		if m != nil {
+			sumNode(c.h, "mapping", c.l.node("mapping", m.Name()))
+			sumSchema(c.h, "from", m.From())
+			sumSchema(c.h, "to", m.To())
+			c.values = append(c.values, m.ValueMaps()...)
+		}
+	}
+}
+
+func (c *comparisonSum) expressions(all ...*mapping.Expr) {
+	for _, e := range all {
+		if e != nil {
+			c.values = append(c.values, e.ValueMaps()...)
+		}
+	}
+}
+
+func (c *comparisonSum) sum() string {
+	slices.Sort(c.values)
+	for _, name := range slices.Compact(c.values) {
+		sumNode(c.h, "values", c.l.node("values", name))
+	}
+	return hex.EncodeToString(c.h.Sum(nil))
 }
 
 // definition is the hash of a flow's own document with its schemas, its mapping and the value maps that both use.
@@ -155,6 +224,30 @@ func (p *Plan) FlowsTo(next *Plan) Difference {
 // SystemsTo says which systems differ in next.
 func (p *Plan) SystemsTo(next *Plan) Difference {
 	return difference(systemSums(p), systemSums(next))
+}
+
+// ReconciliationsTo says which reconciliations differ in next.
+func (p *Plan) ReconciliationsTo(next *Plan) Difference {
+	sums := func(p *Plan) map[string]string {
+		out := make(map[string]string, len(p.Reconciliations))
+		for _, r := range p.Reconciliations {
+			out[r.Name] = r.Sum
+		}
+		return out
+	}
+	return difference(sums(p), sums(next))
+}
+
+// RulesTo says which business rules differ in next.
+func (p *Plan) RulesTo(next *Plan) Difference {
+	sums := func(p *Plan) map[string]string {
+		out := make(map[string]string, len(p.Rules))
+		for _, r := range p.Rules {
+			out[r.Name] = r.Sum
+		}
+		return out
+	}
+	return difference(sums(p), sums(next))
 }
 
 func flowSums(p *Plan) map[string]string {

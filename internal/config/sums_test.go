@@ -17,16 +17,17 @@ func TestDifference(t *testing.T) {
 		secret                  string
 		flows, systems          []string
 		added, removed, restart []string
+		recs, rules             []string // that differ
 	}{
 		"nothing":                {},
 		"a comment":              {file: "flows/crm-orders.yaml", old: "flow: orders-to-erp", new: "# ours\n\nflow: orders-to-erp"},
 		"a flow":                 {file: "flows/crm-orders.yaml", old: "late-after: 5m", new: "late-after: 6m", flows: []string{"orders-to-erp"}},
 		"a mapping":              {file: "mappings/orders.yaml", old: "number: source.id", new: "number: upper(source.id)", flows: []string{"orders-to-erp"}},
-		"a value map":            {file: "mappings/values/order-status.yaml", old: "Closed Won", new: "Won", flows: []string{"crm-orders"}},
+		"a value map":            {file: "mappings/values/order-status.yaml", old: "Closed Won", new: "Won", flows: []string{"crm-orders"}, rules: []string{"rating"}},
 		"a schema":               {file: "schemas/erp/sale.v1.json", old: "{", new: `{"title": "Sale", `, flows: []string{"orders-to-erp"}},
 		"a schema two flows use": {file: "schemas/canonical/order.v1.json", old: "{", new: `{"title": "Order", `, flows: []string{"crm-orders", "orders-to-erp"}},
 		"a schema no flow uses":  {file: "schemas/canonical/order.v2.json", old: "{", new: `{"title": "Order", `},
-		"a system":               {file: "configs/waybill.yaml", old: "visible-after: 5s", new: "visible-after: 6s", flows: crm, systems: []string{"crm"}},
+		"a system":               {file: "configs/waybill.yaml", old: "visible-after: 5s", new: "visible-after: 6s", flows: crm, systems: []string{"crm"}, recs: []string{"customers", "customers-plain", "products-every-rule"}, rules: []string{"rating"}},
 		"a system no flow uses":  {file: "configs/waybill.yaml", old: "connector: deaf", new: "connector: thing", systems: []string{"push"}},
 		"a secret of a hook":     {secret: "HOOK", flows: []string{"crm-orders"}},
 		"the rate of hooks":      {file: "configs/waybill.yaml", old: "rate: 100/s", new: "rate: 99/s", flows: []string{"crm-orders"}},
@@ -34,21 +35,25 @@ func TestDifference(t *testing.T) {
 		"a new flow": {file: "flows/polls.yaml", old: "flow: drops", new: "flow: more\nentity: customer\nfrom: {topic: canonical.customer}\nto: {topic: canonical.more}\n---\nflow: drops",
 			added: []string{"more"}},
 		"a flow that goes": {file: "flows/polls.yaml", old: "---\nflow: customers-by-time\nentity: customer\nfrom: {system: crm, poll: {every: 10s}}\nto: {topic: canonical.customer}\n", new: "",
-			removed: []string{"customers-by-time"}},
+			removed: []string{"customers-by-time"}, recs: []string{"customers-plain"}},
 		// orders-to-erp reads back what it writes through it.
 		"a flow that brings back what another writes": {file: "flows/polls.yaml", old: "flow: drops", new: "flow: back\nentity: order\nfrom: {system: erp, poll: {every: 1m}}\nkey: source.number\nto: {topic: canonical.back}\n---\nflow: drops",
 			added: []string{"back"}, flows: []string{"orders-to-erp"}},
-		"the broker":      {file: "configs/waybill.yaml", old: "partitions: 12", new: "partitions: 13", restart: []string{"broker"}},
-		"its password":    {secret: "KAFKA_PASSWORD", restart: []string{"broker"}},
-		"the store":       {secret: "pg", restart: []string{"store"}},
-		"the console":     {file: "configs/waybill.yaml", old: "listen: 0.0.0.0:8080", new: "listen: 0.0.0.0:8090", restart: []string{"http.listen"}},
-		"the hooks":       {file: "configs/waybill.yaml", old: "listen: 0.0.0.0:8081", new: "listen: 0.0.0.0:8091", restart: []string{"hooks.listen"}},
-		"the take-over":   {file: "configs/waybill.yaml", old: "entities:", new: "takeover-after: 20s\nentities:", restart: []string{"takeover-after"}},
-		"the leave":       {file: "configs/waybill.yaml", old: "max-body:", new: "leave: 7s, max-body:", restart: []string{"hooks.leave"}},
-		"the connections": {file: "configs/waybill.yaml", old: "max-body:", new: "connections: 7, max-body:", restart: []string{"hooks.connections"}},
-		"the least rate":  {file: "configs/waybill.yaml", old: "max-body:", new: "min-rate: 8KiB, max-body:", restart: []string{"hooks.min-rate"}},
-		"the copies":      {file: "configs/waybill.yaml", old: "entities:", new: "backup: {resent-for: 3h}\nentities:", restart: []string{"backup"}},
-		"the documents":   {file: "configs/waybill.yaml", old: "entities:", new: "journal: {documents: {days: 3}}\nentities:", restart: []string{"journal.documents"}},
+		"a reconciliation":           {file: "flows/customers.reconcile.yaml", old: "settle: 5m", new: "settle: 6m", recs: []string{"customers"}},
+		"a reconciliation of before": {file: "flows/customers.reconcile.yaml", old: "reconciliation: customers-plain", new: "reconciliation: customers-simple", recs: []string{"customers-simple", "customers-plain"}},
+		"a mapping of both":          {file: "mappings/customers.yaml", old: "mapping: account-to-customer", new: "mapping: account-to-customer\nabout: ours", recs: []string{"customers", "customers-plain"}, rules: []string{"rating"}},
+		"a rule":                     {file: "flows/rule.yaml", old: "settle: 5m", new: "settle: 6m", rules: []string{"rating"}},
+		"the broker":                 {file: "configs/waybill.yaml", old: "partitions: 12", new: "partitions: 13", restart: []string{"broker"}},
+		"its password":               {secret: "KAFKA_PASSWORD", restart: []string{"broker"}},
+		"the store":                  {secret: "pg", restart: []string{"store"}},
+		"the console":                {file: "configs/waybill.yaml", old: "listen: 0.0.0.0:8080", new: "listen: 0.0.0.0:8090", restart: []string{"http.listen"}},
+		"the hooks":                  {file: "configs/waybill.yaml", old: "listen: 0.0.0.0:8081", new: "listen: 0.0.0.0:8091", restart: []string{"hooks.listen"}},
+		"the take-over":              {file: "configs/waybill.yaml", old: "entities:", new: "takeover-after: 20s\nentities:", restart: []string{"takeover-after"}},
+		"the leave":                  {file: "configs/waybill.yaml", old: "max-body:", new: "leave: 7s, max-body:", restart: []string{"hooks.leave"}},
+		"the connections":            {file: "configs/waybill.yaml", old: "max-body:", new: "connections: 7, max-body:", restart: []string{"hooks.connections"}},
+		"the least rate":             {file: "configs/waybill.yaml", old: "max-body:", new: "min-rate: 8KiB, max-body:", restart: []string{"hooks.min-rate"}},
+		"the copies":                 {file: "configs/waybill.yaml", old: "entities:", new: "backup: {resent-for: 3h}\nentities:", restart: []string{"backup"}},
+		"the documents":              {file: "configs/waybill.yaml", old: "entities:", new: "journal: {documents: {days: 3}}\nentities:", restart: []string{"journal.documents"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -62,6 +67,9 @@ func TestDifference(t *testing.T) {
 					t.Fatal(err)
 				}
 				return plan
+			}
+			if err := os.WriteFile(filepath.Join(dir, "flows", "rule.yaml"), []byte(ruleOfSums), 0o644); err != nil {
+				t.Fatal(err)
 			}
 			before := load(testOptions())
 			if c.file != "" {
@@ -83,9 +91,10 @@ func TestDifference(t *testing.T) {
 			}
 			after := load(o)
 			flows, systems := before.FlowsTo(after), before.SystemsTo(after)
+			recs, rules := before.ReconciliationsTo(after), before.RulesTo(after)
 			for what, pair := range map[string][2][]string{
 				"changed flows": {flows.Changed, c.flows}, "added flows": {flows.Added, c.added}, "removed flows": {flows.Removed, c.removed},
-				"changed systems": {systems.Changed, c.systems}, "restart for": {before.RestartFor(after), c.restart},
+				"changed systems": {systems.Changed, c.systems}, "reconciliations": {slices.Concat(recs.Changed, recs.Added, recs.Removed), c.recs}, "rules": {slices.Concat(rules.Changed, rules.Added, rules.Removed), c.rules}, "restart for": {before.RestartFor(after), c.restart},
 			} {
 				if !slices.Equal(pair[0], pair[1]) {
 					t.Errorf("%s: %v, want %v", what, pair[0], pair[1])
@@ -100,6 +109,9 @@ func TestDifference(t *testing.T) {
 		})
 	}
 }
+
+// ruleOfSums is a rule beside the files of testdata/good, which reads through a mapping and a value map of theirs.
+const ruleOfSums = "rule: rating\nentity: customer\nover: {system: crm, object: Account, map: account-to-customer}\nexpect: source.name != value(\"order-status\", \"crm\", \"Closed Won\")\nsettle: 5m\n"
 
 // TestReferencesAreReadOnce: what a plan decodes later, when a system is opened, is what its sum was made of.
 func TestReferencesAreReadOnce(t *testing.T) {

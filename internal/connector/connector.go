@@ -285,6 +285,15 @@ type Lister interface {
 	List(ctx context.Context, object string, since time.Time) iter.Seq2[Record, error]
 }
 
+// IDLister is implemented by systems that can list the ids of everything at less cost than everything.
+type IDLister interface {
+	System
+	// ListsIDs reports whether the ids of an object type can be listed so.
+	ListsIDs(object string) bool
+	// ListIDs gives the id in the system of each object that List would give. A list that ends with an error says nothing.
+	ListIDs(ctx context.Context, object string) iter.Seq2[string, error]
+}
+
 // Objects is implemented by systems whose object types are settings: it lists their names, for check-time errors.
 type Objects interface {
 	Objects() []string

@@ -128,6 +128,19 @@ func (s *sweeper) list(ctx context.Context, there *idset.Set, each func([]connec
 	return each(chunk)
 }
 
+// listIDs notes the ids that a second listing gives, where they cost less than documents.
+func (s *sweeper) listIDs(ctx context.Context, l connector.IDLister, there *idset.Set) error {
+	return lifecycle.Guard(func() error {
+		for id, err := range l.ListIDs(ctx, s.poll.Object) {
+			if err != nil {
+				return fmt.Errorf("list the ids of %s of %s: %w", s.poll.Object, s.src.System, err)
+			}
+			there.Add(id)
+		}
+		return context.Cause(ctx) // a listing that was cut short is none
+	})
+}
+
 // missing gives what is known and not there, up to limit, and how much it is. What the hub has learned of since the listing began is left out: the
 // listing may have been past it.
 func (s *sweeper) missing(ctx context.Context, there *idset.Set, began time.Time, limit int) ([]state.KnownObject, int, error) {
@@ -161,7 +174,7 @@ func (s *sweeper) known(ctx context.Context, before time.Time) iter.Seq2[state.K
 }
 
 // lookAgain believes nothing that one listing alone says: objects are asked for one by one where the system can be, and looked for in a second
-// listing else. What is found was missed by the list, and is compared as the rest was.
+// listing else, of ids alone where that costs less. What is found was missed by the list, and is compared as the rest was.
 func (s *sweeper) lookAgain(ctx context.Context, t *lease.Held, there *idset.Set, found *swept, gone []state.KnownObject, missing int, began time.Time, allowed int) ([]state.KnownObject, int, error) {
 	if finder, ok := s.poll.Poller.(connector.Finder); ok && !found.apart && found.listed > 0 && missing <= min(allowed, mostFinds) {
 		left, err := s.find(ctx, t, finder, gone, found)
@@ -169,6 +182,12 @@ func (s *sweeper) lookAgain(ctx context.Context, t *lease.Held, there *idset.Set
 			found.nameless = nil // each was asked for
 			return left, len(left), err
 		}
+	}
+	if ids, ok := s.poll.Poller.(connector.IDLister); ok && !found.apart && found.listed > 0 && ids.ListsIDs(s.poll.Object) {
+		if err := s.listIDs(ctx, ids, there); err != nil {
+			return nil, 0, err
+		}
+		return s.missing(ctx, there, began, allowed)
 	}
 	again := &swept{}
 	err := s.list(ctx, there, func(chunk []connector.Record) error {

@@ -106,6 +106,32 @@ func (s *findable) Find(_ context.Context, l connector.Lookup) ([]connector.Reco
 	return s.find(l.Local), nil
 }
 
+// numbered is a stock that lists ids alone, too.
+type numbered struct {
+	stock
+	idLists int
+	fails   error
+}
+
+func (s *numbered) ListsIDs(object string) bool { return object == "sale" }
+
+func (s *numbered) ListIDs(context.Context, string) iter.Seq2[string, error] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.idLists++
+	ids := slices.Sorted(maps.Keys(s.rows))
+	return func(yield func(string, error) bool) {
+		for _, id := range ids {
+			if !yield(id, nil) {
+				return
+			}
+		}
+		if s.fails != nil {
+			yield("", s.fails)
+		}
+	}
+}
+
 func daily(t *testing.T) Timetable {
 	t.Helper()
 	when, err := schedule.Parse("0 3 * * *", "UTC")
@@ -334,6 +360,27 @@ func TestSweep(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestSweepListsIDs: the second look is one at ids alone, where the system lists them.
+func TestSweepListsIDs(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		s := &numbered{}
+		s.put(ten()...)
+		b.start(sweeping(t, s, "20%"))
+		b.swept("")
+		s.drop("03")
+		s.listed = func(_ int, all []connector.Record) ([]connector.Record, error) { return all[1:], nil } // it leaves one out that is there
+		s.fails = fault.New(fault.Unavailable, "page 2: 502")
+		if run := b.swept(""); run.State != "failed" || !strings.Contains(run.Detail, "list the ids of sale of crm: page 2: 502") || b.Topic.Count() != 10 {
+			t.Errorf("where the ids end with an error: %+v, events %q", run, b.tail(10))
+		}
+		s.fails = nil
+		lists := s.lists
+		if run := b.swept(""); run.State != "ok" || b.tail(10) != "delete 03 03" || s.lists != lists+1 {
+			t.Errorf("%+v after %d listings, events %q", run, s.lists-lists, b.tail(10))
+		}
+	})
 }
 
 // TestSweepConfirmed: a person says how many may go, for once.

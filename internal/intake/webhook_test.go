@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/webhook"
 	"github.com/waybill-hub/waybill/internal/webhook/webhooktest"
 )
@@ -68,17 +69,16 @@ func TestManyAtOnce(t *testing.T) {
 				n := i % distinct
 				body := `{"id":"SO-` + strconv.Itoa(n) + `"}`
 				var res *http.Response
-				for try := 0; res == nil && try < 20; try++ { // a crowded server closes idle connections; senders come again
+				err := lifecycle.Retry(t.Context(), lifecycle.Real(), lifecycle.Backoff{Min: time.Millisecond, Max: 100 * time.Millisecond}, func() error {
 					r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+server.Addr()+"/hooks/crm/orders", strings.NewReader(body))
-					if err != nil {
-						t.Error(err)
-						return
+					if err == nil {
+						r.Header = webhooktest.Headers(webhooktest.Key, "msg_"+strconv.Itoa(n), b.Clock.Now(), body)
+						res, err = client.Do(r) //nolint:bodyclose // it is read below
 					}
-					r.Header = webhooktest.Headers(webhooktest.Key, "msg_"+strconv.Itoa(n), b.Clock.Now(), body)
-					res, _ = client.Do(r)
-				}
-				if res == nil {
-					t.Error("no answer")
+					return err
+				}, nil) // a crowded server closes idle connections; senders come again
+				if err != nil {
+					t.Error(err)
 					return
 				}
 				text, _ := io.ReadAll(res.Body)

@@ -83,6 +83,9 @@ type compiler struct {
 	targetName string
 	unknown    schema.Shape
 
+	// absent stands, in a text that people read, in place of what is absent; empty: the text is absent then.
+	absent string
+
 	// forced leaves out every direct form but those of names and literals: tests compare the two forms.
 	forced bool
 

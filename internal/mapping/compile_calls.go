@@ -57,6 +57,9 @@ func (c *compiler) invoke(fn *function, n ast.Node, arguments []ast.Node) code {
 	all := true
 	for _, a := range arguments {
 		x := c.walk(a)
+		if fn == library["concat"] {
+			x = c.told(x)
+		}
 		all = c.direct(&x) && all
 		call.args = append(call.args, x)
 		call.places = append(call.places, c.offset(a))

@@ -76,7 +76,11 @@ func literalTexts(l *listOp) []string {
 }
 
 func (c *compiler) coalesce(n *ast.BinaryNode) code {
-	a, b := c.walk(n.Left), c.walk(n.Right)
+	return c.orElse(c.walk(n.Left), c.walk(n.Right))
+}
+
+// orElse is a, or b where a is absent.
+func (c *compiler) orElse(a, b code) code {
 	left := a.t
 	left.k &^= kNull
 	t := b.t
@@ -90,6 +94,14 @@ func (c *compiler) coalesce(n *ast.BinaryNode) code {
 		return code{t: t, op: &elseOp{a: a.op, b: b.op}}
 	}
 	return code{t: t, free: a.free.or(b.free), vm: &ast.BinaryNode{Operator: "??", Left: c.machine(a), Right: c.machine(b)}}
+}
+
+// told is a piece of a text that people read: where it is absent, that is said. Elsewhere it is what it is.
+func (c *compiler) told(x code) code {
+	if c.absent == "" || x.t.k&kNull == 0 || c.broken {
+		return x
+	}
+	return c.orElse(x, litCode(c.absent))
 }
 
 func (c *compiler) logic(n *ast.BinaryNode, operator string) code {
@@ -118,6 +130,9 @@ func (c *compiler) arithmetic(n *ast.BinaryNode) code {
 	}
 	if n.Operator == "+" && a.t.k&kSome != 0 && b.t.k&kSome != 0 && a.t.k&b.t.k&allowed == 0 {
 		return c.fail(n, "text(x) makes text of a number, num(x) a number of a text", "+ joins two texts or adds two numbers, not %s and %s", (a.t.k & kSome).a(), (b.t.k & kSome).a())
+	}
+	if n.Operator == "+" && (a.t.k&kSome == kText || b.t.k&kSome == kText) {
+		a, b = c.told(a), c.told(b)
 	}
 	k := a.t.k & b.t.k & allowed
 	if k == 0 {

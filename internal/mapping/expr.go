@@ -25,6 +25,9 @@ type ExprContext struct {
 	Names []Name
 	// Clock allows now(), today(), age() and lengths of time such as 3d; Input.Now is the moment.
 	Clock bool
+	// Absent makes the expression a text that people read: in the pieces that + and concat join, it stands in place of what is absent. Empty: a text with an absent
+	// piece is absent.
+	Absent string
 	// Result is "string", "bool" or "number"; empty means "string".
 	Result string
 }
@@ -84,6 +87,7 @@ func CompileExpr(node strictyaml.Node, ctx ExprContext, p *strictyaml.Problems) 
 	}
 	before := p.Len()
 	c := newCompiler(ctx.Deps, p)
+	c.absent = ctx.Absent
 	c.layout.reg() // for the result
 	c.scope = &scope{source: documentType(ctx.Schema), headers: ctx.Headers, clock: ctx.Clock}
 	if ctx.Names != nil {
@@ -109,7 +113,11 @@ func CompileExpr(node strictyaml.Node, ctx ExprContext, p *strictyaml.Problems) 
 		want = kNumber
 	}
 	if x.t.never(want) || want == kBool && x.t.k&kSome == 0 {
-		p.Add(node.Pos(), "this must give %s, and gives %s", want.a(), x.t.k.a())
+		hint := ""
+		if node.Quoted() {
+			hint = "it is quoted, so that it stands for these letters: write the expression without quotes around it, or on the next line behind >-"
+		}
+		p.AddHint(node.Pos(), hint, "this must give %s, and gives %s", want.a(), x.t.k.a())
 		return nil
 	}
 	e := &Expr{part: part{op: x.op, node: node, cost: c.cost()}, text: node.Text(), t: x.t, uses: c.uses, values: slices.Sorted(maps.Keys(c.values))}

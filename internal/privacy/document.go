@@ -98,7 +98,7 @@ func (w *writer) object(v jsondoc.Value, a at, private bool) {
 				w.collect.add(name)
 			}
 		} else if w.values != nil {
-			shown = w.values.Text(name)
+			shown = w.values.Value(name)
 		}
 		w.out = append(jsondoc.AppendString(w.out, shown), ':')
 		w.value(m, a.member(name), private || w.answer && w.mask != nil && w.mask.names[strings.ToLower(name)])
@@ -132,7 +132,7 @@ func (w *writer) plain(v jsondoc.Value, private bool) {
 		}
 		w.out = append(w.out, `"`+Masked+`"`...)
 	case text != "" && w.values != nil:
-		if t := w.values.Text(text); t != text {
+		if t := w.values.Value(text); t != text {
 			w.out = jsondoc.AppendString(w.out, t)
 			return
 		}

@@ -24,6 +24,9 @@ type Flow struct {
 // None reports whether the flow's documents hold no personal data that anybody has marked.
 func (f *Flow) None() bool { return f == nil || f.Source.None() && f.Mapped.None() }
 
+// Marks reports whether the plan's schemas mark anything as personal.
+func (p *Plan) Marks() bool { return p != nil && p.any }
+
 // unknown masks everything.
 var unknown = &Flow{&Mask{paths: &tree{here: true}}, &Mask{paths: &tree{here: true}}}
 

@@ -289,3 +289,24 @@ func FuzzDocument(f *testing.F) {
 		}
 	})
 }
+
+// TestFixedForm: what is masked says nothing of how many words or blanks stood there.
+func TestFixedForm(t *testing.T) {
+	var v Values
+	for _, text := range []string{"Ann", "Maria", "Smith", "Ann Maria Smith"} {
+		v.add(text)
+	}
+	for text, want := range map[string]string{"Ann  Smith": Masked, "dear Ann Maria Smith Maria, hello": "dear ***, hello", " Smith\t": " ***\t", "Ann of Smith": "*** of ***", "x": "x"} {
+		if got := v.Text(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	for text, want := range map[string]string{"Smith  ": Masked, "\u3000Ann Smith ": Masked, "  ": "  ", " x ": " x ", "Ann x": "*** x"} {
+		if got := v.Value(text); got != want {
+			t.Errorf("%q as a value: %q, want %q", text, got, want)
+		}
+	}
+	if got := string((&Mask{}).Document([]byte(`{"a":"Maria ","Ann ":[" Smith"," "]}`), &v)); got != `{"a":"***","***":["***"," "]}` {
+		t.Error(got)
+	}
+}

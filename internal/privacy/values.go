@@ -119,6 +119,17 @@ func escaped(text string) string {
 
 var quotedPiece = regexp.MustCompile(`"[^"]*"?|'[^']*'?|` + "`[^`]*`?" + `|“[^”]*”?`)
 
+var beside = regexp.MustCompile(`\*\*\*(?:\s+\*\*\*)+`)
+
+// Value is Text for a text that is a value by itself: one that holds personal data, and blanks at most beside it, is masked as a whole.
+func (v *Values) Value(text string) string {
+	t := v.Text(text)
+	if t != text && strings.TrimSpace(t) == Masked {
+		return Masked
+	}
+	return t
+}
+
 // Text gives a text in which no value stands in clear.
 func (v *Values) Text(text string) string {
 	if v == nil || text == "" || len(v.seen) == 0 && !v.unread {
@@ -135,6 +146,9 @@ func (v *Values) Text(text string) string {
 		text = v.wholeWords(text)
 	}
 	text = v.cutValues(text)
+	if strings.Count(text, Masked) > 1 { // how many values stood beside one another is nobody's business
+		text = beside.ReplaceAllLiteralString(text, Masked)
+	}
 	if v.unread { // what a reader quotes of a document that it could not read may be anything
 		text = quotedPiece.ReplaceAllLiteralString(text, `"`+Masked+`"`)
 	}

@@ -147,6 +147,8 @@ func (s *side) canAsk() bool {
 	return ok && !s.def.Files
 }
 
+func isCannotAsk(err error) bool { return errors.Is(err, errCannotAsk) }
+
 func (s *side) cannotAsk() error {
 	return fmt.Errorf("the %s side, %s of %s: %w", s.name, s.object(), s.def.System, errCannotAsk)
 }

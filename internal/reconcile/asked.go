@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,16 +76,40 @@ func (r *Run) pairOf(d *state.Difference) *pair {
 	return p
 }
 
-// byKey gives what one object is, as the candidate.
+// byKey gives what one object is, as the candidate: the key is what objects are paired by, what the hub knows an object by, or an id.
 func (r *Run) byKey(ctx context.Context) (*spill.Sorter, error) {
-	t, err := r.c.Store.Trace(ctx, r.opts.Key)
-	if err != nil {
-		return nil, fmt.Errorf("read what is known of %s: %w", r.opts.Key, err)
-	}
 	out := spill.New(r.c.Spill)
 	fail := func(err error) (*spill.Sorter, error) { return nil, errors.Join(err, out.Close()) }
-	seen := false
+	ways := []func(context.Context, *spill.Sorter) (bool, error){r.byTrace, r.byID}
+	if !r.rec.Match.Xref {
+		ways = append([]func(context.Context, *spill.Sorter) (bool, error){r.byFieldKey}, ways...)
+	}
 	var cannot error
+	for _, way := range ways {
+		seen, err := way(ctx, out)
+		switch {
+		case seen && errors.Is(err, errCannotAsk):
+			return fail(fmt.Errorf("%w: compare everything instead", err))
+		case errors.Is(err, errCannotAsk):
+			cannot = cmp.Or(cannot, err)
+		case err != nil:
+			return fail(err)
+		case seen:
+			return out, nil
+		}
+	}
+	if cannot != nil {
+		return fail(fmt.Errorf("%w, so that nobody can say whether there is %s %s: compare everything instead", cannot, r.rec.Entity, r.opts.Key))
+	}
+	return fail(fmt.Errorf("neither %s nor %s holds %s %s, and the hub has seen none", r.left.def.System, r.right.def.System, r.rec.Entity, r.opts.Key))
+}
+
+// byTrace gives the objects that the hub knows by the key, as candidates.
+func (r *Run) byTrace(ctx context.Context, out *spill.Sorter) (seen bool, err error) {
+	t, err := r.c.Store.Trace(ctx, r.opts.Key)
+	if err != nil {
+		return false, fmt.Errorf("read what is known of %s: %w", r.opts.Key, err)
+	}
 	for i := range t.Objects {
 		o := &t.Objects[i]
 		if o.Entity != r.rec.Entity {
@@ -103,55 +128,28 @@ func (r *Run) byKey(ctx context.Context) (*spill.Sorter, error) {
 			default:
 				continue
 			}
-			if *to, err = s.find(ctx, "", ref.Local); errors.Is(err, errCannotAsk) {
-				err = fmt.Errorf("%w: compare everything instead", err)
-			}
-			if err != nil {
-				return fail(err)
+			if *to, err = s.find(ctx, "", ref.Local); err != nil {
+				return true, err
 			}
 		}
 		if p.left == nil && p.right == nil {
 			continue
 		}
 		seen = true
-		if err := r.candidate(out, p); err != nil {
-			return fail(err)
+		if err := r.candidate(ctx, out, p); err != nil {
+			return true, err
 		}
 	}
-	if seen {
-		return out, nil
-	}
-	for _, s := range []*side{r.left, r.right} { // the hub does not know it: it may be an id
-		e, err := s.find(ctx, r.opts.Key, "")
-		switch {
-		case errors.Is(err, errCannotAsk):
-			cannot = err
-			continue
-		case err != nil:
-			return fail(err)
-		case e == nil:
-			continue
-		}
-		p := &pair{key: s.name[:1] + e.own, left: e}
-		if s == r.right {
-			p.left, p.right = nil, e
-		}
-		seen = true
-		if err := r.candidate(out, p); err != nil {
-			return fail(err)
-		}
-	}
-	if !seen && cannot != nil {
-		return fail(fmt.Errorf("%w, so that nobody can say whether it holds a %s %s: compare everything instead", cannot, r.rec.Entity, r.opts.Key))
-	}
-	if !seen {
-		return fail(fmt.Errorf("neither %s nor %s holds a %s %s, and the hub has seen none", r.left.def.System, r.right.def.System, r.rec.Entity, r.opts.Key))
-	}
-	return out, nil
+	return seen, nil
 }
 
-// candidate compares one pair, and keeps it where it differs.
-func (r *Run) candidate(out *spill.Sorter, p *pair) error {
+// candidate compares one pair, and keeps it where it differs. Where objects are paired by fields, its other half may be there under any id.
+func (r *Run) candidate(ctx context.Context, out *spill.Sorter, p *pair) error {
+	if !r.rec.Match.Xref && p.rowKey() == nil {
+		if err := r.other(ctx, &pair{}, p); err != nil {
+			return err
+		}
+	}
 	d := newDiffer(r.rec)
 	defer d.close()
 	r.sum.Compared++

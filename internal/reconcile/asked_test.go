@@ -90,7 +90,7 @@ func TestParts(t *testing.T) {
 	}
 	t.Run("nobody knows the key", inWorld(func(t *testing.T, w *world) {
 		drift(w)
-		if got := w.run(t.Context(), Asked{CompareOptions: state.CompareOptions{Key: "6"}}); got.err == nil || got.err.Error() != "neither west nor east holds a order 6, and the hub has seen none" {
+		if got := w.run(t.Context(), Asked{CompareOptions: state.CompareOptions{Key: "6"}}); got.err == nil || got.err.Error() != "neither west nor east holds order 6, and the hub has seen none" {
 			t.Errorf("%v", got.err)
 		}
 	}))

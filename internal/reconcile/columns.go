@@ -16,6 +16,8 @@ import (
 const (
 	// Streamed: both sides are read whole.
 	Streamed = "streamed"
+	// Indexed: what a system holds is kept from run to run, and what has changed is read.
+	Indexed = "indexed"
 	// Pushed: databases work out digests, and only ranges that differ travel.
 	Pushed = "pushed"
 )
@@ -26,6 +28,15 @@ type Kinds func(kind string) connector.Kind
 // Path says from the files alone how a reconciliation compares, and why. Whether a database has the index that the pushed path needs, only a run knows.
 func Path(rec *config.Reconciliation, plan *config.Plan, kinds Kinds) (path, why string) {
 	if _, why := columns(rec, plan, kinds); why != "" {
+		var how []string
+		for i, s := range []*config.Side{&rec.Left, &rec.Right} {
+			if s.Index != nil {
+				how = append(how, wholeText([...]string{"left", "right"}[i], s.Index.Whole))
+			}
+		}
+		if len(how) > 0 {
+			return Indexed, strings.Join(how, "; ")
+		}
 		return Streamed, "as documents: " + why
 	}
 	return Pushed, "as columns, in the databases, where both have a unique index on the key; as columns read whole otherwise"
@@ -78,6 +89,8 @@ func table(rec *config.Reconciliation, s *config.Side, plan *config.Plan, kinds 
 		return t, "leaves objects out (where)"
 	case s.Files:
 		return t, "is a file"
+	case s.Index != nil:
+		return t, "is kept from run to run (index)"
 	}
 	if f := plan.Flow(s.Flow); f != nil && !s.Own && (f.When != nil || f.Operation != nil) {
 		return t, "is read by a flow that leaves objects out"

@@ -16,11 +16,13 @@ type comparing struct {
 	out *spill.Sorter
 	// count: the run counts what is compared.
 	count bool
+	// b is where entries are written before they go to a sorter, which copies them.
+	b []byte
 	// fields, where objects that the cross-reference does not pair are paired by fields: everything that is there, by these fields.
 	fields *spill.Sorter
 }
 
-// compare puts what differs between two sorted sides into out; count: the run counts it.
+// compare puts what differs between two sorted sides, which are read once and may be closed, into out; count: the run counts it.
 func (r *Run) compare(ctx context.Context, left, right, out *spill.Sorter, count bool) (err error) {
 	c := &comparing{r: r, d: newDiffer(r.rec), out: out, count: count}
 	defer c.d.close()
@@ -69,6 +71,9 @@ func (r *Run) compare(ctx context.Context, left, right, out *spill.Sorter, count
 	if c.fields == nil {
 		return nil
 	}
+	if err := errors.Join(left.Close(), right.Close()); err != nil { // all that they held is in fields: memory is for one of them
+		return err
+	}
 	return c.byFields(ctx)
 }
 
@@ -89,7 +94,8 @@ func (c *comparing) take(p *pair) (same bool, err error) {
 	if same {
 		return true, nil
 	}
-	return false, c.out.Add([]byte(p.key), p.append(nil))
+	c.b = p.append(c.b[:0])
+	return false, c.out.Add([]byte(p.key), c.b)
 }
 
 // What is known of an object when it is put under its fields.
@@ -138,8 +144,8 @@ func (c *comparing) gather(p *pair) error {
 		} else {
 			half.right = h.e
 		}
-		b := half.append(appendText([]byte{is}, p.key))
-		if err := c.fields.Add(key, b); err != nil {
+		c.b = half.append(appendText(append(c.b[:0], is), p.key))
+		if err := c.fields.Add(key, c.b); err != nil {
 			return err
 		}
 	}

@@ -21,7 +21,7 @@ import (
 // decide says what a difference is.
 func (r *Run) decide(ctx context.Context, d *differ, p *pair, known *known, late map[string]Lateness, moving bool) state.Difference {
 	fields := d.diff(p)
-	diff := state.Difference{Hub: p.hub(), Kind: kindOf(p), Key: r.keyOf(p)}
+	diff := state.Difference{Hub: p.hub(), Kind: kindOf(p), Key: r.keyOf(p, known)}
 	diff.Left, diff.Right = own(p.left), own(p.right)
 	for _, e := range p.more {
 		diff.More = append(diff.More, e.own)
@@ -44,20 +44,94 @@ func (r *Run) decide(ctx context.Context, d *differ, p *pair, known *known, late
 	r.count(&diff, fields)
 	r.show(&diff, p, fields)
 	diff.Proposal = r.propose(&diff)
+	r.mendable(&diff)
 	return diff
 }
 
-// keyOf is the business key of a pair, as it is kept; that of rows is what they are paired by, and may be personal.
-func (r *Run) keyOf(p *pair) (key string) {
-	if p.rowKey() != nil && slices.ContainsFunc(r.rec.Match.Fields, r.private().hides) {
+// mendable counts what a repair would write, and what it would delete.
+func (r *Run) mendable(d *state.Difference) {
+	if !reparable(d) {
+		return
+	}
+	switch ways, what := r.direction(d); {
+	case len(ways) == 0:
+	case what == deleteIt && !r.rec.Repair.Deletes:
+		r.sum.Deletable++
+	default:
+		r.sum.Repairable++
+	}
+}
+
+// keyOf is the business key of a pair, as it is kept: the same whichever half of it is there, as far as anybody knows it. A flow that reads the object says it, or
+// has said it to the hub; else it is what objects are paired by, where that is not personal; else an id.
+func (r *Run) keyOf(p *pair, k *known) string {
+	fields := r.rec.Match.Fields
+	hidden := slices.ContainsFunc(fields, r.private().hides)
+	if hidden && p.rowKey() != nil { // whatever else names it may be the same
 		return privacy.Masked
 	}
-	for _, e := range []*entry{p.right, p.left} {
-		if e != nil {
-			key = cmp.Or(e.key, key)
+	var said, ids []string
+	halves := []struct {
+		s   *side
+		e   *entry
+		ref *state.Ref
+	}{{r.left, p.left, k.left}, {r.right, p.right, k.right}}
+	for _, h := range halves {
+		if h.e != nil && h.s.flow != nil && h.s.flow.Key != nil {
+			said = append(said, h.e.key)
 		}
 	}
-	return key
+	for _, h := range halves {
+		if h.ref == nil {
+			continue
+		}
+		if h.ref.Known != nil && h.ref.Known.Key != h.ref.Local {
+			said = append(said, h.ref.Known.Key)
+		}
+		ids = append(ids, h.ref.Local)
+	}
+	if !slices.Contains(ids, k.key) { // a flow without a key of its own has given the id
+		said = append(said, k.key)
+	}
+	if key := cmp.Or(said...); key != "" {
+		return key
+	}
+	for _, h := range halves {
+		if h.e == nil || hidden || len(fields) == 0 {
+			continue
+		}
+		if text := shownKey(h.e, fields); text != "" {
+			return text
+		}
+	}
+	for _, e := range []*entry{p.left, p.right} {
+		if e != nil {
+			ids = append(ids, e.key)
+		}
+	}
+	return cmp.Or(ids...)
+}
+
+// shownKey are the values of fields with blanks between them, as people give them with --key; empty where one is missing.
+func shownKey(e *entry, fields []string) string {
+	doc := jsondoc.Get()
+	defer jsondoc.Put(doc)
+	if e.doc == nil || doc.Reset(e.doc, decide.DocumentLimits) != nil {
+		return ""
+	}
+	var out []string
+	for _, f := range fields {
+		v := doc.Root().GetPath(f)
+		text := v.Str()
+		if v.Kind() == jsondoc.Number {
+			text = string(v.Raw())
+		}
+		if text == "" {
+			return ""
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, " ")
 }
 
 // facts are what is known of a pair.

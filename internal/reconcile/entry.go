@@ -15,6 +15,8 @@ type entry struct {
 	hub     string
 	key     string
 	version string
+	// gone: the hub knows that it was deleted there. It is not stored.
+	gone bool
 	// filtered: the flow's `when`, or the side's `where`, does not want it.
 	filtered bool
 	// why says why it has no document to compare: it cannot be read or mapped.

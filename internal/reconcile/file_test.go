@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // drop is a folder of files.
@@ -72,4 +74,44 @@ func (h hurried) Elapsed() time.Duration { return *h.passed }
 func (h hurried) NewTimer(d time.Duration) lifecycle.Timer {
 	*h.passed += d
 	return h.Clock.NewTimer(0)
+}
+
+// rowsOf is a drop whose files hold rows.
+type rowsOf struct {
+	*drop
+	docs []string
+}
+
+func (r rowsOf) Read(context.Context, string, connector.File, int) iter.Seq2[connector.Row, error] {
+	return func(yield func(connector.Row, error) bool) {
+		for i, doc := range r.docs {
+			if !yield(connector.Row{Number: i + 1, Doc: []byte(doc)}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestComparedFile: the summary of a run names the file that a side was read from, also where the run fails.
+func TestComparedFile(t *testing.T) {
+	for name, c := range map[string]struct {
+		fails bool
+		st    state.RunState
+	}{"to its end": {false, state.RunAgreed}, "it fails": {true, state.RunFailed}} {
+		t.Run(name, inWorld(func(t *testing.T, w *world) {
+			at := w.clock.Now().Add(-time.Hour)
+			w.open["east"] = rowsOf{&drop{files: []connector.File{{Name: "old.csv", ID: "1"}, {Name: "new.csv", ID: "abc", Size: 12, Modified: at}}, young: func() string { return "" }}, []string{`{"no":"A"}`}}
+			w.west.objects["1"] = `{"no":"A"}`
+			w.rec.Right, w.rec.Match = config.Side{System: "east", Files: true}, config.Match{Fields: []string{"no"}}
+			w.rec.Totals = nil
+			if c.fails {
+				w.mem.failing = errors.New("the store is away")
+			}
+			got := w.run(t.Context(), Asked{})
+			want := state.ComparedFile{Side: "right", System: "east", Name: "new.csv", ID: "abc", Size: 12, Modified: at}
+			if got.st != c.st || len(got.sum.Files) != 1 || got.sum.Files[0] != want || got.detail != "" {
+				t.Errorf("%+v", got)
+			}
+		}))
+	}
 }

@@ -12,9 +12,11 @@ import (
 type known struct {
 	facts
 	left, right *state.Ref
-	event       string
-	at          time.Time
-	text        string
+	// key is the one under which the newest event of the object was decided.
+	key   string
+	event string
+	at    time.Time
+	text  string
 }
 
 // knowledge asks the hub what it knows of an object: also under its business keys, because what was stopped before anybody knew which object it is has no
@@ -67,6 +69,9 @@ func (k *known) fate(all []state.Journal, ours func(flow, entity, hub string) bo
 		j := &all[i]
 		if !ours(j.Flow, j.Entity, j.Hub) {
 			continue
+		}
+		if k.key == "" && j.Hub != "" {
+			k.key = j.Key
 		}
 		again := j.Outcome == state.Skipped && j.Reason != state.Filtered // it says what was known before: the fate of that counts
 		if again && k.event != "" {

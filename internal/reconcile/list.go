@@ -24,6 +24,7 @@ func (r *Run) byListing(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 	r.phase("looking-again", "%d differences in a second listing", cands.Len())
 	differ := spill.New(r.c.Spill)
 	defer func() { err = errors.Join(err, differ.Close()) }()
+	r.left.anew, r.right.anew = true, true // what is kept would only say the same once more
 	if err := r.look(ctx, differ, false); err != nil {
 		return nil, err
 	}
@@ -33,7 +34,7 @@ func (r *Run) byListing(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 	}
 	names := spill.New(r.c.Spill)
 	defer func() { err = errors.Join(err, names.Close()) }()
-	if err := byNames(differ, names); err != nil {
+	if err := errors.Join(byNames(differ, names), differ.Close()); err != nil { // memory is for one of them
 		return nil, err
 	}
 	again, err := names.Sort()
@@ -42,7 +43,7 @@ func (r *Run) byListing(ctx context.Context, cands *spill.Sorter) (_ *spill.Sort
 	}
 	looked := spill.New(r.c.Spill)
 	defer func() { err = errors.Join(err, looked.Close()) }()
-	if err := lookedAt(in, again, looked); err != nil {
+	if err := errors.Join(lookedAt(in, again, looked), names.Close()); err != nil {
 		return nil, err
 	}
 	return r.complete(ctx, looked, there)
@@ -178,6 +179,7 @@ func byNames(differ, names *spill.Sorter) error {
 	if err != nil {
 		return err
 	}
+	var value []byte
 	for {
 		key, b, ok, err := in.Next()
 		if err != nil || !ok {
@@ -199,7 +201,8 @@ func byNames(differ, names *spill.Sorter) error {
 		}
 		slices.Sort(keys)
 		for _, k := range slices.Compact(keys) {
-			if err := names.Add([]byte(k), append(appendText(nil, p.key), b...)); err != nil {
+			value = append(appendText(value[:0], p.key), b...)
+			if err := names.Add([]byte(k), value); err != nil {
 				return err
 			}
 		}
@@ -208,6 +211,7 @@ func byNames(differ, names *spill.Sorter) error {
 
 // lookedAt puts every pair of in beside what it is in now; what is not there agrees, or has gone.
 func lookedAt(in *candidates, now *spill.Reader, out *spill.Sorter) error {
+	var b []byte
 	nowKey, nowPair, more, err := now.Next()
 	if err != nil {
 		return err
@@ -233,7 +237,8 @@ func lookedAt(in *candidates, now *spill.Reader, out *spill.Sorter) error {
 			}
 		}
 		is.n = was.n
-		if err := out.Add([]byte(is.key), appendLooked(nil, was, is)); err != nil {
+		b = appendLooked(b[:0], was, is)
+		if err := out.Add([]byte(is.key), b); err != nil {
 			return err
 		}
 	}

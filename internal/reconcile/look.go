@@ -301,10 +301,18 @@ func (r *Run) other(ctx context.Context, was, now *pair) error {
 		if err != nil {
 			return err
 		}
-		if !known && !r.rec.Match.Xref {
-			return h.s.cannotAsk() // it may be there under an id that nobody knows
+		if known || r.rec.Match.Xref {
+			*h.now = got
+			continue
 		}
-		*h.now = got
+		if r.opts.Whole() { // it may be there under an id that nobody knows: a list tells
+			return h.s.cannotAsk()
+		}
+		all, err := r.partner(ctx, h.s, h.from)
+		if err != nil {
+			return err
+		}
+		now.hold(all, h.s == r.right)
 	}
 	return nil
 }

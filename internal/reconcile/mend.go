@@ -107,7 +107,7 @@ func (r *Run) fromHere(ctx context.Context, m *mend, to *target, by *config.Flow
 	if hub == "" {
 		hub = state.MintHub(r.rec.Entity, to.from.def.System, e.local)
 	}
-	ev := &event.Event{Source: to.from.def.System, Entity: r.rec.Entity, Operation: event.Upsert, Key: cmp.Or(e.key, m.d.Key), Origin: to.from.def.System, Hub: hub, Data: e.doc}
+	ev := &event.Event{Source: to.from.def.System, Entity: r.rec.Entity, Operation: event.Upsert, Key: e.key, Origin: to.from.def.System, Hub: hub, Data: e.doc}
 	if e.before != nil {
 		ev.Data = e.before
 	}
@@ -160,9 +160,12 @@ func (r *Run) deletion(ctx context.Context, m *mend, to *target, by, in *config.
 	case e != nil:
 		return "", nil, cannot("%s holds %s again", from.def.System, ref.Local)
 	}
-	ev := &event.Event{Source: from.def.System, Entity: r.rec.Entity, Operation: event.Delete, Local: ref.Local, Key: m.d.Key, Origin: from.def.System}
+	ev := &event.Event{Source: from.def.System, Entity: r.rec.Entity, Operation: event.Delete, Local: ref.Local, Origin: from.def.System}
 	if ref.Known != nil {
-		ev.Version, ev.Key = ref.Known.Received, cmp.Or(ev.Key, ref.Known.Key)
+		ev.Version, ev.Key = ref.Known.Received, ref.Known.Key
+	}
+	if ev.Key == "" && m.d.Key != privacy.Masked {
+		ev.Key = m.d.Key
 	}
 	ev.Key = cmp.Or(ev.Key, ref.Local)
 	w, err := json.Marshal(map[string]string{"action": "delete", "system": to.system, "local": cmp.Or(m.d.Left, m.d.Right)})

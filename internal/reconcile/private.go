@@ -7,8 +7,10 @@ import (
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/compare"
+	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -43,25 +45,56 @@ func (r *Run) private(docs ...[]byte) *private {
 
 // maskOf gives what is personal in a side's compared documents; false: they are as they are in a system that no flow reads.
 func (r *Run) maskOf(s *side) (*privacy.Mask, bool) {
+	flow, mapped, known := markedBy(r.c.Plan, s.def)
+	if mapped {
+		return r.mapped(flow), known
+	}
+	if f := r.c.Private.Flow(flow); known && f != nil {
+		return f.Source, true
+	}
+	return nil, known
+}
+
+// markedBy gives the flow whose marks hold for a side's compared documents, before its mapping or behind it. No flow: of what another mapping makes of personal
+// data nobody knows what is personal; known: they come through a flow or a mapping at all.
+func markedBy(plan *config.Plan, s *config.Side) (flow string, mapped, known bool) {
+	reads := plan.Flow(s.Flow)
 	switch {
-	case s.def.Then != nil:
-		for _, f := range r.c.Plan.Flows {
-			if f.Map == s.def.Then && f.To.System != "" {
-				return r.mapped(f.Name), true
+	case s.Then != nil:
+		for _, f := range plan.Flows {
+			if f.Map == s.Then && f.To.System != "" {
+				return f.Name, true, true
 			}
 		}
-		return r.mapped(""), true
-	case s.def.Map != nil && s.flow != nil && s.flow.Map == s.def.Map:
-		return r.mapped(s.flow.Name), true
-	case s.def.Map != nil: // what another mapping makes of personal data nobody knows
-		return r.mapped(""), true
-	case s.flow != nil:
-		if f := r.c.Private.Flow(s.flow.Name); f != nil {
-			return f.Source, true
-		}
-		return nil, true
+		return "", true, true
+	case s.Map != nil && reads != nil && reads.Map == s.Map:
+		return reads.Name, true, true
+	case s.Map != nil:
+		return "", true, true
+	case reads != nil:
+		return reads.Name, false, true
 	}
-	return nil, false
+	return "", false, false
+}
+
+// MaskedWhole says why every value is masked in what runs keep of differences, where schemas of the plan mark anything as personal; empty: marked fields are.
+func MaskedWhole(rec *config.Reconciliation, plan *config.Plan) string {
+	some := false
+	for i, s := range []*config.Side{&rec.Left, &rec.Right} {
+		flow, mapped, known := markedBy(plan, s)
+		if mapped && flow == "" {
+			m := s.Map
+			if s.Then != nil {
+				m = s.Then
+			}
+			return fmt.Sprintf("no flow reads %s through the mapping %s, which makes the documents of the %s side", s.System, m.Name(), [...]string{"left", "right"}[i])
+		}
+		some = some || known
+	}
+	if !some {
+		return fmt.Sprintf("no flow reads %s or %s", rec.Left.System, rec.Right.System)
+	}
+	return ""
 }
 
 // mapped is the mask of what a flow's mapping makes; of no flow's, everything is personal where anything is.
@@ -118,7 +151,7 @@ func (p *private) document(doc []byte) []byte {
 // field gives a field as it is kept: its path names elements of lists by their values.
 func (p *private) field(f *compare.Field) state.DifferentField {
 	value := func(b []byte) json.RawMessage {
-		text := p.values.Text(string(b))
+		text := p.values.Text(string(p.at(f.Path, b)))
 		switch {
 		case b == nil:
 			return nil
@@ -131,6 +164,65 @@ func (p *private) field(f *compare.Field) state.DifferentField {
 		return json.RawMessage(text)
 	}
 	return state.DifferentField{Path: p.values.Text(f.Path), Left: value(f.Left), Right: value(f.Right), Rule: f.Rule, Owner: f.Owner}
+}
+
+// at gives a value as it stands in its document when that is masked: by its place, and not by its letters alone.
+func (p *private) at(path string, v []byte) []byte {
+	if p.none() || v == nil {
+		return v
+	}
+	way := wayOf(path)
+	doc := v
+	for i := len(way) - 1; i >= 0; i-- {
+		if way[i] == mapping.AnyElement {
+			doc = slices.Concat([]byte("["), doc, []byte("]"))
+		} else {
+			doc = slices.Concat([]byte("{"), jsondoc.AppendString(nil, way[i]), []byte(":"), doc, []byte("}"))
+		}
+	}
+	hidden := []byte(`"` + privacy.Masked + `"`)
+	d := jsondoc.Get()
+	defer jsondoc.Put(d)
+	if d.Reset(p.document(doc), jsondoc.Limits{Bytes: 2*len(doc) + mostShownBytes}) != nil {
+		return hidden
+	}
+	at := d.Root()
+	for _, name := range way {
+		if name == mapping.AnyElement {
+			at = at.Index(0)
+		} else {
+			at = at.Get(name)
+		}
+	}
+	if at.Kind() == jsondoc.Missing {
+		return hidden
+	}
+	return slices.Clone(at.Raw())
+}
+
+// wayOf are the steps of a path as differences name it, lines[sku=A-1].amount: an element of a list is any.
+func wayOf(path string) (way []string) {
+	for path != "" {
+		end := strings.IndexAny(path, ".[")
+		if end < 0 {
+			return append(way, path)
+		}
+		if end > 0 {
+			way = append(way, path[:end])
+		}
+		if path[end] == '.' {
+			path = path[end+1:]
+			continue
+		}
+		to := len(path)
+		for _, close := range []string{"].", "]["} {
+			if i := strings.Index(path[end:], close); i >= 0 {
+				to = min(to, end+i+1)
+			}
+		}
+		way, path = append(way, mapping.AnyElement), path[to:]
+	}
+	return way
 }
 
 // written is what a flow would send, as it is kept.

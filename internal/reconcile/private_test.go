@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -78,11 +79,11 @@ func runOf(t *testing.T, text string) *Run {
 func TestPersonalKeys(t *testing.T) {
 	r := runOf(t, "left: {system: crm}\nright: {system: old, map: crm-to-hub}\nmatch: mail\n")
 	p := &pair{key: string(appendText([]byte{keyOfRow}, "ann@x.example")), left: &entry{key: "ann@x.example"}}
-	if key := r.keyOf(p); key != privacy.Masked {
+	if key := r.keyOf(p, &known{}); key != privacy.Masked {
 		t.Errorf("shown as %q", key)
 	}
 	r.c.Private = privacy.Of(&config.Plan{})
-	if key := r.keyOf(p); key != "ann@x.example" {
+	if key := r.keyOf(p, &known{}); key != "ann@x.example" {
 		t.Errorf("shown as %q where nothing is personal", key)
 	}
 }
@@ -149,5 +150,50 @@ func TestPersonalDataOfDifferences(t *testing.T) {
 	r = runOf(t, "left: {system: crm, through: erp-out}\nright: {system: erp}\n")
 	if b := string(r.written("erp-out", &decide.Decision{Write: &connector.Write{Action: connector.Update, Doc: []byte(erp)}})); strings.Contains(b, "@x") || !strings.Contains(b, "K-1001") {
 		t.Errorf("what would be sent: %s", b)
+	}
+}
+
+// TestMaskedValues: a value that is personal by its place is masked in one form, whatever blanks it has; one that is not shows what it is.
+func TestMaskedValues(t *testing.T) {
+	r := runOf(t, "left: {system: crm, through: erp-out}\nright: {system: erp}\ncompare: {number: exact, contacts: {set: phone, compare: {e_mail: exact}}, \"*\": exact}\n")
+	left := `{"number": "ann@x.example ", "note": "a b", "contacts": [{"phone": "1", "e_mail": "ann@x.example  "}, {"phone": "2.]a", "e_mail": "   "}, {"phone": "3", "e_mail": ""}, {"phone": "4", "e_mail": {"of": "bob"}}]}`
+	right := `{"number": "K", "note": "a  b", "contacts": [{"phone": "1", "e_mail": "ann@x.example"}, {"phone": "2.]a", "e_mail": null}, {"phone": "3", "e_mail": "carl@x.example"}, {"phone": "4"}]}`
+	p := &pair{left: &entry{doc: []byte(left)}, right: &entry{doc: []byte(right)}}
+	differ := newDiffer(r.rec)
+	defer differ.close()
+	var d state.Difference
+	r.show(&d, p, differ.diff(p))
+	got := map[string]string{}
+	for _, f := range d.Fields {
+		got[f.Path] = string(f.Left) + " " + string(f.Right)
+	}
+	want := map[string]string{"number": `"***" "K"`, "note": `"a b" "a  b"`, "contacts[phone=1].e_mail": `"***" "***"`, `contacts[phone="2.]a"].e_mail`: `"***" null`, "contacts[phone=3].e_mail": `"" "***"`,
+		"contacts[phone=4].e_mail": `{"of":"***"} `}
+	if !maps.Equal(got, want) {
+		t.Errorf("\n%v\n%v", got, want)
+	}
+	for path, want := range map[string]string{"a": "a", "a.b": "a b", "lines[sku=A-1].amount": "lines [] amount", "a[x.y][z].b[q]": "a [] [] b []", "": ""} {
+		if got := strings.Join(wayOf(path), " "); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}
+
+// TestMaskedWhole: it is said where nobody knows what of the documents is personal.
+func TestMaskedWhole(t *testing.T) {
+	for sides, want := range map[string]string{
+		"left: {system: crm}\nright: {system: old, map: crm-to-hub}\n":                   "no flow reads old through the mapping crm-to-hub, which makes the documents of the right side",
+		"left: {system: crm, map: crm-to-hub-too}\nright: {system: old}\n":               "no flow reads crm through the mapping crm-to-hub-too, which makes the documents of the left side",
+		"left: {system: old}\nright: {system: old, object: b}\n":                         "no flow reads old or old",
+		"left: {system: crm, through: erp-out}\nright: {system: erp}\n":                  "",
+		"left: {system: erp, map: crm-to-hub, through: erp-out}\nright: {system: crm}\n": "",
+		"left: {system: crm}\nright: {system: old}\n":                                    "",
+	} {
+		r := runOf(t, sides)
+		got := MaskedWhole(r.rec, r.c.Plan)
+		p := r.private()
+		if got != want || p.hides("no") != (want != "") {
+			t.Errorf("%s: %q, want %q; a number is hidden: %v", sides, got, want, p.hides("no"))
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/privacy"
+	"github.com/waybill-hub/waybill/internal/reconcile/index"
 	"github.com/waybill-hub/waybill/internal/reconcile/plain"
 	"github.com/waybill-hub/waybill/internal/spill"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -78,6 +79,8 @@ type Config struct {
 	Spill   spill.Config
 	// Decided counts the messages that the hub has decided: a run rests beside traffic. nil: it never rests.
 	Decided func() int64
+	// Listed keeps what sides hold from run to run, under the run's lease; nil: every run lists everything.
+	Listed index.Store
 }
 
 // Run is one run of a reconciliation.
@@ -150,6 +153,9 @@ func New(c Config, rec *config.Reconciliation, a Asked, sink Sink) (*Run, error)
 		}
 	}
 	r.progress.Path = Streamed
+	if r.left.index != nil || r.right.index != nil {
+		r.progress.Path = Indexed
+	}
 	return r, nil
 }
 
@@ -166,13 +172,18 @@ func (r *Run) side(name string, def *config.Side) (*side, error) {
 		all.When, all.Accept = nil, nil
 		s.flow = &all
 	}
-	return s, nil
+	return s, r.kept(s)
 }
 
 // Do makes the run. What it has found stands in the summary also where it fails: but then it says nothing of the systems.
 func (r *Run) Do(ctx context.Context) (state.RunState, state.CompareSummary, string, error) {
 	st, detail, err := r.do(ctx)
 	r.sum.Path = r.progress.Path
+	for _, s := range []*side{r.left, r.right} {
+		if f := s.file; f != nil {
+			r.sum.Files = append(r.sum.Files, state.ComparedFile{Side: s.name, System: s.def.System, Name: f.Name, ID: f.ID, Size: f.Size, Modified: f.Modified})
+		}
+	}
 	return st, r.sum, detail, err
 }
 
@@ -182,17 +193,14 @@ func (r *Run) do(ctx context.Context) (state.RunState, string, error) {
 		return state.RunFailed, "", err
 	}
 	defer func() { _ = cands.Close() }() // its files have no name any more
-	for _, s := range []*side{r.left, r.right} {
-		if s.file != nil {
-			r.note("the %s side is the file %s of %s", s.name, s.file.Name, s.file.Modified.UTC().Format(time.RFC3339))
-		}
-	}
+	r.aboutIndex()
 	if err := r.judge(ctx, cands); err != nil {
 		return state.RunFailed, "", err
 	}
 	if err := r.sumUp(ctx); err != nil {
 		return state.RunFailed, "", err
 	}
+	r.nothing()
 	if !r.opts.Repair {
 		return r.verdict(), r.detail(), nil
 	}
@@ -228,6 +236,19 @@ func (r *Run) note(format string, args ...any) {
 	r.notes = append(r.notes, text)
 }
 
+// nothing notes where there was nothing to compare: that the systems agree says little then.
+func (r *Run) nothing() {
+	switch read := r.left.rows.Load() + r.right.rows.Load(); {
+	case !r.opts.Whole() || r.sum.Compared > 0 || r.sum.NotCompared > 0:
+	case read > 0:
+		r.note("none of the %d objects that were read counts (when, where): nothing was compared", read)
+	case r.left.def.Files || r.right.def.Files:
+		r.note("both sides are empty: nothing was compared")
+	default:
+		r.note("both sides are empty, and the hub knows no such object in either system: nothing was compared")
+	}
+}
+
 func (r *Run) phase(name, format string, args ...any) {
 	r.progress.Phase, r.progress.Text = name, fmt.Sprintf(format, args...)
 	r.tell()
@@ -240,7 +261,7 @@ func (r *Run) tell() {
 }
 
 // ErrEmpty: a side gave nothing although the hub knows objects there.
-var ErrEmpty = errors.New("an empty answer says nothing")
+var ErrEmpty = index.ErrEmpty
 
 // candidates gives what differs at the first look.
 func (r *Run) candidates(ctx context.Context) (*spill.Sorter, error) {

@@ -384,3 +384,32 @@ func TestEmptyWithoutAFlow(t *testing.T) {
 		}
 	})(t)
 }
+
+// TestNothingToCompare: a run that had nothing to compare agrees, and says so.
+func TestNothingToCompare(t *testing.T) {
+	for name, c := range map[string]struct {
+		make func(w *world)
+		want string
+	}{
+		"both are empty": {func(*world) {}, "both sides are empty, and the hub knows no such object in either system: nothing was compared"},
+		"nobody wants them": {func(w *world) {
+			w.both("1", "{}")
+			w.plan.Flow("west").When = w.expr("false", "bool")
+			w.plan.Flow("east").When = w.plan.Flow("west").When
+		}, "none of the 2 objects that were read counts (when, where): nothing was compared"},
+		"only totals": {func(w *world) { w.rec.Compare = nil }, "both sides are empty, and the hub knows no such object in either system: nothing was compared"},
+		"something":   {func(w *world) { w.both("1", "{}") }, ""},
+	} {
+		t.Run(name, inWorld(func(t *testing.T, w *world) {
+			c.make(w)
+			if got := w.run(t.Context(), Asked{}); got.err != nil || got.st != state.RunAgreed || got.detail != c.want {
+				t.Errorf("%q %+v", got.detail, got)
+			}
+		}))
+	}
+	t.Run("nothing has changed", inWorld(func(t *testing.T, w *world) {
+		if got := w.run(t.Context(), Asked{CompareOptions: state.CompareOptions{Since: w.clock.Now()}}); got.err != nil || got.detail != "" {
+			t.Errorf("%+v", got)
+		}
+	}))
+}

@@ -102,6 +102,13 @@ func TestDirections(t *testing.T) {
 			if got.err != nil || !maps.Equal(got.became(), c.became) {
 				t.Errorf("%v, want %v: %v", got.became(), c.became, got.err)
 			}
+			can := map[string]int64{}
+			for _, is := range c.became {
+				can[is]++
+			}
+			if got.sum.Repairable != can["repaired"] || got.sum.Deletable != can[notAsked] {
+				t.Errorf("%d can be written and %d deleted, and the run counts %d and %d", can["repaired"], can[notAsked], got.sum.Repairable, got.sum.Deletable)
+			}
 			a := repairAll
 			a.Deletes = true
 			if got = w.run(t.Context(), a); got.err != nil {
@@ -138,7 +145,7 @@ func TestDirections(t *testing.T) {
 		w.east.objects["2"] = `{"no":1}`
 		w.west.objects["3"] = `!torn`
 		got := w.run(t.Context(), repairAll)
-		if got.err != nil || got.found[0].RepairDetail+got.found[1].RepairDetail != "a person decides which of the objects stays" || w.hub.submits != 0 || got.st != state.RunDrift {
+		if got.err != nil || got.found[0].RepairDetail+got.found[1].RepairDetail != "a person decides which of the objects stays" || w.hub.submits != 0 || got.st != state.RunDrift || got.sum.Repairable+got.sum.Deletable != 0 {
 			t.Errorf("%+v", got)
 		}
 	}))

@@ -182,3 +182,49 @@ func TestWithoutAnID(t *testing.T) {
 		}
 	})(t)
 }
+
+// TestKeys: a difference shows the business key, whichever half of the object is there; an id only where nobody knows another name.
+func TestKeys(t *testing.T) {
+	const doc = `{"id":"w1","no":"SO-1","n":1}`
+	for name, c := range map[string]struct {
+		make func(w *world)
+		want string
+	}{
+		"the flow that reads the left side says it": {func(w *world) { w.west.objects["w1"], w.east.objects["e1"] = `{"id":"w1","no":"SO-1","n":2}`, doc }, "SO-1"},
+		"only the left side is there":               {func(w *world) { w.west.objects["w1"] = doc }, "SO-1"},
+		"the hub had it of the left side": {func(w *world) {
+			w.east.objects["e1"] = doc
+			w.mem.ref("hub-1", "west").Known = &state.Known{Key: "SO-1"}
+		}, "SO-1"},
+		"the hub had it, and the reference ended": {func(w *world) {
+			w.east.objects["e1"] = doc
+			w.mem.journal("hub-1", state.Journal{Flow: "west", Entity: "order", Hub: "hub-1", Key: "SO-1", EventID: "x", Outcome: state.Delivered})
+		}, "SO-1"},
+		"the hub knows an id, and not what else it is called": {func(w *world) {
+			w.plan.Flow("west").Key = nil
+			w.east.objects["e1"] = doc
+			w.mem.ref("hub-1", "west").Known = &state.Known{Key: "w1"}
+			w.mem.journal("hub-1", state.Journal{Flow: "west", Entity: "order", Hub: "hub-1", Key: "w1", EventID: "x", Outcome: state.Delivered})
+		}, "w1"},
+		"the hub has never seen it, and it is paired by a field": {func(w *world) { w.rec.Match.Fields = []string{"no"}; w.east.objects["e2"] = `{"no":"SO-2"}` }, "SO-2"},
+		"by two": {func(w *world) {
+			w.rec.Match.Fields = []string{"no", "n"}
+			w.east.objects["e2"] = `{"no":"SO-2","n":1.50}`
+		}, "SO-2 1.50"},
+		"by two, and lacks one":   {func(w *world) { w.rec.Match.Fields = []string{"no", "n"}; w.east.objects["e2"] = `{"no":"SO-2"}` }, "e2"},
+		"nobody has another name": {func(w *world) { w.east.objects["e2"] = `{"no":"SO-2"}` }, "e2"},
+	} {
+		t.Run(name, inWorld(func(t *testing.T, w *world) {
+			w.plan.Flows = slices.DeleteFunc(w.plan.Flows, func(f *config.Flow) bool { return f.Name == "east" })
+			w.rec.Right.Flow = "" // as of a system that is only written to
+			w.plan.Flow("west").Key, w.plan.Flow("west").ID = w.expr("source.no", ""), w.expr("source.id", "")
+			w.mem.know("hub-1", "west", "w1", "east", "e1")
+			w.both("7", `{"id":"7","no":"SO-7"}`) // neither side is empty
+			c.make(w)
+			got := w.run(t.Context(), Asked{})
+			if got.err != nil || len(got.found) != 1 || got.found[0].Key != c.want {
+				t.Errorf("%+v", got)
+			}
+		}))
+	}
+}

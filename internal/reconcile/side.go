@@ -16,6 +16,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/reconcile/index"
 	"github.com/waybill-hub/waybill/internal/spill"
 )
 
@@ -40,6 +41,10 @@ type side struct {
 	rows   atomic.Int64 // read so far
 	// file is what is read of a drop, once it was chosen.
 	file *connector.File
+	// index keeps what the system holds from run to run; nil: everything is listed. found is what its update came to; anew: it is to read everything.
+	index *index.Index
+	found *index.Found
+	anew  bool
 	// apart: an object has another id in the hub than in the system. alike: one has the same.
 	apart, alike atomic.Bool
 	pace         func() *pace
@@ -64,6 +69,9 @@ func (s *side) read(ctx context.Context, since time.Time, each func(*keyed) erro
 	pace := s.pace()
 	flush := func() error {
 		out, err := s.entries(ctx, batch)
+		if err == nil && s.index != nil && since.IsZero() {
+			out, err = s.present(ctx, out)
+		}
 		if err != nil {
 			return err
 		}
@@ -102,8 +110,11 @@ func (s *side) read(ctx context.Context, since time.Time, each func(*keyed) erro
 
 // records gives each record of the side.
 func (s *side) records(ctx context.Context, since time.Time, each func(*connector.Record) error) error {
-	if s.def.Files {
+	switch {
+	case s.def.Files:
 		return s.fileRows(ctx, each)
+	case s.index != nil && since.IsZero():
+		return s.indexed(ctx, each)
 	}
 	l, ok := s.system.(connector.Lister)
 	if !ok {
@@ -245,7 +256,7 @@ func (s *side) known(ctx context.Context, batch []*entry) error {
 		return fmt.Errorf("read what is known: %w", err)
 	}
 	for _, e := range batch {
-		e.hub = known[e.local].Hub
+		e.hub, e.gone = known[e.local].Hub, known[e.local].Deleted
 	}
 	return nil
 }

@@ -69,6 +69,11 @@ func (r *Run) lookAtTables(ctx context.Context, out *spill.Sorter, count bool) e
 	}
 	r.left.rows.Store(res.Left.Rows)
 	r.right.rows.Store(res.Right.Rows)
+	if res.Left.Rows+res.Right.Rows+res.Left.Unkeyed+res.Right.Unkeyed == 0 {
+		if err := errors.Join(r.notEmpty(ctx, r.left), r.notEmpty(ctx, r.right)); err != nil {
+			return err
+		}
+	}
 	if !count {
 		return nil
 	}
@@ -166,26 +171,12 @@ func (r *Run) document(values []json.RawMessage) []byte {
 // findByKey asks both systems for the rows of a key.
 func (r *Run) findByKey(ctx context.Context, was *pair, key []string) (*pair, error) {
 	now := &pair{key: was.key, n: was.n}
-	natural := make(map[string]string, len(key))
-	for i, f := range r.rec.Match.Fields {
-		natural[f] = key[i]
-	}
 	for _, s := range []*side{r.left, r.right} {
-		all, err := s.findAll(ctx, connector.Lookup{Entity: s.entity, Object: s.object(), Natural: natural})
+		all, err := s.byFields(ctx, key)
 		if err != nil {
 			return nil, err
 		}
-		if len(all) == 0 {
-			continue
-		}
-		if s == r.left {
-			now.left = all[0]
-		} else {
-			now.right = all[0]
-		}
-		if len(all) > 1 && len(now.more) == 0 {
-			now.more, now.moreRight = all[1:], s == r.right
-		}
+		now.hold(all, s == r.right)
 	}
 	return now, nil
 }

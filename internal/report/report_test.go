@@ -26,7 +26,8 @@ func example() *Report {
 	run := &state.Comparison{ID: 71, Kind: state.RunReconciliation, Name: "customers-crm-erp", State: state.RunDrift, Who: "ann", Why: "month's end", Started: at, Finished: at.Add(90 * time.Second), Detail: "3 are left",
 		Summary: state.CompareSummary{Compared: 2000, Equal: 1994, MissingRight: 1, Different: 2, Doubled: 1, NotCompared: 1, Repaired: 1, Oldest: at.Add(-24 * time.Hour),
 			Explained: map[string]int64{"in-flight": 1}, Reasons: map[string]int64{"edited-right": 2, "never-arrived": 1}, Fields: map[string]int64{"credit_limit": 2, "name": 1},
-			Money: map[string]string{"EUR": "10.10", "CNY": "12345678901234567.89"}, Totals: []state.TotalLine{{Total: "open_amount", Group: []string{"EUR", "2026-11"}, Left: "100.10", Right: "90.00"}}}}
+			Money: map[string]string{"EUR": "10.10", "CNY": "12345678901234567.89"}, Totals: []state.TotalLine{{Total: "open_amount", Group: []string{"EUR", "2026-11"}, Left: "100.10", Right: "90.00"}},
+			Files: []state.ComparedFile{{Side: "right", System: "bank", Name: "statement-1130.csv", ID: "9f86d081884c", Size: 1234, Modified: at.Add(-time.Hour)}}}}
 	raw := func(s string) json.RawMessage { return json.RawMessage(s) }
 	list := []state.Difference{
 		{Run: 71, N: 1, Kind: state.DiffDifferent, Reason: state.ReasonEditedRight, Hub: "h-1", Key: "0012", Left: "001xx000003DGb2AAG", Right: "=5", Since: at.Add(-24 * time.Hour), Amount: "10.10", Currency: "EUR",
@@ -138,14 +139,31 @@ func TestJSONIsWhatWasFound(t *testing.T) {
 	}
 }
 
-// TestFailedRunInATable: who opens a table of a run that failed does not take it for agreement.
-func TestFailedRunInATable(t *testing.T) {
-	r := example()
-	r.Run.State, r.Run.Detail, r.Run.Summary.Totals = state.RunFailed, "the list broke off", nil
-	r.Next = func(int) ([]state.Difference, error) { return nil, nil }
-	var b bytes.Buffer
-	if err := r.Write(&b, "csv"); err != nil || !strings.Contains(b.String(), "failed,") || !strings.Contains(b.String(), "the list broke off") {
-		t.Errorf("%s %v", b.String(), err)
+// TestBrokenRun: who opens a report of a run that was not brought to its end does not take it for agreement, nor what it had found by then for everything.
+func TestBrokenRun(t *testing.T) {
+	for as, says := range map[state.RunState]string{state.RunFailed: "the run failed, and says nothing of the systems; what stands here is what it had found by then", state.RunCancelled: "the run was cancelled, and says nothing"} {
+		for _, found := range []bool{true, false} {
+			r := example()
+			r.Run.State, r.Run.Detail, r.Run.Summary.Totals = as, "the list broke off", nil
+			if !found {
+				r.Next = func(int) ([]state.Difference, error) { return nil, nil }
+			}
+			var b bytes.Buffer
+			if err := r.Write(&b, "csv"); err != nil {
+				t.Fatal(err)
+			}
+			if lines := strings.Split(b.String(), "\n"); !strings.HasPrefix(lines[1], ",run,"+string(as)+",,customers-crm-erp,") || !strings.Contains(lines[1], says) || !strings.Contains(lines[1], "the list broke off") {
+				t.Errorf("%s: %s", as, b.String())
+			}
+			b.Reset()
+			if err := r.Write(&b, "xlsx"); err != nil {
+				t.Fatal(err)
+			}
+			sum, list, _ := strings.Cut(shown(t, &b), "== Differences")
+			if !strings.Contains(sum, says) || !strings.Contains(sum, "the list broke off") || !strings.Contains(list, "B2 text \"run\"") || !strings.Contains(list, says) || strings.Contains(list, "edited-right") != found {
+				t.Errorf("%s: %s == Differences %s", as, sum, list)
+			}
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/format"
@@ -117,44 +118,70 @@ func (r *Report) csv(w io.Writer) error {
 		return err
 	}
 	fields := make([]string, len(head))
+	put := func(row []format.Cell) error {
+		for i := range row {
+			fields[i] = row[i].Text + row[i].Number
+		}
+		return t.Row(fields)
+	}
+	for _, row := range r.about() {
+		if err := put(row); err != nil {
+			return err
+		}
+	}
 	err = r.each(func(d *state.Difference) error {
 		for _, row := range rows(d) {
-			for i := range row {
-				fields[i] = row[i].Text + row[i].Number
-			}
-			if err := t.Row(fields); err != nil {
+			if err := put(row); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	for _, row := range r.others() {
-		if err != nil {
-			break
-		}
-		err = t.Row(row)
+	if err != nil {
+		return err
 	}
-	return err
+	for _, t := range r.Run.Summary.Totals { // without them the table would be taken for agreement
+		group, _ := json.Marshal(t.Group) // texts
+		if err := put(named(map[string]format.Cell{"kind": {Text: "total"}, "drift": {Text: "yes"}, "key": {Text: string(group)}, "field": {Text: t.Total}, "left": {Number: t.Left}, "right": {Number: t.Right}})); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// others are the rows of what is no difference of one object: totals that do not agree, and why a run that failed says nothing. A table without them would be
-// taken for agreement.
-func (r *Report) others() (out [][]string) {
-	row := func(cells map[string]string) {
-		one := make([]string, len(head))
-		for i, name := range head {
-			one[i] = cells[name]
-		}
-		out = append(out, one)
-	}
-	for _, t := range r.Run.Summary.Totals {
-		group, _ := json.Marshal(t.Group) // texts
-		row(map[string]string{"kind": "total", "drift": "yes", "key": string(group), "field": t.Total, "left": t.Left, "right": t.Right})
-	}
-	if s := r.Run.State; s == state.RunFailed || s == state.RunCancelled {
-		row(map[string]string{"kind": string(s), "text": r.Run.Detail})
+// named is a row with some of the columns of head.
+func named(cells map[string]format.Cell) []format.Cell {
+	out := make([]format.Cell, len(head))
+	for i, name := range head {
+		out[i] = cells[name]
 	}
 	return out
+}
+
+// about are the rows of a table that tell of the run itself, before all differences: how it ended, and which files were compared.
+func (r *Report) about() [][]format.Cell {
+	text := func(s string) format.Cell { return format.Cell{Text: s} }
+	words := []string{fmt.Sprintf("run %d", r.Run.ID)}
+	for _, s := range []string{broken(r.Run), r.Run.Detail} {
+		if s != "" {
+			words = append(words, s)
+		}
+	}
+	out := [][]format.Cell{named(map[string]format.Cell{"kind": text("run"), "reason": text(string(r.Run.State)), "key": text(r.Run.Name), "text": text(strings.Join(words, ": "))})}
+	for i := range r.Run.Summary.Files {
+		f := &r.Run.Summary.Files[i]
+		out = append(out, named(map[string]format.Cell{"kind": text("file"), "key": text(f.Name), f.Side + "_id": text(f.ID), "event_time": text(stamp(f.Modified)), "text": text(f.String())}))
+	}
+	return out
+}
+
+// broken says of a run that was not brought to its end what its report is worth; empty: it was.
+func broken(c *state.Comparison) string {
+	switch c.State {
+	case state.RunFailed, state.RunCancelled:
+		return fmt.Sprintf("the run %s, and says nothing of the systems; what stands here is what it had found by then", map[state.RunState]string{state.RunFailed: "failed", state.RunCancelled: "was cancelled"}[c.State])
+	}
+	return ""
 }
 
 // xlsx writes a workbook with a sheet that sums up and one of the differences, as many as it takes; the summary says of how many there are.
@@ -173,6 +200,11 @@ func (r *Report) xlsx(w io.Writer) (err error) {
 		return err
 	}
 	left := 0
+	if broken(r.Run) != "" {
+		if err := all.Row(r.about()[0]); err != nil {
+			return err
+		}
+	}
 	err = r.each(func(d *state.Difference) error {
 		for _, row := range rows(d) {
 			switch err := all.Row(row); {
@@ -220,10 +252,15 @@ func summary(c *state.Comparison, left int) [][]format.Cell {
 	text(c.Kind, c.Name)
 	count("run", c.ID)
 	text("state", string(c.State))
+	text("incomplete", broken(c))
 	text("detail", c.Detail)
 	text("begun", stamp(c.Started))
 	text("ended", stamp(c.Finished))
 	text("asked for by", state.Why(c.Who, c.Why))
+	for i := range s.Files {
+		f := &s.Files[i]
+		out = append(out, []format.Cell{label(f.Side + " file"), {Text: f.Name}, {Text: stamp(f.Modified)}, {Text: f.ID}})
+	}
 	if left > 0 {
 		text("not in this file", fmt.Sprintf("%d rows: take the report as CSV or JSON", left))
 	}

@@ -21,6 +21,10 @@ const (
 	readBuffer    = 64 << 10
 	// fanIn is how many files are merged at once: each has its buffer.
 	fanIn = 32
+	// firstPage and fullPage are how many bytes of entries are allocated at once: what is held grows page by page and is never copied, so that a sorter takes
+	// hardly more than it holds. The first pages are small, because many sorters hold little.
+	firstPage = 4 << 10
+	fullPage  = 256 << 10
 )
 
 // tooLong is the largest key or value, in bytes: the length of one that is larger was not written by this package.
@@ -36,18 +40,20 @@ type Config struct {
 
 // Sorter takes entries. It is used by one goroutine.
 type Sorter struct {
-	c     Config
-	arena []byte
-	at    []span
-	files []*file
-	n     int64
-	err   error
-	done  bool
+	c Config
+	// pages hold the entries, held bytes of them in all; spare ones are empty.
+	pages, spare [][]byte
+	held         int
+	at           []span
+	files        []*file
+	n            int64
+	err          error
+	done         bool
 }
 
-// span is an entry in the arena: its key, then its value.
+// span is an entry in a page: its key, then its value.
 type span struct {
-	from, key, value int
+	page, from, key, value uint32
 }
 
 // file is a sorted run on disk.
@@ -77,26 +83,45 @@ func (s *Sorter) Add(key, value []byte) error {
 	case len(key) > tooLong || len(value) > tooLong:
 		return fmt.Errorf("spill: an entry of %d bytes", len(key)+len(value))
 	}
-	if len(s.at) > 0 && len(s.arena)+len(key)+len(value) > s.c.Memory {
+	size := len(key) + len(value)
+	if len(s.at) > 0 && s.held+size > s.c.Memory {
 		if s.err = s.flush(); s.err != nil {
 			return s.err
 		}
 	}
-	s.at = append(s.at, span{len(s.arena), len(key), len(value)})
-	s.arena = append(append(s.arena, key...), value...)
+	page := s.room(size)
+	s.at = append(s.at, span{uint32(len(s.pages) - 1), uint32(len(*page)), uint32(len(key)), uint32(len(value))})
+	*page = append(append(*page, key...), value...)
+	s.held += size
 	s.n++
 	return nil
 }
 
+// room is a page into which an entry of that size fits.
+func (s *Sorter) room(size int) *[]byte {
+	n := len(s.pages)
+	if n == 0 || cap(s.pages[n-1])-len(s.pages[n-1]) < size {
+		want := max(size, min(firstPage<<min(n, 16), fullPage, s.c.Memory))
+		if last := len(s.spare) - 1; last >= 0 && cap(s.spare[last]) >= want {
+			s.pages, s.spare = append(s.pages, s.spare[last]), s.spare[:last]
+		} else {
+			s.pages = append(s.pages, make([]byte, 0, want))
+		}
+		n++
+	}
+	return &s.pages[n-1]
+}
+
 func (s *Sorter) entry(p span) (key, value []byte) {
-	b := s.arena[p.from : p.from+p.key+p.value]
+	b := s.pages[p.page][p.from : p.from+p.key+p.value]
 	return b[:p.key:p.key], b[p.key:]
 }
 
 // order sorts what is in memory. Entries of one key stay in the order in which they came.
 func (s *Sorter) order() {
 	slices.SortFunc(s.at, func(a, b span) int {
-		return cmp.Or(bytes.Compare(s.arena[a.from:a.from+a.key], s.arena[b.from:b.from+b.key]), cmp.Compare(a.from, b.from))
+		return cmp.Or(bytes.Compare(s.pages[a.page][a.from:a.from+a.key], s.pages[b.page][b.from:b.from+b.key]), cmp.Compare(a.page, b.page), cmp.Compare(a.from, b.from),
+			cmp.Compare(a.value, b.value)) // of two at one place, the first is empty
 	})
 }
 
@@ -115,10 +140,13 @@ func (s *Sorter) flush() error {
 	if err != nil {
 		return err
 	}
-	if cap(s.arena) > 2*s.c.Memory { // one entry was larger than all that may be held
-		s.arena = nil
+	for _, p := range s.pages {
+		if cap(p) == min(fullPage, s.c.Memory) { // others are small, or were made for one entry
+			s.spare = append(s.spare, p[:0])
+		}
 	}
-	s.arena, s.at = s.arena[:0], s.at[:0]
+	clear(s.pages)
+	s.pages, s.at, s.held = s.pages[:0], s.at[:0], 0
 	if len(s.files) >= 2*fanIn {
 		return s.compact()
 	}
@@ -192,7 +220,7 @@ func (s *Sorter) Sort() (*Reader, error) {
 			return nil, s.err
 		}
 	}
-	s.arena, s.at = nil, nil
+	s.pages, s.spare, s.at = nil, nil, nil
 	for len(s.files) > fanIn {
 		if s.err = s.compact(); s.err != nil {
 			return nil, s.err
@@ -208,7 +236,7 @@ func (s *Sorter) Close() error {
 	for _, f := range s.files {
 		errs = append(errs, f.close())
 	}
-	s.files, s.arena, s.at, s.done = nil, nil, nil, true
+	s.files, s.pages, s.spare, s.at, s.done = nil, nil, nil, nil, true
 	return errors.Join(errs...)
 }
 

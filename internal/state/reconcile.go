@@ -2,6 +2,7 @@ package state
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -122,6 +123,9 @@ type CompareSummary struct {
 	Repaired     int64  `json:"repaired"`
 	// NotCompared are objects of which nobody can say whether they agree; the differences of kind not-compared say why.
 	NotCompared int64 `json:"not_compared"`
+	// Repairable is how much of the drift a repair writes, or has; Deletable what it would delete where it is told to.
+	Repairable int64 `json:"repairable"`
+	Deletable  int64 `json:"deletable"`
 	// Explained are differences that are no drift, by reason. Reasons are those of the drift.
 	Explained map[string]int64 `json:"explained,omitempty"`
 	Reasons   map[string]int64 `json:"reasons,omitempty"`
@@ -133,6 +137,27 @@ type CompareSummary struct {
 	Oldest time.Time `json:"oldest,omitzero"`
 	// Totals that do not agree.
 	Totals []TotalLine `json:"totals,omitempty"`
+	// Files are what sides of drops were compared by.
+	Files []ComparedFile `json:"files,omitempty"`
+}
+
+// ComparedFile is the file that a side of a drop was read from. ID names its content.
+type ComparedFile struct {
+	Side     string    `json:"side"` // left or right
+	System   string    `json:"system"`
+	Name     string    `json:"name"`
+	ID       string    `json:"id,omitempty"`
+	Size     int64     `json:"size"`
+	Modified time.Time `json:"modified"`
+}
+
+// String tells of the file in a sentence.
+func (f *ComparedFile) String() string {
+	text := fmt.Sprintf("the %s side is the file %s of %s, modified %s, %d bytes", f.Side, f.Name, f.System, f.Modified.UTC().Format(time.RFC3339), f.Size)
+	if f.ID != "" {
+		text += ", id " + f.ID
+	}
+	return text
 }
 
 // Drift counts what differs and is not explained.

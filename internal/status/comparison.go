@@ -32,11 +32,13 @@ type ComparisonFacts struct {
 	Oldest time.Time
 	// NotCompared counts objects of which that run could not say whether they agree.
 	NotCompared int64
+	// Nothing says that the run had nothing to look at; empty: it had.
+	Nothing string
 	// Due is when a run was due of which there is no result; zero: none was.
 	Due time.Time
 }
 
-var comparisonRules = []func(*ComparisonFacts) (Verdict, bool){underWay, lastFailed, runOverdue, repairHeld, drifts, unsure, neverRan}
+var comparisonRules = []func(*ComparisonFacts) (Verdict, bool){underWay, lastFailed, runOverdue, repairHeld, drifts, unsure, neverRan, nothingSeen}
 
 // Judge says how a reconciliation or a rule stands.
 func (c *ComparisonFacts) Judge() Verdict { return first(comparisonRules, c, Agreed) }
@@ -74,3 +76,7 @@ func unsure(c *ComparisonFacts) (Verdict, bool) {
 }
 
 func neverRan(c *ComparisonFacts) (Verdict, bool) { return Verdict{State: NeverRun}, c.Last == "" }
+
+func nothingSeen(c *ComparisonFacts) (Verdict, bool) {
+	return Verdict{Agreed, c.Nothing}, c.Nothing != ""
+}

@@ -135,6 +135,8 @@ func TestJudgeComparison(t *testing.T) {
 	}{
 		{"never ran", ComparisonFacts{}, NeverRun, NeverRun, ""},
 		{"agreed", ComparisonFacts{Last: Agreed, Run: 7}, Agreed, Agreed, ""},
+		{"nothing was there", ComparisonFacts{Last: Agreed, Run: 7, Nothing: "both sides are empty"}, Agreed, Agreed, "both sides are empty"},
+		{"nothing could be compared", ComparisonFacts{Command: cmd, Last: Drift, Run: 7, Nothing: "x", NotCompared: 2}, Drift, Drift, "2 could not be compared: waybill reconcile show 7"},
 		{"drift", ComparisonFacts{Command: cmd, Last: Drift, Run: 7, Left: 3, Oldest: noon}, Drift, Drift, "3 left, the oldest since 2026-03-01T12:00:00Z: waybill reconcile show 7"},
 		{"drift, repaired since", ComparisonFacts{Last: Drift, Run: 7}, Agreed, Agreed, ""},
 		{"some not compared", ComparisonFacts{Command: cmd, Last: Drift, Run: 7, NotCompared: 2}, Drift, Drift, "2 could not be compared: waybill reconcile show 7"},

@@ -100,21 +100,30 @@ func (s *Store) WantComparison(ctx context.Context, c state.Comparison) (state.C
 		if err != nil || a.run.ID != 0 {
 			return a, err
 		}
-		ids, err := t.ids("comparisons", 1)
+		id, err := t.nextRun()
 		if err != nil {
 			return a, err
 		}
 		a.run, a.fresh = c, true
-		a.run.ID, a.run.State, a.run.Wanted = ids[0], state.RunWanted, unstamp(t.now)
+		a.run.ID, a.run.State, a.run.Wanted = id, state.RunWanted, unstamp(t.now)
 		// Where another hub wants one at the same time, an index refuses one of the two, and the transaction is run again.
 		_, err = t.exec("INSERT INTO comparisons ("+comparisonCols+", keep_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, 0, 0, '', '', '{}', '{}', ?, 0, 0)",
-			ids[0], c.Kind, c.Name, c.Trigger, c.Who, c.Why, string(options), string(state.RunWanted), t.now, int64(c.Keep))
+			id, c.Kind, c.Name, c.Trigger, c.Who, c.Why, string(options), string(state.RunWanted), t.now, int64(c.Keep))
 		if err != nil || c.Trigger == state.TriggerSchedule { // a schedule is no person
 			return a, err
 		}
-		return a, t.audit(c.Who, runAction(c.Kind), c.Kind+"/"+c.Name, fmt.Sprintf("run %d%s%s", ids[0], aboutOptions(&c.Options), forReason(c.Why)))
+		return a, t.audit(c.Who, runAction(c.Kind), c.Kind+"/"+c.Name, fmt.Sprintf("run %d%s%s", id, aboutOptions(&c.Options), forReason(c.Why)))
 	})
 	return a.run, a.fresh, err
+}
+
+// nextRun gives the number of a run. People type these: they count on without holes, over restarts and on both databases, where sequences and blocks of numbers skip
+// some. The counter ends with its transaction; numbers that were given before there was one, or by a hub that has none, are not given again.
+func (t *tx) nextRun() (id int64, err error) {
+	const newest = "(SELECT COALESCE(MAX(id), 0) FROM comparisons)"
+	err = t.each(func(r *sql.Rows) error { return r.Scan(&id) }, "INSERT INTO counters (name, value) VALUES ('run', "+newest+" + 1) ON CONFLICT (name) DO UPDATE SET "+
+		"value = CASE WHEN counters.value > "+newest+" THEN counters.value ELSE "+newest+" END + 1 RETURNING value")
+	return id, err
 }
 
 // runAction is what the audit calls a person's wish to run something.

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/s2"
-
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -43,34 +41,16 @@ func encodeDifference(d *state.Difference) ([]byte, error) {
 	if err := e.Encode(d); err != nil {
 		return nil, fmt.Errorf("store: difference %d: %w", d.N, err)
 	}
-	if b.Len() < smallest {
-		return append([]byte{plainForm}, b.Bytes()...), nil
-	}
-	packed := s2.EncodeBetter(nil, b.Bytes())
-	return append(append(make([]byte, 0, 1+len(packed)), s2Form), packed...), nil
+	return pack(b.Bytes()), nil
 }
 
 // decodeDifference gives also how large the text was.
 func decodeDifference(b []byte) (d state.Difference, size int, err error) {
-	torn := func(err error) error { return fmt.Errorf("a stored difference: %w", errors.Join(errTorn, err)) }
-	if len(b) == 0 {
-		return d, 0, torn(nil)
-	}
-	form, b := b[0], b[1:]
-	switch form {
-	case plainForm:
-	case s2Form:
-		if n, err := s2.DecodedLen(b); err != nil || n > mostDifference {
-			return d, 0, torn(err)
-		}
-		if b, err = s2.Decode(nil, b); err != nil {
-			return d, 0, torn(err)
-		}
-	default:
-		return d, 0, torn(nil)
+	if b, err = unpack(b, mostDifference); err != nil {
+		return d, 0, fmt.Errorf("a stored difference: %w", err)
 	}
 	if err := json.Unmarshal(b, &d); err != nil {
-		return d, 0, torn(err)
+		return d, 0, fmt.Errorf("a stored difference: %w: %w", errTorn, err)
 	}
 	return d, len(b), nil
 }

@@ -15,10 +15,11 @@ const pruneRows = 2000
 // Prune removes inbox rows all of whose places are finished in the stored positions (what became of them on other topics is in the
 // sent log by then), delivery ids behind the replay window,
 // journal, runs and audit rows behind their retention, runs of reconciliations and rules behind theirs, documents beyond what is kept of them
-// (KeepDocuments), counts of what was delivered in time that no status asks for any more, and what rules remember of objects that are seen no more.
+// (KeepDocuments), counts of what was delivered in time that no status asks for any more, what rules remember of objects that are seen no more,
+// and what was read of sides that no reconciliation reads on.
 // It returns how many rows it removed.
 func (s *Store) Prune(ctx context.Context, now time.Time) (removed int64, err error) {
-	for _, step := range []func(context.Context, time.Time) (int64, error){s.pruneInbox, s.pruneReplay, s.pruneJournal, s.pruneTimely, s.pruneDocuments, s.pruneComparisons, s.pruneRuleMemory} {
+	for _, step := range []func(context.Context, time.Time) (int64, error){s.pruneInbox, s.pruneReplay, s.pruneJournal, s.pruneTimely, s.pruneDocuments, s.pruneComparisons, s.pruneRuleMemory, s.pruneListings} {
 		n, err := step(ctx, now)
 		removed += n
 		if err != nil {

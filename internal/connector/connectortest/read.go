@@ -1,6 +1,7 @@
 package connectortest
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -233,6 +234,40 @@ func testList(t *testing.T, s *Subject) {
 	}
 	for range sys.List(t.Context(), s.Object, time.Time{}) {
 		break // a reader may stop
+	}
+	if ids, ok := sys.(connector.IDLister); ok && ids.ListsIDs(s.Object) {
+		testListIDs(t, s, ids, want)
+	}
+}
+
+// testListIDs: the ids are those of the list, each once; a list that is cut short fails.
+func testListIDs(t *testing.T, s *Subject, sys connector.IDLister, want map[string]int) {
+	got := map[string]int{}
+	for id, err := range sys.ListIDs(t.Context(), s.Object) {
+		if err != nil {
+			t.Fatalf("list the ids: %v", err)
+		}
+		got[id]++
+	}
+	for id := range want {
+		if got[id] != 1 {
+			t.Errorf("the id %s is listed %d times", id, got[id])
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d ids are listed, want %d", len(got), len(want))
+	}
+	for range sys.ListIDs(t.Context(), s.Object) {
+		break
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var last error
+	for _, err := range sys.ListIDs(ctx, s.Object) {
+		last = err
+	}
+	if last == nil {
+		t.Error("a list of ids that was cut short has not failed")
 	}
 }
 

@@ -91,8 +91,11 @@ func (j *judge) words(ctx context.Context, r *row) (words, error) {
 	}
 	if j.rule.Say != nil {
 		text, err := j.rule.Say.String(ctx, in)
-		if err != nil {
+		switch {
+		case err != nil:
 			text = fmt.Sprintf("%s (say: %v)", w.text, err)
+		case text == "":
+			text = w.text + " (say gives nothing)"
 		}
 		w.text = text
 	}

@@ -148,3 +148,23 @@ func TestWhereThatFails(t *testing.T) {
 		t.Errorf("found %+v", b.found)
 	}
 }
+
+// TestSayOfWhatIsAbsent: a sentence shows what is absent as (none), and one that gives nothing at all is the rule's own.
+func TestSayOfWhatIsAbsent(t *testing.T) {
+	b := newBench(t, load(t, `rule: stock
+about: no stock is below zero
+entity: inventory
+over: {system: erp}
+with: {product: {system: erp, entity: product, by: {no: source.no}, may-be-empty: true}}
+expect: source.n >= 0
+say: >-
+  choose(source.n == -1, "there are " + text(source.n) + " of " + source.no + " (" + product.name + ") in " + source.place.code + ", " + text(source.due) + concat("; ", source.lot, "/", source.n), source.note)
+settle: 0s
+`))
+	b.erp.set("inventory", "1", `{"n":-1,"place":{}}`)
+	b.erp.set("inventory", "2", `{"n":-1,"no":"A-1","place":{"code":"MAIN"},"due":null,"lot":"L7"}`)
+	b.erp.set("inventory", "3", `{"n":-2}`)
+	b.run()
+	b.want("violation violated 1: there are -1 of (none) ((none)) in (none), (none); (none)/-1", "violation violated 2: there are -1 of A-1 ((none)) in MAIN, (none); L7/-1",
+		"violation violated 3: no stock is below zero (say gives nothing)")
+}

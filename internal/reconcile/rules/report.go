@@ -259,14 +259,28 @@ func (r *Run) mask(i int) *privacy.Mask {
 	if i > 0 {
 		side = &r.rule.With[i-1]
 	}
-	name := ""
-	if f := r.c.Plan.Flow(side.Flow); f != nil && f.Map == side.Map {
-		name = side.Flow
-	}
-	if f := r.c.Private.Flow(name); f != nil {
+	if f := r.c.Private.Flow(markedBy(r.c.Plan, side)); f != nil {
 		return f.Mapped
 	}
 	return nil
+}
+
+// markedBy names the flow whose marks hold for what the rule sees of a list; empty: nobody knows what is personal there.
+func markedBy(plan *config.Plan, side *config.RuleSide) string {
+	if f := plan.Flow(side.Flow); f != nil && f.Map == side.Map {
+		return side.Flow
+	}
+	return ""
+}
+
+// MaskedWhole names the lists of which every value is masked in what runs keep of violations, where schemas of the plan mark anything as personal.
+func MaskedWhole(rule *config.Rule, plan *config.Plan) (lists []string) {
+	for _, s := range append([]config.RuleSide{rule.Over}, rule.With...) {
+		if markedBy(plan, &s) == "" {
+			lists = append(lists, s.Name)
+		}
+	}
+	return lists
 }
 
 // unreadable tells of objects that belong to others and cannot be read. Each is asked for once more where that is possible: many wait for another

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -178,6 +179,46 @@ func testComparisonWantedTwice(t *testing.T, b *bench) {
 	}
 	if audits, err := b.Audits(b.ctx(), 100); err != nil || len(audits) != 1 {
 		t.Errorf("acts %+v, %v", audits, err)
+	}
+}
+
+// testComparisonNumbers: the numbers of runs count on from 1 without a hole: over restarts, beside wishes that are refused, and where several are wanted at the same time.
+func testComparisonNumbers(t *testing.T, b *bench) {
+	var got []int64
+	want := func(name string) { got = append(got, b.want(state.Comparison{Name: name}).ID) }
+	want("a")
+	want("b")
+	if again, fresh, err := b.WantComparison(b.ctx(), state.Comparison{Kind: state.RunReconciliation, Name: "a"}); err != nil || fresh || again.ID != 1 {
+		t.Errorf("wanted again: %d, %v, %v", again.ID, fresh, err)
+	}
+	b.reopen()
+	want("c")
+	for id := range int64(3) {
+		b.no(b.CancelComparison(b.ctx(), id+1, "ann", ""))
+	}
+	b.clock.Add(1000 * 24 * time.Hour)
+	if n, err := b.Prune(b.ctx(), b.clock.Now()); err != nil || n < 3 {
+		t.Errorf("%d rows are removed, %v", n, err)
+	}
+	if left, err := b.Comparisons(b.ctx(), state.ComparisonFilter{}); err != nil || len(left) > 0 { // what is gone gives its number to nobody
+		t.Errorf("%v %v", left, err)
+	}
+	b.reopen()
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for i := range 5 {
+		all.Go(func() {
+			run, fresh, err := b.WantComparison(b.ctx(), state.Comparison{Kind: state.RunRule, Name: fmt.Sprint(i)})
+			mu.Lock()
+			defer mu.Unlock()
+			if got = append(got, run.ID); err != nil || !fresh {
+				t.Error(fresh, err)
+			}
+		})
+	}
+	all.Wait()
+	if slices.Sort(got); !slices.Equal(got, []int64{1, 2, 3, 4, 5, 6, 7, 8}) {
+		t.Errorf("numbers %v", got)
 	}
 }
 

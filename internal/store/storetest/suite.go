@@ -48,8 +48,8 @@ func Run(t *testing.T, fresh Fresh) {
 		{"IntentFenced", testIntentFenced}, {"IntentAgain", testIntentAgain}, {"IntentClose", testIntentClose}, {"Claims", testClaims}, {"ClaimRace", testClaimRace},
 		{"PullForward", testPullForward}, {"DrainableOfPartition", testDrainableOfPartition}, {"Tried", testTried},
 		{"Leases", testLeases}, {"LeaseOfAnotherTime", testLeaseOfAnotherTime}, {"Journal", testJournal}, {"Trace", testTrace}, {"Standing", testStanding}, {"Documents", testDocuments}, {"DocumentsOff", testDocumentsOff}, {"DocumentsBySize", testDocumentsBySize}, {"Begin", testBegin}, {"Runs", testRuns}, {"Pauses", testPauses}, {"Resumes", testResumes}, {"SourceWishes", testSourceWishes}, {"KnownObjects", testKnownObjects}, {"Audits", testAudits},
-		{"Comparison", testComparison}, {"ComparisonWantedTwice", testComparisonWantedTwice}, {"ComparisonFenced", testComparisonFenced}, {"ComparisonCancelled", testComparisonCancelled},
-		{"LastComparisons", testLastComparisons}, {"Differences", testDifferences}, {"DifferencesSince", testDifferencesSince}, {"DifferencesLarge", testDifferencesLarge}, {"PruneComparisons", testPruneComparisons}, {"RuleMemory", testRuleMemory}, {"RuleMemoryOrder", testRuleMemoryOrder}, {"PruneRuleMemory", testPruneRuleMemory},
+		{"Comparison", testComparison}, {"ComparisonWantedTwice", testComparisonWantedTwice}, {"ComparisonNumbers", testComparisonNumbers}, {"ComparisonFenced", testComparisonFenced}, {"ComparisonCancelled", testComparisonCancelled},
+		{"LastComparisons", testLastComparisons}, {"Differences", testDifferences}, {"DifferencesSince", testDifferencesSince}, {"DifferencesLarge", testDifferencesLarge}, {"PruneComparisons", testPruneComparisons}, {"RuleMemory", testRuleMemory}, {"RuleMemoryOrder", testRuleMemoryOrder}, {"PruneRuleMemory", testPruneRuleMemory}, {"Listings", testListings}, {"ListingsOrder", testListingsOrder}, {"PruneListings", testPruneListings}, {"ListingOpened", testListingOpened},
 		{"Closed", testClosed}, {"Canceled", testCanceled}, {"Model", testModel}, {"QueueModel", testQueueModel},
 	} {
 		t.Run(c.name, func(t *testing.T) {
