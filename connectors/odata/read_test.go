@@ -62,6 +62,31 @@ func TestNothingSlipsThrough(t *testing.T) {
 	}
 }
 
+// TestIDsAlone: keys are asked for without anything else.
+func TestIDsAlone(t *testing.T) {
+	for _, version := range []int{2, 4} {
+		d, s := shopOf(t, version, "", "")
+		for n := range 8 {
+			d.outside(n, 1, time.Now())
+		}
+		d.asked()
+		n := 0
+		for _, err := range s.sys.ListIDs(t.Context(), "order") {
+			if n++; err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, asked := range d.asked() {
+			if strings.Contains(asked, "/Orders") && (strings.Contains(asked, "$expand") || !strings.Contains(asked, "$select=Order&")) {
+				t.Errorf("V%d asked %s", version, asked)
+			}
+		}
+		if n != 8 || s.sys.ListsIDs("none") || !s.sys.ListsIDs("stock") {
+			t.Errorf("V%d: %d ids", version, n)
+		}
+	}
+}
+
 // TestOrderOfPeople: a service that orders texts as people do and compares them by their bytes leaves out what lies between; it is seen, and read.
 func TestOrderOfPeople(t *testing.T) {
 	for _, version := range []int{2, 4} {
