@@ -123,12 +123,19 @@ func TestBatchThatEnds(t *testing.T) {
 		}
 	}
 	s.wants("order", id, `{"Name":"changed"}`)
-	d.asked()
-	if _, err := s.write(orders(4)[2]); err != nil {
-		t.Error(err)
+	b, err := s.sys.bound(t.Context(), "order", "")
+	if err != nil || s.sys.together(&change{b: b, creating: true}) || !s.sys.together(&change{b: b}) {
+		t.Errorf("creates go together with others again, or changes do not: %v", err)
 	}
-	if asked := d.asked(); batches(asked) != 0 {
-		t.Errorf("asked %q", asked)
+}
+
+// TestBatchIsBounded: what would make a request too long, and what is about another service, goes in the next one.
+func TestBatchIsBounded(t *testing.T) {
+	one, two := &bound{svc: newService("a")}, &bound{svc: newService("b")}
+	half := make([]byte, mostBatchBytes/2)
+	lot := []*change{{b: one, calls: []call{{body: half}}}}
+	if !fitsLot(lot, &change{b: one, calls: []call{{body: half}}}) || fitsLot(lot, &change{b: one, calls: []call{{body: half}, {body: []byte("x")}}}) || fitsLot(lot, &change{b: two}) {
+		t.Error("the bounds of a batch are not kept")
 	}
 }
 

@@ -41,11 +41,9 @@ type boundItems struct {
 	nav  *navigation
 	typ  *structType
 	keys []*property // all of the line's key
-	// own are those properties that tell a line from the others of its object, and repeats gives, by other parts of the line's key, what they repeat of the
-	// object.
-	own     []*property
-	repeats map[string]string
-	set     string // the set of the lines; empty: they are asked for by way of their object
+	// own are those properties that tell a line from the others of its object: of its key what does not repeat the object's.
+	own []*property
+	set string // the set of the lines; empty: they are asked for by way of their object
 }
 
 // bind ties the objects of a service's settings to its metadata.
@@ -131,16 +129,15 @@ func (b *bound) bindItems(name string, it *items) {
 	case it.OnUpdate == "deep" && b.m.version == 2:
 		b.lack(name, "items: OData V2 knows no update of an object with its lines: write on-update: keep or replace for %s", name)
 	}
-	out := &boundItems{items: it, nav: nav, typ: b.m.types[nav.target], set: b.set.target[name], repeats: map[string]string{}}
+	out := &boundItems{items: it, nav: nav, typ: b.m.types[nav.target], set: b.set.target[name]}
 	for _, part := range out.typ.key {
 		p := out.typ.property(part)
 		out.keys = append(out.keys, p)
-		switch of, repeated := nav.refers[part]; {
-		case repeated:
-			out.repeats[part] = of
-		case len(it.Key) == 0 && len(nav.refers) == 0 && slices.Contains(b.typ.key, part):
-			out.repeats[part] = part
-		case len(it.Key) == 0:
+		_, repeated := nav.refers[part]
+		if len(nav.refers) == 0 {
+			repeated = slices.Contains(b.typ.key, part)
+		}
+		if len(it.Key) == 0 && !repeated {
 			out.own = append(out.own, p)
 		}
 	}

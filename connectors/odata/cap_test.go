@@ -40,7 +40,7 @@ var running struct {
 }
 
 // startCAP starts it once for all tests, and gives its address.
-func startCAP(t *testing.T) string {
+func startCAP(t testing.TB) string {
 	t.Helper()
 	if os.Getenv("WAYBILL_TEST_SYSTEMS") == "" {
 		needtest.Skip(t, "WAYBILL_TEST_SYSTEMS is not set: `make test-systems` runs it, and needs npm")
@@ -339,4 +339,45 @@ func capTrade(t *testing.T, version string) {
 			}
 		}
 	})
+}
+
+// BenchmarkCAPCreates makes orders with lines, one call each one after the other, and as they come when all wait at once: in one $batch. It shows both in
+// records a second, and their ratio.
+func BenchmarkCAPCreates(b *testing.B) {
+	startCAP(b)
+	for _, version := range []string{"4", "2"} {
+		b.Run("V"+version, func(b *testing.B) {
+			var alone, together time.Duration
+			n := 0
+			for b.Loop() {
+				for _, at := range []struct {
+					system string
+					took   *time.Duration
+				}{{"batch: {format: none}", &alone}, {"", &together}} {
+					backDoor(b, "clear", map[string]string{})
+					s := openTrader(b, settingsOf(b, capConfig(version, at.system, "")))
+					s.create("order", "", capOrder(0)) // $metadata and the token are there
+					var writes []connector.Write
+					for i := range 50 {
+						writes = append(writes, connector.Write{Object: "order", Action: connector.Create, External: fmt.Sprintf("7f3e0000-0000-5000-8000-%012d", i), Doc: []byte(capOrder(i))})
+					}
+					began := time.Now()
+					if at.took == &alone {
+						for _, w := range writes {
+							if _, err := s.write(w); err != nil {
+								b.Fatal(err)
+							}
+						}
+					} else if _, errs := s.atOnce(nil, writes...); errors.Join(errs...) != nil {
+						b.Fatal(errors.Join(errs...))
+					}
+					*at.took += time.Since(began)
+				}
+				n += 50
+			}
+			b.ReportMetric(float64(n)/alone.Seconds(), "alone/s")
+			b.ReportMetric(float64(n)/together.Seconds(), "together/s")
+			b.ReportMetric(alone.Seconds()/together.Seconds(), "ratio")
+		})
+	}
 }

@@ -56,6 +56,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 		}
 		set.Objects[name].name = name
 		set.Objects[name].complete(objects.Get(name), set.Version, p)
+		set.Objects[name].stored(s, objects.Get(name), p)
 	}
 	return set
 }

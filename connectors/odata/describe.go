@@ -20,6 +20,9 @@ func (Kind) Describe(s connector.Settings, object string) connector.ObjectType {
 	if o.Changed != "" {
 		t.Stamps = []string{o.Changed}
 	}
+	if b, err := o.copied(s); b != nil && err == nil && len(b.lacking) == 0 {
+		t.Fields = b.fields()
+	}
 	return t
 }
 

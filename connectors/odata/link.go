@@ -82,7 +82,7 @@ func (s *system) wholeList(ctx context.Context, b *bound, it *item, nav *navigat
 	if err != nil {
 		return nil, s.refuse(op, err)
 	}
-	w := &walk{s: s, b: b, path: b.set.name + predicate + "/" + nav.name, op: op, size: b.Size, nested: true}
+	w := &walk{s: s, b: b, path: b.set.name + predicate + "/" + nav.name, op: op, size: b.Size, bare: true}
 	for _, name := range target.key {
 		w.keys = append(w.keys, target.property(name))
 	}

@@ -110,6 +110,30 @@ func TestMetadataProblems(t *testing.T) {
 	}
 }
 
+// TestWhatTellsLinesApart: parts of a line's key that repeat the object's key tell nothing, whether $metadata says so or their names do.
+func TestWhatTellsLinesApart(t *testing.T) {
+	const doc = `<Edmx Version="4.0"><DataServices><Schema Namespace="n">
+		<EntityType Name="Order"><Key><PropertyRef Name="Order"/></Key><Property Name="Order" Type="Edm.String"/><NavigationProperty Name="Items" Type="Collection(n.Item)"/></EntityType>
+		<EntityType Name="Item"><Key><PropertyRef Name="Order"/><PropertyRef Name="Pos"/></Key><Property Name="Order" Type="Edm.String"/><Property Name="Pos" Type="Edm.Int32"/></EntityType>
+		<EntityContainer Name="c"><EntitySet Name="Orders" EntityType="n.Order"/></EntityContainer></Schema></DataServices></Edmx>`
+	m, err := parseMetadata([]byte(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bindObject(&object{Set: "Orders", Items: map[string]*items{"Items": {}}}, newService(""), m)
+	if len(b.lacking) > 0 || len(b.items) != 1 || len(b.items[0].own) != 1 || b.items[0].own[0].name != "Pos" {
+		t.Errorf("by their names: %+v, %v", b.items, b.lacking)
+	}
+	b = bindObject(&object{Set: "Orders", Items: map[string]*items{"Items": {}}}, newService(""), metadataOf(t, "v4.xml"))
+	if len(b.items) != 1 || len(b.items[0].own) != 1 || b.items[0].own[0].name != "Pos" || b.items[0].set != "Items" {
+		t.Errorf("by the way back: %+v, %v", b.items, b.lacking)
+	}
+	b = bindObject(&object{Set: "A_SalesOrder", Items: map[string]*items{"to_Item": {}}}, newService(""), metadataOf(t, "v2.xml"))
+	if len(b.items) != 1 || len(b.items[0].own) != 1 || b.items[0].own[0].name != "SalesOrderItem" || b.items[0].set != "A_SalesOrderItem" {
+		t.Errorf("by the roles of V2: %+v, %v", b.items, b.lacking)
+	}
+}
+
 func FuzzMetadata(f *testing.F) {
 	for _, file := range []string{"v2.xml", "v4.xml"} {
 		b, err := os.ReadFile("testdata/metadata/" + file)

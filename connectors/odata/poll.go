@@ -162,11 +162,7 @@ func serverTime(resp *httpclient.Response, fallback time.Time) time.Time {
 func (s *system) List(ctx context.Context, object string, since time.Time) iter.Seq2[connector.Record, error] {
 	return func(yield func(connector.Record, error) bool) {
 		op := "list " + object
-		var b *bound
-		err := connector.Again(ctx, s.clock, func() (err error) {
-			b, err = s.bound(ctx, object, op)
-			return err
-		})
+		b, err := s.patiently(ctx, object, op)
 		filter := ""
 		if err == nil && !since.IsZero() && b.timed() {
 			filter, err = b.since(since.Add(-time.Millisecond).UTC().Format(time.RFC3339Nano))
@@ -177,20 +173,7 @@ func (s *system) List(ctx context.Context, object string, since time.Time) iter.
 		}
 		given := map[[sha256.Size]byte]bool{}
 		w := s.walk(b, filter, op)
-		for w.patient = true; !w.done; {
-			p, err := w.next(ctx)
-			switch {
-			case err == nil:
-			case !errors.Is(err, errShifted):
-				yield(connector.Record{}, err)
-				return
-			case w.at.Shifts == maxShifts:
-				yield(connector.Record{}, s.fail(fault.Unavailable, op, "%s, %d times: nobody can say that nothing was left out", err, maxShifts+1))
-				return
-			default:
-				w.at, w.done = w.at.anew(), false
-				continue
-			}
+		err = w.everything(ctx, func(p *page) (bool, error) {
 			for i := range p.items {
 				rec := s.record(b, &p.items[i], op)
 				h := sha256.Sum256(append(append([]byte(rec.Local), 0), rec.Doc...))
@@ -198,9 +181,13 @@ func (s *system) List(ctx context.Context, object string, since time.Time) iter.
 					continue
 				}
 				if given[h] = true; !yield(rec, nil) {
-					return
+					return false, nil
 				}
 			}
+			return true, nil
+		})
+		if err != nil {
+			yield(connector.Record{}, err)
 		}
 	}
 }

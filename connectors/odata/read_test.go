@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,6 +58,31 @@ func TestNothingSlipsThrough(t *testing.T) {
 			if twice := len(slices.Compact(slices.Sorted(slices.Values(ids)))); twice != len(ids) {
 				t.Errorf("V%d %s: objects were given twice", version, object)
 			}
+		}
+	}
+}
+
+// TestIDsAlone: keys are asked for without anything else.
+func TestIDsAlone(t *testing.T) {
+	for _, version := range []int{2, 4} {
+		d, s := shopOf(t, version, "", "")
+		for n := range 8 {
+			d.outside(n, 1, time.Now())
+		}
+		d.asked()
+		n := 0
+		for _, err := range s.sys.ListIDs(t.Context(), "order") {
+			if n++; err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, asked := range d.asked() {
+			if strings.Contains(asked, "/Orders") && (strings.Contains(asked, "$expand") || !strings.Contains(asked, "$select=Order&")) {
+				t.Errorf("V%d asked %s", version, asked)
+			}
+		}
+		if n != 8 || s.sys.ListsIDs("none") || !s.sys.ListsIDs("stock") {
+			t.Errorf("V%d: %d ids", version, n)
 		}
 	}
 }
@@ -193,8 +219,53 @@ func TestServiceThatIgnores(t *testing.T) {
 	if _, err := s.list("order"); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "set paging to skip") {
 		t.Errorf("list: %v", err)
 	}
+	few, look := shopOf(t, 4, "", "")
+	few.outside(1, 1, time.Now())
+	few.refuse = func(w http.ResponseWriter, r *http.Request) bool {
+		is := strings.HasSuffix(r.URL.Path, "/Orders")
+		if is {
+			few.call(w, "GET", "Orders", "$count=true", r.Header, nil)
+		}
+		return is
+	}
+	for _, l := range []connector.Lookup{{External: "7f3e0000-0000-5000-8000-000000000001"}, {Natural: map[string]string{"Code": "another"}}} {
+		if l.Object = "order"; len(look.find(l)) != 0 {
+			t.Errorf("%+v finds what it does not ask for", l)
+		}
+	}
 	if _, err := s.sys.Find(t.Context(), connector.Lookup{Object: "order", External: "7f3e0000-0000-5000-8000-000000000001"}); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("find: %v", err)
+	}
+}
+
+// TestServiceThatShowsEverything: what a service shows although it has not changed since is not handed out again.
+func TestServiceThatShowsEverything(t *testing.T) {
+	d, s := shopOf(t, 4, "", "")
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	setClock(s.sys, func() time.Time { return now })
+	for n := range 5 {
+		d.outside(n, 1, now.Add(-time.Duration(n)*time.Hour))
+	}
+	ignored := regexp.MustCompile(`Changed%20ge%20.*?Z`)
+	d.refuse = func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, "/Orders") {
+			return false
+		}
+		d.call(w, "GET", "Orders", ignored.ReplaceAllString(r.URL.RawQuery, "Rev%20ge%200"), r.Header, nil)
+		return true
+	}
+	cursor, read := "", 0
+	for range 12 {
+		p, err := s.sys.Poll(t.Context(), connector.PollRequest{Object: "order", Cursor: cursor, Overlap: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if read, cursor = read+len(p.Records), p.Cursor; !p.More {
+			now = now.Add(time.Minute)
+		}
+	}
+	if read != 5 {
+		t.Errorf("%d records for 5 objects", read)
 	}
 }
 

@@ -28,6 +28,7 @@ type double struct {
 	folds   bool // lists are in the order of people, and comparisons go by bytes
 	people  bool // the other way round
 	deaf    bool // If-None-Match is not heeded
+	shows   bool // the answer to a PATCH shows the items
 	bare500 bool // a duplicate key is a bare 500
 
 	mu       sync.Mutex
@@ -457,7 +458,11 @@ func (d *double) patch(w http.ResponseWriter, set, keyText string, doc map[strin
 		w.WriteHeader(204)
 		return
 	}
-	d.answer(w, 200, set, r, nil, h)
+	q := url.Values{}
+	if d.shows {
+		q.Set("$expand", "Items")
+	}
+	d.answer(w, 200, set, r, q, h)
 }
 
 func (d *double) remove(w http.ResponseWriter, set, keyText string, h http.Header) {

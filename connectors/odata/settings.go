@@ -37,6 +37,7 @@ type errorSettings struct {
 
 type object struct {
 	Service  string            `yaml:"service" doc:"path of the service below url; default: url is the service's"`
+	Metadata string            `yaml:"metadata" doc:"file with a copy of the service's $metadata, relative to the configuration file: check holds settings, mappings and schemas against it without a connection. The hub itself reads what the service says"`
 	Set      string            `yaml:"set" doc:"name of the entity set; default: the object's name"`
 	Key      []string          `yaml:"key" doc:"properties of the key, in their order; default: those that $metadata names. The id of an object is the value of its key, and Name='value',Name='value' where it has several parts"`
 	External string            `yaml:"external" doc:"property that holds the hub's external id; creates set it, and look-ups compare it"`

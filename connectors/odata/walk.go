@@ -53,7 +53,7 @@ type walk struct {
 	op     string
 	size   int
 	at     place
-	nested bool // it is a list of an object
+	bare   bool // lists inside the objects are not looked at
 	// patient: what fails of something that may be over soon is asked for again, and not left to the next poll.
 	patient bool
 	done    bool
@@ -109,7 +109,7 @@ func (w *walk) next(ctx context.Context) (*page, error) {
 		return nil, err
 	}
 	for i := range p.items {
-		if w.nested {
+		if w.bare {
 			break
 		}
 		if err := w.s.complete(ctx, w.b, &p.items[i], w.op); err != nil {

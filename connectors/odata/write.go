@@ -397,11 +397,17 @@ func (b *bound) wholeIn(it *item) bool {
 		names = append(names, its.nav.name)
 	}
 	for _, name := range names {
-		name, _, _ = strings.Cut(name, "(")
-		name, _, _ = strings.Cut(name, "/")
+		name = expanded(name)
 		if v := it.Get(name); v.Kind() == jsondoc.Missing || deferred(v) || next(it.Value, name, v) {
 			return false
 		}
 	}
 	return true
+}
+
+// expanded is the navigation property that an element of expand begins with: to_Item of to_Item/to_Text and of to_Item($top=1).
+func expanded(element string) string {
+	name, _, _ := strings.Cut(element, "(")
+	name, _, _ = strings.Cut(name, "/")
+	return name
 }

@@ -105,6 +105,43 @@ func TestChangeSetIsWhole(t *testing.T) {
 	}
 }
 
+// TestLineThatIsGone: a line that cannot be removed, because it has gone meanwhile, does not mean that its object has.
+func TestLineThatIsGone(t *testing.T) {
+	for _, system := range []string{"", "batch: {format: json}", "batch: {format: none}"} {
+		d, s := shopOf(t, 4, system, "items: {Items: {on-update: replace}}")
+		id := s.create("order", "", twoLines)
+		d.refuse = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == "POST" && strings.HasSuffix(r.URL.Path, "$batch") || r.Method == "DELETE" {
+				d.mu.Lock()
+				d.rows["OrderItems"] = d.rows["OrderItems"][:1]
+				d.mu.Unlock()
+			}
+			return false
+		}
+		s.refused(fault.Conflict, "order", id, `{"Items":[{"Item":"10"}]}`, "Not Found")
+	}
+}
+
+// TestWhatAnUpdateShows: the answer to an update is the object's state only where it holds all that a read would, and nothing was changed after it.
+func TestWhatAnUpdateShows(t *testing.T) {
+	d, s := shopOf(t, 4, "", "")
+	id := s.create("order", "", twoLines)
+	if res := s.update("order", id, `{"Name":"x"}`); res.Doc != nil {
+		t.Errorf("without its lines: %s", res.Doc)
+	}
+	d.shows = true
+	if res := s.update("order", id, `{"Name":"y"}`); res.Doc == nil || parsed(t, string(res.Doc)).Get("Items").Len() != 2 || res.ETag == "" {
+		t.Errorf("with its lines: %+v", res)
+	}
+	if res := s.update("order", id, `{"Name":"z","Items":[{"Item":"30"}]}`); res.Doc != nil {
+		t.Errorf("lines were changed after it: %s", res.Doc)
+	}
+	stock := s.create("stock", "", `{"Material":"A","Plant":"1","Batch":""}`)
+	if res := s.update("stock", stock, `{"Quantity":3}`); !strings.Contains(string(res.Doc), `"Quantity":3`) {
+		t.Errorf("an object without lines: %s", res.Doc)
+	}
+}
+
 // TestPartlyMade: without batches a change of several requests may be made in part, and says so.
 func TestPartlyMade(t *testing.T) {
 	d, s := shopOf(t, 4, "batch: {format: none}", "")
