@@ -27,7 +27,7 @@ func (r *Run) decide(ctx context.Context, d *differ, p *pair, known *known, late
 		diff.More = append(diff.More, e.own)
 	}
 	f := r.facts(ctx, p, known, fields)
-	f.moving, f.stands = moving, len(late) > 0
+	f.moving, f.during, f.stands = moving, known.at.After(r.lookAt), len(late) > 0
 	diff.Reason, diff.Explained = reasonOf(f)
 	diff.Event, diff.EventTime, diff.Outcome, diff.Parked = known.event, known.at, string(f.outcome), f.queuedID
 	diff.Text = known.text

@@ -26,6 +26,7 @@ const (
 // candidate before it is.
 func (r *Run) again(ctx context.Context, cands *spill.Sorter, each func(was, now *pair, met bool) error) error {
 	var looked *spill.Sorter
+	r.lookAt = r.c.Clock.Now()
 	err := errCannotAsk
 	if cands.Len() <= mostFinds {
 		looked, err = r.byFinding(ctx, cands)

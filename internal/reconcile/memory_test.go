@@ -15,6 +15,7 @@ type memory struct {
 	refs     map[string][]state.Ref
 	standing map[string]*state.Standing // by hub id or key
 	failing  error
+	asked    func() // before a question for what stands
 	found    []state.Difference
 	before   []state.Difference // of run 1, which is repaired
 	progress []state.CompareProgress
@@ -87,6 +88,9 @@ func (m *memory) CountKnown(_ context.Context, _, system, _ string) (n int, err 
 }
 
 func (m *memory) Standing(_ context.Context, _, hub string, keys ...string) (out state.Standing, err error) {
+	if m.asked != nil {
+		m.asked()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	out.Refs = slices.Clone(m.refs[hub])

@@ -15,6 +15,8 @@ type facts struct {
 	// queued is the message of the object that rests in a stored queue: its state and number.
 	queued   state.Outcome
 	queuedID int64
+	// during: the last event of the object was decided while it was looked at.
+	during bool
 	// stands: a flow on the way has not decided what had come in.
 	stands bool
 	// outcome is the fate of the last event of the object, with its reason and the flow's name.
@@ -49,6 +51,8 @@ func reasonOf(f *facts) (reason string, explained bool) {
 		return state.ReasonDoubled, false
 	case f.moving:
 		return state.ExplainedMoving, true
+	case f.during:
+		return state.ExplainedInFlight, true
 	case f.stands:
 		return state.ExplainedStands, true
 	case f.left.filtered || f.right.filtered:

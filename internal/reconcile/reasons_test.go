@@ -19,6 +19,7 @@ func TestReasons(t *testing.T) {
 	}{
 		"parked before all":        {with(both, func(f *facts) { f.queued, f.doubled, f.moving, f.stands = state.Parked, true, true, true }), state.ExplainedParked, true},
 		"waiting":                  {with(both, func(f *facts) { f.queued, f.doubled = state.Waiting, true }), state.ExplainedWaiting, true},
+		"decided meanwhile":        {with(both, func(f *facts) { f.during = true }), state.ExplainedInFlight, true},
 		"held":                     {with(both, func(f *facts) { f.queued, f.moving = state.Held, true }), state.ExplainedInFlight, true},
 		"doubled before moving":    {with(both, func(f *facts) { f.doubled, f.moving, f.stands = true, true, true }), state.ReasonDoubled, false},
 		"moving before stands":     {with(both, func(f *facts) { f.moving, f.stands = true, true }), state.ExplainedMoving, true},

@@ -105,6 +105,7 @@ type Run struct {
 	hops     int             // how many of them stand behind one another
 	visible  time.Duration   // after a write
 	looked   time.Time       // when the last look ended
+	lookAt   time.Time       // when the one under way, or the last one, has begun to look again
 	progress state.CompareProgress
 	sum      state.CompareSummary
 	n        int // differences so far

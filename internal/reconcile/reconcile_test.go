@@ -268,6 +268,16 @@ func TestWhatTheHubKnows(t *testing.T) {
 			w.plan.Flows = append(w.plan.Flows, &config.Flow{Name: "to-shop", Entity: "order", From: config.From{Topic: "canonical.order"}, To: config.To{System: "shop"}})
 			w.mem.queue("hub-1", queued(4, state.Parked, "to-shop"))
 		}, "different unknown"},
+		"decided behind the look": {func(w *world) {
+			w.both("1", `{"n":1}`)
+			w.mem.asked = func() {
+				w.mem.journal("hub-1", state.Journal{Flow: "to-east", Outcome: state.Delivered, EventID: "e", Time: w.clock.Now().Add(time.Millisecond)})
+			}
+		}, "different in-flight"},
+		"decided before": {func(w *world) {
+			w.both("1", `{"n":1}`)
+			w.mem.journal("hub-1", state.Journal{Flow: "to-east", Outcome: state.Delivered, EventID: "e", Time: w.clock.Now()})
+		}, "different unknown"},
 		"discarded": {func(w *world) {
 			w.both("1", `{"n":1}`)
 			w.mem.journal("hub-1", state.Journal{Flow: "to-east", Outcome: state.Discarded, EventID: "e"})

@@ -314,6 +314,19 @@ func TestVerified(t *testing.T) {
 			t.Errorf("%v %+v", got.became(), got)
 		}
 	}))
+	t.Run("its message is decided behind the look", inWorld(func(t *testing.T, w *world) {
+		drifted(w, 1)
+		held(w)
+		w.mem.asked = func() {
+			if w.mem.standing["hub-000"] != nil {
+				w.east.set("000", w.west.get("000"))
+				delete(w.mem.standing, "hub-000")
+			}
+		}
+		if got := w.run(t.Context(), repairAll); got.err != nil || got.became()["000"] != "repaired" || got.sum.Repaired != 1 || got.st != state.RunAgreed {
+			t.Errorf("%v %+v", got.became(), got)
+		}
+	}))
 	t.Run("its message rests for long", inWorld(func(t *testing.T, w *world) {
 		drifted(w, 2)
 		held(w)

@@ -24,7 +24,7 @@ func (r *Run) verify(ctx context.Context, sent *spill.Sorter) error {
 	if err := lifecycle.Sleep(ctx, r.c.Clock, r.visible); err != nil {
 		return context.Cause(ctx)
 	}
-	v := &verifying{r: r, d: newDiffer(r.rec), late: late, out: &outcomes{r: r, of: map[int]outcome{}}}
+	v := &verifying{r: r, d: newDiffer(r.rec), late: late, decided: map[int]bool{}, out: &outcomes{r: r, of: map[int]outcome{}}}
 	defer v.d.close()
 	if err := v.all(ctx, sent); err != nil {
 		return err
@@ -40,7 +40,9 @@ type verifying struct {
 	r    *Run
 	d    *differ
 	late map[string]Lateness
-	out  *outcomes
+	// decided are the repairs, by number, of which it is known that nothing waits any more.
+	decided map[int]bool
+	out     *outcomes
 }
 
 // all looks at what was submitted until it is decided: a message may rest in a stored queue before that, because its target did not answer. It is waited for as
@@ -51,9 +53,13 @@ func (v *verifying) all(ctx context.Context, sent *spill.Sorter) error {
 		rest, patient := spill.New(v.r.c.Spill), clock.Elapsed()-stirred < max(patience, 2*v.r.settles)
 		err := v.r.again(ctx, sent, func(was, now *pair, _ bool) error {
 			is, waits, err := v.became(ctx, now)
+			once := err == nil && is.repair == state.RepairFailed && !v.decided[was.n]
 			switch {
 			case err != nil:
 				return err
+			case once: // it may have been decided between the look and the question
+				v.decided[was.n] = true
+				return rest.Add([]byte(was.key), was.append(nil))
 			case waits && patient:
 				return rest.Add([]byte(was.key), was.append(nil))
 			case is.repair == state.RepairRepaired:
