@@ -218,6 +218,30 @@ func TestNewTableOfNames(t *testing.T) {
 	}
 }
 
+// TestNewTopics: a cluster of somebody else's is written with what it needs, and a flow of it polls.
+func TestNewTopics(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "configs/waybill.yaml", "systems: {}\n")
+	write(t, "o.json", `{"id":"1","total":1.5}`)
+	if code, out, errs := command(t, strings.Fields("new system partner --connector kafka --object order")...); code != 0 {
+		t.Fatalf("%d\n%s%s", code, out, errs)
+	}
+	if code, out, errs := command(t, strings.Fields("new flow orders --sample o.json --from partner --entity order --key id")...); code != 0 {
+		t.Fatalf("%d\n%s%s", code, out, errs)
+	}
+	if f := read(t, "flows/orders.yaml"); !strings.Contains(f, "system: partner\n  poll: {") {
+		t.Error(f)
+	}
+	for _, broker := range []string{"", "kafka.example:9092"} {
+		if broker != "" {
+			t.Setenv("PARTNER_BROKER", broker)
+		}
+		if code, out, errs := command(t, "check"); code != 0 {
+			t.Errorf("%q: %d\n%s%s", broker, code, out, errs)
+		}
+	}
+}
+
 // TestNewDrop: a drop is written as its sample is divided, and a flow of it names its only object.
 func TestNewDrop(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
@@ -280,7 +304,7 @@ func TestNewRefuses(t *testing.T) {
 		{"new flow orders --sample big.json --from shop", 1, "--sample big.json: none of its documents can stand in a test, which has numbers in digits and no exponents: 1:18: the number has 401 characters"},
 		{"new flow orders --sample o.json --from shop --key Items", 2, `this is no field that every document has as a text or a number; these are: "OrderNumber", "Id", "PlacedAt", "Currency", "State", "e mail", "Customer.Id", "Customer.Name"`},
 		{"new flow orders --sample o.json --from shop --entity ordr", 1, "unknown entity \"ordr\" (did you mean"},
-		{"new system x", 2, "give --connector: file, rest, sql, webhook"},
+		{"new system x", 2, "give --connector: file, kafka, rest, sql, webhook"},
 		{"new system x --connector webhook", 1, "add this by hand:"},
 	} {
 		if code, out, errs := command(t, strings.Fields(c.args)...); code != c.code || !strings.Contains(errs, c.says) || out != "" {
