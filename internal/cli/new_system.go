@@ -124,6 +124,8 @@ func (m *making) block(name string) []byte {
 	case "sql":
 		fmt.Fprintf(&b, "    driver: postgres\n    url: \"${env:%s_URL}\"\n    objects:\n      %s:\n        table: %ss          # TODO: the table or view, with its schema where needed\n        id: %s\n        columns:\n", variable, m.entity, m.entity, m.idColumn())
 		m.columns(&b, map[string]string{"integer": "integer", "number": "decimal", "boolean": "boolean", "date": "date", "date-time": "timestamp", "object": "json", "array": "json"}, m.idColumn())
+	case "kafka":
+		fmt.Fprintf(&b, "    brokers: [\"${env:%s_BROKER}\"]          # host:port of one broker or more\n    # TODO: tls and sasl, as the cluster wants them; registry: {url: …} for Avro (docs/kafka-systems.md)\n    objects:\n      %s:\n        topic: %ss          # TODO: the topic, which the hub does not make\n", variable, m.entity, m.entity)
 	case "file":
 		fmt.Fprintf(&b, "    path: ../%s          # the folder, from this file's directory\n    objects:\n      %s:\n        ", name, m.entity)
 		m.drop(&b)

@@ -218,6 +218,30 @@ func TestNewTableOfNames(t *testing.T) {
 	}
 }
 
+// TestNewTopics: a cluster of somebody else's is written with what it needs, and a flow of it polls.
+func TestNewTopics(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "configs/waybill.yaml", "systems: {}\n")
+	write(t, "o.json", `{"id":"1","total":1.5}`)
+	if code, out, errs := command(t, strings.Fields("new system partner --connector kafka --object order")...); code != 0 {
+		t.Fatalf("%d\n%s%s", code, out, errs)
+	}
+	if code, out, errs := command(t, strings.Fields("new flow orders --sample o.json --from partner --entity order --key id")...); code != 0 {
+		t.Fatalf("%d\n%s%s", code, out, errs)
+	}
+	if f := read(t, "flows/orders.yaml"); !strings.Contains(f, "system: partner\n  poll: {") {
+		t.Error(f)
+	}
+	for _, broker := range []string{"", "kafka.example:9092"} {
+		if broker != "" {
+			t.Setenv("PARTNER_BROKER", broker)
+		}
+		if code, out, errs := command(t, "check"); code != 0 {
+			t.Errorf("%q: %d\n%s%s", broker, code, out, errs)
+		}
+	}
+}
+
 // TestNewDrop: a drop is written as its sample is divided, and a flow of it names its only object.
 func TestNewDrop(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
