@@ -3,6 +3,7 @@ package connectors
 
 import (
 	"github.com/waybill-hub/waybill/connectors/file"
+	"github.com/waybill-hub/waybill/connectors/kafka"
 	"github.com/waybill-hub/waybill/connectors/odata"
 	"github.com/waybill-hub/waybill/connectors/rest"
 	"github.com/waybill-hub/waybill/connectors/sql"
@@ -14,6 +15,7 @@ import (
 func All() []connector.Kind {
 	return []connector.Kind{
 		file.Kind{},
+		kafka.Kind{},
 		odata.Kind{},
 		rest.Kind{},
 		sql.Kind{},

@@ -53,6 +53,15 @@ func read(s connector.Settings, p *strictyaml.Problems) (*settings, *time.Locati
 		if s.Node.Has("path") {
 			p.AddHint(s.Node.Get("path").Pos(), "PostgreSQL takes url", "path: not for postgres")
 		}
+	case "mysql":
+		if !s.Node.Has("url") {
+			p.Add(s.Node.Pos(), `"url" is missing`)
+		} else if _, err := mysqlConfig(set.URL.Reveal(), set.Timeout); err != nil && (strings.HasPrefix(set.URL.Reveal(), "mysql") || strings.HasPrefix(set.URL.Reveal(), "mariadb")) {
+			p.AddHint(s.Node.Get("url").Pos(), "write mysql://user:password@host:3306/database", "url: %s", err)
+		}
+		if s.Node.Has("path") {
+			p.AddHint(s.Node.Get("path").Pos(), "MySQL takes url", "path: not for mysql")
+		}
 	}
 	connector.Positive(s.Node.Get("timeout"), p)
 	if limit := s.Node.Get("limit"); limit.Has("concurrency") && set.Limit.Concurrency < 1 {

@@ -46,13 +46,18 @@ func (r *childRows) write(ctx context.Context, tx *sql.Tx, fresh bool) error {
 	case r.child.OnUpdate == "merge":
 		return r.merge(ctx, tx)
 	default:
-		st := r.db.statement("DELETE FROM " + r.child.table + " WHERE " + quote(r.child.Parent) + " = ")
-		st.WriteString(st.arg(r.parent))
+		st := r.db.statement("DELETE FROM " + r.child.table + " WHERE ")
+		st.WriteString(r.ofParent(st))
 		if _, err := tx.ExecContext(ctx, st.String(), st.args...); err != nil {
 			return err
 		}
 	}
 	return r.each(func(_ int, names []string, values []any) error { return r.insert(ctx, tx, names, values) })
+}
+
+// ofParent is the condition that a row is of the object's row.
+func (r *childRows) ofParent(st *statement) string {
+	return r.db.dialect.is(st, quote(r.child.Parent), r.o.Columns[r.o.ID], r.parent)
 }
 
 // each gives every row's columns.
@@ -95,7 +100,7 @@ func (r *childRows) insert(ctx context.Context, tx *sql.Tx, names []string, valu
 	}
 	st.WriteString(")")
 	_, err := tx.ExecContext(ctx, st.String(), st.args...)
-	return err
+	return on(r.child.Table, err)
 }
 
 // merge changes rows in place by their key, adds new ones, and removes those that the document no longer has.
@@ -119,9 +124,7 @@ func (r *childRows) merge(ctx context.Context, tx *sql.Tx) error {
 
 // remove deletes the rows whose key the document does not have.
 func (r *childRows) remove(ctx context.Context, tx *sql.Tx, seen map[any]bool) error {
-	st := r.db.statement("DELETE FROM " + r.child.table + " WHERE " + quote(r.child.Parent) + " = ")
-	st.WriteString(st.arg(r.parent))
-	word := " AND " + quote(r.child.Key) + " NOT IN ("
+	var keys []any
 	err := r.each(func(i int, names []string, values []any) error {
 		k := indexOf(names, r.child.Key)
 		if k < 0 || values[k] == nil {
@@ -131,18 +134,19 @@ func (r *childRows) remove(ctx context.Context, tx *sql.Tx, seen map[any]bool) e
 			return r.invalid("%s: two rows have the %s %v", r.child.name, r.child.Key, values[k])
 		}
 		seen[values[k]] = true
-		st.WriteString(word + st.arg(values[k]))
-		word = ", "
+		keys = append(keys, values[k])
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if len(seen) > 0 {
-		st.WriteString(")")
-	}
-	if len(st.args) > 30_000 {
+	if len(keys) > 30_000 {
 		return r.db.fail(fault.Invalid, r.op, "%s: too many rows to merge", r.child.name)
+	}
+	st := r.db.statement("DELETE FROM " + r.child.table + " WHERE ")
+	st.WriteString(r.ofParent(st))
+	if len(keys) > 0 {
+		st.WriteString(" AND " + r.db.dialect.outside(st, quote(r.child.Key), r.child.Columns[r.child.Key], keys))
 	}
 	_, err = tx.ExecContext(ctx, st.String(), st.args...)
 	return err
@@ -156,7 +160,7 @@ func (r *childRows) updateRow(ctx context.Context, tx *sql.Tx, key int, names []
 		}
 		st.WriteString(quote(name) + " = " + st.arg(values[i]))
 	}
-	st.WriteString(" WHERE " + quote(r.child.Parent) + " = " + st.arg(r.parent) + " AND " + quote(r.child.Key) + " = " + st.arg(values[key]))
+	st.WriteString(" WHERE " + r.ofParent(st) + " AND " + r.db.dialect.is(st, quote(r.child.Key), r.child.Columns[r.child.Key], values[key]))
 	res, err := tx.ExecContext(ctx, st.String(), st.args...)
 	if err != nil {
 		return 0, err

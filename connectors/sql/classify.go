@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	mysqldriver "github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	driver "modernc.org/sqlite"
@@ -29,9 +30,12 @@ func (db *database) classify(op string, o *object, creating bool, err error) err
 	f := &fault.Error{Kind: fault.Unavailable, System: db.name, Op: op, Err: db.scrub.Error(err)}
 	var pg *pgconn.PgError
 	var lite *driver.Error
+	var my *mysqldriver.MySQLError
 	switch {
-	case errors.Is(err, httpclient.ErrAddress):
+	case errors.Is(err, httpclient.ErrAddress), errors.Is(err, mysqldriver.ErrPktTooLarge):
 		f.Kind = fault.Invalid
+	case errors.As(err, &my):
+		db.mysqlFault(f, my, o, creating, err)
 	case errors.As(err, &pg):
 		f.Code = pg.Code
 		f.Kind = postgresKind(pg)
@@ -60,7 +64,12 @@ func (db *database) committed(op string, err error) error {
 	}
 	var pg *pgconn.PgError
 	var lite *driver.Error
+	var my *mysqldriver.MySQLError
 	switch {
+	case errors.As(err, &my):
+		if rolledBack(my.Number) {
+			return db.classify(op, nil, false, err)
+		}
 	case errors.As(err, &pg):
 		if !strings.HasPrefix(pg.Code, "08") && !strings.HasPrefix(pg.Code, "57P") {
 			return db.classify(op, nil, false, err)

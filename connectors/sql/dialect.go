@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
 // dialect is what differs between the databases.
@@ -28,7 +30,7 @@ type dialect interface {
 	// times and numbers. One of the two is true of every row.
 	stamped(version, typ string) string
 	unstamped(version, typ string) string
-	// clock is a query for the database's time as the transaction began; empty where that is the hub's.
+	// clock is a query for the database's time as the transaction began, in microseconds since 1970; empty where that is the hub's.
 	clock() string
 	// lockWait makes a transaction of many wait for no lock of others for long; empty where there is nothing to say.
 	lockWait() string
@@ -46,17 +48,117 @@ type dialect interface {
 	now(typ string, zone *time.Location, hub time.Time) string
 	// next is what a version is set to after before, so that it is greater and not earlier than now; ok is false where the database cannot work
 	// it out.
-	next(before, now, typ string) (expr string, ok bool)
+	next(o *object, before, now, typ string) (expr string, ok bool)
 	// textTimes: times are texts in whatever form the application writes them, and compared as texts.
 	textTimes() bool
 	// oneState is the isolation in which a transaction sees one state of the database.
 	oneState() sql.IsolationLevel
 	boolean(b bool) any
+	// whole is a whole number, which is a text where it has more than 63 bits, as the driver takes it.
+	whole(v any) any
 	// same is the condition that a column of texts is the same as value under a rule that is neither exact nor uuid.
 	same(st *statement, column, value string, rule connector.Compare) string
+
+	// learn looks up what statements about the object depend on.
+	learn(ctx context.Context, db *database, o *object) error
+	// refuses says why the object cannot be read, or written to, as its tables are; searchable why it cannot be searched by a column. Empty: it can.
+	refuses(o *object, writing bool) string
+	// length is how many characters a column takes, where the driver does not tell; list names the object's list that it is of.
+	length(o *object, list, column string) int64
+	searchable(o *object, column string) string
+	// value is a parameter that is compared with a column of a type.
+	value(st *statement, typ string, v any) string
+	// is, among and outside are the conditions that a column of a type holds exactly a value, one of some, and none of them.
+	is(st *statement, column, typ string, v any) string
+	among(st *statement, column, typ string, values []any) string
+	outside(st *statement, column, typ string, values []any) string
+	// stands is the condition that a version is the one of an ETag.
+	stands(st *statement, version, typ, etag string) string
+	// orderID is the order by the object's id; nulls: rows without one may be there, and come last. behindID is the condition that a row comes
+	// behind an id in it, and behind that it comes behind a version and an id.
+	orderID(o *object, nulls bool) string
+	behindID(st *statement, o *object, last any) string
+	behind(st *statement, o *object, version, last any) string
+	// folds: texts that differ are equal in conditions, and an id finds more than itself.
+	folds() bool
+	// defaults is the rest of an INSERT that sets no column.
+	defaults() string
+	// upserts: an INSERT takes ON CONFLICT.
+	upserts() bool
+	// added runs an INSERT, and gives the new row's id.
+	added(ctx context.Context, tx *sql.Tx, c *change, st *statement) (id string, err error)
+	// texts gives a function that turns what the driver gives for a column into its text; nil: it is that.
+	texts(rows *sql.Rows) (func(i int, v *sql.NullString), error)
+	// kept says what, beside decimals, a row does not hold as it was sent; list names the object's list that it is of.
+	kept(o *object, list string, sent, stored jsondoc.Value) error
+	// impossible: the failure with this code means that a column can hold no such value.
+	impossible(code string) bool
+	// noRight are the codes for a right that is missing. A SELECT lacks it on the table or a column, whichever row is asked for.
+	noRight() []string
 }
 
-type sqlite struct{}
+// standard is what SQLite and PostgreSQL have in common.
+type standard struct{}
+
+func (standard) learn(context.Context, *database, *object) error { return nil }
+func (standard) refuses(*object, bool) string                    { return "" }
+func (standard) length(*object, string, string) int64            { return 0 }
+func (standard) searchable(*object, string) string               { return "" }
+func (standard) value(st *statement, _ string, v any) string     { return st.arg(v) }
+func (standard) whole(v any) any                                 { return v }
+func (standard) folds() bool                                     { return false }
+func (standard) defaults() string                                { return " DEFAULT VALUES" }
+func (standard) upserts() bool                                   { return true }
+func (standard) kept(*object, string, jsondoc.Value, jsondoc.Value) error {
+	return nil
+}
+
+func (standard) texts(*sql.Rows) (func(int, *sql.NullString), error) {
+	return nil, nil
+}
+
+func (standard) is(st *statement, column, _ string, v any) string { return column + " = " + st.arg(v) }
+
+func (standard) among(st *statement, column, typ string, values []any) string {
+	return column + " IN " + st.list(typ, values)
+}
+
+func (standard) outside(st *statement, column, typ string, values []any) string {
+	return column + " NOT IN " + st.list(typ, values)
+}
+
+func (standard) stands(st *statement, version, _, etag string) string {
+	return st.db.dialect.text(version) + " = " + st.arg(etag)
+}
+
+func (standard) orderID(o *object, nulls bool) string {
+	if nulls {
+		return of(o.ID) + " NULLS LAST"
+	}
+	return of(o.ID)
+}
+
+func (standard) behindID(st *statement, o *object, last any) string {
+	return of(o.ID) + " > " + st.arg(last)
+}
+
+func (standard) behind(st *statement, o *object, version, last any) string {
+	return "(" + o.versionExpr() + ", " + of(o.ID) + ") > (" + st.arg(version) + ", " + st.arg(last) + ")"
+}
+
+func (standard) added(ctx context.Context, tx *sql.Tx, c *change, st *statement) (id string, err error) {
+	st.WriteString(" RETURNING " + c.db.dialect.text(quote(c.o.ID)))
+	err = tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", c.kept("added")
+	}
+	return id, err
+}
+
+type sqlite struct{ standard }
+
+func (sqlite) impossible(string) bool { return false }
+func (sqlite) noRight() []string      { return nil }
 
 func (sqlite) param(int) string { return "?" }
 func (sqlite) probe() string    { return "PRAGMA schema_version" } // read from the file's first page
@@ -126,7 +228,11 @@ func (d sqlite) same(st *statement, column, value string, rule connector.Compare
 	return keyFunction + "('" + string(rule) + "', " + d.text(column) + ") = " + st.arg(rule.Key(value))
 }
 
-type postgres struct{}
+type postgres struct{ standard }
+
+// impossible: a text that a column's type cannot be. No row holds it.
+func (postgres) impossible(code string) bool { return code == "22P02" }
+func (postgres) noRight() []string           { return []string{"42501"} }
 
 func (postgres) probe() string                { return "SELECT 1" }
 func (postgres) param(n int) string           { return "$" + strconv.Itoa(n) }
@@ -134,8 +240,10 @@ func (postgres) text(column string) string    { return "(" + column + ")::text" 
 func (postgres) textTimes() bool              { return false }
 func (postgres) oneState() sql.IsolationLevel { return sql.LevelRepeatableRead }
 func (postgres) boolean(b bool) any           { return b }
-func (postgres) clock() string                { return "SELECT transaction_timestamp()" }
-func (postgres) lockWait() string             { return "SET LOCAL lock_timeout = '100ms'" }
+func (postgres) clock() string {
+	return "SELECT (extract(epoch from transaction_timestamp()) * 1000000)::bigint"
+}
+func (postgres) lockWait() string { return "SET LOCAL lock_timeout = '100ms'" }
 
 // stamped: the years before 1, and -infinity, are no stamps.
 func (postgres) stamped(version, typ string) string {

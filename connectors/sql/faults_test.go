@@ -46,8 +46,11 @@ func faults(p *place) []connectortest.Fault {
 		{Name: "no table", Want: fault.Invalid, Arrange: exec("DROP TABLE notes")},
 		{Name: "id of another type", Want: fault.NotFound, Call: write(connector.Update, "abc", `{"name":"x"}`)},
 	}
-	if p.kind == "postgres" {
+	switch p.kind {
+	case "postgres":
 		return append(out, postgresFaults(p)...)
+	case "mysql":
+		return append(out, mysqlFaults(p)...)
 	}
 	return append(out, connectortest.Fault{Name: "no file", Want: fault.Unavailable, Arrange: func(t testing.TB, s *connector.Settings) {
 		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: "+t.TempDir()+"/none.db\n"+orders)
@@ -56,14 +59,17 @@ func faults(p *place) []connectortest.Fault {
 	}})
 }
 
-func postgresFaults(p *place) []connectortest.Fault {
-	elsewhere := func(change func(url string) string) func(testing.TB, *connector.Settings) {
-		return func(t testing.TB, s *connector.Settings) {
-			env := strings.TrimSuffix(strings.TrimPrefix(strings.Split(p.head, "url: ")[1], "${env:"), "}\n")
-			t.(*testing.T).Setenv(env, change(os.Getenv(env)))
-			*s = settingsOf(t, p.head+orders)
-		}
+// elsewhere changes the URL of a place.
+func (p *place) elsewhere(change func(url string) string) func(testing.TB, *connector.Settings) {
+	return func(t testing.TB, s *connector.Settings) {
+		env := strings.TrimSuffix(strings.TrimPrefix(strings.Split(p.head, "url: ")[1], "${env:"), "}\n")
+		t.(*testing.T).Setenv(env, change(os.Getenv(env)))
+		*s = settingsOf(t, p.head+orders)
 	}
+}
+
+func postgresFaults(p *place) []connectortest.Fault {
+	elsewhere := p.elsewhere
 	return []connectortest.Fault{
 		{Name: "refused", Want: fault.Unavailable, Arrange: elsewhere(func(string) string { return "postgres://u:unused-pa55word@127.0.0.1:1/x" })},
 		{Name: "link-local", Want: fault.Invalid, Arrange: elsewhere(func(string) string { return "postgres://u:unused-pa55word@169.254.169.254/x?connect_timeout=2" })},
@@ -138,14 +144,11 @@ func probes(p *place) []connectortest.Probe {
 			}
 		}},
 	}
-	if p.kind == "postgres" {
-		elsewhere := func(change func(url string) string) func(testing.TB, *connector.Settings) {
-			return func(t testing.TB, s *connector.Settings) {
-				env := strings.TrimSuffix(strings.TrimPrefix(strings.Split(p.head, "url: ")[1], "${env:"), "}\n")
-				t.(*testing.T).Setenv(env, change(os.Getenv(env)))
-				*s = settingsOf(t, p.head+orders)
-			}
-		}
+	elsewhere := p.elsewhere
+	switch p.kind {
+	case "mysql":
+		return append(out, mysqlProbes(p)...)
+	case "postgres":
 		return append(out,
 			connectortest.Probe{Name: "connection refused", Want: fault.Unavailable, Create: fault.Unavailable, Text: "refused", Arrange: elsewhere(func(string) string { return "postgres://u:unused-pa55word@127.0.0.1:1/x" })},
 			connectortest.Probe{Name: "a name that nobody knows", Want: fault.Unavailable, Create: fault.Unavailable, Text: "db.invalid", Arrange: elsewhere(func(string) string { return "postgres://u:unused-pa55word@db.invalid/x" })},

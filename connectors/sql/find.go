@@ -17,13 +17,13 @@ import (
 // mostFound bounds a look-up: more than a few matches are a duplicate whatever their number.
 const mostFound = 100
 
-// noRight is the code of PostgreSQL for a right that is missing. A SELECT lacks it on the table or a column, whichever row is asked for.
-const noRight = "42501"
-
 // Find looks rows up.
 func (db *database) Find(ctx context.Context, l connector.Lookup) ([]connector.Record, error) {
 	found, err := db.find(ctx, l)
-	return found, connector.Unlookable(err, noRight)
+	for _, code := range db.dialect.noRight() {
+		err = connector.Unlookable(err, code)
+	}
+	return found, err
 }
 
 func (db *database) find(ctx context.Context, l connector.Lookup) ([]connector.Record, error) {
@@ -32,6 +32,9 @@ func (db *database) find(ctx context.Context, l connector.Lookup) ([]connector.R
 		return nil, err
 	}
 	op := "find " + o.name
+	if err := db.learn(ctx, op, o, false); err != nil {
+		return nil, err
+	}
 	switch {
 	case l.Local != "":
 		return db.findBy(ctx, op, o, map[string]string{o.ID: l.Local}, nil)
@@ -60,7 +63,7 @@ func (db *database) findExternal(ctx context.Context, op string, o *object, l *c
 		st.writtenAs(of(o.ExternalID), form.Write(l.External), l.External)
 		st.last(o)
 		found, err := db.readable(ctx, op, o, st)
-		if f, ok := fault.As(err); ok && f.Code == notText {
+		if f, ok := fault.As(err); ok && db.dialect.impossible(f.Code) {
 			continue // a column of type uuid holds no other form
 		}
 		if err != nil || len(found) > 0 {
@@ -81,9 +84,6 @@ func (db *database) readable(ctx context.Context, op string, o *object, st *stat
 	return found, err
 }
 
-// notText is PostgreSQL's code for a text that a column's type cannot be: no row holds it.
-const notText = "22P02"
-
 // last ends a look-up.
 func (st *statement) last(o *object) {
 	fmt.Fprintf(st, " ORDER BY %s LIMIT %d", of(o.ID), mostFound)
@@ -97,14 +97,11 @@ func (st *statement) writtenAs(column, written, external string) {
 		all = append(all, spellings(u)...)
 	}
 	slices.Sort(all)
-	st.WriteString(column + " IN (")
-	for i, s := range slices.Compact(all) {
-		if i > 0 {
-			st.WriteString(", ")
-		}
-		st.WriteString(st.arg(s))
+	values := make([]any, 0, len(all))
+	for _, s := range slices.Compact(all) {
+		values = append(values, s)
 	}
-	st.WriteString(")")
+	st.WriteString(st.db.dialect.among(st, column, "text", values))
 }
 
 // spellings are the ways in which databases and programs write a UUID.
@@ -124,6 +121,11 @@ func (db *database) findBy(ctx context.Context, op string, o *object, by map[str
 			return nil, f
 		}
 	}
+	for _, column := range columns {
+		if why := db.dialect.searchable(o, column); why != "" {
+			return nil, db.fail(fault.Invalid, op, "%s", why)
+		}
+	}
 	st := db.selecting(o)
 	for i, column := range columns {
 		word := " AND "
@@ -140,7 +142,7 @@ func (db *database) findBy(ctx context.Context, op string, o *object, by map[str
 	}
 	st.last(o)
 	found, err := db.readable(ctx, op, o, st)
-	if f, ok := fault.As(err); ok && f.Code == notText {
+	if f, ok := fault.As(err); ok && db.dialect.impossible(f.Code) {
 		return nil, nil
 	}
 	if err != nil {
@@ -171,7 +173,7 @@ func (st *statement) matches(column, typ, value string, rule connector.Compare) 
 	if err != nil {
 		return errNever
 	}
-	st.WriteString(col + " = " + st.arg(v))
+	st.WriteString(st.db.dialect.is(st, col, typ, v))
 	return nil
 }
 

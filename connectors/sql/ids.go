@@ -25,6 +25,10 @@ func (db *database) ListIDs(ctx context.Context, object string) iter.Seq2[string
 			yield("", err)
 			return
 		}
+		if err := db.learn(ctx, "list the ids of "+o.name, o, false); err != nil {
+			yield("", err)
+			return
+		}
 		for last := ""; ; {
 			page, err := db.idsBehind(ctx, o, last)
 			if err != nil {
@@ -52,9 +56,9 @@ func (db *database) idsBehind(ctx context.Context, o *object, last string) (ids 
 		if err != nil {
 			return nil, db.fail(fault.Invalid, op, "id: %s", err)
 		}
-		st.WriteString(" AND " + of(o.ID) + " > " + st.arg(v))
+		st.WriteString(" AND " + db.dialect.behindID(st, o, v))
 	}
-	st.WriteString(" ORDER BY " + of(o.ID) + " LIMIT " + st.arg(idsPage))
+	st.WriteString(" ORDER BY " + db.dialect.orderID(o, false) + " LIMIT " + st.arg(idsPage))
 	ctx, cancel := context.WithTimeout(ctx, db.set.Timeout)
 	defer cancel()
 	tx, err := db.reading(ctx)

@@ -48,7 +48,7 @@ func TestLocalTimes(t *testing.T) { connectortest.LocalTimes(t, localSource) }
 // Cursors that were stored before, in the column's own form, are read on; the first of them had settled in the first pass.
 func TestHourThatComesTwice(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
-		typ := map[string]string{"sqlite": "text", "postgres": "timestamp"}[p.kind]
+		typ := map[string]string{"sqlite": "text", "postgres": "timestamp", "mysql": "datetime(6)"}[p.kind]
 		p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, content integer, raw text, v "+typ+")")
 		p.exec(t, "INSERT INTO x VALUES (1, 1, '', '2026-10-25 02:55:00'), (2, 1, '', '2026-10-25 02:05:00'), (3, 1, '', '2026-10-25 01:59:00')")
 		db := open(t, p, "zone: Europe/Berlin\n"+localTable)
@@ -90,7 +90,7 @@ func TestHourThatComesTwice(t *testing.T) {
 // A version that the hub sets is in the zone of the others: a poll would take it for hours older, or newer, than it is.
 func TestTouchInLocalTime(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
-		typ := map[string]string{"sqlite": "text", "postgres": "timestamp"}[p.kind]
+		typ := map[string]string{"sqlite": "text", "postgres": "timestamp", "mysql": "datetime(6)"}[p.kind]
 		p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, content integer, raw text, v "+typ+")")
 		p.exec(t, "INSERT INTO x VALUES (1, 1, '', NULL)")
 		db := open(t, p, "zone: Asia/Kolkata\n"+strings.Replace(localTable, "version: v,", "version: v, touch: true,", 1))
@@ -104,7 +104,7 @@ func TestTouchInLocalTime(t *testing.T) {
 		}
 		at, err := time.Parse(time.RFC3339Nano, found[0].Version)
 		if err != nil || at.Before(before) || at.After(time.Now().Add(time.Second)) {
-			t.Errorf("touched at %v, %v; the database holds %s", at, err, p.text(t, "SELECT CAST(v AS text) FROM x"))
+			t.Errorf("touched at %v, %v; the database holds %s", at, err, p.text(t, "SELECT "+p.asText("v")+" FROM x"))
 		}
 	})
 }

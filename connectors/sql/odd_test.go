@@ -34,6 +34,12 @@ func TestOddStamps(t *testing.T) {
 		{"postgres", "timestamp", "timestamptz", "'10000-01-01 00:00:00Z'", "'2026-01-01T10:00:00Z'", "'2026-01-02T10:00:00Z'"},
 		{"postgres", "timestamp", "date", "'9999-12-31'", "'2026-01-01'", "'2026-01-02'"},
 		{"postgres", "unix-ms", "bigint", "4102444800000", "1767261600000", "1767348000000"},
+		{"mysql", "timestamp", "datetime(6)", "'0000-00-00'", "'2026-01-01 10:00:00'", "'2026-01-02 10:00:00'"},
+		{"mysql", "timestamp", "datetime", "'0000-06-01'", "'2026-01-01 10:00:00'", "'2026-01-02 10:00:00'"},
+		{"mysql", "timestamp", "timestamp(3) NOT NULL DEFAULT 0", "DEFAULT", "'2026-01-01 10:00:00'", "'2026-01-02 10:00:00'"},
+		{"mysql", "timestamp", "date", "'9999-12-31'", "'2026-01-01'", "'2026-01-02'"},
+		{"mysql", "local-timestamp", "datetime(3)", "'9999-12-31 00:00:00'", "'2026-01-01 10:00:00'", "'2026-01-02 10:00:00'"},
+		{"mysql", "unix-ms", "bigint unsigned", "4102444800000", "1767261600000", "1767348000000"},
 	} {
 		t.Run(strings.Join([]string{tc.place, tc.typ, tc.declared, tc.odd}, " "), func(t *testing.T) {
 			p := places[tc.place](t)
@@ -138,6 +144,9 @@ func TestManyUnstamped(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
 		p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, v "+stampType(p)+", n integer)")
 		numbers := "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < %d) INSERT INTO x SELECT i, NULL, 1 FROM c"
+		if p.kind == "mysql" {
+			numbers = "INSERT INTO x SELECT seq, NULL, 1 FROM seq_1_to_%d"
+		}
 		p.exec(t, fmt.Sprintf(numbers, connector.MaxBare+1000))
 		db := open(t, p, "objects: {x: {table: x, version: v, columns: {id: integer, v: timestamp, n: integer}}}")
 		got, remarks, cursor := polled(t, db, "", 0)

@@ -7,8 +7,8 @@ import (
 
 var _ connector.Orderer = Kind{}
 
-// Ordering tells numbers from stamps. Both are taken while the transaction runs, or before, and transactions of PostgreSQL run side by side. SQLite
-// has one writer at a time: a number that is taken inside the transaction is committed before the next one is taken. Stamps prove nothing even
+// Ordering tells numbers from stamps. Both are taken while the transaction runs, or before, and transactions of PostgreSQL and MariaDB run side by side.
+// SQLite has one writer at a time: a number that is taken inside the transaction is committed before the next one is taken. Stamps prove nothing even
 // there, because programs take them before they begin.
 func (Kind) Ordering(s connector.Settings, name string) connector.Ordering {
 	set, _ := read(s, &strictyaml.Problems{})

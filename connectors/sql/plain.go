@@ -127,9 +127,12 @@ func (db *database) plainSession(ctx context.Context, o *object, q connector.Pla
 	op := "look at " + o.Table
 	var s plainSession
 	var err error
-	if db.set.Driver == "postgres" {
+	switch db.set.Driver {
+	case "postgres":
 		s, err = db.postgresPlain(ctx, o, q.Salt)
-	} else {
+	case "mysql":
+		s, err = db.mysqlPlain(ctx, o, q.Salt)
+	default:
 		s, err = db.sqlitePlain(ctx, o, q.Salt)
 	}
 	if errors.Is(err, connector.ErrNotPlain) {

@@ -16,27 +16,35 @@ const plainRows = 9_000
 
 func TestPlain(t *testing.T) {
 	for name, key := range map[string]struct {
-		sqlite, postgres string // the table's beginning and end
-		columns, key     string
-		values           string // of row n
+		sqlite, postgres, mysql string // the table's beginning and end
+		columns, key            string
+		values                  string // of row n
 	}{
-		"integer":   {"id INTEGER PRIMARY KEY", "id bigint PRIMARY KEY", "id: integer", "id", "n * 37 - 40000"},
-		"smallint":  {"id INT UNIQUE", "id integer UNIQUE", "id: integer", "id", "n * 3"},
-		"text":      {"id text UNIQUE", `id text COLLATE "C" UNIQUE`, "id: text", "id", "substr('zaÉé' || n, 1 + n % 4) || ':' || n"},
-		"composite": {"a text NOT NULL, id INTEGER NOT NULL", `a varchar(20) COLLATE "C" NOT NULL, id smallint NOT NULL`, "a: text, id: integer", "a id", "'k' || (n % 90), n / 90"},
-		"decimal":   {"id numeric UNIQUE", "id numeric UNIQUE", "id: decimal", "id", "n / 8.0 - 100"},
-		"unix":      {"id INTEGER UNIQUE", "id bigint UNIQUE", "id: unix", "id", "n * 86400"},
+		"integer":   {"id INTEGER PRIMARY KEY", "id bigint PRIMARY KEY", "id bigint PRIMARY KEY", "id: integer", "id", "n * 37 - 40000"},
+		"smallint":  {"id INT UNIQUE", "id integer UNIQUE", "id mediumint UNIQUE", "id: integer", "id", "n * 3"},
+		"text":      {"id text UNIQUE", `id text COLLATE "C" UNIQUE`, "id varchar(50) COLLATE utf8mb4_nopad_bin UNIQUE", "id: text", "id", "substr('zaÉé' || n, 1 + n % 4) || ':' || n"},
+		"composite": {"a text NOT NULL, id INTEGER NOT NULL", `a varchar(20) COLLATE "C" NOT NULL, id smallint NOT NULL`, "a varchar(20) COLLATE utf8mb4_nopad_bin NOT NULL, id smallint NOT NULL", "a: text, id: integer", "a id", "'k' || (n % 90), n / 90"},
+		"decimal":   {"id numeric UNIQUE", "id numeric UNIQUE", "id decimal(20,6) UNIQUE", "id: decimal", "id", "n / 8.0 - 100"},
+		"unix":      {"id INTEGER UNIQUE", "id bigint UNIQUE", "id bigint UNIQUE", "id: unix", "id", "n * 86400"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			both(t, func(t *testing.T, p *place) {
 				head, end := key.sqlite, map[bool]string{true: ", UNIQUE (a, id)"}[name == "composite"]
-				if p.kind == "postgres" {
+				switch p.kind {
+				case "postgres":
 					head = key.postgres
+				case "mysql":
+					head = key.mysql
 				}
-				p.exec(t, "CREATE TABLE x ("+head+", name text, amount numeric(12,4), on_hand boolean, changed "+map[string]string{"sqlite": "text", "postgres": "timestamptz"}[p.kind]+
-					", day "+map[string]string{"sqlite": "text", "postgres": "date"}[p.kind]+", extra "+map[string]string{"sqlite": "text", "postgres": "jsonb"}[p.kind]+end+")")
-				p.exec(t, "WITH RECURSIVE g(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM g WHERE n < "+fmt.Sprint(plainRows-1)+") INSERT INTO x SELECT "+key.values+
-					", 'name ' || n, n / 4.0, n % 2 = 0, '2026-01-02T03:04:05Z', '2026-01-02', NULL FROM g")
+				p.exec(t, "CREATE TABLE x ("+head+", name text, amount numeric(12,4), on_hand boolean, changed "+map[string]string{"sqlite": "text", "postgres": "timestamptz", "mysql": "timestamp NULL"}[p.kind]+
+					", day "+map[string]string{"sqlite": "text", "postgres": "date", "mysql": "date"}[p.kind]+", extra "+map[string]string{"sqlite": "text", "postgres": "jsonb", "mysql": "json"}[p.kind]+end+")")
+				row := " SELECT " + key.values + ", 'name ' || n, n / 4.0, n % 2 = 0, '2026-01-02T03:04:05Z', '2026-01-02', NULL FROM g"
+				if p.kind == "mysql" {
+					row = strings.Replace(row, "n / 90", "n DIV 90", 1)
+					p.exec(t, "INSERT INTO x"+strings.Replace(row, "FROM g", "FROM (SELECT CAST(seq AS SIGNED) AS n FROM seq_0_to_"+fmt.Sprint(plainRows-1)+") g", 1))
+				} else {
+					p.exec(t, "WITH RECURSIVE g(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM g WHERE n < "+fmt.Sprint(plainRows-1)+") INSERT INTO x"+row)
+				}
 				unkeyed := 0
 				if strings.Contains(head, "UNIQUE") && !strings.Contains(head, "NOT NULL") {
 					unkeyed = 3
@@ -44,8 +52,11 @@ func TestPlain(t *testing.T) {
 						p.exec(t, "INSERT INTO x (name) VALUES ('no key')")
 					}
 				}
-				if p.kind == "postgres" {
+				switch p.kind {
+				case "postgres":
 					p.exec(t, "ANALYZE x")
+				case "mysql":
+					p.exec(t, "ANALYZE TABLE x")
 				}
 				connectortest.Plain(t, func(t *testing.T) *connectortest.PlainSubject {
 					db := open(t, p, "objects: {x: {table: x, id: id, columns: {"+key.columns+", name: text, amount: decimal, on_hand: boolean, changed: timestamp, day: date, extra: json}}}")
@@ -80,8 +91,9 @@ objects:
 // An index that does not give the order of bytes, or is not there, is asked for.
 func TestPlainServed(t *testing.T) {
 	both(t, func(t *testing.T, p *place) {
-		collation := map[string]string{"sqlite": "NOCASE", "postgres": `"und-x-icu"`}[p.kind]
-		p.exec(t, "CREATE TABLE x (id text COLLATE "+collation+" UNIQUE, n integer, o integer NOT NULL)")
+		collation := map[string]string{"sqlite": "NOCASE", "postgres": `"und-x-icu"`, "mysql": "utf8mb4_unicode_ci"}[p.kind]
+		text := map[string]string{"sqlite": "text", "postgres": "text", "mysql": "varchar(50)"}[p.kind]
+		p.exec(t, "CREATE TABLE x (id "+text+" COLLATE "+collation+" UNIQUE, n integer, o integer NOT NULL)")
 		p.exec(t, "CREATE INDEX by_n ON x (n)")
 		p.exec(t, "CREATE UNIQUE INDEX by_o ON x (o DESC)")
 		db := open(t, p, "objects: {x: {table: x, columns: {id: text, n: integer, o: integer}}}")
@@ -94,7 +106,7 @@ func TestPlainServed(t *testing.T) {
 			defer s.Close()
 			return s.Served()
 		}
-		if k := served("id", connector.PlainText); k.Ordered || !k.Unique || !strings.Contains(k.Hint, map[string]string{"sqlite": "COLLATE BINARY", "postgres": `COLLATE "C"`}[p.kind]) {
+		if k := served("id", connector.PlainText); k.Ordered || !k.Unique || !strings.Contains(k.Hint, map[string]string{"sqlite": "COLLATE BINARY", "postgres": `COLLATE "C"`, "mysql": "COLLATE utf8mb4_nopad_bin"}[p.kind]) {
 			t.Errorf("%+v", k)
 		}
 		if k := served("n", connector.PlainInt); !k.Ordered || k.Unique || k.Hint == "" {
@@ -102,6 +114,13 @@ func TestPlainServed(t *testing.T) {
 		}
 		if k := served("o", connector.PlainInt); !k.Unique || k.Ordered != (p.kind == "postgres") {
 			t.Errorf("%+v", k)
+		}
+		if p.kind == "mysql" { // its indexes have the rule of their column
+			p.exec(t, "ALTER TABLE x MODIFY id varchar(50) COLLATE utf8mb4_nopad_bin")
+			if k := served("id", connector.PlainText); !k.Ordered || !k.Unique || k.Hint != "" {
+				t.Errorf("with the rule: %+v", k)
+			}
+			return
 		}
 		p.exec(t, strings.Replace(served("id", connector.PlainText).Hint, "INDEX … ON", "INDEX by_id ON", 1))
 		if k := served("id", connector.PlainText); !k.Ordered || !k.Unique || k.Hint != "" {

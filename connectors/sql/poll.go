@@ -48,6 +48,9 @@ func (db *database) Poll(ctx context.Context, r connector.PollRequest) (connecto
 	if o.Version == "" {
 		return connector.Page{}, db.fail(fault.Invalid, p.op, "the object has no version to go by: set version")
 	}
+	if err := db.learn(ctx, p.op, o, false); err != nil {
+		return connector.Page{}, err
+	}
 	if p.w, err = connector.ReadWindow(r.Cursor, r.Overlap, o.back(db.zone)); err != nil {
 		return connector.Page{}, db.fail(fault.Invalid, p.op, "%s", err)
 	}
@@ -124,7 +127,7 @@ func (p *poll) changes() (*statement, error) {
 		if p.inclusive {
 			op = " >= "
 		}
-		st.WriteString(" AND " + version + op + st.arg(v))
+		st.WriteString(" AND " + version + op + p.db.dialect.value(st, typ, v))
 	}
 	if p.at != nil {
 		v, err := p.db.bindOwn(typ, p.at.Version)
@@ -135,9 +138,9 @@ func (p *poll) changes() (*statement, error) {
 		if err != nil {
 			return nil, err
 		}
-		st.WriteString(" AND (" + version + ", " + id + ") > (" + st.arg(v) + ", " + st.arg(last) + ")")
+		st.WriteString(" AND " + p.db.dialect.behind(st, p.o, v, last))
 	}
-	st.WriteString(" ORDER BY " + version + ", " + id + " LIMIT " + st.arg(p.size))
+	st.WriteString(" ORDER BY " + version + ", " + p.db.dialect.orderID(p.o, false) + " LIMIT " + st.arg(p.size))
 	return st, nil
 }
 
@@ -154,9 +157,9 @@ func (p *poll) unstamped(ctx context.Context) error {
 		if err != nil {
 			return p.db.fail(fault.Invalid, p.op, "the stored cursor: %s", err)
 		}
-		st.WriteString(" AND " + id + " > " + st.arg(last))
+		st.WriteString(" AND " + p.db.dialect.behindID(st, p.o, last))
 	}
-	st.WriteString(") OR " + id + " IS NULL ORDER BY " + id + " NULLS LAST LIMIT " + st.arg(p.size))
+	st.WriteString(") OR " + id + " IS NULL ORDER BY " + p.db.dialect.orderID(p.o, true) + " LIMIT " + st.arg(p.size))
 	rows, err := p.look(ctx, st)
 	if err != nil {
 		return err
@@ -193,11 +196,11 @@ func (p *poll) look(ctx context.Context, st *statement) ([]*row, error) {
 	}
 	defer tx.Rollback() //nolint:errcheck // it only read
 	if clock := p.db.dialect.clock(); clock != "" {
-		var now time.Time
+		var now int64
 		if err := tx.QueryRowContext(ctx, clock).Scan(&now); err != nil {
 			return nil, p.db.classify(p.op, p.o, false, err)
 		}
-		p.w.SystemTime(now)
+		p.w.SystemTime(time.UnixMicro(now))
 	}
 	rows, err := p.db.fetch(ctx, tx, p.o, st)
 	return rows, p.db.classify(p.op, p.o, false, err)

@@ -49,6 +49,10 @@ func (db *database) List(ctx context.Context, object string, since time.Time) it
 			yield(connector.Record{}, err)
 			return
 		}
+		if err := db.learn(ctx, "list "+o.name, o, false); err != nil {
+			yield(connector.Record{}, err)
+			return
+		}
 		for last := ""; ; {
 			page, err := db.listed(ctx, o, since, last)
 			if err != nil {
@@ -85,9 +89,9 @@ func (db *database) listed(ctx context.Context, o *object, since time.Time, last
 		if err != nil {
 			return nil, db.fail(fault.Invalid, op, "id: %s", err)
 		}
-		st.WriteString(word + of(o.ID) + " > " + st.arg(v))
+		st.WriteString(word + db.dialect.behindID(st, o, v))
 	}
-	st.WriteString(" ORDER BY " + of(o.ID) + " NULLS LAST LIMIT " + st.arg(pageSize))
+	st.WriteString(" ORDER BY " + db.dialect.orderID(o, true) + " LIMIT " + st.arg(pageSize))
 	page, err := db.found(ctx, op, o, st)
 	if err != nil || last != "" || len(page) < pageSize || page[pageSize-1].Local == "" {
 		return page, err

@@ -38,7 +38,7 @@ func polled(t *testing.T, db *database, cursor string, limit int) (got []string,
 }
 
 func stampType(p *place) string {
-	return map[string]string{"sqlite": "text", "postgres": "timestamptz"}[p.kind]
+	return map[string]string{"sqlite": "text", "postgres": "timestamptz", "mysql": "datetime(6)"}[p.kind]
 }
 
 // TestStampsAhead: a row of 2062 or 2099 is read, and what is changed after it too; it is named, and read once.

@@ -3,6 +3,7 @@ package sql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,6 +31,15 @@ func (db *database) statement(text string) *statement {
 func (st *statement) arg(v any) string {
 	st.args = append(st.args, v)
 	return st.db.dialect.param(len(st.args))
+}
+
+// list adds parameters that are compared with a column of a type, and gives the list of their placeholders.
+func (st *statement) list(typ string, values []any) string {
+	places := make([]string, len(values))
+	for i, v := range values {
+		places[i] = st.db.dialect.value(st, typ, v)
+	}
+	return "(" + strings.Join(places, ", ") + ")"
 }
 
 // row is a row that was read: the columns' texts in the order of columnNames.
@@ -78,6 +88,10 @@ func (db *database) fetch(ctx context.Context, tx *sql.Tx, o *object, st *statem
 		return nil, err
 	}
 	defer rs.Close()
+	text, err := db.dialect.texts(rs)
+	if err != nil {
+		return nil, err
+	}
 	var out []*row
 	for rs.Next() {
 		r := &row{values: make([]sql.NullString, len(o.columnNames))}
@@ -88,6 +102,11 @@ func (db *database) fetch(ctx context.Context, tx *sql.Tx, o *object, st *statem
 		}
 		if err := rs.Scan(into...); err != nil {
 			return nil, err
+		}
+		for i := range r.values {
+			if text != nil {
+				text(i+2, &r.values[i])
+			}
 		}
 		if r.id, r.version = id.String, version.String; !id.Valid {
 			r.bad = fmt.Errorf("its id, the column %s, is null", o.ID)
@@ -128,23 +147,26 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 	for _, col := range c.columnNames {
 		st.WriteString(", " + db.dialect.text(of(col)))
 	}
-	st.WriteString(" FROM " + c.table + " AS t WHERE " + of(c.Parent) + " IN (")
+	st.WriteString(" FROM " + c.table + " AS t WHERE " + of(c.Parent) + " IN ")
+	ids := make([]any, len(rows))
 	for i, r := range rows {
-		if i > 0 {
-			st.WriteString(", ")
-		}
 		id, err := db.bindOwn(o.Columns[o.ID], r.id)
 		if err != nil { // the row is refused for it, too, and shown without its children
 			id = nil
 		}
-		st.WriteString(st.arg(id))
+		ids[i] = id
 	}
-	st.WriteString(") ORDER BY " + of(c.Parent) + ", " + of(c.Order))
+	st.WriteString(st.list(o.Columns[o.ID], ids) + " ORDER BY " + of(c.Parent) + ", " + of(c.Order))
 	rs, err := tx.QueryContext(ctx, st.String(), st.args...)
 	if err != nil {
 		return err
 	}
 	defer rs.Close()
+	text, err := db.dialect.texts(rs)
+	if err != nil {
+		return err
+	}
+	var strays []string
 	for rs.Next() {
 		var parent sql.NullString
 		values := make([]sql.NullString, len(c.columnNames))
@@ -155,8 +177,14 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 		if err := rs.Scan(into...); err != nil {
 			return err
 		}
+		for i := range values {
+			if text != nil {
+				text(i+1, &values[i])
+			}
+		}
 		r := byID[parent.String]
 		if r == nil {
+			strays = append(strays, parent.String)
 			continue
 		}
 		if r.lists[list] != nil {
@@ -168,7 +196,38 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 		}
 		r.lists[list] = append(doc, '}')
 	}
-	return rs.Err()
+	if err := rs.Err(); err != nil || len(strays) == 0 || !db.dialect.folds() {
+		return err
+	}
+	rs.Close()
+	return db.stray(ctx, tx, o, c, strays, byID)
+}
+
+// stray finds the rows that the database takes children for which name another id, such as 'abc ' for 'ABC': nobody can tell whose they are.
+func (db *database) stray(ctx context.Context, tx *sql.Tx, o *object, c *child, parents []string, byID map[string]*row) error {
+	slices.Sort(parents)
+	for _, parent := range slices.Compact(parents) {
+		st := db.statement("SELECT " + db.dialect.text(of(o.ID)) + " FROM " + o.table + " AS t WHERE " + of(o.ID) + " = ")
+		st.WriteString(st.arg(parent))
+		rs, err := tx.QueryContext(ctx, st.String(), st.args...)
+		if err != nil {
+			return err
+		}
+		for rs.Next() {
+			var id sql.NullString
+			if err := rs.Scan(&id); err != nil {
+				rs.Close()
+				return err
+			}
+			if r := byID[id.String]; r != nil && r.bad == nil {
+				r.bad = fmt.Errorf("%s: rows have the %s %q, which the database takes for the same, and nobody else does", c.Table, c.Parent, short(parent))
+			}
+		}
+		if err := errors.Join(rs.Err(), rs.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (db *database) unreadable(table, id string, err error) error {

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -24,26 +25,39 @@ func (db *database) Sample(ctx context.Context, name string) (connector.Sample, 
 	op := "sample " + o.name
 	ctx, cancel := context.WithTimeout(ctx, db.set.Timeout)
 	defer cancel()
+	if err := db.dialect.learn(ctx, db, o); err != nil {
+		return connector.Sample{}, db.classify(op, o, false, err)
+	}
 	tx, err := db.reading(ctx)
 	if err != nil {
 		return connector.Sample{}, db.classify(op, o, false, err)
 	}
 	defer tx.Rollback() //nolint:errcheck // it only read
 	var out connector.Sample
-	if err := db.describeTable(ctx, tx, o.table, "", o.Columns, nil, &out); err != nil {
+	if err := db.describeTable(ctx, tx, o, "", o.table, o.Columns, nil, &out); err != nil {
 		return out, db.classify(op, o, false, err)
 	}
 	for _, list := range o.childrenNames {
 		c := o.Children[list]
-		if err := db.describeTable(ctx, tx, c.table, list+".", c.Columns, []string{c.Parent}, &out); err != nil {
+		if err := db.describeTable(ctx, tx, o, list, c.table, c.Columns, []string{c.Parent}, &out); err != nil {
 			return out, db.classify(op, o, false, err)
 		}
 	}
 	if len(out.Lacking) > 0 {
 		return out, nil
 	}
+	if why := cmp.Or(db.dialect.refuses(o, false), db.dialect.refuses(o, true)); why != "" {
+		for i := range out.Columns {
+			if out.Columns[i].Name == o.ID {
+				out.Columns[i].Odd = why
+			}
+		}
+		if db.dialect.refuses(o, false) != "" {
+			return out, nil
+		}
+	}
 	st := db.selecting(o)
-	st.WriteString(" LIMIT 1")
+	st.WriteString(" LIMIT " + st.arg(1))
 	rows, err := db.fetch(ctx, tx, o, st)
 	if err != nil || len(rows) == 0 {
 		return out, db.classify(op, o, false, err)
@@ -55,7 +69,11 @@ func (db *database) Sample(ctx context.Context, name string) (connector.Sample, 
 }
 
 // describeTable adds a table's columns, and which of those in the settings it lacks.
-func (db *database) describeTable(ctx context.Context, tx *sql.Tx, table, before string, columns map[string]string, more []string, out *connector.Sample) error {
+func (db *database) describeTable(ctx context.Context, tx *sql.Tx, o *object, list, table string, columns map[string]string, more []string, out *connector.Sample) error {
+	before := ""
+	if list != "" {
+		before = list + "."
+	}
 	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+table+" AS t LIMIT 0")
 	if err != nil {
 		return err
@@ -68,7 +86,7 @@ func (db *database) describeTable(ctx context.Context, tx *sql.Tx, table, before
 	var have []string
 	for _, t := range types {
 		have = append(have, t.Name())
-		c := connector.SampleColumn{Name: before + t.Name(), Type: strings.ToLower(t.DatabaseTypeName()), Length: lengthOf(t)}
+		c := connector.SampleColumn{Name: before + t.Name(), Type: strings.ToLower(t.DatabaseTypeName()), Length: cmp.Or(lengthOf(t), db.dialect.length(o, list, t.Name()))}
 		if typ := columns[t.Name()]; typ != "" && oddType(typ, c.Type) {
 			c.Odd = fmt.Sprintf("the database says %s, and the settings say %s", c.Type, typ)
 		}

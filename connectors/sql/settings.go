@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -9,9 +10,9 @@ import (
 
 type settings struct {
 	connector.Common `yaml:",inline"`
-	Driver           string             `yaml:"driver,required" enum:"sqlite,postgres" doc:"the kind of database"`
+	Driver           string             `yaml:"driver,required" enum:"sqlite,postgres,mysql" doc:"the kind of database; mysql is MariaDB (10.5 or newer) and MySQL (8.0 or newer)"`
 	Path             string             `yaml:"path" doc:"the SQLite file, which must exist; relative to the configuration file"`
-	URL              strictyaml.Secret  `yaml:"url" doc:"the PostgreSQL connection URL"`
+	URL              strictyaml.Secret  `yaml:"url" doc:"the connection URL: postgres://user:password@host:5432/database, or mysql://user:password@host:3306/database, where ssl-mode is DISABLED, PREFERRED (the default: encrypted where the server can, and not verified), REQUIRED or VERIFY_IDENTITY, with ssl-ca for a file of certificates, and socket names a socket in place of the host"`
 	Timeout          time.Duration      `yaml:"timeout" default:"30s" doc:"bound of one call"`
 	Limit            limit              `yaml:"limit" doc:"bounds of what the hub asks of the database"`
 	Zone             string             `yaml:"zone" default:"UTC" doc:"time zone of columns of type local-timestamp; the hour that comes twice when clocks go back is read again until it is over"`
@@ -44,6 +45,7 @@ type object struct {
 	table         string // quoted
 	childrenNames []string
 	columnNames   []string
+	known         atomic.Pointer[mysqlObject]
 
 	ExternalForm connector.ExternalForm `yaml:"external-form" default:"uuid" enum:"uuid,compact,base32" doc:"how the external id is written: uuid (36 characters), compact (32, without hyphens), base32 (26, RFC 4648 in small letters without padding); all say the same id, and ids already written stay as they are; a column of PostgreSQL's type uuid takes uuid and compact"`
 }

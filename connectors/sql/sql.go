@@ -1,4 +1,4 @@
-// Package sql is the connector for tables of SQLite and PostgreSQL databases.
+// Package sql is the connector for tables of SQLite, PostgreSQL, MariaDB and MySQL databases.
 //
 // Every write is one transaction, header and children together, and is read back in it. Values are always parameters;
 // names come from the settings alone, are checked, and quoted.
@@ -27,7 +27,7 @@ type Kind struct{}
 func (Kind) Spec() connector.Spec {
 	return connector.Spec{
 		Kind:    "sql",
-		Summary: "tables of a SQLite or PostgreSQL database",
+		Summary: "tables of a SQLite, PostgreSQL, MariaDB or MySQL database",
 		Fields:  connector.Fields[settings](),
 		Can:     connector.Abilities{Write: true, Find: true, Poll: true, List: true},
 	}
@@ -58,6 +58,11 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 		db.dialect = postgres{}
 		db.scrub.Add(password(set.URL.Reveal()))
 		open = func(conns int) (*sql.DB, error) { return openPostgres(set.URL.Reveal(), conns) }
+	case "mysql":
+		d := &mysql{}
+		db.dialect = d
+		db.scrub.Add(mysqlPassword(set.URL.Reveal()))
+		open = func(conns int) (*sql.DB, error) { return openMySQL(d, set.URL.Reveal(), conns, set.Timeout) }
 	}
 	db.changes = db.gathered(max(1, set.Limit.Batch), lanes)
 	if db.sql, err = open(set.Limit.Concurrency); err != nil {
@@ -130,6 +135,17 @@ func (db *database) object(name string) (*object, error) {
 		hint = fmt.Sprintf("; did you mean %q?", s)
 	}
 	return nil, db.fail(fault.Invalid, "", "the system has no object %q%s", name, hint)
+}
+
+// learn has the dialect learn what it must know of an object, and refuses what cannot be done with it.
+func (db *database) learn(ctx context.Context, op string, o *object, writing bool) error {
+	if err := db.dialect.learn(ctx, db, o); err != nil {
+		return db.classify(op, o, false, err)
+	}
+	if why := db.dialect.refuses(o, writing); why != "" {
+		return db.fail(fault.Invalid, op, "%s", why)
+	}
+	return nil
 }
 
 // fail makes a failure of this system.

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"os"
@@ -10,16 +11,24 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/mariatest"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(pgtest.MainWithoutLeaks(m))
+	code := mariatest.Main(func() int { return pgtest.Main(m) })
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // place is an empty database of a test, seen without the hub.
@@ -43,6 +52,14 @@ func (p *place) text(t testing.TB, query string, args ...any) string {
 		t.Fatalf("%v: %s", err, query)
 	}
 	return out.String
+}
+
+// asText shows a column as a text.
+func (p *place) asText(column string) string {
+	if p.kind == "mysql" {
+		return "CAST(" + column + " AS char)"
+	}
+	return "CAST(" + column + " AS text)"
 }
 
 func newSQLite(t testing.TB) *place {
@@ -74,9 +91,18 @@ func newPostgres(t testing.TB) *place {
 	return &place{db: db, kind: "postgres", head: "connector: sql\ndriver: postgres\nurl: ${env:" + name + "}\n"}
 }
 
-var places = map[string]func(testing.TB) *place{"sqlite": newSQLite, "postgres": newPostgres}
+func newMySQL(t testing.TB) *place {
+	t.Helper()
+	url := mariatest.URL(t)
+	name := fmt.Sprintf("SQL_TEST_URL_%d", urls.Add(1))
+	os.Setenv(name, url)
+	t.Cleanup(func() { os.Unsetenv(name) })
+	return &place{db: mariatest.Open(t, url), kind: "mysql", head: "connector: sql\ndriver: mysql\nurl: ${env:" + name + "}\n"}
+}
 
-// both runs a test on both databases.
+var places = map[string]func(testing.TB) *place{"sqlite": newSQLite, "postgres": newPostgres, "mysql": newMySQL}
+
+// both runs a test on every kind of database.
 func both(t *testing.T, test func(t *testing.T, p *place)) {
 	for name, make := range places {
 		t.Run(name, func(t *testing.T) { test(t, make(t)) })
@@ -112,8 +138,15 @@ func (p *place) tables(t testing.TB) {
 		types = map[string]string{"%ID": "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "%DEC": "numeric(24,4)", "%BOOL": "boolean", "%TIME": "timestamptz",
 			"%NOW": "clock_timestamp()", "%INT": "integer"}
 	}
+	if p.kind == "mysql" {
+		types = map[string]string{"%ID": "bigint AUTO_INCREMENT PRIMARY KEY", "%DEC": "decimal(24,4)", "%BOOL": "boolean", "%TIME": "datetime(6)",
+			"%NOW": "CURRENT_TIMESTAMP(6)", "%INT": "bigint", "%KEY": "varchar(200)"}
+	}
+	if types["%KEY"] == "" {
+		types["%KEY"] = "text"
+	}
 	text := `
-CREATE TABLE orders (id %ID, external_id text UNIQUE, code text UNIQUE NOT NULL, name text, price %DEC, express %BOOL, day date, placed_at %TIME, rev %INT,
+CREATE TABLE orders (id %ID, external_id %KEY UNIQUE, code %KEY UNIQUE NOT NULL, name text, price %DEC, express %BOOL, day date, placed_at %TIME, rev %INT,
   payload text, deleted_at %TIME, updated_at %TIME DEFAULT %NOW, CHECK (name <> 'forbidden'));
 CREATE INDEX orders_poll ON orders (updated_at, id);
 CREATE TABLE order_lines (order_id %INT NOT NULL REFERENCES orders (id), line_no %INT NOT NULL, sku text NOT NULL, quantity %DEC, picked %INT DEFAULT 0,
@@ -170,6 +203,26 @@ func TestConformance(t *testing.T) {
 			})
 		}
 	}
+	t.Run("mysql without RETURNING", func(t *testing.T) {
+		connectortest.Run(t, func(t *testing.T) *connectortest.Subject {
+			p := newMySQL(t)
+			p.tables(t)
+			s := subject(t, p, variants["soft delete and upsert"])
+			s.Kind = withoutReturning{}
+			return s
+		})
+	})
+}
+
+// withoutReturning does on MariaDB what is done on MySQL, which gives back no more of a new row than its AUTO_INCREMENT.
+type withoutReturning struct{ Kind }
+
+func (k withoutReturning) Open(ctx context.Context, s connector.Settings) (connector.System, error) {
+	sys, err := k.Kind.Open(ctx, s)
+	if err == nil {
+		sys.(*database).dialect.(*mysql).noReturning = true
+	}
+	return sys, err
 }
 
 func subject(t testing.TB, p *place, objects string) *connectortest.Subject {
@@ -180,7 +233,7 @@ func subject(t testing.TB, p *place, objects string) *connectortest.Subject {
 			sys.(*database).clock = testClock{lifecycle.Real(), now}
 		},
 		Still: func(sys connector.System, at time.Time) { stop(sys.(*database), at) }, Rising: true,
-		Refusals: []connectortest.Refusal{{Name: "a trigger that keeps every row as it is", Arrange: p.swallow, Text: "0 rows"}},
+		Refusals: p.refusals(),
 		New:      wantDoc,
 		Change: func(n int) string {
 			return fmt.Sprintf(`{"name":"changed %d","price":%d.10,"lines":[{"line_no":1,"sku":"X","quantity":%d}]}`, n, n, n)
@@ -192,8 +245,11 @@ func subject(t testing.TB, p *place, objects string) *connectortest.Subject {
 			if p.kind == "sqlite" {
 				at = stamp.UTC().Format("2006-01-02T15:04:05.000Z")
 			}
-			return p.text(t, p.numbered(`INSERT INTO orders (code, rev, updated_at) VALUES (?, ?, ?)
-				ON CONFLICT (code) DO UPDATE SET rev = excluded.rev, updated_at = excluded.updated_at, payload = NULL RETURNING id`), fmt.Sprintf("C-%d", n), revision, at)
+			conflict := "ON CONFLICT (code) DO UPDATE SET rev = excluded.rev, updated_at = excluded.updated_at, payload = NULL"
+			if p.kind == "mysql" {
+				conflict = "ON DUPLICATE KEY UPDATE rev = VALUES(rev), updated_at = VALUES(updated_at), payload = NULL"
+			}
+			return p.text(t, p.numbered("INSERT INTO orders (code, rev, updated_at) VALUES (?, ?, ?) "+conflict+" RETURNING id"), fmt.Sprintf("C-%d", n), revision, at)
 		},
 		Bare: func(t testing.TB, n, revision int) string {
 			t.Helper()
@@ -238,10 +294,10 @@ func (c testClock) Now() time.Time { return c.now() }
 type stopped struct {
 	dialect
 	at   time.Time
-	cast bool
+	kind string
 }
 
-func stop(db *database, at time.Time) { db.dialect = stopped{db.dialect, at, !db.dialect.textTimes()} }
+func stop(db *database, at time.Time) { db.dialect = stopped{db.dialect, at, db.set.Driver} }
 
 func (s stopped) now(typ string, zone *time.Location, _ time.Time) string {
 	text, as := s.at.Format("2006-01-02T15:04:05.000Z"), "timestamptz"
@@ -253,13 +309,23 @@ func (s stopped) now(typ string, zone *time.Location, _ time.Time) string {
 	case "local-timestamp":
 		text, as = s.at.In(zone).Format("2006-01-02 15:04:05.000"), "timestamp"
 	}
-	if s.cast {
+	switch {
+	case s.kind == "postgres":
 		return "'" + text + "'::" + as
-	}
-	if as == "bigint" {
+	case as != "bigint" && s.kind == "mysql":
+		return "CAST('" + s.era(s.at, text) + "' AS DATETIME(6))"
+	case as == "bigint":
 		return text
 	}
 	return "'" + text + "'"
+}
+
+// refusals: of the triggers of MariaDB none keeps a row as it is.
+func (p *place) refusals() []connectortest.Refusal {
+	if p.kind == "mysql" {
+		return nil
+	}
+	return []connectortest.Refusal{{Name: "a trigger that keeps every row as it is", Arrange: p.swallow, Text: "0 rows"}}
 }
 
 // swallow makes a trigger that takes every change and keeps none, without an error.

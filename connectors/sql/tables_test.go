@@ -53,7 +53,7 @@ func TestAmountsAreExact(t *testing.T) {
 			docIs(t, r.Doc, fmt.Sprintf(`{"id":%d,"amount":%s,"line_total":null}`, i, amount))
 		}
 		bad := "123456789012345678.12" // numeric affinity makes it a float
-		if p.kind == "postgres" {
+		if p.kind != "sqlite" {
 			bad = "1.005" // the scale rounds it
 		}
 		_, err := write(t, db, connector.Create, "", `{"id":90,"amount":`+bad+`}`)
@@ -66,6 +66,7 @@ func TestAmountsAreExact(t *testing.T) {
 		p.exec(t, map[string]string{
 			"sqlite":   "CREATE TRIGGER sum AFTER INSERT ON x BEGIN UPDATE x SET line_total = NEW.amount * 3 WHERE id = NEW.id; END",
 			"postgres": "CREATE FUNCTION total() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.line_total = NEW.amount * 3; RETURN NEW; END'",
+			"mysql":    "CREATE TRIGGER sum BEFORE INSERT ON x FOR EACH ROW SET NEW.line_total = NEW.amount * 3",
 		}[p.kind])
 		if p.kind == "postgres" {
 			p.exec(t, "CREATE TRIGGER sum BEFORE INSERT ON x FOR EACH ROW EXECUTE FUNCTION total()")
@@ -95,6 +96,7 @@ func TestMergeKeepsForeignColumns(t *testing.T) {
 		got := p.text(t, map[string]string{
 			"sqlite":   "SELECT group_concat(line_no || ':' || quantity || ':' || picked) FROM (SELECT * FROM order_lines ORDER BY line_no)",
 			"postgres": "SELECT string_agg(line_no || ':' || trim_scale(quantity) || ':' || picked, ',' ORDER BY line_no) FROM order_lines",
+			"mysql":    "SELECT group_concat(line_no || ':' || CAST(quantity AS SIGNED) || ':' || picked ORDER BY line_no) FROM order_lines",
 		}[p.kind])
 		if got != "2:9:5,3:3:0" {
 			t.Errorf("%s", got)
@@ -134,7 +136,11 @@ func TestInterfaceTable(t *testing.T) {
 		if p.kind == "postgres" {
 			id = "bigserial PRIMARY KEY"
 		}
-		p.exec(t, "CREATE TABLE order_in (id "+id+", ext text, sku text, status text, op text, ref text, change_key text UNIQUE)")
+		key := "text"
+		if p.kind == "mysql" {
+			id, key = "bigint AUTO_INCREMENT PRIMARY KEY", "varchar(100)"
+		}
+		p.exec(t, "CREATE TABLE order_in (id "+id+", ext text, sku text, status text, op text, ref text, change_key "+key+" UNIQUE)")
 		db := open(t, p, `objects:
   x:
     table: order_in
@@ -156,6 +162,7 @@ func TestInterfaceTable(t *testing.T) {
 		got := p.text(t, map[string]string{
 			"sqlite":   "SELECT group_concat(coalesce(sku,'-') || ' ' || status || ' ' || op || ' ' || coalesce(ref,'-')) FROM (SELECT * FROM order_in ORDER BY id)",
 			"postgres": "SELECT string_agg(coalesce(sku,'-') || ' ' || status || ' ' || op || ' ' || coalesce(ref,'-'), ',' ORDER BY id) FROM order_in",
+			"mysql":    "SELECT group_concat(coalesce(sku,'-') || ' ' || status || ' ' || op || ' ' || coalesce(ref,'-') ORDER BY id) FROM order_in",
 		}[p.kind])
 		if got != "007 NEW create -,008 NEW update ERP-1,- NEW delete ERP-1" {
 			t.Errorf("%s", got)
@@ -185,8 +192,11 @@ func TestVersions(t *testing.T) {
 			t.Run(tc.name+" "+kind, func(t *testing.T) {
 				p := make(t)
 				typ := tc.lite
-				if kind == "postgres" {
+				switch kind {
+				case "postgres":
 					typ = tc.pg
+				case "mysql":
+					typ = strings.NewReplacer("timestamptz", "datetime(3)", "timestamp", "datetime").Replace(tc.pg)
 				}
 				p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, v "+typ+", made "+typ+")")
 				p.exec(t, fmt.Sprintf("INSERT INTO x VALUES (1, NULL, %s), (2, %s, NULL), (3, %s, %s)", tc.values[0], tc.values[1], tc.values[2], tc.values[0]))
@@ -357,4 +367,24 @@ func TestStamps(t *testing.T) {
 			t.Errorf("%s: %s, want %s", raw, got, want)
 		}
 	}
+}
+
+// What identifies no row is not changed, and not deleted.
+func TestIDOfSeveralRows(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		p.exec(t, "CREATE TABLE x (id integer, n integer)")
+		p.exec(t, "INSERT INTO x VALUES (1, 1), (1, 2), (2, 3)")
+		db := open(t, p, "objects: {x: {table: x, columns: {id: integer, n: integer}}}")
+		for _, action := range []connector.Action{connector.Update, connector.Delete} {
+			if _, err := write(t, db, action, "1", `{"n":7}`); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "2 rows have the id") {
+				t.Errorf("%s: %v", action, err)
+			}
+		}
+		if got := p.text(t, "SELECT count(*) FROM x WHERE n < 7"); got != "3" {
+			t.Errorf("%s of 3 rows are as they were", got)
+		}
+		if _, err := write(t, db, connector.Delete, "2", ""); err != nil {
+			t.Error(err)
+		}
+	})
 }

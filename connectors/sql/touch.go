@@ -23,7 +23,7 @@ func (c *change) touched(ctx context.Context, tx *sql.Tx, st *statement, prefix,
 		return "COALESCE(" + before + ", 0) + 1", nil
 	}
 	now := c.db.now(typ)
-	if expr, ok := c.db.dialect.next(before, now, typ); ok {
+	if expr, ok := c.db.dialect.next(c.o, before, now, typ); ok {
 		return expr, nil
 	}
 	// Texts are compared as texts, so that the next one must have the form of the last, which no function of the database knows.
@@ -131,7 +131,7 @@ func unitOf(layout string) time.Duration {
 }
 
 // next gives the next version of a number; SQLite's other times are texts.
-func (sqlite) next(before, now, typ string) (string, bool) {
+func (sqlite) next(_ *object, before, now, typ string) (string, bool) {
 	if typ != "unix" && typ != "unix-ms" {
 		return "", false
 	}
@@ -140,7 +140,7 @@ func (sqlite) next(before, now, typ string) (string, bool) {
 
 // next gives the next version. Of a column with fewer digits of the second than a microsecond has, only the digits that its value shows tell how
 // fine it is, so that what is added is one of the last digit that is not 0: a second where there is none.
-func (postgres) next(before, now, typ string) (string, bool) {
+func (postgres) next(_ *object, before, now, typ string) (string, bool) {
 	if typ == "unix" || typ == "unix-ms" {
 		return "greatest(" + now + ", " + before + " + 1)", true
 	}

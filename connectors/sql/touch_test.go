@@ -51,36 +51,40 @@ func TestTouchedVersionsAreGreater(t *testing.T) {
 		{"local-timestamp", "", "timestamp(0)", "2026-10-25 02:30:00", "2026-10-25 02:30:01"},
 		{"local-timestamp", "", "timestamp", "2026-10-25 02:59:59.999999", "2026-10-25 03:00:00"},
 	}
-	for kind, make := range places {
-		p := make(t)
+	for _, kind := range []string{"sqlite", "postgres"} {
+		p := places[kind](t)
 		for i, tc := range cases {
 			column := map[string]string{"sqlite": tc.lite, "postgres": tc.pg}[kind]
 			if column == "" {
 				continue
 			}
-			t.Run(fmt.Sprintf("%s %s %s", kind, column, tc.stored), func(t *testing.T) {
-				table := fmt.Sprintf("x%d", i)
-				p.exec(t, fmt.Sprintf("CREATE TABLE %s (id integer PRIMARY KEY, name text, v %s)", table, column))
-				p.exec(t, fmt.Sprintf("INSERT INTO %s VALUES (1, 'a', '%s')", table, tc.stored))
-				db := open(t, p, "zone: Europe/Berlin\nobjects: {x: {table: "+table+", version: v, touch: true, columns: {id: integer, name: text, v: "+tc.typ+"}}}")
-				stop(db, at)
-				w := connector.Write{Object: "x", Action: connector.Update, Local: "1", ETag: tc.stored, Doc: []byte(`{"name":"b"}`)}
-				r, err := db.Write(t.Context(), w)
-				if tc.stored == "infinity" || tc.stored == "long ago" {
-					// What is no time is not compared; the next version is one.
-				} else if err != nil || r.ETag != tc.next {
-					t.Fatalf("%q %v, want %q", r.ETag, err, tc.next)
-				}
-				if got := p.text(t, "SELECT CAST(v AS text) FROM "+table); got != tc.next && kind == "sqlite" {
-					t.Errorf("the column holds %q, want %q", got, tc.next)
-				}
-				w.Doc = []byte(`{"name":"c"}`)
-				if _, err := db.Write(t.Context(), w); fault.KindOf(err) != fault.Conflict {
-					t.Errorf("the token from before is taken again: %v", err)
-				}
-			})
+			touches(t, p, fmt.Sprintf("x%d", i), column, tc.typ, tc.stored, tc.next, at)
 		}
 	}
+}
+
+// touches has a row touched twice: what was stored becomes next, and that something else.
+func touches(t *testing.T, p *place, table, column, typ, stored, next string, at time.Time) {
+	t.Run(fmt.Sprintf("%s %s %s", p.kind, column, stored), func(t *testing.T) {
+		p.exec(t, fmt.Sprintf("CREATE TABLE %s (id integer PRIMARY KEY, name text, v %s)", table, column))
+		p.exec(t, fmt.Sprintf("INSERT INTO %s VALUES (1, 'a', '%s')", table, stored))
+		db := open(t, p, "zone: Europe/Berlin\nobjects: {x: {table: "+table+", version: v, touch: true, columns: {id: integer, name: text, v: "+typ+"}}}")
+		stop(db, at)
+		w := connector.Write{Object: "x", Action: connector.Update, Local: "1", ETag: stored, Doc: []byte(`{"name":"b"}`)}
+		r, err := db.Write(t.Context(), w)
+		if stored == "infinity" || stored == "long ago" {
+			// What is no time is not compared; the next version is one.
+		} else if err != nil || r.ETag != next {
+			t.Fatalf("%q %v, want %q", r.ETag, err, next)
+		}
+		if got := p.text(t, "SELECT "+p.asText("v")+" FROM "+table); got != next && p.kind != "postgres" {
+			t.Errorf("the column holds %q, want %q", got, next)
+		}
+		w.Doc = []byte(`{"name":"c"}`)
+		if _, err := db.Write(t.Context(), w); fault.KindOf(err) != fault.Conflict {
+			t.Errorf("the token from before is taken again: %v", err)
+		}
+	})
 }
 
 // Where the form of a text ends, nothing is greater: said, not turned back to the present.
@@ -147,9 +151,12 @@ func TestSwallowedLines(t *testing.T) {
 		p.tables(t)
 		db := open(t, p, strings.Replace(orders, "  order:", "  x:", 1))
 		r := mustWrite(t, db, connector.Create, "", `{"code":"A","lines":[{"line_no":1,"sku":"a","quantity":1}]}`)
-		if p.kind == "sqlite" {
+		switch p.kind {
+		case "mysql":
+			t.Skip("no trigger of MariaDB keeps a row out without an error")
+		case "sqlite":
 			p.exec(t, "CREATE TRIGGER keep BEFORE INSERT ON order_lines WHEN NEW.sku = 'b' BEGIN SELECT RAISE(IGNORE); END")
-		} else {
+		default:
 			p.exec(t, "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.sku = ''b'' THEN RETURN NULL; END IF; RETURN NEW; END'")
 			p.exec(t, "CREATE TRIGGER keep BEFORE INSERT ON order_lines FOR EACH ROW EXECUTE FUNCTION keep()")
 		}

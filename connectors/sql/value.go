@@ -39,7 +39,7 @@ func (db *database) bind(typ string, v jsondoc.Value) (any, error) {
 		if err := want(jsondoc.Number); err != nil {
 			return nil, err
 		}
-		return bindInteger(string(v.Raw()))
+		return db.bindInteger(string(v.Raw()))
 	case "decimal":
 		if v.Kind() == jsondoc.String {
 			return bindDecimal(v.Str())
@@ -59,7 +59,7 @@ func (db *database) bind(typ string, v jsondoc.Value) (any, error) {
 func (db *database) bindText(typ, s string) (any, error) {
 	switch typ {
 	case "integer":
-		return bindInteger(s)
+		return db.bindInteger(s)
 	case "decimal":
 		return bindDecimal(s)
 	case "boolean":
@@ -134,7 +134,7 @@ func (db *database) bindSince(typ string, t time.Time) any {
 func (db *database) bindVersion(typ, s string) (any, error) {
 	switch typ {
 	case "integer", "unix", "unix-ms":
-		return bindInteger(s)
+		return db.bindInteger(s)
 	}
 	return s, nil
 }
@@ -158,6 +158,14 @@ func (db *database) bindOwn(typ, s string) (any, error) {
 		return f, nil
 	}
 	return s, nil
+}
+
+func (db *database) bindInteger(s string) (any, error) {
+	v, err := bindInteger(s)
+	if err == nil {
+		v = db.dialect.whole(v)
+	}
+	return v, err
 }
 
 func bindInteger(s string) (any, error) {

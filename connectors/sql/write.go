@@ -19,6 +19,9 @@ func (db *database) Write(ctx context.Context, w connector.Write) (connector.Res
 		return connector.Result{}, err
 	}
 	c := &change{db: db, o: o, w: &w, op: string(w.Action) + " " + o.name}
+	if err := db.learn(ctx, c.op, o, true); err != nil {
+		return connector.Result{}, err
+	}
 	if err := c.read(); err != nil {
 		return connector.Result{}, err
 	}
@@ -156,11 +159,12 @@ func (c *change) insert(ctx context.Context, tx *sql.Tx) (id string, err error) 
 		add(c.o.Version, first)
 	}
 	if columns == "" {
-		st.WriteString(" DEFAULT VALUES")
+		st.WriteString(c.db.dialect.defaults())
 	} else {
 		st.WriteString(" (" + columns + ") VALUES (" + places + ")")
 	}
-	if c.o.Upsert && c.w.External != "" {
+	upsert := c.o.Upsert && c.w.External != ""
+	if upsert && c.db.dialect.upserts() {
 		st.WriteString(" ON CONFLICT (" + quote(c.o.ExternalID) + ") DO UPDATE SET ")
 		for i, name := range c.names {
 			if i > 0 {
@@ -176,12 +180,58 @@ func (c *change) insert(ctx context.Context, tx *sql.Tx) (id string, err error) 
 			st.WriteString(", " + quote(c.o.Version) + " = " + next)
 		}
 	}
-	st.WriteString(" RETURNING " + c.db.dialect.text(quote(c.o.ID)))
-	err = tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", c.kept("added")
+	id, err = c.db.dialect.added(ctx, tx, c, st)
+	if err != nil && upsert && !c.db.dialect.upserts() {
+		return c.takeOver(ctx, tx, err)
 	}
-	return id, err
+	return id, on(c.o.Table, err)
+}
+
+// takeOver changes the row that has the external id already, which an INSERT has failed on; where there is none, it has failed on something else.
+func (c *change) takeOver(ctx context.Context, tx *sql.Tx, failed error) (id string, err error) {
+	if f, ok := fault.As(c.db.classify(c.op, c.o, true, on(c.o.Table, failed))); !ok || !f.Duplicate {
+		return "", on(c.o.Table, failed)
+	}
+	st := c.db.statement("SELECT " + c.db.dialect.text(quote(c.o.ID)) + " FROM " + c.o.table + " WHERE ")
+	st.writtenAs(quote(c.o.ExternalID), c.o.ExternalForm.Write(c.w.External), c.w.External)
+	st.WriteString(" FOR UPDATE")
+	switch err := tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&id); {
+	case errors.Is(err, sql.ErrNoRows):
+		return "", on(c.o.Table, failed)
+	case err != nil:
+		return "", err
+	}
+	st = c.db.statement("UPDATE " + c.o.table + " SET ")
+	n := 0
+	put := func(name, value string) {
+		if n++; n > 1 {
+			st.WriteString(", ")
+		}
+		st.WriteString(quote(name) + " = " + value)
+	}
+	after := id
+	for i, name := range c.names {
+		if name == c.o.Version && c.o.Touch {
+			continue
+		}
+		if put(name, st.arg(c.values[i])); name == c.o.ID && c.values[i] != nil {
+			after = fmt.Sprint(c.values[i])
+		}
+	}
+	old, err := c.db.bindOwn(c.o.Columns[c.o.ID], id)
+	if err != nil {
+		return "", c.invalid("the id of the row with this external id: %s", err)
+	}
+	if c.o.Touch {
+		next, err := c.touched(ctx, tx, st, "", c.o.ID, old)
+		if err != nil {
+			return "", err
+		}
+		put(c.o.Version, next)
+	}
+	st.WriteString(" WHERE " + c.db.dialect.is(st, quote(c.o.ID), c.o.Columns[c.o.ID], old))
+	_, err = tx.ExecContext(ctx, st.String(), st.args...)
+	return after, err
 }
 
 // kept: the database took the statement, and did nothing.
@@ -257,8 +307,8 @@ func (c *change) deleteChildren(ctx context.Context, tx *sql.Tx) error {
 	}
 	for _, name := range c.o.childrenNames {
 		ch := c.o.Children[name]
-		st := c.db.statement("DELETE FROM " + ch.table + " WHERE " + quote(ch.Parent) + " = ")
-		st.WriteString(st.arg(id))
+		st := c.db.statement("DELETE FROM " + ch.table + " WHERE ")
+		st.WriteString(c.db.dialect.is(st, quote(ch.Parent), c.o.Columns[c.o.ID], id))
 		if _, err := tx.ExecContext(ctx, st.String(), st.args...); err != nil {
 			return err
 		}
@@ -273,25 +323,28 @@ func (c *change) affect(ctx context.Context, tx *sql.Tx, st *statement) error {
 	if err != nil || c.w.Local == "" {
 		return c.gone()
 	}
-	alive := quote(c.o.ID) + " = " + st.arg(id) + c.alive()
-	st.WriteString(" WHERE " + alive)
+	typ := c.o.Columns[c.o.ID]
+	st.WriteString(" WHERE " + c.db.dialect.is(st, quote(c.o.ID), typ, id) + c.alive())
 	if c.w.ETag != "" && c.o.Version != "" {
-		st.WriteString(" AND " + c.db.dialect.text(c.o.versionAs(quote)) + " = " + st.arg(c.w.ETag))
+		st.WriteString(" AND " + c.db.dialect.stands(st, c.o.versionAs(quote), c.o.Columns[c.o.Version], c.w.ETag))
 	}
 	res, err := tx.ExecContext(ctx, st.String(), st.args...)
 	if err != nil {
 		return err
 	}
 	n, err := res.RowsAffected()
-	if err != nil || n > 0 {
+	switch {
+	case err == nil && n > 1:
+		return c.invalid("%d rows have the id %q: it does not identify a row", n, short(c.w.Local))
+	case err != nil || n == 1:
 		return err
 	}
 	shown := "NULL"
 	if c.o.Version != "" {
 		shown = c.db.dialect.text(c.o.versionAs(quote))
 	}
-	look := c.db.statement("SELECT " + shown + " FROM " + c.o.table + " WHERE " + quote(c.o.ID) + " = ")
-	look.WriteString(look.arg(id) + c.alive())
+	look := c.db.statement("SELECT " + shown + " FROM " + c.o.table + " WHERE ")
+	look.WriteString(c.db.dialect.is(look, quote(c.o.ID), typ, id) + c.alive())
 	var version sql.NullString
 	switch err := tx.QueryRowContext(ctx, look.String(), look.args...).Scan(&version); {
 	case errors.Is(err, sql.ErrNoRows):
@@ -330,7 +383,7 @@ func (c *change) readBack(ctx context.Context, tx *sql.Tx, id string) error {
 		return c.invalid("the id that the database gave: %s", err)
 	}
 	st := c.db.selecting(c.o)
-	st.WriteString(" WHERE " + of(c.o.ID) + " = " + st.arg(v))
+	st.WriteString(" WHERE " + c.db.dialect.is(st, of(c.o.ID), c.o.Columns[c.o.ID], v))
 	got, err := c.db.records(ctx, tx, c.o, st)
 	if err != nil {
 		return err
@@ -344,6 +397,9 @@ func (c *change) readBack(ctx context.Context, tx *sql.Tx, id string) error {
 		return c.invalid("the row holds no JSON: %s", err)
 	}
 	if err := exact(c.o.Columns, "", c.doc, after.Root()); err != nil {
+		return c.invalid("%s", err)
+	}
+	if err := c.db.dialect.kept(c.o, "", c.doc, after.Root()); err != nil {
 		return c.invalid("%s", err)
 	}
 	for _, name := range c.o.childrenNames {
@@ -370,6 +426,9 @@ func (c *change) exactList(name string, after jsondoc.Value) error {
 			}
 			if err := exact(ch.Columns, fmt.Sprintf("%s.%d.", name, i), want, got); err != nil {
 				return c.invalid("%s", err)
+			}
+			if err := c.db.dialect.kept(c.o, name, want, got); err != nil {
+				return c.invalid("%s.%d.%s", name, i, err)
 			}
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/intake"
+	"github.com/waybill-hub/waybill/internal/kafkaauth"
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/reconcile"
 	"github.com/waybill-hub/waybill/internal/reconcile/rules"
@@ -123,14 +124,12 @@ func (c *checker) broker() {
 		}
 		return
 	}
-	if _, err := brokerTLS(b.Kafka.TLS); err != nil {
+	if _, err := b.Kafka.TLS.Config(); err != nil {
 		at := c.plan.Place("broker", "kafka", "tls")
-		for _, key := range []string{"ca", "cert"} {
-			if strings.Contains(err.Error(), "tls."+key+":") {
-				at = c.plan.Place("broker", "kafka", "tls", key)
-			}
+		if e := (*kafkaauth.Error)(nil); errors.As(err, &e) && e.Key != "" {
+			at = c.plan.Place("broker", "kafka", "tls", e.Key)
 		}
-		c.here(at, "relative paths start at the directory of the configuration file", "%s", err)
+		c.here(at, "relative paths start at the directory of the configuration file", "broker.kafka.%s", err)
 	}
 }
 

@@ -315,13 +315,13 @@ func (h *Hub) openBroker(ctx context.Context) error {
 	} else {
 		k := h.plan().Hub.Broker.Kafka
 		cfg.Brokers = k.Brokers
-		t, err := brokerTLS(k.TLS)
+		t, err := k.TLS.Config()
 		if err != nil {
-			return err
+			return fmt.Errorf("broker.kafka.%w", err)
 		}
 		cfg.TLS = t
 		if k.SASL != nil {
-			cfg.SASL = &bus.SASL{Mechanism: strings.ToUpper(k.SASL.Mechanism), Username: k.SASL.User, Password: k.SASL.Password.Reveal()}
+			cfg.SASL = &bus.SASL{Mechanism: k.SASL.Protocol(), Username: k.SASL.User, Password: k.SASL.Password.Reveal()}
 		}
 	}
 	var c *bus.Cluster

@@ -247,6 +247,16 @@ func Answered(err error) bool {
 	return errors.As(err, &code)
 }
 
+// Explained is a failure of this package with the broker's own name of it, and what to do. Code is Kafka's name of the error, empty where no broker
+// has answered.
+func Explained(err error) (code string, told error) {
+	var e kafka.Error
+	if errors.As(err, &e) {
+		code = answers[e].name
+	}
+	return code, explained(err)
+}
+
 // explained is the error with the text that explain gives it.
 func explained(err error) error { return &told{explain(err), err} }
 

@@ -34,6 +34,8 @@ type Config struct {
 	Log *slog.Logger
 	// Timeout bounds every single call to a broker; default 10 s.
 	Timeout time.Duration
+	// Dial makes connections; nil: as the operating system does.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// OnAlarm is called, once per subscription, when a subscription has stopped because going on would skip or repeat
 	// records without anyone knowing. It must not block.
 	OnAlarm func(error)
@@ -83,6 +85,19 @@ var ErrNoTopic = errors.New("no such topic")
 // Dial checks the configuration and reaches for the cluster once. The error is fault.Unavailable when no broker answers
 // and fault.Auth when the credentials are refused.
 func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
+	c, err := New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.ID(ctx); err != nil {
+		c.transport.CloseIdleConnections()
+		return nil, err
+	}
+	return c, nil
+}
+
+// New checks the configuration and makes no call: the first one connects.
+func New(cfg Config) (*Cluster, error) {
 	if len(cfg.Brokers) == 0 {
 		return nil, errors.New("bus: no brokers given: name at least one host:port")
 	}
@@ -114,6 +129,7 @@ func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
 	c.transport = &kafka.Transport{
 		ClientID:    cfg.ClientID,
 		TLS:         cfg.TLS,
+		Dial:        cfg.Dial,
 		DialTimeout: min(cfg.Timeout, 5*time.Second),
 		MetadataTTL: time.Minute, // of what kafka-go remembers by itself; see route,
 	}
@@ -121,10 +137,6 @@ func Dial(ctx context.Context, cfg Config) (*Cluster, error) {
 		c.transport.SASL = mechanism
 	}
 	c.client = &kafka.Client{Addr: c.addr, Transport: c.transport, Timeout: cfg.Timeout}
-	if _, err := c.ID(ctx); err != nil {
-		c.transport.CloseIdleConnections()
-		return nil, err
-	}
 	return c, nil
 }
 

@@ -51,6 +51,16 @@ func (c *Cluster) MaxRecord(topic string) int {
 	return max(1, min(limit, mostRecord)-limit/128-recordbatch.HeaderSize)
 }
 
+// Takes is the topic's max.message.bytes, as far as it is known; 0: it is not.
+func (c *Cluster) Takes(topic string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.limits[topic]
+}
+
+// LeaveLimit leaves it to the broker whether a record is too large for a topic of which it does not tell what it takes.
+func (c *Cluster) LeaveLimit(topic string) { c.setLimit(topic, mostRecord) }
+
 func (c *Cluster) setLimit(topic string, limit int) {
 	c.mu.Lock()
 	c.limits[topic] = limit

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 
@@ -59,6 +60,39 @@ func (c *Cluster) look(ctx context.Context, topics []string) (cluster string, fo
 		found[t.name] = TopicInfo{ID: t.id, Partitions: offsets[t.name]}
 	}
 	return m.cluster, found, refused, nil
+}
+
+// OffsetsAt gives, for each partition of a topic, the first offset whose record is stamped at a time or later; -1 where there is none.
+func (c *Cluster) OffsetsAt(ctx context.Context, topic string, at time.Time) ([]int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	m, err := c.metadata(ctx, topic)
+	if err == nil {
+		err = fault.Wrap(fault.Unavailable, "look up topic "+topic, m.topicError())
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := &m.topics[0]
+	out, byLeader := make([]int64, len(t.leaders)), map[int32][]int{}
+	for _, number := range t.partitions() {
+		byLeader[t.leaders[number]] = append(byLeader[t.leaders[number]], number)
+	}
+	for id, numbers := range byLeader {
+		addr, ok := m.brokers[id]
+		if !ok {
+			return nil, fault.Wrap(fault.Unavailable, "list offsets of "+topic, kafka.LeaderNotAvailable)
+		}
+		err := c.listOffsets(ctx, kafka.TCP(addr), map[string][]int{topic: numbers}, max(at.UnixMilli(), 0), func(_ string, n int, offset int64) {
+			if n >= 0 && n < len(out) {
+				out[n] = offset
+			}
+		})
+		if err != nil {
+			return nil, fault.Wrap(callKind(err), "list offsets of "+topic, err)
+		}
+	}
+	return out, nil
 }
 
 // Identity tells the ids of the cluster and of a topic; ErrNoTopic where there is none.

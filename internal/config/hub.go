@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/kafkaauth"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -109,14 +110,10 @@ func (l *loader) broker(raw brokerFile, n strictyaml.Node) Broker {
 		l.p.Add(r.Pos(), "replication: at least 1 copy is needed")
 	}
 	if t := raw.Kafka.TLS; t != nil {
-		k.TLS = &TLS{CA: l.resolve(t.CA), Cert: l.resolve(t.Cert), Key: t.Key, Insecure: t.Insecure}
-		if (t.Cert == "") != t.Key.Empty() && at.Get("tls").Has("cert") != at.Get("tls").Has("key") {
-			l.p.Add(at.Get("tls").Pos(), "tls: cert and key go together")
-		}
+		k.TLS = &kafkaauth.TLS{CA: l.resolve(t.CA), Cert: l.resolve(t.Cert), Key: t.Key, Insecure: t.Insecure}
+		t.Check(at.Get("tls"), l.p)
 	}
-	if s := raw.Kafka.SASL; s != nil {
-		k.SASL = &SASL{Mechanism: s.Mechanism, User: s.User, Password: s.Password}
-	}
+	k.SASL = raw.Kafka.SASL
 	b.Kafka = k
 	return b
 }

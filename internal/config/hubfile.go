@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/kafkaauth"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -33,23 +34,10 @@ type embeddedFile struct {
 }
 
 type kafkaFile struct {
-	Brokers     []string  `yaml:"brokers,required" doc:"addresses host:port to begin with"`
-	Replication int       `yaml:"replication" default:"3" doc:"copies of the topics that the hub creates"`
-	TLS         *tlsFile  `yaml:"tls" doc:"encrypt the connection; {} trusts the operating system's certificates"`
-	SASL        *saslFile `yaml:"sasl" doc:"log in"`
-}
-
-type tlsFile struct {
-	CA       string            `yaml:"ca" doc:"file with the certificates to trust, PEM"`
-	Cert     string            `yaml:"cert" doc:"file with the hub's own certificate, PEM"`
-	Key      strictyaml.Secret `yaml:"key" doc:"the certificate's private key, PEM"`
-	Insecure bool              `yaml:"insecure" doc:"do not check the broker's certificate: for tests only"`
-}
-
-type saslFile struct {
-	Mechanism string            `yaml:"mechanism" enum:"plain,scram-sha-256,scram-sha-512" default:"scram-sha-512" doc:"how to log in"`
-	User      string            `yaml:"user,required" doc:"the user's name"`
-	Password  strictyaml.Secret `yaml:"password,required" doc:"the password"`
+	Brokers     []string        `yaml:"brokers,required" doc:"addresses host:port to begin with"`
+	Replication int             `yaml:"replication" default:"3" doc:"copies of the topics that the hub creates"`
+	TLS         *kafkaauth.TLS  `yaml:"tls" doc:"encrypt the connection; {} trusts the operating system's certificates"`
+	SASL        *kafkaauth.SASL `yaml:"sasl" doc:"log in"`
 }
 
 type storeFile struct {

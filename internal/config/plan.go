@@ -6,6 +6,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/kafkaauth"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -91,32 +92,18 @@ type Broker struct {
 // EmbeddedBroker keeps its logs in Dir; a relative one starts at the working directory.
 type EmbeddedBroker struct{ Dir string }
 
-// KafkaBroker is reached at Brokers.
+// KafkaBroker is reached at Brokers. The files of TLS are resolved already; Key is the private key itself, in PEM.
 type KafkaBroker struct {
 	Brokers     []string
 	Replication int
-	TLS         *TLS
-	SASL        *SASL
+	TLS         *kafkaauth.TLS
+	SASL        *kafkaauth.SASL
 }
 
 // Documents are kept for Age, and of them the newest up to Size bytes as they are stored; without either none are.
 type Documents struct {
 	Age  time.Duration
 	Size int64
-}
-
-// TLS of the connection to the broker. CA and Cert are files, resolved already; Key is the private key itself, in PEM.
-type TLS struct {
-	CA, Cert string
-	Key      strictyaml.Secret
-	Insecure bool
-}
-
-// SASL credentials; Mechanism is plain, scram-sha-256 or scram-sha-512.
-type SASL struct {
-	Mechanism string
-	User      string
-	Password  strictyaml.Secret
 }
 
 // Store is SQLite or PostgreSQL; exactly one is set.

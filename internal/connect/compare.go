@@ -25,6 +25,9 @@ func (c *comparison) columns() {
 	for _, col := range c.sample.Columns {
 		names = append(names, col.Name)
 	}
+	for _, t := range c.sample.Takes {
+		names = append(names, t.Name)
+	}
 	for _, name := range c.sample.Lacking {
 		c.p.AddHint(c.at, strictyaml.DidYouMean(name, names), "object %s of %s: the settings name %q, and the system has no such field", c.object, c.s.Name, name)
 	}
@@ -37,6 +40,33 @@ func (c *comparison) columns() {
 		}
 		for _, f := range c.plan.Flows {
 			c.length(f, col)
+		}
+	}
+}
+
+// taken compares what flows write with the schema that the system judges it by.
+func (c *comparison) taken() {
+	if c.sample.Takes == nil {
+		return
+	}
+	var names []string
+	for _, t := range c.sample.Takes {
+		names = append(names, t.Name)
+	}
+	for _, f := range c.plan.Flows {
+		if f.To.System != c.s.Name || f.To.Object != c.object || f.Map == nil {
+			continue
+		}
+		for _, name := range f.Map.TargetFields() {
+			if !slices.Contains(names, name) {
+				c.p.AddHint(f.Pos, strictyaml.DidYouMean(name, names), "flow %s: the mapping %s writes %q, and the schema of %s of %s has no such field: it would be parked", f.Name, f.Map.Name(), name, c.object, c.s.Name)
+			}
+		}
+		for _, t := range c.sample.Takes {
+			if !t.Optional && !slices.Contains(f.Map.Always(), t.Name) {
+				c.p.AddHint(f.Pos, "have the mapping set it always, or give it a default in the schema", "flow %s: the schema of %s of %s wants %q (%s), and the mapping %s may leave it out: such a message would be parked",
+					f.Name, c.object, c.s.Name, t.Name, t.Type, f.Map.Name())
+			}
 		}
 	}
 }
@@ -114,8 +144,8 @@ func (c *comparison) incoming(f *config.Flow, doc *jsondoc.Doc) {
 
 // outgoing compares what the flow writes with what is there.
 func (c *comparison) outgoing(f *config.Flow, doc *jsondoc.Doc) {
-	if f.Map == nil || f.Map.To() == nil || len(c.sample.Columns) > 0 {
-		return // columns have been compared with the settings, and those with the mapping
+	if f.Map == nil || f.Map.To() == nil || len(c.sample.Columns) > 0 || c.sample.Takes != nil {
+		return // columns have been compared with the settings, and those with the mapping; or the mapping with the schema
 	}
 	shape := f.Map.To().Shape()
 	var lacking []string

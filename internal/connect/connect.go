@@ -157,6 +157,7 @@ func (v *visit) object(ctx context.Context, sys connector.System, object string)
 	}
 	c := comparison{visit: v, object: object, at: at, sample: sample}
 	c.columns()
+	c.taken()
 	c.record()
 	return true
 }

@@ -82,6 +82,13 @@ type WriteOnce interface {
 	WriteOnce()
 }
 
+// Recaller is implemented by systems of WriteOnce that look whether a change was written before, where Write.Since says that it may have been, and by
+// a Find that is told Lookup.Since.
+type Recaller interface {
+	WriteOnce
+	Recalls()
+}
+
 // Action says what to do with the target object.
 type Action string
 
@@ -110,6 +117,9 @@ type Write struct {
 	IdempotencyKey string
 	// Version is the source's version of the object, where the change has one.
 	Version string
+	// Since, where not zero: the same change may have been written already, at this time or later, by a call of which nobody knows what became. It is set
+	// for a Recaller alone.
+	Since time.Time
 }
 
 // Result is what the target said.
@@ -140,6 +150,9 @@ type Lookup struct {
 	Natural map[string]string
 	// Compare gives the rule of a natural key field; a field without one is compared exactly.
 	Compare map[string]Compare
+	// Since, where not zero: the object can only have been created at this time or later. A system that keeps no index of its objects need not look at
+	// what is older.
+	Since time.Time
 }
 
 // Finder looks up. It returns every object that fits: none is not an error, two are a duplicate. An external id is compared by value
@@ -158,6 +171,9 @@ type Record struct {
 	// Version is the source's own version or change stamp where the kind knows it; the flow's `version` overrides.
 	Version string
 	Deleted bool
+	// Change names this very change, where the source has a name for it, such as a place in a log: two records of different changes are two, even
+	// if they say the same, and one that is read again is recognised by it.
+	Change string
 	// Err, where not nil, says why the record cannot be read as it is: it parks alone, with Doc as far as that can be shown (a JSON document, or
 	// nil), and the records after it go on. Local and Version are set where they could be read.
 	Err error
@@ -201,6 +217,10 @@ const (
 	HeldBack RemarkKind = "held-back"
 	// Failed: a file could not be taken as a whole, and lies where such files are put until a person takes it away.
 	Failed RemarkKind = "failed"
+	// Lost: Count places of a log were gone before they were read, and the read goes on behind them. Local is the log, Version when that was.
+	Lost RemarkKind = "lost"
+	// Anew: a log was made anew, or cut off, and is read from its beginning. Local is the log, Version when that was.
+	Anew RemarkKind = "anew"
 )
 
 // Remark is one record, or Count of them of which Local is one, and Version its stamp as the system writes it. Of a file, Local is its name and

@@ -16,6 +16,8 @@ type Sample struct {
 	Record *Record
 	// Columns are what the system says of the fields, where it does; nil: it does not.
 	Columns []SampleColumn
+	// Takes are the fields of the schema that the system judges what is written by: it takes no others. nil: it has none.
+	Takes []TakenField
 	// Lacking are names that the settings have and the system does not.
 	Lacking []string
 }
@@ -27,4 +29,10 @@ type SampleColumn struct {
 	Type   string
 	Odd    string
 	Length int64
+}
+
+// TakenField is one field of such a schema, its type in the system's own words, and whether what is written may leave it out.
+type TakenField struct {
+	Name, Type string
+	Optional   bool
 }

@@ -103,7 +103,7 @@ func bounds(t *testing.T, root string) map[string]constant.Value {
 			}
 			if d.IsDir() {
 				switch d.Name() {
-				case "sandbox", "bench", "soak", "acceptance", "connectortest", "storetest", "pgtest", "testdata":
+				case "sandbox", "bench", "soak", "acceptance", "connectortest", "storetest", "pgtest", "mariatest", "testdata":
 					return filepath.SkipDir
 				}
 				return nil

@@ -29,6 +29,8 @@ import (
 // not list that one too, the record is taken whatever the store remembers. A record without a version might always be such
 // a change back, so it is left out only while it is the last state that this process took of the object; after a restart
 // the overlap comes once more, which the echo guard behind it makes harmless.
+//
+// A source that names its changes, such as a log, is taken at its word: each is taken once, for as long as the store remembers it.
 type poller struct {
 	*reader
 	poll Poll
@@ -108,6 +110,7 @@ type candidate struct {
 	row   state.Inbound
 	local string
 	now   lastTaken
+	named bool // the source names the change
 }
 
 // pollSlice is how many records of a page are committed at once.
@@ -147,6 +150,9 @@ func (p *poller) slice(ctx context.Context, t *lease.Held, all []candidate, curs
 		if outcome[i] == state.AcceptedNew {
 			fresh++
 		}
+		if c.named {
+			continue
+		}
 		if before, known := p.last.get(c.local); !known || event.CompareVersions(before.version, c.now.version) <= 0 {
 			p.last.put(c.local, c.now)
 		}
@@ -173,6 +179,10 @@ func (p *poller) candidates(records []connector.Record) []candidate {
 	within := map[string]lastTaken{} // the last state of each object on this page so far
 	out := all[:0]
 	for _, c := range all {
+		if c.named {
+			out = append(out, c)
+			continue
+		}
 		at := stateOf{c.local, c.now}
 		nth[at]++
 		before, known := p.last.get(c.local)
@@ -229,6 +239,9 @@ func (p *poller) candidate(doc *jsondoc.Doc, rec *connector.Record) candidate {
 	}
 	row := state.Inbound{Flow: p.src.Flow, Headers: headers, Body: body, Trace: inbox.Trace(), Received: p.clock.Now()}
 	switch {
+	case rec.Change != "": // a log that was cut off may give a place a second time, to another change
+		row.DeliveryID = inbox.CleanID(rec.Change + "#" + content)
+		row.ID = row.DeliveryID
 	case rec.Version != "":
 		row.DeliveryID = inbox.CleanID(rec.Local + "@" + rec.Version + "#" + content)
 		row.ID = row.DeliveryID
@@ -238,7 +251,7 @@ func (p *poller) candidate(doc *jsondoc.Doc, rec *connector.Record) candidate {
 	default:
 		row.ID = inbox.CleanID(rec.Local + "#" + content + "~" + inbox.MintID())
 	}
-	return candidate{row: row, local: local, now: lastTaken{rec.Version, content}}
+	return candidate{row: row, local: local, now: lastTaken{rec.Version, content}, named: rec.Change != ""}
 }
 
 // unreadable is why a record cannot be read, with its place.

@@ -476,3 +476,30 @@ func TestOnePollerAmongHubs(t *testing.T) {
 		}
 	})
 }
+
+// TestNamedChanges: what a source names as changes of their own are taken once each, whatever they say, also after a crash between their commit and the
+// cursor's, and where a place is given a second time to another change.
+func TestNamedChanges(t *testing.T) {
+	named := func(change, local, version, doc string) connector.Record {
+		r := rec(local, version, doc)
+		r.Change = change
+		return r
+	}
+	const a = `{"k":"x","s":"A"}`
+	onStores(t, func(t *testing.T, b *bench) {
+		s := &script{}
+		all := []connector.Record{named("log/0/1", "1", "v", a), named("log/0/2", "1", "v", a), named("log/0/3", "", "v", a), named("log/0/4", "", "v", a), named("log/1/1", "", "v", a)}
+		s.add(more("c1", all...), page("c2"))
+		b.start(polled(s))
+		b.settle(s, 5)
+		if e := b.Topic.Events()[0]; !strings.HasPrefix(e.ID, "log/0/1#") || e.Version != "v" {
+			t.Errorf("event %+v", e)
+		}
+		s.add(page("c2", all...)) // read again
+		b.settle(s, 5)
+		b.crash()
+		s.add(page("c2", append(all, named("log/0/1", "1", "v", `{"k":"x","s":"B"}`))...)) // the log was cut off
+		b.start(polled(s))
+		b.settle(s, 6)
+	})
+}

@@ -51,6 +51,10 @@ func RemarkText(r connector.Remark) string {
 		what = has + " no stamp, so that polls cannot tell when " + changes
 	case connector.Moving:
 		return "the list moved all the time while it was read: what was passed over is not known, and it is read again from where it began"
+	case connector.Lost:
+		return fmt.Sprintf("%d places of %s were gone before they were read, at %s: whatever records they held are lost to this flow", r.Count, r.Local, r.Version)
+	case connector.Anew:
+		return fmt.Sprintf("%s was made anew, or cut off, at %s: it is read from its beginning", r.Local, r.Version)
 	case connector.Left:
 		what = is + " not taken, and left in the drop"
 	case connector.HeldBack:

@@ -74,7 +74,9 @@ type Intent struct {
 	EventID  string
 	Create   bool
 	External string
-	Opened   time.Time
+	// Opened is when the last of its calls was announced, and Begun when the first was, which the store sees to.
+	Opened time.Time
+	Begun  time.Time
 	// Topic, Partition and Epoch are those under which the message is decided: a hub that has lost the partition opens no intent. An
 	// Epoch of 0 is not checked.
 	Topic     string

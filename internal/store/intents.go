@@ -19,12 +19,12 @@ func (s *Store) OpenIntent(ctx context.Context, in state.Intent) error {
 // intention is one call of OpenIntent.
 type intention struct{ in state.Intent }
 
-const intentCols = "flow, entity, hub, system, event_id, is_create, external, opened, topic, part, epoch, claim"
+const intentCols = "flow, entity, hub, system, event_id, is_create, external, opened, begun, topic, part, epoch, claim"
 
 func scanIntent(r *sql.Rows) (in state.Intent, err error) {
-	var create, opened, claim int64
-	err = r.Scan(&in.Flow, &in.Entity, &in.Hub, &in.System, &in.EventID, &create, &in.External, &opened, &in.Topic, &in.Partition, &in.Epoch, &claim)
-	in.Create, in.Opened, in.Claim = create != 0, unstamp(opened), claim != 0
+	var create, opened, begun, claim int64
+	err = r.Scan(&in.Flow, &in.Entity, &in.Hub, &in.System, &in.EventID, &create, &in.External, &opened, &begun, &in.Topic, &in.Partition, &in.Epoch, &claim)
+	in.Create, in.Opened, in.Begun, in.Claim = create != 0, unstamp(opened), unstamp(begun), claim != 0
 	return in, err
 }
 
@@ -80,7 +80,7 @@ func (t *tx) openIntents(members []*member) error {
 			return err
 		}, `WITH v AS (SELECT * FROM (`+table+`) AS v), p AS (SELECT flow, topic, part, epoch FROM partitions
 				WHERE (flow, topic, part) IN (SELECT column5, column9, column10 FROM v WHERE column11 <> 0) ORDER BY flow, topic, part`+t.d.forShare()+`)
-			INSERT INTO intents (entity, hub, system, event_id, flow, is_create, external, opened, topic, part, epoch, claim) SELECT * FROM v
+			INSERT INTO intents (entity, hub, system, event_id, flow, is_create, external, opened, topic, part, epoch, claim, begun) SELECT v.*, column8 FROM v
 			WHERE column11 = 0 OR EXISTS (SELECT 1 FROM p WHERE p.flow = column5 AND p.topic = column9 AND p.part = column10 AND p.epoch = column11)
 			ON CONFLICT (entity, hub, system, event_id) DO UPDATE SET flow = excluded.flow, is_create = CASE WHEN intents.is_create = 1 THEN 1 ELSE excluded.is_create END,
 			external = excluded.external, opened = excluded.opened, topic = excluded.topic, part = excluded.part, epoch = excluded.epoch, claim = excluded.claim
@@ -92,7 +92,7 @@ func (t *tx) openIntents(members []*member) error {
 	for k, in := range last {
 		if done[k] && t.s.remembered != nil {
 			now := state.Intent{Flow: cleanText(in.Flow), Entity: k.entity, Hub: k.hub, System: k.system, EventID: k.event, Create: in.Create, External: cleanText(in.External),
-				Opened: unstamp(cmp.Or(stamp(in.Opened), t.now)), Topic: cleanText(in.Topic), Partition: in.Partition, Epoch: in.Epoch}
+				Opened: unstamp(cmp.Or(stamp(in.Opened), t.now)), Begun: unstamp(cmp.Or(stamp(in.Opened), t.now)), Topic: cleanText(in.Topic), Partition: in.Partition, Epoch: in.Epoch}
 			t.note(func(m *remembered) { m.openIntent(&now) })
 		}
 	}

@@ -302,7 +302,7 @@ func (m *remembered) openIntent(in *state.Intent) {
 	others := make([]state.Intent, 0, len(o.intents)+1)
 	for _, old := range o.intents {
 		if old.EventID == in.EventID {
-			now.Create = now.Create || old.Create
+			now.Create, now.Begun = now.Create || old.Create, old.Begun
 			continue
 		}
 		others = append(others, old)

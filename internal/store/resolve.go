@@ -102,7 +102,7 @@ const (
 	localIDQuery = "SELECT local FROM refs WHERE entity = ? AND hub = ? AND system = ? AND deleted = 0 AND local <> ''"
 	refCols      = "r.entity, r.hub, r.system, r.local, r.deleted, r.known, r.known_flow, r.received, r.known_event, r.etag, r.updated"
 	targetQuery  = `SELECT r.local, r.deleted, r.known, r.known_flow, r.received, r.known_event, r.etag, r.updated, a.version, a.hash, a.event_id,
-		i.flow, i.event_id, i.is_create, i.external, i.opened, i.topic, i.part, i.epoch FROM (SELECT 1 AS one) AS x
+		i.flow, i.event_id, i.is_create, i.external, i.opened, i.begun, i.topic, i.part, i.epoch FROM (SELECT 1 AS one) AS x
 		LEFT JOIN refs r ON r.entity = ? AND r.hub = ? AND r.system = ?
 		LEFT JOIN applied a ON a.entity = ? AND a.hub = ? AND a.system = ? AND a.origin = ?
 		LEFT JOIN intents i ON i.entity = ? AND i.hub = ? AND i.system = ?
@@ -184,7 +184,7 @@ func (o *knownObject) target(k object, applied *state.Applied) (out state.Target
 func (s *Store) readTarget(ctx context.Context, k object, origin string) (*knownObject, error) {
 	var row struct {
 		local, seenBy, received, event, etag, version, hash, appliedBy, flow, intentOf, external, topic sql.NullString
-		deleted, updated, create, opened, part, epoch                                                   sql.NullInt64
+		deleted, updated, create, opened, begun, part, epoch                                            sql.NullInt64
 		known                                                                                           []byte
 	}
 	out := &knownObject{applied: map[string]*state.Applied{origin: nil}}
@@ -192,13 +192,13 @@ func (s *Store) readTarget(ctx context.Context, k object, origin string) (*known
 	// One row an open intent: mostly there is none, and one row.
 	err := s.lookups.rows(ctx, s.lookups.target, []any{k.entity, k.hub, k.system, k.entity, k.hub, k.system, origin, k.entity, k.hub, k.system}, func(r *sql.Rows) error {
 		err := r.Scan(&row.local, &row.deleted, &row.known, &row.seenBy, &row.received, &row.event, &row.etag, &row.updated, &row.version, &row.hash, &row.appliedBy,
-			&row.flow, &row.intentOf, &row.create, &row.external, &row.opened, &row.topic, &row.part, &row.epoch)
+			&row.flow, &row.intentOf, &row.create, &row.external, &row.opened, &row.begun, &row.topic, &row.part, &row.epoch)
 		if err != nil {
 			return err
 		}
 		if row.intentOf.Valid {
 			out.intents = append(out.intents, state.Intent{Flow: row.flow.String, Entity: k.entity, Hub: k.hub, System: k.system, EventID: row.intentOf.String, Create: row.create.Int64 != 0,
-				External: row.external.String, Opened: unstamp(row.opened.Int64), Topic: row.topic.String, Partition: int(row.part.Int64), Epoch: row.epoch.Int64})
+				External: row.external.String, Opened: unstamp(row.opened.Int64), Begun: unstamp(row.begun.Int64), Topic: row.topic.String, Partition: int(row.part.Int64), Epoch: row.epoch.Int64})
 		}
 		if !first {
 			return nil

@@ -55,10 +55,14 @@ type Subject struct {
 	Spoil func(t testing.TB, n int, stamp time.Time) string
 	// Revision reads the revision out of a document that Put has written, or a row that Drop has.
 	Revision func(doc jsondoc.Value) int
+	// Log: the system is read as a log. Every change is handed out once, in its order, and stamps mean nothing.
+	Log bool
 	// Drop puts a complete file with so many rows; the n-th row's revision is n. Nil where no files are taken.
 	Drop func(t testing.TB, name string, rows int)
 	// Written counts the documents that the other side was given, where what was written stays as it is (connector.WriteOnce).
 	Written func(t testing.TB) int
+	// Tombstones: what tells of a deletion there is the object's id alone, so that it needs no document.
+	Tombstones bool
 	// Faults are failures that can be provoked.
 	Faults []Fault
 	// Probes are states in which the system can be, and what its probe says of them. Of a kind that is called, there is one at least in which nothing is

@@ -131,6 +131,16 @@ func (d *Delivery) InheritedOwn() bool {
 	return slices.ContainsFunc(d.inherited, func(in state.Intent) bool { return in.EventID == d.event })
 }
 
+// Earliest is when the first of the inherited calls can have been made, by the store's clock; zero: there is none.
+func (d *Delivery) Earliest() (at time.Time) {
+	for i := range d.inherited {
+		if begun := d.inherited[i].Begun; at.IsZero() || begun.Before(at) {
+			at = begun
+		}
+	}
+	return at
+}
+
 // OwnCreate: what is in doubt is this delivery's own call, and never was another.
 func (d *Delivery) OwnCreate() bool { return d.LostHere() && !d.wasInDoubt }
 

@@ -45,6 +45,9 @@ func (d *delivery) claimedBy(by *state.Claimed) *decide.Verdict {
 // open stores that a call is about to be made, under the partition's fencing token: a hub that has lost the partition calls nobody.
 func (d *delivery) open(ctx context.Context) error {
 	in, asked := d.intent(), d.Clock.Elapsed()
+	if d.began.IsZero() {
+		d.began = in.Opened
+	}
 	in.Claim, in.Again = d.shared, d.calls.Claimed()
 	if d.shared {
 		in.Over = d.Target.Ledger().ForgottenClaim(d.object(), d.Clock.Elapsed())
@@ -63,6 +66,14 @@ func (d *delivery) open(ctx context.Context) error {
 	}
 	d.Part.Confirm(asked)
 	return nil
+}
+
+// since is when the first call for the object that may be in doubt can have been made; zero: none was made.
+func (d *delivery) since() time.Time {
+	if at := d.calls.Earliest(); !at.IsZero() && (d.began.IsZero() || at.Before(d.began)) {
+		return at
+	}
+	return d.began
 }
 
 func (d *delivery) intent() state.Intent {

@@ -41,6 +41,8 @@ type delivery struct {
 	lost string
 	// said is what came of the last call whose outcome is not known.
 	said string
+	// began is when the first intent of this delivery was stored.
+	began time.Time
 
 	trail   decide.Trail
 	masks   *privacy.Values // what conceal looks for; made when it is needed

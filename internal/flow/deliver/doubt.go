@@ -94,7 +94,7 @@ func (l *Line) ask(ctx context.Context, a *Attempt, in *state.Intent) (*state.Re
 	}
 	cctx, cancel := context.WithTimeout(ctx, system.patience())
 	defer cancel()
-	got, err := finder.Find(cctx, connector.Lookup{Entity: in.Entity, Object: object, External: in.External, Older: true})
+	got, err := finder.Find(cctx, connector.Lookup{Entity: in.Entity, Object: object, External: in.External, Older: true, Since: in.Begun})
 	got = living(got)
 	switch {
 	case err != nil && ctx.Err() != nil:

@@ -104,6 +104,12 @@ func (s *System) writeOnce() bool {
 	return ok
 }
 
+// recalls: it looks by itself whether a change was written before.
+func (s *System) recalls() bool {
+	_, ok := s.Connector.(connector.Recaller)
+	return ok
+}
+
 // Line delivers the messages of one flow.
 type Line struct {
 	Flow *config.Flow

@@ -109,7 +109,7 @@ func (d *delivery) look(ctx context.Context, older bool) (found []connector.Reco
 	if !ok {
 		return nil, false, connector.ErrNoLookup
 	}
-	lookups := []connector.Lookup{{Entity: d.write.Entity, Object: d.write.Object, External: d.write.External, Older: older}}
+	lookups := []connector.Lookup{{Entity: d.write.Entity, Object: d.write.Object, External: d.write.External, Older: older, Since: d.since()}}
 	if natural, rules := d.to.Natural(); len(natural) > 0 {
 		lookups = append(lookups, connector.Lookup{Entity: d.write.Entity, Object: d.write.Object, Natural: natural, Compare: rules})
 	}

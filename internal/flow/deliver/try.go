@@ -18,7 +18,7 @@ import (
 const CallGrace = 5 * time.Second
 
 // tries are the stages of one try. An error says why to try again.
-var tries = []stage{clearDoubt, meet, awaitOthers, reread, announce, send}
+var tries = []stage{clearDoubt, meet, awaitOthers, awaitOwn, reread, announce, send}
 
 // try makes one call, after a look where an earlier one is in doubt.
 func (d *delivery) try(ctx context.Context) (*decide.Verdict, error) {
@@ -43,6 +43,28 @@ func awaitOthers(_ context.Context, d *delivery) (*decide.Verdict, error) {
 		return nil, nil
 	}
 	return d.restUntil(until, "a write that was not answered may still arrive in "+d.Target.Name+", and must not come behind this one"), nil
+}
+
+// awaitOwn lets the message rest while a call that an earlier attempt has made for it may still be applied, where the target looks for itself whether it was:
+// it can tell that only then. A create was looked for already.
+func awaitOwn(_ context.Context, d *delivery) (*decide.Verdict, error) {
+	if !d.Target.recalls() || d.write.Local == "" || !d.calls.InheritedOwn() {
+		return nil, nil
+	}
+	until := d.underway() + d.Target.VisibleAfter
+	if until <= d.Clock.Elapsed() {
+		return nil, nil
+	}
+	return d.restUntil(until, "an earlier call for this change may still be under way in "+d.Target.Name+": it is made again when its deadline is over, unless it is there then"), nil
+}
+
+// recalled tells a target that can look whether the change may have been written before, and since when.
+func (d *delivery) recalled() connector.Write {
+	w := d.write
+	if d.Target.recalls() && (d.calls.InheritedOwn() || d.calls.LostHere()) {
+		w.Since = d.since()
+	}
+	return w
 }
 
 // reread gets the object's present concurrency token, where the one at hand is not its any more; the write then goes on top of the present state,
@@ -119,7 +141,7 @@ func (d *delivery) request(ctx context.Context) (connector.Result, error) {
 	if err := failpoint.Fail(failpoint.TargetCall); err != nil {
 		return connector.Result{}, fault.Wrap(fault.Unavailable, "call", err)
 	}
-	res, err := d.Target.Connector.(connector.Sink).Write(ctx, d.write)
+	res, err := d.Target.Connector.(connector.Sink).Write(ctx, d.recalled())
 	if err != nil {
 		return res, err
 	}

@@ -85,6 +85,28 @@ func TestValues(t *testing.T) {
 			{"a collation that ignores case", "text", `text COLLATE "nocase%"`, "", "'A'", "NULL", "'a'", "NULL", false},
 		},
 	}
+	cases["mysql"] = []valueCase{
+		{"zeros behind the point", "decimal", "decimal(20,4)", "decimal(10,2)", "1.0", "-100", "1.00", "-100.00", true},
+		{"an integer and a decimal", "integer/decimal", "int", "decimal(10,2)", "7", "-7", "7", "-7.00", true},
+		{"a hundred", "decimal", "decimal(10,0)", "decimal(10,2)", "100", "0", "100.00", "0", true},
+		{"small and large integers", "integer", "smallint", "bigint", "7", "NULL", "7", "NULL", true},
+		{"zeros before the number", "integer", "int(8) zerofill", "int", "7", "NULL", "7", "NULL", true},
+		{"large numbers without a sign", "integer/decimal", "bigint unsigned", "decimal(30,0)", "18446744073709551615", "0", "18446744073709551615", "0", true},
+		{"large numbers that differ", "integer", "bigint unsigned", "", "18446744073709551615", "0", "18446744073709551614", "0", false},
+		{"digits of the second", "timestamp", "datetime", "datetime(6)", "'2026-01-02 03:04:05'", "NULL", "'2026-01-02 03:04:05.000'", "NULL", true},
+		{"a microsecond", "timestamp", "datetime(6)", "", "'2026-01-02 03:04:05.000001'", "NULL", "'2026-01-02 03:04:05'", "NULL", false},
+		{"a timestamp and a datetime", "timestamp", "timestamp NULL", "datetime(3)", "'2026-01-02 03:04:05'", "NULL", "'2026-01-02 03:04:05'", "NULL", true},
+		{"readings of a clock", "local-timestamp", "datetime", "", "'2026-01-02 03:04:05'", "NULL", "'2026-01-02 03:04:06'", "NULL", false},
+		{"days", "date", "date", "", "'2026-01-02'", "'0000-01-01'", "'2026-01-02'", "'0000-01-01'", true},
+		{"padded texts", "text", "char(9)", "text", "'a'", "''", "'a  '", "''", false},
+		{"texts in two character sets", "text", "varchar(9) CHARACTER SET latin1", "text", "'größe'", "''", "'größe'", "''", true},
+		{"texts and enums", "text", "enum('New','Done')", "text", "'Done'", "NULL", "'Done'", "NULL", true},
+		{"UUIDs and their texts", "text", "uuid", "text", "'0190B0C4-0000-7000-8000-00000000000A'", "NULL", "'0190b0c4-0000-7000-8000-00000000000a'", "NULL", true},
+		{"UUIDs", "text", "uuid", "", "'0190b0c4-0000-7000-8000-00000000000a'", "NULL", "'0190b0c4-0000-7000-8000-00000000000b'", "NULL", false},
+		{"a collation that ignores case", "text", "varchar(9) COLLATE utf8mb4_general_ci", "", "'A'", "'é'", "'a'", "'e'", false},
+		{"bits and numbers", "boolean", "bit(1)", "tinyint(1)", "b'1'", "b'0'", "1", "0", true},
+		{"a length of one", "text", "text", "", "'1:a'", "NULL", "'a'", "NULL", false},
+	}
 	both(t, func(t *testing.T, w *world) {
 		if w.kind == "postgres" {
 			w.exec(t, `CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`)
@@ -187,6 +209,17 @@ func TestNotCompared(t *testing.T) {
 	w.exec(t, "INSERT INTO l VALUES ('x', 5)")
 	w.open(t, "columns: {id: integer, v: integer}")
 	w.bothWays(t, spec("id", "v"), Options{}, "not-compared 1", "not-compared ", "not-compared 3")
+}
+
+// What MariaDB lets stand in a column and documents do not: zeros for a date, days that do not exist, and truth values that are none.
+func TestNotComparedOfMariaDB(t *testing.T) {
+	w := newWorld(t, "mysql")
+	for _, table := range []string{"l", "r"} {
+		w.exec(t, "CREATE TABLE "+table+" (id bigint PRIMARY KEY, d date, at datetime(3), b tinyint(1))")
+		w.exec(t, "INSERT INTO "+table+" VALUES (1, '0000-00-00', NULL, 1), (2, '2026-02-28', '2026-02-28 10:00:00', 0), (3, '2026-02-00', NULL, NULL), (4, NULL, '0000-00-00 00:00:00', 1), (5, NULL, NULL, 2)")
+	}
+	w.open(t, "columns: {id: integer, d: date, at: timestamp, b: boolean}")
+	w.bothWays(t, spec("id", "d", "at", "b"), Options{}, "not-compared 1", "not-compared 3", "not-compared 4", "not-compared 5")
 }
 
 // Whatever two tables hold, both paths find what a comparison by hand finds.

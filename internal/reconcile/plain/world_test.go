@@ -5,19 +5,28 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	sqlconn "github.com/waybill-hub/waybill/connectors/sql"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/mariatest"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(pgtest.MainWithoutLeaks(m))
+	code := mariatest.Main(func() int { return pgtest.Main(m) })
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // world is a database with two tables, l and r.
@@ -34,13 +43,22 @@ func newWorld(t testing.TB, kind string) *world {
 	t.Helper()
 	w := &world{kind: kind}
 	driver, dsn := "sqlite", ""
-	if kind == "postgres" {
-		driver, dsn = "pgx", pgtest.URL(t)
+	url := func(driver, dsn string) {
 		name := fmt.Sprintf("PLAIN_TEST_URL_%d", urls.Add(1))
 		os.Setenv(name, dsn)
 		t.Cleanup(func() { os.Unsetenv(name) })
-		w.head = "connector: sql\ndriver: postgres\nurl: ${env:" + name + "}\n"
-	} else {
+		w.head = "connector: sql\ndriver: " + driver + "\nurl: ${env:" + name + "}\n"
+	}
+	switch kind {
+	case "postgres":
+		driver, dsn = "pgx", pgtest.URL(t)
+		url(kind, dsn)
+	case "mysql":
+		dsn = mariatest.URL(t)
+		url(kind, dsn)
+		w.db = mariatest.Open(t, dsn)
+		return w
+	default:
 		path := filepath.Join(t.TempDir(), "a.db")
 		dsn = "file:" + path + "?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)"
 		w.head = "connector: sql\ndriver: sqlite\npath: " + path + "\n"
@@ -54,13 +72,29 @@ func newWorld(t testing.TB, kind string) *world {
 }
 
 func both(t *testing.T, test func(t *testing.T, w *world)) {
-	for _, kind := range []string{"sqlite", "postgres"} {
+	for _, kind := range []string{"sqlite", "postgres", "mysql"} {
 		t.Run(kind, func(t *testing.T) { test(t, newWorld(t, kind)) })
 	}
 }
 
+// inMaria is what MariaDB says in other words.
+var inMaria = []struct {
+	re *regexp.Regexp
+	to string
+}{
+	{regexp.MustCompile(`\btext PRIMARY KEY`), "varchar(60) COLLATE utf8mb4_nopad_bin PRIMARY KEY"},
+	{regexp.MustCompile(`\bnumeric\b([^(]|$)`), "decimal(40,10)$1"},
+	{regexp.MustCompile(`CAST\((\d+) AS bigint\)`), "$1"},
+	{regexp.MustCompile(`^WITH RECURSIVE g\(n\) AS \(SELECT 1 UNION ALL SELECT n \+ 1 FROM g WHERE n < (\d+)\) (.*) FROM g$`), "$2 FROM (SELECT CAST(seq AS signed) AS n FROM seq_1_to_$1) AS g"},
+}
+
 func (w *world) exec(t testing.TB, query string, args ...any) {
 	t.Helper()
+	for _, r := range inMaria {
+		if w.kind == "mysql" {
+			query = r.re.ReplaceAllString(query, r.to)
+		}
+	}
 	if _, err := w.db.Exec(query, args...); err != nil {
 		t.Fatalf("%v: %s", err, query)
 	}

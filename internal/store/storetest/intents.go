@@ -74,14 +74,25 @@ func testIntentAgain(t *testing.T, b *bench) {
 	p := b.part(0)
 	in := p.intent("h", "e")
 	b.no(b.OpenIntent(b.ctx(), in))
+	begun := b.clock.Now()
 	b.clock.Add(time.Minute)
 	again := p.intent("h", "e")
 	again.Create = false
 	b.no(b.OpenIntent(b.ctx(), again))
 	all, err := b.OpenIntents(b.ctx(), "", 10)
 	b.no(err)
-	if len(all) != 1 || !all[0].Create || !all[0].Opened.Equal(b.clock.Now()) || all[0].Epoch != p.Epoch || all[0].Topic != p.Topic {
+	if len(all) != 1 || !all[0].Create || !all[0].Opened.Equal(b.clock.Now()) || !all[0].Begun.Equal(begun) || all[0].Epoch != p.Epoch || all[0].Topic != p.Topic {
 		t.Errorf("intents: %+v", all)
+	}
+	target, err := b.Target(b.ctx(), "order", "h", "erp", "crm")
+	b.no(err)
+	if len(target.Intents) != 1 || !target.Intents[0].Opened.Equal(b.clock.Now()) || !target.Intents[0].Begun.Equal(begun) {
+		t.Errorf("of the object: %+v", target.Intents)
+	}
+	p.commit(state.Result{Offset: 0, Outcome: state.Delivered, Close: []state.Intent{in}})
+	b.no(b.OpenIntent(b.ctx(), p.intent("h", "e")))
+	if all, err = b.OpenIntents(b.ctx(), "", 10); err != nil || len(all) != 1 || !all[0].Begun.Equal(b.clock.Now()) {
+		t.Errorf("a call after the last one was settled begins anew: %+v, %v", all, err)
 	}
 }
 

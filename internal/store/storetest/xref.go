@@ -213,6 +213,7 @@ func testTarget(t *testing.T, b *bench) {
 	crm := state.Applied{Entity: "order", Hub: "h", System: "erp", Origin: "crm", Version: "1", Hash: "a", EventID: "e0"}
 	wms := crm
 	wms.Origin, wms.Version = "wms", "9"
+	in.Begun, late.Begun = in.Opened, late.Opened
 	p.commit(state.Result{Offset: 0, Outcome: state.Delivered, Ref: &ref, Applied: &crm}, state.Result{Offset: 1, Outcome: state.Delivered, Applied: &wms})
 	crm.Version = "2"
 	p.commit(state.Result{Offset: 2, Outcome: state.Delivered, Applied: &crm})
