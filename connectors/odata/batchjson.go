@@ -40,7 +40,7 @@ func writeJSONBatch(lot []*change) (body []byte, contentType string) {
 
 // headersOf are the headers of a call inside a batch.
 func headersOf(c *change, r httpclient.Request) [][2]string {
-	out := [][2]string{{"Accept", c.b.m.accept()}}
+	out := [][2]string{{"Accept", c.b.form()}}
 	if r.Body != nil {
 		out = append(out, [2]string{"Content-Type", r.ContentType})
 	}

@@ -44,7 +44,7 @@ func (s *system) pollDelta(ctx context.Context, b *bound, r connector.PollReques
 		return connector.Page{}, s.fail(fault.Invalid, op, "the stored cursor is none of delta links: %s", shorten(r.Cursor, 60))
 	}
 	w := s.walk(b, "", op)
-	path, header := at.link, http.Header{}
+	path, header := at.link, b.accept()
 	if path == "" {
 		path = deltaStart(w)
 		header.Set("Prefer", "odata.track-changes")

@@ -32,7 +32,7 @@ func (s *system) get(ctx context.Context, b *bound, local, op string) (*item, er
 	if b.shape != "" {
 		path += "?" + b.shape
 	}
-	resp, err := s.do(ctx, b.svc, b.m, httpclient.Request{Method: http.MethodGet, Path: b.svc.at(path), Op: op, Judge: (&judge{s: s, reading: true}).answer})
+	resp, err := s.do(ctx, b.svc, b.m, httpclient.Request{Method: http.MethodGet, Path: b.svc.at(path), Header: b.accept(), Op: op, Judge: (&judge{s: s, reading: true}).answer})
 	if err != nil {
 		if fault.KindOf(err) == fault.NotFound {
 			return nil, nil

@@ -145,17 +145,20 @@ func (m *metadata) headers(h http.Header, body bool) {
 		}
 	}
 	if h.Get("Accept") == "" {
-		h.Set("Accept", m.accept())
+		h.Set("Accept", "application/json")
 	}
 }
 
-// accept asks V4 for numbers as texts, whose digits nobody rounds on their way.
-func (m *metadata) accept() string {
-	if m.version == 4 {
+// form is the type of bodies, and of the answers that are asked for: in V4 with numbers as texts, whose digits nobody rounds on their way.
+func (b *bound) form() string {
+	if b.m.version == 4 && b.Numbers == "text" {
 		return "application/json;IEEE754Compatible=true"
 	}
 	return "application/json"
 }
+
+// accept are the headers of a read.
+func (b *bound) accept() http.Header { return http.Header{"Accept": {b.form()}} }
 
 func (p *pass) apply(h http.Header) {
 	if p == nil {

@@ -28,6 +28,7 @@ type double struct {
 	folds   bool // lists are in the order of people, and comparisons go by bytes
 	people  bool // the other way round
 	deaf    bool // If-None-Match is not heeded
+	plain   bool // it knows no IEEE754Compatible
 	shows   bool // the answer to a PATCH shows the items
 	bare500 bool // a duplicate key is a bare 500
 
@@ -202,6 +203,10 @@ func (d *double) call(w http.ResponseWriter, method, path, query string, h http.
 	set, keyText, list, ok := address(path)
 	if !ok || columns[set] == nil {
 		d.fail(w, 404, "NO_SET", "no set "+set)
+		return
+	}
+	if d.plain && strings.Contains(h.Get("Accept")+h.Get("Content-Type"), "IEEE754Compatible") {
+		d.fail(w, 415, "FORM", "no such form")
 		return
 	}
 	var doc map[string]any

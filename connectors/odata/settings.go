@@ -52,7 +52,7 @@ type object struct {
 	Size     int               `yaml:"size" default:"100" doc:"objects a page, where the service gives so many"`
 	Create   string            `yaml:"create" default:"post" enum:"post,upsert" doc:"post: POST to the set; upsert: PATCH of the key that the document brings, after a look that nothing is there and under If-None-Match: *"`
 	Update   string            `yaml:"update" enum:"patch,merge" doc:"method of updates; default: PATCH in V4, MERGE in V2"`
-	Numbers  string            `yaml:"numbers" default:"text" enum:"text,number" doc:"V4: how decimals and Int64 are sent: text: as texts (IEEE754Compatible), so that no digit is lost; number: for services that refuse that. V2 always sends texts"`
+	Numbers  string            `yaml:"numbers" default:"text" enum:"text,number" doc:"V4: how decimals and Int64 are sent and asked for: text: as texts (IEEE754Compatible), so that no digit is lost; number: for services that refuse that. V2 always sends texts"`
 
 	ExternalForm connector.ExternalForm `yaml:"external-form" default:"uuid" enum:"uuid,compact,base32" doc:"how the external id is written: uuid (36 characters), compact (32, without hyphens), base32 (26, RFC 4648 in small letters without padding); all say the same id, and ids already written stay as they are"`
 

@@ -193,7 +193,7 @@ func nextLink(root jsondoc.Value) string {
 func (w *walk) fetch(ctx context.Context, path string) (*page, jsondoc.Value, error) {
 	p := &page{}
 	ask := func() (err error) {
-		p.resp, err = w.s.do(ctx, w.b.svc, w.b.m, httpclient.Request{Method: http.MethodGet, Path: w.b.svc.at(path), Op: w.op, Judge: (&judge{s: w.s, reading: true}).answer})
+		p.resp, err = w.s.do(ctx, w.b.svc, w.b.m, httpclient.Request{Method: http.MethodGet, Path: w.b.svc.at(path), Header: w.b.accept(), Op: w.op, Judge: (&judge{s: w.s, reading: true}).answer})
 		return err
 	}
 	err := error(nil)

@@ -108,6 +108,9 @@ func (d *double) shown(typ string, v any, h http.Header) any {
 		if d.version == 2 || strings.Contains(h.Get("Accept"), "IEEE754Compatible=true") {
 			return text
 		}
+		if d.plain {
+			return json.Number(text)
+		}
 		rounded, _ := strconv.ParseFloat(text, 64)
 		return rounded
 	case d.version == 2 && (typ == "Date" || typ == "Instant"):

@@ -254,18 +254,14 @@ func (c *change) partly(made int, err error) error {
 
 // request makes the request of a call; its path is below the service.
 func (c *change) request(one call) httpclient.Request {
-	h := http.Header{}
+	h := c.b.accept()
 	if one.match != "" {
 		h.Set("If-Match", one.match)
 	}
 	if one.none {
 		h.Set("If-None-Match", "*")
 	}
-	contentType := "application/json"
-	if c.b.m.version == 4 && c.b.Numbers == "text" {
-		contentType = "application/json;IEEE754Compatible=true"
-	}
-	return httpclient.Request{Method: one.method, Path: one.path, Body: one.body, ContentType: contentType, Header: h, Op: c.op,
+	return httpclient.Request{Method: one.method, Path: one.path, Body: one.body, ContentType: c.b.form(), Header: h, Op: c.op,
 		Judge: (&judge{s: c.s, creating: c.creating && !one.line, line: one.line}).answer}
 }
 
