@@ -83,21 +83,8 @@ func encodeDocuments(d *state.Documents) []byte {
 
 func decodeDocuments(b []byte) (d state.Documents, err error) {
 	torn := fmt.Errorf("journal documents: %w", errTorn)
-	if len(b) == 0 {
-		return d, torn
-	}
-	form, b := b[0], b[1:]
-	switch form {
-	case plainForm:
-	case s2Form:
-		if n, err := s2.DecodedLen(b); err != nil || n > mostDocuments {
-			return d, torn
-		}
-		if b, err = s2.Decode(nil, b); err != nil {
-			return d, fmt.Errorf("journal documents: %w: %w", errTorn, err)
-		}
-	default:
-		return d, torn
+	if b, err = unpack(b, mostDocuments); err != nil {
+		return d, fmt.Errorf("journal documents: %w", err)
 	}
 	var ok bool
 	if d.Status, b, ok = cutText(b); !ok {
