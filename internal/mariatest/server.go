@@ -5,8 +5,6 @@
 package mariatest
 
 import (
-	"bytes"
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -23,6 +21,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"github.com/waybill-hub/waybill/internal/childtest"
 	"github.com/waybill-hub/waybill/internal/needtest"
 	"github.com/waybill-hub/waybill/internal/porttest"
 )
@@ -106,10 +105,8 @@ type Server struct {
 	// URL connects to it as a user who may do everything; it ends in a slash, after which a database may be named.
 	URL string
 
-	dir    string
-	cmd    *exec.Cmd
-	exited chan error
-	output *bytes.Buffer
+	dir   string
+	child *childtest.Child // nil: it is another one's
 }
 
 // Start gives the server that EnvURL names, or starts a private one in a directory of its own, on a free port of 127.0.0.1.
@@ -170,49 +167,28 @@ func (s *Server) start(options []string) error {
 	if err != nil {
 		return err
 	}
-	s.output = &bytes.Buffer{}
 	// Nothing is synced: these tests kill processes of the hub, not the machine. The zone is one in which nobody means UTC by accident.
 	args := append([]string{"--no-defaults", "--datadir=" + data, "--bind-address=127.0.0.1", "--port=" + addr[strings.LastIndexByte(addr, ':')+1:],
 		"--socket=" + filepath.Join(s.dir, "socket"), "--pid-file=" + filepath.Join(s.dir, "pid"), "--init-file=" + grants, "--skip-name-resolve",
 		"--default-time-zone=+05:30", "--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci", "--max-connections=120",
 		"--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-flush-method=nosync", "--innodb-buffer-pool-size=32M", "--skip-log-bin"}, as...)
-	s.cmd = exec.Command(find("mariadbd"), append(args, options...)...)
-	s.cmd.SysProcAttr, s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = who, s.dir, s.output, s.output
-	dieWithParent(who)
-	if err := s.cmd.Start(); err != nil {
+	cmd := exec.Command(find("mariadbd"), append(args, options...)...)
+	cmd.SysProcAttr, cmd.Dir = who, s.dir
+	if s.child, err = childtest.Start("MariaDB", syscall.SIGTERM, cmd); err != nil {
 		return err
 	}
-	s.exited = make(chan error, 1)
-	go func() { s.exited <- s.cmd.Wait() }()
 	s.URL = "mysql://tester:" + Password + "@" + addr + "/"
 	return s.await()
 }
 
 // await returns once the server answers.
 func (s *Server) await() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
 	db, err := open(s.URL)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }() // a helper connection
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := db.PingContext(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case exit := <-s.exited:
-			s.exited <- exit
-			return fmt.Errorf("MariaDB stopped at start: %w: %s", exit, s.output)
-		case <-ctx.Done():
-			return fmt.Errorf("MariaDB does not answer: %w", err)
-		case <-tick.C:
-		}
-	}
+	return s.child.Await(2*time.Minute, db.PingContext)
 }
 
 // Stop ends a private server and removes its directory.
@@ -220,18 +196,8 @@ func (s *Server) Stop() error {
 	if s.dir == "" {
 		return nil
 	}
-	if s.exited != nil {
-		if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			return err
-		}
-		select {
-		case <-s.exited:
-		case <-time.After(20 * time.Second):
-			if err := s.cmd.Process.Kill(); err != nil {
-				return err
-			}
-			<-s.exited
-		}
+	if err := s.child.Stop(); err != nil {
+		return err
 	}
 	return os.RemoveAll(s.dir)
 }

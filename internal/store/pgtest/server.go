@@ -5,8 +5,6 @@
 package pgtest
 
 import (
-	"bytes"
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -26,6 +24,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver behind database/sql
 	"go.uber.org/goleak"
 
+	"github.com/waybill-hub/waybill/internal/childtest"
 	"github.com/waybill-hub/waybill/internal/needtest"
 	"github.com/waybill-hub/waybill/internal/porttest"
 )
@@ -94,10 +93,8 @@ type Server struct {
 	// URL connects to its database "postgres" as a superuser.
 	URL string
 
-	dir    string
-	cmd    *exec.Cmd
-	exited chan error
-	output *bytes.Buffer
+	dir   string
+	child *childtest.Child // nil: it is another one's
 }
 
 // Start gives the server that EnvURL names, or starts a private one in a directory of its own, on a free port of 127.0.0.1.
@@ -141,45 +138,24 @@ func (s *Server) start(bin string, who *syscall.SysProcAttr) error {
 	if err != nil {
 		return err
 	}
-	s.output = &bytes.Buffer{}
-	s.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "port="+addr[strings.LastIndexByte(addr, ':')+1:],
+	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "port="+addr[strings.LastIndexByte(addr, ':')+1:],
 		"-c", "unix_socket_directories="+s.dir, "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=80", "-c", "logging_collector=off")
-	s.cmd.SysProcAttr, s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = who, s.dir, s.output, s.output
-	dieWithParent(who)
-	if err := s.cmd.Start(); err != nil {
+	cmd.SysProcAttr, cmd.Dir = who, s.dir
+	if s.child, err = childtest.Start("PostgreSQL", syscall.SIGINT, cmd); err != nil {
 		return err
 	}
-	s.exited = make(chan error, 1)
-	go func() { s.exited <- s.cmd.Wait() }()
 	s.URL = "postgres://postgres@" + addr + "/postgres?sslmode=disable"
 	return s.await()
 }
 
 // await returns once the server answers.
 func (s *Server) await() error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
 	db, err := sql.Open("pgx", s.URL)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }() // a helper connection
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := db.PingContext(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case exit := <-s.exited:
-			s.exited <- exit
-			return fmt.Errorf("PostgreSQL stopped at start: %w: %s", exit, s.output)
-		case <-ctx.Done():
-			return fmt.Errorf("PostgreSQL does not answer: %w", err)
-		case <-tick.C:
-		}
-	}
+	return s.child.Await(time.Minute, db.PingContext)
 }
 
 // Stop ends a private server and removes its directory.
@@ -187,18 +163,8 @@ func (s *Server) Stop() error {
 	if s.dir == "" {
 		return nil
 	}
-	if s.exited != nil {
-		if err := s.cmd.Process.Signal(syscall.SIGINT); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			return err
-		}
-		select {
-		case <-s.exited:
-		case <-time.After(20 * time.Second):
-			if err := s.cmd.Process.Kill(); err != nil {
-				return err
-			}
-			<-s.exited
-		}
+	if err := s.child.Stop(); err != nil {
+		return err
 	}
 	return os.RemoveAll(s.dir)
 }

@@ -1,8 +1,8 @@
 //go:build unix && !linux
 
-package mariatest
+package childtest
 
 import "syscall"
 
 // dieWithParent does nothing: only Linux ends a child with its parent.
-func dieWithParent(*syscall.SysProcAttr) {}
+func dieWithParent(*syscall.SysProcAttr, syscall.Signal) {}
