@@ -35,10 +35,14 @@ type lateWorld struct {
 	hub   *Hub
 }
 
-func newLateWorld(t *testing.T) *lateWorld {
+func newLateWorld(t *testing.T) *lateWorld { return newLateWorldWith(t, "") }
+
+// newLateWorldWith has more in its configuration.
+func newLateWorldWith(t *testing.T, more string) *lateWorld {
 	g := newTarget(t)
 	w := &lateWorld{t: t, p: newProject(t, g.URL), g: g, clock: &ahead{Clock: lifecycle.Real()}}
 	w.p.clock = w.clock
+	w.p.edit("configs/waybill.yaml", "hooks: {listen: 127.0.0.1:0}\n", "hooks: {listen: 127.0.0.1:0}\n"+more)
 	w.hub = w.p.start(io.Discard)
 	return w
 }
