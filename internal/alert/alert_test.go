@@ -375,7 +375,6 @@ func TestDingSign(t *testing.T) {
 type memory struct {
 	mu   sync.Mutex
 	rows map[string]state.Alert
-	kept chan struct{}
 }
 
 func (m *memory) Alerts(context.Context) (out []state.Alert, err error) {
