@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -86,7 +87,7 @@ func (db *database) readable(ctx context.Context, op string, o *object, st *stat
 
 // last ends a look-up.
 func (st *statement) last(o *object) {
-	fmt.Fprintf(st, " ORDER BY %s LIMIT %d", of(o.ID), mostFound)
+	st.WriteString(" ORDER BY " + of(o.ID) + st.db.dialect.limit(strconv.Itoa(mostFound), true))
 }
 
 // writtenAs is the condition that a column holds an external id: in one form, or in any spelling of a UUID where it is written as one. Systems

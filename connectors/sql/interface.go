@@ -50,8 +50,8 @@ func (c *change) submit(ctx context.Context, tx *sql.Tx) error {
 
 // submitted finds the row that this very change made earlier.
 func (c *change) submitted(ctx context.Context, tx *sql.Tx) (id string, err error) {
-	st := c.db.statement("SELECT " + c.db.dialect.text(quote(c.o.ID)) + " FROM " + c.o.table + " WHERE ")
-	st.WriteString(c.db.dialect.is(st, quote(c.o.Interface.IdempotencyKey), "text", c.w.IdempotencyKey) + " LIMIT 1")
+	st := c.db.statementOn(c.o, "", "SELECT "+c.db.dialect.shown(c.o, "", c.o.ID, quote(c.o.ID))+" FROM "+c.o.table+" WHERE ")
+	st.WriteString(c.db.dialect.is(st, quote(c.o.Interface.IdempotencyKey), "text", c.w.IdempotencyKey) + c.db.dialect.limit("1", false))
 	err = tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil

@@ -1,4 +1,4 @@
-// Package sql is the connector for tables of SQLite, PostgreSQL, MariaDB and MySQL databases.
+// Package sql is the connector for tables of SQLite, PostgreSQL, MariaDB, MySQL, SQL Server, Oracle and SAP HANA databases.
 //
 // Every write is one transaction, header and children together, and is read back in it. Values are always parameters;
 // names come from the settings alone, are checked, and quoted.
@@ -27,7 +27,7 @@ type Kind struct{}
 func (Kind) Spec() connector.Spec {
 	return connector.Spec{
 		Kind:    "sql",
-		Summary: "tables of a SQLite, PostgreSQL, MariaDB or MySQL database",
+		Summary: "tables of a SQLite, PostgreSQL, MariaDB, MySQL, SQL Server, Oracle or SAP HANA database",
 		Fields:  connector.Fields[settings](),
 		Can:     connector.Abilities{Write: true, Find: true, Poll: true, List: true},
 	}
@@ -53,16 +53,32 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 		db.dialect = sqlite{}
 		lanes = 1 // it has one writer: to wait here is cheaper, and fairer, than to wait in the database
 		db.file = s.Path(set.Path)
-		open = func(conns int) (*sql.DB, error) { return openSQLite(db.file, conns, set.Timeout) }
+		open = func(conns int) (*sql.DB, error) { return openSQLite(db.file, conns, set.Timeout, set.ReadOnly) }
 	case "postgres":
 		db.dialect = postgres{}
 		db.scrub.Add(password(set.URL.Reveal()))
-		open = func(conns int) (*sql.DB, error) { return openPostgres(set.URL.Reveal(), conns) }
+		open = func(conns int) (*sql.DB, error) { return openPostgres(set.URL.Reveal(), conns, set.ReadOnly) }
 	case "mysql":
 		d := &mysql{}
 		db.dialect = d
 		db.scrub.Add(mysqlPassword(set.URL.Reveal()))
-		open = func(conns int) (*sql.DB, error) { return openMySQL(d, set.URL.Reveal(), conns, set.Timeout) }
+		open = func(conns int) (*sql.DB, error) {
+			return openMySQL(d, set.URL.Reveal(), conns, set.Timeout, set.ReadOnly)
+		}
+	case "sqlserver":
+		db.dialect = &sqlserver{}
+		db.scrub.Add(urlPassword(set.URL.Reveal()))
+		open = func(conns int) (*sql.DB, error) {
+			return openSQLServer(set.URL.Reveal(), conns, set.Timeout, set.ReadOnly)
+		}
+	case "oracle":
+		db.dialect = oracle{}
+		db.scrub.Add(urlPassword(set.URL.Reveal()))
+		open = func(conns int) (*sql.DB, error) { return openOracle(set.URL.Reveal(), conns, set.Timeout) }
+	case "hana":
+		db.dialect = hana{}
+		db.scrub.Add(urlPassword(set.URL.Reveal()))
+		open = func(conns int) (*sql.DB, error) { return openHANA(set.URL.Reveal(), conns, set.Timeout) }
 	}
 	db.changes = db.gathered(max(1, set.Limit.Batch), lanes)
 	if db.sql, err = open(set.Limit.Concurrency); err != nil {
