@@ -80,6 +80,9 @@ func read(s connector.Settings, p *strictyaml.Problems) (*settings, *time.Locati
 			o.name = name
 			o.rowversions(objects.Get(name), set.Driver, p)
 			o.complete(objects.Get(name), p)
+			if o.Procedures != nil {
+				o.Procedures.complete(o, objects.Get(name).Get("procedures"), set.Driver, p)
+			}
 		}
 	}
 	return set, zone

@@ -24,6 +24,9 @@ type recorder struct {
 	mu      sync.Mutex
 	log     strings.Builder
 	answers []answerTo
+	// ordered are the columns of an answer for parameters that go out, in the order of the parameters, where those have no names.
+	ordered []string
+	filled  int
 }
 
 // answerTo answers the statements that a pattern fits.
@@ -130,16 +133,23 @@ func (r *recorder) fill(query, name string, dest any) {
 		if !x.to.MatchString(query) || len(x.rows) == 0 {
 			continue
 		}
+		wanted := x.columns[0]
+		if name != "" {
+			wanted = name
+		} else if len(r.ordered) > 0 {
+			wanted = r.ordered[r.filled%len(r.ordered)]
+			r.filled++
+		}
 		for n, column := range x.columns {
-			if column == name || name == "" && n == 0 {
-				if v, is := x.rows[0][n].(string); is {
-					switch into := dest.(type) {
-					case *string:
-						*into = v
-					case *sql.NullString:
-						*into = sql.NullString{String: v, Valid: true}
-					}
-				}
+			v, is := x.rows[0][n].(string)
+			if column != wanted || !is {
+				continue
+			}
+			switch into := dest.(type) {
+			case *string:
+				*into = v
+			case *sql.NullString:
+				*into = sql.NullString{String: v, Valid: v != ""}
 			}
 		}
 		return

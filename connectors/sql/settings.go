@@ -41,6 +41,7 @@ type object struct {
 	Upsert        bool              `yaml:"upsert" doc:"a create takes over the row that has the external id already (ON CONFLICT), instead of failing; external-id needs a unique index"`
 	Columns       map[string]string `yaml:"columns,required" doc:"the columns that documents hold, by name, with their type: text (whatever the database shows, such as infinity), integer, decimal, boolean, timestamp, local-timestamp, unix, unix-ms, date (of a time, its day), json, and of SQL Server rowversion (a number that the server sets at every change); dates and times are those of the years 0 to 9999"`
 	Children      map[string]*child `yaml:"children" doc:"tables of the object's lists, by the name of the list in the document; written and read with the row, in one transaction"`
+	Procedures    *procedures       `yaml:"procedures" doc:"stored procedures, or functions, that write the object in place of the hub's own statements; an action without one is refused; the object is read from its table or view"`
 	Interface     *interfaceTable   `yaml:"interface" doc:"the table only takes orders in: every change is a new row"`
 	name          string
 	rowversion    bool   // the version is a rowversion of SQL Server

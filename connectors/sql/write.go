@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/gather"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -37,7 +38,15 @@ func (db *database) Write(ctx context.Context, w connector.Write) (connector.Res
 	if o.Interface != nil {
 		step = c.submit
 	}
-	err = db.change(ctx, c.op, o, w.Action == connector.Create, step)
+	if o.Procedures != nil {
+		if o.Procedures.of(w.Action) == nil {
+			return connector.Result{}, c.invalid("the settings name no procedure for it")
+		}
+		// What a procedure does is not known: it shares its transaction with nobody.
+		err = db.single(&pending{Place: gather.At(ctx), op: c.op, object: o, creating: w.Action == connector.Create, fn: c.execute})
+	} else {
+		err = db.change(ctx, c.op, o, w.Action == connector.Create, step)
+	}
 	if err != nil {
 		return connector.Result{}, err
 	}
@@ -73,7 +82,7 @@ func (c *change) read() error {
 		if _, list := c.o.Children[name]; list {
 			continue
 		}
-		if name == c.o.ID && (c.o.Generated || c.w.Action == connector.Update) {
+		if name == c.o.ID && (c.o.Generated || c.w.Action == connector.Update) || c.o.Procedures != nil {
 			continue // the database's business, or known already
 		}
 		typ, ok := c.o.Columns[name]
