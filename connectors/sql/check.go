@@ -167,6 +167,7 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 				p.Add(at.Get(f.key).Pos(), "%s: %q is no name of a column", f.key, f.column)
 			}
 		}
+		it.complete(o, at, p)
 		if (it.Status == "") != (it.Value == "") {
 			p.Add(at.Pos(), "interface: status and value belong together")
 		}

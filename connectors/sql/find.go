@@ -21,6 +21,9 @@ const mostFound = 100
 // Find looks rows up.
 func (db *database) Find(ctx context.Context, l connector.Lookup) ([]connector.Record, error) {
 	found, err := db.find(ctx, l)
+	if o := db.set.Objects[l.Object]; err == nil && o.Interface != nil && len(o.Interface.Done) > 0 {
+		found, err = db.takenIn(o, found)
+	}
 	for _, code := range db.dialect.noRight() {
 		err = connector.Unlookable(err, code)
 	}
@@ -38,7 +41,7 @@ func (db *database) find(ctx context.Context, l connector.Lookup) ([]connector.R
 	}
 	switch {
 	case l.Local != "":
-		return db.findBy(ctx, op, o, map[string]string{o.ID: l.Local}, nil)
+		return db.findBy(ctx, op, o, map[string]string{o.localColumn(): l.Local}, nil)
 	case l.External != "":
 		return db.findExternal(ctx, op, o, &l)
 	case len(l.Natural) > 0:

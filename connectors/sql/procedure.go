@@ -91,8 +91,11 @@ func (c *change) execute(ctx context.Context, tx *sql.Tx) error {
 	}
 	got, ended, err := c.db.dialect.(calling).call(ctx, tx, c, p, given)
 	if ended {
-		f := c.db.fail(fault.UnknownOutcome, c.op, "%s has ended the hub's transaction, by a COMMIT or a statement that commits by itself: what it wrote may stay", p.Call)
-		return f
+		said := ""
+		if err != nil {
+			said = "; it says: " + c.db.classify("", c.o, false, err).Error()
+		}
+		return c.db.fail(fault.UnknownOutcome, c.op, "%s has ended the hub's transaction, by a COMMIT, a ROLLBACK or a statement that commits by itself: what it wrote may stay%s", p.Call, said)
 	}
 	if err != nil {
 		return err

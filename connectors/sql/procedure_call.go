@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
+	mssql "github.com/microsoft/go-mssqldb"
 )
 
 // called is the savepoint that tells whether a procedure has ended the hub's transaction: it is not there any more then.
@@ -199,6 +200,10 @@ func (d *sqlserver) call(ctx context.Context, tx *sql.Tx, c *change, p *procedur
 		fmt.Fprintf(st, ", @waybill_%d AS waybill_%d", i+1, i+1)
 	}
 	first, last, err := firstAndLast(tx.QueryContext(ctx, st.String(), st.args...))
+	var ms mssql.Error
+	if errors.As(err, &ms) && slices.ContainsFunc(append(ms.All, ms), func(e mssql.Error) bool { return e.Number == 266 }) {
+		return nil, true, err // the number of open transactions is another one than before
+	}
 	if err != nil {
 		return nil, false, err
 	}

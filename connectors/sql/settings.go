@@ -72,4 +72,10 @@ type interfaceTable struct {
 	Operation      string `yaml:"operation" doc:"column that takes create, update or delete"`
 	Reference      string `yaml:"reference" doc:"column that takes the object's id, for updates and deletes"`
 	IdempotencyKey string `yaml:"idempotency-key" doc:"column that takes the change's key: a change sent again finds its row"`
+	// What the system makes of a row.
+	Done   []string      `yaml:"done" doc:"the values of status that say that the system has taken the row in; with them a change is done only then, and status and idempotency-key are needed"`
+	Failed []string      `yaml:"failed" doc:"the values of status that say that the system has refused the row; sent again, the same change sets it to be taken in anew"`
+	Error  string        `yaml:"error" doc:"column in which the system says why it has refused the row"`
+	Result string        `yaml:"result" doc:"column in which the system writes the id of the object that it has made, which is then the object's id; default: the row's"`
+	Wait   time.Duration `yaml:"wait" default:"10s" doc:"how long a change waits to be taken in; after that its outcome is unknown, and it is looked at again later"`
 }

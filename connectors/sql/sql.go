@@ -113,6 +113,7 @@ type database struct {
 	clock     lifecycle.Clock
 	scrub     connector.Scrubber
 	changes   *gather.Queue[*pending]
+	awaited   awaited
 }
 
 var (
@@ -131,8 +132,16 @@ func (db *database) Close() error {
 	return errors.Join(db.sql.Close(), db.probing.Close(), db.measuring.Close())
 }
 
-// Timeout bounds one call.
-func (db *database) Timeout() time.Duration { return db.set.Timeout }
+// Timeout bounds one call: that of the database, and how long an interface table's system is waited for.
+func (db *database) Timeout() time.Duration {
+	wait := time.Duration(0)
+	for _, o := range db.set.Objects {
+		if o.Interface != nil && len(o.Interface.Done) > 0 {
+			wait = max(wait, o.Interface.Wait)
+		}
+	}
+	return db.set.Timeout + wait
+}
 
 // Probe connects, and asks the database for something that it must look for in itself: an SQLite file is not read for a constant.
 func (db *database) Probe(ctx context.Context) error {

@@ -47,6 +47,9 @@ func (db *database) Write(ctx context.Context, w connector.Write) (connector.Res
 	} else {
 		err = db.change(ctx, c.op, o, w.Action == connector.Create, step)
 	}
+	if err == nil && o.Interface != nil && len(o.Interface.Done) > 0 {
+		err = c.await(ctx)
+	}
 	if err != nil {
 		return connector.Result{}, err
 	}
@@ -63,6 +66,7 @@ type change struct {
 	names  []string // columns to write, in order
 	values []any
 	result connector.Result
+	row    string // of an interface table: the id of the change's row
 }
 
 // read turns the document into parameters; whatever does not fit is named.
@@ -147,6 +151,13 @@ func (c *change) ownID() (id string, own bool) {
 func (c *change) refuseTwin(ctx context.Context, tx *sql.Tx) error {
 	st := c.db.statementOn(c.o, "", "SELECT 1 FROM "+c.o.table+" WHERE ")
 	st.writtenAs(quote(c.o.ExternalID), c.o.ExternalForm.Write(c.w.External), c.w.External)
+	if it := c.o.Interface; it != nil && len(it.Failed) > 0 { // what was refused is no object
+		refused := make([]any, len(it.Failed))
+		for i, word := range it.Failed {
+			refused[i] = word
+		}
+		st.WriteString(" AND (" + quote(it.Status) + " IS NULL OR " + c.db.dialect.outside(st, quote(it.Status), c.o.Columns[it.Status], refused) + ")")
+	}
 	st.WriteString(c.db.dialect.limit("1", false))
 	var one int
 	switch err := tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&one); {
