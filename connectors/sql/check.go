@@ -94,7 +94,7 @@ var serverURLs = map[string]struct {
 	check           func(set *settings) error
 }{
 	"sqlserver": {"sqlserver", "sqlserver://user:password@host:1433?database=NAME", func(set *settings) error {
-		_, err := sqlserverConfig(set.URL.Reveal(), set.ReadOnly)
+		_, err := sqlserverConfig(set.URL.Reveal(), set.Timeout, set.ReadOnly)
 		return err
 	}},
 	"oracle": {"oracle", "oracle://user:password@host:1521/SERVICE", func(set *settings) error { return checkOracleURL(set.URL.Reveal()) }},
@@ -187,7 +187,7 @@ func (o *object) rowversions(n strictyaml.Node, driver string, p *strictyaml.Pro
 		at := n.Get("columns").Get(column).Pos()
 		switch {
 		case driver != "sqlserver":
-			p.AddHint(at, strictyaml.DidYouMean(typ, types), "%s: %q is a type of SQL Server's alone", column, typ)
+			p.AddHint(at, "write integer, or timestamp", "%s: %q is a type of SQL Server's alone", column, typ)
 		case column != o.Version:
 			p.AddHint(at, "write version: "+column, "%s: a rowversion says when a row changed, and is the version", column)
 		default:

@@ -30,7 +30,24 @@ func (Kind) Spec() connector.Spec {
 		Summary: "tables of a SQLite, PostgreSQL, MariaDB, MySQL, SQL Server, Oracle or SAP HANA database",
 		Fields:  connector.Fields[settings](),
 		Can:     connector.Abilities{Write: true, Find: true, Poll: true, List: true},
+		Proven:  proven,
 	}
+}
+
+const (
+	ofTables   = "polls, look-ups, lists; creates, updates, deletes with lines; upsert; changes together; interface tables and their outcome; outbox tables; read-only"
+	statements = "**statements alone**: what is sent for each operation is kept in golden files (`connectors/sql/testdata/statements`) and read beside the vendor's documents, and failures are told apart by the " +
+		"numbers and words that those list. The driver is never connected: no server was within reach of the machines that test"
+)
+
+// proven says on what each driver was proven.
+var proven = []connector.Proof{
+	{Of: "`sqlite`", Does: ofTables + "; columns compared plainly", On: "SQLite, the library that the hub is built with"},
+	{Of: "`postgres`", Does: ofTables + "; procedures and functions; columns compared plainly", On: "PostgreSQL 15, started by the tests"},
+	{Of: "`mysql`", Does: ofTables + "; procedures, their result sets, and functions; columns compared plainly", On: "MariaDB 10.11, started by the tests; MySQL 8 itself was not run: what differs there is run on MariaDB with that switched off"},
+	{Of: "`sqlserver`", Does: "polls, by rowversion too, look-ups, lists; creates, updates, deletes with lines; upsert; procedures", On: statements},
+	{Of: "`oracle`", Does: "polls, look-ups, lists; creates, updates, deletes with lines; upsert; procedures", On: statements},
+	{Of: "`hana`", Does: "polls, look-ups, lists; creates, updates, deletes with lines; upsert; procedures", On: statements},
 }
 
 // Check reads the settings and adds every problem to p.

@@ -39,7 +39,7 @@ func sqlserverSession(timeout time.Duration) string {
 }
 
 // sqlserverConfig reads sqlserver://user:password@host:1433?database=name. Its errors do not quote it: it holds a password.
-func sqlserverConfig(connection string, readOnly bool) (msdsn.Config, error) {
+func sqlserverConfig(connection string, timeout time.Duration, readOnly bool) (msdsn.Config, error) {
 	u, err := url.Parse(connection)
 	if err != nil || u.Scheme != "sqlserver" || u.Hostname() == "" {
 		return msdsn.Config{}, errors.New("this is no SQL Server connection URL")
@@ -50,6 +50,9 @@ func sqlserverConfig(connection string, readOnly bool) (msdsn.Config, error) {
 	}
 	if cfg.Database == "" {
 		return cfg, errors.New("the URL names no database: add ?database=NAME")
+	}
+	if cfg.ConnTimeout == 0 { // calls have deadlines of their own; a commit has none, and is not to wait for ever for a server that is gone
+		cfg.ConnTimeout = timeout + time.Second
 	}
 	cfg.AppName, cfg.ReadOnlyIntent = "waybill", cfg.ReadOnlyIntent || readOnly
 	return cfg, nil
@@ -65,7 +68,7 @@ func urlPassword(connection string) string {
 }
 
 func openSQLServer(connection string, conns int, timeout time.Duration, readOnly bool) (*sql.DB, error) {
-	cfg, err := sqlserverConfig(connection, readOnly)
+	cfg, err := sqlserverConfig(connection, timeout, readOnly)
 	if err != nil {
 		return nil, err
 	}

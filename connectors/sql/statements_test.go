@@ -403,3 +403,20 @@ func TestRefusedTables(t *testing.T) {
 		}
 	}
 }
+
+// TestServersAway: the drivers themselves, at an address that nobody answers at: the failure is of the way there, and tells no password.
+func TestServersAway(t *testing.T) {
+	for kind, url := range map[string]string{"sqlserver": "sqlserver://hub:unused-pa55word@127.0.0.1:1?database=erp", "hana": "hdb://hub:unused-pa55word@127.0.0.1:1"} {
+		t.Setenv("SQL_AWAY", url)
+		sys, err := Kind{}.Open(t.Context(), settingsOf(t, "connector: sql\ndriver: "+kind+"\nurl: ${env:SQL_AWAY}\ntimeout: 2s\nobjects: {a: {table: a, columns: {id: integer}}}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sys.Probe(t.Context()); fault.KindOf(err) != fault.Unavailable || strings.Contains(err.Error(), "unused-pa55word") {
+			t.Errorf("%s: %v", kind, err)
+		}
+		if err := sys.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

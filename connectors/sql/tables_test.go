@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 func TestProblems(t *testing.T) { connectortest.Problems(t, Kind{}, "testdata/problems") }
@@ -609,4 +611,31 @@ func TestReadOnly(t *testing.T) {
 func duplicate(err error) bool {
 	f, ok := fault.As(err)
 	return ok && f.Duplicate
+}
+
+// TestDocumentedSystems: the systems that docs/sql-systems.md shows are sound.
+func TestDocumentedSystems(t *testing.T) {
+	page, err := os.ReadFile("../../docs/sql-systems.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"ERP", "LEGACY", "SHOP"} {
+		t.Setenv(name+"_DATABASE", "placeholder")
+	}
+	blocks := strings.Split(string(page), "```yaml\n")[1:]
+	if len(blocks) < 5 {
+		t.Fatalf("%d blocks", len(blocks))
+	}
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "```")
+		var p strictyaml.Problems
+		docs := strictyaml.Parse("docs/sql-systems.md", []byte(block), &p)
+		for _, f := range docs[0].Fields() {
+			Kind{}.Spec().Lint(docs[0].Get(f.Key), &p)
+			Kind{}.Check(connector.Settings{Name: f.Key, Node: docs[0].Get(f.Key)}, &p)
+		}
+		if err := p.Err(); err != nil {
+			t.Errorf("%v in\n%s", err, block)
+		}
+	}
 }
