@@ -432,7 +432,7 @@ func (d *sqlserver) learn(ctx context.Context, db *database, o *object) error {
 
 const (
 	sqlserverSnapshots = "SELECT COALESCE(MAX(snapshot_isolation_state), 0) FROM sys.databases WHERE database_id = DB_ID()"
-	sqlserverColumns   = `SELECT c.name, TYPE_NAME(c.system_type_id), COALESCE(c.collation_name, ''), c.scale, c.is_nullable, c.max_length, c.precision
+	sqlserverColumns   = `SELECT c.name, TYPE_NAME(c.system_type_id), COALESCE(c.collation_name, ''), c.scale, c.is_nullable, c.max_length, c."precision"
 FROM sys.columns c WHERE c.object_id = OBJECT_ID(@p1)`
 	sqlserverIndexes = `SELECT i.name, CASE WHEN i.is_unique = 1 AND i.has_filter = 0 THEN 1 ELSE 0 END, c.name FROM sys.indexes i
 JOIN sys.index_columns x ON x.object_id = i.object_id AND x.index_id = i.index_id AND x.is_included_column = 0
