@@ -103,6 +103,8 @@ type dialect interface {
 	upserts() bool
 	// added runs an INSERT, and gives the new row's id.
 	added(ctx context.Context, tx *sql.Tx, c *change, st *statement) (id string, err error)
+	// call calls p with the parameters that are given, by name, and gives the answer's words. ended: the procedure has ended the hub's transaction.
+	call(ctx context.Context, tx *sql.Tx, c *change, p *procedure, given []parameter) (a words, ended bool, err error)
 	// texts gives a function that turns what the driver gives for a column into its text; nil: it is that.
 	texts(rows *sql.Rows) (func(i int, v *sql.NullString), error)
 	// kept says what, beside decimals, a row does not hold as it was sent; list names the object's list that it is of.

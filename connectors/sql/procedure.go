@@ -47,12 +47,6 @@ var hubWords = []string{"hub.id", "hub.external-id", "hub.key", "hub.action", "h
 var refusalKinds = map[string]fault.Kind{"duplicate": fault.Conflict, "conflict": fault.Conflict, "invalid": fault.Invalid, "not-found": fault.NotFound,
 	"auth": fault.Auth, "unavailable": fault.Unavailable}
 
-// calling is what differs between the databases in a call.
-type calling interface {
-	// call calls p with the parameters that are given, by name, and gives the answer's words. ended: the procedure has ended the hub's transaction.
-	call(ctx context.Context, tx *sql.Tx, c *change, p *procedure, given []parameter) (a words, ended bool, err error)
-}
-
 // parameter is one that is given.
 type parameter struct {
 	name, typ string
@@ -89,7 +83,7 @@ func (c *change) execute(ctx context.Context, tx *sql.Tx) error {
 	if err != nil {
 		return err
 	}
-	got, ended, err := c.db.dialect.(calling).call(ctx, tx, c, p, given)
+	got, ended, err := c.db.dialect.call(ctx, tx, c, p, given)
 	if ended {
 		said := ""
 		if err != nil {

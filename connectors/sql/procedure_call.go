@@ -15,6 +15,11 @@ import (
 // called is the savepoint that tells whether a procedure has ended the hub's transaction: it is not there any more then.
 const called = "waybill_call"
 
+// call: there are none, which is said when the settings are checked.
+func (sqlite) call(_ context.Context, _ *sql.Tx, c *change, _ *procedure, _ []parameter) (words, bool, error) {
+	return nil, false, c.invalid("SQLite has no procedures")
+}
+
 // call: parameters have names. One that comes back is a column of the one row that CALL answers. A procedure that commits fails by itself.
 func (postgres) call(ctx context.Context, tx *sql.Tx, c *change, p *procedure, given []parameter) (words, bool, error) {
 	st := c.db.statement("CALL " + quote(p.Call) + "(")

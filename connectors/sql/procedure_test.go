@@ -249,3 +249,57 @@ func TestProcedureStatements(t *testing.T) {
 		})
 	}
 }
+
+// orderProcedures write what the hub's own statements write otherwise.
+var orderProcedures = []string{`
+CREATE PROCEDURE put_lines(p_id bigint, p_doc jsonb) LANGUAGE plpgsql AS $$
+BEGIN
+  IF p_doc ? 'lines' THEN
+    DELETE FROM order_lines WHERE order_id = p_id;
+    INSERT INTO order_lines (order_id, line_no, sku, quantity)
+      SELECT p_id, (l->>'line_no')::int, l->>'sku', (l->>'quantity')::numeric FROM jsonb_array_elements(p_doc->'lines') l;
+  END IF;
+  IF p_doc ? 'notes' THEN
+    DELETE FROM notes WHERE order_id = p_id;
+    INSERT INTO notes (order_id, seq, body) SELECT p_id, (l->>'seq')::int, l->>'body' FROM jsonb_array_elements(p_doc->'notes') l;
+  END IF;
+END $$`, `
+CREATE PROCEDURE create_order(p_ext text, p_doc jsonb, INOUT p_id bigint) LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO orders (external_id, code, name, price, express, day, placed_at, rev, payload)
+    VALUES (p_ext, p_doc->>'code', p_doc->>'name', (p_doc->>'price')::numeric, (p_doc->>'express')::boolean, (p_doc->>'day')::date, (p_doc->>'placed_at')::timestamptz,
+      (p_doc->>'rev')::int, (p_doc->'payload')::text) RETURNING id INTO p_id;
+  CALL put_lines(p_id, p_doc);
+END $$`, `
+CREATE PROCEDURE change_order(p_id bigint, p_doc jsonb) LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE orders SET name = CASE WHEN p_doc ? 'name' THEN p_doc->>'name' ELSE name END, price = CASE WHEN p_doc ? 'price' THEN (p_doc->>'price')::numeric ELSE price END,
+    rev = CASE WHEN p_doc ? 'rev' THEN (p_doc->>'rev')::int ELSE rev END, code = CASE WHEN p_doc ? 'code' THEN p_doc->>'code' ELSE code END,
+    updated_at = greatest(clock_timestamp(), updated_at + interval '1 microsecond') WHERE id = p_id;
+  CALL put_lines(p_id, p_doc);
+END $$`, `
+CREATE PROCEDURE delete_order(p_id bigint) LANGUAGE plpgsql AS $$
+BEGIN
+  DELETE FROM order_lines WHERE order_id = p_id;
+  DELETE FROM notes WHERE order_id = p_id;
+  DELETE FROM orders WHERE id = p_id;
+END $$`}
+
+// TestConformanceOfProcedures: what is written by procedures keeps what every connector keeps.
+func TestConformanceOfProcedures(t *testing.T) {
+	objects := strings.Replace(strings.Replace(orders, "    generated: true\n", "", 1), "    touch: true\n", `    procedures:
+      create: {call: create_order, in: {p_ext: hub.external-id, p_doc: hub.document}, out: [p_id], id: p_id}
+      update: {call: change_order, in: {p_id: hub.id, p_doc: hub.document}}
+      delete: {call: delete_order, in: {p_id: hub.id}}
+`, 1)
+	connectortest.Run(t, func(t *testing.T) *connectortest.Subject {
+		p := newPostgres(t)
+		p.tables(t)
+		for _, text := range orderProcedures {
+			p.exec(t, text)
+		}
+		s := subject(t, p, objects)
+		s.Refusals = nil // a procedure tells nobody what it has not done
+		return s
+	})
+}

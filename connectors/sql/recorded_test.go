@@ -27,6 +27,7 @@ type recorder struct {
 	// ordered are the columns of an answer for parameters that go out, in the order of the parameters, where those have no names.
 	ordered []string
 	filled  int
+	types   map[int]string // what the driver calls columns of an answer, by their places
 }
 
 // answerTo answers the statements that a pattern fits.
@@ -201,13 +202,16 @@ func (c *recorded) ExecContext(_ context.Context, query string, args []driver.Na
 
 func (c *recorded) QueryContext(_ context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	a := c.answer(query, args)
-	return &recordedRows{a: a}, a.err
+	return &recordedRows{a: a, types: c.types}, a.err
 }
 
 type recordedRows struct {
-	a  answerTo
-	at int
+	a     answerTo
+	at    int
+	types map[int]string
 }
+
+func (r *recordedRows) ColumnTypeDatabaseTypeName(i int) string { return r.types[i] }
 
 func (r *recordedRows) Columns() []string { return r.a.columns }
 func (r *recordedRows) Close() error      { return nil }

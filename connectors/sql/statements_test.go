@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	mssql "github.com/microsoft/go-mssqldb"
+	"pgregory.net/rapid"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
@@ -419,4 +421,105 @@ func TestServersAway(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestHeldExactly: what the servers make of a value without a word is refused before the commit, and what they hold is not.
+func TestHeldExactly(t *testing.T) {
+	at := time.Date(2026, 3, 1, 4, 0, 0, 123e6, time.UTC)
+	for _, tc := range []struct {
+		kind, column, typ string
+		sent              string
+		stored            driver.Value
+		refused           string // empty: it is held
+	}{
+		{"sqlserver", "decimal", "decimal", `1.005`, []byte("1.01"), "cannot hold 1.005 exactly"},
+		{"sqlserver", "decimal", "decimal", `"12345678901234567.8900"`, []byte("12345678901234567.89"), ""},
+		{"sqlserver", "money", "decimal", `1.00005`, []byte("1.0001"), "cannot hold 1.00005 exactly"},
+		{"sqlserver", "float", "decimal", `0.1`, 0.1, ""},
+		{"sqlserver", "float", "decimal", `12345678901234567.89`, 1.2345678901234568e16, "exactly"},
+		{"sqlserver", "real", "decimal", `0.1`, float64(float32(0.1)), ""},
+		{"sqlserver", "real", "decimal", `16777217`, float64(16777216), "exactly"},
+		{"sqlserver", "datetime2", "timestamp", `"2026-03-01T04:00:00.123Z"`, at, ""},
+		{"sqlserver", "datetime2", "timestamp", `"2026-03-01T04:00:00.1234567Z"`, at, "exactly"},
+		{"sqlserver", "datetime", "timestamp", `"2026-03-01T04:00:00.124Z"`, at, "a column of type datetime cannot hold"},
+		{"sqlserver", "datetime", "timestamp", `"2026-03-01T04:00:00.123Z"`, at, ""},
+		{"sqlserver", "smalldatetime", "timestamp", `"2026-03-01T04:00:20Z"`, at.Truncate(time.Minute), "a column of type smalldatetime cannot hold"},
+		{"sqlserver", "datetimeoffset", "timestamp", `"2026-03-01T12:00:00.123+08:00"`, at.In(time.FixedZone("", 8*3600)), ""},
+		{"sqlserver", "nvarchar", "text", `"abc  "`, "abc", "cannot hold the text exactly"},
+		{"sqlserver", "nvarchar", "text", `""`, "", ""},
+		{"sqlserver", "varchar", "text", `"abcdef"`, "abc", "cannot hold the text exactly"},
+		{"oracle", "number", "decimal", `1.005`, "1.01", "cannot hold 1.005 exactly"},
+		{"oracle", "number", "decimal", `"12345678901234567890.123456789"`, "12345678901234567890.123456789", ""},
+		{"oracle", "binary_double", "decimal", `12345678901234567.89`, 1.2345678901234568e16, "exactly"},
+		{"oracle", "binary_float", "decimal", `16777217`, float64(16777216), "exactly"},
+		{"oracle", "date", "timestamp", `"2026-03-01T04:00:00.123Z"`, " 2026-03-01T04:00:00", "exactly"},
+		{"oracle", "date", "timestamp", `"2026-03-01T04:00:00Z"`, " 2026-03-01T04:00:00", ""},
+		{"oracle", "timestamp(3)", "timestamp", `"2026-03-01T04:00:00.1239Z"`, " 2026-03-01T04:00:00.124000000", "exactly"},
+		{"oracle", "timestamp(6) with time zone", "timestamp", `"2026-03-01T12:00:00.123+08:00"`, " 2026-03-01T04:00:00.123000000", ""},
+		{"oracle", "varchar2", "text", `""`, nil, "takes an empty text for null"},
+		{"oracle", "varchar2", "text", `null`, nil, ""},
+		{"oracle", "varchar2", "text", `"abc "`, "abc ", ""},
+		{"oracle", "char", "text", `"abc "`, "abc", "cannot hold the text exactly"},
+		{"hana", "decimal", "decimal", `1.005`, "1.00", "cannot hold 1.005 exactly"},
+		{"hana", "smalldecimal", "decimal", `"1.50"`, "1.5", ""},
+		{"hana", "double", "decimal", `12345678901234567.89`, 1.2345678901234568e16, "exactly"},
+		{"hana", "real", "decimal", `0.1`, float64(float32(0.1)), ""},
+		{"hana", "seconddate", "timestamp", `"2026-03-01T04:00:00.9Z"`, "2026-03-01T04:00:00", "exactly"},
+		{"hana", "timestamp", "timestamp", `"2026-03-01T04:00:00.1234567Z"`, "2026-03-01T04:00:00.1234567", ""},
+		{"hana", "nvarchar", "text", `"abc"`, "abc", ""},
+	} {
+		db, r := recordedSystem(t, tc.kind, "objects: {item: {table: s.items, columns: {id: integer, v: "+tc.typ+"}}}")
+		r.on("sys.databases", "snapshots", []driver.Value{int64(0)})
+		if tc.kind == "sqlserver" {
+			collation := ""
+			if strings.Contains(tc.column, "char") {
+				collation = "Latin1_General_CI_AS"
+			}
+			r.learnt("FROM sys.columns", "items", "name,kind,collation,scale,nullable,length,precision", [][]driver.Value{{"id", "int", "", int64(0), false, int64(4), int64(10)}, {"v", tc.column, collation, int64(3), true, int64(40), int64(18)}})
+		} else {
+			number := map[string]string{"oracle": "number", "hana": "integer"}[tc.kind]
+			r.learnt("(all_tab_columns|sys.table_columns)", "items", "name,kind,scale,nullable,length,precision", [][]driver.Value{{"id", number, int64(0), int64(0), int64(4), int64(10)}, {"v", tc.column, int64(3), int64(1), int64(40), int64(18)}})
+		}
+		r.on(`(?s)^(DECLARE|INSERT|BEGIN)`, "id", []driver.Value{"1"})
+		r.types = map[int]string{3: strings.ToUpper(tc.column)}
+		r.on(`(?s)^SELECT .* FROM "s"."items" t `, "id,version,id,v", []driver.Value{"1", nil, "1", tc.stored})
+		_, err := db.Write(t.Context(), connector.Write{Object: "item", Action: connector.Create, Doc: []byte(`{"id":1,"v":` + tc.sent + `}`)})
+		if (err == nil) != (tc.refused == "") || err != nil && (fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), tc.refused)) {
+			t.Errorf("%s %s as %s, %s becomes %v: %v", tc.kind, tc.column, tc.typ, tc.sent, tc.stored, err)
+		}
+		if committed := strings.Contains(r.text(), "commit"); committed != (tc.refused == "") {
+			t.Errorf("%s %s as %s, %s: committed %v", tc.kind, tc.column, tc.typ, tc.sent, committed)
+		}
+	}
+}
+
+// TestPatterns: a pattern names every letter, and of a text that is too long for one its beginning.
+func TestPatterns(t *testing.T) {
+	for _, tc := range []struct {
+		value, want string
+		rule        connector.Compare
+	}{
+		{"50%_[x]", "50[%][_][[][xX]]", connector.Fold},
+		{"kß", "[kK][ßẞ]", connector.Fold},
+		{"a-b", "a-b", connector.Number},
+		{"𐐨1", "__1", connector.Fold},
+	} {
+		if got := likePattern(tc.value, tc.rule); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.value, got, tc.want)
+		}
+	}
+	db, _ := recordedSystem(t, "oracle", recordedOrders)
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.StringMatching(`[a-zÄßk. ()$\[0-9]{0,400}`).Draw(t, "value")
+		st := db.statement("")
+		oracle{}.same(st, "c", value, connector.Fold)
+		p := st.args[0].(string)
+		if len(p) > 512 {
+			t.Fatalf("%d bytes", len(p))
+		}
+		re, err := regexp.Compile(p)
+		if err != nil || !re.MatchString(value) || !re.MatchString(strings.ToUpper(value)) && !strings.Contains(value, "ß") {
+			t.Fatalf("%v: %s does not fit %q", err, p, value)
+		}
+	})
 }

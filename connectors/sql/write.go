@@ -86,7 +86,7 @@ func (c *change) read() error {
 		if _, list := c.o.Children[name]; list {
 			continue
 		}
-		if name == c.o.ID && (c.o.Generated || c.w.Action == connector.Update) || c.o.Procedures != nil {
+		if name == c.o.ID && (c.o.Generated || c.w.Action == connector.Update) {
 			continue // the database's business, or known already
 		}
 		typ, ok := c.o.Columns[name]
