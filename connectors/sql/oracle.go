@@ -19,12 +19,6 @@ type oracle struct{ standard }
 // OracleTag is the build tag with which a hub has Oracle's driver, which is as large as a third of the rest.
 const OracleTag = "oracle"
 
-// oracleSession is how a session compares and takes what the hub sends. A procedure that commits would commit the hub's transaction.
-var oracleSession = []string{
-	"ALTER SESSION SET TIME_ZONE = '+00:00' NLS_NUMERIC_CHARACTERS = '.,' NLS_SORT = BINARY NLS_COMP = BINARY NLS_CALENDAR = GREGORIAN",
-	"ALTER SESSION DISABLE COMMIT IN PROCEDURE",
-}
-
 const (
 	oracleStamp = `YYYY-MM-DD"T"HH24:MI:SS`
 	oracleUTC   = "SYS_EXTRACT_UTC(SYSTIMESTAMP)"

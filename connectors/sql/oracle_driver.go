@@ -18,6 +18,12 @@ import (
 // oracleMissing is why the hub cannot connect to Oracle; empty: it can.
 const oracleMissing = ""
 
+// oracleSession is how a session compares and takes what the hub sends. A procedure that commits would commit the hub's transaction.
+var oracleSession = []string{
+	"ALTER SESSION SET TIME_ZONE = '+00:00' NLS_NUMERIC_CHARACTERS = '.,' NLS_SORT = BINARY NLS_COMP = BINARY NLS_CALENDAR = GREGORIAN",
+	"ALTER SESSION DISABLE COMMIT IN PROCEDURE",
+}
+
 func checkOracleURL(connection string) error {
 	u, err := url.Parse(connection)
 	if err != nil || u.Scheme != "oracle" || u.Hostname() == "" || len(u.Path) < 2 {

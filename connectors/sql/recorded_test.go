@@ -55,10 +55,6 @@ func (r *recorder) fails(pattern string, err error) {
 	r.answers = append(r.answers, answerTo{to: regexp.MustCompile(pattern), err: err})
 }
 
-func (r *recorder) counts(pattern string, n int64) {
-	r.answers = append(r.answers, answerTo{to: regexp.MustCompile(pattern), count: n})
-}
-
 func (r *recorder) write(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
