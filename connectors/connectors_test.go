@@ -177,6 +177,11 @@ differs there (the id of a new row comes by AUTO_INCREMENT or from the mapping, 
   ended on the server as well (KILL), which the hub's user may do for its own connections; ` + "`max_statement_time`" + ` is the net below. A connection that is lost while it commits is an unknown outcome.
 - **Upsert** inserts, and where that meets the external id, updates: never another row that only has the same value in another unique column.
 
+## SQL Server, Oracle and SAP HANA
+
+` + "`driver: sqlserver`, `oracle` and `hana`" + ` are proven on statements alone: the table below [sql](#sql) says what that means. How such a system is set up, procedures, interface tables, outbox tables and systems that
+are only read are in [sql-systems.md](sql-systems.md), with what differs between the databases.
+
 ## SAP, and other OData services
 
 What types, keys and lines look like is read from the service's own ` + "`$metadata`" + `. [odata.md](odata.md) says what the kind does, what it does not do, and

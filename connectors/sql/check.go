@@ -63,6 +63,7 @@ func read(s connector.Settings, p *strictyaml.Problems) (*settings, *time.Locati
 			p.AddHint(s.Node.Get("path").Pos(), "MySQL takes url", "path: not for mysql")
 		}
 	}
+	checkServer(s, set, p)
 	connector.Positive(s.Node.Get("timeout"), p)
 	if limit := s.Node.Get("limit"); limit.Has("concurrency") && set.Limit.Concurrency < 1 {
 		p.Add(limit.Get("concurrency").Pos(), "concurrency: at least 1")
@@ -77,10 +78,49 @@ func read(s connector.Settings, p *strictyaml.Problems) (*settings, *time.Locati
 	for name, o := range set.Objects {
 		if o != nil {
 			o.name = name
+			o.rowversions(objects.Get(name), set.Driver, p)
 			o.complete(objects.Get(name), p)
+			if o.Procedures != nil {
+				o.Procedures.complete(o, objects.Get(name).Get("procedures"), set.Driver, p)
+			}
 		}
 	}
 	return set, zone
+}
+
+// serverURLs are the drivers whose URLs are checked by what reads them when the hub connects; more: how one is written.
+var serverURLs = map[string]struct {
+	scheme, example string
+	check           func(set *settings) error
+}{
+	"sqlserver": {"sqlserver", "sqlserver://user:password@host:1433?database=NAME", func(set *settings) error {
+		_, err := sqlserverConfig(set.URL.Reveal(), set.Timeout, set.ReadOnly)
+		return err
+	}},
+	"oracle": {"oracle", "oracle://user:password@host:1521/SERVICE", func(set *settings) error { return checkOracleURL(set.URL.Reveal()) }},
+	"hana": {"hdb", "hdb://user:password@host:443?databaseName=NAME", func(set *settings) error {
+		_, err := hanaConfig(set.URL.Reveal(), set.Timeout)
+		return err
+	}},
+}
+
+// checkServer checks how a server is reached.
+func checkServer(s connector.Settings, set *settings, p *strictyaml.Problems) {
+	how, is := serverURLs[set.Driver]
+	if !is {
+		return
+	}
+	if set.Driver == "oracle" && oracleMissing != "" {
+		p.AddHint(s.Node.Get("driver").Pos(), oracleMissing, "driver: oracle is not in this program")
+	}
+	if !s.Node.Has("url") {
+		p.Add(s.Node.Pos(), `"url" is missing`)
+	} else if err := how.check(set); err != nil && strings.HasPrefix(set.URL.Reveal(), how.scheme) {
+		p.AddHint(s.Node.Get("url").Pos(), "write "+how.example, "url: %s", err)
+	}
+	if s.Node.Has("path") {
+		p.AddHint(s.Node.Get("path").Pos(), "write url", "path: not for %s", set.Driver)
+	}
 }
 
 // complete checks an object and fills in what follows from its settings.
@@ -127,12 +167,35 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 				p.Add(at.Get(f.key).Pos(), "%s: %q is no name of a column", f.key, f.column)
 			}
 		}
+		it.complete(o, at, p)
 		if (it.Status == "") != (it.Value == "") {
 			p.Add(at.Pos(), "interface: status and value belong together")
 		}
 		if o.Upsert {
 			p.Add(n.Get("upsert").Pos(), "upsert: an interface table only takes new rows")
 		}
+	}
+}
+
+// rowversions takes the type rowversion for the number that documents show. It is the version's alone, since nothing else is asked of it.
+func (o *object) rowversions(n strictyaml.Node, driver string, p *strictyaml.Problems) {
+	for column, typ := range o.Columns {
+		if typ != rowversion {
+			continue
+		}
+		o.Columns[column] = "integer"
+		at := n.Get("columns").Get(column).Pos()
+		switch {
+		case driver != "sqlserver":
+			p.AddHint(at, "write integer, or timestamp", "%s: %q is a type of SQL Server's alone", column, typ)
+		case column != o.Version:
+			p.AddHint(at, "write version: "+column, "%s: a rowversion says when a row changed, and is the version", column)
+		default:
+			o.rowversion = true
+		}
+	}
+	if o.rowversion && (o.Touch || o.VersionElse != "" || o.Lookback != 0) {
+		p.AddHint(n.Get("version").Pos(), "leave touch, version-else and lookback out", "version: the server sets a rowversion, in every row, and polls wait for those that are on their way")
 	}
 }
 

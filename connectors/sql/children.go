@@ -46,7 +46,7 @@ func (r *childRows) write(ctx context.Context, tx *sql.Tx, fresh bool) error {
 	case r.child.OnUpdate == "merge":
 		return r.merge(ctx, tx)
 	default:
-		st := r.db.statement("DELETE FROM " + r.child.table + " WHERE ")
+		st := r.db.statementOn(r.o, r.child.name, "DELETE FROM "+r.child.table+" WHERE ")
 		st.WriteString(r.ofParent(st))
 		if _, err := tx.ExecContext(ctx, st.String(), st.args...); err != nil {
 			return err
@@ -90,13 +90,13 @@ func (r *childRows) each(do func(i int, names []string, values []any) error) err
 }
 
 func (r *childRows) insert(ctx context.Context, tx *sql.Tx, names []string, values []any) error {
-	st := r.db.statement("INSERT INTO " + r.child.table + " (" + quote(r.child.Parent))
+	st := r.db.statementOn(r.o, r.child.name, "INSERT INTO "+r.child.table+" ("+quote(r.child.Parent))
 	for _, name := range names {
 		st.WriteString(", " + quote(name))
 	}
 	st.WriteString(") VALUES (" + st.arg(r.parent))
-	for _, v := range values {
-		st.WriteString(", " + st.arg(v))
+	for i, v := range values {
+		st.WriteString(", " + r.db.dialect.put(st, r.child.Columns[names[i]], v))
 	}
 	st.WriteString(")")
 	_, err := tx.ExecContext(ctx, st.String(), st.args...)
@@ -143,7 +143,7 @@ func (r *childRows) remove(ctx context.Context, tx *sql.Tx, seen map[any]bool) e
 	if len(keys) > 30_000 {
 		return r.db.fail(fault.Invalid, r.op, "%s: too many rows to merge", r.child.name)
 	}
-	st := r.db.statement("DELETE FROM " + r.child.table + " WHERE ")
+	st := r.db.statementOn(r.o, r.child.name, "DELETE FROM "+r.child.table+" WHERE ")
 	st.WriteString(r.ofParent(st))
 	if len(keys) > 0 {
 		st.WriteString(" AND " + r.db.dialect.outside(st, quote(r.child.Key), r.child.Columns[r.child.Key], keys))
@@ -153,19 +153,15 @@ func (r *childRows) remove(ctx context.Context, tx *sql.Tx, seen map[any]bool) e
 }
 
 func (r *childRows) updateRow(ctx context.Context, tx *sql.Tx, key int, names []string, values []any) (int64, error) {
-	st := r.db.statement("UPDATE " + r.child.table + " SET ")
+	st := r.db.statementOn(r.o, r.child.name, "UPDATE "+r.child.table+" SET ")
 	for i, name := range names {
 		if i > 0 {
 			st.WriteString(", ")
 		}
-		st.WriteString(quote(name) + " = " + st.arg(values[i]))
+		st.WriteString(quote(name) + " = " + r.db.dialect.put(st, r.child.Columns[name], values[i]))
 	}
 	st.WriteString(" WHERE " + r.ofParent(st) + " AND " + r.db.dialect.is(st, quote(r.child.Key), r.child.Columns[r.child.Key], values[key]))
-	res, err := tx.ExecContext(ctx, st.String(), st.args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
+	return r.db.dialect.affected(ctx, tx, st)
 }
 
 func indexOf(names []string, name string) int {

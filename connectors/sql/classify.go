@@ -8,9 +8,11 @@ import (
 	"strconv"
 	"strings"
 
+	hdb "github.com/SAP/go-hdb/driver"
 	mysqldriver "github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	mssql "github.com/microsoft/go-mssqldb"
 	driver "modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
 
@@ -31,11 +33,17 @@ func (db *database) classify(op string, o *object, creating bool, err error) err
 	var pg *pgconn.PgError
 	var lite *driver.Error
 	var my *mysqldriver.MySQLError
+	var ms mssql.Error
+	var ha hdb.Error
 	switch {
 	case errors.Is(err, httpclient.ErrAddress), errors.Is(err, mysqldriver.ErrPktTooLarge):
 		f.Kind = fault.Invalid
 	case errors.As(err, &my):
 		db.mysqlFault(f, my, o, creating, err)
+	case errors.As(err, &ms):
+		db.sqlserverFault(f, ms, o, creating, err)
+	case errors.As(err, &ha):
+		db.hanaFault(f, ha, o, creating, err)
 	case errors.As(err, &pg):
 		f.Code = pg.Code
 		f.Kind = postgresKind(pg)
@@ -53,6 +61,10 @@ func (db *database) classify(op string, o *object, creating bool, err error) err
 		if unique && creating && o != nil && strings.Contains(strings.ToLower(lite.Error()), ": "+strings.ToLower(lastPart(o.Table))+".") {
 			f.Kind, f.Duplicate = fault.Conflict, true
 		}
+	default:
+		if code, text, is := oracleCode(err); is && db.set.Driver == "oracle" {
+			db.oracleFault(f, code, text, o, creating, err)
+		}
 	}
 	return f
 }
@@ -65,7 +77,22 @@ func (db *database) committed(op string, err error) error {
 	var pg *pgconn.PgError
 	var lite *driver.Error
 	var my *mysqldriver.MySQLError
+	var ms mssql.Error
+	var ha hdb.Error
+	code, _, ora := oracleCode(err)
 	switch {
+	case errors.As(err, &ms):
+		if sqlserverRolledBack(ms) {
+			return db.classify(op, nil, false, err)
+		}
+	case errors.As(err, &ha):
+		if hanaRolledBack(ha.Code()) {
+			return db.classify(op, nil, false, err)
+		}
+	case ora && db.set.Driver == "oracle":
+		if oracleRolledBack(code) {
+			return db.classify(op, nil, false, err)
+		}
 	case errors.As(err, &my):
 		if rolledBack(my.Number) {
 			return db.classify(op, nil, false, err)

@@ -39,8 +39,13 @@ type dialect interface {
 	// lag is a query for the milliseconds by which the database lags behind the one that it copies, or the slowest of its copies behind it; empty where
 	// there are none.
 	lag() string
-	// text selects a column as text.
-	text(column string) string
+	// text selects an expression as text; shown does so with one that is, or begins with, a column; list names the object's list that it is of.
+	text(expr string) string
+	shown(o *object, list, column, expr string) string
+	// put is a parameter that a column of a type is set to.
+	put(st *statement, typ string, v any) string
+	// isTrue is the condition that a column of booleans is true; it is false of null.
+	isTrue(column string) string
 	// era gives the text of a time, of the years 0 to 9999, as the database reads it.
 	era(t time.Time, text string) string
 	// now is the database's clock as a value for a column of a time type; local times are those of zone, at the hub's time where the
@@ -51,8 +56,19 @@ type dialect interface {
 	next(o *object, before, now, typ string) (expr string, ok bool)
 	// textTimes: times are texts in whatever form the application writes them, and compared as texts.
 	textTimes() bool
-	// oneState is the isolation in which a transaction sees one state of the database.
-	oneState() sql.IsolationLevel
+	// oneState is how a transaction begins that only reads, and sees one state of the database; first is a statement that it begins with, or empty.
+	oneState() (opts *sql.TxOptions, first string)
+	// horizon is a query for a version before which all changes are visible, and behind which some may be on their way; it is asked before a poll's
+	// transaction begins. Empty: there is none to be had.
+	horizon(o *object) string
+	// limit ends a SELECT, so that it gives n rows at most; ordered: it has an order.
+	limit(n string, ordered bool) string
+	// savepoint sets the savepoint of one change among several, and back goes back to it.
+	savepoint() (set, back string)
+	// locking makes a SELECT lock what it finds: hint stands behind the table's name, rest at the end.
+	locking() (hint, rest string)
+	// affected runs an UPDATE or a DELETE, and gives the number of its own rows: those of triggers do not count.
+	affected(ctx context.Context, tx *sql.Tx, st *statement) (int64, error)
 	boolean(b bool) any
 	// whole is a whole number, which is a text where it has more than 63 bits, as the driver takes it.
 	whole(v any) any
@@ -81,12 +97,14 @@ type dialect interface {
 	behind(st *statement, o *object, version, last any) string
 	// folds: texts that differ are equal in conditions, and an id finds more than itself.
 	folds() bool
-	// defaults is the rest of an INSERT that sets no column.
-	defaults() string
+	// inserts goes on with an INSERT INTO that sets columns, or none.
+	inserts(st *statement, o *object, columns, places string)
 	// upserts: an INSERT takes ON CONFLICT.
 	upserts() bool
 	// added runs an INSERT, and gives the new row's id.
 	added(ctx context.Context, tx *sql.Tx, c *change, st *statement) (id string, err error)
+	// call calls p with the parameters that are given, by name, and gives the answer's words. ended: the procedure has ended the hub's transaction.
+	call(ctx context.Context, tx *sql.Tx, c *change, p *procedure, given []parameter) (a words, ended bool, err error)
 	// texts gives a function that turns what the driver gives for a column into its text; nil: it is that.
 	texts(rows *sql.Rows) (func(i int, v *sql.NullString), error)
 	// kept says what, beside decimals, a row does not hold as it was sent; list names the object's list that it is of.
@@ -106,9 +124,38 @@ func (standard) length(*object, string, string) int64            { return 0 }
 func (standard) searchable(*object, string) string               { return "" }
 func (standard) value(st *statement, _ string, v any) string     { return st.arg(v) }
 func (standard) whole(v any) any                                 { return v }
-func (standard) folds() bool                                     { return false }
-func (standard) defaults() string                                { return " DEFAULT VALUES" }
-func (standard) upserts() bool                                   { return true }
+func (standard) put(st *statement, _ string, v any) string       { return st.arg(v) }
+func (standard) isTrue(column string) string                     { return column + " IS TRUE" }
+func (standard) horizon(*object) string                          { return "" }
+func (standard) limit(n string, _ bool) string                   { return " LIMIT " + n }
+func (standard) locking() (hint, rest string)                    { return "", " FOR UPDATE" }
+func (standard) savepoint() (set, back string) {
+	return "SAVEPOINT waybill", "ROLLBACK TO SAVEPOINT waybill"
+}
+
+func (standard) affected(ctx context.Context, tx *sql.Tx, st *statement) (int64, error) {
+	return rowsAffected(ctx, tx, st)
+}
+
+// rowsAffected is the number that the driver gives.
+func rowsAffected(ctx context.Context, tx *sql.Tx, st *statement) (int64, error) {
+	res, err := tx.ExecContext(ctx, st.String(), st.args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (standard) folds() bool   { return false }
+func (standard) upserts() bool { return true }
+func (standard) inserts(st *statement, _ *object, columns, places string) {
+	if columns == "" {
+		st.WriteString(" DEFAULT VALUES")
+		return
+	}
+	st.WriteString(" (" + columns + ") VALUES (" + places + ")")
+}
+
 func (standard) kept(*object, string, jsondoc.Value, jsondoc.Value) error {
 	return nil
 }
@@ -200,8 +247,12 @@ func (sqlite) now(typ string, zone *time.Location, hub time.Time) string {
 	return "strftime('%Y-%m-%dT%H:%M:%fZ','now')"
 }
 
-func (sqlite) textTimes() bool              { return true }
-func (sqlite) oneState() sql.IsolationLevel { return sql.LevelDefault }
+func (sqlite) textTimes() bool { return true }
+func (sqlite) oneState() (*sql.TxOptions, string) {
+	return &sql.TxOptions{ReadOnly: true}, ""
+}
+
+func (d sqlite) shown(_ *object, _, _, expr string) string { return d.text(expr) }
 
 func (sqlite) boolean(b bool) any {
 	if b {
@@ -234,12 +285,15 @@ type postgres struct{ standard }
 func (postgres) impossible(code string) bool { return code == "22P02" }
 func (postgres) noRight() []string           { return []string{"42501"} }
 
-func (postgres) probe() string                { return "SELECT 1" }
-func (postgres) param(n int) string           { return "$" + strconv.Itoa(n) }
-func (postgres) text(column string) string    { return "(" + column + ")::text" }
-func (postgres) textTimes() bool              { return false }
-func (postgres) oneState() sql.IsolationLevel { return sql.LevelRepeatableRead }
-func (postgres) boolean(b bool) any           { return b }
+func (postgres) probe() string             { return "SELECT 1" }
+func (postgres) param(n int) string        { return "$" + strconv.Itoa(n) }
+func (postgres) text(column string) string { return "(" + column + ")::text" }
+func (postgres) textTimes() bool           { return false }
+func (postgres) oneState() (*sql.TxOptions, string) {
+	return repeatable, ""
+}
+func (d postgres) shown(_ *object, _, _, expr string) string { return d.text(expr) }
+func (postgres) boolean(b bool) any                          { return b }
 func (postgres) clock() string {
 	return "SELECT (extract(epoch from transaction_timestamp()) * 1000000)::bigint"
 }
@@ -293,12 +347,17 @@ func (postgres) now(typ string, zone *time.Location, _ time.Time) string {
 
 // openSQLite opens an existing file: another application's database is never made by the hub. A wait for a lock does not
 // end with the caller's context, so that it is kept short; the engine tries again.
-func openSQLite(path string, conns int, timeout time.Duration) (*sql.DB, error) {
+func openSQLite(path string, conns int, timeout time.Duration, readOnly bool) (*sql.DB, error) {
 	if err := addKeyFunction(); err != nil {
 		return nil, err
 	}
 	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}
 	q := url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": {fmt.Sprintf("busy_timeout(%d)", min(timeout, 2*time.Second).Milliseconds()), "foreign_keys(1)"}}
+	if readOnly {
+		q.Set("mode", "ro")
+		q.Del("_txlock")
+		q.Add("_pragma", "query_only(1)")
+	}
 	u.RawQuery = q.Encode()
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {
@@ -332,21 +391,31 @@ func postgresConfig(connection string) (*pgx.ConnConfig, error) {
 	return cfg, nil
 }
 
-func openPostgres(connection string, conns int) (*sql.DB, error) {
+func openPostgres(connection string, conns int, readOnly bool) (*sql.DB, error) {
 	cfg, err := postgresConfig(connection)
 	if err != nil {
 		return nil, err
 	}
-	db := stdlib.OpenDB(*cfg)
-	db.SetConnMaxIdleTime(5 * time.Minute) // before a firewall forgets the connection
-	db.SetMaxOpenConns(conns)
-	db.SetMaxIdleConns(conns)
-	return db, nil
+	if readOnly {
+		cfg.RuntimeParams["default_transaction_read_only"] = "on"
+	}
+	return pooled(stdlib.OpenDB(*cfg), conns), nil
 }
+
+// repeatable is a transaction that only reads, one state of the database.
+var repeatable = &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 
 // reading is a transaction that sees one state of the database.
 func (db *database) reading(ctx context.Context) (*sql.Tx, error) {
-	return db.sql.BeginTx(ctx, &sql.TxOptions{Isolation: db.dialect.oneState(), ReadOnly: true})
+	opts, first := db.dialect.oneState()
+	tx, err := db.sql.BeginTx(ctx, opts)
+	if err != nil || first == "" {
+		return tx, err
+	}
+	if _, err := tx.ExecContext(ctx, first); err != nil {
+		return nil, errors.Join(err, tx.Rollback())
+	}
+	return tx, nil
 }
 
 // lag is of a server that copies another one, or is copied; where the user may not see that, nothing lags.

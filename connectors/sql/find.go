@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -20,6 +21,9 @@ const mostFound = 100
 // Find looks rows up.
 func (db *database) Find(ctx context.Context, l connector.Lookup) ([]connector.Record, error) {
 	found, err := db.find(ctx, l)
+	if o := db.set.Objects[l.Object]; err == nil && o.Interface != nil && len(o.Interface.Done) > 0 {
+		found, err = db.takenIn(o, found)
+	}
 	for _, code := range db.dialect.noRight() {
 		err = connector.Unlookable(err, code)
 	}
@@ -37,7 +41,7 @@ func (db *database) find(ctx context.Context, l connector.Lookup) ([]connector.R
 	}
 	switch {
 	case l.Local != "":
-		return db.findBy(ctx, op, o, map[string]string{o.ID: l.Local}, nil)
+		return db.findBy(ctx, op, o, map[string]string{o.localColumn(): l.Local}, nil)
 	case l.External != "":
 		return db.findExternal(ctx, op, o, &l)
 	case len(l.Natural) > 0:
@@ -86,7 +90,7 @@ func (db *database) readable(ctx context.Context, op string, o *object, st *stat
 
 // last ends a look-up.
 func (st *statement) last(o *object) {
-	fmt.Fprintf(st, " ORDER BY %s LIMIT %d", of(o.ID), mostFound)
+	st.WriteString(" ORDER BY " + of(o.ID) + st.db.dialect.limit(strconv.Itoa(mostFound), true))
 }
 
 // writtenAs is the condition that a column holds an external id: in one form, or in any spelling of a UUID where it is written as one. Systems

@@ -50,7 +50,7 @@ func (db *database) ListIDs(ctx context.Context, object string) iter.Seq2[string
 // idsBehind gives the page of ids behind one.
 func (db *database) idsBehind(ctx context.Context, o *object, last string) (ids []string, err error) {
 	op := "list the ids of " + o.name
-	st := db.statement("SELECT " + db.dialect.text(of(o.ID)) + " FROM " + o.table + " AS t WHERE " + of(o.ID) + " IS NOT NULL")
+	st := db.statementOn(o, "", "SELECT "+db.dialect.shown(o, "", o.ID, of(o.ID))+" FROM "+o.table+" t WHERE "+of(o.ID)+" IS NOT NULL")
 	if last != "" {
 		v, err := db.bindOwn(o.Columns[o.ID], last)
 		if err != nil {
@@ -58,7 +58,8 @@ func (db *database) idsBehind(ctx context.Context, o *object, last string) (ids 
 		}
 		st.WriteString(" AND " + db.dialect.behindID(st, o, v))
 	}
-	st.WriteString(" ORDER BY " + db.dialect.orderID(o, false) + " LIMIT " + st.arg(idsPage))
+	st.WriteString(" ORDER BY " + db.dialect.orderID(o, false))
+	st.limit(idsPage)
 	ctx, cancel := context.WithTimeout(ctx, db.set.Timeout)
 	defer cancel()
 	tx, err := db.reading(ctx)

@@ -13,9 +13,11 @@ func (c *change) submit(ctx context.Context, tx *sql.Tx) error {
 	it := c.o.Interface
 	if it.IdempotencyKey != "" && c.w.IdempotencyKey != "" {
 		id, err := c.submitted(ctx, tx)
-		if err != nil || id != "" {
-			c.result.Local = id
+		if err != nil {
 			return err
+		}
+		if id != "" {
+			return c.submittedAs(ctx, tx, id)
 		}
 		c.set(it.IdempotencyKey, c.w.IdempotencyKey)
 	}
@@ -38,6 +40,7 @@ func (c *change) submit(ctx context.Context, tx *sql.Tx) error {
 	if err != nil {
 		return err
 	}
+	c.row = id
 	if err := c.children(ctx, tx, id, true); err != nil {
 		return err
 	}
@@ -50,14 +53,52 @@ func (c *change) submit(ctx context.Context, tx *sql.Tx) error {
 
 // submitted finds the row that this very change made earlier.
 func (c *change) submitted(ctx context.Context, tx *sql.Tx) (id string, err error) {
-	st := c.db.statement("SELECT " + c.db.dialect.text(quote(c.o.ID)) + " FROM " + c.o.table + " WHERE ")
-	st.WriteString(c.db.dialect.is(st, quote(c.o.Interface.IdempotencyKey), "text", c.w.IdempotencyKey) + " LIMIT 1")
+	st := c.db.statementOn(c.o, "", "SELECT "+c.db.dialect.shown(c.o, "", c.o.ID, quote(c.o.ID))+" FROM "+c.o.table+" WHERE ")
+	st.WriteString(c.db.dialect.is(st, quote(c.o.Interface.IdempotencyKey), "text", c.w.IdempotencyKey) + c.db.dialect.limit("1", false))
 	err = tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}
-	if err == nil && c.w.Action != connector.Create {
-		id = c.w.Local
-	}
 	return id, err
+}
+
+// submittedAs: the row is there. It is the change's own, and set to be taken in anew where the system has refused it.
+func (c *change) submittedAs(ctx context.Context, tx *sql.Tx, id string) error {
+	c.row, c.result.Local = id, id
+	if c.w.Action != connector.Create {
+		c.result.Local = c.w.Local
+	}
+	if len(c.o.Interface.Done) == 0 {
+		return nil
+	}
+	said, err := c.taken(ctx, tx, id)
+	if err != nil || said.state != rowRefused || c.db.remembers(c.w.IdempotencyKey) {
+		return err
+	}
+	return c.anew(ctx, tx, id)
+}
+
+// anew sets a refused row to what the change says now, and to be taken in.
+func (c *change) anew(ctx context.Context, tx *sql.Tx, id string) error {
+	it := c.o.Interface
+	c.set(it.Status, it.Value)
+	if it.Error != "" {
+		c.set(it.Error, nil)
+	}
+	key, err := c.db.bindText(c.o.Columns[c.o.ID], id)
+	if err != nil {
+		return c.invalid("the id of the row: %s", err)
+	}
+	st := c.db.statementOn(c.o, "", "UPDATE "+c.o.table+" SET ")
+	for i, name := range c.names {
+		if i > 0 {
+			st.WriteString(", ")
+		}
+		st.WriteString(quote(name) + " = " + c.put(st, name, c.values[i]))
+	}
+	st.WriteString(" WHERE " + c.db.dialect.is(st, quote(c.o.ID), c.o.Columns[c.o.ID], key))
+	if _, err := c.db.dialect.affected(ctx, tx, st); err != nil {
+		return err
+	}
+	return c.children(ctx, tx, id, false)
 }

@@ -116,16 +116,13 @@ func mysqlPassword(connection string) string {
 	return ""
 }
 
-func openMySQL(d *mysql, connection string, conns int, timeout time.Duration) (*sql.DB, error) {
+func openMySQL(d *mysql, connection string, conns int, timeout time.Duration, readOnly bool) (*sql.DB, error) {
 	c, err := newMySQLConnector(d, connection, timeout, false)
 	if err != nil {
 		return nil, err
 	}
-	db := sql.OpenDB(c)
-	db.SetConnMaxIdleTime(5 * time.Minute) // before a firewall forgets the connection
-	db.SetMaxOpenConns(conns)
-	db.SetMaxIdleConns(conns)
-	return db, nil
+	c.readOnly = readOnly
+	return pooled(sql.OpenDB(c), conns), nil
 }
 
 // mysqlConnector makes connections of which the hub knows how the server takes what it sends.
@@ -134,6 +131,8 @@ type mysqlConnector struct {
 	dialect *mysql
 	timeout time.Duration
 	long    bool // statements may take longer than a call
+	// readOnly: no transaction of a session may write.
+	readOnly bool
 }
 
 func newMySQLConnector(d *mysql, connection string, timeout time.Duration, long bool) (*mysqlConnector, error) {
@@ -222,11 +221,15 @@ func (c *mysqlConn) begin(ctx context.Context) error {
 	if maria {
 		most = "max_statement_time = " + strconv.FormatInt(int64(bound/time.Second), 10)
 	}
-	for _, set := range []string{
+	sets := []string{
 		"SET SESSION sql_mode = '" + sqlMode + "', time_zone = '+00:00', autocommit = 1, lock_wait_timeout = " + seconds + ", " + most,
 		"SET SESSION innodb_lock_wait_timeout = " + seconds,
 		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", // as PostgreSQL's: a second look sees what others have committed meanwhile
-	} {
+	}
+	if c.connector.readOnly {
+		sets = append(sets, "SET SESSION TRANSACTION READ ONLY")
+	}
+	for _, set := range sets {
 		if _, err := c.driverConn.ExecContext(ctx, set, nil); err != nil {
 			return fmt.Errorf("the server does not take the session that the hub needs (%s): %w", set, err)
 		}

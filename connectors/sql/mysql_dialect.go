@@ -3,7 +3,6 @@ package sql
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,16 +14,21 @@ import (
 // mysql is the dialect of MySQL and MariaDB. Columns are read as they stand, so that the driver gives each in full: as a text a FLOAT has six digits.
 // The server compares texts by rules under which 'abc', 'ABC ' and 'ÁBC' are one, and numbers with texts as floating point: what must be the same is
 // compared by its bytes as well, or as a number of its own kind.
-type mysql struct{ flavour }
+type mysql struct {
+	standard
+	flavour
+}
 
-func (*mysql) param(int) string             { return "?" }
-func (*mysql) probe() string                { return "SELECT 1" }
-func (*mysql) text(column string) string    { return column }
-func (*mysql) textTimes() bool              { return false }
-func (*mysql) oneState() sql.IsolationLevel { return sql.LevelRepeatableRead }
-func (*mysql) clock() string                { return "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)" }
-func (*mysql) lockWait() string             { return patience }
-func (*mysql) lag() string                  { return "" }
+func (*mysql) param(int) string          { return "?" }
+func (*mysql) probe() string             { return "SELECT 1" }
+func (*mysql) text(column string) string { return column }
+func (*mysql) textTimes() bool           { return false }
+func (*mysql) clock() string             { return "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS SIGNED)" }
+func (*mysql) lockWait() string          { return patience }
+func (*mysql) lag() string               { return "" }
+
+func (*mysql) oneState() (*sql.TxOptions, string)        { return repeatable, "" }
+func (*mysql) shown(_ *object, _, _, expr string) string { return expr }
 
 func (*mysql) boolean(b bool) any {
 	if b {
@@ -173,15 +177,23 @@ func (d *mysql) behindID(st *statement, o *object, last any) string {
 	return of(o.ID) + " > " + d.value(st, o.Columns[o.ID], last)
 }
 
-// behind: the server uses an index for the first condition, and none for a comparison of pairs.
-func (d *mysql) behind(st *statement, o *object, v, last any) string {
-	version, typ := o.versionExpr(), o.Columns[o.Version]
-	return version + " >= " + d.value(st, typ, v) + " AND (" + version + " > " + d.value(st, typ, v) + " OR " + d.behindID(st, o, last) + ")"
+// pairBehind compares a version and an id where the server knows no pairs, or has no use for an index with them; id is the condition that a row comes
+// behind the id.
+func pairBehind(st *statement, o *object, v any, id func() string) string {
+	version, typ := o.versionExpr(), o.versionType()
+	value := func() string { return st.db.dialect.value(st, typ, v) }
+	return version + " >= " + value() + " AND (" + version + " > " + value() + " OR " + id() + ")"
 }
 
-func (*mysql) defaults() string { return " () VALUES ()" }
-func (*mysql) upserts() bool    { return false }
-func (*mysql) folds() bool      { return true }
+func (d *mysql) behind(st *statement, o *object, v, last any) string {
+	return pairBehind(st, o, v, func() string { return d.behindID(st, o, last) })
+}
+
+func (*mysql) inserts(st *statement, _ *object, columns, places string) {
+	st.WriteString(" (" + columns + ") VALUES (" + places + ")")
+}
+func (*mysql) upserts() bool { return false }
+func (*mysql) folds() bool   { return true }
 
 // added: the id is the document's, or what the server gives back.
 func (d *mysql) added(ctx context.Context, tx *sql.Tx, c *change, st *statement) (id string, err error) {
@@ -194,8 +206,8 @@ func (d *mysql) added(ctx context.Context, tx *sql.Tx, c *change, st *statement)
 	if err != nil {
 		return "", err
 	}
-	if i := slices.Index(c.names, c.o.ID); i >= 0 && c.values[i] != nil {
-		return fmt.Sprint(c.values[i]), nil
+	if id, own := c.ownID(); own {
+		return id, nil
 	}
 	n, err := res.LastInsertId()
 	if err == nil && n == 0 {

@@ -89,7 +89,7 @@ func (db *database) mysqlFault(f *fault.Error, e *mysqldriver.MySQLError, o *obj
 		}
 		key = name
 	}
-	if slices.ContainsFunc(o.learnt().table.indexes, func(x mysqlIndex) bool { return x.unique && x.name == key }) {
+	if slices.ContainsFunc(o.learnt().table.indexes, func(x knownIndex) bool { return x.unique && x.name == key }) {
 		f.Kind, f.Duplicate = fault.Conflict, true
 	}
 }

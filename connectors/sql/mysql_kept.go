@@ -14,21 +14,27 @@ import (
 // kept: a column cuts off digits of the second without a word, a CHAR the blanks at the end, and a FLOAT has seven digits. What a trigger has made of a
 // value is the database's own business.
 func (*mysql) kept(o *object, list string, sent, stored jsondoc.Value) error {
-	columns, table := o.Columns, o.learnt().table
-	if list != "" {
-		columns, table = o.Children[list].Columns, o.learnt().children[list]
+	table, columns := o.tableOf(list)
+	for name, v := range sent.Members() {
+		if typ := columns[name]; table.column(name).kind == "bit" && typ != "integer" && typ != "boolean" && v.Exists() {
+			return fmt.Errorf("%s: a BIT takes the bytes of what is no integer and no boolean: write one of them in the settings, in place of %s", name, typ)
+		}
 	}
+	return keptDigits(o, list, sent, stored, map[string]int{"float": 32, "double": 64})
+}
+
+// keptDigits says what of a row the database cut off, rounded or filled up without a word. floats are the kinds of columns that hold floating point numbers, with
+// their bits.
+func keptDigits(o *object, list string, sent, stored jsondoc.Value, floats map[string]int) error {
+	table, columns := o.tableOf(list)
 	for name, v := range sent.Members() {
 		if list == "" && name == o.Version && o.Touch {
 			continue // the hub's own
 		}
-		if typ := columns[name]; table.column(name).kind == "bit" && typ != "integer" && typ != "boolean" && v.Exists() {
-			return fmt.Errorf("%s: a BIT takes the bytes of what is no integer and no boolean: write one of them in the settings, in place of %s", name, typ)
-		}
 		got, lost := stored.Get(name), false
 		switch typ := columns[name]; typ {
 		case "integer", "decimal":
-			lost = beyondFloat(table.column(name).kind, v)
+			lost = beyondFloat(floats[table.column(name).kind], v)
 		case "timestamp", "local-timestamp":
 			lost = cutTime(v, got)
 		case "text":
@@ -46,8 +52,7 @@ func (*mysql) kept(o *object, list string, sent, stored jsondoc.Value) error {
 }
 
 // beyondFloat: the number is not the one that its nearest float shows.
-func beyondFloat(kind string, v jsondoc.Value) bool {
-	size := map[string]int{"float": 32, "double": 64}[kind]
+func beyondFloat(size int, v jsondoc.Value) bool {
 	if size == 0 || !v.Exists() {
 		return false
 	}
@@ -64,7 +69,7 @@ func beyondFloat(kind string, v jsondoc.Value) bool {
 }
 
 // otherNumber: a column of numbers has rounded a text that is one.
-func otherNumber(c mysqlColumn, sent, stored jsondoc.Value) bool {
+func otherNumber(c knownColumn, sent, stored jsondoc.Value) bool {
 	if c.precision == 0 && c.kind != "year" || sent.Kind() != jsondoc.String || stored.Kind() != jsondoc.String {
 		return false
 	}

@@ -7,97 +7,24 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 )
-
-// learntFor is how long the hub takes for granted what it has learnt of a table.
-const learntFor = time.Minute
-
-// mysqlObject is what the dialect has learnt of an object's tables.
-type mysqlObject struct {
-	at       time.Duration
-	table    mysqlTable
-	children map[string]mysqlTable
-	// bytewise: ids that differ may be the same under the column's rule.
-	bytewise bool
-	// refused is why the object cannot be read, and unsafe why it cannot be written to; empty: it can.
-	refused, unsafe string
-}
-
-// mysqlTable is a table, or a view.
-type mysqlTable struct {
-	columns map[string]mysqlColumn // by their names in small letters: the server makes no difference
-	indexes []mysqlIndex
-	rows    int64 // about; -1: nobody knows
-	// engine is the one that keeps the rows, if it has no transactions.
-	engine string
-}
-
-type mysqlIndex struct {
-	name     string
-	unique   bool
-	columns  []string // in small letters; of a part of a column "": the index says nothing of the rest
-	descends bool     // a column of it does, or it has no order
-}
-
-type mysqlColumn struct {
-	kind      string // data_type
-	text      bool   // it has a collation
-	collation string
-	digits    int // of the second
-	length    int64
-	nullable  bool
-	unsigned  bool
-	precision int64 // of a number
-	scale     int64
-}
-
-func (t mysqlTable) column(name string) mysqlColumn { return t.columns[strings.ToLower(name)] }
-
-func (m *mysqlObject) column(name string) mysqlColumn { return m.table.column(name) }
-
-// learnt is what is known of the object's tables; nothing before learn.
-func (o *object) learnt() *mysqlObject {
-	if m := o.known.Load(); m != nil {
-		return m
-	}
-	return &mysqlObject{}
-}
 
 // learn asks the server for what statements depend on: kinds of columns, collations, unique indexes, engines.
 func (d *mysql) learn(ctx context.Context, db *database, o *object) error {
-	now := db.clock.Elapsed()
-	if m := o.known.Load(); m != nil && now-m.at < learntFor {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, db.set.Timeout)
-	defer cancel()
-	m := &mysqlObject{at: now, children: map[string]mysqlTable{}}
-	var err error
-	if m.table, err = learnTable(ctx, db.sql, o.Table); err != nil {
-		return err
-	}
-	for _, name := range o.childrenNames {
-		if m.children[name], err = learnTable(ctx, db.sql, o.Children[name].Table); err != nil {
-			return err
-		}
-	}
-	m.judge(o)
-	o.known.Store(m)
-	return nil
+	return db.learnTables(ctx, o, learnTable, (*knownObject).judge)
 }
 
-func learnTable(ctx context.Context, db *sql.DB, name string) (t mysqlTable, err error) {
+func learnTable(ctx context.Context, db *sql.DB, name string) (t knownTable, err error) {
 	schema, table, qualified := strings.Cut(name, ".")
 	if !qualified {
 		schema, table = "", name
 	}
-	t = mysqlTable{columns: map[string]mysqlColumn{}, rows: -1}
+	t = knownTable{columns: map[string]knownColumn{}, rows: -1}
 	err = each(ctx, db, `SELECT column_name, data_type, COALESCE(collation_name, ''), COALESCE(datetime_precision, 0), is_nullable,
 		COALESCE(character_maximum_length, 0), column_type LIKE '%unsigned%', COALESCE(numeric_precision, 0), COALESCE(numeric_scale, 0)
 		FROM information_schema.columns WHERE table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND table_name = ?`, []any{schema, table}, func(scan func(...any) error) error {
 		var column, nullable string
-		var c mysqlColumn
+		var c knownColumn
 		err := scan(&column, &c.kind, &c.collation, &c.digits, &nullable, &c.length, &c.unsigned, &c.precision, &c.scale)
 		c.kind, c.text, c.nullable = strings.ToLower(c.kind), c.collation != "", nullable == "YES"
 		t.columns[strings.ToLower(column)] = c
@@ -110,7 +37,7 @@ func learnTable(ctx context.Context, db *sql.DB, name string) (t mysqlTable, err
 		WHERE table_schema = COALESCE(NULLIF(?, ''), DATABASE()) AND table_name = ? ORDER BY index_name, seq_in_index`, []any{schema, table}, func(scan func(...any) error) error {
 		var column string
 		var whole, descends bool
-		var x mysqlIndex
+		var x knownIndex
 		err := scan(&x.name, &column, &whole, &x.unique, &descends)
 		if !whole {
 			column = ""
@@ -132,31 +59,15 @@ func learnTable(ctx context.Context, db *sql.DB, name string) (t mysqlTable, err
 	return t, err
 }
 
-func each(ctx context.Context, db *sql.DB, query string, args []any, do func(scan func(...any) error) error) error {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := do(rows.Scan); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
 // exactCollation tells the collations under which texts are the same only if their bytes are.
 func exactCollation(name string) bool {
 	return strings.HasSuffix(name, "_nopad_bin") || strings.HasSuffix(name, "_0900_bin")
 }
 
 // judge says what cannot be done with the tables as they are.
-func (m *mysqlObject) judge(o *object) {
+func (m *knownObject) judge(o *object) {
 	id := m.column(o.ID)
-	alone := []string{strings.ToLower(o.ID)}
-	unique := slices.ContainsFunc(m.table.indexes, func(x mysqlIndex) bool { return x.unique && slices.Equal(x.columns, alone) })
-	m.bytewise = id.text && !unique && !exactCollation(id.collation)
+	m.bytewise = id.text && !m.table.uniqueAlone(o.ID) && !exactCollation(id.collation)
 	switch id.kind {
 	case "float", "double", "bit", "enum", "set", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry":
 		m.refused = fmt.Sprintf("the id %s is a column of type %s, by which rows cannot be found again: read the table through a view that shows it as a text", o.ID, id.kind)
@@ -195,7 +106,7 @@ func (m *mysqlObject) judge(o *object) {
 }
 
 // misreadInstant names a column of instants that the settings take for readings of a clock: the session's zone is UTC, so that it would be off by the zone.
-func misreadInstant(columns map[string]string, t mysqlTable) string {
+func misreadInstant(columns map[string]string, t knownTable) string {
 	for _, name := range slices.Sorted(maps.Keys(columns)) {
 		if columns[name] == "local-timestamp" && t.column(name).kind == "timestamp" {
 			return fmt.Sprintf("%s is a TIMESTAMP, which is the same instant in every zone, and the settings say local-timestamp: write timestamp", name)
@@ -209,7 +120,7 @@ func unsafeEngine(table, engine string) string {
 }
 
 // loose says why a column cannot be compared with a value of its type in the settings.
-func (m *mysqlObject) loose(o *object, column string) string {
+func (m *knownObject) loose(o *object, column string) string {
 	c, typ := m.column(column), o.Columns[column]
 	if looseText(c, typ) {
 		return looseWhy(column, c.kind, typ)
@@ -218,7 +129,7 @@ func (m *mysqlObject) loose(o *object, column string) string {
 }
 
 // looseText: texts and numbers are compared as floating point, in which 'ABC' is 0.
-func looseText(c mysqlColumn, typ string) bool {
+func looseText(c knownColumn, typ string) bool {
 	switch typ {
 	case "integer", "decimal", "boolean", "unix", "unix-ms":
 		return c.text

@@ -27,6 +27,9 @@ func (Kind) Plain(s connector.Settings, name string) connector.PlainSettings {
 	if why := o.notPlain(); why != "" {
 		return connector.PlainSettings{Why: why}
 	}
+	if _, only := serverURLs[set.Driver]; only {
+		return connector.PlainSettings{Why: driverNotPlain}
+	}
 	out := connector.PlainSettings{Group: group(set.Driver), Others: o.lists()}
 	for column, typ := range o.Columns {
 		if typ == "json" {
@@ -40,6 +43,8 @@ func (Kind) Plain(s connector.Settings, name string) connector.PlainSettings {
 }
 
 const jsonNotPlain = "holds JSON, whose bytes say nothing of what is the same"
+
+const driverNotPlain = "tables of this driver are compared as documents, not as plain columns"
 
 // group is what two databases must have in common.
 func group(driver string) string { return "sql/" + driver }
@@ -132,6 +137,8 @@ func (db *database) plainSession(ctx context.Context, o *object, q connector.Pla
 		s, err = db.postgresPlain(ctx, o, q.Salt)
 	case "mysql":
 		s, err = db.mysqlPlain(ctx, o, q.Salt)
+	case "sqlserver", "oracle", "hana":
+		return nil, fmt.Errorf("%s: %w: %s", db.name, connector.ErrNotPlain, driverNotPlain)
 	default:
 		s, err = db.sqlitePlain(ctx, o, q.Salt)
 	}

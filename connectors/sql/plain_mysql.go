@@ -19,7 +19,7 @@ type mysqlSession struct {
 	o     *object
 	conn  *mysqlConn
 	salt  int64
-	table mysqlTable
+	table knownTable
 
 	key     []mysqlKey
 	columns []mysqlPlain // the key, then the others
@@ -32,7 +32,7 @@ type mysqlSession struct {
 
 // mysqlPlain is a column in a form.
 type mysqlPlain struct {
-	mysqlColumn
+	knownColumn
 	name string
 	form connector.PlainForm
 }
@@ -80,14 +80,14 @@ func (s *mysqlSession) Close() error {
 
 func (s *mysqlSession) Served() connector.PlainKeys { return s.served }
 
-func (c mysqlColumn) integer() bool {
+func (c knownColumn) integer() bool {
 	return slices.Contains([]string{"tinyint", "smallint", "mediumint", "int", "bigint"}, c.kind)
 }
 
 // signed: all its numbers are those of PlainInt.
-func (c mysqlColumn) signed() bool { return c.integer() && !(c.kind == "bigint" && c.unsigned) }
+func (c knownColumn) signed() bool { return c.integer() && !(c.kind == "bigint" && c.unsigned) }
 
-func (c mysqlColumn) moment() bool { return c.kind == "datetime" || c.kind == "timestamp" }
+func (c knownColumn) moment() bool { return c.kind == "datetime" || c.kind == "timestamp" }
 
 func (s *mysqlSession) forms(column string) (forms []connector.PlainForm, why string) {
 	c, there := s.table.columns[strings.ToLower(column)]
@@ -259,7 +259,7 @@ func (c mysqlPlain) key() (k mysqlKey, why string) {
 
 // serve looks for the index that gives the key's order, and for one that keeps it unique.
 func (s *mysqlSession) serve() {
-	orders := func(x mysqlIndex) bool {
+	orders := func(x knownIndex) bool {
 		if len(x.columns) < len(s.key) {
 			return false
 		}
@@ -270,7 +270,7 @@ func (s *mysqlSession) serve() {
 		}
 		return true
 	}
-	keeps := func(x mysqlIndex) bool {
+	keeps := func(x knownIndex) bool {
 		return x.unique && !slices.ContainsFunc(x.columns, func(name string) bool {
 			return !slices.ContainsFunc(s.key, func(k mysqlKey) bool { return strings.ToLower(k.name) == name })
 		})

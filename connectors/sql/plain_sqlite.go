@@ -56,7 +56,7 @@ func (db *database) sqlitePlain(ctx context.Context, o *object, salt int64) (*sq
 	if err := addDigestFunction(); err != nil {
 		return nil, err
 	}
-	pool, err := openSQLite(db.file, 1, db.set.Timeout)
+	pool, err := openSQLite(db.file, 1, db.set.Timeout, false)
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,9 @@ type poll struct {
 	from      string
 	inclusive bool
 	at        *pollPlace
-	page      connector.Page
+	// before is a version that is not read, and none behind it, because changes before them may be on their way; nil: there is none.
+	before *int64
+	page   connector.Page
 }
 
 // Poll reads one page of changes in the order of (version, id), and at a round's end rows without a version; see connector.Window for what a
@@ -79,6 +81,9 @@ func (db *database) Poll(ctx context.Context, r connector.PollRequest) (connecto
 // read reads a page; after the last one with versions the first without.
 func (p *poll) read(ctx context.Context) error {
 	if p.at == nil || !p.at.Bare {
+		if err := p.ahead(ctx); err != nil {
+			return err
+		}
 		if err := p.stamped(ctx); err != nil || p.page.More {
 			return err
 		}
@@ -113,6 +118,22 @@ func (p *poll) stamped(ctx context.Context) error {
 	return nil
 }
 
+// ahead asks how far changes can be read.
+func (p *poll) ahead(ctx context.Context) error {
+	query := p.db.dialect.horizon(p.o)
+	if query == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.db.set.Timeout)
+	defer cancel()
+	var before int64
+	if err := p.db.sql.QueryRowContext(ctx, query).Scan(&before); err != nil {
+		return p.db.classify(p.op, p.o, false, err)
+	}
+	p.before = &before
+	return nil
+}
+
 // changes is the SELECT of one page of rows with versions.
 func (p *poll) changes() (*statement, error) {
 	st := p.db.selecting(p.o)
@@ -127,7 +148,10 @@ func (p *poll) changes() (*statement, error) {
 		if p.inclusive {
 			op = " >= "
 		}
-		st.WriteString(" AND " + version + op + p.db.dialect.value(st, typ, v))
+		st.WriteString(" AND " + version + op + p.db.dialect.value(st, p.o.versionType(), v))
+	}
+	if p.before != nil {
+		st.WriteString(" AND " + version + " < " + p.db.dialect.value(st, p.o.versionType(), *p.before))
 	}
 	if p.at != nil {
 		v, err := p.db.bindOwn(typ, p.at.Version)
@@ -140,7 +164,8 @@ func (p *poll) changes() (*statement, error) {
 		}
 		st.WriteString(" AND " + p.db.dialect.behind(st, p.o, v, last))
 	}
-	st.WriteString(" ORDER BY " + version + ", " + p.db.dialect.orderID(p.o, false) + " LIMIT " + st.arg(p.size))
+	st.WriteString(" ORDER BY " + version + ", " + p.db.dialect.orderID(p.o, false))
+	st.limit(p.size)
 	return st, nil
 }
 
@@ -159,7 +184,8 @@ func (p *poll) unstamped(ctx context.Context) error {
 		}
 		st.WriteString(" AND " + p.db.dialect.behindID(st, p.o, last))
 	}
-	st.WriteString(") OR " + id + " IS NULL ORDER BY " + p.db.dialect.orderID(p.o, true) + " LIMIT " + st.arg(p.size))
+	st.WriteString(") OR " + id + " IS NULL ORDER BY " + p.db.dialect.orderID(p.o, true))
+	st.limit(p.size)
 	rows, err := p.look(ctx, st)
 	if err != nil {
 		return err

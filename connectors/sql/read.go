@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"strconv"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -80,7 +81,7 @@ func (db *database) listed(ctx context.Context, o *object, since time.Time, last
 	st := db.selecting(o)
 	word := " WHERE "
 	if !since.IsZero() && o.Version != "" && o.Columns[o.Version] != "integer" {
-		changed := o.versionExpr() + " >= " + st.arg(db.bindSince(o.Columns[o.Version], since))
+		changed := o.versionExpr() + " >= " + db.dialect.put(st, o.Columns[o.Version], db.bindSince(o.Columns[o.Version], since))
 		st.WriteString(word + "(" + changed + " OR " + db.dialect.unstamped(o.versionExpr(), o.Columns[o.Version]) + ")")
 		word = " AND "
 	}
@@ -91,13 +92,14 @@ func (db *database) listed(ctx context.Context, o *object, since time.Time, last
 		}
 		st.WriteString(word + db.dialect.behindID(st, o, v))
 	}
-	st.WriteString(" ORDER BY " + db.dialect.orderID(o, true) + " LIMIT " + st.arg(pageSize))
+	st.WriteString(" ORDER BY " + db.dialect.orderID(o, true))
+	st.limit(pageSize)
 	page, err := db.found(ctx, op, o, st)
 	if err != nil || last != "" || len(page) < pageSize || page[pageSize-1].Local == "" {
 		return page, err
 	}
 	st = db.selecting(o)
-	st.WriteString(" WHERE " + of(o.ID) + " IS NULL LIMIT " + st.arg(pageSize))
+	st.WriteString(" WHERE " + of(o.ID) + " IS NULL" + db.dialect.limit(strconv.Itoa(pageSize), false))
 	odd, err := db.found(ctx, op, o, st)
 	return append(page, odd...), err
 }

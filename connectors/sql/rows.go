@@ -19,6 +19,28 @@ type statement struct {
 	db *database
 	strings.Builder
 	args []any
+	// table is what is known of the table that the statement is about; nil: nothing.
+	table *knownTable
+}
+
+// statementOn begins a statement on an object's table, or on that of one of its lists.
+func (db *database) statementOn(o *object, list, text string) *statement {
+	st := db.statement(text)
+	known := o.learnt()
+	st.table = &known.table
+	if list != "" {
+		t := known.children[list]
+		st.table = &t
+	}
+	return st
+}
+
+// column is what is known of a column of the statement's table, quoted as the statement names it.
+func (st *statement) column(quoted string) knownColumn {
+	if st.table == nil {
+		return knownColumn{}
+	}
+	return st.table.column(strings.Trim(strings.TrimPrefix(quoted, "t."), `"`))
 }
 
 func (db *database) statement(text string) *statement {
@@ -32,6 +54,9 @@ func (st *statement) arg(v any) string {
 	st.args = append(st.args, v)
 	return st.db.dialect.param(len(st.args))
 }
+
+// limit ends a SELECT that has an order. The number is a parameter, so that statements of pages are the same.
+func (st *statement) limit(n int) { st.WriteString(st.db.dialect.limit(st.arg(n), true)) }
 
 // list adds parameters that are compared with a column of a type, and gives the list of their placeholders.
 func (st *statement) list(typ string, values []any) string {
@@ -55,6 +80,14 @@ type row struct {
 // that is selected, by which 10 comes before 9.
 func of(column string) string { return "t." + quote(column) }
 
+// versionType is the type of the version, as conditions on it need it.
+func (o *object) versionType() string {
+	if o.rowversion {
+		return rowversion
+	}
+	return o.Columns[o.Version]
+}
+
 // versionExpr is what polls go by, in a SELECT.
 func (o *object) versionExpr() string { return o.versionAs(of) }
 
@@ -68,16 +101,16 @@ func (o *object) versionAs(name func(column string) string) string {
 
 // selecting begins a SELECT of an object's rows.
 func (db *database) selecting(o *object) *statement {
-	st := db.statement("SELECT " + db.dialect.text(of(o.ID)) + ", ")
+	st := db.statementOn(o, "", "SELECT "+db.dialect.shown(o, "", o.ID, of(o.ID))+", ")
 	if o.Version == "" {
 		st.WriteString("NULL")
 	} else {
-		st.WriteString(db.dialect.text(o.versionExpr()))
+		st.WriteString(db.dialect.shown(o, "", o.Version, o.versionExpr()))
 	}
 	for _, c := range o.columnNames {
-		st.WriteString(", " + db.dialect.text(of(c)))
+		st.WriteString(", " + db.dialect.shown(o, "", c, of(c)))
 	}
-	st.WriteString(" FROM " + o.table + " AS t")
+	st.WriteString(" FROM " + o.table + " t")
 	return st
 }
 
@@ -143,11 +176,11 @@ func (db *database) fetchChildren(ctx context.Context, tx *sql.Tx, o *object, ro
 }
 
 func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *child, list int, rows []*row, byID map[string]*row) error {
-	st := db.statement("SELECT " + db.dialect.text(of(c.Parent)))
+	st := db.statementOn(o, c.name, "SELECT "+db.dialect.shown(o, c.name, c.Parent, of(c.Parent)))
 	for _, col := range c.columnNames {
-		st.WriteString(", " + db.dialect.text(of(col)))
+		st.WriteString(", " + db.dialect.shown(o, c.name, col, of(col)))
 	}
-	st.WriteString(" FROM " + c.table + " AS t WHERE " + of(c.Parent) + " IN ")
+	st.WriteString(" FROM " + c.table + " t WHERE " + of(c.Parent) + " IN ")
 	ids := make([]any, len(rows))
 	for i, r := range rows {
 		id, err := db.bindOwn(o.Columns[o.ID], r.id)
@@ -207,7 +240,7 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 func (db *database) stray(ctx context.Context, tx *sql.Tx, o *object, c *child, parents []string, byID map[string]*row) error {
 	slices.Sort(parents)
 	for _, parent := range slices.Compact(parents) {
-		st := db.statement("SELECT " + db.dialect.text(of(o.ID)) + " FROM " + o.table + " AS t WHERE " + of(o.ID) + " = ")
+		st := db.statementOn(o, "", "SELECT "+db.dialect.shown(o, "", o.ID, of(o.ID))+" FROM "+o.table+" t WHERE "+of(o.ID)+" = ")
 		st.WriteString(st.arg(parent))
 		rs, err := tx.QueryContext(ctx, st.String(), st.args...)
 		if err != nil {

@@ -57,7 +57,7 @@ func (db *database) Sample(ctx context.Context, name string) (connector.Sample, 
 		}
 	}
 	st := db.selecting(o)
-	st.WriteString(" LIMIT " + st.arg(1))
+	st.WriteString(db.dialect.limit("1", false))
 	rows, err := db.fetch(ctx, tx, o, st)
 	if err != nil || len(rows) == 0 {
 		return out, db.classify(op, o, false, err)
@@ -74,7 +74,7 @@ func (db *database) describeTable(ctx context.Context, tx *sql.Tx, o *object, li
 	if list != "" {
 		before = list + "."
 	}
-	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+table+" AS t LIMIT 0")
+	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+table+" t WHERE 1 = 0")
 	if err != nil {
 		return err
 	}

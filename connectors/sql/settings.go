@@ -10,9 +10,10 @@ import (
 
 type settings struct {
 	connector.Common `yaml:",inline"`
-	Driver           string             `yaml:"driver,required" enum:"sqlite,postgres,mysql" doc:"the kind of database; mysql is MariaDB (10.5 or newer) and MySQL (8.0 or newer)"`
+	Driver           string             `yaml:"driver,required" enum:"sqlite,postgres,mysql,sqlserver,oracle,hana" doc:"the kind of database; mysql is MariaDB (10.5 or newer) and MySQL (8.0 or newer), sqlserver SQL Server (2016 or newer) and Azure SQL, oracle Oracle (12.2 or newer; in a hub built with the tag oracle), hana SAP HANA (2.0 SPS 04 or newer)"`
 	Path             string             `yaml:"path" doc:"the SQLite file, which must exist; relative to the configuration file"`
-	URL              strictyaml.Secret  `yaml:"url" doc:"the connection URL: postgres://user:password@host:5432/database, or mysql://user:password@host:3306/database, where ssl-mode is DISABLED, PREFERRED (the default: encrypted where the server can, and not verified), REQUIRED or VERIFY_IDENTITY, with ssl-ca for a file of certificates, and socket names a socket in place of the host"`
+	URL              strictyaml.Secret  `yaml:"url" doc:"the connection URL: postgres://user:password@host:5432/database, or mysql://user:password@host:3306/database, where ssl-mode is DISABLED, PREFERRED (the default: encrypted where the server can, and not verified), REQUIRED or VERIFY_IDENTITY, with ssl-ca for a file of certificates, and socket names a socket in place of the host; sqlserver://user:password@host:1433?database=NAME, oracle://user:password@host:1521/SERVICE and hdb://user:password@host:443?databaseName=NAME take the parameters of their drivers"`
+	ReadOnly         bool               `yaml:"read-only" doc:"the system is only read: every session and transaction is opened so, where the database has such a thing, and writes are refused before anything is sent"`
 	Timeout          time.Duration      `yaml:"timeout" default:"30s" doc:"bound of one call"`
 	Limit            limit              `yaml:"limit" doc:"bounds of what the hub asks of the database"`
 	Zone             string             `yaml:"zone" default:"UTC" doc:"time zone of columns of type local-timestamp; the hour that comes twice when clocks go back is read again until it is over"`
@@ -38,14 +39,16 @@ type object struct {
 	Lookback      int               `yaml:"lookback" doc:"how many numbers a poll goes back where version is a number from a sequence: such numbers become visible out of order"`
 	Deleted       string            `yaml:"deleted" doc:"column that marks a deleted row: boolean true, or any time; deletes set it instead of removing the row"`
 	Upsert        bool              `yaml:"upsert" doc:"a create takes over the row that has the external id already (ON CONFLICT), instead of failing; external-id needs a unique index"`
-	Columns       map[string]string `yaml:"columns,required" doc:"the columns that documents hold, by name, with their type: text (whatever the database shows, such as infinity), integer, decimal, boolean, timestamp, local-timestamp, unix, unix-ms, date (of a time, its day), json; dates and times are those of the years 0 to 9999"`
+	Columns       map[string]string `yaml:"columns,required" doc:"the columns that documents hold, by name, with their type: text (whatever the database shows, such as infinity), integer, decimal, boolean, timestamp, local-timestamp, unix, unix-ms, date (of a time, its day), json, and of SQL Server rowversion (a number that the server sets at every change); dates and times are those of the years 0 to 9999"`
 	Children      map[string]*child `yaml:"children" doc:"tables of the object's lists, by the name of the list in the document; written and read with the row, in one transaction"`
+	Procedures    *procedures       `yaml:"procedures" doc:"stored procedures, or functions, that write the object in place of the hub's own statements; an action without one is refused; the object is read from its table or view"`
 	Interface     *interfaceTable   `yaml:"interface" doc:"the table only takes orders in: every change is a new row"`
 	name          string
+	rowversion    bool   // the version is a rowversion of SQL Server
 	table         string // quoted
 	childrenNames []string
 	columnNames   []string
-	known         atomic.Pointer[mysqlObject]
+	known         atomic.Pointer[knownObject]
 
 	ExternalForm connector.ExternalForm `yaml:"external-form" default:"uuid" enum:"uuid,compact,base32" doc:"how the external id is written: uuid (36 characters), compact (32, without hyphens), base32 (26, RFC 4648 in small letters without padding); all say the same id, and ids already written stay as they are; a column of PostgreSQL's type uuid takes uuid and compact"`
 }
@@ -69,4 +72,10 @@ type interfaceTable struct {
 	Operation      string `yaml:"operation" doc:"column that takes create, update or delete"`
 	Reference      string `yaml:"reference" doc:"column that takes the object's id, for updates and deletes"`
 	IdempotencyKey string `yaml:"idempotency-key" doc:"column that takes the change's key: a change sent again finds its row"`
+	// What the system makes of a row.
+	Done   []string      `yaml:"done" doc:"the values of status that say that the system has taken the row in; with them a change is done only then, and status and idempotency-key are needed"`
+	Failed []string      `yaml:"failed" doc:"the values of status that say that the system has refused the row; sent again, the same change sets it to be taken in anew"`
+	Error  string        `yaml:"error" doc:"column in which the system says why it has refused the row"`
+	Result string        `yaml:"result" doc:"column in which the system writes the id of the object that it has made, which is then the object's id; default: the row's"`
+	Wait   time.Duration `yaml:"wait" default:"10s" doc:"how long a change waits to be taken in; after that its outcome is unknown, and it is looked at again later"`
 }

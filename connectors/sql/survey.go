@@ -21,7 +21,9 @@ func (Kind) Survey(s connector.Settings) []connector.Finding {
 		f.Text, f.Hint = fmt.Sprintf("path: the database %s is not there", path), "its application makes it: the hub never does; relative paths start at the directory of the configuration file"
 	case info.IsDir():
 		f.Text, f.Hint = fmt.Sprintf("path: %s is a directory", path), "name the database's file"
-	case syscall.Access(path, 6) != nil: // read and write
+	case set.ReadOnly && syscall.Access(path, 4) != nil:
+		f.Text, f.Hint = fmt.Sprintf("path: the database %s cannot be read by this user", path), "run check as the user that runs the hub"
+	case !set.ReadOnly && syscall.Access(path, 6) != nil: // read and write
 		f.Text, f.Hint = fmt.Sprintf("path: the database %s cannot be read and written to by this user", path), "run check as the user that runs the hub"
 	default:
 		return nil

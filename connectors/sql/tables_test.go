@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 func TestProblems(t *testing.T) { connectortest.Problems(t, Kind{}, "testdata/problems") }
@@ -387,4 +391,251 @@ func TestIDOfSeveralRows(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestInterfaceOutcome: a change is done when the system has taken its row in, and refused when it has refused it.
+func TestInterfaceOutcome(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		id, key := "INTEGER PRIMARY KEY AUTOINCREMENT", "text"
+		switch p.kind {
+		case "postgres":
+			id = "bigserial PRIMARY KEY"
+		case "mysql":
+			id, key = "bigint AUTO_INCREMENT PRIMARY KEY", "varchar(100)"
+		}
+		p.exec(t, "CREATE TABLE order_in (id "+id+", ext text, sku text, status text, op text, ref text, msg text, order_no text, change_key "+key+" UNIQUE)")
+		p.exec(t, "CREATE TABLE order_in_lines (head integer, n integer, sku text)")
+		db := open(t, p, `objects:
+  x:
+    table: order_in
+    generated: true
+    external-id: ext
+    columns: {id: integer, ext: text, sku: text, status: text, msg: text, order_no: text}
+    children: {lines: {table: order_in_lines, parent: head, key: n, columns: {n: integer, sku: text}}}
+    interface: {status: status, value: NEW, operation: op, reference: ref, idempotency-key: change_key, done: [OK], failed: [ERR], error: msg, result: order_no, wait: 1s}
+`)
+		if db.Timeout() != 31*time.Second {
+			t.Errorf("a call may take %s", db.Timeout())
+		}
+		clock := &ticking{Clock: db.clock}
+		db.clock = clock
+		// work is what the system does when the change has waited for it that many times.
+		work := func(after int, statement string) {
+			clock.mu.Lock()
+			defer clock.mu.Unlock()
+			clock.left, clock.do = after, func() {
+				if statement != "" {
+					p.exec(t, statement)
+				}
+			}
+		}
+		write := func(a connector.Action, key, external, local, doc string) (connector.Result, error) {
+			return db.Write(t.Context(), connector.Write{Object: "x", Action: a, External: external, Local: local, IdempotencyKey: key, Doc: []byte(doc)})
+		}
+		find := func(external string) ([]connector.Record, error) {
+			return db.Find(t.Context(), connector.Lookup{Object: "x", External: external})
+		}
+
+		work(2, "UPDATE order_in SET status = 'OK', order_no = 'SO-1' WHERE status = 'NEW'")
+		if r, err := write(connector.Create, "k1", "e1", "", `{"sku":"007","lines":[{"n":1,"sku":"a"}]}`); err != nil || r.Local != "SO-1" || r.Status != "OK" {
+			t.Fatalf("%+v %v", r, err)
+		}
+		if found, err := find("e1"); err != nil || len(found) != 1 || found[0].Local != "SO-1" {
+			t.Errorf("%+v %v", found, err)
+		}
+		if found, err := db.Find(t.Context(), connector.Lookup{Object: "x", Local: "SO-1"}); err != nil || len(found) != 1 {
+			t.Errorf("by its id: %+v %v", found, err)
+		}
+
+		// Refused: with the system's words. Sent again, changed, the same row is taken in anew.
+		work(1, "UPDATE order_in SET status = 'ERR', msg = 'no such article' WHERE status = 'NEW'")
+		_, err := write(connector.Create, "k2", "e2", "", `{"sku":"008","lines":[{"n":1,"sku":"b"}]}`)
+		if f, _ := fault.As(err); f == nil || f.Kind != fault.Invalid || f.Code != "ERR" || !strings.Contains(err.Error(), "no such article") {
+			t.Errorf("%v", err)
+		}
+		if found, err := find("e2"); err != nil || len(found) != 0 {
+			t.Errorf("a refused row is no object: %+v %v", found, err)
+		}
+		work(1, "UPDATE order_in SET status = 'OK', order_no = 'SO-2' WHERE status = 'NEW'")
+		if r, err := write(connector.Create, "k2", "e2", "", `{"sku":"009","lines":[{"n":1,"sku":"c"},{"n":2,"sku":"d"}]}`); err != nil || r.Local != "SO-2" {
+			t.Errorf("%+v %v", r, err)
+		}
+		if n := p.text(t, "SELECT count(*) FROM order_in WHERE sku = '009' AND msg IS NULL") + p.text(t, "SELECT count(*) FROM order_in_lines WHERE sku IN ('c', 'd')") + p.text(t, "SELECT count(*) FROM order_in"); n != "122" {
+			t.Errorf("rows: %s", n)
+		}
+
+		// Not taken in: nobody knows, also whoever looks, and the same change waits for the same row.
+		work(1000, "")
+		_, err = write(connector.Create, "k3", "e3", "", `{"sku":"010"}`)
+		if fault.KindOf(err) != fault.UnknownOutcome || !strings.Contains(err.Error(), "NEW") {
+			t.Errorf("%v", err)
+		}
+		if _, err := find("e3"); fault.KindOf(err) != fault.Unavailable {
+			t.Errorf("a look at a row that waits: %v", err)
+		}
+		p.exec(t, "UPDATE order_in SET status = 'ERR', msg = 'too late' WHERE status = 'NEW'")
+		if _, err := write(connector.Create, "k3", "e3", "", `{"sku":"010"}`); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "too late") {
+			t.Errorf("the refusal has not come: %v", err)
+		}
+		work(1, "UPDATE order_in SET status = 'OK', order_no = 'SO-3' WHERE status = 'NEW'")
+		if r, err := write(connector.Create, "k3", "e3", "", `{"sku":"010"}`); err != nil || r.Local != "SO-3" {
+			t.Errorf("%+v %v", r, err)
+		}
+		if n := p.text(t, "SELECT count(*) FROM order_in"); n != "3" {
+			t.Errorf("%s rows", n)
+		}
+		// What was refused stands in nobody's way: another change makes the object.
+		work(1, "UPDATE order_in SET status = 'ERR' WHERE status = 'NEW'")
+		if _, err := write(connector.Create, "k6", "e6", "", `{"sku":"012"}`); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "no reason") {
+			t.Errorf("%v", err)
+		}
+		work(1, "UPDATE order_in SET status = 'OK', order_no = 'SO-6' WHERE status = 'NEW'")
+		if r, err := write(connector.Create, "k7", "e6", "", `{"sku":"012"}`); err != nil || r.Local != "SO-6" {
+			t.Errorf("%+v %v", r, err)
+		}
+		if _, err := write(connector.Create, "k8", "e6", "", `{"sku":"012"}`); !duplicate(err) {
+			t.Errorf("a second object: %v", err)
+		}
+
+		// Updates and deletes name the object.
+		work(1, "UPDATE order_in SET status = 'OK' WHERE status = 'NEW'")
+		if r, err := write(connector.Update, "k4", "", "SO-1", `{"sku":"011"}`); err != nil || r.Local != "SO-1" {
+			t.Errorf("%+v %v", r, err)
+		}
+		work(1, "UPDATE order_in SET status = 'ERR', msg = 'is delivered' WHERE status = 'NEW'")
+		if _, err := write(connector.Delete, "k5", "", "SO-1", ""); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "is delivered") {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// ticking is a clock that goes on when somebody waits, and does something after a number of waits.
+type ticking struct {
+	lifecycle.Clock
+	mu   sync.Mutex
+	now  time.Duration
+	left int
+	do   func()
+}
+
+func (c *ticking) Elapsed() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *ticking) NewTimer(d time.Duration) lifecycle.Timer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now += d
+	if c.left--; c.left == 0 {
+		c.do()
+	}
+	return c.Clock.NewTimer(0)
+}
+
+// TestOutbox: a table into which a system writes what has changed is read as what it is: every row once, in order, also one whose number was taken before
+// that of a row that was read already. A payload is the document's, as it stands.
+func TestOutbox(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		p.exec(t, "CREATE TABLE outbox (seq integer PRIMARY KEY, kind text, ref text, payload text)")
+		db := open(t, p, "objects: {x: {table: outbox, id: seq, version: seq, lookback: 10, columns: {seq: integer, kind: text, ref: text, payload: json}}}")
+		put := func(seq int, kind, ref string) {
+			p.exec(t, p.numbered("INSERT INTO outbox VALUES (?, ?, ?, ?)"), seq, kind, ref, fmt.Sprintf(`{"no":"%s","at":%d}`, ref, seq))
+		}
+		cursor := ""
+		read := func(want ...string) {
+			t.Helper()
+			var got []string
+			for more := true; more; {
+				page, err := db.Poll(t.Context(), connector.PollRequest{Object: "x", Cursor: cursor, Limit: 2})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range page.Records {
+					got = append(got, string(r.Doc))
+				}
+				cursor, more = page.Cursor, page.More
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%q, want %q", got, want)
+			}
+		}
+		put(1, "upsert", "A")
+		put(3, "upsert", "B")
+		put(4, "upsert", "A")
+		read(`{"kind":"upsert","payload":{"no":"A","at":1},"ref":"A","seq":1}`, `{"kind":"upsert","payload":{"no":"B","at":3},"ref":"B","seq":3}`, `{"kind":"upsert","payload":{"no":"A","at":4},"ref":"A","seq":4}`)
+		read()
+		put(2, "delete", "C") // it was committed late
+		put(5, "delete", "A")
+		read(`{"kind":"delete","payload":{"no":"C","at":2},"ref":"C","seq":2}`, `{"kind":"delete","payload":{"no":"A","at":5},"ref":"A","seq":5}`)
+		p.exec(t, "DELETE FROM outbox") // its owner cleans up
+		put(6, "upsert", "D")
+		read(`{"kind":"upsert","payload":{"no":"D","at":6},"ref":"D","seq":6}`)
+	})
+}
+
+// TestReadOnly: nothing is written, whoever tries, and reading goes on.
+func TestReadOnly(t *testing.T) {
+	both(t, func(t *testing.T, p *place) {
+		p.exec(t, "CREATE TABLE x (id integer PRIMARY KEY, name text)")
+		p.exec(t, "INSERT INTO x VALUES (1, 'a')")
+		yaml := p.head + "read-only: true\nobjects: {x: {table: x, columns: {id: integer, name: text}}}"
+		sys, err := Kind{}.Open(t.Context(), settingsOf(t, yaml))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { sys.Close() })
+		db := sys.(*database)
+		if found, err := db.Find(t.Context(), connector.Lookup{Object: "x", Local: "1"}); err != nil || len(found) != 1 {
+			t.Errorf("%v %v", found, err)
+		}
+		for _, a := range []connector.Action{connector.Create, connector.Update, connector.Delete} {
+			if _, err := db.Write(t.Context(), connector.Write{Object: "x", Action: a, Local: "1", Doc: []byte(`{"id":2,"name":"b"}`)}); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "read-only") {
+				t.Errorf("%s: %v", a, err)
+			}
+		}
+		// The database holds to it too, in every one of its sessions.
+		if _, err := db.sql.ExecContext(t.Context(), "UPDATE x SET name = 'c'"); err == nil {
+			t.Error("the session can write")
+		}
+		if name := p.text(t, "SELECT name FROM x"); name != "a" {
+			t.Errorf("%s", name)
+		}
+		if !(Kind{}).ReadOnly(settingsOf(t, yaml)) {
+			t.Error("the kind does not say so")
+		}
+	})
+}
+
+func duplicate(err error) bool {
+	f, ok := fault.As(err)
+	return ok && f.Duplicate
+}
+
+// TestDocumentedSystems: the systems that docs/sql-systems.md shows are sound.
+func TestDocumentedSystems(t *testing.T) {
+	page, err := os.ReadFile("../../docs/sql-systems.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"ERP", "LEGACY", "SHOP"} {
+		t.Setenv(name+"_DATABASE", "placeholder")
+	}
+	blocks := strings.Split(string(page), "```yaml\n")[1:]
+	if len(blocks) < 5 {
+		t.Fatalf("%d blocks", len(blocks))
+	}
+	for _, block := range blocks {
+		block, _, _ = strings.Cut(block, "```")
+		var p strictyaml.Problems
+		docs := strictyaml.Parse("docs/sql-systems.md", []byte(block), &p)
+		for _, f := range docs[0].Fields() {
+			Kind{}.Spec().Lint(docs[0].Get(f.Key), &p)
+			Kind{}.Check(connector.Settings{Name: f.Key, Node: docs[0].Get(f.Key)}, &p)
+		}
+		if err := p.Err(); err != nil {
+			t.Errorf("%v in\n%s", err, block)
+		}
+	}
 }

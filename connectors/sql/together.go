@@ -161,6 +161,7 @@ func (db *database) write(ctx context.Context, tx *sql.Tx, batch []*pending) (ma
 			return nil, nil, nil, false
 		}
 	}
+	set, back := db.dialect.savepoint()
 	began := db.clock.Elapsed()
 	for i, w := range batch {
 		if i > 0 && db.clock.Elapsed()-began > filling {
@@ -169,14 +170,14 @@ func (db *database) write(ctx context.Context, tx *sql.Tx, batch []*pending) (ma
 		}
 		// One whose caller does not wait any more is not waited for.
 		defer context.AfterFunc(w.Ctx, cancel)()
-		if _, err := tx.ExecContext(ctx, "SAVEPOINT waybill"); err != nil {
+		if _, err := tx.ExecContext(ctx, set); err != nil {
 			return nil, nil, nil, false
 		}
 		if err := w.make(ctx, tx); err == nil {
 			made = append(made, w)
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, "ROLLBACK TO SAVEPOINT waybill"); err != nil {
+		if _, err := tx.ExecContext(ctx, back); err != nil {
 			return nil, nil, nil, false
 		}
 		alone = append(alone, w)

@@ -52,7 +52,7 @@ func (c *change) first(ctx context.Context, tx *sql.Tx, st *statement) (string, 
 		return now, nil
 	}
 	look := c.db.statement("SELECT " + c.db.dialect.text(quote(c.o.Version)) + ", " + c.db.dialect.text(now) + " FROM " + c.o.table)
-	look.WriteString(" WHERE " + quote(c.o.Version) + " IS NOT NULL LIMIT 1")
+	look.WriteString(" WHERE " + quote(c.o.Version) + " IS NOT NULL" + c.db.dialect.limit("1", false))
 	return c.textVersion(ctx, tx, st, look, now)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/gather"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -19,6 +20,9 @@ func (db *database) Write(ctx context.Context, w connector.Write) (connector.Res
 		return connector.Result{}, err
 	}
 	c := &change{db: db, o: o, w: &w, op: string(w.Action) + " " + o.name}
+	if db.set.ReadOnly {
+		return connector.Result{}, c.invalid("the system's settings say read-only: nothing is written to it")
+	}
 	if err := db.learn(ctx, c.op, o, true); err != nil {
 		return connector.Result{}, err
 	}
@@ -34,7 +38,18 @@ func (db *database) Write(ctx context.Context, w connector.Write) (connector.Res
 	if o.Interface != nil {
 		step = c.submit
 	}
-	err = db.change(ctx, c.op, o, w.Action == connector.Create, step)
+	if o.Procedures != nil {
+		if o.Procedures.of(w.Action) == nil {
+			return connector.Result{}, c.invalid("the settings name no procedure for it")
+		}
+		// What a procedure does is not known: it shares its transaction with nobody.
+		err = db.single(&pending{Place: gather.At(ctx), op: c.op, object: o, creating: w.Action == connector.Create, fn: c.execute})
+	} else {
+		err = db.change(ctx, c.op, o, w.Action == connector.Create, step)
+	}
+	if err == nil && o.Interface != nil && len(o.Interface.Done) > 0 {
+		err = c.await(ctx)
+	}
 	if err != nil {
 		return connector.Result{}, err
 	}
@@ -51,6 +66,7 @@ type change struct {
 	names  []string // columns to write, in order
 	values []any
 	result connector.Result
+	row    string // of an interface table: the id of the change's row
 }
 
 // read turns the document into parameters; whatever does not fit is named.
@@ -118,11 +134,31 @@ func (c *change) create(ctx context.Context, tx *sql.Tx) error {
 	return c.readBack(ctx, tx, id)
 }
 
+// put is a parameter for a column of the object.
+func (c *change) put(st *statement, column string, v any) string {
+	return c.db.dialect.put(st, c.o.Columns[column], v)
+}
+
+// ownID is the id that the document gives.
+func (c *change) ownID() (id string, own bool) {
+	if i := slices.Index(c.names, c.o.ID); i >= 0 && c.values[i] != nil {
+		return fmt.Sprint(c.values[i]), true
+	}
+	return "", false
+}
+
 // refuseTwin finds the external id where no unique index would.
 func (c *change) refuseTwin(ctx context.Context, tx *sql.Tx) error {
-	st := c.db.statement("SELECT 1 FROM " + c.o.table + " WHERE ")
+	st := c.db.statementOn(c.o, "", "SELECT 1 FROM "+c.o.table+" WHERE ")
 	st.writtenAs(quote(c.o.ExternalID), c.o.ExternalForm.Write(c.w.External), c.w.External)
-	st.WriteString(" LIMIT 1")
+	if it := c.o.Interface; it != nil && len(it.Failed) > 0 { // what was refused is no object
+		refused := make([]any, len(it.Failed))
+		for i, word := range it.Failed {
+			refused[i] = word
+		}
+		st.WriteString(" AND (" + quote(it.Status) + " IS NULL OR " + c.db.dialect.outside(st, quote(it.Status), c.o.Columns[it.Status], refused) + ")")
+	}
+	st.WriteString(c.db.dialect.limit("1", false))
 	var one int
 	switch err := tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&one); {
 	case errors.Is(err, sql.ErrNoRows):
@@ -137,7 +173,7 @@ func (c *change) refuseTwin(ctx context.Context, tx *sql.Tx) error {
 
 // insert adds the row and gives its id.
 func (c *change) insert(ctx context.Context, tx *sql.Tx) (id string, err error) {
-	st := c.db.statement("INSERT INTO " + c.o.table)
+	st := c.db.statementOn(c.o, "", "INSERT INTO "+c.o.table)
 	columns, places := "", ""
 	add := func(name, place string) {
 		if columns != "" {
@@ -149,7 +185,7 @@ func (c *change) insert(ctx context.Context, tx *sql.Tx) (id string, err error) 
 		if name == c.o.Version && c.o.Touch {
 			continue
 		}
-		add(name, st.arg(c.values[i]))
+		add(name, c.put(st, name, c.values[i]))
 	}
 	if c.o.Touch {
 		first, err := c.first(ctx, tx, st)
@@ -158,11 +194,7 @@ func (c *change) insert(ctx context.Context, tx *sql.Tx) (id string, err error) 
 		}
 		add(c.o.Version, first)
 	}
-	if columns == "" {
-		st.WriteString(c.db.dialect.defaults())
-	} else {
-		st.WriteString(" (" + columns + ") VALUES (" + places + ")")
-	}
+	c.db.dialect.inserts(st, c.o, columns, places)
 	upsert := c.o.Upsert && c.w.External != ""
 	if upsert && c.db.dialect.upserts() {
 		st.WriteString(" ON CONFLICT (" + quote(c.o.ExternalID) + ") DO UPDATE SET ")
@@ -192,16 +224,17 @@ func (c *change) takeOver(ctx context.Context, tx *sql.Tx, failed error) (id str
 	if f, ok := fault.As(c.db.classify(c.op, c.o, true, on(c.o.Table, failed))); !ok || !f.Duplicate {
 		return "", on(c.o.Table, failed)
 	}
-	st := c.db.statement("SELECT " + c.db.dialect.text(quote(c.o.ID)) + " FROM " + c.o.table + " WHERE ")
+	hint, rest := c.db.dialect.locking()
+	st := c.db.statementOn(c.o, "", "SELECT "+c.db.dialect.shown(c.o, "", c.o.ID, quote(c.o.ID))+" FROM "+c.o.table+hint+" WHERE ")
 	st.writtenAs(quote(c.o.ExternalID), c.o.ExternalForm.Write(c.w.External), c.w.External)
-	st.WriteString(" FOR UPDATE")
+	st.WriteString(rest)
 	switch err := tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&id); {
 	case errors.Is(err, sql.ErrNoRows):
 		return "", on(c.o.Table, failed)
 	case err != nil:
 		return "", err
 	}
-	st = c.db.statement("UPDATE " + c.o.table + " SET ")
+	st = c.db.statementOn(c.o, "", "UPDATE "+c.o.table+" SET ")
 	n := 0
 	put := func(name, value string) {
 		if n++; n > 1 {
@@ -214,7 +247,7 @@ func (c *change) takeOver(ctx context.Context, tx *sql.Tx, failed error) (id str
 		if name == c.o.Version && c.o.Touch {
 			continue
 		}
-		if put(name, st.arg(c.values[i])); name == c.o.ID && c.values[i] != nil {
+		if put(name, c.put(st, name, c.values[i])); name == c.o.ID && c.values[i] != nil {
 			after = fmt.Sprint(c.values[i])
 		}
 	}
@@ -240,7 +273,7 @@ func (c *change) kept(what string) error {
 }
 
 func (c *change) update(ctx context.Context, tx *sql.Tx) error {
-	st := c.db.statement("UPDATE " + c.o.table + " SET ")
+	st := c.db.statementOn(c.o, "", "UPDATE "+c.o.table+" SET ")
 	n := 0
 	put := func(name, value string) {
 		if n++; n > 1 {
@@ -250,7 +283,7 @@ func (c *change) update(ctx context.Context, tx *sql.Tx) error {
 	}
 	for i, name := range c.names {
 		if name != c.o.Version || !c.o.Touch {
-			put(name, st.arg(c.values[i]))
+			put(name, c.put(st, name, c.values[i]))
 		}
 	}
 	if c.o.Touch {
@@ -279,9 +312,9 @@ func (c *change) delete(ctx context.Context, tx *sql.Tx) error {
 		if err := c.deleteChildren(ctx, tx); err != nil {
 			return err
 		}
-		return c.affect(ctx, tx, c.db.statement("DELETE FROM "+c.o.table))
+		return c.affect(ctx, tx, c.db.statementOn(c.o, "", "DELETE FROM "+c.o.table))
 	}
-	st := c.db.statement("UPDATE " + c.o.table + " SET " + quote(c.o.Deleted) + " = ")
+	st := c.db.statementOn(c.o, "", "UPDATE "+c.o.table+" SET "+quote(c.o.Deleted)+" = ")
 	switch typ := c.o.Columns[c.o.Deleted]; typ {
 	case "boolean":
 		st.WriteString(st.arg(c.db.dialect.boolean(true)))
@@ -307,7 +340,7 @@ func (c *change) deleteChildren(ctx context.Context, tx *sql.Tx) error {
 	}
 	for _, name := range c.o.childrenNames {
 		ch := c.o.Children[name]
-		st := c.db.statement("DELETE FROM " + ch.table + " WHERE ")
+		st := c.db.statementOn(c.o, name, "DELETE FROM "+ch.table+" WHERE ")
 		st.WriteString(c.db.dialect.is(st, quote(ch.Parent), c.o.Columns[c.o.ID], id))
 		if _, err := tx.ExecContext(ctx, st.String(), st.args...); err != nil {
 			return err
@@ -326,13 +359,9 @@ func (c *change) affect(ctx context.Context, tx *sql.Tx, st *statement) error {
 	typ := c.o.Columns[c.o.ID]
 	st.WriteString(" WHERE " + c.db.dialect.is(st, quote(c.o.ID), typ, id) + c.alive())
 	if c.w.ETag != "" && c.o.Version != "" {
-		st.WriteString(" AND " + c.db.dialect.stands(st, c.o.versionAs(quote), c.o.Columns[c.o.Version], c.w.ETag))
+		st.WriteString(" AND " + c.db.dialect.stands(st, c.o.versionAs(quote), c.o.versionType(), c.w.ETag))
 	}
-	res, err := tx.ExecContext(ctx, st.String(), st.args...)
-	if err != nil {
-		return err
-	}
-	n, err := res.RowsAffected()
+	n, err := c.db.dialect.affected(ctx, tx, st)
 	switch {
 	case err == nil && n > 1:
 		return c.invalid("%d rows have the id %q: it does not identify a row", n, short(c.w.Local))
@@ -341,9 +370,9 @@ func (c *change) affect(ctx context.Context, tx *sql.Tx, st *statement) error {
 	}
 	shown := "NULL"
 	if c.o.Version != "" {
-		shown = c.db.dialect.text(c.o.versionAs(quote))
+		shown = c.db.dialect.shown(c.o, "", c.o.Version, c.o.versionAs(quote))
 	}
-	look := c.db.statement("SELECT " + shown + " FROM " + c.o.table + " WHERE ")
+	look := c.db.statementOn(c.o, "", "SELECT "+shown+" FROM "+c.o.table+" WHERE ")
 	look.WriteString(c.db.dialect.is(look, quote(c.o.ID), typ, id) + c.alive())
 	var version sql.NullString
 	switch err := tx.QueryRowContext(ctx, look.String(), look.args...).Scan(&version); {
@@ -365,7 +394,7 @@ func (c *change) alive() string {
 	col := quote(c.o.Deleted)
 	switch c.o.Columns[c.o.Deleted] {
 	case "boolean":
-		return " AND " + col + " IS NOT TRUE"
+		return " AND (" + col + " IS NULL OR NOT " + c.db.dialect.isTrue(col) + ")"
 	case "integer":
 		return " AND COALESCE(" + col + ", 0) = 0"
 	}

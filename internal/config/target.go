@@ -88,6 +88,11 @@ func (l *loader) to(d *flowDocument, raw toFile, n strictyaml.Node) {
 	}
 	s := l.system(n.Get("system"))
 	l.able(s, n, "cannot be written to", func(a abilities) bool { return a.Write })
+	if s != nil {
+		if k, is := l.o.Kinds[s.Kind].(connector.ReadOnlyKind); is && k.ReadOnly(s.Settings) {
+			l.p.AddHint(n.Pos(), "take read-only out of its settings, or write to another system", "the system %q is only read: its settings say read-only", s.Name)
+		}
+	}
 	f.To.Object = l.object(s, n, raw.Object, f.Entity)
 	f.To.Operation, f.To.OnDelete = raw.Operation, OnDelete(raw.OnDelete)
 	f.To.Owns, f.To.AfterConflict = raw.Owns, raw.Find == "after-conflict"

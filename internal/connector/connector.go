@@ -44,6 +44,15 @@ type Spec struct {
 	Fields  []Field
 	// Can says which interfaces the systems of this kind implement.
 	Can Abilities
+	// Proven says on what which part of it was proven; empty: docs say so elsewhere.
+	Proven []Proof
+}
+
+// Proof says on what a part of a kind was proven.
+type Proof struct {
+	Of   string // such as a driver
+	Does string // the operations
+	On   string // the system, with its version, or what stood in for it
 }
 
 // Field describes one setting.

@@ -10,6 +10,13 @@ import (
 func (s Spec) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "## %s\n\n%s. %s\n\n", s.Kind, capital(s.Summary), s.Can)
+	if len(s.Proven) > 0 {
+		b.WriteString("| of it | operations | proven on |\n|---|---|---|\n")
+		for _, p := range s.Proven {
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", cell(p.Of), cell(p.Does), cell(p.On))
+		}
+		b.WriteString("\n")
+	}
 	if len(s.Fields) == 0 {
 		b.WriteString("It has no settings.\n")
 		return b.String()
