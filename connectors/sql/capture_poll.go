@@ -42,7 +42,8 @@ type logPoll struct {
 	rel   *relation
 }
 
-// poll reads one page: of a snapshot, or of the log. It has seen whatever was committed before it began once it says that there is no more.
+// poll reads one page: of a snapshot, or of the log. A round of pages, which ends with the one that says that
+// there is no more, has seen whatever was committed before it began.
 func (c *capture) poll(ctx context.Context, o *object, r connector.PollRequest) (connector.Page, error) {
 	p := &logPoll{c: c, o: o, op: "capture " + o.name, reader: r.Reader + "\x00" + o.name, cursor: r.Cursor, limit: logPage}
 	if r.Reader != "" {
