@@ -22,12 +22,15 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	connectorsql "github.com/waybill-hub/waybill/connectors/sql"
 	"github.com/waybill-hub/waybill/internal/bench"
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/cli"
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/porttest"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 var (
@@ -56,6 +59,10 @@ const (
 
 // run is one database with its changes.
 type run struct {
+	// the connector alone
+	poller connector.Poller
+	cursor string
+
 	t    *testing.T
 	url  string
 	db   *sql.DB
@@ -69,15 +76,15 @@ type run struct {
 func TestSpeed(t *testing.T) {
 	var ratios []float64
 	for n := 1; n <= *runs; n++ {
-		bare, hub := measure(t, *changes/each*each)
+		bare, alone, hub := measure(t, *changes/each*each)
 		ratios = append(ratios, hub/bare)
-		fmt.Printf("capture: run=%d bare_per_s=%.0f hub_per_s=%.0f ratio=%.3f\n", n, bare, hub, hub/bare)
+		fmt.Printf("capture: run=%d bare_per_s=%.0f connector_per_s=%.0f hub_per_s=%.0f ratio=%.3f\n", n, bare, alone, hub, hub/bare)
 	}
 	slices.Sort(ratios)
 	fmt.Printf("capture: changes=%d runs=%d ratio=%.3f\n", *changes/each*each, *runs, ratios[len(ratios)/2])
 }
 
-func measure(t *testing.T, n int) (bare, hub float64) {
+func measure(t *testing.T, n int) (bare, alone, hub float64) {
 	r := &run{t: t, url: pgtest.Logical(t), n: n, dir: t.TempDir()}
 	db, err := sql.Open("pgx", r.url)
 	if err != nil {
@@ -101,20 +108,26 @@ func measure(t *testing.T, n int) (bare, hub float64) {
 	stop := r.start() // it makes its slot, and reads an empty table
 	r.until("the hub reads its slot", r.reads)
 	stop()
+	r.connect()
 	r.exec("SELECT pg_create_logical_replication_slot('bare_" + r.name() + "', 'pgoutput')")
 	for from := 0; from < n; from += each {
 		r.exec(fmt.Sprintf("INSERT INTO item SELECT n %% %d, n, rpad(md5(n::text), 180, 'x') FROM generate_series(%d, %d) n ON CONFLICT (id) DO UPDATE SET rev = excluded.rev, body = excluded.body",
 			keys, from, from+each-1))
 	}
 	bare = float64(n) / r.bare().Seconds()
+	began := time.Now()
+	if got := r.poll(); got != n {
+		t.Fatalf("the connector has read %d of %d changes", got, n)
+	}
+	alone = float64(n) / time.Since(began).Seconds()
 	stop = r.start()
 	r.until("the hub reads its slot", r.reads)
-	began := time.Now()
+	began = time.Now()
 	r.until("all changes are on the topic", func() bool { return r.count(c) >= n })
 	took := time.Since(began)
 	r.verify(c)
 	stop()
-	return bare, float64(n) / took.Seconds()
+	return bare, alone, float64(n) / took.Seconds()
 }
 
 // name tells the runs of one server apart.
@@ -245,6 +258,47 @@ func (r *run) ready(cmd *exec.Cmd, ended chan error) {
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	})
+}
+
+// connect opens the connector alone, with a slot of its own, and reads the empty table.
+func (r *run) connect() {
+	r.t.Helper()
+	var p strictyaml.Problems
+	docs := strictyaml.Parse("waybill.yaml", fmt.Appendf(nil, `connector: sql
+driver: postgres
+url: "${env:CAPTURE_URL}"
+capture: {slot: alone_%s, publication: waybill}
+objects:
+  item: {table: item, columns: {id: integer, rev: integer, body: text}, capture: {}}
+`, r.name()), &p)
+	if err := p.Err(); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Setenv("CAPTURE_URL", r.url)
+	sys, err := connectorsql.Kind{}.Open(r.t.Context(), connector.Settings{Name: "erp", Node: docs[0]})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { sys.Close() })
+	r.poller = sys.(connector.Poller)
+	if got := r.poll(); got != 0 {
+		r.t.Fatalf("%d rows in an empty table", got)
+	}
+}
+
+// poll reads with the connector what there is, and counts it.
+func (r *run) poll() (n int) {
+	r.t.Helper()
+	for {
+		page, err := r.poller.Poll(r.t.Context(), connector.PollRequest{Object: "item", Cursor: r.cursor, Reader: "alone"})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		n += len(page.Records)
+		if r.cursor = page.Cursor; !page.More {
+			return n
+		}
+	}
 }
 
 // bare reads the log with nothing but the library, and gives how long all changes took.
