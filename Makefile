@@ -6,9 +6,10 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/waybill
 FOR         ?= 10m
 
-.PHONY: build demo test test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile faults soak fuzz clean
+.PHONY: build demo test test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-capture faults soak fuzz clean
 COUNT       ?= 10
 RUNS        ?= 3
+CHANGES     ?= 200000
 
 build: ## compile the hub
 	$(GO) build -o $(BIN) ./cmd/waybill
@@ -19,7 +20,7 @@ demo: ## the whole hub with three sandbox systems and live traffic
 test: ## checks, then every test, with the real components that this machine can have
 	@./internal/test/run
 
-test-systems: ## connectors on the real systems that this machine can have (npm for SAP's runtime); the last line is the result
+test-systems: ## connectors on the real systems that this machine can have (npm for SAP's runtime, PostgreSQL); the last line is the result
 	@GO="$(GO)" ./internal/test/systems/run
 
 test-repeat: ## every package COUNT=10 times in a random order, then RUNS=3 whole runs (0: none); the last line is the result
@@ -62,6 +63,9 @@ bench-flat: build ## what the work costs against how much is kept: the pictures 
 
 bench-reconcile: ## two tables of ROWS=10000000 rows in PostgreSQL compared, beside reading them and beside reladiff 0.6; the last line is the result
 	@GO="$(GO)" internal/test/reconcile
+
+bench-capture: ## CHANGES=200000 changes of a PostgreSQL from its log to a canonical topic, beside a bare reader of the log; the last line is the result
+	@$(GO) test -count=1 -timeout 60m -run '^TestSpeed$$' ./internal/bench/capture -changes $(CHANGES) -runs 3 | grep '^capture:'
 
 faults: ## the short form of every fault, on both set-ups; needs Kafka, as in WAYBILL_TEST_KAFKA
 	@GO="$(GO)" ./internal/test/faults

@@ -106,6 +106,7 @@ What every connector does, and ` + "`internal/connector/connectortest`" + ` prov
   database lists them at every read (more than 5,000 of them a page at a time), a service shows them when it shows everything.
 - **A log is read as a log.** Every record of a topic is a change of its own and is taken once, in its partition's order; how far a topic is read stands in the
   hub's own store, committed with what was read. What the cluster deleted before it was read is counted, and a topic that was made anew is told: [kafka-systems.md](kafka-systems.md).
+  PostgreSQL's log is one too: its changes are taken once, in the order of their commits, and the server lets go of what is stored: [change-capture.md](change-capture.md).
 - **A list that moves is followed.** Every page is read together with the one before it; what has moved over the edge between them is read, and only
   a list that moves by more than a page between two requests is begun again, and said to.
 - **One record holds up nobody.** A record of a poll or a row of a file that cannot be read parks alone, with its place and the reason; those after it go on.

@@ -64,6 +64,7 @@ func read(s connector.Settings, p *strictyaml.Problems) (*settings, *time.Locati
 		}
 	}
 	checkServer(s, set, p)
+	set.Capture.complete(s.Node, set, p)
 	connector.Positive(s.Node.Get("timeout"), p)
 	if limit := s.Node.Get("limit"); limit.Has("concurrency") && set.Limit.Concurrency < 1 {
 		p.Add(limit.Get("concurrency").Pos(), "concurrency: at least 1")

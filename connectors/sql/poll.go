@@ -46,6 +46,9 @@ func (db *database) Poll(ctx context.Context, r connector.PollRequest) (connecto
 	if err != nil {
 		return connector.Page{}, err
 	}
+	if o.Capture != nil {
+		return db.capture.poll(ctx, o, r)
+	}
 	p := &poll{db: db, o: o, op: "poll " + o.name, now: db.clock.Now(), size: pageSize}
 	if o.Version == "" {
 		return connector.Page{}, db.fail(fault.Invalid, p.op, "the object has no version to go by: set version")

@@ -30,13 +30,22 @@ func (db *database) look(ctx context.Context, op string, o *object, st *statemen
 // found runs a SELECT as look does, and gives its rows as others see them; those that cannot be read have an Err.
 func (db *database) found(ctx context.Context, op string, o *object, st *statement) ([]connector.Record, error) {
 	now := db.clock.Now()
+	version := ""
+	if o.Capture != nil { // as of a moment before the look: whatever the log brings from then on is newer
+		var err error
+		if version, err = db.capture.version(ctx); err != nil {
+			return nil, db.classify(op, o, false, err)
+		}
+	}
 	rows, err := db.look(ctx, op, o, st)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]connector.Record, len(rows))
 	for i, r := range rows {
-		out[i] = db.present(o, r, now)
+		if out[i] = db.present(o, r, now); version != "" {
+			out[i].Version = version
+		}
 	}
 	return out, nil
 }

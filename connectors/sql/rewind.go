@@ -16,6 +16,9 @@ func (db *database) RewindTo(name, cursor, to string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if o.Capture != nil {
+		return "", db.fail(fault.Invalid, "rewind "+name, "a log that was read is not kept, so that nothing can be read again from a place in it: %q reads all rows that are there, and then their changes", connector.RewindStart)
+	}
 	at, like, err := connector.RewindTime(to)
 	if err == nil {
 		cursor, err = connector.RewindWindow(cursor, func(newest string) (string, error) { return db.rewound(o, newest, to, at, like) })

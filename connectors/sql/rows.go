@@ -74,6 +74,22 @@ type row struct {
 	values  []sql.NullString
 	lists   [][]byte // of the children, in the order of childrenNames
 	bad     error    // a child that cannot be read
+	lacks   []bool   // the values that were not sent, in the order of columnNames; nil: all were
+}
+
+// sent gives the columns that the row has, and their values.
+func (r *row) sent(names []string, values []sql.NullString) ([]string, []sql.NullString) {
+	if r.lacks == nil {
+		return names, values
+	}
+	var some []string
+	var texts []sql.NullString
+	for i, lacks := range r.lacks {
+		if !lacks {
+			some, texts = append(some, names[i]), append(texts, values[i])
+		}
+	}
+	return some, texts
 }
 
 // of names a column of the table that a SELECT reads, as selecting calls it. Without it ORDER BY "id" would mean the text
@@ -322,7 +338,8 @@ func (db *database) record(o *object, r *row, at time.Time) connector.Record {
 			}
 		}
 	}
-	doc, err := db.appendColumns([]byte{'{'}, o.columnNames, o.Columns, values)
+	names, values := r.sent(o.columnNames, values)
+	doc, err := db.appendColumns([]byte{'{'}, names, o.Columns, values)
 	if err == nil {
 		err = r.bad
 	}

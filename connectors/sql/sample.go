@@ -28,6 +28,11 @@ func (db *database) Sample(ctx context.Context, name string) (connector.Sample, 
 	if err := db.dialect.learn(ctx, db, o); err != nil {
 		return connector.Sample{}, db.classify(op, o, false, err)
 	}
+	if o.Capture != nil {
+		if err := db.capture.check(ctx, op, o); err != nil {
+			return connector.Sample{}, err
+		}
+	}
 	tx, err := db.reading(ctx)
 	if err != nil {
 		return connector.Sample{}, db.classify(op, o, false, err)

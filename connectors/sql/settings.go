@@ -17,7 +17,19 @@ type settings struct {
 	Timeout          time.Duration      `yaml:"timeout" default:"30s" doc:"bound of one call"`
 	Limit            limit              `yaml:"limit" doc:"bounds of what the hub asks of the database"`
 	Zone             string             `yaml:"zone" default:"UTC" doc:"time zone of columns of type local-timestamp; the hour that comes twice when clocks go back is read again until it is over"`
+	Capture          *captureSettings   `yaml:"capture" doc:"how changes are read from PostgreSQL's log, of the objects that say capture"`
 	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
+}
+
+type captureSettings struct {
+	Slot        string          `yaml:"slot,required" doc:"the replication slot: small letters, digits and _; the hub makes it once, and never drops it; one hub, or several with one store, to a slot"`
+	Publication string          `yaml:"publication,required" doc:"the publication that holds the tables: CREATE PUBLICATION waybill FOR TABLE orders, customers"`
+	Kept        strictyaml.Size `yaml:"kept" default:"1GiB" doc:"how much log the server may keep for the slot before the status shows it"`
+	Buffer      strictyaml.Size `yaml:"buffer" default:"16MiB" doc:"about how much of the log is held in memory while it waits for the hub's store"`
+}
+
+type captured struct {
+	Snapshot string `yaml:"snapshot" default:"all" enum:"all,none" doc:"what a flow begins with: all, the rows that are there, and then their changes; none, the changes from then on"`
 }
 
 // mostTogether bounds the changes of one transaction: PostgreSQL keeps the savepoints of 64 at hand, and looks for more on the disk.
@@ -43,6 +55,7 @@ type object struct {
 	Children      map[string]*child `yaml:"children" doc:"tables of the object's lists, by the name of the list in the document; written and read with the row, in one transaction"`
 	Procedures    *procedures       `yaml:"procedures" doc:"stored procedures, or functions, that write the object in place of the hub's own statements; an action without one is refused; the object is read from its table or view"`
 	Interface     *interfaceTable   `yaml:"interface" doc:"the table only takes orders in: every change is a new row"`
+	Capture       *captured         `yaml:"capture" doc:"polls read the table's changes from the database's log, with their deletes and in the order of their commits; needs the system's capture; {} for the defaults"`
 	name          string
 	rowversion    bool   // the version is a rowversion of SQL Server
 	table         string // quoted

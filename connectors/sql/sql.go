@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"time"
@@ -75,6 +76,13 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 		db.dialect = postgres{}
 		db.scrub.Add(password(set.URL.Reveal()))
 		open = func(conns int) (*sql.DB, error) { return openPostgres(set.URL.Reveal(), conns, set.ReadOnly) }
+		if set.Capture != nil {
+			log := s.Log
+			if log == nil {
+				log = slog.New(slog.DiscardHandler)
+			}
+			db.capture = newCapture(db, log)
+		}
 	case "mysql":
 		d := &mysql{}
 		db.dialect = d
@@ -131,6 +139,7 @@ type database struct {
 	scrub     connector.Scrubber
 	changes   *gather.Queue[*pending]
 	awaited   awaited
+	capture   *capture // nil: nothing is read from a log
 }
 
 var (
@@ -146,7 +155,7 @@ func (db *database) Objects() []string { return slices.Sorted(maps.Keys(db.set.O
 
 // Close closes all connections.
 func (db *database) Close() error {
-	return errors.Join(db.sql.Close(), db.probing.Close(), db.measuring.Close())
+	return errors.Join(db.capture.close(), db.sql.Close(), db.probing.Close(), db.measuring.Close())
 }
 
 // Timeout bounds one call: that of the database, and how long an interface table's system is waited for.

@@ -198,6 +198,8 @@ type PollRequest struct {
 	Overlap time.Duration
 	// Limit bounds the page; 0: the source's own.
 	Limit int
+	// Reader names who asks, the same for all polls that go on where each other ended: the flow.
+	Reader string
 }
 
 // Page is one page of changes. The cursor may be stored once the records are.
@@ -230,6 +232,10 @@ const (
 	Lost RemarkKind = "lost"
 	// Anew: a log was made anew, or cut off, and is read from its beginning. Local is the log, Version when that was.
 	Anew RemarkKind = "anew"
+	// Kept: the system keeps more of its log for the hub than it should. Local is what it keeps it for, Version how much that is.
+	Kept RemarkKind = "kept"
+	// Schema: the fields of what is read are others than before. Local is the table, Version what has changed.
+	Schema RemarkKind = "schema"
 )
 
 // Remark is one record, or Count of them of which Local is one, and Version its stamp as the system writes it. Of a file, Local is its name and
@@ -245,6 +251,19 @@ type Remark struct {
 type Poller interface {
 	System
 	Poll(ctx context.Context, r PollRequest) (Page, error)
+}
+
+// Streamer is implemented by pollers that read objects from a log which the system keeps for the hub until it is told what the hub has stored. The
+// polls of all objects of one log are made by one hub at a time.
+type Streamer interface {
+	Poller
+	// Stream names the log that an object is read from; empty: it is polled as any other.
+	Stream(object string) string
+	// Stored tells the cursors of all who read from a log, by their names, as the hub's store has them; empty ones of those that have not begun. What lies
+	// before all of them is needed no more. Until it is told, nothing is let go of. It makes no call.
+	Stored(stream string, cursors map[string]string)
+	// Leave ends the connection to a log: another hub may read it from now on. The next poll makes it anew.
+	Leave(stream string)
 }
 
 // FileSource is read file by file.

@@ -22,12 +22,13 @@ type Change struct {
 }
 
 // Prepare makes a change to other sources ready, or says what is wrong with them. Flows that are the same as before go on untouched;
-// the others end and begin anew.
+// the others end and begin anew, and with them those that read from one log.
 func (in *Intake) Prepare(sources []Source, same func(flow string) bool) (*Change, error) {
 	hooks, err := in.hooks.Prepare(hooked(sources), same)
 	if err != nil {
 		return nil, err
 	}
+	same = in.together(sources, same)
 	c := &Change{in: in, hooks: hooks}
 	listed := map[string]bool{}
 	for _, s := range sources {
@@ -50,6 +51,9 @@ func (in *Intake) Prepare(sources []Source, same func(flow string) bool) (*Chang
 			return nil, fmt.Errorf("flow %s: %w", s.Flow, err)
 		}
 		c.begin = append(c.begin, w)
+	}
+	if err := in.joinStreams(c.begin); err != nil {
+		return nil, err
 	}
 	in.mu.RLock()
 	defer in.mu.RUnlock()

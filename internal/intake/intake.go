@@ -123,6 +123,8 @@ type Poll struct {
 	Overlap time.Duration
 	// Limit bounds a page; 0: the source's own.
 	Limit int
+	// Stream names the log that the object is read from, together with others of the system; empty: it is polled for itself.
+	Stream string
 	// Sweep is how what polls cannot see is found; nil: it is not.
 	Sweep *Sweep
 }

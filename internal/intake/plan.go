@@ -127,6 +127,9 @@ func fromPoll(f *config.Flow, system connector.System) (*Poll, error) {
 		return nil, fmt.Errorf("system %s cannot be polled", f.From.System)
 	}
 	p := &Poll{Poller: poller, Object: objectOf(c.Object, f), Overlap: c.Overlap, Limit: c.Limit}
+	if log, ok := system.(connector.Streamer); ok {
+		p.Stream = log.Stream(p.Object)
+	}
 	if c.Deletes != nil {
 		lister, ok := system.(connector.Lister)
 		if !ok {

@@ -99,7 +99,7 @@ func (p *poller) read(ctx context.Context, t *lease.Held) (err error) {
 // page asks for one page; a panic of the source is its failure.
 func (p *poller) page(ctx context.Context, cursor string) (page connector.Page, err error) {
 	err = lifecycle.Guard(func() (err error) {
-		page, err = p.poll.Poller.Poll(ctx, connector.PollRequest{Object: p.poll.Object, Cursor: cursor, Overlap: p.poll.Overlap, Limit: p.poll.Limit})
+		page, err = p.poll.Poller.Poll(ctx, connector.PollRequest{Object: p.poll.Object, Cursor: cursor, Overlap: p.poll.Overlap, Limit: p.poll.Limit, Reader: p.src.Flow})
 		return err
 	})
 	return page, err

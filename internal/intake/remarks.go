@@ -55,6 +55,10 @@ func RemarkText(r connector.Remark) string {
 		return fmt.Sprintf("%d places of %s were gone before they were read, at %s: whatever records they held are lost to this flow", r.Count, r.Local, r.Version)
 	case connector.Anew:
 		return fmt.Sprintf("%s was made anew, or cut off, at %s: it is read from its beginning", r.Local, r.Version)
+	case connector.Kept:
+		return fmt.Sprintf("the system keeps its log for %s: %s", r.Local, r.Version)
+	case connector.Schema:
+		return fmt.Sprintf("the table %s has changed: %s", r.Local, r.Version)
 	case connector.Left:
 		what = is + " not taken, and left in the drop"
 	case connector.HeldBack:

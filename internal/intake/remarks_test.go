@@ -53,6 +53,8 @@ func TestRemarkText(t *testing.T) {
 		{connector.Remark{Kind: connector.Failed, Local: "failed/a.csv", Version: "no header", Count: 1}, "1 file has failed, and waits for a person: failed/a.csv (no header)"},
 		{connector.Remark{Kind: connector.Failed, Local: "failed/a.csv", Count: 2}, "2 files have failed, and wait for a person, such as failed/a.csv"},
 		{connector.Remark{Kind: connector.Lost, Local: "orders", Version: "2026-11-28T10:00:00Z", Count: 7}, "7 places of orders were gone before they were read, at 2026-11-28T10:00:00Z: whatever records they held are lost to this flow"},
+		{connector.Remark{Kind: connector.Kept, Local: "waybill", Version: "over 1GiB", Count: 1}, "the system keeps its log for waybill: over 1GiB"},
+		{connector.Remark{Kind: connector.Schema, Local: "orders", Version: "column note went", Count: 1}, "the table orders has changed: column note went"},
 		{connector.Remark{Kind: connector.Anew, Local: "orders", Version: "2026-11-28T10:00:00Z", Count: 1}, "orders was made anew, or cut off, at 2026-11-28T10:00:00Z: it is read from its beginning"},
 		{connector.Remark{Kind: "odd", Local: "x", Count: 1}, "1 record is remarkable: odd: x"},
 	} {

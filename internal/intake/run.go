@@ -62,6 +62,7 @@ type work struct {
 	src    Source
 	relay  *relay.Relay
 	reader *reader // nil: nothing is read
+	poller *poller // nil: it is not polled
 	// sweeper is nil where nothing is swept.
 	sweeper *sweeper
 	leased  []func(context.Context)
@@ -153,7 +154,9 @@ func (in *Intake) work(s Source) (*work, error) {
 			p.sweeper = &sweeper{poller: p, sweep: *s.Poll.Sweep, nudge: make(chan struct{}, 1)}
 			k.sweeper = p.sweeper
 		}
-		k.leased = append(k.leased, under("poll", p.work))
+		if k.poller = p; s.stream() == "" {
+			k.leased = append(k.leased, under("poll", p.work))
+		}
 	case s.Files != nil && s.Webhook == nil && s.Poll == nil:
 		if s.Files.Source == nil || s.Files.When == nil {
 			return nil, errors.New("a drop needs a source and a timetable")

@@ -32,17 +32,25 @@ import (
 // EnvURL is the variable with the URL of a server to use.
 const EnvURL = "WAYBILL_TEST_POSTGRES"
 
-var shared struct {
+// once is a server that the tests of a package share.
+type once struct {
 	once   sync.Once
 	server *Server
 	err    error
-	seq    atomic.Int64
 }
+
+var (
+	shared, logical once
+	seq             atomic.Int64
+)
 
 // Main runs the tests of a package and stops the server that they shared. It is for TestMain.
 func Main(m *testing.M) int {
 	code := m.Run()
-	if s := shared.server; s != nil {
+	for _, s := range []*Server{shared.server, logical.server} {
+		if s == nil {
+			continue
+		}
 		if err := s.Stop(); err != nil {
 			fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
 			code = max(code, 1)
@@ -69,7 +77,7 @@ func URL(t testing.TB) string {
 	if shared.err != nil {
 		needtest.Missing(t, "PostgreSQL: %v", shared.err)
 	}
-	name := fmt.Sprintf("t%d_%d", os.Getpid(), shared.seq.Add(1))
+	name := fmt.Sprintf("t%d_%d", os.Getpid(), seq.Add(1))
 	db, err := sql.Open("pgx", shared.server.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +96,39 @@ func URL(t testing.TB) string {
 	return u.String()
 }
 
+// Logical is a connection URL of an empty database of its own, on a private server whose log can be read. The database goes with the test, and its slots
+// before it. It skips the test where no server can be had.
+func Logical(t testing.TB) string {
+	t.Helper()
+	logical.once.Do(func() {
+		logical.server, logical.err = startPrivate("wal_level=logical", "max_replication_slots=40", "max_wal_senders=40", "wal_sender_timeout=20s")
+	})
+	if logical.err != nil {
+		needtest.Missing(t, "PostgreSQL: %v", logical.err)
+	}
+	name := fmt.Sprintf("t%d_%d", os.Getpid(), seq.Add(1))
+	db, err := sql.Open("pgx", logical.server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() }) // a test's helper connection
+	if _, err := db.ExecContext(t.Context(), "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, clean := range []string{
+			"SELECT pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots WHERE active_pid IS NOT NULL AND database = '" + name + "'",
+			"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '" + name + "'",
+			"DROP DATABASE " + name + " WITH (FORCE)",
+		} {
+			if _, err := db.Exec(clean); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return strings.Replace(logical.server.URL, "/postgres?", "/"+name+"?", 1)
+}
+
 // Server is a PostgreSQL to test with.
 type Server struct {
 	// URL connects to its database "postgres" as a superuser.
@@ -102,6 +143,11 @@ func Start() (*Server, error) {
 	if u := os.Getenv(EnvURL); u != "" {
 		return &Server{URL: u}, nil
 	}
+	return startPrivate()
+}
+
+// startPrivate starts a server with settings of its own.
+func startPrivate(settings ...string) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
@@ -115,13 +161,13 @@ func Start() (*Server, error) {
 		return nil, err
 	}
 	s := &Server{dir: dir}
-	if err := s.start(bin, who); err != nil {
+	if err := s.start(bin, who, settings); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
 
-func (s *Server) start(bin string, who *syscall.SysProcAttr) error {
+func (s *Server) start(bin string, who *syscall.SysProcAttr, settings []string) error {
 	if who.Credential != nil {
 		if err := os.Chown(s.dir, int(who.Credential.Uid), int(who.Credential.Gid)); err != nil {
 			return err
@@ -138,8 +184,12 @@ func (s *Server) start(bin string, who *syscall.SysProcAttr) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "port="+addr[strings.LastIndexByte(addr, ':')+1:],
-		"-c", "unix_socket_directories="+s.dir, "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=300", "-c", "logging_collector=off")
+	args := []string{"-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "port=" + addr[strings.LastIndexByte(addr, ':')+1:],
+		"-c", "unix_socket_directories=" + s.dir, "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=300", "-c", "logging_collector=off"}
+	for _, one := range settings {
+		args = append(args, "-c", one)
+	}
+	cmd := exec.Command(filepath.Join(bin, "postgres"), args...)
 	cmd.SysProcAttr, cmd.Dir = who, s.dir
 	if s.child, err = childtest.Start("PostgreSQL", syscall.SIGINT, cmd); err != nil {
 		return err
