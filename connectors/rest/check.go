@@ -51,6 +51,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 		if o != nil {
 			o.name = name
 			o.complete(objects.Get(name), p)
+			o.checkGraphQL(objects.Get(name), set.GraphQL != nil, p)
 		}
 	}
 	return set

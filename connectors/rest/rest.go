@@ -54,6 +54,9 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	if sys.log == nil {
 		sys.log = slog.New(slog.DiscardHandler)
 	}
+	if set.GraphQL != nil {
+		sys.dialect = graphql{set.GraphQL.Path}
+	}
 	sys.bulk = sys.bulks()
 	return sys, nil
 }
@@ -69,6 +72,8 @@ type system struct {
 	bulk  *gather.Queue[*bulked]
 	whole atomic.Value
 	log   *slog.Logger
+	// dialect, where not nil, gives calls and answers their form.
+	dialect Dialect
 }
 
 var (
@@ -92,7 +97,12 @@ func (s *system) Timeout() time.Duration { return s.set.Timeout }
 // Probe asks for the probe path; without one, any answer that is no failure of the server will do, also one that wants other credentials there: what
 // the hub may do shows in its calls.
 func (s *system) Probe(ctx context.Context) error {
-	resp, err := s.client.Do(ctx, httpclient.Request{Method: http.MethodGet, Path: s.set.Probe, Op: "probe", Beside: true})
+	r := httpclient.Request{Method: http.MethodGet, Path: s.set.Probe}
+	if s.dialect != nil && s.set.Probe == "" {
+		r = s.dialect.Probe()
+	}
+	r.Op, r.Beside = "probe", true
+	resp, err := s.client.Do(ctx, r)
 	switch {
 	case err == nil || resp == nil || s.set.Probe != "" || fault.KindOf(err) == fault.RateLimited:
 		return err

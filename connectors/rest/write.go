@@ -41,9 +41,9 @@ func (s *system) create(ctx context.Context, o *object, w *connector.Write) (con
 		}
 	}
 	one := func(ctx context.Context) (connector.Result, error) {
-		r := o.Create.request(op, o.Create.Path, body)
-		o.headers(&r, w, "")
-		resp, err := s.do(ctx, r, s.creating(o, &o.Create.Success, w.Doc))
+		c := s.call(ActCreate, o, s.request(&o.Create, op, o.Create.Path, body))
+		o.headers(&c.Request, w, "")
+		resp, err := s.do(ctx, c, s.creating(o, &o.Create.Success, w.Doc))
 		if err != nil {
 			return connector.Result{}, err
 		}
@@ -80,9 +80,10 @@ func (s *system) update(ctx context.Context, o *object, w *connector.Write) (con
 		}
 	}
 	one := func(ctx context.Context) (connector.Result, error) {
-		r := o.Update.request(op, path, body)
-		o.headers(&r, w, etag)
-		resp, err := s.do(ctx, r, s.writing(o, &o.Update.Success, w.Doc))
+		c := s.call(ActUpdate, o, s.request(&o.Update.writeSettings, op, path, body))
+		c.ID = w.Local
+		o.headers(&c.Request, w, etag)
+		resp, err := s.do(ctx, c, s.writing(o, &o.Update.Success, w.Doc))
 		if err != nil {
 			return connector.Result{}, err
 		}
@@ -136,18 +137,19 @@ func (s *system) delete(ctx context.Context, o *object, w *connector.Write) (con
 	if err != nil {
 		return connector.Result{}, s.fail(fault.Invalid, op, "%s", err)
 	}
-	r := httpclient.Request{Method: o.Delete.Method, Path: path, Op: op}
-	o.headers(&r, &connector.Write{}, w.ETag)
-	resp, err := s.do(ctx, r, s.writing(o, &o.Delete.Success, nil))
+	c := s.call(ActDelete, o, httpclient.Request{Method: o.Delete.Method, Path: path, Op: op})
+	c.ID = w.Local
+	o.headers(&c.Request, &connector.Write{}, w.ETag)
+	resp, err := s.do(ctx, c, s.writing(o, &o.Delete.Success, nil))
 	if err != nil {
 		return connector.Result{}, err
 	}
 	return connector.Result{Local: w.Local, Status: strconv.Itoa(resp.Status), Answer: s.client.Answer(resp)}, nil
 }
 
-// request makes the call of a create or update.
-func (ws *writeSettings) request(op, path string, body []byte) httpclient.Request {
-	if ws.Wrap != "" {
+// request makes the call of a create or update. A dialect puts the document where it belongs.
+func (s *system) request(ws *writeSettings, op, path string, body []byte) httpclient.Request {
+	if ws.Wrap != "" && s.dialect == nil {
 		wrapped := append(jsondoc.AppendString([]byte{'{'}, ws.Wrap), ':')
 		body = append(append(wrapped, body...), '}')
 	}

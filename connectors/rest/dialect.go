@@ -1,0 +1,135 @@
+package rest
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+)
+
+// Dialect puts the calls of this package into another form than that of paths and queries, and its answers into JSON. Everything else of a system (pages, lists
+// that move, windows of polls, look-ups that are compared again, what an answer means) is the same then.
+type Dialect interface {
+	// Put gives a call the form in which it goes over the wire: it sets the Request. What cannot be put is the document's or the settings' fault.
+	Put(c *Call) error
+	// Read makes the answer's body JSON; an error says why it is not what was to be answered, and leaves the body as it is.
+	Read(c *Call, resp *httpclient.Response) error
+	// Refused says by an answer's content that it was not carried out; nil: the content says nothing of the kind. failed: the status says so already.
+	Refused(c *Call, resp *httpclient.Response, root jsondoc.Value, failed bool) *Refusal
+	// None: an answer that holds nothing at a path says by it that there is no such object.
+	None(root jsondoc.Value, path string) bool
+	// Probe is a call that changes nothing, and any answer to it shows that the system is there.
+	Probe() httpclient.Request
+}
+
+// What a call does to objects of its type.
+const (
+	ActGet    = "get"
+	ActList   = "list"
+	ActIDs    = "ids"
+	ActFind   = "find"
+	ActCreate = "create"
+	ActUpdate = "update"
+	ActDelete = "delete"
+)
+
+// Call is one call before it has a form.
+type Call struct {
+	httpclient.Request
+	// Object is the object type's name, and Action one of the above.
+	Object, Action string
+	// ID is the object's, where the call is about one.
+	ID string
+	// Counts are the parameters of Query that are numbers.
+	Counts []string
+
+	o *object
+}
+
+// reading: the call changes nothing.
+func (c *Call) reading() bool {
+	return c.Action == ActGet || c.Action == ActList || c.Action == ActIDs || c.Action == ActFind
+}
+
+// count adds a parameter that is a number.
+func (c *Call) count(name string, n int) {
+	c.Query = append(c.Query, httpclient.Param{Name: name, Value: strconv.Itoa(n)})
+	c.Counts = append(c.Counts, name)
+}
+
+// Refusal is what the content of an answer says.
+type Refusal struct {
+	// Codes are the system's own codes for it, the one that says most first.
+	Codes []string
+	// Kind is what it means where no setting gives one of Codes a meaning: a word of errors.kinds.
+	Kind string
+	// Text is what the system says of it.
+	Text string
+	// Field is the field that was refused; empty: it names none.
+	Field string
+}
+
+// call makes a call of an object type.
+func (s *system) call(action string, o *object, r httpclient.Request) *Call {
+	return &Call{Request: r, Object: o.name, Action: action, o: o}
+}
+
+// do makes the call; the judge reads what is answered.
+func (s *system) do(ctx context.Context, c *Call, j *judge) (*httpclient.Response, error) {
+	j.call = c
+	r := c.Request
+	if s.dialect != nil {
+		put := *c // what was asked for stays as it is: it may be asked for again
+		if err := s.dialect.Put(&put); err != nil {
+			return nil, s.fail(fault.Invalid, c.Op, "%s", err)
+		}
+		r = put.Request
+		r.Safe = r.Safe || c.reading()
+	}
+	r.Judge = j.answer
+	return s.client.Do(ctx, r)
+}
+
+// read makes an answer JSON, and says why it is none.
+func (j *judge) read(resp *httpclient.Response, failed bool) *fault.Error {
+	if j.s.dialect == nil || j.call == nil {
+		return nil
+	}
+	if err := j.s.dialect.Read(j.call, resp); err != nil && !failed {
+		kind := fault.UnknownOutcome
+		if j.reading {
+			kind = fault.Unavailable // a page for people, or half an answer: no message is at fault
+		}
+		return fault.New(kind, "%s: %s", err, j.s.client.Text(resp))
+	}
+	return nil
+}
+
+// spoken is what an answer says in the dialect's own way; nil: nothing of a refusal.
+func (j *judge) spoken(resp *httpclient.Response, root jsondoc.Value, failed bool) *fault.Error {
+	if j.s.dialect == nil || j.call == nil {
+		return nil
+	}
+	r := j.s.dialect.Refused(j.call, resp, root, failed)
+	if r == nil {
+		return nil
+	}
+	code, kind := "", ""
+	for _, c := range r.Codes {
+		if k := j.s.set.Errors.Kinds[c]; k != "" {
+			code, kind = c, k
+			break
+		}
+		def(&code, c)
+	}
+	if kind == "" {
+		if _, kind = j.s.meaning(resp.Status, root); kind == "" {
+			kind = r.Kind
+		}
+	}
+	f := fault.New(faultKinds[kind], "%s", shorten(j.s.client.Scrub(oneLine(r.Text)), 300))
+	f.Duplicate, f.Field, f.Code = kind == "duplicate", r.Field, j.s.codeOf(resp, code)
+	return f
+}
