@@ -54,7 +54,7 @@ func (j *judge) answer(resp *httpclient.Response, failed *fault.Error) *fault.Er
 				failed.Kind = fault.Invalid
 			}
 		}
-		if f := j.spoken(resp, rootOf(resp), true); f != nil {
+		if f := j.spoken(resp, rootOf(resp), failed); f != nil {
 			return f
 		}
 		j.s.explain(failed, resp)
@@ -75,7 +75,7 @@ func (j *judge) answer(resp *httpclient.Response, failed *fault.Error) *fault.Er
 
 // content judges the content of an answer whose status is that of a success.
 func (j *judge) content(resp *httpclient.Response, root jsondoc.Value) *fault.Error {
-	if f := j.spoken(resp, root, false); f != nil {
+	if f := j.spoken(resp, root, nil); f != nil {
 		return f
 	}
 	code, kind := j.s.meaning(resp.Status, root)

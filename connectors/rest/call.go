@@ -54,6 +54,8 @@ func (s *system) recordOf(op string, o *object, v item, now time.Time) connector
 		rec := o.record(v.Value, "", now)
 		if rec.Local == "" {
 			rec.Err = s.fail(fault.Invalid, op, "an object of the list holds no id at %q", o.ID)
+		} else {
+			rec.Err = s.wrong(op, o, v.Value)
 		}
 		return rec
 	}

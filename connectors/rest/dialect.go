@@ -2,11 +2,15 @@ package rest
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // Dialect puts the calls of this package into another form than that of paths and queries, and its answers into JSON. Everything else of a system (pages, lists
@@ -18,6 +22,8 @@ type Dialect interface {
 	Read(c *Call, resp *httpclient.Response) error
 	// Refused says by an answer's content that it was not carried out; nil: the content says nothing of the kind. failed: the status says so already.
 	Refused(c *Call, resp *httpclient.Response, root jsondoc.Value, failed bool) *Refusal
+	// Wrong says why an object of an answer cannot be taken as it is; nil: it can.
+	Wrong(object string, doc jsondoc.Value) error
 	// None: an answer that holds nothing at a path says by it that there is no such object.
 	None(root jsondoc.Value, path string) bool
 	// Probe is a call that changes nothing, and any answer to it shows that the system is there.
@@ -63,7 +69,7 @@ func (c *Call) count(name string, n int) {
 type Refusal struct {
 	// Codes are the system's own codes for it, the one that says most first.
 	Codes []string
-	// Kind is what it means where no setting gives one of Codes a meaning: a word of errors.kinds.
+	// Kind is what it means where no setting gives one of Codes a meaning: a word of errors.kinds. Empty: what the status means.
 	Kind string
 	// Text is what the system says of it.
 	Text string
@@ -108,28 +114,95 @@ func (j *judge) read(resp *httpclient.Response, failed bool) *fault.Error {
 }
 
 // spoken is what an answer says in the dialect's own way; nil: nothing of a refusal.
-func (j *judge) spoken(resp *httpclient.Response, root jsondoc.Value, failed bool) *fault.Error {
+func (j *judge) spoken(resp *httpclient.Response, root jsondoc.Value, failed *fault.Error) *fault.Error {
 	if j.s.dialect == nil || j.call == nil {
 		return nil
 	}
-	r := j.s.dialect.Refused(j.call, resp, root, failed)
+	r := j.s.dialect.Refused(j.call, resp, root, failed != nil)
 	if r == nil {
 		return nil
 	}
+	es := &j.s.set.Errors
 	code, kind := "", ""
-	for _, c := range r.Codes {
-		if k := j.s.set.Errors.Kinds[c]; k != "" {
+	var codes []string
+	if es.Code != "" {
+		for _, v := range spread(nil, root, es.Code) {
+			codes = append(codes, text(v))
+		}
+	}
+	for _, c := range append(codes, r.Codes...) {
+		if k := es.Kinds[c]; k != "" && c != "" {
 			code, kind = c, k
 			break
 		}
 		def(&code, c)
 	}
-	if kind == "" {
-		if _, kind = j.s.meaning(resp.Status, root); kind == "" {
-			kind = r.Kind
-		}
+	def(&kind, es.Kinds[strconv.Itoa(resp.Status)])
+	def(&kind, r.Kind)
+	said := r.Text
+	if es.Message != "" {
+		said = j.s.words(resp, root)
 	}
-	f := fault.New(faultKinds[kind], "%s", shorten(j.s.client.Scrub(oneLine(r.Text)), 300))
+	f := fault.New(faultKinds[kind], "%s", shorten(j.s.client.Scrub(oneLine(said)), 300))
+	if kind == "" && failed != nil {
+		f.Kind = failed.Kind
+	}
 	f.Duplicate, f.Field, f.Code = kind == "duplicate", r.Field, j.s.codeOf(resp, code)
 	return f
+}
+
+// wrong says why an object cannot be taken as it is.
+func (s *system) wrong(op string, o *object, v jsondoc.Value) error {
+	if s.dialect == nil {
+		return nil
+	}
+	if err := s.dialect.Wrong(o.name, v); err != nil {
+		return s.fail(fault.Invalid, op, "%s", err)
+	}
+	return nil
+}
+
+// Settings of this package that kinds with a Dialect have, too.
+type (
+	Object  = object
+	Paging  = pagingSettings
+	Since   = sinceSettings
+	Errors  = errorSettings
+	Success = successRules
+	IDs     = idsSettings
+)
+
+// Complete fills in the defaults of an object type that depend on other settings, and checks what the shape alone does not show.
+func (o *object) Complete(name string, n strictyaml.Node, p *strictyaml.Problems) {
+	o.name = name
+	o.complete(n, p)
+}
+
+// Complete reads the rules of a whole system.
+func (ss *successRules) Complete(n strictyaml.Node, p *strictyaml.Problems) { ss.complete(n, p) }
+
+// Check looks for kinds of failures that are none.
+func (es *errorSettings) Check(n strictyaml.Node, p *strictyaml.Problems) {
+	kinds := n.Get("kinds")
+	for code, kind := range es.Kinds {
+		if _, ok := faultKinds[kind]; !ok {
+			p.AddHint(kinds.Get(code).Pos(), strictyaml.DidYouMean(kind, slices.Sorted(maps.Keys(faultKinds))), "kinds: %q is no kind of failure", kind)
+		}
+	}
+}
+
+// Config is a system whose calls have a dialect.
+type Config struct {
+	Client  httpclient.Config
+	Probe   string
+	Errors  Errors
+	Success Success
+	Objects map[string]*Object
+	Dialect Dialect
+}
+
+// OpenWith makes such a system ready. It makes no call.
+func OpenWith(c Config) (connector.System, error) {
+	set := &settings{Timeout: c.Client.Timeout, Limit: c.Client.Limit, Probe: c.Probe, Errors: c.Errors, Success: c.Success, Objects: c.Objects}
+	return newSystem(set, c.Client, c.Dialect)
 }

@@ -156,6 +156,9 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 	if item.Kind() != jsondoc.Object {
 		return nil, s.fail(fault.Invalid, op, "the answer holds no object at %q: %s", o.Get.Item, s.client.Text(resp))
 	}
+	if err := s.wrong(op, o, item); err != nil {
+		return nil, err
+	}
 	r := o.record(item, resp.Header.Get("ETag"), now)
 	if r.Local == "" {
 		r.Local = id
@@ -191,6 +194,9 @@ func (s *system) search(ctx context.Context, o *object, q httpclient.Query, op s
 				return nil, s.fail(fault.Invalid, op, "an object of the answer cannot be read: %s", v.bad.Err)
 			}
 			if fits(v.Value) {
+				if err := s.wrong(op, o, v.Value); err != nil {
+					return nil, err
+				}
 				found = append(found, o.record(v.Value, "", now))
 			}
 		}

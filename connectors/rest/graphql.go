@@ -125,6 +125,9 @@ func fill(dst []byte, v jsondoc.Value, id string) []byte {
 // Read: the answer is JSON as it is.
 func (graphql) Read(*Call, *httpclient.Response) error { return nil }
 
+// Wrong: types are JSON's.
+func (graphql) Wrong(string, jsondoc.Value) error { return nil }
+
 // None: null stands for an object that there is not, and nothing else does.
 func (graphql) None(root jsondoc.Value, path string) bool {
 	return at(root, path).Kind() == jsondoc.Null

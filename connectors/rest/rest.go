@@ -43,19 +43,24 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
-	client, err := httpclient.New(httpclient.Config{
+	var dialect Dialect
+	if set.GraphQL != nil {
+		dialect = graphql{set.GraphQL.Path}
+	}
+	return newSystem(set, httpclient.Config{
 		System: s.Name, URL: set.URL, Auth: set.Auth, Headers: set.Headers, Timeout: set.Timeout, Limit: set.Limit,
 		MaxBody: set.MaxBody, TLS: set.TLS.In(s.Path), Proxy: set.Proxy, Log: s.Log, Told: s.Told,
-	})
+	}, dialect)
+}
+
+func newSystem(set *settings, c httpclient.Config, dialect Dialect) (connector.System, error) {
+	client, err := httpclient.New(c)
 	if err != nil {
 		return nil, err
 	}
-	sys := &system{name: s.Name, set: set, client: client, clock: lifecycle.Real(), log: s.Log}
+	sys := &system{name: c.System, set: set, client: client, clock: lifecycle.Real(), log: c.Log, dialect: dialect}
 	if sys.log == nil {
 		sys.log = slog.New(slog.DiscardHandler)
-	}
-	if set.GraphQL != nil {
-		sys.dialect = graphql{set.GraphQL.Path}
 	}
 	sys.bulk = sys.bulks()
 	return sys, nil

@@ -133,6 +133,7 @@ type writeSettings struct {
 	Item           string `yaml:"item" doc:"path of the object, or of what holds its id, inside the answer; default: the answer itself"`
 	AnswerID       string `yaml:"answer-id" doc:"path of the id inside item, or of the object's address, such as @odata.id; default: the object's id"`
 	AnswerHeader   string `yaml:"answer-header" doc:"header that gives the id, or the object's address, where the body gives none; default: OData-EntityId, else Location, but not a 202's"`
+	SentID         string `yaml:"sent-id" doc:"create: path of the id inside the document that was sent, where the service takes it over and its answer need not give one"`
 	AnswerComplete string `yaml:"answer" default:"complete" enum:"complete,partial" doc:"complete: what is answered is the object's full state; partial: read it back instead"`
 
 	Success successRules `yaml:"success" doc:"what the answer must hold to count as done; default: the object's"`

@@ -47,7 +47,7 @@ func (s *system) create(ctx context.Context, o *object, w *connector.Write) (con
 		if err != nil {
 			return connector.Result{}, err
 		}
-		return s.result(op, o, &o.Create, resp, "")
+		return s.result(op, o, &o.Create, resp, o.Create.sent(body))
 	}
 	if o.Create.Bulk == nil {
 		return one(ctx)
@@ -165,6 +165,18 @@ func (o *object) headers(r *httpclient.Request, w *connector.Write, etag string)
 	if etag != "" && (o.ETag == "header" || o.ETag == "field") {
 		r.Header.Set("If-Match", etag)
 	}
+}
+
+// sent is the id that a document brings along.
+func (ws *writeSettings) sent(doc []byte) string {
+	if ws.SentID == "" {
+		return ""
+	}
+	d, err := jsondoc.Parse(doc, jsondoc.Limits{})
+	if err != nil {
+		return ""
+	}
+	return text(at(d.Root(), ws.SentID))
 }
 
 // result reads what a write answered. local is the id where it is known already.
