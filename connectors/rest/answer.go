@@ -25,6 +25,8 @@ type judge struct {
 	sent []byte
 	// there reports whether an answer holds the list or object to read.
 	there func(root jsondoc.Value) bool
+	// call is what was asked, where a dialect reads the answer.
+	call *Call
 	// bare: the answer is the object or list itself, so that a code found in it where an error's would stand may be the object's own.
 	bare bool
 }
@@ -44,6 +46,7 @@ func (s *system) reader(o *object, path string, kind jsondoc.Kind, id string) *j
 
 // answer is the httpclient.Request's Judge.
 func (j *judge) answer(resp *httpclient.Response, failed *fault.Error) *fault.Error {
+	unread := j.read(resp, failed != nil)
 	if failed != nil {
 		if j.creating {
 			failed.Duplicate = resp.Status == http.StatusConflict
@@ -51,10 +54,15 @@ func (j *judge) answer(resp *httpclient.Response, failed *fault.Error) *fault.Er
 				failed.Kind = fault.Invalid
 			}
 		}
+		if f := j.spoken(resp, rootOf(resp), failed); f != nil {
+			return f
+		}
 		j.s.explain(failed, resp)
 		return failed
 	}
 	switch {
+	case unread != nil:
+		return unread
 	case resp.Status < 200 || resp.Status > 299, resp.Status == http.StatusNoContent, resp.Status == http.StatusResetContent:
 		return nil // there is no content, and the status stands
 	}
@@ -67,6 +75,9 @@ func (j *judge) answer(resp *httpclient.Response, failed *fault.Error) *fault.Er
 
 // content judges the content of an answer whose status is that of a success.
 func (j *judge) content(resp *httpclient.Response, root jsondoc.Value) *fault.Error {
+	if f := j.spoken(resp, root, nil); f != nil {
+		return f
+	}
 	code, kind := j.s.meaning(resp.Status, root)
 	if j.reading && j.bare && j.there(root) {
 		kind = ""
@@ -129,7 +140,7 @@ func (j *judge) envelope(root jsondoc.Value) (why, kind string) {
 	if e := root.Get("error"); e.Exists() && root.Get("jsonrpc").Str() == "2.0" && !j.asks("error") {
 		return "a JSON-RPC error", "invalid"
 	}
-	if list := root.Get("errors"); list.Len() > 0 && !j.asks("errors") && graphql(root, list) {
+	if list := root.Get("errors"); list.Len() > 0 && !j.asks("errors") && graphqlErrors(root, list) {
 		for _, v := range root.Get("data").Members() {
 			if v.Exists() && !j.reading {
 				return "GraphQL errors beside data: a part may be done", "unknown-outcome"
@@ -168,8 +179,8 @@ func (j *judge) asks(member string) bool {
 	return false
 }
 
-// graphql: an answer as the specification of GraphQL describes it, with errors that have a message.
-func graphql(root, list jsondoc.Value) bool {
+// graphqlErrors: an answer as the specification of GraphQL describes it, with errors that have a message.
+func graphqlErrors(root, list jsondoc.Value) bool {
 	for name := range root.Members() {
 		if name != "data" && name != "errors" && name != "extensions" {
 			return false
@@ -195,12 +206,18 @@ func failing(root jsondoc.Value) bool {
 	return false
 }
 
+// rootOf reads an answer that may be no JSON.
+func rootOf(resp *httpclient.Response) jsondoc.Value {
+	doc, err := jsondoc.Parse(resp.Body, jsondoc.Limits{Bytes: len(resp.Body) + 1})
+	if err != nil {
+		return jsondoc.Value{}
+	}
+	return doc.Root()
+}
+
 // explain puts the system's own code and text into a failure.
 func (s *system) explain(f *fault.Error, resp *httpclient.Response) {
-	var root jsondoc.Value
-	if doc, err := jsondoc.Parse(resp.Body, jsondoc.Limits{Bytes: len(resp.Body) + 1}); err == nil {
-		root = doc.Root()
-	}
+	root := rootOf(resp)
 	code, kind := s.meaning(resp.Status, root)
 	f.Code = s.codeOf(resp, code)
 	if s.set.Errors.Message != "" && root.Kind() != jsondoc.Missing {
@@ -250,13 +267,16 @@ func (s *system) words(resp *httpclient.Response, root jsondoc.Value) string {
 		}
 	}
 	if len(said) > 0 {
-		return shorten(s.client.Scrub(strings.Join(strings.Fields(strings.Join(said, "; ")), " ")), 300)
+		return shorten(s.client.Scrub(oneLine(strings.Join(said, "; "))), 300)
 	}
 	if text := s.client.Text(resp); text != "" {
 		return text
 	}
 	return http.StatusText(resp.Status)
 }
+
+// oneLine gives text without line ends and runs of blanks.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // shown tells a value to people.
 func shown(v jsondoc.Value) string {

@@ -278,5 +278,5 @@ func (s *system) part(b *bulked, whole *httpclient.Response, v jsondoc.Value) (c
 	if err := s.client.Part(httpclient.Request{Method: bs.Method, Path: bs.Path, Op: b.op, Judge: s.judge(b).answer}, part); err != nil {
 		return connector.Result{}, err
 	}
-	return s.result(b.op, b.o, b.ws, part, b.local)
+	return s.result(b.op, b.o, b.ws, part, cmp.Or(b.local, b.ws.sent(b.doc)))
 }

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"strconv"
 	"time"
@@ -13,12 +12,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
-
-// do makes the call; the judge reads what is answered.
-func (s *system) do(ctx context.Context, r httpclient.Request, j *judge) (*httpclient.Response, error) {
-	r.Judge = j.answer
-	return s.client.Do(ctx, r)
-}
 
 // parse reads an answer's body.
 func (s *system) parse(op string, resp *httpclient.Response, safe bool) (jsondoc.Value, error) {
@@ -61,6 +54,8 @@ func (s *system) recordOf(op string, o *object, v item, now time.Time) connector
 		rec := o.record(v.Value, "", now)
 		if rec.Local == "" {
 			rec.Err = s.fail(fault.Invalid, op, "an object of the list holds no id at %q", o.ID)
+		} else {
+			rec.Err = s.wrong(op, o, v.Value)
 		}
 		return rec
 	}

@@ -36,12 +36,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 	set.TLS.Check(s.Node.Get("tls"), p)
 	set.Limit.Check(s.Node.Get("limit"), p)
 	connector.Positive(s.Node.Get("timeout"), p)
-	kinds := s.Node.Get("errors").Get("kinds")
-	for code, kind := range set.Errors.Kinds {
-		if _, ok := faultKinds[kind]; !ok {
-			p.AddHint(kinds.Get(code).Pos(), strictyaml.DidYouMean(kind, slices.Sorted(maps.Keys(faultKinds))), "kinds: %q is no kind of failure", kind)
-		}
-	}
+	set.Errors.Check(s.Node.Get("errors"), p)
 	set.Success.complete(s.Node.Get("success"), p)
 	objects := s.Node.Get("objects")
 	if set.Objects != nil && len(set.Objects) == 0 {
@@ -51,6 +46,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 		if o != nil {
 			o.name = name
 			o.complete(objects.Get(name), p)
+			o.checkGraphQL(objects.Get(name), set.GraphQL != nil, p)
 		}
 	}
 	return set

@@ -10,10 +10,14 @@ import (
 // Describe tells of one object type what its settings say.
 func (Kind) Describe(s connector.Settings, object string) connector.ObjectType {
 	set := read(s, nil)
-	o := set.Objects[object]
-	if o == nil {
-		return connector.ObjectType{}
+	if o := set.Objects[object]; o != nil {
+		return o.Describe()
 	}
+	return connector.ObjectType{}
+}
+
+// Describe tells what the settings say of the object type.
+func (o *object) Describe() connector.ObjectType {
 	t := connector.ObjectType{External: o.ExternalID, Form: o.ExternalForm, Searched: o.ExternalID != "" && len(o.Find.External) > 0}
 	for _, path := range []string{o.Version, o.ETagField} {
 		top, _, _ := strings.Cut(path, ".")

@@ -136,7 +136,9 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 		return nil, s.fail(fault.Invalid, op, "%s", err)
 	}
 	now := s.clock.Now()
-	resp, err := s.do(ctx, httpclient.Request{Method: http.MethodGet, Path: path, Op: op}, s.reader(o, o.Get.Item, jsondoc.Object, o.ID))
+	c := s.call(ActGet, o, httpclient.Request{Method: http.MethodGet, Path: path, Op: op})
+	c.ID = id
+	resp, err := s.do(ctx, c, s.reader(o, o.Get.Item, jsondoc.Object, o.ID))
 	if err != nil {
 		if fault.KindOf(err) == fault.NotFound {
 			return nil, nil
@@ -148,8 +150,14 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 		return nil, err
 	}
 	item := at(root, o.Get.Item)
+	if s.dialect != nil && item.Kind() != jsondoc.Object && s.dialect.None(root, o.Get.Item) {
+		return nil, nil
+	}
 	if item.Kind() != jsondoc.Object {
 		return nil, s.fail(fault.Invalid, op, "the answer holds no object at %q: %s", o.Get.Item, s.client.Text(resp))
+	}
+	if err := s.wrong(op, o, item); err != nil {
+		return nil, err
 	}
 	r := o.record(item, resp.Header.Get("ETag"), now)
 	if r.Local == "" {
@@ -168,6 +176,7 @@ const (
 func (s *system) search(ctx context.Context, o *object, q httpclient.Query, op string, fits func(jsondoc.Value) bool) ([]connector.Record, error) {
 	var found []connector.Record
 	walk := s.walk(o, o.Find.Path, o.Find.Items, append(o.fixed(), q...), op)
+	walk.action = ActFind
 	for n := 0; walk.more() && len(found) < maxFound; n++ {
 		if n == maxPages {
 			return nil, s.fail(fault.Invalid, op, "the search answers with other objects too, page after page: does the service know %q?", q[0].Name)
@@ -185,6 +194,9 @@ func (s *system) search(ctx context.Context, o *object, q httpclient.Query, op s
 				return nil, s.fail(fault.Invalid, op, "an object of the answer cannot be read: %s", v.bad.Err)
 			}
 			if fits(v.Value) {
+				if err := s.wrong(op, o, v.Value); err != nil {
+					return nil, err
+				}
 				found = append(found, o.record(v.Value, "", now))
 			}
 		}

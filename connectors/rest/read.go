@@ -297,6 +297,9 @@ func (o *object) idsAlone() *object {
 	if set == nil {
 		return o
 	}
+	if out.idsOnly = true; set.Query != "" {
+		out.List.operation = set.operation
+	}
 	out.ID, out.List.Path, out.List.Items = cmp.Or(set.ID, o.ID), cmp.Or(set.Path, o.List.Path), cmp.Or(set.Items, o.List.Items)
 	out.List.Parameters = maps.Clone(o.List.Parameters)
 	for name, value := range set.Parameters {
@@ -362,7 +365,7 @@ func (l *listing) walk(ctx context.Context, yield func(connector.Record, error) 
 }
 
 // ask sends a walk's request.
-func (w *walk) ask(ctx context.Context, r httpclient.Request, j *judge) (resp *httpclient.Response, err error) {
+func (w *walk) ask(ctx context.Context, r *Call, j *judge) (resp *httpclient.Response, err error) {
 	if !w.patient || r.Once {
 		return w.s.do(ctx, r, j)
 	}

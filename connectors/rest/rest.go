@@ -43,14 +43,22 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
-	client, err := httpclient.New(httpclient.Config{
+	var dialect Dialect
+	if set.GraphQL != nil {
+		dialect = graphql{set.GraphQL.Path}
+	}
+	return newSystem(set, httpclient.Config{
 		System: s.Name, URL: set.URL, Auth: set.Auth, Headers: set.Headers, Timeout: set.Timeout, Limit: set.Limit,
 		MaxBody: set.MaxBody, TLS: set.TLS.In(s.Path), Proxy: set.Proxy, Log: s.Log, Told: s.Told,
-	})
+	}, dialect)
+}
+
+func newSystem(set *settings, c httpclient.Config, dialect Dialect) (connector.System, error) {
+	client, err := httpclient.New(c)
 	if err != nil {
 		return nil, err
 	}
-	sys := &system{name: s.Name, set: set, client: client, clock: lifecycle.Real(), log: s.Log}
+	sys := &system{name: c.System, set: set, client: client, clock: lifecycle.Real(), log: c.Log, dialect: dialect}
 	if sys.log == nil {
 		sys.log = slog.New(slog.DiscardHandler)
 	}
@@ -69,6 +77,8 @@ type system struct {
 	bulk  *gather.Queue[*bulked]
 	whole atomic.Value
 	log   *slog.Logger
+	// dialect, where not nil, gives calls and answers their form.
+	dialect Dialect
 }
 
 var (
@@ -92,7 +102,12 @@ func (s *system) Timeout() time.Duration { return s.set.Timeout }
 // Probe asks for the probe path; without one, any answer that is no failure of the server will do, also one that wants other credentials there: what
 // the hub may do shows in its calls.
 func (s *system) Probe(ctx context.Context) error {
-	resp, err := s.client.Do(ctx, httpclient.Request{Method: http.MethodGet, Path: s.set.Probe, Op: "probe", Beside: true})
+	r := httpclient.Request{Method: http.MethodGet, Path: s.set.Probe}
+	if s.dialect != nil && s.set.Probe == "" {
+		r = s.dialect.Probe()
+	}
+	r.Op, r.Beside = "probe", true
+	resp, err := s.client.Do(ctx, r)
 	switch {
 	case err == nil || resp == nil || s.set.Probe != "" || fault.KindOf(err) == fault.RateLimited:
 		return err

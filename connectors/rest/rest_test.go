@@ -12,18 +12,17 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/store/pgtest"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 func TestMain(m *testing.M) {
 	os.Setenv("SHOP_KEY", key)
-	goleak.VerifyTestMain(m)
+	os.Exit(pgtest.MainWithoutLeaks(m))
 }
 
 func settingsOf(t testing.TB, yaml string) connector.Settings {

@@ -22,6 +22,7 @@ type settings struct {
 	Probe            string             `yaml:"probe" doc:"path of a cheap GET that answers 2xx when the system works; without it, any answer below 500 from url will do, and 501"`
 	Errors           errorSettings      `yaml:"errors" doc:"how to read the bodies of failures, also of those that are answered with 200"`
 	Success          successRules       `yaml:"success" doc:"what an answer must hold to count as done; what an object, or its create, update or delete, says stands instead"`
+	GraphQL          *graphqlSettings   `yaml:"graphql" doc:"the service speaks GraphQL"`
 	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
 }
 
@@ -56,14 +57,18 @@ type object struct {
 	name  string
 	zone  *time.Location
 	local bool // versions are local times without a zone
+	// idsOnly: this is the object type as its ids are listed.
+	idsOnly bool
 }
 
 type getSettings struct {
-	Path string `yaml:"path" doc:"path with {id}; default: path/{id}"`
-	Item string `yaml:"item" doc:"path of the object inside the answer; default: the answer is the object"`
+	operation `yaml:",inline"`
+	Path      string `yaml:"path" doc:"path with {id}; default: path/{id}"`
+	Item      string `yaml:"item" doc:"path of the object inside the answer; default: the answer is the object"`
 }
 
 type listSettings struct {
+	operation    `yaml:",inline"`
 	Path         string            `yaml:"path" doc:"default: path"`
 	Items        string            `yaml:"items" doc:"path of the list inside the answer; default: the answer is the list"`
 	Parameters   map[string]string `yaml:"parameters" doc:"query parameters of every list"`
@@ -75,6 +80,7 @@ type listSettings struct {
 }
 
 type idsSettings struct {
+	operation  `yaml:",inline"`
 	Path       string            `yaml:"path" doc:"default: the list's path"`
 	Items      string            `yaml:"items" doc:"default: the list's items"`
 	ID         string            `yaml:"id" doc:"path of the id inside an element; default: the object's id"`
@@ -111,20 +117,23 @@ type sinceSettings struct {
 }
 
 type findSettings struct {
-	Path     string            `yaml:"path" doc:"default: the list's path"`
-	Items    string            `yaml:"items" doc:"default: the list's items"`
-	External map[string]string `yaml:"external" doc:"query parameters that look an external id up, with {external} in a value; without them it cannot be looked up"`
-	Natural  map[string]string `yaml:"natural" doc:"query parameters that look natural keys up, with {field} in a value; a parameter whose fields are not asked for is left out; default: each field as a parameter of its own name"`
+	operation `yaml:",inline"`
+	Path      string            `yaml:"path" doc:"default: the list's path"`
+	Items     string            `yaml:"items" doc:"default: the list's items"`
+	External  map[string]string `yaml:"external" doc:"query parameters that look an external id up, with {external} in a value; without them it cannot be looked up"`
+	Natural   map[string]string `yaml:"natural" doc:"query parameters that look natural keys up, with {field} in a value; a parameter whose fields are not asked for is left out; default: each field as a parameter of its own name"`
 }
 
 type writeSettings struct {
+	operation      `yaml:",inline"`
 	Method         string `yaml:"method" doc:"default: POST, PATCH (PUT with style put) or DELETE"`
 	Path           string `yaml:"path" doc:"path, with {id} where the object exists"`
-	Wrap           string `yaml:"wrap" doc:"name under which the object stands in the body; default: the body is the object"`
+	Wrap           string `yaml:"wrap" doc:"name under which the object stands in the body; default: the body is the object. graphql: the variable that holds it, by its dotted path; default: input"`
 	ContentType    string `yaml:"content-type" default:"application/json" doc:"type of the body"`
 	Item           string `yaml:"item" doc:"path of the object, or of what holds its id, inside the answer; default: the answer itself"`
 	AnswerID       string `yaml:"answer-id" doc:"path of the id inside item, or of the object's address, such as @odata.id; default: the object's id"`
 	AnswerHeader   string `yaml:"answer-header" doc:"header that gives the id, or the object's address, where the body gives none; default: OData-EntityId, else Location, but not a 202's"`
+	SentID         string `yaml:"sent-id" doc:"create: path of the id inside the document that was sent, where the service takes it over and its answer need not give one"`
 	AnswerComplete string `yaml:"answer" default:"complete" enum:"complete,partial" doc:"complete: what is answered is the object's full state; partial: read it back instead"`
 
 	Success successRules `yaml:"success" doc:"what the answer must hold to count as done; default: the object's"`
@@ -150,7 +159,8 @@ type updateSettings struct {
 }
 
 type deleteSettings struct {
-	Method  string       `yaml:"method" doc:"default: DELETE"`
-	Path    string       `yaml:"path" doc:"default: path/{id}"`
-	Success successRules `yaml:"success" doc:"what the answer must hold to count as done; default: the object's"`
+	operation `yaml:",inline"`
+	Method    string       `yaml:"method" doc:"default: DELETE"`
+	Path      string       `yaml:"path" doc:"default: path/{id}"`
+	Success   successRules `yaml:"success" doc:"what the answer must hold to count as done; default: the object's"`
 }

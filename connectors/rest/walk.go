@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/httpclient"
@@ -58,13 +57,14 @@ var errPlaceLost = errors.New("the service keeps the place of the list, and it m
 
 // walk reads a list page by page.
 type walk struct {
-	s     *system
-	o     *object
-	path  string
-	items string
-	query httpclient.Query
-	op    string
-	at    place
+	s      *system
+	o      *object
+	action string
+	path   string
+	items  string
+	query  httpclient.Query
+	op     string
+	at     place
 	// size of a page where it can be asked for.
 	size int
 	// verify makes sure that no object slipped over a border between two pages; see moved.go.
@@ -91,7 +91,7 @@ type item struct {
 }
 
 func (s *system) walk(o *object, path, items string, q httpclient.Query, op string) *walk {
-	return &walk{s: s, o: o, path: path, items: items, query: q, op: op, size: o.List.Paging.Size}
+	return &walk{s: s, o: o, action: o.listing(), path: path, items: items, query: q, op: op, size: o.List.Paging.Size}
 }
 
 // fixed gives the parameters of every list.
@@ -101,6 +101,14 @@ func (o *object) fixed() httpclient.Query {
 		q = append(q, httpclient.Param{Name: name, Value: o.List.Parameters[name]})
 	}
 	return q
+}
+
+// listing is what a list of the object type does.
+func (o *object) listing() string {
+	if o.idsOnly {
+		return ActIDs
+	}
+	return ActList
 }
 
 func (w *walk) more() bool { return !w.done }
@@ -151,15 +159,15 @@ func (w *walk) goOn(p *page) error {
 	return w.count(p, len(p.items))
 }
 
-func (w *walk) request(n int, token string) httpclient.Request {
+func (w *walk) request(n int, token string) *Call {
 	pg := &w.o.List.Paging
-	r := httpclient.Request{Method: http.MethodGet, Path: w.path, Query: slices.Clone(w.query), Op: w.op, Header: w.header}
+	r := w.s.call(w.action, w.o, httpclient.Request{Method: http.MethodGet, Path: w.path, Query: slices.Clone(w.query), Op: w.op, Header: w.header})
 	w.header = nil
 	switch pg.Style {
 	case "page":
-		r.Query = append(r.Query, httpclient.Param{Name: pg.Parameter, Value: strconv.Itoa(pg.First + n)})
+		r.count(pg.Parameter, pg.First+n)
 	case "offset":
-		r.Query = append(r.Query, httpclient.Param{Name: pg.Parameter, Value: strconv.Itoa(n)})
+		r.count(pg.Parameter, n)
 	case "key":
 		r.Query = w.behind(r.Query)
 	case "cursor":
@@ -173,7 +181,7 @@ func (w *walk) request(n int, token string) httpclient.Request {
 		}
 	}
 	if pg.SizeParameter != "" {
-		r.Query = append(r.Query, httpclient.Param{Name: pg.SizeParameter, Value: strconv.Itoa(w.size)})
+		r.count(pg.SizeParameter, w.size)
 	}
 	return r
 }
@@ -198,7 +206,7 @@ func (w *walk) behind(q httpclient.Query) httpclient.Query {
 }
 
 // read makes one request. The page is there beside a failure, too, where the service answered.
-func (w *walk) read(ctx context.Context, r httpclient.Request) (*page, error) {
+func (w *walk) read(ctx context.Context, r *Call) (*page, error) {
 	if r.Header != nil {
 		r.Accept = []int{http.StatusNotModified}
 	}
@@ -230,6 +238,9 @@ func (w *walk) read(ctx context.Context, r httpclient.Request) (*page, error) {
 		}
 	case jsondoc.Null:
 	default:
+		if w.s.dialect != nil && w.s.dialect.None(root, w.items) {
+			return p, nil
+		}
 		return p, w.fail("the answer holds no list at %q (set list.items): %s", w.items, w.s.client.Text(resp))
 	}
 	return p, nil

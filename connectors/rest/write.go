@@ -41,13 +41,13 @@ func (s *system) create(ctx context.Context, o *object, w *connector.Write) (con
 		}
 	}
 	one := func(ctx context.Context) (connector.Result, error) {
-		r := o.Create.request(op, o.Create.Path, body)
-		o.headers(&r, w, "")
-		resp, err := s.do(ctx, r, s.creating(o, &o.Create.Success, w.Doc))
+		c := s.call(ActCreate, o, s.request(&o.Create, op, o.Create.Path, body))
+		o.headers(&c.Request, w, "")
+		resp, err := s.do(ctx, c, s.creating(o, &o.Create.Success, w.Doc))
 		if err != nil {
 			return connector.Result{}, err
 		}
-		return s.result(op, o, &o.Create, resp, "")
+		return s.result(op, o, &o.Create, resp, o.Create.sent(body))
 	}
 	if o.Create.Bulk == nil {
 		return one(ctx)
@@ -80,9 +80,10 @@ func (s *system) update(ctx context.Context, o *object, w *connector.Write) (con
 		}
 	}
 	one := func(ctx context.Context) (connector.Result, error) {
-		r := o.Update.request(op, path, body)
-		o.headers(&r, w, etag)
-		resp, err := s.do(ctx, r, s.writing(o, &o.Update.Success, w.Doc))
+		c := s.call(ActUpdate, o, s.request(&o.Update.writeSettings, op, path, body))
+		c.ID = w.Local
+		o.headers(&c.Request, w, etag)
+		resp, err := s.do(ctx, c, s.writing(o, &o.Update.Success, w.Doc))
 		if err != nil {
 			return connector.Result{}, err
 		}
@@ -136,18 +137,19 @@ func (s *system) delete(ctx context.Context, o *object, w *connector.Write) (con
 	if err != nil {
 		return connector.Result{}, s.fail(fault.Invalid, op, "%s", err)
 	}
-	r := httpclient.Request{Method: o.Delete.Method, Path: path, Op: op}
-	o.headers(&r, &connector.Write{}, w.ETag)
-	resp, err := s.do(ctx, r, s.writing(o, &o.Delete.Success, nil))
+	c := s.call(ActDelete, o, httpclient.Request{Method: o.Delete.Method, Path: path, Op: op})
+	c.ID = w.Local
+	o.headers(&c.Request, &connector.Write{}, w.ETag)
+	resp, err := s.do(ctx, c, s.writing(o, &o.Delete.Success, nil))
 	if err != nil {
 		return connector.Result{}, err
 	}
 	return connector.Result{Local: w.Local, Status: strconv.Itoa(resp.Status), Answer: s.client.Answer(resp)}, nil
 }
 
-// request makes the call of a create or update.
-func (ws *writeSettings) request(op, path string, body []byte) httpclient.Request {
-	if ws.Wrap != "" {
+// request makes the call of a create or update. A dialect puts the document where it belongs.
+func (s *system) request(ws *writeSettings, op, path string, body []byte) httpclient.Request {
+	if ws.Wrap != "" && s.dialect == nil {
 		wrapped := append(jsondoc.AppendString([]byte{'{'}, ws.Wrap), ':')
 		body = append(append(wrapped, body...), '}')
 	}
@@ -163,6 +165,18 @@ func (o *object) headers(r *httpclient.Request, w *connector.Write, etag string)
 	if etag != "" && (o.ETag == "header" || o.ETag == "field") {
 		r.Header.Set("If-Match", etag)
 	}
+}
+
+// sent is the id that a document brings along.
+func (ws *writeSettings) sent(doc []byte) string {
+	if ws.SentID == "" {
+		return ""
+	}
+	d, err := jsondoc.Parse(doc, jsondoc.Limits{})
+	if err != nil {
+		return ""
+	}
+	return text(at(d.Root(), ws.SentID))
 }
 
 // result reads what a write answered. local is the id where it is known already.

@@ -46,6 +46,8 @@ type Config struct {
 	// Proxy is the URL of an HTTP proxy; empty: none, whatever the environment says.
 	Proxy string
 	Log   *slog.Logger
+	// Secrets are those that no part of Auth holds, because they go into bodies.
+	Secrets []strictyaml.Secret
 	// Told is that of connector.Settings.
 	Told func(at time.Time, passed time.Duration)
 }
@@ -91,6 +93,9 @@ func New(cfg Config) (*Client, error) {
 	root, _ := url.Parse(cfg.URL)
 	c := &Client{cfg: cfg, base: base, root: root, limit: newLimiter(cfg.Limit), now: time.Now}
 	c.scrub.AddSettings(cfg.Auth)
+	for _, s := range cfg.Secrets {
+		c.scrub.Add(s.Reveal())
+	}
 	if b := cfg.Auth.Basic; b != nil {
 		c.scrub.Add(b.User + ":" + b.Password.Reveal())
 	}

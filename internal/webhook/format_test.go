@@ -49,7 +49,7 @@ func TestSalesforceRefuses(t *testing.T) {
 	for i := range 101 {
 		many = append(many, notify(fmt.Sprint("04l", i), "<sf:Id>1</sf:Id>"))
 	}
-	deep := strings.Repeat("<sf:D>", maxXMLDepth) + strings.Repeat("</sf:D>", maxXMLDepth)
+	deep := strings.Repeat("<sf:D>", xmlDepthBound) + strings.Repeat("</sf:D>", xmlDepthBound)
 	for name, body := range map[string]string{
 		"nothing":             "",
 		"no XML":              "hello",
@@ -66,7 +66,7 @@ func TestSalesforceRefuses(t *testing.T) {
 		"no id":               envelope(org, notify("", "<sf:A/>")),
 		"no object":           envelope(org, "<Notification><Id>1</Id></Notification>"),
 		"deep":                envelope(org, notify("1", deep)),
-		"wide":                envelope(org, notify("1", strings.Repeat("<a/>", maxXMLElements))),
+		"wide":                envelope(org, notify("1", strings.Repeat("<a/>", xmlElementsBound))),
 	} {
 		if _, err := parseOutbound([]byte(body)); err == nil {
 			t.Errorf("%s: accepted", name)

@@ -1,27 +1,24 @@
 package webhook
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/xmldoc"
 )
 
 const (
 	nsSOAP     = "http://schemas.xmlsoap.org/soap/envelope/"
 	nsOutbound = "http://soap.sforce.com/2005/09/outbound"
-	nsInstance = "http://www.w3.org/2001/XMLSchema-instance"
 
 	maxNotifications = 100
-	maxXMLDepth      = 60
-	maxXMLElements   = 100_000
 )
 
 // newSalesforce is Salesforce's outbound message: SOAP without a signature. The organization id is checked; that it is hard to
@@ -96,35 +93,35 @@ func (m *outbound) deliveries() []delivery {
 
 // parseOutbound reads the envelope. The session id that it may carry is dropped.
 func parseOutbound(body []byte) (*outbound, error) {
-	root, err := parseXML(body)
+	root, err := xmldoc.Parse(body)
 	if err != nil {
 		return nil, fmt.Errorf("the body is not well-formed XML: %w", err)
 	}
-	if root.name != (xml.Name{Space: nsSOAP, Local: "Envelope"}) {
+	if root.Name != (xml.Name{Space: nsSOAP, Local: "Envelope"}) {
 		return nil, errors.New("the body is not a SOAP envelope")
 	}
-	list := root.child(nsSOAP, "Body").child(nsOutbound, "notifications")
+	list := root.Child(nsSOAP, "Body").Child(nsOutbound, "notifications")
 	if list == nil {
 		return nil, errors.New("the envelope holds no notifications")
 	}
 	msg := &outbound{
-		organization: list.child(nsOutbound, "OrganizationId").content(),
-		action:       list.child(nsOutbound, "ActionId").content(),
+		organization: list.Child(nsOutbound, "OrganizationId").Content(),
+		action:       list.Child(nsOutbound, "ActionId").Content(),
 	}
-	for _, n := range list.children {
-		if n.name != (xml.Name{Space: nsOutbound, Local: "Notification"}) {
+	for _, n := range list.Children {
+		if n.Name != (xml.Name{Space: nsOutbound, Local: "Notification"}) {
 			continue
 		}
 		if len(msg.notifications) == maxNotifications {
 			return nil, fmt.Errorf("the envelope holds more than %d notifications", maxNotifications)
 		}
-		id, object := n.child(nsOutbound, "Id").content(), n.child(nsOutbound, "sObject")
+		id, object := n.Child(nsOutbound, "Id").Content(), n.Child(nsOutbound, "sObject")
 		if id == "" || object == nil {
 			return nil, fmt.Errorf("notification %d lacks its Id or its sObject", len(msg.notifications)+1)
 		}
-		kind := object.attr(nsInstance, "type")
+		kind := object.Attr(xmldoc.NSInstance, "type")
 		kind = kind[strings.LastIndexByte(kind, ':')+1:]
-		msg.notifications = append(msg.notifications, notification{id: id, object: kind, doc: object.appendObject(nil, kind)})
+		msg.notifications = append(msg.notifications, notification{id: id, object: kind, doc: appendObject(nil, object, kind)})
 	}
 	if len(msg.notifications) == 0 {
 		return nil, errors.New("the envelope holds no notifications")
@@ -132,140 +129,24 @@ func parseOutbound(body []byte) (*outbound, error) {
 	return msg, nil
 }
 
-// element is an XML element; its methods may be called on nil.
-type element struct {
-	name     xml.Name
-	attrs    []xml.Attr
-	text     []byte
-	children []*element
-}
-
-// parseXML reads one document within bounds. Document type declarations, and with them entities, are refused.
-func parseXML(body []byte) (*element, error) {
-	dec := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, byteOrderMark)))
-	var root *element
-	var open []*element
-	count := 0
-	for {
-		tok, err := dec.Token()
-		if err == io.EOF {
-			if root == nil {
-				return nil, errors.New("it is empty")
-			}
-			return root, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		switch t := tok.(type) {
-		case xml.Directive:
-			return nil, errors.New("a document type declaration is not allowed")
-		case xml.StartElement:
-			if count++; count > maxXMLElements || len(open) == maxXMLDepth {
-				return nil, fmt.Errorf("it has more than %d elements, or more than %d in one another", maxXMLElements, maxXMLDepth)
-			}
-			e := &element{name: t.Name, attrs: t.Attr}
-			switch {
-			case len(open) > 0:
-				top := open[len(open)-1]
-				top.children = append(top.children, e)
-			case root == nil:
-				root = e
-			default:
-				return nil, errors.New("it has more than one root element")
-			}
-			open = append(open, e)
-		case xml.EndElement:
-			open = open[:len(open)-1]
-		case xml.CharData:
-			if len(open) > 0 {
-				top := open[len(open)-1]
-				top.text = append(top.text, t...)
-			} else if len(bytes.TrimSpace(t)) > 0 {
-				return nil, errors.New("text stands outside of the root element")
-			}
-		}
+// appendObject writes an object's fields as JSON. XML tells no types: every value is a string, or null under xsi:nil. The type is written the way Salesforce's
+// REST API does: "attributes": {"type": kind}.
+func appendObject(dst []byte, object *xmldoc.Element, kind string) []byte {
+	fields := *object
+	fields.Attrs, fields.Text = nil, nil
+	if len(fields.Children) == 0 {
+		dst = append(dst, "{}"...)
+	} else {
+		dst = fields.AppendJSON(dst, "", nil)
 	}
-}
-
-func (e *element) child(space, local string) *element {
-	if e == nil {
-		return nil
+	if kind == "" || slices.ContainsFunc(object.Children, func(c *xmldoc.Element) bool { return c.Name.Local == "attributes" }) {
+		return dst
 	}
-	for _, c := range e.children {
-		if c.name.Local == local && c.name.Space == space {
-			return c
-		}
+	head := append(jsondoc.AppendString([]byte(`{"attributes":{"type":`), kind), '}')
+	if len(fields.Children) > 0 {
+		head = append(head, ',')
 	}
-	return nil
-}
-
-func (e *element) attr(space, local string) string {
-	if e == nil {
-		return ""
-	}
-	for _, a := range e.attrs {
-		if a.Name.Local == local && a.Name.Space == space {
-			return a.Value
-		}
-	}
-	return ""
-}
-
-func (e *element) content() string {
-	if e == nil {
-		return ""
-	}
-	return strings.TrimSpace(string(e.text))
-}
-
-// appendObject writes the element's children as a JSON object. XML tells no types: every value is a string, or null under
-// xsi:nil. A kind is written the way Salesforce's REST API does: "attributes": {"type": kind}.
-func (e *element) appendObject(dst []byte, kind string) []byte {
-	dst = append(dst, '{')
-	first := true
-	name := func(s string) {
-		if !first {
-			dst = append(dst, ',')
-		}
-		first = false
-		dst = append(jsondoc.AppendString(dst, s), ':')
-	}
-	groups := make(map[string][]*element, len(e.children))
-	for _, c := range e.children {
-		groups[c.name.Local] = append(groups[c.name.Local], c)
-	}
-	if kind != "" && groups["attributes"] == nil {
-		name("attributes")
-		dst = append(jsondoc.AppendString(append(dst, `{"type":`...), kind), '}')
-	}
-	for _, c := range e.children {
-		same := groups[c.name.Local]
-		if same == nil {
-			continue // written with the first of its name
-		}
-		groups[c.name.Local] = nil
-		name(c.name.Local)
-		if len(same) == 1 {
-			dst = c.appendValue(dst)
-			continue
-		}
-		for i, s := range same {
-			dst = s.appendValue(append(dst, "[,"[min(i, 1)]))
-		}
-		dst = append(dst, ']')
-	}
-	return append(dst, '}')
-}
-
-func (e *element) appendValue(dst []byte) []byte {
-	if v := e.attr(nsInstance, "nil"); v == "true" || v == "1" {
-		return append(dst, "null"...)
-	}
-	if len(e.children) > 0 {
-		return e.appendObject(dst, "")
-	}
-	return jsondoc.AppendString(dst, string(e.text))
+	return append(head, dst[1:]...)
 }
 
 // ackReplier answers as Salesforce reads it: anything but Ack true is delivered again.
