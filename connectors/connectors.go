@@ -7,6 +7,7 @@ import (
 	"github.com/waybill-hub/waybill/connectors/odata"
 	"github.com/waybill-hub/waybill/connectors/rest"
 	"github.com/waybill-hub/waybill/connectors/sql"
+	"github.com/waybill-hub/waybill/connectors/tryton"
 	"github.com/waybill-hub/waybill/connectors/webhook"
 	"github.com/waybill-hub/waybill/internal/connector"
 )
@@ -19,6 +20,7 @@ func All() []connector.Kind {
 		odata.Kind{},
 		rest.Kind{},
 		sql.Kind{},
+		tryton.Kind{},
 		webhook.Kind{},
 	}
 }
