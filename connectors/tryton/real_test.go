@@ -1,8 +1,10 @@
 package tryton
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -69,22 +71,60 @@ func trytonCommand(args ...string) *exec.Cmd {
 
 func stopTryton() {
 	if running.url != "" {
+		if d := &database; d.cmd != nil {
+			_ = d.in.Close()
+			_ = d.cmd.Wait()
+		}
 		if err := trytonCommand("stop").Run(); err != nil {
 			fmt.Fprintln(os.Stderr, "tryton.sh stop:", err)
 		}
 	}
 }
 
-// runSQL does something in the database without Tryton.
+// database is a session of the database, without Tryton.
+var database struct {
+	sync.Mutex
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// runSQL does something in the database without Tryton, and gives the last line of what it says.
 func runSQL(t testing.TB, sql string) string {
 	t.Helper()
-	cmd := trytonCommand("sql")
-	cmd.Stdin = strings.NewReader(sql)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v: %s", sql, err, out)
+	d := &database
+	d.Lock()
+	defer d.Unlock()
+	if d.cmd == nil {
+		d.cmd = trytonCommand("sql")
+		d.cmd.Stderr = os.Stderr
+		out, err := d.cmd.StdoutPipe()
+		if err == nil {
+			d.out = bufio.NewReader(out)
+			d.in, err = d.cmd.StdinPipe()
+		}
+		if err == nil {
+			err = d.cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	return strings.TrimSpace(string(out))
+	const end = "that was all"
+	if _, err := fmt.Fprintf(d.in, "%s; SELECT '%s';\n", sql, end); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	last := ""
+	for {
+		line, err := d.out.ReadString('\n')
+		if err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		if line = strings.TrimSpace(line); line == end {
+			return last
+		}
+		last = line
+	}
 }
 
 // realSide is the real Tryton as the other side, with what it was filled with and nothing else.
@@ -95,31 +135,22 @@ func realSide(t testing.TB) *side {
 		DELETE FROM product_list_price WHERE template IN (SELECT id FROM product_template WHERE code NOT LIKE 'SKU-%' OR code IS NULL);
 		DELETE FROM product_product WHERE template IN (SELECT id FROM product_template WHERE code NOT LIKE 'SKU-%' OR code IS NULL);
 		DELETE FROM product_template WHERE code NOT LIKE 'SKU-%' OR code IS NULL;
-		DELETE FROM party_party WHERE id NOT IN (SELECT party FROM company_company);`)
-	other := &hub{t, nil}
-	client := func() *hub {
-		if other.sys == nil {
-			other = open(t, settingsOf(t, config(url, "", "external-form: uuid")))
-		}
-		return other
-	}
+		DELETE FROM party_party WHERE id NOT IN (SELECT party FROM company_company)`)
+	ids := map[int]string{}
 	return &side{
 		url: url,
 		put: func(t testing.TB, n, revision int, stamp time.Time) string {
-			h := client()
-			found := h.find(connector.Lookup{Object: "product", Natural: map[string]string{"name": fmt.Sprintf("Outside %d", n)}})
-			id := ""
-			if len(found) > 0 {
-				id = found[0].Local
-				h.update("product", id, fmt.Sprintf(`{"list_price":%d}`, revision))
-			} else {
-				id = h.create("product", fmt.Sprintf("OUT-%d", n), fmt.Sprintf(`{"name":"Outside %d","type":"goods","default_uom":"u","list_price":%d}`, n, revision))
+			id := ids[n]
+			if id == "" {
+				h := open(t, settingsOf(t, config(url, "", "")))
+				id = h.create("product", fmt.Sprintf("OUT-%d", n), fmt.Sprintf(`{"name":"Outside %d","type":"goods","default_uom":"u","list_price":1}`, n))
+				ids[n] = id
 			}
 			at := "NULL"
 			if !stamp.IsZero() {
 				at = "'" + stamp.UTC().Format("2006-01-02 15:04:05.999999") + "'"
 			}
-			runSQL(t, "UPDATE product_template SET create_date = "+at+", write_date = "+at+" WHERE id = "+id)
+			runSQL(t, fmt.Sprintf("UPDATE product_list_price SET list_price = %d WHERE template = %s; UPDATE product_template SET create_date = %s, write_date = %s WHERE id = %s", revision, id, at, at, id))
 			return id
 		},
 		spoil: func(t testing.TB, id string) {

@@ -223,8 +223,11 @@ func (c *change) change(ctx context.Context, method string, params []string, the
 // differs gives what of a document is not there yet.
 func (c *change) differs(ctx context.Context, doc jsondoc.Value, there *item) (values, error) {
 	now, err := c.b.document(nil, there.Value)
-	if err != nil {
+	switch {
+	case err != nil && c.comparesItems(doc):
 		return nil, err
+	case err != nil: // a value there that no document can hold: an update may be what mends it
+		now = []byte("{}")
 	}
 	have, err := jsondoc.Parse(now, jsondoc.Limits{Bytes: len(now) + 1})
 	if err != nil {
@@ -255,6 +258,11 @@ func (c *change) differs(ctx context.Context, doc jsondoc.Value, there *item) (v
 		}
 	}
 	return v, nil
+}
+
+// comparesItems: an update changes records of a list one by one.
+func (c *change) comparesItems(doc jsondoc.Value) bool {
+	return slices.ContainsFunc(c.b.items, func(l *list) bool { return l.OnUpdate != "none" && doc.Get(l.name).Exists() })
 }
 
 // linked writes how a list of other records becomes another one.
