@@ -307,14 +307,12 @@ func text(v any) string {
 }
 
 func (d *double) search(model string, domain []any, limit any) []int64 {
-	names := fmt.Sprint(domain)
-	_, knows := d.models[model]["active"]
+	if _, knows := d.models[model]["active"]; knows {
+		domain = withActive(domain)
+	}
 	out := []int64{}
 	for _, id := range slices.Sorted(maps.Keys(d.rows[model])) {
 		r := d.rows[model][id]
-		if knows && !strings.Contains(names, "[active in") && r["active"] != true {
-			continue
-		}
 		if d.fits(model, r, domain) {
 			out = append(out, id)
 		}
@@ -323,6 +321,30 @@ func (d *double) search(model string, domain []any, limit any) []int64 {
 		}
 	}
 	return out
+}
+
+// withActive asks for active records in every list of a domain that does not name the field itself.
+func withActive(domain []any) []any {
+	out, found := []any{}, false
+	for _, c := range domain {
+		list, is := c.([]any)
+		switch {
+		case !is:
+		case len(list) == 3 && !slices.ContainsFunc(list[:2], func(v any) bool { _, is := v.(string); return !is }) && list[0] != "OR" && list[0] != "AND":
+			found = found || list[0] == "active"
+		default:
+			c = withActive(list)
+		}
+		out = append(out, c)
+	}
+	switch active := []any{"active", "=", true}; {
+	case found:
+		return out
+	case len(out) > 0 && out[0] == "OR":
+		return []any{"AND", out, active}
+	default:
+		return append(out, active)
+	}
 }
 
 func (d *double) show(model string, id int64, fields []any) row {

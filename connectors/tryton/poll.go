@@ -88,6 +88,9 @@ func (b *bound) since(version string) string {
 		}
 		terms = append(terms, clause(before+"write_date", ">=", at), clause(before+"create_date", ">=", at))
 	}
+	if b.active { // Tryton asks for active records in every list that does not name the field
+		terms = append(terms, clause("active", "in", "[]"))
+	}
 	return "[" + strings.Join(terms, ",") + "]"
 }
 

@@ -138,7 +138,7 @@ func realSide(t testing.TB) *side {
 		DELETE FROM party_party WHERE id NOT IN (SELECT party FROM company_company)`)
 	ids := map[int]string{}
 	return &side{
-		url: url,
+		url: url, steps: []string{"quote", "confirm"}, // which goes on by itself
 		put: func(t testing.TB, n, revision int, stamp time.Time) string {
 			id := ids[n]
 			if id == "" {

@@ -37,6 +37,8 @@ type side struct {
 	spoil func(t testing.TB, id string)
 	// forget ends every session there; ids are those of what the database was filled with, by name.
 	forget func(t testing.TB)
+	// steps are the methods that it takes from a draft to processing.
+	steps []string
 	// asks says which order is asked about: a quantity that Tryton wants a person to confirm.
 	asks func(t testing.TB)
 }
@@ -161,7 +163,7 @@ func newLine(t testing.TB, to string) *line {
 			Method string `json:"method"`
 		}
 		_ = json.Unmarshal(body, &call)
-		name := call.Method[strings.LastIndexByte(call.Method, '.')+1:]
+		name := strings.TrimPrefix(call.Method, "model.")
 		l.mu.Lock()
 		closed := l.close[name] > 0
 		if closed {

@@ -24,7 +24,7 @@ import (
 // sideOf is a double as the other side.
 func sideOf(d *double) *side {
 	return &side{
-		url:   d.url,
+		url: d.url, steps: []string{"quote", "confirm", "process"},
 		put:   func(_ testing.TB, n, revision int, stamp time.Time) string { return d.put(n, revision, stamp) },
 		spoil: func(_ testing.TB, id string) { d.spoil(id) },
 		forget: func(testing.TB) {
