@@ -8,6 +8,7 @@ import (
 	"github.com/waybill-hub/waybill/connectors/rest"
 	"github.com/waybill-hub/waybill/connectors/soap"
 	"github.com/waybill-hub/waybill/connectors/sql"
+	"github.com/waybill-hub/waybill/connectors/tryton"
 	"github.com/waybill-hub/waybill/connectors/webhook"
 	"github.com/waybill-hub/waybill/internal/connector"
 )
@@ -21,6 +22,7 @@ func All() []connector.Kind {
 		rest.Kind{},
 		soap.Kind{},
 		sql.Kind{},
+		tryton.Kind{},
 		webhook.Kind{},
 	}
 }

@@ -199,6 +199,21 @@ What types, keys and lines look like is read from the service's own ` + "`$metad
 where such services surprise.
 
 ` + "```yaml\n" + odataExample + "```\n" + `
+## Tryton
+
+What types fields have is asked of the server. [tryton.md](tryton.md) shows the objects of a trading company, and says what the kind does, what it does not do, and where Tryton surprises.
+
+## What was proven, and on what
+
+| kind | written, searched, polled, listed | on |
+|---|---|---|
+| ` + "`odata`" + ` V4 and V2 | all | SAP's own runtime (CAP for Node 10.1.1, V2 adapter 1.15.10); dialects of other services on a double made from the protocol's documents |
+| ` + "`tryton`" + ` | all, and workflows in steps | Tryton 6.0 (trytond 6.0.76) on PostgreSQL 15; failures that it cannot be made to have on a double |
+| ` + "`sql`" + ` | all | SQLite, PostgreSQL, MariaDB 10.11; MySQL is not run |
+| ` + "`kafka`" + ` | all but listed by id | Apache Kafka |
+| ` + "`rest`, `webhook`, `file`" + ` | what they can | doubles and the sandbox's systems; files are files |
+
+`+"`make test-systems`"+` runs the suites on those that the machine can have.
 `
 
 // TestDocumentation keeps docs/connectors.md what the code says.

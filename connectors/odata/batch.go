@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"sync/atomic"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -62,7 +61,7 @@ func (s *system) send(lot []*change) {
 		lot[0].Answer(err)
 		return
 	}
-	ctx, cancel := whileWanted(lot)
+	ctx, cancel := gather.WhileWanted(lot)
 	defer cancel()
 	var fenced *change
 	ctx = connector.WithFence(ctx, func(context.Context) error {
@@ -108,27 +107,6 @@ func (s *system) send(lot []*change) {
 		s.log.Warn("the service ends a $batch at its first failure although the hub asks it to go on: objects are created one at a time from now on", "system", s.name, "service", lot[0].b.svc.path)
 	}
 	s.queue.Again(left, nil)
-}
-
-// whileWanted is a context for a request of many: it ends when nobody waits for any of them any more.
-func whileWanted(lot []*change) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(lot[0].Ctx))
-	var left atomic.Int64
-	left.Store(int64(len(lot)))
-	stops := make([]func() bool, len(lot))
-	for i, c := range lot {
-		stops[i] = context.AfterFunc(c.Ctx, func() {
-			if left.Add(-1) == 0 {
-				cancel()
-			}
-		})
-	}
-	return ctx, func() {
-		for _, stop := range stops {
-			stop()
-		}
-		cancel()
-	}
 }
 
 func without(lot []*change, one *change) []*change {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -103,7 +102,7 @@ func (s *system) send(lot []*bulked) {
 		lot[0].Answer(err)
 		return
 	}
-	ctx, cancel := whileWanted(lot)
+	ctx, cancel := gather.WhileWanted(lot)
 	defer cancel()
 	var fenced *bulked
 	ctx = connector.WithFence(ctx, func(context.Context) error {
@@ -178,27 +177,6 @@ func disorder(lot []*bulked, results []jsondoc.Value) string {
 		ids[id] = true
 	}
 	return ""
-}
-
-// whileWanted is a context for a request of many: it ends when nobody waits for any of them any more.
-func whileWanted(lot []*bulked) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(lot[0].Ctx))
-	var left atomic.Int64
-	left.Store(int64(len(lot)))
-	stops := make([]func() bool, len(lot))
-	for i, b := range lot {
-		stops[i] = context.AfterFunc(b.Ctx, func() {
-			if left.Add(-1) == 0 {
-				cancel()
-			}
-		})
-	}
-	return ctx, func() {
-		for _, stop := range stops {
-			stop()
-		}
-		cancel()
-	}
 }
 
 func without(lot []*bulked, one *bulked) []*bulked {

@@ -98,6 +98,16 @@ type Recaller interface {
 	Recalls()
 }
 
+// Stepper is implemented by systems where the write of some objects takes several calls, one after the other: the object is made, then moved on through a
+// workflow. Each call asks the fence. What is made and what is left shows in the object alone: an Update of an object, or a Create that comes as an Update
+// with Write.Finish, makes what is left, however often it comes. A Create whose object is made and whose next step fails, of whatever, is an
+// UnknownOutcome with a code: the object is to be looked up, and moved on.
+type Stepper interface {
+	Sink
+	// TakesSteps reports whether writes of the object type take several.
+	TakesSteps(object string) bool
+}
+
 // Action says what to do with the target object.
 type Action string
 
@@ -129,6 +139,9 @@ type Write struct {
 	// Since, where not zero: the same change may have been written already, at this time or later, by a call of which nobody knows what became. It is set
 	// for a Recaller alone.
 	Since time.Time
+	// Finish, of an Update: the object was made of this very document by an earlier call, so that only its steps are left; what people have changed in it
+	// since stays. It is set for a Stepper alone.
+	Finish bool
 }
 
 // Result is what the target said.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
@@ -179,4 +180,25 @@ func Guarded(work func() error) error {
 		return errors.New("this is a fault of Waybill: " + line)
 	}
 	return err
+}
+
+// WhileWanted is a context for what is made for many: it ends when nobody waits for any of them any more.
+func WhileWanted[C Change](lot []C) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(lot[0].place().Ctx))
+	var left atomic.Int64
+	left.Store(int64(len(lot)))
+	stops := make([]func() bool, len(lot))
+	for i, c := range lot {
+		stops[i] = context.AfterFunc(c.place().Ctx, func() {
+			if left.Add(-1) == 0 {
+				cancel()
+			}
+		})
+	}
+	return ctx, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		cancel()
+	}
 }

@@ -80,7 +80,11 @@ func (c *Client) apply(ctx context.Context, r *http.Request) (token string, err 
 		r.URL.RawQuery = q
 	case c.tokens != nil:
 		token, err = c.tokens.get(ctx)
-		if err == nil {
+		switch {
+		case err != nil:
+		case c.cfg.Session != nil:
+			r.Header.Set("Authorization", token)
+		default:
 			r.Header.Set("Authorization", "Bearer "+token)
 		}
 	}

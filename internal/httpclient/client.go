@@ -2,7 +2,7 @@
 //
 // What it promises about failures: a fault.Unavailable was certainly not applied by the other side; whatever may have
 // been applied is a fault.UnknownOutcome. It never sends a request again by itself, but for one case: after a 401 with
-// client credentials it fetches a new token and tries once more. HTTP/2 is not spoken, so that a connection carries one
+// client credentials, or in a session, it fetches a new token, or logs in again, and tries once more. HTTP/2 is not spoken, so that a connection carries one
 // request at a time and the bytes on it are that request's.
 package httpclient
 
@@ -50,6 +50,17 @@ type Config struct {
 	Secrets []strictyaml.Secret
 	// Told is that of connector.Settings.
 	Told func(at time.Time, passed time.Duration)
+	// Session, where set, is a login in place of Auth.
+	Session *Session
+}
+
+// Session is a system's own way to log in. However many calls wait for it, one login is made; after a 401, or an answer that means one, the hub logs in
+// again, once for each call.
+type Session struct {
+	// Login gives the value of the header Authorization. Its requests are Bare. What of it is secret is given to Conceal.
+	Login func(ctx context.Context) (authorization string, err error)
+	// Logout ends what Login has begun, when the client is closed.
+	Logout func(ctx context.Context, authorization string)
 }
 
 // Client talks to one system. It is safe for concurrent use.
@@ -68,6 +79,9 @@ var (
 	errNoToken = errors.New("the answer holds no access_token")
 	errClosed  = errors.New("the client is closed")
 )
+
+// logoutPatience bounds how long a client that is closed waits for the answer to its logout.
+const logoutPatience = 3 * time.Second
 
 // secretHeader tells headers whose values are treated as secrets.
 var secretHeader = regexp.MustCompile(`(?i)auth|key|token|secret|cookie|password`)
@@ -126,6 +140,8 @@ func New(cfg Config) (*Client, error) {
 	c.http = &http.Client{Transport: onceTransport{transport}, CheckRedirect: followRedirect}
 	if cfg.Auth.ClientCredentials != nil {
 		c.tokens = &tokens{fetch: c.fetchToken, now: c.now, asking: lifecycle.NewBackground(context.Background())}
+	} else if cfg.Session != nil {
+		c.tokens = &tokens{fetch: c.login, now: c.now, asking: lifecycle.NewBackground(context.Background())}
 	}
 	return c, nil
 }
@@ -204,14 +220,22 @@ func port(u *url.URL) string {
 	return "80"
 }
 
-// Close ends token requests and closes idle connections. Calls under way end by their contexts.
+// Close ends token requests, logs out and closes idle connections. Calls under way end by their contexts.
 func (c *Client) Close() error {
 	if c.tokens != nil {
 		_ = c.tokens.asking.Stop(context.Background(), nil) // a request ends with its context; those who wait for it are told its error
+		if s, token := c.cfg.Session, c.tokens.take(); s != nil && token != "" {
+			ctx, cancel := context.WithTimeout(context.Background(), min(c.cfg.Timeout, logoutPatience))
+			s.Logout(ctx, token)
+			cancel()
+		}
 	}
 	c.http.CloseIdleConnections()
 	return nil
 }
+
+// Conceal makes a text known as a secret.
+func (c *Client) Conceal(secret string) { c.scrub.Add(secret) }
 
 // Scrub gives text without the client's secrets.
 func (c *Client) Scrub(text string) string { return c.scrub.Text(text) }

@@ -38,6 +38,8 @@ type Request struct {
 	// Beside goes beside the system's limit: a probe says how the system is, not how busy the hub is with it. While the system wants no calls, none
 	// is made all the same.
 	Beside bool
+	// Bare goes without credentials: it asks for some.
+	Bare bool
 	// Op says what is tried, for people: "create order".
 	Op string
 	// Accept lists statuses besides 2xx that are no failure, such as 304.
@@ -67,7 +69,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	if err != nil {
 		return nil, c.fail(&r, fault.Invalid, "", err)
 	}
-	return c.attempt(ctx, &r, at, true)
+	return c.attempt(ctx, &r, at, !r.Bare)
 }
 
 // Part judges one part of an answer, such as that to one of many documents of a request, as an answer of its own: nil, or what Do would have given.
@@ -104,6 +106,11 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 	}
 	if auth {
 		if token, err = c.apply(ctx, hr); err != nil {
+			if f, ok := fault.As(err); ok && f.System == "" {
+				g := *f // many may wait for one token
+				g.System = c.cfg.System
+				err = &g
+			}
 			return nil, "", err
 		}
 	}

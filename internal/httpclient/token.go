@@ -12,7 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
-// tokens caches one OAuth token. However many callers wait for a token, one request fetches it; that request belongs to
+// tokens caches one OAuth token, or one session. However many callers wait for a token, one request fetches it; that request belongs to
 // no caller, so that one caller's end does not fail the others.
 type tokens struct {
 	fetch  func(ctx context.Context) (token string, expires time.Time, err error)
@@ -80,6 +80,24 @@ func (t *tokens) reject(token string) {
 		t.token = ""
 	}
 	t.mu.Unlock()
+}
+
+// take forgets the token and gives it.
+func (t *tokens) take() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	token := t.token
+	t.token = ""
+	return token
+}
+
+// login begins a session. It ends when the system says so.
+func (c *Client) login(ctx context.Context) (string, time.Time, error) {
+	authorization, err := c.cfg.Session.Login(ctx)
+	if err == nil {
+		c.scrub.Add(authorization)
+	}
+	return authorization, time.Time{}, err
 }
 
 // fetchToken is the request of RFC 6749, section 4.4.2.

@@ -110,6 +110,12 @@ func (s *System) recalls() bool {
 	return ok
 }
 
+// takesSteps: writes of the object type take several calls.
+func (s *System) takesSteps(object string) bool {
+	st, ok := s.Connector.(connector.Stepper)
+	return ok && st.TakesSteps(object)
+}
+
 // Line delivers the messages of one flow.
 type Line struct {
 	Flow *config.Flow

@@ -180,7 +180,7 @@ func severalText(system, by string, got []connector.Record) string {
 // adopt takes an object that is there already as the one to create. Only what this very call has made, or an earlier attempt that is known to have sent the
 // same, is known to have been made of this very document: if it holds another one now, somebody has changed it since, and that is news. What another call
 // made, perhaps of an earlier document, and what was there before, is written once more unless it holds it too. What cannot be changed stays what an earlier call for this very event has made, also when the mapping was changed in between.
-// nil: the create has become an update of it.
+// An object that is made in several steps may lack the last ones. nil: the create has become an update of it.
 func (d *delivery) adopt(ctx context.Context, rec *connector.Record, exactly bool) (*decide.Verdict, error) {
 	if !exactly {
 		if v, err := d.taken(ctx, rec); v != nil || err != nil {
@@ -192,6 +192,13 @@ func (d *delivery) adopt(ctx context.Context, rec *connector.Record, exactly boo
 	d.met = "adopted: it was there already, found by its external id"
 	if !exactly {
 		d.met = "adopted: it was there already, found by " + d.findBy()
+	}
+	if d.Target.takesSteps(d.write.Object) { // whether all of them are made shows in the object, which the connector reads
+		d.write.Action, d.write.Local, d.write.ETag, d.write.Doc, d.write.Finish = connector.Update, rec.Local, rec.ETag, d.to.Owned(), made
+		if made {
+			d.write.ETag, d.write.Doc = "", d.Out
+		}
+		return nil, nil
 	}
 	if made || d.to.Holds(rec.Doc) {
 		return d.done(ctx, connector.Result{Local: rec.Local, Doc: rec.Doc, ETag: rec.ETag}, true), nil

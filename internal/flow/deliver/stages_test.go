@@ -510,3 +510,45 @@ func (f *forgetful) Write(ctx context.Context, w connector.Write) (connector.Res
 	}
 	return res, err
 }
+
+// stepping is a target in which objects are made in several steps.
+type stepping struct{ *erp }
+
+func (stepping) TakesSteps(object string) bool { return object == "order" }
+
+// What an earlier call has made, or may have made, and perhaps not moved on, is moved on: what was made of this very document by this delivery itself in nothing else.
+func TestStepsThatAreLeft(t *testing.T) {
+	found := []connector.Record{{Local: "9", ETag: "x", Doc: []byte(`{"qty":1}`)}} // as it was sent
+	begin := func() *bench {
+		b := newBench(t)
+		b.Target.Connector, b.Target.VisibleAfter = stepping{b.erp}, 0
+		return b
+	}
+	wants := func(b *bench, etag string, finish bool) {
+		t.Helper()
+		if v, err := clearDoubt(t.Context(), b.delivery); v != nil || err != nil {
+			t.Fatalf("%s (%v)", said(v), err)
+		}
+		if w := b.write; w.Action != connector.Update || w.Local != "9" || w.ETag != etag || w.Finish != finish || string(w.Doc) != `{"qty":1}` {
+			t.Errorf("what is left is written as %+v", w)
+		}
+		b.erp.err = nil
+		announced(b)
+		if v, err := send(t.Context(), b.delivery); orErr(v, err) != "delivered" {
+			t.Error(orErr(v, err))
+		}
+	}
+	b := begin().ready(t)
+	announced(b)
+	b.erp.err = &fault.Error{Kind: fault.UnknownOutcome, Code: "steps", Err: errors.New("it is made, and not moved on")}
+	if v, err := send(t.Context(), b.delivery); v != nil || err == nil {
+		t.Fatalf("%s (%v)", said(v), err)
+	}
+	b.erp.found = found
+	wants(b, "", true)
+
+	b = begin()
+	b.store.known.Intents = []state.Intent{{Flow: "orders-to-erp", Topic: "orders", Epoch: 2, Entity: "order", Hub: "h", System: "erp", EventID: "e1", Create: true, External: "ext"}}
+	b.erp.found = found
+	wants(b.ready(t), "x", false) // a hub that has crashed may have sent an earlier mapping's document
+}

@@ -1,0 +1,324 @@
+package acceptance
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/needtest"
+)
+
+const (
+	trytonScript   = "../test/systems/tryton.sh"
+	trytonPassword = "quiet-Harbour-7159"
+)
+
+// trytonFiles are a project of a shop, whose customers, products and orders go into Tryton, and whose orders get Tryton's number and state.
+var trytonFiles = map[string]string{
+	"configs/waybill.yaml": `http: {listen: HTTP}
+hooks: {listen: HOOKS}
+broker: {embedded: {dir: "DIR/data/broker"}}
+store: {sqlite: {path: "DIR/data/waybill.db"}}
+systems:
+  shop:
+    connector: rest
+    url: ${env:SHOP_URL}
+    objects:
+      customer: {path: customers, version: rev}
+      product: {path: items, version: rev}
+      order: {path: orders, version: rev}
+  erp:
+    connector: tryton
+    url: ${env:TRYTON_URL}
+    database: erp
+    user: hub
+    password: ${env:TRYTON_PASSWORD}
+    visible-after: 200ms
+    objects:
+      customer:
+        model: party.party
+        external: code
+        fields: [name]
+        items: {addresses: {fields: [street, city, country], refer: {country: code}, key: [street], on-update: replace, stamps: true}}
+      product:
+        model: product.template
+        fields: [code, name, type, list_price, default_uom, salable, sale_uom, account_category]
+        refer: {default_uom: symbol, sale_uom: symbol, account_category: name}
+        items: {products: {fields: [suffix_code]}}
+      order:
+        model: sale.sale
+        external: reference
+        fields: [id, number, party, sale_date, description, state, untaxed_amount]
+        on-change: [party]
+        items: {lines: {fields: [product, quantity], refer: {product: code}, on-change: [product, quantity]}}
+        steps:
+          path: [{state: draft}, {state: quotation, by: quote}, {state: confirmed, by: confirm}, {state: processing, by: process}, {state: done}]
+          reach: processing
+`,
+	"flows/shop.yaml": `flow: customers-to-erp
+entity: customer
+from: {system: shop, poll: {every: 1s}}
+key: source.email
+id: source.id
+version: text(source.rev)
+map: customer-to-erp
+to: {system: erp}
+retry: {for: 10m, backoff: 100ms..1s}
+---
+flow: products-to-erp
+entity: product
+from: {system: shop, poll: {every: 1s}}
+key: source.sku
+id: source.id
+version: text(source.rev)
+map: product-to-erp
+to: {system: erp, find-by: [code]}
+retry: {for: 10m, backoff: 100ms..1s}
+---
+flow: orders-to-erp
+entity: order
+from: {system: shop, poll: {every: 1s}}
+key: source.no
+id: source.id
+version: text(source.rev)
+map: order-to-erp
+to: {system: erp, owns: [description]}
+retry: {for: 10m, backoff: 100ms..1s}
+---
+flow: orders-to-shop
+about: Tryton's number and state of the shop's orders
+entity: order
+from: {system: erp, poll: {every: 1s}}
+when: source.state == "processing"
+key: source.description
+id: text(source.id)
+external-id: source.reference
+map: order-to-shop
+to: {system: shop, operation: update}
+retry: {for: 10m, backoff: 100ms..1s}
+`,
+	"mappings/shop.yaml": `mapping: customer-to-erp
+set:
+  name: source.name
+  addresses:
+    - set: {street: source.street, city: source.city, country: source.country}
+---
+mapping: product-to-erp
+set:
+  code: source.sku
+  name: source.name
+  type: '"goods"'
+  list_price: source.price
+  default_uom: '"u"'
+  sale_uom: '"u"'
+  salable: 'true'
+  account_category: '"Goods"'
+  products:
+    - set: {suffix_code: '""'}
+---
+mapping: order-to-erp
+set:
+  party: xref_id("customer", "erp", xref("customer", "shop", source.customer))
+  sale_date: source.day
+  description: source.no
+  lines:
+    each: source.lines
+    set: {product: item.sku, quantity: item.quantity}
+---
+mapping: order-to-shop
+set:
+  erp_number: source.number
+  erp_state: source.state
+  erp_net: source.untaxed_amount
+`,
+	"mappings/readings.yaml": "", "schemas/reading.v1.json": "", "flows/readings.yaml": "",
+}
+
+// lossyLine stands before a system: of the calls that pass one in ten is not made and answered with 503, and of another one in ten the answer is lost.
+type lossyLine struct {
+	to string
+
+	mu         sync.Mutex
+	dice       *rand.Rand
+	lost, shut int
+	calm       bool
+}
+
+func (l *lossyLine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	l.mu.Lock()
+	fate := l.dice.IntN(10)
+	if l.calm || bytes.Contains(body, []byte("common.db.")) {
+		fate = 9
+	}
+	switch fate {
+	case 0:
+		l.shut++
+	case 1:
+		l.lost++
+	}
+	l.mu.Unlock()
+	if fate == 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	req, err := http.NewRequestWithContext(r.Context(), r.Method, l.to+r.URL.Path, bytes.NewReader(body))
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	req.Header = r.Header.Clone()
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	defer resp.Body.Close()
+	answer, _ := io.ReadAll(resp.Body)
+	if fate == 1 {
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
+	w.WriteHeader(resp.StatusCode)
+	_, _ = w.Write(answer)
+}
+
+// tryton starts a real one, and gives its address and a way to ask its database.
+func tryton(t *testing.T) (url string, sql func(query string) string) {
+	t.Helper()
+	if os.Getenv("WAYBILL_TEST_SYSTEMS") == "" {
+		needtest.Skip(t, "WAYBILL_TEST_SYSTEMS is not set: `make test-systems` runs it, and needs Python and PostgreSQL")
+	}
+	port := fmt.Sprint(35000 + rand.IntN(2000)*2)
+	script := func(args ...string) *exec.Cmd {
+		cmd := exec.Command(trytonScript, args...)
+		cmd.Env = append(os.Environ(), "WAYBILL_TRYTON_PORT="+port, "WAYBILL_TRYTON_PASSWORD="+trytonPassword)
+		return cmd
+	}
+	t.Cleanup(func() { _ = script("stop").Run() })
+	out, err := script("start").Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 77 {
+		needtest.Missing(t, "Tryton: %s", exit.Stderr)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v %s", trytonScript, err, out)
+	}
+	return strings.TrimSpace(string(out)), func(query string) string {
+		cmd := script("sql")
+		cmd.Stdin = strings.NewReader(query)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v: %s", query, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+}
+
+// shopOf is a service with several lists, each at its path.
+func shopOf(t *testing.T, lists map[string]*people) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	for name, list := range lists {
+		at := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.URL.Path = "/customers" + strings.TrimPrefix(r.URL.Path, "/"+name)
+			list.ServeHTTP(w, r)
+		})
+		mux.Handle("/"+name, at)
+		mux.Handle("/"+name+"/", at)
+	}
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+// TestTrytonFlows: customers, products and orders with lines go into a real Tryton, over a line that loses a tenth of all answers and closes for another tenth; the hub is
+// killed in the middle. Each is there once, with what Tryton has computed, and its number comes back.
+func TestTrytonFlows(t *testing.T) {
+	url, sql := tryton(t)
+	line := &lossyLine{to: url, dice: rand.New(rand.NewPCG(11, 30))}
+	srv := httptest.NewServer(line)
+	t.Cleanup(srv.Close)
+	const customers, products, orders = 12, 6, 40
+	lists := map[string]*people{"customers": {}, "items": {}, "orders": {}}
+	for n := range customers {
+		lists["customers"].add(map[string]any{"email": fmt.Sprintf("c%d@example.com", n), "name": fmt.Sprint("Customer ", n), "street": fmt.Sprint(n, " Main"), "city": "Köln", "country": "DE"})
+	}
+	for n := range products {
+		lists["items"].add(map[string]any{"sku": fmt.Sprintf("TG-%02d", n), "name": fmt.Sprint("Thing ", n), "price": json.Number(fmt.Sprintf("%d.25", n+1))})
+	}
+	for n := range orders {
+		lists["orders"].add(map[string]any{"no": fmt.Sprintf("SO-%04d", n), "customer": fmt.Sprint(100 + n%customers), "day": "2026-11-30",
+			"lines": []any{map[string]any{"sku": fmt.Sprintf("TG-%02d", n%products), "quantity": 2}, map[string]any{"sku": fmt.Sprintf("TG-%02d", (n+1)%products), "quantity": 1}}})
+	}
+	p := newReadings(t, trytonFiles)
+	h := p.run(t, map[string]string{"SHOP_URL": shopOf(t, lists), "TRYTON_URL": srv.URL, "TRYTON_PASSWORD": trytonPassword})
+	back := func() (n int) {
+		l := lists["orders"]
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, row := range l.rows {
+			if row["erp_number"] != nil && row["erp_state"] == "processing" {
+				n++
+			}
+		}
+		return n
+	}
+	h.await("some orders in Tryton", 10*time.Minute, func() bool { return sql("SELECT count(*) FROM sale_sale") > "1" && back() > 0 })
+	h.kill()
+	h.start()
+	h.await("every order's number in the shop", 20*time.Minute, func() bool { return back() == orders })
+	h.await("rest", 5*time.Minute, func() bool { st := h.status(); return st.Totals.InFlight == 0 && st.Totals.Waiting == 0 })
+	line.mu.Lock()
+	line.calm = true
+	lost, shut := line.lost, line.shut
+	line.mu.Unlock()
+	if lost == 0 || shut == 0 {
+		t.Errorf("%d answers were lost and %d calls refused: nothing was shown", lost, shut)
+	}
+	t.Logf("%d answers were lost and %d calls refused", lost, shut)
+	for query, want := range map[string]int{
+		"SELECT count(*) FROM party_party WHERE name LIKE 'Customer %'":             customers,
+		"SELECT count(DISTINCT name) FROM party_party WHERE name LIKE 'Customer %'": customers,
+		"SELECT count(*) FROM party_address WHERE street LIKE '% Main'":             customers,
+		"SELECT count(*) FROM product_template WHERE code LIKE 'TG-%'":              products,
+		"SELECT count(*) FROM product_product WHERE code LIKE 'TG-%'":               products,
+		"SELECT count(*) FROM sale_sale WHERE state = 'processing'":                 orders,
+		"SELECT count(*) FROM sale_sale":                                            orders,
+		"SELECT count(DISTINCT reference) FROM sale_sale":                           orders,
+		"SELECT count(DISTINCT description) FROM sale_sale":                         orders,
+		"SELECT count(*) FROM sale_line":                                            2 * orders,
+		"SELECT count(*) FROM sale_line_account_tax":                                2 * orders,
+	} {
+		if got := sql(query); got != fmt.Sprint(want) {
+			t.Errorf("%s: %s, want %d", query, got, want)
+		}
+	}
+	l := lists["orders"]
+	l.mu.Lock()
+	for n, row := range l.rows {
+		i, j := n%products, (n+1)%products
+		want := fmt.Sprintf("%.2f", 2*(float64(i)+1.25)+float64(j)+1.25)
+		if got := fmt.Sprintf("%.2f", row["erp_net"]); got != want {
+			t.Errorf("order %v has the net amount %s in Tryton, want %s", row["no"], got, want)
+		}
+	}
+	l.mu.Unlock()
+	st := h.status()
+	checkTotals(t, st)
+	if st.Totals.Parked != 0 {
+		out, _, _ := waybill(t, p.dir, "parked", "list", "--url", "http://"+p.http)
+		t.Errorf("%d messages are parked:\n%s", st.Totals.Parked, out)
+	}
+}
