@@ -1,4 +1,4 @@
-package file
+package drop
 
 import (
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -6,8 +6,8 @@ import (
 )
 
 // Describe tells of one object type what its settings say of the documents.
-func (Kind) Describe(s connector.Settings, object string) connector.ObjectType {
-	o := read(s, nil).Objects[object]
+func (all Objects) Describe(object string) connector.ObjectType {
+	o := all[object]
 	if o == nil {
 		return connector.ObjectType{}
 	}
