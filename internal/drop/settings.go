@@ -97,9 +97,9 @@ func (o *Object) completeWrite(n strictyaml.Node, p *strictyaml.Problems) {
 		p.Add(n.Get("batch").Pos(), "batch: max and wait must be above 0")
 	}
 	if w.Name == "" {
-		w.Name = "{object}-{external}." + o.Format
+		w.Name = "{object}-{external}." + o.Ending()
 		if w.Batch != nil {
-			w.Name = "{object}-{time}-{hash}." + o.Format
+			w.Name = "{object}-{time}-{hash}." + o.Ending()
 		}
 	}
 	at := n.Get("name").Pos()

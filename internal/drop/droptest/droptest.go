@@ -202,7 +202,7 @@ func Run(t *testing.T, place Fresh) {
 		"written to": testWrittenTo, "half uploads": testHalfUploads, "never finished": testNeverFinished, "failed files are named": testFailedFilesAreNamed,
 		"markers": testMarkers, "markers are named": testMarkersAreNamed, "others' files": testOthersFiles, "stable files": testStableFiles, "done": testDone,
 		"unknown object": testUnknownObject, "claims": testClaims, "claimed markers": testClaimedMarkers, "the same again at once": testSameAgain,
-		"two hubs that end anywhere": testEndsAnywhere, "taken names": testTakenNames,
+		"two hubs that end anywhere": testEndsAnywhere, "taken names": testTakenNames, "formats": testFormats,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, place) })
 	}
