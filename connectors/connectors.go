@@ -6,6 +6,7 @@ import (
 	"github.com/waybill-hub/waybill/connectors/kafka"
 	"github.com/waybill-hub/waybill/connectors/odata"
 	"github.com/waybill-hub/waybill/connectors/rest"
+	"github.com/waybill-hub/waybill/connectors/sftp"
 	"github.com/waybill-hub/waybill/connectors/soap"
 	"github.com/waybill-hub/waybill/connectors/sql"
 	"github.com/waybill-hub/waybill/connectors/tryton"
@@ -20,6 +21,7 @@ func All() []connector.Kind {
 		kafka.Kind{},
 		odata.Kind{},
 		rest.Kind{},
+		sftp.Kind{},
 		soap.Kind{},
 		sql.Kind{},
 		tryton.Kind{},

@@ -22,10 +22,10 @@ func TestDropsAreForOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer root.Close()
-		if err := makeFolders(root, "done/today"); err != nil {
+		if err := (folder{root}).makeFolders("done/today"); err != nil {
 			t.Fatal(err)
 		}
-		if err := writeSynced(root, "done/today/order.csv", []byte("no\n")); err != nil {
+		if err := (folder{root}).Write("done/today/order.csv", []byte("no\n")); err != nil {
 			t.Fatal(err)
 		}
 		return

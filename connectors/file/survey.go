@@ -22,7 +22,7 @@ func (Kind) Survey(s connector.Settings) []connector.Finding {
 		return nil
 	}
 	root := s.Path(set.Path)
-	if f := folder(root, s.Node.Get("path").Pos()); f != nil {
+	if f := usable(root, s.Node.Get("path").Pos()); f != nil {
 		return []connector.Finding{*f}
 	}
 	var out []connector.Finding
@@ -33,14 +33,14 @@ func (Kind) Survey(s connector.Settings) []connector.Finding {
 			continue
 		}
 		seen[filepath.Clean(o.Path)] = true
-		if f := folder(filepath.Join(root, o.Path), s.Node.Get("objects").Get(name).Get("path").Pos()); f != nil {
+		if f := usable(filepath.Join(root, o.Path), s.Node.Get("objects").Get(name).Get("path").Pos()); f != nil {
 			out = append(out, *f)
 		}
 	}
 	return out
 }
 
-func folder(dir string, at strictyaml.Pos) *connector.Finding {
+func usable(dir string, at strictyaml.Pos) *connector.Finding {
 	info, err := os.Stat(dir)
 	f := connector.Finding{Pos: at}
 	switch {

@@ -126,6 +126,9 @@ func (m *making) block(name string) []byte {
 		m.columns(&b, map[string]string{"integer": "integer", "number": "decimal", "boolean": "boolean", "date": "date", "date-time": "timestamp", "object": "json", "array": "json"}, m.idColumn())
 	case "kafka":
 		fmt.Fprintf(&b, "    brokers: [\"${env:%s_BROKER}\"]          # host:port of one broker or more\n    # TODO: tls and sasl, as the cluster wants them; registry: {url: …} for Avro (docs/kafka-systems.md)\n    objects:\n      %s:\n        topic: %ss          # TODO: the topic, which the hub does not make\n", variable, m.entity, m.entity)
+	case "sftp":
+		fmt.Fprintf(&b, "    host: \"${env:%[1]s_HOST}\"\n    user: hub\n    key: \"${env:%[1]s_KEY}\"          # or password: …\n    host-keys: [\"${env:%[1]s_HOST_KEY}\"]          # SHA256:…, as the partner tells it (docs/files.md)\n    objects:\n      %[2]s:\n        ", variable, m.entity)
+		m.drop(&b)
 	case "file":
 		fmt.Fprintf(&b, "    path: ../%s          # the folder, from this file's directory\n    objects:\n      %s:\n        ", name, m.entity)
 		m.drop(&b)

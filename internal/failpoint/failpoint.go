@@ -30,6 +30,8 @@ const (
 	PollRead Name = "intake.poll-read"
 	// PollStored: a page's records and the cursor are stored together. Nothing of it is published.
 	PollStored Name = "intake.poll-stored"
+	// FileClaimed: a complete file lies in the folder of what is claimed. Nothing of it was read.
+	FileClaimed Name = "intake.file-claimed"
 	// FileRead: rows were read from a file. Neither they nor the place behind them are stored. May fail.
 	FileRead Name = "intake.file-read"
 	// FileStored: rows and the place behind them are stored together. The file lies where it was.
@@ -151,7 +153,7 @@ const (
 // All lists the places in their order.
 func All() []Name {
 	return []Name{
-		WebhookStored, WebhookAnswered, PollRead, PollStored, FileRead, FileStored, FileTaken, FileMoved, SubmitStored, LeaseTaken,
+		WebhookStored, WebhookAnswered, PollRead, PollStored, FileClaimed, FileRead, FileStored, FileTaken, FileMoved, SubmitStored, LeaseTaken,
 		RelayPublished, RelayMarked, ReplayPublished,
 		Produce, Produced, PositionTaken, Acked, OffsetCommit, OffsetCommitted, GroupLeave, BrokerIdentified, BrokerCut,
 		FlowResolved, IntentCommitted, TargetCall, RequestWritten, RequestAnswered, SQLWritten, SQLCommitted, FileWritten, FileNamed,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -38,6 +39,58 @@ func (r *csvReader) next() (fields []string, line int, err error) {
 		return fields, line, err
 	}
 }
+
+var separator = regexp.MustCompile(`^"?(?i:sep)=([ -~\t])"?$`)
+
+// begin reads a first line that says the delimiter, and the lines before the header.
+func (r *csvReader) begin(set *CSV) error {
+	l := &r.lines
+	first, err := l.next()
+	if err != nil && !errors.Is(err, errLong) {
+		return err
+	}
+	if m := separator.FindSubmatch(chomp(first)); err == nil && m != nil && single(string(m[1])) && m[1][0] != r.quote {
+		r.delimiter = m[1][0]
+	} else {
+		l.unread(0, given{first, err})
+	}
+	return l.skip(set)
+}
+
+// skip passes over the lines before the header, or before the data.
+func (l *lines) skip(set *CSV) error {
+	for range set.Skip {
+		if _, err := l.next(); err != nil && !errors.Is(err, errLong) {
+			return err
+		}
+	}
+	for set.Starts != "" {
+		line, err := l.next()
+		if errors.Is(err, io.EOF) {
+			return &FileError{Err: fmt.Errorf("header: no line holds %q", short(set.Starts))}
+		}
+		if err != nil && !errors.Is(err, errLong) {
+			return err
+		}
+		if strings.Contains(string(line), set.Starts) {
+			l.unread(l.line-1, given{line, err})
+			return nil
+		}
+	}
+	return nil
+}
+
+func newCSV(s *Settings, l lines) *csvReader {
+	quote := byte(0)
+	if s.CSV.Quote != "" {
+		quote = s.CSV.Quote[0]
+	}
+	return &csvReader{lines: l, delimiter: s.CSV.Delimiter[0], quote: quote}
+}
+
+func (r *csvReader) cut() bool { return r.lines.open && r.lines.last() }
+
+func (r *csvReader) end() ending { return ending{open: r.lines.open} }
 
 // record reads the record that begins with text; it takes more lines while a quote is open.
 func (r *csvReader) record(text []byte, first int) ([]string, error) {

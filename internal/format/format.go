@@ -1,4 +1,4 @@
-// Package format turns bytes into documents and documents into bytes: CSV and JSON lines. It knows nothing of where the bytes lie: a connector
+// Package format turns bytes into documents and documents into bytes: CSV, JSON lines, columns of fixed width, XML and workbooks. It knows nothing of where the bytes lie: a connector
 // that fetches or puts files, whatever the transport, embeds Settings in its own and calls Read, Survey, Record and File.
 package format
 
@@ -68,6 +68,8 @@ type rows interface {
 type ending struct {
 	// open: the last line has no line end. headed: a header was read; footed: the row after the data.
 	open, headed, footed bool
+	// missing says why the bytes may not be all of the file, where the format tells otherwise than by lines.
+	missing error
 }
 
 // short bounds a value that an error shows.

@@ -188,20 +188,34 @@ func TestRoundTrip(t *testing.T) {
 			"delimiter: \"|\", header: false, ", "numbers: {decimal: comma, group: dot}, delimiter: ;, ",
 		}).Draw(t, "dialect")
 		encoding := rapid.SampledFrom([]string{"utf-8", "gb18030", "utf-16", "utf-16le"}).Draw(t, "encoding")
-		format := rapid.SampledFrom([]string{"csv", "jsonl"}).Draw(t, "format")
+		format := rapid.SampledFrom([]string{"csv", "jsonl", "fixed", "xml", "xlsx"}).Draw(t, "format")
 		grouped := rapid.Bool().Draw(t, "grouped")
-		yaml := fmt.Sprintf("{format: %s, encoding: %s", format, encoding)
-		if format == "csv" {
+		yaml := "{format: " + format
+		if format != "xlsx" {
+			yaml += ", encoding: " + encoding
+		}
+		switch format {
+		case "fixed":
+			yaml += ", fixed: {columns: {no: text(20), day: date(8), sku: text(14), qty: decimal(12.2), n: integer(12), ok: bool(5)}}"
+		case "xml":
+			yaml += ", xml: {rows: /a/b, columns: {day: date, qty: decimal, n: integer, ok: bool, lines.qty: decimal, lines.n: integer, lines.ok: bool}, lists: [lines]}"
+		case "xlsx":
+			yaml += ", xlsx: {columns: {no: text, day: date, sku: text, qty: decimal, n: integer, ok: bool}}"
+		case "csv":
 			yaml += fmt.Sprintf(", csv: {%scolumns: {no: text, day: date, sku: text, qty: decimal, n: integer, ok: bool}}", dialect)
 		}
-		if grouped {
+		if grouped && format != "xml" { // which has lists
 			yaml += ", group-by: [no], lines: {columns: [sku, qty, n, ok]}"
 		}
 		s, err := readSettings(yaml + "}")
 		if err != nil {
 			t.Fatal(err)
 		}
-		text := rapid.StringOfN(rapid.RuneFrom([]rune("aZ0 ,;|\t\"'=-\r\nä数")), 0, 12, -1)
+		letters := "aZ0 ,;|\t\"'=-\r\nä数"
+		if format == "fixed" {
+			letters = "aZ0,;|\t\"'=-ä数" // no line ends, and no blank at the end
+		}
+		text := rapid.StringOfN(rapid.RuneFrom([]rune(letters)), 0, 12, -1)
 		var want []string
 		var records [][]byte
 		for i := range rapid.IntRange(1, 6).Draw(t, "documents") {

@@ -66,25 +66,40 @@ func (s *Settings) none(rows int, bytes int64, e ending) error {
 
 // rows makes the reader of a file; grouped, or its rows as they stand.
 func (s *Settings) rows(r io.Reader, grouped bool) rows {
+	if s.Format == "xlsx" {
+		x := &xlsxReader{set: &s.XLSX, in: r}
+		t := newTable(s, x)
+		x.table = t
+		return s.grouped(t, grouped)
+	}
 	b := decoded(r, s.Encoding)
 	if err := foreign(b, s.Encoding); err != nil {
 		return broken{err}
 	}
 	l := lines{r: b, max: int(s.MaxRow)}
 	var out rows
-	if s.Format == "jsonl" {
+	switch s.Format {
+	case "jsonl":
 		out = &jsonl{l}
-	} else {
-		out = newTable(s, l)
+	case "xml":
+		out = newXML(s, b)
+	case "fixed":
+		out = newTable(s, &fixedReader{lines: l, set: s})
+	default:
+		out = newTable(s, newCSV(s, l))
 	}
+	return s.grouped(out, grouped)
+}
+
+func (s *Settings) grouped(out rows, grouped bool) rows {
 	if grouped && len(s.GroupBy) > 0 {
-		out = &groups{set: s, rows: out}
+		return &groups{set: s, rows: out}
 	}
 	return out
 }
 
 func (s *Settings) needsSurvey() bool {
-	return s.BadRows.AtMost.set || len(s.GroupBy) > 0 || s.CSV.Footed && s.Format == "csv"
+	return s.BadRows.AtMost.set || len(s.GroupBy) > 0 || s.table.Footed || s.Format == "xml" || s.Format == "xlsx" // which may end in the middle of their syntax
 }
 
 func (s *Settings) verdict(in io.ReadSeeker) error {
@@ -133,7 +148,8 @@ func (s *Settings) Survey(r io.Reader) (Survey, error) {
 			return v, nil
 		case errors.As(err, &whole):
 			v.Refused, v.Bytes = whole, c.n
-			if v.Open = rd.end().open; v.Open {
+			e := rd.end()
+			if v.Missing, v.Open = e.missing, e.open; v.Open {
 				v.Missing = errOpen
 			}
 			return v, nil
@@ -161,8 +177,8 @@ func (s *Settings) Survey(r io.Reader) (Survey, error) {
 
 func (s *Settings) judge(v *Survey, e ending, first error) {
 	v.Open = e.open
-	if s.CSV.Footed && s.Format == "csv" && !e.footed {
-		v.Missing = fmt.Errorf("no row begins with %s, which ends the data: the file is not complete", s.CSV.Footer)
+	if s.table.Footed && !e.footed {
+		v.Missing = fmt.Errorf("no row begins with %s, which ends the data: the file is not complete", s.table.Footer)
 		v.Refused = &FileError{Err: v.Missing}
 	} else if v.Missing == nil && v.Open {
 		v.Missing = errOpen

@@ -3,6 +3,7 @@ package format
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,15 +15,21 @@ import (
 // Settings say how a file's bytes are documents. Connectors embed them, inline, in the settings of an object type, decode them with defaults
 // filled in, and call Complete.
 type Settings struct {
-	Format   string          `yaml:"format" default:"csv" enum:"csv,jsonl" doc:"csv, or jsonl: one JSON object a line; lines end in CR, LF or both"`
+	Format   string          `yaml:"format" default:"csv" enum:"csv,jsonl,fixed,xml,xlsx" doc:"csv; jsonl: one JSON object a line; fixed: columns of fixed width; xml: elements of one path; xlsx: a sheet of a workbook. Lines end in CR, LF or both"`
 	Encoding string          `yaml:"encoding" default:"utf-8" enum:"utf-8,gb18030,iso-8859-1,iso-8859-15,windows-1252,utf-16,utf-16le,utf-16be" doc:"encoding of the files; a byte order mark is understood"`
 	MaxRow   strictyaml.Size `yaml:"max-row" default:"1MiB" doc:"bound of one row"`
 	CSV      CSV             `yaml:"csv" doc:"the dialect of csv"`
+	Fixed    Fixed           `yaml:"fixed" doc:"the columns of fixed"`
+	XML      XML             `yaml:"xml" doc:"the elements of xml"`
+	XLSX     XLSX            `yaml:"xlsx" doc:"the sheet of xlsx"`
 	Empty    string          `yaml:"empty" default:"done" enum:"done,failed" doc:"what a file of 0 bytes is: done, with 0 rows, or failed; one that holds bytes and neither a header nor a row always fails"`
 	BadRows  BadRows         `yaml:"bad-rows" doc:"when rows that cannot be read fail the whole file, before any row of it is taken; default: each parks alone"`
 	GroupBy  []string        `yaml:"group-by" doc:"columns whose values rows that belong together share: such rows, one after the other, become one document with lines"`
 	Lines    Lines           `yaml:"lines" doc:"the lines of such a document"`
 	Rows     Rows            `yaml:"rows" doc:"how a document is written as rows"`
+
+	// table is how values stand in rows: the settings of csv, or in their words those of fixed and xlsx. It is complete in every format.
+	table *CSV
 }
 
 // CSV is the dialect of delimited files.
@@ -67,8 +74,11 @@ type Rows struct {
 	Event     string `yaml:"event-column" doc:"a column for the id of the change: a receiver that meets one twice has it twice"`
 }
 
-// Column is one column of a CSV file.
-type Column struct{ Name, Type string }
+// Column is one column of a file. Width is what is in brackets behind its type, such as the 10 of decimal(10.2), and Scale the 2; 0: nothing is.
+type Column struct {
+	Name, Type   string
+	Width, Scale int
+}
 
 // Columns keep the order in which they stand in the settings.
 type Columns []Column
@@ -82,13 +92,23 @@ func (c *Columns) UnmarshalNode(n strictyaml.Node, p *strictyaml.Problems) {
 		return
 	}
 	for _, f := range n.Fields() {
-		var typ string
-		if f.Value.Decode(&typ, p) && !slices.Contains(columnTypes, typ) {
-			p.AddHint(f.Value.Pos(), strictyaml.DidYouMean(typ, columnTypes), "%s: %q is no type", f.Key, typ)
+		var text string
+		col := Column{Name: f.Key}
+		if f.Value.Decode(&text, p) {
+			m := columnType.FindStringSubmatch(text)
+			if m == nil || !slices.Contains(columnTypes, m[1]) || m[3] != "" && m[1] != "decimal" {
+				p.AddHint(f.Value.Pos(), strictyaml.DidYouMean(text, columnTypes), "%s: %q is no type", f.Key, text)
+				m = make([]string, 4)
+			}
+			col.Type = m[1]
+			col.Width, _ = strconv.Atoi(m[2]) // digits, or nothing
+			col.Scale, _ = strconv.Atoi(m[3])
 		}
-		*c = append(*c, Column{f.Key, typ})
+		*c = append(*c, col)
 	}
 }
+
+var columnType = regexp.MustCompile(`^(\w+)(?:\(([1-9]\d{0,3})(?:\.(\d{1,3}))?\))?$`)
 
 func (c Columns) index(name string) int {
 	return slices.IndexFunc(c, func(d Column) bool { return d.Name == name })
@@ -142,8 +162,22 @@ func (b Bound) exceeded(bad, all int) bool {
 // Complete checks the settings, whose node is n, and fills in what follows from others.
 func (s *Settings) Complete(n strictyaml.Node, p *strictyaml.Problems) {
 	s.CSV.complete(n.Get("csv"), s.Format == "csv", p)
-	if s.Format != "csv" && n.Has("csv") {
-		p.Note(n.KeyPos("csv"), "leave it out", "csv: it does not count, since the format is %s", s.Format)
+	s.table = &s.CSV
+	for _, f := range []string{"csv", "fixed", "xml", "xlsx"} {
+		if f != s.Format && n.Has(f) {
+			p.Note(n.KeyPos(f), "leave it out", "%s: it does not count, since the format is %s", f, s.Format)
+		}
+	}
+	switch s.Format {
+	case "fixed":
+		s.table = s.Fixed.complete(n, p)
+	case "xml":
+		s.table = s.XML.complete(n, p)
+	case "xlsx":
+		s.table = s.XLSX.complete(n, p)
+	}
+	if s.Format == "xlsx" && n.Has("encoding") {
+		p.Note(n.KeyPos("encoding"), "leave it out", "encoding: workbooks say their own")
 	}
 	s.completeGroups(n, p)
 	if s.Rows.Each == "" && len(s.GroupBy) > 0 {
@@ -173,6 +207,9 @@ func (c *CSV) complete(n strictyaml.Node, used bool, p *strictyaml.Problems) {
 	} else if !single(c.Quote) || c.Quote == c.Delimiter {
 		p.AddHint(n.Get("quote").Pos(), "write one ASCII character other than the delimiter, or none", "quote: %q is none", c.Quote)
 	}
+	if used {
+		c.Columns.plain(n, p)
+	}
 	if used && len(c.Columns) == 0 {
 		if !c.Header {
 			p.Add(n.Pos(), "csv: without a header the columns must be listed")
@@ -180,12 +217,17 @@ func (c *CSV) complete(n strictyaml.Node, used bool, p *strictyaml.Problems) {
 			p.Add(n.Get("by").Pos(), "by: the columns must be listed, since the header does not count")
 		}
 	}
+	c.completeTable(n, p)
+}
+
+// completeTable checks what csv, fixed and xlsx have in common.
+func (c *CSV) completeTable(n strictyaml.Node, p *strictyaml.Problems) {
 	sample := time.Date(2031, 11, 23, 0, 0, 0, 0, time.UTC)
 	if t, err := time.Parse(c.DateLayout, sample.Format(c.DateLayout)); err != nil || !t.Equal(sample) {
 		p.AddHint(n.Get("date-layout").Pos(), "write for example 02.01.2006", "date-layout: %q does not hold a whole date", c.DateLayout)
 	}
 	if c.Skip < 0 || c.SkipAfter < 0 || c.SkipAfter > maxAfter {
-		p.Add(n.Pos(), "csv: skip and skip-after are numbers of lines from 0 on; skip-after is at most %d", maxAfter)
+		p.Add(n.Pos(), "skip and skip-after are numbers of lines from 0 on; skip-after is at most %d", maxAfter)
 	}
 	if c.Starts != "" && (c.Skip > 0 || !c.Header) {
 		p.Add(n.Get("header-contains").Pos(), "header-contains: it looks for a header, and goes with header: true and without skip")
@@ -241,8 +283,8 @@ func (s *Settings) completeGroups(n strictyaml.Node, p *strictyaml.Problems) {
 			p.Add(at, "group-by: %q stands twice", name)
 		case slices.Contains(s.Lines.Columns, name):
 			p.Add(at, "group-by: %q is a column of the lines, which differ in it", name)
-		case s.Format == "csv" && (!s.CSV.Header || s.CSV.By == "position") && s.CSV.Columns.index(name) < 0:
-			p.AddHint(at, strictyaml.DidYouMean(name, s.CSV.Columns.names()), "group-by: there is no column %q", name)
+		case s.inTable() && (!s.table.Header || s.table.By == "position") && s.table.Columns.index(name) < 0:
+			p.AddHint(at, strictyaml.DidYouMean(name, s.table.Columns.names()), "group-by: there is no column %q", name)
 		}
 	}
 }
@@ -263,4 +305,34 @@ func describeSeparator(b byte) string {
 		return "a tab"
 	}
 	return fmt.Sprintf("%q", string(b))
+}
+
+// inTable reports whether rows are values in columns.
+func (s *Settings) inTable() bool {
+	return s.Format == "csv" || s.Format == "fixed" || s.Format == "xlsx"
+}
+
+// Listed are the columns that the settings list; nil: the format has none, or lists none. More: files may have others.
+func (s *Settings) Listed() (columns Columns, more bool) {
+	if !s.inTable() || len(s.table.Columns) == 0 {
+		return nil, true
+	}
+	return s.table.Columns, s.table.Header && s.table.By == "name"
+}
+
+// Ending is what names of files of the format end with, without a dot.
+func (s *Settings) Ending() string {
+	if s.Format == "fixed" {
+		return "txt"
+	}
+	return s.Format
+}
+
+// plain complains of widths, which only columns of fixed width have.
+func (c Columns) plain(n strictyaml.Node, p *strictyaml.Problems) {
+	for _, col := range c {
+		if col.Width > 0 {
+			p.AddHint(n.Get("columns").Get(col.Name).Pos(), "write "+col.Type, "columns: %s has a width, which goes with format: fixed", col.Name)
+		}
+	}
 }

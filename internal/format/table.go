@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -18,7 +17,7 @@ const maxAfter = 1000
 // table turns the records of a CSV file into documents.
 type table struct {
 	set     *CSV
-	csv     csvReader
+	from    records
 	begun   bool
 	columns []Column
 	// spare is how many values beyond the columns a row may have, all of them empty: delimiters at its end. -1: the first row will tell.
@@ -34,16 +33,22 @@ type record struct {
 	err error
 }
 
-func newTable(s *Settings, l lines) *table {
-	quote := byte(0)
-	if s.CSV.Quote != "" {
-		quote = s.CSV.Quote[0]
-	}
-	return &table{set: &s.CSV, spare: -1, csv: csvReader{lines: l, delimiter: s.CSV.Delimiter[0], quote: quote}}
+// records gives the values of one row after the other.
+type records interface {
+	// begin passes over what stands before the header, or before the data.
+	begin(set *CSV) error
+	// next gives a row and the line that it begins in. io.EOF, and only that, ends the file; a *RowError is the row's own.
+	next() (fields []string, line int, err error)
+	// cut: the bytes end with the row that was given last, and without a line's end.
+	cut() bool
+	end() ending
 }
 
+func newTable(s *Settings, from records) *table { return &table{set: s.table, spare: -1, from: from} }
+
 func (t *table) end() ending {
-	t.ended.open = t.csv.lines.open && !t.ended.footed
+	e := t.from.end()
+	t.ended.open, t.ended.missing = e.open && !t.ended.footed, e.missing
 	return t.ended
 }
 
@@ -82,11 +87,11 @@ func isRow(err error) bool {
 // read gives the next row of the file; io.EOF also where the data ends before it.
 func (t *table) read() (Row, error) {
 	for {
-		fields, line, err := t.csv.next()
+		fields, line, err := t.from.next()
 		row := Row{Line: line}
 		var re *RowError
 		if errors.As(err, &re) {
-			re.Cut = re.Cut || t.csv.lines.open && t.csv.lines.last()
+			re.Cut = re.Cut || t.from.cut()
 		}
 		if err != nil {
 			return row, err
@@ -102,7 +107,7 @@ func (t *table) read() (Row, error) {
 		}
 		if !t.fits(fields) {
 			return row, &RowError{Err: fmt.Errorf("the row has %d values, and there are %d columns", len(fields), len(t.columns)),
-				Cut: t.csv.lines.open && t.csv.lines.last()}
+				Cut: t.from.cut()}
 		}
 		row.Doc, err = t.document(fields[:len(t.columns)])
 		return row, err
@@ -139,7 +144,7 @@ func (t *table) document(fields []string) ([]byte, error) {
 		if err != nil {
 			to = jsondoc.AppendString(doc, fields[i])
 			if bad == nil {
-				bad = &RowError{Err: err, Column: c.Name, Cut: t.csv.lines.open && t.csv.lines.last()}
+				bad = &RowError{Err: err, Column: c.Name, Cut: t.from.cut()}
 			}
 		}
 		doc = to
@@ -150,18 +155,16 @@ func (t *table) document(fields []string) ([]byte, error) {
 	return append(doc, '}'), nil
 }
 
-var separator = regexp.MustCompile(`^"?(?i:sep)=([ -~\t])"?$`)
-
 // begin takes what stands before the data, and settles the columns.
 func (t *table) begin() error {
-	if err := t.before(); err != nil {
+	if err := t.from.begin(t.set); err != nil {
 		return err
 	}
 	if !t.set.Header {
 		t.columns = t.set.Columns
 		return nil
 	}
-	names, line, err := t.csv.next()
+	names, line, err := t.from.next()
 	if isRow(err) {
 		return &FileError{line, fmt.Errorf("header: %w", err)}
 	}
@@ -172,39 +175,6 @@ func (t *table) begin() error {
 		return &FileError{line, fmt.Errorf("header: %w", err)}
 	}
 	t.ended.headed = true
-	return nil
-}
-
-// before reads a first line that says the delimiter, and the lines before the header.
-func (t *table) before() error {
-	l := &t.csv.lines
-	first, err := l.next()
-	if err != nil && !errors.Is(err, errLong) {
-		return err
-	}
-	if m := separator.FindSubmatch(chomp(first)); err == nil && m != nil && single(string(m[1])) && m[1][0] != t.csv.quote {
-		t.csv.delimiter = m[1][0]
-	} else {
-		l.unread(0, given{first, err})
-	}
-	for range t.set.Skip {
-		if _, err := l.next(); err != nil && !errors.Is(err, errLong) {
-			return err
-		}
-	}
-	for t.set.Starts != "" {
-		line, err := l.next()
-		if errors.Is(err, io.EOF) {
-			return &FileError{Err: fmt.Errorf("header: no line holds %q", short(t.set.Starts))}
-		}
-		if err != nil && !errors.Is(err, errLong) {
-			return err
-		}
-		if strings.Contains(string(line), t.set.Starts) {
-			l.unread(l.line-1, given{line, err})
-			return nil
-		}
-	}
 	return nil
 }
 
@@ -235,15 +205,15 @@ func (t *table) head(names []string) error {
 		if k := slices.IndexFunc(cols[:i], func(c Column) bool { return c.Name == name }); k >= 0 {
 			return fmt.Errorf("the columns %d and %d have one name, %q: rename one, or list the columns and set by: position", k+1, i+1, short(name))
 		}
-		cols[i] = Column{name, "text"}
+		cols[i] = Column{Name: name, Type: "text"}
 		if k := listed.index(name); k >= 0 {
 			cols[i].Type = listed[k].Type
 		}
 	}
-	if n == 1 && listed.index(cols[0].Name) < 0 {
+	if n == 1 && t.set.Delimiter != "" && listed.index(cols[0].Name) < 0 {
 		if i := strings.IndexAny(cols[0].Name, ",;\t|"); i >= 0 {
 			return fmt.Errorf("the only column is %q: the delimiter is %s, and seems to be %s in this file", short(cols[0].Name),
-				describeSeparator(t.csv.delimiter), describeSeparator(cols[0].Name[i]))
+				describeSeparator(t.set.Delimiter[0]), describeSeparator(cols[0].Name[i]))
 		}
 	}
 	for _, c := range listed {

@@ -108,7 +108,7 @@ func ungroup(whole, marks string) (string, bool) {
 	return strings.Join(groups, ""), true
 }
 
-// text gives a document's value as a CSV value.
+// text gives a document's value as it stands in a column.
 func (c *CSV) text(typ string, v jsondoc.Value) (string, error) {
 	switch v.Kind() {
 	case jsondoc.Missing, jsondoc.Null:

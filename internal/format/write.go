@@ -48,26 +48,47 @@ func (s *Settings) Record(raw []byte, c Change) ([]byte, error) {
 
 // File gives a whole file of records, in the encoding of the settings.
 func (s *Settings) File(records [][]byte) ([]byte, error) {
-	var text []byte
-	if s.Format == "csv" && s.CSV.Header {
-		var names []string
-		for _, c := range s.written() {
-			names = append(names, c.Name)
-		}
-		head, err := s.CSV.record(nil, names)
-		if err != nil {
-			return nil, fmt.Errorf("header: %w", err)
-		}
-		text = head
+	if s.Format == "xlsx" {
+		return s.workbook(records)
+	}
+	text, err := s.head()
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
 	}
 	for _, r := range records {
 		text = append(text, r...)
+	}
+	if s.Format == "xml" {
+		text = s.XML.close(text)
 	}
 	out, err := encoded(text, s.Encoding)
 	if err != nil {
 		return nil, fmt.Errorf("header: a character that %s does not have: %w", s.Encoding, err)
 	}
 	return out, nil
+}
+
+// head is what stands before the rows.
+func (s *Settings) head() ([]byte, error) {
+	if s.Format == "xml" {
+		return s.XML.open(s.Encoding), nil
+	}
+	if !s.inTable() || !s.table.Header {
+		return nil, nil
+	}
+	var names []string
+	for _, c := range s.written() {
+		names = append(names, c.Name)
+	}
+	return s.line(nil, names)
+}
+
+// line appends a row of values.
+func (s *Settings) line(dst []byte, fields []string) ([]byte, error) {
+	if s.Format == "fixed" {
+		return s.Fixed.line(dst, fields, s.written(), s.Encoding)
+	}
+	return s.CSV.record(dst, fields)
 }
 
 // Readable reports whether Read gives a document that Record has written as it was.
@@ -77,11 +98,11 @@ func (s *Settings) Readable() bool { return s.Rows.Each == "" || len(s.GroupBy) 
 func (s *Settings) written() Columns {
 	var out Columns
 	for _, name := range []string{s.Rows.Operation, s.Rows.Event} {
-		if name != "" && s.CSV.Columns.index(name) < 0 {
-			out = append(out, Column{name, "text"})
+		if name != "" && s.table.Columns.index(name) < 0 {
+			out = append(out, Column{Name: name, Type: "text"})
 		}
 	}
-	return append(out, s.CSV.Columns...)
+	return append(out, s.table.Columns...)
 }
 
 // named is a value of a row.
@@ -163,19 +184,15 @@ func (s *Settings) told(c Change) ([]named, error) {
 }
 
 func (s *Settings) appendRow(dst []byte, members []named) (_ []byte, err error) {
-	if s.Format == "jsonl" {
-		dst = append(dst, '{')
-		for i, m := range members {
-			if i > 0 {
-				dst = append(dst, ',')
-			}
-			dst = compact(append(jsondoc.AppendString(dst, m.name), ':'), m.v)
-		}
-		return append(dst, '}', '\n'), nil
+	switch s.Format {
+	case "jsonl":
+		return appendJSON(dst, members), nil
+	case "xml":
+		return s.XML.row(dst, members, s.table)
 	}
 	cols := s.written()
-	if len(s.CSV.Columns) == 0 {
-		return nil, errors.New("csv.columns says nothing of the columns to write")
+	if len(s.table.Columns) == 0 {
+		return nil, fmt.Errorf("%s.columns says nothing of the columns to write", s.Format)
 	}
 	fields := make([]string, len(cols))
 	for _, m := range members {
@@ -183,11 +200,31 @@ func (s *Settings) appendRow(dst []byte, members []named) (_ []byte, err error) 
 		if i < 0 {
 			return nil, fmt.Errorf("%q is no column", short(m.name))
 		}
-		if fields[i], err = s.CSV.text(cols[i].Type, m.v); err != nil {
+		if fields[i], err = s.table.text(cols[i].Type, m.v); err != nil {
 			return nil, fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
-	return s.CSV.record(dst, fields)
+	if s.Format == "xlsx" { // the workbook is packed when all rows are there
+		for i, f := range fields {
+			if err := fitsCell(f); err != nil {
+				return nil, fmt.Errorf("%s: %w", cols[i].Name, err)
+			}
+		}
+		return appendJSON(dst, members), nil
+	}
+	return s.line(dst, fields)
+}
+
+// appendJSON appends a row as a JSON object on a line.
+func appendJSON(dst []byte, members []named) []byte {
+	dst = append(dst, '{')
+	for i, m := range members {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = compact(append(jsondoc.AppendString(dst, m.name), ':'), m.v)
+	}
+	return append(dst, '}', '\n')
 }
 
 func (c *CSV) record(dst []byte, fields []string) ([]byte, error) {

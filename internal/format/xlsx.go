@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/xuri/excelize/v2"
@@ -24,10 +25,11 @@ const sureDigits = 15
 var ErrFull = errors.New("the sheet is full")
 
 // Cell is a value in a sheet. A Text stays the text that it is: no code becomes a number, nothing becomes a date or a formula. A Number is a decimal
-// as JSON writes it; it is a number there, with all its decimals shown, where a float holds it exactly, and else its text.
+// as JSON writes it; it is a number there, with all its decimals shown, where a float holds it exactly, and else its text. A Date such as 2026-02-01 is one there, from March 1900
+// on, and else its text. A Truth is true or false.
 type Cell struct {
-	Text, Number string
-	Bold         bool
+	Text, Number, Date, Truth string
+	Bold                      bool
 }
 
 // Workbook is an XLSX file that is written row by row; rows beyond some megabytes wait in a file of the system's temporary directory.
@@ -35,8 +37,8 @@ type Workbook struct {
 	f      *excelize.File
 	sheets []*Sheet
 	// styles are those of numbers by their decimals.
-	styles map[int]int
-	bold   int
+	styles     map[int]int
+	bold, date int
 }
 
 // Sheet is one sheet of a workbook.
@@ -53,8 +55,18 @@ func NewWorkbook() (*Workbook, error) {
 	if w.bold, err = w.f.NewStyle(&excelize.Style{Font: &excelize.Font{Bold: true}}); err != nil {
 		return nil, errors.Join(err, w.f.Close())
 	}
+	form := "yyyy\\-mm\\-dd"
+	if w.date, err = w.f.NewStyle(&excelize.Style{CustomNumFmt: &form}); err != nil {
+		return nil, errors.Join(err, w.f.Close())
+	}
 	return w, nil
 }
+
+// Days of workbooks count from dayZero. Before firstSure they are off by one, because workbooks know a 29th of February 1900.
+var (
+	dayZero   = time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC)
+	firstSure = time.Date(1900, 3, 1, 0, 0, 0, 0, time.UTC)
+)
 
 // Sheet adds a sheet whose columns have these widths, in characters. With head, its first row stays in sight.
 func (w *Workbook) Sheet(name string, widths []float64, head ...string) (*Sheet, error) {
@@ -119,6 +131,14 @@ func (w *Workbook) value(c *Cell) (any, error) {
 		}
 		style, err := w.decimals(decimals)
 		return excelize.Cell{StyleID: style, Value: f}, err
+	case c.Date != "":
+		t, err := time.Parse(time.DateOnly, c.Date)
+		if err != nil || t.Before(firstSure) {
+			return c.Date, nil
+		}
+		return excelize.Cell{StyleID: w.date, Value: int(t.Sub(dayZero) / (24 * time.Hour))}, nil
+	case c.Truth != "":
+		return c.Truth == "true", nil
 	case c.Text == "":
 		return nil, nil
 	case c.Bold:

@@ -43,6 +43,7 @@ var may = map[string][]string{
 	"internal/connector":  {"internal/lifecycle", "internal/zones", "internal/event", "internal/fault", "internal/strictyaml"},
 	"internal/compare":    {"internal/zones", "internal/timetext", "internal/connector", "internal/jsondoc"},
 	"internal/format":     {"internal/strictyaml", "internal/jsondoc"},
+	"internal/drop":       {"internal/format", "internal/connector", "internal/fault", "internal/strictyaml", "internal/lifecycle", "internal/failpoint"},
 	"internal/httpclient": {"internal/connector", "internal/fault", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
 	"internal/store":      {"internal/filemode", "internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/failpoint"},
 	"internal/bus":        {"internal/notice", "internal/event", "internal/fault", "internal/lifecycle", "internal/failpoint"},
@@ -88,7 +89,7 @@ var may = map[string][]string{
 	"internal/app":      {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"internal/bench":    {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"connectors":        {"connectors/...", "internal/connector"},
-	"connectors/*":      {"internal/filemode", "internal/zones", "internal/timetext", "internal/connector", "internal/fault", "internal/event", "internal/httpclient", "internal/format", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint", "internal/gather"},
+	"connectors/*":      {"internal/filemode", "internal/zones", "internal/timetext", "internal/connector", "internal/fault", "internal/event", "internal/httpclient", "internal/format", "internal/drop", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint", "internal/gather"},
 	// What this kind of system needs beside that: Kafka's client is one, for the hub's own cluster and for others.
 	"connectors/kafka": {"internal/bus", "internal/kafkaauth", "internal/avrodoc", "internal/schema"},
 	// SOAP is a dialect of the calls that rest makes: lists that move, windows of polls, look-ups and what an answer means are one room.
@@ -117,6 +118,8 @@ var home = map[string][]string{
 	"github.com/prometheus":                    {"internal/telemetry"},
 	"github.com/xuri/excelize/v2":              {"internal/format"},
 	"github.com/wneessen/go-mail":              {"internal/alert"},
+	"github.com/pkg/sftp":                      {"connectors/sftp"},
+	"golang.org/x/crypto/ssh":                  {"connectors/sftp"},
 	"github.com/ThreeDotsLabs/watermill":       {"internal/bus", "internal/flow", "internal/app"},
 }
 

@@ -33,6 +33,7 @@ const noBroker = "the broker's files are in the hub's hands only where it is emb
 var points = map[failpoint.Name]point{
 	failpoint.LeaseTaken:          {most: 3},
 	failpoint.PositionTaken:       {most: 10},
+	failpoint.FileClaimed:         {most: 3},
 	failpoint.FileTaken:           {most: 3},
 	failpoint.FileMoved:           {most: 3},
 	failpoint.Pruned:              {most: 2, env: []string{"WAYBILL_PRUNE_EVERY=300ms"}},

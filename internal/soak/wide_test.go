@@ -120,7 +120,7 @@ const wideOthers = `  drop:
     connector: file
     path: ../drop
     objects:
-      shipment: {format: jsonl, pattern: "*.jsonl", ready: {when: renamed}}
+      shipment: {format: jsonl, pattern: "*.jsonl", ready: {when: renamed}, claim: claimed}
   out:
     connector: file
     path: ../out

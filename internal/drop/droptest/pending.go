@@ -1,4 +1,4 @@
-package file
+package droptest
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ import (
 
 // TestHalfUploads: a file that has not grown for long enough, and may all the same be half an upload, is held back, said so, and then
 // taken, or failed as a whole where it ends within a row.
-func TestHalfUploads(t *testing.T) {
+func testHalfUploads(t *testing.T, place Fresh) {
 	for name, c := range map[string]struct {
 		object, text string
 		why          string // it is held back; empty: it is not
@@ -35,39 +35,39 @@ func TestHalfUploads(t *testing.T) {
 		"not asked":         {"{ready: {when: renamed}}", "sku,qty\nA,1\nB", "", "1 @2: {\"sku\":\"A\",\"qty\":\"1\"}\n2 @3: drop: read x.csv: line 3: the row has 1 values, and there are 2 columns\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDrop(t, c.object)
-			d.put("x.csv", c.text)
-			d.pending()
-			d.clock.Advance(10 * time.Second)
-			files, names := d.pending()
+			d := New(t, place(t), c.object)
+			d.Put(d.T, "x.csv", c.text)
+			d.Files()
+			d.Clock.Advance(10 * time.Second)
+			files, names := d.Files()
 			notes := d.FileNotes("stock")
 			if c.why == "" != (names == "x.csv") || c.why == "" != (len(notes) == 0) || c.why != "" && (!strings.Contains(notes[0].Why, c.why) || notes[0].Since.IsZero()) {
 				t.Fatalf("after 10 s: pending %q, notes %+v", names, notes)
 			}
 			if c.why != "" {
-				d.clock.Advance(10*time.Minute - 11*time.Second)
+				d.Clock.Advance(10*time.Minute - 11*time.Second)
 				d.wants("still", "")
-				d.clock.Advance(time.Second)
-				if files, names = d.pending(); names != "x.csv" || len(d.FileNotes("stock")) != 0 {
+				d.Clock.Advance(time.Second)
+				if files, names = d.Files(); names != "x.csv" || len(d.FileNotes("stock")) != 0 {
 					t.Fatalf("after 10 min: %q %+v", names, d.FileNotes("stock"))
 				}
 			}
-			if got := d.rows(files[0], 0); got != c.later {
+			if got := d.Rows(files[0], 0); got != c.later {
 				t.Errorf("read:\n%swant:\n%s", got, c.later)
 			}
 		})
 	}
 	t.Run("it goes on", func(t *testing.T) {
-		d := newDrop(t, "{}")
-		d.put("x.csv", "sku,qty\nA,1\nB")
-		d.pending()
-		d.clock.Advance(time.Minute)
+		d := New(t, place(t), "{}")
+		d.Put(d.T, "x.csv", "sku,qty\nA,1\nB")
+		d.Files()
+		d.Clock.Advance(time.Minute)
 		d.wants("half", "")
-		d.put("x.csv", "sku,qty\nA,1\nB,2\n")
+		d.Put(d.T, "x.csv", "sku,qty\nA,1\nB,2\n")
 		d.wants("just written", "")
-		d.clock.Advance(10 * time.Second)
-		files, _ := d.pending()
-		if got := d.rows(files[0], 0); strings.Count(got, "sku") != 2 || len(d.FileNotes("stock")) != 0 {
+		d.Clock.Advance(10 * time.Second)
+		files, _ := d.Files()
+		if got := d.Rows(files[0], 0); strings.Count(got, "sku") != 2 || len(d.FileNotes("stock")) != 0 {
 			t.Errorf("%s", got)
 		}
 	})
@@ -75,11 +75,11 @@ func TestHalfUploads(t *testing.T) {
 
 // TestNeverFinished: a file that somebody writes to all the time, and one whose upload has ended under its temporary name, are named after cut-after,
 // and no more when they are whole.
-func TestNeverFinished(t *testing.T) {
-	d := newDrop(t, `{pattern: "*.csv", ready: {cut-after: 5m}}`)
+func testNeverFinished(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{pattern: "*.csv", ready: {cut-after: 5m}}`)
 	notes := func(want ...string) {
 		t.Helper()
-		_, names := d.pending()
+		_, names := d.Files()
 		got := d.FileNotes("stock")
 		if len(got) != len(want) || names != "" {
 			t.Fatalf("pending %q, notes %+v, want %q", names, got, want)
@@ -90,15 +90,15 @@ func TestNeverFinished(t *testing.T) {
 			}
 		}
 	}
-	d.put("x.csv.part", "sku\n1\n")
-	d.put("tmp.txt.part", "not ours")
+	d.Put(d.T, "x.csv.part", "sku\n1\n")
+	d.Put(d.T, "tmp.txt.part", "not ours")
 	text := "sku\n"
 	grow := func(n int) {
 		for range n {
 			text += "1\n"
-			d.put("log.csv", text)
-			d.clock.Advance(9 * time.Second)
-			d.pending()
+			d.Put(d.T, "log.csv", text)
+			d.Clock.Advance(9 * time.Second)
+			d.Files()
 		}
 	}
 	grow(34)
@@ -108,9 +108,9 @@ func TestNeverFinished(t *testing.T) {
 	if since := d.FileNotes("stock"); since[0].Since.IsZero() || !since[1].Since.IsZero() {
 		t.Errorf("%+v", since)
 	}
-	d.put("x.csv.part", "sku\n1\n2\n") // it goes on
-	d.pending()
-	d.clock.Advance(11 * time.Second)
+	d.Put(d.T, "x.csv.part", "sku\n1\n2\n") // it goes on
+	d.Files()
+	d.Clock.Advance(11 * time.Second)
 	d.wants("the file that rests", "log.csv")
 	if got := d.FileNotes("stock"); len(got) != 0 {
 		t.Errorf("%+v", got)
@@ -118,17 +118,17 @@ func TestNeverFinished(t *testing.T) {
 }
 
 // TestWhatIsLeft: everything in a drop that is not taken, and that people may think is, is named with the reason; nothing makes the hub wait.
-func TestWhatIsLeft(t *testing.T) {
-	d := newDrop(t, `{pattern: "*.csv", ready: {when: renamed}}`)
-	d.put("good.csv", "sku\n1\n")
-	d.put("notes.txt", "x")
-	d.put(".hidden.csv", "x")
-	d.put("half.csv.part", "x")
-	d.put("done/old.csv", "x")
-	d.put("failed/old.csv", "x")
-	d.put("other/x.csv", "x")
-	d.put("folder.csv/x", "x")
-	at := func(name string) string { return filepath.Join(d.dir, name) }
+func testWhatIsLeft(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{pattern: "*.csv", ready: {when: renamed}}`)
+	d.Put(d.T, "good.csv", "sku\n1\n")
+	d.Put(d.T, "notes.txt", "x")
+	d.Put(d.T, ".hidden.csv", "x")
+	d.Put(d.T, "half.csv.part", "x")
+	d.Put(d.T, "done/old.csv", "x")
+	d.Put(d.T, "failed/old.csv", "x")
+	d.Put(d.T, "other/x.csv", "x")
+	d.Put(d.T, "folder.csv/x", "x")
+	at := func(name string) string { return filepath.Join(d.Dir, name) }
 	if err := os.Symlink(at("good.csv"), at("link.csv")); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestWhatIsLeft(t *testing.T) {
 		"socket.csv": "it is a socket, and only files are taken",
 	}
 	if os.Getuid() != 0 {
-		d.put("locked.csv", "sku\n1\n")
+		d.Put(d.T, "locked.csv", "sku\n1\n")
 		if err := os.Chmod(at("locked.csv"), 0); err != nil {
 			t.Fatal(err)
 		}
@@ -173,23 +173,20 @@ func TestWhatIsLeft(t *testing.T) {
 }
 
 // TestFailedFilesAreNamed: a file that could not be taken is told of until a person has taken it, or the reason beside it, away.
-func TestFailedFilesAreNamed(t *testing.T) {
-	d := newDrop(t, `{pattern: "*.csv"}`)
-	if err := os.MkdirAll(filepath.Join(d.dir, "failed"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	d.put("failed/ours.csv", "x\n")
-	d.put("failed/others.xml", "x\n")
-	d.put("failed/others.xml.error", "not ours\n")
+func testFailedFilesAreNamed(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{pattern: "*.csv"}`)
+	d.Put(d.T, "failed/ours.csv", "x\n")
+	d.Put(d.T, "failed/others.xml", "x\n")
+	d.Put(d.T, "failed/others.xml.error", "not ours\n")
 	d.wants("nothing has failed", "")
 	if notes := d.FileNotes("stock"); len(notes) != 0 {
 		t.Fatalf("%+v", notes)
 	}
 	for range 2 {
-		d.put("a.csv", "x\n1\n")
+		d.Put(d.T, "a.csv", "x\n1\n")
 		d.wants("just written", "")
-		d.clock.Advance(time.Minute)
-		files, _ := d.pending()
+		d.Clock.Advance(time.Minute)
+		files, _ := d.Files()
 		if len(files) != 1 {
 			t.Fatalf("%+v", files)
 		}
@@ -203,9 +200,7 @@ func TestFailedFilesAreNamed(t *testing.T) {
 		t.Fatalf("%+v", notes)
 	}
 	for _, n := range notes {
-		if err := os.Remove(filepath.Join(d.dir, n.Name+".error")); err != nil {
-			t.Fatal(err)
-		}
+		d.Remove(t, n.Name+".error")
 	}
 	d.wants("a person has dealt with them", "")
 	if notes := d.FileNotes("stock"); len(notes) != 0 {
@@ -214,10 +209,10 @@ func TestFailedFilesAreNamed(t *testing.T) {
 }
 
 // TestMarkersAreNamed: a file without its marker, and a marker without its file.
-func TestMarkersAreNamed(t *testing.T) {
-	d := newDrop(t, `{ready: {when: marker, marker: .ok}}`)
-	d.put("a.csv", "sku\n1\n")
-	d.put("b.csv.ok", "")
+func testMarkersAreNamed(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{ready: {when: marker, marker: .ok}}`)
+	d.Put(d.T, "a.csv", "sku\n1\n")
+	d.Put(d.T, "b.csv.ok", "")
 	d.wants("neither", "")
 	notes := d.FileNotes("stock")
 	if len(notes) != 2 || notes[0].Why != "its marker a.csv.ok is not there" || notes[1].Why != "it is the marker of a file that is not there" {
@@ -226,10 +221,10 @@ func TestMarkersAreNamed(t *testing.T) {
 }
 
 // TestOthersFiles: what another object of the system takes from the same folder is not left.
-func TestOthersFiles(t *testing.T) {
-	d := newDrop(t, `{pattern: "stock-*"}, orders: {pattern: "order-*"`+"}")
-	d.put("order-1.csv", "x\n")
-	d.put("price-1.csv", "x\n")
+func testOthersFiles(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{pattern: "stock-*"}, orders: {pattern: "order-*"`+"}")
+	d.Put(d.T, "order-1.csv", "x\n")
+	d.Put(d.T, "price-1.csv", "x\n")
 	d.wants("nothing", "")
 	if notes := d.FileNotes("stock"); len(notes) != 1 || notes[0].Name != "price-1.csv" {
 		t.Errorf("%+v", notes)

@@ -1,13 +1,13 @@
-package file
+package drop
 
 import (
 	"context"
 	"errors"
 	"io/fs"
 	"iter"
-	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -16,16 +16,21 @@ import (
 
 // Read gives the rows of a file from index from on. A row that cannot be read gives its error, with the row's number and
 // line; an error with row number 0 is the file's, and nothing comes after it.
-func (s *system) Read(ctx context.Context, object string, f connector.File, from int) iter.Seq2[connector.Row, error] {
+func (s *System) Read(ctx context.Context, object string, f connector.File, from int) iter.Seq2[connector.Row, error] {
+	return s.read(ctx, object, s.lies(s.objects[object], f), f, from)
+}
+
+// read is Read of a file that lies elsewhere.
+func (s *System) read(ctx context.Context, object, at string, f connector.File, from int) iter.Seq2[connector.Row, error] {
 	return func(yield func(connector.Row, error) bool) {
 		op := "read " + f.Name
-		o, root, err := s.folder(op, object)
+		o, root, err := s.folder(ctx, op, object)
 		if err != nil {
 			yield(connector.Row{}, err)
 			return
 		}
 		defer root.Close()
-		in, err := s.openFile(op, root, f)
+		in, err := s.openFile(op, root, at, f)
 		if err != nil {
 			yield(connector.Row{}, err)
 			return
@@ -47,7 +52,7 @@ func (s *system) Read(ctx context.Context, object string, f connector.File, from
 				rowErr = s.readError(op, o, row, err)
 			}
 		}
-		if changed := s.changed(op, root, in, f); changed != nil {
+		if changed := s.changed(op, root, in, at, f); changed != nil {
 			held, rowErr = &connector.Row{}, changed
 		}
 		if held != nil {
@@ -57,7 +62,7 @@ func (s *system) Read(ctx context.Context, object string, f connector.File, from
 }
 
 // readError classifies what the format says.
-func (s *system) readError(op string, o *object, row format.Row, err error) error {
+func (s *System) readError(op string, o *Object, row format.Row, err error) error {
 	var bad *format.RowError
 	var whole *format.FileError
 	switch {
@@ -72,10 +77,10 @@ func (s *system) readError(op string, o *object, row format.Row, err error) erro
 }
 
 // changed: the file that was read is not the one that was listed any more.
-func (s *system) changed(op string, root *os.Root, in *os.File, f connector.File) error {
+func (s *System) changed(op string, root Folder, in File, at string, f connector.File) error {
 	info, err := in.Stat()
 	if err == nil && same(info, f) {
-		info, err = root.Lstat(f.Name)
+		info, err = root.Stat(at)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // taken away: what was read was whole
@@ -87,11 +92,11 @@ func (s *system) changed(op string, root *os.Root, in *os.File, f connector.File
 }
 
 // openFile opens the very file that Pending has seen.
-func (s *system) openFile(op string, root *os.Root, f connector.File) (*os.File, error) {
+func (s *System) openFile(op string, root Folder, at string, f connector.File) (File, error) {
 	if !local(f.Name) {
 		return nil, s.fail(fault.Invalid, op, "this is no name of a file")
 	}
-	in, err := openRegular(root, f.Name)
+	in, err := root.Open(at)
 	if err != nil {
 		return nil, s.classify(op, err)
 	}
@@ -110,20 +115,15 @@ func same(info fs.FileInfo, f connector.File) bool {
 	return info.Size() == f.Size && info.ModTime().Equal(f.Modified)
 }
 
-// local: a name of this folder, not a path.
-func local(name string) bool {
-	return filepath.IsLocal(name) && filepath.Base(name) == name && name != "."
-}
-
 // IDAt names the first bytes of a file, as they were named when there were no more of them.
-func (s *system) IDAt(ctx context.Context, object string, f connector.File, size int64) (string, error) {
+func (s *System) IDAt(ctx context.Context, object string, f connector.File, size int64) (string, error) {
 	op := "read " + f.Name
-	_, root, err := s.folder(op, object)
+	o, root, err := s.folder(ctx, op, object)
 	if err != nil {
 		return "", err
 	}
 	defer root.Close()
-	in, err := s.openFile(op, root, f)
+	in, err := s.openFile(op, root, s.lies(o, f), f)
 	if err != nil {
 		return "", err
 	}
@@ -134,12 +134,12 @@ func (s *system) IDAt(ctx context.Context, object string, f connector.File, size
 
 // Done moves a file to the folder for what was taken or for what failed. A file that has been written to or replaced under its name
 // meanwhile stays, which connector.ErrChanged says.
-func (s *system) Done(ctx context.Context, object string, f connector.File, failed error) error {
+func (s *System) Done(ctx context.Context, object string, f connector.File, failed error) error {
 	op := "move " + f.Name
 	if err := ctx.Err(); err != nil {
 		return s.classify(op, err)
 	}
-	o, root, err := s.folder(op, object)
+	o, root, err := s.folder(ctx, op, object)
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,8 @@ func (s *system) Done(ctx context.Context, object string, f connector.File, fail
 	if !local(f.Name) {
 		return s.fail(fault.Invalid, op, "this is no name of a file")
 	}
-	info, err := root.Lstat(f.Name)
+	at := s.lies(o, f)
+	info, err := root.Stat(at)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil // moved already, before a restart
@@ -160,26 +161,45 @@ func (s *system) Done(ctx context.Context, object string, f connector.File, fail
 	if failed != nil {
 		dir = o.Failed
 	}
-	return s.classify(op, o.move(root, dir, f, failed))
+	err = o.move(root, info, at, dir, f, failed)
+	if errors.Is(err, ErrReplaced) {
+		return &fault.Error{Kind: fault.Conflict, System: s.name, Op: op, Err: connector.ErrChanged}
+	}
+	if err == nil {
+		s.mu.Lock()
+		delete(s.seen, object+"/"+at) // the next one of its name is another file, although it may look the same
+		s.mu.Unlock()
+	}
+	return s.classify(op, err)
 }
 
-func (o *object) move(root *os.Root, dir string, f connector.File, failed error) error {
-	if err := makeFolders(root, dir); err != nil {
-		return err
+// lies is where a file lies that the last look has listed.
+func (s *System) lies(o *Object, f connector.File) string {
+	if o == nil || o.Claim == "" {
+		return f.Name
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at := s.claims[o.name][f.ID]; at != "" {
+		return at
+	}
+	return path.Join(filepath.ToSlash(o.Claim), strings.Repeat("-", claimName)+"."+f.Name) // it is moved away, or was never listed: nothing lies there
+}
+
+func (o *Object) move(root Folder, info fs.FileInfo, at, dir string, f connector.File, failed error) error {
 	to := path.Join(filepath.ToSlash(dir), f.Name)
-	if _, err := root.Lstat(to); err == nil {
+	if _, err := root.Stat(to); err == nil {
 		to += "." + f.ID[:min(12, len(f.ID))] // an earlier file of this name keeps it
 	}
 	if failed != nil {
-		if err := writeSynced(root, to+".error", []byte(failed.Error()+"\n")); err != nil {
+		if err := root.Put(to+".error", []byte(failed.Error()+"\n")); err != nil {
 			return err
 		}
 	}
-	if err := root.Rename(f.Name, to); err != nil {
+	if err := root.Move(info, at, to); err != nil {
 		return err
 	}
-	if o.Ready.When == "marker" {
+	if o.Ready.When == "marker" && o.Claim == "" {
 		if err := root.Remove(f.Name + o.Ready.Marker); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

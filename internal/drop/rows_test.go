@@ -1,4 +1,4 @@
-package file
+package drop_test
 
 import (
 	"os"
@@ -32,15 +32,15 @@ func TestRows(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := newDrop(t, strings.TrimSpace(string(object)))
-			d.put("x.txt", string(in))
-			files, _ := d.pending()
+			d.Put(t, "x.txt", string(in))
+			files, _ := d.Files()
 			if len(files) != 1 {
 				t.Fatal("the file is not seen")
 			}
-			got := d.rows(files[0], 0)
+			got := d.Rows(files[0], 0)
 			connectortest.Golden(t, base+".golden", []byte(got))
 			lines := strings.SplitAfter(got, "\n")
-			if again := d.rows(files[0], 2); len(lines) > 3 && !strings.HasPrefix(lines[0], "0 ") && again != strings.Join(lines[2:], "") {
+			if again := d.Rows(files[0], 2); len(lines) > 3 && !strings.HasPrefix(lines[0], "0 ") && again != strings.Join(lines[2:], "") {
 				t.Errorf("from row 2 on: %s", again)
 			}
 		})
@@ -75,17 +75,17 @@ func TestEncodings(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := newDrop(t, "{encoding: "+tc.name+", ready: {when: renamed}}")
-			d.put("x.csv", string(data))
-			files, _ := d.pending()
-			if got, want := d.rows(files[0], 0), `1 @2: {"sku":"0042","name":"`+tc.want+"\"}\n"; got != want {
+			d.Put(t, "x.csv", string(data))
+			files, _ := d.Files()
+			if got, want := d.Rows(files[0], 0), `1 @2: {"sku":"0042","name":"`+tc.want+"\"}\n"; got != want {
 				t.Errorf("%s, want %s", got, want)
 			}
 		})
 	}
 	d := newDrop(t, "{encoding: gb18030, ready: {when: renamed}}")
-	d.put("x.csv", "sku\n\xff\xff\n7\n")
-	files, _ := d.pending()
-	if got := d.rows(files[0], 0); !strings.Contains(got, "1 @2: drop: read x.csv: line 2: bytes that are not of the file's encoding") || !strings.Contains(got, `2 @3: {"sku":"7"}`) {
+	d.Put(t, "x.csv", "sku\n\xff\xff\n7\n")
+	files, _ := d.Files()
+	if got := d.Rows(files[0], 0); !strings.Contains(got, "1 @2: drop: read x.csv: line 2: bytes that are not of the file's encoding") || !strings.Contains(got, `2 @3: {"sku":"7"}`) {
 		t.Errorf("%s", got)
 	}
 }

@@ -1,4 +1,4 @@
-package file
+package drop
 
 import (
 	"context"
@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,16 +15,15 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
-	"github.com/waybill-hub/waybill/internal/filemode"
 	"github.com/waybill-hub/waybill/internal/format"
 )
 
 // Write writes a document: in a file of its own, or in the batch that is being gathered. It returns when the file has its
 // name and both are durable. Files are only created: a change of an object is another file, or row of a batch, and the object's id stays that of
 // its first. The same change again finds its own file, and leaves it as it is.
-func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
+func (s *System) Write(ctx context.Context, w connector.Write) (connector.Result, error) {
 	op := string(w.Action) + " " + w.Object
-	o, root, err := s.folder(op, w.Object)
+	o, root, err := s.folder(ctx, op, w.Object)
 	if err != nil {
 		return connector.Result{}, err
 	}
@@ -78,7 +74,7 @@ func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result
 }
 
 // single writes a file of one document.
-func (s *system) single(op string, o *object, root *os.Root, w *connector.Write, record []byte, ask func() error) (string, error) {
+func (s *System) single(op string, o *Object, root Folder, w *connector.Write, record []byte, ask func() error) (string, error) {
 	template := o.Write.Name
 	if w.Action != connector.Create {
 		template = o.Write.Changed
@@ -106,13 +102,13 @@ func (s *system) single(op string, o *object, root *os.Root, w *connector.Write,
 }
 
 // WriteOnce: see Write.
-func (*system) WriteOnce() {}
+func (*System) WriteOnce() {}
 
 // time gives the time for a file's name; no two are the same.
-func (s *system) time() string {
+func (s *System) time() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.clock.Now().UTC().Truncate(time.Millisecond)
+	now := s.Clock.Now().UTC().Truncate(time.Millisecond)
 	if !now.After(s.stamp) {
 		now = s.stamp.Add(time.Millisecond)
 	}
@@ -121,7 +117,7 @@ func (s *system) time() string {
 }
 
 // fileName fills the template in.
-func (o *object) fileName(template, at, external string, records [][]byte) string {
+func (o *Object) fileName(template, at, external string, records [][]byte) string {
 	h := sha256.New()
 	for _, r := range records {
 		h.Write(r)
@@ -141,97 +137,35 @@ func safe(s string) string {
 	}, s)
 }
 
-// put writes a file: under a name that nobody takes, synced, and then renamed, unless ask forbids it; nil: it was asked before.
-func (s *system) put(op string, o *object, root *os.Root, name string, records [][]byte, ask func() error) (string, error) {
+// put makes a file, unless ask forbids it right before it becomes visible; nil: it was asked before.
+func (s *System) put(op string, o *Object, root Folder, name string, records [][]byte, ask func() error) (string, error) {
 	out, err := o.File(records)
 	if err != nil {
 		return "", s.fail(fault.Invalid, op, "%s", err)
 	}
-	if _, err := root.Lstat(name); err == nil {
+	if ask == nil {
+		ask = func() error { return nil }
+	}
+	switch err := root.Create(name, out, ask); {
+	case errors.Is(err, ErrUnknown):
+		return "", &fault.Error{Kind: fault.UnknownOutcome, System: s.name, Op: op, Err: err}
+	case errors.Is(err, fs.ErrExist):
 		f := s.fail(fault.Conflict, op, "the file %s exists", name)
 		f.Duplicate = true
 		return "", f
-	}
-	temp := "." + name + ".tmp"
-	if err := writeSynced(root, temp, out); err != nil {
-		_ = root.Remove(temp)                                                  // the failure is what counts
-		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) { // the folder takes no new file, whatever is in it
-			return "", s.away(op, err)
-		}
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS): // the folder takes no new file, whatever is in it
+		return "", s.away(op, err)
+	case err != nil:
 		return "", s.classify(op, err)
-	}
-	if err := failpoint.Fail(failpoint.FileWritten); err != nil {
-		_ = root.Remove(temp)
-		return "", s.classify(op, err)
-	}
-	if ask != nil {
-		if err := ask(); err != nil {
-			_ = root.Remove(temp)
-			return "", err
-		}
-	}
-	if err := root.Rename(temp, name); err != nil {
-		_ = root.Remove(temp)
-		return "", s.classify(op, err)
-	}
-	if err := syncDir(root, "."); err != nil {
-		return "", &fault.Error{Kind: fault.UnknownOutcome, System: s.name, Op: op, Err: err}
 	}
 	failpoint.Hit(failpoint.FileNamed)
 	return name, nil
 }
 
-// Modes of what other systems are to read, less the operator's umask.
-const (
-	forOthers       = fs.FileMode(0o644)
-	folderForOthers = fs.FileMode(0o755)
-)
-
-// makeFolders makes a folder below root, and those between, for others too.
-func makeFolders(root *os.Root, dir string) error {
-	at := ""
-	for _, part := range strings.Split(filepath.ToSlash(filepath.Clean(dir)), "/") {
-		at = path.Join(at, part)
-		switch err := root.Mkdir(at, folderForOthers); {
-		case errors.Is(err, fs.ErrExist):
-			continue
-		case err != nil:
-			return err
-		}
-		d, err := root.Open(at)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(filemode.Shared(d, folderForOthers), d.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func writeSynced(root *os.Root, name string, data []byte) error {
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, forOthers)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, filemode.Shared(f, forOthers), f.Sync(), f.Close())
-}
-
-// syncDir makes names in a folder durable.
-func syncDir(root *os.Root, dir string) error {
-	d, err := root.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
-
 // Find looks a written file up, by its name or by the external id in its name.
-func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Record, error) {
+func (s *System) Find(ctx context.Context, l connector.Lookup) ([]connector.Record, error) {
 	op := "find " + l.Object
-	o, root, err := s.folder(op, l.Object)
+	o, root, err := s.folder(ctx, op, l.Object)
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +186,7 @@ func (s *system) Find(ctx context.Context, l connector.Lookup) ([]connector.Reco
 	if !local(name) {
 		return nil, nil
 	}
-	in, err := openRegular(root, name)
+	in, err := root.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

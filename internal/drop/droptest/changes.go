@@ -1,9 +1,7 @@
-package file
+package droptest
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,7 +10,7 @@ import (
 )
 
 // TestChanges: what a change of an object that was written before becomes.
-func TestChanges(t *testing.T) {
+func testChanges(t *testing.T, place Fresh) {
 	change := func(action connector.Action, key, version, doc string) connector.Write {
 		return connector.Write{Object: "stock", Action: action, External: "e-1", Local: "stock-e-1.csv", IdempotencyKey: key, Version: version, Doc: []byte(doc)}
 	}
@@ -34,12 +32,12 @@ func TestChanges(t *testing.T) {
 		"deleted, no column": {`{format: jsonl}`, change(connector.Delete, "k", "7", `{"sku":"A"}`), "! a deletion cannot be told", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDrop(t, c.object)
+			d := New(t, place(t), c.object)
 			for range 2 { // its outcome was lost
 				r, err := d.Write(t.Context(), c.w)
 				if why, bad := strings.CutPrefix(c.want, "! "); bad {
-					if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), why) || d.list(".") != "" {
-						t.Errorf("%v, %s, want %q", err, d.list("."), why)
+					if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), why) || d.List(d.T, ".") != "" {
+						t.Errorf("%v, %s, want %q", err, d.List(d.T, "."), why)
 					}
 					continue
 				}
@@ -47,9 +45,9 @@ func TestChanges(t *testing.T) {
 					t.Fatalf("%+v %v", r, err)
 				}
 				before, after, _ := strings.Cut(c.want, "EVENT")
-				got := d.list(".")
-				if !strings.HasPrefix(got, before) || !strings.HasSuffix(got, after) || len(got) != len(c.want)-5+16 || d.content(got) != c.text {
-					t.Fatalf("%q holds %q, want %q with %q", got, d.content(got), c.want, c.text)
+				got := d.List(d.T, ".")
+				if !strings.HasPrefix(got, before) || !strings.HasSuffix(got, after) || len(got) != len(c.want)-5+16 || d.Content(d.T, got) != c.text {
+					t.Fatalf("%q holds %q, want %q with %q", got, d.Content(d.T, got), c.want, c.text)
 				}
 			}
 		})
@@ -57,29 +55,29 @@ func TestChanges(t *testing.T) {
 }
 
 // TestChangeThatComesAgain: what was written for a change stays what it says, although it comes again saying something else.
-func TestChangeThatComesAgain(t *testing.T) {
-	d := newDrop(t, `{format: jsonl}`)
+func testChangeThatComesAgain(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{format: jsonl}`)
 	for _, doc := range []string{`{"a":1}`, `{"a":2}`} {
 		if _, err := d.Write(t.Context(), connector.Write{Object: "stock", Action: connector.Update, External: "e", Local: "x", IdempotencyKey: "k", Doc: []byte(doc)}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := d.content(d.list(".")); got != "{\"a\":1}\n" {
+	if got := d.Content(d.T, d.List(d.T, ".")); got != "{\"a\":1}\n" {
 		t.Errorf("%q", got)
 	}
 }
 
 // TestChangeFile: a batch tells of each object what happened to it.
-func TestChangeFile(t *testing.T) {
-	d := newDrop(t, `{csv: {columns: {sku: text}}, rows: {operation-column: op, create: I, update: U, delete: D, event-column: id}, write: {batch: {max: 1, wait: 1h}}}`)
+func testChangeFile(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{csv: {columns: {sku: text}}, rows: {operation-column: op, create: I, update: U, delete: D, event-column: id}, write: {batch: {max: 1, wait: 1h}}}`)
 	for _, a := range []connector.Action{connector.Create, connector.Update, connector.Delete} {
 		if _, err := d.Write(t.Context(), connector.Write{Object: "stock", Action: a, Local: "x#1", IdempotencyKey: "k-" + string(a), Doc: []byte(`{"sku":"A"}`)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var rows []string
-	for _, name := range strings.Fields(d.list(".")) { // in the order of their times
-		rows = append(rows, strings.TrimPrefix(strings.ReplaceAll(d.content(name), "\r\n", " "), "op,id,sku "))
+	for _, name := range strings.Fields(d.List(d.T, ".")) { // in the order of their times
+		rows = append(rows, strings.TrimPrefix(strings.ReplaceAll(d.Content(d.T, name), "\r\n", " "), "op,id,sku "))
 	}
 	if got := strings.Join(rows, ""); got != "I,k-create,A U,k-update,A D,k-delete,A " {
 		t.Errorf("%s", got)
@@ -87,22 +85,22 @@ func TestChangeFile(t *testing.T) {
 }
 
 // TestGrouped: a document with lines goes out as rows and comes back as it was.
-func TestGrouped(t *testing.T) {
-	d := newDrop(t, `{ready: {when: renamed}, group-by: [no], csv: {columns: {no: text, sku: text, qty: integer}}}`)
+func testGrouped(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{ready: {when: renamed}, group-by: [no], csv: {columns: {no: text, sku: text, qty: integer}}}`)
 	const order = `{"no":"17","lines":[{"sku":"A","qty":1},{"sku":"B","qty":2}]}`
-	r, err := d.write("e-1", order)
+	r, err := d.Deliver("e-1", order)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, _ := d.pending()
-	if got := d.rows(files[0], 0); got != "1 @2: "+order+"\n" {
+	files, _ := d.Files()
+	if got := d.Rows(files[0], 0); got != "1 @2: "+order+"\n" {
 		t.Errorf("%s", got)
 	}
 	if found, err := d.Find(t.Context(), connector.Lookup{Object: "stock", Local: r.Local}); err != nil || string(found[0].Doc) != order {
 		t.Errorf("%+v %v", found, err)
 	}
-	d = newDrop(t, `{rows: {each: lines}, csv: {columns: {no: text, sku: text, qty: integer}}}`)
-	if r, err = d.write("e-1", order); err != nil {
+	d = New(t, place(t), `{rows: {each: lines}, csv: {columns: {no: text, sku: text, qty: integer}}}`)
+	if r, err = d.Deliver("e-1", order); err != nil {
 		t.Fatal(err)
 	}
 	if found, err := d.Find(t.Context(), connector.Lookup{Object: "stock", Local: r.Local}); err != nil || len(found) != 1 || found[0].Doc != nil {
@@ -111,10 +109,10 @@ func TestGrouped(t *testing.T) {
 }
 
 // TestWrittenTo: a file that was written to while it was read, or after, is neither taken half nor moved away.
-func TestWrittenTo(t *testing.T) {
-	d := newDrop(t, `{ready: {when: renamed}}`)
-	d.put("a.csv", "sku\n1\n2")
-	files, _ := d.pending()
+func testWrittenTo(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{ready: {when: renamed}}`)
+	d.Put(d.T, "a.csv", "sku\n1\n2")
+	files, _ := d.Files()
 	first := files[0]
 	var got []string
 	for row, err := range d.Read(t.Context(), "stock", first, 0) {
@@ -123,7 +121,7 @@ func TestWrittenTo(t *testing.T) {
 			continue
 		}
 		if row.Number == 1 {
-			d.put("a.csv", "sku\n1\n22\n3\n")
+			d.Put(d.T, "a.csv", "sku\n1\n22\n3\n")
 		}
 		got = append(got, string(row.Doc))
 	}
@@ -133,17 +131,17 @@ func TestWrittenTo(t *testing.T) {
 	if err := d.Done(t.Context(), "stock", first, nil); !errors.Is(err, connector.ErrChanged) {
 		t.Errorf("done: %v", err)
 	}
-	files, _ = d.pending()
+	files, _ = d.Files()
 	id, err := d.IDAt(t.Context(), "stock", files[0], first.Size)
 	if err != nil || id != first.ID {
 		t.Errorf("its beginning is %s, and was %s: %v", id, first.ID, err)
 	}
-	d.put("a.csv", "sku\nother\nthings\n")
-	files, _ = d.pending()
+	d.Put(d.T, "a.csv", "sku\nother\nthings\n")
+	files, _ = d.Files()
 	if id, err := d.IDAt(t.Context(), "stock", files[0], first.Size); err != nil || id == first.ID {
 		t.Errorf("another content begins like the first: %s %v", id, err)
 	}
-	if _, err := os.Stat(filepath.Join(d.dir, "done")); err == nil {
+	if d.List(t, "done") != "" {
 		t.Error("it was moved")
 	}
 }

@@ -1,4 +1,4 @@
-package file
+package drop
 
 import (
 	"context"
@@ -8,17 +8,15 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 )
 
-var _ connector.Sampler = (*system)(nil)
-
 // Sample reads the first row of the first file that would be taken, whether it is complete or not; the file stays.
-func (s *system) Sample(ctx context.Context, object string) (connector.Sample, error) {
+func (s *System) Sample(ctx context.Context, object string) (connector.Sample, error) {
 	op := "sample " + object
-	o, root, err := s.folder(op, object)
+	o, root, err := s.folder(ctx, op, object)
 	if err != nil {
 		return connector.Sample{}, err
 	}
 	defer root.Close()
-	entries, err := fs.ReadDir(root.FS(), ".")
+	entries, err := root.List(".")
 	if err != nil {
 		return connector.Sample{}, s.classify(op, err)
 	}
@@ -38,7 +36,7 @@ func (s *system) Sample(ctx context.Context, object string) (connector.Sample, e
 			return connector.Sample{}, s.classify(op, err)
 		}
 		f := connector.File{Name: e.Name(), Size: info.Size(), Modified: info.ModTime()}
-		for row, err := range s.Read(ctx, object, f, 0) {
+		for row, err := range s.read(ctx, object, f.Name, f, 0) {
 			return connector.Sample{Record: &connector.Record{Local: f.Name, Doc: row.Doc, Err: err}}, nil
 		}
 	}

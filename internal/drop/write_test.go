@@ -1,37 +1,36 @@
-package file
+package drop_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"go.uber.org/goleak"
+
+	"github.com/waybill-hub/waybill/connectors/file"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/drop/droptest"
 	"github.com/waybill-hub/waybill/internal/fault"
 )
 
-func (d *drop) write(external, doc string) (connector.Result, error) {
-	return d.Write(d.t.Context(), connector.Write{Object: "stock", Action: connector.Create, External: external, Doc: []byte(doc)})
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func (d *drop) content(name string) string {
-	d.t.Helper()
-	b, err := os.ReadFile(filepath.Join(d.dir, name))
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	return string(b)
+// newDrop is a drop of this machine: what these tests look at is the same wherever files lie.
+func newDrop(t *testing.T, object string) *droptest.Drop {
+	t.Helper()
+	dir := t.TempDir()
+	return droptest.New(t, droptest.Place{Kind: file.Kind{}, System: "connector: file\npath: " + dir + "\n", Side: droptest.Dir(dir), Dir: dir}, object)
 }
 
 func TestWriteCSV(t *testing.T) {
 	d := newDrop(t, `{encoding: iso-8859-15, csv: {delimiter: ";", decimal-mark: comma, date-layout: 02.01.2006,
   columns: {sku: text, name: text, price: decimal, count: integer, day: date, ok: bool}}}`)
-	r, err := d.write("e/1", `{"ok":true,"sku":"0042","name":"Größe; \"5 €\"","price":1234.50,"count":3,"day":"2026-02-28"}`)
+	r, err := d.Deliver("e/1", `{"ok":true,"sku":"0042","name":"Größe; \"5 €\"","price":1234.50,"count":3,"day":"2026-02-28"}`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,32 +38,32 @@ func TestWriteCSV(t *testing.T) {
 		t.Errorf("%s", r.Local)
 	}
 	want := "sku;name;price;count;day;ok\r\n0042;\"Gr\xf6\xdfe; \"\"5 \xa4\"\"\";1234,50;3;28.02.2026;true\r\n"
-	if got := d.content(r.Local); got != want {
+	if got := d.Content(t, r.Local); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if d.list(".") != r.Local {
-		t.Errorf("left behind: %s", d.list("."))
+	if d.List(t, ".") != r.Local {
+		t.Errorf("left behind: %s", d.List(t, "."))
 	}
 	for _, bad := range []string{`{"sku":7}`, `{"colour":"red"}`, `{"name":["a"]}`, `{"price":"1.5"}`, `{"count":1.5}`, `{"day":"28.2.2026"}`, `{"ok":1}`, `{"name":"数量"}`, `[]`, `{`} {
-		if _, err := d.write("e-2", bad); fault.KindOf(err) != fault.Invalid {
+		if _, err := d.Deliver("e-2", bad); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
-	if _, err := d.write("", `{"sku":"1"}`); fault.KindOf(err) != fault.Invalid {
+	if _, err := d.Deliver("", `{"sku":"1"}`); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("no external id: %v", err)
 	}
 }
 
 func TestWriteJSONL(t *testing.T) {
 	d := newDrop(t, `{format: jsonl}`)
-	r, err := d.write("e-1", "{\n  \"a\": 1.50,\n  \"b\": [ {\"c\": \"x\\ny\"} , null ]\n}")
+	r, err := d.Deliver("e-1", "{\n  \"a\": 1.50,\n  \"b\": [ {\"c\": \"x\\ny\"} , null ]\n}")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := d.content(r.Local); got != "{\"a\":1.50,\"b\":[{\"c\":\"x\\ny\"},null]}\n" {
+	if got := d.Content(t, r.Local); got != "{\"a\":1.50,\"b\":[{\"c\":\"x\\ny\"},null]}\n" {
 		t.Errorf("%q", got)
 	}
-	_, err = d.write("e-1", `{}`)
+	_, err = d.Deliver("e-1", `{}`)
 	if f, ok := fault.As(err); !ok || f.Kind != fault.Conflict || !f.Duplicate {
 		t.Errorf("%v", err)
 	}
@@ -75,7 +74,7 @@ func TestBatches(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			r, err := d.write("", `{"a":1}`)
+			r, err := d.Deliver("", `{"a":1}`)
 			if err != nil || !strings.Contains(r.Local, ".jsonl#") {
 				t.Errorf("%+v %v", r, err)
 			}
@@ -83,11 +82,11 @@ func TestBatches(t *testing.T) {
 	}
 	wg.Wait() // an hour has not passed: full batches are written at once
 	n := 0
-	for _, name := range strings.Fields(d.list(".")) {
-		n += strings.Count(d.content(name), "\n")
+	for _, name := range strings.Fields(d.List(t, ".")) {
+		n += strings.Count(d.Content(t, name), "\n")
 	}
 	if n == 0 || n%10 != 0 {
-		t.Errorf("%d documents in %s", n, d.list("."))
+		t.Errorf("%d documents in %s", n, d.List(t, "."))
 	}
 	// A caller that must end takes its batch with it.
 	ctx, cancel := context.WithCancel(t.Context())
@@ -96,11 +95,8 @@ func TestBatches(t *testing.T) {
 		_, err := d.Write(ctx, connector.Write{Object: "stock", Action: connector.Create, Doc: []byte(`{"last":true}`)})
 		done <- err
 	}()
-	b := d.batches["stock"]
-	for gathered := false; !gathered; {
-		b.mu.Lock()
-		gathered = b.now != nil
-		b.mu.Unlock()
+	for !d.Gathering("stock") {
+		runtime.Gosched()
 	}
 	cancel()
 	if err := <-done; err != nil {
@@ -143,8 +139,8 @@ func TestBatchAfterTakeover(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	name := d.list(".")
-	lines := strings.Split(strings.TrimSpace(d.content(name)), "\n")
+	name := d.List(t, ".")
+	lines := strings.Split(strings.TrimSpace(d.Content(t, name)), "\n")
 	slices.Sort(lines)
 	if want := []string{`{"n":1}`, `{"n":2}`, `{"n":4}`, `{"n":5}`}; !slices.Equal(lines, want) {
 		t.Errorf("%q, want %q", lines, want)
@@ -159,19 +155,19 @@ func TestBatchAfterTakeover(t *testing.T) {
 	if _, err := d.Write(ctx, connector.Write{Object: "stock", Action: connector.Create, Doc: []byte(`{}`)}); err == nil {
 		t.Error("written by a hub that was replaced")
 	}
-	if d.list(".") != name {
-		t.Errorf("more files: %s", d.list("."))
+	if d.List(t, ".") != name {
+		t.Errorf("more files: %s", d.List(t, "."))
 	}
 }
 
 // The hub's own files are read back by the hub as they were written.
 func TestWrittenIsRead(t *testing.T) {
 	d := newDrop(t, `{ready: {when: renamed}, encoding: gb18030, csv: {columns: {sku: text, qty: decimal}}}`)
-	if _, err := d.write("e-1", `{"sku":"00数,\"1","qty":12345678901234567890.10}`); err != nil {
+	if _, err := d.Deliver("e-1", `{"sku":"00数,\"1","qty":12345678901234567890.10}`); err != nil {
 		t.Fatal(err)
 	}
-	files, _ := d.pending()
-	if got := d.rows(files[0], 0); got != "1 @2: {\"sku\":\"00数,\\\"1\",\"qty\":12345678901234567890.10}\n" {
+	files, _ := d.Files()
+	if got := d.Rows(files[0], 0); got != "1 @2: {\"sku\":\"00数,\\\"1\",\"qty\":12345678901234567890.10}\n" {
 		t.Errorf("%s", got)
 	}
 }

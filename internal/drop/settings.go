@@ -1,4 +1,4 @@
-package file
+package drop
 
 import (
 	"path"
@@ -6,23 +6,21 @@ import (
 	"strings"
 	"time"
 
-	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/format"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
-type settings struct {
-	connector.Common `yaml:",inline"`
-	Path             string             `yaml:"path,required" doc:"directory; relative to the configuration file. Nothing outside it is touched, symbolic links included"`
-	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
-}
+// Objects are the object types of a system of files, by name. Kinds have them as their setting objects.
+type Objects map[string]*Object
 
-type object struct {
+// Object is one object type: a folder, which files of it, and what they hold.
+type Object struct {
 	Path            string `yaml:"path" default:"." doc:"folder below the system's path"`
 	Pattern         string `yaml:"pattern" default:"*" doc:"names of the files, with * ? and [ab]"`
 	format.Settings `yaml:",inline"`
 	Ready           readySettings `yaml:"ready" doc:"how to know that a file is complete"`
 	Done            string        `yaml:"done" default:"done" doc:"folder for files that were taken, below the object's"`
+	Claim           string        `yaml:"claim" doc:"folder below the object's into which a complete file is moved before it is read, so that nobody else takes it or replaces it meanwhile; default: with sftp claimed, else none. What lies there is taken, also after a restart. Each consumer of a drop needs one of its own"`
 	Failed          string        `yaml:"failed" default:"failed" doc:"folder for files that could not be taken, each with a .error file beside it"`
 	Write           writeSettings `yaml:"write" doc:"files that the hub writes"`
 	name            string
@@ -48,30 +46,36 @@ type batchSettings struct {
 	Wait time.Duration `yaml:"wait" default:"1s" doc:"how long a document waits for others; its flow waits as long"`
 }
 
-// read decodes and completes the settings; every problem goes to p.
-func read(s connector.Settings, p *strictyaml.Problems) *settings {
-	set := &settings{}
-	s.Decode(set, p)
-	objects := s.Node.Get("objects")
-	if set.Objects != nil && len(set.Objects) == 0 {
-		p.Add(objects.Pos(), "objects: name at least one")
+// Complete checks the object types, whose node is n, and fills in what follows from others; every problem goes to p. claim is the folder for claims where the
+// settings name none.
+func (all Objects) Complete(n strictyaml.Node, claim string, p *strictyaml.Problems) {
+	if all != nil && len(all) == 0 {
+		p.Add(n.Pos(), "objects: name at least one")
 	}
-	for name, o := range set.Objects {
+	for name, o := range all {
 		if o != nil {
 			o.name = name
-			o.complete(objects.Get(name), p)
+			if !n.Get(name).Has("claim") {
+				o.Claim = claim
+			}
+			o.complete(n.Get(name), p)
 		}
 	}
-	return set
 }
 
-func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
+func (o *Object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	if !filepath.IsLocal(o.Path) {
 		p.AddHint(n.Get("path").Pos(), "give a folder below it", "path: %q is not below the system's path", o.Path)
 	}
 	for _, f := range []struct{ key, dir string }{{"done", o.Done}, {"failed", o.Failed}} {
 		if !filepath.IsLocal(f.dir) || filepath.Clean(f.dir) == "." {
 			p.AddHint(n.Get(f.key).Pos(), "give a folder below it", "%s: %q is not a folder below the object's path", f.key, f.dir)
+		}
+	}
+	if o.Claim != "" {
+		clean := filepath.Clean(o.Claim)
+		if !filepath.IsLocal(o.Claim) || clean == "." || clean == filepath.Clean(o.Done) || clean == filepath.Clean(o.Failed) {
+			p.AddHint(n.Get("claim").Pos(), "give a folder below it, of its own", "claim: %q is not a folder of its own below the object's path", o.Claim)
 		}
 	}
 	if _, err := path.Match(o.Pattern, "x"); err != nil || strings.ContainsAny(o.Pattern, `/\`) {
@@ -87,15 +91,15 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	o.completeWrite(n.Get("write"), p)
 }
 
-func (o *object) completeWrite(n strictyaml.Node, p *strictyaml.Problems) {
+func (o *Object) completeWrite(n strictyaml.Node, p *strictyaml.Problems) {
 	w := &o.Write
 	if w.Batch != nil && (w.Batch.Max < 1 || w.Batch.Wait <= 0) {
 		p.Add(n.Get("batch").Pos(), "batch: max and wait must be above 0")
 	}
 	if w.Name == "" {
-		w.Name = "{object}-{external}." + o.Format
+		w.Name = "{object}-{external}." + o.Ending()
 		if w.Batch != nil {
-			w.Name = "{object}-{time}-{hash}." + o.Format
+			w.Name = "{object}-{time}-{hash}." + o.Ending()
 		}
 	}
 	at := n.Get("name").Pos()
@@ -110,7 +114,7 @@ func (o *object) completeWrite(n strictyaml.Node, p *strictyaml.Problems) {
 	o.completeChanges(n, p)
 }
 
-func (o *object) completeChanges(n strictyaml.Node, p *strictyaml.Problems) {
+func (o *Object) completeChanges(n strictyaml.Node, p *strictyaml.Problems) {
 	w, at := &o.Write, n.Get("changed-name").Pos()
 	switch {
 	case w.Changed != "" && (w.Batch != nil || w.Changes == "refuse"):
