@@ -19,6 +19,8 @@ var (
 	ErrBroker = errors.New("the broker does not hold what the store remembers of it")
 	// ErrChanged: somebody else has edited or marked the message since it was read.
 	ErrChanged = errors.New("the message has changed since it was read")
+	// ErrCursor: the cursor of a page is none.
+	ErrCursor = errors.New("the cursor cannot be read")
 	// ErrBusy: what is asked of the message cannot be done in the state that its queue is in.
 	ErrBusy = errors.New("not now")
 )
