@@ -35,8 +35,10 @@ type Looked struct {
 	// than the newest 1000.
 	Until  *time.Time `json:"until,omitempty"`
 	Behind int64      `json:"behind"`
-	// Unread: deliveries have come in that nobody has read yet; whose they are, is not known.
-	Unread bool `json:"unread"`
+	// Unread is since when the oldest delivery waits that nobody has read yet, so that it is not known whose it is.
+	Unread *time.Time `json:"unread,omitempty"`
+	// At is when the hub was asked.
+	At time.Time `json:"at"`
 	// Back is how far back this page has looked, where so many objects fit that it goes through them from the newest on.
 	Back *time.Time `json:"back,omitempty"`
 }
@@ -70,6 +72,14 @@ type Related struct {
 	FoundObject
 	Field    string `json:"field"`
 	Backward bool   `json:"backward,omitempty"`
+	// Through is the object between, as in "invoice INV-7": that one's document is meant then.
+	Through string `json:"through,omitempty"`
+}
+
+// Reached reports whether everything that had come in by a time was looked at.
+func (l *Looked) Reached(at time.Time) bool {
+	indexed := l.Behind == 0 || l.Until != nil && l.Until.After(at)
+	return indexed && (l.Unread == nil || l.Unread.After(at))
 }
 
 // TracedDifference is what a run of a reconciliation, or a rule, has found of the traced object; without documents, which the run has.
@@ -108,16 +118,17 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	at := s.cfg.Clock.Now().UTC()
 	page, err := s.hub.Search(r.Context(), state.SearchQuery{Text: q.Get("q"), Entity: q.Get("entity"), After: q.Get("after"), Limit: int(limit)})
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	answer(w, http.StatusOK, foundView(q.Get("q"), &page))
+	answer(w, http.StatusOK, foundView(q.Get("q"), &page, at))
 }
 
-func foundView(query string, p *state.SearchPage) *Found {
-	f := &Found{Query: query, Objects: []FoundObject{}, Next: p.Next, Looked: Looked{Complete: p.Complete(), Until: timeOrNil(p.Until), Behind: p.Behind, Unread: p.Unread, Back: timeOrNil(p.Back)}}
+func foundView(query string, p *state.SearchPage, at time.Time) *Found {
+	f := &Found{Query: query, Objects: []FoundObject{}, Next: p.Next, Looked: Looked{Complete: p.Complete(), Until: timeOrNil(p.Until), Behind: p.Behind, Unread: timeOrNil(p.Unread), Back: timeOrNil(p.Back), At: at}}
 	for i := range p.Objects {
 		f.Objects = append(f.Objects, foundObjectView(&p.Objects[i]))
 	}
@@ -171,7 +182,7 @@ func refViews(refs []state.Ref) []Ref {
 func relatedViews(list []state.Related) []Related {
 	out := []Related{}
 	for i := range list {
-		out = append(out, Related{FoundObject: foundObjectView(&list[i].SearchedObject), Field: list[i].Field, Backward: list[i].Backward})
+		out = append(out, Related{FoundObject: foundObjectView(&list[i].SearchedObject), Field: list[i].Field, Backward: list[i].Backward, Through: list[i].Through})
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -65,36 +66,70 @@ func (h *Hub) Search(ctx context.Context, q state.SearchQuery) (page state.Searc
 	return page, nil
 }
 
-// mostRelating is of how many of a trace's objects it is told which others they name.
-const mostRelating = 5
+const (
+	// mostRelating is of how many objects it is asked which others they name: those of a trace first.
+	mostRelating = 12
+	// mostNear is of how many objects on the way these are told: what more objects name, as a customer or a product, leads everywhere.
+	mostNear = 10
+	// mostRelated is how many objects are told in all.
+	mostRelated = 60
+	// mostSteps is how far it goes: quote, order, invoice, payment.
+	mostSteps = 3
+)
 
-// Relate fills in which objects those of a trace name, and which name them.
+// waypoint is an object on the way from those of a trace.
+type waypoint struct {
+	entity, hub, key string
+	through          string
+	steps            int
+}
+
+func (p *waypoint) same(o *waypoint) bool {
+	return p.entity == o.entity && p.hub == o.hub && (p.hub != "" || p.key == o.key)
+}
+
+// Relate fills in which objects those of a trace name, and which name them, and so on from these.
 func (h *Hub) Relate(ctx context.Context, t *state.Trace) error {
-	type object struct{ entity, hub, key string }
-	var list []object
-	add := func(o object) {
-		same := func(b object) bool { return b.entity == o.entity && b.hub == o.hub && (o.hub != "" || b.key == o.key) }
-		if i := slices.IndexFunc(list, same); i < 0 {
-			list = append(list, o)
+	var list []waypoint
+	add := func(p waypoint) (fresh bool) {
+		i := slices.IndexFunc(list, func(o waypoint) bool { return o.same(&p) })
+		if i < 0 {
+			list = append(list, p)
 		} else if list[i].key == "" {
-			list[i].key = o.key
+			list[i].key = p.key
 		}
+		return i < 0
 	}
 	for i := range t.Objects {
-		add(object{t.Objects[i].Entity, t.Objects[i].Hub, ""})
+		add(waypoint{entity: t.Objects[i].Entity, hub: t.Objects[i].Hub})
 	}
 	for i := range t.Journal {
 		if j := &t.Journal[i]; j.Entity != "" && (j.Hub != "" || j.Key != "") {
-			add(object{j.Entity, j.Hub, j.Key})
+			add(waypoint{entity: j.Entity, hub: j.Hub, key: j.Key})
 		}
 	}
-	for _, o := range list[:min(len(list), mostRelating)] {
-		related, more, err := h.store.Related(ctx, o.entity, o.hub, o.key)
+	for i := 0; i < len(list) && i < mostRelating; i++ {
+		p := list[i]
+		related, more, err := h.store.Related(ctx, p.entity, p.hub, p.key)
 		if err != nil {
 			return err
 		}
-		t.Related = append(t.Related, related...)
+		if p.steps > 0 && (more || len(related) > mostNear) {
+			continue
+		}
 		t.MoreRelated = t.MoreRelated || more
+		for _, r := range related {
+			next := waypoint{entity: r.Entity, hub: r.Hub, key: r.Key, through: r.Entity + " " + cmp.Or(r.Key, r.Hub), steps: p.steps + 1}
+			if p.steps == mostSteps || !add(next) && p.steps > 0 {
+				continue
+			}
+			if len(t.Related) == mostRelated {
+				t.MoreRelated = true
+				return nil
+			}
+			r.Through = p.through
+			t.Related = append(t.Related, r)
+		}
 	}
 	return nil
 }

@@ -62,6 +62,7 @@ func (e *env) find(c *cobra.Command, q url.Values, after string) (*api.Found, er
 	clock := lifecycle.Real()
 	began := clock.Elapsed()
 	at := after
+	var asked time.Time // by the hub's clock
 	for pages := 1; ; pages++ {
 		q.Del("after")
 		if at != "" {
@@ -71,13 +72,19 @@ func (e *env) find(c *cobra.Command, q url.Values, after string) (*api.Found, er
 		if err := e.ask(c.Context(), http.MethodGet, "/api/v1/find?"+q.Encode(), nil, &f); err != nil {
 			return nil, err
 		}
+		if asked.IsZero() {
+			asked = f.Looked.At
+		}
 		switch {
 		case len(f.Objects) > 0, pages == mostFindPages:
 			return &f, nil
 		case f.Next != "":
 			at = f.Next
 			continue
-		case f.Looked.Complete || clock.Elapsed()-began > findPatience:
+		case f.Looked.Reached(asked):
+			f.Looked.Complete = true // of what had come in by then
+			return &f, nil
+		case clock.Elapsed()-began > findPatience:
 			return &f, nil
 		}
 		at = after
@@ -91,9 +98,9 @@ func (e *env) showFound(f *api.Found) error {
 	if len(f.Objects) == 0 {
 		if f.Looked.Complete && f.Next == "" {
 			fmt.Fprintf(e.out, "the hub knows nothing that is called %s or begins so\n", f.Query)
-		} else {
-			fmt.Fprintf(e.out, "nothing that is called %s or begins so has been found yet\n", f.Query)
+			return nil
 		}
+		fmt.Fprintf(e.out, "nothing that is called %s or begins so has been found yet\n", f.Query)
 		e.showLooked(f)
 		return nil
 	}
@@ -147,7 +154,7 @@ func (e *env) showLooked(f *api.Found) {
 		}
 		fmt.Fprintf(e.out, "everything up to %s was looked at; of about %d newer fates the keys and ids alone: ask again\n", until, l.Behind)
 	}
-	if l.Unread {
-		fmt.Fprintln(e.out, "deliveries have come in that nobody has read yet: ask again")
+	if l.Unread != nil {
+		fmt.Fprintf(e.out, "deliveries wait since %s that nobody has read yet: ask again\n", l.Unread.Local().Format(time.DateTime))
 	}
 }

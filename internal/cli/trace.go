@@ -146,9 +146,13 @@ func (e *env) showRelated(m *api.Message) error {
 	rows := [][]string{{"RELATED", "KEY", "STATE", "TIME", "IDS", "BY"}}
 	for i := range m.Related {
 		r := &m.Related[i]
-		by := "its " + r.Field
+		whose, whom := "its", "it"
+		if r.Through != "" {
+			whose, whom = r.Through+":", r.Through
+		}
+		by := whose + " " + r.Field
 		if r.Backward {
-			by = "names it as " + r.Field
+			by = "names " + whom + " as " + r.Field
 		}
 		row := foundRow(&r.FoundObject)
 		rows = append(rows, []string{row[0], row[1], row[2], row[3], row[5], by})

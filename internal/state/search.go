@@ -56,21 +56,22 @@ type Looked struct {
 	Until time.Time
 	// Behind is about how many newer fates are not indexed yet: of those that were looked at all the same the keys and ids alone.
 	Behind int64
-	// Unread: deliveries lie in the inbox that nobody has read yet, so that their keys are not known.
-	Unread bool
+	// Unread is since when the oldest delivery lies in the inbox that nobody has read yet, so that its key is not known; zero: there is none.
+	Unread time.Time
 	// Back is how far back this page has looked, where so many objects fit that they are gone through from the newest on; zero: through all of them.
 	Back time.Time
 }
 
 // Complete reports whether nothing that fits can be missing, but behind the cursor.
-func (l *Looked) Complete() bool { return l.Behind == 0 && !l.Unread }
+func (l *Looked) Complete() bool { return l.Behind == 0 && l.Unread.IsZero() }
 
 // SearchedObject is an object that fits.
 type SearchedObject struct {
 	Entity, Hub, Key string
 	// Refs are its ids in systems, tombstones included.
 	Refs []Ref
-	// Flow, Event, System, Outcome and Time are those of its newest fate; Fate is 0 where it has none.
+	// Flow, Event, System, and Time are those of its newest fate; Fate is 0 where it has none. Outcome is that of the
+	// newest one that was no skip, if any.
 	Fate                int64
 	Flow, Event, System string
 	Outcome             Outcome
@@ -112,4 +113,6 @@ type Related struct {
 	SearchedObject
 	Field    string
 	Backward bool
+	// Through is the object between, as in "invoice INV-7", where it is related to one that is related; empty: it is itself.
+	Through string
 }

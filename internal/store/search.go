@@ -145,7 +145,28 @@ func (se *searching) looked() error {
 		return err
 	}
 	l.Until, l.Behind = unstamp(until), max(0, newest-l.Fate)
-	return se.each(func(*sql.Rows) error { l.Unread = true; return nil }, "SELECT seq FROM inbox WHERE places IS NULL LIMIT 1")
+	return se.unread()
+}
+
+// unread finds the oldest delivery that nobody has read: it goes from flow to flow by the index of these.
+func (se *searching) unread() error {
+	flow, more := "", true
+	for more {
+		more = false
+		err := se.each(func(r *sql.Rows) error {
+			var at int64
+			more = true
+			err := r.Scan(&flow, &at)
+			if since := se.page.Unread; since.IsZero() || unstamp(at).Before(since) {
+				se.page.Unread = unstamp(at)
+			}
+			return err
+		}, "SELECT flow, received FROM inbox WHERE places IS NULL AND flow > ? ORDER BY flow, seq LIMIT 1", flow)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (se *searching) each(scan func(*sql.Rows) error, q string, args ...any) error {
@@ -347,7 +368,7 @@ func (se *searching) tail() error {
 		return err
 	}
 	text := folded(se.q.Text)
-	for i := range rows {
+	for i := len(rows) - 1; i >= 0; i-- { // oldest first
 		j := &rows[i]
 		field := ""
 		switch {
@@ -369,7 +390,7 @@ func (se *searching) tail() error {
 		}
 		if f.Fate < j.ID {
 			f.Key = cmp.Or(j.Key, f.Key)
-			f.Fate, f.Time, f.Flow, f.Event, f.System, f.Outcome = j.ID, j.Time, j.Flow, j.EventID, j.System, j.Outcome
+			f.Fate, f.Time, f.Flow, f.Event, f.System, f.Outcome = j.ID, j.Time, j.Flow, j.EventID, j.System, stands(f.Outcome, j.Outcome)
 		}
 		f.exact = f.exact || folded(j.Key) == text || folded(j.Local) == text
 		f.found(field)

@@ -294,7 +294,8 @@ func (t *tx) index(rows []state.Indexed) error {
 // take adds what a fate says.
 func (x *indexing) take(r *state.Indexed) {
 	if r.Fate >= x.newest {
-		x.newest, x.time, x.flow, x.event, x.system, x.outcome = r.Fate, stamp(r.Time), r.Flow, r.Event, r.System, string(r.Outcome)
+		x.newest, x.time, x.flow, x.event, x.system = r.Fate, stamp(r.Time), r.Flow, r.Event, r.System
+		x.outcome = string(stands(state.Outcome(x.outcome), r.Outcome))
 		x.key = cmp.Or(cleanText(r.Key), x.key)
 	}
 	for _, term := range r.Terms {
@@ -323,6 +324,14 @@ func (x *indexing) take(r *state.Indexed) {
 		}
 		x.fields[ref.Field][[2]string{ref.Entity, cleanText(ref.ID)}] = r.Fate
 	}
+}
+
+// stands is the outcome by which an object stands after another fate: what was left out, as an echo, changes nothing.
+func stands(before, now state.Outcome) state.Outcome {
+	if now == state.Skipped && before != "" {
+		return before
+	}
+	return now
 }
 
 // indexed reads the objects that rows may be about.
