@@ -67,9 +67,10 @@ func readCursor(text string) (c searchCursor, err error) {
 // fit is an object that fits, on its way into a page.
 type fit struct {
 	state.SearchedObject
-	name  string
-	terms []state.Term
-	exact bool
+	object int64 // its number in the index; 0: the index has it not
+	name   string
+	terms  []state.Term // nil until it is read as a whole
+	exact  bool
 }
 
 func (f *fit) key() objectName { return objectName{f.Entity, f.name} }
@@ -113,6 +114,9 @@ func (s *Store) Search(ctx context.Context, q state.SearchQuery) (page state.Sea
 	}
 	err = s.snapshot(ctx, func(db queryer) error {
 		se := &searching{ctx: ctx, db: db, d: s.d, q: &q, term: term, fits: map[objectName]*fit{}, page: &page}
+		if err := se.byIndexes(); err != nil {
+			return err
+		}
 		if err := se.looked(); err != nil {
 			return err
 		}
@@ -131,6 +135,14 @@ func (s *Store) Search(ctx context.Context, q state.SearchQuery) (page state.Sea
 		return se.describe(page.Objects)
 	})
 	return page, s.wrap("search", err)
+}
+
+// byIndexes has PostgreSQL go by the indexes' own order: of young tables its planner knows little, and would rather sort all that begins with a letter.
+func (se *searching) byIndexes() error {
+	if se.d != postgres {
+		return nil
+	}
+	return se.each(func(*sql.Rows) error { return nil }, "SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
 }
 
 // looked notes how far the index is.
@@ -193,8 +205,13 @@ func (se *searching) gather() (wide bool, err error) {
 	if wide {
 		some = nil
 	}
-	if err := se.load(append(some, exact...)); err != nil {
-		return false, err
+	for _, of := range []struct {
+		numbers []any
+		exact   bool
+	}{{exact, true}, {some, false}} {
+		if err := se.load(of.numbers, of.exact); err != nil {
+			return false, err
+		}
 	}
 	names, many, err := se.byIDs()
 	if err != nil {
@@ -212,7 +229,7 @@ func (se *searching) gather() (wide bool, err error) {
 }
 
 // byTerms gives objects that have a term, or one from there to an end; many: there are more than most.
-func (se *searching) byTerms(term string, most int, until ...string) (oids []any, many bool, err error) {
+func (se *searching) byTerms(term string, most int, until ...string) (numbers []any, many bool, err error) {
 	where, args := "term = ?", []any{term}
 	if len(until) > 0 {
 		where, args = "term >= ? AND term < ?", append(args, until[0])
@@ -220,27 +237,30 @@ func (se *searching) byTerms(term string, most int, until ...string) (oids []any
 	seen := map[int64]bool{}
 	n := 0
 	err = se.each(func(r *sql.Rows) error {
-		var oid int64
-		err := r.Scan(&oid)
-		if n++; !seen[oid] && n <= most {
-			seen[oid] = true
-			oids = append(oids, oid)
+		var number int64
+		err := r.Scan(&number)
+		if n++; !seen[number] && n <= most {
+			seen[number] = true
+			numbers = append(numbers, number)
 		}
 		return err
 	}, "SELECT object FROM search_terms WHERE "+where+" ORDER BY term, object LIMIT CAST(? AS INTEGER)", append(args, most+1)...)
-	return oids, n > most, err
+	return numbers, n > most, err
 }
 
-// load reads objects of the index.
-func (se *searching) load(oids []any) error {
-	for chunk := range slices.Chunk(oids, walkStep) {
+// load notes objects of the index, by their numbers: as much of them as puts them in order. The page's are read as a whole later.
+func (se *searching) load(numbers []any, exact bool) error {
+	for chunk := range slices.Chunk(numbers, walkStep) {
 		err := se.each(func(r *sql.Rows) error {
-			x, err := scanIndexing(r)
-			if err == nil {
-				se.take(x)
+			x := &indexing{}
+			if err := r.Scan(&x.object, &x.entity, &x.name, &x.hub, &x.key, &x.newest, &x.outcome); err != nil {
+				return err
 			}
-			return err
-		}, "SELECT "+searchCols+" FROM search_objects WHERE "+se.d.in("object", 1, len(chunk)), chunk...)
+			if f := se.take(x); f != nil {
+				f.exact = f.exact || exact
+			}
+			return nil
+		}, "SELECT object, entity, name, hub, ekey, newest, outcome FROM search_objects WHERE "+se.d.in("object", 1, len(chunk)), chunk...)
 		if err != nil {
 			return err
 		}
@@ -248,7 +268,30 @@ func (se *searching) load(oids []any) error {
 	return nil
 }
 
-// take makes an object of the index one that fits.
+// fill reads the objects of a page as a whole.
+func (se *searching) fill(fits []*fit) error {
+	var numbers []any
+	byNumber := map[int64]*fit{}
+	for _, f := range fits {
+		if f.object != 0 && f.terms == nil {
+			numbers = append(numbers, f.object)
+			byNumber[f.object] = f
+		}
+	}
+	if len(numbers) == 0 {
+		return nil
+	}
+	return se.each(func(r *sql.Rows) error {
+		x, err := scanIndexing(r)
+		if err == nil {
+			byNumber[x.object].fill(x)
+			byNumber[x.object].foundBy(x.terms, se)
+		}
+		return err
+	}, "SELECT "+searchCols+" FROM search_objects WHERE "+se.d.in("object", 1, len(numbers)), numbers...)
+}
+
+// take makes an object of the index one that fits; nil: it is of another kind.
 func (se *searching) take(x *indexing) *fit {
 	if se.q.Entity != "" && x.entity != se.q.Entity {
 		return nil
@@ -256,23 +299,28 @@ func (se *searching) take(x *indexing) *fit {
 	if f := se.fits[objectName{x.entity, x.name}]; f != nil {
 		return f
 	}
-	f := fitOf(x)
+	f := &fit{name: x.name, object: x.object}
+	f.fill(x)
 	se.fits[f.key()] = f
-	for _, term := range x.terms {
-		hidden := slices.Contains(se.q.Hidden, term.Text)
-		if !hidden && !strings.HasPrefix(term.Text, se.term) {
-			continue
-		}
-		f.exact = f.exact || hidden || term.Text == se.term
-		f.found(term.Field)
-	}
 	return f
 }
 
-func fitOf(x *indexing) *fit {
-	f := &fit{name: x.name, terms: x.terms}
-	f.SearchedObject = state.SearchedObject{Entity: x.entity, Hub: x.hub, Key: x.key, Fate: x.newest, Flow: x.flow, Event: x.event, System: x.system, Outcome: state.Outcome(x.outcome), Time: unstamp(x.time)}
-	return f
+// fill takes over what the index knows, but what newer fates have said.
+func (f *fit) fill(x *indexing) {
+	if f.Fate > x.newest {
+		return
+	}
+	f.Entity, f.Hub, f.Key, f.Fate, f.Flow, f.Event, f.System, f.Outcome, f.Time = x.entity, x.hub, x.key, x.newest, x.flow, x.event, x.system, state.Outcome(x.outcome), unstamp(x.time)
+	f.terms = x.terms
+}
+
+// foundBy notes by which of its terms an object was found.
+func (f *fit) foundBy(terms []state.Term, se *searching) {
+	for _, term := range terms {
+		if slices.Contains(se.q.Hidden, term.Text) || strings.HasPrefix(term.Text, se.term) {
+			f.found(term.Field)
+		}
+	}
 }
 
 func (f *fit) found(field string) {
@@ -291,7 +339,7 @@ func (se *searching) byIDs() (names map[objectName]bool, many bool, err error) {
 		return err
 	}
 	lower := strings.ToLower(se.q.Text)
-	err = se.each(take, "SELECT entity, hub FROM objects WHERE hub = ? OR hub = ? UNION SELECT entity, hub FROM objects WHERE external = ? OR external = ? LIMIT 50", se.q.Text, lower, se.q.Text, lower)
+	err = se.each(take, "SELECT entity, hub FROM objects WHERE hub IN (?, ?) UNION SELECT entity, hub FROM objects WHERE external IN (?, ?) LIMIT 50", se.q.Text, lower, se.q.Text, lower)
 	if err != nil {
 		return nil, false, err
 	}
@@ -320,22 +368,28 @@ func (se *searching) byIDs() (names map[objectName]bool, many bool, err error) {
 
 // loadNames reads objects by their hub ids. Those of which the index has nothing fit all the same.
 func (se *searching) loadNames(names map[objectName]bool) error {
-	var args []any
 	var order []objectName
+	var keys []any
 	for _, n := range sortedKeys(names, func(a, b objectName) int { return cmp.Or(cmp.Compare(a.entity, b.entity), cmp.Compare(a.name, b.name)) }) {
 		if se.q.Entity == "" || n.entity == se.q.Entity {
 			order = append(order, n)
-			args = append(args, n.entity, n.name)
+			keys = append(keys, n.entity, n.name)
 		}
 	}
-	for chunk := range slices.Chunk(args, 2*walkStep) {
+	for chunk := range slices.Chunk(keys, 2*walkStep) {
+		table, args := se.d.table(2, chunk)
+		from := "search_objects WHERE (entity, name) IN (" + table + ")"
+		if se.d == postgres { // name by name, whatever its planner thinks of the kinds
+			from = "(" + table + ") AS v, LATERAL (SELECT * FROM search_objects WHERE entity = v.column1 AND name = v.column2 OFFSET 0) AS o"
+		}
 		err := se.each(func(r *sql.Rows) error {
-			x, err := scanIndexing(r)
+			x := &indexing{}
+			err := r.Scan(&x.object, &x.entity, &x.name, &x.hub, &x.key, &x.newest, &x.outcome)
 			if err == nil {
 				se.take(x)
 			}
 			return err
-		}, "SELECT "+searchCols+" FROM search_objects WHERE "+se.d.in("entity, name", 2, len(chunk)/2), chunk...)
+		}, "SELECT object, entity, name, hub, ekey, newest, outcome FROM "+from, args...)
 		if err != nil {
 			return err
 		}
@@ -350,9 +404,7 @@ func (se *searching) loadNames(names map[objectName]bool) error {
 			}
 			se.fits[n] = f
 		}
-		if len(f.Fields) == 0 {
-			f.found("id")
-		}
+		f.found("id")
 		f.exact = f.exact || strings.EqualFold(f.Hub, se.q.Text)
 	}
 	return nil
@@ -433,13 +485,15 @@ func (se *searching) ordered(which func(*fit) bool) []*fit {
 
 // whole makes a page of all that fits.
 func (se *searching) whole(at searchCursor) error {
-	se.give(se.ordered(func(f *fit) bool { return at.behind(f) }), searchCursor{})
-	return nil
+	return se.give(se.ordered(func(f *fit) bool { return at.behind(f) }), searchCursor{})
 }
 
 // give fills the page; more is where it goes on otherwise, if anywhere.
-func (se *searching) give(fits []*fit, more searchCursor) {
+func (se *searching) give(fits []*fit, more searchCursor) error {
 	limit := searchLimit(se.q.Limit)
+	if err := se.fill(fits[:min(len(fits), limit)]); err != nil {
+		return err
+	}
 	for _, f := range fits[:min(len(fits), limit)] {
 		se.page.Objects = append(se.page.Objects, f.SearchedObject)
 	}
@@ -451,6 +505,7 @@ func (se *searching) give(fits []*fit, more searchCursor) {
 	case more.Name != "":
 		se.page.Next = more.text()
 	}
+	return nil
 }
 
 // walk makes a page where too many objects fit to be put in order: first come those that fit exactly and those that are not indexed yet, then the objects
@@ -487,7 +542,7 @@ func (se *searching) walk(at searchCursor) error {
 			}
 			delete(se.fits, objectName{x.entity, x.name})
 			f := se.take(x)
-			f.exact = false
+			f.foundBy(x.terms, se)
 			out = append(out, f)
 			return nil
 		}, "SELECT "+searchCols+" FROM search_objects WHERE newest < ? ORDER BY newest DESC LIMIT CAST(? AS INTEGER)", below, walkStep)
@@ -500,11 +555,10 @@ func (se *searching) walk(at searchCursor) error {
 		}
 	}
 	last.Walked = true
-	se.give(out, last)
 	if len(out) > limit {
 		se.page.Back = out[limit-1].Time
 	}
-	return nil
+	return se.give(out, last)
 }
 
 // describe fills in what stands beside the objects of a page.
@@ -595,6 +649,12 @@ func worse(a, b *state.Queued) *state.Queued {
 	return a
 }
 
+func searchedOf(x *indexing) state.SearchedObject {
+	var f fit
+	f.fill(x)
+	return f.SearchedObject
+}
+
 // mostRelated is how many objects are given that name another one, or that it names.
 const mostRelated = 50
 
@@ -604,6 +664,9 @@ func (s *Store) Related(ctx context.Context, entity, hub, key string) (out []sta
 	name := cmp.Or(hub, keyName(key))
 	err = s.snapshot(ctx, func(db queryer) error {
 		se := &searching{ctx: ctx, db: db, d: s.d, q: &state.SearchQuery{}, fits: map[objectName]*fit{}}
+		if err := se.byIndexes(); err != nil {
+			return err
+		}
 		type link struct{ field, entity, value string }
 		var links []link
 		err := se.each(func(r *sql.Rows) error {
@@ -647,18 +710,20 @@ func (s *Store) Related(ctx context.Context, entity, hub, key string) (out []sta
 
 // named fills in the object that a document names by a hub id or a number.
 func (se *searching) named(o *state.SearchedObject, value string) error {
-	known := false
-	err := se.each(func(r *sql.Rows) error {
-		x, err := scanIndexing(r)
-		if err == nil {
-			known, *o = true, fitOf(x).SearchedObject
+	entity, known := o.Entity, false
+	for _, col := range []string{"name", "ekey"} {
+		err := se.each(func(r *sql.Rows) error {
+			x, err := scanIndexing(r)
+			if err == nil {
+				known, *o = true, searchedOf(x)
+			}
+			return err
+		}, "SELECT "+searchCols+" FROM search_objects WHERE entity = ? AND "+col+" = ? ORDER BY object DESC LIMIT 1", entity, value)
+		if err != nil || known {
+			return err
 		}
-		return err
-	}, "SELECT "+searchCols+" FROM search_objects WHERE entity = ? AND (name = ? OR ekey = ?) ORDER BY CASE WHEN name = ? THEN 1 ELSE 0 END DESC, newest DESC LIMIT 1", o.Entity, value, value, value)
-	if err != nil || known {
-		return err
 	}
-	return se.each(func(*sql.Rows) error { o.Hub, o.Key = value, ""; return nil }, "SELECT hub FROM objects WHERE entity = ? AND hub = ?", o.Entity, value)
+	return se.each(func(*sql.Rows) error { o.Hub, o.Key = value, ""; return nil }, "SELECT hub FROM objects WHERE entity = ? AND hub = ?", entity, value)
 }
 
 // naming are the objects whose documents name one, by any of the values, the latest first; one more than mostRelated where there are more.
@@ -670,7 +735,7 @@ func (se *searching) naming(entity string, values []string) (out []state.Related
 			var field string
 			x := &indexing{}
 			err := r.Scan(&at, &field, &x.entity, &x.name, &x.hub, &x.key, &x.newest, &x.time, &x.flow, &x.event, &x.system, &x.outcome)
-			out = append(out, state.Related{SearchedObject: fitOf(x).SearchedObject, Field: field, Backward: true})
+			out = append(out, state.Related{SearchedObject: searchedOf(x), Field: field, Backward: true})
 			since[x.entity+" "+x.name+" "+field] = at
 			return err
 		}, `SELECT l.since, l.field, o.entity, o.name, o.hub, o.ekey, o.newest, o.time, o.flow, o.event_id, o.system, o.outcome FROM search_links l JOIN search_objects o ON o.object = l.object

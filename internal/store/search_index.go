@@ -87,7 +87,7 @@ func (s *Store) settledFate(ctx context.Context) (fate int64, err error) {
 
 // indexing is an object whose row of the index is written.
 type indexing struct {
-	oid             int64
+	object          int64
 	entity, name    string
 	hub, key        string
 	newest          int64
@@ -105,12 +105,12 @@ const searchCols = "object, entity, name, hub, ekey, newest, time, flow, event_i
 func scanIndexing(r *sql.Rows) (*indexing, error) {
 	x := &indexing{had: map[string]bool{}}
 	var body []byte
-	err := r.Scan(&x.oid, &x.entity, &x.name, &x.hub, &x.key, &x.newest, &x.time, &x.flow, &x.event, &x.system, &x.outcome, &body)
+	err := r.Scan(&x.object, &x.entity, &x.name, &x.hub, &x.key, &x.newest, &x.time, &x.flow, &x.event, &x.system, &x.outcome, &body)
 	if err != nil {
 		return nil, err
 	}
 	if x.terms, err = decodeTerms(body); err != nil {
-		return nil, fmt.Errorf("search index, object %d: %w", x.oid, err)
+		return nil, fmt.Errorf("search index, object %d: %w", x.object, err)
 	}
 	for _, t := range x.terms {
 		x.had[t.Text] = true
@@ -363,8 +363,8 @@ func (t *tx) indexed(rows []state.Indexed) ([]*indexing, error) {
 		}
 		err := t.look(looking{cols: searchCols, table: "search_objects", key: []string{"entity", by.col}, keys: args}, func(r *sql.Rows) error {
 			x, err := scanIndexing(r)
-			if err == nil && found[x.oid] == nil {
-				found[x.oid] = x
+			if err == nil && found[x.object] == nil {
+				found[x.object] = x
 			}
 			return err
 		})
@@ -373,20 +373,20 @@ func (t *tx) indexed(rows []state.Indexed) ([]*indexing, error) {
 		}
 	}
 	out := slices.Collect(maps.Values(found))
-	slices.SortFunc(out, func(a, b *indexing) int { return cmp.Compare(a.oid, b.oid) })
+	slices.SortFunc(out, func(a, b *indexing) int { return cmp.Compare(a.object, b.object) })
 	return out, nil
 }
 
 // dropIndexed removes objects from the index.
 func (t *tx) dropIndexed(gone []*indexing) error {
-	var oids, terms []any
+	var numbers, terms []any
 	for _, x := range gone {
-		oids = append(oids, x.oid)
+		numbers = append(numbers, x.object)
 		for _, term := range slices.Sorted(maps.Keys(x.had)) {
-			terms = append(terms, term, x.oid)
+			terms = append(terms, term, x.object)
 		}
 	}
-	if len(oids) == 0 {
+	if len(numbers) == 0 {
 		return nil
 	}
 	if len(terms) > 0 {
@@ -395,7 +395,7 @@ func (t *tx) dropIndexed(gone []*indexing) error {
 		}
 	}
 	for _, table := range []string{"search_links", "search_objects"} {
-		if err := t.execIn("DELETE FROM "+table+" WHERE ", "object", 1, oids, ""); err != nil {
+		if err := t.execIn("DELETE FROM "+table+" WHERE ", "object", 1, numbers, ""); err != nil {
 			return err
 		}
 	}
@@ -418,25 +418,25 @@ func (t *tx) saveIndexed(objects []*indexing) error {
 	var values, terms, old, linked []any
 	for _, x := range objects {
 		if x.fresh {
-			x.oid, ids = ids[0], ids[1:]
+			x.object, ids = ids[0], ids[1:]
 		}
 		now := map[string]bool{}
 		for _, term := range x.terms {
 			now[term.Text] = true
 			if !x.had[term.Text] {
 				x.had[term.Text] = true
-				terms = append(terms, term.Text, x.oid)
+				terms = append(terms, term.Text, x.object)
 			}
 		}
 		for _, text := range slices.Sorted(maps.Keys(x.had)) {
 			if !now[text] {
-				old = append(old, text, x.oid)
+				old = append(old, text, x.object)
 			}
 		}
 		if x.fields != nil && !x.fresh {
-			linked = append(linked, x.oid)
+			linked = append(linked, x.object)
 		}
-		values = append(values, x.oid, x.entity, x.name, x.hub, x.key, x.newest, x.time, x.flow, x.event, x.system, x.outcome, encodeTerms(x.terms))
+		values = append(values, x.object, x.entity, x.name, x.hub, x.key, x.newest, x.time, x.flow, x.event, x.system, x.outcome, encodeTerms(x.terms))
 	}
 	err = t.insert("INSERT INTO search_objects ("+searchCols+")", 12, values, ` ON CONFLICT (object) DO UPDATE SET name = excluded.name, hub = excluded.hub, ekey = excluded.ekey, newest = excluded.newest,
 		time = excluded.time, flow = excluded.flow, event_id = excluded.event_id, system = excluded.system, outcome = excluded.outcome, terms = excluded.terms`)
@@ -457,7 +457,7 @@ func (t *tx) saveIndexed(objects []*indexing) error {
 }
 
 type linkKey struct {
-	oid                  int64
+	object               int64
 	field, entity, value string
 }
 
@@ -467,7 +467,7 @@ func (t *tx) saveLinks(objects []*indexing, linked []any) error {
 	if len(linked) > 0 {
 		err := t.look(looking{cols: "object, field, entity, value", table: "search_links", key: []string{"object"}, keys: linked}, func(r *sql.Rows) error {
 			var k linkKey
-			err := r.Scan(&k.oid, &k.field, &k.entity, &k.value)
+			err := r.Scan(&k.object, &k.field, &k.entity, &k.value)
 			have[k] = true
 			return err
 		})
@@ -479,15 +479,15 @@ func (t *tx) saveLinks(objects []*indexing, linked []any) error {
 	for _, x := range objects {
 		for _, field := range sortedKeys(x.fields, compareTexts) {
 			for to, fate := range x.fields[field] {
-				k := linkKey{x.oid, field, to[0], to[1]}
+				k := linkKey{x.object, field, to[0], to[1]}
 				if !have[k] {
-					add = append(add, k.oid, k.field, k.entity, k.value, fate)
+					add = append(add, k.object, k.field, k.entity, k.value, fate)
 				}
 				delete(have, k)
 			}
 			for k := range have {
-				if k.oid == x.oid && k.field == field {
-					drop = append(drop, k.oid, k.field, k.entity, k.value)
+				if k.object == x.object && k.field == field {
+					drop = append(drop, k.object, k.field, k.entity, k.value)
 				}
 			}
 		}
