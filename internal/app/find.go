@@ -34,6 +34,19 @@ func searchPlan(plan *config.Plan) *search.Plan {
 	return p
 }
 
+// openSearch has the flows hash what nobody is to read and whoever knows it is to find.
+func (h *Hub) openSearch(ctx context.Context) (err error) {
+	if h.hider.Secret, err = h.store.SearchSecret(ctx); err != nil { // a hub whose store takes nothing starts all the same
+		h.log.Warn("until the next start personal values are not found by those who know them", "error", err)
+	}
+	return nil
+}
+
+// hidden are the hashes of masked values of a flow's search fields.
+func (h *Hub) hidden(flow string, source, mapped []byte, kept *state.Documents) []state.Term {
+	return h.now.Load().search.Hidden(h.hider, flow, source, mapped, kept)
+}
+
 // startSearch keeps the search index.
 func (h *Hub) startSearch(context.Context) error {
 	w := &search.Worker{Store: h.store, Clock: h.clock, Log: h.log, Holder: h.holder(), TTL: h.leaseTTL(), Plan: func() *search.Plan { return h.now.Load().search }}
@@ -51,6 +64,9 @@ func (h *Hub) Search(ctx context.Context, q state.SearchQuery) (page state.Searc
 		if names := slices.Sorted(maps.Values(entities)); !slices.Contains(names, q.Entity) {
 			return page, fmt.Errorf("entity %q (%s): %w", q.Entity, strictyaml.DidYouMean(q.Entity, names), state.ErrNotFound)
 		}
+	}
+	if hash := h.hider.Hash(q.Text); hash != "" {
+		q.Hidden = []string{hash}
 	}
 	if page, err = h.store.Search(ctx, q); err != nil {
 		return page, err

@@ -78,6 +78,7 @@ type Hub struct {
 	clocks    clocks
 	seen      lastSeen
 	comparing comparing
+	hider     search.Hider
 	jobs      *jobs
 
 	// now is what runs; a reload puts another in its place.
@@ -185,7 +186,7 @@ func (h *Hub) Start(ctx context.Context) error {
 		name string
 		run  func(context.Context) error
 	}{
-		{"store", h.openStore}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"restored", h.startRestored}, {"what is delivered in time", h.startTimely}, {"systems", h.openSystems}, {"flows", h.startFlows}, {"waking", h.startWaking},
+		{"store", h.openStore}, {"search", h.openSearch}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"restored", h.startRestored}, {"what is delivered in time", h.startTimely}, {"systems", h.openSystems}, {"flows", h.startFlows}, {"waking", h.startWaking},
 		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"search index", h.startSearch}, {"waiting", h.startWaiting}, {"probing the store", h.startProbing}, {"clocks", h.startClocks}, {"notices", h.startNotices}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startPeers}, {"reconciliations", h.startComparing}, {"schedules", h.startJobs},
 		// Webhooks come last and go first: while they end, the API says that the hub is not ready.
 		{"API", h.listenAPI}, {"webhooks", h.listenHooks},

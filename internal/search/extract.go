@@ -62,6 +62,11 @@ func indexed(p *Plan, j *state.Journal) state.Indexed {
 			return n < mostValues
 		})
 	}
+	for _, t := range j.Documents.Hidden {
+		if slices.Contains(f.Fields, t.Field) {
+			x.Terms = append(x.Terms, t)
+		}
+	}
 	r := references{plan: p}
 	r.walk(d.Root(), "")
 	x.References = r.grouped()

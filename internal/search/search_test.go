@@ -159,3 +159,80 @@ func TestWorker(t *testing.T) {
 	until("N404", 1)
 	stop()
 }
+
+// What is masked is found by whoever knows it, whole or by a word of it, and stands nowhere in clear.
+func TestHidden(t *testing.T) {
+	h := Hider{Secret: []byte("a secret of the store")}
+	p := &Plan{Flows: map[string]Flow{"out": {Fields: []string{"number", "customer.name", "contacts.mail"}}, "in": {Fields: []string{"name"}, Mapped: true}, "none": {}}}
+	source := []byte(`{"number":"C-1","customer":{"name":"Jörg Müller"},"contacts":[{"mail":"jm@example.org"},{"mail":"other@example.org"}]}`)
+	kept := &state.Documents{Source: []byte(`{"number":"C-1","customer":{"name":"***"},"contacts":[{"mail":"***"},{"mail":"other@example.org"}]}`), Mapped: []byte(`{"name":"***"}`)}
+	has := func(terms []state.Term, text string) (field string) {
+		for _, term := range terms {
+			if term.Text == h.Hash(text) {
+				return term.Field
+			}
+		}
+		return ""
+	}
+	terms := p.Hidden(h, "out", source, nil, kept)
+	for text, field := range map[string]string{"jorg muller": "customer.name", "MÜLLER": "customer.name", "Jörg": "customer.name", "JM@example.org": "contacts.mail", "example": "contacts.mail",
+		"mül": "", "c-1": "", "other@example.org": "", "other": "", "jm": "", "": ""} {
+		if got := has(terms, text); got != field {
+			t.Errorf("%q is found by %q, want %q", text, got, field)
+		}
+	}
+	for _, term := range terms {
+		for _, part := range []string{"org", "m\u00fcl", "mul", "jm", "C-1"} {
+			if strings.Contains(strings.ToLower(term.Text), part) {
+				t.Errorf("%q holds %q", term.Text, part)
+			}
+		}
+	}
+	if got := p.Hidden(h, "in", source, []byte(`{"name":"Jane Doe"}`), kept); has(got, "jane doe") != "name" {
+		t.Errorf("after the mapping: %q", got)
+	}
+	for name, got := range map[string][]state.Term{"no fields": p.Hidden(h, "none", source, nil, kept), "no flow": p.Hidden(h, "gone", source, nil, kept), "no secret": p.Hidden(Hider{}, "out", source, nil, kept),
+		"no document": p.Hidden(h, "out", []byte("no"), nil, kept), "nothing masked": p.Hidden(h, "out", source, nil, &state.Documents{Source: source})} {
+		if len(got) != 0 {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if (Hider{Secret: []byte("another")}).Hash("Müller") == h.Hash("Müller") || !strings.HasPrefix(h.Hash("Müller"), hiddenMark) {
+		t.Error("a hash says what it is of")
+	}
+	// In the index: found by the hash alone.
+	kept.Hidden = terms
+	x := indexed(p, &state.Journal{Flow: "out", Key: "C-1", Documents: kept})
+	if has(x.Terms, "Müller") != "customer.name" {
+		t.Errorf("%q", x.Terms)
+	}
+	for _, term := range x.Terms {
+		if strings.Contains(term.Text, "muller") || strings.Contains(term.Text, "***") {
+			t.Errorf("%q", term)
+		}
+	}
+	long := `{"number":"` + strings.Repeat("word ", 300) + `"}`
+	many := ""
+	for i := range 300 {
+		many += fmt.Sprint(" word", i)
+	}
+	if got := p.Hidden(h, "out", []byte(`{"number":"`+many+`"}`), nil, &state.Documents{Source: []byte(`{"number":"***"}`)}); len(got) != mostHidden {
+		t.Errorf("%d hashes", len(got))
+	}
+	if got := p.Hidden(h, "out", []byte(long), nil, &state.Documents{Source: []byte(`{"number":"***"}`)}); len(got) != 2 {
+		t.Errorf("of one word: %d", len(got))
+	}
+}
+
+// BenchmarkHidden is what a delivery pays that has both marks and search fields, beside the masking itself.
+func BenchmarkHidden(b *testing.B) {
+	h := Hider{Secret: []byte("a secret of the store")}
+	p := &Plan{Flows: map[string]Flow{"out": {Fields: []string{"number", "name", "mail"}}}}
+	rest := `,"lines":[` + strings.TrimSuffix(strings.Repeat(`{"sku":"A-0001","quantity":1,"price":"12.50"},`, 20), ",") + `]}`
+	source, kept := []byte(`{"number":"C-1","name":"Jörg Müller","mail":"jm@example.org"`+rest), &state.Documents{Source: []byte(`{"number":"C-1","name":"***","mail":"***"` + rest)}
+	for b.Loop() {
+		if len(p.Hidden(h, "out", source, nil, kept)) == 0 {
+			b.Fatal("nothing")
+		}
+	}
+}

@@ -192,6 +192,8 @@ type Documents struct {
 	// Status and Answer are what the target said: its code ("201", "422 InvalidEmail", "23505") and as much of the answer as is kept.
 	Status string
 	Answer []byte
+	// Hidden are hashes by which masked values of the flow's search fields are found. They are shown to nobody.
+	Hidden []Term
 	// Failed: they are kept as long as the row is, whatever else there is.
 	Failed bool
 }

@@ -3,7 +3,10 @@ package store
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"database/sql"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,6 +34,31 @@ func (s *Store) IndexedTo(ctx context.Context, settings string) (fate int64, err
 		return err
 	}, "SELECT fate, settings FROM search_place WHERE one = 1")
 	return fate, s.wrap("how far the search index is", err)
+}
+
+// SearchSecret is what personal values are hashed with in the search index. It is made when it is first asked for, and is the same for all hubs of the store.
+func (s *Store) SearchSecret(ctx context.Context) ([]byte, error) {
+	var known string
+	err := s.each(ctx, func(r *sql.Rows) error { return r.Scan(&known) }, "SELECT secret FROM search_place WHERE one = 1")
+	if err != nil || known != "" {
+		secret, herr := hex.DecodeString(known)
+		return secret, s.wrap("the secret of the search index", errors.Join(err, herr))
+	}
+	fresh := make([]byte, 32)
+	if _, err := rand.Read(fresh); err != nil {
+		return nil, err
+	}
+	text, err := ask(ctx, s, "the secret of the search index", func(t *tx) (text string, err error) {
+		if _, err := t.exec("UPDATE search_place SET secret = ? WHERE one = 1 AND secret = ''", hex.EncodeToString(fresh)); err != nil {
+			return "", err
+		}
+		err = t.each(func(r *sql.Rows) error { return r.Scan(&text) }, "SELECT secret FROM search_place WHERE one = 1")
+		return text, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return hex.DecodeString(text)
 }
 
 // FatesBehind gives journal rows behind one, oldest first, with their documents as far as they are kept. Rows that could still get an older neighbour are
@@ -517,17 +545,9 @@ func decodeTerms(b []byte) ([]state.Term, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []state.Term
-	for len(b) > 0 {
-		var t state.Term
-		var ok bool
-		if t.Field, b, ok = cutText(b); !ok {
-			return nil, errTorn
-		}
-		if t.Text, b, ok = cutText(b); !ok {
-			return nil, errTorn
-		}
-		out = append(out, t)
+	out, ok := cutTerms(b)
+	if !ok {
+		return nil, errTorn
 	}
 	return out, nil
 }

@@ -32,12 +32,13 @@ CREATE TABLE search_links (
     PRIMARY KEY (object, field, entity, value)
 ) {bare};
 CREATE INDEX search_links_to ON search_links (entity, value, since);
--- How far the journal is indexed, and for which settings: with others it is read anew. One row.
+-- How far the journal is indexed, and for which settings: with others it is read anew. secret is what personal values are hashed with. One row.
 CREATE TABLE search_place (
     one      BIGINT PRIMARY KEY,
     fate     BIGINT NOT NULL,
     time     BIGINT NOT NULL,
-    settings TEXT NOT NULL
+    settings TEXT NOT NULL,
+    secret   TEXT NOT NULL DEFAULT ''
 );
 INSERT INTO search_place (one, fate, time, settings) VALUES (1, 0, 0, '');
 -- Whose difference it is, for traces. Those of earlier versions are not found there; they go with their runs.

@@ -388,6 +388,35 @@ func testSearchTerms(t *testing.T, b *bench) {
 	b.wantFound(state.SearchQuery{Text: "notee0"})
 }
 
+// Personal values are found by their hashes, whole, and by nothing else; the secret of these is the store's.
+func testSearchHidden(t *testing.T, b *bench) {
+	p := b.part(0)
+	p.commit(fate(0, "customer", "h-1", "C-1", state.Delivered))
+	b.index(b.Store, func(x *state.Indexed) {
+		x.Terms = append(x.Terms, state.Term{Field: "name", Text: "\x7fabcdef"})
+	})
+	b.wantFound(state.SearchQuery{Text: "anything", Hidden: []string{"\x7fabcdef"}}, "C-1")
+	b.wantFound(state.SearchQuery{Text: "anything", Hidden: []string{"\x7fabc"}})
+	b.wantFound(state.SearchQuery{Text: "\x7fabcdef"})
+	b.wantFound(state.SearchQuery{Text: "abcdef"})
+	page, err := b.Search(b.ctx(), state.SearchQuery{Text: "anything", Hidden: []string{"\x7fabcdef"}})
+	b.no(err)
+	if fmt.Sprint(page.Objects[0].Fields) != "[name]" {
+		t.Errorf("found by %v", page.Objects[0].Fields)
+	}
+	one, err := b.SearchSecret(b.ctx())
+	b.no(err)
+	other, err := b.other().SearchSecret(b.ctx())
+	b.no(err)
+	if len(one) != 32 || string(one) != string(other) {
+		t.Errorf("secrets of %d and %d bytes", len(one), len(other))
+	}
+	b.reopen()
+	if again, err := b.SearchSecret(b.ctx()); err != nil || string(again) != string(one) {
+		t.Errorf("another secret after a restart: %v", err)
+	}
+}
+
 func testPruneSearch(t *testing.T, b *bench) {
 	p := b.part(0)
 	old := fate(0, "order", "h-1", "SO-1", state.Delivered)
