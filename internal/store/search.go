@@ -495,6 +495,7 @@ func (se *searching) give(fits []*fit, more searchCursor) error {
 		return err
 	}
 	for _, f := range fits[:min(len(fits), limit)] {
+		slices.Sort(f.Fields)
 		se.page.Objects = append(se.page.Objects, f.SearchedObject)
 	}
 	switch {

@@ -331,7 +331,12 @@ func (x *indexing) take(r *state.Indexed) {
 		if term.Text == "" {
 			continue
 		}
-		x.terms = slices.DeleteFunc(x.terms, func(o state.Term) bool { return o.Text == term.Text })
+		if i := slices.IndexFunc(x.terms, func(o state.Term) bool { return o.Text == term.Text }); i >= 0 {
+			if term.Field == "id" { // that the key is an id as well is known anyway
+				term.Field = x.terms[i].Field
+			}
+			x.terms = slices.Delete(x.terms, i, i+1)
+		}
 		x.terms = append(x.terms, term)
 	}
 	for i := 0; len(x.terms) > mostTerms && i < len(x.terms); {
