@@ -69,6 +69,8 @@ func TestUsageErrors(t *testing.T) {
 		"status --output xml":            "write text or json",
 		"trace":                          "give a KEY",
 		"xref":                           "give a KEY",
+		"find":                           "give a TEXT",
+		"find a --limit 0":               "from 1 to 100",
 		"check no-such-directory":        "no-such-directory",
 		"check --format xml":             "write text, json or github",
 		"check drop":                     "configs/*.yaml",
@@ -110,7 +112,7 @@ func TestNoHub(t *testing.T) {
 	t.Parallel()
 	p := newReadings(t, nil)
 	p.write(t, "fixed.json", reading("A-1", 1))
-	for _, line := range []string{"status", "trace A-1", "xref A-1", "parked list", "parked show 1", "parked list --by cause", "parked edit 1 --file fixed.json --note x", "parked replay 1", "parked replay --all --yes",
+	for _, line := range []string{"status", "find A-1", "trace A-1", "xref A-1", "parked list", "parked show 1", "parked list --by cause", "parked edit 1 --file fixed.json --note x", "parked replay 1", "parked replay --all --yes",
 		"parked discard 1 --note x", "pause scanner-readings", "resume scanner-readings", "reload"} {
 		for _, format := range []string{"text", "json"} {
 			out, stderr, code := waybill(t, p.dir, append(strings.Fields(line), "--url", "http://"+freePort(t), "--output", format)...)
@@ -148,7 +150,9 @@ cases:
 		{"version", []string{"version"}},
 		{"test", []string{"ok", "files", "cases", "passed", "failed", "results", "problems"}},
 		{"status", []string{"version", "totals", "flows", "systems", "reconciliations"}},
-		{"trace A-1", []string{"key", "objects", "journal", "queued", "inbox"}},
+		{"find A-1", []string{"query", "objects", "looked"}},
+		{"find b- --entity reading", []string{"query", "objects", "looked"}},
+		{"trace A-1", []string{"key", "objects", "journal", "queued", "inbox", "timeline", "differences", "related"}},
 		{"xref A-1", []string{"key", "objects"}},
 		{"parked list", []string{"parked"}},
 		{"parked list --state held", []string{"parked"}},
@@ -176,7 +180,7 @@ cases:
 		}
 	}
 	// A key that nobody knows has an empty answer, and the command says no.
-	for line, empty := range map[string]string{"trace nothing": "journal", "xref nothing": "objects"} {
+	for line, empty := range map[string]string{"trace nothing": "journal", "xref nothing": "objects", "find nothing": "objects"} {
 		out, stderr, code := waybill(t, p.dir, append(strings.Fields(line), "--output", "json", "--url", "http://"+p.http)...)
 		var doc map[string]any
 		if err := json.Unmarshal([]byte(out), &doc); err != nil || code != 1 || stderr != "" {

@@ -193,7 +193,7 @@ func (r *reader) console(page *page, b block) int {
 	return n
 }
 
-var reads = regexp.MustCompile(`^(waybill (status|trace|parked list|parked show)|sqlite3 .*SELECT)`)
+var reads = regexp.MustCompile(`^(waybill (status|find|trace|parked list|parked show)|sqlite3 .*SELECT)`)
 
 // try runs a command. One that only looks is run again, as people do, until it shows what is expected.
 func (r *reader) try(term *terminal, line, want string) (string, int) {

@@ -18,6 +18,7 @@ type Hub interface {
 	Trace(ctx context.Context, key string) (state.Trace, error)
 	// Documents fills in the documents of journal rows, as far as they are kept.
 	Documents(ctx context.Context, rows []state.Journal) error
+	Finding
 	Desk
 	Comparing
 	// Pause and Resume give state.ErrNotFound for an unknown flow.
@@ -59,6 +60,13 @@ type Message struct {
 	Inbox   []Inbound `json:"inbox"`
 	// Acts are what people did to its messages, oldest first.
 	Acts []Act `json:"acts"`
+	// Timeline is what has happened over all systems, oldest first.
+	Timeline []Moment `json:"timeline"`
+	// Differences are what reconciliations and rules have found of it, the newest run first.
+	Differences []TracedDifference `json:"differences"`
+	// Related are the objects that it names, and those that name it; MoreRelated: there are more of them.
+	Related     []Related `json:"related"`
+	MoreRelated bool      `json:"more_related,omitempty"`
 	// Keys are other keys that begin with what was asked for. Where Key is what was asked for and all else is empty, they are what was found.
 	Keys []string `json:"keys,omitempty"`
 }
@@ -145,7 +153,8 @@ type Inbound struct {
 }
 
 func traceView(t *state.Trace) Message {
-	m := Message{Key: t.Key, Objects: []Object{}, Journal: []Journal{}, Queued: []Queued{}, Inbox: []Inbound{}, Acts: actViews(t.Acts), Keys: t.Keys}
+	m := Message{Key: t.Key, Objects: []Object{}, Journal: []Journal{}, Queued: []Queued{}, Inbox: []Inbound{}, Acts: actViews(t.Acts), Keys: t.Keys,
+		Timeline: timeline(t), Differences: tracedDifferences(t.Differences), Related: relatedViews(t.Related), MoreRelated: t.MoreRelated}
 	for i := range t.Objects {
 		m.Objects = append(m.Objects, objectView(&t.Objects[i]))
 	}
@@ -166,11 +175,7 @@ func traceView(t *state.Trace) Message {
 }
 
 func objectView(o *state.Object) Object {
-	v := Object{Entity: o.Entity, Hub: o.Hub, External: o.External, Created: o.Created, Refs: []Ref{}}
-	for _, r := range o.Refs {
-		v.Refs = append(v.Refs, Ref{System: r.System, Local: r.Local, Deleted: r.Deleted, Updated: r.Updated})
-	}
-	return v
+	return Object{Entity: o.Entity, Hub: o.Hub, External: o.External, Created: o.Created, Refs: refViews(o.Refs)}
 }
 
 // Audit is one act of a person.

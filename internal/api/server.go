@@ -95,6 +95,7 @@ func (s *Server) routes() []route {
 		write("POST /api/v1/runs/{id}/cancel", s.cancelRun),
 		write("POST /api/v1/runs/{id}/repair", s.repairRun),
 		read("GET /api/v1/messages", s.messages),
+		read("GET /api/v1/find", s.find),
 		read("GET /api/v1/xref", s.xref),
 		read("GET /api/v1/parked", s.parked),
 		read("GET /api/v1/parked/causes", s.causes),
@@ -242,6 +243,10 @@ func (s *Server) messages(w http.ResponseWriter, r *http.Request) {
 		}
 		boundDocuments(t.Journal)
 	}
+	if err := s.hub.Relate(r.Context(), &t); err != nil {
+		s.failed(w, r, err)
+		return
+	}
 	answer(w, http.StatusOK, traceView(&t))
 }
 
@@ -338,6 +343,8 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 		problemOf(w, Problem{Status: http.StatusConflict, Detail: err.Error(), Run: RunView(&underWay.Run)})
 	case errors.Is(err, state.ErrNotFound):
 		problem(w, http.StatusNotFound, err.Error())
+	case errors.Is(err, state.ErrCursor):
+		problem(w, http.StatusBadRequest, err.Error()+": give the next of an answer as after, or leave it out")
 	case errors.Is(err, state.ErrChanged):
 		problem(w, http.StatusPreconditionFailed, err.Error())
 	case errors.Is(err, state.ErrBusy), errors.Is(err, ErrBroken), errors.Is(err, ErrOtherWish):

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/console"
@@ -35,6 +36,24 @@ func (s *stub) Status(context.Context) (*Status, error) {
 func (s *stub) Ready(context.Context) error { return s.err }
 func (s *stub) Trace(_ context.Context, key string) (state.Trace, error) {
 	return state.Trace{Key: key, Objects: []state.Object{{Entity: "order", Hub: "h", Refs: []state.Ref{{System: "erp", Local: "7"}}}}}, s.err
+}
+func (s *stub) Search(_ context.Context, q state.SearchQuery) (state.SearchPage, error) {
+	switch {
+	case q.Entity == "unicorn":
+		return state.SearchPage{}, fmt.Errorf("entity unicorn: %w", state.ErrNotFound)
+	case q.After == "nonsense":
+		return state.SearchPage{}, state.ErrCursor
+	}
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	return state.SearchPage{Next: "more", Looked: state.Looked{Fate: 7, Until: at, Behind: 3}, Objects: []state.SearchedObject{
+		{Entity: "order", Key: "SO-1", Hub: "h", Fate: 7, Outcome: state.Delivered, Time: at, Fields: []string{"number"}, Queued: &state.Queued{ID: 5, State: state.Waiting, Reason: "no customer",
+			Missing: &state.Missing{Entity: "customer", System: "erp", Hub: "c"}}},
+		{Entity: "order", Key: "SO-2", Hub: "i", Fate: 6, Outcome: state.Delivered, Time: at, Drift: &state.Difference{Run: 9, N: 4, Kind: state.DiffDifferent, Reason: state.ReasonEditedRight}},
+		{Entity: "order", Key: "SO-3", Received: at}}}, s.err
+}
+func (s *stub) Relate(_ context.Context, t *state.Trace) error {
+	t.Related = []state.Related{{SearchedObject: state.SearchedObject{Entity: "customer", Key: "C-1"}, Field: "customer"}}
+	return s.err
 }
 func (s *stub) Documents(_ context.Context, rows []state.Journal) error {
 	for i := range rows {
@@ -306,6 +325,19 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/restored", `{"as_of": null}`, 400, "as_of is null: leave it out, or give a time"},
 		{"POST", "/api/v1/restored", `{"as_of": "2026-11-29T10:00:00+01:00"}`, 200, `"as_of": "2026-11-29T10:00:00+01:00"`},
 		{"GET", "/nothing", "", 404, "openapi.json"},
+		{"GET", "/api/v1/find?q=so", "", 200, `"state": "waiting",
+      "reason": "no customer"`},
+		{"GET", "/api/v1/find?q=so", "", 200, `"reason": "different (edited-right)"`},
+		{"GET", "/api/v1/find?q=so", "", 200, `"state": "received",
+      "time": "2026-03-01T12:00:00Z"`},
+		{"GET", "/api/v1/find?q=so&entity=order&after=x&limit=100", "", 200, `"complete": false,
+    "until": "2026-03-01T12:00:00Z",
+    "behind": 3`},
+		{"GET", "/api/v1/find", "", 400, "any id, number or name"},
+		{"GET", "/api/v1/find?q=so&limit=101", "", 400, "limit must be"},
+		{"GET", "/api/v1/find?q=so&entity=unicorn", "", 404, "unicorn"},
+		{"GET", "/api/v1/find?q=so&after=nonsense", "", 400, "give the next of an answer"},
+		{"GET", "/api/v1/messages?key=7", "", 200, `"field": "customer"`},
 		{"GET", "/api/v1/reconciliations", "", 200, `"trend"`},
 		{"GET", "/api/v1/rules", "", 200, `"violations": 2`},
 		{"POST", "/api/v1/reconciliations/customers/run", "", 202, `"state": "wanted"`},
@@ -866,7 +898,7 @@ func TestOpenAPISchemas(t *testing.T) {
 		return names
 	}
 	for _, v := range []any{Access{}, Certificate{}, Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Rule{}, Standing{}, TrendPoint{}, Run{}, Runs{}, RunRequest{}, RepairRequest{}, Differences{},
-		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
+		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, Message{}, Found{}, Looked{}, FoundObject{}, Related{}, TracedDifference{}, Moment{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
 		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])

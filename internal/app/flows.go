@@ -59,7 +59,7 @@ func (h *Hub) newRunning(f *config.Flow, plan *config.Plan, systems map[string]*
 	}
 	r, err := flow.New(f, flow.Deps{Plan: plan, Store: h.store, Publisher: h.publisher, Systems: open, Clock: h.clock,
 		Log: h.log, Observer: h.observer(f), Lanes: lanes, MaxRecord: h.cluster.MaxRecord,
-		Life: h.logs.Life, Foreign: h.foreign, Restored: &h.restored, Private: h.private, KeepsDocuments: h.keepsDocuments})
+		Life: h.logs.Life, Foreign: h.foreign, Restored: &h.restored, Private: h.private, Hidden: h.hidden, KeepsDocuments: h.keepsDocuments})
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/logcheck"
 	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/privacy"
+	"github.com/waybill-hub/waybill/internal/search"
 	"github.com/waybill-hub/waybill/internal/store"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/internal/telemetry"
@@ -79,6 +80,7 @@ type Hub struct {
 	clocks    clocks
 	seen      lastSeen
 	comparing comparing
+	hider     search.Hider
 	jobs      *jobs
 
 	// now is what runs; a reload puts another in its place.
@@ -114,10 +116,11 @@ type current struct {
 	loaded  time.Time
 	systems map[string]*system
 	private *privacy.Plan
+	search  *search.Plan
 }
 
 func (h *Hub) run(c *current) {
-	c.private = privacy.Of(c.plan)
+	c.private, c.search = privacy.Of(c.plan), searchPlan(c.plan)
 	h.now.Store(c)
 	h.keepDocuments()
 }
@@ -185,8 +188,8 @@ func (h *Hub) Start(ctx context.Context) error {
 		name string
 		run  func(context.Context) error
 	}{
-		{"store", h.openStore}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"restored", h.startRestored}, {"what is delivered in time", h.startTimely}, {"systems", h.openSystems}, {"flows", h.startFlows}, {"waking", h.startWaking},
-		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting}, {"probing the store", h.startProbing}, {"clocks", h.startClocks}, {"notices", h.startNotices}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startPeers}, {"reconciliations", h.startComparing}, {"schedules", h.startJobs},
+		{"store", h.openStore}, {"search", h.openSearch}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"restored", h.startRestored}, {"what is delivered in time", h.startTimely}, {"systems", h.openSystems}, {"flows", h.startFlows}, {"waking", h.startWaking},
+		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"search index", h.startSearch}, {"waiting", h.startWaiting}, {"probing the store", h.startProbing}, {"clocks", h.startClocks}, {"notices", h.startNotices}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startPeers}, {"reconciliations", h.startComparing}, {"schedules", h.startJobs},
 		// Webhooks come last and go first: while they end, the API says that the hub is not ready.
 		{"alerts", h.startAlerts}, {"API", h.listenAPI}, {"webhooks", h.listenHooks},
 	}

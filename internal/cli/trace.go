@@ -71,6 +71,9 @@ func (e *env) showTrace(m *api.Message, documents bool) error {
 	if err := e.showCauses(m, documents); err != nil {
 		return err
 	}
+	if err := e.showRelated(m); err != nil {
+		return err
+	}
 	if len(m.Keys) > 0 {
 		fmt.Fprintln(e.out, "other keys begin so:")
 		return e.showKeys(m.Keys)
@@ -119,6 +122,11 @@ func (e *env) showStory(m *api.Message) error {
 		}
 		lines = append(lines, line{a.Time, []string{a.Flow, a.Action, "", "", "", "", why}})
 	}
+	for i := range m.Timeline { // what runs have found
+		if t := &m.Timeline[i]; t.Difference != nil {
+			lines = append(lines, line{t.Time, []string{t.Flow, t.What, "", "", "", "", shorten(cell(t.Text), reasonWidth)}})
+		}
+	}
 	if len(lines) == 0 {
 		return nil
 	}
@@ -128,6 +136,34 @@ func (e *env) showStory(m *api.Message) error {
 		rows = append(rows, append([]string{l.at.Local().Format("2006-01-02 15:04:05.000")}, l.cols...))
 	}
 	return e.columns(append(rows, nil))
+}
+
+// showRelated shows which other objects the traced one names, and which name it.
+func (e *env) showRelated(m *api.Message) error {
+	if len(m.Related) == 0 {
+		return nil
+	}
+	rows := [][]string{{"RELATED", "KEY", "STATE", "TIME", "IDS", "BY"}}
+	for i := range m.Related {
+		r := &m.Related[i]
+		whose, whom := "its", "it"
+		if r.Through != "" {
+			whose, whom = r.Through+":", r.Through
+		}
+		by := whose + " " + r.Field
+		if r.Backward {
+			by = "names " + whom + " as " + r.Field
+		}
+		row := foundRow(&r.FoundObject)
+		rows = append(rows, []string{row[0], row[1], row[2], row[3], row[5], by})
+	}
+	if err := e.columns(append(rows, nil)); err != nil {
+		return err
+	}
+	if m.MoreRelated {
+		fmt.Fprintln(e.out, "and more objects that name it, or that it names")
+	}
+	return nil
 }
 
 // reasonWidth is how much of a reason stands in the table: of failures the whole stands below it.

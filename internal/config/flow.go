@@ -49,7 +49,57 @@ func (l *loader) flow(n strictyaml.Node) *flowDocument {
 	l.source(d)
 	l.to(d, raw.To, n.Get("to"))
 	l.requires(d, raw.Requires)
+	l.search(d, raw.Search)
 	return d
+}
+
+// maxSearch is how many fields of a flow's documents an object may be found by.
+const maxSearch = 20
+
+// search takes the fields by which objects are found.
+func (l *loader) search(d *flowDocument, fields []string) {
+	f, at := d.flow, d.node.Get("search")
+	s := f.input()
+	if f.OnTopic() {
+		s = f.Map.To()
+	}
+	for i, n := range at.Items() {
+		if i >= len(fields) || n.Kind() != strictyaml.Scalar {
+			break
+		}
+		field := fields[i]
+		switch {
+		case field == "" || slices.Contains(strings.Split(field, "."), ""):
+			l.p.AddHint(n.Pos(), "write for example number or customer.name", "search: %q is no dotted path of a field", shorten(field))
+		case slices.Contains(f.Search, field):
+			l.p.AddHint(n.Pos(), "remove one of the two", "search: %s stands there twice", field)
+		case len(f.Search) == maxSearch:
+			l.p.AddHint(n.Pos(), "leave out what people do not search for", "search: more than %d fields", maxSearch)
+			return
+		case s != nil:
+			l.searched(n, s, field)
+			fallthrough
+		default:
+			f.Search = append(f.Search, field)
+		}
+	}
+}
+
+// searched complains of a field that the schema does not know.
+func (l *loader) searched(n strictyaml.Node, s *schema.Schema, field string) {
+	shape := s.Shape()
+	for _, name := range strings.Split(field, ".") {
+		for slices.Contains(shape.Types(), "array") {
+			shape = shape.Item()
+		}
+		names := shape.Fields()
+		next, declared := shape.Field(name)
+		if declared != schema.Declared {
+			l.p.AddHint(n.Pos(), strictyaml.DidYouMean(name, names), "search: %s has no field %q (%s)", s.Name(), field, name)
+			return
+		}
+		shape = next
+	}
 }
 
 // alwaysBounded gives a limit of slo that every flow has: 15 minutes where it says none.

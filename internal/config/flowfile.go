@@ -29,6 +29,7 @@ type flowFile struct {
 	Order      string          `yaml:"order" enum:"strict,latest" default:"strict" doc:"what later events of a parked event's key do: strict waits, latest goes on"`
 	Retry      retryFile       `yaml:"retry" doc:"bounds of what is tried again"`
 	SLO        sloFile         `yaml:"slo" doc:"when the flow counts as late"`
+	Search     []string        `yaml:"search" doc:"fields of the document on the flow's topic by which waybill find finds the object, beside its key and its ids: dotted paths, through lists as well, for example [number, customer.name]"`
 	Journal    string          `yaml:"journal" enum:"failures,all" default:"failures" doc:"which topic-to-topic events the journal keeps; deliveries to systems, failures and skips are always kept"`
 }
 

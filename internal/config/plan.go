@@ -198,6 +198,8 @@ type Flow struct {
 	Retry      Retry
 	SLO        SLO
 	JournalAll bool
+	// Search are dotted paths of the document on the flow's topic (see OnTopic) by which the object is found.
+	Search []string
 	// Stamps are top-level fields of the source's documents that change with every write to the object, whatever it writes.
 	Stamps []string
 	// Sum is a hash of everything that the flow's work depends on: its definition, schemas, mapping, value maps and systems, and the
@@ -211,6 +213,12 @@ func (f *Flow) Topic() string {
 		return f.From.Topic
 	}
 	return "in." + f.Name
+}
+
+// OnTopic says which of the flow's documents is the one that others know as well: the one after the mapping, where the flow reads a system and writes a topic;
+// else the one before.
+func (f *Flow) OnTopic() (mapped bool) {
+	return f.From.Topic == "" && f.To.Topic != "" && f.Map != nil
 }
 
 // Group is the flow's consumer group.

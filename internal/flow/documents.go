@@ -70,6 +70,9 @@ func (r *Runner) documents(ev *event.Event, f *decide.Verdict, v *privacy.Values
 		p := r.private()
 		d.Source, d.Mapped, d.Sent = p.Source.Document(d.Source, v), p.Mapped.Document(d.Mapped, v), p.Mapped.Document(d.Sent, v)
 		d.Answer = p.Mapped.Answer(d.Answer, v)
+		if r.Hidden != nil {
+			d.Hidden = r.Hidden(r.flow.Name, ev.Data, t.Mapped, d)
+		}
 	}
 	d.Source, d.Mapped, d.Sent = bounded(d.Source), bounded(d.Mapped), bounded(d.Sent)
 	if len(d.Answer) > mostAnswer {

@@ -76,6 +76,9 @@ type Deps struct {
 	Restored deliver.Restored
 	// Private gives the masks of a flow's documents; nil: there are none.
 	Private func(flow string) *privacy.Flow
+	// Hidden gives the hashes by which masked values of the flow's search fields are found: of documents as they are (source and after the mapping) and as they are
+	// kept; nil: of none.
+	Hidden func(flow string, source, mapped []byte, kept *state.Documents) []state.Term
 	// KeepsDocuments reports whether the documents of fates that are no failures are kept; nil: they are not.
 	KeepsDocuments func() bool
 	// Lanes is the number of lanes a partition has in the subscriber.

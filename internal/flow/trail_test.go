@@ -13,6 +13,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/privacy"
+	"github.com/waybill-hub/waybill/internal/search"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
 )
@@ -152,6 +153,11 @@ func TestMaskedValuesStayOut(t *testing.T) {
 			w := newWorldWith(t, testFlows, store.Config{}, strings.Replace(testMappings, "status?: source.status", "status?: source.status\n  number?: upper(source.phone)", 1)+plainMappings,
 				strings.Replace(testSchema, `"phone":{"type":"string"}`, `"phone":{"type":"string","x-pii":true}`, 1))
 			w.keeping()
+			hider := search.Hider{Secret: []byte("the store's")}
+			found := &search.Plan{Flows: map[string]search.Flow{"orders-to-erp": {Fields: []string{"no", "phone"}}}}
+			w.deps.Hidden = func(flow string, source, mapped []byte, kept *state.Documents) []state.Term {
+				return found.Hidden(hider, flow, source, mapped, kept)
+			}
 			var logged bytes.Buffer
 			w.deps.Log = slog.New(slog.NewTextHandler(&logged, nil))
 			w.erp.script = script
@@ -173,6 +179,8 @@ func TestMaskedValuesStayOut(t *testing.T) {
 			for _, j := range rows {
 				if d := j.Documents; d == nil || !bytes.Contains(d.Source, []byte(`"phone":"***"`)) {
 					t.Errorf("the documents %+v", d)
+				} else if len(d.Hidden) == 0 || d.Hidden[0] != (state.Term{Field: "phone", Text: hider.Hash(secretMail)}) {
+					t.Errorf("whoever knows it does not find it: %q", d.Hidden)
 				} else {
 					all = append(all, bytes.Join([][]byte{d.Source, d.Mapped, d.Sent, d.Answer}, nil)...)
 				}

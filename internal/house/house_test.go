@@ -45,7 +45,8 @@ var may = map[string][]string{
 	"internal/format":     {"internal/strictyaml", "internal/jsondoc"},
 	"internal/drop":       {"internal/format", "internal/connector", "internal/fault", "internal/strictyaml", "internal/lifecycle", "internal/failpoint"},
 	"internal/httpclient": {"internal/connector", "internal/fault", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
-	"internal/store":      {"internal/filemode", "internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/failpoint"},
+	"internal/fold":       {},
+	"internal/store":      {"internal/fold", "internal/filemode", "internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/failpoint"},
 	"internal/bus":        {"internal/notice", "internal/event", "internal/fault", "internal/lifecycle", "internal/failpoint"},
 	// Below bus, and not the other way: the client is tried on the embedded broker, which knows nothing of it.
 	"internal/bus/recordbatch": {},
@@ -63,6 +64,7 @@ var may = map[string][]string{
 	"internal/reconcile/plain": {"internal/compare", "internal/connector", "internal/jsondoc", "internal/lifecycle"},
 	"internal/reconcile/index": {"internal/connector", "internal/fault", "internal/idset", "internal/lifecycle", "internal/state"},
 	"internal/privacy":         {"internal/config", "internal/mapping", "internal/schema", "internal/jsondoc"},
+	"internal/search":          {"internal/fold", "internal/jsondoc", "internal/lease", "internal/lifecycle", "internal/privacy", "internal/state"},
 	"internal/flow/calls":      {"internal/state", "internal/failpoint"},
 	"internal/flow/breaker":    {"internal/fault", "internal/lifecycle"},
 	"internal/flow/decide":     {"internal/guards", "internal/event", "internal/fault", "internal/mapping", "internal/schema", "internal/connector", "internal/state", "internal/config", "internal/jsondoc"},

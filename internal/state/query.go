@@ -69,8 +69,20 @@ type Trace struct {
 	Inbox   []TracedInbound
 	// Acts are what people did to its messages, oldest first; without documents.
 	Acts []Act
+	// Differences are what runs of reconciliations and rules have found of its objects, the newest run first.
+	Differences []TracedDifference
+	// Related are the objects that its objects name and those that name them; MoreRelated: there are more.
+	Related     []Related
+	MoreRelated bool
 	// Keys are other keys that begin with what was asked for; where the trace is empty, they are all that was found.
 	Keys []string
+}
+
+// TracedDifference is a difference with the name of what has found it, and when that run ended.
+type TracedDifference struct {
+	Name string
+	At   time.Time
+	Difference
 }
 
 // Known reports whether anything is remembered under the key.

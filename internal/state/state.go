@@ -19,6 +19,8 @@ var (
 	ErrBroker = errors.New("the broker does not hold what the store remembers of it")
 	// ErrChanged: somebody else has edited or marked the message since it was read.
 	ErrChanged = errors.New("the message has changed since it was read")
+	// ErrCursor: the cursor of a page is none.
+	ErrCursor = errors.New("the cursor cannot be read")
 	// ErrBusy: what is asked of the message cannot be done in the state that its queue is in.
 	ErrBusy = errors.New("not now")
 )
@@ -190,6 +192,8 @@ type Documents struct {
 	// Status and Answer are what the target said: its code ("201", "422 InvalidEmail", "23505") and as much of the answer as is kept.
 	Status string
 	Answer []byte
+	// Hidden are hashes by which masked values of the flow's search fields are found. They are shown to nobody.
+	Hidden []Term
 	// Failed: they are kept as long as the row is, whatever else there is.
 	Failed bool
 }

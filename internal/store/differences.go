@@ -155,7 +155,7 @@ func (t *tx) putDifferences(c *comparison, rows []differenceRow) error {
 	if err != nil {
 		return err
 	}
-	values := make([]any, 0, 8*len(rows))
+	values := make([]any, 0, 10*len(rows))
 	for i := range rows {
 		d := rows[i].d
 		since := stamp(d.Since)
@@ -165,10 +165,10 @@ func (t *tx) putDifferences(c *comparison, rows []differenceRow) error {
 				since = at
 			}
 		}
-		values = append(values, c.ID, d.N, d.Kind, d.Reason, b2i(drifts(d)), rows[i].mark, since, rows[i].body)
+		values = append(values, c.ID, d.N, d.Kind, d.Reason, b2i(drifts(d)), rows[i].mark, since, rows[i].body, d.Hub, d.Key)
 	}
-	return t.insert("INSERT INTO differences (run, n, kind, reason, drift, mark, since, body)", 8, values, `
-		ON CONFLICT (run, n) DO UPDATE SET kind = excluded.kind, reason = excluded.reason, drift = excluded.drift, mark = excluded.mark, body = excluded.body,
+	return t.insert("INSERT INTO differences (run, n, kind, reason, drift, mark, since, body, hub, ekey)", 10, values, `
+		ON CONFLICT (run, n) DO UPDATE SET kind = excluded.kind, reason = excluded.reason, drift = excluded.drift, mark = excluded.mark, body = excluded.body, hub = excluded.hub, ekey = excluded.ekey,
 			since = CASE WHEN differences.since < excluded.since THEN differences.since ELSE excluded.since END`)
 }
 

@@ -67,6 +67,9 @@ func encodeDocuments(d *state.Documents) []byte {
 	for _, doc := range [][]byte{d.Source, d.Mapped, d.Sent, d.Answer} {
 		b = append(binary.AppendUvarint(b, uint64(len(doc))), doc...)
 	}
+	for _, t := range d.Hidden {
+		b = appendText(appendText(b, t.Field), t.Text)
+	}
 	e.plain = b
 	if len(b) >= smallest {
 		e.packed = slices.Grow(e.packed[:0], s2.MaxEncodedLen(len(b)))
@@ -99,7 +102,25 @@ func decodeDocuments(b []byte) (d state.Documents, err error) {
 			*into = []byte(text)
 		}
 	}
+	if d.Hidden, ok = cutTerms(b); !ok { // earlier versions have none
+		return d, torn
+	}
 	return d, nil
+}
+
+// cutTerms reads terms to the end of a text.
+func cutTerms(b []byte) (out []state.Term, ok bool) {
+	for len(b) > 0 {
+		var t state.Term
+		if t.Field, b, ok = cutText(b); !ok {
+			return nil, false
+		}
+		if t.Text, b, ok = cutText(b); !ok {
+			return nil, false
+		}
+		out = append(out, t)
+	}
+	return out, true
 }
 
 // counted is whether documents count against the bounds.

@@ -393,3 +393,61 @@ func TestSecretsStayOutOfErrors(t *testing.T) {
 		}
 	}
 }
+
+// Hubs number rows of the journal before they commit them: one that comes late is not left out of the index by those that came before it.
+func TestFatesThatCommitLate(t *testing.T) {
+	cfg, _ := postgresConfig(t)
+	s, peer := openPostgres(t, cfg), postgresPeer(t, cfg)
+	p, err := s.OpenPartition(t.Context(), "f", "t", 0, event.Log{Cluster: "c", TopicID: "t", Last: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit := func(n int64) {
+		t.Helper()
+		err := s.Commit(t.Context(), &state.Commit{Flow: p.Flow, Topic: p.Topic, Epoch: p.Epoch, Results: []state.Result{{Offset: n, Outcome: state.Delivered, Journal: &state.Journal{Flow: "f", Key: "k", Outcome: state.Delivered}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// behind gives the rows that may be indexed, once it gives as many as are awaited; or what it gives after some tries.
+	behind := func(want int) (rows []state.Journal) {
+		t.Helper()
+		for range 200 {
+			if rows, err = s.FatesBehind(t.Context(), 0, 100); err != nil {
+				t.Fatal(err)
+			}
+			if len(rows) == want && want > 0 {
+				return rows
+			}
+		}
+		return rows
+	}
+	commit(0)
+	if rows := behind(1); len(rows) != 1 {
+		t.Fatalf("%d rows", len(rows))
+	}
+	late, err := peer.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var id int64
+	if err := late.QueryRow("SELECT txid_current()").Scan(&id); err != nil { // as whoever has locked its partition
+		t.Fatal(err)
+	}
+	if err := late.QueryRow("SELECT nextval('journal_ids')").Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	commit(1)
+	if rows := behind(0); len(rows) != 1 {
+		t.Errorf("%d rows may be indexed while an older one is not committed", len(rows))
+	}
+	if _, err := late.Exec("INSERT INTO journal (id, time, flow, event_id, entity, ekey, hub, outcome, reason, system, local, external, version, attempts, took) VALUES ($1, 1, 'f', 'late', 'order', 'k', '', 'parked', '', '', '', '', '', 1, 0)", id); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if rows := behind(3); len(rows) != 3 || rows[1].EventID != "late" {
+		t.Errorf("rows %+v", rows)
+	}
+}

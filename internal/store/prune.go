@@ -16,10 +16,10 @@ const pruneRows = 2000
 // sent log by then), delivery ids behind the replay window,
 // journal, runs and audit rows behind their retention, runs of reconciliations and rules behind theirs, documents beyond what is kept of them
 // (KeepDocuments), counts of what was delivered in time that no status asks for any more, what rules remember of objects that are seen no more,
-// and what was read of sides that no reconciliation reads on.
+// what was read of sides that no reconciliation reads on, and objects of the search index of which the journal holds nothing any more.
 // It returns how many rows it removed.
 func (s *Store) Prune(ctx context.Context, now time.Time) (removed int64, err error) {
-	for _, step := range []func(context.Context, time.Time) (int64, error){s.pruneInbox, s.pruneReplay, s.pruneJournal, s.pruneTimely, s.pruneDocuments, s.pruneComparisons, s.pruneRuleMemory, s.pruneListings} {
+	for _, step := range []func(context.Context, time.Time) (int64, error){s.pruneInbox, s.pruneReplay, s.pruneJournal, s.pruneTimely, s.pruneDocuments, s.pruneComparisons, s.pruneRuleMemory, s.pruneListings, s.pruneSearch} {
 		n, err := step(ctx, now)
 		removed += n
 		if err != nil {

@@ -109,7 +109,7 @@ func (t *tx) chunks(width int, keys []any, run func(table string, args []any) er
 			chunk = keys[:width*step(len(keys)/width, width)]
 		}
 		keys = keys[len(chunk):]
-		table, args := t.table(width, chunk)
+		table, args := t.d.table(width, chunk)
 		if err := run(table, args); err != nil {
 			return err
 		}
@@ -118,8 +118,8 @@ func (t *tx) chunks(width int, keys []any, run func(table string, args []any) er
 }
 
 // table is the text of a table of rows, and its parameters.
-func (t *tx) table(width int, values []any) (string, []any) {
-	if t.d == sqlite {
+func (d dialect) table(width int, values []any) (string, []any) {
+	if d == sqlite {
 		row := "(?" + strings.Repeat(",?", width-1) + ")"
 		return "VALUES " + row + strings.Repeat(","+row, len(values)/width-1), values
 	}

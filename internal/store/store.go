@@ -58,6 +58,11 @@ type Store struct {
 	stopped chan struct{}
 	stats   writerStats
 	ill     trouble
+
+	settling struct {
+		sync.Mutex
+		settling
+	}
 }
 
 // ErrClosed is what every call gets after Close.

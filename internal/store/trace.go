@@ -21,7 +21,7 @@ func (s *Store) Trace(ctx context.Context, key string) (state.Trace, error) {
 	}
 	err := s.snapshot(ctx, func(db queryer) error {
 		tr := &tracer{ctx: ctx, db: db, d: s.d, key: cleanText(key), out: &out}
-		for _, step := range []func() error{tr.byKey, tr.objects, tr.byObjects, tr.inbox, tr.acts} {
+		for _, step := range []func() error{tr.byKey, tr.objects, tr.byObjects, tr.inbox, tr.acts, tr.differences} {
 			if err := step(); err != nil {
 				return err
 			}
@@ -180,6 +180,37 @@ func (tr *tracer) acts() error {
 		tr.d.in("hub", 1, len(hubs))+" AND hub <> '' UNION SELECT id FROM acts WHERE "+tr.d.in("event_id", 1, len(ids))+") ORDER BY id DESC LIMIT CAST(? AS INTEGER)", args...)
 	slices.Reverse(tr.out.Acts)
 	return err
+}
+
+// tracedDifferences is how many differences a trace tells.
+const tracedDifferences = 20
+
+// differences finds what runs have found of the objects.
+func (tr *tracer) differences() error {
+	hubs := []string{tr.key}
+	for i := range tr.out.Objects {
+		hubs = append(hubs, tr.out.Objects[i].Hub)
+	}
+	hubs = distinct(hubs)
+	args := make([]any, 0, len(hubs)+2)
+	for _, h := range hubs {
+		args = append(args, h)
+	}
+	return eachOf(tr.ctx, tr.db, tr.d, func(r *sql.Rows) error {
+		var d state.TracedDifference
+		var at, since int64
+		var body []byte
+		var run int64
+		err := r.Scan(&run, &d.Name, &at, &since, &body)
+		if err == nil {
+			d.Difference, _, err = decodeDifference(body)
+		}
+		d.Run, d.At, d.Since = run, unstamp(at), unstamp(since)
+		tr.out.Differences = append(tr.out.Differences, d)
+		return err
+	}, "SELECT d.run, c.name, c.finished, d.since, d.body FROM (SELECT run, n, since, body FROM differences WHERE "+tr.d.in("hub", 1, len(hubs))+
+		" AND hub <> '' UNION ALL SELECT run, n, since, body FROM differences WHERE ekey = ? AND ekey <> '' AND hub = '') AS d JOIN comparisons c ON c.id = d.run ORDER BY d.run DESC, d.n LIMIT CAST(? AS INTEGER)",
+		append(args, tr.key, tracedDifferences)...)
 }
 
 // distinct leaves out empty and repeated texts, and keeps the order.

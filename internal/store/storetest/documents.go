@@ -20,7 +20,7 @@ func fateOf(b *bench, p *part, n int64, key string, failed bool) state.Result {
 	}
 	return state.Result{Offset: n, Outcome: o, Journal: &state.Journal{Time: b.clock.Now(), Flow: p.Flow, EventID: fmt.Sprint("e", n), Key: key, Outcome: o,
 		Action: state.DidUpdate, Field: "customer.email", Told: "told", Documents: &state.Documents{Source: fmt.Appendf(nil, `{"id":%q,"n":%d}`, key, n),
-			Mapped: fmt.Appendf(nil, `{"No":%q,"note":%q}`, key, strings.Repeat("x", 200)), Sent: []byte(`{"note":1}`), Status: "422 Bad", Answer: []byte("no, not\x00JSON"), Failed: failed}}}
+			Mapped: fmt.Appendf(nil, `{"No":%q,"note":%q}`, key, strings.Repeat("x", 200)), Sent: []byte(`{"note":1}`), Status: "422 Bad", Answer: []byte("no, not\x00JSON"), Hidden: []state.Term{{Field: "name", Text: "hash"}, {Field: "name", Text: fmt.Sprint(n)}}, Failed: failed}}}
 }
 
 // kept are the offsets whose documents the store still has.
@@ -62,7 +62,7 @@ func testDocuments(t *testing.T, b *bench) {
 		want := fateOf(b, p, n, "SO-1", n == 1).Journal
 		d, w := j.Documents, want.Documents
 		if j.Action != want.Action || j.Field != want.Field || j.Told != want.Told || d == nil || d.Failed != w.Failed || d.Status != w.Status ||
-			!bytes.Equal(d.Source, w.Source) || !bytes.Equal(d.Mapped, w.Mapped) || !bytes.Equal(d.Sent, w.Sent) || !bytes.Equal(d.Answer, w.Answer) {
+			!bytes.Equal(d.Source, w.Source) || !bytes.Equal(d.Mapped, w.Mapped) || !bytes.Equal(d.Sent, w.Sent) || !bytes.Equal(d.Answer, w.Answer) || !slices.Equal(d.Hidden, w.Hidden) {
 			t.Errorf("e%d: %+v with %+v, want %+v with %+v", n, j, d, want, w)
 		}
 	}
