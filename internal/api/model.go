@@ -14,6 +14,8 @@ type Hub interface {
 	Status(ctx context.Context) (*Status, error)
 	// Ready is nil when the hub can take webhooks: it runs, and its store answers.
 	Ready(ctx context.Context) error
+	// Deliveries are those of the last hours, of one flow or, where it is "", of all; state.ErrNotFound for an unknown flow.
+	Deliveries(ctx context.Context, flow string, last time.Duration) (*Deliveries, error)
 	// Trace finds a key as it is written, or else without the difference of capitals or by its beginning; the trace says which it is about.
 	Trace(ctx context.Context, key string) (state.Trace, error)
 	// Documents fills in the documents of journal rows, as far as they are kept.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -15,9 +16,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/access"
-	"github.com/waybill-hub/waybill/internal/console"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -31,6 +32,12 @@ type stub struct {
 
 func (s *stub) Status(context.Context) (*Status, error) {
 	return &Status{Flows: []Flow{{Name: "a", State: StateRunning}}, Systems: []System{}, Reconciliations: []Reconciliation{}, Rules: []Rule{}}, s.err
+}
+func (s *stub) Deliveries(_ context.Context, flow string, last time.Duration) (*Deliveries, error) {
+	if flow == "b" {
+		return nil, state.ErrNotFound
+	}
+	return DeliveriesOf([]string{"a"}, time.Unix(0, 0), 5*time.Minute, int(last/(5*time.Minute)), nil), s.err
 }
 func (s *stub) Ready(context.Context) error { return s.err }
 func (s *stub) Trace(_ context.Context, key string) (state.Trace, error) {
@@ -178,8 +185,26 @@ func (s *stub) Audits(context.Context, int) ([]state.Audit, error) {
 	return []state.Audit{{Who: "ann"}}, s.err
 }
 
+// pages stand for the console, which has tests of its own.
+type pages struct{ s *Server }
+
+func (p pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/console/asks" {
+		a := p.s.Ask(r, r.Method, "/api/v1/flows/a/"+r.FormValue("what"), nil, nil)
+		w.WriteHeader(a.Status)
+		_, _ = w.Write(a.Body)
+		return
+	}
+	_, _ = io.WriteString(w, "a page for "+Visitor(r).Name)
+}
+func (pages) Open(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a part") }
+func (pages) Stranger(w http.ResponseWriter, _ *http.Request, no *access.Refusal) {
+	w.WriteHeader(no.Status)
+	_, _ = io.WriteString(w, "who are you?")
+}
+
 func server(hub Hub, tokens ...Token) *Server {
-	return New(hub, Config{Access: access.Rules{Tokens: tokens}, Metrics: http.NotFoundHandler(), Console: console.Handler(), Clock: lifecycle.Real(), Log: slog.New(slog.DiscardHandler)})
+	return New(hub, Config{Access: access.Rules{Tokens: tokens}, Metrics: http.NotFoundHandler(), Pages: func(s *Server) Pages { return pages{s} }, Clock: lifecycle.Real(), Log: slog.New(slog.DiscardHandler)})
 }
 
 func call(s *Server, method, path, body string, change func(*http.Request)) *httptest.ResponseRecorder {
@@ -200,8 +225,14 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"GET", "/healthz", "", 200, "ok"},
 		{"GET", "/readyz", "", 200, "ready"},
-		{"GET", "/", "", 200, "<title>Waybill</title>"},
-		{"GET", "/console/app.js", "", 200, "showStatus"},
+		{"GET", "/", "", 200, "a page for local"},
+		{"GET", "/console/anything", "", 200, "a page for local"},
+		{"GET", "/console/parts/style.css", "", 200, "a part"},
+		{"GET", "/api/v1/deliveries", "", 200, `"step_seconds": 300`},
+		{"GET", "/api/v1/deliveries?hours=24&flow=a", "", 200, `"name": "a"`},
+		{"GET", "/api/v1/deliveries?hours=25", "", 400, "from 1 to 24"},
+		{"GET", "/api/v1/deliveries?flow=b", "", 404, "not found"},
+		{"GET", "/api/v1/events?from=1", "", 400, "no parameter"},
 		{"GET", "/api/v1/status", "", 200, `"unaccounted": 0`},
 		{"GET", "/api/v1/flows", "", 200, `"flows"`},
 		{"GET", "/api/v1/systems", "", 200, `"systems"`},
@@ -494,7 +525,7 @@ func TestEveryRouteAsksForAToken(t *testing.T) {
 	for _, r := range server(hub).routes() {
 		method, path, _ := strings.Cut(strings.NewReplacer("{$}", "", "{id}", "1", "{name}", "a").Replace(r.pattern), " ")
 		want := 401
-		if path == "/healthz" || path == "/readyz" {
+		if path == "/healthz" || path == "/readyz" || strings.HasPrefix(path, "/console/parts/") || path == "/console/sign-in" {
 			want = 200
 		}
 		for _, header := range []string{"", "Bearer wrong"} {
@@ -578,9 +609,10 @@ func TestHeaders(t *testing.T) {
 		status       int
 		policy       string
 	}{
-		{without, "GET", "/", 200, "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"},
-		{without, "GET", "/console/app.js", 200, "frame-ancestors 'none'"},
-		{without, "GET", "/console/none", 404, "frame-ancestors 'none'"},
+		{without, "GET", "/", 200, "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; " +
+			"require-trusted-types-for 'script'; trusted-types 'none'"},
+		{without, "GET", "/console/parts/style.css", 200, "trusted-types 'none'"},
+		{without, "GET", "/console/parked", 200, "trusted-types 'none'"},
 		{without, "GET", "/api/v1/status", 200, "default-src 'none'; form-action 'none'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"},
 		{without, "GET", "/nothing", 404, "base-uri 'none'"},
 		{without, "DELETE", "/api/v1/status", 405, "base-uri 'none'"},
@@ -710,8 +742,8 @@ func TestOpenAPI(t *testing.T) {
 	}
 	for _, r := range server(&stub{}).routes() {
 		p := strings.Replace(r.pattern, "{$}", "", 1)
-		if p == "GET /console/" {
-			continue // parts of the page
+		if strings.Contains(p, " /console/") {
+			continue // pages, which are for people
 		}
 		if !described[p] {
 			t.Errorf("not described: %s", p)
@@ -854,7 +886,7 @@ func TestOpenAPISchemas(t *testing.T) {
 		return names
 	}
 	for _, v := range []any{Access{}, Certificate{}, Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Rule{}, Standing{}, TrendPoint{}, Run{}, Runs{}, RunRequest{}, RepairRequest{}, Differences{},
-		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
+		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, Summary{}, Finding{}, Deliveries{}, FlowDeliveries{}, Pulse{}, PulseFlow{}, PulseSystem{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
 		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])
