@@ -27,6 +27,14 @@ type stated struct{ State, Word string }
 // Stated is a state with its word.
 func (p *page) Stated(state string) stated { return stated{state, p.State(state)} }
 
+// direction is how a system does where it is written to, or read.
+type direction struct{ Name, State, Word, Why string }
+
+// Direction is one with its words.
+func (p *page) Direction(key string, d api.Direction) direction {
+	return direction{p.T(key), d.State, p.State(d.State), d.Why}
+}
+
 // FlowLink is a flow's name.
 func (p *page) FlowLink(name string) template.HTML {
 	return template.HTML(template.HTMLEscapeString(name))

@@ -28,8 +28,17 @@ type overviewBody struct {
 	States   []stateCount
 	Causes   []api.Cause
 	More     int // causes beyond those
+	Retried  []retriedLine
 	Compared []comparedLine
 	Notes    []string
+}
+
+// retriedLine is what the hub tries again by itself, for one cause, in all flows.
+type retriedLine struct {
+	Cause string
+	Flows []string
+	Count int64
+	Last  time.Time
 }
 
 // overviewFlow is a flow with what it has delivered lately.
@@ -77,7 +86,8 @@ func (c *Console) overview(p *page) error {
 	if err := b.compared(p); err != nil {
 		return err
 	}
-	b.Notes = notes(p, b.Status)
+	b.Retried = retried(b.Status.Troubles)
+	b.Notes = notes(b.Status)
 	return p.show("overview", p.T("overview.title"), b)
 }
 
@@ -160,8 +170,34 @@ func (p *page) Sentence(s *api.Summary) string {
 	return words[p.Lang].Sentence(findings)
 }
 
-// notes are what concerns no single flow or system, and what is tried again.
-func notes(p *page, s *api.Status) []string {
+// retried groups what is tried again by its cause; the newest first.
+func retried(troubles []api.Trouble) []retriedLine {
+	var out []retriedLine
+	at := map[string]int{}
+	for _, t := range troubles {
+		if t.What != "retry" {
+			continue
+		}
+		i, known := at[t.Cause]
+		if !known {
+			i = len(out)
+			at[t.Cause] = i
+			out = append(out, retriedLine{Cause: t.Cause})
+		}
+		l := &out[i]
+		if l.Count += int64(t.Count); !slices.Contains(l.Flows, t.Flow) {
+			l.Flows = append(l.Flows, t.Flow)
+		}
+		if t.Last.After(l.Last) {
+			l.Last = t.Last
+		}
+	}
+	slices.SortStableFunc(out, func(x, y retriedLine) int { return y.Last.Compare(x.Last) })
+	return out
+}
+
+// notes are what concerns no single flow or system.
+func notes(s *api.Status) []string {
 	out := slices.Clone(s.Broker.Remarks)
 	at := func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 	if s.Hub.Why != "" {
@@ -189,11 +225,6 @@ func notes(p *page, s *api.Status) []string {
 	for _, c := range s.Access.Certificates {
 		if c.Why != "" {
 			out = append(out, c.Listener+".tls: "+c.File+": "+c.Why)
-		}
-	}
-	for _, t := range s.Troubles {
-		if t.What == "retry" {
-			out = append(out, fmt.Sprintf("%s: tried again since %s, %s times so far, the last at %s, for %s: %s", t.Flow, at(t.Since), number(int64(t.Count)), at(t.Last), t.Cause, t.Text))
 		}
 	}
 	return out

@@ -71,6 +71,9 @@ var texts = map[string][]string{
 	"messages":     {"Messages", "消息"},
 	"behind":       {"Behind them", "其后排队"},
 
+	"retried.title": {"Tried again by itself", "自动重试中"},
+	"times":         {"Times", "次数"},
+
 	"systems.title": {"Systems", "系统"},
 	"system":        {"System", "系统"},
 	"writes":        {"Written", "写入"},

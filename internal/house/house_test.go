@@ -81,7 +81,7 @@ var may = map[string][]string{
 	"internal/logcheck": {"internal/notice", "internal/publish", "internal/fault", "internal/lease", "internal/event", "internal/state", "internal/lifecycle"},
 	"internal/access":   {"internal/lifecycle"},
 	"internal/api":      {"internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/status", "internal/access", "internal/report"},
-	"internal/console":  {"internal/event", "internal/fault", "internal/state"},
+	"internal/console":  {"internal/api", "internal/access", "internal/status", "internal/lifecycle"},
 	"internal/cli":      {"internal/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"internal/app":      {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"internal/bench":    {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},

@@ -17,12 +17,20 @@
     }
   }
 
+  // What scrolls sideways is reached with the keyboard.
+  function scrollers() {
+    for (const s of document.querySelectorAll(".scroll")) {
+      if (s.scrollWidth > s.clientWidth) s.tabIndex = 0; else s.removeAttribute("tabindex");
+    }
+  }
+  addEventListener("resize", scrollers);
+
   // morph makes old the same as fresh, node by node: what is the same stays, with its focus, its scroll and what was typed.
   function morph(old, fresh) {
     if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || old.id !== fresh.id) { old.replaceWith(fresh); return; }
     if (old.nodeType !== Node.ELEMENT_NODE) { if (old.data !== fresh.data) old.data = fresh.data; return; }
     if (old.hasAttribute("data-keep") || old === document.activeElement && /^(INPUT|TEXTAREA|SELECT)$/.test(old.nodeName)) return;
-    for (const a of [...old.attributes]) if (!fresh.hasAttribute(a.name) && !(old.nodeName === "DETAILS" && a.name === "open")) old.removeAttribute(a.name);
+    for (const a of [...old.attributes]) if (!fresh.hasAttribute(a.name) && !(old.nodeName === "DETAILS" && a.name === "open" || a.name === "tabindex" && old.className === "scroll")) old.removeAttribute(a.name);
     for (const a of fresh.attributes) if (old.getAttribute(a.name) !== a.value) old.setAttribute(a.name, a.value);
     const rows = new Map([...old.children].filter((c) => c.id).map((c) => [c.id, c]));
     let at = old.firstChild;
@@ -51,6 +59,7 @@
       if (fresh && fresh.getElementById("main")) {
         localTimes(fresh);
         for (const id of ["main", "rendered"]) morph(document.getElementById(id), document.adoptNode(fresh.getElementById(id)));
+        scrollers();
       }
     };
     ask.onloadend = () => { looking = false; if (again) soon(); };
@@ -85,6 +94,7 @@
   }
 
   localTimes(document);
+  scrollers();
   last = Date.now();
   if ("live" in body.dataset) listen();
 })();
