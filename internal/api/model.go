@@ -14,13 +14,12 @@ type Hub interface {
 	Status(ctx context.Context) (*Status, error)
 	// Ready is nil when the hub can take webhooks: it runs, and its store answers.
 	Ready(ctx context.Context) error
-	// Deliveries are those of the last hours, of one flow or, where it is "", of all; state.ErrNotFound for an unknown flow.
-	Deliveries(ctx context.Context, flow string, last time.Duration) (*Deliveries, error)
 	// Trace finds a key as it is written, or else without the difference of capitals or by its beginning; the trace says which it is about.
 	Trace(ctx context.Context, key string) (state.Trace, error)
 	// Documents fills in the documents of journal rows, as far as they are kept.
 	Documents(ctx context.Context, rows []state.Journal) error
 	Desk
+	Flowing
 	Comparing
 	// Pause and Resume give state.ErrNotFound for an unknown flow.
 	Pause(ctx context.Context, flow, who string) error
@@ -149,10 +148,7 @@ func traceView(t *state.Trace) Message {
 		m.Objects = append(m.Objects, objectView(&t.Objects[i]))
 	}
 	for i := range t.Journal {
-		j := &t.Journal[i]
-		m.Journal = append(m.Journal, Journal{Time: j.Time, Flow: j.Flow, Event: j.EventID, Entity: j.Entity, Key: j.Key, Outcome: string(j.Outcome),
-			Reason: j.Reason, System: j.System, Local: j.Local, External: j.External, Version: j.Version, Attempts: j.Attempts, Seconds: j.Took.Seconds(),
-			Operation: j.Action, Field: j.Field, Detail: j.Told, Documents: documentsView(j.Documents)})
+		m.Journal = append(m.Journal, journalView(&t.Journal[i]))
 	}
 	for i := range t.Queued {
 		m.Queued = append(m.Queued, queuedView(&t.Queued[i], false))
@@ -162,6 +158,12 @@ func traceView(t *state.Trace) Message {
 		m.Inbox = append(m.Inbox, Inbound{Seq: in.Seq, Flow: in.Flow, Delivery: in.DeliveryID, Received: in.Received, Published: in.Published})
 	}
 	return m
+}
+
+func journalView(j *state.Journal) Journal {
+	return Journal{Time: j.Time, Flow: j.Flow, Event: j.EventID, Entity: j.Entity, Key: j.Key, Outcome: string(j.Outcome),
+		Reason: j.Reason, System: j.System, Local: j.Local, External: j.External, Version: j.Version, Attempts: j.Attempts, Seconds: j.Took.Seconds(),
+		Operation: j.Action, Field: j.Field, Detail: j.Told, Documents: documentsView(j.Documents)}
 }
 
 func objectView(o *state.Object) Object {

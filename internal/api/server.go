@@ -33,8 +33,8 @@ type Config struct {
 	Metrics http.Handler
 	// Pages makes the console, which asks the server for what it shows.
 	Pages func(*Server) Pages
-	Clock   lifecycle.Clock
-	Log     *slog.Logger
+	Clock lifecycle.Clock
+	Log   *slog.Logger
 	// Refused, where it is not nil, is told why of every request that may not ask.
 	Refused func(why string)
 }
@@ -90,6 +90,8 @@ func (s *Server) routes() []route {
 		read("GET /api/v1/events", s.events),
 		read("GET /api/v1/deliveries", s.deliveries),
 		read("GET /api/v1/flows", s.flows),
+		read("GET /api/v1/flows/{name}", s.definition),
+		read("GET /api/v1/flows/{name}/journal", s.fates),
 		read("GET /api/v1/systems", s.systems),
 		read("GET /api/v1/reconciliations", s.reconciliations),
 		write("POST /api/v1/reconciliations/{name}/run", s.want(state.RunReconciliation)),
@@ -114,6 +116,7 @@ func (s *Server) routes() []route {
 		write("POST /api/v1/parked/{id}/replay", s.mark(state.MarkReplay)),
 		write("POST /api/v1/parked/{id}/discard", s.mark(state.MarkDiscard)),
 		write("PUT /api/v1/parked/{id}", s.edit),
+		write("POST /api/v1/parked/{id}/preview", s.preview),
 		write("POST /api/v1/flows/{name}/pause", s.pause),
 		write("POST /api/v1/flows/{name}/resume", s.resume),
 		write("POST /api/v1/flows/{name}/rewind", s.rewind),

@@ -39,6 +39,20 @@ func (s *stub) Deliveries(_ context.Context, flow string, last time.Duration) (*
 	}
 	return DeliveriesOf([]string{"a"}, time.Unix(0, 0), 5*time.Minute, int(last/(5*time.Minute)), nil), s.err
 }
+func (s *stub) Definition(_ context.Context, flow string) (*FlowDefinition, error) {
+	if flow != "a" {
+		return nil, state.ErrNotFound
+	}
+	return &FlowDefinition{Name: flow, File: "flows/a.yaml", By: "poll"}, s.err
+}
+func (s *stub) Fates(_ context.Context, f state.JournalFilter) (rows []state.Journal, err error) {
+	for id := int64(5); id > 0; id-- {
+		if f.Before == 0 || id < f.Before {
+			rows = append(rows, state.Journal{ID: id, Outcome: f.Outcome, EventID: fmt.Sprint("e", id)})
+		}
+	}
+	return rows[:min(len(rows), f.Limit)], s.err
+}
 func (s *stub) Ready(context.Context) error { return s.err }
 func (s *stub) Trace(_ context.Context, key string) (state.Trace, error) {
 	return state.Trace{Key: key, Objects: []state.Object{{Entity: "order", Hub: "h", Refs: []state.Ref{{System: "erp", Local: "7"}}}}}, s.err
@@ -91,6 +105,17 @@ func (s *stub) Edit(_ context.Context, e state.Edit) (Rehearsal, error) {
 		return Rehearsal{}, state.ErrChanged
 	}
 	return Rehearsal{Outcome: "delivered"}, s.err
+}
+func (s *stub) Preview(_ context.Context, id int64, data []byte) (*Preview, error) {
+	switch {
+	case id != 1:
+		return nil, state.ErrNotFound
+	case string(data) == "{}":
+		return nil, &Invalid{Detail: "not valid", Places: []Place{{Path: "lines[2].sku", Message: "missing"}}}
+	}
+	p := &Preview{ID: id, Flow: "a", Rehearsal: Rehearsal{Outcome: "delivered"}, Action: "update", Local: "7"}
+	p.SetDocuments([]byte(`{"b":1}`), []byte("no JSON"))
+	return p, s.err
 }
 func (s *stub) Count(_ context.Context, b state.Bulk) (int64, int64, error) { return 500, 120, s.err }
 func (s *stub) Bulk(_ context.Context, b state.Bulk) (state.BulkStep, error) {
@@ -235,6 +260,14 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/api/v1/events?from=1", "", 400, "no parameter"},
 		{"GET", "/api/v1/status", "", 200, `"unaccounted": 0`},
 		{"GET", "/api/v1/flows", "", 200, `"flows"`},
+		{"GET", "/api/v1/flows/a", "", 200, `"file": "flows/a.yaml"`},
+		{"GET", "/api/v1/flows/b", "", 404, "not found"},
+		{"GET", "/api/v1/flows/a?x=1", "", 400, "no parameter"},
+		{"GET", "/api/v1/flows/a/journal?limit=2", "", 200, `"next": 4`},
+		{"GET", "/api/v1/flows/a/journal?before=2&outcome=parked", "", 200, `"outcome": "parked"`},
+		{"GET", "/api/v1/flows/a/journal?outcome=lost", "", 400, "outcome is one of delivered"},
+		{"GET", "/api/v1/flows/a/journal?limit=0", "", 400, "limit"},
+		{"GET", "/api/v1/flows/b/journal", "", 404, "not found"},
 		{"GET", "/api/v1/systems", "", 200, `"systems"`},
 		{"GET", "/api/v1/reconciliations", "", 200, `"reconciliations"`},
 		{"GET", "/api/v1/messages?key=SO-1", "", 200, `"SO-1"`},
@@ -274,6 +307,12 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/parked/discard", `{"filter":{"flow":"a"}}`, 400, "say why"},
 		{"POST", "/api/v1/parked/discard", `{"filter":{"flow":"a"},"note":"tests","behind":true}`, 202, `"total": 10`},
 		{"POST", "/api/v1/parked/discard", `{"filter":{"system":"nowhere"},"note":"tests"}`, 404, "not found"},
+		{"POST", "/api/v1/parked/1/preview", "", 200, `"id_there": "7"`},
+		{"POST", "/api/v1/parked/1/preview", `{"data":{"a":1}}`, 200, `"sent_text": "no JSON"`},
+		{"POST", "/api/v1/parked/1/preview", `{"data":{}}`, 422, `{"path":"lines[2].sku","message":"missing"}`},
+		{"POST", "/api/v1/parked/1/preview", `{"date":{}}`, 400, "unknown field"},
+		{"POST", "/api/v1/parked/2/preview", "", 404, "not found"},
+		{"GET", "/api/v1/parked/1/preview", "", 405, "use POST"},
 		{"POST", "/api/v1/flows/a/pause", "", 200, `"paused"`},
 		{"POST", "/api/v1/flows/b/pause", "", 404, "not found"},
 		{"POST", "/api/v1/flows/a/resume", "", 200, `"running"`},
@@ -886,7 +925,7 @@ func TestOpenAPISchemas(t *testing.T) {
 		return names
 	}
 	for _, v := range []any{Access{}, Certificate{}, Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Rule{}, Standing{}, TrendPoint{}, Run{}, Runs{}, RunRequest{}, RepairRequest{}, Differences{},
-		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, Summary{}, Finding{}, Deliveries{}, FlowDeliveries{}, Pulse{}, PulseFlow{}, PulseSystem{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
+		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, FlowDefinition{}, Fates{}, Preview{}, PreviewRequest{}, Summary{}, Finding{}, Deliveries{}, FlowDeliveries{}, Pulse{}, PulseFlow{}, PulseSystem{}, Message{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
 		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])

@@ -49,12 +49,24 @@ type Console struct {
 func New(hub Hub, clock lifecycle.Clock) *Console {
 	c := &Console{hub: hub, clock: clock, mux: http.NewServeMux(), open: http.NewServeMux(), pages: parsePages()}
 	for pattern, show := range map[string]func(*page) error{
-		"GET /{$}": c.overview,
+		"GET /{$}":                      c.overview,
+		"GET /console/flows/{name}":     c.flow,
+		"GET /console/find":             c.find,
+		"GET /console/parked":           c.parked,
+		"GET /console/parked/{id}":      c.message,
+		"GET /console/parked-all/{act}": c.bulk,
 	} {
 		c.mux.HandleFunc(pattern, c.showing(show))
 	}
 	for pattern, act := range map[string]func(*page) error{
-		"POST /console/sign-out": c.signOut,
+		"POST /console/sign-out":            c.signOut,
+		"POST /console/flows/{name}/pause":  c.turn("pause"),
+		"POST /console/flows/{name}/resume": c.turn("resume"),
+		"POST /console/flows/{name}/rewind": c.rewind,
+		"POST /console/parked/{id}/replay":  c.mark("replay"),
+		"POST /console/parked/{id}/discard": c.mark("discard"),
+		"POST /console/parked/{id}/edit":    c.edit,
+		"POST /console/parked-all/{act}":    c.doBulk,
 	} {
 		c.mux.HandleFunc(pattern, c.showing(acting(act)))
 	}
@@ -151,6 +163,7 @@ type page struct {
 	visitor access.Visitor
 	status  int
 	name    string // of its template
+	still   bool   // it is not looked at again while it is open
 	// What templates see.
 	Lang  string
 	Title string
@@ -239,7 +252,10 @@ func (p *page) Who() string    { return p.visitor.Name }
 func (p *page) SignedIn() bool { return p.visitor.Session }
 
 // Live reports whether the page is one that is looked at again while it is open.
-func (p *page) Live() bool { return p.visitor.CSRF != "" || p.visitor.Name != "" }
+func (p *page) Live() bool { return p.Known() && p.r.Method == http.MethodGet && !p.still }
+
+// Known reports whether the page is for somebody who was let in.
+func (p *page) Known() bool { return p.visitor.CSRF != "" || p.visitor.Name != "" }
 
 // At is the path of a page of the console, with what is chosen there: pairs of names and values, of which empty ones are left out.
 func At(path string, pairs ...any) string {

@@ -93,6 +93,31 @@
     document.addEventListener("visibilitychange", () => { if (!document.hidden && again) soon(); });
   }
 
+  // A document that is edited is checked as it is typed: what a replay would come to is put beside it.
+  function checked(form) {
+    const text = form.querySelector("textarea");
+    let pause = 0, under = null;
+    text.addEventListener("input", () => {
+      clearTimeout(pause);
+      pause = setTimeout(() => {
+        if (under) under.abort();
+        under = new XMLHttpRequest();
+        under.open("POST", form.action);
+        under.setRequestHeader("Content-Type", "application/x-www-form-urlencoded");
+        under.responseType = "document";
+        const fields = new URLSearchParams(new FormData(form));
+        fields.set("act", "check");
+        const ask = under;
+        ask.onload = () => {
+          const fresh = ask.response && ask.response.getElementById("check");
+          if (fresh) morph(document.getElementById("check"), document.adoptNode(fresh));
+        };
+        ask.send(fields);
+      }, 500);
+    });
+  }
+  for (const form of document.querySelectorAll("form[data-check]")) checked(form);
+
   localTimes(document);
   scrollers();
   last = Date.now();
