@@ -118,7 +118,7 @@ func has(t *testing.T, w *httptest.ResponseRecorder, status int, want ...string)
 		t.Errorf("%d %s", w.Code, w.Header())
 	}
 	for _, text := range want {
-		if not, is := strings.CutPrefix(text, "not "); is == strings.Contains(w.Body.String(), not) {
+		if not, is := strings.CutPrefix(text, "∌"); is == strings.Contains(w.Body.String(), not) {
 			t.Errorf("want %s in\n%.20000s", text, w.Body)
 		}
 	}
@@ -130,13 +130,13 @@ func TestOverview(t *testing.T) {
 	has(t, w, 200, `<html lang="en">`, "<title>Overview · Waybill</title>", "1 flow is late (slow&lt;b&gt;), 1 comparison has drift left (customers), 1 system does not answer as it should (erp), 1 flow is paused (shut), 40 messages wait for a person; nothing is stuck, lost, doubled or silent.",
 		"<dd>12,345</dd>", "100% / 99.9%", "≤ 15 min", "3 h", "the oldest message is &lt;3h&gt; old", `aria-label="30 delivered in the last two hours, 5 of them late"`, "invalid erp/422: &lt;no&gt;", "42 ms", "down since noon",
 		`aria-label="Drift of the last 2 runs; 3 in the newest"`, "nothing is received there", "a topic is small", "2 wrong tokens since the start", "files c0ffee", `<time class="ago" datetime="2026-11-30T08:59:00Z" title="2026-11-30T08:59:00Z">60 s ago</time>`,
-		"not <b>", "erp unavailable 503", "calm, slow&lt;b&gt;", `<input type="hidden" name="csrf" value="own">`)
+		"∌<b>", "erp unavailable 503", "calm, slow&lt;b&gt;", `<input type="hidden" name="csrf" value="own">`)
 	body := w.Body.String()
 	if late, calm := strings.Index(body, `id="flow-slow`), strings.Index(body, `id="flow-calm`); late < 0 || late > calm {
 		t.Error("what is late does not stand first")
 	}
 	w = visit(open(hub), "GET", "/?state=paused&lang=zh", nil, nil)
-	has(t, w, 200, `<html lang="zh-Hans">`, "<title>总览 · Waybill</title>", "1 个数据流迟到（slow&lt;b&gt;）", "没有卡住、丢失、重复或静默。", "paused by ann", "not flow-calm", `aria-current="true"><span class="warn" aria-hidden="true">▲</span> 已暂停 1`, "60 秒前")
+	has(t, w, 200, `<html lang="zh-Hans">`, "<title>总览 · Waybill</title>", "1 个数据流迟到（slow&lt;b&gt;）", "没有卡住、丢失、重复或静默。", "paused by ann", "∌flow-calm", `aria-current="true"><span class="warn" aria-hidden="true">▲</span> 已暂停 1`, "60 秒前")
 	if !strings.Contains(w.Header().Get("Set-Cookie"), "waybill-lang=zh") {
 		t.Errorf("the choice of a language: %v", w.Header())
 	}
@@ -202,7 +202,7 @@ func TestSignIn(t *testing.T) {
 	c := open(hub)
 	w := httptest.NewRecorder()
 	c.Stranger(w, httptest.NewRequest("GET", "http://127.0.0.1:8080/console/parked?flow=a%22b", nil), &access.Refusal{Status: 401, Challenge: true})
-	has(t, w, 401, `name="to" value="/console/parked?flow=a%22b"`, `type="password"`, "not <nav", "not data-live")
+	has(t, w, 401, `name="to" value="/console/parked?flow=a%22b"`, `type="password"`, "∌<nav", "∌data-live")
 	if got := w.Header().Get("WWW-Authenticate"); got != `Bearer realm="waybill"` {
 		t.Errorf("%q: a browser would ask for a password by itself", got)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -43,10 +44,10 @@ func TestParked(t *testing.T) {
 func TestMessage(t *testing.T) {
 	hub := stopped()
 	has(t, visit(open(hub), "GET", "/console/parked/17", nil, nil), 200, "SO-1", "lines[1].sku is &lt;missing&gt;", "the document is not valid", `<li class="wrong"><code>    {</code><span class="problem" lang="en">lines[1].sku: is required</span></li>`,
-		"<code>  &#34;total&#34;: 10.50,</code>", `name="etag" value="&#34;17-4&#34;"`, "bob", "typo", `href="/console/parked/17?edit=true"`, "not <textarea", "data-live")
+		"<code>  &#34;total&#34;: 10.50,</code>", `name="etag" value="&#34;17-4&#34;"`, "bob", "typo", `href="/console/parked/17?edit=true"`, "∌<textarea", "data-live")
 	hub.answers["POST /api/v1/parked/17/preview"] = api.Preview{ID: 17, Plan: api.Plan{Hash: "beef"}, Rehearsal: api.Rehearsal{Outcome: "delivered"}, To: "erp", Action: "update", Local: "7", Mapped: json.RawMessage(`{"a":1}`), Sent: json.RawMessage(`{"b":2}`)}
 	has(t, visit(open(hub), "GET", "/console/parked/17", nil, nil), 200, "update in erp <code>7</code>", "<code>  &#34;b&#34;: 2</code>", "beef")
-	has(t, visit(open(hub), "GET", "/console/parked/17?edit=true", nil, nil), 200, "<textarea", "&#34;name&#34;: &#34;Ann&#34;", "not data-live", "not Replay</button></form>")
+	has(t, visit(open(hub), "GET", "/console/parked/17?edit=true", nil, nil), 200, "<textarea", "&#34;name&#34;: &#34;Ann&#34;", "∌data-live", "∌Replay</button></form>")
 	has(t, visit(open(hub), "GET", "/console/parked/18", nil, nil), 404, "Nothing is here")
 	hub.answers["POST /api/v1/parked/17/preview"] = api.Preview{ID: 17}
 	has(t, visit(open(hub), "GET", "/console/parked/17", nil, nil), 200, "Nobody can tell before it is replayed.")
@@ -170,4 +171,49 @@ func TestLines(t *testing.T) {
 	if lines(json.RawMessage("no"), nil) != nil || pretty(nil, "no") != "no" {
 		t.Error("what is no JSON")
 	}
+}
+
+func TestFlow(t *testing.T) {
+	hub := busy()
+	hub.answers["GET /api/v1/flows/shut"] = api.FlowDefinition{Name: "shut", File: "flows/shut.yaml", Line: 3, Sum: "0123456789abcdef", By: "poll", Topic: "in.shut", Every: "30s", Order: "strict", RetrySeconds: 600, Requires: []string{"customer"}}
+	hub.answers["GET /api/v1/deliveries?flow=shut&hours=24"] = api.Deliveries{Flows: []api.FlowDeliveries{{Name: "shut", Delivered: []int64{1, 2}, Late: []int64{0, 1}}}}
+	rows := []api.Journal{{Time: began, Key: "SO-1", Outcome: "delivered", Operation: "update", Seconds: 0.2}, {Time: began, Event: "ev-2", Outcome: "parked", Reason: "no <way>"}}
+	hub.answers["GET /api/v1/flows/shut/journal"] = api.Fates{Journal: rows, Next: 7}
+	hub.answers["GET /api/v1/flows/shut/journal?limit=100&outcome=delivered"] = api.Fates{Journal: []api.Journal{{Seconds: 3}, {Seconds: 0.1}, {Seconds: 0.2}}}
+	has(t, visit(open(hub), "GET", "/console/flows/shut", nil, nil), 200, "<title>shut · Waybill</title>", "paused by ann", "flows/shut.yaml:3", "0123456789ab<", "30s", "customer", "3 delivered in the last 24 hours, 1 of them late", "median 200 ms, p95 200 ms",
+		`<a href="/console/find?q=SO-1">SO-1</a>`, `<a href="/console/find?q=ev-2">ev-2</a>`, "no &lt;way&gt;", `href="/console/flows/shut?before=7" rel="next"`, `action="/console/flows/shut/pause"`, `action="/console/flows/shut/rewind"`)
+	st := hub.answers["GET /api/v1/status"].(*api.Status)
+	st.Flows[2].Paused = &api.Pause{By: "ann", Since: began}
+	has(t, visit(open(hub), "GET", "/console/flows/shut?outcome=parked", nil, nil), 200, `action="/console/flows/shut/resume"`, "Paused by ann since")
+	has(t, visit(open(hub), "GET", "/console/flows/none", nil, nil), 404, "Nothing is here")
+	for act, body := range map[string]string{"pause": "", "resume": "", "rewind": ` {"to":"start","note":"lost"}`} {
+		hub.asked = nil
+		hub.answers["POST /api/v1/flows/shut/"+act] = map[string]string{}
+		w := visit(open(hub), "POST", "/console/flows/shut/"+act, url.Values{"csrf": {"own"}, "to": {"start"}, "note": {"lost"}}, nil)
+		if want := "POST /api/v1/flows/shut/" + act + strings.Replace(body, " {", "  {", 1); w.Code != 303 || w.Header().Get("Location") != "/console/flows/shut?said="+act || hub.asked[0] != want {
+			t.Errorf("%s: %d %v %q", act, w.Code, w.Header(), hub.asked)
+		}
+	}
+	hub.answers["POST /api/v1/flows/shut/rewind"] = &api.Problem{Status: 422, Detail: "no place"}
+	has(t, visit(open(hub), "POST", "/console/flows/shut/rewind", url.Values{"csrf": {"own"}}, nil), 422, "no place")
+}
+
+func TestFind(t *testing.T) {
+	hub := busy()
+	has(t, visit(open(hub), "GET", "/console/find", nil, nil), 200, `name="q" type="search" value=""`, "∌timeline")
+	hub.answers["GET /api/v1/messages"] = api.Message{Key: "SO-1", Objects: []api.Object{{Entity: "order", Hub: "h-1", Created: began, Refs: []api.Ref{{System: "erp", Local: "7"}, {System: "crm", Local: "x", Deleted: true}}}},
+		Journal: []api.Journal{{Time: began, Flow: "calm", Outcome: "delivered", Operation: "create", System: "erp", Local: "7", Seconds: 0.2, Attempts: 2, Reason: "why <so>", Documents: &api.Documents{Source: json.RawMessage(`{"a":"<b>"}`), AnswerText: "created"}}},
+		Queued:  []api.Queued{{ID: 17, Flow: "calm", State: "parked", Since: *at(time.Hour), Reason: "stuck"}}, Inbox: []api.Inbound{{Flow: "calm", Delivery: "d-1", Received: *at(-time.Hour)}}, Acts: []api.Act{{Time: *at(time.Minute), Flow: "calm", Action: "replay", Who: "bob", Note: "again"}}, Keys: []string{"SO-10"}}
+	w := visit(open(hub), "GET", "/console/find?q=so-1", nil, nil)
+	has(t, w, 200, "This is SO-1.", `<a class="chip" href="/console/find?q=SO-10">SO-10</a>`, `<a href="/console/find?q=7"><code>7</code></a>`, "(deleted)", "why &lt;so&gt;", "&#34;&lt;b&gt;&#34;", "<code>created</code>", "not on its topic yet", `<a href="/console/parked/17">open</a>`, "bob")
+	order := []string{"stuck", "again", "why &lt;so&gt;", "d-1"}
+	for i, text := range order[1:] {
+		if strings.Index(w.Body.String(), order[i]) > strings.Index(w.Body.String(), text) {
+			t.Errorf("%s stands behind %s", order[i], text)
+		}
+	}
+	hub.answers["GET /api/v1/messages"] = api.Message{Key: "SO"}
+	has(t, visit(open(hub), "GET", "/console/find?q=SO", nil, nil), 200, "The hub remembers nothing under SO.")
+	hub.answers["GET /api/v1/messages"] = api.Message{Key: "SO", Keys: []string{"SO-1", "SO-2"}}
+	has(t, visit(open(hub), "GET", "/console/find?q=SO", nil, nil), 200, "Several begin with SO:", "SO-2")
 }
