@@ -49,24 +49,33 @@ type Console struct {
 func New(hub Hub, clock lifecycle.Clock) *Console {
 	c := &Console{hub: hub, clock: clock, mux: http.NewServeMux(), open: http.NewServeMux(), pages: parsePages()}
 	for pattern, show := range map[string]func(*page) error{
-		"GET /{$}":                      c.overview,
-		"GET /console/flows/{name}":     c.flow,
-		"GET /console/find":             c.find,
-		"GET /console/parked":           c.parked,
-		"GET /console/parked/{id}":      c.message,
-		"GET /console/parked-all/{act}": c.bulk,
+		"GET /{$}":                            c.overview,
+		"GET /console/flows/{name}":           c.flow,
+		"GET /console/map":                    c.plan,
+		"GET /console/reconciliations":        c.reconciliations,
+		"GET /console/reconciliations/{name}": c.comparison("reconciliations"),
+		"GET /console/rules/{name}":           c.comparison("rules"),
+		"GET /console/runs/{id}":              c.run,
+		"GET /console/find":                   c.find,
+		"GET /console/parked":                 c.parked,
+		"GET /console/parked/{id}":            c.message,
+		"GET /console/parked-all/{act}":       c.bulk,
 	} {
 		c.mux.HandleFunc(pattern, c.showing(show))
 	}
 	for pattern, act := range map[string]func(*page) error{
-		"POST /console/sign-out":            c.signOut,
-		"POST /console/flows/{name}/pause":  c.turn("pause"),
-		"POST /console/flows/{name}/resume": c.turn("resume"),
-		"POST /console/flows/{name}/rewind": c.rewind,
-		"POST /console/parked/{id}/replay":  c.mark("replay"),
-		"POST /console/parked/{id}/discard": c.mark("discard"),
-		"POST /console/parked/{id}/edit":    c.edit,
-		"POST /console/parked-all/{act}":    c.doBulk,
+		"POST /console/sign-out":                   c.signOut,
+		"POST /console/reconciliations/{name}/run": c.runNow("reconciliations"),
+		"POST /console/rules/{name}/run":           c.runNow("rules"),
+		"POST /console/runs/{id}/cancel":           c.cancelRun,
+		"POST /console/runs/{id}/repair":           c.repair,
+		"POST /console/flows/{name}/pause":         c.turn("pause"),
+		"POST /console/flows/{name}/resume":        c.turn("resume"),
+		"POST /console/flows/{name}/rewind":        c.rewind,
+		"POST /console/parked/{id}/replay":         c.mark("replay"),
+		"POST /console/parked/{id}/discard":        c.mark("discard"),
+		"POST /console/parked/{id}/edit":           c.edit,
+		"POST /console/parked-all/{act}":           c.doBulk,
 	} {
 		c.mux.HandleFunc(pattern, c.showing(acting(act)))
 	}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"math"
@@ -10,7 +11,7 @@ import (
 )
 
 // functions are what templates use beside the page's own methods.
-var functions = template.FuncMap{"num": number, "at": At, "tone": tone, "sign": sign, "list": list, "add": func(a, b int64) int64 { return a + b }}
+var functions = template.FuncMap{"num": number, "at": At, "tone": tone, "sign": sign, "list": list, "value": func(v json.RawMessage) string { return strings.TrimSpace(pretty(v, string(v))) }, "add": func(a, b int64) int64 { return a + b }}
 
 // number writes a whole number with its thousands apart, as both languages do.
 func number(n int64) string {
@@ -29,11 +30,11 @@ func number(n int64) string {
 // tone is how a state looks: good, warn, bad or quiet. It is never all that tells a state: its word stands there, too.
 func tone(state string) string {
 	switch state {
-	case "running", "up", "agreed", "delivered", "ok":
+	case "running", "up", "agreed", "delivered", "ok", "repaired", "submitted":
 		return "good"
 	case "attention", "paused", "silent", "parked", "waiting", "held", "interrupted", "cancelled":
 		return "warn"
-	case "never-run", "skipped", "discarded", "wanted":
+	case "never-run", "skipped", "discarded", "wanted", "left":
 		return "quiet"
 	}
 	return "bad"

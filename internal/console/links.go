@@ -18,7 +18,7 @@ type navItem struct {
 
 // Nav are the pages that every page leads to.
 func (p *page) Nav() []navItem {
-	items := []navItem{{Path: "/", Name: p.T("nav.overview")}, {Path: "/console/parked", Name: p.T("parked.title")}, {Path: "/console/find", Name: p.T("find.title")}}
+	items := []navItem{{Path: "/", Name: p.T("nav.overview")}, {Path: "/console/parked", Name: p.T("parked.title")}, {Path: "/console/find", Name: p.T("find.title")}, {Path: "/console/reconciliations", Name: p.T("compared.nav")}, {Path: "/console/map", Name: p.T("map.title")}}
 	for i := range items {
 		path := items[i].Path
 		items[i].Current = p.r.URL.Path == path || path != "/" && strings.HasPrefix(p.r.URL.Path, path+"/")
@@ -113,7 +113,7 @@ func (p *page) Doc(key string, lines []docLine) docBody { return docBody{p.T(key
 // Lines are a document's, without any places.
 func (p *page) Lines(doc json.RawMessage) []docLine { return lines(doc, nil) }
 
-// ComparedLink is the name of a reconciliation or a rule; kind is as the API's paths have it.
+// ComparedLink is the name of a reconciliation or a rule, which leads to its page; kind is as the API's paths have it.
 func (p *page) ComparedLink(kind, name string) template.HTML {
-	return template.HTML(template.HTMLEscapeString(name))
+	return link("/console/"+kind+"/"+url.PathEscape(name), name)
 }

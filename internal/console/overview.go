@@ -56,9 +56,9 @@ type stateCount struct {
 
 // comparedLine is a reconciliation or a rule.
 type comparedLine struct {
-	Name, Kind, Between string
-	Of                  api.Standing
-	Trend               template.HTML
+	Name, Kind, Between, About string
+	Of                         api.Standing
+	Trend                      template.HTML
 }
 
 func (c *Console) overview(p *page) error {
@@ -83,7 +83,8 @@ func (c *Console) overview(p *page) error {
 		b.Causes = causes[:min(len(causes), mostCauses)]
 		b.More = len(causes) - len(b.Causes)
 	}
-	if err := b.compared(p); err != nil {
+	var err error
+	if b.Compared, err = p.comparisons(); err != nil {
 		return err
 	}
 	b.Retried = retried(b.Status.Troubles)
@@ -127,26 +128,6 @@ func sum(values []int64) (n int64) {
 		n += v
 	}
 	return n
-}
-
-func (b *overviewBody) compared(p *page) error {
-	var recs struct{ Reconciliations []api.Reconciliation }
-	if err := p.get("/api/v1/reconciliations", nil, &recs); err != nil {
-		return err
-	}
-	var rules struct{ Rules []api.Rule }
-	if err := p.get("/api/v1/rules", nil, &rules); err != nil {
-		return err
-	}
-	for i := range recs.Reconciliations {
-		r := &recs.Reconciliations[i]
-		b.Compared = append(b.Compared, comparedLine{r.Name, "reconciliations", r.Left + " ⇄ " + r.Right, r.Standing, trend(p, r.Trend)})
-	}
-	for i := range rules.Rules {
-		r := &rules.Rules[i]
-		b.Compared = append(b.Compared, comparedLine{r.Name, "rules", strings.Join(r.Systems, ", "), r.Standing, trend(p, r.Trend)})
-	}
-	return nil
 }
 
 // trend draws the drift that the last runs have found.

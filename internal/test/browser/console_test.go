@@ -4,6 +4,7 @@ package browser
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -58,7 +59,60 @@ func pages(t *testing.T, at string) []place {
 	m := parked(t, at)[0]
 	return []place{{"overview", "/"}, {"overview-running", "/?state=running"}, {"nothing", "/console/nothing"},
 		{"parked", "/console/parked"}, {"parked-cause", "/console/parked?cause=" + m.Cause}, {"message", fmt.Sprintf("/console/parked/%d", m.ID)}, {"message-edit", fmt.Sprintf("/console/parked/%d?edit=true", m.ID)},
-		{"bulk", "/console/parked-all/discard?cause=" + m.Cause}}
+		{"bulk", "/console/parked-all/discard?cause=" + m.Cause}, {"flow", "/console/flows/orders-to-erp"}, {"flow-polled", "/console/flows/erp-customers"}, {"find-nothing", "/console/find?q=nothing"},
+		{"find", "/console/find?q=" + url.QueryEscape(delivered(t, at))}, {"reconciliations", "/console/reconciliations"}, {"reconciliation", "/console/reconciliations/credit-erp-crm"},
+		{"run", fmt.Sprintf("/console/runs/%d", ended(t, at))}, {"rule", "/console/rules/" + rule(t, at)}, {"map", "/console/map"}}
+}
+
+// delivered is a key of a message that was delivered.
+func delivered(t *testing.T, at string) (key string) {
+	t.Helper()
+	until(t, "an order is delivered", func() bool {
+		var list struct{ Journal []struct{ Key string } }
+		ask(t, "GET", at+"/api/v1/flows/orders-to-erp/journal?outcome=delivered&limit=1", "", &list)
+		if len(list.Journal) > 0 {
+			key = list.Journal[0].Key
+		}
+		return key != ""
+	})
+	return key
+}
+
+// ended is a run of a reconciliation that is over.
+func ended(t *testing.T, at string) int64 {
+	t.Helper()
+	var run struct {
+		ID    int64
+		State string
+	}
+	if code := ask(t, "POST", at+"/api/v1/reconciliations/products-erp-crm/run", "", &run); code != 202 && code != 409 {
+		t.Fatalf("a run: %d", code)
+	}
+	until(t, "a run is over", func() bool {
+		var list struct {
+			Runs []struct {
+				ID    int64
+				State string
+			}
+		}
+		ask(t, "GET", at+"/api/v1/reconciliations/products-erp-crm/runs", "", &list)
+		for _, r := range list.Runs {
+			if run.ID = r.ID; r.State == "agreed" || r.State == "drift" {
+				return true
+			}
+		}
+		return false
+	})
+	return run.ID
+}
+
+func rule(t *testing.T, at string) string {
+	t.Helper()
+	var list struct{ Rules []struct{ Name string } }
+	if ask(t, "GET", at+"/api/v1/rules", "", &list); len(list.Rules) == 0 {
+		t.Fatal("the demo has no rules")
+	}
+	return list.Rules[0].Name
 }
 
 type message struct {
