@@ -116,7 +116,7 @@ func (s *Server) routes() []route {
 		write("POST /api/v1/parked/{id}/replay", s.mark(state.MarkReplay)),
 		write("POST /api/v1/parked/{id}/discard", s.mark(state.MarkDiscard)),
 		write("PUT /api/v1/parked/{id}", s.edit),
-		write("POST /api/v1/parked/{id}/preview", s.preview),
+		{"POST /api/v1/parked/{id}/preview", s.authenticated(s.writing(s.preview))}, // it changes nothing
 		write("POST /api/v1/flows/{name}/pause", s.pause),
 		write("POST /api/v1/flows/{name}/resume", s.resume),
 		write("POST /api/v1/flows/{name}/rewind", s.rewind),

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,12 @@ func TestConsoleOfAHub(t *testing.T) {
 	p := newProject(t, g.URL)
 	p.write("mappings/values/marks.yaml", "values: marks\ncodes:\n  A: {shop: a}\n")
 	p.edit("schemas/order.v1.json", `"mark": {"type": "string"}`, `"mark": {"type": "string", "x-pii": true}`)
+	var stream *http.Response
+	t.Cleanup(func() { // when the hub has stopped, which ends streams and does not wait for their readers
+		if stream != nil {
+			stream.Body.Close()
+		}
+	})
 	hub := p.start(io.Discard)
 	for i := range 5 {
 		if code, err := push(t.Context(), hub, "shop/orders", fmt.Sprint("d", i), document{No: fmt.Sprint("N-", i), Seq: 1}); err != nil || code != 202 {
@@ -82,6 +89,12 @@ func TestConsoleOfAHub(t *testing.T) {
 		}
 		return n == 5
 	})
+	if stream, err = http.Get(hub.URL() + "/api/v1/events"); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(stream.Body).ReadString('\n'); err != nil || line != "event: pulse\n" {
+		t.Errorf("the stream begins with %q %v", line, err)
+	}
 	st, err := hub.Status(t.Context())
 	if err != nil || st.Summary.Text != "1 message waits for a person; nothing is late, stuck, lost, doubled, drifting or silent." || st.Summary.State != "attention" {
 		t.Errorf("%+v %v", st.Summary, err)
@@ -94,7 +107,7 @@ func TestConsoleOfAHub(t *testing.T) {
 		}
 		page, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if err != nil || resp.StatusCode != 200 || !strings.Contains(string(page), want) || strings.Contains(string(page), "zz") {
+		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(page), want) || strings.Contains(string(page), "zz") {
 			t.Errorf("%s: %d %v\n%s", path, resp.StatusCode, err, page)
 		}
 	}

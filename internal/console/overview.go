@@ -87,10 +87,17 @@ func (c *Console) overview(p *page) error {
 	if b.Compared, err = p.comparisons(); err != nil {
 		return err
 	}
+	slices.SortStableFunc(b.Compared, func(x, y comparedLine) int { return cmp.Compare(urgency[tone(y.Of.State)], urgency[tone(x.Of.State)]) })
 	b.Retried = retried(b.Status.Troubles)
 	b.Notes = notes(b.Status)
 	return p.show("overview", p.T("overview.title"), b)
 }
+
+// urgency puts what looks bad first.
+var urgency = map[string]int{"bad": 3, "warn": 2, "good": 1, "quiet": 0}
+
+// mostRetried is how many causes of retries the overview shows: the newest.
+const mostRetried = 6
 
 // severity puts what needs a person first.
 func severity(state string) int { return slices.Index(status.FlowStates, state) }
@@ -174,7 +181,7 @@ func retried(troubles []api.Trouble) []retriedLine {
 		}
 	}
 	slices.SortStableFunc(out, func(x, y retriedLine) int { return y.Last.Compare(x.Last) })
-	return out
+	return out[:min(len(out), mostRetried)]
 }
 
 // notes are what concerns no single flow or system.

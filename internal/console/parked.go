@@ -97,19 +97,21 @@ type previewed struct {
 }
 
 func (c *Console) message(p *page) error {
-	b, err := p.message(p.r.URL.Query().Get("edit") == "true")
+	edit := p.r.URL.Query().Get("edit") == "true"
+	b, err := p.message(edit)
 	if err != nil {
 		return err
 	}
+	b.Editing, p.still = edit, edit // what is being typed is not looked at again
 	return p.showMessage(b, nil)
 }
 
-// message asks for the message of the page's address.
-func (p *page) message(edit bool) (*messageBody, error) {
-	b := &messageBody{Editing: edit}
+// message asks for the message of the page's address; clear: with its personal data, and the audit tells who saw it.
+func (p *page) message(clear bool) (*messageBody, error) {
+	b := &messageBody{}
 	q := url.Values{}
-	if p.still = edit; edit { // what is being typed is not looked at again
-		q.Set("clear", "true") // the audit tells who saw it
+	if clear {
+		q.Set("clear", "true")
 	}
 	if err := p.get("/api/v1/parked/"+url.PathEscape(p.r.PathValue("id")), q, &b.Queued); err != nil {
 		return nil, err
@@ -173,11 +175,11 @@ func (c *Console) edit(p *page) error {
 	f := p.r.PostForm
 	text := f.Get("data")
 	again := func(no *api.Problem) error {
-		b, err := p.message(true)
+		b, err := p.message(false) // what is edited was sent along
 		if err != nil {
 			return err
 		}
-		b.Edited, b.Note, b.ETag = text, f.Get("note"), f.Get("etag")
+		b.Editing, b.Edited, b.Note, b.ETag = true, text, f.Get("note"), f.Get("etag")
 		if no != nil {
 			b.Lines, b.Refused = lines(b.Data, nil), no
 			p.status = no.Status

@@ -79,6 +79,9 @@ func TestEditing(t *testing.T) {
 		return []string{w.Body.String(), w.Header().Get("Location"), strings.Join(hub.asked, "\n")}
 	}
 	got := send("check", `{"number": "SO-2"}`, "mended")
+	if strings.Contains(got[2], "clear=true") {
+		t.Errorf("a check shows personal data anew: %s", got[2])
+	}
 	if !strings.Contains(got[0], "lines[1].sku") || !strings.Contains(got[0], "&#34;SO-2&#34;") || !strings.Contains(got[0], `value="mended"`) || strings.Contains(got[2], "PUT") || !strings.Contains(got[2], `preview  {"data":{"number":"SO-2"}}`) {
 		t.Errorf("a check: %s", got)
 	}

@@ -302,7 +302,7 @@ var texts = map[string][]string{
 	"age.ago": {"%s ago", "%s前"},
 	"age.in":  {"in %s", "%s后"},
 
-	"state.running":   {"running", "正常"},
+	"state.running":   {"running", "运行中"},
 	"state.attention": {"attention", "需关注"},
 	"state.paused":    {"paused", "已暂停"},
 	"state.late":      {"late", "迟到"},
