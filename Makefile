@@ -6,7 +6,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/waybill
 FOR         ?= 10m
 
-.PHONY: build demo test test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-capture faults soak fuzz clean
+.PHONY: build demo test test-browser test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-capture faults soak fuzz clean
 COUNT       ?= 10
 RUNS        ?= 3
 CHANGES     ?= 200000
@@ -22,6 +22,9 @@ test: ## checks, then every test, with the real components that this machine can
 
 test-systems: ## connectors on the real systems that this machine can have (npm for SAP's runtime, PostgreSQL); the last line is the result
 	@GO="$(GO)" ./internal/test/systems/run
+
+test-browser: ## the console of running hubs in a real Chromium, with axe-core (npm) looking at every page; the last line is the result
+	@GO="$(GO)" ./internal/test/browser/run
 
 test-repeat: ## every package COUNT=10 times in a random order, then RUNS=3 whole runs (0: none); the last line is the result
 	@GO="$(GO)" COUNT=$(COUNT) RUNS=$(RUNS) ./internal/test/repeat

@@ -304,7 +304,7 @@ func (h *hub) noSecrets(secrets ...string) {
 	t := h.t
 	t.Helper()
 	shown := map[string]string{"log": h.text()}
-	for _, path := range []string{"/api/v1/status", "/api/v1/parked?limit=1000", "/api/v1/messages?key=A-1", "/api/v1/audit", "/metrics", "/openapi.json", "/"} {
+	for _, path := range []string{"/api/v1/status", "/api/v1/parked?limit=1000", "/api/v1/messages?key=A-1", "/api/v1/audit", "/metrics", "/openapi.json", "/", "/console/parked", "/console/find?q=A-1"} {
 		resp, err := http.Get("http://" + h.p.http + path)
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ package access
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net/http"
@@ -33,6 +34,7 @@ const (
 	Proxied    = "proxied"     // the hub has none, and it came from elsewhere
 	ForeignTo  = "host"        // the hub has none, and it was sent to a name of somebody else's
 	CrossSite  = "cross-site"  // a page of another site had a browser send it
+	NoCSRF     = "csrf"        // a browser's session, and no sign that the hub's own page sent it
 )
 
 // Refusal is an answer that says no.
@@ -50,6 +52,10 @@ type Refusal struct {
 type Guard struct {
 	rules atomic.Pointer[rules]
 	wrong *attempts
+	clock lifecycle.Clock
+	// sessions are those of browsers; open is what pages are sealed with where there are no tokens, made anew at every start.
+	sessions sessions
+	open     []byte
 	// refused is told of every refusal.
 	refused func(why string)
 }
@@ -80,7 +86,8 @@ func NewGuard(c Config, r Rules) *Guard {
 	if c.Refused == nil {
 		c.Refused = func(string) {}
 	}
-	g := &Guard{wrong: newAttempts(c.Clock, c.Log), refused: c.Refused}
+	g := &Guard{wrong: newAttempts(c.Clock, c.Log), clock: c.Clock, open: make([]byte, sha256.Size), refused: c.Refused}
+	_, _ = rand.Read(g.open) // it never fails
 	g.Set(r)
 	return g
 }
@@ -105,25 +112,40 @@ func (g *Guard) Open() bool { return len(g.rules.Load().hashes) == 0 }
 // Wrong is what is known of wrong tokens.
 func (g *Guard) Wrong() Wrong { return g.wrong.seen() }
 
-// Enter lets a request in, under the name of its token ("" where the hub has none), or refuses it. A wrong token may keep it for a while: a
-// right one never.
-func (g *Guard) Enter(r *http.Request) (name string, no *Refusal) {
+// Enter lets a request in, under the name of its token or its session ("" where the hub has no tokens), or refuses it. A wrong token may keep it
+// for a while: a right one never.
+func (g *Guard) Enter(r *http.Request) (Visitor, *Refusal) {
 	now := g.rules.Load()
 	if len(now.hashes) == 0 {
-		return "", g.count(now.stranger(r))
+		return Visitor{CSRF: csrfOf(g.open, "")}, g.count(now.stranger(r))
 	}
 	token, given := tokenOf(r)
-	if name, ok := now.holder(token); ok && given {
-		return name, nil
+	if i, ok := now.index(token); ok && given {
+		return Visitor{Name: now.names[i]}, nil
 	}
-	if !given {
-		return "", g.count(&Refusal{Status: http.StatusUnauthorized, Why: NoToken, Challenge: true, Detail: "give a token: Authorization: Bearer …"})
+	if given {
+		return Visitor{}, g.count(g.wrong.refuse(r))
 	}
-	return "", g.count(g.wrong.refuse(r))
+	if v, ok := g.bySession(r); ok {
+		return v, nil
+	}
+	return Visitor{}, g.count(&Refusal{Status: http.StatusUnauthorized, Why: NoToken, Challenge: true, Detail: "give a token: Authorization: Bearer …"})
 }
 
-// Write refuses what a page of another site has a browser send. It is for requests that change something.
+// Write refuses what a page of another site has a browser send, and what a browser's session sends that is not from the hub's own pages. It is for
+// requests that change something, of visitors that were let in.
 func (g *Guard) Write(r *http.Request) *Refusal {
+	if no := g.Foreign(r); no != nil {
+		return no
+	}
+	if v := Of(r.Context()); v.Session && !v.Own(r.Header.Get(CSRFHeader)) {
+		return g.count(&Refusal{Status: http.StatusForbidden, Why: NoCSRF, Detail: "a write of a signed-in browser needs the header " + CSRFHeader + " of its page; scripts give their token"})
+	}
+	return nil
+}
+
+// Foreign refuses what a page of another site has a browser send.
+func (g *Guard) Foreign(r *http.Request) *Refusal {
 	now := g.rules.Load()
 	// An older browser tells no site, but always the origin of what is not a plain look; behind a proxy that puts another name into Host
 	// only http.origin says which one is the hub's own.
@@ -150,16 +172,16 @@ func (g *Guard) count(no *Refusal) *Refusal {
 	return no
 }
 
-// holder finds the token's name; every token is compared, in constant time.
-func (n *rules) holder(token string) (string, bool) {
+// index finds a token's place; every token is compared, in constant time.
+func (n *rules) index(token string) (int, bool) {
 	sum := sha256.Sum256([]byte(token))
-	name, found := "", false
+	at, found := 0, false
 	for i := range n.hashes {
 		if subtle.ConstantTimeCompare(sum[:], n.hashes[i][:]) == 1 {
-			name, found = n.names[i], true
+			at, found = i, true
 		}
 	}
-	return name, found
+	return at, found
 }
 
 // tokenOf is the token that a request gives. A browser cannot set the header for a page that it opens: basic authentication with any
@@ -180,15 +202,18 @@ func bearer(value string) (string, bool) {
 	return strings.TrimLeft(token, " "), ok && strings.EqualFold(scheme, "bearer")
 }
 
-type nameKey struct{}
+type visitorKey struct{}
 
-// WithName gives a request's context the name that it acts under.
-func WithName(ctx context.Context, name string) context.Context {
-	return context.WithValue(ctx, nameKey{}, name)
+// With gives a request's context who was let in.
+func With(ctx context.Context, v Visitor) context.Context {
+	return context.WithValue(ctx, visitorKey{}, v)
+}
+
+// Of is who was let in with a request.
+func Of(ctx context.Context) Visitor {
+	v, _ := ctx.Value(visitorKey{}).(Visitor)
+	return v
 }
 
 // NameOf is the name that a request acts under.
-func NameOf(ctx context.Context) string {
-	name, _ := ctx.Value(nameKey{}).(string)
-	return name
-}
+func NameOf(ctx context.Context) string { return Of(ctx).Name }

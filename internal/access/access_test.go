@@ -105,8 +105,8 @@ func TestStrangers(t *testing.T) {
 	r := request("GET", "127.0.0.1:999", right)
 	r.Host = "waybill.internal"
 	r.Header.Set("X-Forwarded-For", "10.0.0.7")
-	if who, no := g.Enter(r); no != nil || who != "ann" {
-		t.Errorf("%s %+v", who, no)
+	if who, no := g.Enter(r); no != nil || who.Name != "ann" {
+		t.Errorf("%s %+v", who.Name, no)
 	}
 }
 
@@ -183,7 +183,10 @@ func TestWrongTokensAreToldOf(t *testing.T) {
 // An address that goes on with wrong tokens waits and is told to come later; others, and right tokens from the same address, never do.
 func TestWrongTokensAreSlowed(t *testing.T) {
 	g := guard(Rules{Tokens: []Token{{"ann", right}}})
-	enter := func(from, token string) (string, *Refusal) { return g.Enter(request("GET", from, token)) }
+	enter := func(from, token string) (string, *Refusal) {
+		v, no := g.Enter(request("GET", from, token))
+		return v.Name, no
+	}
 	for range addressBurst {
 		if _, no := enter("10.0.0.7:1", "guess"); no.Why != WrongToken {
 			t.Fatalf("%+v", no)

@@ -20,6 +20,7 @@ type Hub interface {
 	Documents(ctx context.Context, rows []state.Journal) error
 	Finding
 	Desk
+	Flowing
 	Comparing
 	// Pause and Resume give state.ErrNotFound for an unknown flow.
 	Pause(ctx context.Context, flow, who string) error
@@ -159,10 +160,7 @@ func traceView(t *state.Trace) Message {
 		m.Objects = append(m.Objects, objectView(&t.Objects[i]))
 	}
 	for i := range t.Journal {
-		j := &t.Journal[i]
-		m.Journal = append(m.Journal, Journal{Time: j.Time, Flow: j.Flow, Event: j.EventID, Entity: j.Entity, Key: j.Key, Outcome: string(j.Outcome),
-			Reason: j.Reason, System: j.System, Local: j.Local, External: j.External, Version: j.Version, Attempts: j.Attempts, Seconds: j.Took.Seconds(),
-			Operation: j.Action, Field: j.Field, Detail: j.Told, Documents: documentsView(j.Documents)})
+		m.Journal = append(m.Journal, journalView(&t.Journal[i]))
 	}
 	for i := range t.Queued {
 		m.Queued = append(m.Queued, queuedView(&t.Queued[i], false))
@@ -172,6 +170,12 @@ func traceView(t *state.Trace) Message {
 		m.Inbox = append(m.Inbox, Inbound{Seq: in.Seq, Flow: in.Flow, Delivery: in.DeliveryID, Received: in.Received, Published: in.Published})
 	}
 	return m
+}
+
+func journalView(j *state.Journal) Journal {
+	return Journal{Time: j.Time, Flow: j.Flow, Event: j.EventID, Entity: j.Entity, Key: j.Key, Outcome: string(j.Outcome),
+		Reason: j.Reason, System: j.System, Local: j.Local, External: j.External, Version: j.Version, Attempts: j.Attempts, Seconds: j.Took.Seconds(),
+		Operation: j.Action, Field: j.Field, Detail: j.Told, Documents: documentsView(j.Documents)}
 }
 
 func objectView(o *state.Object) Object {

@@ -22,6 +22,8 @@ type Desk interface {
 	// Mark, Edit and Bulk give state.ErrNotFound, state.ErrChanged and state.ErrBusy; Edit also *Invalid.
 	Mark(ctx context.Context, w state.Wish) error
 	Edit(ctx context.Context, e state.Edit) (Rehearsal, error)
+	// Preview says what a replay would come to; data: of this document instead of the message's own. state.ErrNotFound, and *Invalid as Edit has it.
+	Preview(ctx context.Context, id int64, data []byte) (*Preview, error)
 	Count(ctx context.Context, b state.Bulk) (n, behind int64, err error)
 	Bulk(ctx context.Context, b state.Bulk) (state.BulkStep, error)
 }

@@ -31,9 +31,10 @@ type Config struct {
 	// Access says who may ask.
 	Access  access.Rules
 	Metrics http.Handler
-	Console http.Handler
-	Clock   lifecycle.Clock
-	Log     *slog.Logger
+	// Pages makes the console, which asks the server for what it shows.
+	Pages func(*Server) Pages
+	Clock lifecycle.Clock
+	Log   *slog.Logger
 	// Refused, where it is not nil, is told why of every request that may not ask.
 	Refused func(why string)
 }
@@ -47,11 +48,18 @@ type Server struct {
 	// allowed are the methods by path.
 	allowed map[string][]string
 	books   chan struct{} // holds one for each workbook that is made
+	pages   Pages
+	glance  glance
+	streams streams
+	life    context.Context // ends when streams are to end
+	end     context.CancelFunc
 }
 
 // New makes the handler for everything under /.
 func New(hub Hub, cfg Config) *Server {
 	s := &Server{hub: hub, cfg: cfg, mux: http.NewServeMux(), books: make(chan struct{}, mostBooks)}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.pages = cfg.Pages(s)
 	s.guard = access.NewGuard(access.Config{Clock: cfg.Clock, Log: cfg.Log, Refused: cfg.Refused}, cfg.Access)
 	routes := s.routes()
 	for _, r := range routes {
@@ -73,14 +81,17 @@ type route struct {
 func (s *Server) routes() []route {
 	open := func(p string, h http.HandlerFunc) route { return route{p, h} }
 	read := func(p string, h http.HandlerFunc) route { return route{p, s.authenticated(h)} }
-	write := func(p string, h actor) route { return route{p, s.authenticated(s.writing(h))} }
-	return []route{
+	write := func(p string, h actor) route { return route{p, s.authenticated(s.writing(s.writesOf(h)))} }
+	return append(s.pageRoutes(), []route{
 		open("GET /healthz", s.health), open("GET /readyz", s.ready),
 		read("GET /metrics", s.cfg.Metrics.ServeHTTP),
 		read("GET /openapi.json", s.openapi),
-		read("GET /{$}", s.cfg.Console.ServeHTTP), read("GET /console/", s.cfg.Console.ServeHTTP),
 		read("GET /api/v1/status", s.status),
+		read("GET /api/v1/events", s.events),
+		read("GET /api/v1/deliveries", s.deliveries),
 		read("GET /api/v1/flows", s.flows),
+		read("GET /api/v1/flows/{name}", s.definition),
+		read("GET /api/v1/flows/{name}/journal", s.fates),
 		read("GET /api/v1/systems", s.systems),
 		read("GET /api/v1/reconciliations", s.reconciliations),
 		write("POST /api/v1/reconciliations/{name}/run", s.want(state.RunReconciliation)),
@@ -106,6 +117,7 @@ func (s *Server) routes() []route {
 		write("POST /api/v1/parked/{id}/replay", s.mark(state.MarkReplay)),
 		write("POST /api/v1/parked/{id}/discard", s.mark(state.MarkDiscard)),
 		write("PUT /api/v1/parked/{id}", s.edit),
+		{"POST /api/v1/parked/{id}/preview", s.authenticated(s.writing(s.preview))}, // it changes nothing
 		write("POST /api/v1/flows/{name}/pause", s.pause),
 		write("POST /api/v1/flows/{name}/resume", s.resume),
 		write("POST /api/v1/flows/{name}/rewind", s.rewind),
@@ -121,12 +133,12 @@ func (s *Server) routes() []route {
 		write("POST /api/v1/restored", s.sayRestored),
 		write("POST /api/v1/reload", s.reload),
 		write("POST /api/v1/links", s.links),
-	}
+	}...)
 }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	access.Headers(w.Header(), r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/console/"))
+	access.Headers(w.Header(), isPage(r.URL.Path))
 	if _, pattern := s.mux.Handler(r); pattern == "" {
 		s.unknown(w, r)
 		return
@@ -137,15 +149,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // authenticated lets a request through that may ask.
 func (s *Server) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name, no := s.guard.Enter(r)
+		if inside(r) { // the page's visitor was let in
+			next.ServeHTTP(w, r)
+			return
+		}
+		v, no := s.guard.Enter(r)
 		if no != nil {
 			refuse(w, no)
 			return
 		}
-		if name == "" {
-			name = localName(r.Header.Get(UserHeader))
-		}
-		next.ServeHTTP(w, r.WithContext(access.WithName(r.Context(), name)))
+		next.ServeHTTP(w, r.WithContext(s.visitor(r, v)))
 	})
 }
 
@@ -200,17 +213,30 @@ func (s *Server) openapi(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(doc) // the reader has gone: nothing to tell it
 }
 
-// withStatus answers a part of the status.
-func (s *Server) withStatus(w http.ResponseWriter, r *http.Request, part func(*Status) any) {
-	st, err := s.hub.Status(r.Context())
+// newStatus is the status of now, with what the server alone knows.
+func (s *Server) newStatus(ctx context.Context) (*Status, error) {
+	st, err := s.hub.Status(ctx)
 	if err != nil {
-		s.failed(w, r, err)
-		return
+		return nil, err
 	}
 	wrong := s.guard.Wrong()
 	st.Access.WrongTokens, st.Access.LastWrongFrom = wrong.Count, wrong.From
 	if wrong.Count > 0 {
 		st.Access.LastWrong = &wrong.Last
+	}
+	return st, nil
+}
+
+// withStatus answers a part of the status; to pages, of a moment ago.
+func (s *Server) withStatus(w http.ResponseWriter, r *http.Request, part func(*Status) any) {
+	ask := s.newStatus
+	if inside(r) {
+		ask = s.look
+	}
+	st, err := ask(r.Context())
+	if err != nil {
+		s.failed(w, r, err)
+		return
 	}
 	answer(w, http.StatusOK, part(st))
 }

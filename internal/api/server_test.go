@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -18,7 +19,6 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/access"
-	"github.com/waybill-hub/waybill/internal/console"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -32,6 +32,26 @@ type stub struct {
 
 func (s *stub) Status(context.Context) (*Status, error) {
 	return &Status{Flows: []Flow{{Name: "a", State: StateRunning}}, Systems: []System{}, Reconciliations: []Reconciliation{}, Rules: []Rule{}}, s.err
+}
+func (s *stub) Deliveries(_ context.Context, flow string, last time.Duration) (*Deliveries, error) {
+	if flow == "b" {
+		return nil, state.ErrNotFound
+	}
+	return DeliveriesOf([]string{"a"}, time.Unix(0, 0), 5*time.Minute, int(last/(5*time.Minute)), nil), s.err
+}
+func (s *stub) Definition(_ context.Context, flow string) (*FlowDefinition, error) {
+	if flow != "a" {
+		return nil, state.ErrNotFound
+	}
+	return &FlowDefinition{Name: flow, File: "flows/a.yaml", By: "poll"}, s.err
+}
+func (s *stub) Fates(_ context.Context, f state.JournalFilter) (rows []state.Journal, err error) {
+	for id := int64(5); id > 0; id-- {
+		if f.Before == 0 || id < f.Before {
+			rows = append(rows, state.Journal{ID: id, Outcome: f.Outcome, EventID: fmt.Sprint("e", id)})
+		}
+	}
+	return rows[:min(len(rows), f.Limit)], s.err
 }
 func (s *stub) Ready(context.Context) error { return s.err }
 func (s *stub) Trace(_ context.Context, key string) (state.Trace, error) {
@@ -103,6 +123,17 @@ func (s *stub) Edit(_ context.Context, e state.Edit) (Rehearsal, error) {
 		return Rehearsal{}, state.ErrChanged
 	}
 	return Rehearsal{Outcome: "delivered"}, s.err
+}
+func (s *stub) Preview(_ context.Context, id int64, data []byte) (*Preview, error) {
+	switch {
+	case id != 1:
+		return nil, state.ErrNotFound
+	case string(data) == "{}":
+		return nil, &Invalid{Detail: "not valid", Places: []Place{{Path: "lines[2].sku", Message: "missing"}}}
+	}
+	p := &Preview{ID: id, Flow: "a", Rehearsal: Rehearsal{Outcome: "delivered"}, Action: "update", Local: "7"}
+	p.SetDocuments([]byte(`{"b":1}`), []byte("no JSON"))
+	return p, s.err
 }
 func (s *stub) Count(_ context.Context, b state.Bulk) (int64, int64, error) { return 500, 120, s.err }
 func (s *stub) Bulk(_ context.Context, b state.Bulk) (state.BulkStep, error) {
@@ -209,8 +240,26 @@ func (s *stub) Audits(context.Context, int) ([]state.Audit, error) {
 	return []state.Audit{{Who: "ann"}}, s.err
 }
 
+// pages stand for the console, which has tests of its own.
+type pages struct{ s *Server }
+
+func (p pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/console/asks" {
+		a := p.s.Ask(r, r.Method, "/api/v1/flows/a/"+r.FormValue("what"), nil, nil)
+		w.WriteHeader(a.Status)
+		_, _ = w.Write(a.Body)
+		return
+	}
+	_, _ = io.WriteString(w, "a page for "+Visitor(r).Name)
+}
+func (pages) Open(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a part") }
+func (pages) Stranger(w http.ResponseWriter, _ *http.Request, no *access.Refusal) {
+	w.WriteHeader(no.Status)
+	_, _ = io.WriteString(w, "who are you?")
+}
+
 func server(hub Hub, tokens ...Token) *Server {
-	return New(hub, Config{Access: access.Rules{Tokens: tokens}, Metrics: http.NotFoundHandler(), Console: console.Handler(), Clock: lifecycle.Real(), Log: slog.New(slog.DiscardHandler)})
+	return New(hub, Config{Access: access.Rules{Tokens: tokens}, Metrics: http.NotFoundHandler(), Pages: func(s *Server) Pages { return pages{s} }, Clock: lifecycle.Real(), Log: slog.New(slog.DiscardHandler)})
 }
 
 func call(s *Server, method, path, body string, change func(*http.Request)) *httptest.ResponseRecorder {
@@ -231,10 +280,24 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"GET", "/healthz", "", 200, "ok"},
 		{"GET", "/readyz", "", 200, "ready"},
-		{"GET", "/", "", 200, "<title>Waybill</title>"},
-		{"GET", "/console/app.js", "", 200, "showStatus"},
+		{"GET", "/", "", 200, "a page for local"},
+		{"GET", "/console/anything", "", 200, "a page for local"},
+		{"GET", "/console/parts/style.css", "", 200, "a part"},
+		{"GET", "/api/v1/deliveries", "", 200, `"step_seconds": 300`},
+		{"GET", "/api/v1/deliveries?hours=24&flow=a", "", 200, `"name": "a"`},
+		{"GET", "/api/v1/deliveries?hours=25", "", 400, "from 1 to 24"},
+		{"GET", "/api/v1/deliveries?flow=b", "", 404, "not found"},
+		{"GET", "/api/v1/events?from=1", "", 400, "no parameter"},
 		{"GET", "/api/v1/status", "", 200, `"unaccounted": 0`},
 		{"GET", "/api/v1/flows", "", 200, `"flows"`},
+		{"GET", "/api/v1/flows/a", "", 200, `"file": "flows/a.yaml"`},
+		{"GET", "/api/v1/flows/b", "", 404, "not found"},
+		{"GET", "/api/v1/flows/a?x=1", "", 400, "no parameter"},
+		{"GET", "/api/v1/flows/a/journal?limit=2", "", 200, `"next": 4`},
+		{"GET", "/api/v1/flows/a/journal?before=2&outcome=parked", "", 200, `"outcome": "parked"`},
+		{"GET", "/api/v1/flows/a/journal?outcome=lost", "", 400, "outcome is one of delivered"},
+		{"GET", "/api/v1/flows/a/journal?limit=0", "", 400, "limit"},
+		{"GET", "/api/v1/flows/b/journal", "", 404, "not found"},
 		{"GET", "/api/v1/systems", "", 200, `"systems"`},
 		{"GET", "/api/v1/reconciliations", "", 200, `"reconciliations"`},
 		{"GET", "/api/v1/messages?key=SO-1", "", 200, `"SO-1"`},
@@ -274,6 +337,12 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/parked/discard", `{"filter":{"flow":"a"}}`, 400, "say why"},
 		{"POST", "/api/v1/parked/discard", `{"filter":{"flow":"a"},"note":"tests","behind":true}`, 202, `"total": 10`},
 		{"POST", "/api/v1/parked/discard", `{"filter":{"system":"nowhere"},"note":"tests"}`, 404, "not found"},
+		{"POST", "/api/v1/parked/1/preview", "", 200, `"id_there": "7"`},
+		{"POST", "/api/v1/parked/1/preview", `{"data":{"a":1}}`, 200, `"sent_text": "no JSON"`},
+		{"POST", "/api/v1/parked/1/preview", `{"data":{}}`, 422, `{"path":"lines[2].sku","message":"missing"}`},
+		{"POST", "/api/v1/parked/1/preview", `{"date":{}}`, 400, "unknown field"},
+		{"POST", "/api/v1/parked/2/preview", "", 404, "not found"},
+		{"GET", "/api/v1/parked/1/preview", "", 405, "use POST"},
 		{"POST", "/api/v1/flows/a/pause", "", 200, `"paused"`},
 		{"POST", "/api/v1/flows/b/pause", "", 404, "not found"},
 		{"POST", "/api/v1/flows/a/resume", "", 200, `"running"`},
@@ -538,7 +607,7 @@ func TestEveryRouteAsksForAToken(t *testing.T) {
 	for _, r := range server(hub).routes() {
 		method, path, _ := strings.Cut(strings.NewReplacer("{$}", "", "{id}", "1", "{name}", "a").Replace(r.pattern), " ")
 		want := 401
-		if path == "/healthz" || path == "/readyz" {
+		if path == "/healthz" || path == "/readyz" || strings.HasPrefix(path, "/console/parts/") || path == "/console/sign-in" {
 			want = 200
 		}
 		for _, header := range []string{"", "Bearer wrong"} {
@@ -622,9 +691,10 @@ func TestHeaders(t *testing.T) {
 		status       int
 		policy       string
 	}{
-		{without, "GET", "/", 200, "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"},
-		{without, "GET", "/console/app.js", 200, "frame-ancestors 'none'"},
-		{without, "GET", "/console/none", 404, "frame-ancestors 'none'"},
+		{without, "GET", "/", 200, "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; " +
+			"require-trusted-types-for 'script'; trusted-types 'none'"},
+		{without, "GET", "/console/parts/style.css", 200, "trusted-types 'none'"},
+		{without, "GET", "/console/parked", 200, "trusted-types 'none'"},
 		{without, "GET", "/api/v1/status", 200, "default-src 'none'; form-action 'none'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"},
 		{without, "GET", "/nothing", 404, "base-uri 'none'"},
 		{without, "DELETE", "/api/v1/status", 405, "base-uri 'none'"},
@@ -754,8 +824,8 @@ func TestOpenAPI(t *testing.T) {
 	}
 	for _, r := range server(&stub{}).routes() {
 		p := strings.Replace(r.pattern, "{$}", "", 1)
-		if p == "GET /console/" {
-			continue // parts of the page
+		if strings.Contains(p, " /console/") {
+			continue // pages, which are for people
 		}
 		if !described[p] {
 			t.Errorf("not described: %s", p)
@@ -898,7 +968,7 @@ func TestOpenAPISchemas(t *testing.T) {
 		return names
 	}
 	for _, v := range []any{Access{}, Certificate{}, Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Rule{}, Standing{}, TrendPoint{}, Run{}, Runs{}, RunRequest{}, RepairRequest{}, Differences{},
-		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, Message{}, Found{}, Looked{}, FoundObject{}, Related{}, TracedDifference{}, Moment{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
+		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, FlowDefinition{}, Fates{}, Preview{}, PreviewRequest{}, Summary{}, Finding{}, Deliveries{}, FlowDeliveries{}, Pulse{}, PulseFlow{}, PulseSystem{}, Message{}, Found{}, Looked{}, FoundObject{}, Related{}, TracedDifference{}, Moment{}, Alert{}, AlertReceiver{}, Alerts{}, AlertTest{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
 		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])

@@ -14,6 +14,7 @@ type Status struct {
 	Time            time.Time        `json:"time"`
 	Started         time.Time        `json:"started"`
 	Plan            Plan             `json:"plan"`
+	Summary         Summary          `json:"summary"`
 	Hub             Self             `json:"hub"`
 	Broker          Broker           `json:"broker"`
 	Totals          Totals           `json:"totals"`
@@ -174,6 +175,8 @@ type System struct {
 	Why       string     `json:"why,omitempty"`
 	Write     Direction  `json:"write"`
 	Read      Direction  `json:"read"`
+	// CallSeconds is how long the newest calls of this hub to it took, on average; missing where none was made in the last five minutes.
+	CallSeconds float64 `json:"call_seconds,omitempty"`
 }
 
 // Direction is how a system does where it is written to, or read: up where nothing has failed, also where the hub does neither.

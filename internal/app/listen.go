@@ -19,9 +19,10 @@ import (
 
 // listenAPI serves the API and the console.
 func (h *Hub) listenAPI(context.Context) error {
-	cfg := api.Config{Access: apiAccess(h.plan()), Metrics: h.freshMetrics(), Console: console.Handler(), Clock: h.clock, Log: h.log, Refused: h.metrics.RequestRefused}
+	cfg := api.Config{Access: apiAccess(h.plan()), Metrics: h.freshMetrics(), Pages: func(s *api.Server) api.Pages { return console.New(s, h.clock) }, Clock: h.clock, Log: h.log, Refused: h.metrics.RequestRefused}
 	h.api = api.New(h, cfg)
 	srv := api.HTTPServer(h.api)
+	srv.RegisterOnShutdown(h.api.Close)                                // a stream would hold it up
 	srv.ErrorLog = slog.NewLogLogger(h.log.Handler(), slog.LevelDebug) // strangers who do not speak TLS
 	var err error
 	if srv.TLSConfig, err = h.certify("http", h.plan().Hub.HTTP.TLS); err != nil {

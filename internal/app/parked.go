@@ -121,12 +121,16 @@ func (h *Hub) Edit(ctx context.Context, e state.Edit) (api.Rehearsal, error) {
 	if bytes.Equal(e.Data, q.Event.Data) {
 		return api.Rehearsal{}, &api.Invalid{Detail: "the document is the one that is there: to try it again, replay it"}
 	}
-	if !h.private(q.Flow).None() && bytes.Contains(e.Data, []byte(`"`+privacy.Masked+`"`)) {
-		return api.Rehearsal{}, &api.Invalid{Detail: "personal data is masked in the document: get it with ?clear=true, and edit that"}
+	if err := h.inClear(&q, e.Data); err != nil {
+		return api.Rehearsal{}, err
 	}
-	would, err := h.dryRun(ctx, &q, e.Data)
+	d, err := h.dryRun(ctx, &q, e.Data)
 	if err != nil {
-		return would, err
+		return api.Rehearsal{}, err
+	}
+	var would api.Rehearsal
+	if d != nil {
+		would = api.Rehearsal{Outcome: string(d.Outcome), Reason: d.Reason}
 	}
 	if err := h.store.Edit(ctx, e); err != nil {
 		return would, err
@@ -138,22 +142,66 @@ func (h *Hub) Edit(ctx context.Context, e state.Edit) (api.Rehearsal, error) {
 	return would, nil
 }
 
-// dryRun refuses a new document for a stored message, or says what a replay of it would come to.
-func (h *Hub) dryRun(ctx context.Context, q *state.Queued, data []byte) (api.Rehearsal, error) {
+// inClear refuses a document in which personal data is masked: nothing may be made of it.
+func (h *Hub) inClear(q *state.Queued, data []byte) error {
+	if !h.private(q.Flow).None() && bytes.Contains(data, []byte(`"`+privacy.Masked+`"`)) {
+		return &api.Invalid{Detail: "personal data is masked in the document: get it with ?clear=true, and edit that"}
+	}
+	return nil
+}
+
+// Preview says what a replay of a stored message, or of another document in its place, would come to through today's files. Personal data is masked.
+func (h *Hub) Preview(ctx context.Context, id int64, data []byte) (*api.Preview, error) {
+	q, err := h.store.ParkedByID(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if data == nil {
+		data = q.Event.Data
+	} else if err := h.inClear(&q, data); err != nil {
+		return nil, err
+	}
+	v := &api.Preview{ID: id, Flow: q.Flow, Plan: planView(h.now.Load())}
+	d, err := h.dryRun(ctx, &q, data)
+	if err != nil || d == nil {
+		return v, err
+	}
+	f := h.plan().Flow(q.Flow)
+	v.Rehearsal = api.Rehearsal{Outcome: string(d.Outcome), Reason: d.Reason}
+	v.Kind, v.Code, v.Key, v.To = d.Kind, d.Code, d.Event.Key, place(f.To.Topic, f.To.System)
+	mapped := d.Document
+	var sent []byte
+	if d.Write != nil {
+		v.Action, v.Local, sent = string(d.Write.Action), d.Write.Local, d.Write.Doc
+	}
+	if p := h.private(q.Flow); !p.None() {
+		values := &privacy.Values{}
+		p.Source.Collect(data, values)
+		for _, doc := range [][]byte{mapped, sent} {
+			p.Mapped.Collect(doc, values)
+		}
+		mapped, sent, v.Rehearsal.Reason, v.Code = p.Mapped.Document(mapped, values), p.Mapped.Document(sent, values), values.Text(v.Rehearsal.Reason), values.Text(v.Code)
+	}
+	v.SetDocuments(mapped, sent)
+	return v, nil
+}
+
+// dryRun refuses a document in the place of a stored message's, or decides it as a replay would; nil where nobody can tell.
+func (h *Hub) dryRun(ctx context.Context, q *state.Queued, data []byte) (*decide.Decision, error) {
 	doc := jsondoc.Get()
 	defer jsondoc.Put(doc)
 	if err := doc.Reset(data, jsondoc.Limits{}); err != nil {
-		return api.Rehearsal{}, &api.Invalid{Detail: "the document is not acceptable JSON: " + err.Error()}
+		return nil, &api.Invalid{Detail: "the document is not acceptable JSON: " + err.Error()}
 	}
 	plan := h.plan()
 	f := plan.Flow(q.Flow)
 	no := q.Event.Refused
 	if f == nil || no != nil && q.Code == event.RefusedSplit {
-		return api.Rehearsal{}, nil // nobody can tell: the flow is not there, or the document is a list of documents
+		return nil, nil // the flow is not there, or the document is a list of documents
 	}
 	if f.Accept != nil {
 		if err := f.Accept.Validate(doc); err != nil {
-			return api.Rehearsal{}, refusedEdit(err)
+			return nil, refusedEdit(err)
 		}
 	}
 	ev := q.Event
@@ -164,15 +212,15 @@ func (h *Hub) dryRun(ctx context.Context, q *state.Queued, data []byte) (api.Reh
 	}
 	r, err := decide.DryRun(ctx, plan, f, ev, headers, h.store, h.clock.Now())
 	if err != nil {
-		return api.Rehearsal{}, err
+		return nil, err
 	}
 	if err := sameKey(q, f, r.Event.Key); err != nil {
-		return api.Rehearsal{}, err
+		return nil, err
 	}
 	if no == nil && r.Kind == "mapping" && r.Code == event.RefusedKey {
-		return api.Rehearsal{}, nil // the key was made of headers that are not kept; a replay does not make it again
+		return nil, nil // the key was made of headers that are not kept; a replay does not make it again
 	}
-	return api.Rehearsal{Outcome: string(r.Outcome), Reason: r.Reason}, nil
+	return &r, nil
 }
 
 // sameKey refuses an edit that makes the message one of another key: it stands in the queue of its own, and order is kept by that.

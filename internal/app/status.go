@@ -57,6 +57,7 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	plan := h.plan()
 	st.Reconciliations, st.Rules = h.reconciliationViews(plan, &seen.runs), h.ruleViews(plan, &seen.runs)
 	h.measureRuns(st)
+	st.Summarize()
 	return st, nil
 }
 
@@ -119,7 +120,7 @@ func direction(system string, b *breaker.Breaker) status.Direction {
 
 func systemStatus(f *status.SystemFacts) api.System {
 	verdict := f.Judge()
-	v := api.System{Name: f.Name, Connector: f.Connector, State: verdict.State, Why: verdict.Why, Write: directionStatus(&f.Write), Read: directionStatus(&f.Read)}
+	v := api.System{Name: f.Name, Connector: f.Connector, State: verdict.State, Why: verdict.Why, Write: directionStatus(&f.Write), Read: directionStatus(&f.Read), CallSeconds: f.CallTime.Seconds()}
 	if worst := f.Worst(); worst.Failing {
 		v.Since = &worst.Since
 	}

@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -112,4 +114,26 @@ func (h *Hub) timeliness(stored map[string]state.Timeliness) map[string]state.Ti
 		all[c.Flow] = t
 	}
 	return all
+}
+
+// Deliveries are what flows have delivered lately, step by step, with what this hub has not stored yet.
+func (h *Hub) Deliveries(ctx context.Context, flow string, last time.Duration) (*api.Deliveries, error) {
+	names := []string{flow}
+	if flow == "" {
+		names = nil
+		for _, f := range h.plan().Flows {
+			names = append(names, f.Name)
+		}
+	} else if h.plan().Flow(flow) == nil {
+		return nil, fmt.Errorf("flow %q: %w", flow, state.ErrNotFound)
+	}
+	now := h.clock.Now()
+	begin, step, steps, err := h.store.TimelySteps(ctx, flow, now.Add(-last), now)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range h.timely.counted() {
+		steps = append(steps, state.TimelyStep{Timely: c, Begin: now})
+	}
+	return api.DeliveriesOf(names, begin, step, int(last/step)+1, steps), nil
 }

@@ -1,33 +1,281 @@
-// Package console is the hub's status page: one page that shows in five seconds whether anything is late, stuck, lost or
-// doubled, finds any object by its number, and lists what waits for a person. It asks the API for everything it shows.
+// Package console is what people see of the hub in a browser: pages that the hub renders itself, in English and Chinese. They ask the API for everything
+// they show and change, as any client does, and an event stream tells them when to look again. Everything that is chosen stands in a page's address.
 package console
 
 import (
+	"bytes"
 	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
 	"io/fs"
 	"net/http"
-	"path"
+	"net/url"
 	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/access"
+	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
-//go:embed page
+//go:embed pages parts
 var files embed.FS
 
-// Handler serves the page at / and its parts below /console/.
-func Handler() http.Handler {
-	page, err := fs.Sub(files, "page")
+// mostForm is how many bytes the form of a page holds: a document that is edited, as forms write it.
+const mostForm = 32 << 20
+
+// Hub is what the pages ask: the API itself, from inside.
+type Hub interface {
+	Ask(r *http.Request, method, path string, header http.Header, body []byte) *api.Answer
+	SignIn(r *http.Request, token string) (*http.Cookie, *access.Refusal)
+	SignOut(r *http.Request) *http.Cookie
+	// Tokens reports whether the hub asks for tokens at all.
+	Tokens() bool
+}
+
+// Console answers browsers.
+type Console struct {
+	hub    Hub
+	clock  lifecycle.Clock
+	mux    *http.ServeMux
+	open   *http.ServeMux
+	pages  map[string]*template.Template
+	causes shared[[]api.Cause]
+}
+
+// New makes the console of a hub.
+func New(hub Hub, clock lifecycle.Clock) *Console {
+	c := &Console{hub: hub, clock: clock, mux: http.NewServeMux(), open: http.NewServeMux(), pages: parsePages()}
+	for pattern, show := range map[string]func(*page) error{
+		"GET /{$}":                            c.overview,
+		"GET /console/flows/{name}":           c.flow,
+		"GET /console/map":                    c.plan,
+		"GET /console/reconciliations":        c.reconciliations,
+		"GET /console/reconciliations/{name}": c.comparison("reconciliations"),
+		"GET /console/rules/{name}":           c.comparison("rules"),
+		"GET /console/runs/{id}":              c.run,
+		"GET /console/find":                   c.find,
+		"GET /console/parked":                 c.parked,
+		"GET /console/parked/{id}":            c.message,
+		"GET /console/parked-all/{act}":       c.bulk,
+	} {
+		c.mux.HandleFunc(pattern, c.showing(show))
+	}
+	for pattern, act := range map[string]func(*page) error{
+		"POST /console/sign-out":                   c.signOut,
+		"POST /console/reconciliations/{name}/run": c.runNow("reconciliations"),
+		"POST /console/rules/{name}/run":           c.runNow("rules"),
+		"POST /console/runs/{id}/cancel":           c.cancelRun,
+		"POST /console/runs/{id}/repair":           c.repair,
+		"POST /console/flows/{name}/pause":         c.turn("pause"),
+		"POST /console/flows/{name}/resume":        c.turn("resume"),
+		"POST /console/flows/{name}/rewind":        c.rewind,
+		"POST /console/parked/{id}/replay":         c.mark("replay"),
+		"POST /console/parked/{id}/discard":        c.mark("discard"),
+		"POST /console/parked/{id}/edit":           c.edit,
+		"POST /console/parked-all/{act}":           c.doBulk,
+	} {
+		c.mux.HandleFunc(pattern, c.showing(acting(act)))
+	}
+	c.mux.HandleFunc("/", c.showing(func(p *page) error { return notFound }))
+	c.open.HandleFunc("POST /console/sign-in", c.showing(c.signIn))
+	parts, err := fs.Sub(files, "parts")
 	if err != nil {
 		panic(err) // the embedded directory has that name
 	}
-	mux := http.NewServeMux()
-	parts := http.StripPrefix("/console/", http.FileServerFS(page))
-	mux.HandleFunc("GET /console/", func(w http.ResponseWriter, r *http.Request) {
-		if _, err := fs.Stat(page, path.Clean("./"+strings.TrimPrefix(r.URL.Path, "/console/"))); err != nil {
-			http.Error(w, "the page has no such part", http.StatusNotFound) // the file server's own answer takes headers away
+	served := http.StripPrefix("/console/parts/", http.FileServerFS(parts))
+	c.open.HandleFunc("GET /console/parts/{file}", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := fs.Stat(parts, r.PathValue("file")); err != nil {
+			http.Error(w, "the console has no such part", http.StatusNotFound) // the file server's own answer takes headers away
 			return
 		}
-		parts.ServeHTTP(w, r)
+		served.ServeHTTP(w, r)
 	})
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, page, "index.html") })
-	return mux
+	return c
+}
+
+// ServeHTTP answers a visitor that was let in.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTTP(w, r) }
+
+// Open serves what needs no token.
+func (c *Console) Open(w http.ResponseWriter, r *http.Request) { c.open.ServeHTTP(w, r) }
+
+// parsePages reads the templates: each page stands within the layout.
+func parsePages() map[string]*template.Template {
+	names, err := fs.Glob(files, "pages/*.html")
+	if err != nil {
+		panic(err)
+	}
+	out := map[string]*template.Template{}
+	for _, name := range names {
+		if base := strings.TrimSuffix(strings.TrimPrefix(name, "pages/"), ".html"); base != "layout" {
+			out[base] = template.Must(template.New("layout.html").Funcs(functions).ParseFS(files, "pages/layout.html", name))
+		}
+	}
+	return out
+}
+
+// problem is an answer of the API that says no, or one of the console's own.
+type problem struct{ api.Problem }
+
+func (p *problem) Error() string { return p.Detail }
+
+var notFound = &problem{api.Problem{Status: http.StatusNotFound}}
+
+// redirect is the answer of a page that leads to another one.
+type redirect struct{ to string }
+
+func (r *redirect) Error() string { return "see " + r.to }
+
+// showing answers with what a page makes, or with what is wrong.
+func (c *Console) showing(show func(*page) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		p := c.page(w, r)
+		err := show(p)
+		var to *redirect
+		var no *problem
+		switch {
+		case err == nil:
+		case errors.As(err, &to):
+			http.Redirect(w, r, to.to, http.StatusSeeOther)
+			return
+		case errors.As(err, &no):
+			p.fail(&no.Problem)
+		default:
+			p.fail(&api.Problem{Status: http.StatusInternalServerError, Detail: err.Error()})
+		}
+		p.write(w)
+	}
+}
+
+// acting lets a write through that comes from one of the hub's own pages.
+func acting(act func(*page) error) func(*page) error {
+	return func(p *page) error {
+		p.r.Body = http.MaxBytesReader(p.w, p.r.Body, mostForm)
+		if err := p.r.ParseForm(); err != nil {
+			return &problem{api.Problem{Status: http.StatusBadRequest, Detail: p.T("form.unreadable") + " " + err.Error()}}
+		}
+		if !p.visitor.Own(p.r.PostForm.Get("csrf")) {
+			return &problem{api.Problem{Status: http.StatusForbidden, Detail: p.T("form.foreign")}}
+		}
+		return act(p)
+	}
+}
+
+// page is one answer on its way.
+type page struct {
+	c       *Console
+	w       http.ResponseWriter
+	r       *http.Request
+	visitor access.Visitor
+	status  int
+	name    string // of its template
+	still   bool   // it is not looked at again while it is open
+	// What templates see.
+	Lang  string
+	Title string
+	Now   time.Time
+	// Here is the page's own address, and Said what it says of an act that led to it.
+	Here string
+	Said string
+	Body any
+}
+
+func (c *Console) page(w http.ResponseWriter, r *http.Request) *page {
+	p := &page{c: c, w: w, r: r, visitor: api.Visitor(r), status: http.StatusOK, Now: c.clock.Now(), Here: r.URL.RequestURI(), Lang: language(r)}
+	if want := r.URL.Query().Get("lang"); want != "" && want == p.Lang {
+		http.SetCookie(w, &http.Cookie{Name: langCookie, Value: want, Path: "/", MaxAge: 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	}
+	if said := r.URL.Query().Get("said"); said != "" && texts["said."+said] != nil {
+		p.Said = p.T("said." + said)
+	}
+	return p
+}
+
+// show chooses the page's template.
+func (p *page) show(name, title string, body any) error {
+	p.name, p.Title, p.Body = name, title, body
+	return nil
+}
+
+// fail turns the page into one that says what is wrong.
+func (p *page) fail(no *api.Problem) {
+	p.status = no.Status
+	title := p.T("error.other")
+	if texts[fmt.Sprintf("error.%d", no.Status)] != nil {
+		title = p.T(fmt.Sprintf("error.%d", no.Status))
+	}
+	_ = p.show("error", title, no)
+}
+
+func (p *page) write(w http.ResponseWriter) {
+	var out bytes.Buffer
+	if err := p.c.pages[p.name].Execute(&out, p); err != nil {
+		http.Error(w, "the page cannot be made: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Vary", "Accept-Language, Cookie")
+	w.WriteHeader(p.status)
+	_, _ = w.Write(out.Bytes()) // the reader has gone: nothing to tell it
+}
+
+// get asks the API and reads what it answers.
+func (p *page) get(path string, query url.Values, into any) error {
+	if q := query.Encode(); q != "" {
+		path += "?" + q
+	}
+	return p.ask(http.MethodGet, path, nil, nil, into)
+}
+
+// ask has the API do something, and reads what it answers. An answer that says no is a *problem.
+func (p *page) ask(method, path string, header http.Header, body, into any) error {
+	var sent []byte
+	if body != nil {
+		var err error
+		if sent, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	a := p.c.hub.Ask(p.r, method, path, header, sent)
+	if a.Status >= http.StatusBadRequest {
+		no := &problem{}
+		if err := json.Unmarshal(a.Body, &no.Problem); err != nil || no.Status == 0 {
+			no.Status, no.Detail = a.Status, string(a.Body)
+		}
+		return no
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(a.Body, into)
+}
+
+// CSRF is what the page's forms send with a write.
+func (p *page) CSRF() string { return p.visitor.CSRF }
+
+// Who is whom the page is for; SignedIn: by a session, which can be ended.
+func (p *page) Who() string    { return p.visitor.Name }
+func (p *page) SignedIn() bool { return p.visitor.Session }
+
+// Live reports whether the page is one that is looked at again while it is open.
+func (p *page) Live() bool { return p.Known() && p.r.Method == http.MethodGet && !p.still }
+
+// Known reports whether the page is for somebody who was let in.
+func (p *page) Known() bool { return p.visitor.CSRF != "" || p.visitor.Name != "" }
+
+// At is the path of a page of the console, with what is chosen there: pairs of names and values, of which empty ones are left out.
+func At(path string, pairs ...any) string {
+	q := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if v := fmt.Sprint(pairs[i+1]); v != "" && v != "0" {
+			q.Set(fmt.Sprint(pairs[i]), v)
+		}
+	}
+	if e := q.Encode(); e != "" {
+		return path + "?" + e
+	}
+	return path
 }

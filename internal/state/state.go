@@ -279,6 +279,12 @@ func (t *Timely) Add(n Timely) { t.Delivered, t.Late = t.Delivered+n.Delivered, 
 // Timeliness is what a flow has delivered in the last hour and in the last day, in steps of five minutes.
 type Timeliness struct{ Hour, Day Timely }
 
+// TimelyStep is what a flow has delivered in one step of five minutes that begins at Begin.
+type TimelyStep struct {
+	Timely
+	Begin time.Time
+}
+
 // Unaccounted is what the equation leaves over: 0, or something is wrong.
 func (t *FlowTotals) Unaccounted() int64 {
 	n := t.Finished - t.Delivered - t.Discarded - t.Parked - t.Waiting - t.Held

@@ -51,6 +51,25 @@ func (s *Store) Timely(ctx context.Context, now time.Time) (map[string]state.Tim
 	return out, s.wrap("what was delivered in time", err)
 }
 
+// TimelySteps is what flows have delivered, step by step, from the step that holds from until that of to; flow: "" stands for all. from is given as the begin
+// of its step.
+func (s *Store) TimelySteps(ctx context.Context, flow string, from, to time.Time) (begin time.Time, step time.Duration, out []state.TimelyStep, err error) {
+	w := where{}
+	w.text("flow", flow)
+	w.add("slot >= ?", slotOf(from))
+	w.add("slot <= ?", slotOf(to))
+	at := func(slot int64) time.Time { return time.Unix(slot*int64(timelySlot/time.Second), 0).UTC() }
+	err = s.each(ctx, func(r *sql.Rows) error {
+		var t state.TimelyStep
+		var slot int64
+		err := r.Scan(&t.Flow, &slot, &t.Delivered, &t.Late)
+		t.Begin = at(slot)
+		out = append(out, t)
+		return err
+	}, "SELECT flow, slot, delivered, late FROM timely"+w.String()+" ORDER BY flow, slot", w.args...)
+	return at(slotOf(from)), timelySlot, out, s.wrap("what was delivered, step by step", err)
+}
+
 func (s *Store) pruneTimely(ctx context.Context, now time.Time) (int64, error) {
 	return ask(ctx, s, "prune what was delivered in time", func(t *tx) (int64, error) {
 		return t.exec("DELETE FROM timely WHERE slot < ?", slotOf(now.Add(-timelyKept)))

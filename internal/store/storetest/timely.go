@@ -77,6 +77,15 @@ func testTimely(t *testing.T, b *bench) {
 	b.clock.Add(30 * time.Minute)
 	add(b, "orders", 5, 0)
 	wants(state.Timely{Delivered: 35, Late: 3}, state.Timely{Delivered: 35, Late: 3})
+	begin, step, steps, err := b.TimelySteps(b.ctx(), "orders", start, b.clock.Now())
+	b.no(err)
+	if begin.After(start) || start.Sub(begin) >= step || len(steps) != 2 || steps[0] != (state.TimelyStep{Timely: state.Timely{Flow: "orders", Delivered: 30, Late: 3}, Begin: begin}) ||
+		steps[1].Delivered != 5 || steps[1].Begin != begin.Add(30*time.Minute) {
+		t.Errorf("step by step from %s: %+v", begin, steps)
+	}
+	if _, _, all, err := b.TimelySteps(b.ctx(), "", b.clock.Now(), b.clock.Now()); err != nil || len(all) != 2 {
+		t.Errorf("the last step of all flows: %+v %v", all, err)
+	}
 	b.reopen()
 	b.clock.Add(31 * time.Minute)
 	wants(state.Timely{Delivered: 35, Late: 3}, state.Timely{Delivered: 35, Late: 3}) // in steps of five minutes

@@ -1,0 +1,218 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/access"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+)
+
+// Times of the event stream: how often it is looked whether something has changed, when a listener hears of the hub although nothing has, and when a
+// stream ends so that the listener comes again, to whichever hub answers then.
+const (
+	pulseEvery  = time.Second
+	beatEvery   = 15 * time.Second
+	streamLasts = 10 * time.Minute
+	// streamPatience is how long a listener may take to read one event.
+	streamPatience = 10 * time.Second
+)
+
+// mostStreams is how many listeners one hub has.
+const mostStreams = 256
+
+// Pulse is what the event stream tells each time that something has changed, once a second at most: enough to see whether it is worth while to ask for more.
+type Pulse struct {
+	Time    time.Time     `json:"time"`
+	Plan    string        `json:"plan"` // the hash of the files
+	Summary Summary       `json:"summary"`
+	Totals  Totals        `json:"totals"`
+	Flows   []PulseFlow   `json:"flows"`
+	Systems []PulseSystem `json:"systems"`
+}
+
+// PulseFlow is one flow's part of a pulse.
+type PulseFlow struct {
+	Name      string `json:"name"`
+	State     string `json:"state"`
+	Delivered int64  `json:"delivered"`
+	InFlight  int64  `json:"in_flight"`
+	Parked    int64  `json:"parked"`
+	Waiting   int64  `json:"waiting"`
+}
+
+// PulseSystem is one system's part of a pulse.
+type PulseSystem struct {
+	Name  string `json:"name"`
+	State string `json:"state"`
+}
+
+func pulseOf(st *Status) *Pulse {
+	p := &Pulse{Time: st.Time, Plan: st.Plan.Hash, Summary: st.Summary, Totals: st.Totals, Flows: []PulseFlow{}, Systems: []PulseSystem{}}
+	for i := range st.Flows {
+		f := &st.Flows[i]
+		p.Flows = append(p.Flows, PulseFlow{Name: f.Name, State: f.State, Delivered: f.Delivered, InFlight: f.InFlight, Parked: f.Parked, Waiting: f.Waiting})
+	}
+	for i := range st.Systems {
+		p.Systems = append(p.Systems, PulseSystem{Name: st.Systems[i].Name, State: st.Systems[i].State})
+	}
+	return p
+}
+
+// glance is the status as it was a moment ago, for all who look at the same time. It is replaced as a whole, never changed.
+type glance struct {
+	mu     sync.Mutex
+	status *Status
+	at     time.Duration // by the clock's Elapsed
+}
+
+// steady is how old a status may be that pages and streams share.
+const steady = 900 * time.Millisecond
+
+// look gives the status of now, or of a moment ago where several look.
+func (s *Server) look(ctx context.Context) (*Status, error) {
+	g := &s.glance
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now := s.cfg.Clock.Elapsed(); g.status == nil || now-g.at >= steady {
+		st, err := s.newStatus(ctx)
+		if err != nil {
+			return nil, err
+		}
+		g.status, g.at = st, s.cfg.Clock.Elapsed()
+	}
+	return g.status, nil
+}
+
+// forgetGlance has the next page show what a person has just changed.
+func (s *Server) forgetGlance() {
+	s.glance.mu.Lock()
+	defer s.glance.mu.Unlock()
+	s.glance.status = nil
+}
+
+// streams counts listeners.
+type streams struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (s *streams) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.n >= mostStreams {
+		return false
+	}
+	s.n++
+	return true
+}
+
+func (s *streams) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.n--
+}
+
+// events streams pulses as server-sent events named "pulse", until the listener goes, may not ask any more, or is to come again.
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	if _, ok := query(w, r); !ok {
+		return
+	}
+	if !s.streams.enter() {
+		problem(w, http.StatusServiceUnavailable, fmt.Sprintf("%d listen already: ask for /api/v1/status now and then", mostStreams))
+		return
+	}
+	defer s.streams.leave()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(s.life, cancel)()
+	to := &eventWriter{w: w, rc: http.NewResponseController(w)}
+	_ = to.rc.SetReadDeadline(time.Time{}) // the listener's own limit is for requests; a writer that has none needs no other
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events back
+	w.WriteHeader(http.StatusOK)
+	began := s.cfg.Clock.Elapsed()
+	spoke := began
+	for s.cfg.Clock.Elapsed()-began < streamLasts {
+		told, err := s.pulse(ctx, to)
+		now := s.cfg.Clock.Elapsed()
+		if told {
+			spoke = now
+		}
+		if err == nil && now-spoke >= beatEvery {
+			spoke = now
+			if _, no := s.guard.Enter(r); no != nil { // its token was taken away, or its session is over
+				return
+			}
+			err = to.write(": the hub lives\n\n")
+		}
+		if err != nil || lifecycle.Sleep(ctx, s.cfg.Clock, pulseEvery) != nil {
+			return
+		}
+	}
+}
+
+// pulse tells a listener what has changed since it was told last, if anything. A hub that cannot tell its status says so.
+func (s *Server) pulse(ctx context.Context, to *eventWriter) (told bool, err error) {
+	st, err := s.look(ctx)
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	name := "pulse"
+	var of, at any
+	if err != nil {
+		name, of = "trouble", Problem{Type: "about:blank", Title: http.StatusText(http.StatusServiceUnavailable), Status: http.StatusServiceUnavailable, Detail: err.Error()}
+		at = of
+	} else {
+		p := pulseOf(st)
+		of = *p
+		p.Time = time.Time{} // that alone is no change
+		at = p
+	}
+	same, err := json.Marshal(at)
+	if err != nil {
+		return false, err
+	}
+	if bytes.Equal(same, to.last) {
+		return false, nil
+	}
+	data, err := json.Marshal(of)
+	if err != nil {
+		return false, err
+	}
+	to.last = same
+	return true, to.write("event: " + name + "\ndata: " + string(data) + "\n\n")
+}
+
+type eventWriter struct {
+	w    http.ResponseWriter
+	rc   *http.ResponseController
+	last []byte
+}
+
+func (w *eventWriter) write(text string) error {
+	_ = w.rc.SetWriteDeadline(time.Now().Add(streamPatience)) // a writer that has no deadline waits for nobody
+	if _, err := w.w.Write([]byte(text)); err != nil {
+		return err
+	}
+	return w.rc.Flush()
+}
+
+// Close ends the streams, so that the listener can stop.
+func (s *Server) Close() { s.end() }
+
+// writesOf has what is shown be asked anew after a write.
+func (s *Server) writesOf(next actor) actor {
+	return func(w http.ResponseWriter, r *http.Request, who string) {
+		defer s.forgetGlance()
+		next(w, r, who)
+	}
+}
+
+// Visitor is who a request of the pages is from.
+func Visitor(r *http.Request) access.Visitor { return access.Of(r.Context()) }

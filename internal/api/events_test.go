@@ -1,0 +1,240 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/waybill-hub/waybill/internal/access"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
+)
+
+// moving is a hub whose status a test changes.
+type moving struct {
+	stub
+	mu     sync.Mutex
+	parked int64
+	failed error
+	asked  int
+}
+
+func (m *moving) Status(context.Context) (*Status, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked++
+	if m.failed != nil {
+		return nil, m.failed
+	}
+	st := &Status{Time: time.Unix(int64(m.asked), 0), Totals: Totals{Parked: m.parked}, Flows: []Flow{{Name: "a", State: StateRunning, Totals: Totals{Parked: m.parked}}}, Systems: []System{{Name: "erp", State: "up"}},
+		Broker: Broker{State: BrokerUp}, Hub: Self{State: StateRunning}}
+	st.Summarize()
+	return st, nil
+}
+
+func (m *moving) set(parked int64, failed error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.parked, m.failed = parked, failed
+}
+
+type listener struct {
+	t *testing.T
+	*bufio.Scanner
+	end func()
+}
+
+func listen(t *testing.T, url, token string) *listener {
+	t.Helper()
+	ctx, end := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, "GET", url+"/api/v1/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
+		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
+	}
+	return &listener{t, bufio.NewScanner(resp.Body), func() { end(); _ = resp.Body.Close() }}
+}
+
+// next is the next event, "" at the end of the stream.
+func (l *listener) next() (name, data string) {
+	for l.Scan() {
+		switch line := l.Text(); {
+		case line == "" && name != "":
+			return name, data
+		case strings.HasPrefix(line, ":"):
+			name = line
+		default:
+			if v, ok := strings.CutPrefix(line, "event: "); ok {
+				name = v
+			}
+			if v, ok := strings.CutPrefix(line, "data: "); ok {
+				data = v
+			}
+		}
+	}
+	return "", ""
+}
+
+func (l *listener) wants(name, contains string) string {
+	l.t.Helper()
+	n, data := l.next()
+	if n != name || !strings.Contains(data, contains) {
+		l.t.Fatalf("%s %s, want %s with %s", n, data, name, contains)
+	}
+	return data
+}
+
+// A stream tells what has changed and nothing else, of trouble, that the hub lives, and ends where its token is taken away, where it has lasted long
+// enough, and with the hub.
+func TestEvents(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer http.DefaultClient.CloseIdleConnections()
+	hub, clock := &moving{}, lifecycle.NewManual(time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC))
+	s := New(hub, Config{Access: access.Rules{Tokens: []Token{{Name: "ann", Value: "s3cret"}}}, Metrics: http.NotFoundHandler(), Pages: func(s *Server) Pages { return pages{s} }, Clock: clock, Log: slog.New(slog.DiscardHandler)})
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	step := func(d time.Duration) {
+		t.Helper()
+		if err := clock.BlockUntil(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(d)
+	}
+	l := listen(t, srv.URL, "s3cret")
+	defer l.end()
+	first := l.wants("pulse", `"text":"Nothing is late`)
+	var p Pulse
+	if err := json.Unmarshal([]byte(first), &p); err != nil || p.Flows[0].Name != "a" || p.Systems[0].State != "up" || p.Time.IsZero() {
+		t.Errorf("%s %v", first, err)
+	}
+	step(pulseEvery) // nothing has changed but the time
+	if err := clock.BlockUntil(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	hub.set(3, nil)
+	step(pulseEvery)
+	l.wants("pulse", `"parked":3`)
+	hub.set(3, errors.New("the disk is full"))
+	step(pulseEvery)
+	l.wants("trouble", "the disk is full")
+	hub.set(3, nil)
+	step(pulseEvery)
+	l.wants("pulse", `"parked":3`)
+	step(beatEvery)
+	l.wants(": the hub lives", "")
+	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3w"}}})
+	step(beatEvery)
+	l.wants("", "")
+
+	l = listen(t, srv.URL, "n3w")
+	defer l.end()
+	l.wants("pulse", "")
+	step(streamLasts)
+	l.wants("", "")
+
+	l = listen(t, srv.URL, "n3w")
+	defer l.end()
+	l.wants("pulse", "")
+	s.Close()
+	l.wants("", "")
+}
+
+// Listeners share what is asked, and there are only so many.
+func TestListeners(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer http.DefaultClient.CloseIdleConnections()
+	hub, clock := &moving{}, lifecycle.NewManual(time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC))
+	s := New(hub, Config{Metrics: http.NotFoundHandler(), Pages: func(s *Server) Pages { return pages{s} }, Clock: clock, Log: slog.New(slog.DiscardHandler)})
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	defer s.Close()
+	for range 3 {
+		l := listen(t, srv.URL, "")
+		defer l.end()
+		l.wants("pulse", "")
+	}
+	if hub.asked != 1 {
+		t.Errorf("three listeners asked %d times", hub.asked)
+	}
+	for s.streams.enter() {
+	}
+	if w := call(s, "GET", "/api/v1/events", "", nil); w.Code != 503 || !strings.Contains(w.Body.String(), "256 listen already") {
+		t.Errorf("one more: %d %s", w.Code, w.Body)
+	}
+}
+
+// The pages ask as who was let in, under the bounds of the API; a session's write needs what its page has sent, and a hub without tokens the same.
+func TestPagesAsk(t *testing.T) {
+	hub := &stub{}
+	s := server(hub, Token{Name: "ann", Value: "s3cret"})
+	if w := call(s, "GET", "/console/parked", "", nil); w.Code != 401 || w.Body.String() != "who are you?" {
+		t.Errorf("nobody: %d %s", w.Code, w.Body)
+	}
+	if w := call(s, "GET", "/console/parked", "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer wrong") }); w.Code != 401 || w.Header().Get("Content-Type") != "application/problem+json" {
+		t.Errorf("a wrong token: %d %s", w.Code, w.Body)
+	}
+	cookie, no := s.SignIn(httptest.NewRequest("POST", "http://127.0.0.1:8080/console/sign-in", nil), "s3cret")
+	if no != nil {
+		t.Fatal(no)
+	}
+	signed := func(r *http.Request) { r.AddCookie(cookie) }
+	if w := call(s, "GET", "/", "", signed); w.Code != 200 || w.Body.String() != "a page for ann" {
+		t.Errorf("signed in: %d %s", w.Code, w.Body)
+	}
+	if w := call(s, "GET", "/api/v1/flows", "", signed); w.Code != 200 {
+		t.Errorf("a signed-in browser reads: %d", w.Code)
+	}
+	if w := call(s, "POST", "/api/v1/flows/a/pause", "", signed); w.Code != 403 || !strings.Contains(w.Body.String(), access.CSRFHeader) {
+		t.Errorf("a signed-in browser writes: %d %s", w.Code, w.Body)
+	}
+	if w := call(s, "POST", "/console/asks?what=pause", "", signed); w.Code != 200 {
+		t.Errorf("a page writes: %d %s", w.Code, w.Body)
+	}
+	if w := call(s, "POST", "/console/asks?what=pause", "", func(r *http.Request) { signed(r); r.Header.Set("Origin", "https://evil.example") }); w.Code != 403 {
+		t.Errorf("a page of another site writes: %d", w.Code)
+	}
+	if w := call(s, "POST", "/console/asks?what=nothing", "", signed); w.Code != 404 {
+		t.Errorf("a page asks for what is not there: %d", w.Code)
+	}
+	if got := strings.Join(hub.acts, "; "); got != "pause by ann" {
+		t.Errorf("acts: %s", got)
+	}
+	cookie = s.SignOut(func() *http.Request {
+		r := httptest.NewRequest("POST", "http://127.0.0.1:8080/", nil)
+		r.AddCookie(cookie)
+		return r
+	}())
+	if cookie.MaxAge >= 0 {
+		t.Errorf("signed out: %+v", cookie)
+	}
+}
+
+// A summary fails exactly where `waybill status` exits with 1; what drifts is told of while it runs again, too.
+func TestSummaryAgreesWithFailing(t *testing.T) {
+	for _, st := range []Status{
+		{Flows: []Flow{{Name: "a", State: StateLate}}}, {Flows: []Flow{{Name: "a", State: StateAttention}}, Totals: Totals{Parked: 1}}, {Broker: Broker{State: BrokerDown}}, {Totals: Totals{Duplicates: 1}},
+		{Reconciliations: []Reconciliation{{Name: "c", Standing: Standing{State: StateRunning, Stands: StateDrift}}}}, {Rules: []Rule{{Name: "r", Standing: Standing{State: StateOverdue, Stands: StateOverdue}}}},
+		{Systems: []System{{Name: "erp", State: "down"}}}, {},
+	} {
+		st.Summarize()
+		if (st.Summary.State == StateFailing) != st.Failing() {
+			t.Errorf("%+v", st.Summary)
+		}
+	}
+}

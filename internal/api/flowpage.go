@@ -1,0 +1,104 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// FlowDefinition is a flow as its files have it, as far as operators ask for it.
+type FlowDefinition struct {
+	Name string `json:"name"`
+	// File and Line are where it stands; Sum changes with everything that its work depends on: definition, schemas, mapping, value maps, systems.
+	File string `json:"file"`
+	Line int    `json:"line"`
+	Sum  string `json:"sum"`
+	// By is how events come: "topic", "webhook", "poll" or "files". Topic is the one that the flow reads, Path that of the webhook.
+	By    string `json:"by"`
+	Topic string `json:"topic"`
+	Path  string `json:"path,omitempty"`
+	// Every and Schedule say when a source is read, Sweep when it is looked for what was deleted.
+	Every    string `json:"every,omitempty"`
+	Schedule string `json:"schedule,omitempty"`
+	Sweep    string `json:"sweep,omitempty"`
+	Accept   string `json:"accept,omitempty"`
+	Mapping  string `json:"mapping,omitempty"`
+	// Requires are entities that must be in the target first.
+	Requires  []string `json:"requires,omitempty"`
+	Operation string   `json:"operation,omitempty"`
+	OnDelete  string   `json:"on_delete,omitempty"`
+	Order     string   `json:"order"`
+	// JournalAll: what goes from topic to topic is in the journal, too.
+	JournalAll          bool    `json:"journal_all"`
+	RetrySeconds        float64 `json:"retry_seconds"`
+	LateAfterSeconds    float64 `json:"late_after_seconds"`
+	SilentAfterSeconds  float64 `json:"silent_after_seconds"`
+	WaitingAfterSeconds float64 `json:"waiting_after_seconds"`
+}
+
+// Fates is a page of what became of a flow's messages, newest first. Next is there where there are older ones: ask with before.
+type Fates struct {
+	Journal []Journal `json:"journal"`
+	Next    int64     `json:"next,omitempty"`
+}
+
+// Flowing is what the API asks about single flows. What it does not know is state.ErrNotFound.
+type Flowing interface {
+	// Deliveries are those of the last hours, of one flow or, where it is "", of all.
+	Deliveries(ctx context.Context, flow string, last time.Duration) (*Deliveries, error)
+	Definition(ctx context.Context, flow string) (*FlowDefinition, error)
+	// Fates gives journal rows of a flow, newest first, without documents.
+	Fates(ctx context.Context, f state.JournalFilter) ([]state.Journal, error)
+}
+
+func (s *Server) definition(w http.ResponseWriter, r *http.Request) {
+	if _, ok := query(w, r); !ok {
+		return
+	}
+	d, err := s.hub.Definition(r.Context(), r.PathValue("name"))
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, d)
+}
+
+// outcomes are those by which a flow's journal is asked.
+var outcomes = []string{string(state.Delivered), string(state.Skipped), string(state.Parked), string(state.Waiting), string(state.Discarded), string(state.Held)}
+
+func (s *Server) fates(w http.ResponseWriter, r *http.Request) {
+	q, ok := query(w, r, "outcome", "before", "limit")
+	if !ok {
+		return
+	}
+	if o := q.Get("outcome"); o != "" && !oneOf(w, "outcome", o, outcomes) {
+		return
+	}
+	before, ok := number(w, r, "before", 0, 0, 1<<62)
+	if !ok {
+		return
+	}
+	limit, ok := number(w, r, "limit", 50, 1, 1000)
+	if !ok {
+		return
+	}
+	if _, err := s.hub.Definition(r.Context(), r.PathValue("name")); err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	rows, err := s.hub.Fates(r.Context(), state.JournalFilter{Flow: r.PathValue("name"), Outcome: state.Outcome(q.Get("outcome")), Before: before, Limit: int(limit) + 1})
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	page := Fates{Journal: []Journal{}}
+	for i := range rows[:min(len(rows), int(limit))] {
+		page.Journal = append(page.Journal, journalView(&rows[i]))
+	}
+	if len(rows) > int(limit) {
+		page.Next = rows[limit-1].ID
+	}
+	answer(w, http.StatusOK, page)
+}

@@ -1,0 +1,125 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/waybill-hub/waybill/internal/access"
+)
+
+// Pages are the console: what people see of the hub in a browser. They ask the API for everything they show, through Server.Ask.
+type Pages interface {
+	// ServeHTTP answers a visitor that was let in.
+	http.Handler
+	// Stranger answers a browser that gives no token with the page that asks for one; it writes the status that no says.
+	Stranger(w http.ResponseWriter, r *http.Request, no *access.Refusal)
+	// Open serves what needs no token: styles, scripts, and what the form of that page is sent to.
+	Open(w http.ResponseWriter, r *http.Request)
+}
+
+// pageRoutes are the console's. Everything but the parts and the form that signs in is for visitors that were let in.
+func (s *Server) pageRoutes() []route {
+	pages := s.authenticatedPage()
+	open := http.HandlerFunc(s.pages.Open)
+	return []route{{"GET /{$}", pages}, {"GET /console/", pages}, {"POST /console/", pages}, {"GET /console/parts/{file}", open}, {"POST /console/sign-in", open}}
+}
+
+// authenticatedPage lets a browser in as the API does, but asks for a token with a page, where it gives none.
+func (s *Server) authenticatedPage() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v, no := s.guard.Enter(r)
+		switch {
+		case no != nil && no.Challenge && r.Header.Get("Authorization") == "":
+			s.pages.Stranger(w, r, no)
+		case no != nil:
+			refuse(w, no)
+		default:
+			if r.Method == http.MethodPost {
+				if no := s.guard.Foreign(r); no != nil {
+					refuse(w, no)
+					return
+				}
+			}
+			s.pages.ServeHTTP(w, r.WithContext(s.visitor(r, v)))
+		}
+	})
+}
+
+// visitor gives a request's context who it is from.
+func (s *Server) visitor(r *http.Request, v access.Visitor) context.Context {
+	if v.Name == "" {
+		v.Name = localName(r.Header.Get(UserHeader))
+	}
+	return access.With(r.Context(), v)
+}
+
+// SignIn begins a browser's session for whoever gives a token.
+func (s *Server) SignIn(r *http.Request, token string) (*http.Cookie, *access.Refusal) {
+	return s.guard.SignIn(r, token)
+}
+
+// SignOut ends a browser's session.
+func (s *Server) SignOut(r *http.Request) *http.Cookie { return s.guard.SignOut(r) }
+
+// Tokens reports whether the hub asks for tokens at all.
+func (s *Server) Tokens() bool { return !s.guard.Open() }
+
+// Answer is what the API has answered to its own pages.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+type insideKey struct{}
+
+// Ask has the API answer its own pages: as the visitor of r, who was let in and, for a write, has shown that it comes from the hub's own page.
+func (s *Server) Ask(r *http.Request, method, path string, header http.Header, body []byte) *Answer {
+	ctx := context.WithValue(r.Context(), insideKey{}, true)
+	a := &Answer{Status: http.StatusOK, Header: http.Header{}}
+	in, err := http.NewRequestWithContext(ctx, method, path, bytes.NewReader(body))
+	if err != nil {
+		problem(&recorder{a: a}, http.StatusNotFound, "nothing is at "+path)
+		return a
+	}
+	for name, values := range header {
+		in.Header[name] = values
+	}
+	if len(body) > 0 {
+		in.Header.Set("Content-Type", "application/json")
+	}
+	in.Header.Set(access.CSRFHeader, access.Of(ctx).CSRF)
+	s.ServeHTTP(&recorder{a: a}, in)
+	return a
+}
+
+// inside reports whether a request is one of the hub's own pages: no request from outside has that in its context.
+func inside(r *http.Request) bool {
+	is, _ := r.Context().Value(insideKey{}).(bool)
+	return is
+}
+
+// recorder writes an answer for Ask.
+type recorder struct {
+	a       *Answer
+	written bool
+}
+
+func (w *recorder) Header() http.Header { return w.a.Header }
+
+func (w *recorder) WriteHeader(status int) {
+	if !w.written {
+		w.a.Status, w.written = status, true
+	}
+}
+
+func (w *recorder) Write(b []byte) (int, error) {
+	w.written = true
+	w.a.Body = append(w.a.Body, b...)
+	return len(b), nil
+}
+
+// isPage reports whether people see what is at a path in a browser.
+func isPage(path string) bool { return path == "/" || strings.HasPrefix(path, "/console/") }

@@ -1,0 +1,132 @@
+package console
+
+import (
+	"cmp"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/waybill-hub/waybill/internal/api"
+)
+
+// flowBody is the page of one flow.
+type flowBody struct {
+	api.Flow
+	Of      api.FlowDefinition
+	Skips   []skip
+	Day     template.HTML
+	Total   int64 // delivered in that day
+	Recent  []api.Journal
+	Outcome string // of which alone are shown
+	Next    string
+	Speed   *speed
+	// Resumable: it is paused or in alarm, and goes on when a person says so.
+	Resumable bool
+}
+
+// skip is how many messages were skipped for a reason.
+type skip struct {
+	Reason string
+	Count  int64
+}
+
+// speed is how long the newest deliveries took, from when the hub took them up.
+type speed struct {
+	Of               int
+	Median, P95, Max float64
+}
+
+// fateOutcomes are those by which recent messages are chosen.
+var fateOutcomes = []string{"delivered", "skipped", "parked", "waiting", "discarded"}
+
+func (c *Console) flow(p *page) error {
+	name := p.r.PathValue("name")
+	path := "/api/v1/flows/" + url.PathEscape(name)
+	b := flowBody{Outcome: p.r.URL.Query().Get("outcome")}
+	if err := p.get(path, nil, &b.Of); err != nil {
+		return err
+	}
+	var st api.Status
+	if err := p.get("/api/v1/status", nil, &st); err != nil {
+		return err
+	}
+	i := slices.IndexFunc(st.Flows, func(f api.Flow) bool { return f.Name == name })
+	if i < 0 {
+		return notFound // a reload came between
+	}
+	b.Flow = st.Flows[i]
+	b.Resumable = b.Paused != nil || b.State == "alarm"
+	for reason, n := range b.SkippedBy {
+		b.Skips = append(b.Skips, skip{reason, n})
+	}
+	slices.SortFunc(b.Skips, func(x, y skip) int { return cmp.Or(cmp.Compare(y.Count, x.Count), cmp.Compare(x.Reason, y.Reason)) })
+	var day api.Deliveries
+	if err := p.get("/api/v1/deliveries", url.Values{"hours": {"24"}, "flow": {name}}, &day); err != nil {
+		return err
+	}
+	for i := range day.Flows {
+		d := &day.Flows[i]
+		b.Total = sum(d.Delivered)
+		b.Day = Bars(d.Delivered, d.Late, p.T("flow.day.label", b.Total, sum(d.Late)))
+	}
+	return p.recent(path, &b)
+}
+
+// recent asks for the newest messages, and how long deliveries took.
+func (p *page) recent(path string, b *flowBody) error {
+	q := url.Values{"limit": {strconv.Itoa(pageSize)}}
+	if b.Outcome != "" {
+		q.Set("outcome", b.Outcome)
+	}
+	if before := p.r.URL.Query().Get("before"); before != "" {
+		q.Set("before", before)
+	}
+	var list api.Fates
+	if err := p.get(path+"/journal", q, &list); err != nil {
+		return err
+	}
+	if b.Recent = list.Journal; list.Next != 0 {
+		b.Next = At("/console/flows/"+url.PathEscape(b.Name), "outcome", b.Outcome, "before", list.Next)
+	}
+	var delivered api.Fates
+	if err := p.get(path+"/journal", url.Values{"limit": {"100"}, "outcome": {"delivered"}}, &delivered); err != nil {
+		return err
+	}
+	b.Speed = speedOf(delivered.Journal)
+	return p.show("flow", b.Name, b)
+}
+
+func speedOf(rows []api.Journal) *speed {
+	if len(rows) == 0 {
+		return nil
+	}
+	took := make([]float64, len(rows))
+	for i := range rows {
+		took[i] = rows[i].Seconds
+	}
+	slices.Sort(took)
+	return &speed{Of: len(took), Median: took[(len(took)-1)/2], P95: took[(len(took)-1)*95/100], Max: took[len(took)-1]}
+}
+
+// turn pauses a flow, or has it go on.
+func (c *Console) turn(act string) func(*page) error {
+	return func(p *page) error {
+		path := "/flows/" + url.PathEscape(p.r.PathValue("name"))
+		if err := p.ask(http.MethodPost, "/api/v1"+path+"/"+act, nil, nil, nil); err != nil {
+			return err
+		}
+		return &redirect{At("/console"+path, "said", act)}
+	}
+}
+
+// rewind has a polled source read again.
+func (c *Console) rewind(p *page) error {
+	path := "/flows/" + url.PathEscape(p.r.PathValue("name"))
+	body := api.RewindRequest{To: p.r.PostForm.Get("to"), Note: p.r.PostForm.Get("note")}
+	if err := p.ask(http.MethodPost, "/api/v1"+path+"/rewind", nil, body, nil); err != nil {
+		return err
+	}
+	return &redirect{At("/console"+path, "said", "rewind")}
+}

@@ -1,0 +1,244 @@
+//go:build unix
+
+package browser
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// seen is what every page is looked at as: a laptop in light and a phone in dark, which has the language with the longer words. word stands on every page.
+var seen = []struct {
+	name       string
+	width      int64
+	dark       bool
+	lang, word string
+}{{"wide", 1280, false, "zh", "总览"}, {"phone", 400, true, "en", "Overview"}}
+
+// TestPages looks at every page of a hub under way, at both widths and in both languages.
+func TestPages(t *testing.T) {
+	at := hub(t, t.TempDir(), "demo", "--chaos", "--rate", "4", "--listen", freePort(t))
+	var st struct{ Totals struct{ Parked int64 } }
+	until(t, "something is parked", func() bool { ask(t, "GET", at+"/api/v1/status", "", &st); return st.Totals.Parked > 2 })
+	for _, as := range seen {
+		w := open(t, as.width, as.dark)
+		for _, p := range pages(t, at) {
+			w.do(chromedp.Navigate(at + with(p.path, "lang", as.lang)))
+			w.shows(as.word)
+			w.looks(p.name + "-" + as.name)
+		}
+		t.Run("follows the hub "+as.name, func(t *testing.T) { follows(w.in(t), at) })
+		t.Run("repairs "+as.name, func(t *testing.T) { repairs(w.in(t), at) })
+		t.Run("by keyboard "+as.name, func(t *testing.T) { byKeyboard(w.in(t), at) })
+	}
+}
+
+// in is the same window for a part of a test.
+func (w *window) in(t *testing.T) *window { return &window{t: t, ctx: w.ctx, axe: w.axe} }
+
+func with(path, name, value string) string {
+	sep := "?"
+	if strings.Contains(path, "?") {
+		sep = "&"
+	}
+	return path + sep + name + "=" + value
+}
+
+type place struct{ name, path string }
+
+// pages are all that the console has, with things that this hub has.
+func pages(t *testing.T, at string) []place {
+	t.Helper()
+	m := parked(t, at)[0]
+	return []place{{"overview", "/"}, {"overview-running", "/?state=running"}, {"nothing", "/console/nothing"},
+		{"parked", "/console/parked"}, {"parked-cause", "/console/parked?cause=" + m.Cause}, {"message", fmt.Sprintf("/console/parked/%d", m.ID)}, {"message-edit", fmt.Sprintf("/console/parked/%d?edit=true", m.ID)},
+		{"bulk", "/console/parked-all/discard?cause=" + m.Cause}, {"flow", "/console/flows/orders-to-erp"}, {"flow-polled", "/console/flows/erp-customers"}, {"find-nothing", "/console/find?q=nothing"},
+		{"find", "/console/find?q=" + url.QueryEscape(delivered(t, at))}, {"reconciliations", "/console/reconciliations"}, {"reconciliation", "/console/reconciliations/credit-erp-crm"},
+		{"run", fmt.Sprintf("/console/runs/%d", ended(t, at))}, {"rule", "/console/rules/" + rule(t, at)}, {"map", "/console/map"}}
+}
+
+// delivered is a key of a message that was delivered.
+func delivered(t *testing.T, at string) (key string) {
+	t.Helper()
+	until(t, "an order is delivered", func() bool {
+		var list struct{ Journal []struct{ Key string } }
+		ask(t, "GET", at+"/api/v1/flows/orders-to-erp/journal?outcome=delivered&limit=1", "", &list)
+		if len(list.Journal) > 0 {
+			key = list.Journal[0].Key
+		}
+		return key != ""
+	})
+	return key
+}
+
+// ended is a run of a reconciliation that is over.
+func ended(t *testing.T, at string) int64 {
+	t.Helper()
+	var run struct {
+		ID    int64
+		State string
+	}
+	if code := ask(t, "POST", at+"/api/v1/reconciliations/products-erp-crm/run", "", &run); code != 202 && code != 409 {
+		t.Fatalf("a run: %d", code)
+	}
+	until(t, "a run is over", func() bool {
+		var list struct {
+			Runs []struct {
+				ID    int64
+				State string
+			}
+		}
+		ask(t, "GET", at+"/api/v1/reconciliations/products-erp-crm/runs", "", &list)
+		for _, r := range list.Runs {
+			if run.ID = r.ID; r.State == "agreed" || r.State == "drift" {
+				return true
+			}
+		}
+		return false
+	})
+	return run.ID
+}
+
+func rule(t *testing.T, at string) string {
+	t.Helper()
+	var list struct{ Rules []struct{ Name string } }
+	if ask(t, "GET", at+"/api/v1/rules", "", &list); len(list.Rules) == 0 {
+		t.Fatal("the demo has no rules")
+	}
+	return list.Rules[0].Name
+}
+
+type message struct {
+	ID          int64
+	Cause, Flow string
+}
+
+// parked are messages that wait for a person, of a flow whose documents are JSON.
+func parked(t *testing.T, at string) (out []message) {
+	t.Helper()
+	until(t, "a document is parked", func() bool {
+		var list struct{ Parked []message }
+		ask(t, "GET", at+"/api/v1/parked?heads=true&state=parked&flow=erp-customers", "", &list)
+		out = list.Parked
+		return len(out) > 0
+	})
+	return out
+}
+
+// repairs goes from the overview to a parked message's cause, edits it with what is wrong shown as it is typed, and gives another one up, by keyboard.
+func repairs(w *window, at string) {
+	w.t.Helper()
+	m := parked(w.t, at)[0]
+	w.do(chromedp.Navigate(at + "/?lang=en"))
+	w.sees(`document.querySelector("#causes a")`)
+	w.act(chromedp.Focus(chromedp.CSS("#causes a")), chromedp.KeyEvent(kb.Enter))
+	w.shows("All causes")
+	w.do(chromedp.Navigate(fmt.Sprintf("%s/console/parked/%d", at, m.ID)))
+	w.shows("What a replay would do now")
+	w.act(chromedp.Focus(chromedp.CSS(`a[href$="?edit=true"]`)), chromedp.KeyEvent(kb.Enter))
+	w.sees(`document.querySelector("#data")`)
+	w.act(chromedp.Focus(chromedp.CSS("#data")), chromedp.KeyEvent("x"))
+	w.shows("line 1: invalid character")
+	w.act(chromedp.KeyEvent(kb.Backspace))
+	w.sees(`!document.getElementById("check").innerText.includes("invalid character")`)
+	w.do(chromedp.Navigate(fmt.Sprintf("%s/console/parked/%d", at, m.ID)))
+	w.act(chromedp.Focus(chromedp.CSS("#discard-note")), chromedp.KeyEvent("seen in a browser"+kb.Enter))
+	w.sees(`location.pathname.startsWith("/console/parked/") && (document.body.innerText.includes("It is discarded") || document.body.innerText.includes("Nothing is here"))`)
+	until(w.t, "the message has gone", func() bool { return ask(w.t, "GET", fmt.Sprintf("%s/api/v1/parked/%d", at, m.ID), "", nil) == 404 })
+	w.mu.Lock()
+	w.bad = nil // a page of what has gone is a 404
+	w.mu.Unlock()
+}
+
+// follows sees that an open page shows what happens, without being loaded again, and that what the reader has in focus stays there.
+func follows(w *window, at string) {
+	w.t.Helper()
+	w.do(chromedp.Navigate(at + "/?lang=en"))
+	w.shows("Live")
+	js[int](w, `window.opened = true; document.querySelector(".filter a").focus(); 1`)
+	if code := ask(w.t, "POST", at+"/api/v1/flows/erp-orders/pause", "", nil); code != 200 {
+		w.t.Fatalf("pause: %d", code)
+	}
+	w.shows("1 flow is paused (erp-orders)")
+	if code := ask(w.t, "POST", at+"/api/v1/flows/erp-orders/resume", "", nil); code != 200 {
+		w.t.Fatalf("resume: %d", code)
+	}
+	if !js[bool](w, `window.opened === true && document.activeElement === document.querySelector(".filter a")`) {
+		fail(w.t, "the page was loaded again, or the focus has moved")
+	}
+	tally.Lock()
+	tally.actions += 2
+	tally.Unlock()
+}
+
+// byKeyboard reaches the content and the filters with the keyboard alone, each with a focus that can be seen.
+func byKeyboard(w *window, at string) {
+	w.t.Helper()
+	w.do(chromedp.Navigate(at + "/?lang=en"))
+	w.shows("Overview")
+	w.act(chromedp.KeyEvent(kb.Tab))
+	focus := js[string](w, `document.activeElement.className + " " + getComputedStyle(document.activeElement).outlineStyle`)
+	if focus != "skip solid" {
+		fail(w.t, "the first tab leads to %q, and not to the content", focus)
+	}
+	w.act(chromedp.KeyEvent(kb.Enter))
+	if id := js[string](w, `document.activeElement.id`); id != "main" {
+		fail(w.t, "skipping leads to %q", id)
+	}
+	for range 30 { // to the first filter behind "all"
+		w.act(chromedp.KeyEvent(kb.Tab))
+		if strings.HasPrefix(js[string](w, `document.activeElement.getAttribute("href") || ""`), "/?state=") {
+			break
+		}
+	}
+	w.act(chromedp.KeyEvent(kb.Enter))
+	w.sees(`location.search.startsWith("?state=") && document.readyState === "complete"`)
+	w.shows("Overview")
+}
+
+const tokens = `broker: {embedded: {dir: data/broker}}
+store: {sqlite: {path: data/waybill.db}}
+http:
+  listen: %s
+  tokens: [{name: ann, value: "${env:ANN}"}]
+hooks: {listen: %s}
+systems: {}
+`
+
+// TestSignIn signs in to a hub with tokens by keyboard, and out again.
+func TestSignIn(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "configs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "configs", "waybill.yaml"), fmt.Appendf(nil, tokens, freePort(t), freePort(t)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("ANN", "a-token-of-some-length")
+	at := hub(t, dir, "run", "-c", "configs/waybill.yaml")
+	for _, as := range seen {
+		w := open(t, as.width, as.dark)
+		w.do(chromedp.Navigate(at + "/?state=running"))
+		w.shows("Give one of the hub's tokens")
+		w.looks("sign-in-" + as.name)
+		w.act(chromedp.SendKeys(chromedp.CSS("#token"), "guess"+kb.Enter))
+		w.shows("This is none of the hub's tokens")
+		w.looks("sign-in-wrong-" + as.name)
+		w.act(chromedp.SendKeys(chromedp.CSS("#token"), "a-token-of-some-length"+kb.Enter))
+		w.shows("Nothing is late")
+		w.shows("Live") // the stream takes the session, too
+		if where := js[string](w, `location.pathname + location.search + " " + document.cookie.includes("waybill-")`); where != "/?state=running false" {
+			fail(t, "signing in leads to %s", where)
+		}
+		w.looks("signed-in-" + as.name)
+		w.act(chromedp.Focus(chromedp.CSS("header form button")), chromedp.KeyEvent(kb.Enter))
+		w.shows("Give one of the hub's tokens")
+	}
+}
