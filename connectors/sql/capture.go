@@ -132,7 +132,7 @@ func (c *capture) looks() (*sql.DB, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pool == nil {
-		pool, err := openPostgres(c.db.set.URL.Reveal(), 0)
+		pool, err := openPostgres(c.db.set.URL.Reveal(), 0, c.db.set.ReadOnly)
 		if err != nil {
 			return nil, err
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// Finding is what the API asks of the search.
-type Finding interface {
+// Searching is what the API asks of the search.
+type Searching interface {
 	// Search finds objects by ids, keys and fields, or their beginnings. state.ErrNotFound for an entity that the files do not name, state.ErrCursor for a cursor that
 	// is none.
 	Search(ctx context.Context, q state.SearchQuery) (state.SearchPage, error)

@@ -18,7 +18,7 @@ type Hub interface {
 	Trace(ctx context.Context, key string) (state.Trace, error)
 	// Documents fills in the documents of journal rows, as far as they are kept.
 	Documents(ctx context.Context, rows []state.Journal) error
-	Finding
+	Searching
 	Desk
 	Flowing
 	Comparing

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -938,6 +939,11 @@ func TestOpenAPISchemas(t *testing.T) {
 	if err := json.Unmarshal(data, &doc); err != nil {
 		t.Fatal(err)
 	}
+	for _, m := range regexp.MustCompile(`"#/components/schemas/([A-Za-z]+)"`).FindAllSubmatch(data, -1) {
+		if doc.Components.Schemas[string(m[1])] == nil {
+			t.Errorf("the description refers to %s, and has no such schema", m[1])
+		}
+	}
 	var described func(raw json.RawMessage) []string
 	described = func(raw json.RawMessage) []string {
 		var s schema
@@ -969,7 +975,7 @@ func TestOpenAPISchemas(t *testing.T) {
 	}
 	for _, v := range []any{Access{}, Certificate{}, Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Rule{}, Standing{}, TrendPoint{}, Run{}, Runs{}, RunRequest{}, RepairRequest{}, Differences{},
 		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, FlowDefinition{}, Fates{}, Preview{}, PreviewRequest{}, Summary{}, Finding{}, Deliveries{}, FlowDeliveries{}, Pulse{}, PulseFlow{}, PulseSystem{}, Message{}, Found{}, Looked{}, FoundObject{}, Related{}, TracedDifference{}, Moment{}, Alert{}, AlertReceiver{}, Alerts{}, AlertTest{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
-		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
+		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, Missing{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])
 		slices.Sort(want)

@@ -20,7 +20,7 @@ var (
 	namedConst = regexp.MustCompile("`((?:internal|connectors)/[a-z0-9/]+) ([A-Za-z]+)`")
 	namedKey   = regexp.MustCompile("^`([a-z][A-Za-z.-]+)`$")
 	keyRow     = regexp.MustCompile("(?m)^\\| `([A-Za-z.\\[\\]-]+)` \\| [^|]* \\| `([^`]*)` \\|")
-	units      = map[string]int64{"": 1, "KiB": 1 << 10, "MiB": 1 << 20}
+	units      = map[string]int64{"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 )
 
 // TestLimitsAreTrue: docs/limits.md says of each setting the default, and of each constant the value, that the code has; and every constant
