@@ -10,6 +10,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -71,6 +72,8 @@ type Refusal struct {
 	Codes []string
 	// Kind is what it means where no setting gives one of Codes a meaning: a word of errors.kinds. Empty: what the status means.
 	Kind string
+	// Settled: Kind stands, whatever errors.kinds says of the codes.
+	Settled bool
 	// Text is what the system says of it.
 	Text string
 	// Field is the field that was refused; empty: it names none.
@@ -131,13 +134,15 @@ func (j *judge) spoken(resp *httpclient.Response, root jsondoc.Value, failed *fa
 		}
 	}
 	for _, c := range append(codes, r.Codes...) {
-		if k := es.Kinds[c]; k != "" && c != "" {
+		if k := es.Kinds[c]; k != "" && c != "" && !r.Settled {
 			code, kind = c, k
 			break
 		}
 		def(&code, c)
 	}
-	def(&kind, es.Kinds[strconv.Itoa(resp.Status)])
+	if !r.Settled {
+		def(&kind, es.Kinds[strconv.Itoa(resp.Status)])
+	}
 	def(&kind, r.Kind)
 	said := r.Text
 	if es.Message != "" {
@@ -200,6 +205,9 @@ type Config struct {
 	Objects map[string]*Object
 	Dialect Dialect
 }
+
+// SetClock sets the clock of a system of this package, for tests.
+func SetClock(sys connector.System, clock lifecycle.Clock) { sys.(*system).clock = clock }
 
 // OpenWith makes such a system ready. It makes no call.
 func OpenWith(c Config) (connector.System, error) {
