@@ -6,6 +6,7 @@ import (
 	"github.com/waybill-hub/waybill/connectors/kafka"
 	"github.com/waybill-hub/waybill/connectors/odata"
 	"github.com/waybill-hub/waybill/connectors/rest"
+	"github.com/waybill-hub/waybill/connectors/soap"
 	"github.com/waybill-hub/waybill/connectors/sql"
 	"github.com/waybill-hub/waybill/connectors/webhook"
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -18,6 +19,7 @@ func All() []connector.Kind {
 		kafka.Kind{},
 		odata.Kind{},
 		rest.Kind{},
+		soap.Kind{},
 		sql.Kind{},
 		webhook.Kind{},
 	}

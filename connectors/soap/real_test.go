@@ -49,7 +49,9 @@ func TestSOAP(t *testing.T) {
 			backDoor(t, "put", it)
 			return it["id"]
 		}
-		s.Put = func(t testing.TB, n, revision int, stamp time.Time) string { return put(t, n, fmt.Sprint(revision), stampText(stamp)) }
+		s.Put = func(t testing.TB, n, revision int, stamp time.Time) string {
+			return put(t, n, fmt.Sprint(revision), stampText(stamp))
+		}
 		s.Bare = func(t testing.TB, n, revision int) string { return put(t, n, fmt.Sprint(revision), "") }
 		s.Spoil = func(t testing.TB, n int, stamp time.Time) string { return put(t, n, "one", stampText(stamp)) }
 		s.Still = func(connector.System, time.Time) {} // nobody stops its clock; its tokens count

@@ -22,6 +22,7 @@ func (l *loader) webhook(raw webhookFile, n strictyaml.Node) *Webhook {
 		l.p.AddHint(at.Pos(), "write for example data.orders", "split: %q is no dotted path", shorten(raw.Split))
 	}
 	l.contentTypes(w, raw, n)
+	w.XML = l.xml(raw, n)
 	l.dotted(n.Get("ignore"), raw.Ignore)
 	w.Ignore = raw.Ignore
 	for i, at := range n.Get("handshakes").Items() {
@@ -75,6 +76,40 @@ func (l *loader) dotted(n strictyaml.Node, list []string) {
 		}
 	}
 }
+
+// xml checks how a body of XML becomes documents.
+func (l *loader) xml(raw webhookFile, n strictyaml.Node) *XML {
+	x, at := raw.XML, n.Get("xml")
+	if x == nil {
+		return nil
+	}
+	if s := raw.Verify.Scheme; s != "hmac" && s != "bearer" && s != "standard-webhooks" && s != "" {
+		l.p.AddHint(n.KeyPos("xml"), "use hmac, bearer or standard-webhooks", "xml: the scheme %s has bodies of its own", s)
+	}
+	if len(raw.ContentTypes) > 0 {
+		l.p.AddHint(n.KeyPos("content-types"), "remove it", "content-types: bodies of XML have XML's")
+	}
+	l.dotted(at.Get("lists"), x.Lists)
+	for path, kind := range x.Types {
+		if !slices.Contains(xmlTypes, kind) {
+			l.p.AddHint(at.Get("types").Get(path).Pos(), strictyaml.DidYouMean(kind, xmlTypes), "types: %q is no type of a text", shorten(kind))
+		}
+	}
+	used := map[string]string{}
+	for _, f := range at.Get("names").Fields() {
+		name := x.Names[f.Key]
+		switch other := used[name]; {
+		case name == "" || strings.ContainsAny(name, ".{}"):
+			l.p.AddHint(f.Value.Pos(), "write one name, without dots", "names: %q is no name", shorten(name))
+		case other != "":
+			l.p.Add(f.Value.Pos(), "names: %s and %s are both called %s", other, f.Key, shorten(name))
+		}
+		used[name] = f.Key
+	}
+	return &XML{Form: x.Form, Names: x.Names, Lists: x.Lists, Types: x.Types}
+}
+
+var xmlTypes = []string{"boolean", "decimal", "integer"}
 
 // answer checks what a sender is to get.
 func (l *loader) answer(raw answerFile, scheme string, n strictyaml.Node) *Answer {

@@ -54,9 +54,10 @@ var may = map[string][]string{
 	"internal/inbox":           {"internal/event", "internal/fault", "internal/jsondoc"},
 	"internal/publish":         {"internal/event"},
 	"internal/relay":           {"internal/publish", "internal/inbox", "internal/lease", "internal/notice", "internal/event", "internal/fault", "internal/state", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
-	"internal/webhook":         {"internal/inbox", "internal/fault", "internal/state", "internal/jsondoc", "internal/strictyaml", "internal/lifecycle", "internal/failpoint"},
+	"internal/xmldoc":          {"internal/jsondoc"},
+	"internal/webhook":         {"internal/xmldoc", "internal/inbox", "internal/fault", "internal/state", "internal/jsondoc", "internal/strictyaml", "internal/lifecycle", "internal/failpoint"},
 	"internal/submit":          {"internal/inbox", "internal/event", "internal/fault", "internal/state", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
-	"internal/intake": {"internal/guards", "internal/notice", "internal/publish", "internal/inbox", "internal/lease", "internal/relay", "internal/webhook", "internal/submit", "internal/event", "internal/fault", "internal/connector", "internal/state",
+	"internal/intake": {"internal/xmldoc", "internal/guards", "internal/notice", "internal/publish", "internal/inbox", "internal/lease", "internal/relay", "internal/webhook", "internal/submit", "internal/event", "internal/fault", "internal/connector", "internal/state",
 		"internal/config", "internal/mapping", "internal/jsondoc", "internal/idset", "internal/lifecycle", "internal/schedule", "internal/failpoint"},
 	"internal/reconcile/plain": {"internal/compare", "internal/connector", "internal/jsondoc", "internal/lifecycle"},
 	"internal/reconcile/index": {"internal/connector", "internal/fault", "internal/idset", "internal/lifecycle", "internal/state"},
@@ -89,8 +90,10 @@ var may = map[string][]string{
 	"connectors/*":      {"internal/filemode", "internal/zones", "internal/timetext", "internal/connector", "internal/fault", "internal/event", "internal/httpclient", "internal/format", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint", "internal/gather"},
 	// What this kind of system needs beside that: Kafka's client is one, for the hub's own cluster and for others.
 	"connectors/kafka": {"internal/bus", "internal/kafkaauth", "internal/avrodoc", "internal/schema"},
-	"cmd/waybill":      {"internal/cli"},
-	"schemas":          {}, "flows": {}, "mappings": {}, "configs": {},
+	// SOAP is a dialect of the calls that rest makes: lists that move, windows of polls, look-ups and what an answer means are one room.
+	"connectors/soap": {"connectors/rest", "internal/xmldoc"},
+	"cmd/waybill":     {"internal/cli"},
+	"schemas":         {}, "flows": {}, "mappings": {}, "configs": {},
 }
 
 // home says which package alone may import a library.

@@ -18,6 +18,8 @@ type Endpoint struct {
 	ContentTypes []string
 	// FormField is the field of a form that holds the JSON; empty: the fields are an object of texts.
 	FormField string
+	// XML, where not nil, reads bodies of XML, and no others.
+	XML *XML
 	// Ignore are dotted paths that do not count where two bodies of one delivery are compared.
 	Ignore []string
 	// Handshakes are those of Handshakes that are answered besides the scheme's own.

@@ -133,6 +133,9 @@ func (h *Handler) hook(s Source) (*hook, error) {
 	if w.Verify.Scheme == "cloudevents" {
 		sch.greets = []greet{allowOrigin(w.Rate)}
 	}
+	if w.XML != nil {
+		sch.media = isXML
+	}
 	if sch.media == nil {
 		sch.media = isJSON
 	}
@@ -144,6 +147,10 @@ func (h *Handler) hook(s Source) (*hook, error) {
 	}
 	switch {
 	case k.reply != nil:
+	case w.XML != nil && w.Answer != nil:
+		k.reply = fixedXMLReplier{fixedReplier{*w.Answer}, xmlReplier{w.XML.Form == XMLSOAP}}
+	case w.XML != nil:
+		k.reply = xmlReplier{w.XML.Form == XMLSOAP}
 	case w.Answer != nil:
 		k.reply = fixedReplier{*w.Answer}
 	default:
@@ -293,7 +300,15 @@ func (h *Handler) receive(k *hook, w http.ResponseWriter, r *http.Request) (take
 	if err := k.verify(req, b); err != nil {
 		return taken{}, err
 	}
-	if req.unpacked == nil {
+	if k.XML != nil && !held.take(elementCost(req.body)) {
+		return taken{}, busy()
+	}
+	if k.XML != nil {
+		var err error
+		if req.unpacked, err = k.XML.unpack(req.body); err != nil {
+			return taken{}, err
+		}
+	} else if req.unpacked == nil {
 		var err error
 		if req.body, err = k.document(media, req.body); err != nil {
 			return taken{}, err
@@ -303,7 +318,9 @@ func (h *Handler) receive(k *hook, w http.ResponseWriter, r *http.Request) (take
 		return taken{}, busy()
 	}
 	deliveries := []delivery{{body: req.body}}
-	if k.scheme.unpack != nil {
+	if k.XML != nil {
+		deliveries = req.unpacked
+	} else if k.scheme.unpack != nil {
 		var err error
 		if deliveries, err = k.scheme.unpack(req); err != nil {
 			return taken{}, err

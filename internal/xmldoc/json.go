@@ -14,6 +14,8 @@ import (
 type Shape struct {
 	// Lists are the dotted paths of elements that are always lists.
 	Lists map[string]bool
+	// Names are what elements are called in documents, by their local names; paths are made of these.
+	Names map[string]string
 	// Types are those of texts by their dotted path: decimal, integer or boolean. Paths go into lists without a number. What is none of its type stays a text.
 	Types map[string]string
 }
@@ -51,10 +53,10 @@ func (e *Element) AppendJSON(dst []byte, path string, shape *Shape) []byte {
 		member("#text")
 		dst = shape.appendText(dst, join(path, "#text"), string(e.Text))
 	}
-	for _, g := range groups(e.Children) {
+	for _, g := range shape.groups(e.Children) {
 		member(g.key)
 		at := join(path, g.key)
-		if len(g.all) == 1 && (shape == nil || !shape.Lists[at]) {
+		if len(g.all) == 1 && !g.all[0].List && (shape == nil || !shape.Lists[at]) {
 			dst = g.all[0].AppendJSON(dst, at, shape)
 			continue
 		}
@@ -94,8 +96,16 @@ type group struct {
 	all []*Element
 }
 
+// name is what an element is called in documents.
+func (s *Shape) name(local string) string {
+	if s != nil && s.Names[local] != "" {
+		return s.Names[local]
+	}
+	return local
+}
+
 // groups are the children by name, in the order of the first of each.
-func groups(children []*Element) []group {
+func (s *Shape) groups(children []*Element) []group {
 	var out []group
 	at := make(map[xml.Name]int, len(children))
 	spaces := make(map[string]string, len(children))
@@ -105,7 +115,7 @@ func groups(children []*Element) []group {
 		if !known {
 			i = len(out)
 			at[c.Name] = i
-			out = append(out, group{key: c.Name.Local})
+			out = append(out, group{key: s.name(c.Name.Local)})
 			if space, other := spaces[c.Name.Local]; other && space != c.Name.Space {
 				mixed[c.Name.Local] = true
 			}

@@ -35,6 +35,8 @@ type Element struct {
 	// Text is all text directly in it, as it stands.
 	Text     []byte
 	Children []*Element
+	// List: it is an element of a list also where it is alone.
+	List bool
 }
 
 // open is an element that has not ended yet.
