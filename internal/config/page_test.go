@@ -58,6 +58,10 @@ worth having, because every sender repeats.
 refused by name. ` + "`" + `content-types` + "`" + ` adds others under which a sender sends JSON, and ` + "`" + `application/x-www-form-urlencoded` + "`" + `: then ` + "`" + `form-field` + "`" + ` names the field that holds the JSON (` + "`" + `payload` + "`" + ` for
 GitHub's forms), or the fields become an object of texts. ` + "`" + `Content-Encoding` + "`" + ` is gzip, deflate or none. A body has a length or comes in chunks.
 
+**XML.** With ` + "`" + `xml` + "`" + ` a webhook reads bodies of XML and no others (` + "`" + `text/xml` + "`" + `, ` + "`" + `application/xml` + "`" + `, ` + "`" + `application/*+xml` + "`" + `, UTF-8, no document type declaration): the root element, what a SOAP envelope holds, or every IDoc in it. Values stay
+texts until ` + "`" + `types` + "`" + ` or the flow's mapping says otherwise. It goes with ` + "`" + `hmac` + "`" + `, ` + "`" + `standard-webhooks` + "`" + ` and ` + "`" + `bearer` + "`" + `; HTTP Basic is a bearer token with ` + "`" + `prefix: "Basic "` + "`" + ` and base64 of ` + "`" + `user:password` + "`" + `. An IDoc's id is the
+client, sender and number of its control record, a SOAP message's its ` + "`" + `wsa:MessageID` + "`" + `. What is taken is answered 200 (IDoc, plain) or 202 (SOAP) with no body; a SOAP message that is not gets a fault. [soap](soap.md) tells more.
+
 **Size.** A body is at most ` + "`" + `hooks.max-body` + "`" + `, also unfolded. A document, or each element of a list, has to fit into a record of the flow's topic as well, and of the one behind it where
 the flow has no ` + "`" + `map` + "`" + `: what is larger is answered 413 before it is taken, an element with its index. The hub makes topics with a ` + "`" + `max.message.bytes` + "`" + ` of a quarter more than ` + "`" + `max-body` + "`" + `, and raises
 it on topics that are its own: ` + "`" + `in.FLOW` + "`" + `, those with the settings that it makes topics with, and all of the embedded broker. To have less, set a smaller ` + "`" + `max-body` + "`" + `. Of a topic that it may not change, the log and
