@@ -177,6 +177,16 @@ differs there (the id of a new row comes by AUTO_INCREMENT or from the mapping, 
   ended on the server as well (KILL), which the hub's user may do for its own connections; ` + "`max_statement_time`" + ` is the net below. A connection that is lost while it commits is an unknown outcome.
 - **Upsert** inserts, and where that meets the external id, updates: never another row that only has the same value in another unique column.
 
+## GraphQL
+
+With ` + "`graphql: {path: …}`" + ` a ` + "`rest`" + ` system speaks GraphQL: operations by query, variables with the cursor inside, errors in ` + "`errors`" + ` and in members of unions. [graphql.md](graphql.md) has a whole
+system, and what each error means.
+
+## SOAP, and XML over HTTP
+
+Requests are made by templates, answers become documents whose values stay texts until a type is given, faults are judged by a table; IDocs and SOAP messages come in by webhooks with ` + "`xml`" + `. [soap.md](soap.md) has
+a whole system, what the kind does not do, and what is proven on a stand-in alone.
+
 ## SAP, and other OData services
 
 What types, keys and lines look like is read from the service's own ` + "`$metadata`" + `. [odata.md](odata.md) says what the kind does, what it does not do, and

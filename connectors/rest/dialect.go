@@ -2,6 +2,8 @@ package rest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -17,7 +19,8 @@ import (
 // Dialect puts the calls of this package into another form than that of paths and queries, and its answers into JSON. Everything else of a system (pages, lists
 // that move, windows of polls, look-ups that are compared again, what an answer means) is the same then.
 type Dialect interface {
-	// Put gives a call the form in which it goes over the wire: it sets the Request. What cannot be put is the document's or the settings' fault.
+	// Put gives a call the form in which it goes over the wire: it sets the Request. What cannot be put is the document's or the settings' fault; of a look-up
+	// that no settings describe the error wraps connector.ErrNoLookup.
 	Put(c *Call) error
 	// Read makes the answer's body JSON; an error says why it is not what was to be answered, and leaves the body as it is.
 	Read(c *Call, resp *httpclient.Response) error
@@ -60,6 +63,15 @@ func (c *Call) reading() bool {
 	return c.Action == ActGet || c.Action == ActList || c.Action == ActIDs || c.Action == ActFind
 }
 
+// Missing is the error of a call of which the settings lack what it is made of.
+func (c *Call) Missing(setting string) error {
+	err := fmt.Errorf("the object %s has no %s for it (set %s.%s)", c.Object, setting, c.Action, setting)
+	if c.Action == ActFind || c.Action == ActGet {
+		return fmt.Errorf("%w: %w", connector.ErrNoLookup, err)
+	}
+	return err
+}
+
 // count adds a parameter that is a number.
 func (c *Call) count(name string, n int) {
 	c.Query = append(c.Query, httpclient.Param{Name: name, Value: strconv.Itoa(n)})
@@ -92,7 +104,11 @@ func (s *system) do(ctx context.Context, c *Call, j *judge) (*httpclient.Respons
 	if s.dialect != nil {
 		put := *c // what was asked for stays as it is: it may be asked for again
 		if err := s.dialect.Put(&put); err != nil {
-			return nil, s.fail(fault.Invalid, c.Op, "%s", err)
+			f := s.fail(fault.Invalid, c.Op, "%s", err)
+			if errors.Is(err, connector.ErrNoLookup) {
+				f.Err = err
+			}
+			return nil, f
 		}
 		r = put.Request
 		r.Safe = r.Safe || c.reading()

@@ -52,7 +52,7 @@ func (c *Call) operation() *operation {
 func (g graphql) Put(c *Call) error {
 	op := c.operation()
 	if op.Query == "" {
-		return fmt.Errorf("the object %s has no operation for it (set %s.query)", c.Object, c.Action)
+		return c.Missing("query")
 	}
 	vars, err := filled(op.variables, c.ID)
 	if err != nil {
@@ -153,6 +153,10 @@ func (graphql) Refused(c *Call, _ *httpclient.Response, root jsondoc.Value, fail
 	data := root.Get("data")
 	if list := root.Get("errors"); list.Kind() == jsondoc.Array && list.Len() > 0 {
 		r := protocolErrors(list, c.reading())
+		if failed && r.Kind == "" {
+			return r // the status says more
+		}
+		def(&r.Kind, "invalid")
 		if !c.reading() && !failed && done(data) {
 			r.Kind, r.Codes = "unknown-outcome", nil
 			r.Text += " (GraphQL errors beside data: a part may be done)"
@@ -186,8 +190,7 @@ func done(data jsondoc.Value) bool {
 	return false
 }
 
-// protocolErrors reads the list at errors: the first code that means something counts, and what means nothing is the document's fault, but for a failure
-// of the server's own.
+// protocolErrors reads the list at errors: the first code that means something counts. Kind is empty where none does.
 func protocolErrors(list jsondoc.Value, reading bool) *Refusal {
 	r := &Refusal{}
 	var said []string
@@ -213,7 +216,6 @@ func protocolErrors(list jsondoc.Value, reading bool) *Refusal {
 	if r.Kind == "" && slices.Contains(r.Codes, "INTERNAL_SERVER_ERROR") {
 		r.Kind = map[bool]string{true: "unavailable", false: "unknown-outcome"}[reading]
 	}
-	def(&r.Kind, "invalid")
 	return r
 }
 

@@ -240,6 +240,7 @@ func TestGraphQLErrors(t *testing.T) {
 		"a field that is not":    {`{"errors":[{"message":"Variable \"$input\" got invalid value { mail: 1 }; Field \"mail\" is not defined by type \"NewItem\". Did you mean \"email\"?"}]}`, fault.Invalid, "mail", "Did you mean"},
 		"an error and its field": {`{"data":{"createItem":{"__typename":"ValidationError","field":"price","message":"too low"}}}`, fault.Invalid, "price", "too low"},
 		"an entity that is gone": {`{"errors":[{"message":"No Item with the id 9","extensions":{"code":"ENTITY_NOT_FOUND"}}],"data":null}`, fault.NotFound, "", "No Item"},
+		"no code, under 429":     {`429{"errors":[{"message":"slowly"}]}`, fault.RateLimited, "", "slowly"},
 		"no code at all":         {`{"errors":[{"message":"boom"}]}`, fault.Invalid, "", "boom"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -250,6 +251,13 @@ func TestGraphQLErrors(t *testing.T) {
 			}
 			defer sys.Close()
 			g.say = func(string) string { return c.answer }
+			if body, found := strings.CutPrefix(c.answer, "429"); found {
+				g.refuse = func(w http.ResponseWriter, _ *http.Request) bool {
+					w.WriteHeader(http.StatusTooManyRequests)
+					fmt.Fprint(w, body)
+					return true
+				}
+			}
 			_, err = sys.(connector.Sink).Write(t.Context(), connector.Write{Object: "item", Action: connector.Update, Local: "7", Doc: []byte(`{"code":"x"}`)})
 			f, _ := fault.As(err)
 			if f == nil || f.Kind != c.kind || f.Field != c.field || !strings.Contains(f.Error(), c.text) {

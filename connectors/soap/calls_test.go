@@ -1,6 +1,7 @@
 package soap
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -142,7 +143,7 @@ objects:
 			t.Errorf("%d: %v", code, err)
 		}
 	}
-	if _, err := sys.(connector.Finder).Find(t.Context(), connector.Lookup{Object: "order", Natural: map[string]string{"number": "1"}}); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "set find.request") {
+	if _, err := sys.(connector.Finder).Find(t.Context(), connector.Lookup{Object: "order", Natural: map[string]string{"number": "1"}}); !errors.Is(err, connector.ErrNoLookup) || !strings.Contains(err.Error(), "set find.request") {
 		t.Errorf("a look-up that there is not: %v", err)
 	}
 }

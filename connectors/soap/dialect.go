@@ -66,7 +66,7 @@ func (d *dialect) of(c *rest.Call) *bound {
 func (d *dialect) Put(c *rest.Call) error {
 	b := d.of(c)
 	if b == nil || b.template == nil {
-		return fmt.Errorf("the object %s has no request for it (set %s.request)", c.Object, c.Action)
+		return c.Missing("request")
 	}
 	f := &filler{params: map[string]string{}}
 	for _, p := range c.Query {
