@@ -4,6 +4,7 @@ package acceptance
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,8 +23,8 @@ const materialIDoc = `<?xml version="1.0" encoding="UTF-8"?>
   </IDOC>
 </MATMAS05>`
 
-// TestSOAPFlow: a material that SAP would send as an IDoc becomes an item of a real SOAP service, once, however often the IDoc comes; the service is polled, and what it holds lies
-// in a folder, as the documents' types say.
+// TestSOAPFlow: a material that SAP would send as an IDoc becomes an item of a real SOAP service, once, however often the IDoc comes; the service is polled, and what somebody else makes
+// there lies in a folder, as the documents' types say.
 func TestSOAPFlow(t *testing.T) {
 	url := systemtest.Start(t, "soap").Said
 	files := map[string]string{"schemas/reading.v1.json": ""}
@@ -125,14 +126,41 @@ to: {system: ledger}
 			t.Fatalf("the IDoc was answered %s", resp.Status)
 		}
 	}
-	h.await("the item in the ledger", time.Minute, func() bool {
+	call := func(body string) string {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(`<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/" xmlns:i="urn:example:items"><e:Header>
+			<w:Security xmlns:w="http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"><w:UsernameToken><w:Username>hub</w:Username><w:Password Type="text">pass-word-of-tests</w:Password></w:UsernameToken></w:Security>
+			</e:Header><e:Body>`+body+`</e:Body></e:Envelope>`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "text/xml")
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s %s %v", resp.Status, b, err)
+		}
+		return string(b)
+	}
+	h.await("the item in the service", time.Minute, func() bool {
+		return strings.Contains(call(`<i:ListItems/>`), "<code>TG-00017</code>") && h.status().Totals.InFlight == 0
+	})
+	there := call(`<i:ListItems/>`)
+	if strings.Count(there, "<item>") != 1 || !strings.Contains(there, "<name>Nut &amp; bolt</name><price>12.5</price><externalId>") {
+		t.Errorf("the service holds %s", there)
+	}
+	call(`<i:CreateItem><i:item><i:code>X-00018</i:code><i:name>Washer</i:name><i:price>0.35</i:price></i:item></i:CreateItem>`) // the hub's own item is no news to it
+	h.await("the other item in the ledger", time.Minute, func() bool {
 		found, _ := filepath.Glob(p.path("ledger/*.jsonl"))
 		return len(found) > 0 && h.status().Totals.InFlight == 0
 	})
 	found, _ := filepath.Glob(p.path("ledger/*.jsonl"))
 	if len(found) != 1 {
-		out, _, _ := waybill(t, p.dir, "parked", "list", "--url", "http://"+p.http)
-		t.Fatalf("the ledger holds %v; parked: %s", found, out)
+		t.Fatalf("the ledger holds %v", found)
 	}
 	data, err := os.ReadFile(found[0])
 	if err != nil {
@@ -142,7 +170,7 @@ to: {system: ledger}
 	if err := json.Unmarshal(data, &got); err != nil {
 		t.Fatal(err)
 	}
-	if g, want := jsonText(t, got), `{"code":"TG-00017","name":"Nut \u0026 bolt","price":12.5}`; g != want {
+	if g, want := jsonText(t, got), `{"code":"X-00018","name":"Washer","price":0.35}`; g != want {
 		t.Errorf("the ledger holds %s, want %s", g, want)
 	}
 }
