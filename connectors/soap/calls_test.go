@@ -39,6 +39,23 @@ func TestEnvelopes(t *testing.T) {
 	}
 }
 
+// TestSecretsOfTemplates: what a template takes from outside of the file is a secret, also when a service sends it back.
+func TestSecretsOfTemplates(t *testing.T) {
+	d := newDouble(t)
+	d.refuse = func(w http.ResponseWriter, _ *http.Request, body string) bool {
+		_, session, _ := strings.Cut(body, "<it:session>")
+		w.WriteHeader(500)
+		fmt.Fprint(w, faultOf(ns11, "Client", "no session "+session[:len("a-session-of-tests")], ""))
+		return true
+	}
+	t.Setenv("ITEMS_SESSION", "a-session-of-tests")
+	sys := open(t, config(d.url, "soap11")+"header: {it:Session: {it:session: \"${env:ITEMS_SESSION}\"}}\n")
+	_, err := sys.(connector.Finder).Find(t.Context(), connector.Lookup{Object: "item", Local: "7"})
+	if err == nil || strings.Contains(err.Error(), "a-session-of-tests") || !strings.Contains(err.Error(), "no session") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestFaults: what becomes of a fault, by its codes, its detail, its text and the table of the settings.
 func TestFaults(t *testing.T) {
 	subcode := envelope(ns12, `<e:Fault><e:Code><e:Value>e:Sender</e:Value><e:Subcode><e:Value xmlns:w="urn:w">w:FailedAuthentication</e:Value></e:Subcode></e:Code><e:Reason><e:Text xml:lang="en">who?</e:Text></e:Reason></e:Fault>`)

@@ -28,6 +28,8 @@ type settings struct {
 	Faults           []faultRow         `yaml:"faults" doc:"what faults mean, by code and text; the first row that fits stands before errors and before what the protocol says"`
 	Success          rest.Success       `yaml:"success" doc:"what an answer must hold to count as done; what an object says stands instead"`
 	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
+
+	secrets []strictyaml.Secret // of bodies
 }
 
 // faultRow is a row of the table of faults.

@@ -45,9 +45,7 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 		System: s.Name, URL: set.URL, Auth: set.Auth, Headers: set.Headers, Timeout: set.Timeout, Limit: set.Limit,
 		MaxBody: set.MaxBody, TLS: set.TLS.In(s.Path), Proxy: set.Proxy, Log: s.Log, Told: s.Told,
 	}
-	if set.UsernameToken != nil {
-		c.Secrets = append(c.Secrets, set.UsernameToken.Password)
-	}
+	c.Secrets = set.secrets
 	return rest.OpenWith(rest.Config{Client: c, Probe: set.Probe, Errors: set.Errors, Success: set.Success, Objects: objects, Dialect: d})
 }
 
@@ -118,6 +116,12 @@ func read(s connector.Settings, p *strictyaml.Problems) (*settings, *dialect, ma
 		if o := set.Objects[name]; o != nil {
 			objects[name] = o.complete(name, at.Get(name), d, c)
 		}
+	}
+	for _, text := range c.secrets {
+		set.secrets = append(set.secrets, strictyaml.NewSecret(text))
+	}
+	if set.UsernameToken != nil {
+		set.secrets = append(set.secrets, set.UsernameToken.Password)
 	}
 	return set, d, objects
 }

@@ -49,6 +49,8 @@ type part struct {
 type compiler struct {
 	spaces map[string]string
 	p      *strictyaml.Problems
+	// secrets are texts that come from outside of the file.
+	secrets []string
 }
 
 // content reads a mapping of elements.
@@ -147,6 +149,9 @@ func (c *compiler) value(n strictyaml.Node) *text {
 	said := string(raw)
 	if doc, err := jsondoc.Parse(raw, jsondoc.Limits{}); err == nil && doc.Root().Kind() == jsondoc.String {
 		said = doc.Root().Str()
+	}
+	if strings.Contains(n.Text(), "${") {
+		c.secrets = append(c.secrets, said)
 	}
 	t, err := readText(said)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/failpoint"
+	"github.com/waybill-hub/waybill/internal/xmldoc"
 )
 
 // PathPrefix is where webhooks are received.
@@ -300,31 +301,9 @@ func (h *Handler) receive(k *hook, w http.ResponseWriter, r *http.Request) (take
 	if err := k.verify(req, b); err != nil {
 		return taken{}, err
 	}
-	if k.XML != nil && !held.take(elementCost(req.body)) {
-		return taken{}, busy()
-	}
-	if k.XML != nil {
-		var err error
-		if req.unpacked, err = k.XML.unpack(req.body); err != nil {
-			return taken{}, err
-		}
-	} else if req.unpacked == nil {
-		var err error
-		if req.body, err = k.document(media, req.body); err != nil {
-			return taken{}, err
-		}
-	}
-	if !held.take(parsedBytes(req.body)) {
-		return taken{}, busy()
-	}
-	deliveries := []delivery{{body: req.body}}
-	if k.XML != nil {
-		deliveries = req.unpacked
-	} else if k.scheme.unpack != nil {
-		var err error
-		if deliveries, err = k.scheme.unpack(req); err != nil {
-			return taken{}, err
-		}
+	deliveries, err := k.unpack(media, req, &held)
+	if err != nil {
+		return taken{}, err
 	}
 	if wait, ok := k.rate.take(req.now); !ok {
 		return taken{}, &refusal{status: http.StatusTooManyRequests, detail: "this source sends more than its rate", retry: max(wait, time.Second)}
@@ -340,6 +319,36 @@ func (h *Handler) receive(k *hook, w http.ResponseWriter, r *http.Request) (take
 		return taken{status: statusIgnored}, nil
 	}
 	return h.accept(k, r, rows)
+}
+
+// unpack gives the documents of a verified body.
+func (k *hook) unpack(media string, req *request, held *claim) (out []delivery, err error) {
+	switch {
+	case k.XML != nil:
+		if !held.take(xmldoc.Memory(req.body)) {
+			return nil, busy()
+		}
+		if out, err = k.XML.unpack(req.body); err != nil {
+			return nil, err
+		}
+		for _, d := range out { // documents of their own, beside the body
+			if !held.take(int64(len(d.body)) + parsedBytes(d.body)) {
+				return nil, busy()
+			}
+		}
+		return out, nil
+	case req.unpacked == nil:
+		if req.body, err = k.document(media, req.body); err != nil {
+			return nil, err
+		}
+	}
+	if !held.take(parsedBytes(req.body)) {
+		return nil, busy()
+	}
+	if k.scheme.unpack != nil {
+		return k.scheme.unpack(req)
+	}
+	return []delivery{{body: req.body}}, nil
 }
 
 // unproven refuses what the headers alone show to be no delivery of this source: nothing is read of its body. A handshake, which proves

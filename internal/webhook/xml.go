@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -18,8 +17,6 @@ const (
 
 	// maxIDocs is how many IDocs a sender may pack into one request.
 	maxIDocs = 1000
-	// elementBytes is what an element takes in memory beside its text, about.
-	elementBytes = 160
 )
 
 // Forms of XML bodies.
@@ -41,9 +38,6 @@ type XML struct {
 func isXML(media string) bool {
 	return media == "text/xml" || media == "application/xml" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+xml")
 }
-
-// elementCost is what parsing a body may take, at most.
-func elementCost(body []byte) int64 { return elementBytes * int64(bytes.Count(body, []byte("<"))) }
 
 // unpack gives the documents of a body.
 func (x *XML) unpack(body []byte) ([]delivery, error) {

@@ -39,6 +39,12 @@ type Element struct {
 	List bool
 }
 
+// Memory is what parsing a body takes beside its bytes, at most, about.
+func Memory(body []byte) int64 {
+	const element = 160
+	return element * int64(min(bytes.Count(body, []byte("<")), maxElements))
+}
+
 // open is an element that has not ended yet.
 type open struct {
 	e *Element
