@@ -164,10 +164,13 @@ func (graphql) Refused(c *Call, _ *httpclient.Response, root jsondoc.Value, fail
 		return r
 	}
 	if c.reading() {
-		return nil
+		if c.Action != ActGet {
+			return nil // what holds no list is refused anyway
+		}
+		return schemaError(at(root, c.o.Get.Item), c.o.ID)
 	}
 	for name, v := range data.Members() {
-		if r := schemaError(v); r != nil {
+		if r := schemaError(v, c.o.ID); r != nil {
 			if r.Text == "" {
 				r.Text = fmt.Sprintf("%s answers with %s: %s", name, r.Codes[0], shown(v))
 			}
@@ -234,9 +237,9 @@ func coercedField(text string) string {
 	return ""
 }
 
-// schemaError reads what one operation of a mutation has given; nil: no error.
-func schemaError(v jsondoc.Value) *Refusal {
-	if v.Kind() != jsondoc.Object {
+// schemaError reads what one operation has given; nil: no error. What has an id is the object, whatever its other fields are called.
+func schemaError(v jsondoc.Value, id string) *Refusal {
+	if v.Kind() != jsondoc.Object || at(v, id).Exists() {
 		return nil
 	}
 	name, code := v.Get("__typename").Str(), text(v.Get("errorCode"))

@@ -267,6 +267,32 @@ func TestGraphQLErrors(t *testing.T) {
 	}
 }
 
+// TestGraphQLReadErrors: an error in place of an object is no object, and an object with a field that errors have is none of them.
+func TestGraphQLReadErrors(t *testing.T) {
+	g := newGShop(t, "offset")
+	sys, err := Kind{}.Open(t.Context(), settingsOf(t, graphqlConfig(g.url, "offset")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sys.Close()
+	find := func(answer string) ([]connector.Record, error) {
+		g.say = func(string) string { return answer }
+		return sys.(connector.Finder).Find(t.Context(), connector.Lookup{Object: "item", Local: "7"})
+	}
+	if found, err := find(`{"data":{"item":{"__typename":"NoAccessError","message":"not yours"}}}`); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "not yours") {
+		t.Errorf("an error in place of an object: %v %v", found, err)
+	}
+	if found, err := find(`{"data":{"item":{"id":"7","errorCode":"E1","errors":[{"message":"of last week"}]}}}`); err != nil || len(found) != 1 {
+		t.Errorf("an object that has errors: %v %v", found, err)
+	}
+	if found, err := find(`{"data":{"item":{"id":"7"}},"errors":[{"message":"no price"}]}`); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("a part of an object: %v %v", found, err)
+	}
+	if found, err := find(`{"data":{"item":null}}`); err != nil || len(found) != 0 {
+		t.Errorf("no object: %v %v", found, err)
+	}
+}
+
 // TestGraphQLVariables: numbers go as numbers, texts as texts, what is always sent stays, and null is not "absent".
 func TestGraphQLVariables(t *testing.T) {
 	g := newGShop(t, "offset")

@@ -49,7 +49,7 @@ func (x *XML) unpack(body []byte) ([]delivery, error) {
 	case XMLSOAP:
 		return x.envelope(root)
 	case XMLIDoc:
-		return x.idocs(root)
+		return x.idocs(unwrapped(root))
 	}
 	return []delivery{{body: x.document(root), headers: map[string]string{"xml-root": root.Name.Local}}}, nil
 }
@@ -102,6 +102,18 @@ func headerBlocks(header *xmldoc.Element) []*xmldoc.Element {
 // own way.
 func known(h *xmldoc.Element) bool {
 	return h.Name.Space == nsAddressing || strings.HasSuffix(h.Name.Space, "oasis-200401-wss-wssecurity-secext-1.0.xsd")
+}
+
+// unwrapped is what an envelope's body holds, where there is one: SAP's port of type XML SOAP puts IDocs into it.
+func unwrapped(root *xmldoc.Element) *xmldoc.Element {
+	space := root.Name.Space
+	if root.Name.Local != "Envelope" || space != nsSOAP && space != nsSOAP12 {
+		return root
+	}
+	if content := root.Child(space, "Body"); content != nil && len(content.Children) == 1 {
+		return content.Children[0]
+	}
+	return &xmldoc.Element{}
 }
 
 // idocs gives every IDoc of a body. Its control record names it: client, sender and number.

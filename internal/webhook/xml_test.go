@@ -1,12 +1,14 @@
 package webhook
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/inbox"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/internal/webhook/webhooktest"
 	"github.com/waybill-hub/waybill/internal/xmldoc"
@@ -50,6 +52,8 @@ func TestXMLDocuments(t *testing.T) {
 			`{"control":{"TABNAM":"EDI_DC40","MANDT":"100","DOCNUM":"0000000000123456","IDOCTYP":"ORDERS05","MESTYP":"ORDERS","SNDPRN":"S4HCLNT100"},"E1EDK01":[{"CURCY":"EUR","BELNR":"0000004711"}],` +
 				`"E1EDKA1":[{"PARVW":"AG","PARTN":"0000010001"}],"lines":[{"POSEX":"000010","quantity":2.000,"materials":[{"QUALF":"002","IDTNR":"A&B"}]}]}`}},
 		"several IDocs":                {xml: XML{Form: XMLIDoc}, in: idocs("1", "2"), want: []string{"..1", `{"EDI_DC40":{"DOCNUM":"1"},"E1EDK01":[{"BELNR":"1"}]}`, "..2", `{"EDI_DC40":{"DOCNUM":"2"},"E1EDK01":[{"BELNR":"2"}]}`}},
+		"an IDoc in an envelope":       {xml: XML{Form: XMLIDoc}, in: soapMessage(nsSOAP, "", idocs("3")), want: []string{"..3", `{"EDI_DC40":{"DOCNUM":"3"},"E1EDK01":[{"BELNR":"3"}]}`}},
+		"an empty envelope":            {xml: XML{Form: XMLIDoc}, in: soapMessage(nsSOAP, "", ""), err: "holds no IDOC"},
 		"no IDoc":                      {xml: XML{Form: XMLIDoc}, in: `<a/>`, err: "holds no IDOC"},
 		"an IDoc without its control":  {xml: XML{Form: XMLIDoc}, in: `<O><IDOC><E1EDK01 SEGMENT="1"/></IDOC></O>`, err: "does not begin with its control record"},
 		"an empty IDoc":                {xml: XML{Form: XMLIDoc}, in: `<O><IDOC/></O>`, err: "it is empty"},
@@ -88,6 +92,33 @@ func TestXMLDocuments(t *testing.T) {
 		})
 	}
 }
+
+// FuzzXML: whatever is accepted is documents that an inbox takes, or is refused there as one that says a name twice.
+func FuzzXML(f *testing.F) {
+	for _, seed := range []string{idocOrder, idocs("1", "2"), soapMessage(nsSOAP, "<a:MessageID>1</a:MessageID>", "<b><c>1</c><c/></b>"), soapMessage(nsSOAP12, "", idocs("1")), `<a b="1">x<c/></a>`} {
+		for form := range forms {
+			f.Add([]byte(seed), form)
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte, form int) {
+		x := XML{Form: forms[uint(form)%uint(len(forms))], Shape: xmldoc.Shape{Lists: map[string]bool{"c": true}, Types: map[string]string{"c": "decimal", "E1EDP01.MENGE": "decimal"}, Names: map[string]string{"b": "c"}}}
+		got, err := x.unpack(body)
+		if ref := (*refusal)(nil); err != nil && (!errors.As(err, &ref) || ref.status != http.StatusBadRequest) {
+			t.Fatalf("%v is no answer for a sender", err)
+		}
+		for _, d := range got {
+			doc, err := jsondoc.Parse(d.body, inbox.DocumentLimits)
+			if err != nil && !strings.Contains(err.Error(), "twice") {
+				t.Fatalf("%s: %v", d.body, err)
+			}
+			if err == nil && doc.Root().Kind() != jsondoc.Object {
+				t.Fatalf("%s is no object", d.body)
+			}
+		}
+	})
+}
+
+var forms = []string{XMLPlain, XMLSOAP, XMLIDoc}
 
 func xmlHook(form string) *Endpoint {
 	return &Endpoint{Path: "sap/orders", Verify: Verify{Scheme: "bearer", Prefix: "Basic ", Secrets: []strictyaml.Secret{strictyaml.NewSecret("aHViOnBhc3N3b3Jk")}}, XML: &XML{Form: form}}

@@ -23,12 +23,16 @@ install() {
   rm -rf "$packages" && mv "$packages.part" "$packages"
 }
 
+# machine_node wants the machine's own Node.
+machine_node() {
+  command -v node >/dev/null || fail 77 "node is missing: install the package nodejs, 20 or newer"
+  [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || fail 77 "node is $(node --version): 20 or newer is needed"
+}
+
 # begin makes the data folder with everything that the server needs.
 begin() {
   [ -d "$data" ] && fail 1 "$data exists: stop first, or choose another port"
   install
-  command -v node >/dev/null || fail 77 "node is missing: install the package nodejs, 20 or newer"
-  [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || fail 77 "node is $(node --version): 20 or newer is needed"
   mkdir -p "$data"
   cp -r "$files/." "$data/"
   ln -s "$packages/node_modules" "$data/node_modules"

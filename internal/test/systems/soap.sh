@@ -17,6 +17,7 @@ setup
 
 case ${1:-} in
 start)
+  machine_node
   begin
   (cd "$data" && PORT=$port exec setsid node server.js >out 2>&1 </dev/null) &
   await 'ready for tests'

@@ -9,7 +9,7 @@
 # WAYBILL_VENDURE_POSTGRES  URL of an empty database, or of a schema with ?search_path=
 # WAYBILL_VENDURE_PORT      default 4105
 # XDG_CACHE_HOME            packages and data lie in $XDG_CACHE_HOME/waybill/vendure (default ~/.cache/waybill/vendure); where data-PORT/hook.json there names a
-#                           url and a secret, orders that are placed are posted to it
+#                           url and a secret, orders that are placed are posted to it; Vendure is under the GPL, and nothing of it is part of this project
 set -euo pipefail
 . "$(dirname "$0")/npm.sh"
 
@@ -20,6 +20,7 @@ setup
 case ${1:-} in
 start)
   : "${WAYBILL_VENDURE_POSTGRES:?names no database}"
+  machine_node
   begin
   (cd "$data" && PORT=$port VENDURE_DISABLE_TELEMETRY=true exec setsid node server.js >out 2>&1 </dev/null) &
   await 'ready for tests'
