@@ -20,7 +20,7 @@ demo: ## the whole hub with three sandbox systems and live traffic
 test: ## checks, then every test, with the real components that this machine can have
 	@./internal/test/run
 
-test-systems: ## connectors on the real systems that this machine can have (npm for SAP's runtime, PostgreSQL); the last line is the result
+test-systems: ## connectors on the real systems that this machine can have; the last line is the result
 	@GO="$(GO)" ./internal/test/systems/run
 
 test-browser: ## the console of running hubs in a real Chromium, with axe-core (npm) looking at every page; the last line is the result

@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,6 +47,44 @@ func TestExamples(t *testing.T) {
 	kind.Check(connector.Settings{Name: "s4", Node: node}, &p)
 	if err := p.Err(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPages: the systems that pages show have no problem.
+func TestPages(t *testing.T) {
+	for _, name := range []string{"ITEMS_PASSWORD", "SAP_PASSWORD", "SHOP_KEY"} {
+		t.Setenv(name, "placeholder")
+	}
+	r, err := connector.NewRegistry(All()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page, want := range map[string]int{"soap.md": 2, "graphql.md": 1} {
+		text, err := os.ReadFile(filepath.Join("..", "docs", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for _, block := range strings.Split(string(text), "```yaml\n")[1:] {
+			block, _, _ = strings.Cut(block, "```")
+			var p strictyaml.Problems
+			root := strictyaml.Parse("docs/"+page, []byte(block), &p)[0]
+			for _, f := range root.Fields() {
+				kind, known := r.Get(f.Value.Get("connector").Text())
+				if !known {
+					continue
+				}
+				found++
+				kind.Spec().Lint(f.Value, &p)
+				kind.Check(connector.Settings{Name: f.Key, Node: f.Value}, &p)
+			}
+			if err := p.Err(); err != nil {
+				t.Error(err)
+			}
+		}
+		if found != want {
+			t.Errorf("docs/%s shows %d systems, want %d", page, found, want)
+		}
 	}
 }
 

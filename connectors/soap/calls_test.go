@@ -199,3 +199,62 @@ func TestSettings(t *testing.T) {
 		t.Errorf("ordered by %+v", got)
 	}
 }
+
+// TestCursor: a service that gives a token for the next page is asked with it, and a list in which one object comes alone on a page is a list.
+func TestCursor(t *testing.T) {
+	d := newDouble(t)
+	var asked []string
+	d.refuse = func(w http.ResponseWriter, _ *http.Request, body string) bool {
+		_, call, _ := strings.Cut(body, "<soap:Body>")
+		call, _, _ = strings.Cut(call, "</soap:Body>")
+		asked = append(asked, call)
+		page := "<rows><row><no>0001</no><at>2026-03-01T12:00:00Z</at></row><row><no>0002</no><at>2026-03-01T12:00:01Z</at></row></rows><next>a&amp;b</next>"
+		if strings.Contains(call, "a&amp;b") {
+			page = "<rows><row><no>0003</no><at>2026-03-01T12:00:02Z</at></row></rows>"
+		}
+		fmt.Fprint(w, envelope(ns11, "<QueryResponse>"+page+"</QueryResponse>"))
+		return true
+	}
+	sys := open(t, `connector: soap
+url: `+d.url+`
+namespaces: {q: urn:q}
+objects:
+  row:
+    id: no
+    version: at
+    list:
+      request: {q:Query: {q:since: "{$since}", q:token: "{$token}"}}
+      items: QueryResponse.rows.row
+      paging: {style: cursor, parameter: token, next: QueryResponse.next, stable: true}
+      changed-since: {parameter: since}
+`)
+	poll := func(cursor string) (ids []string, next string) {
+		t.Helper()
+		for {
+			p, err := sys.(connector.Poller).Poll(t.Context(), connector.PollRequest{Object: "row", Cursor: cursor})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range p.Records {
+				ids = append(ids, r.Local)
+			}
+			if cursor = p.Cursor; !p.More {
+				return ids, cursor
+			}
+		}
+	}
+	ids, cursor := poll("")
+	if got := strings.Join(ids, " "); got != "0001 0002 0003" {
+		t.Errorf("polled %s", got)
+	}
+	if want := []string{"<q:Query></q:Query>", "<q:Query><q:token>a&amp;b</q:token></q:Query>"}; len(asked) != 2 || asked[0] != want[0] || asked[1] != want[1] {
+		t.Errorf("asked %q, want %q", asked, want)
+	}
+	asked = nil
+	if ids, _ := poll(cursor); len(ids) > 0 {
+		t.Errorf("polled again: %v", ids)
+	}
+	if len(asked) == 0 || !strings.Contains(asked[0], "<q:since>2026-03-01T12:00:0") {
+		t.Errorf("asked again %q", asked)
+	}
+}

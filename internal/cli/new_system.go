@@ -124,6 +124,10 @@ func (m *making) block(name string) []byte {
 	case "sql":
 		fmt.Fprintf(&b, "    driver: postgres\n    url: \"${env:%s_URL}\"\n    objects:\n      %s:\n        table: %ss          # TODO: the table or view, with its schema where needed\n        id: %s\n        columns:\n", variable, m.entity, m.entity, m.idColumn())
 		m.columns(&b, map[string]string{"integer": "integer", "number": "decimal", "boolean": "boolean", "date": "date", "date-time": "timestamp", "object": "json", "array": "json"}, m.idColumn())
+	case "soap":
+		fmt.Fprintf(&b, "    url: \"${env:%s_URL}\"\n    # TODO: how the service knows the hub; auth: {basic: …} or username-token: {user: …, password: …}\n    namespaces: {s: urn:example:service}          # TODO: the namespace of the service's messages, as its WSDL says\n", variable)
+		fmt.Fprintf(&b, "    objects:\n      %s:\n        id: %s\n        # TODO: names of the messages as the service has them; find, create and update as docs/soap.md shows them\n", m.entity, m.idOf())
+		fmt.Fprintf(&b, "        get: {action: \"\", request: {s:Get: {s:id: \"{$id}\"}}, item: GetResponse.%s}\n        list: {action: \"\", request: {s:List: {s:page: \"{$page}\"}}, items: ListResponse.%s, paging: {style: page}}\n", m.entity, m.entity)
 	case "kafka":
 		fmt.Fprintf(&b, "    brokers: [\"${env:%s_BROKER}\"]          # host:port of one broker or more\n    # TODO: tls and sasl, as the cluster wants them; registry: {url: …} for Avro (docs/kafka-systems.md)\n    objects:\n      %s:\n        topic: %ss          # TODO: the topic, which the hub does not make\n", variable, m.entity, m.entity)
 	case "sftp":

@@ -218,6 +218,22 @@ func TestNewTableOfNames(t *testing.T) {
 	}
 }
 
+// TestNewSOAP: a SOAP service is written with messages to fill in, and passes as it stands.
+func TestNewSOAP(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "configs/waybill.yaml", "systems: {}\n")
+	if code, out, errs := command(t, strings.Fields("new system erp --connector soap --object order")...); code != 0 {
+		t.Fatalf("%d\n%s%s", code, out, errs)
+	}
+	if f := read(t, "configs/waybill.yaml"); !strings.Contains(f, "request: {s:Get:") {
+		t.Error(f)
+	}
+	t.Setenv("ERP_URL", "https://erp.example.com/services")
+	if code, out, errs := command(t, "check"); code != 0 {
+		t.Errorf("%d\n%s%s", code, out, errs)
+	}
+}
+
 // TestNewTopics: a cluster of somebody else's is written with what it needs, and a flow of it polls.
 func TestNewTopics(t *testing.T) {
 	t.Chdir(t.TempDir())
