@@ -63,13 +63,17 @@ func (hana) param(int) string                   { return "?" }
 func (hana) probe() string                      { return "SELECT 1 FROM DUMMY" }
 func (hana) text(expr string) string            { return expr }
 func (hana) textTimes() bool                    { return false }
-func (hana) isTrue(column string) string        { return column + " = 1" }
 func (hana) lockWait() string                   { return "" } // it would hold for the session's other users too
 func (hana) lag() string                        { return "" }
 func (hana) upserts() bool                      { return false }
 func (hana) oneState() (*sql.TxOptions, string) { return repeatable, "" }
 func (hana) clock() string {
 	return "SELECT TO_BIGINT(NANO100_BETWEEN(TO_TIMESTAMP('1970-01-01'), CURRENT_UTCTIMESTAMP) / 10) FROM DUMMY"
+}
+
+// isTrue: a BOOLEAN is not compared with numbers, and a TINYINT with nothing else.
+func (hana) isTrue(column string) string {
+	return "UPPER(TO_NVARCHAR(" + column + ")) IN ('1', 'TRUE')"
 }
 
 func (hana) boolean(b bool) any {

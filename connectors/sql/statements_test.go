@@ -1,6 +1,8 @@
 package sql
 
 import (
+	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/gather"
 )
 
 // serverURL is how each of the three is reached.
@@ -253,13 +256,34 @@ func TestUpsertStatements(t *testing.T) {
 	}
 }
 
-// TestTogetherStatements: each change of several stands behind a savepoint of the server's own kind.
+// TestTogetherStatements: each change of several stands behind a savepoint of the server's own kind, and one that fails leaves the others.
 func TestTogetherStatements(t *testing.T) {
-	for kind, want := range map[string]string{"sqlserver": "SAVE TRANSACTION waybill ROLLBACK TRANSACTION waybill", "oracle": "SAVEPOINT waybill ROLLBACK TO SAVEPOINT waybill", "hana": "SAVEPOINT waybill ROLLBACK TO SAVEPOINT waybill"} {
-		db, _ := recordedSystem(t, kind, recordedOrders)
-		set, back := db.dialect.savepoint()
-		if set+" "+back != want {
-			t.Errorf("%s: %s %s", kind, set, back)
+	for kind, want := range map[string]string{
+		"sqlserver": "begin; SET LOCK_TIMEOUT 100; SAVE TRANSACTION waybill; UPDATE 1; SAVE TRANSACTION waybill; ROLLBACK TRANSACTION waybill; SAVE TRANSACTION waybill; UPDATE 3; commit",
+		"oracle":    "begin; SAVEPOINT waybill; UPDATE 1; SAVEPOINT waybill; ROLLBACK TO SAVEPOINT waybill; SAVEPOINT waybill; UPDATE 3; commit",
+		"hana":      "begin; SAVEPOINT waybill; UPDATE 1; SAVEPOINT waybill; ROLLBACK TO SAVEPOINT waybill; SAVEPOINT waybill; UPDATE 3; commit",
+	} {
+		db, r := recordedSystem(t, kind, recordedOrders)
+		var batch []*pending
+		for n := 1; n <= 3; n++ {
+			batch = append(batch, &pending{Place: gather.At(t.Context()), op: "update order", fn: func(ctx context.Context, tx *sql.Tx) error {
+				if n == 2 {
+					return errors.New("it is refused")
+				}
+				_, err := tx.ExecContext(ctx, fmt.Sprintf("UPDATE %d", n))
+				return err
+			}})
+		}
+		alone, untouched := db.together(batch)
+		if len(alone) != 1 || alone[0] != batch[1] || len(untouched) != 0 {
+			t.Errorf("%s: %d alone, %d untouched", kind, len(alone), len(untouched))
+		}
+		var sent []string
+		for _, line := range strings.Split(strings.TrimSpace(r.text()), "\n") {
+			sent = append(sent, strings.TrimSpace(line))
+		}
+		if got := strings.Join(sent, "; "); got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", kind, got, want)
 		}
 	}
 }
