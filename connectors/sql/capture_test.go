@@ -710,3 +710,26 @@ func TestCaptureKept(t *testing.T) {
 		t.Errorf("%+v", page.Remarks)
 	}
 }
+
+// TestCaptureRights: a user that may read the log and the tables, and nothing else, is enough; one that may not is told so.
+func TestCaptureRights(t *testing.T) {
+	p := newLogical(t)
+	p.exec(t, "CREATE TABLE x (id bigint PRIMARY KEY, name text, note text); INSERT INTO x VALUES (1)")
+	role := "reader_" + p.slot()
+	p.exec(t, "CREATE ROLE "+role+" LOGIN")
+	t.Cleanup(func() { p.exec(t, "DROP OWNED BY "+role+"; DROP ROLE "+role) })
+	_, name, _ := strings.Cut(p.head, "${env:")
+	name, _, _ = strings.Cut(name, "}")
+	t.Setenv(name, strings.Replace(os.Getenv(name), "postgres@", role+"@", 1))
+	h := newHub(t, p, "x", itemSet)
+	_, err := h.page()
+	for _, want := range []string{"may not read the log: ALTER ROLE", "may not read the table: GRANT SELECT ON"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v", err)
+		}
+	}
+	p.exec(t, "ALTER ROLE "+role+" REPLICATION; GRANT SELECT ON x TO "+role)
+	expect(t, h.read(), `1 {"id":1,"name":null,"note":null}`)
+	p.exec(t, "UPDATE x SET name = 'a'")
+	expect(t, h.read(), `1 {"id":1,"name":"a","note":null}`)
+}

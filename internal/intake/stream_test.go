@@ -11,7 +11,10 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/inbox/inboxtest"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/schedule"
+	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // ledger is a system with one log, of which each poll gives the next place to each reader.
@@ -127,4 +130,36 @@ func TestStreamIsReadByOneHub(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestSweepOfALog: a log names its changes itself, and lists have other versions each time: what is the same is no news, and the same news are named alike.
+func TestSweepOfALog(t *testing.T) {
+	src := Source{Flow: "orders", System: "erp", Poll: &Poll{Object: "sale", Stream: "log"}}
+	p := &poller{reader: &reader{src: src, clock: lifecycle.Real()}, poll: *src.Poll}
+	s := &sweeper{poller: p}
+	doc := jsondoc.Get()
+	defer jsondoc.Put(doc)
+	change := p.candidate(doc, &connector.Record{Local: "1", Change: "log/1F/0", Version: "~1.31", Doc: []byte(`{"a":1}`)})
+	known := map[string]state.KnownObject{"1": {Local: "1", EventID: change.row.ID}}
+	news := func(version, text string) (string, bool) {
+		row, is := s.news(doc, &connector.Record{Local: "1", Version: version, Doc: []byte(text)}, known, "1")
+		return row.ID, is
+	}
+	if _, is := news("~1.99", `{"a": 1}`); is {
+		t.Error("what is the same is news")
+	}
+	first, is := news("~1.99", `{"a":2}`)
+	second, again := news("~1.120", `{"a":2}`)
+	if !is || !again || first != second {
+		t.Errorf("%v %q, %v %q", is, first, again, second)
+	}
+	known["1"] = state.KnownObject{Local: "1", EventID: change.row.ID, Deleted: true}
+	if _, is := news("~1.99", `{"a":1}`); !is {
+		t.Error("what is there again is no news")
+	}
+	// Once the news is known, it is none.
+	known["1"] = state.KnownObject{Local: "1", EventID: first}
+	if _, is := news("~1.130", `{"a":2}`); is {
+		t.Error("what a sweep has brought is news again")
+	}
 }

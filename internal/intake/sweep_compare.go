@@ -129,14 +129,16 @@ func (s *sweeper) news(doc *jsondoc.Doc, rec *connector.Record, all map[string]s
 	c := s.candidate(doc, rec)
 	version := rec.Local + "@" + rec.Version + "#"
 	name := version + c.now.content
-	if rec.Version == "" {
+	// A log names its changes itself, and the version of a list of its table is that of the list.
+	logged := s.src.stream() != ""
+	if rec.Version == "" || logged {
 		name = rec.Local + "#" + c.now.content
 	}
 	clean := inbox.CleanID(name)
-	if there && !known.Deleted && (known.EventID == clean || strings.HasPrefix(known.EventID, clean+"~")) {
+	if there && !known.Deleted && (known.EventID == clean || strings.HasPrefix(known.EventID, clean+"~") || logged && strings.HasSuffix(known.EventID, "#"+c.now.content)) {
 		return row, false
 	}
-	if rec.Version == "" || there && (known.Deleted || strings.HasPrefix(known.EventID, version)) {
+	if rec.Version == "" || logged || there && (known.Deleted || strings.HasPrefix(known.EventID, version)) {
 		c.row.ID = inbox.CleanID(name + after(known.EventID))
 		c.row.DeliveryID = c.row.ID
 	}
