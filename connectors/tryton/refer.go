@@ -105,7 +105,7 @@ func (s *system) values(ctx context.Context, l *list, doc jsondoc.Value, op stri
 			continue
 		}
 		if name == "id" {
-			return nil, &placed{name, errors.New("Tryton gives its records their ids: leave it out of what is written")}
+			return nil, &placed{name, errors.New("records get their ids from Tryton: leave it out of what is written")}
 		}
 		f := l.m.fields[name]
 		if f == nil || !l.has(name) {
