@@ -30,7 +30,6 @@ type double struct {
 	sessions map[string]bool
 	logins   int
 	logouts  int
-	calls    []string // methods that change something, in their order
 	warned   map[string]bool
 	// refuse may answer in the server's place; method is empty for what is no call.
 	refuse func(w http.ResponseWriter, method string) bool
@@ -485,9 +484,6 @@ func (d *double) call(method string, params []any) (any, *failure) {
 		return []int64{1}, nil
 	}
 	changes := !slices.Contains([]string{"fields_get", "search", "search_read", "on_change"}, name)
-	if changes {
-		d.calls = append(d.calls, method)
-	}
 	if d.warns != nil && changes {
 		if question := d.warns(method); question != "" && !d.warned[question] {
 			return nil, &failure{"UserWarning", []any{question, "The question " + question, "really?"}}
@@ -596,18 +592,6 @@ func (d *double) onChange(model string, v map[string]any) any {
 		}
 	}
 	return []any{map[string]any{}}
-}
-
-// methods are the calls so far that have changed something, without their models.
-func (d *double) methods() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var out []string
-	for _, m := range d.calls {
-		out = append(out, m[strings.LastIndexByte(m, '.')+1:])
-	}
-	d.calls = nil
-	return strings.Join(out, " ")
 }
 
 // put makes product n, or changes it, as another client does; a zero stamp leaves it without one.

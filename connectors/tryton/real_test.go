@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -238,4 +239,58 @@ func testGoods(t *testing.T) {
 	if f, _ := fault.As(err); f == nil || f.Kind != fault.Invalid || f.Field != "state" {
 		t.Errorf("only a payment leads to paid: %v", err)
 	}
+}
+
+// BenchmarkTrytonCreates makes customers with an address, one call each one after the other, and as they come when all wait at once: in a few calls. It shows both in
+// records a second, and their ratio.
+func BenchmarkTrytonCreates(b *testing.B) {
+	s := realSide(b)
+	const each = 100
+	var alone, together time.Duration
+	n := 0
+	for b.Loop() {
+		for _, at := range []struct {
+			bulk string
+			took *time.Duration
+		}{{"bulk: 1", &alone}, {"bulk: 100", &together}} {
+			h := open(b, settingsOf(b, config(s.url, at.bulk, "")))
+			h.bound("customer")
+			create := func(i int) error {
+				_, err := h.write(connector.Write{Object: "customer", Action: connector.Create, External: fmt.Sprintf("7f3e0000-0000-5000-8000-%012d", n+i), Doc: []byte(`{"name":"Ann","addresses":[{"street":"1 Main","country":"DE"}]}`)})
+				return err
+			}
+			if err := create(each); err != nil { // the session and the country are there
+				b.Fatal(err)
+			}
+			began := time.Now()
+			if at.took == &alone {
+				for i := range each {
+					if err := create(i); err != nil {
+						b.Fatal(err)
+					}
+				}
+			} else {
+				release := h.sys.queue.Hold()
+				var all sync.WaitGroup
+				errs := make([]error, each)
+				for i := range each {
+					all.Go(func() { errs[i] = create(i) })
+				}
+				for h.sys.queue.Waiting() < each {
+					runtime.Gosched()
+				}
+				release()
+				all.Wait()
+				if err := errors.Join(errs...); err != nil {
+					b.Fatal(err)
+				}
+			}
+			*at.took += time.Since(began)
+			n += each + 1
+		}
+	}
+	made := float64(n / (each + 1) / 2 * each)
+	b.ReportMetric(made/alone.Seconds(), "alone/s")
+	b.ReportMetric(made/together.Seconds(), "together/s")
+	b.ReportMetric(alone.Seconds()/together.Seconds(), "ratio")
 }

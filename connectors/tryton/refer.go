@@ -2,8 +2,10 @@ package tryton
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
@@ -15,8 +17,16 @@ const maxKnown = 10_000
 // reference is a record as documents name it.
 type reference struct{ model, field, value string }
 
-// referred gives the id of the record that a document names. It is remembered for as long as the hub runs: a record keeps its id. Where a write fails, what it
-// referred to is forgotten: it may have been another record.
+// rememberFor is for how long a record is remembered by what documents call it: it may get another code, and another record get its.
+const rememberFor = time.Minute
+
+// remembered is the id of such a record, and until when it counts.
+type remembered struct {
+	id    int64
+	until time.Duration
+}
+
+// referred gives the id of the record that a document names. It is remembered for a minute; where a write is refused, what it referred to is forgotten at once.
 func (s *system) referred(ctx context.Context, l *list, f *field, v jsondoc.Value, op string) (int64, error) {
 	by := l.refer[f.name]
 	taken, err := take(by, v)
@@ -25,10 +35,11 @@ func (s *system) referred(ctx context.Context, l *list, f *field, v jsondoc.Valu
 	}
 	r := reference{f.relation, by.name, taken}
 	s.mu.Lock()
-	id := s.known[r]
+	known := s.known[r]
 	s.mu.Unlock()
-	if id != 0 {
-		return id, nil
+	now := s.clock.Elapsed()
+	if known.id != 0 && now < known.until {
+		return known.id, nil
 	}
 	context, err := s.context(ctx, nil, "")
 	if err != nil {
@@ -52,7 +63,7 @@ func (s *system) referred(ctx context.Context, l *list, f *field, v jsondoc.Valu
 		if len(s.known) >= maxKnown {
 			clear(s.known)
 		}
-		s.known[r] = id
+		s.known[r] = remembered{id, now + rememberFor}
 		return id, nil
 	}
 }
@@ -92,6 +103,9 @@ func (s *system) values(ctx context.Context, l *list, doc jsondoc.Value, op stri
 	for name, v := range doc.Members() {
 		if leave(name) {
 			continue
+		}
+		if name == "id" {
+			return nil, &placed{name, errors.New("records get their ids from Tryton: leave it out of what is written")}
 		}
 		f := l.m.fields[name]
 		if f == nil || !l.has(name) {

@@ -189,7 +189,7 @@ func (s *system) meaning(r *request, e jsondoc.Value) (*fault.Error, *warning) {
 		return f, nil
 	case "LoginException":
 		f.Kind = fault.Auth
-		f.Err = errors.New("Tryton wants more than a password of the hub's user: " + f.Err.Error())
+		f.Err = errors.New("more than a password is wanted of the hub's user: " + f.Err.Error())
 		return f, nil
 	case "UserError":
 	default: // its type is its text
@@ -246,7 +246,7 @@ func (s *system) login(ctx context.Context) (string, error) {
 	if err != nil {
 		if f, ok := fault.As(err); ok && f.Code == strconv.Itoa(http.StatusUnauthorized) {
 			g := *f
-			g.Err = errors.New("Tryton does not know the user, or its password is another one")
+			g.Err = errors.New("the user is not known to Tryton, or its password is another one")
 			return "", &g
 		}
 		return "", err

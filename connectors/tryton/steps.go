@@ -38,7 +38,10 @@ func (c *change) walk(ctx context.Context, local string, doc jsondoc.Value, ther
 		if err != nil {
 			return connector.Result{}, &placed{st.Field, err}
 		}
-		if by == "" || n > len(st.Path) {
+		if n > len(st.Path) {
+			return connector.Result{}, &placed{st.Field, fmt.Errorf("after %d steps it is %q there: the steps of the settings lead in a circle", n, shorten(now, 60))}
+		}
+		if by == "" {
 			r := c.s.record(c.b, there, c.op)
 			return connector.Result{Local: local, Doc: r.Doc, ETag: r.ETag}, r.Err
 		}

@@ -43,7 +43,7 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
-	sys := &system{name: s.Name, set: set, clock: lifecycle.Real(), log: s.Log, models: map[string]*model{}, known: map[reference]int64{}}
+	sys := &system{name: s.Name, set: set, clock: lifecycle.Real(), log: s.Log, models: map[string]*model{}, known: map[reference]remembered{}}
 	if sys.log == nil {
 		sys.log = slog.New(slog.DiscardHandler)
 	}
@@ -76,7 +76,7 @@ type system struct {
 
 	mu     sync.Mutex
 	models map[string]*model // by name, once the server has told of them
-	known  map[reference]int64
+	known  map[reference]remembered
 }
 
 var (

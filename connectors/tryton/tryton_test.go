@@ -18,6 +18,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -198,6 +199,31 @@ func TestSession(t *testing.T) {
 	}
 	if d.logouts != 1 || len(d.sessions) != 0 {
 		t.Errorf("%d logouts, and %d sessions are left", d.logouts, len(d.sessions))
+	}
+}
+
+// TestReferencesMove: a code that another record has got leads to that one, a minute later.
+func TestReferencesMove(t *testing.T) {
+	d := newDouble(t)
+	h := open(t, settingsOf(t, config(d.url, "", "")))
+	clock := lifecycle.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	h.sys.clock = clock
+	unitOf := func(id string) int64 {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return idOf(d.rows["product.template"][idOf(id)]["default_uom"])
+	}
+	first := unitOf(h.create("product", externalID(1), newDoc(1)))
+	d.mu.Lock()
+	d.rows["product.uom"][first]["symbol"] = "old"
+	second := d.insert("product.uom", row{"symbol": "u"})
+	d.mu.Unlock()
+	clock.Advance(2 * time.Minute)
+	if got := unitOf(h.create("product", externalID(2), newDoc(2))); got != second {
+		t.Errorf("u is %d, and %d was taken", second, got)
+	}
+	if _, err := h.write(connector.Write{Object: "product", Action: connector.Create, External: externalID(3), Doc: []byte(`{"id":7,"name":"x"}`)}); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("an id is written: %v", err)
 	}
 }
 

@@ -244,7 +244,7 @@ func take(f *field, v jsondoc.Value) (string, error) {
 }
 
 func expected(what string, v jsondoc.Value) error {
-	return fmt.Errorf("Tryton takes %s, and the document holds %s", what, v.Kind())
+	return fmt.Errorf("the field takes %s, and the document holds %s", what, v.Kind())
 }
 
 // takeID takes the id of a record, as a number or as the text of one.

@@ -68,7 +68,7 @@ systems:
 `,
 	"flows/shop.yaml": `flow: customers-to-erp
 entity: customer
-from: {system: shop, poll: {every: 1s}}
+from: {system: shop, poll: {every: 1s, overlap: 10s}}
 key: source.email
 id: source.id
 version: text(source.rev)
@@ -78,7 +78,7 @@ retry: {for: 10m, backoff: 100ms..1s}
 ---
 flow: products-to-erp
 entity: product
-from: {system: shop, poll: {every: 1s}}
+from: {system: shop, poll: {every: 1s, overlap: 10s}}
 key: source.sku
 id: source.id
 version: text(source.rev)
@@ -88,7 +88,7 @@ retry: {for: 10m, backoff: 100ms..1s}
 ---
 flow: orders-to-erp
 entity: order
-from: {system: shop, poll: {every: 1s}}
+from: {system: shop, poll: {every: 1s, overlap: 10s}}
 key: source.no
 id: source.id
 version: text(source.rev)
@@ -99,7 +99,7 @@ retry: {for: 10m, backoff: 100ms..1s}
 flow: orders-to-shop
 about: Tryton's number and state of the shop's orders
 entity: order
-from: {system: erp, poll: {every: 1s}}
+from: {system: erp, poll: {every: 1s, overlap: 30s}}
 when: source.state == "processing"
 key: source.description
 id: text(source.id)
@@ -109,39 +109,60 @@ to: {system: shop, operation: update}
 retry: {for: 10m, backoff: 100ms..1s}
 `,
 	"mappings/shop.yaml": `mapping: customer-to-erp
+from: shop/thing.v1
+to: erp/thing.v1
 set:
   name: source.name
   addresses:
     - set: {street: source.street, city: source.city, country: source.country}
 ---
 mapping: product-to-erp
+from: shop/thing.v1
+to: erp/thing.v1
 set:
   code: source.sku
   name: source.name
-  type: '"goods"'
+  type: "goods"
   list_price: source.price
-  default_uom: '"u"'
-  sale_uom: '"u"'
-  salable: 'true'
-  account_category: '"Goods"'
+  default_uom: "u"
+  sale_uom: "u"
+  salable: true
+  account_category: "Goods"
   products:
-    - set: {suffix_code: '""'}
+    - set: {suffix_code: ""}
 ---
 mapping: order-to-erp
+from: shop/thing.v1
+to: erp/thing.v1
 set:
   party: xref_id("customer", "erp", xref("customer", "shop", source.customer))
   sale_date: source.day
   description: source.no
   lines:
     each: source.lines
-    set: {product: item.sku, quantity: item.quantity}
+    set:
+      product: choose(xref_id("product", "erp", xref("product", "shop", item.item)) != "", item.sku, "")   # waits until Tryton has it
+      quantity: item.quantity
 ---
 mapping: order-to-shop
+from: erp/thing.v1
+to: shop/thing.v1
 set:
   erp_number: source.number
   erp_state: source.state
   erp_net: source.untaxed_amount
 `,
+	"schemas/erp/thing.v1.json": `{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "properties": {
+  "id": {"type": "integer"}, "reference": {"type": ["string", "null"]}, "number": {"type": ["string", "null"]}, "state": {"type": "string"}, "untaxed_amount": {"type": "number"}, "name": {"type": "string"},
+  "addresses": {"type": "array", "items": {"type": "object", "properties": {"street": {"type": "string"}, "city": {"type": "string"}, "country": {"type": "string"}}}},
+  "code": {"type": "string"}, "type": {"type": "string"}, "list_price": {"type": "number"}, "default_uom": {"type": "string"}, "sale_uom": {"type": "string"}, "salable": {"type": "boolean"},
+  "account_category": {"type": "string"}, "products": {"type": "array", "items": {"type": "object", "properties": {"suffix_code": {"type": "string"}}}},
+  "party": {"type": "string"}, "sale_date": {"type": "string"}, "description": {"type": "string"},
+  "lines": {"type": "array", "items": {"type": "object", "properties": {"product": {"type": "string"}, "quantity": {"type": "number"}}}}}}`,
+	"schemas/shop/thing.v1.json": `{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object", "properties": {
+  "id": {"type": "string"}, "rev": {"type": "integer"}, "email": {"type": "string"}, "name": {"type": "string"}, "street": {"type": "string"}, "city": {"type": "string"}, "country": {"type": "string"}, "sku": {"type": "string"}, "price": {"type": "number"},
+  "no": {"type": "string"}, "customer": {"type": "string"}, "day": {"type": "string"}, "erp_number": {"type": ["string", "null"]}, "erp_state": {"type": "string"}, "erp_net": {"type": "number"},
+  "lines": {"type": "array", "items": {"type": "object", "properties": {"item": {"type": "string"}, "sku": {"type": "string"}, "quantity": {"type": "number"}}}}}}`,
 	"mappings/readings.yaml": "", "schemas/reading.v1.json": "", "flows/readings.yaml": "",
 }
 
@@ -243,6 +264,11 @@ func shopOf(t *testing.T, lists map[string]*people) string {
 	return srv.URL
 }
 
+// lineOf is a line of the shop's orders.
+func lineOf(product, quantity int) map[string]any {
+	return map[string]any{"item": fmt.Sprint(100 + product), "sku": fmt.Sprintf("TG-%02d", product), "quantity": quantity}
+}
+
 // TestTrytonFlows: customers, products and orders with lines go into a real Tryton, over a line that loses a tenth of all answers and closes for another tenth; the hub is
 // killed in the middle. Each is there once, with what Tryton has computed, and its number comes back.
 func TestTrytonFlows(t *testing.T) {
@@ -260,7 +286,7 @@ func TestTrytonFlows(t *testing.T) {
 	}
 	for n := range orders {
 		lists["orders"].add(map[string]any{"no": fmt.Sprintf("SO-%04d", n), "customer": fmt.Sprint(100 + n%customers), "day": "2026-11-30",
-			"lines": []any{map[string]any{"sku": fmt.Sprintf("TG-%02d", n%products), "quantity": 2}, map[string]any{"sku": fmt.Sprintf("TG-%02d", (n+1)%products), "quantity": 1}}})
+			"lines": []any{lineOf(n%products, 2), lineOf((n+1)%products, 1)}})
 	}
 	p := newReadings(t, trytonFiles)
 	h := p.run(t, map[string]string{"SHOP_URL": shopOf(t, lists), "TRYTON_URL": srv.URL, "TRYTON_PASSWORD": trytonPassword})
@@ -278,8 +304,11 @@ func TestTrytonFlows(t *testing.T) {
 	h.await("some orders in Tryton", 10*time.Minute, func() bool { return sql("SELECT count(*) FROM sale_sale") > "1" && back() > 0 })
 	h.kill()
 	h.start()
-	h.await("every order's number in the shop", 20*time.Minute, func() bool { return back() == orders })
-	h.await("rest", 5*time.Minute, func() bool { st := h.status(); return st.Totals.InFlight == 0 && st.Totals.Waiting == 0 })
+	h.await("every order's number in the shop", 15*time.Minute, func() bool { return back() == orders || h.status().Totals.Parked > 0 })
+	h.await("rest", 5*time.Minute, func() bool {
+		st := h.status()
+		return st.Totals.InFlight == 0 && (st.Totals.Waiting == 0 || st.Totals.Parked > 0)
+	})
 	line.mu.Lock()
 	line.calm = true
 	lost, shut := line.lost, line.shut
