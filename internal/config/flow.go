@@ -50,6 +50,7 @@ func (l *loader) flow(n strictyaml.Node) *flowDocument {
 	l.to(d, raw.To, n.Get("to"))
 	l.requires(d, raw.Requires)
 	l.search(d, raw.Search)
+	l.notSearched(f, n.Get("search"))
 	return d
 }
 
@@ -82,6 +83,17 @@ func (l *loader) search(d *flowDocument, fields []string) {
 		default:
 			f.Search = append(f.Search, field)
 		}
+	}
+}
+
+// notSearched notes a search that finds little.
+func (l *loader) notSearched(f *Flow, at strictyaml.Node) {
+	switch kept := l.plan.Hub.Documents; {
+	case len(f.Search) == 0:
+	case kept.Age <= 0 || kept.Size <= 0:
+		l.p.Note(at.Pos(), "set journal.documents in the configuration, or remove search", "search: of messages that did not fail no documents are kept, so that their objects are found by keys and ids alone")
+	case f.To.Topic != "" && !f.JournalAll:
+		l.p.Note(at.Pos(), "write it in the flows that read "+f.To.Topic+", or add journal: all", "search: what this flow puts on a topic is not in the journal unless it fails, so that its objects are not found by it")
 	}
 }
 
