@@ -625,8 +625,13 @@ func TestCaptureLost(t *testing.T) {
 	}
 	h.db.Leave("")
 	p.exec(t, "INSERT INTO x VALUES (1)")
-	drop := "SELECT pg_drop_replication_slot($1)"
-	p.exec(t, drop, p.slot())
+	// The server takes a moment to see that a reader has left its slot.
+	drop := func() {
+		t.Helper()
+		p.exec(t, "SELECT pg_terminate_backend(active_pid, 10000) FROM pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL", p.slot())
+		p.exec(t, "SELECT pg_drop_replication_slot($1)", p.slot())
+	}
+	drop()
 	fails("the slot " + p.slot() + " is gone")
 	if p.text(t, "SELECT count(*)::text FROM pg_replication_slots WHERE slot_name = '"+p.slot()+"'") != "0" {
 		t.Error("it was made again")
