@@ -20,7 +20,7 @@ const oracleMissing = ""
 
 // oracleSession is how a session compares and takes what the hub sends. A procedure that commits would commit the hub's transaction.
 var oracleSession = []string{
-	"ALTER SESSION SET TIME_ZONE = '+00:00' NLS_NUMERIC_CHARACTERS = '.,' NLS_SORT = BINARY NLS_COMP = BINARY NLS_CALENDAR = GREGORIAN",
+	"ALTER SESSION SET TIME_ZONE = '+00:00' NLS_NUMERIC_CHARACTERS = '.,' NLS_SORT = BINARY NLS_COMP = BINARY NLS_CALENDAR = 'GREGORIAN'",
 	"ALTER SESSION DISABLE COMMIT IN PROCEDURE",
 }
 

@@ -19,7 +19,7 @@ import (
 )
 
 // recorder is a server that writes down what it is sent, and answers what the test has laid down. There is no SQL Server, no Oracle and no SAP HANA on the machines that
-// test: what their dialects send is compared with what their documents say, by people, in golden files.
+// test: what their dialects send stands in golden files, for people and for another's parsers to read.
 type recorder struct {
 	mu      sync.Mutex
 	log     strings.Builder

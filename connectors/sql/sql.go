@@ -37,8 +37,8 @@ func (Kind) Spec() connector.Spec {
 
 const (
 	ofTables   = "polls, look-ups, lists; creates, updates, deletes with lines; upsert; changes together; interface tables and their outcome; outbox tables; read-only"
-	statements = "**statements alone**: what is sent for each operation is kept in golden files (`connectors/sql/testdata/statements`) and read beside the vendor's documents, by a parser of another's for SQL Server and Oracle (`TestStatementsAreRead`), and failures are told apart by the " +
-		"numbers and words that the documents list. The driver is never connected: no server was within reach of the machines that test"
+	statements = "**statements alone**: what is sent for each operation is kept in golden files (`connectors/sql/testdata/statements`), which another's parsers read for SQL Server and Oracle (`TestStatementsAreRead`); failures are told apart by the " +
+		"vendors' numbers and words, as tests give them. The driver is never connected: no server was within reach of the machines that test"
 )
 
 // proven says on what each driver was proven.
