@@ -99,7 +99,7 @@ func (s *Settings) grouped(out rows, grouped bool) rows {
 }
 
 func (s *Settings) needsSurvey() bool {
-	return s.BadRows.AtMost.set || len(s.GroupBy) > 0 || s.table.Footed || s.Format == "xml" || s.Format == "xlsx" // which may end in the middle of their syntax
+	return s.BadRows.AtMost.set || len(s.GroupBy) > 0 || s.table().Footed || s.Format == "xml" || s.Format == "xlsx" // which may end in the middle of their syntax
 }
 
 func (s *Settings) verdict(in io.ReadSeeker) error {
@@ -177,8 +177,8 @@ func (s *Settings) Survey(r io.Reader) (Survey, error) {
 
 func (s *Settings) judge(v *Survey, e ending, first error) {
 	v.Open = e.open
-	if s.table.Footed && !e.footed {
-		v.Missing = fmt.Errorf("no row begins with %s, which ends the data: the file is not complete", s.table.Footer)
+	if s.table().Footed && !e.footed {
+		v.Missing = fmt.Errorf("no row begins with %s, which ends the data: the file is not complete", s.table().Footer)
 		v.Refused = &FileError{Err: v.Missing}
 	} else if v.Missing == nil && v.Open {
 		v.Missing = errOpen

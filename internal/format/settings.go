@@ -28,8 +28,8 @@ type Settings struct {
 	Lines    Lines           `yaml:"lines" doc:"the lines of such a document"`
 	Rows     Rows            `yaml:"rows" doc:"how a document is written as rows"`
 
-	// table is how values stand in rows: the settings of csv, or in their words those of fixed and xlsx. It is complete in every format.
-	table *CSV
+	// other is how values stand in rows where the format is not csv, in the words of csv.
+	other *CSV
 }
 
 // CSV is the dialect of delimited files.
@@ -159,10 +159,18 @@ func (b Bound) exceeded(bad, all int) bool {
 	return bad > b.n
 }
 
+// table is how the columns of a row are read and written, whatever the format.
+func (s *Settings) table() *CSV {
+	if s.other != nil {
+		return s.other
+	}
+	return &s.CSV
+}
+
 // Complete checks the settings, whose node is n, and fills in what follows from others.
 func (s *Settings) Complete(n strictyaml.Node, p *strictyaml.Problems) {
 	s.CSV.complete(n.Get("csv"), s.Format == "csv", p)
-	s.table = &s.CSV
+	s.other = nil
 	for _, f := range []string{"csv", "fixed", "xml", "xlsx"} {
 		if f != s.Format && n.Has(f) {
 			p.Note(n.KeyPos(f), "leave it out", "%s: it does not count, since the format is %s", f, s.Format)
@@ -170,11 +178,11 @@ func (s *Settings) Complete(n strictyaml.Node, p *strictyaml.Problems) {
 	}
 	switch s.Format {
 	case "fixed":
-		s.table = s.Fixed.complete(n, p)
+		s.other = s.Fixed.complete(n, p)
 	case "xml":
-		s.table = s.XML.complete(n, p)
+		s.other = s.XML.complete(n, p)
 	case "xlsx":
-		s.table = s.XLSX.complete(n, p)
+		s.other = s.XLSX.complete(n, p)
 	}
 	if s.Format == "xlsx" && n.Has("encoding") {
 		p.Note(n.KeyPos("encoding"), "leave it out", "encoding: workbooks say their own")
@@ -283,8 +291,8 @@ func (s *Settings) completeGroups(n strictyaml.Node, p *strictyaml.Problems) {
 			p.Add(at, "group-by: %q stands twice", name)
 		case slices.Contains(s.Lines.Columns, name):
 			p.Add(at, "group-by: %q is a column of the lines, which differ in it", name)
-		case s.inTable() && (!s.table.Header || s.table.By == "position") && s.table.Columns.index(name) < 0:
-			p.AddHint(at, strictyaml.DidYouMean(name, s.table.Columns.names()), "group-by: there is no column %q", name)
+		case s.inTable() && (!s.table().Header || s.table().By == "position") && s.table().Columns.index(name) < 0:
+			p.AddHint(at, strictyaml.DidYouMean(name, s.table().Columns.names()), "group-by: there is no column %q", name)
 		}
 	}
 }
@@ -314,10 +322,10 @@ func (s *Settings) inTable() bool {
 
 // Listed are the columns that the settings list; nil: the format has none, or lists none. More: files may have others.
 func (s *Settings) Listed() (columns Columns, more bool) {
-	if !s.inTable() || len(s.table.Columns) == 0 {
+	if !s.inTable() || len(s.table().Columns) == 0 {
 		return nil, true
 	}
-	return s.table.Columns, s.table.Header && s.table.By == "name"
+	return s.table().Columns, s.table().Header && s.table().By == "name"
 }
 
 // Ending is what names of files of the format end with, without a dot.

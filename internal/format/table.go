@@ -44,7 +44,7 @@ type records interface {
 	end() ending
 }
 
-func newTable(s *Settings, from records) *table { return &table{set: s.table, spare: -1, from: from} }
+func newTable(s *Settings, from records) *table { return &table{set: s.table(), spare: -1, from: from} }
 
 func (t *table) end() ending {
 	e := t.from.end()

@@ -73,7 +73,7 @@ func (s *Settings) head() ([]byte, error) {
 	if s.Format == "xml" {
 		return s.XML.open(s.Encoding), nil
 	}
-	if !s.inTable() || !s.table.Header {
+	if !s.inTable() || !s.table().Header {
 		return nil, nil
 	}
 	var names []string
@@ -98,11 +98,11 @@ func (s *Settings) Readable() bool { return s.Rows.Each == "" || len(s.GroupBy) 
 func (s *Settings) written() Columns {
 	var out Columns
 	for _, name := range []string{s.Rows.Operation, s.Rows.Event} {
-		if name != "" && s.table.Columns.index(name) < 0 {
+		if name != "" && s.table().Columns.index(name) < 0 {
 			out = append(out, Column{Name: name, Type: "text"})
 		}
 	}
-	return append(out, s.table.Columns...)
+	return append(out, s.table().Columns...)
 }
 
 // named is a value of a row.
@@ -188,10 +188,10 @@ func (s *Settings) appendRow(dst []byte, members []named) (_ []byte, err error) 
 	case "jsonl":
 		return appendJSON(dst, members), nil
 	case "xml":
-		return s.XML.row(dst, members, s.table)
+		return s.XML.row(dst, members, s.table())
 	}
 	cols := s.written()
-	if len(s.table.Columns) == 0 {
+	if len(s.table().Columns) == 0 {
 		return nil, fmt.Errorf("%s.columns says nothing of the columns to write", s.Format)
 	}
 	fields := make([]string, len(cols))
@@ -200,7 +200,7 @@ func (s *Settings) appendRow(dst []byte, members []named) (_ []byte, err error) 
 		if i < 0 {
 			return nil, fmt.Errorf("%q is no column", short(m.name))
 		}
-		if fields[i], err = s.table.text(cols[i].Type, m.v); err != nil {
+		if fields[i], err = s.table().text(cols[i].Type, m.v); err != nil {
 			return nil, fmt.Errorf("%s: %w", m.name, err)
 		}
 	}

@@ -694,7 +694,7 @@ func (s *Settings) workbook(records [][]byte) (_ []byte, err error) {
 	defer func() { err = errors.Join(err, w.Close()) }()
 	cols := s.written()
 	var head []string
-	if s.table.Header {
+	if s.table().Header {
 		for _, c := range cols {
 			head = append(head, c.Name)
 		}
@@ -715,7 +715,7 @@ func (s *Settings) workbook(records [][]byte) (_ []byte, err error) {
 			}
 			cells := make([]Cell, len(cols))
 			for i, c := range cols {
-				if cells[i], err = cellOf(c.Type, doc.Root().Get(c.Name), s.table); err != nil {
+				if cells[i], err = cellOf(c.Type, doc.Root().Get(c.Name), s.table()); err != nil {
 					return nil, err
 				}
 			}

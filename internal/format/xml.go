@@ -277,13 +277,13 @@ func (e *element) plain() []xml.Attr {
 
 func (b *rowDocument) scalar(dst []byte, path, text string) []byte {
 	typ := "text"
-	if i := b.set.table.Columns.index(path); i >= 0 {
-		typ = b.set.table.Columns[i].Type
+	if i := b.set.table().Columns.index(path); i >= 0 {
+		typ = b.set.table().Columns[i].Type
 	}
 	if strings.ContainsRune(text, utf8.RuneError) {
 		b.fail(path, errBytes)
 	}
-	out, err := b.set.table.appendValue(dst, typ, text)
+	out, err := b.set.table().appendValue(dst, typ, text)
 	if err != nil {
 		b.fail(path, err)
 		return jsondoc.AppendString(dst, text)
