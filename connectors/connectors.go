@@ -6,6 +6,7 @@ import (
 	"github.com/waybill-hub/waybill/connectors/kafka"
 	"github.com/waybill-hub/waybill/connectors/odata"
 	"github.com/waybill-hub/waybill/connectors/rest"
+	"github.com/waybill-hub/waybill/connectors/s3"
 	"github.com/waybill-hub/waybill/connectors/sftp"
 	"github.com/waybill-hub/waybill/connectors/sql"
 	"github.com/waybill-hub/waybill/connectors/webhook"
@@ -19,6 +20,7 @@ func All() []connector.Kind {
 		kafka.Kind{},
 		odata.Kind{},
 		rest.Kind{},
+		s3.Kind{},
 		sftp.Kind{},
 		sql.Kind{},
 		webhook.Kind{},
