@@ -4,6 +4,7 @@ package connectors
 import (
 	"github.com/waybill-hub/waybill/connectors/file"
 	"github.com/waybill-hub/waybill/connectors/kafka"
+	"github.com/waybill-hub/waybill/connectors/mail"
 	"github.com/waybill-hub/waybill/connectors/odata"
 	"github.com/waybill-hub/waybill/connectors/rest"
 	"github.com/waybill-hub/waybill/connectors/s3"
@@ -18,6 +19,7 @@ func All() []connector.Kind {
 	return []connector.Kind{
 		file.Kind{},
 		kafka.Kind{},
+		mail.Kind{},
 		odata.Kind{},
 		rest.Kind{},
 		s3.Kind{},

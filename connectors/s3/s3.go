@@ -157,7 +157,8 @@ func answered(name string, err error) error {
 		return &fs.PathError{Op: "s3", Path: name, Err: fs.ErrNotExist}
 	case r.StatusCode == http.StatusPreconditionFailed || r.Code == minio.PreconditionFailed:
 		return &fs.PathError{Op: "s3", Path: name, Err: errCondition}
-	case slices.Contains([]string{"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}, r.Code) || r.StatusCode == http.StatusForbidden:
+	// The last is what Versity says to an access key that nobody has.
+	case slices.Contains([]string{"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "XAdminUserNotFound"}, r.Code) || r.StatusCode == http.StatusForbidden:
 		kind = fault.Auth
 	case r.StatusCode == http.StatusTooManyRequests || r.Code == "SlowDown":
 		kind = fault.RateLimited
