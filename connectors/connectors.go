@@ -4,8 +4,10 @@ package connectors
 import (
 	"github.com/waybill-hub/waybill/connectors/file"
 	"github.com/waybill-hub/waybill/connectors/kafka"
+	"github.com/waybill-hub/waybill/connectors/mail"
 	"github.com/waybill-hub/waybill/connectors/odata"
 	"github.com/waybill-hub/waybill/connectors/rest"
+	"github.com/waybill-hub/waybill/connectors/s3"
 	"github.com/waybill-hub/waybill/connectors/sftp"
 	"github.com/waybill-hub/waybill/connectors/soap"
 	"github.com/waybill-hub/waybill/connectors/sql"
@@ -19,8 +21,10 @@ func All() []connector.Kind {
 	return []connector.Kind{
 		file.Kind{},
 		kafka.Kind{},
+		mail.Kind{},
 		odata.Kind{},
 		rest.Kind{},
+		s3.Kind{},
 		sftp.Kind{},
 		soap.Kind{},
 		sql.Kind{},

@@ -3,7 +3,6 @@ package sftp
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -163,7 +162,7 @@ func (v *server) connect(ctx context.Context, family []string) (*session, error)
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "%w", err)
 	}
-	conn := &timed{Conn: raw, timeout: v.set.Timeout}
+	conn := drop.Timed(raw, v.set.Timeout)
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	s, err := v.login(conn, family)
 	if !stop() && err == nil { // ended in the very moment
@@ -231,29 +230,4 @@ func (s *session) close() {
 	_ = s.sftp.Close()
 	_ = s.ssh.Close()
 	s.alive.Wait()
-}
-
-// timed is a connection that fails where the other side says nothing for too long.
-type timed struct {
-	net.Conn
-	timeout time.Duration
-}
-
-func (c *timed) Read(b []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(c.timeout)); err != nil {
-		return 0, err
-	}
-	n, err := c.Conn.Read(b)
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		err = fmt.Errorf("the server has said nothing for %s: %w", c.timeout, err)
-	}
-	return n, err
-}
-
-func (c *timed) Write(b []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(b)
 }

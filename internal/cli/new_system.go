@@ -133,6 +133,11 @@ func (m *making) block(name string) []byte {
 	case "sftp":
 		fmt.Fprintf(&b, "    host: \"${env:%[1]s_HOST}\"\n    user: hub\n    key: \"${env:%[1]s_KEY}\"          # or password: …\n    host-keys: [\"${env:%[1]s_HOST_KEY}\"]          # SHA256:…, as the partner tells it (docs/files.md)\n    objects:\n      %[2]s:\n        ", variable, m.entity)
 		m.drop(&b)
+	case "s3":
+		fmt.Fprintf(&b, "    endpoint: \"${env:%[1]s_ENDPOINT}\"\n    bucket: exchange          # TODO: the bucket, which the hub does not make, and region: …\n    access-key: \"${env:%[1]s_ACCESS_KEY}\"\n    secret-key: \"${env:%[1]s_SECRET_KEY}\"\n    objects:\n      %[2]s:\n        ", variable, m.entity)
+		m.drop(&b)
+	case "mail":
+		fmt.Fprintf(&b, "    host: \"${env:%[1]s_HOST}\"\n    user: hub\n    password: \"${env:%[1]s_PASSWORD}\"\n    from: \"${env:%[1]s_FROM}\"\n    objects:\n      %[2]s:\n        to: [\"{email}\"]          # TODO: the field that holds the address\n        subject: \"%[2]s\"\n        text: \"See the file.\"\n        format: jsonl          # TODO: what is attached; xlsx and csv list their columns (docs/files.md)\n", variable, m.entity)
 	case "file":
 		fmt.Fprintf(&b, "    path: ../%s          # the folder, from this file's directory\n    objects:\n      %s:\n        ", name, m.entity)
 		m.drop(&b)

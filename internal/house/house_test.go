@@ -122,6 +122,8 @@ var home = map[string][]string{
 	"github.com/wneessen/go-mail":              {"internal/alert"},
 	"github.com/pkg/sftp":                      {"connectors/sftp"},
 	"golang.org/x/crypto/ssh":                  {"connectors/sftp"},
+	"github.com/minio/minio-go/v7":             {"connectors/s3"},
+	"github.com/wneessen/go-mail":              {"connectors/mail"},
 	"github.com/ThreeDotsLabs/watermill":       {"internal/bus", "internal/flow", "internal/app"},
 }
 

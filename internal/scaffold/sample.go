@@ -11,6 +11,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/format"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // Bounds of a sample: it is a beginning, not the data.
@@ -101,6 +102,7 @@ func delimiterOf(text []byte) string {
 func parseCSV(data []byte) ([]*jsondoc.Doc, error) {
 	s := format.Settings{Format: "csv", Encoding: "utf-8", MaxRow: 1 << 20, Empty: "failed", CSV: format.CSV{
 		Delimiter: delimiterOf(data), Quote: `"`, Header: true, By: "name", DateLayout: "2006-01-02", Mark: ".", Numbers: format.Numbers{Decimal: ".", Group: "none"}, Formulas: "keep"}}
+	s.Complete(strictyaml.Node{}, nil)
 	var out []*jsondoc.Doc
 	for row, err := range s.Read(bytes.NewReader(data), 0) {
 		if err != nil {

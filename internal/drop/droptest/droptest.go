@@ -39,6 +39,8 @@ type Place struct {
 	Side Side
 	// Coarse: two files of one size and name that come within a second look the same.
 	Coarse bool
+	// Claimless: the kind takes no claims.
+	Claimless bool
 	// Dir is where it lies on this machine; empty: elsewhere.
 	Dir string
 }
@@ -201,10 +203,14 @@ func Run(t *testing.T, place Fresh) {
 		"changes": testChanges, "a change that comes again": testChangeThatComesAgain, "change file": testChangeFile, "grouped": testGrouped,
 		"written to": testWrittenTo, "half uploads": testHalfUploads, "never finished": testNeverFinished, "failed files are named": testFailedFilesAreNamed,
 		"markers": testMarkers, "markers are named": testMarkersAreNamed, "others' files": testOthersFiles, "stable files": testStableFiles, "done": testDone,
-		"unknown object": testUnknownObject, "claims": testClaims, "claimed markers": testClaimedMarkers, "the same again at once": testSameAgain,
+		"unknown object": testUnknownObject, "the same again at once": testSameAgain,
 		"two hubs that end anywhere": testEndsAnywhere, "taken names": testTakenNames, "formats": testFormats,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, place) })
+	}
+	if !place(t).Claimless {
+		t.Run("claims", func(t *testing.T) { testClaims(t, place) })
+		t.Run("claimed markers", func(t *testing.T) { testClaimedMarkers(t, place) })
 	}
 	if place(t).Dir != "" {
 		t.Run("what is left", func(t *testing.T) { testWhatIsLeft(t, place) })

@@ -1,0 +1,169 @@
+package s3
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/connector/connectortest"
+	"github.com/waybill-hub/waybill/internal/drop/droptest"
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := stopGateway(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func TestProblems(t *testing.T) { connectortest.Problems(t, Kind{}, "testdata/problems") }
+
+func TestDrop(t *testing.T) {
+	s, _ := startDouble(t)
+	droptest.Run(t, s.place)
+}
+
+func TestConformance(t *testing.T) {
+	s, _ := startDouble(t)
+	conformance(t, s)
+}
+
+// The same on Versity's gateway.
+
+func TestVersityDrop(t *testing.T) { droptest.Run(t, startGateway(t).place) }
+
+func TestVersityConformance(t *testing.T) { conformance(t, startGateway(t)) }
+
+func conformance(t *testing.T, s *service) {
+	droptest.Conformance(t, s.place, func(p droptest.Place, objects string) droptest.Trouble {
+		with := func(old, now string) func(testing.TB, *connector.Settings) {
+			return func(t testing.TB, set *connector.Settings) {
+				system := strings.Replace(p.System, old, now, 1)
+				if system == p.System {
+					t.Fatalf("%q is not in the settings", old)
+				}
+				*set = droptest.SettingsOf(t, system+"objects: "+objects, p.Env)
+			}
+		}
+		dead := with(s.addr, "127.0.0.1:1")
+		return droptest.Trouble{
+			Secrets: []string{secretKey},
+			Faults: []connectortest.Fault{
+				{Name: "nobody listens", Want: fault.Unavailable, Arrange: dead},
+				{Name: "no bucket", Want: fault.Unavailable, Arrange: with("bucket: ", "bucket: no-")},
+			},
+			Probes: []connectortest.Probe{
+				{Name: "nothing in it"},
+				{Name: "files in it", Arrange: func(t testing.TB, _ *connector.Settings) { p.Side.Put(t, "x", "") }},
+				{Name: "no bucket", Want: fault.Unavailable, Create: fault.Unavailable, Text: "NoSuchBucket", Arrange: with("bucket: ", "bucket: no-")},
+				{Name: "nobody listens", Want: fault.Unavailable, Create: fault.Unavailable, Text: "refused", Arrange: dead},
+				{Name: "another access key", Want: fault.Auth, Create: fault.Auth, Text: "the service says", Arrange: with("${env:ACCESS}", "${env:WRONG}")},
+			},
+		}
+	})
+}
+
+// TestLostAnswers: a call whose answer is lost has made its file or not, and is not taken for another's.
+func TestLostAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		before, after bool // what becomes of the call: the connection breaks before it is carried out, or after
+		look          bool // the look breaks as well
+		want          fault.Kind
+		files         string
+	}{
+		"after":                   {after: true, want: fault.None, files: "stock-e-1.jsonl"},
+		"before":                  {before: true, want: fault.UnknownOutcome},
+		"after, and the look too": {after: true, look: true, want: fault.UnknownOutcome, files: "stock-e-1.jsonl"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, double := startDouble(t)
+			d := droptest.New(t, s.place(t), "{format: jsonl}")
+			var broken atomic.Bool
+			double.instead = func(w http.ResponseWriter, r *http.Request, real http.Handler) bool {
+				switch {
+				case r.Method == "PUT" && broken.CompareAndSwap(false, true):
+					if c.after {
+						real.ServeHTTP(&silent{header: http.Header{}}, r)
+					}
+				case r.Method == "HEAD" && broken.Load() && c.look:
+				default:
+					return false
+				}
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err == nil {
+					conn.Close()
+				}
+				return true
+			}
+			_, err := d.Deliver("e-1", `{"a":1}`)
+			if fault.KindOf(err) != c.want {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if got := d.List(t, "."); got != c.files {
+				t.Errorf("in the bucket: %q", got)
+			}
+		})
+	}
+}
+
+// silent takes an answer that nobody gets.
+type silent struct{ header http.Header }
+
+func (s *silent) Header() http.Header         { return s.header }
+func (s *silent) Write(b []byte) (int, error) { return len(b), nil }
+func (s *silent) WriteHeader(int)             {}
+
+// TestResume: a file that breaks off while it comes is gone on with where it ended.
+func TestResume(t *testing.T) {
+	s, double := startDouble(t)
+	d := droptest.New(t, s.place(t), "{format: jsonl, ready: {when: renamed}}")
+	row := `{"x":"` + strings.Repeat("a", 1000) + "\"}\n"
+	d.Put(t, "a.jsonl", strings.Repeat(row, 1000))
+	var ranges []string
+	double.instead = func(w http.ResponseWriter, r *http.Request, real http.Handler) bool {
+		if r.Method != "GET" || !strings.HasSuffix(r.URL.Path, "a.jsonl") {
+			return false
+		}
+		if ranges = append(ranges, r.Header.Get("Range")); len(ranges) > 1 {
+			return false
+		}
+		real.ServeHTTP(&half{w, 400_000}, r)
+		return true
+	}
+	if files, err := d.Pending(t.Context(), "stock"); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("half a file is pending: %+v %v", files, err)
+	}
+	files, names := d.Files()
+	if names != "a.jsonl" || strings.Count(d.Rows(files[0], 0), "\n") != 1000 {
+		t.Fatalf("%q", names)
+	}
+	if len(ranges) != 2 || !strings.HasPrefix(ranges[1], "bytes=") || ranges[1] == "bytes=0-" {
+		t.Errorf("%q", ranges)
+	}
+}
+
+// half breaks off.
+type half struct {
+	http.ResponseWriter
+	left int
+}
+
+func (h *half) Write(b []byte) (int, error) {
+	if h.left -= len(b); h.left < 0 {
+		panic(http.ErrAbortHandler)
+	}
+	return h.ResponseWriter.Write(b)
+}
