@@ -444,13 +444,41 @@ func TestCaptureSnapshotEndsHalfWay(t *testing.T) {
 				t.Fatal(page, err)
 			}
 			h.store(page)
-			p.exec(t, "UPDATE x SET name = '4'") // behind the second snapshot
+			p.exec(t, "UPDATE x SET name = '4'") // behind the second snapshot, and in memory before that is read
+			h.streamed()
 			h.read()
 			p.exec(t, "UPDATE x SET note = 'last'")
 			h.read()
 			h.same()
 			inOrder(t, "name", h.taken)
 		})
+	}
+}
+
+// streamed returns once all that is committed is in memory.
+func (h *hub) streamed() {
+	h.t.Helper()
+	until, err := pglogrepl.ParseLSN(h.p.text(h.t, "SELECT pg_current_wal_flush_lsn()::text"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	c := h.db.capture
+	for {
+		c.mu.Lock()
+		s := c.stream
+		at, changed, failed := s.at, s.changed, s.err
+		c.mu.Unlock()
+		if failed != nil {
+			h.t.Fatal(failed)
+		}
+		if at >= until {
+			return
+		}
+		select {
+		case s.ask <- struct{}{}:
+		default:
+		}
+		<-changed
 	}
 }
 
