@@ -132,7 +132,7 @@ func runSQL(t testing.TB, sql string) string {
 func realSide(t testing.TB) *side {
 	url := startTryton(t)
 	t.Setenv("TRYTON_PASSWORD", password)
-	runSQL(t, `DELETE FROM stock_move; DELETE FROM account_invoice_tax; DELETE FROM account_invoice_line; DELETE FROM account_invoice; DELETE FROM stock_shipment_out; DELETE FROM sale_line; DELETE FROM sale_sale;
+	runSQL(t, `DELETE FROM stock_move; DELETE FROM account_move_line; DELETE FROM account_invoice_tax; DELETE FROM account_invoice_line; DELETE FROM account_invoice; DELETE FROM account_move; DELETE FROM stock_shipment_out; DELETE FROM sale_line; DELETE FROM sale_sale;
 		DELETE FROM product_list_price WHERE template IN (SELECT id FROM product_template WHERE code NOT LIKE 'SKU-%' OR code IS NULL);
 		DELETE FROM product_product WHERE template IN (SELECT id FROM product_template WHERE code NOT LIKE 'SKU-%' OR code IS NULL);
 		DELETE FROM product_template WHERE code NOT LIKE 'SKU-%' OR code IS NULL;
