@@ -38,7 +38,8 @@ type FlowDefinition struct {
 	WaitingAfterSeconds float64 `json:"waiting_after_seconds"`
 }
 
-// Fates is a page of what became of a flow's messages, newest first. Next is there where there are older ones: ask with before.
+// Fates is a page of what became of a flow's messages, newest first. One request looks at the newest twenty thousand fates of all flows, or at those before
+// the place that it is given: Next is from where to look on, with before, and is there also where few or none were found. Without it there are no older ones.
 type Fates struct {
 	Journal []Journal `json:"journal"`
 	Next    int64     `json:"next,omitempty"`
@@ -49,8 +50,8 @@ type Flowing interface {
 	// Deliveries are those of the last hours, of one flow or, where it is "", of all.
 	Deliveries(ctx context.Context, flow string, last time.Duration) (*Deliveries, error)
 	Definition(ctx context.Context, flow string) (*FlowDefinition, error)
-	// Fates gives journal rows of a flow, newest first, without documents.
-	Fates(ctx context.Context, f state.JournalFilter) ([]state.Journal, error)
+	// Fates gives journal rows of a flow, newest first, without documents, and from where to look on; 0: there are no older ones.
+	Fates(ctx context.Context, f state.JournalFilter) ([]state.Journal, int64, error)
 }
 
 func (s *Server) definition(w http.ResponseWriter, r *http.Request) {
@@ -88,17 +89,14 @@ func (s *Server) fates(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	rows, err := s.hub.Fates(r.Context(), state.JournalFilter{Flow: r.PathValue("name"), Outcome: state.Outcome(q.Get("outcome")), Before: before, Limit: int(limit) + 1})
+	rows, next, err := s.hub.Fates(r.Context(), state.JournalFilter{Flow: r.PathValue("name"), Outcome: state.Outcome(q.Get("outcome")), Before: before, Limit: int(limit)})
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	page := Fates{Journal: []Journal{}}
-	for i := range rows[:min(len(rows), int(limit))] {
+	page := Fates{Journal: []Journal{}, Next: next}
+	for i := range rows {
 		page.Journal = append(page.Journal, journalView(&rows[i]))
-	}
-	if len(rows) > int(limit) {
-		page.Next = rows[limit-1].ID
 	}
 	answer(w, http.StatusOK, page)
 }

@@ -46,13 +46,16 @@ func (s *stub) Definition(_ context.Context, flow string) (*FlowDefinition, erro
 	}
 	return &FlowDefinition{Name: flow, File: "flows/a.yaml", By: "poll"}, s.err
 }
-func (s *stub) Fates(_ context.Context, f state.JournalFilter) (rows []state.Journal, err error) {
+func (s *stub) Fates(_ context.Context, f state.JournalFilter) (rows []state.Journal, next int64, err error) {
 	for id := int64(5); id > 0; id-- {
 		if f.Before == 0 || id < f.Before {
 			rows = append(rows, state.Journal{ID: id, Outcome: f.Outcome, EventID: fmt.Sprint("e", id)})
 		}
 	}
-	return rows[:min(len(rows), f.Limit)], s.err
+	if len(rows) > f.Limit {
+		rows, next = rows[:f.Limit], rows[f.Limit-1].ID
+	}
+	return rows, next, s.err
 }
 func (s *stub) Ready(context.Context) error { return s.err }
 func (s *stub) Trace(_ context.Context, key string) (state.Trace, error) {

@@ -63,11 +63,11 @@ func TestConsoleOfAHub(t *testing.T) {
 		t.Errorf("previews have changed the message: %+v %v", again, err)
 	}
 
-	all, err := hub.Fates(t.Context(), state.JournalFilter{Flow: "orders-to-erp", Limit: 10})
-	if err != nil || len(all) != 5 || all[0].ID < all[4].ID || all[0].Outcome != state.Delivered {
+	all, next, err := hub.Fates(t.Context(), state.JournalFilter{Flow: "orders-to-erp", Limit: 10})
+	if err != nil || next != 0 || len(all) != 5 || all[0].ID < all[4].ID || all[0].Outcome != state.Delivered {
 		t.Fatalf("%+v %v", all, err)
 	}
-	older, err := hub.Fates(t.Context(), state.JournalFilter{Flow: "orders-to-erp", Outcome: state.Delivered, Before: all[1].ID, Limit: 2})
+	older, _, err := hub.Fates(t.Context(), state.JournalFilter{Flow: "orders-to-erp", Outcome: state.Delivered, Before: all[1].ID, Limit: 2})
 	if err != nil || len(older) != 2 || older[0].ID != all[2].ID {
 		t.Errorf("%+v %v", older, err)
 	}

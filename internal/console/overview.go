@@ -61,7 +61,7 @@ type comparedLine struct {
 	Trend                      template.HTML
 }
 
-func (c *Console) overview(p *page) error {
+func (*Console) overview(p *page) error {
 	b := overviewBody{Only: p.r.URL.Query().Get("state")}
 	if err := p.get("/api/v1/status", nil, &b.Status); err != nil {
 		return err
@@ -72,11 +72,7 @@ func (c *Console) overview(p *page) error {
 	}
 	b.flows(p, &recent)
 	if t := &b.Status.Totals; t.Parked+t.Waiting+t.InFlight > 0 {
-		causes, err := c.causes.get(c.clock.Elapsed(), causesFresh, func() ([]api.Cause, error) {
-			var list struct{ Causes []api.Cause }
-			err := p.get("/api/v1/parked/causes", nil, &list)
-			return list.Causes, err
-		})
+		causes, err := p.causes(api.Selection{})
 		if err != nil {
 			return err
 		}

@@ -45,11 +45,10 @@ func (c *Console) parked(p *page) error {
 	}
 	all := b.Select
 	all.Cause = ""
-	var causes struct{ Causes []api.Cause }
-	if err := p.get("/api/v1/parked/causes", all.Query(), &causes); err != nil {
+	var err error
+	if b.Causes, err = p.causes(all); err != nil {
 		return err
 	}
-	b.Causes = causes.Causes
 	for i := range b.Causes {
 		if b.Select.Cause != "" && b.Causes[i].Cause == b.Select.Cause {
 			b.One = &b.Causes[i]
@@ -74,6 +73,19 @@ func (c *Console) parked(p *page) error {
 		b.Next = "/console/parked?" + more.Encode()
 	}
 	return p.show("parked", p.T("parked.title"), b)
+}
+
+// causes are those of what is selected; of everything, those that the overview shows, which are a few seconds old at most.
+func (p *page) causes(s api.Selection) ([]api.Cause, error) {
+	ask := func() ([]api.Cause, error) {
+		var list struct{ Causes []api.Cause }
+		err := p.get("/api/v1/parked/causes", s.Query(), &list)
+		return list.Causes, err
+	}
+	if s != (api.Selection{}) {
+		return ask()
+	}
+	return p.c.causes.get(p.c.clock.Elapsed(), causesFresh, ask)
 }
 
 // messageBody is one message with its document, what is wrong with it, and what a replay would come to.

@@ -109,6 +109,30 @@ func testJournal(t *testing.T, b *bench) {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
+	every, err := b.Journal(b.ctx(), state.JournalFilter{Limit: 10_000})
+	b.no(err)
+	var found []int64
+	for before, looks := int64(0), 0; before != 0 || looks == 0; looks++ { // in small steps, nothing is left out and nothing comes twice
+		got, next, err := b.Newest(b.ctx(), state.JournalFilter{Flow: p.Flow, Before: before, Limit: 2}, 3)
+		b.no(err)
+		for i := range got {
+			found = append(found, got[i].ID)
+		}
+		if before = next; looks > 10_000 {
+			t.Fatal("it comes to no end")
+		}
+	}
+	for i := range every {
+		if every[i].Flow == p.Flow {
+			if len(found) == 0 || found[0] != every[i].ID {
+				t.Fatalf("looked on: %v, want %d next", found, every[i].ID)
+			}
+			found = found[1:]
+		}
+	}
+	if len(found) > 0 {
+		t.Errorf("looked on: %v besides", found)
+	}
 	rows, err := b.Journal(b.ctx(), state.JournalFilter{Flow: p.Flow, Limit: 2})
 	b.no(err)
 	rest, err := b.Journal(b.ctx(), state.JournalFilter{Flow: p.Flow, Before: rows[1].ID})
