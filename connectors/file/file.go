@@ -1,4 +1,4 @@
-// Package file is the connector for files in folders: it takes CSV and JSON lines in, and writes them.
+// Package file is the connector for files in folders: it takes CSV, JSON lines and EDI in, and writes the first two.
 package file
 
 import (
@@ -29,7 +29,7 @@ type Kind struct{}
 func (Kind) Spec() connector.Spec {
 	return connector.Spec{
 		Kind:    "file",
-		Summary: "CSV and JSON lines in a folder",
+		Summary: "CSV, JSON lines, X12 and EDIFACT in a folder",
 		Fields:  connector.Fields[settings](),
 		Can:     connector.Abilities{Write: true, Find: true, Files: true},
 	}

@@ -60,6 +60,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 		if o != nil {
 			o.name = name
 			o.complete(objects.Get(name), p)
+			o.Load(objects.Get(name), s.Path, p)
 		}
 	}
 	return set

@@ -1,4 +1,4 @@
-// Package format turns bytes into documents and documents into bytes: CSV and JSON lines. It knows nothing of where the bytes lie: a connector
+// Package format turns bytes into documents and documents into bytes: CSV, JSON lines, X12 and EDIFACT. It knows nothing of where the bytes lie: a connector
 // that fetches or puts files, whatever the transport, embeds Settings in its own and calls Read, Survey, Record and File.
 package format
 
@@ -68,6 +68,8 @@ type rows interface {
 type ending struct {
 	// open: the last line has no line end. headed: a header was read; footed: the row after the data.
 	open, headed, footed bool
+	// cut says why the rest of the file may just not be there yet, where it cannot be read as it is.
+	cut error
 }
 
 // short bounds a value that an error shows.

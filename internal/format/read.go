@@ -66,6 +66,9 @@ func (s *Settings) none(rows int, bytes int64, e ending) error {
 
 // rows makes the reader of a file; grouped, or its rows as they stand.
 func (s *Settings) rows(r io.Reader, grouped bool) rows {
+	if s.isEDI() {
+		return newEDI(s, r)
+	}
 	b := decoded(r, s.Encoding)
 	if err := foreign(b, s.Encoding); err != nil {
 		return broken{err}
@@ -84,7 +87,7 @@ func (s *Settings) rows(r io.Reader, grouped bool) rows {
 }
 
 func (s *Settings) needsSurvey() bool {
-	return s.BadRows.AtMost.set || len(s.GroupBy) > 0 || s.CSV.Footed && s.Format == "csv"
+	return s.isEDI() || s.BadRows.AtMost.set || len(s.GroupBy) > 0 || s.CSV.Footed && s.Format == "csv"
 }
 
 func (s *Settings) verdict(in io.ReadSeeker) error {
@@ -133,8 +136,11 @@ func (s *Settings) Survey(r io.Reader) (Survey, error) {
 			return v, nil
 		case errors.As(err, &whole):
 			v.Refused, v.Bytes = whole, c.n
-			if v.Open = rd.end().open; v.Open {
+			e := rd.end()
+			if v.Open = e.open; v.Open {
 				v.Missing = errOpen
+			} else if e.cut != nil {
+				v.Missing = e.cut
 			}
 			return v, nil
 		case errors.As(err, &bad):

@@ -20,6 +20,9 @@ type Change struct {
 // Record gives a document as the bytes of its rows, each with its line end, in UTF-8. A document that the columns or the encoding cannot show is
 // an error, and so is a deletion without a column that would tell.
 func (s *Settings) Record(raw []byte, c Change) ([]byte, error) {
+	if s.isEDI() {
+		return nil, fmt.Errorf("a document is not written as %s", s.Format)
+	}
 	if c.Operation == "delete" && s.Rows.Operation == "" {
 		return nil, errors.New("a deletion cannot be told in a file without rows.operation-column")
 	}
