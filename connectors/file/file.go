@@ -1,4 +1,4 @@
-// Package file is the connector for files in folders: it takes CSV, JSON lines and EDI in, and writes the first two.
+// Package file is the connector for files in folders: it takes CSV, JSON lines and EDI in, and writes them.
 package file
 
 import (
@@ -49,7 +49,7 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	sys := &system{name: s.Name, set: set, dir: s.Path(set.Path), log: log, clock: lifecycle.Real(), seen: map[string]sighting{},
+	sys := &system{name: s.Name, set: set, dir: s.Path(set.Path), log: log, clock: lifecycle.Real(), exchanges: s.Exchanges, seen: map[string]sighting{},
 		notes: map[string][]connector.FileNote{}}
 	sys.batches = make(map[string]*batcher, len(set.Objects))
 	for name, o := range set.Objects {
@@ -67,6 +67,8 @@ type system struct {
 	log     *slog.Logger
 	clock   lifecycle.Clock
 	batches map[string]*batcher
+	// exchanges keeps control numbers; nil where there is no store.
+	exchanges connector.Exchanges
 
 	mu    sync.Mutex
 	seen  map[string]sighting             // by object and name

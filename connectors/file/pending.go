@@ -85,7 +85,7 @@ func (s *system) Pending(ctx context.Context, object string) ([]connector.File, 
 			out = append(out, *f)
 		}
 	}
-	s.remember(object, present, append(notes, s.failed(o, root)...))
+	s.remember(object, present, append(append(notes, s.failed(o, root)...), s.unanswered(ctx, o)...))
 	slices.SortFunc(out, func(a, b connector.File) int {
 		if c := a.Modified.Compare(b.Modified); c != 0 {
 			return c

@@ -61,6 +61,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 			o.name = name
 			o.complete(objects.Get(name), p)
 			o.Load(objects.Get(name), s.Path, p)
+			o.completeEDI(objects.Get(name), p)
 		}
 	}
 	return set
@@ -86,6 +87,25 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 		p.Add(n.Get("ready").KeyPos("cut-after"), "cut-after: it goes with when: stable")
 	}
 	o.completeWrite(n.Get("write"), p)
+}
+
+// completeEDI checks what interchanges need of the object beside their format.
+func (o *object) completeEDI(n strictyaml.Node, p *strictyaml.Problems) {
+	if o.Book() == nil {
+		return
+	}
+	if o.Write.Batch != nil {
+		p.Add(n.Get("write").KeyPos("batch"), "batch: an interchange holds one document")
+	}
+	if strings.Contains(o.Write.Name+o.Write.Changed, "{hash}") {
+		p.Add(n.Get("write").Get("name").Pos(), "name: it cannot have {hash}, since the interchange is numbered when its file is known to be new")
+	}
+	for _, a := range o.Book().Agreements() {
+		if a.Acknowledge != "" && o.EDI.Answers == "" {
+			p.AddHint(n.Get("edi").Pos(), "add answers: FOLDER", "edi: %s wants acknowledgements, and nothing says where they are put", a.Name)
+			return
+		}
+	}
 }
 
 func (o *object) completeWrite(n strictyaml.Node, p *strictyaml.Problems) {

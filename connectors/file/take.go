@@ -3,6 +3,7 @@ package file
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -34,6 +35,16 @@ func (s *system) Read(ctx context.Context, object string, f connector.File, from
 		if why := s.cut(object, f); why != nil && from == 0 {
 			yield(connector.Row{}, s.fail(fault.Invalid, op, "%s; nothing of the file was taken", why))
 			return
+		}
+		if from == 0 {
+			err := s.arrived(ctx, op, o, &source{ctx: ctx, f: in, size: f.Size}, f)
+			if err == nil {
+				_, err = in.Seek(0, io.SeekStart)
+			}
+			if err != nil {
+				yield(connector.Row{}, s.classify(op, err))
+				return
+			}
 		}
 		// The last row waits until it is certain that the file was not written to meanwhile: it may have been read half.
 		var held *connector.Row
@@ -159,6 +170,8 @@ func (s *system) Done(ctx context.Context, object string, f connector.File, fail
 	dir := o.Done
 	if failed != nil {
 		dir = o.Failed
+	} else if err := s.answered(ctx, op, o, root, f); err != nil {
+		return err
 	}
 	return s.classify(op, o.move(root, dir, f, failed))
 }

@@ -20,6 +20,10 @@ type Table struct {
 	root  level
 	tags  map[string]bool // all that it names
 	loops map[string]bool // those that begin a loop
+
+	listed map[string]bool // names of its code lists
+	file   string          // its source: a partner's code lists make another table of it
+	data   []byte
 }
 
 // level is what follows each other: in the message, or in a loop.
@@ -115,6 +119,15 @@ type lists struct {
 
 // ReadTable reads a table. Every problem is added to problems; with one, the table is nil.
 func ReadTable(file string, data []byte, problems *strictyaml.Problems) *Table {
+	return readTable(file, data, nil, problems)
+}
+
+// with gives the table with other code lists, by their names.
+func (t *Table) with(own map[string]lists, p *strictyaml.Problems) *Table {
+	return readTable(t.file, t.data, own, p)
+}
+
+func readTable(file string, data []byte, own map[string]lists, problems *strictyaml.Problems) *Table {
 	p := &strictyaml.Problems{}
 	defer func() { problems.Append(p) }()
 	docs := strictyaml.Parse(file, data, p)
@@ -126,7 +139,14 @@ func ReadTable(file string, data []byte, problems *strictyaml.Problems) *Table {
 	}
 	var f tableFile
 	docs[0].Decode(&f, p)
-	t := &Table{Name: f.Table, Standard: Standard(f.Standard), Message: f.Message, Code: f.Code, Version: f.Version, keep: f.Unlisted != "refuse", tags: map[string]bool{}, loops: map[string]bool{}}
+	t := &Table{Name: f.Table, Standard: Standard(f.Standard), Message: f.Message, Code: f.Code, Version: f.Version, keep: f.Unlisted != "refuse", tags: map[string]bool{}, loops: map[string]bool{},
+		file: file, data: data}
+	t.listed = map[string]bool{}
+	for name := range f.Lists {
+		if t.listed[name] = true; own[name].Codes != nil {
+			f.Lists[name] = own[name]
+		}
+	}
 	at := docs[0]
 	if t.Standard != X12 && t.Standard != EDIFACT {
 		p.AddHint(at.Get("standard").Pos(), "write x12 or edifact", "standard: %q is none", f.Standard)

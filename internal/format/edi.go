@@ -4,19 +4,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/edi"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // EDI says what messages of x12 and edifact are.
 type EDI struct {
-	Tables []string `yaml:"tables" doc:"tables that say how the segments of a message are a document: names of shipped ones such as x12-850, or files of the project, relative to the configuration file. A message without a table is refused"`
+	Tables   []string `yaml:"tables" doc:"tables that say how the segments of a message are a document: names of shipped ones such as x12-850, or files of the project, relative to the configuration file. A message without a table is refused"`
+	Partners []string `yaml:"partners" doc:"files with the agreements; without, the messages of all are taken, and none is written"`
+	Partner  string   `yaml:"partner" doc:"the partner that documents are written for; default: the one that edi.partner of the document names"`
+	Message  string   `yaml:"message" doc:"the message that documents are written as, such as 855; default: that of the table, where there is one alone"`
+	Answers  string   `yaml:"answers" doc:"folder below the system's path for acknowledgements of what was taken"`
 
-	tables map[string]*edi.Table // by message
+	book *edi.Book
 }
 
 // isEDI: the bytes are interchanges.
@@ -24,25 +29,73 @@ func (s *Settings) isEDI() bool {
 	return s.Format == string(edi.X12) || s.Format == string(edi.EDIFACT)
 }
 
+// Book holds the tables and agreements of interchanges; nil for other formats.
+func (s *Settings) Book() *edi.Book { return s.EDI.book }
+
 // Load reads the files that the settings name, whose node is n; path resolves their names. Settings that name none need not be loaded.
 func (s *Settings) Load(n strictyaml.Node, path func(string) string, p *strictyaml.Problems) {
 	if !s.isEDI() {
 		return
 	}
-	at := n.Get("edi").Get("tables")
-	s.EDI.tables = map[string]*edi.Table{}
+	at := n.Get("edi")
+	std := edi.Standard(s.Format)
+	var tables []*edi.Table
 	for i, name := range s.EDI.Tables {
-		pos := at.Items()[i].Pos()
+		pos := at.Get("tables").Items()[i].Pos()
 		t := ediTable(name, path, pos, p)
 		switch {
 		case t == nil:
-		case string(t.Standard) != s.Format:
+		case t.Standard != std:
 			p.Add(pos, "tables: %s is one of %s, and the format is %s", name, t.Standard, s.Format)
-		case s.EDI.tables[t.Message] != nil:
+		case slices.ContainsFunc(tables, func(o *edi.Table) bool { return o.Message == t.Message }):
 			p.Add(pos, "tables: two are of message %s", t.Message)
 		default:
-			s.EDI.tables[t.Message] = t
+			tables = append(tables, t)
 		}
+	}
+	var agreements []*edi.Agreement
+	for i, name := range s.EDI.Partners {
+		pos := at.Get("partners").Items()[i].Pos()
+		data, err := strictyaml.ReadPath(path(name), strictyaml.MaxFile)
+		if err != nil {
+			p.Add(pos, "partners: %s: %s", name, err)
+			continue
+		}
+		for _, a := range edi.ReadAgreements(path(name), data, p) {
+			if a.Standard == std { // one file may hold the agreements of both
+				agreements = append(agreements, a)
+			}
+		}
+	}
+	s.EDI.book = edi.NewBook(std, tables, agreements, p)
+	s.loaded(at, tables, p)
+}
+
+// loaded checks what the files and the settings say of each other.
+func (s *Settings) loaded(at strictyaml.Node, tables []*edi.Table, p *strictyaml.Problems) {
+	e := &s.EDI
+	if e.Message == "" && len(tables) == 1 {
+		e.Message = tables[0].Message
+	}
+	if e.Message != "" && len(tables) > 0 && !slices.Contains(e.book.Messages(), e.Message) {
+		p.AddHint(at.Get("message").Pos(), strictyaml.DidYouMean(e.Message, e.book.Messages()), "message: no table is of %q", short(e.Message))
+	}
+	var names []string
+	wanted := ""
+	for _, a := range e.book.Agreements() {
+		names = append(names, a.Name)
+		if a.Acknowledge != "" {
+			wanted = a.Name
+		}
+	}
+	if e.Partner != "" && !slices.Contains(names, e.Partner) {
+		p.AddHint(at.Get("partner").Pos(), strictyaml.DidYouMean(e.Partner, names), "partner: there is no agreement with %q", short(e.Partner))
+	}
+	if e.Answers != "" && !filepath.IsLocal(e.Answers) {
+		p.AddHint(at.Get("answers").Pos(), "give a folder below it", "answers: %q is not below the system's path", short(e.Answers))
+	}
+	if e.Answers != "" && wanted == "" {
+		p.Note(at.KeyPos("answers"), "leave it out, or write acknowledge in an agreement", "answers: no agreement wants an acknowledgement")
 	}
 }
 
@@ -78,6 +131,9 @@ func (s *Settings) completeEDI(n strictyaml.Node, p *strictyaml.Problems) {
 			p.Add(n.KeyPos(key), "%s: a message is a document already, with the lists that its table makes", key)
 		}
 	}
+	if n.Has("bad-rows") {
+		p.Add(n.KeyPos("bad-rows"), "bad-rows: each message is taken or answered by itself")
+	}
 	if s.Format == string(edi.EDIFACT) && n.Has("encoding") {
 		p.Note(n.KeyPos("encoding"), "leave it out", "encoding: it does not count, since each interchange says its own")
 	}
@@ -108,27 +164,33 @@ func (r *ediRows) end() ending {
 }
 
 func (r *ediRows) next() (Row, error) {
-	m, err := r.r.Next()
+	for {
+		m, err := r.r.Next()
+		if err != nil {
+			return Row{}, r.ends(err)
+		}
+		r.read++
+		doc, faults, skip, refused := r.set.EDI.book.Document(m)
+		switch {
+		case refused != nil:
+			return Row{}, r.ends(refused)
+		case skip:
+			continue
+		case len(faults) > 0:
+			return Row{Line: m.Line, Doc: doc}, &RowError{Err: faultsText(faults)}
+		}
+		return Row{Line: m.Line, Doc: doc}, nil
+	}
+}
+
+// ends gives what ends the reading: a fault of an envelope is the file's.
+func (r *ediRows) ends(err error) error {
 	var fault *edi.Fault
-	if errors.As(err, &fault) {
-		r.broken = fault
-		return Row{}, &FileError{Err: fmt.Errorf("%w; nothing of the file was taken", fault)}
+	if !errors.As(err, &fault) {
+		return err
 	}
-	if err != nil {
-		return Row{}, err
-	}
-	r.read++
-	row := Row{Line: m.Line}
-	t := r.set.EDI.tables[m.Type]
-	if t == nil {
-		return row, &RowError{Err: fmt.Errorf("a message %s, and edi.tables has %s", short(m.Type), list(slices.Sorted(maps.Keys(r.set.EDI.tables))))}
-	}
-	doc, faults := t.Document(m, "")
-	row.Doc = doc
-	if len(faults) > 0 {
-		return row, &RowError{Err: faultsText(faults)}
-	}
-	return row, nil
+	r.broken = fault
+	return &FileError{Err: fmt.Errorf("%w; nothing of the file was taken", fault)}
 }
 
 // faultsText is what a person reads of faults: the first ones, and how many there are.
@@ -142,4 +204,31 @@ func faultsText(faults []edi.Fault) error {
 		texts = append(texts, fmt.Sprintf("and %d more", n))
 	}
 	return errors.New(strings.Join(texts, "; "))
+}
+
+// Compose gives the message of a document, the version that it is written in, and who it is for. Its envelope needs a control number, which whoever puts the file
+// has: Agreement.Write.
+func (s *Settings) Compose(raw []byte) (*edi.Agreement, edi.Body, string, error) {
+	none := edi.Body{}
+	doc, err := jsondoc.Parse(raw, jsondoc.Limits{})
+	if err != nil {
+		return nil, none, "", fmt.Errorf("the document is no JSON: %w", err)
+	}
+	name := s.EDI.Partner
+	if name == "" {
+		name = doc.Root().GetPath("edi.partner").Str()
+	}
+	a := s.EDI.book.Partner(name)
+	switch {
+	case name == "":
+		return nil, none, "", errors.New("neither edi.partner of the settings nor that of the document says who it is for")
+	case a == nil:
+		return nil, none, "", fmt.Errorf("there is no agreement with %q", short(name))
+	}
+	message := s.EDI.Message
+	if t := doc.Root().GetPath("edi.type").Str(); message == "" {
+		message = t
+	}
+	body, version, err := s.EDI.book.Compose(a, message, doc.Root())
+	return a, body, version, err
 }

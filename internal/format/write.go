@@ -20,9 +20,6 @@ type Change struct {
 // Record gives a document as the bytes of its rows, each with its line end, in UTF-8. A document that the columns or the encoding cannot show is
 // an error, and so is a deletion without a column that would tell.
 func (s *Settings) Record(raw []byte, c Change) ([]byte, error) {
-	if s.isEDI() {
-		return nil, fmt.Errorf("a document is not written as %s", s.Format)
-	}
 	if c.Operation == "delete" && s.Rows.Operation == "" {
 		return nil, errors.New("a deletion cannot be told in a file without rows.operation-column")
 	}
@@ -73,8 +70,8 @@ func (s *Settings) File(records [][]byte) ([]byte, error) {
 	return out, nil
 }
 
-// Readable reports whether Read gives a document that Record has written as it was.
-func (s *Settings) Readable() bool { return s.Rows.Each == "" || len(s.GroupBy) > 0 }
+// Readable reports whether Read gives a document that was written as it was: of interchanges it takes those of partners alone.
+func (s *Settings) Readable() bool { return !s.isEDI() && (s.Rows.Each == "" || len(s.GroupBy) > 0) }
 
 // written are the columns of files that are written: what says the change stands first, unless it has its place.
 func (s *Settings) written() Columns {

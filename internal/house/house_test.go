@@ -42,7 +42,7 @@ var may = map[string][]string{
 	"internal/mapping":    {"internal/zones", "internal/timetext", "internal/event", "internal/fault", "internal/strictyaml", "internal/jsondoc", "internal/schema"},
 	"internal/connector":  {"internal/lifecycle", "internal/zones", "internal/event", "internal/fault", "internal/strictyaml"},
 	"internal/compare":    {"internal/zones", "internal/timetext", "internal/connector", "internal/jsondoc"},
-	"internal/edi":        {"internal/strictyaml", "internal/jsondoc"},
+	"internal/edi":        {"internal/zones", "internal/strictyaml", "internal/jsondoc"},
 	"internal/format":     {"internal/edi", "internal/strictyaml", "internal/jsondoc"},
 	"internal/httpclient": {"internal/connector", "internal/fault", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
 	"internal/store":      {"internal/filemode", "internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/failpoint"},
@@ -87,7 +87,7 @@ var may = map[string][]string{
 	"internal/app":      {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"internal/bench":    {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"connectors":        {"connectors/...", "internal/connector"},
-	"connectors/*":      {"internal/filemode", "internal/zones", "internal/timetext", "internal/connector", "internal/fault", "internal/event", "internal/httpclient", "internal/format", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint", "internal/gather"},
+	"connectors/*":      {"internal/filemode", "internal/zones", "internal/timetext", "internal/connector", "internal/fault", "internal/event", "internal/httpclient", "internal/edi", "internal/format", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint", "internal/gather"},
 	// What this kind of system needs beside that: Kafka's client is one, for the hub's own cluster and for others.
 	"connectors/kafka": {"internal/bus", "internal/kafkaauth", "internal/avrodoc", "internal/schema"},
 	"cmd/waybill":      {"internal/cli"},

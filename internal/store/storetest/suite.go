@@ -50,6 +50,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"Leases", testLeases}, {"LeaseOfAnotherTime", testLeaseOfAnotherTime}, {"Journal", testJournal}, {"Trace", testTrace}, {"Standing", testStanding}, {"Documents", testDocuments}, {"DocumentsOff", testDocumentsOff}, {"DocumentsBySize", testDocumentsBySize}, {"Begin", testBegin}, {"Runs", testRuns}, {"Pauses", testPauses}, {"Resumes", testResumes}, {"SourceWishes", testSourceWishes}, {"KnownObjects", testKnownObjects}, {"Audits", testAudits},
 		{"Comparison", testComparison}, {"ComparisonWantedTwice", testComparisonWantedTwice}, {"ComparisonNumbers", testComparisonNumbers}, {"ComparisonFenced", testComparisonFenced}, {"ComparisonCancelled", testComparisonCancelled},
 		{"LastComparisons", testLastComparisons}, {"Differences", testDifferences}, {"DifferencesSince", testDifferencesSince}, {"DifferencesLarge", testDifferencesLarge}, {"PruneComparisons", testPruneComparisons}, {"RuleMemory", testRuleMemory}, {"RuleMemoryOrder", testRuleMemoryOrder}, {"PruneRuleMemory", testPruneRuleMemory}, {"Listings", testListings}, {"ListingsOrder", testListingsOrder}, {"PruneListings", testPruneListings}, {"ListingOpened", testListingOpened},
+		{"ExchangeNumbers", testExchangeNumbers}, {"ExchangeAnswers", testExchangeAnswers}, {"ExchangeReceived", testExchangeReceived},
 		{"Closed", testClosed}, {"Canceled", testCanceled}, {"Model", testModel}, {"QueueModel", testQueueModel},
 	} {
 		t.Run(c.name, func(t *testing.T) {
