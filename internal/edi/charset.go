@@ -23,16 +23,19 @@ const (
 	levelB = levelA + "abcdefghijklmnopqrstuvwxyz"
 )
 
-// text decodes a value's bytes, without their release characters. Its error says why they are no text.
-func (s *Syntax) text(raw []byte) (string, error) {
-	plain := true
+// plain: the bytes are their text, and JSON's.
+func (s *Syntax) plain(raw []byte) bool {
 	for _, c := range raw {
-		if c < ' ' || c >= 0x7f || c == s.Release && c != 0 {
-			plain = false
-			break
+		if c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == s.Release && c != 0 {
+			return false
 		}
 	}
-	if plain {
+	return true
+}
+
+// text decodes a value's bytes, without their release characters. Its error says why they are no text.
+func (s *Syntax) text(raw []byte) (string, error) {
+	if s.plain(raw) {
 		return string(raw), nil
 	}
 	if s.Release != 0 && bytes.IndexByte(raw, s.Release) >= 0 {

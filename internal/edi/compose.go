@@ -13,6 +13,9 @@ import (
 // maxMember bounds the elements of one list that is written.
 const maxMember = 100_000
 
+// countWord is what a document holds in place of a number that is counted.
+const countWord = "count"
+
 // composing makes segments of a document.
 type composing struct {
 	t    *Table
@@ -198,27 +201,9 @@ func (it *item) hierarchical() bool {
 	return false
 }
 
-// counts: it says how many segments of a tag there are, and is always written.
-func (it *item) counts() bool {
-	if it.loop != nil {
-		return it.loop.items[0].counts()
-	}
-	for _, e := range it.elements {
-		if e.simple != nil && e.simple.count != "" {
-			return true
-		}
-		for _, v := range e.parts {
-			if v.count != "" {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // present: the document holds something of an item that has no document of its own.
 func (w *composing) present(it *item, doc jsondoc.Value, k *kept) bool {
-	if it.required || it.counts() {
+	if it.required {
 		return true
 	}
 	for name := range it.names {
@@ -441,9 +426,9 @@ func (w *composing) value(v *value, doc jsondoc.Value, parent, number int, below
 	}
 	given := doc.Get(v.name)
 	switch {
-	case given.Exists():
-	case v.count != "":
+	case v.count != "" && (!given.Exists() || given.Str() == countWord):
 		return strconv.Itoa(w.written(v.count)), "", nil
+	case given.Exists():
 	case v.fixed != "":
 		return v.fixed, "", nil
 	case v.required:

@@ -50,7 +50,7 @@ func checkDocument(t testing.TB, table *Table, m *Message) {
 	}
 }
 
-// content is a document without its envelope, and without what counts its segments.
+// content is a document without its envelope.
 func content(t testing.TB, doc []byte, table *Table) string {
 	t.Helper()
 	d, err := jsondoc.Parse(doc, jsondoc.Limits{})
@@ -59,7 +59,7 @@ func content(t testing.TB, doc []byte, table *Table) string {
 	}
 	var b strings.Builder
 	for name, v := range d.Root().Members() {
-		if name != "edi" && name != "line_count" && name != "level_count" {
+		if name != "edi" {
 			fmt.Fprintf(&b, "%s %s\n", name, jsondoc.AppendCanonical(nil, v))
 		}
 	}
@@ -150,6 +150,18 @@ func TestNothingIsLost(t *testing.T) {
 	}
 	if want := strings.Join(segments, "~") + "~"; string(out) != want {
 		t.Errorf("written\n%s\nwant\n%s", out, want)
+	}
+}
+
+// TestCounted: the word count becomes the number of segments.
+func TestCounted(t *testing.T) {
+	d, err := jsondoc.Parse([]byte(`{"purpose":"00","type":"SA","number":"P1","ordered_on":"2026-01-15","lines":[{"line":"1"},{"line":"2"}],"line_count":"count"}`), jsondoc.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := shipped(t)["850"].Compose(d.Root(), '.')
+	if err != nil || fmt.Sprint(body.Segments[len(body.Segments)-1]) != "{CTT [[[2]]]}" {
+		t.Errorf("%v %v", body.Segments, err)
 	}
 }
 

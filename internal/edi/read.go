@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/jsondoc"
@@ -13,13 +14,32 @@ import (
 // node is a document that is being filled: names and values in the order in which they came.
 type node struct {
 	members []member
+	from    *nodes
 }
 
+// member is a value, an object or a list. key is its name as JSON has it, with the colon; nil: it is made of the name.
 type member struct {
 	name string
+	key  []byte
 	raw  []byte
 	obj  *node
 	list []*node
+}
+
+// nodes are made once and used for one message after the other.
+type nodes struct {
+	all  []*node
+	used int
+}
+
+func (n *nodes) make() *node {
+	if n.used == len(n.all) {
+		n.all = append(n.all, &node{from: n, members: make([]member, 0, 8)})
+	}
+	out := n.all[n.used]
+	out.members = out.members[:0]
+	n.used++
+	return out
 }
 
 func (n *node) set(name string, raw []byte) {
@@ -29,12 +49,12 @@ func (n *node) set(name string, raw []byte) {
 func (n *node) child(name string, list bool) *node {
 	for i := range n.members {
 		if n.members[i].name == name {
-			c := &node{}
+			c := n.from.make()
 			n.members[i].list = append(n.members[i].list, c)
 			return c
 		}
 	}
-	c := &node{members: make([]member, 0, 12)}
+	c := n.from.make()
 	m := member{name: name}
 	if list {
 		m.list = []*node{c}
@@ -52,7 +72,11 @@ func (n *node) append(dst []byte) []byte {
 			dst = append(dst, ',')
 		}
 		m := &n.members[i]
-		dst = append(jsondoc.AppendString(dst, m.name), ':')
+		if m.key != nil {
+			dst = append(dst, m.key...)
+		} else {
+			dst = append(jsondoc.AppendString(dst, m.name), ':')
+		}
 		switch {
 		case m.list != nil:
 			dst = append(dst, '[')
@@ -80,7 +104,6 @@ type frame struct {
 	place  int
 	counts []int
 	hl     string // id of the hierarchical level
-	at     *Segment
 	last   string // the tag that the table knows and that came last
 }
 
@@ -92,6 +115,21 @@ type reading struct {
 	buf    []byte
 	counts []counted
 	seg    *Segment
+	nodes  nodes
+	// ints holds the counts of the frames, one behind the other.
+	ints []int
+}
+
+// readings are kept: most of what a message takes is memory that the next one can have.
+var readings = sync.Pool{New: func() any { return &reading{} }}
+
+// push enters a level.
+func (r *reading) push(f frame) {
+	n, was := len(f.level.items), len(r.ints)
+	r.ints = slices.Grow(r.ints, n)[:was+n]
+	f.counts = r.ints[was : was+n : was+n]
+	clear(f.counts)
+	r.frames = append(r.frames, f)
 }
 
 // counted is a value that says how many segments of a tag there are.
@@ -105,10 +143,13 @@ type counted struct {
 // Document gives a message as a document, with what its envelope says under edi; partner is the name of who sent it, or empty. With faults the
 // document is as far as it can be shown.
 func (t *Table) Document(m *Message, partner string) ([]byte, []Fault) {
-	r := &reading{t: t, m: m, faults: slices.Clone(m.Faults), buf: make([]byte, 0, len(m.data)*2)}
-	root := &node{members: make([]member, 0, 32)}
+	r := readings.Get().(*reading)
+	defer readings.Put(r)
+	*r = reading{t: t, m: m, faults: slices.Clone(m.Faults), buf: r.buf[:0], frames: r.frames[:0], ints: r.ints[:0], counts: r.counts[:0], nodes: r.nodes}
+	r.nodes.used = 0
+	root := r.nodes.make()
 	root.set("edi", m.envelope(partner))
-	r.frames = append(make([]frame, 0, 8), frame{level: &t.root, node: root, counts: make([]int, len(t.root.items))})
+	r.push(frame{level: &t.root, node: root})
 	for i := 1; i < len(m.Segments)-1; i++ {
 		r.seg = &m.Segments[i]
 		r.take()
@@ -130,6 +171,9 @@ func (t *Table) Document(m *Message, partner string) ([]byte, []Fault) {
 			r.seg = c.seg
 			r.fault(FaultCount, c.at, 0, fmt.Sprintf("it says %d segments %s, and there are %d", c.want, c.tag, n))
 		}
+	}
+	if len(r.faults) == 0 {
+		return root.append(make([]byte, 0, len(m.data)*4)), nil
 	}
 	slices.SortStableFunc(r.faults, func(a, b Fault) int { return a.Position - b.Position })
 	return root.append(make([]byte, 0, len(m.data)*3)), r.faults
@@ -210,9 +254,9 @@ func (r *reading) take() {
 // find gives the item of a level that a segment belongs to, from where the level has come to; -1: none.
 func (r *reading) find(f *frame) int {
 	other := -1
-	for i := range f.level.items {
+	for _, i := range f.level.tags[r.seg.Tag] {
 		it := &f.level.items[i]
-		if it.place < f.place || it.tag != r.seg.Tag || i == 0 && f.item != nil {
+		if it.place < f.place || i == 0 && f.item != nil {
 			continue
 		}
 		if other >= 0 && f.level.items[other].place != it.place {
@@ -234,7 +278,7 @@ func (r *reading) find(f *frame) int {
 func (r *reading) fits(it *item) bool {
 	for i := range it.when {
 		w := &it.when[i]
-		if !slices.Contains(w.values, r.m.Component(r.seg, w.element, w.component)) {
+		if !r.m.among(r.seg, w.element, w.component, w.values) {
 			return false
 		}
 	}
@@ -254,7 +298,7 @@ func (r *reading) place(f *frame, i int) {
 		}
 		if it.list == "" {
 			if it.loop != nil { // its segments go nowhere
-				r.frames = append(r.frames, frame{level: it.loop, item: it, node: &node{}, counts: make([]int, len(it.loop.items)), at: r.seg})
+				r.push(frame{level: it.loop, item: it, node: r.nodes.make()})
 			}
 			return
 		}
@@ -271,9 +315,8 @@ func (r *reading) place(f *frame, i int) {
 		return
 	}
 	head := &it.loop.items[0]
-	sub := frame{level: it.loop, item: it, node: to, counts: make([]int, len(it.loop.items)), at: r.seg, last: head.tag}
-	sub.counts[0] = 1
-	r.frames = append(r.frames, sub)
+	r.push(frame{level: it.loop, item: it, node: to, last: head.tag})
+	r.frames[len(r.frames)-1].counts[0] = 1
 	r.fill(head, to)
 }
 
@@ -288,6 +331,7 @@ func (r *reading) leave() {
 		s := &Segment{Tag: it.tag, Number: r.seg.Number, Line: r.seg.Line}
 		r.faultAt(s, FaultMissingSegment, 0, 0, 0, "", fmt.Sprintf("%s must come before this segment (%s), and is not there", it.label(), r.seg.Tag))
 	}
+	r.ints = r.ints[:len(r.ints)-len(f.counts)]
 	r.frames = r.frames[:len(r.frames)-1]
 }
 
@@ -376,7 +420,10 @@ func (r *reading) more(n *node, it *item, e, c int, value []byte) {
 func (r *reading) fill(it *item, n *node) {
 	m, s := r.m, r.seg
 	for e := 1; e <= max(m.Len(s), it.last); e++ {
-		el := it.elements[e]
+		var el *element
+		if e < len(it.at) {
+			el = it.at[e]
+		}
 		raw := m.element(s, e)
 		switch {
 		case el == nil:
@@ -551,7 +598,7 @@ func (r *reading) one(it *item, v *value, e, c int, raw, form []byte, n *node) {
 	if len(r.buf) == from {
 		return
 	}
-	n.set(v.name, r.buf[from:len(r.buf):len(r.buf)])
+	n.members = append(n.members, member{name: v.name, key: v.key, raw: r.buf[from:len(r.buf):len(r.buf)]})
 	if v.count != "" {
 		if want, err := strconv.Atoi(string(raw)); err == nil {
 			r.counts = append(r.counts, counted{v.count, want, r.seg, e})
@@ -587,6 +634,9 @@ func (r *reading) appendValue(dst []byte, v *value, e, c int, raw, form []byte) 
 		}
 		r.faultAt(r.seg, k, e, c, 0, shown, text)
 		return dst
+	}
+	if v.kind == asText && v.codes == nil && r.m.syntax.plain(raw) && len(raw) >= v.min && (v.max == 0 || len(raw) <= v.max) { // most are
+		return append(append(append(dst, '"'), raw...), '"')
 	}
 	text, err := r.m.syntax.text(raw)
 	if err != nil {

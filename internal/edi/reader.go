@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -81,6 +82,7 @@ type Reader struct {
 	count  int             // messages of the interchange, EDIFACT
 	grpd   bool            // it holds groups
 	buf    []byte          // a segment that is longer than the reader's buffer
+	hint   int             // bytes that the next message may have
 	err    error
 }
 
@@ -107,7 +109,7 @@ func (r *Reader) next() (*Message, error) {
 				return nil, err
 			}
 		}
-		e := &Message{syntax: &r.syntax}
+		e := &Message{syntax: &r.syntax, data: make([]byte, 0, r.hint), spans: make([]span, 0, r.hint/8), Segments: make([]Segment, 0, r.hint/32)}
 		s, err := r.segment(e)
 		if err != nil {
 			return nil, r.cut(err)
@@ -291,6 +293,7 @@ func (r *Reader) message(m *Message, s *Segment, trailer string) (*Message, erro
 			if got := m.Text(s, 2); got != m.Control {
 				m.fault(FaultReference, s, 2, "its reference is %q, and %q in the header", short(got), short(m.Control))
 			}
+			r.hint = min(len(m.data)+64, 64<<10)
 			return m, nil
 		case "ST", "GS", "GE", "ISA", "IEA":
 			if r.syntax.Standard == X12 {
@@ -473,6 +476,22 @@ func (m *Message) Component(s *Segment, e, c int) string {
 		return ""
 	}
 	return text
+}
+
+// among reports whether a component is one of values.
+func (m *Message) among(s *Segment, e, c int, values []string) bool {
+	raw := m.element(s, e)
+	if m.syntax.plain(raw) && c == 1 {
+		raw, _, _ = m.syntax.cutAt(raw, m.syntax.Repetition)
+		raw, _, _ = m.syntax.cutAt(raw, m.syntax.Component)
+		for _, v := range values {
+			if v == string(raw) {
+				return true
+			}
+		}
+		return false
+	}
+	return slices.Contains(values, m.Component(s, e, c))
 }
 
 // joined gives all components of a data element with colons between them.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -30,6 +31,7 @@ type Table struct {
 type level struct {
 	items []item
 	names map[string]bool // members of its documents
+	tags  map[string][]int
 }
 
 // item is a segment or a loop at its place.
@@ -41,7 +43,8 @@ type item struct {
 	// list or object is where its values stand; both empty: in the document of the level.
 	list, object string
 	elements     map[int]*element
-	order        []int // of elements
+	order        []int      // of elements
+	at           []*element // the same by place, up to last
 	last         int
 	loop         *level // nil: a segment
 	names        map[string]bool
@@ -69,6 +72,7 @@ type element struct {
 // value is one text of a segment.
 type value struct {
 	name     string
+	key      []byte // of its member in JSON
 	required bool
 	kind     valueKind
 	implied  int // decimals that are not written
@@ -240,6 +244,10 @@ func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
 		c.claim(&out, &it)
 		out.items = append(out.items, it)
 	}
+	out.tags = map[string][]int{}
+	for i := range out.items {
+		out.tags[out.items[i].tag] = append(out.tags[out.items[i].tag], i)
+	}
 	if loop != "" && len(out.items) > 0 && (out.items[0].list != "" || out.items[0].max != 1) {
 		c.p.Add(out.items[0].pos, "what begins a loop comes once in it, and its values are the loop's")
 	}
@@ -404,6 +412,10 @@ func (c *compiler) elements(it *item, n strictyaml.Node) {
 		}
 	}
 	slices.Sort(it.order)
+	it.at = make([]*element, it.last+1)
+	for at, e := range it.elements {
+		it.at[at] = e
+	}
 }
 
 // value reads "name! type 1..22".
@@ -417,6 +429,7 @@ func (c *compiler) value(f strictyaml.Field, ef elementFile) *value {
 	if len(words) > 0 {
 		v.name = words[0]
 		v.name, v.required = strings.CutSuffix(words[0], "!")
+		v.key = append(jsondoc.AppendString(nil, v.name), ':')
 		words = words[1:]
 	} else if ef.Fixed == "" && ef.Auto == "" && ef.Format == "" {
 		return bad("write for example: number! text 1..22", "%s: it has no name", f.Key)
