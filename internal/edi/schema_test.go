@@ -95,7 +95,11 @@ func addValues(it *item, props object, required *[]string) {
 		e := it.elements[at]
 		switch {
 		case e.pairs != "":
-			props[e.pairs] = object{"description": "Values by their qualifiers", "type": "object", "additionalProperties": object{"type": "string"}}
+			usual := object{}
+			for _, q := range []string{"BP", "EN", "IN", "LT", "PN", "SK", "UK", "UP", "VN", "VP", "EM", "FX", "TE"} {
+				usual[q] = object{"type": "string"}
+			}
+			props[e.pairs] = object{"description": "Values by their qualifiers, of which these are usual", "type": "object", "properties": usual, "additionalProperties": object{"type": "string"}}
 		case e.repeat:
 			props[e.simple.name] = object{"type": "array", "items": object{"type": "string"}}
 		case e.simple != nil:
