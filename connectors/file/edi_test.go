@@ -59,14 +59,16 @@ func TestHalfAnInterchangeIsHeldBack(t *testing.T) {
 	data := interchange(t, "edifact/ORDERS-D96A.edi")
 	d.put("whole.edi", data)
 	d.put("half.edi", data[:len(data)/2])
+	d.put("broken.edi", strings.Replace(data, "UNT+25+1'", "UNZ+1+REF0001'", 1)) // no upload mends it
 	d.wants("at first", "")
 	d.clock.Advance(11 * time.Second)
-	d.wants("after its age", "whole.edi")
+	d.wants("after its age", "broken.edi whole.edi")
 	if notes := d.FileNotes("stock"); len(notes) != 1 || !strings.Contains(notes[0].Why, "the file ends within interchange REF0001") {
 		t.Errorf("%+v", notes)
 	}
 	files, _ := d.pending()
-	if got := d.rows(files[0], 0); !strings.Contains(got, `Müller & Söhne DC 7`) || !strings.Contains(got, `"text":"Rampe 3: nur vormittags, Tor 4 + 5, geöffnet"`) {
+	whole := slices.IndexFunc(files, func(f connector.File) bool { return f.Name == "whole.edi" })
+	if got := d.rows(files[whole], 0); !strings.Contains(got, `Müller & Söhne DC 7`) || !strings.Contains(got, `"text":"Rampe 3: nur vormittags, Tor 4 + 5, geöffnet"`) {
 		t.Error(got)
 	}
 }
@@ -362,5 +364,14 @@ func TestControl(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("the answers do not hold\n%s\n%s", want, got)
 		}
+	}
+}
+
+// TestAnswersFolderIsLookedAt: a check tells that acknowledgements would have no place.
+func TestAnswersFolderIsLookedAt(t *testing.T) {
+	settings := settingsOf(t, "connector: file\npath: "+t.TempDir()+"\nobjects: {stock: {format: x12, edi: {tables: [x12-850], answers: out}}}")
+	found := Kind{}.Survey(settings)
+	if len(found) != 1 || !strings.Contains(found[0].Text, "/out is not there") {
+		t.Errorf("%+v", found)
 	}
 }

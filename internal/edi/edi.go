@@ -70,6 +70,7 @@ const (
 	FaultRepeats
 	FaultCount
 	FaultReference
+	// FaultTrailer: the file ends before a trailer: the rest may just not be there yet.
 	FaultTrailer
 	FaultUnsupported
 	FaultDuplicate

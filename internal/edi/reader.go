@@ -152,7 +152,7 @@ func (r *Reader) x12(e *Message, s *Segment) (*Message, error) {
 		return nil, nil
 	case "GS":
 		if r.group != nil {
-			return nil, r.fault(FaultTrailer, s, 0, "a group begins before GE ended the one before")
+			return nil, r.fault(FaultOther, s, 0, "a group begins before GE ended the one before")
 		}
 		r.group = &Group{Interchange: r.in, Code: e.Text(s, 1), Sender: e.Text(s, 2), Receiver: e.Text(s, 3), Control: e.Text(s, 6), Version: e.Text(s, 8)}
 		if r.group.Code == "" || r.group.Control == "" {
@@ -178,7 +178,7 @@ func (r *Reader) x12(e *Message, s *Segment) (*Message, error) {
 		return nil, nil
 	case "IEA":
 		if r.group != nil {
-			return nil, r.fault(FaultTrailer, s, 0, "the interchange ends before GE ended its group")
+			return nil, r.fault(FaultOther, s, 0, "the interchange ends before GE ended its group")
 		}
 		if err := r.trailer(e, s, r.in.Groups, "groups", r.in.Control); err != nil {
 			return nil, err
@@ -193,7 +193,7 @@ func (r *Reader) edifact(e *Message, s *Segment) (*Message, error) {
 	switch s.Tag {
 	case "UNG":
 		if r.group != nil && r.group.Control != "" || r.count > 0 {
-			return nil, r.fault(FaultTrailer, s, 0, "a group begins before UNE ended the one before, or among messages that are in none")
+			return nil, r.fault(FaultOther, s, 0, "a group begins before UNE ended the one before, or among messages that are in none")
 		}
 		r.group = &Group{Interchange: r.in, Code: e.Text(s, 1), Sender: e.Text(s, 2), Receiver: e.Text(s, 3), Control: e.Text(s, 5), Version: e.joined(s, 7)}
 		if r.group.Control == "" {
@@ -228,7 +228,7 @@ func (r *Reader) edifact(e *Message, s *Segment) (*Message, error) {
 		n, what := r.count, "messages"
 		if r.grpd {
 			if r.group != nil {
-				return nil, r.fault(FaultTrailer, s, 0, "the interchange ends before UNE ended its group")
+				return nil, r.fault(FaultOther, s, 0, "the interchange ends before UNE ended its group")
 			}
 			n, what = r.in.Groups, "groups"
 		}
@@ -297,11 +297,11 @@ func (r *Reader) message(m *Message, s *Segment, trailer string) (*Message, erro
 			return m, nil
 		case "ST", "GS", "GE", "ISA", "IEA":
 			if r.syntax.Standard == X12 {
-				return nil, r.fault(FaultTrailer, s, 0, "it stands where SE should end the transaction set of line %d", m.Line)
+				return nil, r.fault(FaultOther, s, 0, "it stands where SE should end the transaction set of line %d", m.Line)
 			}
 		case "UNH", "UNG", "UNE", "UNB", "UNZ":
 			if r.syntax.Standard == EDIFACT {
-				return nil, r.fault(FaultTrailer, s, 0, "it stands where UNT should end the message of line %d", m.Line)
+				return nil, r.fault(FaultOther, s, 0, "it stands where UNT should end the message of line %d", m.Line)
 			}
 		}
 		if len(m.data) > maxMessage {
