@@ -375,3 +375,12 @@ func TestAnswersFolderIsLookedAt(t *testing.T) {
 		t.Errorf("%+v", found)
 	}
 }
+
+// TestFilesOfSettings: a reload must notice that a table or an agreement has changed.
+func TestFilesOfSettings(t *testing.T) {
+	settings := settingsOf(t, "connector: file\npath: .\nobjects: {stock: {format: x12, edi: {tables: [x12-850, own.yaml], partners: [partners.yaml]}}, plain: {}}")
+	settings.Dir = "/project"
+	if got := (Kind{}).Reads(settings); !slices.Equal(got, []string{"/project/own.yaml", "/project/partners.yaml"}) {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,8 +1,10 @@
 package file
 
 import (
+	"maps"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +48,20 @@ type writeSettings struct {
 type batchSettings struct {
 	Max  int           `yaml:"max" default:"1000" doc:"documents in a file"`
 	Wait time.Duration `yaml:"wait" default:"1s" doc:"how long a document waits for others; its flow waits as long"`
+}
+
+// Reads are the tables of messages and the agreements with partners that the settings name.
+func (Kind) Reads(s connector.Settings) []string {
+	set := read(s, nil)
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(set.Objects)) {
+		if o := set.Objects[name]; o != nil {
+			for _, file := range o.Files() {
+				out = append(out, s.Path(file))
+			}
+		}
+	}
+	return out
 }
 
 // read decodes and completes the settings; every problem goes to p.

@@ -23,6 +23,13 @@ type Kind interface {
 	Open(ctx context.Context, s Settings) (System, error)
 }
 
+// Reader is implemented by kinds whose settings name files of the project: what is in them counts as part of the settings.
+type Reader interface {
+	Kind
+	// Reads gives the paths of the files that the settings name.
+	Reads(s Settings) []string
+}
+
 // Settings is one system's configuration.
 type Settings struct {
 	// Name is the system's name in the plan.

@@ -32,6 +32,18 @@ func (s *Settings) isEDI() bool {
 // Book holds the tables and agreements of interchanges; nil for other formats.
 func (s *Settings) Book() *edi.Book { return s.EDI.book }
 
+// Files are those that Load reads, as the settings name them.
+func (s *Settings) Files() []string {
+	if !s.isEDI() {
+		return nil
+	}
+	files := slices.DeleteFunc(slices.Clone(s.EDI.Tables), func(name string) bool { return !ownTable(name) })
+	return append(files, s.EDI.Partners...)
+}
+
+// ownTable: the name is that of a file, and not of a shipped table.
+func ownTable(name string) bool { return strings.HasSuffix(name, ".yaml") }
+
 // Load reads the files that the settings name, whose node is n; path resolves their names. Settings that name none need not be loaded.
 func (s *Settings) Load(n strictyaml.Node, path func(string) string, p *strictyaml.Problems) {
 	if !s.isEDI() {
@@ -100,7 +112,7 @@ func (s *Settings) loaded(at strictyaml.Node, tables []*edi.Table, p *strictyaml
 }
 
 func ediTable(name string, path func(string) string, pos strictyaml.Pos, p *strictyaml.Problems) *edi.Table {
-	if !strings.HasSuffix(name, ".yaml") {
+	if !ownTable(name) {
 		t := edi.ShippedTable(name, p)
 		if t == nil {
 			p.AddHint(pos, strictyaml.DidYouMean(name, edi.Shipped()), "tables: there is no shipped table %q", short(name))
