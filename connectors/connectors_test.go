@@ -252,7 +252,7 @@ What types fields have is asked of the server. [tryton.md](tryton.md) shows the 
 | ` + "`kafka`" + ` | all but listed by id | Apache Kafka |
 | ` + "`rest`, `webhook`, `file`" + ` | what they can | doubles and the sandbox's systems; files are files |
 
-`+"`make test-systems`"+` runs the suites on those that the machine can have.
+` + "`make test-systems`" + ` runs the suites on those that the machine can have.
 `
 
 // TestDocumentation keeps docs/connectors.md what the code says.

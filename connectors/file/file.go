@@ -22,7 +22,7 @@ type settings struct {
 func (Kind) Spec() connector.Spec {
 	return connector.Spec{
 		Kind:    "file",
-		Summary: "Files in a folder of this machine: CSV, JSON lines and others (docs/files.md)",
+		Summary: "Files in a folder of this machine: CSV, JSON lines, X12, EDIFACT and others (docs/files.md)",
 		Fields:  connector.Fields[settings](),
 		Can:     drop.Abilities(),
 	}
@@ -35,6 +35,9 @@ func (Kind) Check(s connector.Settings, p *strictyaml.Problems) { read(s, p) }
 func (Kind) Describe(s connector.Settings, object string) connector.ObjectType {
 	return read(s, nil).Objects.Describe(object)
 }
+
+// Reads are the files beside the configuration that the settings name.
+func (Kind) Reads(s connector.Settings) []string { return read(s, nil).Objects.Reads(s) }
 
 // Open makes the system ready. The folder need not be there yet.
 func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, error) {
@@ -50,6 +53,6 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 func read(s connector.Settings, p *strictyaml.Problems) *settings {
 	set := &settings{}
 	s.Decode(set, p)
-	set.Objects.Complete(s.Node.Get("objects"), "", p)
+	set.Objects.Complete(s, "", p)
 	return set
 }

@@ -29,6 +29,12 @@ func (Kind) Survey(s connector.Settings) []connector.Finding {
 	seen := map[string]bool{".": true}
 	for _, name := range slices.Sorted(maps.Keys(set.Objects)) {
 		o := set.Objects[name]
+		if o != nil && o.EDI.Answers != "" && !seen[filepath.Clean(o.EDI.Answers)] {
+			seen[filepath.Clean(o.EDI.Answers)] = true
+			if f := usable(filepath.Join(root, o.EDI.Answers), s.Node.Get("objects").Get(name).Get("edi").Get("answers").Pos()); f != nil {
+				out = append(out, *f)
+			}
+		}
 		if o == nil || seen[filepath.Clean(o.Path)] {
 			continue
 		}

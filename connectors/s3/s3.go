@@ -58,6 +58,9 @@ func (Kind) Describe(s connector.Settings, object string) connector.ObjectType {
 	return read(s, nil).Objects.Describe(object)
 }
 
+// Reads are the files beside the configuration that the settings name.
+func (Kind) Reads(s connector.Settings) []string { return read(s, nil).Objects.Reads(s) }
+
 // Open makes the system ready. Nothing is asked of the service.
 func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, error) {
 	var p strictyaml.Problems
@@ -87,7 +90,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 		connector.Positive(n.Get("timeout"), p)
 	}
 	objects := n.Get("objects")
-	set.Objects.Complete(objects, "", p)
+	set.Objects.Complete(s, "", p)
 	for name, o := range set.Objects {
 		if o != nil && o.Claim != "" {
 			p.AddHint(objects.Get(name).Get("claim").Pos(), "give each program that takes files a prefix of its own; hubs of one store need nothing", "claim: S3 has no rename, so that two could claim one file")

@@ -59,6 +59,9 @@ func (Kind) Describe(s connector.Settings, object string) connector.ObjectType {
 	return read(s, nil).Objects.Describe(object)
 }
 
+// Reads are the files beside the configuration that the settings name.
+func (Kind) Reads(s connector.Settings) []string { return read(s, nil).Objects.Reads(s) }
+
 // Open makes the system ready. Nothing is asked of the server.
 func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, error) {
 	var p strictyaml.Problems
@@ -75,7 +78,7 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 func read(s connector.Settings, p *strictyaml.Problems) *settings {
 	set := &settings{}
 	if !s.Decode(set, p) {
-		set.Objects.Complete(s.Node.Get("objects"), "claimed", p)
+		set.Objects.Complete(s, "claimed", p)
 		return set
 	}
 	n := s.Node
@@ -99,7 +102,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 	}
 	set.trust(s, p)
 	set.Path = path.Clean(set.Path)
-	set.Objects.Complete(n.Get("objects"), "claimed", p)
+	set.Objects.Complete(s, "claimed", p)
 	return set
 }
 

@@ -159,7 +159,7 @@ type Pause struct {
 
 // Remark is about Count records of a source, of which Local is one, with its stamp as the system writes it.
 type Remark struct {
-	Kind    string `json:"kind"` // "ahead", "unstamped" or "moving", of logs "lost" or "anew", and of files "left", "held-back" or "failed"
+	Kind    string `json:"kind"` // "ahead", "unstamped" or "moving", of logs "lost" or "anew", of files "left", "held-back" or "failed", and of interchanges "unanswered"
 	Count   int    `json:"count"`
 	Local   string `json:"id,omitempty"`
 	Version string `json:"version,omitempty"`

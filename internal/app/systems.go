@@ -80,6 +80,7 @@ func (h *Hub) openSystem(ctx context.Context, s *config.System) (*system, error)
 	settings := s.Settings
 	settings.Log = h.log.With("system", s.Name)
 	settings.Told = func(at time.Time, passed time.Duration) { h.told(s.Name, at, passed) }
+	settings.Exchanges = exchanges{h.store}
 	c, err := kind.Open(ctx, settings)
 	if err != nil {
 		return nil, fmt.Errorf("system %s: %w", s.Name, err)

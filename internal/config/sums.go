@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -20,6 +21,9 @@ func (l *loader) sums() {
 	for _, s := range l.plan.Systems {
 		own := s.Settings.Node.Sum()
 		s.Sum = hex.EncodeToString(own[:])
+		if kind, ok := l.o.Kinds[s.Kind].(connector.Reader); ok {
+			s.Sum = sumOfFiles(s.Sum, kind.Reads(s.Settings))
+		}
 	}
 	definitions := map[*Flow][]byte{}
 	for _, d := range l.flows {
@@ -318,4 +322,21 @@ func (o *once) File(path string) ([]byte, error) {
 		o.files[path] = a
 	}
 	return a.data, a.err
+}
+
+// sumOfFiles adds what is in files to a sum. One that cannot be read is a problem of the settings, and told there.
+func sumOfFiles(own string, files []string) string {
+	if len(files) == 0 {
+		return own
+	}
+	h := sha256.New()
+	sumPart(h, "settings", []byte(own))
+	for _, name := range files {
+		data, err := strictyaml.ReadPath(name, strictyaml.MaxFile)
+		if err != nil {
+			data = []byte(err.Error())
+		}
+		sumPart(h, "file "+name, data)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }

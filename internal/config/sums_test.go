@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/waybill-hub/waybill/internal/connector"
 )
 
 // TestDifference: what an edit of one file, or of one secret, touches, and nothing else.
@@ -159,4 +161,34 @@ type fileResolver struct {
 
 func (r fileResolver) File(path string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(r.dir, path))
+}
+
+// reader is a kind whose settings name a file.
+type reader struct {
+	thing
+	file string
+}
+
+func (r reader) Reads(connector.Settings) []string { return []string{r.file} }
+
+// TestFilesThatSettingsName: what is in them counts, as what is written in the settings does.
+func TestFilesThatSettingsName(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "table.yaml")
+	sum := func(text string) string {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o := testOptions()
+		o.Kinds["reader"] = reader{thing{connector.Spec{Kind: "reader", Can: o.Kinds["thing"].Spec().Can}}, file}
+		plan, p := Load(pollPaths("reader", "every: 10s"), o)
+		if err := p.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return plan.Systems["s"].Sum + plan.Flow("f").Sum
+	}
+	one, two, again := sum("a"), sum("b"), sum("a")
+	if one == two || one != again {
+		t.Errorf("sums %s, %s, %s", one, two, again)
+	}
 }

@@ -23,6 +23,13 @@ type Kind interface {
 	Open(ctx context.Context, s Settings) (System, error)
 }
 
+// Reader is implemented by kinds whose settings name files of the project: what is in them counts as part of the settings.
+type Reader interface {
+	Kind
+	// Reads gives the paths of the files that the settings name.
+	Reads(s Settings) []string
+}
+
 // Settings is one system's configuration.
 type Settings struct {
 	// Name is the system's name in the plan.
@@ -35,6 +42,29 @@ type Settings struct {
 	// Told is given the system's own time whenever an answer tells it; at is that time, to the second, as it was at some moment of the time that has just
 	// passed. It may be nil, and must not block.
 	Told func(at time.Time, passed time.Duration)
+	// Exchanges keeps what is exchanged with partners; nil where there is no store, as in a check.
+	Exchanges Exchanges
+}
+
+// Exchanges keeps what is exchanged with partners, for all hubs of a store. pair names sender and receiver.
+type Exchanges interface {
+	// NumberSent gives the control number of what token names: the one that it has, or the next of the pair, at least from; none is given twice or
+	// left out. message is what it holds. An answer is due after due; 0: none is awaited.
+	NumberSent(ctx context.Context, pair, token, message string, from int64, due time.Duration) (int64, error)
+	// NoteReceived notes an interchange, and gives the token with which it came first.
+	NoteReceived(ctx context.Context, pair, control, token string) (first string, err error)
+	// AnswerSent keeps what is said of what was sent; known is false where nothing of the number was.
+	AnswerSent(ctx context.Context, pair string, number int64, accepted, rejected bool) (known bool, err error)
+	// TroubledSent tells of what was not answered in time, and of what was not accepted lately.
+	TroubledSent(ctx context.Context, pair string) ([]TroubledSent, error)
+}
+
+// TroubledSent is an interchange that was sent. Answer is what came: rejected or partly; empty: nothing has by Due.
+type TroubledSent struct {
+	Message string
+	Number  int64
+	At, Due time.Time
+	Answer  string
 }
 
 // Spec describes a kind: one source for lint, documentation, the editor's schema and secret scrubbing.
@@ -241,6 +271,8 @@ const (
 	HeldBack RemarkKind = "held-back"
 	// Failed: a file could not be taken as a whole, and lies where such files are put until a person takes it away.
 	Failed RemarkKind = "failed"
+	// Unanswered: what was sent to a partner was not acknowledged in time, or was not accepted, for the reason that FileNote gives.
+	Unanswered RemarkKind = "unanswered"
 	// Lost: Count places of a log were gone before they were read, and the read goes on behind them. Local is the log, Version when that was.
 	Lost RemarkKind = "lost"
 	// Anew: a log was made anew, or cut off, and is read from its beginning. Local is the log, Version when that was.
@@ -317,12 +349,14 @@ type FileRipener interface {
 }
 
 // FileNote is one entry of a drop that is not taken, and why. Since is set where it is held back for a while and will be taken; Failed where it
-// has failed and was moved away. Of many that have failed the first alone may say why.
+// has failed and was moved away. Of many that have failed the first alone may say why. Unanswered: it is no file of the drop, but an interchange that
+// was sent.
 type FileNote struct {
-	Name   string
-	Why    string
-	Since  time.Time
-	Failed bool
+	Name       string
+	Why        string
+	Since      time.Time
+	Failed     bool
+	Unanswered bool
 }
 
 // File is one file of a drop. ID names its content: the same file again has the same ID.

@@ -33,6 +33,8 @@ type System struct {
 	to      Transport
 	log     *slog.Logger
 	batches map[string]*batcher
+	// exchanges keeps control numbers; nil where there is no store.
+	exchanges connector.Exchanges
 
 	mu     sync.Mutex
 	seen   map[string]sighting             // by object and name
@@ -63,7 +65,7 @@ func New(s connector.Settings, objects Objects, to Transport) *System {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	sys := &System{name: s.Name, objects: objects, to: to, log: log, Clock: lifecycle.Real(), seen: map[string]sighting{},
+	sys := &System{name: s.Name, objects: objects, to: to, log: log, exchanges: s.Exchanges, Clock: lifecycle.Real(), seen: map[string]sighting{},
 		notes: map[string][]connector.FileNote{}, claims: map[string]map[string]string{}}
 	sys.batches = make(map[string]*batcher, len(objects))
 	for name, o := range objects {

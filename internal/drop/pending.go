@@ -63,7 +63,7 @@ func (s *System) Pending(ctx context.Context, object string) ([]connector.File, 
 			return nil, s.classify(op, err)
 		}
 	}
-	s.remember(object, &l, s.failed(o, root))
+	s.remember(object, &l, append(s.failed(o, root), s.unanswered(ctx, o)...))
 	slices.SortFunc(l.out, func(a, b connector.File) int {
 		if c := a.Modified.Compare(b.Modified); c != 0 {
 			return c

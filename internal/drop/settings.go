@@ -1,11 +1,14 @@
 package drop
 
 import (
+	"maps"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/format"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -46,9 +49,23 @@ type batchSettings struct {
 	Wait time.Duration `yaml:"wait" default:"1s" doc:"how long a document waits for others; its flow waits as long"`
 }
 
-// Complete checks the object types, whose node is n, and fills in what follows from others; every problem goes to p. claim is the folder for claims where the
-// settings name none.
-func (all Objects) Complete(n strictyaml.Node, claim string, p *strictyaml.Problems) {
+// Reads are the files beside the configuration that the object types name: tables of messages and agreements with partners.
+func (all Objects) Reads(s connector.Settings) []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if o := all[name]; o != nil {
+			for _, file := range o.Files() {
+				out = append(out, s.Path(file))
+			}
+		}
+	}
+	return out
+}
+
+// Complete checks the object types of a system's settings, and fills in what follows from others; every problem goes to p. claim is the folder for claims where
+// the settings name none.
+func (all Objects) Complete(s connector.Settings, claim string, p *strictyaml.Problems) {
+	n := s.Node.Get("objects")
 	if all != nil && len(all) == 0 {
 		p.Add(n.Pos(), "objects: name at least one")
 	}
@@ -59,6 +76,8 @@ func (all Objects) Complete(n strictyaml.Node, claim string, p *strictyaml.Probl
 				o.Claim = claim
 			}
 			o.complete(n.Get(name), p)
+			o.Load(n.Get(name), s.Path, p)
+			o.completeEDI(n.Get(name), p)
 		}
 	}
 }
@@ -89,6 +108,25 @@ func (o *Object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 		p.Add(n.Get("ready").KeyPos("cut-after"), "cut-after: it goes with when: stable")
 	}
 	o.completeWrite(n.Get("write"), p)
+}
+
+// completeEDI checks what interchanges need of the object beside their format.
+func (o *Object) completeEDI(n strictyaml.Node, p *strictyaml.Problems) {
+	if o.Book() == nil {
+		return
+	}
+	if o.Write.Batch != nil {
+		p.Add(n.Get("write").KeyPos("batch"), "batch: an interchange holds one document")
+	}
+	if strings.Contains(o.Write.Name+o.Write.Changed, "{hash}") {
+		p.Add(n.Get("write").Get("name").Pos(), "name: it cannot have {hash}, since the interchange is numbered when its file is known to be new")
+	}
+	for _, a := range o.Book().Agreements() {
+		if a.Acknowledge != "" && o.EDI.Answers == "" {
+			p.AddHint(n.Get("edi").Pos(), "add answers: FOLDER", "edi: %s wants acknowledgements, and nothing says where they are put", a.Name)
+			return
+		}
+	}
 }
 
 func (o *Object) completeWrite(n strictyaml.Node, p *strictyaml.Problems) {

@@ -3,6 +3,7 @@ package drop
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"iter"
 	"path"
@@ -39,6 +40,16 @@ func (s *System) read(ctx context.Context, object, at string, f connector.File, 
 		if why := s.cut(object, f); why != nil && from == 0 {
 			yield(connector.Row{}, s.fail(fault.Invalid, op, "%s; nothing of the file was taken", why))
 			return
+		}
+		if from == 0 {
+			err := s.arrived(ctx, op, o, &source{ctx: ctx, f: in, size: f.Size}, f)
+			if err == nil {
+				_, err = in.Seek(0, io.SeekStart)
+			}
+			if err != nil {
+				yield(connector.Row{}, s.classify(op, err))
+				return
+			}
 		}
 		// The last row waits until it is certain that the file was not written to meanwhile: it may have been read half.
 		var held *connector.Row
@@ -160,6 +171,8 @@ func (s *System) Done(ctx context.Context, object string, f connector.File, fail
 	dir := o.Done
 	if failed != nil {
 		dir = o.Failed
+	} else if err := s.answered(ctx, op, o, root, at, f); err != nil {
+		return err
 	}
 	err = o.move(root, info, at, dir, f, failed)
 	if errors.Is(err, ErrReplaced) {

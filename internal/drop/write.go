@@ -34,6 +34,9 @@ func (s *System) Write(ctx context.Context, w connector.Write) (connector.Result
 	if w.Action == connector.Delete && len(w.Doc) == 0 && o.Rows.Operation != "" {
 		return connector.Result{}, s.fail(fault.Invalid, op, "the deletion comes without a document: nothing would say in the file which object it is")
 	}
+	if o.Book() != nil {
+		return s.writeInterchange(ctx, op, o, root, &w)
+	}
 	record, err := o.Record(w.Doc, format.Change{Operation: string(w.Action), Event: w.IdempotencyKey})
 	if err != nil {
 		return connector.Result{}, s.fail(fault.Invalid, op, "%s", err)
@@ -41,13 +44,7 @@ func (s *System) Write(ctx context.Context, w connector.Write) (connector.Result
 	if err := ctx.Err(); err != nil {
 		return connector.Result{}, s.classify(op, err)
 	}
-	ask := func() error {
-		if err := connector.Fence(ctx); err != nil {
-			return &fault.Error{Kind: fault.Unavailable, System: s.name, Op: op, Err: err}
-		}
-		return nil
-	}
-	res := connector.Result{Local: w.Local}
+	ask := s.fenced(ctx, op)
 	if b := s.batches[w.Object]; b != nil {
 		n, name, err := b.add(ctx, record, ask, func(records [][]byte) (string, error) {
 			return s.put(op, o, root, o.fileName(o.Write.Name, s.time(), "", records), records, nil)
@@ -55,6 +52,7 @@ func (s *System) Write(ctx context.Context, w connector.Write) (connector.Result
 		if err != nil {
 			return connector.Result{}, err
 		}
+		res := connector.Result{Local: w.Local}
 		if w.Action == connector.Create {
 			res.Local = name + "#" + strconv.Itoa(n)
 		}
@@ -64,17 +62,58 @@ func (s *System) Write(ctx context.Context, w connector.Write) (connector.Result
 	if err != nil {
 		return connector.Result{}, err
 	}
+	return written(&w, name), nil
+}
+
+// written is the result of a document in a file of its own.
+func written(w *connector.Write, name string) connector.Result {
+	res := connector.Result{Local: w.Local}
 	if w.Action == connector.Create {
 		res.Local = name
 	}
 	if w.Action != connector.Delete {
 		res.Doc = w.Doc
 	}
-	return res, nil
+	return res
 }
 
-// single writes a file of one document.
-func (s *System) single(op string, o *Object, root Folder, w *connector.Write, record []byte, ask func() error) (string, error) {
+// writeInterchange writes a document as an interchange of its own.
+func (s *System) writeInterchange(ctx context.Context, op string, o *Object, root Folder, w *connector.Write) (connector.Result, error) {
+	if w.Action == connector.Delete {
+		return connector.Result{}, s.fail(fault.Invalid, op, "a deletion is no message")
+	}
+	if err := ctx.Err(); err != nil {
+		return connector.Result{}, s.classify(op, err)
+	}
+	name, err := s.singleName(op, o, w, nil)
+	if err != nil {
+		return connector.Result{}, err
+	}
+	var data []byte
+	if _, err := root.Stat(name); err != nil { // what has its file takes no other control number
+		if data, err = s.interchange(ctx, op, o, w.Doc, w.IdempotencyKey); err != nil {
+			return connector.Result{}, err
+		}
+	}
+	name, err = s.single(op, o, root, w, data, s.fenced(ctx, op))
+	if err != nil {
+		return connector.Result{}, err
+	}
+	return written(w, name), nil
+}
+
+// fenced asks right before a file gets its name whether it still may.
+func (s *System) fenced(ctx context.Context, op string) func() error {
+	return func() error {
+		if err := connector.Fence(ctx); err != nil {
+			return &fault.Error{Kind: fault.Unavailable, System: s.name, Op: op, Err: err}
+		}
+		return nil
+	}
+}
+
+// singleName names a file of one document.
+func (s *System) singleName(op string, o *Object, w *connector.Write, records [][]byte) (string, error) {
 	template := o.Write.Name
 	if w.Action != connector.Create {
 		template = o.Write.Changed
@@ -92,8 +131,16 @@ func (s *System) single(op string, o *Object, root Folder, w *connector.Write, r
 	key := sha256.Sum256([]byte(w.IdempotencyKey))
 	version := safe(w.Version)
 	template = strings.NewReplacer("{version}", version[:min(len(version), 40)], "{event}", hex.EncodeToString(key[:8])).Replace(template)
+	return o.fileName(template, s.time(), w.External, records), nil
+}
+
+// single writes a file of one document.
+func (s *System) single(op string, o *Object, root Folder, w *connector.Write, record []byte, ask func() error) (string, error) {
 	records := [][]byte{record}
-	name := o.fileName(template, s.time(), w.External, records)
+	name, err := s.singleName(op, o, w, records)
+	if err != nil {
+		return "", err
+	}
 	made, err := s.put(op, o, root, name, records, ask)
 	if f, ok := fault.As(err); ok && f.Duplicate && (w.Action != connector.Create || strings.Contains(o.Write.Name, "{event}")) {
 		return name, nil // what was written for this very change stays what it says

@@ -72,6 +72,9 @@ func (s *Settings) rows(r io.Reader, grouped bool) rows {
 		x.table = t
 		return s.grouped(t, grouped)
 	}
+	if s.isEDI() {
+		return newEDI(s, r)
+	}
 	b := decoded(r, s.Encoding)
 	if err := foreign(b, s.Encoding); err != nil {
 		return broken{err}
@@ -99,7 +102,7 @@ func (s *Settings) grouped(out rows, grouped bool) rows {
 }
 
 func (s *Settings) needsSurvey() bool {
-	return s.BadRows.AtMost.set || len(s.GroupBy) > 0 || s.table().Footed || s.Format == "xml" || s.Format == "xlsx" // which may end in the middle of their syntax
+	return s.isEDI() || s.BadRows.AtMost.set || len(s.GroupBy) > 0 || s.table().Footed || s.Format == "xml" || s.Format == "xlsx" // which may end in the middle of their syntax
 }
 
 func (s *Settings) verdict(in io.ReadSeeker) error {

@@ -91,8 +91,8 @@ func (s *Settings) line(dst []byte, fields []string) ([]byte, error) {
 	return s.CSV.record(dst, fields)
 }
 
-// Readable reports whether Read gives a document that Record has written as it was.
-func (s *Settings) Readable() bool { return s.Rows.Each == "" || len(s.GroupBy) > 0 }
+// Readable reports whether Read gives a document that was written as it was: of interchanges it takes those of partners alone.
+func (s *Settings) Readable() bool { return !s.isEDI() && (s.Rows.Each == "" || len(s.GroupBy) > 0) }
 
 // written are the columns of files that are written: what says the change stands first, unless it has its place.
 func (s *Settings) written() Columns {

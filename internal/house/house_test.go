@@ -42,8 +42,9 @@ var may = map[string][]string{
 	"internal/mapping":    {"internal/zones", "internal/timetext", "internal/event", "internal/fault", "internal/strictyaml", "internal/jsondoc", "internal/schema"},
 	"internal/connector":  {"internal/lifecycle", "internal/zones", "internal/event", "internal/fault", "internal/strictyaml"},
 	"internal/compare":    {"internal/zones", "internal/timetext", "internal/connector", "internal/jsondoc"},
-	"internal/format":     {"internal/strictyaml", "internal/jsondoc"},
-	"internal/drop":       {"internal/format", "internal/connector", "internal/fault", "internal/strictyaml", "internal/lifecycle", "internal/failpoint"},
+	"internal/format":     {"internal/edi", "internal/strictyaml", "internal/jsondoc"},
+	"internal/drop":       {"internal/edi", "internal/format", "internal/connector", "internal/fault", "internal/strictyaml", "internal/lifecycle", "internal/failpoint"},
+	"internal/edi":        {"internal/zones", "internal/strictyaml", "internal/jsondoc"},
 	"internal/httpclient": {"internal/connector", "internal/fault", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint"},
 	"internal/fold":       {},
 	"internal/store":      {"internal/fold", "internal/filemode", "internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/failpoint"},
@@ -91,7 +92,7 @@ var may = map[string][]string{
 	"internal/app":      {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"internal/bench":    {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"connectors":        {"connectors/...", "internal/connector"},
-	"connectors/*":      {"internal/filemode", "internal/zones", "internal/timetext", "internal/connector", "internal/fault", "internal/event", "internal/httpclient", "internal/format", "internal/drop", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint", "internal/gather"},
+	"connectors/*":      {"internal/filemode", "internal/zones", "internal/timetext", "internal/connector", "internal/fault", "internal/event", "internal/httpclient", "internal/edi", "internal/format", "internal/drop", "internal/strictyaml", "internal/jsondoc", "internal/lifecycle", "internal/failpoint", "internal/gather"},
 	// What this kind of system needs beside that: Kafka's client is one, for the hub's own cluster and for others.
 	"connectors/kafka": {"internal/bus", "internal/kafkaauth", "internal/avrodoc", "internal/schema"},
 	// SOAP is a dialect of the calls that rest makes: lists that move, windows of polls, look-ups and what an answer means are one room.

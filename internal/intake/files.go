@@ -112,8 +112,10 @@ func (w *watcher) remarkFiles() {
 	}
 	said, known := remarks{}, make(map[connector.FileNote]bool, len(w.known))
 	for _, n := range noter.FileNotes(w.files.Object) {
-		kind := connector.Left
+		kind, told := connector.Left, "a file is left in the drop"
 		switch {
+		case n.Unanswered:
+			kind, told = connector.Unanswered, "what was sent to a partner is not acknowledged"
 		case n.Failed:
 			said.add([]connector.Remark{{Kind: connector.Failed, Local: n.Name, Version: n.Why}})
 			continue // it was logged when it failed
@@ -122,7 +124,7 @@ func (w *watcher) remarkFiles() {
 		}
 		said.add([]connector.Remark{{Kind: kind, Local: n.Name, Version: n.Why}})
 		if known[n] = true; !w.known[n] {
-			w.log.Warn("a file is left in the drop", "flow", w.src.Flow, "file", n.Name, "why", n.Why)
+			w.log.Warn(told, "flow", w.src.Flow, "file", n.Name, "why", n.Why)
 		}
 	}
 	w.known = known

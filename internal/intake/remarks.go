@@ -39,6 +39,9 @@ func RemarkText(r connector.Remark) string {
 	if file {
 		unit = "file"
 	}
+	if r.Kind == connector.Unanswered {
+		unit, file = "interchange", true
+	}
 	count, is, has, changes, waits := "1 "+unit, "is", "has", "it changes", "waits"
 	if r.Count != 1 {
 		count, is, has, changes, waits = fmt.Sprintf("%d %ss", r.Count, unit), "are", "have", "they change", "wait"
@@ -63,6 +66,8 @@ func RemarkText(r connector.Remark) string {
 		what = is + " not taken, and left in the drop"
 	case connector.HeldBack:
 		what = is + " held back"
+	case connector.Unanswered:
+		what = is + " not acknowledged as " + map[bool]string{true: "it", false: "they"}[r.Count == 1] + " should be"
 	case connector.Failed:
 		what = has + " failed, and " + waits + " for a person"
 	default:

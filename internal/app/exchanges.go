@@ -1,0 +1,46 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/store"
+)
+
+// exchanges is what connectors see of the store: interchanges with partners.
+type exchanges struct{ s *store.Store }
+
+var _ connector.Exchanges = exchanges{}
+
+func (e exchanges) NumberSent(ctx context.Context, pair, token, message string, from int64, due time.Duration) (int64, error) {
+	return e.s.NumberSent(ctx, state.Sent{Pair: pair, Token: token, Message: message}, from, due)
+}
+
+func (e exchanges) NoteReceived(ctx context.Context, pair, control, token string) (string, error) {
+	return e.s.NoteReceived(ctx, pair, control, token)
+}
+
+func (e exchanges) AnswerSent(ctx context.Context, pair string, number int64, accepted, rejected bool) (bool, error) {
+	answer := state.AnswerPartly
+	switch {
+	case accepted:
+		answer = state.AnswerAccepted
+	case rejected:
+		answer = state.AnswerRejected
+	}
+	return e.s.AnswerSent(ctx, pair, number, answer)
+}
+
+func (e exchanges) TroubledSent(ctx context.Context, pair string) ([]connector.TroubledSent, error) {
+	list, err := e.s.TroubledSent(ctx, pair)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]connector.TroubledSent, len(list))
+	for i, s := range list {
+		out[i] = connector.TroubledSent{Message: s.Message, Number: s.Number, At: s.At, Due: s.Due, Answer: s.Answer}
+	}
+	return out, nil
+}

@@ -1,0 +1,177 @@
+package drop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/edi"
+	"github.com/waybill-hub/waybill/internal/fault"
+)
+
+// partners: the object's files are exchanged with partners that there are agreements with.
+func (o *Object) partners() bool { return o.Book() != nil && len(o.Book().Agreements()) > 0 }
+
+// ledger gives what keeps control numbers.
+func (s *System) ledger(op string) (connector.Exchanges, error) {
+	if s.exchanges == nil {
+		return nil, s.fail(fault.Invalid, op, "control numbers are kept in the hub's store, and there is none here")
+	}
+	return s.exchanges, nil
+}
+
+// arrived notes the interchanges of a file. One that has come before, in another file, is refused with the whole file.
+func (s *System) arrived(ctx context.Context, op string, o *Object, in io.Reader, f connector.File) error {
+	if !o.partners() || f.ID == "" { // a sample has none
+		return nil
+	}
+	all, err := o.Book().Receive(in)
+	var broken *edi.Fault
+	if errors.As(err, &broken) {
+		return nil // the reading tells
+	}
+	if err != nil {
+		return s.classify(op, err)
+	}
+	ledger, err := s.ledger(op)
+	if err != nil {
+		return err
+	}
+	for i, r := range all {
+		// Two of one number in a file are told apart by their place in it.
+		token := fmt.Sprint(f.ID, "#", i)
+		first, err := ledger.NoteReceived(ctx, r.Agreement.ReceivePair(), r.Control, token)
+		if err != nil {
+			return s.classify(op, err)
+		}
+		if first != token {
+			return s.fail(fault.Invalid, op, "the interchange %s of %s has come before; nothing of the file was taken", r.Control, r.Agreement.Name)
+		}
+	}
+	return nil
+}
+
+// answered matches the acknowledgements of a file that was taken with what was sent, and puts acknowledgements of what it holds where the partner
+// gets them. Done again, it puts the same.
+func (s *System) answered(ctx context.Context, op string, o *Object, root Folder, at string, f connector.File) error {
+	if !o.partners() {
+		return nil
+	}
+	in, err := s.openFile(op, root, at, f)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	all, err := o.Book().Receive(&source{ctx: ctx, f: in, size: f.Size})
+	if err != nil {
+		return s.classify(op, err)
+	}
+	ledger, err := s.ledger(op)
+	if err != nil {
+		return err
+	}
+	for i, r := range all {
+		for _, a := range r.Answers {
+			known, err := ledger.AnswerSent(ctx, r.Agreement.SendPair(), a.Number, a.Accepted, a.Rejected)
+			switch {
+			case err != nil:
+				return s.classify(op, err)
+			case !known:
+				s.log.Warn("an acknowledgement is of nothing that was sent", "partner", r.Agreement.Name, "file", f.Name, "number", a.Number)
+			case !a.Accepted:
+				s.log.Warn("a partner has not accepted what was sent", "partner", r.Agreement.Name, "file", f.Name, "number", a.Number)
+			}
+		}
+		if bodies := r.Acknowledgement(); len(bodies) > 0 {
+			if err := s.answer(ctx, op, o, ledger, r, bodies, fmt.Sprintf("%.12s-%d", f.ID, i)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// answer puts one acknowledgement. id names what it answers.
+func (s *System) answer(ctx context.Context, op string, o *Object, ledger connector.Exchanges, r *edi.Received, bodies []edi.Body, id string) error {
+	a := r.Agreement
+	number, err := ledger.NumberSent(ctx, a.SendPair(), "answer "+id, a.Acknowledge, a.From, 0)
+	if err != nil {
+		return s.classify(op, err)
+	}
+	data, err := a.Write(number, s.Clock.Now(), r.AnswerVersion(), bodies)
+	if err != nil {
+		return s.fail(fault.Invalid, op, "the acknowledgement of %s: %s", r.Control, err)
+	}
+	to, err := s.to.Folder(ctx, path.Clean(filepath.ToSlash(o.EDI.Answers)))
+	if err != nil {
+		return s.away(op, err)
+	}
+	defer to.Close()
+	name := fmt.Sprintf("%s-%s-%s.%s", strings.ToLower(a.Acknowledge), safe(a.Name), id, o.Format)
+	_, err = s.put(op, o, to, name, [][]byte{data}, nil)
+	if f, ok := fault.As(err); ok && f.Duplicate {
+		return nil // it was put before, and may even have been fetched and put again: the number is the same
+	}
+	return err
+}
+
+// interchange gives the bytes of a document's interchange. token names the change: the same has the same control number.
+func (s *System) interchange(ctx context.Context, op string, o *Object, doc []byte, token string) ([]byte, error) {
+	a, body, version, err := o.Compose(doc)
+	if err != nil {
+		return nil, s.fail(fault.Invalid, op, "%s", err)
+	}
+	// What cannot be written must not take a number.
+	if _, err := a.Write(a.From, s.Clock.Now(), version, []edi.Body{body}); err != nil {
+		return nil, s.fail(fault.Invalid, op, "%s", err)
+	}
+	ledger, err := s.ledger(op)
+	if err != nil {
+		return nil, err
+	}
+	number, err := ledger.NumberSent(ctx, a.SendPair(), s.name+"/"+o.name+"/"+token, body.Type, a.From, a.Within)
+	if err != nil {
+		return nil, s.classify(op, err)
+	}
+	data, err := a.Write(number, s.Clock.Now(), version, []edi.Body{body})
+	if err != nil {
+		return nil, s.fail(fault.Invalid, op, "%s", err)
+	}
+	return data, nil
+}
+
+// unanswered tells of what the partners of a drop have not acknowledged as they should.
+func (s *System) unanswered(ctx context.Context, o *Object) []connector.FileNote {
+	if !o.partners() || s.exchanges == nil {
+		return nil
+	}
+	var notes []connector.FileNote
+	for _, a := range o.Book().Agreements() {
+		if a.Within == 0 {
+			continue
+		}
+		list, err := s.exchanges.TroubledSent(ctx, a.SendPair())
+		if err != nil {
+			s.log.Warn("what was sent to a partner cannot be looked at", "partner", a.Name, slog.Any("error", err))
+			continue
+		}
+		for _, sent := range list {
+			n := connector.FileNote{Name: fmt.Sprintf("%s %d to %s", sent.Message, sent.Number, a.Name), Unanswered: true}
+			at := sent.At.UTC().Format(time.RFC3339)
+			if sent.Answer != "" {
+				n.Why = fmt.Sprintf("it was sent %s, and the partner has %s it", at, map[string]string{"rejected": "rejected", "partly": "accepted only a part of"}[sent.Answer])
+			} else {
+				n.Why = fmt.Sprintf("it was sent %s, and no acknowledgement had come by %s", at, sent.Due.UTC().Format(time.RFC3339))
+			}
+			notes = append(notes, n)
+		}
+	}
+	return notes
+}

@@ -1,0 +1,176 @@
+package edi
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+const ours = `
+partner: acme
+standard: x12
+own: {qualifier: ZZ, id: B, group: OURS}
+their: {qualifier: ZZ, id: A}
+versions: ["004010"]
+test: true
+acknowledge: "999"
+code-lists: {units: {codes: {EA: ONE}}}
+`
+
+func bookOf(t testing.TB, std Standard, agreements string, tables ...string) *Book {
+	t.Helper()
+	var p strictyaml.Problems
+	var all []*Table
+	for _, yaml := range tables {
+		all = append(all, ReadTable("table.yaml", []byte(yaml), &p))
+	}
+	if err := p.Err(); err != nil {
+		t.Fatal(err)
+	}
+	b := NewBook(std, all, ReadAgreements("partners.yaml", []byte(agreements), &p), &p)
+	if err := p.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func written(t testing.TB, s *Syntax, b Body) string {
+	t.Helper()
+	var out []byte
+	var err error
+	for _, v := range b.Segments {
+		if out, err = s.appendSegment(out, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return strings.TrimSpace(strings.ReplaceAll(string(out), "~\n", " "))
+}
+
+// TestFunctionalAcknowledgement: each message of a group is answered, with its segments and elements.
+func TestFunctionalAcknowledgement(t *testing.T) {
+	set := func(control, body string, n int) string {
+		return fmt.Sprintf("ST*850*%s~%s~SE*%d*%s~", control, body, n, control)
+	}
+	data := isaHead + "GS*PO*A*B*20260115*1000*7*X*004010~" +
+		set("0001", "BEG*05~REF*EA", 4) +
+		set("0002", "BEG*07~ZZZ*1~REF*PL~DTM*099*20260101", 6) +
+		set("0002", "BEG*05", 3) +
+		"ST*999*0003~BEG*1~SE*3*0003~" + // an acknowledgement is not acknowledged
+		"ST*810*0004~BIG*1~SE*9*0005~" +
+		"GE*5*7~GS*PO*A*B*20260115*1000*8*X*003010~" + set("0001", "BEG*05", 3) + "GE*1*8~IEA*2*000000001~"
+	b := bookOf(t, X12, ours, smallTable)
+	all, err := b.Receive(strings.NewReader(data))
+	if err != nil || len(all) != 1 {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, body := range all[0].Acknowledgement() {
+		got = append(got, written(t, &all[0].Agreement.syntax, body))
+	}
+	want := []string{
+		"AK1*PO*7*004010 AK2*850*0001 IK5*A " +
+			"AK2*850*0002 IK3*BEG*2**8 IK4*1**7*07 IK3*ZZZ*3**1 IK3*REF*4**8 IK4*1**7*PL IK3*DTM*5**2 IK5*R*5 " +
+			"AK2*850*0002 IK5*R*23 AK2*810*0004 IK5*R*1*3*4 AK9*P*4*4*1",
+		"AK1*PO*8*003010 AK2*850*0001 IK5*R*1 AK9*R*1*1*0",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("answered\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	rd := NewReader(strings.NewReader(data), X12)
+	m, err := rd.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if doc, _, _, _ := b.Document(m); !strings.Contains(string(doc), `"partner":"acme"`) || !strings.Contains(string(doc), `{"unit":"ONE"}`) {
+		t.Errorf("the partner's code list does not count: %s", doc)
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	x := func(body string) string {
+		return isaHead + "GS*FA*A*B*20260115*1000*7*X*004010~ST*997*0001~" + body + fmt.Sprintf("~SE*%d*0001~GE*1*7~IEA*1*000000001~", strings.Count(body, "~")+3)
+	}
+	e := func(body string) string {
+		return unbHead + "UNH+1+CONTRL:D:3:UN'" + body + fmt.Sprintf("'UNT+%d+1'UNZ+1+R1'", strings.Count(body, "'")+3)
+	}
+	for _, c := range []struct{ data, want string }{
+		{x("AK1*PR*41~AK9*A*1*1*1"), "[{41 true false}]"}, {x("AK1*PR*41~AK9*E*1*1*1"), "[{41 true false}]"}, {x("AK1*PR*41~AK9*P*2*2*1"), "[{41 false false}]"},
+		{x("AK1*PR*41~AK9*R*1*1*0"), "[{41 false true}]"}, {x("AK1*PR*own~AK9*A*1*1*1"), "[]"}, {x("AK1*PR*41"), "[]"},
+		{e("UCI+5+B:14+A:14+7'UCM+1+ORDRSP:D:96A:UN+7"), "[{5 true false}]"}, {e("UCI+5+B:14+A:14+8"), "[{5 true false}]"}, {e("UCI+5+B:14+A:14+4+2"), "[{5 false true}]"},
+		{e("UCI+5+B:14+A:14+7'UCM+1+ORDRSP:D:96A:UN+7'UCM+2+ORDRSP:D:96A:UN+4+13"), "[{5 false false}]"}, {e("UCI+5+B:14+A:14+7'UCM+1+ORDRSP:D:96A:UN+4+13"), "[{5 false true}]"},
+		{e("UCI+REF7+B:14+A:14+7"), "[]"},
+	} {
+		std := X12
+		if strings.HasPrefix(c.data, "UNB") {
+			std = EDIFACT
+		}
+		all, err := bookOf(t, std, "").Receive(strings.NewReader(c.data))
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%s: %v", c.data, err)
+		}
+		if got := fmt.Sprint(all[0].Answers); got != c.want {
+			t.Errorf("%s: %s, want %s", c.data, got, c.want)
+		}
+		if len(all[0].Acknowledgement()) > 0 {
+			t.Errorf("%s: an acknowledgement is acknowledged", c.data)
+		}
+	}
+}
+
+func TestAgreementsThatAreWrong(t *testing.T) {
+	head := "partner: a\nstandard: x12\nown: {qualifier: ZZ, id: B}\ntheir: {qualifier: ZZ, id: A}\n"
+	edifact := strings.Replace(head, "x12", "edifact", 1)
+	for _, c := range []struct{ yaml, want string }{
+		{strings.Replace(head, "x12", "x13", 1), `standard: "x13" is none`},
+		{strings.Replace(head, "ZZ, id: B", "Z, id: B", 1), `"Z:B" is no id of X12`},
+		{head + "acknowledge: contrl\n", `acknowledge: "contrl" is none of x12`},
+		{edifact + "acknowledge: \"997\"\n", `acknowledge: "997" is none of edifact`},
+		{head + "time-zone: Nowhere/City\n", "Nowhere/City"},
+		{head + "number-from: 1000000000\n", "one to nine digits"},
+		{head + "version: \"401\"\n", `"401" is none of X12`},
+		{head + "separators: {element: ab}\n", `element: "ab" is no separator`},
+		{head + "separators: {element: \"~\"}\n", "a separator twice"},
+		{head + "separators: {release: \"?\"}\n", "X12 has no release character"},
+		{head + "separators: {line-end: cr}\n", `line-end: "cr" is none`},
+		{edifact + "character-set: UNOX\n", `"UNOX" is not known`},
+		{edifact + "syntax: \"5\"\n", `syntax: "5" is no version`},
+		{edifact + "separators: {decimal: \";\"}\n", "it is . or a comma"},
+		{head + "---\n" + head, "two agreements"},
+		{head + "code-lists: {colours: {codes: {A: B}}}\n", `no table has a list "colours"`},
+	} {
+		var p strictyaml.Problems
+		NewBook(X12, nil, ReadAgreements("partners.yaml", []byte(c.yaml), &p), &p)
+		if err := p.Err(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.yaml, err, c.want)
+		}
+	}
+}
+
+// TestAgreedSyntax: what is written keeps to the agreement, in its zone.
+func TestAgreedSyntax(t *testing.T) {
+	at := time.Date(2026, 3, 1, 23, 30, 0, 0, time.UTC)
+	for _, c := range []struct{ yaml, version, want string }{
+		{"partner: a\nstandard: x12\nown: {qualifier: ZZ, id: B, group: OURS}\ntheir: {qualifier: \"01\", id: A}\ntime-zone: Asia/Tokyo\nseparators: {element: \"|\", terminator: lf}\n", "004010",
+			"ISA|00|          |00|          |ZZ|B              |01|A              |260302|0830|U|00401|000000007|0|P|>\nGS|PO|OURS|A|20260302|0830|7|X|004010\nST|850|0001\nREF|x\nSE|3|0001\nGE|1|7\nIEA|1|000000007\n"},
+		{"partner: a\nstandard: x12\nown: {qualifier: ZZ, id: B}\ntheir: {qualifier: \"01\", id: A}\nversion: \"005010\"\ntest: true\nseparators: {line-end: none}\n", "005010",
+			"ISA*00*          *00*          *ZZ*B              *01*A              *260301*2330*^*00501*000000007*0*T*>~GS*PO*B*A*20260301*2330*7*X*005010~ST*850*0001~REF*x~SE*3*0001~GE*1*7~IEA*1*000000007~"},
+		{"partner: a\nstandard: edifact\nown: {id: B}\ntheir: {qualifier: \"14\", id: A}\ncharacter-set: UNOY\nsyntax: \"4\"\ntest: true\nseparators: {decimal: \",\", line-end: crlf}\n", "D:01B:UN",
+			"UNA:+,?*'\r\nUNB+UNOY:4+B+A:14+20260301:2330+7++++++1'\r\nUNH+1+850:D:01B:UN'\r\nREF+x'\r\nUNT+3+1'\r\nUNZ+1+7'\r\n"},
+	} {
+		std := X12
+		if strings.Contains(c.yaml, "edifact") {
+			std = EDIFACT
+		}
+		a := bookOf(t, std, c.yaml).Partner("a")
+		got, err := a.Write(7, at, c.version, []Body{{Type: "850", Code: "PO", Segments: []Values{simple("REF", "x")}}})
+		if err != nil || string(got) != c.want {
+			t.Errorf("%v\n%q\nwant\n%q", err, got, c.want)
+		}
+		if all, err := drain(strings.NewReader(string(got)), std); err != nil || len(all) != 1 {
+			t.Errorf("%v", err)
+		}
+	}
+}

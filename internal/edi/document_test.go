@@ -1,0 +1,327 @@
+package edi
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// checkDocument: what a message becomes is JSON, and without faults it becomes a message again whose document is the same.
+func checkDocument(t testing.TB, table *Table, m *Message) {
+	t.Helper()
+	doc, faults := table.Document(m, "")
+	d, err := jsondoc.Parse(doc, jsondoc.Limits{})
+	if err != nil {
+		t.Fatalf("%s: %v", doc, err)
+	}
+	if len(faults) > 0 {
+		return
+	}
+	body, err := table.Compose(d.Root(), '.')
+	if err != nil {
+		return // an empty element that must be there, a code that stands for two
+	}
+	o := Outgoing{Syntax: m.Group.Interchange.Syntax, Sender: Party{"ZZ", "A"}, Receiver: Party{"ZZ", "B"}, Number: 1, Date: "20260115", Time: "1000", Version: m.Version}
+	if m.Group.Interchange.Syntax.Standard == EDIFACT {
+		o.Syntax.UNA = true
+	} else {
+		o.Version = "005010"
+	}
+	out, err := Write(o, []Body{body})
+	if err != nil {
+		return // a text that no release character protects
+	}
+	back, err := drain(bytes.NewReader(out), o.Syntax.Standard)
+	if err != nil || len(back) != 1 {
+		t.Fatalf("%q became %q: %v", m.data, out, err)
+	}
+	again, faults := table.Document(back[0], "")
+	if len(faults) > 0 {
+		t.Fatalf("%q became %q: %v", m.data, out, faults)
+	}
+	if a, b := content(t, doc, table), content(t, again, table); a != b {
+		t.Fatalf("%q became %q:\n%s\n%s", m.data, out, a, b)
+	}
+}
+
+// content is a document without its envelope.
+func content(t testing.TB, doc []byte, table *Table) string {
+	t.Helper()
+	d, err := jsondoc.Parse(doc, jsondoc.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for name, v := range d.Root().Members() {
+		if name != "edi" {
+			fmt.Fprintf(&b, "%s %s\n", name, jsondoc.AppendCanonical(nil, v))
+		}
+	}
+	return b.String()
+}
+
+// message makes one of the body of an 850, or of an ORDERS.
+func message(t testing.TB, std Standard, segments ...string) *Message {
+	t.Helper()
+	data := isaHead + "GS*PO*A*B*20260115*1000*7*X*004010~ST*850*0001~" + strings.Join(segments, "~") + fmt.Sprintf("~SE*%d*0001~GE*1*7~IEA*1*000000001~", len(segments)+2)
+	if std == EDIFACT {
+		data = "UNA:+.? '" + unbHead + "UNH+1+ORDERS:D:96A:UN'" + strings.Join(segments, "'") + fmt.Sprintf("'UNT+%d+1'UNZ+1+R1'", len(segments)+2)
+	}
+	all, err := drain(strings.NewReader(data), std)
+	if err != nil || len(all) != 1 || len(all[0].Faults) > 0 {
+		t.Fatalf("%q: %v", data, err)
+	}
+	return all[0]
+}
+
+const (
+	beg = "BEG*00*SA*P1**20260115"
+	po1 = "PO1*1*24*EA*52.75"
+)
+
+func TestFaults(t *testing.T) {
+	tables := shipped(t)
+	for _, c := range []struct {
+		segments, want string // want: kind, place and text
+	}{
+		{po1, "1 segment 3 (BEG): BEG must come before this segment (SE), and is not there"},
+		{beg, "1 segment 3 (PO1): PO1 must come before this segment (SE), and is not there"},
+		{"BEG*00**P1**20260115~" + po1, "6 segment 2 (BEG), element 2: it must be there"},
+		{"BEG*00*SAX*P1**20260115~" + po1, "9 segment 2 (BEG), element 2: it has 3 characters, and at most 2 may be"},
+		{"BEG*0*SA*P1**20260115~" + po1, "8 segment 2 (BEG), element 1: it has 1 characters, and at least 2 must be"},
+		{"BEG*00*SA*P1**20260230~" + po1, `12 segment 2 (BEG), element 5: "20260230" is no date`},
+		{beg + "~DTM*002*20260115*2460~" + po1, `13 segment 3 (DTM), element 3: "2460" is no time of the day`},
+		{beg + "~PO1*1*2x*EA", `14 segment 3 (PO1), element 2: "2x" is no decimal number`},
+		{beg + "~PO1*1*1.2.3*EA", `14 segment 3 (PO1), element 2: "1.2.3" is no decimal number`},
+		{beg + "~SAC*C*D240***15.00~" + po1, `14 segment 3 (SAC), element 5: "15.00" is no number with implied decimals`},
+		{beg + "~PO1*1*24*EA*5**VP", "6 segment 3 (PO1), element 6: qualifier and value go together"},
+		{beg + "~" + beg + "~" + po1, "4 segment 3 (BEG): more than 1 such segments"},
+		{beg + "~" + po1 + "~CTT*3", `16 segment 4 (CTT), element 1: it says 3 segments PO1, and there are 1`},
+		{beg + "~" + po1 + "~CTT*2~" + po1, "2 segment 5 (PO1): the table has no place for it here, or not with this qualifier"},
+	} {
+		_, faults := tables["850"].Document(message(t, X12, strings.Split(c.segments, "~")...), "")
+		if len(faults) != 1 {
+			t.Errorf("%s: %v", c.segments, faults)
+			continue
+		}
+		got := fmt.Sprintf("%d %s", faults[0].Kind, strings.TrimPrefix(faults[0].Error(), "line 1: "))
+		if got != c.want {
+			t.Errorf("%s:\n%s\nwant\n%s", c.segments, got, c.want)
+		}
+	}
+}
+
+// TestNothingIsLost: what the table does not name stands in the document as it came, and is written at its place.
+func TestNothingIsLost(t *testing.T) {
+	tables := shipped(t)
+	segments := []string{beg + "*C1***XX", "ZZ1*a>b*c", "DTM*002*20260115*1000*ET*X", "N1*BY*A*92*11*99", "ZZ2*1", po1 + "**VP*1*VP*2", "PO3*FT", "CTT*1"}
+	m := message(t, X12, segments...)
+	doc, faults := tables["850"].Document(m, "acme")
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	d, err := jsondoc.Parse(doc, jsondoc.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"edi.partner": "acme", "more.BEG_09": "XX", "other": `[{"segment":"ZZ1","after":"BEG","elements":[["a","b"],"c"]}]`, "more": `{"BEG_09":"XX"}`,
+	} {
+		if got := d.Root().GetPath(path); got.Str() != want && string(got.Raw()) != want {
+			t.Errorf("%s: %s, want %s", path, got.Raw(), want)
+		}
+	}
+	body, err := tables["850"].Compose(d.Root(), '.')
+	if err != nil {
+		t.Fatal(err)
+	}
+	syntax := m.Group.Interchange.Syntax
+	var out []byte
+	for _, v := range body.Segments {
+		if out, err = syntax.appendSegment(out, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := strings.Join(segments, "~") + "~"; string(out) != want {
+		t.Errorf("written\n%s\nwant\n%s", out, want)
+	}
+}
+
+// TestCounted: the word count becomes the number of segments.
+func TestCounted(t *testing.T) {
+	d, err := jsondoc.Parse([]byte(`{"purpose":"00","type":"SA","number":"P1","ordered_on":"2026-01-15","lines":[{"line":"1"},{"line":"2"}],"line_count":"count"}`), jsondoc.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := shipped(t)["850"].Compose(d.Root(), '.')
+	if err != nil || fmt.Sprint(body.Segments[len(body.Segments)-1]) != "{CTT [[[2]]]}" {
+		t.Errorf("%v %v", body.Segments, err)
+	}
+}
+
+func TestComposeRefuses(t *testing.T) {
+	tables := shipped(t)
+	head := `"purpose":"00","type":"SA","number":"P1","ordered_on":"2026-01-15"`
+	line := `"lines":[{"quantity":1,"unit":"EA"}]`
+	for _, c := range []struct{ table, doc, want string }{
+		{"850", `{` + head + `}`, "lines: it must be there"},
+		{"850", `{` + head + `,"lines":[]}`, "lines: it is empty"},
+		{"850", `{` + head + `,"lines":[{"quantity":"x"}]}`, "lines.0: quantity: "},
+		{"850", `{` + head + `,"colour":"red",` + line + `}`, `"colour" has no place in the table x12-850`},
+		{"850", `{` + head + `,"lines":[{"colour":"red"}]}`, `lines.0: "colour" has no place`},
+		{"850", `{` + head + `,"line_count":3,` + line + `}`, "line_count: it says 3, and there are 1 segments PO1"},
+		{"850", `{` + head + `,"allowances":[{"indicator":"C","amount":1.005}],` + line + `}`, "allowances.0: amount: 1.005 has more than 2 decimals"},
+		{"850", `{"purpose":"00","type":"SA","number":"P1","ordered_on":"2026-02-30",` + line + `}`, `ordered_on: "2026-02-30" is no date`},
+		{"850", `{"purpose":"00","type":"SA","number":"12345678901234567890123","ordered_on":"2026-02-20",` + line + `}`, "number: it has 23 characters"},
+		{"850", `{"purpose":"00","type":"SA","number":"","ordered_on":"2026-02-20",` + line + `}`, "number: it is empty"},
+		{"850", `{"more":{"N1_09":"x"},` + head + `,` + line + `}`, "more.N1_09: no segment that is written has this place"},
+		{"850", `{"other":[{"segment":"ZZ1","after":"SAC","elements":[]}],` + head + `,` + line + `}`, "other.0: no segment that is written"},
+		{"850", `[]`, "the document is no object"},
+		{"ORDERS", `{"type":"220","dates":[{"qualifier":"137","date":"tomorrow"}]}`, `dates.0: date: "tomorrow" is no date`},
+	} {
+		d, err := jsondoc.Parse([]byte(c.doc), jsondoc.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tables[c.table].Compose(d.Root(), '.'); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.doc, err, c.want)
+		}
+	}
+}
+
+func TestDatesAndNumbers(t *testing.T) {
+	s := Syntax{Standard: EDIFACT, Decimal: '.'}
+	for _, c := range []struct{ text, form, want string }{
+		{"20260115", "102", "2026-01-15"}, {"260115", "101", "2026-01-15"}, {"202601151000", "203", "2026-01-15T10:00"}, {"20260115100059", "204", "2026-01-15T10:00:59"},
+		{"202601", "610", "2026-01"}, {"2026011520260131", "718", "2026-01-15/2026-01-31"}, {"30", "804", "804:30"}, {"20260229", "102", ""}, {"2026", "102", ""}, {"20260115", "", "2026-01-15"},
+	} {
+		got, ok := date(c.text, c.form)
+		if ok != (c.want != "") || ok && got != c.want {
+			t.Errorf("%s %s: %q", c.text, c.form, got)
+		}
+		if !ok {
+			continue
+		}
+		back, form, err := writeDate(&value{kind: asDate, dated: 3}, got)
+		if again, _ := date(back, form); err != nil || again != got {
+			t.Errorf("%s: written %s %s, %v", got, back, form, err)
+		}
+	}
+	for _, c := range []struct {
+		v          value
+		text, want string
+	}{
+		{value{kind: asImplied, implied: 2}, "140794", "1407.94"}, {value{kind: asImplied, implied: 2}, "5", "0.05"}, {value{kind: asImplied, implied: 2}, "-05", "-0.05"},
+		{value{kind: asImplied}, "7", "7"}, {value{kind: asDecimal}, ".5", "0.5"}, {value{kind: asDecimal}, "007.50", "7.50"}, {value{kind: asDecimal}, "1,5", "1.5"},
+		{value{kind: asDecimal}, "5.", "5"}, {value{kind: asDecimal}, "+3", "3"}, {value{kind: asDecimal}, "1E5", ""}, {value{kind: asInteger}, "1.0", ""}, {value{kind: asDecimal}, "-", ""}, {value{kind: asDecimal}, "1,000.0", ""},
+	} {
+		out, ok := appendNumber(nil, &c.v, c.text, &s)
+		if ok != (c.want != "") || ok && string(out) != c.want {
+			t.Errorf("%s: %q", c.text, out)
+		}
+	}
+}
+
+// TestImpliedDecimals: money that is written is read as the same money.
+func TestImpliedDecimals(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cents := rapid.Int64Range(-1e15, 1e15).Draw(t, "cents")
+		v := &value{kind: asImplied, implied: 2}
+		d, err := jsondoc.FromInt(cents).Div(jsondoc.FromInt(100), 2, jsondoc.Down)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := (&composing{}).number(v, d.String())
+		if err != nil || text != fmt.Sprint(cents) {
+			t.Fatalf("%s is written %q, %v", d, text, err)
+		}
+		out, ok := appendNumber(nil, v, text, &Syntax{})
+		back, err := jsondoc.ParseDecimal(string(out))
+		if !ok || err != nil || back.Cmp(d) != 0 {
+			t.Fatalf("%s is read %s", text, out)
+		}
+	})
+}
+
+const smallTable = `
+table: t
+standard: x12
+message: "850"
+group: PO
+unlisted: refuse
+code-lists: {units: {codes: {EA: H87, CA: XCS}}}
+segments:
+  - segment: BEG
+    elements: {1: {is: kind, codes: {"00": new, "05": changed}}, 2: {is: seen text, repeat: true}}
+  - segment: DTM
+    when: {1: "002"}
+    elements: {2: wanted_on date}
+  - segment: DTM
+    when: {1: "010"}
+    elements: {2: ships_on date}
+  - segment: REF
+    list: units
+    elements: {1: {is: unit, code-list: units}}
+`
+
+func TestPartnersTable(t *testing.T) {
+	var p strictyaml.Problems
+	table := ReadTable("t.yaml", []byte(smallTable), &p)
+	if err := p.Err(); err != nil {
+		t.Fatal(err)
+	}
+	m := message(t, X12, "BEG*05", "DTM*010*20260116", "DTM*002*20260115", "REF*CA")
+	doc, faults := table.Document(m, "")
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	if _, body, _ := bytes.Cut(doc, []byte(`"test":true},`)); string(body) != `"kind":"changed","ships_on":"2026-01-16","wanted_on":"2026-01-15","units":[{"unit":"XCS"}]}` {
+		t.Errorf("%s", body)
+	}
+	d, _ := jsondoc.Parse(doc, jsondoc.Limits{})
+	body, err := table.Compose(d.Root(), '.')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(body.Segments); got != "[{BEG [[[05]]]} {DTM [[[002]] [[20260115]]]} {DTM [[[010]] [[20260116]]]} {REF [[[CA]]]}]" {
+		t.Error(got)
+	}
+	for segments, want := range map[string]Kind{"BEG*07": FaultCode, "BEG*05~DTM*099*20260101": FaultUnexpectedSegment, "BEG*05~ZZZ*1": FaultUnknownSegment, "REF*PL": FaultCode, "BEG*05*a*b": FaultTooManyElements} {
+		_, faults := table.Document(message(t, X12, strings.Split(segments, "~")...), "")
+		if len(faults) != 1 || faults[0].Kind != want {
+			t.Errorf("%s: %v", segments, faults)
+		}
+	}
+}
+
+func TestTablesThatAreWrong(t *testing.T) {
+	head := "table: t\nstandard: x12\nmessage: \"850\"\ngroup: PO\nsegments:\n"
+	for _, c := range []struct{ yaml, want string }{
+		{"table: t\nstandard: x13\nmessage: \"850\"\nsegments: []\n", `standard: "x13" is none`},
+		{"table: t\nstandard: x12\nmessage: \"850\"\nsegments: []\n", "needs the functional identifier"},
+		{head + "  - segment: BEG\n    elements: {0: a}\n", `"0" is no place of a data element`},
+		{head + "  - segment: BEG\n    elements: {1: a nonsense}\n", `"nonsense" is no type`},
+		{head + "  - segment: BEG\n    elements: {1: a text x}\n", `"x" is no length`},
+		{head + "  - segment: BEG\n    elements: {1: a, 2: a}\n", `"a" is the name of two values`},
+		{head + "  - segment: BEG\n    elements: {1: a}\n  - segment: REF\n    elements: {1: a}\n", `"a" is the name of two values in one document`},
+		{head + "  - segment: BEG\n    max: 3\n    elements: {1: a}\n", "what may come more than once needs a list"},
+		{head + "  - segment: BEG\n    loop: BEG\n", "an entry is a segment or a loop"},
+		{head + "  - loop: N1\n    list: l\n    segments:\n      - segment: N2\n", "its first segment begins it"},
+		{head + "  - use: prty\n", `use: "prty" is no part`},
+		{head + "  - segment: BEG\n    elements: {1: {is: a, code-list: u}}\n", `there is no code list "u"`},
+		{head + "  - segment: BEG\n    elements: {1: {is: a, codes: {A: X, B: X}}}\n", `two codes are "X" in documents`},
+		{head + "  - segment: BEG\n    elements: {1: edi}\n", "is the name of something else"},
+	} {
+		var p strictyaml.Problems
+		table := ReadTable("t.yaml", []byte(c.yaml), &p)
+		if err := p.Err(); table != nil || err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.yaml, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// mostUnanswered bounds what is told of one pair of partners.
+const mostUnanswered = 100
+
+// rejectedFor is how long a rejection is told after it came.
+const rejectedFor = 7 * 24 * time.Hour
+
+// NumberSent gives the control number of what sent.Token names: the one that it has, or the next one of its pair, at least from. Hubs of one store
+// never give one twice, and leave none out. An answer is due so long after now; 0: none is awaited.
+func (s *Store) NumberSent(ctx context.Context, sent state.Sent, from int64, due time.Duration) (int64, error) {
+	return ask(ctx, s, "number an interchange", func(t *tx) (int64, error) {
+		if t.d == postgres { // two hubs may ask for the same next one
+			if err := t.lock([]lockKey{{hashKey("exchange", sent.Pair), true}}); err != nil {
+				return 0, err
+			}
+		}
+		var number int64
+		err := t.each(func(r *sql.Rows) error { return r.Scan(&number) }, "SELECT number FROM exchange_sent WHERE pair = ? AND token = ?", sent.Pair, sent.Token)
+		if err != nil || number > 0 {
+			return number, err
+		}
+		if err := t.each(func(r *sql.Rows) error { return r.Scan(&number) }, "SELECT COALESCE(MAX(number), 0) + 1 FROM exchange_sent WHERE pair = ?", sent.Pair); err != nil {
+			return 0, err
+		}
+		number = max(number, from)
+		until := int64(0)
+		if due > 0 {
+			until = t.now + int64(due)
+		}
+		_, err = t.exec("INSERT INTO exchange_sent (pair, number, token, message, at, due) VALUES (?, ?, ?, ?, ?, ?)", sent.Pair, number, sent.Token, sent.Message, t.now, until)
+		return number, err
+	})
+}
+
+// NoteReceived notes an interchange that came, and gives the token with which it came first: another one than token means that it has been there.
+func (s *Store) NoteReceived(ctx context.Context, pair, control, token string) (first string, err error) {
+	return ask(ctx, s, "note an interchange", func(t *tx) (string, error) {
+		if _, err := t.exec("INSERT INTO exchange_received (pair, control, token, at) VALUES (?, ?, ?, ?) ON CONFLICT (pair, control) DO NOTHING", pair, control, token, t.now); err != nil {
+			return "", err
+		}
+		first := ""
+		err := t.each(func(r *sql.Rows) error { return r.Scan(&first) }, "SELECT token FROM exchange_received WHERE pair = ? AND control = ?", pair, control)
+		return first, err
+	})
+}
+
+// AnswerSent keeps what a partner says of what was sent; known is false where nothing of the number was. The first answer stays when it comes again.
+func (s *Store) AnswerSent(ctx context.Context, pair string, number int64, answer string) (known bool, err error) {
+	return ask(ctx, s, "keep an answer", func(t *tx) (bool, error) {
+		if _, err := t.exec("UPDATE exchange_sent SET answered = ?, answer = ? WHERE pair = ? AND number = ? AND answer <> ?", t.now, answer, pair, number, answer); err != nil {
+			return false, err
+		}
+		known := false
+		err := t.each(func(r *sql.Rows) error { var n int64; known = true; return r.Scan(&n) }, "SELECT number FROM exchange_sent WHERE pair = ? AND number = ?", pair, number)
+		return known, err
+	})
+}
+
+// TroubledSent gives what was sent to a pair and was not answered in time, or was not accepted in the last seven days; at most 100, oldest first.
+func (s *Store) TroubledSent(ctx context.Context, pair string) ([]state.Sent, error) {
+	now := s.now()
+	var out []state.Sent
+	err := s.each(ctx, func(r *sql.Rows) error {
+		one := state.Sent{Pair: pair}
+		var at, due, answered int64
+		err := r.Scan(&one.Number, &one.Token, &one.Message, &at, &due, &answered, &one.Answer)
+		one.At, one.Due, one.Answered = unstamp(at), unstamp(due), unstamp(answered)
+		out = append(out, one)
+		return err
+	}, "SELECT number, token, message, at, due, answered, answer FROM exchange_sent WHERE pair = ? AND due > 0 AND answer <> 'accepted' AND (answer = '' AND due < ? OR answer <> '' AND answered > ?) ORDER BY number LIMIT CAST(? AS INTEGER)",
+		pair, now, now-int64(rejectedFor), mostUnanswered)
+	return out, s.wrap("what was sent", err)
+}

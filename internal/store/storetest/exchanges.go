@@ -1,0 +1,119 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// testExchangeNumbers: many ask at once, some again and again, and no number is given twice or left out.
+func testExchangeNumbers(t *testing.T, b *bench) {
+	const each, askers = 25, 4
+	got := make([]map[string]int64, askers)
+	var all sync.WaitGroup
+	for i := range askers {
+		got[i] = map[string]int64{}
+		all.Go(func() {
+			for n := range each {
+				token := fmt.Sprint("own ", i, " ", n)
+				if n%5 == 0 { // what all send is one
+					token = fmt.Sprint("shared ", n)
+				}
+				for range 2 {
+					number, err := b.NumberSent(b.ctx(), state.Sent{Pair: "a>b", Token: token, Message: "855"}, 1, time.Hour)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if was, ok := got[i][token]; ok && was != number {
+						t.Errorf("%s has the numbers %d and %d", token, was, number)
+					}
+					got[i][token] = number
+				}
+			}
+		})
+	}
+	all.Wait()
+	byToken := map[string]int64{}
+	for _, m := range got {
+		for token, number := range m {
+			if was, ok := byToken[token]; ok && was != number {
+				t.Errorf("%s has the numbers %d and %d", token, was, number)
+			}
+			byToken[token] = number
+		}
+	}
+	var numbers []int64
+	for _, n := range byToken {
+		numbers = append(numbers, n)
+	}
+	slices.Sort(numbers)
+	for i, n := range numbers {
+		if n != int64(i)+1 {
+			t.Fatalf("the numbers are %v", numbers)
+		}
+	}
+	if n, err := b.NumberSent(b.ctx(), state.Sent{Pair: "a>c", Token: "x"}, 500, 0); n != 500 || err != nil {
+		t.Errorf("another pair begins with %d: %v", n, err)
+	}
+	if n, err := b.NumberSent(b.ctx(), state.Sent{Pair: "a>c", Token: "y"}, 1, 0); n != 501 || err != nil {
+		t.Errorf("then %d: %v", n, err)
+	}
+}
+
+func testExchangeAnswers(t *testing.T, b *bench) {
+	send := func(token string, due time.Duration) int64 {
+		t.Helper()
+		n, err := b.NumberSent(b.ctx(), state.Sent{Pair: "a>b", Token: token, Message: "810"}, 1, due)
+		b.no(err)
+		return n
+	}
+	troubled := func(want ...string) {
+		t.Helper()
+		list, err := b.TroubledSent(b.ctx(), "a>b")
+		b.no(err)
+		var got []string
+		for _, s := range list {
+			got = append(got, fmt.Sprint(s.Number, s.Answer, s.Message))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("troubled are %q, want %q", got, want)
+		}
+	}
+	send("1", time.Hour)
+	send("2", 2*time.Hour)
+	send("3", 0)
+	send("4", time.Hour)
+	troubled()
+	b.clock.Add(time.Hour + time.Second)
+	troubled("1810", "4810")
+	for _, a := range []struct {
+		number int64
+		answer string
+		known  bool
+	}{{1, state.AnswerAccepted, true}, {4, state.AnswerRejected, true}, {4, state.AnswerRejected, true}, {9, state.AnswerAccepted, false}} {
+		if known, err := b.AnswerSent(b.ctx(), "a>b", a.number, a.answer); known != a.known || err != nil {
+			t.Errorf("%+v: %v %v", a, known, err)
+		}
+	}
+	troubled("4rejected810")
+	b.clock.Add(8 * 24 * time.Hour)
+	troubled("2810")
+	if list, err := b.TroubledSent(b.ctx(), "a>b"); err != nil || len(list) != 1 || list[0].Due.Sub(list[0].At) != 2*time.Hour || !list[0].Answered.IsZero() {
+		t.Errorf("%+v %v", list, err)
+	}
+}
+
+func testExchangeReceived(t *testing.T, b *bench) {
+	for _, c := range []struct{ pair, control, token, first string }{
+		{"a>b", "000000001", "file-1", "file-1"}, {"a>b", "000000001", "file-1", "file-1"}, {"a>b", "000000001", "file-2", "file-1"}, {"a>b", "000000002", "file-2", "file-2"}, {"c>b", "000000001", "file-3", "file-3"},
+	} {
+		if first, err := b.NoteReceived(b.ctx(), c.pair, c.control, c.token); first != c.first || err != nil {
+			t.Errorf("%+v: %q %v", c, first, err)
+		}
+	}
+}
