@@ -81,6 +81,7 @@ var may = map[string][]string{
 	"internal/logcheck": {"internal/notice", "internal/publish", "internal/fault", "internal/lease", "internal/event", "internal/state", "internal/lifecycle"},
 	"internal/access":   {"internal/lifecycle"},
 	"internal/api":      {"internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/status", "internal/access", "internal/report"},
+	"internal/alert":    {"internal/api", "internal/config", "internal/connector", "internal/fault", "internal/httpclient", "internal/lifecycle", "internal/notice", "internal/state", "internal/status"},
 	"internal/console":  {"internal/event", "internal/fault", "internal/state"},
 	"internal/cli":      {"internal/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"internal/app":      {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
@@ -109,6 +110,7 @@ var home = map[string][]string{
 	"github.com/go-sql-driver/mysql":           {"connectors/sql"},
 	"github.com/prometheus":                    {"internal/telemetry"},
 	"github.com/xuri/excelize/v2":              {"internal/format"},
+	"github.com/wneessen/go-mail":              {"internal/alert"},
 	"github.com/ThreeDotsLabs/watermill":       {"internal/bus", "internal/flow", "internal/app"},
 }
 

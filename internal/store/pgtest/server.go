@@ -185,7 +185,7 @@ func (s *Server) start(bin string, who *syscall.SysProcAttr, settings []string) 
 		return err
 	}
 	args := []string{"-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "port=" + addr[strings.LastIndexByte(addr, ':')+1:],
-		"-c", "unix_socket_directories=" + s.dir, "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=80", "-c", "logging_collector=off"}
+		"-c", "unix_socket_directories=" + s.dir, "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=300", "-c", "logging_collector=off"}
 	for _, one := range settings {
 		args = append(args, "-c", one)
 	}
