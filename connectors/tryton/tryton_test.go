@@ -69,7 +69,7 @@ func TestConformance(t *testing.T) {
 func TestTrade(t *testing.T) {
 	testTrade(t, func(t *testing.T) *side {
 		d := newDouble(t)
-		d.now = func() time.Time { return time.Now().Add(-time.Hour) } // polls go by stamps that are over
+		d.now, d.last = func() time.Time { return time.Now().Add(-time.Hour) }, time.Time{} // polls go by stamps that are over
 		return sideOf(d)
 	})
 }
