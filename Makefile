@@ -19,7 +19,7 @@ demo: ## the whole hub with three sandbox systems and live traffic
 test: ## checks, then every test, with the real components that this machine can have
 	@./internal/test/run
 
-test-systems: ## connectors on the real systems that this machine can have (npm for SAP's runtime); the last line is the result
+test-systems: ## connectors on the real systems that this machine can have (npm for SAP's runtime, sshd, Versity's S3 gateway, aiosmtpd); the last line is the result
 	@GO="$(GO)" ./internal/test/systems/run
 
 test-repeat: ## every package COUNT=10 times in a random order, then RUNS=3 whole runs (0: none); the last line is the result
