@@ -320,7 +320,7 @@ func TestNewRefuses(t *testing.T) {
 		{"new flow orders --sample big.json --from shop", 1, "--sample big.json: none of its documents can stand in a test, which has numbers in digits and no exponents: 1:18: the number has 401 characters"},
 		{"new flow orders --sample o.json --from shop --key Items", 2, `this is no field that every document has as a text or a number; these are: "OrderNumber", "Id", "PlacedAt", "Currency", "State", "e mail", "Customer.Id", "Customer.Name"`},
 		{"new flow orders --sample o.json --from shop --entity ordr", 1, "unknown entity \"ordr\" (did you mean"},
-		{"new system x", 2, "give --connector: file, kafka, odata, rest, sftp, soap, sql, tryton, webhook"},
+		{"new system x", 2, "give --connector: file, kafka, mail, odata, rest, s3, sftp, soap, sql, tryton, webhook"},
 		{"new system x --connector webhook", 1, "add this by hand:"},
 	} {
 		if code, out, errs := command(t, strings.Fields(c.args)...); code != c.code || !strings.Contains(errs, c.says) || out != "" {

@@ -435,6 +435,11 @@ func (w *world) quietWide(limit time.Duration) time.Duration {
 		if err != nil {
 			w.t.Fatal(err)
 		}
+		claimed, err := filepath.Glob(filepath.Join(w.p.dir, "drop", "claimed", "*.jsonl"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		left = append(left, claimed...)
 		if first < 0 {
 			first = len(left)
 		}
