@@ -1,5 +1,5 @@
 -- What a search finds, written behind from the journal. name is the hub id, or "=" and the business key where no hub id is known; newest is the journal row of
--- the newest fate, whose flow, event, system and outcome stand beside it. terms is what search_terms holds of the object, as search.go packs it.
+-- the newest fate, whose flow, event, system and outcome stand beside it. terms is what search_terms holds of the object, as search_save.go packs it.
 CREATE TABLE search_objects (
     object      {rowid} PRIMARY KEY,
     entity   TEXT NOT NULL,
