@@ -120,11 +120,10 @@ var home = map[string][]string{
 	"github.com/sijms/go-ora/v2":               {"connectors/sql"},
 	"github.com/prometheus":                    {"internal/telemetry"},
 	"github.com/xuri/excelize/v2":              {"internal/format"},
-	"github.com/wneessen/go-mail":              {"internal/alert"},
+	"github.com/wneessen/go-mail":              {"connectors/mail", "internal/alert"},
 	"github.com/pkg/sftp":                      {"connectors/sftp"},
 	"golang.org/x/crypto/ssh":                  {"connectors/sftp"},
 	"github.com/minio/minio-go/v7":             {"connectors/s3"},
-	"github.com/wneessen/go-mail":              {"connectors/mail"},
 	"github.com/ThreeDotsLabs/watermill":       {"internal/bus", "internal/flow", "internal/app"},
 }
 
