@@ -20,6 +20,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // newLogical is a database whose log can be read, with a publication of all its tables.
@@ -790,4 +791,46 @@ func TestCaptureRights(t *testing.T) {
 	expect(t, h.read(), `1 {"id":1,"name":null,"note":null}`)
 	p.exec(t, "UPDATE x SET name = 'a'")
 	expect(t, h.read(), `1 {"id":1,"name":"a","note":null}`)
+}
+
+// TestCaptureSettings: what check says of them.
+func TestCaptureSettings(t *testing.T) {
+	const object = "objects: {x: {table: x, columns: {id: integer}, capture: {}}}"
+	head := func(rest string) string {
+		return "connector: sql\ndriver: postgres\nurl: ${env:CAPTURE_TEST_URL}\n" + rest + "\n"
+	}
+	t.Setenv("CAPTURE_TEST_URL", "postgres://u@h/d")
+	for name, c := range map[string]struct{ yaml, want string }{
+		"right":            {head("capture: {slot: a_1, publication: P}") + object, ""},
+		"no capture":       {head("") + object, "capture: the system does not say how its log is read"},
+		"another database": {"connector: sql\ndriver: sqlite\npath: x.db\ncapture: {slot: a, publication: p}\n" + object, "capture: it reads the log of PostgreSQL alone"},
+		"slot":             {head("capture: {slot: My-Slot, publication: p}") + object, `slot: "My-Slot" is no name of a replication slot`},
+		"publication":      {head(`capture: {slot: a, publication: "p'); drop"}`) + object, "is no name of a publication"},
+		"buffer":           {head("capture: {slot: a, publication: p, buffer: 1KiB}") + object, "buffer: at least 64KiB"},
+		"snapshot":         {head("capture: {slot: a, publication: p}") + strings.Replace(object, "capture: {}", "capture: {snapshot: some}", 1), `"some" is none of its values`},
+		"children": {head("capture: {slot: a, publication: p}") + strings.Replace(object, "capture: {}", "capture: {}, children: {l: {table: l, parent: x, key: n, columns: {n: integer}}}", 1),
+			"children: a log shows the rows of each table for itself"},
+		"interface": {head("capture: {slot: a, publication: p}") + strings.Replace(object, "capture: {}", "capture: {}, interface: {status: s, value: new}", 1), "capture: an interface table is only written"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var p strictyaml.Problems
+			Kind{}.Check(settingsOf(t, c.yaml), &p)
+			err := p.Err()
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%v: want %q", err, c.want)
+			}
+		})
+	}
+	if o := (Kind{}).Ordering(settingsOf(t, head("capture: {slot: a, publication: p}")+object), "x"); o.By != connector.ByCommit {
+		t.Errorf("%+v", o)
+	}
+}
+
+// TestCaptureRewind: there is no place to go back to but the start.
+func TestCaptureRewind(t *testing.T) {
+	p := newLogical(t)
+	db := open(t, p, itemSet)
+	if _, err := db.RewindTo("x", "", "2026-11-01T00:00:00Z"); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), `"start" reads all rows`) {
+		t.Error(err)
+	}
 }
