@@ -31,6 +31,7 @@ func edited(t *testing.T, name, old, now string) map[string]string {
 
 // Every mistake in a file is shown with its place and what to do, and none hides another.
 func TestBadFiles(t *testing.T) {
+	t.Parallel()
 	const secret = "sk-live-4f9a8b7c6d5e"
 	if out, stderr, code := waybill(t, newReadings(t, nil).dir, "check"); code != 0 {
 		t.Fatalf("the files have problems before anything is wrong with them: %d\n%s%s", code, out, stderr)
@@ -136,6 +137,7 @@ func checkFormats(t *testing.T, p *project, text string) {
 
 // In a configuration that is no YAML, nothing is known of systems: then flows are not told that theirs are unknown.
 func TestBadConfiguration(t *testing.T) {
+	t.Parallel()
 	const secret = "sk-live-4f9a8b7c6d5e"
 	files := edited(t, "configs/waybill.yaml", "connector: webhook", "connector: webhook\n    key: \""+secret)
 	files["flows/also.yaml"] = alsoWrong
@@ -152,10 +154,10 @@ func TestBadConfiguration(t *testing.T) {
 
 // A hub does not start with files that have problems, and says all of them.
 func TestBadFilesDoNotRun(t *testing.T) {
+	t.Parallel()
 	files := map[string]string{"flows/also.yaml": alsoWrong}
 	maps.Copy(files, edited(t, "mappings/readings.yaml", "source.amount", "source.amont"))
 	p := newReadings(t, files)
-	t.Setenv("SCANNER_SECRET", hookSecret)
 	_, stderr, code := waybill(t, p.dir, "run")
 	if code != 1 || !strings.Contains(stderr, `"amont"`) || !strings.Contains(stderr, alsoShown[0]) || !strings.Contains(stderr, alsoShown[1]) {
 		t.Errorf("exit %d\n%s", code, stderr)

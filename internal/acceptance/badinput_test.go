@@ -121,6 +121,7 @@ func (h *hub) peak() int64 {
 // Whatever is sent, the sender gets a clear answer, what was accepted is delivered or parked with its place, the hub stays as
 // it was, and no secret comes out.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	p := newReadings(t, nil)
 	p.level = "debug"
 	h := p.run(t, map[string]string{"SCANNER_SECRET": hookSecret})
@@ -315,7 +316,6 @@ func (h *hub) noSecrets(secrets ...string) {
 		}
 		shown[path] = string(data)
 	}
-	t.Setenv("SCANNER_SECRET", hookSecret)
 	for _, args := range [][]string{{"check"}, {"check", "--format", "json"}, {"test"}} {
 		out, stderr, _ := waybill(t, h.p.dir, args...)
 		shown[strings.Join(args, " ")] = out + stderr

@@ -15,6 +15,7 @@ import (
 
 // Every command explains itself, and so does every command below it.
 func TestHelp(t *testing.T) {
+	t.Parallel()
 	seen := 0
 	var walk func(path []string)
 	walk = func(path []string) {
@@ -41,6 +42,7 @@ func TestHelp(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
+	t.Parallel()
 	out, _, code := waybill(t, t.TempDir(), "version")
 	if code != 0 || !regexp.MustCompile(`^waybill \S+\n(commit .*\n)?go\S+ \S+\ntime zones \d{4}[a-z]+ \(.+\)\n$`).MatchString(out) {
 		t.Errorf("exit %d: %q", code, out)
@@ -54,6 +56,7 @@ func TestVersion(t *testing.T) {
 
 // Wrong usage exits with 2, and says what is wrong on standard error alone.
 func TestUsageErrors(t *testing.T) {
+	t.Parallel()
 	dir := newReadings(t, nil).dir
 	for line, says := range map[string]string{
 		"":                               "",
@@ -104,6 +107,7 @@ func TestUsageErrors(t *testing.T) {
 
 // Where no hub answers, every command that asks one exits with 3.
 func TestNoHub(t *testing.T) {
+	t.Parallel()
 	p := newReadings(t, nil)
 	p.write(t, "fixed.json", reading("A-1", 1))
 	for _, line := range []string{"status", "trace A-1", "xref A-1", "parked list", "parked show 1", "parked list --by cause", "parked edit 1 --file fixed.json --note x", "parked replay 1", "parked replay --all --yes",
@@ -119,6 +123,7 @@ func TestNoHub(t *testing.T) {
 
 // With --output json every command that reads prints one JSON document on standard output and nothing else.
 func TestJSON(t *testing.T) {
+	t.Parallel()
 	p := newReadings(t, map[string]string{"flows/readings_test.yaml": `test: scanner-readings
 cases:
   - name: a reading
@@ -230,6 +235,7 @@ func (b *billing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // waybill status exits with 1 while a system is down, says which one, and with 0 when it is back; nothing is lost or parked.
 func TestStatusSaysWhatFails(t *testing.T) {
+	t.Parallel()
 	b := &billing{by: map[string]string{}}
 	srv := httptest.NewServer(b)
 	defer srv.Close()

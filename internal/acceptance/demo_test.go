@@ -96,6 +96,7 @@ func applied(t *testing.T, dir string) map[[2]string]int64 {
 // The demo moves something through every shipped flow, and the systems' own logs agree with the hub's figures: every
 // delivery is one change in the target's log, and every object is where it belongs, once and with the right content.
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	r, dir := runDemo(t, "--for", "8s")
 	compareWorld(t, dir, r)
 	calls := applied(t, dir)
@@ -127,6 +128,7 @@ func TestDemo(t *testing.T) {
 
 // With everything wicked nothing is lost or doubled either, and the report names what rests and why.
 func TestDemoChaos(t *testing.T) {
+	t.Parallel()
 	r, dir := runDemo(t, "--for", "8s", "--chaos")
 	compareWorld(t, dir, r)
 	if r.Totals.Retried == 0 || r.Totals.Parked == 0 {

@@ -57,10 +57,17 @@ func TestMain(m *testing.M) {
 // waybill runs the command to its end and gives its output and exit code.
 func waybill(t *testing.T, dir string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return waybillWith(t, dir, nil, args...)
+}
+
+// waybillWith does so under an environment with more in it, each as NAME=VALUE.
+func waybillWith(t *testing.T, dir string, env []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), "SCANNER_SECRET="+hookSecret), env...)
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
 	err := cmd.Run()

@@ -31,6 +31,7 @@ func startWorld(t *testing.T, p *project, o sandbox.Options) *sandbox.World {
 
 // Killing the hub ten times under load loses nothing and doubles nothing, by what the systems themselves hold.
 func TestKillNine(t *testing.T) {
+	t.Parallel()
 	kills := 10
 	if testing.Short() {
 		kills = 3
@@ -42,6 +43,7 @@ func TestKillNine(t *testing.T) {
 
 // The same holds on Apache Kafka and PostgreSQL.
 func TestKillNineOnKafka(t *testing.T) {
+	t.Parallel()
 	broker := needtest.Kafka(t)
 	p := newProject(t)
 	p.onKafka(t, broker)

@@ -56,6 +56,7 @@ func (h *hub) settled(n int64, limit time.Duration) {
 
 // TestMemoryOfTheLongestList: the most documents of one delivery are taken, one more are not, and all of them are parked for want of a key.
 func TestMemoryOfTheLongestList(t *testing.T) {
+	t.Parallel()
 	const most = 10_000
 	p := newReadings(t, nil)
 	h := p.limited(t)
@@ -73,6 +74,7 @@ func TestMemoryOfTheLongestList(t *testing.T) {
 // TestMemoryOfAListFromBefore: a list that an older hub has accepted, beyond what is taken today, is worked off in slices; a hub that is killed
 // in the middle goes on where it was.
 func TestMemoryOfAListFromBefore(t *testing.T) {
+	t.Parallel()
 	const n = 15_000
 	p := newReadings(t, nil)
 	must(t, os.MkdirAll(p.path("data"), 0o755))
@@ -92,6 +94,7 @@ func TestMemoryOfAListFromBefore(t *testing.T) {
 
 // TestMemoryOfTheLargestBodies: many bodies of the largest size at once, plain and folded; what has no room is told to come again.
 func TestMemoryOfTheLargestBodies(t *testing.T) {
+	t.Parallel()
 	p := newReadings(t, nil)
 	h := p.limited(t)
 	var numbers bytes.Buffer
@@ -152,6 +155,7 @@ set:
 
 // TestMemoryOfAMapping: a list for each element of a list becomes a result beyond every bound; each such message is parked with its place.
 func TestMemoryOfAMapping(t *testing.T) {
+	t.Parallel()
 	schema := strings.Replace(readingsFiles["schemas/reading.v1.json"], `"note":`, `"rows": {"type": "array"}, "lines": {"type": "array"}, "note":`, 1)
 	p := newReadings(t, map[string]string{"mappings/readings.yaml": product, "schemas/reading.v1.json": schema})
 	h := p.limited(t)
@@ -172,6 +176,7 @@ func TestMemoryOfAMapping(t *testing.T) {
 
 // TestMemoryOfStalledUploads: uploads that prove nothing and stop in the middle keep nobody out.
 func TestMemoryOfStalledUploads(t *testing.T) {
+	t.Parallel()
 	p := newReadings(t, nil)
 	h := p.limited(t)
 	stamp := time.Now().Unix()
@@ -194,6 +199,7 @@ func TestMemoryOfStalledUploads(t *testing.T) {
 
 // TestMemoryOfALargePage: a service that answers with as many records as its bytes hold.
 func TestMemoryOfALargePage(t *testing.T) {
+	t.Parallel()
 	const n = 100_000
 	var page bytes.Buffer
 	page.WriteString("[")
@@ -220,6 +226,7 @@ func TestMemoryOfALargePage(t *testing.T) {
 
 // TestMemoryOfALargeFile: a file with a line that does not end, and many that do.
 func TestMemoryOfALargeFile(t *testing.T) {
+	t.Parallel()
 	p := newReadings(t, nil)
 	h := p.limited(t)
 	f, err := os.Create(p.path("drop/.long"))
@@ -239,6 +246,7 @@ func TestMemoryOfALargeFile(t *testing.T) {
 
 // TestMemoryAtRest: a hub of one flow that has nothing to do.
 func TestMemoryAtRest(t *testing.T) {
+	t.Parallel()
 	h := newReadings(t, nil).limited(t)
 	h.settled(0, time.Minute)
 	h.wantPeak("at rest")

@@ -117,6 +117,7 @@ func metProject(t *testing.T, systems, flows string) *project {
 
 // TestMetOnce: what the other side holds already is met once, and named where it cannot be told which one it is.
 func TestMetOnce(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		there  []map[string]any
@@ -169,6 +170,7 @@ to: {system: crm, find-by: `+c.by+`}
 
 // TestToAndFro: two polled flows in both directions, without a mapping between them, bring each change over once and come to rest.
 func TestToAndFro(t *testing.T) {
+	t.Parallel()
 	crm, crmURL := peopleOf(t, map[string]any{"email": "ann@example.com", "name": "Ann"})
 	erp, erpURL := peopleOf(t)
 	flow := func(name, from, to string) string {

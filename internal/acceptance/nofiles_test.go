@@ -13,6 +13,7 @@ import (
 
 // TestWhatIsNoFile: a pipe, a device and the like among the files hang neither check, test nor run; each is named with what it is.
 func TestWhatIsNoFile(t *testing.T) {
+	t.Parallel()
 	kinds := map[string]struct {
 		make func(t *testing.T, at string)
 		says string

@@ -142,7 +142,13 @@ type desk struct {
 
 func (d *desk) run(args ...string) (out string, code int) {
 	d.t.Helper()
-	stdout, stderr, code := waybill(d.t, d.p.dir, append(args, "--url", "http://"+d.p.http)...)
+	return d.runWith(nil, args...)
+}
+
+// runWith runs a command under an environment with more in it.
+func (d *desk) runWith(env []string, args ...string) (out string, code int) {
+	d.t.Helper()
+	stdout, stderr, code := waybillWith(d.t, d.p.dir, env, append(args, "--url", "http://"+d.p.http)...)
 	return stdout + stderr, code
 }
 
@@ -209,6 +215,7 @@ func (d *desk) atRest(parked int64) {
 // gives some up, repairs the target and replays by cause, while the hub is killed between what they asked for and its being carried
 // out. The target sees each key's versions in order, each once.
 func TestParking(t *testing.T) {
+	t.Parallel()
 	srv, target := startPicky(t)
 	p := newReadings(t, meterFiles(srv.URL, ""))
 	h := p.run(t, map[string]string{"SCANNER_SECRET": hookSecret})
@@ -217,6 +224,7 @@ func TestParking(t *testing.T) {
 
 // The same with three hubs on Apache Kafka and PostgreSQL: what is asked at one hub is carried out by the one that owns the message.
 func TestParkingOfThreeHubs(t *testing.T) {
+	t.Parallel()
 	broker := needtest.Kafka(t)
 	srv, target := startPicky(t)
 	suffix := "-" + uuid.NewString()[:8]
@@ -371,12 +379,13 @@ func editOne(d *desk, target *picky, suffix string) {
 		t.Errorf("an old revision: exit %d\n%s", code, out)
 	}
 	// An editor that changes nothing does nothing; one that adds the amount edits.
-	t.Setenv("EDITOR", "true")
-	if out, code := d.run("parked", "edit", id, "--note", "amount"); code != 1 || !strings.Contains(out, "nothing is done") {
+	if out, code := d.runWith([]string{"EDITOR=true"}, "parked", "edit", id, "--note", "amount"); code != 1 || !strings.Contains(out, "nothing is done") {
 		t.Errorf("an editor that changes nothing: exit %d\n%s", code, out)
 	}
-	t.Setenv("EDITOR", "cp "+filepath.Join(d.p.dir, "fixed.json"))
-	d.do("parked", "edit", id, "--note", "read off the meter again")
+	editor := "EDITOR=cp " + filepath.Join(d.p.dir, "fixed.json")
+	if out, code := d.runWith([]string{editor}, "parked", "edit", id, "--note", "read off the meter again"); code != 0 {
+		t.Fatalf("an editor that adds the amount: exit %d\n%s", code, out)
+	}
 	show := d.do("parked", "show", id)
 	if !strings.Contains(show, "+   \"amount\": 77") || !strings.Contains(show, "read off the meter again") {
 		t.Errorf("show:\n%s", show)

@@ -21,6 +21,7 @@ import (
 // The broker's data are wiped under a hub that was killed at work; an operator recovers by the command, and the hub is killed again
 // while it does so. The systems themselves then hold everything once.
 func TestRecoverCommand(t *testing.T) {
+	t.Parallel()
 	p := newProject(t)
 	w := startWorld(t, p, sandbox.Options{Seed: 21, Rate: 25})
 	h := p.run(t, w.Env())
@@ -33,6 +34,7 @@ func TestRecoverCommand(t *testing.T) {
 
 // The same on Apache Kafka and PostgreSQL, where all topics are deleted.
 func TestRecoverCommandOnKafka(t *testing.T) {
+	t.Parallel()
 	broker := needtest.Kafka(t)
 	p := newProject(t)
 	topics := p.onKafka(t, broker)

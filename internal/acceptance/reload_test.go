@@ -15,6 +15,7 @@ import (
 // TestReload: the built command, told by SIGHUP and by `waybill reload`. A broken file changes nothing and is named with its place; the
 // corrected one runs without a restart.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	p := newReadings(t, nil)
 	p.level = "info"
 	h := p.run(t, map[string]string{"SCANNER_SECRET": hookSecret})

@@ -14,6 +14,7 @@ import (
 // TestResend: the webhook of an object was never sent. A person has it read from its system and sent, sees before what would be sent, and finds
 // afterwards who had it sent and why; a hub that is killed right after it has said so delivers it all the same, once.
 func TestResend(t *testing.T) {
+	t.Parallel()
 	crm, crmURL := peopleOf(t, map[string]any{"email": "ann@example.com", "name": "Ann"}, map[string]any{"email": "bob@example.com", "name": "Bob"})
 	erp, erpURL := peopleOf(t)
 	p := metProject(t, "  crm:\n    connector: rest\n    url: "+crmURL+"\n"+peopleObjects+"  erp:\n    connector: rest\n    url: "+erpURL+"\n"+peopleObjects, `flow: crm-customers

@@ -43,6 +43,7 @@ func TestBackup(t *testing.T) { follow(t, backupPage, 5, 15) }
 
 // follow does what a page shows, which has at least so many files and commands.
 func follow(t *testing.T, name string, leastFiles, leastCommands int) {
+	t.Parallel()
 	for _, tool := range []string{"sh", "openssl", "curl", "sqlite3", "sed"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			needtest.Missing(t, "the reader of %s has %s: install it", name, tool)

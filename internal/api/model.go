@@ -39,6 +39,9 @@ type Hub interface {
 	Recovery(ctx context.Context, q RecoverRequest) (*Recovery, error)
 	Recover(ctx context.Context, q RecoverRequest, who string) (*Recovery, error)
 	Audits(ctx context.Context, limit int) ([]state.Audit, error)
+	// Alerts tells who is told of what is wrong, and of what. TestAlert sends a test; state.ErrNotFound for an unknown receiver.
+	Alerts(ctx context.Context) (*Alerts, error)
+	TestAlert(ctx context.Context, receiver, who string) error
 	// Backup begins a copy; *Invalid where there can be none, state.ErrBusy while one is written. Backups tells of it, and of those that are there.
 	Backup(ctx context.Context, q BackupRequest, who string) (*Backup, error)
 	Backups(ctx context.Context) (*Backups, error)

@@ -112,6 +112,8 @@ func (s *Server) routes() []route {
 		write("POST /api/v1/resend", s.resend),
 		read("GET /api/v1/recover", s.recovery),
 		write("POST /api/v1/recover", s.recover),
+		read("GET /api/v1/alerts", s.alerts),
+		write("POST /api/v1/alerts/{receiver}/test", s.testAlert),
 		read("GET /api/v1/backups", s.backups),
 		write("POST /api/v1/backups", s.backup),
 		read("GET /api/v1/restored", s.restored),

@@ -164,6 +164,18 @@ func (s *stub) Backup(_ context.Context, q BackupRequest, who string) (*Backup, 
 	}
 	return &Backup{Name: q.Name, State: BackupRunning}, s.err
 }
+func (s *stub) Alerts(context.Context) (*Alerts, error) {
+	return &Alerts{Receivers: []AlertReceiver{{Name: "ops", Way: "slack", Of: []string{"late"}, Urgent: []string{}}}, Alerts: []Alert{NewAlert(&state.Alert{Receiver: "ops", What: "late"})}}, nil
+}
+func (s *stub) TestAlert(_ context.Context, receiver, _ string) error {
+	switch receiver {
+	case "ops":
+		return nil
+	case "dead":
+		return errors.New("connection refused")
+	}
+	return state.ErrNotFound
+}
 func (s *stub) Backups(context.Context) (*Backups, error) {
 	return &Backups{Dir: "copies", Copies: []Backup{{Name: "monday", State: BackupDone}}}, s.err
 }

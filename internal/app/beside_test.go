@@ -14,6 +14,7 @@ import (
 
 // TestBesideGoesOn: work beside the flows that panics is told with its place, and goes on; the rest does not notice.
 func TestBesideGoesOn(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log := &bytes.Buffer{}
 		to := slog.New(slog.NewTextHandler(log, nil))

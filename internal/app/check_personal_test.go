@@ -13,6 +13,7 @@ import (
 
 // TestMaskedWholeIsNoted: a check says where runs will show no value at all, because personal data is marked and nobody knows where it goes.
 func TestMaskedWholeIsNoted(t *testing.T) {
+	t.Parallel()
 	kinds, err := connector.NewRegistry(connectors.All()...)
 	if err != nil {
 		t.Fatal(err)

@@ -83,6 +83,7 @@ func onceMore(t *testing.T, hub *Hub, id int64) {
 
 // TestRunIsCancelled: a person ends a run at once, and it says who.
 func TestRunIsCancelled(t *testing.T) {
+	t.Parallel()
 	p, east := drifting(t)
 	hub := p.start(io.Discard)
 	drifted(t, hub, east)
@@ -97,6 +98,7 @@ func TestRunIsCancelled(t *testing.T) {
 
 // TestReloadDuringARun: a run whose files change begins anew with the new ones.
 func TestReloadDuringARun(t *testing.T) {
+	t.Parallel()
 	p, east := drifting(t)
 	hub := p.start(io.Discard)
 	drifted(t, hub, east)
@@ -110,6 +112,7 @@ func TestReloadDuringARun(t *testing.T) {
 
 // TestHubStopsDuringARun: what a hub has left, the next one begins anew.
 func TestHubStopsDuringARun(t *testing.T) {
+	t.Parallel()
 	p, east := drifting(t)
 	hub := p.start(io.Discard)
 	drifted(t, hub, east)

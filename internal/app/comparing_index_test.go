@@ -14,6 +14,7 @@ import (
 // TestComparingWithAnIndex: a run reads what has changed since the one before, sees by ids what came and went without a trace, and what nothing tells of when
 // everything is read anew.
 func TestComparingWithAnIndex(t *testing.T) {
+	t.Parallel()
 	p, west, east := pairProject(t)
 	p.edit("flows/orders.reconcile.yaml", "left: {system: west}\nright: {system: east}\n", "left: {system: west, index: {}}\nright: {system: east, index: {overlap: 0s}}\n")
 	for i := 1; i <= 700; i++ { // more than a page of each

@@ -38,6 +38,7 @@ func ranRule(t *testing.T, hub *Hub) (state.Comparison, string) {
 
 // TestRuleOfTheHub: a rule over two databases, with what it remembers, what the hub knows to be on its way, and its alarm.
 func TestRuleOfTheHub(t *testing.T) {
+	t.Parallel()
 	p, west, east := pairProject(t)
 	p.write("flows/rules.yaml", pairRule)
 	for i := 1; i <= 6; i++ {

@@ -185,6 +185,7 @@ func made(t *testing.T, hub *Hub, c state.Comparison) (state.Comparison, []state
 
 // TestDriftIsFoundAndRepaired: twelve kinds of drift, made past the hub, are found, each with its reason; nothing else is. What can be repaired is.
 func TestDriftIsFoundAndRepaired(t *testing.T) {
+	t.Parallel()
 	p, west, east := pairProject(t)
 	for i := 1; i <= 40; i++ {
 		execSQL(t, west, "INSERT INTO orders VALUES (?, ?, ?, ?, ?)", i, fmt.Sprintf("SO-%02d", i), fmt.Sprintf("party %d", i), fmt.Sprintf("%d.50", 100+i), i)

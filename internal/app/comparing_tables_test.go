@@ -53,6 +53,7 @@ func described(diffs []state.Difference) map[string]string {
 
 // TestTablesAreComparedAsColumns: two tables without a mapping between them are compared in their databases; what differs is looked at again, and named with its ids.
 func TestTablesAreComparedAsColumns(t *testing.T) {
+	t.Parallel()
 	p, west, east := twoTables(t, " PRIMARY KEY", 3000)
 	execSQL(t, west, "UPDATE items SET price = '1.505' WHERE code = '00007'") // within
 	execSQL(t, west, "UPDATE items SET name = 'other' WHERE code = '00011'")
@@ -68,6 +69,7 @@ func TestTablesAreComparedAsColumns(t *testing.T) {
 
 // TestDoubledRowsOfTables: a key that is there twice in a table is named.
 func TestDoubledRowsOfTables(t *testing.T) {
+	t.Parallel()
 	p, west, east := twoTables(t, "", 30)
 	execSQL(t, west, "INSERT INTO items VALUES ('00007', 'item 7', '1.50', '2026-01-01T00:00:00Z')")
 	execSQL(t, east, "INSERT INTO items VALUES ('00099', 'x', '1', NULL), ('00099', 'x', '1', NULL)")
@@ -80,6 +82,7 @@ func TestDoubledRowsOfTables(t *testing.T) {
 
 // TestOneRowOfTables: one row of two tables is found by the column by which they are paired, whatever ids it has in them.
 func TestOneRowOfTables(t *testing.T) {
+	t.Parallel()
 	p, west, east := twoTables(t, " PRIMARY KEY", 30)
 	for i, db := range []*sql.DB{west, east} {
 		p.edit("configs/waybill.yaml", []string{"west", "east"}[i]+".db\"\n    objects:\n      product: {table: items, id: code,", []string{"west", "east"}[i]+".db\"\n    objects:\n      product: {table: items, id: seq,")
@@ -110,6 +113,7 @@ func TestOneRowOfTables(t *testing.T) {
 
 // TestEmptyTables: two tables without a row agree, and the run, the status and the list say that nothing was compared; where the hub knows objects there, it fails.
 func TestEmptyTables(t *testing.T) {
+	t.Parallel()
 	p, west, east := twoTables(t, " PRIMARY KEY", 1)
 	execSQL(t, west, "DELETE FROM items")
 	execSQL(t, east, "DELETE FROM items")

@@ -117,6 +117,7 @@ func (w *compareWorld) invalid(err error, want string) {
 
 // TestWantedRuns: a run is asked for by name and by what its file allows, once at a time, and its result is the status's and the metrics'.
 func TestWantedRuns(t *testing.T) {
+	t.Parallel()
 	w := newCompareWorld(t)
 	ctx := t.Context()
 	if _, err := w.hub.Want(ctx, state.RunReconciliation, "odrers", api.RunRequest{}, "ann"); !errors.Is(err, state.ErrNotFound) || !strings.Contains(err.Error(), `did you mean "orders"?`) {
@@ -177,6 +178,7 @@ func TestWantedRuns(t *testing.T) {
 
 // TestRepairIsWanted: what is repaired is drift of a run that is over; and what a repair has brought counts for the run that found it.
 func TestRepairIsWanted(t *testing.T) {
+	t.Parallel()
 	w := newCompareWorld(t)
 	ctx := t.Context()
 	run := w.want(api.RunRequest{})
@@ -217,6 +219,7 @@ func TestRepairIsWanted(t *testing.T) {
 
 // TestCancelledRuns: a run ends when a person says so, also one that nobody works because the files have its name no more.
 func TestCancelledRuns(t *testing.T) {
+	t.Parallel()
 	w := newCompareWorld(t)
 	ctx := t.Context()
 	run := w.want(api.RunRequest{})
@@ -264,6 +267,7 @@ func TestCancelledRuns(t *testing.T) {
 // TestOverdue: a run is overdue when it was due, some minutes have passed, and there is no result of it; what was due before the files said so does
 // not count.
 func TestOverdue(t *testing.T) {
+	t.Parallel()
 	day := func(hour, minute int) time.Time { return time.Date(2026, 3, 2, hour, minute, 0, 0, time.UTC) }
 	for _, tt := range []struct {
 		name               string

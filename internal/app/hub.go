@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/alert"
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/bus/embedded"
@@ -50,6 +51,7 @@ type Options struct {
 
 // Hub is one running hub. New makes it, Start brings it up, Stop takes it down; a hub is started once.
 type Hub struct {
+	alerts  *alert.Worker
 	load    func() (*config.Plan, *strictyaml.Problems)
 	kinds   *connector.Registry
 	log     *slog.Logger
@@ -186,7 +188,7 @@ func (h *Hub) Start(ctx context.Context) error {
 		{"store", h.openStore}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"restored", h.startRestored}, {"what is delivered in time", h.startTimely}, {"systems", h.openSystems}, {"flows", h.startFlows}, {"waking", h.startWaking},
 		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"waiting", h.startWaiting}, {"probing the store", h.startProbing}, {"clocks", h.startClocks}, {"notices", h.startNotices}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startPeers}, {"reconciliations", h.startComparing}, {"schedules", h.startJobs},
 		// Webhooks come last and go first: while they end, the API says that the hub is not ready.
-		{"API", h.listenAPI}, {"webhooks", h.listenHooks},
+		{"alerts", h.startAlerts}, {"API", h.listenAPI}, {"webhooks", h.listenHooks},
 	}
 	for _, s := range steps {
 		if err := s.run(ctx); err != nil {

@@ -180,6 +180,7 @@ func testMissedRuns(t *testing.T) {
 
 // TestDaylightSaving: an hour that is left out, or comes twice, leaves no day out and brings no second run.
 func TestDaylightSaving(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		from, to string
 		want     []string

@@ -118,6 +118,7 @@ func (p *partner) written() map[string][]*kgo.Record {
 // TestKafkaToKafka: from a topic of one cluster through the hub to another topic: every change once, in the order of its key, deletions as tombstones, while
 // the hub is started anew and writes lose their answers.
 func TestKafkaToKafka(t *testing.T) {
+	t.Parallel()
 	other := newPartner(t)
 	p := newProject(t, newTarget(t).URL)
 	p.edit("configs/waybill.yaml", "  erp:\n", fmt.Sprintf(`  partner:

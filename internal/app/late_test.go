@@ -35,10 +35,14 @@ type lateWorld struct {
 	hub   *Hub
 }
 
-func newLateWorld(t *testing.T) *lateWorld {
+func newLateWorld(t *testing.T) *lateWorld { return newLateWorldWith(t, "") }
+
+// newLateWorldWith has more in its configuration.
+func newLateWorldWith(t *testing.T, more string) *lateWorld {
 	g := newTarget(t)
 	w := &lateWorld{t: t, p: newProject(t, g.URL), g: g, clock: &ahead{Clock: lifecycle.Real()}}
 	w.p.clock = w.clock
+	w.p.edit("configs/waybill.yaml", "hooks: {listen: 127.0.0.1:0}\n", "hooks: {listen: 127.0.0.1:0}\n"+more)
 	w.hub = w.p.start(io.Discard)
 	return w
 }
@@ -79,6 +83,7 @@ func (w *lateWorld) want(name, state, why string, from, to time.Duration) {
 // TestLateIsLate: a slow target with messages behind it makes the flow late by the age of what waits on its topic, whoever has read it; what was
 // delivered then is counted as late, on this hub and after a restart.
 func TestLateIsLate(t *testing.T) {
+	t.Parallel()
 	w := newLateWorld(t)
 	release := make(chan struct{})
 	w.g.block = func(document) { <-release }
@@ -124,6 +129,7 @@ func TestLateIsLate(t *testing.T) {
 
 // TestPausedAgesToo: what comes in while a flow is paused grows old, and the status says who has paused it.
 func TestPausedAgesToo(t *testing.T) {
+	t.Parallel()
 	w := newLateWorld(t)
 	if err := w.hub.Pause(t.Context(), "orders-to-erp", "ann"); err != nil {
 		t.Fatal(err)
@@ -145,6 +151,7 @@ func TestPausedAgesToo(t *testing.T) {
 
 // TestAgeGoesOverTopics: a message is as old on its second topic as it was on its first, whenever its records were written.
 func TestAgeGoesOverTopics(t *testing.T) {
+	t.Parallel()
 	w := newLateWorld(t)
 	for _, name := range []string{"orders", "orders-to-erp"} {
 		if err := w.hub.Pause(t.Context(), name, "ann"); err != nil {
@@ -166,6 +173,7 @@ func TestAgeGoesOverTopics(t *testing.T) {
 
 // TestUnpublishedAges: what lies in the inbox grows old, also while the broker does not answer.
 func TestUnpublishedAges(t *testing.T) {
+	t.Parallel()
 	b, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
@@ -189,6 +197,7 @@ func TestUnpublishedAges(t *testing.T) {
 // TestAgesOfWhatWaits: the age is that of the oldest record without a fate; what is finished above the position does not count, and a broker that
 // does not answer leaves what was seen.
 func TestAgesOfWhatWaits(t *testing.T) {
+	t.Parallel()
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	clock := lifecycle.NewManual(noon)
 	records := []bus.Peeked{{Offset: 5, Accepted: noon.Add(-time.Minute)}, {Offset: 6, Accepted: noon.Add(-time.Hour)}, {Offset: 7}, {Offset: 9, Accepted: noon.Add(-time.Second)}}
@@ -227,6 +236,7 @@ func TestAgesOfWhatWaits(t *testing.T) {
 
 // TestClockOff: a hub whose clock differs from its systems' says so while they answer, and no more when it is set right; no age is negative meanwhile.
 func TestClockOff(t *testing.T) {
+	t.Parallel()
 	w := newLateWorld(t)
 	sent := 0
 	until := func(state, why string) {
@@ -268,6 +278,7 @@ func TestClockOff(t *testing.T) {
 
 // TestClocksSeen: one odd answer says nothing, and what was seen is forgotten.
 func TestClocksSeen(t *testing.T) {
+	t.Parallel()
 	var c clocks
 	const hour = time.Hour
 	for i, step := range []struct {
@@ -297,6 +308,7 @@ func TestClocksSeen(t *testing.T) {
 
 // TestStampsAhead: records that were accepted by a clock ahead of this hub's are told of by their topic.
 func TestStampsAhead(t *testing.T) {
+	t.Parallel()
 	w := newLateWorld(t)
 	if err := w.hub.Pause(t.Context(), "orders-to-erp", "ann"); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 
 // Few flows are heard of soon; many are heard of more seldom, within bounds, and never so seldom that a session could end in between.
 func TestPaces(t *testing.T) {
+	t.Parallel()
 	const s, ms = time.Second, time.Millisecond
 	for _, tt := range []struct {
 		flows       int

@@ -12,6 +12,7 @@ import (
 // TestResumeAtAnotherHubIsHeard: a resume that another hub has stored ends the alarm of this one, whatever else people do in the same
 // second, and is heard once.
 func TestResumeAtAnotherHubIsHeard(t *testing.T) {
+	t.Parallel()
 	hub := newProject(t, newTarget(t).URL).start(io.Discard)
 	ctx := t.Context()
 	if err := hub.knowResumes(ctx); err != nil {

@@ -328,6 +328,7 @@ func (s *shore) wipe() {
 // A broker that was wiped while the database was kept: nothing is read or written until a person says so, everything accepted is
 // kept, and comes to the target afterwards, once and in order.
 func TestRecoverWipedBroker(t *testing.T) {
+	t.Parallel()
 	onBrokers(t, func(t *testing.T, s *shore) {
 		s.start()
 		s.backlog()
@@ -393,6 +394,7 @@ func TestRecoverWipedBroker(t *testing.T) {
 
 // A recovery that a crash follows goes on at the next start: what comes first is on its topic before anything else.
 func TestRecoverThenRestart(t *testing.T) {
+	t.Parallel()
 	s := newShore(t, "")
 	s.start()
 	s.backlog()
@@ -417,6 +419,7 @@ func TestRecoverThenRestart(t *testing.T) {
 
 // One topic is made again under a running hub. Flows on other topics go on; those that write to it wait.
 func TestRecoverTopicMadeAgain(t *testing.T) {
+	t.Parallel()
 	onBrokers(t, func(t *testing.T, s *shore) {
 		s.start()
 		s.push(2, "A", "B")
@@ -446,6 +449,7 @@ func TestRecoverTopicMadeAgain(t *testing.T) {
 
 // A topic that is gone is missed after a while, and made again by the recovery.
 func TestRecoverMissingTopic(t *testing.T) {
+	t.Parallel()
 	onBrokers(t, func(t *testing.T, s *shore) {
 		s.start()
 		s.push(1, "A", "B")
@@ -466,6 +470,7 @@ func TestRecoverMissingTopic(t *testing.T) {
 
 // Retention has passed what a paused flow had still to read.
 func TestRecoverRemovedUnread(t *testing.T) {
+	t.Parallel()
 	onBrokers(t, func(t *testing.T, s *shore) {
 		s.start()
 		s.backlog()
@@ -492,6 +497,7 @@ func TestRecoverRemovedUnread(t *testing.T) {
 
 // What others have written to a topic nobody can bring back: it is given up by name, or not at all.
 func TestRecoverForeignRecords(t *testing.T) {
+	t.Parallel()
 	onBrokers(t, func(t *testing.T, s *shore) {
 		s.p.edit("flows/notes.yaml", "from:\n  system: shop\n  webhook:\n    path: shop/notes\n    verify: {scheme: hmac, secret: \"${file:secret}\", header: X-Signature}\n    delivery-id: header(\"X-Delivery\")\n",
 			"from: {topic: foreign.note"+s.suffix+"}\n")
@@ -549,6 +555,7 @@ func TestRecoverForeignRecords(t *testing.T) {
 
 // A database that was lost, or is a new one: flows do not begin anew with what they have done already.
 func TestRecoverLostPositions(t *testing.T) {
+	t.Parallel()
 	onBrokers(t, func(t *testing.T, s *shore) {
 		s.start()
 		s.push(3, "A", "B")
@@ -580,6 +587,7 @@ func TestRecoverLostPositions(t *testing.T) {
 
 // The group's offsets at the broker are lost and the store's kept: the store's count, without any ado.
 func TestGroupOffsetsLost(t *testing.T) {
+	t.Parallel()
 	onBrokers(t, func(t *testing.T, s *shore) {
 		s.start()
 		s.backlog()

@@ -96,6 +96,7 @@ func refusals(t *testing.T, h *Hub, flow string) map[string]state.Queued {
 // Records of a poll that cannot be read, or that no topic takes, park alone, whole, and once, however often they are shown and the hub is started;
 // edited they take the way of all others, and the equation holds throughout.
 func TestRefusedRecordsOfAPoll(t *testing.T) {
+	t.Parallel()
 	target, source := newTarget(t), &lab{}
 	p := newProject(t, target.URL)
 	p.kinds = []connector.Kind{source}
@@ -152,6 +153,7 @@ func TestRefusedRecordsOfAPoll(t *testing.T) {
 // A delivery without a key waits for a person beside a key that has its id as its name, which goes on. A reload that mends the flow's key is
 // enough for a replay.
 func TestRefusedDeliveryAndReload(t *testing.T) {
+	t.Parallel()
 	target := newTarget(t)
 	p := newProject(t, target.URL)
 	hub := p.start(io.Discard)

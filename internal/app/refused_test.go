@@ -16,6 +16,7 @@ import (
 // What a target refuses in the body of a 2xx is not delivered: it parks with the target's own words, and an id that stands beside the refusal
 // becomes nobody's.
 func TestRefusedInA200(t *testing.T) {
+	t.Parallel()
 	var patches, posts atomic.Int64
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var in document

@@ -49,6 +49,7 @@ func reload(t testing.TB, hub *Hub) *api.Reload {
 // TestReloadUnderLoad: while senders push and flows deliver, files of every kind change again and again. Nothing is lost, doubled,
 // reordered, parked or answered wrongly, what did not change is not touched, and at the end the last files count.
 func TestReloadUnderLoad(t *testing.T) {
+	t.Parallel()
 	g := newTarget(t)
 	p := newProject(t, g.URL)
 	var log hubLog
@@ -191,6 +192,7 @@ func TestReloadUnderLoad(t *testing.T) {
 
 // TestReloadRefused: files that cannot run, and settings that a running hub cannot change, leave everything as it is and say why.
 func TestReloadRefused(t *testing.T) {
+	t.Parallel()
 	p := newProject(t, newTarget(t).URL)
 	var log hubLog
 	hub := p.start(&log)
@@ -271,6 +273,7 @@ func TestReloadRefused(t *testing.T) {
 // TestReloadKeepsWhatPeopleDid: a paused flow stays paused when it changes, and goes on when resumed; what a flow that goes has parked is
 // still listed, and the flow finds it when it comes back.
 func TestReloadKeepsWhatPeopleDid(t *testing.T) {
+	t.Parallel()
 	g := newTarget(t)
 	p := newProject(t, g.URL)
 	var log hubLog
@@ -347,6 +350,7 @@ func TestReloadKeepsWhatPeopleDid(t *testing.T) {
 // TestReloadAndStop: a stop comes through a reload that waits for a slow target, and afterwards nothing is reloaded any more. Reloads
 // that are asked for at the same time are made one after the other.
 func TestReloadAndStop(t *testing.T) {
+	t.Parallel()
 	g := newTarget(t)
 	called, answer := make(chan struct{}, 100), make(chan struct{})
 	p := newProject(t, g.URL)

@@ -19,6 +19,7 @@ import (
 // TestResendOfAHub: an object that was missed comes by itself when a person asks for it, once per wish, and who asked stands in the trace and the
 // audit; what cannot be sent is refused with what to do.
 func TestResendOfAHub(t *testing.T) {
+	t.Parallel()
 	g := newTarget(t)
 	p := newProject(t, g.URL)
 	db := till(t, p, "", "version: source.at")
@@ -139,6 +140,7 @@ func TestResendOfAHub(t *testing.T) {
 
 // What has kept an object from being read is said of whom it is true.
 func TestResendSaysWhoFailed(t *testing.T) {
+	t.Parallel()
 	f := &config.Flow{From: config.From{System: "till"}}
 	h := &Hub{}
 	late, cancel := context.WithCancelCause(t.Context())
@@ -162,6 +164,7 @@ func TestResendSaysWhoFailed(t *testing.T) {
 
 // TestSubmitToAFlowFromATopic: a repair reaches the one flow that it is for, through its topic, and nothing is unaccounted with any reader of it.
 func TestSubmitToAFlowFromATopic(t *testing.T) {
+	t.Parallel()
 	g := newTarget(t)
 	p := newProject(t, g.URL)
 	db := till(t, p, "", "version: source.at")

@@ -22,6 +22,7 @@ import (
 
 // TestLostUntil: a hub that was killed has accepted something after its last beat.
 func TestLostUntil(t *testing.T) {
+	t.Parallel()
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, tc := range []struct {
 		stopped, since time.Time
@@ -40,6 +41,7 @@ func TestLostUntil(t *testing.T) {
 // A store behind its broker is told by that alone: groups have committed what it does not know to be finished. Nothing is done twice, and it settles by
 // itself.
 func TestStoreBehindItsBroker(t *testing.T) {
+	t.Parallel()
 	s := newShore(t, "")
 	// The target takes what it is asked without looking for what it has: only the hub can keep from it what was created.
 	s.p.edit("flows/erp.yaml", "to: {system: erp}", "to: {system: erp, find: after-conflict}")
@@ -123,6 +125,7 @@ func (s *shore) once() {
 
 // A person says that the store went back; where every target can be asked, that settles by itself as soon as the positions are passed.
 func TestSaidToBeRestored(t *testing.T) {
+	t.Parallel()
 	s := newShore(t, "")
 	s.start()
 	s.push(1, "A")
@@ -144,6 +147,7 @@ func TestSaidToBeRestored(t *testing.T) {
 
 // The hub writes copies below the configured folder alone, one at a time, and says what to set where there is none.
 func TestBackupIsRefused(t *testing.T) {
+	t.Parallel()
 	s := newShore(t, "")
 	s.start()
 	ask := func(name, want string) {
@@ -174,6 +178,7 @@ func TestBackupIsRefused(t *testing.T) {
 }
 
 func TestHops(t *testing.T) {
+	t.Parallel()
 	flow := func(name, from, to string) *config.Flow {
 		f := &config.Flow{Name: name}
 		f.From.Topic, f.To.Topic = from, to
@@ -199,6 +204,7 @@ func TestHops(t *testing.T) {
 // What the broker does not tell of the groups when the hub starts keeps it from nothing: coordinators that load are waited for, and a group without
 // rights is that one flow's trouble.
 func TestStartWhileGroupsAreNotTold(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		code  int16

@@ -12,6 +12,7 @@ import (
 
 // TestRestoredView: lists are lists, also where nothing is in them, and times that are the same are both told.
 func TestRestoredView(t *testing.T) {
+	t.Parallel()
 	h := &Hub{}
 	h.now.Store(&current{plan: &config.Plan{}})
 	at := time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC)

@@ -14,6 +14,7 @@ import (
 // TestLargestBodyIsCarried: a body of hooks.max-body goes all the way to the target, one byte more is refused at the door; and so is
 // what a topic that is not the hub's cannot carry, until somebody lets it.
 func TestLargestBodyIsCarried(t *testing.T) {
+	t.Parallel()
 	onBrokers(t, func(t *testing.T, s *shore) {
 		s.p.edit("mappings/orders.yaml", `mark?: value("marks", "shop", source.mark)`, "mark?: source.mark")
 		s.p.edit("mappings/orders.yaml", "  by: \"first\"\n", "  by: \"first\"\n  mark?: source.mark\n")

@@ -58,6 +58,7 @@ func execSQL(t *testing.T, db *sql.DB, query string, args ...any) {
 
 // TestRewindOfAHub: what was missed comes after a rewind, and once; flows that do not poll are refused by name with what to do.
 func TestRewindOfAHub(t *testing.T) {
+	t.Parallel()
 	g := newTarget(t)
 	p := newProject(t, g.URL)
 	db := till(t, p, "", "version: source.at")
@@ -104,6 +105,7 @@ func TestRewindOfAHub(t *testing.T) {
 // TestSweepOfAHub: a row that was deleted without a trace is deleted in the target, in the order of its key, and what polls have missed comes; by every way
 // in which a flow names its objects. Beyond at-most nothing is deleted until a person confirms it.
 func TestSweepOfAHub(t *testing.T) {
+	t.Parallel()
 	for name, expressions := range map[string]string{
 		"by key":              "version: source.at",
 		"by id":               "id: source.id\nversion: source.at",
@@ -182,6 +184,7 @@ func TestSweepOfAHub(t *testing.T) {
 
 // TestSweepIsRefused: by name, with what to do.
 func TestSweepIsRefused(t *testing.T) {
+	t.Parallel()
 	g := newTarget(t)
 	p := newProject(t, g.URL)
 	till(t, p, "", "version: source.at")
@@ -273,6 +276,7 @@ func (g *pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // TestSweepOverPages: a service whose list has several pages is swept as a whole or not at all.
 func TestSweepOverPages(t *testing.T) {
+	t.Parallel()
 	g, source := newTarget(t), newPages(t)
 	p := newProject(t, g.URL)
 	till(t, p, `, deletes: {sweep: "0 3 * * *", at-most: 20%}`, "version: source.at\nid: source.id")
@@ -322,6 +326,7 @@ func TestSweepOverPages(t *testing.T) {
 
 // TestWishesAreHeard: what another hub was asked is done by the one that reads the source, without waiting for its time, and told once.
 func TestWishesAreHeard(t *testing.T) {
+	t.Parallel()
 	g := newTarget(t)
 	p := newProject(t, g.URL)
 	db := till(t, p, "", "version: source.at") // polls come once an hour

@@ -146,6 +146,7 @@ func TestStartsBeforeWhatItStandsOn(t *testing.T) {
 
 // TestStartGivesUp: a hub that waits for what is not there says what it asked and what to look at, and what a person must correct is not waited for.
 func TestStartGivesUp(t *testing.T) {
+	t.Parallel()
 	d := newDoor(t, "")
 	p := newProject(t, "http://127.0.0.1:1")
 	p.edit("configs/waybill.yaml", `embedded: {dir: "`+p.dir+`/data/broker"}`, `kafka: {brokers: ["`+d.at+`"], replication: 1}`)
@@ -192,6 +193,7 @@ func TestStartGivesUp(t *testing.T) {
 
 // TestStatusWithoutBroker: the status answers while the broker does not, says so, and counts with what was seen last.
 func TestStatusWithoutBroker(t *testing.T) {
+	t.Parallel()
 	b, err := embedded.Start(t.Context(), embedded.Config{Dir: t.TempDir(), Partitions: 2})
 	if err != nil {
 		t.Fatal(err)
@@ -237,6 +239,7 @@ func TestStatusWithoutBroker(t *testing.T) {
 
 // TestMetricsAreFresh: who scrapes sees what the flows have now, without anybody asking for the status.
 func TestMetricsAreFresh(t *testing.T) {
+	t.Parallel()
 	g := newTarget(t)
 	p := newProject(t, g.URL)
 	p.edit("flows/orders.yaml", "accept: order.v1", "accept: order.v1\njournal: all")

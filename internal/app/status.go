@@ -83,6 +83,7 @@ func (h *Hub) judgeHub(st *api.Status, silent, away error) *status.HubFacts {
 	if silent != nil {
 		facts.Broker.Silent = silent.Error()
 	}
+	facts.Alerts.Trouble = h.alertTrouble()
 	if h.embedded != nil {
 		if t := h.embedded.Trouble(); t != nil {
 			facts.Broker.Silent, facts.Disk.Trouble = t.Why, t.Why

@@ -7,6 +7,7 @@ import (
 
 // TestCallTimes: the average is of the newest calls, and of the last minutes.
 func TestCallTimes(t *testing.T) {
+	t.Parallel()
 	var c callTimes
 	want := func(now, d time.Duration) {
 		t.Helper()

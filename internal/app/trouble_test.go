@@ -251,6 +251,7 @@ const downAfter = 10 * time.Second
 
 // TestTroubles seeds troubles, and looks for their name and cause in the status; then it mends them, and all goes on by itself.
 func TestTroubles(t *testing.T) {
+	t.Parallel()
 	down := func(st *api.Status) bool {
 		s, f := systemNamed(st, "erp"), flowNamed(st, "orders-to-erp")
 		return s.State == "down" && s.Since != nil && strings.Contains(s.Why, "refused") && f.State == "failing" && strings.Contains(f.Why, "erp is down since") && st.Failing()

@@ -10,6 +10,7 @@ import (
 
 // TestWakesWhatWaited: that something has come for which a message waited is heard at once from the store, whoever has stored it.
 func TestWakesWhatWaited(t *testing.T) {
+	t.Parallel()
 	p := newProject(t, newTarget(t).URL)
 	p.edit("flows/erp.yaml", "map:", "requires: [{entity: contact, id: source.no}]\nmap:")
 	hub := p.start(io.Discard)

@@ -52,6 +52,7 @@ func (l *loader) loadHub() {
 	l.plan.Hub.Documents = l.keptDocuments(raw.Journal.Documents, node.Get("journal").Get("documents"))
 	l.plan.Hub.Mappings = l.mappingBounds(raw.Mappings, node.Get("mappings"))
 	l.plan.Hub.TakeOver = l.takeOver(raw.TakeOver, node.Get("takeover-after"))
+	l.plan.Hub.Alerts = l.alerts(raw.Alerts, node.Get("alerts"))
 	l.loadSystems(raw.Systems)
 }
 

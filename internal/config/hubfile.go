@@ -16,6 +16,7 @@ type hubFile struct {
 	Hooks    hooksFile       `yaml:"hooks" doc:"the listener for webhooks"`
 	Backup   backupFile      `yaml:"backup" doc:"copies of the embedded set-up, and what holds after one was put back"`
 	Journal  journalFile     `yaml:"journal" doc:"what is kept of the fates of messages"`
+	Alerts   alertsFile      `yaml:"alerts" doc:"who is told of what is wrong, and where"`
 	Mappings mappingsFile    `yaml:"mappings" doc:"bounds of what mappings and expressions make of one document"`
 	TakeOver time.Duration   `yaml:"takeover-after" default:"15s" doc:"how long a hub that has gone without a word is waited for before others take its partitions and leases; 6s to 5m"`
 	Entities []string        `yaml:"entities" doc:"kinds of business objects beside the common ones"`

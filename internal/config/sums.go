@@ -205,7 +205,7 @@ func (p *Plan) RestartFor(next *Plan) []string {
 
 // fixed is what a running hub cannot change of h.
 func (h Hub) fixed() Hub {
-	h.HTTP.Tokens, h.HTTP.Origin, h.Mappings = nil, "", Mappings{}
+	h.HTTP.Tokens, h.HTTP.Origin, h.Mappings, h.Alerts = nil, "", Mappings{}, Alerts{}
 	h.Hooks.MaxBody, h.Hooks.MaxDocuments, h.Hooks.Rate = 0, 0, strictyaml.Rate{}
 	return h
 }

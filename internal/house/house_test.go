@@ -82,6 +82,7 @@ var may = map[string][]string{
 	"internal/logcheck": {"internal/notice", "internal/publish", "internal/fault", "internal/lease", "internal/event", "internal/state", "internal/lifecycle"},
 	"internal/access":   {"internal/lifecycle"},
 	"internal/api":      {"internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/status", "internal/access", "internal/report"},
+	"internal/alert":    {"internal/api", "internal/config", "internal/connector", "internal/fault", "internal/httpclient", "internal/lifecycle", "internal/notice", "internal/state", "internal/status"},
 	"internal/console":  {"internal/event", "internal/fault", "internal/state"},
 	"internal/cli":      {"internal/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"internal/app":      {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
@@ -112,7 +113,7 @@ var home = map[string][]string{
 	"github.com/pkg/sftp":                      {"connectors/sftp"},
 	"golang.org/x/crypto/ssh":                  {"connectors/sftp"},
 	"github.com/minio/minio-go/v7":             {"connectors/s3"},
-	"github.com/wneessen/go-mail":              {"connectors/mail"},
+	"github.com/wneessen/go-mail":              {"internal/alert", "connectors/mail"},
 	"github.com/ThreeDotsLabs/watermill":       {"internal/bus", "internal/flow", "internal/app"},
 }
 

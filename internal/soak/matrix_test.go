@@ -1,6 +1,7 @@
 package soak
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -121,25 +123,45 @@ func TestFaults(t *testing.T) {
 		t.Skip("-short leaves the faults out")
 	}
 	named := strings.Contains(flag.Lookup("test.run").Value.String(), "/")
+	var jobs []job
 	for i, f := range matrix() {
 		for j, s := range f.Setups {
-			if !*soakBoth && !named && len(f.Setups) > 1 && os.Getenv(needtest.EnvKafka) != "" && i%2 != j {
-				continue
+			if *soakBoth || named || len(f.Setups) == 1 || os.Getenv(needtest.EnvKafka) == "" || i%2 == j {
+				jobs = append(jobs, job{f, s})
 			}
-			t.Run(f.Name+"/"+string(s), func(t *testing.T) {
-				t.Parallel()
-				slot <- struct{}{}
-				defer func() { <-slot }()
-				b := &budget{T: t, setup: s, fault: &f, short: true}
-				f.Run(b)
-				t.Logf("%d times, %s, recovery %s", b.reps, b.verdict, b.recovery.Round(time.Millisecond))
-			})
 		}
 	}
+	// What has the largest share of a soak takes longest: it begins first.
+	slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(b.f.Share, a.f.Share) })
+	shortForms(jobs, func(j job) {
+		t.Run(j.f.Name+"/"+string(j.s), func(t *testing.T) {
+			b := &budget{T: t, setup: j.s, fault: &j.f, short: true}
+			j.f.Run(b)
+			t.Logf("%d times, %s, recovery %s", b.reps, b.verdict, b.recovery.Round(time.Millisecond))
+		})
+	})
 }
 
-// slot lets so many short forms run at once: they wait more than they work.
-var slot = make(chan struct{}, 3)
+// shortForms runs each job, a few at once whatever the number of processors, in their order: they wait more than they work.
+func shortForms[J any](jobs []J, run func(J)) {
+	const atOnce = 4
+	var next atomic.Int64
+	var lanes sync.WaitGroup
+	for range atOnce {
+		lanes.Go(func() {
+			for i := next.Add(1) - 1; int(i) < len(jobs); i = next.Add(1) - 1 {
+				run(jobs[i])
+			}
+		})
+	}
+	lanes.Wait()
+}
+
+// job is a fault on a set-up.
+type job struct {
+	f fault
+	s setup
+}
 
 // longForm is the share of a soak's time from which on a fault has its long form: with less it would take longer than it was given.
 const longForm = time.Minute
@@ -159,10 +181,6 @@ type row struct {
 func TestSoak(t *testing.T) {
 	if *soakFor == 0 {
 		t.Skip("a long run: `make soak FOR=10m` makes it")
-	}
-	type job struct {
-		f fault
-		s setup
 	}
 	var jobs []job
 	shares := 0.0

@@ -47,19 +47,15 @@ func TestRestoreDrill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short leaves the drill out")
 	}
-	for _, way := range []way{
+	shortForms([]way{
 		{name: "backup and restore", setup: embedded, copy: (*drill).backup, back: (*drill).restore, sign: "copy"},
 		{name: "the folder copied by hand", setup: embedded, still: true, copy: (*drill).copyFolder, back: (*drill).replaceFolder, sign: "file"},
 		{name: "the folder copied by hand over what is there", setup: embedded, still: true, copy: (*drill).copyFolder, back: (*drill).overFolder, sign: "folder"},
 		{name: "the folder copied while the hub works", setup: embedded, copy: (*drill).copyFolder, back: (*drill).replaceFolder, sign: "file"},
 		{name: "pg_dump and pg_restore", setup: onKafka, copy: (*drill).dump, back: (*drill).readDump, sign: "database"},
-	} {
-		t.Run(way.name+"/"+string(way.setup), func(t *testing.T) {
-			slot <- struct{}{}
-			defer func() { <-slot }()
-			(&drill{T: t}).run(way)
-		})
-	}
+	}, func(way way) {
+		t.Run(way.name+"/"+string(way.setup), func(t *testing.T) { (&drill{T: t}).run(way) })
+	})
 }
 
 func (d *drill) run(way way) {

@@ -6,6 +6,7 @@ type HubFacts struct {
 	Store  StoreFacts
 	Disk   DiskFacts
 	Clock  ClockFacts
+	Alerts AlertFacts
 }
 
 // BrokerFacts is what is known of the broker. Silent is why it does not answer; empty where it does.
@@ -25,7 +26,10 @@ func (h *HubFacts) JudgeBroker() Verdict {
 	return Verdict{Down, "the broker does not answer; what waits on its topics is counted as it was seen last: " + h.Broker.Silent}
 }
 
-var hubRules = []func(*HubFacts) (Verdict, bool){storeFails, diskFails, clockOff}
+// AlertFacts is what is known of those who are told of what is wrong. Trouble is why one of them cannot be; empty where all can.
+type AlertFacts struct{ Trouble string }
+
+var hubRules = []func(*HubFacts) (Verdict, bool){storeFails, diskFails, clockOff, alertsFail}
 
 // Judge names the worst that can be said of the hub itself.
 func (h *HubFacts) Judge() Verdict { return first(hubRules, h, Running) }
@@ -36,4 +40,8 @@ func storeFails(h *HubFacts) (Verdict, bool) {
 
 func diskFails(h *HubFacts) (Verdict, bool) {
 	return Verdict{Failing, h.Disk.Trouble}, h.Disk.Trouble != ""
+}
+
+func alertsFail(h *HubFacts) (Verdict, bool) {
+	return Verdict{Attention, h.Alerts.Trouble}, h.Alerts.Trouble != ""
 }

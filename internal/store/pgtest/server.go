@@ -139,7 +139,7 @@ func (s *Server) start(bin string, who *syscall.SysProcAttr) error {
 		return err
 	}
 	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-c", "listen_addresses=127.0.0.1", "-c", "port="+addr[strings.LastIndexByte(addr, ':')+1:],
-		"-c", "unix_socket_directories="+s.dir, "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=80", "-c", "logging_collector=off")
+		"-c", "unix_socket_directories="+s.dir, "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=300", "-c", "logging_collector=off")
 	cmd.SysProcAttr, cmd.Dir = who, s.dir
 	if s.child, err = childtest.Start("PostgreSQL", syscall.SIGINT, cmd); err != nil {
 		return err
