@@ -3,11 +3,9 @@ package mail
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"maps"
-	"net"
 	stdmail "net/mail"
 	"os"
 	"slices"
@@ -17,10 +15,9 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"github.com/waybill-hub/waybill/internal/connector"
-	"github.com/waybill-hub/waybill/internal/drop"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/format"
-	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/mailer"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -77,7 +74,8 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
-	return &system{name: s.Name, set: set}, nil
+	to := &mailer.Server{Host: set.Host, Port: set.Port, TLS: set.TLS, Roots: set.pool, User: set.User, Password: set.Password, Timeout: set.Timeout}
+	return &system{name: s.Name, set: set, to: to}, nil
 }
 
 func read(s connector.Settings, p *strictyaml.Problems) *settings {
@@ -164,6 +162,7 @@ func (o *object) complete(name string, n strictyaml.Node, p *strictyaml.Problems
 type system struct {
 	name string
 	set  *settings
+	to   *mailer.Server
 }
 
 var (
@@ -209,54 +208,12 @@ func (s *system) connect(ctx context.Context, op string) (_ *gomail.Client, end 
 	if err := ctx.Err(); err != nil {
 		return nil, nil, s.fail(fault.Unavailable, op, "%w", err)
 	}
-	stop := func() bool { return true }
-	options := []gomail.Option{
-		gomail.WithPort(s.set.Port), gomail.WithTimeout(s.set.Timeout), gomail.WithTLSPolicy(gomail.TLSMandatory), gomail.WithoutNoop(),
-		gomail.WithTLSConfig(&tls.Config{ServerName: s.set.Host, RootCAs: s.set.pool, MinVersion: tls.VersionTLS12}),
+	c, end, err := s.to.Connect(ctx)
+	switch {
+	case err == nil:
+		return c, end, nil
+	case mailer.Denied(err):
+		return nil, nil, s.fail(fault.Auth, op, "%s", s.to.Harmless(err))
 	}
-	secure := s.set.TLS == "implicit"
-	options = append(options, gomail.WithDialContextFunc(func(dialing context.Context, network, addr string) (net.Conn, error) {
-		c, err := httpclient.Dialer().DialContext(dialing, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		raw := c
-		stop = context.AfterFunc(ctx, func() { _ = raw.Close() }) // the library listens to it while it connects, and not while it waits for answers
-		c = drop.Timed(c, s.set.Timeout)
-		if secure {
-			return tls.Client(c, &tls.Config{ServerName: s.set.Host, RootCAs: s.set.pool, MinVersion: tls.VersionTLS12}), nil
-		}
-		return c, nil
-	}))
-	if secure {
-		options = append(options, gomail.WithSSL())
-	}
-	if s.set.User != "" {
-		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(s.set.User), gomail.WithPassword(s.set.Password.Reveal()))
-	}
-	c, err := gomail.NewClient(s.set.Host, options...)
-	if err != nil {
-		return nil, nil, s.fail(fault.Invalid, op, "%w", err)
-	}
-	if err := c.DialWithContext(ctx); err != nil {
-		stop()
-		kind := fault.Unavailable
-		if code := codeOf(err); code == 530 || code == 534 || code == 535 || strings.Contains(err.Error(), "does not support SMTP AUTH") {
-			kind = fault.Auth
-		}
-		return nil, nil, s.fail(kind, op, "%s", s.harmless(err))
-	}
-	return c, func() {
-		_ = c.Close() // what counts is what the server has said before
-		stop()
-	}, nil
-}
-
-// harmless gives the text of a failure without the password, which a server may repeat.
-func (s *system) harmless(err error) string {
-	text := err.Error()
-	if p := s.set.Password.Reveal(); p != "" {
-		text = strings.ReplaceAll(text, p, "[secret]")
-	}
-	return text
+	return nil, nil, s.fail(fault.Unavailable, op, "%s", s.to.Harmless(err))
 }

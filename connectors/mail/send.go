@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	stdmail "net/mail"
-	"net/textproto"
 	"slices"
 	"strings"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/format"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/mailer"
 )
 
 // Write sends a document. A mail has the id that its event gives it: one that is sent again, because nobody knows whether it was, has the same, so that receivers can tell.
@@ -56,8 +56,8 @@ func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result
 
 // refused gives the failure of a mail its class: what a server says for good concerns this mail, what it says for now is tried again, and what it does not say after the last byte is unknown.
 func (s *system) refused(op string, err error) error {
-	text := s.harmless(err)
-	code := codeOf(err)
+	text := s.to.Harmless(err)
+	code := mailer.Code(err)
 	var f *gomail.SendError
 	known := errors.As(err, &f)
 	switch {
@@ -71,19 +71,6 @@ func (s *system) refused(op string, err error) error {
 		return s.fail(fault.Unavailable, op, "%s", text) // before its text was sent
 	}
 	return s.fail(fault.UnknownOutcome, op, "%s", text)
-}
-
-// codeOf gives the code of a server's answer in a failure; 0: it has none.
-func codeOf(err error) int {
-	var f *gomail.SendError
-	if errors.As(err, &f) && f.ErrorCode() != 0 {
-		return f.ErrorCode()
-	}
-	var p *textproto.Error
-	if errors.As(err, &p) {
-		return p.Code
-	}
-	return 0
 }
 
 // message makes a mail of a document.

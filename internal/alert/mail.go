@@ -9,6 +9,7 @@ import (
 	"github.com/wneessen/go-mail"
 
 	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/mailer"
 )
 
 // mailed sends a message by mail. Its id is the message's own, so that a mailbox shows one that is sent again once.
@@ -27,28 +28,13 @@ func mailed(ctx context.Context, to *config.AlertMail, m *Message) error {
 	msg.Subject(m.title())
 	msg.SetBodyString(mail.TypeTextPlain, m.text()+"\n")
 
-	opts := []mail.Option{mail.WithPort(to.Port), mail.WithTimeout(sendTimeout)}
-	switch to.TLS {
-	case "implicit":
-		opts = append(opts, mail.WithSSL())
-	case "none":
-		opts = append(opts, mail.WithTLSPolicy(mail.NoTLS))
-	default:
-		opts = append(opts, mail.WithTLSPolicy(mail.TLSMandatory))
-	}
-	if to.User != "" {
-		opts = append(opts, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(to.User), mail.WithPassword(to.Password.Reveal()))
-	}
-	c, err := mail.NewClient(to.Host, opts...)
+	server := mailer.Server{Host: to.Host, Port: to.Port, TLS: to.TLS, User: to.User, Password: to.Password, Timeout: sendTimeout}
+	c, end, err := server.Connect(ctx)
 	if err == nil {
-		err = c.DialAndSendWithContext(ctx, msg)
+		defer end()
+		if err = c.Send(msg); err == nil || msg.IsDelivered() {
+			return nil
+		}
 	}
-	if err == nil {
-		return nil
-	}
-	text := err.Error()
-	if p := to.Password.Reveal(); p != "" {
-		text = strings.ReplaceAll(text, p, "[secret]")
-	}
-	return errors.New(oneLine(text))
+	return errors.New(oneLine(server.Harmless(err)))
 }

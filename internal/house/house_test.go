@@ -86,7 +86,8 @@ var may = map[string][]string{
 	"internal/logcheck": {"internal/notice", "internal/publish", "internal/fault", "internal/lease", "internal/event", "internal/state", "internal/lifecycle"},
 	"internal/access":   {"internal/lifecycle"},
 	"internal/api":      {"internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/status", "internal/access", "internal/report"},
-	"internal/alert":    {"internal/api", "internal/config", "internal/connector", "internal/fault", "internal/httpclient", "internal/lifecycle", "internal/notice", "internal/state", "internal/status"},
+	"internal/mailer":   {"internal/drop", "internal/httpclient", "internal/strictyaml"},
+	"internal/alert":    {"internal/mailer", "internal/api", "internal/config", "internal/connector", "internal/fault", "internal/httpclient", "internal/lifecycle", "internal/notice", "internal/state", "internal/status"},
 	"internal/console":  {"internal/api", "internal/access", "internal/status", "internal/lifecycle"},
 	"internal/cli":      {"internal/...", "connectors", "schemas", "flows", "mappings", "configs"},
 	"internal/app":      {"internal/...", "connectors/...", "connectors", "schemas", "flows", "mappings", "configs"},
@@ -97,6 +98,7 @@ var may = map[string][]string{
 	"connectors/kafka": {"internal/bus", "internal/kafkaauth", "internal/avrodoc", "internal/schema"},
 	// SOAP is a dialect of the calls that rest makes: lists that move, windows of polls, look-ups and what an answer means are one room.
 	"connectors/soap": {"connectors/rest", "internal/xmldoc"},
+	"connectors/mail": {"internal/mailer"},
 	"cmd/waybill":     {"internal/cli"},
 	"schemas":         {}, "flows": {}, "mappings": {}, "configs": {},
 }
@@ -120,7 +122,7 @@ var home = map[string][]string{
 	"github.com/sijms/go-ora/v2":               {"connectors/sql"},
 	"github.com/prometheus":                    {"internal/telemetry"},
 	"github.com/xuri/excelize/v2":              {"internal/format"},
-	"github.com/wneessen/go-mail":              {"connectors/mail", "internal/alert"},
+	"github.com/wneessen/go-mail":              {"connectors/mail", "internal/alert", "internal/mailer"},
 	"github.com/pkg/sftp":                      {"connectors/sftp"},
 	"golang.org/x/crypto/ssh":                  {"connectors/sftp"},
 	"github.com/minio/minio-go/v7":             {"connectors/s3"},

@@ -144,7 +144,7 @@ func TestFaults(t *testing.T) {
 
 // shortForms runs each job, a few at once whatever the number of processors, in their order: they wait more than they work.
 func shortForms[J any](jobs []J, run func(J)) {
-	const atOnce = 4
+	const atOnce = 3
 	var next atomic.Int64
 	var lanes sync.WaitGroup
 	for range atOnce {
