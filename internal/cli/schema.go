@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/edi"
 	"github.com/waybill-hub/waybill/internal/flowtest"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -24,27 +26,51 @@ var editorSchemas = map[string]func() (object, error){
 
 func (e *env) schemaCommand() *cobra.Command {
 	names := slices.Sorted(maps.Keys(editorSchemas))
-	return &cobra.Command{Use: "schema config|flow|mapping|test", Short: "Write a JSON Schema for editors, which then complete and explain the keys of YAML files",
-		ValidArgs: names,
+	return &cobra.Command{Use: "schema config|flow|mapping|test|TABLE", Short: "Write a JSON Schema: of YAML files for editors, or of the documents of an EDI table",
+		Long: `Schema writes a JSON Schema for editors, which then complete and explain the keys of YAML files; or, for a TABLE of EDI messages, that of their documents,
+so that check holds mappings against it: waybill schema x12-850 > schemas/edi/x12-850.v1.json. TABLE is the name of a shipped one or a file of the project's own.`,
+		ValidArgs: slices.Concat(names, edi.Shipped()),
 		RunE: do(func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usage("schema: name one kind of file: config, flow, mapping or test")
+				return usage("schema: name one kind of file: config, flow, mapping or test; or a table of EDI messages")
 			}
-			build, ok := editorSchemas[args[0]]
-			if !ok {
-				return usage("schema: there is no kind of file %q%s", args[0], hint(args[0], names))
-			}
-			s, err := build()
+			s, err := schemaOf(args[0], names)
 			if err != nil {
 				return err
 			}
-			s["$schema"] = "http://json-schema.org/draft-07/schema#"
-			s["title"] = "Waybill " + args[0]
 			enc := json.NewEncoder(e.out)
 			enc.SetEscapeHTML(false)
 			enc.SetIndent("", "  ")
 			return enc.Encode(s)
 		})}
+}
+
+// schemaOf is the schema of a kind of file, or of a table's documents.
+func schemaOf(what string, kinds []string) (object, error) {
+	if build := editorSchemas[what]; build != nil {
+		s, err := build()
+		if err != nil {
+			return nil, err
+		}
+		s["$schema"], s["title"] = "http://json-schema.org/draft-07/schema#", "Waybill "+what
+		return s, nil
+	}
+	var p strictyaml.Problems
+	table := edi.ShippedTable(what, &p)
+	if table == nil && strings.HasSuffix(what, ".yaml") {
+		data, err := strictyaml.ReadPath(what, strictyaml.MaxFile)
+		if err != nil {
+			return nil, err
+		}
+		table = edi.ReadTable(what, data, &p)
+	}
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	if table == nil {
+		return nil, usage("schema: there is no kind of file and no table %q%s", what, hint(what, slices.Concat(kinds, edi.Shipped())))
+	}
+	return table.Schema(), nil
 }
 
 // hint is what was probably meant, in brackets, or nothing.

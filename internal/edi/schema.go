@@ -1,0 +1,106 @@
+package edi
+
+type object = map[string]any
+
+// Schema is the JSON Schema (draft-07) of the table's documents, for checks of mappings and for editors.
+func (t *Table) Schema() map[string]any {
+	text := object{"type": "string"}
+	root := schemaOfLevel(&t.root)
+	props := root["properties"].(object)
+	props["edi"] = object{
+		"description": "Where the message came from; partner: who it is for", "type": "object", "additionalProperties": false,
+		"properties": object{"standard": text, "type": text, "version": text, "partner": text, "sender": text, "receiver": text, "interchange": text, "group": text, "message": text,
+			"test": object{"type": "boolean"}},
+	}
+	root["$schema"], root["title"] = "http://json-schema.org/draft-07/schema#", "Message "+t.Message+" of table "+t.Name
+	return root
+}
+
+func schemaOfLevel(l *level) object {
+	props, required := object{}, []string{}
+	addLevel(l, props, &required)
+	props["other"] = object{"description": "Segments that the table does not name", "type": "array", "items": object{"type": "object"}}
+	return closed(props, required)
+}
+
+func closed(props object, required []string) object {
+	props["more"] = object{"description": "Data elements that the table does not name", "type": "object"}
+	out := object{"type": "object", "additionalProperties": false, "properties": props}
+	if len(required) > 0 {
+		out["required"] = required
+	}
+	return out
+}
+
+func addLevel(l *level, props object, required *[]string) {
+	for i := range l.items {
+		it := &l.items[i]
+		name, inner := it.list+it.object, object(nil)
+		switch {
+		case name == "" && it.loop != nil:
+			optional := []string{}
+			addLevel(it.loop, props, &optional)
+			continue
+		case name == "":
+			must := []string{}
+			addValues(it, props, &must)
+			if it.required || i == 0 && len(l.items) > 1 {
+				*required = append(*required, must...)
+			}
+			continue
+		case it.loop != nil:
+			inner = schemaOfLevel(it.loop)
+		default:
+			own, must := object{}, []string{}
+			addValues(it, own, &must)
+			inner = closed(own, must)
+		}
+		if it.list != "" {
+			inner = object{"type": "array", "items": inner}
+		}
+		props[name] = inner
+		if it.required {
+			*required = append(*required, name)
+		}
+	}
+}
+
+func addValues(it *item, props object, required *[]string) {
+	add := func(v *value) {
+		if v == nil || v.name == "" {
+			return
+		}
+		one := object{"type": "string"}
+		switch {
+		case v.count != "":
+			one = object{"description": "How many segments " + v.count + " there are; the text count is counted when it is written", "type": []string{"number", "string"}}
+		case v.kind == asDecimal || v.kind == asImplied:
+			one = object{"type": "number"}
+		case v.kind == asInteger:
+			one = object{"type": "integer"}
+		}
+		if v.required && v.count == "" {
+			*required = append(*required, v.name)
+		}
+		props[v.name] = one
+	}
+	for _, at := range it.order {
+		e := it.elements[at]
+		switch {
+		case e.pairs != "":
+			usual := object{}
+			for _, q := range []string{"BP", "EN", "IN", "LT", "PN", "SK", "UK", "UP", "VN", "VP", "EM", "FX", "TE"} {
+				usual[q] = object{"type": "string"}
+			}
+			props[e.pairs] = object{"description": "Values by their qualifiers, of which these are usual", "type": "object", "properties": usual, "additionalProperties": object{"type": "string"}}
+		case e.repeat:
+			props[e.simple.name] = object{"type": "array", "items": object{"type": "string"}}
+		case e.simple != nil:
+			add(e.simple)
+		default:
+			for c := 1; c <= e.last; c++ {
+				add(e.parts[c])
+			}
+		}
+	}
+}
