@@ -123,6 +123,7 @@ func startDouble(t testing.TB, plain bool) *server {
 	running.Go(func() { _ = s.Serve(l) })
 	t.Cleanup(func() {
 		_ = s.Close()
+		_ = l.Close() // a server that is closed before it has begun knows nothing of it
 		running.Wait()
 	})
 	return &server{addr: l.Addr().String(), ca: cert, double: d, mails: func(testing.TB) []string {

@@ -14,6 +14,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/drop"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // longestIdle is how long a connection is kept that nobody uses, in seconds.
@@ -24,6 +25,7 @@ type server struct {
 	set    *settings
 	copies drop.Copies
 	free   chan struct{}
+	clock  lifecycle.Clock
 
 	mu     sync.Mutex
 	idle   []*session
@@ -32,7 +34,7 @@ type server struct {
 }
 
 func newServer(set *settings) *server {
-	return &server{set: set, free: make(chan struct{}, set.Connections)}
+	return &server{set: set, free: make(chan struct{}, set.Connections), clock: lifecycle.Real()}
 }
 
 // session is one connection.
@@ -43,7 +45,7 @@ type session struct {
 
 	dead  chan struct{} // closed when the connection is
 	alive sync.WaitGroup
-	since time.Time // when it was last used
+	since time.Duration // when it was last used, by the clock's Elapsed
 }
 
 // take gives a connection that is the caller's until give; one that has waited or a new one.
@@ -89,7 +91,7 @@ func (v *server) give(s *session, again bool) {
 	v.mu.Lock()
 	again = again && !v.closed
 	if again {
-		s.since = time.Now()
+		s.since = v.clock.Elapsed()
 		v.idle = append(v.idle, s)
 	}
 	v.mu.Unlock()
@@ -116,7 +118,7 @@ func (v *server) stale(s *session) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for i, o := range v.idle {
-		if o == s && time.Since(s.since) > longestIdle*time.Second {
+		if o == s && v.clock.Elapsed()-s.since > longestIdle*time.Second {
 			v.idle = append(v.idle[:i:i], v.idle[i+1:]...)
 			return true
 		}
@@ -209,13 +211,15 @@ func (v *server) login(conn net.Conn, family []string) (*session, error) {
 
 // keep asks the server from time to time whether it is there, so that a connection that nobody hears of any more ends, and one that waits stays open; for a while.
 func (v *server) keep(s *session) {
-	tick := time.NewTicker(v.set.Timeout / 3)
+	every := v.set.Timeout / 3
+	tick := v.clock.NewTimer(every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-s.dead:
 			return
-		case <-tick.C:
+		case <-tick.C():
+			tick.Reset(every)
 		}
 		if _, _, err := s.ssh.SendRequest("keepalive@openssh.com", true, nil); err != nil || v.stale(s) {
 			_ = s.conn.Close() // whoever uses it learns of it there

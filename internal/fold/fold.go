@@ -31,6 +31,9 @@ func Text(s string) string {
 		case !unicode.Is(unicode.Mn, r):
 			bare = unicode.In(r, unicode.Latin, unicode.Greek, unicode.Cyrillic)
 		}
+		if unicode.Is(unicode.Cherokee, r) { // which folds to capitals, and the library folds those to small letters
+			r = unicode.ToLower(r)
+		}
 		if blank {
 			b.WriteByte(' ')
 			blank = false
