@@ -370,7 +370,7 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, state.ErrNotFound):
 		problem(w, http.StatusNotFound, err.Error())
 	case errors.Is(err, state.ErrCursor):
-		problem(w, http.StatusBadRequest, err.Error()+": give the next of an answer as after, or leave it out")
+		problem(w, http.StatusUnprocessableEntity, err.Error()+": give the next of an answer as after, or leave it out")
 	case errors.Is(err, state.ErrChanged):
 		problem(w, http.StatusPreconditionFailed, err.Error())
 	case errors.Is(err, state.ErrBusy), errors.Is(err, ErrBroken), errors.Is(err, ErrOtherWish):

@@ -409,7 +409,7 @@ func TestAnswers(t *testing.T) {
 		{"GET", "/api/v1/find", "", 400, "any id, number or name"},
 		{"GET", "/api/v1/find?q=so&limit=101", "", 400, "limit must be"},
 		{"GET", "/api/v1/find?q=so&entity=unicorn", "", 404, "unicorn"},
-		{"GET", "/api/v1/find?q=so&after=nonsense", "", 400, "give the next of an answer"},
+		{"GET", "/api/v1/find?q=so&after=nonsense", "", 422, "give the next of an answer"},
 		{"GET", "/api/v1/messages?key=7", "", 200, `"field": "customer"`},
 		{"GET", "/api/v1/reconciliations", "", 200, `"trend"`},
 		{"GET", "/api/v1/rules", "", 200, `"violations": 2`},
