@@ -2,13 +2,11 @@ package odata
 
 import (
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
-	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -22,18 +20,8 @@ var faultKinds = map[string]fault.Kind{
 func read(s connector.Settings, p *strictyaml.Problems) *settings {
 	set := &settings{}
 	s.Decode(set, p)
-	if set.URL != "" {
-		if _, err := httpclient.BaseURL(set.URL); err != nil {
-			p.Add(s.Node.Get("url").Pos(), "url: %s", err)
-		}
-	}
-	if u, err := url.Parse(set.Proxy); err != nil || set.Proxy != "" && u.Host == "" {
-		p.Add(s.Node.Get("proxy").Pos(), "proxy: this is no URL")
-	}
+	set.Settings.Check(s.Node, set.URL, p)
 	set.Auth.Check(s.Node.Get("auth"), p)
-	set.TLS.Check(s.Node.Get("tls"), p)
-	set.Limit.Check(s.Node.Get("limit"), p)
-	connector.Positive(s.Node.Get("timeout"), p)
 	kinds := s.Node.Get("errors").Get("kinds")
 	for code, kind := range set.Errors.Kinds {
 		if _, ok := faultKinds[kind]; !ok {

@@ -43,10 +43,7 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
-	client, err := httpclient.New(httpclient.Config{
-		System: s.Name, URL: set.URL, Auth: set.Auth, Headers: set.Headers, Timeout: set.Timeout, Limit: set.Limit,
-		MaxBody: set.MaxBody, TLS: set.TLS.In(s.Path), Proxy: set.Proxy, Log: s.Log, Told: s.Told,
-	})
+	client, err := httpclient.New(set.Config(s, set.URL, set.Auth))
 	if err != nil {
 		return nil, err
 	}

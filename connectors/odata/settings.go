@@ -1,29 +1,21 @@
 package odata
 
 import (
-	"time"
-
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/httpclient"
-	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 type settings struct {
-	connector.Common `yaml:",inline"`
-	URL              string             `yaml:"url,required" doc:"URL of the service, below which its entity sets and $metadata are; or of several, whose paths below it the objects name"`
-	Version          string             `yaml:"version" default:"auto" enum:"auto,2,4" doc:"version of the protocol; auto: what $metadata says"`
-	Auth             httpclient.Auth    `yaml:"auth" doc:"how the hub proves itself; at most one way"`
-	Headers          map[string]string  `yaml:"headers" doc:"headers of every request"`
-	Parameters       map[string]string  `yaml:"parameters" doc:"query parameters of every request, such as sap-client"`
-	Timeout          time.Duration      `yaml:"timeout" default:"30s" doc:"bound of one call, from the first byte sent to the last byte read"`
-	Limit            httpclient.Limit   `yaml:"limit" doc:"bounds of what the hub asks of the system"`
-	MaxBody          strictyaml.Size    `yaml:"max-body" default:"10MiB" doc:"bound of one answer, decompressed; $metadata is one"`
-	TLS              httpclient.TLS     `yaml:"tls" doc:"certificates, where the machine's own do not do"`
-	Proxy            string             `yaml:"proxy" doc:"URL of an HTTP proxy; the environment's is not used"`
-	Probe            string             `yaml:"probe" doc:"path of a cheap GET that answers 2xx when the system works; without it, any answer below 500 from the first object's service will do, and 501"`
-	Batch            batchSettings      `yaml:"batch" doc:"how several changes go in one request ($batch), each in a change set of its own: those that wait for a call (limit.concurrency) at the same time. One that comes alone waits for nothing and goes as one"`
-	Errors           errorSettings      `yaml:"errors" doc:"what the service's own error codes mean, beyond what statuses say"`
-	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
+	connector.Common    `yaml:",inline"`
+	httpclient.Settings `yaml:",inline"`
+	URL                 string             `yaml:"url,required" doc:"URL of the service, below which its entity sets and $metadata are; or of several, whose paths below it the objects name"`
+	Version             string             `yaml:"version" default:"auto" enum:"auto,2,4" doc:"version of the protocol; auto: what $metadata says"`
+	Auth                httpclient.Auth    `yaml:"auth" doc:"how the hub proves itself; at most one way"`
+	Parameters          map[string]string  `yaml:"parameters" doc:"query parameters of every request, such as sap-client"`
+	Probe               string             `yaml:"probe" doc:"path of a cheap GET that answers 2xx when the system works; without it, any answer below 500 from the first object's service will do, and 501"`
+	Batch               batchSettings      `yaml:"batch" doc:"how several changes go in one request ($batch), each in a change set of its own: those that wait for a call (limit.concurrency) at the same time. One that comes alone waits for nothing and goes as one"`
+	Errors              errorSettings      `yaml:"errors" doc:"what the service's own error codes mean, beyond what statuses say"`
+	Objects             map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
 }
 
 type batchSettings struct {

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -24,18 +23,8 @@ var faultKinds = map[string]fault.Kind{
 func read(s connector.Settings, p *strictyaml.Problems) *settings {
 	set := &settings{}
 	s.Decode(set, p)
-	if set.URL != "" {
-		if _, err := httpclient.BaseURL(set.URL); err != nil {
-			p.Add(s.Node.Get("url").Pos(), "url: %s", err)
-		}
-	}
-	if u, err := url.Parse(set.Proxy); err != nil || set.Proxy != "" && u.Host == "" {
-		p.Add(s.Node.Get("proxy").Pos(), "proxy: this is no URL")
-	}
+	set.Settings.Check(s.Node, set.URL, p)
 	set.Auth.Check(s.Node.Get("auth"), p)
-	set.TLS.Check(s.Node.Get("tls"), p)
-	set.Limit.Check(s.Node.Get("limit"), p)
-	connector.Positive(s.Node.Get("timeout"), p)
 	set.Errors.Check(s.Node.Get("errors"), p)
 	set.Success.complete(s.Node.Get("success"), p)
 	objects := s.Node.Get("objects")

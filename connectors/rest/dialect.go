@@ -227,6 +227,6 @@ func SetClock(sys connector.System, clock lifecycle.Clock) { sys.(*system).clock
 
 // OpenWith makes such a system ready. It makes no call.
 func OpenWith(c Config) (connector.System, error) {
-	set := &settings{Timeout: c.Client.Timeout, Limit: c.Client.Limit, Probe: c.Probe, Errors: c.Errors, Success: c.Success, Objects: c.Objects}
+	set := &settings{Settings: httpclient.Settings{Timeout: c.Client.Timeout, Limit: c.Client.Limit}, Probe: c.Probe, Errors: c.Errors, Success: c.Success, Objects: c.Objects}
 	return newSystem(set, c.Client, c.Dialect)
 }

@@ -47,10 +47,7 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	if set.GraphQL != nil {
 		dialect = graphql{set.GraphQL.Path}
 	}
-	return newSystem(set, httpclient.Config{
-		System: s.Name, URL: set.URL, Auth: set.Auth, Headers: set.Headers, Timeout: set.Timeout, Limit: set.Limit,
-		MaxBody: set.MaxBody, TLS: set.TLS.In(s.Path), Proxy: set.Proxy, Log: s.Log, Told: s.Told,
-	}, dialect)
+	return newSystem(set, set.Config(s, set.URL, set.Auth), dialect)
 }
 
 func newSystem(set *settings, c httpclient.Config, dialect Dialect) (connector.System, error) {

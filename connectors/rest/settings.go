@@ -6,24 +6,18 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/httpclient"
-	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 type settings struct {
-	connector.Common `yaml:",inline"`
-	URL              string             `yaml:"url,required" doc:"base URL; all paths are below it"`
-	Auth             httpclient.Auth    `yaml:"auth" doc:"how the hub proves itself; at most one way"`
-	Headers          map[string]string  `yaml:"headers" doc:"headers of every request"`
-	Timeout          time.Duration      `yaml:"timeout" default:"30s" doc:"bound of one call, from the first byte sent to the last byte read"`
-	Limit            httpclient.Limit   `yaml:"limit" doc:"bounds of what the hub asks of the system"`
-	MaxBody          strictyaml.Size    `yaml:"max-body" default:"10MiB" doc:"bound of one answer, decompressed"`
-	TLS              httpclient.TLS     `yaml:"tls" doc:"certificates, where the machine's own do not do"`
-	Proxy            string             `yaml:"proxy" doc:"URL of an HTTP proxy; the environment's is not used"`
-	Probe            string             `yaml:"probe" doc:"path of a cheap GET that answers 2xx when the system works; without it, any answer below 500 from url will do, and 501"`
-	Errors           errorSettings      `yaml:"errors" doc:"how to read the bodies of failures, also of those that are answered with 200"`
-	Success          successRules       `yaml:"success" doc:"what an answer must hold to count as done; what an object, or its create, update or delete, says stands instead"`
-	GraphQL          *graphqlSettings   `yaml:"graphql" doc:"the service speaks GraphQL"`
-	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
+	connector.Common    `yaml:",inline"`
+	httpclient.Settings `yaml:",inline"`
+	URL                 string             `yaml:"url,required" doc:"base URL; all paths are below it"`
+	Auth                httpclient.Auth    `yaml:"auth" doc:"how the hub proves itself; at most one way"`
+	Probe               string             `yaml:"probe" doc:"path of a cheap GET that answers 2xx when the system works; without it, any answer below 500 from url will do, and 501"`
+	Errors              errorSettings      `yaml:"errors" doc:"how to read the bodies of failures, also of those that are answered with 200"`
+	Success             successRules       `yaml:"success" doc:"what an answer must hold to count as done; what an object, or its create, update or delete, says stands instead"`
+	GraphQL             *graphqlSettings   `yaml:"graphql" doc:"the service speaks GraphQL"`
+	Objects             map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
 }
 
 type errorSettings struct {

@@ -1,8 +1,6 @@
 package soap
 
 import (
-	"time"
-
 	"github.com/waybill-hub/waybill/connectors/rest"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/httpclient"
@@ -10,24 +8,19 @@ import (
 )
 
 type settings struct {
-	connector.Common `yaml:",inline"`
-	URL              string             `yaml:"url,required" doc:"address of the service; an operation's endpoint is below it"`
-	Auth             httpclient.Auth    `yaml:"auth" doc:"how the hub proves itself over HTTP; at most one way"`
-	UsernameToken    *usernameToken     `yaml:"username-token" doc:"WS-Security: a user in the header of every envelope"`
-	Headers          map[string]string  `yaml:"headers" doc:"HTTP headers of every request"`
-	Timeout          time.Duration      `yaml:"timeout" default:"30s" doc:"bound of one call, from the first byte sent to the last byte read"`
-	Limit            httpclient.Limit   `yaml:"limit" doc:"bounds of what the hub asks of the system"`
-	MaxBody          strictyaml.Size    `yaml:"max-body" default:"10MiB" doc:"bound of one answer, decompressed"`
-	TLS              httpclient.TLS     `yaml:"tls" doc:"certificates, where the machine's own do not do"`
-	Proxy            string             `yaml:"proxy" doc:"URL of an HTTP proxy; the environment's is not used"`
-	Probe            string             `yaml:"probe" doc:"path of a cheap GET that answers 2xx when the system works, such as ?wsdl; without it, any answer below 500 from url will do, and 501"`
-	Envelope         string             `yaml:"envelope" default:"soap11" enum:"soap11,soap12,none" doc:"soap11, soap12, or none: the request is the root element, as SAP's IDoc XML over HTTP is"`
-	Namespaces       map[string]string  `yaml:"namespaces" doc:"what the prefixes of requests stand for; answers may use others"`
-	Header           strictyaml.Node    `yaml:"header" doc:"template of what stands in the header of every envelope"`
-	Errors           rest.Errors        `yaml:"errors" doc:"how to read faults: kinds gives a code of the fault, of its detail (code), or else an HTTP status a meaning"`
-	Faults           []faultRow         `yaml:"faults" doc:"what faults mean, by code and text; the first row that fits stands before errors and before what the protocol says"`
-	Success          rest.Success       `yaml:"success" doc:"what an answer must hold to count as done; what an object says stands instead"`
-	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
+	connector.Common    `yaml:",inline"`
+	httpclient.Settings `yaml:",inline"`
+	URL                 string             `yaml:"url,required" doc:"address of the service; an operation's endpoint is below it"`
+	Auth                httpclient.Auth    `yaml:"auth" doc:"how the hub proves itself over HTTP; at most one way"`
+	UsernameToken       *usernameToken     `yaml:"username-token" doc:"WS-Security: a user in the header of every envelope"`
+	Probe               string             `yaml:"probe" doc:"path of a cheap GET that answers 2xx when the system works, such as ?wsdl; without it, any answer below 500 from url will do, and 501"`
+	Envelope            string             `yaml:"envelope" default:"soap11" enum:"soap11,soap12,none" doc:"soap11, soap12, or none: the request is the root element, as SAP's IDoc XML over HTTP is"`
+	Namespaces          map[string]string  `yaml:"namespaces" doc:"what the prefixes of requests stand for; answers may use others"`
+	Header              strictyaml.Node    `yaml:"header" doc:"template of what stands in the header of every envelope"`
+	Errors              rest.Errors        `yaml:"errors" doc:"how to read faults: kinds gives a code of the fault, of its detail (code), or else an HTTP status a meaning"`
+	Faults              []faultRow         `yaml:"faults" doc:"what faults mean, by code and text; the first row that fits stands before errors and before what the protocol says"`
+	Success             rest.Success       `yaml:"success" doc:"what an answer must hold to count as done; what an object says stands instead"`
+	Objects             map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
 
 	secrets []strictyaml.Secret // of bodies
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -41,10 +40,7 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
-	c := httpclient.Config{
-		System: s.Name, URL: set.URL, Auth: set.Auth, Headers: set.Headers, Timeout: set.Timeout, Limit: set.Limit,
-		MaxBody: set.MaxBody, TLS: set.TLS.In(s.Path), Proxy: set.Proxy, Log: s.Log, Told: s.Told,
-	}
+	c := set.Config(s, set.URL, set.Auth)
 	c.Secrets = set.secrets
 	return rest.OpenWith(rest.Config{Client: c, Probe: set.Probe, Errors: set.Errors, Success: set.Success, Objects: objects, Dialect: d})
 }
@@ -76,18 +72,8 @@ func objectOf(s connector.Settings, name string) *rest.Object {
 func read(s connector.Settings, p *strictyaml.Problems) (*settings, *dialect, map[string]*rest.Object) {
 	set := &settings{}
 	s.Decode(set, p)
-	if set.URL != "" {
-		if _, err := httpclient.BaseURL(set.URL); err != nil {
-			p.Add(s.Node.Get("url").Pos(), "url: %s", err)
-		}
-	}
-	if u, err := url.Parse(set.Proxy); err != nil || set.Proxy != "" && u.Host == "" {
-		p.Add(s.Node.Get("proxy").Pos(), "proxy: this is no URL")
-	}
+	set.Settings.Check(s.Node, set.URL, p)
 	set.Auth.Check(s.Node.Get("auth"), p)
-	set.TLS.Check(s.Node.Get("tls"), p)
-	set.Limit.Check(s.Node.Get("limit"), p)
-	connector.Positive(s.Node.Get("timeout"), p)
 	set.Errors.Check(s.Node.Get("errors"), p)
 	set.Success.Complete(s.Node.Get("success"), p)
 	for i, row := range s.Node.Get("faults").Items() {

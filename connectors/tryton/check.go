@@ -2,12 +2,10 @@ package tryton
 
 import (
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 
 	"github.com/waybill-hub/waybill/internal/connector"
-	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -20,17 +18,7 @@ var (
 func read(s connector.Settings, p *strictyaml.Problems) *settings {
 	set := &settings{}
 	s.Decode(set, p)
-	if set.URL != "" {
-		if _, err := httpclient.BaseURL(set.URL); err != nil {
-			p.Add(s.Node.Get("url").Pos(), "url: %s", err)
-		}
-	}
-	if u, err := url.Parse(set.Proxy); err != nil || set.Proxy != "" && u.Host == "" {
-		p.Add(s.Node.Get("proxy").Pos(), "proxy: this is no URL")
-	}
-	set.TLS.Check(s.Node.Get("tls"), p)
-	set.Limit.Check(s.Node.Get("limit"), p)
-	connector.Positive(s.Node.Get("timeout"), p)
+	set.Settings.Check(s.Node, set.URL, p)
 	if set.Bulk < 1 {
 		p.Add(s.Node.Get("bulk").Pos(), "bulk: at least 1")
 	}

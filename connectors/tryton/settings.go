@@ -1,31 +1,24 @@
 package tryton
 
 import (
-	"time"
-
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 type settings struct {
-	connector.Common `yaml:",inline"`
-	URL              string             `yaml:"url,required" doc:"URL of the server, such as https://erp.example.com:8000"`
-	Database         string             `yaml:"database,required" doc:"name of the database"`
-	User             string             `yaml:"user,required" doc:"login of the hub's user: one of its own, with the rights that the objects need"`
-	Password         strictyaml.Secret  `yaml:"password,required" doc:"the user's password"`
-	Language         string             `yaml:"language" default:"en" doc:"language of the user's session: that of translated fields, and of what Tryton says"`
-	Company          int                `yaml:"company" doc:"id of the company that the hub works for; default: the user's own"`
-	Headers          map[string]string  `yaml:"headers" doc:"headers of every request"`
-	Timeout          time.Duration      `yaml:"timeout" default:"30s" doc:"bound of one call, from the first byte sent to the last byte read"`
-	Limit            httpclient.Limit   `yaml:"limit" doc:"bounds of what the hub asks of the system"`
-	MaxBody          strictyaml.Size    `yaml:"max-body" default:"10MiB" doc:"bound of one answer, decompressed"`
-	TLS              httpclient.TLS     `yaml:"tls" doc:"certificates, where the machine's own do not do"`
-	Proxy            string             `yaml:"proxy" doc:"URL of an HTTP proxy; the environment's is not used"`
-	Bulk             int                `yaml:"bulk" default:"100" doc:"objects of one type that are created in one call, at most: those that wait for a call (limit.concurrency) at the same time. One that comes alone waits for nothing. Tryton makes all or none of a call; where it refuses one, the others are made without it"`
-	Warnings         string             `yaml:"warnings" default:"acknowledge" enum:"acknowledge,refuse" doc:"what the hub does where Tryton wants a person to confirm: acknowledge: it confirms, and says so in the log; refuse: the message is parked with the question"`
-	Errors           errorSettings      `yaml:"errors" doc:"what the texts of Tryton's errors mean, beyond what their types say"`
-	Objects          map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
+	connector.Common    `yaml:",inline"`
+	httpclient.Settings `yaml:",inline"`
+	URL                 string             `yaml:"url,required" doc:"URL of the server, such as https://erp.example.com:8000"`
+	Database            string             `yaml:"database,required" doc:"name of the database"`
+	User                string             `yaml:"user,required" doc:"login of the hub's user: one of its own, with the rights that the objects need"`
+	Password            strictyaml.Secret  `yaml:"password,required" doc:"the user's password"`
+	Language            string             `yaml:"language" default:"en" doc:"language of the user's session: that of translated fields, and of what Tryton says"`
+	Company             int                `yaml:"company" doc:"id of the company that the hub works for; default: the user's own"`
+	Bulk                int                `yaml:"bulk" default:"100" doc:"objects of one type that are created in one call, at most: those that wait for a call (limit.concurrency) at the same time. One that comes alone waits for nothing. Tryton makes all or none of a call; where it refuses one, the others are made without it"`
+	Warnings            string             `yaml:"warnings" default:"acknowledge" enum:"acknowledge,refuse" doc:"what the hub does where Tryton wants a person to confirm: acknowledge: it confirms, and says so in the log; refuse: the message is parked with the question"`
+	Errors              errorSettings      `yaml:"errors" doc:"what the texts of Tryton's errors mean, beyond what their types say"`
+	Objects             map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
 }
 
 type errorSettings struct {

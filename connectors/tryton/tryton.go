@@ -47,10 +47,9 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	if sys.log == nil {
 		sys.log = slog.New(slog.DiscardHandler)
 	}
-	client, err := httpclient.New(httpclient.Config{
-		System: s.Name, URL: set.URL, Headers: set.Headers, Timeout: set.Timeout, Limit: set.Limit, MaxBody: set.MaxBody, TLS: set.TLS.In(s.Path),
-		Proxy: set.Proxy, Log: s.Log, Told: s.Told, Session: &httpclient.Session{Login: sys.login, Logout: sys.logout},
-	})
+	c := set.Config(s, set.URL, httpclient.Auth{})
+	c.Session = &httpclient.Session{Login: sys.login, Logout: sys.logout}
+	client, err := httpclient.New(c)
 	if err != nil {
 		return nil, err
 	}
