@@ -215,9 +215,7 @@ const aiosmtpdVersion = "1.4.6"
 // startAiosmtpd starts PyPI's aiosmtpd once for all tests.
 func startAiosmtpd(t testing.TB) *server {
 	t.Helper()
-	if os.Getenv("WAYBILL_TEST_SYSTEMS") == "" {
-		needtest.Skip(t, "WAYBILL_TEST_SYSTEMS is not set: `make test-systems` runs it, and needs python3 with venv")
-	}
+	needtest.Systems(t, "python3 with venv")
 	aiosmtpd.once.Do(func() { aiosmtpd.err = runAiosmtpd() })
 	if aiosmtpd.missing != "" {
 		needtest.Missing(t, "aiosmtpd: %s", aiosmtpd.missing)

@@ -7,10 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
-	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
@@ -21,68 +18,25 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
-	"github.com/waybill-hub/waybill/internal/needtest"
+	"github.com/waybill-hub/waybill/internal/systemtest"
 )
 
 // SAP's own runtime, with the model of internal/test/systems/cap.
 
 const (
-	capScript   = "../../internal/test/systems/cap.sh"
 	capPassword = "pass-word-of-tests"
 )
 
-var running struct {
-	once    sync.Once
-	url     string
-	port    string
-	missing string
-	err     error
-}
+// running is the one for all tests of the package.
+var running = systemtest.Script{Name: "cap", Needs: "npm"}
 
-// startCAP starts it once for all tests, and gives its address.
+// capURL is where it is; empty: it was not started.
+var capURL string
+
 func startCAP(t testing.TB) string {
 	t.Helper()
-	if os.Getenv("WAYBILL_TEST_SYSTEMS") == "" {
-		needtest.Skip(t, "WAYBILL_TEST_SYSTEMS is not set: `make test-systems` runs it, and needs npm")
-	}
-	running.once.Do(func() {
-		for range 3 {
-			running.port = fmt.Sprint(31000 + rand.IntN(8000))
-			out, err := capCommand("start").Output()
-			var exit *exec.ExitError
-			if errors.As(err, &exit) {
-				if running.err = fmt.Errorf("%s: %s", err, exit.Stderr); exit.ExitCode() == 77 {
-					running.missing = string(exit.Stderr)
-					return
-				}
-				_ = capCommand("stop").Run() // the port may have been another's
-				continue
-			}
-			running.url, running.err = strings.TrimSpace(string(out)), err
-			return
-		}
-	})
-	if running.missing != "" {
-		needtest.Missing(t, "SAP's OData runtime: %s", running.missing)
-	}
-	if running.err != nil {
-		t.Fatalf("%s: %v", capScript, running.err)
-	}
-	return running.url
-}
-
-func capCommand(arg string) *exec.Cmd {
-	cmd := exec.Command(capScript, arg)
-	cmd.Env = append(os.Environ(), "WAYBILL_CAP_PORT="+running.port)
-	return cmd
-}
-
-func stopCAP() {
-	if running.url != "" {
-		if err := capCommand("stop").Run(); err != nil {
-			fmt.Fprintln(os.Stderr, "cap.sh stop:", err)
-		}
-	}
+	capURL = running.Start(t)
+	return capURL
 }
 
 // backDoor does something there without OData.
@@ -93,7 +47,7 @@ func backDoor(t testing.TB, what string, body any) {
 		t.Fatal(err)
 	}
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Post(running.url+"/back-door/"+what, "application/json", bytes.NewReader(b))
+	resp, err := client.Post(capURL+"/back-door/"+what, "application/json", bytes.NewReader(b))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +62,7 @@ func backDoor(t testing.TB, what string, body any) {
 // capConfig is the settings for the runtime; system holds more lines of the system, and order of the order.
 func capConfig(version, system, order string) string {
 	return `connector: odata
-url: ` + running.url + `/odata/v` + version + `
+url: ` + capURL + `/odata/v` + version + `
 auth: {basic: {user: hub, password: "${env:CAP_PASSWORD}"}}
 ` + system + `
 objects:
@@ -176,7 +130,7 @@ func capConformance(t *testing.T, version, system string) {
 			Probes: []connectortest.Probe{
 				{Name: "well"},
 				{Name: "connection refused", Want: fault.Unavailable, Create: fault.Unavailable, Text: "refused", Arrange: func(t testing.TB, set *connector.Settings) {
-					*set = settingsOf(t, strings.Replace(capConfig(version, system, ""), running.url, "http://127.0.0.1:1", 1))
+					*set = settingsOf(t, strings.Replace(capConfig(version, system, ""), capURL, "http://127.0.0.1:1", 1))
 				}},
 			},
 			Faults: []connectortest.Fault{

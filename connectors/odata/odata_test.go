@@ -26,7 +26,10 @@ func TestMain(m *testing.M) {
 	os.Setenv("S4_PASSWORD", password)
 	os.Setenv("CAP_PASSWORD", capPassword)
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		stopCAP()
+		if err := running.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 		os.Exit(code)
 	}))
 }

@@ -86,9 +86,8 @@ objects:
 }
 
 func TestVendure(t *testing.T) {
-	systemtest.Wanted(t)
-	database := pgtest.URL(t)
-	v := systemtest.StartVendure(t, database)
+	var database string
+	v := systemtest.StartVendure(t, func(t testing.TB) string { database = pgtest.URL(t); return database })
 	t.Setenv("VENDURE_KEY", v.Key)
 	db, err := sql.Open("pgx", database)
 	if err != nil {

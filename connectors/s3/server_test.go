@@ -215,9 +215,7 @@ const gatewayVersion = "v1.8.0"
 // startGateway starts Versity's gateway, an S3 service over a folder, once for all tests. It is had from Go's module proxy.
 func startGateway(t testing.TB) *service {
 	t.Helper()
-	if os.Getenv("WAYBILL_TEST_SYSTEMS") == "" {
-		needtest.Skip(t, "WAYBILL_TEST_SYSTEMS is not set: `make test-systems` runs it, and builds Versity's S3 gateway")
-	}
+	needtest.Systems(t, "Go's module proxy, for Versity's S3 gateway")
 	gateway.once.Do(func() { gateway.err = runGateway() })
 	if gateway.missing != "" {
 		needtest.Missing(t, "Versity's S3 gateway: %s", gateway.missing)

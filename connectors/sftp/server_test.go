@@ -158,9 +158,7 @@ var openssh struct {
 // startOpenSSH starts Debian's sshd once for all tests.
 func startOpenSSH(t testing.TB) *remote {
 	t.Helper()
-	if os.Getenv("WAYBILL_TEST_SYSTEMS") == "" {
-		needtest.Skip(t, "WAYBILL_TEST_SYSTEMS is not set: `make test-systems` runs it, and needs openssh-server")
-	}
+	needtest.Systems(t, "openssh-server")
 	openssh.once.Do(func() { openssh.err = runOpenSSH(t) })
 	if openssh.missing != "" {
 		needtest.Missing(t, "OpenSSH's server: %s", openssh.missing)

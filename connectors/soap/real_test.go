@@ -20,7 +20,7 @@ import (
 
 // TestSOAP runs the suite on a service that npm's soap makes of a WSDL.
 func TestSOAP(t *testing.T) {
-	url := systemtest.Start(t, "soap").Said
+	url := (&systemtest.Script{Name: "soap", Needs: "npm"}).For(t)
 	backDoor := func(t testing.TB, what string, body any) {
 		t.Helper()
 		b, err := json.Marshal(body)

@@ -99,7 +99,7 @@ type capture struct {
 // logReader is who asks for an object's changes: a flow.
 type logReader struct {
 	lsn  pglogrepl.LSN // what commits there or later has not been asked for
-	last time.Time
+	last time.Duration // when it asked last, by the clock's Elapsed
 	// asked and given are the cursors of the last page and of what comes after it, and where they are in the stream.
 	asked, given logPlace
 	// round is what was seen when a round of pages began; nil: none is under way.
@@ -216,7 +216,7 @@ func (c *capture) keep(cursors map[string]string) {
 		}
 		c.stored[name] = at.LSN.lsn()
 		if c.readers[name] == nil {
-			c.readers[name] = &logReader{lsn: at.LSN.lsn(), last: c.db.clock.Now()}
+			c.readers[name] = &logReader{lsn: at.LSN.lsn(), last: c.db.clock.Elapsed()}
 		}
 		if at.LSN.lsn() >= c.begun[name] {
 			delete(c.begun, name)
@@ -257,7 +257,7 @@ func (c *capture) letGo() pglogrepl.LSN {
 func (c *capture) serving(ctx context.Context, name, cursor string, at *logCursor) (s *stream, seq int64, err error) {
 	c.opening.Lock()
 	defer c.opening.Unlock()
-	now := c.db.clock.Now()
+	now := c.db.clock.Elapsed()
 	c.mu.Lock()
 	rd := c.readers[name]
 	if rd == nil {
@@ -283,7 +283,7 @@ func (c *capture) serving(ctx context.Context, name, cursor string, at *logCurso
 	from := rd.lsn
 	if s == nil {
 		for _, other := range c.readers {
-			if now.Sub(other.last) < c.away {
+			if now-other.last < c.away {
 				from = min(from, other.lsn)
 			}
 		}

@@ -342,7 +342,7 @@ func (p *logPoll) take(s *stream, seq *int64, bound, until pglogrepl.LSN) (done 
 	}
 	p.given = logPlace{of: s, seq: *seq}
 	if rd := s.c.readers[p.reader]; rd != nil && rd.asked.of == s && len(p.page.Records) == 0 {
-		rd.asked.seq, rd.last = *seq, s.c.db.clock.Now() // nothing of what lies before is its own
+		rd.asked.seq, rd.last = *seq, s.c.db.clock.Elapsed() // nothing of what lies before is its own
 		s.trim(rd.last)
 	}
 	switch {

@@ -396,11 +396,11 @@ func (s *stream) search(lsn pglogrepl.LSN) int {
 }
 
 // trim lets go of what all readers have taken that are not away. c.mu is held.
-func (s *stream) trim(now time.Time) {
+func (s *stream) trim(now time.Duration) {
 	low := s.base + int64(len(s.entries))
 	for _, rd := range s.c.readers {
 		switch {
-		case now.Sub(rd.last) >= s.c.away:
+		case now-rd.last >= s.c.away:
 		case rd.asked.of == s:
 			low = min(low, rd.asked.seq)
 		case rd.lsn >= s.from:

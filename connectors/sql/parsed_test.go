@@ -23,9 +23,7 @@ var unreadStatements = map[string][]string{
 
 // TestStatementsAreRead has another's parsers read what the golden files say is sent.
 func TestStatementsAreRead(t *testing.T) {
-	if os.Getenv("WAYBILL_TEST_SYSTEMS") == "" {
-		needtest.Skip(t, "WAYBILL_TEST_SYSTEMS is not set: `make test-systems` runs it, and needs python3")
-	}
+	needtest.Systems(t, "python3")
 	systems := filepath.Join("..", "..", "internal", "test", "systems")
 	python, err := exec.Command(filepath.Join(systems, "sqlfluff.sh")).Output()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 77 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"runtime"
@@ -17,69 +16,29 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
 	"github.com/waybill-hub/waybill/internal/fault"
-	"github.com/waybill-hub/waybill/internal/needtest"
+	"github.com/waybill-hub/waybill/internal/systemtest"
 )
 
 // A real Tryton on PostgreSQL.
 
-const trytonScript = "../../internal/test/systems/tryton.sh"
+// running is the one for all tests of the package.
+var running = systemtest.Script{Name: "tryton", Needs: "Python and PostgreSQL", Env: []string{"WAYBILL_TRYTON_PASSWORD=" + password}}
 
-var running struct {
-	once    sync.Once
-	url     string
-	port    string
-	missing string
-	err     error
-}
+// trytonURL is where it is; empty: it was not started.
+var trytonURL string
 
-// startTryton starts it once for all tests, and gives its address.
 func startTryton(t testing.TB) string {
 	t.Helper()
-	if os.Getenv("WAYBILL_TEST_SYSTEMS") == "" {
-		needtest.Skip(t, "WAYBILL_TEST_SYSTEMS is not set: `make test-systems` runs it, and needs Python and PostgreSQL")
-	}
-	running.once.Do(func() {
-		for range 3 {
-			running.port = fmt.Sprint(31000 + rand.IntN(4000)*2)
-			out, err := trytonCommand("start").Output()
-			var exit *exec.ExitError
-			if errors.As(err, &exit) {
-				if running.err = fmt.Errorf("%s: %s", err, exit.Stderr); exit.ExitCode() == 77 {
-					running.missing = string(exit.Stderr)
-					return
-				}
-				_ = trytonCommand("stop").Run() // the port may have been another's
-				continue
-			}
-			running.url, running.err = strings.TrimSpace(string(out)), err
-			return
-		}
-	})
-	if running.missing != "" {
-		needtest.Missing(t, "Tryton: %s", running.missing)
-	}
-	if running.err != nil {
-		t.Fatalf("%s: %v", trytonScript, running.err)
-	}
-	return running.url
+	trytonURL = running.Start(t)
+	return trytonURL
 }
 
-func trytonCommand(args ...string) *exec.Cmd {
-	cmd := exec.Command(trytonScript, args...)
-	cmd.Env = append(os.Environ(), "WAYBILL_TRYTON_PORT="+running.port, "WAYBILL_TRYTON_PASSWORD="+password)
-	return cmd
-}
-
-func stopTryton() {
-	if running.url != "" {
-		if d := &database; d.cmd != nil {
-			_ = d.in.Close()
-			_ = d.cmd.Wait()
-		}
-		if err := trytonCommand("stop").Run(); err != nil {
-			fmt.Fprintln(os.Stderr, "tryton.sh stop:", err)
-		}
+func stopTryton() error {
+	if d := &database; d.cmd != nil {
+		_ = d.in.Close()
+		_ = d.cmd.Wait()
 	}
+	return running.Stop()
 }
 
 // database is a session of the database, without Tryton.
@@ -97,7 +56,7 @@ func runSQL(t testing.TB, sql string) string {
 	d.Lock()
 	defer d.Unlock()
 	if d.cmd == nil {
-		d.cmd = trytonCommand("sql")
+		d.cmd = running.Command("sql")
 		d.cmd.Stderr = os.Stderr
 		out, err := d.cmd.StdoutPipe()
 		if err == nil {
@@ -166,9 +125,9 @@ func TestTryton(t *testing.T) {
 	startTryton(t)
 	t.Run("suite", func(t *testing.T) {
 		connectortest.Run(t, func(t *testing.T) *connectortest.Subject {
-			s := subject(realSide(t), settingsOf(t, config(running.url, "", "")))
+			s := subject(realSide(t), settingsOf(t, config(trytonURL, "", "")))
 			s.Probes = []connectortest.Probe{{Name: "well"}, {Name: "another database", Want: fault.Unavailable, Create: fault.Unavailable, Text: "database", Arrange: func(t testing.TB, set *connector.Settings) {
-				*set = settingsOf(t, strings.Replace(config(running.url, "", ""), "database: erp", "database: nobody's", 1))
+				*set = settingsOf(t, strings.Replace(config(trytonURL, "", ""), "database: erp", "database: nobody's", 1))
 			}}}
 			return s
 		})

@@ -25,7 +25,10 @@ import (
 func TestMain(m *testing.M) {
 	os.Setenv("TRYTON_PASSWORD", password)
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		stopTryton()
+		if err := stopTryton(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 		os.Exit(code)
 	}))
 }

@@ -26,7 +26,7 @@ const materialIDoc = `<?xml version="1.0" encoding="UTF-8"?>
 // TestSOAPFlow: a material that SAP would send as an IDoc becomes an item of a real SOAP service, once, however often the IDoc comes; the service is polled, and what somebody else makes
 // there lies in a folder, as the documents' types say.
 func TestSOAPFlow(t *testing.T) {
-	url := systemtest.Start(t, "soap").Said
+	url := (&systemtest.Script{Name: "soap", Needs: "npm"}).For(t)
 	files := map[string]string{"schemas/reading.v1.json": ""}
 	files["configs/waybill.yaml"] = strings.NewReplacer("entities: [reading]\n", "", "  scanner:\n", `  items:
     connector: soap

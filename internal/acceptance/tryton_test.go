@@ -3,24 +3,20 @@ package acceptance
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/waybill-hub/waybill/internal/needtest"
+	"github.com/waybill-hub/waybill/internal/systemtest"
 )
 
 const (
-	trytonScript   = "../test/systems/tryton.sh"
 	trytonPassword = "quiet-Harbour-7159"
 )
 
@@ -218,26 +214,9 @@ func (l *lossyLine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // tryton starts a real one, and gives its address and a way to ask its database.
 func tryton(t *testing.T) (url string, sql func(query string) string) {
 	t.Helper()
-	if os.Getenv("WAYBILL_TEST_SYSTEMS") == "" {
-		needtest.Skip(t, "WAYBILL_TEST_SYSTEMS is not set: `make test-systems` runs it, and needs Python and PostgreSQL")
-	}
-	port := fmt.Sprint(35000 + rand.IntN(2000)*2)
-	script := func(args ...string) *exec.Cmd {
-		cmd := exec.Command(trytonScript, args...)
-		cmd.Env = append(os.Environ(), "WAYBILL_TRYTON_PORT="+port, "WAYBILL_TRYTON_PASSWORD="+trytonPassword)
-		return cmd
-	}
-	t.Cleanup(func() { _ = script("stop").Run() })
-	out, err := script("start").Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == 77 {
-		needtest.Missing(t, "Tryton: %s", exit.Stderr)
-	}
-	if err != nil {
-		t.Fatalf("%s: %v %s", trytonScript, err, out)
-	}
-	return strings.TrimSpace(string(out)), func(query string) string {
-		cmd := script("sql")
+	server := systemtest.Script{Name: "tryton", Needs: "Python and PostgreSQL", Env: []string{"WAYBILL_TRYTON_PASSWORD=" + trytonPassword}}
+	return server.For(t), func(query string) string {
+		cmd := server.Command("sql")
 		cmd.Stdin = strings.NewReader(query)
 		out, err := cmd.CombinedOutput()
 		if err != nil {

@@ -16,8 +16,7 @@ import (
 
 // TestVendureOrder: an order that a visitor places in a real shop comes by the shop's own signed webhook, goes through a mapping, and lies in a folder.
 func TestVendureOrder(t *testing.T) {
-	systemtest.Wanted(t)
-	v := systemtest.StartVendure(t, pgtest.URL(t))
+	v := systemtest.StartVendure(t, pgtest.URL)
 	variant := v.Product(t, "SKU-00123", "Hammer", 1250)
 	files := map[string]string{"schemas/reading.v1.json": ""}
 	files["configs/waybill.yaml"] = strings.NewReplacer("entities: [reading]\n", "", "  scanner:\n", "  shop:\n", "      reading: {format: jsonl}", "      order: {format: jsonl}").Replace(readingsFiles["configs/waybill.yaml"])

@@ -31,9 +31,7 @@ var oracles struct {
 // oracleDir is where other people's parsers are installed.
 func oracleDir(t testing.TB) string {
 	t.Helper()
-	if os.Getenv("WAYBILL_TEST_SYSTEMS") == "" {
-		needtest.Skip(t, "WAYBILL_TEST_SYSTEMS is not set: `make test-systems` runs it, and needs npm and python3")
-	}
+	needtest.Systems(t, "npm and python3")
 	oracles.once.Do(func() {
 		out, err := exec.Command(oracleScripts+".sh", "install").Output()
 		var exit *exec.ExitError

@@ -15,6 +15,8 @@ const (
 	EnvRequire = "WAYBILL_REQUIRE"
 	// EnvKafka is the address of an Apache Kafka to test against.
 	EnvKafka = "WAYBILL_TEST_KAFKA"
+	// EnvSystems is set where tests are to start real systems.
+	EnvSystems = "WAYBILL_TEST_SYSTEMS"
 	// EnvSkipped names a file to which what was skipped is appended, a line each: the output of a test that passes is not shown.
 	EnvSkipped = "WAYBILL_TEST_SKIPPED"
 )
@@ -34,6 +36,14 @@ func Skip(t testing.TB, format string, args ...any) {
 	t.Helper()
 	say(t, t.Name()+": "+fmt.Sprintf(format, args...))
 	t.Skipf(format, args...)
+}
+
+// Systems ends a test that starts a real system where none are asked for; needs is what the machine must have for it.
+func Systems(t testing.TB, needs string) {
+	t.Helper()
+	if os.Getenv(EnvSystems) == "" {
+		Skip(t, "%s is not set: `make test-systems` runs it, and needs %s", EnvSystems, needs)
+	}
 }
 
 // say has a line said at the end of the whole run.

@@ -46,6 +46,16 @@ func TestMissing(t *testing.T) {
 	if told, err := os.ReadFile(path); err != nil || string(told) != "TestMissing: no disk here\n" || o.skipped != "no disk here" {
 		t.Errorf("the run is told %q (%v): %+v", told, err, o)
 	}
+	for _, asked := range []string{"", "1"} {
+		t.Setenv(EnvSystems, asked)
+		o := &told{TB: t}
+		var ended sync.WaitGroup
+		ended.Go(func() { Systems(o, "npm") })
+		ended.Wait()
+		if skips := strings.Contains(o.skipped, "`make test-systems` runs it, and needs npm"); skips != (asked == "") {
+			t.Errorf("%s=%q: %+v", EnvSystems, asked, o)
+		}
+	}
 	t.Setenv(EnvKafka, "127.0.0.1:9092")
 	if addr := Kafka(t); addr != "127.0.0.1:9092" {
 		t.Errorf("the address is %q", addr)

@@ -1,5 +1,3 @@
-//go:build unix
-
 // Package systemtest starts real systems for tests, by the scripts of internal/test/systems. It is imported by tests only.
 package systemtest
 
@@ -11,63 +9,98 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/needtest"
 )
 
-// EnvSystems is set where tests are to start real systems.
-const EnvSystems = "WAYBILL_TEST_SYSTEMS"
+// Script starts a system once, however many tests ask for it, and until Stop.
+type Script struct {
+	// Name is that of the script, without its ending. The script starts the system on the port WAYBILL_NAME_PORT, and may take the next one, too; says where it is;
+	// and ends with 77 where the machine lacks something.
+	Name string
+	// Needs is what the machine must have, for people.
+	Needs string
+	Env   []string // beside the test's own
 
-// Wanted skips a test that starts real systems where they are not asked for.
-func Wanted(t testing.TB) {
+	once          sync.Once
+	file, port    string
+	said, missing string
+	err           error
+}
+
+// Start gives what the script has said. It skips the test where no systems are asked for, and where the machine lacks what this one needs.
+func (s *Script) Start(t testing.TB) string {
 	t.Helper()
-	if os.Getenv(EnvSystems) == "" {
-		needtest.Skip(t, EnvSystems+" is not set: `make test-systems` runs it, and needs npm")
+	needtest.Systems(t, s.Needs)
+	s.once.Do(func() { s.start(filepath.Join(root(t), "internal", "test", "systems", s.Name+".sh")) })
+	if s.missing != "" {
+		needtest.Missing(t, "%s: %s", s.Name, s.missing)
 	}
+	if s.err != nil {
+		t.Fatal(s.err)
+	}
+	return s.said
 }
 
-// System is one that was started.
-type System struct {
-	// Said is what the script has printed.
-	Said string
-	// Data is the folder with its files.
-	Data string
-}
-
-// Start starts a system on a free port and ends it with the test. It skips the test where the machine lacks what the system needs.
-func Start(t testing.TB, name string, env ...string) *System {
-	t.Helper()
-	Wanted(t)
-	script := filepath.Join(root(t), "internal", "test", "systems", name+".sh")
-	var said error
+func (s *Script) start(file string) {
+	s.file = file
 	for range 3 {
-		port := fmt.Sprint(31000 + rand.IntN(8000))
-		command := func(arg string) *exec.Cmd {
-			cmd := exec.Command(script, arg)
-			cmd.Env = append(append(os.Environ(), env...), "WAYBILL_"+strings.ToUpper(name)+"_PORT="+port)
-			return cmd
-		}
-		out, err := command("start").Output()
+		s.port = fmt.Sprint(31000 + 2*rand.IntN(4000))
+		out, err := s.Command("start").Output()
 		if err == nil {
-			t.Cleanup(func() {
-				if out, err := command("stop").CombinedOutput(); err != nil {
-					t.Errorf("%s stop: %v: %s", script, err, out)
-				}
-			})
-			return &System{Said: strings.TrimSpace(string(out)), Data: filepath.Join(cache(t), "waybill", name, "data-"+port)}
+			s.said, s.err = strings.TrimSpace(string(out)), nil
+			return
 		}
-		said = err
+		s.err = fmt.Errorf("%s: %w", file, err)
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 			if exit.ExitCode() == 77 {
-				needtest.Missing(t, "%s: %s", name, exit.Stderr)
+				s.missing = string(exit.Stderr)
+				return
 			}
-			said = fmt.Errorf("%w: %s", err, exit.Stderr)
+			s.err = fmt.Errorf("%s: %w: %s", file, err, exit.Stderr)
 		}
-		_ = command("stop").Run() // the port may have been another's
+		_ = s.Command("stop").Run() // the port may have been another's
 	}
-	t.Fatalf("%s: %v", script, said)
+}
+
+// Command is a call of the script, once the system was started.
+func (s *Script) Command(args ...string) *exec.Cmd {
+	cmd := exec.Command(s.file, args...)
+	cmd.Env = append(append(os.Environ(), s.Env...), "WAYBILL_"+strings.ToUpper(s.Name)+"_PORT="+s.port)
+	return cmd
+}
+
+// Started reports whether the system runs.
+func (s *Script) Started() bool { return s.said != "" }
+
+// Stop ends the system where it was started; a TestMain calls it behind all tests.
+func (s *Script) Stop() error {
+	if !s.Started() {
+		return nil
+	}
+	if out, err := s.Command("stop").CombinedOutput(); err != nil {
+		return fmt.Errorf("%s stop: %w: %s", s.file, err, out)
+	}
 	return nil
+}
+
+// Data is the folder with the system's files.
+func (s *Script) Data(t testing.TB) string {
+	return filepath.Join(cache(t), "waybill", s.Name, "data-"+s.port)
+}
+
+// For starts the system for one test, which ends it.
+func (s *Script) For(t testing.TB) string {
+	t.Helper()
+	said := s.Start(t)
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return said
 }
 
 // root is the project's folder.

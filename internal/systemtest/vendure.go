@@ -1,5 +1,3 @@
-//go:build unix
-
 package systemtest
 
 import (
@@ -11,7 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/waybill-hub/waybill/internal/needtest"
 )
+
+const vendureNeeds = "npm and PostgreSQL"
 
 // Vendure is a shop under way.
 type Vendure struct {
@@ -21,12 +23,13 @@ type Vendure struct {
 	data string
 }
 
-// StartVendure starts one on an empty database.
-func StartVendure(t testing.TB, database string) *Vendure {
+// StartVendure starts one on an empty database, which is asked for where systems are.
+func StartVendure(t testing.TB, database func(testing.TB) string) *Vendure {
 	t.Helper()
-	s := Start(t, "vendure", "WAYBILL_VENDURE_POSTGRES="+database)
-	url, key, _ := strings.Cut(s.Said, " ")
-	return &Vendure{url, key, s.Data}
+	needtest.Systems(t, vendureNeeds)
+	s := Script{Name: "vendure", Needs: vendureNeeds, Env: []string{"WAYBILL_VENDURE_POSTGRES=" + database(t)}}
+	url, key, _ := strings.Cut(s.For(t), " ")
+	return &Vendure{url, key, s.Data(t)}
 }
 
 // Hook has orders that are placed posted to a URL, signed with a secret.

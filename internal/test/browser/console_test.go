@@ -24,7 +24,7 @@ var seen = []struct {
 
 // TestPages looks at every page of a hub under way, at both widths and in both languages.
 func TestPages(t *testing.T) {
-	at := hub(t, t.TempDir(), "demo", "--chaos", "--rate", "4", "--listen", freePort(t))
+	at := hub(t, t.TempDir(), "demo", "--chaos", "--rate", "4", "--listen", "127.0.0.1:0")
 	var st struct{ Totals struct{ Parked int64 } }
 	until(t, "something is parked", func() bool { ask(t, "GET", at+"/api/v1/status", "", &st); return st.Totals.Parked > 2 })
 	for _, as := range seen {
@@ -218,7 +218,7 @@ func TestSignIn(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "configs"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "configs", "waybill.yaml"), fmt.Appendf(nil, tokens, freePort(t), freePort(t)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "configs", "waybill.yaml"), fmt.Appendf(nil, tokens, "127.0.0.1:0", "127.0.0.1:0"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("ANN", "a-token-of-some-length")
