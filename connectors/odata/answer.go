@@ -119,17 +119,17 @@ func (j *judge) answer(resp *httpclient.Response, failed *fault.Error) *fault.Er
 		}
 	}
 	if is && len(told.texts) > 0 {
-		failed.Err = errors.New(shorten(j.s.client.Scrub(strings.Join(told.texts, "; ")), 300))
+		failed.Err = errors.New(httpclient.Shorten(j.s.client.Scrub(strings.Join(told.texts, "; ")), 300))
 	} else if is {
 		failed.Err = errors.New(j.s.client.Text(resp))
 	}
 	if told.field != "" {
-		failed.Field = shorten(j.s.client.Scrub(told.field), 200)
+		failed.Field = httpclient.Shorten(j.s.client.Scrub(told.field), 200)
 	}
 	status := strconv.Itoa(resp.Status)
 	failed.Code = status
 	if len(told.codes) > 0 && told.codes[0] != status {
-		failed.Code = shorten(j.s.client.Scrub(status+" "+told.codes[0]), 80)
+		failed.Code = httpclient.Shorten(j.s.client.Scrub(status+" "+told.codes[0]), 80)
 	}
 	j.means(failed, resp.Status, told.codes)
 	return failed

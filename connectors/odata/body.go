@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -135,7 +136,7 @@ func (w writer) written(p *property, s string) (string, error) {
 		return w.moment(p, s)
 	case timeType:
 		if !timeOfDay.MatchString(s) {
-			return "", fmt.Errorf("%q is no time of day, such as 10:30:00", shorten(s, 60))
+			return "", fmt.Errorf("%q is no time of day, such as 10:30:00", httpclient.Shorten(s, 60))
 		}
 		if v2 {
 			return duration(s), nil
@@ -143,7 +144,7 @@ func (w writer) written(p *property, s string) (string, error) {
 		return s, nil
 	case guidType, durationType, binaryType:
 		if _, err := w.m.literal(p, s); err != nil {
-			return "", fmt.Errorf("%q %w", shorten(s, 60), err)
+			return "", fmt.Errorf("%q %w", httpclient.Shorten(s, 60), err)
 		}
 	}
 	return s, nil
@@ -153,11 +154,11 @@ func (w writer) moment(p *property, s string) (string, error) {
 	read := map[edmType]func(string) (time.Time, error){dateType: day, clockType: clock, instantType: instant}[p.kind]
 	t, err := read(s)
 	if err != nil {
-		return "", fmt.Errorf("%q %w", shorten(s, 60), err)
+		return "", fmt.Errorf("%q %w", httpclient.Shorten(s, 60), err)
 	}
 	if w.m.version == 2 {
 		if t.Nanosecond()%int(time.Millisecond) != 0 {
-			return "", fmt.Errorf("%q is finer than the milliseconds that OData V2 can write: round it", shorten(s, 60))
+			return "", fmt.Errorf("%q is finer than the milliseconds that OData V2 can write: round it", httpclient.Shorten(s, 60))
 		}
 		return "/Date(" + strconv.FormatInt(t.UnixMilli(), 10) + suffix(p.kind == instantType, "+0000") + ")/", nil
 	}

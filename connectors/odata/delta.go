@@ -41,7 +41,7 @@ func (p deltaPlace) String() string {
 func (s *system) pollDelta(ctx context.Context, b *bound, r connector.PollRequest, op string) (connector.Page, error) {
 	at, ok := readDelta(r.Cursor)
 	if !ok {
-		return connector.Page{}, s.fail(fault.Invalid, op, "the stored cursor is none of delta links: %s", shorten(r.Cursor, 60))
+		return connector.Page{}, s.fail(fault.Invalid, op, "the stored cursor is none of delta links: %s", httpclient.Shorten(r.Cursor, 60))
 	}
 	w := s.walk(b, "", op)
 	path, header := at.link, b.accept()

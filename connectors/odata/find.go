@@ -10,6 +10,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
 )
 
 // A search is bounded: more than a few matches are a duplicate whatever their number, and many pages without one show that the service does not know
@@ -86,7 +87,7 @@ func (s *system) byNatural(ctx context.Context, b *bound, l *connector.Lookup, o
 		}
 		terms, err := b.m.terms(p, l.Natural[field], l.Compare[field])
 		if err != nil {
-			return nil, s.fail(fault.Invalid, op, "%s: %q %s", field, shorten(l.Natural[field], 60), err)
+			return nil, s.fail(fault.Invalid, op, "%s: %q %s", field, httpclient.Shorten(l.Natural[field], 60), err)
 		}
 		asked = combined(asked, terms)
 	}

@@ -95,7 +95,7 @@ func (s *system) record(b *bound, it *item, op string) connector.Record {
 		r.Err = s.fail(fault.Invalid, op, "the object cannot be read: %s", it.bad.Err)
 		return r
 	}
-	r := connector.Record{ETag: it.token(), Deleted: b.deleted != nil && truthy(it.Get(b.Deleted))}
+	r := connector.Record{ETag: it.token(), Deleted: b.deleted != nil && it.Get(b.Deleted).Truthy()}
 	k, err := b.keyIn(it.Value)
 	if err == nil {
 		r.Local = k.local()
@@ -137,22 +137,6 @@ func (b *bound) peekKey(bad *jsondoc.Broken) (key, bool) {
 		k.values = append(k.values, text)
 	}
 	return k, true
-}
-
-// truthy is anything but absent, null, false, 0 and "".
-func truthy(v jsondoc.Value) bool {
-	switch v.Kind() {
-	case jsondoc.Missing, jsondoc.Null:
-		return false
-	case jsondoc.Bool:
-		return v.Bool()
-	case jsondoc.Number:
-		d, err := v.Decimal()
-		return err != nil || d.Sign() != 0
-	case jsondoc.String:
-		return v.Str() != ""
-	}
-	return true
 }
 
 // normal gives a version in a form that event.CompareVersions orders: digits, or RFC 3339 in UTC.

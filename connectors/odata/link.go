@@ -26,7 +26,7 @@ func (s *system) linked(b *bound, link, asked string) (string, error) {
 		u, err = url.Parse("./" + link) // a colon in a relative link, such as one in a key, looks like a scheme
 	}
 	if err != nil {
-		return "", fmt.Errorf("the link %q to the next page is no URL", s.client.Scrub(shorten(link, 100)))
+		return "", fmt.Errorf("the link %q to the next page is no URL", s.client.Scrub(httpclient.Shorten(link, 100)))
 	}
 	query := suffix(u.RawQuery != "", "?"+strings.ReplaceAll(u.RawQuery, " ", "%20"))
 	root := s.base + suffix(b.svc.path != "", b.svc.path+"/")
@@ -43,7 +43,7 @@ func (s *system) linked(b *bound, link, asked string) (string, error) {
 	if strings.HasSuffix(to, "/"+asked) { // another path leads there from where the service stands
 		return asked + query, nil
 	}
-	return "", fmt.Errorf("the link to the next page leads out of the service: %q", s.client.Scrub(shorten(to, 100)))
+	return "", fmt.Errorf("the link to the next page leads out of the service: %q", s.client.Scrub(httpclient.Shorten(to, 100)))
 }
 
 // complete reads those lists of an object that the service has cut.

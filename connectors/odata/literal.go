@@ -189,7 +189,7 @@ func (k key) predicate() (string, error) {
 	for i, p := range k.parts {
 		lit, err := k.m.literal(p, k.values[i])
 		if err != nil {
-			return "", fmt.Errorf("%s: %q %w", p.name, shorten(k.values[i], 60), err)
+			return "", fmt.Errorf("%s: %q %w", p.name, httpclient.Shorten(k.values[i], 60), err)
 		}
 		if i > 0 {
 			b.WriteByte(',')
@@ -226,7 +226,7 @@ func (k key) after() (string, error) {
 func (k key) term(i int, op string) (string, error) {
 	lit, err := k.m.literal(k.parts[i], k.values[i])
 	if err != nil {
-		return "", fmt.Errorf("%s: %q %w", k.parts[i].name, shorten(k.values[i], 60), err)
+		return "", fmt.Errorf("%s: %q %w", k.parts[i].name, httpclient.Shorten(k.values[i], 60), err)
 	}
 	return k.parts[i].name + " " + op + " " + lit, nil
 }
@@ -260,12 +260,12 @@ func (m *metadata) keyOf(parts []*property, local string) (key, error) {
 		}
 		value, after, ok := unquoted(strings.TrimPrefix(rest, p.name+"="))
 		if !ok || !strings.HasPrefix(rest, p.name+"='") || i < len(parts)-1 && !strings.HasPrefix(after, ",") {
-			return k, fmt.Errorf("the id %q is none of the form %s='…',…", shorten(local, 80), parts[0].name)
+			return k, fmt.Errorf("the id %q is none of the form %s='…',…", httpclient.Shorten(local, 80), parts[0].name)
 		}
 		k.values, rest = append(k.values, value), after
 	}
 	if rest != "" {
-		return k, fmt.Errorf("the id %q goes on behind its last part", shorten(local, 80))
+		return k, fmt.Errorf("the id %q goes on behind its last part", httpclient.Shorten(local, 80))
 	}
 	return k, nil
 }

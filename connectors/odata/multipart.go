@@ -92,7 +92,7 @@ type mimePart struct {
 func partsOf(contentType string, body []byte, most int) ([]mimePart, error) {
 	kind, params, err := mime.ParseMediaType(contentType)
 	if err != nil || !strings.HasPrefix(kind, "multipart/") || params["boundary"] == "" {
-		return nil, fmt.Errorf("it is of the type %q, and not multipart with a boundary", shorten(contentType, 60))
+		return nil, fmt.Errorf("it is of the type %q, and not multipart with a boundary", httpclient.Shorten(contentType, 60))
 	}
 	r := multipart.NewReader(bytes.NewReader(body), params["boundary"])
 	var out []mimePart
@@ -116,7 +116,7 @@ func partsOf(contentType string, body []byte, most int) ([]mimePart, error) {
 // response reads the HTTP response inside a part.
 func (p mimePart) response(whole *httpclient.Response) (*httpclient.Response, error) {
 	if kind, _, _ := mime.ParseMediaType(p.header.Get("Content-Type")); kind != "application/http" {
-		return nil, fmt.Errorf("a part of it is of the type %q, and not application/http", shorten(p.header.Get("Content-Type"), 60))
+		return nil, fmt.Errorf("a part of it is of the type %q, and not application/http", httpclient.Shorten(p.header.Get("Content-Type"), 60))
 	}
 	raw := bufio.NewReader(bytes.NewReader(bytes.TrimLeft(p.body, "\r\n")))
 	r := textproto.NewReader(raw)
@@ -128,7 +128,7 @@ func (p mimePart) response(whole *httpclient.Response) (*httpclient.Response, er
 	code, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	status, err := strconv.Atoi(code)
 	if err != nil || !strings.HasPrefix(version, "HTTP/") || status < 100 || status > 599 {
-		return nil, fmt.Errorf("a part of it begins with %q, and no status", shorten(line, 60))
+		return nil, fmt.Errorf("a part of it begins with %q, and no status", httpclient.Shorten(line, 60))
 	}
 	header, err := r.ReadMIMEHeader()
 	if err != nil && !errors.Is(err, io.EOF) {

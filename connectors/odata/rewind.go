@@ -5,6 +5,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
 )
 
 var _ connector.Rewinder = (*system)(nil)
@@ -43,6 +44,6 @@ func (o *object) rewindTo(cursor, to string) (string, error) {
 		case kind == connector.NumberStamp && counted == connector.NumberStamp:
 			return to, nil
 		}
-		return "", fault.New(fault.Invalid, "%q is no version: write for example 2026-11-01T00:00:00Z, or start", shorten(to, 60))
+		return "", fault.New(fault.Invalid, "%q is no version: write for example 2026-11-01T00:00:00Z, or start", httpclient.Shorten(to, 60))
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/timetext"
 )
@@ -256,7 +257,7 @@ func (m *metadata) moment(dst []byte, p *property, v jsondoc.Value) ([]byte, err
 	}
 	read := map[edmType]func(string) (time.Time, error){dateType: day, clockType: clock, instantType: instant}[p.kind]
 	if t, err = read(text); err != nil {
-		return nil, fmt.Errorf("%s %w", shorten(text, 60), err)
+		return nil, fmt.Errorf("%s %w", httpclient.Shorten(text, 60), err)
 	}
 	if p.kind == clockType {
 		text = t.Format(time.RFC3339Nano)
@@ -302,12 +303,5 @@ func shown(v jsondoc.Value) string {
 	if v.Kind() == jsondoc.Missing {
 		return "nothing"
 	}
-	return shorten(string(v.Raw()), 80)
-}
-
-func shorten(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-3]) + "..."
-	}
-	return s
+	return httpclient.Shorten(string(v.Raw()), 80)
 }

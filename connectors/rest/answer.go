@@ -198,7 +198,7 @@ func failing(root jsondoc.Value) bool {
 				return true
 			}
 		default:
-			if truthy(v) {
+			if v.Truthy() {
 				return true
 			}
 		}
@@ -249,7 +249,7 @@ func (s *system) codeOf(resp *httpclient.Response, code string) string {
 	if code == "" {
 		return strconv.Itoa(resp.Status)
 	}
-	return shorten(s.client.Scrub(strconv.Itoa(resp.Status)+" "+code), 80)
+	return httpclient.Shorten(s.client.Scrub(strconv.Itoa(resp.Status)+" "+code), 80)
 }
 
 // words gives the system's own words: what stands at errors.message, or else what the answer says.
@@ -267,7 +267,7 @@ func (s *system) words(resp *httpclient.Response, root jsondoc.Value) string {
 		}
 	}
 	if len(said) > 0 {
-		return shorten(s.client.Scrub(oneLine(strings.Join(said, "; "))), 300)
+		return httpclient.Shorten(s.client.Scrub(oneLine(strings.Join(said, "; "))), 300)
 	}
 	if text := s.client.Text(resp); text != "" {
 		return text
@@ -283,5 +283,5 @@ func shown(v jsondoc.Value) string {
 	if v.Kind() == jsondoc.Missing {
 		return "nothing"
 	}
-	return shorten(string(v.Raw()), 80)
+	return httpclient.Shorten(string(v.Raw()), 80)
 }

@@ -79,7 +79,7 @@ func (o *object) record(v jsondoc.Value, header string, now time.Time) connector
 	}
 	if o.Deleted != "" {
 		d := at(v, o.Deleted)
-		r.Deleted = truthy(d) && (o.DeletedValue == "" || text(d) == o.DeletedValue)
+		r.Deleted = d.Truthy() && (o.DeletedValue == "" || text(d) == o.DeletedValue)
 	}
 	return r
 }
@@ -115,10 +115,3 @@ func (o *object) twice(v jsondoc.Value) (first, second time.Time, ok bool) {
 }
 
 func newer(a, b string) bool { return event.CompareVersions(a, b) > 0 }
-
-func shorten(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-3]) + "..."
-	}
-	return s
-}

@@ -164,7 +164,7 @@ func (j *judge) spoken(resp *httpclient.Response, root jsondoc.Value, failed *fa
 	if es.Message != "" {
 		said = j.s.words(resp, root)
 	}
-	f := fault.New(faultKinds[kind], "%s", shorten(j.s.client.Scrub(oneLine(said)), 300))
+	f := fault.New(faultKinds[kind], "%s", httpclient.Shorten(j.s.client.Scrub(oneLine(said)), 300))
 	if kind == "" && failed != nil {
 		f.Kind = failed.Kind
 	}

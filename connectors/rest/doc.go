@@ -40,22 +40,6 @@ func text(v jsondoc.Value) string {
 	return ""
 }
 
-// truthy is anything but absent, null, false, 0 and "".
-func truthy(v jsondoc.Value) bool {
-	switch v.Kind() {
-	case jsondoc.Missing, jsondoc.Null:
-		return false
-	case jsondoc.Bool:
-		return v.Bool()
-	case jsondoc.Number:
-		d, err := v.Decimal()
-		return err != nil || d.Sign() != 0
-	case jsondoc.String:
-		return v.Str() != ""
-	}
-	return true
-}
-
 // merge appends base with patch laid over it: objects member by member, everything else replaced. Members named in omit
 // are left out of the result; they are looked for at the top only.
 func merge(dst []byte, base, patch jsondoc.Value, omit map[string]bool) []byte {

@@ -39,7 +39,7 @@ func yes(v jsondoc.Value) bool {
 	case "false", "0", "no", "n", "off":
 		return false
 	}
-	return truthy(v)
+	return v.Truthy()
 }
 
 // number reads a total out of a body or a header; -1 where there is none.

@@ -3,6 +3,7 @@ package rest
 import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
 )
 
 var _ connector.Rewinder = (*system)(nil)
@@ -39,7 +40,7 @@ func (o *object) rewindTo(cursor, to string) (string, error) {
 		case o.orders(to):
 			return o.normal(to), nil
 		}
-		return "", fault.New(fault.Invalid, "%q is neither a time nor a version: write for example 2026-11-01T00:00:00Z, or start", shorten(to, 60))
+		return "", fault.New(fault.Invalid, "%q is neither a time nor a version: write for example 2026-11-01T00:00:00Z, or start", httpclient.Shorten(to, 60))
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/timetext"
 )
@@ -185,7 +186,7 @@ func (o *object) since(version string) (string, error) {
 	if cs.Format != "raw" {
 		t, ok := o.versionTime(version)
 		if !ok {
-			return "", fmt.Errorf("the version %q is no time in the format %s: set version-format", shorten(version, 60), o.VersionFormat)
+			return "", fmt.Errorf("the version %q is no time in the format %s: set version-format", httpclient.Shorten(version, 60), o.VersionFormat)
 		}
 		version = cs.format(t, o.zone)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -42,7 +43,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 
 func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	if o.Model != "" && !modelName.MatchString(o.Model) {
-		p.AddHint(n.Get("model").Pos(), "write it as party.party", "model: %q is no model's name", shorten(o.Model, 80))
+		p.AddHint(n.Get("model").Pos(), "write it as party.party", "model: %q is no model's name", httpclient.Shorten(o.Model, 80))
 	}
 	if n.Has("size") && o.Size < 1 {
 		p.Add(n.Get("size").Pos(), "size: at least 1")
@@ -65,7 +66,7 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	if o.External != "" {
 		switch {
 		case !fieldName.MatchString(o.External):
-			p.Add(n.Get("external").Pos(), "external: %q is no field's name", shorten(o.External, 80))
+			p.Add(n.Get("external").Pos(), "external: %q is no field's name", httpclient.Shorten(o.External, 80))
 		case slices.Contains(o.Fields, o.External):
 			p.AddHint(n.Get("external").Pos(), "remove it there: the hub writes and reads it by itself", "external: %s stands among fields", o.External)
 		}
@@ -77,12 +78,12 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 			o.Items[name] = it
 		}
 		if !fieldName.MatchString(name) || slices.Contains(o.Fields, name) {
-			p.Add(n.Get("items").KeyPos(name), "items: %q is no field's name, or stands among fields too", shorten(name, 80))
+			p.Add(n.Get("items").KeyPos(name), "items: %q is no field's name, or stands among fields too", httpclient.Shorten(name, 80))
 		}
 		checkFields(at, it.Fields, it.Refer, it.OnChange, p)
 		for i, key := range it.Key {
 			if !slices.Contains(it.Fields, key) {
-				p.Add(at.Get("key").Items()[i].Pos(), "key: %q is none of fields%s", shorten(key, 80), didYouMean(key, it.Fields))
+				p.Add(at.Get("key").Items()[i].Pos(), "key: %q is none of fields%s", httpclient.Shorten(key, 80), didYouMean(key, it.Fields))
 			}
 		}
 		if it.OnUpdate != "none" && it.OnUpdate != "" && len(it.Key) == 0 && at.Has("on-update") {
@@ -104,7 +105,7 @@ func checkFields(n strictyaml.Node, fields []string, refer map[string]string, on
 		switch {
 		case i >= len(at):
 		case !fieldName.MatchString(name):
-			p.Add(at[i].Pos(), "fields: %q is no field's name", shorten(name, 80))
+			p.Add(at[i].Pos(), "fields: %q is no field's name", httpclient.Shorten(name, 80))
 		case slices.Contains(fields[:i], name):
 			p.Add(at[i].Pos(), "fields: %s stands here twice", name)
 		}
@@ -112,15 +113,15 @@ func checkFields(n strictyaml.Node, fields []string, refer map[string]string, on
 	for name, by := range refer {
 		where := n.Get("refer")
 		if !slices.Contains(fields, name) {
-			p.Add(where.KeyPos(name), "refer: %q is none of fields%s", shorten(name, 80), didYouMean(name, fields))
+			p.Add(where.KeyPos(name), "refer: %q is none of fields%s", httpclient.Shorten(name, 80), didYouMean(name, fields))
 		}
 		if !fieldName.MatchString(by) {
-			p.Add(where.Get(name).Pos(), "refer: %q is no field's name", shorten(by, 80))
+			p.Add(where.Get(name).Pos(), "refer: %q is no field's name", httpclient.Shorten(by, 80))
 		}
 	}
 	for i, name := range onChange {
 		if !fieldName.MatchString(name) && i < len(n.Get("on-change").Items()) {
-			p.Add(n.Get("on-change").Items()[i].Pos(), "on-change: %q is no field's name", shorten(name, 80))
+			p.Add(n.Get("on-change").Items()[i].Pos(), "on-change: %q is no field's name", httpclient.Shorten(name, 80))
 		}
 	}
 }
@@ -143,7 +144,7 @@ func (o *object) checkSteps(n strictyaml.Node, p *strictyaml.Problems) {
 			break
 		}
 		if one.By != "" && !fieldName.MatchString(one.By) {
-			p.Add(nodes[i].Get("by").Pos(), "by: %q is no method's name", shorten(one.By, 80))
+			p.Add(nodes[i].Get("by").Pos(), "by: %q is no method's name", httpclient.Shorten(one.By, 80))
 		}
 		if i == 0 && one.By != "" {
 			p.Add(nodes[i].Get("by").Pos(), "by: nothing leads to the first state, in which objects are made")
@@ -154,14 +155,14 @@ func (o *object) checkSteps(n strictyaml.Node, p *strictyaml.Problems) {
 	}
 	for state, by := range st.Aside {
 		if !fieldName.MatchString(by) {
-			p.Add(at.Get("aside").Get(state).Pos(), "aside: %q is no method's name", shorten(by, 80))
+			p.Add(at.Get("aside").Get(state).Pos(), "aside: %q is no method's name", httpclient.Shorten(by, 80))
 		}
 		if st.at(state) >= 0 {
 			p.Add(at.Get("aside").KeyPos(state), "aside: %s stands on the path", state)
 		}
 	}
 	if st.Reach != "" && st.at(st.Reach) < 0 {
-		p.Add(at.Get("reach").Pos(), "reach: %q is no state of the path", shorten(st.Reach, 80))
+		p.Add(at.Get("reach").Pos(), "reach: %q is no state of the path", httpclient.Shorten(st.Reach, 80))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -93,7 +94,7 @@ func (l *list) sought(name string) (f, by *field, err error) {
 		f = l.fields[i]
 	}
 	if f == nil || f.typ == "many2many" {
-		return nil, nil, fmt.Errorf("%q is none of the object's fields that can be looked for%s", shorten(name, 80), didYouMean(name, l.items.Fields))
+		return nil, nil, fmt.Errorf("%q is none of the object's fields that can be looked for%s", httpclient.Shorten(name, 80), didYouMean(name, l.items.Fields))
 	}
 	return f, l.refer[name], nil
 }
@@ -133,7 +134,7 @@ func sought(f, by *field, value string, rule connector.Compare) (string, error) 
 	}
 	doc, err := jsondoc.Parse([]byte(v), jsondoc.Limits{})
 	if err != nil {
-		return "", fmt.Errorf("%q is no value to look for", shorten(value, 60))
+		return "", fmt.Errorf("%q is no value to look for", httpclient.Shorten(value, 60))
 	}
 	taken, err := take(f, doc.Root())
 	if err != nil {

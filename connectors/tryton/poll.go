@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -271,7 +272,7 @@ func (s *system) RewindTo(name, cursor, to string) (string, error) {
 	}
 	at, isTime, err := connector.RewindTime(to)
 	if err == nil && !isTime {
-		err = fault.New(fault.Invalid, "%q is no time: write for example 2026-11-01T00:00:00Z, or start", shorten(to, 60))
+		err = fault.New(fault.Invalid, "%q is no time: write for example 2026-11-01T00:00:00Z, or start", httpclient.Shorten(to, 60))
 	}
 	if err == nil {
 		cursor, err = connector.RewindWindow(cursor, func(string) (string, error) { return at.UTC().Format(time.RFC3339Nano), nil })

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -52,9 +53,9 @@ func (s *system) referred(ctx context.Context, l *list, f *field, v jsondoc.Valu
 	}
 	switch id, ok := integer(a.Index(0)); {
 	case a.Len() == 0:
-		return 0, fmt.Errorf("no record of %s has %s %s", f.relation, by.name, shorten(string(v.Raw()), 60))
+		return 0, fmt.Errorf("no record of %s has %s %s", f.relation, by.name, httpclient.Shorten(string(v.Raw()), 60))
 	case a.Len() > 1:
-		return 0, fmt.Errorf("several records of %s have %s %s", f.relation, by.name, shorten(string(v.Raw()), 60))
+		return 0, fmt.Errorf("several records of %s have %s %s", f.relation, by.name, httpclient.Shorten(string(v.Raw()), 60))
 	case !ok:
 		return 0, s.fail(fault.Invalid, op, "the answer holds no id of %s", f.relation)
 	default:

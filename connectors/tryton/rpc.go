@@ -84,7 +84,7 @@ func (w *warning) Error() string { return w.text }
 // acknowledge confirms it, once. The log names the question without what it is about.
 func (s *system) acknowledge(ctx context.Context, w *warning, op string) error {
 	kind := strings.TrimRight(strings.TrimFunc(w.name, func(r rune) bool { return r >= '0' && r <= '9' || r == ',' || r == ' ' }), "_.,")
-	s.log.Info("a warning of Tryton is acknowledged", "system", s.name, "op", op, "warning", shorten(s.client.Scrub(kind), 80))
+	s.log.Info("a warning of Tryton is acknowledged", "system", s.name, "op", op, "warning", httpclient.Shorten(s.client.Scrub(kind), 80))
 	values := fmt.Sprintf(`[{"user":%d,"name":%s,"always":false}]`, s.user.Load(), quote(w.name))
 	_, err := s.once(ctx, &request{method: "model.res.user.warning.create", params: []string{values}, op: op + ": acknowledge", context: "{}"})
 	var again *warning
@@ -171,7 +171,7 @@ var brokenOff = []string{"server closed the connection", "connection already clo
 // meaning classifies an error of Tryton's. It rolls back what it fails of.
 func (s *system) meaning(r *request, e jsondoc.Value) (*fault.Error, *warning) {
 	typ, text := e.Index(0).Str(), saidIn(e)
-	f := &fault.Error{Kind: fault.Invalid, Code: shorten(typ, 60), Err: errors.New(shorten(s.client.Scrub(text), 600))}
+	f := &fault.Error{Kind: fault.Invalid, Code: httpclient.Shorten(typ, 60), Err: errors.New(httpclient.Shorten(s.client.Scrub(text), 600))}
 	says := func(parts []string) bool {
 		for _, part := range parts {
 			if part != "" && strings.Contains(text, part) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -21,7 +22,7 @@ func (c *change) walk(ctx context.Context, local string, doc jsondoc.Value, ther
 		wanted = doc.Get(st.Field).Str()
 	}
 	if wanted != "" && st.at(wanted) < 0 && st.Aside[wanted] == "" {
-		return connector.Result{}, &placed{st.Field, fmt.Errorf("%q is no state that the settings name a way to", shorten(wanted, 60))}
+		return connector.Result{}, &placed{st.Field, fmt.Errorf("%q is no state that the settings name a way to", httpclient.Shorten(wanted, 60))}
 	}
 	for n := 0; ; n++ {
 		if there == nil {
@@ -39,7 +40,7 @@ func (c *change) walk(ctx context.Context, local string, doc jsondoc.Value, ther
 			return connector.Result{}, &placed{st.Field, err}
 		}
 		if n > len(st.Path) {
-			return connector.Result{}, &placed{st.Field, fmt.Errorf("after %d steps it is %q there: the steps of the settings lead in a circle", n, shorten(now, 60))}
+			return connector.Result{}, &placed{st.Field, fmt.Errorf("after %d steps it is %q there: the steps of the settings lead in a circle", n, httpclient.Shorten(now, 60))}
 		}
 		if by == "" {
 			r := c.s.record(c.b, there, c.op)
@@ -84,11 +85,11 @@ func (st *steps) next(now, wanted string, asked bool) (string, error) {
 	case from < 0 && !asked: // it was taken aside, and nobody has asked for it to come back
 		return "", nil
 	case from < 0:
-		return "", fmt.Errorf("it is %q there, from which no way leads to %q", shorten(now, 60), wanted)
+		return "", fmt.Errorf("it is %q there, from which no way leads to %q", httpclient.Shorten(now, 60), wanted)
 	}
 	by := st.Path[from+1].By
 	if by == "" {
-		return "", fmt.Errorf("it is %q there, and only Tryton itself leads on to %q", shorten(now, 60), st.Path[from+1].State)
+		return "", fmt.Errorf("it is %q there, and only Tryton itself leads on to %q", httpclient.Shorten(now, 60), st.Path[from+1].State)
 	}
 	return by, nil
 }

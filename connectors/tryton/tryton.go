@@ -146,10 +146,3 @@ func didYouMean(word string, among []string) string {
 	}
 	return ""
 }
-
-func shorten(s string, n int) string {
-	if r := []rune(s); len(r) > n {
-		return string(r[:n-3]) + "..."
-	}
-	return s
-}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/timetext"
 )
@@ -101,7 +102,7 @@ func showClass(dst []byte, v jsondoc.Value) ([]byte, error) {
 		text := v.Get("decimal").Str()
 		d, err := jsondoc.ParseDecimal(text)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no number", shorten(text, 40))
+			return nil, fmt.Errorf("%q is no number", httpclient.Shorten(text, 40))
 		}
 		return d.Append(dst), nil
 	case "date", "datetime":
@@ -139,7 +140,7 @@ func showClass(dst []byte, v jsondoc.Value) ([]byte, error) {
 		}
 		return jsondoc.AppendString(dst, text), nil
 	default:
-		return nil, fmt.Errorf("a value of Tryton's class %q cannot be shown", shorten(class, 40))
+		return nil, fmt.Errorf("a value of Tryton's class %q cannot be shown", httpclient.Shorten(class, 40))
 	}
 }
 
@@ -211,7 +212,7 @@ func take(f *field, v jsondoc.Value) (string, error) {
 		}
 		text := d.String()
 		if back := strconv.FormatFloat(d.Float64(), 'f', -1, 64); !sameNumber(back, d) {
-			return "", fmt.Errorf("%s has more digits than Tryton's field can hold", shorten(text, 40))
+			return "", fmt.Errorf("%s has more digits than Tryton's field can hold", httpclient.Shorten(text, 40))
 		}
 		return text, nil
 	case "timedelta":
@@ -262,7 +263,7 @@ func takeID(v jsondoc.Value) (string, error) {
 func localID(text string) (int64, error) {
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || n < 1 || strconv.FormatInt(n, 10) != text {
-		return 0, fmt.Errorf("%q is no id of Tryton's", shorten(text, 40))
+		return 0, fmt.Errorf("%q is no id of Tryton's", httpclient.Shorten(text, 40))
 	}
 	return n, nil
 }
@@ -274,7 +275,7 @@ func decimal(v jsondoc.Value) (jsondoc.Decimal, error) {
 	case jsondoc.String:
 		d, err := jsondoc.ParseDecimal(v.Str())
 		if err != nil {
-			return d, fmt.Errorf("%q is no number", shorten(v.Str(), 40))
+			return d, fmt.Errorf("%q is no number", httpclient.Shorten(v.Str(), 40))
 		}
 		return d, nil
 	}
@@ -290,9 +291,9 @@ func takeDate(text string) (string, error) {
 	v, err := timetext.Parse(text)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%q %w", shorten(text, 40), err)
+		return "", fmt.Errorf("%q %w", httpclient.Shorten(text, 40), err)
 	case v.Clock:
-		return "", fmt.Errorf("%q is no day: it has a time", shorten(text, 40))
+		return "", fmt.Errorf("%q is no day: it has a time", httpclient.Shorten(text, 40))
 	}
 	return fmt.Sprintf(`{"__class__":"date","year":%d,"month":%d,"day":%d}`, v.Wall.Year(), v.Wall.Month(), v.Wall.Day()), timetext.CheckYear(v.Wall)
 }
@@ -301,13 +302,13 @@ func takeDatetime(text string) (string, error) {
 	v, err := timetext.Parse(text)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%q %w", shorten(text, 40), err)
+		return "", fmt.Errorf("%q %w", httpclient.Shorten(text, 40), err)
 	case v.Zone == nil || !v.Clock:
-		return "", fmt.Errorf("%q names no time with a zone", shorten(text, 40))
+		return "", fmt.Errorf("%q names no time with a zone", httpclient.Shorten(text, 40))
 	}
 	t := v.In(time.UTC).UTC()
 	if t.Nanosecond()%1000 != 0 {
-		return "", fmt.Errorf("%q has more digits than Tryton keeps: microseconds", shorten(text, 40))
+		return "", fmt.Errorf("%q has more digits than Tryton keeps: microseconds", httpclient.Shorten(text, 40))
 	}
 	return datetime(t), timetext.CheckYear(t)
 }
@@ -318,5 +319,5 @@ func takeTime(text string) (string, error) {
 			return fmt.Sprintf(`{"__class__":"time","hour":%d,"minute":%d,"second":%d,"microsecond":%d}`, t.Hour(), t.Minute(), t.Second(), t.Nanosecond()/1000), nil
 		}
 	}
-	return "", fmt.Errorf("%q is no time of day", shorten(text, 40))
+	return "", fmt.Errorf("%q is no time of day", httpclient.Shorten(text, 40))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/gather"
+	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
@@ -194,7 +195,7 @@ func (c *change) present(ctx context.Context) (*item, error) {
 	case err != nil:
 		return nil, err
 	case there == nil:
-		return nil, c.s.fail(fault.NotFound, c.op, "there is no %s with the id %s", c.b.Model, shorten(c.w.Local, 40))
+		return nil, c.s.fail(fault.NotFound, c.op, "there is no %s with the id %s", c.b.Model, httpclient.Shorten(c.w.Local, 40))
 	case there.bad != nil:
 		return nil, c.s.fail(fault.Invalid, c.op, "the object cannot be read: %s", there.bad.Err)
 	case c.w.ETag != "" && !c.began && c.w.ETag != there.token():
@@ -293,7 +294,7 @@ func (c *change) itemsDiffer(ctx context.Context, l *list, given, have jsondoc.V
 	for i, e := range elements(have) {
 		k := l.keyOf(e)
 		if _, twice := byKey[k]; twice {
-			return "", fmt.Errorf("two records there have the key %s: which is meant, nobody can tell", shorten(k, 80))
+			return "", fmt.Errorf("two records there have the key %s: which is meant, nobody can tell", httpclient.Shorten(k, 80))
 		}
 		byKey[k] = i
 	}
@@ -312,7 +313,7 @@ func (c *change) itemsDiffer(ctx context.Context, l *list, given, have jsondoc.V
 			continue
 		}
 		if kept[at] {
-			return "", inside(fmt.Sprint(i), fmt.Errorf("the key %s stands in the document twice", shorten(k, 80)))
+			return "", inside(fmt.Sprint(i), fmt.Errorf("the key %s stands in the document twice", httpclient.Shorten(k, 80)))
 		}
 		kept[at] = true
 		before := have.Index(at)

@@ -249,13 +249,13 @@ func (c *Client) Resolve(ref string) (*url.URL, error) {
 	if strings.HasPrefix(ref, "//") || strings.HasPrefix(ref, "http://") || strings.HasPrefix(ref, "https://") {
 		u, err := c.root.Parse(ref)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no URL", shorten(ref, 200))
+			return nil, fmt.Errorf("%q is no URL", Shorten(ref, 200))
 		}
 		return u, c.sameOrigin(u)
 	}
 	u, err := c.base.Parse("./" + strings.TrimLeft(ref, "/"))
 	if err != nil {
-		return nil, fmt.Errorf("%q is no path", shorten(ref, 200))
+		return nil, fmt.Errorf("%q is no path", Shorten(ref, 200))
 	}
 	return u, nil
 }
@@ -264,7 +264,7 @@ func (c *Client) Resolve(ref string) (*url.URL, error) {
 func (c *Client) ResolveNext(from *url.URL, ref string) (*url.URL, error) {
 	u, err := from.Parse(ref)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "the next page's URL %q is no URL", c.Scrub(shorten(ref, 200)))
+		return nil, fault.New(fault.Invalid, "the next page's URL %q is no URL", c.Scrub(Shorten(ref, 200)))
 	}
 	u.Fragment = ""
 	if k := c.cfg.Auth.APIKey; k != nil && k.Query != "" && u.Query().Has(k.Query) {

@@ -365,7 +365,7 @@ func (c *Client) statusFault(r *Request, resp *Response) *fault.Error {
 	}
 	text := c.Text(resp)
 	if resp.Status >= 300 && resp.Status < 400 {
-		text = "the system redirects to " + shorten(withoutQuery(resp.Header.Get("Location")), 200) + ": set its url to where it is"
+		text = "the system redirects to " + Shorten(withoutQuery(resp.Header.Get("Location")), 200) + ": set its url to where it is"
 	}
 	if text == "" {
 		text = http.StatusText(resp.Status)
@@ -377,7 +377,7 @@ func (c *Client) statusFault(r *Request, resp *Response) *fault.Error {
 func (c *Client) fail(r *Request, kind fault.Kind, code string, err error) *fault.Error {
 	op := r.Op
 	if op == "" {
-		op = r.Method + " " + shorten(withoutQuery(r.Path), 200)
+		op = r.Method + " " + Shorten(withoutQuery(r.Path), 200)
 	}
 	return &fault.Error{Kind: kind, System: c.cfg.System, Op: c.Scrub(op), Code: code, Err: c.scrub.Error(err)}
 }
@@ -387,7 +387,8 @@ func withoutQuery(u string) string {
 	return u
 }
 
-func shorten(s string, n int) string {
+// Shorten cuts a text to n characters, the last three of which then are dots; n is at least three.
+func Shorten(s string, n int) string {
 	if r := []rune(s); len(r) > n {
 		return string(r[:n-3]) + "..."
 	}

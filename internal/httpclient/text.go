@@ -26,7 +26,7 @@ var said = []string{
 // told as it stands, because the field and the code beside the message help; of a long one the message. Of XML and HTML the text is told,
 // without markup.
 func (c *Client) Text(r *Response) string {
-	return shorten(c.Scrub(r.text()), maxText) // a secret that is cut in two would not be found any more
+	return Shorten(c.Scrub(r.text()), maxText) // a secret that is cut in two would not be found any more
 }
 
 func (r *Response) text() string {

@@ -72,6 +72,22 @@ func (v Value) Bool() bool {
 	return v.Kind() == Bool && v.d.b[v.node().start] == 't'
 }
 
+// Truthy reports whether the value is anything but absent, null, false, 0 and "".
+func (v Value) Truthy() bool {
+	switch v.Kind() {
+	case Missing, Null:
+		return false
+	case Bool:
+		return v.Bool()
+	case Number:
+		d, err := v.Decimal()
+		return err != nil || d.Sign() != 0
+	case String:
+		return v.Str() != ""
+	}
+	return true
+}
+
 // Str is a string's text, decoded; "" when the value is no string.
 func (v Value) Str() string {
 	b, escaped := v.StrBytes()
