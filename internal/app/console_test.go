@@ -99,16 +99,32 @@ func TestConsoleOfAHub(t *testing.T) {
 	if err != nil || st.Summary.Text != "1 message waits for a person; nothing is late, stuck, lost, doubled, drifting or silent." || st.Summary.State != "attention" {
 		t.Errorf("%+v %v", st.Summary, err)
 	}
-	for path, want := range map[string]string{"/": st.Summary.Text, "/console/parked": "N-9", fmt.Sprint("/console/parked/", id): "What a replay would do now", "/console/flows/orders-to-erp": "N-4", "/console/find?q=N-3": "delivered",
-		"/console/find?q=nothing": "The hub remembers nothing under nothing."} {
-		resp, err := http.Get(hub.URL() + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		page, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(page), want) || strings.Contains(string(page), "zz") {
-			t.Errorf("%s: %d %v\n%s", path, resp.StatusCode, err, page)
+	for path, want := range map[string]string{"/": st.Summary.Text, "/console/parked": "N-9", fmt.Sprint("/console/parked/", id): "What a replay would do now", "/console/flows/orders-to-erp": "N-4", "/console/find?q=N-3": "delivered"} {
+		if page := shown(t, hub, path); !strings.Contains(page, want) || strings.Contains(page, "zz") {
+			t.Errorf("%s: %s", path, page)
 		}
 	}
+	await(t, "the index to have everything, so that nothing is nothing", func() bool {
+		page := shown(t, hub, "/console/find?q=nothing")
+		none, looked := strings.Contains(page, "The hub remembers nothing under nothing."), strings.Contains(page, `id="looked"`)
+		if none == looked {
+			t.Fatalf("neither nothing nor not yet:\n%s", page)
+		}
+		return none
+	})
+}
+
+// shown is a page of the console.
+func shown(t *testing.T, hub *Hub, path string) string {
+	t.Helper()
+	resp, err := http.Get(hub.URL() + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d %v\n%s", path, resp.StatusCode, err, page)
+	}
+	return string(page)
 }

@@ -14,6 +14,16 @@ type findBody struct {
 	Query string
 	Found *api.Message
 	Steps []findStep
+	// Search is what the index has found, where the text is no key or id that the hub remembers, or a person goes on from a page of it.
+	Search *api.Found
+}
+
+// Name is what leads to an object: its key, or else the hub's id.
+func (b findBody) Name(o api.FoundObject) string { return cmp.Or(o.Key, o.Hub) }
+
+// Nothing: nothing that fits is anywhere, and everything was looked at.
+func (b findBody) Nothing() bool {
+	return !b.Found.Known() && len(b.Found.Keys) == 0 && len(b.Search.Objects) == 0 && b.Search.Next == "" && b.Search.Looked.Complete
 }
 
 // findStep is one thing that happened: a receipt, a fate, or what a person did.
@@ -36,11 +46,24 @@ func (c *Console) find(p *page) error {
 	if b.Query == "" {
 		return p.show("find", p.T("find.title"), b)
 	}
-	b.Found = &api.Message{}
-	if err := p.get("/api/v1/messages", url.Values{"key": {b.Query}, "documents": {"20"}}, b.Found); err != nil {
-		return err
+	b.Found = &api.Message{Key: b.Query}
+	after := p.r.URL.Query().Get("after")
+	if after == "" {
+		if err := p.get("/api/v1/messages", url.Values{"key": {b.Query}, "documents": {"20"}}, b.Found); err != nil {
+			return err
+		}
+		b.steps(p)
 	}
-	b.steps(p)
+	if !b.Found.Known() {
+		b.Search = &api.Found{}
+		q := url.Values{"q": {b.Query}, "limit": {"20"}}
+		if after != "" {
+			q.Set("after", after)
+		}
+		if err := p.get("/api/v1/find", q, b.Search); err != nil {
+			return err
+		}
+	}
 	return p.show("find", b.Query+" · "+p.T("find.title"), b)
 }
 

@@ -216,7 +216,26 @@ func TestFind(t *testing.T) {
 		}
 	}
 	hub.answers["GET /api/v1/messages"] = api.Message{Key: "SO"}
+	hub.answers["GET /api/v1/find"] = api.Found{Looked: api.Looked{Complete: true}}
 	has(t, visit(open(hub), "GET", "/console/find?q=SO", nil, nil), 200, "The hub remembers nothing under SO.")
 	hub.answers["GET /api/v1/messages"] = api.Message{Key: "SO", Keys: []string{"SO-1", "SO-2"}}
 	has(t, visit(open(hub), "GET", "/console/find?q=SO", nil, nil), 200, "Several begin with SO:", "SO-2")
+
+	// What is no key is looked for in the index; what was not looked at yet is said, and never taken for nothing.
+	hub.answers["GET /api/v1/messages"] = api.Message{Key: "acme"}
+	hub.answers["GET /api/v1/find"] = api.Found{Next: "c2", Looked: api.Looked{Behind: 7}, Objects: []api.FoundObject{
+		{Entity: "customer", Key: "C-7", Hub: "h-7", State: "parked", Reason: "why <so>", Refs: []api.Ref{{System: "erp", Local: "0007"}}, Time: at(-time.Minute)}, {Entity: "order", Hub: "h-9"}}}
+	has(t, visit(open(hub), "GET", "/console/find?q=acme", nil, nil), 200, `<a href="/console/find?q=C-7">C-7</a>`, `<a href="/console/find?q=h-9">h-9</a>`, "why &lt;so&gt;", "<code>0007</code>",
+		`href="/console/find?after=c2&amp;q=acme"`, `id="looked"`, "∌The hub remembers nothing")
+	hub.answers["GET /api/v1/find"] = api.Found{Looked: api.Looked{Behind: 7}}
+	has(t, visit(open(hub), "GET", "/console/find?q=acme", nil, nil), 200, `id="looked"`, "∌The hub remembers nothing")
+	hub.asked = nil
+	has(t, visit(open(hub), "GET", "/console/find?q=acme&after=c2", nil, nil), 200, `id="looked"`)
+	if got := strings.Join(hub.asked, "\n"); !strings.Contains(got, "after=c2") || strings.Contains(got, "/api/v1/messages") {
+		t.Errorf("a further page asks %s", got)
+	}
+
+	// What a document names, and what names it, leads on.
+	hub.answers["GET /api/v1/messages"] = api.Message{Key: "SO-1", Journal: []api.Journal{{Outcome: "delivered", Flow: "calm", Time: began}}, Related: []api.Related{{FoundObject: api.FoundObject{Entity: "invoice", Key: "INV-1", State: "delivered"}, Field: "order", Backward: true, Through: "shipment D-1"}}}
+	has(t, visit(open(hub), "GET", "/console/find?q=SO-1", nil, nil), 200, `invoice <a href="/console/find?q=INV-1">INV-1</a>`, "shipment D-1", `∌id="matches"`)
 }

@@ -59,7 +59,7 @@ func pages(t *testing.T, at string) []place {
 	m := parked(t, at)[0]
 	return []place{{"overview", "/"}, {"overview-running", "/?state=running"}, {"nothing", "/console/nothing"},
 		{"parked", "/console/parked"}, {"parked-cause", "/console/parked?cause=" + m.Cause}, {"message", fmt.Sprintf("/console/parked/%d", m.ID)}, {"message-edit", fmt.Sprintf("/console/parked/%d?edit=true", m.ID)},
-		{"bulk", "/console/parked-all/discard?cause=" + m.Cause}, {"flow", "/console/flows/orders-to-erp"}, {"flow-polled", "/console/flows/erp-customers"}, {"find-nothing", "/console/find?q=nothing"},
+		{"bulk", "/console/parked-all/discard?cause=" + m.Cause}, {"flow", "/console/flows/orders-to-erp"}, {"flow-polled", "/console/flows/erp-customers"}, {"find-nothing", "/console/find?q=nothing"}, {"find-matches", "/console/find?q=GmbH"},
 		{"find", "/console/find?q=" + url.QueryEscape(delivered(t, at))}, {"reconciliations", "/console/reconciliations"}, {"reconciliation", "/console/reconciliations/credit-erp-crm"},
 		{"run", fmt.Sprintf("/console/runs/%d", ended(t, at))}, {"rule", "/console/rules/" + rule(t, at)}, {"map", "/console/map"}}
 }
