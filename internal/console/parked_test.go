@@ -229,6 +229,8 @@ func TestFind(t *testing.T) {
 		`href="/console/find?after=c2&amp;q=acme"`, `id="looked"`, "∌The hub remembers nothing")
 	hub.answers["GET /api/v1/find"] = api.Found{Looked: api.Looked{Behind: 7}}
 	has(t, visit(open(hub), "GET", "/console/find?q=acme", nil, nil), 200, `id="looked"`, "∌The hub remembers nothing")
+	hub.answers["GET /api/v1/find"] = api.Found{Looked: api.Looked{Underway: at(-time.Hour)}}
+	has(t, visit(open(hub), "GET", "/console/find?q=acme", nil, nil), 200, `id="looked"`, "on their way that have no fate yet", "∌The hub remembers nothing", "∌in a moment")
 	hub.asked = nil
 	has(t, visit(open(hub), "GET", "/console/find?q=acme&after=c2", nil, nil), 200, `id="looked"`)
 	if got := strings.Join(hub.asked, "\n"); !strings.Contains(got, "after=c2") || strings.Contains(got, "/api/v1/messages") {
