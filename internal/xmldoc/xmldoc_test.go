@@ -143,7 +143,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// TestWork: what a body costs is in proportion to its bytes, also where it has many attributes in one element, and many prefixes that many elements stand under.
+// TestWork: what a body costs is in proportion to its bytes, also where many elements stand under many prefixes.
 func TestWork(t *testing.T) {
 	declare := func(n int) string {
 		var b strings.Builder
