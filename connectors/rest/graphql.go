@@ -122,8 +122,13 @@ func fill(dst []byte, v jsondoc.Value, id string) []byte {
 	return append(dst, v.Raw()...)
 }
 
-// Read: the answer is JSON as it is.
-func (graphql) Read(*Call, *httpclient.Response) error { return nil }
+// Read: the answer is JSON as it is. One to a change that is none of GraphQL's does not say that it was made, whatever its status.
+func (graphql) Read(c *Call, resp *httpclient.Response) error {
+	if root := rootOf(resp); !c.reading() && root.Get("data").Kind() != jsondoc.Object && root.Get("errors").Len() == 0 {
+		return errors.New("the answer holds neither data nor errors, as GraphQL's do")
+	}
+	return nil
+}
 
 // Wrong: types are JSON's.
 func (graphql) Wrong(string, jsondoc.Value) error { return nil }
@@ -176,6 +181,9 @@ func (graphql) Refused(c *Call, _ *httpclient.Response, root jsondoc.Value, fail
 			}
 			return r
 		}
+	}
+	if c.Action == ActUpdate && !failed && c.o.Update.Item != "" && at(root, c.o.Update.Item).Kind() == jsondoc.Null {
+		return &Refusal{Kind: "not-found", Text: "the answer holds null in place of the object"}
 	}
 	return nil
 }

@@ -137,18 +137,21 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events back
 	w.WriteHeader(http.StatusOK)
 	began := s.cfg.Clock.Elapsed()
-	spoke := began
+	spoke, asked := began, began
 	for s.cfg.Clock.Elapsed()-began < streamLasts {
 		told, err := s.pulse(ctx, to)
 		now := s.cfg.Clock.Elapsed()
 		if told {
 			spoke = now
 		}
-		if err == nil && now-spoke >= beatEvery {
-			spoke = now
+		if err == nil && now-asked >= beatEvery { // however much there is to tell
+			asked = now
 			if _, no := s.guard.Enter(r); no != nil { // its token was taken away, or its session is over
 				return
 			}
+		}
+		if err == nil && now-spoke >= beatEvery {
+			spoke = now
 			err = to.write(": the hub lives\n\n")
 		}
 		if err != nil || lifecycle.Sleep(ctx, s.cfg.Clock, pulseEvery) != nil {

@@ -142,6 +142,32 @@ func TestEvents(t *testing.T) {
 	step(beatEvery)
 	l.wants("", "")
 
+	l = listen(t, srv.URL, "n3w") // one that always hears something is asked for its token all the same
+	defer l.end()
+	l.wants("pulse", "")
+	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3wer"}}})
+	hub.set(4, nil)
+	step(beatEvery - pulseEvery)
+	l.wants("pulse", `"parked":4`)
+	hub.set(5, nil)
+	step(pulseEvery)
+	l.wants("pulse", `"parked":5`)
+	over, end := context.WithCancel(t.Context())
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if clock.BlockUntil(over, 1) == nil {
+			t.Error("a stream goes on without its token")
+			s.Close()
+		}
+	}()
+	l.wants("", "")
+	end()
+	if <-watched; t.Failed() {
+		return
+	}
+
+	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3w"}}})
 	l = listen(t, srv.URL, "n3w")
 	defer l.end()
 	l.wants("pulse", "")
@@ -171,6 +197,15 @@ func TestListeners(t *testing.T) {
 	}
 	if hub.asked != 1 {
 		t.Errorf("three listeners asked %d times", hub.asked)
+	}
+	if w := call(s, "POST", "/api/v1/flows/a/pause", "", nil); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	l := listen(t, srv.URL, "")
+	defer l.end()
+	l.wants("pulse", "")
+	if hub.asked != 2 {
+		t.Errorf("after a write the hub was asked %d times", hub.asked)
 	}
 	for s.streams.enter() {
 	}
