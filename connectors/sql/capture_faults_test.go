@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -389,4 +390,121 @@ func TestCaptureStored(t *testing.T) {
 	db.Leave("")
 	c.hold("x", 90)
 	is("another hub may read now", 80)
+}
+
+// TestCaptureBound: before a snapshot what committed before its place is taken from memory, and nothing that commits there or later; and a place never goes back.
+func TestCaptureBound(t *testing.T) {
+	db := unconnected(t)
+	rel := &relation{table: "public.x", columns: []relationColumn{{name: "id", key: true}}, index: map[string]int{"id": 0}}
+	insert := func(final pglogrepl.LSN, id string) entry {
+		return entry{kind: pglogrepl.MessageTypeInsert, final: final, rel: rel, row: &pglogrepl.TupleData{Columns: []*pglogrepl.TupleDataColumn{{DataType: pglogrepl.TupleDataTypeText, Data: []byte(id)}}}}
+	}
+	for name, c := range map[string]struct {
+		entries      []entry
+		read         pglogrepl.LSN // of the stream
+		bound        pglogrepl.LSN
+		taken, place string
+	}{
+		"one commits at the bound":              {[]entry{insert(10, "1"), insert(20, "2")}, 25, 20, "1", "0/14"},
+		"the stream is beyond the bound":        {[]entry{insert(10, "1")}, 30, 20, "1", "0/14"},
+		"no bound":                              {[]entry{insert(10, "1"), insert(20, "2")}, 25, 0, "12", "0/19"},
+		"the stream begins behind the reader's": {nil, 3, 0, "", "0/5"},
+	} {
+		s := &stream{c: db.capture, entries: c.entries, at: c.read, changed: make(chan struct{})}
+		p := &logPoll{c: db.capture, o: db.set.Objects["x"], limit: 10, at: &logCursor{Slot: "s", LSN: lsnTextOf(5)}, logRound: logRound{table: "public.x"}}
+		var seq int64
+		db.capture.mu.Lock()
+		p.take(s, &seq, c.bound, 100)
+		db.capture.mu.Unlock()
+		taken := ""
+		for _, rec := range p.page.Records {
+			taken += rec.Local
+		}
+		if taken != c.taken || string(p.at.LSN) != c.place {
+			t.Errorf("%s: took %q up to %s, want %q up to %s", name, taken, p.at.LSN, c.taken, c.place)
+		}
+	}
+}
+
+// TestCaptureSnapshotGoesBack: where the hub's store was put back, a snapshot that has gone on is not gone on with; and a page that was not stored is read out of memory again.
+func TestCaptureSnapshotGoesBack(t *testing.T) {
+	p := newLogical(t)
+	p.exec(t, "CREATE TABLE x (id bigint PRIMARY KEY, name text, note text)")
+	p.exec(t, "INSERT INTO x SELECT n FROM generate_series(1, 9) n")
+	h := newHub(t, p, "x", itemSet)
+	h.limit = 2
+	next := func() {
+		t.Helper()
+		page, err := h.page()
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.store(page)
+	}
+	next()
+	first, taken := h.cursor, h.taken
+	back := func() { h.cursor, h.taken, h.names = first, slices.Clone(taken), map[string]bool{} }
+	next()
+	next()
+	back()
+	p.exec(t, "UPDATE x SET name = '2' WHERE id < 3") // they stand behind the others now
+	next()
+	next()
+	next() // a page of the second snapshot
+	h.db.capture.mu.Lock()
+	if n := h.db.capture.snapshots["x"].page; n != 1 {
+		t.Errorf("%d pages of the second snapshot were read", n)
+	}
+	h.db.capture.mu.Unlock()
+	back()
+	h.read()
+	h.same()
+
+	p.exec(t, "INSERT INTO x SELECT n FROM generate_series(11, 19) n")
+	h.limit = 100
+	if page, err := h.page(); err != nil || len(page.Records) != 9 {
+		t.Fatal(page, err)
+	}
+	s := h.db.capture.stream
+	h.read()
+	if h.db.capture.stream != s {
+		t.Error("the log was read from the server again")
+	}
+	h.same()
+}
+
+// TestCaptureBehindTheStream: a reader whose place lies before what is streamed has the log read again from there.
+func TestCaptureBehindTheStream(t *testing.T) {
+	p := newLogical(t)
+	p.exec(t, "CREATE TABLE x (id bigint PRIMARY KEY, name text, note text); CREATE TABLE y (id bigint PRIMARY KEY)")
+	h := newHub(t, p, "x", strings.TrimSuffix(itemSet, "}")+", y: {table: y, columns: {id: integer}, capture: {}}}")
+	h.read()
+	cursor, n := "", 0
+	read := func() {
+		t.Helper()
+		for more := true; more; {
+			page, err := h.db.Poll(t.Context(), connector.PollRequest{Object: "y", Reader: "y", Cursor: cursor})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += len(page.Records)
+			cursor, more = page.Cursor, page.More
+			h.db.Stored("", map[string]string{"x": h.cursor, "y": cursor})
+		}
+	}
+	read()
+	p.exec(t, "INSERT INTO y SELECT n FROM generate_series(1, 3) n")
+	h.limit = 1
+	page, err := h.page() // x has come on, and another hub goes on, in which x asks first
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.cursor = page.Cursor
+	h.db.Leave("")
+	if _, err := h.page(); err != nil {
+		t.Fatal(err)
+	}
+	if read(); n != 3 {
+		t.Errorf("%d records", n)
+	}
 }
