@@ -65,7 +65,11 @@ func Seen(st *api.Status, parkedOver int64) []Condition {
 			add(config.AlertSilent, f.Name, "%s", f.Why)
 		}
 		if f.Parked > parkedOver {
-			add(config.AlertParked, f.Name, "%d messages are parked and wait for a person: waybill parked list --flow %s", f.Parked, f.Name)
+			what := "messages are parked and wait"
+			if f.Parked == 1 {
+				what = "message is parked and waits"
+			}
+			add(config.AlertParked, f.Name, "%d %s for a person: waybill parked list --flow %s", f.Parked, what, f.Name)
 		}
 		if f.Sweep != nil && f.Sweep.State == api.SweepHeld {
 			add(config.AlertSource, f.Name+" (sweep)", "%s", f.Sweep.Text)

@@ -273,3 +273,52 @@ func TestSummaryAgreesWithFailing(t *testing.T) {
 		}
 	}
 }
+
+// stuck is a hub whose status takes until a test lets it go.
+type stuck struct {
+	moving
+	begun, release chan struct{}
+}
+
+func (s *stuck) Status(ctx context.Context) (*Status, error) {
+	s.begun <- struct{}{}
+	<-s.release
+	return s.moving.Status(ctx)
+}
+
+// TestLookIsShared: who waits for a status that another one asks for need not wait longer than he wants to, a trouble is the same for all who look at the same time, and what a
+// person changes is seen by the next.
+func TestLookIsShared(t *testing.T) {
+	hub := &stuck{begun: make(chan struct{}), release: make(chan struct{})}
+	clock := lifecycle.NewManual(time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)) // it stands still
+	s := New(hub, Config{Metrics: http.NotFoundHandler(), Pages: func(s *Server) Pages { return pages{s} }, Clock: clock, Log: slog.New(slog.DiscardHandler)})
+	hub.set(0, errors.New("the store does not answer"))
+	type answer struct {
+		st  *Status
+		err error
+	}
+	first := make(chan answer, 1)
+	go func() {
+		st, err := s.look(t.Context())
+		first <- answer{st, err}
+	}()
+	<-hub.begun
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.look(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("who does not want to wait is told %v", err)
+	}
+	hub.release <- struct{}{}
+	if a := <-first; a.err == nil {
+		t.Error("no trouble is told")
+	}
+	if _, err := s.look(t.Context()); err == nil || hub.asked != 1 { // it would wait for ever if it asked
+		t.Errorf("%v after %d questions", err, hub.asked)
+	}
+	hub.set(3, nil)
+	s.forgetGlance()
+	go func() { <-hub.begun; hub.release <- struct{}{} }()
+	if st, err := s.look(t.Context()); err != nil || st.Totals.Parked != 3 {
+		t.Errorf("%v %v", st, err)
+	}
+}
