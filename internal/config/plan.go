@@ -7,6 +7,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/kafkaauth"
+	"github.com/waybill-hub/waybill/internal/manifest"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -158,8 +159,10 @@ type Hooks struct {
 
 // System is one external application.
 type System struct {
-	Name     string
-	Kind     string
+	Name string
+	Kind string
+	// Manifest is what Settings were made of; nil where the configuration names the kind itself.
+	Manifest *manifest.Manifest
 	Settings connector.Settings
 	// VisibleAfter is how long after a write the object can be looked up.
 	VisibleAfter time.Duration
