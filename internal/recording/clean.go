@@ -48,11 +48,15 @@ func (c *cleaner) address(real, played *url.URL) {
 	c.stand[real.Scheme+"://"+real.Host+real.Path] = played.Scheme + "://" + played.Host + played.Path
 	c.stand[real.Scheme+"://"+real.Host] = played.Scheme + "://" + played.Host
 	c.stand[real.Host] = played.Host
+	if real.Port() != "" {
+		c.stand[real.Scheme+"://localhost:"+real.Port()] = played.Scheme + "://" + played.Host
+		c.stand["localhost:"+real.Port()] = played.Host // as some servers call themselves, whatever they are called
+	}
 }
 
 // token replaces a token by a stand-in of its own.
 func (c *cleaner) token(text string) {
-	if _, known := c.stand[text]; known || len(text) < 8 || strings.HasPrefix(text, "stand-in") {
+	if _, known := c.stand[text]; known || len(text) < 8 || strings.HasPrefix(text, "stand-in") || strings.EqualFold(text, "required") { // of which a token is
 		return
 	}
 	c.tokens++

@@ -135,6 +135,9 @@ func (t *taker) take(r *http.Request, sent []byte, resp *http.Response, body []b
 			e.AnswerHeaders[name] = value
 		}
 	}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "multipart/") {
+		e.Answer = unmeasured(e.Answer)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.known(r, resp)
