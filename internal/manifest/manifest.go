@@ -30,7 +30,7 @@ type Manifest struct {
 	Example   strictyaml.Node    `yaml:"example,required" type:"map" doc:"a system as its user writes it, without connector"`
 	Lacks     map[string]string  `yaml:"lacks" doc:"common entities that have no object type here, each with the reason"`
 	OnlyRead  map[string]string  `yaml:"only-read" doc:"entities that the hub does not write here, each with the reason"`
-	Personal  []string           `yaml:"personal" doc:"names of fields that hold personal data: recordings have stand-ins there"`
+	Personal  []string           `yaml:"personal" doc:"names of fields whose values recordings have stand-ins for: personal data, and texts of the product that are not needed"`
 	Proof     Proof              `yaml:"proof,required" doc:"on what it was proven"`
 	Claims    []Claim            `yaml:"claims,required" doc:"what it says of the vendor's interface, and where that stands"`
 }

@@ -155,7 +155,7 @@ func (c *cleaner) replaced(text string) string {
 		if text == from {
 			text = to
 		}
-		if len(from) >= 6 {
+		if len(from) >= 6 && strings.ContainsAny(from, "@ 0123456789") { // a word alone may mean something else elsewhere
 			text = strings.ReplaceAll(text, from, to)
 			text = strings.ReplaceAll(text, url.PathEscape(from), url.PathEscape(to))
 			text = strings.ReplaceAll(text, url.QueryEscape(from), url.QueryEscape(to))

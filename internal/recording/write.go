@@ -2,6 +2,7 @@ package recording
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,7 +15,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
-// longestAnswer is the size from which an answer that is no JSON gets a file of its own.
+// longestAnswer is the size from which an answer gets a file of its own.
 const longestAnswer = 4 << 10
 
 // File is a file to write.
@@ -36,16 +37,17 @@ func (r *Recording) Write() []File {
 	}
 	w.line(0, "steps:")
 	var files []File
-	for i, s := range r.Steps {
+	for _, s := range r.Steps {
 		w.text(1, "- name", s.Name)
 		w.does(s)
 		if len(s.Exchanges) > 0 {
 			w.line(2, "exchanges:")
 		}
-		for j, e := range s.Exchanges {
-			if len(e.Answer) > longestAnswer && !isJSON(e.Answer) {
-				e.AnswerFile = fmt.Sprintf("%s-%d-%d.txt", r.Name, i+1, j+1)
-				files = append(files, File{path.Join(path.Dir(r.file), e.AnswerFile), []byte(e.Answer)})
+		for _, e := range s.Exchanges {
+			if text := compact(e.Answer); len(text) > longestAnswer {
+				sum := sha256.Sum256([]byte(text)) // of what several recordings have, there is one
+				e.AnswerFile = fmt.Sprintf("answer-%x.txt", sum[:5])
+				files = append(files, File{path.Join(path.Dir(r.file), e.AnswerFile), []byte(text)})
 			}
 			w.exchange(e)
 		}
@@ -91,6 +93,15 @@ func (w *writer) block(depth int, key, text string) {
 		}
 		w.line(depth+1, l)
 	}
+}
+
+// compact is JSON without blanks, and any other text as it is.
+func compact(text string) string {
+	var b bytes.Buffer
+	if !isJSON(text) || json.Compact(&b, []byte(strings.TrimSpace(text))) != nil {
+		return text
+	}
+	return b.String() + "\n"
 }
 
 // width is the length up to which JSON stays on a line.

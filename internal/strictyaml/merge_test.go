@@ -40,7 +40,10 @@ func TestMerge(t *testing.T) {
 
 type filler struct{ fixed }
 
-func (filler) Setting(name string) (string, bool) { return "the " + name, name == "shop" }
+func (filler) Setting(name string) (string, bool) {
+	v, ok := map[string]string{"shop": "the shop", "no": "5"}[name]
+	return v, ok
+}
 
 // TestSettings: ${setting:…} is filled in where the file is one that is filled in, and a problem with what to do elsewhere.
 func TestSettings(t *testing.T) {
@@ -55,6 +58,12 @@ func TestSettings(t *testing.T) {
 	}
 	if got, problem := read("a: https://${setting:shop}/x", filler{testResolver}); got != "https://the shop/x" || problem != "" {
 		t.Errorf("%q %s", got, problem)
+	}
+	for text, want := range map[string]string{"- ${setting:no}\n- 'a ${setting:no}'\n- \"${setting:no}\"\n": `[5,"a 5","5"]`, "a: ${setting:shop}": `{"a":"the shop"}`} {
+		var p Problems
+		if got, ok := ParseWith("f.yaml", []byte(text), filler{testResolver}, &p)[0].AppendJSON(nil, &p); string(got) != want || !ok {
+			t.Errorf("%s is %s, want %s: %v", text, got, want, p.Err())
+		}
 	}
 	if _, problem := read("a: ${setting:shap}", filler{testResolver}); problem != `f.yaml:1:4: the manifest has no setting "shap" (list it under settings)` {
 		t.Error(problem)
