@@ -61,7 +61,8 @@ func (w World) resolved(r *Recording, p *strictyaml.Problems) (node strictyaml.N
 	if got == nil {
 		return node, nil
 	}
-	return manifest.Defaults(got.Node, p), w.Kinds[got.Kind]
+	node, _ = got.Node.Without("limit", "rate") // a player need not be spared
+	return manifest.Defaults(node, p), w.Kinds[got.Kind]
 }
 
 func (w World) open(ctx context.Context, r *Recording, via func(http.RoundTripper) http.RoundTripper) (connector.System, error) {
