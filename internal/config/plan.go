@@ -171,6 +171,14 @@ type System struct {
 	Sum string
 }
 
+// ConnectorName is what the configuration calls the system's connector: a manifest, or a kind.
+func (s *System) ConnectorName() string {
+	if s.Manifest != nil {
+		return s.Manifest.Name
+	}
+	return s.Kind
+}
+
 // Order says what later messages of a parked message's key do.
 type Order string
 
