@@ -117,8 +117,9 @@ systems:
 
 | setting of every system | type | default | meaning |
 |---|---|---|---|
-| ` + "`connector`" + ` | string | **required** | one of the kinds below |
+| ` + "`connector`" + ` | string | **required** | one of the kinds below, or a vendor's manifest ([manifests.md](manifests.md)) |
 | ` + "`visible-after`" + ` | duration | ` + "`0s`" + ` | how long after a write the object can be looked up |
+| ` + "`defaults`" + ` | settings of an object | | what holds for every object that does not say otherwise; ` + "`without: [list.order]`" + ` in an object names defaults that it does not take |
 
 Objects are named as flows name them: by ` + "`object`, or else by the flow's `entity`" + `. In the tables, ` + "`NAME`" + ` stands for such a name, and
 ` + "`[]`" + ` for every element of a list. A *secret* is never written into a file: ` + "`${env:NAME}` or `${file:PATH}`" + `. A *size* is written

@@ -5,5 +5,5 @@ import "embed"
 
 // FS holds every schema: canonical/order.v1.json is the schema named "canonical/order.v1".
 //
-//go:embed */*.json
+//go:embed *
 var FS embed.FS

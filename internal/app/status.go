@@ -104,7 +104,7 @@ func (h *Hub) systemFacts() map[string]*status.SystemFacts {
 	systems, now := h.systems(), h.clock.Elapsed()
 	out := make(map[string]*status.SystemFacts, len(systems))
 	for name, s := range systems {
-		f := &status.SystemFacts{Name: name, Connector: s.Kind, CallTime: s.took.lately(now)}
+		f := &status.SystemFacts{Name: name, Connector: s.ConnectorName(), CallTime: s.took.lately(now)}
 		f.Write, f.Read = direction(name, s.Breaker), direction(name, s.reads)
 		out[name] = f
 	}

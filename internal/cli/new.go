@@ -55,14 +55,14 @@ sure is written as a TODO comment, never as a rule. No file is written over.`,
 	root.PersistentFlags().StringVar(&m.sample, "sample", "", "a file with sample documents; - reads standard input")
 	flow := &cobra.Command{Use: "flow NAME --sample FILE", Short: "Make a flow from a system to a topic, with its schema, mapping and test", Args: needs("a NAME"), RunE: do(m.flow)}
 	mapping := &cobra.Command{Use: "mapping NAME --sample FILE --entity ENTITY", Short: "Make a mapping to an entity's common schema, with the sample's schema and a test", Args: needs("a NAME"), RunE: do(m.mapping)}
-	system := &cobra.Command{Use: "system NAME --connector KIND", Short: "Add a system to the configuration; a sample gives a table or a file its columns", Args: needs("a NAME"), RunE: do(m.system)}
+	system := &cobra.Command{Use: "system NAME --connector KIND", Short: "Add a system to the configuration; a sample gives a table or a file its columns, and a vendor's name a starter with flows and mappings", Args: needs("a NAME"), RunE: do(m.system)}
 	for _, c := range []*cobra.Command{flow, mapping} {
 		c.Flags().StringVar(&m.entity, "entity", "", "the kind of business object; default: found in NAME")
 		c.Flags().StringVar(&m.key, "key", "", "the field that names the business object, with dots where it lies deeper (order.id); default: the one that looks so")
 	}
 	flow.Flags().StringVar(&m.from, "from", "", "the system that the documents come from; default: the only one")
 	flow.Flags().StringVar(&m.to, "to", "", "the topic; default: canonical.ENTITY, or draft.NAME while the mapping is not complete")
-	system.Flags().StringVar(&m.kind, "connector", "", "webhook, rest, sql, kafka or file")
+	system.Flags().StringVar(&m.kind, "connector", "", "webhook, rest, sql, kafka, file, or a vendor such as shopify: waybill connector list")
 	system.Flags().StringVar(&m.entity, "object", "", "the name of its object type; default: the entity in the sample's file name, else order")
 	root.AddCommand(flow, mapping, system)
 	return root

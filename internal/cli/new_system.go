@@ -2,9 +2,11 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,7 +16,10 @@ import (
 
 	"github.com/waybill-hub/waybill/configs"
 	"github.com/waybill-hub/waybill/flows"
+	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/manifest"
 	"github.com/waybill-hub/waybill/internal/scaffold"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/mappings"
 	"github.com/waybill-hub/waybill/schemas"
 )
@@ -25,8 +30,12 @@ func (m *making) system(c *cobra.Command, args []string) error {
 	if err := m.begin(c.Context(), name, false); err != nil {
 		return err
 	}
-	if !slices.Contains(m.kinds.Names(), m.kind) {
-		return usage("give --connector: %s%s", strings.Join(m.kinds.Names(), ", "), hint(m.kind, m.kinds.Names()))
+	vendors, err := manifestsOf(m.dir)
+	if err != nil {
+		return err
+	}
+	if all := slices.Concat(m.kinds.Names(), vendors.Names()); !slices.Contains(all, m.kind) {
+		return usage("give --connector: %s%s", strings.Join(all, ", "), hint(m.kind, all))
 	}
 	if m.plan.Systems[name] != nil {
 		return fmt.Errorf("the system %q is there already, at %s; nothing was written", name, m.plan.Systems[name].Pos)
@@ -44,18 +53,83 @@ func (m *making) system(c *cobra.Command, args []string) error {
 		return err
 	}
 	block := m.block(name)
+	var files []scaffold.File
+	if vendors.Has(m.kind) {
+		if block, files, err = m.vendor(name, vendors); err != nil {
+			return err
+		}
+	}
 	text, ok := insert(old, block)
 	if !ok {
 		return fmt.Errorf("%s does not hold systems: with one system on each line, so that nothing was written; add this by hand:\n%s", m.paths.Config, block)
 	}
+	if err := absent(m.dir, files); err != nil {
+		return err
+	}
 	if err := m.replace(text, block); err != nil {
 		return err
 	}
+	if len(files) > 0 {
+		if err := m.write(m.dir, files); err != nil {
+			return fmt.Errorf("the system was added to %s, and its starter was not: %w", m.paths.Config, err)
+		}
+	}
 	if m.output == "json" {
+		if len(files) > 0 {
+			return nil // what was written is said
+		}
 		return m.json(map[string]any{"changed": []string{m.paths.Config}})
 	}
 	fmt.Fprintf(m.out, "changed %s: the system %s was added\nnext: look at its TODO lines; waybill check; waybill check --connect\n", m.paths.Config, name)
 	return nil
+}
+
+// vendor is a system as its manifest's example shows it, and the starter with its mappings, schemas and tests, where one is shipped.
+func (m *making) vendor(name string, vendors *manifest.Set) ([]byte, []scaffold.File, error) {
+	var p strictyaml.Problems
+	v := vendors.Get(m.kind, strictyaml.OS(m.paths.Dir), &p)
+	if v == nil {
+		return nil, nil, p.Err()
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "  %s:\n    connector: %s\n", name, m.kind)
+	b.Write(manifest.YAML(v.Example, 2))
+	var files []scaffold.File
+	for _, part := range []struct {
+		from fs.FS
+		in   string // below vendors
+		to   string
+	}{{flows.FS, m.kind + ".yaml", "flows/" + name + ".yaml"}, {flows.FS, m.kind + "_test.yaml", "flows/" + name + "_test.yaml"},
+		{mappings.FS, m.kind, "mappings/" + name}, {schemas.FS, m.kind, "schemas/" + m.kind}} {
+		top := path.Join(config.Vendors, part.in)
+		err := fs.WalkDir(part.from, top, func(at string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // a manifest of the project's own has no starter
+			}
+			if err != nil || d.IsDir() {
+				return err
+			}
+			data, err := fs.ReadFile(part.from, at)
+			if path.Ext(at) == ".yaml" {
+				data = renamed(data, m.kind, name)
+			}
+			files = append(files, scaffold.File{Path: part.to + strings.TrimPrefix(at, top), Data: data})
+			return err
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return b.Bytes(), files, nil
+}
+
+// renamed gives a starter for a system of another name than the vendor's, whose name the starters' systems have. Flows, mappings, value maps and schemas
+// keep theirs.
+func renamed(data []byte, vendor, name string) []byte {
+	for _, form := range []string{"system: %s\n", "system: %s}", "system: %s,", `"%s"`, "{%s: "} {
+		data = bytes.ReplaceAll(data, fmt.Appendf(nil, form, vendor), fmt.Appendf(nil, form, name))
+	}
+	return data
 }
 
 // replace puts a text in the configuration's place where the project still passes with it. The file keeps its mode, and a link leads to it still.
@@ -239,6 +313,9 @@ func (e *env) initCommand() *cobra.Command {
 				fs   fs.FS
 			}{{"configs", configs.FS}, {"flows", flows.FS}, {"mappings", mappings.FS}, {"schemas", schemas.FS}} {
 				err := fs.WalkDir(part.fs, ".", func(p string, d fs.DirEntry, err error) error {
+					if d != nil && d.IsDir() && p == config.Vendors {
+						return fs.SkipDir // starters, for whoever has such a system: waybill new system writes them
+					}
 					if err != nil || d.IsDir() || filepath.Ext(p) == ".go" {
 						return err
 					}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/waybill-hub/waybill/configs"
 	"github.com/waybill-hub/waybill/connectors"
+	"github.com/waybill-hub/waybill/connectors/manifests"
 	"github.com/waybill-hub/waybill/flows"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -40,7 +41,7 @@ func (e *env) load(paths config.Paths, r strictyaml.Resolver, log *slog.Logger) 
 }
 
 func planOptions(kinds *connector.Registry, r strictyaml.Resolver, log *slog.Logger) config.Options {
-	return config.Options{Kinds: kinds.Map(), Resolver: r, Cron: checkCron, Verify: intake.CheckVerify, Log: log}
+	return config.Options{Kinds: kinds.Map(), Resolver: r, Cron: checkCron, Verify: intake.CheckVerify, Log: log, Manifests: manifests.FS}
 }
 
 func checkCron(line, zone string) error {

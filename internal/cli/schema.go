@@ -150,21 +150,30 @@ func configSchema() (object, error) {
 		spec := k.Spec()
 		settings := objectOf(spec.Fields)
 		maps.Copy(settings["properties"].(object), systemKeys(nil))
+		if objects, ok := settings["properties"].(object)["objects"].(object); ok {
+			one := objects["additionalProperties"].(object)
+			delete(one, "required") // it may stand under defaults
+			one["properties"].(object)["without"] = object{"type": "array", "items": object{"type": "string"}, "description": "defaults that this object does not take, as dotted paths"}
+		}
 		choices = append(choices, object{"if": object{"properties": object{"connector": object{"const": name}}, "required": []string{"connector"}}, "then": settings})
 	}
 	s := objectOf(config.Spec()["config"])
 	systems := s["properties"].(object)["systems"].(object)
-	systems["additionalProperties"] = object{"type": "object", "required": []string{"connector"}, "properties": systemKeys(kinds.Names()), "allOf": choices}
+	vendors, err := manifestsOf(".")
+	if err != nil {
+		return nil, err
+	}
+	systems["additionalProperties"] = object{"type": "object", "required": []string{"connector"}, "properties": systemKeys(slices.Concat(kinds.Names(), vendors.Names())), "allOf": choices}
 	return s, nil
 }
 
 // systemKeys are those of every system.
 func systemKeys(kinds []string) object {
-	c := object{"description": "the kind of the system"}
+	c := object{"description": "the kind of the system, or the manifest of its vendor"}
 	if kinds != nil {
 		c["enum"] = kinds
 	}
-	return object{"connector": c, "visible-after": valueOf(connector.Field{Type: "duration", Doc: "how long after a write the object can be looked up"})}
+	return object{"connector": c, "defaults": object{"type": "object", "description": "settings of every object that does not say otherwise"}, "visible-after": valueOf(connector.Field{Type: "duration", Doc: "how long after a write the object can be looked up"})}
 }
 
 // mappingSchema is that of the files in mappings/: a mapping, or a value map.

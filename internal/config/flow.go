@@ -30,6 +30,7 @@ func (l *loader) loadFlows() {
 }
 
 func (l *loader) flow(n strictyaml.Node) *flowDocument {
+	n = l.vendorSource(n)
 	var raw flowFile
 	l.decode(n, &raw)
 	f := &Flow{
@@ -52,6 +53,21 @@ func (l *loader) flow(n strictyaml.Node) *flowDocument {
 	l.search(d, raw.Search)
 	l.notSearched(f, n.Get("search"))
 	return d
+}
+
+// vendorSource lays what a flow says of its source over what the manifest of its system says of webhooks and polls.
+func (l *loader) vendorSource(n strictyaml.Node) strictyaml.Node {
+	from := n.Get("from")
+	s := l.plan.Systems[from.Get("system").Text()]
+	if s == nil || s.Manifest == nil {
+		return n
+	}
+	for key, base := range map[string]strictyaml.Node{"webhook": s.Manifest.Webhook, "poll": s.Manifest.Poll} {
+		if from.Get(key).Kind() == strictyaml.Map {
+			from = from.With(key, strictyaml.Merge(base, from.Get(key)))
+		}
+	}
+	return n.With("from", from)
 }
 
 // maxSearch is how many fields of a flow's documents an object may be found by.

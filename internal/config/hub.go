@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/kafkaauth"
+	"github.com/waybill-hub/waybill/internal/manifest"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -31,6 +33,7 @@ func (l *loader) loadHub() {
 		return
 	}
 	l.plan.root = node
+	l.loadManifests()
 	var raw hubFile
 	l.decode(node, &raw)
 	for i, n := range node.Get("entities").Items() {
@@ -319,23 +322,75 @@ func (l *loader) loadSystem(f strictyaml.Field) {
 		l.p.AddHint(f.KeyPos, strictyaml.DidYouMean("", l.kindNames()), "%s: connector is missing", f.Key)
 		return
 	}
-	var visible time.Duration
 	if !kind.Decode(&s.Kind, l.p) {
 		return
 	}
 	before := l.p.Len()
+	if !l.resolved(s) {
+		return
+	}
 	if k, known := l.o.Kinds[s.Kind]; known {
 		k.Check(s.Settings, l.p)
 	} else if l.o.Kinds != nil {
-		l.p.AddHint(kind.Pos(), strictyaml.DidYouMean(s.Kind, l.kindNames()), "unknown connector %q", s.Kind)
+		l.unknownKind(kind, s.Kind)
 	}
 	// The kind reads visible-after too, and may have complained of it already.
 	problems := l.p
 	if l.p.Len() > before {
 		problems = nil
 	}
-	f.Value.Get("visible-after").Decode(&visible, problems)
+	var visible time.Duration
+	s.Settings.Node.Get("visible-after").Decode(&visible, problems)
 	s.VisibleAfter = visible
+}
+
+// resolved makes the settings of a system those that its kind reads: with what its manifest says, and with its defaults in every object.
+func (l *loader) resolved(s *System) bool {
+	if _, kind := l.o.Kinds[s.Kind]; !kind && l.manifests.Has(s.Kind) {
+		r := l.manifests.Resolve(s.Kind, s.Name, s.Settings.Node, l.o.Kinds, l.o.Resolver, l.p)
+		if r == nil {
+			return false
+		}
+		s.Kind, s.Settings.Node, s.Manifest = r.Kind, r.Node, r.Manifest
+	}
+	s.Settings.Node = manifest.Defaults(s.Settings.Node, l.p)
+	return true
+}
+
+func (l *loader) unknownKind(n strictyaml.Node, name string) {
+	hint := strictyaml.DidYouMean(name, slices.Concat(l.kindNames(), l.manifests.Names()))
+	if hint == "" {
+		hint = "kinds: " + strings.Join(l.kindNames(), ", ")
+		if names := l.manifests.Names(); len(names) > 0 {
+			hint += "; manifests: " + strings.Join(names, ", ")
+		}
+	}
+	l.p.AddHint(n.Pos(), hint, "unknown connector %q", name)
+}
+
+// loadManifests reads the manifests: those of the program, and the project's own, which stand before them.
+func (l *loader) loadManifests() {
+	var files []manifest.File
+	if l.o.Manifests != nil {
+		shipped, err := manifest.Files(l.o.Manifests, "connectors/manifests")
+		if err != nil {
+			l.unreadable("connectors/manifests", err)
+		}
+		files = shipped
+	}
+	own := l.read(l.paths.Manifests, ".yaml")
+	for _, f := range own {
+		files = append(files, manifest.File{Name: f.display, Data: f.data})
+	}
+	l.manifests = manifest.New(files...)
+	for _, f := range own { // whether a system uses it or not; shipped ones have tests
+		l.manifests.Get(strings.TrimSuffix(path.Base(f.path), ".yaml"), l.o.Resolver, l.p)
+	}
+	for _, name := range l.manifests.Names() {
+		if _, kind := l.o.Kinds[name]; kind {
+			l.p.AddHint(strictyaml.Pos{File: name + ".yaml"}, "choose another name", "a manifest cannot be called as the connector kind %s is", name)
+		}
+	}
 }
 
 func (l *loader) kindNames() []string {

@@ -21,7 +21,7 @@ type hubFile struct {
 	Mappings mappingsFile    `yaml:"mappings" doc:"bounds of what mappings and expressions make of one document"`
 	TakeOver time.Duration   `yaml:"takeover-after" default:"15s" doc:"how long a hub that has gone without a word is waited for before others take its partitions and leases; 6s to 5m"`
 	Entities []string        `yaml:"entities" doc:"kinds of business objects beside the common ones"`
-	Systems  strictyaml.Node `yaml:"systems" type:"map" doc:"the external applications by name; each has connector, visible-after and its connector's own settings"`
+	Systems  strictyaml.Node `yaml:"systems" type:"map" doc:"the external applications by name; each has connector, which is a kind or a vendor's manifest, visible-after, defaults of its objects, and its connector's own settings"`
 }
 
 type brokerFile struct {

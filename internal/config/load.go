@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/waybill-hub/waybill/internal/manifest"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -62,6 +63,7 @@ type loader struct {
 	entities []string
 	// schemaNames are those of all schema files, broken ones too.
 	schemaNames []string
+	manifests   *manifest.Set
 	flows       []*flowDocument
 	foreign     []string // topics of programs outside the hub
 	// unread holds what may stand in a file that cannot be read: a kind of name as a whole, or "kind name". It is not called

@@ -7,6 +7,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/kafkaauth"
+	"github.com/waybill-hub/waybill/internal/manifest"
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -159,14 +160,24 @@ type Hooks struct {
 
 // System is one external application.
 type System struct {
-	Name     string
-	Kind     string
+	Name string
+	Kind string
+	// Manifest is what Settings were made of; nil where the configuration names the kind itself.
+	Manifest *manifest.Manifest
 	Settings connector.Settings
 	// VisibleAfter is how long after a write the object can be looked up.
 	VisibleAfter time.Duration
 	Pos          strictyaml.Pos
 	// Sum is a hash of the settings with all references filled in.
 	Sum string
+}
+
+// ConnectorName is what the configuration calls the system's connector: a manifest, or a kind.
+func (s *System) ConnectorName() string {
+	if s.Manifest != nil {
+		return s.Manifest.Name
+	}
+	return s.Kind
 }
 
 // Order says what later messages of a parked message's key do.

@@ -30,8 +30,11 @@ type Paths struct {
 	ConfigFS fs.FS
 	// Dir is what relative paths in the configuration start from: ${file:…}, certificates, and the systems' own paths.
 	Dir string
-	// Flows and Mappings are read for YAML documents, Schemas for JSON Schemas. Any document may stand in Flows or Mappings.
+	// Flows and Mappings are read for YAML documents, Schemas for JSON Schemas. Any document may stand in Flows or Mappings. What a folder vendors at the
+	// top of them holds are starters for others' projects, and no part of this one.
 	Flows, Mappings, Schemas []Source
+	// Manifests are read for the project's own manifests.
+	Manifests []Source
 }
 
 // DefaultPaths are those of a configuration file on disk: flows/, mappings/ and schemas/ stand beside the file's own
@@ -58,6 +61,8 @@ func RootPaths(root string) Paths {
 		Flows:    []Source{Dir(filepath.Join(root, "flows"))},
 		Mappings: []Source{Dir(filepath.Join(root, "mappings"))},
 		Schemas:  []Source{Dir(filepath.Join(root, "schemas"))},
+
+		Manifests: []Source{Dir(filepath.Join(root, "manifests"))},
 	}
 }
 
@@ -74,6 +79,8 @@ func EmbeddedPaths(configs, flows, mappings, schemas fs.FS) Paths {
 type Options struct {
 	// Kinds are the known connectors by name; nil: systems are not checked.
 	Kinds map[string]connector.Kind
+	// Manifests holds those of the program, NAME.yaml; nil: there are none.
+	Manifests fs.FS
 	// Resolver fills in ${env:…} and ${file:…}; nil: the process's environment, and files relative to Paths.Dir.
 	Resolver strictyaml.Resolver
 	// Cron checks a cron line in a zone; nil: only the line's shape is checked.
@@ -93,6 +100,9 @@ type file struct {
 	data    []byte
 }
 
+// Vendors is the folder of starters at the top of flows, mappings and schemas.
+const Vendors = "vendors"
+
 // read collects the files of sources that end in ext, in the order of their names.
 func (l *loader) read(sources []Source, ext string) []file {
 	var out []file
@@ -110,6 +120,8 @@ func (l *loader) read(sources []Source, ext string) []file {
 					return fs.SkipDir
 				}
 				return nil
+			case d.IsDir() && p == Vendors:
+				return fs.SkipDir
 			case d.IsDir():
 				return nil
 			}

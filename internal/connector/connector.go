@@ -7,6 +7,7 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -42,6 +43,8 @@ type Settings struct {
 	// Told is given the system's own time whenever an answer tells it; at is that time, to the second, as it was at some moment of the time that has just
 	// passed. It may be nil, and must not block.
 	Told func(at time.Time, passed time.Duration)
+	// Via, where not nil, stands between a system over HTTP and the network: what they exchange is recorded there, or comes from a recording.
+	Via func(http.RoundTripper) http.RoundTripper
 	// Exchanges keeps what is exchanged with partners; nil where there is no store, as in a check.
 	Exchanges Exchanges
 }

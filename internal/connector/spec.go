@@ -96,8 +96,9 @@ func (s Spec) Lint(n strictyaml.Node, p *strictyaml.Problems) {
 }
 
 type commonKeys struct {
-	Kind         string `yaml:"connector" doc:"the kind of the system"`
-	VisibleAfter string `yaml:"visible-after" type:"duration" doc:"how long after a write the object can be looked up"`
+	Kind         string          `yaml:"connector" doc:"the kind of the system"`
+	VisibleAfter string          `yaml:"visible-after" type:"duration" doc:"how long after a write the object can be looked up"`
+	Defaults     strictyaml.Node `yaml:"defaults" type:"any" doc:"settings of every object that does not say otherwise"`
 }
 
 func lintObject(n strictyaml.Node, fields []Field, p *strictyaml.Problems) {

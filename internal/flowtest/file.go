@@ -116,7 +116,7 @@ func Find(paths config.Paths) ([]File, error) {
 					return fs.SkipAll // no such directory: no tests in it
 				case err != nil:
 					return fmt.Errorf("%s: %w", name, err)
-				case p != "." && strings.ContainsRune("._", rune(d.Name()[0])) && d.IsDir():
+				case d.IsDir() && p == config.Vendors, p != "." && strings.ContainsRune("._", rune(d.Name()[0])) && d.IsDir():
 					return fs.SkipDir
 				case d.IsDir(), !IsTest(p), seen[name]:
 					return nil

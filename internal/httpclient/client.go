@@ -50,6 +50,8 @@ type Config struct {
 	Secrets []strictyaml.Secret
 	// Told is that of connector.Settings.
 	Told func(at time.Time, passed time.Duration)
+	// Via is that of connector.Settings.
+	Via func(http.RoundTripper) http.RoundTripper
 	// Session, where set, is a login in place of Auth.
 	Session *Session
 }
@@ -138,6 +140,9 @@ func New(cfg Config) (*Client, error) {
 		transport.Proxy = http.ProxyURL(proxy)
 	}
 	c.http = &http.Client{Transport: onceTransport{transport}, CheckRedirect: followRedirect}
+	if cfg.Via != nil {
+		c.http.Transport = cfg.Via(c.http.Transport)
+	}
 	if cfg.Auth.ClientCredentials != nil {
 		c.tokens = &tokens{fetch: c.fetchToken, now: c.now, asking: lifecycle.NewBackground(context.Background())}
 	} else if cfg.Session != nil {

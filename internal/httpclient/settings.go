@@ -36,5 +36,5 @@ func (set *Settings) Check(n strictyaml.Node, address string, p *strictyaml.Prob
 // Config is that of a client of the system; what else its kind needs is added by it.
 func (set *Settings) Config(s connector.Settings, address string, auth Auth) Config {
 	return Config{System: s.Name, URL: address, Auth: auth, Headers: set.Headers, Timeout: set.Timeout, Limit: set.Limit, MaxBody: set.MaxBody, TLS: set.TLS.In(s.Path),
-		Proxy: set.Proxy, Log: s.Log, Told: s.Told}
+		Proxy: set.Proxy, Log: s.Log, Told: s.Told, Via: s.Via}
 }

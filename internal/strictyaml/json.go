@@ -8,9 +8,12 @@ import (
 // jsonNumber is JSON's own grammar: 00123, 1_000 and 0x1F are text.
 var jsonNumber = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 
+// oneSetting is a reference to a setting, and nothing beside it.
+var oneSetting = regexp.MustCompile(`^\$\{setting:[^}]*\}$`)
+
 // AppendJSON appends the node as JSON, keys in their order, and reports whether there was no problem. In a plain scalar true,
-// false and JSON's numbers are what they look like, digit by digit; every other scalar is text, with its references
-// filled in. A key without a value is null.
+// false and JSON's numbers are what they look like, digit by digit, and so is what a plain ${setting:NAME} alone stands for; every other scalar is text, with
+// its references filled in. A key without a value is null.
 func (n Node) AppendJSON(dst []byte, p *Problems) ([]byte, bool) {
 	ok := true
 	sub := func(v Node) {
@@ -44,6 +47,9 @@ func (n Node) AppendJSON(dst []byte, p *Problems) ([]byte, bool) {
 			return append(dst, raw...), true
 		}
 		text, _, ok := n.resolve(p)
+		if n.n.style == plain && oneSetting.MatchString(raw) && (text == "true" || text == "false" || jsonNumber.MatchString(text)) {
+			return append(dst, text...), ok
+		}
 		return appendText(dst, text), ok
 	}
 	return append(dst, "null"...), true

@@ -97,6 +97,16 @@ func (s *source) lookup(ref string) (value, problem, hint string) {
 			return "", fmt.Sprintf("the file %s cannot be read: %s", name, cause(err)), "relative paths start at the directory of the configuration file"
 		}
 		return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"), "", ""
+	case "setting":
+		f, ok := s.resolver.(Filler)
+		if !ok {
+			return "", "${setting:…} is for manifests alone", forms
+		}
+		v, ok := f.Setting(name)
+		if !ok {
+			return "", fmt.Sprintf("the manifest has no setting %q", shorten(name)), "list it under settings"
+		}
+		return v, "", ""
 	}
 	return "", fmt.Sprintf("%q is no kind of reference", shorten(scheme)), forms
 }

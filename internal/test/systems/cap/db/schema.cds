@@ -14,6 +14,7 @@ entity Partner : changed {
       BusinessPartnerIsBlocked : Boolean default false;
       CreationDate             : Date @cds.on.insert: $now;
       to_Address               : Composition of many Address on to_Address.to_BusinessPartner = $self;
+      to_BusinessPartnerAddress : Association to many Address on to_BusinessPartnerAddress.to_BusinessPartner = $self; // as S/4HANA calls it
 }
 
 entity Address {
@@ -23,6 +24,7 @@ entity Address {
       Country         : String(3);
       CityName        : String(40);
       StreetName      : String(60);
+      PostalCode      : String(10);
 }
 
 entity Product : changed {
@@ -53,6 +55,7 @@ entity SalesOrder : changed {
       RequestedDeliveryDate   : Date;
       TotalNetAmount          : Decimal(16, 3);
       TransactionCurrency     : String(5);
+      OverallSDProcessStatus  : String(1);
       Revision                : Integer;
       Sequence                : Integer64;
       to_Item                 : Composition of many SalesOrderItem on to_Item.to_SalesOrder = $self;
@@ -63,7 +66,9 @@ entity SalesOrderItem {
   key SalesOrderItem      : String(6);
       to_SalesOrder       : Association to one SalesOrder on to_SalesOrder.SalesOrder = SalesOrder;
       Material            : String(40);
+      SalesOrderItemText  : String(40);
       RequestedQuantity   : Decimal(15, 3);
+      RequestedQuantityUnit : String(3);
       NetAmount           : Decimal(16, 3);
       Plant               : String(4) @assert.format: '^[0-9A-Z]{4}$';
 }
@@ -111,4 +116,18 @@ entity Invoice : changed {
       TotalNetAmount      : Decimal(16, 3);
       TotalTaxAmount      : Decimal(14, 3);
       TransactionCurrency : String(5);
+      BillingDocumentIsCancelled : Boolean default false;
+      to_Item             : Composition of many InvoiceItem on to_Item.to_BillingDocument = $self;
+}
+
+entity InvoiceItem {
+  key BillingDocument     : String(10);
+  key BillingDocumentItem : String(6);
+      to_BillingDocument  : Association to one Invoice on to_BillingDocument.BillingDocument = BillingDocument;
+      Material            : String(40);
+      BillingDocumentItemText : String(40);
+      BillingQuantity     : Decimal(13, 3);
+      BillingQuantityUnit : String(3);
+      NetAmount           : Decimal(16, 3);
+      SalesDocument       : String(10);
 }

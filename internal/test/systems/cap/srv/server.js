@@ -41,7 +41,7 @@ cds.on('bootstrap', app => {
       } else if (what === 'spoil') { // a row whose amount is beyond every number
         await cds.db.run(`UPDATE trade_SalesOrder SET TotalNetAmount = 9e999 WHERE SalesOrder = ?`, [req.body.SalesOrder])
       } else if (what === 'clear') {
-        for (const entity of ['Partner', 'Address', 'Product', 'ProductText', 'SalesOrder', 'SalesOrderItem', 'Delivery', 'DeliveryItem', 'Stock', 'Invoice'])
+        for (const entity of ['Partner', 'Address', 'Product', 'ProductText', 'SalesOrder', 'SalesOrderItem', 'Delivery', 'DeliveryItem', 'Stock', 'Invoice', 'InvoiceItem'])
           await cds.db.run(DELETE.from(`trade.${entity}`))
       } else {
         await cds.db.run(UPSERT.into(`trade.${what}`).entries(req.body))

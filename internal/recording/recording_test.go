@@ -1,0 +1,209 @@
+package recording_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/waybill-hub/waybill/connectors"
+	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/manifest"
+	"github.com/waybill-hub/waybill/internal/recording"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+const vendor = `manifest: club
+title: Club
+connector: rest
+settings: {branch: {doc: the branch, required: true, example: north}}
+system:
+  url: https://${setting:branch}.club.example/v1
+  auth: {client-credentials: {token-url: /oauth/token}}
+  defaults:
+    external-id: reference
+    version: changed
+    etag: header
+    list: {items: data, paging: {style: next-url, next: next, stable: true}, changed-since: {parameter: since}}
+  objects: {member: {path: members, find: {natural: {mail: "{mail}"}}}}
+example: {branch: north, auth: {client-credentials: {id: hub, secret: "${env:CLUB_SECRET}"}}}
+personal: [name, mail, phone]
+proof: {on: stand-in, what: a test}
+claims: [{of: auth, says: none, source: "seen: here"}]
+`
+
+const script = `recording: members
+manifest: club
+on: stand-in
+made: in a test
+steps:
+  - name: made
+    create: {object: member, external: 7f3e0000-0000-5000-8000-000000000001, doc: '{"name":"Grace Hopper","mail":"grace@navy.mil","phone":"+1 202 555 9999"}'}
+  - name: polled
+    poll: {object: member}
+  - name: changed
+    update: {object: member, local: "@made", doc: '{"friend":"@made"}'}
+  - name: gone
+    find: {object: member, local: nobody}
+  - name: found
+    find: {object: member, natural: {mail: grace@navy.mil}}
+`
+
+// club is a service with a login, pages that name its own host, and a person.
+func club(t *testing.T) *httptest.Server {
+	var s *httptest.Server
+	s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path == "/oauth/token" {
+			_, _ = io.WriteString(w, `{"access_token":"eyJhbGciOiJIUzI1NiJ9.very-secret","token_type":"Bearer","expires_in":3600}`)
+			return
+		}
+		if r.Header.Get("Authorization") != "Bearer eyJhbGciOiJIUzI1NiJ9.very-secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		one := `{"id":"M-1","name":"Grace Hopper","mail":"grace@navy.mil","phone":"+1 202 555 9999","sponsor":"Ada <ada@royal.society>","reference":"7f3e0000-0000-5000-8000-000000000001","changed":"2026-11-30T10:00:00Z"}`
+		w.Header().Set("Set-Cookie", "session=0123456789abcdef; Path=/")
+		w.Header().Set("ETag", `"v1"`)
+		switch {
+		case r.Method == http.MethodPost, r.Method == http.MethodPatch:
+			_, _ = io.WriteString(w, one)
+		case r.URL.Path == "/v1/members" && r.URL.Query().Get("page") == "":
+			_, _ = fmt.Fprintf(w, `{"data":[%s],"next":"%s/v1/members?page=2"}`, one, s.URL)
+		case r.URL.Path == "/v1/members":
+			_, _ = io.WriteString(w, `{"data":[]}`)
+		default:
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = fmt.Fprintf(w, `{"error":"no %s","body":%q}`, r.URL.Path, body)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func world(t *testing.T) recording.World {
+	t.Helper()
+	kinds, err := connector.NewRegistry(connectors.All()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return recording.World{Kinds: kinds.Map(), Manifests: manifest.New(manifest.File{Name: "club.yaml", Data: []byte(vendor)})}
+}
+
+func read(t *testing.T, file string, data []byte) *recording.Recording {
+	t.Helper()
+	var p strictyaml.Problems
+	r := recording.Read(file, data, os.DirFS(filepath.Dir(file)), &p)
+	if r == nil {
+		t.Fatalf("%v\n%s", p.Err(), data)
+	}
+	return r
+}
+
+// TestRecordAndReplay: what is recorded on a service plays without it, through the real connector, and holds no secret, no token, no address of the service
+// and no person.
+func TestRecordAndReplay(t *testing.T) {
+	t.Setenv("REAL_SECRET", "hush-hush-hush")
+	w, s := world(t), club(t)
+	var p strictyaml.Problems
+	n := strictyaml.Parse("configs/waybill.yaml", []byte("connector: rest\nurl: "+s.URL+"/v1\nauth: {client-credentials: {token-url: /oauth/token, id: real-hub, secret: \"${env:REAL_SECRET}\"}}\n"+
+		"objects: {member: {path: members, external-id: reference, version: changed, etag: header, find: {natural: {mail: \"{mail}\"}}, list: {items: data, paging: {style: next-url, next: next, stable: true}, changed-since: {parameter: since}}}}\n"), &p)[0]
+	file := filepath.Join(t.TempDir(), "members.yaml")
+	r := read(t, file, []byte(script))
+	if err := w.Record(t.Context(), r, w.Kinds["rest"], connector.Settings{Name: "club", Node: n}); err != nil {
+		t.Fatal(err)
+	}
+	files := r.Write()
+	text := string(files[0].Data)
+	for _, private := range []string{"hush-hush", "very-secret", "0123456789abcdef", "real-hub", "127.0.0.1", "Grace", "grace@navy", "202 555", "ada@royal", "Basic ", "Bearer ey"} {
+		if strings.Contains(text, private) {
+			t.Errorf("the recording holds %q:\n%s", private, text)
+		}
+	}
+	s.Close()
+	again := read(t, file, files[0].Data)
+	troubles, err := w.Replay(t.Context(), again, false)
+	if err != nil || len(troubles) > 0 {
+		t.Fatalf("%v %v\n%s", err, troubles, text)
+	}
+	if got := string(again.Write()[0].Data); got != text {
+		t.Errorf("a recording that was read is written otherwise:\n%s\nwant\n%s", got, text)
+	}
+	if n := strings.Count(text, "person-2@example.com"); n < 4 || strings.Count(text, "person-2%40example.com") != 1 {
+		t.Errorf("the mail address has not one stand-in everywhere, in documents and in the address of the look-up:\n%s", text)
+	}
+}
+
+// TestPlayerAnswersNothingElse: each way in which a connector can differ from what was recorded is told.
+func TestPlayerAnswersNothingElse(t *testing.T) {
+	w := world(t)
+	whole := `recording: members
+manifest: club
+on: stand-in
+made: by hand
+steps:
+  - name: changed
+    update: {object: member, local: M-1, doc: '{"name":"Person 1"}'}
+    exchanges:
+      - ask: POST /oauth/token
+        headers: {Content-Type: application/x-www-form-urlencoded}
+        proof: ["Authorization: Basic"]
+        body: grant_type=client_credentials
+        answer: '{"access_token":"stand-in-token-1"}'
+      - ask: PATCH /v1/members/M-1
+        proof: ["Authorization: Bearer"]
+        body: '{"name": "Person 1"}'
+        answer: '{"id": "M-1", "name": "Person 1"}'
+    want: {local: M-1, doc: '{"id": "M-1", "name": "Person 1"}'}
+`
+	for name, c := range map[string]struct{ from, to, want string }{
+		"as recorded":          {"", "", ""},
+		"another address":      {"PATCH /v1/members/M-1", "PATCH /v1/members/M-2", "not PATCH /v1/members/M-2: the address is /v1/members/M-1"},
+		"another method":       {"PATCH /v1", "PUT /v1", "the method is PATCH"},
+		"another body":         {"body: '{\"name\": \"Person 1\"}'", "body: '{\"name\": \"Person 2\"}'", "the body is {\"name\":\"Person 1\"}"},
+		"a number as a text":   {"body: '{\"name\": \"Person 1\"}'", "body: '{\"name\": 1}'", "the body is"},
+		"no proof":             {"Authorization: Bearer", "X-Key", "the hub proves itself by [Authorization: Bearer]"},
+		"a header more":        {"        proof: [\"Authorization: Bearer\"]", "        headers: {If-Match: '\"1\"'}\n        proof: [\"Authorization: Bearer\"]", "the header If-Match is \"\""},
+		"asked too seldom":     {"ask: PATCH /v1/members/M-1", "ask: PATCH /v1/members/M-1\n        times: 2", "was recorded, and not asked so often"},
+		"another outcome":      {"want: {local: M-1", "want: {local: M-2", "changed: the id: want M-2, got M-1"},
+		"another document":     {"want: {local: M-1, doc: '{\"id\": \"M-1\"", "want: {local: M-1, doc: '{\"id\": \"M-3\"", "changed: the document: want"},
+		"a failure was wanted": {"want: {local: M-1, doc: '{\"id\": \"M-1\", \"name\": \"Person 1\"}'}", "want: {fault: {kind: conflict}}", "want conflict: , got no failure"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(whole, c.from, c.to, 1)
+			if c.from != "" && text == whole {
+				t.Fatal("nothing was changed")
+			}
+			troubles, err := w.Replay(t.Context(), read(t, "members.yaml", []byte(text)), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(troubles, "\n"); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+				t.Errorf("told:\n%s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestReadProblems: what is wrong with a recording is told with its place.
+func TestReadProblems(t *testing.T) {
+	for name, c := range map[string]struct{ steps, want string }{
+		"two things":       {"[{name: a, poll: {object: x}, probe: {}}]", `f.yaml:5:9: the step "a" does 2 things (write one of create, update, delete, find, poll, list, probe)`},
+		"nothing":          {"[{name: a}]", `the step "a" does 0 things`},
+		"twice":            {"[{name: a, probe: {}}, {name: a, probe: {}}]", `there is a step "a" already (rename one of them)`},
+		"no address":       {"[{name: a, probe: {}, exchanges: [{ask: GET}]}]", `ask: "GET" is no method and address (write for example GET /v1/orders)`},
+		"two answers":      {"[{name: a, probe: {}, exchanges: [{ask: GET /, answer: x, answer-file: y}]}]", `an exchange has one answer (remove one of the two)`},
+		"an unknown thing": {"[{name: a, prode: {}}]", `unknown key "prode" (did you mean "probe"?)`},
+	} {
+		var p strictyaml.Problems
+		if r := recording.Read("f.yaml", []byte("recording: r\nmanifest: club\non: stand-in\nmade: x\nsteps: "+c.steps+"\n"), fstest.MapFS{}, &p); r != nil || !strings.Contains(p.Err().Error(), c.want) {
+			t.Errorf("%s: %v\nwant %s", name, p.Err(), c.want)
+		}
+	}
+}
