@@ -213,9 +213,6 @@ func (c *checker) line(l *line) {
 	c.in("BR-CL-15", at("attributes.BT-159"), "countries", l.origin, "")
 	c.adjustments(l.adjustments, false)
 	c.product(l)
-	if b := c.inv.group(l.tax); b != nil && l.reason+l.reasonCode != "" && (l.reason != b.reason && l.reason != "" || l.reasonCode != b.reasonCode && l.reasonCode != "") {
-		c.add("", at("taxes"), "another reason than that of the category's others, and EN 16931 has one for each category")
-	}
 }
 
 func (c *checker) mustNumber(rule, path string, n number) {
@@ -329,8 +326,13 @@ func (c *checker) category(path string, t category, rule string) {
 	}
 	c.rate(name+rule, path, t)
 	c.identified(name+map[string]string{"05": "02", "06": "03", "07": "04"}[rule], t.code)
-	if c.inv.group(t) == nil {
+	b := c.inv.group(t)
+	if b == nil {
 		c.add(name+"01", "taxes", "the category %s of %s is not among them", describe(t), path)
+		return
+	}
+	if t.reason != "" && t.reason != b.tax.reason || t.reasonCode != "" && t.reasonCode != b.tax.reasonCode {
+		c.add("", path, "another reason of exemption than that of %s elsewhere, and EN 16931 has one for each category", t.code)
 	}
 }
 
@@ -431,7 +433,7 @@ func (c *checker) taxAmount(name string, b *breakdown) {
 }
 
 func (c *checker) reason(name string, b *breakdown) {
-	has := b.reason+b.reasonCode != ""
+	has := b.tax.reason+b.tax.reasonCode != ""
 	switch b.tax.code {
 	case "S", "Z", "L", "M":
 		if has {
@@ -443,7 +445,7 @@ func (c *checker) reason(name string, b *breakdown) {
 		}
 	}
 	for code, vatex := range reasons {
-		if b.reasonCode == vatex && b.tax.code != code {
+		if b.tax.reasonCode == vatex && b.tax.code != code {
 			c.add(map[string]string{"G": "PEPPOL-EN16931-P0104", "O": "PEPPOL-EN16931-P0105", "K": "PEPPOL-EN16931-P0106", "AE": "PEPPOL-EN16931-P0107"}[code], b.path+".code", "%s is of the category %s", vatex, code)
 		}
 	}

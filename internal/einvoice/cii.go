@@ -156,10 +156,10 @@ func (c *codec) ciiSettlement(inv *invoice) {
 	each(c, "ram:ApplicableTradeTax", &inv.taxes, func(b *breakdown) {
 		c.amount("ram:CalculatedAmount", &b.amount)
 		c.fixed("ram:TypeCode", "VAT")
-		c.text("ram:ExemptionReason", &b.reason)
+		c.text("ram:ExemptionReason", &b.tax.reason)
 		c.amount("ram:BasisAmount", &b.base)
 		c.text("ram:CategoryCode", &b.tax.code)
-		c.text("ram:ExemptionReasonCode", &b.reasonCode)
+		c.text("ram:ExemptionReasonCode", &b.tax.reasonCode)
 		c.basicDay("ram:TaxPointDate", "udt:DateString", &b.taxPoint)
 		c.text("ram:DueDateTypeCode", &b.taxPointCode)
 		c.number("ram:RateApplicablePercent", &b.tax.rate)

@@ -154,13 +154,13 @@ func (inv *invoice) deriveTaxes() {
 		b := &inv.taxes[i]
 		fill(&b.base, inv.baseOf(b.tax))
 		fill(&b.amount, b.base.Mul(or0(b.tax.rate)).Mul(percent).Round(digitsOf(inv.currency), jsondoc.HalfUp))
-		for _, l := range inv.lines {
-			if b.reason+b.reasonCode == "" && l.tax.same(b.tax) {
-				b.reason, b.reasonCode = l.reason, l.reasonCode
+		for _, t := range inv.categories() {
+			if b.tax.reason+b.tax.reasonCode == "" && t.same(b.tax) {
+				b.tax.reason, b.tax.reasonCode = t.reason, t.reasonCode
 			}
 		}
-		if b.reason+b.reasonCode == "" {
-			b.reasonCode = reasons[b.tax.code]
+		if b.tax.reason+b.tax.reasonCode == "" {
+			b.tax.reasonCode = reasons[b.tax.code]
 		}
 	}
 }

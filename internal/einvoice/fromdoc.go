@@ -304,7 +304,10 @@ func (inv *invoice) readPayment(d *object) {
 }
 
 func readCategory(o *object) category {
-	t := category{o.text("category"), o.number("rate")}
+	t := category{code: o.text("category"), rate: o.number("rate"), reason: o.text("exemption_reason")}
+	if code := o.text("code"); codes["vatex"][code] { // another is one of the sender's own
+		t.reasonCode = code
+	}
 	if included := o.get("included"); included.Exists() && included.Bool() {
 		o.in.problems.add("", o.at("included"), "prices of EN 16931 are without tax")
 	}
@@ -313,32 +316,28 @@ func readCategory(o *object) category {
 }
 
 // readOnly reads the one tax of a line or an adjustment.
-func readOnly(o *object) (category, *object) {
+func readOnly(o *object) category {
 	all := o.list("taxes")
 	for _, t := range all {
 		if len(all) > 1 {
 			o.in.problems.add("", o.at("taxes"), "EN 16931 has one VAT category for it, and there are %d taxes", len(all))
 		}
 		c := readCategory(t)
-		t.skip("code", "base", "amount", "exemption_reason")
-		return c, t
+		t.skip("base", "amount")
+		return c
 	}
-	return category{}, nil
+	return category{}
 }
 
 func readBreakdown(o *object) breakdown {
-	b := breakdown{tax: readCategory(o), base: o.number("base"), amount: o.number("amount"), reason: o.text("exemption_reason"), path: o.path}
-	if code := o.text("code"); codes["vatex"][code] { // another is one of the sender's own
-		b.reasonCode = code
-	}
-	return b
+	return breakdown{tax: readCategory(o), base: o.number("base"), amount: o.number("amount"), path: o.path}
 }
 
 func readAdjustments(o *object, name string, document bool) []adjustment {
 	var out []adjustment
 	for _, a := range o.list(name) {
 		one := adjustment{charge: a.text("kind") == "charge", amount: a.number("amount"), base: a.number("base"), percent: a.number("percent"), reason: a.text("reason"), code: a.text("code"), path: a.path}
-		if tax, _ := readOnly(a); document {
+		if tax := readOnly(a); document {
 			one.tax = tax
 		}
 		out = append(out, one)
@@ -375,25 +374,13 @@ func (inv *invoice) readLine(o *object, i int) line {
 		o.in.placeless(r.path)
 	}
 	l.adjustments = readAdjustments(o, "allowance_charges", false)
-	tax, t := readOnly(o)
-	l.tax = tax
-	if t != nil {
-		l.reasonOf(t)
-	}
+	l.tax = readOnly(o)
 	attributes := o.object("attributes")
 	readTerms(attributes, l.attributes())
 	for name, v := range map[string]*number{"BT-147": &l.discount, "BT-148": &l.gross} {
 		*v = readDecimalTerm(attributes, name)
 	}
 	return l
-}
-
-// reasonOf reads why a line is without tax, which the invoice's breakdown may lack.
-func (l *line) reasonOf(t *object) {
-	l.reason = t.text("exemption_reason")
-	if code := t.text("code"); codes["vatex"][code] {
-		l.reasonCode = code
-	}
 }
 
 // readTerms reads those attributes that are terms of the standard. Others are the hub's.

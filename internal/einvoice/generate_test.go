@@ -191,7 +191,6 @@ func (d draw) documentLevel(doc map[string]any, mix []cat, bases map[cat]money, 
 		c := rapid.SampledFrom(mix).Draw(d.T, "category")
 		m := money(rapid.Int64Range(0, 9999).Draw(d.T, kind))
 		tax := c.tax()
-		delete(tax[0].(map[string]any), "exemption_reason")
 		all = append(all, map[string]any{"kind": kind, "reason": d.text("why"), "amount": d.amount(m), "taxes": tax})
 		if kind == "charge" {
 			charges += m

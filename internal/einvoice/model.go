@@ -73,6 +73,8 @@ type account struct{ iban, other, holder, bic string } // BT-84 … BT-86
 type category struct {
 	code string
 	rate number
+	// BT-120, BT-121: why there is no tax. It stands in the breakdown alone, and documents may say it of a line.
+	reason, reasonCode string
 }
 
 // adjustment is BG-20, BG-21, BG-27 or BG-28.
@@ -88,7 +90,6 @@ type adjustment struct {
 type breakdown struct {
 	tax                    category
 	base, amount           number // BT-116, BT-117
-	reason, reasonCode     string // BT-120, BT-121
 	taxPoint, taxPointCode string // in CII alone
 	path                   string
 }
@@ -105,7 +106,6 @@ type line struct {
 	price, discount, gross, priceBase number // BT-146 … BT-149
 	priceUnit                         string // BT-150
 	tax                               category
-	reason, reasonCode                string // of the breakdown, BT-120 and BT-121
 	name, description                 string // BT-153, BT-154
 	sellerItem, buyerItem             string // BT-155, BT-156
 	standard                          identifier

@@ -99,7 +99,7 @@ func TestOfficialRules(t *testing.T) {
 			good[fmt.Sprintf("%s, %s, %s", s.name, o.Syntax, o.Profile)] = out
 		}
 	}
-	for seed := range 40 {
+	for seed := range 25 {
 		one := rapid.Custom(func(t *rapid.T) drawn { doc, peppol := drawInvoice(t); return drawn{doc, peppol} }).Example(seed)
 		raw, err := json.Marshal(one.doc)
 		if err != nil {
@@ -129,6 +129,12 @@ func TestOfficialRules(t *testing.T) {
 		}
 	}
 	for name, v := range judge(t, path, bad) {
+		if wanted[name].Schema {
+			if len(v.texts) == 0 {
+				t.Errorf("%s: the schema takes it", name)
+			}
+			continue
+		}
 		for _, rule := range wanted[name].Rules {
 			if !v.rules[rule] {
 				t.Errorf("%s: the official rules do not say %s, but %v", name, rule, v.texts)

@@ -102,10 +102,10 @@ func (inv *invoice) document(unread string) ([]byte, error) {
 	list(w, "allowance_charges", inv.adjustments, func(w *builder, a *adjustment) { a.write(w) })
 	list(w, "taxes", inv.taxes, func(w *builder, b *breakdown) {
 		b.tax.write(w)
-		w.text("code", b.reasonCode)
+		w.text("code", b.tax.reasonCode)
 		w.number("base", b.base)
 		w.number("amount", b.amount)
-		w.text("exemption_reason", b.reason)
+		w.text("exemption_reason", b.tax.reason)
 	})
 	inv.writeTotals(w)
 	w.text("note", inv.noteText())

@@ -337,8 +337,8 @@ func (c *codec) ublCategory(name string, t *category, b *breakdown) {
 		c.text("cbc:ID", &t.code)
 		c.number("cbc:Percent", &t.rate)
 		if b != nil {
-			c.text("cbc:TaxExemptionReasonCode", &b.reasonCode)
-			c.text("cbc:TaxExemptionReason", &b.reason)
+			c.text("cbc:TaxExemptionReasonCode", &b.tax.reasonCode)
+			c.text("cbc:TaxExemptionReason", &b.tax.reason)
 		}
 		c.in("cac:TaxScheme", func() { c.fixed("cbc:ID", "VAT") })
 	})
