@@ -283,7 +283,11 @@ func (c *codec) ciiLine(l *line) {
 	c.in("ram:SpecifiedLineTradeAgreement", func() {
 		c.in("ram:BuyerOrderReferencedDocument", func() { c.text("ram:LineID", &l.orderLine) })
 		c.in("ram:GrossPriceProductTradePrice", func() {
+			if c.writing && l.gross == nil {
+				return
+			}
 			c.price("ram:ChargeAmount", &l.gross)
+			c.number("ram:BasisQuantity", &l.priceBase, attr{name: "unitCode", at: &l.priceUnit})
 			if c.writing && l.discount == nil {
 				return
 			}

@@ -24,8 +24,15 @@ func mustDecimal(s string) jsondoc.Decimal {
 
 // derive fills in what is missing and follows from the rest, as the rules calculate it.
 func (inv *invoice) derive() {
+	if inv.taxCurrency == inv.currency { // which says nothing
+		inv.taxCurrency, inv.taxTotalOwn = "", nil
+	}
 	for i := range inv.lines {
-		inv.lines[i].tax.settle()
+		l := &inv.lines[i]
+		l.tax.settle()
+		if l.discount != nil && l.price != nil {
+			fill(&l.gross, l.price.Add(*l.discount))
+		}
 	}
 	for i := range inv.adjustments {
 		inv.adjustments[i].tax.settle()

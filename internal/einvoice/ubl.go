@@ -279,6 +279,11 @@ func (inv *invoice) takeMeans(m means) {
 
 func (c *codec) ublMeans(inv *invoice, credit bool) {
 	all := inv.allMeans()
+	for i := range all {
+		if i > 0 { // UBL-SR-46: once
+			all[i].text = ""
+		}
+	}
 	each(c, "cac:PaymentMeans", &all, func(m *means) {
 		c.text("cbc:PaymentMeansCode", &m.code, attr{name: "name", at: &m.text})
 		if credit { // which has no other place for it
