@@ -250,9 +250,17 @@ What types fields have is asked of the server. [tryton.md](tryton.md) shows the 
 | ` + "`tryton`" + ` | all, and workflows in steps | Tryton 6.0 (trytond 6.0.76) on PostgreSQL 15; failures that it cannot be made to have on a double |
 | ` + "`sql`" + ` | all | SQLite, PostgreSQL, MariaDB 10.11; MySQL is not run |
 | ` + "`kafka`" + ` | all but listed by id | Apache Kafka |
+| ` + "`rest`" + ` with ` + "`graphql`" + ` | all | Vendure 3.7.3 on PostgreSQL; connections in Relay's form and ` + "`userErrors`" + ` on a double |
 | ` + "`rest`, `webhook`, `file`" + ` | what they can | doubles and the sandbox's systems; files are files |
 
 ` + "`make test-systems`" + ` runs the suites on those that the machine can have.
+
+Through flows in YAML, from one real system to another, with the hub killed in the middle, lines that lose a tenth of the answers and refuse another tenth of the calls, and each object compared in the end with what the source holds:
+
+| from | to | what | row of ` + "`make test-systems`" + `, test |
+|---|---|---|---|
+| Vendure 3.7.3: its signed webhook, and GraphQL for what nobody heard and for later changes | tables of MariaDB, whose connections are cut off, and SAP's runtime (V4) | customers, orders with lines, an order that is called off | ` + "`vendure_flows`, `TestVendureFlows`" + ` |
+| a service of the tests, and Tryton | Tryton, and back | customers, products, orders with lines; numbers and states back | ` + "`tryton_flows`, `TestTrytonFlows`" + ` |
 `
 
 // TestDocumentation keeps docs/connectors.md what the code says.

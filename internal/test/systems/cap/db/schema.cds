@@ -53,6 +53,7 @@ entity SalesOrder : changed {
       RequestedDeliveryDate   : Date;
       TotalNetAmount          : Decimal(16, 3);
       TransactionCurrency     : String(5);
+      OverallSDProcessStatus  : String(1);
       Revision                : Integer;
       Sequence                : Integer64;
       to_Item                 : Composition of many SalesOrderItem on to_Item.to_SalesOrder = $self;
@@ -65,11 +66,15 @@ entity SalesOrderItem {
       Material            : String(40);
       RequestedQuantity   : Decimal(15, 3);
       NetAmount           : Decimal(16, 3);
+      SalesDocumentRjcnReason : String(2);
       Plant               : String(4) @assert.format: '^[0-9A-Z]{4}$';
 }
 
+@assert.unique: {external: [YY1_External]}
 entity Delivery : changed {
   key DeliveryDocument     : String(10);
+      YY1_External         : String(36);
+      DeliveryDocumentBySupplier : String(35);
       ShipToParty          : String(10);
       ActualGoodsMovementDate : Date;
       ActualGoodsMovementTime : Time;
@@ -103,12 +108,26 @@ entity Stock : changed {
       MatlWrhsStkQtyInMatlBaseUnit : Decimal(31, 14);
 }
 
+@assert.unique: {external: [YY1_External]}
 entity Invoice : changed {
   key BillingDocument     : String(10);
+      YY1_External        : String(36);
+      DocumentReferenceID : String(16);
       BillingDocumentType : String(4);
       BillingDocumentDate : Date;
       SoldToParty         : String(10);
       TotalNetAmount      : Decimal(16, 3);
       TotalTaxAmount      : Decimal(14, 3);
       TransactionCurrency : String(5);
+      to_Item             : Composition of many InvoiceItem on to_Item.to_BillingDocument = $self;
+}
+
+entity InvoiceItem {
+  key BillingDocument     : String(10);
+  key BillingDocumentItem : String(6);
+      to_BillingDocument  : Association to one Invoice on to_BillingDocument.BillingDocument = BillingDocument;
+      Material            : String(40);
+      BillingQuantity     : Decimal(13, 3);
+      NetAmount           : Decimal(16, 3);
+      SalesDocument       : String(10);
 }

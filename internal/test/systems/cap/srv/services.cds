@@ -32,7 +32,8 @@ service API_MATERIAL_STOCK_SRV {
 
 @path: 'API_BILLING_DOCUMENT_SRV' @requires: 'authenticated-user'
 service API_BILLING_DOCUMENT_SRV {
-  entity A_BillingDocument as projection on trade.Invoice;
+  entity A_BillingDocument     as projection on trade.Invoice;
+  entity A_BillingDocumentItem as projection on trade.InvoiceItem;
 }
 
 // The entities whose writes are guarded by the time of their last change, as most of S/4HANA's are. Stock has no token.
