@@ -260,6 +260,7 @@ Through flows in YAML, from one real system to another, with the hub killed in t
 | from | to | what | row of ` + "`make test-systems`" + `, test |
 |---|---|---|---|
 | Vendure 3.7.3: its signed webhook, and GraphQL for what nobody heard and for later changes | tables of MariaDB, whose connections are cut off, and SAP's runtime (V4) | customers, orders with lines, an order that is called off | ` + "`vendure_flows`, `TestVendureFlows`" + ` |
+| Tryton 6.0 and SAP's runtime, once in V4 and once in V2 | each other, both ways, while people enter and change objects in both and lists move under the polls; Tryton also refuses calls in a 200 | customers with addresses, products, orders with lines, stock, invoices with lines; an invoice that Tryton refuses for good is parked alone | ` + "`trade`, `TestTrade`" + ` (its project: ` + "`internal/acceptance/testdata/trade`" + `) |
 | PostgreSQL 15, its log (change capture) | another Apache Kafka 4.1 than the hub's own, as Avro under schemas of Apicurio Registry 3.0.9; killed in the middle, too | inserts, updates and deletes, each change in the order of its key, as confluent-kafka 2.16 and fastavro 1.13 read them | ` + "`cdc_kafka`, `TestCaptureToKafka`" + ` |
 | a service of the tests, and Tryton | Tryton, and back | customers, products, orders with lines; numbers and states back | ` + "`tryton_flows`, `TestTrytonFlows`" + ` |
 `
