@@ -40,9 +40,9 @@ type Backfill struct {
 	// Wanted is when it was asked for, Started when it was begun first, Updated when it was last heard of, Finished when it ended.
 	Wanted, Started, Updated, Finished time.Time
 	// Cancel is who wants it to end, with the reason given; empty: nobody.
-	Cancel string
-	Detail string
-	Place  BackfillPlace
+	Cancel   string
+	Detail   string
+	Place    BackfillPlace
 	Progress BackfillProgress
 }
 
