@@ -67,7 +67,7 @@ func BackfillView(b *state.Backfill) *Backfill {
 	v := &Backfill{ID: b.ID, Flow: b.Flow, State: string(b.State), Again: b.Again, By: b.Who, Why: b.Why, Since: instant(b.Since), Attempt: b.Attempt, Wanted: b.Wanted, Started: instant(b.Started),
 		Updated: instant(b.Updated), Finished: instant(b.Finished), Cancelled: b.Cancel, Submitted: p.Submitted, Unread: p.Unread, FirstUnread: p.FirstUnread, Expect: p.Expect, Text: b.Detail}
 	if !b.State.Over() {
-		v.Rate, v.LeftSeconds, v.AtOnce, v.Text = p.Rate, p.Left.Seconds(), p.AtOnce, p.Text
+		v.Rate, v.LeftSeconds, v.AtOnce, v.Text = float64(p.PerHour)/3600, p.Left.Seconds(), p.AtOnce, p.Text
 	}
 	return v
 }

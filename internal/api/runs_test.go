@@ -218,7 +218,7 @@ func (s *stub) Backfills(_ context.Context, f state.BackfillFilter) ([]state.Bac
 	var out []state.Backfill
 	for id := int64(3); id > 0 && len(out) < f.Limit; id-- {
 		if f.Before == 0 || id < f.Before {
-			out = append(out, state.Backfill{ID: id, Flow: "orders", State: state.BackfillDone, Progress: state.BackfillProgress{Submitted: 10, Rate: 5}})
+			out = append(out, state.Backfill{ID: id, Flow: "orders", State: state.BackfillDone, Progress: state.BackfillProgress{Submitted: 10, PerHour: 18000}})
 		}
 	}
 	return out, nil
@@ -228,7 +228,7 @@ func (s *stub) BackfillByID(_ context.Context, id int64) (*state.Backfill, error
 	if id != 4 {
 		return nil, fmt.Errorf("backfill %d: %w", id, state.ErrNotFound)
 	}
-	return &state.Backfill{ID: 4, Flow: "orders", State: state.BackfillRunning, Progress: state.BackfillProgress{Submitted: 10, Expect: 20, Rate: 5, Left: 2 * time.Second, AtOnce: 8, Text: "waits"}}, nil
+	return &state.Backfill{ID: 4, Flow: "orders", State: state.BackfillRunning, Progress: state.BackfillProgress{Submitted: 10, Expect: 20, PerHour: 18000, Left: 2 * time.Second, AtOnce: 8, Text: "waits"}}, nil
 }
 
 func (s *stub) CancelBackfill(_ context.Context, id int64, who, note string) (*state.Backfill, error) {

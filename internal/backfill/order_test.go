@@ -82,7 +82,10 @@ type world struct {
 	there map[string]thing
 	rev   int
 	calm  bool
-	near  string // the backfill's cursor
+	quiet bool // nothing happens by itself
+	// before is called before a submission.
+	before func()
+	near   string // the backfill's cursor
 	// coarse is how many changes share a stamp, and most how many there are.
 	coarse, most int
 	// taken is what polls have taken, seen what a poll has read and not committed, hooks what senders have still to deliver.
@@ -155,6 +158,9 @@ func (w *world) change(id string) {
 
 // some lets a few things happen.
 func (w *world) some() {
+	if w.quiet {
+		return
+	}
 	for range w.dice.IntN(5) {
 		w.step()
 	}
@@ -340,6 +346,9 @@ func (k *keeper) Now(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 func (k *keeper) Submit(ctx context.Context, events []event.Event, by event.Submission) (r submit.Receipt, err error) {
+	if k.w.before != nil {
+		k.w.before()
+	}
 	err = k.around(func() (err error) { r, err = k.w.door.Submit(ctx, "things", events, by); return err })
 	return r, err
 }

@@ -128,7 +128,7 @@ func (r *Run) by() event.Submission {
 
 // Do reads everything and sends it. What it returns is why it did not come to its end.
 func (r *Run) Do(ctx context.Context) error {
-	r.p.Text, r.p.Rate, r.p.Left = "", 0, 0
+	r.p.Text, r.p.PerHour, r.p.Left = "", 0, 0
 	r.live = mark{r.c.Clock.Elapsed(), r.c.Hub.Others(0)}
 	r.c.Keeper.Told(r.p)
 	if err := r.begin(ctx); err != nil {
@@ -145,6 +145,7 @@ func (r *Run) Do(ctx context.Context) error {
 // begin finds the place to go on from, or the beginning.
 func (r *Run) begin(ctx context.Context) error {
 	if r.place.About == r.c.About && r.place.Rounds > 0 && r.c.Source.Resumes() {
+		r.p.Submitted, r.p.Unread = r.p.Before[0], r.p.Before[1]
 		return nil
 	}
 	cursor, err := r.c.Source.Start(r.b.Since)
@@ -176,7 +177,7 @@ func (r *Run) page(ctx context.Context) (more bool, err error) {
 	}
 	r.place.Moved = r.place.Moved || w.page.Moved
 	r.place.Cursor, r.place.AsOf = w.page.Cursor, 0
-	r.p.Read += int64(len(w.page.Objects))
+	r.p.Before = [2]int64{r.p.Submitted, r.p.Unread}
 	if more = w.page.More; !more && r.place.Moved {
 		if r.place.Rounds >= mostRounds {
 			return false, fmt.Errorf("the list was read %d times, and has moved all the time while it was read, so that objects may have been left out: begin again when less changes there", r.place.Rounds)
@@ -275,12 +276,13 @@ func (r *Run) measure(n int) {
 	for len(r.marks) > 2 && now-r.marks[1].at >= rateOver {
 		r.marks = r.marks[1:]
 	}
-	r.p.Rate, r.p.Left = 0, 0
-	if took := now - r.marks[0].at; took > 0 {
-		r.p.Rate = float64(r.p.Submitted-r.marks[0].n) / took.Seconds()
+	r.p.PerHour, r.p.Left = 0, 0
+	took, done := now-r.marks[0].at, r.p.Submitted-r.marks[0].n
+	if took > 0 {
+		r.p.PerHour = int64(float64(done) / took.Hours())
 	}
-	if left := r.p.Expect - r.p.Submitted - r.p.Unread; left > 0 && r.p.Rate > 0 {
-		r.p.Left = time.Duration(float64(left) / r.p.Rate * float64(time.Second)).Round(time.Second)
+	if left := r.p.Expect - r.p.Submitted - r.p.Unread; left > 0 && done > 0 {
+		r.p.Left = time.Duration(float64(left) / float64(done) * float64(took)).Round(time.Second)
 	}
 	r.p.AtOnce = r.pace.next()
 	r.c.Keeper.Told(r.p)

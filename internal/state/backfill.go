@@ -61,17 +61,18 @@ type BackfillPlace struct {
 
 // BackfillProgress is how far a backfill has come.
 type BackfillProgress struct {
-	// Read are objects that the source has given, Submitted those that have come through the flow since.
-	Read      int64 `json:"read"`
+	// Submitted are objects that have come through the flow.
 	Submitted int64 `json:"submitted"`
 	// Unread are objects that cannot be read or submitted as they are; FirstUnread is one of them.
 	Unread      int64  `json:"unread,omitempty"`
 	FirstUnread string `json:"first_unread,omitempty"`
+	// Before are Submitted and Unread as they were when the page at the place was begun: it is counted anew where it is read once more.
+	Before [2]int64 `json:"before"`
 	// Expect is how many objects there are in all; 0: nobody knows.
 	Expect int64 `json:"expect,omitempty"`
-	// Rate is how many objects a second have come through of late, and Left how long the rest takes at this rate; 0: not known.
-	Rate float64       `json:"rate,omitempty"`
-	Left time.Duration `json:"left,omitempty"`
+	// PerHour is how many objects an hour come through as of late, and Left how long the rest takes at this rate; 0: not known.
+	PerHour int64         `json:"per_hour,omitempty"`
+	Left    time.Duration `json:"left,omitempty"`
 	// AtOnce is how many objects are under way together.
 	AtOnce int `json:"at_once,omitempty"`
 	// Text says what is waited for; empty: it goes on.

@@ -51,7 +51,7 @@ func testBackfill(t *testing.T, b *bench) {
 	}
 	began := got.Started
 	place := state.BackfillPlace{About: "crm/product", Cursor: `{"n":1}`, AsOf: 17, Moved: true, Rounds: 2}
-	progress := state.BackfillProgress{Read: 500, Submitted: 400, Unread: 1, FirstUnread: "17", Expect: 5000, Rate: 12.5, Left: time.Minute, AtOnce: 8, Text: "waits"}
+	progress := state.BackfillProgress{Submitted: 400, Before: [2]int64{300, 1}, Unread: 1, FirstUnread: "17", Expect: 5000, PerHour: 45_000, Left: time.Minute, AtOnce: 8, Text: "waits"}
 	for _, p := range []*state.BackfillPlace{&place, nil} {
 		if who, err := b.SaveBackfill(b.ctx(), l, 1, p, progress); err != nil || who != "" {
 			t.Fatalf("cancelled by %q, %v", who, err)
