@@ -273,15 +273,6 @@ func (b *backfillHub) Submit(ctx context.Context, events []event.Event, by event
 	return b.h.intake.Submit(ctx, b.flow.Name, events, by)
 }
 
-// Others is of the messages that this hub has decided: those of the backfill are decided once by each flow on the way.
-func (b *backfillHub) Others(own int64) int64 {
-	n := int64(0)
-	for _, level := range b.way {
-		n += int64(len(level))
-	}
-	return b.h.comparing.decided.Load() - own*n
-}
-
 // mostHeld is how many messages on the way may rest for their target before nothing more is sent after them.
 const mostHeld = 1
 

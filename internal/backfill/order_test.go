@@ -365,7 +365,6 @@ func (k *keeper) Through(ctx context.Context, m *Mark) (done bool, text string, 
 	})
 	return done, "", err
 }
-func (k *keeper) Others(int64) int64 { return 0 }
 
 // between lets others have their turn around each question to the source as well.
 type between struct {

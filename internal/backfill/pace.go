@@ -12,6 +12,9 @@ const (
 	// mostSlower is how many times as long as one object alone a piece of work may take; grace is what is no sign of anything.
 	mostSlower = 2
 	grace      = 10 * time.Millisecond
+	// calmPiece is how long a piece may take all the same where nothing else comes: less than calmRate messages a second.
+	calmPiece = 250 * time.Millisecond
+	calmRate  = 1
 	// mostRest is how many times as long as it has worked a backfill rests beside live traffic, and busyRate the messages a second from which on it does.
 	// Beside less it rests less, and without any not at all.
 	mostRest = 8
@@ -42,7 +45,10 @@ func (p *pace) next() int {
 // done notes that n objects have come through, how long that took, and how many messages of others a second went through the hub meanwhile. It gives how
 // long to rest.
 func (p *pace) done(n int, took time.Duration, live float64) time.Duration {
-	asked := p.next()
+	asked, longest := p.next(), mostSlower*p.lone()+grace
+	if live < calmRate {
+		longest = max(longest, calmPiece)
+	}
 	p.since++
 	switch {
 	case n == 1 && asked == 1 && (len(p.alone) == 0 || p.since > probeEvery):
@@ -50,7 +56,7 @@ func (p *pace) done(n int, took time.Duration, live float64) time.Duration {
 		p.alone = p.alone[max(0, len(p.alone)-probes):]
 		p.since = 0
 		p.size++
-	case took > mostSlower*p.lone()+grace:
+	case took > longest:
 		p.size = max(1, p.size/2)
 	case n >= asked: // less than that says nothing
 		p.size = min(mostAtOnce, p.size*5/4+1)

@@ -85,7 +85,10 @@ func (w *work) off(ctx context.Context) error {
 		}
 		took := w.c.Clock.Elapsed() - began
 		w.last, w.p.Submitted = piece, w.p.Submitted+int64(taken)
-		w.measure(taken)
+		if _, err := w.now(ctx); err != nil { // for the traffic alone
+			return err
+		}
+		w.measure()
 		if err := lifecycle.Sleep(ctx, w.c.Clock, w.pace.done(n, took, w.others)); err != nil {
 			return context.Cause(ctx)
 		}
@@ -123,11 +126,9 @@ func (w *work) stand(ctx context.Context) error {
 		if len(behind) == 0 {
 			return nil
 		}
-		taken, err := w.through(ctx, behind)
-		if err != nil {
+		if _, err := w.through(ctx, behind); err != nil {
 			return err
 		}
-		w.own += int64(taken)
 	}
 	return nil
 }
@@ -293,6 +294,7 @@ func (w *work) take(ctx context.Context, piece []intake.Listed) (receipt submit.
 		events[i].ID = w.prefix() + piece[i].Event.Local + "#" + piece[i].Content
 	}
 	err = w.patiently(ctx, func() (err error) {
+		w.own += int64(len(events))
 		receipt, err = w.c.Hub.Submit(ctx, events, w.by())
 		return err
 	})

@@ -41,8 +41,6 @@ type Hub interface {
 	// Through reports whether what was accepted up to a number of the inbox is decided by all flows on the way, and what it waits for. It is asked
 	// again and again with the same mark.
 	Through(ctx context.Context, m *Mark) (done bool, text string, err error)
-	// Others counts the messages that this hub has decided, but for those of the backfill: own is how many events of it have come through.
-	Others(own int64) int64
 }
 
 // Mark is up to where something is to come through. Level is kept for the Hub.
@@ -96,10 +94,10 @@ type Run struct {
 	p     state.BackfillProgress
 	pace  pace
 
-	marks  []mark // of the last rateOver
-	own    int64  // events of this process that have come through
-	live   mark
-	others float64 // messages a second
+	marks  []mark  // of the last rateOver
+	live   mark    // when the inbox was looked at, and its number then
+	own    int64   // numbers that this run has used up since
+	others float64 // what others had accepted a second
 }
 
 type mark struct {
@@ -129,7 +127,6 @@ func (r *Run) by() event.Submission {
 // Do reads everything and sends it. What it returns is why it did not come to its end.
 func (r *Run) Do(ctx context.Context) error {
 	r.p.Text, r.p.PerHour, r.p.Left = "", 0, 0
-	r.live = mark{r.c.Clock.Elapsed(), r.c.Hub.Others(0)}
 	r.c.Keeper.Told(r.p)
 	if err := r.begin(ctx); err != nil {
 		return err
@@ -261,17 +258,30 @@ func (r *Run) now(ctx context.Context) (n int64, err error) {
 		n, err = r.c.Hub.Now(ctx)
 		return err
 	})
+	if err == nil {
+		r.traffic(n)
+	}
 	return n, err
 }
 
-// measure notes that n events more have come through, for the rates and what is told of them.
-func (r *Run) measure(n int) {
+// traffic measures how much others have accepted, on whatever hub: each row of the inbox has a number.
+func (r *Run) traffic(n int64) {
 	now := r.c.Clock.Elapsed()
-	r.own += int64(n)
-	if since := now - r.live.at; since >= othersOver { // in less time it says little
-		all := r.c.Hub.Others(r.own)
-		r.others, r.live = max(0, float64(all-r.live.n)/since.Seconds()), mark{now, all}
+	r.own++ // this one
+	since := now - r.live.at
+	switch {
+	case r.live.n == 0:
+	case since < othersOver: // in less time it says little
+		return
+	default:
+		r.others = max(0, float64(n-r.live.n-r.own)/since.Seconds())
 	}
+	r.live, r.own = mark{now, n}, 0
+}
+
+// measure notes how much has come through of late, and tells people.
+func (r *Run) measure() {
+	now := r.c.Clock.Elapsed()
 	r.marks = append(r.marks, mark{now, r.p.Submitted})
 	for len(r.marks) > 2 && now-r.marks[1].at >= rateOver {
 		r.marks = r.marks[1:]
