@@ -180,7 +180,7 @@ func (h *Hub) backfill(ctx context.Context, k *backfillKeeper, b *state.Backfill
 	if no := h.cannotList(f); no != "" {
 		return fmt.Errorf("flow %s cannot be backfilled: %s", f.Name, no)
 	}
-	l, err := h.intake.Listing(f.Name)
+	l, err := h.intake.Listing(f.Name, b.Since)
 	if err != nil {
 		return err
 	}
@@ -361,14 +361,6 @@ func (h *Hub) wantBackfill(ctx context.Context, f *config.Flow, b state.Backfill
 	}
 	if now := h.clock.Now(); b.Since.After(now) {
 		return nil, &api.Invalid{Detail: fmt.Sprintf("since %s has not been yet: it is %s", b.Since.Format(time.RFC3339), now.UTC().Format(time.RFC3339))}
-	}
-	l, err := h.intake.Listing(f.Name)
-	if err != nil {
-		return nil, err
-	}
-	defer l.Close()
-	if _, err := l.Start(b.Since); fault.KindOf(err) == fault.Invalid && err != nil {
-		return nil, &api.Invalid{Detail: fmt.Sprintf("flow %s cannot be backfilled since a time: %v: leave it out to load everything", f.Name, err)}
 	}
 	got, fresh, err := h.store.WantBackfill(ctx, b)
 	switch {

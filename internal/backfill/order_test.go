@@ -82,6 +82,7 @@ type world struct {
 	there map[string]thing
 	rev   int
 	calm  bool
+	since time.Time
 	quiet bool // nothing happens by itself
 	// before is called before a submission.
 	before func()
@@ -288,9 +289,23 @@ func (w *world) Find(_ context.Context, l connector.Lookup) ([]connector.Record,
 	return nil, nil
 }
 
+// List reads some at a time, and gives them one by one.
 func (w *world) List(context.Context, string, time.Time) iter.Seq2[connector.Record, error] {
-	return nil
+	return func(yield func(connector.Record, error) bool) {
+		for cursor := ""; ; {
+			p, _ := w.Poll(w.ctx, connector.PollRequest{Cursor: cursor, Limit: 5})
+			for _, r := range p.Records {
+				if !yield(r, nil) {
+					return
+				}
+			}
+			if cursor = p.Cursor; !p.More {
+				return
+			}
+		}
+	}
 }
+
 func (w *world) Probe(context.Context) error { return nil }
 func (w *world) Close() error                { return nil }
 
@@ -300,13 +315,14 @@ func (w *world) backfill(id int64, kills int) {
 	b := state.Backfill{ID: id, Flow: "things", Who: "ann"}
 	for {
 		b.Attempt++
-		l, err := intake.NewListing(&w.src, w.store)
+		l, err := intake.NewListing(&w.src, w.store, w.since)
 		w.no(err)
 		k := &keeper{w: w, place: b.Place, p: b.Progress, after: -1}
 		if b.Attempt <= kills {
 			k.after = w.dice.IntN(60)
 		}
 		err = New(Config{Source: between{l, k}, Hub: k, Keeper: k, Clock: w.clock, About: "crm/thing"}, b).Do(w.ctx)
+		l.Close()
 		if b.Place, b.Progress = k.place, k.p; err == nil {
 			return
 		}
@@ -372,8 +388,8 @@ type between struct {
 	k *keeper
 }
 
-func (b between) Page(ctx context.Context, cursor string, since time.Time, asOf int64) (p *intake.ListPage, err error) {
-	err = b.k.around(func() (err error) { p, err = b.Listing.Page(ctx, cursor, since, asOf); return err })
+func (b between) Page(ctx context.Context, cursor string, asOf int64) (p *intake.ListPage, err error) {
+	err = b.k.around(func() (err error) { p, err = b.Listing.Page(ctx, cursor, asOf); return err })
 	return p, err
 }
 
@@ -405,6 +421,9 @@ func TestOrder(t *testing.T) {
 					if w.src.Poll != nil {
 						maps.Copy(w.taken, w.there)
 					}
+				}
+				if seed%4 == 1 { // then it is listed
+					w.since = time.Unix(1, 0)
 				}
 				w.backfill(1, int(seed%4))
 				if seed%5 == 0 {

@@ -43,12 +43,18 @@ func (w *work) read(ctx context.Context) (err error) {
 	if w.asOf, err = w.now(ctx); err != nil {
 		return err
 	}
+	if !w.c.Source.Resumes() { // what a list gives may have been read at any time since it was begun
+		if w.listed == 0 {
+			w.listed = w.asOf
+		}
+		w.asOf = w.listed
+	}
 	w.place.AsOf = w.asOf
 	if err := w.save(ctx); err != nil { // else what comes meanwhile might be pruned before it is asked for
 		return err
 	}
 	return w.patiently(ctx, func() (err error) {
-		w.page, err = w.c.Source.Page(ctx, w.place.Cursor, w.b.Since, w.asOf)
+		w.page, err = w.c.Source.Page(ctx, w.place.Cursor, w.asOf)
 		return err
 	})
 }

@@ -23,10 +23,9 @@ import (
 
 // Source is what is read: an intake.Listing.
 type Source interface {
-	Start(since time.Time) (cursor string, err error)
 	Count(ctx context.Context) (int64, error)
 	Resumes() bool
-	Page(ctx context.Context, cursor string, since time.Time, asOf int64) (*intake.ListPage, error)
+	Page(ctx context.Context, cursor string, asOf int64) (*intake.ListPage, error)
 	Again(ctx context.Context, cursor string, locals []string, asOf int64) ([]intake.Listed, error)
 	Touched(ctx context.Context, asOf int64, own string) (*intake.Touched, error)
 }
@@ -94,6 +93,7 @@ type Run struct {
 	p     state.BackfillProgress
 	pace  pace
 
+	listed int64   // the number of the inbox from before a list without pages was begun
 	marks  []mark  // of the last rateOver
 	live   mark    // when the inbox was looked at, and its number then
 	own    int64   // numbers that this run has used up since
@@ -145,20 +145,14 @@ func (r *Run) begin(ctx context.Context) error {
 		r.p.Submitted, r.p.Unread = r.p.Before[0], r.p.Before[1]
 		return nil
 	}
-	cursor, err := r.c.Source.Start(r.b.Since)
+	r.place = state.BackfillPlace{About: r.c.About, Rounds: 1}
+	r.p = state.BackfillProgress{}
+	err := r.patiently(ctx, func() (err error) {
+		r.p.Expect, err = r.c.Source.Count(ctx)
+		return err
+	})
 	if err != nil {
 		return err
-	}
-	r.place = state.BackfillPlace{About: r.c.About, Cursor: cursor, Rounds: 1}
-	r.p = state.BackfillProgress{}
-	if r.b.Since.IsZero() {
-		err := r.patiently(ctx, func() (err error) {
-			r.p.Expect, err = r.c.Source.Count(ctx)
-			return err
-		})
-		if err != nil {
-			return err
-		}
 	}
 	return r.save(ctx)
 }
@@ -173,7 +167,7 @@ func (r *Run) page(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	r.place.Moved = r.place.Moved || w.page.Moved
-	r.place.Cursor, r.place.AsOf = w.page.Cursor, 0
+	r.place.Cursor = w.page.Cursor
 	r.p.Before = [2]int64{r.p.Submitted, r.p.Unread}
 	if more = w.page.More; !more && r.place.Moved {
 		if r.place.Rounds >= mostRounds {

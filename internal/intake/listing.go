@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -34,34 +35,35 @@ type Lists struct {
 var ErrNotListed = errors.New("its system cannot list what it holds")
 
 // Listing reads everything that a flow's source holds, page by page, from a place on that is kept outside. It is for one goroutine. Where the system is
-// polled, pages are read as polls read them, by a cursor of its own; what is read from a log is listed instead, from its beginning: two readers of one
-// log would take each other's changes.
+// polled, pages are read as polls read them, by a cursor of its own. What has changed since a time is listed instead, from its beginning, because a poll
+// without a past has no place there; and so is what is read from a log: two readers of one log would take each other's changes.
 type Listing struct {
 	store Known
 	src   *Source
+	since time.Time
 	poll  connector.Poller // nil: it is listed
 
 	next func() (connector.Record, error, bool)
 	stop func()
 }
 
-// Listing begins to read what the source of a flow holds. Errors: state.ErrNotFound, ErrNotListed.
-func (in *Intake) Listing(flow string) (*Listing, error) {
+// Listing begins to read what the source of a flow holds, or what has changed there since a time. Errors: state.ErrNotFound, ErrNotListed.
+func (in *Intake) Listing(flow string, since time.Time) (*Listing, error) {
 	w := in.find(flow)
 	switch {
 	case w == nil:
 		return nil, fmt.Errorf("flow %s reads no system: %w", flow, state.ErrNotFound)
 	}
-	return NewListing(&w.src, in.c.Store)
+	return NewListing(&w.src, in.c.Store, since)
 }
 
 // NewListing begins to read what a source holds.
-func NewListing(s *Source, store Known) (*Listing, error) {
+func NewListing(s *Source, store Known, since time.Time) (*Listing, error) {
 	if s.Lists == nil {
 		return nil, ErrNotListed
 	}
-	l := &Listing{store: store, src: s}
-	if p, ok := s.Lists.Lister.(connector.Poller); ok && !logged(p, s.Lists.Object) {
+	l := &Listing{store: store, src: s, since: since}
+	if p, ok := s.Lists.Lister.(connector.Poller); ok && since.IsZero() && !logged(p, s.Lists.Object) {
 		l.poll = p
 	}
 	return l, nil
@@ -89,26 +91,10 @@ func (l *Listing) Close() {
 // Resumes reports whether a page can be read again from its cursor. What is listed begins anew.
 func (l *Listing) Resumes() bool { return l.poll != nil }
 
-// Start gives the cursor from which everything is read, or what has changed since. A fault of kind Invalid: the system cannot tell what has changed.
-func (l *Listing) Start(since time.Time) (cursor string, err error) {
-	if since.IsZero() || l.poll == nil {
-		return "", nil
-	}
-	r, ok := l.poll.(connector.Rewinder)
-	if !ok {
-		return "", fault.New(fault.Invalid, "%s cannot tell what has changed since a time", l.src.System)
-	}
-	err = lifecycle.Guard(func() (err error) {
-		cursor, err = r.RewindTo(l.src.Lists.Object, "", since.UTC().Format(time.RFC3339Nano))
-		return err
-	})
-	return cursor, err
-}
-
-// Count counts what there is in all, where ids cost less than documents; 0: they do not.
+// Count counts what there is in all, where ids cost less than documents; 0: they do not, or not everything is read.
 func (l *Listing) Count(ctx context.Context) (n int64, err error) {
 	ids, ok := l.src.Lists.Lister.(connector.IDLister)
-	if !ok || !ids.ListsIDs(l.src.Lists.Object) {
+	if !ok || !l.since.IsZero() || !ids.ListsIDs(l.src.Lists.Object) {
 		return 0, nil
 	}
 	err = lifecycle.Guard(func() error {
@@ -147,9 +133,9 @@ type ListPage struct {
 const listPage = 500
 
 // Page reads the page at a cursor. asOf is a number of the inbox from before: see submit.Door.AsOf.
-func (l *Listing) Page(ctx context.Context, cursor string, since time.Time, asOf int64) (*ListPage, error) {
+func (l *Listing) Page(ctx context.Context, cursor string, asOf int64) (*ListPage, error) {
 	if l.poll == nil {
-		return l.list(ctx, since, asOf)
+		return l.list(ctx, asOf)
 	}
 	var page connector.Page
 	err := lifecycle.Guard(func() (err error) {
@@ -170,12 +156,12 @@ func (l *Listing) Page(ctx context.Context, cursor string, since time.Time, asOf
 }
 
 // list takes the next objects of a list without pages, which is begun with the first.
-func (l *Listing) list(ctx context.Context, since time.Time, asOf int64) (*ListPage, error) {
+func (l *Listing) list(ctx context.Context, asOf int64) (*ListPage, error) {
 	if l.next == nil {
-		l.next, l.stop = iter.Pull2(l.src.Lists.Lister.List(ctx, l.src.Lists.Object, since))
+		l.next, l.stop = iter.Pull2(l.src.Lists.Lister.List(ctx, l.src.Lists.Object, l.since))
 	}
 	var recs []connector.Record
-	for len(recs) < listPage {
+	for len(recs) < min(listPage, cmp.Or(l.src.Lists.Limit, listPage)) {
 		var rec connector.Record
 		more := false
 		err := lifecycle.Guard(func() (err error) {
@@ -195,14 +181,17 @@ func (l *Listing) list(ctx context.Context, since time.Time, asOf int64) (*ListP
 	return &ListPage{Objects: l.listed(recs, asOf), More: true}, nil
 }
 
-// Again reads objects of a page once more, by their ids in the system; those that are not there any more are left out. cursor is that of the page: it is
-// read again where the system cannot be asked for one object.
+// Again reads objects of a page once more, by their ids in the system; those that are not there any more, or cannot be read once more, are left out. cursor
+// is that of the page, which is read again where the system cannot be asked for one object.
 func (l *Listing) Again(ctx context.Context, cursor string, locals []string, asOf int64) ([]Listed, error) {
 	var out []Listed
 	for _, local := range locals {
 		found, err := l.find(ctx, local)
 		if errors.Is(err, connector.ErrNoLookup) || err == nil && l.unversioned(found) {
-			page, err := l.Page(ctx, cursor, time.Time{}, asOf)
+			if l.poll == nil { // a list has no pages: what was touched comes as a change
+				return nil, nil
+			}
+			page, err := l.Page(ctx, cursor, asOf)
 			if err != nil {
 				return nil, err
 			}
