@@ -294,12 +294,11 @@ func TestBackfill(t *testing.T) {
 		}
 	}
 
-	const every = 40 * time.Millisecond
-	live.run(every)
-	alone := 10 // changes that are measured before
+	every, alone := 100*time.Millisecond, 10 // changes that are measured before
 	if *backfillWait > 0 {
-		alone = 1000
+		every, alone = 40*time.Millisecond, 1000
 	}
+	live.run(every)
 	h.await("live changes alone", 5*time.Minute, func() bool { live.mu.Lock(); defer live.mu.Unlock(); return len(live.took) >= alone })
 	p50, p99, n := live.measured()
 	began := time.Now()

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
-	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/intake"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
@@ -176,7 +175,6 @@ func (r *Run) page(ctx context.Context) (more bool, err error) {
 		r.place.Rounds++
 		r.place.Moved, more = false, true
 	}
-	failpoint.Hit(failpoint.BackfillPageDone)
 	return more, r.save(ctx)
 }
 

@@ -44,8 +44,6 @@ const (
 	SubmitStored Name = "intake.submission-stored"
 	// BackfillSubmitted: a piece of a page is in the inbox. That the page is worked off is not noted, so that it is read and submitted again.
 	BackfillSubmitted Name = "intake.backfill-submitted"
-	// BackfillPageDone: all of a page has come through. The next one is not noted as the place to go on from.
-	BackfillPageDone Name = "intake.backfill-page-done"
 	// LeaseTaken: a lease is stored under a new token. The work under it has not begun.
 	LeaseTaken Name = "intake.lease-taken"
 
@@ -157,7 +155,7 @@ const (
 // All lists the places in their order.
 func All() []Name {
 	return []Name{
-		WebhookStored, WebhookAnswered, PollRead, PollStored, FileClaimed, FileRead, FileStored, FileTaken, FileMoved, SubmitStored, BackfillSubmitted, BackfillPageDone, LeaseTaken,
+		WebhookStored, WebhookAnswered, PollRead, PollStored, FileClaimed, FileRead, FileStored, FileTaken, FileMoved, SubmitStored, BackfillSubmitted, LeaseTaken,
 		RelayPublished, RelayMarked, ReplayPublished,
 		Produce, Produced, PositionTaken, Acked, OffsetCommit, OffsetCommitted, GroupLeave, BrokerIdentified, BrokerCut,
 		FlowResolved, IntentCommitted, TargetCall, RequestWritten, RequestAnswered, SQLWritten, SQLCommitted, FileWritten, FileNamed,

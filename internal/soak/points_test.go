@@ -58,7 +58,6 @@ var points = map[failpoint.Name]point{
 	failpoint.ReloadDone:          {most: 1, reach: (*sweep).reload},
 	failpoint.SubmitStored:        {most: 1, reach: (*sweep).resend, after: (*sweep).resent},
 	failpoint.BackfillSubmitted:   {most: 2, reach: (*sweep).sendAll},
-	failpoint.BackfillPageDone:    {most: 1, reach: (*sweep).sendAll},
 	failpoint.PauseStored:         {most: 1, reach: (*sweep).pause, after: (*sweep).resume},
 	failpoint.DrainBegun:          {most: 10, reach: (*sweep).replayRefused, after: (*sweep).replayRest},
 	failpoint.DrainDecided:        {most: 10, reach: (*sweep).replayRefused, after: (*sweep).replayRest},
