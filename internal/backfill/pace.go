@@ -1,15 +1,19 @@
 package backfill
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// mostAtOnce is how many objects are under way together at most.
 	mostAtOnce = 256
 	// probeEvery is after how many pieces of work one object is sent alone, so that what the way through the flow takes by itself is known: of the last
-	// probes the shortest counts, because one may have met something else.
+	// probes the one in the middle counts, because any may have met something else.
 	probeEvery = 64
 	probes     = 3
-	// mostSlower is how many times as long as one object alone a piece of work may take; grace is what is no sign of anything.
+	// mostSlower is how many times as long as one object alone a piece of work may take; grace is what is no sign of anything. One piece alone that took
+	// longer is none either: two of the last three are.
 	mostSlower = 2
 	grace      = 10 * time.Millisecond
 	// calmPiece is how long a piece may take all the same where nothing else comes: less than calmRate messages a second.
@@ -29,6 +33,7 @@ type pace struct {
 	size  float64
 	since int // pieces of work since the last probe
 	alone []time.Duration
+	slow  [2]bool // the two pieces before took too long
 }
 
 // next is how many objects to send now.
@@ -56,10 +61,15 @@ func (p *pace) done(n int, took time.Duration, live float64) time.Duration {
 		p.alone = p.alone[max(0, len(p.alone)-probes):]
 		p.since = 0
 		p.size++
+	case took > longest && (p.slow[0] || p.slow[1]):
+		p.size, p.slow = max(1, p.size/2), [2]bool{}
 	case took > longest:
-		p.size = max(1, p.size/2)
+		p.slow = [2]bool{p.slow[1], true}
 	case n >= asked: // less than that says nothing
 		p.size = min(mostAtOnce, p.size*5/4+1)
+		fallthrough
+	default:
+		p.slow = [2]bool{p.slow[1], false}
 	}
 	share := min(1, max(0, live)/busyRate)
 	return min(restUpTo, time.Duration(share*mostRest*float64(took)))
@@ -70,9 +80,6 @@ func (p *pace) lone() time.Duration {
 	if len(p.alone) == 0 {
 		return 0
 	}
-	shortest := p.alone[0]
-	for _, d := range p.alone {
-		shortest = min(shortest, d)
-	}
-	return shortest
+	sorted := slices.Sorted(slices.Values(p.alone))
+	return sorted[len(sorted)/2]
 }
