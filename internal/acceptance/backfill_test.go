@@ -247,6 +247,9 @@ func (h *hub) backfillNow(id int64) *api.Backfill {
 // ever overwritten by an older state; a second load doubles nothing, and a target that was restored from an old copy gets everything again.
 func TestBackfill(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		*backfillRows = min(*backfillRows, 1000)
+	}
 	shop, erp := newShelf(), newShelf()
 	for i := range *backfillRows {
 		sku := fmt.Sprintf("P-%06d", i)

@@ -58,7 +58,6 @@ type thing struct {
 	ID    string `json:"id"`
 	Rev   int    `json:"rev"`
 	Stamp int    `json:"stamp"`
-	gone  bool
 }
 
 func (s thing) doc() []byte {
