@@ -978,7 +978,7 @@ func TestOpenAPISchemas(t *testing.T) {
 	}
 	for _, v := range []any{Access{}, Certificate{}, Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Rule{}, Standing{}, TrendPoint{}, Run{}, Runs{}, RunRequest{}, RepairRequest{}, Differences{},
 		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, FlowDefinition{}, Fates{}, Preview{}, PreviewRequest{}, Summary{}, Finding{}, Deliveries{}, FlowDeliveries{}, Pulse{}, PulseFlow{}, PulseSystem{}, Message{}, Found{}, Looked{}, FoundObject{}, Related{}, TracedDifference{}, Moment{}, Alert{}, AlertReceiver{}, Alerts{}, AlertTest{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
-		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, Missing{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
+		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, BackfillRequest{}, Backfill{}, Backfills{}, ResendRequest{}, Resent{}, SweepRequest{}, SweepAsked{}, Sweep{}, Missing{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])
 		slices.Sort(want)

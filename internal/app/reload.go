@@ -182,6 +182,8 @@ func (h *Hub) changeOver(ctx context.Context, c *change, next *current) (warning
 	}
 	release := h.holdComparing()
 	defer release()
+	goOn := h.holdBackfilling()
+	defer goOn()
 	note(within(closeSources, c.intake.Close))
 	failpoint.Hit(failpoint.ReloadSourcesClosed)
 

@@ -42,6 +42,9 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	hub := h.judgeHub(st, silent, away)
 	for _, r := range h.flows() {
 		f := h.flowStatus(r, g, seen.sweeps[r.Flow().Name], hub)
+		if b, ok := seen.backfills[f.Name]; ok && (!b.State.Over() || g.now.Sub(b.Finished) < backfillShown) {
+			f.Backfill = api.BackfillView(&b)
+		}
 		st.Totals.Add(&f.Totals)
 		st.Flows = append(st.Flows, f)
 	}

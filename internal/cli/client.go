@@ -249,6 +249,9 @@ func (e *env) showStatus(st *api.Status) error {
 		if s := f.Sweep; s != nil && s.Started != nil && s.State != api.SweepHeld { // what is held stands under WHY
 			below = append(below, note{[]string{f.Name}, fmt.Sprintf("swept at %s, %s: %s", s.Started.Local().Format(time.DateTime), s.State, s.Text)})
 		}
+		if b := f.Backfill; b != nil {
+			below = append(below, note{[]string{f.Name}, fmt.Sprintf("backfill %d: %s", b.ID, backfillText(b))})
+		}
 		for _, m := range f.Remarks {
 			below = append(below, note{[]string{f.Name + " from " + f.From}, m.Text})
 		}

@@ -118,6 +118,25 @@ func TestSubmit(t *testing.T) {
 	})
 }
 
+// A part of a run leaves an act for each event, and no row of the audit: the run has its own.
+func TestSubmitPart(t *testing.T) {
+	inboxtest.OnSQLite(t, func(t *testing.T, b *inboxtest.Bench) {
+		d, _ := newDoor(b, b.Store)
+		by := event.Submission{Trigger: event.Backfill, Who: "ann", Part: true}
+		if _, err := d.Submit(t.Context(), "orders", []event.Event{order("backfill-1/17#c")}, by); err != nil {
+			t.Fatal(err)
+		}
+		audits, err := b.Store.Audits(t.Context(), 10)
+		if err != nil || len(audits) != 0 {
+			t.Errorf("audit %+v, %v", audits, err)
+		}
+		tr, err := b.Store.Trace(t.Context(), "submitted/backfill/backfill-1/17#c")
+		if err != nil || len(tr.Acts) != 1 || tr.Acts[0].Action != "backfill" || tr.Acts[0].Who != "ann" {
+			t.Errorf("acts %+v, %v", tr.Acts, err)
+		}
+	})
+}
+
 // An event for a flow that reads a topic lies there as those of the flows that fill it do, and says for whom it is.
 func TestSubmitToAFlowFromATopic(t *testing.T) {
 	inboxtest.OnSQLite(t, func(t *testing.T, b *inboxtest.Bench) {
