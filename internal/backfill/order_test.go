@@ -405,7 +405,7 @@ func (b between) Touched(ctx context.Context, asOf int64, own string) (t *intake
 // TestOrder: however live changes and a backfill come between each other, and wherever it is killed, the target holds in the end what the system holds,
 // nothing that calls itself newer is older, and nothing is decided twice.
 func TestOrder(t *testing.T) {
-	seeds := 60
+	seeds := 32
 	if testing.Short() {
 		seeds = 12
 	}
