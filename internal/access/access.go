@@ -15,8 +15,13 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
-// Token is a bearer token and the name that whoever gives it acts under.
-type Token struct{ Name, Value string }
+// Token is a bearer token, the name that whoever gives it acts under, and what it is for.
+type Token struct {
+	Name, Value string
+	Role        Role
+	// Scopes are what it is for; none: everything that its role may.
+	Scopes []Scope
+}
 
 // Rules are who may ask. They are replaced as a whole, never changed.
 type Rules struct {
@@ -35,6 +40,7 @@ const (
 	ForeignTo  = "host"        // the hub has none, and it was sent to a name of somebody else's
 	CrossSite  = "cross-site"  // a page of another site had a browser send it
 	NoCSRF     = "csrf"        // a browser's session, and no sign that the hub's own page sent it
+	WrongRole  = "role"        // whoever asks may ask, and not for this
 )
 
 // Refusal is an answer that says no.
@@ -61,12 +67,21 @@ type Guard struct {
 }
 
 type rules struct {
-	names  []string
-	hashes [][sha256.Size]byte
+	tokens []known
 	origin string
 	host   string // of the origin, without a port
 	cross  *http.CrossOriginProtection
 }
+
+// known is somebody who may be let in, and what is told apart by: the hash of a token.
+type known struct {
+	name   string
+	role   Role
+	scopes []Scope
+	sum    [sha256.Size]byte
+}
+
+func (k *known) visitor() Visitor { return Visitor{Name: k.name, Role: k.role, Scopes: k.scopes} }
 
 // Config is what a Guard needs. Refused, where it is not nil, is told why of every refusal.
 type Config struct {
@@ -96,8 +111,7 @@ func NewGuard(c Config, r Rules) *Guard {
 func (g *Guard) Set(r Rules) {
 	n := &rules{origin: r.Origin, host: hostOf(r.Origin), cross: http.NewCrossOriginProtection()}
 	for _, one := range r.Tokens {
-		n.names = append(n.names, one.Name)
-		n.hashes = append(n.hashes, sha256.Sum256([]byte(one.Value)))
+		n.tokens = append(n.tokens, known{one.Name, one.Role, one.Scopes, sha256.Sum256([]byte(one.Value))})
 	}
 	if r.Origin != "" {
 		// What is no origin trusts nobody: the configuration has complained of it.
@@ -107,7 +121,9 @@ func (g *Guard) Set(r Rules) {
 }
 
 // Open reports whether the hub has no tokens.
-func (g *Guard) Open() bool { return len(g.rules.Load().hashes) == 0 }
+func (g *Guard) Open() bool { return g.rules.Load().open() }
+
+func (n *rules) open() bool { return len(n.tokens) == 0 }
 
 // Wrong is what is known of wrong tokens.
 func (g *Guard) Wrong() Wrong { return g.wrong.seen() }
@@ -116,12 +132,12 @@ func (g *Guard) Wrong() Wrong { return g.wrong.seen() }
 // for a while: a right one never.
 func (g *Guard) Enter(r *http.Request) (Visitor, *Refusal) {
 	now := g.rules.Load()
-	if len(now.hashes) == 0 {
-		return Visitor{CSRF: csrfOf(g.open, "")}, g.count(now.stranger(r))
+	if now.open() {
+		return Visitor{Role: Admin, CSRF: csrfOf(g.open, "")}, g.count(now.stranger(r))
 	}
 	token, given := tokenOf(r)
-	if i, ok := now.index(token); ok && given {
-		return Visitor{Name: now.names[i]}, nil
+	if k := now.byToken(token); k != nil && given {
+		return k.visitor(), nil
 	}
 	if given {
 		return Visitor{}, g.count(g.wrong.refuse(r))
@@ -172,16 +188,15 @@ func (g *Guard) count(no *Refusal) *Refusal {
 	return no
 }
 
-// index finds a token's place; every token is compared, in constant time.
-func (n *rules) index(token string) (int, bool) {
+// byToken finds whose a token is; every token is compared, in constant time.
+func (n *rules) byToken(token string) (found *known) {
 	sum := sha256.Sum256([]byte(token))
-	at, found := 0, false
-	for i := range n.hashes {
-		if subtle.ConstantTimeCompare(sum[:], n.hashes[i][:]) == 1 {
-			at, found = i, true
+	for i := range n.tokens {
+		if subtle.ConstantTimeCompare(sum[:], n.tokens[i].sum[:]) == 1 {
+			found = &n.tokens[i]
 		}
 	}
-	return at, found
+	return found
 }
 
 // tokenOf is the token that a request gives. A browser cannot set the header for a page that it opens: basic authentication with any

@@ -28,6 +28,9 @@ const CSRFHeader = "Waybill-CSRF"
 type Visitor struct {
 	// Name is that of the token; "" where the hub has none.
 	Name string
+	// Role and Scopes are what it may ask for.
+	Role   Role
+	Scopes []Scope
 	// CSRF is what a page sends with a write, in CSRFHeader or a field, to show that it is the hub's own.
 	CSRF string
 	// Session: it was let in by a browser's session, and not by a token that it gave itself.
@@ -68,18 +71,23 @@ func (g *Guard) SignIn(r *http.Request, token string) (*http.Cookie, *Refusal) {
 	if no := g.Foreign(r); no != nil {
 		return nil, no
 	}
-	i, ok := now.index(token)
-	if !ok {
+	k := now.byToken(token)
+	if k == nil {
 		return nil, g.count(g.wrong.refuse(r))
 	}
+	return g.begin(r, now, sessionKey(k.sum)), nil
+}
+
+// begin makes the cookie of a session that is sealed with a key.
+func (g *Guard) begin(r *http.Request, now *rules, key []byte) *http.Cookie {
 	id := make([]byte, idSize, idSize+untilSize)
 	_, _ = rand.Read(id) // it never fails
 	until := g.clock.Now().Add(sessionLasts)
 	body := string(binary.BigEndian.AppendUint64(id, uint64(until.Unix())))
-	value := base64.RawURLEncoding.EncodeToString(append([]byte(body), seal(sessionKey(now.hashes[i]), "id ", body)...))
+	value := base64.RawURLEncoding.EncodeToString(append([]byte(body), seal(key, "id ", body)...))
 	c := now.cookie(r, value)
 	c.Expires = until
-	return c, nil
+	return c
 }
 
 // SignOut ends a request's session, here and in the browser. Another hub of the same token takes a copy of the cookie until its end.
@@ -118,8 +126,9 @@ func (s *sessions) over(id string) bool {
 }
 
 type signedIn struct {
-	id, name string
-	key      []byte
+	id  string
+	who *known
+	key []byte
 }
 
 // session reads a request's session.
@@ -134,9 +143,10 @@ func (g *Guard) session(r *http.Request) (s signedIn, until time.Time, ok bool) 
 		return s, until, false
 	}
 	body, mac := string(data[:idSize+untilSize]), data[idSize+untilSize:]
-	for i := range now.hashes { // each is tried: which one it is of is nobody's business
-		if key := sessionKey(now.hashes[i]); hmac.Equal(seal(key, "id ", body), mac) {
-			s, ok = signedIn{id: body[:idSize], name: now.names[i], key: key}, true
+	for i := range now.tokens { // each is tried: which one it is of is nobody's business
+		k := &now.tokens[i]
+		if key := sessionKey(k.sum); hmac.Equal(seal(key, "id ", body), mac) {
+			s, ok = signedIn{id: body[:idSize], who: k, key: key}, true
 		}
 	}
 	until = time.Unix(int64(binary.BigEndian.Uint64(data[idSize:])), 0)
@@ -149,7 +159,9 @@ func (g *Guard) bySession(r *http.Request) (Visitor, bool) {
 	if !ok {
 		return Visitor{}, false
 	}
-	return Visitor{Name: s.name, CSRF: csrfOf(s.key, s.id), Session: true}, true
+	v := s.who.visitor()
+	v.CSRF, v.Session = csrfOf(s.key, s.id), true
+	return v, true
 }
 
 // secure reports whether the browser reaches the hub over TLS, as far as it can know.

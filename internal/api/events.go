@@ -146,7 +146,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		}
 		if err == nil && now-spoke >= beatEvery {
 			spoke = now
-			if _, no := s.guard.Enter(r); no != nil { // its token was taken away, or its session is over
+			if _, no := s.admit(r, access.Need{Role: access.Viewer, Scope: access.Status}); no != nil { // its token was taken away, or its session is over
 				return
 			}
 			err = to.write(": the hub lives\n\n")

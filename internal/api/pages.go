@@ -15,35 +15,62 @@ type Pages interface {
 	http.Handler
 	// Stranger answers a browser that gives no token with the page that asks for one; it writes the status that no says.
 	Stranger(w http.ResponseWriter, r *http.Request, no *access.Refusal)
+	// Forbidden answers one that was let in, and may not see what it asks for.
+	Forbidden(w http.ResponseWriter, r *http.Request, no *access.Refusal)
 	// Open serves what needs no token: styles, scripts, and what the form of that page is sent to.
 	Open(w http.ResponseWriter, r *http.Request)
+	// Routes are its paths.
+	Routes() []PageRoute
 }
 
-// pageRoutes are the console's. Everything but the parts and the form that signs in is for visitors that were let in.
-func (s *Server) pageRoutes() []route {
-	pages := s.authenticatedPage()
-	open := http.HandlerFunc(s.pages.Open)
-	return []route{{"GET /{$}", pages}, {"GET /console/", pages}, {"POST /console/", pages}, {"GET /console/parts/{file}", open}, {"POST /console/sign-in", open}}
+// PageRoute is a path of the console, and who may see it, or do what a form there does. One without a need is open.
+type PageRoute struct {
+	Pattern string
+	Need    access.Need
+	// Edits is who may see it as a form with personal data, which the address asks for by edit=true.
+	Edits access.Need
+}
+
+// pageRoutes are the console's.
+func (s *Server) pageRoutes() (out []route) {
+	for _, p := range s.pages.Routes() {
+		r := route{pattern: p.Pattern, need: p.Need, open: p.Need == access.Need{}}
+		if p.Edits != (access.Need{}) {
+			r.also = []also{{"edit", "true", p.Edits}}
+		}
+		if r.handler = http.HandlerFunc(s.pages.Open); !r.open {
+			r.handler = s.authenticatedPage(&r)
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // authenticatedPage lets a browser in as the API does, but asks for a token with a page, where it gives none.
-func (s *Server) authenticatedPage() http.Handler {
+func (s *Server) authenticatedPage(of *route) http.Handler {
+	needs := of.needs
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, no := s.guard.Enter(r)
 		switch {
 		case no != nil && no.Challenge && r.Header.Get("Authorization") == "":
 			s.pages.Stranger(w, r, no)
+			return
 		case no != nil:
 			refuse(w, no)
-		default:
-			if r.Method == http.MethodPost {
-				if no := s.guard.Foreign(r); no != nil {
-					refuse(w, no)
-					return
-				}
-			}
-			s.pages.ServeHTTP(w, r.WithContext(s.visitor(r, v)))
+			return
 		}
+		if r.Method == http.MethodPost {
+			if no := s.guard.Foreign(r); no != nil {
+				refuse(w, no)
+				return
+			}
+		}
+		in := r.WithContext(s.visitor(r, v))
+		if no := s.guard.Allow(&v, needs(r)); no != nil {
+			s.pages.Forbidden(w, in, no)
+			return
+		}
+		s.pages.ServeHTTP(w, in)
 	})
 }
 

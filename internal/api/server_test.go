@@ -256,6 +256,15 @@ func (p pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	_, _ = io.WriteString(w, "a page for "+Visitor(r).Name)
 }
+func (pages) Forbidden(w http.ResponseWriter, _ *http.Request, no *access.Refusal) {
+	w.WriteHeader(no.Status)
+	_, _ = io.WriteString(w, "a page of "+no.Detail)
+}
+func (pages) Routes() []PageRoute {
+	anybody := access.Need{Role: access.Viewer}
+	return []PageRoute{{Pattern: "GET /{$}", Need: anybody}, {Pattern: "GET /console/", Need: anybody}, {Pattern: "POST /console/", Need: anybody}, {Pattern: "GET /console/parts/{file}"}, {Pattern: "POST /console/sign-in"},
+		{Pattern: "GET /console/edited", Need: anybody, Edits: access.Need{Role: access.Operator}}}
+}
 func (pages) Open(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a part") }
 func (pages) Stranger(w http.ResponseWriter, _ *http.Request, no *access.Refusal) {
 	w.WriteHeader(no.Status)
@@ -551,7 +560,7 @@ func TestWho(t *testing.T) {
 		}
 	}
 	hub := &stub{}
-	call(server(hub, Token{Name: "bob", Value: "0ther"}), "POST", "/api/v1/parked/1/replay", "", func(r *http.Request) {
+	call(server(hub, Token{Name: "bob", Value: "0ther", Role: access.Operator}), "POST", "/api/v1/parked/1/replay", "", func(r *http.Request) {
 		r.Header.Set(UserHeader, "ann")
 		r.Header.Set("Authorization", "Bearer 0ther")
 	})
@@ -615,7 +624,7 @@ func TestEveryRouteAsksForAToken(t *testing.T) {
 			want = 200
 		}
 		for _, header := range []string{"", "Bearer wrong"} {
-			s := server(hub, Token{Name: "ann", Value: "s3cret"}) // of its own: many wrong tokens have to wait
+			s := server(hub, Token{Name: "ann", Value: "s3cret", Role: access.Admin}) // of its own: many wrong tokens have to wait
 			w := call(s, method, path, "{}", func(r *http.Request) {
 				if header != "" {
 					r.Header.Set("Authorization", header)
@@ -633,7 +642,7 @@ func TestEveryRouteAsksForAToken(t *testing.T) {
 
 func TestTokens(t *testing.T) {
 	hub := &stub{}
-	s := server(hub, Token{Name: "ann", Value: "s3cret"}, Token{Name: "bob", Value: "0ther"})
+	s := server(hub, Token{Name: "ann", Value: "s3cret", Role: access.Admin}, Token{Name: "bob", Value: "0ther", Role: access.Operator})
 	as := func(v string) func(*http.Request) { return func(r *http.Request) { r.Header.Set("Authorization", v) } }
 	if w := call(s, "GET", "/api/v1/status", "", nil); w.Code != 401 || !strings.HasPrefix(strings.Join(w.Header().Values("WWW-Authenticate"), " "), "Bearer ") ||
 		!strings.Contains(strings.Join(w.Header().Values("WWW-Authenticate"), " "), "Basic ") || !strings.Contains(w.Body.String(), "give a token") {
@@ -656,7 +665,7 @@ func TestTokens(t *testing.T) {
 	if w := call(s, "POST", "/api/v1/flows/a/pause", "", func(r *http.Request) { r.SetBasicAuth("", "s3cret") }); w.Code != 200 {
 		t.Errorf("a browser's password: %d", w.Code)
 	}
-	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3w"}}})
+	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3w", Role: access.Engineer}}})
 	if w := call(s, "POST", "/api/v1/reload", "", as("Bearer 0ther")); w.Code != 401 {
 		t.Errorf("bob's token was replaced: %d", w.Code)
 	}
@@ -688,7 +697,7 @@ func TestForeignPages(t *testing.T) {
 
 // Every answer tells a browser how it is to be treated: of the page, of data, of errors and of refusals alike.
 func TestHeaders(t *testing.T) {
-	with, without := server(&stub{}, Token{Name: "ann", Value: "s3cret"}), server(&stub{})
+	with, without := server(&stub{}, Token{Name: "ann", Value: "s3cret", Role: access.Admin}), server(&stub{})
 	for _, tt := range []struct {
 		s            *Server
 		method, path string
@@ -790,7 +799,7 @@ func TestDescriptionIsOfThisHub(t *testing.T) {
 	for _, tt := range []struct {
 		s    *Server
 		want int
-	}{{server(&stub{}), 3}, {server(&stub{}, Token{Name: "ann", Value: "s3cret"}), 2}} {
+	}{{server(&stub{}), 3}, {server(&stub{}, Token{Name: "ann", Value: "s3cret", Role: access.Admin}), 2}} {
 		as := func(r *http.Request) { r.Header.Set("Authorization", "Bearer s3cret") }
 		w := call(tt.s, "GET", "/openapi.json", "", as)
 		if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil || len(doc.Security) != tt.want {
@@ -798,7 +807,7 @@ func TestDescriptionIsOfThisHub(t *testing.T) {
 		}
 		doc.Security = nil
 	}
-	s := server(&stub{}, Token{Name: "ann", Value: "s3cret"})
+	s := server(&stub{}, Token{Name: "ann", Value: "s3cret", Role: access.Admin})
 	call(s, "GET", "/api/v1/status", "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer guess") })
 	w := call(s, "GET", "/api/v1/status", "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer s3cret") })
 	var st Status

@@ -250,7 +250,7 @@ func (h *Hub) named(names []string) []*running {
 func apiAccess(plan *config.Plan) access.Rules {
 	r := access.Rules{Origin: plan.Hub.HTTP.Origin}
 	for _, t := range plan.Hub.HTTP.Tokens {
-		r.Tokens = append(r.Tokens, access.Token{Name: t.Name, Value: t.Value.Reveal()})
+		r.Tokens = append(r.Tokens, access.Token{Name: t.Name, Value: t.Value.Reveal(), Role: t.Role, Scopes: t.Scopes})
 	}
 	return r
 }

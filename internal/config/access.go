@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -49,8 +51,8 @@ func (l *loader) http(raw httpFile, n strictyaml.Node) HTTP {
 func (l *loader) tokens(raw []tokenFile, n strictyaml.Node, reached string) (out []Token) {
 	names, values := map[string]bool{}, map[string]string{}
 	for i, t := range raw {
-		out = append(out, Token(t))
 		at := n.Items()[i]
+		out = append(out, Token{Name: t.Name, Value: t.Value, Role: l.role(at.Get("role"), t.Role), Scopes: l.scopes(at.Get("scopes"), t.Scopes)})
 		if t.Name != "" && names[t.Name] {
 			l.p.AddHint(at.Get("name").Pos(), "give each token its own name: the audit tells them apart by it", "two tokens are named %q", t.Name)
 		}
@@ -71,6 +73,41 @@ func (l *loader) tokens(raw []tokenFile, n strictyaml.Node, reached string) (out
 		} else if len(text) < leastToken {
 			l.p.Note(at.Get("value").Pos(), randomHint, "the token %q has %d bytes: with fewer than %d this hub cannot be opened to other machines", t.Name, len(text), leastToken)
 		}
+	}
+	return out
+}
+
+// role reads a role's name.
+func (l *loader) role(n strictyaml.Node, name string) access.Role {
+	r, ok := access.ParseRole(name)
+	if !ok {
+		l.p.AddHint(n.Pos(), strictyaml.DidYouMean(name, roleNames()), "role: there is no role %q; there are %s", shorten(name), strings.Join(roleNames(), ", "))
+	}
+	return r
+}
+
+func roleNames() (out []string) {
+	for _, r := range access.Roles {
+		out = append(out, r.String())
+	}
+	return out
+}
+
+// scopes reads what a token is for.
+func (l *loader) scopes(n strictyaml.Node, names []string) (out []access.Scope) {
+	var all []string
+	for _, s := range access.Scopes {
+		all = append(all, string(s))
+	}
+	for i, name := range names {
+		if !slices.Contains(all, name) {
+			l.p.AddHint(n.Items()[i].Pos(), strictyaml.DidYouMean(name, all), "scopes: there is no scope %q; there are %s", shorten(name), strings.Join(all, ", "))
+			continue
+		}
+		out = append(out, access.Scope(name))
+	}
+	if n.Kind() == strictyaml.List && len(names) == 0 {
+		l.p.AddHint(n.Pos(), "leave scopes out for everything that the role may", "scopes: a token for nothing")
 	}
 	return out
 }

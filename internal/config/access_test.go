@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -59,6 +60,10 @@ func TestAccess(t *testing.T) {
 		"a short one on loopback":      {http: "{tokens: [" + ann + "]}", a: short, notes: []string{`note: the token "ann" has 6 bytes: with fewer than 16`}},
 		"two that are the same":        {http: "{tokens: [" + ann + ", " + bob + "]}", a: long, b: long, problems: []string{`1:68: the tokens "ann" and "bob" have the same value`}},
 		"two that are not":             {http: "{tokens: [" + ann + ", " + bob + "]}", a: long, b: other},
+		"a role and scopes":            {http: "{tokens: [{name: ann, value: \"${env:A}\", role: viewer, scopes: [metrics, status]}]}", a: long},
+		"a role that is none":          {http: "{tokens: [{name: ann, value: \"${env:A}\", role: operater}]}", a: long, problems: []string{`1:54: role: there is no role "operater"; there are viewer, operator, engineer, admin (did you mean "operator"?)`}},
+		"a scope that is none":         {http: "{tokens: [{name: ann, value: \"${env:A}\", scopes: [metric]}]}", a: long, problems: []string{`scopes: there is no scope "metric"; there are status, metrics, messages, flows, comparisons, audit, hub (did you mean "metrics"?)`}},
+		"a token for nothing":          {http: "{tokens: [{name: ann, value: \"${env:A}\", scopes: []}]}", a: long, problems: []string{"scopes: a token for nothing (leave scopes out"}},
 		"one that cannot be sent":      {http: "{tokens: [" + ann + "]}", a: "0123456789 abcdef", problems: []string{"no client could send it"}},
 		"none beyond loopback":         {http: "{listen: \":8080\"}", problems: []string{"nobody is asked for a token"}},
 		"an origin without tokens":     {http: "{origin: https://A.example:443/}", notes: []string{"note: origin: https://a.example is a name that others use"}, origin: "https://a.example"},
@@ -101,6 +106,9 @@ func TestAccess(t *testing.T) {
 				if secret != "" && strings.Contains(text, secret) {
 					t.Errorf("a token is shown:\n%s", text)
 				}
+			}
+			if plan != nil && name == "a long token beyond loopback" && plan.Hub.HTTP.Tokens[0].Role != access.Admin {
+				t.Errorf("a token that names no role, as those of older configurations, is no admin: %+v", plan.Hub.HTTP.Tokens)
 			}
 			if plan != nil && plan.Hub.HTTP.Origin != tt.origin {
 				t.Errorf("origin %q", plan.Hub.HTTP.Origin)

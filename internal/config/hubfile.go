@@ -82,8 +82,10 @@ type documentsFile struct {
 }
 
 type tokenFile struct {
-	Name  string            `yaml:"name,required" doc:"who acts with it: the name in the audit"`
-	Value strictyaml.Secret `yaml:"value,required" doc:"the token; at least 16 bytes where other machines reach the hub, and no two the same"`
+	Name   string            `yaml:"name,required" doc:"who acts with it: the name in the audit"`
+	Value  strictyaml.Secret `yaml:"value,required" doc:"the token; at least 16 bytes where other machines reach the hub, and no two the same"`
+	Role   string            `yaml:"role" default:"admin" doc:"what it may do: viewer, operator, engineer or admin, each what those before it may"`
+	Scopes []string          `yaml:"scopes" doc:"what it is for, where it is not for everything that its role may: status, metrics, messages, flows, comparisons, audit, hub"`
 }
 
 type mappingsFile struct {

@@ -4,6 +4,7 @@ package config
 import (
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/kafkaauth"
@@ -131,10 +132,12 @@ type HTTP struct {
 // ServerTLS are the files of a listener's certificate and key, in PEM. They are read anew when they change.
 type ServerTLS struct{ Cert, Key string }
 
-// Token is a bearer token and the name it acts under.
+// Token is a bearer token, the name it acts under, and what it is for.
 type Token struct {
-	Name  string
-	Value strictyaml.Secret
+	Name   string
+	Value  strictyaml.Secret
+	Role   access.Role
+	Scopes []access.Scope
 }
 
 // Mappings bounds what a mapping makes of one document.

@@ -100,7 +100,7 @@ func visit(c *Console, method, path string, form url.Values, change func(*http.R
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	r = r.WithContext(access.With(r.Context(), access.Visitor{Name: "ann", CSRF: "own", Session: true}))
+	r = r.WithContext(access.With(r.Context(), access.Visitor{Name: "ann", Role: access.Admin, CSRF: "own", Session: true}))
 	if change != nil {
 		change(r)
 	}
@@ -232,6 +232,27 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
+// A page shows what its visitor may do and no more: a viewer has no button that would be refused, and a token that is for some scopes leads to those alone.
+func TestPagesByRole(t *testing.T) {
+	hub := busy()
+	hub.answers["GET /api/v1/parked/17"] = api.Queued{ID: 17, Flow: "calm", State: "parked", Key: "SO-1", ETag: `"17-1"`, Data: json.RawMessage(`{"a":"***"}`)}
+	hub.answers["POST /api/v1/parked/17/preview"] = api.Preview{ID: 17, Flow: "calm"}
+	as := func(role access.Role, scopes ...access.Scope) func(*http.Request) {
+		return func(r *http.Request) {
+			*r = *r.WithContext(access.With(r.Context(), access.Visitor{Name: "vic", Role: role, Scopes: scopes, CSRF: "own", Session: true}))
+		}
+	}
+	c := open(hub)
+	has(t, visit(c, "GET", "/console/parked/17", nil, as(access.Viewer)), 200, "SO-1", `<span class="quiet">viewer</span>`, "∌?edit=true", "∌/replay", "∌/discard")
+	has(t, visit(c, "GET", "/console/parked/17", nil, as(access.Operator)), 200, "?edit=true", `action="/console/parked/17/replay"`, `action="/console/parked/17/discard"`)
+	has(t, visit(c, "GET", "/", nil, as(access.Viewer, access.Status)), 200, `href="/console/map"`, "∌href=\"/console/find\"", "∌role=\"search\"", "∌href=\"/metrics\"")
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "http://127.0.0.1:8080/console/parked-all/replay", nil)
+	as(access.Viewer)(r)
+	c.Forbidden(w, r, &access.Refusal{Status: 403, Detail: "this needs the role operator"})
+	has(t, w, 403, "Not allowed", "this needs the role operator", `<nav aria-label="Pages">`)
+}
+
 func TestParts(t *testing.T) {
 	c := open(&desk{})
 	for path, want := range map[string]int{"/console/parts/style.css": 200, "/console/parts/console.js": 200, "/console/parts/icon.svg": 200, "/console/parts/nothing": 404, "/console/parts/..%2fconsole.go": 404} {
@@ -296,7 +317,7 @@ func TestTexts(t *testing.T) {
 				t.Errorf("%s has other figures: %q", key, in)
 			}
 		}
-		if made := strings.HasPrefix(key, "error.") || strings.HasPrefix(key, "state.") || strings.HasPrefix(key, "said.") || strings.HasPrefix(key, "act."); !made && !asked[key] {
+		if made := strings.HasPrefix(key, "error.") || strings.HasPrefix(key, "state.") || strings.HasPrefix(key, "said.") || strings.HasPrefix(key, "act.") || strings.HasPrefix(key, "role."); !made && !asked[key] {
 			t.Errorf("nobody asks for %s", key)
 		}
 	}

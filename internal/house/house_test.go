@@ -52,7 +52,7 @@ var may = map[string][]string{
 	// Below bus, and not the other way: the client is tried on the embedded broker, which knows nothing of it.
 	"internal/bus/recordbatch": {},
 	"internal/bus/embedded":    {"internal/notice", "internal/bus/recordbatch", "internal/fault", "internal/filemode", "internal/lifecycle", "internal/failpoint"},
-	"internal/config":          {"internal/kafkaauth", "internal/zones", "internal/strictyaml", "internal/schema", "internal/mapping", "internal/connector", "internal/compare", "internal/jsondoc"},
+	"internal/config":          {"internal/access", "internal/kafkaauth", "internal/zones", "internal/strictyaml", "internal/schema", "internal/mapping", "internal/connector", "internal/compare", "internal/jsondoc"},
 	"internal/lease":           {"internal/state", "internal/notice", "internal/lifecycle", "internal/failpoint"},
 	"internal/inbox":           {"internal/event", "internal/fault", "internal/jsondoc"},
 	"internal/publish":         {"internal/event"},
