@@ -25,22 +25,24 @@ type Token struct {
 
 // Rules are who may ask. They are replaced as a whole, never changed.
 type Rules struct {
-	// Tokens that may ask; without any, only what comes straight from this machine is answered.
+	// Tokens, and people with passwords or of a provider, that may ask; without any of them, only what comes straight from this machine is answered.
 	Tokens []Token
+	Users  []User
 	// Origin is the address, scheme://host[:port], under which people reach the hub; empty: the one that it listens on.
 	Origin string
 }
 
 // Why a request was refused, as metrics name it.
 const (
-	WrongToken = "wrong-token" // it gave none of the tokens
-	Slowed     = "slowed"      // so did too many before it
-	NoToken    = "no-token"    // it gave none, and the hub has some
-	Proxied    = "proxied"     // the hub has none, and it came from elsewhere
-	ForeignTo  = "host"        // the hub has none, and it was sent to a name of somebody else's
-	CrossSite  = "cross-site"  // a page of another site had a browser send it
-	NoCSRF     = "csrf"        // a browser's session, and no sign that the hub's own page sent it
-	WrongRole  = "role"        // whoever asks may ask, and not for this
+	WrongToken    = "wrong-token"    // it gave none of the tokens
+	WrongPassword = "wrong-password" // it gave a name and a password that are no user's
+	Slowed        = "slowed"         // so did too many before it
+	NoToken       = "no-token"       // it gave none, and the hub has some
+	Proxied       = "proxied"        // the hub has none, and it came from elsewhere
+	ForeignTo     = "host"           // the hub has none, and it was sent to a name of somebody else's
+	CrossSite     = "cross-site"     // a page of another site had a browser send it
+	NoCSRF        = "csrf"           // a browser's session, and no sign that the hub's own page sent it
+	WrongRole     = "role"           // whoever asks may ask, and not for this
 )
 
 // Refusal is an answer that says no.
@@ -60,16 +62,19 @@ type Guard struct {
 	wrong *attempts
 	clock lifecycle.Clock
 	// sessions are those of browsers; open is what pages are sealed with where there are no tokens, made anew at every start.
-	sessions sessions
-	open     []byte
+	sessions  sessions
+	passwords *passwords
+	open      []byte
 	// refused is told of every refusal.
 	refused func(why string)
 }
 
 type rules struct {
 	tokens []known
+	users  []user
 	origin string
 	host   string // of the origin, without a port
+	asks   bool   // who somebody is
 	cross  *http.CrossOriginProtection
 }
 
@@ -101,7 +106,7 @@ func NewGuard(c Config, r Rules) *Guard {
 	if c.Refused == nil {
 		c.Refused = func(string) {}
 	}
-	g := &Guard{wrong: newAttempts(c.Clock, c.Log), clock: c.Clock, open: make([]byte, sha256.Size), refused: c.Refused}
+	g := &Guard{wrong: newAttempts(c.Clock, c.Log), clock: c.Clock, passwords: newPasswords(), open: make([]byte, sha256.Size), refused: c.Refused}
 	_, _ = rand.Read(g.open) // it never fails
 	g.Set(r)
 	return g
@@ -113,6 +118,14 @@ func (g *Guard) Set(r Rules) {
 	for _, one := range r.Tokens {
 		n.tokens = append(n.tokens, known{one.Name, one.Role, one.Scopes, sha256.Sum256([]byte(one.Value))})
 	}
+	for i := range r.Users {
+		u := &r.Users[i]
+		// A hash that is none is nobody's password: the configuration has complained of it.
+		if p, err := ParsePassword(u.Password); err == nil {
+			n.users = append(n.users, user{known{u.Name, u.Role, nil, userSum(u)}, p})
+		}
+	}
+	n.asks = len(r.Tokens)+len(r.Users) > 0
 	if r.Origin != "" {
 		// What is no origin trusts nobody: the configuration has complained of it.
 		_ = n.cross.AddTrustedOrigin(r.Origin)
@@ -120,10 +133,17 @@ func (g *Guard) Set(r Rules) {
 	g.rules.Store(n)
 }
 
-// Open reports whether the hub has no tokens.
-func (g *Guard) Open() bool { return g.rules.Load().open() }
+// Open reports whether the hub asks nobody who they are.
+func (g *Guard) Open() bool { return !g.rules.Load().asks }
 
-func (n *rules) open() bool { return len(n.tokens) == 0 }
+// Ways are those by which a browser may sign in.
+type Ways struct{ Tokens, Users bool }
+
+// Ways tells how a browser may sign in.
+func (g *Guard) Ways() Ways {
+	n := g.rules.Load()
+	return Ways{Tokens: len(n.tokens) > 0, Users: len(n.users) > 0}
+}
 
 // Wrong is what is known of wrong tokens.
 func (g *Guard) Wrong() Wrong { return g.wrong.seen() }
@@ -132,7 +152,7 @@ func (g *Guard) Wrong() Wrong { return g.wrong.seen() }
 // for a while: a right one never.
 func (g *Guard) Enter(r *http.Request) (Visitor, *Refusal) {
 	now := g.rules.Load()
-	if now.open() {
+	if !now.asks {
 		return Visitor{Role: Admin, CSRF: csrfOf(g.open, "")}, g.count(now.stranger(r))
 	}
 	token, given := tokenOf(r)
@@ -145,7 +165,7 @@ func (g *Guard) Enter(r *http.Request) (Visitor, *Refusal) {
 	if v, ok := g.bySession(r); ok {
 		return v, nil
 	}
-	return Visitor{}, g.count(&Refusal{Status: http.StatusUnauthorized, Why: NoToken, Challenge: true, Detail: "give a token: Authorization: Bearer …"})
+	return Visitor{}, g.count(&Refusal{Status: http.StatusUnauthorized, Why: NoToken, Challenge: true, Detail: "give a token: Authorization: Bearer …; people sign in with a browser"})
 }
 
 // Write refuses what a page of another site has a browser send, and what a browser's session sends that is not from the hub's own pages. It is for

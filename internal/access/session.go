@@ -66,24 +66,24 @@ func csrfOf(key []byte, id string) string {
 }
 
 // SignIn begins a session for whoever gives a token. It is refused as a request with that token would be, and from pages of others.
-func (g *Guard) SignIn(r *http.Request, token string) (*http.Cookie, *Refusal) {
+func (g *Guard) SignIn(r *http.Request, token string) (*http.Cookie, Visitor, *Refusal) {
 	now := g.rules.Load()
 	if no := g.Foreign(r); no != nil {
-		return nil, no
+		return nil, Visitor{}, no
 	}
 	k := now.byToken(token)
 	if k == nil {
-		return nil, g.count(g.wrong.refuse(r))
+		return nil, Visitor{}, g.count(g.wrong.refuse(r))
 	}
-	return g.begin(r, now, sessionKey(k.sum)), nil
+	return g.begin(r, now, sessionKey(k.sum), nil, sessionLasts), k.visitor(), nil
 }
 
-// begin makes the cookie of a session that is sealed with a key.
-func (g *Guard) begin(r *http.Request, now *rules, key []byte) *http.Cookie {
+// begin makes the cookie of a session that is sealed with a key. said is what it says of whose it is, where its key does not.
+func (g *Guard) begin(r *http.Request, now *rules, key, said []byte, lasts time.Duration) *http.Cookie {
 	id := make([]byte, idSize, idSize+untilSize)
 	_, _ = rand.Read(id) // it never fails
-	until := g.clock.Now().Add(sessionLasts)
-	body := string(binary.BigEndian.AppendUint64(id, uint64(until.Unix())))
+	until := g.clock.Now().Add(lasts)
+	body := string(binary.BigEndian.AppendUint64(id, uint64(until.Unix()))) + string(said)
 	value := base64.RawURLEncoding.EncodeToString(append([]byte(body), seal(key, "id ", body)...))
 	c := now.cookie(r, value)
 	c.Expires = until
@@ -143,11 +143,16 @@ func (g *Guard) session(r *http.Request) (s signedIn, until time.Time, ok bool) 
 		return s, until, false
 	}
 	body, mac := string(data[:idSize+untilSize]), data[idSize+untilSize:]
-	for i := range now.tokens { // each is tried: which one it is of is nobody's business
-		k := &now.tokens[i]
+	try := func(k *known) { // each is tried: which one it is of is nobody's business
 		if key := sessionKey(k.sum); hmac.Equal(seal(key, "id ", body), mac) {
 			s, ok = signedIn{id: body[:idSize], who: k, key: key}, true
 		}
+	}
+	for i := range now.tokens {
+		try(&now.tokens[i])
+	}
+	for i := range now.users {
+		try(&now.users[i].known)
 	}
 	until = time.Unix(int64(binary.BigEndian.Uint64(data[idSize:])), 0)
 	return s, until, ok && g.clock.Now().Before(until) && !g.sessions.over(s.id)

@@ -10,7 +10,7 @@ import (
 
 func signIn(t *testing.T, w *world, token string) *http.Cookie {
 	t.Helper()
-	c, no := w.SignIn(request("POST", "10.0.0.1:1", ""), token)
+	c, _, no := w.SignIn(request("POST", "10.0.0.1:1", ""), token)
 	if no != nil {
 		t.Fatalf("%+v", no)
 	}
@@ -94,12 +94,12 @@ func TestForgedSessions(t *testing.T) {
 // Signing in is slowed as wrong tokens are, and nothing that a page of another site sends.
 func TestSignInRefused(t *testing.T) {
 	w := guard(Rules{Tokens: []Token{{Name: "ann", Value: right, Role: Admin}}})
-	if _, no := w.SignIn(request("POST", "10.0.0.1:1", ""), "guess"); no == nil || no.Why != WrongToken || w.Wrong().Count != 1 {
+	if _, _, no := w.SignIn(request("POST", "10.0.0.1:1", ""), "guess"); no == nil || no.Why != WrongToken || w.Wrong().Count != 1 {
 		t.Errorf("%+v", no)
 	}
 	r := request("POST", "10.0.0.1:1", "")
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	if _, no := w.SignIn(r, right); no == nil || no.Why != CrossSite {
+	if _, _, no := w.SignIn(r, right); no == nil || no.Why != CrossSite {
 		t.Errorf("%+v", no)
 	}
 }

@@ -84,14 +84,21 @@ func (s *Server) visitor(r *http.Request, v access.Visitor) context.Context {
 
 // SignIn begins a browser's session for whoever gives a token.
 func (s *Server) SignIn(r *http.Request, token string) (*http.Cookie, *access.Refusal) {
-	return s.guard.SignIn(r, token)
+	c, _, no := s.guard.SignIn(r, token)
+	return c, no
+}
+
+// SignInUser begins a browser's session for whoever gives a user's name and password.
+func (s *Server) SignInUser(r *http.Request, name, password string) (*http.Cookie, *access.Refusal) {
+	c, _, no := s.guard.SignInUser(r, name, password)
+	return c, no
 }
 
 // SignOut ends a browser's session.
 func (s *Server) SignOut(r *http.Request) *http.Cookie { return s.guard.SignOut(r) }
 
-// Tokens reports whether the hub asks for tokens at all.
-func (s *Server) Tokens() bool { return !s.guard.Open() }
+// Ways are those by which a browser signs in; a hub that is open has none.
+func (s *Server) Ways() access.Ways { return s.guard.Ways() }
 
 // Answer is what the API has answered to its own pages.
 type Answer struct {

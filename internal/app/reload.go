@@ -252,6 +252,9 @@ func apiAccess(plan *config.Plan) access.Rules {
 	for _, t := range plan.Hub.HTTP.Tokens {
 		r.Tokens = append(r.Tokens, access.Token{Name: t.Name, Value: t.Value.Reveal(), Role: t.Role, Scopes: t.Scopes})
 	}
+	for _, u := range plan.Hub.HTTP.Users {
+		r.Users = append(r.Users, access.User{Name: u.Name, Role: u.Role, Password: u.Password.Reveal()})
+	}
 	return r
 }
 

@@ -29,7 +29,7 @@ const (
 func (l *loader) http(raw httpFile, n strictyaml.Node) HTTP {
 	h := HTTP{Listen: raw.Listen, Origin: l.origin(raw, n.Get("origin")), TLS: l.serverTLS(raw.TLS, n.Get("tls"))}
 	addressed := l.address(n.Get("listen"), raw.Listen, "127.0.0.1:8080")
-	if addressed && !loopback(raw.Listen) && len(raw.Tokens) == 0 {
+	if addressed && !loopback(raw.Listen) && !raw.asks() {
 		l.p.AddHint(n.Get("listen").Pos(), "add http.tokens, or listen on 127.0.0.1", "listen: %s can be reached from other machines and nobody is asked for a token", raw.Listen)
 	}
 	reached := ""
@@ -40,9 +40,10 @@ func (l *loader) http(raw httpFile, n strictyaml.Node) HTTP {
 		reached = "as " + h.Origin
 	}
 	h.Tokens = l.tokens(raw.Tokens, n.Get("tokens"), reached)
-	if reached != "" && len(raw.Tokens) > 0 && !n.Has("tls") && !strings.HasPrefix(h.Origin, "https://") {
+	h.Users = l.users(raw.Users, n.Get("users"), h.Tokens)
+	if reached != "" && raw.asks() && !n.Has("tls") && !strings.HasPrefix(h.Origin, "https://") {
 		l.p.Note(n.Pos(), "set http.tls, or http.origin: https://… where something before the hub ends TLS",
-			"http: the hub is reached %s, and tokens may travel in the clear", reached)
+			"http: the hub is reached %s, and tokens and passwords may travel in the clear", reached)
 	}
 	return h
 }
@@ -77,8 +78,44 @@ func (l *loader) tokens(raw []tokenFile, n strictyaml.Node, reached string) (out
 	return out
 }
 
+// asks reports whether anybody is asked who they are.
+func (raw *httpFile) asks() bool { return len(raw.Tokens)+len(raw.Users) > 0 }
+
+// users checks that the audit can tell people apart, and that their passwords are hashes.
+func (l *loader) users(raw []userFile, n strictyaml.Node, tokens []Token) (out []User) {
+	names := map[string]string{}
+	for _, t := range tokens {
+		names[t.Name] = "a token"
+	}
+	for i, u := range raw {
+		at := n.Items()[i]
+		out = append(out, User{Name: u.Name, Role: l.role(at.Get("role"), u.Role), Password: u.Password})
+		switch other := names[u.Name]; {
+		case u.Name == "": // complained of already
+		case other != "":
+			l.p.AddHint(at.Get("name").Pos(), "give each its own name: the audit tells them apart by it", "%s and a user are named %q", other, u.Name)
+		case strings.IndexFunc(u.Name, func(r rune) bool {
+			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-@", r))
+		}) >= 0:
+			l.p.AddHint(at.Get("name").Pos(), "use letters, digits, . _ - and @", "%q is no name of a user", shorten(u.Name))
+		}
+		names[u.Name] = "a user"
+		text := u.Password.Reveal()
+		if text == "" || isPlaceholder(text) {
+			continue
+		}
+		if _, err := access.ParsePassword(text); err != nil {
+			l.p.AddHint(at.Get("password").Pos(), "make it with: waybill password", "the password of %q: %v", u.Name, err)
+		}
+	}
+	return out
+}
+
 // role reads a role's name.
 func (l *loader) role(n strictyaml.Node, name string) access.Role {
+	if name == "" {
+		return access.Nobody // complained of already
+	}
 	r, ok := access.ParseRole(name)
 	if !ok {
 		l.p.AddHint(n.Pos(), strictyaml.DidYouMean(name, roleNames()), "role: there is no role %q; there are %s", shorten(name), strings.Join(roleNames(), ", "))
@@ -131,7 +168,7 @@ func (l *loader) origin(raw httpFile, n strictyaml.Node) string {
 	// As browsers write it: small letters, and no port that goes without saying.
 	host := strings.ToLower(u.Host)
 	host = strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
-	if !loopbackHost(u.Hostname()) && len(raw.Tokens) == 0 {
+	if !loopbackHost(u.Hostname()) && !raw.asks() {
 		l.p.Note(n.Pos(), "add http.tokens", "origin: %s is a name that others use, and nobody is asked for a token: what comes through a proxy is refused", u.Scheme+"://"+host)
 	}
 	return u.Scheme + "://" + host

@@ -45,6 +45,10 @@ func TestAccess(t *testing.T) {
 	const long, other, short = "0123456789abcdef", "fedcba9876543210", "s3cret"
 	const ann = "{name: ann, value: \"${env:A}\"}"
 	const bob = "{name: bob, value: \"${env:B}\"}"
+	hashed, err := access.HashPassword("correct horse battery")
+	if err != nil {
+		t.Fatal(err)
+	}
 	soon, gone := time.Now().Add(3*24*time.Hour), time.Now().Add(-time.Hour)
 	for name, tt := range map[string]struct {
 		http     string
@@ -54,7 +58,7 @@ func TestAccess(t *testing.T) {
 		notes    []string
 		origin   string
 	}{
-		"a long token beyond loopback": {http: "{listen: 0.0.0.0:8080, tokens: [" + ann + "]}", a: long, notes: []string{"1:7: note: http: the hub is reached at 0.0.0.0:8080, and tokens may travel in the clear"}},
+		"a long token beyond loopback": {http: "{listen: 0.0.0.0:8080, tokens: [" + ann + "]}", a: long, notes: []string{"1:7: note: http: the hub is reached at 0.0.0.0:8080, and tokens and passwords may travel in the clear"}},
 		"a short one":                  {http: "{listen: 0.0.0.0:8080, tokens: [" + ann + "]}", a: "0123456789abcde", problems: []string{`1:58: the token "ann" has 15 bytes, and the hub can be reached at 0.0.0.0:8080: at least 16 are needed (make a long random one, for example with: openssl rand -hex 32)`}, notes: []string{"in the clear"}},
 		"a short one behind a proxy":   {http: "{origin: https://a.example, tokens: [" + ann + "]}", a: short, problems: []string{`the token "ann" has 6 bytes, and the hub can be reached as https://a.example`}, origin: "https://a.example"},
 		"a short one on loopback":      {http: "{tokens: [" + ann + "]}", a: short, notes: []string{`note: the token "ann" has 6 bytes: with fewer than 16`}},
@@ -71,6 +75,12 @@ func TestAccess(t *testing.T) {
 		"an origin with a path":        {http: "{origin: https://a.example/waybill}", problems: []string{"has a path (write https://a.example"}},
 		"an origin without a scheme":   {http: "{origin: a.example}", problems: []string{`"a.example" is no address of a web site`}},
 		"an origin of any site":        {http: "{origin: \"https://*.example\"}", problems: []string{"is no address"}},
+		"a user":                       {http: "{listen: 127.0.0.1:0, users: [{name: ann, role: viewer, password: \"${env:A}\"}]}", a: hashed},
+		"a user beyond loopback":       {http: "{listen: 0.0.0.0:8080, origin: https://a.example, users: [{name: ann, role: viewer, password: \"${env:A}\"}]}", a: hashed, origin: "https://a.example"},
+		"a user without a role":        {http: "{users: [{name: ann, password: \"${env:A}\"}]}", a: hashed, problems: []string{`"role" is missing`}},
+		"a password in clear":          {http: "{users: [{name: ann, role: viewer, password: \"${env:A}\"}]}", a: "correct horse battery", problems: []string{`1:52: the password of "ann": it is no hash of argon2id ($argon2id$v=19$m=…,t=…,p=…$SALT$KEY) (make it with: waybill password)`}},
+		"a user named as a token":      {http: "{tokens: [" + ann + "], users: [{name: ann, role: viewer, password: \"${env:B}\"}]}", a: long, b: hashed, problems: []string{`a token and a user are named "ann"`}},
+		"a user with a strange name":   {http: "{users: [{name: ann (oidc), role: viewer, password: \"${env:A}\"}]}", a: hashed, problems: []string{`"ann (oidc)" is no name of a user`}},
 		"a certificate":                {http: "{tls: {cert: tls.crt, key: tls.key}}", cert: time.Now().Add(90 * 24 * time.Hour)},
 		"one that ends soon":           {http: "{tls: {cert: tls.crt, key: tls.key}}", cert: soon, notes: []string{"1:20: note: cert: tls.crt is valid until " + soon.UTC().Format(time.RFC3339)}},
 		"one that has ended":           {http: "{tls: {cert: tls.crt, key: tls.key}}", cert: gone, notes: []string{"note: cert: tls.crt was valid until"}},

@@ -55,10 +55,11 @@ type postgresFile struct {
 }
 
 type httpFile struct {
-	Listen string         `yaml:"listen" default:"127.0.0.1:8080" doc:"address; beyond this machine only with tokens"`
+	Listen string         `yaml:"listen" default:"127.0.0.1:8080" doc:"address; beyond this machine only with tokens, or people who sign in"`
 	Origin string         `yaml:"origin" doc:"the address that people use, where it is another one (behind a proxy): https://waybill.example.com. Browsers may write from it"`
 	TLS    *serverTLSFile `yaml:"tls" doc:"serve over TLS, 1.2 or newer"`
 	Tokens []tokenFile    `yaml:"tokens" doc:"bearer tokens that may use the API and the console"`
+	Users  []userFile     `yaml:"users" doc:"people who sign in to the console with a password"`
 }
 
 type serverTLSFile struct {
@@ -86,6 +87,12 @@ type tokenFile struct {
 	Value  strictyaml.Secret `yaml:"value,required" doc:"the token; at least 16 bytes where other machines reach the hub, and no two the same"`
 	Role   string            `yaml:"role" default:"admin" doc:"what it may do: viewer, operator, engineer or admin, each what those before it may"`
 	Scopes []string          `yaml:"scopes" doc:"what it is for, where it is not for everything that its role may: status, metrics, messages, flows, comparisons, audit, hub"`
+}
+
+type userFile struct {
+	Name     string            `yaml:"name,required" doc:"who it is: letters, digits, . _ - and @; the name in the audit, and no token's"`
+	Role     string            `yaml:"role,required" doc:"viewer, operator, engineer or admin"`
+	Password strictyaml.Secret `yaml:"password,required" doc:"the hash of the password, which waybill password makes (argon2id)"`
 }
 
 type mappingsFile struct {

@@ -120,13 +120,14 @@ type SQLite struct{ Path string }
 // Postgres is a PostgreSQL database.
 type Postgres struct{ URL strictyaml.Secret }
 
-// HTTP is the console and the API. Beyond loopback it needs Tokens.
+// HTTP is the console and the API. Beyond loopback it needs Tokens or Users.
 type HTTP struct {
 	Listen string
 	// Origin is the address that people use, scheme://host[:port]; empty: the one that is listened on.
 	Origin string
 	TLS    *ServerTLS // nil: none
 	Tokens []Token
+	Users  []User
 }
 
 // ServerTLS are the files of a listener's certificate and key, in PEM. They are read anew when they change.
@@ -138,6 +139,13 @@ type Token struct {
 	Value  strictyaml.Secret
 	Role   access.Role
 	Scopes []access.Scope
+}
+
+// User is a person who signs in with a password, of which Password is the hash.
+type User struct {
+	Name     string
+	Role     access.Role
+	Password strictyaml.Secret
 }
 
 // Mappings bounds what a mapping makes of one document.

@@ -31,8 +31,9 @@ type Hub interface {
 	Ask(r *http.Request, method, path string, header http.Header, body []byte) *api.Answer
 	SignIn(r *http.Request, token string) (*http.Cookie, *access.Refusal)
 	SignOut(r *http.Request) *http.Cookie
-	// Tokens reports whether the hub asks for tokens at all.
-	Tokens() bool
+	SignInUser(r *http.Request, name, password string) (*http.Cookie, *access.Refusal)
+	// Ways are those by which a browser signs in; a hub that is open has none.
+	Ways() access.Ways
 }
 
 // Console answers browsers.

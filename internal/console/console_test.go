@@ -28,6 +28,7 @@ type desk struct {
 	answers map[string]any // by method and path; an *api.Problem is one
 	asked   []string
 	tokens  bool
+	users   bool
 }
 
 func (d *desk) Ask(r *http.Request, method, path string, header http.Header, body []byte) *api.Answer {
@@ -60,7 +61,13 @@ func (d *desk) SignIn(_ *http.Request, token string) (*http.Cookie, *access.Refu
 	return nil, &access.Refusal{Status: 401, Why: access.WrongToken, Challenge: true}
 }
 func (d *desk) SignOut(*http.Request) *http.Cookie { return &http.Cookie{Name: "waybill", MaxAge: -1} }
-func (d *desk) Tokens() bool                       { return d.tokens }
+func (d *desk) SignInUser(r *http.Request, name, password string) (*http.Cookie, *access.Refusal) {
+	if name != "ann" && password == "right" {
+		return nil, &access.Refusal{Status: 401, Why: access.WrongPassword, Challenge: true}
+	}
+	return d.SignIn(r, password)
+}
+func (d *desk) Ways() access.Ways { return access.Ways{Tokens: d.tokens, Users: d.users} }
 
 func some(v float64) *float64           { return &v }
 func at(t time.Duration) *time.Time     { m := began.Add(t); return &m }
@@ -221,7 +228,7 @@ func TestSignIn(t *testing.T) {
 	}
 	has(t, post("/", "wrong"), 401, "This is none of the hub&#39;s tokens.", `aria-invalid="true"`)
 	w = post("/", "slow")
-	has(t, w, 401, "Too many wrong tokens")
+	has(t, w, 401, "Too many wrong attempts")
 	if w.Header().Get("Retry-After") != "6" || w.Header().Get("Connection") != "close" {
 		t.Errorf("%v", w.Header())
 	}
@@ -230,6 +237,29 @@ func TestSignIn(t *testing.T) {
 	if w := post("/console/parked", ""); w.Code != 303 || w.Header().Get("Location") != "/console/parked" {
 		t.Errorf("a hub without tokens: %d", w.Code)
 	}
+}
+
+// With users, the page asks for a name and a password, and for a token below; what is wrong is said beside what was given.
+func TestSignInUser(t *testing.T) {
+	hub := &desk{tokens: true, users: true}
+	c := open(hub)
+	w := httptest.NewRecorder()
+	c.Stranger(w, httptest.NewRequest("GET", "http://127.0.0.1:8080/console/map", nil), &access.Refusal{Status: 401, Challenge: true})
+	has(t, w, 401, `name="user"`, `autocomplete="username"`, `name="password"`, "<summary>With a token</summary>", `name="token"`)
+	post := func(form url.Values) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", "http://127.0.0.1:8080/console/sign-in", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		c.Open(w, r)
+		return w
+	}
+	if w := post(url.Values{"to": {"/console/map"}, "user": {" ann "}, "password": {"right"}}); w.Code != 303 || w.Header().Get("Location") != "/console/map" || w.Header().Get("Set-Cookie") == "" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+	has(t, post(url.Values{"user": {"ann<"}, "password": {"wrong"}}), 401, "The name or the password is wrong.", `value="ann&lt;"`, `aria-describedby="wrong"`)
+	has(t, post(url.Values{"token": {"wrong"}}), 401, "This is none of the hub&#39;s tokens.", "<details open>")
+	hub.tokens = false
+	has(t, post(url.Values{"user": {"bob"}, "password": {"right"}}), 401, "∌With a token", "The name or the password is wrong.")
 }
 
 // A page shows what its visitor may do and no more: a viewer has no button that would be refused, and a token that is for some scopes leads to those alone.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -208,7 +209,7 @@ store: {sqlite: {path: data/waybill.db}}
 http:
   listen: %s
   tokens: [{name: ann, value: "${env:ANN}"}]
-hooks: {listen: %s}
+%shooks: {listen: %s}
 systems: {}
 `
 
@@ -218,7 +219,7 @@ func TestSignIn(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "configs"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "configs", "waybill.yaml"), fmt.Appendf(nil, tokens, "127.0.0.1:0", "127.0.0.1:0"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "configs", "waybill.yaml"), fmt.Appendf(nil, tokens, "127.0.0.1:0", "", "127.0.0.1:0"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("ANN", "a-token-of-some-length")
@@ -241,4 +242,56 @@ func TestSignIn(t *testing.T) {
 		w.act(chromedp.Focus(chromedp.CSS("header form button")), chromedp.KeyEvent(kb.Enter))
 		w.shows("Give one of the hub's tokens")
 	}
+}
+
+// TestSignInUser signs in by name and password, as one who may look and no more, and sees that the pages show it; with the keyboard alone.
+func TestSignInUser(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "configs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	users := "  users: [{name: vic, role: viewer, password: \"${env:VIC}\"}, {name: olga, role: operator, password: \"${env:OLGA}\"}]\n"
+	if err := os.WriteFile(filepath.Join(dir, "configs", "waybill.yaml"), fmt.Appendf(nil, tokens, "127.0.0.1:0", users, "127.0.0.1:0"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("ANN", "a-token-of-some-length")
+	t.Setenv("VIC", hashed(t, "vic has a secret"))
+	t.Setenv("OLGA", hashed(t, "olga has another"))
+	at := hub(t, dir, "run", "-c", "configs/waybill.yaml")
+	for _, as := range seen {
+		w := open(t, as.width, as.dark)
+		w.do(chromedp.Navigate(at + "/console/parked?lang=" + as.lang))
+		w.sees(`document.activeElement.id === "user"`)
+		w.looks("sign-in-user-" + as.name)
+		w.act(chromedp.KeyEvent("vic" + kb.Tab + "wrong" + kb.Enter))
+		w.sees(`document.getElementById("wrong") && document.getElementById("user").value === "vic" && document.activeElement.id === "password"`)
+		w.looks("sign-in-user-wrong-" + as.name)
+		w.act(chromedp.KeyEvent("vic has a secret" + kb.Enter))
+		w.sees(`location.pathname === "/console/parked" && document.querySelector(".who")`)
+		if who := js[string](w, `document.querySelector(".who").innerText`); who != map[string]string{"en": "vic viewer", "zh": "vic 查看者"}[as.lang] {
+			fail(t, "the head says %q", who)
+		}
+		w.looks("signed-in-user-" + as.name)
+		w.do(chromedp.Navigate(at + "/console/parked-all/discard"))
+		w.sees(`document.querySelector("h1") && document.body.innerText.includes("needs the role operator")`)
+		w.looks("forbidden-" + as.name)
+		w.act(chromedp.Focus(chromedp.CSS("header form button")), chromedp.KeyEvent(kb.Enter))
+		w.sees(`document.getElementById("user")`)
+		w.act(chromedp.Focus(chromedp.CSS("summary")), chromedp.KeyEvent(kb.Enter), chromedp.SendKeys(chromedp.CSS("#token"), "a-token-of-some-length"+kb.Enter))
+		w.sees(`document.querySelector(".who") && document.querySelector(".who").innerText.startsWith("ann")`)
+		w.act(chromedp.Focus(chromedp.CSS("header form button")), chromedp.KeyEvent(kb.Enter))
+		w.sees(`document.getElementById("user")`)
+	}
+}
+
+// hashed is what waybill password makes of a password.
+func hashed(t *testing.T, password string) string {
+	t.Helper()
+	cmd := exec.Command(need(t, envHub), "password")
+	cmd.Stdin = strings.NewReader(password + "\n")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }
