@@ -22,6 +22,7 @@ type Hub interface {
 	Desk
 	Flowing
 	Comparing
+	Veiling
 	// Pause and Resume give state.ErrNotFound for an unknown flow.
 	Pause(ctx context.Context, flow, who string) error
 	Resume(ctx context.Context, flow, who string) error

@@ -92,3 +92,23 @@ func TestPagesAskAsTheirVisitor(t *testing.T) {
 		t.Errorf("%d %s, %v", w.Code, w.Body, hub.acts)
 	}
 }
+
+// An answer with keys goes through the hub's veil for those below operator alone; one that cannot be read is not shown.
+func TestVeiled(t *testing.T) {
+	s := server(&stub{}, Token{Name: "vic", Value: "s3cret", Role: access.Viewer}, Token{Name: "olga", Value: "0ther", Role: access.Operator})
+	as := func(token string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
+	}
+	for _, path := range []string{"/api/v1/rules/people/runs", "/api/v1/reconciliations/people/runs"} {
+		seen, hidden := call(s, "GET", path, "", as("0ther")), call(s, "GET", path, "", as("s3cret"))
+		if seen.Code != 200 || hidden.Code != 200 || hidden.Body.String() != strings.ReplaceAll(seen.Body.String(), `"key"`, `"veiled"`) || hidden.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %s\n%s", path, seen.Body, hidden.Body)
+		}
+	}
+	if w := call(s, "GET", "/api/v1/messages?key=unreadable", "", as("s3cret")); w.Code != 503 || strings.Contains(w.Body.String(), "unreadable") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := call(s, "GET", "/api/v1/messages?key=unreadable", "", as("0ther")); w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}

@@ -87,6 +87,10 @@ func (s *Server) routes() []route {
 		r.handler = s.authenticated(&r, s.writing(h))
 		return r
 	}
+	// What follows a key is masked for those who may not see personal data.
+	keyed := func(need access.Need, p string, about func(*http.Request) string, h http.HandlerFunc, more ...also) route {
+		return read(need, p, s.veiled(about, h), more...)
+	}
 	write := func(need access.Need, p string, h actor) route { return changes(need, p, s.writesOf(h)) }
 	status, messages, comparisons := of(access.Viewer, access.Status), of(access.Viewer, access.Messages), of(access.Viewer, access.Comparisons)
 	repair, compare := of(access.Operator, access.Messages), of(access.Operator, access.Comparisons)
@@ -101,33 +105,33 @@ func (s *Server) routes() []route {
 		read(status, "GET /api/v1/deliveries", s.deliveries),
 		read(status, "GET /api/v1/flows", s.flows),
 		read(status, "GET /api/v1/flows/{name}", s.definition),
-		read(messages, "GET /api/v1/flows/{name}/journal", s.fates),
+		keyed(messages, "GET /api/v1/flows/{name}/journal", nil, s.fates),
 		read(status, "GET /api/v1/systems", s.systems),
 		read(comparisons, "GET /api/v1/reconciliations", s.reconciliations),
 		write(compare, "POST /api/v1/reconciliations/{name}/run", s.want(state.RunReconciliation)),
-		read(comparisons, "GET /api/v1/reconciliations/{name}/runs", s.runs(state.RunReconciliation)),
+		keyed(comparisons, "GET /api/v1/reconciliations/{name}/runs", s.named(state.RunReconciliation), s.runs(state.RunReconciliation)),
 		read(comparisons, "GET /api/v1/rules", s.rules),
 		write(compare, "POST /api/v1/rules/{name}/run", s.want(state.RunRule)),
-		read(comparisons, "GET /api/v1/rules/{name}/runs", s.runs(state.RunRule)),
+		keyed(comparisons, "GET /api/v1/rules/{name}/runs", s.named(state.RunRule), s.runs(state.RunRule)),
 		write(of(access.Engineer, access.Comparisons), "POST /api/v1/rules/{name}/forget", s.forget),
-		read(comparisons, "GET /api/v1/runs/{id}", s.run),
-		read(comparisons, "GET /api/v1/runs/{id}/differences", s.differences),
+		keyed(comparisons, "GET /api/v1/runs/{id}", s.named(""), s.run),
+		keyed(comparisons, "GET /api/v1/runs/{id}/differences", s.named(""), s.differences),
 		read(comparisons, "GET /api/v1/runs/{id}/report", s.report),
 		write(compare, "POST /api/v1/runs/{id}/cancel", s.cancelRun),
 		write(compare, "POST /api/v1/runs/{id}/repair", s.repairRun),
-		read(messages, "GET /api/v1/messages", s.messages),
-		read(messages, "GET /api/v1/find", s.find),
-		read(messages, "GET /api/v1/xref", s.xref),
-		read(messages, "GET /api/v1/parked", s.parked),
-		read(messages, "GET /api/v1/parked/causes", s.causes),
-		read(messages, "GET /api/v1/parked/{id}", s.parkedOne, also{"clear", "true", repair}),
+		keyed(messages, "GET /api/v1/messages", nil, s.messages),
+		keyed(messages, "GET /api/v1/find", nil, s.find),
+		keyed(messages, "GET /api/v1/xref", nil, s.xref),
+		keyed(messages, "GET /api/v1/parked", nil, s.parked),
+		keyed(messages, "GET /api/v1/parked/causes", nil, s.causes),
+		keyed(messages, "GET /api/v1/parked/{id}", nil, s.parkedOne, also{"clear", "true", repair}),
 		read(of(access.Viewer, access.Audit), "GET /api/v1/audit", s.audit),
 		write(repair, "POST /api/v1/parked/replay", s.bulk(state.MarkReplay)),
 		write(repair, "POST /api/v1/parked/discard", s.bulk(state.MarkDiscard)),
 		write(repair, "POST /api/v1/parked/{id}/replay", s.mark(state.MarkReplay)),
 		write(repair, "POST /api/v1/parked/{id}/discard", s.mark(state.MarkDiscard)),
 		write(repair, "PUT /api/v1/parked/{id}", s.edit),
-		changes(messages, "POST /api/v1/parked/{id}/preview", s.preview), // it changes nothing
+		changes(messages, "POST /api/v1/parked/{id}/preview", func(w http.ResponseWriter, r *http.Request, _ string) { s.veiled(nil, s.preview)(w, r) }), // it changes nothing
 		write(turn, "POST /api/v1/flows/{name}/pause", s.pause),
 		write(turn, "POST /api/v1/flows/{name}/resume", s.resume),
 		write(again, "POST /api/v1/flows/{name}/rewind", s.rewind),
@@ -336,6 +340,7 @@ func (s *Server) trace(w http.ResponseWriter, r *http.Request, more ...string) (
 		s.failed(w, r, err)
 		return state.Trace{}, false
 	}
+	s.guessedTrace(access.Of(r.Context()), key, &t)
 	return t, true
 }
 

@@ -75,6 +75,16 @@ func (s *stub) Search(_ context.Context, q state.SearchQuery) (state.SearchPage,
 		{Entity: "order", Key: "SO-2", Hub: "i", Fate: 6, Outcome: state.Delivered, Time: at, Drift: &state.Difference{Run: 9, N: 4, Kind: state.DiffDifferent, Reason: state.ReasonEditedRight}},
 		{Entity: "order", Key: "SO-3", Received: at}}}, s.err
 }
+func (s *stub) PersonalKey(flow, entity string) bool {
+	return flow == "" && entity == "" || flow == "people" || entity == "person"
+}
+func (s *stub) Veil(answer []byte, about string) ([]byte, bool) {
+	if about == "person" {
+		answer = bytes.ReplaceAll(answer, []byte(`"key"`), []byte(`"veiled"`))
+	}
+	return answer, !bytes.Contains(answer, []byte("unreadable"))
+}
+func (s *stub) Compared(_, name string) string { return map[string]string{"people": "person"}[name] }
 func (s *stub) Relate(_ context.Context, t *state.Trace) error {
 	t.Related = []state.Related{{SearchedObject: state.SearchedObject{Entity: "customer", Key: "C-1"}, Field: "customer"}}
 	return s.err

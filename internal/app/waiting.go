@@ -8,6 +8,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/notice"
+	"github.com/waybill-hub/waybill/internal/privacy"
 )
 
 // waiting is what waits too long for another object, by flow: what is missing may never come, and only a person can know.
@@ -79,7 +80,7 @@ func (h *Hub) lookWaitingOf(ctx context.Context, flow string, limit time.Duratio
 	h.metrics.Alarm(flow, "waiting")
 	for i := range fresh {
 		q := &fresh[i]
-		h.log.Error("alarm: a message waits too long for another object", "flow", flow, "key", q.Event.Key, "missing", q.Reason, "since", q.Since, "all", n)
+		h.log.Error("alarm: a message waits too long for another object", "flow", flow, "key", h.logged(flow, q.Event.Key), "missing", q.Reason, "since", q.Since, "all", n)
 		named = q.Since
 	}
 	if len(fresh) < mostNamed {
@@ -89,4 +90,12 @@ func (h *Hub) lookWaitingOf(ctx context.Context, flow string, limit time.Duratio
 	h.waiting.named[flow] = named
 	h.waiting.mu.Unlock()
 	return nil
+}
+
+// logged is a business key as the log may have it.
+func (h *Hub) logged(flow, key string) string {
+	if h.PersonalKey(flow, "") {
+		return privacy.Masked
+	}
+	return key
 }
