@@ -212,7 +212,7 @@ func TestPagesAsk(t *testing.T) {
 	if w := call(s, "POST", "/console/asks?what=nothing", "", signed); w.Code != 404 {
 		t.Errorf("a page asks for what is not there: %d", w.Code)
 	}
-	if got := strings.Join(hub.acts, "; "); got != "pause by ann" {
+	if got := strings.Join(hub.acts, "; "); got != "sign-in by ann: by token, as admin; pause by ann" {
 		t.Errorf("acts: %s", got)
 	}
 	cookie = s.SignOut(func() *http.Request {

@@ -5,8 +5,10 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/access"
+	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // Pages are the console: what people see of the hub in a browser. They ask the API for everything they show, through Server.Ask.
@@ -84,15 +86,31 @@ func (s *Server) visitor(r *http.Request, v access.Visitor) context.Context {
 
 // SignIn begins a browser's session for whoever gives a token.
 func (s *Server) SignIn(r *http.Request, token string) (*http.Cookie, *access.Refusal) {
-	c, _, no := s.guard.SignIn(r, token)
-	return c, no
+	c, v, no := s.guard.SignIn(r, token)
+	return s.signedIn(r, c, v, "by token", no)
 }
 
 // SignInUser begins a browser's session for whoever gives a user's name and password.
 func (s *Server) SignInUser(r *http.Request, name, password string) (*http.Cookie, *access.Refusal) {
-	c, _, no := s.guard.SignInUser(r, name, password)
-	return c, no
+	c, v, no := s.guard.SignInUser(r, name, password)
+	return s.signedIn(r, c, v, "by password", no)
 }
+
+// signedIn notes in the audit that somebody has signed in. A store that takes nothing keeps nobody out: whoever is to mend it comes this way.
+func (s *Server) signedIn(r *http.Request, c *http.Cookie, v access.Visitor, how string, no *access.Refusal) (*http.Cookie, *access.Refusal) {
+	if no != nil {
+		return nil, no
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), noteFor)
+	defer cancel()
+	if err := s.hub.Note(ctx, state.Audit{Who: v.Name, Action: "sign-in", Object: "console", Detail: how + ", as " + v.Role.String()}); err != nil {
+		s.cfg.Log.Warn("a sign-in is not in the audit", "who", v.Name, "error", err)
+	}
+	return c, nil
+}
+
+// noteFor is how long a sign-in waits for the audit.
+const noteFor = 3 * time.Second
 
 // SignOut ends a browser's session.
 func (s *Server) SignOut(r *http.Request) *http.Cookie { return s.guard.SignOut(r) }

@@ -126,6 +126,7 @@ func (s *Server) routes() []route {
 		keyed(messages, "GET /api/v1/parked/causes", nil, s.causes),
 		keyed(messages, "GET /api/v1/parked/{id}", nil, s.parkedOne, also{"clear", "true", repair}),
 		read(of(access.Viewer, access.Audit), "GET /api/v1/audit", s.audit),
+		keyed(of(access.Viewer, access.Audit), "GET /api/v1/audit/{id}", nil, s.auditOne),
 		write(repair, "POST /api/v1/parked/replay", s.bulk(state.MarkReplay)),
 		write(repair, "POST /api/v1/parked/discard", s.bulk(state.MarkDiscard)),
 		write(repair, "POST /api/v1/parked/{id}/replay", s.mark(state.MarkReplay)),
@@ -342,19 +343,6 @@ func (s *Server) trace(w http.ResponseWriter, r *http.Request, more ...string) (
 	}
 	s.guessedTrace(access.Of(r.Context()), key, &t)
 	return t, true
-}
-
-func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
-	rows, err := s.hub.Audits(r.Context(), 1000)
-	if err != nil {
-		s.failed(w, r, err)
-		return
-	}
-	views := make([]Audit, len(rows))
-	for i, a := range rows {
-		views[i] = Audit(a)
-	}
-	answer(w, http.StatusOK, map[string]any{"audit": views})
 }
 
 func (s *Server) pause(w http.ResponseWriter, r *http.Request, who string) {

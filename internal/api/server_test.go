@@ -250,8 +250,27 @@ func (s *stub) SayRestored(_ context.Context, q RestoredRequest, who string) (*R
 	}
 	return &Restored{State: "reading", Signs: []string{state.SignPerson}, Who: who, Note: q.Note, AsOf: &q.AsOf}, s.err
 }
-func (s *stub) Audits(context.Context, int) ([]state.Audit, error) {
-	return []state.Audit{{Who: "ann"}}, s.err
+func (s *stub) Audits(_ context.Context, f state.AuditFilter) ([]state.Audit, error) {
+	all := []state.Audit{{ID: 9, Who: "ann", Action: "resend", Object: "flow/people", Detail: "of ann@a.example"}, {ID: 8, Who: "ann", Action: "bulk replay", Object: "messages where key=ann@a.example", Detail: "7 messages"},
+		{ID: 7, Who: "ann", Action: "pause", Object: "flow/people", Before: "running", After: "paused"}, {ID: 6, Who: "bob", Action: "link", Object: "cross-reference", After: "person h: crm ann@a.example"},
+		{ID: 5, Who: "bob", Action: "reconcile", Object: "reconciliation/people", Detail: "run 7 of ann@a.example"}, {ID: 4, Who: "bob", Action: "reload", Object: "plan/abc"}}
+	all = slices.DeleteFunc(all, func(a state.Audit) bool {
+		return f.Who != "" && a.Who != f.Who || f.Action != "" && a.Action != f.Action || f.Object != "" && a.Object != f.Object || f.Before > 0 && a.ID >= f.Before
+	})
+	return all[:min(len(all), f.Limit)], s.err
+}
+func (s *stub) AuditByID(_ context.Context, id int64) (state.Audit, *state.Act, error) {
+	switch id {
+	case 1:
+		return state.Audit{ID: 1, Who: "ann", Action: "edit", Object: "message/1", Act: 3}, &state.Act{Flow: "a", Message: 1, EventID: "e", Before: []byte("no JSON"), After: []byte(`{"a":1}`)}, s.err
+	case 2:
+		return state.Audit{ID: 2, Who: "ann", Action: "pause"}, nil, s.err
+	}
+	return state.Audit{}, nil, state.ErrNotFound
+}
+func (s *stub) Note(_ context.Context, a state.Audit) error {
+	s.acts = append(s.acts, a.Action+" by "+a.Who+": "+a.Detail)
+	return s.err
 }
 
 // pages stand for the console, which has tests of its own.
@@ -996,7 +1015,7 @@ func TestOpenAPISchemas(t *testing.T) {
 		return names
 	}
 	for _, v := range []any{Access{}, Certificate{}, Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Rule{}, Standing{}, TrendPoint{}, Run{}, Runs{}, RunRequest{}, RepairRequest{}, Differences{},
-		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, FlowDefinition{}, Fates{}, Preview{}, PreviewRequest{}, Summary{}, Finding{}, Deliveries{}, FlowDeliveries{}, Pulse{}, PulseFlow{}, PulseSystem{}, Message{}, Found{}, Looked{}, FoundObject{}, Related{}, TracedDifference{}, Moment{}, Alert{}, AlertReceiver{}, Alerts{}, AlertTest{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
+		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, FlowDefinition{}, Fates{}, Preview{}, PreviewRequest{}, Summary{}, Finding{}, Deliveries{}, FlowDeliveries{}, Pulse{}, PulseFlow{}, PulseSystem{}, Message{}, Found{}, Looked{}, FoundObject{}, Related{}, TracedDifference{}, Moment{}, Alert{}, AlertReceiver{}, Alerts{}, AlertTest{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, AuditEntry{}, Audits{}, Queued{},
 		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, Missing{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/access"
@@ -81,7 +82,8 @@ func (h *Hub) reload(ctx context.Context, who string) (*api.Reload, error) {
 	}
 	now := &current{plan: c.plan, loaded: h.clock.Now(), systems: c.all}
 	detail := fmt.Sprintf("flows: %s; systems: %s; reconciliations: %s; rules: %s", summary(&c.flows), summary(&c.systems), summary(&c.reconciliations), summary(&c.rules))
-	err = h.store.WriteAudit(ctx, state.Audit{Who: who, Action: "reload", Object: "plan/" + shortHash(c.plan), Detail: detail})
+	err = h.store.WriteAudit(ctx, state.Audit{Who: who, Action: "reload", Object: "plan/" + shortHash(c.plan), Detail: detail,
+		Before: "plan " + shortHash(h.plan()), After: "plan " + shortHash(c.plan) + changedNames(c) + accessChange(h.plan(), c.plan)})
 	if err != nil {
 		return nil, h.orStopping(errors.Join(err, closeSystems(c.opened)))
 	}
@@ -99,6 +101,62 @@ func (h *Hub) reload(ctx context.Context, who string) (*api.Reload, error) {
 	}
 	h.log.Info("reloaded", "plan", out.Plan.Hash, "took", h.clock.Now().Sub(now.loaded))
 	return out, nil
+}
+
+// changedNames are what a reload changes, for the audit.
+func changedNames(c *change) string {
+	var b strings.Builder
+	for _, part := range []struct {
+		name string
+		of   *config.Difference
+	}{{"flows", &c.flows}, {"systems", &c.systems}, {"reconciliations", &c.reconciliations}, {"rules", &c.rules}} {
+		for _, how := range []struct {
+			word  string
+			names []string
+		}{{"added", part.of.Added}, {"changed", part.of.Changed}, {"removed", part.of.Removed}} {
+			if len(how.names) > 0 {
+				fmt.Fprintf(&b, "\n%s %s: %s", part.name, how.word, strings.Join(how.names, ", "))
+			}
+		}
+	}
+	return b.String()
+}
+
+// accessChange says what becomes of who may ask, for the audit.
+func accessChange(old, now *config.Plan) string {
+	who := func(p *config.Plan) map[string]string {
+		out := map[string]string{}
+		for _, t := range p.Hub.HTTP.Tokens {
+			out["token "+t.Name] = strings.TrimSpace(fmt.Sprint(t.Role, " ", t.Scopes)) + "\x00" + t.Value.Reveal()
+		}
+		for _, u := range p.Hub.HTTP.Users {
+			out["user "+u.Name] = u.Role.String() + "\x00" + u.Password.Reveal()
+		}
+		return out
+	}
+	role := func(s string) string { s, _, _ = strings.Cut(s, "\x00"); return strings.TrimSuffix(s, " []") }
+	before, after := who(old), who(now)
+	var lines []string
+	for name, b := range before {
+		switch a, ok := after[name]; {
+		case !ok:
+			lines = append(lines, name+" ("+role(b)+") taken away")
+		case role(a) != role(b):
+			lines = append(lines, name+": "+role(b)+" → "+role(a))
+		case a != b:
+			lines = append(lines, name+": another secret")
+		}
+	}
+	for name, a := range after {
+		if _, ok := before[name]; !ok {
+			lines = append(lines, name+" ("+role(a)+") is new")
+		}
+	}
+	if len(lines) == 0 {
+		return ""
+	}
+	slices.Sort(lines)
+	return "\n" + strings.Join(lines, "\n")
 }
 
 // orStopping says of a reload that failed while the hub was told to stop that this is why: what it had asked was broken off.

@@ -87,7 +87,7 @@ func TestPersonalDataBelowOperator(t *testing.T) {
 		t.Errorf("a preview: %d %s", w.Code, w.Body)
 	}
 	w := asks(t, hub, access.Operator, "GET", fmt.Sprintf("/api/v1/parked/%d?clear=true", id), "")
-	audits, err := hub.Audits(t.Context(), 1)
+	audits, err := hub.Audits(t.Context(), state.AuditFilter{Limit: 1})
 	if w.Code != 200 || !strings.Contains(w.Body.String(), `"no": "`+joe) || err != nil || len(audits) != 1 || audits[0].Who != "olga" || audits[0].Action != "read" {
 		t.Errorf("an operator: %d %s; %+v %v", w.Code, w.Body, audits, err)
 	}

@@ -19,7 +19,7 @@ type navItem struct {
 // Nav are the pages that every page leads to.
 func (p *page) Nav() []navItem {
 	var items []navItem
-	for _, to := range []struct{ name, path string }{{"nav.overview", "/{$}"}, {"parked.title", "/console/parked"}, {"find.title", "/console/find"}, {"compared.nav", "/console/reconciliations"}, {"map.title", "/console/map"}} {
+	for _, to := range []struct{ name, path string }{{"nav.overview", "/{$}"}, {"parked.title", "/console/parked"}, {"find.title", "/console/find"}, {"compared.nav", "/console/reconciliations"}, {"map.title", "/console/map"}, {"audit.title", "/console/audit"}} {
 		path := strings.TrimSuffix(to.path, "{$}")
 		if p.May("GET " + to.path) {
 			items = append(items, navItem{Path: path, Name: p.T(to.name)})

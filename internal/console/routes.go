@@ -35,6 +35,8 @@ func (c *Console) routes() []route {
 		{pattern: "GET /console/parked", need: messages, show: c.parked},
 		{pattern: "GET /console/parked/{id}", need: messages, edits: repair, show: c.message},
 		{pattern: "GET /console/parked-all/{act}", need: repair, show: c.bulk},
+		{pattern: "GET /console/audit", need: of(access.Viewer, access.Audit), show: c.audit},
+		{pattern: "GET /console/audit/{id}", need: of(access.Viewer, access.Audit), show: c.auditEntry},
 		{pattern: "POST /console/sign-out", need: of(access.Viewer, ""), show: c.signOut},
 		{pattern: "POST /console/reconciliations/{name}/run", need: compare, show: c.runNow("reconciliations")},
 		{pattern: "POST /console/rules/{name}/run", need: compare, show: c.runNow("rules")},

@@ -131,6 +131,9 @@ func ask(t *testing.T, method, url, body string, into any) int {
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
+	if method == http.MethodPut {
+		r.Header.Set("If-Match", "*")
+	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@
 package browser
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
@@ -37,6 +38,7 @@ func TestPages(t *testing.T) {
 		}
 		t.Run("follows the hub "+as.name, func(t *testing.T) { follows(w.in(t), at) })
 		t.Run("repairs "+as.name, func(t *testing.T) { repairs(w.in(t), at) })
+		t.Run("audit "+as.name, func(t *testing.T) { audited(w.in(t), at) })
 		t.Run("by keyboard "+as.name, func(t *testing.T) { byKeyboard(w.in(t), at) })
 	}
 }
@@ -62,7 +64,28 @@ func pages(t *testing.T, at string) []place {
 		{"parked", "/console/parked"}, {"parked-cause", "/console/parked?cause=" + m.Cause}, {"message", fmt.Sprintf("/console/parked/%d", m.ID)}, {"message-edit", fmt.Sprintf("/console/parked/%d?edit=true", m.ID)},
 		{"bulk", "/console/parked-all/discard?cause=" + m.Cause}, {"flow", "/console/flows/orders-to-erp"}, {"flow-polled", "/console/flows/erp-customers"}, {"find-nothing", "/console/find?q=nothing"}, {"find-matches", "/console/find?q=GmbH"},
 		{"find", "/console/find?q=" + url.QueryEscape(delivered(t, at))}, {"reconciliations", "/console/reconciliations"}, {"reconciliation", "/console/reconciliations/credit-erp-crm"},
-		{"run", fmt.Sprintf("/console/runs/%d", ended(t, at))}, {"rule", "/console/rules/" + rule(t, at)}, {"map", "/console/map"}}
+		{"run", fmt.Sprintf("/console/runs/%d", ended(t, at))}, {"rule", "/console/rules/" + rule(t, at)}, {"map", "/console/map"},
+		{"audit", "/console/audit"}, {"audit-chosen", "/console/audit?action=edit"}, {"audit-edit", edited(t, at, m)}, {"audit-run", "/console/audit?action=reconcile"}}
+}
+
+// edited edits a message that is parked, and gives the page of the audit that tells of it.
+func edited(t *testing.T, at string, m message) string {
+	t.Helper()
+	var whole struct{ Data map[string]any }
+	ask(t, "GET", fmt.Sprintf("%s/api/v1/parked/%d?clear=true", at, m.ID), "", &whole)
+	whole.Data["seen_in_a_browser"] = true
+	body, err := json.Marshal(map[string]any{"data": whole.Data, "note": "seen in a browser"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := ask(t, "PUT", fmt.Sprintf("%s/api/v1/parked/%d", at, m.ID), string(body), nil); code >= 300 {
+		t.Fatalf("an edit: %d", code)
+	}
+	var list struct{ Audit []struct{ ID int64 } }
+	if ask(t, "GET", at+"/api/v1/audit?action=edit&limit=1", "", &list); len(list.Audit) != 1 {
+		t.Fatal("the edit is not in the audit")
+	}
+	return fmt.Sprintf("/console/audit/%d", list.Audit[0].ID)
 }
 
 // delivered is a key of a message that was delivered.
@@ -177,6 +200,18 @@ func follows(w *window, at string) {
 	tally.Lock()
 	tally.actions += 2
 	tally.Unlock()
+}
+
+// audited goes from who did what to one act, and sees what it has changed.
+func audited(w *window, at string) {
+	w.t.Helper()
+	w.do(chromedp.Navigate(at + "/console/audit?lang=en&action=edit"))
+	w.shows("Audit")
+	w.act(chromedp.Focus(chromedp.CSS("#audit tbody th a")), chromedp.KeyEvent(kb.Enter))
+	w.sees(`location.pathname.startsWith("/console/audit/") && document.querySelector("#after li.changed mark")`)
+	if text := js[string](w, `[...document.querySelectorAll("#after li.changed")].map((e) => e.innerText).join(" ")`); !strings.Contains(text, "seen_in_a_browser") {
+		fail(w.t, "changed: %s", text)
+	}
 }
 
 // byKeyboard reaches the content and the filters with the keyboard alone, each with a focus that can be seen.
