@@ -28,6 +28,8 @@ type Rules struct {
 	// Tokens, and people with passwords or of a provider, that may ask; without any of them, only what comes straight from this machine is answered.
 	Tokens []Token
 	Users  []User
+	// Elsewhere is a provider that signs people in; nil: there is none.
+	Elsewhere *Elsewhere
 	// Origin is the address, scheme://host[:port], under which people reach the hub; empty: the one that it listens on.
 	Origin string
 }
@@ -42,6 +44,7 @@ const (
 	ForeignTo     = "host"           // the hub has none, and it was sent to a name of somebody else's
 	CrossSite     = "cross-site"     // a page of another site had a browser send it
 	NoCSRF        = "csrf"           // a browser's session, and no sign that the hub's own page sent it
+	NotSignedIn   = "not-signed-in"  // the provider that signs people in has not done so
 	WrongRole     = "role"           // whoever asks may ask, and not for this
 )
 
@@ -70,12 +73,13 @@ type Guard struct {
 }
 
 type rules struct {
-	tokens []known
-	users  []user
-	origin string
-	host   string // of the origin, without a port
-	asks   bool   // who somebody is
-	cross  *http.CrossOriginProtection
+	tokens    []known
+	users     []user
+	elsewhere *Elsewhere
+	origin    string
+	host      string // of the origin, without a port
+	asks      bool   // who somebody is
+	cross     *http.CrossOriginProtection
 }
 
 // known is somebody who may be let in, and what is told apart by: the hash of a token.
@@ -114,7 +118,7 @@ func NewGuard(c Config, r Rules) *Guard {
 
 // Set puts other rules in place.
 func (g *Guard) Set(r Rules) {
-	n := &rules{origin: r.Origin, host: hostOf(r.Origin), cross: http.NewCrossOriginProtection()}
+	n := &rules{elsewhere: r.Elsewhere, origin: r.Origin, host: hostOf(r.Origin), cross: http.NewCrossOriginProtection()}
 	for _, one := range r.Tokens {
 		n.tokens = append(n.tokens, known{one.Name, one.Role, one.Scopes, sha256.Sum256([]byte(one.Value))})
 	}
@@ -125,7 +129,7 @@ func (g *Guard) Set(r Rules) {
 			n.users = append(n.users, user{known{u.Name, u.Role, nil, userSum(u)}, p})
 		}
 	}
-	n.asks = len(r.Tokens)+len(r.Users) > 0
+	n.asks = len(r.Tokens)+len(r.Users) > 0 || r.Elsewhere != nil
 	if r.Origin != "" {
 		// What is no origin trusts nobody: the configuration has complained of it.
 		_ = n.cross.AddTrustedOrigin(r.Origin)
@@ -137,12 +141,12 @@ func (g *Guard) Set(r Rules) {
 func (g *Guard) Open() bool { return !g.rules.Load().asks }
 
 // Ways are those by which a browser may sign in.
-type Ways struct{ Tokens, Users bool }
+type Ways struct{ Tokens, Users, Elsewhere bool }
 
 // Ways tells how a browser may sign in.
 func (g *Guard) Ways() Ways {
 	n := g.rules.Load()
-	return Ways{Tokens: len(n.tokens) > 0, Users: len(n.users) > 0}
+	return Ways{Tokens: len(n.tokens) > 0, Users: len(n.users) > 0, Elsewhere: n.elsewhere != nil}
 }
 
 // Wrong is what is known of wrong tokens.

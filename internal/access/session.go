@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"net"
 	"net/http"
 	"net/url"
@@ -139,20 +140,31 @@ func (g *Guard) session(r *http.Request) (s signedIn, until time.Time, ok bool) 
 		return s, until, false
 	}
 	data, err := base64.RawURLEncoding.DecodeString(c.Value)
-	if err != nil || len(data) != idSize+untilSize+sha256.Size {
+	if err != nil || len(data) < idSize+untilSize+sha256.Size {
 		return s, until, false
 	}
-	body, mac := string(data[:idSize+untilSize]), data[idSize+untilSize:]
+	body, mac := string(data[:len(data)-sha256.Size]), data[len(data)-sha256.Size:]
 	try := func(k *known) { // each is tried: which one it is of is nobody's business
 		if key := sessionKey(k.sum); hmac.Equal(seal(key, "id ", body), mac) {
 			s, ok = signedIn{id: body[:idSize], who: k, key: key}, true
 		}
 	}
-	for i := range now.tokens {
-		try(&now.tokens[i])
-	}
-	for i := range now.users {
-		try(&now.users[i].known)
+	if said := data[idSize+untilSize : len(body)]; len(said) > 0 { // it says itself whose it is: the provider's
+		var who Identity
+		if now.elsewhere == nil || json.Unmarshal(said, &who) != nil {
+			return s, until, false
+		}
+		k := now.guest(who)
+		if try(k); k.role == Nobody { // its groups mean nothing any more
+			ok = false
+		}
+	} else {
+		for i := range now.tokens {
+			try(&now.tokens[i])
+		}
+		for i := range now.users {
+			try(&now.users[i].known)
+		}
 	}
 	until = time.Unix(int64(binary.BigEndian.Uint64(data[idSize:])), 0)
 	return s, until, ok && g.clock.Now().Before(until) && !g.sessions.over(s.id)

@@ -96,6 +96,18 @@ func (s *Server) SignInUser(r *http.Request, name, password string) (*http.Cooki
 	return s.signedIn(r, c, v, "by password", no)
 }
 
+// Leave sends a browser to the provider that signs people in; it is to see the page to afterwards.
+func (s *Server) Leave(r *http.Request, to string) (string, *http.Cookie, *access.Refusal) {
+	return s.guard.Leave(r, to)
+}
+
+// Return begins a browser's session for whom the provider has sent back.
+func (s *Server) Return(r *http.Request) (cookies []*http.Cookie, to string, no *access.Refusal) {
+	cookies, v, to, no := s.guard.Return(r)
+	_, no = s.signedIn(r, nil, v, "by the provider", no)
+	return cookies, to, no
+}
+
 // signedIn notes in the audit that somebody has signed in. A store that takes nothing keeps nobody out: whoever is to mend it comes this way.
 func (s *Server) signedIn(r *http.Request, c *http.Cookie, v access.Visitor, how string, no *access.Refusal) (*http.Cookie, *access.Refusal) {
 	if no != nil {

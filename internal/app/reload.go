@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/config"
@@ -120,43 +119,6 @@ func changedNames(c *change) string {
 		}
 	}
 	return b.String()
-}
-
-// accessChange says what becomes of who may ask, for the audit.
-func accessChange(old, now *config.Plan) string {
-	who := func(p *config.Plan) map[string]string {
-		out := map[string]string{}
-		for _, t := range p.Hub.HTTP.Tokens {
-			out["token "+t.Name] = strings.TrimSpace(fmt.Sprint(t.Role, " ", t.Scopes)) + "\x00" + t.Value.Reveal()
-		}
-		for _, u := range p.Hub.HTTP.Users {
-			out["user "+u.Name] = u.Role.String() + "\x00" + u.Password.Reveal()
-		}
-		return out
-	}
-	role := func(s string) string { s, _, _ = strings.Cut(s, "\x00"); return strings.TrimSuffix(s, " []") }
-	before, after := who(old), who(now)
-	var lines []string
-	for name, b := range before {
-		switch a, ok := after[name]; {
-		case !ok:
-			lines = append(lines, name+" ("+role(b)+") taken away")
-		case role(a) != role(b):
-			lines = append(lines, name+": "+role(b)+" → "+role(a))
-		case a != b:
-			lines = append(lines, name+": another secret")
-		}
-	}
-	for name, a := range after {
-		if _, ok := before[name]; !ok {
-			lines = append(lines, name+" ("+role(a)+") is new")
-		}
-	}
-	if len(lines) == 0 {
-		return ""
-	}
-	slices.Sort(lines)
-	return "\n" + strings.Join(lines, "\n")
 }
 
 // orStopping says of a reload that failed while the hub was told to stop that this is why: what it had asked was broken off.
@@ -286,7 +248,7 @@ func (h *Hub) changeOver(ctx context.Context, c *change, next *current) (warning
 	failpoint.Hit(failpoint.ReloadFlowsStarted)
 
 	c.intake.Open()
-	h.api.SetAccess(apiAccess(c.plan))
+	h.api.SetAccess(apiAccess(c.plan, h.clock.Now))
 	note(h.changeJobs(ctx))
 	failpoint.Hit(failpoint.ReloadDone)
 	return warnings, nil
@@ -303,17 +265,6 @@ func (h *Hub) named(names []string) []*running {
 		}
 	}
 	return out
-}
-
-func apiAccess(plan *config.Plan) access.Rules {
-	r := access.Rules{Origin: plan.Hub.HTTP.Origin}
-	for _, t := range plan.Hub.HTTP.Tokens {
-		r.Tokens = append(r.Tokens, access.Token{Name: t.Name, Value: t.Value.Reveal(), Role: t.Role, Scopes: t.Scopes})
-	}
-	for _, u := range plan.Hub.HTTP.Users {
-		r.Users = append(r.Users, access.User{Name: u.Name, Role: u.Role, Password: u.Password.Reveal()})
-	}
-	return r
 }
 
 func shortHash(plan *config.Plan) string { return plan.Digest[:min(12, len(plan.Digest))] }

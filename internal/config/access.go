@@ -41,6 +41,7 @@ func (l *loader) http(raw httpFile, n strictyaml.Node) HTTP {
 	}
 	h.Tokens = l.tokens(raw.Tokens, n.Get("tokens"), reached)
 	h.Users = l.users(raw.Users, n.Get("users"), h.Tokens)
+	h.OIDC = l.oidc(raw.OIDC, n.Get("oidc"), h.Origin, n)
 	if reached != "" && raw.asks() && !n.Has("tls") && !strings.HasPrefix(h.Origin, "https://") {
 		l.p.Note(n.Pos(), "set http.tls, or http.origin: https://… where something before the hub ends TLS",
 			"http: the hub is reached %s, and tokens and passwords may travel in the clear", reached)
@@ -79,7 +80,59 @@ func (l *loader) tokens(raw []tokenFile, n strictyaml.Node, reached string) (out
 }
 
 // asks reports whether anybody is asked who they are.
-func (raw *httpFile) asks() bool { return len(raw.Tokens)+len(raw.Users) > 0 }
+func (raw *httpFile) asks() bool { return len(raw.Tokens)+len(raw.Users) > 0 || raw.OIDC != nil }
+
+// Bounds of how long somebody stays signed in by a provider.
+const (
+	leastSession   = 5 * time.Minute
+	longestSession = 24 * time.Hour
+)
+
+// oidc checks an OpenID provider's settings. Nobody asks it: it may not be there yet.
+func (l *loader) oidc(raw *oidcFile, n strictyaml.Node, origin string, http strictyaml.Node) *OIDC {
+	if raw == nil {
+		return nil
+	}
+	o := &OIDC{Issuer: raw.Issuer, ID: raw.Client.ID, Secret: raw.Client.Secret, Scopes: raw.Scopes, Name: raw.Name, Claim: raw.Roles.Claim, Session: raw.Session,
+		Groups: map[access.Role][]string{access.Viewer: raw.Roles.Viewer, access.Operator: raw.Roles.Operator, access.Engineer: raw.Roles.Engineer, access.Admin: raw.Roles.Admin}}
+	u, err := url.Parse(raw.Issuer)
+	switch {
+	case raw.Issuer == "": // complained of already
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		l.p.AddHint(n.Get("issuer").Pos(), "write it as the provider does: its /.well-known/openid-configuration stands below it", "issuer: %q is no address", shorten(raw.Issuer))
+	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
+		l.p.AddHint(n.Get("issuer").Pos(), "use its https address", "issuer: %s is asked without TLS: whoever sits between could sign anybody in", raw.Issuer)
+	}
+	if origin == "" && !http.Has("origin") {
+		l.p.AddHint(n.Pos(), "set http.origin to the address that people use, and give the provider that address with /console/oidc/callback behind it", "oidc: the provider has to be told where people come back to, and no origin says so")
+	}
+	if raw.Session < leastSession || raw.Session > longestSession {
+		l.p.AddHint(n.Get("session").Pos(), "write a time from 5m to 24h", "session: %s", raw.Session)
+	}
+	some := false
+	for role, groups := range o.Groups {
+		at := n.Get("roles").Get(role.String()).Items()
+		for i, g := range groups {
+			some = true
+			if g == "" {
+				l.p.AddHint(at[i].Pos(), "name a group, or leave it out", "%s: a group without a name", role)
+			}
+			if g == access.Everybody && role > access.Viewer {
+				l.p.Note(at[i].Pos(), "name the groups", "%s: everybody whom the provider knows is %s", role, role)
+			}
+		}
+	}
+	if !some && n.Has("roles") {
+		l.p.AddHint(n.Get("roles").Pos(), "name groups: {claim: groups, operator: [shift]}", "roles: no group has a role, and nobody could sign in")
+	}
+	if raw.CA != "" {
+		o.CA = l.resolve(raw.CA)
+		if data, ok := l.pem(n.Get("ca"), raw.CA); ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
+			l.p.AddHint(n.Get("ca").Pos(), "give a file with certificates of authorities, in PEM", "ca: %s holds no certificate in PEM", raw.CA)
+		}
+	}
+	return o
+}
 
 // users checks that the audit can tell people apart, and that their passwords are hashes.
 func (l *loader) users(raw []userFile, n strictyaml.Node, tokens []Token) (out []User) {

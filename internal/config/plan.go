@@ -120,7 +120,7 @@ type SQLite struct{ Path string }
 // Postgres is a PostgreSQL database.
 type Postgres struct{ URL strictyaml.Secret }
 
-// HTTP is the console and the API. Beyond loopback it needs Tokens or Users.
+// HTTP is the console and the API. Beyond loopback it needs Tokens, Users or OIDC.
 type HTTP struct {
 	Listen string
 	// Origin is the address that people use, scheme://host[:port]; empty: the one that is listened on.
@@ -128,6 +128,18 @@ type HTTP struct {
 	TLS    *ServerTLS // nil: none
 	Tokens []Token
 	Users  []User
+	OIDC   *OIDC // nil: none
+}
+
+// OIDC is an OpenID provider. Groups say who has which role; CA is the file of its authorities, "" for the machine's.
+type OIDC struct {
+	Issuer, ID  string
+	Secret      strictyaml.Secret
+	Scopes      []string
+	Name, Claim string
+	Groups      map[access.Role][]string
+	Session     time.Duration
+	CA          string
 }
 
 // ServerTLS are the files of a listener's certificate and key, in PEM. They are read anew when they change.

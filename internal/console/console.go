@@ -32,6 +32,9 @@ type Hub interface {
 	SignIn(r *http.Request, token string) (*http.Cookie, *access.Refusal)
 	SignOut(r *http.Request) *http.Cookie
 	SignInUser(r *http.Request, name, password string) (*http.Cookie, *access.Refusal)
+	// Leave sends a browser to the provider that signs people in, and Return begins the session of whom that sends back.
+	Leave(r *http.Request, to string) (string, *http.Cookie, *access.Refusal)
+	Return(r *http.Request) (cookies []*http.Cookie, to string, no *access.Refusal)
 	// Ways are those by which a browser signs in; a hub that is open has none.
 	Ways() access.Ways
 }

@@ -25,10 +25,11 @@ var began = time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 
 // desk stands for the API: it answers by path, and notes what it is asked. The browser tests run the same pages on a real hub.
 type desk struct {
-	answers map[string]any // by method and path; an *api.Problem is one
-	asked   []string
-	tokens  bool
-	users   bool
+	answers   map[string]any // by method and path; an *api.Problem is one
+	asked     []string
+	tokens    bool
+	users     bool
+	elsewhere bool
 }
 
 func (d *desk) Ask(r *http.Request, method, path string, header http.Header, body []byte) *api.Answer {
@@ -67,7 +68,24 @@ func (d *desk) SignInUser(r *http.Request, name, password string) (*http.Cookie,
 	}
 	return d.SignIn(r, password)
 }
-func (d *desk) Ways() access.Ways { return access.Ways{Tokens: d.tokens, Users: d.users} }
+func (d *desk) Ways() access.Ways {
+	return access.Ways{Tokens: d.tokens, Users: d.users, Elsewhere: d.elsewhere}
+}
+func (d *desk) Leave(_ *http.Request, to string) (string, *http.Cookie, *access.Refusal) {
+	if !d.elsewhere {
+		return "", nil, &access.Refusal{Status: 404, Detail: "this hub has no provider"}
+	}
+	if to == "/console/map" {
+		return "", nil, &access.Refusal{Status: 502, Challenge: true, Detail: "the provider is <down>"}
+	}
+	return "https://id.example/auth?to=" + url.QueryEscape(to), &http.Cookie{Name: "away", Value: "sealed"}, nil
+}
+func (d *desk) Return(r *http.Request) ([]*http.Cookie, string, *access.Refusal) {
+	if r.URL.Query().Get("code") != "right" {
+		return []*http.Cookie{{Name: "away", MaxAge: -1}}, "/console/find?q=a", &access.Refusal{Status: 403, Challenge: true, Detail: "ann is in no group"}
+	}
+	return []*http.Cookie{{Name: "away", MaxAge: -1}, {Name: "waybill", Value: "sealed"}}, "/console/find?q=a&x=\"", nil
+}
 
 func some(v float64) *float64           { return &v }
 func at(t time.Duration) *time.Time     { m := began.Add(t); return &m }
@@ -260,6 +278,39 @@ func TestSignInUser(t *testing.T) {
 	has(t, post(url.Values{"token": {"wrong"}}), 401, "This is none of the hub&#39;s tokens.", "<details open>")
 	hub.tokens = false
 	has(t, post(url.Values{"user": {"bob"}, "password": {"right"}}), 401, "∌With a token", "The name or the password is wrong.")
+}
+
+// With a provider, a browser is led there and back; what comes back is shown the page that it wanted by a page of the hub's own.
+func TestSignInElsewhere(t *testing.T) {
+	hub := &desk{elsewhere: true, tokens: true}
+	c := open(hub)
+	get := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		c.Open(w, httptest.NewRequest("GET", "http://127.0.0.1:8080"+path, nil))
+		return w
+	}
+	w := httptest.NewRecorder()
+	c.Stranger(w, httptest.NewRequest("GET", "http://127.0.0.1:8080/console/find?q=a", nil), &access.Refusal{Status: 401, Challenge: true})
+	has(t, w, 401, `<a class="button main" href="/console/oidc?to=%2Fconsole%2Ffind%3Fq%3Da">`, "<summary>With a token</summary>", "∌name=\"user\"")
+	if w := get("/console/oidc?to=/console/find?q=a"); w.Code != 303 || w.Header().Get("Location") != "https://id.example/auth?to=%2Fconsole%2Ffind%3Fq%3Da" || !strings.Contains(w.Header().Get("Set-Cookie"), "away=sealed") {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+	if w := get("/console/oidc?to=https://evil.example"); w.Header().Get("Location") != "https://id.example/auth?to=%2F" {
+		t.Errorf("%v", w.Header())
+	}
+	has(t, get("/console/oidc?to=/console/map"), 502, "Nobody was signed in.", "the provider is &lt;down&gt;", `href="/console/oidc?to=%2Fconsole%2Fmap"`)
+	w = get("/console/oidc/callback?code=right")
+	has(t, w, 200, `<meta http-equiv="refresh" content="0; url=/console/find?q=a&amp;x=`, `<a class="button main" href="/console/find?q=a&amp;x=%22">`)
+	if cookies := w.Header().Values("Set-Cookie"); len(cookies) != 2 || !strings.Contains(cookies[1], "waybill=sealed") {
+		t.Errorf("%v", cookies)
+	}
+	w = get("/console/oidc/callback?code=guess")
+	has(t, w, 403, "ann is in no group", `href="/console/oidc?to=%2Fconsole%2Ffind%3Fq%3Da"`, "∌http-equiv")
+	if cookies := w.Header().Values("Set-Cookie"); len(cookies) != 1 {
+		t.Errorf("%v", cookies)
+	}
+	hub.elsewhere = false
+	has(t, get("/console/oidc"), 404, "this hub has no provider")
 }
 
 // A page shows what its visitor may do and no more: a viewer has no button that would be refused, and a token that is for some scopes leads to those alone.

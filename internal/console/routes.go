@@ -50,6 +50,8 @@ func (c *Console) routes() []route {
 		{pattern: "POST /console/parked/{id}/edit", need: repair, show: c.edit},
 		{pattern: "POST /console/parked-all/{act}", need: repair, show: c.doBulk},
 		{pattern: "POST /console/sign-in", show: c.signIn},
+		{pattern: "GET /console/oidc", show: c.leave},
+		{pattern: "GET /console/oidc/callback", show: c.comeBack},
 	}
 }
 

@@ -17,6 +17,8 @@ type signInBody struct {
 	Wrong   string
 	ByToken bool
 	User    string
+	// Elsewhere is why the provider has signed nobody in.
+	Elsewhere string
 }
 
 // Stranger asks a browser for a token, at the address that it wants to see.
@@ -74,6 +76,40 @@ func (c *Console) signIn(p *page) error {
 	}
 	http.SetCookie(p.w, cookie)
 	return &redirect{b.To}
+}
+
+// leave sends a browser to the provider.
+func (c *Console) leave(p *page) error {
+	at, cookie, no := c.hub.Leave(p.r, ownPath(p.r.URL.Query().Get("to")))
+	if no != nil {
+		return c.notSignedIn(p, no, ownPath(p.r.URL.Query().Get("to")))
+	}
+	http.SetCookie(p.w, cookie)
+	return &redirect{at}
+}
+
+// comeBack takes a browser that the provider has sent back. The page that it wanted follows from a page of the hub's own: a browser gives the session's cookie, which is for the hub's own pages alone, to no page that
+// another site has led to.
+func (c *Console) comeBack(p *page) error {
+	cookies, to, no := c.hub.Return(p.r)
+	for _, cookie := range cookies {
+		http.SetCookie(p.w, cookie)
+	}
+	if no != nil {
+		return c.notSignedIn(p, no, ownPath(to))
+	}
+	return p.show("signed-in", p.T("signin.done"), ownPath(to))
+}
+
+// notSignedIn asks again, and says why.
+func (c *Console) notSignedIn(p *page, no *access.Refusal, to string) error {
+	if !no.Challenge {
+		return &problem{api.Problem{Status: no.Status, Detail: no.Detail}}
+	}
+	if p.status = no.Status; no.Status == http.StatusUnauthorized {
+		p.w.Header().Set("WWW-Authenticate", `Bearer realm="waybill"`)
+	}
+	return p.show("sign-in", p.T("signin.title"), signInBody{To: to, Ways: c.hub.Ways(), Elsewhere: no.Detail})
 }
 
 // ownPath is a path of this hub, and / where a form gives anything else.

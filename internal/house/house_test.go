@@ -85,6 +85,7 @@ var may = map[string][]string{
 	"internal/report":   {"internal/format", "internal/state"},
 	"internal/logcheck": {"internal/notice", "internal/publish", "internal/fault", "internal/lease", "internal/event", "internal/state", "internal/lifecycle"},
 	"internal/access":   {"internal/lifecycle"},
+	"internal/signon":   {"internal/access"},
 	"internal/api":      {"internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/status", "internal/access", "internal/report"},
 	"internal/mailer":   {"internal/drop", "internal/httpclient", "internal/strictyaml"},
 	"internal/alert":    {"internal/mailer", "internal/api", "internal/config", "internal/connector", "internal/fault", "internal/httpclient", "internal/lifecycle", "internal/notice", "internal/state", "internal/status"},
@@ -105,6 +106,7 @@ var may = map[string][]string{
 
 // home says which package alone may import a library.
 var home = map[string][]string{
+	"github.com/coreos/go-oidc":                {"internal/signon"},
 	"gopkg.in/yaml.v3":                         {"internal/strictyaml"},
 	"github.com/segmentio/kafka-go":            {"internal/bus", "internal/bench"},
 	"github.com/twmb/franz-go":                 {"internal/bus/embedded"},

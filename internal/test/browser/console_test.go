@@ -3,13 +3,16 @@
 package browser
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -329,4 +332,77 @@ func hashed(t *testing.T, password string) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// TestSignInElsewhere signs in at a real OpenID provider, zitadel/oidc's, through its own page, as one who may repair and as one in no group.
+func TestSignInElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "configs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	own := free(t)
+	issuer := provider(t, "http://"+own+"/console/oidc/callback")
+	more := "  origin: http://" + own + "\n  oidc:\n    issuer: " + issuer + "\n    client: {id: waybill, secret: \"${env:OIDC_SECRET}\"}\n    roles: {operator: [shift], admin: [hub-admins]}\n"
+	if err := os.WriteFile(filepath.Join(dir, "configs", "waybill.yaml"), fmt.Appendf(nil, tokens, own, more, "127.0.0.1:0"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("ANN", "a-token-of-some-length")
+	t.Setenv("OIDC_SECRET", "a secret of the tests")
+	at := hub(t, dir, "run", "-c", "configs/waybill.yaml")
+	for _, as := range seen {
+		w := open(t, as.width, as.dark)
+		w.do(chromedp.Navigate(at + "/console/audit?action=sign-in&lang=" + as.lang))
+		w.sees(`document.querySelector("a.button.main")`)
+		w.looks("sign-in-oidc-" + as.name)
+		enter := func(name string) {
+			w.act(chromedp.Focus(chromedp.CSS("a.button.main")), chromedp.KeyEvent(kb.Enter))
+			w.sees(`location.origin + "/" === ` + fmt.Sprintf("%q", issuer) + ` && document.querySelector("input[name=username]")`)
+			w.act(chromedp.SendKeys(chromedp.CSS("input[name=username]"), name), chromedp.SendKeys(chromedp.CSS("input[name=password]"), "verysecure"+kb.Enter))
+		}
+		enter("nora")
+		w.sees(`document.querySelector("[role=alert]") && document.body.innerText.includes("nora is in no group that has a role here")`)
+		w.looks("sign-in-oidc-no-role-" + as.name)
+		enter("olga")
+		w.sees(`location.pathname === "/console/audit" && location.search.startsWith("?action=sign-in") && document.querySelector(".who")`)
+		if who := js[string](w, `document.querySelector(".who").innerText`); !strings.HasPrefix(who, "olga (oidc)") {
+			fail(t, "the head says %q", who)
+		}
+		w.sees(`document.getElementById("audit").textContent.includes("by the provider, as operator")`)
+		w.looks("signed-in-oidc-" + as.name)
+		w.act(chromedp.Focus(chromedp.CSS("header form button")), chromedp.KeyEvent(kb.Enter))
+		w.sees(`document.querySelector("a.button.main")`)
+	}
+}
+
+// free is an address that nothing listens on.
+func free(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// provider starts the OpenID provider and gives its issuer.
+func provider(t *testing.T, back string) string {
+	t.Helper()
+	cmd := exec.Command(need(t, envProvider), "-redirect", back)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		t.Fatal("the provider does not say where it is")
+	}
+	return strings.TrimPrefix(lines.Text(), "issuer ")
 }
