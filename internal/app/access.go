@@ -8,15 +8,15 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/signon"
 )
 
 // apiAccess is who may ask the hub, as the files say.
-func apiAccess(plan *config.Plan, now func() time.Time) access.Rules {
+func apiAccess(plan *config.Plan, clock lifecycle.Clock) access.Rules {
 	r := access.Rules{Origin: plan.Hub.HTTP.Origin}
 	for _, t := range plan.Hub.HTTP.Tokens {
 		r.Tokens = append(r.Tokens, access.Token{Name: t.Name, Value: t.Value.Reveal(), Role: t.Role, Scopes: t.Scopes})
@@ -25,7 +25,7 @@ func apiAccess(plan *config.Plan, now func() time.Time) access.Rules {
 		r.Users = append(r.Users, access.User{Name: u.Name, Role: u.Role, Password: u.Password.Reveal()})
 	}
 	if o := plan.Hub.HTTP.OIDC; o != nil {
-		r.Elsewhere = &access.Elsewhere{Provider: signon.New(signon.Settings{Issuer: o.Issuer, ID: o.ID, Secret: o.Secret.Reveal(), Scopes: o.Scopes, Name: o.Name, Claim: o.Claim, Now: now, Transport: reaching(o.CA)}),
+		r.Elsewhere = &access.Elsewhere{Provider: signon.New(signon.Settings{Issuer: o.Issuer, ID: o.ID, Secret: o.Secret.Reveal(), Scopes: o.Scopes, Name: o.Name, Claim: o.Claim, Now: clock.Now, Elapsed: clock.Elapsed, Transport: reaching(o.CA)}),
 			Secret: o.Issuer + "\x00" + o.ID + "\x00" + o.Secret.Reveal(), Groups: o.Groups, Lasts: o.Session}
 	}
 	return r

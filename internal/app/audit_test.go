@@ -43,11 +43,11 @@ func TestEveryWriteIsAudited(t *testing.T) {
 	type write struct{ pattern, path, body, action, before, after string }
 	writes := []write{
 		{"POST /api/v1/flows/{name}/pause", "/api/v1/flows/orders/pause", "{}", "pause", "running", "paused"},
-		{"PUT /api/v1/parked/{id}", "/api/v1/parked/" + id(0), `{"data":{"no":"`+key(0)+`","seq":8},"note":"typo"}`, "edit", "", ""},
+		{"PUT /api/v1/parked/{id}", "/api/v1/parked/" + id(0), `{"data":{"no":"` + key(0) + `","seq":8},"note":"typo"}`, "edit", "", ""},
 		{"POST /api/v1/parked/{id}/replay", "/api/v1/parked/" + id(0) + "/replay", `{"note":"again"}`, "replay", "parked", "parked, marked for replay"},
 		{"POST /api/v1/parked/{id}/discard", "/api/v1/parked/" + id(1) + "/discard", `{"note":"double"}`, "discard", "parked", "parked, marked for discard"},
-		{"POST /api/v1/parked/replay", "/api/v1/parked/replay", `{"filter":{"key":"`+key(2)+`"}}`, "bulk replay", "", ""},
-		{"POST /api/v1/parked/discard", "/api/v1/parked/discard", `{"filter":{"key":"`+key(3)+`"},"note":"old"}`, "bulk discard", "", ""},
+		{"POST /api/v1/parked/replay", "/api/v1/parked/replay", `{"filter":{"key":"` + key(2) + `"}}`, "bulk replay", "", ""},
+		{"POST /api/v1/parked/discard", "/api/v1/parked/discard", `{"filter":{"key":"` + key(3) + `"},"note":"old"}`, "bulk discard", "", ""},
 		{"POST /api/v1/flows/{name}/resume", "/api/v1/flows/orders/resume", "{}", "resume", "paused by ada", "running"},
 		{"POST /api/v1/links", "/api/v1/links", `{"links":[{"entity":"order","ids":[{"system":"shop","id":"S-1"},{"system":"erp","id":"E-1"}]}]}`, "link", "not linked", "shop S-1 erp E-1"},
 		{"POST /api/v1/restored", "/api/v1/restored", `{"as_of":"2026-01-01T00:00:00Z","note":"a test"}`, "restored", "", ""},

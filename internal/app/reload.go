@@ -36,6 +36,7 @@ type change struct {
 	all                    map[string]*system // of the new plan
 	runners                []*running         // of added and changed flows
 	intake                 *intake.Change
+	certificates           []func() // turn to the certificates that the new plan names
 }
 
 // Reload loads all files again and changes over to what differs in them. Flows of which nothing differs go on untouched. Files with
@@ -171,6 +172,9 @@ func (h *Hub) prepare(ctx context.Context) (_ *change, err error) {
 	if c.intake, err = h.intake.Prepare(sources, same); err != nil {
 		return nil, err
 	}
+	if c.certificates, err = h.moveCertificates(plan); err != nil {
+		return nil, err
+	}
 	if err := h.learnPaused(ctx); err != nil {
 		return nil, err
 	}
@@ -248,10 +252,26 @@ func (h *Hub) changeOver(ctx context.Context, c *change, next *current) (warning
 	failpoint.Hit(failpoint.ReloadFlowsStarted)
 
 	c.intake.Open()
-	h.api.SetAccess(apiAccess(c.plan, h.clock.Now))
+	h.api.SetAccess(apiAccess(c.plan, h.clock))
+	for _, turn := range c.certificates {
+		turn()
+	}
 	note(h.changeJobs(ctx))
 	failpoint.Hit(failpoint.ReloadDone)
 	return warnings, nil
+}
+
+// moveCertificates reads the certificates that a plan names.
+func (h *Hub) moveCertificates(plan *config.Plan) (turns []func(), err error) {
+	for _, c := range h.certificates {
+		files := map[string]*config.ServerTLS{"http": plan.Hub.HTTP.TLS, "hooks": plan.Hub.Hooks.TLS}[c.listener]
+		turn, err := c.Move(files.Cert, files.Key)
+		if err != nil {
+			return nil, fmt.Errorf("%s.tls: %w", c.listener, err)
+		}
+		turns = append(turns, turn)
+	}
+	return turns, nil
 }
 
 // named are the runners of these flows.

@@ -59,6 +59,9 @@ func (l *loader) tokens(raw []tokenFile, n strictyaml.Node, reached string) (out
 			l.p.AddHint(at.Get("name").Pos(), "give each token its own name: the audit tells them apart by it", "two tokens are named %q", t.Name)
 		}
 		names[t.Name] = true
+		if strings.HasSuffix(t.Name, " (oidc)") || strings.HasSuffix(t.Name, " (local)") {
+			l.p.Note(at.Get("name").Pos(), "leave that out of the name", "the audit could not tell the token %q from somebody whom a provider signs in, or from whoever asks a hub without tokens", t.Name)
+		}
 		text := t.Value.Reveal()
 		if text == "" {
 			continue // complained of already

@@ -75,6 +75,7 @@ func TestAccess(t *testing.T) {
 		"an origin with a path":        {http: "{origin: https://a.example/waybill}", problems: []string{"has a path (write https://a.example"}},
 		"an origin without a scheme":   {http: "{origin: a.example}", problems: []string{`"a.example" is no address of a web site`}},
 		"an origin of any site":        {http: "{origin: \"https://*.example\"}", problems: []string{"is no address"}},
+		"a token named as somebody":    {http: "{tokens: [{name: ann (oidc), value: \"${env:A}\"}]}", a: long, notes: []string{`1:24: note: the audit could not tell the token "ann (oidc)" from somebody`}},
 		"a user":                       {http: "{listen: 127.0.0.1:0, users: [{name: ann, role: viewer, password: \"${env:A}\"}]}", a: hashed},
 		"a user beyond loopback":       {http: "{listen: 0.0.0.0:8080, origin: https://a.example, users: [{name: ann, role: viewer, password: \"${env:A}\"}]}", a: hashed, origin: "https://a.example"},
 		"a user without a role":        {http: "{users: [{name: ann, password: \"${env:A}\"}]}", a: hashed, problems: []string{`"role" is missing`}},

@@ -211,6 +211,11 @@ func (p *Plan) RestartFor(next *Plan) []string {
 func (h Hub) fixed() Hub {
 	h.HTTP.Tokens, h.HTTP.Users, h.HTTP.OIDC, h.HTTP.Origin, h.Mappings, h.Alerts = nil, nil, nil, "", Mappings{}, Alerts{}
 	h.Hooks.MaxBody, h.Hooks.MaxDocuments, h.Hooks.Rate = 0, 0, strictyaml.Rate{}
+	for _, t := range []**ServerTLS{&h.HTTP.TLS, &h.Hooks.TLS} { // whether there is TLS at all stays; which files, not
+		if *t != nil {
+			*t = &ServerTLS{}
+		}
+	}
 	return h
 }
 

@@ -27,7 +27,8 @@ import (
 const (
 	askFor     = 10 * time.Second
 	mostAnswer = 1 << 20
-	mostClaims = 10_000 // groups of a person that are looked at
+	againAfter = 5 * time.Second // a provider that was not there is not asked again sooner, however many sign in
+	mostClaims = 10_000          // groups of a person that are looked at
 )
 
 // Settings are what is known of a provider.
@@ -39,7 +40,9 @@ type Settings struct {
 	Name, Claim string
 	// Transport reaches the provider; nil: the usual one.
 	Transport http.RoundTripper
-	Now       func() time.Time
+	// Now is the time that a provider's word is held against; Elapsed never goes back.
+	Now     func() time.Time
+	Elapsed func() time.Duration
 }
 
 // Provider is an OpenID provider. It is asked when somebody signs in, and not before: a hub starts without it.
@@ -47,8 +50,10 @@ type Provider struct {
 	s      Settings
 	client *http.Client
 
-	mu    sync.Mutex
-	known *oidc.Provider
+	mu     sync.Mutex
+	known  *oidc.Provider
+	failed error // why it was not there the last time, at since
+	since  time.Duration
 }
 
 // New makes a provider of its settings.
@@ -82,6 +87,16 @@ func (p *Provider) discover(ctx context.Context) (*oidc.Provider, error) {
 	if p.known != nil {
 		return p.known, nil
 	}
+	if p.failed != nil && p.s.Elapsed()-p.since < againAfter {
+		return nil, p.failed
+	}
+	known, err := p.look(ctx)
+	p.known, p.failed, p.since = known, err, p.s.Elapsed()
+	return known, err
+}
+
+// look asks the provider what it is, now.
+func (p *Provider) look(ctx context.Context) (*oidc.Provider, error) {
 	// Its keys are asked for with this context later: it does not end with a request.
 	known, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.s.Issuer)
 	if err != nil {
@@ -90,7 +105,6 @@ func (p *Provider) discover(ctx context.Context) (*oidc.Provider, error) {
 	if at := known.Endpoint(); strings.HasPrefix(p.s.Issuer, "https://") && (!strings.HasPrefix(at.TokenURL, "https://") || !strings.HasPrefix(at.AuthURL, "https://")) {
 		return nil, fmt.Errorf("the provider %s names addresses without TLS: secrets would go there in clear", p.s.Issuer)
 	}
-	p.known = known
 	return known, nil
 }
 

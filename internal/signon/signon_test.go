@@ -115,7 +115,7 @@ func (d *double) login(_ *testing.T, at string) url.Values {
 }
 
 func settings(issuer string) Settings {
-	return Settings{Issuer: issuer, ID: "waybill", Secret: secret, Name: "preferred_username", Claim: "groups", Now: time.Now}
+	return Settings{Issuer: issuer, ID: "waybill", Secret: secret, Name: "preferred_username", Claim: "groups", Now: time.Now, Elapsed: func() time.Duration { return 0 }}
 }
 
 func TestSignOn(t *testing.T) {
@@ -232,7 +232,10 @@ func TestProviderIsNotThere(t *testing.T) {
 	var answer http.HandlerFunc = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(w, r) }))
 	t.Cleanup(front.Close)
-	p := New(settings(front.URL))
+	var elapsed time.Duration
+	s := settings(front.URL)
+	s.Elapsed = func() time.Duration { return elapsed }
+	p := New(s)
 	for name, h := range map[string]http.HandlerFunc{
 		"down":        answer,
 		"another one": func(w http.ResponseWriter, r *http.Request) { d.Config.Handler.ServeHTTP(w, r) },
@@ -243,6 +246,7 @@ func TestProviderIsNotThere(t *testing.T) {
 		"no JSON": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") },
 	} {
 		answer = h
+		elapsed += againAfter
 		if _, _, err := p.Begin(t.Context(), back); err == nil || !strings.Contains(err.Error(), "does not say what it is") || len(err.Error()) > 600 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -251,6 +255,10 @@ func TestProviderIsNotThere(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, `{"issuer":%q,"authorization_endpoint":%q,"token_endpoint":%q,"jwks_uri":%q}`, front.URL, front.URL+"/auth", front.URL+"/token", front.URL+"/keys")
 	}
+	if _, _, err := p.Begin(t.Context(), back); err == nil {
+		t.Error("it was asked again at once")
+	}
+	elapsed += againAfter
 	if at, _, err := p.Begin(t.Context(), back); err != nil || !strings.HasPrefix(at, front.URL+"/auth?") {
 		t.Errorf("it is there now: %s %v", at, err)
 	}
