@@ -56,7 +56,7 @@ var may = map[string][]string{
 	// Below bus, and not the other way: the client is tried on the embedded broker, which knows nothing of it.
 	"internal/bus/recordbatch": {},
 	"internal/bus/embedded":    {"internal/notice", "internal/bus/recordbatch", "internal/fault", "internal/filemode", "internal/lifecycle", "internal/failpoint"},
-	"internal/config":          {"internal/kafkaauth", "internal/zones", "internal/strictyaml", "internal/schema", "internal/mapping", "internal/connector", "internal/manifest", "internal/compare", "internal/jsondoc"},
+	"internal/config":          {"internal/access", "internal/kafkaauth", "internal/zones", "internal/strictyaml", "internal/schema", "internal/mapping", "internal/connector", "internal/manifest", "internal/compare", "internal/jsondoc"},
 	"internal/lease":           {"internal/state", "internal/notice", "internal/lifecycle", "internal/failpoint"},
 	"internal/inbox":           {"internal/event", "internal/fault", "internal/jsondoc"},
 	"internal/publish":         {"internal/event"},
@@ -90,6 +90,7 @@ var may = map[string][]string{
 	"internal/report":   {"internal/format", "internal/state"},
 	"internal/logcheck": {"internal/notice", "internal/publish", "internal/fault", "internal/lease", "internal/event", "internal/state", "internal/lifecycle"},
 	"internal/access":   {"internal/lifecycle"},
+	"internal/signon":   {"internal/access"},
 	"internal/api":      {"internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/status", "internal/access", "internal/report"},
 	"internal/mailer":   {"internal/drop", "internal/httpclient", "internal/strictyaml"},
 	"internal/alert":    {"internal/mailer", "internal/api", "internal/config", "internal/connector", "internal/fault", "internal/httpclient", "internal/lifecycle", "internal/notice", "internal/state", "internal/status"},
@@ -110,6 +111,7 @@ var may = map[string][]string{
 
 // home says which package alone may import a library.
 var home = map[string][]string{
+	"github.com/coreos/go-oidc":                {"internal/signon"},
 	"gopkg.in/yaml.v3":                         {"internal/strictyaml"},
 	"github.com/segmentio/kafka-go":            {"internal/bus", "internal/bench"},
 	"github.com/twmb/franz-go":                 {"internal/bus/embedded"},

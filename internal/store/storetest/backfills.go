@@ -130,7 +130,7 @@ func testBackfill(t *testing.T, b *bench) {
 	if err != nil || len(last) != 2 || last["products"].ID != 3 || last["orders"].ID != 2 {
 		t.Errorf("%v %v", last, err)
 	}
-	audits, err := b.Audits(b.ctx(), 20)
+	audits, err := b.Audits(b.ctx(), state.AuditFilter{Limit: 20})
 	b.no(err)
 	var said []string
 	for _, a := range slices.Backward(audits) {
