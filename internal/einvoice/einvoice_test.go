@@ -10,9 +10,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/schema"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+	"github.com/waybill-hub/waybill/schemas"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -102,6 +106,37 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
+// canonical is the schema of canonical invoices.
+var canonical = sync.OnceValue(func() *schema.Schema {
+	var files []schema.File
+	for _, name := range []string{"common.v1", "invoice.v1"} {
+		path := "canonical/" + name + ".json"
+		data, err := schemas.FS.ReadFile(path)
+		if err != nil {
+			panic(err)
+		}
+		files = append(files, schema.File{Name: "canonical/" + name, Path: "schemas/" + path, Data: data})
+	}
+	var p strictyaml.Problems
+	set := schema.Compile(files, &p)
+	if err := p.Err(); err != nil {
+		panic(err)
+	}
+	return set.Get("canonical/invoice.v1")
+})
+
+// fits fails where a document is no canonical invoice.
+func fits(t failer, raw []byte) {
+	t.Helper()
+	doc, err := jsondoc.Parse(raw, jsondoc.Limits{})
+	if err == nil {
+		err = canonical().Validate(doc)
+	}
+	if err != nil {
+		t.Errorf("no canonical invoice: %v\n%s", err, raw)
+	}
+}
+
 // comesBack fails where the XML of a document is read as another one, or is written otherwise from what was read.
 func comesBack(t failer, doc, out []byte, o Options) {
 	t.Helper()
@@ -109,6 +144,8 @@ func comesBack(t failer, doc, out []byte, o Options) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	fits(t, doc)
+	fits(t, read)
 	var want, got map[string]any
 	decode(t, doc, &want)
 	decode(t, read, &got)
