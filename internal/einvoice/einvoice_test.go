@@ -412,6 +412,28 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// TestManyLines: as many lines as a canonical invoice has are written, and read again; one with more elements than that is refused.
+func TestManyLines(t *testing.T) {
+	const n = 10_000
+	var lines []string
+	for i := range n {
+		lines = append(lines, fmt.Sprintf(`{"line_number":%d,"sku":"a","gtin":"04012345678901","name":"x","quantity":2,"unit":"H87","unit_price":1.5,"price_quantity":1,"amount":3,"taxes":[{"category":"S","rate":19}]}`, i+1))
+	}
+	doc := fmt.Sprintf(`{"id":"1","number":"1","issued_on":"2026-01-01","due_on":"2026-01-02","currency":"EUR","seller":{"name":"a","tax_id":"DE1234","address":{"country":"DE"}},`+
+		`"customer":{"id":"b","name":"b","address":{"country":"DE"}},"lines":[%s],"total":35700}`, strings.Join(lines, ","))
+	for _, o := range ways[:2] {
+		out, err := Write(parse(t, []byte(doc)), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		comesBack(t, []byte(doc), out, o)
+	}
+	empty := "<Invoice xmlns=\"urn:oasis:names:specification:ubl:schema:xsd:Invoice-2\">" + strings.Repeat("<a/>", mostElements) + "</Invoice>"
+	if _, err := Read([]byte(empty), UBL); err == nil || !strings.Contains(err.Error(), "more than 400000 elements") {
+		t.Errorf("%v", err)
+	}
+}
+
 // FuzzRead: whatever comes, reading ends with a document or an error, and a document that can be written is read as it was.
 func FuzzRead(f *testing.F) {
 	files, err := filepath.Glob("testdata/golden/*.xml")
