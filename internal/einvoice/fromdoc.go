@@ -234,7 +234,7 @@ func (p *party) readIdentifiers(o *object, seller bool) {
 		case isEAS && p.endpoint.value == "":
 			p.endpoint = identifier{value, eas}
 		case scheme == "VAT" && value == p.vat:
-		case code != "" && (seller || len(p.ids) == 0):
+		case (code != "" || scheme == schemePlain) && (seller || len(p.ids) == 0):
 			p.ids = append(p.ids, identifier{value, code})
 		default:
 			o.in.placeless(i.path)
