@@ -454,7 +454,13 @@ func TestManyLines(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		comesBack(t, []byte(doc), out, o)
+		read, err := Read(out, o.Syntax)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := parse(t, read).Get("lines").Len(); got != n {
+			t.Errorf("%d lines are read, of %d", got, n)
+		}
 	}
 	if _, err := Write(parse(t, []byte(manyRates(mostTaxes))), ways[0]); err != nil {
 		t.Errorf("%d rates: %v", mostTaxes, err)
