@@ -2,7 +2,6 @@ package acceptance
 
 import (
 	"bytes"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,29 +10,14 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/edi"
-	"github.com/waybill-hub/waybill/schemas"
 )
 
-// newPartners makes the project of testdata/edi with the shipped schemas, and those of the tables that it uses.
+// newPartners makes the project of testdata/edi: agreements and flows, whose mappings and schemas are shipped.
 func newPartners(t *testing.T) *project {
 	t.Helper()
 	p := &project{dir: t.TempDir(), http: freePort(t), hooks: freePort(t)}
 	if err := os.CopyFS(p.dir, os.DirFS("testdata/edi")); err != nil {
 		t.Fatal(err)
-	}
-	sub, err := fs.Sub(schemas.FS, "canonical")
-	if err == nil {
-		err = os.CopyFS(p.path("schemas/canonical"), sub)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, table := range edi.Shipped() {
-		out, stderr, code := waybill(t, p.dir, "schema", table)
-		if code != 0 {
-			t.Fatalf("waybill schema %s: %s", table, stderr)
-		}
-		p.write(t, "schemas/edi/"+table+".v1.json", out)
 	}
 	config, err := os.ReadFile(p.path("configs/waybill.yaml"))
 	if err != nil {

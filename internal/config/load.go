@@ -28,6 +28,7 @@ func Load(paths Paths, o Options) (*Plan, *strictyaml.Problems) {
 	l.o.Resolver = &once{Resolver: l.o.Resolver, files: map[string]answered{}}
 	l.loadHub()
 	l.collect()
+	l.borrow()
 	l.loadSchemas()
 	l.loadMappings()
 	l.loadFlows()
@@ -63,7 +64,9 @@ type loader struct {
 	// schemaNames are those of all schema files, broken ones too.
 	schemaNames []string
 	flows       []*flowDocument
-	foreign     []string // topics of programs outside the hub
+	// offered are mappings of the library that nobody has named.
+	offered []string
+	foreign []string // topics of programs outside the hub
 	// unread holds what may stand in a file that cannot be read: a kind of name as a whole, or "kind name". It is not called
 	// unknown where it is used.
 	unread map[string]bool
@@ -210,6 +213,7 @@ func (l *loader) loadSchemas() {
 		at[name] = f.display
 		files = append(files, schema.File{Name: name, Path: f.display, Data: f.data})
 	}
+	files = append(files, l.borrowSchemas(at)...)
 	l.schemaNames = slices.Sorted(maps.Keys(at))
 	l.plan.Schemas = schema.Compile(files, l.p)
 }
