@@ -29,6 +29,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/porttest"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
+	"github.com/waybill-hub/waybill/internal/systemtest"
 	"github.com/waybill-hub/waybill/mappings"
 	"github.com/waybill-hub/waybill/schemas"
 )
@@ -50,6 +51,10 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := pgtest.Main(m)
+	if err := systemtest.StopOpenSSH(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
