@@ -51,6 +51,7 @@ func New(hub Hub, clock lifecycle.Clock) *Console {
 	for pattern, show := range map[string]func(*page) error{
 		"GET /{$}":                            c.overview,
 		"GET /console/flows/{name}":           c.flow,
+		"GET /console/systems/{name}":         c.system,
 		"GET /console/map":                    c.plan,
 		"GET /console/reconciliations":        c.reconciliations,
 		"GET /console/reconciliations/{name}": c.comparison("reconciliations"),
@@ -59,6 +60,7 @@ func New(hub Hub, clock lifecycle.Clock) *Console {
 		"GET /console/find":                   c.find,
 		"GET /console/parked":                 c.parked,
 		"GET /console/parked/{id}":            c.message,
+		"GET /console/codes":                  c.codes,
 		"GET /console/parked-all/{act}":       c.bulk,
 	} {
 		c.mux.HandleFunc(pattern, c.showing(show))
@@ -75,6 +77,10 @@ func New(hub Hub, clock lifecycle.Clock) *Console {
 		"POST /console/parked/{id}/replay":         c.mark("replay"),
 		"POST /console/parked/{id}/discard":        c.mark("discard"),
 		"POST /console/parked/{id}/edit":           c.edit,
+		"POST /console/parked/{id}/fetch":          c.fetch,
+		"POST /console/codes":                      c.addCode,
+		"POST /console/reload":                     c.reload,
+		"POST /console/replays/{id}/stop":          c.stopReplay,
 		"POST /console/parked-all/{act}":           c.doBulk,
 	} {
 		c.mux.HandleFunc(pattern, c.showing(acting(act)))
