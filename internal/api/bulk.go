@@ -16,6 +16,8 @@ type BulkRequest struct {
 	// Behind takes what queues behind the selected messages too; of a discard.
 	Behind bool   `json:"behind,omitempty"`
 	Note   string `json:"note,omitempty"`
+	// Rate is how fast a replay goes on, such as 5/s or 100/m: the hub keeps it, also over a restart. Without one all are marked at once.
+	Rate   string `json:"rate,omitempty"`
 	DryRun bool   `json:"dry_run,omitempty"`
 	// Continue is what the last answer gave.
 	Continue string `json:"continue,omitempty"`
@@ -27,6 +29,8 @@ type BulkAnswer struct {
 	DryRun  bool  `json:"dry_run,omitempty"`
 	Matched int64 `json:"matched"`
 	Behind  int64 `json:"behind"`
+	// Seconds is how long a replay at the rate takes.
+	Seconds float64 `json:"seconds,omitempty"`
 	// Act is the bulk's number, Marked what this request has marked, Total what all have.
 	Act    int64 `json:"act,omitempty"`
 	Marked int64 `json:"marked"`
@@ -52,6 +56,12 @@ func (s *Server) bulk(m state.Mark) actor {
 		case m == state.MarkReplay && q.Behind:
 			problem(w, http.StatusConflict, "what queues behind a message is released in order when that one has been replayed: it cannot be replayed as well")
 			return
+		case m == state.MarkDiscard && q.Rate != "":
+			problem(w, http.StatusBadRequest, "a discard has no rate: nothing is sent for it")
+			return
+		case q.Rate != "" && q.Continue != "":
+			problem(w, http.StatusBadRequest, "a replay at a rate goes on by itself: there is nothing to continue")
+			return
 		case m == state.MarkDiscard && !q.DryRun && !said(w, q.Note):
 			return
 		case q.Filter.State == "":
@@ -71,7 +81,18 @@ func (s *Server) bulk(m state.Mark) actor {
 				s.failed(w, r, err)
 				return
 			}
-			answer(w, http.StatusOK, BulkAnswer{DryRun: true, Matched: n, Behind: behind})
+			a := BulkAnswer{DryRun: true, Matched: n, Behind: behind}
+			if q.Rate != "" {
+				if a.Seconds, err = s.hub.PaceSeconds(q.Rate, n); err != nil {
+					s.failed(w, r, err)
+					return
+				}
+			}
+			answer(w, http.StatusOK, a)
+			return
+		}
+		if q.Rate != "" {
+			s.beginPace(w, r, b, q.Rate)
 			return
 		}
 		if !bulkFrom(w, q.Continue, &b) {

@@ -20,6 +20,7 @@ type Hub interface {
 	Documents(ctx context.Context, rows []state.Journal) error
 	Searching
 	Desk
+	Coder
 	Flowing
 	Comparing
 	Backfilling

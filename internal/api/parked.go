@@ -26,6 +26,12 @@ type Desk interface {
 	Preview(ctx context.Context, id int64, data []byte) (*Preview, error)
 	Count(ctx context.Context, b state.Bulk) (n, behind int64, err error)
 	Bulk(ctx context.Context, b state.Bulk) (state.BulkStep, error)
+	// PaceSeconds is how long so many messages take at a rate; *Invalid for what is none. BeginPace begins a replay at one, Paces gives those of the last month,
+	// and StopPace ends one: state.ErrNotFound where none of that number goes on.
+	PaceSeconds(rate string, n int64) (float64, error)
+	BeginPace(ctx context.Context, b state.Bulk, rate string) (state.Pace, error)
+	Paces(ctx context.Context) ([]state.Pace, error)
+	StopPace(ctx context.Context, act int64, who string) error
 }
 
 // Invalid refuses a document, and says where.

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -75,16 +74,20 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request, who string) {
 	// The listener's own limit is for answers that are there at once. A writer that has none needs no other.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(reloadTimeout))
 	done, err := s.hub.Reload(r.Context(), who)
+	if err != nil {
+		s.reloadFailed(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, done)
+}
+
+// reloadFailed says why files were not loaded.
+func (s *Server) reloadFailed(w http.ResponseWriter, r *http.Request, err error) {
 	var bad *BadFiles
 	var restart *NeedsRestart
 	switch {
-	case err == nil:
-		answer(w, http.StatusOK, done)
 	case errors.As(err, &bad):
-		p := Problem{Type: "about:blank", Title: http.StatusText(http.StatusUnprocessableEntity), Status: http.StatusUnprocessableEntity, Detail: err.Error(), Problems: bad.Problems}
-		w.Header().Set("Content-Type", "application/problem+json")
-		w.WriteHeader(p.Status)
-		_ = json.NewEncoder(w).Encode(p) // the reader has gone: nothing to tell it
+		problemOf(w, Problem{Status: http.StatusUnprocessableEntity, Detail: err.Error(), Problems: bad.Problems})
 	case errors.As(err, &restart), errors.Is(err, ErrNoFiles):
 		problem(w, http.StatusConflict, err.Error())
 	default:

@@ -108,6 +108,43 @@ func (s *stub) Listed(_ context.Context, f state.QueueFilter, followers int) ([]
 	}
 	return []state.Listed{l}, s.err
 }
+func (s *stub) UnknownCodes(context.Context) ([]UnknownCode, error) {
+	return []UnknownCode{{Map: "units", System: "shop", Direction: CodeOfSystem, Code: "crate", Count: 2, Choices: []string{"each"}}}, s.err
+}
+
+func (s *stub) AddCode(_ context.Context, q CodeRequest, _ string) (*AddedCode, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	return &AddedCode{File: "mappings/values/" + q.Map + ".yaml", Line: 3}, nil
+}
+
+func (s *stub) PaceSeconds(rate string, n int64) (float64, error) {
+	if rate != "5/s" {
+		return 0, &Invalid{Detail: rate + " is no rate"}
+	}
+	return float64(n) / 5, s.err
+}
+
+func (s *stub) BeginPace(_ context.Context, b state.Bulk, rate string) (state.Pace, error) {
+	b.From.Act = 9
+	s.acts = append(s.acts, fmt.Sprintf("replay of %s at %s by %s: %s", b.About, rate, b.Who, b.Note))
+	return state.Pace{Bulk: b, Rate: rate, Matched: 100}, s.err
+}
+
+func (s *stub) Paces(context.Context) ([]state.Pace, error) {
+	return []state.Pace{{Bulk: state.Bulk{From: state.BulkPlace{Act: 9}, Who: "ann", About: "flow=a"}, Rate: "5/s", Matched: 100, Marked: 40, State: state.PaceRunning},
+		{Bulk: state.Bulk{From: state.BulkPlace{Act: 8}}, Rate: "5/s", Matched: 10, Marked: 3, State: state.PaceStopped, EndedBy: "bob", Ended: time.Unix(1, 0)}}, s.err
+}
+
+func (s *stub) StopPace(_ context.Context, act int64, who string) error {
+	if act != 9 {
+		return state.ErrNotFound
+	}
+	s.acts = append(s.acts, fmt.Sprintf("stop %d by %s", act, who))
+	return s.err
+}
+
 func (s *stub) Causes(context.Context, state.QueueFilter) ([]state.CauseCount, error) {
 	return []state.CauseCount{{Cause: "c0ffee00", Text: "invalid erp/422: no", Count: 3, Behind: 2, Flows: []string{"a"}}}, s.err
 }
@@ -415,6 +452,18 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/flows/a/pause", "garbage", 400, "not the JSON"},
 		{"POST", "/api/v1/flows/a/resume", `{"x": 1}`, 400, "unknown field"},
 		{"POST", "/api/v1/reload", `{"x": 1}`, 400, "unknown field"},
+		{"GET", "/api/v1/replays", "", 200, `"seconds_left": 12`},
+		{"GET", "/api/v1/replays", "", 200, `"stopped_by": "bob"`},
+		{"GET", "/api/v1/replays?x=1", "", 400, "x"},
+		{"POST", "/api/v1/replays/8/stop", "", 404, "not found"},
+		{"POST", "/api/v1/parked/replay", `{"filter":{"flow":"a"},"rate":"soon","dry_run":true}`, 422, "soon is no rate"},
+		{"POST", "/api/v1/parked/replay", `{"filter":{"flow":"a"},"rate":"5/s","continue":"1.2.3.0"}`, 400, "goes on by itself"},
+		{"POST", "/api/v1/parked/discard", `{"filter":{"flow":"a"},"rate":"5/s","note":"x"}`, 400, "a discard has no rate"},
+		{"GET", "/api/v1/parked/codes", "", 200, `"code": "crate"`},
+		{"GET", "/api/v1/parked/codes?flow=a", "", 400, "flow"},
+		{"POST", "/api/v1/parked/codes", `{"map":"units","system":"shop","code":"crate","to":"each"}`, 200, `"file": "mappings/values/units.yaml"`},
+		{"POST", "/api/v1/parked/codes", `{"map":"units","system":"shop","code":"crate"}`, 400, "give map, system, code and to"},
+		{"POST", "/api/v1/parked/codes", `{"map":"units","system":"shop","code":"crate","to":"each","direction":"back"}`, 400, "direction is"},
 		{"GET", "/api/v1/recover?flow=a,b&from=start", "", 200, `"broken": false`},
 		{"GET", "/api/v1/recover?from=yesterday", "", 400, "committed"},
 		{"POST", "/api/v1/recover", `{"flows": ["a"], "note": "disk", "discard_lost": true}`, 200, `"done": true`},
@@ -618,6 +667,28 @@ func TestStoreFailure(t *testing.T) {
 	w := call(server(&stub{err: errors.New("the disk is full")}), "GET", "/api/v1/status", "", nil)
 	if w.Code != 503 || w.Header().Get("Retry-After") == "" {
 		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+// A code that cannot be written is refused with the line that a person is to add, and one that the files do not allow with their problems.
+func TestCodeRefused(t *testing.T) {
+	for _, tt := range []struct {
+		err      error
+		status   int
+		contains string
+	}{
+		{&Unwritable{Why: ErrNoFiles, Line: `pallet: {shop: "crate"}`}, 409, `load the files again: pallet: {shop: \"crate\"}`},
+		{&Invalid{Detail: "the map knows it"}, 422, "the map knows it"}, {&BadFiles{Problems: []FileProblem{{File: "a.yaml", Message: "no"}}}, 422, `"file":"a.yaml"`}, {state.ErrNotFound, 404, "not found"},
+	} {
+		w := call(server(&stub{err: tt.err}), "POST", "/api/v1/parked/codes", `{"map":"units","system":"shop","code":"crate","to":"each"}`, nil)
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.contains) {
+			t.Errorf("%v: %d %s", tt.err, w.Code, w.Body)
+		}
+	}
+	for code, want := range map[string]UnknownCode{"value:units/shop/a/b": {Map: "units", System: "shop", Direction: "value", Code: "a/b"}, "code:units/erp/": {Map: "units", System: "erp", Direction: "code"}, "value:units": {}, "required:sku": {}} {
+		if got, ok := UnknownCodeOf(code); ok != (want.Map != "") || ok && !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v", code, got)
+		}
 	}
 }
 
@@ -1016,7 +1087,7 @@ func TestOpenAPISchemas(t *testing.T) {
 	}
 	for _, v := range []any{Access{}, Certificate{}, Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Rule{}, Standing{}, TrendPoint{}, Run{}, Runs{}, RunRequest{}, RepairRequest{}, Differences{},
 		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, FlowDefinition{}, Fates{}, Preview{}, PreviewRequest{}, Summary{}, Finding{}, Deliveries{}, FlowDeliveries{}, Pulse{}, PulseFlow{}, PulseSystem{}, Message{}, Found{}, Looked{}, FoundObject{}, Related{}, TracedDifference{}, Moment{}, Alert{}, AlertReceiver{}, Alerts{}, AlertTest{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, AuditEntry{}, Audits{}, Queued{},
-		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, BackfillRequest{}, Backfill{}, Backfills{}, ResendRequest{}, Resent{}, SweepRequest{}, SweepAsked{}, Sweep{}, Missing{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
+		Act{}, Edited{}, BulkAnswer{}, UnknownCode{}, CodeRequest{}, AddedCode{}, Replay{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, BackfillRequest{}, Backfill{}, Backfills{}, ResendRequest{}, Resent{}, SweepRequest{}, SweepAsked{}, Sweep{}, Missing{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])
 		slices.Sort(want)

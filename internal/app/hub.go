@@ -83,6 +83,7 @@ type Hub struct {
 	seen        lastSeen
 	comparing   comparing
 	backfilling backfilling
+	coding      sync.Mutex // held while a value map is written
 	hider       search.Hider
 	jobs        *jobs
 
@@ -194,7 +195,7 @@ func (h *Hub) Start(ctx context.Context) error {
 		{"traces", h.startTraces}, {"store", h.openStore}, {"search", h.openSearch}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"restored", h.startRestored}, {"what is delivered in time", h.startTimely}, {"systems", h.openSystems}, {"flows", h.startFlows}, {"waking", h.startWaking},
 		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"search index", h.startSearch}, {"waiting", h.startWaiting}, {"probing the store", h.startProbing}, {"clocks", h.startClocks}, {"notices", h.startNotices}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startPeers}, {"reconciliations", h.startComparing}, {"backfills", h.startBackfilling}, {"schedules", h.startJobs},
 		// Webhooks come last and go first: while they end, the API says that the hub is not ready.
-		{"API", h.listenAPI}, {"alerts", h.startAlerts}, {"webhooks", h.listenHooks},
+		{"API", h.listenAPI}, {"alerts", h.startAlerts}, {"paced replays", h.startPaces}, {"webhooks", h.listenHooks},
 	}
 	for _, s := range steps {
 		if err := s.run(ctx); err != nil {

@@ -3,30 +3,27 @@ package app
 import (
 	"testing"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
-// Few flows are heard of soon; many are heard of more seldom, within bounds, and never so seldom that a session could end in between.
-func TestPaces(t *testing.T) {
-	t.Parallel()
-	const s, ms = time.Second, time.Millisecond
-	for _, tt := range []struct {
-		flows       int
-		session     time.Duration
-		beat, watch time.Duration
-	}{
-		{0, 0, s, 5 * s},
-		{1, 30 * s, s, 5 * s},
-		{66, 30 * s, s, 5 * s},
-		{100, 30 * s, 1500 * ms, 7500 * ms},
-		{200, 30 * s, 3 * s, 15 * s},
-		{400, 30 * s, 3 * s, 30 * s},
-		{10_000, 0, 3 * s, 30 * s},
-		{10_000, 30 * s, 3 * s, 30 * s},
-		{10_000, 6 * s, 2 * s, 30 * s},
-		{1, 2 * s, 2 * s / 3, 5 * s},
-	} {
-		if beat, watch := paces(tt.flows, tt.session); beat != tt.beat || watch != tt.watch {
-			t.Errorf("%d flows, a session of %s: a beat every %s and a look every %s, want %s and %s", tt.flows, tt.session, beat, watch, tt.beat, tt.watch)
+// A rate allows what its time gives, whole messages alone, and no flood after a pause.
+func TestBudget(t *testing.T) {
+	for rate, want := range map[string][]int{"2/s": {2, 2, 2, 10, 2}, "30/m": {0, 1, 0, 2, 1}, "1000/s": {1000, 1000, 1000, 5000, 1000}, "1/h": {0, 0, 0, 1, 0}} {
+		r, err := strictyaml.ParseRate(rate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := budget{rate: r}
+		for i, passed := range []time.Duration{time.Second, time.Second, time.Second, 2 * time.Hour, time.Second} {
+			if got := b.grant(passed); got != want[i] {
+				t.Errorf("%s: %d after %s, want %d", rate, got, passed, want[i])
+			}
+		}
+	}
+	for text, ok := range map[string]bool{"5/s": true, "1/h": true, "1/2h": false, "10001/s": false, "5": false, "-1/s": false, "unlimited": false} {
+		if _, err := paceRate(text); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func (e *env) parkedCommand() *cobra.Command {
 			_ = c.Help()
 			return &exitError{exitUsage, nil}
 		}}
-	c.AddCommand(e.parkedList(), e.parkedShow(), e.parkedEdit(), e.parkedReplay(), e.parkedDiscard())
+	c.AddCommand(e.parkedList(), e.parkedShow(), e.parkedEdit(), e.parkedReplay(), e.parkedDiscard(), e.parkedReplays(), e.parkedCodes())
 	return c
 }
 

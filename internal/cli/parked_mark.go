@@ -21,14 +21,16 @@ type marking struct {
 	sel         api.Selection
 	all, behind bool
 	dryRun, yes bool
-	note        string
+	note, rate  string
 	wait        time.Duration
 	needsNote   bool
 }
 
 func (e *env) parkedReplay() *cobra.Command {
 	m := &marking{verb: "replay", done: "replayed"}
-	return e.markCommand(m, "Try messages again, in their places: some by id, or all of a cause once it is repaired")
+	c := e.markCommand(m, "Try messages again, in their places: some by id, or all of a cause once it is repaired")
+	c.Flags().StringVar(&m.rate, "rate", "", "with a selection: so many at a time, such as 5/s or 100/m; the hub goes on by itself, also over a restart")
+	return c
 }
 
 func (e *env) parkedDiscard() *cobra.Command {
@@ -67,6 +69,8 @@ func (m *marking) check(args []string) error {
 		return usage("give the ids of messages, or select them with --cause, --flow and the like, or --all; `waybill parked %s --help` lists them", m.verb)
 	case len(args) > 0 && (selects || m.behind || m.dryRun):
 		return usage("give either ids or a selection")
+	case m.rate != "" && (len(args) > 0 || m.wait > 0):
+		return usage("--rate is for a selection, and goes on by itself: `waybill parked replays` shows how far it has come")
 	case m.needsNote && !m.dryRun && strings.TrimSpace(m.note) == "":
 		return usage("say why with --note: it is kept with the message")
 	case m.verb == "replay" && m.sel.State == "follower":
@@ -198,7 +202,7 @@ func (e *env) until(ctx context.Context, m *marking, holds func() (bool, error))
 
 func (e *env) markAll(c *cobra.Command, m *marking) error {
 	ctx := c.Context()
-	ask := api.BulkRequest{Filter: m.sel, All: m.all, Behind: m.behind, Note: m.note, DryRun: true}
+	ask := api.BulkRequest{Filter: m.sel, All: m.all, Behind: m.behind, Note: m.note, Rate: m.rate, DryRun: true}
 	path := "/api/v1/parked/" + m.verb
 	var count api.BulkAnswer
 	if err := e.ask(ctx, http.MethodPost, path, ask, &count); err != nil {
@@ -208,6 +212,9 @@ func (e *env) markAll(c *cobra.Command, m *marking) error {
 		fmt.Fprintf(e.out, "%s would be %s", messages(count.Matched), m.done)
 		if count.Behind > 0 {
 			fmt.Fprintf(e.out, "; %d more queue behind and are released in order after", count.Behind)
+		}
+		if count.Seconds > 0 {
+			fmt.Fprintf(e.out, "; at %s that takes %s", m.rate, time.Duration(count.Seconds*float64(time.Second)).Round(time.Second))
 		}
 		fmt.Fprintln(e.out)
 	}
@@ -220,6 +227,9 @@ func (e *env) markAll(c *cobra.Command, m *marking) error {
 		return errors.New("nothing is done: say --yes, or answer y")
 	}
 	ask.DryRun = false
+	if m.rate != "" {
+		return e.markAtRate(ctx, path, ask)
+	}
 	last, err := e.bulk(ctx, path, ask, count.Matched)
 	if err != nil {
 		return err

@@ -115,6 +115,7 @@ func busy() *desk {
 		"GET /api/v1/deliveries":      api.Deliveries{From: moments(-2 * time.Hour), StepSeconds: 300, Flows: []api.FlowDeliveries{{Name: "calm", Delivered: []int64{0, 10, 20}, Late: []int64{0, 0, 5}}}},
 		"GET /api/v1/parked/causes":   map[string]any{"causes": []api.Cause{{Cause: "c0ffee00", Text: "invalid erp/422: <no>", State: "parked", Count: 40, Behind: 2, Oldest: moments(-3 * time.Hour), Flows: []string{"slow<b>"}}}},
 		"GET /api/v1/reconciliations": map[string]any{"reconciliations": recs},
+		"GET /api/v1/replays":         map[string]any{"replays": []api.Replay{}},
 		"GET /api/v1/rules":           map[string]any{"rules": st.Rules},
 	}}
 }

@@ -113,6 +113,9 @@ func (b *findBody) steps(p *page) {
 	}
 	for i := range b.Found.Queued {
 		q := &b.Found.Queued[i]
+		if j := slices.IndexFunc(b.Found.Queued, func(o api.Queued) bool { return !o.Follower && o.Flow == q.Flow && o.Key == q.Key }); q.Follower && q.Head == 0 && j >= 0 {
+			q.Head = b.Found.Queued[j].ID // a flow has one of a key: the others are behind it
+		}
 		b.Steps = append(b.Steps, findStep{Time: q.Since, Kind: "queued", Flow: q.Flow, Rests: q})
 	}
 	slices.SortStableFunc(b.Steps, func(x, y findStep) int { return cmp.Compare(y.Time.UnixNano(), x.Time.UnixNano()) })

@@ -57,7 +57,7 @@ func (c *Console) flow(p *page) error {
 		return notFound // a reload came between
 	}
 	b.Flow = st.Flows[i]
-	b.Resumable = b.Paused != nil || b.State == "alarm"
+	b.Resumable = resumable(&b.Flow)
 	for reason, n := range b.SkippedBy {
 		b.Skips = append(b.Skips, skip{reason, n})
 	}
@@ -114,6 +114,9 @@ func speedOf(rows []api.Journal) *speed {
 	slices.Sort(took)
 	return &speed{Of: len(took), Median: took[(len(took)-1)/2], P95: took[(len(took)-1)*95/100], Max: took[len(took)-1]}
 }
+
+// resumable reports whether a flow is paused or in alarm, and goes on when a person says so.
+func resumable(f *api.Flow) bool { return f.Paused != nil || f.State == "alarm" }
 
 // turn pauses a flow, or has it go on.
 func (c *Console) turn(act string) func(*page) error {

@@ -51,6 +51,11 @@ func (p *page) FlowLink(name string) template.HTML {
 	return link("/console/flows/"+url.PathEscape(name), name)
 }
 
+// SystemLink is a system's name, which leads to its page.
+func (p *page) SystemLink(name string) template.HTML {
+	return link("/console/systems/"+url.PathEscape(name), name)
+}
+
 // Outcomes are those by which recent messages are chosen.
 func (p *page) Outcomes() []string { return fateOutcomes }
 
@@ -94,6 +99,25 @@ func (p *page) Fields(s api.Selection) (out []formField) {
 	}
 	slices.SortFunc(out, func(a, b formField) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// coded is an unknown code for the template that shows one; N tells its fields from those of others on the page.
+type coded struct {
+	Page *page
+	N    int
+	Line codeLine
+}
+
+// Coded is one with its page.
+func (p *page) Coded(n int, l codeLine) coded { return coded{p, n, l} }
+
+// CodeFields are an unknown code as its form sends it.
+func (p *page) CodeFields(l codeLine) []formField {
+	known := ""
+	if l.Known {
+		known = "true"
+	}
+	return []formField{{"map", l.Map}, {"system", l.System}, {"direction", l.Direction}, {"code", l.Code}, {"cause", l.Cause}, {"known", known}}
 }
 
 // QueueStates are those by which messages are selected.

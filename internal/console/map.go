@@ -104,7 +104,7 @@ func (p *page) draw(st *api.Status, recent *api.Deliveries) template.HTML {
 			return m.box(topics, name, func(b *box) { b.title = name })
 		}
 		return m.box(column, name, func(b *box) {
-			b.state, b.to, b.title = state, At("/console/parked", "system", name), p.T("map.node", name, p.State(state))
+			b.state, b.to, b.title = state, "/console/systems/"+url.PathEscape(name), p.T("map.node", name, p.State(state))
 		})
 	}
 	for i := range st.Flows {

@@ -15,7 +15,7 @@ import (
 
 func TestMap(t *testing.T) {
 	w := visit(open(busy()), "GET", "/console/map", nil, nil)
-	has(t, w, 200, "<title>Map · Waybill</title>", `href="/console/flows/calm" aria-label="calm: running, 30 delivered in the last two hours"`, `href="/console/flows/slow%3Cb%3E"`, `href="/console/parked?system=erp" aria-label="erp: down"`, "<title>canonical.order</title>", `class="edge bad"`, "∌<b>")
+	has(t, w, 200, "<title>Map · Waybill</title>", `href="/console/flows/calm" aria-label="calm: running, 30 delivered in the last two hours"`, `href="/console/flows/slow%3Cb%3E"`, `href="/console/systems/erp" aria-label="erp: down"`, "<title>canonical.order</title>", `class="edge bad"`, "∌<b>")
 	hub := busy()
 	hub.answers["GET /api/v1/status"] = &api.Status{}
 	has(t, visit(open(hub), "GET", "/console/map", nil, nil), 200, "There are no flows.")

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/api"
 )
@@ -27,6 +29,11 @@ type parkedBody struct {
 	Causes   []api.Cause
 	Messages []api.Queued
 	Next     string // the address of the next page
+	// Unknown: codes that value maps do not know have stopped some of them. Codes are those of the cause that is selected.
+	Unknown bool
+	Codes   []codeLine
+	// Replays are those at a rate that go on, and the last that have ended.
+	Replays []api.Replay
 	// One is the cause that is selected, where it is one of those.
 	One *api.Cause
 }
@@ -52,8 +59,15 @@ func (c *Console) parked(p *page) error {
 		return err
 	}
 	for i := range b.Causes {
+		_, is := api.UnknownCodeOf(b.Causes[i].Example.Code)
+		b.Unknown = b.Unknown || is
 		if b.Select.Cause != "" && b.Causes[i].Cause == b.Select.Cause {
 			b.One = &b.Causes[i]
+		}
+	}
+	if b.One != nil && b.Unknown {
+		if b.Codes, err = p.codes(b.One.Cause); err != nil {
+			return err
 		}
 	}
 	q := b.Select.Query()
@@ -69,6 +83,9 @@ func (c *Console) parked(p *page) error {
 		return err
 	}
 	b.Messages = list.Parked
+	if err := p.replays(&b); err != nil {
+		return err
+	}
 	if list.Next != 0 {
 		more := b.Select.Query()
 		more.Set("after", strconv.FormatInt(list.Next, 10))
@@ -113,6 +130,10 @@ type previewed struct {
 func (c *Console) message(p *page) error {
 	edit := p.r.URL.Query().Get("edit") == "true"
 	b, err := p.message(edit)
+	var no *problem
+	if key := p.r.URL.Query().Get("key"); key != "" && p.Said != "" && errors.As(err, &no) && no.Status == http.StatusNotFound {
+		return &redirect{At("/console/find", "q", key, "said", p.r.URL.Query().Get("said"))} // it has gone on: there is what became of it
+	}
 	if err != nil {
 		return err
 	}
@@ -158,9 +179,9 @@ func (p *page) showMessage(b *messageBody, data json.RawMessage) error {
 	return p.show("message", p.T("message.title", strconv.FormatInt(b.ID, 10)), b)
 }
 
-// here is the message's own page.
+// here is the message's own page, which leads on to its key when the message has gone.
 func (p *page) here(said string) string {
-	return At("/console/parked/"+url.PathEscape(p.r.PathValue("id")), "said", said)
+	return At("/console/parked/"+url.PathEscape(p.r.PathValue("id")), "said", said, "key", p.r.PostForm.Get("key"))
 }
 
 // revision is the header by which a write is refused where the message is not what the page showed any more.
@@ -239,6 +260,7 @@ type bulkBody struct {
 	About    string
 	Count    api.BulkAnswer
 	Note     string
+	Rate     string
 	Continue string
 	Total    int64
 	Wrong    string
@@ -250,14 +272,20 @@ func (c *Console) bulk(p *page) error {
 	if act != "replay" && act != "discard" {
 		return notFound
 	}
-	b := bulkBody{Act: act, Select: selectionOf(p.r.URL.Query())}
+	b := bulkBody{Act: act, Select: selectionOf(p.r.URL.Query()), Rate: p.r.URL.Query().Get("rate"), Note: p.r.URL.Query().Get("note")}
 	return p.askBulk(&b)
 }
 
 func (p *page) askBulk(b *bulkBody) error {
 	b.About = b.Select.String()
-	ask := api.BulkRequest{Filter: b.Select, All: b.Select == api.Selection{}, DryRun: true}
-	if err := p.ask(http.MethodPost, "/api/v1/parked/"+b.Act, nil, ask, &b.Count); err != nil {
+	ask := api.BulkRequest{Filter: b.Select, All: b.Select == api.Selection{}, DryRun: true, Rate: b.Rate}
+	err := p.ask(http.MethodPost, "/api/v1/parked/"+b.Act, nil, ask, &b.Count)
+	var no *problem
+	if errors.As(err, &no) && no.Status == http.StatusUnprocessableEntity && b.Rate != "" { // the rate is none: the count is known without it
+		p.status, b.Wrong, ask.Rate = no.Status, no.Detail, ""
+		err = p.ask(http.MethodPost, "/api/v1/parked/"+b.Act, nil, ask, &b.Count)
+	}
+	if err != nil {
 		return err
 	}
 	return p.show("bulk", p.T("bulk."+b.Act), b)
@@ -272,26 +300,72 @@ func (c *Console) doBulk(p *page) error {
 	if act != "replay" && act != "discard" {
 		return notFound
 	}
-	b := bulkBody{Act: act, Select: selectionOf(f), Note: f.Get("note"), Continue: f.Get("continue")}
-	ask := api.BulkRequest{Filter: b.Select, All: b.Select == api.Selection{}, Note: b.Note, Continue: b.Continue}
+	b := bulkBody{Act: act, Select: selectionOf(f), Note: f.Get("note"), Rate: f.Get("rate"), Continue: f.Get("continue")}
+	if f.Get("do") == "estimate" {
+		return &redirect{At("/console/parked-all/"+act, slices.Concat(pairs(b.Select), []any{"rate", b.Rate, "note", b.Note})...)}
+	}
+	ask := api.BulkRequest{Filter: b.Select, All: b.Select == api.Selection{}, Note: b.Note, Rate: b.Rate, Continue: b.Continue}
 	for range bulkSteps {
 		var a api.BulkAnswer
 		err := p.ask(http.MethodPost, "/api/v1/parked/"+act, nil, ask, &a)
 		var no *problem
-		if errors.As(err, &no) && no.Status == http.StatusBadRequest && b.Continue == "" {
+		if errors.As(err, &no) && (no.Status == http.StatusBadRequest || no.Status == http.StatusUnprocessableEntity) && b.Continue == "" {
 			p.status, b.Wrong = no.Status, no.Detail
 			return p.askBulk(&b)
 		}
 		if err != nil {
 			return err
 		}
-		if b.Total = a.Total; a.Done {
+		if b.Total = a.Total; a.Done || b.Rate != "" {
 			q := b.Select.Query()
 			q.Del("cause")
 			q.Set("said", "bulk")
+			if b.Rate != "" {
+				q.Set("said", "pace")
+			}
 			return &redirect{"/console/parked?" + q.Encode()}
 		}
 		ask.Continue, b.Continue = a.Continue, a.Continue
 	}
 	return p.askBulk(&b)
+}
+
+// pairs are a selection as At takes it.
+func pairs(s api.Selection) (out []any) {
+	for name, values := range s.Query() {
+		out = append(out, name, values[0])
+	}
+	return out
+}
+
+// lastReplays is how many replays at a rate the list shows that have ended, and for how long.
+const (
+	lastReplays  = 3
+	replaysShown = 24 * time.Hour
+)
+
+// replays asks for replays at a rate.
+func (p *page) replays(b *parkedBody) error {
+	var list struct{ Replays []api.Replay }
+	if err := p.get("/api/v1/replays", nil, &list); err != nil {
+		return err
+	}
+	ended := 0
+	for _, r := range list.Replays {
+		if r.Ended != nil {
+			if ended++; ended > lastReplays || p.Now.Sub(*r.Ended) > replaysShown {
+				continue
+			}
+		}
+		b.Replays = append(b.Replays, r)
+	}
+	return nil
+}
+
+// stopReplay ends a replay at a rate.
+func (c *Console) stopReplay(p *page) error {
+	if err := p.ask(http.MethodPost, "/api/v1/replays/"+url.PathEscape(p.r.PathValue("id"))+"/stop", nil, nil, nil); err != nil {
+		return err
+	}
+	return &redirect{"/console/parked?said=stop"}
 }

@@ -23,9 +23,16 @@ func (c *Console) routes() []route {
 	of := func(role access.Role, scope access.Scope) access.Need { return access.Need{Role: role, Scope: scope} }
 	status, messages, comparisons := of(access.Viewer, access.Status), of(access.Viewer, access.Messages), of(access.Viewer, access.Comparisons)
 	repair, compare, turn := of(access.Operator, access.Messages), of(access.Operator, access.Comparisons), of(access.Operator, access.Flows)
+	files := of(access.Engineer, access.Hub)
 	return []route{
 		{pattern: "GET /{$}", need: status, show: c.overview},
 		{pattern: "GET /console/flows/{name}", need: status, show: c.flow},
+		{pattern: "GET /console/systems/{name}", need: status, show: c.system},
+		{pattern: "GET /console/codes", need: messages, show: c.codes},
+		{pattern: "POST /console/codes", need: files, show: c.addCode},
+		{pattern: "POST /console/reload", need: files, show: c.reload},
+		{pattern: "POST /console/parked/{id}/fetch", need: repair, show: c.fetch},
+		{pattern: "POST /console/replays/{id}/stop", need: repair, show: c.stopReplay},
 		{pattern: "GET /console/map", need: status, show: c.plan},
 		{pattern: "GET /console/reconciliations", need: comparisons, show: c.reconciliations},
 		{pattern: "GET /console/reconciliations/{name}", need: comparisons, show: c.comparison("reconciliations")},

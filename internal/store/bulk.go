@@ -25,22 +25,22 @@ func (s *Store) Bulk(ctx context.Context, b state.Bulk) (state.BulkStep, error) 
 		return step, s.wrap("bulk", busy("what queues behind another message is released in order when that one is replayed, and cannot be replayed before it"))
 	}
 	if b.From.Act == 0 {
-		next, err := s.beginBulk(ctx, &b)
+		next, err := s.beginBulk(ctx, &b, nil)
 		if err != nil {
 			return step, err
 		}
 		step.Next = next
 	}
 	for !step.Done && step.Marked < int64(max(b.Most, 1)) {
-		if err := s.bulkStep(ctx, &b, &step, min(bulkRows, max(b.Most, 1)-int(step.Marked))); err != nil {
+		if err := s.bulkStep(ctx, &b, &step, min(bulkRows, max(b.Most, 1)-int(step.Marked)), nil); err != nil {
 			return step, err
 		}
 	}
 	return step, nil
 }
 
-// beginBulk writes the bulk's row, and the audit, so that a bulk that breaks off is in it.
-func (s *Store) beginBulk(ctx context.Context, b *state.Bulk) (state.BulkPlace, error) {
+// beginBulk writes the bulk's row, and the audit, so that a bulk that breaks off is in it; also, where it is given, writes more in the same commit.
+func (s *Store) beginBulk(ctx context.Context, b *state.Bulk, also func(t *tx, act, top int64) error) (state.BulkPlace, error) {
 	var top int64
 	if err := s.each(ctx, func(r *sql.Rows) error { return r.Scan(&top) }, "SELECT COALESCE(MAX(id), 0) FROM queue"); err != nil {
 		return state.BulkPlace{}, s.wrap("bulk", err)
@@ -56,6 +56,9 @@ func (s *Store) beginBulk(ctx context.Context, b *state.Bulk) (state.BulkPlace, 
 			return 0, err
 		}
 		_, err = t.exec("INSERT INTO bulks (id, time, who, action, about, n) VALUES (?, ?, ?, ?, ?, 0)", ids[0], t.now, b.Who, bulkAction(b), bulkObject(b))
+		if err == nil && also != nil {
+			err = also(t, ids[0], top)
+		}
 		return ids[0], err
 	})
 	p := state.BulkPlace{Act: act, Top: top}
@@ -78,7 +81,8 @@ func bulkDetail(n int64, note string) string {
 	return text
 }
 
-func (s *Store) bulkStep(ctx context.Context, b *state.Bulk, step *state.BulkStep, most int) error {
+// bulkStep marks up to so many rows; also, where it is given, is told in the same commit which row it has come to, and whether that is the end.
+func (s *Store) bulkStep(ctx context.Context, b *state.Bulk, step *state.BulkStep, most int, also func(t *tx, at int64, done bool) error) error {
 	w := selected(s.d, &b.Filter)
 	if !b.Behind && !b.Filter.Followers {
 		w.add("follower = 0")
@@ -112,6 +116,11 @@ func (s *Store) bulkStep(ctx context.Context, b *state.Bulk, step *state.BulkSte
 		at = ids[len(ids)-1].(int64)
 	}
 	marked, err := ask(ctx, s, "bulk", func(t *tx) (marked [2]int64, err error) {
+		if also != nil {
+			if err := also(t, at, len(ids) < most); err != nil {
+				return marked, err
+			}
+		}
 		total, err := t.bulkTotal(b, step.Next.Act)
 		if err != nil || len(ids) == 0 {
 			return [2]int64{0, total}, err

@@ -101,7 +101,7 @@ func refuse(stage string, err error) *Verdict {
 	}
 	var code *mapping.UnknownCode
 	if errors.As(err, &code) {
-		return Park("mapping", "value:"+code.Map+"/"+code.System+"/"+code.Code, err.Error())
+		return Park("mapping", code.Direction+":"+code.Map+"/"+code.System+"/"+code.Code, err.Error())
 	}
 	var inv *schema.Invalid
 	if errors.As(err, &inv) && len(inv.Problems) > 0 {

@@ -44,7 +44,7 @@ const patience = 60 * time.Second
 // tally is what the last line says.
 var tally struct {
 	sync.Mutex
-	pages, actions, axe, failed int
+	pages, actions, incidents, axe, failed int
 }
 
 func TestMain(m *testing.M) {
@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 	if code != 0 && tally.failed == 0 { // a test that could not go on has counted nothing
 		tally.failed = 1
 	}
-	line := fmt.Sprintf("browser: pages=%d actions=%d axe=%d failed=%d\n", tally.pages, tally.actions, tally.axe, tally.failed)
+	line := fmt.Sprintf("browser: pages=%d actions=%d incidents=%d axe=%d failed=%d\n", tally.pages, tally.actions, tally.incidents, tally.axe, tally.failed)
 	if path := os.Getenv(envResult); path != "" {
 		if err := os.WriteFile(path, []byte(line), 0o600); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -125,7 +125,7 @@ func hub(t *testing.T, dir string, args ...string) string {
 // ask asks the API of a hub.
 func ask(t *testing.T, method, url, body string, into any) int {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,13 +247,27 @@ func (w *window) do(steps ...step) {
 // js evaluates an expression, or ends the test.
 func js[T any](w *window, expression string) T {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.ctx, patience)
-	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, func(p *runtime.EvaluateParams) { await := true; p.AwaitPromise = &await }))
+	v, err := evaluate[T](w, expression)
 	if err != nil {
 		w.t.Fatalf("%.200s: %v", expression, err)
 	}
 	return v
+}
+
+func evaluate[T any](w *window, expression string) (T, error) {
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression, func(p *runtime.EvaluateParams) { await := true; p.AwaitPromise = &await }))
+}
+
+// leaving reports whether nothing could be told because the page was just left for another one: what is awaited is looked for there.
+func leaving(err error) bool {
+	for _, text := range []string{"navigated or closed", "context was destroyed", "Cannot find context"} {
+		if err != nil && strings.Contains(err.Error(), text) {
+			return true
+		}
+	}
+	return false
 }
 
 // act counts something that a person does there.
@@ -265,11 +279,28 @@ func (w *window) act(steps ...step) {
 	w.do(steps...)
 }
 
+// focus puts the focus on an element, in one step: a live page may put another node in the place of one that was found before.
+func (w *window) focus(selector string) {
+	w.t.Helper()
+	quoted, err := json.Marshal(selector)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.sees(fmt.Sprintf("((e) => { if (e) e.focus(); return e && e === document.activeElement; })(document.querySelector(%s))", quoted))
+}
+
 // sees waits until an expression is true. The policy of the pages forbids what chromedp polls by.
 func (w *window) sees(expression string) {
 	w.t.Helper()
 	end := time.Now().Add(patience)
-	for !js[bool](w, "!!("+expression+")") {
+	for {
+		there, err := evaluate[bool](w, "!!("+expression+")")
+		if there {
+			return
+		}
+		if err != nil && !leaving(err) {
+			w.t.Fatalf("%.200s: %v", expression, err)
+		}
 		if time.Now().After(end) {
 			w.t.Fatalf("not within %s: %s\n%.3000s", patience, expression, js[string](w, "location.href + \"\\n\" + document.body.innerText"))
 		}

@@ -1,0 +1,81 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/waybill-hub/waybill/internal/state"
+)
+
+// Replay is a replay of what was selected, at a rate.
+type Replay struct {
+	// Act is its number, as that of a bulk.
+	Act   int64     `json:"act"`
+	Who   string    `json:"who"`
+	Note  string    `json:"note,omitempty"`
+	About string    `json:"about"`
+	Rate  string    `json:"rate"`
+	Began time.Time `json:"began"`
+	// State is running, done, or stopped: by StoppedBy.
+	State     string     `json:"state"`
+	Ended     *time.Time `json:"ended,omitempty"`
+	StoppedBy string     `json:"stopped_by,omitempty"`
+	// Matched is how many messages it selected when it began, Marked how many of them were replayed so far: what has gone by other ways meanwhile is not among them.
+	Matched int64 `json:"matched"`
+	Marked  int64 `json:"marked"`
+	// SecondsLeft is how long it still takes at most.
+	SecondsLeft float64 `json:"seconds_left,omitempty"`
+}
+
+func (s *Server) beginPace(w http.ResponseWriter, r *http.Request, b state.Bulk, rate string) {
+	p, err := s.hub.BeginPace(r.Context(), b, rate)
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	a := BulkAnswer{Act: p.Bulk.From.Act, Matched: p.Matched}
+	if a.Seconds, err = s.hub.PaceSeconds(p.Rate, p.Matched); err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusAccepted, a)
+}
+
+func (s *Server) replays(w http.ResponseWriter, r *http.Request) {
+	if _, ok := query(w, r); !ok {
+		return
+	}
+	list, err := s.hub.Paces(r.Context())
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	out := make([]Replay, len(list))
+	for i := range list {
+		p := &list[i]
+		v := Replay{Act: p.Bulk.From.Act, Who: p.Bulk.Who, Note: p.Bulk.Note, About: p.Bulk.About, Rate: p.Rate, Began: p.Began, State: p.State, StoppedBy: p.EndedBy, Matched: p.Matched, Marked: p.Marked}
+		if !p.Ended.IsZero() {
+			v.Ended = &p.Ended
+		} else if v.SecondsLeft, err = s.hub.PaceSeconds(p.Rate, max(0, p.Matched-p.Marked)); err != nil {
+			s.failed(w, r, err)
+			return
+		}
+		out[i] = v
+	}
+	answer(w, http.StatusOK, map[string]any{"replays": out})
+}
+
+func (s *Server) stopReplay(w http.ResponseWriter, r *http.Request, who string) {
+	if !body(w, r, &struct{}{}, 4<<10) {
+		return
+	}
+	id, ok := pathID(w, r)
+	if !ok {
+		return
+	}
+	if err := s.hub.StopPace(r.Context(), id, who); err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	answer(w, http.StatusOK, map[string]any{"act": id, "state": state.PaceStopped})
+}
