@@ -279,14 +279,15 @@ func (w *window) act(steps ...step) {
 	w.do(steps...)
 }
 
-// focus puts the focus on an element, in one step: a live page may put another node in the place of one that was found before.
+// focus puts the focus on an element once the page is there with its script, in one step: a live page may put another node in the place of one that was
+// found before.
 func (w *window) focus(selector string) {
 	w.t.Helper()
 	quoted, err := json.Marshal(selector)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.sees(fmt.Sprintf("((e) => { if (e) e.focus(); return e && e === document.activeElement; })(document.querySelector(%s))", quoted))
+	w.sees(fmt.Sprintf("document.readyState === \"complete\" && ((e) => { if (e) e.focus(); return e && e === document.activeElement; })(document.querySelector(%s))", quoted))
 }
 
 // sees waits until an expression is true. The policy of the pages forbids what chromedp polls by.
