@@ -52,14 +52,14 @@ func TestExamples(t *testing.T) {
 
 // TestPages: the systems that pages show have no problem.
 func TestPages(t *testing.T) {
-	for _, name := range []string{"ITEMS_PASSWORD", "SAP_PASSWORD", "SHOP_KEY"} {
+	for _, name := range []string{"ITEMS_PASSWORD", "SAP_PASSWORD", "SHOP_KEY", "ODOO_KEY"} {
 		t.Setenv(name, "placeholder")
 	}
 	r, err := connector.NewRegistry(All()...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for page, want := range map[string]int{"soap.md": 2, "graphql.md": 1} {
+	for page, want := range map[string]int{"soap.md": 2, "graphql.md": 1, "odoo.md": 2} {
 		text, err := os.ReadFile(filepath.Join("..", "docs", page))
 		if err != nil {
 			t.Fatal(err)
@@ -227,6 +227,11 @@ are only read are in [sql-systems.md](sql-systems.md), with what differs between
 
 With ` + "`graphql: {path: …}`" + ` a ` + "`rest`" + ` system speaks GraphQL: operations by query, variables with the cursor inside, errors in ` + "`errors`" + ` and in members of unions. [graphql.md](graphql.md) has a whole
 system, and what each error means.
+
+## Services that are asked in a body, and Odoo
+
+An operation of a ` + "`rest`" + ` system with a ` + "`body`" + ` is a POST, in whose JSON parameters, ids and documents stand at dotted paths: JSON-RPC, searches by a document. [odoo.md](odoo.md) has a whole system in both of
+Odoo's forms, which are proven on a stand-in made of its documentation alone.
 
 ## SOAP, and XML over HTTP
 

@@ -3,6 +3,7 @@ package file
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,13 +27,14 @@ import (
 // exchanging is a drop in a folder of this machine.
 type exchanging struct {
 	*droptest.Drop
-	dir string
+	dir    string
+	ledger connector.Exchanges // with partners
 }
 
 func newExchanging(t *testing.T, object string) *exchanging {
 	t.Helper()
 	at := place(t)
-	return &exchanging{droptest.New(t, at, object), at.Dir}
+	return &exchanging{Drop: droptest.New(t, at, object), dir: at.Dir}
 }
 
 func (d *exchanging) wants(what, want string) {
@@ -125,6 +127,14 @@ func (l ledger) NumberSent(ctx context.Context, pair, token, message string, fro
 	return l.Store.NumberSent(ctx, state.Sent{Pair: pair, Token: token, Message: message}, from, due)
 }
 
+func (l ledger) NoteReceived(ctx context.Context, came []connector.Received) (int, error) {
+	all := make([]state.Received, len(came))
+	for i, c := range came {
+		all[i] = state.Received(c)
+	}
+	return l.Store.NoteReceived(ctx, all)
+}
+
 func (l ledger) AnswerSent(ctx context.Context, pair string, number int64, accepted, rejected bool) (bool, error) {
 	return l.Store.AnswerSent(ctx, pair, number, map[bool]string{true: state.AnswerAccepted, false: state.AnswerRejected}[accepted])
 }
@@ -172,7 +182,8 @@ func exchange(t *testing.T, object string) *exchanging {
 		}
 	})
 	settings := d.Settings(t, "{stock: "+strings.ReplaceAll(object, "PARTNERS", d.dir+"/partners.yaml")+"}")
-	settings.Exchanges = ledger{s}
+	d.ledger = ledger{s}
+	settings.Exchanges = d.ledger
 	sys, err := Kind{}.Open(t.Context(), settings)
 	if err != nil {
 		t.Fatal(err)
@@ -261,6 +272,22 @@ func TestAcknowledged(t *testing.T) {
 	if got := d.taken("again.edi"); got != "drop: read again.edi: the interchange 000000001 of acme has come before; nothing of the file was taken" {
 		t.Error(got)
 	}
+	d.Put(d.T, "a.edi", good)
+	if err := os.Chtimes(filepath.Join(d.dir, "a.edi"), d.Clock.Now(), d.Clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.taken("a.edi"); got != "drop: read a.edi: the interchange 000000001 of acme has come before; nothing of the file was taken" {
+		t.Errorf("the same under the same name: %s", got)
+	}
+	fifth := strings.Replace(good, "000000001", "000000005", 2)
+	d.Put(d.T, "both.edi", fifth+good)
+	if got := d.taken("both.edi"); got != "drop: read both.edi: the interchange 000000001 of acme has come before; nothing of the file was taken" {
+		t.Error(got)
+	}
+	d.Put(d.T, "twice.edi", fifth+fifth)
+	if got := d.taken("twice.edi"); got != "drop: read twice.edi: the interchange 000000005 of acme has come before; nothing of the file was taken" {
+		t.Error(got)
+	}
 	d.Put(d.T, "other.edi", strings.ReplaceAll(good, "ACMERETAIL     ", "SOMEBODY       "))
 	if got := d.taken("other.edi"); !strings.Contains(got, "ISA, element 6: it is from ZZ:SOMEBODY, and there is no agreement with that id") {
 		t.Error(got)
@@ -269,8 +296,12 @@ func TestAcknowledged(t *testing.T) {
 	if got := d.taken("production.edi"); !strings.Contains(got, "the interchange is one of production, and the agreement with acme is of tests") {
 		t.Error(got)
 	}
-	if after := d.answers(); after != got && strings.Count(after, "\n") != 3 {
+	if after := d.answers(); after != got {
 		t.Errorf("what was refused was answered:\n%s", after)
+	}
+	d.Put(d.T, "fifth.edi", fifth)
+	if got := d.taken("fifth.edi"); got != "good" {
+		t.Errorf("what came with one that was refused: %s", got)
 	}
 }
 
@@ -337,6 +368,15 @@ func TestWrittenIsAnswered(t *testing.T) {
 			t.Errorf("%s: %v, want %q", bad.doc, err, bad.want)
 		}
 	}
+	frozen := connector.WithFence(t.Context(), func(context.Context) error { return errors.New("another hub has it") })
+	w := connector.Write{Object: "stock", Action: connector.Create, External: "4", IdempotencyKey: "key-3", Doc: doc}
+	if _, err := d.Write(frozen, w); err == nil || !strings.Contains(err.Error(), "another hub has it") || strings.Contains(d.List(t, "."), "stock-4") {
+		t.Errorf("written by a hub that may not: %v", err)
+	}
+	w.Action, w.Local = connector.Delete, "stock-1.x12"
+	if _, err := d.Write(t.Context(), w); err == nil || !strings.Contains(err.Error(), "a deletion is no message") {
+		t.Errorf("a deletion became a message: %v", err)
+	}
 	ack := interchange(t, "x12/997.edi")
 	ack = strings.NewReplacer("SUPPLIERCO     *ZZ*ACMERETAIL     ", "ACMERETAIL     *ZZ*SUPPLIERCO     ", "AK1*PO*1", "AK1*PR*41").Replace(ack)
 	d.Put(d.T, "ack.edi", ack)
@@ -361,6 +401,30 @@ func TestWrittenIsAnswered(t *testing.T) {
 	}
 	if got := d.answers(); got != "" {
 		t.Errorf("an acknowledgement was acknowledged: %s", got)
+	}
+}
+
+// TestRejectedUnasked: what a partner rejects is told, also where no acknowledgement is awaited.
+func TestRejectedUnasked(t *testing.T) {
+	d := exchange(t, exchanged)
+	d.Put(d.T, "partners.yaml", strings.Replace(acme, "acknowledged-within: 24h\n", "", 1))
+	settings := d.Settings(t, "{stock: "+strings.ReplaceAll(exchanged, "PARTNERS", d.dir+"/partners.yaml")+"}")
+	settings.Exchanges = d.ledger
+	d.System = watch(t, settings, watched{})
+	d.System.Clock = d.Clock
+	for _, external := range []string{"1", "2"} {
+		if err := d.send(external, external, []byte(`{"edi":{"partner":"acme"},"purpose":"00","type":"AC","order_number":"4711","ordered_on":"2026-01-15","lines":[]}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ack := strings.NewReplacer("SUPPLIERCO     *ZZ*ACMERETAIL     ", "ACMERETAIL     *ZZ*SUPPLIERCO     ", "AK1*PO*1", "AK1*PR*41", "AK5*A", "AK5*R*5", "AK9*A*1*1*1", "AK9*R*1*1*0").Replace(interchange(t, "x12/997.edi"))
+	d.Put(d.T, "refused.edi", ack)
+	d.taken("refused.edi")
+	d.Clock.Advance(24 * time.Hour)
+	d.Files()
+	notes := slices.DeleteFunc(d.FileNotes("stock"), func(n connector.FileNote) bool { return !n.Unanswered })
+	if len(notes) != 1 || !strings.Contains(notes[0].Why, "the partner has rejected it") {
+		t.Errorf("%+v", notes)
 	}
 }
 

@@ -177,9 +177,10 @@ func testRecipients(t *testing.T, s *server) {
 	}{
 		"taken":              {`{"to":"a@x.example","subject":"s","text":"t"}`, fault.None, ""},
 		"with a name":        {`{"to":"Ada <a@x.example>","subject":"s","text":"a\n.\nb"}`, fault.None, ""},
-		"nobody":             {`{"to":"nobody@x.example","subject":"s","text":"t"}`, fault.Invalid, "no such user"},
+		"nobody":             {`{"to":"nobody@x.example","subject":"s","text":"t"}`, fault.Invalid, "recipient 1"},
 		"later":              {`{"to":"later@x.example","subject":"s","text":"t"}`, fault.Unavailable, "come again"},
 		"two in one":         {`{"to":"a@x.example, b@x.example","subject":"s","text":"t"}`, fault.Invalid, "what {to} gives is no address"},
+		"a header behind it": {`{"to":"a@x.example (x\r\nBcc: b@x.example)","subject":"s","text":"t"}`, fault.Invalid, "what {to} gives is no address"},
 		"no address":         {`{"to":"ada","subject":"s","text":"t"}`, fault.Invalid, "what {to} gives is no address"},
 		"a header in it":     {`{"to":"a@x.example","subject":"s\r\nBcc: b@x.example","text":"t"}`, fault.Invalid, "holds a line end"},
 		"a field is missing": {`{"to":"a@x.example","subject":"s"}`, fault.Invalid, "the document's text is"},
@@ -191,11 +192,14 @@ func testRecipients(t *testing.T, s *server) {
 		if fault.KindOf(err) != c.want || err != nil && !strings.Contains(err.Error(), c.why) {
 			t.Errorf("%s: %v, want %s", name, err, c.why)
 		}
+		if err != nil && strings.Contains(err.Error(), "@x.example") {
+			t.Errorf("%s: whom it is to is shown: %v", name, err)
+		}
 		if got := len(s.mails(t)) - before; (got == 1) != (c.want == fault.None) {
 			t.Errorf("%s: %d mails", name, got)
 		}
 	}
-	for _, w := range []connector.Write{{Object: "note", Action: connector.Update}, {Object: "note", Action: connector.Delete}, {Object: "notes", Action: connector.Create}} {
+	for _, w := range []connector.Write{{Object: "note", Action: connector.Create, Doc: []byte(`{"to":"a@x.example","subject":"s","text":"t"}`)}, {Object: "note", Action: connector.Update}, {Object: "note", Action: connector.Delete}, {Object: "notes", Action: connector.Create}} {
 		if _, err := sys.(connector.Sink).Write(t.Context(), w); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%+v: %v", w, err)
 		}
@@ -211,6 +215,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		"too large":    {&smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 3, 4}, Message: "too large"}, false, fault.Invalid},
 		"for now":      {&smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 3, 1}, Message: "no room"}, false, fault.Unavailable},
+		"not allowed":  {&smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "not with " + password}, false, fault.Auth},
 		"no answer":    {nil, true, fault.UnknownOutcome},
 		"it was taken": {nil, false, fault.None},
 	} {
@@ -223,7 +228,7 @@ func TestAnswers(t *testing.T) {
 			}
 			defer sys.Close()
 			_, err = sys.(connector.Sink).Write(t.Context(), connector.Write{Object: "note", Action: connector.Create, IdempotencyKey: "k", Doc: []byte(`{}`)})
-			if fault.KindOf(err) != c.want {
+			if fault.KindOf(err) != c.want || strings.Contains(fmt.Sprint(err), password) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	stdmail "net/mail"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -31,6 +32,8 @@ func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result
 		return connector.Result{}, s.fail(fault.Invalid, op, "a mail that was sent cannot be taken back")
 	case w.Action != connector.Create && o.Changes == "refuse":
 		return connector.Result{}, s.fail(fault.Invalid, op, "it was sent already: changes is refuse")
+	case w.IdempotencyKey == "":
+		return connector.Result{}, s.fail(fault.Invalid, op, "the mail's id is made of its change's, and there is none")
 	}
 	msg, id, err := s.message(o, &w)
 	if err != nil {
@@ -45,7 +48,7 @@ func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result
 		return connector.Result{}, &fault.Error{Kind: fault.Unavailable, System: s.name, Op: op, Err: err}
 	}
 	if err := c.Send(msg); err != nil && !msg.IsDelivered() {
-		return connector.Result{}, s.refused(op, err)
+		return connector.Result{}, s.refused(op, msg, err)
 	}
 	res := connector.Result{Local: w.Local}
 	if w.Action == connector.Create {
@@ -55,8 +58,12 @@ func (s *system) Write(ctx context.Context, w connector.Write) (connector.Result
 }
 
 // refused gives the failure of a mail its class: what a server says for good concerns this mail, what it says for now is tried again, and what it does not say after the last byte is unknown.
-func (s *system) refused(op string, err error) error {
+// Whom the mail is to is the document's, and not shown.
+func (s *system) refused(op string, msg *gomail.Msg, err error) error {
 	text := s.to.Harmless(err)
+	for i, a := range slices.Concat(msg.GetTo(), msg.GetCc()) {
+		text = regexp.MustCompile(`(?i)(^|[^\w.+-])`+regexp.QuoteMeta(a.Address)).ReplaceAllString(text, fmt.Sprintf("${1}[recipient %d]", i+1))
+	}
 	code := mailer.Code(err)
 	var f *gomail.SendError
 	known := errors.As(err, &f)

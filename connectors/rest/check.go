@@ -36,6 +36,11 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 			o.name = name
 			o.complete(objects.Get(name), p)
 			o.checkGraphQL(objects.Get(name), set.GraphQL != nil, p)
+			if posted := o.checkPosted(objects.Get(name), p); posted && set.GraphQL != nil {
+				p.AddHint(objects.Get(name).Pos(), "remove body: a GraphQL service is asked by query and variables", "body means nothing with graphql")
+			} else if posted {
+				set.posted = true
+			}
 		}
 	}
 	return set
@@ -75,15 +80,21 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	def(&pg.Next, "next")
 
 	template(n, "path", o.Path, nil, p)
-	template(n.Get("get"), "path", o.Get.Path, []string{"id"}, p)
+	one := func(n strictyaml.Node, path string) {
+		if n.Has("body") && !strings.Contains(path, "{") {
+			return // the body may say which object is meant
+		}
+		template(n, "path", path, []string{"id"}, p)
+	}
+	one(n.Get("get"), o.Get.Path)
 	template(n.Get("list"), "path", o.List.Path, nil, p)
 	template(n.Get("find"), "path", o.Find.Path, nil, p)
 	if o.List.IDs != nil && o.List.IDs.Path != "" {
 		template(n.Get("list").Get("ids"), "path", o.List.IDs.Path, nil, p)
 	}
 	template(n.Get("create"), "path", o.Create.Path, nil, p)
-	template(n.Get("update"), "path", o.Update.Path, []string{"id"}, p)
-	template(n.Get("delete"), "path", o.Delete.Path, []string{"id"}, p)
+	one(n.Get("update"), o.Update.Path)
+	one(n.Get("delete"), o.Delete.Path)
 	for _, op := range []struct{ key, method string }{{"create", o.Create.Method}, {"update", o.Update.Method}, {"delete", o.Delete.Method}} {
 		if !slices.Contains([]string{"POST", "PUT", "PATCH", "DELETE"}, op.method) {
 			p.AddHint(n.Get(op.key).Get("method").Pos(), "write POST, PUT, PATCH or DELETE", "method: %q changes nothing", op.method)
@@ -92,8 +103,9 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	if o.Find.External != nil {
 		o.checkExternal(n, p)
 	}
+	asks := n.Get("find").Has("body") || n.Get("list").Has("body") // a question has words beside its values there
 	for name, t := range o.Find.Natural {
-		if len(placeholders(t)) == 0 {
+		if len(placeholders(t)) == 0 && !asks {
 			p.AddHint(n.Get("find").Get("natural").Get(name).Pos(), "write the field's name in braces: {code}", "natural: the parameter %s holds no field", name)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/httpclient"
@@ -18,12 +19,13 @@ type graphqlSettings struct {
 	Path string `yaml:"path" doc:"path of the endpoint below url; default: url itself. Everything is a POST to it; parameters of lists and look-ups are then variables, by dotted paths (options.filter.email.eq)"`
 }
 
-// operation is one GraphQL operation of an object type.
+// operation is what an operation of an object type is asked with, where that is more than a path and parameters.
 type operation struct {
+	Body      strictyaml.Node `yaml:"body" doc:"the operation is a POST with this JSON body, for services that are asked in it (JSON-RPC, searches by a document): what it always holds, with {id} in a text where the call is about one object. Parameters are then dotted paths in it (filter.since, params.args.0.2); a number is an element of a list. Create and update have their document at wrap, a dotted path, too"`
 	Query     string          `yaml:"query" doc:"graphql: the operation, with its variables: query ($id: ID!) { customer(id: $id) { id name } }"`
 	Variables strictyaml.Node `yaml:"variables" doc:"graphql: values of variables that are always sent, with {id} in a text where the call is about one object; default there: {id: \"{id}\"}"`
 
-	variables []byte // as JSON
+	variables, body []byte // as JSON
 }
 
 // graphql is the Dialect of services that speak GraphQL over HTTP.
@@ -35,7 +37,7 @@ func (c *Call) operation() *operation {
 	case ActGet:
 		return &c.o.Get.operation
 	case ActFind:
-		if c.o.Find.Query != "" {
+		if c.o.Find.Query != "" || c.o.Find.body != nil {
 			return &c.o.Find.operation
 		}
 	case ActCreate:
@@ -93,12 +95,16 @@ func filled(vars []byte, id string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fill(nil, doc.Root(), id), nil
+	return fill(nil, doc.Root(), id, false), nil
 }
 
-func fill(dst []byte, v jsondoc.Value, id string) []byte {
+// fill puts an id into the texts of a document. number: a text that is nothing but the id becomes a number, where the id is one.
+func fill(dst []byte, v jsondoc.Value, id string, number bool) []byte {
 	switch v.Kind() {
 	case jsondoc.String:
+		if _, err := strconv.ParseUint(id, 10, 64); number && err == nil && v.Str() == "{id}" {
+			return append(dst, strings.TrimLeft(id[:len(id)-1], "0")+id[len(id)-1:]...)
+		}
 		return jsondoc.AppendString(dst, strings.ReplaceAll(v.Str(), "{id}", id))
 	case jsondoc.Object:
 		dst = append(dst, '{')
@@ -106,7 +112,7 @@ func fill(dst []byte, v jsondoc.Value, id string) []byte {
 			if dst[len(dst)-1] != '{' {
 				dst = append(dst, ',')
 			}
-			dst = fill(append(jsondoc.AppendString(dst, name), ':'), m, id)
+			dst = fill(append(jsondoc.AppendString(dst, name), ':'), m, id, number)
 		}
 		return append(dst, '}')
 	case jsondoc.Array:
@@ -115,15 +121,20 @@ func fill(dst []byte, v jsondoc.Value, id string) []byte {
 			if dst[len(dst)-1] != '[' {
 				dst = append(dst, ',')
 			}
-			dst = fill(dst, e, id)
+			dst = fill(dst, e, id, number)
 		}
 		return append(dst, ']')
 	}
 	return append(dst, v.Raw()...)
 }
 
-// Read: the answer is JSON as it is.
-func (graphql) Read(*Call, *httpclient.Response) error { return nil }
+// Read: the answer is JSON as it is. One to a change that is none of GraphQL's does not say that it was made, whatever its status.
+func (graphql) Read(c *Call, resp *httpclient.Response) error {
+	if root := rootOf(resp); !c.reading() && root.Get("data").Kind() != jsondoc.Object && root.Get("errors").Len() == 0 {
+		return errors.New("the answer holds neither data nor errors, as GraphQL's do")
+	}
+	return nil
+}
 
 // Wrong: types are JSON's.
 func (graphql) Wrong(string, jsondoc.Value) error { return nil }
@@ -176,6 +187,9 @@ func (graphql) Refused(c *Call, _ *httpclient.Response, root jsondoc.Value, fail
 			}
 			return r
 		}
+	}
+	if c.Action == ActUpdate && !failed && c.o.Update.Item != "" && at(root, c.o.Update.Item).Kind() == jsondoc.Null {
+		return &Refusal{Kind: "not-found", Text: "the answer holds null in place of the object"}
 	}
 	return nil
 }

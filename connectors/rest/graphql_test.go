@@ -234,14 +234,19 @@ func TestGraphQLErrors(t *testing.T) {
 		kind        fault.Kind
 		field, text string
 	}{
-		"a list of user errors":  {`{"data":{"createItem":{"item":null,"userErrors":[{"field":["input","code"],"code":"BLANK","message":"Code can't be blank"}]}}}`, fault.Invalid, "input.code", "can't be blank"},
-		"a variable's type":      {`{"errors":[{"message":"Variable \"$input\" got invalid value 12 at \"input.phone\"; String cannot represent a non string value: 12","extensions":{"code":"BAD_USER_INPUT"}}]}`, fault.Invalid, "phone", "cannot represent"},
-		"a variable's field":     {`{"errors":[{"message":"Variable \"$input\" got invalid value { a: 1 }; Field \"email\" of required type \"String!\" was not provided."}]}`, fault.Invalid, "email", "was not provided"},
-		"a field that is not":    {`{"errors":[{"message":"Variable \"$input\" got invalid value { mail: 1 }; Field \"mail\" is not defined by type \"NewItem\". Did you mean \"email\"?"}]}`, fault.Invalid, "mail", "Did you mean"},
-		"an error and its field": {`{"data":{"createItem":{"__typename":"ValidationError","field":"price","message":"too low"}}}`, fault.Invalid, "price", "too low"},
-		"an entity that is gone": {`{"errors":[{"message":"No Item with the id 9","extensions":{"code":"ENTITY_NOT_FOUND"}}],"data":null}`, fault.NotFound, "", "No Item"},
-		"no code, under 429":     {`429{"errors":[{"message":"slowly"}]}`, fault.RateLimited, "", "slowly"},
-		"no code at all":         {`{"errors":[{"message":"boom"}]}`, fault.Invalid, "", "boom"},
+		"a list of user errors":   {`{"data":{"createItem":{"item":null,"userErrors":[{"field":["input","code"],"code":"BLANK","message":"Code can't be blank"}]}}}`, fault.Invalid, "input.code", "can't be blank"},
+		"a variable's type":       {`{"errors":[{"message":"Variable \"$input\" got invalid value 12 at \"input.phone\"; String cannot represent a non string value: 12","extensions":{"code":"BAD_USER_INPUT"}}]}`, fault.Invalid, "phone", "cannot represent"},
+		"a variable's field":      {`{"errors":[{"message":"Variable \"$input\" got invalid value { a: 1 }; Field \"email\" of required type \"String!\" was not provided."}]}`, fault.Invalid, "email", "was not provided"},
+		"a field that is not":     {`{"errors":[{"message":"Variable \"$input\" got invalid value { mail: 1 }; Field \"mail\" is not defined by type \"NewItem\". Did you mean \"email\"?"}]}`, fault.Invalid, "mail", "Did you mean"},
+		"an error and its field":  {`{"data":{"createItem":{"__typename":"ValidationError","field":"price","message":"too low"}}}`, fault.Invalid, "price", "too low"},
+		"an entity that is gone":  {`{"errors":[{"message":"No Item with the id 9","extensions":{"code":"ENTITY_NOT_FOUND"}}],"data":null}`, fault.NotFound, "", "No Item"},
+		"no code, under 429":      {`429{"errors":[{"message":"slowly"}]}`, fault.RateLimited, "", "slowly"},
+		"null for the object":     {`{"data":{"updateItem":null}}`, fault.NotFound, "", "null in place of the object"},
+		"null beside user errors": {`{"data":{"updateItem":null,"audit":{"userErrors":[{"message":"a note is missing"}]}}}`, fault.Invalid, "", "a note is missing"},
+		"no data":                 {`{"data":null}`, fault.UnknownOutcome, "", "neither data nor errors"},
+		"nothing of GraphQL":      {`{"ok":true}`, fault.UnknownOutcome, "", "neither data nor errors"},
+		"no answer":               {` `, fault.UnknownOutcome, "", "neither data nor errors"},
+		"no code at all":          {`{"errors":[{"message":"boom"}]}`, fault.Invalid, "", "boom"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newGShop(t, "offset")

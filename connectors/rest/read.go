@@ -297,7 +297,7 @@ func (o *object) idsAlone() *object {
 	if set == nil {
 		return o
 	}
-	if out.idsOnly = true; set.Query != "" {
+	if out.idsOnly = true; set.Query != "" || set.body != nil {
 		out.List.operation = set.operation
 	}
 	out.ID, out.List.Path, out.List.Items = cmp.Or(set.ID, o.ID), cmp.Or(set.Path, o.List.Path), cmp.Or(set.Items, o.List.Items)

@@ -46,8 +46,12 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 	var dialect Dialect
 	if set.GraphQL != nil {
 		dialect = graphql{set.GraphQL.Path}
+	} else if set.posted {
+		dialect = posted{}
 	}
-	return newSystem(set, set.Config(s, set.URL, set.Auth), dialect)
+	c := set.Config(s, set.URL, set.Auth)
+	c.Secrets = s.Node.Get("objects").Filled() // of bodies and variables
+	return newSystem(set, c, dialect)
 }
 
 func newSystem(set *settings, c httpclient.Config, dialect Dialect) (connector.System, error) {

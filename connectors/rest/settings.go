@@ -18,6 +18,8 @@ type settings struct {
 	Success             successRules       `yaml:"success" doc:"what an answer must hold to count as done; what an object, or its create, update or delete, says stands instead"`
 	GraphQL             *graphqlSettings   `yaml:"graphql" doc:"the service speaks GraphQL"`
 	Objects             map[string]*object `yaml:"objects,required" doc:"the object types, by the name that flows use"`
+
+	posted bool // some are asked for by bodies
 }
 
 type errorSettings struct {
@@ -29,6 +31,7 @@ type errorSettings struct {
 type object struct {
 	Path              string         `yaml:"path" doc:"path of the collection; default: the object's name"`
 	ID                string         `yaml:"id" default:"id" doc:"path of the id inside the object"`
+	IDType            string         `yaml:"id-type" default:"text" enum:"text,number" doc:"number: in a body, a text that is {id} alone becomes a number"`
 	ExternalID        string         `yaml:"external-id" doc:"path of the field that holds the hub's external id; creates set it, and look-ups compare it"`
 	Version           string         `yaml:"version" doc:"path of the field that says when, or in which version, the object changed last"`
 	VersionFormat     string         `yaml:"version-format" default:"auto" doc:"how version is written: auto (RFC 3339, /Date(ms)/, or digits), unix, unix-ms, date-ms (/Date(ms)/ and /Date(ms+0120)/ of OData V2: the milliseconds are UTC, the offset is for display), or a layout in Go's notation such as 2006-01-02 15:04:05"`

@@ -150,8 +150,7 @@ func (s *system) delete(ctx context.Context, o *object, w *connector.Write) (con
 // request makes the call of a create or update. A dialect puts the document where it belongs.
 func (s *system) request(ws *writeSettings, op, path string, body []byte) httpclient.Request {
 	if ws.Wrap != "" && s.dialect == nil {
-		wrapped := append(jsondoc.AppendString([]byte{'{'}, ws.Wrap), ':')
-		body = append(append(wrapped, body...), '}')
+		body = wrapped(ws.Wrap, body)
 	}
 	return httpclient.Request{Method: ws.Method, Path: path, Body: body, ContentType: ws.ContentType, Op: op}
 }

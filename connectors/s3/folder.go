@@ -68,10 +68,8 @@ func (f *folder) List(dir string) ([]fs.DirEntry, error) {
 	} else {
 		prefix += "/"
 	}
-	ctx, cancel := context.WithCancel(f.ctx)
-	defer cancel() // the listing ends with it
 	var out []fs.DirEntry
-	for o := range f.b.client.ListObjects(ctx, f.b.set.Bucket, minio.ListObjectsOptions{Prefix: prefix}) {
+	for o := range f.b.client.ListObjectsIter(f.ctx, f.b.set.Bucket, minio.ListObjectsOptions{Prefix: prefix}) {
 		if o.Err != nil {
 			return nil, answered(f.b.set.Bucket+"/"+prefix, o.Err)
 		}
@@ -82,7 +80,7 @@ func (f *folder) List(dir string) ([]fs.DirEntry, error) {
 			out = append(out, fs.FileInfoToDirEntry(infoOf(&o)))
 		}
 	}
-	if err := f.ctx.Err(); err != nil {
+	if err := f.ctx.Err(); err != nil { // between two pages the listing ends with it as if that were all
 		return nil, fault.New(fault.Unavailable, "%w", err)
 	}
 	slices.SortFunc(out, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })

@@ -39,7 +39,7 @@ func (v *server) Folder(ctx context.Context, dir string) (drop.Folder, error) {
 	err := f.do(f.base, func(c *sftp.Client) error {
 		info, err := c.Stat(f.base)
 		if err == nil && !info.IsDir() {
-			err = errors.New("not a directory")
+			err = &answer{errors.New("not a directory")}
 		}
 		return err
 	})
@@ -268,8 +268,8 @@ func (f *folder) rename(c *sftp.Client, from, to string) error {
 	}
 	if _, there := c.Lstat(f.at(to)); there == nil {
 		return &answer{&fs.PathError{Op: "rename", Path: f.at(to), Err: fs.ErrExist}}
-	} else if broken(there) {
-		return there
+	} else if !errors.Is(there, fs.ErrNotExist) {
+		return there // POSIX's rename would replace what may be there
 	}
 	if _, can := c.HasExtension("posix-rename@openssh.com"); can {
 		return c.PosixRename(f.at(from), f.at(to))

@@ -86,8 +86,13 @@ func (h *hosts) check(addr string, remote net.Addr, key ssh.PublicKey) error {
 	if h.known != nil {
 		err := h.known(addr, remote, key)
 		var wrong *knownhosts.KeyError
-		if errors.As(err, &wrong) {
+		var revoked *knownhosts.RevokedError
+		switch {
+		case errors.As(err, &wrong):
 			return h.wrong(addr, key)
+		case errors.As(err, &revoked):
+			return &keyError{fault.New(fault.Auth, "the server at %s shows the host key %s %s, which known-hosts says is revoked: nothing was sent. Ask its operator for the one that it has now",
+				addr, key.Type(), ssh.FingerprintSHA256(key))}
 		}
 		return err
 	}

@@ -243,6 +243,7 @@ type proxy struct {
 	running  sync.WaitGroup
 	mu       sync.Mutex
 	open     []net.Conn
+	comes    func() bool // is called before each further connection is carried; false: it is not
 }
 
 func newProxy(t testing.TB, to string) *proxy {
@@ -259,6 +260,13 @@ func newProxy(t testing.TB, to string) *proxy {
 				return
 			}
 			p.conns.Add(1)
+			p.mu.Lock()
+			comes := p.comes
+			p.mu.Unlock()
+			if comes != nil && !comes() {
+				c.Close()
+				continue
+			}
 			p.running.Go(func() { p.carry(c) })
 		}
 	})
@@ -298,6 +306,13 @@ func pass(to io.Writer, from io.Reader, count, cut *atomic.Int64) {
 			return
 		}
 	}
+}
+
+// then says what happens before a further connection is carried.
+func (p *proxy) then(comes func() bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.comes = comes
 }
 
 // breakAll breaks every connection.

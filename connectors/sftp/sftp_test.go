@@ -188,7 +188,7 @@ func testHostKeys(t *testing.T, r *remote) {
 		"another fingerprint":        {fmt.Sprintf("host-keys: [%q]", ssh.FingerprintSHA256(stranger.PublicKey())), fault.Auth},
 		"another public key":         {fmt.Sprintf("host-keys: [%q]", public(stranger.PublicKey())), fault.Auth},
 		"another in known_hosts":     {"known-hosts: " + file("known", line(stranger.PublicKey())), fault.Auth},
-		"it is revoked":              {"known-hosts: " + file("known", line(r.host)+"\n@revoked * "+public(r.host)), fault.Unavailable},
+		"it is revoked":              {"known-hosts: " + file("known", line(r.host)+"\n@revoked * "+public(r.host)), fault.Auth},
 		"a key of a kind it has not": {"known-hosts: " + file("known", at+" "+public(ecdsaKey(t))), fault.Auth},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -281,6 +281,18 @@ func testBreaks(t *testing.T, start func(testing.TB) *remote) {
 				t.Fatalf("broken at %d: %q, %q", at, d.List(t, "."), d.List(t, "done"))
 			}
 			reached = r.proxy.cutUp.Swap(0)+r.proxy.cutDown.Swap(0) == 0
+		}
+	})
+	t.Run("no folder", func(t *testing.T) {
+		// What the server says is no connection that breaks: it is asked once.
+		r := start(t).through(t)
+		p := r.place(t)
+		if err := errors.Join(os.RemoveAll(p.Dir), os.WriteFile(p.Dir, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		d := droptest.New(t, p, "{}")
+		if err := d.Probe(t.Context()); err == nil || strings.Contains(err.Error(), "breaks off") || r.proxy.conns.Load() != 1 {
+			t.Errorf("%v, over %d connections", err, r.proxy.conns.Load())
 		}
 	})
 	t.Run("silence", func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waybill-hub/waybill/connectors/rest"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -35,6 +36,19 @@ func TestEnvelopes(t *testing.T) {
 			if !strings.Contains(d.sent.body, part) {
 				t.Errorf("%s: %s\nlacks %s", version, d.sent.body, part)
 			}
+		}
+	}
+}
+
+// TestNothingToSend: a document that holds nothing of what a request is made of is refused, and nothing is sent.
+func TestNothingToSend(t *testing.T) {
+	for _, kind := range []string{"soap11", "none"} {
+		d := newDialect(&settings{Envelope: kind})
+		d.ops["item create"] = &bound{operation: &operation{template: &template{children: []*template{{name: "a", text: &text{parts: []part{{place: true, path: "code"}}}}}}}}
+		c := &rest.Call{Object: "item", Action: rest.ActCreate}
+		c.Body = []byte(`{"other":1}`)
+		if err := d.Put(c); !errors.Is(err, errNoRequest) {
+			t.Errorf("%s: %v", kind, err)
 		}
 	}
 }

@@ -186,14 +186,14 @@ func readText(said string) (*text, error) {
 			i += end
 			flush()
 			p := part{place: true, path: place}
-			if rest, ok := strings.CutPrefix(place, "$"); ok {
+			if place == "" || place == "$" {
+				return nil, fmt.Errorf("{%s} names nothing", place)
+			} else if rest, ok := strings.CutPrefix(place, "$"); ok {
 				p.param, p.path = rest, ""
 			} else if rest, ok := strings.CutPrefix(place, "/"); ok {
 				p.root, p.path = true, rest
 			} else if place == "." {
 				p.path = ""
-			} else if place == "" {
-				return nil, errors.New("{} names nothing")
 			}
 			t.parts = append(t.parts, p)
 		default:
@@ -363,6 +363,7 @@ func (f *filler) copied(dst []byte, t *template, at jsondoc.Value) ([]byte, erro
 // text fills a value's places. One that is absent makes the whole value absent, and so does null, but where it is all there is.
 func (f *filler) text(dst []byte, t *text, at jsondoc.Value) ([]byte, state, error) {
 	var err error
+	seen := 0 // counts where all of it is there
 	for _, p := range t.parts {
 		switch {
 		case !p.place:
@@ -403,9 +404,10 @@ func (f *filler) text(dst []byte, t *text, at jsondoc.Value) ([]byte, state, err
 			return nil, absent, err
 		}
 		if p.place && p.param == "" {
-			f.seen++
+			seen++
 		}
 	}
+	f.seen += seen
 	return dst, there, nil
 }
 

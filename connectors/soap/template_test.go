@@ -45,6 +45,7 @@ func TestTemplate(t *testing.T) {
 		"an element of absent ones is left": {`o:a: {o:b: {o:c: "{c}", "@d": "{d}"}, o:e: "{e}"}`, `{"e":1}`, `<o:a><o:e>1</o:e></o:a>`},
 		"fixed content stands":              {`o:a: {o:b: x, o:c: 1.10, o:d: true, o:e: "007", o:f: }`, `{}`, `<o:a><o:b>x</o:b><o:c>1.10</o:c><o:d>true</o:d><o:e>007</o:e><o:f></o:f></o:a>`},
 		"a text of parts":                   {`o:a: {o:b: "{x}-{y}", o:c: "{x}-{z}", o:d: "{{{x}}}"}`, `{"x":"1","y":2,"z":null}`, `<o:a><o:b>1-2</o:b><o:d>{1}</o:d></o:a>`},
+		"parts of which one is absent":      {`o:a: {o:b: {o:c: "{x}-{z}"}, o:d: "{x}"}`, `{"x":"1"}`, `<o:a><o:d>1</o:d></o:a>`},
 		"a copy":                            {`o:a: {$copy: address, $prefix: q}`, `{"address":{"city":"Köln","@kind":"home","line":["1","2"],"zip":null}}`, ``},
 		"a copy of the document":            {`o:a: {$copy: ., $prefix: q, o:z: last}`, `{"b":{"@n":1,"c":"x"},"d":["1","2"],"e":null}`, `<o:a><o:z>last</o:z><q:b n="1"><q:c>x</q:c></q:b><q:d>1</q:d><q:d>2</q:d><q:e xsi:nil="true"/></o:a>`},
 		"values of the call":                {`o:a: {o:since: "{$since}", o:page: "{$page}", o:id: "{$id}"}`, ``, `<o:a><o:page>2</o:page><o:id>a&amp;b</o:id></o:a>`},
@@ -63,20 +64,21 @@ func TestTemplate(t *testing.T) {
 		})
 	}
 	for name, c := range map[string]struct{ yaml, doc, want string }{
-		"a list where a text belongs": {`o:a: {o:b: "{b}"}`, `{"b":[1]}`, "a text is needed"},
-		"a text where a list belongs": {`o:a: {o:b: {$each: b}}`, `{"b":1}`, "is no list"},
-		"an element of a list":        {`o:a: {o:b: {$each: b, o:c: "{c}"}}`, `{"b":[{"c":1},{"c":{}}]}`, "b, element 1"},
-		"a sign that is none":         {`o:a: {o:b: "{b}"}`, `{"b":"\u0001"}`, "no sign that XML can hold"},
-		"a copy of a text":            {`o:a: {$copy: b, $prefix: o}`, `{"b":1}`, "is no object"},
-		"an unknown prefix":           {`x:a: {}`, ``, `the prefix "x" is not one of namespaces`},
-		"a name that is none":         {`"o:1a": x`, ``, "is no name of an element"},
-		"a brace":                     {`o:a: "{b"`, ``, "a brace is not closed"},
-		"a brace too many":            {`o:a: "b}"`, ``, "was not opened"},
-		"a place for nothing":         {`o:a: "{}"`, ``, "names nothing"},
-		"a list of elements":          {`o:a: [1]`, ``, "write $each"},
-		"a sign of ours":              {`o:a: {$loop: b}`, ``, "$loop is not known"},
-		"a text at the top":           {`"#text": x`, ``, "only elements stand here"},
-		"a prefix of a copy":          {`o:a: {$copy: b, $prefix: x}`, `{"b":{}}`, "not one of namespaces"},
+		"a list where a text belongs":  {`o:a: {o:b: "{b}"}`, `{"b":[1]}`, "a text is needed"},
+		"a text where a list belongs":  {`o:a: {o:b: {$each: b}}`, `{"b":1}`, "is no list"},
+		"an element of a list":         {`o:a: {o:b: {$each: b, o:c: "{c}"}}`, `{"b":[{"c":1},{"c":{}}]}`, "b, element 1"},
+		"a sign that is none":          {`o:a: {o:b: "{b}"}`, `{"b":"\u0001"}`, "no sign that XML can hold"},
+		"a copy of a text":             {`o:a: {$copy: b, $prefix: o}`, `{"b":1}`, "is no object"},
+		"an unknown prefix":            {`x:a: {}`, ``, `the prefix "x" is not one of namespaces`},
+		"a name that is none":          {`"o:1a": x`, ``, "is no name of an element"},
+		"a brace":                      {`o:a: "{b"`, ``, "a brace is not closed"},
+		"a brace too many":             {`o:a: "b}"`, ``, "was not opened"},
+		"a place for nothing":          {`o:a: "{}"`, ``, "names nothing"},
+		"a value of the call, unnamed": {`o:a: "{$}"`, `{"b":1}`, "{$} names nothing"},
+		"a list of elements":           {`o:a: [1]`, ``, "write $each"},
+		"a sign of ours":               {`o:a: {$loop: b}`, ``, "$loop is not known"},
+		"a text at the top":            {`"#text": x`, ``, "only elements stand here"},
+		"a prefix of a copy":           {`o:a: {$copy: b, $prefix: x}`, `{"b":{}}`, "not one of namespaces"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := made(t, c.yaml, c.doc, nil); err == nil || !strings.Contains(err.Error(), c.want) {

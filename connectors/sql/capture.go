@@ -321,4 +321,7 @@ func (set *captureSettings) published() string {
 	return "publication_names '\"" + strings.ReplaceAll(set.Publication, `'`, `''`) + "\"'"
 }
 
-var errStopped = errors.New("the log is read no more")
+var (
+	errStopped = errors.New("the log is read no more")
+	errSilent  = errors.New("the server does not say how far its log is")
+)

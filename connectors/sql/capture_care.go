@@ -3,8 +3,10 @@ package sql
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pglogrepl"
@@ -94,7 +96,9 @@ type tableFacts struct {
 	readable  bool
 	identity  string // relreplident
 	keyed     bool   // the identity holds the object's id
+	filtered  bool   // the publication has a condition for rows
 	generated []string
+	unsent    []string // columns of the object that the publication leaves out
 }
 
 func (c *capture) table(ctx context.Context, o *object, version int) (t tableFacts, err error) {
@@ -108,7 +112,8 @@ func (c *capture) table(ctx context.Context, o *object, version int) (t tableFac
 	EXISTS (SELECT FROM pg_publication_tables t WHERE t.pubname = $2 AND t.schemaname = n.nspname AND t.tablename = c.relname),
 	has_table_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'SELECT'),
 	EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey::int2[]) WHERE i.indrelid = c.oid AND a.attname = $3
-		AND (c.relreplident = 'd' AND i.indisprimary OR c.relreplident = 'i' AND i.indisreplident))
+		AND (c.relreplident = 'd' AND i.indisprimary OR c.relreplident = 'i' AND i.indisreplident)),
+	EXISTS (SELECT FROM pg_publication_tables t WHERE t.pubname = $2 AND t.schemaname = n.nspname AND t.tablename = c.relname AND to_jsonb(t)->>'rowfilter' IS NOT NULL)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1)`, o.table, c.set.Publication, o.ID)
 	if err != nil {
 		return t, err
@@ -117,20 +122,26 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_r
 	if !rows.Next() {
 		return t, rows.Err()
 	}
-	if err := rows.Scan(&t.table, &t.identity, &t.published, &t.readable, &t.keyed); err != nil {
+	if err := rows.Scan(&t.table, &t.identity, &t.published, &t.readable, &t.keyed, &t.filtered); err != nil {
 		return t, err
 	}
 	rows.Close()
+	// Servers before 15 send all columns and rows, and their view says nothing of them.
+	if t.unsent, err = o.ownOf(pool.QueryContext(ctx, `SELECT a.attname FROM pg_attribute a JOIN pg_publication_tables t ON t.pubname = $2 AND t.schemaname || '.' || t.tablename = $3
+	WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND a.attgenerated = '' AND NOT a.attisdropped AND NOT to_jsonb(t)->'attnames' ? a.attname ORDER BY 1`, o.table, c.set.Publication, t.table)); err != nil {
+		return t, err
+	}
 	if version >= 180000 { // a publication may send them
 		return t, nil
 	}
-	names, err := texts(pool.QueryContext(ctx, `SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attgenerated <> '' AND NOT attisdropped ORDER BY 1`, o.table))
-	for _, name := range names {
-		if _, is := o.Columns[name]; is {
-			t.generated = append(t.generated, name)
-		}
-	}
+	t.generated, err = o.ownOf(pool.QueryContext(ctx, `SELECT attname FROM pg_attribute WHERE attrelid = to_regclass($1) AND attgenerated <> '' AND NOT attisdropped ORDER BY 1`, o.table))
 	return t, err
+}
+
+// ownOf are the columns of the object among those that a query names.
+func (o *object) ownOf(rows *sql.Rows, err error) ([]string, error) {
+	names, err := texts(rows, err)
+	return slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(o.columnNames, name) }), err
 }
 
 // lacks says what is missing on the server before the log can be read, and what to do.
@@ -155,6 +166,13 @@ func (c *capture) lacks(f *serverFacts, t *tableFacts, o *object) []string {
 	}
 	if f.published && f.all != "" {
 		say("the publication %s leaves out %s: ALTER PUBLICATION %s SET (publish = 'insert, update, delete, truncate')", c.set.Publication, f.all, pub)
+	}
+	if len(t.unsent) > 0 {
+		say("the publication %s leaves out columns of the table (%s): ALTER PUBLICATION %s SET TABLE … names all tables anew, this one without a list; or leave them out of columns", c.set.Publication,
+			strings.Join(t.unsent, ", "), pub)
+	}
+	if t.filtered {
+		say("the publication %s leaves out rows of the table by a condition: ALTER PUBLICATION %s SET TABLE … names all tables anew, this one without WHERE", c.set.Publication, pub)
 	}
 	if t.table != "" && !t.readable {
 		say("the hub's user may not read the table: GRANT SELECT ON %s", o.table)

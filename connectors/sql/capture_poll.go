@@ -57,6 +57,7 @@ func (c *capture) poll(ctx context.Context, o *object, r connector.PollRequest) 
 		return connector.Page{}, c.db.fail(fault.Invalid, p.op, "%s: read the object anew with waybill rewind FLOW --to start", err)
 	}
 	if err := p.run(ctx); err != nil {
+		c.gaveUp(p.reader)
 		return connector.Page{}, c.classify(p.op, o, err)
 	}
 	if p.page.Cursor = p.at.String(); !p.page.More {
@@ -70,7 +71,7 @@ func (c *capture) poll(ctx context.Context, o *object, r connector.PollRequest) 
 func (c *capture) classify(op string, o *object, err error) error {
 	var pg *pgconn.PgError
 	switch {
-	case errors.Is(err, errStopped):
+	case errors.Is(err, errStopped), errors.Is(err, errSilent):
 		return c.db.fail(fault.Unavailable, op, "%w", err)
 	case errors.As(err, &pg) && pg.Code == slotActive:
 		f := c.db.fail(fault.Unavailable, op, "another connection reads the slot %s: another hub with another store, or one that the server has not given up yet (wal_sender_timeout)", c.set.Slot)
@@ -134,6 +135,7 @@ func (p *logPoll) begin(ctx context.Context) error {
 		return err
 	}
 	p.c.hold(p.reader, facts.confirmed)
+	p.c.putBack(facts.flushed)
 	at := pglogrepl.LSN(0)
 	var sn *snapshot
 	switch {
@@ -174,14 +176,25 @@ func (c *capture) hold(reader string, at pglogrepl.LSN) {
 	c.begun[reader] = at
 }
 
+// putBack forgets what was let go of where the server's log ends before it: the database is another one, or an older state, whose log would be let go of unread. The
+// reader that begins holds it by then.
+func (c *capture) putBack(flushed pglogrepl.LSN) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if flushed < c.confirmed {
+		c.confirmed = 0
+	}
+}
+
 // slotOnly makes the hub's slot.
 func (c *capture) slotOnly(ctx context.Context, op string) (pglogrepl.LSN, error) {
 	conn, err := c.connect(ctx)
 	if err != nil {
 		return 0, err
 	}
+	defer closeNow(conn)
 	made, err := c.makeSlot(ctx, op, conn, c.set.Slot, false)
-	if err = errors.Join(err, closeNow(conn)); err != nil {
+	if err != nil {
 		return 0, err
 	}
 	return pglogrepl.ParseLSN(made.ConsistentPoint)
@@ -264,6 +277,15 @@ func (c *capture) gave(p *logPoll) {
 	}
 }
 
+// gaveUp ends a round that failed: the next one asks again what the server has, since that may be why.
+func (c *capture) gaveUp(reader string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if rd := c.readers[reader]; rd != nil {
+		rd.round = nil
+	}
+}
+
 // follow takes changes from the log until the page is full, or everything was taken that was committed as the poll began, or before bound, where that is
 // not 0.
 func (p *logPoll) follow(ctx context.Context, bound pglogrepl.LSN) error {
@@ -274,7 +296,7 @@ func (p *logPoll) follow(ctx context.Context, bound pglogrepl.LSN) error {
 	timer := p.c.db.clock.NewTimer(p.c.db.set.Timeout)
 	defer timer.Stop()
 	var of *stream
-	var seq int64
+	var seq, heard int64
 	for {
 		s, first, err := p.c.serving(ctx, p.reader, p.cursor, p.at)
 		if err != nil {
@@ -285,9 +307,12 @@ func (p *logPoll) follow(ctx context.Context, bound pglogrepl.LSN) error {
 				p.page.More = true
 				return nil
 			}
-			of, seq = s, first
+			of, seq, heard = s, first, -1
 		}
 		p.c.mu.Lock()
+		if heard < 0 {
+			heard = s.heard
+		}
 		done, wait := p.take(s, &seq, bound, until)
 		p.c.mu.Unlock()
 		if done {
@@ -300,11 +325,26 @@ func (p *logPoll) follow(ctx context.Context, bound pglogrepl.LSN) error {
 		select {
 		case <-wait:
 		case <-timer.C():
-			return nil
+			return p.silent(s, heard)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// silent ends a page for which the time is over before the log was read as far as it was to be. A server that was asked how far it is and has said nothing at all
+// meanwhile is a failure, and its connection is ended, since it may be dead. One that says something works on what is of no interest here, and one that is not
+// listened to, because the buffer is full, has nothing to do with it.
+func (p *logPoll) silent(s *stream, heard int64) error {
+	p.c.mu.Lock()
+	dead := s.heard == heard && !s.full() && len(p.page.Records) == 0
+	p.c.mu.Unlock()
+	if !dead {
+		p.page.More = p.at.String() != p.cursor // a page with more to come moves the cursor
+		return nil
+	}
+	s.halt(errSilent)
+	return fmt.Errorf("%w within %s", errSilent, p.c.db.set.Timeout)
 }
 
 // take takes what is there; wait is closed when there is more to see. c.mu is held.

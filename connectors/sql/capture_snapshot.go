@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
@@ -29,21 +28,22 @@ type snapshot struct {
 	columns map[string]columnType
 }
 
+// close ends the transaction with its connection, which may be dead: a ROLLBACK would wait for an answer.
 func (sn *snapshot) close() {
-	_ = sn.tx.Rollback() // it only read
 	sn.end()
+	_ = sn.tx.Rollback() // it only read
 }
 
 // snapshotCursor is the cursor's name on the server.
 const snapshotCursor = "waybill_snapshot_"
 
 // snap begins a snapshot. The place comes from the creation of a slot: of the hub's own where there is none yet, else of one that ends with the connection.
-func (c *capture) snap(ctx context.Context, op string, o *object, makeSlot bool) (sn *snapshot, err error) {
+func (c *capture) snap(ctx context.Context, op string, o *object, makeSlot bool) (*snapshot, error) {
 	conn, err := c.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, closeNow(conn)) }()
+	defer closeNow(conn) // the server holds the state for others as long as it is there
 	suffix := suffixOf()
 	slot := c.set.Slot
 	if !makeSlot {
@@ -61,13 +61,16 @@ func (c *capture) snap(ctx context.Context, op string, o *object, makeSlot bool)
 	if err != nil {
 		return nil, err
 	}
-	sctx, cancel := context.WithCancel(c.ctx)
-	tx, err := pool.BeginTx(sctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	ctx, opened := context.WithTimeout(ctx, c.db.set.Timeout)
+	defer opened()
+	sctx, cancel := context.WithCancel(c.ctx) // the transaction outlives this call
+	defer context.AfterFunc(ctx, cancel)()
+	tx, err := pool.BeginTx(sctx, repeatable)
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	sn = &snapshot{at: at, tx: tx, end: cancel, columns: map[string]columnType{}}
+	sn := &snapshot{at: at, tx: tx, end: cancel, columns: map[string]columnType{}}
 	if err := sn.open(ctx, c.db, o, made.SnapshotName, snapshotCursor+suffix); err != nil {
 		sn.close()
 		return nil, err
@@ -83,12 +86,10 @@ func suffixOf() string {
 
 // open sees the state of the snapshot, and begins to read the table.
 func (sn *snapshot) open(ctx context.Context, db *database, o *object, name, cursor string) error {
-	stop := context.AfterFunc(ctx, sn.end)
-	defer stop()
-	if _, err := sn.tx.Exec("SET TRANSACTION SNAPSHOT '" + name + "'"); err != nil {
+	if _, err := sn.tx.ExecContext(ctx, "SET TRANSACTION SNAPSHOT '"+name+"'"); err != nil {
 		return err
 	}
-	rows, err := sn.tx.Query(`SELECT attname, atttypid::bigint, atttypmod FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''`, o.table)
+	rows, err := sn.tx.QueryContext(ctx, `SELECT attname, atttypid::bigint, atttypmod FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''`, o.table)
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func (sn *snapshot) open(ctx context.Context, db *database, o *object, name, cur
 	}
 	rows.Close()
 	st := db.selecting(o)
-	if _, err := sn.tx.Exec("DECLARE " + cursor + " NO SCROLL CURSOR FOR " + st.String()); err != nil {
+	if _, err := sn.tx.ExecContext(ctx, "DECLARE "+cursor+" NO SCROLL CURSOR FOR "+st.String()); err != nil {
 		return err
 	}
 	sn.fetch = cursor
@@ -120,10 +121,10 @@ func (sn *snapshot) read(ctx context.Context, db *database, o *object, page, lim
 	if page == sn.page-1 {
 		return nil
 	}
-	stop := context.AfterFunc(ctx, sn.end)
-	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, db.set.Timeout)
+	defer cancel()
 	now := db.clock.Now()
-	rows, err := db.fetch(context.WithoutCancel(ctx), sn.tx, o, db.statement(fmt.Sprintf("FETCH FORWARD %d FROM %s", limit, sn.fetch)))
+	rows, err := db.fetch(ctx, sn.tx, o, db.statement(fmt.Sprintf("FETCH FORWARD %d FROM %s", limit, sn.fetch)))
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"sort"
 	"time"
@@ -92,6 +91,7 @@ type stream struct {
 	base    int64 // the number of the first entry
 	size    int
 	err     error
+	heard   int64         // how many messages came
 	changed chan struct{} // closed when there is more to see
 	room    chan struct{} // of capacity one: entries were let go of
 	ask     chan struct{} // of capacity one: the server is to tell how far it is
@@ -146,7 +146,8 @@ func (c *capture) startOnce(ctx context.Context, from pglogrepl.LSN) (*stream, e
 	defer cancel()
 	err = pglogrepl.StartReplication(sctx, conn, c.set.Slot, from, pglogrepl.StartReplicationOptions{PluginArgs: []string{"proto_version '1'", c.set.published()}})
 	if err != nil {
-		return nil, errors.Join(err, closeNow(conn))
+		closeNow(conn)
+		return nil, err
 	}
 	s := &stream{c: c, conn: conn, done: make(chan struct{}), from: from, at: from, changed: make(chan struct{}), room: make(chan struct{}, 1), ask: make(chan struct{}, 1),
 		names: c.names(), types: map[uint32]string{}, relations: map[uint32]*relation{}, counts: map[string]int{}}
@@ -155,7 +156,7 @@ func (c *capture) startOnce(ctx context.Context, from pglogrepl.LSN) (*stream, e
 	go func() {
 		defer close(s.done)
 		err := lifecycle.Guard(func() error { return s.read(rctx) })
-		_ = closeNow(conn)
+		closeNow(conn)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if s.err = err; err == nil {
@@ -166,14 +167,8 @@ func (c *capture) startOnce(ctx context.Context, from pglogrepl.LSN) (*stream, e
 	return s, nil
 }
 
-// closeNow ends a connection without a word more: the server may be in the midst of one.
-func closeNow(conn *pgconn.PgConn) error {
-	err := conn.Conn().Close()
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
-}
+// closeNow ends a connection without a word more: the server may be in the midst of one. Whatever comes of it, the connection is used no more.
+func closeNow(conn *pgconn.PgConn) { _ = conn.Conn().Close() }
 
 // stop ends the stream and waits for it.
 func (s *stream) stop() {
@@ -241,6 +236,9 @@ func (s *stream) read(ctx context.Context) error {
 			}
 			return s.ended(ctx, err)
 		}
+		s.c.mu.Lock()
+		s.heard++
+		s.c.mu.Unlock()
 		reply, err := s.message(msg)
 		if err != nil {
 			return err

@@ -730,6 +730,13 @@ func TestCaptureLacks(t *testing.T) {
 	lacks(`ALTER PUBLICATION "waybill" ADD TABLE "x"`)
 	p.exec(t, "ALTER PUBLICATION waybill ADD TABLE x; ALTER PUBLICATION waybill SET (publish = 'insert, delete'); ALTER TABLE x REPLICA IDENTITY NOTHING")
 	lacks("leaves out update, truncate", "replica identity is nothing")
+	if p.text(t, "SELECT (current_setting('server_version_num')::int >= 150000)::text") == "true" {
+		p.exec(t, "ALTER PUBLICATION waybill SET TABLE x (id, name)")
+		lacks("leaves out columns of the table (note)")
+		p.exec(t, "ALTER PUBLICATION waybill SET TABLE x WHERE (id > 5)")
+		lacks("leaves out rows of the table by a condition")
+		p.exec(t, "ALTER PUBLICATION waybill SET TABLE x")
+	}
 	p.exec(t, "ALTER TABLE x RENAME TO z")
 	lacks("there is no table x")
 	if n := p.text(t, "SELECT count(*)::text FROM pg_replication_slots WHERE database = current_database()"); n != "0" {

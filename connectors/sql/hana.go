@@ -198,7 +198,29 @@ func (d hana) added(ctx context.Context, tx *sql.Tx, c *change, st *statement) (
 	if !n.Valid {
 		return "", c.invalid("the server gives back no id but those of identity columns: give %s that, or a value in the mapping", c.o.ID)
 	}
-	return n.String, nil
+	return n.String, d.ownIdentity(ctx, tx, c, n.String)
+}
+
+// ownIdentity refuses a number that the session was given for another table, where the new row's id comes from elsewhere.
+func (d hana) ownIdentity(ctx context.Context, tx *sql.Tx, c *change, id string) error {
+	if c.o.ExternalID == "" || c.w.External == "" {
+		return nil
+	}
+	v, err := c.db.bindText(c.o.Columns[c.o.ID], id)
+	if err != nil {
+		return c.invalid("the id that the database gave: %s", err)
+	}
+	st := c.db.statementOn(c.o, "", "SELECT COUNT(*) FROM "+c.o.table+" WHERE ")
+	st.WriteString(d.is(st, quote(c.o.ID), c.o.Columns[c.o.ID], v) + " AND ")
+	st.writtenAs(quote(c.o.ExternalID), c.o.ExternalForm.Write(c.w.External), c.w.External)
+	var own int
+	if err := tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&own); err != nil {
+		return err
+	}
+	if own != 1 {
+		return c.invalid("the session was given the id %s last, and the new row is another one: make %s an identity column, or give it a value in the mapping", short(id), c.o.ID)
+	}
+	return nil
 }
 
 // same: a pattern names every letter.

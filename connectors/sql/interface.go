@@ -19,6 +19,9 @@ func (c *change) submit(ctx context.Context, tx *sql.Tx) error {
 		if id != "" {
 			return c.submittedAs(ctx, tx, id)
 		}
+		if c.lost = c.db.remembers(c.w.IdempotencyKey); c.lost {
+			return c.invalid("the row of %s that this change made is gone, and nothing says what became of it: look in the system, and discard the message where it has taken the row in; a replay adds another row", c.o.Table)
+		}
 		c.set(it.IdempotencyKey, c.w.IdempotencyKey)
 	}
 	if it.Status != "" {
@@ -75,11 +78,11 @@ func (c *change) submittedAs(ctx context.Context, tx *sql.Tx, id string) error {
 	if err != nil || said.state != rowRefused || c.db.remembers(c.w.IdempotencyKey) {
 		return err
 	}
-	return c.anew(ctx, tx, id)
+	return c.anew(ctx, tx, id, said.status)
 }
 
-// anew sets a refused row to what the change says now, and to be taken in.
-func (c *change) anew(ctx context.Context, tx *sql.Tx, id string) error {
+// anew sets a refused row to what the change says now, and to be taken in. One whose status is another one by now is the system's, and left alone.
+func (c *change) anew(ctx context.Context, tx *sql.Tx, id, refused string) error {
 	it := c.o.Interface
 	c.set(it.Status, it.Value)
 	if it.Error != "" {
@@ -97,7 +100,8 @@ func (c *change) anew(ctx context.Context, tx *sql.Tx, id string) error {
 		st.WriteString(quote(name) + " = " + c.put(st, name, c.values[i]))
 	}
 	st.WriteString(" WHERE " + c.db.dialect.is(st, quote(c.o.ID), c.o.Columns[c.o.ID], key))
-	if _, err := c.db.dialect.affected(ctx, tx, st); err != nil {
+	st.WriteString(" AND " + c.db.dialect.is(st, quote(it.Status), c.o.Columns[it.Status], refused))
+	if n, err := c.db.dialect.affected(ctx, tx, st); err != nil || n == 0 {
 		return err
 	}
 	return c.children(ctx, tx, id, false)

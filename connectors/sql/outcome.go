@@ -114,31 +114,36 @@ func (c *change) taken(ctx context.Context, tx *sql.Tx, id string) (outcome, err
 
 // await waits for the system to take the change's row in.
 func (c *change) await(ctx context.Context) error {
+	said, err := c.watch(ctx)
+	if err != nil {
+		c.db.remember(c.w.IdempotencyKey)
+		return err
+	}
+	c.db.forget(c.w.IdempotencyKey)
+	if said.state == rowRefused {
+		return c.refusal(said)
+	}
+	return c.took(said)
+}
+
+// watch looks at the row until it says what became of it. Nobody knows where that takes too long, or the row cannot be seen.
+func (c *change) watch(ctx context.Context) (outcome, error) {
 	it := c.o.Interface
-	end := c.db.clock.Elapsed() + it.Wait
-	for {
+	for end := c.db.clock.Elapsed() + it.Wait; ; {
 		said, err := c.look(ctx)
-		if err != nil {
-			c.db.remember(c.w.IdempotencyKey)
-			return &fault.Error{Kind: fault.UnknownOutcome, System: c.db.name, Op: c.op, Code: "waiting", Err: err}
-		}
-		switch said.state {
-		case rowRefused:
-			c.db.forget(c.w.IdempotencyKey)
-			return c.refusal(said)
-		case rowTaken:
-			c.db.forget(c.w.IdempotencyKey)
-			return c.took(said)
-		}
-		if c.db.clock.Elapsed() >= end {
-			c.db.remember(c.w.IdempotencyKey)
+		switch {
+		case err != nil:
+		case said.state != rowWaits:
+			return said, nil
+		case c.db.clock.Elapsed() >= end:
 			f := c.db.fail(fault.UnknownOutcome, c.op, "the row %s of %s is not taken in yet: its %s is %q", short(c.row), c.o.Table, it.Status, short(said.status))
 			f.Code = "waiting"
-			return f
+			return said, f
+		default:
+			err = lifecycle.Sleep(ctx, c.db.clock, watchEvery)
 		}
-		if err := lifecycle.Sleep(ctx, c.db.clock, watchEvery); err != nil {
-			c.db.remember(c.w.IdempotencyKey)
-			return &fault.Error{Kind: fault.UnknownOutcome, System: c.db.name, Op: c.op, Code: "waiting", Err: err}
+		if err != nil {
+			return said, &fault.Error{Kind: fault.UnknownOutcome, System: c.db.name, Op: c.op, Code: "waiting", Err: err}
 		}
 	}
 }
@@ -161,7 +166,7 @@ func (c *change) refusal(said outcome) error {
 	if reason == "" {
 		reason = "it gives no reason"
 	}
-	f := c.db.fail(fault.Invalid, c.op, "the system has refused the row %s of %s: %s", short(c.row), c.o.Table, c.db.scrub.Text(short300(reason)))
+	f := c.db.fail(fault.Invalid, c.op, "the system has refused the row %s of %s: %s", short(c.row), c.o.Table, short300(c.db.scrub.Text(reason)))
 	f.Code = said.status
 	return f
 }
@@ -177,16 +182,22 @@ func (c *change) took(said outcome) error {
 		return nil
 	}
 	if said.result == "" {
-		return c.db.fail(fault.UnknownOutcome, c.op, "the system has taken the row %s of %s in, and its %s, the id of what it has made, is empty", short(c.row), c.o.Table, c.o.Interface.Result)
+		return c.db.fail(fault.UnknownOutcome, c.op, "%s", c.o.noResult(c.row))
 	}
 	c.result.Local = said.result
 	return nil
+}
+
+// noResult says what is wrong with a row that was taken in.
+func (o *object) noResult(row string) string {
+	return "the system has taken the row " + short(row) + " of " + o.Table + " in, and its " + o.Interface.Result + ", the id of what it has made, is empty"
 }
 
 // takenIn leaves of the rows that were found those that stand for an object: a refused one does not, and one that waits may.
 func (db *database) takenIn(o *object, found []connector.Record) ([]connector.Record, error) {
 	var out []connector.Record
 	for _, r := range found {
+		id := r.Local
 		doc, err := jsondoc.Parse(r.Doc, jsondoc.Limits{Bytes: len(r.Doc) + 1})
 		if err != nil {
 			return nil, db.fail(fault.Invalid, "find "+o.name, "the row %s holds no JSON: %s", short(r.Local), err)
@@ -207,7 +218,9 @@ func (db *database) takenIn(o *object, found []connector.Record) ([]connector.Re
 			return nil, db.fail(fault.Unavailable, "find "+o.name, "the row %s of %s is not taken in yet: its %s is %q", short(r.Local), o.Table, o.Interface.Status, short(said.status))
 		case rowTaken:
 			if o.Interface.Result != "" {
-				r.Local = said.result
+				if r.Local = said.result; r.Local == "" {
+					return nil, db.fail(fault.Unavailable, "find "+o.name, "%s", o.noResult(id))
+				}
 			}
 			out = append(out, r)
 		}
@@ -235,6 +248,9 @@ func (it *interfaceTable) complete(o *object, n strictyaml.Node, p *strictyaml.P
 		if slices.Contains(it.Failed, word) || word == it.Value {
 			p.Add(n.Get("done").Pos(), "done: %q says something else too", word)
 		}
+	}
+	if slices.Contains(it.Failed, it.Value) {
+		p.Add(n.Get("failed").Pos(), "failed: %q says something else too", it.Value)
 	}
 	connector.Positive(n.Get("wait"), p)
 }

@@ -209,7 +209,7 @@ func (c *change) judged(p *procedure, got words) error {
 		shown = status.String
 	}
 	kind := p.Kinds[shown]
-	f := c.db.fail(fault.Invalid, c.op, "%s has refused it with %s %s: %s", p.Call, p.Status, short(shown), c.db.scrub.Text(short300(said)))
+	f := c.db.fail(fault.Invalid, c.op, "%s has refused it with %s %s: %s", p.Call, p.Status, short(shown), short300(c.db.scrub.Text(said)))
 	f.Code = shown
 	if kind != "" {
 		f.Kind, f.Duplicate = refusalKinds[kind], kind == "duplicate"
@@ -217,7 +217,7 @@ func (c *change) judged(p *procedure, got words) error {
 	return f
 }
 
-// short300 bounds what a system says in its own words.
+// short300 bounds what a system says in its own words, after secrets were taken out: half of one would not be found.
 func short300(s string) string {
 	if r := []rune(s); len(r) > 300 {
 		return string(r[:297]) + "..."
@@ -305,6 +305,10 @@ func (p *procedure) complete(o *object, action connector.Action, n strictyaml.No
 	for _, name := range p.Out {
 		if !identifier.MatchString(name) {
 			problems.Add(n.Get("out").Pos(), "out: %q is no name of a parameter", name)
+		}
+		given := slices.ContainsFunc(p.inNames, func(in string) bool { return strings.EqualFold(in, name) })
+		if given && (driver == "oracle" || driver == "hana") {
+			problems.AddHint(n.Get("out").Pos(), "call one that gives the value back by another parameter", "out: %s is given too, which is not for %s: what is given would not be sent", name, driver)
 		}
 	}
 	if (p.Status == "") != (len(p.Success) == 0) {

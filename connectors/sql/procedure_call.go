@@ -169,8 +169,12 @@ func placesOf(ctx context.Context, tx *sql.Tx, p *procedure) ([]string, error) {
 	if !qualified {
 		schema, name = "", p.Call
 	}
+	kind := "PROCEDURE"
+	if p.Function {
+		kind = "FUNCTION"
+	}
 	return texts(tx.QueryContext(ctx, `SELECT parameter_name FROM information_schema.parameters WHERE specific_schema = COALESCE(NULLIF(?, ''), DATABASE())
-		AND specific_name = ? AND parameter_name IS NOT NULL ORDER BY ordinal_position`, schema, name))
+		AND specific_name = ? AND routine_type = ? AND parameter_name IS NOT NULL ORDER BY ordinal_position`, schema, name, kind))
 }
 
 // call: parameters have names, and one that comes back goes through a variable of the statement's. What a procedure shows comes before the hub's own row.
@@ -212,7 +216,7 @@ func (d *sqlserver) call(ctx context.Context, tx *sql.Tx, c *change, p *procedur
 	if err != nil {
 		return nil, false, err
 	}
-	if last["waybill_open"].String == "0" {
+	if last["waybill_open"].String != "1" { // ended, or the hub's own row has not come: nobody knows
 		return nil, true, nil
 	}
 	a := words{}

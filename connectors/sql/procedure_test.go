@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	mssql "github.com/microsoft/go-mssqldb"
+
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -216,6 +218,66 @@ objects:
 	}
 }
 
+// TestProcedureInADeadlock: the server has rolled everything back by itself, so that the outcome is known, and the call is made again.
+func TestProcedureInADeadlock(t *testing.T) {
+	p := newMySQL(t)
+	p.procedures(t)
+	p.exec(t, "INSERT INTO made (ext, code, price) VALUES ('e', 'A', 1)")
+	p.exec(t, `CREATE PROCEDURE meet_it(IN p_no bigint)
+BEGIN ROLLBACK; SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'Deadlock found'; END`)
+	db := open(t, p, "objects: {x: {table: made, id: no, columns: {no: integer, code: text}, procedures: {delete: {call: meet_it, in: {p_no: hub.id}}}}}")
+	_, err := db.Write(t.Context(), connector.Write{Object: "x", Action: connector.Delete, Local: "1"})
+	if f, _ := fault.As(err); f == nil || f.Kind != fault.Unavailable || f.Code != "MYSQL_1213" {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestProcedureAnswersLittle: an answer that leaves open what was made, or whether it was, is none; and a parameter that the procedure does not have is not left out.
+func TestProcedureAnswersLittle(t *testing.T) {
+	p := newMySQL(t)
+	p.procedures(t)
+	p.exec(t, "CREATE PROCEDURE little(IN p_ext varchar(40), OUT p_no bigint) BEGIN END")
+	for call, want := range map[string]string{
+		"in: {p_ext: hub.external-id}, out: [p_no]":                                    "little has made 0 rows with the external id",
+		"in: {p_ext: hub.external-id}, out: [p_no], id: p_no":                          "its p_no is empty",
+		"in: {p_ext: hub.external-id}, out: [p_no], status: p_no, success: [\"\", OK]": "little has refused it with p_no null",
+		"in: {p_wrong: hub.external-id}":                                               "little has no parameter p_wrong",
+	} {
+		db := open(t, p, "objects: {x: {table: made, id: no, external-id: ext, columns: {no: integer, ext: text}, procedures: {create: {call: little, "+call+"}}}}")
+		if _, err := db.Write(t.Context(), connector.Write{Object: "x", Action: connector.Create, External: hubID, Doc: []byte("{}")}); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", call, err)
+		}
+	}
+}
+
+// TestSameName: a procedure and a function may have one name in MariaDB; the parameters are those of the one that is called.
+func TestSameName(t *testing.T) {
+	p := newMySQL(t)
+	p.procedures(t)
+	p.exec(t, "INSERT INTO made (ext, code, price) VALUES ('e', 'A', 1)")
+	p.exec(t, `CREATE PROCEDURE twin(IN p_code varchar(20), IN p_no bigint, OUT p_status varchar(10))
+BEGIN UPDATE made SET code = CONCAT(p_code, '!') WHERE no = p_no; SET p_status = 'OK'; END`)
+	p.exec(t, `CREATE FUNCTION twin(p_no bigint, p_code varchar(20)) RETURNS varchar(10) DETERMINISTIC
+BEGIN UPDATE made SET code = p_code WHERE no = p_no; RETURN 'OK'; END`)
+	for rest, want := range map[string]string{"function: true, status: return": "B", "out: [p_status], status: p_status": "B!"} {
+		db := open(t, p, `
+objects:
+  x:
+    table: made
+    id: no
+    columns: {no: integer, code: text}
+    procedures:
+      update: {call: twin, in: {p_no: hub.id, p_code: code}, success: [OK], `+rest+`}
+`)
+		if _, err := db.Write(t.Context(), connector.Write{Object: "x", Action: connector.Update, Local: "1", Doc: []byte(`{"code":"B"}`)}); err != nil {
+			t.Errorf("%s: %v", rest, err)
+		}
+		if got := p.text(t, "SELECT code FROM made"); got != want {
+			t.Errorf("%s: %s, want %s", rest, got, want)
+		}
+	}
+}
+
 // TestProcedureStatements writes down how procedures are called on the servers that there is none of here.
 func TestProcedureStatements(t *testing.T) {
 	for _, kind := range []string{"sqlserver", "oracle", "hana"} {
@@ -245,6 +307,14 @@ func TestProcedureStatements(t *testing.T) {
 			r.on(`(?s)^DECLARE`, "waybill_return,waybill_open,waybill_1,waybill_2,waybill_3", []driver.Value{"0", "0", "7", "OK", nil})
 			if _, err := db.Write(t.Context(), connector.Write{Object: "x", Action: connector.Create, External: hubID, Doc: []byte(`{"code":"A"}`)}); fault.KindOf(err) != fault.UnknownOutcome {
 				t.Errorf("a procedure that has ended the transaction: %v", err)
+			}
+			r.on(`(?s)^DECLARE`, "p_no,p_status", []driver.Value{"7", "OK"})
+			if _, err := db.Write(t.Context(), connector.Write{Object: "x", Action: connector.Create, External: hubID, Doc: []byte(`{"code":"A"}`)}); fault.KindOf(err) != fault.UnknownOutcome {
+				t.Errorf("an answer without the hub's own row: %v", err)
+			}
+			r.fails(`(?s)^DECLARE`, mssql.Error{Number: 50000, Message: "no credit", All: []mssql.Error{{Number: 266}, {Number: 50000}}})
+			if _, err := db.Write(t.Context(), connector.Write{Object: "x", Action: connector.Create, External: hubID, Doc: []byte(`{"code":"A"}`)}); fault.KindOf(err) != fault.UnknownOutcome || !strings.Contains(err.Error(), "no credit") {
+				t.Errorf("a procedure that has ended the transaction, and fails: %v", err)
 			}
 		})
 	}

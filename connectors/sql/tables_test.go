@@ -2,6 +2,7 @@ package sql
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -447,6 +448,15 @@ func TestInterfaceOutcome(t *testing.T) {
 			t.Errorf("by its id: %+v %v", found, err)
 		}
 
+		// What was taken in and comes again, such as after a crash, is not taken in twice.
+		work(1, "")
+		if r, err := write(connector.Create, "k1", "e1", "", `{"sku":"007","lines":[{"n":1,"sku":"z"}]}`); err != nil || r.Local != "SO-1" {
+			t.Errorf("again: %+v %v", r, err)
+		}
+		if row := p.text(t, "SELECT max(status) FROM order_in") + p.text(t, "SELECT max(sku) FROM order_in_lines"); row != "OKa" {
+			t.Errorf("the row was set back: %s", row)
+		}
+
 		// Refused: with the system's words. Sent again, changed, the same row is taken in anew.
 		work(1, "UPDATE order_in SET status = 'ERR', msg = 'no such article' WHERE status = 'NEW'")
 		_, err := write(connector.Create, "k2", "e2", "", `{"sku":"008","lines":[{"n":1,"sku":"b"}]}`)
@@ -497,6 +507,31 @@ func TestInterfaceOutcome(t *testing.T) {
 			t.Errorf("a second object: %v", err)
 		}
 
+		// Taken in, without the id of what was made: nobody knows what it is.
+		p.exec(t, p.numbered("INSERT INTO order_in (ext, status) VALUES (?, 'OK')"), "e9")
+		if found, err := find("e9"); fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "order_no, the id of what it has made, is empty") {
+			t.Errorf("%+v %v", found, err)
+		}
+		work(1, "UPDATE order_in SET status = 'OK' WHERE status = 'NEW'")
+		if r, err := write(connector.Create, "k9", "e10", "", `{"sku":"013"}`); fault.KindOf(err) != fault.UnknownOutcome || !strings.Contains(err.Error(), "order_no, the id of what it has made, is empty") {
+			t.Errorf("%+v %v", r, err)
+		}
+
+		// Its row is gone while it waits: nobody knows what became of it, and no other row is added before a person has said so.
+		work(1, "DELETE FROM order_in WHERE status = 'NEW'")
+		if _, err := write(connector.Create, "k10", "e11", "", `{"sku":"014"}`); fault.KindOf(err) != fault.UnknownOutcome || !strings.Contains(err.Error(), "is gone, and nothing says what became of it") {
+			t.Errorf("%v", err)
+		}
+		if _, err := write(connector.Create, "k10", "e11", "", `{"sku":"014"}`); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "that this change made is gone") {
+			t.Errorf("%v", err)
+		}
+		db.scrub.Add("unused-pa55word")
+		work(1, "UPDATE order_in SET status = 'ERR', msg = 'login unused-pa55word "+strings.Repeat("x", 265)+"unused-pa55word"+strings.Repeat("y", 50)+"' WHERE status = 'NEW'")
+		if _, err := write(connector.Create, "k10", "e11", "", `{"sku":"014"}`); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "refused") ||
+			strings.Contains(err.Error(), "unused") || !strings.HasSuffix(err.Error(), "yyy...") {
+			t.Errorf("%v", err)
+		}
+
 		// Updates and deletes name the object.
 		work(1, "UPDATE order_in SET status = 'OK' WHERE status = 'NEW'")
 		if r, err := write(connector.Update, "k4", "", "SO-1", `{"sku":"011"}`); err != nil || r.Local != "SO-1" {
@@ -507,6 +542,78 @@ func TestInterfaceOutcome(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// TestInterfaceWords: a status that is null says nothing, not even where an empty one does.
+func TestInterfaceWords(t *testing.T) {
+	it := interfaceTable{Done: []string{""}, Failed: []string{"ERR"}}
+	for status, want := range map[sql.NullString]rowState{{}: rowWaits, {Valid: true}: rowTaken, {Valid: true, String: "ERR"}: rowRefused, {Valid: true, String: "err"}: rowWaits} {
+		if got := it.judge(status, sql.NullString{}, sql.NullString{}); got.state != want {
+			t.Errorf("%+v: %d, want %d", status, got.state, want)
+		}
+	}
+}
+
+// TestInterfaceForgets: what the hub remembers of changes without an outcome is bounded, and the last one is remembered.
+func TestInterfaceForgets(t *testing.T) {
+	db := &database{}
+	for n := range mostAwaited + 1 {
+		db.remember(fmt.Sprint(n))
+	}
+	if n := len(db.awaited.keys); n > mostAwaited || !db.remembers(fmt.Sprint(mostAwaited)) {
+		t.Errorf("%d are remembered", n)
+	}
+}
+
+// TestInterfaceTakenMeanwhile: a refused row that the system takes in all the same, while the change comes again, is the system's, and not set back.
+func TestInterfaceTakenMeanwhile(t *testing.T) {
+	p := newPostgres(t)
+	p.exec(t, "CREATE TABLE order_in (id bigserial PRIMARY KEY, ext text, sku text, status text, order_no text, change_key text UNIQUE)")
+	p.exec(t, "CREATE TABLE order_in_lines (head bigint, n integer, sku text)")
+	p.exec(t, "INSERT INTO order_in (ext, sku, status, change_key) VALUES ('e1', '007', 'ERR', 'k1')")
+	p.exec(t, "INSERT INTO order_in_lines VALUES (1, 1, 'a')")
+	db := open(t, p, `objects:
+  x:
+    table: order_in
+    generated: true
+    external-id: ext
+    columns: {id: integer, ext: text, sku: text, status: text, order_no: text}
+    children: {lines: {table: order_in_lines, parent: head, key: n, columns: {n: integer, sku: text}}}
+    interface: {status: status, value: NEW, idempotency-key: change_key, done: [OK], failed: [ERR], result: order_no, wait: 1s}
+`)
+	system, err := p.db.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer system.Rollback() //nolint:errcheck // it is over by then
+	if _, err := system.Exec("UPDATE order_in SET status = 'OK', order_no = 'SO-1'"); err != nil {
+		t.Fatal(err)
+	}
+	type answer struct {
+		r   connector.Result
+		err error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		r, err := db.Write(context.Background(), connector.Write{Object: "x", Action: connector.Create, External: "e1", IdempotencyKey: "k1", Doc: []byte(`{"sku":"008","lines":[{"n":2,"sku":"b"}]}`)})
+		got <- answer{r, err}
+	}()
+	for p.text(t, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE \"order_in\"%'") == "0" {
+		select {
+		case a := <-got:
+			t.Fatalf("the change has not waited for the row: %+v", a)
+		default:
+		}
+	}
+	if err := system.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if a := <-got; a.err != nil || a.r.Local != "SO-1" {
+		t.Errorf("%+v", a)
+	}
+	if row := p.text(t, "SELECT o.sku || ' ' || status || ' ' || n || ' ' || l.sku FROM order_in o, order_in_lines l"); row != "007 OK 1 a" {
+		t.Errorf("the row is %s", row)
+	}
 }
 
 // ticking is a clock that goes on when somebody waits, and does something after a number of waits.

@@ -47,6 +47,9 @@ func (db *database) Write(ctx context.Context, w connector.Write) (connector.Res
 	} else {
 		err = db.change(ctx, c.op, o, w.Action == connector.Create, step)
 	}
+	if c.lost { // it is told now
+		db.forget(w.IdempotencyKey)
+	}
 	if err == nil && o.Interface != nil && len(o.Interface.Done) > 0 {
 		err = c.await(ctx)
 	}
@@ -67,6 +70,7 @@ type change struct {
 	values []any
 	result connector.Result
 	row    string // of an interface table: the id of the change's row
+	lost   bool   // of an interface table: the row that the change made earlier is gone
 }
 
 // read turns the document into parameters; whatever does not fit is named.

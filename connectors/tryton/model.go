@@ -107,6 +107,9 @@ func (s *system) bound(ctx context.Context, name, op string) (*bound, error) {
 		return nil, err
 	}
 	if len(lacking) > 0 {
+		s.mu.Lock()
+		clear(s.models) // somebody may add them there: the next try asks again
+		s.mu.Unlock()
 		return nil, s.fail(fault.Unavailable, op, "the settings name fields that the server does not have: %s", lacking[0])
 	}
 	s.mu.Lock()

@@ -133,8 +133,11 @@ func after(at place) string { return clause("id", ">", strconv.FormatInt(at.Afte
 // handed out with what the server says of it.
 func (s *system) oneByOne(ctx context.Context, b *bound, condition string, at place, size int, op string, why error) (*page, error) {
 	ids, err := s.ids(ctx, b, b.domain(condition, after(at)), size, op)
-	if err != nil {
+	if fault.KindOf(err) == fault.Invalid {
 		return nil, why
+	}
+	if err != nil { // it is in the way for a while, and the page is not what is wrong
+		return nil, err
 	}
 	out := &page{full: len(ids) == size}
 	for _, id := range ids {

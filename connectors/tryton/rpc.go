@@ -153,7 +153,7 @@ func (s *system) judge(r *request, resp *httpclient.Response) (*fault.Error, *wa
 	switch {
 	case err != nil:
 		return fault.New(lost, "the answer is none of Tryton's (is url the server's?): %s", s.client.Text(resp)), nil
-	case doc.Root().Get("error").Kind() == jsondoc.Missing && doc.Root().Get("result").Kind() == jsondoc.Missing:
+	case !doc.Root().Get("error").Exists() && doc.Root().Get("result").Kind() == jsondoc.Missing:
 		return fault.New(lost, "the answer holds neither a result nor an error: %s", s.client.Text(resp)), nil
 	case !doc.Root().Get("error").Exists():
 		return nil, nil

@@ -13,20 +13,31 @@ import (
 // A step that Tryton does not make where the object stands is no error there: the answer is the same, and the state has not moved. So the state is read
 // back after every step, and what is left is seen from it alone: a write that comes again after a crash goes on where the object stands.
 
+// wanted is the state that a document, or else the settings, want an object to be in; asked: the document does.
+func (b *bound) wanted(doc jsondoc.Value) (state string, asked bool, err error) {
+	st := b.Steps
+	if st == nil {
+		return "", false, nil
+	}
+	state = st.Reach
+	if v := doc.Get(st.Field); v.Kind() == jsondoc.String {
+		state, asked = v.Str(), true
+	}
+	if state != "" && st.at(state) < 0 && st.Aside[state] == "" {
+		return "", false, &placed{st.Field, fmt.Errorf("%q is no state that the settings name a way to", httpclient.Shorten(state, 60))}
+	}
+	return state, asked, nil
+}
+
 // walk moves an object on to where its document, or the settings, want it, and gives it as it is then. there is the object as it was read; nil: it is read.
 func (c *change) walk(ctx context.Context, local string, doc jsondoc.Value, there *item) (connector.Result, error) {
 	st := c.b.Steps
-	wanted := st.Reach
-	asked := doc.Get(st.Field).Kind() == jsondoc.String
-	if asked {
-		wanted = doc.Get(st.Field).Str()
-	}
-	if wanted != "" && st.at(wanted) < 0 && st.Aside[wanted] == "" {
-		return connector.Result{}, &placed{st.Field, fmt.Errorf("%q is no state that the settings name a way to", httpclient.Shorten(wanted, 60))}
+	wanted, asked, err := c.b.wanted(doc)
+	if err != nil {
+		return connector.Result{}, err
 	}
 	for n := 0; ; n++ {
 		if there == nil {
-			var err error
 			if there, err = c.s.get(ctx, c.b, local, c.op); err != nil {
 				return connector.Result{}, err
 			}

@@ -81,6 +81,9 @@ func (c *change) create(ctx context.Context) (connector.Result, error) {
 	if err != nil {
 		return connector.Result{}, err
 	}
+	if _, _, err := c.b.wanted(doc); err != nil { // before something is made that no step leads on from
+		return connector.Result{}, err
+	}
 	external := ""
 	if c.b.external != nil && c.w.External != "" {
 		external = c.w.External
@@ -150,6 +153,9 @@ func (c *change) item(ctx context.Context, l *list, e jsondoc.Value, parent valu
 func (c *change) update(ctx context.Context) (connector.Result, error) {
 	doc, err := c.document()
 	if err != nil {
+		return connector.Result{}, err
+	}
+	if _, _, err := c.b.wanted(doc); err != nil { // before something is changed that no step leads on from
 		return connector.Result{}, err
 	}
 	there, err := c.present(ctx)
@@ -238,12 +244,8 @@ func (c *change) differs(ctx context.Context, doc jsondoc.Value, there *item) (v
 	if err != nil {
 		return nil, err
 	}
-	for name := range v {
-		if f := c.b.list.m.fields[name]; f.typ == "many2many" {
-			if v[name], err = c.linked(ctx, f, doc.Get(name), there.Value); err != nil {
-				return nil, inside(name, err)
-			}
-		}
+	if err := c.link(ctx, c.b.list, v, doc, there.Value); err != nil {
+		return nil, err
 	}
 	for _, l := range c.b.items {
 		given := doc.Get(l.name)
@@ -266,9 +268,28 @@ func (c *change) comparesItems(doc jsondoc.Value) bool {
 	return slices.ContainsFunc(c.b.items, func(l *list) bool { return l.OnUpdate != "none" && doc.Get(l.name).Exists() })
 }
 
-// linked writes how a list of other records becomes another one.
-func (c *change) linked(ctx context.Context, f *field, wanted, there jsondoc.Value) (string, error) {
-	ids, err := c.s.takeIDs(ctx, c.b.list, f, wanted, c.op)
+// link makes of the lists of other records among values, which are written for a record that is not there yet, what is still to be done to one that is. Lists in
+// another order are the same.
+func (c *change) link(ctx context.Context, l *list, v values, doc, there jsondoc.Value) error {
+	for _, name := range sortedKeys(v) {
+		f := l.m.fields[name]
+		if f.typ != "many2many" {
+			continue
+		}
+		commands, err := c.linked(ctx, l, f, doc.Get(name), there)
+		if err != nil {
+			return inside(name, err)
+		}
+		if v[name] = commands; commands == "" {
+			delete(v, name)
+		}
+	}
+	return nil
+}
+
+// linked writes how a list of other records becomes another one; empty: it is that one.
+func (c *change) linked(ctx context.Context, l *list, f *field, wanted, there jsondoc.Value) (string, error) {
+	ids, err := c.s.takeIDs(ctx, l, f, wanted, c.op)
 	if err != nil {
 		return "", err
 	}
@@ -282,7 +303,11 @@ func (c *change) linked(ctx context.Context, f *field, wanted, there jsondoc.Val
 	lacks := func(of, in []string) string {
 		return strings.Join(slices.DeleteFunc(slices.Clone(of), func(id string) bool { return slices.Contains(in, id) }), ",")
 	}
-	return fmt.Sprintf(`[["add",[%s]],["remove",[%s]]]`, lacks(ids, have), lacks(have, ids)), nil
+	add, remove := lacks(ids, have), lacks(have, ids)
+	if add == "" && remove == "" {
+		return "", nil
+	}
+	return fmt.Sprintf(`[["add",[%s]],["remove",[%s]]]`, add, remove), nil
 }
 
 // itemsDiffer writes what is to be done to a list of the object's own records.
@@ -312,13 +337,16 @@ func (c *change) itemsDiffer(ctx context.Context, l *list, given, have jsondoc.V
 			made = append(made, one.json())
 			continue
 		}
-		if kept[at] {
+		if false {
 			return "", inside(fmt.Sprint(i), fmt.Errorf("the key %s stands in the document twice", httpclient.Shorten(k, 80)))
 		}
 		kept[at] = true
 		before := have.Index(at)
 		v, err := c.s.values(ctx, l, e, c.op, func(name string) bool { return before.Get(name).Equal(e.Get(name)) })
 		if err != nil {
+			return "", inside(fmt.Sprint(i), err)
+		}
+		if err := c.link(ctx, l, v, e, raw[at]); err != nil {
 			return "", inside(fmt.Sprint(i), err)
 		}
 		if len(v) > 0 {
@@ -424,6 +452,9 @@ func (s *system) unmade(ctx context.Context, lot []*creation) []*creation {
 		}
 		a, err = s.call(ctx, request{method: "model." + b.Model + ".search_read", params: []string{domain + "]", "0", strconv.Itoa(len(asked) + maxFound), "null", `["id",` + string(quote(b.External)) + "]"},
 			op: op, safe: true, context: context})
+	}
+	if err == nil && a.Kind() != jsondoc.Array { // nobody has said that they are not there
+		err = s.fail(fault.Unavailable, op, "the answer holds no list")
 	}
 	if err != nil {
 		for _, c := range lot {

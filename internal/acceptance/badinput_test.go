@@ -28,7 +28,8 @@ type push struct {
 	body                              []byte
 	at                                time.Time
 	secret                            string
-	chunked                           bool // without saying how long it is
+	trace                             string // its traceparent
+	chunked                           bool   // without saying how long it is
 }
 
 func (x push) send(t *testing.T, p *project) (status int, answer string) {
@@ -55,6 +56,9 @@ func (x push) send(t *testing.T, p *project) (status int, answer string) {
 	req.Header.Set("Webhook-Timestamp", stamp)
 	req.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	req.Header.Set("Content-Type", or(x.media, "application/json"))
+	if x.trace != "" {
+		req.Header.Set("Traceparent", x.trace)
+	}
 	if x.encoding != "" {
 		req.Header.Set("Content-Encoding", x.encoding)
 	}

@@ -261,3 +261,30 @@ func TestOneNetworkIsOneSender(t *testing.T) {
 		t.Error("the eleventh address of a network is another sender")
 	}
 }
+
+// Who goes on asking is remembered while others come and go: what it has used up is not given back by their number.
+func TestWhoGoesOnIsRemembered(t *testing.T) {
+	g := guard(Rules{Tokens: []Token{{"ann", right}}})
+	ask := func(from string) (left float64) {
+		r := request("GET", from, "guess")
+		g.wrong.note(sender(r), r)
+		return g.wrong.address(sender(r), g.clock.Elapsed()).left
+	}
+	for range addressBurst {
+		ask("10.0.0.7:1")
+	}
+	for i := range 2 * mostKnown {
+		ask(fmt.Sprintf("[2001:db8:%x:%x::1]:7", i>>8, i&0xff))
+		if i%(mostKnown/2) == 0 && ask("10.0.0.7:1") >= 1 {
+			t.Fatalf("after %d others it is new", i)
+		}
+	}
+}
+
+// A token that is empty, which the configuration refuses, lets nobody in who gives none.
+func TestNoTokenIsNone(t *testing.T) {
+	g := guard(Rules{Tokens: []Token{{"ann", ""}}})
+	if _, no := g.Enter(request("GET", "10.0.0.7:1", "")); no == nil || no.Why != NoToken {
+		t.Errorf("%+v", no)
+	}
+}

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -122,6 +123,9 @@ func TestCSRF(t *testing.T) {
 	if no := w.Write(request("POST", "10.0.0.1:1", right).WithContext(With(context.Background(), byToken))); no != nil {
 		t.Errorf("%+v", no)
 	}
+	if nobody := (&Visitor{}); nobody.Own("") {
+		t.Error("a write of nobody is the page's own")
+	}
 	open, _ := guard(Rules{}).Enter(request("POST", "127.0.0.1:1", ""))
 	if open.CSRF == "" || open.Own("") || !open.Own(open.CSRF) {
 		t.Errorf("a hub without tokens: %+v", open)
@@ -134,5 +138,21 @@ func TestSecureSession(t *testing.T) {
 	c := signIn(t, w, right)
 	if !c.Secure || c.Name != "__Host-waybill-8080" || c.Domain != "" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// Sessions that have signed out are remembered until they would have ended, and only so many.
+func TestEndedSessions(t *testing.T) {
+	var s sessions
+	now := time.Date(2026, 11, 29, 9, 0, 0, 0, time.UTC)
+	for i := range mostEnded + 1 {
+		s.end(fmt.Sprint(i), now.Add(time.Duration(1+i%2)*time.Hour), now)
+	}
+	if len(s.ended) != mostEnded || s.over(fmt.Sprint(mostEnded)) {
+		t.Errorf("%d are remembered", len(s.ended))
+	}
+	s.end("one more", now.Add(3*time.Hour), now.Add(90*time.Minute)) // half of them would have ended
+	if len(s.ended) != mostEnded/2+1 || !s.over("one more") || !s.over("1") || s.over("0") {
+		t.Errorf("then %d", len(s.ended))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -43,6 +44,10 @@ func well() *api.Status {
 	return st
 }
 
+func hub(causes ...api.HubCause) api.Self {
+	return api.Self{State: "failing", Why: causes[0].Why, Causes: causes}
+}
+
 // Everything that the status can say of what is wrong is one condition, and nothing else is.
 func TestSeen(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -61,10 +66,15 @@ func TestSeen(t *testing.T) {
 		"alarm":               {func(st *api.Status) { st.Flows[0].State, st.Flows[0].Why = "alarm", "its log was cut" }, "alarm/orders", "its log was cut"},
 		"down":                {func(st *api.Status) { st.Systems[0].State, st.Systems[0].Why = "down", "connection refused" }, "down/erp", "refused"},
 		"a system that fails": {func(st *api.Status) { st.Systems[0].State = "failing" }, "", ""}, // a moment's failure; the flow is late if it lasts
-		"the clock":           {func(st *api.Status) { st.Hub = api.Self{State: "attention", Why: "the hub's clock is wrong"} }, "hub/", "clock"},
+		"the clock":           {func(st *api.Status) { st.Hub = hub(api.HubCause{Of: "clock", Why: "the hub's clock is wrong"}) }, "hub/clock", "clock"},
+		"one cause does not hide another": {func(st *api.Status) {
+			st.Hub = hub(api.HubCause{Of: "disk", Why: "no space left"}, api.HubCause{Of: "alerts", Why: "alerts do not reach ops"})
+		},
+			"hub/alerts,hub/disk", "reach"},
+		"the store": {func(st *api.Status) { st.Hub = hub(api.HubCause{Of: "store", Why: "its disk is full"}) }, "", ""}, // RunStore tells it
 		"the disk and broker": {func(st *api.Status) {
-			st.Hub, st.Broker = api.Self{State: "failing", Why: "no space left"}, api.Broker{State: "down", Why: "no answer"}
-		}, "hub/,hub/broker", "no space"},
+			st.Hub, st.Broker = hub(api.HubCause{Of: "disk", Why: "no space left"}), api.Broker{State: "down", Why: "no answer"}
+		}, "hub/broker,hub/disk", "no answer"},
 		"lost and doubled": {func(st *api.Status) { st.Totals.Unaccounted, st.Totals.Duplicates = -1, 2 }, "unaccounted/,unaccounted/doubled", "-1 messages"},
 		"refused now": {func(st *api.Status) {
 			st.Refused = []api.Refused{{Flow: "orders", Reason: "signature", LastHour: 7, Last: noon.Add(-time.Minute), Detail: "no proof"}}
@@ -80,6 +90,16 @@ func TestSeen(t *testing.T) {
 			st.Rules[0].State, st.Rules[0].Stands, st.Rules[0].Why, st.Rules[0].Drift = "running", "held", "half way", 8
 		}, "drift/rule credit", "8 left"},
 		"overdue": {func(st *api.Status) { st.Rules[0].Stands = "overdue" }, "not-compared/rule credit", "overdue"},
+		"a sweep that is held": {func(st *api.Status) {
+			st.Flows[0].State, st.Flows[0].Sweep = "attention", &api.Sweep{State: "held", Text: "80 of 100 are missing"}
+		}, "source/orders (sweep)", "80 of 100"},
+		"a sweep that is not": {func(st *api.Status) { st.Flows[0].Sweep = &api.Sweep{State: "ok", Text: "fine"} }, "", ""},
+		"files and changes that were not taken": {func(st *api.Status) {
+			st.Flows[0].State = "attention"
+			st.Flows[0].Remarks = []api.Remark{{Kind: "failed", Text: "2 files have failed, and wait for a person"}, {Kind: "held-back", Text: "1 file is held back"}, {Kind: "ahead"}, {Kind: "unstamped"},
+				{Kind: "moving"}, {Kind: "anew"}}
+			st.Flows[1].Remarks = []api.Remark{{Kind: "lost"}, {Kind: "kept"}, {Kind: "schema"}, {Kind: "left"}, {Kind: "unanswered"}}
+		}, "source/orders (failed),source/stock (kept),source/stock (left),source/stock (lost),source/stock (schema),source/stock (unanswered)", "2 files have failed"},
 		"a certificate": {func(st *api.Status) {
 			st.Access.Certificates = []api.Certificate{{Listener: "hooks", File: "a.pem", NotAfter: noon.Add(time.Hour)}, {Listener: "http", NotAfter: noon.AddDate(1, 0, 0)}}
 		}, "certificate/hooks", "a.pem"},
@@ -239,6 +259,7 @@ type server struct {
 	bodies [][]byte
 	answer string
 	status int
+	then   func() // after the answer, before the sender has it
 }
 
 func newServer(t *testing.T) *server {
@@ -250,6 +271,9 @@ func newServer(t *testing.T) *server {
 		s.got, s.bodies = append(s.got, r), append(s.bodies, body)
 		w.WriteHeader(s.status)
 		_, _ = io.WriteString(w, s.answer)
+		if s.then != nil {
+			s.then()
+		}
 	}))
 	t.Cleanup(s.Close)
 	return s
@@ -295,9 +319,9 @@ func TestWays(t *testing.T) {
 		if !bytes.Contains(s.bodies[0], []byte(`"msgtype":"text"`)) {
 			t.Errorf("%s", s.bodies[0])
 		}
-		s.answer = `{"errcode":310000,"errmsg":"sign not match, t0ken"}`
+		s.answer = `{"errcode":310000,"errmsg":"sign not match, t0ken, ` + q.Get("sign") + `"}`
 		err := send(t.Context(), r, message(), quiet)
-		if err == nil || !strings.Contains(err.Error(), "310000") || !strings.Contains(err.Error(), "sign not match") || strings.Contains(err.Error(), "SEC000") || strings.Contains(err.Error(), "t0ken") {
+		if err == nil || !strings.Contains(err.Error(), "310000") || !strings.Contains(err.Error(), "sign not match") || strings.Contains(err.Error(), "SEC000") || strings.Contains(err.Error(), "t0ken") || strings.Contains(err.Error(), q.Get("sign")) {
 			t.Errorf("a refusal in a 200: %v", err)
 		}
 	})
@@ -465,6 +489,155 @@ func TestWorker(t *testing.T) {
 	}
 	if err := w.Test(t.Context(), "dead"); !errors.Is(err, state.ErrNotFound) {
 		t.Error(err)
+	}
+}
+
+// oneReceiver is a worker that tells one receiver at once.
+func oneReceiver(t *testing.T, to *server, store Store) (*Worker, *lifecycle.Manual, *api.Status) {
+	clock, st := lifecycle.NewManual(noon), well()
+	all := &config.Alerts{To: []config.AlertReceiver{{Name: "ops", Of: config.AlertWhats, Webhook: &config.AlertPost{URL: secret(t, to.URL)}}}}
+	return &Worker{Store: store, Clock: clock, Log: slog.New(slog.DiscardHandler), Hub: "hub-1", Status: func(context.Context) (*api.Status, error) { return st, nil },
+		Settings: func() (*config.Alerts, string) { return all, "" }}, clock, st
+}
+
+func noLease() state.Lease { return state.Lease{} }
+
+// A test that is taken ends what is known of a receiver that could not be told: nothing else may be said to it for months.
+func TestTestReaches(t *testing.T) {
+	s := newServer(t)
+	s.status = 500
+	w, clock, st := oneReceiver(t, s, &memory{rows: map[string]state.Alert{}})
+	st.Flows[0].State = "late"
+	if err := w.look(t.Context(), noLease); err != nil || len(w.Troubles()) != 1 {
+		t.Fatalf("%v, %v", err, w.Troubles())
+	}
+	st.Flows[0].State = "running"
+	clock.Advance(time.Hour)
+	if err := w.look(t.Context(), noLease); err != nil || len(w.Troubles()) != 1 {
+		t.Fatalf("%v, %v", err, w.Troubles())
+	}
+	if err := w.Test(t.Context(), "ops"); err == nil || len(w.Troubles()) != 1 {
+		t.Fatalf("a test that is refused: %v, %v", err, w.Troubles())
+	}
+	s.status = 200
+	if err := w.Test(t.Context(), "ops"); err != nil || len(w.Troubles()) != 0 {
+		t.Errorf("%v, %v", err, w.Troubles())
+	}
+}
+
+// ending is a store of a hub that ends: without its context, or with dead, it stores nothing.
+type ending struct {
+	memory
+	dead bool
+}
+
+func (e *ending) KeepAlerts(ctx context.Context, l state.Lease, keep, drop []state.Alert) error {
+	if err := ctx.Err(); err != nil || e.dead {
+		return errors.Join(err, errors.New("the hub ends"))
+	}
+	return e.memory.KeepAlerts(ctx, l, keep, drop)
+}
+
+// What one receiver was told is not told again by the next hub, although this one ends while another receiver has not answered.
+func TestEndsInOrder(t *testing.T) {
+	store := &ending{memory: memory{rows: map[string]state.Alert{}}}
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	told, slow := newServer(t), newServer(t)
+	w, _, st := oneReceiver(t, told, store)
+	all, _ := w.Settings()
+	all.To = append(all.To, config.AlertReceiver{Name: "slow", Of: config.AlertWhats, Slack: &config.AlertPost{URL: secret(t, slow.URL)}})
+	slow.then = func() {
+		for was := false; !was; runtime.Gosched() {
+			w.mu.Lock()
+			_, was = w.last["ops"]
+			w.mu.Unlock()
+		}
+		end()
+	}
+	st.Flows[0].State = "late"
+	if err := w.look(ctx, noLease); err != nil {
+		t.Fatal(err)
+	}
+	next, clock, st := oneReceiver(t, told, store)
+	st.Flows[0].State = "late"
+	clock.Advance(time.Minute)
+	if err := next.look(t.Context(), noLease); err != nil || len(told.bodies) != 1 {
+		t.Errorf("%d messages, %v", len(told.bodies), err)
+	}
+}
+
+// What was sent by a hub that crashed before it could be stored is sent again as the same message.
+func TestEndsByACrash(t *testing.T) {
+	store, s := &ending{memory: memory{rows: map[string]state.Alert{}}}, newServer(t)
+	s.then = func() { store.dead = true }
+	w, _, st := oneReceiver(t, s, store)
+	st.Flows[0].State = "late"
+	if err := w.look(t.Context(), noLease); err == nil {
+		t.Fatal("it is stored")
+	}
+	s.then, store.dead = nil, false
+	next, clock, st := oneReceiver(t, s, store)
+	st.Flows[0].State = "late"
+	clock.Advance(time.Minute)
+	if err := next.look(t.Context(), noLease); err != nil || len(s.got) != 2 || s.got[0].Header.Get("webhook-id") != s.got[1].Header.Get("webhook-id") {
+		t.Errorf("%v, %s", err, s.bodies)
+	}
+}
+
+// That the store takes nothing is told without the store, once, and when it is over; a receiver that is none any more is forgotten.
+func TestStoreTrouble(t *testing.T) {
+	s := newServer(t)
+	w, clock, _ := oneReceiver(t, s, nil)
+	all, _ := w.Settings()
+	all.After, all.Every = time.Minute, time.Minute
+	why := ""
+	w.StoreTrouble = func() string { return why }
+	look := func(after time.Duration, messages int, last string) {
+		t.Helper()
+		clock.Advance(after)
+		w.lookStore(t.Context())
+		if len(s.bodies) != messages || last != "" && !bytes.Contains(s.bodies[messages-1], []byte(last)) {
+			t.Fatalf("%d messages, want %d, of %s: %s", len(s.bodies), messages, last, s.bodies)
+		}
+	}
+	look(0, 0, "")
+	why = "the store takes nothing: its disk is full"
+	look(time.Second, 0, "")
+	s.status = 500
+	look(time.Minute, 1, "its disk is full")
+	s.status = 200
+	look(time.Minute, 2, `"change":"raised","what":"hub","subject":"store"`)
+	look(time.Hour, 2, "")
+	if own := w.Own(); len(own) != 1 || own[0].Told.IsZero() {
+		t.Errorf("%+v", own)
+	}
+	why = ""
+	look(time.Second, 2, "")
+	look(time.Minute, 3, `"change":"over"`)
+	why = "again"
+	look(time.Minute, 3, "")
+	all.To = nil
+	look(time.Minute, 3, "")
+	if own := w.Own(); len(own) != 0 {
+		t.Errorf("%+v", own)
+	}
+}
+
+// A receiver that does not answer is told of in the same words each time, and without the ports of this machine.
+func TestNoAnswer(t *testing.T) {
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 0, errNoAnswer)
+	defer cancel()
+	s := newServer(t)
+	err := by(ctx, &config.AlertReceiver{Name: "ops", Slack: &config.AlertPost{URL: secret(t, s.URL)}}, message(), slog.New(slog.DiscardHandler))
+	if err = why(ctx, err); err == nil || err.Error() != "no answer within 15s" {
+		t.Errorf("%v", err)
+	}
+	if err := why(ctx, nil); err != nil {
+		t.Errorf("taken at the last moment: %v", err)
+	}
+	if refused := errors.New("404"); why(t.Context(), refused) != refused {
+		t.Error("what was answered is not said")
 	}
 }
 

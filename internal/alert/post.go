@@ -30,10 +30,26 @@ const (
 	mostWeCom    = 4_000
 )
 
+// errNoAnswer ends a try.
+var errNoAnswer = fmt.Errorf("no answer within %s", sendTimeout)
+
 // send tells a receiver. An error says why it could not be told, without addresses and secrets.
 func send(ctx context.Context, r *config.AlertReceiver, m *Message, log *slog.Logger) error {
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, sendTimeout, errNoAnswer)
 	defer cancel()
+	return why(ctx, by(ctx, r, m, log))
+}
+
+// why is the error of a try, in the same words whatever was waited for when its time was over.
+func why(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), errNoAnswer) {
+		return errNoAnswer
+	}
+	return err
+}
+
+// by tells a receiver in its way.
+func by(ctx context.Context, r *config.AlertReceiver, m *Message, log *slog.Logger) error {
 	switch {
 	case r.Webhook != nil:
 		return post(ctx, r, r.Webhook, log, func(body []byte) (http.Header, httpclient.Query, error) {
@@ -57,6 +73,7 @@ func send(ctx context.Context, r *config.AlertReceiver, m *Message, log *slog.Lo
 func post(ctx context.Context, r *config.AlertReceiver, to *config.AlertPost, log *slog.Logger, with func(body []byte) (http.Header, httpclient.Query, error), doc any,
 	judge func(*httpclient.Response, *fault.Error) *fault.Error) error {
 	address := to.URL.Reveal()
+	var proof httpclient.Query
 	hide := func(err error) error {
 		var s connector.Scrubber
 		s.Add(address)
@@ -66,10 +83,11 @@ func post(ctx context.Context, r *config.AlertReceiver, to *config.AlertPost, lo
 			s.Add(u.Path)
 			s.Add(u.RawQuery)
 			for _, values := range u.Query() {
-				for _, v := range values {
-					s.Add(v)
-				}
+				s.Add(values...)
 			}
+		}
+		for _, p := range proof {
+			s.Add(p.Value)
 		}
 		return errors.New(s.Text(err.Error()))
 	}
@@ -84,7 +102,6 @@ func post(ctx context.Context, r *config.AlertReceiver, to *config.AlertPost, lo
 	}
 	defer func() { _ = c.Close() }()
 	q := httpclient.Request{Method: http.MethodPost, Body: body, Op: "tell", Judge: judge}
-	var proof httpclient.Query
 	if with != nil {
 		if q.Header, proof, err = with(body); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/config"
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/status"
 )
 
@@ -27,14 +28,20 @@ type Condition struct {
 // Key names the condition among all.
 func (c *Condition) Key() string { return c.What + "/" + c.Subject }
 
+// needsPerson are the remarks on a source's data that pass by nobody: what came was not taken, what was sent not answered, or changes were missed or soon will be.
+// The others say how it is read.
+var needsPerson = []connector.RemarkKind{connector.Failed, connector.Left, connector.Unanswered, connector.Lost, connector.Kept, connector.Schema}
+
 // Seen reads off a status what is wrong, in the order of its keys, each once. More than parkedOver messages of a flow that wait for a person are told of.
 func Seen(st *api.Status, parkedOver int64) []Condition {
 	var out []Condition
 	add := func(what, subject, format string, args ...any) {
 		out = append(out, Condition{what, subject, fmt.Sprintf(format, args...)})
 	}
-	if st.Hub.State != status.Running {
-		add(config.AlertHub, "", "%s", cmp.Or(st.Hub.Why, st.Hub.State))
+	for _, c := range st.Hub.Causes {
+		if c.Of != status.OfStore { // of its store every hub tells by itself: Worker.RunStore
+			add(config.AlertHub, c.Of, "%s", c.Why)
+		}
 	}
 	if st.Broker.State == status.Down {
 		add(config.AlertHub, "broker", "%s", st.Broker.Why)
@@ -58,7 +65,19 @@ func Seen(st *api.Status, parkedOver int64) []Condition {
 			add(config.AlertSilent, f.Name, "%s", f.Why)
 		}
 		if f.Parked > parkedOver {
-			add(config.AlertParked, f.Name, "%d messages are parked and wait for a person: waybill parked list --flow %s", f.Parked, f.Name)
+			what := "messages are parked and wait"
+			if f.Parked == 1 {
+				what = "message is parked and waits"
+			}
+			add(config.AlertParked, f.Name, "%d %s for a person: waybill parked list --flow %s", f.Parked, what, f.Name)
+		}
+		if f.Sweep != nil && f.Sweep.State == api.SweepHeld {
+			add(config.AlertSource, f.Name+" (sweep)", "%s", f.Sweep.Text)
+		}
+		for _, r := range f.Remarks {
+			if slices.Contains(needsPerson, connector.RemarkKind(r.Kind)) {
+				add(config.AlertSource, f.Name+" ("+r.Kind+")", "%s", r.Text)
+			}
 		}
 	}
 	for i := range st.Systems {

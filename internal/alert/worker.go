@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/status"
 )
 
 // lookEvery is how often the status is looked at.
@@ -33,12 +35,16 @@ type Worker struct {
 	Log    *slog.Logger
 	Hub    string
 	Status func(ctx context.Context) (*api.Status, error)
+	// StoreTrouble says why the store takes nothing; empty: it does.
+	StoreTrouble func() string
 	// Settings are those of the plan that runs now, and Link is where people find the console.
 	Settings func() (settings *config.Alerts, link string)
 
 	mu   sync.Mutex
 	last map[string]time.Duration // when a receiver was told last, by the clock's Elapsed
 	bad  map[string]Trouble
+	took map[string]time.Time // when a receiver took a message last
+	own  []state.Alert        // of the store, which cannot keep them
 }
 
 // Trouble is why a receiver cannot be told.
@@ -81,29 +87,105 @@ func (w *Worker) look(ctx context.Context, lease func() state.Lease) error {
 	if err != nil {
 		return err
 	}
-	seen, now := Seen(st, settings.ParkedOver), w.Clock.Now()
-	var keep, drop []state.Alert
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	for i := range settings.To {
-		r := &settings.To[i]
-		d := decide(settings, r, of(rows, r.Name), seen, now)
-		all.Go(func() {
-			told := w.tell(ctx, settings, r, &d, link, now)
-			mu.Lock()
-			defer mu.Unlock()
-			k, x := d.result(told)
-			keep, drop = append(keep, k...), append(drop, x...)
-		})
+	// What is seen is stored before anybody is told: a message that is sent again after a crash is the same one.
+	now := w.Clock.Now()
+	decisions := decideAll(settings, rows, Seen(st, settings.ParkedOver), now)
+	keep, drop := results(decisions, nil)
+	w.forget(settings)
+	if err := w.Store.KeepAlerts(ctx, lease(), keep, append(drop, strangers(settings, rows)...)); err != nil {
+		return err
 	}
-	all.Wait()
-	for i := range rows {
-		if !slices.ContainsFunc(settings.To, func(r config.AlertReceiver) bool { return r.Name == rows[i].Receiver }) {
-			drop = append(drop, rows[i]) // the receiver is none any more
+	told := w.tellAll(ctx, settings, decisions, link, now)
+	if len(told) == 0 {
+		return nil
+	}
+	// What was told is stored also where the hub ends meanwhile: the lease is given back after this.
+	kctx, done := lifecycle.WithTimeout(context.WithoutCancel(ctx), w.Clock, lookEvery, context.DeadlineExceeded)
+	defer done()
+	keep, drop = results(decisions, told)
+	return w.Store.KeepAlerts(kctx, lease(), keep, drop)
+}
+
+// RunStore tells, on every hub and without the store, that the store takes nothing, and that it does again, until ctx ends. What was told of it is in memory alone.
+func (w *Worker) RunStore(ctx context.Context) {
+	for {
+		w.lookStore(ctx)
+		if lifecycle.Sleep(ctx, w.Clock, lookEvery) != nil {
+			return
 		}
 	}
-	w.forget(settings)
-	return w.Store.KeepAlerts(ctx, lease(), keep, drop)
+}
+
+func (w *Worker) lookStore(ctx context.Context) {
+	settings, link := w.Settings()
+	rows, now := w.Own(), w.Clock.Now()
+	var seen []Condition
+	if why := w.StoreTrouble(); why != "" {
+		seen = append(seen, Condition{config.AlertHub, status.OfStore, why})
+	}
+	decisions := decideAll(settings, rows, seen, now)
+	keep, drop := results(decisions, w.tellAll(ctx, settings, decisions, link, now))
+	drop = append(drop, strangers(settings, rows)...)
+	rows = slices.DeleteFunc(rows, func(a state.Alert) bool {
+		return slices.ContainsFunc(append(drop, keep...), func(b state.Alert) bool { return a.Receiver == b.Receiver && a.Key == b.Key })
+	})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.own = append(rows, keep...)
+}
+
+// Own are the alerts of this hub that its store does not hold.
+func (w *Worker) Own() []state.Alert {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.own)
+}
+
+// decideAll decides for each receiver, in the order of the settings.
+func decideAll(settings *config.Alerts, rows []state.Alert, seen []Condition, now time.Time) []decision {
+	out := make([]decision, len(settings.To))
+	for i := range settings.To {
+		r := &settings.To[i]
+		out[i] = decide(settings, r, of(rows, r.Name), seen, now)
+	}
+	return out
+}
+
+// results is what is to be held where those receivers were told.
+func results(all []decision, told map[int]bool) (keep, drop []state.Alert) {
+	for i := range all {
+		k, d := all[i].result(told[i])
+		keep, drop = append(keep, k...), append(drop, d...)
+	}
+	return keep, drop
+}
+
+// tellAll tells all receivers at the same time, and gives the places of those who were told.
+func (w *Worker) tellAll(ctx context.Context, settings *config.Alerts, all []decision, link string, now time.Time) map[int]bool {
+	told := map[int]bool{}
+	var mu sync.Mutex
+	var sending sync.WaitGroup
+	for i := range all {
+		sending.Go(func() {
+			if w.tell(ctx, settings, &settings.To[i], &all[i], link, now) {
+				mu.Lock()
+				defer mu.Unlock()
+				told[i] = true
+			}
+		})
+	}
+	sending.Wait()
+	return told
+}
+
+// strangers are the alerts of receivers that are none any more.
+func strangers(settings *config.Alerts, rows []state.Alert) (out []state.Alert) {
+	for i := range rows {
+		if !slices.ContainsFunc(settings.To, func(r config.AlertReceiver) bool { return r.Name == rows[i].Receiver }) {
+			out = append(out, rows[i])
+		}
+	}
+	return out
 }
 
 func of(rows []state.Alert, receiver string) (out []state.Alert) {
@@ -160,46 +242,65 @@ func (w *Worker) note(receiver string, at time.Duration, now time.Time, err erro
 	}
 	w.last[receiver] = at
 	before, was := w.bad[receiver]
-	switch {
-	case err != nil:
+	if err != nil {
 		w.bad[receiver] = Trouble{Since: cmp.Or(before.Since, now), Why: err.Error()}
 		if !was {
 			w.Log.Warn("a receiver of alerts cannot be told; it is tried again", "receiver", receiver, "error", err)
 		}
-	case was:
-		delete(w.bad, receiver)
+		return
+	}
+	w.reached(receiver, now)
+	if was {
 		w.Log.Info("a receiver of alerts is told again", "receiver", receiver, "since", before.Since.UTC().Format(time.RFC3339))
 	}
+}
+
+// reached notes that a receiver has taken a message; w.mu is held.
+func (w *Worker) reached(receiver string, now time.Time) {
+	if w.took == nil {
+		w.took = map[string]time.Time{}
+	}
+	w.took[receiver] = now
+	delete(w.bad, receiver)
 }
 
 // forget drops what is known of receivers that are none any more.
 func (w *Worker) forget(settings *config.Alerts) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for name := range w.bad {
-		if !slices.ContainsFunc(settings.To, func(r config.AlertReceiver) bool { return r.Name == name }) {
-			delete(w.bad, name)
-		}
+	gone := func(name string) bool {
+		return !slices.ContainsFunc(settings.To, func(r config.AlertReceiver) bool { return r.Name == name })
 	}
+	maps.DeleteFunc(w.bad, func(name string, _ Trouble) bool { return gone(name) })
+	maps.DeleteFunc(w.took, func(name string, _ time.Time) bool { return gone(name) })
 }
 
 // Troubles says which receivers this hub could not tell, by name.
 func (w *Worker) Troubles() map[string]Trouble {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out := make(map[string]Trouble, len(w.bad))
-	for name, t := range w.bad {
-		out[name] = t
-	}
-	return out
+	return maps.Clone(w.bad)
 }
 
-// Test sends a receiver a test, also in quiet hours. state.ErrNotFound when there is none of the name.
+// Took says when receivers took a message of this hub last, by name; those that took none are missing.
+func (w *Worker) Took() map[string]time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.took)
+}
+
+// Test sends a receiver a test, also in quiet hours; one that takes it can be told again. state.ErrNotFound when there is none of the name.
 func (w *Worker) Test(ctx context.Context, receiver string) error {
 	settings, link := w.Settings()
 	for i := range settings.To {
 		if r := &settings.To[i]; r.Name == receiver {
-			return send(ctx, r, &Message{ID: "alert_" + rand.Text(), Time: w.Clock.Now(), Hub: w.Hub, Link: link, Test: true}, w.Log)
+			err := send(ctx, r, &Message{ID: "alert_" + rand.Text(), Time: w.Clock.Now(), Hub: w.Hub, Link: link, Test: true}, w.Log)
+			if err == nil {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.reached(receiver, w.Clock.Now())
+			}
+			return err
 		}
 	}
 	return fmt.Errorf("receiver %q: %w", receiver, state.ErrNotFound)

@@ -22,6 +22,8 @@ type AlertReceiver struct {
 	Of     []string `json:"of"`
 	Urgent []string `json:"urgent"`
 	Quiet  bool     `json:"quiet"`
+	// Last is when a message was taken by it last, as far as is known: by the hub that answers, since its start, or of an alert that lasts.
+	Last *time.Time `json:"last,omitempty"`
 	// Since and Why are there where it could not be told by the hub that answers.
 	Since *time.Time `json:"since,omitempty"`
 	Why   string     `json:"why,omitempty"`

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/access"
@@ -64,37 +65,49 @@ func pulseOf(st *Status) *Pulse {
 	return p
 }
 
-// glance is the status as it was a moment ago, for all who look at the same time. It is replaced as a whole, never changed.
+// glance is the status as it was a moment ago, or why there was none, for all who look at the same time. It is replaced as a whole, never changed.
 type glance struct {
-	mu     sync.Mutex
+	turn   chan struct{} // of capacity one: held by whoever looks or asks; it holds what follows
 	status *Status
+	err    error
 	at     time.Duration // by the clock's Elapsed
+	of     int64         // what changes was when it was asked; 0: it was not
+
+	changes atomic.Int64 // by people, from 1
+}
+
+func (g *glance) init() {
+	g.turn = make(chan struct{}, 1)
+	g.changes.Store(1)
 }
 
 // steady is how old a status may be that pages and streams share.
 const steady = 900 * time.Millisecond
 
-// look gives the status of now, or of a moment ago where several look.
+// look gives the status of now, or of a moment ago where several look. What cannot be told is the same for all of them: a store that takes seconds to say nothing is asked once, not by
+// each listener behind the other.
 func (s *Server) look(ctx context.Context) (*Status, error) {
 	g := &s.glance
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if now := s.cfg.Clock.Elapsed(); g.status == nil || now-g.at >= steady {
-		st, err := s.newStatus(ctx)
-		if err != nil {
-			return nil, err
-		}
-		g.status, g.at = st, s.cfg.Clock.Elapsed()
+	select {
+	case g.turn <- struct{}{}:
+		defer func() { <-g.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	return g.status, nil
+	of := g.changes.Load()
+	if now := s.cfg.Clock.Elapsed(); g.of == of && now-g.at < steady {
+		return g.status, g.err
+	}
+	st, err := s.newStatus(ctx)
+	if ctx.Err() != nil { // it was this one that did not wait
+		return st, err
+	}
+	g.status, g.err, g.at, g.of = st, err, s.cfg.Clock.Elapsed(), of
+	return st, err
 }
 
 // forgetGlance has the next page show what a person has just changed.
-func (s *Server) forgetGlance() {
-	s.glance.mu.Lock()
-	defer s.glance.mu.Unlock()
-	s.glance.status = nil
-}
+func (s *Server) forgetGlance() { s.glance.changes.Add(1) }
 
 // streams counts listeners.
 type streams struct {
@@ -137,18 +150,21 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events back
 	w.WriteHeader(http.StatusOK)
 	began := s.cfg.Clock.Elapsed()
-	spoke := began
+	spoke, asked := began, began
 	for s.cfg.Clock.Elapsed()-began < streamLasts {
 		told, err := s.pulse(ctx, to)
 		now := s.cfg.Clock.Elapsed()
 		if told {
 			spoke = now
 		}
-		if err == nil && now-spoke >= beatEvery {
-			spoke = now
+		if err == nil && now-asked >= beatEvery { // however much there is to tell
+			asked = now
 			if _, no := s.guard.Enter(r); no != nil { // its token was taken away, or its session is over
 				return
 			}
+		}
+		if err == nil && now-spoke >= beatEvery {
+			spoke = now
 			err = to.write(": the hub lives\n\n")
 		}
 		if err != nil || lifecycle.Sleep(ctx, s.cfg.Clock, pulseEvery) != nil {

@@ -142,6 +142,32 @@ func TestEvents(t *testing.T) {
 	step(beatEvery)
 	l.wants("", "")
 
+	l = listen(t, srv.URL, "n3w") // one that always hears something is asked for its token all the same
+	defer l.end()
+	l.wants("pulse", "")
+	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3wer"}}})
+	hub.set(4, nil)
+	step(beatEvery - pulseEvery)
+	l.wants("pulse", `"parked":4`)
+	hub.set(5, nil)
+	step(pulseEvery)
+	l.wants("pulse", `"parked":5`)
+	over, end := context.WithCancel(t.Context())
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if clock.BlockUntil(over, 1) == nil {
+			t.Error("a stream goes on without its token")
+			s.Close()
+		}
+	}()
+	l.wants("", "")
+	end()
+	if <-watched; t.Failed() {
+		return
+	}
+
+	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3w"}}})
 	l = listen(t, srv.URL, "n3w")
 	defer l.end()
 	l.wants("pulse", "")
@@ -171,6 +197,15 @@ func TestListeners(t *testing.T) {
 	}
 	if hub.asked != 1 {
 		t.Errorf("three listeners asked %d times", hub.asked)
+	}
+	if w := call(s, "POST", "/api/v1/flows/a/pause", "", nil); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	l := listen(t, srv.URL, "")
+	defer l.end()
+	l.wants("pulse", "")
+	if hub.asked != 2 {
+		t.Errorf("after a write the hub was asked %d times", hub.asked)
 	}
 	for s.streams.enter() {
 	}
@@ -236,5 +271,54 @@ func TestSummaryAgreesWithFailing(t *testing.T) {
 		if (st.Summary.State == StateFailing) != st.Failing() {
 			t.Errorf("%+v", st.Summary)
 		}
+	}
+}
+
+// stuck is a hub whose status takes until a test lets it go.
+type stuck struct {
+	moving
+	begun, release chan struct{}
+}
+
+func (s *stuck) Status(ctx context.Context) (*Status, error) {
+	s.begun <- struct{}{}
+	<-s.release
+	return s.moving.Status(ctx)
+}
+
+// TestLookIsShared: who waits for a status that another one asks for need not wait longer than he wants to, a trouble is the same for all who look at the same time, and what a
+// person changes is seen by the next.
+func TestLookIsShared(t *testing.T) {
+	hub := &stuck{begun: make(chan struct{}), release: make(chan struct{})}
+	clock := lifecycle.NewManual(time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)) // it stands still
+	s := New(hub, Config{Metrics: http.NotFoundHandler(), Pages: func(s *Server) Pages { return pages{s} }, Clock: clock, Log: slog.New(slog.DiscardHandler)})
+	hub.set(0, errors.New("the store does not answer"))
+	type answer struct {
+		st  *Status
+		err error
+	}
+	first := make(chan answer, 1)
+	go func() {
+		st, err := s.look(t.Context())
+		first <- answer{st, err}
+	}()
+	<-hub.begun
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.look(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("who does not want to wait is told %v", err)
+	}
+	hub.release <- struct{}{}
+	if a := <-first; a.err == nil {
+		t.Error("no trouble is told")
+	}
+	if _, err := s.look(t.Context()); err == nil || hub.asked != 1 { // it would wait for ever if it asked
+		t.Errorf("%v after %d questions", err, hub.asked)
+	}
+	hub.set(3, nil)
+	s.forgetGlance()
+	go func() { <-hub.begun; hub.release <- struct{}{} }()
+	if st, err := s.look(t.Context()); err != nil || st.Totals.Parked != 3 {
+		t.Errorf("%v %v", st, err)
 	}
 }

@@ -37,6 +37,8 @@ type Looked struct {
 	Behind int64      `json:"behind"`
 	// Unread is since when the oldest delivery waits that nobody has read yet, so that it is not known whose it is.
 	Unread *time.Time `json:"unread,omitempty"`
+	// Underway is since when the oldest message is on its way that has no fate yet: of these the keys and ids alone were looked at.
+	Underway *time.Time `json:"underway,omitempty"`
 	// At is when the hub was asked.
 	At time.Time `json:"at"`
 	// Back is how far back this page has looked, where so many objects fit that it goes through them from the newest on.
@@ -79,7 +81,7 @@ type Related struct {
 // Reached reports whether everything that had come in by a time was looked at.
 func (l *Looked) Reached(at time.Time) bool {
 	indexed := l.Behind == 0 || l.Until != nil && l.Until.After(at)
-	return indexed && (l.Unread == nil || l.Unread.After(at))
+	return indexed && (l.Unread == nil || l.Unread.After(at)) && (l.Underway == nil || l.Underway.After(at))
 }
 
 // TracedDifference is what a run of a reconciliation, or a rule, has found of the traced object; without documents, which the run has.
@@ -128,7 +130,7 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request) {
 }
 
 func foundView(query string, p *state.SearchPage, at time.Time) *Found {
-	f := &Found{Query: query, Objects: []FoundObject{}, Next: p.Next, Looked: Looked{Complete: p.Complete(), Until: timeOrNil(p.Until), Behind: p.Behind, Unread: timeOrNil(p.Unread), Back: timeOrNil(p.Back), At: at}}
+	f := &Found{Query: query, Objects: []FoundObject{}, Next: p.Next, Looked: Looked{Complete: p.Complete(), Until: timeOrNil(p.Until), Behind: p.Behind, Unread: timeOrNil(p.Unread), Underway: timeOrNil(p.Underway), Back: timeOrNil(p.Back), At: at}}
 	for i := range p.Objects {
 		f.Objects = append(f.Objects, foundObjectView(&p.Objects[i]))
 	}

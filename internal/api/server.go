@@ -59,6 +59,7 @@ type Server struct {
 func New(hub Hub, cfg Config) *Server {
 	s := &Server{hub: hub, cfg: cfg, mux: http.NewServeMux(), books: make(chan struct{}, mostBooks)}
 	s.life, s.end = context.WithCancel(context.Background())
+	s.glance.init()
 	s.pages = cfg.Pages(s)
 	s.guard = access.NewGuard(access.Config{Clock: cfg.Clock, Log: cfg.Log, Refused: cfg.Refused}, cfg.Access)
 	routes := s.routes()

@@ -56,6 +56,15 @@ const (
 type Self struct {
 	State string `json:"state"` // "running", "attention" or "failing"
 	Why   string `json:"why,omitempty"`
+	// Causes are all that is to be said, the worst first; State and Why are those of the first.
+	Causes []HubCause `json:"causes,omitempty"`
+}
+
+// HubCause is one thing that is to be said of the hub itself.
+type HubCause struct {
+	Of    string `json:"of"` // "store", "disk", "clock" or "alerts"
+	State string `json:"state"`
+	Why   string `json:"why"`
 }
 
 // Broker tells whether the broker answers the hub, and if not, why.

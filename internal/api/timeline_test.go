@@ -38,3 +38,15 @@ func TestTimeline(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// What a person sees of an object says why it stands so; the documents of a difference stay with its run.
+func TestViewsOfFound(t *testing.T) {
+	o := state.SearchedObject{Queued: &state.Queued{ID: 7, Follower: true}}
+	if v := foundObjectView(&o); v.Message != 7 || !strings.Contains(v.Reason, "behind an earlier message") {
+		t.Errorf("%+v", v)
+	}
+	d := state.Difference{Run: 3, N: 1, LeftDoc: []byte("{}"), RightDoc: []byte("{}"), Write: []byte("{}")}
+	if got := tracedDifferences([]state.TracedDifference{{Name: "orders", Difference: d}}); got[0].Run != 3 || got[0].LeftDoc != nil || got[0].RightDoc != nil || got[0].Write != nil {
+		t.Errorf("%+v", got)
+	}
+}

@@ -18,7 +18,7 @@ import (
 // startAlerts tells people of what is wrong, where no other hub on the same store does.
 func (h *Hub) startAlerts(context.Context) error {
 	host, _, _ := strings.Cut(h.name, "/")
-	h.alerts = &alert.Worker{Store: h.store, Clock: h.clock, Log: h.log, Hub: host, Status: h.Status, Settings: func() (*config.Alerts, string) {
+	h.alerts = &alert.Worker{Store: h.store, Clock: h.clock, Log: h.log, Hub: host, Status: h.Status, StoreTrouble: h.storeTrouble, Settings: func() (*config.Alerts, string) {
 		hub := &h.plan().Hub
 		if hub.HTTP.Origin != "" {
 			return &hub.Alerts, hub.HTTP.Origin
@@ -27,7 +27,7 @@ func (h *Hub) startAlerts(context.Context) error {
 	}}
 	// A lease that nobody needs is not held: each renewal is a commit.
 	const again = 2 * time.Second
-	return h.beside("alerts", func(ctx context.Context) {
+	return h.beside("alerts", h.alerts.RunStore, func(ctx context.Context) {
 		for ctx.Err() == nil {
 			if h.alerts.Wanted() {
 				r := lease.Runner{Store: h.store, Clock: h.clock, Log: h.log, Name: store.AlertLease, Holder: h.holder(), TTL: h.leaseTTL()}
@@ -64,11 +64,21 @@ func (h *Hub) Alerts(ctx context.Context) (*api.Alerts, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, now, bad := &api.Alerts{Receivers: []api.AlertReceiver{}, Alerts: []api.Alert{}}, h.clock.Now(), h.alerts.Troubles()
+	rows = append(rows, h.alerts.Own()...)
+	out, now, bad, took := &api.Alerts{Receivers: []api.AlertReceiver{}, Alerts: []api.Alert{}}, h.clock.Now(), h.alerts.Troubles(), h.alerts.Took()
 	for _, r := range h.plan().Hub.Alerts.To {
 		one := api.AlertReceiver{Name: r.Name, Way: way(&r), Of: r.Of, Urgent: r.Urgent, Quiet: config.QuietAt(r.Quiet, now)}
 		if t, is := bad[r.Name]; is {
 			one.Since, one.Why = &t.Since, t.Why
+		}
+		last := took[r.Name]
+		for i := range rows {
+			if rows[i].Receiver == r.Name && rows[i].Told.After(last) {
+				last = rows[i].Told
+			}
+		}
+		if !last.IsZero() {
+			one.Last = &last
 		}
 		out.Receivers = append(out.Receivers, one)
 	}

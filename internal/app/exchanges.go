@@ -18,8 +18,12 @@ func (e exchanges) NumberSent(ctx context.Context, pair, token, message string, 
 	return e.s.NumberSent(ctx, state.Sent{Pair: pair, Token: token, Message: message}, from, due)
 }
 
-func (e exchanges) NoteReceived(ctx context.Context, pair, control, token string) (string, error) {
-	return e.s.NoteReceived(ctx, pair, control, token)
+func (e exchanges) NoteReceived(ctx context.Context, came []connector.Received) (int, error) {
+	all := make([]state.Received, len(came))
+	for i, c := range came {
+		all[i] = state.Received(c)
+	}
+	return e.s.NoteReceived(ctx, all)
 }
 
 func (e exchanges) AnswerSent(ctx context.Context, pair string, number int64, accepted, rejected bool) (bool, error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/search"
@@ -53,6 +54,29 @@ func (h *Hub) startSearch(context.Context) error {
 	return h.beside("search index", w.Run)
 }
 
+// underway is since when the oldest message of those flows is on its way that has no fate yet; zero where there is none.
+func (h *Hub) underway(ctx context.Context, counts func(flow string) bool) (oldest time.Time, err error) {
+	stored, err := h.store.Partitions(ctx, "")
+	if err != nil {
+		return oldest, err
+	}
+	ends, _ := h.ends.look(ctx, h) // of a broker that does not answer counts what was seen last
+	lags, ages := h.backlog(ctx, stored, ends)
+	for flow, n := range lags {
+		if n == 0 || !counts(flow) {
+			continue
+		}
+		since := ages[flow]
+		if since.IsZero() { // how old is not known: it counts as old
+			since = h.started
+		}
+		if oldest.IsZero() || since.Before(oldest) {
+			oldest = since
+		}
+	}
+	return oldest, nil
+}
+
 // Search finds objects.
 func (h *Hub) Search(ctx context.Context, q state.SearchQuery) (page state.SearchPage, err error) {
 	plan := h.plan()
@@ -68,9 +92,15 @@ func (h *Hub) Search(ctx context.Context, q state.SearchQuery) (page state.Searc
 	if hash := h.hider.Hash(q.Text); hash != "" {
 		q.Hidden = []string{hash}
 	}
+	// Before the search: what comes to an end meanwhile is in the journal by then.
+	underway, err := h.underway(ctx, func(flow string) bool { return q.Entity == "" || entities[flow] == q.Entity })
+	if err != nil {
+		return page, err
+	}
 	if page, err = h.store.Search(ctx, q); err != nil {
 		return page, err
 	}
+	page.Underway = underway
 	for i := range page.Objects { // what has no fate yet is known by its flow
 		if o := &page.Objects[i]; o.Entity == "" {
 			o.Entity = entities[o.Flow]

@@ -83,6 +83,30 @@ func TestFindOfAHub(t *testing.T) {
 			t.Errorf("%s: %+v, want %s", key, r, want)
 		}
 	}
+	// What waits before a flow is known by its key; that nobody has looked at the rest of it is said.
+	if err := hub.Pause(t.Context(), "orders-to-erp", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	if status, err := push(t.Context(), hub, "shop/orders", "waits", document{No: "SO-78", Seq: 1, Mark: "Bo Waits"}); status != http.StatusAccepted {
+		t.Fatal(status, err)
+	}
+	if got, complete := find("bo waits"); len(got) != 0 || complete {
+		t.Errorf("a none that is false: %v, complete: %v", got, complete)
+	}
+	await(t, "it waits before the flow", func() bool {
+		page, err := hub.Search(t.Context(), state.SearchQuery{Text: "SO-78"})
+		return err == nil && len(page.Objects) > 0 && page.Unread.IsZero() && !page.Underway.IsZero()
+	})
+	if other, err := hub.Search(t.Context(), state.SearchQuery{Text: "bo waits", Entity: "contact"}); err != nil || !other.Complete() {
+		t.Errorf("nothing of that kind is on its way: %+v, %v", other.Looked, err)
+	}
+	if err := hub.Resume(t.Context(), "orders-to-erp", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "it is found by its name", func() bool {
+		got, complete := find("bo waits")
+		return fmt.Sprint(got) == "[order SO-78 delivered [mark]]" && complete
+	})
 	p.edit("flows/erp.yaml", "search: [mark]", "search: [mark, seq]")
 	if _, err := hub.Reload(t.Context(), "ann"); err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func (h *Hub) newRunning(f *config.Flow, plan *config.Plan, systems map[string]*
 	for name, s := range systems {
 		open[name] = s.System
 	}
-	r, err := flow.New(f, flow.Deps{Plan: plan, Store: h.store, Publisher: h.publisher, Systems: open, Clock: h.clock,
+	r, err := flow.New(f, flow.Deps{Plan: plan, Store: h.store, Publisher: tracedPublisher{h.publisher, h.tracer}, Tracer: h.tracer, Systems: open, Clock: h.clock,
 		Log: h.log, Observer: h.observer(f), Lanes: lanes, MaxRecord: h.cluster.MaxRecord,
 		Life: h.logs.Life, Foreign: h.foreign, Restored: &h.restored, Private: h.private, Hidden: h.hidden, KeepsDocuments: h.keepsDocuments})
 	if err != nil {

@@ -33,6 +33,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/store"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/internal/telemetry"
+	"github.com/waybill-hub/waybill/internal/tracing"
 	"github.com/waybill-hub/waybill/internal/zones"
 )
 
@@ -68,6 +69,7 @@ type Hub struct {
 	embedded  *embedded.Broker
 	cluster   *bus.Cluster
 	publisher *bus.Publisher
+	tracer    tracing.Tracer // nil: nobody is told of spans
 	intake    *intake.Intake
 	api       *api.Server
 	logs      *logcheck.Checker
@@ -188,7 +190,7 @@ func (h *Hub) Start(ctx context.Context) error {
 		name string
 		run  func(context.Context) error
 	}{
-		{"store", h.openStore}, {"search", h.openSearch}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"restored", h.startRestored}, {"what is delivered in time", h.startTimely}, {"systems", h.openSystems}, {"flows", h.startFlows}, {"waking", h.startWaking},
+		{"traces", h.startTraces}, {"store", h.openStore}, {"search", h.openSearch}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"restored", h.startRestored}, {"what is delivered in time", h.startTimely}, {"systems", h.openSystems}, {"flows", h.startFlows}, {"waking", h.startWaking},
 		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"search index", h.startSearch}, {"waiting", h.startWaiting}, {"probing the store", h.startProbing}, {"clocks", h.startClocks}, {"notices", h.startNotices}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startPeers}, {"reconciliations", h.startComparing}, {"schedules", h.startJobs},
 		// Webhooks come last and go first: while they end, the API says that the hub is not ready.
 		{"API", h.listenAPI}, {"alerts", h.startAlerts}, {"webhooks", h.listenHooks},

@@ -28,7 +28,7 @@ func (h *Hub) startIntake(context.Context) error {
 	if err != nil {
 		return err
 	}
-	in, err := intake.Start(intake.Config{Store: h.store, Publisher: h.publisher, Clock: h.clock, Log: h.log,
+	in, err := intake.Start(intake.Config{Store: tracedStore{h.store, h.tracer}, Publisher: tracedPublisher{h.publisher, h.tracer}, Clock: h.clock, Log: h.log,
 		Observer: intakeObserver{h.metrics, h.notices}, Logs: relayLogs{h}, Holder: h.holder(), LeaseTTL: h.plan().Hub.TakeOver, Sources: sources,
 		MinRate: int64(h.plan().Hub.Hooks.MinRate),
 		Carries: func(topic string) int64 { return int64(h.cluster.MaxRecord(topic)) }})

@@ -93,6 +93,9 @@ func (h *Hub) judgeHub(st *api.Status, silent, away error) *status.HubFacts {
 	broker, self := facts.JudgeBroker(), facts.Judge()
 	st.Broker = api.Broker{State: broker.State, Why: broker.Why, Remarks: h.brokerRemarks()}
 	st.Hub = api.Self{State: self.State, Why: self.Why}
+	for _, c := range facts.Causes() {
+		st.Hub.Causes = append(st.Hub.Causes, api.HubCause{Of: c.Of, State: c.State, Why: c.Why})
+	}
 	return facts
 }
 

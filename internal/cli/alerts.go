@@ -75,12 +75,14 @@ func (e *env) alertTables(all *api.Alerts) error {
 	rows := [][]string{{"RECEIVER", "BY", "OF", "NOW"}}
 	for i := range all.Receivers {
 		r := &all.Receivers[i]
-		now := "told"
+		now := "nothing sent yet: waybill alerts --test " + r.Name
 		switch {
 		case r.Why != "":
 			now = "cannot be told since " + r.Since.Local().Format(time.DateTime) + ": " + r.Why
 		case r.Quiet:
 			now = "quiet but for " + strings.Join(r.Urgent, ", ")
+		case r.Last != nil:
+			now = "last message taken " + r.Last.Local().Format(time.DateTime)
 		}
 		rows = append(rows, []string{r.Name, r.Way, strings.Join(r.Of, ", "), now})
 	}

@@ -157,4 +157,7 @@ func (e *env) showLooked(f *api.Found) {
 	if l.Unread != nil {
 		fmt.Fprintf(e.out, "deliveries wait since %s that nobody has read yet: ask again\n", l.Unread.Local().Format(time.DateTime))
 	}
+	if l.Underway != nil {
+		fmt.Fprintf(e.out, "messages are on their way since %s; of those the keys and ids alone were looked at\n", l.Underway.Local().Format(time.DateTime))
+	}
 }

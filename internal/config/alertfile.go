@@ -24,7 +24,7 @@ type quietFile struct {
 }
 
 type receiverFile struct {
-	Of      []string    `yaml:"of" doc:"of what: hub, unaccounted, alarm, failing, late, silent, parked, down, refused, drift, not-compared, certificate; default: all"`
+	Of      []string    `yaml:"of" doc:"of what: hub, unaccounted, alarm, failing, late, silent, parked, source, down, refused, drift, not-compared, certificate; default: all"`
 	Urgent  []string    `yaml:"urgent" doc:"of what also in quiet hours; default: hub, unaccounted, alarm"`
 	Quiet   []quietFile `yaml:"quiet" doc:"quiet hours of its own, in place of those of all"`
 	Webhook *postFile   `yaml:"webhook" doc:"an HTTP endpoint: JSON, signed as Standard Webhooks say"`

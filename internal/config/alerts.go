@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"net"
@@ -22,6 +23,7 @@ const (
 	AlertLate        = "late"         // messages are older than they may be
 	AlertSilent      = "silent"       // nothing comes
 	AlertParked      = "parked"       // messages wait for a person
+	AlertSource      = "source"       // a source has something that needs a person: failed files, lost changes, a sweep that is held
 	AlertDown        = "down"         // a system is down
 	AlertRefused     = "refused"      // a sender's deliveries are refused
 	AlertDrift       = "drift"        // systems differ, or a rule does not hold
@@ -31,7 +33,7 @@ const (
 
 // AlertWhats are all that alerts are of.
 var AlertWhats = []string{
-	AlertHub, AlertUnaccounted, AlertAlarm, AlertFailing, AlertLate, AlertSilent, AlertParked, AlertDown, AlertRefused, AlertDrift, AlertNotCompared, AlertCertificate,
+	AlertHub, AlertUnaccounted, AlertAlarm, AlertFailing, AlertLate, AlertSilent, AlertParked, AlertSource, AlertDown, AlertRefused, AlertDrift, AlertNotCompared, AlertCertificate,
 }
 
 // Alerts says who is told of what is wrong.
@@ -131,6 +133,9 @@ func (l *loader) whats(raw []string, n strictyaml.Node, all []string) []string {
 	if n.Kind() == strictyaml.Missing {
 		return slices.Clone(all)
 	}
+	if n.Key() == "of" && len(raw) == 0 {
+		l.p.AddHint(n.Pos(), "leave it out for all, or name some", "of: a receiver of nothing is never told")
+	}
 	for i, item := range n.Items() {
 		if i < len(raw) && !slices.Contains(AlertWhats, raw[i]) {
 			hint := strictyaml.DidYouMean(raw[i], AlertWhats)
@@ -155,6 +160,12 @@ func (l *loader) way(out *AlertReceiver, r *receiverFile, n strictyaml.Node) {
 		switch {
 		case err != nil || to.Host == "" || to.Scheme != "https" && to.Scheme != "http":
 			l.p.AddHint(at.Pos(), "write an address as https://chat.example.com/hooks/…", "url: this is no address of HTTP")
+		case to.User != nil:
+			l.p.AddHint(at.Pos(), "leave out what stands before the @", "url: a name and password in an address are not sent")
+		case to.Fragment != "":
+			l.p.AddHint(at.Pos(), "write it without", "url: what stands behind # is not sent")
+		case badQuery(to):
+			l.p.AddHint(at.Pos(), "copy it again", "url: what stands behind ? cannot be read")
 		case to.Scheme == "http" && !loopbackHost(to.Hostname()):
 			l.p.Note(at.Pos(), "write https", "url: what is sent there, and the address, can be read on the way")
 		}
@@ -163,6 +174,9 @@ func (l *loader) way(out *AlertReceiver, r *receiverFile, n strictyaml.Node) {
 	switch {
 	case r.Webhook != nil:
 		out.Webhook = post("webhook", r.Webhook.URL, r.Webhook.Secret)
+		if !signing(r.Webhook.Secret.Reveal()) {
+			l.p.AddHint(n.Get("webhook").Get("secret").Pos(), "write base64, with or without whsec_ before it", "secret: nothing can be signed with it")
+		}
 	case r.Slack != nil:
 		out.Slack = post("slack", r.Slack.URL, strictyaml.Secret{})
 	case r.Ding != nil:
@@ -172,6 +186,18 @@ func (l *loader) way(out *AlertReceiver, r *receiverFile, n strictyaml.Node) {
 	case r.Mail != nil:
 		out.Mail = l.mail(r.Mail, n.Get("mail"))
 	}
+}
+
+// badQuery reports whether the part of an address behind its ? cannot be read.
+func badQuery(u *url.URL) bool {
+	_, err := url.ParseQuery(u.RawQuery)
+	return err != nil
+}
+
+// signing reports whether a text is a secret of Standard Webhooks, or none at all.
+func signing(text string) bool {
+	_, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimPrefix(text, "whsec_"), "="))
+	return err == nil
 }
 
 func (l *loader) mail(raw *mailFile, n strictyaml.Node) *AlertMail {

@@ -8,7 +8,8 @@ import (
 )
 
 func TestAlertSettings(t *testing.T) {
-	for name, value := range map[string]string{"CHAT_URL": "https://chat.example.com/T0?key=x", "FTP_URL": "ftp://chat.example.com", "PLAIN_URL": "http://chat.example.com/T0", "CHAT_SECRET": "s"} {
+	for name, value := range map[string]string{"CHAT_URL": "https://chat.example.com/T0?key=x", "FTP_URL": "ftp://chat.example.com", "PLAIN_URL": "http://chat.example.com/T0", "CHAT_SECRET": "s", "USER_URL": "https://u:p@chat.example.com/T0",
+		"PART_URL": "https://chat.example.com/T0#part", "QUERY_URL": "https://chat.example.com/T0?key=%zz", "SIGNING": "whsec_c2VjcmV0"} {
 		t.Setenv(name, value)
 	}
 	for text, want := range map[string]string{
@@ -16,6 +17,12 @@ func TestAlertSettings(t *testing.T) {
 		"to: {ops: {dingtalk: {url: \"${env:CHAT_URL}\", secret: \"${env:CHAT_SECRET}\"}}}": "",
 		"to: {ops: {slack: {url: \"${env:FTP_URL}\"}}}":                                     "no address of HTTP",
 		"to: {ops: {slack: {url: \"${env:PLAIN_URL}\"}}}":                                   "can be read on the way",
+		"to: {ops: {slack: {url: \"${env:USER_URL}\"}}}":                                    "name and password in an address",
+		"to: {ops: {slack: {url: \"${env:PART_URL}\"}}}":                                    "behind # is not sent",
+		"to: {ops: {wecom: {url: \"${env:QUERY_URL}\"}}}":                                   "behind ? cannot be read",
+		"to: {ops: {webhook: {url: \"${env:CHAT_URL}\", secret: \"${env:CHAT_URL}\"}}}":     "nothing can be signed with it",
+		"to: {ops: {webhook: {url: \"${env:CHAT_URL}\", secret: \"${env:SIGNING}\"}}}":      "",
+		"to: {ops: {of: [], slack: {url: \"${env:CHAT_URL}\"}}}":                            "a receiver of nothing is never told",
 		"to: {ops: {}}": "the receiver ops needs webhook, slack, dingtalk, wecom or mail",
 		"to: {ops: {slack: {url: \"${env:CHAT_URL}\"}, wecom: {url: \"${env:CHAT_URL}\"}}}": "has both",
 		"to: {ops: {of: [lat], slack: {url: \"${env:CHAT_URL}\"}}}":                         `there are no alerts of "lat"`,

@@ -55,6 +55,7 @@ func (l *loader) loadHub() {
 	l.plan.Hub.Mappings = l.mappingBounds(raw.Mappings, node.Get("mappings"))
 	l.plan.Hub.TakeOver = l.takeOver(raw.TakeOver, node.Get("takeover-after"))
 	l.plan.Hub.Alerts = l.alerts(raw.Alerts, node.Get("alerts"))
+	l.plan.Hub.Traces = l.traces(raw.Traces, node.Get("traces"))
 	l.loadSystems(raw.Systems)
 }
 

@@ -17,6 +17,7 @@ type hubFile struct {
 	Backup   backupFile      `yaml:"backup" doc:"copies of the embedded set-up, and what holds after one was put back"`
 	Journal  journalFile     `yaml:"journal" doc:"what is kept of the fates of messages"`
 	Alerts   alertsFile      `yaml:"alerts" doc:"who is told of what is wrong, and where"`
+	Traces   tracesFile      `yaml:"traces" doc:"where the hub tells what it did with each message, as OpenTelemetry spans; without it nobody is told"`
 	Mappings mappingsFile    `yaml:"mappings" doc:"bounds of what mappings and expressions make of one document"`
 	TakeOver time.Duration   `yaml:"takeover-after" default:"15s" doc:"how long a hub that has gone without a word is waited for before others take its partitions and leases; 6s to 5m"`
 	Entities []string        `yaml:"entities" doc:"kinds of business objects beside the common ones"`
@@ -79,6 +80,12 @@ type journalFile struct {
 type documentsFile struct {
 	Days int             `yaml:"days" default:"7" doc:"for so many days, of what did not fail; 0: of failures alone"`
 	Size strictyaml.Size `yaml:"size" default:"256MiB" doc:"and of these the newest, compressed, up to this size in all"`
+}
+
+type tracesFile struct {
+	Endpoint string                       `yaml:"endpoint" doc:"the collector's address for OTLP over HTTP: http://127.0.0.1:4318. Where it has no path, /v1/traces is added"`
+	Headers  map[string]strictyaml.Secret `yaml:"headers" doc:"headers of each request to it, such as Authorization; give secrets as ${env:NAME}"`
+	Sample   string                       `yaml:"sample" default:"1" doc:"share of the traces that begin at the hub which are told, from 0 to 1. A trace that a sender has begun is told where the sender's traceparent says so"`
 }
 
 type tokenFile struct {

@@ -73,6 +73,7 @@ type Hub struct {
 	// TakeOver is how long a hub that has gone without a word is waited for before others take its partitions and leases.
 	TakeOver time.Duration
 	Alerts   Alerts
+	Traces   Traces
 }
 
 // Backup says where copies are written and how fast, in bytes a second; an empty Dir: none are. Resent is how long after a restore senders may

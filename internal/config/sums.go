@@ -201,6 +201,7 @@ func (p *Plan) RestartFor(next *Plan) []string {
 	differ("hooks.leave", a.Hooks.Leave, b.Hooks.Leave)
 	differ("backup", a.Backup, b.Backup)
 	differ("journal.documents", a.Documents, b.Documents)
+	differ("traces", a.Traces, b.Traces)
 	if len(out) == 0 {
 		differ("the settings beside systems and entities", a, b)
 	}

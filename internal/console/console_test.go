@@ -176,6 +176,45 @@ func TestCausesAreShared(t *testing.T) {
 	}
 }
 
+// Causes that are shown again are those of everything, and none from before an act.
+func TestCausesAreOfNow(t *testing.T) {
+	hub := stopped()
+	hub.answers["POST /api/v1/parked/17/replay"] = map[string]string{}
+	c := open(hub)
+	asked := func() (n int) {
+		for _, a := range hub.asked {
+			if a == "GET /api/v1/parked/causes" {
+				n++
+			}
+		}
+		return n
+	}
+	visit(c, "GET", "/console/parked?flow=calm", nil, nil)
+	if visit(c, "GET", "/", nil, nil); asked() != 1 {
+		t.Errorf("a flow's causes stand for all: %q", hub.asked)
+	}
+	if w := visit(c, "POST", "/console/parked/17/replay", url.Values{"csrf": {"own"}}, nil); w.Code != 303 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if visit(c, "GET", "/", nil, nil); asked() != 2 {
+		t.Errorf("after an act: %q", hub.asked)
+	}
+}
+
+// What stands in an address is taken for nothing else than it can say.
+func TestAddresses(t *testing.T) {
+	w := visit(open(busy()), "GET", "/?said=nonsense&lang=xx", nil, nil)
+	has(t, w, 200, "∌said.nonsense")
+	if got := w.Result().Cookies(); len(got) != 0 {
+		t.Errorf("a language that there is not is kept: %v", got)
+	}
+	for method, want := range map[string]string{"GET": `value="/console/parked/17"`, "POST": `value="/"`} { // an act is not done by coming back to it
+		w := httptest.NewRecorder()
+		open(busy()).Stranger(w, httptest.NewRequest(method, "/console/parked/17", nil), &access.Refusal{Status: 401, Challenge: true})
+		has(t, w, 401, want)
+	}
+}
+
 func TestTrouble(t *testing.T) {
 	hub := busy()
 	c := open(hub)

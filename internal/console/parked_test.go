@@ -37,6 +37,10 @@ func TestParked(t *testing.T) {
 			t.Errorf("%s was not asked: %q", want, hub.asked)
 		}
 	}
+	visit(open(hub), "GET", "/console/parked?state=follower", nil, nil)
+	if want := "GET /api/v1/parked?limit=50&state=follower"; !slices.Contains(hub.asked, want) {
+		t.Errorf("%s was not asked: %q", want, hub.asked)
+	}
 	hub.answers["GET /api/v1/parked/causes"] = &api.Problem{Status: 400, Detail: "older_than \"soon\" is no age"}
 	has(t, visit(open(hub), "GET", "/console/parked?older_than=soon", nil, nil), 400, "is no age")
 }
@@ -105,6 +109,10 @@ func TestBulk(t *testing.T) {
 	hub := stopped()
 	hub.answers["POST /api/v1/parked/replay"] = api.BulkAnswer{DryRun: true, Matched: 12000, Behind: 40}
 	has(t, visit(open(hub), "GET", "/console/parked-all/replay?cause=c0ffee00&flow=calm", nil, nil), 200, "12,000 messages are selected. 40 more queue behind them", "cause=c0ffee00", `name="cause" value="c0ffee00"`, "Replay 12,000 messages")
+	visit(open(hub), "GET", "/console/parked-all/replay", nil, nil)
+	if last := hub.asked[len(hub.asked)-1]; !strings.Contains(last, `"all":true`) || !strings.Contains(last, `"dry_run":true`) {
+		t.Errorf("everything: %s", last)
+	}
 	hub.answers["POST /api/v1/parked/replay"] = api.BulkAnswer{Total: 10000, Continue: "9.100.50.0", Matched: 2000}
 	w := visit(open(hub), "POST", "/console/parked-all/replay", url.Values{"csrf": {"own"}, "cause": {"c0ffee00"}, "note": {"mended"}}, nil)
 	has(t, w, 200, "10,000 are marked so far.", `name="continue" value="9.100.50.0"`, "Go on", `value="mended"`)
@@ -117,6 +125,18 @@ func TestBulk(t *testing.T) {
 	hub.answers["POST /api/v1/parked/discard"] = &api.Problem{Status: 400, Detail: "say why"}
 	has(t, visit(open(hub), "POST", "/console/parked-all/discard", url.Values{"csrf": {"own"}}, nil), 400, "say why")
 	has(t, visit(open(hub), "GET", "/console/parked-all/forget", nil, nil), 404, "Nothing is here")
+}
+
+// Nothing is said to be there only where everything was looked at.
+func TestNothingIsFound(t *testing.T) {
+	for name, c := range map[string]struct {
+		found api.Found
+		want  bool
+	}{"all looked at": {api.Found{Looked: api.Looked{Complete: true}}, true}, "not all": {api.Found{}, false}, "there is more": {api.Found{Next: "a", Looked: api.Looked{Complete: true}}, false}} {
+		if got := (findBody{Found: &api.Message{}, Search: &c.found}).Nothing(); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }
 
 // A document in lines is the same document, and each problem stands on the line of its value or of what that is missing in.
@@ -229,6 +249,8 @@ func TestFind(t *testing.T) {
 		`href="/console/find?after=c2&amp;q=acme"`, `id="looked"`, "∌The hub remembers nothing")
 	hub.answers["GET /api/v1/find"] = api.Found{Looked: api.Looked{Behind: 7}}
 	has(t, visit(open(hub), "GET", "/console/find?q=acme", nil, nil), 200, `id="looked"`, "∌The hub remembers nothing")
+	hub.answers["GET /api/v1/find"] = api.Found{Looked: api.Looked{Underway: at(-time.Hour)}}
+	has(t, visit(open(hub), "GET", "/console/find?q=acme", nil, nil), 200, `id="looked"`, "on their way that have no fate yet", "∌The hub remembers nothing", "∌in a moment")
 	hub.asked = nil
 	has(t, visit(open(hub), "GET", "/console/find?q=acme&after=c2", nil, nil), 200, `id="looked"`)
 	if got := strings.Join(hub.asked, "\n"); !strings.Contains(got, "after=c2") || strings.Contains(got, "/api/v1/messages") {

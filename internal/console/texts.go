@@ -221,6 +221,7 @@ var texts = map[string][]string{
 	"find.what":         {"A key, a number, a name or any id of any system, an event or delivery id, or the beginning of one", "业务键、单号、名称、任一系统的 ID、事件或投递 ID，或其开头"},
 	"find.matches":      {"Found", "找到的对象"},
 	"find.looked":       {"Not everything that came in lately is in the index yet: look again in a moment.", "最近收到的内容尚未全部编入索引，请稍后再查。"},
+	"find.underway":     {"Messages are on their way that have no fate yet, and of which keys and ids alone were looked at; the oldest:", "有消息仍在途中、尚无结果，这些消息只查了业务键和 ID；最早的："},
 	"find.last":         {"Last event", "最近事件"},
 	"find.more":         {"More", "更多"},
 	"find.related":      {"Belongs together", "相关对象"},

@@ -85,9 +85,6 @@ func (s *System) Close() error { return s.to.Close() }
 // Probe looks whether the folders are there and can be listed.
 func (s *System) Probe(ctx context.Context) error {
 	const op = "probe"
-	if err := ctx.Err(); err != nil {
-		return s.classify(op, err)
-	}
 	for _, name := range s.Objects() {
 		_, root, err := s.folder(ctx, op, name)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"path"
 	"path/filepath"
@@ -27,12 +26,11 @@ func (s *System) ledger(op string) (connector.Exchanges, error) {
 	return s.exchanges, nil
 }
 
-// arrived notes the interchanges of a file. One that has come before, in another file, is refused with the whole file.
-func (s *System) arrived(ctx context.Context, op string, o *Object, in io.Reader, f connector.File) error {
-	if !o.partners() || f.ID == "" { // a sample has none
-		return nil
-	}
-	all, err := o.Book().Receive(in)
+// arrived notes the interchanges of a file. One that has come before, in another delivery or in this one, is refused with the whole file, of which nothing is noted then: what it holds besides may come
+// again in another. The same content under a new time is another delivery, as it is to who takes the rows. Of a file whose first rows were taken already, when it was
+// shorter perhaps, every interchange is noted that is not.
+func (s *System) arrived(ctx context.Context, op string, o *Object, root Folder, in File, at string, f connector.File, from int) error {
+	all, err := o.Book().Receive(&source{ctx: ctx, f: in, size: f.Size})
 	var broken *edi.Fault
 	if errors.As(err, &broken) {
 		return nil // the reading tells
@@ -40,20 +38,31 @@ func (s *System) arrived(ctx context.Context, op string, o *Object, in io.Reader
 	if err != nil {
 		return s.classify(op, err)
 	}
+	if err := s.changed(op, root, in, at, f); err != nil { // it comes again as another one, and must not be known then
+		return err
+	}
 	ledger, err := s.ledger(op)
 	if err != nil {
 		return err
 	}
+	came := make([]connector.Received, len(all))
 	for i, r := range all {
-		// Two of one number in a file are told apart by their place in it.
-		token := fmt.Sprint(f.ID, "#", i)
-		first, err := ledger.NoteReceived(ctx, r.Agreement.ReceivePair(), r.Control, token)
-		if err != nil {
-			return s.classify(op, err)
+		came[i] = connector.Received{Pair: r.Agreement.ReceivePair(), Control: r.Control, Token: fmt.Sprint(f.ID, "@", f.Modified.UnixNano(), "#", i)}
+	}
+	if from > 0 {
+		for i := range came {
+			if _, err := ledger.NoteReceived(ctx, came[i:i+1]); err != nil {
+				return s.classify(op, err)
+			}
 		}
-		if first != token {
-			return s.fail(fault.Invalid, op, "the interchange %s of %s has come before; nothing of the file was taken", r.Control, r.Agreement.Name)
-		}
+		return nil
+	}
+	known, err := ledger.NoteReceived(ctx, came)
+	if err != nil {
+		return s.classify(op, err)
+	}
+	if known >= 0 {
+		return s.fail(fault.Invalid, op, "the interchange %s of %s has come before; nothing of the file was taken", all[known].Control, all[known].Agreement.Name)
 	}
 	return nil
 }
@@ -154,9 +163,6 @@ func (s *System) unanswered(ctx context.Context, o *Object) []connector.FileNote
 	}
 	var notes []connector.FileNote
 	for _, a := range o.Book().Agreements() {
-		if a.Within == 0 {
-			continue
-		}
 		list, err := s.exchanges.TroubledSent(ctx, a.SendPair())
 		if err != nil {
 			s.log.Warn("what was sent to a partner cannot be looked at", "partner", a.Name, slog.Any("error", err))

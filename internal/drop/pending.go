@@ -135,9 +135,10 @@ func broken(err error) bool {
 
 // claim moves a complete file to a name that no file has ever had, and lists it. One that somebody else has claimed meanwhile is nobody's here.
 func (l *look) claim(ctx context.Context, e fs.DirEntry) error {
+	dir, name := path.Clean(filepath.ToSlash(l.o.Claim)), rand.Text()[:claimName]+"."+e.Name()
 	info, err := e.Info()
 	if err == nil {
-		err = l.root.Move(info, e.Name(), path.Join(filepath.ToSlash(l.o.Claim), rand.Text()[:claimName]+"."+e.Name()))
+		err = l.root.Move(info, e.Name(), path.Join(dir, name))
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrReplaced):
@@ -149,7 +150,13 @@ func (l *look) claim(ctx context.Context, e fs.DirEntry) error {
 	if err := l.unmark(e.Name()); err != nil {
 		return err
 	}
-	return l.claimed(ctx)
+	if info, err = l.root.Stat(path.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
+		return nil // taken away meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	return l.mine(ctx, dir, fs.FileInfoToDirEntry(info))
 }
 
 // claimName is how many characters stand before the name of a claimed file.
@@ -167,7 +174,7 @@ func (l *look) unmark(name string) error {
 	return nil
 }
 
-// claimed lists what is claimed and not listed yet; before the folder itself is looked at, what was claimed before a restart or a while ago. It was complete when it was.
+// claimed lists what was claimed before a restart or a while ago, before the folder itself is looked at.
 func (l *look) claimed(ctx context.Context) error {
 	if l.o.Claim == "" {
 		return nil
@@ -182,28 +189,35 @@ func (l *look) claimed(ctx context.Context) error {
 	}
 	for _, e := range entries {
 		_, name, _ := strings.Cut(e.Name(), ".")
-		at := path.Join(dir, e.Name())
-		key := l.o.name + "/" + at
-		if fits, _ := path.Match(l.o.Pattern, name); !fits || len(e.Name()) != claimName+1+len(name) || !e.Type().IsRegular() || l.present[key] {
+		if fits, _ := path.Match(l.o.Pattern, name); !fits || len(e.Name()) != claimName+1+len(name) || !e.Type().IsRegular() {
 			continue
 		}
-		l.taken[name], l.present[key] = true, true
 		if !l.names[name] { // else the marker may be that of the one there
 			if err := l.unmark(name); err != nil {
 				return err
 			}
 		}
-		f, _, err := l.look(ctx, l.o, l.root, at, e)
-		if err != nil {
-			if ctx.Err() != nil || broken(err) {
-				return err
-			}
-			l.notes = append(l.notes, connector.FileNote{Name: at, Why: "it cannot be read: " + err.Error()})
+		if err := l.mine(ctx, dir, e); err != nil {
+			return err
 		}
-		if f != nil {
-			l.lies[f.ID] = at
-			l.out = append(l.out, *f)
+	}
+	return nil
+}
+
+// mine lists one claimed file. It was complete when it was claimed.
+func (l *look) mine(ctx context.Context, dir string, e fs.DirEntry) error {
+	at := path.Join(dir, e.Name())
+	l.taken[l.o.nameOf(at)], l.present[l.o.name+"/"+at] = true, true
+	f, _, err := l.look(ctx, l.o, l.root, at, e)
+	if err != nil {
+		if ctx.Err() != nil || broken(err) {
+			return err
 		}
+		l.notes = append(l.notes, connector.FileNote{Name: at, Why: "it cannot be read: " + err.Error()})
+	}
+	if f != nil {
+		l.lies[f.ID] = at
+		l.out = append(l.out, *f)
 	}
 	return nil
 }
@@ -249,7 +263,7 @@ func (s *System) wants(o *Object, e fs.DirEntry, names map[string]bool) (ok bool
 	case !matched:
 		return false, fmt.Sprintf("its name does not fit the pattern %s", o.Pattern)
 	case e.IsDir():
-		if o.own(name) {
+		if o.own(name) || s.anothers(o, name) {
 			return false, ""
 		}
 		return false, "it is a folder, and files of folders below are not taken"
@@ -298,17 +312,30 @@ func (s *System) abandoned(o *Object, e fs.DirEntry) *connector.FileNote {
 	return &connector.FileNote{Name: e.Name(), Why: fmt.Sprintf("its name says that it is being written, and it has not changed for %s: its upload may have ended half-way", o.Ready.Cut)}
 }
 
-// own: a folder that the hub keeps here, or that another object has.
+// own: a folder that the hub keeps here.
 func (o *Object) own(name string) bool {
 	for _, dir := range []string{o.Done, o.Failed, o.Claim} {
-		if first, _, _ := strings.Cut(path.Clean(dir), "/"); first == name {
+		if first, _, _ := strings.Cut(path.Clean(filepath.ToSlash(dir)), "/"); first == name {
 			return true
 		}
 	}
 	return false
 }
 
-// others: another object of the system takes the file, or has the folder.
+// anothers: a folder that an object of the system has, or its answers, or that one of those lies in.
+func (s *System) anothers(o *Object, name string) bool {
+	here := path.Join(filepath.ToSlash(o.Path), name)
+	for _, x := range s.objects {
+		for _, dir := range []string{x.Path, x.EDI.Answers} {
+			if strings.HasPrefix(path.Clean(filepath.ToSlash(dir))+"/", here+"/") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// others: another object of the system takes the file.
 func (s *System) others(o *Object, name string) bool {
 	for _, x := range s.objects {
 		if x == o || path.Clean(x.Path) != path.Clean(o.Path) {
@@ -421,7 +448,7 @@ func (s *System) cut(object string, f connector.File) error {
 	where := s.lies(s.objects[object], f)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at := s.seen[object+"/"+where]; at.cut && at.id == f.ID {
+	if at := s.seen[object+"/"+where]; at.cut {
 		return at.missing
 	}
 	return nil
@@ -435,8 +462,11 @@ const maxWhy = 1 << 10
 func (s *System) failed(o *Object, root Folder) []connector.FileNote {
 	dir := filepath.ToSlash(o.Failed)
 	entries, err := root.List(path.Clean(dir))
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil // nothing has failed yet
+	}
+	if err != nil {
+		return []connector.FileNote{{Name: dir, Why: "it cannot be listed, so that nobody is told of what failed: " + err.Error()}}
 	}
 	names := make(map[string]bool, len(entries))
 	for _, e := range entries {

@@ -3,6 +3,7 @@ package drop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"iter"
@@ -41,8 +42,8 @@ func (s *System) read(ctx context.Context, object, at string, f connector.File, 
 			yield(connector.Row{}, s.fail(fault.Invalid, op, "%s; nothing of the file was taken", why))
 			return
 		}
-		if from == 0 {
-			err := s.arrived(ctx, op, o, &source{ctx: ctx, f: in, size: f.Size}, f)
+		if o.partners() && f.ID != "" { // a sample has none
+			err := s.arrived(ctx, op, o, root, in, at, f, from)
 			if err == nil {
 				_, err = in.Seek(0, io.SeekStart)
 			}
@@ -147,9 +148,6 @@ func (s *System) IDAt(ctx context.Context, object string, f connector.File, size
 // meanwhile stays, which connector.ErrChanged says.
 func (s *System) Done(ctx context.Context, object string, f connector.File, failed error) error {
 	op := "move " + f.Name
-	if err := ctx.Err(); err != nil {
-		return s.classify(op, err)
-	}
 	o, root, err := s.folder(ctx, op, object)
 	if err != nil {
 		return err
@@ -200,9 +198,18 @@ func (s *System) lies(o *Object, f connector.File) string {
 }
 
 func (o *Object) move(root Folder, info fs.FileInfo, at, dir string, f connector.File, failed error) error {
-	to := path.Join(filepath.ToSlash(dir), f.Name)
-	if _, err := root.Stat(to); err == nil {
-		to += "." + f.ID[:min(12, len(f.ID))] // an earlier file of this name keeps it
+	to, same := path.Join(filepath.ToSlash(dir), f.Name), path.Join(filepath.ToSlash(dir), f.Name+"."+f.ID[:min(12, len(f.ID))])
+	for n := 1; ; n++ { // an earlier file of this name keeps it, and so do those that were the same
+		_, err := root.Stat(to)
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if to = same; n > 1 {
+			to = fmt.Sprintf("%s-%d", same, n)
+		}
 	}
 	if failed != nil {
 		if err := root.Put(to+".error", []byte(failed.Error()+"\n")); err != nil {

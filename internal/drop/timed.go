@@ -28,7 +28,8 @@ func (c *timed) Read(b []byte) (int, error) {
 }
 
 func (c *timed) Write(b []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+	// Whoever waits for an answer waits from now on: an upload that takes long, and the time before a connection was used again, are no silence.
+	if err := c.SetDeadline(time.Now().Add(c.timeout)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(b)

@@ -41,9 +41,6 @@ func (s *System) Write(ctx context.Context, w connector.Write) (connector.Result
 	if err != nil {
 		return connector.Result{}, s.fail(fault.Invalid, op, "%s", err)
 	}
-	if err := ctx.Err(); err != nil {
-		return connector.Result{}, s.classify(op, err)
-	}
 	ask := s.fenced(ctx, op)
 	if b := s.batches[w.Object]; b != nil {
 		n, name, err := b.add(ctx, record, ask, func(records [][]byte) (string, error) {
@@ -58,15 +55,21 @@ func (s *System) Write(ctx context.Context, w connector.Write) (connector.Result
 		}
 		return res, nil
 	}
-	name, err := s.single(op, o, root, &w, record, ask)
+	records := [][]byte{record}
+	name, err := s.singleName(op, o, &w, records)
 	if err != nil {
 		return connector.Result{}, err
 	}
-	return written(&w, name), nil
+	_, err = s.put(op, o, root, name, records, ask)
+	return o.written(&w, name, err)
 }
 
-// written is the result of a document in a file of its own.
-func written(w *connector.Write, name string) connector.Result {
+// written is the result of a document in a file of its own, whose making has ended with err. What was written for this very change stays what it says.
+func (o *Object) written(w *connector.Write, name string, err error) (connector.Result, error) {
+	f, ok := fault.As(err)
+	if again := ok && f.Duplicate && (w.Action != connector.Create || strings.Contains(o.Write.Name, "{event}")); err != nil && !again {
+		return connector.Result{}, err
+	}
 	res := connector.Result{Local: w.Local}
 	if w.Action == connector.Create {
 		res.Local = name
@@ -74,7 +77,7 @@ func written(w *connector.Write, name string) connector.Result {
 	if w.Action != connector.Delete {
 		res.Doc = w.Doc
 	}
-	return res
+	return res, nil
 }
 
 // writeInterchange writes a document as an interchange of its own.
@@ -82,24 +85,25 @@ func (s *System) writeInterchange(ctx context.Context, op string, o *Object, roo
 	if w.Action == connector.Delete {
 		return connector.Result{}, s.fail(fault.Invalid, op, "a deletion is no message")
 	}
-	if err := ctx.Err(); err != nil {
-		return connector.Result{}, s.classify(op, err)
+	if w.IdempotencyKey == "" {
+		return connector.Result{}, s.fail(fault.Invalid, op, "the interchange is numbered by its change's id, and there is none")
 	}
 	name, err := s.singleName(op, o, w, nil)
 	if err != nil {
 		return connector.Result{}, err
 	}
-	var data []byte
-	if _, err := root.Stat(name); err != nil { // what has its file takes no other control number
-		if data, err = s.interchange(ctx, op, o, w.Doc, w.IdempotencyKey); err != nil {
-			return connector.Result{}, err
-		}
+	switch _, err := root.Stat(name); {
+	case err == nil: // what has its file takes no other control number
+		return o.written(w, name, s.taken(op, name))
+	case !errors.Is(err, fs.ErrNotExist):
+		return connector.Result{}, s.classify(op, err)
 	}
-	name, err = s.single(op, o, root, w, data, s.fenced(ctx, op))
+	data, err := s.interchange(ctx, op, o, w.Doc, w.IdempotencyKey)
 	if err != nil {
 		return connector.Result{}, err
 	}
-	return written(w, name), nil
+	_, err = s.put(op, o, root, name, [][]byte{data}, s.fenced(ctx, op))
+	return o.written(w, name, err)
 }
 
 // fenced asks right before a file gets its name whether it still may.
@@ -132,20 +136,6 @@ func (s *System) singleName(op string, o *Object, w *connector.Write, records []
 	version := safe(w.Version)
 	template = strings.NewReplacer("{version}", version[:min(len(version), 40)], "{event}", hex.EncodeToString(key[:8])).Replace(template)
 	return o.fileName(template, s.time(), w.External, records), nil
-}
-
-// single writes a file of one document.
-func (s *System) single(op string, o *Object, root Folder, w *connector.Write, record []byte, ask func() error) (string, error) {
-	records := [][]byte{record}
-	name, err := s.singleName(op, o, w, records)
-	if err != nil {
-		return "", err
-	}
-	made, err := s.put(op, o, root, name, records, ask)
-	if f, ok := fault.As(err); ok && f.Duplicate && (w.Action != connector.Create || strings.Contains(o.Write.Name, "{event}")) {
-		return name, nil // what was written for this very change stays what it says
-	}
-	return made, err
 }
 
 // WriteOnce: see Write.
@@ -197,9 +187,7 @@ func (s *System) put(op string, o *Object, root Folder, name string, records [][
 	case errors.Is(err, ErrUnknown):
 		return "", &fault.Error{Kind: fault.UnknownOutcome, System: s.name, Op: op, Err: err}
 	case errors.Is(err, fs.ErrExist):
-		f := s.fail(fault.Conflict, op, "the file %s exists", name)
-		f.Duplicate = true
-		return "", f
+		return "", s.taken(op, name)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS): // the folder takes no new file, whatever is in it
 		return "", s.away(op, err)
 	case err != nil:
@@ -207,6 +195,12 @@ func (s *System) put(op string, o *Object, root Folder, name string, records [][
 	}
 	failpoint.Hit(failpoint.FileNamed)
 	return name, nil
+}
+
+func (s *System) taken(op, name string) error {
+	f := s.fail(fault.Conflict, op, "the file %s exists", name)
+	f.Duplicate = true
+	return f
 }
 
 // Find looks a written file up, by its name or by the external id in its name.

@@ -30,7 +30,7 @@ type Agreement struct {
 	zone                 *time.Location
 	lists                map[string]lists
 	tables               map[string]*Table
-	pos                  strictyaml.Pos
+	pos, listsPos        strictyaml.Pos
 }
 
 // SendPair and ReceivePair name the two directions between the parties, for control numbers.
@@ -79,7 +79,7 @@ func ReadAgreements(file string, data []byte, p *strictyaml.Problems) []*Agreeme
 		f := agreementFile{From: 1}
 		n.Decode(&f, p)
 		a := &Agreement{Name: f.Partner, Standard: Standard(f.Standard), Own: Party{f.Own.Qualifier, f.Own.ID}, Their: Party{f.Their.Qualifier, f.Their.ID}, Within: f.Within, From: f.From,
-			ownGroup: f.Own.Group, theirGroup: f.Their.Group, version: f.Version, versions: f.Versions, test: f.Test, lists: f.Lists, tables: map[string]*Table{}, pos: n.Pos()}
+			ownGroup: f.Own.Group, theirGroup: f.Their.Group, version: f.Version, versions: f.Versions, test: f.Test, lists: f.Lists, tables: map[string]*Table{}, pos: n.Pos(), listsPos: n.KeyPos("code-lists")}
 		a.complete(n, &f, p)
 		if p.Len() == before {
 			out = append(out, a)
@@ -211,7 +211,7 @@ func NewBook(std Standard, tables []*Table, agreements []*Agreement, p *strictya
 		}
 		for name := range a.lists {
 			if !slices.ContainsFunc(tables, func(t *Table) bool { return t.listed[name] }) {
-				p.Add(a.pos, "code-lists: no table has a list %q", name)
+				p.Note(a.listsPos, "", "code-lists: no table here has a list %q; it counts where one has", name)
 			}
 		}
 		for _, t := range tables {

@@ -139,13 +139,23 @@ func TestAgreementsThatAreWrong(t *testing.T) {
 		{edifact + "syntax: \"5\"\n", `syntax: "5" is no version`},
 		{edifact + "separators: {decimal: \";\"}\n", "it is . or a comma"},
 		{head + "---\n" + head, "two agreements"},
-		{head + "code-lists: {colours: {codes: {A: B}}}\n", `no table has a list "colours"`},
 	} {
 		var p strictyaml.Problems
 		NewBook(X12, nil, ReadAgreements("partners.yaml", []byte(c.yaml), &p), &p)
 		if err := p.Err(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.yaml, err, c.want)
 		}
+	}
+}
+
+// An agreement counts for tables that have its lists and for those that have not; a list that none has is noted at its place.
+func TestListsOfOthers(t *testing.T) {
+	var p strictyaml.Problems
+	yaml := "partner: a\nstandard: x12\nown: {qualifier: ZZ, id: B}\ntheir: {qualifier: ZZ, id: A}\ncode-lists: {colours: {codes: {A: B}}}\n"
+	NewBook(X12, []*Table{ShippedTable("x12-855", &p)}, ReadAgreements("partners.yaml", []byte(yaml), &p), &p)
+	notes := p.Notes()
+	if err := p.Err(); err != nil || len(notes) != 1 || notes[0].Pos.Line != 5 || !strings.Contains(notes[0].Message, `no table here has a list "colours"`) {
+		t.Errorf("%v, %v", err, notes)
 	}
 }
 

@@ -3,6 +3,7 @@ package edi
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -227,6 +228,9 @@ func (it *item) of(name string) bool {
 	return ok && len(e) == 2 && strings.Trim(e, "0123456789") == "" && (!dotted || err == nil)
 }
 
+// enveloped are the tags of envelopes: within a message they would end it.
+var enveloped = []string{"ISA", "IEA", "TA1", "GS", "GE", "ST", "SE", "UNA", "UNB", "UNZ", "UNG", "UNE", "UNH", "UNT"}
+
 // others writes what stood behind a segment and is not named by the table.
 func (w *composing) others(k *kept, after string) error {
 	i := -1
@@ -237,8 +241,8 @@ func (w *composing) others(k *kept, after string) error {
 		}
 		k.done[i] = true
 		tag := o.Get("segment").Str()
-		if len(tag) < 2 || len(tag) > 3 || strings.Trim(tag, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" || o.Get("elements").Kind() != jsondoc.Array {
-			return fmt.Errorf("other.%d: it needs segment, a tag, and elements, a list", i)
+		if len(tag) < 2 || len(tag) > 3 || strings.Trim(tag, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") != "" || o.Get("elements").Kind() != jsondoc.Array || slices.Contains(enveloped, tag) {
+			return fmt.Errorf("other.%d: it needs segment, a tag that is none of envelopes, and elements, a list", i)
 		}
 		v := Values{Tag: tag}
 		for e := range o.Get("elements").Elements() {

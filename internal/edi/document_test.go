@@ -181,6 +181,7 @@ func TestComposeRefuses(t *testing.T) {
 		{"850", `{"purpose":"00","type":"SA","number":"12345678901234567890123","ordered_on":"2026-02-20",` + line + `}`, "number: it has 23 characters"},
 		{"850", `{"purpose":"00","type":"SA","number":"","ordered_on":"2026-02-20",` + line + `}`, "number: it is empty"},
 		{"850", `{"more":{"N1_09":"x"},` + head + `,` + line + `}`, "more.N1_09: no segment that is written has this place"},
+		{"850", `{"other":[{"segment":"SE","after":"BEG","elements":[]}],` + head + `,` + line + `}`, "other.0: it needs segment, a tag that is none of envelopes"},
 		{"850", `{"other":[{"segment":"ZZ1","after":"SAC","elements":[]}],` + head + `,` + line + `}`, "other.0: no segment that is written"},
 		{"850", `[]`, "the document is no object"},
 		{"ORDERS", `{"type":"220","dates":[{"qualifier":"137","date":"tomorrow"}]}`, `dates.0: date: "tomorrow" is no date`},

@@ -60,7 +60,7 @@ func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 				return w.handBack(ctx, a, err)
 			}
 		}
-		v, err := r.decide(ctx, a)
+		v, err := r.traced(ctx, a, r.decide)
 		if err != nil {
 			return w.handBack(ctx, a, err)
 		}

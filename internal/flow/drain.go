@@ -285,7 +285,7 @@ func (r *Runner) drainRow(ctx context.Context, p *partition, lane string, q *sta
 			deliver.Free(a.Taken)
 		}
 	}()
-	v, err := decided(ctx, a)
+	v, err := r.traced(ctx, a, decided)
 	if errors.Is(err, deliver.ErrResting) {
 		return nil, nil
 	}

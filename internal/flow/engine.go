@@ -28,6 +28,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/publish"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/tracing"
 )
 
 // Store is what the engine remembers by. Every method is safe to call again after an error: a Commit whose offsets or
@@ -68,6 +69,8 @@ type Deps struct {
 	Clock     lifecycle.Clock
 	Log       *slog.Logger
 	Observer  Observer
+	// Tracer makes a span of each message that is worked, and of each call; nil: none are made.
+	Tracer tracing.Tracer
 	// Life tells which log of a topic is known at present (see state.TopicLog); nil: the first.
 	Life func(topic string) int64
 	// Foreign is told once when the flow's topic holds a record that no hub has put there; may be nil.
@@ -155,7 +158,7 @@ func New(f *config.Flow, d Deps) (*Runner, error) {
 	if f.To.Topic != "" {
 		r.read = slices.ContainsFunc(d.Plan.Flows, func(o *config.Flow) bool { return o.From.Topic == f.To.Topic })
 	}
-	r.line = &deliver.Line{Flow: f, Systems: d.Systems, Store: r.store, Clock: d.Clock, Log: r.log, Observer: d.Observer, Restored: d.Restored,
+	r.line = &deliver.Line{Flow: f, Tracer: d.Tracer, Systems: d.Systems, Store: r.store, Clock: d.Clock, Log: r.log, Observer: d.Observer, Restored: d.Restored,
 		Secrets: r.secrets, Rekeyed: r.rekeyed, InPlace: d.InPlace, Steady: r.steady, Paused: r.gate.closed, Stopping: r.ctx, Intents: &r.openIntents}
 	if f.To.System != "" {
 		t, ok := d.Systems[f.To.System]

@@ -18,7 +18,35 @@ import (
 	"github.com/waybill-hub/waybill/internal/flow/deliver"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/tracing"
 )
+
+// traced has a message decided within a span, below which comes what follows of it: the record that it becomes, the calls, and what a person does about it.
+func (r *Runner) traced(ctx context.Context, a *deliver.Attempt, decided func(context.Context, *deliver.Attempt) (*decide.Verdict, error)) (*decide.Verdict, error) {
+	if r.Tracer == nil {
+		return decided(ctx, a)
+	}
+	span := r.Tracer.Begin(a.Event.Trace, tracing.Working, "work "+r.flow.Name, tracing.Attr{Key: "waybill.flow", Value: r.flow.Name},
+		tracing.Attr{Key: "waybill.entity", Value: a.Event.Entity}, tracing.Attr{Key: "waybill.event", Value: a.Event.ID})
+	a.Event.Trace = span.Traceparent()
+	v, err := decided(ctx, a)
+	switch {
+	case err != nil: // nothing is decided: another hub, or a later try, tells of it
+	case v.Resubmit != nil:
+		span.End("", tracing.Attr{Key: "waybill.outcome", Value: "resubmitted"})
+	default:
+		failed := ""
+		if v.Outcome == state.Parked || v.Outcome == state.Held {
+			failed = v.Kind
+		}
+		why := v.Code
+		if v.Outcome == state.Skipped {
+			why = v.Reason // one of the closed set
+		}
+		span.End(failed, tracing.Attr{Key: "waybill.outcome", Value: string(v.Outcome)}, tracing.Attr{Key: "waybill.reason", Value: why})
+	}
+	return v, err
+}
 
 // decide gives a live message its fate. An error means that nothing was decided: the hub is stopping or fenced.
 func (r *Runner) decide(ctx context.Context, a *deliver.Attempt) (*decide.Verdict, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -68,9 +69,8 @@ func (s *Settings) Load(n strictyaml.Node, path func(string) string, p *strictya
 	var agreements []*edi.Agreement
 	for i, name := range s.EDI.Partners {
 		pos := at.Get("partners").Items()[i].Pos()
-		data, err := strictyaml.ReadPath(path(name), strictyaml.MaxFile)
-		if err != nil {
-			p.Add(pos, "partners: %s: %s", name, err)
+		data, ok := ediFile("partners", path(name), pos, p)
+		if !ok {
 			continue
 		}
 		for _, a := range edi.ReadAgreements(path(name), data, p) {
@@ -119,12 +119,24 @@ func ediTable(name string, path func(string) string, pos strictyaml.Pos, p *stri
 		}
 		return t
 	}
-	data, err := strictyaml.ReadPath(path(name), strictyaml.MaxFile)
-	if err != nil {
-		p.Add(pos, "tables: %s: %s", name, err)
+	data, ok := ediFile("tables", path(name), pos, p)
+	if !ok {
 		return nil
 	}
 	return edi.ReadTable(path(name), data, p)
+}
+
+// ediFile reads a file of the project's own.
+func ediFile(key, file string, pos strictyaml.Pos, p *strictyaml.Problems) ([]byte, bool) {
+	data, err := strictyaml.ReadPath(file, strictyaml.MaxFile)
+	if err != nil {
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			err = at.Err // which names the file without its folder
+		}
+		p.AddHint(pos, "files are named from the configuration's directory", "%s: %s: %s", key, file, err)
+	}
+	return data, err == nil
 }
 
 // completeEDI checks what goes with interchanges.

@@ -67,7 +67,7 @@ func (s *Settings) none(rows int, bytes int64, e ending) error {
 // rows makes the reader of a file; grouped, or its rows as they stand.
 func (s *Settings) rows(r io.Reader, grouped bool) rows {
 	if s.Format == "xlsx" {
-		x := &xlsxReader{set: &s.XLSX, in: r}
+		x := &xlsxReader{set: &s.XLSX, in: r, most: 2*int(s.MaxRow) + 64<<10}
 		t := newTable(s, x)
 		x.table = t
 		return s.grouped(t, grouped)

@@ -16,6 +16,8 @@ import (
 // workbook is what is needed of one to read a sheet.
 type workbook struct {
 	files   map[string]*zip.File
+	main    string // the part that names the others
+	rels    relations
 	strings []string
 	styles  []cellStyle
 	days    time.Time // day 0
@@ -69,14 +71,13 @@ type relations struct {
 
 // find gives the part of a sheet by its name; by none, that of the first.
 func (b *workbook) find(name string) (string, error) {
-	var root, rels relations
+	var root relations
 	if err := b.decode("_rels/.rels", &root); err != nil {
 		return "", err
 	}
-	main := ""
 	for _, r := range root.All {
 		if strings.HasSuffix(r.Type, "/officeDocument") {
-			main = strings.TrimPrefix(r.Target, "/")
+			b.main = strings.TrimPrefix(r.Target, "/")
 		}
 	}
 	var book struct {
@@ -88,14 +89,14 @@ func (b *workbook) find(name string) (string, error) {
 			IDs  []xml.Attr `xml:",any,attr"`
 		} `xml:"sheets>sheet"`
 	}
-	if err := b.decode(main, &book); err != nil {
+	if err := b.decode(b.main, &book); err != nil {
 		return "", err
 	}
 	b.days, b.odd = dayZero, true
 	if book.Properties.From1904 == "1" || book.Properties.From1904 == "true" {
 		b.days, b.odd = time.Date(1904, 1, 1, 0, 0, 0, 0, time.UTC), false
 	}
-	if err := b.decode(path.Join(path.Dir(main), "_rels", path.Base(main)+".rels"), &rels); err != nil {
+	if err := b.decode(path.Join(path.Dir(b.main), "_rels", path.Base(b.main)+".rels"), &b.rels); err != nil {
 		return "", err
 	}
 	var names []string
@@ -104,30 +105,35 @@ func (b *workbook) find(name string) (string, error) {
 		if name != "" && s.Name != name {
 			continue
 		}
-		for _, r := range rels.All {
+		for _, r := range b.rels.All {
 			if slices.ContainsFunc(s.IDs, func(a xml.Attr) bool { return a.Name.Local == "id" && a.Value == r.ID }) {
-				if strings.HasPrefix(r.Target, "/") {
-					return r.Target[1:], nil
-				}
-				return path.Join(path.Dir(main), r.Target), nil
+				return b.at(r.Target), nil
 			}
 		}
 	}
 	return "", fmt.Errorf("there is no sheet %q in it; there are: %s", name, short(list(names)))
 }
 
-// other gives the part that the workbook names by a kind; empty: none.
-func (b *workbook) other(end string) string {
-	for name := range b.files {
-		if path.Base(name) == end && !strings.Contains(name, "_rels") {
-			return name
+// at is where a part lies, as the main one names it.
+func (b *workbook) at(target string) string {
+	if strings.HasPrefix(target, "/") {
+		return target[1:]
+	}
+	return path.Join(path.Dir(b.main), target)
+}
+
+// other gives the part that the main one names by a kind; empty: none.
+func (b *workbook) other(kind string) string {
+	for _, r := range b.rels.All {
+		if strings.HasSuffix(r.Type, "/"+kind) {
+			return b.at(r.Target)
 		}
 	}
 	return ""
 }
 
 func (b *workbook) readStrings() error {
-	name := b.other("sharedStrings.xml")
+	name := b.other("sharedStrings")
 	if name == "" {
 		return nil
 	}
@@ -196,7 +202,7 @@ type cellStyle struct {
 }
 
 func (b *workbook) readStyles() error {
-	name := b.other("styles.xml")
+	name := b.other("styles")
 	if name == "" {
 		return nil
 	}

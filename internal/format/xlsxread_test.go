@@ -51,10 +51,13 @@ func sheet(t testing.TB, rows string) []byte {
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
 	for name, text := range map[string]string{
-		"_rels/.rels":                `<Relationships><Relationship Id="r1" Type="http://x/officeDocument" Target="xl/workbook.xml"/></Relationships>`,
-		"xl/workbook.xml":            `<workbook xmlns:r="r"><sheets><sheet name="S" r:id="r1"/></sheets></workbook>`,
-		"xl/_rels/workbook.xml.rels": `<Relationships><Relationship Id="r1" Type="http://x/worksheet" Target="worksheets/sheet1.xml"/></Relationships>`,
-		"xl/sharedStrings.xml":       `<sst><si><t>a</t></si><si><r><t>b</t></r><r><t xml:space="preserve"> c</t></r><rPh><t>not said</t></rPh></si></sst>`,
+		"_rels/.rels":     `<Relationships><Relationship Id="r1" Type="http://x/officeDocument" Target="xl/workbook.xml"/></Relationships>`,
+		"xl/workbook.xml": `<workbook xmlns:r="r"><sheets><sheet name="S" r:id="r1"/></sheets></workbook>`,
+		"xl/_rels/workbook.xml.rels": `<Relationships><Relationship Id="r1" Type="http://x/worksheet" Target="worksheets/sheet1.xml"/>` +
+			`<Relationship Id="r2" Type="http://x/sharedStrings" Target="sharedStrings.xml"/><Relationship Id="r3" Type="http://x/styles" Target="/xl/styles.xml"/></Relationships>`,
+		"customXml/sharedStrings.xml": `<sst><si><t>not the workbook's</t></si></sst>`,
+		"customXml/styles.xml":        `<styleSheet><cellXfs><xf numFmtId="22"/></cellXfs></styleSheet>`,
+		"xl/sharedStrings.xml":        `<sst><si><t>a</t></si><si><r><t>b</t></r><r><t xml:space="preserve"> c</t></r><rPh><t>not said</t></rPh></si></sst>`,
 		"xl/styles.xml": `<styleSheet><numFmts><numFmt numFmtId="170" formatCode="&quot;y&quot;0.00"/><numFmt numFmtId="171" formatCode="[h]:mm"/><numFmt numFmtId="172" formatCode="mmm\-yy"/><numFmt numFmtId="173" formatCode="0.0E+00"/></numFmts>` +
 			`<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/><xf numFmtId="171"/><xf numFmtId="172"/><xf numFmtId="173"/><xf numFmtId="22"/></cellXfs></styleSheet>`,
 		"xl/worksheets/sheet1.xml": `<worksheet><sheetData>` + rows + `</sheetData></worksheet>`,
@@ -86,6 +89,13 @@ func TestCells(t *testing.T) {
 		"a text that is not there":    {`<c t="s"><v>9</v></c>`, "text", `! names a text that is not there`},
 		"true":                        {`<c t="b"><v>1</v></c>`, "bool", `true`},
 		"true as a text":              {`<c t="b"><v>1</v></c>`, "text", `"true"`},
+		"true in letters":             {`<c t="b"><v>true</v></c>`, "bool", `true`},
+		"false in letters":            {`<c t="b"><v>false</v></c>`, "bool", `false`},
+		"false":                       {`<c t="b"><v>0</v></c>`, "bool", `false`},
+		"no truth":                    {`<c t="b"><v>yes</v></c>`, "bool", `! is a truth value, and "yes" is none`},
+		"behind all days":             {`<c s="1"><v>2958466</v></c>`, "date", `! is no day that a workbook knows`},
+		"a power that takes long":     {`<c s="1"><v>1e999999</v></c>`, "date", `! is no day that a workbook knows`},
+		"no number of a day":          {`<c s="1"><v>0x10</v></c>`, "date", `! is no day that a workbook knows`},
 		"17 digits of a float":        {`<c><v>1.1000000000000001</v></c>`, "decimal", `1.1`},
 		"a float of arithmetic":       {`<c><v>0.30000000000000004</v></c>`, "text", `"0.3"`},
 		"a power of ten":              {`<c><v>1.5E+3</v></c>`, "text", `"1500"`},
@@ -142,6 +152,9 @@ func TestSheets(t *testing.T) {
 		"a header alone":        {head, ""},
 		"nothing":               {"", "0 @0: the file holds "},
 		"a column too far":      {head + `<row><c r="ZZZZ2"><v>1</v></c></row>`, "0 @2: line 2: the sheet cannot be read: a cell stands in column"},
+		"a row without end":     {head + `<row>` + text(strings.Repeat("a", 3<<20)) + `</row>`, "0 @2: line 2: the sheet cannot be read: a row has more than 2"},
+		"in many cells":         {head + `<row>` + strings.Repeat(`<c r="A2"><v>1</v></c>`, 1<<17) + `</row>`, "0 @2: line 2: the sheet cannot be read: a row has more than 2"},
+		"a comment without end": {head + `<!--` + strings.Repeat("a", 3<<20) + `-->`, "0 @1: line 1: the sheet cannot be read: a row has more than 2"},
 		"it ends in the middle": {head + `<row>` + text("1") + `</row><row>`, "0 @"},
 		"two of one name":       {`<row>` + text("x") + text("x") + `</row>`, "0 @1: line 1: header: the columns 1 and 2 have one name"},
 	} {

@@ -64,9 +64,10 @@ type xlsxReader struct {
 	set   *XLSX
 	table *table // whose columns say which dates have to fit a layout
 	in    io.Reader
+	most  int // bytes of a row, unpacked
 
 	book   *workbook
-	sheet  io.ReadCloser
+	guard  *guard
 	dec    *xml.Decoder
 	row    int
 	kept   *xlsxRow // found to be the header
@@ -142,10 +143,12 @@ func (x *xlsxReader) open(data []byte) error {
 		return err
 	}
 	x.book = b
-	if x.sheet, err = b.part(at, maxPart); err != nil {
+	part, err := b.part(at, maxPart) // of bytes that are in memory: there is nothing to close
+	if err != nil {
 		return err
 	}
-	x.dec = xml.NewDecoder(x.sheet)
+	x.guard = &guard{r: part}
+	x.dec = xml.NewDecoder(x.guard)
 	return nil
 }
 
@@ -163,12 +166,13 @@ func (x *xlsxReader) next() ([]string, int, error) {
 		return k.fields, k.line, k.err
 	}
 	for {
+		x.guard.left = x.most
 		t, err := x.dec.Token()
 		if errors.Is(err, io.EOF) {
 			return nil, x.row, io.EOF
 		}
 		if err != nil {
-			return nil, x.row, &FileError{x.row, fmt.Errorf("the sheet cannot be read: %w", err)}
+			return nil, x.row, x.unreadable(err)
 		}
 		start, ok := t.(xml.StartElement)
 		if !ok || start.Name.Local != "row" {
@@ -182,7 +186,7 @@ func (x *xlsxReader) next() ([]string, int, error) {
 		}
 		fields, bad, err := x.cells()
 		if err != nil {
-			return nil, x.row, &FileError{x.row, fmt.Errorf("the sheet cannot be read: %w", err)}
+			return nil, x.row, x.unreadable(err)
 		}
 		if bad != nil {
 			return fields, x.row, bad
@@ -194,6 +198,13 @@ func (x *xlsxReader) next() ([]string, int, error) {
 			return fields, x.row, nil
 		}
 	}
+}
+
+func (x *xlsxReader) unreadable(err error) error {
+	if errors.Is(err, errLong) {
+		err = fmt.Errorf("a row has more than %s once it is unpacked, which is what max-row leaves room for", strictyaml.Size(x.most))
+	}
+	return &FileError{x.row, fmt.Errorf("the sheet cannot be read: %w", err)}
 }
 
 // cells reads the cells of a row up to its end.

@@ -32,7 +32,13 @@ func (x *xlsxReader) text(c cell, column int) (string, error) {
 		}
 		return c.value, nil
 	case "b":
-		return map[bool]string{true: "true", false: "false"}[c.value == "1"], nil
+		switch c.value {
+		case "1", "true":
+			return "true", nil
+		case "0", "false":
+			return "false", nil
+		}
+		return c.value, fmt.Errorf("the cell is a truth value, and %q is none", short(c.value))
 	case "e":
 		return c.value, fmt.Errorf("the cell holds the error %s", short(c.value))
 	case "d":
@@ -96,8 +102,9 @@ func plainDecimal(d jsondoc.Decimal) string {
 
 // moment gives a day, a time of day or both.
 func (x *xlsxReader) moment(value string, style cellStyle, typ string) (string, error) {
-	serial, ok := new(big.Rat).SetString(strings.TrimSpace(value))
-	if !ok || serial.Sign() < 0 || serial.Cmp(big.NewRat(2958466, 1)) >= 0 {
+	d, err := jsondoc.ParseDecimal(strings.TrimSpace(value)) // a big.Rat takes powers of ten that take long
+	serial, ok := new(big.Rat).SetString(d.String())
+	if err != nil || !ok || serial.Sign() < 0 || serial.Cmp(big.NewRat(2958466, 1)) >= 0 {
 		return value, fmt.Errorf("the cell is a date, and %q is no day that a workbook knows", short(value))
 	}
 	ms := new(big.Rat).Mul(serial, big.NewRat(86_400_000, 1))

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +45,19 @@ func TestDialGuard(t *testing.T) {
 			conn.Close()
 		}
 		if !errors.Is(err, ErrAddress) {
+			t.Errorf("%s: %v", addr, err)
+		}
+	}
+}
+
+// TestAllowed: an address that must not be connected to is one in whatever form it is written.
+func TestAllowed(t *testing.T) {
+	for addr, want := range map[string]bool{
+		"10.0.0.1": true, "127.0.0.1": true, "::1": true, "2001:db8::1": true, "2002:0a00:0001::1": true, "64:ff9b::10.0.0.1": true,
+		"169.254.169.254": false, "::ffff:169.254.169.254": false, "2002:a9fe:a9fe::1": false, "64:ff9b::169.254.169.254": false, "fe80::1": false, "fd00:ec2::254": false, "100.100.100.200": false,
+		"224.0.0.1": false, "ff02::1": false, "0.1.2.3": false, "::": false,
+	} {
+		if err := Allowed(netip.MustParseAddr(addr)); (err == nil) != want || err != nil && !errors.Is(err, ErrAddress) {
 			t.Errorf("%s: %v", addr, err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/tracing"
 )
 
 // Request is one call.
@@ -113,6 +114,9 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 			}
 			return nil, "", err
 		}
+	}
+	if trace := tracing.From(ctx); trace != "" && hr.Header.Get("traceparent") == "" && !r.Safe {
+		hr.Header.Set("traceparent", trace)
 	}
 	enter := c.limit.acquire
 	if r.Beside {

@@ -3,10 +3,13 @@ package httpclient
 import (
 	"context"
 	"errors"
+	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -92,6 +95,27 @@ func TestHold(t *testing.T) {
 			t.Errorf("one answer closes the system for %v", d)
 		}
 	})
+}
+
+// TestToldToWait: what one call is told to wait concerns the others, too: none is made until then.
+func TestToldToWait(t *testing.T) {
+	var asked atomic.Int32
+	c, _ := serve(t, Config{}, func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // less than it is to wait: nobody waits
+	defer cancel()
+	for range 2 {
+		_, err := c.Do(ctx, Request{Method: "GET", Path: "orders"})
+		if f, _ := fault.As(err); f == nil || f.Kind != fault.RateLimited || f.RetryAfter <= time.Minute {
+			t.Errorf("%v", err)
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("it was asked %d times", n)
+	}
 }
 
 func TestConcurrencyIsKept(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -97,6 +98,9 @@ func TestRefusedTwice(t *testing.T) {
 	if fault.KindOf(err) != fault.Auth || asked.Load() != 2 || fetched.Load() != 2 {
 		t.Errorf("%v: asked %d times with %d tokens; want 2 and 2", err, asked.Load(), fetched.Load())
 	}
+	if token := c.tokens.take(); token != "" {
+		t.Errorf("the token that was refused last is kept")
+	}
 }
 
 // Many callers, one token request; a caller that gives up does not spoil it for the others.
@@ -155,5 +159,61 @@ func TestTokenFailures(t *testing.T) {
 		if fault.KindOf(err) != want || strings.Contains(err.Error(), "cl1ent") {
 			t.Errorf("%d: %v", status, err)
 		}
+	}
+}
+
+// A token is not used in its last minute: it may end on the way. The one that is put away after a refusal is the one that was refused, and a token that a
+// system says back is in no error.
+func TestTokensAreHandled(t *testing.T) {
+	p := &idp{life: 3600}
+	p.valid.Store("none")
+	c, _ := serve(t, Config{Auth: credentials("header")}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/say" {
+			w.WriteHeader(400)
+			fmt.Fprintf(w, `{"message":"no rights with %s"}`, r.Header.Get("Authorization"))
+			return
+		}
+		p.ServeHTTP(w, r)
+	})
+	now := time.Now()
+	c.now = func() time.Time { return now }
+	c.tokens.now = c.now
+	get := func(path string) error {
+		_, err := c.Do(t.Context(), Request{Method: "GET", Path: path})
+		return err
+	}
+	if err := get("say"); err == nil || strings.Contains(err.Error(), "token-1") || !strings.Contains(err.Error(), "no rights") {
+		t.Errorf("%v", err)
+	}
+	c.tokens.reject("an older one")
+	now = now.Add(59*time.Minute - time.Second)
+	if err := get("orders"); err != nil || p.fetched.Load() != 1 {
+		t.Errorf("%v, %d tokens", err, p.fetched.Load())
+	}
+	now = now.Add(2 * time.Second)
+	if err := get("orders"); err != nil || p.fetched.Load() != 2 {
+		t.Errorf("in its last minute: %v, %d tokens", err, p.fetched.Load())
+	}
+}
+
+// The headers of a system concern nobody else, and so not whoever gives out its tokens elsewhere.
+func TestHeadersGoToTheSystemAlone(t *testing.T) {
+	asked := make(chan string, 1)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Header.Get("X-Tenant-Key")
+		io.WriteString(w, `{"access_token":"t-9999"}`)
+	}))
+	defer elsewhere.Close()
+	auth := credentials("header")
+	auth.ClientCredentials.TokenURL = elsewhere.URL + "/token"
+	c, _ := serve(t, Config{Auth: auth, Headers: map[string]string{"X-Tenant-Key": "k-1"}}, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, `{"key":"`+r.Header.Get("X-Tenant-Key")+`"}`)
+	})
+	resp, err := c.Do(t.Context(), Request{Method: "GET", Path: "orders"})
+	if err != nil || string(resp.Body) != `{"key":"k-1"}` {
+		t.Fatalf("%v", err)
+	}
+	if got := <-asked; got != "" {
+		t.Errorf("who gives out tokens is told %q", got)
 	}
 }

@@ -40,10 +40,14 @@ func Trace(given ...string) string {
 			return t
 		}
 	}
-	var b [24]byte
+	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return "00-" + hex.EncodeToString(b[:16]) + "-" + hex.EncodeToString(b[16:]) + "-01"
+	id := hex.EncodeToString(b[:])
+	return "00-" + id + "-" + id[:16] + "-01"
 }
+
+// Minted reports whether Trace has made a trace: nobody has the span that it names.
+func Minted(trace string) bool { return validTrace(trace) && trace[36:52] == trace[3:19] }
 
 // validTrace checks a W3C traceparent of version 00.
 func validTrace(t string) bool {

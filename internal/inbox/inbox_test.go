@@ -9,11 +9,11 @@ import (
 
 func TestTrace(t *testing.T) {
 	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-	if got := Trace("nonsense", good); got != good {
+	if got := Trace("nonsense", good); got != good || Minted(got) {
 		t.Errorf("trace %q", got)
 	}
 	for _, bad := range []string{"", strings.ToUpper(good), "01" + good[2:], strings.Repeat("0", 55), "00-" + strings.Repeat("0", 32) + good[35:], good + "x"} {
-		if got := Trace(bad); got == bad || !validTrace(got) {
+		if got := Trace(bad); got == bad || !validTrace(got) || !Minted(got) {
 			t.Errorf("%q became %q", bad, got)
 		}
 	}

@@ -17,8 +17,10 @@ import (
 const (
 	// mostHidden is how many hashes are kept of one document.
 	mostHidden = 40
-	// leastHidden is how many characters a word has by which a masked value is found: shorter ones say nothing.
+	// leastHidden is how many characters a word has by which a masked value is found: shorter ones say nothing. leastDense is that where each is a
+	// syllable or a word: most Chinese names have two or three.
 	leastHidden = 3
+	leastDense  = 2
 	// hiddenMark begins every hash. It is in no folded text, so that nobody finds a hash by writing one.
 	hiddenMark = "\x7f"
 )
@@ -29,7 +31,13 @@ type Hider struct{ Secret []byte }
 // Hash is that of a text as it is folded; empty for a text that is too short.
 func (h Hider) Hash(text string) string {
 	text = fold.Cut(fold.Text(text))
-	if len(h.Secret) == 0 || utf8.RuneCountInString(text) < leastHidden {
+	least := leastHidden
+	if !strings.ContainsFunc(text, func(r rune) bool {
+		return !unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana)
+	}) {
+		least = leastDense
+	}
+	if len(h.Secret) == 0 || utf8.RuneCountInString(text) < least {
 		return ""
 	}
 	m := hmac.New(sha256.New, h.Secret)
@@ -37,10 +45,15 @@ func (h Hider) Hash(text string) string {
 	return hiddenMark + hex.EncodeToString(m.Sum(nil)[:16])
 }
 
-// of are the hashes of a value: of the whole, and of each of its words.
+// of are the hashes of a value: of the whole, of each of its words as it stands between blanks (O'Brien, Jean-Luc), and of each of their parts.
 func (h Hider) of(value string) (out []string) {
-	words := strings.FieldsFunc(fold.Text(value), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) })
-	for _, text := range append([]string{value}, words...) {
+	mark := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) }
+	text := fold.Text(value)
+	words := strings.Fields(text)
+	for i := range words {
+		words[i] = strings.TrimFunc(words[i], mark)
+	}
+	for _, text := range slices.Concat([]string{value}, words, strings.FieldsFunc(text, mark)) {
 		if hash := h.Hash(text); hash != "" && !slices.Contains(out, hash) {
 			out = append(out, hash)
 		}

@@ -70,13 +70,17 @@ func TestIndexed(t *testing.T) {
 			}
 		})
 	}
-	many := `{"customer":[`
+	many := `{"bought":[`
 	for i := range 500 {
-		many += fmt.Sprintf(`{"id":"c%d"},`, i)
+		many += fmt.Sprintf(`{"product_id":"p0"},{"product_id":"p%d"},`, i)
 	}
 	many = strings.TrimSuffix(many, ",") + `],"lines":[` + strings.TrimSuffix(strings.Repeat(`{"sku":"A"},`, 500), ",") + `]}`
-	x := indexed(plan, &state.Journal{Flow: "out", Documents: &state.Documents{Source: []byte(many)}})
-	if len(x.Terms) != mostValues || len(x.References) > mostReferences {
+	x := indexed(plan, &state.Journal{Flow: "out", Documents: &state.Documents{Source: []byte(many), Hidden: []state.Term{{Field: "mail", Text: "a hash of a field that is searched no more"}}}})
+	different := map[string]bool{}
+	for _, r := range x.References {
+		different[r.ID] = true
+	}
+	if len(x.Terms) != mostValues || len(x.References) != mostReferences || len(different) != mostReferences {
 		t.Errorf("%d terms, %d references", len(x.Terms), len(x.References))
 	}
 }
@@ -163,8 +167,8 @@ func TestWorker(t *testing.T) {
 // What is masked is found by whoever knows it, whole or by a word of it, and stands nowhere in clear.
 func TestHidden(t *testing.T) {
 	h := Hider{Secret: []byte("a secret of the store")}
-	p := &Plan{Flows: map[string]Flow{"out": {Fields: []string{"number", "customer.name", "contacts.mail"}}, "in": {Fields: []string{"name"}, Mapped: true}, "none": {}}}
-	source := []byte(`{"number":"C-1","customer":{"name":"Jörg Müller"},"contacts":[{"mail":"jm@example.org"},{"mail":"other@example.org"}]}`)
+	p := &Plan{Flows: map[string]Flow{"out": {Fields: []string{"number", "customer.name", "contacts.mail", "contacts.by"}}, "in": {Fields: []string{"name"}, Mapped: true}, "none": {}}}
+	source := []byte(`{"number":"C-1","customer":{"name":"Jörg Müller"},"contacts":[{"mail":"jm@example.org"},{"mail":"other@example.org","by":"Ann O'Brien-Smith, Dr."}]}`)
 	kept := &state.Documents{Source: []byte(`{"number":"C-1","customer":{"name":"***"},"contacts":[{"mail":"***"},{"mail":"other@example.org"}]}`), Mapped: []byte(`{"name":"***"}`)}
 	has := func(terms []state.Term, text string) (field string) {
 		for _, term := range terms {
@@ -176,9 +180,14 @@ func TestHidden(t *testing.T) {
 	}
 	terms := p.Hidden(h, "out", source, nil, kept)
 	for text, field := range map[string]string{"jorg muller": "customer.name", "MÜLLER": "customer.name", "Jörg": "customer.name", "JM@example.org": "contacts.mail", "example": "contacts.mail",
-		"mül": "", "c-1": "", "other@example.org": "", "other": "", "jm": "", "": ""} {
+		"mül": "", "c-1": "", "other@example.org": "", "other": "", "jm": "", "": "", "o'brien-smith": "contacts.by", "brien": "contacts.by", "smith": "contacts.by"} {
 		if got := has(terms, text); got != field {
 			t.Errorf("%q is found by %q, want %q", text, got, field)
+		}
+	}
+	for name, found := range map[string]bool{"李娜": true, "김철": true, "李": false, "Li": false, "李a": false} {
+		if got := h.Hash(name) != ""; got != found {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 	for _, term := range terms {

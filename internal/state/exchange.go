@@ -17,6 +17,12 @@ type Sent struct {
 	Answer   string
 }
 
+// Received is an interchange that came from a partner.
+type Received struct {
+	// Pair names sender and receiver, Control is its reference among theirs. Token names where it came: the same again is no other one.
+	Pair, Control, Token string
+}
+
 // Answers to what was sent.
 const (
 	AnswerAccepted = "accepted"

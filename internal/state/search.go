@@ -58,12 +58,14 @@ type Looked struct {
 	Behind int64
 	// Unread is since when the oldest delivery lies in the inbox that nobody has read yet, so that its key is not known; zero: there is none.
 	Unread time.Time
+	// Underway is since when the oldest message is on its way that has no fate yet: of these the keys and ids alone are known. Zero: there is none.
+	Underway time.Time
 	// Back is how far back this page has looked, where so many objects fit that they are gone through from the newest on; zero: through all of them.
 	Back time.Time
 }
 
 // Complete reports whether nothing that fits can be missing, but behind the cursor.
-func (l *Looked) Complete() bool { return l.Behind == 0 && l.Unread.IsZero() }
+func (l *Looked) Complete() bool { return l.Behind == 0 && l.Unread.IsZero() && l.Underway.IsZero() }
 
 // SearchedObject is an object that fits.
 type SearchedObject struct {

@@ -29,10 +29,42 @@ func (h *HubFacts) JudgeBroker() Verdict {
 // AlertFacts is what is known of those who are told of what is wrong. Trouble is why one of them cannot be; empty where all can.
 type AlertFacts struct{ Trouble string }
 
-var hubRules = []func(*HubFacts) (Verdict, bool){storeFails, diskFails, clockOff, alertsFail}
+// What a cause of the hub's own state is of.
+const (
+	OfStore  = "store"
+	OfDisk   = "disk"
+	OfClock  = "clock"
+	OfAlerts = "alerts"
+)
+
+// HubCause is one thing that is to be said of the hub itself.
+type HubCause struct {
+	Of string
+	Verdict
+}
+
+var hubRules = []struct {
+	of   string
+	rule func(*HubFacts) (Verdict, bool)
+}{{OfStore, storeFails}, {OfDisk, diskFails}, {OfClock, clockOff}, {OfAlerts, alertsFail}}
 
 // Judge names the worst that can be said of the hub itself.
-func (h *HubFacts) Judge() Verdict { return first(hubRules, h, Running) }
+func (h *HubFacts) Judge() Verdict {
+	if all := h.Causes(); len(all) > 0 {
+		return all[0].Verdict
+	}
+	return Verdict{State: Running}
+}
+
+// Causes are all that is to be said of the hub itself, the worst first.
+func (h *HubFacts) Causes() (out []HubCause) {
+	for _, r := range hubRules {
+		if v, ok := r.rule(h); ok {
+			out = append(out, HubCause{r.of, v})
+		}
+	}
+	return out
+}
 
 func storeFails(h *HubFacts) (Verdict, bool) {
 	return Verdict{Failing, h.Store.Trouble}, h.Store.Trouble != ""

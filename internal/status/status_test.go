@@ -125,6 +125,15 @@ func TestJudgeHub(t *testing.T) {
 	}
 }
 
+// One cause hides no other.
+func TestHubCauses(t *testing.T) {
+	h := HubFacts{Store: StoreFacts{"locked"}, Disk: DiskFacts{"full"}, Alerts: AlertFacts{"they do not reach ops"}}
+	want := []HubCause{{OfStore, Verdict{Failing, "locked"}}, {OfDisk, Verdict{Failing, "full"}}, {OfAlerts, Verdict{Attention, "they do not reach ops"}}}
+	if got := h.Causes(); !slices.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestJudgeComparison(t *testing.T) {
 	const cmd = "waybill reconcile"
 	for _, tt := range []struct {

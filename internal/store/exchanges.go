@@ -18,10 +18,8 @@ const rejectedFor = 7 * 24 * time.Hour
 // never give one twice, and leave none out. An answer is due so long after now; 0: none is awaited.
 func (s *Store) NumberSent(ctx context.Context, sent state.Sent, from int64, due time.Duration) (int64, error) {
 	return ask(ctx, s, "number an interchange", func(t *tx) (int64, error) {
-		if t.d == postgres { // two hubs may ask for the same next one
-			if err := t.lock([]lockKey{{hashKey("exchange", sent.Pair), true}}); err != nil {
-				return 0, err
-			}
+		if err := t.lock([]lockKey{{hashKey("exchange", sent.Pair), true}}); err != nil { // two hubs may ask for the same next one
+			return 0, err
 		}
 		var number int64
 		err := t.each(func(r *sql.Rows) error { return r.Scan(&number) }, "SELECT number FROM exchange_sent WHERE pair = ? AND token = ?", sent.Pair, sent.Token)
@@ -41,22 +39,44 @@ func (s *Store) NumberSent(ctx context.Context, sent state.Sent, from int64, due
 	})
 }
 
-// NoteReceived notes an interchange that came, and gives the token with which it came first: another one than token means that it has been there.
-func (s *Store) NoteReceived(ctx context.Context, pair, control, token string) (first string, err error) {
-	return ask(ctx, s, "note an interchange", func(t *tx) (string, error) {
-		if _, err := t.exec("INSERT INTO exchange_received (pair, control, token, at) VALUES (?, ?, ?, ?) ON CONFLICT (pair, control) DO NOTHING", pair, control, token, t.now); err != nil {
-			return "", err
+// NoteReceived notes interchanges that came, all or none. known is the place of the first that came before under another token, and none is noted then; -1: none came.
+func (s *Store) NoteReceived(ctx context.Context, came []state.Received) (known int, err error) {
+	return ask(ctx, s, "note interchanges", func(t *tx) (int, error) {
+		var keys []lockKey // two hubs may note the same one, each for another file
+		for _, c := range came {
+			keys = append(keys, lockKey{hashKey("received", c.Pair), true})
 		}
-		first := ""
-		err := t.each(func(r *sql.Rows) error { return r.Scan(&first) }, "SELECT token FROM exchange_received WHERE pair = ? AND control = ?", pair, control)
-		return first, err
+		if err := t.lock(keys); err != nil {
+			return 0, err
+		}
+		type reference struct{ pair, control string }
+		seen := map[reference]bool{}
+		for i, c := range came {
+			first := c.Token
+			if err := t.each(func(r *sql.Rows) error { return r.Scan(&first) }, "SELECT token FROM exchange_received WHERE pair = ? AND control = ?", c.Pair, c.Control); err != nil {
+				return 0, err
+			}
+			is := reference{c.Pair, c.Control}
+			if first != c.Token || seen[is] {
+				return i, nil
+			}
+			seen[is] = true
+		}
+		for _, c := range came {
+			if _, err := t.exec("INSERT INTO exchange_received (pair, control, token, at) VALUES (?, ?, ?, ?) ON CONFLICT (pair, control) DO NOTHING", c.Pair, c.Control, c.Token, t.now); err != nil {
+				return 0, err
+			}
+		}
+		return -1, nil
 	})
 }
 
-// AnswerSent keeps what a partner says of what was sent; known is false where nothing of the number was. The first answer stays when it comes again.
+// AnswerSent keeps what a partner says of what was sent; known is false where nothing of the number was. The same answer again changes nothing; another one is the one that counts.
 func (s *Store) AnswerSent(ctx context.Context, pair string, number int64, answer string) (known bool, err error) {
 	return ask(ctx, s, "keep an answer", func(t *tx) (bool, error) {
-		if _, err := t.exec("UPDATE exchange_sent SET answered = ?, answer = ? WHERE pair = ? AND number = ? AND answer <> ?", t.now, answer, pair, number, answer); err != nil {
+		// One that nobody waited for is due now: what is in trouble is found by its index.
+		if _, err := t.exec("UPDATE exchange_sent SET answered = ?, answer = ?, due = CASE WHEN due = 0 THEN CAST(? AS BIGINT) ELSE due END WHERE pair = ? AND number = ? AND answer <> ?",
+			t.now, answer, t.now, pair, number, answer); err != nil {
 			return false, err
 		}
 		known := false

@@ -16,8 +16,6 @@ import (
 const (
 	// mostFits is how many objects are put in order of their time at once. Where more fit, the newest objects are gone through instead.
 	mostFits = 2000
-	// mostExact is how many objects that fit exactly stand before all others.
-	mostExact = 50
 	// mostWalked is through how many objects one page goes then.
 	mostWalked = 20_000
 	// mostTail is how many fates that are not indexed yet one search looks at.

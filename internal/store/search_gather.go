@@ -11,20 +11,25 @@ import (
 
 // gather collects what fits; wide: there is more than can be put in order.
 func (se *searching) gather() (wide bool, err error) {
-	exact, _, err := se.byTerms(se.term, mostExact)
+	exact, many, err := se.byTerms(se.term, mostFits)
 	if err != nil {
 		return false, err
+	}
+	if many { // none stands out
+		exact = nil
 	}
 	some, wide, err := se.byTerms(se.term, mostFits, end(se.term))
 	if err != nil {
 		return false, err
 	}
 	for _, hidden := range se.q.Hidden {
-		more, _, err := se.byTerms(hidden, mostFits)
+		more, many, err := se.byTerms(hidden, mostFits)
 		if err != nil {
 			return false, err
 		}
-		exact = append(exact, more...)
+		if wide = wide || many; !many {
+			exact = append(exact, more...)
+		}
 	}
 	if wide {
 		some = nil
@@ -37,7 +42,7 @@ func (se *searching) gather() (wide bool, err error) {
 			return false, err
 		}
 	}
-	names, many, err := se.byIDs()
+	names, more, err := se.byIDs()
 	if err != nil {
 		return false, err
 	}
@@ -49,7 +54,7 @@ func (se *searching) gather() (wide bool, err error) {
 			return false, err
 		}
 	}
-	return wide || many, nil
+	return wide || more, nil
 }
 
 // byTerms gives objects that have a term, or one from there to an end; many: there are more than most.
@@ -138,10 +143,15 @@ func (f *fit) fill(x *indexing) {
 	f.terms = x.terms
 }
 
+// fitting: the term is what is searched, or begins so.
+func (se *searching) fitting(term state.Term) bool {
+	return slices.Contains(se.q.Hidden, term.Text) || strings.HasPrefix(term.Text, se.term)
+}
+
 // foundBy notes by which of its terms an object was found.
 func (f *fit) foundBy(terms []state.Term, se *searching) {
 	for _, term := range terms {
-		if slices.Contains(se.q.Hidden, term.Text) || strings.HasPrefix(term.Text, se.term) {
+		if se.fitting(term) {
 			f.found(term.Field)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -72,7 +71,7 @@ func (se *searching) walk(at searchCursor) error {
 			below = x.newest
 			last = searchCursor{Fate: x.newest, Name: x.name, Entity: x.entity, Walked: true}
 			se.page.Back = unstamp(x.time)
-			if se.q.Entity != "" && x.entity != se.q.Entity || !slices.ContainsFunc(x.terms, func(t state.Term) bool { return strings.HasPrefix(t.Text, se.term) }) || given[objectName{x.entity, x.name}] {
+			if se.q.Entity != "" && x.entity != se.q.Entity || !slices.ContainsFunc(x.terms, se.fitting) || given[objectName{x.entity, x.name}] {
 				return nil
 			}
 			delete(se.fits, objectName{x.entity, x.name})

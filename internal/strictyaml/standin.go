@@ -31,6 +31,20 @@ func (n Node) Absent() []string {
 	return out
 }
 
+// Filled gives the texts in the node, and below it, into which a reference was filled: whoever keeps them treats them as secrets.
+func (n Node) Filled() []Secret {
+	var out []Secret
+	n.eachScalar(func(s Node) {
+		if len(references(s.n.text)) == 0 {
+			return
+		}
+		if text, refs, ok := s.resolve(&Problems{}); ok && refs > 0 { // what cannot be filled in is complained of where it is read
+			out = append(out, NewSecret(text))
+		}
+	})
+	return out
+}
+
 func (n Node) eachScalar(do func(Node)) {
 	switch n.Kind() {
 	case Scalar:

@@ -33,3 +33,16 @@ func TestStandIn(t *testing.T) {
 		t.Errorf("absent of b: %q", got)
 	}
 }
+
+func TestFilled(t *testing.T) {
+	t.Setenv("A_PASSWORD", "open sesame")
+	var p Problems
+	docs := Parse("x.yaml", []byte("a: {b: ['${env:A_PASSWORD}', plain, 'user:${env:A_PASSWORD}', '$${env:A_PASSWORD}', '${env:IS_NOT_SET_HERE}']}\nc: '${env:A_PASSWORD}'\n"), &p)
+	var got []string
+	for _, s := range docs[0].Get("a").Filled() {
+		got = append(got, s.Reveal())
+	}
+	if want := []string{"open sesame", "user:open sesame"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

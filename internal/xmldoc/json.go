@@ -28,8 +28,9 @@ const (
 )
 
 // AppendJSON appends an element as JSON; path is where it stands, for the shape, which may be nil. An element with neither attributes nor children is a text, and
-// null where xsi:nil says so; any other is an object of its children by their local names and its attributes by @name, with #text where text stands
-// beside them. Several children of a name are a list. Of children that share a local name but not a namespace each is called {namespace}name, so that none is taken for another.
+// null where xsi:nil says so; any other is an object of its children by their local names, or what shape calls these, and its attributes by @name, with #text where
+// text stands beside them. Several children of a name are a list. Of children, and of attributes, that share a name but not a namespace each is called
+// {namespace}name, so that none is taken for another.
 func (e *Element) AppendJSON(dst []byte, path string, shape *Shape) []byte {
 	if e.Nil() {
 		return append(dst, "null"...)
@@ -45,9 +46,14 @@ func (e *Element) AppendJSON(dst []byte, path string, shape *Shape) []byte {
 		}
 		dst = append(jsondoc.AppendString(dst, name), ':')
 	}
+	spaces := mixed{}
 	for _, a := range attrs {
-		member("@" + a.Name.Local)
-		dst = shape.appendText(dst, join(path, "@"+a.Name.Local), a.Value)
+		spaces.add(a.Name)
+	}
+	for _, a := range attrs {
+		name := "@" + spaces.key(a.Name)
+		member(name)
+		dst = shape.appendText(dst, join(path, name), a.Value)
 	}
 	if len(bytes.TrimSpace(e.Text)) > 0 || len(e.Children) == 0 && len(e.Text) > 0 {
 		member("#text")
@@ -108,27 +114,35 @@ func (s *Shape) name(local string) string {
 func (s *Shape) groups(children []*Element) []group {
 	var out []group
 	at := make(map[xml.Name]int, len(children))
-	spaces := make(map[string]string, len(children))
-	mixed := map[string]bool{}
+	names, spaces := make([]xml.Name, 0, len(children)), mixed{}
 	for _, c := range children {
-		i, known := at[c.Name]
+		name := xml.Name{Space: c.Name.Space, Local: s.name(c.Name.Local)}
+		i, known := at[name]
 		if !known {
 			i = len(out)
-			at[c.Name] = i
-			out = append(out, group{key: s.name(c.Name.Local)})
-			if space, other := spaces[c.Name.Local]; other && space != c.Name.Space {
-				mixed[c.Name.Local] = true
-			}
-			spaces[c.Name.Local] = c.Name.Space
+			at[name] = i
+			out, names = append(out, group{}), append(names, name)
+			spaces.add(name)
 		}
 		out[i].all = append(out[i].all, c)
 	}
 	for i := range out {
-		if name := out[i].all[0].Name; mixed[name.Local] {
-			out[i].key = "{" + name.Space + "}" + name.Local
-		}
+		out[i].key = spaces.key(names[i])
 	}
 	return out
+}
+
+// mixed counts in how many namespaces a local name stands; each name is added once.
+type mixed map[string]int
+
+func (m mixed) add(n xml.Name) { m[n.Local]++ }
+
+// key is what something of a name is called in documents.
+func (m mixed) key(n xml.Name) string {
+	if m[n.Local] > 1 {
+		return "{" + n.Space + "}" + n.Local
+	}
+	return n.Local
 }
 
 // appendText appends a text as what its type says, and as a text where it is none of that type.
@@ -207,9 +221,13 @@ func fits(v jsondoc.Value, path string) bool {
 	if path == "" {
 		return v.Kind() != jsondoc.String && v.Kind() != jsondoc.Object
 	}
-	step, rest, _ := strings.Cut(path, ".")
-	if v = v.Get(step); !v.Exists() {
-		return true
+	for i := range path + "." { // a name may have dots in it
+		if i < len(path) && path[i] != '.' {
+			continue
+		}
+		if at := v.Get(path[:i]); at.Exists() && !fits(at, strings.TrimPrefix(path[i:], ".")) {
+			return false
+		}
 	}
-	return fits(v, rest)
+	return true
 }

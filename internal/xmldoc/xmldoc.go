@@ -22,6 +22,8 @@ const (
 const (
 	maxDepth    = 60
 	maxElements = 100_000
+	// maxNamespace bounds a namespace, in bytes: a short prefix stands for it wherever it is used, and a document may have to spell it out.
+	maxNamespace = 256
 )
 
 // byteOrderMark may stand before UTF-8.
@@ -41,8 +43,8 @@ type Element struct {
 
 // Memory is what parsing a body takes beside its bytes, at most, about.
 func Memory(body []byte) int64 {
-	const element = 160
-	return element * int64(min(bytes.Count(body, []byte("<")), maxElements))
+	const element, attribute = 160, 128
+	return element*int64(min(bytes.Count(body, []byte("<")), maxElements)) + attribute*int64(bytes.Count(body, []byte("=")))
 }
 
 // open is an element that has not ended yet.
@@ -50,24 +52,22 @@ type open struct {
 	e *Element
 	// raw is the name as it is written: an end must be written alike.
 	raw xml.Name
-	// before is what the prefixes meant outside.
-	before map[string]string
+	// spaces are the namespaces of the prefixes that it declares itself; "" is the default's.
+	spaces map[string]string
 }
 
 // parser reads one document.
 type parser struct {
 	root  *Element
 	stack []open
-	// spaces are the namespaces of the prefixes that are known here; "" is the default's.
-	spaces map[string]string
-	count  int
+	count int
 }
 
 // Parse reads one document: UTF-8, at most 100,000 elements, 60 in one another. The reader bounds its bytes.
 func Parse(body []byte) (*Element, error) {
 	body = bytes.TrimPrefix(body, byteOrderMark)
 	dec := xml.NewDecoder(bytes.NewReader(body))
-	p := &parser{spaces: map[string]string{"xml": nsXML}}
+	p := &parser{}
 	for {
 		at := dec.InputOffset()
 		tok, err := dec.RawToken()
@@ -119,7 +119,7 @@ func (p *parser) token(tok xml.Token, at int64) error {
 		if top.raw != t.Name {
 			return fmt.Errorf("<%s> is ended by </%s>", top.raw.Local, t.Name.Local)
 		}
-		p.stack, p.spaces = p.stack[:len(p.stack)-1], top.before
+		p.stack = p.stack[:len(p.stack)-1]
 	case xml.CharData:
 		if len(p.stack) > 0 {
 			e := p.stack[len(p.stack)-1].e
@@ -135,30 +135,11 @@ func (p *parser) start(t xml.StartElement) error {
 	if p.count++; p.count > maxElements || len(p.stack) == maxDepth {
 		return fmt.Errorf("it has more than %d elements, or more than %d in one another", maxElements, maxDepth)
 	}
-	before := p.spaces
-	if err := p.declare(t.Attr); err != nil {
+	spaces, err := declared(t.Attr)
+	if err != nil {
 		return err
 	}
 	e := &Element{}
-	var err error
-	if e.Name, err = p.named(t.Name, true); err != nil {
-		return err
-	}
-	for _, a := range t.Attr {
-		if isDeclaration(a.Name) {
-			continue
-		}
-		name, err := p.named(a.Name, false)
-		if err != nil {
-			return err
-		}
-		for _, other := range e.Attrs {
-			if other.Name == name {
-				return fmt.Errorf("<%s> has the attribute %s twice", e.Name.Local, name.Local)
-			}
-		}
-		e.Attrs = append(e.Attrs, xml.Attr{Name: name, Value: a.Value})
-	}
 	switch {
 	case len(p.stack) > 0:
 		top := p.stack[len(p.stack)-1].e
@@ -168,15 +149,32 @@ func (p *parser) start(t xml.StartElement) error {
 	default:
 		return errors.New("it has more than one root element")
 	}
-	p.stack = append(p.stack, open{e, t.Name, before})
+	p.stack = append(p.stack, open{e, t.Name, spaces})
+	if e.Name, err = p.named(t.Name, true); err != nil {
+		return err
+	}
+	had := make(map[xml.Name]bool, len(t.Attr))
+	for _, a := range t.Attr {
+		if isDeclaration(a.Name) {
+			continue
+		}
+		name, err := p.named(a.Name, false)
+		if err != nil {
+			return err
+		}
+		if had[name] {
+			return fmt.Errorf("<%s> has the attribute %s twice", e.Name.Local, name.Local)
+		}
+		had[name] = true
+		e.Attrs = append(e.Attrs, xml.Attr{Name: name, Value: a.Value})
+	}
 	return nil
 }
 
 func isDeclaration(n xml.Name) bool { return n.Space == "xmlns" || n.Space == "" && n.Local == "xmlns" }
 
-// declare takes in the namespaces that an element declares.
-func (p *parser) declare(attrs []xml.Attr) error {
-	own := map[string]string(nil)
+// declared are the namespaces that an element declares.
+func declared(attrs []xml.Attr) (own map[string]string, err error) {
 	for _, a := range attrs {
 		if !isDeclaration(a.Name) {
 			continue
@@ -187,28 +185,35 @@ func (p *parser) declare(attrs []xml.Attr) error {
 		}
 		switch {
 		case prefix != "" && a.Value == "":
-			return fmt.Errorf("the prefix %s stands for no namespace", prefix)
+			return nil, fmt.Errorf("the prefix %.100s stands for no namespace", prefix)
+		case len(a.Value) > maxNamespace:
+			return nil, fmt.Errorf("the namespace of the prefix %.100q has more than %d bytes", prefix, maxNamespace)
 		case prefix == "xmlns" || (prefix == "xml") != (a.Value == nsXML) || a.Value == nsXMLNS:
-			return fmt.Errorf("the prefix %q cannot stand for %.100s", prefix, a.Value)
+			return nil, fmt.Errorf("the prefix %q cannot stand for %.100s", prefix, a.Value)
 		}
 		if _, twice := own[prefix]; twice {
-			return fmt.Errorf("the prefix %q is declared twice", prefix)
+			return nil, fmt.Errorf("the prefix %.100q is declared twice", prefix)
 		}
 		if own == nil {
 			own = map[string]string{}
 		}
 		own[prefix] = a.Value
 	}
-	if own == nil {
-		return nil
-	}
-	for prefix, space := range p.spaces {
-		if _, replaced := own[prefix]; !replaced {
-			own[prefix] = space
+	return own, nil
+}
+
+// space is what a prefix stands for here. It is looked for outwards, level by level: to keep all that is known for each element would cost as much as what a sender
+// declares, times its elements.
+func (p *parser) space(prefix string) (space string, known bool) {
+	for i := len(p.stack) - 1; i >= 0; i-- {
+		if space, known = p.stack[i].spaces[prefix]; known {
+			return space, true
 		}
 	}
-	p.spaces = own
-	return nil
+	if prefix == "xml" {
+		return nsXML, true
+	}
+	return "", false
 }
 
 // named gives a name its namespace. An attribute without a prefix has none.
@@ -218,11 +223,11 @@ func (p *parser) named(n xml.Name, element bool) (xml.Name, error) {
 	}
 	if n.Space == "" {
 		if element {
-			n.Space = p.spaces[""]
+			n.Space, _ = p.space("")
 		}
 		return n, nil
 	}
-	space, known := p.spaces[n.Space]
+	space, known := p.space(n.Space)
 	if !known {
 		return n, fmt.Errorf("the prefix %.100s of %.100s is not declared", n.Space, n.Local)
 	}

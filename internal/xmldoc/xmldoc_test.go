@@ -2,6 +2,7 @@ package xmldoc
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -22,6 +23,11 @@ func TestParse(t *testing.T) {
 		"CDATA and comments":              {`<a><![CDATA[<b>]]><!-- no -->c</a>`, `"<b>c"`},
 		"a prefix by any name":            {`<x:a xmlns:x="urn:1"><y:b xmlns:y="urn:1">1</y:b></x:a>`, `{"b":"1"}`},
 		"one name in two namespaces":      {`<a xmlns:p="urn:p" xmlns:q="urn:q"><p:b>1</p:b><q:b>2</q:b><c>3</c></a>`, `{"{urn:p}b":"1","{urn:q}b":"2","c":"3"}`},
+		"one attribute in two":            {`<a xmlns:p="urn:p" n="1" p:n="2" p:m="3"/>`, `{"@{}n":"1","@{urn:p}n":"2","@m":"3"}`},
+		"a prefix of the nearest":         {`<a xmlns:p="urn:1"><b xmlns:p="urn:2"><p:c/><c/></b><p:c/><c/></a>`, `{"b":{"{urn:2}c":"","{}c":""},"{urn:1}c":"","{}c":""}`},
+		"a name in three namespaces":      {`<a xmlns:p="urn:p" xmlns:q="urn:q"><b/><p:b/><b/><q:b/></a>`, `{"{}b":["",""],"{urn:p}b":"","{urn:q}b":""}`},
+		"xml:lang is no data":             {`<a xml:lang="en">x</a>`, `"x"`},
+		"a prefix of further out":         {`<a xmlns:p="urn:1"><b xmlns:p="urn:2"><p:c/></b><p:d/></a>`, `{"b":{"c":""},"d":""}`},
 		"types of XML Schema are no data": {`<a xmlns:i="` + NSInstance + `" i:type="x">1</a>`, `"1"`},
 		"a document type":                 {`<!DOCTYPE a [<!ENTITY e "x">]><a>&e;</a>`, "a document type declaration is not allowed"},
 		"an entity of its own":            {`<a>&e;</a>`, "invalid character entity &e;"},
@@ -38,9 +44,14 @@ func TestParse(t *testing.T) {
 		"a prefix out of its scope":       {`<a><b xmlns:p="urn:1"/><p:c/></a>`, "the prefix p of c is not declared"},
 		"a prefix for nothing":            {`<a xmlns:p=""/>`, "stands for no namespace"},
 		"the prefix xml for others":       {`<a xmlns:xml="urn:1"/>`, "cannot stand for"},
+		"another prefix for xml's":        {`<a xmlns:p="http://www.w3.org/XML/1998/namespace"/>`, "cannot stand for"},
+		"the prefix xmlns":                {`<a xmlns:xmlns="urn:1"/>`, "cannot stand for"},
+		"a prefix for xmlns's":            {`<a xmlns:p="http://www.w3.org/2000/xmlns/"/>`, "cannot stand for"},
 		"an attribute twice":              {`<a xmlns:p="urn:1" xmlns:q="urn:1" p:n="1" q:n="2"/>`, "has the attribute n twice"},
 		"a declaration twice":             {`<a xmlns:p="urn:1" xmlns:p="urn:2"/>`, "declared twice"},
 		"a declaration behind":            {`<a/><?xml version="1.0"?>`, "behind the beginning"},
+		"a namespace as long as it may":   {`<a xmlns="` + strings.Repeat("n", maxNamespace) + `"/>`, `""`},
+		"a namespace without an end":      {`<a xmlns="` + strings.Repeat("n", maxNamespace+1) + `"/>`, "more than 256 bytes"},
 		"too deep":                        {deep, "more than 60 in one another"},
 		"too many":                        {"<a>" + strings.Repeat("<b/>", maxElements) + "</a>", "more than 100000 elements"},
 	} {
@@ -60,11 +71,13 @@ func TestParse(t *testing.T) {
 }
 
 func TestShape(t *testing.T) {
-	shape := &Shape{Lists: map[string]bool{"line": true}, Types: map[string]string{"line.qty": Decimal, "line.no": Integer, "paid": Boolean, "line.@pos": Integer}}
+	shape := &Shape{Lists: map[string]bool{"line": true}, Types: map[string]string{"line.qty": Decimal, "line.no": Integer, "paid": Boolean, "line.@pos": Integer, "net.amount": Decimal}}
 	for in, want := range map[string]string{
-		`<o><line pos="1"><qty>+007.50</qty><no>0012</no></line><paid>1</paid></o>`: `{"line":[{"@pos":1,"qty":7.50,"no":12}],"paid":true}`,
-		`<o><line><qty>-.5</qty><no>-0</no></line><paid> false </paid></o>`:         `{"line":[{"qty":-0.5,"no":-0}],"paid":false}`,
-		`<o><line><qty>99999999999999999999.10</qty></line><line/></o>`:             `{"line":[{"qty":99999999999999999999.10},""]}`,
+		`<o><line pos="1"><qty>+007.50</qty><no>0012</no></line><paid>1</paid></o>`:        `{"line":[{"@pos":1,"qty":7.50,"no":12}],"paid":true}`,
+		`<o><line><qty>7.</qty><no>` + strings.Repeat("1", maxDigits) + `</no></line></o>`: `{"line":[{"qty":7,"no":` + strings.Repeat("1", maxDigits) + `}]}`,
+		`<o><line><qty>-.5</qty><no>-0</no></line><paid> false </paid></o>`:                `{"line":[{"qty":-0.5,"no":-0}],"paid":false}`,
+		`<o><net.amount>1.50</net.amount><net><amount>2.50</amount></net></o>`:             `{"net.amount":1.50,"net":{"amount":2.50}}`,
+		`<o><line><qty>99999999999999999999.10</qty></line><line/></o>`:                    `{"line":[{"qty":99999999999999999999.10},""]}`,
 	} {
 		e, err := Parse([]byte(in))
 		if err != nil {
@@ -80,7 +93,8 @@ func TestShape(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		`<o><line><qty>1,5</qty></line></o>`: "line.qty", `<o><line><qty>1e5</qty></line></o>`: "line.qty", `<o><line><no>1.5</no></line></o>`: "line.no", `<o><paid>yes</paid></o>`: "paid",
-		`<o><line><qty/></line></o>`: "line.qty", `<o><line><qty>INF</qty></line></o>`: "line.qty", `<o><line><qty><x/></qty></line></o>`: "line.qty",
+		`<o><line><qty/></line></o>`: "line.qty", `<o><line><no>` + strings.Repeat("1", maxDigits+1) + `</no></line></o>`: "line.no", `<o><line><qty>INF</qty></line></o>`: "line.qty", `<o><line><qty><x/></qty></line></o>`: "line.qty",
+		`<o><net.amount>1,5</net.amount></o>`: "net.amount", `<o><net.amount>1</net.amount><net><amount>1,5</amount></net></o>`: "net.amount",
 	} {
 		e, err := Parse([]byte(in))
 		if err != nil {
@@ -89,6 +103,68 @@ func TestShape(t *testing.T) {
 		if path, _ := shape.Wrong(root(t, e.AppendJSON(nil, "", shape))); path != want {
 			t.Errorf("%s: wrong is %q, want %q", in, path, want)
 		}
+	}
+}
+
+// TestNames: two elements that documents call alike are one list.
+func TestNames(t *testing.T) {
+	e, err := Parse([]byte(`<o><b>1</b><x/><c>2</c></o>`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(e.AppendJSON(nil, "", &Shape{Names: map[string]string{"b": "c"}})); got != `{"c":["1","2"],"x":""}` {
+		t.Error(got)
+	}
+}
+
+// TestMemory: what is kept of a body is no more than what is reserved for it, where it is all elements, and where it is all attributes.
+func TestMemory(t *testing.T) {
+	attributes := strings.Builder{}
+	for i := range 50_000 {
+		fmt.Fprintf(&attributes, ` a%d=""`, i)
+	}
+	for name, body := range map[string]string{"elements": "<a>" + strings.Repeat("<b/>", 50_000) + "</a>", "attributes": "<a" + attributes.String() + "/>"} {
+		heap := func() int64 {
+			runtime.GC()
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			return int64(m.HeapAlloc)
+		}
+		before := heap()
+		e, err := Parse([]byte(body))
+		took := heap() - before
+		if err != nil {
+			t.Fatal(err)
+		}
+		if most := Memory([]byte(body)) + int64(len(body)); took > most {
+			t.Errorf("%s: %d bytes are kept, and %d were reserved", name, took, most)
+		}
+		runtime.KeepAlive(e)
+	}
+}
+
+// TestWork: what a body costs is in proportion to its bytes, also where many elements stand under many prefixes.
+func TestWork(t *testing.T) {
+	declare := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, ` xmlns:p%d="u"`, i)
+		}
+		return b.String()
+	}
+	const n = 500
+	one := testing.AllocsPerRun(1, func() { parseOrFail(t, "<a"+declare(n)+">"+strings.Repeat(`<b xmlns:q="u"/>`, n)+"</a>") })
+	ten := testing.AllocsPerRun(1, func() {
+		parseOrFail(t, "<a"+declare(10*n)+">"+strings.Repeat(`<b xmlns:q="u"/>`, 10*n)+"</a>")
+	})
+	if ten > 20*one {
+		t.Errorf("ten times as much takes %.0f allocations for %.0f", ten, one)
+	}
+}
+
+func parseOrFail(t *testing.T, body string) {
+	if _, err := Parse([]byte(body)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,7 +1,9 @@
 package droptest
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +25,7 @@ func testChanges(t *testing.T, place Fresh) {
 		"by default":         {`{csv: {columns: {sku: text}}}`, change(connector.Update, "k", "7", `{"sku":"A"}`), "stock-e-1-7-EVENT.csv", "sku\r\nA\r\n"},
 		"a time":             {`{csv: {columns: {sku: text}}}`, change(connector.Update, "k", "2026-03-01T12:00:00Z", `{"sku":"A"}`), "stock-e-1-2026-03-01T12_00_00Z-EVENT.csv", "sku\r\nA\r\n"},
 		"no version":         {`{csv: {columns: {sku: text}}}`, change(connector.Update, "k", "", `{"sku":"A"}`), "stock-e-1-EVENT.csv", "sku\r\nA\r\n"},
+		"a long version":     {`{format: jsonl}`, change(connector.Update, "k", strings.Repeat("v", 50), `{"sku":"A"}`), "stock-e-1-" + strings.Repeat("v", 40) + "-EVENT.jsonl", "{\"sku\":\"A\"}\n"},
 		"its own name":       {`{format: jsonl, write: {changed-name: "change-{event}.json"}}`, change(connector.Update, "k", "7", `{"sku":"A"}`), "change-EVENT.json", "{\"sku\":\"A\"}\n"},
 		"one name":           {`{format: jsonl, write: {name: "{object}-{event}.json"}}`, change(connector.Update, "k", "7", `{"sku":"A"}`), "stock-EVENT.json", "{\"sku\":\"A\"}\n"},
 		"refused":            {`{format: jsonl, write: {changes: refuse}}`, change(connector.Update, "k", "7", `{"sku":"A"}`), "! a file that was written is not changed", ""},
@@ -41,7 +44,7 @@ func testChanges(t *testing.T, place Fresh) {
 					}
 					continue
 				}
-				if err != nil || r.Local != "stock-e-1.csv" {
+				if err != nil || r.Local != "stock-e-1.csv" || (r.Doc == nil) != (c.w.Action == connector.Delete) {
 					t.Fatalf("%+v %v", r, err)
 				}
 				before, after, _ := strings.Cut(c.want, "EVENT")
@@ -99,6 +102,12 @@ func testGrouped(t *testing.T, place Fresh) {
 	if found, err := d.Find(t.Context(), connector.Lookup{Object: "stock", Local: r.Local}); err != nil || string(found[0].Doc) != order {
 		t.Errorf("%+v %v", found, err)
 	}
+	d.Put(d.T, "bad.csv", "no,sku,qty\n18,A,x\n")
+	files, _ = d.Files()
+	bad := files[slices.IndexFunc(files, func(f connector.File) bool { return f.Name == "bad.csv" })]
+	if got := d.Rows(bad, 0); strings.Count(got, "line 2") != 1 || !strings.Contains(got, "column qty") {
+		t.Errorf("a row that cannot be read: %s", got)
+	}
 	d = New(t, place(t), `{rows: {each: lines}, csv: {columns: {no: text, sku: text, qty: integer}}}`)
 	if r, err = d.Deliver("e-1", order); err != nil {
 		t.Fatal(err)
@@ -143,5 +152,74 @@ func testWrittenTo(t *testing.T, place Fresh) {
 	}
 	if d.List(t, "done") != "" {
 		t.Error("it was moved")
+	}
+}
+
+// TestTakenAway: a file that somebody takes away while it is read was whole.
+func testTakenAway(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{ready: {when: renamed}}`)
+	d.Put(d.T, "a.csv", "sku\n1\n2\n")
+	files, _ := d.Files()
+	n := 0
+	for row, err := range d.Read(t.Context(), "stock", files[0], 0) {
+		if n++; err != nil {
+			t.Errorf("%d: %v", row.Number, err)
+		}
+		if n == 1 {
+			d.Remove(d.T, "a.csv")
+		}
+	}
+	if err := d.Done(t.Context(), "stock", files[0], nil); err != nil || n != 2 || d.List(t, "done") != "" {
+		t.Errorf("%d rows, %v, done %q", n, err, d.List(t, "done"))
+	}
+}
+
+// TestNamesAlone: nothing is read or moved that is not in the object's own folder.
+func testNamesAlone(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{path: in}`)
+	d.Put(d.T, "a.csv", "sku\n1\n")
+	d.Put(d.T, "in/sub/a.csv", "sku\n1\n")
+	for _, name := range []string{"../a.csv", "sub/a.csv", ".", ""} {
+		f := connector.File{Name: name}
+		if got := d.Rows(f, 0); !strings.Contains(got, "this is no name of a file") {
+			t.Errorf("read %q: %s", name, got)
+		}
+		if err := d.Done(t.Context(), "stock", f, nil); err == nil || !strings.Contains(err.Error(), "this is no name of a file") {
+			t.Errorf("move %q: %v", name, err)
+		}
+		if name == "" {
+			continue // then it is the external id that counts
+		}
+		if found, err := d.Find(t.Context(), connector.Lookup{Object: "stock", Local: name}); err != nil || len(found) != 0 {
+			t.Errorf("find %q: %+v %v", name, found, err)
+		}
+	}
+}
+
+// TestReaderGoes: a reading ends with its context.
+func testReaderGoes(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{ready: {when: renamed}}`)
+	d.Put(d.T, "a.csv", "sku\n"+strings.Repeat("1\n", 200_000))
+	files, _ := d.Files()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	n, last := 0, error(nil)
+	for _, err := range d.Read(ctx, "stock", files[0], 0) {
+		n, last = n+1, err
+		cancel()
+	}
+	if fault.KindOf(last) != fault.Unavailable || n >= 200_000 {
+		t.Errorf("%d rows, then %v", n, last)
+	}
+	for what, err := range map[string]error{
+		"a file is moved": d.Done(ctx, "stock", files[0], nil), "folders are looked at": d.Probe(ctx),
+		"a file is written": func() error {
+			_, err := d.Write(ctx, connector.Write{Object: "stock", Action: connector.Create, External: "e", Doc: []byte(`{"sku":"1"}`)})
+			return err
+		}(),
+	} {
+		if fault.KindOf(err) != fault.Unavailable || d.List(t, ".") != "a.csv" {
+			t.Errorf("%s for somebody who has gone: %v", what, err)
+		}
 	}
 }

@@ -72,9 +72,21 @@ func testClaimedMarkers(t *testing.T, place Fresh) {
 	d.wants("half of another one", "")
 	d.Put(t, "mine/ABCDEFGHIJ.b.csv", "sku\n1\n") // the hub ended between the two
 	d.Put(t, "b.csv.ok", "")
+	d.Put(t, "mine/other.csv", "sku\n1\n") // nobody has claimed it
 	d.wants("its marker goes", "b.csv")
 	if got := d.List(t, "."); got != "a.csv" {
 		t.Errorf("left %q", got)
+	}
+	d.Put(t, "a.csv.ok", "")
+	d.wants("whole", "a.csv b.csv")
+	d.Put(t, "a.csv", "sku\n3\n")
+	d.Put(t, "a.csv.ok", "")
+	files, _ = d.Files()
+	if err := d.Done(t.Context(), "stock", files[slices.IndexFunc(files, func(f connector.File) bool { return f.Name == "a.csv" })], nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.List(t, "."); got != "a.csv a.csv.ok" {
+		t.Errorf("a file that waits has its own marker; left %q", got)
 	}
 }
 
@@ -216,5 +228,20 @@ func take(t *testing.T, r *rapid.T, d *Drop, stored, places map[string]int, done
 		if end("once it is moved") {
 			return
 		}
+	}
+}
+
+// TestClaimedHasRested: what is claimed does not rest any more.
+func testClaimedHasRested(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{claim: mine}`)
+	d.Put(t, "a.csv", "sku\n1\n")
+	d.wants("just seen", "")
+	if got := d.Ripening("stock"); got != "a.csv" {
+		t.Errorf("%q rests", got)
+	}
+	d.Clock.Advance(10 * time.Second)
+	d.wants("it has rested", "a.csv")
+	if got := d.Ripening("stock"); got != "" {
+		t.Errorf("%q rests still", got)
 	}
 }

@@ -204,16 +204,19 @@ func Run(t *testing.T, place Fresh) {
 		"written to": testWrittenTo, "half uploads": testHalfUploads, "never finished": testNeverFinished, "failed files are named": testFailedFilesAreNamed,
 		"markers": testMarkers, "markers are named": testMarkersAreNamed, "others' files": testOthersFiles, "stable files": testStableFiles, "done": testDone,
 		"unknown object": testUnknownObject, "the same again at once": testSameAgain,
-		"two hubs that end anywhere": testEndsAnywhere, "taken names": testTakenNames, "formats": testFormats,
+		"two hubs that end anywhere": testEndsAnywhere, "taken names": testTakenNames, "taken away": testTakenAway, "names alone": testNamesAlone,
+		"reader goes": testReaderGoes, "each object rests": testEachObjectRests, "formats": testFormats,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, place) })
 	}
 	if !place(t).Claimless {
 		t.Run("claims", func(t *testing.T) { testClaims(t, place) })
+		t.Run("claimed has rested", func(t *testing.T) { testClaimedHasRested(t, place) })
 		t.Run("claimed markers", func(t *testing.T) { testClaimedMarkers(t, place) })
 	}
 	if place(t).Dir != "" {
 		t.Run("what is left", func(t *testing.T) { testWhatIsLeft(t, place) })
+		t.Run("looks the same", func(t *testing.T) { testLooksTheSame(t, place) })
 		t.Run("nothing outside", func(t *testing.T) { testNothingOutside(t, place) })
 	}
 }

@@ -2,6 +2,7 @@ package droptest
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -177,6 +178,8 @@ func testFailedFilesAreNamed(t *testing.T, place Fresh) {
 	d := New(t, place(t), `{pattern: "*.csv"}`)
 	d.Put(d.T, "failed/ours.csv", "x\n")
 	d.Put(d.T, "failed/others.xml", "x\n")
+	d.Put(d.T, "failed/folder.csv/x", "x\n")
+	d.Put(d.T, "failed/folder.csv.error", "no file of ours\n")
 	d.Put(d.T, "failed/others.xml.error", "not ours\n")
 	d.wants("nothing has failed", "")
 	if notes := d.FileNotes("stock"); len(notes) != 0 {
@@ -222,11 +225,52 @@ func testMarkersAreNamed(t *testing.T, place Fresh) {
 
 // TestOthersFiles: what another object of the system takes from the same folder is not left.
 func testOthersFiles(t *testing.T, place Fresh) {
-	d := New(t, place(t), `{pattern: "stock-*"}, orders: {pattern: "order-*"`+"}")
+	d := New(t, place(t), `{pattern: "stock-*"}, orders: {pattern: "order-*"}, prices: {path: stock-old-2/prices`+"}")
+	d.Put(d.T, "stock-old-2/prices/1.csv", "x\n")
+	d.Put(d.T, "stock-old/1.csv", "x\n")
 	d.Put(d.T, "order-1.csv", "x\n")
 	d.Put(d.T, "price-1.csv", "x\n")
 	d.wants("nothing", "")
-	if notes := d.FileNotes("stock"); len(notes) != 1 || notes[0].Name != "price-1.csv" {
+	if notes := d.FileNotes("stock"); len(notes) != 2 || notes[0].Name != "price-1.csv" || notes[1].Name != "stock-old" {
 		t.Errorf("%+v", notes)
 	}
+}
+
+// TestLooksTheSame: the next file of a name is another one, although it has the size and the time of the one before.
+func testLooksTheSame(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{ready: {age: 10s}}`)
+	var ids []string
+	for n := range 2 {
+		d.Put(d.T, "a.csv", fmt.Sprintf("sku\n%d\n", n))
+		at := filepath.Join(d.Dir, "a.csv")
+		if err := os.Chtimes(at, time.Unix(1e9, 0), time.Unix(1e9, 0)); err != nil {
+			t.Fatal(err)
+		}
+		d.wants("just seen", "")
+		d.Clock.Advance(10 * time.Second)
+		files, names := d.Files()
+		if names != "a.csv" {
+			t.Fatalf("%q", names)
+		}
+		ids = append(ids, files[0].ID)
+		if err := d.Done(t.Context(), "stock", files[0], nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ids[0] == ids[1] {
+		t.Error("they have one id")
+	}
+}
+
+// TestEachObjectRests: a look for one object type forgets nothing of what another has seen.
+func testEachObjectRests(t *testing.T, place Fresh) {
+	d := New(t, place(t), `{pattern: "stock-*"}, orders: {pattern: "order-*"`+"}")
+	d.Put(d.T, "stock-1.csv", "x\n1\n")
+	d.Put(d.T, "order-1.csv", "x\n1\n")
+	d.wants("just seen", "")
+	if files, err := d.Pending(t.Context(), "orders"); err != nil || len(files) != 0 {
+		t.Errorf("%+v %v", files, err)
+	}
+	d.Clock.Advance(10 * time.Second)
+	d.wants("it has rested", "stock-1.csv")
 }

@@ -93,6 +93,13 @@ func testDone(t *testing.T, place Fresh) {
 	if got := d.List(d.T, "in/done"); got != "a.csv a.csv."+second.ID[:12] {
 		t.Errorf("done: %s", got)
 	}
+	for range 2 { // the very same again: every one of them is kept
+		d.Put(d.T, "in/a.csv", "sku\n2\n")
+		take(nil)
+	}
+	if got, same := d.List(d.T, "in/done"), "a.csv."+second.ID[:12]; got != "a.csv "+same+" "+same+"-2 "+same+"-3" {
+		t.Errorf("done: %s", got)
+	}
 	d.Put(d.T, "in/b.csv", "junk")
 	take(errors.New("line 1: header: no column sku"))
 	if got := d.List(d.T, "in/failed"); got != "b.csv b.csv.error" {

@@ -25,6 +25,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/tracing"
 )
 
 // Store is what a delivery remembers by. Its methods come back when they are done, or with the cause of ctx: nobody decides anything because a store
@@ -126,6 +127,8 @@ type Line struct {
 	Clock    lifecycle.Clock
 	Log      *slog.Logger
 	Observer Observer
+	// Tracer makes a span of each call; nil: none is made.
+	Tracer tracing.Tracer
 	// Reads is how an object written to the target reads back through the inbound mapping; nil: it does not.
 	Reads *decide.Inbound
 	// Restored tells of a store that has gone back to an older state; nil: it has not.

@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/flow/decide"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/tracing"
 )
 
 // CallGrace is how long a call that is under way may still take once the flow is asked to stop.
@@ -115,7 +116,7 @@ func send(ctx context.Context, d *delivery) (*decide.Verdict, error) {
 	defer let()
 	cctx, cancel := context.WithTimeout(connector.WithFence(graced, d.checkOwnership), d.Target.patience())
 	began := d.Clock.Elapsed()
-	res, err := d.request(cctx)
+	res, err := d.traced(cctx)
 	cancel()
 	d.keepAnswer(res, err)
 	err = d.conceal(err)
@@ -134,6 +135,22 @@ func send(ctx context.Context, d *delivery) (*decide.Verdict, error) {
 		return nil, err
 	}
 	return d.failed(ctx, err)
+}
+
+// traced makes the call within a span, whose place in the trace goes to the target where it speaks HTTP.
+func (d *delivery) traced(ctx context.Context) (connector.Result, error) {
+	if d.Tracer == nil {
+		return d.request(ctx)
+	}
+	span := d.Tracer.Begin(d.Event.Trace, tracing.Calling, string(d.write.Action)+" "+d.Target.Name, tracing.Attr{Key: "waybill.system", Value: d.Target.Name},
+		tracing.Attr{Key: "waybill.entity", Value: d.write.Entity}, tracing.Attr{Key: "waybill.object", Value: d.write.Object})
+	res, err := d.request(tracing.With(ctx, span.Traceparent()))
+	failed := ""
+	if err != nil {
+		failed = fault.KindOf(err).String()
+	}
+	span.End(failed, tracing.Attr{Key: "waybill.status", Value: res.Status})
+	return res, err
 }
 
 // request makes the call itself.

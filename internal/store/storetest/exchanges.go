@@ -95,12 +95,12 @@ func testExchangeAnswers(t *testing.T, b *bench) {
 		number int64
 		answer string
 		known  bool
-	}{{1, state.AnswerAccepted, true}, {4, state.AnswerRejected, true}, {4, state.AnswerRejected, true}, {9, state.AnswerAccepted, false}} {
+	}{{1, state.AnswerAccepted, true}, {4, state.AnswerRejected, true}, {4, state.AnswerRejected, true}, {3, state.AnswerPartly, true}, {9, state.AnswerAccepted, false}} {
 		if known, err := b.AnswerSent(b.ctx(), "a>b", a.number, a.answer); known != a.known || err != nil {
 			t.Errorf("%+v: %v %v", a, known, err)
 		}
 	}
-	troubled("4rejected810")
+	troubled("3partly810", "4rejected810")
 	b.clock.Add(8 * 24 * time.Hour)
 	troubled("2810")
 	if list, err := b.TroubledSent(b.ctx(), "a>b"); err != nil || len(list) != 1 || list[0].Due.Sub(list[0].At) != 2*time.Hour || !list[0].Answered.IsZero() {
@@ -108,12 +108,25 @@ func testExchangeAnswers(t *testing.T, b *bench) {
 	}
 }
 
+// testExchangeReceived: an interchange comes in one file. What came with one that is refused may come again.
 func testExchangeReceived(t *testing.T, b *bench) {
-	for _, c := range []struct{ pair, control, token, first string }{
-		{"a>b", "000000001", "file-1", "file-1"}, {"a>b", "000000001", "file-1", "file-1"}, {"a>b", "000000001", "file-2", "file-1"}, {"a>b", "000000002", "file-2", "file-2"}, {"c>b", "000000001", "file-3", "file-3"},
+	one := func(pair, control, token string) state.Received {
+		return state.Received{Pair: pair, Control: control, Token: token}
+	}
+	for _, c := range []struct {
+		came []state.Received
+		want int
+	}{
+		{[]state.Received{one("a>b", "000000001", "file-1")}, -1},
+		{[]state.Received{one("a>b", "000000001", "file-1")}, -1},
+		{[]state.Received{one("a>b", "000000002", "file-2"), one("a>b", "000000001", "file-2")}, 1},
+		{[]state.Received{one("a>b", "000000002", "file-3")}, -1},
+		{[]state.Received{one("a>b", "000000003", "file-4#0"), one("a>b", "000000003", "file-4#1")}, 1},
+		{[]state.Received{one("a>b", "000000004", "file-5"), one("c>b", "000000001", "file-5")}, -1},
+		{nil, -1},
 	} {
-		if first, err := b.NoteReceived(b.ctx(), c.pair, c.control, c.token); first != c.first || err != nil {
-			t.Errorf("%+v: %q %v", c, first, err)
+		if known, err := b.NoteReceived(b.ctx(), c.came); known != c.want || err != nil {
+			t.Errorf("%+v: %d %v, want %d", c.came, known, err, c.want)
 		}
 	}
 }

@@ -237,7 +237,12 @@ func testSearchWide(t *testing.T, b *bench) {
 		p.commit(rs...)
 	}
 	p.commit(fate(n, "order", "h-x", "A", state.Delivered), fate(n+1, "customer", "h-y", "B", state.Delivered), fate(n+2, "order", "h-5", "A0005", state.Skipped))
-	b.index(b.Store, nil)
+	b.index(b.Store, func(x *state.Indexed) {
+		x.Terms = append(x.Terms, state.Term{Field: "city", Text: "kiel"}, state.Term{Field: "name", Text: "\x7fe4"})
+		if strings.HasSuffix(x.Key, "0") {
+			x.Terms = append(x.Terms, state.Term{Field: "city", Text: "ulm"}, state.Term{Field: "city", Text: "ulm-sued"})
+		}
+	})
 	p.commit(fate(n+3, "order", "h-new", "A9999", state.Delivered)) // not indexed yet
 	got := b.found(b.Store, state.SearchQuery{Text: "a", Limit: 100})
 	if len(got) != n+2 || fmt.Sprint(got[:4]) != "[A9999 A A0005 A2599]" || got[len(got)-1] != "A0000" {
@@ -254,6 +259,15 @@ func testSearchWide(t *testing.T, b *bench) {
 	b.no(err)
 	if page.Back.IsZero() || page.Next == "" || page.Complete() {
 		t.Errorf("looked %+v", page.Looked)
+	}
+	// Of many that fit exactly the newest come first as well, also where none could be told from the others, and also by what nobody is to read.
+	if got = b.found(b.Store, state.SearchQuery{Text: "Ulm", Limit: 100}); len(got) != n/10 || fmt.Sprint(got[:2]) != "[A2590 A2580]" || got[len(got)-1] != "A0000" {
+		t.Errorf("%d, %v", len(got), got)
+	}
+	for _, q := range []state.SearchQuery{{Text: "Kiel", Limit: 100}, {Text: "Ida", Hidden: []string{"\x7fe4"}, Limit: 100}} {
+		if got = b.found(b.Store, q); len(got) != n+2 || fmt.Sprint(got[:3]) != "[A0005 B A]" || got[len(got)-1] != "A0000" {
+			t.Errorf("%s: %d, %v", q.Text, len(got), got)
+		}
 	}
 	// Of another kind there is one alone, and none of these.
 	b.wantFound(state.SearchQuery{Text: "a", Entity: "customer"})

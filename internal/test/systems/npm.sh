@@ -1,4 +1,4 @@
-# What the scripts here share whose system is a server of npm's: sourced, with name and port set before setup is called.
+# What the scripts here share, most of whose systems are servers of npm's: sourced, with name and port set before setup is called, or data where that is not.
 
 fail() { # status, why
   echo "$name.sh: $2" >&2
