@@ -113,6 +113,9 @@ func (s *system) do(ctx context.Context, c *Call, j *judge) (*httpclient.Respons
 		r = put.Request
 		r.Safe = r.Safe || c.reading()
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.set.Parameters)) {
+		r.Query = append(r.Query, httpclient.Param{Name: name, Value: s.set.Parameters[name]})
+	}
 	r.Judge = j.answer
 	return s.client.Do(ctx, r)
 }

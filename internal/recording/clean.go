@@ -73,7 +73,7 @@ func unpacked(credentials string) []string {
 }
 
 var (
-	tokenField = regexp.MustCompile(`(?i)^(access_token|refresh_token|id_token|session_?id|client_secret|password)$`)
+	tokenField = regexp.MustCompile(`(?i)^(access_token|refresh_token|id_token|(kdsvc)?session_?id|client_secret|app_?secret|password)$`)
 	mail       = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+`)
 	standingIn = regexp.MustCompile(`(?i)@([a-z0-9.-]+\.)?example(\.com|\.org|\.net)?$|^Person \d+$|^Text \d+$|^\+1 555 01\d+$|^stand-in-`)
 )
