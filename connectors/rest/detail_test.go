@@ -2,6 +2,7 @@ package rest
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -104,5 +105,54 @@ func TestDetail(t *testing.T) {
 	found, err := sys.Find(t.Context(), connector.Lookup{Object: "order", Local: "4"})
 	if err != nil || len(found) != 1 || found[0].Local != "4" || !strings.HasPrefix(found[0].Version, "2026-11-30T10:00:04") {
 		t.Errorf("find by id: %v, %v", found, err)
+	}
+}
+
+// TestRows: a service that is asked in a body shows an order as rows, one for each of its lines, and its failures as lists of lists; no rows are no order.
+func TestRows(t *testing.T) {
+	lost := true
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch {
+		case lost:
+			fmt.Fprint(w, `[[{"Result":{"Status":{"Ok":false,"Code":4,"Errors":[{"Message":"the table is locked"}]}}}]]`)
+		case string(body) == `{"filter":"fid=7"}`:
+			fmt.Fprint(w, `[{"fid":7,"no":"N7","line.sku":"A","qty":1.50},{"fid":7,"no":"N7","line.sku":"B","qty":2}]`)
+		default:
+			fmt.Fprint(w, `[]`)
+		}
+	}))
+	defer srv.Close()
+	opened, err := Kind{}.Open(t.Context(), settingsOf(t, "connector: rest\nurl: "+srv.URL+"\nerrors: {code: Result.Status.Code | *.*.Result.Status.Code, message: Result.Status.Errors.*.Message | *.*.Result.Status.Errors.*.Message, kinds: {\"4\": unavailable}}\n"+
+		"objects:\n  order: {path: query, id: fid, get: {body: {filter: \"fid={id}\"}, rows: lines}, list: {body: {}}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opened.Close()
+	sys := opened.(*system)
+	if _, err := sys.Find(t.Context(), connector.Lookup{Object: "order", Local: "7"}); fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "the table is locked") {
+		t.Errorf("a failure: %v", err)
+	}
+	lost = false
+	found, err := sys.Find(t.Context(), connector.Lookup{Object: "order", Local: "7"})
+	if want := `{"fid":7,"no":"N7","line.sku":"A","qty":1.50,"lines":[{"fid":7,"no":"N7","line.sku":"A","qty":1.50},{"fid":7,"no":"N7","line.sku":"B","qty":2}]}`; err != nil || len(found) != 1 || found[0].Local != "7" || string(found[0].Doc) != want {
+		t.Errorf("got %v, %v", found, err)
+	}
+	if found, err := sys.Find(t.Context(), connector.Lookup{Object: "order", Local: "8"}); err != nil || len(found) != 0 {
+		t.Errorf("none: %v, %v", found, err)
+	}
+}
+
+// TestBodyBesideDocument: what a body holds at the document's place goes along with every document, which stands above it.
+func TestBodyBesideDocument(t *testing.T) {
+	for _, tc := range []struct{ body, path, doc, want string }{
+		{`{"data":{"Model":{"FID":7,"note":"none"}}}`, "data.Model", `{"note":"mine","a.b":1}`, `{"data":{"Model":{"FID":7,"note":"mine","a.b":1}}}`},
+		{`{"vals":{}}`, "vals", `{"b":1,"a":2}`, `{"vals":{"b":1,"a":2}}`},
+		{`{"list":[]}`, "list.0", `{"b":1}`, `{"list":[{"b":1}]}`},
+	} {
+		got, err := beside([]byte(tc.body), tc.path, []byte(tc.doc))
+		if err != nil || string(got) != tc.want {
+			t.Errorf("got %s, %v, want %s", got, err, tc.want)
+		}
 	}
 }

@@ -148,7 +148,7 @@ func (j *judge) spoken(resp *httpclient.Response, root jsondoc.Value, failed *fa
 	code, kind := "", ""
 	var codes []string
 	if es.Code != "" {
-		for _, v := range spread(nil, root, es.Code) {
+		for _, v := range either(root, es.Code) {
 			codes = append(codes, text(v))
 		}
 	}

@@ -142,7 +142,11 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 	for _, name := range slices.Sorted(maps.Keys(o.Get.Parameters)) {
 		c.Query = append(c.Query, httpclient.Param{Name: name, Value: strings.ReplaceAll(o.Get.Parameters[name], "{id}", id)})
 	}
-	resp, err := s.do(ctx, c, s.reader(o, o.Get.Item, jsondoc.Object, o.alone().ID))
+	kind, has := jsondoc.Object, o.alone().ID
+	if o.Get.Rows != "" {
+		kind, has = jsondoc.Array, ""
+	}
+	resp, err := s.do(ctx, c, s.reader(o, o.Get.Item, kind, has))
 	if err != nil {
 		if fault.KindOf(err) == fault.NotFound {
 			return nil, nil
@@ -154,6 +158,14 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 		return nil, err
 	}
 	item := at(root, o.Get.Item)
+	if o.Get.Rows != "" && item.Kind() == jsondoc.Array {
+		if item.Len() == 0 {
+			return nil, nil
+		}
+		if item, err = gathered(item, o.Get.Rows); err != nil {
+			return nil, s.fail(fault.Invalid, op, "the rows are no object: %s", err)
+		}
+	}
 	if s.dialect != nil && item.Kind() != jsondoc.Object && s.dialect.None(root, o.Get.Item) {
 		return nil, nil
 	}
@@ -168,6 +180,19 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 		r.Local = id
 	}
 	return &r, nil
+}
+
+// gathered makes the object of its rows: the first one, with all of them under a name.
+func gathered(rows jsondoc.Value, name string) (jsondoc.Value, error) {
+	doc, err := placed(rows.Index(0).Raw(), name, rows.Raw())
+	if err != nil {
+		return jsondoc.Value{}, err
+	}
+	d, err := jsondoc.Parse(doc, jsondoc.Limits{Bytes: len(doc) + 1})
+	if err != nil {
+		return jsondoc.Value{}, err
+	}
+	return d.Root(), nil
 }
 
 // alone is the object type as get shows it.

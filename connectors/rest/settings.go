@@ -24,8 +24,8 @@ type settings struct {
 }
 
 type errorSettings struct {
-	Message string            `yaml:"message" doc:"path of the text for people inside a failure's body; * stands for every element of a list; default: what the body says"`
-	Code    string            `yaml:"code" doc:"path of the system's own error code; * stands for every element of a list"`
+	Message string            `yaml:"message" doc:"path of the text for people inside a failure's body; * stands for every element of a list, and | between paths for either; default: what the body says"`
+	Code    string            `yaml:"code" doc:"path of the system's own error code; * stands for every element of a list, and | between paths for either"`
 	Kinds   map[string]string `yaml:"kinds" doc:"what a code, or else an HTTP status, means, whatever the status is, 2xx too: duplicate, conflict, invalid, not-found, auth, rate-limited, unavailable, unknown-outcome"`
 }
 
@@ -64,6 +64,7 @@ type getSettings struct {
 	Path       string            `yaml:"path" doc:"path with {id}; default: path/{id}, or path where parameters hold the id"`
 	Parameters map[string]string `yaml:"parameters" doc:"query parameters, with {id} in a value"`
 	Item       string            `yaml:"item" doc:"path of the object inside the answer; default: the answer is the object"`
+	Rows       string            `yaml:"rows" doc:"what stands at item is a list of rows, one for each line of the object, with the object's own values in each: the object is its first row, with all of them as a list of this name"`
 	ID         string            `yaml:"id" doc:"path of the id inside item, where that is another one than in lists; default: the object's id"`
 	Version    string            `yaml:"version" doc:"path of the version inside item, likewise; default: the object's version"`
 }
