@@ -30,6 +30,7 @@ type Login struct {
 	Sign      string            `yaml:"sign" doc:"a text, such as appKey{id}timestamp{ms}, whose HMAC-SHA256 by the secret, in base64, {signature} is"`
 	Token     string            `yaml:"token,required" doc:"path of the token in the answer; an answer without one is a refusal"`
 	Lifetime  string            `yaml:"lifetime" doc:"path of the seconds for which it holds; without it, it is used until it is refused"`
+	Renew     time.Duration     `yaml:"renew" doc:"how long it is used at most, where the answer does not say how long it holds"`
 	Message   string            `yaml:"message" doc:"path of the text that says why there is no token"`
 	Header    string            `yaml:"header" doc:"name of the header in which requests carry the token; one of header and parameter is needed"`
 	Parameter string            `yaml:"parameter" doc:"name of the query parameter that carries it"`
@@ -161,7 +162,7 @@ func (c *Client) fetchLogin(ctx context.Context) (string, time.Time, error) {
 	c.scrub.Add(token.Str())
 	seconds := valueAt(doc.Root(), l.Lifetime)
 	if l.Lifetime == "" || seconds.Kind() != jsondoc.Number {
-		return token.Str(), time.Time{}, nil
+		return token.Str(), until(start, l.Renew.Seconds()), nil
 	}
 	s, err := strconv.ParseFloat(string(seconds.Raw()), 64)
 	if err != nil {

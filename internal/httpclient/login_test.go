@@ -259,3 +259,26 @@ func TestAssertion(t *testing.T) {
 		}
 	}
 }
+
+// TestLoginRenewed: where the answer does not say how long a token holds, it is used as long as the settings say.
+func TestLoginRenewed(t *testing.T) {
+	logins := 0
+	c, _ := serve(t, Config{Auth: loginOf(t, `{path: token, secret: "${file:s-1}", token: id, renew: 1h, header: X-Token}`)}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/token" {
+			logins++
+		}
+		io.WriteString(w, `{"id":"token-1"}`)
+	})
+	now := time.Date(2026, 11, 30, 10, 0, 0, 0, time.UTC)
+	c.now = func() time.Time { return now }
+	c.tokens.now = c.now
+	for _, after := range []time.Duration{0, 58 * time.Minute, 2 * time.Minute} {
+		now = now.Add(after)
+		if _, err := c.Do(t.Context(), Request{Path: "work"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if logins != 2 {
+		t.Errorf("%d logins, want 2", logins)
+	}
+}
