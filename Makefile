@@ -6,7 +6,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/waybill
 FOR         ?= 10m
 
-.PHONY: build demo test test-browser test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-capture faults soak fuzz clean
+.PHONY: build demo test test-browser test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-backfill bench-capture faults soak fuzz clean
 COUNT       ?= 10
 RUNS        ?= 3
 CHANGES     ?= 200000
@@ -66,6 +66,9 @@ bench-flat: build ## what the work costs against how much is kept: the pictures 
 
 bench-reconcile: ## two tables of ROWS=10000000 rows in PostgreSQL compared, beside reading them and beside reladiff 0.6; the last line is the result
 	@GO="$(GO)" internal/test/reconcile
+
+bench-backfill: ## ROWS=100000 products loaded into a target of 5 ms a write beside 25 live changes a second, the hub killed three times; the last line is the result
+	@$(GO) test -count=1 -timeout 120m -run '^TestBackfill$$' ./internal/acceptance -backfill $(or $(ROWS),100000) -backfill-write 5ms -v | grep -e '^--- ' -e 'backfill: rows='
 
 bench-capture: ## CHANGES=200000 changes of a PostgreSQL from its log to a canonical topic, beside a bare reader of the log; the last line is the result
 	@$(GO) test -count=1 -timeout 60m -run '^TestSpeed$$' ./internal/bench/capture -changes $(CHANGES) -runs 3 | grep '^capture:'

@@ -255,10 +255,20 @@ What types fields have is asked of the server. [tryton.md](tryton.md) shows the 
 | ` + "`odata`" + ` V4 and V2 | all | SAP's own runtime (CAP for Node 10.1.1, V2 adapter 1.15.10); dialects of other services on a double made from the protocol's documents |
 | ` + "`tryton`" + ` | all, and workflows in steps | Tryton 6.0 (trytond 6.0.76) on PostgreSQL 15; failures that it cannot be made to have on a double |
 | ` + "`sql`" + ` | all | SQLite, PostgreSQL, MariaDB 10.11; MySQL is not run |
-| ` + "`kafka`" + ` | all but listed by id | Apache Kafka |
+| ` + "`kafka`" + ` | all but listed by id | Apache Kafka 4.1; Avro under schemas of Apicurio Registry 3.0.9, and of franz-go's double of Confluent's |
+| ` + "`rest`" + ` with ` + "`graphql`" + ` | all | Vendure 3.7.3 on PostgreSQL; connections in Relay's form and ` + "`userErrors`" + ` on a double |
 | ` + "`rest`, `webhook`, `file`" + ` | what they can | doubles and the sandbox's systems; files are files |
 
 ` + "`make test-systems`" + ` runs the suites on those that the machine can have.
+
+Through flows in YAML, from one real system to another, with the hub killed in the middle, lines that lose a tenth of the answers and refuse another tenth of the calls, and each object compared in the end with what the source holds:
+
+| from | to | what | row of ` + "`make test-systems`" + `, test |
+|---|---|---|---|
+| Vendure 3.7.3: its signed webhook, and GraphQL for what nobody heard and for later changes | tables of MariaDB, whose connections are cut off, and SAP's runtime (V4) | customers, orders with lines, an order that is called off | ` + "`vendure_flows`, `TestVendureFlows`" + ` |
+| Tryton 6.0 and SAP's runtime, once in V4 and once in V2 | each other, both ways, while people enter and change objects in both and lists move under the polls; Tryton also refuses calls in a 200 | customers with addresses, products, orders with lines, stock, invoices with lines; an invoice that Tryton refuses for good is parked alone | ` + "`trade`, `TestTrade`" + ` (its project: ` + "`internal/acceptance/testdata/trade`" + `) |
+| PostgreSQL 15, its log (change capture) | another Apache Kafka 4.1 than the hub's own, as Avro under schemas of Apicurio Registry 3.0.9; killed in the middle, too | inserts, updates and deletes, each change in the order of its key, as confluent-kafka 2.16 and fastavro 1.13 read them | ` + "`cdc_kafka`, `TestCaptureToKafka`" + ` |
+| a service of the tests, and Tryton | Tryton, and back | customers, products, orders with lines; numbers and states back | ` + "`tryton_flows`, `TestTrytonFlows`" + ` |
 `
 
 // TestDocumentation keeps docs/connectors.md what the code says.

@@ -299,17 +299,17 @@ func capTrade(t *testing.T, version string) {
 // records a second, and their ratio.
 func BenchmarkCAPCreates(b *testing.B) {
 	startCAP(b)
-	for _, version := range []string{"4", "2"} {
-		b.Run("V"+version, func(b *testing.B) {
+	for _, c := range []struct{ name, version, batch string }{{"V4", "4", ""}, {"V4json", "4", "batch: {format: json}"}, {"V2", "2", ""}} {
+		b.Run(c.name, func(b *testing.B) {
 			var alone, together time.Duration
 			n := 0
 			for b.Loop() {
 				for _, at := range []struct {
 					system string
 					took   *time.Duration
-				}{{"batch: {format: none}", &alone}, {"", &together}} {
+				}{{"batch: {format: none}", &alone}, {c.batch, &together}} {
 					backDoor(b, "clear", map[string]string{})
-					s := openTrader(b, settingsOf(b, capConfig(version, at.system, "")))
+					s := openTrader(b, settingsOf(b, capConfig(c.version, at.system, "")))
 					s.create("order", "", capOrder(0)) // $metadata and the token are there
 					var writes []connector.Write
 					for i := range 50 {
@@ -326,6 +326,11 @@ func BenchmarkCAPCreates(b *testing.B) {
 						b.Fatal(errors.Join(errs...))
 					}
 					*at.took += time.Since(began)
+					for i := range 50 {
+						if found := s.find(connector.Lookup{Object: "order", External: fmt.Sprintf("7f3e0000-0000-5000-8000-%012d", i)}); len(found) != 1 {
+							b.Fatalf("order %d is there %d times", i, len(found))
+						}
+					}
 				}
 				n += 50
 			}

@@ -232,7 +232,7 @@ const (
 
 func (s *system) search(ctx context.Context, o *object, q httpclient.Query, op string, fits func(jsondoc.Value) bool) ([]connector.Record, error) {
 	var found []connector.Record
-	walk := s.walk(o, o.Find.Path, o.Find.Items, append(o.fixed(), q...), op)
+	walk := s.walk(o, o.Find.Path, o.Find.Items, o.fixed(q...), op)
 	walk.action = ActFind
 	for n := 0; walk.more() && len(found) < maxFound; n++ {
 		if n == maxPages {

@@ -2,11 +2,14 @@ package rest
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -161,5 +164,52 @@ objects:
 		if f, ok := fault.As(err); !ok || f.Kind != tt.want || f.Code != "403" || !strings.Contains(err.Error(), "role INTEGRATION may not read items") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestOneParameterOfAName: what changed-since and a look-up ask under the name of a list's own parameter stands in its place, so that one whole query is sent.
+func TestOneParameterOfAName(t *testing.T) {
+	var asked []string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, strings.Join(r.URL.Query()["q"], " AND ")+" "+r.URL.Query().Get("all"))
+		_, _ = io.WriteString(w, `{"records":[{"Id":"1","at":"2026-01-10T13:00:00Z","code":"x"}],"done":true}`)
+	}))
+	t.Cleanup(srv.Close)
+	sys, err := Kind{}.Open(t.Context(), settingsOf(t, `connector: rest
+url: `+srv.URL+`
+objects:
+  order:
+    id: Id
+    version: at
+    list:
+      items: records
+      parameters: {q: "every one", all: "yes"}
+      changed-since: {parameter: q, template: "those since {since}"}
+      order: changed
+      paging: {style: next-url, next: next, last: done, stable: true}
+    find: {natural: {q: "that of {code}"}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sys.Close() })
+	cursor := ""
+	for range 2 {
+		p, err := sys.(connector.Poller).Poll(t.Context(), connector.PollRequest{Object: "order", Cursor: cursor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cursor = p.Cursor
+	}
+	if found, err := sys.(connector.Finder).Find(t.Context(), connector.Lookup{Object: "order", Natural: map[string]string{"code": "x"}}); err != nil || len(found) != 1 {
+		t.Fatalf("%v %v", found, err)
+	}
+	for r, err := range sys.(connector.Lister).List(t.Context(), "order", time.Date(2026, 1, 10, 12, 0, 0, 0, time.UTC)) {
+		if err != nil || r.Local != "1" {
+			t.Fatalf("%v %v", r, err)
+		}
+	}
+	if want := []string{"every one yes", "those since 2026-01-10T12:59:59Z yes", "that of x yes", "those since 2026-01-10T11:59:59Z yes"}; !slices.Equal(asked, want) {
+		t.Errorf("asked %q, want %q", asked, want)
 	}
 }

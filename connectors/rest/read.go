@@ -238,12 +238,11 @@ func (p *poll) end(got *page, question string) []connector.Remark {
 
 // changes gives the query for everything from a version on.
 func (o *object) changes(from string) (httpclient.Query, error) {
-	q := o.fixed()
 	if from == "" || o.List.ChangedSince.Parameter == "" {
-		return q, nil
+		return o.fixed(), nil
 	}
 	since, err := o.since(from)
-	return append(q, httpclient.Param{Name: o.List.ChangedSince.Parameter, Value: since}), err
+	return o.fixed(httpclient.Param{Name: o.List.ChangedSince.Parameter, Value: since}), err
 }
 
 // serverTime is the service's clock when it answered.
@@ -266,7 +265,7 @@ func (s *system) List(ctx context.Context, object string, since time.Time) iter.
 		q := o.fixed()
 		if cs := &o.List.ChangedSince; !since.IsZero() && cs.Parameter != "" && cs.Format != "raw" {
 			since := cs.format(since.Add(-o.resolution()), o.zone)
-			q = append(q, httpclient.Param{Name: cs.Parameter, Value: expandSince(cs.Template, since)})
+			q = o.fixed(httpclient.Param{Name: cs.Parameter, Value: expandSince(cs.Template, since)})
 		}
 		s.all(ctx, &listing{s: s, o: o, q: q, op: "list " + o.name}, yield)
 	}

@@ -73,7 +73,7 @@ type listSettings struct {
 	operation    `yaml:",inline"`
 	Path         string            `yaml:"path" doc:"default: path"`
 	Items        string            `yaml:"items" doc:"path of the list inside the answer; default: the answer is the list"`
-	Parameters   map[string]string `yaml:"parameters" doc:"query parameters of every list"`
+	Parameters   map[string]string `yaml:"parameters" doc:"query parameters of every list; one of the same name that changed-since or a look-up gives stands in its place, such as a whole query"`
 	Paging       pagingSettings    `yaml:"paging" doc:"how the list is divided"`
 	ChangedSince sinceSettings     `yaml:"changed-since" doc:"how to ask for changes only; without it a poll reads the whole list and compares"`
 	Order        string            `yaml:"order" enum:"changed" doc:"changed: the list is in rising order of version; a walk then never depends on page numbers"`

@@ -94,13 +94,15 @@ func (s *system) walk(o *object, path, items string, q httpclient.Query, op stri
 	return &walk{s: s, o: o, action: o.listing(), path: path, items: items, query: q, op: op, size: o.List.Paging.Size}
 }
 
-// fixed gives the parameters of every list.
-func (o *object) fixed() httpclient.Query {
+// fixed gives the parameters of every list, and more; of two of one name the latter, since most services would take one of both, and not say which.
+func (o *object) fixed(more ...httpclient.Param) httpclient.Query {
 	var q httpclient.Query
 	for _, name := range slices.Sorted(maps.Keys(o.List.Parameters)) {
-		q = append(q, httpclient.Param{Name: name, Value: o.List.Parameters[name]})
+		if !slices.ContainsFunc(more, func(p httpclient.Param) bool { return p.Name == name }) {
+			q = append(q, httpclient.Param{Name: name, Value: o.List.Parameters[name]})
+		}
 	}
-	return q
+	return append(q, more...)
 }
 
 // listing is what a list of the object type does.

@@ -144,6 +144,28 @@ func (o *object) ownOf(rows *sql.Rows, err error) ([]string, error) {
 	return slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(o.columnNames, name) }), err
 }
 
+// tellApart tells of columns whose long values the server keeps apart from their rows, and leaves out of the log where an update leaves them alone: a target that takes whole objects
+// would lack them, or show a default. It speaks of tables that have such values, and does not look into partitions.
+func (c *capture) tellApart(ctx context.Context, o *object, columns []connector.SampleColumn) error {
+	pool, err := c.looks()
+	if err != nil {
+		return err
+	}
+	names, err := texts(pool.QueryContext(ctx, `SELECT a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.oid = to_regclass($1) AND c.relreplident <> 'f' AND pg_relation_size(nullif(c.reltoastrelid, 0)) > 0 AND a.attstorage IN ('x', 'e') AND a.attnum > 0 AND NOT a.attisdropped`, o.table))
+	if err != nil {
+		return err
+	}
+	for i := range columns {
+		col := &columns[i]
+		if _, is := o.Columns[col.Name]; is && col.Odd == "" && slices.Contains(names, col.Name) {
+			col.Odd = "an update that leaves a long value of it alone comes without it: a flow to a target that takes whole objects, such as a topic, would write it as absent"
+			col.Hint = "ALTER TABLE " + o.table + " REPLICA IDENTITY FULL puts it into the log"
+		}
+	}
+	return nil
+}
+
 // lacks says what is missing on the server before the log can be read, and what to do.
 func (c *capture) lacks(f *serverFacts, t *tableFacts, o *object) []string {
 	var out []string

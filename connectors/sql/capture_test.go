@@ -760,6 +760,39 @@ func TestCaptureLacks(t *testing.T) {
 	s.stop()
 }
 
+// TestCaptureApart: columns whose long values an update may leave out of the log are told, where the table has such values and the log does not.
+func TestCaptureApart(t *testing.T) {
+	p := newLogical(t)
+	p.exec(t, "CREATE TABLE x (id bigint PRIMARY KEY, name text, note text)")
+	h := newHub(t, p, "x", itemSet)
+	told := func() (out []string) {
+		t.Helper()
+		s, err := h.db.Sample(t.Context(), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range s.Columns {
+			if c.Odd != "" {
+				out = append(out, c.Name+": "+c.Hint)
+			}
+		}
+		return out
+	}
+	p.exec(t, "INSERT INTO x VALUES (1, 'short', 'short')")
+	if got := told(); len(got) != 0 {
+		t.Errorf("nothing is kept apart: %v", got)
+	}
+	p.exec(t, "INSERT INTO x SELECT 2, 'short', string_agg(md5(n::text), '') FROM generate_series(1, 500) n")
+	const hint = `ALTER TABLE "x" REPLICA IDENTITY FULL puts it into the log`
+	if got := told(); !slices.Equal(got, []string{"name: " + hint, "note: " + hint}) {
+		t.Errorf("told %v", got)
+	}
+	p.exec(t, "ALTER TABLE x REPLICA IDENTITY FULL")
+	if got := told(); len(got) != 0 {
+		t.Errorf("the log has them: %v", got)
+	}
+}
+
 // TestCaptureKept: log that is kept beyond the bound is told, with how much it is.
 func TestCaptureKept(t *testing.T) {
 	p := newLogical(t)

@@ -51,6 +51,11 @@ func (db *database) Sample(ctx context.Context, name string) (connector.Sample, 
 	if len(out.Lacking) > 0 {
 		return out, nil
 	}
+	if o.Capture != nil {
+		if err := db.capture.tellApart(ctx, o, out.Columns); err != nil {
+			return out, db.classify(op, o, false, err)
+		}
+	}
 	if why := cmp.Or(db.dialect.refuses(o, false), db.dialect.refuses(o, true)); why != "" {
 		for i := range out.Columns {
 			if out.Columns[i].Name == o.ID {

@@ -14,11 +14,11 @@ import (
 	"github.com/waybill-hub/waybill/schemas"
 )
 
-// newPartners makes the project of testdata/edi with the shipped schemas, and those of the tables that it uses.
-func newPartners(t *testing.T) *project {
+// projectOf makes a project of a folder of testdata, with the shipped schemas.
+func projectOf(t *testing.T, dir string) *project {
 	t.Helper()
 	p := &project{dir: t.TempDir(), http: freePort(t), hooks: freePort(t)}
-	if err := os.CopyFS(p.dir, os.DirFS("testdata/edi")); err != nil {
+	if err := os.CopyFS(p.dir, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
 	sub, err := fs.Sub(schemas.FS, "canonical")
@@ -28,6 +28,18 @@ func newPartners(t *testing.T) *project {
 	if err != nil {
 		t.Fatal(err)
 	}
+	config, err := os.ReadFile(p.path("configs/waybill.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.write(t, "configs/waybill.yaml", strings.NewReplacer("HTTP", p.http, "HOOKS", p.hooks, "DIR", p.dir).Replace(string(config)))
+	return p
+}
+
+// newPartners makes the project of testdata/edi with the shipped schemas, and those of the tables that it uses.
+func newPartners(t *testing.T) *project {
+	t.Helper()
+	p := projectOf(t, "testdata/edi")
 	for _, table := range edi.Shipped() {
 		out, stderr, code := waybill(t, p.dir, "schema", table)
 		if code != 0 {
@@ -35,11 +47,6 @@ func newPartners(t *testing.T) *project {
 		}
 		p.write(t, "schemas/edi/"+table+".v1.json", out)
 	}
-	config, err := os.ReadFile(p.path("configs/waybill.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.write(t, "configs/waybill.yaml", strings.NewReplacer("HTTP", p.http, "HOOKS", p.hooks, "DIR", p.dir).Replace(string(config)))
 	for _, dir := range []string{"in", "out", "customers"} {
 		if err := os.MkdirAll(p.path("drop/"+dir), 0o755); err != nil {
 			t.Fatal(err)

@@ -27,6 +27,7 @@ import (
 	"github.com/waybill-hub/waybill/configs"
 	"github.com/waybill-hub/waybill/flows"
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/mariatest"
 	"github.com/waybill-hub/waybill/internal/porttest"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
 	"github.com/waybill-hub/waybill/mappings"
@@ -49,7 +50,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "build:", err)
 		os.Exit(1)
 	}
-	code := pgtest.Main(m)
+	code := mariatest.Main(func() int { return pgtest.Main(m) })
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }

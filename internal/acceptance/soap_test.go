@@ -174,3 +174,12 @@ to: {system: ledger}
 		t.Errorf("the ledger holds %s, want %s", g, want)
 	}
 }
+
+func jsonText(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

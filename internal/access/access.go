@@ -15,26 +15,37 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
-// Token is a bearer token and the name that whoever gives it acts under.
-type Token struct{ Name, Value string }
+// Token is a bearer token, the name that whoever gives it acts under, and what it is for.
+type Token struct {
+	Name, Value string
+	Role        Role
+	// Scopes are what it is for; none: everything that its role may.
+	Scopes []Scope
+}
 
 // Rules are who may ask. They are replaced as a whole, never changed.
 type Rules struct {
-	// Tokens that may ask; without any, only what comes straight from this machine is answered.
+	// Tokens, and people with passwords or of a provider, that may ask; without any of them, only what comes straight from this machine is answered.
 	Tokens []Token
+	Users  []User
+	// Elsewhere is a provider that signs people in; nil: there is none.
+	Elsewhere *Elsewhere
 	// Origin is the address, scheme://host[:port], under which people reach the hub; empty: the one that it listens on.
 	Origin string
 }
 
 // Why a request was refused, as metrics name it.
 const (
-	WrongToken = "wrong-token" // it gave none of the tokens
-	Slowed     = "slowed"      // so did too many before it
-	NoToken    = "no-token"    // it gave none, and the hub has some
-	Proxied    = "proxied"     // the hub has none, and it came from elsewhere
-	ForeignTo  = "host"        // the hub has none, and it was sent to a name of somebody else's
-	CrossSite  = "cross-site"  // a page of another site had a browser send it
-	NoCSRF     = "csrf"        // a browser's session, and no sign that the hub's own page sent it
+	WrongToken    = "wrong-token"    // it gave none of the tokens
+	WrongPassword = "wrong-password" // it gave a name and a password that are no user's
+	Slowed        = "slowed"         // so did too many before it
+	NoToken       = "no-token"       // it gave none, and the hub has some
+	Proxied       = "proxied"        // the hub has none, and it came from elsewhere
+	ForeignTo     = "host"           // the hub has none, and it was sent to a name of somebody else's
+	CrossSite     = "cross-site"     // a page of another site had a browser send it
+	NoCSRF        = "csrf"           // a browser's session, and no sign that the hub's own page sent it
+	NotSignedIn   = "not-signed-in"  // the provider that signs people in has not done so
+	WrongRole     = "role"           // whoever asks may ask, and not for this
 )
 
 // Refusal is an answer that says no.
@@ -54,19 +65,32 @@ type Guard struct {
 	wrong *attempts
 	clock lifecycle.Clock
 	// sessions are those of browsers; open is what pages are sealed with where there are no tokens, made anew at every start.
-	sessions sessions
-	open     []byte
+	sessions  sessions
+	passwords *passwords
+	open      []byte
 	// refused is told of every refusal.
 	refused func(why string)
 }
 
 type rules struct {
-	names  []string
-	hashes [][sha256.Size]byte
-	origin string
-	host   string // of the origin, without a port
-	cross  *http.CrossOriginProtection
+	tokens    []known
+	users     []user
+	elsewhere *Elsewhere
+	origin    string
+	host      string // of the origin, without a port
+	asks      bool   // who somebody is
+	cross     *http.CrossOriginProtection
 }
+
+// known is somebody who may be let in, and what is told apart by: the hash of a token.
+type known struct {
+	name   string
+	role   Role
+	scopes []Scope
+	sum    [sha256.Size]byte
+}
+
+func (k *known) visitor() Visitor { return Visitor{Name: k.name, Role: k.role, Scopes: k.scopes} }
 
 // Config is what a Guard needs. Refused, where it is not nil, is told why of every refusal.
 type Config struct {
@@ -86,7 +110,7 @@ func NewGuard(c Config, r Rules) *Guard {
 	if c.Refused == nil {
 		c.Refused = func(string) {}
 	}
-	g := &Guard{wrong: newAttempts(c.Clock, c.Log), clock: c.Clock, open: make([]byte, sha256.Size), refused: c.Refused}
+	g := &Guard{wrong: newAttempts(c.Clock, c.Log), clock: c.Clock, passwords: newPasswords(), open: make([]byte, sha256.Size), refused: c.Refused}
 	_, _ = rand.Read(g.open) // it never fails
 	g.Set(r)
 	return g
@@ -94,11 +118,18 @@ func NewGuard(c Config, r Rules) *Guard {
 
 // Set puts other rules in place.
 func (g *Guard) Set(r Rules) {
-	n := &rules{origin: r.Origin, host: hostOf(r.Origin), cross: http.NewCrossOriginProtection()}
+	n := &rules{elsewhere: r.Elsewhere, origin: r.Origin, host: hostOf(r.Origin), cross: http.NewCrossOriginProtection()}
 	for _, one := range r.Tokens {
-		n.names = append(n.names, one.Name)
-		n.hashes = append(n.hashes, sha256.Sum256([]byte(one.Value)))
+		n.tokens = append(n.tokens, known{one.Name, one.Role, one.Scopes, sha256.Sum256([]byte(one.Value))})
 	}
+	for i := range r.Users {
+		u := &r.Users[i]
+		// A hash that is none is nobody's password: the configuration has complained of it.
+		if p, err := ParsePassword(u.Password); err == nil {
+			n.users = append(n.users, user{known{u.Name, u.Role, nil, userSum(u)}, p})
+		}
+	}
+	n.asks = len(r.Tokens)+len(r.Users) > 0 || r.Elsewhere != nil
 	if r.Origin != "" {
 		// What is no origin trusts nobody: the configuration has complained of it.
 		_ = n.cross.AddTrustedOrigin(r.Origin)
@@ -106,8 +137,17 @@ func (g *Guard) Set(r Rules) {
 	g.rules.Store(n)
 }
 
-// Open reports whether the hub has no tokens.
-func (g *Guard) Open() bool { return len(g.rules.Load().hashes) == 0 }
+// Open reports whether the hub asks nobody who they are.
+func (g *Guard) Open() bool { return !g.rules.Load().asks }
+
+// Ways are those by which a browser may sign in.
+type Ways struct{ Tokens, Users, Elsewhere bool }
+
+// Ways tells how a browser may sign in.
+func (g *Guard) Ways() Ways {
+	n := g.rules.Load()
+	return Ways{Tokens: len(n.tokens) > 0, Users: len(n.users) > 0, Elsewhere: n.elsewhere != nil}
+}
 
 // Wrong is what is known of wrong tokens.
 func (g *Guard) Wrong() Wrong { return g.wrong.seen() }
@@ -116,12 +156,12 @@ func (g *Guard) Wrong() Wrong { return g.wrong.seen() }
 // for a while: a right one never.
 func (g *Guard) Enter(r *http.Request) (Visitor, *Refusal) {
 	now := g.rules.Load()
-	if len(now.hashes) == 0 {
-		return Visitor{CSRF: csrfOf(g.open, "")}, g.count(now.stranger(r))
+	if !now.asks {
+		return Visitor{Role: Admin, CSRF: csrfOf(g.open, "")}, g.count(now.stranger(r))
 	}
 	token, given := tokenOf(r)
-	if i, ok := now.index(token); ok && given {
-		return Visitor{Name: now.names[i]}, nil
+	if k := now.byToken(token); k != nil && given {
+		return k.visitor(), nil
 	}
 	if given {
 		return Visitor{}, g.count(g.wrong.refuse(r))
@@ -129,7 +169,7 @@ func (g *Guard) Enter(r *http.Request) (Visitor, *Refusal) {
 	if v, ok := g.bySession(r); ok {
 		return v, nil
 	}
-	return Visitor{}, g.count(&Refusal{Status: http.StatusUnauthorized, Why: NoToken, Challenge: true, Detail: "give a token: Authorization: Bearer …"})
+	return Visitor{}, g.count(&Refusal{Status: http.StatusUnauthorized, Why: NoToken, Challenge: true, Detail: "give a token: Authorization: Bearer …; people sign in with a browser"})
 }
 
 // Write refuses what a page of another site has a browser send, and what a browser's session sends that is not from the hub's own pages. It is for
@@ -172,16 +212,15 @@ func (g *Guard) count(no *Refusal) *Refusal {
 	return no
 }
 
-// index finds a token's place; every token is compared, in constant time.
-func (n *rules) index(token string) (int, bool) {
+// byToken finds whose a token is; every token is compared, in constant time.
+func (n *rules) byToken(token string) (found *known) {
 	sum := sha256.Sum256([]byte(token))
-	at, found := 0, false
-	for i := range n.hashes {
-		if subtle.ConstantTimeCompare(sum[:], n.hashes[i][:]) == 1 {
-			at, found = i, true
+	for i := range n.tokens {
+		if subtle.ConstantTimeCompare(sum[:], n.tokens[i].sum[:]) == 1 {
+			found = &n.tokens[i]
 		}
 	}
-	return at, found
+	return found
 }
 
 // tokenOf is the token that a request gives. A browser cannot set the header for a page that it opens: basic authentication with any

@@ -86,8 +86,22 @@ func TestStrangers(t *testing.T) {
 		"X-Forwarded-Anything":      {set("X-Forwarded-Anything", ""), "", Proxied},
 		"X-Real-IP":                 {set("X-Real-IP", "10.0.0.7"), "", Proxied},
 		"CF-Connecting-IP":          {set("CF-Connecting-IP", "10.0.0.7"), "", Proxied},
-		"odd letters":               {func(r *http.Request) { r.Header["x-forwarded-for"] = []string{"10.0.0.7"} }, "", Proxied},
-		"nginx as it comes":         {func(r *http.Request) { r.Proto, r.ProtoMinor = "HTTP/1.0", 0 }, "", Proxied},
+		"its own page":              {set("Origin", "http://127.0.0.1:8080"), "", ""},
+		"a page of its origin":      {set("Origin", "https://hub.example"), "https://hub.example", ""},
+		"a page of another site":    {set("Origin", "https://evil.example"), "", CrossSite},
+		"a page without a name":     {set("Origin", "null"), "", CrossSite},
+		"another port's page":       {set("Origin", "http://127.0.0.1:9999"), "", CrossSite},
+		"a picture elsewhere": {func(r *http.Request) {
+			r.Header.Set("Sec-Fetch-Site", "cross-site")
+			r.Header.Set("Sec-Fetch-Mode", "no-cors")
+		}, "", CrossSite},
+		"a link elsewhere": {func(r *http.Request) {
+			r.Header.Set("Sec-Fetch-Site", "cross-site")
+			r.Header.Set("Sec-Fetch-Mode", "navigate")
+		}, "", ""},
+		"typed in":          {func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "none") }, "", ""},
+		"odd letters":       {func(r *http.Request) { r.Header["x-forwarded-for"] = []string{"10.0.0.7"} }, "", Proxied},
+		"nginx as it comes": {func(r *http.Request) { r.Proto, r.ProtoMinor = "HTTP/1.0", 0 }, "", Proxied},
 	} {
 		g := guard(Rules{Origin: tt.origin})
 		r := request("GET", "127.0.0.1:999", "")
@@ -96,12 +110,12 @@ func TestStrangers(t *testing.T) {
 		switch {
 		case tt.why == "" && no != nil:
 			t.Errorf("%s: refused: %s", name, no.Detail)
-		case tt.why != "" && (no == nil || no.Why != tt.why || no.Status != 403 || !strings.Contains(no.Detail, "http.tokens") || g.why[tt.why] != 1):
+		case tt.why != "" && (no == nil || no.Why != tt.why || no.Status != 403 || !strings.Contains(no.Detail, map[bool]string{true: "its own pages alone", false: "http.tokens"}[tt.why == CrossSite]) || g.why[tt.why] != 1):
 			t.Errorf("%s: %+v", name, no)
 		}
 	}
 	// With tokens none of this is asked: the token is.
-	g := guard(Rules{Tokens: []Token{{"ann", right}}})
+	g := guard(Rules{Tokens: []Token{{Name: "ann", Value: right, Role: Admin}}})
 	r := request("GET", "127.0.0.1:999", right)
 	r.Host = "waybill.internal"
 	r.Header.Set("X-Forwarded-For", "10.0.0.7")
@@ -131,7 +145,7 @@ func TestCrossSite(t *testing.T) {
 		"the same, without http.origin":    {"POST", "https://waybill.example.com", "", "10.0.0.7:8080", "", false},
 		"another site, changed by a proxy": {"POST", "https://evil.example", "", "10.0.0.7:8080", "https://waybill.example.com", false},
 	} {
-		g := guard(Rules{Tokens: []Token{{"ann", right}}, Origin: tt.own})
+		g := guard(Rules{Tokens: []Token{{Name: "ann", Value: right, Role: Admin}}, Origin: tt.own})
 		r := request(tt.method, "127.0.0.1:999", right)
 		r.Host = tt.host
 		for header, value := range map[string]string{"Origin": tt.origin, "Sec-Fetch-Site": tt.site} {
@@ -148,7 +162,7 @@ func TestCrossSite(t *testing.T) {
 
 // Wrong tokens are counted, told of once and then once in a while, and never shown.
 func TestWrongTokensAreToldOf(t *testing.T) {
-	g := guard(Rules{Tokens: []Token{{"ann", right}}})
+	g := guard(Rules{Tokens: []Token{{Name: "ann", Value: right, Role: Admin}}})
 	try := func(n int, from string) {
 		for i := range n {
 			r := request("GET", from, fmt.Sprintf("guess-%d", i))
@@ -182,7 +196,7 @@ func TestWrongTokensAreToldOf(t *testing.T) {
 
 // An address that goes on with wrong tokens waits and is told to come later; others, and right tokens from the same address, never do.
 func TestWrongTokensAreSlowed(t *testing.T) {
-	g := guard(Rules{Tokens: []Token{{"ann", right}}})
+	g := guard(Rules{Tokens: []Token{{Name: "ann", Value: right, Role: Admin}}})
 	enter := func(from, token string) (string, *Refusal) {
 		v, no := g.Enter(request("GET", from, token))
 		return v.Name, no
@@ -216,7 +230,7 @@ func TestWrongTokensAreSlowed(t *testing.T) {
 
 // From many addresses there is a bound for all together, of those that wait as well, and of what is remembered.
 func TestWrongTokensFromEverywhere(t *testing.T) {
-	g := guard(Rules{Tokens: []Token{{"ann", right}}})
+	g := guard(Rules{Tokens: []Token{{Name: "ann", Value: right, Role: Admin}}})
 	from := func(i int) string { return fmt.Sprintf("[2001:db8:%x:%x::1]:7", i>>8, i&0xff) }
 	for i := range totalBurst {
 		if _, no := g.Enter(request("GET", from(i), "guess")); no.Why != WrongToken {
@@ -252,7 +266,7 @@ func TestWrongTokensFromEverywhere(t *testing.T) {
 
 // A sender of IPv6 has a whole network to change among: it is one.
 func TestOneNetworkIsOneSender(t *testing.T) {
-	g := guard(Rules{Tokens: []Token{{"ann", right}}})
+	g := guard(Rules{Tokens: []Token{{Name: "ann", Value: right, Role: Admin}}})
 	for i := range addressBurst {
 		g.Enter(request("GET", fmt.Sprintf("[2001:db8::%x]:7", i), "guess"))
 	}
@@ -264,7 +278,7 @@ func TestOneNetworkIsOneSender(t *testing.T) {
 
 // Who goes on asking is remembered while others come and go: what it has used up is not given back by their number.
 func TestWhoGoesOnIsRemembered(t *testing.T) {
-	g := guard(Rules{Tokens: []Token{{"ann", right}}})
+	g := guard(Rules{Tokens: []Token{{Name: "ann", Value: right}}})
 	ask := func(from string) (left float64) {
 		r := request("GET", from, "guess")
 		g.wrong.note(sender(r), r)

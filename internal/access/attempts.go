@@ -23,7 +23,7 @@ const (
 	logEvery     = time.Minute
 )
 
-// Wrong tells of wrong tokens since the start.
+// Wrong tells of wrong tokens and passwords since the start.
 type Wrong struct {
 	Count int64
 	// Last is when the newest one came, and From where from; zero without any.
@@ -95,13 +95,44 @@ func (a *attempts) refuse(r *http.Request) *Refusal {
 		Detail: "too many wrong tokens came from this address, or from everywhere: correct the token; a right one is answered at once"}
 }
 
+// spare reports whether an address, and everybody together, may give one more password, and takes it from them. trusted: the address alone is asked.
+func (a *attempts) spare(r *http.Request, trusted bool) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.clock.Elapsed()
+	return a.address(sender(r), now).take(now, addressEvery, addressBurst) && (trusted || a.total.take(now, totalEvery, totalBurst))
+}
+
+// giveBack undoes spare: the password was right.
+func (a *attempts) giveBack(r *http.Request, trusted bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	one := a.address(sender(r), a.clock.Elapsed())
+	one.left = min(addressBurst, one.left+1)
+	if !trusted {
+		a.total.left = min(totalBurst, a.total.left+1)
+	}
+}
+
+// wrongPassword counts a wrong password and has it logged. What was given as a name may be a password that went into the wrong field: it is logged where it is a user's.
+func (a *attempts) wrongPassword(r *http.Request, name string, known bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	from := sender(r)
+	a.wrong = Wrong{Count: a.wrong.Count + 1, Last: a.clock.Now(), From: from.String()}
+	if !known {
+		name = "(none that is known)"
+	}
+	a.tell("a wrong password was refused", from, r, a.clock.Elapsed(), "user", name)
+}
+
 // note counts a wrong token. slow: it is one too many; room: it may wait.
 func (a *attempts) note(from netip.Addr, r *http.Request) (slow, room bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.clock.Elapsed()
 	a.wrong = Wrong{Count: a.wrong.Count + 1, Last: a.clock.Now(), From: from.String()}
-	a.tell(from, r, now)
+	a.tell("a wrong token was refused", from, r, now)
 	// Both are asked: what an address is refused is not taken from the others.
 	slow = !a.address(from, now).take(now, addressEvery, addressBurst) || !a.total.take(now, totalEvery, totalBurst)
 	if slow && a.waiting < mostWaiting {
@@ -111,27 +142,23 @@ func (a *attempts) note(from netip.Addr, r *http.Request) (slow, room bool) {
 	return slow, room
 }
 
-// tell logs the first wrong token, and then how many there were, once in a while.
-func (a *attempts) tell(from netip.Addr, r *http.Request, now time.Duration) {
+// tell logs the first wrong token or password, and then how many there were, once in a while.
+func (a *attempts) tell(what string, from netip.Addr, r *http.Request, now time.Duration, more ...any) {
 	a.silent++
 	if a.spoke && now-a.logged < logEvery {
 		return
 	}
-	args := []any{"from", from.String(), "path", clip(r.URL.Path), "count", a.silent, "total", a.wrong.Count}
+	args := append(more, "from", from.String(), "path", clip(r.URL.Path), "count", a.silent, "total", a.wrong.Count)
 	if f := r.Header.Get("X-Forwarded-For"); f != "" {
 		args = append(args, "forwarded_for", clip(f)) // as it says: nobody has checked it
 	}
-	a.log.Warn("a wrong token was refused", args...)
+	a.log.Warn(what, args...)
 	a.spoke, a.logged, a.silent = true, now, 0
 }
 
 // address finds what is left to an address. Of IPv6 a whole network of 64 bits is one: a sender has that many to change among.
 func (a *attempts) address(from netip.Addr, now time.Duration) *allowance {
-	bits := from.BitLen()
-	if from.Is6() {
-		bits = 64
-	}
-	prefix, _ := from.Prefix(bits) // the zero address has the zero prefix
+	prefix := network(from)
 	if e := a.known[prefix]; e != nil {
 		a.newest.MoveToFront(e)
 		return &e.Value.(*address).left
@@ -144,6 +171,16 @@ func (a *attempts) address(from netip.Addr, now time.Duration) *allowance {
 	one := &address{prefix: prefix, left: allowance{left: addressBurst, at: now}}
 	a.known[prefix] = a.newest.PushFront(one)
 	return &one.left
+}
+
+// network is an address, or of IPv6 the network of 64 bits that it is in.
+func network(from netip.Addr) netip.Prefix {
+	bits := from.BitLen()
+	if from.Is6() {
+		bits = 64
+	}
+	prefix, _ := from.Prefix(bits) // the zero address has the zero prefix
+	return prefix
 }
 
 // sender is the address at the other end of the connection; what a header says of it is anybody's.

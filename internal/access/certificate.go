@@ -18,15 +18,15 @@ const lookEvery = 5 * time.Second
 // Certificate is what a listener proves itself by. It follows its files: when they change, connections that are made from then on get the new
 // one. Files that cannot be used change nothing, and are told of.
 type Certificate struct {
-	cert, key string
-	clock     lifecycle.Clock
-	log       Logger
+	clock lifecycle.Clock
+	log   Logger
 
-	mu     sync.Mutex
-	now    *tls.Certificate
-	looked time.Duration
-	seen   string // the files as they were looked at last
-	why    string
+	mu        sync.Mutex
+	cert, key string
+	now       *tls.Certificate
+	looked    time.Duration
+	seen      string // the files as they were looked at last
+	why       string
 }
 
 // LoadCertificate reads a certificate and its key, both PEM files. Errors name the file, and never quote it.
@@ -46,16 +46,30 @@ func (c *Certificate) Config() *tls.Config {
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current(), nil }}
 }
 
+// Move reads other files in the place of these, or the same ones at once. Nothing has changed until turn is called, from when on connections get what was read and those files are followed.
+func (c *Certificate) Move(cert, key string) (turn func(), err error) {
+	seen := marks(cert, key)
+	pair, err := loadPair(cert, key)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.cert, c.key, c.now, c.seen, c.why, c.looked = cert, key, pair, seen, "", c.clock.Elapsed()
+	}, nil
+}
+
 // State is the file, until when the certificate is valid, and what is wrong; why is empty where nothing is.
 func (c *Certificate) State() (file string, notAfter time.Time, why string) {
 	leaf := c.current().Leaf
 	c.mu.Lock()
-	why = c.why
+	why, file = c.why, c.cert
 	c.mu.Unlock()
 	if at := c.clock.Now(); why == "" && at.After(leaf.NotAfter) {
 		why = "it is not valid any more: clients refuse it; renew it"
 	}
-	return c.cert, leaf.NotAfter, why
+	return file, leaf.NotAfter, why
 }
 
 // current looks at the files, once in a while, and gives the newest certificate that could be used.

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"net"
 	"net/http"
 	"net/url"
@@ -28,6 +29,9 @@ const CSRFHeader = "Waybill-CSRF"
 type Visitor struct {
 	// Name is that of the token; "" where the hub has none.
 	Name string
+	// Role and Scopes are what it may ask for.
+	Role   Role
+	Scopes []Scope
 	// CSRF is what a page sends with a write, in CSRFHeader or a field, to show that it is the hub's own.
 	CSRF string
 	// Session: it was let in by a browser's session, and not by a token that it gave itself.
@@ -63,23 +67,28 @@ func csrfOf(key []byte, id string) string {
 }
 
 // SignIn begins a session for whoever gives a token. It is refused as a request with that token would be, and from pages of others.
-func (g *Guard) SignIn(r *http.Request, token string) (*http.Cookie, *Refusal) {
+func (g *Guard) SignIn(r *http.Request, token string) (*http.Cookie, Visitor, *Refusal) {
 	now := g.rules.Load()
 	if no := g.Foreign(r); no != nil {
-		return nil, no
+		return nil, Visitor{}, no
 	}
-	i, ok := now.index(token)
-	if !ok {
-		return nil, g.count(g.wrong.refuse(r))
+	k := now.byToken(token)
+	if k == nil {
+		return nil, Visitor{}, g.count(g.wrong.refuse(r))
 	}
+	return g.begin(r, now, sessionKey(k.sum), nil, sessionLasts), k.visitor(), nil
+}
+
+// begin makes the cookie of a session that is sealed with a key. said is what it says of whose it is, where its key does not.
+func (g *Guard) begin(r *http.Request, now *rules, key, said []byte, lasts time.Duration) *http.Cookie {
 	id := make([]byte, idSize, idSize+untilSize)
 	_, _ = rand.Read(id) // it never fails
-	until := g.clock.Now().Add(sessionLasts)
-	body := string(binary.BigEndian.AppendUint64(id, uint64(until.Unix())))
-	value := base64.RawURLEncoding.EncodeToString(append([]byte(body), seal(sessionKey(now.hashes[i]), "id ", body)...))
+	until := g.clock.Now().Add(lasts)
+	body := string(binary.BigEndian.AppendUint64(id, uint64(until.Unix()))) + string(said)
+	value := base64.RawURLEncoding.EncodeToString(append([]byte(body), seal(key, "id ", body)...))
 	c := now.cookie(r, value)
 	c.Expires = until
-	return c, nil
+	return c
 }
 
 // SignOut ends a request's session, here and in the browser. Another hub of the same token takes a copy of the cookie until its end.
@@ -118,8 +127,9 @@ func (s *sessions) over(id string) bool {
 }
 
 type signedIn struct {
-	id, name string
-	key      []byte
+	id  string
+	who *known
+	key []byte
 }
 
 // session reads a request's session.
@@ -130,13 +140,30 @@ func (g *Guard) session(r *http.Request) (s signedIn, until time.Time, ok bool) 
 		return s, until, false
 	}
 	data, err := base64.RawURLEncoding.DecodeString(c.Value)
-	if err != nil || len(data) != idSize+untilSize+sha256.Size {
+	if err != nil || len(data) < idSize+untilSize+sha256.Size {
 		return s, until, false
 	}
-	body, mac := string(data[:idSize+untilSize]), data[idSize+untilSize:]
-	for i := range now.hashes { // each is tried: which one it is of is nobody's business
-		if key := sessionKey(now.hashes[i]); hmac.Equal(seal(key, "id ", body), mac) {
-			s, ok = signedIn{id: body[:idSize], name: now.names[i], key: key}, true
+	body, mac := string(data[:len(data)-sha256.Size]), data[len(data)-sha256.Size:]
+	try := func(k *known) { // each is tried: which one it is of is nobody's business
+		if key := sessionKey(k.sum); hmac.Equal(seal(key, "id ", body), mac) {
+			s, ok = signedIn{id: body[:idSize], who: k, key: key}, true
+		}
+	}
+	if said := data[idSize+untilSize : len(body)]; len(said) > 0 { // it says itself whose it is: the provider's
+		var who Identity
+		if now.elsewhere == nil || json.Unmarshal(said, &who) != nil {
+			return s, until, false
+		}
+		k := now.guest(who)
+		if try(k); k.role == Nobody { // its groups mean nothing any more
+			ok = false
+		}
+	} else {
+		for i := range now.tokens {
+			try(&now.tokens[i])
+		}
+		for i := range now.users {
+			try(&now.users[i].known)
 		}
 	}
 	until = time.Unix(int64(binary.BigEndian.Uint64(data[idSize:])), 0)
@@ -149,7 +176,9 @@ func (g *Guard) bySession(r *http.Request) (Visitor, bool) {
 	if !ok {
 		return Visitor{}, false
 	}
-	return Visitor{Name: s.name, CSRF: csrfOf(s.key, s.id), Session: true}, true
+	v := s.who.visitor()
+	v.CSRF, v.Session = csrfOf(s.key, s.id), true
+	return v, true
 }
 
 // secure reports whether the browser reaches the hub over TLS, as far as it can know.

@@ -11,7 +11,7 @@ import (
 
 func signIn(t *testing.T, w *world, token string) *http.Cookie {
 	t.Helper()
-	c, no := w.SignIn(request("POST", "10.0.0.1:1", ""), token)
+	c, _, no := w.SignIn(request("POST", "10.0.0.1:1", ""), token)
 	if no != nil {
 		t.Fatalf("%+v", no)
 	}
@@ -26,7 +26,7 @@ func with(c *http.Cookie) *http.Request {
 
 // A session lets in under its token's name, for as long as it lasts and the token is there, until it signs out.
 func TestSession(t *testing.T) {
-	rules := Rules{Tokens: []Token{{"ann", right}, {"bob", right + "b"}}}
+	rules := Rules{Tokens: []Token{{Name: "ann", Value: right, Role: Admin}, {Name: "bob", Value: right + "b", Role: Operator}}}
 	w := guard(rules)
 	c := signIn(t, w, right+"b")
 	if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Secure || c.Path != "/" || c.Name != "waybill-8080" || strings.Contains(c.Value, right) {
@@ -65,7 +65,7 @@ func TestSession(t *testing.T) {
 
 // What is not a cookie of this hub, or was changed in any place, is none.
 func TestForgedSessions(t *testing.T) {
-	w := guard(Rules{Tokens: []Token{{"ann", right}}})
+	w := guard(Rules{Tokens: []Token{{Name: "ann", Value: right, Role: Admin}}})
 	c := signIn(t, w, right)
 	for i := range c.Value {
 		forged := *c
@@ -86,7 +86,7 @@ func TestForgedSessions(t *testing.T) {
 			t.Errorf("%q", value)
 		}
 	}
-	foreign := signIn(t, guard(Rules{Tokens: []Token{{"ann", right + "x"}}}), right+"x")
+	foreign := signIn(t, guard(Rules{Tokens: []Token{{Name: "ann", Value: right + "x", Role: Admin}}}), right+"x")
 	if _, no := w.Enter(with(foreign)); no == nil {
 		t.Error("the cookie of a hub with another token")
 	}
@@ -94,20 +94,20 @@ func TestForgedSessions(t *testing.T) {
 
 // Signing in is slowed as wrong tokens are, and nothing that a page of another site sends.
 func TestSignInRefused(t *testing.T) {
-	w := guard(Rules{Tokens: []Token{{"ann", right}}})
-	if _, no := w.SignIn(request("POST", "10.0.0.1:1", ""), "guess"); no == nil || no.Why != WrongToken || w.Wrong().Count != 1 {
+	w := guard(Rules{Tokens: []Token{{Name: "ann", Value: right, Role: Admin}}})
+	if _, _, no := w.SignIn(request("POST", "10.0.0.1:1", ""), "guess"); no == nil || no.Why != WrongToken || w.Wrong().Count != 1 {
 		t.Errorf("%+v", no)
 	}
 	r := request("POST", "10.0.0.1:1", "")
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	if _, no := w.SignIn(r, right); no == nil || no.Why != CrossSite {
+	if _, _, no := w.SignIn(r, right); no == nil || no.Why != CrossSite {
 		t.Errorf("%+v", no)
 	}
 }
 
 // A write of a session shows that it is from the hub's own page; one with a token needs no more than that.
 func TestCSRF(t *testing.T) {
-	w := guard(Rules{Tokens: []Token{{"ann", right}}})
+	w := guard(Rules{Tokens: []Token{{Name: "ann", Value: right, Role: Admin}}})
 	c := signIn(t, w, right)
 	v, _ := w.Enter(with(c))
 	again, _ := w.Enter(with(signIn(t, w, right)))
@@ -134,7 +134,7 @@ func TestCSRF(t *testing.T) {
 
 // Over TLS, or behind something that ends it, the cookie is for TLS alone.
 func TestSecureSession(t *testing.T) {
-	w := guard(Rules{Tokens: []Token{{"ann", right}}, Origin: "https://hub.example"})
+	w := guard(Rules{Tokens: []Token{{Name: "ann", Value: right, Role: Admin}}, Origin: "https://hub.example"})
 	c := signIn(t, w, right)
 	if !c.Secure || c.Name != "__Host-waybill-8080" || c.Domain != "" {
 		t.Errorf("%+v", c)

@@ -18,7 +18,20 @@ func (n *rules) stranger(r *http.Request) *Refusal {
 		return &Refusal{Status: http.StatusForbidden, Why: ForeignTo, Detail: "without tokens the hub answers on loopback names only, and this request was sent to " +
 			clip(r.Host) + ": use 127.0.0.1, or set http.tokens in the configuration"}
 	}
+	// Pages of others have a browser read, too: what they get they may not see, but that it was asked for is an act in the audit, and takes the hub's time.
+	if o := r.Header.Get("Origin"); o != "" && !n.own(o, r.Host) {
+		return &Refusal{Status: http.StatusForbidden, Why: CrossSite, Detail: "without tokens the hub answers its own pages alone, and this request is from pages of " + clip(o)}
+	}
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" && r.Header.Get("Sec-Fetch-Mode") != "navigate" {
+		return &Refusal{Status: http.StatusForbidden, Why: CrossSite, Detail: "without tokens the hub answers its own pages alone, and this request is from a page of another site"}
+	}
 	return nil
+}
+
+// own reports whether an Origin header names the hub: as it was asked, or as http.origin has it. An origin that a browser will not tell ("null") is a stranger's.
+func (n *rules) own(origin, host string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && (strings.EqualFold(u.Host, host) || n.origin != "" && strings.EqualFold(origin, n.origin))
 }
 
 // Headers that proxies, load balancers and content networks add, beside all that begin with X-Forwarded-.

@@ -159,7 +159,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		}
 		if err == nil && now-asked >= beatEvery { // however much there is to tell
 			asked = now
-			if _, no := s.guard.Enter(r); no != nil { // its token was taken away, or its session is over
+			if _, no := s.admit(r, access.Need{Role: access.Viewer, Scope: access.Status}); no != nil { // its token was taken away, or its session is over
 				return
 			}
 		}

@@ -106,7 +106,7 @@ func TestEvents(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	defer http.DefaultClient.CloseIdleConnections()
 	hub, clock := &moving{}, lifecycle.NewManual(time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC))
-	s := New(hub, Config{Access: access.Rules{Tokens: []Token{{Name: "ann", Value: "s3cret"}}}, Metrics: http.NotFoundHandler(), Pages: func(s *Server) Pages { return pages{s} }, Clock: clock, Log: slog.New(slog.DiscardHandler)})
+	s := New(hub, Config{Access: access.Rules{Tokens: []Token{{Name: "ann", Value: "s3cret", Role: access.Admin}}}, Metrics: http.NotFoundHandler(), Pages: func(s *Server) Pages { return pages{s} }, Clock: clock, Log: slog.New(slog.DiscardHandler)})
 	srv := httptest.NewServer(s)
 	defer srv.Close()
 	step := func(d time.Duration) {
@@ -138,7 +138,7 @@ func TestEvents(t *testing.T) {
 	l.wants("pulse", `"parked":3`)
 	step(beatEvery)
 	l.wants(": the hub lives", "")
-	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3w"}}})
+	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3w", Role: access.Admin}}})
 	step(beatEvery)
 	l.wants("", "")
 
@@ -217,7 +217,7 @@ func TestListeners(t *testing.T) {
 // The pages ask as who was let in, under the bounds of the API; a session's write needs what its page has sent, and a hub without tokens the same.
 func TestPagesAsk(t *testing.T) {
 	hub := &stub{}
-	s := server(hub, Token{Name: "ann", Value: "s3cret"})
+	s := server(hub, Token{Name: "ann", Value: "s3cret", Role: access.Admin})
 	if w := call(s, "GET", "/console/parked", "", nil); w.Code != 401 || w.Body.String() != "who are you?" {
 		t.Errorf("nobody: %d %s", w.Code, w.Body)
 	}
@@ -247,7 +247,7 @@ func TestPagesAsk(t *testing.T) {
 	if w := call(s, "POST", "/console/asks?what=nothing", "", signed); w.Code != 404 {
 		t.Errorf("a page asks for what is not there: %d", w.Code)
 	}
-	if got := strings.Join(hub.acts, "; "); got != "pause by ann" {
+	if got := strings.Join(hub.acts, "; "); got != "sign-in by ann: by token, as admin; pause by ann" {
 		t.Errorf("acts: %s", got)
 	}
 	cookie = s.SignOut(func() *http.Request {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -126,6 +127,7 @@ func (s *Server) find(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
+	s.guessed(access.Of(r.Context()), q.Get("q"), &page)
 	answer(w, http.StatusOK, foundView(q.Get("q"), &page, at))
 }
 

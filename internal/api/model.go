@@ -22,6 +22,9 @@ type Hub interface {
 	Desk
 	Flowing
 	Comparing
+	Backfilling
+	Veiling
+	Auditing
 	// Pause and Resume give state.ErrNotFound for an unknown flow.
 	Pause(ctx context.Context, flow, who string) error
 	Resume(ctx context.Context, flow, who string) error
@@ -40,7 +43,6 @@ type Hub interface {
 	// Recovery tells what does not fit between the hub and its broker, and what Recover would do about it.
 	Recovery(ctx context.Context, q RecoverRequest) (*Recovery, error)
 	Recover(ctx context.Context, q RecoverRequest, who string) (*Recovery, error)
-	Audits(ctx context.Context, limit int) ([]state.Audit, error)
 	// Alerts tells who is told of what is wrong, and of what. TestAlert sends a test; state.ErrNotFound for an unknown receiver.
 	Alerts(ctx context.Context) (*Alerts, error)
 	TestAlert(ctx context.Context, receiver, who string) error
@@ -180,15 +182,6 @@ func journalView(j *state.Journal) Journal {
 
 func objectView(o *state.Object) Object {
 	return Object{Entity: o.Entity, Hub: o.Hub, External: o.External, Created: o.Created, Refs: refViews(o.Refs)}
-}
-
-// Audit is one act of a person.
-type Audit struct {
-	Time   time.Time `json:"time"`
-	Who    string    `json:"who"`
-	Action string    `json:"action"`
-	Object string    `json:"object"`
-	Detail string    `json:"detail,omitempty"`
 }
 
 // Problem is an error answer (RFC 9457).

@@ -5,8 +5,10 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/access"
+	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // Pages are the console: what people see of the hub in a browser. They ask the API for everything they show, through Server.Ask.
@@ -15,35 +17,62 @@ type Pages interface {
 	http.Handler
 	// Stranger answers a browser that gives no token with the page that asks for one; it writes the status that no says.
 	Stranger(w http.ResponseWriter, r *http.Request, no *access.Refusal)
+	// Forbidden answers one that was let in, and may not see what it asks for.
+	Forbidden(w http.ResponseWriter, r *http.Request, no *access.Refusal)
 	// Open serves what needs no token: styles, scripts, and what the form of that page is sent to.
 	Open(w http.ResponseWriter, r *http.Request)
+	// Routes are its paths.
+	Routes() []PageRoute
 }
 
-// pageRoutes are the console's. Everything but the parts and the form that signs in is for visitors that were let in.
-func (s *Server) pageRoutes() []route {
-	pages := s.authenticatedPage()
-	open := http.HandlerFunc(s.pages.Open)
-	return []route{{"GET /{$}", pages}, {"GET /console/", pages}, {"POST /console/", pages}, {"GET /console/parts/{file}", open}, {"POST /console/sign-in", open}}
+// PageRoute is a path of the console, and who may see it, or do what a form there does. One without a need is open.
+type PageRoute struct {
+	Pattern string
+	Need    access.Need
+	// Edits is who may see it as a form with personal data, which the address asks for by edit=true.
+	Edits access.Need
+}
+
+// pageRoutes are the console's.
+func (s *Server) pageRoutes() (out []route) {
+	for _, p := range s.pages.Routes() {
+		r := route{pattern: p.Pattern, need: p.Need, open: p.Need == access.Need{}}
+		if p.Edits != (access.Need{}) {
+			r.also = []also{{"edit", "true", p.Edits}}
+		}
+		if r.handler = http.HandlerFunc(s.pages.Open); !r.open {
+			r.handler = s.authenticatedPage(&r)
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // authenticatedPage lets a browser in as the API does, but asks for a token with a page, where it gives none.
-func (s *Server) authenticatedPage() http.Handler {
+func (s *Server) authenticatedPage(of *route) http.Handler {
+	needs := of.needs
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, no := s.guard.Enter(r)
 		switch {
 		case no != nil && no.Challenge && r.Header.Get("Authorization") == "":
 			s.pages.Stranger(w, r, no)
+			return
 		case no != nil:
 			refuse(w, no)
-		default:
-			if r.Method == http.MethodPost {
-				if no := s.guard.Foreign(r); no != nil {
-					refuse(w, no)
-					return
-				}
-			}
-			s.pages.ServeHTTP(w, r.WithContext(s.visitor(r, v)))
+			return
 		}
+		if r.Method == http.MethodPost {
+			if no := s.guard.Foreign(r); no != nil {
+				refuse(w, no)
+				return
+			}
+		}
+		in := r.WithContext(s.visitor(r, v))
+		if no := s.guard.Allow(&v, needs(r)); no != nil {
+			s.pages.Forbidden(w, in, no)
+			return
+		}
+		s.pages.ServeHTTP(w, in)
 	})
 }
 
@@ -57,14 +86,49 @@ func (s *Server) visitor(r *http.Request, v access.Visitor) context.Context {
 
 // SignIn begins a browser's session for whoever gives a token.
 func (s *Server) SignIn(r *http.Request, token string) (*http.Cookie, *access.Refusal) {
-	return s.guard.SignIn(r, token)
+	c, v, no := s.guard.SignIn(r, token)
+	return s.signedIn(r, c, v, "by token", no)
 }
+
+// SignInUser begins a browser's session for whoever gives a user's name and password.
+func (s *Server) SignInUser(r *http.Request, name, password string) (*http.Cookie, *access.Refusal) {
+	c, v, no := s.guard.SignInUser(r, name, password)
+	return s.signedIn(r, c, v, "by password", no)
+}
+
+// Leave sends a browser to the provider that signs people in; it is to see the page to afterwards.
+func (s *Server) Leave(r *http.Request, to string) (string, *http.Cookie, *access.Refusal) {
+	return s.guard.Leave(r, to)
+}
+
+// Return begins a browser's session for whom the provider has sent back.
+func (s *Server) Return(r *http.Request) (cookies []*http.Cookie, to string, no *access.Refusal) {
+	cookies, v, to, no := s.guard.Return(r)
+	_, no = s.signedIn(r, nil, v, "by the provider", no)
+	return cookies, to, no
+}
+
+// signedIn notes in the audit that somebody has signed in. A store that takes nothing keeps nobody out: whoever is to mend it comes this way.
+func (s *Server) signedIn(r *http.Request, c *http.Cookie, v access.Visitor, how string, no *access.Refusal) (*http.Cookie, *access.Refusal) {
+	if no != nil {
+		return nil, no
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), noteFor)
+	defer cancel()
+	if err := s.hub.Note(ctx, state.Audit{Who: v.Name, Action: "sign-in", Object: "console", Detail: how + ", as " + v.Role.String()}); err != nil {
+		s.cfg.Log.Warn("a sign-in is not in the audit", "who", v.Name, "error", err)
+	}
+	return c, nil
+}
+
+// noteFor is how long a sign-in waits for the audit.
+const noteFor = 3 * time.Second
 
 // SignOut ends a browser's session.
 func (s *Server) SignOut(r *http.Request) *http.Cookie { return s.guard.SignOut(r) }
 
-// Tokens reports whether the hub asks for tokens at all.
-func (s *Server) Tokens() bool { return !s.guard.Open() }
+// Ways are those by which a browser signs in; a hub that is open has none.
+func (s *Server) Ways() access.Ways { return s.guard.Ways() }
 
 // Answer is what the API has answered to its own pages.
 type Answer struct {

@@ -3,6 +3,8 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+
+	"github.com/waybill-hub/waybill/internal/access"
 )
 
 // Preview is what a replay of a message would come to through today's files, as far as it can be told without asking the target. Personal data is masked.
@@ -37,7 +39,7 @@ type PreviewRequest struct {
 	Data json.RawMessage `json:"data,omitempty"`
 }
 
-func (s *Server) preview(w http.ResponseWriter, r *http.Request, _ string) {
+func (s *Server) preview(w http.ResponseWriter, r *http.Request) {
 	id, ok := pathID(w, r)
 	if !ok {
 		return
@@ -45,6 +47,13 @@ func (s *Server) preview(w http.ResponseWriter, r *http.Request, _ string) {
 	var q PreviewRequest
 	if !body(w, r, &q, maxEdit) {
 		return
+	}
+	if q.Data != nil { // of another document than its own, what is refused is told with the message's key
+		v := access.Of(r.Context())
+		if no := s.guard.Allow(&v, access.Need{Role: access.Operator, Scope: access.Messages}); no != nil {
+			refuse(w, no)
+			return
+		}
 	}
 	p, err := s.hub.Preview(r.Context(), id, q.Data)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/report"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -46,7 +47,11 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rep := &report.Report{Run: run, Head: RunView(run), Next: func(after int) ([]state.Difference, error) {
-		return s.hub.Differences(r.Context(), state.DifferenceFilter{Run: id, After: after, Limit: 1000})
+		list, err := s.hub.Differences(r.Context(), state.DifferenceFilter{Run: id, After: after, Limit: 1000})
+		if err != nil {
+			return nil, err
+		}
+		return s.veilDifferences(access.Of(r.Context()), run, list)
 	}}
 	if form == "xlsx" {
 		select {

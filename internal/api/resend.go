@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 )
 
 // ResendRequest asks that one object be read from its source now, and sent through the flow that takes it from there.
@@ -20,6 +21,10 @@ type ResendRequest struct {
 	Note string `json:"note,omitempty"`
 	// DryRun shows what would be sent, and stores nothing.
 	DryRun bool `json:"dry_run,omitempty"`
+	// All sends everything that the source holds, in place of one key, also what is known to be in the target: as a backfill, which goes on beside. Since
+	// leaves out what has not changed since.
+	All   bool      `json:"all,omitempty"`
+	Since time.Time `json:"since,omitzero"`
 }
 
 // ErrOtherWish: the id of a resend was given before to another object, or the object has changed since.
@@ -30,6 +35,7 @@ const (
 	ResendAccepted  = "accepted"
 	ResendDuplicate = "duplicate" // the same was wished before: nothing more is sent
 	ResendDry       = "dry-run"
+	ResendWanted    = "wanted" // everything: the backfill tells how far it is
 )
 
 // Resent is what is sent again, or would be.
@@ -51,6 +57,8 @@ type Resent struct {
 	// Document is the object as the source shows it now, and Mapped what the flow makes of it; personal data is masked.
 	Document json.RawMessage `json:"document,omitempty"`
 	Mapped   json.RawMessage `json:"mapped,omitempty"`
+	// Backfill is the number of the backfill that sends everything.
+	Backfill int64 `json:"backfill,omitempty"`
 	// Text says what comes of it, as a sentence.
 	Text string `json:"text"`
 }
@@ -60,8 +68,15 @@ func (s *Server) resend(w http.ResponseWriter, r *http.Request, who string) {
 	if !body(w, r, &q, 8<<10) {
 		return
 	}
-	if q.Entity == "" || q.Key == "" {
-		problem(w, http.StatusBadRequest, "give entity and key: which object is to be sent again")
+	switch {
+	case q.Entity == "" || q.Key == "" && !q.All:
+		problem(w, http.StatusBadRequest, "give entity and key: which object is to be sent again, or all")
+		return
+	case q.All && (q.Key != "" || q.DryRun || q.ID != ""):
+		problem(w, http.StatusUnprocessableEntity, "all stands for every object: leave key, id and dry_run out")
+		return
+	case !q.All && !q.Since.IsZero():
+		problem(w, http.StatusUnprocessableEntity, "since goes with all")
 		return
 	}
 	done, err := s.hub.Resend(r.Context(), q, who)

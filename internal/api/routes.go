@@ -4,7 +4,63 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/waybill-hub/waybill/internal/access"
 )
+
+// route is a path with a method, and who may ask it. One without a need would be nobody's: the server does not start with it.
+type route struct {
+	pattern string
+	need    access.Need
+	// open: it is answered to everybody; load balancers, and the page that asks who somebody is.
+	open bool
+	// also are parameters that need more.
+	also    []also
+	handler http.Handler
+}
+
+// also is a parameter, name=value, that needs more than its route.
+type also struct {
+	name, value string
+	need        access.Need
+}
+
+// needs is who may ask a request: of the route, or of what it asks for there.
+func (r *route) needs(req *http.Request) access.Need {
+	for _, a := range r.also {
+		if req.URL.Query().Get(a.name) == a.value {
+			return a.need
+		}
+	}
+	return r.need
+}
+
+// add routes what may be asked, and by whom.
+func (s *Server) add(r route) {
+	if (r.need.Role == access.Nobody) != r.open {
+		panic("the route " + r.pattern + " does not say who may ask it")
+	}
+	s.mux.Handle(r.pattern, r.handler)
+	s.routed = append(s.routed, r)
+}
+
+// Route is what may be asked, and by whom; With is a parameter, name=value, that needs more. Open: everybody may.
+type Route struct {
+	Pattern, With string
+	Need          access.Need
+	Open          bool
+}
+
+// Routes are all that the server answers.
+func (s *Server) Routes() (out []Route) {
+	for _, r := range s.routed {
+		out = append(out, Route{Pattern: r.pattern, Need: r.need, Open: r.open})
+		for _, a := range r.also {
+			out = append(out, Route{Pattern: r.pattern, With: a.name + "=" + a.value, Need: a.need})
+		}
+	}
+	return out
+}
 
 // methods are those that any route has.
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut}

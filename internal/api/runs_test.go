@@ -206,3 +206,34 @@ func TestRunView(t *testing.T) {
 		t.Errorf("%+v", trend)
 	}
 }
+
+func (s *stub) Backfill(_ context.Context, flow string, q BackfillRequest, who string) (*state.Backfill, error) {
+	if flow == "busy" {
+		return nil, fmt.Errorf("backfill 3 of flow busy is under way already: %w", state.ErrBusy)
+	}
+	return &state.Backfill{ID: 4, Flow: flow, State: state.BackfillWanted, Who: who, Why: q.Note, Since: q.Since}, nil
+}
+
+func (s *stub) Backfills(_ context.Context, f state.BackfillFilter) ([]state.Backfill, error) {
+	var out []state.Backfill
+	for id := int64(3); id > 0 && len(out) < f.Limit; id-- {
+		if f.Before == 0 || id < f.Before {
+			out = append(out, state.Backfill{ID: id, Flow: "orders", State: state.BackfillDone, Progress: state.BackfillProgress{Submitted: 10, PerHour: 18000}})
+		}
+	}
+	return out, nil
+}
+
+func (s *stub) BackfillByID(_ context.Context, id int64) (*state.Backfill, error) {
+	if id != 4 {
+		return nil, fmt.Errorf("backfill %d: %w", id, state.ErrNotFound)
+	}
+	return &state.Backfill{ID: 4, Flow: "orders", State: state.BackfillRunning, Progress: state.BackfillProgress{Submitted: 10, Expect: 20, PerHour: 18000, Left: 2 * time.Second, AtOnce: 8, Text: "waits"}}, nil
+}
+
+func (s *stub) CancelBackfill(_ context.Context, id int64, who, note string) (*state.Backfill, error) {
+	if id != 4 {
+		return nil, fmt.Errorf("backfill %d is over: %w", id, state.ErrBusy)
+	}
+	return &state.Backfill{ID: 4, Flow: "orders", State: state.BackfillRunning, Cancel: who + ": " + note}, nil
+}

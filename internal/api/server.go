@@ -41,10 +41,12 @@ type Config struct {
 
 // Server answers the API.
 type Server struct {
-	hub   Hub
-	cfg   Config
-	mux   *http.ServeMux
-	guard *access.Guard
+	hub Hub
+	cfg Config
+	mux *http.ServeMux
+	// routed is everything that the mux has.
+	routed []route
+	guard  *access.Guard
 	// allowed are the methods by path.
 	allowed map[string][]string
 	books   chan struct{} // holds one for each workbook that is made
@@ -62,11 +64,10 @@ func New(hub Hub, cfg Config) *Server {
 	s.glance.init()
 	s.pages = cfg.Pages(s)
 	s.guard = access.NewGuard(access.Config{Clock: cfg.Clock, Log: cfg.Log, Refused: cfg.Refused}, cfg.Access)
-	routes := s.routes()
-	for _, r := range routes {
-		s.mux.Handle(r.pattern, r.handler)
+	for _, r := range s.routes() {
+		s.add(r)
 	}
-	s.allowed = allowed(routes)
+	s.allowed = allowed(s.routed)
 	s.closeMethods()
 	return s
 }
@@ -74,66 +75,84 @@ func New(hub Hub, cfg Config) *Server {
 // SetAccess puts other rules of who may ask in place.
 func (s *Server) SetAccess(r access.Rules) { s.guard.Set(r) }
 
-type route struct {
-	pattern string
-	handler http.Handler
-}
-
 func (s *Server) routes() []route {
-	open := func(p string, h http.HandlerFunc) route { return route{p, h} }
-	read := func(p string, h http.HandlerFunc) route { return route{p, s.authenticated(h)} }
-	write := func(p string, h actor) route { return route{p, s.authenticated(s.writing(s.writesOf(h)))} }
+	open := func(p string, h http.HandlerFunc) route { return route{pattern: p, open: true, handler: h} }
+	of := func(role access.Role, scope access.Scope) access.Need { return access.Need{Role: role, Scope: scope} }
+	read := func(need access.Need, p string, h http.HandlerFunc, more ...also) route {
+		r := route{pattern: p, need: need, also: more}
+		r.handler = s.authenticated(&r, h)
+		return r
+	}
+	changes := func(need access.Need, p string, h actor) route {
+		r := route{pattern: p, need: need}
+		r.handler = s.authenticated(&r, s.writing(h))
+		return r
+	}
+	// What follows a key is masked for those who may not see personal data.
+	keyed := func(need access.Need, p string, about func(*http.Request) string, h http.HandlerFunc, more ...also) route {
+		return read(need, p, s.veiled(about, h), more...)
+	}
+	write := func(need access.Need, p string, h actor) route { return changes(need, p, s.writesOf(h)) }
+	status, messages, comparisons := of(access.Viewer, access.Status), of(access.Viewer, access.Messages), of(access.Viewer, access.Comparisons)
+	repair, compare := of(access.Operator, access.Messages), of(access.Operator, access.Comparisons)
+	turn, again := of(access.Operator, access.Flows), of(access.Engineer, access.Flows)
+	files, lost := of(access.Engineer, access.Hub), of(access.Admin, access.Hub)
 	return append(s.pageRoutes(), []route{
 		open("GET /healthz", s.health), open("GET /readyz", s.ready),
-		read("GET /metrics", s.cfg.Metrics.ServeHTTP),
-		read("GET /openapi.json", s.openapi),
-		read("GET /api/v1/status", s.status),
-		read("GET /api/v1/events", s.events),
-		read("GET /api/v1/deliveries", s.deliveries),
-		read("GET /api/v1/flows", s.flows),
-		read("GET /api/v1/flows/{name}", s.definition),
-		read("GET /api/v1/flows/{name}/journal", s.fates),
-		read("GET /api/v1/systems", s.systems),
-		read("GET /api/v1/reconciliations", s.reconciliations),
-		write("POST /api/v1/reconciliations/{name}/run", s.want(state.RunReconciliation)),
-		read("GET /api/v1/reconciliations/{name}/runs", s.runs(state.RunReconciliation)),
-		read("GET /api/v1/rules", s.rules),
-		write("POST /api/v1/rules/{name}/run", s.want(state.RunRule)),
-		read("GET /api/v1/rules/{name}/runs", s.runs(state.RunRule)),
-		write("POST /api/v1/rules/{name}/forget", s.forget),
-		read("GET /api/v1/runs/{id}", s.run),
-		read("GET /api/v1/runs/{id}/differences", s.differences),
-		read("GET /api/v1/runs/{id}/report", s.report),
-		write("POST /api/v1/runs/{id}/cancel", s.cancelRun),
-		write("POST /api/v1/runs/{id}/repair", s.repairRun),
-		read("GET /api/v1/messages", s.messages),
-		read("GET /api/v1/find", s.find),
-		read("GET /api/v1/xref", s.xref),
-		read("GET /api/v1/parked", s.parked),
-		read("GET /api/v1/parked/causes", s.causes),
-		read("GET /api/v1/parked/{id}", s.parkedOne),
-		read("GET /api/v1/audit", s.audit),
-		write("POST /api/v1/parked/replay", s.bulk(state.MarkReplay)),
-		write("POST /api/v1/parked/discard", s.bulk(state.MarkDiscard)),
-		write("POST /api/v1/parked/{id}/replay", s.mark(state.MarkReplay)),
-		write("POST /api/v1/parked/{id}/discard", s.mark(state.MarkDiscard)),
-		write("PUT /api/v1/parked/{id}", s.edit),
-		{"POST /api/v1/parked/{id}/preview", s.authenticated(s.writing(s.preview))}, // it changes nothing
-		write("POST /api/v1/flows/{name}/pause", s.pause),
-		write("POST /api/v1/flows/{name}/resume", s.resume),
-		write("POST /api/v1/flows/{name}/rewind", s.rewind),
-		write("POST /api/v1/flows/{name}/sweep", s.sweep),
-		write("POST /api/v1/resend", s.resend),
-		read("GET /api/v1/recover", s.recovery),
-		write("POST /api/v1/recover", s.recover),
-		read("GET /api/v1/alerts", s.alerts),
-		write("POST /api/v1/alerts/{receiver}/test", s.testAlert),
-		read("GET /api/v1/backups", s.backups),
-		write("POST /api/v1/backups", s.backup),
-		read("GET /api/v1/restored", s.restored),
-		write("POST /api/v1/restored", s.sayRestored),
-		write("POST /api/v1/reload", s.reload),
-		write("POST /api/v1/links", s.links),
+		read(of(access.Viewer, access.Metrics), "GET /metrics", s.cfg.Metrics.ServeHTTP),
+		read(of(access.Viewer, ""), "GET /openapi.json", s.openapi),
+		read(status, "GET /api/v1/status", s.status),
+		read(status, "GET /api/v1/events", s.events),
+		read(status, "GET /api/v1/deliveries", s.deliveries),
+		read(status, "GET /api/v1/flows", s.flows),
+		read(status, "GET /api/v1/flows/{name}", s.definition),
+		keyed(messages, "GET /api/v1/flows/{name}/journal", nil, s.fates),
+		read(status, "GET /api/v1/systems", s.systems),
+		read(comparisons, "GET /api/v1/reconciliations", s.reconciliations),
+		write(compare, "POST /api/v1/reconciliations/{name}/run", s.want(state.RunReconciliation)),
+		keyed(comparisons, "GET /api/v1/reconciliations/{name}/runs", s.named(state.RunReconciliation), s.runs(state.RunReconciliation)),
+		read(comparisons, "GET /api/v1/rules", s.rules),
+		write(compare, "POST /api/v1/rules/{name}/run", s.want(state.RunRule)),
+		keyed(comparisons, "GET /api/v1/rules/{name}/runs", s.named(state.RunRule), s.runs(state.RunRule)),
+		write(of(access.Engineer, access.Comparisons), "POST /api/v1/rules/{name}/forget", s.forget),
+		keyed(comparisons, "GET /api/v1/runs/{id}", s.named(""), s.run),
+		keyed(comparisons, "GET /api/v1/runs/{id}/differences", s.named(""), s.differences),
+		read(comparisons, "GET /api/v1/runs/{id}/report", s.report),
+		write(compare, "POST /api/v1/runs/{id}/cancel", s.cancelRun),
+		write(compare, "POST /api/v1/runs/{id}/repair", s.repairRun),
+		keyed(messages, "GET /api/v1/messages", nil, s.messages),
+		keyed(messages, "GET /api/v1/find", nil, s.find),
+		keyed(messages, "GET /api/v1/xref", nil, s.xref),
+		keyed(messages, "GET /api/v1/parked", nil, s.parked),
+		keyed(messages, "GET /api/v1/parked/causes", nil, s.causes),
+		keyed(messages, "GET /api/v1/parked/{id}", nil, s.parkedOne, also{"clear", "true", repair}),
+		read(of(access.Viewer, access.Audit), "GET /api/v1/audit", s.audit),
+		keyed(of(access.Viewer, access.Audit), "GET /api/v1/audit/{id}", nil, s.auditOne),
+		write(repair, "POST /api/v1/parked/replay", s.bulk(state.MarkReplay)),
+		write(repair, "POST /api/v1/parked/discard", s.bulk(state.MarkDiscard)),
+		write(repair, "POST /api/v1/parked/{id}/replay", s.mark(state.MarkReplay)),
+		write(repair, "POST /api/v1/parked/{id}/discard", s.mark(state.MarkDiscard)),
+		write(repair, "PUT /api/v1/parked/{id}", s.edit),
+		changes(messages, "POST /api/v1/parked/{id}/preview", func(w http.ResponseWriter, r *http.Request, _ string) { s.veiled(nil, s.preview)(w, r) }), // it changes nothing
+		write(turn, "POST /api/v1/flows/{name}/pause", s.pause),
+		write(turn, "POST /api/v1/flows/{name}/resume", s.resume),
+		write(again, "POST /api/v1/flows/{name}/rewind", s.rewind),
+		write(again, "POST /api/v1/flows/{name}/sweep", s.sweep),
+		write(again, "POST /api/v1/flows/{name}/backfill", s.wantBackfill),
+		write(repair, "POST /api/v1/resend", s.resend),
+		read(status, "GET /api/v1/backfills", s.backfills),
+		read(status, "GET /api/v1/backfills/{id}", s.backfill),
+		write(again, "POST /api/v1/backfills/{id}/cancel", s.cancelBackfill),
+		read(files, "GET /api/v1/recover", s.recovery),
+		write(lost, "POST /api/v1/recover", s.recover),
+		read(status, "GET /api/v1/alerts", s.alerts),
+		write(of(access.Operator, access.Hub), "POST /api/v1/alerts/{receiver}/test", s.testAlert),
+		read(status, "GET /api/v1/backups", s.backups),
+		write(lost, "POST /api/v1/backups", s.backup),
+		read(status, "GET /api/v1/restored", s.restored),
+		write(lost, "POST /api/v1/restored", s.sayRestored),
+		write(files, "POST /api/v1/reload", s.reload),
+		write(files, "POST /api/v1/links", s.links),
 	}...)
 }
 
@@ -148,19 +167,29 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // authenticated lets a request through that may ask.
-func (s *Server) authenticated(next http.Handler) http.Handler {
+func (s *Server) authenticated(of *route, next http.Handler) http.Handler {
+	needs := of.needs
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if inside(r) { // the page's visitor was let in
-			next.ServeHTTP(w, r)
-			return
-		}
-		v, no := s.guard.Enter(r)
+		in, no := s.admit(r, needs(r))
 		if no != nil {
 			refuse(w, no)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(s.visitor(r, v)))
+		next.ServeHTTP(w, in)
 	})
+}
+
+// admit gives a request with who it is from, if that one may ask for what needs this.
+func (s *Server) admit(r *http.Request, need access.Need) (*http.Request, *access.Refusal) {
+	if !inside(r) { // the page's visitor was let in
+		v, no := s.guard.Enter(r)
+		if no != nil {
+			return nil, no
+		}
+		r = r.WithContext(s.visitor(r, v))
+	}
+	v := access.Of(r.Context())
+	return r, s.guard.Allow(&v, need)
 }
 
 // refuse answers a request that may not ask.
@@ -317,20 +346,8 @@ func (s *Server) trace(w http.ResponseWriter, r *http.Request, more ...string) (
 		s.failed(w, r, err)
 		return state.Trace{}, false
 	}
+	s.guessedTrace(access.Of(r.Context()), key, &t)
 	return t, true
-}
-
-func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
-	rows, err := s.hub.Audits(r.Context(), 1000)
-	if err != nil {
-		s.failed(w, r, err)
-		return
-	}
-	views := make([]Audit, len(rows))
-	for i, a := range rows {
-		views[i] = Audit(a)
-	}
-	answer(w, http.StatusOK, map[string]any{"audit": views})
 }
 
 func (s *Server) pause(w http.ResponseWriter, r *http.Request, who string) {

@@ -75,6 +75,16 @@ func (s *stub) Search(_ context.Context, q state.SearchQuery) (state.SearchPage,
 		{Entity: "order", Key: "SO-2", Hub: "i", Fate: 6, Outcome: state.Delivered, Time: at, Drift: &state.Difference{Run: 9, N: 4, Kind: state.DiffDifferent, Reason: state.ReasonEditedRight}},
 		{Entity: "order", Key: "SO-3", Received: at}}}, s.err
 }
+func (s *stub) PersonalKey(flow, entity string) bool {
+	return flow == "" && entity == "" || flow == "people" || entity == "person"
+}
+func (s *stub) Veil(answer []byte, about string) ([]byte, bool) {
+	if about == "person" {
+		answer = bytes.ReplaceAll(answer, []byte(`"key"`), []byte(`"veiled"`))
+	}
+	return answer, !bytes.Contains(answer, []byte("unreadable"))
+}
+func (s *stub) Compared(_, name string) string { return map[string]string{"people": "person"}[name] }
 func (s *stub) Relate(_ context.Context, t *state.Trace) error {
 	t.Related = []state.Related{{SearchedObject: state.SearchedObject{Entity: "customer", Key: "C-1"}, Field: "customer"}}
 	return s.err
@@ -240,8 +250,27 @@ func (s *stub) SayRestored(_ context.Context, q RestoredRequest, who string) (*R
 	}
 	return &Restored{State: "reading", Signs: []string{state.SignPerson}, Who: who, Note: q.Note, AsOf: &q.AsOf}, s.err
 }
-func (s *stub) Audits(context.Context, int) ([]state.Audit, error) {
-	return []state.Audit{{Who: "ann"}}, s.err
+func (s *stub) Audits(_ context.Context, f state.AuditFilter) ([]state.Audit, error) {
+	all := []state.Audit{{ID: 9, Who: "ann", Action: "resend", Object: "flow/people", Detail: "of ann@a.example"}, {ID: 8, Who: "ann", Action: "bulk replay", Object: "messages where key=ann@a.example", Detail: "7 messages"},
+		{ID: 7, Who: "ann", Action: "pause", Object: "flow/people", Before: "running", After: "paused"}, {ID: 6, Who: "bob", Action: "link", Object: "cross-reference", After: "person h: crm ann@a.example"},
+		{ID: 5, Who: "bob", Action: "reconcile", Object: "reconciliation/people", Detail: "run 7 of ann@a.example"}, {ID: 4, Who: "bob", Action: "reload", Object: "plan/abc"}}
+	all = slices.DeleteFunc(all, func(a state.Audit) bool {
+		return f.Who != "" && a.Who != f.Who || f.Action != "" && a.Action != f.Action || f.Object != "" && a.Object != f.Object || f.Before > 0 && a.ID >= f.Before
+	})
+	return all[:min(len(all), f.Limit)], s.err
+}
+func (s *stub) AuditByID(_ context.Context, id int64) (state.Audit, *state.Act, error) {
+	switch id {
+	case 1:
+		return state.Audit{ID: 1, Who: "ann", Action: "edit", Object: "message/1", Act: 3}, &state.Act{Flow: "a", Message: 1, EventID: "e", Before: []byte("no JSON"), After: []byte(`{"a":1}`)}, s.err
+	case 2:
+		return state.Audit{ID: 2, Who: "ann", Action: "pause"}, nil, s.err
+	}
+	return state.Audit{}, nil, state.ErrNotFound
+}
+func (s *stub) Note(_ context.Context, a state.Audit) error {
+	s.acts = append(s.acts, a.Action+" by "+a.Who+": "+a.Detail)
+	return s.err
 }
 
 // pages stand for the console, which has tests of its own.
@@ -255,6 +284,15 @@ func (p pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = io.WriteString(w, "a page for "+Visitor(r).Name)
+}
+func (pages) Forbidden(w http.ResponseWriter, _ *http.Request, no *access.Refusal) {
+	w.WriteHeader(no.Status)
+	_, _ = io.WriteString(w, "a page of "+no.Detail)
+}
+func (pages) Routes() []PageRoute {
+	anybody := access.Need{Role: access.Viewer}
+	return []PageRoute{{Pattern: "GET /{$}", Need: anybody}, {Pattern: "GET /console/", Need: anybody}, {Pattern: "POST /console/", Need: anybody}, {Pattern: "GET /console/parts/{file}"}, {Pattern: "POST /console/sign-in"},
+		{Pattern: "GET /console/edited", Need: anybody, Edits: access.Need{Role: access.Operator}}}
 }
 func (pages) Open(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a part") }
 func (pages) Stranger(w http.ResponseWriter, _ *http.Request, no *access.Refusal) {
@@ -551,7 +589,7 @@ func TestWho(t *testing.T) {
 		}
 	}
 	hub := &stub{}
-	call(server(hub, Token{Name: "bob", Value: "0ther"}), "POST", "/api/v1/parked/1/replay", "", func(r *http.Request) {
+	call(server(hub, Token{Name: "bob", Value: "0ther", Role: access.Operator}), "POST", "/api/v1/parked/1/replay", "", func(r *http.Request) {
 		r.Header.Set(UserHeader, "ann")
 		r.Header.Set("Authorization", "Bearer 0ther")
 	})
@@ -615,7 +653,7 @@ func TestEveryRouteAsksForAToken(t *testing.T) {
 			want = 200
 		}
 		for _, header := range []string{"", "Bearer wrong"} {
-			s := server(hub, Token{Name: "ann", Value: "s3cret"}) // of its own: many wrong tokens have to wait
+			s := server(hub, Token{Name: "ann", Value: "s3cret", Role: access.Admin}) // of its own: many wrong tokens have to wait
 			w := call(s, method, path, "{}", func(r *http.Request) {
 				if header != "" {
 					r.Header.Set("Authorization", header)
@@ -633,7 +671,7 @@ func TestEveryRouteAsksForAToken(t *testing.T) {
 
 func TestTokens(t *testing.T) {
 	hub := &stub{}
-	s := server(hub, Token{Name: "ann", Value: "s3cret"}, Token{Name: "bob", Value: "0ther"})
+	s := server(hub, Token{Name: "ann", Value: "s3cret", Role: access.Admin}, Token{Name: "bob", Value: "0ther", Role: access.Operator})
 	as := func(v string) func(*http.Request) { return func(r *http.Request) { r.Header.Set("Authorization", v) } }
 	if w := call(s, "GET", "/api/v1/status", "", nil); w.Code != 401 || !strings.HasPrefix(strings.Join(w.Header().Values("WWW-Authenticate"), " "), "Bearer ") ||
 		!strings.Contains(strings.Join(w.Header().Values("WWW-Authenticate"), " "), "Basic ") || !strings.Contains(w.Body.String(), "give a token") {
@@ -656,7 +694,7 @@ func TestTokens(t *testing.T) {
 	if w := call(s, "POST", "/api/v1/flows/a/pause", "", func(r *http.Request) { r.SetBasicAuth("", "s3cret") }); w.Code != 200 {
 		t.Errorf("a browser's password: %d", w.Code)
 	}
-	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3w"}}})
+	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3w", Role: access.Engineer}}})
 	if w := call(s, "POST", "/api/v1/reload", "", as("Bearer 0ther")); w.Code != 401 {
 		t.Errorf("bob's token was replaced: %d", w.Code)
 	}
@@ -688,7 +726,7 @@ func TestForeignPages(t *testing.T) {
 
 // Every answer tells a browser how it is to be treated: of the page, of data, of errors and of refusals alike.
 func TestHeaders(t *testing.T) {
-	with, without := server(&stub{}, Token{Name: "ann", Value: "s3cret"}), server(&stub{})
+	with, without := server(&stub{}, Token{Name: "ann", Value: "s3cret", Role: access.Admin}), server(&stub{})
 	for _, tt := range []struct {
 		s            *Server
 		method, path string
@@ -790,7 +828,7 @@ func TestDescriptionIsOfThisHub(t *testing.T) {
 	for _, tt := range []struct {
 		s    *Server
 		want int
-	}{{server(&stub{}), 3}, {server(&stub{}, Token{Name: "ann", Value: "s3cret"}), 2}} {
+	}{{server(&stub{}), 3}, {server(&stub{}, Token{Name: "ann", Value: "s3cret", Role: access.Admin}), 2}} {
 		as := func(r *http.Request) { r.Header.Set("Authorization", "Bearer s3cret") }
 		w := call(tt.s, "GET", "/openapi.json", "", as)
 		if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil || len(doc.Security) != tt.want {
@@ -798,7 +836,7 @@ func TestDescriptionIsOfThisHub(t *testing.T) {
 		}
 		doc.Security = nil
 	}
-	s := server(&stub{}, Token{Name: "ann", Value: "s3cret"})
+	s := server(&stub{}, Token{Name: "ann", Value: "s3cret", Role: access.Admin})
 	call(s, "GET", "/api/v1/status", "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer guess") })
 	w := call(s, "GET", "/api/v1/status", "", func(r *http.Request) { r.Header.Set("Authorization", "Bearer s3cret") })
 	var st Status
@@ -977,8 +1015,8 @@ func TestOpenAPISchemas(t *testing.T) {
 		return names
 	}
 	for _, v := range []any{Access{}, Certificate{}, Problem{}, Totals{}, Status{}, Flow{}, System{}, Reconciliation{}, Rule{}, Standing{}, TrendPoint{}, Run{}, Runs{}, RunRequest{}, RepairRequest{}, Differences{},
-		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, FlowDefinition{}, Fates{}, Preview{}, PreviewRequest{}, Summary{}, Finding{}, Deliveries{}, FlowDeliveries{}, Pulse{}, PulseFlow{}, PulseSystem{}, Message{}, Found{}, Looked{}, FoundObject{}, Related{}, TracedDifference{}, Moment{}, Alert{}, AlertReceiver{}, Alerts{}, AlertTest{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, Queued{},
-		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, SweepRequest{}, SweepAsked{}, Sweep{}, Missing{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
+		state.CompareOptions{}, state.CompareProgress{}, state.CompareSummary{}, state.TotalLine{}, state.ComparedFile{}, state.Difference{}, state.DifferentField{}, FlowDefinition{}, Fates{}, Preview{}, PreviewRequest{}, Summary{}, Finding{}, Deliveries{}, FlowDeliveries{}, Pulse{}, PulseFlow{}, PulseSystem{}, Message{}, Found{}, Looked{}, FoundObject{}, Related{}, TracedDifference{}, Moment{}, Alert{}, AlertReceiver{}, Alerts{}, AlertTest{}, Object{}, Ref{}, Journal{}, Inbound{}, Audit{}, AuditEntry{}, Audits{}, Queued{},
+		Act{}, Edited{}, BulkAnswer{}, Recovery{}, RecoverRequest{}, Reload{}, Plan{}, Remark{}, RewindRequest{}, Rewound{}, BackfillRequest{}, Backfill{}, Backfills{}, ResendRequest{}, Resent{}, SweepRequest{}, SweepAsked{}, Sweep{}, Missing{}, LinksAnswer{}, Linked{}, OnTime{}, Delivered{}, Backup{}, BackupRequest{}, Backups{}, Restored{}, RestoredRequest{}} {
 		typ := reflect.TypeOf(v)
 		want, got := written(typ), described(doc.Components.Schemas[typ.Name()])
 		slices.Sort(want)

@@ -143,6 +143,8 @@ type Flow struct {
 	Remarks []Remark `json:"remarks,omitempty"`
 	// Sweep is the last look for what was deleted in the source without a trace; nil where the flow does not look.
 	Sweep *Sweep `json:"sweep,omitempty"`
+	// Backfill is the load of everything that the source holds, as long as it is wanted or running, and a day from its end.
+	Backfill *Backfill `json:"backfill,omitempty"`
 }
 
 // OnTime is what all hubs together have delivered of a flow in the last hour and the last day, in steps of five minutes.

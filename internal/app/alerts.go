@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
+	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
 )
 
@@ -107,5 +109,12 @@ func way(r *config.AlertReceiver) string {
 func (h *Hub) TestAlert(ctx context.Context, receiver, who string) error {
 	err := h.alerts.Test(ctx, receiver)
 	h.log.Info("a test was sent to a receiver of alerts", "receiver", receiver, "who", who, "error", err)
-	return err
+	if errors.Is(err, state.ErrNotFound) {
+		return err
+	}
+	detail := "it was told"
+	if err != nil {
+		detail = "it could not be told"
+	}
+	return errors.Join(err, h.store.WriteAudit(context.WithoutCancel(ctx), state.Audit{Who: who, Action: "test alert", Object: "receiver/" + receiver, Detail: detail}))
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // TestAlerts: what is wrong is told once, also over a restart, and again when it is over.
@@ -70,6 +71,12 @@ func TestAlerts(t *testing.T) {
 		})
 	}
 	is("that it was told is kept", func(a *api.Alert) bool { return a.What == "refused" && a.Told != nil && a.Gone == nil })
+	defer func() {
+		audits, err := w.hub.Audits(t.Context(), state.AuditFilter{Action: "test alert"})
+		if err != nil || len(audits) == 0 || audits[len(audits)-1].Who != "me" || audits[len(audits)-1].Object != "receiver/ops" || audits[len(audits)-1].Detail != "it was told" {
+			t.Errorf("the audit says %+v %v", audits, err)
+		}
+	}()
 	if err := w.hub.TestAlert(t.Context(), "ops", "me"); err != nil {
 		t.Fatal(err)
 	}

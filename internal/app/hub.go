@@ -65,25 +65,26 @@ type Hub struct {
 	errands *lifecycle.Background // what is noted in the store beside a flow's work
 	started time.Time
 
-	store     *store.Store
-	embedded  *embedded.Broker
-	cluster   *bus.Cluster
-	publisher *bus.Publisher
-	tracer    tracing.Tracer // nil: nobody is told of spans
-	intake    *intake.Intake
-	api       *api.Server
-	logs      *logcheck.Checker
-	notices   *notice.Board
-	ends      topicEnds
-	ages      topicAges
-	timely    timely
-	restored  restored
-	copies    copies
-	clocks    clocks
-	seen      lastSeen
-	comparing comparing
-	hider     search.Hider
-	jobs      *jobs
+	store       *store.Store
+	embedded    *embedded.Broker
+	cluster     *bus.Cluster
+	publisher   *bus.Publisher
+	tracer      tracing.Tracer // nil: nobody is told of spans
+	intake      *intake.Intake
+	api         *api.Server
+	logs        *logcheck.Checker
+	notices     *notice.Board
+	ends        topicEnds
+	ages        topicAges
+	timely      timely
+	restored    restored
+	copies      copies
+	clocks      clocks
+	seen        lastSeen
+	comparing   comparing
+	backfilling backfilling
+	hider       search.Hider
+	jobs        *jobs
 
 	// now is what runs; a reload puts another in its place.
 	now atomic.Pointer[current]
@@ -191,7 +192,7 @@ func (h *Hub) Start(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"traces", h.startTraces}, {"store", h.openStore}, {"search", h.openSearch}, {"broker", h.openBroker}, {"logs", h.startLogs}, {"restored", h.startRestored}, {"what is delivered in time", h.startTimely}, {"systems", h.openSystems}, {"flows", h.startFlows}, {"waking", h.startWaking},
-		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"search index", h.startSearch}, {"waiting", h.startWaiting}, {"probing the store", h.startProbing}, {"clocks", h.startClocks}, {"notices", h.startNotices}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startPeers}, {"reconciliations", h.startComparing}, {"schedules", h.startJobs},
+		{"watch over the logs", h.startWatch}, {"intake", h.startIntake}, {"pruning", h.startPruning}, {"search index", h.startSearch}, {"waiting", h.startWaiting}, {"probing the store", h.startProbing}, {"clocks", h.startClocks}, {"notices", h.startNotices}, {"settling", h.startBeating}, {"copies", h.startCopies}, {"other hubs", h.startPeers}, {"reconciliations", h.startComparing}, {"backfills", h.startBackfilling}, {"schedules", h.startJobs},
 		// Webhooks come last and go first: while they end, the API says that the hub is not ready.
 		{"API", h.listenAPI}, {"alerts", h.startAlerts}, {"webhooks", h.listenHooks},
 	}

@@ -19,7 +19,7 @@ import (
 
 // listenAPI serves the API and the console.
 func (h *Hub) listenAPI(context.Context) error {
-	cfg := api.Config{Access: apiAccess(h.plan()), Metrics: h.freshMetrics(), Pages: func(s *api.Server) api.Pages { return console.New(s, h.clock) }, Clock: h.clock, Log: h.log, Refused: h.metrics.RequestRefused}
+	cfg := api.Config{Access: apiAccess(h.plan(), h.clock), Metrics: h.freshMetrics(), Pages: func(s *api.Server) api.Pages { return console.New(s, h.clock) }, Clock: h.clock, Log: h.log, Refused: h.metrics.RequestRefused}
 	h.api = api.New(h, cfg)
 	srv := api.HTTPServer(h.api)
 	srv.RegisterOnShutdown(h.api.Close)                                // a stream would hold it up

@@ -109,6 +109,20 @@ func (h *Hub) turnFlow(ctx context.Context, name, who string, paused bool) (alar
 }
 
 // Audits lists what people did, newest first.
-func (h *Hub) Audits(ctx context.Context, limit int) ([]state.Audit, error) {
-	return h.store.Audits(ctx, limit)
+func (h *Hub) Audits(ctx context.Context, f state.AuditFilter) ([]state.Audit, error) {
+	return h.store.Audits(ctx, f)
 }
+
+// AuditByID is one act; of an edit with the document before and after, in which personal data is masked.
+func (h *Hub) AuditByID(ctx context.Context, id int64) (state.Audit, *state.Act, error) {
+	a, act, err := h.store.AuditByID(ctx, id)
+	if err != nil || act == nil {
+		return a, nil, err
+	}
+	acts := []state.Act{*act}
+	h.masked(&state.Queued{Flow: act.Flow}, acts)
+	return a, &acts[0], nil
+}
+
+// Note writes an act into the audit that changes nothing by itself: somebody has signed in.
+func (h *Hub) Note(ctx context.Context, a state.Audit) error { return h.store.WriteAudit(ctx, a) }

@@ -373,7 +373,7 @@ func TestRecoverWipedBroker(t *testing.T) {
 		if st.Failing() {
 			t.Errorf("the status fails: %+v", st.Flows)
 		}
-		audits, err := s.hub.Audits(t.Context(), 50)
+		audits, err := s.hub.Audits(t.Context(), state.AuditFilter{Limit: 50})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/bus"
 	"github.com/waybill-hub/waybill/internal/config"
@@ -36,6 +36,7 @@ type change struct {
 	all                    map[string]*system // of the new plan
 	runners                []*running         // of added and changed flows
 	intake                 *intake.Change
+	certificates           []func() // turn to the certificates that the new plan names
 }
 
 // Reload loads all files again and changes over to what differs in them. Flows of which nothing differs go on untouched. Files with
@@ -81,7 +82,8 @@ func (h *Hub) reload(ctx context.Context, who string) (*api.Reload, error) {
 	}
 	now := &current{plan: c.plan, loaded: h.clock.Now(), systems: c.all}
 	detail := fmt.Sprintf("flows: %s; systems: %s; reconciliations: %s; rules: %s", summary(&c.flows), summary(&c.systems), summary(&c.reconciliations), summary(&c.rules))
-	err = h.store.WriteAudit(ctx, state.Audit{Who: who, Action: "reload", Object: "plan/" + shortHash(c.plan), Detail: detail})
+	err = h.store.WriteAudit(ctx, state.Audit{Who: who, Action: "reload", Object: "plan/" + shortHash(c.plan), Detail: detail,
+		Before: "plan " + shortHash(h.plan()), After: "plan " + shortHash(c.plan) + changedNames(c) + accessChange(h.plan(), c.plan)})
 	if err != nil {
 		return nil, h.orStopping(errors.Join(err, closeSystems(c.opened)))
 	}
@@ -99,6 +101,25 @@ func (h *Hub) reload(ctx context.Context, who string) (*api.Reload, error) {
 	}
 	h.log.Info("reloaded", "plan", out.Plan.Hash, "took", h.clock.Now().Sub(now.loaded))
 	return out, nil
+}
+
+// changedNames are what a reload changes, for the audit.
+func changedNames(c *change) string {
+	var b strings.Builder
+	for _, part := range []struct {
+		name string
+		of   *config.Difference
+	}{{"flows", &c.flows}, {"systems", &c.systems}, {"reconciliations", &c.reconciliations}, {"rules", &c.rules}} {
+		for _, how := range []struct {
+			word  string
+			names []string
+		}{{"added", part.of.Added}, {"changed", part.of.Changed}, {"removed", part.of.Removed}} {
+			if len(how.names) > 0 {
+				fmt.Fprintf(&b, "\n%s %s: %s", part.name, how.word, strings.Join(how.names, ", "))
+			}
+		}
+	}
+	return b.String()
 }
 
 // orStopping says of a reload that failed while the hub was told to stop that this is why: what it had asked was broken off.
@@ -151,6 +172,9 @@ func (h *Hub) prepare(ctx context.Context) (_ *change, err error) {
 	if c.intake, err = h.intake.Prepare(sources, same); err != nil {
 		return nil, err
 	}
+	if c.certificates, err = h.moveCertificates(plan); err != nil {
+		return nil, err
+	}
 	if err := h.learnPaused(ctx); err != nil {
 		return nil, err
 	}
@@ -182,6 +206,8 @@ func (h *Hub) changeOver(ctx context.Context, c *change, next *current) (warning
 	}
 	release := h.holdComparing()
 	defer release()
+	goOn := h.holdBackfilling()
+	defer goOn()
 	note(within(closeSources, c.intake.Close))
 	failpoint.Hit(failpoint.ReloadSourcesClosed)
 
@@ -228,10 +254,26 @@ func (h *Hub) changeOver(ctx context.Context, c *change, next *current) (warning
 	failpoint.Hit(failpoint.ReloadFlowsStarted)
 
 	c.intake.Open()
-	h.api.SetAccess(apiAccess(c.plan))
+	h.api.SetAccess(apiAccess(c.plan, h.clock))
+	for _, turn := range c.certificates {
+		turn()
+	}
 	note(h.changeJobs(ctx))
 	failpoint.Hit(failpoint.ReloadDone)
 	return warnings, nil
+}
+
+// moveCertificates reads the certificates that a plan names.
+func (h *Hub) moveCertificates(plan *config.Plan) (turns []func(), err error) {
+	for _, c := range h.certificates {
+		files := map[string]*config.ServerTLS{"http": plan.Hub.HTTP.TLS, "hooks": plan.Hub.Hooks.TLS}[c.listener]
+		turn, err := c.Move(files.Cert, files.Key)
+		if err != nil {
+			return nil, fmt.Errorf("%s.tls: %w", c.listener, err)
+		}
+		turns = append(turns, turn)
+	}
+	return turns, nil
 }
 
 // named are the runners of these flows.
@@ -245,14 +287,6 @@ func (h *Hub) named(names []string) []*running {
 		}
 	}
 	return out
-}
-
-func apiAccess(plan *config.Plan) access.Rules {
-	r := access.Rules{Origin: plan.Hub.HTTP.Origin}
-	for _, t := range plan.Hub.HTTP.Tokens {
-		r.Tokens = append(r.Tokens, access.Token{Name: t.Name, Value: t.Value.Reveal()})
-	}
-	return r
 }
 
 func shortHash(plan *config.Plan) string { return plan.Digest[:min(12, len(plan.Digest))] }

@@ -178,7 +178,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	if now := hub.named([]string{"orders"})[0]; now == orders {
 		t.Error("a flow whose value map has changed goes on with the old one")
 	}
-	if audits, err := hub.Audits(t.Context(), 100); err != nil || !slices.ContainsFunc(audits, func(a state.Audit) bool {
+	if audits, err := hub.Audits(t.Context(), state.AuditFilter{Limit: 100}); err != nil || !slices.ContainsFunc(audits, func(a state.Audit) bool {
 		return a.Who == "ann" && a.Action == "reload" && strings.HasPrefix(a.Object, "plan/") && strings.Contains(a.Detail, "1 changed")
 	}) {
 		t.Errorf("audit %+v: %v", audits, err)

@@ -33,7 +33,10 @@ var errNoAnswer = errors.New("the source did not answer in time")
 
 // Resend reads one object from its source, as it is there now, and submits it to the flow that takes it from there.
 func (h *Hub) Resend(ctx context.Context, q api.ResendRequest, who string) (*api.Resent, error) {
-	f, err := h.resendBy(&q)
+	if q.All {
+		return h.resendAll(ctx, &q, who)
+	}
+	f, err := h.resendBy(&q, h.cannotAsk)
 	if err != nil {
 		return nil, err
 	}
@@ -74,33 +77,59 @@ func (h *Hub) Resend(ctx context.Context, q api.ResendRequest, who string) (*api
 	return out, nil
 }
 
+// resendAll wants everything sent that the source holds.
+func (h *Hub) resendAll(ctx context.Context, q *api.ResendRequest, who string) (*api.Resent, error) {
+	f, err := h.resendBy(q, h.cannotList)
+	if err != nil {
+		return nil, err
+	}
+	b, err := h.wantBackfill(ctx, f, state.Backfill{Flow: f.Name, Again: true, Who: who, Why: q.Note, Since: q.Since})
+	if err != nil {
+		return nil, err
+	}
+	out := &api.Resent{State: api.ResendWanted, Flow: f.Name, System: f.From.System, To: f.To.System, Entity: f.Entity, Backfill: b.ID}
+	if f.To.Topic != "" {
+		out.To = f.To.Topic
+	}
+	out.Text = fmt.Sprintf("everything of %s in %s is sent through %s to %s, as backfill %d: `waybill backfill show %d` tells how far it is", f.Entity, out.System, f.Name, out.To, b.ID, b.ID) + h.stands(f)
+	return out, nil
+}
+
 // stands says which of the flows on an object's next way stand still: what is sent through them waits, and whoever has asked for it is not to wonder.
 func (h *Hub) stands(f *config.Flow) string {
-	var still []string
-	h.pausing.Lock()
-	defer h.pausing.Unlock()
+	names := []string{f.Name}
 	for _, on := range h.plan().Flows {
-		if on.Name != f.Name && (f.To.Topic == "" || on.From.Topic != f.To.Topic) {
-			continue
-		}
-		h.mu.Lock()
-		r := h.runners[on.Name]
-		h.mu.Unlock()
-		switch {
-		case h.paused[on.Name]:
-			still = append(still, on.Name+" (paused)")
-		case r != nil && r.Alarmed() != nil:
-			still = append(still, on.Name+" (alarm)")
+		if f.To.Topic != "" && on.From.Topic == f.To.Topic {
+			names = append(names, on.Name)
 		}
 	}
+	still := h.standing(names)
 	if len(still) == 0 {
 		return ""
 	}
 	return fmt.Sprintf("; it waits where a flow stands still: %s; `waybill status` says why", strings.Join(still, ", "))
 }
 
-// resendBy gives the one flow by which an object is read and sent.
-func (h *Hub) resendBy(q *api.ResendRequest) (*config.Flow, error) {
+// standing are those of the flows that stand still, each with the reason in a word.
+func (h *Hub) standing(names []string) (still []string) {
+	h.pausing.Lock()
+	defer h.pausing.Unlock()
+	for _, name := range names {
+		h.mu.Lock()
+		r := h.runners[name]
+		h.mu.Unlock()
+		switch {
+		case h.paused[name]:
+			still = append(still, name+" (paused)")
+		case r != nil && r.Alarmed() != nil:
+			still = append(still, name+" (alarm)")
+		}
+	}
+	return still
+}
+
+// resendBy gives the one flow by which an object is read and sent, or all of them; cannot says why a flow is none.
+func (h *Hub) resendBy(q *api.ResendRequest, cannot func(*config.Flow) string) (*config.Flow, error) {
 	plan := h.plan()
 	if err := h.resendable(q); err != nil {
 		return nil, err
@@ -114,7 +143,7 @@ func (h *Hub) resendBy(q *api.ResendRequest) (*config.Flow, error) {
 		case f.From.System == "" && q.Flow == "":
 			continue // another flow fills its topic
 		}
-		if no := h.cannotAsk(f); no != "" {
+		if no := cannot(f); no != "" {
 			why = append(why, fmt.Sprintf("flow %s: %s", f.Name, no))
 			continue
 		}

@@ -65,7 +65,7 @@ func TestResendOfAHub(t *testing.T) {
 	if err != nil || len(tr.Objects) != 1 || len(tr.Acts) != 1 || tr.Acts[0].Action != "resend" || tr.Acts[0].Who != "ann" || tr.Acts[0].Note != "it was missed" || tr.Acts[0].EventID != "submitted/person/case-7" {
 		t.Fatalf("objects %+v, acts %+v, %v", tr.Objects, tr.Acts, err)
 	}
-	audits, err := hub.Audits(t.Context(), 1)
+	audits, err := hub.Audits(t.Context(), state.AuditFilter{Limit: 1})
 	if err != nil || len(audits) != 1 || audits[0].Action != "resend" || audits[0].Who != "ann" || audits[0].Object != "flow/sales" ||
 		audits[0].Detail != "order C, as submitted/person/case-7: it was missed" {
 		t.Errorf("audit %+v %v", audits, err)

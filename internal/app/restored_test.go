@@ -139,7 +139,7 @@ func TestSaidToBeRestored(t *testing.T) {
 		r, err := s.hub.Restored(t.Context())
 		return err == nil && r.State == state.RestoredSettled && r.EndedBy == "hub" && r.Who == "ann"
 	})
-	all, err := s.hub.Audits(t.Context(), 10)
+	all, err := s.hub.Audits(t.Context(), state.AuditFilter{Limit: 10})
 	if err != nil || !slices.ContainsFunc(all, func(a state.Audit) bool { return a.Who == "ann" && strings.Contains(a.Detail, "the disk was put back") }) {
 		t.Errorf("audit %+v %v", all, err)
 	}

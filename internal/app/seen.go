@@ -15,6 +15,7 @@ type seen struct {
 	duplicates int64
 	paused     []state.Paused
 	sweeps     map[string]*api.Sweep
+	backfills  map[string]state.Backfill
 	timely     map[string]state.Timeliness
 	runs       runsSeen
 }
@@ -72,6 +73,9 @@ func (h *Hub) askStore(ctx context.Context) (*seen, error) {
 		return nil, err
 	}
 	if s.runs, err = h.askRuns(ctx); err != nil {
+		return nil, err
+	}
+	if s.backfills, err = h.store.LastBackfills(ctx); err != nil {
 		return nil, err
 	}
 	for _, f := range h.plan().Flows {

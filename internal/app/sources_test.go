@@ -81,7 +81,7 @@ func TestRewindOfAHub(t *testing.T) {
 	if g.writes != before+1 || again.Totals.Accepted-st.Totals.Accepted != 2 || again.Totals.Unaccounted != 0 { // one event of two flows
 		t.Errorf("%d writes, accepted %d and before %d", g.writes-before, again.Totals.Accepted, st.Totals.Accepted)
 	}
-	audits, err := hub.Audits(t.Context(), 1)
+	audits, err := hub.Audits(t.Context(), state.AuditFilter{Limit: 1})
 	if err != nil || len(audits) != 1 || audits[0].Action != "rewind" || audits[0].Who != "ann" || audits[0].Object != "flow/sales" || audits[0].Detail != "to 2026-03-01T10:30:00Z: a late commit" {
 		t.Errorf("audit %+v %v", audits, err)
 	}
@@ -171,7 +171,7 @@ func TestSweepOfAHub(t *testing.T) {
 			if f.Sweep.State != "ok" || f.Sweep.Deleted != 3 || f.State != api.StateRunning || len(g.newest(t)) != 7 {
 				t.Fatalf("%+v %s: %v", f.Sweep, f.State, g.newest(t))
 			}
-			audits, err := hub.Audits(t.Context(), 1)
+			audits, err := hub.Audits(t.Context(), state.AuditFilter{Limit: 1})
 			if err != nil || audits[0].Action != "sweep" || audits[0].Who != "ann" || audits[0].Detail != "at most 3: they were tests" {
 				t.Errorf("audit %+v %v", audits, err)
 			}

@@ -42,6 +42,9 @@ func (h *Hub) Status(ctx context.Context) (*api.Status, error) {
 	hub := h.judgeHub(st, silent, away)
 	for _, r := range h.flows() {
 		f := h.flowStatus(r, g, seen.sweeps[r.Flow().Name], hub)
+		if b, ok := seen.backfills[f.Name]; ok && (!b.State.Over() || g.now.Sub(b.Finished) < backfillShown) {
+			f.Backfill = api.BackfillView(&b)
+		}
 		st.Totals.Add(&f.Totals)
 		st.Flows = append(st.Flows, f)
 	}
@@ -104,7 +107,7 @@ func (h *Hub) systemFacts() map[string]*status.SystemFacts {
 	systems, now := h.systems(), h.clock.Elapsed()
 	out := make(map[string]*status.SystemFacts, len(systems))
 	for name, s := range systems {
-		f := &status.SystemFacts{Name: name, Connector: s.Kind, CallTime: s.took.lately(now)}
+		f := &status.SystemFacts{Name: name, Connector: s.ConnectorName(), CallTime: s.took.lately(now)}
 		f.Write, f.Read = direction(name, s.Breaker), direction(name, s.reads)
 		out[name] = f
 	}

@@ -72,6 +72,31 @@ func (h *Hub) Documents(ctx context.Context, rows []state.Journal) error {
 	return h.store.Documents(ctx, rows)
 }
 
+// PersonalKey reports whether the business keys of a flow, or of some flow of an entity, are personal data; of neither, whether any are.
+func (h *Hub) PersonalKey(flow, entity string) bool {
+	return h.now.Load().private.PersonalKey(flow, entity)
+}
+
+// Veil masks in an answer business keys that are personal data.
+func (h *Hub) Veil(answer []byte, about string) ([]byte, bool) {
+	return h.now.Load().private.Veil(answer, about)
+}
+
+// Compared is the entity of a reconciliation or a rule; "" of one that the files have no more.
+func (h *Hub) Compared(kind, name string) string {
+	for _, r := range h.plan().Reconciliations {
+		if kind == state.RunReconciliation && r.Name == name {
+			return r.Entity
+		}
+	}
+	for _, r := range h.plan().Rules {
+		if kind == state.RunRule && r.Name == name {
+			return r.Entity
+		}
+	}
+	return ""
+}
+
 // masked masks the personal data of a stored message and of what people did to it, for whoever is to read but not to send it.
 func (h *Hub) masked(q *state.Queued, acts []state.Act) {
 	p := h.private(q.Flow)

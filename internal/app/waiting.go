@@ -2,12 +2,16 @@ package app
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/notice"
+	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // waiting is what waits too long for another object, by flow: what is missing may never come, and only a person can know.
@@ -63,7 +67,7 @@ func (h *Hub) lookWaitingOf(ctx context.Context, flow string, limit time.Duratio
 	h.metrics.Flow(flow, "overdue", float64(n))
 	why := ""
 	if len(oldest) > 0 {
-		why = fmt.Sprintf("%d wait longer than %s for another object; the oldest is %s: %s", n, limit, oldest[0].Event.Key, oldest[0].Reason)
+		why = fmt.Sprintf("%d wait longer than %s for another object; the oldest is %s", n, limit, strings.Join(h.callsIt(&oldest[0]), ": "))
 	}
 	h.waiting.mu.Lock()
 	h.waiting.why[flow] = why
@@ -79,7 +83,8 @@ func (h *Hub) lookWaitingOf(ctx context.Context, flow string, limit time.Duratio
 	h.metrics.Alarm(flow, "waiting")
 	for i := range fresh {
 		q := &fresh[i]
-		h.log.Error("alarm: a message waits too long for another object", "flow", flow, "key", q.Event.Key, "missing", q.Reason, "since", q.Since, "all", n)
+		told := h.callsIt(q)
+		h.log.Error("alarm: a message waits too long for another object", "flow", flow, "key", told[0], "missing", told[1], "since", q.Since, "all", n)
 		named = q.Since
 	}
 	if len(fresh) < mostNamed {
@@ -89,4 +94,33 @@ func (h *Hub) lookWaitingOf(ctx context.Context, flow string, limit time.Duratio
 	h.waiting.named[flow] = named
 	h.waiting.mu.Unlock()
 	return nil
+}
+
+// callsIt are a message's key and what it waits for, as the status, alerts and the log may have them: these are for everybody.
+func (h *Hub) callsIt(q *state.Queued) []string {
+	type missing struct {
+		Entity string `json:"entity"`
+		System string `json:"system"`
+		Local  string `json:"local"`
+	}
+	view := struct {
+		Flow    string  `json:"flow"`
+		Key     string  `json:"key"`
+		Reason  string  `json:"reason"`
+		Missing missing `json:"missing"`
+	}{q.Flow, q.Event.Key, q.Reason, missing{}}
+	if m := q.Missing; m != nil {
+		view.Missing = missing{m.Entity, m.System, m.Local}
+	}
+	data, err := json.Marshal(view)
+	if err == nil {
+		var ok bool
+		if data, ok = h.Veil(data, ""); !ok {
+			err = errors.New("it cannot be read")
+		}
+	}
+	if err != nil || json.Unmarshal(data, &view) != nil {
+		return []string{q.Event.ID, ""}
+	}
+	return []string{view.Key, view.Reason}
 }

@@ -170,7 +170,7 @@ func (k *checking) progress() io.Writer {
 }
 
 func (k *checking) begin(s *config.System) {
-	fmt.Fprintf(k.progress(), "%s (%s): ", s.Name, s.Kind)
+	fmt.Fprintf(k.progress(), "%s (%s): ", s.Name, s.ConnectorName())
 }
 
 func (k *checking) end(_ *config.System, r connect.Result) {

@@ -249,6 +249,9 @@ func (e *env) showStatus(st *api.Status) error {
 		if s := f.Sweep; s != nil && s.Started != nil && s.State != api.SweepHeld { // what is held stands under WHY
 			below = append(below, note{[]string{f.Name}, fmt.Sprintf("swept at %s, %s: %s", s.Started.Local().Format(time.DateTime), s.State, s.Text)})
 		}
+		if b := f.Backfill; b != nil {
+			below = append(below, note{[]string{f.Name}, fmt.Sprintf("backfill %d: %s", b.ID, backfillText(b))})
+		}
 		for _, m := range f.Remarks {
 			below = append(below, note{[]string{f.Name + " from " + f.From}, m.Text})
 		}
@@ -309,9 +312,9 @@ func (n *note) String() string {
 // accessNotes tell of wrong tokens, and of certificates that somebody has to look at.
 func accessNotes(a *api.Access) (out []string) {
 	if a.WrongTokens > 0 && a.LastWrong != nil {
-		tokens, last := "wrong tokens", ", the last one"
+		tokens, last := "wrong tokens or passwords", ", the last one"
 		if a.WrongTokens == 1 {
-			tokens, last = "wrong token", ""
+			tokens, last = "wrong token or password", ""
 		}
 		out = append(out, fmt.Sprintf("note: %d %s since the start%s at %s from %s", a.WrongTokens, tokens, last, a.LastWrong.Local().Format(time.DateTime), a.LastWrongFrom))
 	}

@@ -79,6 +79,28 @@ func TestManifestProblems(t *testing.T) {
 	}
 }
 
+// TestOwnManifests: a project's own manifest is judged whether a system uses it or not, and stands in the place of a shipped one of its name.
+func TestOwnManifests(t *testing.T) {
+	own := "manifest: woocommerce\ntitle: Our shop\nconnector: rest\nsystem: {url: \"https://our.example\", objects: {order: {}}}\nexample: {auth: {}}\nproof: {on: stand-in, what: a test}\nclaims: [{of: auth, says: none, source: \"seen: here\"}]\n"
+	for name, c := range map[string]struct{ manifest, config, want string }{
+		"in the place of a shipped one": {own, "systems: {shop: {connector: woocommerce}}\n", ""},
+		"a key that is misspelt":        {own + "claim: x\n", "http: {listen: \"127.0.0.1:0\"}\n", "manifests/woocommerce.yaml:8:1: unknown key \"claim\" (did you mean \"claims\"?)"},
+		"a setting that is not listed":  {strings.Replace(own, "https://our.example", "https://${setting:shop}.example", 1), "systems: {shop: {connector: woocommerce}}\n", "manifests/woocommerce.yaml:4:"},
+		"another name than its file's":  {strings.Replace(own, "manifest: woocommerce", "manifest: ours", 1), "http: {listen: \"127.0.0.1:0\"}\n", "the manifest is called \"ours\" (call the file ours.yaml)"},
+		"a proof of nothing":            {strings.Replace(own, "stand-in", "hearsay", 1), "http: {listen: \"127.0.0.1:0\"}\n", "on: \"hearsay\" is none of its values"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			write(t, "manifests/woocommerce.yaml", c.manifest)
+			write(t, "configs/waybill.yaml", c.config)
+			code, out, errs := command(t, "check")
+			if c.want == "" && code != 0 || c.want != "" && (code != 1 || !strings.Contains(out, c.want)) {
+				t.Errorf("%d\n%s%s\nwant %s", code, out, errs, c.want)
+			}
+		})
+	}
+}
+
 // TestNewSystemOfAVendor: the system and its starter are written, under a name of one's own, and pass at once.
 func TestNewSystemOfAVendor(t *testing.T) {
 	for _, name := range []string{"woocommerce", "shop"} {

@@ -173,7 +173,14 @@ func (b *progressBar) show(run *api.Run, now time.Time) {
 	if p == nil {
 		p = &state.CompareProgress{}
 	}
-	line := b.line(run, p, now)
+	b.tell(b.line(run, p, now), now)
+}
+
+// tell shows a line in place of the one before, or below it now and then where there is no terminal.
+func (b *progressBar) tell(line string, now time.Time) {
+	if b.quiet {
+		return
+	}
 	if b.terminal {
 		fmt.Fprintf(b.w, "\r\x1b[K%s", shorten(seen(line), barWidth))
 		b.drawn = true

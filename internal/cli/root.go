@@ -109,7 +109,7 @@ func newRoot(e *env) *cobra.Command {
 	// The token's default must not be shown by --help.
 	f.Lookup("token").DefValue = ""
 	root.AddCommand(e.runCommand(), e.demoCommand(), e.checkCommand(), e.testCommand(), e.initCommand(), e.newCommand(), e.schemaCommand(), e.connectorCommand(), e.statusCommand(), e.healthCommand(), e.findCommand(), e.traceCommand(), e.xrefCommand(),
-		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.rewindCommand(), e.sweepCommand(), e.resendCommand(), e.reconcileCommand(), e.ruleCommand(), e.recoverCommand(), e.alertsCommand(), e.backupCommand(), e.restoreCommand(), e.restoredCommand(), e.reloadCommand(), e.linkCommand(), e.sandboxCommand(), e.benchCommand(), e.versionCommand())
+		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.rewindCommand(), e.sweepCommand(), e.backfillCommand(), e.resendCommand(), e.reconcileCommand(), e.ruleCommand(), e.recoverCommand(), e.alertsCommand(), e.backupCommand(), e.restoreCommand(), e.restoredCommand(), e.reloadCommand(), e.linkCommand(), e.auditCommand(), e.passwordCommand(), e.sandboxCommand(), e.benchCommand(), e.versionCommand())
 	root.AddCommand(e.buildCommands()...)
 	root.SetHelpCommand(helpCommand(root))
 	return root
@@ -126,16 +126,6 @@ func noSuchCommand(c *cobra.Command, args []string) error {
 		hint = " (did you mean " + strings.Join(near, " or ") + "?)"
 	}
 	return usage("there is no command %q under %s%s; `%s --help` lists them", args[0], c.CommandPath(), hint, c.CommandPath())
-}
-
-// needsTwo is for commands that take two arguments.
-func needsTwo(what string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if len(args) != 2 {
-			return usage("%s takes two arguments, and %d are given: give %s", c.CommandPath(), len(args), what)
-		}
-		return nil
-	}
 }
 
 // needs is for commands that take one argument.

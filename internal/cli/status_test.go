@@ -64,7 +64,7 @@ func TestStatusSaysOnce(t *testing.T) {
 	}))
 	defer hub.Close()
 	_, out, err := command(t, "status", "--url", hub.URL)
-	for text, want := range map[string]int{why: 2, why + ", but another": 1, detail: 1, "below\n": 5, "note: 1 wrong token since the start at ": 1} {
+	for text, want := range map[string]int{why: 2, why + ", but another": 1, detail: 1, "below\n": 5, "note: 1 wrong token or password since the start at ": 1} {
 		if got := strings.Count(out, text); got != want {
 			t.Errorf("%q is said %d times, want %d:\n%s%s", text, got, want, out, err)
 		}

@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -27,7 +29,7 @@ const (
 func (l *loader) http(raw httpFile, n strictyaml.Node) HTTP {
 	h := HTTP{Listen: raw.Listen, Origin: l.origin(raw, n.Get("origin")), TLS: l.serverTLS(raw.TLS, n.Get("tls"))}
 	addressed := l.address(n.Get("listen"), raw.Listen, "127.0.0.1:8080")
-	if addressed && !loopback(raw.Listen) && len(raw.Tokens) == 0 {
+	if addressed && !loopback(raw.Listen) && !raw.asks() {
 		l.p.AddHint(n.Get("listen").Pos(), "add http.tokens, or listen on 127.0.0.1", "listen: %s can be reached from other machines and nobody is asked for a token", raw.Listen)
 	}
 	reached := ""
@@ -38,9 +40,11 @@ func (l *loader) http(raw httpFile, n strictyaml.Node) HTTP {
 		reached = "as " + h.Origin
 	}
 	h.Tokens = l.tokens(raw.Tokens, n.Get("tokens"), reached)
-	if reached != "" && len(raw.Tokens) > 0 && !n.Has("tls") && !strings.HasPrefix(h.Origin, "https://") {
+	h.Users = l.users(raw.Users, n.Get("users"), h.Tokens)
+	h.OIDC = l.oidc(raw.OIDC, n.Get("oidc"), h.Origin, n)
+	if reached != "" && raw.asks() && !n.Has("tls") && !strings.HasPrefix(h.Origin, "https://") {
 		l.p.Note(n.Pos(), "set http.tls, or http.origin: https://… where something before the hub ends TLS",
-			"http: the hub is reached %s, and tokens may travel in the clear", reached)
+			"http: the hub is reached %s, and tokens and passwords may travel in the clear", reached)
 	}
 	return h
 }
@@ -49,12 +53,15 @@ func (l *loader) http(raw httpFile, n strictyaml.Node) HTTP {
 func (l *loader) tokens(raw []tokenFile, n strictyaml.Node, reached string) (out []Token) {
 	names, values := map[string]bool{}, map[string]string{}
 	for i, t := range raw {
-		out = append(out, Token(t))
 		at := n.Items()[i]
+		out = append(out, Token{Name: t.Name, Value: t.Value, Role: l.role(at.Get("role"), t.Role), Scopes: l.scopes(at.Get("scopes"), t.Scopes)})
 		if t.Name != "" && names[t.Name] {
 			l.p.AddHint(at.Get("name").Pos(), "give each token its own name: the audit tells them apart by it", "two tokens are named %q", t.Name)
 		}
 		names[t.Name] = true
+		if strings.HasSuffix(t.Name, " (oidc)") || strings.HasSuffix(t.Name, " (local)") {
+			l.p.Note(at.Get("name").Pos(), "leave that out of the name", "the audit could not tell the token %q from somebody whom a provider signs in, or from whoever asks a hub without tokens", t.Name)
+		}
 		text := t.Value.Reveal()
 		if text == "" {
 			continue // complained of already
@@ -71,6 +78,129 @@ func (l *loader) tokens(raw []tokenFile, n strictyaml.Node, reached string) (out
 		} else if len(text) < leastToken {
 			l.p.Note(at.Get("value").Pos(), randomHint, "the token %q has %d bytes: with fewer than %d this hub cannot be opened to other machines", t.Name, len(text), leastToken)
 		}
+	}
+	return out
+}
+
+// asks reports whether anybody is asked who they are.
+func (raw *httpFile) asks() bool { return len(raw.Tokens)+len(raw.Users) > 0 || raw.OIDC != nil }
+
+// Bounds of how long somebody stays signed in by a provider.
+const (
+	leastSession   = 5 * time.Minute
+	longestSession = 24 * time.Hour
+)
+
+// oidc checks an OpenID provider's settings. Nobody asks it: it may not be there yet.
+func (l *loader) oidc(raw *oidcFile, n strictyaml.Node, origin string, http strictyaml.Node) *OIDC {
+	if raw == nil {
+		return nil
+	}
+	o := &OIDC{Issuer: raw.Issuer, ID: raw.Client.ID, Secret: raw.Client.Secret, Scopes: raw.Scopes, Name: raw.Name, Claim: raw.Roles.Claim, Session: raw.Session,
+		Groups: map[access.Role][]string{access.Viewer: raw.Roles.Viewer, access.Operator: raw.Roles.Operator, access.Engineer: raw.Roles.Engineer, access.Admin: raw.Roles.Admin}}
+	u, err := url.Parse(raw.Issuer)
+	switch {
+	case raw.Issuer == "": // complained of already
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		l.p.AddHint(n.Get("issuer").Pos(), "write it as the provider does: its /.well-known/openid-configuration stands below it", "issuer: %q is no address", shorten(raw.Issuer))
+	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
+		l.p.AddHint(n.Get("issuer").Pos(), "use its https address", "issuer: %s is asked without TLS: whoever sits between could sign anybody in", raw.Issuer)
+	}
+	if origin == "" && !http.Has("origin") {
+		l.p.AddHint(n.Pos(), "set http.origin to the address that people use, and give the provider that address with /console/oidc/callback behind it", "oidc: the provider has to be told where people come back to, and no origin says so")
+	}
+	if raw.Session < leastSession || raw.Session > longestSession {
+		l.p.AddHint(n.Get("session").Pos(), "write a time from 5m to 24h", "session: %s", raw.Session)
+	}
+	some := false
+	for role, groups := range o.Groups {
+		at := n.Get("roles").Get(role.String()).Items()
+		for i, g := range groups {
+			some = true
+			if g == "" {
+				l.p.AddHint(at[i].Pos(), "name a group, or leave it out", "%s: a group without a name", role)
+			}
+			if g == access.Everybody && role > access.Viewer {
+				l.p.Note(at[i].Pos(), "name the groups", "%s: everybody whom the provider knows is %s", role, role)
+			}
+		}
+	}
+	if !some && n.Has("roles") {
+		l.p.AddHint(n.Get("roles").Pos(), "name groups: {claim: groups, operator: [shift]}", "roles: no group has a role, and nobody could sign in")
+	}
+	if raw.CA != "" {
+		o.CA = l.resolve(raw.CA)
+		if data, ok := l.pem(n.Get("ca"), raw.CA); ok && !x509.NewCertPool().AppendCertsFromPEM(data) {
+			l.p.AddHint(n.Get("ca").Pos(), "give a file with certificates of authorities, in PEM", "ca: %s holds no certificate in PEM", raw.CA)
+		}
+	}
+	return o
+}
+
+// users checks that the audit can tell people apart, and that their passwords are hashes.
+func (l *loader) users(raw []userFile, n strictyaml.Node, tokens []Token) (out []User) {
+	names := map[string]string{}
+	for _, t := range tokens {
+		names[t.Name] = "a token"
+	}
+	for i, u := range raw {
+		at := n.Items()[i]
+		out = append(out, User{Name: u.Name, Role: l.role(at.Get("role"), u.Role), Password: u.Password})
+		switch other := names[u.Name]; {
+		case u.Name == "": // complained of already
+		case other != "":
+			l.p.AddHint(at.Get("name").Pos(), "give each its own name: the audit tells them apart by it", "%s and a user are named %q", other, u.Name)
+		case strings.IndexFunc(u.Name, func(r rune) bool {
+			return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-@", r))
+		}) >= 0:
+			l.p.AddHint(at.Get("name").Pos(), "use letters, digits, . _ - and @", "%q is no name of a user", shorten(u.Name))
+		}
+		names[u.Name] = "a user"
+		text := u.Password.Reveal()
+		if text == "" || isPlaceholder(text) {
+			continue
+		}
+		if _, err := access.ParsePassword(text); err != nil {
+			l.p.AddHint(at.Get("password").Pos(), "make it with: waybill password", "the password of %q: %v", u.Name, err)
+		}
+	}
+	return out
+}
+
+// role reads a role's name.
+func (l *loader) role(n strictyaml.Node, name string) access.Role {
+	if name == "" {
+		return access.Nobody // complained of already
+	}
+	r, ok := access.ParseRole(name)
+	if !ok {
+		l.p.AddHint(n.Pos(), strictyaml.DidYouMean(name, roleNames()), "role: there is no role %q; there are %s", shorten(name), strings.Join(roleNames(), ", "))
+	}
+	return r
+}
+
+func roleNames() (out []string) {
+	for _, r := range access.Roles {
+		out = append(out, r.String())
+	}
+	return out
+}
+
+// scopes reads what a token is for.
+func (l *loader) scopes(n strictyaml.Node, names []string) (out []access.Scope) {
+	var all []string
+	for _, s := range access.Scopes {
+		all = append(all, string(s))
+	}
+	for i, name := range names {
+		if !slices.Contains(all, name) {
+			l.p.AddHint(n.Items()[i].Pos(), strictyaml.DidYouMean(name, all), "scopes: there is no scope %q; there are %s", shorten(name), strings.Join(all, ", "))
+			continue
+		}
+		out = append(out, access.Scope(name))
+	}
+	if n.Kind() == strictyaml.List && len(names) == 0 {
+		l.p.AddHint(n.Pos(), "leave scopes out for everything that the role may", "scopes: a token for nothing")
 	}
 	return out
 }
@@ -94,7 +224,7 @@ func (l *loader) origin(raw httpFile, n strictyaml.Node) string {
 	// As browsers write it: small letters, and no port that goes without saying.
 	host := strings.ToLower(u.Host)
 	host = strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
-	if !loopbackHost(u.Hostname()) && len(raw.Tokens) == 0 {
+	if !loopbackHost(u.Hostname()) && !raw.asks() {
 		l.p.Note(n.Pos(), "add http.tokens", "origin: %s is a name that others use, and nobody is asked for a token: what comes through a proxy is refused", u.Scheme+"://"+host)
 	}
 	return u.Scheme + "://" + host

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -377,10 +378,14 @@ func (l *loader) loadManifests() {
 		}
 		files = shipped
 	}
-	for _, f := range l.read(l.paths.Manifests, ".yaml") {
+	own := l.read(l.paths.Manifests, ".yaml")
+	for _, f := range own {
 		files = append(files, manifest.File{Name: f.display, Data: f.data})
 	}
 	l.manifests = manifest.New(files...)
+	for _, f := range own { // whether a system uses it or not; shipped ones have tests
+		l.manifests.Get(strings.TrimSuffix(path.Base(f.path), ".yaml"), l.o.Resolver, l.p)
+	}
 	for _, name := range l.manifests.Names() {
 		if _, kind := l.o.Kinds[name]; kind {
 			l.p.AddHint(strictyaml.Pos{File: name + ".yaml"}, "choose another name", "a manifest cannot be called as the connector kind %s is", name)

@@ -56,10 +56,12 @@ type postgresFile struct {
 }
 
 type httpFile struct {
-	Listen string         `yaml:"listen" default:"127.0.0.1:8080" doc:"address; beyond this machine only with tokens"`
+	Listen string         `yaml:"listen" default:"127.0.0.1:8080" doc:"address; beyond this machine only with tokens, or people who sign in"`
 	Origin string         `yaml:"origin" doc:"the address that people use, where it is another one (behind a proxy): https://waybill.example.com. Browsers may write from it"`
 	TLS    *serverTLSFile `yaml:"tls" doc:"serve over TLS, 1.2 or newer"`
 	Tokens []tokenFile    `yaml:"tokens" doc:"bearer tokens that may use the API and the console"`
+	Users  []userFile     `yaml:"users" doc:"people who sign in to the console with a password"`
+	OIDC   *oidcFile      `yaml:"oidc" doc:"people who sign in to the console by an OpenID provider; needs origin"`
 }
 
 type serverTLSFile struct {
@@ -89,8 +91,39 @@ type tracesFile struct {
 }
 
 type tokenFile struct {
-	Name  string            `yaml:"name,required" doc:"who acts with it: the name in the audit"`
-	Value strictyaml.Secret `yaml:"value,required" doc:"the token; at least 16 bytes where other machines reach the hub, and no two the same"`
+	Name   string            `yaml:"name,required" doc:"who acts with it: the name in the audit"`
+	Value  strictyaml.Secret `yaml:"value,required" doc:"the token; at least 16 bytes where other machines reach the hub, and no two the same"`
+	Role   string            `yaml:"role" default:"admin" doc:"what it may do: viewer, operator, engineer or admin, each what those before it may"`
+	Scopes []string          `yaml:"scopes" doc:"what it is for, where it is not for everything that its role may: status, metrics, messages, flows, comparisons, audit, hub"`
+}
+
+type oidcFile struct {
+	Issuer  string        `yaml:"issuer,required" doc:"the provider's address, as its tokens name it: https://id.example.com/realms/work"`
+	Client  oidcClient    `yaml:"client,required" doc:"what the provider knows this hub by; its redirect address is the origin and /console/oidc/callback"`
+	Scopes  []string      `yaml:"scopes" doc:"scopes to ask for beside openid, profile and email, where groups need one"`
+	Name    string        `yaml:"name" default:"preferred_username" doc:"the claim that acts are noted under, with (oidc) behind it: one that people cannot change themselves"`
+	Roles   oidcRoles     `yaml:"roles,required" doc:"which groups have which role; who is in none is not let in"`
+	Session time.Duration `yaml:"session" default:"8h" doc:"how long somebody stays signed in; 5m to 24h. Whom the provider takes away stays so long"`
+	CA      string        `yaml:"ca" doc:"file with the authorities of the provider's certificate, PEM; default: this machine's"`
+}
+
+type oidcClient struct {
+	ID     string            `yaml:"id,required" doc:"the client's id"`
+	Secret strictyaml.Secret `yaml:"secret,required" doc:"its secret"`
+}
+
+type oidcRoles struct {
+	Claim    string   `yaml:"claim" default:"groups" doc:"the claim with the groups of a person; dotted for one inside another: realm_access.roles"`
+	Viewer   []string `yaml:"viewer" doc:"groups whose people are viewers; \"*\": all whom the provider knows"`
+	Operator []string `yaml:"operator" doc:"groups whose people are operators"`
+	Engineer []string `yaml:"engineer" doc:"groups whose people are engineers"`
+	Admin    []string `yaml:"admin" doc:"groups whose people are admins"`
+}
+
+type userFile struct {
+	Name     string            `yaml:"name,required" doc:"who it is: letters, digits, . _ - and @; the name in the audit, and no token's"`
+	Role     string            `yaml:"role,required" doc:"viewer, operator, engineer or admin"`
+	Password strictyaml.Secret `yaml:"password,required" doc:"the hash of the password, which waybill password makes (argon2id)"`
 }
 
 type mappingsFile struct {

@@ -4,6 +4,7 @@ package config
 import (
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/kafkaauth"
@@ -121,22 +122,44 @@ type SQLite struct{ Path string }
 // Postgres is a PostgreSQL database.
 type Postgres struct{ URL strictyaml.Secret }
 
-// HTTP is the console and the API. Beyond loopback it needs Tokens.
+// HTTP is the console and the API. Beyond loopback it needs Tokens, Users or OIDC.
 type HTTP struct {
 	Listen string
 	// Origin is the address that people use, scheme://host[:port]; empty: the one that is listened on.
 	Origin string
 	TLS    *ServerTLS // nil: none
 	Tokens []Token
+	Users  []User
+	OIDC   *OIDC // nil: none
+}
+
+// OIDC is an OpenID provider. Groups say who has which role; CA is the file of its authorities, "" for the machine's.
+type OIDC struct {
+	Issuer, ID  string
+	Secret      strictyaml.Secret
+	Scopes      []string
+	Name, Claim string
+	Groups      map[access.Role][]string
+	Session     time.Duration
+	CA          string
 }
 
 // ServerTLS are the files of a listener's certificate and key, in PEM. They are read anew when they change.
 type ServerTLS struct{ Cert, Key string }
 
-// Token is a bearer token and the name it acts under.
+// Token is a bearer token, the name it acts under, and what it is for.
 type Token struct {
-	Name  string
-	Value strictyaml.Secret
+	Name   string
+	Value  strictyaml.Secret
+	Role   access.Role
+	Scopes []access.Scope
+}
+
+// User is a person who signs in with a password, of which Password is the hash.
+type User struct {
+	Name     string
+	Role     access.Role
+	Password strictyaml.Secret
 }
 
 // Mappings bounds what a mapping makes of one document.
@@ -170,6 +193,14 @@ type System struct {
 	Pos          strictyaml.Pos
 	// Sum is a hash of the settings with all references filled in.
 	Sum string
+}
+
+// ConnectorName is what the configuration calls the system's connector: a manifest, or a kind.
+func (s *System) ConnectorName() string {
+	if s.Manifest != nil {
+		return s.Manifest.Name
+	}
+	return s.Kind
 }
 
 // Order says what later messages of a parked message's key do.

@@ -210,8 +210,13 @@ func (p *Plan) RestartFor(next *Plan) []string {
 
 // fixed is what a running hub cannot change of h.
 func (h Hub) fixed() Hub {
-	h.HTTP.Tokens, h.HTTP.Origin, h.Mappings, h.Alerts = nil, "", Mappings{}, Alerts{}
+	h.HTTP.Tokens, h.HTTP.Users, h.HTTP.OIDC, h.HTTP.Origin, h.Mappings, h.Alerts = nil, nil, nil, "", Mappings{}, Alerts{}
 	h.Hooks.MaxBody, h.Hooks.MaxDocuments, h.Hooks.Rate = 0, 0, strictyaml.Rate{}
+	for _, t := range []**ServerTLS{&h.HTTP.TLS, &h.Hooks.TLS} { // whether there is TLS at all stays; which files, not
+		if *t != nil {
+			*t = &ServerTLS{}
+		}
+	}
 	return h
 }
 

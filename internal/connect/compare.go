@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -33,7 +34,7 @@ func (c *comparison) columns() {
 	}
 	for _, col := range c.sample.Columns {
 		if col.Odd != "" {
-			c.p.Note(c.at, "change the type in the settings", "object %s of %s: %s: %s", c.object, c.s.Name, col.Name, col.Odd)
+			c.p.Note(c.at, cmp.Or(col.Hint, "change the type in the settings"), "object %s of %s: %s: %s", c.object, c.s.Name, col.Name, col.Odd)
 		}
 		if col.Length == 0 {
 			continue

@@ -22,12 +22,13 @@ type Sample struct {
 	Lacking []string
 }
 
-// SampleColumn is one field as the system describes it. Type is in the system's own words. Odd is why the settings' type for it cannot be right;
-// empty where it can. Length is how many characters it takes; 0: no bound is known.
+// SampleColumn is one field as the system describes it. Type is in the system's own words. Odd is why the settings' type for it cannot be right, or else what
+// a person should know of it; Hint is what to do then, where it is not another type in the settings. Length is how many characters it takes; 0: no bound is known.
 type SampleColumn struct {
 	Name   string
 	Type   string
 	Odd    string
+	Hint   string
 	Length int64
 }
 

@@ -31,8 +31,12 @@ type Hub interface {
 	Ask(r *http.Request, method, path string, header http.Header, body []byte) *api.Answer
 	SignIn(r *http.Request, token string) (*http.Cookie, *access.Refusal)
 	SignOut(r *http.Request) *http.Cookie
-	// Tokens reports whether the hub asks for tokens at all.
-	Tokens() bool
+	SignInUser(r *http.Request, name, password string) (*http.Cookie, *access.Refusal)
+	// Leave sends a browser to the provider that signs people in, and Return begins the session of whom that sends back.
+	Leave(r *http.Request, to string) (string, *http.Cookie, *access.Refusal)
+	Return(r *http.Request) (cookies []*http.Cookie, to string, no *access.Refusal)
+	// Ways are those by which a browser signs in; a hub that is open has none.
+	Ways() access.Ways
 }
 
 // Console answers browsers.
@@ -43,50 +47,31 @@ type Console struct {
 	open   *http.ServeMux
 	pages  map[string]*template.Template
 	causes shared[[]api.Cause]
+	needs  map[string]access.Need // by pattern
 }
 
 // New makes the console of a hub.
 func New(hub Hub, clock lifecycle.Clock) *Console {
-	c := &Console{hub: hub, clock: clock, mux: http.NewServeMux(), open: http.NewServeMux(), pages: parsePages()}
-	for pattern, show := range map[string]func(*page) error{
-		"GET /{$}":                            c.overview,
-		"GET /console/flows/{name}":           c.flow,
-		"GET /console/map":                    c.plan,
-		"GET /console/reconciliations":        c.reconciliations,
-		"GET /console/reconciliations/{name}": c.comparison("reconciliations"),
-		"GET /console/rules/{name}":           c.comparison("rules"),
-		"GET /console/runs/{id}":              c.run,
-		"GET /console/find":                   c.find,
-		"GET /console/parked":                 c.parked,
-		"GET /console/parked/{id}":            c.message,
-		"GET /console/parked-all/{act}":       c.bulk,
-	} {
-		c.mux.HandleFunc(pattern, c.showing(show))
-	}
-	for pattern, act := range map[string]func(*page) error{
-		"POST /console/sign-out":                   c.signOut,
-		"POST /console/reconciliations/{name}/run": c.runNow("reconciliations"),
-		"POST /console/rules/{name}/run":           c.runNow("rules"),
-		"POST /console/runs/{id}/cancel":           c.cancelRun,
-		"POST /console/runs/{id}/repair":           c.repair,
-		"POST /console/flows/{name}/pause":         c.turn("pause"),
-		"POST /console/flows/{name}/resume":        c.turn("resume"),
-		"POST /console/flows/{name}/rewind":        c.rewind,
-		"POST /console/parked/{id}/replay":         c.mark("replay"),
-		"POST /console/parked/{id}/discard":        c.mark("discard"),
-		"POST /console/parked/{id}/edit":           c.edit,
-		"POST /console/parked-all/{act}":           c.doBulk,
-	} {
-		c.mux.HandleFunc(pattern, c.showing(acting(act)))
+	c := &Console{hub: hub, clock: clock, mux: http.NewServeMux(), open: http.NewServeMux(), pages: parsePages(), needs: map[string]access.Need{}}
+	for _, r := range c.routes() {
+		show := r.show
+		switch {
+		case r.need == access.Need{}:
+			c.open.HandleFunc(r.pattern, c.showing(show))
+			continue
+		case strings.HasPrefix(r.pattern, http.MethodPost):
+			show = acting(show)
+		}
+		c.mux.HandleFunc(r.pattern, c.showing(show))
+		c.needs[r.pattern] = r.need
 	}
 	c.mux.HandleFunc("/", c.showing(func(p *page) error { return notFound }))
-	c.open.HandleFunc("POST /console/sign-in", c.showing(c.signIn))
 	parts, err := fs.Sub(files, "parts")
 	if err != nil {
 		panic(err) // the embedded directory has that name
 	}
 	served := http.StripPrefix("/console/parts/", http.FileServerFS(parts))
-	c.open.HandleFunc("GET /console/parts/{file}", func(w http.ResponseWriter, r *http.Request) {
+	c.open.HandleFunc(partsPattern, func(w http.ResponseWriter, r *http.Request) {
 		if _, err := fs.Stat(parts, r.PathValue("file")); err != nil {
 			http.Error(w, "the console has no such part", http.StatusNotFound) // the file server's own answer takes headers away
 			return
@@ -259,6 +244,15 @@ func (p *page) CSRF() string { return p.visitor.CSRF }
 // Who is whom the page is for; SignedIn: by a session, which can be ended.
 func (p *page) Who() string    { return p.visitor.Name }
 func (p *page) SignedIn() bool { return p.visitor.Session }
+
+// Role is what whoever has signed in may do, in a word.
+func (p *page) Role() string { return p.T("role." + p.visitor.Role.String()) }
+
+// Finds and Measures report whether the page's visitor may search, and see the metrics.
+func (p *page) Finds() bool { return p.Known() && p.May("GET /console/find") }
+func (p *page) Measures() bool {
+	return p.visitor.May(access.Need{Role: access.Viewer, Scope: access.Metrics})
+}
 
 // Live reports whether the page is one that is looked at again while it is open.
 func (p *page) Live() bool { return p.Known() && p.r.Method == http.MethodGet && !p.still }

@@ -25,9 +25,11 @@ var began = time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC)
 
 // desk stands for the API: it answers by path, and notes what it is asked. The browser tests run the same pages on a real hub.
 type desk struct {
-	answers map[string]any // by method and path; an *api.Problem is one
-	asked   []string
-	tokens  bool
+	answers   map[string]any // by method and path; an *api.Problem is one
+	asked     []string
+	tokens    bool
+	users     bool
+	elsewhere bool
 }
 
 func (d *desk) Ask(r *http.Request, method, path string, header http.Header, body []byte) *api.Answer {
@@ -60,7 +62,30 @@ func (d *desk) SignIn(_ *http.Request, token string) (*http.Cookie, *access.Refu
 	return nil, &access.Refusal{Status: 401, Why: access.WrongToken, Challenge: true}
 }
 func (d *desk) SignOut(*http.Request) *http.Cookie { return &http.Cookie{Name: "waybill", MaxAge: -1} }
-func (d *desk) Tokens() bool                       { return d.tokens }
+func (d *desk) SignInUser(r *http.Request, name, password string) (*http.Cookie, *access.Refusal) {
+	if name != "ann" && password == "right" {
+		return nil, &access.Refusal{Status: 401, Why: access.WrongPassword, Challenge: true}
+	}
+	return d.SignIn(r, password)
+}
+func (d *desk) Ways() access.Ways {
+	return access.Ways{Tokens: d.tokens, Users: d.users, Elsewhere: d.elsewhere}
+}
+func (d *desk) Leave(_ *http.Request, to string) (string, *http.Cookie, *access.Refusal) {
+	if !d.elsewhere {
+		return "", nil, &access.Refusal{Status: 404, Detail: "this hub has no provider"}
+	}
+	if to == "/console/map" {
+		return "", nil, &access.Refusal{Status: 502, Challenge: true, Detail: "the provider is <down>"}
+	}
+	return "https://id.example/auth?to=" + url.QueryEscape(to), &http.Cookie{Name: "away", Value: "sealed"}, nil
+}
+func (d *desk) Return(r *http.Request) ([]*http.Cookie, string, *access.Refusal) {
+	if r.URL.Query().Get("code") != "right" {
+		return []*http.Cookie{{Name: "away", MaxAge: -1}}, "/console/find?q=a", &access.Refusal{Status: 403, Challenge: true, Detail: "ann is in no group"}
+	}
+	return []*http.Cookie{{Name: "away", MaxAge: -1}, {Name: "waybill", Value: "sealed"}}, "/console/find?q=a&x=\"", nil
+}
 
 func some(v float64) *float64           { return &v }
 func at(t time.Duration) *time.Time     { m := began.Add(t); return &m }
@@ -100,7 +125,7 @@ func visit(c *Console, method, path string, form url.Values, change func(*http.R
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	r = r.WithContext(access.With(r.Context(), access.Visitor{Name: "ann", CSRF: "own", Session: true}))
+	r = r.WithContext(access.With(r.Context(), access.Visitor{Name: "ann", Role: access.Admin, CSRF: "own", Session: true}))
 	if change != nil {
 		change(r)
 	}
@@ -260,7 +285,7 @@ func TestSignIn(t *testing.T) {
 	}
 	has(t, post("/", "wrong"), 401, "This is none of the hub&#39;s tokens.", `aria-invalid="true"`)
 	w = post("/", "slow")
-	has(t, w, 401, "Too many wrong tokens")
+	has(t, w, 401, "Too many wrong attempts")
 	if w.Header().Get("Retry-After") != "6" || w.Header().Get("Connection") != "close" {
 		t.Errorf("%v", w.Header())
 	}
@@ -269,6 +294,83 @@ func TestSignIn(t *testing.T) {
 	if w := post("/console/parked", ""); w.Code != 303 || w.Header().Get("Location") != "/console/parked" {
 		t.Errorf("a hub without tokens: %d", w.Code)
 	}
+}
+
+// With users, the page asks for a name and a password, and for a token below; what is wrong is said beside what was given.
+func TestSignInUser(t *testing.T) {
+	hub := &desk{tokens: true, users: true}
+	c := open(hub)
+	w := httptest.NewRecorder()
+	c.Stranger(w, httptest.NewRequest("GET", "http://127.0.0.1:8080/console/map", nil), &access.Refusal{Status: 401, Challenge: true})
+	has(t, w, 401, `name="user"`, `autocomplete="username"`, `name="password"`, "<summary>With a token</summary>", `name="token"`)
+	post := func(form url.Values) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", "http://127.0.0.1:8080/console/sign-in", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		c.Open(w, r)
+		return w
+	}
+	if w := post(url.Values{"to": {"/console/map"}, "user": {" ann "}, "password": {"right"}}); w.Code != 303 || w.Header().Get("Location") != "/console/map" || w.Header().Get("Set-Cookie") == "" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+	has(t, post(url.Values{"user": {"ann<"}, "password": {"wrong"}}), 401, "The name or the password is wrong.", `value="ann&lt;"`, `aria-describedby="wrong"`)
+	has(t, post(url.Values{"token": {"wrong"}}), 401, "This is none of the hub&#39;s tokens.", "<details open>")
+	hub.tokens = false
+	has(t, post(url.Values{"user": {"bob"}, "password": {"right"}}), 401, "∌With a token", "The name or the password is wrong.")
+}
+
+// With a provider, a browser is led there and back; what comes back is shown the page that it wanted by a page of the hub's own.
+func TestSignInElsewhere(t *testing.T) {
+	hub := &desk{elsewhere: true, tokens: true}
+	c := open(hub)
+	get := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		c.Open(w, httptest.NewRequest("GET", "http://127.0.0.1:8080"+path, nil))
+		return w
+	}
+	w := httptest.NewRecorder()
+	c.Stranger(w, httptest.NewRequest("GET", "http://127.0.0.1:8080/console/find?q=a", nil), &access.Refusal{Status: 401, Challenge: true})
+	has(t, w, 401, `<a class="button main" href="/console/oidc?to=%2Fconsole%2Ffind%3Fq%3Da">`, "<summary>With a token</summary>", "∌name=\"user\"")
+	if w := get("/console/oidc?to=/console/find?q=a"); w.Code != 303 || w.Header().Get("Location") != "https://id.example/auth?to=%2Fconsole%2Ffind%3Fq%3Da" || !strings.Contains(w.Header().Get("Set-Cookie"), "away=sealed") {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+	if w := get("/console/oidc?to=https://evil.example"); w.Header().Get("Location") != "https://id.example/auth?to=%2F" {
+		t.Errorf("%v", w.Header())
+	}
+	has(t, get("/console/oidc?to=/console/map"), 502, "Nobody was signed in.", "the provider is &lt;down&gt;", `href="/console/oidc?to=%2Fconsole%2Fmap"`)
+	w = get("/console/oidc/callback?code=right")
+	has(t, w, 200, `<meta http-equiv="refresh" content="0; url=/console/find?q=a&amp;x=`, `<a class="button main" href="/console/find?q=a&amp;x=%22">`)
+	if cookies := w.Header().Values("Set-Cookie"); len(cookies) != 2 || !strings.Contains(cookies[1], "waybill=sealed") {
+		t.Errorf("%v", cookies)
+	}
+	w = get("/console/oidc/callback?code=guess")
+	has(t, w, 403, "ann is in no group", `href="/console/oidc?to=%2Fconsole%2Ffind%3Fq%3Da"`, "∌http-equiv")
+	if cookies := w.Header().Values("Set-Cookie"); len(cookies) != 1 {
+		t.Errorf("%v", cookies)
+	}
+	hub.elsewhere = false
+	has(t, get("/console/oidc"), 404, "this hub has no provider")
+}
+
+// A page shows what its visitor may do and no more: a viewer has no button that would be refused, and a token that is for some scopes leads to those alone.
+func TestPagesByRole(t *testing.T) {
+	hub := busy()
+	hub.answers["GET /api/v1/parked/17"] = api.Queued{ID: 17, Flow: "calm", State: "parked", Key: "SO-1", ETag: `"17-1"`, Data: json.RawMessage(`{"a":"***"}`)}
+	hub.answers["POST /api/v1/parked/17/preview"] = api.Preview{ID: 17, Flow: "calm"}
+	as := func(role access.Role, scopes ...access.Scope) func(*http.Request) {
+		return func(r *http.Request) {
+			*r = *r.WithContext(access.With(r.Context(), access.Visitor{Name: "vic", Role: role, Scopes: scopes, CSRF: "own", Session: true}))
+		}
+	}
+	c := open(hub)
+	has(t, visit(c, "GET", "/console/parked/17", nil, as(access.Viewer)), 200, "SO-1", `<span class="quiet">viewer</span>`, "∌?edit=true", "∌/replay", "∌/discard")
+	has(t, visit(c, "GET", "/console/parked/17", nil, as(access.Operator)), 200, "?edit=true", `action="/console/parked/17/replay"`, `action="/console/parked/17/discard"`)
+	has(t, visit(c, "GET", "/", nil, as(access.Viewer, access.Status)), 200, `href="/console/map"`, "∌href=\"/console/find\"", "∌role=\"search\"", "∌href=\"/metrics\"")
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", "http://127.0.0.1:8080/console/parked-all/replay", nil)
+	as(access.Viewer)(r)
+	c.Forbidden(w, r, &access.Refusal{Status: 403, Detail: "this needs the role operator"})
+	has(t, w, 403, "Not allowed", "this needs the role operator", `<nav aria-label="Pages">`)
 }
 
 func TestParts(t *testing.T) {
@@ -335,7 +437,7 @@ func TestTexts(t *testing.T) {
 				t.Errorf("%s has other figures: %q", key, in)
 			}
 		}
-		if made := strings.HasPrefix(key, "error.") || strings.HasPrefix(key, "state.") || strings.HasPrefix(key, "said.") || strings.HasPrefix(key, "act."); !made && !asked[key] {
+		if made := strings.HasPrefix(key, "error.") || strings.HasPrefix(key, "state.") || strings.HasPrefix(key, "said.") || strings.HasPrefix(key, "act.") || strings.HasPrefix(key, "role."); !made && !asked[key] {
 			t.Errorf("nobody asks for %s", key)
 		}
 	}

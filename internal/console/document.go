@@ -14,6 +14,8 @@ type docLine struct {
 	N        int
 	Text     string
 	Problems []string
+	// Changed: another document, beside which it is shown, has not this line.
+	Changed bool
 }
 
 // lines writes a JSON document in lines, its members as they come, with the places where something is wrong; nil for what is no JSON.

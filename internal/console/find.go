@@ -18,8 +18,22 @@ type findBody struct {
 	Search *api.Found
 }
 
+// masked stands where the page's visitor may not see a value.
+const masked = "***"
+
+// sought is what an object is looked for by: its key, or else another name of it.
+func sought(key, other string) string {
+	if key == "" || key == masked {
+		return other
+	}
+	return key
+}
+
+// Sought is what an object is looked for by: its key, or, where the visitor may not see that, another name.
+func (p *page) Sought(key, other string) string { return sought(key, other) }
+
 // Name is what leads to an object: its key, or else the hub's id.
-func (b findBody) Name(o api.FoundObject) string { return cmp.Or(o.Key, o.Hub) }
+func (b findBody) Name(o api.FoundObject) string { return sought(o.Key, o.Hub) }
 
 // Nothing: nothing that fits is anywhere, and everything was looked at.
 func (b findBody) Nothing() bool {

@@ -71,7 +71,12 @@ func (c *Console) flow(p *page) error {
 		b.Total = sum(d.Delivered)
 		b.Day = Bars(d.Delivered, d.Late, p.T("flow.day.label", b.Total, sum(d.Late)))
 	}
-	return p.recent(path, &b)
+	if p.May("GET /console/parked") {
+		if err := p.recent(path, &b); err != nil {
+			return err
+		}
+	}
+	return p.show("flow", b.Name, b)
 }
 
 // recent asks for the newest messages, and how long deliveries took.
@@ -95,7 +100,7 @@ func (p *page) recent(path string, b *flowBody) error {
 		return err
 	}
 	b.Speed = speedOf(delivered.Journal)
-	return p.show("flow", b.Name, b)
+	return nil
 }
 
 func speedOf(rows []api.Journal) *speed {

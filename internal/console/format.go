@@ -11,7 +11,22 @@ import (
 )
 
 // functions are what templates use beside the page's own methods.
-var functions = template.FuncMap{"num": number, "at": At, "tone": tone, "sign": sign, "list": list, "value": func(v json.RawMessage) string { return strings.TrimSpace(pretty(v, string(v))) }, "add": func(a, b int64) int64 { return a + b }}
+var functions = template.FuncMap{"num": number, "short": firstLine, "at": At, "tone": tone, "sign": sign, "list": list, "value": func(v json.RawMessage) string { return strings.TrimSpace(pretty(v, string(v))) }, "add": func(a, b int64) int64 { return a + b }}
+
+// firstLine is the beginning of a text, for a row of a table.
+func firstLine(text string) string {
+	line, _, more := strings.Cut(text, "\n")
+	if r := []rune(line); len(r) > 80 {
+		line, more = string(r[:80]), true
+	}
+	if more {
+		line += " …"
+	}
+	if line == "" {
+		return "–"
+	}
+	return line
+}
 
 // number writes a whole number with its thousands apart, as both languages do.
 func number(n int64) string {

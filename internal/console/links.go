@@ -18,7 +18,13 @@ type navItem struct {
 
 // Nav are the pages that every page leads to.
 func (p *page) Nav() []navItem {
-	items := []navItem{{Path: "/", Name: p.T("nav.overview")}, {Path: "/console/parked", Name: p.T("parked.title")}, {Path: "/console/find", Name: p.T("find.title")}, {Path: "/console/reconciliations", Name: p.T("compared.nav")}, {Path: "/console/map", Name: p.T("map.title")}}
+	var items []navItem
+	for _, to := range []struct{ name, path string }{{"nav.overview", "/{$}"}, {"parked.title", "/console/parked"}, {"find.title", "/console/find"}, {"compared.nav", "/console/reconciliations"}, {"map.title", "/console/map"}, {"audit.title", "/console/audit"}} {
+		path := strings.TrimSuffix(to.path, "{$}")
+		if p.May("GET " + to.path) {
+			items = append(items, navItem{Path: path, Name: p.T(to.name)})
+		}
+	}
 	for i := range items {
 		path := items[i].Path
 		items[i].Current = p.r.URL.Path == path || path != "/" && strings.HasPrefix(p.r.URL.Path, path+"/")

@@ -71,7 +71,7 @@ func (*Console) overview(p *page) error {
 		return err
 	}
 	b.flows(p, &recent)
-	if t := &b.Status.Totals; t.Parked+t.Waiting+t.InFlight > 0 {
+	if t := &b.Status.Totals; t.Parked+t.Waiting+t.InFlight > 0 && p.May("GET /console/parked") {
 		causes, err := p.causes(api.Selection{})
 		if err != nil {
 			return err
@@ -79,9 +79,11 @@ func (*Console) overview(p *page) error {
 		b.Causes = causes[:min(len(causes), mostCauses)]
 		b.More = len(causes) - len(b.Causes)
 	}
-	var err error
-	if b.Compared, err = p.comparisons(); err != nil {
-		return err
+	if p.May("GET /console/reconciliations") {
+		var err error
+		if b.Compared, err = p.comparisons(); err != nil {
+			return err
+		}
 	}
 	slices.SortStableFunc(b.Compared, func(x, y comparedLine) int { return cmp.Compare(urgency[tone(y.Of.State)], urgency[tone(x.Of.State)]) })
 	b.Retried = retried(b.Status.Troubles)

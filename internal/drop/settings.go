@@ -131,6 +131,9 @@ func (o *Object) completeEDI(n strictyaml.Node, p *strictyaml.Problems) {
 
 func (o *Object) completeWrite(n strictyaml.Node, p *strictyaml.Problems) {
 	w := &o.Write
+	if w.Batch != nil && o.Whole() {
+		p.Add(n.KeyPos("batch"), "batch: an e-invoice is a file of its own")
+	}
 	if w.Batch != nil && (w.Batch.Max < 1 || w.Batch.Wait <= 0) {
 		p.Add(n.Get("batch").Pos(), "batch: max and wait must be above 0")
 	}

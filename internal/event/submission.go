@@ -15,6 +15,8 @@ type Submission struct {
 	Why string `json:"why,omitempty"`
 	// For is the one flow that the event is for, where it lies on a topic that others read as well; empty: it is for whoever reads it.
 	For string `json:"for,omitempty"`
+	// Part: it is a part of a run of which the audit tells by itself. It does not travel with the event.
+	Part bool `json:"-"`
 }
 
 // Trigger is what made the hub submit an event.

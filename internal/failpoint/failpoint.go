@@ -42,6 +42,8 @@ const (
 	FileMoved Name = "intake.file-moved"
 	// SubmitStored: events that the hub itself has made are in the inbox, with who wanted them. Who submitted them does not know.
 	SubmitStored Name = "intake.submission-stored"
+	// BackfillSubmitted: a piece of a page is in the inbox. That the page is worked off is not noted, so that it is read and submitted again.
+	BackfillSubmitted Name = "intake.backfill-submitted"
 	// LeaseTaken: a lease is stored under a new token. The work under it has not begun.
 	LeaseTaken Name = "intake.lease-taken"
 
@@ -153,7 +155,7 @@ const (
 // All lists the places in their order.
 func All() []Name {
 	return []Name{
-		WebhookStored, WebhookAnswered, PollRead, PollStored, FileClaimed, FileRead, FileStored, FileTaken, FileMoved, SubmitStored, LeaseTaken,
+		WebhookStored, WebhookAnswered, PollRead, PollStored, FileClaimed, FileRead, FileStored, FileTaken, FileMoved, SubmitStored, BackfillSubmitted, LeaseTaken,
 		RelayPublished, RelayMarked, ReplayPublished,
 		Produce, Produced, PositionTaken, Acked, OffsetCommit, OffsetCommitted, GroupLeave, BrokerIdentified, BrokerCut,
 		FlowResolved, IntentCommitted, TargetCall, RequestWritten, RequestAnswered, SQLWritten, SQLCommitted, FileWritten, FileNamed,

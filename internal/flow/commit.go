@@ -1,7 +1,6 @@
 package flow
 
 import (
-	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -43,7 +42,7 @@ func (r *Runner) commit(ctx context.Context, p *partition, results []result, lif
 			r.Observer.Retried(r.flow.Name)
 		}
 		if q := results[i].Queue; q != nil && q.State == state.Parked && !q.Follower {
-			r.Observer.Parked(r.flow.Name, strings.Trim(q.Kind+" "+q.Code, " "), "the first is "+cmp.Or(q.Event.Key, q.Event.ID))
+			r.Observer.Parked(r.flow.Name, strings.Trim(q.Kind+" "+q.Code, " "), "the first is "+r.named(&q.Event))
 		}
 	}
 	if refs {

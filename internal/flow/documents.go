@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 
@@ -35,6 +36,14 @@ func (r *Runner) secrets(ev *event.Event, mapped []byte) *privacy.Values {
 	p.Source.Collect(ev.Data, v)
 	p.Mapped.Collect(mapped, v)
 	return v
+}
+
+// named is what a log may call an event: its key, where that is not personal data.
+func (r *Runner) named(ev *event.Event) string {
+	if p := r.private(); p != nil && p.Keyed {
+		return ev.ID
+	}
+	return cmp.Or(ev.Key, ev.ID)
 }
 
 // hide masks personal data in what a fate says in words.

@@ -75,6 +75,9 @@ func (s *Settings) rows(r io.Reader, grouped bool) rows {
 	if s.isEDI() {
 		return newEDI(s, r)
 	}
+	if s.Whole() {
+		return &invoiceRows{set: s, in: r}
+	}
 	b := decoded(r, s.Encoding)
 	if err := foreign(b, s.Encoding); err != nil {
 		return broken{err}
@@ -102,7 +105,7 @@ func (s *Settings) grouped(out rows, grouped bool) rows {
 }
 
 func (s *Settings) needsSurvey() bool {
-	return s.isEDI() || s.BadRows.AtMost.set || len(s.GroupBy) > 0 || s.table().Footed || s.Format == "xml" || s.Format == "xlsx" // which may end in the middle of their syntax
+	return s.isEDI() || s.Whole() || s.BadRows.AtMost.set || len(s.GroupBy) > 0 || s.table().Footed || s.Format == "xml" || s.Format == "xlsx" // which may end in the middle of their syntax
 }
 
 func (s *Settings) verdict(in io.ReadSeeker) error {

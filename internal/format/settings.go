@@ -15,7 +15,7 @@ import (
 // Settings say how a file's bytes are documents. Connectors embed them, inline, in the settings of an object type, decode them with defaults
 // filled in, and call Complete.
 type Settings struct {
-	Format   string          `yaml:"format" default:"csv" enum:"csv,jsonl,fixed,xml,xlsx,x12,edifact" doc:"csv; jsonl: one JSON object a line; fixed: columns of fixed width; xml: elements of one path; xlsx: a sheet of a workbook; x12 and edifact: interchanges, each message of which is a document (docs/edi.md). Lines end in CR, LF or both"`
+	Format   string          `yaml:"format" default:"csv" enum:"csv,jsonl,fixed,xml,xlsx,x12,edifact,ubl,cii" doc:"csv; jsonl: one JSON object a line; fixed: columns of fixed width; xml: elements of one path; xlsx: a sheet of a workbook; x12 and edifact: interchanges, each message of which is a document (docs/edi.md); ubl and cii: an e-invoice (docs/e-invoices.md). Lines end in CR, LF or both"`
 	Encoding string          `yaml:"encoding" default:"utf-8" enum:"utf-8,gb18030,iso-8859-1,iso-8859-15,windows-1252,utf-16,utf-16le,utf-16be" doc:"encoding of the files; a byte order mark is understood"`
 	MaxRow   strictyaml.Size `yaml:"max-row" default:"1MiB" doc:"bound of one row"`
 	CSV      CSV             `yaml:"csv" doc:"the dialect of csv"`
@@ -28,6 +28,7 @@ type Settings struct {
 	Lines    Lines           `yaml:"lines" doc:"the lines of such a document"`
 	Rows     Rows            `yaml:"rows" doc:"how a document is written as rows"`
 	EDI      EDI             `yaml:"edi" doc:"the messages of x12 and edifact"`
+	EInvoice EInvoice        `yaml:"einvoice" doc:"the invoices of ubl and cii"`
 
 	// other is how values stand in rows where the format is not csv, in the words of csv.
 	other *CSV
@@ -189,6 +190,7 @@ func (s *Settings) Complete(n strictyaml.Node, p *strictyaml.Problems) {
 		p.Note(n.KeyPos("encoding"), "leave it out", "encoding: workbooks say their own")
 	}
 	s.completeEDI(n, p)
+	s.completeEInvoice(n, p)
 	s.completeGroups(n, p)
 	if s.Rows.Each == "" && len(s.GroupBy) > 0 {
 		s.Rows.Each = s.Lines.Name
@@ -332,8 +334,11 @@ func (s *Settings) Listed() (columns Columns, more bool) {
 
 // Ending is what names of files of the format end with, without a dot.
 func (s *Settings) Ending() string {
-	if s.Format == "fixed" {
+	switch {
+	case s.Format == "fixed":
 		return "txt"
+	case s.Whole():
+		return "xml"
 	}
 	return s.Format
 }

@@ -30,6 +30,9 @@ func (s *Settings) Record(raw []byte, c Change) ([]byte, error) {
 	if doc.Root().Kind() != jsondoc.Object {
 		return nil, fmt.Errorf("the document is no object (%s)", doc.Root().Kind())
 	}
+	if s.Whole() {
+		return s.invoice(doc)
+	}
 	all, err := s.flatten(doc.Root(), c)
 	if err != nil {
 		return nil, err
@@ -50,6 +53,9 @@ func (s *Settings) Record(raw []byte, c Change) ([]byte, error) {
 func (s *Settings) File(records [][]byte) ([]byte, error) {
 	if s.Format == "xlsx" {
 		return s.workbook(records)
+	}
+	if s.Whole() {
+		return invoiceFile(records)
 	}
 	text, err := s.head()
 	if err != nil {

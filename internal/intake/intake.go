@@ -70,6 +70,8 @@ type Source struct {
 	Files     *Files
 	// Finder asks the system for one object; nil: it cannot be asked.
 	Finder *Finder
+	// Lists reads everything that the system holds; nil: it cannot be.
+	Lists *Lists
 	// Health is told how reading the system goes, and tells when it is back; nil: nobody is.
 	Health Health
 }

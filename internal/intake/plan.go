@@ -72,7 +72,7 @@ func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, look
 	if f.Map == nil {
 		s.Onward = f.To.Topic
 	}
-	s.Finder = finder(f, system)
+	s.Finder, s.Lists = finder(f, system), lists(f, system)
 	var err error
 	switch from := f.From; {
 	case from.Webhook != nil:
@@ -125,6 +125,22 @@ func finder(f *config.Flow, system connector.System) *Finder {
 		return nil
 	}
 	return &Finder{System: can, Object: object}
+}
+
+// lists reads everything that the flow's source holds; nil where nothing can.
+func lists(f *config.Flow, system connector.System) *Lists {
+	lister, ok := system.(connector.Lister)
+	if !ok || f.From.Files != nil {
+		return nil
+	}
+	l := &Lists{Lister: lister, Object: objectOf("", f)}
+	if p := f.From.Poll; p != nil {
+		l.Object, l.Overlap, l.Limit = objectOf(p.Object, f), p.Overlap, p.Limit
+	}
+	if listed, ok := system.(connector.Objects); ok && !slices.Contains(listed.Objects(), l.Object) {
+		return nil
+	}
+	return l
 }
 
 func fromPoll(f *config.Flow, system connector.System) (*Poll, error) {

@@ -118,7 +118,7 @@ func TestRewindToNoPlace(t *testing.T) {
 		if got := s.requests()[n].Cursor; got != "c1" || b.asks() != 0 {
 			t.Errorf("read from %q, asked still %d", got, b.asks())
 		}
-		audits, err := b.Store.Audits(t.Context(), 1)
+		audits, err := b.Store.Audits(t.Context(), state.AuditFilter{Limit: 1})
 		if err != nil || len(audits) != 1 || audits[0].Action != "rewind-refused" || audits[0].Who != "ann" || audits[0].Detail != "no such place" {
 			t.Errorf("audit %+v %v", audits, err)
 		}

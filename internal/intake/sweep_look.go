@@ -30,6 +30,7 @@ type Known interface {
 	KnownObjects(ctx context.Context, entity, system, flow, after string, limit int) ([]state.KnownObject, error)
 	CountKnown(ctx context.Context, entity, system, flow string) (int, error)
 	KnownByLocal(ctx context.Context, entity, system string, locals []string) (map[string]state.KnownObject, error)
+	AcceptedSince(ctx context.Context, flow string, after int64, without string, limit int) ([]state.Inbound, error)
 }
 
 // swept is what a sweep has found so far.

@@ -98,6 +98,7 @@ func read(file string, data []byte, r strictyaml.Resolver, p *strictyaml.Problem
 			p.Add(at.Pos(), "%s: expected a mapping, found %s", key, at.Kind())
 		}
 	}
+	m.used(n, p)
 	for i, at := range n.Get("personal").Items() {
 		if i < len(m.Personal) && m.Personal[i] == "" {
 			p.Add(at.Pos(), "personal: the name of a field is empty")
@@ -107,6 +108,36 @@ func read(file string, data []byte, r strictyaml.Resolver, p *strictyaml.Problem
 		return nil
 	}
 	return m
+}
+
+var reference = regexp.MustCompile(`\$\{setting:([^}]*)\}`)
+
+// used complains of references to settings that are not listed, and of settings that nothing refers to: a system would fill them in for nothing.
+func (m *Manifest) used(n strictyaml.Node, p *strictyaml.Problems) {
+	seen := map[string]bool{}
+	var walk func(strictyaml.Node)
+	walk = func(n strictyaml.Node) {
+		for _, match := range reference.FindAllStringSubmatch(n.Text(), -1) {
+			seen[match[1]] = true
+			if _, listed := m.Settings[match[1]]; !listed {
+				p.AddHint(n.Pos(), "list it under settings", "the manifest has no setting %q", match[1])
+			}
+		}
+		for _, f := range n.Fields() {
+			walk(f.Value)
+		}
+		for _, item := range n.Items() {
+			walk(item)
+		}
+	}
+	for _, key := range []string{"system", "webhook", "poll"} {
+		walk(n.Get(key))
+	}
+	for _, f := range n.Get("settings").Fields() {
+		if !seen[f.Key] {
+			p.AddHint(f.KeyPos, "use it below system as ${setting:"+f.Key+"}, or remove it", "settings: nothing refers to %s", f.Key)
+		}
+	}
 }
 
 func (s Setting) example() string {
@@ -121,10 +152,15 @@ type filled struct {
 	strictyaml.Resolver
 	values map[string]string
 	absent map[string]bool // whose value a stand-in was given for
+	// referred are those whose value is a reference, or holds one.
+	referred map[string]bool
 }
 
 // Setting gives the value of a setting.
 func (f filled) Setting(name string) (string, bool) { v, ok := f.values[name]; return v, ok }
+
+// Referred reports whether the value was filled in from a reference.
+func (f filled) Referred(name string) bool { return f.referred[name] }
 
 // Absent reports whether a reference was answered by a stand-in.
 func (f filled) Absent(ref string) bool {

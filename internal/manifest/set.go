@@ -119,7 +119,7 @@ func (s *Set) Resolve(name, system string, n strictyaml.Node, kinds map[string]c
 		p.AddHint(strictyaml.Pos{File: f.name}, "call the file "+bare.Name+".yaml", "the manifest is called %q", bare.Name)
 		return nil
 	}
-	v := filled{Resolver: r, values: map[string]string{}, absent: map[string]bool{}}
+	v := filled{Resolver: r, values: map[string]string{}, absent: map[string]bool{}, referred: map[string]bool{}}
 	over, ok := n, true
 	for _, key := range slices.Sorted(maps.Keys(bare.Settings)) {
 		ok = v.take(name, key, bare.Settings[key], n, p) && ok
@@ -160,7 +160,7 @@ func (v filled) take(name, key string, s Setting, n strictyaml.Node, p *strictya
 	if !at.Decode(&text, p) {
 		return false
 	}
-	v.absent[key] = len(at.Absent()) > 0
+	v.absent[key], v.referred[key] = len(at.Absent()) > 0, len(at.Filled()) > 0
 	if s.Pattern != "" && !v.absent[key] {
 		if fits, err := regexp.Compile("^(?:" + s.Pattern + ")$"); err == nil && !fits.MatchString(text) {
 			p.AddHint(at.Pos(), "write for example "+s.example(), "%s: %q does not do: %s", key, text, s.Doc)

@@ -12,6 +12,7 @@ import (
 type Plan struct {
 	flows map[string]*Flow
 	any   bool
+	keyed *keyed
 }
 
 // Flow has the masks of one flow's documents.
@@ -19,6 +20,8 @@ type Flow struct {
 	// Source is for documents before the mapping, Mapped for those after it, which are what is sent. What a target answers is masked by Mapped too, and
 	// by the names of personal fields wherever they stand.
 	Source, Mapped *Mask
+	// Keyed: the business key is personal data.
+	Keyed bool
 }
 
 // None reports whether the flow's documents hold no personal data that anybody has marked.
@@ -28,7 +31,7 @@ func (f *Flow) None() bool { return f == nil || f.Source.None() && f.Mapped.None
 func (p *Plan) Marks() bool { return p != nil && p.any }
 
 // unknown masks everything.
-var unknown = &Flow{&Mask{paths: &tree{here: true}}, &Mask{paths: &tree{here: true}}}
+var unknown = &Flow{Source: &Mask{paths: &tree{here: true}}, Mapped: &Mask{paths: &tree{here: true}}, Keyed: true}
 
 // Flow gives the masks of a flow by its name. Of a flow that the plan does not have nobody knows what its documents hold: they are masked as a
 // whole where the plan has marks at all.
@@ -119,10 +122,11 @@ func Of(plan *config.Plan) *Plan {
 		}
 	}
 	for _, b := range all {
-		f := &Flow{b.source.mask(), b.mapped.mask()}
+		f := &Flow{Source: b.source.mask(), Mapped: b.mapped.mask()}
 		out.flows[b.flow.Name] = f
 		out.any = out.any || !f.None()
 	}
+	out.keys(all)
 	return out
 }
 

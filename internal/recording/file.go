@@ -262,3 +262,16 @@ func (standIns) File(path string) ([]byte, error) {
 func standIn(name string) string {
 	return "stand-in-for-" + strings.ToLower(strings.Trim(strings.NewReplacer("_", "-", "/", "-", ".", "-").Replace(name), "-"))
 }
+
+// Outcomes says of each step how it ended: its name, and the class of its failure or how many records were read.
+func (r *Recording) Outcomes() []string {
+	var out []string
+	for _, s := range r.Steps {
+		how := fmt.Sprintf("%d records", len(s.Want.Records))
+		if s.Want.Fault != nil {
+			how = s.Want.Fault.Kind
+		}
+		out = append(out, s.Name+": "+how)
+	}
+	return out
+}

@@ -57,6 +57,7 @@ var points = map[failpoint.Name]point{
 	failpoint.ReloadFlowsStarted:  {most: 1, reach: (*sweep).reload},
 	failpoint.ReloadDone:          {most: 1, reach: (*sweep).reload},
 	failpoint.SubmitStored:        {most: 1, reach: (*sweep).resend, after: (*sweep).resent},
+	failpoint.BackfillSubmitted:   {most: 2, reach: (*sweep).sendAll},
 	failpoint.PauseStored:         {most: 1, reach: (*sweep).pause, after: (*sweep).resume},
 	failpoint.DrainBegun:          {most: 10, reach: (*sweep).replayRefused, after: (*sweep).replayRest},
 	failpoint.DrainDecided:        {most: 10, reach: (*sweep).replayRefused, after: (*sweep).replayRest},
@@ -338,6 +339,11 @@ func (s *sweep) resent() {
 	if out, code := s.h.command(s.wish...); code != 0 || !strings.Contains(out, "was asked for before") {
 		s.Errorf("the same resend exits %d: %s", code, out)
 	}
+}
+
+// sendAll has everything of one kind sent again. One that was broken off before is gone on with as soon as the hub is there, and meets the point by itself.
+func (s *sweep) sendAll(int) {
+	s.h.command("resend", "product", "--all", "--detach", "--note", "a test")
 }
 
 // pause asks for a flow to be paused; resume lets it go on.

@@ -294,13 +294,24 @@ func (t *FlowTotals) Unaccounted() int64 {
 	return n
 }
 
-// Audit is one act of a person.
+// Audit is one act of a person. Before and After say in few words how it was and how it is then; where the act has changed a message's document, Act is the act that has both.
 type Audit struct {
-	Time   time.Time
-	Who    string
-	Action string
-	Object string
-	Detail string
+	ID            int64
+	Time          time.Time
+	Who           string
+	Action        string
+	Object        string
+	Detail        string
+	Before, After string
+	Act           int64
+}
+
+// AuditFilter selects acts, newest first; a zero field selects all.
+type AuditFilter struct {
+	Who, Action, Object string
+	// Before is the ID to go on below; Limit the most rows to give (100 when zero, at most 10,000).
+	Before int64
+	Limit  int
 }
 
 // Run is one run of a schedule, poll or reconciliation.

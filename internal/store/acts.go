@@ -33,19 +33,25 @@ func (s *Store) Acts(ctx context.Context, message int64) ([]state.Act, error) {
 
 // record writes acts; their time is the transaction's.
 func (t *tx) record(acts ...state.Act) error {
+	_, err := t.recorded(acts...)
+	return err
+}
+
+// recorded is record, and gives the numbers of the acts.
+func (t *tx) recorded(acts ...state.Act) ([]int64, error) {
 	if len(acts) == 0 {
-		return nil
+		return nil, nil
 	}
 	ids, err := t.ids("acts", len(acts))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	values := make([]any, 0, 13*len(acts))
 	for i := range acts {
 		a := &acts[i]
 		values = append(values, ids[i], t.now, a.Flow, a.Message, a.EventID, a.Key, a.Hub, a.Action, a.Who, a.Note, a.Bulk, a.Before, a.After)
 	}
-	return t.insert("INSERT INTO acts (id, "+actCols+", prior, edited)", 13, values, "")
+	return ids, t.insert("INSERT INTO acts (id, "+actCols+", prior, edited)", 13, values, "")
 }
 
 // keepGiven keeps the documents of rows that leave because a person has given them up.

@@ -5,41 +5,93 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-func (t *tx) audit(who, action, object, detail string) error {
-	return t.auditAt(t.now, who, action, object, detail)
+// audit records who did what; changes may say how it was before, and how it is then.
+func (t *tx) audit(who, action, object, detail string, changes ...string) error {
+	a := state.Audit{Who: who, Action: action, Object: object, Detail: detail}
+	if len(changes) == 2 {
+		a.Before, a.After = changes[0], changes[1]
+	}
+	return t.writeAudit(&a)
 }
 
-func (t *tx) auditAt(at int64, who, action, object, detail string) error {
+// mostChange bounds how an audit row says it was, and is.
+const mostChange = 16 << 10
+
+func (t *tx) writeAudit(a *state.Audit) error {
 	ids, err := t.ids("audit", 1)
 	if err != nil {
 		return err
 	}
-	_, err = t.exec("INSERT INTO audit (id, time, who, action, object, detail) VALUES (?, ?, ?, ?, ?, ?)", ids[0], at, who, action, object, detail)
+	_, err = t.exec("INSERT INTO audit (id, time, who, action, object, detail, was, became, act) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		ids[0], cmp.Or(stamp(a.Time), t.now), a.Who, a.Action, a.Object, a.Detail, short(a.Before), short(a.After), a.Act)
 	return err
+}
+
+func short(text string) string {
+	if len(text) <= mostChange {
+		return text
+	}
+	return strings.ToValidUTF8(text[:mostChange], "") + "…"
 }
 
 // WriteAudit records an act of a person. The store itself records marks, edits, pauses and forgotten brokers, each with the act.
 func (s *Store) WriteAudit(ctx context.Context, a state.Audit) error {
-	return s.do(ctx, "audit", func(t *tx) error { return t.auditAt(cmp.Or(stamp(a.Time), t.now), a.Who, a.Action, a.Object, a.Detail) })
+	return s.do(ctx, "audit", func(t *tx) error { return t.writeAudit(&a) })
 }
 
 // Audits lists acts, newest first.
-func (s *Store) Audits(ctx context.Context, limit int) ([]state.Audit, error) {
+func (s *Store) Audits(ctx context.Context, f state.AuditFilter) ([]state.Audit, error) {
+	w := where{}
+	w.text("who", f.Who)
+	w.text("action", f.Action)
+	w.text("object", f.Object)
+	if f.Before > 0 {
+		w.add("id < ?", f.Before)
+	}
+	out, err := s.audits(ctx, w.String()+" ORDER BY id DESC LIMIT CAST(? AS INTEGER)", append(w.args, bound(f.Limit))...)
+	return out, s.wrap("audits", err)
+}
+
+func (s *Store) audits(ctx context.Context, rest string, args ...any) ([]state.Audit, error) {
 	var out []state.Audit
 	err := s.each(ctx, func(r *sql.Rows) error {
 		var a state.Audit
 		var at int64
-		err := r.Scan(&at, &a.Who, &a.Action, &a.Object, &a.Detail)
+		err := r.Scan(&a.ID, &at, &a.Who, &a.Action, &a.Object, &a.Detail, &a.Before, &a.After, &a.Act)
 		a.Time = unstamp(at)
 		out = append(out, a)
 		return err
-	}, "SELECT time, who, action, object, detail FROM audit ORDER BY id DESC LIMIT CAST(? AS INTEGER)", bound(limit))
-	return out, s.wrap("audits", err)
+	}, "SELECT id, time, who, action, object, detail, was, became, act FROM audit"+rest, args...)
+	return out, err
+}
+
+// AuditByID is one act; of one that has changed a message's document, with the act that holds it before and after. state.ErrNotFound when there is none, or it is forgotten.
+func (s *Store) AuditByID(ctx context.Context, id int64) (state.Audit, *state.Act, error) {
+	rows, err := s.audits(ctx, " WHERE id = ?", id)
+	if err != nil || len(rows) == 0 {
+		return state.Audit{}, nil, s.wrap("audit", errors.Join(err, notFound(err, "act %d", id)))
+	}
+	a := rows[0]
+	if a.Act == 0 {
+		return a, nil, nil
+	}
+	// Of several edits of a message, each holds what it made, and the first what there was.
+	acts, err := actsOf(ctx, s.read, s.d, "SELECT "+actCols+`, prior, edited FROM acts WHERE id IN (
+		SELECT id FROM acts WHERE message = (SELECT message FROM acts WHERE id = ?) AND id <= ? AND action = 'edit' ORDER BY id DESC LIMIT 2) ORDER BY id`, a.Act, a.Act)
+	if err != nil || len(acts) == 0 { // it is pruned
+		return a, nil, s.wrap("audit", err)
+	}
+	last := &acts[len(acts)-1]
+	if len(acts) == 2 && last.Before == nil {
+		last.Before = acts[0].After
+	}
+	return a, last, nil
 }
 
 // StartRun records a run and gives its id: one that has begun, or, with Finished, one that is over. A zero Started is now; an empty State is
@@ -101,7 +153,7 @@ func (s *Store) Pause(ctx context.Context, flow, who string) error {
 		if err != nil || n == 0 {
 			return err
 		}
-		return t.audit(who, "pause", "flow/"+flow, "")
+		return t.audit(who, "pause", "flow/"+flow, "", "running", "paused")
 	})
 }
 
@@ -109,13 +161,21 @@ func (s *Store) Pause(ctx context.Context, flow, who string) error {
 // at whichever hub.
 func (s *Store) Resume(ctx context.Context, flow, who string) error {
 	return s.do(ctx, "resume", func(t *tx) error {
-		if _, err := t.exec("DELETE FROM paused WHERE flow = ?", flow); err != nil {
+		was := "not paused"
+		err := t.each(func(r *sql.Rows) error {
+			var by string
+			var since int64
+			err := r.Scan(&by, &since)
+			was = "paused by " + by + " since " + unstamp(since).UTC().Format(time.RFC3339)
+			return err
+		}, "DELETE FROM paused WHERE flow = ? RETURNING who, since", flow)
+		if err != nil {
 			return err
 		}
 		if _, err := t.exec("INSERT INTO resumes (flow, n) VALUES (?, 1) ON CONFLICT (flow) DO UPDATE SET n = resumes.n + 1", flow); err != nil {
 			return err
 		}
-		return t.audit(who, "resume", "flow/"+flow, "")
+		return t.audit(who, "resume", "flow/"+flow, "", was, "running")
 	})
 }
 

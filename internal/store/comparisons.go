@@ -297,6 +297,7 @@ func (s *Store) CancelComparison(ctx context.Context, id int64, who, why string)
 		case c.Cancel != "": // it is asked for already
 			return nil
 		}
+		was := string(c.State)
 		if c.Cancel = state.Why(who, why); c.State == state.RunWanted {
 			c.State = state.RunCancelled
 			err = t.endComparison(&c, "cancelled by "+c.Cancel, "{}", 0)
@@ -306,7 +307,7 @@ func (s *Store) CancelComparison(ctx context.Context, id int64, who, why string)
 		if err != nil {
 			return err
 		}
-		return t.audit(who, "cancel", c.Kind+"/"+c.Name, fmt.Sprintf("run %d%s", id, forReason(why)))
+		return t.audit(who, "cancel", c.Kind+"/"+c.Name, fmt.Sprintf("run %d%s", id, forReason(why)), was, string(state.RunCancelled))
 	})
 }
 

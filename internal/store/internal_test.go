@@ -159,7 +159,7 @@ func TestUnexpectedFailureIsItsMembersAlone(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	acts, err := s.Audits(t.Context(), 100)
+	acts, err := s.Audits(t.Context(), state.AuditFilter{Limit: 100})
 	if err != nil || len(acts) != 9 {
 		t.Errorf("%d acts, want 9 (%v)", len(acts), err)
 	}

@@ -34,7 +34,7 @@ func (s *Store) Link(ctx context.Context, links []state.Link, dry bool, who stri
 		if dry || len(l.add.byKey) == 0 {
 			return out, nil
 		}
-		return out, l.store(who, out)
+		return out, l.store(who, links, out)
 	})
 }
 
@@ -47,7 +47,7 @@ type linking struct {
 	add     refChanges
 }
 
-func (l *linking) store(who string, out []state.Linked) error {
+func (l *linking) store(who string, links []state.Link, out []state.Linked) error {
 	if err := l.t.saveRefs(&l.add); err != nil {
 		return err
 	}
@@ -55,10 +55,18 @@ func (l *linking) store(who string, out []state.Linked) error {
 		return err
 	}
 	n := map[state.LinkStatus]int{}
-	for _, o := range out {
-		n[o.Status]++
+	var made strings.Builder
+	for i, o := range out {
+		if n[o.Status]++; o.Status != state.LinkMade || made.Len() > mostChange {
+			continue
+		}
+		fmt.Fprintf(&made, "%s %s:", links[i].Entity, o.Hub)
+		for _, id := range links[i].IDs {
+			fmt.Fprintf(&made, " %s %s", id.System, id.Local)
+		}
+		made.WriteByte('\n')
 	}
-	return l.t.audit(who, "link", "cross-reference", fmt.Sprintf("%d linked, %d known already, %d refused", n[state.LinkMade], n[state.LinkKnown], n[state.LinkRefused]))
+	return l.t.audit(who, "link", "cross-reference", fmt.Sprintf("%d linked, %d known already, %d refused", n[state.LinkMade], n[state.LinkKnown], n[state.LinkRefused]), "not linked", made.String())
 }
 
 func (l *linking) link(in *state.Link) (state.Linked, error) {

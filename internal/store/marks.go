@@ -38,7 +38,7 @@ func (s *Store) Mark(ctx context.Context, w state.Wish) error {
 		if err := t.record(r.act(action, w.Who, w.Note)); err != nil {
 			return err
 		}
-		return t.audit(w.Who, action, fmt.Sprintf("message/%d", w.ID), w.Note)
+		return t.audit(w.Who, action, fmt.Sprintf("message/%d", w.ID), w.Note, r.stands(r.mark), r.stands(w.Mark))
 	})
 }
 
@@ -70,8 +70,11 @@ func (s *Store) Edit(ctx context.Context, e state.Edit) error {
 			return err
 		}
 		object := fmt.Sprintf("message/%d", e.ID)
-		acts := []state.Act{a}
-		if err := t.audit(e.Who, "edit", object, e.Note); err != nil {
+		ids, err := t.recorded(a)
+		if err != nil {
+			return err
+		}
+		if err := t.writeAudit(&state.Audit{Who: e.Who, Action: "edit", Object: object, Detail: e.Note, Act: ids[0]}); err != nil {
 			return err
 		}
 		if e.Replay {
@@ -79,12 +82,12 @@ func (s *Store) Edit(ctx context.Context, e state.Edit) error {
 			if err != nil {
 				return err
 			}
-			acts = append(acts, r.act("replay", e.Who, e.Note))
-			if err := t.audit(e.Who, "replay", object, e.Note); err != nil {
+			if err := t.record(r.act("replay", e.Who, e.Note)); err != nil {
 				return err
 			}
+			return t.audit(e.Who, "replay", object, e.Note, r.stands(state.MarkNone), r.stands(state.MarkReplay))
 		}
-		return t.record(acts...)
+		return nil
 	})
 }
 
@@ -107,6 +110,14 @@ type wishedRow struct {
 
 func (r *wishedRow) act(action, who, note string) state.Act {
 	return state.Act{Flow: r.lane.flow, Message: r.id, EventID: r.eventID, Key: r.key, Hub: r.hub, Action: action, Who: who, Note: note}
+}
+
+// stands says how a message stands with a mark.
+func (r *wishedRow) stands(m state.Mark) string {
+	if m == state.MarkNone {
+		return string(r.state)
+	}
+	return fmt.Sprintf("%s, marked for %s", r.state, m)
 }
 
 const wishedCols = linkCols + ", mark, marked_by, edits, rev, event_id, ekey, hub"

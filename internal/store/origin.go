@@ -261,7 +261,7 @@ func (s *Store) ChangeRestoration(ctx context.Context, change func(*state.Restor
 			return nil, err
 		}
 		if act != nil {
-			if err := t.audit(act.Who, act.Action, act.Object, act.Detail); err != nil {
+			if err := t.writeAudit(act); err != nil {
 				return nil, err
 			}
 		}

@@ -209,7 +209,7 @@ func TestARestorationIsNoticedOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if all, err := s.Audits(t.Context(), 10); err != nil || len(all) != 1 || all[0].Who != "anna" {
+		if all, err := s.Audits(t.Context(), state.AuditFilter{Limit: 10}); err != nil || len(all) != 1 || all[0].Who != "anna" {
 			t.Fatal(all, err)
 		}
 	})

@@ -16,10 +16,10 @@ const pruneRows = 2000
 // sent log by then), delivery ids behind the replay window,
 // journal, runs and audit rows behind their retention, runs of reconciliations and rules behind theirs, documents beyond what is kept of them
 // (KeepDocuments), counts of what was delivered in time that no status asks for any more, what rules remember of objects that are seen no more,
-// what was read of sides that no reconciliation reads on, and objects of the search index of which the journal holds nothing any more.
-// It returns how many rows it removed.
+// what was read of sides that no reconciliation reads on, objects of the search index of which the journal holds nothing any more, and backfills that
+// ended long ago. It returns how many rows it removed.
 func (s *Store) Prune(ctx context.Context, now time.Time) (removed int64, err error) {
-	for _, step := range []func(context.Context, time.Time) (int64, error){s.pruneInbox, s.pruneReplay, s.pruneJournal, s.pruneTimely, s.pruneDocuments, s.pruneComparisons, s.pruneRuleMemory, s.pruneListings, s.pruneSearch} {
+	for _, step := range []func(context.Context, time.Time) (int64, error){s.pruneInbox, s.pruneReplay, s.pruneJournal, s.pruneTimely, s.pruneDocuments, s.pruneComparisons, s.pruneRuleMemory, s.pruneListings, s.pruneSearch, s.pruneBackfills} {
 		n, err := step(ctx, now)
 		removed += n
 		if err != nil {
@@ -29,8 +29,20 @@ func (s *Store) Prune(ctx context.Context, now time.Time) (removed int64, err er
 	return removed, nil
 }
 
-// pruneInbox walks the published rows by seq; rows whose fate is open stay and are looked at again the next time.
+// pruneInbox walks the published rows by seq; rows whose fate is open stay and are looked at again the next time, and so do those that came while a
+// backfill read the page that it is at: it asks what was accepted since.
 func (s *Store) pruneInbox(ctx context.Context, _ time.Time) (removed int64, err error) {
+	asked := map[string]int64{}
+	err = s.each(ctx, func(r *sql.Rows) error {
+		var flow string
+		var asOf int64
+		err := r.Scan(&flow, &asOf)
+		asked[flow] = asOf
+		return err
+	}, "SELECT flow, as_of FROM backfills WHERE finished = 0 AND as_of > 0")
+	if err != nil {
+		return 0, s.wrap("prune inbox", err)
+	}
 	positions, err := s.positions(ctx)
 	if err != nil {
 		return 0, err
@@ -46,7 +58,8 @@ func (s *Store) pruneInbox(ctx context.Context, _ time.Time) (removed int64, err
 			}
 			seen++
 			at, err := decodePlaces(places)
-			if err == nil && settledAll(positions, flow, at) {
+			since, needed := asked[flow]
+			if err == nil && settledAll(positions, flow, at) && (!needed || after < since) {
 				finishedRows = append(finishedRows, after)
 			}
 			return err

@@ -59,7 +59,7 @@ func (s *Store) ForgetRemembered(ctx context.Context, rule, object, who, why str
 		if n == 0 {
 			return refuse(state.ErrNotFound, "the rule %s remembers nothing of %s", rule, object)
 		}
-		return t.audit(who, "forget", state.RunRule+"/"+rule, fmt.Sprintf("what is remembered of %s%s", object, forReason(why)))
+		return t.audit(who, "forget", state.RunRule+"/"+rule, fmt.Sprintf("what is remembered of %s%s", object, forReason(why)), "remembered", "forgotten")
 	})
 }
 

@@ -22,7 +22,15 @@ func (s *Store) AskSource(ctx context.Context, w state.SourceWish, about string)
 		if err != nil {
 			return err
 		}
-		return t.audit(w.Who, string(w.Kind), "flow/"+w.Flow, about)
+		if w.Kind != state.WishRewind {
+			return t.audit(w.Who, string(w.Kind), "flow/"+w.Flow, about)
+		}
+		was := ""
+		err = t.each(func(r *sql.Rows) error { return r.Scan(&was) }, "SELECT value FROM cursors WHERE flow = ?", w.Flow)
+		if err != nil {
+			return err
+		}
+		return t.audit(w.Who, string(w.Kind), "flow/"+w.Flow, about, was, w.Detail)
 	})
 }
 

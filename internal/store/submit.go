@@ -47,6 +47,9 @@ func (t *tx) submitted(a *acceptance) error {
 	if err := t.record(acts...); err != nil {
 		return err
 	}
+	if a.act.Object == "" {
+		return nil
+	}
 	about := a.act.About
 	if known > 0 {
 		about += fmt.Sprintf("; %d of them are not new, and were left out", known)

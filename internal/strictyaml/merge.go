@@ -67,4 +67,6 @@ type Filler interface {
 	Resolver
 	// Setting gives the value, and whether there is a setting of that name.
 	Setting(name string) (string, bool)
+	// Referred reports whether the value was filled in from a reference itself.
+	Referred(name string) bool
 }

@@ -1,6 +1,7 @@
 package strictyaml
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -43,6 +44,21 @@ type filler struct{ fixed }
 func (filler) Setting(name string) (string, bool) {
 	v, ok := map[string]string{"shop": "the shop", "no": "5"}[name]
 	return v, ok
+}
+
+func (filler) Referred(name string) bool { return name == "no" }
+
+// TestFilledOfSettings: a setting that a system writes itself is no secret, one that it fills in from a reference is, also inside a longer text.
+func TestFilledOfSettings(t *testing.T) {
+	var p Problems
+	n := ParseWith("f.yaml", []byte("a: open ${setting:shop}\nb: the ${setting:no} and ${env:PW}\n"), filler{testResolver}, &p)[0]
+	var got []string
+	for _, s := range n.Filled() {
+		got = append(got, s.Reveal())
+	}
+	if want := []string{"5", "s3cret", "the 5 and s3cret"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }
 
 // TestSettings: ${setting:…} is filled in where the file is one that is filled in, and a problem with what to do elsewhere.

@@ -31,15 +31,33 @@ func (n Node) Absent() []string {
 	return out
 }
 
-// Filled gives the texts in the node, and below it, into which a reference was filled: whoever keeps them treats them as secrets.
+// Filled gives the texts in the node, and below it, into which a reference was filled, and what was filled in: whoever keeps them treats them as secrets. A
+// setting of a manifest is none, unless a reference was filled into that.
 func (n Node) Filled() []Secret {
 	var out []Secret
+	add := func(text string) {
+		if !slices.ContainsFunc(out, func(s Secret) bool { return s.Reveal() == text }) {
+			out = append(out, NewSecret(text))
+		}
+	}
 	n.eachScalar(func(s Node) {
-		if len(references(s.n.text)) == 0 {
+		filled := false
+		for _, ref := range references(s.n.text) {
+			if setting, is := strings.CutPrefix(ref, "setting:"); is {
+				if f, ok := s.n.src.resolver.(Filler); !ok || !f.Referred(setting) {
+					continue
+				}
+			}
+			if value, problem, _ := s.n.src.lookup(ref); problem == "" {
+				add(value)
+				filled = true
+			}
+		}
+		if !filled {
 			return
 		}
-		if text, refs, ok := s.resolve(&Problems{}); ok && refs > 0 { // what cannot be filled in is complained of where it is read
-			out = append(out, NewSecret(text))
+		if text, _, ok := s.resolve(&Problems{}); ok { // what cannot be filled in is complained of where it is read
+			add(text)
 		}
 	})
 	return out

@@ -247,7 +247,11 @@ func (d *Door) store(ctx context.Context, g *gate, rows []state.Inbound, by *eve
 	if n > 0 {
 		d.c.Wake(g.flow.Name)
 		d.c.Observer.Submitted(g.flow.Name, by.Trigger, n)
-		d.c.Log.Info("submitted", "flow", g.flow.Name, "events", n, "trigger", string(by.Trigger), "by", by.Who, "first", rows[0].ID)
+		level := slog.LevelInfo
+		if by.Part { // the run tells of itself
+			level = slog.LevelDebug
+		}
+		d.c.Log.Log(ctx, level, "submitted", "flow", g.flow.Name, "events", n, "trigger", string(by.Trigger), "by", by.Who, "first", rows[0].ID)
 	}
 	return out, nil
 }

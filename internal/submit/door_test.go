@@ -110,10 +110,29 @@ func TestSubmit(t *testing.T) {
 			!maps.Equal(h2.n, map[string]int{"orders repair": 1, "orders backfill": 1}) {
 			t.Errorf("heard %v %v, then %v", h.n, h.woken, h2.n)
 		}
-		audits, err := b.Store.Audits(t.Context(), 10)
+		audits, err := b.Store.Audits(t.Context(), state.AuditFilter{Limit: 10})
 		if err != nil || len(audits) != 3 || audits[2].Action != "resend" || audits[2].Object != "flow/orders" ||
 			audits[2].Detail != "2 events, the first of them order SO-1, as submitted/person/1: it was lost" || audits[1].Action != "repair" || audits[0].Action != "backfill" {
 			t.Errorf("audit %+v, %v", audits, err)
+		}
+	})
+}
+
+// A part of a run leaves an act for each event, and no row of the audit: the run has its own.
+func TestSubmitPart(t *testing.T) {
+	inboxtest.OnSQLite(t, func(t *testing.T, b *inboxtest.Bench) {
+		d, _ := newDoor(b, b.Store)
+		by := event.Submission{Trigger: event.Backfill, Who: "ann", Part: true}
+		if _, err := d.Submit(t.Context(), "orders", []event.Event{order("backfill-1/17#c")}, by); err != nil {
+			t.Fatal(err)
+		}
+		audits, err := b.Store.Audits(t.Context(), state.AuditFilter{Limit: 10})
+		if err != nil || len(audits) != 0 {
+			t.Errorf("audit %+v, %v", audits, err)
+		}
+		tr, err := b.Store.Trace(t.Context(), "submitted/backfill/backfill-1/17#c")
+		if err != nil || len(tr.Acts) != 1 || tr.Acts[0].Action != "backfill" || tr.Acts[0].Who != "ann" {
+			t.Errorf("acts %+v, %v", tr.Acts, err)
 		}
 	})
 }

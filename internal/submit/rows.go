@@ -172,6 +172,9 @@ func acting(f *Flow, rows []state.Inbound, by *event.Submission) state.Submittin
 	if by.Trigger == event.Person {
 		a.Action = "resend"
 	}
+	if by.Part {
+		a.Object = ""
+	}
 	first := rows[0].Event
 	what := first.Key
 	if what == "" {

@@ -85,7 +85,7 @@ func NewMetrics(version string) *Metrics {
 	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_webhook_refused_total",
 		Help: "Requests refused at a webhook, by flow (empty for all unknown paths) and reason: unknown-path, signature, timestamp, rate, too-large, media-type, unreadable, method, conflict, busy, other."}, []string{"flow", "reason"})
 	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_refused_requests_total",
-		Help: "Requests to the API and the console that were refused, by reason: wrong-token, slowed, no-token, proxied, host, cross-site, csrf."}, []string{"reason"})
+		Help: "Requests to the API and the console that were refused, by reason: wrong-token, wrong-password, slowed, no-token, proxied, host, cross-site, csrf, role, not-signed-in."}, []string{"reason"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_build_info", Help: "The running version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.submitted, m.read, m.alarms, m.flows, m.oldest, m.onTime, m.reloads, m.remarks, m.refused, m.requests, info,

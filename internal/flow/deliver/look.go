@@ -163,7 +163,7 @@ func (d *delivery) several(got []connector.Record, exactly bool) *decide.Verdict
 		by = d.findBy()
 	}
 	text := severalText(d.Target.Name, by, got)
-	d.Log.Error(d.Secrets(d.Event, d.Out).Text(text), "key", d.Event.Key)
+	d.Log.Error(d.Secrets(d.Event, d.Out).Text(text), "key", d.Secrets(d.Event, d.Out).Text(d.Event.Key))
 	return d.giveUp(decide.Park(fault.Conflict.String(), d.Target.Name+"/several", text+": leave one of them there and replay, or say which one it is with waybill link and replay"))
 }
 
@@ -239,5 +239,5 @@ func (d *delivery) found(rec *connector.Record) {
 	d.certain()
 	d.Target.Ledger().Found(d.object())
 	d.adopted = &state.Ref{Entity: d.Event.Entity, Hub: d.Event.Hub, System: d.Target.Name, Local: rec.Local, ETag: rec.ETag, Instead: d.instead, Lost: d.lost, Updated: d.Clock.Now()}
-	d.Log.Info("found an object that was there already", "key", d.Event.Key, "system", d.Target.Name, "local", rec.Local)
+	d.Log.Info("found an object that was there already", "key", d.Secrets(d.Event, d.Out).Text(d.Event.Key), "system", d.Target.Name, "local", rec.Local)
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
@@ -225,7 +228,7 @@ func testPauses(t *testing.T, b *bench) {
 	if len(got) != 1 || got[0].Flow != "a" || got[0].Who != "ann" || !got[0].Since.Equal(b.clock.Now().Add(-2*time.Minute)) {
 		t.Errorf("paused: %+v", got)
 	}
-	acts, err := b.Audits(b.ctx(), 10)
+	acts, err := b.Audits(b.ctx(), state.AuditFilter{Limit: 10})
 	b.no(err)
 	if len(acts) != 4 { // pausing again is no act; a resume is: what stood still was maybe stopped by an alarm
 		t.Errorf("audit: %+v", acts)
@@ -257,13 +260,90 @@ func testResumes(t *testing.T, b *bench) {
 }
 
 func testAudits(t *testing.T, b *bench) {
-	want := state.Audit{Time: b.clock.Now().Add(-time.Hour), Who: "ann", Action: "login", Object: "console", Detail: "from home"}
+	want := state.Audit{Time: b.clock.Now().Add(-time.Hour), Who: "ann", Action: "login", Object: "console", Detail: "from home", Before: "out", After: "in"}
 	b.no(b.WriteAudit(b.ctx(), want))
 	b.no(b.WriteAudit(b.ctx(), state.Audit{Who: "bob"}))
-	got, err := b.Audits(b.ctx(), 10)
+	got, err := b.Audits(b.ctx(), state.AuditFilter{Limit: 10})
 	b.no(err)
-	if len(got) != 2 || got[1] != want || !got[0].Time.Equal(b.clock.Now()) {
+	if len(got) != 2 {
+		t.Fatalf("audit: %+v", got)
+	}
+	want.ID = got[1].ID
+	if got[1] != want || !got[0].Time.Equal(b.clock.Now()) || got[0].ID <= got[1].ID {
 		t.Errorf("audit: %+v", got)
+	}
+	if a, act, err := b.AuditByID(b.ctx(), want.ID); err != nil || a != want || act != nil {
+		t.Errorf("one: %+v %+v %v", a, act, err)
+	}
+	if _, _, err := b.AuditByID(b.ctx(), got[0].ID+1000); !errors.Is(err, state.ErrNotFound) {
+		t.Errorf("none: %v", err)
+	}
+	b.no(b.WriteAudit(b.ctx(), state.Audit{Who: "ann", After: strings.Repeat("ä", 20_000)}))
+	long, err := b.Audits(b.ctx(), state.AuditFilter{Limit: 1})
+	b.no(err)
+	if n := len(long[0].After); n > 17<<10 || n < 15<<10 || !utf8.ValidString(long[0].After) || !strings.HasSuffix(long[0].After, "…") {
+		t.Errorf("a long one is kept with %d bytes", n)
+	}
+}
+
+// testAuditPages: pages of the audit hold each act once, whatever is chosen; while new ones come as well.
+func testAuditPages(t *testing.T, b *bench) {
+	for i := range 25 {
+		b.no(b.WriteAudit(b.ctx(), state.Audit{Who: []string{"ann", "bob"}[i%2], Action: []string{"pause", "resume", "reload"}[i%3], Object: fmt.Sprint("flow/", i%5), Detail: fmt.Sprint(i)}))
+	}
+	for _, f := range []state.AuditFilter{{}, {Who: "ann"}, {Action: "reload"}, {Object: "flow/3"}, {Who: "bob", Action: "pause", Object: "flow/3"}} {
+		whole, err := b.Audits(b.ctx(), f)
+		b.no(err)
+		var paged []state.Audit
+		for f.Limit = 4; ; {
+			page, err := b.Audits(b.ctx(), f)
+			b.no(err)
+			paged = append(paged, page...)
+			if len(page) < f.Limit {
+				break
+			}
+			f.Before = page[len(page)-1].ID
+			b.no(b.WriteAudit(b.ctx(), state.Audit{Who: "eve", Action: "later"}))
+		}
+		want := 0
+		for i := range 25 {
+			a := state.Audit{Who: []string{"ann", "bob"}[i%2], Action: []string{"pause", "resume", "reload"}[i%3], Object: fmt.Sprint("flow/", i%5)}
+			if (f.Who == "" || f.Who == a.Who) && (f.Action == "" || f.Action == a.Action) && (f.Object == "" || f.Object == a.Object) {
+				want++
+			}
+		}
+		if len(paged) != want || !slices.Equal(paged, whole[len(whole)-want:]) {
+			t.Errorf("%+v: %d on pages, want %d of %d", f, len(paged), want, len(whole))
+		}
+	}
+}
+
+// testAuditOfChanges: the audit tells how it was and how it is; of an edit, with both documents, also of the second one of a message.
+func testAuditOfChanges(t *testing.T, b *bench) {
+	p := b.part(0)
+	p.commit(rest(0, state.Parked, "a"))
+	row := p.queue("a")[0]
+	b.no(b.Edit(b.ctx(), state.Edit{ID: row.ID, Data: []byte(`{"n":1}`), Who: "ann", Note: "first"}))
+	b.no(b.Edit(b.ctx(), state.Edit{ID: row.ID, Data: []byte(`{"n":2}`), Who: "bob", Note: "second", Replay: true}))
+	b.no(b.Pause(b.ctx(), "f", "ann"))
+	b.no(b.Resume(b.ctx(), "f", "bob"))
+	b.no(b.Resume(b.ctx(), "f", "bob"))
+	got, err := b.Audits(b.ctx(), state.AuditFilter{})
+	b.no(err)
+	text := ""
+	for i := len(got) - 1; i >= 0; i-- {
+		a, act, err := b.AuditByID(b.ctx(), got[i].ID)
+		b.no(err)
+		text += fmt.Sprintf("%s %s: %s → %s", a.Who, a.Action, a.Before, a.After)
+		if act != nil {
+			text += fmt.Sprintf("%s → %s", act.Before, act.After)
+		}
+		text += "\n"
+	}
+	want := "ann edit:  → " + string(row.Event.Data) + ` → {"n":1}` + "\nbob edit:  → " + `{"n":1} → {"n":2}` + "\nbob replay: parked → parked, marked for replay\nann pause: running → paused\n" +
+		"bob resume: paused by ann since " + b.clock.Now().UTC().Format(time.RFC3339) + " → running\nbob resume: not paused → running\n"
+	if text != want {
+		t.Errorf("the audit tells\n%s, want\n%s", text, want)
 	}
 }
 

@@ -82,7 +82,7 @@ func testComparison(t *testing.T, b *bench) {
 	if err != nil || fresh || again.ID != run.ID || again.Who != "ann" {
 		t.Errorf("wanted again: %+v, %v, %v", again, fresh, err)
 	}
-	audits, err := b.Audits(b.ctx(), 10)
+	audits, err := b.Audits(b.ctx(), state.AuditFilter{Limit: 10})
 	b.no(err)
 	detail := fmt.Sprintf("run %d, of what has changed since 2026-03-01T11:00:00Z, with repair, for the reasons refused, of the numbers 1 2, deletions too, at most 7: a test", run.ID)
 	if len(audits) != 1 || audits[0].Who != "ann" || audits[0].Action != "reconcile" || audits[0].Object != "reconciliation/customers" || audits[0].Detail != detail {
@@ -177,7 +177,7 @@ func testComparisonWantedTwice(t *testing.T, b *bench) {
 	if len(ids) != 1 || news != 1 {
 		t.Errorf("runs %v, %d of them new", ids, news)
 	}
-	if audits, err := b.Audits(b.ctx(), 100); err != nil || len(audits) != 1 {
+	if audits, err := b.Audits(b.ctx(), state.AuditFilter{Limit: 100}); err != nil || len(audits) != 1 {
 		t.Errorf("acts %+v, %v", audits, err)
 	}
 }
@@ -298,7 +298,7 @@ func testComparisonCancelled(t *testing.T, b *bench) {
 	if c := b.run(second.ID); c.State != state.RunCancelled || c.Cancel != "ann" {
 		t.Errorf("ended: %+v", c)
 	}
-	audits, err := b.Audits(b.ctx(), 10)
+	audits, err := b.Audits(b.ctx(), state.AuditFilter{Limit: 10})
 	b.no(err)
 	var got []string
 	for _, a := range audits {

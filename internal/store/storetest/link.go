@@ -72,7 +72,7 @@ func testLink(t *testing.T, b *bench) {
 			}
 		}
 	}
-	audits, err := b.Audits(b.ctx(), 10)
+	audits, err := b.Audits(b.ctx(), state.AuditFilter{Limit: 10})
 	b.no(err)
 	if len(audits) != 1 || audits[0].Who != "ann" || audits[0].Action != "link" || audits[0].Detail != "4 linked, 2 known already, 4 refused" {
 		t.Errorf("audit: %+v", audits)

@@ -34,7 +34,7 @@ func (b *bench) acts(id int64) string {
 
 func (b *bench) audit() string {
 	b.t.Helper()
-	rows, err := b.Audits(b.ctx(), 1000)
+	rows, err := b.Audits(b.ctx(), state.AuditFilter{Limit: 1000})
 	b.no(err)
 	s := ""
 	for _, a := range rows {

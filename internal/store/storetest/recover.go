@@ -105,7 +105,7 @@ func testRecoverWiped(t *testing.T, b *bench) {
 	if n, err := s.Prune(s.ctx(), b.clock.Now()); err != nil || n < 7 {
 		t.Errorf("pruned %d rows of the inbox, %v", n, err)
 	}
-	audit, err := s.Audits(s.ctx(), 10)
+	audit, err := s.Audits(s.ctx(), state.AuditFilter{Limit: 10})
 	b.no(err)
 	if len(audit) != 4 || audit[3].Who != "ann" || audit[3].Action != "recover" || audit[3].Object != "topic/canon" || !strings.Contains(audit[3].Detail, "2 records put on the topic again") || !strings.Contains(audit[3].Detail, "the disk died") {
 		t.Errorf("audit: %+v", audit)

@@ -63,7 +63,7 @@ func testRuleMemory(t *testing.T, b *bench) {
 		t.Errorf("forgotten twice: %v", err)
 	}
 	b.wantRemembered("terms", `1 {"class":"A"}`, `3 {}`, `4 {"class":"D"}`)
-	audit, err := b.Audits(b.ctx(), 1)
+	audit, err := b.Audits(b.ctx(), state.AuditFilter{Limit: 1})
 	b.no(err)
 	if len(audit) != 1 || audit[0].Who != "ann" || audit[0].Action != "forget" || audit[0].Object != "rule/terms" || audit[0].Detail != "what is remembered of 2: the terms are agreed" {
 		t.Errorf("audit %+v", audit)

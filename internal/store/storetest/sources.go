@@ -59,17 +59,18 @@ func testSourceWishes(t *testing.T, b *bench) {
 	if cur, err := b.Cursor(b.ctx(), "sales"); err != nil || cur.Value != "from there" {
 		t.Errorf("cursor %+v, %v", cur, err)
 	}
-	audits, err := b.Audits(b.ctx(), 10)
+	audits, err := b.Audits(b.ctx(), state.AuditFilter{Limit: 10})
 	b.no(err)
 	want := []state.Audit{
-		{Who: "ann", Action: "sweep-refused", Object: "flow/sales", Detail: "too many"}, {Who: "ann", Action: "rewind", Object: "flow/sales", Detail: "to a time"},
-		{Who: "ann", Action: "rewind", Object: "flow/other", Detail: "to 7"}, {Who: "ann", Action: "sweep", Object: "flow/sales"},
-		{Who: "ann", Action: "rewind", Object: "flow/sales", Detail: "to start: a test"},
+		{Who: "ann", Action: "sweep-refused", Object: "flow/sales", Detail: "too many"}, {Who: "ann", Action: "rewind", Object: "flow/sales", Detail: "to a time", After: "2026-11-01T00:00:00Z"},
+		{Who: "ann", Action: "rewind", Object: "flow/other", Detail: "to 7", After: "7"}, {Who: "ann", Action: "sweep", Object: "flow/sales"},
+		{Who: "ann", Action: "rewind", Object: "flow/sales", Detail: "to start: a test", After: "start"},
 	}
 	for i := range want {
 		if i >= len(audits) {
 			t.Fatalf("audit %+v", audits)
 		}
+		audits[i].ID = 0
 		if audits[i].Time = want[i].Time; audits[i] != want[i] {
 			t.Errorf("audit %d: %+v, want %+v", i, audits[i], want[i])
 		}

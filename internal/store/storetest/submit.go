@@ -66,7 +66,7 @@ func testSubmit(t *testing.T, b *bench) {
 	if got := b.acted("SO-2"); !slices.Equal(got, []string{"resend ann: lost of s2"}) {
 		t.Errorf("acts of SO-2: %v", got)
 	}
-	audits, err := b.Audits(b.ctx(), 10)
+	audits, err := b.Audits(b.ctx(), state.AuditFilter{Limit: 10})
 	b.no(err)
 	var told []string
 	for _, a := range audits {
@@ -109,7 +109,7 @@ func testSubmitConcurrently(t *testing.T, b *bench) {
 			return got, err
 		})
 	}
-	audits, err := b.Audits(b.ctx(), 100)
+	audits, err := b.Audits(b.ctx(), state.AuditFilter{Limit: 100})
 	b.no(err)
 	if acts := b.acted("SO-1"); len(acts) != 30 || len(audits) != 30 {
 		t.Errorf("%d acts and %d audit rows, want 30", len(acts), len(audits))

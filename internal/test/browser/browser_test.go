@@ -30,11 +30,12 @@ import (
 
 // What the run script sets.
 const (
-	envHub    = "WAYBILL_BROWSER_HUB"    // the built command
-	envChrome = "WAYBILL_BROWSER_CHROME" // the browser
-	envAxe    = "WAYBILL_BROWSER_AXE"    // axe.min.js
-	envResult = "WAYBILL_BROWSER_RESULT" // a file that gets the last line
-	envShots  = "WAYBILL_BROWSER_SHOTS"  // a folder for pictures; empty: none are made
+	envHub      = "WAYBILL_BROWSER_HUB"      // the built command
+	envChrome   = "WAYBILL_BROWSER_CHROME"   // the browser
+	envAxe      = "WAYBILL_BROWSER_AXE"      // axe.min.js
+	envResult   = "WAYBILL_BROWSER_RESULT"   // a file that gets the last line
+	envProvider = "WAYBILL_BROWSER_PROVIDER" // the built OpenID provider of internal/test/provider
+	envShots    = "WAYBILL_BROWSER_SHOTS"    // a folder for pictures; empty: none are made
 )
 
 // patience is for what a busy machine does; nothing is told by how long something takes.
@@ -130,6 +131,9 @@ func ask(t *testing.T, method, url, body string, into any) int {
 	}
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
+	}
+	if method == http.MethodPut {
+		r.Header.Set("If-Match", "*")
 	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {

@@ -3,11 +3,16 @@
 package browser
 
 import (
+	"bufio"
+	"encoding/json"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -36,6 +41,7 @@ func TestPages(t *testing.T) {
 		}
 		t.Run("follows the hub "+as.name, func(t *testing.T) { follows(w.in(t), at) })
 		t.Run("repairs "+as.name, func(t *testing.T) { repairs(w.in(t), at) })
+		t.Run("audit "+as.name, func(t *testing.T) { audited(w.in(t), at) })
 		t.Run("by keyboard "+as.name, func(t *testing.T) { byKeyboard(w.in(t), at) })
 	}
 }
@@ -61,7 +67,28 @@ func pages(t *testing.T, at string) []place {
 		{"parked", "/console/parked"}, {"parked-cause", "/console/parked?cause=" + m.Cause}, {"message", fmt.Sprintf("/console/parked/%d", m.ID)}, {"message-edit", fmt.Sprintf("/console/parked/%d?edit=true", m.ID)},
 		{"bulk", "/console/parked-all/discard?cause=" + m.Cause}, {"flow", "/console/flows/orders-to-erp"}, {"flow-polled", "/console/flows/erp-customers"}, {"find-nothing", "/console/find?q=nothing"}, {"find-matches", "/console/find?q=GmbH"},
 		{"find", "/console/find?q=" + url.QueryEscape(delivered(t, at))}, {"reconciliations", "/console/reconciliations"}, {"reconciliation", "/console/reconciliations/credit-erp-crm"},
-		{"run", fmt.Sprintf("/console/runs/%d", ended(t, at))}, {"rule", "/console/rules/" + rule(t, at)}, {"map", "/console/map"}}
+		{"run", fmt.Sprintf("/console/runs/%d", ended(t, at))}, {"rule", "/console/rules/" + rule(t, at)}, {"map", "/console/map"},
+		{"audit", "/console/audit"}, {"audit-chosen", "/console/audit?action=edit"}, {"audit-edit", edited(t, at, m)}, {"audit-run", "/console/audit?action=reconcile"}}
+}
+
+// edited edits a message that is parked, and gives the page of the audit that tells of it.
+func edited(t *testing.T, at string, m message) string {
+	t.Helper()
+	var whole struct{ Data map[string]any }
+	ask(t, "GET", fmt.Sprintf("%s/api/v1/parked/%d?clear=true", at, m.ID), "", &whole)
+	whole.Data["seen_in_a_browser"] = true
+	body, err := json.Marshal(map[string]any{"data": whole.Data, "note": "seen in a browser"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := ask(t, "PUT", fmt.Sprintf("%s/api/v1/parked/%d", at, m.ID), string(body), nil); code >= 300 {
+		t.Fatalf("an edit: %d", code)
+	}
+	var list struct{ Audit []struct{ ID int64 } }
+	if ask(t, "GET", at+"/api/v1/audit?action=edit&limit=1", "", &list); len(list.Audit) != 1 {
+		t.Fatal("the edit is not in the audit")
+	}
+	return fmt.Sprintf("/console/audit/%d", list.Audit[0].ID)
 }
 
 // delivered is a key of a message that was delivered.
@@ -178,6 +205,18 @@ func follows(w *window, at string) {
 	tally.Unlock()
 }
 
+// audited goes from who did what to one act, and sees what it has changed.
+func audited(w *window, at string) {
+	w.t.Helper()
+	w.do(chromedp.Navigate(at + "/console/audit?lang=en&action=edit"))
+	w.shows("Audit")
+	w.act(chromedp.Focus(chromedp.CSS("#audit tbody th a")), chromedp.KeyEvent(kb.Enter))
+	w.sees(`location.pathname.startsWith("/console/audit/") && document.querySelector("#after li.changed mark")`)
+	if text := js[string](w, `[...document.querySelectorAll("#after li.changed")].map((e) => e.innerText).join(" ")`); !strings.Contains(text, "seen_in_a_browser") {
+		fail(w.t, "changed: %s", text)
+	}
+}
+
 // byKeyboard reaches the content and the filters with the keyboard alone, each with a focus that can be seen.
 func byKeyboard(w *window, at string) {
 	w.t.Helper()
@@ -208,7 +247,7 @@ store: {sqlite: {path: data/waybill.db}}
 http:
   listen: %s
   tokens: [{name: ann, value: "${env:ANN}"}]
-hooks: {listen: %s}
+%shooks: {listen: %s}
 systems: {}
 `
 
@@ -218,7 +257,7 @@ func TestSignIn(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "configs"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "configs", "waybill.yaml"), fmt.Appendf(nil, tokens, "127.0.0.1:0", "127.0.0.1:0"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "configs", "waybill.yaml"), fmt.Appendf(nil, tokens, "127.0.0.1:0", "", "127.0.0.1:0"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("ANN", "a-token-of-some-length")
@@ -241,4 +280,129 @@ func TestSignIn(t *testing.T) {
 		w.act(chromedp.Focus(chromedp.CSS("header form button")), chromedp.KeyEvent(kb.Enter))
 		w.shows("Give one of the hub's tokens")
 	}
+}
+
+// TestSignInUser signs in by name and password, as one who may look and no more, and sees that the pages show it; with the keyboard alone.
+func TestSignInUser(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "configs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	users := "  users: [{name: vic, role: viewer, password: \"${env:VIC}\"}, {name: olga, role: operator, password: \"${env:OLGA}\"}]\n"
+	if err := os.WriteFile(filepath.Join(dir, "configs", "waybill.yaml"), fmt.Appendf(nil, tokens, "127.0.0.1:0", users, "127.0.0.1:0"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("ANN", "a-token-of-some-length")
+	t.Setenv("VIC", hashed(t, "vic has a secret"))
+	t.Setenv("OLGA", hashed(t, "olga has another"))
+	at := hub(t, dir, "run", "-c", "configs/waybill.yaml")
+	for _, as := range seen {
+		w := open(t, as.width, as.dark)
+		w.do(chromedp.Navigate(at + "/console/parked?lang=" + as.lang))
+		w.sees(`document.activeElement.id === "user"`)
+		w.looks("sign-in-user-" + as.name)
+		w.act(chromedp.KeyEvent("vic" + kb.Tab + "wrong" + kb.Enter))
+		w.sees(`document.getElementById("wrong") && document.getElementById("user").value === "vic" && document.activeElement.id === "password"`)
+		w.looks("sign-in-user-wrong-" + as.name)
+		w.act(chromedp.KeyEvent("vic has a secret" + kb.Enter))
+		w.sees(`location.pathname === "/console/parked" && document.querySelector(".who")`)
+		if who := js[string](w, `document.querySelector(".who").innerText`); who != map[string]string{"en": "vic viewer", "zh": "vic 查看者"}[as.lang] {
+			fail(t, "the head says %q", who)
+		}
+		w.looks("signed-in-user-" + as.name)
+		w.do(chromedp.Navigate(at + "/console/parked-all/discard"))
+		w.sees(`document.querySelector("h1") && document.body.innerText.includes("needs the role operator")`)
+		w.looks("forbidden-" + as.name)
+		w.act(chromedp.Focus(chromedp.CSS("header form button")), chromedp.KeyEvent(kb.Enter))
+		w.sees(`document.getElementById("user")`)
+		w.act(chromedp.Focus(chromedp.CSS("summary")), chromedp.KeyEvent(kb.Enter), chromedp.SendKeys(chromedp.CSS("#token"), "a-token-of-some-length"+kb.Enter))
+		w.sees(`document.querySelector(".who") && document.querySelector(".who").innerText.startsWith("ann")`)
+		w.act(chromedp.Focus(chromedp.CSS("header form button")), chromedp.KeyEvent(kb.Enter))
+		w.sees(`document.getElementById("user")`)
+	}
+}
+
+// hashed is what waybill password makes of a password.
+func hashed(t *testing.T, password string) string {
+	t.Helper()
+	cmd := exec.Command(need(t, envHub), "password")
+	cmd.Stdin = strings.NewReader(password + "\n")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// TestSignInElsewhere signs in at a real OpenID provider, zitadel/oidc's, through its own page, as one who may repair and as one in no group.
+func TestSignInElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "configs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	own := free(t)
+	issuer := provider(t, "http://"+own+"/console/oidc/callback")
+	more := "  origin: http://" + own + "\n  oidc:\n    issuer: " + issuer + "\n    client: {id: waybill, secret: \"${env:OIDC_SECRET}\"}\n    roles: {operator: [shift], admin: [hub-admins]}\n"
+	if err := os.WriteFile(filepath.Join(dir, "configs", "waybill.yaml"), fmt.Appendf(nil, tokens, own, more, "127.0.0.1:0"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("ANN", "a-token-of-some-length")
+	t.Setenv("OIDC_SECRET", "a secret of the tests")
+	at := hub(t, dir, "run", "-c", "configs/waybill.yaml")
+	for _, as := range seen {
+		w := open(t, as.width, as.dark)
+		w.do(chromedp.Navigate(at + "/console/audit?action=sign-in&lang=" + as.lang))
+		w.sees(`document.querySelector("a.button.main")`)
+		w.looks("sign-in-oidc-" + as.name)
+		enter := func(name string) {
+			w.act(chromedp.Focus(chromedp.CSS("a.button.main")), chromedp.KeyEvent(kb.Enter))
+			w.sees(`location.origin + "/" === ` + fmt.Sprintf("%q", issuer) + ` && document.querySelector("input[name=username]")`)
+			w.act(chromedp.SendKeys(chromedp.CSS("input[name=username]"), name), chromedp.SendKeys(chromedp.CSS("input[name=password]"), "verysecure"+kb.Enter))
+		}
+		enter("nora")
+		w.sees(`document.querySelector("[role=alert]") && document.body.innerText.includes("nora is in no group that has a role here")`)
+		w.looks("sign-in-oidc-no-role-" + as.name)
+		enter("olga")
+		w.sees(`location.pathname === "/console/audit" && location.search.startsWith("?action=sign-in") && document.querySelector(".who")`)
+		if who := js[string](w, `document.querySelector(".who").innerText`); !strings.HasPrefix(who, "olga (oidc)") {
+			fail(t, "the head says %q", who)
+		}
+		w.sees(`document.getElementById("audit").textContent.includes("by the provider, as operator")`)
+		w.looks("signed-in-oidc-" + as.name)
+		w.act(chromedp.Focus(chromedp.CSS("header form button")), chromedp.KeyEvent(kb.Enter))
+		w.sees(`document.querySelector("a.button.main")`)
+	}
+}
+
+// free is an address that nothing listens on.
+func free(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// provider starts the OpenID provider and gives its issuer.
+func provider(t *testing.T, back string) string {
+	t.Helper()
+	cmd := exec.Command(need(t, envProvider), "-redirect", back)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() {
+		t.Fatal("the provider does not say where it is")
+	}
+	return strings.TrimPrefix(lines.Text(), "issuer ")
 }

@@ -7,6 +7,8 @@
 #   kafka.sh up I        start node I again
 #   kafka.sh stop        end all nodes and delete their data
 #
+# It ends with 77 where the machine lacks what it needs, and says what.
+#
 # WAYBILL_KAFKA_PORT     port of the first node (default 19092); node i listens on PORT+10(i-1), its controller one above
 # WAYBILL_KAFKA_ADVERTISE  host:port that clients are told for node 1, in place of its own: a proxy's
 # WAYBILL_KAFKA_SETTINGS more lines of server.properties: an authorizer
@@ -28,10 +30,15 @@ fail() {
   exit 1
 }
 
+lacks() {
+  echo "kafka.sh: $*" >&2
+  exit 77
+}
+
 install() {
   [ -e "$lib/.complete" ] && return
-  command -v java >/dev/null || fail "java is missing: apt-get install openjdk-17-jre-headless"
-  command -v mvn >/dev/null || fail "mvn is missing: apt-get install maven"
+  command -v java >/dev/null || lacks "java is missing: apt-get install openjdk-17-jre-headless"
+  command -v mvn >/dev/null || lacks "mvn is missing: apt-get install maven"
   mkdir -p "$lib"
   cat >"$home/$version/pom.xml" <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -181,7 +188,7 @@ stop)
   rm -rf "$data"
   ;;
 *)
-  sed -n '2,17s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,19s/^# \{0,1\}//p' "$0" >&2
   exit 2
   ;;
 esac

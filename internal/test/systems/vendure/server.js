@@ -15,11 +15,14 @@ class Webhook {
       const {url, secret} = JSON.parse(fs.readFileSync('hook.json', 'utf8'))
       const o = await this.orders.findOne(e.ctx, e.order.id, ['customer', 'lines', 'lines.productVariant'])
       const body = JSON.stringify({
-        delivery: randomUUID(), type: 'order-placed', code: o.code, placedAt: o.orderPlacedAt, currency: o.currencyCode, totalWithTax: o.totalWithTax, customer: o.customer.emailAddress,
-        lines: o.lines.map(l => ({sku: l.productVariant.sku, quantity: l.quantity, unitPriceWithTax: l.unitPriceWithTax}))
+        delivery: randomUUID(), type: 'order-placed', code: o.code, state: o.state, updatedAt: o.updatedAt, placedAt: o.orderPlacedAt, currency: o.currencyCode, totalWithTax: o.totalWithTax,
+        customer: {id: String(o.customer.id), emailAddress: o.customer.emailAddress},
+        lines: o.lines.map(l => ({sku: l.productVariant.sku, quantity: l.orderPlacedQuantity, unitPriceWithTax: l.unitPriceWithTax}))
       })
-      const answer = await fetch(url, {method: 'POST', body, headers: {'content-type': 'application/json', 'x-signature': createHmac('sha256', secret).update(body).digest('hex')}})
-      Logger.info(`order ${o.code}: ${answer.status} ${await answer.text()}`, 'Webhook')
+      try { // once: nobody hears what is told while the hub is away
+        const answer = await fetch(url, {method: 'POST', body, headers: {'content-type': 'application/json', 'x-signature': createHmac('sha256', secret).update(body).digest('hex')}})
+        Logger.info(`order ${o.code}: ${answer.status} ${await answer.text()}`, 'Webhook')
+      } catch (e) { Logger.info(`order ${o.code}: ${e}`, 'Webhook') }
     })
   }
 }

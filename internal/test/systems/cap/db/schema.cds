@@ -70,11 +70,15 @@ entity SalesOrderItem {
       RequestedQuantity   : Decimal(15, 3);
       RequestedQuantityUnit : String(3);
       NetAmount           : Decimal(16, 3);
+      SalesDocumentRjcnReason : String(2);
       Plant               : String(4) @assert.format: '^[0-9A-Z]{4}$';
 }
 
+@assert.unique: {external: [YY1_External]}
 entity Delivery : changed {
   key DeliveryDocument     : String(10);
+      YY1_External         : String(36);
+      DeliveryDocumentBySupplier : String(35);
       ShipToParty          : String(10);
       ActualGoodsMovementDate : Date;
       ActualGoodsMovementTime : Time;
@@ -108,8 +112,11 @@ entity Stock : changed {
       MatlWrhsStkQtyInMatlBaseUnit : Decimal(31, 14);
 }
 
+@assert.unique: {external: [YY1_External]}
 entity Invoice : changed {
   key BillingDocument     : String(10);
+      YY1_External        : String(36);
+      DocumentReferenceID : String(16);
       BillingDocumentType : String(4);
       BillingDocumentDate : Date;
       SoldToParty         : String(10);

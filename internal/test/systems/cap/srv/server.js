@@ -53,12 +53,18 @@ cds.on('bootstrap', app => {
   })
 })
 
-cds.on('served', ({ API_SALES_ORDER_SRV: orders }) => {
-  let last = 0
-  orders.before(['CREATE', 'NEW'], 'A_SalesOrder', req => {
-    req.data.SalesOrder ??= String(++last)
-    for (const item of req.data.to_Item ?? []) item.SalesOrder ??= req.data.SalesOrder
-  })
+// Numbers are the system's to give; lines of a document are sent without them.
+cds.on('served', services => {
+  for (const [service, entity, key, items, first] of [
+    ['API_BUSINESS_PARTNER', 'A_BusinessPartner', 'BusinessPartner', 'to_Address', 10100000], ['API_SALES_ORDER_SRV', 'A_SalesOrder', 'SalesOrder', 'to_Item', 0],
+    ['API_OUTBOUND_DELIVERY_SRV', 'A_OutbDeliveryHeader', 'DeliveryDocument', 'to_DeliveryDocumentItem', 80000000], ['API_BILLING_DOCUMENT_SRV', 'A_BillingDocument', 'BillingDocument', 'to_Item', 90000000]
+  ]) {
+    let last = first
+    services[service].before(['CREATE', 'NEW'], entity, req => {
+      req.data[key] ??= String(++last)
+      for (const item of req.data[items] ?? []) item[key] ??= req.data[key]
+    })
+  }
 })
 
 module.exports = cds.server
