@@ -6,7 +6,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/waybill
 FOR         ?= 10m
 
-.PHONY: build demo test test-browser test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-backfill bench-capture faults soak fuzz clean
+.PHONY: build demo test test-browser test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-backfill bench-capture bench-edi faults soak fuzz clean
 COUNT       ?= 10
 RUNS        ?= 3
 CHANGES     ?= 200000
@@ -72,6 +72,9 @@ bench-backfill: ## ROWS=100000 products loaded into a target of 5 ms a write bes
 
 bench-capture: ## CHANGES=200000 changes of a PostgreSQL from its log to a canonical topic, beside a bare reader of the log; the last line is the result
 	@$(GO) test -count=1 -timeout 60m -run '^TestSpeed$$' ./internal/bench/capture -changes $(CHANGES) -runs 3 | grep '^capture:'
+
+bench-edi: ## X12: segments, documents and canonical orders beside node-x12, RUNS=5 turns of which the medians count; the last line is the result
+	@GO="$(GO)" internal/test/edi
 
 faults: ## the short form of every fault, on both set-ups; needs Kafka, as in WAYBILL_TEST_KAFKA
 	@GO="$(GO)" ./internal/test/faults

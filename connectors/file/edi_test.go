@@ -128,11 +128,19 @@ func (l ledger) NumberSent(ctx context.Context, pair, token, message string, fro
 }
 
 func (l ledger) NoteReceived(ctx context.Context, came []connector.Received) (int, error) {
+	return l.Store.NoteReceived(ctx, received(came))
+}
+
+func (l ledger) SettleReceived(ctx context.Context, came []connector.Received) error {
+	return l.Store.SettleReceived(ctx, received(came))
+}
+
+func received(came []connector.Received) []state.Received {
 	all := make([]state.Received, len(came))
 	for i, c := range came {
 		all[i] = state.Received(c)
 	}
-	return l.Store.NoteReceived(ctx, all)
+	return all
 }
 
 func (l ledger) AnswerSent(ctx context.Context, pair string, number int64, accepted, rejected bool) (bool, error) {

@@ -28,8 +28,9 @@ type watched struct {
 	// statErr is why a name cannot be looked at.
 	statErr func(name string) error
 	create  error
-	// move is called behind each move.
-	move func(to string)
+	// move is called behind each move; moving before, and it may forbid it.
+	move   func(to string)
+	moving func() error
 }
 
 func (w watched) Folder(ctx context.Context, dir string) (drop.Folder, error) {
@@ -57,6 +58,11 @@ func (f watchedFolder) Create(name string, data []byte, ask func() error) error 
 }
 
 func (f watchedFolder) Move(info fs.FileInfo, from, to string) error {
+	if f.w.moving != nil {
+		if err := f.w.moving(); err != nil {
+			return err
+		}
+	}
 	err := f.Folder.Move(info, from, to)
 	f.w.move(to)
 	return err
@@ -224,6 +230,77 @@ func TestGrownInterchanges(t *testing.T) {
 	if got := d.taken("b.edi"); !strings.Contains(got, "000000003 of acme has come before") {
 		t.Errorf("what was appended comes again: %s", got)
 	}
+}
+
+// noting lets something happen right behind the note of a file's interchanges.
+type noting struct {
+	connector.Exchanges
+	behind func()
+}
+
+func (n noting) NoteReceived(ctx context.Context, came []connector.Received) (int, error) {
+	known, err := n.Exchanges.NoteReceived(ctx, came)
+	n.behind()
+	return known, err
+}
+
+// TestWrittenToBehindTheNote: a file that is written to between the note of its interchanges and its last row is no duplicate of itself, and neither is one that was replaced right before it was moved away; what
+// is appended to one that was taken is refused where it came before, and the same again once it was done with.
+func TestWrittenToBehindTheNote(t *testing.T) {
+	d := exchange(t, exchanged)
+	first := interchange(t, "x12/850.edi")
+	second, third := strings.Replace(first, "000000001", "000000002", 2), strings.Replace(first, "000000001", "000000003", 2)
+	grow := func() {}
+	settings := d.Settings(t, "{stock: "+strings.ReplaceAll(exchanged, "PARTNERS", d.dir+"/partners.yaml")+"}")
+	settings.Exchanges = noting{d.ledger, func() { grow() }}
+	var moved func() error
+	d.System = watch(t, settings, watched{moving: func() error { return moved() }})
+	moved = func() error { return nil }
+	read := func(from int, want string) connector.File {
+		t.Helper()
+		files, err := d.Pending(t.Context(), "stock")
+		if err != nil || len(files) != 1 {
+			t.Fatalf("%+v %v", files, err)
+		}
+		var out []string
+		for row, err := range d.Read(t.Context(), "stock", files[0], from) {
+			out = said(out, row.Number, err)
+		}
+		if got := strings.Join(out, " "); !strings.Contains(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+		return files[0]
+	}
+	d.Put(d.T, "a.edi", first)
+	grow = func() { d.Put(d.T, "a.edi", first+second) }
+	read(0, "written to while it was read")
+	grow = func() {}
+	f := read(0, "1 2")
+	moved = func() error { return drop.ErrReplaced }
+	if err := d.Done(t.Context(), "stock", f, nil); !errors.Is(err, connector.ErrChanged) {
+		t.Error(err)
+	}
+	moved = func() error { return nil }
+	d.Put(d.T, "a.edi", first+second+"\n")
+	read(0, "1 2")
+	d.Put(d.T, "a.edi", first+second+first)
+	read(2, "the interchange 000000001 of acme has come before; nothing behind the first 2 messages, which were taken when the file was shorter, was taken")
+	d.Put(d.T, "a.edi", first+second+third+third)
+	read(2, "the interchange 000000003 of acme has come before")
+	d.Put(d.T, "a.edi", first+second+third)
+	f = read(2, "3")
+	if err := d.Done(t.Context(), "stock", f, nil); err != nil {
+		t.Fatal(err)
+	}
+	d.Put(d.T, "a.edi", first+second+third+"\n")
+	f = read(0, "the interchange 000000001 of acme has come before; nothing of the file was taken")
+	if err := d.Done(t.Context(), "stock", f, errors.New("it has come before")); err != nil {
+		t.Fatal(err)
+	}
+	d.Put(d.T, "b.edi", strings.Replace(first, "000000001", "000000004", 2))
+	read(0, "1")
+	d.Put(d.T, "b.edi", strings.Replace(first, "000000001", "000000004", 2)+third)
+	read(1, "the interchange 000000003 of acme has come before; nothing behind the first 1 messages")
 }
 
 func said(out []string, number int, err error) []string {

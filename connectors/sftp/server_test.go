@@ -1,7 +1,6 @@
 package sftp
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
@@ -10,22 +9,15 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/waybill-hub/waybill/internal/childtest"
 	"github.com/waybill-hub/waybill/internal/drop/droptest"
-	"github.com/waybill-hub/waybill/internal/needtest"
-	"github.com/waybill-hub/waybill/internal/porttest"
+	"github.com/waybill-hub/waybill/internal/systemtest"
 )
 
 const password = "pass-word-of-tests"
@@ -146,89 +138,19 @@ func serve(conn net.Conn, config *ssh.ServerConfig) {
 	running.Wait()
 }
 
-var openssh struct {
-	once    sync.Once
-	r       *remote
-	child   *childtest.Child
-	dir     string
-	missing string
-	err     error
-}
-
-// startOpenSSH starts Debian's sshd once for all tests.
+// startOpenSSH gives Debian's sshd, which is started once for all tests.
 func startOpenSSH(t testing.TB) *remote {
 	t.Helper()
-	needtest.Systems(t, "openssh-server")
-	openssh.once.Do(func() { openssh.err = runOpenSSH(t) })
-	if openssh.missing != "" {
-		needtest.Missing(t, "OpenSSH's server: %s", openssh.missing)
-	}
-	if openssh.err != nil {
-		t.Fatal(openssh.err)
-	}
-	r := *openssh.r
-	return &r
-}
-
-func runOpenSSH(t testing.TB) error {
-	program := ""
-	for _, at := range []string{"/usr/sbin/sshd", "/usr/local/sbin/sshd"} { // it wants its own absolute path
-		if _, err := os.Stat(at); err == nil {
-			program = at
-		}
-	}
-	if program == "" {
-		openssh.missing = "sshd is missing: install the package openssh-server"
-		return nil
-	}
-	if os.Geteuid() == 0 {
-		if err := os.MkdirAll("/run/sshd", 0o755); err != nil { // it does not start as root without
-			return err
-		}
-	}
-	me, err := user.Current()
+	o := systemtest.StartOpenSSH(t)
+	key, err := os.ReadFile(o.KeyFile)
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "sshd-")
+	host, _, _, _, err := ssh.ParseAuthorizedKey([]byte(o.HostKey))
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	openssh.dir = dir
-	host, hostText := newKey(t)
-	client, text := newKey(t)
-	addr, err := porttest.Addr()
-	if err != nil {
-		return err
-	}
-	_, port, _ := net.SplitHostPort(addr)
-	config := fmt.Sprintf("Port %s\nListenAddress 127.0.0.1\nHostKey %[2]s/host\nAuthorizedKeysFile %[2]s/authorized\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"+
-		"MaxStartups 200\nLogLevel ERROR\nSubsystem sftp internal-sftp\n", port, dir)
-	for name, data := range map[string]string{"host": hostText, "authorized": string(ssh.MarshalAuthorizedKey(client.PublicKey())), "config": config} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
-			return err
-		}
-	}
-	child, err := childtest.Start("sshd", syscall.SIGTERM, exec.Command(program, "-D", "-e", "-f", filepath.Join(dir, "config")))
-	if err != nil {
-		return err
-	}
-	openssh.child = child
-	openssh.r = &remote{direct: addr, user: me.Username, host: host.PublicKey(), key: text}
-	return child.Await(20*time.Second, func(ctx context.Context) error {
-		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
-		if err == nil {
-			err = c.Close()
-		}
-		return err
-	})
-}
-
-func stopOpenSSH() error {
-	if openssh.child == nil {
-		return nil
-	}
-	return errors.Join(openssh.child.Stop(), os.RemoveAll(openssh.dir))
+	return &remote{direct: o.Addr, user: o.User, host: host, key: string(key)}
 }
 
 // proxy stands before a server, so that connections can be broken.

@@ -23,11 +23,12 @@ import (
 	"github.com/waybill-hub/waybill/internal/drop/droptest"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
+	"github.com/waybill-hub/waybill/internal/systemtest"
 )
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if err := stopOpenSSH(); err != nil {
+	if err := systemtest.StopOpenSSH(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}

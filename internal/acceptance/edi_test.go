@@ -14,18 +14,11 @@ import (
 	"github.com/waybill-hub/waybill/schemas"
 )
 
-// projectOf makes a project of a folder of testdata, with the shipped schemas.
+// projectOf makes a project of a folder of testdata.
 func projectOf(t *testing.T, dir string) *project {
 	t.Helper()
 	p := &project{dir: t.TempDir(), http: freePort(t), hooks: freePort(t)}
 	if err := os.CopyFS(p.dir, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
-	sub, err := fs.Sub(schemas.FS, "canonical")
-	if err == nil {
-		err = os.CopyFS(p.path("schemas/canonical"), sub)
-	}
-	if err != nil {
 		t.Fatal(err)
 	}
 	config, err := os.ReadFile(p.path("configs/waybill.yaml"))
@@ -36,17 +29,23 @@ func projectOf(t *testing.T, dir string) *project {
 	return p
 }
 
-// newPartners makes the project of testdata/edi with the shipped schemas, and those of the tables that it uses.
+// withSchemas gives the project copies of the shipped schemas.
+func (p *project) withSchemas(t *testing.T) *project {
+	t.Helper()
+	sub, err := fs.Sub(schemas.FS, "canonical")
+	if err == nil {
+		err = os.CopyFS(p.path("schemas/canonical"), sub)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// newPartners makes the project of testdata/edi: agreements and flows, whose mappings and schemas are shipped.
 func newPartners(t *testing.T) *project {
 	t.Helper()
 	p := projectOf(t, "testdata/edi")
-	for _, table := range edi.Shipped() {
-		out, stderr, code := waybill(t, p.dir, "schema", table)
-		if code != 0 {
-			t.Fatalf("waybill schema %s: %s", table, stderr)
-		}
-		p.write(t, "schemas/edi/"+table+".v1.json", out)
-	}
 	for _, dir := range []string{"in", "out", "customers"} {
 		if err := os.MkdirAll(p.path("drop/"+dir), 0o755); err != nil {
 			t.Fatal(err)

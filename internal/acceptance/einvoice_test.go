@@ -14,7 +14,7 @@ import (
 // TestEInvoices: a supplier's UBL becomes a canonical invoice, and that a CII, byte by byte the one that the official rules have judged. One that does not add up is
 // parked with the rule's name, and no file is made of it.
 func TestEInvoices(t *testing.T) {
-	p := projectOf(t, "testdata/einvoice")
+	p := projectOf(t, "testdata/einvoice").withSchemas(t)
 	for _, dir := range []string{"in", "out"} {
 		if err := os.MkdirAll(p.path("drop/"+dir), 0o755); err != nil {
 			t.Fatal(err)

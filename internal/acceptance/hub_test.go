@@ -30,6 +30,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/mariatest"
 	"github.com/waybill-hub/waybill/internal/porttest"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
+	"github.com/waybill-hub/waybill/internal/systemtest"
 	"github.com/waybill-hub/waybill/mappings"
 	"github.com/waybill-hub/waybill/schemas"
 )
@@ -51,6 +52,10 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	code := mariatest.Main(func() int { return pgtest.Main(m) })
+	if err := systemtest.StopOpenSSH(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }

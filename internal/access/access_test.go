@@ -297,7 +297,7 @@ func TestWhoGoesOnIsRemembered(t *testing.T) {
 
 // A token that is empty, which the configuration refuses, lets nobody in who gives none.
 func TestNoTokenIsNone(t *testing.T) {
-	g := guard(Rules{Tokens: []Token{{"ann", ""}}})
+	g := guard(Rules{Tokens: []Token{{Name: "ann"}}})
 	if _, no := g.Enter(request("GET", "10.0.0.7:1", "")); no == nil || no.Why != NoToken {
 		t.Errorf("%+v", no)
 	}

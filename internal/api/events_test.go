@@ -145,7 +145,7 @@ func TestEvents(t *testing.T) {
 	l = listen(t, srv.URL, "n3w") // one that always hears something is asked for its token all the same
 	defer l.end()
 	l.wants("pulse", "")
-	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3wer"}}})
+	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3wer", Role: access.Admin}}})
 	hub.set(4, nil)
 	step(beatEvery - pulseEvery)
 	l.wants("pulse", `"parked":4`)
@@ -167,7 +167,7 @@ func TestEvents(t *testing.T) {
 		return
 	}
 
-	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3w"}}})
+	s.SetAccess(access.Rules{Tokens: []Token{{Name: "eve", Value: "n3w", Role: access.Admin}}})
 	l = listen(t, srv.URL, "n3w")
 	defer l.end()
 	l.wants("pulse", "")

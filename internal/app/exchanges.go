@@ -19,11 +19,19 @@ func (e exchanges) NumberSent(ctx context.Context, pair, token, message string, 
 }
 
 func (e exchanges) NoteReceived(ctx context.Context, came []connector.Received) (int, error) {
+	return e.s.NoteReceived(ctx, received(came))
+}
+
+func (e exchanges) SettleReceived(ctx context.Context, came []connector.Received) error {
+	return e.s.SettleReceived(ctx, received(came))
+}
+
+func received(came []connector.Received) []state.Received {
 	all := make([]state.Received, len(came))
 	for i, c := range came {
 		all[i] = state.Received(c)
 	}
-	return e.s.NoteReceived(ctx, all)
+	return all
 }
 
 func (e exchanges) AnswerSent(ctx context.Context, pair string, number int64, accepted, rejected bool) (bool, error) {

@@ -313,10 +313,12 @@ func (e *env) initCommand() *cobra.Command {
 				fs   fs.FS
 			}{{"configs", configs.FS}, {"flows", flows.FS}, {"mappings", mappings.FS}, {"schemas", schemas.FS}} {
 				err := fs.WalkDir(part.fs, ".", func(p string, d fs.DirEntry, err error) error {
-					if d != nil && d.IsDir() && p == config.Vendors {
+					switch {
+					case d != nil && d.IsDir() && p == config.Vendors:
 						return fs.SkipDir // starters, for whoever has such a system: waybill new system writes them
-					}
-					if err != nil || d.IsDir() || filepath.Ext(p) == ".go" {
+					case err == nil && d.IsDir() && part.name == "mappings" && p == "edi":
+						return fs.SkipDir // every project has them without holding them
+					case err != nil || d.IsDir() || filepath.Ext(p) == ".go":
 						return err
 					}
 					data, err := fs.ReadFile(part.fs, p)

@@ -13,6 +13,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/intake"
+	"github.com/waybill-hub/waybill/internal/library"
 	"github.com/waybill-hub/waybill/internal/schedule"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/mappings"
@@ -41,7 +42,7 @@ func (e *env) load(paths config.Paths, r strictyaml.Resolver, log *slog.Logger) 
 }
 
 func planOptions(kinds *connector.Registry, r strictyaml.Resolver, log *slog.Logger) config.Options {
-	return config.Options{Kinds: kinds.Map(), Resolver: r, Cron: checkCron, Verify: intake.CheckVerify, Log: log, Manifests: manifests.FS}
+	return config.Options{Kinds: kinds.Map(), Resolver: r, Cron: checkCron, Verify: intake.CheckVerify, Log: log, Manifests: manifests.FS, Library: library.Shipped()}
 }
 
 func checkCron(line, zone string) error {

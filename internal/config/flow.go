@@ -185,7 +185,7 @@ func (l *loader) schema(n strictyaml.Node) *schema.Schema {
 }
 
 func (l *loader) mapping(n strictyaml.Node) *mapping.Mapping {
-	if !l.known("mapping", n, l.names("mapping")) {
+	if !l.known("mapping", n, slices.Concat(l.names("mapping"), l.offered)) {
 		return nil
 	}
 	return l.plan.Mappings[n.Text()]

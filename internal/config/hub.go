@@ -21,7 +21,7 @@ import (
 
 // Entities are the kinds of business objects that are known without being listed under `entities`.
 var Entities = []string{
-	"customer", "supplier", "contact", "product", "price", "inventory", "quote", "order", "purchase", "shipment", "receipt",
+	"customer", "supplier", "contact", "product", "price", "inventory", "quote", "order", "purchase", "shipment", "receipt", "demand",
 	"invoice", "payment", "return", "location",
 }
 

@@ -29,6 +29,7 @@ func Load(paths Paths, o Options) (*Plan, *strictyaml.Problems) {
 	l.o.Resolver = &once{Resolver: l.o.Resolver, files: map[string]answered{}}
 	l.loadHub()
 	l.collect()
+	l.borrow()
 	l.loadSchemas()
 	l.loadMappings()
 	l.loadFlows()
@@ -65,7 +66,9 @@ type loader struct {
 	schemaNames []string
 	manifests   *manifest.Set
 	flows       []*flowDocument
-	foreign     []string // topics of programs outside the hub
+	// offered are mappings of the library that nobody has named.
+	offered []string
+	foreign []string // topics of programs outside the hub
 	// unread holds what may stand in a file that cannot be read: a kind of name as a whole, or "kind name". It is not called
 	// unknown where it is used.
 	unread map[string]bool
@@ -212,6 +215,7 @@ func (l *loader) loadSchemas() {
 		at[name] = f.display
 		files = append(files, schema.File{Name: name, Path: f.display, Data: f.data})
 	}
+	files = append(files, l.borrowSchemas(at)...)
 	l.schemaNames = slices.Sorted(maps.Keys(at))
 	l.plan.Schemas = schema.Compile(files, l.p)
 }

@@ -87,6 +87,8 @@ type Options struct {
 	Cron func(line, zone string) error
 	// Verify builds the proof of a sender and gives why that cannot be; nil: only the settings' shape is checked.
 	Verify func(v Verify) error
+	// Library is what comes with the hub for every project.
+	Library Library
 	// Advise: also what works and will not be meant, such as a topic that nobody reads, is noted. It is for who writes the files.
 	Advise bool
 	// Log is handed to the systems; nil: nothing is logged.

@@ -54,16 +54,19 @@ type Exchanges interface {
 	// NumberSent gives the control number of what token names: the one that it has, or the next of the pair, at least from; none is given twice or
 	// left out. message is what it holds. An answer is due after due; 0: none is awaited.
 	NumberSent(ctx context.Context, pair, token, message string, from int64, due time.Duration) (int64, error)
-	// NoteReceived notes the interchanges of a file, all of them or none. known is the place of the first that came before under another token; none is noted then. -1: none came.
+	// NoteReceived notes the interchanges of a file, all of them or none. known is the place of the first that came before under another token, unless it was in the
+	// same file, and that was not settled; none is noted then. -1: none came.
 	NoteReceived(ctx context.Context, came []Received) (known int, err error)
+	// SettleReceived notes that a file is done with: whatever comes under its name from now on is another delivery.
+	SettleReceived(ctx context.Context, came []Received) error
 	// AnswerSent keeps what is said of what was sent; known is false where nothing of the number was.
 	AnswerSent(ctx context.Context, pair string, number int64, accepted, rejected bool) (known bool, err error)
 	// TroubledSent tells of what was not answered in time, and of what was not accepted lately.
 	TroubledSent(ctx context.Context, pair string) ([]TroubledSent, error)
 }
 
-// Received is an interchange that came: its control reference among those of a pair, and what names the file and the place that it came in.
-type Received struct{ Pair, Control, Token string }
+// Received is an interchange that came: its control reference among those of a pair, what names the file's content and the place in it, and the file that it lies in.
+type Received struct{ Pair, Control, Token, File string }
 
 // TroubledSent is an interchange that was sent. Answer is what came: rejected or partly; empty: nothing has by Due.
 type TroubledSent struct {

@@ -234,8 +234,9 @@ func TestAddresses(t *testing.T) {
 		t.Errorf("a language that there is not is kept: %v", got)
 	}
 	for method, want := range map[string]string{"GET": `value="/console/parked/17"`, "POST": `value="/"`} { // an act is not done by coming back to it
-		w := httptest.NewRecorder()
-		open(busy()).Stranger(w, httptest.NewRequest(method, "/console/parked/17", nil), &access.Refusal{Status: 401, Challenge: true})
+		w, hub := httptest.NewRecorder(), busy()
+		hub.tokens = true
+		open(hub).Stranger(w, httptest.NewRequest(method, "/console/parked/17", nil), &access.Refusal{Status: 401, Challenge: true})
 		has(t, w, 401, want)
 	}
 }

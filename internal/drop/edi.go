@@ -2,6 +2,8 @@ package drop
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,8 +29,8 @@ func (s *System) ledger(op string) (connector.Exchanges, error) {
 }
 
 // arrived notes the interchanges of a file. One that has come before, in another delivery or in this one, is refused with the whole file, of which nothing is noted then: what it holds besides may come
-// again in another. The same content under a new time is another delivery, as it is to who takes the rows. Of a file whose first rows were taken already, when it was
-// shorter perhaps, every interchange is noted that is not.
+// again in another. The same content under a new time is another delivery, as it is to who takes the rows, once the file was done with; before that it is one that was written to. Of a
+// file that has grown, what was taken when it was shorter is no duplicate; what came behind that is, where it was there already, and nothing of it is taken.
 func (s *System) arrived(ctx context.Context, op string, o *Object, root Folder, in File, at string, f connector.File, from int) error {
 	all, err := o.Book().Receive(&source{ctx: ctx, f: in, size: f.Size})
 	var broken *edi.Fault
@@ -45,47 +47,95 @@ func (s *System) arrived(ctx context.Context, op string, o *Object, root Folder,
 	if err != nil {
 		return err
 	}
-	came := make([]connector.Received, len(all))
-	for i, r := range all {
-		came[i] = connector.Received{Pair: r.Agreement.ReceivePair(), Control: r.Control, Token: fmt.Sprint(f.ID, "@", f.Modified.UnixNano(), "#", i)}
+	came := s.came(o, f, all)
+	fresh := 0 // the first one that was not taken as a whole
+	for rows := 0; fresh < len(all) && from > 0; fresh++ {
+		if rows += all[fresh].Rows; rows > from {
+			break
+		}
 	}
+	for i, c := range came[:fresh] { // a hub may have ended before it noted them
+		if _, err := ledger.NoteReceived(ctx, came[i:i+1]); err != nil {
+			return s.classify(op, err)
+		}
+		for _, n := range came[fresh:] {
+			if n.Pair == c.Pair && n.Control == c.Control {
+				return s.duplicate(op, all[i], from)
+			}
+		}
+	}
+	known, err := ledger.NoteReceived(ctx, came[fresh:])
+	if err != nil {
+		return s.classify(op, err)
+	}
+	if known >= 0 {
+		return s.duplicate(op, all[fresh+known], from)
+	}
+	return nil
+}
+
+func (s *System) duplicate(op string, r *edi.Received, from int) error {
+	what := "nothing of the file was taken"
 	if from > 0 {
-		for i := range came {
+		what = fmt.Sprintf("nothing behind the first %d messages, which were taken when the file was shorter, was taken", from)
+	}
+	return s.fail(fault.Invalid, op, "the interchange %s of %s has come before; %s", r.Control, r.Agreement.Name, what)
+}
+
+// came is how the interchanges of a file are noted.
+func (s *System) came(o *Object, f connector.File, all []*edi.Received) []connector.Received {
+	place := sha256.Sum256([]byte(s.name + "\x00" + o.name + "\x00" + f.Name))
+	out := make([]connector.Received, len(all))
+	for i, r := range all {
+		out[i] = connector.Received{Pair: r.Agreement.ReceivePair(), Control: r.Control, Token: fmt.Sprint(f.ID, "@", f.Modified.UnixNano(), "#", i), File: hex.EncodeToString(place[:8])}
+	}
+	return out
+}
+
+// exchanged ends what a file of partners began, right before it is moved away. Of one that was taken, acknowledgements are matched with what was sent, and what it holds is acknowledged where the
+// partner gets it. Done again, it does the same. reopen takes the end back, where the file was written to at the last moment.
+func (s *System) exchanged(ctx context.Context, op string, o *Object, root Folder, at string, f connector.File, failed error) (reopen func() error, err error) {
+	reopen = func() error { return nil }
+	if !o.partners() {
+		return reopen, nil
+	}
+	in, err := s.openFile(op, root, at, f)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	all, err := o.Book().Receive(&source{ctx: ctx, f: in, size: f.Size})
+	if broken := (*edi.Fault)(nil); failed != nil && errors.As(err, &broken) {
+		return reopen, nil // nothing of it was noted
+	}
+	if err != nil {
+		return nil, s.classify(op, err)
+	}
+	ledger, err := s.ledger(op)
+	if err != nil {
+		return nil, err
+	}
+	if failed == nil {
+		if err := s.answered(ctx, op, o, ledger, f, all); err != nil {
+			return nil, err
+		}
+	}
+	came := s.came(o, f, all)
+	if err := ledger.SettleReceived(ctx, came); err != nil {
+		return nil, s.classify(op, err)
+	}
+	return func() error {
+		for i := range came { // each by itself: some may be another's
 			if _, err := ledger.NoteReceived(ctx, came[i:i+1]); err != nil {
 				return s.classify(op, err)
 			}
 		}
 		return nil
-	}
-	known, err := ledger.NoteReceived(ctx, came)
-	if err != nil {
-		return s.classify(op, err)
-	}
-	if known >= 0 {
-		return s.fail(fault.Invalid, op, "the interchange %s of %s has come before; nothing of the file was taken", all[known].Control, all[known].Agreement.Name)
-	}
-	return nil
+	}, nil
 }
 
-// answered matches the acknowledgements of a file that was taken with what was sent, and puts acknowledgements of what it holds where the partner
-// gets them. Done again, it puts the same.
-func (s *System) answered(ctx context.Context, op string, o *Object, root Folder, at string, f connector.File) error {
-	if !o.partners() {
-		return nil
-	}
-	in, err := s.openFile(op, root, at, f)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	all, err := o.Book().Receive(&source{ctx: ctx, f: in, size: f.Size})
-	if err != nil {
-		return s.classify(op, err)
-	}
-	ledger, err := s.ledger(op)
-	if err != nil {
-		return err
-	}
+// answered matches the acknowledgements of a file with what was sent, and acknowledges what it holds.
+func (s *System) answered(ctx context.Context, op string, o *Object, ledger connector.Exchanges, f connector.File, all []*edi.Received) error {
 	for i, r := range all {
 		for _, a := range r.Answers {
 			known, err := ledger.AnswerSent(ctx, r.Agreement.SendPair(), a.Number, a.Accepted, a.Rejected)

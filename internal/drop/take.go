@@ -169,11 +169,16 @@ func (s *System) Done(ctx context.Context, object string, f connector.File, fail
 	dir := o.Done
 	if failed != nil {
 		dir = o.Failed
-	} else if err := s.answered(ctx, op, o, root, at, f); err != nil {
+	}
+	reopen, err := s.exchanged(ctx, op, o, root, at, f, failed)
+	if err != nil {
 		return err
 	}
 	err = o.move(root, info, at, dir, f, failed)
 	if errors.Is(err, ErrReplaced) {
+		if err := reopen(); err != nil {
+			return err
+		}
 		return &fault.Error{Kind: fault.Conflict, System: s.name, Op: op, Err: connector.ErrChanged}
 	}
 	if err == nil {

@@ -99,7 +99,7 @@ func TestAnswers(t *testing.T) {
 	for _, c := range []struct{ data, want string }{
 		{x("AK1*PR*41~AK9*A*1*1*1"), "[{41 true false}]"}, {x("AK1*PR*41~AK9*E*1*1*1"), "[{41 true false}]"}, {x("AK1*PR*41~AK9*P*2*2*1"), "[{41 false false}]"},
 		{x("AK1*PR*41~AK9*R*1*1*0"), "[{41 false true}]"}, {x("AK1*PR*own~AK9*A*1*1*1"), "[]"}, {x("AK1*PR*41"), "[]"},
-		{e("UCI+5+B:14+A:14+7'UCM+1+ORDRSP:D:96A:UN+7"), "[{5 true false}]"}, {e("UCI+5+B:14+A:14+8"), "[{5 true false}]"}, {e("UCI+5+B:14+A:14+4+2"), "[{5 false true}]"},
+		{e("UCI+5+B:14+A:14+7'UCM+1+ORDRSP:D:96A:UN+7"), "[{5 true false}]"}, {e("UCI+5+B:14+A:14+8"), "[]"}, {e("UCI+5+B:14+A:14"), "[]"}, {e("UCI+5+B:14+A:14+4+2"), "[{5 false true}]"},
 		{e("UCI+5+B:14+A:14+7'UCM+1+ORDRSP:D:96A:UN+7'UCM+2+ORDRSP:D:96A:UN+4+13"), "[{5 false false}]"}, {e("UCI+5+B:14+A:14+7'UCM+1+ORDRSP:D:96A:UN+4+13"), "[{5 false true}]"},
 		{e("UCI+REF7+B:14+A:14+7"), "[]"},
 	} {

@@ -19,6 +19,8 @@ type Received struct {
 	Control string
 	// Answers are what its acknowledgements say of interchanges that were sent.
 	Answers []Answer
+	// Rows are how many of its messages are documents, or have a fault in their place.
+	Rows int
 
 	in     *Interchange
 	groups []*receivedGroup
@@ -65,8 +67,12 @@ func (b *Book) Receive(r io.Reader) ([]*Received, error) {
 		now := out[len(out)-1]
 		if acknowledges(m.Type) {
 			now.Answers = append(now.Answers, answers(m)...)
+			if b.tables[m.Type] != nil {
+				now.Rows++
+			}
 			continue
 		}
+		now.Rows++
 		if len(now.groups) == 0 || now.groups[len(now.groups)-1].group != m.Group {
 			now.groups = append(now.groups, &receivedGroup{group: m.Group})
 		}
@@ -90,10 +96,11 @@ func answers(m *Message) []Answer {
 		var out []Answer
 		for _, s := range at("UCI") {
 			n, err := strconv.ParseInt(m.Text(s, 1), 10, 64)
-			if err != nil {
+			action := m.Text(s, 4)
+			if err != nil || action != "4" && action != "7" { // 8: it was received, and nothing is said of what is in it yet
 				continue
 			}
-			a := Answer{Number: n, Rejected: m.Text(s, 4) == "4"}
+			a := Answer{Number: n, Rejected: action == "4"}
 			refused, all := 0, at("UCM")
 			for _, u := range all {
 				if m.Text(u, 3) == "4" {

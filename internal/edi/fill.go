@@ -118,6 +118,17 @@ func (r *reading) pairs(it *item, el *element, from int, n *node) int {
 		if len(q) == 0 && len(v) == 0 {
 			continue
 		}
+		if s := r.m.syntax; len(q) > 0 && len(v) > 0 && s.plain(q) && s.plain(v) { // most are
+			if to == nil {
+				to = n.child(el.pairs, false)
+			}
+			if !slices.ContainsFunc(to.members, func(m member) bool { return m.name == string(q) }) {
+				from := len(r.buf)
+				r.buf = append(append(append(r.buf, '"'), v...), '"')
+				to.set(string(q), r.buf[from:len(r.buf):len(r.buf)])
+				continue
+			}
+		}
 		name, err := r.m.syntax.text(q)
 		text, err2 := r.m.syntax.text(v)
 		switch {

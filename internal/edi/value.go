@@ -144,6 +144,9 @@ func (k valueKind) String() string {
 
 // date reads a date; form is EDIFACT's format of it, empty where it follows from the length.
 func date(text, form string) (string, bool) {
+	if len(text) == 8 && (form == "" || form == "102") && day(text) { // most are
+		return text[:4] + "-" + text[4:6] + "-" + text[6:], true
+	}
 	layouts, ok := dates[form]
 	switch {
 	case ok:
@@ -165,6 +168,11 @@ func date(text, form string) (string, bool) {
 		return "", false
 	}
 	return t.Format(layouts[1]), true
+}
+
+// day: it is one of a month that has so many. The last days of months are left to who knows them.
+func day(text string) bool {
+	return digits(text) == 8 && text[4:6] >= "01" && text[4:6] <= "12" && text[6:] >= "01" && text[6:] <= "28"
 }
 
 func formText(form string) string {

@@ -66,9 +66,27 @@ func (c *codec) known() bool {
 func (c *codec) root() {
 	if c.syntax == CII {
 		c.cii(c.inv)
-		return
+	} else {
+		c.ubl(c.inv)
 	}
-	c.ubl(c.inv)
+	if !c.writing {
+		c.direction()
+	}
+}
+
+// direction: whether an invoice claims or gives back must not be guessed.
+func (c *codec) direction() {
+	code := c.inv.code
+	credit := c.top.Name == nameOf("cn:CreditNote")
+	switch {
+	case c.syntax == CII && code == "":
+		c.problems.add("BR-04", "TypeCode", "it is missing: whether the invoice claims or gives back is not known")
+	case c.syntax == CII:
+	case code == "" && credit:
+		c.inv.code = typeCodes["credit_note"]
+	case code != "" && credit != codes["credits"][code]:
+		c.problems.add("BR-CL-01", c.top.Name.Local, "%q is no type of it: whether it claims or gives back is not known", short(code))
+	}
 }
 
 // in describes what is in an element. One that would be empty is not written.

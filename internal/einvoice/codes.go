@@ -126,6 +126,8 @@ const (
 	schemeGTIN = "0160"
 	// schemeEAS begins the scheme of an identifier that is an electronic address, such as EAS:0192.
 	schemeEAS = "EAS:"
+	// schemePlain is that of an identifier that is the sender's own, beside the party's number.
+	schemePlain = "ID"
 )
 
 var schemeNames = map[string]string{"DUNS": "0060", "GLN": schemeGLN, "LEI": "0199"}
@@ -142,6 +144,9 @@ func schemeOf(name string) string {
 }
 
 func nameOfScheme(code string) string {
+	if code == "" {
+		return schemePlain
+	}
 	for name, c := range schemeNames {
 		if c == code {
 			return name

@@ -30,8 +30,12 @@ func (inv *invoice) derive() {
 	for i := range inv.lines {
 		l := &inv.lines[i]
 		l.tax.settle()
-		if l.discount != nil && l.price != nil {
+		switch { // the gross price and what is taken off go together
+		case l.price == nil:
+		case l.discount != nil:
 			fill(&l.gross, l.price.Add(*l.discount))
+		case l.gross != nil:
+			fill(&l.discount, l.gross.Sub(*l.price))
 		}
 	}
 	for i := range inv.adjustments {

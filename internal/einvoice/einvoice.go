@@ -116,10 +116,13 @@ func Write(doc jsondoc.Value, o Options) ([]byte, error) {
 	return c.bytes()
 }
 
+// mostElements bounds an e-invoice that is read: one of 10,000 lines, which is all that canonical invoices have, has about 250,000.
+const mostElements = 400_000
+
 // Read gives an e-invoice as a canonical invoice. What the document has no place for is named in its attribute "unread". Whether the invoice keeps the rules is not asked:
 // it is there, and somebody has to answer it.
 func Read(body []byte, syntax Syntax) ([]byte, error) {
-	root, err := xmldoc.Parse(body)
+	root, err := xmldoc.ParseLarge(body, mostElements)
 	if err != nil {
 		return nil, &SyntaxError{err}
 	}

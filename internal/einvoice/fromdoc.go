@@ -90,8 +90,8 @@ func (o *object) list(name string) []*object {
 		return nil
 	}
 	var out []*object
-	for i := range v.Len() {
-		out = append(out, o.in.object(v.Index(i), fmt.Sprintf("%s.%d", o.at(name), i)))
+	for e := range v.Elements() {
+		out = append(out, o.in.object(e, fmt.Sprintf("%s.%d", o.at(name), len(out))))
 	}
 	return out
 }
@@ -234,7 +234,7 @@ func (p *party) readIdentifiers(o *object, seller bool) {
 		case isEAS && p.endpoint.value == "":
 			p.endpoint = identifier{value, eas}
 		case scheme == "VAT" && value == p.vat:
-		case code != "" && (seller || len(p.ids) == 0):
+		case (code != "" || scheme == schemePlain) && (seller || len(p.ids) == 0):
 			p.ids = append(p.ids, identifier{value, code})
 		default:
 			o.in.placeless(i.path)
@@ -318,15 +318,14 @@ func readCategory(o *object) category {
 // readOnly reads the one tax of a line or an adjustment.
 func readOnly(o *object) category {
 	all := o.list("taxes")
-	for _, t := range all {
-		if len(all) > 1 {
-			o.in.problems.add("", o.at("taxes"), "EN 16931 has one VAT category for it, and there are %d taxes", len(all))
-		}
-		c := readCategory(t)
-		t.skip("base", "amount")
-		return c
+	if len(all) == 0 {
+		return category{}
 	}
-	return category{}
+	if len(all) > 1 {
+		o.in.problems.add("", o.at("taxes"), "EN 16931 has one VAT category for it, and there are %d taxes", len(all))
+	}
+	all[0].skip("base", "amount")
+	return readCategory(all[0])
 }
 
 func readBreakdown(o *object) breakdown {

@@ -52,6 +52,7 @@ type eventFile struct {
 	Operation string `yaml:"operation" enum:"upsert,delete" default:"upsert" doc:"what happened to the object"`
 	Version   string `yaml:"version" default:"1" doc:"the version; a flow with version computes its own"`
 	Origin    string `yaml:"origin" doc:"the system in which the change was made first; default: the flow's source system"`
+	Source    string `yaml:"source" doc:"the system that the event came from; default: the flow's source system, and test in a test of a mapping"`
 	Time      string `yaml:"time" default:"2026-01-01T00:00:00Z" doc:"when the change happened, RFC 3339"`
 }
 

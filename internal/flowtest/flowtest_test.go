@@ -13,6 +13,7 @@ import (
 	"github.com/waybill-hub/waybill/connectors"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
+	"github.com/waybill-hub/waybill/internal/library"
 	"github.com/waybill-hub/waybill/internal/schedule"
 )
 
@@ -55,7 +56,7 @@ func load(t testing.TB, root string) *config.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, problems := config.Load(config.RootPaths(root), config.Options{Kinds: kinds.Map(), Resolver: anywhere{}, Cron: func(line, zone string) error {
+	plan, problems := config.Load(config.RootPaths(root), config.Options{Kinds: kinds.Map(), Resolver: anywhere{}, Library: library.Shipped(), Cron: func(line, zone string) error {
 		_, err := schedule.Parse(line, zone)
 		return err
 	}})

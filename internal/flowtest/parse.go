@@ -265,7 +265,7 @@ func (k *known) attributes(c *testCase, flow *config.Flow, p *strictyaml.Problem
 	}
 	e := &c.Event
 	c.event = event.Event{ID: or(e.ID, "test-1"), Key: or(e.Key, "test"), Hub: e.Hub, Operation: event.Operation(or(e.Operation, "upsert")),
-		Version: or(e.Version, "1"), Origin: e.Origin, Source: "test"}
+		Version: or(e.Version, "1"), Origin: e.Origin, Source: or(e.Source, "test")}
 	at, err := time.Parse(time.RFC3339Nano, or(e.Time, "2026-01-01T00:00:00Z"))
 	if err != nil {
 		p.AddHint(n.Get("time").Pos(), `write it like "2026-01-31T08:00:00+08:00"`, "%q is no time", e.Time)
@@ -276,7 +276,7 @@ func (k *known) attributes(c *testCase, flow *config.Flow, p *strictyaml.Problem
 	}
 	c.event.Entity = flow.Entity
 	if s := flow.From.System; s != "" {
-		c.event.Source = s
+		c.event.Source = or(e.Source, s)
 		c.event.Origin = or(e.Origin, s)
 	}
 	if len(c.Headers) > 0 && (flow.From.Webhook == nil || flow.From.Webhook.DeliveryID == nil) {

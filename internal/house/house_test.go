@@ -57,6 +57,7 @@ var may = map[string][]string{
 	"internal/bus/recordbatch": {},
 	"internal/bus/embedded":    {"internal/notice", "internal/bus/recordbatch", "internal/fault", "internal/filemode", "internal/lifecycle", "internal/failpoint"},
 	"internal/config":          {"internal/access", "internal/kafkaauth", "internal/zones", "internal/strictyaml", "internal/schema", "internal/mapping", "internal/connector", "internal/manifest", "internal/compare", "internal/jsondoc"},
+	"internal/library":         {"internal/config", "internal/edi", "internal/strictyaml", "mappings", "schemas"},
 	"internal/lease":           {"internal/state", "internal/notice", "internal/lifecycle", "internal/failpoint"},
 	"internal/inbox":           {"internal/event", "internal/fault", "internal/jsondoc"},
 	"internal/publish":         {"internal/event"},

@@ -19,8 +19,9 @@ type Sent struct {
 
 // Received is an interchange that came from a partner.
 type Received struct {
-	// Pair names sender and receiver, Control is its reference among theirs. Token names where it came: the same again is no other one.
-	Pair, Control, Token string
+	// Pair names sender and receiver, Control is its reference among theirs. Token names where it came: the same again is no other one. File names the
+	// file's place: until what came there is settled, it may be written to, and is the same delivery nevertheless.
+	Pair, Control, Token, File string
 }
 
 // Answers to what was sent.

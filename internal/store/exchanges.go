@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/state"
@@ -39,36 +40,81 @@ func (s *Store) NumberSent(ctx context.Context, sent state.Sent, from int64, due
 	})
 }
 
-// NoteReceived notes interchanges that came, all or none. known is the place of the first that came before under another token, and none is noted then; -1: none came.
+// unsettled stands before the file and the token of an interchange whose file is still being taken.
+const unsettled = "open "
+
+func openToken(c *state.Received) string { return unsettled + c.File + " " + c.Token }
+
+// ours: what is noted was noted for this file. It may have been written to since, until it is settled; then only the same delivery is the same.
+func ours(noted string, c *state.Received) bool {
+	return noted == c.Token || strings.HasPrefix(noted, unsettled+c.File+" ")
+}
+
+// NoteReceived notes interchanges that came, all or none. known is the place of the first that came before under another token, and not in the same file before that
+// was settled; none is noted then. -1: none came.
 func (s *Store) NoteReceived(ctx context.Context, came []state.Received) (known int, err error) {
 	return ask(ctx, s, "note interchanges", func(t *tx) (int, error) {
-		var keys []lockKey // two hubs may note the same one, each for another file
-		for _, c := range came {
-			keys = append(keys, lockKey{hashKey("received", c.Pair), true})
-		}
-		if err := t.lock(keys); err != nil {
+		if err := t.lockReceived(came); err != nil { // two hubs may note the same one, each for another file
 			return 0, err
 		}
 		type reference struct{ pair, control string }
 		seen := map[reference]bool{}
-		for i, c := range came {
-			first := c.Token
-			if err := t.each(func(r *sql.Rows) error { return r.Scan(&first) }, "SELECT token FROM exchange_received WHERE pair = ? AND control = ?", c.Pair, c.Control); err != nil {
+		for i := range came {
+			c := &came[i]
+			noted, err := t.noted(c)
+			if err != nil {
 				return 0, err
 			}
 			is := reference{c.Pair, c.Control}
-			if first != c.Token || seen[is] {
+			if noted != "" && !ours(noted, c) || seen[is] {
 				return i, nil
 			}
 			seen[is] = true
 		}
-		for _, c := range came {
-			if _, err := t.exec("INSERT INTO exchange_received (pair, control, token, at) VALUES (?, ?, ?, ?) ON CONFLICT (pair, control) DO NOTHING", c.Pair, c.Control, c.Token, t.now); err != nil {
+		for i := range came {
+			c := &came[i]
+			if _, err := t.exec("INSERT INTO exchange_received (pair, control, token, at) VALUES (?, ?, ?, ?) ON CONFLICT (pair, control) DO UPDATE SET token = excluded.token",
+				c.Pair, c.Control, openToken(c), t.now); err != nil {
 				return 0, err
 			}
 		}
 		return -1, nil
 	})
+}
+
+// SettleReceived notes that a file was taken, or has failed: from now on the same interchange in another delivery of its name is a duplicate.
+func (s *Store) SettleReceived(ctx context.Context, came []state.Received) error {
+	_, err := ask(ctx, s, "settle interchanges", func(t *tx) (struct{}, error) {
+		if err := t.lockReceived(came); err != nil {
+			return struct{}{}, err
+		}
+		for i := range came {
+			c := &came[i]
+			noted, err := t.noted(c)
+			if err == nil && ours(noted, c) {
+				_, err = t.exec("UPDATE exchange_received SET token = ? WHERE pair = ? AND control = ?", c.Token, c.Pair, c.Control)
+			}
+			if err != nil {
+				return struct{}{}, err
+			}
+		}
+		return struct{}{}, nil
+	})
+	return err
+}
+
+func (t *tx) lockReceived(came []state.Received) error {
+	var keys []lockKey
+	for _, c := range came {
+		keys = append(keys, lockKey{hashKey("received", c.Pair), true})
+	}
+	return t.lock(keys)
+}
+
+// noted is what an interchange was noted under; empty: it was not.
+func (t *tx) noted(c *state.Received) (token string, err error) {
+	err = t.each(func(r *sql.Rows) error { return r.Scan(&token) }, "SELECT token FROM exchange_received WHERE pair = ? AND control = ?", c.Pair, c.Control)
+	return token, err
 }
 
 // AnswerSent keeps what a partner says of what was sent; known is false where nothing of the number was. The same answer again changes nothing; another one is the one that counts.

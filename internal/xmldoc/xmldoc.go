@@ -58,16 +58,20 @@ type open struct {
 
 // parser reads one document.
 type parser struct {
+	most  int // elements
 	root  *Element
 	stack []open
 	count int
 }
 
 // Parse reads one document: UTF-8, at most 100,000 elements, 60 in one another. The reader bounds its bytes.
-func Parse(body []byte) (*Element, error) {
+func Parse(body []byte) (*Element, error) { return ParseLarge(body, maxElements) }
+
+// ParseLarge is Parse for documents that may have more elements, or fewer.
+func ParseLarge(body []byte, elements int) (*Element, error) {
 	body = bytes.TrimPrefix(body, byteOrderMark)
 	dec := xml.NewDecoder(bytes.NewReader(body))
-	p := &parser{}
+	p := &parser{most: elements}
 	for {
 		at := dec.InputOffset()
 		tok, err := dec.RawToken()
@@ -132,8 +136,8 @@ func (p *parser) token(tok xml.Token, at int64) error {
 }
 
 func (p *parser) start(t xml.StartElement) error {
-	if p.count++; p.count > maxElements || len(p.stack) == maxDepth {
-		return fmt.Errorf("it has more than %d elements, or more than %d in one another", maxElements, maxDepth)
+	if p.count++; p.count > p.most || len(p.stack) == maxDepth {
+		return fmt.Errorf("it has more than %d elements, or more than %d in one another", p.most, maxDepth)
 	}
 	spaces, err := declared(t.Attr)
 	if err != nil {

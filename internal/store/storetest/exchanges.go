@@ -108,25 +108,38 @@ func testExchangeAnswers(t *testing.T, b *bench) {
 	}
 }
 
-// testExchangeReceived: an interchange comes in one file. What came with one that is refused may come again.
+// testExchangeReceived: an interchange comes in one file. What came with one that is refused may come again, and so may what is in a file that was written to before it was settled.
 func testExchangeReceived(t *testing.T, b *bench) {
-	one := func(pair, control, token string) state.Received {
-		return state.Received{Pair: pair, Control: control, Token: token}
+	one := func(pair, control, token, file string) state.Received {
+		return state.Received{Pair: pair, Control: control, Token: token, File: file}
 	}
 	for _, c := range []struct {
-		came []state.Received
-		want int
+		came    []state.Received
+		settled bool
+		want    int
 	}{
-		{[]state.Received{one("a>b", "000000001", "file-1")}, -1},
-		{[]state.Received{one("a>b", "000000001", "file-1")}, -1},
-		{[]state.Received{one("a>b", "000000002", "file-2"), one("a>b", "000000001", "file-2")}, 1},
-		{[]state.Received{one("a>b", "000000002", "file-3")}, -1},
-		{[]state.Received{one("a>b", "000000003", "file-4#0"), one("a>b", "000000003", "file-4#1")}, 1},
-		{[]state.Received{one("a>b", "000000004", "file-5"), one("c>b", "000000001", "file-5")}, -1},
-		{nil, -1},
+		{[]state.Received{one("a>b", "000000001", "1", "x")}, false, -1},
+		{[]state.Received{one("a>b", "000000001", "1", "x")}, false, -1},
+		{[]state.Received{one("a>b", "000000001", "2", "x")}, false, -1}, // written to
+		{[]state.Received{one("a>b", "000000001", "2", "xy")}, true, 0},
+		{[]state.Received{one("a>b", "000000001", "3", "x")}, false, -1},
+		{[]state.Received{one("a>b", "000000001", "3", "x")}, true, -1},
+		{[]state.Received{one("a>b", "000000001", "3", "x")}, true, -1}, // a hub ended before it moved the file
+		{[]state.Received{one("a>b", "000000001", "4", "x")}, false, 0},
+		{[]state.Received{one("a>b", "000000002", "5", "y"), one("a>b", "000000001", "5", "y")}, false, 1},
+		{[]state.Received{one("a>b", "000000002", "6", "z")}, true, -1},
+		{[]state.Received{one("a>b", "000000003", "7#0", "y"), one("a>b", "000000003", "7#1", "y")}, false, 1},
+		{[]state.Received{one("a>b", "000000004", "8", "y"), one("c>b", "000000001", "8", "y")}, false, -1},
+		{nil, true, -1},
 	} {
-		if known, err := b.NoteReceived(b.ctx(), c.came); known != c.want || err != nil {
+		known, err := b.NoteReceived(b.ctx(), c.came)
+		if known != c.want || err != nil {
 			t.Errorf("%+v: %d %v, want %d", c.came, known, err, c.want)
+		}
+		if c.settled {
+			if err := b.SettleReceived(b.ctx(), c.came); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

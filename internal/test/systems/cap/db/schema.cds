@@ -94,6 +94,7 @@ entity DeliveryItem {
       ActualDeliveryQuantity : Decimal(13, 3);
       ReferenceSDDocument  : String(10);
       ReferenceSDDocumentItem : String(6);
+      YY1_PurchaseOrderByCustomer : String(35);
 }
 
 entity Stock : changed {
