@@ -30,8 +30,8 @@ import (
 )
 
 // vendors are those that the hub is to know.
-var vendors = []string{"dynamics365", "infor-syteline", "kingdee-k3", "netsuite", "odoo", "oracle-ebs", "oracle-fusion", "salesforce", "sap-ecc", "sap-s4hana", "shopify", "siebel",
-	"sugarcrm", "tryton-erp", "vendure", "woocommerce", "yonyou-bip", "yonyou-u8"}
+var vendors = []string{"dynamics-365", "infor-syteline", "kingdee-k3cloud", "netsuite", "odoo", "oracle-ebs", "oracle-fusion", "salesforce", "sap-ecc", "sap-s4hana", "shopify", "siebel",
+	"sugarcrm", "tryton-erp", "vendure", "woocommerce", "yonyou-u8", "yonyou-yonbip"}
 
 const root = "../.."
 

@@ -40,7 +40,7 @@ func (s *system) writing(o *object, own *successRules, sent []byte) *judge {
 func (s *system) reader(o *object, path string, kind jsondoc.Kind, id string) *judge {
 	return &judge{s: s, rules: s.success(o, nil), reading: true, bare: path == "", there: func(root jsondoc.Value) bool {
 		v := at(root, path)
-		return v.Kind() == kind && (id == "" || at(v, id).Exists())
+		return v.Kind() == kind && v.Index(0).Kind() != jsondoc.Array && (id == "" || at(v, id).Exists()) // lists of lists are no list of objects
 	}}
 }
 
@@ -233,7 +233,7 @@ func (s *system) explain(f *fault.Error, resp *httpclient.Response) {
 func (s *system) meaning(status int, root jsondoc.Value) (code, kind string) {
 	es := &s.set.Errors
 	if es.Code != "" {
-		for _, v := range spread(nil, root, es.Code) {
+		for _, v := range either(root, es.Code) {
 			c := text(v)
 			if kind = es.Kinds[c]; c != "" && kind != "" {
 				return c, kind
@@ -256,7 +256,7 @@ func (s *system) codeOf(resp *httpclient.Response, code string) string {
 func (s *system) words(resp *httpclient.Response, root jsondoc.Value) string {
 	var said []string
 	if path := s.set.Errors.Message; path != "" {
-		for _, v := range spread(nil, root, path) {
+		for _, v := range either(root, path) {
 			msg := text(v)
 			if (v.Kind() == jsondoc.Array || v.Kind() == jsondoc.Object) && v.Len() > 0 {
 				msg = string(v.Raw())

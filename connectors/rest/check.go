@@ -50,6 +50,13 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	def(&o.Path, httpclient.Escape(o.name))
 	byID := strings.TrimRight(o.Path, "/") + "/{id}"
+	inQuery := false
+	for _, value := range o.Get.Parameters {
+		inQuery = inQuery || strings.Contains(value, "{id}")
+	}
+	if inQuery {
+		def(&o.Get.Path, o.Path)
+	}
 	def(&o.Get.Path, byID)
 	def(&o.List.Path, o.Path)
 	def(&o.Find.Path, o.List.Path)
@@ -86,7 +93,11 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 		}
 		template(n, "path", path, []string{"id"}, p)
 	}
-	one(n.Get("get"), o.Get.Path)
+	if inQuery {
+		template(n.Get("get"), "path", o.Get.Path, nil, p)
+	} else {
+		one(n.Get("get"), o.Get.Path)
+	}
 	template(n.Get("list"), "path", o.List.Path, nil, p)
 	template(n.Get("find"), "path", o.Find.Path, nil, p)
 	if o.List.IDs != nil && o.List.IDs.Path != "" {

@@ -113,6 +113,9 @@ func (s *system) do(ctx context.Context, c *Call, j *judge) (*httpclient.Respons
 		r = put.Request
 		r.Safe = r.Safe || c.reading()
 	}
+	for _, name := range slices.Sorted(maps.Keys(s.set.Parameters)) {
+		r.Query = append(r.Query, httpclient.Param{Name: name, Value: s.set.Parameters[name]})
+	}
 	r.Judge = j.answer
 	return s.client.Do(ctx, r)
 }
@@ -145,7 +148,7 @@ func (j *judge) spoken(resp *httpclient.Response, root jsondoc.Value, failed *fa
 	code, kind := "", ""
 	var codes []string
 	if es.Code != "" {
-		for _, v := range spread(nil, root, es.Code) {
+		for _, v := range either(root, es.Code) {
 			codes = append(codes, text(v))
 		}
 	}

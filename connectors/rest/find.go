@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -138,7 +139,14 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 	now := s.clock.Now()
 	c := s.call(ActGet, o, httpclient.Request{Method: http.MethodGet, Path: path, Op: op})
 	c.ID = id
-	resp, err := s.do(ctx, c, s.reader(o, o.Get.Item, jsondoc.Object, o.ID))
+	for _, name := range slices.Sorted(maps.Keys(o.Get.Parameters)) {
+		c.Query = append(c.Query, httpclient.Param{Name: name, Value: strings.ReplaceAll(o.Get.Parameters[name], "{id}", id)})
+	}
+	kind, has := jsondoc.Object, o.alone().ID
+	if o.Get.Rows != "" {
+		kind, has = jsondoc.Array, ""
+	}
+	resp, err := s.do(ctx, c, s.reader(o, o.Get.Item, kind, has))
 	if err != nil {
 		if fault.KindOf(err) == fault.NotFound {
 			return nil, nil
@@ -150,6 +158,14 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 		return nil, err
 	}
 	item := at(root, o.Get.Item)
+	if o.Get.Rows != "" && item.Kind() == jsondoc.Array {
+		if item.Len() == 0 {
+			return nil, nil
+		}
+		if item, err = gathered(item, o.Get.Rows); err != nil {
+			return nil, s.fail(fault.Invalid, op, "the rows are no object: %s", err)
+		}
+	}
 	if s.dialect != nil && item.Kind() != jsondoc.Object && s.dialect.None(root, o.Get.Item) {
 		return nil, nil
 	}
@@ -159,11 +175,52 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 	if err := s.wrong(op, o, item); err != nil {
 		return nil, err
 	}
-	r := o.record(item, resp.Header.Get("ETag"), now)
+	r := o.alone().record(item, resp.Header.Get("ETag"), now)
 	if r.Local == "" {
 		r.Local = id
 	}
 	return &r, nil
+}
+
+// gathered makes the object of its rows: the first one, with all of them under a name.
+func gathered(rows jsondoc.Value, name string) (jsondoc.Value, error) {
+	doc, err := placed(rows.Index(0).Raw(), name, rows.Raw())
+	if err != nil {
+		return jsondoc.Value{}, err
+	}
+	d, err := jsondoc.Parse(doc, jsondoc.Limits{Bytes: len(doc) + 1})
+	if err != nil {
+		return jsondoc.Value{}, err
+	}
+	return d.Root(), nil
+}
+
+// alone is the object type as get shows it.
+func (o *object) alone() *object {
+	if o.Get.ID == "" && o.Get.Version == "" {
+		return o
+	}
+	out := *o
+	out.ID, out.Version = cmp.Or(o.Get.ID, o.ID), cmp.Or(o.Get.Version, o.Version)
+	return &out
+}
+
+// entire reads the whole of an object of which a list shows a part alone; the version stays the list's, by which polls go. It reports whether the object is there
+// still: what was deleted meanwhile is gone as if it had not been in the list. What cannot be read alone is told with its record.
+func (s *system) entire(ctx context.Context, o *object, rec *connector.Record, op string) (there bool, err error) {
+	if o.List.Detail != "get" || o.idsOnly || rec.Err != nil || rec.Deleted {
+		return true, nil
+	}
+	full, err := s.get(ctx, o, rec.Local, op)
+	switch {
+	case fault.KindOf(err) == fault.Invalid:
+		rec.Err = err
+		return true, nil
+	case err != nil || full == nil:
+		return false, err
+	}
+	rec.Doc, rec.ETag = full.Doc, full.ETag
+	return true, nil
 }
 
 // A search is bounded: more than a few matches are a duplicate whatever their number, and many pages without one show
@@ -197,7 +254,12 @@ func (s *system) search(ctx context.Context, o *object, q httpclient.Query, op s
 				if err := s.wrong(op, o, v.Value); err != nil {
 					return nil, err
 				}
-				found = append(found, o.record(v.Value, "", now))
+				rec := o.record(v.Value, "", now)
+				if there, err := s.entire(ctx, o, &rec, op); err != nil {
+					return nil, err
+				} else if there {
+					found = append(found, rec)
+				}
 			}
 		}
 	}

@@ -21,7 +21,7 @@ type graphqlSettings struct {
 
 // operation is what an operation of an object type is asked with, where that is more than a path and parameters.
 type operation struct {
-	Body      strictyaml.Node `yaml:"body" doc:"the operation is a POST with this JSON body, for services that are asked in it (JSON-RPC, searches by a document): what it always holds, with {id} in a text where the call is about one object. Parameters are then dotted paths in it (filter.since, params.args.0.2); a number is an element of a list. Create and update have their document at wrap, a dotted path, too"`
+	Body      strictyaml.Node `yaml:"body" doc:"the operation is a POST with this JSON body, for services that are asked in it (JSON-RPC, searches by a document): what it always holds, with {id} in a text where the call is about one object. Parameters are then dotted paths in it (filter.since, params.args.0.2); a number is an element of a list. Create and update have their document at wrap, a dotted path, too; what the body holds there already goes along, beside and below the document's own"`
 	Query     string          `yaml:"query" doc:"graphql: the operation, with its variables: query ($id: ID!) { customer(id: $id) { id name } }"`
 	Variables strictyaml.Node `yaml:"variables" doc:"graphql: values of variables that are always sent, with {id} in a text where the call is about one object; default there: {id: \"{id}\"}"`
 

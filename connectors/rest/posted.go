@@ -41,7 +41,7 @@ func (posted) Put(c *Call) error {
 		}
 	}
 	if changes {
-		if body, err = placed(body, c.writes().Wrap, c.Body); err != nil {
+		if body, err = beside(body, c.writes().Wrap, c.Body); err != nil {
 			return fmt.Errorf("the document at %s: %w", c.writes().Wrap, err)
 		}
 	}
@@ -86,6 +86,37 @@ func (posted) None(root jsondoc.Value, path string) bool {
 // Probe asks for the base URL: any answer will do.
 func (posted) Probe() httpclient.Request {
 	return httpclient.Request{Method: http.MethodGet, Safe: true}
+}
+
+// beside puts a document at a dotted path of a body, over what the body holds there for every document, such as the object's id.
+func beside(body []byte, path string, doc []byte) ([]byte, error) {
+	d, err := jsondoc.Parse(body, jsondoc.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	always := at(d.Root(), path)
+	own, err := jsondoc.Parse(doc, jsondoc.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	if always.Kind() == jsondoc.Object && own.Root().Kind() == jsondoc.Object && always.Len() > 0 {
+		doc = append([]byte(nil), always.Raw()...)
+		for name, v := range own.Root().Members() {
+			if doc, err = setMember(doc, name, v.Raw()); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return placed(body, path, doc)
+}
+
+// setMember sets one member of an object, whatever its name holds.
+func setMember(doc []byte, name string, value []byte) ([]byte, error) {
+	d, err := jsondoc.Parse(doc, jsondoc.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	return setAt(make([]byte, 0, len(doc)+len(value)+16), d.Root(), []string{name}, value)
 }
 
 // placed puts a value at a dotted path of a document. A step that is a number is an element of the list that is there, or the one behind its last; 0, where nothing is, begins a list.

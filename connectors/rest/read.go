@@ -111,7 +111,7 @@ func (p *poll) run(ctx context.Context, limit int) (connector.Page, error) {
 		}
 		p.place.Mark = p.o.written(clock.Add(-time.Second))
 	}
-	out, newest, err := p.records(got)
+	out, newest, err := p.records(ctx, got)
 	if err != nil {
 		return connector.Page{}, err
 	}
@@ -159,7 +159,7 @@ func (p *poll) condition(walk *walk, q httpclient.Query) (question string) {
 }
 
 // records gives what is fresh on a page. newest is its newest version, where the page is in rising order of versions.
-func (p *poll) records(got *page) (out []connector.Record, newest string, err error) {
+func (p *poll) records(ctx context.Context, got *page) (out []connector.Record, newest string, err error) {
 	if p.never && p.first && p.o.nameless(got.items) {
 		return nil, "", p.s.fail(fault.Invalid, "poll "+p.o.name, "no object of the list holds an id at %q (set id)", p.o.ID)
 	}
@@ -192,7 +192,11 @@ func (p *poll) records(got *page) (out []connector.Record, newest string, err er
 			if rec.Version = version; p.o.unstamped(version) {
 				rec.Version = ""
 			}
-			out = append(out, rec)
+			if there, err := p.s.entire(ctx, p.o, &rec, "poll "+p.o.name); err != nil {
+				return nil, "", err
+			} else if there {
+				out = append(out, rec)
+			}
 		}
 	}
 	if !rising {
@@ -355,7 +359,15 @@ func (l *listing) walk(ctx context.Context, yield func(connector.Record, error) 
 			if l.given[h] {
 				continue
 			}
-			if l.given[h] = true; !yield(rec, nil) {
+			l.given[h] = true
+			there := true
+			if err := connector.Again(ctx, l.s.clock, func() (err error) {
+				there, err = l.s.entire(ctx, l.o, &rec, l.op)
+				return err
+			}); err != nil {
+				return err
+			}
+			if there && !yield(rec, nil) {
 				return nil
 			}
 		}

@@ -13,6 +13,7 @@ type settings struct {
 	httpclient.Settings `yaml:",inline"`
 	URL                 string             `yaml:"url,required" doc:"base URL; all paths are below it"`
 	Auth                httpclient.Auth    `yaml:"auth" doc:"how the hub proves itself; at most one way"`
+	Parameters          map[string]string  `yaml:"parameters" doc:"query parameters of every request, such as a tenant's"`
 	Probe               string             `yaml:"probe" doc:"path of a cheap GET that answers 2xx when the system works; without it, any answer below 500 from url will do, and 501"`
 	Errors              errorSettings      `yaml:"errors" doc:"how to read the bodies of failures, also of those that are answered with 200"`
 	Success             successRules       `yaml:"success" doc:"what an answer must hold to count as done; what an object, or its create, update or delete, says stands instead"`
@@ -23,8 +24,8 @@ type settings struct {
 }
 
 type errorSettings struct {
-	Message string            `yaml:"message" doc:"path of the text for people inside a failure's body; * stands for every element of a list; default: what the body says"`
-	Code    string            `yaml:"code" doc:"path of the system's own error code; * stands for every element of a list"`
+	Message string            `yaml:"message" doc:"path of the text for people inside a failure's body; * stands for every element of a list, and | between paths for either; default: what the body says"`
+	Code    string            `yaml:"code" doc:"path of the system's own error code; * stands for every element of a list, and | between paths for either"`
 	Kinds   map[string]string `yaml:"kinds" doc:"what a code, or else an HTTP status, means, whatever the status is, 2xx too: duplicate, conflict, invalid, not-found, auth, rate-limited, unavailable, unknown-outcome"`
 }
 
@@ -59,9 +60,13 @@ type object struct {
 }
 
 type getSettings struct {
-	operation `yaml:",inline"`
-	Path      string `yaml:"path" doc:"path with {id}; default: path/{id}"`
-	Item      string `yaml:"item" doc:"path of the object inside the answer; default: the answer is the object"`
+	operation  `yaml:",inline"`
+	Path       string            `yaml:"path" doc:"path with {id}; default: path/{id}, or path where parameters hold the id"`
+	Parameters map[string]string `yaml:"parameters" doc:"query parameters, with {id} in a value"`
+	Item       string            `yaml:"item" doc:"path of the object inside the answer; default: the answer is the object"`
+	Rows       string            `yaml:"rows" doc:"what stands at item is a list of rows, one for each line of the object, with the object's own values in each: the object is its first row, with all of them as a list of this name"`
+	ID         string            `yaml:"id" doc:"path of the id inside item, where that is another one than in lists; default: the object's id"`
+	Version    string            `yaml:"version" doc:"path of the version inside item, likewise; default: the object's version"`
 }
 
 type listSettings struct {
@@ -73,6 +78,7 @@ type listSettings struct {
 	ChangedSince sinceSettings     `yaml:"changed-since" doc:"how to ask for changes only; without it a poll reads the whole list and compares"`
 	Order        string            `yaml:"order" enum:"changed" doc:"changed: the list is in rising order of version; a walk then never depends on page numbers"`
 	IDs          *idsSettings      `yaml:"ids" doc:"how the ids alone are listed, where that costs less than whole objects: a reconciliation that keeps an index sees by them what is gone"`
+	Detail       string            `yaml:"detail" default:"row" enum:"row,get" doc:"row: what the list shows is the object; get: it shows a part of it alone, such as an order without its lines, and each object is read by get as well, in polls, lists and look-ups"`
 	Conditional  bool              `yaml:"conditional" doc:"polls send If-None-Match with the last ETag"`
 }
 

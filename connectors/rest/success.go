@@ -102,6 +102,14 @@ func broken(rules []rule, root jsondoc.Value, reading bool) (*rule, jsondoc.Valu
 	return nil, jsondoc.Value{}
 }
 
+// either spreads several paths, with | between them.
+func either(root jsondoc.Value, paths string) (out []jsondoc.Value) {
+	for path := range strings.SplitSeq(paths, "|") {
+		out = spread(out, root, strings.TrimSpace(path))
+	}
+	return out
+}
+
 // spread follows a path as at does, and where a step is * every element of the list. It gives at least one value, which may be Missing.
 func spread(dst []jsondoc.Value, v jsondoc.Value, path string) []jsondoc.Value {
 	for path != "" {

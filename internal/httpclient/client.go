@@ -145,6 +145,8 @@ func New(cfg Config) (*Client, error) {
 	}
 	if cfg.Auth.ClientCredentials != nil {
 		c.tokens = &tokens{fetch: c.fetchToken, now: c.now, asking: lifecycle.NewBackground(context.Background())}
+	} else if cfg.Auth.Login != nil {
+		c.tokens = &tokens{fetch: c.fetchLogin, now: c.now, asking: lifecycle.NewBackground(context.Background())}
 	} else if cfg.Session != nil {
 		c.tokens = &tokens{fetch: c.login, now: c.now, asking: lifecycle.NewBackground(context.Background())}
 	}

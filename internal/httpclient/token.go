@@ -111,27 +111,33 @@ func (c *Client) fetchToken(ctx context.Context) (string, time.Time, error) {
 		form.Set("audience", cc.Audience)
 	}
 	head := http.Header{"Accept": {"application/json"}}
-	if cc.Style == "body" {
-		form.Set("client_id", cc.ID)
-		form.Set("client_secret", cc.Secret.Reveal())
-	} else {
-		// RFC 6749, 2.3.1: both parts are form-encoded before they become user and password.
-		r := http.Request{Header: head}
-		r.SetBasicAuth(url.QueryEscape(cc.ID), url.QueryEscape(cc.Secret.Reveal()))
-	}
 	at, err := c.base.Parse(cc.TokenURL)
 	if err != nil {
 		return "", time.Time{}, fault.New(fault.Invalid, "token-url is no URL")
+	}
+	switch {
+	case cc.Assertion != nil:
+		statement, err := cc.Assertion.sign(cc.ID, at.String(), cc.Scope, c.now())
+		if err != nil {
+			return "", time.Time{}, &fault.Error{Kind: fault.Auth, System: c.cfg.System, Op: "fetch token", Err: err}
+		}
+		c.scrub.Add(statement)
+		form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+		form.Set("client_assertion", statement)
+	case cc.Style == "body":
+		form.Set("client_id", cc.ID)
+		form.Set("client_secret", cc.Secret.Reveal())
+	default:
+		// RFC 6749, 2.3.1: both parts are form-encoded before they become user and password.
+		r := http.Request{Header: head}
+		r.SetBasicAuth(url.QueryEscape(cc.ID), url.QueryEscape(cc.Secret.Reveal()))
 	}
 	req := Request{Method: http.MethodPost, Header: head, Body: []byte(form.Encode()), ContentType: "application/x-www-form-urlencoded",
 		Safe: true, Op: "fetch token"}
 	start := c.now()
 	resp, err := c.attempt(ctx, &req, at, false)
 	if err != nil {
-		if f, ok := fault.As(err); ok && (f.Code == "400" || f.Code == "401" || f.Code == "403") {
-			f.Kind = fault.Auth
-		}
-		return "", time.Time{}, err
+		return "", time.Time{}, denial(err)
 	}
 	var answer struct {
 		Token   string      `json:"access_token"`
@@ -142,11 +148,26 @@ func (c *Client) fetchToken(ctx context.Context) (string, time.Time, error) {
 		return "", time.Time{}, &fault.Error{Kind: fault.Auth, System: c.cfg.System, Op: req.Op, Err: errNoToken}
 	}
 	c.scrub.Add(answer.Token)
-	var expires time.Time
-	if s, err := answer.Expires.Float64(); err == nil && s > 0 && s < 1e9 {
-		life := time.Duration(s * float64(time.Second))
-		// Not used in its last tenth, at most a minute: it may expire on the way.
-		expires = start.Add(life - min(life/10, time.Minute))
+	seconds, err := answer.Expires.Float64()
+	if err != nil {
+		seconds = 0
 	}
-	return answer.Token, expires, nil
+	return answer.Token, until(start, seconds), nil
+}
+
+// denial is the failure of a request for a token: one that was understood and refused is a matter of the credentials.
+func denial(err error) error {
+	if f, ok := fault.As(err); ok && (f.Code == "400" || f.Code == "401" || f.Code == "403") {
+		f.Kind = fault.Auth
+	}
+	return err
+}
+
+// until is how long a token of so many seconds is used: not in its last tenth, at most a minute, since it may expire on the way. Zero: until it is refused.
+func until(start time.Time, seconds float64) time.Time {
+	if seconds <= 0 || seconds >= 1e9 {
+		return time.Time{}
+	}
+	life := time.Duration(seconds * float64(time.Second))
+	return start.Add(life - min(life/10, time.Minute))
 }

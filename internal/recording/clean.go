@@ -73,9 +73,11 @@ func unpacked(credentials string) []string {
 }
 
 var (
-	tokenField = regexp.MustCompile(`(?i)^(access_token|refresh_token|id_token|session_?id|client_secret|password)$`)
-	mail       = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+`)
-	standingIn = regexp.MustCompile(`(?i)@([a-z0-9.-]+\.)?example(\.com|\.org|\.net)?$|^Person \d+$|^Text \d+$|^\+1 555 01\d+$|^stand-in-`)
+	tokenField = regexp.MustCompile(`(?i)^(access_token|refresh_token|id_token|(kdsvc)?session_?id|client_secret|app_?secret|password)$`)
+	// tokenParameter is a token in an address: some systems take it there.
+	tokenParameter = regexp.MustCompile(`(?i)[?&](?:access_?)?(?:token|session_?id)=([^&\s]+)`)
+	mail           = regexp.MustCompile(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+`)
+	standingIn     = regexp.MustCompile(`(?i)@([a-z0-9.-]+\.)?example(\.com|\.org|\.net)?$|^Person \d+$|^Text \d+$|^\+1 555 01\d+$|^stand-in-`)
 )
 
 // clean replaces everything in a recording.
@@ -89,6 +91,11 @@ func (c *cleaner) clean(r *Recording) {
 func (c *cleaner) collect(text string) {
 	if doc, err := jsondoc.Parse([]byte(text), jsondoc.Limits{}); err == nil {
 		c.walk("", doc.Root())
+	}
+	for _, m := range tokenParameter.FindAllStringSubmatch(text, -1) {
+		if token, err := url.QueryUnescape(m[1]); err == nil {
+			c.token(token)
+		}
 	}
 	for _, m := range mail.FindAllString(text, -1) {
 		c.person("mail", m)

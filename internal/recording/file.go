@@ -4,6 +4,10 @@
 package recording
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io/fs"
 	"os"
@@ -242,7 +246,18 @@ type standIns struct{}
 
 func (standIns) Env(name string) (string, bool) { return standIn(name), true }
 
-func (standIns) File(path string) ([]byte, error) { return []byte(standIn(path)), nil }
+// File gives for a .pem a key of its own, made each time, since what is signed must be signed by one.
+func (standIns) File(path string) ([]byte, error) {
+	if !strings.HasSuffix(path, ".pem") {
+		return []byte(standIn(path)), nil
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+}
 
 func standIn(name string) string {
 	return "stand-in-for-" + strings.ToLower(strings.Trim(strings.NewReplacer("_", "-", "/", "-", ".", "-").Replace(name), "-"))

@@ -48,11 +48,31 @@ func askedBy(r *http.Request, body []byte) asked {
 			a.headers[name] = value
 		}
 	}
+	if at, query, ok := strings.Cut(a.target, "?"); ok {
+		a.target = at + "?" + steady(query)
+	}
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		a.body = steady(a.body)
+	}
 	sort.Strings(a.proof)
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
 		a.body = unmeasured(a.body)
 	}
 	return a
+}
+
+// signed and signedAt are parameters that are others each time: signatures, and what they sign beside what is known.
+var (
+	signed   = regexp.MustCompile(`(^|&)(signature|client_assertion|oauth_signature)=[^&]*`)
+	signedAt = regexp.MustCompile(`(^|&)(timestamp|nonce|oauth_timestamp|oauth_nonce)=[^&]*`)
+)
+
+// steady are parameters as they are kept: without signatures and their times.
+func steady(query string) string {
+	if !signed.MatchString(query) {
+		return query
+	}
+	return signedAt.ReplaceAllString(signed.ReplaceAllString(query, "${1}${2}=*"), "${1}${2}=*")
 }
 
 var length = regexp.MustCompile(`(?im)^content-length: *[0-9]+\n`)
