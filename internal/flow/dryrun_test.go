@@ -63,6 +63,7 @@ func TestDryRun(t *testing.T) {
 		{"found", "erp-orders", event.Event{ID: "1", Origin: "erp", Operation: event.Upsert, Data: []byte(`{"no":"T1","qty":1}`)}, known, "delivered   hub-A "},
 		{"minted", "erp-orders", event.Event{ID: "1", Origin: "erp", Operation: event.Upsert, Data: []byte(`{"no":"T9","qty":1}`)}, known, "delivered   " + state.MintHub("order", "erp", "T9") + " "},
 		{"no key", "erp-orders", event.Event{ID: "1", Operation: event.Upsert, Data: []byte(`{"no":"","qty":1}`)}, known, "parked the key is empty   "},
+		{"no key, and not wanted", "erp-orders", event.Event{ID: "1", Operation: event.Upsert, Data: []byte(`{"no":"","qty":-1}`)}, known, "skipped filtered   "},
 		{"no JSON", "erp-orders", event.Event{ID: "1", Operation: event.Upsert, Data: []byte(`{`)}, known, "parked 1:2: expected a member name in double quotes, found the end of the document   "},
 		{"nothing says which", "orders-to-erp", event.Event{ID: "1", Operation: event.Upsert, Data: []byte(`{"no":"B","qty":1}`)}, known,
 			"parked the record has neither a key nor a hub id: nothing says which object it is   "},

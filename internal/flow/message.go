@@ -51,7 +51,7 @@ func (r *Runner) traced(ctx context.Context, a *deliver.Attempt, decided func(co
 // decide gives a live message its fate. An error means that nothing was decided: the hub is stopping or fenced.
 func (r *Runner) decide(ctx context.Context, a *deliver.Attempt) (*decide.Verdict, error) {
 	if a.Event.Refused != nil && !a.Event.ForOther(r.flow.Name) {
-		return r.turnedAway(ctx, a.Event)
+		return r.turnedAway(ctx, a)
 	}
 	return r.take(ctx, a)
 }
@@ -156,9 +156,9 @@ func (r *Runner) unknownHere(ctx context.Context, a *deliver.Attempt) (*decide.V
 }
 
 // turnedAway is the fate of a record that the intake could make no message of: it is parked, as its refusal says, once, however often the
-// relay has published it.
-func (r *Runner) turnedAway(ctx context.Context, ev *event.Event) (*decide.Verdict, error) {
-	no := ev.Refused
+// relay has published it; one that has no key and that the flow does not want is left out, as others of its kind are.
+func (r *Runner) turnedAway(ctx context.Context, a *deliver.Attempt) (*decide.Verdict, error) {
+	ev, no := a.Event, a.Event.Refused
 	known, err := r.store.refused(ctx, r.flow.Name, ev.ID, no.Reading)
 	if err != nil {
 		return nil, err
@@ -174,6 +174,11 @@ func (r *Runner) turnedAway(ctx context.Context, ev *event.Event) (*decide.Verdi
 		}
 		if gone {
 			reason += "; its document is no longer in the inbox"
+		}
+	}
+	if no.Code == event.RefusedKey {
+		if v, err := a.Unwanted(ctx); v != nil || err != nil {
+			return v, err
 		}
 	}
 	return decide.Park(no.Kind, no.Code, reason), nil

@@ -88,6 +88,21 @@ func TestRefusalParksAlone(t *testing.T) {
 	}
 }
 
+// What has no key and what the flow does not want, such as a draft that has no number yet, is left out as others are that it does not want. What it might want, or nobody can tell, is parked.
+func TestUnwantedWithoutAKey(t *testing.T) {
+	w := newWorld(t)
+	r := w.flow("erp-orders")
+	w.relayed(r, turnedAway("d1", event.RefusedKey, `{"no":"","qty":-1}`), turnedAway("d2", event.RefusedKey, `{"qty":1}`), turnedAway("d3", event.RefusedKey, `{"qty":"many"}`), turnedAway("d4", event.RefusedSplit, `{"no":"","qty":-1}`))
+	w.expect("erp-orders", "filtered=1 parked=3")
+	w.relayed(r, turnedAway("d1", event.RefusedKey, `{"no":"","qty":-1}`))
+	w.expect("erp-orders", "filtered=2 parked=3")
+	for _, q := range w.queue("erp-orders") {
+		if q.Event.ID == "d1" {
+			t.Errorf("parked %+v", q)
+		}
+	}
+}
+
 // However often a refusal is published, it is parked once: in one batch, later, and when a person has dealt with it since.
 func TestRefusalTwice(t *testing.T) {
 	w := newWorld(t)

@@ -275,6 +275,7 @@ flow: erp-orders
 entity: order
 from: {system: erp, poll: {every: 1m}}
 accept: test/erp-order.v1
+when: source.qty >= 0
 key: source.no
 version: source.rev
 map: erp-to-order

@@ -7,6 +7,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/mapping"
+	"github.com/waybill-hub/waybill/internal/state"
 )
 
 // Arrive does what the intake does before an event is on the flow's topic: it evaluates the delivery id, where headers are given, and the business
@@ -33,8 +34,29 @@ func (m *Message) Arrive(ctx context.Context, headers map[string]string) (delive
 	if m.Flow.Key == nil {
 		return delivery, nil, nil
 	}
-	ev.Key, v, err = m.key(ctx, &in)
+	if ev.Key, v, err = m.key(ctx, &in); v != nil && err == nil {
+		var unwanted *Verdict
+		if unwanted, err = m.Unwanted(ctx); unwanted != nil {
+			v = unwanted
+		}
+	}
 	return delivery, v, err
+}
+
+// Unwanted is the fate of an event that has no key, where the flow does not want it: a draft that has no number yet is no fault. nil: the flow wants it, or nobody can tell.
+func (m *Message) Unwanted(ctx context.Context) (*Verdict, error) {
+	if m.Flow.When == nil || len(m.Event.Data) == 0 {
+		return nil, nil
+	}
+	ev := *m.Event
+	ev.Refused = nil
+	alone := Message{Flow: m.Flow, Event: &ev, Lookup: m.Lookup}
+	defer alone.Dispose()
+	v, err := alone.Read(ctx)
+	if err != nil || v == nil || v.Outcome != state.Skipped {
+		return nil, err
+	}
+	return v, nil
 }
 
 // key evaluates the flow's key. Whatever is wrong with it, the message is refused: there is no lane yet in which it could wait.
