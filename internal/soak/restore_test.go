@@ -98,7 +98,17 @@ func (d *drill) run(way way) {
 		d.Errorf("noticed as %+v", first)
 	}
 	d.resend()
-	d.h.await("the positions to be passed", 3*time.Minute, func() bool { return d.restored().State == "watching" })
+	asked := false
+	d.h.await("the positions to be passed", 3*time.Minute, func() bool {
+		// A folder that was copied at work may hold a store that is newer than the broker's logs beside it: then all stands still until an operator has looked.
+		if !way.still && !asked && way.setup == embedded && slices.ContainsFunc(d.h.status().Flows, func(f api.Flow) bool { return f.State == api.StateAlarm }) {
+			asked = true
+			if out, code := d.h.command("recover", "--yes", "--note", "the copy was made at work", "--wait", "0s"); code > 1 { // 1: the records are still on their way
+				d.Fatalf("recover exits %d: %s", code, out)
+			}
+		}
+		return d.restored().State == "watching"
+	})
 	d.w.quiet(3 * time.Minute)
 	r := d.restored()
 	d.Logf("%s: %d looked up, %d of them there, %d parked, %d again", r.Why, r.LookedUp, r.Found, r.Parked, r.Again)
