@@ -284,19 +284,34 @@ func (h *hub) await(what string, limit time.Duration, holds func() bool) {
 }
 
 func (h *hub) get(path string, into any) error {
-	resp, err := http.Get("http://" + h.p.http + path)
+	data, err := h.fetch(path)
 	if err != nil {
 		return err
+	}
+	return json.Unmarshal(data, into)
+}
+
+func (h *hub) fetch(path string) ([]byte, error) {
+	resp, err := http.Get("http://" + h.p.http + path)
+	if err != nil {
+		return nil, err
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", path, resp.Status, data)
+	}
+	return data, err
+}
+
+// page is what stands at a path; the test ends where it cannot be had.
+func (h *hub) page(path string) string {
+	h.t.Helper()
+	data, err := h.fetch(path)
 	if err != nil {
-		return err
+		h.t.Fatal(err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s: %s", path, resp.Status, data)
-	}
-	return json.Unmarshal(data, into)
+	return string(data)
 }
 
 func (h *hub) status() *api.Status {

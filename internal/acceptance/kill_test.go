@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,19 +78,55 @@ func settle(t *testing.T, h *hub, w *sandbox.World) *api.Status {
 	t.Helper()
 	var last api.Totals
 	same := 0
+	var before map[string]float64
 	h.await("everything at rest", 5*time.Minute, func() bool {
 		st := h.status()
 		if !st.AtRest() || st.Totals.Accepted != last.Accepted || st.Totals.Delivered != last.Delivered || len(busy(w)) > 0 && same < 100 {
-			same = 0
+			same, before = 0, nil
 		}
 		last = st.Totals
-		same++
-		return same > 30
+		if same++; before == nil {
+			before = h.reads()
+		}
+		return same > 30 && readAgain(before, h.reads())
 	})
 	if b := busy(w); len(b) > 0 {
 		t.Logf("the systems still have work: %v", b)
 	}
 	return h.status()
+}
+
+// readAgain: every source that is polled was read some times since. What was changed last may wait for its poll, and nobody knows how long a poll takes on a machine that is busy.
+func readAgain(before, now map[string]float64) bool {
+	for flow, n := range before {
+		if now[flow] < n+3 {
+			return false
+		}
+	}
+	return true
+}
+
+// reads are how often the source of each flow that polls was read.
+func (h *hub) reads() map[string]float64 {
+	h.t.Helper()
+	out := map[string]float64{}
+	for line := range strings.Lines(h.page("/metrics")) {
+		if rest, ok := strings.CutPrefix(line, `waybill_reads_total{flow="`); ok {
+			flow, n, _ := strings.Cut(rest, `"} `)
+			v, err := strconv.ParseFloat(strings.TrimSpace(n), 64)
+			if err != nil {
+				h.t.Fatal(line, err)
+			}
+			var f api.FlowDefinition
+			if err := h.get("/api/v1/flows/"+flow, &f); err != nil {
+				h.t.Fatal(err)
+			}
+			if f.By == "poll" {
+				out[flow] = v
+			}
+		}
+	}
+	return out
 }
 
 func busy(w *sandbox.World) map[string]int {

@@ -23,6 +23,7 @@ type Metrics struct {
 	relayed   *prometheus.CounterVec
 	submitted *prometheus.CounterVec
 	read      *prometheus.CounterVec
+	reads     *prometheus.CounterVec
 	alarms    *prometheus.CounterVec
 	flows     *prometheus.GaugeVec
 	oldest    *prometheus.GaugeVec
@@ -58,6 +59,8 @@ func NewMetrics(version string) *Metrics {
 		Help: "Events that the hub itself has made and put into a flow's inbox, by what made it: repair, backfill, person."}, []string{"flow", "trigger"})
 	m.read = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_read_total",
 		Help: "Records read by polls and file watchers; fresh ones had not been seen before."}, []string{"flow", "kind"})
+	m.reads = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_reads_total",
+		Help: "Times that a source was read by polls and file watchers, whether there was anything or not."}, []string{"flow"})
 	m.alarms = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_alarms_total", Help: "Alarms raised."}, []string{"flow", "what"})
 	m.flows = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_flow_messages",
 		Help: "Messages of a flow that are somewhere, by where: lag, parked, waiting, held, unpublished, unaccounted, overdue."}, []string{"flow", "where"})
@@ -88,7 +91,7 @@ func NewMetrics(version string) *Metrics {
 		Help: "Requests to the API and the console that were refused, by reason: wrong-token, wrong-password, slowed, no-token, proxied, host, cross-site, csrf, role, not-signed-in."}, []string{"reason"})
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_build_info", Help: "The running version."}, []string{"version"})
 	info.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.submitted, m.read, m.alarms, m.flows, m.oldest, m.onTime, m.reloads, m.remarks, m.refused, m.requests, info,
+	m.registry.MustRegister(m.outcomes, m.age, m.retries, m.calls, m.hooks, m.relayed, m.submitted, m.read, m.reads, m.alarms, m.flows, m.oldest, m.onTime, m.reloads, m.remarks, m.refused, m.requests, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -144,6 +147,7 @@ func (m *Metrics) Submitted(flow, trigger string, events int) {
 
 // Read counts what a poll or file brought.
 func (m *Metrics) Read(flow string, records, fresh int) {
+	m.reads.WithLabelValues(flow).Inc()
 	m.read.WithLabelValues(flow, "all").Add(float64(records))
 	m.read.WithLabelValues(flow, "fresh").Add(float64(fresh))
 }
