@@ -309,7 +309,7 @@ func peopleAnywhere(b *budget) {
 			no := fmt.Sprintf("W%d-%d", b.reps, i)
 			f.senders.deliver(load{Entity: "customer", Hubs: f.hooks, Client: client}, []thing{{No: no, Seq: 1, Text: "wrong"}})
 			var id int64
-			f.until(no+" is parked", time.Minute, func() bool {
+			f.until(no+" is parked", 3*time.Minute, func() bool {
 				for _, q := range h.queued(flow, "") {
 					if q.Key == no {
 						id = q.ID
@@ -319,7 +319,7 @@ func peopleAnywhere(b *budget) {
 			})
 			alpha.be(wicked{})
 			say(h, "parked", "replay", fmt.Sprint(id))
-			f.until(no+" is delivered", time.Minute, func() bool {
+			f.until(no+" is delivered", 3*time.Minute, func() bool {
 				return count(alpha.calls(), func(c *call) bool { return c.No == no && c.Applied }) == 1
 			})
 			alpha.be(wicked{Refuse: "wrong"})
