@@ -14,7 +14,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
 	"github.com/waybill-hub/waybill/internal/fault"
-	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // gshop is the shop behind GraphQL: one endpoint, every answer a 200, refusals as members of a union. Vendure, a real one, is in vendure_test.go.
@@ -332,7 +331,7 @@ func TestGraphQLVariables(t *testing.T) {
 }
 
 func TestGraphQLSettings(t *testing.T) {
-	for name, c := range map[string]struct{ old, new, want string }{
+	refuses(t, graphqlConfig("http://shop.example.com", "offset"), map[string]mistake{
 		"a half query":            {"query ($id: ID!) { item(id: $id) { id code name } }", "query ($id: ID!) { item(id: $id) { id", "a brace is not closed"},
 		"no item":                 {", item: data.item}", "}", "get: where the answer holds it is not said"},
 		"a path":                  {"    external-id:", "    path: items\n    external-id:", "path means nothing with graphql"},
@@ -342,18 +341,5 @@ func TestGraphQLSettings(t *testing.T) {
 		"no list":                 {"query: \"query ($options: Options, $filter: Filter) { items(options: $options, filter: $filter) { items { id code name } next } }\"", "order: changed", "list.query is missing"},
 		"query without graphql":   {"graphql: {path: api/graphql}\n", "", "for services that speak GraphQL"},
 		"variables that are none": {"variables: {options: {sort: {id: ASC}}}", "variables: [1]", "variables: this is no mapping"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			yaml := strings.Replace(graphqlConfig("http://shop.example.com", "offset"), c.old, c.new, 1)
-			var p strictyaml.Problems
-			Kind{}.Check(settingsOf(t, yaml), &p)
-			if err := p.Err(); err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, want %s", err, c.want)
-			}
-		})
-	}
-	var p strictyaml.Problems
-	if Kind.Check(Kind{}, settingsOf(t, graphqlConfig("http://shop.example.com", "offset")), &p); p.Err() != nil {
-		t.Error(p.Err())
-	}
+	})
 }

@@ -18,7 +18,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
-	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // jshop is the shop behind the two ways in which Odoo is called, as far as its documents describe them: JSON-RPC's execute_kw (one address, every answer a 200, refusals are errors
@@ -449,7 +448,7 @@ func TestPlacedIsFound(t *testing.T) {
 }
 
 func TestPostedSettings(t *testing.T) {
-	for name, c := range map[string]struct{ old, new, want string }{
+	refuses(t, postedConfig("http://odoo.example.com"), map[string]mistake{
 		"no wrap":         {", wrap: params.args.5.0, answer-id", ", answer-id", "create: where the document stands in the body is not said"},
 		"a method":        {"    create: {body", "    create: {method: PUT, body", "method means nothing with body"},
 		"links":           {"style: offset, parameter: params.args.6.offset, size-parameter: params.args.6.limit", "style: link", "style: link means nothing"},
@@ -459,18 +458,5 @@ func TestPostedSettings(t *testing.T) {
 		"id of no type":   {"id-type: number", "id-type: uuid", "uuid"},
 		"conditional":     {"      items: result\n", "      items: result\n      conditional: true\n", "conditional means nothing"},
 		"two ids in path": {"get: {body", "get: {path: \"/x/{key}\", body", "{key} is unknown"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			yaml := strings.Replace(postedConfig("http://odoo.example.com"), c.old, c.new, 1)
-			var p strictyaml.Problems
-			Kind{}.Check(settingsOf(t, yaml), &p)
-			if err := p.Err(); err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v, want %s", err, c.want)
-			}
-		})
-	}
-	var p strictyaml.Problems
-	if Kind.Check(Kind{}, settingsOf(t, postedConfig("http://odoo.example.com")), &p); p.Err() != nil {
-		t.Error(p.Err())
-	}
+	})
 }

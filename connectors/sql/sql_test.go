@@ -109,6 +109,15 @@ func both(t *testing.T, test func(t *testing.T, p *place)) {
 	}
 }
 
+// but is both without the one kind that has no such thing: a test of it there would show nothing.
+func but(t *testing.T, kind string, test func(t *testing.T, p *place)) {
+	for name, make := range places {
+		if name != kind {
+			t.Run(name, func(t *testing.T) { test(t, make(t)) })
+		}
+	}
+}
+
 func settingsOf(t testing.TB, yaml string) connector.Settings {
 	t.Helper()
 	var p strictyaml.Problems

@@ -146,14 +146,13 @@ func TestAfter(t *testing.T) {
 	})
 }
 
+// Lines that the database keeps out without an error are told, and nothing is changed. No trigger of MariaDB can do that.
 func TestSwallowedLines(t *testing.T) {
-	both(t, func(t *testing.T, p *place) {
+	but(t, "mysql", func(t *testing.T, p *place) {
 		p.tables(t)
 		db := open(t, p, strings.Replace(orders, "  order:", "  x:", 1))
 		r := mustWrite(t, db, connector.Create, "", `{"code":"A","lines":[{"line_no":1,"sku":"a","quantity":1}]}`)
 		switch p.kind {
-		case "mysql":
-			t.Skip("no trigger of MariaDB keeps a row out without an error")
 		case "sqlite":
 			p.exec(t, "CREATE TRIGGER keep BEFORE INSERT ON order_lines WHEN NEW.sku = 'b' BEGIN SELECT RAISE(IGNORE); END")
 		default:

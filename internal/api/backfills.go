@@ -96,27 +96,17 @@ func (s *Server) backfills(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	before, ok := number(w, r, "before", 0, 0, 1<<62)
+	before, limit, ok := below(w, r)
 	if !ok {
 		return
 	}
-	limit, ok := number(w, r, "limit", 20, 1, 1000)
-	if !ok {
-		return
-	}
-	list, err := s.hub.Backfills(r.Context(), state.BackfillFilter{Flow: q.Get("flow"), Before: before, Limit: int(limit) + 1})
+	list, err := s.hub.Backfills(r.Context(), state.BackfillFilter{Flow: q.Get("flow"), Before: before, Limit: limit + 1})
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	page := Backfills{Backfills: []Backfill{}}
-	for i := range list[:min(len(list), int(limit))] {
-		page.Backfills = append(page.Backfills, *BackfillView(&list[i]))
-	}
-	if len(list) > int(limit) {
-		page.Next = list[limit-1].ID
-	}
-	answer(w, http.StatusOK, page)
+	views, next := pageOf(list, limit, BackfillView, func(v *Backfill) int64 { return v.ID })
+	answer(w, http.StatusOK, Backfills{Backfills: views, Next: next})
 }
 
 func (s *Server) backfill(w http.ResponseWriter, r *http.Request) {

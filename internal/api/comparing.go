@@ -171,28 +171,39 @@ func (s *Server) runs(kind string) http.HandlerFunc {
 		if _, ok := query(w, r, "before", "limit"); !ok {
 			return
 		}
-		before, ok := number(w, r, "before", 0, 0, 1<<62)
+		before, limit, ok := below(w, r)
 		if !ok {
 			return
 		}
-		limit, ok := number(w, r, "limit", 20, 1, 1000)
-		if !ok {
-			return
-		}
-		list, err := s.hub.Runs(r.Context(), state.ComparisonFilter{Kind: kind, Name: r.PathValue("name"), Before: before, Limit: int(limit) + 1})
+		list, err := s.hub.Runs(r.Context(), state.ComparisonFilter{Kind: kind, Name: r.PathValue("name"), Before: before, Limit: limit + 1})
 		if err != nil {
 			s.failed(w, r, err)
 			return
 		}
-		page := Runs{Runs: []Run{}}
-		for i := range list[:min(len(list), int(limit))] {
-			page.Runs = append(page.Runs, *RunView(&list[i]))
-		}
-		if len(list) > int(limit) {
-			page.Next = list[limit-1].ID
-		}
-		answer(w, http.StatusOK, page)
+		views, next := pageOf(list, limit, RunView, func(v *Run) int64 { return v.ID })
+		answer(w, http.StatusOK, Runs{Runs: views, Next: next})
 	}
+}
+
+// below reads where a list, the newest first, is to go on, and how much of it is wanted; ok is false where the request is answered already.
+func below(w http.ResponseWriter, r *http.Request) (before int64, limit int, ok bool) {
+	if before, ok = number(w, r, "before", 0, 0, 1<<62); !ok {
+		return 0, 0, false
+	}
+	n, ok := number(w, r, "limit", 20, 1, 1000)
+	return before, int(n), ok
+}
+
+// pageOf gives a page of a list that was asked for one row more than fits, and the id below which it goes on; 0: it does not.
+func pageOf[T, V any](list []T, limit int, view func(*T) *V, id func(*V) int64) (page []V, next int64) {
+	page = []V{}
+	for i := range list[:min(len(list), limit)] {
+		page = append(page, *view(&list[i]))
+	}
+	if len(list) > limit {
+		next = id(&page[limit-1])
+	}
+	return page, next
 }
 
 func (s *Server) run(w http.ResponseWriter, r *http.Request) {

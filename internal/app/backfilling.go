@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,97 +15,30 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
-	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/internal/submit"
 )
 
-const (
-	// backfillLook is how often it is looked whether a backfill is wanted, backfillBeat how often one tells how far it has come, and hears whether it is to end.
-	backfillLook = time.Second
-	backfillBeat = time.Second
-	// backfillsAtOnce is how many a hub works on at the same time.
-	backfillsAtOnce = 2
-	// backfillShown is how long the status tells of one that is over.
-	backfillShown = 24 * time.Hour
-)
-
-// backfilling is the hub's part in backfills.
-type backfilling struct {
-	nudge chan struct{}
-	mu    sync.Mutex
-	work  map[string]context.CancelCauseFunc // by flow
-	none  bool                               // nothing is begun while the files change
-	all   sync.WaitGroup
-}
+// backfillShown is how long the status tells of one that is over.
+const backfillShown = 24 * time.Hour
 
 // startBackfilling carries out the backfills that are wanted, whoever has asked for them, wherever no other hub does.
 func (h *Hub) startBackfilling(context.Context) error {
-	h.backfilling.nudge, h.backfilling.work = make(chan struct{}, 1), map[string]context.CancelCauseFunc{}
-	return h.beside("backfills", h.backfillLoop)
+	h.backfilling.init()
+	return h.beside("backfills", func(ctx context.Context) { h.backfilling.loop(ctx, h, "a backfill", h.beginBackfilling) })
 }
 
-func (h *Hub) backfillLoop(ctx context.Context) {
-	defer h.backfilling.all.Wait() // they end with ctx
-	failures := notice.NewLimiter(h.clock, h.log)
-	for ctx.Err() == nil {
-		open, err := h.store.Backfills(ctx, state.BackfillFilter{Open: true})
-		if err != nil && ctx.Err() == nil {
-			failures.Warn("cannot look whether a backfill is wanted; trying again", err)
-		}
-		for i := len(open) - 1; i >= 0; i-- { // the oldest first
-			h.takeUp(ctx, open[i])
-		}
-		wait, cancel := lifecycle.WithTimeout(ctx, h.clock, backfillLook, context.DeadlineExceeded)
-		select {
-		case <-h.backfilling.nudge:
-		case <-wait.Done():
-		}
-		cancel()
-	}
-}
-
-// takeUp works on a backfill beside the loop, unless it is worked on already.
-func (h *Hub) takeUp(ctx context.Context, b state.Backfill) {
-	k := &h.backfilling
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.none || k.work[b.Flow] != nil || len(k.work) >= backfillsAtOnce {
-		return
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	k.work[b.Flow] = cancel
-	k.all.Go(func() {
-		defer func() {
-			cancel(nil)
-			k.mu.Lock()
-			delete(k.work, b.Flow)
-			k.mu.Unlock()
-		}()
-		r := lease.Runner{Store: h.store, Clock: h.clock, Log: h.log, Name: state.BackfillLease(b.Flow), Holder: h.holder(), TTL: h.leaseTTL()}
-		if _, err := r.Once(ctx, func(ctx context.Context, held *lease.Held) error { return h.backfillUnder(ctx, held, b.ID) }); err != nil && ctx.Err() == nil {
+// beginBackfilling works on the backfills that are wanted.
+func (h *Hub) beginBackfilling(ctx context.Context) error {
+	open, err := h.store.Backfills(ctx, state.BackfillFilter{Open: true})
+	for i := len(open) - 1; i >= 0; i-- { // the oldest first
+		b := open[i]
+		h.backfilling.begin(ctx, h, state.BackfillLease(b.Flow), func(ctx context.Context, held *lease.Held) error { return h.backfillUnder(ctx, held, b.ID) }, func(err error) {
 			h.log.Warn("a backfill was broken off; it is gone on with", "backfill", b.ID, "flow", b.Flow, "error", err)
-			_ = lifecycle.Sleep(ctx, h.clock, backfillLook) // not at once
-		}
-	})
-}
-
-// holdBackfilling ends those under way, which go on after release: their systems are about to change.
-func (h *Hub) holdBackfilling() (release func()) {
-	k := &h.backfilling
-	k.mu.Lock()
-	k.none = true
-	for _, cancel := range k.work {
-		cancel(errReloaded)
+		})
 	}
-	k.mu.Unlock()
-	k.all.Wait()
-	return func() {
-		k.mu.Lock()
-		k.none = false
-		k.mu.Unlock()
-	}
+	return err
 }
 
 // backfillUnder goes on with a backfill under its lease, to its end.
@@ -122,28 +54,20 @@ func (h *Hub) backfillUnder(ctx context.Context, held *lease.Held, id int64) err
 	log.Info("a backfill is taken up", "by", b.Who, "attempt", b.Attempt, "submitted", b.Progress.Submitted)
 	k := &backfillKeeper{h: h, held: held, id: b.ID}
 	k.Told(b.Progress)
-	work, cancel := context.WithCancelCause(ctx)
-	k.end = cancel
-	beats := lifecycle.NewBackground(ctx)
-	beats.Go(func(ctx context.Context) error { k.beats(ctx); return nil })
-	werr := lifecycle.Guard(func() error { return h.backfill(work, k, &b) })
-	cause := context.Cause(work)
-	cancel(nil)
-	_ = beats.Stop(context.Background(), nil) // it ends with its context
+	by, failed, left := h.attended(ctx, k.beat, func(ctx context.Context, end context.CancelCauseFunc) error {
+		k.end = end
+		return h.backfill(ctx, k, &b)
+	})
+	if left != nil {
+		return left
+	}
 	b.Progress = *k.told.Load()
 	b.Progress.Text, b.Progress.Left, b.Progress.AtOnce = "", 0, 0
-	var by *cancelled
 	switch {
-	case errors.As(cause, &by):
-		b.State, b.Detail = state.BackfillCancelled, "cancelled by "+by.who
-	case ctx.Err() != nil:
-		return context.Cause(ctx) // it is gone on with, here or elsewhere
-	case cause != nil && werr != nil:
-		return fmt.Errorf("%w: %w", cause, werr)
-	case errors.Is(werr, state.ErrFenced):
-		return werr
-	case werr != nil:
-		b.State, b.Detail = state.BackfillFailed, werr.Error()
+	case by != "":
+		b.State, b.Detail = state.BackfillCancelled, "cancelled by "+by
+	case failed != nil:
+		b.State, b.Detail = state.BackfillFailed, failed.Error()
 	default:
 		b.State, b.Detail = state.BackfillDone, leftOut(&b.Progress, h.plan().Flow(b.Flow))
 	}
@@ -243,21 +167,9 @@ func (k *backfillKeeper) Save(ctx context.Context, place state.BackfillPlace, p 
 	})
 }
 
-// beats tells how far it has come until ctx ends, and ends it where a person wants that.
-func (k *backfillKeeper) beats(ctx context.Context) {
-	for lifecycle.Sleep(ctx, k.h.clock, backfillBeat) == nil {
-		who, err := k.h.store.SaveBackfill(ctx, k.held.Lease(), k.id, nil, *k.told.Load())
-		switch {
-		case ctx.Err() != nil:
-			return
-		case errors.Is(err, state.ErrFenced), errors.Is(err, state.ErrNotFound):
-			k.end(err)
-			return
-		case who != "":
-			k.end(&cancelled{who})
-			return
-		}
-	}
+// beat tells how far it has come, and hears who wants it to end.
+func (k *backfillKeeper) beat(ctx context.Context) (who string, err error) {
+	return k.h.store.SaveBackfill(ctx, k.held.Lease(), k.id, nil, *k.told.Load())
 }
 
 // backfillHub is what a backfill asks of the hub.
@@ -369,10 +281,7 @@ func (h *Hub) wantBackfill(ctx context.Context, f *config.Flow, b state.Backfill
 	case !fresh:
 		return nil, fmt.Errorf("backfill %d of flow %s is under way already (%s): wait for its end, or `waybill backfill cancel %d`: %w", got.ID, got.Flow, got.State, got.ID, state.ErrBusy)
 	}
-	select {
-	case h.backfilling.nudge <- struct{}{}:
-	default:
-	}
+	h.backfilling.wake()
 	return &got, nil
 }
 

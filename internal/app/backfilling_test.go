@@ -85,7 +85,7 @@ func TestBackfillOfAHub(t *testing.T) {
 	if _, err := hub.Backfill(t.Context(), "sales", api.BackfillRequest{}, "bob"); !errors.Is(err, state.ErrBusy) || !strings.Contains(err.Error(), fmt.Sprintf("backfill %d of flow sales is under way already", b.ID)) {
 		t.Errorf("a second one: %v", err)
 	}
-	release := hub.holdBackfilling()
+	release := hub.backfilling.hold()
 	if now, err := hub.BackfillByID(t.Context(), b.ID); err != nil || now.State != state.BackfillRunning {
 		t.Errorf("while the files change: %+v %v", now, err)
 	}

@@ -101,7 +101,7 @@ func (h *Hub) want(ctx context.Context, c *compared, o state.CompareOptions, who
 	case !fresh:
 		return nil, &api.UnderWay{Run: run}
 	}
-	h.wakeComparing()
+	h.comparing.wake()
 	return &run, nil
 }
 

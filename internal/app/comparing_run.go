@@ -7,129 +7,46 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/lease"
-	"github.com/waybill-hub/waybill/internal/lifecycle"
-	"github.com/waybill-hub/waybill/internal/notice"
 	"github.com/waybill-hub/waybill/internal/reconcile"
 	"github.com/waybill-hub/waybill/internal/spill"
 	"github.com/waybill-hub/waybill/internal/state"
 	"github.com/waybill-hub/waybill/internal/store"
 )
 
-const (
-	// compareLook is how often it is looked whether a run is wanted: others may have asked for it.
-	compareLook = time.Second
-	// compareBeat is how often a run tells how far it has come, and hears whether it is to end.
-	compareBeat = time.Second
-	// comparesAtOnce is how many runs a hub works on at the same time.
-	comparesAtOnce = 2
-)
-
-var (
-	// errCancelled: a person has ended the run.
-	errCancelled = errors.New("it was cancelled")
-	// errReloaded: the files have changed, so that the run is begun anew.
-	errReloaded = errors.New("the files were reloaded")
-)
-
 // comparing is the hub's part in runs of reconciliations and rules.
 type comparing struct {
-	nudge chan struct{}
-	mu    sync.Mutex
-	work  map[string]context.CancelCauseFunc // by lease
-	none  bool                               // nothing is begun while the files change
-	all   sync.WaitGroup
+	wanted
 	// decided counts the messages that this hub has decided.
 	decided atomic.Int64
 }
 
 // startComparing carries out the runs that are wanted, whoever has asked for them, wherever no other hub does.
 func (h *Hub) startComparing(context.Context) error {
-	h.comparing.nudge, h.comparing.work = make(chan struct{}, 1), map[string]context.CancelCauseFunc{}
-	return h.beside("reconciliations", h.compareLoop)
+	h.comparing.init()
+	return h.beside("reconciliations", func(ctx context.Context) { h.comparing.loop(ctx, h, "a reconciliation", h.beginComparing) })
 }
 
-// wakeComparing has the next wanted run begun at once.
-func (h *Hub) wakeComparing() {
-	select {
-	case h.comparing.nudge <- struct{}{}:
-	default:
-	}
-}
-
-func (h *Hub) compareLoop(ctx context.Context) {
-	defer h.comparing.all.Wait() // runs end with ctx
-	failures := notice.NewLimiter(h.clock, h.log)
-	for ctx.Err() == nil {
-		open, err := h.store.Comparisons(ctx, state.ComparisonFilter{Open: true})
-		if err != nil && ctx.Err() == nil {
-			failures.Warn("cannot look whether a reconciliation is wanted; trying again", err)
-		}
-		for i := len(open) - 1; i >= 0; i-- { // the oldest first
-			h.beginComparing(ctx, &open[i])
-		}
-		wait, cancel := lifecycle.WithTimeout(ctx, h.clock, compareLook, context.DeadlineExceeded)
-		select {
-		case <-h.comparing.nudge:
-		case <-wait.Done():
-		}
-		cancel()
-	}
-}
-
-// beginComparing works on a run beside the loop, unless it is worked on already.
-func (h *Hub) beginComparing(ctx context.Context, c *state.Comparison) {
-	name := state.RunLease(c.Kind, c.Name)
-	k := &h.comparing
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.none || k.work[name] != nil || len(k.work) >= comparesAtOnce {
-		return
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	k.work[name] = cancel
-	run := *c
-	k.all.Go(func() {
-		defer func() {
-			cancel(nil)
-			k.mu.Lock()
-			delete(k.work, name)
-			k.mu.Unlock()
-		}()
-		r := lease.Runner{Store: h.store, Clock: h.clock, Log: h.log, Name: name, Holder: h.holder(), TTL: h.leaseTTL()}
-		if _, err := r.Once(ctx, func(ctx context.Context, held *lease.Held) error { return h.compareUnder(ctx, held, &run) }); err != nil && ctx.Err() == nil {
+// beginComparing works on the runs that are wanted.
+func (h *Hub) beginComparing(ctx context.Context) error {
+	open, err := h.store.Comparisons(ctx, state.ComparisonFilter{Open: true})
+	for i := len(open) - 1; i >= 0; i-- { // the oldest first
+		run := open[i]
+		h.comparing.begin(ctx, h, state.RunLease(run.Kind, run.Name), func(ctx context.Context, held *lease.Held) error { return h.compareUnder(ctx, held, &run) }, func(err error) {
 			h.log.Warn("a run was broken off; it is begun anew", "run", run.ID, "kind", run.Kind, "name", run.Name, "error", err)
-			_ = lifecycle.Sleep(ctx, h.clock, compareLook) // not at once
-		}
-	})
+		})
+	}
+	return err
 }
 
 // defaultLeaseTTL is for plans that were not read from a file, which names another one.
 const defaultLeaseTTL = 15 * time.Second
 
 func (h *Hub) leaseTTL() time.Duration { return cmp.Or(h.plan().Hub.TakeOver, defaultLeaseTTL) }
-
-// holdComparing ends the runs under way, which begin anew after release: their systems are about to change.
-func (h *Hub) holdComparing() (release func()) {
-	k := &h.comparing
-	k.mu.Lock()
-	k.none = true
-	for _, cancel := range k.work {
-		cancel(errReloaded)
-	}
-	k.mu.Unlock()
-	k.all.Wait()
-	return func() {
-		k.mu.Lock()
-		k.none = false
-		k.mu.Unlock()
-	}
-}
 
 // compareUnder makes one run under its lease, from its beginning to its end.
 func (h *Hub) compareUnder(ctx context.Context, held *lease.Held, c *state.Comparison) error {
@@ -143,26 +60,15 @@ func (h *Hub) compareUnder(ctx context.Context, held *lease.Held, c *state.Compa
 	log := h.log.With("run", run.ID, "kind", run.Kind, "name", run.Name)
 	log.Info("a run begins", "trigger", run.Trigger, "by", run.Who, "attempt", run.Attempt)
 	sink := &compareSink{h: h, held: held, run: run.ID}
-	work, cancel := context.WithCancelCause(ctx)
-	beats := lifecycle.NewBackground(ctx)
-	beats.Go(func(ctx context.Context) error { return sink.beats(ctx, cancel) })
 	began := h.clock.Now()
-	werr := lifecycle.Guard(func() error { return h.compare(work, sink, &run) })
-	cause := context.Cause(work)
-	cancel(nil)
-	_ = beats.Stop(context.Background(), nil) // it ends with its context
-	var by *cancelled
+	by, failed, left := h.attended(ctx, sink.beat, func(ctx context.Context, _ context.CancelCauseFunc) error { return h.compare(ctx, sink, &run) })
 	switch {
-	case errors.As(cause, &by):
-		run.State, run.Detail = state.RunCancelled, "cancelled by "+by.who
-	case ctx.Err() != nil:
-		return context.Cause(ctx) // it is begun anew, here or elsewhere
-	case cause != nil && werr != nil:
-		return fmt.Errorf("%w: %w", cause, werr)
-	case errors.Is(werr, state.ErrFenced):
-		return werr
-	case werr != nil:
-		run.State, run.Detail = state.RunFailed, werr.Error()
+	case left != nil:
+		return left
+	case by != "":
+		run.State, run.Detail = state.RunCancelled, "cancelled by "+by
+	case failed != nil:
+		run.State, run.Detail = state.RunFailed, failed.Error()
 	}
 	run.Finished = h.clock.Now()
 	if err := h.store.EndComparison(ctx, held.Lease(), run); err != nil {
@@ -178,12 +84,6 @@ func (h *Hub) compareUnder(ctx context.Context, held *lease.Held, c *state.Compa
 	}
 	return nil
 }
-
-// cancelled is an errCancelled that says by whom.
-type cancelled struct{ who string }
-
-func (c *cancelled) Error() string     { return errCancelled.Error() + " by " + c.who }
-func (c *cancelled) Is(err error) bool { return err == errCancelled }
 
 // compare does what the run is about, and fills in how it ended.
 func (h *Hub) compare(ctx context.Context, sink *compareSink, run *state.Comparison) error {
@@ -287,24 +187,11 @@ func (s *compareSink) Stored(ctx context.Context, f state.DifferenceFilter) ([]s
 	return s.h.store.Differences(ctx, f)
 }
 
-// beats tells how far the run has come until ctx ends, and ends the run where a person wants that.
-func (s *compareSink) beats(ctx context.Context, end context.CancelCauseFunc) error {
-	for lifecycle.Sleep(ctx, s.h.clock, compareBeat) == nil {
-		p := s.progress.Load()
-		if p == nil {
-			p = &state.CompareProgress{}
-		}
-		who, err := s.h.store.BeatComparison(ctx, s.held.Lease(), s.run, *p)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, state.ErrFenced), errors.Is(err, state.ErrNotFound):
-			end(err)
-			return nil
-		case who != "":
-			end(&cancelled{who})
-			return nil
-		}
+// beat tells how far the run has come, and hears who wants it to end.
+func (s *compareSink) beat(ctx context.Context) (who string, err error) {
+	p := s.progress.Load()
+	if p == nil {
+		p = &state.CompareProgress{}
 	}
-	return nil
+	return s.h.store.BeatComparison(ctx, s.held.Lease(), s.run, *p)
 }

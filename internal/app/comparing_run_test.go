@@ -169,7 +169,7 @@ func made(t *testing.T, hub *Hub, c state.Comparison) (state.Comparison, []state
 	if err != nil || !fresh {
 		t.Fatal(run, fresh, err)
 	}
-	hub.wakeComparing()
+	hub.comparing.wake()
 	await(t, "the run", func() bool {
 		if run, err = hub.store.ComparisonByID(t.Context(), run.ID); err != nil {
 			t.Fatal(err)

@@ -82,7 +82,7 @@ type Hub struct {
 	clocks      clocks
 	seen        lastSeen
 	comparing   comparing
-	backfilling backfilling
+	backfilling wanted
 	coding      sync.Mutex // held while a value map is written
 	hider       search.Hider
 	jobs        *jobs

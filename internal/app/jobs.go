@@ -110,7 +110,7 @@ func (h *Hub) wantScheduled(ctx context.Context, kind, name string) error {
 		h.log.Warn("a scheduled run is left out: the one before it is still under way", "kind", kind, "name", name, "run", run.ID, "since", cmp.Or(run.Started, run.Wanted))
 		return nil
 	}
-	h.wakeComparing()
+	h.comparing.wake()
 	return nil
 }
 

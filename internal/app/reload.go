@@ -204,9 +204,9 @@ func (h *Hub) changeOver(ctx context.Context, c *change, next *current) (warning
 		defer cancel()
 		return f(bounded)
 	}
-	release := h.holdComparing()
+	release := h.comparing.hold()
 	defer release()
-	goOn := h.holdBackfilling()
+	goOn := h.backfilling.hold()
 	defer goOn()
 	note(within(closeSources, c.intake.Close))
 	failpoint.Hit(failpoint.ReloadSourcesClosed)
