@@ -57,15 +57,11 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	before, ok := number(w, r, "before", 0, 0, 1<<62)
+	before, limit, ok := below(w, r, 100)
 	if !ok {
 		return
 	}
-	limit, ok := number(w, r, "limit", 100, 1, 1000)
-	if !ok {
-		return
-	}
-	rows, err := s.hub.Audits(r.Context(), state.AuditFilter{Who: q.Get("who"), Action: q.Get("action"), Object: q.Get("object"), Before: before, Limit: int(limit)})
+	rows, err := s.hub.Audits(r.Context(), state.AuditFilter{Who: q.Get("who"), Action: q.Get("action"), Object: q.Get("object"), Before: before, Limit: limit})
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -74,7 +70,7 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
 	for i := range rows {
 		page.Audit[i] = s.auditView(access.Of(r.Context()), &rows[i])
 	}
-	if len(rows) == int(limit) {
+	if len(rows) == limit {
 		page.Next = rows[len(rows)-1].ID
 	}
 	answer(w, http.StatusOK, page)

@@ -96,7 +96,7 @@ func (s *Server) backfills(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	before, limit, ok := below(w, r)
+	before, limit, ok := below(w, r, 20)
 	if !ok {
 		return
 	}

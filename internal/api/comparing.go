@@ -171,7 +171,7 @@ func (s *Server) runs(kind string) http.HandlerFunc {
 		if _, ok := query(w, r, "before", "limit"); !ok {
 			return
 		}
-		before, limit, ok := below(w, r)
+		before, limit, ok := below(w, r, 20)
 		if !ok {
 			return
 		}
@@ -185,12 +185,12 @@ func (s *Server) runs(kind string) http.HandlerFunc {
 	}
 }
 
-// below reads where a list, the newest first, is to go on, and how much of it is wanted; ok is false where the request is answered already.
-func below(w http.ResponseWriter, r *http.Request) (before int64, limit int, ok bool) {
+// below reads where a list, the newest first, is to go on, and how much of it is wanted, def where nothing is said; ok is false where the request is answered already.
+func below(w http.ResponseWriter, r *http.Request, def int64) (before int64, limit int, ok bool) {
 	if before, ok = number(w, r, "before", 0, 0, 1<<62); !ok {
 		return 0, 0, false
 	}
-	n, ok := number(w, r, "limit", 20, 1, 1000)
+	n, ok := number(w, r, "limit", def, 1, 1000)
 	return before, int(n), ok
 }
 

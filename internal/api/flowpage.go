@@ -77,11 +77,7 @@ func (s *Server) fates(w http.ResponseWriter, r *http.Request) {
 	if o := q.Get("outcome"); o != "" && !oneOf(w, "outcome", o, outcomes) {
 		return
 	}
-	before, ok := number(w, r, "before", 0, 0, 1<<62)
-	if !ok {
-		return
-	}
-	limit, ok := number(w, r, "limit", 50, 1, 1000)
+	before, limit, ok := below(w, r, 50)
 	if !ok {
 		return
 	}
@@ -89,7 +85,7 @@ func (s *Server) fates(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	rows, next, err := s.hub.Fates(r.Context(), state.JournalFilter{Flow: r.PathValue("name"), Outcome: state.Outcome(q.Get("outcome")), Before: before, Limit: int(limit)})
+	rows, next, err := s.hub.Fates(r.Context(), state.JournalFilter{Flow: r.PathValue("name"), Outcome: state.Outcome(q.Get("outcome")), Before: before, Limit: limit})
 	if err != nil {
 		s.failed(w, r, err)
 		return

@@ -302,12 +302,7 @@ func (h *Hub) unknownFlow(name string) error {
 func (h *Hub) cannotList(f *config.Flow) string {
 	switch {
 	case f.From.System == "":
-		var fill []string
-		for _, other := range h.plan().Flows {
-			if other.To.Topic == f.From.Topic && other.From.System != "" {
-				fill = append(fill, other.Name)
-			}
-		}
+		fill := h.filling(f.From.Topic)
 		if len(fill) == 0 {
 			return fmt.Sprintf("it reads the topic %s, which another program fills: have that one write everything again", f.From.Topic)
 		}

@@ -185,16 +185,21 @@ func (h *Hub) resendable(q *api.ResendRequest) error {
 	return nil
 }
 
+// filling names the flows that fill a topic from a system.
+func (h *Hub) filling(topic string) (names []string) {
+	for _, f := range h.plan().Flows {
+		if f.To.Topic == topic && f.From.System != "" {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
 // cannotAsk says why a flow's source cannot be asked for one object, and what to do instead; empty: it can be.
 func (h *Hub) cannotAsk(f *config.Flow) string {
 	switch {
 	case f.From.System == "":
-		var fill []string
-		for _, other := range h.plan().Flows {
-			if other.To.Topic == f.From.Topic && other.From.System != "" {
-				fill = append(fill, other.Name)
-			}
-		}
+		fill := h.filling(f.From.Topic)
 		if len(fill) == 0 {
 			return "it reads the topic " + f.From.Topic + ", which another program fills: have that one write it again"
 		}
