@@ -617,10 +617,15 @@ func TestStoreTrouble(t *testing.T) {
 	look(time.Minute, 3, `"change":"over"`)
 	why = "again"
 	look(time.Minute, 3, "")
+	s.status = 500
+	look(time.Minute, 4, "again")
+	if len(w.Troubles()) != 1 {
+		t.Errorf("%v", w.Troubles())
+	}
 	all.To = nil
-	look(time.Minute, 3, "")
-	if own := w.Own(); len(own) != 0 {
-		t.Errorf("%+v", own)
+	look(time.Minute, 4, "")
+	if own := w.Own(); len(own) != 0 || len(w.Troubles()) != 0 {
+		t.Errorf("%+v, %v", own, w.Troubles())
 	}
 }
 

@@ -91,7 +91,6 @@ func (w *Worker) look(ctx context.Context, lease func() state.Lease) error {
 	now := w.Clock.Now()
 	decisions := decideAll(settings, rows, Seen(st, settings.ParkedOver), now)
 	keep, drop := results(decisions, nil)
-	w.forget(settings)
 	if err := w.Store.KeepAlerts(ctx, lease(), keep, append(drop, strangers(settings, rows)...)); err != nil {
 		return err
 	}
@@ -123,6 +122,7 @@ func (w *Worker) lookStore(ctx context.Context) {
 	if why := w.StoreTrouble(); why != "" {
 		seen = append(seen, Condition{config.AlertHub, status.OfStore, why})
 	}
+	w.forget(settings)
 	decisions := decideAll(settings, rows, seen, now)
 	keep, drop := results(decisions, w.tellAll(ctx, settings, decisions, link, now))
 	drop = append(drop, strangers(settings, rows)...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/inbox"
@@ -21,10 +22,13 @@ type work struct {
 	// todo are the objects that are still to be sent; of those that are stale, a live change may have come since they were read.
 	todo  []intake.Listed
 	stale map[string]bool
+	// sure are those of the stale ones of which a live change is known, which comes by itself.
+	sure map[string]bool
 	// last is what was sent last, of which nobody has looked yet whether it was the present state.
 	last []intake.Listed
-	// asOf: it was looked for what was accepted up to this number of the inbox.
-	asOf int64
+	// asOf: it was looked for what was accepted up to this number of the inbox, and up to before by the look before that. What has a lower number may be stored
+	// later, by another hub: so each look begins where the one before began.
+	asOf, before int64
 	// sent is what was submitted of each object, by name; bad are those that cannot be.
 	sent map[string]string
 	bad  map[string]bool
@@ -49,7 +53,7 @@ func (w *work) read(ctx context.Context) (err error) {
 		}
 		w.asOf = w.listed
 	}
-	w.place.AsOf = w.asOf
+	w.place.AsOf, w.before = w.asOf, w.asOf
 	if err := w.save(ctx); err != nil { // else what comes meanwhile might be pruned before it is asked for
 		return err
 	}
@@ -85,7 +89,7 @@ func (w *work) off(ctx context.Context) error {
 		}
 		w.todo = w.todo[n:]
 		began := w.c.Clock.Elapsed()
-		taken, err := w.through(ctx, piece)
+		taken, err := w.through(ctx, piece, "")
 		if err != nil {
 			return err
 		}
@@ -95,7 +99,7 @@ func (w *work) off(ctx context.Context) error {
 			return err
 		}
 		w.measure()
-		if err := lifecycle.Sleep(ctx, w.c.Clock, w.pace.done(n, took, w.others)); err != nil {
+		if err := lifecycle.Sleep(ctx, w.c.Clock, w.pace.done(taken, took, w.others)); err != nil {
 			return context.Cause(ctx)
 		}
 	}
@@ -109,7 +113,7 @@ func (w *work) stand(ctx context.Context) error {
 		if err != nil || len(touched) == 0 {
 			return err
 		}
-		now, err := w.again(ctx, touched)
+		now, can, err := w.again(ctx, touched)
 		if err != nil {
 			return err
 		}
@@ -123,6 +127,8 @@ func (w *work) stand(ctx context.Context) error {
 				gone := *o
 				gone.Event.Operation, gone.Event.Data, gone.Content = event.Delete, nil, "deleted"
 				behind = append(behind, gone)
+			case !can: // the live change may have come before it, or behind
+				w.place.Moved = true
 			case is == nil || is.Err != nil || is.Content == w.sent[name(o)] || is.Event.Version != o.Event.Version: // another version comes, or came, by itself
 			default:
 				behind = append(behind, *is)
@@ -132,7 +138,7 @@ func (w *work) stand(ctx context.Context) error {
 		if len(behind) == 0 {
 			return nil
 		}
-		if _, err := w.through(ctx, behind); err != nil {
+		if _, err := w.through(ctx, behind, fmt.Sprintf("@%d", w.asOf)); err != nil { // it may say what was said before, and is another one nevertheless
 			return err
 		}
 	}
@@ -158,15 +164,16 @@ func (w *work) look(ctx context.Context) (map[string]bool, error) {
 	}
 	var t *intake.Touched
 	err = w.patiently(ctx, func() (err error) {
-		t, err = w.c.Source.Touched(ctx, w.asOf, inbox.SubmittedID(w.by().Trigger, w.prefix()))
+		t, err = w.c.Source.Touched(ctx, w.before, inbox.SubmittedID(w.by().Trigger, w.prefix()))
 		return err
 	})
-	if w.asOf = at; err != nil || t.None() {
+	if w.before, w.asOf = w.asOf, at; err != nil || t.None() {
 		return nil, err
 	}
 	for i := range w.todo {
 		if o := &w.todo[i]; o.Event.Local != "" && t.Is(ctx, o) {
 			w.stale[name(o)] = true
+			w.sure[name(o)] = w.sure[name(o)] || t.Sure(ctx, o)
 		}
 	}
 	out := map[string]bool{}
@@ -178,7 +185,8 @@ func (w *work) look(ctx context.Context) (map[string]bool, error) {
 	return out, nil
 }
 
-// fresh reads objects anew that are stale. Those that are gone are left out: that is a change of its own, which comes as such.
+// fresh reads objects anew that are stale. Those that are gone are left out: that is a change of its own, which comes as such. Where nothing can be read anew, those
+// of which no change is known are left to the next reading of the list.
 func (w *work) fresh(ctx context.Context, piece []intake.Listed) ([]intake.Listed, error) {
 	stale := map[string]bool{}
 	for i := range piece {
@@ -189,7 +197,7 @@ func (w *work) fresh(ctx context.Context, piece []intake.Listed) ([]intake.Liste
 	if len(stale) == 0 {
 		return piece, nil
 	}
-	now, err := w.again(ctx, stale)
+	now, can, err := w.again(ctx, stale)
 	if err != nil {
 		return nil, err
 	}
@@ -203,16 +211,18 @@ func (w *work) fresh(ctx context.Context, piece []intake.Listed) ([]intake.Liste
 			w.leave(is)
 		case is != nil:
 			out = append(out, *is)
+		case !can && !w.sure[name(&piece[i])]:
+			w.place.Moved = true
 		}
 	}
 	return out, nil
 }
 
-// again gives the present state of objects, nil where they are gone.
-func (w *work) again(ctx context.Context, names map[string]bool) (map[string]*intake.Listed, error) {
+// again gives the present state of objects, nil where they are gone; can is false where nobody can tell.
+func (w *work) again(ctx context.Context, names map[string]bool) (now map[string]*intake.Listed, can bool, err error) {
 	asOf, err := w.now(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	locals := make([]string, 0, len(names))
 	out := make(map[string]*intake.Listed, len(names))
@@ -225,17 +235,20 @@ func (w *work) again(ctx context.Context, names map[string]bool) (map[string]*in
 		got, err = w.c.Source.Again(ctx, w.place.Cursor, locals, asOf)
 		return err
 	})
+	if errors.Is(err, connector.ErrNoLookup) {
+		return out, false, nil
+	}
 	for i := range got {
 		if _, asked := out[name(&got[i])]; asked {
 			out[name(&got[i])] = &got[i]
 		}
 	}
-	return out, err
+	return out, true, err
 }
 
-// through submits objects and waits until they have come through all flows. It gives how many were taken.
-func (w *work) through(ctx context.Context, piece []intake.Listed) (taken int, err error) {
-	taken, last, err := w.submit(ctx, piece)
+// through submits objects and waits until they have come through all flows. It gives how many were taken. behind ends their ids where they are sent behind others.
+func (w *work) through(ctx context.Context, piece []intake.Listed, behind string) (taken int, err error) {
+	taken, last, err := w.submit(ctx, piece, behind)
 	if err != nil || last == 0 {
 		return taken, err
 	}
@@ -262,10 +275,10 @@ func (w *work) through(ctx context.Context, piece []intake.Listed) (taken int, e
 
 // submit has objects accepted, and gives how many were and the newest number of the inbox that they have. What cannot be taken as it is is left out and
 // counted.
-func (w *work) submit(ctx context.Context, piece []intake.Listed) (taken int, last int64, err error) {
+func (w *work) submit(ctx context.Context, piece []intake.Listed, behind string) (taken int, last int64, err error) {
 	for most := len(piece); len(piece) > 0; {
 		n := min(most, len(piece))
-		receipt, err := w.take(ctx, piece[:n])
+		receipt, err := w.take(ctx, piece[:n], behind)
 		var no *submit.Refused
 		switch {
 		case errors.As(err, &no) && no.Index < 0 && n > 1: // too much together
@@ -293,11 +306,11 @@ func (w *work) submit(ctx context.Context, piece []intake.Listed) (taken int, la
 
 // take submits, and tries again for as long as that may help. An object that is read again and says the same has the same id: it is taken once, whatever
 // is repeated after a crash.
-func (w *work) take(ctx context.Context, piece []intake.Listed) (receipt submit.Receipt, err error) {
+func (w *work) take(ctx context.Context, piece []intake.Listed, behind string) (receipt submit.Receipt, err error) {
 	events := make([]event.Event, len(piece))
 	for i := range piece {
 		events[i] = piece[i].Event
-		events[i].ID = w.prefix() + piece[i].Event.Local + "#" + piece[i].Content
+		events[i].ID = w.prefix() + piece[i].Event.Local + "#" + piece[i].Content + behind
 	}
 	err = w.patiently(ctx, func() (err error) {
 		w.own += int64(len(events))

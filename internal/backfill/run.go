@@ -158,7 +158,7 @@ func (r *Run) begin(ctx context.Context) error {
 
 // page works one page off, and notes that the next one is to be read.
 func (r *Run) page(ctx context.Context) (more bool, err error) {
-	w := &work{Run: r, sent: map[string]string{}, bad: map[string]bool{}, stale: map[string]bool{}}
+	w := &work{Run: r, sent: map[string]string{}, bad: map[string]bool{}, stale: map[string]bool{}, sure: map[string]bool{}}
 	if err := w.read(ctx); err != nil {
 		return false, err
 	}
@@ -173,7 +173,7 @@ func (r *Run) page(ctx context.Context) (more bool, err error) {
 			return false, fmt.Errorf("the list was read %d times, and has moved all the time while it was read, so that objects may have been left out: begin again when less changes there", r.place.Rounds)
 		}
 		r.place.Rounds++
-		r.place.Moved, more = false, true
+		r.place.Moved, r.listed, more = false, 0, true
 	}
 	return more, r.save(ctx)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/intake"
@@ -34,6 +35,11 @@ type script struct {
 	saved []state.BackfillPlace
 	busy  time.Duration
 	bad   string // an object that the door refuses
+
+	listed  bool                             // there are no pages
+	asOf    []int64                          // of pages
+	again   func() ([]intake.Listed, error)  // what Again gives
+	touched func(asOf int64) *intake.Touched // what Touched gives
 }
 
 func (s *script) fail(call string) error {
@@ -45,18 +51,24 @@ func (s *script) fail(call string) error {
 }
 
 func (s *script) Count(ctx context.Context) (int64, error) { return s.total, s.fail("count") }
-func (s *script) Resumes() bool                            { return true }
-func (s *script) Page(_ context.Context, cursor string, _ int64) (*intake.ListPage, error) {
+func (s *script) Resumes() bool                            { return !s.listed }
+func (s *script) Page(_ context.Context, cursor string, asOf int64) (*intake.ListPage, error) {
 	if err := s.fail("page"); err != nil {
 		return nil, err
 	}
-	s.read = append(s.read, cursor)
+	s.read, s.asOf = append(s.read, cursor), append(s.asOf, asOf)
 	return s.pages[cursor], nil
 }
 func (s *script) Again(context.Context, string, []string, int64) ([]intake.Listed, error) {
+	if s.again != nil {
+		return s.again()
+	}
 	return nil, nil
 }
-func (s *script) Touched(context.Context, int64, string) (*intake.Touched, error) {
+func (s *script) Touched(_ context.Context, asOf int64, _ string) (*intake.Touched, error) {
+	if s.touched != nil {
+		return s.touched(asOf), nil
+	}
 	return &intake.Touched{}, nil
 }
 func (s *script) Now(context.Context) (int64, error) {
@@ -159,6 +171,16 @@ func TestPace(t *testing.T) {
 				t.Errorf("%d of %d pieces were one object", alone, len(s.sizes))
 			}
 		})
+	}
+}
+
+// TestProbeLeftOut: an object that was not taken is no measure of how long one takes.
+func TestProbeLeftOut(t *testing.T) {
+	s := newScript(map[string]*intake.ListPage{"": pageOf(0, 3, "")})
+	s.takes, s.bad = func(int) time.Duration { return 40 * time.Millisecond }, "0"
+	r, err := s.do(state.Backfill{ID: 1})
+	if err != nil || len(r.pace.alone) != 1 || r.pace.lone() != 40*time.Millisecond {
+		t.Errorf("%v: %v", r.pace.alone, err)
 	}
 }
 
@@ -275,5 +297,73 @@ func TestTie(t *testing.T) {
 				t.Errorf("the target holds %+v, and the system %+v; %d times an older state was applied", w.target["100"], w.there["100"], w.back)
 			}
 		})
+	}
+}
+
+// tied is a page of one object with the version that others of its states have too.
+func tied(content string) *intake.ListPage {
+	p := pageOf(0, 1, "")
+	p.Objects[0].Tied, p.Objects[0].Content = true, content
+	return p
+}
+
+// TestBehind: what is sent behind another state is another event, also where it says what was said before: an object that changed to and fro within one version
+// is known by the first of its states otherwise.
+func TestBehind(t *testing.T) {
+	s := newScript(map[string]*intake.ListPage{"": tied("a")})
+	looks, states := 0, []string{"b", "a"}
+	s.touched = func(int64) *intake.Touched {
+		looks++
+		return &intake.Touched{All: len(s.ids) > 0 && len(states) > 0}
+	}
+	s.again = func() ([]intake.Listed, error) {
+		now := tied(states[0]).Objects
+		states = states[1:]
+		return now, nil
+	}
+	if _, err := s.do(state.Backfill{ID: 1}); err != nil || len(s.ids) != 3 || looks != 4 {
+		t.Fatalf("submitted %v after %d looks: %v", s.ids, looks, err)
+	}
+	if slices.Sort(s.ids); len(slices.Compact(s.ids)) != 3 {
+		t.Errorf("submitted %v", s.ids)
+	}
+}
+
+// TestLateRow: another hub may store a row of the inbox under a number from before the look when the look is over. The next look finds it.
+func TestLateRow(t *testing.T) {
+	s := newScript(map[string]*intake.ListPage{"": tied("a")})
+	row, looks := int64(0), 0
+	s.touched = func(asOf int64) *intake.Touched {
+		if looks++; looks == 1 {
+			row = s.numbers // this look's own: what is stored under it comes too late for it
+		}
+		return &intake.Touched{All: looks == 2 && asOf < row}
+	}
+	s.again = func() ([]intake.Listed, error) { return tied("b").Objects, nil }
+	if _, err := s.do(state.Backfill{ID: 1}); err != nil || len(s.ids) != 2 || !strings.Contains(s.ids[1], "#b") {
+		t.Errorf("submitted %v after %d looks: %v", s.ids, looks, err)
+	}
+}
+
+// TestNoSecondLook: an object of which nobody knows whether it has changed since it was listed, and that cannot be read once more, is neither left out nor taken as it
+// was: the list is read once more. The new list is as old as its own beginning.
+func TestNoSecondLook(t *testing.T) {
+	for name, before := range map[string]bool{"before it is sent": true, "when it was sent": false} {
+		s := newScript(map[string]*intake.ListPage{"": tied("a")})
+		s.listed = true
+		once := true
+		s.touched = func(int64) *intake.Touched {
+			all := once && before == (len(s.ids) == 0)
+			once = once && !all
+			return &intake.Touched{All: all}
+		}
+		s.again = func() ([]intake.Listed, error) { return nil, connector.ErrNoLookup }
+		r, err := s.do(state.Backfill{ID: 1})
+		if err != nil || len(s.read) != 2 || len(s.ids) == 0 || s.asOf[1] <= s.asOf[0] {
+			t.Errorf("%s: read %v as of %v, submitted %v: %v", name, s.read, s.asOf, s.ids, err)
+		}
+		if left := r.Progress().Unread; left != 0 {
+			t.Errorf("%s: %d objects are left out", name, left)
+		}
 	}
 }

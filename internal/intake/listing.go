@@ -50,8 +50,7 @@ type Listing struct {
 // Listing begins to read what the source of a flow holds, or what has changed there since a time. Errors: state.ErrNotFound, ErrNotListed.
 func (in *Intake) Listing(flow string, since time.Time) (*Listing, error) {
 	w := in.find(flow)
-	switch {
-	case w == nil:
+	if w == nil {
 		return nil, fmt.Errorf("flow %s reads no system: %w", flow, state.ErrNotFound)
 	}
 	return NewListing(&w.src, in.c.Store, since)
@@ -182,14 +181,14 @@ func (l *Listing) list(ctx context.Context, asOf int64) (*ListPage, error) {
 }
 
 // Again reads objects of a page once more, by their ids in the system; those that are not there any more, or cannot be read once more, are left out. cursor
-// is that of the page, which is read again where the system cannot be asked for one object.
+// is that of the page, which is read again where the system cannot be asked for one object. connector.ErrNoLookup where there are no pages either.
 func (l *Listing) Again(ctx context.Context, cursor string, locals []string, asOf int64) ([]Listed, error) {
 	var out []Listed
 	for _, local := range locals {
 		found, err := l.find(ctx, local)
 		if errors.Is(err, connector.ErrNoLookup) || err == nil && l.unversioned(found) {
-			if l.poll == nil { // a list has no pages: what was touched comes as a change
-				return nil, nil
+			if l.poll == nil { // a list has no pages
+				return nil, connector.ErrNoLookup
 			}
 			page, err := l.Page(ctx, cursor, asOf)
 			if err != nil {
@@ -272,6 +271,15 @@ func (t *Touched) Is(ctx context.Context, o *Listed) bool {
 	}
 	id, ok := t.l.idOf(ctx, o.Event.Data, o.Event.Local)
 	return !ok || t.ids[id]
+}
+
+// Sure reports whether an object is among them beyond doubt.
+func (t *Touched) Sure(ctx context.Context, o *Listed) bool {
+	if t.locals[o.Event.Local] || len(t.ids) == 0 {
+		return t.locals[o.Event.Local]
+	}
+	id, ok := t.l.idOf(ctx, o.Event.Data, o.Event.Local)
+	return ok && t.ids[id]
 }
 
 // Gone reports whether an object was deleted.

@@ -214,8 +214,12 @@ func TestTouched(t *testing.T) {
 			t.Fatalf("%s: %+v %v", name, got, err)
 		}
 		for id, want := range c.is {
-			if o := at(id); got.Is(t.Context(), &o) != want {
+			o := at(id)
+			if got.Is(t.Context(), &o) != want {
 				t.Errorf("%s: %s is %v", name, id, !want)
+			}
+			if sure := want && !got.All; got.Sure(t.Context(), &o) != sure {
+				t.Errorf("%s: %s is so for sure: %v", name, id, !sure)
 			}
 		}
 		for id, want := range c.gone {
@@ -223,5 +227,17 @@ func TestTouched(t *testing.T) {
 				t.Errorf("%s: %s is gone: %v", name, id, !want)
 			}
 		}
+	}
+}
+
+// TestListingOnce: of a list without pages, in a system that cannot be asked for one object, nothing can be read once more, and that is not the same as gone.
+func TestListingOnce(t *testing.T) {
+	s := &shelves{all: []connector.Record{recordOf("1", "8")}}
+	l, err := NewListing(thingsOf(s, func(src *Source) { src.Poll = &Poll{} }), &came{}, time.Unix(1, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := l.Again(t.Context(), "", []string{"1"}, 50); !errors.Is(err, connector.ErrNoLookup) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -30,19 +30,9 @@ func (s *Store) Prune(ctx context.Context, now time.Time) (removed int64, err er
 }
 
 // pruneInbox walks the published rows by seq; rows whose fate is open stay and are looked at again the next time, and so do those that came while a
-// backfill read the page that it is at: it asks what was accepted since.
+// backfill read the page that it is at: it asks what was accepted since. The positions are read first, so that a backfill that begins meanwhile misses nothing: what was
+// settled by then was accepted before it read a page.
 func (s *Store) pruneInbox(ctx context.Context, _ time.Time) (removed int64, err error) {
-	asked := map[string]int64{}
-	err = s.each(ctx, func(r *sql.Rows) error {
-		var flow string
-		var asOf int64
-		err := r.Scan(&flow, &asOf)
-		asked[flow] = asOf
-		return err
-	}, "SELECT flow, as_of FROM backfills WHERE finished = 0 AND as_of > 0")
-	if err != nil {
-		return 0, s.wrap("prune inbox", err)
-	}
 	positions, err := s.positions(ctx)
 	if err != nil {
 		return 0, err
@@ -58,12 +48,12 @@ func (s *Store) pruneInbox(ctx context.Context, _ time.Time) (removed int64, err
 			}
 			seen++
 			at, err := decodePlaces(places)
-			since, needed := asked[flow]
-			if err == nil && settledAll(positions, flow, at) && (!needed || after < since) {
+			if err == nil && settledAll(positions, flow, at) {
 				finishedRows = append(finishedRows, after)
 			}
 			return err
-		}, "SELECT seq, flow, places FROM inbox WHERE places IS NOT NULL AND seq > ? ORDER BY seq LIMIT CAST(? AS INTEGER)", after, pruneRows)
+		}, `SELECT seq, flow, places FROM inbox WHERE places IS NOT NULL AND seq > ? AND NOT EXISTS (
+			SELECT 1 FROM backfills WHERE backfills.flow = inbox.flow AND finished = 0 AND as_of > 0 AND as_of <= inbox.seq) ORDER BY seq LIMIT CAST(? AS INTEGER)`, after, pruneRows)
 		if err != nil {
 			return removed, s.wrap("prune inbox", err)
 		}

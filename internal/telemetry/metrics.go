@@ -84,7 +84,7 @@ func NewMetrics(version string) *Metrics {
 	}
 	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_reloads_total", Help: "Reloads of the files, done and refused."}, []string{"result"})
 	m.remarks = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_source_remarks",
-		Help: "Records of a source that are remarkable although they can be read, by kind: ahead (stamped ahead of the clock), unstamped, moving (the list moved while it was read), of logs lost (places that were gone before they were read) and anew, and of files left, held-back, failed, and of interchanges unanswered."}, []string{"flow", "kind"})
+		Help: "Records of a source that are remarkable although they can be read, by kind: ahead (stamped ahead of the clock), unstamped, moving (the list moved while it was read), of logs lost (places that were gone before they were read), anew, kept (the system keeps too much of it) and schema (a table has changed), and of files left, held-back, failed, and of interchanges unanswered."}, []string{"flow", "kind"})
 	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_webhook_refused_total",
 		Help: "Requests refused at a webhook, by flow (empty for all unknown paths) and reason: unknown-path, signature, timestamp, rate, too-large, media-type, unreadable, method, conflict, busy, other."}, []string{"flow", "reason"})
 	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_refused_requests_total",

@@ -18,7 +18,7 @@ const (
 	Calling
 )
 
-// Attr says something of a span. Neither documents nor business keys are among them: what collects spans is not the hub's to guard.
+// Attr says something of a span. Neither documents nor business keys are among them, but for what an event's id holds: what collects spans is not the hub's to guard.
 type Attr struct{ Key, Value string }
 
 // Span is a piece of work, from Begin to End. One that is never ended is not told of.
