@@ -16,7 +16,7 @@ type Veiling interface {
 	PersonalKey(flow, entity string) bool
 	// Veil masks in an answer business keys that are personal data; of what names neither flow nor entity, about is the entity. False: it cannot be read.
 	Veil(answer []byte, about string) ([]byte, bool)
-	// Compared is the entity of a reconciliation or a rule.
+	// Compared is the entity of a reconciliation or a rule; of one that there is not, one whose keys are taken for personal data where any are.
 	Compared(kind, name string) string
 }
 
@@ -49,13 +49,11 @@ func (s *Server) named(kind string) func(*http.Request) string {
 		if kind != "" {
 			return s.hub.Compared(kind, r.PathValue("name"))
 		}
-		id, ok := pathID(&recorder{a: &Answer{Header: http.Header{}}}, r)
-		if !ok {
-			return ""
-		}
-		run, err := s.hub.RunByID(r.Context(), id)
-		if err != nil {
-			return ""
+		run := &state.Comparison{} // which is nobody's, where it cannot be told: what was answered may be about personal data
+		if id, ok := pathID(&recorder{a: &Answer{Header: http.Header{}}}, r); ok {
+			if found, err := s.hub.RunByID(r.Context(), id); err == nil {
+				run = found
+			}
 		}
 		return s.hub.Compared(run.Kind, run.Name)
 	}
@@ -103,6 +101,9 @@ func (s *Server) guessedTrace(v access.Visitor, asked string, t *state.Trace) {
 		return
 	}
 	personal := false
+	for i := range t.Objects { // an id there is may be a key
+		personal = personal || s.hub.PersonalKey("", t.Objects[i].Entity)
+	}
 	for i := range t.Journal {
 		personal = personal || s.hub.PersonalKey(t.Journal[i].Flow, t.Journal[i].Entity)
 	}
