@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -187,6 +188,15 @@ func TestPasswordsInTurn(t *testing.T) {
 	}
 	<-w.passwords.turn
 	if no := <-waiting; no != nil {
+		t.Errorf("%+v", no)
+	}
+	for range mostHashing - 1 {
+		<-w.passwords.queue
+	}
+	w.passwords.turn <- struct{}{}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if _, _, no := w.SignInUser(request("POST", "10.0.0.3:1", "").WithContext(gone), "ann", "ann's own secret"); no == nil || no.Detail != "the browser has gone" {
 		t.Errorf("%+v", no)
 	}
 }
