@@ -90,6 +90,12 @@ func TestFetch(t *testing.T) {
 	waits.State, waits.Missing = "waiting", &api.Missing{Entity: "customer", System: "crm", Local: "C-7"}
 	hub.answers["GET /api/v1/parked/17"] = waits
 	has(t, visit(open(hub), "GET", "/console/parked/17", nil, nil), 200, `action="/console/parked/17/fetch"`, `<a href="/console/find?q=C-7"><code>C-7</code></a>`)
+	for hubID, want := range map[string]string{"h-7": `<a href="/console/find?q=h-7"><code>h-7</code></a>`, "": "<code>***</code> →"} { // an id that its reader may not see leads nowhere
+		waits.Missing = &api.Missing{Entity: "customer", System: "crm", Local: masked, Hub: hubID}
+		hub.answers["GET /api/v1/parked/17"] = waits
+		has(t, visit(open(hub), "GET", "/console/parked/17", nil, nil), 200, want, "∌q=%2A", "∌q=***")
+	}
+	waits.Missing = &api.Missing{Entity: "customer", System: "crm", Local: "C-7"}
 	hub.answers["POST /api/v1/resend"] = api.Resent{}
 	for _, tt := range []struct {
 		missing *api.Missing
