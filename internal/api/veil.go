@@ -59,20 +59,19 @@ func (s *Server) named(kind string) func(*http.Request) string {
 	}
 }
 
-// veilDifferences masks the keys of differences for those who may not see them.
-func (s *Server) veilDifferences(v access.Visitor, run *state.Comparison, list []state.Difference) ([]state.Difference, error) {
+// veilOf masks what is told of a run, or of its differences, for those who may not see their keys.
+func veilOf[T any](s *Server, v access.Visitor, run *state.Comparison, of T) (out T, err error) {
 	if v.SeesPersonal() || !s.hub.PersonalKey("", "") {
-		return list, nil
+		return of, nil
 	}
-	data, err := json.Marshal(list)
+	data, err := json.Marshal(of)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	data, ok := s.hub.Veil(data, s.hub.Compared(run.Kind, run.Name))
 	if !ok {
-		return nil, &Invalid{Detail: "the differences hold what cannot be masked"}
+		return out, &Invalid{Detail: "the report holds what cannot be masked"}
 	}
-	var out []state.Difference
 	return out, json.Unmarshal(data, &out)
 }
 
