@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,6 +23,8 @@ const (
 	// mostName is how much of a name a session holds; mostGroups how many groups that mean a role.
 	mostName   = 200
 	mostGroups = 20
+	// mostSaid is how long name and groups are together, as a session holds them: a browser drops a cookie of more than 4 KiB without a word.
+	mostSaid = 2900
 )
 
 // Everybody is the group of all whom a provider knows.
@@ -164,6 +167,13 @@ func (g *Guard) Return(r *http.Request) (cookies []*http.Cookie, v Visitor, to s
 			Detail: clip(who.Name) + " is in no group that has a role here (http.oidc.roles): ask whoever keeps the hub's configuration"})
 	}
 	said, err := json.Marshal(who)
+	for err == nil && len(said) > mostSaid && len(who.Groups) > 1 { // the greatest roles come first
+		who.Groups = who.Groups[:len(who.Groups)-1]
+		said, err = json.Marshal(who)
+	}
+	if err == nil && len(said) > mostSaid {
+		err = errors.New("the group's name is too long for a session (http.oidc.roles): give it a shorter one")
+	}
 	if err != nil {
 		return cookies, v, kept.To, g.count(&Refusal{Status: http.StatusUnauthorized, Why: NotSignedIn, Challenge: true, Detail: err.Error()})
 	}

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -157,5 +158,27 @@ func TestElsewhereIsBounded(t *testing.T) {
 	cookies, v, to, no := returning(w, c, "right")
 	if no != nil || to != "/" || v.Role != Admin || len(cookies) != 2 || len(cookies[1].Value) > 3000 {
 		t.Errorf("%v %+v %s %+v", cookies, v, to, no)
+	}
+	// Long names of groups: a browser keeps no cookie of more than 4 KiB.
+	const cookie = 4096
+	i.who.Groups = []string{"hub-admins"}
+	for n := range mostGroups - 1 {
+		g := fmt.Sprint("CN=group ", n, ",OU=", strings.Repeat("unit & unit ", 20))
+		rules.Elsewhere.Groups[Operator], i.who.Groups = append(rules.Elsewhere.Groups[Operator], g), append(i.who.Groups, g)
+	}
+	w.Set(rules)
+	_, c, _ = w.Leave(request("GET", "10.0.0.1:1", ""), "/")
+	if cookies, v, _, no = returning(w, c, "right"); no != nil || v.Role != Admin || len(cookies) != 2 || len(cookies[1].Name+cookies[1].Value) > cookie {
+		t.Errorf("%+v %+v", v, no)
+	}
+	if v, no := w.Enter(with(cookies[1])); no != nil || v.Role != Admin {
+		t.Errorf("%+v %+v", v, no)
+	}
+	g := strings.Repeat("g", cookie)
+	rules.Elsewhere.Groups[Admin], i.who.Groups = []string{g}, []string{g}
+	w.Set(rules)
+	_, c, _ = w.Leave(request("GET", "10.0.0.1:1", ""), "/")
+	if cookies, v, _, no = returning(w, c, "right"); no == nil || !strings.Contains(no.Detail, "too long for a session") || len(cookies) != 1 || v.Role != Nobody {
+		t.Errorf("%+v %+v", v, no)
 	}
 }

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -188,5 +189,29 @@ func TestPasswordsInTurn(t *testing.T) {
 	<-w.passwords.turn
 	if no := <-waiting; no != nil {
 		t.Errorf("%+v", no)
+	}
+	for range mostHashing - 1 {
+		<-w.passwords.queue
+	}
+	w.passwords.turn <- struct{}{}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if _, _, no := w.SignInUser(request("POST", "10.0.0.3:1", "").WithContext(gone), "ann", "ann's own secret"); no == nil || no.Detail != "the browser has gone" {
+		t.Errorf("%+v", no)
+	}
+}
+
+// A right password takes nothing from what wrong ones may cost: not from its address, and not from everybody's.
+func TestRightPasswordsCostNothing(t *testing.T) {
+	w := guard(Rules{Users: []User{{Name: "ann", Role: Operator, Password: cheap("ann's own secret")}}})
+	for i := range addressBurst + 2 {
+		if _, no := signInUser(w, "10.0.0.1:1", "ann", "ann's own secret"); no != nil {
+			t.Fatalf("%d from one address: %+v", i, no)
+		}
+	}
+	for i := range totalBurst + 2 {
+		if _, no := signInUser(w, fmt.Sprintf("10.%d.%d.1:1", 1+i/200, i%200), "ann", "ann's own secret"); no != nil {
+			t.Fatalf("%d from many addresses: %+v", i, no)
+		}
 	}
 }

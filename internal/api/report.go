@@ -46,12 +46,20 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	rep := &report.Report{Run: run, Head: RunView(run), Next: func(after int) ([]state.Difference, error) {
+	visitor := access.Of(r.Context())
+	head, err := veilOf(s, visitor, run, RunView(run))
+	if err != nil {
+		s.failed(w, r, err)
+		return
+	}
+	shown := *run
+	shown.Detail = head.Detail // which may name the one object that was looked at
+	rep := &report.Report{Run: &shown, Head: head, Next: func(after int) ([]state.Difference, error) {
 		list, err := s.hub.Differences(r.Context(), state.DifferenceFilter{Run: id, After: after, Limit: 1000})
 		if err != nil {
 			return nil, err
 		}
-		return s.veilDifferences(access.Of(r.Context()), run, list)
+		return veilOf(s, visitor, run, list)
 	}}
 	if form == "xlsx" {
 		select {

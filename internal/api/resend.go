@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/access"
 )
 
 // ResendRequest asks that one object be read from its source now, and sent through the flow that takes it from there.
@@ -63,6 +65,9 @@ type Resent struct {
 	Text string `json:"text"`
 }
 
+// readsAgain is who may have everything read from a source again.
+var readsAgain = access.Need{Role: access.Engineer, Scope: access.Flows}
+
 func (s *Server) resend(w http.ResponseWriter, r *http.Request, who string) {
 	var q ResendRequest
 	if !body(w, r, &q, 8<<10) {
@@ -78,6 +83,13 @@ func (s *Server) resend(w http.ResponseWriter, r *http.Request, who string) {
 	case !q.All && !q.Since.IsZero():
 		problem(w, http.StatusUnprocessableEntity, "since goes with all")
 		return
+	}
+	if q.All { // it is a backfill, and more than one: who may not have that may not have this
+		v := access.Of(r.Context())
+		if no := s.guard.Allow(&v, readsAgain); no != nil {
+			refuse(w, no)
+			return
+		}
 	}
 	done, err := s.hub.Resend(r.Context(), q, who)
 	if err != nil {

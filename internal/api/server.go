@@ -95,7 +95,7 @@ func (s *Server) routes() []route {
 	write := func(need access.Need, p string, h actor) route { return changes(need, p, s.writesOf(h)) }
 	status, messages, comparisons := of(access.Viewer, access.Status), of(access.Viewer, access.Messages), of(access.Viewer, access.Comparisons)
 	repair, compare := of(access.Operator, access.Messages), of(access.Operator, access.Comparisons)
-	turn, again := of(access.Operator, access.Flows), of(access.Engineer, access.Flows)
+	turn := of(access.Operator, access.Flows)
 	files, lost := of(access.Engineer, access.Hub), of(access.Admin, access.Hub)
 	return append(s.pageRoutes(), []route{
 		open("GET /healthz", s.health), open("GET /readyz", s.ready),
@@ -140,13 +140,13 @@ func (s *Server) routes() []route {
 		changes(messages, "POST /api/v1/parked/{id}/preview", func(w http.ResponseWriter, r *http.Request, _ string) { s.veiled(nil, s.preview)(w, r) }), // it changes nothing
 		write(turn, "POST /api/v1/flows/{name}/pause", s.pause),
 		write(turn, "POST /api/v1/flows/{name}/resume", s.resume),
-		write(again, "POST /api/v1/flows/{name}/rewind", s.rewind),
-		write(again, "POST /api/v1/flows/{name}/sweep", s.sweep),
-		write(again, "POST /api/v1/flows/{name}/backfill", s.wantBackfill),
+		write(readsAgain, "POST /api/v1/flows/{name}/rewind", s.rewind),
+		write(readsAgain, "POST /api/v1/flows/{name}/sweep", s.sweep),
+		write(readsAgain, "POST /api/v1/flows/{name}/backfill", s.wantBackfill),
 		write(repair, "POST /api/v1/resend", s.resend),
 		read(status, "GET /api/v1/backfills", s.backfills),
 		read(status, "GET /api/v1/backfills/{id}", s.backfill),
-		write(again, "POST /api/v1/backfills/{id}/cancel", s.cancelBackfill),
+		write(readsAgain, "POST /api/v1/backfills/{id}/cancel", s.cancelBackfill),
 		read(files, "GET /api/v1/recover", s.recovery),
 		write(lost, "POST /api/v1/recover", s.recover),
 		read(status, "GET /api/v1/alerts", s.alerts),

@@ -84,7 +84,9 @@ func (s *stub) Veil(answer []byte, about string) ([]byte, bool) {
 	}
 	return answer, !bytes.Contains(answer, []byte("unreadable"))
 }
-func (s *stub) Compared(_, name string) string { return map[string]string{"people": "person"}[name] }
+func (s *stub) Compared(_, name string) string {
+	return map[string]string{"people": "person", "": "person"}[name] // of what there is not nobody knows
+}
 func (s *stub) Relate(_ context.Context, t *state.Trace) error {
 	t.Related = []state.Related{{SearchedObject: state.SearchedObject{Entity: "customer", Key: "C-1"}, Field: "customer"}}
 	return s.err
@@ -134,6 +136,7 @@ func (s *stub) BeginPace(_ context.Context, b state.Bulk, rate string) (state.Pa
 
 func (s *stub) Paces(context.Context) ([]state.Pace, error) {
 	return []state.Pace{{Bulk: state.Bulk{From: state.BulkPlace{Act: 9}, Who: "ann", About: "flow=a"}, Rate: "5/s", Matched: 100, Marked: 40, State: state.PaceRunning},
+		{Bulk: state.Bulk{From: state.BulkPlace{Act: 7}, About: "key=ann@a.example", Filter: state.QueueFilter{Key: "ann@a.example"}}, Rate: "5/s", State: state.PaceDone, Ended: time.Unix(1, 0)},
 		{Bulk: state.Bulk{From: state.BulkPlace{Act: 8}}, Rate: "5/s", Matched: 10, Marked: 3, State: state.PaceStopped, EndedBy: "bob", Ended: time.Unix(1, 0)}}, s.err
 }
 

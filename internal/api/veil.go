@@ -16,7 +16,7 @@ type Veiling interface {
 	PersonalKey(flow, entity string) bool
 	// Veil masks in an answer business keys that are personal data; of what names neither flow nor entity, about is the entity. False: it cannot be read.
 	Veil(answer []byte, about string) ([]byte, bool)
-	// Compared is the entity of a reconciliation or a rule.
+	// Compared is the entity of a reconciliation or a rule; of one that there is not, one whose keys are taken for personal data where any are.
 	Compared(kind, name string) string
 }
 
@@ -49,32 +49,29 @@ func (s *Server) named(kind string) func(*http.Request) string {
 		if kind != "" {
 			return s.hub.Compared(kind, r.PathValue("name"))
 		}
-		id, ok := pathID(&recorder{a: &Answer{Header: http.Header{}}}, r)
-		if !ok {
-			return ""
-		}
-		run, err := s.hub.RunByID(r.Context(), id)
-		if err != nil {
-			return ""
+		run := &state.Comparison{} // which is nobody's, where it cannot be told: what was answered may be about personal data
+		if id, ok := pathID(&recorder{a: &Answer{Header: http.Header{}}}, r); ok {
+			if found, err := s.hub.RunByID(r.Context(), id); err == nil {
+				run = found
+			}
 		}
 		return s.hub.Compared(run.Kind, run.Name)
 	}
 }
 
-// veilDifferences masks the keys of differences for those who may not see them.
-func (s *Server) veilDifferences(v access.Visitor, run *state.Comparison, list []state.Difference) ([]state.Difference, error) {
+// veilOf masks what is told of a run, or of its differences, for those who may not see their keys.
+func veilOf[T any](s *Server, v access.Visitor, run *state.Comparison, of T) (out T, err error) {
 	if v.SeesPersonal() || !s.hub.PersonalKey("", "") {
-		return list, nil
+		return of, nil
 	}
-	data, err := json.Marshal(list)
+	data, err := json.Marshal(of)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	data, ok := s.hub.Veil(data, s.hub.Compared(run.Kind, run.Name))
 	if !ok {
-		return nil, &Invalid{Detail: "the differences hold what cannot be masked"}
+		return out, &Invalid{Detail: "the report holds what cannot be masked"}
 	}
-	var out []state.Difference
 	return out, json.Unmarshal(data, &out)
 }
 
@@ -103,6 +100,9 @@ func (s *Server) guessedTrace(v access.Visitor, asked string, t *state.Trace) {
 		return
 	}
 	personal := false
+	for i := range t.Objects { // an id there is may be a key
+		personal = personal || s.hub.PersonalKey("", t.Objects[i].Entity)
+	}
 	for i := range t.Journal {
 		personal = personal || s.hub.PersonalKey(t.Journal[i].Flow, t.Journal[i].Entity)
 	}

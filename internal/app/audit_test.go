@@ -18,7 +18,7 @@ import (
 var elsewhere = map[string]string{
 	"POST /api/v1/reconciliations/{name}/run": "storetest Comparison", "POST /api/v1/rules/{name}/run": "storetest Comparison", "POST /api/v1/runs/{id}/cancel": "storetest ComparisonCancelled",
 	"POST /api/v1/runs/{id}/repair": "storetest Comparison", "POST /api/v1/rules/{name}/forget": "storetest RuleMemory", "POST /api/v1/recover": "storetest Recover", "POST /api/v1/resend": "app TestResendOfAHub",
-	"POST /api/v1/parked/codes": "app TestCodes", "POST /api/v1/replays/{id}/stop": "storetest Paces",
+	"POST /api/v1/parked/codes": "app TestAddCode", "POST /api/v1/replays/{id}/stop": "storetest Paces",
 	"POST /api/v1/flows/{name}/backfill": "storetest Backfills", "POST /api/v1/backfills/{id}/cancel": "storetest Backfills",
 	"POST /api/v1/flows/{name}/rewind": "storetest SourceWishes", "POST /api/v1/flows/{name}/sweep": "storetest SourceWishes", "POST /api/v1/alerts/{receiver}/test": "app TestAlerts",
 }

@@ -82,15 +82,21 @@ func (h *Hub) AddCode(ctx context.Context, q api.CodeRequest, who string) (*api.
 	if q.Note != "" {
 		note += ": " + q.Note
 	}
-	if err := h.store.WriteAudit(ctx, state.Audit{Who: who, Action: "code", Object: "values/" + q.Map, Detail: note}); err != nil {
+	act := state.Audit{Who: who, Action: "code", Object: "values/" + q.Map, Detail: note}
+	if err := h.store.WriteAudit(ctx, act); err != nil {
 		return nil, err
 	}
+	// What was noted beforehand and then not done is noted as well.
+	undone := func(why string) error {
+		act.Detail = why + ": " + note
+		return h.store.WriteAudit(context.WithoutCancel(ctx), act)
+	}
 	if err := rewrite(file, text); err != nil {
-		return nil, &api.Unwritable{Why: err, Line: pair.Line()}
+		return nil, errors.Join(&api.Unwritable{Why: err, Line: pair.Line()}, undone("not written"))
 	}
 	done, err := h.Reload(ctx, who)
 	if err != nil {
-		return nil, errors.Join(err, takeBack(file, text, old))
+		return nil, errors.Join(err, takeBack(file, text, old), undone("not loaded, and taken back unless the file was changed meanwhile"))
 	}
 	return &api.AddedCode{File: m.Pos().File, Line: line, Plan: done.Plan}, nil
 }

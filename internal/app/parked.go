@@ -76,7 +76,7 @@ func (h *Hub) QueuedByID(ctx context.Context, id int64, clear bool, who string) 
 	case !clear:
 		h.masked(&q, acts)
 	case !h.private(q.Flow).None():
-		err = h.store.WriteAudit(ctx, state.Audit{Who: who, Action: "read", Object: fmt.Sprintf("message %d", id), Detail: "with personal data in clear"})
+		err = h.store.WriteAudit(ctx, state.Audit{Who: who, Action: "read", Object: fmt.Sprintf("message/%d", id), Detail: "with personal data in clear"})
 	}
 	return api.Shown{Queued: q, Head: head.ID, Behind: behind, Acts: acts}, err
 }

@@ -82,7 +82,7 @@ func (h *Hub) Veil(answer []byte, about string) ([]byte, bool) {
 	return h.now.Load().private.Veil(answer, about)
 }
 
-// Compared is the entity of a reconciliation or a rule; "" of one that the files have no more.
+// Compared is the entity of a reconciliation or a rule; privacy.Unknown of one that the files have no more.
 func (h *Hub) Compared(kind, name string) string {
 	for _, r := range h.plan().Reconciliations {
 		if kind == state.RunReconciliation && r.Name == name {
@@ -94,7 +94,7 @@ func (h *Hub) Compared(kind, name string) string {
 			return r.Entity
 		}
 	}
-	return ""
+	return privacy.Unknown
 }
 
 // masked masks the personal data of a stored message and of what people did to it, for whoever is to read but not to send it.

@@ -88,8 +88,14 @@ func TestPersonalDataBelowOperator(t *testing.T) {
 	}
 	w := asks(t, hub, access.Operator, "GET", fmt.Sprintf("/api/v1/parked/%d?clear=true", id), "")
 	audits, err := hub.Audits(t.Context(), state.AuditFilter{Limit: 1})
-	if w.Code != 200 || !strings.Contains(w.Body.String(), `"no": "`+joe) || err != nil || len(audits) != 1 || audits[0].Who != "olga" || audits[0].Action != "read" {
+	if w.Code != 200 || !strings.Contains(w.Body.String(), `"no": "`+joe) || err != nil || len(audits) != 1 || audits[0].Who != "olga" || audits[0].Action != "read" || audits[0].Object != fmt.Sprint("message/", id) {
 		t.Errorf("an operator: %d %s; %+v %v", w.Code, w.Body, audits, err)
+	}
+	// Of a comparison that the files have no more nobody knows what it is about.
+	if about := hub.Compared(state.RunReconciliation, "gone"); !hub.PersonalKey("", about) {
+		t.Errorf("the keys of a comparison that there is not are taken for those of %q", about)
+	} else if text, ok := hub.Veil([]byte(`{"differences":[{"key":"`+ann+`"}]}`), about); !ok || strings.Contains(string(text), ann) {
+		t.Errorf("%s", text)
 	}
 	if text := log.String(); strings.Contains(text, "bloggs") || strings.Contains(text, "smith") {
 		t.Errorf("the log:\n%s", text)

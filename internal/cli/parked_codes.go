@@ -69,10 +69,12 @@ func (e *env) parkedCodesAdd() *cobra.Command {
 			if e.output == "text" {
 				fmt.Fprintf(e.out, "%s:%d: %s of %s is known; the files are loaded (%s)\n", done.File, done.Line, q.Code, q.System, done.Plan.Hash)
 			}
+			stopped := false
 			for _, u := range list.Codes {
 				if !replay || u.Map != q.Map || u.System != q.System || u.Code != q.Code || u.Direction != q.Direction {
 					continue
 				}
+				stopped = true
 				last, err := e.bulk(c.Context(), "/api/v1/parked/replay", api.BulkRequest{Filter: api.Selection{Cause: u.Cause}, Note: q.Note}, u.Count)
 				if err != nil {
 					return err
@@ -83,6 +85,9 @@ func (e *env) parkedCodesAdd() *cobra.Command {
 			}
 			if e.output == "json" {
 				return e.json(done)
+			}
+			if replay && !stopped {
+				fmt.Fprintln(e.out, "no message was stopped by it: nothing is replayed")
 			}
 			return nil
 		})}

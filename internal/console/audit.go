@@ -2,7 +2,6 @@ package console
 
 import (
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -17,7 +16,7 @@ type auditBody struct {
 }
 
 // auditActions are what people do, for choosing among them; those that are not here are found by their object.
-var auditActions = []string{"sign-in", "replay", "bulk replay", "discard", "bulk discard", "edit", "read", "resend", "repair", "backfill", "pause", "resume", "rewind", "sweep", "reconcile", "rule", "cancel", "forget", "link", "reload", "recover",
+var auditActions = []string{"sign-in", "replay", "bulk replay", "discard", "bulk discard", "edit", "read", "resend", "repair", "backfill", "code", "stop replay", "pause", "resume", "rewind", "sweep", "reconcile", "rule", "cancel", "forget", "link", "reload", "recover",
 	"backup", "restored", "test alert"}
 
 // AuditActions are those that can be chosen.
@@ -76,12 +75,13 @@ func markChanged(before, after []docLine) {
 	if len(before) == 0 || len(after) == 0 {
 		return
 	}
-	same := common(before, after)
-	for i := range before {
-		before[i].Changed = !slices.ContainsFunc(same, func(p [2]int) bool { return p[0] == i })
+	for _, all := range [][]docLine{before, after} {
+		for i := range all {
+			all[i].Changed = true
+		}
 	}
-	for i := range after {
-		after[i].Changed = !slices.ContainsFunc(same, func(p [2]int) bool { return p[1] == i })
+	for _, same := range common(before, after) {
+		before[same[0]].Changed, after[same[1]].Changed = false, false
 	}
 }
 

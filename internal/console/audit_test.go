@@ -61,6 +61,12 @@ func TestCommon(t *testing.T) {
 	if markChanged(a, b); a[0].Changed || a[len(a)-1].Changed || !a[1].Changed || !b[1].Changed {
 		t.Error("very long documents")
 	}
+	// The work is that of reading them: with the square of it this would not end.
+	a, b = make([]docLine, 2_000_000), make([]docLine, 2_000_000)
+	b[7].Text = "y"
+	if markChanged(a, b); a[0].Changed || !a[7].Changed || !b[7].Changed || a[len(a)-1].Changed {
+		t.Error("documents of a great many lines")
+	}
 }
 
 func shown(all []docLine) string {

@@ -1,12 +1,14 @@
 package console
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/access"
 	"github.com/waybill-hub/waybill/internal/api"
 )
 
@@ -56,6 +58,15 @@ func TestSystem(t *testing.T) {
 		t.Errorf("%q", hub.asked)
 	}
 	has(t, visit(open(hub), "GET", "/console/systems/none", nil, nil), 404, "Nothing is here")
+
+	// It shows no button that would be refused, and is there for those who may not see messages.
+	hub = busy()
+	as := func(v access.Visitor) func(*http.Request) {
+		return func(r *http.Request) { *r = *r.WithContext(access.With(r.Context(), v)) }
+	}
+	has(t, visit(open(hub), "GET", "/console/systems/erp", nil, as(access.Visitor{Role: access.Viewer})), 200, "down since noon", "invalid erp/422", "∌/pause", "∌<form method=\"post\"")
+	hub.answers["GET /api/v1/parked/causes"] = &api.Problem{Status: 403}
+	has(t, visit(open(hub), "GET", "/console/systems/erp", nil, as(access.Visitor{Role: access.Admin, Scopes: []access.Scope{access.Status}})), 200, "down since noon", "∌id=\"causes\"", "∌/console/parked")
 }
 
 func TestReload(t *testing.T) {
@@ -79,13 +90,19 @@ func TestFetch(t *testing.T) {
 	waits.State, waits.Missing = "waiting", &api.Missing{Entity: "customer", System: "crm", Local: "C-7"}
 	hub.answers["GET /api/v1/parked/17"] = waits
 	has(t, visit(open(hub), "GET", "/console/parked/17", nil, nil), 200, `action="/console/parked/17/fetch"`, `<a href="/console/find?q=C-7"><code>C-7</code></a>`)
+	for hubID, want := range map[string]string{"h-7": `<a href="/console/find?q=h-7"><code>h-7</code></a>`, "": "<code>***</code> →"} { // an id that its reader may not see leads nowhere
+		waits.Missing = &api.Missing{Entity: "customer", System: "crm", Local: masked, Hub: hubID}
+		hub.answers["GET /api/v1/parked/17"] = waits
+		has(t, visit(open(hub), "GET", "/console/parked/17", nil, nil), 200, want, "∌q=%2A", "∌q=***")
+	}
+	waits.Missing = &api.Missing{Entity: "customer", System: "crm", Local: "C-7"}
 	hub.answers["POST /api/v1/resend"] = api.Resent{}
 	for _, tt := range []struct {
 		missing *api.Missing
 		asks    string
 	}{
-		{waits.Missing, `POST /api/v1/resend  {"entity":"customer","key":"C-7","system":"crm","note":"message 17 (SO-1) waits for it"}`},
-		{&api.Missing{Entity: "customer", System: "erp", Hub: "h-7"}, `POST /api/v1/resend  {"entity":"customer","key":"h-7","note":"message 17 (SO-1) waits for it"}`},
+		{waits.Missing, `POST /api/v1/resend  {"entity":"customer","key":"C-7","system":"crm","note":"message 17 waits for it"}`},
+		{&api.Missing{Entity: "customer", System: "erp", Hub: "h-7"}, `POST /api/v1/resend  {"entity":"customer","key":"h-7","note":"message 17 waits for it"}`},
 		{nil, "GET /api/v1/parked/17"},
 	} {
 		waits.Missing = tt.missing

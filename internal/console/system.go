@@ -45,9 +45,11 @@ func (*Console) system(p *page) error {
 	slices.SortStableFunc(b.Flows, func(x, y systemFlow) int {
 		return cmp.Or(cmp.Compare(severity(y.State), severity(x.State)), cmp.Compare(y.InFlight, x.InFlight))
 	})
-	var err error
-	if b.Causes, err = p.causes(api.Selection{System: name}); err != nil {
-		return err
+	if p.May("GET /console/parked") {
+		var err error
+		if b.Causes, err = p.causes(api.Selection{System: name}); err != nil {
+			return err
+		}
 	}
 	return p.show("system", name, b)
 }
@@ -78,7 +80,8 @@ func (c *Console) fetch(p *page) error {
 	if m.Missing == nil {
 		return &redirect{p.here("")} // it has gone on meanwhile
 	}
-	ask := api.ResendRequest{Entity: m.Missing.Entity, Key: cmp.Or(m.Missing.Local, m.Missing.Hub), Note: "message " + strconv.FormatInt(m.ID, 10) + " (" + m.Key + ") waits for it"}
+	// The note goes with another object than the message, to readers from whom the message's key may have to be kept: its number says enough.
+	ask := api.ResendRequest{Entity: m.Missing.Entity, Key: cmp.Or(m.Missing.Local, m.Missing.Hub), Note: "message " + strconv.FormatInt(m.ID, 10) + " waits for it"}
 	if m.Missing.Local != "" { // the id is one of that system, which so knows the object
 		ask.System = m.Missing.System
 	}

@@ -296,6 +296,8 @@ var texts = map[string][]string{
 	"act.read":          {"read in clear", "明文查看"},
 	"act.bulk replay":   {"replay of many", "批量重放"},
 	"act.bulk discard":  {"discard of many", "批量放弃"},
+	"act.code":          {"code added", "添加代码"},
+	"act.stop replay":   {"replay stopped", "停止重放"},
 	"act.pause":         {"pause", "暂停"},
 	"act.resume":        {"resume", "恢复"},
 	"act.rewind":        {"rewind", "回退读取"},

@@ -6,9 +6,14 @@ import (
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
+// Unknown is an entity of which nothing is known, as that of a comparison that the files have no more: its keys may be personal data.
+const Unknown = "?"
+
 // keyed says whose business keys are personal data: those of flows whose key is made of a marked field, and of flows that read what these write.
 type keyed struct {
-	flows, entities map[string]bool
+	flows map[string]bool
+	// entities are those of all flows; true: of some flow the keys are personal.
+	entities map[string]bool
 	// ids are the entities and systems whose ids there are such keys: of a system that names none itself, an object's id is its key.
 	ids map[[2]string]bool
 }
@@ -16,6 +21,9 @@ type keyed struct {
 // keys works out whose keys are personal. A flow that names no key has that of the events on its topic, or the id in its source, of which nobody has said that it is personal.
 func (p *Plan) keys(all []*building) {
 	k := &keyed{flows: map[string]bool{}, entities: map[string]bool{}, ids: map[[2]string]bool{}}
+	for _, b := range all {
+		k.entities[b.flow.Entity] = false
+	}
 	for again := true; again; {
 		again = false
 		for _, b := range all {
@@ -48,7 +56,8 @@ func (k *keyed) makes(b *building, all []*building) bool {
 	return false
 }
 
-// PersonalKey reports whether the business keys of a flow are personal data, or those of some flow of an entity; of neither, whether any are.
+// PersonalKey reports whether the business keys of a flow are personal data, or those of some flow of an entity; of neither, whether any are. Of a flow or an entity that the plan does not have
+// nobody knows: they may be, where any are.
 func (p *Plan) PersonalKey(flow, entity string) bool {
 	switch {
 	case p == nil || p.keyed == nil:
@@ -57,7 +66,8 @@ func (p *Plan) PersonalKey(flow, entity string) bool {
 		return len(p.keyed.flows) > 0
 	}
 	_, known := p.flows[flow]
-	return p.keyed.flows[flow] || p.keyed.entities[entity] || flow != "" && !known && len(p.keyed.flows) > 0
+	personal, knows := p.keyed.entities[entity]
+	return p.keyed.flows[flow] || personal || (flow != "" && !known || entity != "" && !knows) && len(p.keyed.flows) > 0
 }
 
 // deepest is how deep an answer nests: a document of 64 levels stands in it, with what is around it.

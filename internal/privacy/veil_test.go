@@ -60,11 +60,11 @@ func TestPersonalKeys(t *testing.T) {
 			t.Errorf("%s: %v %v", flow, got, p.Flow(flow).Keyed)
 		}
 	}
-	if !p.PersonalKey("", "customer") || p.PersonalKey("", "order") || !p.PersonalKey("", "") {
+	if !p.PersonalKey("", "customer") || p.PersonalKey("", "order") || !p.PersonalKey("", "") || !p.PersonalKey("", "gone") || !p.PersonalKey("", Unknown) || p.PersonalKey("orders", "order") {
 		t.Error("entities, or whether there are any")
 	}
 	none := Of(planOf(t))
-	if none.PersonalKey("", "") || none.PersonalKey("in", "customer") || (*Plan)(nil).PersonalKey("", "") {
+	if none.PersonalKey("", "") || none.PersonalKey("", Unknown) || none.PersonalKey("in", "customer") || (*Plan)(nil).PersonalKey("", "") {
 		t.Error("a plan without personal keys has some")
 	}
 }
@@ -79,6 +79,7 @@ func TestVeil(t *testing.T) {
 			`{"objects":[{"entity":"customer","key":"***","refs":[{"system":"erp","id":"***"}]},{"entity":"order","key":"SO-1"}]}`},
 		{"what names neither", `{"differences":[{"n":1,"key":"ann@a.example","left":"7"}]}`, "customer", `{"differences":[{"n":1,"key":"***","left":"***"}]}`},
 		{"what names neither, of others", `{"differences":[{"n":1,"key":"SO-1"}]}`, "order", `{"differences":[{"n":1,"key":"SO-1"}]}`},
+		{"what names neither, of nobody knows what", `{"differences":[{"n":1,"key":"ann@a.example"}]}`, Unknown, `{"differences":[{"n":1,"key":"***"}]}`},
 		{"the key of the whole", `{"key":"ann@a.example","queued":[{"flow":"people","key":"ann@a.example"}]}`, "", `{"key":"***","queued":[{"flow":"people","key":"***"}]}`},
 		{"an id that is a key", `{"key":"h-1","objects":[{"entity":"customer","hub":"h-1","refs":[{"system":"crm","id":"ann@a.example"},{"system":"erp","id":"70001"}]}]}`, "",
 			`{"key":"h-1","objects":[{"entity":"customer","hub":"h-1","refs":[{"system":"crm","id":"***"},{"system":"erp","id":"70001"}]}]}`},

@@ -251,7 +251,7 @@ func (p *Provider) identity(claims map[string]any) (access.Identity, error) {
 	if !ok || name == "" {
 		return access.Identity{}, fmt.Errorf("the provider gives no claim %s, by which acts are noted (http.oidc.name)", p.s.Name)
 	}
-	if verified, is := claims["email_verified"].(bool); p.s.Name == "email" && is && !verified {
+	if said := claims["email_verified"]; p.s.Name == "email" && (said == false || said == "false") { // some write it as a text
 		return access.Identity{}, errors.New("the provider has not verified this mail address: others may act under it")
 	}
 	who := access.Identity{Name: name}

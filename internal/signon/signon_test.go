@@ -164,12 +164,13 @@ func TestNotSignedOn(t *testing.T) {
 			body, _, _ := strings.Cut(rest, ".")
 			return "eyJhbGciOiJub25lIn0." + body + "."
 		}, want: "cannot be believed"},
-		"no word":             {signed: func(string) string { return "" }, want: "cannot be believed"},
-		"no name":             {claims: map[string]any{"preferred_username": nil}, want: "no claim preferred_username"},
-		"a name that is none": {claims: map[string]any{"preferred_username": 7}, want: "no claim preferred_username"},
-		"of somebody else":    {claims: map[string]any{"groups": nil}, info: map[string]any{"sub": "u2", "groups": []string{"shift"}}, want: "somebody else"},
-		"an unverified mail":  {claims: map[string]any{"email": "a@b", "email_verified": false}, settings: func(s *Settings) { s.Name = "email" }, want: "not verified"},
-		"another secret":      {settings: func(s *Settings) { s.Secret = "another secret" }, want: "does not take the code back"},
+		"no word":                       {signed: func(string) string { return "" }, want: "cannot be believed"},
+		"no name":                       {claims: map[string]any{"preferred_username": nil}, want: "no claim preferred_username"},
+		"a name that is none":           {claims: map[string]any{"preferred_username": 7}, want: "no claim preferred_username"},
+		"of somebody else":              {claims: map[string]any{"groups": nil}, info: map[string]any{"sub": "u2", "groups": []string{"shift"}}, want: "somebody else"},
+		"an unverified mail":            {claims: map[string]any{"email": "a@b", "email_verified": false}, settings: func(s *Settings) { s.Name = "email" }, want: "not verified"},
+		"an unverified mail, as a text": {claims: map[string]any{"email": "a@b", "email_verified": "false"}, settings: func(s *Settings) { s.Name = "email" }, want: "not verified"},
+		"another secret":                {settings: func(s *Settings) { s.Secret = "another secret" }, want: "does not take the code back"},
 	} {
 		d := newDouble(t)
 		maps.Copy(d.claims, tt.claims)
