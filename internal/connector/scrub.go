@@ -3,12 +3,14 @@ package connector
 import (
 	"encoding/base64"
 	"errors"
+	"html"
 	"net/url"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -19,8 +21,14 @@ type Scrubber struct {
 	secrets []string
 }
 
-// Add makes the texts known as secrets, also as they look in a URL and in base64. Texts under 4 bytes are left out: to take
-// them out would make every text unreadable.
+// Forms gives a text as it is, and as it looks in a URL, in base64, inside a text of JSON and inside XML, always in the same order.
+func Forms(text string) []string {
+	query := url.QueryEscape(text)
+	json := string(jsondoc.AppendString(nil, text))
+	return []string{text, query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(text), base64.StdEncoding.EncodeToString([]byte(text)), json[1 : len(json)-1], html.EscapeString(text)}
+}
+
+// Add makes the texts known as secrets, in each of their forms. Texts under 4 bytes are left out: to take them out would make every text unreadable.
 func (s *Scrubber) Add(texts ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,8 +36,7 @@ func (s *Scrubber) Add(texts ...string) {
 		if len(t) < 4 {
 			continue
 		}
-		query := url.QueryEscape(t)
-		for _, form := range []string{t, query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(t), base64.StdEncoding.EncodeToString([]byte(t))} {
+		for _, form := range Forms(t) {
 			if !slices.Contains(s.secrets, form) {
 				s.secrets = append(s.secrets, form)
 			}
