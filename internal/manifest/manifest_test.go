@@ -82,10 +82,11 @@ func TestResolve(t *testing.T) {
 // TestResolveProblems: what cannot be is told at its place; what a stand-in was given for says nothing.
 func TestResolveProblems(t *testing.T) {
 	for name, c := range map[string]struct{ system, want string }{
-		"a value that does not fit": {"connector: club\nbranch: North\nauth: {basic: {}}\n", `waybill.yaml:2:9: branch: "North" does not do: the branch (write for example north)`},
-		"no value":                  {"connector: club\nauth: {basic: {}}\n", `waybill.yaml:1:1: "branch" is missing, which club needs: the branch (add for example branch: north)`},
-		"another way to log in":     {"connector: club\nbranch: north\nauth: {oauth: {}}\n", `waybill.yaml:3:8: auth: oauth is no way that the manifest club knows (the manifest knows basic, api-key)`},
-		"a value that is not here":  {"connector: club\nbranch: ${env:ELSEWHERE}\nauth: {basic: {}}\n", ""},
+		"a value that does not fit":           {"connector: club\nbranch: North\nauth: {basic: {}}\n", `waybill.yaml:2:9: branch: "North" does not do: the branch (write for example north)`},
+		"a filled-in value that does not fit": {"connector: club\nbranch: a-${env:HERE}\nauth: {basic: {}}\n", `waybill.yaml:2:9: branch: what is filled in does not do: the branch (write for example north)`},
+		"no value":                            {"connector: club\nauth: {basic: {}}\n", `waybill.yaml:1:1: "branch" is missing, which club needs: the branch (add for example branch: north)`},
+		"another way to log in":               {"connector: club\nbranch: north\nauth: {oauth: {}}\n", `waybill.yaml:3:8: auth: oauth is no way that the manifest club knows (the manifest knows basic, api-key)`},
+		"a value that is not here":            {"connector: club\nbranch: ${env:ELSEWHERE}\nauth: {basic: {}}\n", ""},
 	} {
 		if _, problems := resolve(t, c.system); strings.Join(problems, "; ") != c.want {
 			t.Errorf("%s: %v\nwant %s", name, problems, c.want)
