@@ -108,6 +108,69 @@ func TestDetail(t *testing.T) {
 	}
 }
 
+// TestDetailDeleted: what says that an object is deleted may stand where the object is shown alone.
+func TestDetailDeleted(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/orders" {
+			fmt.Fprint(w, `[{"id":"1","changed":"2026-11-30T10:00:01Z"},{"id":"2","changed":"2026-11-30T10:00:02Z"}]`)
+			return
+		}
+		fmt.Fprintf(w, `{"id":"%s","gone":%v}`, strings.TrimPrefix(r.URL.Path, "/orders/"), r.URL.Path == "/orders/2")
+	}))
+	defer srv.Close()
+	sys, err := Kind{}.Open(t.Context(), settingsOf(t, "connector: rest\nurl: "+srv.URL+"\nobjects:\n  order: {path: orders, version: changed, deleted: gone, list: {detail: get}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sys.Close()
+	page, err := sys.(connector.Poller).Poll(t.Context(), connector.PollRequest{Object: "order", Reader: "r"})
+	if err != nil || len(page.Records) != 2 || page.Records[0].Deleted || !page.Records[1].Deleted {
+		t.Errorf("%+v, %v", page.Records, err)
+	}
+}
+
+// TestParametersOfNextPages: the address of the next page that a service names repeats the parameters of every request, and the token, and each goes along once; the
+// token is in no cursor.
+func TestParametersOfNextPages(t *testing.T) {
+	t.Setenv("LOGIN_SECRET", "hush-hush")
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		switch {
+		case r.URL.Path == "/token":
+			fmt.Fprint(w, `{"token":"t-1234"}`)
+		case len(q["tenant"]) != 1 || len(q["token"]) != 1 || q.Get("token") != "t-1234":
+			t.Errorf("asked with %s", r.URL.RawQuery)
+		case q.Get("page") == "2":
+			fmt.Fprint(w, `{"data":[{"id":"2","changed":"2026-11-30T10:00:02Z"}]}`)
+		default:
+			fmt.Fprintf(w, `{"data":[{"id":"1","changed":"2026-11-30T10:00:01Z"}],"next":"/orders?page=2&%s"}`, r.URL.RawQuery)
+		}
+	}))
+	defer srv.Close()
+	sys, err := Kind{}.Open(t.Context(), settingsOf(t, "connector: rest\nurl: "+srv.URL+"\nparameters: {tenant: t 1}\nauth: {login: {path: token, secret: \"${env:LOGIN_SECRET}\", token: token, parameter: token}}\n"+
+		"objects:\n  order: {path: orders, version: changed, list: {items: data, paging: {style: next-url, next: next, stable: true}}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sys.Close()
+	cursor, ids := "", ""
+	for range 2 {
+		page, err := sys.(connector.Poller).Poll(t.Context(), connector.PollRequest{Object: "order", Cursor: cursor, Limit: 1, Reader: "r"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.Records {
+			ids += r.Local
+		}
+		if cursor = page.Cursor; strings.Contains(cursor, "t-1234") {
+			t.Errorf("the cursor holds the token: %s", cursor)
+		}
+	}
+	if ids != "12" {
+		t.Errorf("got the orders %s, want 12", ids)
+	}
+}
+
 // TestRows: a service that is asked in a body shows an order as rows, one for each of its lines, and its failures as lists of lists; no rows are no order.
 func TestRows(t *testing.T) {
 	lost := true
