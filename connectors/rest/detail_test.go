@@ -12,6 +12,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
 // TestDetail: a service lists orders without their lines, and shows them one by one, with other names for id and stamp. Polls, lists and look-ups give whole orders; one that is deleted between list and look is not there, one that cannot
@@ -126,6 +127,27 @@ func TestDetailDeleted(t *testing.T) {
 	page, err := sys.(connector.Poller).Poll(t.Context(), connector.PollRequest{Object: "order", Reader: "r"})
 	if err != nil || len(page.Records) != 2 || page.Records[0].Deleted || !page.Records[1].Deleted {
 		t.Errorf("%+v, %v", page.Records, err)
+	}
+}
+
+// TestDeletedValue: the value that says that an object is deleted may be one that is otherwise none, as of a field that says that it is active.
+func TestDeletedValue(t *testing.T) {
+	for _, tc := range []struct {
+		value, doc string
+		want       bool
+	}{
+		{"", `{"x":true}`, true}, {"", `{"x":"gone"}`, true}, {"", `{"x":false}`, false}, {"", `{"x":0}`, false}, {"", `{}`, false},
+		{"false", `{"x":false}`, true}, {"false", `{"x":true}`, false}, {"false", `{"x":null}`, false}, {"false", `{}`, false},
+		{"0", `{"x":0}`, true}, {"0", `{"x":1}`, false}, {"trash", `{"x":"trash"}`, true}, {"trash", `{"x":"publish"}`, false},
+	} {
+		o := &object{ID: "id", Deleted: "x", DeletedValue: tc.value}
+		doc, err := jsondoc.Parse([]byte(tc.doc), jsondoc.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := o.record(doc.Root(), "", time.Time{}).Deleted; got != tc.want {
+			t.Errorf("deleted-value %q, %s: %v", tc.value, tc.doc, got)
+		}
 	}
 }
 

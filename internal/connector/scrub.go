@@ -2,6 +2,7 @@ package connector
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"html"
 	"net/url"
@@ -10,7 +11,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
@@ -24,8 +24,16 @@ type Scrubber struct {
 // Forms gives a text as it is, and as it looks in a URL, in base64, inside a text of JSON and inside XML, always in the same order.
 func Forms(text string) []string {
 	query := url.QueryEscape(text)
-	json := string(jsondoc.AppendString(nil, text))
-	return []string{text, query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(text), base64.StdEncoding.EncodeToString([]byte(text)), json[1 : len(json)-1], html.EscapeString(text)}
+	return []string{text, query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(text), base64.StdEncoding.EncodeToString([]byte(text)), inJSON(text), html.EscapeString(text)}
+}
+
+// inJSON is a text as JSON writes it, without the quotes.
+func inJSON(text string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(text) // a text can be written
+	return strings.TrimSuffix(strings.TrimPrefix(b.String(), `"`), "\"\n")
 }
 
 // Add makes the texts known as secrets, in each of their forms. Texts under 4 bytes are left out: to take them out would make every text unreadable.

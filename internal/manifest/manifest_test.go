@@ -121,3 +121,21 @@ func TestGetProblems(t *testing.T) {
 		}
 	}
 }
+
+// TestYAML: what is written is read as what it was, whatever stands in what, references and all.
+func TestYAML(t *testing.T) {
+	const text = `a: {b: {}, c: [], d: ["x, y", 'null', z]}
+steps: [{state: draft}, {state: done, by: "${env:HOW}", also: [[1, "2"], {}]}]
+plain: 007
+text: "a: b # c"
+`
+	var p strictyaml.Problems
+	was := strictyaml.ParseWith("a.yaml", []byte(text), partly{}, &p)[0]
+	written := YAML(was, 0)
+	is := strictyaml.ParseWith("b.yaml", written, partly{}, &p)[0]
+	want, _ := was.AppendJSON(nil, &p)
+	got, _ := is.AppendJSON(nil, &p)
+	if err := p.Err(); err != nil || string(got) != string(want) || !strings.Contains(string(written), "${env:HOW}") {
+		t.Errorf("%v: %s\nis read as %s\nwant %s", err, written, got, want)
+	}
+}
