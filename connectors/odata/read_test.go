@@ -14,6 +14,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/httpclient"
 )
 
 func (s *trader) list(object string) (ids []string, err error) {
@@ -200,6 +201,25 @@ func TestLinks(t *testing.T) {
 		} else if got != want || err != nil {
 			t.Errorf("%s: %q, %v; want %q", link, got, err, want)
 		}
+	}
+}
+
+// TestParametersOfLinks: a link that repeats the parameters of every request, in whatever order, gets none of them twice.
+func TestParametersOfLinks(t *testing.T) {
+	d, s := shopOf(t, 4, "parameters: {sap-client: \"100\", sap-language: EN}", "")
+	b, err := s.sys.bound(t.Context(), "order", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.refuse = func(w http.ResponseWriter, _ *http.Request) bool {
+		fmt.Fprint(w, `{"value":[]}`)
+		return true
+	}
+	if _, err := s.sys.do(t.Context(), b.svc, b.m, httpclient.Request{Method: http.MethodGet, Path: b.svc.at("Orders?sap-language=EN&$skip=5")}); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.requests[len(d.requests)-1]; got != "GET /srv/shop/Orders?sap-language=EN&$skip=5&sap-client=100" {
+		t.Error(got)
 	}
 }
 

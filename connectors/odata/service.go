@@ -104,7 +104,7 @@ func (s *system) do(ctx context.Context, svc *service, m *metadata, r httpclient
 		r.Header = http.Header{}
 	}
 	m.headers(r.Header, r.Body != nil)
-	if q := s.parameters().Encode(); q != "" && !strings.Contains(r.Path, q) {
+	if q := s.parameters().Beside(r.Path).Encode(); q != "" {
 		r.Path += sign(r.Path) + q
 	}
 	if r.Method == http.MethodGet {

@@ -79,7 +79,9 @@ func (o *object) record(v jsondoc.Value, header string, now time.Time) connector
 	}
 	if o.Deleted != "" {
 		d := at(v, o.Deleted)
-		r.Deleted = d.Truthy() && (o.DeletedValue == "" || text(d) == o.DeletedValue)
+		if r.Deleted = d.Truthy(); o.DeletedValue != "" {
+			r.Deleted = text(d) == o.DeletedValue // which may be false, or 0
+		}
 	}
 	return r
 }

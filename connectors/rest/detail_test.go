@@ -12,6 +12,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
 // TestDetail: a service lists orders without their lines, and shows them one by one, with other names for id and stamp. Polls, lists and look-ups give whole orders; one that is deleted between list and look is not there, one that cannot
@@ -105,6 +106,90 @@ func TestDetail(t *testing.T) {
 	found, err := sys.Find(t.Context(), connector.Lookup{Object: "order", Local: "4"})
 	if err != nil || len(found) != 1 || found[0].Local != "4" || !strings.HasPrefix(found[0].Version, "2026-11-30T10:00:04") {
 		t.Errorf("find by id: %v, %v", found, err)
+	}
+}
+
+// TestDetailDeleted: what says that an object is deleted may stand where the object is shown alone.
+func TestDetailDeleted(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/orders" {
+			fmt.Fprint(w, `[{"id":"1","changed":"2026-11-30T10:00:01Z"},{"id":"2","changed":"2026-11-30T10:00:02Z"}]`)
+			return
+		}
+		fmt.Fprintf(w, `{"id":"%s","gone":%v}`, strings.TrimPrefix(r.URL.Path, "/orders/"), r.URL.Path == "/orders/2")
+	}))
+	defer srv.Close()
+	sys, err := Kind{}.Open(t.Context(), settingsOf(t, "connector: rest\nurl: "+srv.URL+"\nobjects:\n  order: {path: orders, version: changed, deleted: gone, list: {detail: get}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sys.Close()
+	page, err := sys.(connector.Poller).Poll(t.Context(), connector.PollRequest{Object: "order", Reader: "r"})
+	if err != nil || len(page.Records) != 2 || page.Records[0].Deleted || !page.Records[1].Deleted {
+		t.Errorf("%+v, %v", page.Records, err)
+	}
+}
+
+// TestDeletedValue: the value that says that an object is deleted may be one that is otherwise none, as of a field that says that it is active.
+func TestDeletedValue(t *testing.T) {
+	for _, tc := range []struct {
+		value, doc string
+		want       bool
+	}{
+		{"", `{"x":true}`, true}, {"", `{"x":"gone"}`, true}, {"", `{"x":false}`, false}, {"", `{"x":0}`, false}, {"", `{}`, false},
+		{"false", `{"x":false}`, true}, {"false", `{"x":true}`, false}, {"false", `{"x":null}`, false}, {"false", `{}`, false},
+		{"0", `{"x":0}`, true}, {"0", `{"x":1}`, false}, {"trash", `{"x":"trash"}`, true}, {"trash", `{"x":"publish"}`, false},
+	} {
+		o := &object{ID: "id", Deleted: "x", DeletedValue: tc.value}
+		doc, err := jsondoc.Parse([]byte(tc.doc), jsondoc.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := o.record(doc.Root(), "", time.Time{}).Deleted; got != tc.want {
+			t.Errorf("deleted-value %q, %s: %v", tc.value, tc.doc, got)
+		}
+	}
+}
+
+// TestParametersOfNextPages: the address of the next page that a service names repeats the parameters of every request, and the token, and each goes along once; the
+// token is in no cursor.
+func TestParametersOfNextPages(t *testing.T) {
+	t.Setenv("LOGIN_SECRET", "hush-hush")
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		switch {
+		case r.URL.Path == "/token":
+			fmt.Fprint(w, `{"token":"t-1234"}`)
+		case len(q["tenant"]) != 1 || len(q["token"]) != 1 || q.Get("token") != "t-1234":
+			t.Errorf("asked with %s", r.URL.RawQuery)
+		case q.Get("page") == "2":
+			fmt.Fprint(w, `{"data":[{"id":"2","changed":"2026-11-30T10:00:02Z"}]}`)
+		default:
+			fmt.Fprintf(w, `{"data":[{"id":"1","changed":"2026-11-30T10:00:01Z"}],"next":"/orders?page=2&%s"}`, r.URL.RawQuery)
+		}
+	}))
+	defer srv.Close()
+	sys, err := Kind{}.Open(t.Context(), settingsOf(t, "connector: rest\nurl: "+srv.URL+"\nparameters: {tenant: t 1}\nauth: {login: {path: token, secret: \"${env:LOGIN_SECRET}\", token: token, parameter: token}}\n"+
+		"objects:\n  order: {path: orders, version: changed, list: {items: data, paging: {style: next-url, next: next, stable: true}}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sys.Close()
+	cursor, ids := "", ""
+	for range 2 {
+		page, err := sys.(connector.Poller).Poll(t.Context(), connector.PollRequest{Object: "order", Cursor: cursor, Limit: 1, Reader: "r"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.Records {
+			ids += r.Local
+		}
+		if cursor = page.Cursor; strings.Contains(cursor, "t-1234") {
+			t.Errorf("the cursor holds the token: %s", cursor)
+		}
+	}
+	if ids != "12" {
+		t.Errorf("got the orders %s, want 12", ids)
 	}
 }
 

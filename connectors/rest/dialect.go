@@ -113,9 +113,11 @@ func (s *system) do(ctx context.Context, c *Call, j *judge) (*httpclient.Respons
 		r = put.Request
 		r.Safe = r.Safe || c.reading()
 	}
+	var always httpclient.Query
 	for _, name := range slices.Sorted(maps.Keys(s.set.Parameters)) {
-		r.Query = append(r.Query, httpclient.Param{Name: name, Value: s.set.Parameters[name]})
+		always = append(always, httpclient.Param{Name: name, Value: s.set.Parameters[name]})
 	}
+	r.Query = append(r.Query, always.Beside(r.Path)...)
 	r.Judge = j.answer
 	return s.client.Do(ctx, r)
 }

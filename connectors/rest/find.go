@@ -219,7 +219,7 @@ func (s *system) entire(ctx context.Context, o *object, rec *connector.Record, o
 	case err != nil || full == nil:
 		return false, err
 	}
-	rec.Doc, rec.ETag = full.Doc, full.ETag
+	rec.Doc, rec.ETag, rec.Deleted = full.Doc, full.ETag, full.Deleted // the list need not show what says that it is deleted
 	return true, nil
 }
 

@@ -50,7 +50,7 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 		dialect = posted{}
 	}
 	c := set.Config(s, set.URL, set.Auth)
-	c.Secrets = s.Node.Get("objects").Filled() // of bodies and variables
+	c.Secrets = append(c.Secrets, s.Node.Get("objects").Filled()...) // of bodies and variables
 	return newSystem(set, c, dialect)
 }
 

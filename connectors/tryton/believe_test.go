@@ -33,6 +33,19 @@ func TestOtherRecordsOfALine(t *testing.T) {
 	h.update("order", id, line(`["Duty","VAT 7"]`))
 }
 
+// TestLineTwice: a document that holds two lines of one key is refused, and neither is written: which of them is meant, nobody can tell.
+func TestLineTwice(t *testing.T) {
+	d := newDouble(t)
+	h := open(t, settingsOf(t, config(d.url, "", "")))
+	h.create("customer", externalID(1), `{"name":"x"}`)
+	id := h.create("order", externalID(7), `{"party":"`+externalID(1)+`","state":"draft","lines":[{"product":"SKU-001","quantity":1}]}`)
+	_, err := h.write(connector.Write{Object: "order", Action: connector.Update, Local: id, Doc: []byte(`{"state":"draft","lines":[{"product":"SKU-001","quantity":2},{"product":"SKU-001","quantity":3}]}`)})
+	if f, _ := fault.As(err); f == nil || f.Kind != fault.Invalid || f.Field != "lines.1" || !strings.Contains(f.Error(), "stands in the document twice") {
+		t.Errorf("%v", err)
+	}
+	h.wants("order", id, `{"lines":[{"product":"SKU-001","quantity":1}]}`)
+}
+
 // TestAnswersBelieved: what an answer does not say is not taken for said.
 func TestAnswersBelieved(t *testing.T) {
 	for name, c := range map[string]struct {

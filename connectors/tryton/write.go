@@ -337,7 +337,7 @@ func (c *change) itemsDiffer(ctx context.Context, l *list, given, have jsondoc.V
 			made = append(made, one.json())
 			continue
 		}
-		if false {
+		if kept[at] {
 			return "", inside(fmt.Sprint(i), fmt.Errorf("the key %s stands in the document twice", httpclient.Shorten(k, 80)))
 		}
 		kept[at] = true

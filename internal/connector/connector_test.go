@@ -117,7 +117,9 @@ func TestScrubber(t *testing.T) {
 	var scrub Scrubber
 	scrub.AddSettings(&s)
 	scrub.Add("ab", "tok en/+ and more")
+	scrub.Add(`a"b\c<d`)
 	for in, want := range map[string]string{
+		`{"said":"no a\"b\\c<d"}`: `{"said":"no [secret]"}`, `<said>a&#34;b\c&lt;d</said>`: "<said>[secret]</said>",
 		"say tok en/+": "say [secret]", "?a=tok+en%2F%2B": "?a=[secret]", "?a=tok%20en%2F%2B": "?a=[secret]", "Basic dG9rIGVuLys=": "Basic [secret]",
 		"tok en/+ and more": "[secret]", "ab": "ab", "": "",
 	} {

@@ -2,7 +2,9 @@ package connector
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"html"
 	"net/url"
 	"reflect"
 	"slices"
@@ -19,8 +21,22 @@ type Scrubber struct {
 	secrets []string
 }
 
-// Add makes the texts known as secrets, also as they look in a URL and in base64. Texts under 4 bytes are left out: to take
-// them out would make every text unreadable.
+// Forms gives a text as it is, and as it looks in a URL, in base64, inside a text of JSON and inside XML, always in the same order.
+func Forms(text string) []string {
+	query := url.QueryEscape(text)
+	return []string{text, query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(text), base64.StdEncoding.EncodeToString([]byte(text)), inJSON(text), html.EscapeString(text)}
+}
+
+// inJSON is a text as JSON writes it, without the quotes.
+func inJSON(text string) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(text) // a text can be written
+	return strings.TrimSuffix(strings.TrimPrefix(b.String(), `"`), "\"\n")
+}
+
+// Add makes the texts known as secrets, in each of their forms. Texts under 4 bytes are left out: to take them out would make every text unreadable.
 func (s *Scrubber) Add(texts ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,8 +44,7 @@ func (s *Scrubber) Add(texts ...string) {
 		if len(t) < 4 {
 			continue
 		}
-		query := url.QueryEscape(t)
-		for _, form := range []string{t, query, strings.ReplaceAll(query, "+", "%20"), url.PathEscape(t), base64.StdEncoding.EncodeToString([]byte(t))} {
+		for _, form := range Forms(t) {
 			if !slices.Contains(s.secrets, form) {
 				s.secrets = append(s.secrets, form)
 			}

@@ -274,13 +274,19 @@ func (c *Client) ResolveNext(from *url.URL, ref string) (*url.URL, error) {
 		return nil, fault.New(fault.Invalid, "the next page's URL %q is no URL", c.Scrub(Shorten(ref, 200)))
 	}
 	u.Fragment = ""
-	if k := c.cfg.Auth.APIKey; k != nil && k.Query != "" && u.Query().Has(k.Query) {
-		// The service repeats the key that it was sent; it is put on again, and must not be stored.
+	key := ""
+	if k := c.cfg.Auth.APIKey; k != nil {
+		key = k.Query
+	} else if l := c.cfg.Auth.Login; l != nil {
+		key = l.Parameter
+	}
+	if key != "" && u.Query().Has(key) {
+		// The service repeats the key, or the token, that it was sent; it is put on again, and must not be stored.
 		parts := strings.Split(u.RawQuery, "&")
 		parts = slices.DeleteFunc(parts, func(p string) bool {
 			name, _, _ := strings.Cut(p, "=")
 			name, err := url.QueryUnescape(name)
-			return err == nil && name == k.Query
+			return err == nil && name == key
 		})
 		u.RawQuery = strings.Join(parts, "&")
 	}

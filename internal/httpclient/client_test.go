@@ -331,6 +331,10 @@ func TestResolveNextDropsTheKey(t *testing.T) {
 	if err != nil || u.String() != "https://crm.example/api/orders?page=2&x=1" {
 		t.Errorf("%v %v", u, err)
 	}
+	byToken := client(t, Config{URL: "https://crm.example/api", Auth: Auth{Login: &Login{Parameter: "access_token", Secret: secret("s3cr3t")}}})
+	if u, err := byToken.ResolveNext(from, "?page=2&access_token=t-1&x=1"); err != nil || u.String() != "https://crm.example/api/orders?page=2&x=1" {
+		t.Errorf("a token: %v %v", u, err)
+	}
 	if _, err := c.ResolveNext(from, "https://other.example/api?page=2"); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("another server: %v", err)
 	}

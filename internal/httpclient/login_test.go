@@ -141,6 +141,29 @@ func TestLoginRefused(t *testing.T) {
 	}
 }
 
+// TestSecretsWhereverTheyStand: what is filled in from a reference is in no error, also in the login's own texts, in parameters and in headers, whatever they are called there.
+func TestSecretsWhereverTheyStand(t *testing.T) {
+	var set struct {
+		Settings   `yaml:",inline"`
+		Parameters map[string]string `yaml:"parameters"`
+		Auth       Auth              `yaml:"auth"`
+	}
+	var p strictyaml.Problems
+	n := strictyaml.ParseWith("configs/waybill.yaml", []byte(`headers: {X-Club: "${env:in_a_header}", X-Plain: plain-header}
+parameters: {club: "${env:in_a_parameter}"}
+auth: {login: {path: a, secret: "${env:S}", token: t, header: A, query: {a: "${env:in_the_query}"}, body: {b: ["${env:in_the_body}"]}}}
+`), vault{}, &p)[0]
+	s := connector.Settings{Node: n}
+	s.Decode(&set, &p)
+	if err := p.Err(); err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, set.Config(s, "https://crm.example", set.Auth))
+	if text := c.Scrub("in_a_header in_a_parameter in_the_query in_the_body plain-header"); text != "[secret] [secret] [secret] [secret] plain-header" {
+		t.Errorf("told: %s", text)
+	}
+}
+
 // TestLoginSettings: what cannot be meant is told with its place.
 func TestLoginSettings(t *testing.T) {
 	for text, want := range map[string]string{

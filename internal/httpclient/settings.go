@@ -35,6 +35,11 @@ func (set *Settings) Check(n strictyaml.Node, address string, p *strictyaml.Prob
 
 // Config is that of a client of the system; what else its kind needs is added by it.
 func (set *Settings) Config(s connector.Settings, address string, auth Auth) Config {
+	login := s.Node.Get("auth").Get("login")
+	var secrets []strictyaml.Secret
+	for _, n := range []strictyaml.Node{s.Node.Get("headers"), s.Node.Get("parameters"), login.Get("query"), login.Get("body")} { // whatever they are called there
+		secrets = append(secrets, n.Filled()...)
+	}
 	return Config{System: s.Name, URL: address, Auth: auth, Headers: set.Headers, Timeout: set.Timeout, Limit: set.Limit, MaxBody: set.MaxBody, TLS: set.TLS.In(s.Path),
-		Proxy: set.Proxy, Log: s.Log, Told: s.Told, Via: s.Via}
+		Proxy: set.Proxy, Log: s.Log, Told: s.Told, Via: s.Via, Secrets: secrets}
 }

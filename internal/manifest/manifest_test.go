@@ -82,10 +82,11 @@ func TestResolve(t *testing.T) {
 // TestResolveProblems: what cannot be is told at its place; what a stand-in was given for says nothing.
 func TestResolveProblems(t *testing.T) {
 	for name, c := range map[string]struct{ system, want string }{
-		"a value that does not fit": {"connector: club\nbranch: North\nauth: {basic: {}}\n", `waybill.yaml:2:9: branch: "North" does not do: the branch (write for example north)`},
-		"no value":                  {"connector: club\nauth: {basic: {}}\n", `waybill.yaml:1:1: "branch" is missing, which club needs: the branch (add for example branch: north)`},
-		"another way to log in":     {"connector: club\nbranch: north\nauth: {oauth: {}}\n", `waybill.yaml:3:8: auth: oauth is no way that the manifest club knows (the manifest knows basic, api-key)`},
-		"a value that is not here":  {"connector: club\nbranch: ${env:ELSEWHERE}\nauth: {basic: {}}\n", ""},
+		"a value that does not fit":           {"connector: club\nbranch: North\nauth: {basic: {}}\n", `waybill.yaml:2:9: branch: "North" does not do: the branch (write for example north)`},
+		"a filled-in value that does not fit": {"connector: club\nbranch: a-${env:HERE}\nauth: {basic: {}}\n", `waybill.yaml:2:9: branch: what is filled in does not do: the branch (write for example north)`},
+		"no value":                            {"connector: club\nauth: {basic: {}}\n", `waybill.yaml:1:1: "branch" is missing, which club needs: the branch (add for example branch: north)`},
+		"another way to log in":               {"connector: club\nbranch: north\nauth: {oauth: {}}\n", `waybill.yaml:3:8: auth: oauth is no way that the manifest club knows (the manifest knows basic, api-key)`},
+		"a value that is not here":            {"connector: club\nbranch: ${env:ELSEWHERE}\nauth: {basic: {}}\n", ""},
 	} {
 		if _, problems := resolve(t, c.system); strings.Join(problems, "; ") != c.want {
 			t.Errorf("%s: %v\nwant %s", name, problems, c.want)
@@ -118,5 +119,23 @@ func TestGetProblems(t *testing.T) {
 		if c.want == "" && said != "" || c.want != "" && (m != nil || !strings.Contains(said, c.want)) {
 			t.Errorf("%s: %s\nwant %s", name, said, c.want)
 		}
+	}
+}
+
+// TestYAML: what is written is read as what it was, whatever stands in what, references and all.
+func TestYAML(t *testing.T) {
+	const text = `a: {b: {}, c: [], d: ["x, y", 'null', z]}
+steps: [{state: draft}, {state: done, by: "${env:HOW}", also: [[1, "2"], {}]}]
+plain: 007
+text: "a: b # c"
+`
+	var p strictyaml.Problems
+	was := strictyaml.ParseWith("a.yaml", []byte(text), partly{}, &p)[0]
+	written := YAML(was, 0)
+	is := strictyaml.ParseWith("b.yaml", written, partly{}, &p)[0]
+	want, _ := was.AppendJSON(nil, &p)
+	got, _ := is.AppendJSON(nil, &p)
+	if err := p.Err(); err != nil || string(got) != string(want) || !strings.Contains(string(written), "${env:HOW}") {
+		t.Errorf("%v: %s\nis read as %s\nwant %s", err, written, got, want)
 	}
 }

@@ -31,16 +31,32 @@ func value(b *bytes.Buffer, n strictyaml.Node, depth int) {
 	case n.Kind() == strictyaml.Map && len(n.Fields()) > 0:
 		b.WriteString("\n")
 		block(b, n, depth+1)
-	case n.Kind() == strictyaml.Map:
-		b.WriteString(" {}\n")
-	case n.Kind() == strictyaml.List:
+	case n.Kind() == strictyaml.List && len(n.Items()) > 0:
 		b.WriteString("\n")
 		for _, item := range n.Items() {
-			b.WriteString(strings.Repeat("  ", depth+1) + "- " + quoted(item) + "\n")
+			b.WriteString(strings.Repeat("  ", depth+1) + "- " + inline(item) + "\n")
 		}
 	default:
-		b.WriteString(" " + quoted(n) + "\n")
+		b.WriteString(" " + inline(n) + "\n")
 	}
+}
+
+// inline is a value on one line.
+func inline(n strictyaml.Node) string {
+	var parts []string
+	switch n.Kind() {
+	case strictyaml.Map:
+		for _, f := range n.Fields() {
+			parts = append(parts, f.Key+": "+inline(f.Value))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	case strictyaml.List:
+		for _, item := range n.Items() {
+			parts = append(parts, inline(item))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	}
+	return quoted(n)
 }
 
 // quoted is a text in YAML's double quotes, which JSON's are, where it needs them.

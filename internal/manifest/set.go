@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -163,7 +164,11 @@ func (v filled) take(name, key string, s Setting, n strictyaml.Node, p *strictya
 	v.absent[key], v.referred[key] = len(at.Absent()) > 0, len(at.Filled()) > 0
 	if s.Pattern != "" && !v.absent[key] {
 		if fits, err := regexp.Compile("^(?:" + s.Pattern + ")$"); err == nil && !fits.MatchString(text) {
-			p.AddHint(at.Pos(), "write for example "+s.example(), "%s: %q does not do: %s", key, text, s.Doc)
+			shown := strconv.Quote(text)
+			if v.referred[key] { // it may be a secret
+				shown = "what is filled in"
+			}
+			p.AddHint(at.Pos(), "write for example "+s.example(), "%s: %s does not do: %s", key, shown, s.Doc)
 			return false
 		}
 	}

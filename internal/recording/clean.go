@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
@@ -150,9 +151,10 @@ func (c *cleaner) replaced(text string) string {
 		return out
 	}
 	for _, from := range longest(c.stand) {
-		to := c.stand[from]
-		text = strings.ReplaceAll(text, from, to)
-		text = strings.ReplaceAll(text, url.QueryEscape(from), url.QueryEscape(to))
+		to := connector.Forms(c.stand[from])
+		for i, form := range connector.Forms(from) {
+			text = strings.ReplaceAll(text, form, to[i])
+		}
 	}
 	for _, from := range longest(c.whole) {
 		to := c.whole[from]

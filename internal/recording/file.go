@@ -162,6 +162,12 @@ func Read(file string, data []byte, dir fs.FS, p *strictyaml.Problems) *Recordin
 			if method, target, ok := strings.Cut(e.Ask, " "); !ok || method == "" || !strings.HasPrefix(target, "/") {
 				p.AddHint(here.Get("ask").Pos(), "write for example GET /v1/orders", "ask: %q is no method and address", e.Ask)
 			}
+			if e.Times < 1 {
+				p.AddHint(here.Get("times").Pos(), "write how often it is asked, or remove the exchange", "times: %d", e.Times)
+			}
+			if e.Status < 200 || e.Status > 599 {
+				p.AddHint(here.Get("status").Pos(), "write a status from 200 to 599", "status: %d", e.Status)
+			}
 			if e.Answer != "" && e.AnswerFile != "" {
 				p.AddHint(here.Get("answer-file").Pos(), "remove one of the two", "an exchange has one answer")
 			}

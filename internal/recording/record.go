@@ -44,6 +44,9 @@ func (w World) Record(ctx context.Context, r *Recording, kind connector.Kind, s 
 	}
 	c.settings(s.Node, played)
 	c.address(t.real, t.played)
+	for _, secret := range s.Node.Filled() { // of which the recording's settings have none, such as those of another way to log in
+		c.token(secret.Reveal())
+	}
 	for token := range t.tokens {
 		c.token(token)
 	}

@@ -140,6 +140,33 @@ func TestRecordAndReplay(t *testing.T) {
 	}
 }
 
+// TestAnotherLogin: a secret whose place the recording's system has not stays in no recording either, in whatever form it goes over the line.
+func TestAnotherLogin(t *testing.T) {
+	const real = `pass "word" & more`
+	t.Setenv("REAL_SECRET", real)
+	w := world(t)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path == "/v1/token" {
+			_, _ = fmt.Fprintf(w, `{"token":"token-of-the-club","said":%q,"sent":%s}`, r.URL.RawQuery, body)
+			return
+		}
+		_, _ = io.WriteString(w, `{"data":[]}`)
+	}))
+	defer s.Close()
+	var p strictyaml.Problems
+	n := strictyaml.Parse("configs/waybill.yaml", []byte("connector: rest\nurl: "+s.URL+"/v1\nauth: {login: {path: token, query: {key: \"{secret}\"}, body: {key: \"{secret}\"}, secret: \"${env:REAL_SECRET}\", token: token, header: X-Club}}\n"+
+		"objects: {member: {path: members, version: changed, list: {items: data}}}\n"), &p)[0]
+	r := read(t, filepath.Join(t.TempDir(), "members.yaml"), []byte("recording: members\nmanifest: club\non: stand-in\nmade: in a test\nsteps: [{name: polled, poll: {object: member}}]\n"))
+	if err := w.Record(t.Context(), r, w.Kinds["rest"], connector.Settings{Name: "club", Node: n}); err != nil {
+		t.Fatal(err)
+	}
+	if text := string(r.Write()[0].Data); strings.Contains(text, "pass") || strings.Contains(text, "word") || !strings.Contains(text, "stand-in-token") {
+		t.Errorf("the recording holds the secret:\n%s", text)
+	}
+}
+
 // TestPlayerAnswersNothingElse: each way in which a connector can differ from what was recorded is told.
 func TestPlayerAnswersNothingElse(t *testing.T) {
 	w := world(t)
@@ -199,6 +226,8 @@ func TestReadProblems(t *testing.T) {
 		"twice":            {"[{name: a, probe: {}}, {name: a, probe: {}}]", `there is a step "a" already (rename one of them)`},
 		"no address":       {"[{name: a, probe: {}, exchanges: [{ask: GET}]}]", `ask: "GET" is no method and address (write for example GET /v1/orders)`},
 		"two answers":      {"[{name: a, probe: {}, exchanges: [{ask: GET /, answer: x, answer-file: y}]}]", `an exchange has one answer (remove one of the two)`},
+		"asked never":      {"[{name: a, probe: {}, exchanges: [{ask: GET /, times: 0}]}]", `times: 0 (write how often it is asked, or remove the exchange)`},
+		"no status":        {"[{name: a, probe: {}, exchanges: [{ask: GET /, status: 20}]}]", `status: 20 (write a status from 200 to 599)`},
 		"an unknown thing": {"[{name: a, prode: {}}]", `unknown key "prode" (did you mean "probe"?)`},
 	} {
 		var p strictyaml.Problems
