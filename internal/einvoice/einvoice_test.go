@@ -415,6 +415,17 @@ func TestLinesCategory(t *testing.T) {
 	}
 }
 
+// TestOwnCurrencyIsTheSame: a tax in the invoice's own currency is said once.
+func TestOwnCurrencyIsTheSame(t *testing.T) {
+	doc := broken{Sample: "derived", Set: map[string]any{"tax_currency": "EUR", "attributes": map[string]any{"BT-111": "38.00"}}}.document(t)
+	for _, o := range ways[:2] {
+		out, err := Write(parse(t, doc), o)
+		if err != nil || bytes.Contains(out, []byte("TaxCurrencyCode")) {
+			t.Errorf("%s: %v\n%s", o.Syntax, err, out)
+		}
+	}
+}
+
 // TestTooManyTaxes: of a breakdown that is refused for its length nothing is calculated, which would look for each of it in every line.
 func TestTooManyTaxes(t *testing.T) {
 	inv := &invoice{taxes: make([]breakdown, mostTaxes+1)}
@@ -489,6 +500,7 @@ func TestRead(t *testing.T) {
 		{"a second number of the customer", `<a:AccountingCustomerParty><a:Party><a:PartyTaxScheme><b:CompanyID>DE1</b:CompanyID><a:TaxScheme><b:ID>VAT</b:ID></a:TaxScheme></a:PartyTaxScheme>` +
 			`<a:PartyTaxScheme><b:CompanyID>77</b:CompanyID></a:PartyTaxScheme><a:PartyLegalEntity><b:CompanyLegalForm>of old</b:CompanyLegalForm></a:PartyLegalEntity></a:Party></a:AccountingCustomerParty>`,
 			`{"customer":{"tax_id":"DE1"},"attributes":{"unread":"AccountingCustomerParty/Party/PartyTaxScheme/CompanyID AccountingCustomerParty/Party/PartyLegalEntity/CompanyLegalForm"}}`, ""},
+		{"a line's number with a zero", `<a:InvoiceLine><b:ID>01</b:ID></a:InvoiceLine><a:InvoiceLine><b:ID>2</b:ID></a:InvoiceLine>`, `{"lines":[{"id":"01"},{"line_number":2}]}`, ""},
 		{"a sales order alone", `<a:OrderReference><b:ID>NA</b:ID><b:SalesOrderID>S1</b:SalesOrderID></a:OrderReference>`, `{"order":{"number":"S1"}}`, ""},
 		{"a telephone in words", `<a:AccountingSupplierParty><a:Party><a:Contact><b:Telephone>ask Ada</b:Telephone></a:Contact></a:Party></a:AccountingSupplierParty>`, `{"attributes":{"BT-42":"ask Ada"}}`, ""},
 		{"an IBAN in groups", `<a:PaymentMeans><b:PaymentMeansCode>58</b:PaymentMeansCode><a:PayeeFinancialAccount><b:ID>DE02 1203 0000 0000 2020 51</b:ID></a:PayeeFinancialAccount></a:PaymentMeans>`,
