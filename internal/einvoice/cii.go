@@ -66,9 +66,9 @@ func (c *codec) ciiTyped(typ string, v, scheme *string) {
 func (c *codec) ciiAgreement(inv *invoice) {
 	none := ""
 	c.text("ram:BuyerReference", &inv.buyerReference)
-	c.in("ram:SellerTradeParty", func() { c.ciiParty(&inv.seller) })
-	c.in("ram:BuyerTradeParty", func() { c.ciiParty(&inv.buyer) })
-	c.in("ram:SellerTaxRepresentativeTradeParty", func() { c.ciiParty(&inv.representative) })
+	c.in("ram:SellerTradeParty", func() { c.ciiParty(&inv.seller, ofSeller) })
+	c.in("ram:BuyerTradeParty", func() { c.ciiParty(&inv.buyer, ofBuyer) })
+	c.in("ram:SellerTaxRepresentativeTradeParty", func() { c.ciiParty(&inv.representative, ofRepresentative) })
 	c.ciiDocument("ram:SellerOrderReferencedDocument", &inv.sales)
 	c.ciiDocument("ram:BuyerOrderReferencedDocument", &inv.order)
 	c.ciiDocument("ram:ContractReferencedDocument", &inv.contract)
@@ -82,8 +82,52 @@ func (c *codec) ciiAgreement(inv *invoice) {
 	})
 }
 
-func (c *codec) ciiParty(p *party) {
-	// Identifiers of a scheme are in elements of another name.
+func (c *codec) ciiParty(p *party, has parts) {
+	if has.ids {
+		c.ciiIDs(p)
+	}
+	c.text("ram:Name", &p.name)
+	if has.seller {
+		c.text("ram:Description", &p.legal)
+	}
+	c.in("ram:SpecifiedLegalOrganization", func() {
+		if has.registration {
+			c.ublScheme("ram:ID", &p.registration)
+		}
+		if has.contact {
+			c.text("ram:TradingBusinessName", &p.trading)
+		}
+	})
+	if has.contact {
+		c.in("ram:DefinedTradeContact", func() {
+			c.text("ram:PersonName", &p.contact)
+			c.in("ram:TelephoneUniversalCommunication", func() { c.text("ram:CompleteNumber", &p.telephone) })
+			c.in("ram:EmailURIUniversalCommunication", func() { c.text("ram:URIID", &p.mailTo) })
+		})
+	}
+	if has.address {
+		c.ciiAddress(&p.address)
+	}
+	if has.contact {
+		c.in("ram:URIUniversalCommunication", func() { c.ublScheme("ram:URIID", &p.endpoint) })
+	}
+	if has.vat {
+		c.ciiTaxNumber("VA", &p.vat)
+	}
+	if has.seller || has.vat && p.vat == "" { // another has one number
+		c.ciiTaxNumber("FC", &p.tax)
+	}
+}
+
+func (c *codec) ciiTaxNumber(scheme string, v *string) {
+	like := func(e *xmldoc.Element) bool {
+		return e.Child(nameOf("ram:ID").Space, "ID").Attr("", "schemeID") == scheme
+	}
+	c.where("ram:SpecifiedTaxRegistration", like, func() { c.text("ram:ID", v, attr{name: "schemeID", fixed: scheme}) })
+}
+
+// ciiIDs describes identifiers: those of a scheme are in elements of another name.
+func (c *codec) ciiIDs(p *party) {
 	var plain, global []identifier
 	for _, i := range p.ids {
 		if i.scheme == "" {
@@ -97,40 +141,22 @@ func (c *codec) ciiParty(p *party) {
 	if !c.writing {
 		p.ids = append(plain, global...)
 	}
-	c.text("ram:Name", &p.name)
-	c.text("ram:Description", &p.legal)
-	c.in("ram:SpecifiedLegalOrganization", func() {
-		c.ublScheme("ram:ID", &p.registration)
-		c.text("ram:TradingBusinessName", &p.trading)
-	})
-	c.in("ram:DefinedTradeContact", func() {
-		c.text("ram:PersonName", &p.contact)
-		c.in("ram:TelephoneUniversalCommunication", func() { c.text("ram:CompleteNumber", &p.telephone) })
-		c.in("ram:EmailURIUniversalCommunication", func() { c.text("ram:URIID", &p.mailTo) })
-	})
+}
+
+func (c *codec) ciiAddress(a *address) {
 	c.in("ram:PostalTradeAddress", func() {
-		c.text("ram:PostcodeCode", &p.address.postal)
-		c.text("ram:LineOne", &p.address.street)
-		c.text("ram:LineTwo", &p.address.additional)
-		c.text("ram:LineThree", &p.address.third)
-		c.text("ram:CityName", &p.address.city)
-		c.text("ram:CountryID", &p.address.country)
-		c.text("ram:CountrySubDivisionName", &p.address.region)
+		c.text("ram:PostcodeCode", &a.postal)
+		c.text("ram:LineOne", &a.street)
+		c.text("ram:LineTwo", &a.additional)
+		c.text("ram:LineThree", &a.third)
+		c.text("ram:CityName", &a.city)
+		c.text("ram:CountryID", &a.country)
+		c.text("ram:CountrySubDivisionName", &a.region)
 	})
-	c.in("ram:URIUniversalCommunication", func() { c.ublScheme("ram:URIID", &p.endpoint) })
-	for _, r := range []struct {
-		scheme string
-		v      *string
-	}{{"VA", &p.vat}, {"FC", &p.tax}} {
-		like := func(e *xmldoc.Element) bool {
-			return e.Child(nameOf("ram:ID").Space, "ID").Attr("", "schemeID") == r.scheme
-		}
-		c.where("ram:SpecifiedTaxRegistration", like, func() { c.text("ram:ID", r.v, attr{name: "schemeID", fixed: r.scheme}) })
-	}
 }
 
 func (c *codec) ciiDelivery(inv *invoice) {
-	c.in("ram:ShipToTradeParty", func() { c.ciiParty(&inv.deliverTo) })
+	c.in("ram:ShipToTradeParty", func() { c.ciiParty(&inv.deliverTo, ofShipTo) })
 	c.in("ram:ActualDeliverySupplyChainEvent", func() { c.basicDay("ram:OccurrenceDateTime", "udt:DateTimeString", &inv.delivered) })
 	c.ciiDocument("ram:DespatchAdviceReferencedDocument", &inv.despatch)
 	c.ciiDocument("ram:ReceivingAdviceReferencedDocument", &inv.receiving)
@@ -148,7 +174,7 @@ func (c *codec) ciiSettlement(inv *invoice) {
 	c.text("ram:PaymentReference", &inv.remittance)
 	c.text("ram:TaxCurrencyCode", &inv.taxCurrency)
 	c.text("ram:InvoiceCurrencyCode", &inv.currency)
-	c.in("ram:PayeeTradeParty", func() { c.ciiParty(&inv.payee) })
+	c.in("ram:PayeeTradeParty", func() { c.ciiParty(&inv.payee, ofPayee) })
 	c.ciiMeans(inv)
 	if c.writing && len(inv.taxes) > 0 {
 		inv.taxes[0].taxPoint, inv.taxes[0].taxPointCode = inv.taxPoint, ciiPointCodes[inv.taxPointCode]
@@ -247,7 +273,11 @@ func (c *codec) ciiMeans(inv *invoice) {
 }
 
 func (c *codec) ciiAdjustment(a *adjustment) {
-	c.in("ram:ChargeIndicator", func() { c.flag("udt:Indicator", &a.charge) })
+	said := false
+	c.in("ram:ChargeIndicator", func() { said = true; c.flag("udt:Indicator", &a.charge) })
+	if !said {
+		c.problems.add("", "ChargeIndicator", "it is missing: whether an allowance or a charge is meant is not known")
+	}
 	c.number("ram:CalculationPercent", &a.percent)
 	c.amount("ram:BasisAmount", &a.base)
 	c.amount("ram:ActualAmount", &a.amount)
@@ -314,4 +344,5 @@ func (c *codec) ciiLine(l *line) {
 		c.ciiTyped(ciiObject, &l.object, &l.objectScheme)
 		c.ciiID("ram:ReceivableSpecifiedTradeAccountingAccount", &l.account)
 	})
+	c.sameUnit(l)
 }

@@ -154,6 +154,9 @@ const mostTaxes = 100
 
 // deriveTaxes makes the breakdown where there is none, and completes one that there is.
 func (inv *invoice) deriveTaxes() {
+	if len(inv.taxes) > mostTaxes { // which is told, and each would be looked for in every line
+		return
+	}
 	if len(inv.taxes) == 0 {
 		for _, t := range inv.categories() {
 			if t.code != "" && len(inv.taxes) <= mostTaxes && inv.group(t) == nil {

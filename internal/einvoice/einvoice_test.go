@@ -106,6 +106,15 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
+func goldenCII(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile("testdata/golden/" + name + ".en16931.cii.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
 // canonical is the schema of canonical invoices.
 var canonical = sync.OnceValue(func() *schema.Schema {
 	var files []schema.File
@@ -339,6 +348,93 @@ func TestPlaceless(t *testing.T) {
 	}
 }
 
+// TestPartsOfParties: the standard has little of a payee, a tax representative and a place of delivery. The rest is refused, and named as unread where it comes.
+func TestPartsOfParties(t *testing.T) {
+	whole := func() map[string]any {
+		return map[string]any{"number": "7", "legal_name": "whole", "tax_id": "DE7", "registration_number": "HRB7", "contact": map[string]any{"name": "Ada"}, "address": map[string]any{"city": "Ulm", "country": "DE"},
+			"identifiers": []any{map[string]any{"scheme": "EAS:0192", "value": "77"}}}
+	}
+	const none = ": EN 16931 has no place for it"
+	for party, want := range map[string][]string{
+		"seller": nil, "customer": nil,
+		"payee":              {"tax_id", "contact", "address", "identifiers.0"},
+		"tax_representative": {"number", "registration_number", "contact", "identifiers"},
+		"ship_to":            {"tax_id", "registration_number", "contact", "identifiers.0"},
+	} {
+		p := whole()
+		doc := broken{Sample: "derived", Set: map[string]any{party: p}}.document(t)
+		for _, o := range ways[:2] {
+			_, err := Write(parse(t, doc), o)
+			problems, _ := err.(Problems)
+			if len(problems) != len(want) {
+				t.Errorf("%s, %s: %v", party, o.Syntax, err)
+			}
+			for _, w := range want {
+				if err == nil || !strings.Contains(err.Error(), party+"."+w+none) {
+					t.Errorf("%s, %s: %s is not told: %v", party, o.Syntax, w, err)
+				}
+			}
+		}
+	}
+	everything := goldenCII(t, "everything")
+	for element, add := range map[string]string{
+		"PayeeTradeParty":                   "<ram:PostalTradeAddress><ram:CityName>Ulm</ram:CityName></ram:PostalTradeAddress>",
+		"ShipToTradeParty":                  "<ram:DefinedTradeContact><ram:PersonName>Ada</ram:PersonName></ram:DefinedTradeContact>",
+		"SellerTaxRepresentativeTradeParty": "<ram:ID>7</ram:ID>",
+		"BuyerTradeParty":                   "<ram:Description>of old</ram:Description>",
+	} {
+		body := everything
+		if element == "SellerTaxRepresentativeTradeParty" {
+			body = goldenCII(t, "representative")
+		}
+		body = strings.Replace(body, "</ram:"+element+">", add+"</ram:"+element+">", 1)
+		read, err := Read([]byte(body), CII)
+		if err != nil || !strings.Contains(parse(t, read).Get("attributes").Get("unread").Str(), element) {
+			t.Errorf("%s: %v\n%s", element, err, read)
+		}
+	}
+	body := strings.ReplaceAll(everything, "ram:ChargeIndicator>", "ram:Other>")
+	if _, err := Read([]byte(body), CII); err == nil || !strings.Contains(err.Error(), "ChargeIndicator: it is missing") {
+		t.Errorf("neither an allowance nor a charge: %v", err)
+	}
+	body = strings.Replace(everything, `<ram:BasisQuantity unitCode="`, `<ram:BasisQuantity unitCode="X`, 2)
+	if _, err := Read([]byte(body), CII); err == nil || !strings.Contains(err.Error(), "PEPPOL-EN16931-R130: BaseQuantity: the price of line") {
+		t.Errorf("a price for another unit: %v", err)
+	}
+}
+
+// TestLinesCategory: an allowance or a charge of a line has the line's category, and another is not lost in silence.
+func TestLinesCategory(t *testing.T) {
+	for category, wrong := range map[string]bool{"S": false, "E": true} {
+		tax := map[string]any{"category": category, "rate": map[string]int{"S": 19}[category]}
+		charge := map[string]any{"kind": "charge", "amount": 0, "reason": "none", "taxes": []any{tax}}
+		_, err := Write(parse(t, broken{Sample: "derived", Set: map[string]any{"lines.0.allowance_charges": []any{charge}}}.document(t)), ways[0])
+		if (err != nil) != wrong || wrong && !strings.Contains(err.Error(), "lines.0.allowance_charges.0.taxes: it is E, and EN 16931 has the line's category for it, which is S with 19 %") {
+			t.Errorf("%s: %v", category, err)
+		}
+	}
+}
+
+// TestOwnCurrencyIsTheSame: a tax in the invoice's own currency is said once.
+func TestOwnCurrencyIsTheSame(t *testing.T) {
+	doc := broken{Sample: "derived", Set: map[string]any{"tax_currency": "EUR", "attributes": map[string]any{"BT-111": "38.00"}}}.document(t)
+	for _, o := range ways[:2] {
+		out, err := Write(parse(t, doc), o)
+		if err != nil || bytes.Contains(out, []byte("TaxCurrencyCode")) {
+			t.Errorf("%s: %v\n%s", o.Syntax, err, out)
+		}
+	}
+}
+
+// TestTooManyTaxes: of a breakdown that is refused for its length nothing is calculated, which would look for each of it in every line.
+func TestTooManyTaxes(t *testing.T) {
+	inv := &invoice{taxes: make([]breakdown, mostTaxes+1)}
+	inv.derive()
+	if b := inv.taxes[0].base; b != nil {
+		t.Errorf("a base of %s", b)
+	}
+}
+
 // TestDerived: what is missing is calculated as the rules say, exactly.
 func TestDerived(t *testing.T) {
 	for name, want := range map[string]string{
@@ -396,6 +492,15 @@ func TestRead(t *testing.T) {
 		{"a credit that says it is an invoice", `<b:InvoiceTypeCode>381</b:InvoiceTypeCode>`, "", `BR-CL-01: Invoice: "381" is no type of it`},
 		{"what is not taken over", `<a:AdditionalDocumentReference><b:ID>scan</b:ID></a:AdditionalDocumentReference>`, `{"attributes":{"unread":"AdditionalDocumentReference/ID"}}`, ""},
 		{"a subject", `<b:Note>#AAI#Hello</b:Note><b:Note>you</b:Note>`, `{"note":"Hello\n\nyou","attributes":{"BT-21":"AAI"}}`, ""},
+		{"a subject of the second", `<b:Note>#AAI#Hello</b:Note><b:Note>#SUR#you</b:Note>`, `{"note":"Hello\n\n#SUR#you","attributes":{"BT-21":"AAI"}}`, ""},
+		{"neither a charge nor an allowance", `<a:AllowanceCharge><b:ChargeIndicator>yes</b:ChargeIndicator></a:AllowanceCharge>`, "", `ChargeIndicator: "yes" is neither true nor false`},
+		{"one that does not say it", `<a:AllowanceCharge><b:Amount>1</b:Amount></a:AllowanceCharge>`, "", `ChargeIndicator: "" is neither true nor false`},
+		{"a price for another unit", `<a:InvoiceLine><b:ID>7</b:ID><b:InvoicedQuantity unitCode="H87">2</b:InvoicedQuantity><a:Price><b:BaseQuantity unitCode="KGM">1</b:BaseQuantity></a:Price></a:InvoiceLine>`, "",
+			"PEPPOL-EN16931-R130: BaseQuantity: the price of line 7 is for KGM, and the quantity is in H87"},
+		{"a second number of the customer", `<a:AccountingCustomerParty><a:Party><a:PartyTaxScheme><b:CompanyID>DE1</b:CompanyID><a:TaxScheme><b:ID>VAT</b:ID></a:TaxScheme></a:PartyTaxScheme>` +
+			`<a:PartyTaxScheme><b:CompanyID>77</b:CompanyID></a:PartyTaxScheme><a:PartyLegalEntity><b:CompanyLegalForm>of old</b:CompanyLegalForm></a:PartyLegalEntity></a:Party></a:AccountingCustomerParty>`,
+			`{"customer":{"tax_id":"DE1"},"attributes":{"unread":"AccountingCustomerParty/Party/PartyTaxScheme/CompanyID AccountingCustomerParty/Party/PartyLegalEntity/CompanyLegalForm"}}`, ""},
+		{"a line's number with a zero", `<a:InvoiceLine><b:ID>01</b:ID></a:InvoiceLine><a:InvoiceLine><b:ID>2</b:ID></a:InvoiceLine>`, `{"lines":[{"id":"01"},{"line_number":2}]}`, ""},
 		{"a sales order alone", `<a:OrderReference><b:ID>NA</b:ID><b:SalesOrderID>S1</b:SalesOrderID></a:OrderReference>`, `{"order":{"number":"S1"}}`, ""},
 		{"a telephone in words", `<a:AccountingSupplierParty><a:Party><a:Contact><b:Telephone>ask Ada</b:Telephone></a:Contact></a:Party></a:AccountingSupplierParty>`, `{"attributes":{"BT-42":"ask Ada"}}`, ""},
 		{"an IBAN in groups", `<a:PaymentMeans><b:PaymentMeansCode>58</b:PaymentMeansCode><a:PayeeFinancialAccount><b:ID>DE02 1203 0000 0000 2020 51</b:ID></a:PayeeFinancialAccount></a:PaymentMeans>`,

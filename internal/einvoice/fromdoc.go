@@ -136,11 +136,11 @@ func fromDocument(doc jsondoc.Value, leaveOut []string) (*invoice, Problems) {
 	d.skip("id", "status", "tags", "created_at", "updated_at", "source_versions")
 	inv.paid = sum(d.number("prepaid"), d.number("paid"))
 	inv.period = readPeriod(d.object("period"))
-	inv.seller = readParty(d.object("seller"), true)
-	inv.buyer = readParty(d.object("customer"), false)
-	inv.payee = readParty(d.object("payee"), false)
-	inv.representative = readParty(d.object("tax_representative"), false)
-	inv.deliverTo = readParty(d.object("ship_to"), false)
+	inv.seller = readParty(d.object("seller"), ofSeller)
+	inv.buyer = readParty(d.object("customer"), ofBuyer)
+	inv.payee = readParty(d.object("payee"), ofPayee)
+	inv.representative = readParty(d.object("tax_representative"), ofRepresentative)
+	inv.deliverTo = readParty(d.object("ship_to"), ofShipTo)
 	inv.sales = readLink(d.object("order"))
 	if n := readLink(d.object("corrects")); n != "" {
 		inv.preceding = append(inv.preceding, reference{id: n})
@@ -153,7 +153,7 @@ func fromDocument(doc jsondoc.Value, leaveOut []string) (*invoice, Problems) {
 		inv.readReference(r)
 	}
 	inv.readPayment(d)
-	inv.adjustments = readAdjustments(d, "allowance_charges", true)
+	inv.adjustments = readAdjustments(d, "allowance_charges", nil)
 	for _, t := range d.list("taxes") {
 		inv.taxes = append(inv.taxes, readBreakdown(t))
 	}
@@ -192,22 +192,41 @@ func readAddress(o *object) address {
 	return a
 }
 
-// readParty reads a party; one that is the seller has numbers for VAT and for other taxes.
-func readParty(o *object, seller bool) party {
-	p := party{name: o.text("legal_name"), trading: o.text("name"), registration: identifier{value: o.text("registration_number")}}
+// readParty reads what the standard has of a party.
+func readParty(o *object, has parts) party {
+	p := party{name: o.text("legal_name"), trading: o.text("name")}
 	if p.name == "" {
 		p.name, p.trading = p.trading, ""
 	}
-	if strings.HasPrefix(o.path, "ship_to") && p.name == "" {
-		p.name = o.object("address").text("name")
+	if has.registration {
+		p.registration.value = o.text("registration_number")
 	}
-	p.address = readAddress(o.object("address"))
-	if tax := o.text("tax_id"); isVAT(tax) || !seller {
-		p.vat = tax
-	} else {
-		p.tax = tax
+	if has.address {
+		if o.path == "ship_to" && p.name == "" {
+			p.name = o.object("address").text("name")
+		}
+		p.address = readAddress(o.object("address"))
+	}
+	if has.vat {
+		if tax := o.text("tax_id"); isVAT(tax) || !has.seller {
+			p.vat = tax
+		} else {
+			p.tax = tax
+		}
 	}
 	o.skip("id", "addresses", "contacts")
+	if has.contact {
+		p.readContact(o)
+	} else {
+		p.trading = "" // there is one name of it
+	}
+	if has.ids {
+		p.readIdentifiers(o, has)
+	}
+	return p
+}
+
+func (p *party) readContact(o *object) {
 	c := o.object("contact")
 	c.skip("id", "given_name", "family_name", "salutation", "role", "department", "mobile", "language", "is_primary")
 	p.contact, p.telephone, p.mailTo = c.text("name"), c.text("phone"), c.text("email")
@@ -217,12 +236,10 @@ func readParty(o *object, seller bool) party {
 	if t := o.text("email"); p.mailTo == "" {
 		p.mailTo = t
 	}
-	p.readIdentifiers(o, seller)
-	return p
 }
 
 // readIdentifiers reads what a party is known by. The seller may have several; of another the GLN counts, then an identifier, then its number.
-func (p *party) readIdentifiers(o *object, seller bool) {
+func (p *party) readIdentifiers(o *object, has parts) {
 	if g := o.text("gln"); g != "" {
 		p.ids = append(p.ids, identifier{g, schemeGLN})
 	}
@@ -231,16 +248,16 @@ func (p *party) readIdentifiers(o *object, seller bool) {
 		eas, isEAS := strings.CutPrefix(scheme, schemeEAS)
 		code := schemeOf(scheme)
 		switch {
-		case isEAS && p.endpoint.value == "":
+		case isEAS && has.contact && p.endpoint.value == "":
 			p.endpoint = identifier{value, eas}
 		case scheme == "VAT" && value == p.vat:
-		case (code != "" || scheme == schemePlain) && (seller || len(p.ids) == 0):
+		case (code != "" || scheme == schemePlain) && (has.seller || len(p.ids) == 0):
 			p.ids = append(p.ids, identifier{value, code})
 		default:
 			o.in.placeless(i.path)
 		}
 	}
-	if n := o.text("number"); n != "" && (seller || len(p.ids) == 0) {
+	if n := o.text("number"); n != "" && (has.seller || len(p.ids) == 0) {
 		p.ids = append([]identifier{{value: n}}, p.ids...)
 	}
 }
@@ -332,12 +349,15 @@ func readBreakdown(o *object) breakdown {
 	return breakdown{tax: readCategory(o), base: o.number("base"), amount: o.number("amount"), path: o.path}
 }
 
-func readAdjustments(o *object, name string, document bool) []adjustment {
+// readAdjustments reads those of the document, or of a line, whose category they have.
+func readAdjustments(o *object, name string, line *category) []adjustment {
 	var out []adjustment
 	for _, a := range o.list(name) {
 		one := adjustment{charge: a.text("kind") == "charge", amount: a.number("amount"), base: a.number("base"), percent: a.number("percent"), reason: a.text("reason"), code: a.text("code"), path: a.path}
-		if tax := readOnly(a); document {
+		if tax := readOnly(a); line == nil {
 			one.tax = tax
+		} else if tax.code != "" && !tax.same(*line) {
+			o.in.problems.add("", a.at("taxes"), "it is %s, and EN 16931 has the line's category for it, which is %s", describe(tax), describe(*line))
 		}
 		out = append(out, one)
 	}
@@ -372,8 +392,8 @@ func (inv *invoice) readLine(o *object, i int) line {
 		r.skip("id", "number", "issued_on")
 		o.in.placeless(r.path)
 	}
-	l.adjustments = readAdjustments(o, "allowance_charges", false)
 	l.tax = readOnly(o)
+	l.adjustments = readAdjustments(o, "allowance_charges", &l.tax)
 	attributes := o.object("attributes")
 	readTerms(attributes, l.attributes())
 	for name, v := range map[string]*number{"BT-147": &l.discount, "BT-148": &l.gross} {

@@ -59,6 +59,17 @@ type party struct {
 	contact, telephone, mailTo string // BT-41 … BT-43
 }
 
+// parts are what the standard has of a party beside its name. Whoever has a contact has an electronic address and a trading name as well.
+type parts struct{ seller, ids, registration, vat, address, contact bool }
+
+var (
+	ofSeller         = parts{seller: true, ids: true, registration: true, vat: true, address: true, contact: true}
+	ofBuyer          = parts{ids: true, registration: true, vat: true, address: true, contact: true}
+	ofPayee          = parts{ids: true, registration: true}
+	ofRepresentative = parts{vat: true, address: true}
+	ofShipTo         = parts{ids: true, address: true}
+)
+
 func (p *party) there() bool {
 	return p.name != "" || p.trading != "" || len(p.ids) > 0 || p.registration.value != "" || p.vat != "" || p.tax != "" || p.address.there()
 }

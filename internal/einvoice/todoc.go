@@ -143,10 +143,13 @@ func (inv *invoice) writeReferences(w *builder, preceding []reference) {
 	})
 }
 
-// noteText joins the notes, each in a paragraph of its own.
+// noteText joins the notes, each in a paragraph of its own. The first one's subject is an attribute; the others' stand before them, as in UBL.
 func (inv *invoice) noteText() string {
 	var texts []string
-	for _, n := range inv.notes {
+	for i, n := range inv.notes {
+		if i > 0 {
+			n.head()
+		}
 		texts = append(texts, n.text)
 	}
 	return strings.Join(texts, "\n\n")
@@ -345,6 +348,13 @@ func (a *account) named(id string) {
 		return
 	}
 	a.iban, a.other = "", id
+}
+
+// head puts the subject before the text.
+func (n *note) head() {
+	if n.subject != "" {
+		n.text = "#" + n.subject + "#" + n.text
+	}
 }
 
 // split takes the subject from a note of UBL, which writes it before the text.

@@ -1,6 +1,8 @@
 package einvoice
 
 import (
+	"strconv"
+
 	"github.com/waybill-hub/waybill/internal/xmldoc"
 )
 
@@ -21,10 +23,13 @@ func (c *codec) ubl(inv *invoice) {
 	c.text("cbc:ID", &inv.id)
 	c.day("cbc:IssueDate", &inv.issued)
 	notes := func() {
-		if c.writing && len(inv.notes) > 0 && inv.notes[0].subject != "" {
-			inv.notes[0].text = "#" + inv.notes[0].subject + "#" + inv.notes[0].text
-		}
-		each(c, "cbc:Note", &inv.notes, func(n *note) { c.content(&n.text, nil); n.split(c) })
+		each(c, "cbc:Note", &inv.notes, func(n *note) {
+			if c.writing {
+				n.head()
+			}
+			c.content(&n.text, nil)
+			n.split(c)
+		})
 	}
 	if credit {
 		c.day("cbc:TaxPointDate", &inv.taxPoint)
@@ -126,8 +131,8 @@ func (c *codec) ublParties(inv *invoice) {
 	if c.writing && inv.creditor != "" {
 		with.ids = append(with.ids, identifier{inv.creditor, sepaScheme})
 	}
-	c.in("cac:AccountingSupplierParty", func() { c.in("cac:Party", func() { c.ublParty(&inv.seller) }) })
-	c.in("cac:AccountingCustomerParty", func() { c.in("cac:Party", func() { c.ublParty(&inv.buyer) }) })
+	c.in("cac:AccountingSupplierParty", func() { c.in("cac:Party", func() { c.ublParty(&inv.seller, ofSeller) }) })
+	c.in("cac:AccountingCustomerParty", func() { c.in("cac:Party", func() { c.ublParty(&inv.buyer, ofBuyer) }) })
 	c.in("cac:PayeeParty", func() {
 		c.ublIDs(&inv.payee)
 		c.in("cac:PartyName", func() { c.text("cbc:Name", &inv.payee.name) })
@@ -159,17 +164,21 @@ func (p *party) takeCreditor(inv *invoice) {
 	p.ids = rest
 }
 
-func (c *codec) ublParty(p *party) {
+func (c *codec) ublParty(p *party, has parts) {
 	c.ublScheme("cbc:EndpointID", &p.endpoint)
 	c.ublIDs(p)
 	c.in("cac:PartyName", func() { c.text("cbc:Name", &p.trading) })
 	c.ublAddress("cac:PostalAddress", &p.address)
 	c.ublTaxScheme(&p.vat, true)
-	c.ublTaxScheme(&p.tax, false)
+	if has.seller || p.vat == "" { // another has one number
+		c.ublTaxScheme(&p.tax, false)
+	}
 	c.in("cac:PartyLegalEntity", func() {
 		c.text("cbc:RegistrationName", &p.name)
 		c.ublScheme("cbc:CompanyID", &p.registration)
-		c.text("cbc:CompanyLegalForm", &p.legal)
+		if has.seller {
+			c.text("cbc:CompanyLegalForm", &p.legal)
+		}
 	})
 	c.in("cac:Contact", func() {
 		c.text("cbc:Name", &p.contact)
@@ -321,15 +330,22 @@ func (c *codec) ublAdjustment(a *adjustment) {
 	c.ublCategory("cac:TaxCategory", &a.tax, nil)
 }
 
-// flag describes an element that is true or false.
+// flag describes an element that is true or false. Which of them it is says the direction of money, and is never guessed.
 func (c *codec) flag(name string, v *bool) {
-	text := "false"
-	if *v {
-		text = "true"
+	text := ""
+	if c.writing {
+		text = strconv.FormatBool(*v)
 	}
 	c.text(name, &text)
-	if !c.writing {
-		*v = text == "true" || text == "1"
+	if c.writing {
+		return
+	}
+	switch text {
+	case "true", "1":
+		*v = true
+	case "false", "0":
+	default:
+		c.problems.add("", local(name), "%q is neither true nor false", short(text))
 	}
 }
 
@@ -405,4 +421,12 @@ func (c *codec) ublLine(l *line, quantity string) {
 			}
 		})
 	})
+	c.sameUnit(l)
+}
+
+// sameUnit: a price for so many of one unit says nothing of a quantity in another.
+func (c *codec) sameUnit(l *line) {
+	if !c.writing && l.priceUnit != "" && l.unit != "" && l.priceUnit != l.unit {
+		c.problems.add("PEPPOL-EN16931-R130", "BaseQuantity", "the price of line %s is for %s, and the quantity is in %s", short(l.id), short(l.priceUnit), short(l.unit))
+	}
 }

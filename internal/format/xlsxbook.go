@@ -58,7 +58,31 @@ func (b *workbook) decode(name string, into any) error {
 		return err
 	}
 	defer r.Close()
-	return xml.NewDecoder(r).Decode(into)
+	return newShallow(r).Decode(into)
+}
+
+// shallow gives the tokens of XML in which no more than mostDeep elements stand in each other: a decoder remembers all that are open, and a few packed bytes would be millions of them.
+type shallow struct {
+	raw  *xml.Decoder
+	deep int
+}
+
+func newShallow(r io.Reader) *xml.Decoder {
+	return xml.NewTokenDecoder(&shallow{raw: xml.NewDecoder(r)})
+}
+
+// Token gives the next one as it stands: whether elements end as they began is for the decoder that asks.
+func (s *shallow) Token() (xml.Token, error) {
+	t, err := s.raw.RawToken()
+	switch t.(type) {
+	case xml.StartElement:
+		if s.deep++; s.deep > mostDeep {
+			return nil, fmt.Errorf("more than %d elements stand in each other", mostDeep)
+		}
+	case xml.EndElement:
+		s.deep--
+	}
+	return t, err
 }
 
 type relations struct {
@@ -142,7 +166,7 @@ func (b *workbook) readStrings() error {
 		return err
 	}
 	defer r.Close()
-	dec := xml.NewDecoder(r)
+	dec := newShallow(r)
 	for {
 		t, err := dec.Token()
 		if errors.Is(err, io.EOF) {

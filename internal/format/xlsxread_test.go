@@ -48,6 +48,12 @@ func TestOthersWorkbooks(t *testing.T) {
 // sheet packs a workbook around the XML of a sheet's rows.
 func sheet(t testing.TB, rows string) []byte {
 	t.Helper()
+	return sheetWith(t, rows, "", "")
+}
+
+// sheetWith is one in which a part is another.
+func sheetWith(t testing.TB, rows, part, other string) []byte {
+	t.Helper()
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
 	for name, text := range map[string]string{
@@ -62,6 +68,9 @@ func sheet(t testing.TB, rows string) []byte {
 			`<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="170"/><xf numFmtId="171"/><xf numFmtId="172"/><xf numFmtId="173"/><xf numFmtId="22"/></cellXfs></styleSheet>`,
 		"xl/worksheets/sheet1.xml": `<worksheet><sheetData>` + rows + `</sheetData></worksheet>`,
 	} {
+		if name == part {
+			text = other
+		}
 		w, err := z.Create(name)
 		if err == nil {
 			_, err = w.Write([]byte(text))
@@ -146,6 +155,7 @@ func TestSheets(t *testing.T) {
 	s := settingsOf(t, "{format: xlsx}")
 	text := func(s string) string { return `<c t="inlineStr"><is><t>` + s + `</t></is></c>` }
 	head := `<row>` + text("x") + text("y") + `</row>`
+	deep := func(n int) string { return strings.Repeat("<a>", n) + strings.Repeat("</a>", n) }
 	for name, c := range map[string]struct{ rows, want string }{
 		"gaps":                  {head + `<row/><row r="7"><c r="B7" t="s"><v>0</v></c></row>`, "1 @7: {\"x\":\"\",\"y\":\"a\"}\n"},
 		"a value too many":      {head + `<row>` + text("1") + text("2") + text("3") + `</row><row>` + text("1") + `</row>`, "1 @2: the row has 3 values, and there are 2 columns \n2 @3: {\"x\":\"1\",\"y\":\"\"}\n"},
@@ -155,11 +165,18 @@ func TestSheets(t *testing.T) {
 		"a row without end":     {head + `<row>` + text(strings.Repeat("a", 3<<20)) + `</row>`, "0 @2: line 2: the sheet cannot be read: a row has more than 2"},
 		"in many cells":         {head + `<row>` + strings.Repeat(`<c r="A2"><v>1</v></c>`, 1<<17) + `</row>`, "0 @2: line 2: the sheet cannot be read: a row has more than 2"},
 		"a comment without end": {head + `<!--` + strings.Repeat("a", 3<<20) + `-->`, "0 @1: line 1: the sheet cannot be read: a row has more than 2"},
+		"elements in elements":  {head + deep(mostDeep-2) + `<row>` + text("1") + `</row>`, `1 @2: {"x":"1","y":""}`},
+		"one more":              {head + deep(mostDeep-1), "0 @1: line 1: the sheet cannot be read: more than 64 elements stand in each other"},
 		"it ends in the middle": {head + `<row>` + text("1") + `</row><row>`, "0 @"},
 		"two of one name":       {`<row>` + text("x") + text("x") + `</row>`, "0 @1: line 1: header: the columns 1 and 2 have one name"},
 	} {
 		if got := told(s, sheet(t, c.rows), 0); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	for _, part := range []string{"_rels/.rels", "xl/workbook.xml", "xl/_rels/workbook.xml.rels", "xl/sharedStrings.xml", "xl/styles.xml"} {
+		if got := told(s, sheetWith(t, head, part, deep(mostDeep+1)), 0); !strings.Contains(got, "more than 64 elements stand in each other") {
+			t.Errorf("%s: %q", part, got)
 		}
 	}
 	whole := sheet(t, head)

@@ -148,7 +148,7 @@ func (x *xlsxReader) open(data []byte) error {
 		return err
 	}
 	x.guard = &guard{r: part}
-	x.dec = xml.NewDecoder(x.guard)
+	x.dec = newShallow(x.guard)
 	return nil
 }
 
