@@ -149,7 +149,7 @@ func (e *env) showBackfill(b *api.Backfill) error {
 // backfillText says in a line how far one is.
 func backfillText(b *api.Backfill) string {
 	text := fmt.Sprintf("%s, %s objects", b.State, grouped(b.Submitted))
-	if b.Expect > 0 {
+	if b.Expect > b.Submitted { // how many there were at its beginning: there may be more by now, and those that change meanwhile are listed again
 		text = fmt.Sprintf("%s, %s of about %s objects", b.State, grouped(b.Submitted), grouped(b.Expect))
 	}
 	if b.Again {

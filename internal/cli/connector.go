@@ -92,14 +92,15 @@ func (e *env) connectorListCommand() *cobra.Command {
 			if e.output == "json" {
 				return e.json(all)
 			}
+			rows := [][]string{{"NAME", "WHAT", "ON", "PROVEN ON", "TITLE"}}
 			for _, k := range all {
+				what := "manifest"
 				if k.Kind == "" {
-					fmt.Fprintf(e.out, "%-14s kind: %s\n", k.Name, k.Title)
-				} else {
-					fmt.Fprintf(e.out, "%-14s manifest, on %s: %s (proven on: %s)\n", k.Name, k.Kind, k.Title, k.Proven)
+					what = "kind"
 				}
+				rows = append(rows, []string{k.Name, what, k.Kind, k.Proven, k.Title})
 			}
-			return nil
+			return e.columns(rows)
 		})}
 }
 

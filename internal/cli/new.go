@@ -62,7 +62,7 @@ sure is written as a TODO comment, never as a rule. No file is written over.`,
 	}
 	flow.Flags().StringVar(&m.from, "from", "", "the system that the documents come from; default: the only one")
 	flow.Flags().StringVar(&m.to, "to", "", "the topic; default: canonical.ENTITY, or draft.NAME while the mapping is not complete")
-	system.Flags().StringVar(&m.kind, "connector", "", "webhook, rest, sql, kafka, file, or a vendor such as shopify: waybill connector list")
+	system.Flags().StringVar(&m.kind, "connector", "", "a kind such as rest, odata or sftp, or a vendor such as shopify; 'waybill connector list' shows them all")
 	system.Flags().StringVar(&m.entity, "object", "", "the name of its object type; default: the entity in the sample's file name, else order")
 	root.AddCommand(flow, mapping, system)
 	return root

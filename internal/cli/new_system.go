@@ -202,6 +202,12 @@ func (m *making) block(name string) []byte {
 		fmt.Fprintf(&b, "    url: \"${env:%s_URL}\"\n    # TODO: how the service knows the hub; auth: {basic: …} or username-token: {user: …, password: …}\n    namespaces: {s: urn:example:service}          # TODO: the namespace of the service's messages, as its WSDL says\n", variable)
 		fmt.Fprintf(&b, "    objects:\n      %s:\n        id: %s\n        # TODO: names of the messages as the service has them; find, create and update as docs/soap.md shows them\n", m.entity, m.idOf())
 		fmt.Fprintf(&b, "        get: {action: \"\", request: {s:Get: {s:id: \"{$id}\"}}, item: GetResponse.%s}\n        list: {action: \"\", request: {s:List: {s:page: \"{$page}\"}}, items: ListResponse.%s, paging: {style: page}}\n", m.entity, m.entity)
+	case "odata":
+		fmt.Fprintf(&b, "    url: \"${env:%s_URL}\"          # what all its services begin with\n    # TODO: how the service knows the hub; auth: {basic: …} or {client-credentials: …} (docs/odata.md)\n", variable)
+		fmt.Fprintf(&b, "    objects:\n      %s:\n        set: %ss          # TODO: the entity set as $metadata names it, and service: … where url holds several; types and keys come from there\n", m.entity, m.entity)
+	case "tryton":
+		fmt.Fprintf(&b, "    url: \"${env:%[1]s_URL}\"\n    database: tryton          # TODO: its name\n    user: hub\n    password: \"${env:%[1]s_PASSWORD}\"\n", variable)
+		fmt.Fprintf(&b, "    objects:\n      %s:\n        model: sale.sale          # TODO: the model, its fields, and lines and steps as docs/tryton.md shows them\n        fields: [id]\n", m.entity)
 	case "kafka":
 		fmt.Fprintf(&b, "    brokers: [\"${env:%s_BROKER}\"]          # host:port of one broker or more\n    # TODO: tls and sasl, as the cluster wants them; registry: {url: …} for Avro (docs/kafka-systems.md)\n    objects:\n      %s:\n        topic: %ss          # TODO: the topic, which the hub does not make\n", variable, m.entity, m.entity)
 	case "sftp":

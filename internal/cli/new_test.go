@@ -172,7 +172,11 @@ func TestNewSystemOfEveryKind(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "configs/waybill.yaml", "systems: {}\n")
 	write(t, "o.json", sampleOrder)
-	for _, kind := range []string{"webhook", "rest", "sql", "file", "sftp", "s3", "mail"} {
+	kinds, err := registry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind := range kinds.Map() {
 		for _, more := range []string{"", " --sample o.json --object order"} {
 			name := kind + map[bool]string{true: "", false: "-s"}[more == ""]
 			if code, out, errs := command(t, strings.Fields("new system "+name+" --connector "+kind+more)...); code != 0 {

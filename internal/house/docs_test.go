@@ -78,3 +78,24 @@ func TestPagesThatAreNamed(t *testing.T) {
 		t.Errorf("only %d links and %d names of tests were found", links, witnesses)
 	}
 }
+
+// TestChangelogSaysOnce: no entry of the changelog stands there twice, as a merge may leave it.
+func TestChangelogSaysOnce(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("..", "..", "CHANGELOG.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for i, line := range strings.Split(string(data), "\n") {
+		if !strings.HasPrefix(line, "- ") {
+			continue
+		}
+		if first, twice := seen[line]; twice {
+			t.Errorf("CHANGELOG.md:%d: the entry of line %d again: %.80s…", i+1, first, line)
+		}
+		seen[line] = i + 1
+	}
+	if len(seen) < 100 {
+		t.Errorf("only %d entries were found", len(seen))
+	}
+}
