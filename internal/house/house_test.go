@@ -79,7 +79,7 @@ var may = map[string][]string{
 	"internal/flow": {"internal/guards", "internal/tracing", "internal/publish", "internal/notice", "internal/event", "internal/fault", "internal/connector", "internal/state", "internal/privacy", "internal/config",
 		"internal/lifecycle", "internal/failpoint"},
 	"internal/reconcile": {"internal/compare", "internal/config", "internal/connector", "internal/event", "internal/fault", "internal/flow/decide", "internal/jsondoc", "internal/lifecycle", "internal/mapping", "internal/privacy", "internal/spill", "internal/state", "internal/strictyaml", "internal/submit"},
-	"internal/backfill":  {"internal/intake", "internal/submit", "internal/inbox", "internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/failpoint"},
+	"internal/backfill":  {"internal/intake", "internal/submit", "internal/inbox", "internal/connector", "internal/event", "internal/fault", "internal/state", "internal/lifecycle", "internal/failpoint"},
 	"internal/flowtest": {"internal/reconcile/rules", "internal/flow/decide", "internal/config", "internal/connector", "internal/event", "internal/jsondoc", "internal/state",
 		"internal/strictyaml"},
 	"internal/backup":   {"internal/filemode"},
