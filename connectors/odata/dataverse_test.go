@@ -113,9 +113,9 @@ func TestListsBehindLinks(t *testing.T) {
 	} {
 		s, asked := crm(t, `paging: links, size: 7, expand: ["lines($expand=productid($select=productnumber))"]`, map[string]string{
 			"GET products(" + one + ")?$expand=lines($expand=productid($select=productnumber))": `{"productid":"` + one + `","lines":[` + line(one, "A") + `],"lines@odata.nextLink":"` + of.link + `"}`,
-			"GET products(" + one + ")/lines?x":            `{"value":[` + of.answer + `]` + of.more + `}`,
-			"GET products(" + one + ")/lines?$skiptoken=2": `{"value":[` + line(two, "B") + `]}`,
-			"GET products(" + one + ")/lines?empty":        `{"value":[]}`,
+			"GET products(" + one + ")/lines?x":                                                 `{"value":[` + of.answer + `]` + of.more + `}`,
+			"GET products(" + one + ")/lines?$skiptoken=2":                                      `{"value":[` + line(two, "B") + `]}`,
+			"GET products(" + one + ")/lines?empty":                                             `{"value":[]}`,
 		})
 		found, err := s.sys.Find(t.Context(), connector.Lookup{Object: "product", Local: one})
 		if name == "circle" {
