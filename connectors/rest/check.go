@@ -13,9 +13,9 @@ import (
 	"github.com/waybill-hub/waybill/internal/zones"
 )
 
-// faultKinds are the meanings that errors.kinds can give a code; duplicate is a Conflict of its own.
+// faultKinds are the meanings that errors.kinds can give a code; duplicate is a Conflict of its own, and empty a NotFound that lists may be answered with.
 var faultKinds = map[string]fault.Kind{
-	"duplicate": fault.Conflict, "conflict": fault.Conflict, "invalid": fault.Invalid, "not-found": fault.NotFound, "auth": fault.Auth,
+	"duplicate": fault.Conflict, "empty": fault.NotFound, "conflict": fault.Conflict, "invalid": fault.Invalid, "not-found": fault.NotFound, "auth": fault.Auth,
 	"rate-limited": fault.RateLimited, "unavailable": fault.Unavailable, "unknown-outcome": fault.UnknownOutcome,
 }
 
@@ -127,8 +127,9 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 		p.Add(n.Get("list").Get("order").Pos(), "order: changed needs version and changed-since")
 	}
 	o.checkPaging(n.Get("list").Get("paging"), p)
-	if pg.Size < 1 {
-		p.Add(n.Get("list").Get("paging").Get("size").Pos(), "size: at least 1")
+	o.checkLists(n, p)
+	if u := o.Update.Unchanged; n.Get("update").Has("unchanged") && (u < 300 || u > 399) {
+		p.AddHint(n.Get("update").Get("unchanged").Pos(), "write for example 304", "unchanged: %d is no status from 300 to 399", u)
 	}
 	cs := o.List.ChangedSince
 	if n.Get("list").Has("changed-since") && cs.Parameter == "" {
@@ -194,6 +195,9 @@ func def(s *string, value string) {
 // checkPaging looks for settings of a list's pages that contradict each other or mean nothing.
 func (o *object) checkPaging(n strictyaml.Node, p *strictyaml.Problems) {
 	pg := &o.List.Paging
+	if pg.Size < 1 {
+		p.Add(n.Get("size").Pos(), "size: at least 1")
+	}
 	styles := map[string][]string{
 		"total": {"page", "offset"}, "pages": {"page"}, "total-header": {"page", "offset"}, "pages-header": {"page"},
 		"until": {"page", "offset", "key"}, "self": {"cursor", "next-url", "link"}, "stable": {"page", "offset", "cursor", "next-url", "link"}, "after": {"key"}, "join": {"key"},

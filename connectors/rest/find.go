@@ -166,7 +166,7 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 			return nil, s.fail(fault.Invalid, op, "the rows are no object: %s", err)
 		}
 	}
-	if s.dialect != nil && item.Kind() != jsondoc.Object && s.dialect.None(root, o.Get.Item) {
+	if item.Kind() != jsondoc.Object && (s.dialect != nil && s.dialect.None(root, o.Get.Item) || pastEnd(root, o.Get.Item)) {
 		return nil, nil
 	}
 	if item.Kind() != jsondoc.Object {
@@ -174,6 +174,11 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 	}
 	if err := s.wrong(op, o, item); err != nil {
 		return nil, err
+	}
+	if len(o.Get.Lists) > 0 {
+		if item, err = s.withLists(ctx, o, id, item, op); err != nil {
+			return nil, err
+		}
 	}
 	r := o.alone().record(item, resp.Header.Get("ETag"), now)
 	if r.Local == "" {

@@ -1,11 +1,13 @@
 package rest
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
 type settings struct {
@@ -26,7 +28,27 @@ type settings struct {
 type errorSettings struct {
 	Message string            `yaml:"message" doc:"path of the text for people inside a failure's body; * stands for every element of a list, and | between paths for either; default: what the body says"`
 	Code    string            `yaml:"code" doc:"path of the system's own error code; * stands for every element of a list, and | between paths for either"`
-	Kinds   map[string]string `yaml:"kinds" doc:"what a code, or else an HTTP status, means, whatever the status is, 2xx too: duplicate, conflict, invalid, not-found, auth, rate-limited, unavailable, unknown-outcome"`
+	Kinds   map[string]string `yaml:"kinds" doc:"what a code, or else an HTTP status, means, whatever the status is, 2xx too: duplicate, conflict, invalid, not-found, auth, rate-limited, unavailable, unknown-outcome; empty: there is nothing, so that a list or search that is answered so holds nothing, and an object is not there"`
+	Pattern string            `yaml:"code-pattern" doc:"a regular expression that finds the code inside the text at code, such as \\((SBL-[A-Z]+-[0-9]+)\\): its first group, or all that it matches; a text without it is the code as a whole"`
+
+	pattern *regexp.Regexp
+}
+
+// codes are the codes that an answer holds, of the system's own.
+func (es *errorSettings) codes(root jsondoc.Value) (codes []string) {
+	if es.Code == "" {
+		return nil
+	}
+	for _, v := range either(root, es.Code) {
+		code := text(v)
+		if es.pattern != nil {
+			if found := es.pattern.FindStringSubmatch(code); found != nil {
+				code = found[min(1, len(found)-1)]
+			}
+		}
+		codes = append(codes, code)
+	}
+	return codes
 }
 
 type object struct {
@@ -63,10 +85,22 @@ type getSettings struct {
 	operation  `yaml:",inline"`
 	Path       string            `yaml:"path" doc:"path with {id}; default: path/{id}, or path where parameters hold the id"`
 	Parameters map[string]string `yaml:"parameters" doc:"query parameters, with {id} in a value"`
-	Item       string            `yaml:"item" doc:"path of the object inside the answer; default: the answer is the object"`
+	Item       string            `yaml:"item" doc:"path of the object inside the answer, such as items.0 of a search by the id, which may be empty; default: the answer is the object"`
 	Rows       string            `yaml:"rows" doc:"what stands at item is a list of rows, one for each line of the object, with the object's own values in each: the object is its first row, with all of them as a list of this name"`
 	ID         string            `yaml:"id" doc:"path of the id inside item, where that is another one than in lists; default: the object's id"`
 	Version    string            `yaml:"version" doc:"path of the version inside item, likewise; default: the object's version"`
+
+	Lists map[string]*partSettings `yaml:"lists" doc:"lists of the object that stand at addresses of their own, such as an order's lines, by the field under which each becomes a part of the object. They are read whole with every look at the object, and not sent back; list needs detail: get"`
+}
+
+type partSettings struct {
+	Path       string            `yaml:"path,required" doc:"path with {id}, which is the object's"`
+	Items      string            `yaml:"items" doc:"path of the list inside the answer; default: the answer is the list"`
+	ID         string            `yaml:"id" default:"id" doc:"path of the id inside an element: by it nothing stands in the list twice"`
+	Parameters map[string]string `yaml:"parameters" doc:"query parameters, with {id} in a value"`
+	Paging     pagingSettings    `yaml:"paging" doc:"how the list is divided"`
+
+	o *object // the elements
 }
 
 type listSettings struct {
@@ -159,6 +193,7 @@ type updateSettings struct {
 	writeSettings `yaml:",inline"`
 	Style         string   `yaml:"style" default:"patch" enum:"patch,put" doc:"patch: send the changed fields; put: read the object, merge, send all of it"`
 	Omit          []string `yaml:"omit" doc:"fields that style put does not send back"`
+	Unchanged     int      `yaml:"unchanged" doc:"a status beside 2xx that says that the object was so already, such as 304"`
 }
 
 type deleteSettings struct {

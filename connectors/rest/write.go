@@ -83,9 +83,15 @@ func (s *system) update(ctx context.Context, o *object, w *connector.Write) (con
 		c := s.call(ActUpdate, o, s.request(&o.Update.writeSettings, op, path, body))
 		c.ID = w.Local
 		o.headers(&c.Request, w, etag)
+		if o.Update.Unchanged > 0 {
+			c.Accept = []int{o.Update.Unchanged}
+		}
 		resp, err := s.do(ctx, c, s.writing(o, &o.Update.Success, w.Doc))
 		if err != nil {
 			return connector.Result{}, err
+		}
+		if resp.Status == o.Update.Unchanged {
+			return connector.Result{Local: w.Local, Status: strconv.Itoa(resp.Status), Answer: s.client.Answer(resp)}, nil
 		}
 		return s.result(op, o, &o.Update.writeSettings, resp, w.Local)
 	}
@@ -124,6 +130,9 @@ func (s *system) merged(ctx context.Context, o *object, w *connector.Write) (bod
 	omit := make(map[string]bool, len(o.Update.Omit))
 	for _, f := range o.Update.Omit {
 		omit[f] = true
+	}
+	for name := range o.Get.Lists {
+		omit[name] = true
 	}
 	if w.ETag != "" {
 		found.ETag = w.ETag
@@ -178,7 +187,7 @@ func (ws *writeSettings) sent(doc []byte) string {
 	return text(at(d.Root(), ws.SentID))
 }
 
-// result reads what a write answered. local is the id where it is known already.
+// result reads what a write answered. local is the id where it is known already. What is answered is never all of an object with lists of its own.
 func (s *system) result(op string, o *object, ws *writeSettings, resp *httpclient.Response, local string) (connector.Result, error) {
 	res := connector.Result{Local: local, Status: strconv.Itoa(resp.Status), Answer: s.client.Answer(resp)}
 	if o.ETag == "header" {
@@ -191,7 +200,7 @@ func (s *system) result(op string, o *object, ws *writeSettings, resp *httpclien
 		}
 		item := at(root, ws.Item)
 		def(&res.Local, o.answered(item, ws))
-		if ws.AnswerComplete == "complete" && item.Kind() == jsondoc.Object && at(item, o.ID).Exists() {
+		if ws.AnswerComplete == "complete" && len(o.Get.Lists) == 0 && item.Kind() == jsondoc.Object && at(item, o.ID).Exists() {
 			res.Doc = item.Raw()
 			res.ETag = o.etag(item, resp.Header.Get("ETag"))
 		}
