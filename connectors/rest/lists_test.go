@@ -19,7 +19,7 @@ func TestGetLists(t *testing.T) {
 	for _, tc := range []struct {
 		name, lines string // the settings of lines
 		size        int    // of the service's pages
-		ids         string // of the lines, one letter each; after / what they are from the second look on
+		ids         string // of the lines, one letter each; after / what they are from the second look on; * others at every look
 		broken      string // the third line, where it is another one
 		status      int    // of the list
 		maxBody     string
@@ -37,6 +37,7 @@ func TestGetLists(t *testing.T) {
 		{name: "no such list", lines: "items: rows", size: 9, ids: "ab", status: 404, fails: fault.Invalid, says: "get.lists.lines.path"},
 		{name: "nothing is said by 404", lines: "items: none", size: 9, ids: "ab", status: 410, want: ""},
 		{name: "away", lines: "items: rows", size: 9, ids: "ab", status: 503, fails: fault.Unavailable, says: "503"},
+		{name: "never the same", lines: "items: rows, paging: {style: offset, size-parameter: size, size: 2, more: more}", size: 2, ids: "*", fails: fault.Unavailable, says: "moved each of 3 times"},
 		{name: "too long", lines: "items: rows", size: 9, ids: "abcdefgh", maxBody: "200B", fails: fault.Invalid, says: "max-body"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -67,7 +68,10 @@ func TestGetLists(t *testing.T) {
 					ids = later
 				}
 				var rows []string
-				for _, id := range ids {
+				for i, id := range strings.Replace(ids, "*", "abcde", 1) {
+					if ids == "*" {
+						id = rune(1000 + 10*looks + i)
+					}
 					rows = append(rows, fmt.Sprintf(`{"id":"%c","sku":"S"}`, id))
 				}
 				if tc.broken != "" {
