@@ -103,7 +103,8 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	if o.List.IDs != nil && o.List.IDs.Path != "" {
 		template(n.Get("list").Get("ids"), "path", o.List.IDs.Path, nil, p)
 	}
-	template(n.Get("create"), "path", o.Create.Path, nil, p)
+	o.checkCreate(n.Get("create"), p)
+	o.checkParts(n, p)
 	one(n.Get("update"), o.Update.Path)
 	one(n.Get("delete"), o.Delete.Path)
 	for _, op := range []struct{ key, method string }{{"create", o.Create.Method}, {"update", o.Update.Method}, {"delete", o.Delete.Method}} {
@@ -127,7 +128,6 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 		p.Add(n.Get("list").Get("order").Pos(), "order: changed needs version and changed-since")
 	}
 	o.checkPaging(n.Get("list").Get("paging"), p)
-	o.checkLists(n, p)
 	if u := o.Update.Unchanged; n.Get("update").Has("unchanged") && (u < 300 || u > 399) {
 		p.AddHint(n.Get("update").Get("unchanged").Pos(), "write for example 304", "unchanged: %d is no status from 300 to 399", u)
 	}
@@ -139,6 +139,21 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 		p.Add(n.Get("list").Get("changed-since").Get("template").Pos(), "template: there is no {since} in it")
 	}
 	o.checkTimes(n, p)
+}
+
+// checkCreate: a path may hold the hub's id.
+func (o *object) checkCreate(n strictyaml.Node, p *strictyaml.Problems) {
+	if !strings.Contains(o.Create.Path, "{external}") {
+		template(n, "path", o.Create.Path, nil, p)
+		return
+	}
+	template(n, "path", o.Create.Path, []string{"external"}, p)
+	if o.ExternalID == "" {
+		p.AddHint(n.Get("path").Pos(), "add external-id, so that what is found can be compared", "path: {external} is there, and the object has no external-id")
+	}
+	if o.Create.Bulk != nil {
+		p.AddHint(n.Get("bulk").Pos(), "remove one of the two", "bulk: a path with {external} is about one object")
+	}
 }
 
 func (o *object) checkExternal(n strictyaml.Node, p *strictyaml.Problems) {
@@ -200,7 +215,7 @@ func (o *object) checkPaging(n strictyaml.Node, p *strictyaml.Problems) {
 	}
 	styles := map[string][]string{
 		"total": {"page", "offset"}, "pages": {"page"}, "total-header": {"page", "offset"}, "pages-header": {"page"},
-		"until": {"page", "offset", "key"}, "self": {"cursor", "next-url", "link"}, "stable": {"page", "offset", "cursor", "next-url", "link"}, "after": {"key"}, "join": {"key"},
+		"until": {"page", "offset", "key"}, "self": {"cursor", "next-url", "link"}, "stable": {"page", "offset", "cursor", "next-url", "link"}, "after": {"key"}, "join": {"key"}, "end": {"cursor"},
 		"last": {"page", "offset", "cursor", "next-url", "link", "key"},
 	}
 	for _, key := range slices.Sorted(maps.Keys(styles)) {
@@ -209,7 +224,7 @@ func (o *object) checkPaging(n strictyaml.Node, p *strictyaml.Problems) {
 		}
 	}
 	said := ""
-	for _, key := range []string{"more", "last", "total", "total-header", "pages", "pages-header"} {
+	for _, key := range []string{"end", "more", "last", "total", "total-header", "pages", "pages-header"} {
 		if said != "" && n.Has(key) {
 			p.AddHint(n.KeyPos(key), "keep one of them", "%s and %s both say where the list ends", said, key)
 		}

@@ -175,10 +175,8 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 	if err := s.wrong(op, o, item); err != nil {
 		return nil, err
 	}
-	if len(o.Get.Lists) > 0 {
-		if item, err = s.withLists(ctx, o, id, item, op); err != nil {
-			return nil, err
-		}
+	if item, err = s.parts(ctx, o, item, id, op); err != nil {
+		return nil, err
 	}
 	r := o.alone().record(item, resp.Header.Get("ETag"), now)
 	if r.Local == "" {

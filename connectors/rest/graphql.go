@@ -355,9 +355,6 @@ func (o *object) checkGraphQL(n strictyaml.Node, on bool, p *strictyaml.Problems
 			p.Add(n.Get(key).KeyPos("bulk"), "bulk means nothing with graphql")
 		}
 	}
-	if n.Get("get").Has("lists") {
-		p.AddHint(n.Get("get").KeyPos("lists"), "ask for them in get's query", "lists mean nothing with graphql")
-	}
 	if n.Get("list").Has("conditional") {
 		p.Add(n.Get("list").KeyPos("conditional"), "conditional means nothing with graphql: an answer has no ETag")
 	}

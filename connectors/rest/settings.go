@@ -83,24 +83,24 @@ type object struct {
 
 type getSettings struct {
 	operation  `yaml:",inline"`
-	Path       string            `yaml:"path" doc:"path with {id}; default: path/{id}, or path where parameters hold the id"`
-	Parameters map[string]string `yaml:"parameters" doc:"query parameters, with {id} in a value"`
-	Item       string            `yaml:"item" doc:"path of the object inside the answer, such as items.0 of a search by the id, which may be empty; default: the answer is the object"`
-	Rows       string            `yaml:"rows" doc:"what stands at item is a list of rows, one for each line of the object, with the object's own values in each: the object is its first row, with all of them as a list of this name"`
-	ID         string            `yaml:"id" doc:"path of the id inside item, where that is another one than in lists; default: the object's id"`
-	Version    string            `yaml:"version" doc:"path of the version inside item, likewise; default: the object's version"`
-
-	Lists map[string]*partSettings `yaml:"lists" doc:"lists of the object that stand at addresses of their own, such as an order's lines, by the field under which each becomes a part of the object. They are read whole with every look at the object, and not sent back; list needs detail: get"`
+	Path       string                   `yaml:"path" doc:"path with {id}; default: path/{id}, or path where parameters hold the id"`
+	Parameters map[string]string        `yaml:"parameters" doc:"query parameters, with {id} in a value"`
+	Item       string                   `yaml:"item" doc:"path of the object inside the answer, such as items.0 of a search by the id, which may be empty; default: the answer is the object"`
+	Rows       string                   `yaml:"rows" doc:"what stands at item is a list of rows, one for each line of the object, with the object's own values in each: the object is its first row, with all of them as a list of this name"`
+	ID         string                   `yaml:"id" doc:"path of the id inside item, where that is another one than in lists; default: the object's id"`
+	Version    string                   `yaml:"version" doc:"path of the version inside item, likewise; default: the object's version"`
+	Parts      map[string]*partSettings `yaml:"parts" doc:"what other addresses show of the object, such as its lines: each is read with every look at it, stands in it under its name, and is not sent back; list needs detail: get"`
 }
 
+// partSettings are for what another address shows of an object.
 type partSettings struct {
-	Path       string            `yaml:"path,required" doc:"path with {id}, which is the object's"`
-	Items      string            `yaml:"items" doc:"path of the list inside the answer; default: the answer is the list"`
-	ID         string            `yaml:"id" default:"id" doc:"path of the id inside an element: by it nothing stands in the list twice"`
+	Path       string            `yaml:"path,required" doc:"path with {id}, such as orders/{id}/lines, or without it where parameters hold the id"`
 	Parameters map[string]string `yaml:"parameters" doc:"query parameters, with {id} in a value"`
-	Paging     pagingSettings    `yaml:"paging" doc:"how the list is divided"`
+	Item       string            `yaml:"item" doc:"path of the part inside the answer, an object or a list; default: the answer itself. Where a service cuts long lists, say so in paging, or leave item out and let the schema want what says that the list is whole"`
+	ID         string            `yaml:"id" default:"id" doc:"with paging: path of the id inside an element, by which nothing stands in the list twice"`
+	Paging     pagingSettings    `yaml:"paging" doc:"how a list is divided, which is then read to its end"`
 
-	o *object // the elements
+	o *object // the elements of a list that is divided; nil: the part is one answer
 }
 
 type listSettings struct {
@@ -131,6 +131,7 @@ type pagingSettings struct {
 	Size          int    `yaml:"size" default:"100" doc:"objects a page"`
 	First         int    `yaml:"first" default:"1" doc:"number of the first page"`
 	Next          string `yaml:"next" doc:"path of the cursor or next URL inside the answer; default: next"`
+	End           string `yaml:"end" doc:"cursor: the value of next that means that this page is the last one, such as -1"`
 	More          string `yaml:"more" doc:"path of a boolean inside the answer that says whether more pages follow"`
 	Last          string `yaml:"last" doc:"path of a boolean inside the answer that says that this page is the last one"`
 	Until         string `yaml:"until" default:"empty" enum:"empty,short" doc:"page, offset and key, where nothing else tells the end: empty: pages are asked for until one holds nothing; short: one that is shorter than the first is the last, of a service that never leaves objects out of a page that it has cut"`
@@ -164,7 +165,7 @@ type findSettings struct {
 type writeSettings struct {
 	operation      `yaml:",inline"`
 	Method         string `yaml:"method" doc:"default: POST, PATCH (PUT with style put) or DELETE"`
-	Path           string `yaml:"path" doc:"path, with {id} where the object exists"`
+	Path           string `yaml:"path" doc:"path, with {id} where the object exists; create: {external} in it is the hub's external id, of services that make or change the object of an id (method PUT or PATCH)"`
 	Wrap           string `yaml:"wrap" doc:"name under which the object stands in the body; default: the body is the object. graphql: the variable that holds it, by its dotted path; default: input"`
 	ContentType    string `yaml:"content-type" default:"application/json" doc:"type of the body"`
 	Item           string `yaml:"item" doc:"path of the object, or of what holds its id, inside the answer; default: the answer itself"`

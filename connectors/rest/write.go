@@ -40,8 +40,15 @@ func (s *system) create(ctx context.Context, o *object, w *connector.Write) (con
 			return connector.Result{}, s.fail(fault.Invalid, op, "the document is no JSON: %s", err)
 		}
 	}
+	path := o.Create.Path
+	if strings.Contains(path, "{external}") {
+		if w.External == "" {
+			return connector.Result{}, s.fail(fault.Invalid, op, "create.path holds {external}, and the hub has no id of its own for the object")
+		}
+		path, _ = expand(path, map[string]string{"external": o.ExternalForm.Write(w.External)}, httpclient.Escape)
+	}
 	one := func(ctx context.Context) (connector.Result, error) {
-		c := s.call(ActCreate, o, s.request(&o.Create, op, o.Create.Path, body))
+		c := s.call(ActCreate, o, s.request(&o.Create, op, path, body))
 		o.headers(&c.Request, w, "")
 		resp, err := s.do(ctx, c, s.creating(o, &o.Create.Success, w.Doc))
 		if err != nil {
@@ -131,7 +138,7 @@ func (s *system) merged(ctx context.Context, o *object, w *connector.Write) (bod
 	for _, f := range o.Update.Omit {
 		omit[f] = true
 	}
-	for name := range o.Get.Lists {
+	for name := range o.Get.Parts {
 		omit[name] = true
 	}
 	if w.ETag != "" {
@@ -187,7 +194,7 @@ func (ws *writeSettings) sent(doc []byte) string {
 	return text(at(d.Root(), ws.SentID))
 }
 
-// result reads what a write answered. local is the id where it is known already. What is answered is never all of an object with lists of its own.
+// result reads what a write answered. local is the id where it is known already. What is answered is never all of an object with parts.
 func (s *system) result(op string, o *object, ws *writeSettings, resp *httpclient.Response, local string) (connector.Result, error) {
 	res := connector.Result{Local: local, Status: strconv.Itoa(resp.Status), Answer: s.client.Answer(resp)}
 	if o.ETag == "header" {
@@ -200,7 +207,7 @@ func (s *system) result(op string, o *object, ws *writeSettings, resp *httpclien
 		}
 		item := at(root, ws.Item)
 		def(&res.Local, o.answered(item, ws))
-		if ws.AnswerComplete == "complete" && len(o.Get.Lists) == 0 && item.Kind() == jsondoc.Object && at(item, o.ID).Exists() {
+		if ws.AnswerComplete == "complete" && len(o.Get.Parts) == 0 && item.Kind() == jsondoc.Object && at(item, o.ID).Exists() {
 			res.Doc = item.Raw()
 			res.ETag = o.etag(item, resp.Header.Get("ETag"))
 		}

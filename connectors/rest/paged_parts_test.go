@@ -14,8 +14,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
-// TestGetLists: the lines and totals of an order stand at addresses of their own. Polls, lists and look-ups give whole orders, whatever the pages of their lists are; what is no whole order is told as its own failure.
-func TestGetLists(t *testing.T) {
+// TestPagedParts: the lines and totals of an order stand at addresses of their own. Polls, lists and look-ups give whole orders, whatever the pages of their lists are; what is no whole order is told as its own failure.
+func TestPagedParts(t *testing.T) {
 	for _, tc := range []struct {
 		name, lines string // the settings of lines
 		size        int    // of the service's pages
@@ -27,18 +27,18 @@ func TestGetLists(t *testing.T) {
 		fails       fault.Kind
 		says        string
 	}{
-		{name: "one page", lines: "items: rows", size: 9, ids: "abc", want: "abc"},
-		{name: "none", lines: "items: rows", size: 9, ids: "", want: ""},
-		{name: "offset", lines: "items: rows, paging: {style: offset, size-parameter: size, size: 2, more: more}", size: 2, ids: "abcde", want: "abcde"},
-		{name: "page", lines: "items: rows, paging: {style: page, size-parameter: size, size: 2, more: more}", size: 2, ids: "abcde", want: "abcde"},
-		{name: "a line goes while it is read", lines: "items: rows, paging: {style: offset, size-parameter: size, size: 2, more: more}", size: 2, ids: "abcde/bcde", want: "abcde"},
-		{name: "a line that says nothing", lines: "items: rows", size: 9, ids: "ab", broken: `{"sku":"?"}`, fails: fault.Invalid, says: "holds no id"},
-		{name: "a line that cannot be read", lines: "items: rows", size: 9, ids: "ab", broken: `{"id":"c","id":"d"}`, fails: fault.Invalid, says: "cannot be read"},
-		{name: "no such list", lines: "items: rows", size: 9, ids: "ab", status: 404, fails: fault.Invalid, says: "get.lists.lines.path"},
-		{name: "nothing is said by 404", lines: "items: none", size: 9, ids: "ab", status: 410, want: ""},
-		{name: "away", lines: "items: rows", size: 9, ids: "ab", status: 503, fails: fault.Unavailable, says: "503"},
-		{name: "never the same", lines: "items: rows, paging: {style: offset, size-parameter: size, size: 2, more: more}", size: 2, ids: "*", fails: fault.Unavailable, says: "moved each of 3 times"},
-		{name: "too long", lines: "items: rows", size: 9, ids: "abcdefgh", maxBody: "200B", fails: fault.Invalid, says: "max-body"},
+		{name: "one page", lines: "item: rows, paging: {style: none}", size: 9, ids: "abc", want: "abc"},
+		{name: "none", lines: "item: rows, paging: {style: none}", size: 9, ids: "", want: ""},
+		{name: "offset", lines: "item: rows, paging: {style: offset, size-parameter: size, size: 2, more: more}", size: 2, ids: "abcde", want: "abcde"},
+		{name: "page", lines: "item: rows, paging: {style: page, size-parameter: size, size: 2, more: more}", size: 2, ids: "abcde", want: "abcde"},
+		{name: "a line goes while it is read", lines: "item: rows, paging: {style: offset, size-parameter: size, size: 2, more: more}", size: 2, ids: "abcde/bcde", want: "abcde"},
+		{name: "a line that says nothing", lines: "item: rows, paging: {style: none}", size: 9, ids: "ab", broken: `{"sku":"?"}`, fails: fault.Invalid, says: "holds no id"},
+		{name: "a line that cannot be read", lines: "item: rows, paging: {style: none}", size: 9, ids: "ab", broken: `{"id":"c","id":"d"}`, fails: fault.Invalid, says: "cannot be read"},
+		{name: "no such list", lines: "item: rows, paging: {style: none}", size: 9, ids: "ab", status: 404, fails: fault.Invalid, says: "404"},
+		{name: "nothing is said by 404", lines: "item: none, paging: {style: none}", size: 9, ids: "ab", status: 410, want: ""},
+		{name: "away", lines: "item: rows, paging: {style: none}", size: 9, ids: "ab", status: 503, fails: fault.Unavailable, says: "503"},
+		{name: "never the same", lines: "item: rows, paging: {style: offset, size-parameter: size, size: 2, more: more}", size: 2, ids: "*", fails: fault.Unavailable, says: "moved each of 3 times"},
+		{name: "too long", lines: "item: rows, paging: {style: none}", size: 9, ids: "abcdefgh", maxBody: "200B", fails: fault.Invalid, says: "max-body"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			looks := 0
@@ -90,7 +90,7 @@ func TestGetLists(t *testing.T) {
 			if tc.maxBody != "" {
 				top = "max-body: " + tc.maxBody + "\n"
 			}
-			opened, err := Kind{}.Open(t.Context(), settingsOf(t, "connector: rest\nurl: "+srv.URL+"\n"+top+"errors: {kinds: {\"410\": empty}}\nobjects:\n  order: {path: orders, version: changed, list: {detail: get}, get: {lists: {lines: {path: \"orders/{id}/lines\", parameters: {of: \"{id}\"}, "+tc.lines+"}}}}\n"))
+			opened, err := Kind{}.Open(t.Context(), settingsOf(t, "connector: rest\nurl: "+srv.URL+"\n"+top+"errors: {kinds: {\"410\": empty}}\nobjects:\n  order: {path: orders, version: changed, list: {detail: get}, get: {parts: {lines: {path: \"orders/{id}/lines\", parameters: {of: \"{id}\"}, "+tc.lines+"}}}}\n"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,8 +132,8 @@ func TestGetLists(t *testing.T) {
 	}
 }
 
-// TestGetListsStay: a list that stands elsewhere is read with the object and never sent back with it, and what a write answers is not the whole object.
-func TestGetListsStay(t *testing.T) {
+// TestPartsStay: what stands elsewhere is read with the object and never sent back with it, and what a write answers is not the whole object.
+func TestPartsStay(t *testing.T) {
 	var put string
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -149,7 +149,7 @@ func TestGetListsStay(t *testing.T) {
 		}
 	}))
 	defer srv.Close()
-	sys, err := Kind{}.Open(t.Context(), settingsOf(t, "connector: rest\nurl: "+srv.URL+"\nobjects:\n  order: {path: orders, list: {detail: get}, update: {style: put}, get: {lists: {lines: {path: \"orders/{id}/lines\"}}}}\n"))
+	sys, err := Kind{}.Open(t.Context(), settingsOf(t, "connector: rest\nurl: "+srv.URL+"\nobjects:\n  order: {path: orders, list: {detail: get}, update: {style: put}, get: {parts: {lines: {path: \"orders/{id}/lines\"}}}}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,18 +257,18 @@ func TestCodePattern(t *testing.T) {
 	}
 }
 
-// TestListsProblems: what the new settings say that means nothing.
-func TestListsProblems(t *testing.T) {
+// TestPartsProblems: what the new settings say that means nothing.
+func TestPartsProblems(t *testing.T) {
 	for settings, want := range map[string]string{
 		"errors: {code: e, code-pattern: '(('}\nobjects: {x: {}}":                                                      "code-pattern",
 		"errors: {code-pattern: 'x'}\nobjects: {x: {}}":                                                                "where it looks",
 		"objects: {x: {update: {unchanged: 204}}}":                                                                     "300 to 399",
-		"objects: {x: {get: {lists: {l: {path: 'x/{id}/l'}}}}}":                                                        "polls would show",
-		"objects: {x: {list: {detail: get}, get: {lists: {l: {path: x}}}}}":                                            "{id} is missing",
-		"objects: {x: {list: {detail: get}, get: {lists: {l: {}}}}}":                                                   "path",
-		"objects: {x: {list: {detail: get}, get: {lists: {l: {path: 'x/{id}/l', paging: {style: page, size: 0}}}}}}":   "size: at least 1",
-		"objects: {x: {list: {detail: get}, get: {lists: {l: {path: 'x/{id}/l', paging: {style: none, self: end}}}}}}": "self means nothing",
-		"graphql: {path: /g}\nobjects: {x: {list: {detail: get}, get: {lists: {l: {path: 'x/{id}/l'}}}}}":              "lists mean nothing with graphql",
+		"objects: {x: {get: {parts: {l: {path: 'x/{id}/l'}}}}}":                                                        "would show the objects without",
+		"objects: {x: {list: {detail: get}, get: {parts: {l: {path: x}}}}}":                                            "{id} is missing",
+		"objects: {x: {list: {detail: get}, get: {parts: {l: {}}}}}":                                                   "path",
+		"objects: {x: {list: {detail: get}, get: {parts: {l: {path: 'x/{id}/l', paging: {style: page, size: 0}}}}}}":   "size: at least 1",
+		"objects: {x: {list: {detail: get}, get: {parts: {l: {path: 'x/{id}/l', paging: {style: none, self: end}}}}}}": "self means nothing",
+		"objects: {x: {list: {detail: get}, get: {parts: {l: {path: 'x/{id}/l', id: no}}}}}":                           "a part that is one answer",
 	} {
 		var p strictyaml.Problems
 		Kind{}.Check(settingsOf(t, "connector: rest\nurl: http://localhost\n"+settings+"\n"), &p)
