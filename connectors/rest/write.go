@@ -97,9 +97,6 @@ func (s *system) update(ctx context.Context, o *object, w *connector.Write) (con
 		if err != nil {
 			return connector.Result{}, err
 		}
-		if resp.Status == o.Update.Unchanged {
-			return connector.Result{Local: w.Local, Status: strconv.Itoa(resp.Status), Answer: s.client.Answer(resp)}, nil
-		}
 		return s.result(op, o, &o.Update.writeSettings, resp, w.Local)
 	}
 	if o.Update.Bulk == nil || etag != "" && o.ETag != "body" { // a document has no place for a header's token
