@@ -232,16 +232,19 @@ func (s *system) explain(f *fault.Error, resp *httpclient.Response) {
 // a meaning counts.
 func (s *system) meaning(status int, root jsondoc.Value) (code, kind string) {
 	es := &s.set.Errors
-	if es.Code != "" {
-		for _, v := range either(root, es.Code) {
-			c := text(v)
-			if kind = es.Kinds[c]; c != "" && kind != "" {
-				return c, kind
-			}
-			def(&code, c)
+	for _, c := range es.codes(root) {
+		if kind = es.Kinds[c]; c != "" && kind != "" {
+			return c, kind
 		}
+		def(&code, c)
 	}
 	return code, es.Kinds[strconv.Itoa(status)]
+}
+
+// empty reports whether the settings read an answer as: there is nothing.
+func (s *system) empty(status int, root jsondoc.Value) bool {
+	_, kind := s.meaning(status, root)
+	return kind == "empty"
 }
 
 // codeOf is a failure's code: the status, and the system's own.

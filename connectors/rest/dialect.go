@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 
@@ -148,13 +149,7 @@ func (j *judge) spoken(resp *httpclient.Response, root jsondoc.Value, failed *fa
 	}
 	es := &j.s.set.Errors
 	code, kind := "", ""
-	var codes []string
-	if es.Code != "" {
-		for _, v := range either(root, es.Code) {
-			codes = append(codes, text(v))
-		}
-	}
-	for _, c := range append(codes, r.Codes...) {
+	for _, c := range append(es.codes(root), r.Codes...) {
 		if k := es.Kinds[c]; k != "" && c != "" && !r.Settled {
 			code, kind = c, k
 			break
@@ -207,8 +202,17 @@ func (o *object) Complete(name string, n strictyaml.Node, p *strictyaml.Problems
 // Complete reads the rules of a whole system.
 func (ss *successRules) Complete(n strictyaml.Node, p *strictyaml.Problems) { ss.complete(n, p) }
 
-// Check looks for kinds of failures that are none.
+// Check reads the pattern of codes, and looks for kinds of failures that are none.
 func (es *errorSettings) Check(n strictyaml.Node, p *strictyaml.Problems) {
+	if es.Pattern != "" {
+		var err error
+		if es.pattern, err = regexp.Compile(es.Pattern); err != nil {
+			p.AddHint(n.Get("code-pattern").Pos(), `write for example '\((SBL-[A-Z]+-[0-9]+)\)'`, "code-pattern: %s", err)
+		}
+		if es.Code == "" {
+			p.AddHint(n.KeyPos("code-pattern"), "add code: the path of the text that the code stands in", "code-pattern: where it looks is not said")
+		}
+	}
 	kinds := n.Get("kinds")
 	for code, kind := range es.Kinds {
 		if _, ok := faultKinds[kind]; !ok {

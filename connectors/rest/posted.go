@@ -71,9 +71,11 @@ func (posted) Wrong(string, jsondoc.Value) error { return nil }
 
 // None: null stands for an object that there is not, and so does the end of a list that should hold it.
 func (posted) None(root jsondoc.Value, path string) bool {
-	if at(root, path).Kind() == jsondoc.Null {
-		return true
-	}
+	return at(root, path).Kind() == jsondoc.Null || pastEnd(root, path)
+}
+
+// pastEnd reports whether a path ends in an element of a list that is there, and empty: a search that has found nothing.
+func pastEnd(root jsondoc.Value, path string) bool {
 	dot := strings.LastIndexByte(path, '.')
 	list, step := root, path
 	if dot >= 0 {

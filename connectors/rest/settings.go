@@ -1,11 +1,13 @@
 package rest
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
 type settings struct {
@@ -26,7 +28,27 @@ type settings struct {
 type errorSettings struct {
 	Message string            `yaml:"message" doc:"path of the text for people inside a failure's body; * stands for every element of a list, and | between paths for either; default: what the body says"`
 	Code    string            `yaml:"code" doc:"path of the system's own error code; * stands for every element of a list, and | between paths for either"`
-	Kinds   map[string]string `yaml:"kinds" doc:"what a code, or else an HTTP status, means, whatever the status is, 2xx too: duplicate, conflict, invalid, not-found, auth, rate-limited, unavailable, unknown-outcome"`
+	Kinds   map[string]string `yaml:"kinds" doc:"what a code, or else an HTTP status, means, whatever the status is, 2xx too: duplicate, conflict, invalid, not-found, auth, rate-limited, unavailable, unknown-outcome; empty: there is nothing, so that a list or search that is answered so holds nothing, and an object is not there"`
+	Pattern string            `yaml:"code-pattern" doc:"a regular expression that finds the code inside the text at code, such as \\((SBL-[A-Z]+-[0-9]+)\\): its first group, or all that it matches; a text without it is the code as a whole"`
+
+	pattern *regexp.Regexp
+}
+
+// codes are the codes that an answer holds, of the system's own.
+func (es *errorSettings) codes(root jsondoc.Value) (codes []string) {
+	if es.Code == "" {
+		return nil
+	}
+	for _, v := range either(root, es.Code) {
+		code := text(v)
+		if es.pattern != nil {
+			if found := es.pattern.FindStringSubmatch(code); found != nil {
+				code = found[min(1, len(found)-1)]
+			}
+		}
+		codes = append(codes, code)
+	}
+	return codes
 }
 
 type object struct {
@@ -61,20 +83,24 @@ type object struct {
 
 type getSettings struct {
 	operation  `yaml:",inline"`
-	Path       string                  `yaml:"path" doc:"path with {id}; default: path/{id}, or path where parameters hold the id"`
-	Parameters map[string]string       `yaml:"parameters" doc:"query parameters, with {id} in a value"`
-	Item       string                  `yaml:"item" doc:"path of the object inside the answer; default: the answer is the object"`
-	Rows       string                  `yaml:"rows" doc:"what stands at item is a list of rows, one for each line of the object, with the object's own values in each: the object is its first row, with all of them as a list of this name"`
-	ID         string                  `yaml:"id" doc:"path of the id inside item, where that is another one than in lists; default: the object's id"`
-	Version    string                  `yaml:"version" doc:"path of the version inside item, likewise; default: the object's version"`
-	Parts      map[string]partSettings `yaml:"parts" doc:"what other addresses show of the object, such as its lines: each is read with it, and stands in it under its name"`
+	Path       string                   `yaml:"path" doc:"path with {id}; default: path/{id}, or path where parameters hold the id"`
+	Parameters map[string]string        `yaml:"parameters" doc:"query parameters, with {id} in a value"`
+	Item       string                   `yaml:"item" doc:"path of the object inside the answer, such as items.0 of a search by the id, which may be empty; default: the answer is the object"`
+	Rows       string                   `yaml:"rows" doc:"what stands at item is a list of rows, one for each line of the object, with the object's own values in each: the object is its first row, with all of them as a list of this name"`
+	ID         string                   `yaml:"id" doc:"path of the id inside item, where that is another one than in lists; default: the object's id"`
+	Version    string                   `yaml:"version" doc:"path of the version inside item, likewise; default: the object's version"`
+	Parts      map[string]*partSettings `yaml:"parts" doc:"what other addresses show of the object, such as its lines: each is read with every look at it, stands in it under its name, and is not sent back; list needs detail: get"`
 }
 
 // partSettings are for what another address shows of an object.
 type partSettings struct {
 	Path       string            `yaml:"path,required" doc:"path with {id}, such as orders/{id}/lines, or without it where parameters hold the id"`
 	Parameters map[string]string `yaml:"parameters" doc:"query parameters, with {id} in a value"`
-	Item       string            `yaml:"item" doc:"path of the part inside the answer, an object or a list; default: the answer itself. Where a service cuts long lists, leave it out, and let the schema want what says that the list is whole"`
+	Item       string            `yaml:"item" doc:"path of the part inside the answer, an object or a list; default: the answer itself. Where a service cuts long lists, say so in paging, or leave item out and let the schema want what says that the list is whole"`
+	ID         string            `yaml:"id" default:"id" doc:"with paging: path of the id inside an element, by which nothing stands in the list twice"`
+	Paging     pagingSettings    `yaml:"paging" doc:"how a list is divided, which is then read to its end"`
+
+	o *object // the elements of a list that is divided; nil: the part is one answer
 }
 
 type listSettings struct {
@@ -168,6 +194,7 @@ type updateSettings struct {
 	writeSettings `yaml:",inline"`
 	Style         string   `yaml:"style" default:"patch" enum:"patch,put" doc:"patch: send the changed fields; put: read the object, merge, send all of it"`
 	Omit          []string `yaml:"omit" doc:"fields that style put does not send back"`
+	Unchanged     int      `yaml:"unchanged" doc:"a status beside 2xx that says that the object was so already, such as 304"`
 }
 
 type deleteSettings struct {

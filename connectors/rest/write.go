@@ -90,6 +90,9 @@ func (s *system) update(ctx context.Context, o *object, w *connector.Write) (con
 		c := s.call(ActUpdate, o, s.request(&o.Update.writeSettings, op, path, body))
 		c.ID = w.Local
 		o.headers(&c.Request, w, etag)
+		if o.Update.Unchanged > 0 {
+			c.Accept = []int{o.Update.Unchanged}
+		}
 		resp, err := s.do(ctx, c, s.writing(o, &o.Update.Success, w.Doc))
 		if err != nil {
 			return connector.Result{}, err
@@ -131,6 +134,9 @@ func (s *system) merged(ctx context.Context, o *object, w *connector.Write) (bod
 	omit := make(map[string]bool, len(o.Update.Omit))
 	for _, f := range o.Update.Omit {
 		omit[f] = true
+	}
+	for name := range o.Get.Parts {
+		omit[name] = true
 	}
 	if w.ETag != "" {
 		found.ETag = w.ETag
@@ -185,7 +191,7 @@ func (ws *writeSettings) sent(doc []byte) string {
 	return text(at(d.Root(), ws.SentID))
 }
 
-// result reads what a write answered. local is the id where it is known already.
+// result reads what a write answered. local is the id where it is known already. What is answered is never all of an object with parts.
 func (s *system) result(op string, o *object, ws *writeSettings, resp *httpclient.Response, local string) (connector.Result, error) {
 	res := connector.Result{Local: local, Status: strconv.Itoa(resp.Status), Answer: s.client.Answer(resp)}
 	if o.ETag == "header" {
@@ -198,7 +204,7 @@ func (s *system) result(op string, o *object, ws *writeSettings, resp *httpclien
 		}
 		item := at(root, ws.Item)
 		def(&res.Local, o.answered(item, ws))
-		if ws.AnswerComplete == "complete" && item.Kind() == jsondoc.Object && at(item, o.ID).Exists() {
+		if ws.AnswerComplete == "complete" && len(o.Get.Parts) == 0 && item.Kind() == jsondoc.Object && at(item, o.ID).Exists() {
 			res.Doc = item.Raw()
 			res.ETag = o.etag(item, resp.Header.Get("ETag"))
 		}

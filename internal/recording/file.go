@@ -76,7 +76,7 @@ type probeStep struct{}
 
 // Exchange is one request and its answer.
 type Exchange struct {
-	Ask           string            `yaml:"ask,required" doc:"method and address, without the host: GET /v1/orders?limit=2"`
+	Ask           string            `yaml:"ask,required" doc:"method and address, without the host: GET /v1/orders?limit=2; of a database SQL and a statement, with its parameters as the body, a list, and an answer of {columns, rows}, {affected}, {out} or {error}"`
 	Headers       map[string]string `yaml:"headers" doc:"headers of the request that matter: preconditions, preferences, the type of a body that is no JSON"`
 	Proof         []string          `yaml:"proof" doc:"headers by which the hub proves itself, without what they say; Authorization with its scheme"`
 	Body          string            `yaml:"body" doc:"what is sent"`
@@ -159,7 +159,7 @@ func Read(file string, data []byte, dir fs.FS, p *strictyaml.Problems) *Recordin
 		for j, e := range s.Exchanges {
 			e.left = e.Times
 			here := at.Get("exchanges").Items()[j]
-			if method, target, ok := strings.Cut(e.Ask, " "); !ok || method == "" || !strings.HasPrefix(target, "/") {
+			if method, target, ok := strings.Cut(e.Ask, " "); !ok || method == "" || method != statementMethod && !strings.HasPrefix(target, "/") {
 				p.AddHint(here.Get("ask").Pos(), "write for example GET /v1/orders", "ask: %q is no method and address", e.Ask)
 			}
 			if e.Times < 1 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strings"
 	"time"
 
@@ -29,7 +28,7 @@ func (w World) Replay(ctx context.Context, r *Recording, update bool) ([]string,
 		return nil, err
 	}
 	defer p.close()
-	sys, err := w.open(ctx, r, p.via)
+	sys, err := w.open(ctx, r, p)
 	if err != nil {
 		return nil, err
 	}
@@ -65,13 +64,13 @@ func (w World) resolved(r *Recording, p *strictyaml.Problems) (node strictyaml.N
 	return manifest.Defaults(node, p), w.Kinds[got.Kind]
 }
 
-func (w World) open(ctx context.Context, r *Recording, via func(http.RoundTripper) http.RoundTripper) (connector.System, error) {
+func (w World) open(ctx context.Context, r *Recording, by *player) (connector.System, error) {
 	var p strictyaml.Problems
 	node, kind := w.resolved(r, &p)
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
-	return kind.Open(ctx, connector.Settings{Name: r.Manifest, Node: node, Log: slog.New(slog.DiscardHandler), Dir: ".", Via: via})
+	return kind.Open(ctx, connector.Settings{Name: r.Manifest, Node: node, Log: slog.New(slog.DiscardHandler), Dir: ".", Via: by.via, Database: by.database()})
 }
 
 // run makes the steps, one after the other; at begins one and gives the troubles of the one before, and done is told what came of it.
