@@ -103,7 +103,8 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	if o.List.IDs != nil && o.List.IDs.Path != "" {
 		template(n.Get("list").Get("ids"), "path", o.List.IDs.Path, nil, p)
 	}
-	template(n.Get("create"), "path", o.Create.Path, nil, p)
+	o.checkCreate(n.Get("create"), p)
+	o.checkParts(n.Get("get"), p)
 	one(n.Get("update"), o.Update.Path)
 	one(n.Get("delete"), o.Delete.Path)
 	for _, op := range []struct{ key, method string }{{"create", o.Create.Method}, {"update", o.Update.Method}, {"delete", o.Delete.Method}} {
@@ -139,6 +140,41 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	}
 	o.checkPairs(n, p)
 	o.checkTimes(n, p)
+}
+
+// checkCreate: a path may hold the hub's id.
+func (o *object) checkCreate(n strictyaml.Node, p *strictyaml.Problems) {
+	if !strings.Contains(o.Create.Path, "{external}") {
+		template(n, "path", o.Create.Path, nil, p)
+		return
+	}
+	template(n, "path", o.Create.Path, []string{"external"}, p)
+	if o.ExternalID == "" {
+		p.AddHint(n.Get("path").Pos(), "add external-id, so that what is found can be compared", "path: {external} is there, and the object has no external-id")
+	}
+	if o.Create.Bulk != nil {
+		p.AddHint(n.Get("bulk").Pos(), "remove one of the two", "bulk: a path with {external} is about one object")
+	}
+}
+
+// checkParts: each must say which object it is of.
+func (o *object) checkParts(n strictyaml.Node, p *strictyaml.Problems) {
+	if len(o.Get.Parts) > 0 && (n.Has("body") || n.Has("query") || n.Has("rows")) {
+		p.AddHint(n.Get("parts").Pos(), "ask for them in the body or query", "parts: they are read from addresses, with an object that is read from one")
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Get.Parts)) {
+		at := n.Get("parts").Get(name)
+		if strings.ContainsAny(name, ".") || name == "" {
+			p.Add(n.Get("parts").KeyPos(name), "parts: %q is no name of a member", name)
+		}
+		said := false
+		for _, value := range o.Get.Parts[name].Parameters {
+			said = said || strings.Contains(value, "{id}")
+		}
+		if known := []string{"id"}; !said || strings.Contains(o.Get.Parts[name].Path, "{") {
+			template(at, "path", o.Get.Parts[name].Path, known, p)
+		}
+	}
 }
 
 func (o *object) checkExternal(n strictyaml.Node, p *strictyaml.Problems) {
@@ -197,7 +233,7 @@ func (o *object) checkPaging(n strictyaml.Node, p *strictyaml.Problems) {
 	pg := &o.List.Paging
 	styles := map[string][]string{
 		"total": {"page", "offset"}, "pages": {"page"}, "total-header": {"page", "offset"}, "pages-header": {"page"},
-		"until": {"page", "offset", "key"}, "self": {"cursor", "next-url", "link"}, "stable": {"page", "offset", "cursor", "next-url", "link"}, "after": {"key"}, "join": {"key"},
+		"until": {"page", "offset", "key"}, "self": {"cursor", "next-url", "link"}, "stable": {"page", "offset", "cursor", "next-url", "link"}, "after": {"key"}, "join": {"key"}, "end": {"cursor"},
 		"last": {"page", "offset", "cursor", "next-url", "link", "key"},
 	}
 	for _, key := range slices.Sorted(maps.Keys(styles)) {
@@ -206,7 +242,7 @@ func (o *object) checkPaging(n strictyaml.Node, p *strictyaml.Problems) {
 		}
 	}
 	said := ""
-	for _, key := range []string{"more", "last", "total", "total-header", "pages", "pages-header"} {
+	for _, key := range []string{"end", "more", "last", "total", "total-header", "pages", "pages-header"} {
 		if said != "" && n.Has(key) {
 			p.AddHint(n.KeyPos(key), "keep one of them", "%s and %s both say where the list ends", said, key)
 		}

@@ -175,11 +175,60 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 	if err := s.wrong(op, o, item); err != nil {
 		return nil, err
 	}
+	if item, err = s.parts(ctx, o, item, id, op); err != nil {
+		return nil, err
+	}
 	r := o.alone().record(item, resp.Header.Get("ETag"), now)
 	if r.Local == "" {
 		r.Local = id
 	}
 	return &r, nil
+}
+
+// parts reads what other addresses show of an object, and puts it into the object.
+func (s *system) parts(ctx context.Context, o *object, item jsondoc.Value, id, op string) (jsondoc.Value, error) {
+	for _, name := range slices.Sorted(maps.Keys(o.Get.Parts)) {
+		part := o.Get.Parts[name]
+		path, err := pathOf(part.Path, id)
+		if err != nil {
+			return item, s.fail(fault.Invalid, op, "%s", err)
+		}
+		c := s.call(ActGet, o, httpclient.Request{Method: http.MethodGet, Path: path, Op: op + ": " + name})
+		c.ID = id
+		for _, param := range slices.Sorted(maps.Keys(part.Parameters)) {
+			c.Query = append(c.Query, httpclient.Param{Name: param, Value: strings.ReplaceAll(part.Parameters[param], "{id}", id)})
+		}
+		shows := func(root jsondoc.Value) bool {
+			k := at(root, part.Item).Kind()
+			return k == jsondoc.Object || k == jsondoc.Array
+		}
+		resp, err := s.do(ctx, c, &judge{s: s, rules: s.success(o, nil), reading: true, bare: part.Item == "", there: shows})
+		if f, ok := fault.As(err); ok && f.Kind == fault.NotFound { // the object is there: an address that is not would take all objects away
+			g := *f
+			g.Kind = fault.Invalid
+			return item, &g
+		}
+		if err != nil {
+			return item, err
+		}
+		root, err := s.parse(op, resp, true)
+		if err != nil {
+			return item, err
+		}
+		if !shows(root) {
+			return item, s.fail(fault.Invalid, op, "the answer holds no %s at %q: %s", name, part.Item, s.client.Text(resp))
+		}
+		doc, err := placed(item.Raw(), name, at(root, part.Item).Raw())
+		if err != nil {
+			return item, s.fail(fault.Invalid, op, "the object and its %s are no document: %s", name, err)
+		}
+		d, err := jsondoc.Parse(doc, jsondoc.Limits{Bytes: len(doc) + 1})
+		if err != nil {
+			return item, s.fail(fault.Invalid, op, "the object and its %s are no document: %s", name, err)
+		}
+		item = d.Root()
+	}
+	return item, nil
 }
 
 // gathered makes the object of its rows: the first one, with all of them under a name.

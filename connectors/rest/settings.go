@@ -69,12 +69,20 @@ type object struct {
 
 type getSettings struct {
 	operation  `yaml:",inline"`
-	Path       string            `yaml:"path" doc:"path with {id}; default: path/{id}, or path where parameters hold the id"`
+	Path       string                  `yaml:"path" doc:"path with {id}; default: path/{id}, or path where parameters hold the id"`
+	Parameters map[string]string       `yaml:"parameters" doc:"query parameters, with {id} in a value"`
+	Item       string                  `yaml:"item" doc:"path of the object inside the answer; default: the answer is the object"`
+	Rows       string                  `yaml:"rows" doc:"what stands at item is a list of rows, one for each line of the object, with the object's own values in each: the object is its first row, with all of them as a list of this name"`
+	ID         string                  `yaml:"id" doc:"path of the id inside item, where that is another one than in lists; default: the object's id"`
+	Version    string                  `yaml:"version" doc:"path of the version inside item, likewise; default: the object's version"`
+	Parts      map[string]partSettings `yaml:"parts" doc:"what other addresses show of the object, such as its lines: each is read with it, and stands in it under its name"`
+}
+
+// partSettings are for what another address shows of an object.
+type partSettings struct {
+	Path       string            `yaml:"path,required" doc:"path with {id}, such as orders/{id}/lines, or without it where parameters hold the id"`
 	Parameters map[string]string `yaml:"parameters" doc:"query parameters, with {id} in a value"`
-	Item       string            `yaml:"item" doc:"path of the object inside the answer; default: the answer is the object"`
-	Rows       string            `yaml:"rows" doc:"what stands at item is a list of rows, one for each line of the object, with the object's own values in each: the object is its first row, with all of them as a list of this name"`
-	ID         string            `yaml:"id" doc:"path of the id inside item, where that is another one than in lists; default: the object's id"`
-	Version    string            `yaml:"version" doc:"path of the version inside item, likewise; default: the object's version"`
+	Item       string            `yaml:"item" doc:"path of the part inside the answer, an object or a list; default: the answer itself. Where a service cuts long lists, leave it out, and let the schema want what says that the list is whole"`
 }
 
 type listSettings struct {
@@ -105,6 +113,7 @@ type pagingSettings struct {
 	Size          int    `yaml:"size" default:"100" doc:"objects a page"`
 	First         int    `yaml:"first" default:"1" doc:"number of the first page"`
 	Next          string `yaml:"next" doc:"path of the cursor or next URL inside the answer; default: next"`
+	End           string `yaml:"end" doc:"cursor: the value of next that means that this page is the last one, such as -1"`
 	More          string `yaml:"more" doc:"path of a boolean inside the answer that says whether more pages follow"`
 	Last          string `yaml:"last" doc:"path of a boolean inside the answer that says that this page is the last one"`
 	Until         string `yaml:"until" default:"empty" enum:"empty,short" doc:"page, offset and key, where nothing else tells the end: empty: pages are asked for until one holds nothing; short: one that is shorter than the first is the last, of a service that never leaves objects out of a page that it has cut"`
@@ -138,7 +147,7 @@ type findSettings struct {
 type writeSettings struct {
 	operation      `yaml:",inline"`
 	Method         string `yaml:"method" doc:"default: POST, PATCH (PUT with style put) or DELETE"`
-	Path           string `yaml:"path" doc:"path, with {id} where the object exists"`
+	Path           string `yaml:"path" doc:"path, with {id} where the object exists; create: {external} in it is the hub's external id, of services that make or change the object of an id (method PUT or PATCH)"`
 	Wrap           string `yaml:"wrap" doc:"name under which the object stands in the body; default: the body is the object. graphql: the variable that holds it, by its dotted path; default: input"`
 	ContentType    string `yaml:"content-type" default:"application/json" doc:"type of the body"`
 	Item           string `yaml:"item" doc:"path of the object, or of what holds its id, inside the answer; default: the answer itself"`

@@ -40,8 +40,15 @@ func (s *system) create(ctx context.Context, o *object, w *connector.Write) (con
 			return connector.Result{}, s.fail(fault.Invalid, op, "the document is no JSON: %s", err)
 		}
 	}
+	path := o.Create.Path
+	if strings.Contains(path, "{external}") {
+		if w.External == "" {
+			return connector.Result{}, s.fail(fault.Invalid, op, "create.path holds {external}, and the hub has no id of its own for the object")
+		}
+		path, _ = expand(path, map[string]string{"external": o.ExternalForm.Write(w.External)}, httpclient.Escape)
+	}
 	one := func(ctx context.Context) (connector.Result, error) {
-		r, err := s.request(&o.Create, op, o.Create.Path, body)
+		r, err := s.request(&o.Create, op, path, body)
 		if err != nil {
 			return connector.Result{}, err
 		}
