@@ -121,7 +121,7 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 			p.AddHint(n.Get("find").Get("natural").Get(name).Pos(), "write the field's name in braces: {code}", "natural: the parameter %s holds no field", name)
 		}
 	}
-	if (o.ETag == "field" || o.ETag == "body") && o.ETagField == "" {
+	if (o.ETag == "field" || o.ETag == "body" || o.ETag == etagPlaced) && o.ETagField == "" {
 		p.AddHint(n.Get("etag").Pos(), "add etag-field", "etag: which field holds it is not said")
 	}
 	if o.List.Order == "changed" && (o.Version == "" || o.List.ChangedSince.Parameter == "") {
@@ -138,6 +138,7 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	if !strings.Contains(cs.Template, "{since}") {
 		p.Add(n.Get("list").Get("changed-since").Get("template").Pos(), "template: there is no {since} in it")
 	}
+	o.checkPairs(n, p)
 	o.checkTimes(n, p)
 }
 

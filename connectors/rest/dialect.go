@@ -53,6 +53,8 @@ type Call struct {
 	Object, Action string
 	// ID is the object's, where the call is about one.
 	ID string
+	// ETag is the concurrency token that the change is to carry in its body; empty: none.
+	ETag string
 	// Counts are the parameters of Query that are numbers.
 	Counts []string
 
@@ -156,14 +158,15 @@ func (j *judge) spoken(resp *httpclient.Response, root jsondoc.Value, failed *fa
 		}
 		def(&code, c)
 	}
-	if !r.Settled {
-		def(&kind, es.Kinds[strconv.Itoa(resp.Status)])
-	}
-	def(&kind, r.Kind)
 	said := r.Text
 	if es.Message != "" {
 		said = j.s.words(resp, root)
 	}
+	if !r.Settled {
+		def(&kind, es.told(said))
+		def(&kind, es.Kinds[strconv.Itoa(resp.Status)])
+	}
+	def(&kind, r.Kind)
 	f := fault.New(faultKinds[kind], "%s", httpclient.Shorten(j.s.client.Scrub(oneLine(said)), 300))
 	if kind == "" && failed != nil {
 		f.Kind = failed.Kind

@@ -140,7 +140,7 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 	c := s.call(ActGet, o, httpclient.Request{Method: http.MethodGet, Path: path, Op: op})
 	c.ID = id
 	for _, name := range slices.Sorted(maps.Keys(o.Get.Parameters)) {
-		c.Query = append(c.Query, httpclient.Param{Name: name, Value: strings.ReplaceAll(o.Get.Parameters[name], "{id}", id)})
+		c.Query = append(c.Query, httpclient.Param{Name: name, Value: put(o.Get.Parameters[name], "{id}", id)})
 	}
 	kind, has := jsondoc.Object, o.alone().ID
 	if o.Get.Rows != "" {

@@ -48,7 +48,11 @@ func (s *system) create(ctx context.Context, o *object, w *connector.Write) (con
 		path, _ = expand(path, map[string]string{"external": o.ExternalForm.Write(w.External)}, httpclient.Escape)
 	}
 	one := func(ctx context.Context) (connector.Result, error) {
-		c := s.call(ActCreate, o, s.request(&o.Create, op, path, body))
+		r, err := s.request(&o.Create, op, path, body)
+		if err != nil {
+			return connector.Result{}, err
+		}
+		c := s.call(ActCreate, o, r)
 		o.headers(&c.Request, w, "")
 		resp, err := s.do(ctx, c, s.creating(o, &o.Create.Success, w.Doc))
 		if err != nil {
@@ -87,8 +91,12 @@ func (s *system) update(ctx context.Context, o *object, w *connector.Write) (con
 		}
 	}
 	one := func(ctx context.Context) (connector.Result, error) {
-		c := s.call(ActUpdate, o, s.request(&o.Update.writeSettings, op, path, body))
-		c.ID = w.Local
+		r, err := s.request(&o.Update.writeSettings, op, path, body)
+		if err != nil {
+			return connector.Result{}, err
+		}
+		c := s.call(ActUpdate, o, r)
+		c.ID, c.ETag = w.Local, etag
 		o.headers(&c.Request, w, etag)
 		if o.Update.Unchanged > 0 {
 			c.Accept = []int{o.Update.Unchanged}
@@ -151,7 +159,7 @@ func (s *system) delete(ctx context.Context, o *object, w *connector.Write) (con
 		return connector.Result{}, s.fail(fault.Invalid, op, "%s", err)
 	}
 	c := s.call(ActDelete, o, httpclient.Request{Method: o.Delete.Method, Path: path, Op: op})
-	c.ID = w.Local
+	c.ID, c.ETag = w.Local, w.ETag
 	o.headers(&c.Request, &connector.Write{}, w.ETag)
 	resp, err := s.do(ctx, c, s.writing(o, &o.Delete.Success, nil))
 	if err != nil {
@@ -161,11 +169,17 @@ func (s *system) delete(ctx context.Context, o *object, w *connector.Write) (con
 }
 
 // request makes the call of a create or update. A dialect puts the document where it belongs.
-func (s *system) request(ws *writeSettings, op, path string, body []byte) httpclient.Request {
+func (s *system) request(ws *writeSettings, op, path string, body []byte) (httpclient.Request, error) {
+	if ws.Pairs != nil {
+		var err error
+		if body, err = ws.Pairs.list(body); err != nil {
+			return httpclient.Request{}, s.fail(fault.Invalid, op, "%s", err)
+		}
+	}
 	if ws.Wrap != "" && s.dialect == nil {
 		body = wrapped(ws.Wrap, body)
 	}
-	return httpclient.Request{Method: ws.Method, Path: path, Body: body, ContentType: ws.ContentType, Op: op}
+	return httpclient.Request{Method: ws.Method, Path: path, Body: body, ContentType: ws.ContentType, Op: op}, nil
 }
 
 // headers adds what guards the write.

@@ -44,6 +44,8 @@ type Step struct {
 	List   *listStep  `yaml:"list" doc:"everything"`
 	Probe  *probeStep `yaml:"probe" doc:"ask whether the system is well"`
 
+	Receive *receiveStep `yaml:"receive" doc:"take what the system sends to a webhook of XML, as the manifest's webhook.xml reads it; the deliveries' ids are those that one sent twice is known by"`
+
 	Exchanges []*Exchange `yaml:"exchanges" doc:"what went over the line"`
 	Want      want        `yaml:"want" doc:"what the connector made of it"`
 }
@@ -52,6 +54,7 @@ type writeStep struct {
 	Object   string `yaml:"object,required" doc:"the object type"`
 	External string `yaml:"external" doc:"the hub's external id, a UUID"`
 	Local    string `yaml:"local" doc:"the object's id there, or @STEP"`
+	ETag     string `yaml:"etag" doc:"the concurrency token that the write is guarded by: @STEP, the one that the step has read first"`
 	Doc      string `yaml:"doc" doc:"the document, as JSON; \"@STEP\" in it is an id as a text, \"@STEP#\" as a number"`
 }
 
@@ -73,6 +76,11 @@ type listStep struct {
 }
 
 type probeStep struct{}
+
+type receiveStep struct {
+	Object string `yaml:"object,required" doc:"the object type that it is about"`
+	Body   string `yaml:"body,required" doc:"what is sent"`
+}
 
 // Exchange is one request and its answer.
 type Exchange struct {
@@ -179,7 +187,7 @@ func Read(file string, data []byte, dir fs.FS, p *strictyaml.Problems) *Recordin
 	return r
 }
 
-var verbs = []string{"create", "update", "delete", "find", "poll", "list", "probe"}
+var verbs = []string{"create", "update", "delete", "find", "poll", "list", "probe", "receive"}
 
 // answer gives what is answered.
 func (r *Recording) answer(e *Exchange) (string, error) {
@@ -243,6 +251,9 @@ func (s *Step) does() (verb, object string) {
 		return "poll", s.Poll.Object
 	case s.List != nil:
 		return "list", s.List.Object
+	}
+	if s.Receive != nil {
+		return "receive", s.Receive.Object
 	}
 	return "probe", ""
 }
