@@ -85,7 +85,7 @@ func (h *hybrid) run() error {
 		if len(h.b) < size {
 			return errEnds
 		}
-		h.value = bitsAt(h.b[:size], 0, h.width)
+		h.value = bitsAt(h.b, 0, 8*size)
 		h.b, h.left = h.b[size:], int(head>>1)
 		return nil
 	}
