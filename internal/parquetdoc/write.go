@@ -30,14 +30,19 @@ type Field struct {
 // MostDigits is how many digits a decimal has at most that is written: with more, few others read it.
 const MostDigits = 38
 
-// groupRows is how many rows go into one row group: what is read again holds one at a time.
-const groupRows = 100_000
+const (
+	// groupRows is how many rows go into one row group.
+	groupRows = 100_000
+	// mostDictionary is how many bytes a column's texts may have that are written once and then referred to; with more, they stand where they are.
+	mostDictionary = 1 << 20
+)
 
 // Schema is what files have that are written.
 type Schema struct {
 	fields []Field
 	of     *parquet.Schema
 	leaves int
+	group  int64 // rows of one
 }
 
 // group is a group of columns in an order of its own; the library's are sorted by name.
@@ -59,17 +64,17 @@ func (m member) Value(base reflect.Value) reflect.Value { return base }
 
 // NewSchema makes one. Its fields have names that differ within a group.
 func NewSchema(fields []Field) *Schema {
-	s := &Schema{fields: fields}
-	s.of = parquet.NewSchema("document", s.group(fields))
+	s := &Schema{fields: fields, group: groupRows}
+	s.of = parquet.NewSchema("document", s.node(fields))
 	return s
 }
 
-func (s *Schema) group(fields []Field) parquet.Node {
+func (s *Schema) node(fields []Field) parquet.Node {
 	g := group{}
 	for _, f := range fields {
 		var n parquet.Node
 		if len(f.Fields) > 0 {
-			n = s.group(f.Fields)
+			n = s.node(f.Fields)
 		} else {
 			n = f.leaf()
 			s.leaves++
@@ -127,7 +132,8 @@ func (s *Schema) Write(to io.Writer, packing string, docs iter.Seq2[jsondoc.Valu
 			err = fmt.Errorf("the file cannot be written: %v", p)
 		}
 	}()
-	w := parquet.NewWriter(to, s.of, parquet.Compression(packers[packing]), parquet.MaxRowsPerRowGroup(groupRows), parquet.CreatedBy("waybill", "1", ""))
+	w := parquet.NewWriter(to, s.of, parquet.Compression(packers[packing]), parquet.CreatedBy("waybill", "1", ""),
+		parquet.MaxRowsPerRowGroup(s.group), parquet.DictionaryMaxBytes(mostDictionary), parquet.DataPageVersion(1)) // which more can read than 2
 	for doc, err := range docs {
 		if err != nil {
 			return err
