@@ -43,6 +43,7 @@ type Schema struct {
 	of     *parquet.Schema
 	leaves int
 	group  int64 // rows of one
+	texts  int64 // bytes of a dictionary
 }
 
 // group is a group of columns in an order of its own; the library's are sorted by name.
@@ -64,7 +65,7 @@ func (m member) Value(base reflect.Value) reflect.Value { return base }
 
 // NewSchema makes one. Its fields have names that differ within a group.
 func NewSchema(fields []Field) *Schema {
-	s := &Schema{fields: fields, group: groupRows}
+	s := &Schema{fields: fields, group: groupRows, texts: mostDictionary}
 	s.of = parquet.NewSchema("document", s.node(fields))
 	return s
 }
@@ -133,7 +134,7 @@ func (s *Schema) Write(to io.Writer, packing string, docs iter.Seq2[jsondoc.Valu
 		}
 	}()
 	w := parquet.NewWriter(to, s.of, parquet.Compression(packers[packing]), parquet.CreatedBy("waybill", "1", ""),
-		parquet.MaxRowsPerRowGroup(s.group), parquet.DictionaryMaxBytes(mostDictionary), parquet.DataPageVersion(1)) // which more can read than 2
+		parquet.MaxRowsPerRowGroup(s.group), parquet.DictionaryMaxBytes(s.texts), parquet.DataPageVersion(1)) // which more can read than 2
 	for doc, err := range docs {
 		if err != nil {
 			return err

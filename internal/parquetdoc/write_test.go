@@ -108,9 +108,12 @@ func TestHeldAtOnce(t *testing.T) {
 	const rows = 60_001
 	s := NewSchema([]Field{{Name: "no", Kind: Text}, {Name: "lines", List: true, Fields: []Field{{Name: "note", Kind: Text}}}})
 	s.group = 20_000
+	text := func(i int) string {
+		return fmt.Sprintf(`{"no":"%d","lines":[{"note":"%d %s"},{"note":"%d"}]}`, i, i, strings.Repeat("x", 100), i)
+	}
 	data := written(t, s, "zstd", func(yield func(string) bool) {
 		for i := range rows {
-			if !yield(fmt.Sprintf(`{"no":"%d","lines":[{"note":"%d %s"},{"note":"%d"}]}`, i, i, strings.Repeat("x", 100), i)) {
+			if !yield(text(i)) {
 				return
 			}
 		}
@@ -122,7 +125,9 @@ func TestHeldAtOnce(t *testing.T) {
 	most, n := 0, 0
 	var doc []byte
 	for ; err == nil; n++ {
-		doc, err = f.Next(doc[:0], 1<<20)
+		if doc, err = f.Next(doc[:0], 1<<20); err == nil && string(doc) != text(n) {
+			t.Fatalf("row %d: %s", n+1, doc)
+		}
 		most = max(most, f.open+cap(f.packed))
 	}
 	if n-1 != rows || most > 4<<20 || most == 0 {
