@@ -451,6 +451,8 @@ const (
 func (c *column) decoder(encoding int, b []byte) (values, error) {
 	l := c.leaf
 	switch {
+	case len(b) == 0 || c.dict == nil && len(b) == 1 && (encoding == encDictionary || encoding == encPlainDictionary):
+		return &flags{}, nil // every value is null
 	case encoding == encPlain && l.phys == physBool:
 		return &flags{b: b}, nil
 	case encoding == encPlain && l.phys == physBytes:
@@ -460,9 +462,6 @@ func (c *column) decoder(encoding int, b []byte) (values, error) {
 	case encoding == encDictionary || encoding == encPlainDictionary:
 		if c.dict == nil {
 			return nil, errors.New("a page refers to a dictionary, and there is none")
-		}
-		if len(b) == 0 {
-			return &flags{}, nil // every value is null
 		}
 		h, err := newHybrid(b[1:], int(b[0]))
 		return &looked{h, c.dict}, err

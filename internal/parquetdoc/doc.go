@@ -36,8 +36,8 @@ const (
 	// mostFields is how many columns and groups of them there are, mostLevels how many stand in each other.
 	mostFields = 10_000
 	mostLevels = 32
-	// mostHeader bounds the header of a page, mostPage a page, packed and unpacked.
-	mostHeader = 1 << 20
+	// mostHeader bounds the header of a page, in which some writers put its least and its greatest text as a whole; mostPage a page, packed and unpacked.
+	mostHeader = 16 << 20
 	mostPage   = 64 << 20
 	// mostOpen bounds what is unpacked at once: a page and a dictionary of each column.
 	mostOpen = 128 << 20

@@ -94,10 +94,10 @@ func TestEncodings(t *testing.T) {
 					g.fields = append(g.fields, member{s.node, s.name})
 				}
 				var out bytes.Buffer
-				w := parquet.NewWriter(&out, parquet.NewSchema("x", g), parquet.Compression(codec), parquet.DataPageVersion(version), parquet.PageBufferSize(3000), parquet.MaxRowsPerRowGroup(1200))
+				w := parquet.NewWriter(&out, parquet.NewSchema("x", g), parquet.Compression(codec), parquet.DataPageVersion(version), parquet.PageBufferSize(3000), parquet.MaxRowsPerRowGroup(700))
 				r := rand.New(rand.NewPCG(7, 7))
 				var want strings.Builder
-				for range 3000 {
+				for range 1500 {
 					var row parquet.Row
 					for i, s := range all {
 						want.WriteString(map[bool]string{true: "{", false: ","}[i == 0])
@@ -277,5 +277,23 @@ func TestLists(t *testing.T) {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestNothing: a page of nulls alone has no values, in any encoding, and one that should have some ends.
+func TestNothing(t *testing.T) {
+	for _, e := range []format.Encoding{format.Plain, format.PlainDictionary, format.RLEDictionary, format.DeltaLengthByteArray, format.DeltaByteArray} {
+		for _, body := range [][]byte{nil, {0}} {
+			if len(body) > 0 && e != format.RLEDictionary && e != format.PlainDictionary {
+				continue
+			}
+			for def, want := range []string{"{\"x\":null}\n{\"x\":null}\n", "! row group 1, column x: a page ends in the middle of its values (the file)\n"} {
+				f := &built{schema: []format.SchemaElement{leafOf("x", format.ByteArray, format.Optional)}, rows: 2,
+					columns: []builtColumn{{values: 2, pages: []builtPage{page(2, e, append(sized(runs(2, def)), body...))}}}}
+				if got := rowsOf(t, f.bytes(t), defaults); got != want {
+					t.Errorf("%s: %s, want %s", e, got, want)
+				}
+			}
+		}
 	}
 }

@@ -239,7 +239,8 @@ func (f *File) value(l *Leaf) error {
 	if err != nil {
 		return c.failed(broken("%w", err))
 	}
-	if c.has = false; f.long {
+	c.has = false
+	if f.long = f.long || len(v.b) > f.room; f.long { // it is not even shown
 		return nil
 	}
 	out, err := l.append(f.doc, v)

@@ -44,6 +44,7 @@ type Schema struct {
 	leaves int
 	group  int64 // rows of one
 	texts  int64 // bytes of a dictionary
+	how    []parquet.WriterOption
 }
 
 // group is a group of columns in an order of its own; the library's are sorted by name.
@@ -66,19 +67,26 @@ func (m member) Value(base reflect.Value) reflect.Value { return base }
 // NewSchema makes one. Its fields have names that differ within a group.
 func NewSchema(fields []Field) *Schema {
 	s := &Schema{fields: fields, group: groupRows, texts: mostDictionary}
-	s.of = parquet.NewSchema("document", s.node(fields))
+	s.of = parquet.NewSchema("document", s.node(fields, nil))
 	return s
 }
 
-func (s *Schema) node(fields []Field) parquet.Node {
+func (s *Schema) node(fields []Field, path []string) parquet.Node {
 	g := group{}
 	for _, f := range fields {
+		at := append(slices.Clone(path), f.Name)
+		if f.List {
+			at = append(at, "list", "element")
+		}
 		var n parquet.Node
 		if len(f.Fields) > 0 {
-			n = s.node(f.Fields)
+			n = s.node(f.Fields, at)
 		} else {
 			n = f.leaf()
 			s.leaves++
+		}
+		if len(f.Fields) == 0 && f.Kind == Text { // the least and the greatest text would stand in the footer as wholes
+			s.how = append(s.how, parquet.SkipPageBounds(at...))
 		}
 		if n = parquet.Optional(n); f.List {
 			n = parquet.Optional(parquet.List(n))
@@ -133,8 +141,8 @@ func (s *Schema) Write(to io.Writer, packing string, docs iter.Seq2[jsondoc.Valu
 			err = fmt.Errorf("the file cannot be written: %v", p)
 		}
 	}()
-	w := parquet.NewWriter(to, s.of, parquet.Compression(packers[packing]), parquet.CreatedBy("waybill", "1", ""),
-		parquet.MaxRowsPerRowGroup(s.group), parquet.DictionaryMaxBytes(s.texts), parquet.DataPageVersion(1)) // which more can read than 2
+	w := parquet.NewWriter(to, append([]parquet.WriterOption{s.of, parquet.Compression(packers[packing]), parquet.CreatedBy("waybill", "1", ""), parquet.MaxRowsPerRowGroup(s.group),
+		parquet.DictionaryMaxBytes(s.texts), parquet.DataPageStatistics(false), parquet.DataPageVersion(1)}, s.how...)...) // version 1: more can read it
 	for doc, err := range docs {
 		if err != nil {
 			return err

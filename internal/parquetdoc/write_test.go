@@ -2,7 +2,9 @@ package parquetdoc
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -52,10 +54,15 @@ func written(tb testing.TB, s *Schema, packing string, all iter.Seq[string]) []b
 
 // TestWritten: what is written is read as it was, in any packing; no document is one too.
 func TestWritten(t *testing.T) {
-	for _, packing := range Packings() {
-		got := rowsOf(t, written(t, NewSchema(order), packing, slices.Values(orders)), defaults)
-		same(t, got, strings.Join(orders, "\n")+"\n")
-	}
+	t.Run("packed", func(t *testing.T) {
+		s := NewSchema(order) // of all at once
+		for _, packing := range Packings() {
+			t.Run(packing, func(t *testing.T) {
+				t.Parallel()
+				same(t, rowsOf(t, written(t, s, packing, slices.Values(orders)), defaults), strings.Join(orders, "\n")+"\n")
+			})
+		}
+	})
 	if got := rowsOf(t, written(t, NewSchema(order), "snappy", slices.Values([]string{})), defaults); got != "" {
 		t.Errorf("a file without rows has %s", got)
 	}
@@ -139,23 +146,33 @@ func TestHeldAtOnce(t *testing.T) {
 func TestLongRow(t *testing.T) {
 	long := `{"no":"1","tags":["` + strings.Repeat("x", 90) + `"`
 	data := written(t, NewSchema([]Field{{Name: "no", Kind: Text}, {Name: "tags", Kind: Text, List: true}}), "snappy",
-		slices.Values([]string{`{"no":"0","tags":[]}`, long + `]}`, long + strings.Repeat(`,"y"`, 1000) + `]}`, `{"no":"2","tags":null}`}))
+		slices.Values([]string{`{"no":"0","tags":[]}`, long + `]}`, long + strings.Repeat(`,"y"`, 1000) + `]}`, `{"no":"` + strings.Repeat("x", 1<<20) + `","tags":["a"]}`, `{"no":"2","tags":null}`}))
 	f, err := Open(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(f.footer) > 4<<10 {
+		t.Errorf("the footer has %d bytes: a text stands in it", len(f.footer))
+	}
 	var got []string
 	for {
 		doc, err := f.Next(nil, len(long)+2)
-		if doc == nil && f.broken != nil {
+		if errors.Is(err, io.EOF) {
 			break
+		}
+		if f.broken != nil {
+			t.Fatal(err)
 		}
 		if err != nil {
 			doc = []byte(err.Error())
 		}
+		if cap(f.doc) > 4<<10 {
+			t.Fatalf("a row of %d bytes at most took %d", len(long)+2, cap(f.doc))
+		}
 		got = append(got, string(doc))
 	}
-	want := []string{`{"no":"0","tags":[]}`, long + "]}", fmt.Sprintf("the row is too long: it has more than %d bytes", len(long)+2), `{"no":"2","tags":null}`}
+	tooLong := fmt.Sprintf("the row is too long: it has more than %d bytes", len(long)+2)
+	want := []string{`{"no":"0","tags":[]}`, long + "]}", tooLong, tooLong, `{"no":"2","tags":null}`}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
