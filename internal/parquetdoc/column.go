@@ -33,7 +33,6 @@ type column struct {
 	dict       *dictionary
 	dictBuf    []byte
 	buf        []byte // the page, unpacked
-	held       int    // counted in File.open
 	inPage     int
 	reps, defs *hybrid
 	vals       values
@@ -45,6 +44,9 @@ type column struct {
 
 // begin takes a chunk.
 func (c *column) begin(k chunk) {
+	if c.dict != nil {
+		c.f.open -= c.dict.size()
+	}
 	c.chunk, c.at, c.left, c.inPage, c.has, c.dict = k, k.start, k.values, 0, false, nil
 }
 
@@ -173,7 +175,7 @@ func (c *column) judge(h *header, left int64) error {
 		return broken("a page has %d values, and %d are left of the column's", h.values, c.left)
 	case h.kind == pageData && (c.leaf.def > 0 && h.levels != encRuns || c.leaf.rep > 0 && h.repLevels != encRuns):
 		return broken("a page has levels of an old encoding, which is not read")
-	case h.kind == pageDataV2 && (h.defBytes > h.packed || h.repBytes > h.packed-h.defBytes || h.defBytes+h.repBytes > h.plain):
+	case h.kind == pageDataV2 && h.repBytes > min(h.packed, h.plain)-h.defBytes:
 		return broken("a page has more bytes of levels than bytes")
 	case h.kind == pageDictionary && c.dict != nil:
 		return broken("there are two dictionaries")
@@ -210,10 +212,17 @@ func (c *column) page() error {
 		if c.dictBuf, err = c.unpack(&h, at, c.dictBuf); err != nil {
 			return err
 		}
-		if c.dict, err = newDictionary(c.dictBuf, h.values, c.leaf); err != nil {
+		d := &dictionary{b: c.dictBuf, n: h.values, leaf: c.leaf}
+		if err := d.judge(); err != nil {
 			return broken("a dictionary: %w", err)
 		}
-		return c.hold()
+		if err := c.f.count(d.size()); err != nil {
+			return err
+		}
+		if c.dict = d; d.fill() != nil {
+			return broken("a dictionary: %w", errEnds)
+		}
+		return nil
 	}
 	if c.buf, err = c.unpack(&h, at, c.buf); err != nil {
 		return err
@@ -226,15 +235,10 @@ func (c *column) page() error {
 	return nil
 }
 
-// hold counts what the column holds.
-func (c *column) hold() error {
-	n := cap(c.buf) + cap(c.dictBuf)
-	if c.dict != nil {
-		n += 4 * cap(c.dict.ends)
-	}
-	c.f.open += n - c.held
-	if c.held = n; c.f.open > c.f.most.open {
-		return broken("the pages that are open at once have more than %d bytes: write smaller pages or row groups", c.f.most.open)
+// count adds to what is held at once, before it is.
+func (f *File) count(more int) error {
+	if f.open += more; f.open > f.most.open {
+		return broken("the pages that are open at once have more than %d bytes: write smaller pages or row groups", f.most.open)
 	}
 	return nil
 }
@@ -276,11 +280,9 @@ func (c *column) sized(buf []byte, n int) ([]byte, error) {
 	if cap(buf) >= n {
 		return buf[:n], nil
 	}
-	more := n - cap(buf)
-	if c.f.open += more; c.f.open > c.f.most.open {
-		return nil, broken("the pages that are open at once have more than %d bytes: write smaller pages or row groups", c.f.most.open)
+	if err := c.f.count(n - cap(buf)); err != nil {
+		return nil, err
 	}
-	c.held += more
 	return make([]byte, n), nil
 }
 
@@ -327,10 +329,7 @@ func (f *File) inflate(codec int, dst, src []byte) error {
 		if n, err := snappy.DecodedLen(src); err != nil || n != len(dst) {
 			return errors.Join(err, errUnpacked)
 		}
-		out, err := snappy.Decode(dst, src)
-		if err == nil && len(out) != len(dst) {
-			err = errUnpacked
-		}
+		_, err := snappy.Decode(dst, src)
 		return err
 	case 2:
 		z, err := gzip.NewReader(bytes.NewReader(src))

@@ -234,7 +234,7 @@ func newDeltas(b []byte, small bool) (*deltas, error) {
 	if d.c.err != nil {
 		return nil, errEnds
 	}
-	if block < 1 || block > 1<<20 || minis < 1 || minis > block || block%minis != 0 || block/minis%8 != 0 || total > 1<<31-1 {
+	if block > 1<<20 || minis < 1 || minis > block || block%minis != 0 || block/minis%8 != 0 || total > 1<<31-1 {
 		return nil, fmt.Errorf("a page of differences has blocks of %d values in %d parts", block, minis)
 	}
 	d.minis, d.per, d.total = int(minis), int(block/minis), int(total)
@@ -380,29 +380,43 @@ type dictionary struct {
 	leaf *Leaf
 }
 
-func newDictionary(b []byte, n int, l *Leaf) (*dictionary, error) {
-	d := &dictionary{b: b, n: n, leaf: l}
-	if l.phys == physBool {
-		return nil, errors.New("truth values have no dictionary")
+// judge says whether the bytes can have so many values.
+func (d *dictionary) judge() error {
+	least := 4 // a length
+	if d.leaf.phys == physBool {
+		return errors.New("truth values have no dictionary")
 	}
-	if l.phys != physBytes {
-		if n > len(b)/l.size() {
-			return nil, errEnds
-		}
-		return d, nil
+	if d.leaf.phys != physBytes {
+		least = d.leaf.size()
 	}
-	if n > len(b)/4 {
-		return nil, errEnds
+	if d.n > len(d.b)/least {
+		return errEnds
 	}
-	d.ends = make([]uint32, n)
-	p := texts{b}
+	return nil
+}
+
+// size is how many bytes fill takes.
+func (d *dictionary) size() int {
+	if d.leaf.phys != physBytes {
+		return 0
+	}
+	return 4 * d.n
+}
+
+// fill finds where values of any length end.
+func (d *dictionary) fill() error {
+	if d.leaf.phys != physBytes {
+		return nil
+	}
+	d.ends = make([]uint32, d.n)
+	p := texts{d.b}
 	for i := range d.ends {
 		if _, err := p.next(); err != nil {
-			return nil, err
+			return err
 		}
-		d.ends[i] = uint32(len(b) - len(p.b))
+		d.ends[i] = uint32(len(d.b) - len(p.b))
 	}
-	return d, nil
+	return nil
 }
 
 func (d *dictionary) value(i uint64) (datum, error) {

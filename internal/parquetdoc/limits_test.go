@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress"
+	"github.com/parquet-go/parquet-go/encoding/delta"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 )
@@ -26,6 +30,10 @@ func TestLimits(t *testing.T) {
 		return &built{schema: []format.SchemaElement{leafOf("n", format.Int32, format.Repeated)}, rows: 2,
 			columns: []builtColumn{{values: 3, pages: []builtPage{page(3, format.Plain, append(append(sized(levels[0]), sized(levels[1])...), int32s(1, 2, 3)...))}}}}
 	}
+	texts := &built{schema: []format.SchemaElement{leafOf("x", format.ByteArray, format.Required)}, rows: 3, columns: []builtColumn{{values: 3, pages: []builtPage{
+		{body: textsOf("a", "b"), head: format.PageHeader{Type: format.DictionaryPage, UncompressedPageSize: 10, CompressedPageSize: 10,
+			DictionaryPageHeader: thrift.New(format.DictionaryPageHeader{NumValues: 2, Encoding: format.Plain})}},
+		page(3, format.RLEDictionary, append([]byte{1}, runs(1, 0, 2, 1)...))}}}}
 	for name, c := range map[string]struct {
 		file *built
 		do   func(f *built)
@@ -106,6 +114,9 @@ func TestLimits(t *testing.T) {
 			f.columns[0].pages[1].body[3] = 2
 			f.columns[0].pages[1].body[2] = 2
 		}, want: "value 2 of a dictionary of 2"},
+		"a dictionary of texts":              {file: texts, want: "{\"x\":\"YQ==\"}\n{\"x\":\"Yg==\"}\n{\"x\":\"Yg==\"}\n"},
+		"a dictionary of texts that is open": {file: texts, most: func(l *limits) { l.open = 22 }, want: "the pages that are open at once have more than 22 bytes"},
+		"a dictionary of many texts":         {file: many(texts), want: "a dictionary: a page ends in the middle of its values"},
 		"two dictionaries": {do: func(f *built) {
 			dictionaryOf(5)(f)
 			p := f.columns[0].pages
@@ -125,6 +136,9 @@ func TestLimits(t *testing.T) {
 		"lists that disagree": {file: &built{rows: 1, schema: []format.SchemaElement{groupOf("g", format.Repeated, 2), leafOf("a", format.Int32, format.Required), leafOf("b", format.Int32, format.Required)},
 			columns: []builtColumn{{values: 1, pages: []builtPage{page(1, format.Plain, append(append(sized(runs(1, 0)), sized(runs(1, 1))...), int32s(1)...))}},
 				{values: 2, pages: []builtPage{page(2, format.Plain, append(append(sized(runs(1, 0, 1, 1)), sized(runs(2, 1))...), int32s(1, 2)...))}}}},
+			want: "its columns do not agree on what is null and how long lists are"},
+		"a list that goes on though it is empty": {file: &built{rows: 1, schema: []format.SchemaElement{groupOf("g", format.Repeated, 1), leafOf("b", format.Int32, format.Repeated)},
+			columns: []builtColumn{{values: 2, pages: []builtPage{page(2, format.Plain, slices.Concat(sized(runs(1, 0, 1, 2)), sized(runs(1, 1, 1, 2)), int32s(1)))}}}},
 			want: "its columns do not agree on what is null and how long lists are"},
 		"no columns":      {do: func(f *built) { f.change = func(m *format.FileMetaData) { m.Schema = m.Schema[:1] } }, want: "the schema has no columns"},
 		"columns lacking": {do: func(f *built) { f.change = func(m *format.FileMetaData) { m.Schema[0].NumChildren.V = 2 } }, want: "the schema lacks columns"},
@@ -243,5 +257,105 @@ func TestTails(t *testing.T) {
 				t.Errorf("%s, want %s", got, change.want)
 			}
 		})
+	}
+}
+
+// many is a file whose dictionary says that it has a billion texts.
+func many(f *built) *built {
+	o := *f
+	o.columns = []builtColumn{f.columns[0]}
+	o.columns[0].pages = slices.Clone(f.columns[0].pages)
+	o.columns[0].pages[0].head.DictionaryPageHeader.V.NumValues = 1 << 30
+	return &o
+}
+
+// TestBrokenPages: pages whose insides are not what their headers say.
+func TestBrokenPages(t *testing.T) {
+	deltas := func(all ...int32) []byte {
+		b, err := new(delta.BinaryPackedEncoding).EncodeInt32(nil, all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	zipped := func(codec compress.Codec, b []byte) []byte {
+		out, err := codec.Encode(nil, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	const ends = "a page ends in the middle of its values"
+	numbers := int32s(1, 2, 3)
+	text := leafOf("x", format.ByteArray, format.Required)
+	fixed := leafOf("x", format.FixedLenByteArray, format.Required)
+	fixed.TypeLength.Set(3)
+	number := leafOf("x", format.Int32, format.Required)
+	for name, c := range map[string]struct {
+		leaf format.SchemaElement
+		page builtPage
+		want string
+	}{
+		"a prefix of nothing":         {text, page(1, format.DeltaByteArray, slices.Concat(deltas(5), deltas(1), []byte("x"))), ends},
+		"a prefix below 0":            {text, page(1, format.DeltaByteArray, slices.Concat(deltas(-1), deltas(1), []byte("x"))), ends},
+		"a longer text than there is": {text, page(1, format.DeltaLengthByteArray, slices.Concat(deltas(100), []byte("x"))), ends},
+		"a length below 0":            {text, page(1, format.DeltaLengthByteArray, slices.Concat(deltas(-1), []byte("x"))), ends},
+		"no lengths":                  {text, page(1, format.DeltaLengthByteArray, []byte{0x80}), ends},
+		"another width":               {fixed, page(1, format.DeltaByteArray, slices.Concat(deltas(0), deltas(2), []byte("xy"))), ends},
+		"streams of another width":    {fixed, page(2, format.ByteStreamSplit, []byte("xyzuvwt")), ends},
+		"a text that ends":            {text, page(1, format.Plain, []byte{5, 0, 0, 0, 'x'}), ends},
+		"a length that ends":          {text, page(1, format.Plain, []byte{5, 0}), ends},
+		"blocks of nothing":           {number, page(1, format.DeltaBinaryPacked, []byte{0, 0, 1, 0}), "a page of differences has blocks of 0 values in 0 parts"},
+		"parts of nothing":            {number, page(1, format.DeltaBinaryPacked, []byte{128, 1, 0, 1, 0}), "blocks of 128 values in 0 parts"},
+		"parts of five":               {number, page(1, format.DeltaBinaryPacked, []byte{20, 4, 1, 0}), "blocks of 20 values in 4 parts"},
+		"many values":                 {number, page(1, format.DeltaBinaryPacked, []byte{128, 1, 4, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0}), "blocks of 128 values in 4 parts"},
+		"bits that no value has":      {number, page(3, format.DeltaBinaryPacked, append([]byte{128, 1, 4, 3, 0, 0, 65, 0, 0, 0}, make([]byte, 300)...)), "a number of bits that no value has"},
+		"differences that end":        {number, page(3, format.DeltaBinaryPacked, []byte{128, 1, 4, 3, 0, 0, 64, 0, 0, 0}), ends},
+		"an index of many bits":       {number, page(3, format.RLEDictionary, append([]byte{33}, runs(3, 0)...)), "a page refers to a dictionary, and there is none"},
+		"a run of nothing":            {leafOf("x", format.Boolean, format.Required), page(3, format.RLE, sized(runs(0, 1))), ends},
+		"a run that ends":             {leafOf("x", format.Boolean, format.Required), page(3, format.RLE, sized([]byte{6})), ends},
+		"runs that say more":          {leafOf("x", format.Boolean, format.Required), page(3, format.RLE, []byte{9, 0, 0, 0, 6, 1}), ends},
+		"levels beyond the page": {number, builtPage{body: numbers, head: format.PageHeader{Type: format.DataPageV2, UncompressedPageSize: 12, CompressedPageSize: 12,
+			DataPageHeaderV2: thrift.New(format.DataPageHeaderV2{NumValues: 3, DefinitionLevelsByteLength: 1 << 30})}}, "a page has more bytes of levels than bytes"},
+		"repetitions beyond the page": {number, builtPage{body: numbers, head: format.PageHeader{Type: format.DataPageV2, UncompressedPageSize: 12, CompressedPageSize: 12,
+			DataPageHeaderV2: thrift.New(format.DataPageHeaderV2{NumValues: 3, DefinitionLevelsByteLength: 2, RepetitionLevelsByteLength: 11})}}, "a page has more bytes of levels than bytes"},
+		"another kind": {number, builtPage{head: format.PageHeader{Type: 9}}, "there is no page of the kind 9"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := int64(max(1, c.page.head.DataPageHeader.V.NumValues+c.page.head.DataPageHeaderV2.V.NumValues))
+			f := &built{schema: []format.SchemaElement{c.leaf}, rows: n, columns: []builtColumn{{values: n, pages: []builtPage{c.page}}}}
+			if got := rowsOf(t, f.bytes(t), defaults); !strings.Contains(got, c.want) || !strings.Contains(got, "(the file)") {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+	for name, codec := range map[format.CompressionCodec]compress.Codec{format.Snappy: &parquet.Snappy, format.Gzip: &parquet.Gzip, format.Zstd: &parquet.Zstd} {
+		for says, want := range map[int32]string{11: "a page cannot be unpacked", 12: threeRows, 13: "a page cannot be unpacked"} {
+			f := oneColumn()
+			f.columns[0].codec = name
+			f.columns[0].pages[0] = packed(3, zipped(codec, numbers), says)
+			if got := rowsOf(t, f.bytes(t), defaults); !strings.Contains(got, want) {
+				t.Errorf("%s, %d bytes: %s", name, says, got)
+			}
+		}
+	}
+	for _, c := range []struct {
+		levels, plain int32
+		want          string
+	}{{0, 12, threeRows}, {50, 100, "a page has more bytes of levels than bytes"}, {8, 4, "a page has more bytes of levels than bytes"}} { // more than is stored, more than it unpacks to
+		f := oneColumn()
+		f.columns[0].codec = format.Zstd
+		body := zipped(&parquet.Zstd, numbers)
+		f.columns[0].pages[0] = builtPage{body: body, head: format.PageHeader{Type: format.DataPageV2, UncompressedPageSize: c.plain, CompressedPageSize: int32(len(body)),
+			DataPageHeaderV2: thrift.New(format.DataPageHeaderV2{NumValues: 3, DefinitionLevelsByteLength: c.levels})}}
+		if got := rowsOf(t, f.bytes(t), defaults); !strings.Contains(got, c.want) {
+			t.Errorf("levels of %d bytes: %s", c.levels, got)
+		}
+	}
+	f := oneColumn()
+	f.columns[0].codec = format.Snappy
+	f.columns[0].pages[0] = packed(3, []byte{0xff, 0xff, 0xff, 0xff, 7, 0}, 12) // it says that it unpacks to 2 GiB
+	if got := rowsOf(t, f.bytes(t), defaults); !strings.Contains(got, "it has another size than its header says") {
+		t.Error(got)
 	}
 }

@@ -25,7 +25,8 @@ const mostNested = 32
 
 var errShort = errors.New("it ends in the middle")
 
-// cursor reads Thrift's compact protocol. Nothing is allocated by what the bytes claim: a list or a text that is said to be longer than the bytes that are left is an error at once. The first error stays.
+// cursor reads Thrift's compact protocol. Nothing is allocated by what the bytes claim, and what is longer than they are is an error where they end: each element of a list has a byte or more. The first error
+// stays.
 type cursor struct {
 	b    []byte
 	at   int
@@ -154,9 +155,6 @@ func (c *cursor) list(typ byte, visit func(typ byte)) {
 	if n == 15 {
 		n = c.uvarint()
 	}
-	if n > uint64(c.left()) { // an element has at least one byte
-		c.fail(errShort)
-	}
 	for ; n > 0 && c.err == nil; n-- {
 		visit(head & 15)
 	}
@@ -194,9 +192,6 @@ func (c *cursor) skipMap() {
 	n := c.uvarint()
 	if n == 0 {
 		return
-	}
-	if n > uint64(c.left()) {
-		c.fail(errShort)
 	}
 	types := c.byte()
 	for ; n > 0 && c.err == nil; n-- {

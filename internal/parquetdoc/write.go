@@ -142,7 +142,7 @@ func (s *Schema) Write(to io.Writer, packing string, docs iter.Seq2[jsondoc.Valu
 		}
 	}()
 	w := parquet.NewWriter(to, append([]parquet.WriterOption{s.of, parquet.Compression(packers[packing]), parquet.CreatedBy("waybill", "1", ""), parquet.MaxRowsPerRowGroup(s.group),
-		parquet.DictionaryMaxBytes(s.texts), parquet.DataPageStatistics(false), parquet.DataPageVersion(1)}, s.how...)...) // version 1: more can read it
+		parquet.DictionaryMaxBytes(s.texts), parquet.DataPageVersion(1)}, s.how...)...) // version 1: more can read it
 	for doc, err := range docs {
 		if err != nil {
 			return err

@@ -177,3 +177,25 @@ func TestLongRow(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// TestGroupsHeld: what one row group held is let go with the next.
+func TestGroupsHeld(t *testing.T) {
+	s := NewSchema([]Field{{Name: "no", Kind: Text}})
+	s.group = 100
+	data := written(t, s, "none", func(yield func(string) bool) {
+		for i := range 1000 {
+			if !yield(fmt.Sprintf(`{"no":"%04d"}`, i)) {
+				return
+			}
+		}
+	})
+	most := defaults
+	most.open = 1400 // a dictionary of 800 bytes and its ends, and indices
+	if got := rowsOf(t, data, most); strings.Count(got, "\n") != 1000 || strings.Contains(got, "!") {
+		t.Error(got[max(0, len(got)-200):])
+	}
+	most.open = 1200
+	if got := rowsOf(t, data, most); !strings.Contains(got, "have more than 1200 bytes") {
+		t.Error(got[max(0, len(got)-200):])
+	}
+}
