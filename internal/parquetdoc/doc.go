@@ -41,7 +41,8 @@ const (
 	mostPage   = 64 << 20
 	// mostOpen bounds what is unpacked at once: a page and a dictionary of each column.
 	mostOpen = 128 << 20
-	// mostValues is how many values a file has in all of its columns: a few bytes can say that there are billions.
+	// mostRows is how many rows a file has, and mostValues how many values in all of its columns: a few bytes can say that there are billions.
+	mostRows   = 20_000_000
 	mostValues = 500_000_000
 	// mostPrecision is how many digits a decimal may have.
 	mostPrecision = 76

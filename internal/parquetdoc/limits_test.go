@@ -70,12 +70,15 @@ func TestLimits(t *testing.T) {
 		"pages that are open":       {do: wide(2), most: func(l *limits) { l.open = 24 }, want: "{\"n\":1,\"c0\":1}\n{\"n\":2,\"c0\":1}\n{\"n\":3,\"c0\":1}\n"},
 		"one more that is open":     {do: wide(2), most: func(l *limits) { l.open = 23 }, want: "the pages that are open at once have more than 23 bytes"},
 		"a dictionary that is open": {do: dictionaryOf(5), most: func(l *limits) { l.open = 24 }, want: "the pages that are open at once have more than 24 bytes"},
-		"rows that are said":        {do: func(f *built) { f.change = func(m *format.FileMetaData) { m.NumRows = 1 << 60 } }, want: "there are 1152921504606846976 rows, and its row groups have 3"},
+		"rows that are said":        {do: func(f *built) { f.change = func(m *format.FileMetaData) { m.NumRows = 1 << 60 } }, want: "it has 1152921504606846976 rows, which are more than 20000000: write several files"},
+		"rows that are not there":   {do: func(f *built) { f.change = func(m *format.FileMetaData) { m.NumRows = 4 } }, want: "there are 4 rows, and its row groups have 3"},
+		"rows":                      {most: func(l *limits) { l.rows = 3 }, want: threeRows},
+		"a row more":                {most: func(l *limits) { l.rows = 2 }, want: "it has 3 rows, which are more than 2: write several files"},
 		"rows below 0": {do: func(f *built) {
 			f.change = func(m *format.FileMetaData) { m.NumRows = -3; m.RowGroups[0].NumRows = -3 }
 		}, want: "-3 is below 0"},
 		"rows of a row group": {do: func(f *built) {
-			f.change = func(m *format.FileMetaData) { m.NumRows = 1 << 60; m.RowGroups[0].NumRows = 1 << 60 }
+			f.change = func(m *format.FileMetaData) { m.NumRows = 3; m.RowGroups[0].NumRows = 1 << 60 }
 		}, want: "values: write several files"},
 		"values for other rows":      {do: func(f *built) { f.change = ofChunk(func(c *format.ColumnMetaData) { c.NumValues = 4 }) }, want: "it has 4 values for 3 rows"},
 		"values of a page":           {do: func(f *built) { f.columns[0].pages[0].head.DataPageHeader.V.NumValues = 4 }, want: "a page has 4 values, and 3 are left of the column's"},

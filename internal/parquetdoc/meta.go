@@ -14,10 +14,10 @@ import (
 // limits are the bounds by which a file is judged.
 type limits struct {
 	footer, fields, header, page, open int
-	values                             int64
+	rows, values                       int64
 }
 
-var defaults = limits{mostFooter, mostFields, mostHeader, mostPage, mostOpen, mostValues}
+var defaults = limits{mostFooter, mostFields, mostHeader, mostPage, mostOpen, mostRows, mostValues}
 
 // File is a Parquet file that is being read.
 type File struct {
@@ -130,6 +130,9 @@ func (f *File) judge() error {
 	}
 	if f.root, f.leaves, err = newSchema(all); err != nil {
 		return err
+	}
+	if f.rows > f.most.rows {
+		return fmt.Errorf("it has %d rows, which are more than %d: write several files", f.rows, f.most.rows)
 	}
 	var rows, values, packed int64
 	for i := range f.groups {
