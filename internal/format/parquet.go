@@ -21,6 +21,8 @@ type Parquet struct {
 	Lists       []string `yaml:"lists" doc:"paths of columns, or of groups of them, that are lists in files that are written"`
 	Compression string   `yaml:"compression" default:"snappy" enum:"snappy,zstd,gzip,none" doc:"how files are packed that are written; all of these are read"`
 
+	Memory strictyaml.Size `yaml:"memory" default:"128MiB" doc:"how much of a file that is read may be unpacked at once: a page and a dictionary of each column. Writers of whole row groups as one page, such as DuckDB, may need more"`
+
 	schema *parquetdoc.Schema
 }
 
@@ -31,6 +33,9 @@ func (s *Settings) completeParquet(n strictyaml.Node, p *strictyaml.Problems) {
 	x, at := &s.Parquet, n.Get("parquet")
 	s.other = &CSV{Columns: x.Columns, DateLayout: time.DateOnly, Numbers: Numbers{Group: "none"}}
 	s.other.completeTable(at, p)
+	if x.Memory < 1 || x.Memory > parquetdoc.MostMemory {
+		p.Add(at.Get("memory").Pos(), "memory: it must be above 0, and at most %s", strictyaml.Size(parquetdoc.MostMemory))
+	}
 	whole := true
 	problem := func(pos strictyaml.Pos, hint, format string, args ...any) {
 		p.AddHint(pos, hint, format, args...)
@@ -169,7 +174,7 @@ func (r *parquetReader) open() error {
 	if r.in.n = size; size == 0 {
 		return io.EOF
 	}
-	f, err := parquetdoc.Open(r.in.r, size)
+	f, err := parquetdoc.Open(r.in.r, size, int(r.set.Parquet.Memory))
 	var whole *parquetdoc.Error
 	if errors.As(err, &whole) {
 		r.ended.missing = fmt.Errorf("it is no whole Parquet file: %w", err)

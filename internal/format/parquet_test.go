@@ -40,6 +40,8 @@ func TestParquetSettings(t *testing.T) {
 		"{columns: {a..b: text}}":              `"a..b" is no path of names`,
 		"{columns: {a.b: text}, lists: [a.c]}": `lists: there is no column "a.c"`,
 		"{columns: {a: timestmap}}":            `"timestmap" is no type`,
+		"{memory: 0}":                          "memory: it must be above 0, and at most 2GiB",
+		"{memory: 3GiB}":                       "memory: it must be above 0, and at most 2GiB",
 		"{compression: lzo}":                   "compression",
 		"{columns: {op: text}}, rows: {operation-column: op, event-column: op}": "event-column: it is the operation's",
 	} {
@@ -88,6 +90,9 @@ func TestParquetRows(t *testing.T) {
 	s := settingsOf(t, "{format: parquet}")
 	if got := told(s, data, 1); got != plain[strings.Index(plain, "2 @"):] {
 		t.Errorf("from row 1 on: %s", got)
+	}
+	if got := told(settingsOf(t, "{format: parquet, parquet: {memory: 20B}}"), data, 0); !strings.Contains(got, "the pages that are open at once have more than 20 bytes: write smaller row groups, or raise parquet.memory (the file)") {
+		t.Error(got)
 	}
 	if got := surveyed(t, s, data); !strings.HasPrefix(got, "rows 2, bad 0") {
 		t.Error(got)

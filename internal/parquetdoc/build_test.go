@@ -14,6 +14,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
+var defaults = limits{footer: mostFooter, fields: mostFields, header: mostHeader, open: 128 << 20, rows: mostRows, values: mostValues}
+
 // rowsOf reads a whole file: a row a line, "! " before what is wrong with it; what is wrong with the file is last.
 func rowsOf(tb testing.TB, data []byte, most limits, show ...string) string {
 	tb.Helper()

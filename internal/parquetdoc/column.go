@@ -167,8 +167,6 @@ func (c *column) judge(h *header, left int64) error {
 	switch {
 	case int64(h.packed) > left:
 		return broken("a page has %d bytes, and its column %d", h.packed, left)
-	case h.packed > c.f.most.page || h.plain > c.f.most.page:
-		return broken("a page has %d bytes, %d when it is unpacked, and %d are read: write smaller pages or row groups", h.packed, h.plain, c.f.most.page)
 	case c.codec(h) == 0 && h.packed != h.plain:
 		return broken("a page that is not packed has %d bytes, and says %d", h.packed, h.plain)
 	case data && int64(h.values) > c.left:
@@ -238,7 +236,7 @@ func (c *column) page() error {
 // count adds to what is held at once, before it is.
 func (f *File) count(more int) error {
 	if f.open += more; f.open > f.most.open {
-		return broken("the pages that are open at once have more than %d bytes: write smaller pages or row groups", f.most.open)
+		return broken("the pages that are open at once have more than %d bytes: write smaller row groups, or raise parquet.memory", f.most.open)
 	}
 	return nil
 }
@@ -276,11 +274,11 @@ func (c *column) levels(h *header) (err error) {
 }
 
 // sized gives a buffer of n bytes, and counts it before it is made.
-func (c *column) sized(buf []byte, n int) ([]byte, error) {
+func (f *File) sized(buf []byte, n int) ([]byte, error) {
 	if cap(buf) >= n {
 		return buf[:n], nil
 	}
-	if err := c.f.count(n - cap(buf)); err != nil {
+	if err := f.count(n - cap(buf)); err != nil {
 		return nil, err
 	}
 	return make([]byte, n), nil
@@ -288,17 +286,17 @@ func (c *column) sized(buf []byte, n int) ([]byte, error) {
 
 // unpack reads a page into buf, or another one.
 func (c *column) unpack(h *header, at int64, buf []byte) ([]byte, error) {
-	buf, err := c.sized(buf, h.plain)
+	buf, err := c.f.sized(buf, h.plain)
 	if err != nil {
 		return nil, err
 	}
 	codec := c.codec(h)
 	packed := buf
 	if codec != 0 {
-		if cap(c.f.packed) < h.packed {
-			c.f.packed = make([]byte, h.packed)
+		if c.f.packed, err = c.f.sized(c.f.packed, h.packed); err != nil {
+			return nil, err
 		}
-		packed = c.f.packed[:h.packed]
+		packed = c.f.packed
 	}
 	if err := c.f.at(at, packed); err != nil {
 		return nil, err
@@ -346,7 +344,7 @@ func (f *File) inflate(codec int, dst, src []byte) error {
 	}
 	if f.zstd == nil {
 		var err error
-		if f.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(mostPage), zstd.WithDecoderMaxWindow(mostPage), zstd.WithDecodeAllCapLimit(true)); err != nil {
+		if f.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(f.most.open)), zstd.WithDecoderMaxWindow(128<<20), zstd.WithDecodeAllCapLimit(true)); err != nil {
 			return err
 		}
 	}

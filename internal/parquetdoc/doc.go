@@ -36,11 +36,8 @@ const (
 	// mostFields is how many columns and groups of them there are, mostLevels how many stand in each other.
 	mostFields = 10_000
 	mostLevels = 32
-	// mostHeader bounds the header of a page, in which some writers put its least and its greatest text as a whole; mostPage a page, packed and unpacked.
+	// mostHeader bounds the header of a page, in which some writers put its least and its greatest text as a whole.
 	mostHeader = 16 << 20
-	mostPage   = 64 << 20
-	// mostOpen bounds what is unpacked at once: a page and a dictionary of each column.
-	mostOpen = 128 << 20
 	// mostRows is how many rows a file has, and mostValues how many values in all of its columns: a few bytes can say that there are billions.
 	mostRows   = 20_000_000
 	mostValues = 500_000_000

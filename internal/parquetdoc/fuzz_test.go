@@ -30,13 +30,13 @@ func FuzzFile(f *testing.F) {
 		columns: []builtColumn{{values: 3, pages: []builtPage{page(3, format.Plain, slices.Concat(sized(runs(2, 0, 1, 1)), sized(runs(1, 2, 1, 1, 1, 2)), int32s(1, 2)))}},
 			{values: 3, pages: []builtPage{page(3, format.Plain, slices.Concat(sized(runs(2, 0, 1, 1)), sized(runs(1, 2, 2, 1)), int32s(1)))}}}}
 	f.Add(lists.bytes(f))
-	most := limits{footer: 1 << 16, fields: 100, header: 1 << 12, page: 1 << 16, open: 1 << 18, rows: 1000, values: 2000}
+	most := limits{footer: 1 << 16, fields: 100, header: 1 << 12, open: 1 << 18, rows: 1000, values: 2000}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := open(bytes.NewReader(data), int64(len(data)), most)
 		for rows := int64(0); err == nil; rows++ {
 			var doc []byte
 			doc, err = p.Next(nil, 4<<10)
-			if rows > p.Rows() || p.open > most.open || cap(p.packed) > most.page || len(doc) > 4<<10 {
+			if rows > p.Rows() || p.open > most.open || cap(p.packed) > most.open || len(doc) > 4<<10 {
 				t.Fatalf("row %d of %d, %d bytes are open, the document has %d", rows, p.Rows(), p.open, len(doc))
 			}
 			var bad *ValueError

@@ -57,16 +57,19 @@ func TestLimits(t *testing.T) {
 		"values of all columns": {do: wide(3), most: func(l *limits) { l.values = 8 }, want: "more than 8 values in its columns: write several files"},
 		"a header":              {do: statistics(600), want: threeRows},
 		"a header beyond":       {do: statistics(600), most: func(l *limits) { l.header = 512 }, want: "the header of a page has more than 512 bytes"},
-		"a page":                {most: func(l *limits) { l.page = 12 }, want: threeRows},
-		"a page beyond":         {most: func(l *limits) { l.page = 11 }, want: "a page has 12 bytes, 12 when it is unpacked, and 11 are read: write smaller pages or row groups"},
 		"a page that unpacks to more than is read": {do: func(f *built) {
 			f.columns[0].codec = format.Gzip
-			f.columns[0].pages[0] = packed(3, gzipped(12), mostPage+1) // what it says is enough
-		}, want: "when it is unpacked, and 67108864 are read"},
+			f.columns[0].pages[0] = packed(3, gzipped(12), 128<<20+1) // what it says is enough
+		}, want: "the pages that are open at once have more than 134217728 bytes: write smaller row groups, or raise parquet.memory"},
 		"a page that says less than it is": {do: func(f *built) {
 			f.columns[0].codec = format.Gzip
 			f.columns[0].pages[0] = packed(3, gzipped(1<<20), 12)
 		}, want: "another size than its header says"},
+		"a page as it is stored": {do: func(f *built) {
+			f.columns[0].codec = format.Gzip
+			b := gzipped(12)
+			f.columns[0].pages[0] = packed(3, append(b, make([]byte, 100-len(b))...), 12)
+		}, most: func(l *limits) { l.open = 111 }, want: "the pages that are open at once have more than 111 bytes"},
 		"pages that are open":       {do: wide(2), most: func(l *limits) { l.open = 24 }, want: "{\"n\":1,\"c0\":1}\n{\"n\":2,\"c0\":1}\n{\"n\":3,\"c0\":1}\n"},
 		"one more that is open":     {do: wide(2), most: func(l *limits) { l.open = 23 }, want: "the pages that are open at once have more than 23 bytes"},
 		"a dictionary that is open": {do: dictionaryOf(5), most: func(l *limits) { l.open = 24 }, want: "the pages that are open at once have more than 24 bytes"},

@@ -13,11 +13,13 @@ import (
 
 // limits are the bounds by which a file is judged.
 type limits struct {
-	footer, fields, header, page, open int
-	rows, values                       int64
+	footer, fields, header int
+	open                   int // what is held at once: a page and a dictionary of each column, and one page as it is stored
+	rows, values           int64
 }
 
-var defaults = limits{mostFooter, mostFields, mostHeader, mostPage, mostOpen, mostRows, mostValues}
+// MostMemory is how many bytes may be allowed to pages that are open at once.
+const MostMemory = 2 << 30
 
 // File is a Parquet file that is being read.
 type File struct {
@@ -43,8 +45,10 @@ type File struct {
 
 var magic = []byte("PAR1")
 
-// Open reads and judges the footer of a file of so many bytes. An *Error says that it is none; another error is of the reading.
-func Open(in io.ReadSeeker, size int64) (*File, error) { return open(in, size, defaults) }
+// Open reads and judges the footer of a file of so many bytes, whose pages may take so many bytes of memory at once. An *Error says that it is none; another error is of the reading.
+func Open(in io.ReadSeeker, size int64, memory int) (*File, error) {
+	return open(in, size, limits{footer: mostFooter, fields: mostFields, header: mostHeader, open: memory, rows: mostRows, values: mostValues})
+}
 
 func open(in io.ReadSeeker, size int64, most limits) (*File, error) {
 	f := &File{in: in, most: most}

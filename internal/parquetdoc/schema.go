@@ -279,7 +279,7 @@ func (s *schema) leaf(n *node) error {
 	if n.phys > physFixed {
 		return fmt.Errorf("there is no physical type %d", n.phys)
 	}
-	if n.phys == physFixed && (n.width < 1 || n.width > mostPage) {
+	if n.phys == physFixed && n.width < 1 {
 		return fmt.Errorf("values of %d bytes", n.width)
 	}
 	if what := unread[n.logical]; what != "" {
