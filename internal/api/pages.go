@@ -34,9 +34,9 @@ type PageRoute struct {
 }
 
 // pageRoutes are the console's.
-func (s *Server) pageRoutes() (out []route) {
+func (s *Server) pageRoutes(does func(pattern string) *operation) (out []route) {
 	for _, p := range s.pages.Routes() {
-		r := route{pattern: p.Pattern, need: p.Need, open: p.Need == access.Need{}}
+		r := route{pattern: p.Pattern, need: p.Need, open: p.Need == access.Need{}, does: does(p.Pattern)}
 		if p.Edits != (access.Need{}) {
 			r.also = []also{{"edit", "true", p.Edits}}
 		}
