@@ -177,6 +177,11 @@ func (d *describer) operation(r *route, method, path string, problem any) object
 		tags := object{{"type", "string"}, {"anyOf", []any{object{{"const", "*"}}, object{{"type", "string"}, {"pattern", `^"[0-9]{1,18}-[0-9]{1,18}"$`}}}}}
 		parameters = append(parameters, object{{"name", "If-Match"}, {"in", "header"}, {"required", o.match == matchNeeded}, {"description", "the ETag that was read; * for whatever is there"}, {"schema", tags}})
 	}
+	if r.acts {
+		parameters = append(parameters, object{{"name", KeyHeader}, {"in", "header"}, {"required", false},
+			{"description", "names this request, such as by a UUID: the same again within seven days does nothing more and gets the same answer, with " + ReplayedHeader + ": true. What was refused may be asked again"},
+			{"schema", object{{"type", "string"}, {"pattern", keyPattern}}}})
+	}
 	if parameters != nil {
 		out.set("parameters", parameters)
 	}
@@ -560,7 +565,7 @@ func noteAnswer(s *Server, r *http.Request, w *httptest.ResponseRecorder) {
 		return
 	}
 	media, _, _ := strings.Cut(w.Header().Get("Content-Type"), ";")
-	from := route{pattern: pattern, open: !strings.Contains(pattern, " /api/") && pattern != "GET /openapi.json", does: &o}
+	from := route{acts: slices.ContainsFunc(s.routed, func(r route) bool { return r.pattern == pattern && r.acts }), pattern: pattern, open: !strings.Contains(pattern, " /api/") && pattern != "GET /openapi.json", does: &o}
 	a, told := from.answers()[w.Code]
 	if told && (a.forms == nil && media == mediaProblem || slices.ContainsFunc(a.forms, func(f form) bool { return f.media == media })) {
 		return

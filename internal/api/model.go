@@ -24,6 +24,8 @@ type Hub interface {
 	Flowing
 	Comparing
 	Backfilling
+	Filing
+	Remembering
 	Veiling
 	Auditing
 	// Pause and Resume give state.ErrNotFound for an unknown flow.

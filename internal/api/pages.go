@@ -185,5 +185,16 @@ func (w *recorder) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// isPage reports whether people see what is at a path in a browser.
-func isPage(path string) bool { return path == "/" || strings.HasPrefix(path, "/console/") }
+// ViewerPath is where the console shows the API's description.
+const ViewerPath = "/console/api"
+
+// shown is how what is at a path is seen.
+func shown(path string) access.Shown {
+	switch {
+	case path == ViewerPath:
+		return access.AsViewer
+	case path == "/" || strings.HasPrefix(path, "/console/"):
+		return access.AsPage
+	}
+	return access.AsData
+}

@@ -174,6 +174,9 @@ func said(w http.ResponseWriter, note string) bool {
 func ifMatch(w http.ResponseWriter, r *http.Request, id int64, required bool) (*int64, bool) {
 	v := strings.TrimSpace(r.Header.Get("If-Match"))
 	switch {
+	case v == "" && len(r.Header.Values("If-Match")) > 0:
+		problem(w, http.StatusBadRequest, "If-Match is empty: leave it out, or give the message's ETag")
+		return nil, false
 	case v == "" && required:
 		problem(w, http.StatusPreconditionRequired, "give the message's ETag as If-Match, so that nobody's edit is overwritten unseen; If-Match: * takes whatever is there")
 		return nil, false

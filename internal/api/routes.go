@@ -1,7 +1,6 @@
 package api
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,7 +17,9 @@ type route struct {
 	// also are parameters that need more.
 	also []also
 	// does is what the description says of it; nothing for pages.
-	does    *operation
+	does *operation
+	// acts: it changes something, once for each Idempotency-Key.
+	acts    bool
 	handler http.Handler
 }
 
@@ -64,7 +65,16 @@ func (r *route) answers() answers {
 	if r.does.body != nil {
 		all[http.StatusBadRequest], all[http.StatusRequestEntityTooLarge], all[http.StatusUnsupportedMediaType] = notUnderstood, no("the body is too large"), no("the body is not JSON")
 	}
-	maps.Copy(all, r.does.answers)
+	if r.acts {
+		all[http.StatusConflict] = no("a request under the same " + KeyHeader + " has not ended")
+		all[http.StatusUnprocessableEntity] = no("another request was made under the same " + KeyHeader)
+	}
+	for code, a := range r.does.answers {
+		if base, ok := all[code]; ok && r.acts && (code == http.StatusConflict || code == http.StatusUnprocessableEntity) {
+			a.says += "; or " + base.says
+		}
+		all[code] = a
+	}
 	return all
 }
 

@@ -105,7 +105,11 @@ func (s *Server) routes() []route {
 	keyed := func(need access.Need, p string, about func(*http.Request) string, h http.HandlerFunc, more ...also) route {
 		return read(need, p, s.veiled(about, h), more...)
 	}
-	write := func(need access.Need, p string, h actor) route { return changes(need, p, s.writesOf(h)) }
+	write := func(need access.Need, p string, h actor) route {
+		r := changes(need, p, s.writesOf(s.once(h)))
+		r.acts = true
+		return r
+	}
 	status, messages, comparisons := of(access.Viewer, access.Status), of(access.Viewer, access.Messages), of(access.Viewer, access.Comparisons)
 	repair, compare := of(access.Operator, access.Messages), of(access.Operator, access.Comparisons)
 	turn := of(access.Operator, access.Flows)
@@ -120,6 +124,8 @@ func (s *Server) routes() []route {
 		read(status, "GET /api/v1/flows", s.flows),
 		read(status, "GET /api/v1/flows/{name}", s.definition),
 		keyed(messages, "GET /api/v1/flows/{name}/journal", nil, s.fates),
+		read(status, "GET /api/v1/flows/{name}/files", s.failedFiles),
+		write(turn, "POST /api/v1/flows/{name}/files/retake", s.retake),
 		read(status, "GET /api/v1/systems", s.systems),
 		read(comparisons, "GET /api/v1/reconciliations", s.reconciliations),
 		write(compare, "POST /api/v1/reconciliations/{name}/run", s.want(state.RunReconciliation)),
@@ -175,7 +181,7 @@ func (s *Server) routes() []route {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	access.Headers(w.Header(), isPage(r.URL.Path))
+	access.Headers(w.Header(), shown(r.URL.Path))
 	if _, pattern := s.mux.Handler(r); pattern == "" {
 		s.unknown(w, r)
 		return

@@ -25,8 +25,9 @@ import (
 
 // stub answers what the handlers ask; the acceptance tests run the same API on a real hub.
 type stub struct {
-	err  error
-	acts []string
+	err      error
+	acts     []string
+	requests map[string]state.Request
 }
 
 func (s *stub) Status(context.Context) (*Status, error) {
@@ -228,6 +229,42 @@ func (s *stub) Sweep(_ context.Context, flow string, q SweepRequest, who string)
 		return nil, &Invalid{Detail: "not swept"}
 	}
 	return &SweepAsked{Flow: flow, State: "asked", AtMost: q.AtMost}, s.err
+}
+func (s *stub) FailedFiles(_ context.Context, flow string) (*FailedFiles, error) {
+	switch flow {
+	case "a":
+		return &FailedFiles{Files: []FailedFile{{Name: "stock.csv", As: "stock.csv", Bytes: 7, Why: "no such column"}}}, s.err
+	case "polled":
+		return nil, &Invalid{Detail: "flow polled reads no files"}
+	}
+	return nil, state.ErrNotFound
+}
+func (s *stub) Retake(ctx context.Context, flow string, q RetakeRequest, who string) (*Retaken, error) {
+	if _, err := s.FailedFiles(ctx, flow); err != nil {
+		return nil, err
+	}
+	s.acts = append(s.acts, fmt.Sprintf("retake %v %v by %s: %s", q.Files, q.All, who, q.Note))
+	return &Retaken{Flow: flow, Files: q.Files, State: "asked"}, s.err
+}
+func (s *stub) BeginRequest(_ context.Context, r state.Request) (*state.Request, error) {
+	if before, ok := s.requests[r.Who+"/"+r.Key]; ok {
+		return &before, s.err
+	}
+	if s.requests == nil {
+		s.requests = map[string]state.Request{}
+	}
+	asked := r
+	asked.Began = time.Unix(0, 0)
+	s.requests[r.Who+"/"+r.Key] = asked
+	return nil, s.err
+}
+func (s *stub) EndRequest(_ context.Context, r state.Request) error {
+	if r.Status == 0 {
+		delete(s.requests, r.Who+"/"+r.Key)
+	} else {
+		s.requests[r.Who+"/"+r.Key] = r
+	}
+	return s.err
 }
 func (s *stub) Reload(_ context.Context, who string) (*Reload, error) {
 	if s.err != nil {
@@ -439,6 +476,15 @@ func TestAnswers(t *testing.T) {
 		{"POST", "/api/v1/flows/a/sweep", `{"at_most":"12%","note":"gone for good"}`, 202, `"at_most": "12%"`},
 		{"POST", "/api/v1/flows/a/sweep", `{"at-most":"12%"}`, 400, "unknown field"},
 		{"POST", "/api/v1/flows/b/sweep", "", 422, "not swept"},
+		{"GET", "/api/v1/flows/a/files", "", 200, `"why": "no such column"`},
+		{"GET", "/api/v1/flows/polled/files", "", 422, "reads no files"},
+		{"GET", "/api/v1/flows/b/files", "", 404, "not found"},
+		{"POST", "/api/v1/flows/a/files/retake", `{"files":["stock.csv"],"note":"mended"}`, 202, `"asked"`},
+		{"POST", "/api/v1/flows/a/files/retake", `{"all":true}`, 202, `"asked"`},
+		{"POST", "/api/v1/flows/a/files/retake", "", 400, "say which files"},
+		{"POST", "/api/v1/flows/a/files/retake", `{"files":["stock.csv"],"all":true}`, 400, "say which files"},
+		{"POST", "/api/v1/flows/a/files/retake", `{"files":[""]}`, 400, "files[0] is empty"},
+		{"POST", "/api/v1/flows/polled/files/retake", `{"all":true}`, 422, "reads no files"},
 		{"GET", "/api/v1/parked/1", "", 200, `"submitted": "person by ann: lost"`},
 		{"POST", "/api/v1/resend", `{"entity":"order","key":"SO-1","system":"crm","id":"7","note":"lost"}`, 202, `"state": "accepted"`},
 		{"POST", "/api/v1/resend", `{"entity":"order","key":"SO-1","dry_run":true}`, 200, `"a": 1`},
@@ -585,6 +631,7 @@ func TestEdit(t *testing.T) {
 		{`"4"`, `{"data":{"a":1},"note":"typo"}`, 412, "no ETag of this message"},
 		{`W/"1-4"`, `{"data":{"a":1},"note":"typo"}`, 412, "no ETag of this message"},
 		{`4`, `{"data":{"a":1},"note":"typo"}`, 400, "no ETag"},
+		{``, `{"data":{"a":1},"note":"typo"}`, 400, "If-Match is empty"},
 		{`"1-4"`, `{"data":{"a":1}}`, 400, "say why"},
 		{`"1-4"`, `{"note":"typo"}`, 400, "data"},
 		{`"1-4"`, `{"data":{},"note":"typo"}`, 422, `{"path":"lines[2].sku","message":"missing"}`},
@@ -813,6 +860,9 @@ func TestHeaders(t *testing.T) {
 			"require-trusted-types-for 'script'; trusted-types 'none'"},
 		{without, "GET", "/console/parts/style.css", 200, "trusted-types 'none'"},
 		{without, "GET", "/console/parked", 200, "trusted-types 'none'"},
+		{without, "GET", "/console/api", 200, "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'none'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"},
+		{without, "GET", "/console/api/swagger-ui.css", 200, "trusted-types 'none'"},
+		{without, "GET", "/console/apis", 200, "trusted-types 'none'"},
 		{without, "GET", "/api/v1/status", 200, "default-src 'none'; form-action 'none'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"},
 		{without, "GET", "/nothing", 404, "base-uri 'none'"},
 		{without, "DELETE", "/api/v1/status", 405, "base-uri 'none'"},

@@ -65,6 +65,8 @@ func New(hub Hub, clock lifecycle.Clock) *Console {
 		c.mux.HandleFunc(r.pattern, c.showing(show))
 		c.needs[r.pattern] = r.need
 	}
+	c.mux.HandleFunc(viewerPattern, c.viewing)
+	c.mux.HandleFunc(viewerFilePattern, c.viewerFile)
 	c.mux.HandleFunc("/", c.showing(func(p *page) error { return notFound }))
 	parts, err := fs.Sub(files, "parts")
 	if err != nil {

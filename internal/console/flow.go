@@ -22,6 +22,8 @@ type flowBody struct {
 	Outcome string // of which alone are shown
 	Next    string
 	Speed   *speed
+	// Failed are the files of the flow's drop that could not be taken.
+	Failed *api.FailedFiles
 	// Resumable: it is paused or in alarm, and goes on when a person says so.
 	Resumable bool
 }
@@ -70,6 +72,11 @@ func (c *Console) flow(p *page) error {
 		d := &day.Flows[i]
 		b.Total = sum(d.Delivered)
 		b.Day = Bars(d.Delivered, d.Late, p.T("flow.day.label", b.Total, sum(d.Late)))
+	}
+	if slices.ContainsFunc(b.Remarks, func(r api.Remark) bool { return r.Kind == "failed" }) { // else the place need not be asked
+		if err := p.get(path+"/files", nil, &b.Failed); err != nil {
+			return err
+		}
 	}
 	if p.May("GET /console/parked") {
 		if err := p.recent(path, &b); err != nil {
@@ -127,6 +134,19 @@ func (c *Console) turn(act string) func(*page) error {
 		}
 		return &redirect{At("/console"+path, "said", act)}
 	}
+}
+
+// retake has a file that has failed taken again, or all of them.
+func (c *Console) retake(p *page) error {
+	path := "/flows/" + url.PathEscape(p.r.PathValue("name"))
+	body := api.RetakeRequest{All: p.r.PostForm.Get("all") == "true"}
+	if file := p.r.PostForm.Get("file"); file != "" {
+		body.Files = []string{file}
+	}
+	if err := p.ask(http.MethodPost, "/api/v1"+path+"/files/retake", nil, body, nil); err != nil {
+		return err
+	}
+	return &redirect{At("/console"+path, "said", "retake")}
 }
 
 // rewind has a polled source read again.
