@@ -12,7 +12,7 @@ const (
 	// than the page does.
 	viewerPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'none'; " +
 		"base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
-	dataPolicy   = "default-src 'none'; form-action 'none'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; sandbox"
+	dataPolicy = "default-src 'none'; form-action 'none'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; sandbox"
 )
 
 // Shown is how an answer is seen.
