@@ -10,7 +10,7 @@ import (
 
 // BulkRequest asks for a replay or discard of all messages that are selected.
 type BulkRequest struct {
-	Filter Selection `json:"filter"` // without a state: parked
+	Filter Selection `json:"filter,omitzero"` // without a state: parked
 	// All must be said where the filter is empty.
 	All bool `json:"all,omitempty"`
 	// Behind takes what queues behind the selected messages too; of a discard.

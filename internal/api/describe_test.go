@@ -439,7 +439,7 @@ func (d *describer) structure(t reflect.Type, asks bool) object {
 		}
 		if says := d.says[typeName(t)+"."+f.Name]; says != "" {
 			of, _ := schema.(object)
-			of.set("description", d.inJSON(says, t))
+			of.set("description", regexp.MustCompile(`\bnil\b`).ReplaceAllString(d.inJSON(says, t), map[bool]string{true: "missing", false: "null"}[may]))
 			schema = of
 		}
 		properties.set(name, schema)

@@ -13,7 +13,7 @@ import (
 type ResendRequest struct {
 	Entity string `json:"entity" min:"1"`
 	// Key is the business key, or any id by which the hub or the source knows the object.
-	Key string `json:"key" min:"1"`
+	Key string `json:"key,omitempty" min:"1"`
 	// System is where it is read, and Flow by which it is sent: needed where several can be.
 	System string `json:"system,omitempty"`
 	Flow   string `json:"flow,omitempty"`
