@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/access"
@@ -47,6 +48,7 @@ type Console struct {
 	open   *http.ServeMux
 	pages  map[string]*template.Template
 	causes shared[[]api.Cause]
+	failed sync.Map               // by flow: *shared[failedFiles]
 	needs  map[string]access.Need // by pattern
 }
 

@@ -265,6 +265,7 @@ var texts = map[string][]string{
 	"said.resume":       {"The flow goes on.", "数据流已恢复。"},
 	"files.title":       {"Files that could not be taken", "未能接收的文件"},
 	"files.what":        {"When what was wrong is mended, a file is taken again as if it had just come.", "修复问题后，可像刚收到一样重新接收文件。"},
+	"files.away":        {"The files cannot be listed now:", "暂时无法列出文件："},
 	"files.more":        {"There are more: they are shown when these are dealt with.", "还有更多文件：处理完这些后会显示。"},
 	"files.bytes":       {"%s bytes", "%s 字节"},
 	"retake":            {"Take again", "重新接收"},
