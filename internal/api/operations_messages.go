@@ -21,7 +21,7 @@ func messageOperations() map[string]operation {
 			query:   selectionParams,
 			answers: answers{200: gives("the causes", Causes{}), 400: wrongParameter, 404: no("no such system")}},
 		"POST /api/v1/parked/replay": {says: "Replay all messages that a filter selects, some thousand at a time",
-			body:    takes(BulkRequest{}).named("ReplayRequest").without("behind").needed().rules(`{"anyOf": [{"required": ["all"], "properties": {"all": {"const": true}}}, {"required": ["filter"], "properties": {"filter": {"minProperties": 1}}}]}`),
+			body:    takes(BulkRequest{}).named("ReplayRequest").without("behind").needed().rules(`{"not": {"required": ["rate", "continue"]}, "anyOf": [{"required": ["all"], "properties": {"all": {"const": true}}}, {"required": ["filter"], "properties": {"filter": {"minProperties": 1}}}]}`),
 			answers: answers{200: gives("a dry run's answer", BulkAnswer{}), 202: gives("marked; not done yet where continue is given", BulkAnswer{}), 400: no("no filter and not all, a wrong filter"), 404: no("no such system, or the bulk to continue is not there"), 409: no("what queues behind other messages is not replayed"), 422: no("the rate is none")}},
 		"POST /api/v1/links": {says: "Say which ids in several systems are one object's each, up to 5000 at a time",
 			body:    takes(LinksRequest{}).needed(),
