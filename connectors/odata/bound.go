@@ -21,6 +21,7 @@ type bound struct {
 	typ   *structType
 	keys  []*property
 	items []*boundItems
+	links []*boundLink
 
 	changed, external, deleted *property
 
@@ -90,6 +91,9 @@ func bindObject(o *object, svc *service, m *metadata) *bound {
 	for _, name := range o.Select {
 		b.property("select", name)
 	}
+	for _, name := range o.Bind {
+		b.bindLink(name)
+	}
 	for name, it := range o.Items {
 		b.bindItems(name, it)
 	}
@@ -153,6 +157,84 @@ func (b *bound) bindItems(name string, it *items) {
 		b.lack(name, "items: nothing tells one line of %s from another: set key", name)
 	}
 	b.items = append(b.items, out)
+}
+
+// boundLink is an object that a document names by its key, and a change by its address.
+type boundLink struct {
+	nav  string
+	own  *property // holds the key in documents
+	key  *property // of the other object
+	set  string    // of the other object
+	meta *metadata
+}
+
+func (b *bound) bindLink(name string) {
+	nav := b.typ.navigation(name)
+	switch {
+	case b.m.version == 2:
+		b.lack(name, "bind: links inside a document are V4's: remove %s", name)
+		return
+	case nav == nil:
+		b.lack(name, "bind: %s has no navigation property %q%s", b.set.name, name, didYouMean(name, b.typ.names()))
+		return
+	case nav.many || b.m.types[nav.target] == nil:
+		b.lack(name, "bind: %s of %s does not lead to one object", name, b.set.name)
+		return
+	}
+	out := &boundLink{nav: name, set: b.set.target[name], meta: b.m}
+	for own, theirs := range nav.own {
+		out.own, out.key = b.typ.property(own), b.m.types[nav.target].property(theirs)
+	}
+	switch {
+	case len(nav.own) != 1 || out.own == nil || out.key == nil:
+		b.lack(name, "bind: $metadata does not say which property of %s repeats the key of %s", b.set.name, name)
+	case out.set == "":
+		b.lack(name, "bind: $metadata does not say which set %s of %s leads to", name, b.set.name)
+	default:
+		b.links = append(b.links, out)
+	}
+}
+
+// link gives the link that a property of documents is written as; nil: it is written as it is.
+func (b *bound) link(name string) *boundLink {
+	for _, l := range b.links {
+		if l.own.name == name {
+			return l
+		}
+	}
+	return nil
+}
+
+// linked adds a document's links to a body. An empty one takes the object away.
+func (b *bound) linked(body []byte, doc jsondoc.Value) ([]byte, error) {
+	for name, v := range doc.Members() {
+		l := b.link(name)
+		if l == nil {
+			continue
+		}
+		address := []byte("null")
+		if text, err := b.m.text(l.own, v); err != nil {
+			return nil, err
+		} else if text != "" {
+			predicate, err := key{m: l.meta, parts: []*property{l.key}, values: []string{text}}.predicate()
+			if err != nil {
+				return nil, inside(name, fmt.Errorf("%s is no key of %s: %w", shown(v), l.set, err))
+			}
+			address = jsondoc.AppendString(nil, "/"+l.set+predicate)
+		}
+		body = member(body, l.nav+"@odata.bind", address)
+	}
+	return body, nil
+}
+
+// member adds a member to an object.
+func member(body []byte, name string, value []byte) []byte {
+	body = body[:len(body)-1]
+	if len(body) > 1 {
+		body = append(body, ',')
+	}
+	body = append(jsondoc.AppendString(body, name), ':')
+	return append(append(body, value...), '}')
 }
 
 // shaped is what is asked for of every object.

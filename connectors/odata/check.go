@@ -69,7 +69,7 @@ func (o *object) complete(n strictyaml.Node, version string, p *strictyaml.Probl
 	for _, list := range []struct {
 		key   string
 		names []string
-	}{{"key", o.Key}, {"select", o.Select}} {
+	}{{"key", o.Key}, {"select", o.Select}, {"bind", o.Bind}} {
 		for i, name := range list.names {
 			at := n.Get(list.key).Items()
 			switch {
@@ -80,6 +80,9 @@ func (o *object) complete(n strictyaml.Node, version string, p *strictyaml.Probl
 				p.Add(at[i].Pos(), "%s: %s stands here twice", list.key, name)
 			}
 		}
+	}
+	if len(o.Bind) > 0 && version == "2" {
+		p.AddHint(n.Get("bind").Pos(), "remove it: V2 takes the property itself", "bind: links inside a document are V4's")
 	}
 	if o.Changes == "delta" && o.Changed != "" {
 		p.AddHint(n.Get("changes").Pos(), "remove one of the two", "changes: delta needs no changed: the service keeps the place")

@@ -44,13 +44,17 @@ func (s *system) pollDelta(ctx context.Context, b *bound, r connector.PollReques
 		return connector.Page{}, s.fail(fault.Invalid, op, "the stored cursor is none of delta links: %s", httpclient.Shorten(r.Cursor, 60))
 	}
 	w := s.walk(b, "", op)
+	if r.Limit > 0 {
+		w.size = min(w.size, r.Limit)
+	}
 	path, header := at.link, b.accept()
+	w.prefer(header)
 	if path == "" {
 		path = deltaStart(w)
-		header.Set("Prefer", "odata.track-changes")
+		header.Set("Prefer", strings.TrimPrefix(header.Get("Prefer")+",odata.track-changes", ","))
 	}
 	resp, err := s.do(ctx, b.svc, b.m, httpclient.Request{Method: http.MethodGet, Path: b.svc.at(path), Header: header, Op: op, Judge: (&judge{s: s, reading: true}).answer})
-	if resp != nil && resp.Status == http.StatusGone && at.link != "" { // the service has forgotten the place
+	if resp != nil && at.link != "" && (resp.Status == http.StatusGone || fault.KindOf(err) == fault.NotFound) { // the service has forgotten the place
 		s.log.Warn("the service has forgotten the place of a delta link: everything is read again", "system", s.name, "object", b.name)
 		return connector.Page{Cursor: deltaPlace{}.String(), More: true}, nil
 	}
@@ -186,8 +190,14 @@ func (b *bound) removed(v jsondoc.Value) (local string, gone, sure bool) {
 		return k.local(), true, reason == "deleted"
 	}
 	for _, name := range []string{"@odata.id", "@id", "id"} {
-		if k, ok := b.m.keyAt(b.keys, v.Get(name).Str()); ok {
+		at := v.Get(name).Str()
+		if k, ok := b.m.keyAt(b.keys, at); ok {
 			return k.local(), true, reason == "deleted"
+		}
+		if len(b.keys) == 1 && b.keys[0].kind == guidType { // Dataverse writes the key where the protocol wants an address
+			if _, err := b.m.literal(b.keys[0], at); err == nil {
+				return at, true, reason == "deleted"
+			}
 		}
 	}
 	return "", true, false

@@ -39,7 +39,12 @@ func told(t *testing.T, version int, answers map[string]string) (*trader, *[]str
 
 func (s *trader) pollFrom(cursor string) connector.Page {
 	s.t.Helper()
-	p, err := s.sys.Poll(s.t.Context(), connector.PollRequest{Object: "order", Cursor: cursor})
+	return s.pollOf("order", cursor)
+}
+
+func (s *trader) pollOf(object, cursor string) connector.Page {
+	s.t.Helper()
+	p, err := s.sys.Poll(s.t.Context(), connector.PollRequest{Object: object, Cursor: cursor})
 	if err != nil {
 		s.t.Fatal(err)
 	}

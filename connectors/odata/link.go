@@ -56,7 +56,11 @@ func (s *system) complete(ctx context.Context, b *bound, it *item, op string) er
 		if !nav.many || v.Kind() == jsondoc.Missing || deferred(v) || !next(it.Value, nav.name, v) {
 			continue
 		}
-		list, err := s.wholeList(ctx, b, it, nav, op)
+		whole := s.wholeList
+		if b.Paging == "links" {
+			whole = s.linkedList
+		}
+		list, err := whole(ctx, b, it, nav, op)
 		if err != nil {
 			return err
 		}
@@ -96,6 +100,70 @@ func (s *system) wholeList(ctx context.Context, b *bound, it *item, nav *navigat
 		}
 		w.at, w.done = w.at.anew(), false
 	}
+}
+
+// linkedList reads a list of an object by the service's own links, which go on with what was asked for of the list's objects. A link leads behind what is
+// there, or to the whole list once more: Dataverse writes such a one beside every list that it shows, whole or not.
+func (s *system) linkedList(ctx context.Context, b *bound, it *item, nav *navigation, op string) (list []jsondoc.Value, err error) {
+	target := b.m.types[nav.target]
+	if target == nil || len(target.key) == 0 {
+		return nil, s.fail(fault.Invalid, op, "%s is cut, and its objects have no key to tell them apart by", nav.name)
+	}
+	w := &walk{s: s, b: b, op: op, size: b.Size, bare: true}
+	for _, name := range target.key {
+		w.keys = append(w.keys, target.property(name))
+	}
+	first := ""
+	add := func(elements []jsondoc.Value) error {
+		for i, v := range elements {
+			k, err := b.m.keyIn(w.keys, v)
+			switch {
+			case err != nil:
+				return s.refuse(op, err)
+			case len(list) == 0:
+				first = k.local()
+			case i == 0 && k.local() == first:
+				list = list[:0]
+			}
+			list = append(list, v)
+		}
+		return nil
+	}
+	var there []jsondoc.Value
+	shows := it.Get(nav.name)
+	for e := range b.m.elements(shows).Elements() {
+		there = append(there, e)
+	}
+	if err := add(there); err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for link := listLink(it.Value, nav.name, shows); link != ""; {
+		path, err := s.linked(b, link, b.set.name)
+		if err != nil {
+			return nil, s.refuse(op, err)
+		}
+		if seen[path] {
+			return nil, s.fail(fault.Invalid, op, "the link behind %s leads in a circle: %s", nav.name, s.client.Scrub(httpclient.Shorten(path, 100)))
+		}
+		seen[path] = true
+		p, root, err := w.fetch(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		var more []jsondoc.Value
+		for _, e := range p.items {
+			if e.bad != nil {
+				return nil, s.fail(fault.Invalid, op, "an object of the list cannot be read: %s", e.bad.Err)
+			}
+			more = append(more, e.Value)
+		}
+		if err := add(more); err != nil {
+			return nil, err
+		}
+		link = nextLink(root)
+	}
+	return list, nil
 }
 
 // all reads a whole list.

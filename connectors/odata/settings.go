@@ -39,6 +39,7 @@ type object struct {
 	Items    map[string]*items `yaml:"items" doc:"navigation properties that are lists of the object's own lines: read with it, created with it, and changed with it"`
 	Expand   []string          `yaml:"expand" doc:"navigation properties that are read with the object and not written, as $expand takes them"`
 	Select   []string          `yaml:"select" doc:"properties to read; default: all. Key, changed, external, deleted and items are read anyway"`
+	Bind     []string          `yaml:"bind" doc:"V4: navigation properties whose object is written as a link: where a document has the property that repeats its key, such as _defaultuomid_value of defaultuomid, the change says defaultuomid@odata.bind with that object's address; for services that take the property itself for a shown value, as Dataverse does"`
 	Filter   string            `yaml:"filter" doc:"which objects there are for the hub, as $filter takes it, such as SalesOrderType eq 'OR'; it is joined to every question but those by key"`
 	Paging   string            `yaml:"paging" default:"key" enum:"key,skip,links" doc:"key: every page asks for what follows the last key, so that nothing slips through when the list moves, though the service's own links count; skip: by $skip, each page from the last object of the one before; links: by the service's links, which must stay with their objects"`
 	Size     int               `yaml:"size" default:"100" doc:"objects a page, where the service gives so many"`

@@ -162,12 +162,17 @@ func deferred(v jsondoc.Value) bool {
 
 // next reports whether a list inside an object goes on behind a link.
 func next(object jsondoc.Value, name string, list jsondoc.Value) bool {
+	return listLink(object, name, list) != ""
+}
+
+// listLink is the link behind a list inside an object; empty: there is none.
+func listLink(object jsondoc.Value, name string, list jsondoc.Value) string {
 	for _, link := range []jsondoc.Value{list.Get("__next"), object.Get(name + "@odata.nextLink"), object.Get(name + "@nextLink")} {
 		if link.Kind() == jsondoc.String {
-			return true
+			return link.Str()
 		}
 	}
-	return false
+	return ""
 }
 
 // show writes a property's value.

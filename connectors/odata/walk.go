@@ -161,6 +161,13 @@ func (w *walk) request() (string, error) {
 	return w.path + "?" + strings.Join(q, "&"), nil
 }
 
+// prefer asks for pages of the walk's size, where the service divides the list; every page is asked for in the same way.
+func (w *walk) prefer(h http.Header) {
+	if w.b.m.version == 4 {
+		h.Set("Prefer", "odata.maxpagesize="+strconv.Itoa(w.size))
+	}
+}
+
 // counting asks for the number of all objects.
 func counting(m *metadata) string {
 	if m.version == 2 {
@@ -192,8 +199,12 @@ func nextLink(root jsondoc.Value) string {
 // fetch reads one page.
 func (w *walk) fetch(ctx context.Context, path string) (*page, jsondoc.Value, error) {
 	p := &page{}
+	header := w.b.accept()
+	if w.mode() == "links" {
+		w.prefer(header)
+	}
 	ask := func() (err error) {
-		p.resp, err = w.s.do(ctx, w.b.svc, w.b.m, httpclient.Request{Method: http.MethodGet, Path: w.b.svc.at(path), Header: w.b.accept(), Op: w.op, Judge: (&judge{s: w.s, reading: true}).answer})
+		p.resp, err = w.s.do(ctx, w.b.svc, w.b.m, httpclient.Request{Method: http.MethodGet, Path: w.b.svc.at(path), Header: header, Op: w.op, Judge: (&judge{s: w.s, reading: true}).answer})
 		return err
 	}
 	err := error(nil)

@@ -98,20 +98,17 @@ func (c *change) create(ctx context.Context, w *connector.Write) error {
 		return c.s.refuse(c.op, fmt.Errorf("create: upsert needs the whole key in the document: %w", err))
 	}
 	body, err := c.b.writer().object(nil, doc, c.b.typ, func(name string) bool {
-		return external && name == c.b.External || upsert && c.b.isKey(name)
+		return external && name == c.b.External || upsert && c.b.isKey(name) || c.b.link(name) != nil
 	})
+	if err == nil {
+		body, err = c.b.linked(body, doc)
+	}
 	if err != nil {
 		return c.s.refuse(c.op, err)
 	}
 	if external {
 		c.external = w.External
-		more := append(jsondoc.AppendString(nil, c.b.External), ':')
-		more = append(jsondoc.AppendString(more, c.b.ExternalForm.Write(w.External)), '}')
-		body = body[:len(body)-1]
-		if len(body) > 1 {
-			body = append(body, ',')
-		}
-		body = append(body, more...)
+		body = member(body, c.b.External, jsondoc.AppendString(nil, c.b.ExternalForm.Write(w.External)))
 	}
 	if !upsert {
 		c.calls = []call{{method: http.MethodPost, path: c.b.set.name, body: body}}
@@ -156,7 +153,10 @@ func (c *change) update(ctx context.Context, w *connector.Write) error {
 	for _, it := range c.b.items {
 		apart[it.nav.name] = it.OnUpdate != "deep"
 	}
-	body, err := c.b.writer().object(nil, doc, c.b.typ, func(name string) bool { return c.b.isKey(name) || apart[name] })
+	body, err := c.b.writer().object(nil, doc, c.b.typ, func(name string) bool { return c.b.isKey(name) || apart[name] || c.b.link(name) != nil })
+	if err == nil {
+		body, err = c.b.linked(body, doc)
+	}
 	if err != nil {
 		return c.s.refuse(c.op, err)
 	}

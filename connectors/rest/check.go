@@ -13,9 +13,9 @@ import (
 	"github.com/waybill-hub/waybill/internal/zones"
 )
 
-// faultKinds are the meanings that errors.kinds can give a code; duplicate is a Conflict of its own.
+// faultKinds are the meanings that errors.kinds can give a code; duplicate is a Conflict of its own, and empty a NotFound that lists may be answered with.
 var faultKinds = map[string]fault.Kind{
-	"duplicate": fault.Conflict, "conflict": fault.Conflict, "invalid": fault.Invalid, "not-found": fault.NotFound, "auth": fault.Auth,
+	"duplicate": fault.Conflict, "empty": fault.NotFound, "conflict": fault.Conflict, "invalid": fault.Invalid, "not-found": fault.NotFound, "auth": fault.Auth,
 	"rate-limited": fault.RateLimited, "unavailable": fault.Unavailable, "unknown-outcome": fault.UnknownOutcome,
 }
 
@@ -103,7 +103,8 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	if o.List.IDs != nil && o.List.IDs.Path != "" {
 		template(n.Get("list").Get("ids"), "path", o.List.IDs.Path, nil, p)
 	}
-	template(n.Get("create"), "path", o.Create.Path, nil, p)
+	o.checkCreate(n.Get("create"), p)
+	o.checkParts(n, p)
 	one(n.Get("update"), o.Update.Path)
 	one(n.Get("delete"), o.Delete.Path)
 	for _, op := range []struct{ key, method string }{{"create", o.Create.Method}, {"update", o.Update.Method}, {"delete", o.Delete.Method}} {
@@ -120,15 +121,15 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 			p.AddHint(n.Get("find").Get("natural").Get(name).Pos(), "write the field's name in braces: {code}", "natural: the parameter %s holds no field", name)
 		}
 	}
-	if (o.ETag == "field" || o.ETag == "body") && o.ETagField == "" {
+	if (o.ETag == "field" || o.ETag == "body" || o.ETag == etagPlaced) && o.ETagField == "" {
 		p.AddHint(n.Get("etag").Pos(), "add etag-field", "etag: which field holds it is not said")
 	}
 	if o.List.Order == "changed" && (o.Version == "" || o.List.ChangedSince.Parameter == "") {
 		p.Add(n.Get("list").Get("order").Pos(), "order: changed needs version and changed-since")
 	}
 	o.checkPaging(n.Get("list").Get("paging"), p)
-	if pg.Size < 1 {
-		p.Add(n.Get("list").Get("paging").Get("size").Pos(), "size: at least 1")
+	if u := o.Update.Unchanged; n.Get("update").Has("unchanged") && (u < 300 || u > 399) {
+		p.AddHint(n.Get("update").Get("unchanged").Pos(), "write for example 304", "unchanged: %d is no status from 300 to 399", u)
 	}
 	cs := o.List.ChangedSince
 	if n.Get("list").Has("changed-since") && cs.Parameter == "" {
@@ -137,7 +138,23 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	if !strings.Contains(cs.Template, "{since}") {
 		p.Add(n.Get("list").Get("changed-since").Get("template").Pos(), "template: there is no {since} in it")
 	}
+	o.checkPairs(n, p)
 	o.checkTimes(n, p)
+}
+
+// checkCreate: a path may hold the hub's id.
+func (o *object) checkCreate(n strictyaml.Node, p *strictyaml.Problems) {
+	if !strings.Contains(o.Create.Path, "{external}") {
+		template(n, "path", o.Create.Path, nil, p)
+		return
+	}
+	template(n, "path", o.Create.Path, []string{"external"}, p)
+	if o.ExternalID == "" {
+		p.AddHint(n.Get("path").Pos(), "add external-id, so that what is found can be compared", "path: {external} is there, and the object has no external-id")
+	}
+	if o.Create.Bulk != nil {
+		p.AddHint(n.Get("bulk").Pos(), "remove one of the two", "bulk: a path with {external} is about one object")
+	}
 }
 
 func (o *object) checkExternal(n strictyaml.Node, p *strictyaml.Problems) {
@@ -194,9 +211,12 @@ func def(s *string, value string) {
 // checkPaging looks for settings of a list's pages that contradict each other or mean nothing.
 func (o *object) checkPaging(n strictyaml.Node, p *strictyaml.Problems) {
 	pg := &o.List.Paging
+	if pg.Size < 1 {
+		p.Add(n.Get("size").Pos(), "size: at least 1")
+	}
 	styles := map[string][]string{
 		"total": {"page", "offset"}, "pages": {"page"}, "total-header": {"page", "offset"}, "pages-header": {"page"},
-		"until": {"page", "offset", "key"}, "self": {"cursor", "next-url", "link"}, "stable": {"page", "offset", "cursor", "next-url", "link"}, "after": {"key"}, "join": {"key"},
+		"until": {"page", "offset", "key"}, "self": {"cursor", "next-url", "link"}, "stable": {"page", "offset", "cursor", "next-url", "link"}, "after": {"key"}, "join": {"key"}, "end": {"cursor"},
 		"last": {"page", "offset", "cursor", "next-url", "link", "key"},
 	}
 	for _, key := range slices.Sorted(maps.Keys(styles)) {
@@ -205,7 +225,7 @@ func (o *object) checkPaging(n strictyaml.Node, p *strictyaml.Problems) {
 		}
 	}
 	said := ""
-	for _, key := range []string{"more", "last", "total", "total-header", "pages", "pages-header"} {
+	for _, key := range []string{"end", "more", "last", "total", "total-header", "pages", "pages-header"} {
 		if said != "" && n.Has(key) {
 			p.AddHint(n.KeyPos(key), "keep one of them", "%s and %s both say where the list ends", said, key)
 		}

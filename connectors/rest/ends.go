@@ -324,7 +324,7 @@ func (w *walk) token(p *page) (string, error) {
 	case "link":
 		token = linkNext(p.resp.Header)
 	}
-	if more, said := w.flag(p); said && !more || token == "false" {
+	if more, said := w.flag(p); said && !more || token == "false" || pg.End != "" && token == pg.End {
 		token = ""
 	}
 	if token == "" || pg.Style == "cursor" {

@@ -140,7 +140,7 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 	c := s.call(ActGet, o, httpclient.Request{Method: http.MethodGet, Path: path, Op: op})
 	c.ID = id
 	for _, name := range slices.Sorted(maps.Keys(o.Get.Parameters)) {
-		c.Query = append(c.Query, httpclient.Param{Name: name, Value: strings.ReplaceAll(o.Get.Parameters[name], "{id}", id)})
+		c.Query = append(c.Query, httpclient.Param{Name: name, Value: put(o.Get.Parameters[name], "{id}", id)})
 	}
 	kind, has := jsondoc.Object, o.alone().ID
 	if o.Get.Rows != "" {
@@ -166,13 +166,16 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 			return nil, s.fail(fault.Invalid, op, "the rows are no object: %s", err)
 		}
 	}
-	if s.dialect != nil && item.Kind() != jsondoc.Object && s.dialect.None(root, o.Get.Item) {
+	if item.Kind() != jsondoc.Object && (s.dialect != nil && s.dialect.None(root, o.Get.Item) || pastEnd(root, o.Get.Item)) {
 		return nil, nil
 	}
 	if item.Kind() != jsondoc.Object {
 		return nil, s.fail(fault.Invalid, op, "the answer holds no object at %q: %s", o.Get.Item, s.client.Text(resp))
 	}
 	if err := s.wrong(op, o, item); err != nil {
+		return nil, err
+	}
+	if item, err = s.parts(ctx, o, item, id, op); err != nil {
 		return nil, err
 	}
 	r := o.alone().record(item, resp.Header.Get("ETag"), now)

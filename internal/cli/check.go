@@ -63,6 +63,7 @@ type checking struct {
 	strict    bool
 	elsewhere bool
 	connect   bool
+	keep      bool
 	timeout   time.Duration
 	show      func(*strictyaml.Problems) string
 	kinds     *connector.Registry
@@ -85,6 +86,9 @@ func (e *env) checkCommand() *cobra.Command {
 			if k.timeout <= 0 {
 				return usage("--connect-timeout: give a time above 0, for example 15s")
 			}
+			if k.keep && !k.connect {
+				return usage("--keep: it keeps what systems say of their fields, and needs --connect")
+			}
 			all, err := checkPaths(args)
 			if err != nil {
 				return err
@@ -98,6 +102,7 @@ func (e *env) checkCommand() *cobra.Command {
 	c.Flags().BoolVar(&k.strict, "strict", false, "exit with 1 for notes too")
 	c.Flags().BoolVar(&k.elsewhere, "elsewhere", false, "the files are for another machine: folders, certificates and addresses that this one lacks are notes")
 	c.Flags().BoolVar(&k.connect, "connect", false, "also open each system, read one record of each object and compare it with the schemas; nothing is written")
+	c.Flags().BoolVar(&k.keep, "keep", false, "with --connect: keep what systems say of their fields in metadata/SYSTEM.yaml beside the configuration, for check to compare with when it makes no connection")
 	c.Flags().DurationVar(&k.timeout, "connect-timeout", 15*time.Second, "how long one system may take to answer all that --connect asks")
 	return c
 }
@@ -109,7 +114,11 @@ notes too. References ${env:...} and ${file:...} that are not set here are named
 
 With --connect each system is opened and asked, one after the other, and one record of each object is read. Its fields, and what a database says
 of its columns, are compared with the settings, schemas and mappings. Only reading calls are made: GET requests, read-only transactions, files
-that stay where they are. (A client-credentials login asks its token address.)`
+that stay where they are. (A client-credentials login asks its token address.)
+
+With --keep as well, what databases and other systems say of their fields (names, types, lengths, what must be given) is kept in the project, in
+metadata/SYSTEM.yaml beside the configuration. From then on check compares settings and mappings with it without a connection, and --connect
+says what has changed since. Records, and what they hold, are not kept.`
 
 func (k *checking) run(ctx context.Context, all []config.Paths) error {
 	problems := &strictyaml.Problems{}
@@ -128,7 +137,9 @@ func (k *checking) run(ctx context.Context, all []config.Paths) error {
 		remark(p, plan, problems)
 		app.Check(ctx, plan, app.CheckOptions{Kinds: k.kinds, Elsewhere: k.elsewhere}, problems)
 		if k.connect {
-			connect.Check(ctx, plan, connect.Options{Kinds: k.kinds, Timeout: k.timeout, Begin: k.begin, End: k.end}, problems)
+			connect.Check(ctx, plan, connect.Options{Kinds: k.kinds, Timeout: k.timeout, Keep: k.keep, Begin: k.begin, End: k.end}, problems)
+		} else {
+			connect.Kept(plan, k.kinds, problems)
 		}
 	}
 	fmt.Fprint(k.out, k.show(problems))
@@ -179,6 +190,8 @@ func (k *checking) end(_ *config.System, r connect.Result) {
 		fmt.Fprintln(k.progress(), "not asked: "+r.Skipped)
 	case r.Problems > 0:
 		fmt.Fprintf(k.progress(), "problems: %d, after %s\n", r.Problems, r.Took.Round(time.Millisecond))
+	case r.Kept != "":
+		fmt.Fprintf(k.progress(), "ok; objects: %d, records read: %d, in %s; kept in %s\n", r.Objects, r.Read, r.Took.Round(time.Millisecond), r.Kept)
 	default:
 		fmt.Fprintf(k.progress(), "ok; objects: %d, records read: %d, in %s\n", r.Objects, r.Read, r.Took.Round(time.Millisecond))
 	}

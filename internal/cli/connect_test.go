@@ -212,3 +212,74 @@ func TestConnectFailures(t *testing.T) {
 		})
 	}
 }
+
+// TestKeptMetadata: what a system says of its fields is kept in the project, check compares with it where it makes no connection, and asks it anew when told to.
+func TestKeptMetadata(t *testing.T) {
+	const fine = `{"records":[{"id":"1","no":"A","name":"x"}]}`
+	url, calls := readOnly(t, map[string]string{"/": "{}", "/order": fine, "/customer": fine})
+	connectProject(t, url)
+	const tooLong = "flow out: no may have 40 characters by hub, and order of erp takes 20 (varchar(20))"
+	run := func(code int, args []string, says ...string) string {
+		t.Helper()
+		got, out, errs := command(t, append([]string{"check"}, args...)...)
+		if got != code {
+			t.Errorf("check %v exits with %d: %s%s", args, got, out, errs)
+		}
+		for _, s := range says {
+			if !strings.Contains(out+errs, s) {
+				t.Errorf("check %v does not say %q:\n%s%s", args, s, out, errs)
+			}
+		}
+		return out
+	}
+	run(2, []string{"--keep"}, "needs --connect")
+	if out := run(0, nil); strings.Contains(out, "takes 20") {
+		t.Errorf("known without a connection: %s", out)
+	}
+	run(0, []string{"--connect", "--keep"}, tooLong, "erp (sql): ok; objects: 1, records read: 1, in ", "kept in configs/metadata/erp.yaml")
+	if _, err := os.Stat("configs/metadata/crm.yaml"); err == nil {
+		t.Error("a file of a system that says nothing of its fields")
+	}
+	kept := sum(t, "configs/metadata/erp.yaml")
+	data, err := os.ReadFile("configs/metadata/erp.yaml")
+	if err != nil || !strings.Contains(string(data), `"no": {type: "varchar(20)", length: 20}`) || strings.Contains(string(data), "hunter") {
+		t.Errorf("%v: %s", err, data)
+	}
+	run(0, []string{"--connect", "--keep"}, "kept in")
+	if sum(t, "configs/metadata/erp.yaml") != kept {
+		t.Error("written anew though nothing has changed")
+	}
+	asked := calls.Load()
+	if err := os.Rename("erp.db", "gone.db"); err != nil {
+		t.Fatal(err)
+	}
+	run(0, nil, tooLong)
+	write(t, "configs/waybill.yaml", strings.Replace(connectConf, "no: text, name: text}", "no: text, name: text, town: text}", 1))
+	run(0, nil, tooLong, `note: object order of erp: the settings name "town", which the system did not have at `, "waybill check --connect --keep writes it anew")
+	if calls.Load() != asked {
+		t.Error("check made a connection")
+	}
+	if err := os.Rename("gone.db", "erp.db"); err != nil {
+		t.Fatal(err)
+	}
+	database(t, "DROP TABLE orders; CREATE TABLE orders (id INTEGER PRIMARY KEY, ref TEXT, no VARCHAR(60), town TEXT, name BLOB)")
+	run(0, []string{"--connect"}, "no is varchar(60), and was varchar(20)", "town is new (text)", "name is blob, and was text", "object order of erp has changed since 20")
+	if sum(t, "configs/metadata/erp.yaml") != kept {
+		t.Error("written without --keep")
+	}
+	if out := run(0, []string{"--connect", "--keep"}); strings.Contains(out, "has changed since") {
+		t.Errorf("told though it was kept: %s", out)
+	}
+	if out := run(0, nil); strings.Contains(out, "takes") || strings.Contains(out, "town") {
+		t.Errorf("of the table that was: %s", out)
+	}
+	for _, c := range [][2]string{
+		{"metadata: crm\nat: x\n", `configs/metadata/erp.yaml:1:11: it is of the system "crm", and the file's name says erp`},
+		{"metadata: erp\n", `"at" is missing`},
+		{"metadata: erp\nat: x\n---\nmetadata: erp\nat: x\n", "one document is wanted, and there are 2"},
+		{"metadata: erp\nat: x\nobjects: {order: {fields: {no: {type: text, length: long}}}}\n", "configs/metadata/erp.yaml:3:"},
+	} {
+		write(t, "configs/metadata/erp.yaml", c[0])
+		run(1, nil, c[1])
+	}
+}

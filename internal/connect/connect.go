@@ -22,6 +22,8 @@ type Options struct {
 	Kinds *connector.Registry
 	// Timeout bounds all that is asked of one system.
 	Timeout time.Duration
+	// Keep writes what systems say of their fields into the project, where Kept reads it.
+	Keep bool
 	// Begin and End tell of each system, in the order of their names; both may be nil.
 	Begin func(s *config.System)
 	End   func(s *config.System, r Result)
@@ -33,6 +35,7 @@ type Result struct {
 	Read     int // of which a record was read
 	Problems int
 	Notes    int
+	Kept     string // the file that was written; empty: none
 	Skipped  string // why nothing was asked
 	Took     time.Duration
 }
@@ -52,8 +55,8 @@ func Check(ctx context.Context, plan *config.Plan, o Options, p *strictyaml.Prob
 		}
 		began := time.Now()
 		own := &strictyaml.Problems{}
-		v := visit{plan: plan, s: s, p: own, timeout: o.Timeout}
-		v.run(ctx, o.Kinds)
+		v := visit{plan: plan, s: s, p: own, timeout: o.Timeout, kinds: o.Kinds, keep: o.Keep, was: readKept(s, own)}
+		v.run(ctx)
 		v.r.Problems, v.r.Notes, v.r.Took = own.Len(), len(own.Notes()), time.Since(began)
 		p.Append(own)
 		if o.End != nil {
@@ -68,16 +71,19 @@ type visit struct {
 	s       *config.System
 	p       *strictyaml.Problems
 	timeout time.Duration
+	kinds   *connector.Registry
+	keep    bool
+	was     *kept // what is kept of the system; nil: nothing
 	r       Result
 }
 
-func (v *visit) run(ctx context.Context, kinds *connector.Registry) {
+func (v *visit) run(ctx context.Context) {
 	if absent := v.s.Settings.Node.Absent(); len(absent) > 0 {
 		v.r.Skipped = "not set here: " + strings.Join(absent, ", ")
 		v.p.AddHint(v.s.Pos, "set them as they are where the hub runs", "system %s: it cannot be asked: not set here: %s", v.s.Name, strings.Join(absent, ", "))
 		return
 	}
-	kind, ok := kinds.Get(v.s.Kind)
+	kind, ok := v.kinds.Get(v.s.Kind)
 	if !ok {
 		return // told
 	}
@@ -102,12 +108,21 @@ func (v *visit) run(ctx context.Context, kinds *connector.Registry) {
 		v.failed(ctx, v.s.Pos, err, "")
 		return
 	}
+	now := &kept{System: v.s.Name, Objects: map[string]keptObject{}}
 	for _, object := range v.objects(sys) {
 		v.r.Objects++
-		if !v.object(ctx, sys, object) {
+		if !v.object(ctx, sys, object, now) {
 			return
 		}
 	}
+	if !v.keep || len(now.Objects) == 0 {
+		return
+	}
+	if err := now.write(v.s, v.was, time.Now()); err != nil {
+		v.p.AddHint(v.s.Pos, "may this user write there?", "system %s: what it says of its fields cannot be kept: %s", v.s.Name, err)
+		return
+	}
+	v.r.Kept = keptPath(v.s)
 }
 
 // objects are those of the settings, and what flows name besides.
@@ -138,7 +153,7 @@ func readObject(f *config.Flow) string {
 }
 
 // object looks at one object type; false: the system answers nobody, so that there is no use in asking on.
-func (v *visit) object(ctx context.Context, sys connector.System, object string) bool {
+func (v *visit) object(ctx context.Context, sys connector.System, object string, now *kept) bool {
 	at := v.place(object)
 	sample, err := sampleOf(ctx, sys, object)
 	switch {
@@ -153,7 +168,20 @@ func (v *visit) object(ctx context.Context, sys connector.System, object string)
 		}
 		v.failed(ctx, at, err, "object "+object+" of ")
 		kind := fault.KindOf(err)
+		if v.was != nil {
+			if o, has := v.was.Objects[object]; has { // it may be another time
+				now.Objects[object] = o
+			}
+		}
 		return ctx.Err() == nil && kind != fault.Unavailable && kind != fault.Auth
+	}
+	now.keep(object, sample, described(v.kinds, v.s, object))
+	if v.was != nil && !v.keep {
+		if o, has := v.was.Objects[object]; has {
+			for _, change := range o.changes(sample) {
+				v.p.Note(at, keepHint, "object %s of %s has changed since %s: %s", object, v.s.Name, v.was.At, change)
+			}
+		}
 	}
 	c := comparison{visit: v, object: object, at: at, sample: sample}
 	c.columns()

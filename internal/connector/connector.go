@@ -4,6 +4,7 @@ package connector
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"iter"
 	"log/slog"
@@ -45,6 +46,8 @@ type Settings struct {
 	Told func(at time.Time, passed time.Duration)
 	// Via, where not nil, stands between a system over HTTP and the network: what they exchange is recorded there, or comes from a recording.
 	Via func(http.RoundTripper) http.RoundTripper
+	// Database, where not nil, stands in the place of a database's driver: what is answered comes from a recording.
+	Database driver.Connector
 	// Exchanges keeps what is exchanged with partners; nil where there is no store, as in a check.
 	Exchanges Exchanges
 }

@@ -533,6 +533,9 @@ func (r *source) Read(b []byte) (int, error) {
 }
 
 func (r *source) Seek(offset int64, whence int) (int64, error) {
+	if whence == io.SeekEnd {
+		offset, whence = r.size+offset, io.SeekStart
+	}
 	at, err := r.f.Seek(offset, whence)
 	r.at = at
 	return at, err

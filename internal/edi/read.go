@@ -61,7 +61,8 @@ func (t *Table) Document(m *Message, partner string) ([]byte, []Fault) {
 	*r = reading{t: t, m: m, faults: slices.Clone(m.Faults), buf: r.buf[:0], frames: r.frames[:0], ints: r.ints[:0], counts: r.counts[:0], nodes: r.nodes}
 	r.nodes.used = 0
 	root := r.nodes.make()
-	root.set("edi", m.envelope(partner))
+	r.buf = m.appendEnvelope(r.buf, partner)
+	root.set("edi", r.buf[:len(r.buf):len(r.buf)])
 	r.push(frame{level: &t.root, node: root})
 	for i := 1; i < len(m.Segments)-1; i++ {
 		r.seg = &m.Segments[i]
@@ -92,15 +93,16 @@ func (t *Table) Document(m *Message, partner string) ([]byte, []Fault) {
 	return root.append(make([]byte, 0, len(m.data)*3)), r.faults
 }
 
-// envelope is what a document says of where it came from.
-func (m *Message) envelope(partner string) []byte {
+// appendEnvelope appends what a document says of where it came from.
+func (m *Message) appendEnvelope(b []byte, partner string) []byte {
 	g, in := m.Group, m.Group.Interchange
-	b := []byte{'{'}
+	b = append(b, '{')
+	from := len(b)
 	add := func(name, v string) {
 		if v == "" {
 			return
 		}
-		if len(b) > 1 {
+		if len(b) > from {
 			b = append(b, ',')
 		}
 		b = jsondoc.AppendString(append(jsondoc.AppendString(b, name), ':'), v)

@@ -82,9 +82,12 @@ type Reader struct {
 	count  int             // messages of the interchange, EDIFACT
 	grpd   bool            // it holds groups
 	buf    []byte          // a segment that is longer than the reader's buffer
-	hint   int             // bytes that the next message may have
+	hint   sizes           // what the next message may have
 	err    error
 }
+
+// sizes is how much a message holds.
+type sizes struct{ bytes, spans, segments int }
 
 // NewReader reads interchanges of one standard. X12 must be UTF-8; EDIFACT says its character set itself.
 func NewReader(r io.Reader, std Standard) *Reader {
@@ -109,7 +112,7 @@ func (r *Reader) next() (*Message, error) {
 				return nil, err
 			}
 		}
-		e := &Message{syntax: &r.syntax, data: make([]byte, 0, r.hint), spans: make([]span, 0, r.hint/8), Segments: make([]Segment, 0, r.hint/32)}
+		e := &Message{syntax: &r.syntax, data: make([]byte, 0, r.hint.bytes), spans: make([]span, 0, r.hint.spans), Segments: make([]Segment, 0, r.hint.segments)}
 		s, err := r.segment(e)
 		if err != nil {
 			return nil, r.cut(err)
@@ -293,7 +296,7 @@ func (r *Reader) message(m *Message, s *Segment, trailer string) (*Message, erro
 			if got := m.Text(s, 2); got != m.Control {
 				m.fault(FaultReference, s, 2, "its reference is %q, and %q in the header", short(got), short(m.Control))
 			}
-			r.hint = min(len(m.data)+64, 64<<10)
+			r.hint = sizes{min(len(m.data)+64, 64<<10), min(len(m.spans)+8, 8<<10), min(len(m.Segments)+2, 2<<10)}
 			return m, nil
 		case "ST", "GS", "GE", "ISA", "IEA":
 			if r.syntax.Standard == X12 {

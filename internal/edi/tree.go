@@ -8,6 +8,7 @@ import (
 type node struct {
 	members []member
 	from    *nodes
+	next    *node // in the list that it stands in
 }
 
 // member is a value, an object or a list. key is its name as JSON has it, with the colon; nil: it is made of the name.
@@ -15,8 +16,8 @@ type member struct {
 	name string
 	key  []byte
 	raw  []byte
-	obj  *node
-	list []*node
+	obj  *node // the object, or the list's first
+	last *node // the list's last; nil: it is no list
 }
 
 // nodes are made once and used for one message after the other.
@@ -30,7 +31,7 @@ func (n *nodes) make() *node {
 		n.all = append(n.all, &node{from: n, members: make([]member, 0, 8)})
 	}
 	out := n.all[n.used]
-	out.members = out.members[:0]
+	out.members, out.next = out.members[:0], nil
 	n.used++
 	return out
 }
@@ -40,19 +41,19 @@ func (n *node) set(name string, raw []byte) {
 }
 
 func (n *node) child(name string, list bool) *node {
+	c := n.from.make()
 	for i := range n.members {
-		if n.members[i].name == name {
-			c := n.from.make()
-			n.members[i].list = append(n.members[i].list, c)
+		if m := &n.members[i]; m.name == name {
+			if m.last == nil { // a segment that came once more than it may
+				m.last = m.obj
+			}
+			m.last.next, m.last = c, c
 			return c
 		}
 	}
-	c := n.from.make()
-	m := member{name: name}
+	m := member{name: name, obj: c}
 	if list {
-		m.list = []*node{c}
-	} else {
-		m.obj = c
+		m.last = c
 	}
 	n.members = append(n.members, m)
 	return c
@@ -71,10 +72,10 @@ func (n *node) append(dst []byte) []byte {
 			dst = append(jsondoc.AppendString(dst, m.name), ':')
 		}
 		switch {
-		case m.list != nil:
+		case m.last != nil:
 			dst = append(dst, '[')
-			for j, c := range m.list {
-				if j > 0 {
+			for c := m.obj; c != nil; c = c.next {
+				if c != m.obj {
 					dst = append(dst, ',')
 				}
 				dst = c.append(dst)

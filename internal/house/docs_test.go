@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	namedPage = regexp.MustCompile(`\bdocs/[a-z0-9/-]+\.md\b`)
+	namedPage = regexp.MustCompile(`(?:^|[^-\w])(docs/[a-z0-9/-]+\.md)\b`) // another project's may end in -docs
 	link      = regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	namedTest = regexp.MustCompile("`((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9]*)`")
 	declared  = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)[A-Z][A-Za-z0-9]*)\(`)
@@ -37,9 +37,9 @@ func TestPagesThatAreNamed(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		for _, page := range namedPage.FindAllString(string(data), -1) {
-			if _, err := os.Stat(filepath.Join(root, page)); err != nil {
-				t.Errorf("%s names %s, which does not exist", path, page)
+		for _, page := range namedPage.FindAllStringSubmatch(string(data), -1) {
+			if _, err := os.Stat(filepath.Join(root, page[1])); err != nil {
+				t.Errorf("%s names %s, which does not exist", path, page[1])
 			}
 		}
 		if strings.HasSuffix(path, "_test.go") {

@@ -116,7 +116,7 @@ func BenchmarkParseAndMapping(b *testing.B) {
 	}
 }
 
-// BenchmarkExpressions is a mapping of what has no direct form, or one that is rarely taken: loops on the expression library's machine,
+// BenchmarkExpressions is a mapping of what has no direct form, or one that is rarely taken: loops, sorting on the expression library's machine,
 // functions of the library, lists and objects as Go values.
 func BenchmarkExpressions(b *testing.B) {
 	const text = `mapping: m

@@ -20,7 +20,7 @@ type code struct {
 	t  typ
 	op op
 	vm ast.Node
-	// free is what the part refers to and only the machine has: the current element (#) and variables of let.
+	// free is what the part refers to beyond documents: the current element (#), and variables of let, which only the machine has.
 	free free
 	lit  *litOp
 	path *path
@@ -28,11 +28,11 @@ type code struct {
 }
 
 type free struct {
-	pointer bool
+	element int // of which predicate, counted from 1 by how deep it stands in others; 0: of none
 	lets    uint64
 }
 
-func (a free) or(b free) free { return free{a.pointer || b.pointer, a.lets | b.lets} }
+func (a free) or(b free) free { return free{max(a.element, b.element), a.lets | b.lets} }
 func (a free) none() bool     { return a == free{} }
 
 // callInfo is one call of a library function.
@@ -210,13 +210,23 @@ func (c *compiler) machine(x code) ast.Node {
 		}
 	}
 	o, tmp := x.op, c.layout.reg()
-	return c.native(func(f *frame, _ ...any) (any, error) {
+	run := func(f *frame) (any, error) {
 		v := &f.regs[tmp]
 		if err := o.eval(f, v); err != nil {
 			return nil, err
 		}
 		return v.any(f)
-	})
+	}
+	if x.free.element == 0 {
+		return c.native(func(f *frame, _ ...any) (any, error) { return run(f) })
+	}
+	depth := x.free.element - 1 // the machine's element becomes that of the direct form
+	return c.native(func(f *frame, args ...any) (any, error) {
+		e := &f.elements[depth]
+		e.v.setAny(args[0])
+		e.index = args[1].(int)
+		return run(f)
+	}, &ast.PointerNode{}, &ast.PointerNode{Name: "index"})
 }
 
 // native is a call, on the machine, of a function of this package that only this place knows. It is a step.

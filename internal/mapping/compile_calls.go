@@ -82,14 +82,14 @@ func (c *compiler) invoke(fn *function, n ast.Node, arguments []ast.Node) code {
 	if all {
 		if fn.direct != nil {
 			if o := fn.direct(c, call); o != nil {
-				return code{t: t, op: o}
+				return code{t: t, free: fr, op: o}
 			}
 		}
 		o := &callOp{fn: fn, site: call.site, tmp: c.layout.reg(), at: call.offset}
 		for _, x := range call.args {
 			o.args = append(o.args, x.op)
 		}
-		return code{t: t, op: o}
+		return code{t: t, free: fr, op: o}
 	}
 	var nodes []ast.Node
 	for _, x := range call.args {
@@ -198,7 +198,7 @@ func findHeader(headers map[string]string, name string) string {
 	return headers[found]
 }
 
-// predicate compiles the functions that look at each element of a list: they run on the machine.
+// predicate compiles the functions that look at each element of a list.
 func (c *compiler) predicate(n *ast.BuiltinNode) code {
 	if !predicates[n.Name] {
 		return c.fail(n, retired[n.Name], "there is no function %q", n.Name)
@@ -220,6 +220,7 @@ func (c *compiler) predicate(n *ast.BuiltinNode) code {
 		return c.fail(n.Arguments[0], "", "%s wants a list, and this is %s", n.Name, (l.t.k & kSome).a())
 	}
 	c.elements = append(c.elements, l.t.item())
+	c.layout.predicates = max(c.layout.predicates, len(c.elements))
 	b := c.walk(body.Node)
 	c.elements = c.elements[:len(c.elements)-1]
 	order := ""

@@ -8,55 +8,84 @@ import (
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 )
 
-// loop gives the machine's form of a function over the elements of a list. An absent list gives an absent result, but for
+// loop compiles a function over the elements of a list, whose conditions and values are b. An absent list gives an absent result, but for
 // conditions, which must be true or false.
 func (c *compiler) loop(n *ast.BuiltinNode, body *ast.PredicateNode, l, b code, order string) code {
+	out := code{t: boolType, free: l.free.or(free{lets: b.free.lets})}
+	condition := false
+	switch n.Name {
+	case "all", "any", "none", "one":
+		condition = true
+	case "filter", "sortBy":
+		out.t = l.t
+	case "find":
+		out.t = l.t.item().maybe()
+	case "map":
+		out.t = listOf(b.t)
+	case "count", "sum":
+		out.t = numberType
+	}
+	switch n.Name {
+	case "sum":
+		if b.t.never(kNumber) {
+			return c.fail(body.Node, "", "sum adds up numbers, and this is %s", (b.t.k & kSome).a())
+		}
+	case "sortBy":
+		if b.t.never(kPlain) {
+			return c.fail(body.Node, "", "sortBy needs numbers or texts to sort by, and this is %s", (b.t.k & kSome).a())
+		}
+	case "map":
+	default:
+		c.wantBool(b, body.Node)
+	}
+	if !condition {
+		out.t.k |= l.t.k & kNull
+	}
+	if c.direct(&l, &b) {
+		o := &loopOp{function: n.Name, list: l.op, body: b.op, order: order, condition: condition, depth: len(c.elements), tmp: c.layout.reg(), at: c.offset(n), inner: c.offset(body.Node)}
+		o.cost = 1 + c.size(body)/4
+		out.op = o
+	} else {
+		out.vm = c.machineLoop(n, body, l, b, order, condition)
+	}
+	return out
+}
+
+// size is of how many parts something consists.
+func (c *compiler) size(n ast.Node) int {
+	var count counter
+	ast.Walk(&n, &count)
+	return int(count)
+}
+
+type counter int
+
+func (c *counter) Visit(*ast.Node) { *c++ }
+
+// machineLoop is the machine's form of a loop.
+func (c *compiler) machineLoop(n *ast.BuiltinNode, body *ast.PredicateNode, l, b code, order string, condition bool) ast.Node {
 	where, inner := c.offset(n), c.offset(body.Node)
-	fr := l.free.or(free{lets: b.free.lets})
 	name := fmt.Sprintf("$list%d", len(c.fns))
 	listNode := func() ast.Node { return &ast.IdentifierNode{Value: name} }
 	each := func(builtin string, body ast.Node) ast.Node {
 		return &ast.BuiltinNode{Name: builtin, Arguments: []ast.Node{listNode(), &ast.PredicateNode{Node: body}}}
 	}
 	var out ast.Node
-	t := boolType
-	condition := false
 	switch n.Name {
-	case "all", "any", "none", "one":
-		c.wantBool(b, body.Node)
-		condition = true
+	case "all", "any", "none", "one", "filter", "find":
 		out = each(n.Name, c.condition(b, inner))
-	case "filter":
-		c.wantBool(b, body.Node)
-		t = l.t
-		out = each("filter", c.condition(b, inner))
-	case "find":
-		c.wantBool(b, body.Node)
-		t = l.t.item().maybe()
-		out = each("find", c.condition(b, inner))
 	case "map":
-		t = listOf(b.t)
 		out = each("map", c.machine(b))
 	case "count":
-		c.wantBool(b, body.Node)
-		t = numberType
 		out = c.native(func(_ *frame, args ...any) (any, error) {
 			return jsondoc.FromInt(int64(args[0].(int))), nil
 		}, each("count", c.condition(b, inner)))
 	case "sum":
-		if b.t.never(kNumber) {
-			return c.fail(body.Node, "", "sum adds up numbers, and this is %s", (b.t.k & kSome).a())
-		}
-		t = numberType
 		out = c.native(func(_ *frame, args ...any) (any, error) {
 			d, err := boxed(sum(args[0].([]any), "sum"))
 			return d, at(where, err)
 		}, each("map", c.machine(b)))
 	case "sortBy":
-		if b.t.never(kPlain) {
-			return c.fail(body.Node, "", "sortBy needs numbers or texts to sort by, and this is %s", (b.t.k & kSome).a())
-		}
-		t = l.t
 		out = c.native(func(_ *frame, args ...any) (any, error) {
 			sorted, err := sortBy(args[0].([]any), args[1].([]any), order)
 			if err != nil {
@@ -66,14 +95,13 @@ func (c *compiler) loop(n *ast.BuiltinNode, body *ast.PredicateNode, l, b code, 
 		}, listNode(), each("map", c.machine(b)))
 	}
 	if !condition {
-		t.k |= l.t.k & kNull
 		out = &ast.ConditionalNode{
 			Cond: c.native(func(_ *frame, args ...any) (any, error) { return args[0] == nil, nil }, listNode()),
 			Exp1: &ast.NilNode{}, Exp2: out,
 		}
 	}
 	function := n.Name
-	return code{t: t, free: fr, vm: &ast.VariableDeclaratorNode{
+	return &ast.VariableDeclaratorNode{
 		Name: name,
 		Value: c.native(func(f *frame, args ...any) (any, error) {
 			switch x := args[0].(type) {
@@ -83,13 +111,21 @@ func (c *compiler) loop(n *ast.BuiltinNode, body *ast.PredicateNode, l, b code, 
 				if !condition {
 					return nil, nil
 				}
-				return nil, at(where, fmt.Errorf("%s: the list is absent: give a default with `?? []`", function))
+				return nil, at(where, absentList(function))
 			default:
-				return nil, at(where, fmt.Errorf("%s wants a list, not %s", function, describe(x)))
+				return nil, at(where, noList(function, x))
 			}
 		}, c.machine(l)),
 		Expr: out,
-	}}
+	}
+}
+
+func absentList(function string) error {
+	return fmt.Errorf("%s: the list is absent: give a default with `?? []`", function)
+}
+
+func noList(function string, x any) error {
+	return fmt.Errorf("%s wants a list, not %s", function, describe(x))
 }
 
 // pointer is the current element (#, or what stands before .field) or its position (#index).
@@ -99,11 +135,19 @@ func (c *compiler) pointer(n *ast.PointerNode) code {
 	}
 	switch n.Name {
 	case "":
-		return code{t: c.elements[len(c.elements)-1], free: free{pointer: true}, vm: &ast.PointerNode{}}
+		x := code{t: c.elements[len(c.elements)-1], free: free{element: len(c.elements)}, vm: &ast.PointerNode{}}
+		if !c.forced {
+			x.op = elementOp{len(c.elements) - 1}
+		}
+		return x
 	case "index":
-		return code{t: numberType, free: free{pointer: true}, vm: c.native(func(_ *frame, args ...any) (any, error) {
+		x := code{t: numberType, free: free{element: len(c.elements)}, vm: c.native(func(_ *frame, args ...any) (any, error) {
 			return jsondoc.FromInt(int64(args[0].(int))), nil
 		}, &ast.PointerNode{Name: "index"})}
+		if !c.forced {
+			x.op = positionOp{len(c.elements) - 1}
+		}
+		return x
 	}
 	return c.fail(n, "there are # and #index", "unknown name #%s", n.Name)
 }
@@ -122,6 +166,6 @@ func (c *compiler) let(n *ast.VariableDeclaratorNode) code {
 	c.lets = append(c.lets, v)
 	body := c.walk(n.Expr)
 	c.lets = c.lets[:len(c.lets)-1]
-	fr := value.free.or(free{pointer: body.free.pointer, lets: body.free.lets &^ v.id})
+	fr := value.free.or(free{element: body.free.element, lets: body.free.lets &^ v.id})
 	return code{t: body.t, free: fr, vm: &ast.VariableDeclaratorNode{Name: n.Name, Value: c.machine(value), Expr: c.machine(body)}}
 }

@@ -41,18 +41,18 @@ func (c *compiler) binary(n *ast.BinaryNode) code {
 
 // operator gives the forms of a binary operator.
 func (c *compiler) operator(n *ast.BinaryNode, a, b code, t typ) code {
-	where, name := c.offset(n), n.Operator
+	where, name, fr := c.offset(n), n.Operator, a.free.or(b.free)
 	if c.direct(&a, &b) {
 		if name == "in" {
 			if l, ok := b.op.(*listOp); ok && a.t.known(kText) {
 				if texts := literalTexts(l); texts != nil {
-					return code{t: t, op: &amongOp{a: a.op, among: texts, at: where}}
+					return code{t: t, free: fr, op: &amongOp{a: a.op, among: texts, at: where}}
 				}
 			}
 		}
-		return code{t: t, op: &binOp{operator: name, a: a.op, b: b.op, tmp: c.layout.reg(), at: where}}
+		return code{t: t, free: fr, op: &binOp{operator: name, a: a.op, b: b.op, tmp: c.layout.reg(), at: where}}
 	}
-	return code{t: t, free: a.free.or(b.free), vm: c.native(func(f *frame, args ...any) (any, error) {
+	return code{t: t, free: fr, vm: c.native(func(f *frame, args ...any) (any, error) {
 		x, err := binary(f, name, args[0], args[1])
 		return x, at(where, err)
 	}, c.machine(a), c.machine(b))}
@@ -91,7 +91,7 @@ func (c *compiler) orElse(a, b code) code {
 		}
 	}
 	if c.direct(&a, &b) {
-		return code{t: t, op: &elseOp{a: a.op, b: b.op}}
+		return code{t: t, free: a.free.or(b.free), op: &elseOp{a: a.op, b: b.op}}
 	}
 	return code{t: t, free: a.free.or(b.free), vm: &ast.BinaryNode{Operator: "??", Left: c.machine(a), Right: c.machine(b)}}
 }
@@ -109,7 +109,7 @@ func (c *compiler) logic(n *ast.BinaryNode, operator string) code {
 	c.wantBool(a, n.Left)
 	c.wantBool(b, n.Right)
 	if c.direct(&a, &b) {
-		return code{t: boolType, op: &logicOp{or: operator == "or", a: a.op, b: b.op, at: c.offset(n)}}
+		return code{t: boolType, free: a.free.or(b.free), op: &logicOp{or: operator == "or", a: a.op, b: b.op, at: c.offset(n)}}
 	}
 	return code{t: boolType, free: a.free.or(b.free), vm: &ast.BinaryNode{
 		Operator: operator, Left: c.condition(a, c.offset(n.Left)), Right: c.condition(b, c.offset(n.Right)),

@@ -169,14 +169,11 @@ func (c *compiler) member(n *ast.MemberNode) code {
 		return code{path: &p}
 	}
 	if c.direct(&base) {
-		a := base.op
-		return code{t: t, op: opFunc(func(f *frame, v *val) error {
-			if err := a.eval(f, v); err != nil {
-				return err
-			}
-			from := *v
-			return walkVal(f, &from, []step{s}, v)
-		})}
+		a, steps := base.op, []step{s}
+		if m, ok := a.(*memberOp); ok {
+			a, steps = m.a, append(slices.Clip(m.steps), s)
+		}
+		return code{t: t, free: base.free, op: &memberOp{a, steps}}
 	}
 	return code{t: t, free: base.free, vm: c.native(func(_ *frame, args ...any) (any, error) {
 		if s.isIndex {

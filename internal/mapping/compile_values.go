@@ -36,7 +36,7 @@ func (c *compiler) unary(n *ast.UnaryNode) code {
 	case "not", "!":
 		c.wantBool(a, n.Node)
 		if c.direct(&a) {
-			return code{t: boolType, op: &notOp{a: a.op, at: where}}
+			return code{t: boolType, free: a.free, op: &notOp{a: a.op, at: where}}
 		}
 		return code{t: boolType, free: a.free, vm: &ast.UnaryNode{Operator: "not", Node: c.condition(a, where)}}
 	case "-", "+":
@@ -55,7 +55,7 @@ func (c *compiler) unary(n *ast.UnaryNode) code {
 		}
 		t := typ{k: kNumber | a.t.k&kNull}
 		if c.direct(&a) {
-			return code{t: t, op: &negOp{a: a.op, at: where}}
+			return code{t: t, free: a.free, op: &negOp{a: a.op, at: where}}
 		}
 		return code{t: t, free: a.free, vm: c.native(func(_ *frame, args ...any) (any, error) {
 			x, err := negate(args[0])
@@ -71,7 +71,7 @@ func (c *compiler) choose(n, cond, yes, no ast.Node) code {
 	c.wantBool(x, cond)
 	t := union(a.t, b.t)
 	if c.direct(&x, &a, &b) {
-		return code{t: t, op: &ifOp{cond: x.op, a: a.op, b: b.op, at: c.offset(cond)}}
+		return code{t: t, free: x.free.or(a.free).or(b.free), op: &ifOp{cond: x.op, a: a.op, b: b.op, at: c.offset(cond)}}
 	}
 	return code{t: t, free: x.free.or(a.free).or(b.free), vm: &ast.ConditionalNode{
 		Cond: c.condition(x, c.offset(cond)), Exp1: c.machine(a), Exp2: c.machine(b),
@@ -99,7 +99,7 @@ func (c *compiler) list(n *ast.ArrayNode) code {
 		for _, x := range items {
 			o.items = append(o.items, x.op)
 		}
-		return code{t: t, op: o}
+		return code{t: t, free: fr, op: o}
 	}
 	out := &ast.ArrayNode{}
 	for _, x := range items {
@@ -138,7 +138,7 @@ func (c *compiler) object(n *ast.MapNode) code {
 		for _, x := range items {
 			o.items = append(o.items, x.op)
 		}
-		return code{t: t, op: o}
+		return code{t: t, free: fr, op: o}
 	}
 	out := &ast.MapNode{}
 	for i, x := range items {

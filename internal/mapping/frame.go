@@ -17,10 +17,11 @@ type frame struct {
 	in   *Input
 	root jsondoc.Value
 
-	items []itemScope // by depth of each
-	slots []slot      // objects on the way to fields, found once
-	gen   uint64      // rises with every run and every element: what slots of older generations hold is stale
-	gens  []uint64    // the generation of the source document (0) and of the element at depth i (i+1)
+	items    []itemScope // by depth of each
+	elements []itemScope // by depth of predicates
+	slots    []slot      // objects on the way to fields, found once
+	gen      uint64      // rises with every run and every element: what slots of older generations hold is stale
+	gens     []uint64    // the generation of the source document (0) and of the element at depth i (i+1)
 
 	regs  []val // temporaries of operations; which uses which is decided when compiling
 	arena []byte
@@ -35,7 +36,7 @@ type frame struct {
 	vmTop int
 }
 
-// itemScope is the element that an each is at.
+// itemScope is the element that an each or a predicate is at.
 type itemScope struct {
 	v     val
 	index int
@@ -64,8 +65,8 @@ type accumulator struct {
 
 // layout is how much of everything a frame needs.
 type layout struct {
-	regs, caps, accs, depth int
-	slots                   []slotDef
+	regs, caps, accs, depth, predicates int
+	slots                               []slotDef
 }
 
 // slotDef says how a slot is found: member name of the object in slot parent, or of the document or element itself (-1).
@@ -78,7 +79,7 @@ type slotDef struct {
 func (l *layout) frame() *frame {
 	return &frame{
 		regs: make([]val, l.regs), caps: make([]capture, l.caps), accs: make([]accumulator, l.accs),
-		items: make([]itemScope, l.depth), gens: make([]uint64, l.depth+1), slots: make([]slot, len(l.slots)),
+		items: make([]itemScope, l.depth), elements: make([]itemScope, l.predicates), gens: make([]uint64, l.depth+1), slots: make([]slot, len(l.slots)),
 	}
 }
 

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -44,11 +45,13 @@ func listFunctions() []*function {
 		},
 		{
 			name: "first", params: []param{p("list", kList)}, required: 1, result: elementType,
-			run: func(_ *frame, _ *site, args []any) (any, error) { return element(args[0], 0), nil },
+			run:    func(_ *frame, _ *site, args []any) (any, error) { return element(args[0], 0), nil },
+			direct: func(_ *compiler, call *callInfo) op { return directEnd(call, 0) },
 		},
 		{
 			name: "last", params: []param{p("list", kList)}, required: 1, result: elementType,
-			run: func(_ *frame, _ *site, args []any) (any, error) { return element(args[0], -1), nil },
+			run:    func(_ *frame, _ *site, args []any) (any, error) { return element(args[0], -1), nil },
+			direct: func(_ *compiler, call *callInfo) op { return directEnd(call, -1) },
 		},
 		{
 			name: "unique", params: []param{p("list", kList)}, required: 1, result: func(args []code) typ { return args[0].t },
@@ -204,14 +207,72 @@ func directLen(c *compiler, call *callInfo) op {
 			v.setNum(jsondoc.FromInt(int64(v.doc.Len())))
 			return nil
 		}
-		x, err := v.any(f)
-		if err == nil {
-			x, err = fn.call(f, nil, []any{x})
+		return fn.converted(f, v, where)
+	})
+}
+
+// converted calls a function of one argument with v as a Go value.
+func (fn *function) converted(f *frame, v *val, where int) error {
+	x, err := v.any(f)
+	if err == nil {
+		x, err = fn.call(f, nil, []any{x})
+	}
+	if err != nil {
+		return at(where, err)
+	}
+	v.setAny(x)
+	return nil
+}
+
+// directEnd takes an element of a document's list without converting the others.
+func directEnd(call *callInfo, index int) op {
+	a, fn, where, steps := call.args[0].op, call.fn, call.offset, []step{{index: index, isIndex: true}}
+	return opFunc(func(f *frame, v *val) error {
+		if err := a.eval(f, v); err != nil || v.k == vAbsent {
+			return err
 		}
-		if err != nil {
-			return at(where, err)
+		if v.k == vDoc && v.doc.Kind() == jsondoc.Array {
+			if index < 0 {
+				if err := f.spend(v.doc.Len()); err != nil { // it is gone through
+					return at(where, err)
+				}
+			}
+			list := *v
+			return walkVal(f, &list, steps, v)
 		}
-		v.setAny(x)
+		return fn.converted(f, v, where)
+	})
+}
+
+// directHas looks at a document's value without converting it.
+func directHas(_ *compiler, call *callInfo) op {
+	a, fn, where := call.args[0].op, call.fn, call.offset
+	return opFunc(func(f *frame, v *val) error {
+		if err := a.eval(f, v); err != nil {
+			return err
+		}
+		if s, _, ok := v.text(f); ok {
+			if f.room < 0 {
+				return f.over()
+			}
+			v.setBool(len(bytes.TrimSpace(s)) > 0)
+			return nil
+		}
+		switch v.k {
+		case vAbsent:
+			v.setBool(false)
+		case vNum, vBool:
+			v.setBool(true)
+		case vDoc:
+			some := true
+			if k := v.doc.Kind(); k == jsondoc.Array || k == jsondoc.Object {
+				c := v.doc.Cursor()
+				some = c.Next()
+			}
+			v.setBool(some)
+		default:
+			return fn.converted(f, v, where)
+		}
 		return nil
 	})
 }
@@ -336,6 +397,7 @@ func otherFunctions() []*function {
 				}
 				return true, nil
 			},
+			direct: directHas,
 		},
 	}
 }

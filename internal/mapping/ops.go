@@ -100,6 +100,20 @@ func (o *stepsOp) eval(f *frame, v *val) error {
 	return walkVal(f, &base, o.steps, v)
 }
 
+// memberOp follows steps from the value of another part.
+type memberOp struct {
+	a     op
+	steps []step
+}
+
+func (o *memberOp) eval(f *frame, v *val) error {
+	if err := o.a.eval(f, v); err != nil {
+		return err
+	}
+	from := *v
+	return walkVal(f, &from, o.steps, v)
+}
+
 // walkVal follows steps from base; absent as soon as a step is.
 func walkVal(_ *frame, base *val, steps []step, v *val) error {
 	if base.k == vDoc {

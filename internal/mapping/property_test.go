@@ -148,13 +148,15 @@ func document(t *rapid.T) string {
 			return "[" + strings.Join(rapid.SliceOfN(g, 0, 4).Draw(t, "list"), ", ") + "]"
 		})
 	}
+	member := rapid.Custom(func(t *rapid.T) string { return object(value("id", word), value("age", number)) })
+	group := rapid.Custom(func(t *rapid.T) string { return object(value("name", word), value("members", list(member))) })
 	customer := rapid.Custom(func(t *rapid.T) string {
 		return object(`"id": "A1"`, value("name", word), value("vip", rapid.SampledFrom([]string{"true", "false"})))
 	})
 	return object(
 		value("no", word), value("status", rapid.SampledFrom([]string{`"Open"`, `"Closed Won"`})), value("date", rapid.Just(`"2026-10-01"`)),
 		value("rate", number), value("currency", word), value("note", word), value("count", number),
-		value("paid", rapid.SampledFrom([]string{"true", "false"})), value("customer", customer), value("tags", list(word)), value("lines", list(line)),
+		value("paid", rapid.SampledFrom([]string{"true", "false"})), value("customer", customer), value("tags", list(word)), value("lines", list(line)), value("groups", list(group)),
 		value("shipping", rapid.Just(`{"city": "Ulm"}`)), value("billing", rapid.Just(`{"city": "Bonn"}`)),
 	)
 }
