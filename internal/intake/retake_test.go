@@ -40,6 +40,13 @@ func (d *drop) Retake(_ context.Context, _, name string) error {
 	return nil
 }
 
+// stands tells how many files were taken, and why one has failed.
+func (d *drop) stands(file string) (done int, failed string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.done), d.failed[file]
+}
+
 func retake(b *bench, file string) {
 	b.T.Helper()
 	if err := b.Store.AskSource(b.T.Context(), state.SourceWish{Flow: "orders", Kind: state.WishRetake, Of: file, Who: "ann"}, file); err != nil {
@@ -57,7 +64,7 @@ func TestRetake(t *testing.T) {
 		d := newDrop()
 		d.put("cut.csv", "sha-cut.csv", noon, append(rowsOf(1, 2), "?")...)
 		b.start(watched(d, 3))
-		b.Turn("it fails", func() bool { return d.empty() && d.failed["cut.csv"] != "" })
+		b.Turn("it fails", func() bool { _, failed := d.stands("cut.csv"); return d.empty() && failed != "" })
 		if files, more, err := b.intake.FailedFiles(t.Context(), "orders", 10); err != nil || more || len(files) != 1 {
 			t.Fatalf("%+v %v %v", files, more, err)
 		}
@@ -77,7 +84,10 @@ func TestRetake(t *testing.T) {
 		d.move = fault.New(fault.Unavailable, "the share is gone")
 		retake(b, "cut.csv")
 		b.start(watched(d, 3))
-		b.Turn("it is taken", func() bool { return d.empty() && len(d.done) == 1 && b.Topic.Count() == 4 && b.asks() == 0 })
+		b.Turn("it is taken", func() bool {
+			done, _ := d.stands("")
+			return d.empty() && done == 1 && b.Topic.Count() == 4 && b.asks() == 0
+		})
 	})
 }
 
@@ -89,13 +99,16 @@ func TestRetakeRefused(t *testing.T) {
 		d.put("a.csv", "sha-1", noon, rowsOf(1, 1)...)
 		d.put("z.csv", "sha-2", noon, "~") // it is not taken yet
 		b.start(watched(d, 3))
-		b.Turn("the first is taken", func() bool { return len(d.done) == 1 })
+		b.Turn("the first is taken", func() bool { done, _ := d.stands(""); return done == 1 })
 		d.put("a.csv", "sha-3", noon, rowsOf(2, 1)...)
 		retake(b, "a.csv")
 		b.Turn("it is refused", func() bool { return b.asks() == 0 })
 		acts, err := b.Store.Audits(t.Context(), state.AuditFilter{Action: "retake-refused", Limit: 5})
-		if err != nil || len(acts) != 1 || acts[0].Who != "ann" || !strings.Contains(acts[0].Detail, "a.csv: ") || !strings.Contains(acts[0].Detail, "lies in the drop") || d.failed["a.csv"] == "" {
-			t.Errorf("%+v %v %v", acts, err, d.failed)
+		if err != nil || len(acts) != 1 || acts[0].Who != "ann" || !strings.Contains(acts[0].Detail, "a.csv: ") || !strings.Contains(acts[0].Detail, "lies in the drop") {
+			t.Errorf("%+v %v", acts, err)
+		}
+		if _, failed := d.stands("a.csv"); failed != "no good" {
+			t.Errorf("it does not lie there any more: %q", failed)
 		}
 	})
 }
