@@ -131,6 +131,7 @@ var home = map[string][]string{
 	"github.com/sijms/go-ora/v2":               {"connectors/sql"},
 	"github.com/prometheus":                    {"internal/telemetry"},
 	"go.opentelemetry.io/otel":                 {"internal/telemetry"},
+	"github.com/swaggest/swgui":                {"internal/console"},
 	"github.com/xuri/excelize/v2":              {"internal/format"},
 	"github.com/parquet-go/parquet-go":         {"internal/parquetdoc"},
 	"github.com/wneessen/go-mail":              {"connectors/mail", "internal/alert", "internal/mailer"},
