@@ -110,7 +110,7 @@ func (s *Store) Search(ctx context.Context, q state.SearchQuery) (page state.Sea
 	}
 	err = s.snapshot(ctx, func(db queryer) error {
 		se := &searching{ctx: ctx, db: db, d: s.d, q: &q, term: term, fits: map[objectName]*fit{}, page: &page}
-		if err := se.byIndexes(); err != nil {
+		if err := byIndexes(ctx, db, s.d); err != nil {
 			return err
 		}
 		if err := se.looked(); err != nil {
@@ -131,14 +131,6 @@ func (s *Store) Search(ctx context.Context, q state.SearchQuery) (page state.Sea
 		return se.describe(page.Objects)
 	})
 	return page, s.wrap("search", err)
-}
-
-// byIndexes has PostgreSQL go by the indexes' own order: of young tables its planner knows little, and would rather sort all that begins with a letter.
-func (se *searching) byIndexes() error {
-	if se.d != postgres {
-		return nil
-	}
-	return se.each(func(*sql.Rows) error { return nil }, "SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
 }
 
 // looked notes how far the index is.
