@@ -78,7 +78,7 @@ func (se *searching) named(o *state.SearchedObject, value string) error {
 				known, *o = true, searchedOf(x)
 			}
 			return err
-		}, "SELECT "+searchCols+" FROM search_objects WHERE entity = ? AND "+col+" = ? ORDER BY object DESC LIMIT 1", entity, value)
+		}, "SELECT "+searchCols+" FROM search_objects WHERE entity = ? AND "+col+" = ? ORDER BY object + 0 DESC LIMIT 1", entity, value)
 		if err != nil || known {
 			return err
 		}

@@ -90,7 +90,7 @@ func (b *bencher) asks(ctx context.Context) (all []*page, err error) {
 	add("/console/find", "", "/console/find")
 	add("/console/find", "a key", each(keys, func(k string) string { return at("/console/find", "q", k) })...)
 	add("/console/find", "a customer", each(ids.customers, func(k string) string { return at("/console/find", "q", k) })...)
-	add("/console/find", "an object of very many fates", at("/console/find", "q", hotKey))
+	add("/console/find", "an object of very many fates", at("/console/find", "q", hotKey), at("/console/find", "q", hubOf(b.Rows/fatesEach)))
 	add("/console/find", "second page", ids.second...)
 	add("/console/parked/{id}", "", each(ids.parked, func(id string) string { return "/console/parked/" + id })...)
 	add("/console/parked/{id}", "edited", each(ids.parked, func(id string) string { return "/console/parked/" + id + "?edit=true" })...)

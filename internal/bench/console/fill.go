@@ -280,7 +280,7 @@ func newest(o string) string {
 // at is the time of fate n.
 func (f *filler) at(n string) string {
 	step := int64(historyDays*24*time.Hour) / f.rows
-	return fmt.Sprintf("(%d - (%d - (%s)) * %d)", f.now.UnixNano(), f.rows, n, step)
+	return fmt.Sprintf("(%d - CAST(%d - (%s) AS BIGINT) * %d)", f.now.UnixNano(), f.rows, n, step)
 }
 
 func (f *filler) numberOfObjects() int64 { return f.rows / fatesEach }
