@@ -17,8 +17,8 @@ import (
 
 // Times of the page's script.
 const (
-	patience = 2 * time.Second  // between two looks
-	longest  = 15 * time.Second // ages grow also when nothing happens
+	patience = 800 * time.Millisecond // between two looks
+	longest  = 15 * time.Second       // ages grow also when nothing happens
 )
 
 // Viewer is an open page.
