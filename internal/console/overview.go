@@ -12,8 +12,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/status"
 )
 
-// causesFresh is how old the causes of the overview may be: counting a hundred thousand parked messages takes a while.
-const causesFresh = 5 * time.Second
+// causesFresh is how old the causes of the overview may be: all who look share them.
+const causesFresh = time.Second
 
 // mostCauses is how many causes the overview shows.
 const mostCauses = 8

@@ -60,7 +60,8 @@ func (se *searching) walk(at searchCursor) error {
 	if at.Name != "" && !at.Exact {
 		below = at.Fate
 	}
-	for len(out) <= limit && walked < mostWalked {
+	began := se.elapsed()
+	for len(out) <= limit && walked < mostWalked && (walked == 0 || se.elapsed()-began < longestWalk) {
 		n := 0
 		err := se.each(func(r *sql.Rows) error {
 			x, err := scanIndexing(r)

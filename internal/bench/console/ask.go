@@ -30,12 +30,8 @@ func (p *page) name() string {
 	return p.route + " (" + p.what + ")"
 }
 
-// asks are all that is asked. Every route of the console and of the API that is read is there, but for those of unasked: TestEveryRoute.
-func (b *bencher) asks(ctx context.Context) (all []*page, err error) {
-	ids, err := b.look(ctx)
-	if err != nil {
-		return nil, err
-	}
+// list is all that is asked, every route of the console and of the API that is read: TestEveryRoute names those that are not.
+func (b *bencher) list(ids *known) (all []*page) {
 	add := func(route, what string, paths ...string) {
 		all = append(all, &page{route: route, what: what, paths: paths})
 	}
@@ -145,7 +141,7 @@ func (b *bencher) asks(ctx context.Context) (all []*page, err error) {
 	add(api+"xref", "", each(append(slices.Clone(keys), hubs...), func(k string) string { return at(api+"xref", "key", k) })...)
 	add(api+"parked/{id}", "", each(ids.parked, func(id string) string { return api + "parked/" + id })...)
 	add(api+"audit/{id}", "", each(ids.audit, func(id string) string { return api + "audit/" + id })...)
-	return all, nil
+	return all
 }
 
 // known is what is asked for by its name.
@@ -281,10 +277,11 @@ func (b *bencher) table(what string, pages []*page, limit time.Duration, r *Resu
 }
 
 func (b *bencher) pages(ctx context.Context, r *Result) error {
-	all, err := b.asks(ctx)
+	ids, err := b.look(ctx)
 	if err != nil {
 		return err
 	}
+	all := b.list(&ids)
 	all = slices.DeleteFunc(all, func(p *page) bool { return !strings.HasPrefix(p.name(), b.Only) })
 	fmt.Fprintf(b.Out, "%d pages and lists, %d rounds\n", len(all), b.Rounds)
 	if err := b.ask(ctx, all); err != nil {

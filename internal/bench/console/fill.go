@@ -405,12 +405,12 @@ func (f *filler) search(ctx context.Context) error {
 	return f.do(ctx, fmt.Sprintf("UPDATE search_place SET fate = %d, time = %d WHERE one = 1", f.base+f.rows, f.now.UnixNano()))
 }
 
-// mostDocuments is of how many of the newest fates documents are kept.
-const mostDocuments = 100_000
+// documented is of how many of the newest fates documents are kept.
+const documented = 100_000
 
 // documents are short: their stored form needs a byte for each length then.
 func (f *filler) documents(ctx context.Context) error {
-	n := min(f.rows, mostDocuments)
+	n := min(f.rows, documented)
 	fate := fmt.Sprintf("(%d - 1 - n)", f.rows)
 	o := object(fate)
 	doc := `('{"number":"' || ` + f.key(o) + ` || '","name":"' || ` + f.name(o) + ` || '","customer":{"id":"' || ` + f.hub(customer(o)) + ` || '"}}')`

@@ -15,9 +15,9 @@ CREATE TABLE queue_counts (
 INSERT INTO queue_counts (flow, topic, part, state, cause, kind, code, follower, n)
     SELECT flow, topic, part, state, cause, kind, code, follower, COUNT(*) FROM queue GROUP BY flow, topic, part, state, cause, kind, code, follower;
 
--- The rows of a group in the order of their numbers, and of their age.
+-- The rows of a group in the order of their numbers, and of their age: what a list selects by age is seen in the index.
 DROP INDEX queue_cause;
-CREATE INDEX queue_group ON queue (flow, state, cause, follower, id);
+CREATE INDEX queue_group ON queue (flow, state, cause, follower, id, since);
 CREATE INDEX queue_group_age ON queue (flow, state, cause, follower, since, id);
 
 -- A statement ends at the end of a line: bodies stand on one. PostgreSQL counts statement by statement, for every change of a row that one transaction has changed before
