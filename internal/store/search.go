@@ -17,9 +17,9 @@ import (
 const (
 	// mostFits is how many objects are put in order of their time at once. Where more fit, the newest objects are gone through instead.
 	mostFits = 2000
-	// mostWalked is through how many objects one page goes then, and longestWalk about how long: what was found by then is the answer, and says how far back it was looked.
-	mostWalked  = 20_000
-	longestWalk = 60 * time.Millisecond
+	// mostWalked is through how many objects one page goes then, and walkFor about how long: what was found by then is the answer, and says how far back it was looked.
+	mostWalked = 20_000
+	walkFor    = 60 * time.Millisecond
 	// mostTail is how many fates that are not indexed yet one search looks at.
 	mostTail = 1000
 	// mostReceived is how many rows of the inbox it does.

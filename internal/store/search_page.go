@@ -61,7 +61,7 @@ func (se *searching) walk(at searchCursor) error {
 		below = at.Fate
 	}
 	began := se.elapsed()
-	for len(out) <= limit && walked < mostWalked && (walked == 0 || se.elapsed()-began < longestWalk) {
+	for len(out) <= limit && walked < mostWalked && (walked == 0 || se.elapsed()-began < walkFor) {
 		n := 0
 		err := se.each(func(r *sql.Rows) error {
 			x, err := scanIndexing(r)
