@@ -382,7 +382,9 @@ func (b *bencher) events(ctx context.Context, r *Result) error {
 	delivered := newest()
 	random := rand.New(rand.NewPCG(7, 8))
 	sent := map[int64]time.Time{}
+	fates := &page{route: "delivered, as the journal says"}
 	run := time.Now().UnixNano()
+	name := func(i int) string { return fmt.Sprintf("LIVE-%d-%d", run, i) }
 	for i := range b.Events {
 		// Neither in step with the stream nor with the page; half of them while nothing else is new.
 		pause := time.Duration(random.Int64N(int64(time.Second)))
@@ -394,7 +396,7 @@ func (b *bencher) events(ctx context.Context, r *Result) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if err := b.post(ctx, k, fmt.Sprintf("LIVE-%d-%d", run, i), 1); err != nil {
+		if err := b.post(ctx, k, name(i), 1); err != nil {
 			return err
 		}
 		delivered++
@@ -407,6 +409,16 @@ func (b *bencher) events(ctx context.Context, r *Result) error {
 	}
 	if err := await(delivered); err != nil {
 		return err
+	}
+	for i := range b.Events {
+		var m struct{ Journal []struct{ Time time.Time } }
+		if err := b.json(ctx, "/api/v1/messages?key="+name(i), &m); err != nil {
+			return err
+		}
+		if len(m.Journal) == 0 {
+			return fmt.Errorf("%s was delivered, and the journal does not say so", name(i))
+		}
+		fates.took = append(fates.took, m.Journal[0].Time.Sub(sent[delivered-int64(b.Events-1-i)]))
 	}
 	time.AfterFunc(3*time.Second, cancel) // for the page's last look
 	if err := <-watched; err != nil {
@@ -437,6 +449,6 @@ func (b *bencher) events(ctx context.Context, r *Result) error {
 		return fmt.Errorf("%d of %d events are not on the page", len(sent)-len(screen.took), len(sent))
 	}
 	r.Event = p95(screen.took)
-	b.table("an event, from when the hub has taken it", []*page{stream, screen}, eventLimit, r)
+	b.table("an event, from when the hub has taken it", []*page{fates, stream, screen}, eventLimit, r)
 	return nil
 }
