@@ -6,7 +6,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/waybill
 FOR         ?= 10m
 
-.PHONY: build demo test test-browser test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-backfill bench-capture bench-edi faults soak fuzz clean
+.PHONY: build demo test test-browser test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-backfill bench-capture bench-edi bench-console faults soak fuzz clean
 COUNT       ?= 10
 RUNS        ?= 3
 CHANGES     ?= 200000
@@ -78,6 +78,9 @@ bench-capture: ## CHANGES=200000 changes of a PostgreSQL from its log to a canon
 
 bench-edi: ## X12: segments, documents and canonical orders beside node-x12, RUNS=5 turns of which the medians count; the last line is the result
 	@GO="$(GO)" internal/test/edi
+
+bench-console: ## every page and search of a hub that holds ROWS=10000000 fates, on SQLite and on PostgreSQL; how soon an event is on the screen, what a hundred open consoles cost; a line for each store
+	@GO="$(GO)" ROWS="$(ROWS)" internal/test/console
 
 faults: ## the short form of every fault, on both set-ups; needs Kafka, as in WAYBILL_TEST_KAFKA
 	@GO="$(GO)" ./internal/test/faults

@@ -17,7 +17,7 @@ import (
 // Times of the event stream: how often it is looked whether something has changed, when a listener hears of the hub although nothing has, and when a
 // stream ends so that the listener comes again, to whichever hub answers then.
 const (
-	pulseEvery  = time.Second
+	pulseEvery  = 500 * time.Millisecond
 	beatEvery   = 15 * time.Second
 	streamLasts = 10 * time.Minute
 	// streamPatience is how long a listener may take to read one event.
@@ -27,7 +27,7 @@ const (
 // mostStreams is how many listeners one hub has.
 const mostStreams = 256
 
-// Pulse is what the event stream tells each time that something has changed, once a second at most: enough to see whether it is worth while to ask for more.
+// Pulse is what the event stream tells each time that something has changed, twice a second at most: enough to see whether it is worth while to ask for more.
 type Pulse struct {
 	Time    time.Time     `json:"time"`
 	Plan    string        `json:"plan"` // the hash of the files
@@ -81,8 +81,8 @@ func (g *glance) init() {
 	g.changes.Store(1)
 }
 
-// steady is how old a status may be that pages and streams share.
-const steady = 900 * time.Millisecond
+// steady is how old a status may be that pages and streams share: with pulseEvery, and the time that a page takes, less than a second.
+const steady = 400 * time.Millisecond
 
 // look gives the status of now, or of a moment ago where several look. What cannot be told is the same for all of them: a store that takes seconds to say nothing is asked once, not by
 // each listener behind the other.

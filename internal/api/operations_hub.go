@@ -82,7 +82,7 @@ func hubOperations() map[string]operation {
 		"GET /api/v1/deliveries": {says: "What flows have delivered lately, step by step",
 			query:   params{number("hours", "how far back", 2, 1, 24), text("flow", "of this flow alone")},
 			answers: answers{200: gives("OK", Deliveries{}), 400: wrongParameter, 404: no("no such flow")}},
-		"GET /api/v1/events": {says: "Server-sent events: `pulse` each time that something has changed, once a second at most, and `trouble` (a Problem) where the hub cannot tell. A stream ends after ten minutes: come again.",
+		"GET /api/v1/events": {says: "Server-sent events: `pulse` each time that something has changed, twice a second at most, and `trouble` (a Problem) where the hub cannot tell. A stream ends after ten minutes: come again.",
 			answers: answers{200: {says: "a stream; the data of an event named pulse is a Pulse", forms: []form{{"text/event-stream", prose("")}}}, 400: wrongParameter}},
 		"GET /api/v1/flows/{name}": {says: "A flow as its files have it",
 			answers: answers{200: gives("OK", FlowDefinition{}), 400: wrongParameter, 404: no("no such flow")}},

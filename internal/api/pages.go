@@ -159,6 +159,9 @@ func (s *Server) Ask(r *http.Request, method, path string, header http.Header, b
 	return a
 }
 
+// Glance is the status as the event stream has it, for all pages that are made at the same time. It is not to be changed, and whoever shows it has looked who may see it.
+func (s *Server) Glance(r *http.Request) (*Status, error) { return s.look(r.Context()) }
+
 // inside reports whether a request is one of the hub's own pages: no request from outside has that in its context.
 func inside(r *http.Request) bool {
 	is, _ := r.Context().Value(insideKey{}).(bool)

@@ -280,13 +280,9 @@ func (s *Server) newStatus(ctx context.Context) (*Status, error) {
 	return st, nil
 }
 
-// withStatus answers a part of the status; to pages, of a moment ago.
+// withStatus answers a part of the status.
 func (s *Server) withStatus(w http.ResponseWriter, r *http.Request, part func(*Status) any) {
-	ask := s.newStatus
-	if inside(r) {
-		ask = s.look
-	}
-	st, err := ask(r.Context())
+	st, err := s.newStatus(r.Context())
 	if err != nil {
 		s.failed(w, r, err)
 		return

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/waybill-hub/waybill/internal/bench"
+	"github.com/waybill-hub/waybill/internal/bench/console"
 	"github.com/waybill-hub/waybill/internal/bench/road"
 	"github.com/waybill-hub/waybill/internal/bench/rows"
 )
@@ -71,13 +72,13 @@ func (e *env) benchCommand() *cobra.Command {
 	f.StringVar(&way.Against, "against", "", "road, idle: another build of waybill that takes turns with this one")
 	f.IntVar(&idle.Flows, "flows", 200, "idle: flows of the hub, every second one from a webhook, the next one to an HTTP target")
 	f.DurationVar(&idle.For, "for", time.Minute, "idle: how long the hub is looked at")
-	f.StringVar(&way.Beside, "beside", "", "road: dead or slow: hubs take turns that give the orders to another target too, which is that; the ratio says what it costs")
+	f.StringVar(&way.Beside, "beside", "", "road: dead or slow: hubs take turns that give the orders to another target too, which is that; consoles: hubs at which a hundred people look. The ratio says what it costs")
 	f.StringVar(&way.Benthos, "benthos", "", "road: the command of Benthos 4.27, which takes turns too")
 	f.IntVar(&o.Runs, "runs", 3, "orders, road: runs; the result holds the medians")
 	f.StringVar(&o.Dir, "dir", "", "keep the broker's and the hub's data in this directory, which must be empty (default: a temporary one)")
 	f.StringVar(&o.CPUProfile, "cpuprofile", "", "write a CPU profile of the hub in the first run to this file")
 	f.StringVar(&o.AllocProfile, "allocprofile", "", "orders, road: write what the hub has allocated in the first run to this file")
-	c.AddCommand(e.benchBrokerCommand(), e.benchEchoCommand(), e.benchTargetCommand(), e.benchSendCommand(), e.benchRowsCommand())
+	c.AddCommand(e.benchBrokerCommand(), e.benchEchoCommand(), e.benchTargetCommand(), e.benchSendCommand(), e.benchRowsCommand(), e.benchConsoleCommand())
 	return c
 }
 
@@ -102,8 +103,8 @@ func (e *env) road(ctx context.Context, o bench.Options, way road.Options) error
 	if way.Keys < 1 || way.Senders < 1 || way.Partitions < 1 || way.Concurrency < 1 || (way.Kafka == "") != (way.Postgres == "") {
 		return usage("--keys, --senders, --partitions and --concurrency are at least 1, and --kafka goes with --postgres")
 	}
-	if way.Beside != "" && way.Beside != road.Dead && way.Beside != road.Slow {
-		return usage("--beside is dead or slow, not %s", way.Beside)
+	if way.Beside != "" && way.Beside != road.Dead && way.Beside != road.Slow && way.Beside != road.Consoles {
+		return usage("--beside is dead, slow or consoles, not %s", way.Beside)
 	}
 	if way.Lines < road.DefaultLines {
 		return usage("--lines is at least %d", road.DefaultLines)
@@ -228,5 +229,37 @@ func (e *env) benchRowsCommand() *cobra.Command {
 	f.BoolVar(&o.Unthrottled, "unthrottled", false, "do not wait for databases that suffer")
 	f.BoolVar(&right, "right", false, "make: the right side's table")
 	p.flags(c)
+	return c
+}
+
+// benchConsoleCommand is a part of `make bench-console`.
+func (e *env) benchConsoleCommand() *cobra.Command {
+	o := console.Options{Out: e.out, Log: e.err}
+	c := &cobra.Command{Use: "console", Short: "A part of the measurement of the console: fills a store, and asks every page of a hub on it",
+		Hidden: true, Args: cobra.NoArgs,
+		RunE: do(func(c *cobra.Command, _ []string) (err error) {
+			if o.Dir == "" {
+				if o.Dir, err = os.MkdirTemp("", "waybill-bench-"); err != nil {
+					return err
+				}
+				defer func() { err = errors.Join(err, os.RemoveAll(o.Dir)) }()
+			} else if o.Dir, err = filepath.Abs(o.Dir); err != nil {
+				return err
+			}
+			r, err := console.Run(c.Context(), o)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(e.out, &r)
+			return err
+		})}
+	f := c.Flags()
+	f.Int64Var(&o.Rows, "rows", 1_000_000, "rows of the journal, in lots of 10,000")
+	f.Int64Var(&o.Parked, "parked", 100_000, "parked messages")
+	f.IntVar(&o.Rounds, "rounds", 40, "how often each page is asked; searches three times as often")
+	f.IntVar(&o.Events, "events", 60, "events that are sent while a page is open")
+	f.StringVar(&o.Postgres, "postgres", "", "URL of an empty database for the store (default: SQLite)")
+	f.StringVar(&o.Dir, "dir", "", "keep the hub's data in this directory, and take what an earlier run has filled there (default: a temporary one)")
+	f.StringVar(&o.Only, "only", "", "ask the pages alone whose names begin so")
 	return c
 }

@@ -50,7 +50,7 @@ func TestWrongUsage(t *testing.T) {
 		{[]string{"bench", "--work", "road", "--runs", "0", "--flows", "3"}, 2, "--flows is for --work idle, and says nothing to road"},
 		{[]string{"bench", "--work", "idle", "--for", "0s", "--flows", "3", "--against", "other"}, 2, "--flows is at least 2, and --for at least 1s"},
 		{[]string{"bench", "--work", "road", "--runs", "0", "--against", "other", "--delay", "1s", "--syncs"}, 2, "--orders and --runs must be at least 1"},
-		{[]string{"bench", "--work", "road", "--beside", "lazy"}, 2, "--beside is dead or slow, not lazy"},
+		{[]string{"bench", "--work", "road", "--beside", "lazy"}, 2, "--beside is dead, slow or consoles, not lazy"},
 		{[]string{"bench", "--work", "road", "--lines", "2"}, 2, "--lines is at least 3"},
 		{[]string{"bench", "--lines", "4"}, 2, "--lines is for --work road, and says nothing to orders"},
 		{[]string{"sweep"}, 2, "waybill sweep: give a FLOW"},

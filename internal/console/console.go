@@ -30,6 +30,8 @@ const mostForm = 32 << 20
 // Hub is what the pages ask: the API itself, from inside.
 type Hub interface {
 	Ask(r *http.Request, method, path string, header http.Header, body []byte) *api.Answer
+	// Glance is the status as the event stream has it, for all who look at the same time. It is not to be changed.
+	Glance(r *http.Request) (*api.Status, error)
 	SignIn(r *http.Request, token string) (*http.Cookie, *access.Refusal)
 	SignOut(r *http.Request) *http.Cookie
 	SignInUser(r *http.Request, name, password string) (*http.Cookie, *access.Refusal)
@@ -48,7 +50,8 @@ type Console struct {
 	open   *http.ServeMux
 	pages  map[string]*template.Template
 	causes shared[[]api.Cause]
-	failed sync.Map               // by flow: *shared[failedFiles]
+	failed sync.Map // by flow: *shared[failedFiles]
+	lately lately
 	needs  map[string]access.Need // by pattern
 }
 
@@ -209,6 +212,15 @@ func (p *page) write(w http.ResponseWriter) {
 	w.Header().Set("Vary", "Accept-Language, Cookie")
 	w.WriteHeader(p.status)
 	_, _ = w.Write(out.Bytes()) // the reader has gone: nothing to tell it
+}
+
+// glance is the status. Whoever may see the page may see it, or the page asks before.
+func (p *page) glance() (*api.Status, error) {
+	st, err := p.c.hub.Glance(p.r)
+	if err != nil {
+		return nil, &problem{api.Problem{Status: http.StatusServiceUnavailable, Detail: err.Error()}}
+	}
+	return st, nil
 }
 
 // get asks the API and reads what it answers.

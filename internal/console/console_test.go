@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -48,6 +49,19 @@ func (d *desk) Ask(r *http.Request, method, path string, header http.Header, bod
 	}
 	a.Body, _ = json.Marshal(v)
 	return a
+}
+
+func (d *desk) Glance(r *http.Request) (*api.Status, error) {
+	a := d.Ask(r, http.MethodGet, "/api/v1/status", nil, nil)
+	if a.Status != http.StatusOK {
+		var no api.Problem
+		if err := json.Unmarshal(a.Body, &no); err != nil {
+			return nil, err
+		}
+		return nil, errors.New(no.Detail)
+	}
+	st := &api.Status{}
+	return st, json.Unmarshal(a.Body, st)
 }
 
 func (d *desk) SignIn(_ *http.Request, token string) (*http.Cookie, *access.Refusal) {

@@ -52,8 +52,8 @@ func (c *Console) flow(p *page) error {
 	if err := p.get(path, nil, &b.Of); err != nil {
 		return err
 	}
-	var st api.Status
-	if err := p.get("/api/v1/status", nil, &st); err != nil {
+	st, err := p.glance()
+	if err != nil {
 		return err
 	}
 	i := slices.IndexFunc(st.Flows, func(f api.Flow) bool { return f.Name == name })

@@ -55,15 +55,15 @@ type edge struct {
 
 // plan is the page with the map.
 func (c *Console) plan(p *page) error {
-	var st api.Status
-	if err := p.get("/api/v1/status", nil, &st); err != nil {
+	st, err := p.glance()
+	if err != nil {
 		return err
 	}
-	var recent api.Deliveries
-	if err := p.get("/api/v1/deliveries", url.Values{"hours": {"2"}}, &recent); err != nil {
+	recent, err := latest[api.Deliveries](p, st, recentPath)
+	if err != nil {
 		return err
 	}
-	return p.show("map", p.T("map.title"), mapBody{Picture: p.draw(&st, &recent), Flows: st.Flows})
+	return p.show("map", p.T("map.title"), mapBody{Picture: p.draw(st, recent), Flows: st.Flows})
 }
 
 // picture is what is drawn.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -72,4 +73,55 @@ func TestMapIsSound(t *testing.T) {
 			t.Fatalf("%d of %d flows", links, len(st.Flows))
 		}
 	})
+}
+
+// still is a hub whose status is the same for all who look until it changes.
+type still struct {
+	*desk
+	now *api.Status
+}
+
+func (s *still) Glance(*http.Request) (*api.Status, error) { return s.now, nil }
+
+// Pages that show the same status share what stands beside it; with another status all of it is asked for anew, also where nothing of it was kept.
+func TestSharedBesideAStatus(t *testing.T) {
+	hub := &still{desk: busy()}
+	hub.now = hub.answers["GET /api/v1/status"].(*api.Status)
+	c := open(hub)
+	asked := func() (n int) {
+		for _, a := range hub.asked {
+			if strings.HasPrefix(a, "GET /api/v1/deliveries") || a == "GET /api/v1/reconciliations" || a == "GET /api/v1/rules" {
+				n++
+			}
+		}
+		return n
+	}
+	for _, step := range []struct {
+		page  string
+		fresh bool
+		want  int
+	}{{"/", false, 3}, {"/", false, 3}, {"/console/map", false, 3}, {"/console/reconciliations", false, 3}, {"/", true, 6}, {"/console/map", false, 6}} {
+		if step.fresh {
+			next := *hub.now
+			hub.now = &next
+		}
+		w := visit(c, "GET", step.page, nil, nil)
+		if w.Code != http.StatusOK || asked() != step.want {
+			t.Errorf("%s: %d, asked %d times, want %d: %v", step.page, w.Code, asked(), step.want, hub.asked)
+		}
+	}
+	hub.answers["GET /api/v1/deliveries"] = &api.Problem{Status: 503, Detail: "the store is away"}
+	next := *hub.now
+	hub.now = &next
+	for _, want := range []int{http.StatusServiceUnavailable, http.StatusServiceUnavailable} {
+		w := visit(c, "GET", "/", nil, nil)
+		if w.Code != want {
+			t.Errorf("an answer that says no: %d", w.Code)
+		}
+	}
+	hub.answers["GET /api/v1/deliveries"] = api.Deliveries{}
+	w := visit(c, "GET", "/", nil, nil)
+	if w.Code != http.StatusOK {
+		t.Errorf("an answer that says no was kept: %d", w.Code)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"html/template"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -13,11 +12,14 @@ import (
 	"github.com/waybill-hub/waybill/internal/status"
 )
 
-// causesFresh is how old the causes of the overview may be: counting a hundred thousand parked messages takes a while.
-const causesFresh = 5 * time.Second
+// causesFresh is how old the causes of the overview may be: all who look share them.
+const causesFresh = time.Second
 
 // mostCauses is how many causes the overview shows.
 const mostCauses = 8
+
+// recentPath is what the flows have delivered lately.
+const recentPath = "/api/v1/deliveries?hours=2"
 
 // overviewBody is the page that answers whether anything is late, stuck, lost, drifting or silent.
 type overviewBody struct {
@@ -63,14 +65,15 @@ type comparedLine struct {
 
 func (*Console) overview(p *page) error {
 	b := overviewBody{Only: p.r.URL.Query().Get("state")}
-	if err := p.get("/api/v1/status", nil, &b.Status); err != nil {
+	var err error
+	if b.Status, err = p.glance(); err != nil {
 		return err
 	}
-	var recent api.Deliveries
-	if err := p.get("/api/v1/deliveries", url.Values{"hours": {"2"}}, &recent); err != nil {
+	recent, err := latest[api.Deliveries](p, b.Status, recentPath)
+	if err != nil {
 		return err
 	}
-	b.flows(p, &recent)
+	b.flows(p, recent)
 	if t := &b.Status.Totals; t.Parked+t.Waiting+t.InFlight > 0 && p.May("GET /console/parked") {
 		causes, err := p.causes(api.Selection{})
 		if err != nil {
@@ -80,8 +83,7 @@ func (*Console) overview(p *page) error {
 		b.More = len(causes) - len(b.Causes)
 	}
 	if p.May("GET /console/reconciliations") {
-		var err error
-		if b.Compared, err = p.comparisons(); err != nil {
+		if b.Compared, err = p.comparisons(b.Status); err != nil {
 			return err
 		}
 	}

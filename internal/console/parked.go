@@ -40,9 +40,10 @@ type parkedBody struct {
 
 func (c *Console) parked(p *page) error {
 	b := parkedBody{Select: selectionOf(p.r.URL.Query())}
-	var st api.Status
+	st := &api.Status{}
+	var err error
 	if p.May("GET /{$}") { // else flows and systems cannot be chosen from a list
-		if err := p.get("/api/v1/status", nil, &st); err != nil {
+		if st, err = p.glance(); err != nil {
 			return err
 		}
 	}
@@ -54,7 +55,6 @@ func (c *Console) parked(p *page) error {
 	}
 	all := b.Select
 	all.Cause = ""
-	var err error
 	if b.Causes, err = p.causes(all); err != nil {
 		return err
 	}

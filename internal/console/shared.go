@@ -3,6 +3,8 @@ package console
 import (
 	"sync"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/api"
 )
 
 // shared is an answer that all who look within a while share: one that costs the store more than a moment.
@@ -25,6 +27,50 @@ func (s *shared[T]) get(now, fresh time.Duration, ask func() (T, error)) (T, err
 		s.value, s.at, s.known = v, now, true
 	}
 	return v, err
+}
+
+// lately are answers that all pages share which show the same status: when the hub has another one they are asked for anew, so that a page that was told of a change shows it.
+type lately struct {
+	mu      sync.Mutex
+	of      *api.Status
+	answers map[string]*lateAnswer
+}
+
+// lateAnswer is one of them; whoever comes first asks, and the others wait.
+type lateAnswer struct {
+	mu    sync.Mutex
+	value any
+}
+
+// at is the place of an answer beside a status.
+func (l *lately) at(of *api.Status, path string) *lateAnswer {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of != of {
+		l.of, l.answers = of, map[string]*lateAnswer{}
+	}
+	a := l.answers[path]
+	if a == nil {
+		a = &lateAnswer{}
+		l.answers[path] = a
+	}
+	return a
+}
+
+// latest gives what the API answers, which is not to be changed: the same to all pages that show the same status. The visitor may ask for it.
+func latest[T any](p *page, of *api.Status, path string) (*T, error) {
+	a := p.c.lately.at(of, path)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if v, is := a.value.(*T); is {
+		return v, nil
+	}
+	v := new(T)
+	if err := p.get(path, nil, v); err != nil {
+		return nil, err
+	}
+	a.value = v
+	return v, nil
 }
 
 // forget has the next look ask anew.

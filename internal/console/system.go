@@ -27,8 +27,8 @@ type systemFlow struct {
 
 func (*Console) system(p *page) error {
 	name := p.r.PathValue("name")
-	var st api.Status
-	if err := p.get("/api/v1/status", nil, &st); err != nil {
+	st, err := p.glance()
+	if err != nil {
 		return err
 	}
 	i := slices.IndexFunc(st.Systems, func(s api.System) bool { return s.Name == name })
@@ -46,7 +46,6 @@ func (*Console) system(p *page) error {
 		return cmp.Or(cmp.Compare(severity(y.State), severity(x.State)), cmp.Compare(y.InFlight, x.InFlight))
 	})
 	if p.May("GET /console/parked") {
-		var err error
 		if b.Causes, err = p.causes(api.Selection{System: name}); err != nil {
 			return err
 		}

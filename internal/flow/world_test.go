@@ -403,7 +403,7 @@ func newWorldWith(t *testing.T, flows string, cfg store.Config, mappings, orders
 	}
 	w.plan = plan
 	clock := lifecycle.Clock(w.clock)
-	if cfg != (store.Config{}) {
+	if cfg.SQLite != "" || cfg.Postgres != "" {
 		w.clock, clock = nil, lifecycle.Real()
 	} else {
 		cfg.SQLite = filepath.Join(t.TempDir(), "w.db")

@@ -123,7 +123,7 @@ var home = map[string][]string{
 	"github.com/expr-lang/expr":                {"internal/mapping"},
 	"github.com/robfig/cron/v3":                {"internal/schedule"},
 	"modernc.org/sqlite":                       {"internal/store", "connectors/sql", "internal/sandbox"},
-	"github.com/jackc/pgx/v5":                  {"internal/store", "connectors/sql", "internal/store/pgtest", "internal/bench/capture", "internal/bench/road", "internal/bench/rows"},
+	"github.com/jackc/pgx/v5":                  {"internal/store", "connectors/sql", "internal/store/pgtest", "internal/bench/capture", "internal/bench/console", "internal/bench/road", "internal/bench/rows"},
 	"github.com/jackc/pglogrepl":               {"connectors/sql", "internal/bench/capture"},
 	"github.com/go-sql-driver/mysql":           {"connectors/sql"},
 	"github.com/microsoft/go-mssqldb":          {"connectors/sql"},

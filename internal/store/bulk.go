@@ -180,6 +180,50 @@ func (t *tx) bulkMark(b *state.Bulk, w *where, act int64, ids []any) (int64, err
 // Count is how many rows a bulk would mark now, and how many queue behind those and are released after them.
 func (s *Store) Count(ctx context.Context, b state.Bulk) (n, behind int64, err error) {
 	f := b.Filter
+	if !byGroups(&f) {
+		return s.countRows(ctx, &b)
+	}
+	err = s.snapshot(ctx, func(db queryer) error {
+		groups, err := groupsOf(ctx, db, s.d, &f, true)
+		if err != nil {
+			return err
+		}
+		for i := range groups {
+			if g := &groups[i]; !g.follower || f.Followers || b.Behind {
+				n += g.n
+			}
+		}
+		marked := selected(s.d, &f)
+		if marked.add("mark <> ''"); b.Mark == state.MarkDiscard {
+			marked.add("mark = 'discard'")
+		}
+		if !f.Followers && !b.Behind {
+			marked.add("follower = 0")
+		}
+		err = eachOf(ctx, db, s.d, func(r *sql.Rows) error {
+			var already int64
+			err := r.Scan(&already)
+			n -= already
+			return err
+		}, "SELECT COUNT(*) FROM "+s.d.by("queue", "queue_marked")+marked.String(), marked.args...)
+		if err != nil || b.Behind || f.Followers {
+			return err
+		}
+		f.Since = time.Time{} // what queues behind an old message may be young
+		groups, err = groupsOf(ctx, db, s.d, &f, true)
+		for i := range groups {
+			if groups[i].follower {
+				behind += groups[i].n
+			}
+		}
+		return err
+	})
+	return n, behind, s.wrap("count", err)
+}
+
+// countRows is Count for a filter that an index of its own answers, which selects few rows.
+func (s *Store) countRows(ctx context.Context, b *state.Bulk) (n, behind int64, err error) {
+	f := b.Filter
 	wanted, args := "follower = 0", []any(nil)
 	switch {
 	case f.Followers:

@@ -77,6 +77,14 @@ func (d dialect) in(cols string, width, n int) string {
 	return "(" + cols + ") IN (VALUES " + rows + ")"
 }
 
+// by has SQLite go by an index of a table: without statistics, which it never gathers here, it takes the one with the most columns.
+func (d dialect) by(table, index string) string {
+	if d == sqlite {
+		return table + " INDEXED BY " + index
+	}
+	return table
+}
+
 // forUpdate locks the rows that a SELECT reads; SQLite's one writer holds the whole database anyway.
 func (d dialect) forUpdate() string {
 	if d == postgres {

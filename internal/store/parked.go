@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -53,8 +54,36 @@ func selected(d dialect, f *state.QueueFilter) *where {
 func (s *Store) Parked(ctx context.Context, f state.QueueFilter) ([]state.Queued, error) {
 	w := selected(s.d, &f)
 	w.add("id > ?", f.After)
-	out, err := s.queued(ctx, "SELECT "+listCols+" FROM queue"+w.String()+" ORDER BY id LIMIT CAST(? AS INTEGER)", append(w.args, bound(f.Limit))...)
+	if !byGroups(&f) {
+		out, err := s.queued(ctx, "SELECT "+listCols+" FROM queue"+w.String()+" ORDER BY id LIMIT CAST(? AS INTEGER)", append(w.args, bound(f.Limit))...)
+		return out, s.wrap("parked", err)
+	}
+	var out []state.Queued
+	err := s.snapshot(ctx, func(db queryer) error {
+		ids, all, err := s.listedIDs(ctx, db, &f)
+		switch {
+		case err != nil:
+		case all:
+			out, err = queuedOf(ctx, db, s.d, "SELECT "+listCols+" FROM queue"+w.String()+" ORDER BY id LIMIT CAST(? AS INTEGER)", append(w.args, bound(f.Limit))...)
+		default:
+			out, err = rowsByID(ctx, db, s.d, ids)
+		}
+		return err
+	})
 	return out, s.wrap("parked", err)
+}
+
+// rowsByID gives rows by their numbers, in the order of these.
+func rowsByID(ctx context.Context, db queryer, d dialect, ids []any) (out []state.Queued, err error) {
+	for chunk := range slices.Chunk(ids, 500) {
+		rows, err := queuedOf(ctx, db, d, "SELECT "+listCols+" FROM queue WHERE "+d.in("id", 1, len(chunk)), chunk...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	slices.SortFunc(out, func(a, b state.Queued) int { return cmp.Compare(a.ID, b.ID) })
+	return out, nil
 }
 
 // Listed is Parked with the messages behind each row, up to followers of them.
@@ -140,74 +169,87 @@ func notFound(err error, format string, args ...any) error {
 	return refuse(state.ErrNotFound, format, args...)
 }
 
+// causing puts together what has stopped messages.
+type causing struct {
+	groups map[causeKey]*state.CauseCount
+	order  []*state.CauseCount
+	flows  map[*state.CauseCount]map[string]bool
+	// first holds the oldest row: of heads, where there are any.
+	first map[*state.CauseCount]queueGroup
+}
+
+type causeKey struct{ cause, kind string }
+
+// of gives the cause that a group belongs to. Two states of one cause are counted together: only what is just due, and so has none, is told apart by its state.
+func (c *causing) of(g *queueGroup) *state.CauseCount {
+	k := causeKey{g.cause, g.kind}
+	if g.cause == "" {
+		k.kind = string(g.state)
+	}
+	one := c.groups[k]
+	if one == nil {
+		one = &state.CauseCount{Cause: g.cause, State: g.state, Kind: g.kind, Oldest: unstamp(g.oldest)}
+		c.groups[k], c.order, c.flows[one], c.first[one] = one, append(c.order, one), map[string]bool{}, *g
+	}
+	return one
+}
+
+// add counts a group.
+func (c *causing) add(g *queueGroup) {
+	one := c.of(g)
+	c.flows[one][g.flow] = true
+	if g.follower {
+		one.Behind += g.n
+	} else {
+		one.Count += g.n
+	}
+	if oldest := unstamp(g.oldest); oldest.Before(one.Oldest) {
+		one.Oldest = oldest
+	}
+	if first := c.first[one]; cmp.Or(cmp.Compare(b2i(g.follower), b2i(first.follower)), cmp.Compare(g.oldest, first.oldest), cmp.Compare(g.first, first.first)) < 0 {
+		c.first[one] = *g
+	}
+}
+
 // Causes counts the stored queue by what has stopped its messages, most frequent first. The filter's After and Limit are not used.
 func (s *Store) Causes(ctx context.Context, f state.QueueFilter) ([]state.CauseCount, error) {
-	w := selected(s.d, &f)
-	type group struct{ cause, kind string }
-	groups := map[group]*state.CauseCount{}
-	var order []*state.CauseCount
-	flows := map[*state.CauseCount]map[string]bool{}
-	examples := map[*state.CauseCount]int64{}
+	c := &causing{groups: map[causeKey]*state.CauseCount{}, flows: map[*state.CauseCount]map[string]bool{}, first: map[*state.CauseCount]queueGroup{}}
 	err := s.snapshot(ctx, func(db queryer) error {
-		err := eachOf(ctx, db, s.d, func(r *sql.Rows) error {
-			var cause, flow, kind string
-			var st state.Outcome
-			var heads, behind, marked, example, since int64
-			if err := r.Scan(&cause, &flow, &st, &kind, &heads, &behind, &marked, &example, &since); err != nil {
-				return err
-			}
-			// Two states of one cause are counted together: only what is just due, and so has none, is told apart by its state.
-			k := group{cause, kind}
-			if cause == "" {
-				k.kind = string(st)
-			}
-			c := groups[k]
-			if c == nil {
-				c = &state.CauseCount{Cause: cause, State: st, Kind: kind, Oldest: unstamp(since)}
-				groups[k], order, flows[c], examples[c] = c, append(order, c), map[string]bool{}, example
-			}
-			c.Count, c.Behind, c.Marked = c.Count+heads, c.Behind+behind, c.Marked+marked
-			if flows[c][flow] = true; unstamp(since).Before(c.Oldest) {
-				c.Oldest = unstamp(since)
-			}
-			if example < examples[c] {
-				examples[c] = example
-			}
-			return nil
-		}, `SELECT cause, flow, state, kind, SUM(1 - follower), SUM(follower), SUM(CASE WHEN follower = 0 AND mark IN ('replay', 'discard') THEN 1 ELSE 0 END),
-			COALESCE(MIN(CASE WHEN follower = 0 THEN id END), MIN(id)), MIN(since) FROM queue`+w.String()+" GROUP BY cause, flow, state, kind", w.args...)
-		if err != nil || len(order) == 0 {
+		ask := groupsOf
+		if !byGroups(&f) {
+			ask = countedGroups
+		}
+		list, err := ask(ctx, db, s.d, &f, true)
+		if err != nil || len(list) == 0 {
 			return err
 		}
-		ids := make([]any, 0, len(order))
+		for i := range list {
+			c.add(&list[i])
+		}
+		err = markedOf(ctx, db, s.d, &f, func(g *queueGroup) { c.of(g).Marked += g.n })
+		if err != nil {
+			return err
+		}
 		of := map[int64]*state.CauseCount{}
-		for c, id := range examples {
-			ids = append(ids, id)
-			of[id] = c
+		var ids []any
+		for one, g := range c.first {
+			of[g.first], ids = one, append(ids, g.first)
 		}
-		for chunk := range slices.Chunk(ids, 500) {
-			rows, err := queuedOf(ctx, db, s.d, "SELECT "+listCols+" FROM queue WHERE "+s.d.in("id", 1, len(chunk)), chunk...)
-			if err != nil {
-				return err
-			}
-			for i := range rows {
-				c := of[rows[i].ID]
-				c.Example, c.Code = rows[i], rows[i].Code
-				_, c.Text = state.CauseOf(&rows[i])
-			}
+		rows, err := rowsByID(ctx, db, s.d, ids)
+		for i := range rows {
+			one := of[rows[i].ID]
+			one.Example, one.Code = rows[i], rows[i].Code
+			_, one.Text = state.CauseOf(&rows[i])
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, s.wrap("causes", err)
 	}
-	out := make([]state.CauseCount, len(order))
-	for i, c := range order {
-		for name := range flows[c] {
-			c.Flows = append(c.Flows, name)
-		}
-		slices.Sort(c.Flows)
-		out[i] = *c
+	out := make([]state.CauseCount, len(c.order))
+	for i, one := range c.order {
+		one.Flows = slices.Sorted(maps.Keys(c.flows[one]))
+		out[i] = *one
 	}
 	slices.SortStableFunc(out, func(a, b state.CauseCount) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Example.ID, b.Example.ID))

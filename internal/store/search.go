@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/fold"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -16,8 +17,9 @@ import (
 const (
 	// mostFits is how many objects are put in order of their time at once. Where more fit, the newest objects are gone through instead.
 	mostFits = 2000
-	// mostWalked is through how many objects one page goes then.
+	// mostWalked is through how many objects one page goes then, and walkFor about how long: what was found by then is the answer, and says how far back it was looked.
 	mostWalked = 20_000
+	walkFor    = 60 * time.Millisecond
 	// mostTail is how many fates that are not indexed yet one search looks at.
 	mostTail = 1000
 	// mostReceived is how many rows of the inbox it does.
@@ -94,6 +96,8 @@ type searching struct {
 	term string // the text, folded
 	fits map[objectName]*fit
 	page *state.SearchPage
+
+	elapsed func() time.Duration
 }
 
 // Search finds objects by ids, keys and fields, or by their beginnings. It looks at no more than a bounded part of what is stored; the page says how far it
@@ -109,8 +113,8 @@ func (s *Store) Search(ctx context.Context, q state.SearchQuery) (page state.Sea
 		return page, nil
 	}
 	err = s.snapshot(ctx, func(db queryer) error {
-		se := &searching{ctx: ctx, db: db, d: s.d, q: &q, term: term, fits: map[objectName]*fit{}, page: &page}
-		if err := se.byIndexes(); err != nil {
+		se := &searching{ctx: ctx, db: db, d: s.d, q: &q, term: term, fits: map[objectName]*fit{}, page: &page, elapsed: s.cfg.Elapsed}
+		if err := byIndexes(ctx, db, s.d); err != nil {
 			return err
 		}
 		if err := se.looked(); err != nil {
@@ -131,14 +135,6 @@ func (s *Store) Search(ctx context.Context, q state.SearchQuery) (page state.Sea
 		return se.describe(page.Objects)
 	})
 	return page, s.wrap("search", err)
-}
-
-// byIndexes has PostgreSQL go by the indexes' own order: of young tables its planner knows little, and would rather sort all that begins with a letter.
-func (se *searching) byIndexes() error {
-	if se.d != postgres {
-		return nil
-	}
-	return se.each(func(*sql.Rows) error { return nil }, "SELECT set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true)")
 }
 
 // looked notes how far the index is.

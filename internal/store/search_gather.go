@@ -42,7 +42,7 @@ func (se *searching) gather() (wide bool, err error) {
 			return false, err
 		}
 	}
-	names, more, err := se.byIDs()
+	names, more, err := se.byIDs(wide)
 	if err != nil {
 		return false, err
 	}
@@ -163,8 +163,9 @@ func (f *fit) found(field string) {
 	}
 }
 
-// byIDs finds objects by hub ids and ids that the hub writes, which are whole, and by ids in systems, or their beginnings; many: there are more than mostFits.
-func (se *searching) byIDs() (names map[objectName]bool, many bool, err error) {
+// byIDs finds objects by hub ids and ids that the hub writes, which are whole, and by ids in systems, or their beginnings; many: there are more than mostFits. wide: the
+// objects will be gone through, and met by their ids then.
+func (se *searching) byIDs(wide bool) (names map[objectName]bool, many bool, err error) {
 	names = map[objectName]bool{}
 	take := func(r *sql.Rows) error {
 		var n objectName
@@ -188,6 +189,9 @@ func (se *searching) byIDs() (names map[objectName]bool, many bool, err error) {
 	}, "SELECT entity, hub, ekey FROM journal WHERE event_id = ? LIMIT 20", se.q.Text)
 	if err != nil {
 		return nil, false, err
+	}
+	if wide {
+		return names, false, nil
 	}
 	n, text := 0, folded(se.q.Text)
 	x := se.d.fold("local")

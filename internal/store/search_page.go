@@ -60,7 +60,8 @@ func (se *searching) walk(at searchCursor) error {
 	if at.Name != "" && !at.Exact {
 		below = at.Fate
 	}
-	for len(out) <= limit && walked < mostWalked {
+	began := se.elapsed()
+	for len(out) <= limit && walked < mostWalked && (walked == 0 || se.elapsed()-began < walkFor) {
 		n := 0
 		err := se.each(func(r *sql.Rows) error {
 			x, err := scanIndexing(r)
@@ -95,6 +96,10 @@ func (se *searching) walk(at searchCursor) error {
 	return se.give(out, last)
 }
 
+// ownOrder is the order of rows that an index of their own finds, which are few: as an expression, so that PostgreSQL, which is not to sort here, does not go through
+// all rows by the order of their numbers instead.
+const ownOrder = "id + 0"
+
 // describe fills in what stands beside the objects of a page.
 func (se *searching) describe(objects []state.SearchedObject) error {
 	at := map[string][]*state.SearchedObject{}
@@ -118,7 +123,7 @@ func (se *searching) describe(objects []state.SearchedObject) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	rows, err := queuedOf(se.ctx, se.db, se.d, "SELECT "+listCols+" FROM queue WHERE "+se.d.in(se.d.fold("ekey"), 1, len(keys))+" ORDER BY id LIMIT 1000", keys...)
+	rows, err := queuedOf(se.ctx, se.db, se.d, "SELECT "+listCols+" FROM queue WHERE "+se.d.in(se.d.fold("ekey"), 1, len(keys))+" ORDER BY "+ownOrder+" LIMIT 1000", keys...)
 	for i := range rows {
 		for j := range objects {
 			if o := &objects[j]; o.Hub == "" && o.Key == rows[i].Event.Key && (o.Entity == "" || o.Entity == rows[i].Event.Entity || rows[i].Event.Entity == "") {
@@ -143,7 +148,7 @@ func (se *searching) describeHubs(at map[string][]*state.SearchedObject, hubs []
 	if err != nil {
 		return err
 	}
-	rows, err := queuedOf(se.ctx, se.db, se.d, "SELECT "+listCols+" FROM queue WHERE "+in+" AND hub <> '' ORDER BY id LIMIT 1000", hubs...)
+	rows, err := queuedOf(se.ctx, se.db, se.d, "SELECT "+listCols+" FROM queue WHERE "+in+" AND hub <> '' ORDER BY "+ownOrder+" LIMIT 1000", hubs...)
 	if err != nil {
 		return err
 	}
@@ -168,7 +173,7 @@ func (se *searching) describeHubs(at map[string][]*state.SearchedObject, hubs []
 			}
 		}
 		return err
-	}, "SELECT d.run, d.body FROM differences d JOIN comparisons c ON c.id = d.run WHERE "+se.d.in("d.hub", 1, len(hubs))+" AND d.hub <> '' AND d.drift = 1 AND c.last = ? ORDER BY d.run LIMIT 200", append(slices.Clone(hubs), lastTold)...)
+	}, "SELECT d.run, d.body FROM differences d JOIN comparisons c ON c.id = d.run WHERE "+se.d.in("d.hub", 1, len(hubs))+" AND d.hub <> '' AND d.drift = 1 AND c.last = ? ORDER BY d.run + 0 LIMIT 200", append(slices.Clone(hubs), lastTold)...)
 }
 
 // worse is which of two messages of an object says how it stands: what waits for a person, before what waits for another object.

@@ -24,7 +24,7 @@ func (s *Store) Related(ctx context.Context, entity, hub, key string) (out []sta
 	name := cmp.Or(hub, keyName(key))
 	err = s.snapshot(ctx, func(db queryer) error {
 		se := &searching{ctx: ctx, db: db, d: s.d, q: &state.SearchQuery{}, fits: map[objectName]*fit{}}
-		if err := se.byIndexes(); err != nil {
+		if err := byIndexes(ctx, db, s.d); err != nil {
 			return err
 		}
 		type link struct{ field, entity, value string }
@@ -78,7 +78,7 @@ func (se *searching) named(o *state.SearchedObject, value string) error {
 				known, *o = true, searchedOf(x)
 			}
 			return err
-		}, "SELECT "+searchCols+" FROM search_objects WHERE entity = ? AND "+col+" = ? ORDER BY object DESC LIMIT 1", entity, value)
+		}, "SELECT "+searchCols+" FROM search_objects WHERE entity = ? AND "+col+" = ? ORDER BY object + 0 DESC LIMIT 1", entity, value)
 		if err != nil || known {
 			return err
 		}

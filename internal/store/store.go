@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
 // Config says where the store is. Exactly one of SQLite and Postgres is set.
@@ -20,6 +22,8 @@ type Config struct {
 	// Clock is behind all stamps, and on SQLite behind the leases; the machine's when nil. Hubs that share a PostgreSQL
 	// judge leases by its clock.
 	Clock Clock
+	// Elapsed is the time that has passed since some moment; the machine's when nil. A search goes by it.
+	Elapsed func() time.Duration
 	// KeepReplay is how long a delivery id is remembered after its arrival; 7 days when zero.
 	KeepReplay time.Duration
 	// KeepJournal is how long the journal, runs and audit rows are kept; 90 days when zero.
@@ -76,6 +80,9 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = machine{}
+	}
+	if cfg.Elapsed == nil {
+		cfg.Elapsed = lifecycle.Real().Elapsed
 	}
 	if cfg.KeepReplay <= 0 {
 		cfg.KeepReplay = 7 * 24 * time.Hour

@@ -73,7 +73,7 @@ func (s *Store) totalsOf(ctx context.Context, db queryer) ([]state.FlowTotals, e
 		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanTotal(r, of) },
 			"SELECT flow, outcome, reason, SUM(n), MAX(newest) FROM totals GROUP BY flow, outcome, reason"),
 		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanResting(r, of) },
-			"SELECT flow, state, COUNT(*), MIN(accepted) FROM queue GROUP BY flow, state"),
+			"SELECT c.flow, c.state, c.n, (SELECT q.accepted FROM queue q WHERE q.flow = c.flow AND q.state = c.state ORDER BY q.accepted LIMIT 1) FROM (SELECT flow, state, CAST(SUM(n) AS BIGINT) AS n FROM queue_counts GROUP BY flow, state) AS c"),
 		// Of an index alone: while a broker is away the inbox is long, and to read the rows would be to read their documents.
 		eachOf(ctx, db, s.d, func(r *sql.Rows) error { return scanUnpublished(r, of, next) }, "SELECT flow, COUNT(*), MIN(seq) FROM inbox WHERE places IS NULL GROUP BY flow"))
 	if err != nil {

@@ -43,7 +43,7 @@ type tracer struct {
 // byKey finds what names the key itself.
 func (tr *tracer) byKey() (err error) {
 	tr.out.Journal, err = journalOf(tr.ctx, tr.db, tr.d, "SELECT "+journalCols+` FROM journal WHERE id IN (
-		SELECT id FROM (SELECT id FROM journal WHERE `+tr.d.fold("ekey")+` = ? AND ekey = ? ORDER BY id DESC LIMIT 200) AS a UNION SELECT id FROM journal WHERE hub = ? UNION
+		SELECT id FROM (SELECT id FROM journal WHERE `+tr.d.fold("ekey")+` = ? AND ekey = ? ORDER BY id DESC LIMIT 200) AS a UNION SELECT id FROM (SELECT id FROM journal WHERE hub = ? ORDER BY id DESC LIMIT 200) AS b UNION
 		SELECT id FROM journal WHERE event_id = ?) ORDER BY id DESC LIMIT CAST(? AS INTEGER)`, folded(tr.key), tr.key, tr.key, tr.key, traceLimit)
 	if err != nil {
 		return err

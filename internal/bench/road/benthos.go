@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/bench"
+	"github.com/waybill-hub/waybill/internal/bench/process"
 	"github.com/waybill-hub/waybill/internal/bus"
 )
 
@@ -53,11 +54,11 @@ func (b *benthos) start(ctx context.Context, d *drive, target string) (s *starte
 	if err := errors.Join(err, c.Close()); err != nil {
 		return nil, err
 	}
-	hooks, err := freeAddr()
+	hooks, err := process.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
-	admin, err := freeAddr()
+	admin, err := process.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -66,19 +67,19 @@ func (b *benthos) start(ctx context.Context, d *drive, target string) (s *starte
 		"hook.yaml":    fmt.Sprintf(benthosHook, admin, hooks, brokerAddr, topic),
 		"deliver.yaml": fmt.Sprintf(benthosDeliver, brokerAddr, topic, topic, target, d.Concurrency),
 	} {
-		if err := errors.Join(write(d.dir, name, text), write(d.dir, "in.json", inSchema), write(d.dir, "erp.json", erpSchema)); err != nil {
+		if err := errors.Join(process.Write(d.dir, name, text), process.Write(d.dir, "in.json", inSchema), process.Write(d.dir, "erp.json", erpSchema)); err != nil {
 			return nil, err
 		}
 		cmd := exec.Command(b.binary, "-c", name)
 		cmd.Dir = d.dir
-		child, err := startCommand(cmd, d.Log)
+		child, err := process.StartCommand(cmd, d.Log)
 		if err != nil {
 			return nil, err
 		}
-		stops = append(stops, child.stop)
+		stops = append(stops, child.Stop)
 		pids = append(pids, cmd.Process.Pid)
 		if name == "hook.yaml" {
-			if err := child.listening(ctx, "http://"+admin+"/ready", http.StatusOK); err != nil {
+			if err := child.Listening(ctx, "http://"+admin+"/ready", http.StatusOK); err != nil {
 				return nil, err
 			}
 		}
@@ -86,10 +87,10 @@ func (b *benthos) start(ctx context.Context, d *drive, target string) (s *starte
 	return &started{hook: "http://" + hooks + "/hooks/shop/orders", accepted: http.StatusOK, stop: stop, usage: func() usage {
 		u := usage{others: map[string]time.Duration{}}
 		for _, pid := range pids {
-			u.cpu += cpuOf(pid)
-			u.peak += peakOf(pid)
+			u.cpu += process.CPU(pid)
+			u.peak += process.Peak(pid)
 		}
-		if cpu := cpuOf(listener(brokerAddr)); d.Kafka != "" {
+		if cpu := process.CPU(process.Listener(brokerAddr)); d.Kafka != "" {
 			u.others["broker"] = cpu
 		} else {
 			u.cpu += cpu // the hub's is in its process too

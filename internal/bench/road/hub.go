@@ -17,6 +17,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/waybill-hub/waybill/internal/bench"
+	"github.com/waybill-hub/waybill/internal/bench/process"
+	"github.com/waybill-hub/waybill/internal/bench/viewer"
 )
 
 // hub is a build of the hub.
@@ -44,7 +46,7 @@ func (h *hub) start(ctx context.Context, d *drive, target string) (*started, err
 	}
 	cmd := exec.Command(h.binary, args...)
 	if h.own {
-		if cmd, err = self(context.WithoutCancel(ctx), args...); err != nil {
+		if cmd, err = process.Self(context.WithoutCancel(ctx), args...); err != nil {
 			return nil, err
 		}
 	}
@@ -53,26 +55,60 @@ func (h *hub) start(ctx context.Context, d *drive, target string) (*started, err
 		cmd.Env = os.Environ()
 	}
 	cmd.Env = append(cmd.Env, at.env...)
-	c, err := startCommand(cmd, d.Log)
+	c, err := process.StartCommand(cmd, d.Log)
 	if err != nil {
 		return nil, err
 	}
-	s := &started{hook: "http://" + at.hooks + "/hooks/shop/orders", accepted: http.StatusAccepted, guards: true, stop: func() error {
-		return errors.Join(c.stop(), at.drop(context.WithoutCancel(ctx)))
+	s := &started{flow: at.flow, hook: "http://" + at.hooks + "/hooks/shop/orders", accepted: http.StatusAccepted, guards: true, stop: func() error {
+		return errors.Join(c.Stop(), at.drop(context.WithoutCancel(ctx)))
 	}}
 	s.usage = func() usage {
-		u := usage{cpu: cpuOf(cmd.Process.Pid), peak: peakOf(cmd.Process.Pid), others: map[string]time.Duration{}, store: storeWork(ctx, at.http), pid: cmd.Process.Pid}
+		u := usage{cpu: process.CPU(cmd.Process.Pid), peak: process.Peak(cmd.Process.Pid), others: map[string]time.Duration{}, store: storeWork(ctx, at.http), pid: cmd.Process.Pid}
 		if d.Kafka != "" {
-			u.others["broker"] = cpuOf(listener(d.Kafka))
-			u.others["PostgreSQL"] = familyCPU(listener(postgresAddr(d.Postgres)))
+			u.others["broker"] = process.CPU(process.Listener(d.Kafka))
+			u.others["PostgreSQL"] = process.FamilyCPU(process.Listener(postgresAddr(d.Postgres)))
 		}
 		return u
 	}
-	if err := c.listening(ctx, "http://"+at.http+"/readyz", http.StatusOK); err != nil {
+	if err := c.Listening(ctx, "http://"+at.http+"/readyz", http.StatusOK); err != nil {
 		_ = s.stop()
 		return nil, err
 	}
+	if h.beside == Consoles {
+		return s, h.look(ctx, d, s, at.http)
+	}
 	return s, nil
+}
+
+// consolesOpen is how many people look.
+const consolesOpen = 100
+
+// look opens consoles at the hub, which are closed when it is stopped.
+func (h *hub) look(ctx context.Context, d *drive, s *started, addr string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * consolesOpen}}
+	pages := []string{"/", "/", "/", "/console/parked", "/console/map", "/console/flows/" + s.flow} // most have the first page open
+	errs := make(chan error, consolesOpen)
+	viewers := make([]*viewer.Viewer, consolesOpen)
+	began := time.Now()
+	for i := range viewers {
+		viewers[i] = &viewer.Viewer{Base: "http://" + addr, Path: pages[i%len(pages)], Client: client}
+		go func() { errs <- viewers[i].Watch(ctx) }()
+	}
+	stop := s.stop
+	s.stop = func() error {
+		cancel()
+		var all []error
+		looks := int64(0)
+		for _, v := range viewers {
+			all = append(all, <-errs)
+			looks += v.Looks()
+		}
+		fmt.Fprintf(d.Out, "  %d consoles have loaded %.1f pages a second\n", consolesOpen, float64(looks)/time.Since(began).Seconds())
+		client.CloseIdleConnections()
+		return errors.Join(append(all, stop())...)
+	}
+	return nil
 }
 
 // makeDatabase makes a database of its own for a run, and gives its URL.
@@ -142,22 +178,23 @@ func storeWork(ctx context.Context, addr string) (w Work) {
 
 // project is the place of a run.
 type project struct {
-	config, http, hooks string
-	env                 []string
-	drop                func(context.Context) error // of what it made outside its folder
+	config, http, hooks, flow string
+	env                       []string
+	drop                      func(context.Context) error // of what it made outside its folder
 }
 
 // project writes the files of a hub on the road.
 func (h *hub) project(ctx context.Context, d *drive, target string) (p project, err error) {
-	if p.http, err = freeAddr(); err != nil {
+	if p.http, err = process.FreeAddr(); err != nil {
 		return p, err
 	}
-	if p.hooks, err = freeAddr(); err != nil {
+	if p.hooks, err = process.FreeAddr(); err != nil {
 		return p, err
 	}
 	run := fmt.Sprintf("road_%s_%d_%d", h.called, d.run, os.Getpid())
 	name := strings.ReplaceAll(run, "_", "-")
 	topic := "road.canonical." + name
+	p.flow = "out-" + name
 	p.env = []string{"HOOK_SECRET=" + Secret}
 	p.drop = func(context.Context) error { return nil }
 	broker, store := fmt.Sprintf("{embedded: {dir: data/broker}, partitions: %d}", d.Partitions), "{sqlite: {path: data/waybill.db}}"
@@ -170,7 +207,7 @@ func (h *hub) project(ctx context.Context, d *drive, target string) (p project, 
 		store, p.env = `{postgres: {url: "${env:ROAD_DATABASE}"}}`, append(p.env, "ROAD_DATABASE="+database)
 	}
 	config, flows := configOf(broker, store, p.http, p.hooks, target, d.Concurrency), fmt.Sprintf(flowsText, name, topic, name, topic)
-	if h.beside != "" {
+	if h.beside == Dead || h.beside == Slow {
 		other, end, err := besideTarget(h.beside, d)
 		if err != nil {
 			return p, err
@@ -182,13 +219,13 @@ func (h *hub) project(ctx context.Context, d *drive, target string) (p project, 
 	files := map[string]string{"flows/road.yaml": flows, "mappings/road.yaml": mappingsText,
 		"schemas/in/order.v1.json": inSchema, "schemas/out/order.v1.json": canonicalSchema, "schemas/out/erp.v1.json": erpSchema}
 	for name, text := range files {
-		if err := write(d.dir, name, text); err != nil {
+		if err := process.Write(d.dir, name, text); err != nil {
 			return p, err
 		}
 	}
 	p.config = filepath.Join(d.dir, "configs", "waybill.yaml")
 	if !d.Documents {
-		if err := write(d.dir, "configs/waybill.yaml", config+"journal: {documents: {days: 0}}\n"); err != nil {
+		if err := process.Write(d.dir, "configs/waybill.yaml", config+"journal: {documents: {days: 0}}\n"); err != nil {
 			return p, err
 		}
 		check := exec.CommandContext(ctx, h.binary, "check", "-c", p.config)
@@ -198,26 +235,18 @@ func (h *hub) project(ctx context.Context, d *drive, target string) (p project, 
 		}
 		// A build that keeps no documents knows no such setting.
 	}
-	return p, write(d.dir, "configs/waybill.yaml", config)
+	return p, process.Write(d.dir, "configs/waybill.yaml", config)
 }
 
 // besideTarget gives the address of another target, and what ends it.
 func besideTarget(kind string, d *drive) (addr string, end func() error, err error) {
 	if kind == Dead {
-		addr, err = freeAddr()
+		addr, err = process.FreeAddr()
 		return addr, func() error { return nil }, err
 	}
-	t, err := startTarget(time.Second, d.Log)
+	t, err := StartTarget(time.Second, d.Log)
 	if err != nil {
 		return "", nil, err
 	}
-	return t.addr, t.stop, nil
-}
-
-func write(dir, name, text string) error {
-	name = filepath.Join(dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(name, []byte(text), 0o644)
+	return t.Addr, t.Stop, nil
 }

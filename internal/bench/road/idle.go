@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/bench/process"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
@@ -66,7 +67,7 @@ func (o *Idle) measure(ctx context.Context, called, binary string) (share float6
 		if o.CPUProfile != "" {
 			args = append(args, "--cpuprofile", o.CPUProfile)
 		}
-		if cmd, err = self(context.WithoutCancel(ctx), args...); err != nil {
+		if cmd, err = process.Self(context.WithoutCancel(ctx), args...); err != nil {
 			return 0, err
 		}
 	}
@@ -74,27 +75,27 @@ func (o *Idle) measure(ctx context.Context, called, binary string) (share float6
 		cmd.Env = os.Environ()
 	}
 	cmd.Dir, cmd.Env = dir, append(cmd.Env, "HOOK_SECRET="+Secret)
-	hub, err := startCommand(cmd, o.Log)
+	hub, err := process.StartCommand(cmd, o.Log)
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, hub.stop()) }()
-	if err := hub.listening(ctx, "http://"+web+"/readyz", http.StatusOK); err != nil {
+	defer func() { err = errors.Join(err, hub.Stop()) }()
+	if err := hub.Listening(ctx, "http://"+web+"/readyz", http.StatusOK); err != nil {
 		return 0, err
 	}
 	fmt.Fprintf(o.Out, "%s: %d flows are ready; at rest in %v, then %v\n", called, o.Flows, settling, o.For)
 	if err := lifecycle.Sleep(ctx, lifecycle.Real(), settling); err != nil {
 		return 0, err
 	}
-	began, before := time.Now(), cpuOf(cmd.Process.Pid)
+	began, before := time.Now(), process.CPU(cmd.Process.Pid)
 	if err := lifecycle.Sleep(ctx, lifecycle.Real(), o.For); err != nil {
 		return 0, err
 	}
-	used, passed := cpuOf(cmd.Process.Pid)-before, time.Since(began)
+	used, passed := process.CPU(cmd.Process.Pid)-before, time.Since(began)
 	if share, err = shareOf(before, used, passed); err != nil {
 		return 0, err
 	}
-	fmt.Fprintf(o.Out, "%s: %.2f s of CPU in %.0f s: %.2f %% of a core, peak %d MB\n", called, used.Seconds(), passed.Seconds(), 100*share, peakOf(cmd.Process.Pid)>>20)
+	fmt.Fprintf(o.Out, "%s: %.2f s of CPU in %.0f s: %.2f %% of a core, peak %d MB\n", called, used.Seconds(), passed.Seconds(), 100*share, process.Peak(cmd.Process.Pid)>>20)
 	return share, nil
 }
 
@@ -111,14 +112,14 @@ func shareOf(before, used, passed time.Duration) (float64, error) {
 
 // project writes the files of a hub with many flows, and gives the address of its API.
 func (o *Idle) project(dir string) (web string, err error) {
-	if web, err = freeAddr(); err != nil {
+	if web, err = process.FreeAddr(); err != nil {
 		return "", err
 	}
-	hooks, err := freeAddr()
+	hooks, err := process.FreeAddr()
 	if err != nil {
 		return "", err
 	}
-	target, err := freeAddr() // nobody is there, and nobody asks
+	target, err := process.FreeAddr() // nobody is there, and nobody asks
 	if err != nil {
 		return "", err
 	}
@@ -134,7 +135,7 @@ func (o *Idle) project(dir string) (web string, err error) {
 	config := configOf("{embedded: {dir: data/broker}, partitions: 4}", "{sqlite: {path: data/waybill.db}}", web, hooks, target, 64)
 	for name, text := range map[string]string{"configs/waybill.yaml": config, "flows/idle.yaml": flows.String(), "mappings/road.yaml": mappingsText,
 		"schemas/in/order.v1.json": inSchema, "schemas/out/order.v1.json": canonicalSchema, "schemas/out/erp.v1.json": erpSchema} {
-		if err := write(dir, name, text); err != nil {
+		if err := process.Write(dir, name, text); err != nil {
 			return "", err
 		}
 	}

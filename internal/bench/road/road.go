@@ -28,7 +28,8 @@ type Options struct {
 	// Kafka is the address of an Apache Kafka, Postgres the URL of a PostgreSQL server's database in which each run makes a schema of its own;
 	// both or none. None: the embedded broker and SQLite.
 	Kafka, Postgres string
-	// Beside has hubs take turns that give the same orders to another target too, which is dead or slow: Dead or Slow. Empty: none.
+	// Beside has hubs take turns that give the same orders to another target too, which is dead or slow, or at which a hundred people look: Dead, Slow or
+	// Consoles. Empty: none.
 	Beside string
 	// Syncs counts the fsyncs of a run of its own with strace, whose times do not count.
 	Syncs bool
@@ -44,10 +45,11 @@ type Options struct {
 	Out, Log io.Writer
 }
 
-// What another target beside the measured one may be: nobody listens, or it answers after a second.
+// What may be beside the measured way: another target at which nobody listens, or that answers after a second; or a hundred people with a console open.
 const (
-	Dead = "dead"
-	Slow = "slow"
+	Dead     = "dead"
+	Slow     = "slow"
+	Consoles = "consoles"
 )
 
 // store names the set-up in the result.
@@ -196,12 +198,12 @@ type drive struct {
 }
 
 func (d *drive) run1(ctx context.Context) (r *Result, err error) {
-	target, err := startTarget(d.Delay, d.Log)
+	target, err := StartTarget(d.Delay, d.Log)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, target.stop()) }()
-	p, err := d.program.start(ctx, d, target.addr)
+	defer func() { err = errors.Join(err, target.Stop()) }()
+	p, err := d.program.start(ctx, d, target.Addr)
 	if err != nil {
 		return nil, err
 	}
@@ -235,7 +237,7 @@ func (d *drive) run1(ctx context.Context) (r *Result, err error) {
 		r.Others[name] = cpu - before.others[name]
 	}
 	r.Store, r.Peak = after.store.less(before.store), after.peak
-	if err := verify(ctx, target.addr, d.Options, p.guards); err != nil {
+	if err := verify(ctx, target.Addr, d.Options, p.guards); err != nil {
 		return nil, fmt.Errorf("what the target holds is wrong: %w", err)
 	}
 	stopped = true
@@ -243,12 +245,12 @@ func (d *drive) run1(ctx context.Context) (r *Result, err error) {
 }
 
 // taken waits until the target has taken everything.
-func (d *drive) taken(ctx context.Context, t *targetProcess) (Tally, error) {
+func (d *drive) taken(ctx context.Context, t *TargetProcess) (Tally, error) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	last, moved, told := -1, time.Now(), time.Now()
 	for {
-		tally, err := tallyOf(ctx, t.addr)
+		tally, err := tallyOf(ctx, t.Addr)
 		if err != nil {
 			return tally, err
 		}

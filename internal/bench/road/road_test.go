@@ -44,6 +44,18 @@ func TestRoad(t *testing.T) {
 	}
 }
 
+// TestRoadBesideConsoles goes it in turn with a hub at which a hundred people look: pages are loaded, and all of them go on until the end.
+func TestRoadBesideConsoles(t *testing.T) {
+	var out, log bytes.Buffer
+	_, err := road.Run(t.Context(), road.Options{Orders: 200, Keys: 40, Senders: 4, Runs: 1, Partitions: 2, Concurrency: 8, Beside: road.Consoles, Dir: t.TempDir(), Out: &out, Log: &log})
+	if err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out.String(), log.String())
+	}
+	if got := out.String(); !strings.Contains(got, "100 consoles have loaded ") || strings.Contains(got, "loaded 0.0 pages") || !strings.Contains(got, "beside beside_consoles: deliveries/s × ") {
+		t.Errorf("got %s", got)
+	}
+}
+
 // TestVerify: what the target holds is held against what was sent.
 func TestVerify(t *testing.T) {
 	const orders, keys = 6, 3

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/bench/process"
 )
 
 // Secret signs the webhooks, as the project's files name it.
@@ -71,10 +73,6 @@ func (d *delivered) differs(i, keys, lines int) string {
 // Send is the sender's process: senders at once, each with keys of its own, so that those of a key are sent one after the other. accepted is the
 // status that a webhook is to be answered with.
 func Send(ctx context.Context, hook string, orders, keys, senders, accepted, lines int, out io.Writer) error {
-	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(Secret, "whsec_"))
-	if err != nil {
-		return err
-	}
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: senders}, Timeout: time.Minute}
 	took := make([]time.Duration, orders)
 	failed := make([]error, senders)
@@ -88,7 +86,7 @@ func Send(ctx context.Context, hook string, orders, keys, senders, accepted, lin
 					continue
 				}
 				start := time.Now()
-				if err := post(ctx, client, hook, secret, i, order(i, keys, lines), accepted); err != nil {
+				if err := Post(ctx, client, hook, "msg_"+strconv.Itoa(i), order(i, keys, lines), accepted); err != nil {
 					failed[n] = err
 					return
 				}
@@ -106,8 +104,13 @@ func Send(ctx context.Context, hook string, orders, keys, senders, accepted, lin
 	return json.NewEncoder(out).Encode(s)
 }
 
-func post(ctx context.Context, client *http.Client, hook string, secret []byte, i int, body []byte, accepted int) error {
-	id, at := "msg_"+strconv.Itoa(i), strconv.FormatInt(time.Now().Unix(), 10)
+// Post sends a signed webhook, which is to be answered with the status accepted.
+func Post(ctx context.Context, client *http.Client, hook, id string, body []byte, accepted int) error {
+	secret, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(Secret, "whsec_"))
+	if err != nil {
+		return err
+	}
+	at := strconv.FormatInt(time.Now().Unix(), 10)
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(id + "." + at + "."))
 	mac.Write(body)
@@ -124,14 +127,14 @@ func post(ctx context.Context, client *http.Client, hook string, secret []byte, 
 	defer resp.Body.Close()
 	said, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != accepted {
-		err = fmt.Errorf("webhook %d was answered %s: %.200s", i, resp.Status, said)
+		err = fmt.Errorf("webhook %s was answered %s: %.200s", id, resp.Status, said)
 	}
 	return err
 }
 
 // send runs the sender in a process of its own.
 func (d *drive) send(ctx context.Context, p *started) (s Sent, err error) {
-	cmd, err := self(ctx, "bench", "send", p.hook, strconv.Itoa(d.Orders), strconv.Itoa(d.Keys), strconv.Itoa(d.Senders), strconv.Itoa(p.accepted), strconv.Itoa(d.Lines))
+	cmd, err := process.Self(ctx, "bench", "send", p.hook, strconv.Itoa(d.Orders), strconv.Itoa(d.Keys), strconv.Itoa(d.Senders), strconv.Itoa(p.accepted), strconv.Itoa(d.Lines))
 	if err != nil {
 		return s, err
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/waybill-hub/waybill/internal/bench/process"
 )
 
 // Tally is what the target has seen.
@@ -183,22 +185,23 @@ func (t *target) all(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// targetProcess is the target as the driver sees it.
-type targetProcess struct {
-	*child
-	addr string
+// TargetProcess is the target as a driver sees it.
+type TargetProcess struct {
+	*process.Child
+	Addr string
 }
 
-func startTarget(delay time.Duration, log io.Writer) (*targetProcess, error) {
-	c, line, err := startSelf(log, "bench", "target", delay.String())
+// StartTarget starts the target as a process of its own.
+func StartTarget(delay time.Duration, log io.Writer) (*TargetProcess, error) {
+	c, line, err := process.StartSelf(log, "bench", "target", delay.String())
 	if err != nil {
 		return nil, err
 	}
 	addr, ok := strings.CutPrefix(line, "listening ")
 	if !ok {
-		return nil, errors.Join(fmt.Errorf("the target does not listen; it says %q", line), c.stop())
+		return nil, errors.Join(fmt.Errorf("the target does not listen; it says %q", line), c.Stop())
 	}
-	return &targetProcess{child: c, addr: addr}, nil
+	return &TargetProcess{Child: c, Addr: addr}, nil
 }
 
 func get(ctx context.Context, addr, path string) (*http.Response, error) {

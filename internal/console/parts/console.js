@@ -3,7 +3,7 @@
 // without moving what the reader looks at, types into or has opened. Without this script every page works as well, and is as old as its last load.
 (() => {
   const body = document.body;
-  const patience = 2000; // between two looks
+  const patience = 800; // between two looks: what the stream tells of is on the page soon, and many pages do not keep the hub busy
   const longest = 15000; // ages grow also when nothing happens
 
   // Times are written in the reader's own zone.

@@ -272,6 +272,26 @@ func testSearchWide(t *testing.T, b *bench) {
 	// Of another kind there is one alone, and none of these.
 	b.wantFound(state.SearchQuery{Text: "a", Entity: "customer"})
 	b.wantFound(state.SearchQuery{Text: "b", Entity: "customer"}, "B")
+	// Where it takes long a page ends sooner: it says how far back it has looked, and the next ones go on from there to the end.
+	passed := time.Duration(0)
+	b.cfg.Elapsed = func() time.Duration { passed += time.Second; return passed }
+	b.reopen()
+	page, err = b.Search(b.ctx(), state.SearchQuery{Text: "a", Entity: "customer"})
+	b.no(err)
+	if len(page.Objects) > 0 || page.Next == "" || page.Back.IsZero() || page.Complete() {
+		t.Errorf("a page that takes long: %+v", page)
+	}
+	pages := 1
+	for ; page.Next != ""; pages++ {
+		page, err = b.Search(b.ctx(), state.SearchQuery{Text: "a", Entity: "customer", After: page.Next})
+		b.no(err)
+	}
+	if pages < n/500 {
+		t.Errorf("%d pages for %d objects", pages, n)
+	}
+	if got = b.found(b.Store, state.SearchQuery{Text: "a", Limit: 100}); len(got) != n+2 || got[len(got)-1] != "A0000" {
+		t.Errorf("in short pages: %d", len(got))
+	}
 }
 
 // An object stands as its worst message does, else as a reconciliation says, else as its newest fate.

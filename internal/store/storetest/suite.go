@@ -41,7 +41,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"LaneFollowers", testLaneFollowers}, {"LaneHeadChanges", testLaneHeadChanges}, {"LaneOfNonBlocking", testLaneOfNonBlocking},
 		{"LaneLateFollower", testLaneLateFollower}, {"LaneDiscards", testLaneDiscards}, {"LaneInOneCommit", testLaneInOneCommit},
 		{"Due", testDue}, {"Marks", testMarks}, {"Edit", testEdit}, {"EditOfNothing", testEditOfNothing}, {"EditRace", testEditRace},
-		{"Parked", testParked}, {"Causes", testCauses}, {"Bulk", testBulk}, {"Paces", testPaces}, {"Requests", testRequests}, {"BulkDiscard", testBulkDiscard},
+		{"Parked", testParked}, {"Causes", testCauses}, {"Selections", testSelections}, {"Bulk", testBulk}, {"Paces", testPaces}, {"Requests", testRequests}, {"BulkDiscard", testBulkDiscard},
 		{"Resolve", testResolve}, {"Link", testLink}, {"LinkReleases", testLinkReleases}, {"ResolvePending", testResolvePending}, {"References", testReferences}, {"Target", testTarget}, {"Duplicates", testDuplicates},
 		{"WaiterForHub", testWaiterForHub}, {"WaiterForLocal", testWaiterForLocal}, {"WaiterForIntents", testWaiterForIntents},
 		{"WaitersWoken", testWaitersWoken}, {"WaiterRace", testWaiterRace}, {"IntentRace", testIntentRace},
@@ -57,7 +57,7 @@ func Run(t *testing.T, fresh Fresh) {
 		t.Run(c.name, func(t *testing.T) {
 			cfg, shared := fresh(t)
 			b := &bench{t: t, cfg: cfg, shared: shared, clock: &Clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}
-			b.cfg.Clock = b.clock
+			b.cfg.Clock, b.cfg.Elapsed = b.clock, func() time.Duration { return 0 } // however busy the machine is
 			b.Store = b.open()
 			t.Cleanup(func() {
 				if err := b.Close(); err != nil {
@@ -65,6 +65,9 @@ func Run(t *testing.T, fresh Fresh) {
 				}
 			})
 			c.test(t, b)
+			if c.name != "Closed" {
+				b.counted()
+			}
 		})
 	}
 }
@@ -139,9 +142,11 @@ type part struct {
 	state.Partition
 }
 
+var eventLog = event.Log{Cluster: "cluster", TopicID: "topic", First: 0, Last: 1 << 40}
+
 func (b *bench) part(number int) *part {
 	b.t.Helper()
-	p, err := b.OpenPartition(b.ctx(), "orders-to-erp", "canonical.order", number, event.Log{Cluster: "cluster", TopicID: "topic", First: 0, Last: 1 << 40})
+	p, err := b.OpenPartition(b.ctx(), "orders-to-erp", "canonical.order", number, eventLog)
 	b.no(err)
 	return &part{b, p}
 }
