@@ -292,6 +292,17 @@ type postgres struct{ standard }
 func (postgres) impossible(code string) bool { return code == "22P02" }
 func (postgres) noRight() []string           { return []string{"42501"} }
 
+// is: a number that the column is too small for is in no row, where the driver, or the server, would fail on it.
+func (d postgres) is(st *statement, column, typ string, v any) string {
+	if typ != "integer" {
+		return d.standard.is(st, column, typ, v)
+	}
+	if _, large := v.(string); large {
+		return column + " = " + st.arg(v) + "::numeric"
+	}
+	return column + " = " + st.arg(v) + "::bigint"
+}
+
 func (postgres) probe() string             { return "SELECT 1" }
 func (postgres) param(n int) string        { return "$" + strconv.Itoa(n) }
 func (postgres) text(column string) string { return "(" + column + ")::text" }

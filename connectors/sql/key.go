@@ -100,7 +100,7 @@ func (c *child) completeParent(o *object, n strictyaml.Node, p *strictyaml.Probl
 	}
 	if at.Kind() != strictyaml.Missing && len(c.Parent) != len(o.Key) {
 		p.AddHint(at.Pos(), fmt.Sprintf("name as many, in the order of id: the columns that hold %s", strings.Join(o.Key, ", ")),
-			"parent: it names %d columns, and the object's id has %d", len(c.Parent), len(o.Key))
+			"parent: columns named here: %d, of the object's id: %d", len(c.Parent), len(o.Key))
 	}
 }
 

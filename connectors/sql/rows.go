@@ -286,11 +286,7 @@ func (st *statement) ofRows(o *object, c *child, rows []*row) {
 		for i, v := range id {
 			st.WriteString(word)
 			word = " AND "
-			if column := of(c.Parent[i]); st.db.dialect.folds() {
-				st.WriteString(column + " = " + st.db.dialect.value(st, o.Columns[o.Key[i]], v))
-			} else {
-				st.WriteString(st.db.dialect.is(st, column, o.Columns[o.Key[i]], v))
-			}
+			st.WriteString(st.takesFor(of(c.Parent[i]), o.Columns[o.Key[i]], v))
 		}
 		word = " OR "
 	}
@@ -298,6 +294,14 @@ func (st *statement) ofRows(o *object, c *child, rows []*row) {
 		st.WriteString("(1 = 0")
 	}
 	st.WriteString(")")
+}
+
+// takesFor is the condition that the database takes what a column holds for a value, exactly the same or not.
+func (st *statement) takesFor(column, typ string, v any) string {
+	if st.db.dialect.folds() {
+		return column + " = " + st.db.dialect.value(st, typ, v)
+	}
+	return st.db.dialect.is(st, column, typ, v)
 }
 
 // stray finds the rows that the database takes children for which name another id, such as 'abc ' for 'ABC': nobody can tell whose they are.
@@ -313,7 +317,7 @@ func (db *database) stray(ctx context.Context, tx *sql.Tx, o *object, c *child, 
 			if i > 0 {
 				st.WriteString(" AND ")
 			}
-			st.WriteString(of(o.Key[i]) + " = " + st.arg(v))
+			st.WriteString(st.takesFor(of(o.Key[i]), o.Columns[o.Key[i]], v))
 		}
 		rs, err := tx.QueryContext(ctx, st.String(), st.args...)
 		if err != nil {
