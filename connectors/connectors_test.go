@@ -164,7 +164,7 @@ Many services answer 200 and say in the body that they did nothing. What a 2xx m
 reads too, so that an error in place of a list is no empty list:
 
 1. A code at ` + "`errors.code` that `errors.kinds`" + ` lists is that failure: ` + "`duplicate` looks for the object, `unavailable` and `rate-limited`" + ` try
-   again (with Retry-After where it is sent), ` + "`not-found`" + ` makes a delete done and a look-up empty.
+   again (with Retry-After where it is sent), ` + "`not-found`" + ` makes a delete done and a look-up empty, ` + "`empty`" + ` a list as well.
 2. ` + "`success`" + `, of the create, update or delete, else of the object, else of the system: what is not among its values is *invalid*. Where
    the body is empty or no JSON, nothing says whether it was done: an *unknown outcome*. A 204 stands for itself. A read is judged by it where
    the value is there.

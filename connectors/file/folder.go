@@ -116,6 +116,9 @@ func (f folder) Move(_ fs.FileInfo, from, to string) error {
 	return f.root.Rename(from, to)
 }
 
+// Link gives a file another name beside its own: unlike a rename it never takes the name from another file.
+func (f folder) Link(from, to string) error { return f.root.Link(from, to) }
+
 func (f folder) Remove(name string) error { return f.root.Remove(name) }
 
 // Modes of what other systems are to read, less the operator's umask.

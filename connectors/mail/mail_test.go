@@ -21,6 +21,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/connector/connectortest"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/parquetdoc"
 )
 
 func TestMain(m *testing.M) {
@@ -44,6 +45,8 @@ func TestConformance(t *testing.T) {
 
 func TestQuote(t *testing.T) { testQuote(t, startDouble(t, false)) }
 
+func TestParquet(t *testing.T) { testParquet(t, startDouble(t, false)) }
+
 func TestRecipients(t *testing.T) { testRecipients(t, startDouble(t, false)) }
 
 // The same on aiosmtpd.
@@ -51,6 +54,8 @@ func TestRecipients(t *testing.T) { testRecipients(t, startDouble(t, false)) }
 func TestAiosmtpdConformance(t *testing.T) { conformance(t, startAiosmtpd) }
 
 func TestAiosmtpdQuote(t *testing.T) { testQuote(t, startAiosmtpd(t)) }
+
+func TestAiosmtpdParquet(t *testing.T) { testParquet(t, startAiosmtpd(t)) }
 
 func TestAiosmtpdRecipients(t *testing.T) { testRecipients(t, startAiosmtpd(t)) }
 
@@ -160,6 +165,46 @@ func testQuote(t *testing.T, s *server) {
 	rows, err := book.GetRows("Data")
 	if err != nil || fmt.Sprint(rows) != "[[no sku qty] [Q/0042 007 1.50] [Q/0042 =1+1 2]]" {
 		t.Errorf("%v %v", rows, err)
+	}
+}
+
+// testParquet: a file of bytes arrives as it was.
+func testParquet(t *testing.T, s *server) {
+	sys, err := Kind{}.Open(t.Context(), settingsOf(t, s.system()+"objects: {order: {to: [a@x.example], subject: s, text: t, fields: [no, lines], format: parquet, parquet: {columns: {no: text, lines.sku: text, lines.qty: decimal(8.2)}, lists: [lines]}}}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sys.Close()
+	if _, err := sys.(connector.Sink).Write(t.Context(), connector.Write{Object: "order", Action: connector.Create, IdempotencyKey: "event-1", Doc: []byte(quoteDoc)}); err != nil {
+		t.Fatal(err)
+	}
+	mails := s.mails(t)
+	m, err := stdmail.ReadMessage(strings.NewReader(mails[len(mails)-1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := multipart.NewReader(m.Body, params["boundary"])
+	if _, err := parts.NextRawPart(); err != nil {
+		t.Fatal(err)
+	}
+	file, err := parts.NextRawPart()
+	if err != nil || file.FileName() != "order.parquet" {
+		t.Fatalf("%v %v", file, err)
+	}
+	data, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := parquetdoc.Open(bytes.NewReader(data), int64(len(data)), 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if doc, err := f.Next(nil, 1<<10); err != nil || string(doc) != `{"no":"Q/0042","lines":[{"sku":"007","qty":1.50},{"sku":"=1+1","qty":2.00}]}` {
+		t.Errorf("%s %v", doc, err)
 	}
 }
 

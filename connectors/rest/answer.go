@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -86,10 +87,10 @@ func (j *judge) content(resp *httpclient.Response, root jsondoc.Value) *fault.Er
 		return j.refused(resp, root, code, kind, "")
 	}
 	if r, v := broken(j.rules, root, j.reading); r != nil {
-		return j.refused(resp, root, code, "invalid", fmt.Sprintf("the answer holds %s at %q", shown(v), r.path))
+		return j.refused(resp, root, code, cmp.Or(j.s.told(resp, root), "invalid"), fmt.Sprintf("the answer holds %s at %q", shown(v), r.path))
 	}
 	if why, kind := j.envelope(root); why != "" {
-		return j.refused(resp, root, code, kind, why)
+		return j.refused(resp, root, code, cmp.Or(j.s.told(resp, root), kind), why)
 	}
 	return nil
 }
@@ -219,6 +220,9 @@ func rootOf(resp *httpclient.Response) jsondoc.Value {
 func (s *system) explain(f *fault.Error, resp *httpclient.Response) {
 	root := rootOf(resp)
 	code, kind := s.meaning(resp.Status, root)
+	if s.set.Errors.Kinds[code] == "" { // a text says more than the status does
+		kind = cmp.Or(s.told(resp, root), kind)
+	}
 	f.Code = s.codeOf(resp, code)
 	if s.set.Errors.Message != "" && root.Kind() != jsondoc.Missing {
 		f.Err = errors.New(s.words(resp, root))
@@ -232,16 +236,37 @@ func (s *system) explain(f *fault.Error, resp *httpclient.Response) {
 // a meaning counts.
 func (s *system) meaning(status int, root jsondoc.Value) (code, kind string) {
 	es := &s.set.Errors
-	if es.Code != "" {
-		for _, v := range either(root, es.Code) {
-			c := text(v)
-			if kind = es.Kinds[c]; c != "" && kind != "" {
-				return c, kind
-			}
-			def(&code, c)
+	for _, c := range es.codes(root) {
+		if kind = es.Kinds[c]; c != "" && kind != "" {
+			return c, kind
 		}
+		def(&code, c)
 	}
 	return code, es.Kinds[strconv.Itoa(status)]
+}
+
+// empty reports whether the settings read an answer as: there is nothing.
+func (s *system) empty(status int, root jsondoc.Value) bool {
+	_, kind := s.meaning(status, root)
+	return kind == "empty"
+}
+
+// told is the kind of failure that the settings give a part of a refusal's text; empty: none of it has one.
+func (s *system) told(resp *httpclient.Response, root jsondoc.Value) string {
+	if len(s.set.Errors.Texts) == 0 {
+		return ""
+	}
+	return s.set.Errors.told(s.words(resp, root))
+}
+
+// told is the kind of the first row of texts that fits.
+func (es *errorSettings) told(said string) string {
+	for _, row := range es.Texts {
+		if strings.Contains(strings.ToLower(said), strings.ToLower(row.Text)) {
+			return row.Kind
+		}
+	}
+	return ""
 }
 
 // codeOf is a failure's code: the status, and the system's own.

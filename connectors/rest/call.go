@@ -91,7 +91,7 @@ func (o *object) etag(v jsondoc.Value, header string) string {
 	switch o.ETag {
 	case "header":
 		return header
-	case "field":
+	case "field", etagPlaced:
 		return text(at(v, o.ETagField))
 	case "body":
 		return string(at(v, o.ETagField).Raw()) // a number goes back as a number

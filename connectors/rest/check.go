@@ -13,9 +13,9 @@ import (
 	"github.com/waybill-hub/waybill/internal/zones"
 )
 
-// faultKinds are the meanings that errors.kinds can give a code; duplicate is a Conflict of its own.
+// faultKinds are the meanings that errors.kinds can give a code; duplicate is a Conflict of its own, and empty a NotFound that lists may be answered with.
 var faultKinds = map[string]fault.Kind{
-	"duplicate": fault.Conflict, "conflict": fault.Conflict, "invalid": fault.Invalid, "not-found": fault.NotFound, "auth": fault.Auth,
+	"duplicate": fault.Conflict, "empty": fault.NotFound, "conflict": fault.Conflict, "invalid": fault.Invalid, "not-found": fault.NotFound, "auth": fault.Auth,
 	"rate-limited": fault.RateLimited, "unavailable": fault.Unavailable, "unknown-outcome": fault.UnknownOutcome,
 }
 
@@ -104,7 +104,7 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 		template(n.Get("list").Get("ids"), "path", o.List.IDs.Path, nil, p)
 	}
 	o.checkCreate(n.Get("create"), p)
-	o.checkParts(n.Get("get"), p)
+	o.checkParts(n, p)
 	one(n.Get("update"), o.Update.Path)
 	one(n.Get("delete"), o.Delete.Path)
 	for _, op := range []struct{ key, method string }{{"create", o.Create.Method}, {"update", o.Update.Method}, {"delete", o.Delete.Method}} {
@@ -121,15 +121,15 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 			p.AddHint(n.Get("find").Get("natural").Get(name).Pos(), "write the field's name in braces: {code}", "natural: the parameter %s holds no field", name)
 		}
 	}
-	if (o.ETag == "field" || o.ETag == "body") && o.ETagField == "" {
+	if (o.ETag == "field" || o.ETag == "body" || o.ETag == etagPlaced) && o.ETagField == "" {
 		p.AddHint(n.Get("etag").Pos(), "add etag-field", "etag: which field holds it is not said")
 	}
 	if o.List.Order == "changed" && (o.Version == "" || o.List.ChangedSince.Parameter == "") {
 		p.Add(n.Get("list").Get("order").Pos(), "order: changed needs version and changed-since")
 	}
 	o.checkPaging(n.Get("list").Get("paging"), p)
-	if pg.Size < 1 {
-		p.Add(n.Get("list").Get("paging").Get("size").Pos(), "size: at least 1")
+	if u := o.Update.Unchanged; n.Get("update").Has("unchanged") && (u < 300 || u > 399) {
+		p.AddHint(n.Get("update").Get("unchanged").Pos(), "write for example 304", "unchanged: %d is no status from 300 to 399", u)
 	}
 	cs := o.List.ChangedSince
 	if n.Get("list").Has("changed-since") && cs.Parameter == "" {
@@ -138,6 +138,7 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	if !strings.Contains(cs.Template, "{since}") {
 		p.Add(n.Get("list").Get("changed-since").Get("template").Pos(), "template: there is no {since} in it")
 	}
+	o.checkPairs(n, p)
 	o.checkTimes(n, p)
 }
 
@@ -153,26 +154,6 @@ func (o *object) checkCreate(n strictyaml.Node, p *strictyaml.Problems) {
 	}
 	if o.Create.Bulk != nil {
 		p.AddHint(n.Get("bulk").Pos(), "remove one of the two", "bulk: a path with {external} is about one object")
-	}
-}
-
-// checkParts: each must say which object it is of.
-func (o *object) checkParts(n strictyaml.Node, p *strictyaml.Problems) {
-	if len(o.Get.Parts) > 0 && (n.Has("body") || n.Has("query") || n.Has("rows")) {
-		p.AddHint(n.Get("parts").Pos(), "ask for them in the body or query", "parts: they are read from addresses, with an object that is read from one")
-	}
-	for _, name := range slices.Sorted(maps.Keys(o.Get.Parts)) {
-		at := n.Get("parts").Get(name)
-		if strings.ContainsAny(name, ".") || name == "" {
-			p.Add(n.Get("parts").KeyPos(name), "parts: %q is no name of a member", name)
-		}
-		said := false
-		for _, value := range o.Get.Parts[name].Parameters {
-			said = said || strings.Contains(value, "{id}")
-		}
-		if known := []string{"id"}; !said || strings.Contains(o.Get.Parts[name].Path, "{") {
-			template(at, "path", o.Get.Parts[name].Path, known, p)
-		}
 	}
 }
 
@@ -230,6 +211,9 @@ func def(s *string, value string) {
 // checkPaging looks for settings of a list's pages that contradict each other or mean nothing.
 func (o *object) checkPaging(n strictyaml.Node, p *strictyaml.Problems) {
 	pg := &o.List.Paging
+	if pg.Size < 1 {
+		p.Add(n.Get("size").Pos(), "size: at least 1")
+	}
 	styles := map[string][]string{
 		"total": {"page", "offset"}, "pages": {"page"}, "total-header": {"page", "offset"}, "pages-header": {"page"},
 		"until": {"page", "offset", "key"}, "self": {"cursor", "next-url", "link"}, "stable": {"page", "offset", "cursor", "next-url", "link"}, "after": {"key"}, "join": {"key"}, "end": {"cursor"},

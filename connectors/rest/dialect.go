@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 
@@ -52,6 +53,8 @@ type Call struct {
 	Object, Action string
 	// ID is the object's, where the call is about one.
 	ID string
+	// ETag is the concurrency token that the change is to carry in its body; empty: none.
+	ETag string
 	// Counts are the parameters of Query that are numbers.
 	Counts []string
 
@@ -148,27 +151,22 @@ func (j *judge) spoken(resp *httpclient.Response, root jsondoc.Value, failed *fa
 	}
 	es := &j.s.set.Errors
 	code, kind := "", ""
-	var codes []string
-	if es.Code != "" {
-		for _, v := range either(root, es.Code) {
-			codes = append(codes, text(v))
-		}
-	}
-	for _, c := range append(codes, r.Codes...) {
+	for _, c := range append(es.codes(root), r.Codes...) {
 		if k := es.Kinds[c]; k != "" && c != "" && !r.Settled {
 			code, kind = c, k
 			break
 		}
 		def(&code, c)
 	}
-	if !r.Settled {
-		def(&kind, es.Kinds[strconv.Itoa(resp.Status)])
-	}
-	def(&kind, r.Kind)
 	said := r.Text
 	if es.Message != "" {
 		said = j.s.words(resp, root)
 	}
+	if !r.Settled {
+		def(&kind, es.told(said))
+		def(&kind, es.Kinds[strconv.Itoa(resp.Status)])
+	}
+	def(&kind, r.Kind)
 	f := fault.New(faultKinds[kind], "%s", httpclient.Shorten(j.s.client.Scrub(oneLine(said)), 300))
 	if kind == "" && failed != nil {
 		f.Kind = failed.Kind
@@ -207,8 +205,17 @@ func (o *object) Complete(name string, n strictyaml.Node, p *strictyaml.Problems
 // Complete reads the rules of a whole system.
 func (ss *successRules) Complete(n strictyaml.Node, p *strictyaml.Problems) { ss.complete(n, p) }
 
-// Check looks for kinds of failures that are none.
+// Check reads the pattern of codes, and looks for kinds of failures that are none.
 func (es *errorSettings) Check(n strictyaml.Node, p *strictyaml.Problems) {
+	if es.Pattern != "" {
+		var err error
+		if es.pattern, err = regexp.Compile(es.Pattern); err != nil {
+			p.AddHint(n.Get("code-pattern").Pos(), `write for example '\((SBL-[A-Z]+-[0-9]+)\)'`, "code-pattern: %s", err)
+		}
+		if es.Code == "" {
+			p.AddHint(n.KeyPos("code-pattern"), "add code: the path of the text that the code stands in", "code-pattern: where it looks is not said")
+		}
+	}
 	kinds := n.Get("kinds")
 	for code, kind := range es.Kinds {
 		if _, ok := faultKinds[kind]; !ok {

@@ -140,7 +140,7 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 	c := s.call(ActGet, o, httpclient.Request{Method: http.MethodGet, Path: path, Op: op})
 	c.ID = id
 	for _, name := range slices.Sorted(maps.Keys(o.Get.Parameters)) {
-		c.Query = append(c.Query, httpclient.Param{Name: name, Value: strings.ReplaceAll(o.Get.Parameters[name], "{id}", id)})
+		c.Query = append(c.Query, httpclient.Param{Name: name, Value: put(o.Get.Parameters[name], "{id}", id)})
 	}
 	kind, has := jsondoc.Object, o.alone().ID
 	if o.Get.Rows != "" {
@@ -166,7 +166,7 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 			return nil, s.fail(fault.Invalid, op, "the rows are no object: %s", err)
 		}
 	}
-	if s.dialect != nil && item.Kind() != jsondoc.Object && s.dialect.None(root, o.Get.Item) {
+	if item.Kind() != jsondoc.Object && (s.dialect != nil && s.dialect.None(root, o.Get.Item) || pastEnd(root, o.Get.Item)) {
 		return nil, nil
 	}
 	if item.Kind() != jsondoc.Object {
@@ -183,52 +183,6 @@ func (s *system) get(ctx context.Context, o *object, id, op string) (*connector.
 		r.Local = id
 	}
 	return &r, nil
-}
-
-// parts reads what other addresses show of an object, and puts it into the object.
-func (s *system) parts(ctx context.Context, o *object, item jsondoc.Value, id, op string) (jsondoc.Value, error) {
-	for _, name := range slices.Sorted(maps.Keys(o.Get.Parts)) {
-		part := o.Get.Parts[name]
-		path, err := pathOf(part.Path, id)
-		if err != nil {
-			return item, s.fail(fault.Invalid, op, "%s", err)
-		}
-		c := s.call(ActGet, o, httpclient.Request{Method: http.MethodGet, Path: path, Op: op + ": " + name})
-		c.ID = id
-		for _, param := range slices.Sorted(maps.Keys(part.Parameters)) {
-			c.Query = append(c.Query, httpclient.Param{Name: param, Value: strings.ReplaceAll(part.Parameters[param], "{id}", id)})
-		}
-		shows := func(root jsondoc.Value) bool {
-			k := at(root, part.Item).Kind()
-			return k == jsondoc.Object || k == jsondoc.Array
-		}
-		resp, err := s.do(ctx, c, &judge{s: s, rules: s.success(o, nil), reading: true, bare: part.Item == "", there: shows})
-		if f, ok := fault.As(err); ok && f.Kind == fault.NotFound { // the object is there: an address that is not would take all objects away
-			g := *f
-			g.Kind = fault.Invalid
-			return item, &g
-		}
-		if err != nil {
-			return item, err
-		}
-		root, err := s.parse(op, resp, true)
-		if err != nil {
-			return item, err
-		}
-		if !shows(root) {
-			return item, s.fail(fault.Invalid, op, "the answer holds no %s at %q: %s", name, part.Item, s.client.Text(resp))
-		}
-		doc, err := placed(item.Raw(), name, at(root, part.Item).Raw())
-		if err != nil {
-			return item, s.fail(fault.Invalid, op, "the object and its %s are no document: %s", name, err)
-		}
-		d, err := jsondoc.Parse(doc, jsondoc.Limits{Bytes: len(doc) + 1})
-		if err != nil {
-			return item, s.fail(fault.Invalid, op, "the object and its %s are no document: %s", name, err)
-		}
-		item = d.Root()
-	}
-	return item, nil
 }
 
 // gathered makes the object of its rows: the first one, with all of them under a name.

@@ -21,7 +21,7 @@ type graphqlSettings struct {
 
 // operation is what an operation of an object type is asked with, where that is more than a path and parameters.
 type operation struct {
-	Body      strictyaml.Node `yaml:"body" doc:"the operation is a POST with this JSON body, for services that are asked in it (JSON-RPC, searches by a document): what it always holds, with {id} in a text where the call is about one object. Parameters are then dotted paths in it (filter.since, params.args.0.2); a number is an element of a list. Create and update have their document at wrap, a dotted path, too; what the body holds there already goes along, beside and below the document's own"`
+	Body      strictyaml.Node `yaml:"body" doc:"the operation is a POST with this JSON body, for services that are asked in it (JSON-RPC, searches by a document): what it always holds, with {id} in a text where the call is about one object, and {etag} with etag: placed. Parameters are then dotted paths in it (filter.since, params.args.0.2); a number is an element of a list. Create and update have their document at wrap, a dotted path, too; what the body holds there already goes along: members beside and below the document's own, and elements of a list before those of pairs"`
 	Query     string          `yaml:"query" doc:"graphql: the operation, with its variables: query ($id: ID!) { customer(id: $id) { id name } }"`
 	Variables strictyaml.Node `yaml:"variables" doc:"graphql: values of variables that are always sent, with {id} in a text where the call is about one object; default there: {id: \"{id}\"}"`
 
@@ -95,24 +95,37 @@ func filled(vars []byte, id string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fill(nil, doc.Root(), id, false), nil
+	return fill(nil, doc.Root(), places{id: id}), nil
 }
 
-// fill puts an id into the texts of a document. number: a text that is nothing but the id becomes a number, where the id is one.
-func fill(dst []byte, v jsondoc.Value, id string, number bool) []byte {
+// places are what stands in the texts of a body in braces.
+type places struct {
+	id string
+	// number: a text that is nothing but the id becomes a number, where the id is one.
+	number bool
+	etag   string
+	tagged bool // {etag} is a place
+}
+
+// fill puts an id, and a concurrency token, into the texts of a document.
+func fill(dst []byte, v jsondoc.Value, p places) []byte {
 	switch v.Kind() {
 	case jsondoc.String:
-		if _, err := strconv.ParseUint(id, 10, 64); number && err == nil && v.Str() == "{id}" {
-			return append(dst, strings.TrimLeft(id[:len(id)-1], "0")+id[len(id)-1:]...)
+		if _, err := strconv.ParseUint(p.id, 10, 64); p.number && err == nil && v.Str() == "{id}" {
+			return append(dst, strings.TrimLeft(p.id[:len(p.id)-1], "0")+p.id[len(p.id)-1:]...)
 		}
-		return jsondoc.AppendString(dst, strings.ReplaceAll(v.Str(), "{id}", id))
+		said := put(v.Str(), "{id}", p.id)
+		if p.tagged && v.Str() == "{etag}" { // alone: what an id holds is no place
+			said = p.etag
+		}
+		return jsondoc.AppendString(dst, said)
 	case jsondoc.Object:
 		dst = append(dst, '{')
 		for name, m := range v.Members() {
 			if dst[len(dst)-1] != '{' {
 				dst = append(dst, ',')
 			}
-			dst = fill(append(jsondoc.AppendString(dst, name), ':'), m, id, number)
+			dst = fill(append(jsondoc.AppendString(dst, name), ':'), m, p)
 		}
 		return append(dst, '}')
 	case jsondoc.Array:
@@ -121,7 +134,7 @@ func fill(dst []byte, v jsondoc.Value, id string, number bool) []byte {
 			if dst[len(dst)-1] != '[' {
 				dst = append(dst, ',')
 			}
-			dst = fill(dst, e, id, number)
+			dst = fill(dst, e, p)
 		}
 		return append(dst, ']')
 	}

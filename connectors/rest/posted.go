@@ -30,7 +30,7 @@ func (posted) Put(c *Call) error {
 	if err != nil {
 		return err
 	}
-	body := fill(nil, doc.Root(), c.ID, c.o.IDType == "number")
+	body := fill(nil, doc.Root(), places{id: c.ID, number: c.o.IDType == "number", etag: c.ETag, tagged: c.o.ETag == etagPlaced})
 	for _, p := range c.Query {
 		value := []byte(p.Value)
 		if !slices.Contains(c.Counts, p.Name) {
@@ -71,9 +71,11 @@ func (posted) Wrong(string, jsondoc.Value) error { return nil }
 
 // None: null stands for an object that there is not, and so does the end of a list that should hold it.
 func (posted) None(root jsondoc.Value, path string) bool {
-	if at(root, path).Kind() == jsondoc.Null {
-		return true
-	}
+	return at(root, path).Kind() == jsondoc.Null || pastEnd(root, path)
+}
+
+// pastEnd reports whether a path ends in an element of a list that is there, and empty: a search that has found nothing.
+func pastEnd(root jsondoc.Value, path string) bool {
 	dot := strings.LastIndexByte(path, '.')
 	list, step := root, path
 	if dot >= 0 {
@@ -88,7 +90,7 @@ func (posted) Probe() httpclient.Request {
 	return httpclient.Request{Method: http.MethodGet, Safe: true}
 }
 
-// beside puts a document at a dotted path of a body, over what the body holds there for every document, such as the object's id.
+// beside puts a document at a dotted path of a body, over what the body holds there for every document, such as the object's id; a list goes behind the list that is there.
 func beside(body []byte, path string, doc []byte) ([]byte, error) {
 	d, err := jsondoc.Parse(body, jsondoc.Limits{})
 	if err != nil {
@@ -99,7 +101,19 @@ func beside(body []byte, path string, doc []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if always.Kind() == jsondoc.Object && own.Root().Kind() == jsondoc.Object && always.Len() > 0 {
+	switch {
+	case always.Kind() == jsondoc.Array && own.Root().Kind() == jsondoc.Array:
+		list := []byte{'['}
+		for _, from := range []jsondoc.Value{always, own.Root()} {
+			for e := range from.Elements() {
+				if len(list) > 1 {
+					list = append(list, ',')
+				}
+				list = append(list, e.Raw()...)
+			}
+		}
+		doc = append(list, ']')
+	case always.Kind() == jsondoc.Object && own.Root().Kind() == jsondoc.Object && always.Len() > 0:
 		doc = append([]byte(nil), always.Raw()...)
 		for name, v := range own.Root().Members() {
 			if doc, err = setMember(doc, name, v.Raw()); err != nil {

@@ -1,11 +1,14 @@
 package rest
 
 import (
+	"regexp"
 	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 type settings struct {
@@ -26,7 +29,34 @@ type settings struct {
 type errorSettings struct {
 	Message string            `yaml:"message" doc:"path of the text for people inside a failure's body; * stands for every element of a list, and | between paths for either; default: what the body says"`
 	Code    string            `yaml:"code" doc:"path of the system's own error code; * stands for every element of a list, and | between paths for either"`
-	Kinds   map[string]string `yaml:"kinds" doc:"what a code, or else an HTTP status, means, whatever the status is, 2xx too: duplicate, conflict, invalid, not-found, auth, rate-limited, unavailable, unknown-outcome"`
+	Kinds   map[string]string `yaml:"kinds" doc:"what a code, or else an HTTP status, means, whatever the status is, 2xx too: duplicate, conflict, invalid, not-found, auth, rate-limited, unavailable, unknown-outcome; empty: there is nothing, so that a list or search that is answered so holds nothing, and an object is not there"`
+	Texts   []errorText       `yaml:"texts" doc:"what a refusal means by a part of its text, of services that give it no code; the first row that fits counts, where no code has a meaning"`
+	Pattern string            `yaml:"code-pattern" doc:"a regular expression that finds the code inside the text at code, such as \\((SBL-[A-Z]+-[0-9]+)\\): its first group, or all that it matches; a text without it is the code as a whole"`
+
+	pattern *regexp.Regexp
+}
+
+// codes are the codes that an answer holds, of the system's own.
+func (es *errorSettings) codes(root jsondoc.Value) (codes []string) {
+	if es.Code == "" {
+		return nil
+	}
+	for _, v := range either(root, es.Code) {
+		code := text(v)
+		if es.pattern != nil {
+			if found := es.pattern.FindStringSubmatch(code); found != nil {
+				code = found[min(1, len(found)-1)]
+			}
+		}
+		codes = append(codes, code)
+	}
+	return codes
+}
+
+// errorText is a row of the table of texts.
+type errorText struct {
+	Text string `yaml:"text,required" doc:"a part of the refusal's text, whatever the case"`
+	Kind string `yaml:"kind,required" enum:"duplicate,conflict,invalid,not-found,auth,rate-limited,unavailable,unknown-outcome" doc:"what it means"`
 }
 
 type object struct {
@@ -37,8 +67,8 @@ type object struct {
 	Version           string         `yaml:"version" doc:"path of the field that says when, or in which version, the object changed last"`
 	VersionFormat     string         `yaml:"version-format" default:"auto" doc:"how version is written: auto (RFC 3339, /Date(ms)/, or digits), unix, unix-ms, date-ms (/Date(ms)/ and /Date(ms+0120)/ of OData V2: the milliseconds are UTC, the offset is for display), or a layout in Go's notation such as 2006-01-02 15:04:05"`
 	Zone              string         `yaml:"zone" default:"UTC" doc:"time zone of a version written by a layout without one, and of changed-since; the hour that comes twice when clocks go back is read again until it is over"`
-	ETag              string         `yaml:"etag" enum:"header,field,body" doc:"where the concurrency token is: header (ETag, sent back as If-Match), field (etag-field, sent back as If-Match), body (etag-field, sent back in the same field)"`
-	ETagField         string         `yaml:"etag-field" doc:"path of the concurrency token, for etag field and body"`
+	ETag              string         `yaml:"etag" enum:"header,field,body,placed" doc:"where the concurrency token is: header (ETag, sent back as If-Match), field (etag-field, sent back as If-Match), body (etag-field, sent back in the same field of the document), placed (etag-field, sent back where {etag} stands in update.body and delete.body; there it is empty where the hub knows none)"`
+	ETagField         string         `yaml:"etag-field" doc:"path of the concurrency token, for etag field, body and placed"`
 	Deleted           string         `yaml:"deleted" doc:"path of the field that marks a deleted object: anything but absent, null, false, 0 and empty counts"`
 	DeletedValue      string         `yaml:"deleted-value" doc:"the only value of deleted that counts"`
 	Success           successRules   `yaml:"success" doc:"what an answer must hold to count as done; default: the system's"`
@@ -61,20 +91,24 @@ type object struct {
 
 type getSettings struct {
 	operation  `yaml:",inline"`
-	Path       string                  `yaml:"path" doc:"path with {id}; default: path/{id}, or path where parameters hold the id"`
-	Parameters map[string]string       `yaml:"parameters" doc:"query parameters, with {id} in a value"`
-	Item       string                  `yaml:"item" doc:"path of the object inside the answer; default: the answer is the object"`
-	Rows       string                  `yaml:"rows" doc:"what stands at item is a list of rows, one for each line of the object, with the object's own values in each: the object is its first row, with all of them as a list of this name"`
-	ID         string                  `yaml:"id" doc:"path of the id inside item, where that is another one than in lists; default: the object's id"`
-	Version    string                  `yaml:"version" doc:"path of the version inside item, likewise; default: the object's version"`
-	Parts      map[string]partSettings `yaml:"parts" doc:"what other addresses show of the object, such as its lines: each is read with it, and stands in it under its name"`
+	Path       string                   `yaml:"path" doc:"path with {id}; default: path/{id}, or path where parameters hold the id"`
+	Parameters map[string]string        `yaml:"parameters" doc:"query parameters, with {id} in a value"`
+	Item       string                   `yaml:"item" doc:"path of the object inside the answer, such as items.0 of a search by the id, which may be empty; default: the answer is the object"`
+	Rows       string                   `yaml:"rows" doc:"what stands at item is a list of rows, one for each line of the object, with the object's own values in each: the object is its first row, with all of them as a list of this name"`
+	ID         string                   `yaml:"id" doc:"path of the id inside item, where that is another one than in lists; default: the object's id"`
+	Version    string                   `yaml:"version" doc:"path of the version inside item, likewise; default: the object's version"`
+	Parts      map[string]*partSettings `yaml:"parts" doc:"what other addresses show of the object, such as its lines: each is read with every look at it, stands in it under its name, and is not sent back; list needs detail: get"`
 }
 
 // partSettings are for what another address shows of an object.
 type partSettings struct {
 	Path       string            `yaml:"path,required" doc:"path with {id}, such as orders/{id}/lines, or without it where parameters hold the id"`
 	Parameters map[string]string `yaml:"parameters" doc:"query parameters, with {id} in a value"`
-	Item       string            `yaml:"item" doc:"path of the part inside the answer, an object or a list; default: the answer itself. Where a service cuts long lists, leave it out, and let the schema want what says that the list is whole"`
+	Item       string            `yaml:"item" doc:"path of the part inside the answer, an object or a list; default: the answer itself. Where a service cuts long lists, say so in paging, or leave item out and let the schema want what says that the list is whole"`
+	ID         string            `yaml:"id" default:"id" doc:"with paging: path of the id inside an element, by which nothing stands in the list twice"`
+	Paging     pagingSettings    `yaml:"paging" doc:"how a list is divided, which is then read to its end"`
+
+	o *object // the elements of a list that is divided; nil: the part is one answer
 }
 
 type listSettings struct {
@@ -150,7 +184,17 @@ type writeSettings struct {
 
 	Success successRules `yaml:"success" doc:"what the answer must hold to count as done; default: the object's"`
 
+	Pairs *pairsSettings `yaml:"pairs" doc:"the service takes a document as a list of its fields, each an object with a name and a value"`
+
 	Bulk *bulkSettings `yaml:"bulk" doc:"how several go in one request: those that wait for a call (limit.concurrency) at the same time. One that comes alone waits for nothing and goes as one. An answer that refuses the request as a whole means that nothing of it was done: each is then sent alone, and says what is wrong"`
+}
+
+type pairsSettings struct {
+	Name  string          `yaml:"name" default:"name" doc:"member that holds a field's name"`
+	Value string          `yaml:"value" default:"value" doc:"member that holds its value"`
+	Null  string          `yaml:"null" doc:"member that is true where the value is null, and false elsewhere; without it, null stands as the value alone"`
+	Texts bool            `yaml:"texts" doc:"numbers and booleans go as texts, digit by digit"`
+	With  strictyaml.Node `yaml:"with" type:"map" doc:"members that every one of them has besides"`
 }
 
 type bulkSettings struct {
@@ -168,6 +212,7 @@ type updateSettings struct {
 	writeSettings `yaml:",inline"`
 	Style         string   `yaml:"style" default:"patch" enum:"patch,put" doc:"patch: send the changed fields; put: read the object, merge, send all of it"`
 	Omit          []string `yaml:"omit" doc:"fields that style put does not send back"`
+	Unchanged     int      `yaml:"unchanged" doc:"a status beside 2xx that says that the object was so already, such as 304"`
 }
 
 type deleteSettings struct {

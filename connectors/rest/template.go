@@ -71,16 +71,35 @@ func expand(t string, values map[string]string, escape func(string) string) (out
 		if !known {
 			return "", false
 		}
-		switch {
-		case inQuotes(head, rest, '\''):
-			v = strings.ReplaceAll(v, "'", "''")
-		case inQuotes(head, rest, '"'):
-			quoted := jsondoc.AppendString(nil, v)
-			v = string(quoted[1 : len(quoted)-1])
-		}
-		b.WriteString(escape(v))
+		b.WriteString(escape(quoted(v, head, rest)))
 		t = rest
 	}
+}
+
+// put puts a value in the place of every name in a text that may hold other braces. In quotes it is written as such a literal holds it.
+func put(t, name, value string) string {
+	var b strings.Builder
+	for {
+		head, rest, found := strings.Cut(t, name)
+		b.WriteString(head)
+		if !found {
+			return b.String()
+		}
+		b.WriteString(quoted(value, head, rest))
+		t = rest
+	}
+}
+
+// quoted is a value as it stands between two texts: doubled or escaped where these put it in quotes.
+func quoted(v, before, after string) string {
+	switch {
+	case inQuotes(before, after, '\''):
+		return strings.ReplaceAll(v, "'", "''")
+	case inQuotes(before, after, '"'):
+		text := jsondoc.AppendString(nil, v)
+		return string(text[1 : len(text)-1])
+	}
+	return v
 }
 
 // inQuotes reports whether what stands between two texts is in quotes.

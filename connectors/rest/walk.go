@@ -215,6 +215,11 @@ func (w *walk) read(ctx context.Context, r *Call) (*page, error) {
 	j := w.s.reader(w.o, w.items, jsondoc.Array, "")
 	resp, err := w.ask(ctx, r, j)
 	p := &page{resp: resp}
+	if err != nil && resp != nil {
+		if p.root = rootOf(resp); w.s.empty(resp.Status, p.root) {
+			return p, nil
+		}
+	}
 	if err != nil || resp.Status == http.StatusNotModified || resp.Status == http.StatusNoContent {
 		return p, err
 	}

@@ -48,7 +48,11 @@ func (s *system) create(ctx context.Context, o *object, w *connector.Write) (con
 		path, _ = expand(path, map[string]string{"external": o.ExternalForm.Write(w.External)}, httpclient.Escape)
 	}
 	one := func(ctx context.Context) (connector.Result, error) {
-		c := s.call(ActCreate, o, s.request(&o.Create, op, path, body))
+		r, err := s.request(&o.Create, op, path, body)
+		if err != nil {
+			return connector.Result{}, err
+		}
+		c := s.call(ActCreate, o, r)
 		o.headers(&c.Request, w, "")
 		resp, err := s.do(ctx, c, s.creating(o, &o.Create.Success, w.Doc))
 		if err != nil {
@@ -87,9 +91,16 @@ func (s *system) update(ctx context.Context, o *object, w *connector.Write) (con
 		}
 	}
 	one := func(ctx context.Context) (connector.Result, error) {
-		c := s.call(ActUpdate, o, s.request(&o.Update.writeSettings, op, path, body))
-		c.ID = w.Local
+		r, err := s.request(&o.Update.writeSettings, op, path, body)
+		if err != nil {
+			return connector.Result{}, err
+		}
+		c := s.call(ActUpdate, o, r)
+		c.ID, c.ETag = w.Local, etag
 		o.headers(&c.Request, w, etag)
+		if o.Update.Unchanged > 0 {
+			c.Accept = []int{o.Update.Unchanged}
+		}
 		resp, err := s.do(ctx, c, s.writing(o, &o.Update.Success, w.Doc))
 		if err != nil {
 			return connector.Result{}, err
@@ -132,6 +143,9 @@ func (s *system) merged(ctx context.Context, o *object, w *connector.Write) (bod
 	for _, f := range o.Update.Omit {
 		omit[f] = true
 	}
+	for name := range o.Get.Parts {
+		omit[name] = true
+	}
 	if w.ETag != "" {
 		found.ETag = w.ETag
 	}
@@ -145,7 +159,7 @@ func (s *system) delete(ctx context.Context, o *object, w *connector.Write) (con
 		return connector.Result{}, s.fail(fault.Invalid, op, "%s", err)
 	}
 	c := s.call(ActDelete, o, httpclient.Request{Method: o.Delete.Method, Path: path, Op: op})
-	c.ID = w.Local
+	c.ID, c.ETag = w.Local, w.ETag
 	o.headers(&c.Request, &connector.Write{}, w.ETag)
 	resp, err := s.do(ctx, c, s.writing(o, &o.Delete.Success, nil))
 	if err != nil {
@@ -155,11 +169,17 @@ func (s *system) delete(ctx context.Context, o *object, w *connector.Write) (con
 }
 
 // request makes the call of a create or update. A dialect puts the document where it belongs.
-func (s *system) request(ws *writeSettings, op, path string, body []byte) httpclient.Request {
+func (s *system) request(ws *writeSettings, op, path string, body []byte) (httpclient.Request, error) {
+	if ws.Pairs != nil {
+		var err error
+		if body, err = ws.Pairs.list(body); err != nil {
+			return httpclient.Request{}, s.fail(fault.Invalid, op, "%s", err)
+		}
+	}
 	if ws.Wrap != "" && s.dialect == nil {
 		body = wrapped(ws.Wrap, body)
 	}
-	return httpclient.Request{Method: ws.Method, Path: path, Body: body, ContentType: ws.ContentType, Op: op}
+	return httpclient.Request{Method: ws.Method, Path: path, Body: body, ContentType: ws.ContentType, Op: op}, nil
 }
 
 // headers adds what guards the write.
@@ -185,7 +205,7 @@ func (ws *writeSettings) sent(doc []byte) string {
 	return text(at(d.Root(), ws.SentID))
 }
 
-// result reads what a write answered. local is the id where it is known already.
+// result reads what a write answered. local is the id where it is known already. What is answered is never all of an object with parts.
 func (s *system) result(op string, o *object, ws *writeSettings, resp *httpclient.Response, local string) (connector.Result, error) {
 	res := connector.Result{Local: local, Status: strconv.Itoa(resp.Status), Answer: s.client.Answer(resp)}
 	if o.ETag == "header" {
@@ -198,7 +218,7 @@ func (s *system) result(op string, o *object, ws *writeSettings, resp *httpclien
 		}
 		item := at(root, ws.Item)
 		def(&res.Local, o.answered(item, ws))
-		if ws.AnswerComplete == "complete" && item.Kind() == jsondoc.Object && at(item, o.ID).Exists() {
+		if ws.AnswerComplete == "complete" && len(o.Get.Parts) == 0 && item.Kind() == jsondoc.Object && at(item, o.ID).Exists() {
 			res.Doc = item.Raw()
 			res.ETag = o.etag(item, resp.Header.Get("ETag"))
 		}

@@ -62,7 +62,7 @@ type object struct {
 
 // operation is one kind of call.
 type operation struct {
-	Request  strictyaml.Node `yaml:"request" doc:"template of the request: elements with the prefixes of namespaces, @name for attributes, {path} for values of the document, {$name} for those of the call; an element whose value is absent is left out"`
+	Request  strictyaml.Node `yaml:"request" doc:"template of the request: elements with the prefixes of namespaces, @name for attributes, {path} for values of the document, {$name} for those of the call; an element whose value is absent is left out; a list of them stands for several elements of the name"`
 	Action   string          `yaml:"action" doc:"the SOAP action"`
 	Endpoint string          `yaml:"endpoint" doc:"path below url; default: url itself"`
 

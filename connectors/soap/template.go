@@ -76,7 +76,7 @@ func (c *compiler) element(name string, n strictyaml.Node) *template {
 		return t
 	case strictyaml.Map:
 	default:
-		c.p.AddHint(n.Pos(), "for several elements of a name write $each: and the path of a list", "%s: neither a text nor elements", n.Key())
+		c.p.AddHint(n.Pos(), "write the elements of that name, or $each: and the path of a list", "%s: an empty list", n.Key())
 		return nil
 	}
 	for _, f := range n.Fields() {
@@ -107,8 +107,17 @@ func (c *compiler) element(name string, n strictyaml.Node) *template {
 			c.p.AddHint(f.KeyPos, "write $each, $copy or $prefix", "%s is not known", f.Key)
 		default:
 			c.name(f.Key, f.KeyPos)
-			if child := c.element(f.Key, f.Value); child != nil {
-				t.children = append(t.children, child)
+			several := f.Value.Kind() == strictyaml.List && len(f.Value.Items()) > 0
+			each := []strictyaml.Node{f.Value}
+			if several {
+				each = f.Value.Items()
+			}
+			for _, one := range each {
+				if several && one.Kind() == strictyaml.List {
+					c.p.Add(one.Pos(), "%s: an element of the list is a list itself", f.Key)
+				} else if child := c.element(f.Key, one); child != nil {
+					t.children = append(t.children, child)
+				}
 			}
 		}
 	}

@@ -48,6 +48,7 @@ func TestTemplate(t *testing.T) {
 		"parts of which one is absent":      {`o:a: {o:b: {o:c: "{x}-{z}"}, o:d: "{x}"}`, `{"x":"1"}`, `<o:a><o:d>1</o:d></o:a>`},
 		"a copy":                            {`o:a: {$copy: address, $prefix: q}`, `{"address":{"city":"Köln","@kind":"home","line":["1","2"],"zip":null}}`, ``},
 		"a copy of the document":            {`o:a: {$copy: ., $prefix: q, o:z: last}`, `{"b":{"@n":1,"c":"x"},"d":["1","2"],"e":null}`, `<o:a><o:z>last</o:z><q:b n="1"><q:c>x</q:c></q:b><q:d>1</q:d><q:d>2</q:d><q:e xsi:nil="true"/></o:a>`},
+		"several of a name":                 {`o:a: {o:b: [{"@k": "1", "#text": "{x}"}, {"@k": "2", "#text": "{y}"}, last], o:c: x}`, `{"x":"1"}`, `<o:a><o:b k="1">1</o:b><o:b>last</o:b><o:c>x</o:c></o:a>`},
 		"values of the call":                {`o:a: {o:since: "{$since}", o:page: "{$page}", o:id: "{$id}"}`, ``, `<o:a><o:page>2</o:page><o:id>a&amp;b</o:id></o:a>`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +76,8 @@ func TestTemplate(t *testing.T) {
 		"a brace too many":             {`o:a: "b}"`, ``, "was not opened"},
 		"a place for nothing":          {`o:a: "{}"`, ``, "names nothing"},
 		"a value of the call, unnamed": {`o:a: "{$}"`, `{"b":1}`, "{$} names nothing"},
-		"a list of elements":           {`o:a: [1]`, ``, "write $each"},
+		"a list of nothing":            {`o:a: []`, ``, "an empty list"},
+		"a list in a list":             {`o:a: [x, [y]]`, ``, "a list itself"},
 		"a sign of ours":               {`o:a: {$loop: b}`, ``, "$loop is not known"},
 		"a text at the top":            {`"#text": x`, ``, "only elements stand here"},
 		"a prefix of a copy":           {`o:a: {$copy: b, $prefix: x}`, `{"b":{}}`, "not one of namespaces"},

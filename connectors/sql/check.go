@@ -111,7 +111,7 @@ func checkServer(s connector.Settings, set *settings, p *strictyaml.Problems) {
 	if !is {
 		return
 	}
-	if set.Driver == "oracle" && oracleMissing != "" {
+	if set.Driver == "oracle" && oracleMissing != "" && s.Database == nil {
 		p.AddHint(s.Node.Get("driver").Pos(), oracleMissing, "driver: oracle is not in this program")
 	}
 	if !s.Node.Has("url") {

@@ -105,6 +105,9 @@ func (Kind) Open(_ context.Context, s connector.Settings) (connector.System, err
 		db.scrub.Add(urlPassword(set.URL.Reveal()))
 		open = func(conns int) (*sql.DB, error) { return openHANA(set.URL.Reveal(), conns, set.Timeout) }
 	}
+	if s.Database != nil {
+		open = func(int) (*sql.DB, error) { return sql.OpenDB(s.Database), nil }
+	}
 	db.changes = db.gathered(max(1, set.Limit.Batch), lanes)
 	if db.sql, err = open(set.Limit.Concurrency); err != nil {
 		return nil, fmt.Errorf("open database: %w", db.scrub.Error(err))

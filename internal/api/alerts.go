@@ -17,7 +17,7 @@ type Alerts struct {
 // AlertReceiver is somebody who is told.
 type AlertReceiver struct {
 	Name string `json:"name"`
-	Way  string `json:"way"` // "webhook", "slack", "dingtalk", "wecom" or "mail"
+	Way  string `json:"way" enum:"webhook,slack,dingtalk,wecom,mail"` // "webhook", "slack", "dingtalk", "wecom" or "mail"
 	// Of is what it is told of, Urgent what of in quiet hours too; Quiet says whether it is such an hour now.
 	Of     []string `json:"of"`
 	Urgent []string `json:"urgent"`
@@ -61,7 +61,7 @@ func (s *Server) alerts(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) testAlert(w http.ResponseWriter, r *http.Request, who string) {
-	if !body(w, r, &struct{}{}, 4<<10) {
+	if !body(w, r, &Nothing{}, 4<<10) {
 		return
 	}
 	receiver := r.PathValue("receiver")

@@ -29,8 +29,8 @@ type Audit struct {
 	Action string    `json:"action"`
 	Object string    `json:"object"`
 	Detail string    `json:"detail,omitempty"`
-	Before string    `json:"before,omitempty"`
-	After  string    `json:"after,omitempty"`
+	Before string    `json:"before,omitempty"` // how it was
+	After  string    `json:"after,omitempty"`  // how it is then
 }
 
 // AuditEntry is one act with the documents that it has changed; what is no JSON stands in the field whose name ends in _text.
@@ -39,9 +39,9 @@ type AuditEntry struct {
 	Flow       string          `json:"flow,omitempty"`
 	Message    int64           `json:"message,omitempty"`
 	Event      string          `json:"event,omitempty"`
-	BeforeDoc  json.RawMessage `json:"before_doc,omitempty"`
+	BeforeDoc  json.RawMessage `json:"before_doc,omitempty"` // the document before, in which personal data is masked
 	BeforeText string          `json:"before_text,omitempty"`
-	AfterDoc   json.RawMessage `json:"after_doc,omitempty"`
+	AfterDoc   json.RawMessage `json:"after_doc,omitempty"` // the document that was made of it
 	AfterText  string          `json:"after_text,omitempty"`
 }
 
@@ -53,15 +53,9 @@ type Audits struct {
 }
 
 func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
-	q, ok := query(w, r, "who", "action", "object", "before", "limit")
-	if !ok {
-		return
-	}
-	before, limit, ok := below(w, r, 100)
-	if !ok {
-		return
-	}
-	rows, err := s.hub.Audits(r.Context(), state.AuditFilter{Who: q.Get("who"), Action: q.Get("action"), Object: q.Get("object"), Before: before, Limit: limit})
+	q := of(r)
+	limit := int(q.number("limit"))
+	rows, err := s.hub.Audits(r.Context(), state.AuditFilter{Who: q.text("who"), Action: q.text("action"), Object: q.text("object"), Before: q.number("before"), Limit: limit})
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -79,9 +73,6 @@ func (s *Server) audit(w http.ResponseWriter, r *http.Request) {
 func (s *Server) auditOne(w http.ResponseWriter, r *http.Request) {
 	id, ok := pathID(w, r)
 	if !ok {
-		return
-	}
-	if _, ok := query(w, r); !ok {
 		return
 	}
 	a, act, err := s.hub.AuditByID(r.Context(), id)

@@ -32,7 +32,7 @@ type Backfill struct {
 	ID   int64  `json:"id"`
 	Flow string `json:"flow"`
 	// State is wanted, running, done, failed or cancelled.
-	State string `json:"state"`
+	State string `json:"state" enum:"wanted,running,done,failed,cancelled"`
 	// Again: what is known to be in the target is sent, too, as `waybill resend ENTITY --all` asks.
 	Again bool   `json:"again,omitempty"`
 	By    string `json:"by,omitempty"`
@@ -41,10 +41,10 @@ type Backfill struct {
 	Since *time.Time `json:"since,omitempty"`
 	// Attempt counts how often a hub has taken it up, where it was left.
 	Attempt  int        `json:"attempt"`
-	Wanted   time.Time  `json:"wanted"`
-	Started  *time.Time `json:"started,omitempty"`
-	Updated  *time.Time `json:"updated,omitempty"`
-	Finished *time.Time `json:"finished,omitempty"`
+	Wanted   time.Time  `json:"wanted"`             // when it was asked for
+	Started  *time.Time `json:"started,omitempty"`  // when it was begun first
+	Updated  *time.Time `json:"updated,omitempty"`  // when it was last heard of
+	Finished *time.Time `json:"finished,omitempty"` // when it ended
 	// Cancelled is who wants it to end, with the reason.
 	Cancelled string `json:"cancelled,omitempty"`
 	// Submitted are objects that have come through the flow, of Expect in all, where that is known; Unread those that could not be read or submitted as they are,
@@ -75,7 +75,7 @@ func BackfillView(b *state.Backfill) *Backfill {
 // Backfills is a page of them, the newest first. Next is there where there are older ones: ask with before.
 type Backfills struct {
 	Backfills []Backfill `json:"backfills"`
-	Next      int64      `json:"next,omitempty"`
+	Next      int64      `json:"next,omitempty"` // ask for older ones with before
 }
 
 func (s *Server) wantBackfill(w http.ResponseWriter, r *http.Request, who string) {
@@ -92,15 +92,9 @@ func (s *Server) wantBackfill(w http.ResponseWriter, r *http.Request, who string
 }
 
 func (s *Server) backfills(w http.ResponseWriter, r *http.Request) {
-	q, ok := query(w, r, "flow", "before", "limit")
-	if !ok {
-		return
-	}
-	before, limit, ok := below(w, r, 20)
-	if !ok {
-		return
-	}
-	list, err := s.hub.Backfills(r.Context(), state.BackfillFilter{Flow: q.Get("flow"), Before: before, Limit: limit + 1})
+	q := of(r)
+	limit := int(q.number("limit"))
+	list, err := s.hub.Backfills(r.Context(), state.BackfillFilter{Flow: q.text("flow"), Before: q.number("before"), Limit: limit + 1})
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -127,9 +121,7 @@ func (s *Server) cancelBackfill(w http.ResponseWriter, r *http.Request, who stri
 	if !ok {
 		return
 	}
-	var q struct {
-		Note string `json:"note,omitempty"`
-	}
+	var q CancelRequest
 	if !body(w, r, &q, 4<<10) {
 		return
 	}

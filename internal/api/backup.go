@@ -7,7 +7,7 @@ import (
 
 // BackupRequest names a copy: a name in the folder of copies, or its whole path.
 type BackupRequest struct {
-	Name string `json:"name"`
+	Name string `json:"name" like:"2026-11-29"` // a name in the folder of copies, or its whole path
 }
 
 // States of a copy.
@@ -23,7 +23,7 @@ type Backup struct {
 	Path string `json:"path"`
 	ID   string `json:"id"`
 	// State is "running", "done" or "failed"; Step says what a running one is at, Error why one has failed.
-	State string `json:"state"`
+	State string `json:"state" enum:"running,done,failed"`
 	Step  string `json:"step,omitempty"`
 	Error string `json:"error,omitempty"`
 	// Copied of All bytes are written; All rises while it is learnt what there is.
@@ -45,19 +45,19 @@ type Backups struct {
 // RestoredRequest says that the store is an older state of itself, or, with Done, that this is settled.
 type RestoredRequest struct {
 	// AsOf is the moment that it is of, where that is known.
-	AsOf time.Time `json:"as_of,omitzero"`
-	Note string    `json:"note,omitempty"`
-	Done bool      `json:"done,omitempty"`
+	AsOf time.Time `json:"as_of,omitzero" like:"2026-11-29T10:00:00Z"`
+	Note string    `json:"note,omitempty"` // why; it goes to the audit
+	Done bool      `json:"done,omitempty"` // it is settled
 }
 
 // Restored is what follows from the store having gone back to an older state.
 type Restored struct {
 	// State is "reading", "passing" or "watching" while it is being settled, and "settled" then.
-	State string `json:"state"`
+	State string `json:"state" enum:"never,reading,passing,watching,settled"`
 	// Signs are how it was noticed: copy, file, folder, database, log, person. Why says it for people.
-	Signs []string  `json:"signs"`
+	Signs []string  `json:"signs" enum:"copy,file,folder,database,log,person"`
 	Why   string    `json:"why"`
-	Since time.Time `json:"since,omitzero"`
+	Since time.Time `json:"since,omitzero"` // when it was noticed; not where it never was
 	// AsOf is the moment that the store is of, Stopped when a later state was alive last; null where nothing tells.
 	AsOf    *time.Time `json:"as_of"`
 	Stopped *time.Time `json:"stopped"`

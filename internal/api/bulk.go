@@ -10,17 +10,17 @@ import (
 
 // BulkRequest asks for a replay or discard of all messages that are selected.
 type BulkRequest struct {
-	Filter Selection `json:"filter"`
+	Filter Selection `json:"filter,omitzero"` // without a state: parked
 	// All must be said where the filter is empty.
 	All bool `json:"all,omitempty"`
 	// Behind takes what queues behind the selected messages too; of a discard.
 	Behind bool   `json:"behind,omitempty"`
-	Note   string `json:"note,omitempty"`
+	Note   string `json:"note,omitempty"` // why
 	// Rate is how fast a replay goes on, such as 5/s or 100/m: the hub keeps it, also over a restart. Without one all are marked at once.
 	Rate   string `json:"rate,omitempty"`
-	DryRun bool   `json:"dry_run,omitempty"`
+	DryRun bool   `json:"dry_run,omitempty"` // only count
 	// Continue is what the last answer gave.
-	Continue string `json:"continue,omitempty"`
+	Continue string `json:"continue,omitempty" pattern:"^[1-9][0-9]{0,17}\\.(0|[1-9][0-9]{0,17})\\.(0|[1-9][0-9]{0,17})\\.(0|[1-9][0-9]{0,17})$"`
 }
 
 // BulkAnswer tells how far a bulk has come.

@@ -19,7 +19,7 @@ type UnknownCode struct {
 	Map    string `json:"map"`
 	System string `json:"system"`
 	// Direction is "value" where Code is the system's and has no canonical one, "code" where it is canonical and has none of the system's.
-	Direction string `json:"direction"`
+	Direction string `json:"direction" enum:"value,code"`
 	Code      string `json:"code"`
 	// Cause selects the messages; Count are those that were stopped, Behind those that queue behind them.
 	Cause  string    `json:"cause"`
@@ -46,14 +46,19 @@ func UnknownCodeOf(code string) (u UnknownCode, ok bool) {
 	return UnknownCode{Map: parts[0], System: parts[1], Direction: direction, Code: parts[2]}, true
 }
 
+// UnknownCodes are all that have stopped messages.
+type UnknownCodes struct {
+	Codes []UnknownCode `json:"codes"`
+}
+
 // CodeRequest is a pair that a value map is to know: To is the canonical code of the system's Code, or, where Direction is "code", the system's code of the
 // canonical Code.
 type CodeRequest struct {
-	Map       string `json:"map"`
-	System    string `json:"system"`
-	Direction string `json:"direction,omitempty"` // "value", the default, or "code"
-	Code      string `json:"code"`
-	To        string `json:"to"`
+	Map       string `json:"map" min:"1"`
+	System    string `json:"system" min:"1"`
+	Direction string `json:"direction,omitempty" enum:"value,code"` // "value", the default, or "code"
+	Code      string `json:"code" min:"1"`
+	To        string `json:"to" min:"1"`
 	Note      string `json:"note,omitempty"`
 }
 
@@ -85,15 +90,12 @@ type Coder interface {
 }
 
 func (s *Server) codes(w http.ResponseWriter, r *http.Request) {
-	if _, ok := query(w, r); !ok {
-		return
-	}
 	list, err := s.hub.UnknownCodes(r.Context())
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"codes": list})
+	answer(w, http.StatusOK, UnknownCodes{list})
 }
 
 func (s *Server) addCode(w http.ResponseWriter, r *http.Request, who string) {

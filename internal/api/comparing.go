@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/state"
@@ -53,7 +52,7 @@ type RunRequest struct {
 	DryRun  bool `json:"dry_run,omitempty"`
 	Deletes bool `json:"deletes,omitempty"`
 	// AtMost confirms that so many differences may be repaired; 0: as the file says.
-	AtMost Whole `json:"at_most,omitempty"`
+	AtMost Whole `json:"at_most,omitempty" min:"0"`
 	// Note is why; it goes to the audit.
 	Note string `json:"note,omitempty"`
 }
@@ -65,13 +64,13 @@ func (q *RunRequest) Options() state.CompareOptions {
 
 // RepairRequest asks that what a run has found be repaired: All of it, or what has one of the Numbers or Reasons.
 type RepairRequest struct {
-	Numbers []Whole  `json:"numbers,omitempty"`
+	Numbers []Whole  `json:"numbers,omitempty" min:"1" maxitems:"10000"`
 	Reasons []string `json:"reasons,omitempty" text:"some"`
 	All     bool     `json:"all,omitempty"`
-	DryRun  bool     `json:"dry_run,omitempty"`
-	Deletes bool     `json:"deletes,omitempty"`
-	AtMost  Whole    `json:"at_most,omitempty"`
-	Note    string   `json:"note,omitempty"`
+	DryRun  bool     `json:"dry_run,omitempty"`         // show what would be sent
+	Deletes bool     `json:"deletes,omitempty"`         // repair deletions, too
+	AtMost  Whole    `json:"at_most,omitempty" min:"0"` // with repair: so many may be repaired, whatever the file says
+	Note    string   `json:"note,omitempty"`            // why; it goes to the audit
 }
 
 // Options are what the repairing run is asked for.
@@ -108,14 +107,29 @@ func (q *RepairRequest) wrong() string {
 // Runs is a page of runs, newest first. Next is there where there are older ones: ask with before.
 type Runs struct {
 	Runs []Run `json:"runs"`
-	Next int64 `json:"next,omitempty"`
+	Next int64 `json:"next,omitempty"` // ask for older ones with before
 }
 
 // Differences is a page of what a run has found, by number. Next is there where there are more: ask with after.
 type Differences struct {
 	Run         int64              `json:"run"`
 	Differences []state.Difference `json:"differences"`
-	Next        int                `json:"next,omitempty"`
+	Next        int                `json:"next,omitempty"` // ask for more with after
+}
+
+// Reconciliations are those of the files.
+type Reconciliations struct {
+	Reconciliations []Reconciliation `json:"reconciliations"`
+}
+
+// Rules are those of the files.
+type Rules struct {
+	Rules []Rule `json:"rules"`
+}
+
+// CancelRequest asks for an end.
+type CancelRequest struct {
+	Note string `json:"note,omitempty"` // why; it goes to the audit
 }
 
 func (s *Server) reconciliations(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +138,7 @@ func (s *Server) reconciliations(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"reconciliations": list})
+	answer(w, http.StatusOK, Reconciliations{list})
 }
 
 func (s *Server) rules(w http.ResponseWriter, r *http.Request) {
@@ -133,7 +147,7 @@ func (s *Server) rules(w http.ResponseWriter, r *http.Request) {
 		s.failed(w, r, err)
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"rules": list})
+	answer(w, http.StatusOK, Rules{list})
 }
 
 // want answers a wish for a run.
@@ -168,14 +182,8 @@ func (s *Server) wanted(w http.ResponseWriter, r *http.Request, run *state.Compa
 // runs lists the runs of a name.
 func (s *Server) runs(kind string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if _, ok := query(w, r, "before", "limit"); !ok {
-			return
-		}
-		before, limit, ok := below(w, r, 20)
-		if !ok {
-			return
-		}
-		list, err := s.hub.Runs(r.Context(), state.ComparisonFilter{Kind: kind, Name: r.PathValue("name"), Before: before, Limit: limit + 1})
+		limit := int(of(r).number("limit"))
+		list, err := s.hub.Runs(r.Context(), state.ComparisonFilter{Kind: kind, Name: r.PathValue("name"), Before: of(r).number("before"), Limit: limit + 1})
 		if err != nil {
 			s.failed(w, r, err)
 			return
@@ -183,15 +191,6 @@ func (s *Server) runs(kind string) http.HandlerFunc {
 		views, next := pageOf(list, limit, RunView, func(v *Run) int64 { return v.ID })
 		answer(w, http.StatusOK, Runs{Runs: views, Next: next})
 	}
-}
-
-// below reads where a list, the newest first, is to go on, and how much of it is wanted, def where nothing is said; ok is false where the request is answered already.
-func below(w http.ResponseWriter, r *http.Request, def int64) (before int64, limit int, ok bool) {
-	if before, ok = number(w, r, "before", 0, 0, 1<<62); !ok {
-		return 0, 0, false
-	}
-	n, ok := number(w, r, "limit", def, 1, 1000)
-	return before, int(n), ok
 }
 
 // pageOf gives a page of a list that was asked for one row more than fits, and the id below which it goes on; 0: it does not.
@@ -226,9 +225,7 @@ func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request, who string) {
 	if !ok {
 		return
 	}
-	var q struct {
-		Note string `json:"note"`
-	}
+	var q CancelRequest
 	if !body(w, r, &q, 4<<10) {
 		return
 	}
@@ -238,8 +235,8 @@ func (s *Server) cancelRun(w http.ResponseWriter, r *http.Request, who string) {
 
 // ForgetRequest names an object of which a rule is to forget what it remembers. Note is why; it goes to the audit.
 type ForgetRequest struct {
-	Object string `json:"object" text:"some"`
-	Note   string `json:"note,omitempty"`
+	Object string `json:"object" text:"some"` // the object's id in its system, as violations name it
+	Note   string `json:"note,omitempty"`     // why; it goes to the audit
 }
 
 // Forgotten says of what a rule remembers nothing any more.
@@ -287,30 +284,12 @@ func (s *Server) differences(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	q, ok := query(w, r, "kind", "reason", "drift", "after", "limit")
-	if !ok {
-		return
-	}
-	drift, ok := yes(w, q, "drift")
-	if !ok {
-		return
-	}
-	after, ok := number(w, r, "after", 0, 0, 1<<31-1)
-	if !ok {
-		return
-	}
-	limit, ok := number(w, r, "limit", 100, 1, 1000)
-	if !ok {
-		return
-	}
-	if kind := q.Get("kind"); kind != "" && !oneOf(w, "kind", kind, state.DifferenceKinds) {
-		return
-	}
 	if _, err := s.hub.RunByID(r.Context(), id); err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	f := state.DifferenceFilter{Run: id, Kind: q.Get("kind"), Reason: q.Get("reason"), Drift: drift, After: int(after), Limit: int(limit)}
+	q := of(r)
+	f := state.DifferenceFilter{Run: id, Kind: q.text("kind"), Reason: q.text("reason"), Drift: q.flag("drift"), After: int(q.number("after")), Limit: int(q.number("limit"))}
 	page, err := s.differencePage(r.Context(), f)
 	if err != nil {
 		s.failed(w, r, err)
@@ -335,15 +314,4 @@ func (s *Server) differencePage(ctx context.Context, f state.DifferenceFilter) (
 		page.Next = f.After
 	}
 	return page, err
-}
-
-// oneOf refuses a word that is not known.
-func oneOf(w http.ResponseWriter, name, v string, known []string) bool {
-	for _, k := range known {
-		if v == k {
-			return true
-		}
-	}
-	problem(w, http.StatusBadRequest, fmt.Sprintf("%s is one of %s", name, strings.Join(known, ", ")))
-	return false
 }

@@ -22,15 +22,7 @@ type FlowDeliveries struct {
 }
 
 func (s *Server) deliveries(w http.ResponseWriter, r *http.Request) {
-	q, ok := query(w, r, "hours", "flow")
-	if !ok {
-		return
-	}
-	hours, ok := number(w, r, "hours", 2, 1, 24)
-	if !ok {
-		return
-	}
-	d, err := s.hub.Deliveries(r.Context(), q.Get("flow"), time.Duration(hours)*time.Hour)
+	d, err := s.hub.Deliveries(r.Context(), of(r).text("flow"), time.Duration(of(r).number("hours"))*time.Hour)
 	if err != nil {
 		s.failed(w, r, err)
 		return

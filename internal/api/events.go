@@ -133,9 +133,6 @@ func (s *streams) leave() {
 
 // events streams pulses as server-sent events named "pulse", until the listener goes, may not ask any more, or is to come again.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	if _, ok := query(w, r); !ok {
-		return
-	}
 	if !s.streams.enter() {
 		problem(w, http.StatusServiceUnavailable, fmt.Sprintf("%d listen already: ask for /api/v1/status now and then", mostStreams))
 		return

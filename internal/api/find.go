@@ -74,7 +74,7 @@ type FoundObject struct {
 type Related struct {
 	FoundObject
 	Field    string `json:"field"`
-	Backward bool   `json:"backward,omitempty"`
+	Backward bool   `json:"backward,omitempty"` // its document names the traced object in that field; else the traced one's names it
 	// Through is the object between, as in "invoice INV-7": that one's document is meant then.
 	Through string `json:"through,omitempty"`
 }
@@ -87,8 +87,8 @@ func (l *Looked) Reached(at time.Time) bool {
 
 // TracedDifference is what a run of a reconciliation, or a rule, has found of the traced object; without documents, which the run has.
 type TracedDifference struct {
-	Name string    `json:"name"`
-	At   time.Time `json:"at"`
+	Name string    `json:"name"` // of the reconciliation or rule
+	At   time.Time `json:"at"`   // when the run ended
 	state.Difference
 }
 
@@ -109,26 +109,15 @@ type Moment struct {
 }
 
 func (s *Server) find(w http.ResponseWriter, r *http.Request) {
-	q, ok := query(w, r, "q", "entity", "after", "limit")
-	if !ok {
-		return
-	}
-	if q.Get("q") == "" {
-		problem(w, http.StatusBadRequest, "give ?q=: any id, number or name, or its beginning")
-		return
-	}
-	limit, ok := number(w, r, "limit", 20, 1, 100)
-	if !ok {
-		return
-	}
+	q := of(r)
 	at := s.cfg.Clock.Now().UTC()
-	page, err := s.hub.Search(r.Context(), state.SearchQuery{Text: q.Get("q"), Entity: q.Get("entity"), After: q.Get("after"), Limit: int(limit)})
+	page, err := s.hub.Search(r.Context(), state.SearchQuery{Text: q.text("q"), Entity: q.text("entity"), After: q.text("after"), Limit: int(q.number("limit"))})
 	if err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	s.guessed(access.Of(r.Context()), q.Get("q"), &page)
-	answer(w, http.StatusOK, foundView(q.Get("q"), &page, at))
+	s.guessed(access.Of(r.Context()), q.text("q"), &page)
+	answer(w, http.StatusOK, foundView(q.text("q"), &page, at))
 }
 
 func foundView(query string, p *state.SearchPage, at time.Time) *Found {

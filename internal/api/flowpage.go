@@ -16,7 +16,7 @@ type FlowDefinition struct {
 	Line int    `json:"line"`
 	Sum  string `json:"sum"`
 	// By is how events come: "topic", "webhook", "poll" or "files". Topic is the one that the flow reads, Path that of the webhook.
-	By    string `json:"by"`
+	By    string `json:"by" enum:"topic,webhook,poll,files"`
 	Topic string `json:"topic"`
 	Path  string `json:"path,omitempty"`
 	// Every and Schedule say when a source is read, Sweep when it is looked for what was deleted.
@@ -55,9 +55,6 @@ type Flowing interface {
 }
 
 func (s *Server) definition(w http.ResponseWriter, r *http.Request) {
-	if _, ok := query(w, r); !ok {
-		return
-	}
 	d, err := s.hub.Definition(r.Context(), r.PathValue("name"))
 	if err != nil {
 		s.failed(w, r, err)
@@ -70,22 +67,12 @@ func (s *Server) definition(w http.ResponseWriter, r *http.Request) {
 var outcomes = []string{string(state.Delivered), string(state.Skipped), string(state.Parked), string(state.Waiting), string(state.Discarded), string(state.Held)}
 
 func (s *Server) fates(w http.ResponseWriter, r *http.Request) {
-	q, ok := query(w, r, "outcome", "before", "limit")
-	if !ok {
-		return
-	}
-	if o := q.Get("outcome"); o != "" && !oneOf(w, "outcome", o, outcomes) {
-		return
-	}
-	before, limit, ok := below(w, r, 50)
-	if !ok {
-		return
-	}
+	q := of(r)
 	if _, err := s.hub.Definition(r.Context(), r.PathValue("name")); err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	rows, next, err := s.hub.Fates(r.Context(), state.JournalFilter{Flow: r.PathValue("name"), Outcome: state.Outcome(q.Get("outcome")), Before: before, Limit: limit})
+	rows, next, err := s.hub.Fates(r.Context(), state.JournalFilter{Flow: r.PathValue("name"), Outcome: state.Outcome(q.text("outcome")), Before: q.number("before"), Limit: int(q.number("limit"))})
 	if err != nil {
 		s.failed(w, r, err)
 		return

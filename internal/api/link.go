@@ -9,21 +9,21 @@ import (
 
 // LinksRequest says which ids in several systems are one object's each.
 type LinksRequest struct {
-	Links []Link `json:"links"`
+	Links []Link `json:"links" minitems:"1" maxitems:"5000"`
 	// DryRun shows what would become of them, and stores nothing.
 	DryRun bool `json:"dry_run,omitempty"`
 }
 
 // Link is one object's ids, two or more, of different systems.
 type Link struct {
-	Entity string   `json:"entity"`
-	IDs    []LinkID `json:"ids"`
+	Entity string   `json:"entity" min:"1"`
+	IDs    []LinkID `json:"ids" minitems:"2"` // two or more, of different systems; where nobody has seen the object, the first names it
 }
 
 // LinkID is an object's id in a system.
 type LinkID struct {
-	System string `json:"system"`
-	ID     string `json:"id"`
+	System string `json:"system" min:"1"`
+	ID     string `json:"id" min:"1"`
 }
 
 // LinksAnswer tells of every link, in their order, what became of it.
@@ -37,9 +37,9 @@ type LinksAnswer struct {
 
 // Linked is what became of one link: linked, known (it was so already) or refused, with why.
 type Linked struct {
-	Status string `json:"status"`
-	Hub    string `json:"hub,omitempty"`
-	Reason string `json:"reason,omitempty"`
+	Status string `json:"status" enum:"linked,known,refused"` // known: it was so already
+	Hub    string `json:"hub,omitempty"`                      // the object's hub id
+	Reason string `json:"reason,omitempty"`                   // why it was refused, and which object holds the id
 }
 
 // MostLinks is how many links one request may hold.

@@ -24,6 +24,8 @@ type Hub interface {
 	Flowing
 	Comparing
 	Backfilling
+	Filing
+	Remembering
 	Veiling
 	Auditing
 	// Pause and Resume give state.ErrNotFound for an unknown flow.
@@ -113,7 +115,7 @@ type Journal struct {
 	Attempts int       `json:"attempts"`
 	Seconds  float64   `json:"seconds"`
 	// Operation is what was done in the target, or tried: create, update, delete, deactivate, adopt or publish.
-	Operation string `json:"operation,omitempty"`
+	Operation string `json:"operation,omitempty" enum:"create,update,delete,deactivate,adopt,publish"`
 	// Field is the field that was refused.
 	Field string `json:"field,omitempty"`
 	// Detail says in a sentence what there is to know beyond the reason.

@@ -18,7 +18,7 @@ type Replay struct {
 	Rate  string    `json:"rate"`
 	Began time.Time `json:"began"`
 	// State is running, done, or stopped: by StoppedBy.
-	State     string     `json:"state"`
+	State     string     `json:"state" enum:"running,done,stopped"`
 	Ended     *time.Time `json:"ended,omitempty"`
 	StoppedBy string     `json:"stopped_by,omitempty"`
 	// Matched is how many messages it selected when it began, Marked how many of them were replayed so far: what has gone by other ways meanwhile is not among them.
@@ -26,6 +26,17 @@ type Replay struct {
 	Marked  int64 `json:"marked"`
 	// SecondsLeft is how long it still takes at most.
 	SecondsLeft float64 `json:"seconds_left,omitempty"`
+}
+
+// Replays are those of the last month, the newest first.
+type Replays struct {
+	Replays []Replay `json:"replays"`
+}
+
+// StoppedReplay is a replay that has ended before it had marked all.
+type StoppedReplay struct {
+	Act   int64  `json:"act"`
+	State string `json:"state" enum:"stopped"`
 }
 
 func (s *Server) beginPace(w http.ResponseWriter, r *http.Request, b state.Bulk, rate string) {
@@ -43,9 +54,6 @@ func (s *Server) beginPace(w http.ResponseWriter, r *http.Request, b state.Bulk,
 }
 
 func (s *Server) replays(w http.ResponseWriter, r *http.Request) {
-	if _, ok := query(w, r); !ok {
-		return
-	}
 	list, err := s.hub.Paces(r.Context())
 	if err != nil {
 		s.failed(w, r, err)
@@ -67,11 +75,11 @@ func (s *Server) replays(w http.ResponseWriter, r *http.Request) {
 		}
 		out[i] = x
 	}
-	answer(w, http.StatusOK, map[string]any{"replays": out})
+	answer(w, http.StatusOK, Replays{out})
 }
 
 func (s *Server) stopReplay(w http.ResponseWriter, r *http.Request, who string) {
-	if !body(w, r, &struct{}{}, 4<<10) {
+	if !body(w, r, &Nothing{}, 4<<10) {
 		return
 	}
 	id, ok := pathID(w, r)
@@ -82,5 +90,5 @@ func (s *Server) stopReplay(w http.ResponseWriter, r *http.Request, who string) 
 		s.failed(w, r, err)
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"act": id, "state": state.PaceStopped})
+	answer(w, http.StatusOK, StoppedReplay{id, state.PaceStopped})
 }

@@ -34,9 +34,9 @@ type PageRoute struct {
 }
 
 // pageRoutes are the console's.
-func (s *Server) pageRoutes() (out []route) {
+func (s *Server) pageRoutes(does func(pattern string) *operation) (out []route) {
 	for _, p := range s.pages.Routes() {
-		r := route{pattern: p.Pattern, need: p.Need, open: p.Need == access.Need{}}
+		r := route{pattern: p.Pattern, need: p.Need, open: p.Need == access.Need{}, does: does(p.Pattern)}
 		if p.Edits != (access.Need{}) {
 			r.also = []also{{"edit", "true", p.Edits}}
 		}
@@ -185,5 +185,16 @@ func (w *recorder) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// isPage reports whether people see what is at a path in a browser.
-func isPage(path string) bool { return path == "/" || strings.HasPrefix(path, "/console/") }
+// ViewerPath is where the console shows the API's description.
+const ViewerPath = "/console/api"
+
+// shown is how what is at a path is seen.
+func shown(path string) access.Shown {
+	switch {
+	case path == ViewerPath:
+		return access.AsViewer
+	case path == "/" || strings.HasPrefix(path, "/console/"):
+		return access.AsPage
+	}
+	return access.AsData
+}

@@ -52,31 +52,14 @@ type Place struct {
 func etag(id, rev int64) string { return fmt.Sprintf(`"%d-%d"`, id, rev) }
 
 func (s *Server) parked(w http.ResponseWriter, r *http.Request) {
-	f, ok := s.selection(w, r, "heads", "followers", "marked", "after", "limit")
+	f, ok := s.selection(w, r)
 	if !ok {
 		return
 	}
-	q := r.URL.Query()
-	heads, ok := yes(w, q, "heads")
-	if !ok {
-		return
-	}
-	f.Heads = f.Heads || heads
-	if f.Marked, ok = yes(w, q, "marked"); !ok {
-		return
-	}
-	var followers, limit int64
-	if f.After, ok = number(w, r, "after", 0, 0, 1<<62); !ok {
-		return
-	}
-	if limit, ok = number(w, r, "limit", 100, 1, 10_000); !ok {
-		return
-	}
-	if followers, ok = number(w, r, "followers", 0, 0, 100); !ok {
-		return
-	}
-	f.Limit = int(limit)
-	rows, err := s.hub.Listed(r.Context(), f, int(followers))
+	q := of(r)
+	f.Heads = f.Heads || q.flag("heads")
+	f.Marked, f.After, f.Limit = q.flag("marked"), q.number("after"), int(q.number("limit"))
+	rows, err := s.hub.Listed(r.Context(), f, int(q.number("followers")))
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -99,6 +82,11 @@ type Page struct {
 	Next int64 `json:"next,omitempty"`
 }
 
+// Causes are what has stopped messages, the most frequent first.
+type Causes struct {
+	Causes []Cause `json:"causes"`
+}
+
 func (s *Server) causes(w http.ResponseWriter, r *http.Request) {
 	f, ok := s.selection(w, r)
 	if !ok {
@@ -115,7 +103,7 @@ func (s *Server) causes(w http.ResponseWriter, r *http.Request) {
 		views[i] = Cause{Cause: c.Cause, Text: c.Text, State: string(c.State), Count: c.Count, Behind: c.Behind, Marked: c.Marked, Oldest: c.Oldest, Flows: c.Flows,
 			Example: queuedView(&c.Example, false)}
 	}
-	answer(w, http.StatusOK, map[string]any{"causes": views})
+	answer(w, http.StatusOK, Causes{views})
 }
 
 func (s *Server) parkedOne(w http.ResponseWriter, r *http.Request) {
@@ -123,15 +111,7 @@ func (s *Server) parkedOne(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	given, ok := query(w, r, "clear")
-	if !ok {
-		return
-	}
-	clear, ok := yes(w, given, "clear")
-	if !ok {
-		return
-	}
-	q, err := s.hub.QueuedByID(r.Context(), id, clear, access.NameOf(r.Context()))
+	q, err := s.hub.QueuedByID(r.Context(), id, of(r).flag("clear"), access.NameOf(r.Context()))
 	if err != nil {
 		s.failed(w, r, err)
 		return
@@ -145,9 +125,15 @@ func (s *Server) parkedOne(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, v)
 }
 
-// wish is what a person says to a mark.
-type wish struct {
-	Note string `json:"note"`
+// MarkRequest is what a person says to a mark.
+type MarkRequest struct {
+	Note string `json:"note,omitempty"` // why
+}
+
+// Marked is a message that is to be replayed or discarded.
+type Marked struct {
+	ID   int64      `json:"id"`
+	Mark state.Mark `json:"mark" enum:"replay,discard"`
 }
 
 // mostNote bounds what people write.
@@ -159,7 +145,7 @@ func (s *Server) mark(m state.Mark) actor {
 		if !ok {
 			return
 		}
-		var n wish
+		var n MarkRequest
 		if !body(w, r, &n, mostNote) || m == state.MarkDiscard && !said(w, n.Note) {
 			return
 		}
@@ -171,7 +157,7 @@ func (s *Server) mark(m state.Mark) actor {
 			s.failed(w, r, err)
 			return
 		}
-		answer(w, http.StatusAccepted, map[string]any{"id": id, "mark": m})
+		answer(w, http.StatusAccepted, Marked{id, m})
 	}
 }
 
@@ -188,6 +174,9 @@ func said(w http.ResponseWriter, note string) bool {
 func ifMatch(w http.ResponseWriter, r *http.Request, id int64, required bool) (*int64, bool) {
 	v := strings.TrimSpace(r.Header.Get("If-Match"))
 	switch {
+	case v == "" && len(r.Header.Values("If-Match")) > 0:
+		problem(w, http.StatusBadRequest, "If-Match is empty: leave it out, or give the message's ETag")
+		return nil, false
 	case v == "" && required:
 		problem(w, http.StatusPreconditionRequired, "give the message's ETag as If-Match, so that nobody's edit is overwritten unseen; If-Match: * takes whatever is there")
 		return nil, false
@@ -205,16 +194,19 @@ func ifMatch(w http.ResponseWriter, r *http.Request, id int64, required bool) (*
 	return &rev, true
 }
 
+// EditRequest gives a message another document.
+type EditRequest struct {
+	Data   json.RawMessage `json:"data"` // the new document
+	Note   string          `json:"note"` // why
+	Replay bool            `json:"replay,omitempty"`
+}
+
 func (s *Server) edit(w http.ResponseWriter, r *http.Request, who string) {
 	id, ok := pathID(w, r)
 	if !ok {
 		return
 	}
-	var e struct {
-		Data   json.RawMessage `json:"data"`
-		Note   string          `json:"note"`
-		Replay bool            `json:"replay"`
-	}
+	var e EditRequest
 	if !body(w, r, &e, maxEdit) {
 		return
 	}

@@ -36,7 +36,7 @@ func (p *Preview) SetDocuments(mapped, sent []byte) {
 
 // PreviewRequest gives another document to look at in the place of the message's own.
 type PreviewRequest struct {
-	Data json.RawMessage `json:"data,omitempty"`
+	Data json.RawMessage `json:"data,omitempty"` // another document to look at, in the place of the message's own
 }
 
 func (s *Server) preview(w http.ResponseWriter, r *http.Request) {

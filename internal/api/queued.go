@@ -26,7 +26,7 @@ type Rehearsal struct {
 type Queued struct {
 	ID       int64  `json:"id"`
 	Flow     string `json:"flow"`
-	State    string `json:"state"`
+	State    string `json:"state" enum:"parked,waiting,held"`
 	Follower bool   `json:"follower,omitempty"`
 	// Head is the id of the message that this one queues behind; Behind how many queue behind this one, and Followers the first of them.
 	Head      int64    `json:"head,omitempty"`
@@ -41,7 +41,7 @@ type Queued struct {
 	Hub       string `json:"hub,omitempty"`
 	Event     string `json:"event"`
 	Entity    string `json:"entity,omitempty"`
-	Operation string `json:"operation"`
+	Operation string `json:"operation" enum:"upsert,delete"`
 	Version   string `json:"version,omitempty"`
 	Origin    string `json:"origin,omitempty"`
 	// Submitted says who had the hub make the event, where nobody outside has sent it: "person by ann: why".
@@ -50,7 +50,7 @@ type Queued struct {
 	Since     time.Time  `json:"since"`
 	NotBefore *time.Time `json:"not_before,omitempty"`
 	Missing   *Missing   `json:"missing,omitempty"`
-	Mark      string     `json:"mark,omitempty"`
+	Mark      string     `json:"mark,omitempty"` // replay, discard or ready: asked for and not carried out yet
 	MarkedBy  string     `json:"marked_by,omitempty"`
 	MarkNote  string     `json:"mark_note,omitempty"`
 	EditedBy  string     `json:"edited_by,omitempty"`
@@ -58,9 +58,9 @@ type Queued struct {
 	Edits     int64      `json:"edits,omitempty"`
 	// ETag changes with every edit and mark: give it as If-Match.
 	ETag       string          `json:"etag"`
-	Data       json.RawMessage `json:"data,omitempty"`
+	Data       json.RawMessage `json:"data,omitempty"`      // the document; data_text where it is not JSON
 	DataText   string          `json:"data_text,omitempty"` // where the data is not JSON
-	Original   json.RawMessage `json:"original,omitempty"`
+	Original   json.RawMessage `json:"original,omitempty"`  // the document as it came, where it was edited
 	OriginText string          `json:"original_text,omitempty"`
 	Acts       []Act           `json:"acts,omitempty"`
 }
@@ -80,14 +80,14 @@ type Act struct {
 	Message int64     `json:"message"`
 	Event   string    `json:"event"`
 	// Action is edit, replay or discard, or discarded once the message has gone; of an event that the hub was told to make (message 0) resend, repair or backfill.
-	Action string `json:"action"`
+	Action string `json:"action" enum:"edit,replay,discard,discarded,resend,repair,backfill"`
 	Who    string `json:"who"`
 	Note   string `json:"note,omitempty"`
 	// Bulk is the number of the bulk that the act was part of.
 	Bulk       int64           `json:"bulk,omitempty"`
-	Before     json.RawMessage `json:"before,omitempty"`
+	Before     json.RawMessage `json:"before,omitempty"` // the document that was replaced first, or given up
 	BeforeText string          `json:"before_text,omitempty"`
-	After      json.RawMessage `json:"after,omitempty"`
+	After      json.RawMessage `json:"after,omitempty"` // the document of an edit
 	AfterText  string          `json:"after_text,omitempty"`
 }
 

@@ -20,7 +20,7 @@ type RecoverRequest struct {
 	DiscardLost bool `json:"discard_lost,omitempty"`
 	// From says where a flow goes on whose position the store has lost: at what its group has "committed" (the default), or at the
 	// "start" of the log.
-	From string `json:"from,omitempty" text:"some"`
+	From string `json:"from,omitempty" text:"some" enum:"committed,start"`
 	// Plan, where it is given, is the plan of the Recovery that was looked at: another one is refused.
 	Plan string `json:"plan,omitempty"`
 }
@@ -46,7 +46,7 @@ type Recovery struct {
 // RecoverTopic is one topic's part.
 type RecoverTopic struct {
 	Topic string `json:"topic"`
-	Cause string `json:"cause"`
+	Cause string `json:"cause" enum:"missing,another-broker,topic-made-again,cut-off,removed-unread,position-lost,position-of-another-log"`
 	Text  string `json:"text"`
 	// Writers are flows that wait before they write to it.
 	Writers     []string      `json:"writers"`
@@ -83,16 +83,9 @@ type RecoverPartition struct {
 
 // recovery answers what does not fit, and what would be done about it.
 func (s *Server) recovery(w http.ResponseWriter, r *http.Request) {
-	given, ok := query(w, r, "flow", "from")
-	if !ok {
-		return
-	}
-	q := RecoverRequest{From: given.Get("from")}
-	if flows := given.Get("flow"); flows != "" {
+	q := RecoverRequest{From: of(r).text("from")}
+	if flows := of(r).text("flow"); flows != "" {
 		q.Flows = strings.Split(flows, ",")
-	}
-	if !validFrom(w, q.From) {
-		return
 	}
 	got, err := s.hub.Recovery(r.Context(), q)
 	if err != nil {

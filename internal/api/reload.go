@@ -68,7 +68,7 @@ var (
 const reloadTimeout = 2 * time.Minute
 
 func (s *Server) reload(w http.ResponseWriter, r *http.Request, who string) {
-	if !body(w, r, &struct{}{}, 4<<10) {
+	if !body(w, r, &Nothing{}, 4<<10) {
 		return
 	}
 	// The listener's own limit is for answers that are there at once. A writer that has none needs no other.

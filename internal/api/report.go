@@ -21,22 +21,21 @@ const (
 // mostBooks is how many workbooks are made at once: each takes tens of megabytes.
 const mostBooks = 2
 
+// ReportFile is what a run has found, as JSON.
+type ReportFile struct {
+	Run         Run                `json:"run"`
+	Differences []state.Difference `json:"differences"`
+}
+
 // report streams what a run has found as a file. Where that breaks off, so does the connection: half of a report is none.
 func (s *Server) report(w http.ResponseWriter, r *http.Request) {
 	id, ok := pathID(w, r)
 	if !ok {
 		return
 	}
-	q, ok := query(w, r, "format")
-	if !ok {
-		return
-	}
-	form := q.Get("format")
+	form := of(r).text("format")
 	if form == "" {
 		form = "json"
-	}
-	if !oneOf(w, "format", form, report.Formats) {
-		return
 	}
 	run, err := s.hub.RunByID(r.Context(), id)
 	if err == nil && !run.State.Over() {

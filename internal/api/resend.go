@@ -11,9 +11,9 @@ import (
 
 // ResendRequest asks that one object be read from its source now, and sent through the flow that takes it from there.
 type ResendRequest struct {
-	Entity string `json:"entity"`
+	Entity string `json:"entity" min:"1"`
 	// Key is the business key, or any id by which the hub or the source knows the object.
-	Key string `json:"key"`
+	Key string `json:"key,omitempty" min:"1"`
 	// System is where it is read, and Flow by which it is sent: needed where several can be.
 	System string `json:"system,omitempty"`
 	Flow   string `json:"flow,omitempty"`
@@ -42,7 +42,7 @@ const (
 
 // Resent is what is sent again, or would be.
 type Resent struct {
-	State  string `json:"state"`
+	State  string `json:"state" enum:"accepted,duplicate,dry-run,wanted"`
 	Flow   string `json:"flow"`
 	System string `json:"system"`
 	// To is the topic or the system that the flow delivers to.

@@ -15,7 +15,11 @@ type route struct {
 	// open: it is answered to everybody; load balancers, and the page that asks who somebody is.
 	open bool
 	// also are parameters that need more.
-	also    []also
+	also []also
+	// does is what the description says of it; nothing for pages.
+	does *operation
+	// acts: it changes something, once for each Idempotency-Key.
+	acts    bool
 	handler http.Handler
 }
 
@@ -40,8 +44,38 @@ func (s *Server) add(r route) {
 	if (r.need.Role == access.Nobody) != r.open {
 		panic("the route " + r.pattern + " does not say who may ask it")
 	}
+	if r.does == nil && !strings.Contains(r.pattern, " /console/") {
+		panic("nothing is said of the route " + r.pattern + " in operations")
+	}
 	s.mux.Handle(r.pattern, r.handler)
 	s.routed = append(s.routed, r)
+}
+
+// answers are those that the operation names, and those that every route of its kind has.
+func (r *route) answers() answers {
+	all := answers{}
+	if !r.open {
+		all[http.StatusUnauthorized] = no("no or wrong token")
+		all[http.StatusForbidden] = no("not from here (another site, or, without tokens, a proxy or a name that is not this machine's), or the role or the scope is not enough")
+		all[http.StatusServiceUnavailable] = no("the hub cannot answer now")
+	}
+	if strings.HasPrefix(r.pattern, "GET /api/") {
+		all[http.StatusBadRequest] = wrongParameter
+	}
+	if r.does.body != nil {
+		all[http.StatusBadRequest], all[http.StatusRequestEntityTooLarge], all[http.StatusUnsupportedMediaType] = notUnderstood, no("the body is too large"), no("the body is not JSON")
+	}
+	if r.acts {
+		all[http.StatusConflict] = no("a request under the same " + KeyHeader + " has not ended")
+		all[http.StatusUnprocessableEntity] = no("another request was made under the same " + KeyHeader)
+	}
+	for code, a := range r.does.answers {
+		if base, ok := all[code]; ok && r.acts && (code == http.StatusConflict || code == http.StatusUnprocessableEntity) {
+			a.says += "; or " + base.says
+		}
+		all[code] = a
+	}
+	return all
 }
 
 // Route is what may be asked, and by whom; With is a parameter, name=value, that needs more. Open: everybody may.

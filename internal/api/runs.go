@@ -34,9 +34,9 @@ type Standing struct {
 	Drift  int64      `json:"drift"`
 	Oldest *time.Time `json:"oldest,omitempty"`
 	// State is running while a run is wanted or under way, and else the same as Stands: how it stands without that.
-	State  string `json:"state"`
+	State  string `json:"state" enum:"never-run,running,agreed,drift,held,failed,overdue"`
 	Why    string `json:"why,omitempty"`
-	Stands string `json:"stands"`
+	Stands string `json:"stands" enum:"never-run,running,agreed,drift,held,failed,overdue"`
 	// Running is the run that is wanted or under way.
 	Running *Run `json:"running,omitempty"`
 	// Trend are the last runs, oldest first; the status has none.
@@ -49,7 +49,7 @@ func (s *Standing) bad() bool { return status.Bad(s.State) || status.Bad(s.Stand
 // TrendPoint is one of the last runs in short.
 type TrendPoint struct {
 	Run      int64      `json:"run"`
-	State    string     `json:"state"`
+	State    string     `json:"state" enum:"wanted,running,agreed,drift,held,failed,cancelled"`
 	Finished *time.Time `json:"finished,omitempty"`
 	Compared int64      `json:"compared"`
 	Drift    int64      `json:"drift"` // as it was found
@@ -71,7 +71,7 @@ type Reconciliation struct {
 	Doubled      int64 `json:"doubled"`
 	// Totals is how many sums do not agree.
 	Totals   int64 `json:"totals"`
-	Repaired int64 `json:"repaired"`
+	Repaired int64 `json:"repaired"` // then and since
 }
 
 // Rule is one business rule's part of the status.
@@ -86,12 +86,12 @@ type Rule struct {
 // Run is a run of a reconciliation or a rule.
 type Run struct {
 	ID   int64  `json:"id"`
-	Kind string `json:"kind"` // "reconciliation" or "rule"
+	Kind string `json:"kind" enum:"reconciliation,rule"` // "reconciliation" or "rule"
 	Name string `json:"name"`
 	// State is wanted, running, agreed, drift, held, failed or cancelled.
-	State string `json:"state"`
+	State string `json:"state" enum:"wanted,running,agreed,drift,held,failed,cancelled"`
 	// Trigger is schedule or person; By asked for it, and Why.
-	Trigger string `json:"trigger"`
+	Trigger string `json:"trigger" enum:"schedule,person"`
 	By      string `json:"by,omitempty"`
 	Why     string `json:"why,omitempty"`
 	// Options are what it was asked for.
@@ -99,7 +99,7 @@ type Run struct {
 	// Attempt counts how often it was begun: a hub that ends without a word leaves a run to another, which begins it anew.
 	Attempt  int        `json:"attempt"`
 	Wanted   time.Time  `json:"wanted"`
-	Started  *time.Time `json:"started,omitempty"`
+	Started  *time.Time `json:"started,omitempty"` // of the last attempt
 	Updated  *time.Time `json:"updated,omitempty"`
 	Finished *time.Time `json:"finished,omitempty"`
 	// Cancelled is who wants it to end, with the reason.

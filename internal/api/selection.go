@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,16 +14,16 @@ import (
 
 // Selection says which messages of the stored queues are meant; an empty field selects all.
 type Selection struct {
-	Flow   string `json:"flow,omitempty" text:"some"`
+	Flow   string `json:"flow,omitempty" text:"some"`   // of one flow
 	System string `json:"system,omitempty" text:"some"` // of flows from or to it
-	Entity string `json:"entity,omitempty" text:"some"`
-	Key    string `json:"key,omitempty" text:"some"`
+	Entity string `json:"entity,omitempty" text:"some"` // of the flows of one kind of object
+	Key    string `json:"key,omitempty" text:"some"`    // of one business key
 	// State is parked, waiting, held, or follower for what queues behind another message.
-	State string `json:"state,omitempty" text:"some"`
+	State string `json:"state,omitempty" text:"some" enum:"parked,waiting,held,follower"`
 	Cause string `json:"cause,omitempty" text:"some"` // its id, as the causes are listed
-	Code  string `json:"code,omitempty" text:"some"`
+	Code  string `json:"code,omitempty" text:"some"`  // of one code
 	// OlderThan is an age: 90s, 15m, 2h30m, 3d.
-	OlderThan string `json:"older_than,omitempty" text:"some"`
+	OlderThan string `json:"older_than,omitempty" text:"some" pattern:"^([0-9]{1,4}d([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?|[0-9]{1,5}h([0-9]{1,6}m)?([0-9]{1,8}s)?|[0-9]{1,6}m([0-9]{1,8}s)?|[0-9]{1,8}s)$"`
 }
 
 // String names the selection for the audit.
@@ -80,6 +79,9 @@ func (s *Selection) Age() (time.Duration, error) {
 	return d, nil
 }
 
+// agePattern is age without groups, as the description has it: an age of something.
+const agePattern = `^([0-9]{1,4}d([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?|[0-9]{1,5}h([0-9]{1,6}m)?([0-9]{1,8}s)?|[0-9]{1,6}m([0-9]{1,8}s)?|[0-9]{1,8}s)$`
+
 // age has few enough digits for no sum to be too large.
 var age = regexp.MustCompile(`^(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?$`)
 
@@ -94,19 +96,16 @@ func (s *Selection) check() error {
 	return err
 }
 
-// selection reads a selection from a query whose other names are also.
-func (s *Server) selection(w http.ResponseWriter, r *http.Request, also ...string) (state.QueueFilter, bool) {
+// selectionParams are a selection as parameters of a query.
+var selectionParams = params{text("flow", "of one flow"), text("system", "of the flows from or to one system"), text("entity", "of the flows of one kind of object"), text("key", "of one business key"),
+	oneOf("state", "parked, waiting or held, and what queues behind such messages; follower: only what queues behind another message", "parked", "waiting", "held", "follower"),
+	text("cause", "of one cause: its id, as /api/v1/parked/causes lists them"), text("code", "of one code"), text("older_than", "queued at least so long ago: 90s, 15m, 2h30m, 3d").form(agePattern)}
+
+// selection reads a selection from a query.
+func (s *Server) selection(w http.ResponseWriter, r *http.Request) (state.QueueFilter, bool) {
 	var sel Selection
-	known := slices.Clone(also)
 	for _, f := range sel.fields() {
-		known = append(known, f.name)
-	}
-	q, ok := query(w, r, known...)
-	if !ok {
-		return state.QueueFilter{}, false
-	}
-	for _, f := range sel.fields() {
-		*f.at = q.Get(f.name)
+		*f.at = of(r).text(f.name)
 	}
 	return s.resolve(w, r, sel)
 }
@@ -122,18 +121,4 @@ func (s *Server) resolve(w http.ResponseWriter, r *http.Request, sel Selection) 
 		return f, false
 	}
 	return f, true
-}
-
-// number reads a whole number from 0 to most; def where the query has none.
-func number(w http.ResponseWriter, r *http.Request, name string, def, least, most int64) (int64, bool) {
-	v := r.URL.Query().Get(name)
-	if v == "" {
-		return def, true
-	}
-	n, err := strconv.ParseInt(v, 10, 64)
-	if err != nil || n < least || n > most || v[0] == '+' {
-		problem(w, http.StatusBadRequest, fmt.Sprintf("%s must be a number from %d to %d", name, least, most))
-		return 0, false
-	}
-	return n, true
 }

@@ -76,15 +76,28 @@ func New(hub Hub, cfg Config) *Server {
 func (s *Server) SetAccess(r access.Rules) { s.guard.Set(r) }
 
 func (s *Server) routes() []route {
-	open := func(p string, h http.HandlerFunc) route { return route{pattern: p, open: true, handler: h} }
+	all := operations()
+	does := func(p string) *operation {
+		if o, ok := all[p]; ok {
+			return &o
+		}
+		return nil
+	}
+	open := func(p string, h http.HandlerFunc) route {
+		return route{pattern: p, open: true, does: does(p), handler: h}
+	}
 	of := func(role access.Role, scope access.Scope) access.Need { return access.Need{Role: role, Scope: scope} }
 	read := func(need access.Need, p string, h http.HandlerFunc, more ...also) route {
-		r := route{pattern: p, need: need, also: more}
-		r.handler = s.authenticated(&r, h)
+		r := route{pattern: p, need: need, also: more, does: does(p)}
+		next := http.Handler(h)
+		if r.does != nil && strings.HasPrefix(p, "GET /api/") {
+			next = r.does.reading(h)
+		}
+		r.handler = s.authenticated(&r, next)
 		return r
 	}
 	changes := func(need access.Need, p string, h actor) route {
-		r := route{pattern: p, need: need}
+		r := route{pattern: p, need: need, does: does(p)}
 		r.handler = s.authenticated(&r, s.writing(h))
 		return r
 	}
@@ -92,12 +105,16 @@ func (s *Server) routes() []route {
 	keyed := func(need access.Need, p string, about func(*http.Request) string, h http.HandlerFunc, more ...also) route {
 		return read(need, p, s.veiled(about, h), more...)
 	}
-	write := func(need access.Need, p string, h actor) route { return changes(need, p, s.writesOf(h)) }
+	write := func(need access.Need, p string, h actor) route {
+		r := changes(need, p, s.writesOf(s.once(h)))
+		r.acts = true
+		return r
+	}
 	status, messages, comparisons := of(access.Viewer, access.Status), of(access.Viewer, access.Messages), of(access.Viewer, access.Comparisons)
 	repair, compare := of(access.Operator, access.Messages), of(access.Operator, access.Comparisons)
 	turn := of(access.Operator, access.Flows)
 	files, lost := of(access.Engineer, access.Hub), of(access.Admin, access.Hub)
-	return append(s.pageRoutes(), []route{
+	return append(s.pageRoutes(does), []route{
 		open("GET /healthz", s.health), open("GET /readyz", s.ready),
 		read(of(access.Viewer, access.Metrics), "GET /metrics", s.cfg.Metrics.ServeHTTP),
 		read(of(access.Viewer, ""), "GET /openapi.json", s.openapi),
@@ -107,6 +124,8 @@ func (s *Server) routes() []route {
 		read(status, "GET /api/v1/flows", s.flows),
 		read(status, "GET /api/v1/flows/{name}", s.definition),
 		keyed(messages, "GET /api/v1/flows/{name}/journal", nil, s.fates),
+		read(status, "GET /api/v1/flows/{name}/files", s.failedFiles),
+		write(turn, "POST /api/v1/flows/{name}/files/retake", s.retake),
 		read(status, "GET /api/v1/systems", s.systems),
 		read(comparisons, "GET /api/v1/reconciliations", s.reconciliations),
 		write(compare, "POST /api/v1/reconciliations/{name}/run", s.want(state.RunReconciliation)),
@@ -162,7 +181,7 @@ func (s *Server) routes() []route {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	access.Headers(w.Header(), isPage(r.URL.Path))
+	access.Headers(w.Header(), shown(r.URL.Path))
 	if _, pattern := s.mux.Handler(r); pattern == "" {
 		s.unknown(w, r)
 		return
@@ -225,7 +244,7 @@ func (s *Server) writing(next actor) http.HandlerFunc {
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, map[string]string{"status": "ok"})
+	answer(w, http.StatusOK, Health{"ok"})
 }
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
@@ -233,7 +252,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	answer(w, http.StatusOK, map[string]string{"status": "ready"})
+	answer(w, http.StatusOK, Health{"ready"})
 }
 
 // openapi describes the API as this hub answers: without tokens it asks for none.
@@ -279,24 +298,30 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	s.withStatus(w, r, func(st *Status) any { return st })
 }
 
+// Flows are all, as the status has them.
+type Flows struct {
+	Flows []Flow `json:"flows"`
+}
+
 func (s *Server) flows(w http.ResponseWriter, r *http.Request) {
-	s.withStatus(w, r, func(st *Status) any { return map[string]any{"flows": st.Flows} })
+	s.withStatus(w, r, func(st *Status) any { return Flows{st.Flows} })
+}
+
+// Systems are all, as the status has them.
+type Systems struct {
+	Systems []System `json:"systems"`
 }
 
 func (s *Server) systems(w http.ResponseWriter, r *http.Request) {
-	s.withStatus(w, r, func(st *Status) any { return map[string]any{"systems": st.Systems} })
+	s.withStatus(w, r, func(st *Status) any { return Systems{st.Systems} })
 }
 
 func (s *Server) messages(w http.ResponseWriter, r *http.Request) {
-	most, ok := number(w, r, "documents", 0, 0, 200)
+	t, ok := s.trace(w, r)
 	if !ok {
 		return
 	}
-	t, ok := s.trace(w, r, "documents")
-	if !ok {
-		return
-	}
-	if n := min(int(most), len(t.Journal)); n > 0 {
+	if n := min(int(of(r).number("documents")), len(t.Journal)); n > 0 {
 		if err := s.hub.Documents(r.Context(), t.Journal[:n]); err != nil {
 			s.failed(w, r, err)
 			return
@@ -324,27 +349,25 @@ func boundDocuments(rows []state.Journal) {
 	}
 }
 
+// Xref are the ids of the objects that a key names.
+type Xref struct {
+	Key     string   `json:"key"`
+	Objects []Object `json:"objects"`
+}
+
 func (s *Server) xref(w http.ResponseWriter, r *http.Request) {
 	t, ok := s.trace(w, r)
 	if !ok {
 		return
 	}
-	if key := r.URL.Query().Get("key"); !strings.EqualFold(t.Key, key) { // its beginning is not enough: scripts act on what they get
+	if key := of(r).text("key"); !strings.EqualFold(t.Key, key) { // its beginning is not enough: scripts act on what they get
 		t = state.Trace{Key: key}
 	}
-	answer(w, http.StatusOK, map[string]any{"key": t.Key, "objects": traceView(&t).Objects})
+	answer(w, http.StatusOK, Xref{t.Key, traceView(&t).Objects})
 }
 
-func (s *Server) trace(w http.ResponseWriter, r *http.Request, more ...string) (state.Trace, bool) {
-	q, ok := query(w, r, append(more, "key")...)
-	if !ok {
-		return state.Trace{}, false
-	}
-	key := q.Get("key")
-	if key == "" {
-		problem(w, http.StatusBadRequest, "give ?key=: a business key, an id of any system, a hub id, an event id or a delivery id")
-		return state.Trace{}, false
-	}
+func (s *Server) trace(w http.ResponseWriter, r *http.Request) (state.Trace, bool) {
+	key := of(r).text("key")
 	t, err := s.hub.Trace(r.Context(), key)
 	if err != nil {
 		s.failed(w, r, err)
@@ -352,6 +375,12 @@ func (s *Server) trace(w http.ResponseWriter, r *http.Request, more ...string) (
 	}
 	s.guessedTrace(access.Of(r.Context()), key, &t)
 	return t, true
+}
+
+// Turned is a flow that was held, or goes on.
+type Turned struct {
+	Flow  string `json:"flow"`
+	State string `json:"state" enum:"paused,running"`
 }
 
 func (s *Server) pause(w http.ResponseWriter, r *http.Request, who string) {
@@ -363,14 +392,14 @@ func (s *Server) resume(w http.ResponseWriter, r *http.Request, who string) {
 }
 
 func (s *Server) turn(w http.ResponseWriter, r *http.Request, now, who string, turn func(ctx context.Context, flow, who string) error) {
-	if !body(w, r, &struct{}{}, 4<<10) {
+	if !body(w, r, &Nothing{}, 4<<10) {
 		return
 	}
 	if err := turn(r.Context(), r.PathValue("name"), who); err != nil {
 		s.failed(w, r, err)
 		return
 	}
-	answer(w, http.StatusOK, map[string]string{"flow": r.PathValue("name"), "state": now})
+	answer(w, http.StatusOK, Turned{r.PathValue("name"), now})
 }
 
 func pathID(w http.ResponseWriter, r *http.Request) (int64, bool) {

@@ -8,7 +8,7 @@ import (
 // RewindRequest asks that the source of a polled flow be read again.
 type RewindRequest struct {
 	// To is a time in RFC 3339 with its zone, a version as the system writes it, or "start".
-	To string `json:"to"`
+	To string `json:"to" min:"1"`
 	// Note is why; it goes to the audit.
 	Note string `json:"note,omitempty"`
 }
@@ -17,14 +17,14 @@ type RewindRequest struct {
 type Rewound struct {
 	Flow  string `json:"flow"`
 	To    string `json:"to"`
-	State string `json:"state"` // "asked": the hub that reads the source does it before its next read, which it begins at once
-	Text  string `json:"text"`
+	State string `json:"state" enum:"asked"` // "asked": the hub that reads the source does it before its next read, which it begins at once
+	Text  string `json:"text"`               // what comes of it, as a sentence
 }
 
 // SweepRequest asks that the source of a flow with from.poll.deletes be swept now.
 type SweepRequest struct {
 	// AtMost is how many objects may be deleted: a share or a number, in place of the flow's own bound; empty: the flow's own.
-	AtMost string `json:"at_most,omitempty"`
+	AtMost string `json:"at_most,omitempty" pattern:"^(100%|[0-9]{1,2}%|[0-9]{1,9})?$"`
 	// Note is why; it goes to the audit.
 	Note string `json:"note,omitempty"`
 }
@@ -32,9 +32,9 @@ type SweepRequest struct {
 // SweepAsked is what was asked for, and what comes of it.
 type SweepAsked struct {
 	Flow   string `json:"flow"`
-	State  string `json:"state"` // "asked": the hub that reads the source begins at once
-	AtMost string `json:"at_most"`
-	Text   string `json:"text"`
+	State  string `json:"state" enum:"asked"` // "asked": the hub that reads the source begins at once
+	AtMost string `json:"at_most"`            // the bound
+	Text   string `json:"text"`               // what comes of it, as a sentence
 }
 
 // States of a sweep.
@@ -45,11 +45,11 @@ const (
 
 // Sweep is the last sweep of a flow's source.
 type Sweep struct {
-	State    string     `json:"state"` // "never-run", "running", "ok", "held", "failed" or "interrupted"
+	State    string     `json:"state" enum:"never-run,running,ok,held,failed,interrupted"` // "never-run", "running", "ok", "held", "failed" or "interrupted"
 	Started  *time.Time `json:"started,omitempty"`
 	Finished *time.Time `json:"finished,omitempty"`
-	Deleted  int64      `json:"deleted"`
-	Text     string     `json:"text,omitempty"`
+	Deleted  int64      `json:"deleted"`        // objects of which a delete was taken
+	Text     string     `json:"text,omitempty"` // what it found, or why it did nothing
 }
 
 func (s *Server) sweep(w http.ResponseWriter, r *http.Request, who string) {

@@ -15,7 +15,7 @@ type Status struct {
 	Started         time.Time        `json:"started"`
 	Plan            Plan             `json:"plan"`
 	Summary         Summary          `json:"summary"`
-	Hub             Self             `json:"hub"`
+	Hub             Self             `json:"hub"` // the hub itself, apart from its flows and systems
 	Broker          Broker           `json:"broker"`
 	Totals          Totals           `json:"totals"`
 	Flows           []Flow           `json:"flows"`
@@ -40,10 +40,10 @@ type Access struct {
 
 // Certificate is what a listener proves itself by, and Why what is wrong with it, or with newer files that were not taken.
 type Certificate struct {
-	Listener string    `json:"listener"` // "http" or "hooks"
+	Listener string    `json:"listener" enum:"http,hooks"` // "http" or "hooks"
 	File     string    `json:"file"`
 	NotAfter time.Time `json:"not_after"`
-	Why      string    `json:"why,omitempty"`
+	Why      string    `json:"why,omitempty"` // what is wrong with it, or with the newer files that were not taken
 }
 
 // States of the broker.
@@ -54,7 +54,7 @@ const (
 
 // Self is what is to be said of the hub itself, apart from its flows and systems.
 type Self struct {
-	State string `json:"state"` // "running", "attention" or "failing"
+	State string `json:"state" enum:"running,attention,failing"` // "running", "attention" or "failing"
 	Why   string `json:"why,omitempty"`
 	// Causes are all that is to be said, the worst first; State and Why are those of the first.
 	Causes []HubCause `json:"causes,omitempty"`
@@ -62,14 +62,14 @@ type Self struct {
 
 // HubCause is one thing that is to be said of the hub itself.
 type HubCause struct {
-	Of    string `json:"of"` // "store", "disk", "clock" or "alerts"
-	State string `json:"state"`
+	Of    string `json:"of" enum:"store,disk,clock,alerts"` // "store", "disk", "clock" or "alerts"
+	State string `json:"state" enum:"attention,failing"`
 	Why   string `json:"why"`
 }
 
 // Broker tells whether the broker answers the hub, and if not, why.
 type Broker struct {
-	State string `json:"state"`
+	State string `json:"state" enum:"up,down"`
 	Why   string `json:"why,omitempty"`
 	// Remarks say which topics take less than the webhooks, and what to set.
 	Remarks []string `json:"remarks,omitempty"`
@@ -120,7 +120,7 @@ type Flow struct {
 	Entity string `json:"entity"`
 	From   string `json:"from"`
 	To     string `json:"to"`
-	State  string `json:"state"`
+	State  string `json:"state" enum:"running,attention,paused,late,silent,failing,alarm"`
 	// Why says what is behind a state that is not running.
 	Why string `json:"why,omitempty"`
 	// Paused is who has paused the flow, and when; nil where it is not paused. A flow that is paused and late is late.
@@ -149,7 +149,7 @@ type Flow struct {
 
 // OnTime is what all hubs together have delivered of a flow in the last hour and the last day, in steps of five minutes.
 type OnTime struct {
-	LateAfterSeconds float64   `json:"late_after_seconds"`
+	LateAfterSeconds float64   `json:"late_after_seconds"` // slo.late-after
 	Hour             Delivered `json:"hour"`
 	Day              Delivered `json:"day"`
 }
@@ -158,8 +158,8 @@ type OnTime struct {
 // nothing was delivered.
 type Delivered struct {
 	Delivered int64    `json:"delivered"`
-	Late      int64    `json:"late"`
-	Share     *float64 `json:"share,omitempty"`
+	Late      int64    `json:"late"`                            // older than slo.late-after when they were delivered
+	Share     *float64 `json:"share,omitempty" min:"0" max:"1"` // of those that were not late; missing where nothing was delivered
 }
 
 // Pause is a person's holding of a flow.
@@ -170,18 +170,18 @@ type Pause struct {
 
 // Remark is about Count records of a source, of which Local is one, with its stamp as the system writes it.
 type Remark struct {
-	Kind    string `json:"kind"` // "ahead", "unstamped" or "moving", of logs "lost" or "anew", of files "left", "held-back" or "failed", and of interchanges "unanswered"
-	Count   int    `json:"count"`
-	Local   string `json:"id,omitempty"`
-	Version string `json:"version,omitempty"`
-	Text    string `json:"text"`
+	Kind    string `json:"kind" enum:"ahead,unstamped,moving,lost,anew,left,held-back,failed,unanswered"` // "ahead", "unstamped" or "moving", of logs "lost" or "anew", of files "left", "held-back" or "failed", and of interchanges "unanswered"
+	Count   int    `json:"count"`                                                                         // how many records it is about
+	Local   string `json:"id,omitempty"`                                                                  // one of the records
+	Version string `json:"version,omitempty"`                                                             // its stamp, as the system writes it
+	Text    string `json:"text"`                                                                          // the remark as a sentence
 }
 
 // System is one system's part of the status.
 type System struct {
 	Name      string     `json:"name"`
 	Connector string     `json:"connector"`
-	State     string     `json:"state"` // "up", "failing" or "down", in the worse of the two directions
+	State     string     `json:"state" enum:"up,failing,down"` // "up", "failing" or "down", in the worse of the two directions
 	Since     *time.Time `json:"since,omitempty"`
 	Why       string     `json:"why,omitempty"`
 	Write     Direction  `json:"write"`
@@ -192,15 +192,15 @@ type System struct {
 
 // Direction is how a system does where it is written to, or read: up where nothing has failed, also where the hub does neither.
 type Direction struct {
-	State string     `json:"state"`
+	State string     `json:"state" enum:"up,failing,down"`
 	Since *time.Time `json:"since,omitempty"` // of the first failure after the last success
 	Why   string     `json:"why,omitempty"`
 }
 
 // Refused is what was refused at the webhooks of one flow for one reason, since this hub began.
 type Refused struct {
-	Flow     string    `json:"flow"`   // empty for all paths at which nothing is received
-	Reason   string    `json:"reason"` // of a closed set, such as "signature" and "rate"
+	Flow     string    `json:"flow"`                                                                                                           // empty for all paths at which nothing is received
+	Reason   string    `json:"reason" enum:"unknown-path,signature,timestamp,rate,too-large,media-type,unreadable,method,conflict,busy,other"` // of a closed set, such as "signature" and "rate"
 	Count    int64     `json:"count"`
 	LastHour int64     `json:"last_hour"`
 	First    time.Time `json:"first"`
@@ -211,7 +211,7 @@ type Refused struct {
 // Trouble is what does not go as it should with a flow at present, and is told once in the log however often it happens.
 type Trouble struct {
 	Flow  string    `json:"flow"`
-	What  string    `json:"what"` // "retry", "park", "read" or "refusal"
+	What  string    `json:"what" enum:"retry,park,read,refusal"` // "retry", "park", "read" or "refusal"
 	Cause string    `json:"cause"`
 	Text  string    `json:"text,omitempty"` // of the first time
 	Since time.Time `json:"since"`

@@ -5,14 +5,14 @@ import "github.com/waybill-hub/waybill/internal/status"
 // Summary is the hub in one sentence: is anything late, stuck, lost, doubled, drifting, silent? State is "failing" where `waybill status` exits with 1,
 // "attention" where something waits for a person or is to be known, else "running".
 type Summary struct {
-	State    string    `json:"state"`
+	State    string    `json:"state" enum:"running,attention,failing"`
 	Text     string    `json:"text"`
 	Findings []Finding `json:"findings"`
 }
 
 // Finding is one kind of thing that is not as it should be, the worst first: how many, and their names where they have some.
 type Finding struct {
-	Kind  string   `json:"kind"`
+	Kind  string   `json:"kind" enum:"lost,doubled,hub,broker,stuck,failing,late,drifting,overdue,silent,system,paused,need,parked"`
 	Count int64    `json:"count"`
 	Names []string `json:"names,omitempty"`
 }

@@ -20,7 +20,7 @@ var elsewhere = map[string]string{
 	"POST /api/v1/runs/{id}/repair": "storetest Comparison", "POST /api/v1/rules/{name}/forget": "storetest RuleMemory", "POST /api/v1/recover": "storetest Recover", "POST /api/v1/resend": "app TestResendOfAHub",
 	"POST /api/v1/parked/codes": "app TestAddCode", "POST /api/v1/replays/{id}/stop": "storetest Paces",
 	"POST /api/v1/flows/{name}/backfill": "storetest Backfills", "POST /api/v1/backfills/{id}/cancel": "storetest Backfills",
-	"POST /api/v1/flows/{name}/rewind": "storetest SourceWishes", "POST /api/v1/flows/{name}/sweep": "storetest SourceWishes", "POST /api/v1/alerts/{receiver}/test": "app TestAlerts",
+	"POST /api/v1/flows/{name}/rewind": "storetest SourceWishes", "POST /api/v1/flows/{name}/sweep": "storetest SourceWishes", "POST /api/v1/flows/{name}/files/retake": "app TestRetakeOfFiles", "POST /api/v1/alerts/{receiver}/test": "app TestAlerts",
 }
 
 // Whatever changes something leaves a row in the audit: under the name of whoever did it, with how it was and how it is. Every write of the router is tried here, or named with the test that does.

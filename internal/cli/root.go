@@ -109,7 +109,7 @@ func newRoot(e *env) *cobra.Command {
 	// The token's default must not be shown by --help.
 	f.Lookup("token").DefValue = ""
 	root.AddCommand(e.runCommand(), e.demoCommand(), e.checkCommand(), e.testCommand(), e.initCommand(), e.newCommand(), e.schemaCommand(), e.connectorCommand(), e.statusCommand(), e.healthCommand(), e.findCommand(), e.traceCommand(), e.xrefCommand(),
-		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.rewindCommand(), e.sweepCommand(), e.backfillCommand(), e.resendCommand(), e.reconcileCommand(), e.ruleCommand(), e.recoverCommand(), e.alertsCommand(), e.backupCommand(), e.restoreCommand(), e.restoredCommand(), e.reloadCommand(), e.linkCommand(), e.auditCommand(), e.passwordCommand(), e.sandboxCommand(), e.benchCommand(), e.versionCommand())
+		e.parkedCommand(), e.pauseCommand(), e.resumeCommand(), e.rewindCommand(), e.sweepCommand(), e.filesCommand(), e.backfillCommand(), e.resendCommand(), e.reconcileCommand(), e.ruleCommand(), e.recoverCommand(), e.alertsCommand(), e.backupCommand(), e.restoreCommand(), e.restoredCommand(), e.reloadCommand(), e.linkCommand(), e.auditCommand(), e.passwordCommand(), e.sandboxCommand(), e.benchCommand(), e.versionCommand())
 	root.AddCommand(e.buildCommands()...)
 	root.SetHelpCommand(helpCommand(root))
 	return root

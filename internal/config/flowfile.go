@@ -7,6 +7,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
+	"github.com/waybill-hub/waybill/internal/xmldoc"
 )
 
 // The structs of this file are a flow as it is written: each key once, with its sentence for people.
@@ -47,19 +48,12 @@ type webhookFile struct {
 	DeliveryID strictyaml.Node `yaml:"delivery-id" type:"expression" doc:"names the delivery, so that one sent twice is taken once; may use header(\"…\"); default: the scheme's own id"`
 	Split      string          `yaml:"split" doc:"dotted path of the list of documents in the body; default: a list is split, an object is one document"`
 
-	ContentTypes []string    `yaml:"content-types" doc:"content types under which this sender sends JSON, besides JSON's own, for example [text/plain]; application/x-www-form-urlencoded is read as a form"`
-	FormField    string      `yaml:"form-field" doc:"the field of a form that holds the JSON, for example payload; default: the fields are the document, as texts"`
-	XML          *xmlFile    `yaml:"xml" doc:"this sender sends XML: how it becomes documents"`
-	Ignore       []string    `yaml:"ignore" doc:"dotted paths that do not count where two bodies of one delivery are compared, for example [attempt, meta.sent_at]: what the sender changes when it sends the same again"`
-	Handshakes   []string    `yaml:"handshakes" doc:"handshakes to answer besides those that are answered by themselves: get (a bare GET is answered 200), asana (X-Hook-Secret is given back)"`
-	Answer       *answerFile `yaml:"answer" doc:"what the sender gets where a delivery is taken, if 202 is not what it wants; it is stored before all the same"`
-}
-
-type xmlFile struct {
-	Form  string            `yaml:"form" enum:"plain,soap,idoc" default:"plain" doc:"plain: the root element is the document; soap: what the envelope's body holds is; idoc: every IDoc is, named by its control record, with its segments as lists"`
-	Names map[string]string `yaml:"names" doc:"what elements or segments are called in documents, by their names without namespaces, for example {E1EDP01: lines}"`
-	Lists []string          `yaml:"lists" doc:"dotted paths of elements that are lists even where there is one of them"`
-	Types map[string]string `yaml:"types" doc:"types of texts by dotted path: decimal, integer, boolean; without one a text stays a text. A path goes into every element of a list"`
+	ContentTypes []string         `yaml:"content-types" doc:"content types under which this sender sends JSON, besides JSON's own, for example [text/plain]; application/x-www-form-urlencoded is read as a form"`
+	FormField    string           `yaml:"form-field" doc:"the field of a form that holds the JSON, for example payload; default: the fields are the document, as texts"`
+	XML          *xmldoc.Settings `yaml:"xml" doc:"this sender sends XML: how it becomes documents"`
+	Ignore       []string         `yaml:"ignore" doc:"dotted paths that do not count where two bodies of one delivery are compared, for example [attempt, meta.sent_at]: what the sender changes when it sends the same again"`
+	Handshakes   []string         `yaml:"handshakes" doc:"handshakes to answer besides those that are answered by themselves: get (a bare GET is answered 200), asana (X-Hook-Secret is given back)"`
+	Answer       *answerFile      `yaml:"answer" doc:"what the sender gets where a delivery is taken, if 202 is not what it wants; it is stored before all the same"`
 }
 
 type answerFile struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
+	"github.com/waybill-hub/waybill/internal/xmldoc"
 )
 
 // Plan is everything the hub does, resolved. Nothing in it changes after Load.
@@ -276,19 +277,11 @@ type Webhook struct {
 	Split      string        // dotted path of the list of documents in the body; empty: an array body is split, an object is one
 	// ContentTypes are media types, in small letters, under which bodies are read besides JSON's own.
 	ContentTypes []string
-	XML          *XML     // nil: bodies are JSON
-	FormField    string   // of a form: the field that holds the JSON; empty: the fields are the document
-	Ignore       []string // dotted paths that do not count where two bodies of one delivery are compared
-	Handshakes   []string // besides those that the scheme answers by itself
-	Answer       *Answer  // nil: 202 with the hub's own
-}
-
-// XML is how a body of XML becomes documents.
-type XML struct {
-	Form  string // plain, soap, idoc
-	Names map[string]string
-	Lists []string
-	Types map[string]string
+	XML          *xmldoc.Settings // nil: bodies are JSON
+	FormField    string           // of a form: the field that holds the JSON; empty: the fields are the document
+	Ignore       []string         // dotted paths that do not count where two bodies of one delivery are compared
+	Handshakes   []string         // besides those that the scheme answers by itself
+	Answer       *Answer          // nil: 202 with the hub's own
 }
 
 // Answer is what a sender gets where a delivery is taken.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
+	"github.com/waybill-hub/waybill/internal/xmldoc"
 )
 
 func (l *loader) webhook(raw webhookFile, n strictyaml.Node) *Webhook {
@@ -78,7 +79,7 @@ func (l *loader) dotted(n strictyaml.Node, list []string) {
 }
 
 // xml checks how a body of XML becomes documents.
-func (l *loader) xml(raw webhookFile, n strictyaml.Node) *XML {
+func (l *loader) xml(raw webhookFile, n strictyaml.Node) *xmldoc.Settings {
 	x, at := raw.XML, n.Get("xml")
 	if x == nil {
 		return nil
@@ -106,7 +107,7 @@ func (l *loader) xml(raw webhookFile, n strictyaml.Node) *XML {
 		}
 		used[name] = f.Key
 	}
-	return &XML{Form: x.Form, Names: x.Names, Lists: x.Lists, Types: x.Types}
+	return x
 }
 
 var xmlTypes = []string{"boolean", "decimal", "integer"}

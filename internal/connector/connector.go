@@ -4,6 +4,7 @@ package connector
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"iter"
 	"log/slog"
@@ -45,6 +46,8 @@ type Settings struct {
 	Told func(at time.Time, passed time.Duration)
 	// Via, where not nil, stands between a system over HTTP and the network: what they exchange is recorded there, or comes from a recording.
 	Via func(http.RoundTripper) http.RoundTripper
+	// Database, where not nil, stands in the place of a database's driver: what is answered comes from a recording.
+	Database driver.Connector
 	// Exchanges keeps what is exchanged with partners; nil where there is no store, as in a check.
 	Exchanges Exchanges
 }
@@ -348,6 +351,26 @@ type FileNoter interface {
 	FileSource
 	// FileNotes tells it of the last look at the drop.
 	FileNotes(object string) []FileNote
+}
+
+// FailedFile is a file that could not be taken.
+type FailedFile struct {
+	// Name is its name where it lies now, As that under which it came and is taken again.
+	Name, As string
+	Size     int64
+	Modified time.Time
+	// Why is what was wrong with it, as far as that can be read.
+	Why string
+}
+
+// FileRetaker is implemented by file sources that can take a file again which has failed.
+type FileRetaker interface {
+	FileSource
+	// FailedFiles tells of the files that have failed and that nobody has dealt with, by name, at most so many; more: there are others.
+	FailedFiles(ctx context.Context, object string, most int) (files []FailedFile, more bool, err error)
+	// Retake puts one of them, by its Name, back where it came from. Done again, or of one that is not there any more, it does nothing. Where another file lies
+	// under its name, that is a fault of kind Conflict, and the file stays.
+	Retake(ctx context.Context, object, name string) error
 }
 
 // FileRipener is implemented by file sources that leave a file where it is until it has rested for a while.

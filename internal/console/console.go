@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/access"
@@ -47,6 +48,7 @@ type Console struct {
 	open   *http.ServeMux
 	pages  map[string]*template.Template
 	causes shared[[]api.Cause]
+	failed sync.Map               // by flow: *shared[failedFiles]
 	needs  map[string]access.Need // by pattern
 }
 
@@ -65,6 +67,8 @@ func New(hub Hub, clock lifecycle.Clock) *Console {
 		c.mux.HandleFunc(r.pattern, c.showing(show))
 		c.needs[r.pattern] = r.need
 	}
+	c.mux.HandleFunc(viewerPattern, c.viewing)
+	c.mux.HandleFunc(viewerFilePattern, c.viewerFile)
 	c.mux.HandleFunc("/", c.showing(func(p *page) error { return notFound }))
 	parts, err := fs.Sub(files, "parts")
 	if err != nil {

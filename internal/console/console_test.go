@@ -410,7 +410,7 @@ func TestTexts(t *testing.T) {
 			asked[m[1]] = true
 		}
 	}
-	for _, glob := range []string{"pages/*.html", "*.go"} {
+	for _, glob := range []string{"pages/*.html", "*.go", "viewer.html"} {
 		names, err := filepath.Glob(glob)
 		if err != nil || len(names) == 0 {
 			t.Fatal(glob, err)

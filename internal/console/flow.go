@@ -2,11 +2,13 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/api"
 )
@@ -22,6 +24,8 @@ type flowBody struct {
 	Outcome string // of which alone are shown
 	Next    string
 	Speed   *speed
+	// Failed are the files of the flow's drop that could not be taken.
+	Failed failedFiles
 	// Resumable: it is paused or in alarm, and goes on when a person says so.
 	Resumable bool
 }
@@ -70,6 +74,9 @@ func (c *Console) flow(p *page) error {
 		d := &day.Flows[i]
 		b.Total = sum(d.Delivered)
 		b.Day = Bars(d.Delivered, d.Late, p.T("flow.day.label", b.Total, sum(d.Late)))
+	}
+	if slices.ContainsFunc(b.Remarks, func(r api.Remark) bool { return r.Kind == "failed" }) { // else the place need not be asked
+		b.Failed = p.failed(name)
 	}
 	if p.May("GET /console/parked") {
 		if err := p.recent(path, &b); err != nil {
@@ -127,6 +134,48 @@ func (c *Console) turn(act string) func(*page) error {
 		}
 		return &redirect{At("/console"+path, "said", act)}
 	}
+}
+
+// failedFiles are those of a flow's drop that could not be taken, or why they cannot be listed now.
+type failedFiles struct {
+	api.FailedFiles
+	Away string
+}
+
+// A drop may be far away: it is asked now and then, however many look and however often, and a page does not wait long for it.
+const (
+	filesFresh    = 10 * time.Second
+	filesPatience = 2 * time.Second
+)
+
+func (p *page) failed(flow string) failedFiles {
+	known, _ := p.c.failed.LoadOrStore(flow, &shared[failedFiles]{})
+	list, _ := known.(*shared[failedFiles]).get(p.c.clock.Elapsed(), filesFresh, func() (failedFiles, error) {
+		ctx, cancel := context.WithTimeout(p.r.Context(), filesPatience)
+		defer cancel()
+		asking := *p
+		asking.r = p.r.WithContext(ctx)
+		var f failedFiles
+		if err := asking.get("/api/v1/flows/"+url.PathEscape(flow)+"/files", nil, &f.FailedFiles); err != nil {
+			f.Away = err.Error()
+		}
+		return f, nil
+	})
+	return list
+}
+
+// retake has a file that has failed taken again, or all of them.
+func (c *Console) retake(p *page) error {
+	path := "/flows/" + url.PathEscape(p.r.PathValue("name"))
+	defer p.c.failed.Delete(p.r.PathValue("name"))
+	body := api.RetakeRequest{All: p.r.PostForm.Get("all") == "true"}
+	if file := p.r.PostForm.Get("file"); file != "" {
+		body.Files = []string{file}
+	}
+	if err := p.ask(http.MethodPost, "/api/v1"+path+"/files/retake", nil, body, nil); err != nil {
+		return err
+	}
+	return &redirect{At("/console"+path, "said", "retake")}
 }
 
 // rewind has a polled source read again.

@@ -217,6 +217,23 @@ func TestFlow(t *testing.T) {
 			t.Errorf("%s: %d %v %q", act, w.Code, w.Header(), hub.asked)
 		}
 	}
+	st.Flows[2].Remarks = []api.Remark{{Kind: "failed", Count: 2, Text: "2 files have failed"}}
+	hub.answers["GET /api/v1/flows/shut/files"] = api.FailedFiles{Files: []api.FailedFile{{Name: "a.csv", As: "a.csv", Bytes: 1234, Modified: began, Why: "no <such> column"}, {Name: "b.csv"}}, More: true}
+	has(t, visit(open(hub), "GET", "/console/flows/shut", nil, nil), 200, "Files that could not be taken", "no &lt;such&gt; column", "1,234 bytes", `name="file" value="a.csv"`, "Take all again", "There are more")
+	c := open(hub)
+	hub.answers["GET /api/v1/flows/shut/files"] = &api.Problem{Status: 503, Detail: "the share is gone"}
+	for range 2 { // those who look within a while share what was asked once
+		has(t, visit(c, "GET", "/console/flows/shut", nil, nil), 200, "The files cannot be listed now:", "the share is gone", "What became of its messages")
+		hub.answers["GET /api/v1/flows/shut/files"] = api.FailedFiles{}
+	}
+	for file, body := range map[string]string{"a.csv": `  {"files":["a.csv"]}`, "": `  {"all":true}`} {
+		hub.asked = nil
+		hub.answers["POST /api/v1/flows/shut/files/retake"] = map[string]string{}
+		w := visit(open(hub), "POST", "/console/flows/shut/retake", url.Values{"csrf": {"own"}, "file": {file}, "all": {map[bool]string{true: "true"}[file == ""]}}, nil)
+		if want := "POST /api/v1/flows/shut/files/retake" + body; w.Code != 303 || w.Header().Get("Location") != "/console/flows/shut?said=retake" || hub.asked[0] != want {
+			t.Errorf("%q: %d %v %q", file, w.Code, w.Header(), hub.asked)
+		}
+	}
 	hub.answers["POST /api/v1/flows/shut/rewind"] = &api.Problem{Status: 422, Detail: "no place"}
 	has(t, visit(open(hub), "POST", "/console/flows/shut/rewind", url.Values{"csrf": {"own"}}, nil), 422, "no place")
 }

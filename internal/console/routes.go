@@ -10,6 +10,12 @@ import (
 // partsPattern is where styles, scripts and pictures are.
 const partsPattern = "GET /console/parts/{file}"
 
+// The viewer of the API's description, and its parts.
+const (
+	viewerPattern     = "GET " + api.ViewerPath
+	viewerFilePattern = viewerPattern + "/{file}"
+)
+
 // route is a page, or what a form is sent to, and who may ask for it. One without a need is open.
 type route struct {
 	pattern string
@@ -51,6 +57,7 @@ func (c *Console) routes() []route {
 		{pattern: "POST /console/runs/{id}/repair", need: compare, show: c.repair},
 		{pattern: "POST /console/flows/{name}/pause", need: turn, show: c.turn("pause")},
 		{pattern: "POST /console/flows/{name}/resume", need: turn, show: c.turn("resume")},
+		{pattern: "POST /console/flows/{name}/retake", need: turn, show: c.retake},
 		{pattern: "POST /console/flows/{name}/rewind", need: of(access.Engineer, access.Flows), show: c.rewind},
 		{pattern: "POST /console/parked/{id}/replay", need: repair, show: c.mark("replay")},
 		{pattern: "POST /console/parked/{id}/discard", need: repair, show: c.mark("discard")},
@@ -65,7 +72,7 @@ func (c *Console) routes() []route {
 // Routes are the console's paths for the server, which asks who may have them; those below it that lead nowhere as well.
 func (c *Console) Routes() []api.PageRoute {
 	anybody := access.Need{Role: access.Viewer}
-	out := []api.PageRoute{{Pattern: partsPattern}, {Pattern: "GET /console/", Need: anybody}, {Pattern: "POST /console/", Need: anybody}}
+	out := []api.PageRoute{{Pattern: partsPattern}, {Pattern: "GET /console/", Need: anybody}, {Pattern: "POST /console/", Need: anybody}, {Pattern: viewerPattern, Need: anybody}, {Pattern: viewerFilePattern, Need: anybody}}
 	for _, r := range c.routes() {
 		out = append(out, api.PageRoute{Pattern: r.pattern, Need: r.need, Edits: r.edits})
 	}

@@ -48,6 +48,7 @@ var (
 	_ connector.FileGrower  = (*System)(nil)
 	_ connector.FileNoter   = (*System)(nil)
 	_ connector.FileRipener = (*System)(nil)
+	_ connector.FileRetaker = (*System)(nil)
 	_ connector.Sink        = (*System)(nil)
 	_ connector.Finder      = (*System)(nil)
 	_ connector.Objects     = (*System)(nil)

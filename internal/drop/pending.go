@@ -461,25 +461,12 @@ const maxWhy = 1 << 10
 // the first is read.
 func (s *System) failed(o *Object, root Folder) []connector.FileNote {
 	dir := filepath.ToSlash(o.Failed)
-	entries, err := root.List(path.Clean(dir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // nothing has failed yet
-	}
+	names, err := o.failed(root)
 	if err != nil {
 		return []connector.FileNote{{Name: dir, Why: "it cannot be listed, so that nobody is told of what failed: " + err.Error()}}
 	}
-	names := make(map[string]bool, len(entries))
-	for _, e := range entries {
-		names[e.Name()] = true
-	}
 	var notes []connector.FileNote
-	for _, e := range entries {
-		name := e.Name()
-		taken, _ := path.Match(o.Pattern, name)
-		again, _ := path.Match(o.Pattern, strings.TrimSuffix(name, path.Ext(name))) // a second one of its name has its digest behind it
-		if !names[name+".error"] || !e.Type().IsRegular() || !taken && !again {
-			continue
-		}
+	for _, name := range names {
 		note := connector.FileNote{Name: path.Join(dir, name), Failed: true}
 		if len(notes) == 0 {
 			note.Why = reason(root, path.Join(dir, name+".error"))
@@ -546,6 +533,9 @@ func (r *source) Read(b []byte) (int, error) {
 }
 
 func (r *source) Seek(offset int64, whence int) (int64, error) {
+	if whence == io.SeekEnd {
+		offset, whence = r.size+offset, io.SeekStart
+	}
 	at, err := r.f.Seek(offset, whence)
 	r.at = at
 	return at, err

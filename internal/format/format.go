@@ -1,4 +1,4 @@
-// Package format turns bytes into documents and documents into bytes: CSV, JSON lines, columns of fixed width, XML, workbooks, X12, EDIFACT and e-invoices. It knows nothing of where the bytes lie: a connector
+// Package format turns bytes into documents and documents into bytes: CSV, JSON lines, columns of fixed width, XML, workbooks, Parquet, X12, EDIFACT and e-invoices. It knows nothing of where the bytes lie: a connector
 // that fetches or puts files, whatever the transport, embeds Settings in its own and calls Read, Survey, Record and File.
 package format
 

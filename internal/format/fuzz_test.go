@@ -188,10 +188,10 @@ func TestRoundTrip(t *testing.T) {
 			"delimiter: \"|\", header: false, ", "numbers: {decimal: comma, group: dot}, delimiter: ;, ",
 		}).Draw(t, "dialect")
 		encoding := rapid.SampledFrom([]string{"utf-8", "gb18030", "utf-16", "utf-16le"}).Draw(t, "encoding")
-		format := rapid.SampledFrom([]string{"csv", "jsonl", "fixed", "xml", "xlsx"}).Draw(t, "format")
+		format := rapid.SampledFrom([]string{"csv", "jsonl", "fixed", "xml", "xlsx", "parquet"}).Draw(t, "format")
 		grouped := rapid.Bool().Draw(t, "grouped")
 		yaml := "{format: " + format
-		if format != "xlsx" {
+		if format != "xlsx" && format != "parquet" {
 			yaml += ", encoding: " + encoding
 		}
 		switch format {
@@ -199,12 +199,19 @@ func TestRoundTrip(t *testing.T) {
 			yaml += ", fixed: {columns: {no: text(20), day: date(8), sku: text(14), qty: decimal(12.2), n: integer(12), ok: bool(5)}}"
 		case "xml":
 			yaml += ", xml: {rows: /a/b, columns: {day: date, qty: decimal, n: integer, ok: bool, lines.qty: decimal, lines.n: integer, lines.ok: bool}, lists: [lines]}"
+		case "parquet":
+			yaml += ", parquet: {lists: [lines], columns: {no: text, day: date, sku: text, qty: decimal(12.2), n: integer, ok: bool}}"
+			if grouped {
+				yaml = strings.NewReplacer("sku:", "lines.sku:", "qty:", "lines.qty:", " n:", " lines.n:", "ok:", "lines.ok:").Replace(yaml)
+			} else {
+				yaml = strings.Replace(yaml, "lists: [lines], ", "", 1)
+			}
 		case "xlsx":
 			yaml += ", xlsx: {columns: {no: text, day: date, sku: text, qty: decimal, n: integer, ok: bool}}"
 		case "csv":
 			yaml += fmt.Sprintf(", csv: {%scolumns: {no: text, day: date, sku: text, qty: decimal, n: integer, ok: bool}}", dialect)
 		}
-		if grouped && format != "xml" { // which has lists
+		if grouped && format != "xml" && format != "parquet" { // which have lists
 			yaml += ", group-by: [no], lines: {columns: [sku, qty, n, ok]}"
 		}
 		s, err := readSettings(yaml + "}")

@@ -65,7 +65,10 @@ func (s *Settings) none(rows int, bytes int64, e ending) error {
 }
 
 // rows makes the reader of a file; grouped, or its rows as they stand.
-func (s *Settings) rows(r io.Reader, grouped bool) rows {
+func (s *Settings) rows(r *counter, grouped bool) rows {
+	if s.Format == "parquet" {
+		return s.grouped(&parquetReader{set: s, in: r}, grouped)
+	}
 	if s.Format == "xlsx" {
 		x := &xlsxReader{set: &s.XLSX, in: r, most: 2*int(s.MaxRow) + 64<<10}
 		t := newTable(s, x)
@@ -105,7 +108,7 @@ func (s *Settings) grouped(out rows, grouped bool) rows {
 }
 
 func (s *Settings) needsSurvey() bool {
-	return s.isEDI() || s.Whole() || s.BadRows.AtMost.set || len(s.GroupBy) > 0 || s.table().Footed || s.Format == "xml" || s.Format == "xlsx" // which may end in the middle of their syntax
+	return s.isEDI() || s.Whole() || s.BadRows.AtMost.set || len(s.GroupBy) > 0 || s.table().Footed || s.Format == "xml" || s.Format == "xlsx" || s.Format == "parquet" // which may end in the middle of their syntax
 }
 
 func (s *Settings) verdict(in io.ReadSeeker) error {
@@ -137,7 +140,7 @@ type Survey struct {
 var errOpen = errors.New("the last line has no line end")
 
 // Survey reads a file to its end. Its error is of the reading itself.
-func (s *Settings) Survey(r io.Reader) (Survey, error) {
+func (s *Settings) Survey(r io.ReadSeeker) (Survey, error) {
 	c := &counter{r: r}
 	rd := s.rows(c, false)
 	v := Survey{}
@@ -239,7 +242,7 @@ func (b broken) end() ending        { return ending{} }
 
 // counter counts what is read.
 type counter struct {
-	r io.Reader
+	r io.ReadSeeker
 	n int64
 }
 

@@ -15,13 +15,14 @@ import (
 // Settings say how a file's bytes are documents. Connectors embed them, inline, in the settings of an object type, decode them with defaults
 // filled in, and call Complete.
 type Settings struct {
-	Format   string          `yaml:"format" default:"csv" enum:"csv,jsonl,fixed,xml,xlsx,x12,edifact,ubl,cii" doc:"csv; jsonl: one JSON object a line; fixed: columns of fixed width; xml: elements of one path; xlsx: a sheet of a workbook; x12 and edifact: interchanges, each message of which is a document (docs/edi.md); ubl and cii: an e-invoice (docs/e-invoices.md). Lines end in CR, LF or both"`
+	Format   string          `yaml:"format" default:"csv" enum:"csv,jsonl,fixed,xml,xlsx,parquet,x12,edifact,ubl,cii" doc:"csv; jsonl: one JSON object a line; fixed: columns of fixed width; xml: elements of one path; xlsx: a sheet of a workbook; parquet: columns with types of their own; x12 and edifact: interchanges, each message of which is a document (docs/edi.md); ubl and cii: an e-invoice (docs/e-invoices.md). Lines end in CR, LF or both"`
 	Encoding string          `yaml:"encoding" default:"utf-8" enum:"utf-8,gb18030,iso-8859-1,iso-8859-15,windows-1252,utf-16,utf-16le,utf-16be" doc:"encoding of the files; a byte order mark is understood"`
 	MaxRow   strictyaml.Size `yaml:"max-row" default:"1MiB" doc:"bound of one row"`
 	CSV      CSV             `yaml:"csv" doc:"the dialect of csv"`
 	Fixed    Fixed           `yaml:"fixed" doc:"the columns of fixed"`
 	XML      XML             `yaml:"xml" doc:"the elements of xml"`
 	XLSX     XLSX            `yaml:"xlsx" doc:"the sheet of xlsx"`
+	Parquet  Parquet         `yaml:"parquet" doc:"the columns of parquet"`
 	Empty    string          `yaml:"empty" default:"done" enum:"done,failed" doc:"what a file of 0 bytes is: done, with 0 rows, or failed; one that holds bytes and neither a header nor a row always fails"`
 	BadRows  BadRows         `yaml:"bad-rows" doc:"when rows that cannot be read fail the whole file, before any row of it is taken; default: each parks alone"`
 	GroupBy  []string        `yaml:"group-by" doc:"columns whose values rows that belong together share: such rows, one after the other, become one document with lines"`
@@ -85,7 +86,10 @@ type Column struct {
 // Columns keep the order in which they stand in the settings.
 type Columns []Column
 
-var columnTypes = []string{"text", "integer", "decimal", "date", "bool"}
+var columnTypes = []string{"text", "integer", "decimal", "date", "bool", "timestamp", "datetime"}
+
+// timed are those that are Parquet's alone.
+var timed = []string{"timestamp", "datetime"}
 
 // UnmarshalNode reads a mapping of names to types.
 func (c *Columns) UnmarshalNode(n strictyaml.Node, p *strictyaml.Problems) {
@@ -173,7 +177,7 @@ func (s *Settings) table() *CSV {
 func (s *Settings) Complete(n strictyaml.Node, p *strictyaml.Problems) {
 	s.CSV.complete(n.Get("csv"), s.Format == "csv", p)
 	s.other = nil
-	for _, f := range []string{"csv", "fixed", "xml", "xlsx"} {
+	for _, f := range []string{"csv", "fixed", "xml", "xlsx", "parquet"} {
 		if f != s.Format && n.Has(f) {
 			p.Note(n.KeyPos(f), "leave it out", "%s: it does not count, since the format is %s", f, s.Format)
 		}
@@ -185,9 +189,16 @@ func (s *Settings) Complete(n strictyaml.Node, p *strictyaml.Problems) {
 		s.other = s.XML.complete(n, p)
 	case "xlsx":
 		s.other = s.XLSX.complete(n, p)
+	case "parquet":
+		s.completeParquet(n, p)
 	}
-	if s.Format == "xlsx" && n.Has("encoding") {
-		p.Note(n.KeyPos("encoding"), "leave it out", "encoding: workbooks say their own")
+	if (s.Format == "xlsx" || s.Format == "parquet") && n.Has("encoding") {
+		p.Note(n.KeyPos("encoding"), "leave it out", "encoding: files of the format %s say their own", s.Format)
+	}
+	for _, c := range s.table().Columns {
+		if s.Format != "parquet" && slices.Contains(timed, c.Type) {
+			p.AddHint(n.Get(s.Format).Get("columns").Get(c.Name).Pos(), "write text", "columns: %s is of the type %s, which goes with format: parquet", c.Name, c.Type)
+		}
 	}
 	s.completeEDI(n, p)
 	s.completeEInvoice(n, p)
@@ -324,8 +335,11 @@ func (s *Settings) inTable() bool {
 	return s.Format == "csv" || s.Format == "fixed" || s.Format == "xlsx"
 }
 
-// Listed are the columns that the settings list; nil: the format has none, or lists none. More: files may have others.
+// Listed are the columns that the settings list, those of Parquet by their path; nil: the format has none, or lists none. More: files may have others.
 func (s *Settings) Listed() (columns Columns, more bool) {
+	if s.Format == "parquet" {
+		return s.Parquet.Columns, true
+	}
 	if !s.inTable() || len(s.table().Columns) == 0 {
 		return nil, true
 	}

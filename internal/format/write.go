@@ -51,8 +51,11 @@ func (s *Settings) Record(raw []byte, c Change) ([]byte, error) {
 
 // File gives a whole file of records, in the encoding of the settings.
 func (s *Settings) File(records [][]byte) ([]byte, error) {
-	if s.Format == "xlsx" {
+	switch s.Format {
+	case "xlsx":
 		return s.workbook(records)
+	case "parquet":
+		return s.Parquet.file(records)
 	}
 	if s.Whole() {
 		return invoiceFile(records)
@@ -195,6 +198,8 @@ func (s *Settings) appendRow(dst []byte, members []named) (_ []byte, err error) 
 		return appendJSON(dst, members), nil
 	case "xml":
 		return s.XML.row(dst, members, s.table())
+	case "parquet":
+		return s.Parquet.row(dst, members)
 	}
 	cols := s.written()
 	if len(s.table().Columns) == 0 {

@@ -24,7 +24,7 @@ type ban struct {
 
 // values are the packages that documents, and with them money and codes, pass through.
 var values = []string{"internal/event", "internal/jsondoc", "internal/schema", "internal/mapping", "internal/flow", "internal/connector",
-	"internal/state", "internal/store", "internal/avrodoc", "connectors"}
+	"internal/state", "internal/store", "internal/avrodoc", "internal/parquetdoc", "connectors"}
 
 // intake are the packages that read what strangers and systems send.
 var intake = []string{"internal/intake", "internal/webhook", "internal/relay", "internal/inbox", "internal/submit"}
@@ -51,7 +51,7 @@ var bans = []ban{
 	{lib: "net/url", names: []string{"Values"}, in: []string{"connectors", "internal/httpclient", "internal/connector"},
 		but: []string{"connectors/sql/dialect.go", "internal/httpclient/token.go"}, // a driver's settings; a form
 		why: "Encode writes a space as +, which not every server reads as one: use httpclient.Query"},
-	{names: []string{"float64", "float32"}, in: values, but: []string{"internal/jsondoc/round.go", "internal/avrodoc/float.go"}, // for metrics alone; Avro's own float and double
+	{names: []string{"float64", "float32"}, in: values, but: []string{"internal/jsondoc/round.go", "internal/avrodoc/float.go", "internal/parquetdoc/float.go"}, // for metrics alone; Avro's and Parquet's own float and double
 		why: "money and codes are exact: use jsondoc.Decimal"},
 	{lib: "encoding/json", names: []string{"Unmarshal", "NewDecoder"}, in: values, but: []string{"internal/connector/window.go", "internal/store", "connectors/kafka/cursor.go", "connectors/sql/capture_cursor.go"}, // own columns and cursors
 		why: "it makes numbers floats, and takes names that stand twice: parse with jsondoc"},

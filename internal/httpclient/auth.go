@@ -40,6 +40,8 @@ type ClientCredentials struct {
 	Scope     string            `yaml:"scope" doc:"scopes, separated by spaces"`
 	Audience  string            `yaml:"audience" doc:"audience, where the server wants one"`
 	Assertion *Assertion        `yaml:"assertion" doc:"a statement that the hub signs, in place of a secret (RFC 7523)"`
+	User      string            `yaml:"user" doc:"the token is asked for by the grant password of section 4.3, for an account of a service such as those of Infor's ION API: its user, or access key"`
+	Password  strictyaml.Secret `yaml:"password" doc:"and its password, or secret key"`
 	Style     string            `yaml:"style" default:"header" enum:"header,body" doc:"where id and secret are sent: in a Basic header or in the form"`
 }
 
@@ -64,6 +66,9 @@ func (a *Auth) Check(n strictyaml.Node, p *strictyaml.Problems) {
 	}
 	if c := a.ClientCredentials; c != nil && n.Get("client-credentials").Has("secret") == (c.Assertion != nil) {
 		p.AddHint(n.Get("client-credentials").Pos(), "write one of secret and assertion", "client-credentials: how the hub proves who it is is not clear")
+	}
+	if c := a.ClientCredentials; c != nil && (c.User != "") != n.Get("client-credentials").Has("password") {
+		p.AddHint(n.Get("client-credentials").Pos(), "write both, or none", "client-credentials: there is one of user and password without the other")
 	}
 	if a.Login != nil {
 		a.Login.check(n.Get("login"), p)

@@ -22,7 +22,8 @@ import (
 // Login is a system's own request for a token or a session, where that is not OAuth's. Its texts may hold {id}, {user}, {secret}, {ms} and {signature}.
 type Login struct {
 	Path      string            `yaml:"path,required" doc:"where the hub asks for a token; a path is relative to url, one with a slash before it to its host"`
-	Query     map[string]string `yaml:"query" doc:"query parameters. Here, and in body, {id}, {user} and {secret} stand for the settings of those names, {ms} for the time in milliseconds since 1970, {signature} for what sign makes"`
+	Query     map[string]string `yaml:"query" doc:"query parameters. Here, in headers and in body, {id}, {user} and {secret} stand for the settings of those names, {ms} for the time in milliseconds since 1970, {signature} for what sign makes"`
+	Headers   map[string]string `yaml:"headers" doc:"headers of that request, likewise"`
 	Body      strictyaml.Node   `yaml:"body" doc:"the request is a POST with this JSON body; without it, it is a GET"`
 	ID        string            `yaml:"id" doc:"the application's id or key"`
 	User      string            `yaml:"user" doc:"the user's name"`
@@ -53,8 +54,10 @@ func (l *Login) check(n strictyaml.Node, p *strictyaml.Problems) {
 		body, _ = l.Body.AppendJSON(nil, p)
 	}
 	asked := signed(string(body))
-	for _, text := range l.Query {
-		asked = asked || signed(text)
+	for _, said := range []map[string]string{l.Query, l.Headers} {
+		for _, text := range said {
+			asked = asked || signed(text)
+		}
 	}
 	if asked != (l.Sign != "") {
 		p.AddHint(n.Pos(), "sign and {signature} belong together", "login: there is one of sign and {signature} without the other")
@@ -78,6 +81,12 @@ func (l *Login) request(now time.Time) (Request, error) {
 	fill := l.fill(now)
 	for _, name := range sorted(l.Query) {
 		r.Query = append(r.Query, Param{name, fill.Replace(l.Query[name])})
+	}
+	if len(l.Headers) > 0 {
+		r.Header = http.Header{}
+		for _, name := range sorted(l.Headers) {
+			r.Header.Set(name, fill.Replace(l.Headers[name]))
+		}
 	}
 	if l.Body.Kind() != strictyaml.Map {
 		return r, nil

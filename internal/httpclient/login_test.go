@@ -93,6 +93,29 @@ func TestLoginBySession(t *testing.T) {
 	}
 }
 
+// TestLoginByHeaders: user and password go in headers of the request for a token, which then goes along as it stands, without a scheme.
+func TestLoginByHeaders(t *testing.T) {
+	c, _ := serve(t, Config{Auth: loginOf(t, `{path: token/SITE, headers: {username: "{user}", password: "{secret}"}, user: hub, secret: "${file:s+cret-1}", token: Token, header: Authorization}`)}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/token/SITE" {
+			if r.Method != http.MethodGet || r.Header.Get("username") != "hub" || r.Header.Get("password") != "s+cret-1" || r.Header.Get("Authorization") != "" {
+				t.Errorf("asked for a token by %s %v", r.Method, r.Header)
+			}
+			io.WriteString(w, `{"Message":null,"Success":true,"Token":"b/XdI6=="}`)
+			return
+		}
+		if r.Header.Get("Authorization") != "b/XdI6==" || r.Header.Get("password") != "" {
+			t.Errorf("asked with %v", r.Header)
+		}
+		io.WriteString(w, `{}`)
+	})
+	if _, err := c.Do(t.Context(), Request{Path: "load"}); err != nil {
+		t.Fatal(err)
+	}
+	if text := c.Scrub("b/XdI6== and s+cret-1"); strings.Contains(text, "XdI6") || strings.Contains(text, "cret-1") {
+		t.Errorf("told: %s", text)
+	}
+}
+
 // TestLoginSigned: the signature is that of the documents of Yonyou (key, then the sorted parameters with their values), the token stands in the query behind what the request has, and is fetched anew before it ends.
 func TestLoginSigned(t *testing.T) {
 	var logins atomic.Int32

@@ -104,6 +104,9 @@ func (c *Client) login(ctx context.Context) (string, time.Time, error) {
 func (c *Client) fetchToken(ctx context.Context) (string, time.Time, error) {
 	cc := c.cfg.Auth.ClientCredentials
 	form := url.Values{"grant_type": {"client_credentials"}}
+	if cc.User != "" {
+		form = url.Values{"grant_type": {"password"}, "username": {cc.User}, "password": {cc.Password.Reveal()}}
+	}
 	if cc.Scope != "" {
 		form.Set("scope", cc.Scope)
 	}

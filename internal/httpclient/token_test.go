@@ -12,11 +12,53 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 func credentials(style string) Auth {
 	return Auth{ClientCredentials: &ClientCredentials{TokenURL: "token", ID: "hub:1", Secret: secret("cl1ent secret"), Scope: "api", Style: style}}
+}
+
+// TestTokenOfAnAccount: with a user, the token is asked for by the grant password, for the application that proves itself beside it; a user without a password is no way to log in.
+func TestTokenOfAnAccount(t *testing.T) {
+	read := func(text string) (Auth, error) {
+		var set struct {
+			Auth Auth `yaml:"auth"`
+		}
+		var p strictyaml.Problems
+		n := strictyaml.ParseWith("configs/waybill.yaml", []byte("auth:\n  client-credentials: "+text+"\n"), vault{}, &p)[0]
+		connector.Settings{Node: n}.Decode(&set, &p)
+		set.Auth.Check(n.Get("auth"), &p)
+		return set.Auth, p.Err()
+	}
+	a, err := read(`{token-url: token, style: body, id: ci, secret: "${file:cs}", user: saak, password: "${file:sa&sk}"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _ := serve(t, Config{Auth: a}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/token" {
+			if got := r.PostFormValue("grant_type") + " " + r.PostFormValue("username") + " " + r.PostFormValue("password") + " " + r.PostFormValue("client_id") + " " + r.PostFormValue("client_secret"); got != "password saak sa&sk ci cs" {
+				t.Errorf("asked for a token with %s", got)
+			}
+			io.WriteString(w, `{"access_token":"t-1","token_type":"Bearer","expires_in":7200}`)
+			return
+		}
+		if r.Header.Get("Authorization") != "Bearer t-1" {
+			t.Errorf("asked with %v", r.Header)
+		}
+		io.WriteString(w, `{}`)
+	})
+	if _, err := c.Do(t.Context(), Request{Path: "load"}); err != nil {
+		t.Fatal(err)
+	}
+	if text := c.Scrub("sa&sk"); text == "sa&sk" {
+		t.Error("the password is told")
+	}
+	if _, err := read(`{token-url: token, id: ci, secret: "${file:cs}", user: saak}`); err == nil || !strings.Contains(err.Error(), "one of user and password without the other") {
+		t.Errorf("a user without a password: %v", err)
+	}
 }
 
 // idp is a token endpoint and a resource in one server.

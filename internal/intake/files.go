@@ -84,6 +84,9 @@ func (p *place) of(f *connector.File) bool {
 }
 
 func (w *watcher) read(ctx context.Context, t *lease.Held) error {
+	if err := w.asked(ctx, t); err != nil {
+		return err
+	}
 	pending, err := w.pending(ctx)
 	if err != nil {
 		return err

@@ -12,7 +12,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/mapping"
 	"github.com/waybill-hub/waybill/internal/schedule"
 	"github.com/waybill-hub/waybill/internal/webhook"
-	"github.com/waybill-hub/waybill/internal/xmldoc"
 )
 
 // FromPlan gives the sources of all flows of a plan, also of those that read a topic which others fill. Systems are the open ones, by name; lookup answers
@@ -90,10 +89,7 @@ func fromFlow(f *config.Flow, hooks *config.Hooks, system connector.System, look
 			Handshakes:   from.Webhook.Handshakes,
 		}
 		if x := from.Webhook.XML; x != nil {
-			s.Webhook.XML = &webhook.XML{Form: x.Form, Shape: xmldoc.Shape{Names: x.Names, Types: x.Types, Lists: map[string]bool{}}}
-			for _, path := range x.Lists {
-				s.Webhook.XML.Shape.Lists[path] = true
-			}
+			s.Webhook.XML = webhook.NewXML(x)
 		}
 		if a := from.Webhook.Answer; a != nil {
 			s.Webhook.Answer = &webhook.Answer{Status: a.Status, Type: a.Type, Body: a.Body}

@@ -102,9 +102,12 @@ func TestStreamIsReadByOneHub(t *testing.T) {
 		}
 		before := one.read("a")
 		c.Open()
-		b.Turn("all three are read", func() bool { return one.read("a") > before && one.read("c") > 0 && len(told()) == 3 })
-		if one.left != 1 || strings.Count(told()["a"], "+") < before {
-			t.Errorf("left %d times, told %v after %d reads", one.left, told(), before)
+		// A read that the change cut short is made once more, and is stored then.
+		b.Turn("all three are read", func() bool {
+			return one.read("a") > before && one.read("c") > 0 && len(told()) == 3 && strings.Count(told()["a"], "+") >= before
+		})
+		if one.left != 1 {
+			t.Errorf("left %d times", one.left)
 		}
 		// A change that concerns none of them leaves them alone.
 		if c, err = first.Prepare([]Source{one.source("a"), one.source("b"), one.source("c")}, func(string) bool { return true }); err != nil || len(c.begin)+len(c.end) != 0 {

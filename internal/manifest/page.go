@@ -110,7 +110,7 @@ func (m *Manifest) Page(proven []string) []byte {
 	say("Beside these, every setting of `%s` can be written; what the system says stands before the manifest.\n", m.Connector)
 	say("## Objects\n\n| object | | mappings |\n|---|---|---|")
 	for _, f := range m.System.Get("objects").Fields() {
-		say("| `%s` | %s | %s |", f.Key, where(f.Value), m.mappings(f.Key))
+		say("| `%s` | %s | %s |", f.Key, m.where(f.Value), m.mappings(f.Key))
 	}
 	for _, entity := range slices.Sorted(maps.Keys(m.Lacks)) {
 		say("| `%s` | none: %s | |", entity, m.Lacks[entity])
@@ -145,12 +145,24 @@ func address(s string) string {
 }
 
 // where says what of the vendor's an object type is.
-func where(n strictyaml.Node) string {
+func (m *Manifest) where(n strictyaml.Node) string {
 	var parts []string
 	for _, key := range []string{"path", "service", "set", "model", "table"} {
 		if text := n.Get(key).Text(); text != "" {
 			parts = append(parts, code(text))
 		}
+	}
+	asked := false
+	for _, key := range []string{"get", "list", "search", "create", "update", "delete"} {
+		asked = asked || n.Has(key)
+		for _, root := range n.Get(key).Get("request").Fields() {
+			if name := code(root.Key); !slices.Contains(parts, name) {
+				parts = append(parts, name)
+			}
+		}
+	}
+	if !asked && len(parts) == 0 && m.Webhook.Kind() == strictyaml.Map {
+		return "comes by the webhook"
 	}
 	return cmp.Or(strings.Join(parts, ", "), "by queries")
 }

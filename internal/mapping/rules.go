@@ -122,12 +122,12 @@ func (c *compiler) finishObjects(list []*open) {
 	}
 }
 
-// splitKey reads a key: dotted names, and `?` behind an optional one.
+// splitKey reads a key: dotted names, and `?` behind an optional one. Names may hold blanks, as those of Siebel's fields do.
 func (c *compiler) splitKey(f strictyaml.Field) (names []string, optional, ok bool) {
 	key, optional := strings.CutSuffix(f.Key, "?")
 	names = strings.Split(key, ".")
 	for _, name := range names {
-		if name == "" || strings.ContainsAny(name, "?[] ") {
+		if name == "" || strings.ContainsAny(name, "?[]") || strings.TrimSpace(name) != name {
 			c.p.AddHint(f.KeyPos, "a key is a name, or names separated by dots, and `?` at its end makes the rule optional", "%q is not the name of a field", f.Key)
 			return nil, false, false
 		}

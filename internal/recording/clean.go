@@ -206,6 +206,9 @@ func (r *Recording) texts(of func(string) string) {
 				each(&w.Doc, &w.Local)
 			}
 		}
+		if s.Receive != nil {
+			each(&s.Receive.Body)
+		}
 		if s.Find != nil {
 			each(&s.Find.Local)
 			inMap(s.Find.Natural, of)

@@ -44,6 +44,8 @@ type Step struct {
 	List   *listStep  `yaml:"list" doc:"everything"`
 	Probe  *probeStep `yaml:"probe" doc:"ask whether the system is well"`
 
+	Receive *receiveStep `yaml:"receive" doc:"take what the system sends to a webhook of XML, as the manifest's webhook.xml reads it; the deliveries' ids are those that one sent twice is known by"`
+
 	Exchanges []*Exchange `yaml:"exchanges" doc:"what went over the line"`
 	Want      want        `yaml:"want" doc:"what the connector made of it"`
 }
@@ -52,6 +54,7 @@ type writeStep struct {
 	Object   string `yaml:"object,required" doc:"the object type"`
 	External string `yaml:"external" doc:"the hub's external id, a UUID"`
 	Local    string `yaml:"local" doc:"the object's id there, or @STEP"`
+	ETag     string `yaml:"etag" doc:"the concurrency token that the write is guarded by: @STEP, the one that the step has read first"`
 	Doc      string `yaml:"doc" doc:"the document, as JSON; \"@STEP\" in it is an id as a text, \"@STEP#\" as a number"`
 }
 
@@ -74,9 +77,14 @@ type listStep struct {
 
 type probeStep struct{}
 
+type receiveStep struct {
+	Object string `yaml:"object,required" doc:"the object type that it is about"`
+	Body   string `yaml:"body,required" doc:"what is sent"`
+}
+
 // Exchange is one request and its answer.
 type Exchange struct {
-	Ask           string            `yaml:"ask,required" doc:"method and address, without the host: GET /v1/orders?limit=2"`
+	Ask           string            `yaml:"ask,required" doc:"method and address, without the host: GET /v1/orders?limit=2; of a database SQL and a statement, with its parameters as the body, a list, and an answer of {columns, rows}, {affected}, {out} or {error}"`
 	Headers       map[string]string `yaml:"headers" doc:"headers of the request that matter: preconditions, preferences, the type of a body that is no JSON"`
 	Proof         []string          `yaml:"proof" doc:"headers by which the hub proves itself, without what they say; Authorization with its scheme"`
 	Body          string            `yaml:"body" doc:"what is sent"`
@@ -159,7 +167,7 @@ func Read(file string, data []byte, dir fs.FS, p *strictyaml.Problems) *Recordin
 		for j, e := range s.Exchanges {
 			e.left = e.Times
 			here := at.Get("exchanges").Items()[j]
-			if method, target, ok := strings.Cut(e.Ask, " "); !ok || method == "" || !strings.HasPrefix(target, "/") {
+			if method, target, ok := strings.Cut(e.Ask, " "); !ok || method == "" || method != statementMethod && !strings.HasPrefix(target, "/") {
 				p.AddHint(here.Get("ask").Pos(), "write for example GET /v1/orders", "ask: %q is no method and address", e.Ask)
 			}
 			if e.Times < 1 {
@@ -179,7 +187,7 @@ func Read(file string, data []byte, dir fs.FS, p *strictyaml.Problems) *Recordin
 	return r
 }
 
-var verbs = []string{"create", "update", "delete", "find", "poll", "list", "probe"}
+var verbs = []string{"create", "update", "delete", "find", "poll", "list", "probe", "receive"}
 
 // answer gives what is answered.
 func (r *Recording) answer(e *Exchange) (string, error) {
@@ -243,6 +251,9 @@ func (s *Step) does() (verb, object string) {
 		return "poll", s.Poll.Object
 	case s.List != nil:
 		return "list", s.List.Object
+	}
+	if s.Receive != nil {
+		return "receive", s.Receive.Object
 	}
 	return "probe", ""
 }

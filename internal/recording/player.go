@@ -38,8 +38,11 @@ func askedBy(r *http.Request, body []byte) asked {
 	for name, values := range r.Header {
 		switch value := strings.Join(values, ", "); {
 		case name == "Authorization":
-			scheme, _, _ := strings.Cut(value, " ")
-			a.proof = append(a.proof, "Authorization: "+scheme)
+			proof := "Authorization"
+			if scheme, _, ok := strings.Cut(value, " "); ok { // without one, all of it is the token
+				proof += ": " + scheme
+			}
+			a.proof = append(a.proof, proof)
 		case proves.MatchString(name) && !slices.Contains(matters, name):
 			a.proof = append(a.proof, name)
 		case slices.Contains(matters, name):

@@ -28,13 +28,17 @@ func (w World) Record(ctx context.Context, r *Recording, kind connector.Kind, s 
 	if err := p.Err(); err != nil {
 		return err
 	}
+	hook, err := w.hook(r)
+	if err != nil {
+		return err
+	}
 	t := &taker{real: base(s.Node), played: base(played)}
 	s.Via, s.Log = t.via, slog.New(slog.DiscardHandler)
 	sys, err := kind.Open(ctx, s)
 	if err != nil {
 		return err
 	}
-	_, err = run(ctx, sys, r, t.begin, func(step *Step, got want) []string { step.Want = got; return nil })
+	_, err = run(ctx, sys, hook, r, t.begin, func(step *Step, got want) []string { step.Want = got; return nil })
 	if err = errors.Join(err, sys.Close(), t.err); err != nil {
 		return err
 	}
@@ -164,7 +168,10 @@ func (t *taker) known(r *http.Request, resp *http.Response) {
 	if t.tokens == nil {
 		t.tokens = map[string]bool{}
 	}
-	_, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	credentials := r.Header.Get("Authorization")
+	if _, behind, ok := strings.Cut(credentials, " "); ok { // else it has no scheme, and all of it is the token
+		credentials = behind
+	}
 	for _, part := range unpacked(credentials) {
 		t.tokens[part] = true
 	}

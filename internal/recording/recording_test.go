@@ -221,7 +221,7 @@ steps:
 // TestReadProblems: what is wrong with a recording is told with its place.
 func TestReadProblems(t *testing.T) {
 	for name, c := range map[string]struct{ steps, want string }{
-		"two things":       {"[{name: a, poll: {object: x}, probe: {}}]", `f.yaml:5:9: the step "a" does 2 things (write one of create, update, delete, find, poll, list, probe)`},
+		"two things":       {"[{name: a, poll: {object: x}, probe: {}}]", `f.yaml:5:9: the step "a" does 2 things (write one of create, update, delete, find, poll, list, probe, receive)`},
 		"nothing":          {"[{name: a}]", `the step "a" does 0 things`},
 		"twice":            {"[{name: a, probe: {}}, {name: a, probe: {}}]", `there is a step "a" already (rename one of them)`},
 		"no address":       {"[{name: a, probe: {}, exchanges: [{ask: GET}]}]", `ask: "GET" is no method and address (write for example GET /v1/orders)`},
@@ -234,5 +234,109 @@ func TestReadProblems(t *testing.T) {
 		if r := recording.Read("f.yaml", []byte("recording: r\nmanifest: club\non: stand-in\nmade: x\nsteps: "+c.steps+"\n"), fstest.MapFS{}, &p); r != nil || !strings.Contains(p.Err().Error(), c.want) {
 			t.Errorf("%s: %v\nwant %s", name, p.Err(), c.want)
 		}
+	}
+}
+
+// TestReceive: what a vendor posts to a webhook is read as the manifest's webhook says, and what it is made of is held against the recording; a body that the webhook would refuse is a failure of the step, and a manifest without XML has
+// none to receive.
+func TestReceive(t *testing.T) {
+	files := []manifest.File{{Name: "erp.yaml", Data: []byte(`manifest: erp
+title: ERP
+connector: soap
+system: {url: https://erp.example, envelope: none, objects: {order: {}}}
+webhook: {verify: {scheme: bearer}, xml: {form: idoc, names: {E1EDK01: head}}}
+example: {}
+proof: {on: stand-in, what: a test}
+claims: [{of: auth, says: none, source: "seen: here"}]
+`)}, {Name: "club.yaml", Data: []byte(vendor)}}
+	w := recording.World{Kinds: world(t).Kinds, Manifests: manifest.New(files...)}
+	const steps = `recording: orders
+manifest: erp
+on: stand-in
+made: in a test
+steps:
+  - name: two orders
+    receive: {object: order, body: '<ORDERS05><IDOC BEGIN="1"><EDI_DC40 SEGMENT="1"><MANDT>100</MANDT><DOCNUM>7</DOCNUM><SNDPRN>ECC</SNDPRN></EDI_DC40><E1EDK01 SEGMENT="1"><BELNR>0047</BELNR></E1EDK01></IDOC><IDOC BEGIN="1"><EDI_DC40 SEGMENT="1"><DOCNUM>8</DOCNUM></EDI_DC40></IDOC></ORDERS05>'}
+    want:
+      records:
+        - {local: 100.ECC.7, doc: '{"EDI_DC40":{"MANDT":"100","DOCNUM":"7","SNDPRN":"ECC"},"head":[{"BELNR":"0047"}]}'}
+        - {local: ..8, doc: '{"EDI_DC40":{"DOCNUM":"8"}}'}
+  - name: no order
+    receive: {object: order, body: "<ORDERS05/>"}
+    want: {fault: {kind: error, text: "400: the body holds no IDOC"}}
+`
+	r := read(t, "orders.yaml", []byte(steps))
+	if troubles, err := w.Replay(t.Context(), r, false); err != nil || len(troubles) > 0 {
+		t.Errorf("%v %v", troubles, err)
+	}
+	if got := r.Asked(); len(got) != 1 || got[0] != "receive order" {
+		t.Errorf("it does %v", got)
+	}
+	if docs, _ := r.Documents("order"); len(docs) != 2 {
+		t.Errorf("%d documents were read: %v", len(docs), docs)
+	}
+	again := read(t, "orders.yaml", r.Write()[0].Data)
+	if troubles, err := w.Replay(t.Context(), again, false); err != nil || len(troubles) > 0 {
+		t.Errorf("as it is written: %v %v", troubles, err)
+	}
+	for old, new := range map[string]string{">0047<": ">0048<", "<DOCNUM>8": "<DOCNUM>9", "<ORDERS05/>": "<ORDERS05><IDOC/></ORDERS05>"} {
+		changed := read(t, "orders.yaml", []byte(strings.Replace(steps, old, new, 1)))
+		if troubles, err := w.Replay(t.Context(), changed, false); err != nil || len(troubles) == 0 {
+			t.Errorf("with %s: %v %v", new, troubles, err)
+		}
+	}
+	other := read(t, "orders.yaml", []byte(strings.Replace(steps, "manifest: erp", "manifest: club", 1)))
+	if _, err := w.Replay(t.Context(), other, false); err == nil || !strings.Contains(err.Error(), "says nothing of xml") {
+		t.Errorf("of a manifest without XML: %v", err)
+	}
+}
+
+// TestTokenWithoutAScheme: a token that stands alone in Authorization is in no file, neither as what proves the hub nor in the answer that gave it, and the token of a row that was read goes along with a later write.
+func TestTokenWithoutAScheme(t *testing.T) {
+	const token = "b/XdI6IQzCviZOGJ0E+002=="
+	t.Setenv("DESK_SECRET", "stand-in-secret")
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("ETag", `"row-1"`)
+		switch {
+		case r.URL.Path == "/token":
+			_, _ = io.WriteString(w, `{"Token":"`+token+`"}`)
+		case r.Header.Get("Authorization") != token:
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.Method == http.MethodPatch && r.Header.Get("If-Match") != `"row-1"`:
+			w.WriteHeader(http.StatusPreconditionFailed)
+		default:
+			_, _ = io.WriteString(w, `{"id":"M-1"}`)
+		}
+	}))
+	t.Cleanup(s.Close)
+	const system = `auth: {login: {path: token, headers: {user: "{user}"}, user: hub, secret: "${env:DESK_SECRET}", token: Token, header: Authorization}}
+objects: {member: {path: members, etag: header}}
+`
+	const of = "manifest: desk\ntitle: Desk\nconnector: rest\nsystem:\n  url: https://desk.example\n  auth: {login: {path: token, headers: {user: \"{user}\"}, token: Token, header: Authorization}}\n  objects: {member: {path: members, etag: header}}\n" +
+		"example: {auth: {login: {user: hub, secret: \"${env:DESK_SECRET}\"}}}\nproof: {on: stand-in, what: a test}\nclaims: [{of: auth, says: none, source: \"seen: here\"}]\n"
+	w := recording.World{Kinds: world(t).Kinds, Manifests: manifest.New(manifest.File{Name: "desk.yaml", Data: []byte(of)})}
+	var p strictyaml.Problems
+	n := strictyaml.Parse("configs/waybill.yaml", []byte("connector: rest\nurl: "+s.URL+"\n"+system), &p)[0]
+	r := read(t, "desk.yaml", []byte(`recording: desk
+manifest: desk
+on: stand-in
+made: in a test
+steps:
+  - name: read
+    find: {object: member, local: M-1}
+  - name: changed
+    update: {object: member, local: M-1, etag: "@read", doc: '{"name":"x"}'}
+`))
+	if err := w.Record(t.Context(), r, w.Kinds["rest"], connector.Settings{Name: "desk", Node: n}); err != nil {
+		t.Fatal(err)
+	}
+	text := string(r.Write()[0].Data)
+	if strings.Contains(text, "XdI6") || !strings.Contains(text, "- \"Authorization\"\n") || !strings.Contains(text, `etag: "@read"`) || strings.Contains(text, "fault:") {
+		t.Errorf("%s", text)
+	}
+	again := read(t, "desk.yaml", []byte(text))
+	if troubles, err := w.Replay(t.Context(), again, false); err != nil || len(troubles) > 0 {
+		t.Errorf("%v %v", troubles, err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strings"
 	"time"
 
@@ -13,6 +12,8 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/manifest"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
+	"github.com/waybill-hub/waybill/internal/webhook"
+	"github.com/waybill-hub/waybill/internal/xmldoc"
 )
 
 // World is what recordings are played and recorded with.
@@ -29,11 +30,15 @@ func (w World) Replay(ctx context.Context, r *Recording, update bool) ([]string,
 		return nil, err
 	}
 	defer p.close()
-	sys, err := w.open(ctx, r, p.via)
+	sys, err := w.open(ctx, r, p)
 	if err != nil {
 		return nil, err
 	}
-	out, err := run(ctx, sys, r, p.begin, func(s *Step, got want) []string {
+	hook, err := w.hook(r)
+	if err != nil {
+		return nil, errors.Join(err, sys.Close())
+	}
+	out, err := run(ctx, sys, hook, r, p.begin, func(s *Step, got want) []string {
 		if update {
 			s.Want = got
 			return nil
@@ -65,19 +70,31 @@ func (w World) resolved(r *Recording, p *strictyaml.Problems) (node strictyaml.N
 	return manifest.Defaults(node, p), w.Kinds[got.Kind]
 }
 
-func (w World) open(ctx context.Context, r *Recording, via func(http.RoundTripper) http.RoundTripper) (connector.System, error) {
+// hook is how the manifest reads bodies of its webhooks; nil: they are no XML.
+func (w World) hook(r *Recording) (*webhook.XML, error) {
+	var p strictyaml.Problems
+	m := w.Manifests.Get(r.Manifest, standIns{}, &p)
+	if m == nil || !m.Webhook.Has("xml") {
+		return nil, p.Err()
+	}
+	set := &xmldoc.Settings{}
+	connector.Settings{Node: m.Webhook.Get("xml")}.Decode(set, &p)
+	return webhook.NewXML(set), p.Err()
+}
+
+func (w World) open(ctx context.Context, r *Recording, by *player) (connector.System, error) {
 	var p strictyaml.Problems
 	node, kind := w.resolved(r, &p)
 	if err := p.Err(); err != nil {
 		return nil, err
 	}
-	return kind.Open(ctx, connector.Settings{Name: r.Manifest, Node: node, Log: slog.New(slog.DiscardHandler), Dir: ".", Via: via})
+	return kind.Open(ctx, connector.Settings{Name: r.Manifest, Node: node, Log: slog.New(slog.DiscardHandler), Dir: ".", Via: by.via, Database: by.database()})
 }
 
 // run makes the steps, one after the other; at begins one and gives the troubles of the one before, and done is told what came of it.
-func run(ctx context.Context, sys connector.System, r *Recording, at func(*Step) []string, done func(*Step, want) []string) ([]string, error) {
+func run(ctx context.Context, sys connector.System, hook *webhook.XML, r *Recording, at func(*Step) []string, done func(*Step, want) []string) ([]string, error) {
 	var out []string
-	t := &trip{sys: sys, cursors: map[string]string{}, ids: map[string]string{}}
+	t := &trip{sys: sys, hook: hook, cursors: map[string]string{}, ids: map[string]string{}, etags: map[string]string{}}
 	for _, s := range r.Steps {
 		out = append(out, at(s)...)
 		got, err := t.step(ctx, s)
@@ -92,11 +109,16 @@ func run(ctx context.Context, sys connector.System, r *Recording, at func(*Step)
 // trip is a run of the steps.
 type trip struct {
 	sys     connector.System
+	hook    *webhook.XML
 	cursors map[string]string // of polls, by object type
 	ids     map[string]string // that steps have given, by their names
+	etags   map[string]string // likewise
 }
 
-var errCannot = errors.New("systems of this kind cannot do that")
+var (
+	errCannot = errors.New("systems of this kind cannot do that")
+	errNoXML  = errors.New("receive: the manifest's webhook says nothing of xml")
+)
 
 func (t *trip) step(ctx context.Context, s *Step) (got want, err error) {
 	verb, object := s.does()
@@ -113,7 +135,7 @@ func (t *trip) step(ctx context.Context, s *Step) (got want, err error) {
 		page, failed = poller.Poll(ctx, connector.PollRequest{Object: object, Cursor: t.cursors[object], Limit: s.Poll.Limit, Overlap: s.Poll.Overlap, Reader: "recording"})
 		if failed == nil {
 			t.cursors[object], got.More = page.Cursor, page.More
-			got.Records = records(page.Records)
+			got.Records = t.records(s, page.Records)
 		}
 	case s.List != nil:
 		lister, ok := t.sys.(connector.Lister)
@@ -128,7 +150,16 @@ func (t *trip) step(ctx context.Context, s *Step) (got want, err error) {
 			}
 			all = append(all, rec)
 		}
-		got.Records = records(all)
+		got.Records = t.records(s, all)
+	case s.Receive != nil:
+		if t.hook == nil {
+			return got, errNoXML
+		}
+		var docs []webhook.Document
+		docs, failed = t.hook.Documents([]byte(s.Receive.Body))
+		for _, d := range docs {
+			got.Records = append(got.Records, record{Local: d.ID, Doc: string(d.JSON)})
+		}
 	case s.Find != nil:
 		finder, ok := t.sys.(connector.Finder)
 		if !ok {
@@ -136,7 +167,7 @@ func (t *trip) step(ctx context.Context, s *Step) (got want, err error) {
 		}
 		var found []connector.Record
 		found, failed = finder.Find(ctx, connector.Lookup{Object: object, Local: t.fill(s.Find.Local), External: s.Find.External, Natural: s.Find.Natural})
-		got.Records = records(found)
+		got.Records = t.records(s, found)
 	default:
 		if got, failed, err = t.write(ctx, verb, s); err != nil {
 			return got, err
@@ -158,7 +189,7 @@ func (t *trip) write(ctx context.Context, verb string, s *Step) (got want, faile
 		return got, nil, errCannot
 	}
 	w := map[string]*writeStep{"create": s.Create, "update": s.Update, "delete": s.Delete}[verb]
-	r, failed := sink.Write(ctx, connector.Write{Entity: w.Object, Object: w.Object, Action: connector.Action(verb), External: w.External, Local: t.fill(w.Local), Doc: []byte(t.fill(w.Doc))})
+	r, failed := sink.Write(ctx, connector.Write{Entity: w.Object, Object: w.Object, Action: connector.Action(verb), External: w.External, Local: t.fill(w.Local), ETag: t.etags[strings.TrimPrefix(w.ETag, "@")], Doc: []byte(t.fill(w.Doc))})
 	got.Local, got.Doc = r.Local, string(r.Doc)
 	return got, failed, nil
 }
@@ -175,8 +206,11 @@ func (t *trip) fill(text string) string {
 	return text
 }
 
-func records(list []connector.Record) []record {
+func (t *trip) records(s *Step, list []connector.Record) []record {
 	var out []record
+	if len(list) > 0 {
+		t.etags[s.Name] = list[0].ETag
+	}
 	for _, r := range list {
 		rec := record{Local: r.Local, Version: r.Version, Deleted: r.Deleted, Doc: string(r.Doc)}
 		if r.Err != nil {

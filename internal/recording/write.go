@@ -146,6 +146,7 @@ func (w *writer) does(s *Step) {
 		if x != nil {
 			w.text(3, "external", x.External)
 			w.text(3, "local", x.Local)
+			w.text(3, "etag", x.ETag)
 			w.block(3, "doc", x.Doc)
 		}
 	}
@@ -153,6 +154,9 @@ func (w *writer) does(s *Step) {
 		w.text(3, "local", f.Local)
 		w.text(3, "external", f.External)
 		w.texts(3, "natural", f.Natural)
+	}
+	if s.Receive != nil {
+		w.block(3, "body", s.Receive.Body)
 	}
 	if p := s.Poll; p != nil {
 		if p.Limit > 0 {

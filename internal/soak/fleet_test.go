@@ -218,7 +218,7 @@ func (f *fleet) taken(h *hub, since time.Time, limit time.Duration) time.Duratio
 // until asks again and again until what holds.
 func (f *fleet) until(what string, limit time.Duration, holds func() bool) {
 	f.b.Helper()
-	for deadline := time.Now().Add(limit); !holds(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(limit); !holds(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) || f.b.Context().Err() != nil {
 			f.b.Fatalf("not within %s: %s\n%s", limit, what, f.unfinished())
 		}

@@ -97,9 +97,9 @@ func (o *CompareOptions) Whole() bool { return o.Key == "" && o.Since.IsZero() &
 // CompareProgress is how far a run has come.
 type CompareProgress struct {
 	// Phase is reading, comparing, settling, looking-again, repairing or verifying.
-	Phase string `json:"phase,omitempty"`
+	Phase string `json:"phase,omitempty" enum:"reading,comparing,settling,looking-again,repairing,verifying"`
 	// Path is streamed, pushed or indexed.
-	Path string `json:"path,omitempty"`
+	Path string `json:"path,omitempty" enum:"streamed,pushed,indexed"`
 	// Left and Right are rows read.
 	Left  int64 `json:"left"`
 	Right int64 `json:"right"`
@@ -143,11 +143,11 @@ type CompareSummary struct {
 
 // ComparedFile is the file that a side of a drop was read from. ID names its content.
 type ComparedFile struct {
-	Side     string    `json:"side"` // left or right
+	Side     string    `json:"side" enum:"left,right"` // left or right
 	System   string    `json:"system"`
 	Name     string    `json:"name"`
-	ID       string    `json:"id,omitempty"`
-	Size     int64     `json:"size"`
+	ID       string    `json:"id,omitempty"` // names its content: the same file again has the same id
+	Size     int64     `json:"size"`         // bytes
 	Modified time.Time `json:"modified"`
 }
 
@@ -228,7 +228,7 @@ type Difference struct {
 	Run int64 `json:"run"`
 	// N is its number within the run, from 1.
 	N      int    `json:"n"`
-	Kind   string `json:"kind"`
+	Kind   string `json:"kind" enum:"missing-left,missing-right,different,doubled-left,doubled-right,not-compared,violation"`
 	Reason string `json:"reason"`
 	// Explained: it is no drift.
 	Explained bool   `json:"explained,omitempty"`
@@ -257,7 +257,7 @@ type Difference struct {
 	Proposal string          `json:"proposal,omitempty"`
 	Write    json.RawMessage `json:"write,omitempty"`
 	// Repair is what became of it: submitted, repaired, failed or left. RepairEvent is the event that was submitted.
-	Repair       string `json:"repair,omitempty"`
+	Repair       string `json:"repair,omitempty" enum:"submitted,repaired,failed,left"`
 	RepairEvent  string `json:"repair_event,omitempty"`
 	RepairDetail string `json:"repair_detail,omitempty"`
 }
@@ -273,11 +273,11 @@ const (
 // DifferentField is a field in which two documents differ. Left and Right are its values as JSON; empty: absent.
 type DifferentField struct {
 	Path  string          `json:"path"`
-	Left  json.RawMessage `json:"left,omitempty"`
-	Right json.RawMessage `json:"right,omitempty"`
+	Left  json.RawMessage `json:"left,omitempty"`  // absent where it has none
+	Right json.RawMessage `json:"right,omitempty"` // absent where it has none
 	// Rule is how it was compared, as the file says it; Owner the side that the field belongs to, left or right, where one does.
 	Rule  string `json:"rule,omitempty"`
-	Owner string `json:"owner,omitempty"`
+	Owner string `json:"owner,omitempty" enum:"left,right"`
 }
 
 // ComparisonFilter selects runs, newest first; a zero field selects all.

@@ -18,7 +18,7 @@ func (s *Store) AskSource(ctx context.Context, w state.SourceWish, about string)
 		}
 		_, err = t.exec(`INSERT INTO source_wishes (flow, kind, id, detail, who, since) VALUES (?, ?, ?, ?, ?, ?)
 			ON CONFLICT (flow, kind) DO UPDATE SET id = excluded.id, detail = excluded.detail, who = excluded.who, since = excluded.since`,
-			w.Flow, string(w.Kind), ids[0], w.Detail, w.Who, t.now)
+			w.Flow, wishKey(&w), ids[0], w.Detail, w.Who, t.now)
 		if err != nil {
 			return err
 		}
@@ -44,6 +44,7 @@ func (s *Store) SourceWishes(ctx context.Context, flow string) ([]state.SourceWi
 		var kind string
 		var since int64
 		err := r.Scan(&one.ID, &one.Flow, &kind, &one.Detail, &one.Who, &since)
+		kind, one.Of, _ = strings.Cut(kind, ":")
 		one.Kind, one.Since = state.WishKind(kind), unstamp(since)
 		out = append(out, one)
 		return err
@@ -78,8 +79,16 @@ func (s *Store) EndWish(ctx context.Context, w state.SourceWish, lease state.Lea
 	})
 }
 
+// wishKey is what a wish takes the place of: those of its kind, and of the same.
+func wishKey(w *state.SourceWish) string {
+	if w.Of == "" {
+		return string(w.Kind)
+	}
+	return string(w.Kind) + ":" + w.Of
+}
+
 func (t *tx) endWish(w state.SourceWish) error {
-	_, err := t.exec("DELETE FROM source_wishes WHERE flow = ? AND kind = ? AND id = ?", w.Flow, string(w.Kind), w.ID)
+	_, err := t.exec("DELETE FROM source_wishes WHERE flow = ? AND kind = ? AND id = ?", w.Flow, wishKey(&w), w.ID)
 	return err
 }
 

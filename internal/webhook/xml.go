@@ -34,6 +34,28 @@ type XML struct {
 	Shape xmldoc.Shape
 }
 
+// NewXML reads bodies as settings say.
+func NewXML(s *xmldoc.Settings) *XML { return &XML{Form: s.Form, Shape: s.Shape()} }
+
+// Document is what a body holds once, with the sender's own id of the delivery; empty: it has none.
+type Document struct {
+	ID   string
+	JSON []byte
+}
+
+// Documents gives what a body holds, as the webhook takes it.
+func (x *XML) Documents(body []byte) ([]Document, error) {
+	list, err := x.unpack(body)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Document, 0, len(list))
+	for _, d := range list {
+		out = append(out, Document{d.id, d.body})
+	}
+	return out, nil
+}
+
 // isXML reports whether a media type is XML's.
 func isXML(media string) bool {
 	return media == "text/xml" || media == "application/xml" || strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+xml")

@@ -201,7 +201,7 @@ func (d Dir) Remove(t testing.TB, name string) {
 func Run(t *testing.T, place Fresh) {
 	for name, test := range map[string]func(*testing.T, Fresh){
 		"changes": testChanges, "a change that comes again": testChangeThatComesAgain, "change file": testChangeFile, "grouped": testGrouped,
-		"written to": testWrittenTo, "half uploads": testHalfUploads, "never finished": testNeverFinished, "failed files are named": testFailedFilesAreNamed,
+		"written to": testWrittenTo, "half uploads": testHalfUploads, "never finished": testNeverFinished, "failed files are named": testFailedFilesAreNamed, "failed files are taken again": testRetake,
 		"markers": testMarkers, "markers are named": testMarkersAreNamed, "others' files": testOthersFiles, "stable files": testStableFiles, "done": testDone,
 		"unknown object": testUnknownObject, "the same again at once": testSameAgain,
 		"two hubs that end anywhere": testEndsAnywhere, "taken names": testTakenNames, "taken away": testTakenAway, "names alone": testNamesAlone,

@@ -32,7 +32,20 @@ func testSourceWishes(t *testing.T, b *bench) {
 		t.Errorf("all wishes %+v", all)
 	}
 	ask("sales", state.WishRewind, "2026-11-01T00:00:00Z", "to a time")
+	for _, file := range []string{"a.csv", "b: c.csv"} { // those of several files stand side by side
+		b.no(b.AskSource(b.ctx(), state.SourceWish{Flow: "drop", Kind: state.WishRetake, Of: file, Who: "ann"}, file))
+	}
 	b.reopen()
+	if files := pending("drop"); len(files) != 2 || files[0].Kind != state.WishRetake || files[0].Of != "a.csv" || files[1].Of != "b: c.csv" {
+		t.Fatalf("wishes of files %+v", files)
+	} else if held, ok, err := b.AcquireLease(b.ctx(), "files/drop", "one", time.Hour); err != nil || !ok {
+		t.Fatal(ok, err)
+	} else {
+		b.no(b.EndWish(b.ctx(), files[1], held, "", ""))
+		if left := pending("drop"); len(left) != 1 || left[0].Of != "a.csv" {
+			t.Errorf("left of two wishes %+v", left)
+		}
+	}
 
 	lease, ok, err := b.AcquireLease(b.ctx(), "poll/sales", "one", time.Hour)
 	if err != nil || !ok {
@@ -62,7 +75,8 @@ func testSourceWishes(t *testing.T, b *bench) {
 	audits, err := b.Audits(b.ctx(), state.AuditFilter{Limit: 10})
 	b.no(err)
 	want := []state.Audit{
-		{Who: "ann", Action: "sweep-refused", Object: "flow/sales", Detail: "too many"}, {Who: "ann", Action: "rewind", Object: "flow/sales", Detail: "to a time", After: "2026-11-01T00:00:00Z"},
+		{Who: "ann", Action: "sweep-refused", Object: "flow/sales", Detail: "too many"}, {Who: "ann", Action: "retake", Object: "flow/drop", Detail: "b: c.csv"}, {Who: "ann", Action: "retake", Object: "flow/drop", Detail: "a.csv"},
+		{Who: "ann", Action: "rewind", Object: "flow/sales", Detail: "to a time", After: "2026-11-01T00:00:00Z"},
 		{Who: "ann", Action: "rewind", Object: "flow/other", Detail: "to 7", After: "7"}, {Who: "ann", Action: "sweep", Object: "flow/sales"},
 		{Who: "ann", Action: "rewind", Object: "flow/sales", Detail: "to start: a test", After: "start"},
 	}

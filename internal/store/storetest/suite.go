@@ -41,7 +41,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"LaneFollowers", testLaneFollowers}, {"LaneHeadChanges", testLaneHeadChanges}, {"LaneOfNonBlocking", testLaneOfNonBlocking},
 		{"LaneLateFollower", testLaneLateFollower}, {"LaneDiscards", testLaneDiscards}, {"LaneInOneCommit", testLaneInOneCommit},
 		{"Due", testDue}, {"Marks", testMarks}, {"Edit", testEdit}, {"EditOfNothing", testEditOfNothing}, {"EditRace", testEditRace},
-		{"Parked", testParked}, {"Causes", testCauses}, {"Bulk", testBulk}, {"Paces", testPaces}, {"BulkDiscard", testBulkDiscard},
+		{"Parked", testParked}, {"Causes", testCauses}, {"Bulk", testBulk}, {"Paces", testPaces}, {"Requests", testRequests}, {"BulkDiscard", testBulkDiscard},
 		{"Resolve", testResolve}, {"Link", testLink}, {"LinkReleases", testLinkReleases}, {"ResolvePending", testResolvePending}, {"References", testReferences}, {"Target", testTarget}, {"Duplicates", testDuplicates},
 		{"WaiterForHub", testWaiterForHub}, {"WaiterForLocal", testWaiterForLocal}, {"WaiterForIntents", testWaiterForIntents},
 		{"WaitersWoken", testWaitersWoken}, {"WaiterRace", testWaiterRace}, {"IntentRace", testIntentRace},

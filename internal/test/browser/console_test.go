@@ -42,6 +42,7 @@ func TestPages(t *testing.T) {
 		t.Run("follows the hub "+as.name, func(t *testing.T) { follows(w.in(t), at) })
 		t.Run("repairs "+as.name, func(t *testing.T) { repairs(w.in(t), at) })
 		t.Run("audit "+as.name, func(t *testing.T) { audited(w.in(t), at) })
+		t.Run("the API "+as.name, func(t *testing.T) { describes(w.in(t), at, "api-"+as.name) })
 		t.Run("by keyboard "+as.name, func(t *testing.T) { byKeyboard(w.in(t), at) })
 	}
 }
@@ -157,6 +158,20 @@ func parked(t *testing.T, at string) (out []message) {
 		return len(out) > 0
 	})
 	return out
+}
+
+// describes sees the API's description in its viewer, and asks the hub there for what changes nothing. What changes something cannot be asked there.
+func describes(w *window, at, name string) {
+	w.t.Helper()
+	w.do(chromedp.Navigate(at + "/console/api?lang=en#/status/get_flows"))
+	w.sees(`document.querySelectorAll(".opblock").length > 60 && document.querySelector("#operations-status-get_flows .try-out button")`)
+	js[int](w, `document.querySelector("#operations-status-get_flows .try-out button").click(); 1`)
+	w.sees(`document.querySelector("#operations-status-get_flows button.execute")`)
+	js[int](w, `document.querySelector("#operations-status-get_flows button.execute").click(); 1`)
+	w.sees(`document.querySelector("#operations-status-get_flows .live-responses-table")?.innerText.includes("erp-orders")`)
+	js[int](w, `document.querySelector("#operations-flows-post_flows_name_pause button").click(); 1`)
+	w.sees(`document.querySelector("#operations-flows-post_flows_name_pause .opblock-body") && !document.querySelector("#operations-flows-post_flows_name_pause .try-out")`)
+	w.looksAt(name, "#api") // Swagger UI is made by others: docs/decisions/a-description.md
 }
 
 // repairs goes from the overview to a parked message's cause, edits it with what is wrong shown as it is typed, and gives another one up, by keyboard.

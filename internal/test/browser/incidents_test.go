@@ -73,6 +73,24 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
+func (w *world) read(name string) string {
+	w.t.Helper()
+	data, err := os.ReadFile(w.path(name))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(data)
+}
+
+// utf16 writes a text with its byte order mark.
+func utf16(text string) string {
+	out := "\xff\xfe"
+	for _, c := range []byte(text) {
+		out += string([]byte{c, 0})
+	}
+	return out
+}
+
 func (w *world) write(name, text string) {
 	w.t.Helper()
 	if err := os.WriteFile(w.path(name), []byte(text), 0o600); err != nil {
@@ -198,7 +216,7 @@ func (w *world) seed() {
 	if code := w.push("partner/leads", newSecret, object{"no": "L-1", "seq": 1}); code != http.StatusUnauthorized {
 		w.t.Fatalf("a wrong secret: %d", code)
 	}
-	w.write("drop/stock-7.csv", "\xff\xfen\x00o\x00\n\x00") // UTF-16, and the folder's files are UTF-8
+	w.write("drop/stock-7.csv", utf16("no,seq\nW-1,1\n")) // and the folder's files are UTF-8
 	w.pim.put("prices", object{"no": "P-2", "amount": "12.00", "modified": time.Now().UTC().Add(-time.Hour).Format("2006-01-02T15:04:05.000Z")})
 	for i := range 1200 {
 		w.taken("asia/stock", object{"no": fmt.Sprintf("S-%d", i), "seq": 1})
@@ -495,15 +513,13 @@ var incidents = []incident{
 		w.on("#flow-stock a", "")
 		w.cause("1 file has failed", "stock-7.csv", "UTF-16")
 	}, func(w *walker, o *world) {
-		for _, name := range []string{"drop/failed/stock-7.csv", "drop/failed/stock-7.csv.error"} { // whoever keeps the folder takes them away
-			if err := os.Remove(o.path(name)); err != nil {
-				w.t.Fatal(err)
-			}
-		}
-		o.write("drop/stock-7.csv", "no,seq\nW-1,1\n") // and the partner sends it again
+		o.write("configs/waybill.yaml", strings.Replace(o.read("configs/waybill.yaml"), "{pattern: \"*.csv\",", "{pattern: \"*.csv\", encoding: utf-16,", 1)) // as the reason says
+		w.on(`form[action="/console/reload"] button`, "")
+		w.shows("The files are loaded.")
+		w.on("#files form.retake button", "Take again")
+		w.repair()
 		until(w.t, "the stock is in the ERP", func() bool { return o.erp.has("stock", object{"no": "W-1"}) })
 		w.sees(`!document.body.innerText.includes("1 file has failed")`)
-		w.repair()
 	}},
 }
 

@@ -1,0 +1,121 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
+)
+
+// etagPlaced: the concurrency token goes where {etag} stands in a body.
+const etagPlaced = "placed"
+
+// list writes a document as the list of its fields, in their order.
+func (ps *pairsSettings) list(doc []byte) ([]byte, error) {
+	d, err := jsondoc.Parse(doc, jsondoc.Limits{})
+	if err != nil {
+		return nil, fmt.Errorf("the document is no JSON: %w", err)
+	}
+	if d.Root().Kind() != jsondoc.Object {
+		return nil, errors.New("the document is no object: only an object has fields that make a list")
+	}
+	var p strictyaml.Problems
+	fixed, _ := ps.With.AppendJSON(nil, &p) // settings were checked
+	with, err := jsondoc.Parse(orEmpty(fixed), jsondoc.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	out := []byte{'['}
+	for name, v := range d.Root().Members() {
+		if k := v.Kind(); k == jsondoc.Object || k == jsondoc.Array {
+			return nil, fmt.Errorf("the field %s is a list or an object, and the service takes single values alone", name)
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = member(append(out, '{'), ps.Name, jsondoc.AppendString(nil, name))
+		value := v.Raw()
+		if k := v.Kind(); ps.Texts && (k == jsondoc.Number || k == jsondoc.Bool) {
+			value = jsondoc.AppendString(nil, string(v.Raw()))
+		}
+		out = member(out, ps.Value, value)
+		if ps.Null != "" {
+			out = member(out, ps.Null, []byte(map[bool]string{true: "true", false: "false"}[v.Kind() == jsondoc.Null]))
+		}
+		for key, w := range with.Root().Members() {
+			out = member(out, key, w.Raw())
+		}
+		out = append(out, '}')
+	}
+	return append(out, ']'), nil
+}
+
+func orEmpty(doc []byte) []byte {
+	if len(doc) == 0 {
+		return []byte("{}")
+	}
+	return doc
+}
+
+// member appends a member to an object that is open.
+func member(dst []byte, name string, value []byte) []byte {
+	if dst[len(dst)-1] != '{' {
+		dst = append(dst, ',')
+	}
+	return append(append(jsondoc.AppendString(dst, name), ':'), value...)
+}
+
+// checkPairs looks at what is said of documents that go as lists, and of tokens that have a place in bodies.
+func (o *object) checkPairs(n strictyaml.Node, p *strictyaml.Problems) {
+	placed := false
+	for _, key := range []string{"update", "delete"} {
+		at := n.Get(key).Get("body")
+		body, _ := at.AppendJSON(nil, &strictyaml.Problems{}) // told already
+		if doc, err := jsondoc.Parse(orEmpty(body), jsondoc.Limits{}); err == nil && holds(doc.Root(), "{etag}") {
+			placed = true
+			if o.ETag != etagPlaced {
+				p.AddHint(at.Pos(), "add etag: placed and etag-field", "body: {etag} stands in it, and which field holds the token is not said")
+			}
+		}
+	}
+	if o.ETag == etagPlaced && !placed {
+		p.AddHint(n.Get("etag").Pos(), "write \"{etag}\" as a text of update.body or delete.body", "etag: placed, and no body has a place for it")
+	}
+	for _, w := range []struct {
+		key string
+		ws  *writeSettings
+	}{{"create", &o.Create}, {"update", &o.Update.writeSettings}} {
+		at := n.Get(w.key)
+		if w.ws.Pairs == nil {
+			continue
+		}
+		if k := at.Get("pairs").Get("with").Kind(); k != strictyaml.Missing && k != strictyaml.Map {
+			p.AddHint(at.Get("pairs").Get("with").Pos(), "write for example {Modified: true}", "with: this is no mapping")
+		}
+		if w.ws.Bulk != nil {
+			p.AddHint(at.KeyPos("pairs"), "remove one of the two", "%s: pairs means nothing with bulk", w.key)
+		}
+	}
+}
+
+// holds reports whether a text anywhere in a document is the one.
+func holds(v jsondoc.Value, text string) bool {
+	switch v.Kind() {
+	case jsondoc.String:
+		return v.Str() == text
+	case jsondoc.Object:
+		for _, m := range v.Members() {
+			if holds(m, text) {
+				return true
+			}
+		}
+	case jsondoc.Array:
+		for e := range v.Elements() {
+			if holds(e, text) {
+				return true
+			}
+		}
+	}
+	return false
+}
