@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/timetext"
@@ -236,11 +237,15 @@ func (k key) local() string {
 	if len(k.parts) == 1 {
 		return k.values[0]
 	}
-	parts := make([]string, len(k.parts))
-	for i, p := range k.parts {
-		parts[i] = p.name + "=" + quoted(k.values[i])
+	return connector.KeyText(names(k.parts), k.values)
+}
+
+func names(parts []*property) []string {
+	out := make([]string, len(parts))
+	for i, p := range parts {
+		out[i] = p.name
 	}
-	return strings.Join(parts, ",")
+	return out
 }
 
 // keyOf reads what local has written.
@@ -253,40 +258,7 @@ func (m *metadata) keyOf(parts []*property, local string) (key, error) {
 		k.values = []string{local}
 		return k, nil
 	}
-	rest := local
-	for i, p := range parts {
-		if i > 0 {
-			rest = strings.TrimPrefix(rest, ",")
-		}
-		value, after, ok := unquoted(strings.TrimPrefix(rest, p.name+"="))
-		if !ok || !strings.HasPrefix(rest, p.name+"='") || i < len(parts)-1 && !strings.HasPrefix(after, ",") {
-			return k, fmt.Errorf("the id %q is none of the form %s='…',…", httpclient.Shorten(local, 80), parts[0].name)
-		}
-		k.values, rest = append(k.values, value), after
-	}
-	if rest != "" {
-		return k, fmt.Errorf("the id %q goes on behind its last part", httpclient.Shorten(local, 80))
-	}
-	return k, nil
-}
-
-// unquoted reads a text literal at the beginning of s.
-func unquoted(s string) (value, after string, ok bool) {
-	if !strings.HasPrefix(s, "'") {
-		return "", s, false
-	}
-	var b strings.Builder
-	for i := 1; i < len(s); i++ {
-		if s[i] != '\'' {
-			b.WriteByte(s[i])
-			continue
-		}
-		if i+1 < len(s) && s[i+1] == '\'' {
-			b.WriteByte('\'')
-			i++
-			continue
-		}
-		return b.String(), s[i+1:], true
-	}
-	return "", s, false
+	var err error
+	k.values, err = connector.ReadKeyText(names(parts), local)
+	return k, err
 }

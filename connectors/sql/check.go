@@ -131,7 +131,7 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	o.childrenNames = slices.Sorted(maps.Keys(o.Children))
 	checkColumns(n.Get("columns"), o.Columns, p)
 	known := func(key, column string) bool { return declared(n, key, column, o.Columns, p) }
-	known("id", o.ID)
+	o.completeKey(n, p)
 	known("external-id", o.ExternalID)
 	if known("deleted", o.Deleted) && !slices.Contains([]string{"boolean", "timestamp", "local-timestamp", "unix", "unix-ms", "integer"}, o.Columns[o.Deleted]) {
 		p.Add(n.Get("deleted").Pos(), "deleted: a %s cannot mark a deleted row", o.Columns[o.Deleted])
@@ -156,7 +156,7 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 		}
 		if c := o.Children[name]; c != nil {
 			c.name = name
-			c.complete(at, p)
+			c.complete(o, at, p)
 		}
 	}
 	if it := o.Interface; it != nil {
@@ -200,16 +200,11 @@ func (o *object) rowversions(n strictyaml.Node, driver string, p *strictyaml.Pro
 	}
 }
 
-func (c *child) complete(n strictyaml.Node, p *strictyaml.Problems) {
+func (c *child) complete(o *object, n strictyaml.Node, p *strictyaml.Problems) {
 	c.table = table(n, c.Table, p)
 	c.columnNames = slices.Sorted(maps.Keys(c.Columns))
 	checkColumns(n.Get("columns"), c.Columns, p)
-	if c.Parent != "" && !identifier.MatchString(c.Parent) {
-		p.Add(n.Get("parent").Pos(), "parent: %q is no name of a column", c.Parent)
-	}
-	if _, is := c.Columns[c.Parent]; is {
-		p.AddHint(n.Get("columns").Get(c.Parent).Pos(), "leave it out", "columns: the hub sets %s itself", c.Parent)
-	}
+	c.completeParent(o, n, p)
 	declared(n, "key", c.Key, c.Columns, p)
 	declared(n, "order", c.Order, c.Columns, p)
 	if c.Order == "" {
@@ -247,6 +242,11 @@ func checkColumns(n strictyaml.Node, columns map[string]string, p *strictyaml.Pr
 
 // declared reports whether a setting names a column, and one that is listed.
 func declared(n strictyaml.Node, key, column string, columns map[string]string, p *strictyaml.Problems) bool {
+	return declaredAt(n.Get(key), key, column, columns, p)
+}
+
+// declaredAt is declared of a setting at a place.
+func declaredAt(at strictyaml.Node, key, column string, columns map[string]string, p *strictyaml.Problems) bool {
 	if column == "" {
 		return false
 	}
@@ -257,7 +257,6 @@ func declared(n strictyaml.Node, key, column string, columns map[string]string, 
 	if s := strictyaml.Suggest(column, slices.Sorted(maps.Keys(columns))); s != "" {
 		hint = fmt.Sprintf("did you mean %q?", s)
 	}
-	at := n.Get(key)
 	p.AddHint(at.Pos(), hint, "%s: the column %q is not listed in columns", key, column)
 	return false
 }

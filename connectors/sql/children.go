@@ -20,7 +20,7 @@ func (c *change) children(ctx context.Context, tx *sql.Tx, id string, fresh bool
 		if list.Kind() != jsondoc.Array && list.Kind() != jsondoc.Null {
 			return c.invalid("%s: is no list (%s)", name, list.Kind())
 		}
-		parent, err := c.db.bindText(c.o.Columns[c.o.ID], id)
+		parent, err := c.db.idValues(c.o, id, c.db.bindText)
 		if err != nil {
 			return c.invalid("the id that the database gave: %s", err)
 		}
@@ -36,7 +36,7 @@ func (c *change) children(ctx context.Context, tx *sql.Tx, id string, fresh bool
 type childRows struct {
 	*change
 	child  *child
-	parent any
+	parent []any // the id's columns
 	list   jsondoc.Value
 }
 
@@ -57,7 +57,7 @@ func (r *childRows) write(ctx context.Context, tx *sql.Tx, fresh bool) error {
 
 // ofParent is the condition that a row is of the object's row.
 func (r *childRows) ofParent(st *statement) string {
-	return r.db.dialect.is(st, quote(r.child.Parent), r.o.Columns[r.o.ID], r.parent)
+	return st.keyIs(r.o, r.child.Parent, quote, r.parent)
 }
 
 // each gives every row's columns.
@@ -90,11 +90,17 @@ func (r *childRows) each(do func(i int, names []string, values []any) error) err
 }
 
 func (r *childRows) insert(ctx context.Context, tx *sql.Tx, names []string, values []any) error {
-	st := r.db.statementOn(r.o, r.child.name, "INSERT INTO "+r.child.table+" ("+quote(r.child.Parent))
+	st := r.db.statementOn(r.o, r.child.name, "INSERT INTO "+r.child.table+" ("+r.child.Parent.each(quote, ", "))
 	for _, name := range names {
 		st.WriteString(", " + quote(name))
 	}
-	st.WriteString(") VALUES (" + st.arg(r.parent))
+	st.WriteString(") VALUES (")
+	for i, v := range r.parent {
+		if i > 0 {
+			st.WriteString(", ")
+		}
+		st.WriteString(r.put(st, r.o.Key[i], v))
+	}
 	for i, v := range values {
 		st.WriteString(", " + r.db.dialect.put(st, r.child.Columns[names[i]], v))
 	}

@@ -90,11 +90,11 @@ type dialect interface {
 	outside(st *statement, column, typ string, values []any) string
 	// stands is the condition that a version is the one of an ETag.
 	stands(st *statement, version, typ, etag string) string
-	// orderID is the order by the object's id; nulls: rows without one may be there, and come last. behindID is the condition that a row comes
-	// behind an id in it, and behind that it comes behind a version and an id.
+	// orderID is the order by the columns of the object's id; nulls: rows without one may be there, and come last. behindID is the condition that a row
+	// comes behind an id in it, and behind that it comes behind a version and an id.
 	orderID(o *object, nulls bool) string
-	behindID(st *statement, o *object, last any) string
-	behind(st *statement, o *object, version, last any) string
+	behindID(st *statement, o *object, last []any) string
+	behind(st *statement, o *object, version any, last []any) string
 	// folds: texts that differ are equal in conditions, and an id finds more than itself.
 	folds() bool
 	// inserts goes on with an INSERT INTO that sets columns, or none.
@@ -179,23 +179,30 @@ func (standard) stands(st *statement, version, _, etag string) string {
 }
 
 func (standard) orderID(o *object, nulls bool) string {
-	if nulls {
-		return of(o.ID) + " NULLS LAST"
+	switch order := o.Key.each(of, ", "); {
+	case !nulls:
+		return order
+	case o.several():
+		return o.brokenLast() + order
+	default:
+		return order + " NULLS LAST"
 	}
-	return of(o.ID)
 }
 
-func (standard) behindID(st *statement, o *object, last any) string {
-	return of(o.ID) + " > " + st.arg(last)
+func (standard) behindID(st *statement, o *object, last []any) string {
+	if !o.several() {
+		return of(o.ID) + " > " + st.arg(last[0])
+	}
+	return "(" + o.Key.each(of, ", ") + ") > (" + st.arguments(last) + ")"
 }
 
-func (standard) behind(st *statement, o *object, version, last any) string {
-	return "(" + o.versionExpr() + ", " + of(o.ID) + ") > (" + st.arg(version) + ", " + st.arg(last) + ")"
+func (standard) behind(st *statement, o *object, version any, last []any) string {
+	return "(" + o.versionExpr() + ", " + o.Key.each(of, ", ") + ") > (" + st.arg(version) + ", " + st.arguments(last) + ")"
 }
 
 func (standard) added(ctx context.Context, tx *sql.Tx, c *change, st *statement) (id string, err error) {
-	st.WriteString(" RETURNING " + c.db.dialect.text(quote(c.o.ID)))
-	err = tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&id)
+	st.WriteString(" RETURNING " + c.db.keyShown(c.o, quote))
+	id, err = c.scanID(tx.QueryRowContext(ctx, st.String(), st.args...))
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", c.kept("added")
 	}
@@ -284,6 +291,17 @@ type postgres struct{ standard }
 // impossible: a text that a column's type cannot be. No row holds it.
 func (postgres) impossible(code string) bool { return code == "22P02" }
 func (postgres) noRight() []string           { return []string{"42501"} }
+
+// is: a number that the column is too small for is in no row, where the driver, or the server, would fail on it.
+func (d postgres) is(st *statement, column, typ string, v any) string {
+	if typ != "integer" {
+		return d.standard.is(st, column, typ, v)
+	}
+	if _, large := v.(string); large {
+		return column + " = " + st.arg(v) + "::numeric"
+	}
+	return column + " = " + st.arg(v) + "::bigint"
+}
 
 func (postgres) probe() string             { return "SELECT 1" }
 func (postgres) param(n int) string        { return "$" + strconv.Itoa(n) }

@@ -53,9 +53,9 @@ func faults(p *place) []connectortest.Fault {
 		return append(out, mysqlFaults(p)...)
 	}
 	return append(out, connectortest.Fault{Name: "no file", Want: fault.Unavailable, Arrange: func(t testing.TB, s *connector.Settings) {
-		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: "+t.TempDir()+"/none.db\n"+orders)
+		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: "+t.TempDir()+"/none.db\n"+p.shop())
 	}}, connectortest.Fault{Name: "no database", Want: fault.Unavailable, Arrange: func(t testing.TB, s *connector.Settings) {
-		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: sql_test.go\n"+orders)
+		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: sql_test.go\n"+p.shop())
 	}})
 }
 
@@ -64,7 +64,7 @@ func (p *place) elsewhere(change func(url string) string) func(testing.TB, *conn
 	return func(t testing.TB, s *connector.Settings) {
 		env := strings.TrimSuffix(strings.TrimPrefix(strings.Split(p.head, "url: ")[1], "${env:"), "}\n")
 		t.(*testing.T).Setenv(env, change(os.Getenv(env)))
-		*s = settingsOf(t, p.head+orders)
+		*s = settingsOf(t, p.head+p.shop())
 	}
 }
 
@@ -157,8 +157,8 @@ func probes(p *place) []connectortest.Probe {
 		)
 	}
 	return append(out, connectortest.Probe{Name: "the file is gone", Want: fault.Unavailable, Create: fault.Unavailable, Text: "none.db", Arrange: func(t testing.TB, s *connector.Settings) {
-		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: "+t.TempDir()+"/none.db\n"+orders)
+		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: "+t.TempDir()+"/none.db\n"+p.shop())
 	}}, connectortest.Probe{Name: "no database in the file", Want: fault.Unavailable, Create: fault.Unavailable, Text: "not a database", Arrange: func(t testing.TB, s *connector.Settings) {
-		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: sql_test.go\n"+orders)
+		*s = settingsOf(t, "connector: sql\ndriver: sqlite\npath: sql_test.go\n"+p.shop())
 	}})
 }

@@ -41,7 +41,11 @@ func (db *database) find(ctx context.Context, l connector.Lookup) ([]connector.R
 	}
 	switch {
 	case l.Local != "":
-		return db.findBy(ctx, op, o, map[string]string{o.localColumn(): l.Local}, nil)
+		by, err := o.localColumns(l.Local)
+		if err != nil {
+			return nil, nil // no row has such an id
+		}
+		return db.findBy(ctx, op, o, by, nil)
 	case l.External != "":
 		return db.findExternal(ctx, op, o, &l)
 	case len(l.Natural) > 0:
@@ -90,7 +94,7 @@ func (db *database) readable(ctx context.Context, op string, o *object, st *stat
 
 // last ends a look-up.
 func (st *statement) last(o *object) {
-	st.WriteString(" ORDER BY " + of(o.ID) + st.db.dialect.limit(strconv.Itoa(mostFound), true))
+	st.WriteString(" ORDER BY " + o.Key.each(of, ", ") + st.db.dialect.limit(strconv.Itoa(mostFound), true))
 }
 
 // writtenAs is the condition that a column holds an external id: in one form, or in any spelling of a UUID where it is written as one. Systems

@@ -167,18 +167,18 @@ func (d hana) stands(st *statement, version, typ, etag string) string {
 	return standsAs(d, st, version, typ, etag)
 }
 
-func (d hana) behindID(st *statement, o *object, last any) string {
-	return of(o.ID) + " > " + d.value(st, o.Columns[o.ID], last)
+func (d hana) behindID(st *statement, o *object, last []any) string {
+	return keyBehind(o.Key, last, of, func(column string, v any) string { return d.value(st, o.Columns[column], v) })
 }
 
-func (d hana) behind(st *statement, o *object, version, last any) string {
+func (d hana) behind(st *statement, o *object, version any, last []any) string {
 	return pairBehind(st, o, version, func() string { return d.behindID(st, o, last) })
 }
 
 // inserts: the server has no row without a column.
 func (hana) inserts(st *statement, o *object, columns, places string) {
 	if columns == "" {
-		columns, places = quote(o.ID), "DEFAULT"
+		columns, places = quote(o.Key[0]), "DEFAULT"
 	}
 	st.WriteString(" (" + columns + ") VALUES (" + places + ")")
 }

@@ -50,9 +50,9 @@ func (db *database) ListIDs(ctx context.Context, object string) iter.Seq2[string
 // idsBehind gives the page of ids behind one.
 func (db *database) idsBehind(ctx context.Context, o *object, last string) (ids []string, err error) {
 	op := "list the ids of " + o.name
-	st := db.statementOn(o, "", "SELECT "+db.dialect.shown(o, "", o.ID, of(o.ID))+" FROM "+o.table+" t WHERE "+of(o.ID)+" IS NOT NULL")
+	st := db.statementOn(o, "", "SELECT "+db.keyShown(o, of)+" FROM "+o.table+" t WHERE "+o.keyWhole())
 	if last != "" {
-		v, err := db.bindOwn(o.Columns[o.ID], last)
+		v, err := db.idValues(o, last, db.bindOwn)
 		if err != nil {
 			return nil, db.fail(fault.Invalid, op, "id: %s", err)
 		}
@@ -67,8 +67,25 @@ func (db *database) idsBehind(ctx context.Context, o *object, last string) (ids 
 		return nil, db.classify(op, o, false, err)
 	}
 	defer tx.Rollback() //nolint:errcheck // it only read
-	ids, err = texts(tx.QueryContext(ctx, st.String(), st.args...))
+	ids, err = db.ids(ctx, tx, o, st)
 	return ids, db.classify(op, o, false, err)
+}
+
+// ids runs a SELECT of the columns of the id.
+func (db *database) ids(ctx context.Context, tx *sql.Tx, o *object, st *statement) (out []string, _ error) {
+	rs, err := tx.QueryContext(ctx, st.String(), st.args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rs.Close()
+	for rs.Next() {
+		id, _, err := db.scanKey(o, rs) // none is null, and what else is wrong with a row is said where it is read
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, rs.Err()
 }
 
 // texts gives the one column of rows.

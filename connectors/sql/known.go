@@ -17,8 +17,8 @@ type knownObject struct {
 	at       time.Duration
 	table    knownTable
 	children map[string]knownTable
-	// bytewise: ids that differ may be the same under the column's rule.
-	bytewise bool
+	// bytewise are the columns of the id that are put in order by their bytes: ids that differ may be the same under the columns' rules.
+	bytewise []string
 	// refused is why the object cannot be read, and unsafe why it cannot be written to; empty: it can.
 	refused, unsafe string
 }
@@ -100,10 +100,28 @@ func (db *database) learnTables(ctx context.Context, o *object, table func(ctx c
 	return nil
 }
 
-// uniqueAlone: an index sees to it that no two rows have the same in a column.
-func (t knownTable) uniqueAlone(column string) bool {
-	alone := []string{strings.ToLower(column)}
-	return slices.ContainsFunc(t.indexes, func(x knownIndex) bool { return x.unique && slices.Equal(x.columns, alone) })
+// uniqueBy: an index sees to it that no two rows have the same in columns, or in some of them.
+func (t knownTable) uniqueBy(columns []string) bool {
+	among := func(name string) bool {
+		return slices.ContainsFunc(columns, func(c string) bool { return strings.ToLower(c) == name })
+	}
+	return slices.ContainsFunc(t.indexes, func(x knownIndex) bool {
+		return x.unique && len(x.columns) > 0 && !slices.ContainsFunc(x.columns, func(c string) bool { return !among(c) })
+	})
+}
+
+// folded are the columns of texts of an id of which nothing sees to it that two of them differ under their rules as well; exact: a collation under which only the
+// same bytes are the same.
+func (m *knownObject) folded(o *object, exact func(collation string) bool) (columns []string) {
+	if m.table.uniqueBy(o.Key) {
+		return nil
+	}
+	for _, name := range o.Key {
+		if c := m.column(name); c.text && !exact(c.collation) {
+			columns = append(columns, name)
+		}
+	}
+	return columns
 }
 
 // tableOf is the table of an object, or of one of its lists, and the types of its columns in the settings.
@@ -116,26 +134,46 @@ func (o *object) tableOf(list string) (knownTable, map[string]string) {
 
 // looseColumns judges what the tables of a dialect have in common: a column of texts is no number, and an id of a kind by which rows cannot be found again is none.
 func (m *knownObject) looseColumns(o *object, unfit ...string) {
-	if kind := m.column(o.ID).kind; slices.Contains(unfit, kind) {
-		m.refused = fmt.Sprintf("the id %s is a column of type %s, by which rows cannot be found again: read the table through a view that shows it as a text", o.ID, kind)
+	if !m.unfit(o, unfit...) {
 		return
-	}
-	for _, name := range []string{o.ID, o.Version} {
-		if name != "" && m.refused == "" {
-			m.refused = m.loose(o, name)
-		}
 	}
 	if v := m.column(o.Version); m.refused == "" && o.Version != "" && timeType(o.Columns[o.Version]) && v.text {
 		m.refused = fmt.Sprintf("the version %s is a column of texts (%s), which are not in the order of times: it must be one of times", o.Version, v.kind)
 	}
 	for _, name := range o.childrenNames {
 		c, t := o.Children[name], m.children[name]
-		switch {
-		case m.unsafe != "":
-		case looseText(t.column(c.Parent), o.Columns[o.ID]):
-			m.unsafe = looseWhy(c.Table+"."+c.Parent, t.column(c.Parent).kind, o.Columns[o.ID])
-		case c.Key != "" && looseText(t.column(c.Key), c.Columns[c.Key]):
-			m.unsafe = looseWhy(c.Table+"."+c.Key, t.column(c.Key).kind, c.Columns[c.Key])
+		if m.unsafe == "" {
+			m.unsafe = t.looseList(o, c)
 		}
 	}
+}
+
+// unfit judges the columns of the id and the version: some kinds cannot be looked for, and texts are no numbers. It reports whether the kinds are fit.
+func (m *knownObject) unfit(o *object, kinds ...string) bool {
+	fit := true
+	for _, name := range o.Key {
+		if kind := m.column(name).kind; fit && slices.Contains(kinds, kind) {
+			fit = false
+			m.refused = fmt.Sprintf("the id %s is a column of type %s, by which rows cannot be found again: read the table through a view that shows it as a text", name, kind)
+		}
+	}
+	for _, name := range append(slices.Clone(o.Key), o.Version) {
+		if name != "" && m.refused == "" {
+			m.refused = m.loose(o, name)
+		}
+	}
+	return fit
+}
+
+// looseList says why the rows of a list cannot be told apart as its settings say.
+func (t knownTable) looseList(o *object, c *child) string {
+	for i, parent := range c.Parent {
+		if typ := o.Columns[o.Key[i]]; looseText(t.column(parent), typ) {
+			return looseWhy(c.Table+"."+parent, t.column(parent).kind, typ)
+		}
+	}
+	if c.Key != "" && looseText(t.column(c.Key), c.Columns[c.Key]) {
+		return looseWhy(c.Table+"."+c.Key, t.column(c.Key).kind, c.Columns[c.Key])
+	}
+	return ""
 }

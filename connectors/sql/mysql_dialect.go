@@ -156,25 +156,33 @@ func (d *mysql) stands(st *statement, version, typ, etag string) string {
 
 // byID gives the id as rows are put in order by it. Where no unique index sees to it that no two ids are the same under the column's rule, they are
 // ordered by their bytes, for which every page costs a look at all rows behind it.
-func (*mysql) byID(o *object) string {
-	if o.learnt().bytewise {
-		return exactText(of(o.ID))
+func (*mysql) byID(o *object) func(column string) string {
+	return func(column string) string {
+		if slices.Contains(o.learnt().bytewise, column) {
+			return exactText(of(column))
+		}
+		return of(column)
 	}
-	return of(o.ID)
 }
 
 func (d *mysql) orderID(o *object, nulls bool) string {
-	if nulls && o.learnt().column(o.ID).nullable {
-		return of(o.ID) + " IS NULL, " + d.byID(o)
+	order := o.Key.each(d.byID(o), ", ")
+	switch {
+	case !nulls || !o.nullable():
+		return order
+	case o.several():
+		return o.brokenLast() + order
 	}
-	return d.byID(o)
+	return o.keyBroken() + ", " + order
 }
 
-func (d *mysql) behindID(st *statement, o *object, last any) string {
-	if o.learnt().bytewise {
-		return d.byID(o) + " > CAST(" + st.arg(last) + " AS BINARY)"
-	}
-	return of(o.ID) + " > " + d.value(st, o.Columns[o.ID], last)
+func (d *mysql) behindID(st *statement, o *object, last []any) string {
+	return keyBehind(o.Key, last, d.byID(o), func(column string, v any) string {
+		if slices.Contains(o.learnt().bytewise, column) {
+			return "CAST(" + st.arg(v) + " AS BINARY)"
+		}
+		return d.value(st, o.Columns[column], v)
+	})
 }
 
 // pairBehind compares a version and an id where the server knows no pairs, or has no use for an index with them; id is the condition that a row comes
@@ -185,7 +193,7 @@ func pairBehind(st *statement, o *object, v any, id func() string) string {
 	return version + " >= " + value() + " AND (" + version + " > " + value() + " OR " + id() + ")"
 }
 
-func (d *mysql) behind(st *statement, o *object, v, last any) string {
+func (d *mysql) behind(st *statement, o *object, v any, last []any) string {
 	return pairBehind(st, o, v, func() string { return d.behindID(st, o, last) })
 }
 
@@ -198,9 +206,8 @@ func (*mysql) folds() bool   { return true }
 // added: the id is the document's, or what the server gives back.
 func (d *mysql) added(ctx context.Context, tx *sql.Tx, c *change, st *statement) (id string, err error) {
 	if d.returning.Load() {
-		st.WriteString(" RETURNING " + quote(c.o.ID))
-		err = tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&id)
-		return id, err
+		st.WriteString(" RETURNING " + c.db.keyShown(c.o, quote))
+		return c.scanID(tx.QueryRowContext(ctx, st.String(), st.args...))
 	}
 	res, err := tx.ExecContext(ctx, st.String(), st.args...)
 	if err != nil {

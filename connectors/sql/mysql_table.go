@@ -66,17 +66,8 @@ func exactCollation(name string) bool {
 
 // judge says what cannot be done with the tables as they are.
 func (m *knownObject) judge(o *object) {
-	id := m.column(o.ID)
-	m.bytewise = id.text && !m.table.uniqueAlone(o.ID) && !exactCollation(id.collation)
-	switch id.kind {
-	case "float", "double", "bit", "enum", "set", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry":
-		m.refused = fmt.Sprintf("the id %s is a column of type %s, by which rows cannot be found again: read the table through a view that shows it as a text", o.ID, id.kind)
-	}
-	for _, name := range []string{o.ID, o.Version} {
-		if name != "" && m.refused == "" {
-			m.refused = m.loose(o, name)
-		}
-	}
+	m.bytewise = m.folded(o, exactCollation)
+	m.unfit(o, "float", "double", "bit", "enum", "set", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry")
 	if v := m.column(o.Version); m.refused == "" && o.Version != "" && timeType(o.Columns[o.Version]) && v.text {
 		m.refused = fmt.Sprintf("the version %s is a column of texts (%s), which are not in the order of times: it must be a DATETIME or a TIMESTAMP", o.Version, v.kind)
 	}
@@ -97,10 +88,8 @@ func (m *knownObject) judge(o *object) {
 		case m.unsafe != "":
 		case t.engine != "":
 			m.unsafe = unsafeEngine(c.Table, t.engine)
-		case looseText(t.column(c.Parent), o.Columns[o.ID]):
-			m.unsafe = looseWhy(c.Table+"."+c.Parent, t.column(c.Parent).kind, o.Columns[o.ID])
-		case c.Key != "" && looseText(t.column(c.Key), c.Columns[c.Key]):
-			m.unsafe = looseWhy(c.Table+"."+c.Key, t.column(c.Key).kind, c.Columns[c.Key])
+		default:
+			m.unsafe = t.looseList(o, c)
 		}
 	}
 }

@@ -218,24 +218,40 @@ func standsAs(d dialect, st *statement, version, typ, etag string) string {
 	return version + " = " + d.value(st, "integer", n)
 }
 
-func (d oracle) behindID(st *statement, o *object, last any) string {
-	return of(o.ID) + " > " + d.value(st, o.Columns[o.ID], last)
+// behindID: beside a parameter, a text of fixed length is compared with its blanks, and comes behind itself without them; and a DATE has a time of day.
+func (d oracle) behindID(st *statement, o *object, last []any) string {
+	return keyBehind(o.Key, last, of, func(column string, v any) string {
+		typ := o.Columns[column]
+		text, ok := v.(string)
+		switch c := o.learnt().column(column); {
+		case ok && fixed(c) && c.length > 0:
+			return "CAST(" + st.arg(text) + " AS CHAR(" + strconv.FormatInt(c.length, 10) + "))"
+		case ok && typ == "date" && strings.ContainsRune(text, 'T'):
+			typ = "timestamp"
+		}
+		return d.value(st, typ, v)
+	})
 }
 
-func (d oracle) behind(st *statement, o *object, version, last any) string {
+func (d oracle) behind(st *statement, o *object, version any, last []any) string {
 	return pairBehind(st, o, version, func() string { return d.behindID(st, o, last) })
 }
 
 // inserts: the server has no row without a column.
 func (oracle) inserts(st *statement, o *object, columns, places string) {
 	if columns == "" {
-		columns, places = quote(o.ID), "DEFAULT"
+		columns, places = quote(o.Key[0]), "DEFAULT"
 	}
 	st.WriteString(" (" + columns + ") VALUES (" + places + ")")
 }
 
-// added: the id comes back in a parameter.
+// added: an id of one column comes back in a parameter; one of several is the document's.
 func (d oracle) added(ctx context.Context, tx *sql.Tx, c *change, st *statement) (id string, err error) {
+	if c.o.several() {
+		_, err = tx.ExecContext(ctx, st.String(), st.args...)
+		id, _ = c.ownID()
+		return id, err
+	}
 	st.WriteString(" RETURNING " + d.shown(c.o, "", c.o.ID, quote(c.o.ID)) + " INTO ")
 	st.WriteString(st.arg(oracleOut(&id)))
 	_, err = tx.ExecContext(ctx, st.String(), st.args...)

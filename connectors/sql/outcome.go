@@ -69,12 +69,17 @@ func (db *database) forget(key string) {
 	delete(db.awaited.keys, key)
 }
 
-// localColumn is the column with the id of the object.
-func (o *object) localColumn() string {
+// localColumns are the columns with the id of the object, and what they hold of one; an error: it is none.
+func (o *object) localColumns(id string) (map[string]string, error) {
 	if o.Interface != nil && len(o.Interface.Done) > 0 && o.Interface.Result != "" {
-		return o.Interface.Result
+		return map[string]string{o.Interface.Result: id}, nil
 	}
-	return o.ID
+	parts, err := o.idParts(id)
+	by := make(map[string]string, len(parts))
+	for i, part := range parts {
+		by[o.Key[i]] = part
+	}
+	return by, err
 }
 
 // judge says what the system has made of a row.

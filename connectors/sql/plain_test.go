@@ -59,7 +59,7 @@ func TestPlain(t *testing.T) {
 					p.exec(t, "ANALYZE TABLE x")
 				}
 				connectortest.Plain(t, func(t *testing.T) *connectortest.PlainSubject {
-					db := open(t, p, "objects: {x: {table: x, id: id, columns: {"+key.columns+", name: text, amount: decimal, on_hand: boolean, changed: timestamp, day: date, extra: json}}}")
+					db := open(t, p, "objects: {x: {table: x, id: ["+strings.Join(strings.Fields(key.key), ", ")+"], columns: {"+key.columns+", name: text, amount: decimal, on_hand: boolean, changed: timestamp, day: date, extra: json}}}")
 					return &connectortest.PlainSubject{Reader: db, Object: "x", Key: strings.Fields(key.key), Columns: []string{"name", "amount", "on_hand", "changed", "day"},
 						Other: "extra", Rows: plainRows, Unkeyed: unkeyed}
 				})

@@ -140,8 +140,8 @@ func (p *poll) ahead(ctx context.Context) error {
 // changes is the SELECT of one page of rows with versions.
 func (p *poll) changes() (*statement, error) {
 	st := p.db.selecting(p.o)
-	version, typ, id := p.o.versionExpr(), p.o.Columns[p.o.Version], of(p.o.ID)
-	st.WriteString(" WHERE " + p.db.dialect.stamped(version, typ) + " AND " + id + " IS NOT NULL")
+	version, typ := p.o.versionExpr(), p.o.Columns[p.o.Version]
+	st.WriteString(" WHERE " + p.db.dialect.stamped(version, typ) + " AND " + p.o.keyWhole())
 	if p.from != "" {
 		v, err := p.db.bindOwn(typ, p.from)
 		if err != nil {
@@ -161,7 +161,7 @@ func (p *poll) changes() (*statement, error) {
 		if err != nil {
 			return nil, err
 		}
-		last, err := p.db.bindOwn(p.o.Columns[p.o.ID], p.at.ID)
+		last, err := p.db.idValues(p.o, p.at.ID, p.db.bindOwn)
 		if err != nil {
 			return nil, err
 		}
@@ -175,19 +175,19 @@ func (p *poll) changes() (*statement, error) {
 // unstamped reads rows that a poll by versions does not see: no version, or one before all times, or no id. See connector.Window for how many of
 // their pages a round reads.
 func (p *poll) unstamped(ctx context.Context) error {
-	version, typ, id := p.o.versionExpr(), p.o.Columns[p.o.Version], of(p.o.ID)
+	version, typ := p.o.versionExpr(), p.o.Columns[p.o.Version]
 	var at barePlace
 	resumed, one := p.w.BarePlace(&at)
 	st := p.db.selecting(p.o)
 	st.WriteString(" WHERE (" + p.db.dialect.unstamped(version, typ))
 	if resumed {
-		last, err := p.db.bindOwn(p.o.Columns[p.o.ID], at.ID)
+		last, err := p.db.idValues(p.o, at.ID, p.db.bindOwn)
 		if err != nil {
 			return p.db.fail(fault.Invalid, p.op, "the stored cursor: %s", err)
 		}
 		st.WriteString(" AND " + p.db.dialect.behindID(st, p.o, last))
 	}
-	st.WriteString(") OR " + id + " IS NULL ORDER BY " + p.db.dialect.orderID(p.o, true))
+	st.WriteString(") OR " + p.o.keyBroken() + " ORDER BY " + p.db.dialect.orderID(p.o, true))
 	st.limit(p.size)
 	rows, err := p.look(ctx, st)
 	if err != nil {

@@ -94,21 +94,25 @@ func (db *database) listed(ctx context.Context, o *object, since time.Time, last
 		st.WriteString(word + "(" + changed + " OR " + db.dialect.unstamped(o.versionExpr(), o.Columns[o.Version]) + ")")
 		word = " AND "
 	}
+	if o.several() { // a row without a whole key has no place behind others
+		st.WriteString(word + o.keyWhole())
+		word = " AND "
+	}
 	if last != "" {
-		v, err := db.bindOwn(o.Columns[o.ID], last)
+		v, err := db.idValues(o, last, db.bindOwn)
 		if err != nil {
 			return nil, db.fail(fault.Invalid, op, "id: %s", err)
 		}
 		st.WriteString(word + db.dialect.behindID(st, o, v))
 	}
-	st.WriteString(" ORDER BY " + db.dialect.orderID(o, true))
+	st.WriteString(" ORDER BY " + db.dialect.orderID(o, !o.several()))
 	st.limit(pageSize)
 	page, err := db.found(ctx, op, o, st)
-	if err != nil || last != "" || len(page) < pageSize || page[pageSize-1].Local == "" {
+	if err != nil || last != "" || !o.several() && (len(page) < pageSize || page[pageSize-1].Local == "") {
 		return page, err
 	}
 	st = db.selecting(o)
-	st.WriteString(" WHERE " + of(o.ID) + " IS NULL" + db.dialect.limit(strconv.Itoa(pageSize), false))
+	st.WriteString(" WHERE " + o.keyBroken() + db.dialect.limit(strconv.Itoa(pageSize), false))
 	odd, err := db.found(ctx, op, o, st)
 	return append(page, odd...), err
 }

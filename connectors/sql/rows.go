@@ -67,6 +67,15 @@ func (st *statement) list(typ string, values []any) string {
 	return "(" + strings.Join(places, ", ") + ")"
 }
 
+// arguments adds parameters, and gives their places.
+func (st *statement) arguments(values []any) string {
+	places := make([]string, len(values))
+	for i, v := range values {
+		places[i] = st.arg(v)
+	}
+	return strings.Join(places, ", ")
+}
+
 // row is a row that was read: the columns' texts in the order of columnNames.
 type row struct {
 	id      string
@@ -117,7 +126,7 @@ func (o *object) versionAs(name func(column string) string) string {
 
 // selecting begins a SELECT of an object's rows.
 func (db *database) selecting(o *object) *statement {
-	st := db.statementOn(o, "", "SELECT "+db.dialect.shown(o, "", o.ID, of(o.ID))+", ")
+	st := db.statementOn(o, "", "SELECT "+db.keyShown(o, of)+", ")
 	if o.Version == "" {
 		st.WriteString("NULL")
 	} else {
@@ -144,8 +153,13 @@ func (db *database) fetch(ctx context.Context, tx *sql.Tx, o *object, st *statem
 	var out []*row
 	for rs.Next() {
 		r := &row{values: make([]sql.NullString, len(o.columnNames))}
-		var id, version sql.NullString
-		into := []any{&id, &version}
+		id := make([]sql.NullString, len(o.Key))
+		var version sql.NullString
+		var into []any
+		for i := range id {
+			into = append(into, &id[i])
+		}
+		into = append(into, &version)
 		for i := range r.values {
 			into = append(into, &r.values[i])
 		}
@@ -154,12 +168,11 @@ func (db *database) fetch(ctx context.Context, tx *sql.Tx, o *object, st *statem
 		}
 		for i := range r.values {
 			if text != nil {
-				text(i+2, &r.values[i])
+				text(len(id)+1+i, &r.values[i])
 			}
 		}
-		if r.id, r.version = id.String, version.String; !id.Valid {
-			r.bad = fmt.Errorf("its id, the column %s, is null", o.ID)
-		}
+		r.version = version.String
+		r.id, r.bad = db.idOf(o, id)
 		out = append(out, r)
 	}
 	if err := rs.Err(); err != nil {
@@ -179,11 +192,12 @@ func (db *database) fetchChildren(ctx context.Context, tx *sql.Tx, o *object, ro
 	byID := make(map[string]*row, len(rows))
 	for _, r := range rows {
 		r.lists = make([][]byte, len(o.childrenNames))
-		byID[r.id] = r
+		byID[o.sameRow(r.id)] = r
 	}
 	for i, name := range o.childrenNames {
-		for from := 0; from < len(rows); from += chunk {
-			if err := db.fetchList(ctx, tx, o, o.Children[name], i, rows[from:min(from+chunk, len(rows))], byID); err != nil {
+		most := chunk / len(o.Key)
+		for from := 0; from < len(rows); from += most {
+			if err := db.fetchList(ctx, tx, o, o.Children[name], i, rows[from:min(from+most, len(rows))], byID); err != nil {
 				return err
 			}
 		}
@@ -192,20 +206,13 @@ func (db *database) fetchChildren(ctx context.Context, tx *sql.Tx, o *object, ro
 }
 
 func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *child, list int, rows []*row, byID map[string]*row) error {
-	st := db.statementOn(o, c.name, "SELECT "+db.dialect.shown(o, c.name, c.Parent, of(c.Parent)))
+	st := db.statementOn(o, c.name, "SELECT "+c.Parent.each(func(column string) string { return db.dialect.shown(o, c.name, column, of(column)) }, ", "))
 	for _, col := range c.columnNames {
 		st.WriteString(", " + db.dialect.shown(o, c.name, col, of(col)))
 	}
-	st.WriteString(" FROM " + c.table + " t WHERE " + of(c.Parent) + " IN ")
-	ids := make([]any, len(rows))
-	for i, r := range rows {
-		id, err := db.bindOwn(o.Columns[o.ID], r.id)
-		if err != nil { // the row is refused for it, too, and shown without its children
-			id = nil
-		}
-		ids[i] = id
-	}
-	st.WriteString(st.list(o.Columns[o.ID], ids) + " ORDER BY " + of(c.Parent) + ", " + of(c.Order))
+	st.WriteString(" FROM " + c.table + " t WHERE ")
+	st.ofRows(o, c, rows)
+	st.WriteString(" ORDER BY " + c.Parent.each(of, ", ") + ", " + of(c.Order))
 	rs, err := tx.QueryContext(ctx, st.String(), st.args...)
 	if err != nil {
 		return err
@@ -217,9 +224,12 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 	}
 	var strays []string
 	for rs.Next() {
-		var parent sql.NullString
+		shown := make([]sql.NullString, len(c.Parent))
 		values := make([]sql.NullString, len(c.columnNames))
-		into := []any{&parent}
+		var into []any
+		for i := range shown {
+			into = append(into, &shown[i])
+		}
 		for i := range values {
 			into = append(into, &values[i])
 		}
@@ -228,12 +238,13 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 		}
 		for i := range values {
 			if text != nil {
-				text(i+1, &values[i])
+				text(len(shown)+i, &values[i])
 			}
 		}
-		r := byID[parent.String]
+		parent, _ := db.idOf(o, shown) // what is wrong with it is said of the object's row
+		r := byID[o.sameRow(parent)]
 		if r == nil {
-			strays = append(strays, parent.String)
+			strays = append(strays, parent)
 			continue
 		}
 		if r.lists[list] != nil {
@@ -245,31 +256,81 @@ func (db *database) fetchList(ctx context.Context, tx *sql.Tx, o *object, c *chi
 		}
 		r.lists[list] = append(doc, '}')
 	}
-	if err := rs.Err(); err != nil || len(strays) == 0 || !db.dialect.folds() {
+	if err := rs.Err(); err != nil || len(strays) == 0 || !db.dialect.folds() && !o.several() {
 		return err
 	}
 	rs.Close()
 	return db.stray(ctx, tx, o, c, strays, byID)
 }
 
+// ofRows is the condition that a list's row is of one of some rows. What the database takes for the same is found as well, so that it can be told.
+func (st *statement) ofRows(o *object, c *child, rows []*row) {
+	if !o.several() {
+		ids := make([]any, len(rows))
+		for i, r := range rows {
+			id, err := st.db.bindOwn(o.Columns[o.ID], r.id)
+			if err != nil { // the row is refused for it, too, and shown without its children
+				id = nil
+			}
+			ids[i] = id
+		}
+		st.WriteString(of(c.Parent[0]) + " IN " + st.list(o.Columns[o.ID], ids))
+		return
+	}
+	word := "("
+	for _, r := range rows {
+		id, err := st.db.idValues(o, r.id, st.db.bindOwn)
+		if err != nil { // as above
+			continue
+		}
+		for i, v := range id {
+			st.WriteString(word)
+			word = " AND "
+			st.WriteString(st.takesFor(of(c.Parent[i]), o.Columns[o.Key[i]], v))
+		}
+		word = " OR "
+	}
+	if word == "(" {
+		st.WriteString("(1 = 0")
+	}
+	st.WriteString(")")
+}
+
+// takesFor is the condition that the database takes what a column holds for a value, exactly the same or not.
+func (st *statement) takesFor(column, typ string, v any) string {
+	if st.db.dialect.folds() {
+		return column + " = " + st.db.dialect.value(st, typ, v)
+	}
+	return st.db.dialect.is(st, column, typ, v)
+}
+
 // stray finds the rows that the database takes children for which name another id, such as 'abc ' for 'ABC': nobody can tell whose they are.
 func (db *database) stray(ctx context.Context, tx *sql.Tx, o *object, c *child, parents []string, byID map[string]*row) error {
 	slices.Sort(parents)
 	for _, parent := range slices.Compact(parents) {
-		st := db.statementOn(o, "", "SELECT "+db.dialect.shown(o, "", o.ID, of(o.ID))+" FROM "+o.table+" t WHERE "+of(o.ID)+" = ")
-		st.WriteString(st.arg(parent))
+		st := db.statementOn(o, "", "SELECT "+db.keyShown(o, of)+" FROM "+o.table+" t WHERE ")
+		values, err := db.idValues(o, parent, db.bindOwn)
+		if err != nil {
+			continue // no row of the object has it
+		}
+		for i, v := range values {
+			if i > 0 {
+				st.WriteString(" AND ")
+			}
+			st.WriteString(st.takesFor(of(o.Key[i]), o.Columns[o.Key[i]], v))
+		}
 		rs, err := tx.QueryContext(ctx, st.String(), st.args...)
 		if err != nil {
 			return err
 		}
 		for rs.Next() {
-			var id sql.NullString
-			if err := rs.Scan(&id); err != nil {
+			id, _, err := db.scanKey(o, rs)
+			if err != nil {
 				rs.Close()
 				return err
 			}
-			if r := byID[id.String]; r != nil && r.bad == nil {
-				r.bad = fmt.Errorf("%s: rows have the %s %q, which the database takes for the same, and nobody else does", c.Table, c.Parent, short(parent))
+			if r := byID[o.sameRow(id)]; r != nil && r.bad == nil {
+				r.bad = fmt.Errorf("%s: rows have the %s %q, which the database takes for the same, and nobody else does", c.Table, strings.Join(c.Parent, ", "), short(parent))
 			}
 		}
 		if err := errors.Join(rs.Err(), rs.Close()); err != nil {

@@ -44,7 +44,7 @@ func (db *database) Sample(ctx context.Context, name string) (connector.Sample, 
 	}
 	for _, list := range o.childrenNames {
 		c := o.Children[list]
-		if err := db.describeTable(ctx, tx, o, list, c.table, c.Columns, []string{c.Parent}, &out); err != nil {
+		if err := db.describeTable(ctx, tx, o, list, c.table, c.Columns, c.Parent, &out); err != nil {
 			return out, db.classify(op, o, false, err)
 		}
 	}
@@ -58,7 +58,7 @@ func (db *database) Sample(ctx context.Context, name string) (connector.Sample, 
 	}
 	if why := cmp.Or(db.dialect.refuses(o, false), db.dialect.refuses(o, true)); why != "" {
 		for i := range out.Columns {
-			if out.Columns[i].Name == o.ID {
+			if o.isKey(out.Columns[i].Name) {
 				out.Columns[i].Odd = why
 			}
 		}

@@ -42,7 +42,7 @@ type limit struct {
 
 type object struct {
 	Table         string            `yaml:"table,required" doc:"table or view, with its schema where needed: sales.orders; names are taken as they stand, upper and lower case count"`
-	ID            string            `yaml:"id" default:"id" doc:"column that identifies a row"`
+	Key           columnNames       `yaml:"id" default:"id" type:"any" doc:"column that identifies a row, or a list of columns that do so together: [company, order_no]. The id of several is a text, company='10',order_no='4711', in the order of the list; each is in columns, as text, integer, decimal or date, and comes from the document of a create"`
 	Generated     bool              `yaml:"generated" doc:"the database gives the id; it is read back"`
 	ExternalID    string            `yaml:"external-id" doc:"column that holds the hub's external id; creates set it; it should have a unique index"`
 	Version       string            `yaml:"version" doc:"column that says when, or in which version, the row changed last: polls go by it, and writes are guarded by it; it should have an index together with id; SQLite compares times as texts, so that all must be written in one form"`
@@ -57,6 +57,7 @@ type object struct {
 	Interface     *interfaceTable   `yaml:"interface" doc:"the table only takes orders in: every change is a new row"`
 	Capture       *captured         `yaml:"capture" doc:"polls read the table's changes from the database's log, with their deletes and in the order of their commits; needs the system's capture; {} for the defaults"`
 	name          string
+	ID            string // the id's column, where it is one
 	rowversion    bool   // the version is a rowversion of SQL Server
 	table         string // quoted
 	childrenNames []string
@@ -68,7 +69,7 @@ type object struct {
 
 type child struct {
 	Table    string            `yaml:"table,required" doc:"table of the rows"`
-	Parent   string            `yaml:"parent,required" doc:"column that holds the id of the object's row"`
+	Parent   columnNames       `yaml:"parent,required" type:"any" doc:"column that holds the id of the object's row; where that is several columns, as many, in their order"`
 	Key      string            `yaml:"key" doc:"column that identifies a row within its object, such as the line number"`
 	Order    string            `yaml:"order" doc:"column that gives the order; default: key"`
 	OnUpdate string            `yaml:"on-update" default:"replace" enum:"replace,merge" doc:"replace: all rows anew; merge: by key, changed rows in place, so that columns the hub does not know survive"`

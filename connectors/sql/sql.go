@@ -36,7 +36,7 @@ func (Kind) Spec() connector.Spec {
 }
 
 const (
-	ofTables   = "polls, look-ups, lists; creates, updates, deletes with lines; upsert; changes together; interface tables and their outcome; outbox tables; read-only"
+	ofTables   = "polls, look-ups, lists; creates, updates, deletes with lines; upsert; changes together; keys of several columns; interface tables and their outcome; outbox tables; read-only"
 	statements = "**statements alone**: what is sent for each operation is kept in golden files (`connectors/sql/testdata/statements`), which another's parsers read for SQL Server and Oracle (`TestStatementsAreRead`); failures are told apart by the " +
 		"vendors' numbers and words, as tests give them. The driver is never connected: no server was within reach of the machines that test"
 )
@@ -46,9 +46,9 @@ var proven = []connector.Proof{
 	{Of: "`sqlite`", Does: ofTables + "; columns compared plainly", On: "SQLite, the library that the hub is built with"},
 	{Of: "`postgres`", Does: ofTables + "; procedures and functions; columns compared plainly", On: "PostgreSQL 15, started by the tests"},
 	{Of: "`mysql`", Does: ofTables + "; procedures, their result sets, and functions; columns compared plainly", On: "MariaDB 10.11, started by the tests; MySQL 8 itself was not run: what differs there is run on MariaDB with that switched off"},
-	{Of: "`sqlserver`", Does: "polls, by rowversion too, look-ups, lists; creates, updates, deletes with lines; upsert; procedures", On: statements},
-	{Of: "`oracle`", Does: "polls, look-ups, lists; creates, updates, deletes with lines; upsert; procedures", On: statements},
-	{Of: "`hana`", Does: "polls, look-ups, lists; creates, updates, deletes with lines; upsert; procedures", On: statements},
+	{Of: "`sqlserver`", Does: "polls, by rowversion too, look-ups, lists; creates, updates, deletes with lines; upsert; keys of several columns; procedures", On: statements},
+	{Of: "`oracle`", Does: "polls, look-ups, lists; creates, updates, deletes with lines; upsert; keys of several columns; procedures", On: statements},
+	{Of: "`hana`", Does: "polls, look-ups, lists; creates, updates, deletes with lines; upsert; keys of several columns; procedures", On: statements},
 }
 
 // Check reads the settings and adds every problem to p.

@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -33,10 +34,14 @@ func TestMain(m *testing.M) {
 
 // place is an empty database of a test, seen without the hub.
 type place struct {
-	db   *sql.DB
-	kind string
-	head string // the first lines of the settings
+	db      *sql.DB
+	kind    string
+	head    string // the first lines of the settings
+	objects string // the shop's, where they are others than orders
 }
+
+// shop are the shop's objects.
+func (p *place) shop() string { return cmp.Or(p.objects, orders) }
 
 func (p *place) exec(t testing.TB, query string, args ...any) {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -332,36 +333,45 @@ func (d *sqlserver) stands(st *statement, version, typ, etag string) string {
 }
 
 // byID gives the id as rows are put in order by it: by its bytes, where no unique index sees to it that no two ids are the same under the column's rule.
-func (d *sqlserver) byID(o *object) string {
-	if o.learnt().bytewise {
-		return d.unpadded(of(o.ID), o.learnt().column(o.ID))
+func (d *sqlserver) byID(o *object) func(column string) string {
+	return func(column string) string {
+		if slices.Contains(o.learnt().bytewise, column) {
+			return d.unpadded(of(column), o.learnt().column(column))
+		}
+		return of(column)
 	}
-	return of(o.ID)
 }
 
 func (d *sqlserver) orderID(o *object, nulls bool) string {
-	if nulls && o.learnt().column(o.ID).nullable {
-		return "CASE WHEN " + of(o.ID) + " IS NULL THEN 1 ELSE 0 END, " + d.byID(o)
+	order := o.Key.each(d.byID(o), ", ")
+	if nulls && o.nullable() {
+		return o.brokenLast() + order
 	}
-	return d.byID(o)
+	return order
 }
 
-func (d *sqlserver) behindID(st *statement, o *object, last any) string {
-	if o.learnt().bytewise {
-		return d.byID(o) + " > CAST(" + st.arg(last) + " AS varbinary(max))"
-	}
-	if o.learnt().column(o.ID).kind == "uniqueidentifier" {
-		return of(o.ID) + " > CAST(" + st.arg(last) + " AS uniqueidentifier)"
-	}
-	return of(o.ID) + " > " + d.value(st, o.Columns[o.ID], last)
+func (d *sqlserver) behindID(st *statement, o *object, last []any) string {
+	return keyBehind(o.Key, last, d.byID(o), func(column string, v any) string {
+		switch {
+		case slices.Contains(o.learnt().bytewise, column):
+			return "CAST(" + st.arg(v) + " AS varbinary(max))"
+		case o.learnt().column(column).kind == "uniqueidentifier":
+			return "CAST(" + st.arg(v) + " AS uniqueidentifier)"
+		}
+		return d.value(st, o.Columns[column], v)
+	})
 }
 
-func (d *sqlserver) behind(st *statement, o *object, version, last any) string {
+func (d *sqlserver) behind(st *statement, o *object, version any, last []any) string {
 	return pairBehind(st, o, version, func() string { return d.behindID(st, o, last) })
 }
 
-// inserts: the id is kept in a table of the statement's own, since a table with triggers gives nothing back directly.
+// inserts: the id is kept in a table of the statement's own, since a table with triggers gives nothing back directly. One of several columns is the document's.
 func (*sqlserver) inserts(st *statement, o *object, columns, places string) {
+	if o.several() {
+		st.WriteString(" (" + columns + ") VALUES (" + places + ")")
+		return
+	}
 	insert := st.String()
 	st.Reset()
 	st.WriteString("DECLARE @waybill TABLE (id nvarchar(450)); " + insert)
@@ -378,6 +388,11 @@ func (*sqlserver) inserts(st *statement, o *object, columns, places string) {
 }
 
 func (*sqlserver) added(ctx context.Context, tx *sql.Tx, c *change, st *statement) (id string, err error) {
+	if c.o.several() {
+		_, err = tx.ExecContext(ctx, st.String(), st.args...)
+		id, _ = c.ownID()
+		return id, err
+	}
 	err = tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", c.kept("added")
@@ -490,8 +505,7 @@ func (t *knownTable) addIndex(scan func(...any) error) error {
 }
 
 func (*sqlserver) judge(m *knownObject, o *object) {
-	id := m.column(o.ID)
-	m.bytewise = id.text && !m.table.uniqueAlone(o.ID) // no collation of the server's tells 'ABC' from 'ABC '
+	m.bytewise = m.folded(o, func(string) bool { return false }) // no collation of the server's tells 'ABC' from 'ABC '
 	m.looseColumns(o, "float", "real", "text", "ntext", "image", "xml", "sql_variant", "timestamp", "binary", "varbinary")
 	v := m.column(o.Version)
 	switch {

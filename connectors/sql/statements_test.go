@@ -62,7 +62,10 @@ func (r *recorder) catalogue(kind string) {
 	tables := map[string][]column{
 		"orders": {{"id", "bigint", 0, false, 8}, {"external_id", "varchar", 0, true, 36}, {"code", "nvarchar", 0, false, 20}, {"price", "decimal", 4, true, 18},
 			{"express", "boolean", 0, true, 1}, {"day", "date", 0, true, 8}, {"placed", "timestamp", 7, true, 8}, {"changed", "timestamp", 3, true, 8}, {"gone", "boolean", 0, true, 1}},
-		"lines": {{"order_id", "bigint", 0, false, 8}, {"line_no", "integer", 0, false, 4}, {"sku", "nvarchar", 0, false, 20}, {"quantity", "decimal", 3, true, 18}},
+		"documents": {{"company", "char", 0, false, 4}, {"doc_no", "bigint", 0, false, 8}, {"day", "date", 0, false, 8}, {"external_id", "varchar", 0, true, 36}, {"code", "nvarchar", 0, false, 20},
+			{"changed", "timestamp", 3, true, 8}},
+		"positions": {{"co", "char", 0, false, 4}, {"doc", "bigint", 0, false, 8}, {"on_day", "date", 0, false, 8}, {"line_no", "integer", 0, false, 4}, {"sku", "nvarchar", 0, false, 20}},
+		"lines":     {{"order_id", "bigint", 0, false, 8}, {"line_no", "integer", 0, false, 4}, {"sku", "nvarchar", 0, false, 20}, {"quantity", "decimal", 3, true, 18}},
 	}
 	own := map[string]map[string]string{
 		"sqlserver": {"boolean": "bit", "integer": "int", "timestamp": "datetime2", "external_id": "uniqueidentifier", "placed": "datetimeoffset"},
@@ -103,6 +106,8 @@ func (r *recorder) catalogue(kind string) {
 	}
 	r.learnt("(?s)(FROM all_indexes|FROM sys.indexes)", "orders", "name,unique,column", [][]driver.Value{{"orders_pk", int64(1), "id"}, {"orders_external", int64(1), "external_id"}})
 	r.learnt("(?s)(FROM all_indexes|FROM sys.indexes)", "lines", "name,unique,column", [][]driver.Value{{"lines_pk", int64(1), "order_id"}, {"lines_pk", int64(1), "line_no"}})
+	r.learnt("(?s)(FROM all_indexes|FROM sys.indexes)", "documents", "name,unique,column", [][]driver.Value{{"documents_pk", int64(1), "company"}, {"documents_pk", int64(1), "doc_no"},
+		{"documents_pk", int64(1), "day"}, {"documents_external", int64(1), "external_id"}})
 	r.on("sys.databases", "snapshots", []driver.Value{int64(1)})
 }
 
@@ -232,11 +237,125 @@ func TestStatements(t *testing.T) {
 	}
 }
 
+const recordedDocuments = `
+objects:
+  document:
+    table: sales.documents
+    id: [company, doc_no, day]
+    external-id: external_id
+    version: changed
+    touch: true
+    upsert: true
+    columns: {company: text, doc_no: integer, day: date, external_id: text, code: text, changed: timestamp}
+    children:
+      positions: {table: sales.positions, parent: [co, doc, on_day], key: line_no, on-update: merge, columns: {line_no: integer, sku: text}}
+`
+
+// TestKeyStatements writes down what is sent for rows whose id is three columns: a text of fixed length, a number and a day.
+func TestKeyStatements(t *testing.T) {
+	at := time.Date(2026, 3, 1, 5, 0, 0, 0, time.UTC)
+	for _, kind := range []string{"sqlserver", "oracle", "hana"} {
+		t.Run(kind, func(t *testing.T) {
+			db, r := recordedSystem(t, kind, recordedDocuments)
+			db.clock = testClock{db.clock, func() time.Time { return at }}
+			r.catalogue(kind)
+			day, changed := driver.Value("2026-02-28"), driver.Value("2026-03-01T05:00:00.000")
+			switch kind {
+			case "oracle": // a DATE has a time of day, and a sign before its year
+				day = " 2026-02-28T00:00:00"
+			case "sqlserver":
+				changed = at
+			}
+			const local = "company='Ö''1',doc_no='4711',day='2026-02-28'"
+			r.on(`(?s)^SELECT .* FROM "sales"."documents" t `, "company,doc_no,day,version,changed,code,company,day,doc_no,external_id",
+				[]driver.Value{"Ö'1", "4711", day, changed, changed, "A", "Ö'1", day, "4711", hubID})
+			r.on(`(?s)^SELECT .* FROM "sales"."positions" t `, "co,doc,on_day,line_no,sku", []driver.Value{"Ö'1", "4711", day, "1", "A"})
+			r.on(`@@ROWCOUNT`, "n", []driver.Value{int64(1)})
+			r.on(`(DATEDIFF_BIG\(microsecond|^SELECT ROUND|^SELECT TO_BIGINT)`, "now", []driver.Value{at.UnixMicro()})
+			do := func(name string, f func() error) {
+				r.write("\n%s", name)
+				if err := f(); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			write := func(w connector.Write) func() error {
+				w.Object = "document"
+				return func() error {
+					res, err := db.Write(t.Context(), w)
+					if err == nil && res.Local != local {
+						err = errors.New(res.Local)
+					}
+					return err
+				}
+			}
+			const doc = `{"company":"Ö'1","doc_no":4711,"day":"2026-02-28","code":"A","positions":[{"line_no":1,"sku":"A"}]}`
+			do("create", write(connector.Write{Action: connector.Create, External: hubID, Doc: []byte(doc)}))
+			do("update under a token", write(connector.Write{Action: connector.Update, Local: local, ETag: token(changed), Doc: []byte(doc)}))
+			do("delete", write(connector.Write{Action: connector.Delete, Local: local}))
+			cursor := ""
+			do("poll, two pages of one row", func() error {
+				for range 2 {
+					page, err := db.Poll(t.Context(), connector.PollRequest{Object: "document", Cursor: cursor, Limit: 1})
+					if err != nil {
+						return err
+					}
+					for _, rec := range page.Records {
+						r.write("  = %s %s %s %v", rec.Local, rec.Version, rec.Doc, rec.Err)
+					}
+					cursor = page.Cursor
+				}
+				return nil
+			})
+			do("list", func() error {
+				for rec, err := range db.List(t.Context(), "document", time.Time{}) {
+					if err != nil {
+						return err
+					}
+					r.write("  = %s", rec.Local)
+				}
+				return nil
+			})
+			r.on(`(?s)^SELECT .* WHERE t."company" IS NOT NULL AND t."doc_no" IS NOT NULL AND t."day" IS NOT NULL ORDER BY t."company"`, "company,doc_no,day", []driver.Value{"Ö'1", "4711", day})
+			do("list ids", func() error {
+				for id, err := range db.ListIDs(t.Context(), "document") {
+					if err != nil {
+						return err
+					}
+					r.write("  = %s", id)
+				}
+				return nil
+			})
+			r.on(`(?s)^SELECT .* FROM "sales"."documents" t `, "company,doc_no,day,version,changed,code,company,day,doc_no,external_id",
+				[]driver.Value{"Ö'1", "4711", day, changed, changed, "A", "Ö'1", day, "4711", hubID})
+			do("find by id", func() error {
+				found, err := db.Find(t.Context(), connector.Lookup{Object: "document", Local: local})
+				if err == nil && (len(found) != 1 || found[0].Local != local) {
+					err = fmt.Errorf("%v", found)
+				}
+				return err
+			})
+			do("create, where the external id is there", func() error {
+				r.fails(`(?s)^INSERT INTO "sales"."documents"`, duplicateIn(kind, "documents"))
+				r.on(`(?s)^SELECT .* FROM "sales"."documents"( WITH \(UPDLOCK, ROWLOCK\))? WHERE \(*"external_id"`, "company,doc_no,day", []driver.Value{"Ö'1", "4711", day})
+				return write(connector.Write{Action: connector.Create, External: hubID, Doc: []byte(`{"company":"2","doc_no":1,"day":"2026-01-01","code":"A"}`)})()
+			})
+			connectortest.Golden(t, filepath.Join("testdata", "statements", kind+"-key.golden"), []byte(r.text()))
+		})
+	}
+}
+
 // duplicateOf is what each server says of an external id that is there.
-var duplicateOf = map[string]error{
-	"sqlserver": mssql.Error{Number: 2601, Class: 14, Message: "Cannot insert duplicate key row in object 'sales.orders' with unique index 'orders_external'. The duplicate key value is (Jane Doe)."},
-	"oracle":    oracleFailure(1, "ORA-00001: unique constraint (SALES.orders_external) violated on table SALES.orders columns (external_id)\nORA-03301: (ORA-00001 details) row with column values (external_id:'Jane Doe') already exists"),
-	"hana":      hanaFailure{301, "unique constraint violated: Table(orders), Index(orders_external), value 'Jane Doe'"},
+var duplicateOf = map[string]error{"sqlserver": duplicateIn("sqlserver", "orders"), "oracle": duplicateIn("oracle", "orders"), "hana": duplicateIn("hana", "orders")}
+
+func duplicateIn(kind, table string) error {
+	in := func(text string) string { return strings.ReplaceAll(text, "TABLE", table) }
+	switch kind {
+	case "sqlserver":
+		return mssql.Error{Number: 2601, Class: 14, Message: in("Cannot insert duplicate key row in object 'sales.TABLE' with unique index 'TABLE_external'. The duplicate key value is (Jane Doe).")}
+	case "oracle":
+		return oracleFailure(1, in("ORA-00001: unique constraint (SALES.TABLE_external) violated on table SALES.TABLE columns (external_id)\nORA-03301: (ORA-00001 details) row with column values (external_id:'Jane Doe') already exists"))
+	}
+	return hanaFailure{301, in("unique constraint violated: Table(TABLE), Index(TABLE_external), value 'Jane Doe'")}
 }
 
 // TestUpsertStatements: where an INSERT meets the external id, the row that has it is locked and changed.
@@ -377,6 +496,8 @@ func TestRowversion(t *testing.T) {
 	db, r := recordedSystem(t, "sqlserver", "objects: {item: {table: dbo.items, version: rv, columns: {id: integer, rv: rowversion}}}")
 	r.learnt("FROM sys.columns", "items", "name,kind,collation,scale,nullable,length,precision", [][]driver.Value{{"id", "int", "", int64(0), false, int64(4), int64(10)}, {"rv", "timestamp", "", int64(0), false, int64(8), int64(0)}})
 	r.learnt("FROM sys.indexes", "items", "name,unique,column", [][]driver.Value{{"items_pk", int64(1), "id"}})
+	r.learnt("(?s)(FROM all_indexes|FROM sys.indexes)", "documents", "name,unique,column", [][]driver.Value{{"documents_pk", int64(1), "company"}, {"documents_pk", int64(1), "doc_no"},
+		{"documents_pk", int64(1), "day"}, {"documents_external", int64(1), "external_id"}})
 	r.on("sys.databases", "snapshots", []driver.Value{int64(0)})
 	r.on("MIN_ACTIVE_ROWVERSION", "before", []driver.Value{int64(2005)})
 	r.on("DATEDIFF_BIG", "now", []driver.Value{int64(1)})
@@ -412,6 +533,8 @@ func TestRefusedTables(t *testing.T) {
 		{kind: "hana", column: "nvarchar", typ: "boolean", refused: "column of texts"},
 	} {
 		db, r := recordedSystem(t, tc.kind, "objects: {item: {table: s.items, columns: {id: "+tc.typ+"}}}")
+		r.learnt("(?s)(FROM all_indexes|FROM sys.indexes)", "documents", "name,unique,column", [][]driver.Value{{"documents_pk", int64(1), "company"}, {"documents_pk", int64(1), "doc_no"},
+			{"documents_pk", int64(1), "day"}, {"documents_external", int64(1), "external_id"}})
 		r.on("sys.databases", "snapshots", []driver.Value{int64(0)})
 		if tc.kind == "sqlserver" {
 			r.learnt("FROM sys.columns", "items", "name,kind,collation,scale,nullable,length,precision", [][]driver.Value{{"id", tc.column, tc.sqlserver, int64(0), false, int64(40), int64(0)}})
@@ -494,6 +617,8 @@ func TestHeldExactly(t *testing.T) {
 		{"hana", "nvarchar", "text", `"abc"`, "abc", ""},
 	} {
 		db, r := recordedSystem(t, tc.kind, "objects: {item: {table: s.items, columns: {id: integer, v: "+tc.typ+"}}}")
+		r.learnt("(?s)(FROM all_indexes|FROM sys.indexes)", "documents", "name,unique,column", [][]driver.Value{{"documents_pk", int64(1), "company"}, {"documents_pk", int64(1), "doc_no"},
+			{"documents_pk", int64(1), "day"}, {"documents_external", int64(1), "external_id"}})
 		r.on("sys.databases", "snapshots", []driver.Value{int64(0)})
 		if tc.kind == "sqlserver" {
 			collation := ""

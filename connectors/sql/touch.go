@@ -15,8 +15,8 @@ import (
 // because the stored one is ahead of it, would let a write pass that read the state before. So it is the database's time or, where that is not
 // later, the stored version and one unit of what the column shows: a column of seconds cannot hold the millisecond after.
 
-// touched gives the next version of the row where column is key, as an expression; prefix qualifies the row's columns in it.
-func (c *change) touched(ctx context.Context, tx *sql.Tx, st *statement, prefix, column string, key any) (string, error) {
+// touched gives the next version of the row for which a condition holds, as an expression; prefix qualifies the row's columns in it.
+func (c *change) touched(ctx context.Context, tx *sql.Tx, st *statement, prefix string, where func(st *statement) string) (string, error) {
 	typ := c.o.Columns[c.o.Version]
 	before := c.o.versionAs(func(column string) string { return prefix + quote(column) })
 	if typ == "integer" {
@@ -28,17 +28,17 @@ func (c *change) touched(ctx context.Context, tx *sql.Tx, st *statement, prefix,
 	}
 	// Texts are compared as texts, so that the next one must have the form of the last, which no function of the database knows.
 	look := c.db.statement("SELECT " + c.db.dialect.text(c.o.versionAs(quote)) + ", " + c.db.dialect.text(now) + " FROM " + c.o.table)
-	look.WriteString(" WHERE " + quote(column) + " = " + look.arg(key))
+	look.WriteString(" WHERE " + where(look))
 	return c.textVersion(ctx, tx, st, look, now)
 }
 
 // nextVersion gives the next version of the row that the change is about.
 func (c *change) nextVersion(ctx context.Context, tx *sql.Tx, st *statement) (string, error) {
-	id, err := c.db.bindText(c.o.Columns[c.o.ID], c.w.Local)
+	id, err := c.db.idValues(c.o, c.w.Local, c.db.bindText)
 	if err != nil || c.w.Local == "" {
 		return "", c.gone()
 	}
-	return c.touched(ctx, tx, st, "", c.o.ID, id)
+	return c.touched(ctx, tx, st, "", func(look *statement) string { return look.keyIs(c.o, c.o.Key, quote, id) })
 }
 
 // first gives the version of a new row. Texts take the form of the rows that are there.

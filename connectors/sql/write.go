@@ -90,7 +90,7 @@ func (c *change) read() error {
 		if _, list := c.o.Children[name]; list {
 			continue
 		}
-		if name == c.o.ID && (c.o.Generated || c.w.Action == connector.Update) {
+		if c.o.isKey(name) && (c.o.Generated || c.w.Action == connector.Update) {
 			continue // the database's business, or known already
 		}
 		typ, ok := c.o.Columns[name]
@@ -123,6 +123,9 @@ func (c *change) invalid(format string, args ...any) error {
 }
 
 func (c *change) create(ctx context.Context, tx *sql.Tx) error {
+	if err := c.wholeKey(); err != nil {
+		return err
+	}
 	if c.o.ExternalID != "" && c.w.External != "" && !c.o.Upsert {
 		if err := c.refuseTwin(ctx, tx); err != nil {
 			return err
@@ -141,14 +144,6 @@ func (c *change) create(ctx context.Context, tx *sql.Tx) error {
 // put is a parameter for a column of the object.
 func (c *change) put(st *statement, column string, v any) string {
 	return c.db.dialect.put(st, c.o.Columns[column], v)
-}
-
-// ownID is the id that the document gives.
-func (c *change) ownID() (id string, own bool) {
-	if i := slices.Index(c.names, c.o.ID); i >= 0 && c.values[i] != nil {
-		return fmt.Sprint(c.values[i]), true
-	}
-	return "", false
 }
 
 // refuseTwin finds the external id where no unique index would.
@@ -202,14 +197,18 @@ func (c *change) insert(ctx context.Context, tx *sql.Tx) (id string, err error) 
 	upsert := c.o.Upsert && c.w.External != ""
 	if upsert && c.db.dialect.upserts() {
 		st.WriteString(" ON CONFLICT (" + quote(c.o.ExternalID) + ") DO UPDATE SET ")
-		for i, name := range c.names {
-			if i > 0 {
+		n := 0
+		for _, name := range c.names {
+			if c.stays(name) {
+				continue
+			}
+			if n++; n > 1 {
 				st.WriteString(", ")
 			}
 			st.WriteString(quote(name) + " = excluded." + quote(name))
 		}
 		if c.o.Touch {
-			next, err := c.touched(ctx, tx, st, c.o.table+".", c.o.ExternalID, c.w.External)
+			next, err := c.touched(ctx, tx, st, c.o.table+".", func(look *statement) string { return quote(c.o.ExternalID) + " = " + look.arg(c.w.External) })
 			if err != nil {
 				return "", err
 			}
@@ -223,16 +222,21 @@ func (c *change) insert(ctx context.Context, tx *sql.Tx) (id string, err error) 
 	return id, on(c.o.Table, err)
 }
 
+// stays: the column is one of a key of several, which the row that is taken over keeps, as in an update: its lists go by it.
+func (c *change) stays(column string) bool {
+	return c.o.several() && c.o.isKey(column) && column != c.o.ExternalID
+}
+
 // takeOver changes the row that has the external id already, which an INSERT has failed on; where there is none, it has failed on something else.
 func (c *change) takeOver(ctx context.Context, tx *sql.Tx, failed error) (id string, err error) {
 	if f, ok := fault.As(c.db.classify(c.op, c.o, true, on(c.o.Table, failed))); !ok || !f.Duplicate {
 		return "", on(c.o.Table, failed)
 	}
 	hint, rest := c.db.dialect.locking()
-	st := c.db.statementOn(c.o, "", "SELECT "+c.db.dialect.shown(c.o, "", c.o.ID, quote(c.o.ID))+" FROM "+c.o.table+hint+" WHERE ")
+	st := c.db.statementOn(c.o, "", "SELECT "+c.db.keyShown(c.o, quote)+" FROM "+c.o.table+hint+" WHERE ")
 	st.writtenAs(quote(c.o.ExternalID), c.o.ExternalForm.Write(c.w.External), c.w.External)
 	st.WriteString(rest)
-	switch err := tx.QueryRowContext(ctx, st.String(), st.args...).Scan(&id); {
+	switch id, err = c.scanID(tx.QueryRowContext(ctx, st.String(), st.args...)); {
 	case errors.Is(err, sql.ErrNoRows):
 		return "", on(c.o.Table, failed)
 	case err != nil:
@@ -248,25 +252,25 @@ func (c *change) takeOver(ctx context.Context, tx *sql.Tx, failed error) (id str
 	}
 	after := id
 	for i, name := range c.names {
-		if name == c.o.Version && c.o.Touch {
+		if name == c.o.Version && c.o.Touch || c.stays(name) {
 			continue
 		}
 		if put(name, c.put(st, name, c.values[i])); name == c.o.ID && c.values[i] != nil {
 			after = fmt.Sprint(c.values[i])
 		}
 	}
-	old, err := c.db.bindOwn(c.o.Columns[c.o.ID], id)
+	old, err := c.db.idValues(c.o, id, c.db.bindOwn)
 	if err != nil {
 		return "", c.invalid("the id of the row with this external id: %s", err)
 	}
 	if c.o.Touch {
-		next, err := c.touched(ctx, tx, st, "", c.o.ID, old)
+		next, err := c.touched(ctx, tx, st, "", func(look *statement) string { return look.keyIs(c.o, c.o.Key, quote, old) })
 		if err != nil {
 			return "", err
 		}
 		put(c.o.Version, next)
 	}
-	st.WriteString(" WHERE " + c.db.dialect.is(st, quote(c.o.ID), c.o.Columns[c.o.ID], old))
+	st.WriteString(" WHERE " + st.keyIs(c.o, c.o.Key, quote, old))
 	_, err = tx.ExecContext(ctx, st.String(), st.args...)
 	return after, err
 }
@@ -298,7 +302,7 @@ func (c *change) update(ctx context.Context, tx *sql.Tx) error {
 		put(c.o.Version, next)
 	}
 	if n == 0 { // children only: the row is locked all the same
-		put(c.o.ID, quote(c.o.ID))
+		put(c.o.Key[0], quote(c.o.Key[0]))
 	}
 	if err := c.affect(ctx, tx, st); err != nil {
 		return err
@@ -338,14 +342,14 @@ func (c *change) delete(ctx context.Context, tx *sql.Tx) error {
 }
 
 func (c *change) deleteChildren(ctx context.Context, tx *sql.Tx) error {
-	id, err := c.db.bindText(c.o.Columns[c.o.ID], c.w.Local)
+	id, err := c.db.idValues(c.o, c.w.Local, c.db.bindText)
 	if err != nil {
 		return c.gone()
 	}
 	for _, name := range c.o.childrenNames {
 		ch := c.o.Children[name]
 		st := c.db.statementOn(c.o, name, "DELETE FROM "+ch.table+" WHERE ")
-		st.WriteString(c.db.dialect.is(st, quote(ch.Parent), c.o.Columns[c.o.ID], id))
+		st.WriteString(st.keyIs(c.o, ch.Parent, quote, id))
 		if _, err := tx.ExecContext(ctx, st.String(), st.args...); err != nil {
 			return err
 		}
@@ -356,12 +360,11 @@ func (c *change) deleteChildren(ctx context.Context, tx *sql.Tx) error {
 // affect runs a statement on the one row, guarded by the ETag. No row means NotFound, or Conflict where it is there in
 // another version.
 func (c *change) affect(ctx context.Context, tx *sql.Tx, st *statement) error {
-	id, err := c.db.bindText(c.o.Columns[c.o.ID], c.w.Local)
+	id, err := c.db.idValues(c.o, c.w.Local, c.db.bindText)
 	if err != nil || c.w.Local == "" {
 		return c.gone()
 	}
-	typ := c.o.Columns[c.o.ID]
-	st.WriteString(" WHERE " + c.db.dialect.is(st, quote(c.o.ID), typ, id) + c.alive())
+	st.WriteString(" WHERE " + st.keyIs(c.o, c.o.Key, quote, id) + c.alive())
 	if c.w.ETag != "" && c.o.Version != "" {
 		st.WriteString(" AND " + c.db.dialect.stands(st, c.o.versionAs(quote), c.o.versionType(), c.w.ETag))
 	}
@@ -377,7 +380,7 @@ func (c *change) affect(ctx context.Context, tx *sql.Tx, st *statement) error {
 		shown = c.db.dialect.shown(c.o, "", c.o.Version, c.o.versionAs(quote))
 	}
 	look := c.db.statementOn(c.o, "", "SELECT "+shown+" FROM "+c.o.table+" WHERE ")
-	look.WriteString(c.db.dialect.is(look, quote(c.o.ID), typ, id) + c.alive())
+	look.WriteString(look.keyIs(c.o, c.o.Key, quote, id) + c.alive())
 	var version sql.NullString
 	switch err := tx.QueryRowContext(ctx, look.String(), look.args...).Scan(&version); {
 	case errors.Is(err, sql.ErrNoRows):
@@ -411,18 +414,21 @@ func (c *change) gone() error {
 
 // readBack gives the row as the database made it, and refuses to commit where it could not hold an amount exactly.
 func (c *change) readBack(ctx context.Context, tx *sql.Tx, id string) error {
-	v, err := c.db.bindText(c.o.Columns[c.o.ID], id)
+	v, err := c.db.idValues(c.o, id, c.db.bindText)
 	if err != nil {
 		return c.invalid("the id that the database gave: %s", err)
 	}
 	st := c.db.selecting(c.o)
-	st.WriteString(" WHERE " + c.db.dialect.is(st, of(c.o.ID), c.o.Columns[c.o.ID], v))
+	st.WriteString(" WHERE " + st.keyIs(c.o, c.o.Key, of, v))
 	got, err := c.db.records(ctx, tx, c.o, st)
 	if err != nil {
 		return err
 	}
 	if len(got) != 1 {
 		return c.invalid("%d rows have the id %q: it does not identify a row", len(got), short(id))
+	}
+	if c.o.several() { // as the database shows it, which may write a number with other digits than the document
+		id = got[0].Local
 	}
 	c.result = connector.Result{Local: id, Doc: got[0].Doc, ETag: got[0].ETag}
 	after, err := jsondoc.Parse(got[0].Doc, jsondoc.Limits{Bytes: len(got[0].Doc) + 1})
