@@ -114,23 +114,27 @@ func (o *memberOp) eval(f *frame, v *val) error {
 	return walkVal(f, &from, o.steps, v)
 }
 
-// walkVal follows steps from base; absent as soon as a step is.
-func walkVal(_ *frame, base *val, steps []step, v *val) error {
+// walkVal follows steps from base; absent as soon as a step is. What a position goes over in a document is counted.
+func walkVal(f *frame, base *val, steps []step, v *val) error {
 	if base.k == vDoc {
 		d := base.doc
 		for i := range steps {
 			s := &steps[i]
-			switch {
-			case !s.isIndex:
+			if !s.isIndex {
 				d = d.Get(s.name)
-			case s.index < 0:
-				d = d.Index(d.Len() + s.index)
-			default:
-				d = d.Index(s.index)
+				continue
 			}
+			n, i := d.Len(), s.index
+			if i < 0 {
+				i += n
+			}
+			if i > 0 && i < n {
+				f.steps -= i / passedStep
+			}
+			d = d.Index(i)
 		}
 		v.setDoc(d)
-		return nil
+		return f.over()
 	}
 	if len(steps) == 0 {
 		*v = *base
