@@ -235,8 +235,7 @@ func directEnd(call *callInfo, index int) op {
 			return err
 		}
 		if v.k == vDoc && v.doc.Kind() == jsondoc.Array {
-			list := *v
-			return at(where, walkVal(f, &list, steps, v))
+			return at(where, walkVal(f, v, steps, v))
 		}
 		return fn.converted(f, v, where)
 	})

@@ -75,9 +75,6 @@ type looped struct {
 }
 
 func (l *looped) document(d jsondoc.Value) error {
-	if err := l.f.spend(d.Len()); err != nil {
-		return at(l.o.at, err)
-	}
 	e := &l.f.elements[l.o.depth]
 	for c := d.Cursor(); !l.done && c.Next(); {
 		e.v.setDoc(c.Value())
@@ -89,9 +86,6 @@ func (l *looped) document(d jsondoc.Value) error {
 }
 
 func (l *looped) tree(list []any) error {
-	if err := l.f.spend(len(list)); err != nil {
-		return at(l.o.at, err)
-	}
 	e := &l.f.elements[l.o.depth]
 	for i := 0; !l.done && i < len(list); i++ {
 		if s, ok := list[i].(string); ok {
@@ -188,9 +182,9 @@ func (l *looped) result(v *val) error {
 	case "count":
 		v.setNum(jsondoc.FromInt(int64(l.n)))
 	case "map":
-		v.k, v.tree = vTree, list(l.made)
+		v.k, v.tree = vTree, l.made
 	case "filter":
-		v.k, v.tree = vTree, list(l.all)
+		v.k, v.tree = vTree, l.all
 	case "sum":
 		d, err := sum(l.made, "sum")
 		if err != nil {
@@ -205,12 +199,4 @@ func (l *looped) result(v *val) error {
 		v.k, v.tree = vTree, sorted
 	}
 	return nil
-}
-
-// list is a list, also where it has no elements.
-func list(x []any) any {
-	if x == nil {
-		return []any{}
-	}
-	return x
 }
