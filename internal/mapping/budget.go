@@ -32,7 +32,7 @@ const (
 	nodeBytes = 96
 	// textStep is how many bytes of text are one step.
 	textStep = 64
-	// passedStep is how many elements that a position goes over are one step.
+	// passedStep is how many members or elements that are gone over, on the way to one, are one step.
 	passedStep = 8
 	// refSteps is what one look into the cross-reference counts: it asks the store.
 	refSteps = 1000

@@ -19,7 +19,7 @@ func anySchema(t testing.TB) *schema.Set {
 	t.Helper()
 	var p strictyaml.Problems
 	set := schema.Compile([]schema.File{{Name: "any", Path: "any.json", Data: []byte(`{"type": "object", "properties": {
-		"a": {"type": "array"}, "b": {"type": "array", "items": {"type": "object", "properties": {"k": {}, "v": {}}}}, "t": {"type": "string"}, "x": {}, "lines": {}}}`)}}, &p)
+		"a": {"type": "array"}, "b": {"type": "array", "items": {"type": "object", "properties": {"k": {}, "v": {}, "o": {"type": "object", "properties": {"q": {}}}}}}, "t": {"type": "string"}, "x": {}, "lines": {}}}`)}}, &p)
 	if err := p.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +67,12 @@ func TestBoundsOfARun(t *testing.T) {
 	objects := func(n int) string {
 		return `{"a":[` + ones + `],"b":[` + strings.TrimSuffix(strings.Repeat(`{"v":1},`, n), ",") + `]}`
 	}
+	var members strings.Builder
+	for i := range 4000 {
+		fmt.Fprintf(&members, `"m%d":1,`, i)
+	}
+	many := `{"a":[` + ones + `],` + members.String() + `"t":"x"}`
+	manyInside := `{"a":[` + ones + `],"b":[{` + members.String() + `"v":1,"o":{"q":1}}]}`
 	blank := strings.Repeat(" ", 64_000)
 	texts := fmt.Sprintf(`{"a":[%s],"t":%q,"x":%q,"lines":[%s,%q]}`, ones, blank, blank, ones[:79], blank)
 	for _, c := range []struct {
@@ -94,6 +100,11 @@ func TestBoundsOfARun(t *testing.T) {
 		{"steps to what is beyond the end, within", "  x: count(source.a, exists(source.b[99999999].v) or exists(source.b[-99999999].v))\n", objects(300), Limits{Steps: 5_000}, "", ""},
 		{"steps of a condition of many parts", "  x: >-\n    count(source.a, " + strings.Repeat("# == 2 or ", 20) + "# == 3)\n", objects(1), Limits{Steps: 2_000}, "2000 steps", "m.yaml:6:"},
 		{"a long text that is no list", "  x: len(map(source.x, 1))\n", texts, Limits{Bytes: 10_000}, "on its way", "m.yaml:5:"},
+		{"steps to a field behind many, of a rule", "  lines:\n    each: source.a\n    set:\n      x: source.t\n", many, Limits{Steps: 50_000}, "50000 steps", "m.yaml:"},
+		{"steps to a field behind many, of a loop", "  x: count(source.a, source.t == \"y\")\n", many, Limits{Steps: 50_000}, "50000 steps", "m.yaml:5:"},
+		{"steps to a field behind many, of an element", "  lines:\n    each: source.a\n    set:\n      x: source.b[0].v\n", manyInside, Limits{Steps: 50_000}, "50000 steps", "m.yaml:"},
+		{"steps to an object behind many", "  lines:\n    each: source.a\n    set:\n      parts:\n        each: source.b\n        set:\n          x: item.o.q\n", manyInside, Limits{Steps: 50_000}, "50000 steps", "m.yaml:"},
+		{"steps of a sum of long objects", "  x: count(source.a, total(source.b, \"v\") > 0)\n", manyInside, Limits{Steps: 50_000}, "50000 steps", "m.yaml:5:"},
 		{"steps of a long blank text", "  x: count(source.a, has(source.t))\n", texts, Limits{Steps: 50_000}, "50000 steps", "m.yaml:5:"},
 		{"steps of long texts that are compared", "  x: count(source.a, source.t == source.x)\n", texts, Limits{Steps: 50_000}, "50000 steps", "m.yaml:5:"},
 		{"steps of long texts of a list that an expression made", "  x: count(source.a, any(flatten([source.lines]), text(#) == \"y\"))\n", texts, Limits{Steps: 150_000}, "150000 steps", "m.yaml:5:"},

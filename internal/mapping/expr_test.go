@@ -47,9 +47,9 @@ func TestLoopsOfNothing(t *testing.T) {
 	deps := testDeps(t)
 	ctx := ExprContext{Schema: deps.Schemas.Get("source.v1"), Deps: deps, Absent: "none"}
 	for yaml, want := range map[string]string{
-		"e: >-\n  concat(\"of \", count(source.extra, .qty > 0))":    "of none",
-		"e: >-\n  concat(\"of \", find([\"a\", \"b\"], # == \"c\"))": "of none",
-		"e: >-\n  concat(\"of \", find(source.tags, # == \"a\"))":    "of a",
+		"e: >-\n  concat(\"of \", count(source.extra, .qty > 0))":     "of none",
+		"e: >-\n  concat(\"of \", find([\"a\", \"b\"], #index == 9))": "of none",
+		"e: >-\n  concat(\"of \", find(source.tags, # == \"a\"))":     "of a",
 	} {
 		e, err := compileFlow(t, yaml, ctx)
 		if err != nil {

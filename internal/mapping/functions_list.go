@@ -160,7 +160,7 @@ func (o *totalOp) eval(f *frame, v *val) error {
 		return err
 	}
 	if v.k == vDoc && v.doc.Kind() == jsondoc.Array {
-		if err := f.spend(v.doc.Len()); err != nil {
+		if err := f.spend(v.doc.Len() + v.doc.Size()/passedStep); err != nil {
 			return at(o.at, err)
 		}
 		var sum jsondoc.Decimal

@@ -72,6 +72,7 @@ func (o *docOp) eval(f *frame, v *val) error {
 	if o.slot >= 0 {
 		obj = f.object(*o.defs, o.slot)
 	}
+	f.steps -= obj.Len() / passedStep
 	v.setDoc(obj.Get(o.name))
 	return nil
 }
@@ -114,13 +115,14 @@ func (o *memberOp) eval(f *frame, v *val) error {
 	return walkVal(f, &from, o.steps, v)
 }
 
-// walkVal follows steps from base; absent as soon as a step is. What a position goes over in a document is counted.
+// walkVal follows steps from base; absent as soon as a step is. What is gone over in a document on the way is counted.
 func walkVal(f *frame, base *val, steps []step, v *val) error {
 	if base.k == vDoc {
 		d := base.doc
 		for i := range steps {
 			s := &steps[i]
 			if !s.isIndex {
+				f.steps -= d.Len() / passedStep
 				d = d.Get(s.name)
 				continue
 			}
