@@ -266,6 +266,7 @@ func TestPartsProblems(t *testing.T) {
 		"objects: {x: {update: {unchanged: 302}}}":                                                                     "leads to another address",
 		"errors: {kinds: {\"304\": conflict}}\nobjects: {x: {update: {unchanged: 304}}}":                               "errors.kinds says that 304 is a failure",
 		"objects: {x: {external-id: a.b, find: {external: {q: '{external}'}}, create: {pairs: {}}}}":                   "the hub sets a.b (external-id)",
+		"objects: {x: {etag: placed, etag-field: v, update: {style: put}, delete: {body: {e: '{etag}'}}}}":             "has no place for the token",
 		"objects: {x: {etag: body, etag-field: a.b, update: {pairs: {}}}}":                                             "the hub sets a.b (etag-field)",
 		"objects: {x: {get: {parts: {l: {path: 'x/{id}/l'}}}}}":                                                        "would show the objects without",
 		"objects: {x: {list: {detail: get}, get: {parts: {l: {path: x}}}}}":                                            "{id} is missing",

@@ -84,6 +84,9 @@ func (o *object) checkPairs(n strictyaml.Node, p *strictyaml.Problems) {
 	if o.ETag == etagPlaced && !placed {
 		p.AddHint(n.Get("etag").Pos(), "write \"{etag}\" as a text of update.body or delete.body", "etag: placed, and no body has a place for it")
 	}
+	if o.ETag == etagPlaced && o.Update.Style == "put" {
+		p.AddHint(n.Get("update").Get("style").Pos(), "write etag: header, field or body", "style: put, and etag: placed: what is put has no place for the token of what was read, and would write over what somebody else wrote in between")
+	}
 	for _, w := range []struct {
 		key string
 		ws  *writeSettings
