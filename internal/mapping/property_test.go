@@ -256,15 +256,13 @@ func (l *loops) list(deep int, inside bool) string {
 		texts = append(texts, ".members", ".members", "#")
 	}
 	if deep > 0 {
-		switch l.of("list", "field", "field", "filter", "map", "sortBy", "unique", "else") {
+		switch l.of("list", "field", "filter", "filter", "map", "map", "sortBy", "else") {
 		case "filter":
 			return "filter(" + l.list(deep-1, inside) + ", " + l.condition(deep-1) + ")"
 		case "map":
 			return "map(" + l.list(deep-1, inside) + ", " + l.value(deep-1, true) + ")"
 		case "sortBy":
 			return "sortBy(" + l.list(deep-1, inside) + ", " + l.value(deep-1, true) + l.of("order", "", `, "desc"`) + ")"
-		case "unique":
-			return "unique(" + l.list(deep-1, inside) + ")"
 		case "else":
 			return "(" + l.list(deep-1, inside) + " ?? [])"
 		}
@@ -274,7 +272,7 @@ func (l *loops) list(deep int, inside bool) string {
 
 func (l *loops) condition(deep int) string {
 	if deep > 0 {
-		switch l.of("condition", "plain", "quantifier", "not", "or", "has") {
+		switch l.of("condition", "plain", "quantifier", "quantifier", "not", "or", "has") {
 		case "quantifier":
 			return l.of("quantifier", "any", "all", "none", "one") + "(" + l.list(deep-1, true) + ", " + l.condition(deep-1) + ")"
 		case "not":
@@ -290,7 +288,7 @@ func (l *loops) condition(deep int) string {
 
 func (l *loops) value(deep int, inside bool) string {
 	if deep > 0 {
-		switch l.of("value", "plain", "find", "count", "sum", "end", "let", "list", "choose", "object") {
+		switch l.of("value", "find", "count", "sum", "end", "let", "list", "choose", "object") {
 		case "find":
 			return "find(" + l.list(deep-1, inside) + ", " + l.condition(deep-1) + ")" + l.of("of", "", ".sku", ".id", ".members")
 		case "count":
@@ -326,7 +324,11 @@ func TestLoopsAgree(t *testing.T) {
 	source := deps.Schemas.Get("source.v1")
 	var compiled, written int
 	rapid.Check(t, func(t *rapid.T) {
-		for range 8 {
+		documents := make([]*Input, 3)
+		for i := range documents {
+			documents[i] = &Input{Doc: parseDoc(nil, document(t)), Event: testEvent, Lookup: testRefs}
+		}
+		for range 24 {
 			written++
 			text := (&loops{t: t}).value(5, false)
 			direct, err := compileAny(text, source, deps, false)
@@ -338,7 +340,9 @@ func TestLoopsAgree(t *testing.T) {
 				t.Fatalf("%s compiles, but not for the machine: %v", text, err)
 			}
 			compiled++
-			agree(t, text, direct, machine, &Input{Doc: parseDoc(nil, document(t)), Event: testEvent, Lookup: testRefs})
+			for _, in := range documents {
+				agree(t, text, direct, machine, in)
+			}
 		}
 	})
 	if compiled < written/8 {
