@@ -84,6 +84,11 @@ func one(t *testing.T, w recording.World, name string) {
 		t.Fatal(p.Err())
 	}
 	complete(t, m)
+	for name, s := range m.Settings { // a default that is nobody's would be sent a client's secret
+		if m.Example.Get("auth").Has("client-credentials") && strings.Contains(s.Default, "example.com") && !m.Example.Has(name) {
+			t.Errorf("the example does not write %s, whose default is nobody's address", name)
+		}
+	}
 	recordings := replayed(t, w, m)
 	plan := loaded(t, m)
 	tested(t, m, plan)

@@ -3,6 +3,7 @@ package rest
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,6 +37,9 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 			o.name = name
 			o.complete(objects.Get(name), p)
 			o.checkGraphQL(objects.Get(name), set.GraphQL != nil, p)
+			if u := strconv.Itoa(o.Update.Unchanged); o.Update.Unchanged > 0 && set.Errors.Kinds[u] != "" {
+				p.AddHint(objects.Get(name).Get("update").Get("unchanged").Pos(), "keep one of them", "unchanged: errors.kinds says that %s is a failure", u)
+			}
 			if posted := o.checkPosted(objects.Get(name), p); posted && set.GraphQL != nil {
 				p.AddHint(objects.Get(name).Pos(), "remove body: a GraphQL service is asked by query and variables", "body means nothing with graphql")
 			} else if posted {
@@ -130,6 +134,8 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 	o.checkPaging(n.Get("list").Get("paging"), p)
 	if u := o.Update.Unchanged; n.Get("update").Has("unchanged") && (u < 300 || u > 399) {
 		p.AddHint(n.Get("update").Get("unchanged").Pos(), "write for example 304", "unchanged: %d is no status from 300 to 399", u)
+	} else if slices.Contains([]int{301, 302, 303, 307, 308}, u) {
+		p.AddHint(n.Get("update").Get("unchanged").Pos(), "write for example 304", "unchanged: %d leads to another address, such as that of a page to log in", u)
 	}
 	cs := o.List.ChangedSince
 	if n.Get("list").Has("changed-since") && cs.Parameter == "" {

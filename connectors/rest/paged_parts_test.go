@@ -183,7 +183,7 @@ func TestGetByList(t *testing.T) {
 func TestUnchanged(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNotModified) }))
 	defer srv.Close()
-	for settings, want := range map[string]bool{"update: {unchanged: 304}": true, "update: {unchanged: 303}": false, "update: {style: patch}": false} {
+	for settings, want := range map[string]bool{"update: {unchanged: 304}": true, "update: {unchanged: 305}": false, "update: {style: patch}": false} {
 		sys, err := Kind{}.Open(t.Context(), settingsOf(t, "connector: rest\nurl: "+srv.URL+"\nobjects:\n  order: {path: orders, "+settings+"}\n"))
 		if err != nil {
 			t.Fatal(err)
@@ -263,6 +263,11 @@ func TestPartsProblems(t *testing.T) {
 		"errors: {code: e, code-pattern: '(('}\nobjects: {x: {}}":                                                      "code-pattern",
 		"errors: {code-pattern: 'x'}\nobjects: {x: {}}":                                                                "where it looks",
 		"objects: {x: {update: {unchanged: 204}}}":                                                                     "300 to 399",
+		"objects: {x: {update: {unchanged: 302}}}":                                                                     "leads to another address",
+		"errors: {kinds: {\"304\": conflict}}\nobjects: {x: {update: {unchanged: 304}}}":                               "errors.kinds says that 304 is a failure",
+		"objects: {x: {external-id: a.b, find: {external: {q: '{external}'}}, create: {pairs: {}}}}":                   "the hub sets a.b (external-id)",
+		"objects: {x: {etag: placed, etag-field: v, update: {style: put}, delete: {body: {e: '{etag}'}}}}":             "has no place for the token",
+		"objects: {x: {etag: body, etag-field: a.b, update: {pairs: {}}}}":                                             "the hub sets a.b (etag-field)",
 		"objects: {x: {get: {parts: {l: {path: 'x/{id}/l'}}}}}":                                                        "would show the objects without",
 		"objects: {x: {list: {detail: get}, get: {parts: {l: {path: x}}}}}":                                            "{id} is missing",
 		"objects: {x: {list: {detail: get}, get: {parts: {l: {}}}}}":                                                   "path",

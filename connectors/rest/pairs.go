@@ -3,6 +3,8 @@ package rest
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
@@ -82,6 +84,9 @@ func (o *object) checkPairs(n strictyaml.Node, p *strictyaml.Problems) {
 	if o.ETag == etagPlaced && !placed {
 		p.AddHint(n.Get("etag").Pos(), "write \"{etag}\" as a text of update.body or delete.body", "etag: placed, and no body has a place for it")
 	}
+	if o.ETag == etagPlaced && o.Update.Style == "put" {
+		p.AddHint(n.Get("update").Get("style").Pos(), "write etag: header, field or body", "style: put, and etag: placed: what is put has no place for the token of what was read, and would write over what somebody else wrote in between")
+	}
 	for _, w := range []struct {
 		key string
 		ws  *writeSettings
@@ -89,6 +94,24 @@ func (o *object) checkPairs(n strictyaml.Node, p *strictyaml.Problems) {
 		at := n.Get(w.key)
 		if w.ws.Pairs == nil {
 			continue
+		}
+		names := []string{w.ws.Pairs.Name, w.ws.Pairs.Value}
+		if w.ws.Pairs.Null != "" {
+			names = append(names, w.ws.Pairs.Null)
+		}
+		for _, member := range at.Get("pairs").Get("with").Fields() {
+			names = append(names, member.Key)
+		}
+		if slices.Sort(names); len(slices.Compact(names)) < len(names) {
+			p.AddHint(at.KeyPos("pairs"), "give each a name of its own", "%s: two members of a pair have one name", w.key)
+		}
+		for _, put := range []struct {
+			key, path string
+			here      bool
+		}{{"external-id", o.ExternalID, w.key == "create"}, {"etag-field", o.ETagField, w.key == "update" && o.ETag == "body"}} {
+			if put.here && strings.Contains(put.path, ".") {
+				p.AddHint(at.KeyPos("pairs"), "name a field of the object itself", "%s: the hub sets %s (%s), and pairs hold single values alone", w.key, put.path, put.key)
+			}
 		}
 		if k := at.Get("pairs").Get("with").Kind(); k != strictyaml.Missing && k != strictyaml.Map {
 			p.AddHint(at.Get("pairs").Get("with").Pos(), "write for example {Modified: true}", "with: this is no mapping")

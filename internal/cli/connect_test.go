@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -281,5 +282,15 @@ func TestKeptMetadata(t *testing.T) {
 	} {
 		write(t, "configs/metadata/erp.yaml", c[0])
 		run(1, nil, c[1])
+		run(1, []string{"--connect"}, c[1])
+	}
+	run(0, []string{"--connect", "--keep"}, "kept in") // what is broken is written anew, and is no problem any more
+	run(0, []string{"--connect"})
+	if err := errors.Join(os.Remove("configs/metadata/erp.yaml"), os.Mkdir("configs/metadata/erp.yaml", 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	run(1, []string{"--connect", "--keep"}, "metadata of erp: it is a directory", "what it says of its fields cannot be kept")
+	if left, err := os.ReadDir("configs/metadata"); err != nil || len(left) != 1 {
+		t.Errorf("%v, %v is left behind", err, left)
 	}
 }

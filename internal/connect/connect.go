@@ -54,9 +54,12 @@ func Check(ctx context.Context, plan *config.Plan, o Options, p *strictyaml.Prob
 			o.Begin(s)
 		}
 		began := time.Now()
-		own := &strictyaml.Problems{}
-		v := visit{plan: plan, s: s, p: own, timeout: o.Timeout, kinds: o.Kinds, keep: o.Keep, was: readKept(s, own)}
+		own, old := &strictyaml.Problems{}, &strictyaml.Problems{}
+		v := visit{plan: plan, s: s, p: own, timeout: o.Timeout, kinds: o.Kinds, keep: o.Keep, was: readKept(s, old)}
 		v.run(ctx)
+		if v.r.Kept == "" {
+			own.Append(old) // else it is written anew, as its hint says
+		}
 		v.r.Problems, v.r.Notes, v.r.Took = own.Len(), len(own.Notes()), time.Since(began)
 		p.Append(own)
 		if o.End != nil {

@@ -32,6 +32,8 @@ const (
 	nodeBytes = 96
 	// textStep is how many bytes of text are one step.
 	textStep = 64
+	// passedStep is how many members or elements that are gone over, on the way to one, are one step.
+	passedStep = 8
 	// refSteps is what one look into the cross-reference counts: it asks the store.
 	refSteps = 1000
 	// cachedNodes is from which size on a value that was made a Go value once is kept for the next time, cacheBytes how much in all.

@@ -19,7 +19,7 @@ func anySchema(t testing.TB) *schema.Set {
 	t.Helper()
 	var p strictyaml.Problems
 	set := schema.Compile([]schema.File{{Name: "any", Path: "any.json", Data: []byte(`{"type": "object", "properties": {
-		"a": {"type": "array"}, "b": {"type": "array", "items": {"type": "object", "properties": {"k": {}, "v": {}}}}, "t": {"type": "string"}, "x": {}, "lines": {}}}`)}}, &p)
+		"a": {"type": "array"}, "b": {"type": "array", "items": {"type": "object", "properties": {"k": {}, "v": {}, "o": {"type": "object", "properties": {"q": {}}}}}}, "t": {"type": "string"}, "x": {}, "lines": {}}}`)}}, &p)
 	if err := p.Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -63,6 +63,18 @@ func TestBoundsOfARun(t *testing.T) {
 		}
 		return text + fmt.Sprintf("    v%d", times)
 	}
+	ones := strings.TrimSuffix(strings.Repeat("1,", 300), ",")
+	objects := func(n int) string {
+		return `{"a":[` + ones + `],"b":[` + strings.TrimSuffix(strings.Repeat(`{"v":1},`, n), ",") + `]}`
+	}
+	var members strings.Builder
+	for i := range 4000 {
+		fmt.Fprintf(&members, `"m%d":1,`, i)
+	}
+	many := `{"a":[` + ones + `],` + members.String() + `"t":"x"}`
+	manyInside := `{"a":[` + ones + `],"b":[{` + members.String() + `"v":1,"o":{"q":1}}]}`
+	blank := strings.Repeat(" ", 64_000)
+	texts := fmt.Sprintf(`{"a":[%s],"t":%q,"x":%q,"lines":[%s,%q]}`, ones, blank, blank, ones[:79], blank)
 	for _, c := range []struct {
 		name, rules, doc string
 		limits           Limits
@@ -80,6 +92,22 @@ func TestBoundsOfARun(t *testing.T) {
 		{"steps on the machine, within", "  x: >-\n    let l = source.a; count(l, any(l, # == 2))\n", list(100, "1"), Limits{Steps: 50_000}, "", ""},
 		{"a list of a list each", "  x: >-\n    len(map(source.a, map(source.a, #)))\n", list(100, "1"), Limits{Bytes: 10_000}, "on its way", "m.yaml:"},
 		{"a map of lists", "  x: len(map(source.a, map(source.a, 1)))\n", list(300, "1"), Limits{Steps: 50_000}, "50000 steps", "m.yaml:5:"},
+		{"steps of a sum in a loop", "  x: count(source.a, total(source.b, \"v\") > 0)\n", objects(300), Limits{Steps: 50_000}, "50000 steps", "m.yaml:5:"},
+		{"steps to a last element", "  x: count(source.a, last(source.b).v == 1)\n", objects(300), Limits{Steps: 5_000}, "5000 steps", "m.yaml:5:"},
+		{"steps to a position from the end", "  x: count(source.a, source.b[-1].v == 1)\n", objects(300), Limits{Steps: 5_000}, "5000 steps", "m.yaml:5:"},
+		{"steps to a position from the front", "  x: count(source.a, source.b[299].v == 1)\n", objects(300), Limits{Steps: 5_000}, "5000 steps", "m.yaml:5:"},
+		{"steps to the first, within", "  x: count(source.a, source.b[0].v == 1 and first(source.b).v == 1 and source.b[-300].v == 1)\n", objects(300), Limits{Steps: 5_000}, "", ""},
+		{"steps to what is beyond the end, within", "  x: count(source.a, exists(source.b[99999999].v) or exists(source.b[-99999999].v))\n", objects(300), Limits{Steps: 5_000}, "", ""},
+		{"steps of a condition of many parts", "  x: >-\n    count(source.a, " + strings.Repeat("# == 2 or ", 20) + "# == 3)\n", objects(1), Limits{Steps: 2_000}, "2000 steps", "m.yaml:6:"},
+		{"a long text that is no list", "  x: len(map(source.x, 1))\n", texts, Limits{Bytes: 10_000}, "on its way", "m.yaml:5:"},
+		{"steps to a field behind many, of a rule", "  lines:\n    each: source.a\n    set:\n      x: source.t\n", many, Limits{Steps: 50_000}, "50000 steps", "m.yaml:"},
+		{"steps to a field behind many, of a loop", "  x: count(source.a, source.t == \"y\")\n", many, Limits{Steps: 50_000}, "50000 steps", "m.yaml:5:"},
+		{"steps to a field behind many, of an element", "  lines:\n    each: source.a\n    set:\n      x: source.b[0].v\n", manyInside, Limits{Steps: 50_000}, "50000 steps", "m.yaml:"},
+		{"steps to an object behind many", "  lines:\n    each: source.a\n    set:\n      parts:\n        each: source.b\n        set:\n          x: item.o.q\n", manyInside, Limits{Steps: 50_000}, "50000 steps", "m.yaml:"},
+		{"steps of a sum of long objects", "  x: count(source.a, total(source.b, \"v\") > 0)\n", manyInside, Limits{Steps: 50_000}, "50000 steps", "m.yaml:5:"},
+		{"steps of a long blank text", "  x: count(source.a, has(source.t))\n", texts, Limits{Steps: 50_000}, "50000 steps", "m.yaml:5:"},
+		{"steps of long texts that are compared", "  x: count(source.a, source.t == source.x)\n", texts, Limits{Steps: 50_000}, "50000 steps", "m.yaml:5:"},
+		{"steps of long texts of a list that an expression made", "  x: count(source.a, any(flatten([source.lines]), text(#) == \"y\"))\n", texts, Limits{Steps: 150_000}, "150000 steps", "m.yaml:5:"},
 		{"a copy for each element", "  x:\n    each: source.a\n    set:\n      all: source.a\n", list(200, `"0123456789"`), Limits{Bytes: 100_000}, "more than 100000 bytes", "m.yaml:8:12"},
 		{"lists that hold a list twice", doubled("source.a", "[v%[2]d, v%[3]d]", 40) + "\n", list(2, "1"), Limits{Bytes: 10_000}, "more than 10000 bytes", "m.yaml:"},
 		{"objects that hold an object twice", doubled("source.a", "{a: v%[2]d, b: v%[3]d}", 40) + "\n", list(2, "1"), Limits{Bytes: 10_000}, "more than 10000 bytes", "m.yaml:"},
@@ -151,8 +179,19 @@ func TestConversionsAreKept(t *testing.T) {
 
 // TestLargeRunsTakeTurns: of runs that need much memory, few go on at a time, and the others end with the hub.
 func TestLargeRunsTakeTurns(t *testing.T) {
-	m := boundedMapping(t, "  x: source.t\n", Limits{})
-	doc := `{"t":"` + strings.Repeat("x", heavyBytes) + `"}`
+	list := `{"t":"x","a":[` + strings.TrimSuffix(strings.Repeat("1,", 400), ",") + `]}` // 400 times 400 elements of 16 bytes
+	t.Run("a long text", func(t *testing.T) {
+		takesTurns(t, boundedMapping(t, "  x: source.t\n", Limits{}), `{"t":"`+strings.Repeat("x", heavyBytes)+`"}`)
+	})
+	t.Run("a list of a map", func(t *testing.T) {
+		takesTurns(t, boundedMapping(t, "  x: count(map(source.a, map(source.a, 1)))\n", Limits{}), list)
+	})
+	t.Run("a list of a filter", func(t *testing.T) {
+		takesTurns(t, boundedMapping(t, "  x: count(map(source.a, filter(source.a, true)))\n", Limits{}), list)
+	})
+}
+
+func takesTurns(t *testing.T, m *Mapping, doc string) {
 	for range heavyRuns {
 		heavy <- struct{}{}
 	}

@@ -218,6 +218,10 @@ var expressions = []struct{ expr, want string }{
 	{`let no = source.no; map(source.lines, {{sku: trim(.sku), of: no, at: #index}})`, `[{"at":0,"of":"O-1","sku":"x-1"},{"at":1,"of":"O-1","sku":"y-2"},{"at":2,"of":"O-1","sku":"z-3"}]`},
 	{`let least = 0.15; find(source.lines, .price > least && upper(.unit) == .unit).sku`, `"y-2"`},
 	{`map(source.groups, let n = .name; count(.members, n == "g1" && #index == 1))`, `[1,0]`},
+	{`map(source.groups, let id = "m2"; count(.members, .id == id))`, `[1,0]`},
+	{`let rate = 2; map(source.groups, sum(map(filter(.members, .age > 3), .age * rate), #))`, `[80,0]`},
+	{`map(source.groups, find(sortBy(.members, .age, "desc"), #index == 0).id)`, `["m2",null]`},
+	{`map(source.groups, filter(map(.members, .id), # != "m1"))[0][0] + text(count(source.tags, #index > 0))`, `"m22"`},
 	{`sum(map(source.groups, sum(.members, .age)))`, `43`},
 	{`first(filter(source.lines, .qty < 2)).sku`, `"y-2"`},
 	{`last(filter(source.lines, .qty < 2)).sku`, `"z-3"`},
@@ -236,6 +240,7 @@ var expressions = []struct{ expr, want string }{
 	{`sortBy(filter(source.lines, has(.sku)), .qty)[0].unit`, `"KGM"`},
 	{`has(source.customer) and has(source.tags) and has(source.no) and has(source.count) and has(source.paid)`, `true`},
 	{`has(source.groups[1].members) or has(source.gone) or has(source.nothing) or has(trim("  ")) or has(filter(source.tags, # == "x"))`, `false`},
+	{`has(source.count + 1) and has(1 == 2)`, `true`},
 	{`sum(source.lines, .qty + .nothing)`, `!`},
 	// Times.
 	{`time("2026-10-01T08:00:00+02:00")`, `"2026-10-01T08:00:00+02:00"`},

@@ -24,6 +24,43 @@ func compileFlow(t *testing.T, yaml string, ctx ExprContext) (*Expr, error) {
 	return e, p.Err()
 }
 
+// TestLoopsRefuse: what only the document shows is told with its place inside the expression.
+func TestLoopsRefuse(t *testing.T) {
+	for _, c := range []struct{ rule, doc, want string }{
+		{`1 + count(source.a, #)`, `{"a":["yes"]}`, "m.yaml:6:25: m: x: a condition must be true or false, not the text"},
+		{`1 + count(source.a, #)`, `{"a":[true,null]}`, "m.yaml:6:25: m: x: a condition is absent"},
+		{`1 + sum(source.a, #)`, `{"a":[1,"x"]}`, "m.yaml:6:9: m: x: sum: element 1"},
+		{`1 + count(sortBy(source.a, #))`, `{"a":[1,"x"]}`, "m.yaml:6:15: m: x: sortBy needs keys"},
+		{`1 + count(map(source.a, #))`, `{"a":["` + strings.Repeat("x", 50_000) + `"]}`, "m.yaml:6:29: m: x: the expression makes more"},
+		{`1 + count(source.x, true)`, `{"x":"x"}`, "m.yaml:6:9: m: x: count wants a list, not the text"},
+	} {
+		m := boundedMapping(t, "  x: >-\n    "+c.rule+"\n", Limits{Bytes: 10_000})
+		out, err := m.Apply(t.Context(), &Input{Doc: parseDoc(t, c.doc)}, nil)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s on %s: %s, %v; want %s", c.rule, c.doc, out, err, c.want)
+		}
+	}
+}
+
+// TestLoopsOfNothing: where a list may be absent, or no element may be found, a text that people read says so.
+func TestLoopsOfNothing(t *testing.T) {
+	deps := testDeps(t)
+	ctx := ExprContext{Schema: deps.Schemas.Get("source.v1"), Deps: deps, Absent: "none"}
+	for yaml, want := range map[string]string{
+		"e: >-\n  concat(\"of \", count(source.extra, .qty > 0))":     "of none",
+		"e: >-\n  concat(\"of \", find([\"a\", \"b\"], #index == 9))": "of none",
+		"e: >-\n  concat(\"of \", find(source.tags, # == \"a\"))":     "of a",
+	} {
+		e, err := compileFlow(t, yaml, ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := e.String(t.Context(), &Input{Doc: parseDoc(t, tableDoc)}); err != nil || got != want {
+			t.Errorf("%s: %q, %v; want %q", yaml, got, err, want)
+		}
+	}
+}
+
 func TestFlowExpressions(t *testing.T) {
 	deps := testDeps(t)
 	ctx := ExprContext{Schema: deps.Schemas.Get("source.v1"), Deps: deps, Headers: true}

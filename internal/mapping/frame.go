@@ -149,6 +149,7 @@ func (f *frame) object(defs []slotDef, i int) jsondoc.Value {
 	default:
 		parent = f.items[def.scope-1].v.doc
 	}
+	f.steps -= parent.Len() / passedStep
 	s.v, s.gen = parent.Get(def.name), f.gens[def.scope]
 	return s.v
 }

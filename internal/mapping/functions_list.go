@@ -160,6 +160,9 @@ func (o *totalOp) eval(f *frame, v *val) error {
 		return err
 	}
 	if v.k == vDoc && v.doc.Kind() == jsondoc.Array {
+		if err := f.spend(v.doc.Len() + v.doc.Size()/passedStep); err != nil {
+			return at(o.at, err)
+		}
 		var sum jsondoc.Decimal
 		i := 0
 		for c := v.doc.Cursor(); c.Next(); i++ {
@@ -232,13 +235,7 @@ func directEnd(call *callInfo, index int) op {
 			return err
 		}
 		if v.k == vDoc && v.doc.Kind() == jsondoc.Array {
-			if index < 0 {
-				if err := f.spend(v.doc.Len()); err != nil { // it is gone through
-					return at(where, err)
-				}
-			}
-			list := *v
-			return walkVal(f, &list, steps, v)
+			return at(where, walkVal(f, v, steps, v))
 		}
 		return fn.converted(f, v, where)
 	})
@@ -252,8 +249,8 @@ func directHas(_ *compiler, call *callInfo) op {
 			return err
 		}
 		if s, _, ok := v.text(f); ok {
-			if f.room < 0 {
-				return f.over()
+			if err := f.spend(len(s) / textStep); err != nil {
+				return at(where, err)
 			}
 			v.setBool(len(bytes.TrimSpace(s)) > 0)
 			return nil

@@ -75,9 +75,6 @@ type looped struct {
 }
 
 func (l *looped) document(d jsondoc.Value) error {
-	if err := l.f.spend(d.Len()); err != nil {
-		return at(l.o.at, err)
-	}
 	e := &l.f.elements[l.o.depth]
 	for c := d.Cursor(); !l.done && c.Next(); {
 		e.v.setDoc(c.Value())
@@ -89,11 +86,11 @@ func (l *looped) document(d jsondoc.Value) error {
 }
 
 func (l *looped) tree(list []any) error {
-	if err := l.f.spend(len(list)); err != nil {
-		return at(l.o.at, err)
-	}
 	e := &l.f.elements[l.o.depth]
 	for i := 0; !l.done && i < len(list); i++ {
+		if s, ok := list[i].(string); ok {
+			l.f.steps -= len(s) / textStep // it is copied
+		}
 		e.v.setAny(list[i])
 		if err := l.element(e); err != nil {
 			return err
@@ -121,11 +118,10 @@ func (l *looped) element(e *itemScope) error {
 			return at(o.inner, err)
 		}
 		l.made = append(l.made, x)
-		f.made(16)
-		if o.function == "sortBy" {
-			return l.keep(e)
+		if err := l.taken(); err != nil || o.function != "sortBy" {
+			return at(o.at, err)
 		}
-		return nil
+		return l.keep(e)
 	}
 	holds, err := v.truth(f)
 	if err != nil {
@@ -153,9 +149,21 @@ func (l *looped) element(e *itemScope) error {
 
 func (l *looped) keep(e *itemScope) error {
 	x, err := e.v.any(l.f)
-	l.all = append(l.all, x)
-	l.f.made(16)
+	if err == nil {
+		l.all = append(l.all, x)
+		err = l.taken()
+	}
 	return at(l.o.at, err)
+}
+
+// taken counts an element of a list that the loop makes. Much of them waits for its turn.
+func (l *looped) taken() error {
+	f := l.f
+	f.made(16)
+	if f.work-f.room > heavyBytes {
+		return f.muchMemory()
+	}
+	return nil
 }
 
 // result leaves what the loop has come to in v.
@@ -174,9 +182,9 @@ func (l *looped) result(v *val) error {
 	case "count":
 		v.setNum(jsondoc.FromInt(int64(l.n)))
 	case "map":
-		v.k, v.tree = vTree, list(l.made)
+		v.k, v.tree = vTree, l.made
 	case "filter":
-		v.k, v.tree = vTree, list(l.all)
+		v.k, v.tree = vTree, l.all
 	case "sum":
 		d, err := sum(l.made, "sum")
 		if err != nil {
@@ -191,12 +199,4 @@ func (l *looped) result(v *val) error {
 		v.k, v.tree = vTree, sorted
 	}
 	return nil
-}
-
-// list is a list, also where it has no elements.
-func list(x []any) any {
-	if x == nil {
-		return []any{}
-	}
-	return x
 }

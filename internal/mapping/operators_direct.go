@@ -77,6 +77,7 @@ func (o *binOp) fast(f *frame, v, w *val) (bool, error) {
 	if !ok {
 		return false, nil
 	}
+	f.steps -= min(len(s), len(t)) / textStep
 	switch o.operator {
 	case "==", "!=":
 		v.setBool(bytes.Equal(s, t) == (o.operator == "=="))

@@ -72,6 +72,7 @@ func (o *docOp) eval(f *frame, v *val) error {
 	if o.slot >= 0 {
 		obj = f.object(*o.defs, o.slot)
 	}
+	f.steps -= obj.Len() / passedStep
 	v.setDoc(obj.Get(o.name))
 	return nil
 }
@@ -114,23 +115,28 @@ func (o *memberOp) eval(f *frame, v *val) error {
 	return walkVal(f, &from, o.steps, v)
 }
 
-// walkVal follows steps from base; absent as soon as a step is.
-func walkVal(_ *frame, base *val, steps []step, v *val) error {
+// walkVal follows steps from base; absent as soon as a step is. What is gone over in a document on the way is counted.
+func walkVal(f *frame, base *val, steps []step, v *val) error {
 	if base.k == vDoc {
 		d := base.doc
 		for i := range steps {
 			s := &steps[i]
-			switch {
-			case !s.isIndex:
+			if !s.isIndex {
+				f.steps -= d.Len() / passedStep
 				d = d.Get(s.name)
-			case s.index < 0:
-				d = d.Index(d.Len() + s.index)
-			default:
-				d = d.Index(s.index)
+				continue
 			}
+			n, i := d.Len(), s.index
+			if i < 0 {
+				i += n
+			}
+			if i > 0 && i < n {
+				f.steps -= i / passedStep
+			}
+			d = d.Index(i)
 		}
 		v.setDoc(d)
-		return nil
+		return f.over()
 	}
 	if len(steps) == 0 {
 		*v = *base

@@ -240,6 +240,116 @@ func TestFormsAgree(t *testing.T) {
 	})
 }
 
+// loops writes expressions of loops, one inside the other, of which some do not fit the schema.
+type loops struct {
+	t    *rapid.T
+	vars int
+}
+
+func (l *loops) of(what string, texts ...string) string {
+	return rapid.SampledFrom(texts).Draw(l.t, what)
+}
+
+func (l *loops) list(deep int, inside bool) string {
+	texts := []string{"source.lines", "source.tags", "source.groups", "source.groups[0].members", "source.extra", `["a", "b", nil]`}
+	if inside {
+		texts = append(texts, ".members", ".members", "#")
+	}
+	if deep > 0 {
+		switch l.of("list", "field", "filter", "filter", "map", "map", "sortBy", "else") {
+		case "filter":
+			return "filter(" + l.list(deep-1, inside) + ", " + l.condition(deep-1) + ")"
+		case "map":
+			return "map(" + l.list(deep-1, inside) + ", " + l.value(deep-1, true) + ")"
+		case "sortBy":
+			return "sortBy(" + l.list(deep-1, inside) + ", " + l.value(deep-1, true) + l.of("order", "", `, "desc"`) + ")"
+		case "else":
+			return "(" + l.list(deep-1, inside) + " ?? [])"
+		}
+	}
+	return l.of("field", texts...)
+}
+
+func (l *loops) condition(deep int) string {
+	if deep > 0 {
+		switch l.of("condition", "plain", "quantifier", "quantifier", "not", "or", "has") {
+		case "quantifier":
+			return l.of("quantifier", "any", "all", "none", "one") + "(" + l.list(deep-1, true) + ", " + l.condition(deep-1) + ")"
+		case "not":
+			return "not (" + l.condition(deep-1) + ")"
+		case "or":
+			return "(" + l.condition(deep-1) + l.of("logic", " or ", " and ") + l.condition(deep-1) + ")"
+		case "has":
+			return "has(" + l.value(deep-1, true) + ")"
+		}
+	}
+	return l.of("test", ".qty > 1", `.id == "A1"`, `# == "Open"`, "#index > 0", `.name == source.no`, ".age != source.count", "true", "exists(.sku)", "(.price ?? 0) < 3", "#")
+}
+
+func (l *loops) value(deep int, inside bool) string {
+	if deep > 0 {
+		switch l.of("value", "find", "count", "sum", "end", "let", "list", "choose", "object") {
+		case "find":
+			return "find(" + l.list(deep-1, inside) + ", " + l.condition(deep-1) + ")" + l.of("of", "", ".sku", ".id", ".members")
+		case "count":
+			return l.of("counted", "count", "len") + "(" + l.list(deep-1, inside) + ")"
+		case "sum":
+			return l.of("summed", "sum", "count") + "(" + l.list(deep-1, inside) + ", " + l.of("of", l.value(deep-1, true), l.condition(deep-1)) + ")"
+		case "end":
+			return l.of("end", "first", "last") + "(" + l.list(deep-1, inside) + ")" + l.of("of", "", ".qty", ".name")
+		case "let":
+			l.vars++
+			name := fmt.Sprintf("v%d", l.vars)
+			return "(let " + name + " = " + l.value(deep-1, inside) + "; " + l.of("body", name, "["+name+", "+l.value(deep-1, inside)+"]", "filter("+l.list(deep-1, inside)+", # == "+name+")") + ")"
+		case "list":
+			return l.list(deep-1, inside)
+		case "choose":
+			if inside {
+				return "choose(" + l.condition(deep-1) + ", " + l.value(deep-1, true) + ", " + l.value(deep-1, true) + ")"
+			}
+		case "object":
+			return "{a: " + l.value(deep-1, inside) + ", b: " + l.value(deep-1, inside) + "}"
+		}
+	}
+	texts := []string{"source.count", "source.no", "1", `"a"`, "nil", "source.lines[-1].qty"}
+	if inside {
+		texts = append(texts, "#", "#index", ".qty", ".id", ".age", ".members", ".price * 2", ".sku")
+	}
+	return l.of("plain", texts...)
+}
+
+// TestLoopsAgree: loops inside loops give the same in the direct form and in that for the machine, whatever stands in them and in the document.
+func TestLoopsAgree(t *testing.T) {
+	deps := testDeps(t)
+	source := deps.Schemas.Get("source.v1")
+	var compiled, written int
+	rapid.Check(t, func(t *rapid.T) {
+		documents := make([]*Input, 3)
+		for i := range documents {
+			documents[i] = &Input{Doc: parseDoc(nil, document(t)), Event: testEvent, Lookup: testRefs}
+		}
+		for range 24 {
+			written++
+			text := (&loops{t: t}).value(5, false)
+			direct, err := compileAny(text, source, deps, false)
+			if err != nil {
+				continue
+			}
+			machine, err := compileAny(text, source, deps, true)
+			if err != nil {
+				t.Fatalf("%s compiles, but not for the machine: %v", text, err)
+			}
+			compiled++
+			for _, in := range documents {
+				agree(t, text, direct, machine, in)
+			}
+		}
+	})
+	if compiled < written/8 {
+		t.Errorf("of %d expressions only %d compile", written, compiled)
+	}
+}
+
 type failer interface {
 	Fatalf(format string, args ...any)
 }
