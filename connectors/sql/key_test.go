@@ -291,18 +291,7 @@ func TestKeysOfOneText(t *testing.T) {
 				t.Errorf("by their bytes: %q", folded)
 			}
 			for i, id := range all {
-				if _, err := write(t, db, connector.Update, id, `{"m":2}`); err != nil {
-					t.Errorf("%s: %v", id, err)
-				}
-				if n := p.text(t, "SELECT count(*) FROM x WHERE m = 2"); n != "1" {
-					t.Errorf("%s: %s rows were changed", id, n)
-				}
-				if _, err := write(t, db, connector.Delete, id, ""); err != nil {
-					t.Errorf("%s: %v", id, err)
-				}
-				if n := p.text(t, "SELECT count(*) FROM x"); n != fmt.Sprint(len(all)-i-1) {
-					t.Errorf("%s is deleted: %s rows are left", id, n)
-				}
+				alone(t, p, db, id, len(all)-i-1)
 			}
 		})
 	}

@@ -58,18 +58,7 @@ func TestIDsOfOneKey(t *testing.T) {
 				if err != nil || len(found) != 1 || found[0].Local != id {
 					t.Errorf("%q: %v %v", id, found, err)
 				}
-				if _, err := write(t, db, connector.Update, id, `{"m":2}`); err != nil {
-					t.Errorf("%q: %v", id, err)
-				}
-				if n := p.text(t, "SELECT count(*) FROM x WHERE m = 2"); n != "1" {
-					t.Errorf("%q: %s rows were changed", id, n)
-				}
-				if _, err := write(t, db, connector.Delete, id, ""); err != nil {
-					t.Errorf("%q: %v", id, err)
-				}
-				if n := p.text(t, "SELECT count(*) FROM x"); n != fmt.Sprint(len(all)-i-1) {
-					t.Errorf("%q is deleted: %s rows are left", id, n)
-				}
+				alone(t, p, db, id, len(all)-i-1)
 			}
 			for _, absent := range []string{"abC", "中文", "0", "😀"} {
 				if found, err := db.Find(t.Context(), connector.Lookup{Object: "x", Local: absent}); err != nil || len(found) != 0 {
@@ -388,4 +377,21 @@ func TestWhatColumnsOfMariaDBCannotHold(t *testing.T) {
 func shared(t *testing.T) *place {
 	t.Helper()
 	return newMySQL(t)
+}
+
+// alone changes and deletes a row of x, and no other: left are there behind it.
+func alone(t *testing.T, p *place, db *database, id string, left int) {
+	t.Helper()
+	if _, err := write(t, db, connector.Update, id, `{"m":2}`); err != nil {
+		t.Errorf("%q: %v", id, err)
+	}
+	if n := p.text(t, "SELECT count(*) FROM x WHERE m = 2"); n != "1" {
+		t.Errorf("%q: %s rows were changed", id, n)
+	}
+	if _, err := write(t, db, connector.Delete, id, ""); err != nil {
+		t.Errorf("%q: %v", id, err)
+	}
+	if n := p.text(t, "SELECT count(*) FROM x"); n != fmt.Sprint(left) {
+		t.Errorf("%q is deleted: %s rows are left", id, n)
+	}
 }

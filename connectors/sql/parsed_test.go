@@ -3,7 +3,6 @@ package sql
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/waybill-hub/waybill/internal/needtest"
+	"github.com/waybill-hub/waybill/internal/systemtest"
 )
 
 // unreadStatements are those that the parsers do not know although their servers' documents have them.
@@ -23,14 +22,8 @@ var unreadStatements = map[string][]string{
 
 // TestStatementsAreRead has another's parsers read what the golden files say is sent.
 func TestStatementsAreRead(t *testing.T) {
-	needtest.Systems(t, "python3")
+	python := systemtest.Tools(t, "sqlfluff", "python3")
 	systems := filepath.Join("..", "..", "internal", "test", "systems")
-	python, err := exec.Command(filepath.Join(systems, "sqlfluff.sh")).Output()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 77 {
-		needtest.Missing(t, "sqlfluff: %s", bytes.TrimSpace(exit.Stderr))
-	} else if err != nil {
-		t.Fatal(err)
-	}
 	for kind, dialect := range map[string]string{"sqlserver": "tsql", "oracle": "oracle", "hana": "ansi"} {
 		t.Run(kind, func(t *testing.T) {
 			statements := recordedStatements(t, kind)
@@ -41,7 +34,7 @@ func TestStatementsAreRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			run := exec.Command(strings.TrimSpace(string(python)), filepath.Join(systems, "statements.py"))
+			run := exec.Command(python, filepath.Join(systems, "statements.py"))
 			run.Stdin, run.Stderr = bytes.NewReader(asked), os.Stderr
 			out, err := run.Output()
 			if err != nil {

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
@@ -162,13 +161,7 @@ type avroRecord struct {
 // avroReader installs readers of Kafka and Avro that are not the hub's, and gives what reads a topic with them.
 func avroReader(t *testing.T) func(brokers, topic, registry string) []avroRecord {
 	t.Helper()
-	out, err := exec.Command("../test/systems/avro.sh").Output()
-	if x, ok := err.(*exec.ExitError); ok && x.ExitCode() == 77 {
-		needtest.Missing(t, "avro: %s", x.Stderr)
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	python := strings.TrimSpace(string(out))
+	python := systemtest.Tools(t, "avro", "python3 with venv")
 	return func(brokers, topic, registry string) []avroRecord {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), python, "../test/systems/avro/read.py", brokers, topic, registry)

@@ -3,51 +3,26 @@ package edi
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/jsondoc"
-	"github.com/waybill-hub/waybill/internal/needtest"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
+	"github.com/waybill-hub/waybill/internal/systemtest"
 )
 
 const oracleScripts = "../test/systems/edi"
 
-var oracles struct {
-	once    sync.Once
-	dir     string
-	missing string
-	err     error
-}
-
 // oracleDir is where other people's parsers are installed.
 func oracleDir(t testing.TB) string {
 	t.Helper()
-	needtest.Systems(t, "npm and python3")
-	oracles.once.Do(func() {
-		out, err := exec.Command(oracleScripts+".sh", "install").Output()
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() == 77 {
-			oracles.missing = string(exit.Stderr)
-			return
-		}
-		oracles.dir, oracles.err = strings.TrimSpace(string(out)), err
-	})
-	if oracles.missing != "" {
-		needtest.Missing(t, "parsers of X12 and EDIFACT: %s", oracles.missing)
-	}
-	if oracles.err != nil {
-		t.Fatal(oracles.err)
-	}
-	return oracles.dir
+	return systemtest.Tools(t, "edi", "npm and python3")
 }
 
 // judged is what a parser makes of a file.

@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,24 +12,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waybill-hub/waybill/internal/systemtest"
 	"pgregory.net/rapid"
-
-	"github.com/waybill-hub/waybill/internal/needtest"
 )
 
 // officialRules gives the class path of the program that holds files against the official rules.
 func officialRules(t *testing.T) string {
 	t.Helper()
-	needtest.Systems(t, "Java 17 and Maven")
-	out, err := exec.Command("../test/systems/einvoice.sh", "install").Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == 77 {
-		needtest.Missing(t, "the official rules of e-invoices: %s", exit.Stderr)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(out))
+	return systemtest.Tools(t, "einvoice", "Java 17 and Maven")
 }
 
 // verdict is what the official rules say of a file: rules that are broken, by name, and in words.

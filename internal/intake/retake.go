@@ -30,19 +30,12 @@ func (in *Intake) FailedFiles(ctx context.Context, flow string, most int) (files
 
 // asked carries out what people ask of the drop, under its lease.
 func (w *watcher) asked(ctx context.Context, t *lease.Held) error {
-	wishes, err := w.store.SourceWishes(ctx, w.src.Flow)
-	if err != nil {
-		return fmt.Errorf("read what is asked of the source: %w", err)
-	}
-	for _, wish := range wishes {
-		if wish.Kind != state.WishRetake {
-			continue
-		}
+	return w.wishes(ctx, state.WishRetake, func(wish state.SourceWish) error {
 		if err := w.retake(ctx, t, wish); err != nil {
 			return fmt.Errorf("%s: %w", wish.Of, err)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // retake puts a file that has failed back into the drop, from where it is taken as any other. What cannot be done is given up with its reason; what cannot be

@@ -70,15 +70,20 @@ func (in *Intake) Asked(flow string) {
 
 // asked carries out what people ask of the source. Nothing else moves the cursor meanwhile: this is the reader itself, under its lease.
 func (p *poller) asked(ctx context.Context, t *lease.Held) error {
-	wishes, err := p.store.SourceWishes(ctx, p.src.Flow)
+	return p.wishes(ctx, state.WishRewind, func(w state.SourceWish) error { return p.rewind(ctx, t, w) })
+}
+
+// wishes carries out what people ask of the source, of one kind, until one of them cannot be.
+func (r *reader) wishes(ctx context.Context, kind state.WishKind, do func(state.SourceWish) error) error {
+	wishes, err := r.store.SourceWishes(ctx, r.src.Flow)
 	if err != nil {
 		return fmt.Errorf("read what is asked of the source: %w", err)
 	}
 	for _, w := range wishes {
-		if w.Kind != state.WishRewind {
+		if w.Kind != kind {
 			continue
 		}
-		if err := p.rewind(ctx, t, w); err != nil {
+		if err := do(w); err != nil {
 			return err
 		}
 	}

@@ -8,42 +8,19 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/jsondoc"
-	"github.com/waybill-hub/waybill/internal/needtest"
+	"github.com/waybill-hub/waybill/internal/systemtest"
 )
 
 const oracleScripts = "../test/systems/parquet"
 
-var oracles struct {
-	once    sync.Once
-	dir     string
-	missing string
-	err     error
-}
-
 // python runs the script of other people's readers and writers.
 func python(t *testing.T, args ...string) string {
 	t.Helper()
-	needtest.Systems(t, "python3 with venv")
-	oracles.once.Do(func() {
-		out, err := exec.Command(oracleScripts+".sh", "install").Output()
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() == 77 {
-			oracles.missing = string(exit.Stderr)
-			return
-		}
-		oracles.dir, oracles.err = strings.TrimSpace(string(out)), err
-	})
-	if oracles.missing != "" {
-		needtest.Missing(t, "readers and writers of Parquet: %s", oracles.missing)
-	}
-	if oracles.err != nil {
-		t.Fatal(oracles.err)
-	}
-	cmd := exec.Command(oracles.dir+"/python/bin/python", append([]string{oracleScripts + "/files.py"}, args...)...)
+	dir := systemtest.Tools(t, "parquet", "python3 with venv")
+	cmd := exec.Command(dir+"/python/bin/python", append([]string{oracleScripts + "/files.py"}, args...)...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
