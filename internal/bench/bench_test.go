@@ -2,10 +2,8 @@ package bench_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,20 +11,12 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/bench"
+	"github.com/waybill-hub/waybill/internal/bench/benchtest"
 	"github.com/waybill-hub/waybill/internal/bus"
-	"github.com/waybill-hub/waybill/internal/cli"
 )
 
 // TestMain makes the test binary the program where the benchmark starts it as one.
-func TestMain(m *testing.M) {
-	if os.Getenv(bench.AsProgram) == "" {
-		os.Exit(m.Run())
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { benchtest.Main(m.Run) }
 
 // TestWork does the bench work with few orders. Run itself checks what the hub has written; nothing here is about time.
 func TestWork(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,8 +23,8 @@ import (
 
 	connectorsql "github.com/waybill-hub/waybill/connectors/sql"
 	"github.com/waybill-hub/waybill/internal/bench"
+	"github.com/waybill-hub/waybill/internal/bench/benchtest"
 	"github.com/waybill-hub/waybill/internal/bus"
-	"github.com/waybill-hub/waybill/internal/cli"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/porttest"
@@ -39,15 +38,7 @@ var (
 )
 
 // TestMain makes the test binary the hub where a test starts it as one.
-func TestMain(m *testing.M) {
-	if os.Getenv(bench.AsProgram) == "" {
-		os.Exit(pgtest.Main(m))
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { benchtest.Main(func() int { return pgtest.Main(m) }) }
 
 const (
 	topic = "canonical.item"

@@ -2,29 +2,16 @@ package console_test
 
 import (
 	"bytes"
-	"context"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"testing"
 
-	"github.com/waybill-hub/waybill/internal/bench"
+	"github.com/waybill-hub/waybill/internal/bench/benchtest"
 	"github.com/waybill-hub/waybill/internal/bench/console"
-	"github.com/waybill-hub/waybill/internal/cli"
 	"github.com/waybill-hub/waybill/internal/store/pgtest"
 )
 
 // TestMain makes the test binary the program where the benchmark starts it as one.
-func TestMain(m *testing.M) {
-	if os.Getenv(bench.AsProgram) == "" {
-		os.Exit(pgtest.Main(m))
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { benchtest.Main(func() int { return pgtest.Main(m) }) }
 
 // TestConsole fills a small store of either kind and asks everything once; nothing here is about time. What the filler writes is what the store reads.
 func TestConsole(t *testing.T) {

@@ -2,32 +2,19 @@ package road_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"testing"
 
-	"github.com/waybill-hub/waybill/internal/bench"
+	"github.com/waybill-hub/waybill/internal/bench/benchtest"
 	"github.com/waybill-hub/waybill/internal/bench/road"
-	"github.com/waybill-hub/waybill/internal/cli"
 )
 
 // TestMain makes the test binary the program where the benchmark starts it as one.
-func TestMain(m *testing.M) {
-	if os.Getenv(bench.AsProgram) == "" {
-		os.Exit(m.Run())
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { benchtest.Main(m.Run) }
 
 // TestRoad goes the road with few orders. Run itself compares every object with what was sent; nothing here is about time.
 func TestRoad(t *testing.T) {
