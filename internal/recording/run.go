@@ -23,7 +23,7 @@ type World struct {
 }
 
 // Replay plays a recording and gives what was otherwise than recorded. With update, requests take the recorded answers in their order, and the recording
-// holds afterwards what was asked and what the connector made of the answers.
+// holds afterwards what was asked and what the connector made of the answers; a step that came to something before and fails now is told.
 func (w World) Replay(ctx context.Context, r *Recording, update bool) ([]string, error) {
 	p, err := play(r, update)
 	if err != nil {
@@ -40,8 +40,9 @@ func (w World) Replay(ctx context.Context, r *Recording, update bool) ([]string,
 	}
 	out, err := run(ctx, sys, hook, r, p.begin, func(s *Step, got want) []string {
 		if update {
+			was := s.Want
 			s.Want = got
-			return nil
+			return was.failsNow(s.Name, got)
 		}
 		return s.Want.compare(s.Name, got)
 	})
@@ -234,6 +235,14 @@ func failureOf(err error) *failure {
 		out.Text = f.Err.Error()
 	}
 	return out
+}
+
+// failsNow tells of a step that came to something and fails: an answer may have been broken by hand, and would be recorded as one that has to fail.
+func (w want) failsNow(step string, got want) []string {
+	if got.Fault == nil || w.Fault != nil || w.Local == "" && w.Doc == "" && len(w.Records) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: it fails now, as %s: %s; if that is meant, take its want out first", step, got.Fault.Kind, got.Fault.Text)}
 }
 
 // compare says what is otherwise than wanted.
