@@ -10,16 +10,16 @@ import (
 func (m *metadata) keyAt(parts []*property, address string) (key, bool) {
 	k := key{m: m, parts: parts}
 	path, _, _ := strings.Cut(address, "?")
-	if u, err := url.PathUnescape(path); err == nil {
-		path = u
-	}
-	path = strings.TrimRight(path, "/")
+	path = bare.Replace(strings.TrimRight(path, "/"))
 	inside, closed := strings.CutSuffix(path, ")")
 	open := opening(inside)
 	if !closed || open < 0 {
 		return k, false
 	}
 	inside = inside[open+1:]
+	if u, err := url.PathUnescape(inside); err == nil {
+		inside = u
+	}
 	if len(parts) == 1 {
 		inside = strings.TrimPrefix(inside, parts[0].name+"=")
 		k.values = []string{m.value(parts[0], inside)}
@@ -43,6 +43,9 @@ func (m *metadata) keyAt(parts []*property, address string) (key, bool) {
 	}
 	return k, true
 }
+
+// bare shows the signs that begin and end keys and texts. A slash stays escaped: one that is written so is no border of segments.
+var bare = strings.NewReplacer("%27", "'", "%28", "(", "%29", ")")
 
 // opening is where the key of the last segment of a path begins; the path ends before its closing bracket. A bracket inside a text literal opens
 // nothing; -1: there is none. Not every service doubles the apostrophes in an address that it writes (SAP CAP 10 does not), so the first bracket

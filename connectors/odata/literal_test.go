@@ -121,6 +121,9 @@ func TestAddresses(t *testing.T) {
 		{one, "A_Product('AB%20C''D')?x=y", "AB C'D"},
 		{one, "A_Product('AB%20C'D')", "AB C'D"}, // not doubled
 		{one, "A_Product('A/B(1)')", "A/B(1)"},
+		{one, "A_Product(')%2F(')", ")/("},
+		{one, "A_Product%28%27A)%2fB(1%27%29/", "A)/B(1"},
+		{one, "http://h/o('d)%2Fx(')/A_Product('100%25')", "100%"},
 		{two, "http://h:8000/o(d)/A_SalesOrder('1')/to_Item(Order='1',Item='30')", "1|30"},
 		{two, "A_Item(Item='3,0',Order='1')", "1|3,0"},
 		{two, "A_Item(Item='30')", "-"},
