@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/access"
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -86,9 +87,21 @@ func TestOnceRefused(t *testing.T) {
 	if code, said := ask("too-large-a-one", `{"note":"`+strings.Repeat("x", maxEdit)+`"}`); code != 413 {
 		t.Errorf("a large one: %d %.100s", code, said)
 	}
+	for err, want := range map[error]int{fault.New(fault.UnknownOutcome, "the store has not answered"): 409, fault.New(fault.Unavailable, "the store is away"): 202} {
+		key := fmt.Sprint("failed-", want)
+		hub.refuses = err
+		if code, _ := ask(key, `{"note":"x"}`); code != 503 {
+			t.Errorf("%v: %d", err, code)
+		}
+		hub.acts, hub.refuses = nil, nil
+		if code, said := ask(key, `{"note":"x"}`); code != want || (len(hub.acts) == 0) != (want == 409) {
+			t.Errorf("%v, asked again: %d %s, acts %q", err, code, said, hub.acts)
+		}
+	}
+	hub.acts = nil
 	cut := state.Request{Who: "local", Key: "cut-short", Sum: hub.requests["local/a-request"].Sum}
 	hub.requests["local/cut-short"] = cut
-	if code, said := ask("cut-short", `{"note":"x"}`); code != 409 || !strings.Contains(said, "Look in the audit whether it was done") || len(hub.acts) != 1 {
+	if code, said := ask("cut-short", `{"note":"x"}`); code != 409 || !strings.Contains(said, "Look in the audit whether it was done") || len(hub.acts) != 0 {
 		t.Errorf("cut short: %d %s", code, said)
 	}
 }
