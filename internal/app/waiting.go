@@ -101,15 +101,22 @@ func (h *Hub) callsIt(q *state.Queued) []string {
 	if m := q.Missing; m != nil {
 		view.Missing = missing{m.Entity, m.System, m.Local}
 	}
-	data, err := json.Marshal(view)
-	if err == nil {
-		var ok bool
-		if data, ok = h.Veil(data, ""); !ok {
-			err = errors.New("it cannot be read")
-		}
-	}
-	if err != nil || json.Unmarshal(data, &view) != nil {
+	view, err := forEverybody(h, view, "")
+	if err != nil {
 		return []string{q.Event.ID, ""}
 	}
 	return []string{view.Key, view.Reason}
+}
+
+// forEverybody is what may be told to whoever may see the status: with business keys masked that are personal data. about is the entity of what names neither flow nor entity.
+func forEverybody[T any](h *Hub, of T, about string) (out T, err error) {
+	data, err := json.Marshal(of)
+	if err != nil {
+		return out, err
+	}
+	data, ok := h.Veil(data, about)
+	if !ok {
+		return out, errors.New("it cannot be read")
+	}
+	return out, json.Unmarshal(data, &out)
 }
