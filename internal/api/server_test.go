@@ -667,6 +667,7 @@ func TestBodyLimits(t *testing.T) {
 		{"POST", "/api/v1/parked/discard", `{"filter": {"cause": "c0ffee00"}, "note": "%s"}`, mostNote, 202},
 		{"POST", "/api/v1/backups", `{"name": "monday"%s}`, 4 << 10, 202},
 		{"POST", "/api/v1/restored", `{"note": "%s"}`, 16 << 10, 200},
+		{"POST", "/api/v1/flows/a/files/retake", `{"all": true, "note": "%s"}`, 64 << 10, 202},
 	} {
 		fill := "x"
 		if tt.path == "/api/v1/backups" {
