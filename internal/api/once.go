@@ -56,10 +56,7 @@ func (s *Server) once(next actor) actor {
 			problem(w, http.StatusBadRequest, "the body cannot be read: "+err.Error())
 			return
 		}
-		r.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.MultiReader(bytes.NewReader(sent), r.Body), r.Body}
+		r.Body = io.NopCloser(bytes.NewReader(sent)) // the server closes its own
 		asked := state.Request{Who: who, Key: key, Sum: sumOf(r, sent)}
 		before, err := s.hub.BeginRequest(r.Context(), asked)
 		switch {

@@ -69,8 +69,9 @@ func TestOnce(t *testing.T) {
 func TestOnceRefused(t *testing.T) {
 	hub := &stub{}
 	s := server(hub)
+	match := "*"
 	ask := func(key, body string) (int, string) {
-		w := call(s, "POST", "/api/v1/parked/1/discard", body, func(r *http.Request) { r.Header.Set(KeyHeader, key) })
+		w := call(s, "POST", "/api/v1/parked/1/discard", body, func(r *http.Request) { r.Header.Set(KeyHeader, key); r.Header.Set("If-Match", match) })
 		return w.Code, w.Body.String()
 	}
 	for _, key := range []string{"", "short", strings.Repeat("a", 65), "with a blank in it", "\"", "ünicode-key"} {
@@ -84,6 +85,11 @@ func TestOnceRefused(t *testing.T) {
 	if code, _ := ask("a-request", `{"note":"x"}`); code != 202 || len(hub.acts) != 1 {
 		t.Errorf("asked again: %d, acts %q", code, hub.acts)
 	}
+	match = `"1-4"`
+	if code, said := ask("a-request", `{"note":"x"}`); code != 422 || len(hub.acts) != 1 {
+		t.Errorf("of another state of the message: %d %s", code, said)
+	}
+	match = "*"
 	if code, said := ask("too-large-a-one", `{"note":"`+strings.Repeat("x", maxEdit)+`"}`); code != 413 {
 		t.Errorf("a large one: %d %.100s", code, said)
 	}

@@ -100,6 +100,11 @@ func (r *retaken) run() {
 	if r.marker {
 		drop = "a.csv a.csv.ok"
 	}
+	r.Put(t, "a.csv", "sku\n1\n3\n") // it begins as the first does
+	if err := r.Retake(t.Context(), "stock", first); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("in the place of a longer one: %v", err)
+	}
+	r.Remove(t, "a.csv")
 	r.again(second)
 	r.lie("one is back", "a.csv a.csv.error", drop)
 	if err := r.Retake(t.Context(), "stock", first); fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "when that one was taken") {
