@@ -35,7 +35,7 @@ const keyPattern = `^[0-9A-Za-z._:-]{8,64}$`
 var keys = regexp.MustCompile(keyPattern)
 
 // once does what a request asks for once, however often it comes under one key from one person: the same again gets the answer of the first time. What was
-// refused was not done, and may be asked again.
+// refused was not done, and may be asked again; of what may be done nevertheless, nobody says how it ended.
 func (s *Server) once(next actor) actor {
 	return func(w http.ResponseWriter, r *http.Request, who string) {
 		given := r.Header.Values(KeyHeader)
@@ -56,10 +56,7 @@ func (s *Server) once(next actor) actor {
 			problem(w, http.StatusBadRequest, "the body cannot be read: "+err.Error())
 			return
 		}
-		r.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.MultiReader(bytes.NewReader(sent), r.Body), r.Body}
+		r.Body = io.NopCloser(bytes.NewReader(sent)) // the server closes its own
 		asked := state.Request{Who: who, Key: key, Sum: sumOf(r, sent)}
 		before, err := s.hub.BeginRequest(r.Context(), asked)
 		switch {
@@ -75,10 +72,12 @@ func (s *Server) once(next actor) actor {
 		if asked.Status, asked.Answer = kept.a.Status, string(kept.a.Body); asked.Status >= http.StatusBadRequest {
 			asked.Status, asked.Answer = 0, ""
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), noteFor) // whoever asked may have gone
-		defer cancel()
-		if err := s.hub.EndRequest(ctx, asked); err != nil {
-			s.cfg.Log.Warn("what was answered to a request is not kept: under its key it is refused from now on", "path", r.URL.Path, "who", who, "error", err)
+		if !kept.doubt {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), noteFor) // whoever asked may have gone
+			defer cancel()
+			if err := s.hub.EndRequest(ctx, asked); err != nil {
+				s.cfg.Log.Warn("what was answered to a request is not kept: under its key it is refused from now on", "path", r.URL.Path, "who", who, "error", err)
+			}
 		}
 		w.WriteHeader(kept.a.Status)
 		_, _ = w.Write(kept.a.Body) // the reader has gone: nothing to tell it
@@ -91,7 +90,7 @@ func again(w http.ResponseWriter, before *state.Request, sum string) {
 	case before.Sum != sum:
 		problem(w, http.StatusUnprocessableEntity, "another request was made under this "+KeyHeader+" at "+before.Began.UTC().Format(time.RFC3339)+": give each request that is meant a key of its own")
 	case before.Status == 0:
-		problem(w, http.StatusConflict, fmt.Sprintf("this request was begun at %s and has not ended: it is under way, or its hub has ended in the middle. Look in the audit whether it was done; if it was not, ask under another key",
+		problem(w, http.StatusConflict, fmt.Sprintf("this request was begun at %s and has not ended: it is under way, or its hub or the store has failed in the middle. Look in the audit whether it was done; if it was not, ask under another key",
 			before.Began.UTC().Format(time.RFC3339)))
 	default:
 		w.Header().Set("Content-Type", mediaJSON) // all that is done is answered so
@@ -113,6 +112,7 @@ func sumOf(r *http.Request, body []byte) string {
 type keeper struct {
 	recorder
 	under http.ResponseWriter
+	doubt bool // it was refused and may be done all the same
 }
 
 func (k *keeper) Unwrap() http.ResponseWriter { return k.under }

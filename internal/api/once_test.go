@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/access"
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -68,8 +69,9 @@ func TestOnce(t *testing.T) {
 func TestOnceRefused(t *testing.T) {
 	hub := &stub{}
 	s := server(hub)
+	match := "*"
 	ask := func(key, body string) (int, string) {
-		w := call(s, "POST", "/api/v1/parked/1/discard", body, func(r *http.Request) { r.Header.Set(KeyHeader, key) })
+		w := call(s, "POST", "/api/v1/parked/1/discard", body, func(r *http.Request) { r.Header.Set(KeyHeader, key); r.Header.Set("If-Match", match) })
 		return w.Code, w.Body.String()
 	}
 	for _, key := range []string{"", "short", strings.Repeat("a", 65), "with a blank in it", "\"", "ünicode-key"} {
@@ -83,12 +85,29 @@ func TestOnceRefused(t *testing.T) {
 	if code, _ := ask("a-request", `{"note":"x"}`); code != 202 || len(hub.acts) != 1 {
 		t.Errorf("asked again: %d, acts %q", code, hub.acts)
 	}
+	match = `"1-4"`
+	if code, said := ask("a-request", `{"note":"x"}`); code != 422 || len(hub.acts) != 1 {
+		t.Errorf("of another state of the message: %d %s", code, said)
+	}
+	match = "*"
 	if code, said := ask("too-large-a-one", `{"note":"`+strings.Repeat("x", maxEdit)+`"}`); code != 413 {
 		t.Errorf("a large one: %d %.100s", code, said)
 	}
+	for err, want := range map[error]int{fault.New(fault.UnknownOutcome, "the store has not answered"): 409, fault.New(fault.Unavailable, "the store is away"): 202} {
+		key := fmt.Sprint("failed-", want)
+		hub.refuses = err
+		if code, _ := ask(key, `{"note":"x"}`); code != 503 {
+			t.Errorf("%v: %d", err, code)
+		}
+		hub.acts, hub.refuses = nil, nil
+		if code, said := ask(key, `{"note":"x"}`); code != want || (len(hub.acts) == 0) != (want == 409) {
+			t.Errorf("%v, asked again: %d %s, acts %q", err, code, said, hub.acts)
+		}
+	}
+	hub.acts = nil
 	cut := state.Request{Who: "local", Key: "cut-short", Sum: hub.requests["local/a-request"].Sum}
 	hub.requests["local/cut-short"] = cut
-	if code, said := ask("cut-short", `{"note":"x"}`); code != 409 || !strings.Contains(said, "Look in the audit whether it was done") || len(hub.acts) != 1 {
+	if code, said := ask("cut-short", `{"note":"x"}`); code != 409 || !strings.Contains(said, "Look in the audit whether it was done") || len(hub.acts) != 0 {
 		t.Errorf("cut short: %d %s", code, said)
 	}
 }

@@ -55,7 +55,7 @@ func messageOperations() map[string]operation {
 			answers: answers{200: gives("dry_run: what would be sent", Resent{}), 202: gives("it is stored, and on its way; or the same was asked for before", Resent{}), 400: notUnderstood, 409: no("under this id another object, or another state of it, was sent before"), 422: no("the object is not there, cannot be read, or is none that the flow takes; or several flows could send it: with what to do")}},
 		"POST /api/v1/parked/{id}/preview": {says: "What a replay of this message, or of another document in its place, would come to; nothing is changed",
 			body:    takes(PreviewRequest{}),
-			answers: answers{200: gives("what would come of it", Preview{}), 400: no("not JSON, or no note"), 404: no("no such message"), 422: no("the flow's schema does not accept the document, or it is one of another key; places says where")}},
+			answers: answers{200: gives("what would come of it", Preview{}), 400: no("the body is not JSON"), 404: no("no such message"), 422: no("the flow's schema does not accept the document, or it is one of another key; places says where")}},
 		"GET /api/v1/parked/codes": {says: "Codes that value maps do not know, and the messages that they have stopped",
 			answers: answers{200: gives("the codes", UnknownCodes{}), 400: wrongParameter}},
 		"POST /api/v1/parked/codes": {says: "Write a pair of codes into its value map's file and load the files",
@@ -66,6 +66,6 @@ func messageOperations() map[string]operation {
 			answers: answers{200: gives("the replays", Replays{}), 400: wrongParameter}},
 		"POST /api/v1/replays/{id}/stop": {says: "End a replay at a rate: what it has not marked stays as it is",
 			body:    takes(Nothing{}),
-			answers: answers{200: gives("it has ended", StoppedReplay{}), 400: notUnderstood, 404: no("no replay of that number goes on"), 409: no("the run is over")}},
+			answers: answers{200: gives("it has ended", StoppedReplay{}), 400: notUnderstood, 404: no("no replay of that number goes on")}},
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/access"
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
 )
@@ -425,6 +426,11 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &invalid):
 		problemOf(w, Problem{Status: http.StatusUnprocessableEntity, Detail: invalid.Detail, Places: invalid.Places})
 	default:
+		if f, ok := fault.As(err); ok && f.Kind == fault.UnknownOutcome { // the store may have it
+			if k, ok := w.(*keeper); ok {
+				k.doubt = true
+			}
+		}
 		if r.Context().Err() == nil {
 			s.cfg.Log.Warn("a request failed", "path", r.URL.Path, "error", err)
 		}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,7 @@ import (
 // stub answers what the handlers ask; the acceptance tests run the same API on a real hub.
 type stub struct {
 	err      error
+	refuses  error // what a mark is answered
 	acts     []string
 	requests map[string]state.Request
 }
@@ -165,7 +167,7 @@ func (s *stub) Mark(_ context.Context, w state.Wish) error {
 	case w.Rev != nil && *w.Rev != 4:
 		return state.ErrChanged
 	}
-	return s.err
+	return cmp.Or(s.refuses, s.err)
 }
 func (s *stub) Edit(_ context.Context, e state.Edit) (Rehearsal, error) {
 	s.acts = append(s.acts, fmt.Sprintf("edit by %s (%s, replay %v): %s", e.Who, e.Note, e.Replay, e.Data))
@@ -665,6 +667,7 @@ func TestBodyLimits(t *testing.T) {
 		{"POST", "/api/v1/parked/discard", `{"filter": {"cause": "c0ffee00"}, "note": "%s"}`, mostNote, 202},
 		{"POST", "/api/v1/backups", `{"name": "monday"%s}`, 4 << 10, 202},
 		{"POST", "/api/v1/restored", `{"note": "%s"}`, 16 << 10, 200},
+		{"POST", "/api/v1/flows/a/files/retake", `{"all": true, "note": "%s"}`, 64 << 10, 202},
 	} {
 		fill := "x"
 		if tt.path == "/api/v1/backups" {

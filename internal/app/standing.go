@@ -134,7 +134,10 @@ func (h *Hub) stand(v *api.Standing, c *compared, seen *runsSeen) state.LastComp
 		}
 	}
 	if open.ID != 0 {
-		v.Running, f.UnderWay = api.RunView(&open), underWayText(&open)
+		f.UnderWay = underWayText(&open)
+		if run, err := forEverybody(h, *api.RunView(&open), c.entity); err == nil { // it may look at one object alone; its number stands in why anyhow
+			v.Running = &run
+		}
 	}
 	verdict := f.Judge()
 	v.State, v.Why, v.Stands = verdict.State, verdict.Why, f.Stands().State

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/access"
+	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -96,6 +98,13 @@ func TestPersonalDataBelowOperator(t *testing.T) {
 		t.Errorf("the keys of a comparison that there is not are taken for those of %q", about)
 	} else if text, ok := hub.Veil([]byte(`{"differences":[{"key":"`+ann+`"}]}`), about); !ok || strings.Contains(string(text), ann) {
 		t.Errorf("%s", text)
+	}
+	// Who sees the status sees what is under way: not which object alone it looks at.
+	var stands api.Standing
+	hub.stand(&stands, &compared{kind: state.RunReconciliation, name: "people", entity: "order"}, &runsSeen{open: map[state.RunName]state.Comparison{
+		{Kind: state.RunReconciliation, Name: "people"}: {ID: 7, State: state.RunWanted, Who: "olga", Why: ann + " has called", Options: state.CompareOptions{Key: ann}}}})
+	if text, err := json.Marshal(stands); err != nil || stands.Running == nil || stands.Running.ID != 7 || stands.Running.By != "olga" || strings.Contains(string(text), "smith") {
+		t.Errorf("a run under way: %s %v", text, err)
 	}
 	if text := log.String(); strings.Contains(text, "bloggs") || strings.Contains(text, "smith") {
 		t.Errorf("the log:\n%s", text)

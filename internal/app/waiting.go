@@ -18,8 +18,7 @@ import (
 type waiting struct {
 	mu    sync.Mutex
 	why   map[string]string    // for the status
-	named map[string]time.Time // messages that began to wait until then were named in the log
-
+	named map[string]time.Time // messages that began to wait until then were told of in the log
 }
 
 // of gives the sentence for the status, or none.
@@ -28,9 +27,6 @@ func (w *waiting) of(flow string) string {
 	defer w.mu.Unlock()
 	return w.why[flow]
 }
-
-// mostNamed bounds the messages that one look names; the rest are counted.
-const mostNamed = 20
 
 // startWaiting looks, as long as the hub runs, for messages that wait longer than their flow allows.
 func (h *Hub) startWaiting(context.Context) error {
@@ -60,14 +56,14 @@ func (h *Hub) lookWaiting(ctx context.Context, failures *notice.Limiter) (next t
 
 func (h *Hub) lookWaitingOf(ctx context.Context, flow string, limit time.Duration) error {
 	before := h.clock.Now().Add(-limit)
-	n, oldest, err := h.store.Overdue(ctx, flow, time.Time{}, before, 1)
+	n, oldest, err := h.store.Overdue(ctx, flow, time.Time{}, before)
 	if err != nil {
 		return err
 	}
 	h.metrics.Flow(flow, "overdue", float64(n))
 	why := ""
-	if len(oldest) > 0 {
-		why = fmt.Sprintf("%d wait longer than %s for another object; the oldest is %s", n, limit, strings.Join(h.callsIt(&oldest[0]), ": "))
+	if oldest != nil {
+		why = fmt.Sprintf("%d wait longer than %s for another object; the oldest is %s", n, limit, strings.Join(h.callsIt(oldest), ": "))
 	}
 	h.waiting.mu.Lock()
 	h.waiting.why[flow] = why
@@ -76,22 +72,15 @@ func (h *Hub) lookWaitingOf(ctx context.Context, flow string, limit time.Duratio
 	if n == 0 {
 		return nil
 	}
-	_, fresh, err := h.store.Overdue(ctx, flow, named, before, mostNamed)
-	if err != nil || len(fresh) == 0 {
+	fresh, first, err := h.store.Overdue(ctx, flow, named, before)
+	if err != nil || first == nil {
 		return err
 	}
 	h.metrics.Alarm(flow, "waiting")
-	for i := range fresh {
-		q := &fresh[i]
-		told := h.callsIt(q)
-		h.log.Error("alarm: a message waits too long for another object", "flow", flow, "key", told[0], "missing", told[1], "since", q.Since, "all", n)
-		named = q.Since
-	}
-	if len(fresh) < mostNamed {
-		named = before
-	}
+	told := h.callsIt(first)
+	h.log.Error("alarm: messages wait too long for another object", "flow", flow, "new", fresh, "all", n, "key", told[0], "missing", told[1], "since", first.Since)
 	h.waiting.mu.Lock()
-	h.waiting.named[flow] = named
+	h.waiting.named[flow] = before
 	h.waiting.mu.Unlock()
 	return nil
 }
@@ -112,15 +101,22 @@ func (h *Hub) callsIt(q *state.Queued) []string {
 	if m := q.Missing; m != nil {
 		view.Missing = missing{m.Entity, m.System, m.Local}
 	}
-	data, err := json.Marshal(view)
-	if err == nil {
-		var ok bool
-		if data, ok = h.Veil(data, ""); !ok {
-			err = errors.New("it cannot be read")
-		}
-	}
-	if err != nil || json.Unmarshal(data, &view) != nil {
+	view, err := forEverybody(h, view, "")
+	if err != nil {
 		return []string{q.Event.ID, ""}
 	}
 	return []string{view.Key, view.Reason}
+}
+
+// forEverybody is what may be told to whoever may see the status: with business keys masked that are personal data. about is the entity of what names neither flow nor entity.
+func forEverybody[T any](h *Hub, of T, about string) (out T, err error) {
+	data, err := json.Marshal(of)
+	if err != nil {
+		return out, err
+	}
+	data, ok := h.Veil(data, about)
+	if !ok {
+		return out, errors.New("it cannot be read")
+	}
+	return out, json.Unmarshal(data, &out)
 }

@@ -368,8 +368,8 @@ type FileRetaker interface {
 	FileSource
 	// FailedFiles tells of the files that have failed and that nobody has dealt with, by name, at most so many; more: there are others.
 	FailedFiles(ctx context.Context, object string, most int) (files []FailedFile, more bool, err error)
-	// Retake puts one of them, by its Name, back where it came from. Done again, or of one that is not there any more, it does nothing. Where another file lies
-	// under its name, that is a fault of kind Conflict, and the file stays.
+	// Retake puts one of them, by its Name, back where it came from. Done again, or of one that is not there any more, it does nothing. Where a file with another
+	// content lies under its name, that is a fault of kind Conflict, and the file stays.
 	Retake(ctx context.Context, object, name string) error
 }
 

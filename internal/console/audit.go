@@ -16,7 +16,7 @@ type auditBody struct {
 }
 
 // auditActions are what people do, for choosing among them; those that are not here are found by their object.
-var auditActions = []string{"sign-in", "replay", "bulk replay", "discard", "bulk discard", "edit", "read", "resend", "repair", "backfill", "code", "stop replay", "pause", "resume", "rewind", "sweep", "reconcile", "rule", "cancel", "forget", "link", "reload", "recover",
+var auditActions = []string{"sign-in", "replay", "bulk replay", "discard", "bulk discard", "edit", "read", "resend", "repair", "backfill", "code", "stop replay", "pause", "resume", "rewind", "sweep", "retake", "reconcile", "rule", "cancel", "forget", "link", "reload", "recover",
 	"backup", "restored", "test alert"}
 
 // AuditActions are those that can be chosen.

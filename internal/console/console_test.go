@@ -457,6 +457,11 @@ func TestTexts(t *testing.T) {
 			t.Errorf("nobody asks for %s", key)
 		}
 	}
+	for key := range texts { // what is discarded is chosen as discard
+		if act, is := strings.CutPrefix(key, "act."); is && act != "discarded" && !slices.Contains(auditActions, act) {
+			t.Errorf("%s has a word and cannot be chosen in the audit", act)
+		}
+	}
 	for _, state := range slices.Concat(status.FlowStates, status.SystemStates, status.ComparisonStates) {
 		if texts["state."+state] == nil {
 			t.Errorf("no word for the state %s", state)

@@ -151,7 +151,7 @@ const (
 func (p *page) failed(flow string) failedFiles {
 	known, _ := p.c.failed.LoadOrStore(flow, &shared[failedFiles]{})
 	list, _ := known.(*shared[failedFiles]).get(p.c.clock.Elapsed(), filesFresh, func() (failedFiles, error) {
-		ctx, cancel := context.WithTimeout(p.r.Context(), filesPatience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(p.r.Context()), filesPatience) // others see it who stay
 		defer cancel()
 		asking := *p
 		asking.r = p.r.WithContext(ctx)

@@ -1,7 +1,9 @@
 package console
 
 import (
+	"context"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -226,6 +228,15 @@ func TestFlow(t *testing.T) {
 		has(t, visit(c, "GET", "/console/flows/shut", nil, nil), 200, "The files cannot be listed now:", "the share is gone", "What became of its messages")
 		hub.answers["GET /api/v1/flows/shut/files"] = api.FailedFiles{}
 	}
+	// One who leaves while they are asked for leaves no answer behind that says so.
+	c = open(&leaving{hub})
+	hub.answers["GET /api/v1/flows/shut/files"] = api.FailedFiles{Files: []api.FailedFile{{Name: "a.csv"}}}
+	visit(c, "GET", "/console/flows/shut", nil, func(r *http.Request) {
+		gone, leave := context.WithCancel(r.Context())
+		leave()
+		*r = *r.WithContext(gone)
+	})
+	has(t, visit(c, "GET", "/console/flows/shut", nil, nil), 200, `name="file" value="a.csv"`, "∌cannot be listed")
 	for file, body := range map[string]string{"a.csv": `  {"files":["a.csv"]}`, "": `  {"all":true}`} {
 		hub.asked = nil
 		hub.answers["POST /api/v1/flows/shut/files/retake"] = map[string]string{}
@@ -277,4 +288,14 @@ func TestFind(t *testing.T) {
 	// What a document names, and what names it, leads on.
 	hub.answers["GET /api/v1/messages"] = api.Message{Key: "SO-1", Journal: []api.Journal{{Outcome: "delivered", Flow: "calm", Time: began}}, Related: []api.Related{{FoundObject: api.FoundObject{Entity: "invoice", Key: "INV-1", State: "delivered"}, Field: "order", Backward: true, Through: "shipment D-1"}}}
 	has(t, visit(open(hub), "GET", "/console/find?q=SO-1", nil, nil), 200, `invoice <a href="/console/find?q=INV-1">INV-1</a>`, "shipment D-1", `∌id="matches"`)
+}
+
+// leaving answers nobody who has gone what has to be asked for elsewhere.
+type leaving struct{ *desk }
+
+func (l *leaving) Ask(r *http.Request, method, path string, header http.Header, body []byte) *api.Answer {
+	if err := r.Context().Err(); err != nil && strings.HasSuffix(path, "/files") {
+		return &api.Answer{Status: http.StatusServiceUnavailable, Body: []byte(`{"detail":"` + err.Error() + `"}`)}
+	}
+	return l.desk.Ask(r, method, path, header, body)
 }

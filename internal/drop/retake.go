@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -86,8 +85,8 @@ func (o *Object) came(name string) string {
 }
 
 // Retake puts a file that has failed back where it came from, under the name under which it came, so that it is taken as if it had just come. Its reason is the
-// last that goes: whatever ends in between, the same again ends it. A file that is not there any more was dealt with. Where another one lies under its name,
-// it stays, which is a fault of kind Conflict.
+// last that goes: whatever ends in between, the same again ends it. A file that is not there any more was dealt with. Where one with another content lies under
+// its name, it stays, which is a fault of kind Conflict.
 func (s *System) Retake(ctx context.Context, object, name string) error {
 	op := "take " + name + " again"
 	o, root, err := s.folder(ctx, op, object)
@@ -98,7 +97,7 @@ func (s *System) Retake(ctx context.Context, object, name string) error {
 	if !local(name) || o.came(name) == "" {
 		return s.fail(fault.Invalid, op, "this is no name of a file that has failed")
 	}
-	if err := s.back(op, o, root, name); err != nil {
+	if err := s.back(ctx, op, o, root, name); err != nil {
 		return s.classify(op, err)
 	}
 	s.mu.Lock()
@@ -107,7 +106,7 @@ func (s *System) Retake(ctx context.Context, object, name string) error {
 	return nil
 }
 
-func (s *System) back(op string, o *Object, root Folder, name string) error {
+func (s *System) back(ctx context.Context, op string, o *Object, root Folder, name string) error {
 	at, to := path.Join(filepath.ToSlash(o.Failed), name), o.came(name)
 	info, err := root.Stat(at)
 	gone := errors.Is(err, fs.ErrNotExist)
@@ -128,10 +127,17 @@ func (s *System) back(op string, o *Object, root Folder, name string) error {
 		} else if err != nil {
 			return err
 		}
-	case lies && os.SameFile(info, there):
-		err = root.Remove(at) // it has two names: a hub has ended between the two
 	case lies:
-		return s.occupied(op, to)
+		back, err := equal(ctx, root, at, info, to, there)
+		if err != nil {
+			return err
+		}
+		if !back {
+			return s.occupied(op, to)
+		}
+		if err := forget(root, at); err != nil { // it lies there twice: a hub has ended in the middle, or it was sent again
+			return err
+		}
 	default:
 		err = s.rename(op, root, info, at, to)
 	}
@@ -144,6 +150,25 @@ func (s *System) back(op string, o *Object, root Folder, name string) error {
 		}
 	}
 	return forget(root, at+".error")
+}
+
+// equal reports whether two files hold the same.
+func equal(ctx context.Context, root Folder, one string, of fs.FileInfo, other string, is fs.FileInfo) (bool, error) {
+	if of.Size() != is.Size() || !is.Mode().IsRegular() {
+		return false, nil
+	}
+	var ids [2]string
+	for i, name := range []string{one, other} {
+		in, err := root.Open(name)
+		if err != nil {
+			return false, err
+		}
+		ids[i], err = identify("", &source{ctx: ctx, f: in, size: of.Size()})
+		if err := errors.Join(err, in.Close()); err != nil {
+			return false, err
+		}
+	}
+	return ids[0] == ids[1], nil
 }
 
 // rename gives a file back its name, and never another's.

@@ -245,7 +245,7 @@ func (w *world) alarmed(h *hub, flow string, n int64) {
 	h.await("the alarm of what waits", time.Minute, func() bool {
 		f := w.flowStatus(flow)
 		return f != nil && f.State == api.StateLate && strings.HasPrefix(f.Why, fmt.Sprint(n, " wait longer than ")) &&
-			strings.Contains(f.Why, "of source has not been seen yet") && strings.Contains(h.text(), "alarm: a message waits too long")
+			strings.Contains(f.Why, "of source has not been seen yet") && strings.Contains(h.text(), "alarm: messages wait too long")
 	})
 	resp, err := http.Get("http://" + h.http + "/metrics")
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// The queue is counted as it is written, by triggers (migration 23): what a list, a count or a status says of a hundred thousand messages comes from some hundred
+// The queue is counted as it is written, by triggers (migration 24): what a list, a count or a status says of a hundred thousand messages comes from some hundred
 // rows of queue_counts, and a look at the first row of each group.
 
 // queueGroup are the rows of the queue that one thing has stopped in one flow: heads, or what is behind them.

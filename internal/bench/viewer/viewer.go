@@ -49,8 +49,10 @@ func (v *Viewer) Watch(ctx context.Context) error {
 	if err := v.look(ctx); err != nil {
 		return v.ended(ctx, err)
 	}
+	stream, hangUp := context.WithCancel(ctx)
+	defer hangUp()
 	pulses, failed := make(chan struct{}, 1), make(chan error, 1)
-	go func() { failed <- v.listen(ctx, pulses) }()
+	go func() { failed <- v.listen(stream, pulses) }()
 	last, first := time.Now(), true
 	timer := time.NewTimer(longest)
 	defer timer.Stop()
@@ -69,7 +71,9 @@ func (v *Viewer) Watch(ctx context.Context) error {
 		}
 		last = time.Now()
 		if err := v.look(ctx); err != nil {
-			return v.ended(ctx, errors.Join(err, <-failed))
+			hangUp()
+			<-failed
+			return v.ended(ctx, err)
 		}
 		timer.Reset(longest)
 	}

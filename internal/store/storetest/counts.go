@@ -94,6 +94,8 @@ func testSelections(t *testing.T, b *bench) {
 	}
 	b.no(b.Mark(b.ctx(), state.Wish{ID: all[0].ID, Mark: state.MarkReplay, Who: "ann"}))
 	b.no(b.Mark(b.ctx(), state.Wish{ID: all[2].ID, Mark: state.MarkDiscard, Who: "ann"}))
+	behind := slices.IndexFunc(all, func(q state.Queued) bool { return q.Follower })
+	b.no(b.Mark(b.ctx(), state.Wish{ID: all[behind].ID, Mark: state.MarkDiscard, Who: "ann"}))
 	all, err = b.Parked(b.ctx(), state.QueueFilter{Limit: 1000})
 	b.no(err)
 	var filters []state.QueueFilter
