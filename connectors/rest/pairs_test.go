@@ -137,14 +137,14 @@ func TestRowsByToken(t *testing.T) {
 
 func TestRowsByTokenSettings(t *testing.T) {
 	refuses(t, fmt.Sprintf(rowService, "http://rows.example"), map[string]mistake{
-		"a place without a token":   {"etag: placed", "etag: body", "which field holds the token is not said"},
-		"a token without its field": {"    etag-field: _row\n", "", "add etag-field"},
-		"a kind that is none":       {"kind: conflict", "kind: stale", "stale"},
-		"members of one name":       {"pairs: {texts: true}", "pairs: {with: {name: x}}", "two members of a pair have one name"},
-		"a value in a name's place": {"pairs: {texts: true}", "pairs: {null: value}", "two members of a pair have one name"},
-		"members that are none":     {"pairs: {texts: true}", "pairs: {with: [1]}", "this is no mapping"},
-		"several at once":           {"pairs: {texts: true}, sent-id", "pairs: {texts: true}, bulk: {path: b}, sent-id", "pairs means nothing with bulk"},
-		"a token without a place": {"update: {path: change, body: {Changes: [{Action: 2, Row: \"{etag}\", Fields: [{name: No, value: \"{id}\"}]}]}, wrap: Changes.0.Fields, pairs: {texts: true}, answer: partial}\n    delete: {path: change, body: {Changes: [{Action: 4, Row: \"{etag}\", Fields: [{name: No, value: \"{id}\"}]}]}}",
-			"update: {path: change, body: {x: \"{id}\"}, wrap: Fields}", "no body has a place for it"},
+		"a place without a token":               {"etag: placed", "etag: body", "which field holds the token is not said"},
+		"a token without its field":             {"    etag-field: _row\n", "", "add etag-field"},
+		"a kind that is none":                   {"kind: conflict", "kind: stale", "stale"},
+		"members of one name":                   {"pairs: {texts: true}", "pairs: {with: {name: x}}", "two members of a pair have one name"},
+		"a value in a name's place":             {"pairs: {texts: true}", "pairs: {null: value}", "two members of a pair have one name"},
+		"members that are none":                 {"pairs: {texts: true}", "pairs: {with: [1]}", "this is no mapping"},
+		"several at once":                       {"pairs: {texts: true}, sent-id", "pairs: {texts: true}, bulk: {path: b}, sent-id", "pairs means nothing with bulk"},
+		"updates without a place for the token": {"Row: \"{etag}\", Fields: [{name: No, value: \"{id}\"}]}]}, wrap", "Fields: [{name: No, value: \"{id}\"}]}]}, wrap", "update.body has no place for it"},
+		"deletes without a place for the token": {"Action: 4, Row: \"{etag}\"", "Action: 4", "delete.body has no place for it"},
 	})
 }
