@@ -114,17 +114,18 @@ func TestRowsByToken(t *testing.T) {
 		kind   fault.Kind
 		twice  bool
 	}{
-		"whatever the case":           {200, `{"Success":false,"Message":"The row is LOCKED by sa."}`, fault.Unavailable, false},
-		"the first row that fits":     {200, `{"Success":false,"Message":"stale row, locked by sa"}`, fault.Unavailable, false},
-		"stale":                       {200, `{"Success":false,"Message":"Stale row"}`, fault.Conflict, false},
-		"a duplicate":                 {200, `{"Success":false,"Message":"7 is there already"}`, fault.Conflict, true},
-		"a code before a text":        {200, `{"Success":false,"Message":"stale row","Code":"E7"}`, fault.RateLimited, false},
-		"a code without a meaning":    {200, `{"Success":false,"Message":"stale row","Code":"E8"}`, fault.Conflict, false},
-		"no text that is known":       {200, `{"Success":false,"Message":"no"}`, fault.Invalid, false},
-		"a text before a status":      {423, `{"Message":"stale row"}`, fault.Conflict, false},
-		"a status that has a meaning": {423, `{"Message":"no"}`, fault.RateLimited, false},
-		"a text in a failure":         {500, `{"Message":"who are you?"}`, fault.Auth, false},
-		"the text of a success":       {200, `{"Success":true,"Message":"stale row"}`, 0, false},
+		"whatever the case":                  {200, `{"Success":false,"Message":"The row is LOCKED by sa."}`, fault.Unavailable, false},
+		"the first row that fits":            {200, `{"Success":false,"Message":"stale row, locked by sa"}`, fault.Unavailable, false},
+		"stale":                              {200, `{"Success":false,"Message":"Stale row"}`, fault.Conflict, false},
+		"a duplicate":                        {200, `{"Success":false,"Message":"7 is there already"}`, fault.Conflict, true},
+		"a code before a text":               {200, `{"Success":false,"Message":"stale row","Code":"E7"}`, fault.RateLimited, false},
+		"a code without a meaning":           {200, `{"Success":false,"Message":"stale row","Code":"E8"}`, fault.Conflict, false},
+		"no text that is known":              {200, `{"Success":false,"Message":"no"}`, fault.Invalid, false},
+		"a text before a status":             {423, `{"Message":"stale row"}`, fault.Conflict, false},
+		"a status that has a meaning":        {423, `{"Message":"no"}`, fault.RateLimited, false},
+		"a text in a failure":                {500, `{"Message":"who are you?"}`, fault.Auth, false},
+		"a code before a text, in a failure": {500, `{"Message":"stale row","Code":"E7"}`, fault.RateLimited, false},
+		"the text of a success":              {200, `{"Success":true,"Message":"stale row"}`, 0, false},
 	} {
 		answer, status = c.answer, c.status
 		_, err := write(connector.Write{Action: connector.Update, Local: "7", Doc: []byte(`{"Name":"x"}`)})
