@@ -136,6 +136,33 @@ func TestListsBehindLinks(t *testing.T) {
 	}
 }
 
+// TestListsThatMove: of a list that changes between the pages nothing stands twice in the object, and nothing is left out; where that cannot be told, it is read another time.
+func TestListsThatMove(t *testing.T) {
+	line := func(id string) string { return `{"lineid":"` + id + `"}` }
+	const three = "7f3e0000-0000-0000-0000-000000000003"
+	for name, of := range map[string]struct{ first, then, want string }{
+		"another one before them":     {line(three) + "," + line(one) + "," + line(two), "", line(three) + "," + line(one) + "," + line(two)},
+		"in another order":            {line(three), line(two) + "," + line(one), line(three) + "," + line(two) + "," + line(one)},
+		"one that is gone":            {line(two), "", ""},
+		"one that slipped":            {line(two) + "," + line(three), "", ""},
+		"one that comes twice":        {line(three), line(three), ""},
+		"behind those that are there": {line(three), "", line(one) + "," + line(two) + "," + line(three)},
+	} {
+		s, _ := crm(t, `paging: links, expand: [lines]`, map[string]string{
+			"GET products(" + one + ")?$expand=lines":      `{"productid":"` + one + `","lines":[` + line(one) + "," + line(two) + `],"lines@odata.nextLink":"HOSTproducts(` + one + `)/lines?x"}`,
+			"GET products(" + one + ")/lines?x":            `{"value":[` + of.first + `],"@odata.nextLink":"HOSTproducts(` + one + `)/lines?$skiptoken=2"}`,
+			"GET products(" + one + ")/lines?$skiptoken=2": `{"value":[` + of.then + `]}`,
+		})
+		found, err := s.sys.Find(t.Context(), connector.Lookup{Object: "product", Local: one})
+		switch {
+		case of.want == "" && (fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "lines moved while it was read")):
+			t.Errorf("%s: %v", name, err)
+		case of.want != "" && (err != nil || len(found) != 1 || string(found[0].Doc) != `{"productid":"`+one+`","lines":[`+of.want+`]}`):
+			t.Errorf("%s: %v, %v", name, found, err)
+		}
+	}
+}
+
 // TestDeltaOfDataverse: it writes the key of what is deleted without its set, its pages are as long as they are asked for, and a place that it has forgotten is a
 // code of its own.
 func TestDeltaOfDataverse(t *testing.T) {

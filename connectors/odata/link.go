@@ -113,30 +113,18 @@ func (s *system) linkedList(ctx context.Context, b *bound, it *item, nav *naviga
 	for _, name := range target.key {
 		w.keys = append(w.keys, target.property(name))
 	}
-	first := ""
-	add := func(elements []jsondoc.Value) error {
-		for i, v := range elements {
-			k, err := b.m.keyIn(w.keys, v)
-			switch {
-			case err != nil:
-				return s.refuse(op, err)
-			case len(list) == 0:
-				first = k.local()
-			case i == 0 && k.local() == first:
-				list = list[:0]
-			}
-			list = append(list, v)
-		}
-		return nil
-	}
-	var there []jsondoc.Value
 	shows := it.Get(nav.name)
+	shown, linked := map[string]bool{}, map[string]bool{}
 	for e := range b.m.elements(shows).Elements() {
-		there = append(there, e)
+		k, err := b.m.keyIn(w.keys, e)
+		if err != nil {
+			return nil, s.refuse(op, err)
+		}
+		shown[k.local()] = true
+		list = append(list, e)
 	}
-	if err := add(there); err != nil {
-		return nil, err
-	}
+	there := len(list)
+	again := 0 // of those that are there, how many the links have shown
 	seen := map[string]bool{}
 	for link := listLink(it.Value, nav.name, shows); link != ""; {
 		path, err := s.linked(b, link, b.set.name)
@@ -151,19 +139,32 @@ func (s *system) linkedList(ctx context.Context, b *bound, it *item, nav *naviga
 		if err != nil {
 			return nil, err
 		}
-		var more []jsondoc.Value
 		for _, e := range p.items {
 			if e.bad != nil {
 				return nil, s.fail(fault.Invalid, op, "an object of the list cannot be read: %s", e.bad.Err)
 			}
-			more = append(more, e.Value)
-		}
-		if err := add(more); err != nil {
-			return nil, err
+			k, err := b.m.keyIn(w.keys, e.Value)
+			if err != nil {
+				return nil, s.refuse(op, err)
+			}
+			if linked[k.local()] {
+				return nil, s.fail(fault.Unavailable, op, "%s moved while it was read: %s came twice", nav.name, k.local())
+			}
+			linked[k.local()] = true
+			if shown[k.local()] {
+				again++
+			}
+			list = append(list, e.Value)
 		}
 		link = nextLink(root)
 	}
-	return list, nil
+	switch again {
+	case 0:
+		return list, nil
+	case len(shown):
+		return list[there:], nil
+	}
+	return nil, s.fail(fault.Unavailable, op, "%s moved while it was read: its links show %d of the %d objects that were there", nav.name, again, len(shown))
 }
 
 // all reads a whole list.

@@ -70,19 +70,16 @@ func member(dst []byte, name string, value []byte) []byte {
 
 // checkPairs looks at what is said of documents that go as lists, and of tokens that have a place in bodies.
 func (o *object) checkPairs(n strictyaml.Node, p *strictyaml.Problems) {
-	placed := false
 	for _, key := range []string{"update", "delete"} {
 		at := n.Get(key).Get("body")
 		body, _ := at.AppendJSON(nil, &strictyaml.Problems{}) // told already
-		if doc, err := jsondoc.Parse(orEmpty(body), jsondoc.Limits{}); err == nil && holds(doc.Root(), "{etag}") {
-			placed = true
-			if o.ETag != etagPlaced {
-				p.AddHint(at.Pos(), "add etag: placed and etag-field", "body: {etag} stands in it, and which field holds the token is not said")
-			}
+		doc, err := jsondoc.Parse(orEmpty(body), jsondoc.Limits{})
+		switch placed := err == nil && holds(doc.Root(), "{etag}"); {
+		case placed && o.ETag != etagPlaced:
+			p.AddHint(at.Pos(), "add etag: placed and etag-field", "body: {etag} stands in it, and which field holds the token is not said")
+		case !placed && o.ETag == etagPlaced && (key == "update" || n.Has("delete")):
+			p.AddHint(n.Get("etag").Pos(), fmt.Sprintf("write \"{etag}\" as a text of %s.body", key), "etag: placed, and %s.body has no place for it: what somebody else wrote in between would not be noticed", key)
 		}
-	}
-	if o.ETag == etagPlaced && !placed {
-		p.AddHint(n.Get("etag").Pos(), "write \"{etag}\" as a text of update.body or delete.body", "etag: placed, and no body has a place for it")
 	}
 	if o.ETag == etagPlaced && o.Update.Style == "put" {
 		p.AddHint(n.Get("update").Get("style").Pos(), "write etag: header, field or body", "style: put, and etag: placed: what is put has no place for the token of what was read, and would write over what somebody else wrote in between")

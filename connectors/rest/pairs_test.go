@@ -114,17 +114,18 @@ func TestRowsByToken(t *testing.T) {
 		kind   fault.Kind
 		twice  bool
 	}{
-		"whatever the case":           {200, `{"Success":false,"Message":"The row is LOCKED by sa."}`, fault.Unavailable, false},
-		"the first row that fits":     {200, `{"Success":false,"Message":"stale row, locked by sa"}`, fault.Unavailable, false},
-		"stale":                       {200, `{"Success":false,"Message":"Stale row"}`, fault.Conflict, false},
-		"a duplicate":                 {200, `{"Success":false,"Message":"7 is there already"}`, fault.Conflict, true},
-		"a code before a text":        {200, `{"Success":false,"Message":"stale row","Code":"E7"}`, fault.RateLimited, false},
-		"a code without a meaning":    {200, `{"Success":false,"Message":"stale row","Code":"E8"}`, fault.Conflict, false},
-		"no text that is known":       {200, `{"Success":false,"Message":"no"}`, fault.Invalid, false},
-		"a text before a status":      {423, `{"Message":"stale row"}`, fault.Conflict, false},
-		"a status that has a meaning": {423, `{"Message":"no"}`, fault.RateLimited, false},
-		"a text in a failure":         {500, `{"Message":"who are you?"}`, fault.Auth, false},
-		"the text of a success":       {200, `{"Success":true,"Message":"stale row"}`, 0, false},
+		"whatever the case":                  {200, `{"Success":false,"Message":"The row is LOCKED by sa."}`, fault.Unavailable, false},
+		"the first row that fits":            {200, `{"Success":false,"Message":"stale row, locked by sa"}`, fault.Unavailable, false},
+		"stale":                              {200, `{"Success":false,"Message":"Stale row"}`, fault.Conflict, false},
+		"a duplicate":                        {200, `{"Success":false,"Message":"7 is there already"}`, fault.Conflict, true},
+		"a code before a text":               {200, `{"Success":false,"Message":"stale row","Code":"E7"}`, fault.RateLimited, false},
+		"a code without a meaning":           {200, `{"Success":false,"Message":"stale row","Code":"E8"}`, fault.Conflict, false},
+		"no text that is known":              {200, `{"Success":false,"Message":"no"}`, fault.Invalid, false},
+		"a text before a status":             {423, `{"Message":"stale row"}`, fault.Conflict, false},
+		"a status that has a meaning":        {423, `{"Message":"no"}`, fault.RateLimited, false},
+		"a text in a failure":                {500, `{"Message":"who are you?"}`, fault.Auth, false},
+		"a code before a text, in a failure": {500, `{"Message":"stale row","Code":"E7"}`, fault.RateLimited, false},
+		"the text of a success":              {200, `{"Success":true,"Message":"stale row"}`, 0, false},
 	} {
 		answer, status = c.answer, c.status
 		_, err := write(connector.Write{Action: connector.Update, Local: "7", Doc: []byte(`{"Name":"x"}`)})
@@ -137,14 +138,14 @@ func TestRowsByToken(t *testing.T) {
 
 func TestRowsByTokenSettings(t *testing.T) {
 	refuses(t, fmt.Sprintf(rowService, "http://rows.example"), map[string]mistake{
-		"a place without a token":   {"etag: placed", "etag: body", "which field holds the token is not said"},
-		"a token without its field": {"    etag-field: _row\n", "", "add etag-field"},
-		"a kind that is none":       {"kind: conflict", "kind: stale", "stale"},
-		"members of one name":       {"pairs: {texts: true}", "pairs: {with: {name: x}}", "two members of a pair have one name"},
-		"a value in a name's place": {"pairs: {texts: true}", "pairs: {null: value}", "two members of a pair have one name"},
-		"members that are none":     {"pairs: {texts: true}", "pairs: {with: [1]}", "this is no mapping"},
-		"several at once":           {"pairs: {texts: true}, sent-id", "pairs: {texts: true}, bulk: {path: b}, sent-id", "pairs means nothing with bulk"},
-		"a token without a place": {"update: {path: change, body: {Changes: [{Action: 2, Row: \"{etag}\", Fields: [{name: No, value: \"{id}\"}]}]}, wrap: Changes.0.Fields, pairs: {texts: true}, answer: partial}\n    delete: {path: change, body: {Changes: [{Action: 4, Row: \"{etag}\", Fields: [{name: No, value: \"{id}\"}]}]}}",
-			"update: {path: change, body: {x: \"{id}\"}, wrap: Fields}", "no body has a place for it"},
+		"a place without a token":               {"etag: placed", "etag: body", "which field holds the token is not said"},
+		"a token without its field":             {"    etag-field: _row\n", "", "add etag-field"},
+		"a kind that is none":                   {"kind: conflict", "kind: stale", "stale"},
+		"members of one name":                   {"pairs: {texts: true}", "pairs: {with: {name: x}}", "two members of a pair have one name"},
+		"a value in a name's place":             {"pairs: {texts: true}", "pairs: {null: value}", "two members of a pair have one name"},
+		"members that are none":                 {"pairs: {texts: true}", "pairs: {with: [1]}", "this is no mapping"},
+		"several at once":                       {"pairs: {texts: true}, sent-id", "pairs: {texts: true}, bulk: {path: b}, sent-id", "pairs means nothing with bulk"},
+		"updates without a place for the token": {"Row: \"{etag}\", Fields: [{name: No, value: \"{id}\"}]}]}, wrap", "Fields: [{name: No, value: \"{id}\"}]}]}, wrap", "update.body has no place for it"},
+		"deletes without a place for the token": {"Action: 4, Row: \"{etag}\"", "Action: 4", "delete.body has no place for it"},
 	})
 }

@@ -64,7 +64,7 @@ func (s *system) parts(ctx context.Context, o *object, item jsondoc.Value, id, o
 		}
 		var q httpclient.Query
 		for _, param := range slices.Sorted(maps.Keys(part.Parameters)) {
-			q = append(q, httpclient.Param{Name: param, Value: strings.ReplaceAll(part.Parameters[param], "{id}", id)})
+			q = append(q, httpclient.Param{Name: param, Value: put(part.Parameters[param], "{id}", id)})
 		}
 		read := s.piece
 		if part.o != nil {

@@ -89,6 +89,18 @@ func TestParts(t *testing.T) {
 	}
 }
 
+// TestPartsOfAQuotedID: an id stands in a part's parameters as such a literal holds it.
+func TestPartsOfAQuotedID(t *testing.T) {
+	sys, asked := asking(t, `{path: orders, list: {detail: get}, get: {path: orders, parameters: {q: "id = '{id}'"}, parts: {lines: {path: lines, parameters: {q: "of = '{id}'"}}}}}`, map[string]string{
+		"GET /orders?q=id%20%3D%20%27O%27%271%27": `{"id":"O'1"}`,
+		"GET /lines?q=of%20%3D%20%27O%27%271%27":  `[]`,
+	})
+	found, err := sys.Find(t.Context(), connector.Lookup{Object: "order", Local: "O'1"})
+	if err != nil || len(found) != 1 || string(found[0].Doc) != `{"id":"O'1","lines":[]}` {
+		t.Errorf("found %v, %v; asked %q", found, err, *asked)
+	}
+}
+
 // TestCreateByTheHubsID: a service makes, or changes, the object of the id that stands in the address.
 func TestCreateByTheHubsID(t *testing.T) {
 	const id = "7f3e0000-0000-5000-8000-000000000001"

@@ -192,6 +192,8 @@ func (k *checking) end(_ *config.System, r connect.Result) {
 		fmt.Fprintf(k.progress(), "problems: %d, after %s\n", r.Problems, r.Took.Round(time.Millisecond))
 	case r.Kept != "":
 		fmt.Fprintf(k.progress(), "ok; objects: %d, records read: %d, in %s; kept in %s\n", r.Objects, r.Read, r.Took.Round(time.Millisecond), r.Kept)
+	case r.Removed != "":
+		fmt.Fprintf(k.progress(), "ok; objects: %d, records read: %d, in %s; it says nothing of its fields, and %s is removed\n", r.Objects, r.Read, r.Took.Round(time.Millisecond), r.Removed)
 	default:
 		fmt.Fprintf(k.progress(), "ok; objects: %d, records read: %d, in %s\n", r.Objects, r.Read, r.Took.Round(time.Millisecond))
 	}

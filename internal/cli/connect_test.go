@@ -286,6 +286,28 @@ func TestKeptMetadata(t *testing.T) {
 	}
 	run(0, []string{"--connect", "--keep"}, "kept in") // what is broken is written anew, and is no problem any more
 	run(0, []string{"--connect"})
+	mine := sum(t, "configs/metadata/erp.yaml")
+	write(t, "configs/other.yaml", strings.Replace(connectConf, "no: text, name: text}", "no: text, name: text, nowhere: text}", 1)) // of another database, by the same name
+	if out := run(0, []string{"configs/waybill.yaml"}); strings.Contains(out, "other.yaml") {
+		t.Error(out)
+	}
+	run(1, []string{"--connect", "--keep", "configs/other.yaml"}, "system erp: what it says of its fields is not kept: configs/metadata/erp.yaml is of the system of this name in waybill.yaml")
+	if out := run(0, []string{"configs/other.yaml"}); strings.Contains(out, "nowhere") {
+		t.Errorf("compared with another one's: %s", out)
+	}
+	if sum(t, "configs/metadata/erp.yaml") != mine {
+		t.Error("another configuration's is written over")
+	}
+	if err := os.Remove("configs/other.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range []string{"metadata: crm\nat: x\nobjects: {order: {fields: {no: {type: text}}}}\n", "metadata: crm\n"} {
+		write(t, "configs/metadata/crm.yaml", content)
+		run(0, []string{"--connect", "--keep"}, "it says nothing of its fields, and configs/metadata/crm.yaml is removed")
+		if _, err := os.Stat("configs/metadata/crm.yaml"); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("a file of a system that says nothing of its fields any more: %v", err)
+		}
+	}
 	if err := errors.Join(os.Remove("configs/metadata/erp.yaml"), os.Mkdir("configs/metadata/erp.yaml", 0o755)); err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,7 @@ type Result struct {
 	Problems int
 	Notes    int
 	Kept     string // the file that was written; empty: none
+	Removed  string // the file that was taken away; empty: none
 	Skipped  string // why nothing was asked
 	Took     time.Duration
 }
@@ -55,9 +56,10 @@ func Check(ctx context.Context, plan *config.Plan, o Options, p *strictyaml.Prob
 		}
 		began := time.Now()
 		own, old := &strictyaml.Problems{}, &strictyaml.Problems{}
-		v := visit{plan: plan, s: s, p: own, timeout: o.Timeout, kinds: o.Kinds, keep: o.Keep, was: readKept(s, old)}
+		v := visit{plan: plan, s: s, p: own, timeout: o.Timeout, kinds: o.Kinds, keep: o.Keep}
+		v.was, v.other = readKept(s, old)
 		v.run(ctx)
-		if v.r.Kept == "" {
+		if v.r.Kept == "" && v.r.Removed == "" {
 			own.Append(old) // else it is written anew, as its hint says
 		}
 		v.r.Problems, v.r.Notes, v.r.Took = own.Len(), len(own.Notes()), time.Since(began)
@@ -76,7 +78,8 @@ type visit struct {
 	timeout time.Duration
 	kinds   *connector.Registry
 	keep    bool
-	was     *kept // what is kept of the system; nil: nothing
+	was     *kept  // what is kept of the system; nil: nothing
+	other   string // the configuration of whose system of this name something is kept; empty: of none
 	r       Result
 }
 
@@ -111,21 +114,38 @@ func (v *visit) run(ctx context.Context) {
 		v.failed(ctx, v.s.Pos, err, "")
 		return
 	}
-	now := &kept{System: v.s.Name, Objects: map[string]keptObject{}}
+	now := &kept{System: v.s.Name, Config: configOf(v.s), Objects: map[string]keptObject{}}
 	for _, object := range v.objects(sys) {
 		v.r.Objects++
 		if !v.object(ctx, sys, object, now) {
 			return
 		}
 	}
-	if !v.keep || len(now.Objects) == 0 {
+	if v.keep {
+		v.keepAll(now)
+	}
+}
+
+// keepAll brings the file to what the system says.
+func (v *visit) keepAll(now *kept) {
+	name := keptPath(v.s)
+	if v.other != "" {
+		v.p.Note(v.s.Pos, "give one of the systems another name, or remove the file", "system %s: what it says of its fields is not kept: %s is of the system of this name in %s", v.s.Name, name, v.other)
 		return
 	}
-	if err := now.write(v.s, v.was, time.Now()); err != nil {
+	var err error
+	if len(now.Objects) > 0 {
+		err = now.write(v.s, v.was, time.Now())
+		v.r.Kept = name
+	} else if gone, failed := forget(v.s); gone {
+		v.r.Removed = name
+	} else {
+		err = failed
+	}
+	if err != nil {
+		v.r.Kept = ""
 		v.p.AddHint(v.s.Pos, "may this user write there?", "system %s: what it says of its fields cannot be kept: %s", v.s.Name, err)
-		return
 	}
-	v.r.Kept = keptPath(v.s)
 }
 
 // objects are those of the settings, and what flows name besides.

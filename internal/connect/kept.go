@@ -21,6 +21,7 @@ import (
 // kept is what a system said of its fields when it was asked last, in a file of the project: metadata/SYSTEM.yaml beside the configuration.
 type kept struct {
 	System  string                `yaml:"metadata,required"`
+	Config  string                `yaml:"config"` // the configuration's file: another one beside it may have a system of the same name
 	At      string                `yaml:"at,required"`
 	Objects map[string]keptObject `yaml:"objects"`
 }
@@ -46,16 +47,18 @@ func keptPath(s *config.System) string {
 	return s.Settings.Path(filepath.Join("metadata", s.Name+".yaml"))
 }
 
-// readKept reads what is kept of a system; nil: nothing is. What is wrong with the file is told.
-func readKept(s *config.System, p *strictyaml.Problems) *kept {
+func configOf(s *config.System) string { return filepath.Base(s.Pos.File) }
+
+// readKept reads what is kept of a system; nil: nothing is. What is wrong with the file is told. other is the configuration of whose system the file is, where that is another one.
+func readKept(s *config.System, p *strictyaml.Problems) (_ *kept, other string) {
 	name := keptPath(s)
 	data, err := strictyaml.ReadPath(name, strictyaml.MaxFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return nil, ""
 	case err != nil:
 		p.AddHint(strictyaml.Pos{File: name, Line: 1, Col: 1}, keepHint, "metadata of %s: %s", s.Name, err)
-		return nil
+		return nil, ""
 	}
 	k := &kept{}
 	own := &strictyaml.Problems{}
@@ -69,10 +72,13 @@ func readKept(s *config.System, p *strictyaml.Problems) *kept {
 		own.AddHint(nodes[0].Get("metadata").Pos(), keepHint, "it is of the system %q, and the file's name says %s", k.System, s.Name)
 	}
 	p.Append(own)
-	if own.Len() > 0 {
-		return nil
+	switch {
+	case own.Len() > 0:
+		return nil, ""
+	case k.Config != "" && k.Config != configOf(s):
+		return nil, k.Config
 	}
-	return k
+	return k, ""
 }
 
 const keepHint = "waybill check --connect --keep writes it anew"
@@ -81,7 +87,7 @@ const keepHint = "waybill check --connect --keep writes it anew"
 func Kept(plan *config.Plan, kinds *connector.Registry, p *strictyaml.Problems) {
 	for _, name := range slices.Sorted(maps.Keys(plan.Systems)) {
 		s := plan.Systems[name]
-		k := readKept(s, p)
+		k, _ := readKept(s, p) // nothing is known here of another configuration's system
 		if k == nil {
 			continue
 		}
@@ -215,11 +221,20 @@ func (k *kept) write(s *config.System, was *kept, now time.Time) error {
 	return os.Rename(f.Name(), name)
 }
 
+// forget takes the file away of a system that says nothing of its fields any more; false: there is none.
+func forget(s *config.System) (bool, error) {
+	err := os.Remove(keptPath(s))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // text is the file. Names and types are the system's: they are written as JSON, which YAML reads as it is meant.
 func (k *kept) text(at string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# What the system %s says of its fields. waybill check compares the mappings with it; waybill check --connect --keep writes it anew.\n", k.System)
-	fmt.Fprintf(&b, "metadata: %s\nat: %s\nobjects:\n", quoted(k.System), quoted(at))
+	fmt.Fprintf(&b, "metadata: %s\nconfig: %s\nat: %s\nobjects:\n", quoted(k.System), quoted(k.Config), quoted(at))
 	for _, name := range slices.Sorted(maps.Keys(k.Objects)) {
 		o := k.Objects[name]
 		fmt.Fprintf(&b, "  %s:\n", quoted(name))

@@ -314,6 +314,7 @@ func TestTablesThatAreWrong(t *testing.T) {
 		{head + "  - segment: BEG\n    elements: {1: a text x}\n", `"x" is no length`},
 		{head + "  - segment: BEG\n    elements: {1: a, 2: a}\n", `"a" is the name of two values`},
 		{head + "  - segment: BEG\n    elements: {1: a}\n  - segment: REF\n    elements: {1: a}\n", `"a" is the name of two values in one document`},
+		{head + "  - segment: BEG\n    list: edi\n    elements: {1: a}\n", `"edi" is the name of two values in one document`}, // where the message came from stands there
 		{head + "  - segment: BEG\n    max: 3\n    elements: {1: a}\n", "what may come more than once needs a list"},
 		{head + "  - segment: BEG\n    loop: BEG\n", "an entry is a segment or a loop"},
 		{head + "  - loop: N1\n    list: l\n    segments:\n      - segment: N2\n", "its first segment begins it"},

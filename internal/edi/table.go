@@ -191,7 +191,7 @@ type itemFile struct {
 
 // level compiles items. loop is the tag that begins it; empty: it is the message.
 func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
-	out := level{names: map[string]bool{"more": true, "other": true}}
+	out := level{names: map[string]bool{"edi": true, "more": true, "other": true}}
 	place := 0
 	for i, n := range nodes {
 		var f itemFile
@@ -297,7 +297,7 @@ func (c *compiler) claim(l *level, it *item) {
 		add(it.object, false)
 	case it.loop != nil:
 		for name := range it.loop.names {
-			add(name, name == "more" || name == "other")
+			add(name, name == "edi" || name == "more" || name == "other")
 		}
 	default:
 		for name := range it.names {

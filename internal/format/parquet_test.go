@@ -155,6 +155,10 @@ func TestParquetReading(t *testing.T) {
 		if in.left < 0 && !errors.Is(err, lost) || in.left >= 0 && err != nil {
 			t.Errorf("after %d reads: %v", after, err)
 		}
+		in = &breaking{bytes.NewReader(data), after, io.EOF} // it has become shorter
+		if v, err := s.Survey(in); in.left < 0 && err == nil && v.Refused == nil {
+			t.Errorf("a file of which nothing comes after %d reads: %+v", after, v)
+		}
 	}
 }
 

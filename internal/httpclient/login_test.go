@@ -174,7 +174,7 @@ func TestSecretsWhereverTheyStand(t *testing.T) {
 	var p strictyaml.Problems
 	n := strictyaml.ParseWith("configs/waybill.yaml", []byte(`headers: {X-Club: "${env:in_a_header}", X-Plain: plain-header}
 parameters: {club: "${env:in_a_parameter}"}
-auth: {login: {path: a, secret: "${env:S}", token: t, header: A, query: {a: "${env:in_the_query}"}, body: {b: ["${env:in_the_body}"]}}}
+auth: {login: {path: a, secret: "${env:S}", token: t, header: A, query: {a: "${env:in_the_query}"}, headers: {X-A: "${env:in_its_header}"}, body: {b: ["${env:in_the_body}"]}}}
 `), vault{}, &p)[0]
 	s := connector.Settings{Node: n}
 	s.Decode(&set, &p)
@@ -182,7 +182,7 @@ auth: {login: {path: a, secret: "${env:S}", token: t, header: A, query: {a: "${e
 		t.Fatal(err)
 	}
 	c := client(t, set.Config(s, "https://crm.example", set.Auth))
-	if text := c.Scrub("in_a_header in_a_parameter in_the_query in_the_body plain-header"); text != "[secret] [secret] [secret] [secret] plain-header" {
+	if text := c.Scrub("in_a_header in_a_parameter in_the_query in_its_header in_the_body plain-header"); text != "[secret] [secret] [secret] [secret] [secret] plain-header" {
 		t.Errorf("told: %s", text)
 	}
 }

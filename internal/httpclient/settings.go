@@ -37,7 +37,7 @@ func (set *Settings) Check(n strictyaml.Node, address string, p *strictyaml.Prob
 func (set *Settings) Config(s connector.Settings, address string, auth Auth) Config {
 	login := s.Node.Get("auth").Get("login")
 	var secrets []strictyaml.Secret
-	for _, n := range []strictyaml.Node{s.Node.Get("headers"), s.Node.Get("parameters"), login.Get("query"), login.Get("body")} { // whatever they are called there
+	for _, n := range []strictyaml.Node{s.Node.Get("headers"), s.Node.Get("parameters"), login.Get("query"), login.Get("headers"), login.Get("body")} { // whatever they are called there
 		secrets = append(secrets, n.Filled()...)
 	}
 	return Config{System: s.Name, URL: address, Auth: auth, Headers: set.Headers, Timeout: set.Timeout, Limit: set.Limit, MaxBody: set.MaxBody, TLS: set.TLS.In(s.Path),

@@ -49,6 +49,9 @@ func rowsOf(tb testing.TB, data []byte, most limits, show ...string) string {
 	}
 	var whole *Error
 	if errors.As(err, &whole) {
+		if errors.Is(err, io.EOF) {
+			tb.Errorf("readers take it for the end of the file: %v", err)
+		}
 		out.WriteString("! " + whole.Error() + " (the file)\n")
 	} else if err != io.EOF {
 		tb.Fatalf("neither of the file nor its end: %v", err)

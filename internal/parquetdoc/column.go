@@ -315,6 +315,14 @@ func (c *column) unpack(h *header, at int64, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
+// noEnd gives bytes that are not there another error than io.EOF, by which readers know that a file has ended as it should.
+func noEnd(err, instead error) error {
+	if errors.Is(err, io.EOF) {
+		return instead
+	}
+	return err
+}
+
 var errUnpacked = errors.New("it has another size than its header says")
 
 // inflate unpacks into exactly dst.
@@ -332,10 +340,10 @@ func (f *File) inflate(codec int, dst, src []byte) error {
 	case 2:
 		z, err := gzip.NewReader(bytes.NewReader(src))
 		if err != nil {
-			return err
+			return noEnd(err, errShort)
 		}
 		if _, err := io.ReadFull(z, dst); err != nil {
-			return err
+			return noEnd(err, errShort)
 		}
 		if _, err := io.ReadFull(z, make([]byte, 1)); err != io.EOF { // the checksum is read here
 			return errors.Join(err, errUnpacked)

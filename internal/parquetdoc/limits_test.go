@@ -65,6 +65,14 @@ func TestLimits(t *testing.T) {
 			f.columns[0].codec = format.Gzip
 			f.columns[0].pages[0] = packed(3, gzipped(1<<20), 12)
 		}, want: "another size than its header says"},
+		"a page of which nothing is there": {do: func(f *built) {
+			f.columns[0].codec = format.Gzip
+			f.columns[0].pages[0] = packed(3, nil, 12)
+		}, want: "a page cannot be unpacked: it ends in the middle"},
+		"a page that is packed of nothing": {do: func(f *built) {
+			f.columns[0].codec = format.Gzip
+			f.columns[0].pages[0] = packed(3, gzipped(0), 12)
+		}, want: "a page cannot be unpacked: it ends in the middle"},
 		"a page as it is stored": {do: func(f *built) {
 			f.columns[0].codec = format.Gzip
 			b := gzipped(12)

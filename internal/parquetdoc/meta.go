@@ -94,7 +94,7 @@ func (f *File) at(offset int64, b []byte) error {
 		return err
 	}
 	_, err := io.ReadFull(f.in, b)
-	return err
+	return noEnd(err, io.ErrUnexpectedEOF) // it is shorter than it was
 }
 
 // Leaves are the columns.

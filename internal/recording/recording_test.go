@@ -335,6 +335,12 @@ steps:
 	if strings.Contains(text, "XdI6") || !strings.Contains(text, "- \"Authorization\"\n") || !strings.Contains(text, `etag: "@read"`) || strings.Contains(text, "fault:") {
 		t.Errorf("%s", text)
 	}
+	for _, etag := range []string{"@reed", "read", "@changed"} {
+		lost := read(t, "desk.yaml", []byte(strings.Replace(text, `etag: "@read"`, `etag: "`+etag+`"`, 1)))
+		if _, err := w.Replay(t.Context(), lost, false); err == nil || !strings.Contains(err.Error(), "no step before it has read a concurrency token") {
+			t.Errorf("a token of %s, which there is not: %v", etag, err)
+		}
+	}
 	again := read(t, "desk.yaml", []byte(text))
 	if troubles, err := w.Replay(t.Context(), again, false); err != nil || len(troubles) > 0 {
 		t.Errorf("%v %v", troubles, err)

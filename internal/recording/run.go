@@ -190,7 +190,11 @@ func (t *trip) write(ctx context.Context, verb string, s *Step) (got want, faile
 		return got, nil, errCannot
 	}
 	w := map[string]*writeStep{"create": s.Create, "update": s.Update, "delete": s.Delete}[verb]
-	r, failed := sink.Write(ctx, connector.Write{Entity: w.Object, Object: w.Object, Action: connector.Action(verb), External: w.External, Local: t.fill(w.Local), ETag: t.etags[strings.TrimPrefix(w.ETag, "@")], Doc: []byte(t.fill(w.Doc))})
+	etag := t.etags[strings.TrimPrefix(w.ETag, "@")]
+	if w.ETag != "" && (etag == "" || !strings.HasPrefix(w.ETag, "@")) { // else it would be a write that nothing guards
+		return got, nil, fmt.Errorf("etag: %q: no step before it has read a concurrency token under that name", w.ETag)
+	}
+	r, failed := sink.Write(ctx, connector.Write{Entity: w.Object, Object: w.Object, Action: connector.Action(verb), External: w.External, Local: t.fill(w.Local), ETag: etag, Doc: []byte(t.fill(w.Doc))})
 	got.Local, got.Doc = r.Local, string(r.Doc)
 	return got, failed, nil
 }
