@@ -185,14 +185,16 @@ func (k *checking) begin(s *config.System) {
 }
 
 func (k *checking) end(_ *config.System, r connect.Result) {
+	kept := ""
+	if r.Kept != "" {
+		kept = "; kept in " + r.Kept
+	}
 	switch {
 	case r.Skipped != "":
 		fmt.Fprintln(k.progress(), "not asked: "+r.Skipped)
 	case r.Problems > 0:
-		fmt.Fprintf(k.progress(), "problems: %d, after %s\n", r.Problems, r.Took.Round(time.Millisecond))
-	case r.Kept != "":
-		fmt.Fprintf(k.progress(), "ok; objects: %d, records read: %d, in %s; kept in %s\n", r.Objects, r.Read, r.Took.Round(time.Millisecond), r.Kept)
+		fmt.Fprintf(k.progress(), "problems: %d, after %s%s\n", r.Problems, r.Took.Round(time.Millisecond), kept)
 	default:
-		fmt.Fprintf(k.progress(), "ok; objects: %d, records read: %d, in %s\n", r.Objects, r.Read, r.Took.Round(time.Millisecond))
+		fmt.Fprintf(k.progress(), "ok; objects: %d, records read: %d, in %s%s\n", r.Objects, r.Read, r.Took.Round(time.Millisecond), kept)
 	}
 }
