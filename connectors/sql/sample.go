@@ -97,7 +97,8 @@ func (db *database) describeTable(ctx context.Context, tx *sql.Tx, o *object, li
 	for _, t := range types {
 		have = append(have, t.Name())
 		c := connector.SampleColumn{Name: before + t.Name(), Type: strings.ToLower(t.DatabaseTypeName()), Length: cmp.Or(lengthOf(t), db.dialect.length(o, list, t.Name()))}
-		if typ := columns[t.Name()]; typ != "" && oddType(typ, c.Type) {
+		exact := db.set.Driver == "sqlite" && columns[t.Name()] == "decimal" && strings.Contains(c.Type, "text") // it has no decimals, and a number would be a float
+		if typ := columns[t.Name()]; typ != "" && !exact && oddType(typ, c.Type) {
 			c.Odd = fmt.Sprintf("the database says %s, and the settings say %s", c.Type, typ)
 		}
 		out.Columns = append(out.Columns, c)

@@ -34,12 +34,13 @@ func TestSample(t *testing.T) {
 		}
 		docIs(t, s.Record.Doc, `{"id":1,"code":"A","note":null,"lines":[{"pos":1,"sku":"S"}]}`)
 
-		db = open(t, p, "objects: {x: {table: x, columns: {id: integer, cod: text, qty: decimal}}}")
+		db = open(t, p, "objects: {x: {table: x, columns: {id: integer, cod: text, qty: decimal, note: integer}}}")
 		if s, err = db.Sample(t.Context(), "x"); err != nil || !slices.Equal(s.Lacking, []string{"cod"}) || s.Record != nil {
 			t.Errorf("%+v %v", s, err)
 		}
 		for _, c := range s.Columns {
-			if (c.Name == "qty") != (c.Odd != "") {
+			odd := c.Name == "note" || c.Name == "qty" && p.kind != "sqlite" // where a text is the one exact form of a decimal
+			if odd != (c.Odd != "") {
 				t.Errorf("%s: %q", c.Name, c.Odd)
 			}
 		}

@@ -90,7 +90,7 @@ func leftOut(p *state.BackfillProgress, f *config.Flow) string {
 	}
 	text := fmt.Sprintf("%d objects cannot be read or submitted as they are", p.Unread)
 	if p.FirstUnread != "" {
-		text += fmt.Sprintf(", one of them %s: `waybill resend %s %s --flow %s` says why", p.FirstUnread, f.Entity, p.FirstUnread, f.Name)
+		text += fmt.Sprintf(", one of them %s: `waybill resend %s %s --flow %s` says why", p.FirstUnread, f.Entity, shellWord(p.FirstUnread), f.Name)
 	}
 	return text
 }

@@ -69,10 +69,10 @@ func (h *Hub) Resend(ctx context.Context, q api.ResendRequest, who string) (*api
 		return nil, fmt.Errorf("resend %s of %s %s: %w", q.ID, f.Entity, out.Key, api.ErrOtherWish)
 	}
 	out.Event, out.State = got.Events[0].ID, api.ResendAccepted
-	out.Text = fmt.Sprintf("%s %s (%s in %s) is sent through %s to %s as it is now; `waybill trace %s` tells what becomes of it", f.Entity, out.Key, out.Local, out.System, f.Name, out.To, out.Key) + h.stands(f)
+	out.Text = fmt.Sprintf("%s %s (%s in %s) is sent through %s to %s as it is now; `waybill trace %s` tells what becomes of it", f.Entity, out.Key, out.Local, out.System, f.Name, out.To, shellWord(out.Key)) + h.stands(f)
 	if got.New() == 0 {
 		out.State = api.ResendDuplicate
-		out.Text = fmt.Sprintf("the resend %s of %s %s was asked for before: nothing more is sent; `waybill trace %s` tells what became of it", q.ID, f.Entity, out.Key, out.Key)
+		out.Text = fmt.Sprintf("the resend %s of %s %s was asked for before: nothing more is sent; `waybill trace %s` tells what became of it", q.ID, f.Entity, out.Key, shellWord(out.Key))
 	}
 	return out, nil
 }
@@ -391,4 +391,18 @@ func (h *Hub) wouldSend(ctx context.Context, f *config.Flow, ev *event.Event) (*
 		out.Version = "" // a number of the inbox, which says nothing to people
 	}
 	return out, nil
+}
+
+// shellWord is a text as a shell takes it for one word: an id of several columns holds apostrophes, which a command that is copied from a sentence would lose.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r > 0x7f || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("-_.,:/@%+=", r)
+	}
+	switch {
+	case s != "" && strings.TrimLeftFunc(s, plain) == "":
+		return s
+	case !strings.ContainsAny(s, "\"$`\\!"):
+		return `"` + s + `"`
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -87,6 +88,12 @@ func TestResendOfAHub(t *testing.T) {
 	await(t, "the newest state", func() bool { return g.newest(t)["C"].Seq == 2 })
 	rest(t, hub)
 
+	execSQL(t, db, "INSERT INTO sale VALUES (11, 'no=''E''', 1, '2026-03-01T10:00:00.000Z')")
+	if done, err = hub.Resend(t.Context(), api.ResendRequest{Entity: "order", Key: "no='E'"}, "ann"); err != nil || !strings.Contains(done.Text, "`waybill trace \"no='E'\"` tells") {
+		t.Errorf("%+v %v", done, err)
+	}
+	await(t, "a key with apostrophes", func() bool { return g.newest(t)["no='E'"].Seq == 1 })
+	rest(t, hub)
 	execSQL(t, db, "DELETE FROM sale WHERE no = 'B'")
 	execSQL(t, db, "INSERT INTO sale VALUES (7, '8', 1, '2026-03-01T10:00:00.000Z'), (8, '7', 1, '2026-03-01T10:00:00.000Z'), (9, 'D', 1, '2026-03-01T10:00:00.000Z'), (10, 'D', 1, '2026-03-01T10:00:00.000Z')")
 	// The business key comes before an id of the same form.
@@ -210,5 +217,31 @@ func TestSubmitToAFlowFromATopic(t *testing.T) {
 	}
 	if want := []string{"repair till-erp: seq differs submitted/repair/r1", "repair till-erp: seq differs submitted/repair/r0"}; !slices.Equal(acts, want) {
 		t.Errorf("acts %v, want %v", acts, want)
+	}
+}
+
+// TestShellWord: what a sentence tells people to type is one word for a shell.
+func TestShellWord(t *testing.T) {
+	for in, want := range map[string]string{
+		"ORD-1":                        "ORD-1",
+		"a@b/1":                        "a@b/1",
+		"客户1":                          "客户1",
+		"":                             `""`,
+		"a b":                          `"a b"`,
+		"*":                            `"*"`,
+		"$HOME":                        "'$HOME'",
+		`it's $`:                       `'it'\''s $'`,
+		"company='10',order_no='4711'": `"company='10',order_no='4711'"`,
+	} {
+		if got := shellWord(in); got != want {
+			t.Errorf("%q is %s, want %s", in, got, want)
+		}
+		if out, err := exec.CommandContext(t.Context(), "sh", "-c", "printf %s "+want).Output(); err != nil || string(out) != in {
+			t.Errorf("%s is %q for a shell, want %q (%v)", want, out, in, err)
+		}
+	}
+	flow := &config.Flow{Name: "sales", Entity: "order"}
+	if got := leftOut(&state.BackfillProgress{Unread: 1, FirstUnread: "no='E'"}, flow); !strings.Contains(got, "`waybill resend order \"no='E'\" --flow sales`") {
+		t.Error(got)
 	}
 }

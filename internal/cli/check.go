@@ -185,16 +185,19 @@ func (k *checking) begin(s *config.System) {
 }
 
 func (k *checking) end(_ *config.System, r connect.Result) {
+	kept := ""
+	switch {
+	case r.Kept != "":
+		kept = "; kept in " + r.Kept
+	case r.Removed != "":
+		kept = "; it says nothing of its fields, and " + r.Removed + " is removed"
+	}
 	switch {
 	case r.Skipped != "":
 		fmt.Fprintln(k.progress(), "not asked: "+r.Skipped)
 	case r.Problems > 0:
-		fmt.Fprintf(k.progress(), "problems: %d, after %s\n", r.Problems, r.Took.Round(time.Millisecond))
-	case r.Kept != "":
-		fmt.Fprintf(k.progress(), "ok; objects: %d, records read: %d, in %s; kept in %s\n", r.Objects, r.Read, r.Took.Round(time.Millisecond), r.Kept)
-	case r.Removed != "":
-		fmt.Fprintf(k.progress(), "ok; objects: %d, records read: %d, in %s; it says nothing of its fields, and %s is removed\n", r.Objects, r.Read, r.Took.Round(time.Millisecond), r.Removed)
+		fmt.Fprintf(k.progress(), "problems: %d, after %s%s\n", r.Problems, r.Took.Round(time.Millisecond), kept)
 	default:
-		fmt.Fprintf(k.progress(), "ok; objects: %d, records read: %d, in %s\n", r.Objects, r.Read, r.Took.Round(time.Millisecond))
+		fmt.Fprintf(k.progress(), "ok; objects: %d, records read: %d, in %s%s\n", r.Objects, r.Read, r.Took.Round(time.Millisecond), kept)
 	}
 }

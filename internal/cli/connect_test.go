@@ -274,6 +274,10 @@ func TestKeptMetadata(t *testing.T) {
 	if out := run(0, nil); strings.Contains(out, "takes") || strings.Contains(out, "town") {
 		t.Errorf("of the table that was: %s", out)
 	}
+	database(t, "ALTER TABLE orders DROP COLUMN town") // the settings name it still
+	run(1, []string{"--connect", "--keep"}, `the settings name "town", and the system has no such field`, "erp (sql): problems: 1, after ", "kept in")
+	run(0, nil, `note: object order of erp: the settings name "town", which the system did not have at `)
+	database(t, "ALTER TABLE orders ADD COLUMN town TEXT")
 	for _, c := range [][2]string{
 		{"metadata: crm\nat: x\n", `configs/metadata/erp.yaml:1:11: it is of the system "crm", and the file's name says erp`},
 		{"metadata: erp\n", `"at" is missing`},

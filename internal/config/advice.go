@@ -10,6 +10,7 @@ import (
 // advise notes what works and will not be meant.
 func (l *loader) advise() {
 	l.adviseTopics()
+	l.adviseLoops()
 	l.adviseWriters()
 	l.adviseKeys()
 }
@@ -40,6 +41,16 @@ func (l *loader) adviseTopics() {
 	for _, t := range l.foreign {
 		if !slices.Contains(written, t) && !slices.Contains(read, t) {
 			l.p.Note(l.plan.Place("broker", "foreign-topics"), strictyaml.DidYouMean(t, slices.Concat(written, read)), "foreign-topics: no flow writes or reads the topic %s", t)
+		}
+	}
+}
+
+// adviseLoops notes flows that write to the system that they read: the echo guard keeps from a system what came from there, so that none of it is delivered.
+func (l *loader) adviseLoops() {
+	for _, d := range l.flows {
+		if s := d.flow.From.System; s != "" && s == d.flow.To.System {
+			l.p.Note(d.node.Get("to").Pos(), "give one of the two places a system of its own in the configuration, at the same address",
+				"the flow reads %s and writes to %s: what comes from a system is never written there, so that everything is skipped as an echo", s, s)
 		}
 	}
 }

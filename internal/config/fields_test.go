@@ -120,6 +120,9 @@ func TestAdvice(t *testing.T) {
 		{name: "two flows, one object", flow: writes("a", "system: erp") + "---\n" + writes("b", "system: erp"), want: []string{"flows/f.yaml:9:5: the flow \"a\" writes the same fields of the object order of erp too"}},
 		{name: "two flows, one object as two", flow: writes("a", "system: erp") + "---\n" + writes("b", "system: erp, object: note"), want: []string{
 			"flows/f.yaml:9:5: the flow \"a\" writes the entity order of erp too, as order: the hub keeps one id of an object in a system"}},
+		{name: "a flow back to where it reads", flow: "flow: a\nentity: order\nfrom: {system: erp, poll: {every: 1m, overlap: 1s}}\nkey: source.no\nto: {system: erp, object: note}\n", want: []string{
+			"flows/f.yaml:5:5: the flow reads erp and writes to erp: what comes from a system is never written there, so that everything is skipped as an echo (give one of the two places a system of its own",
+			"waybill.yaml:2:26: foreign-topics"}},
 		{name: "one of them only updates", flow: writes("a", "system: erp") + "---\n" + writes("b", "system: erp, object: note, operation: update")},
 		{name: "each takes its own", flow: writes("a", "system: erp") + "when: source.no == \"1\"\n---\n" + writes("b", "system: erp, object: note") + "when: source.no == \"2\"\n"},
 		{name: "two flows, two systems", flow: writes("a", "system: erp") + "---\n" + writes("b", "system: wms")},

@@ -198,7 +198,9 @@ func (v *visit) object(ctx context.Context, sys connector.System, object string,
 		}
 		return ctx.Err() == nil && kind != fault.Unavailable && kind != fault.Auth
 	}
-	now.keep(object, sample, described(v.kinds, v.s, object))
+	now.keep(object, sample, slices.DeleteFunc(described(v.kinds, v.s, object), func(name string) bool {
+		return slices.Contains(sample.Lacking, name) // a check without a connection goes on saying so
+	}))
 	if v.was != nil && !v.keep {
 		if o, has := v.was.Objects[object]; has {
 			for _, change := range o.changes(sample) {

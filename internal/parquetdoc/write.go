@@ -199,6 +199,9 @@ func (r *shredder) group(fields []Field, v jsondoc.Value, path string, l levels)
 	}
 	for name := range v.Members() {
 		if !slices.ContainsFunc(fields, func(f Field) bool { return f.Name == name }) {
+			if strings.Contains(name, ".") {
+				return fmt.Errorf("%q is no column: it is one name with a dot in it, and the dot of a column leads into a group (write it as a group, in a mapping)", join(path, name))
+			}
 			return fmt.Errorf("%q is no column", join(path, name))
 		}
 	}

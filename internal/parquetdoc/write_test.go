@@ -77,7 +77,8 @@ func TestWritten(t *testing.T) {
 func TestRefused(t *testing.T) {
 	s := NewSchema(order)
 	for doc, want := range map[string]string{
-		`{"new":1}`: `"new" is no column`,
+		`{"new":1}`:         `"new" is no column`,
+		`{"to.city":"Ulm"}`: `"to.city" is no column: it is one name with a dot in it`,
 		`{"lines":[{"sku":"a"},{"lots":[{"x":1}]}]}`: `"lines.lots.x" is no column`,
 		`{"no":17}`:                   "no: it holds number, and the column takes text",
 		`{"n":"17"}`:                  "n: it holds string, and the column takes integer",
