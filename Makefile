@@ -6,7 +6,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/waybill
 FOR         ?= 10m
 
-.PHONY: build demo test test-browser test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-backfill bench-capture bench-edi bench-console faults soak fuzz clean
+.PHONY: build demo test test-whole test-browser test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-backfill bench-capture bench-edi bench-console faults soak fuzz clean
 COUNT       ?= 10
 RUNS        ?= 3
 CHANGES     ?= 200000
@@ -19,6 +19,9 @@ demo: ## the whole hub with three sandbox systems and live traffic
 
 test: ## checks, then every test, with the real components that this machine can have
 	@./internal/test/run
+
+test-whole: ## the same as CI runs it: with the short form of every fault, and the race detector over the store and the intake
+	@WHOLE=1 ./internal/test/run
 
 test-systems: ## connectors on the real systems that this machine can have; the last line is the result
 	@GO="$(GO)" ./internal/test/systems/run

@@ -191,6 +191,8 @@ type hub struct {
 	env  []string
 	cmd  *exec.Cmd
 	done chan struct{}
+	// polls are the flows that poll.
+	polls []string
 
 	mu  sync.Mutex
 	log bytes.Buffer

@@ -92,7 +92,7 @@ func recoverUnderLoad(t *testing.T, h *hub, w *sandbox.World, wipe func()) {
 	}
 	before := st.Totals.Delivered
 	accepted := st.Totals.Accepted
-	h.await("the senders to be served", time.Minute, func() bool { return h.status().Totals.Accepted > accepted+10 })
+	h.await("the senders to be served", 3*time.Minute, func() bool { return h.status().Totals.Accepted > accepted+10 })
 	if now := h.status().Totals; now.Delivered != before || now.Unaccounted != 0 {
 		t.Errorf("while everything stands still: %+v", now)
 	}
@@ -110,11 +110,11 @@ func recoverUnderLoad(t *testing.T, h *hub, w *sandbox.World, wipe func()) {
 	}
 	h.kill()
 	h.start()
-	h.await("the hub to recover by itself", time.Minute, func() bool {
+	h.await("the hub to recover by itself", 3*time.Minute, func() bool {
 		got, code := recover("--dry-run")
 		return code == 0 && !got.Broken && got.Pending == 0
 	})
-	h.await("all flows to go on", time.Minute, func() bool {
+	h.await("all flows to go on", 3*time.Minute, func() bool {
 		return !slices.ContainsFunc(h.status().Flows, func(f api.Flow) bool { return f.State == api.StateAlarm })
 	})
 	now := h.status().Totals.Delivered

@@ -15,8 +15,8 @@ import (
 
 var targetFaults = []fault{
 	{Name: "answers lost after applying, 5%", Setups: both, Goal: 20, Run: lostAnswers(0.05)},
-	{Name: "answers lost after applying, 50%", Setups: both, Goal: 20, Run: lostAnswers(0.5)},
-	{Name: "429 and 5xx storms, an outage", Setups: both, Goal: 5, Run: storms},
+	{Name: "answers lost after applying, 50%", Setups: both, Goal: 20, Every: true, Run: lostAnswers(0.5)},
+	{Name: "429 and 5xx storms, an outage", Setups: both, Goal: 5, Every: true, Run: storms},
 	{Name: "one target 60 s slow", Setups: both, Goal: 2, Alone: true, Run: slowTarget},
 	{Name: "1% poison keys, strict order", Setups: both, Goal: 10, Run: poison("strict")},
 	{Name: "1% poison keys, latest order", Setups: both, Goal: 10, Run: poison("latest")},

@@ -21,7 +21,7 @@ import (
 
 var brokerFaults = []fault{
 	// The embedded broker lives in the hub's process: there it is the kill of the hub.
-	{Name: "broker killed under load", Setups: []setup{onKafka}, Goal: 50, Share: 6, Run: brokerKilled},
+	{Name: "broker killed under load", Setups: []setup{onKafka}, Goal: 50, Share: 6, Every: true, Run: brokerKilled},
 	{Name: "three brokers, one and two lost", Setups: []setup{onKafka}, Goal: 10, Share: 2, Run: threeBrokers},
 	{Name: "connections cut, half-open and slow", Setups: both, Goal: 100, Share: 2, Run: badLines},
 }

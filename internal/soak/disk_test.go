@@ -16,7 +16,7 @@ import (
 )
 
 var diskFaults = []fault{
-	{Name: "disk full", Setups: []setup{embedded}, Goal: 20, Run: diskFull},
+	{Name: "disk full", Setups: []setup{embedded}, Goal: 20, Every: true, Run: diskFull},
 	{Name: "disk of the broker alone full", Setups: []setup{embedded}, Goal: 20, Run: brokerDiskFull},
 	{Name: "disk of the database alone full", Setups: []setup{embedded}, Goal: 20, Run: storeDiskFull},
 }

@@ -12,7 +12,7 @@ import (
 )
 
 var hubsFaults = []fault{
-	{Name: "three hubs share, hand over and are killed", Setups: []setup{onKafka}, Goal: 10, Run: shareAndHandOver},
+	{Name: "three hubs share, hand over and are killed", Setups: []setup{onKafka}, Goal: 10, Every: true, Run: shareAndHandOver},
 	{Name: "rolling restart of three hubs", Setups: []setup{onKafka}, Goal: 20, Run: rollingRestart},
 	{Name: "rebalance every 5 s with three hubs", Setups: []setup{onKafka}, Goal: 60, Share: 2, Run: rebalance},
 	{Name: "people at any of three hubs", Setups: []setup{onKafka}, Goal: 20, Share: 0.5, Run: peopleAnywhere},

@@ -10,10 +10,10 @@ import (
 )
 
 var killFaults = []fault{
-	{Name: "kill -9 at a random point", Setups: both, Goal: 200, Share: 3, Run: killAtRandom},
-	{Name: "kill -9 at every failpoint", Setups: both, Goal: len(failpoint.All()), Share: 3, Run: killAtPoints},
+	{Name: "kill -9 at a random point", Setups: both, Goal: 200, Share: 3, Every: true, Run: killAtRandom},
+	{Name: "kill -9 at every failpoint", Setups: both, Goal: len(failpoint.All()), Share: 3, Every: true, Run: killAtPoints},
 	{Name: "errors and delays at failpoints", Setups: both, Goal: 50, Run: failAtPoints},
-	{Name: "torn tails, then a second crash", Setups: []setup{embedded}, Goal: 50, Run: tornTails},
+	{Name: "torn tails, then a second crash", Setups: []setup{embedded}, Goal: 50, Every: true, Run: tornTails},
 	{Name: "reload in mid-flight", Setups: both, Goal: 50, Run: reloadInFlight},
 	{Name: "clock steps of an hour", Setups: both, Goal: 20, Run: clockSteps},
 	{Name: "both daylight-saving days", Setups: both, Goal: 4, Run: bothDaylightDays},

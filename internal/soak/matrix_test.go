@@ -22,6 +22,7 @@ var (
 	soakOnly   = flag.String("soak.only", "", "faults of TestSoak whose name, or NAME/SETUP, holds this, or one of several parted by |")
 	soakAtOnce = flag.Int("soak.at-once", 2, "how many faults of TestSoak run at once")
 	soakBoth   = flag.Bool("soak.both", false, "every short form on every set-up where it applies, in place of one")
+	soakEvery  = flag.Bool("soak.every", false, "the short forms that every `make test` has, in place of all")
 	soakFile   = flag.String("soak.table", "", "the document whose table TestSoak writes")
 )
 
@@ -35,6 +36,8 @@ type fault struct {
 	Share float64
 	// Alone faults measure: in a soak nothing else runs beside them.
 	Alone bool
+	// Every `make test` has it, not the whole one alone.
+	Every bool
 	Run   func(b *budget)
 }
 
@@ -117,7 +120,7 @@ func matrix() []fault {
 }
 
 // TestFaults runs the short form of every fault: with -soak.both (`make faults`) on every set-up where it applies, else on one of them, in turn, and of
-// the rest what -run names. Each set-up has half of the faults then, and every fault runs.
+// the rest what -run names. Each set-up has half of the faults then, and every fault runs; with -soak.every (`make test`) those that are marked so.
 func TestFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short leaves the faults out")
@@ -125,6 +128,9 @@ func TestFaults(t *testing.T) {
 	named := strings.Contains(flag.Lookup("test.run").Value.String(), "/")
 	var jobs []job
 	for i, f := range matrix() {
+		if *soakEvery && !f.Every {
+			continue
+		}
 		for j, s := range f.Setups {
 			if *soakBoth || named || len(f.Setups) == 1 || os.Getenv(needtest.EnvKafka) == "" || i%2 == j {
 				jobs = append(jobs, job{f, s})

@@ -16,7 +16,7 @@ import (
 )
 
 var syncFaults = []fault{
-	{Name: "duplicates ×10", Setups: both, Goal: 20, Run: duplicates},
+	{Name: "duplicates ×10", Setups: both, Goal: 20, Every: true, Run: duplicates},
 	{Name: "shuffled webhooks", Setups: both, Goal: 20, Run: shuffled},
 	{Name: "two-way sync", Setups: both, Goal: 1, Run: twoWay},
 	{Name: "orders before their customers", Setups: both, Goal: 5, Run: dependencies(false)},
