@@ -11,7 +11,7 @@ import (
 // one reads one value; raw is empty where there is none.
 func (r *reading) one(it *item, v *value, e, c int, raw, form []byte, n *node) {
 	if len(raw) == 0 {
-		if v.required {
+		if v.required || v.auto == "hl-id" {
 			r.fault(FaultMissingElement, e, c, "it must be there")
 		}
 		return
@@ -47,6 +47,13 @@ func (r *reading) auto(v *value, e int, raw []byte) {
 	switch v.auto {
 	case "hl-id":
 		f.hl = string(raw)
+		if r.levels[f.hl] {
+			r.faultAt(r.seg, FaultCode, e, 0, 0, f.hl, fmt.Sprintf("another level has the number %q", short(f.hl)))
+		}
+		if r.levels == nil {
+			r.levels = map[string]bool{}
+		}
+		r.levels[f.hl] = true
 	case "hl-parent":
 		for i := len(r.frames) - 2; i >= 0; i-- {
 			if up := r.frames[i].hl; up != "" {
