@@ -223,7 +223,9 @@ func TestDatesAndNumbers(t *testing.T) {
 	}{
 		{value{kind: asImplied, implied: 2}, "140794", "1407.94"}, {value{kind: asImplied, implied: 2}, "5", "0.05"}, {value{kind: asImplied, implied: 2}, "-05", "-0.05"},
 		{value{kind: asImplied}, "7", "7"}, {value{kind: asDecimal}, ".5", "0.5"}, {value{kind: asDecimal}, "007.50", "7.50"}, {value{kind: asDecimal}, "1,5", "1.5"},
-		{value{kind: asDecimal}, "5.", "5"}, {value{kind: asDecimal}, "+3", "3"}, {value{kind: asDecimal}, "1E5", ""}, {value{kind: asInteger}, "1.0", ""}, {value{kind: asDecimal}, "-", ""}, {value{kind: asDecimal}, "1,000.0", ""},
+		{value{kind: asDecimal}, "5.", "5"}, {value{kind: asDecimal}, "+3", "3"}, {value{kind: asDecimal}, "1E5", "100000"}, {value{kind: asDecimal}, "-1.25E1", "-12.5"}, {value{kind: asDecimal}, "12.5e-3", "0.0125"},
+		{value{kind: asDecimal}, "0.00E2", "0"}, {value{kind: asDecimal}, "125E-2", "1.25"}, {value{kind: asDecimal}, "1E", ""}, {value{kind: asDecimal}, "1E+5", ""}, {value{kind: asDecimal}, "1E61", ""}, {value{kind: asDecimal}, "1E-61", ""},
+		{value{kind: asDecimal}, "E5", ""}, {value{kind: asDecimal}, "1E5E5", ""}, {value{kind: asInteger}, "1E5", ""}, {value{kind: asImplied, implied: 2}, "1E5", ""}, {value{kind: asInteger}, "1.0", ""}, {value{kind: asDecimal}, "-", ""}, {value{kind: asDecimal}, "1,000.0", ""},
 	} {
 		out, ok := appendNumber(nil, &c.v, c.text, &s)
 		if ok != (c.want != "") || ok && string(out) != c.want {
