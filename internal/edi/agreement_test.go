@@ -1,6 +1,7 @@
 package edi
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -89,6 +90,36 @@ func TestFunctionalAcknowledgement(t *testing.T) {
 	}
 }
 
+// TestGroupsAreAnswered: messages of EDIFACT's groups, whose references are each group's own, are answered within their group.
+func TestGroupsAreAnswered(t *testing.T) {
+	partner := "partner: a\nstandard: edifact\nown: {qualifier: \"14\", id: B}\ntheir: {qualifier: \"14\", id: A}\nacknowledge: contrl\n"
+	set := "UNH+1+ORDERS:D:96A:UN'BGM+220%s'DTM+137:20260115:102'UNS+S'UNT+5+1'"
+	data := unbHead + "UNG+ORDERS+A1:14+B+260115:1000+G1+UN+D:96A'" + fmt.Sprintf(set, "") + "UNE+1+G1'UNG+ORDERS+A2+B+260115:1000+G2+UN+D:96A'" + fmt.Sprintf(set, "+P1+9999") + "UNE+1+G2'UNZ+2+R1'"
+	var p strictyaml.Problems
+	b := NewBook(EDIFACT, []*Table{ShippedTable("edifact-orders", &p)}, ReadAgreements("partners.yaml", []byte(partner), &p), &p)
+	all, err := b.Receive(strings.NewReader(data))
+	if err != nil || len(all) != 1 || p.Err() != nil {
+		t.Fatal(err, p.Err())
+	}
+	body := all[0].Acknowledgement()[0]
+	const want = "UCI+R1+A:14+B:14+7 UCF+G1+A1:14+B+7 UCM+1+ORDERS:D:96A:UN+7 UCF+G2+A2+B+7 UCM+1+ORDERS:D:96A:UN+4 UCS+2 UCD+39+4"
+	if got := strings.TrimSuffix(strings.ReplaceAll(written(t, &all[0].Agreement.syntax, body), "'\n", " "), "'"); got != want {
+		t.Errorf("answered\n%s\nwant\n%s", got, want)
+	}
+	out, err := all[0].Agreement.Write(1, time.Now(), all[0].AnswerVersion(), []Body{body})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ms, err := drain(bytes.NewReader(out), EDIFACT)
+	if err != nil || len(ms) != 1 {
+		t.Fatal(err)
+	}
+	doc, faults := ShippedTable("edifact-contrl", &p).Document(ms[0], "")
+	if len(faults) > 0 || !strings.Contains(string(doc), `"groups":[{"control":"G1","sender":"A1","sender_qualifier":"14","receiver":"B","status":"7","messages":[{"control":"1"`) {
+		t.Errorf("%s %v", doc, faults)
+	}
+}
+
 func TestAnswers(t *testing.T) {
 	x := func(body string) string {
 		return isaHead + "GS*FA*A*B*20260115*1000*7*X*004010~ST*997*0001~" + body + fmt.Sprintf("~SE*%d*0001~GE*1*7~IEA*1*000000001~", strings.Count(body, "~")+3)
@@ -101,7 +132,7 @@ func TestAnswers(t *testing.T) {
 		{x("AK1*PR*41~AK9*R*1*1*0"), "[{41 false true}]"}, {x("AK1*PR*own~AK9*A*1*1*1"), "[]"}, {x("AK1*PR*41"), "[]"},
 		{e("UCI+5+B:14+A:14+7'UCM+1+ORDRSP:D:96A:UN+7"), "[{5 true false}]"}, {e("UCI+5+B:14+A:14+8"), "[]"}, {e("UCI+5+B:14+A:14"), "[]"}, {e("UCI+5+B:14+A:14+4+2"), "[{5 false true}]"},
 		{e("UCI+5+B:14+A:14+7'UCM+1+ORDRSP:D:96A:UN+7'UCM+2+ORDRSP:D:96A:UN+4+13"), "[{5 false false}]"}, {e("UCI+5+B:14+A:14+7'UCM+1+ORDRSP:D:96A:UN+4+13"), "[{5 false true}]"},
-		{e("UCI+REF7+B:14+A:14+7"), "[]"},
+		{e("UCI+REF7+B:14+A:14+7"), "[]"}, {e("UCI+5+B:14+A:14+7'UCF+5+B:14+A:14+4+13"), "[{5 false true}]"}, {e("UCI+5+B:14+A:14+7'UCF+5+B:14+A:14+7'UCM+1+ORDRSP:D:96A:UN+7"), "[{5 true false}]"},
 	} {
 		std := X12
 		if strings.HasPrefix(c.data, "UNB") {

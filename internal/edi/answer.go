@@ -107,6 +107,9 @@ func answers(m *Message) []Answer {
 					refused++
 				}
 			}
+			for _, g := range at("UCF") { // of a group of one message: what is written has no other
+				a.Rejected = a.Rejected || m.Text(g, 4) == "4"
+			}
 			a.Rejected = a.Rejected || refused > 0 && refused == len(all)
 			a.Accepted = !a.Rejected && refused == 0
 			out = append(out, a)
@@ -259,6 +262,9 @@ func (r *Received) contrl() Body {
 	party := func(p Party) []string { return []string{p.ID, p.Qualifier} }
 	add("UCI", []string{r.Control}, party(r.in.Sender), party(r.in.Receiver), []string{"7"})
 	for _, g := range r.groups {
+		if g.group.Control != "" { // messages of a group are answered within it
+			add("UCF", []string{g.group.Control}, party(g.group.Sender), party(g.group.Receiver), []string{"7"})
+		}
 		for i := range g.messages {
 			m := &g.messages[i]
 			id := append([]string{m.kind}, strings.Split(m.version, ":")...)

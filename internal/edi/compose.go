@@ -69,7 +69,7 @@ func (k *kept) left() error {
 	}
 	for i, done := range k.done {
 		if !done {
-			return fmt.Errorf("other.%d: no segment that is written is the one behind which it stands", i)
+			return fmt.Errorf("other.%d: no segment that is written is the one behind which it stands, or in whose loop (in)", i)
 		}
 	}
 	return nil
@@ -82,12 +82,16 @@ func (w *composing) level(l *level, doc jsondoc.Value, k *kept, parent int) erro
 			return err
 		}
 	}
+	before := 0
 	for i := range l.items {
 		it := &l.items[i]
+		if i == 0 || l.items[i-1].place != it.place {
+			before = len(w.out)
+		}
 		if err := w.item(it, l, doc, k, parent); err != nil {
 			return err
 		}
-		if it.loop == nil && (i+1 == len(l.items) || l.items[i+1].place != it.place) {
+		if last := i+1 == len(l.items) || l.items[i+1].place != it.place; last && (it.loop == nil || len(w.out) > before) {
 			if err := w.others(k, it.tag); err != nil {
 				return err
 			}
@@ -108,6 +112,8 @@ func (w *composing) known(doc jsondoc.Value, names map[string]bool) error {
 
 func (w *composing) item(it *item, l *level, doc jsondoc.Value, k *kept, parent int) error {
 	switch {
+	case it.keeps != nil:
+		return w.keptLoop(it, k)
 	case it.list != "":
 		v := doc.Get(it.list)
 		if !v.Exists() {
@@ -208,7 +214,7 @@ func (w *composing) present(it *item, doc jsondoc.Value, k *kept) bool {
 		return true
 	}
 	for name := range it.names {
-		if name != "more" && name != "other" && doc.Get(name).Exists() {
+		if name != "more" && name != "other" && name != "edi" && doc.Get(name).Exists() {
 			return true
 		}
 	}
@@ -233,10 +239,19 @@ var enveloped = []string{"ISA", "IEA", "TA1", "GS", "GE", "ST", "SE", "UNA", "UN
 
 // others writes what stood behind a segment and is not named by the table.
 func (w *composing) others(k *kept, after string) error {
+	return w.kept(k, func(o jsondoc.Value) bool { return !o.Get("in").Exists() && o.Get("after").Str() == after })
+}
+
+// keptLoop writes the loops that the table does not take over, of one tag.
+func (w *composing) keptLoop(it *item, k *kept) error {
+	return w.kept(k, func(o jsondoc.Value) bool { return o.Get("in").Str() == it.tag })
+}
+
+func (w *composing) kept(k *kept, here func(jsondoc.Value) bool) error {
 	i := -1
 	for o := range k.doc.Get("other").Elements() {
 		i++
-		if k.done[i] || o.Get("after").Str() != after {
+		if k.done[i] || !here(o) {
 			continue
 		}
 		k.done[i] = true

@@ -223,7 +223,9 @@ func TestDatesAndNumbers(t *testing.T) {
 	}{
 		{value{kind: asImplied, implied: 2}, "140794", "1407.94"}, {value{kind: asImplied, implied: 2}, "5", "0.05"}, {value{kind: asImplied, implied: 2}, "-05", "-0.05"},
 		{value{kind: asImplied}, "7", "7"}, {value{kind: asDecimal}, ".5", "0.5"}, {value{kind: asDecimal}, "007.50", "7.50"}, {value{kind: asDecimal}, "1,5", "1.5"},
-		{value{kind: asDecimal}, "5.", "5"}, {value{kind: asDecimal}, "+3", "3"}, {value{kind: asDecimal}, "1E5", ""}, {value{kind: asInteger}, "1.0", ""}, {value{kind: asDecimal}, "-", ""}, {value{kind: asDecimal}, "1,000.0", ""},
+		{value{kind: asDecimal}, "5.", "5"}, {value{kind: asDecimal}, "+3", "3"}, {value{kind: asDecimal}, "1E5", "100000"}, {value{kind: asDecimal}, "-1.25E1", "-12.5"}, {value{kind: asDecimal}, "12.5e-3", "0.0125"},
+		{value{kind: asDecimal}, "0.00E2", "0"}, {value{kind: asDecimal}, "125E-2", "1.25"}, {value{kind: asDecimal}, "1E", ""}, {value{kind: asDecimal}, "1E+5", ""}, {value{kind: asDecimal}, "1E61", ""}, {value{kind: asDecimal}, "1E-61", ""},
+		{value{kind: asDecimal}, "E5", ""}, {value{kind: asDecimal}, "1E5E5", ""}, {value{kind: asInteger}, "1E5", ""}, {value{kind: asImplied, implied: 2}, "1E5", ""}, {value{kind: asInteger}, "1.0", ""}, {value{kind: asDecimal}, "-", ""}, {value{kind: asDecimal}, "1,000.0", ""},
 	} {
 		out, ok := appendNumber(nil, &c.v, c.text, &s)
 		if ok != (c.want != "") || ok && string(out) != c.want {
@@ -315,8 +317,13 @@ func TestTablesThatAreWrong(t *testing.T) {
 		{head + "  - segment: BEG\n    elements: {1: a, 2: a}\n", `"a" is the name of two values`},
 		{head + "  - segment: BEG\n    elements: {1: a}\n  - segment: REF\n    elements: {1: a}\n", `"a" is the name of two values in one document`},
 		{head + "  - segment: BEG\n    list: edi\n    elements: {1: a}\n", `"edi" is the name of two values in one document`}, // where the message came from stands there
-		{head + "  - segment: BEG\n    max: 3\n    elements: {1: a}\n", "what may come more than once needs a list"},
-		{head + "  - segment: BEG\n    loop: BEG\n", "an entry is a segment or a loop"},
+		{strings.Replace(head, "segments:", "unlisted: refuse\nsegments:", 1) + "  - segment: BEG\n    max: 3\n    elements: {1: a}\n", "what may come more than once needs a list"},
+		{head + "  - loop: N1\n    max: 3\n    segments:\n      - segment: N1\n        elements: {1: a}\n", "what may come more than once needs a list"},
+		{head + "  - segment: BEG\n    loop: BEG\n", "an entry is a segment, a loop, or kept"},
+		{head + "  - kept: SLN\n", "kept: it says which segments belong to the loop"},
+		{head + "  - kept: SLN\n    with: [PID]\n    list: l\n", "kept: it says which segments belong to the loop, and nothing else"},
+		{head + "  - kept: SLN\n    with: [PID]\n  - kept: SLN\n    with: [REF]\n", "kept: SLN stands beside it already"},
+		{strings.Replace(head, "segments:", "unlisted: refuse\nsegments:", 1) + "  - kept: SLN\n    with: [PID]\n", "kept: the table refuses what it does not name"},
 		{head + "  - loop: N1\n    list: l\n    segments:\n      - segment: N2\n", "its first segment begins it"},
 		{head + "  - use: prty\n", `use: "prty" is no part`},
 		{head + "  - segment: BEG\n    elements: {1: {is: a, code-list: u}}\n", `there is no code list "u"`},

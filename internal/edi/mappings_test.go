@@ -37,6 +37,9 @@ func TestMappingsFit(t *testing.T) {
 				continue // of the other direction
 			}
 			for _, c := range n.Get("cases").Items() {
+				if c.Has("parked") {
+					continue
+				}
 				name := n.Get("mapping").Text() + ": " + c.Get("name").Text()
 				raw, ok := c.Get("want").Get("data").AppendJSON(nil, &p)
 				doc, err := jsondoc.Parse(raw, jsondoc.Limits{})

@@ -18,7 +18,17 @@ type frame struct {
 	counts []int
 	hl     string // id of the hierarchical level
 	last   string // the tag that the table knows and that came last
+	// keeps are the tags of a loop that is not taken over, and whose place is in the document of the level around it; nil: it is none.
+	// in is its name there; empty: it stands behind last, since this is not where the table has it.
+	keeps map[string]bool
+	in    string
 }
+
+// noLevel is that of a loop that is not taken over.
+var noLevel level
+
+// untilLE are the tags of what X12 bounds by LS and LE: all of them.
+var untilLE = map[string]bool{}
 
 type reading struct {
 	t      *Table
@@ -27,6 +37,7 @@ type reading struct {
 	faults []Fault
 	buf    []byte
 	counts []counted
+	levels map[string]bool // ids of hierarchical levels
 	seg    *Segment
 	nodes  nodes
 	// ints holds the counts of the frames, one behind the other.
@@ -58,7 +69,8 @@ type counted struct {
 func (t *Table) Document(m *Message, partner string) ([]byte, []Fault) {
 	r := readings.Get().(*reading)
 	defer readings.Put(r)
-	*r = reading{t: t, m: m, faults: slices.Clone(m.Faults), buf: r.buf[:0], frames: r.frames[:0], ints: r.ints[:0], counts: r.counts[:0], nodes: r.nodes}
+	*r = reading{t: t, m: m, faults: slices.Clone(m.Faults), buf: r.buf[:0], frames: r.frames[:0], ints: r.ints[:0], counts: r.counts[:0], nodes: r.nodes, levels: r.levels}
+	clear(r.levels)
 	r.nodes.used = 0
 	root := r.nodes.make()
 	r.buf = m.appendEnvelope(r.buf, partner)
@@ -141,8 +153,14 @@ func (r *reading) faultAt(s *Segment, k Kind, element, component, repeat int, va
 
 // take finds the place of a segment and fills it in.
 func (r *reading) take() {
-	for depth := len(r.frames) - 1; depth >= 0; depth-- {
+	for depth := r.from(); depth >= 0; depth-- {
 		f := &r.frames[depth]
+		if f.keeps != nil {
+			if r.keepsOn(f) {
+				return
+			}
+			continue
+		}
 		i := r.find(f)
 		if i < 0 {
 			continue
@@ -153,7 +171,6 @@ func (r *reading) take() {
 		r.place(f, i)
 		return
 	}
-	top := &r.frames[len(r.frames)-1]
 	switch tag := r.seg.Tag; {
 	case r.t.loops[tag]:
 		r.fault(FaultUnexpectedSegment, 0, 0, "the table has no place for it here, or not with this qualifier")
@@ -162,7 +179,46 @@ func (r *reading) take() {
 	case !r.t.keep:
 		r.fault(FaultUnknownSegment, 0, 0, "the table does not name it")
 	default:
-		r.keep(top)
+		r.unlisted()
+	}
+}
+
+// from gives the depth where the place of a segment is looked for first: the deepest, and for a hierarchical level the one that it says it belongs to.
+func (r *reading) from() int {
+	if r.seg.Tag == r.t.hlTag {
+		if parent := r.m.element(r.seg, r.t.hlParent); len(parent) > 0 {
+			for d := len(r.frames) - 1; d >= 0; d-- {
+				if r.frames[d].hl == string(parent) {
+					return d
+				}
+			}
+		}
+	}
+	return len(r.frames) - 1
+}
+
+// keepsOn keeps a segment that belongs to the loop of f, which is not taken over.
+func (r *reading) keepsOn(f *frame) bool {
+	if bounded := len(f.keeps) == 0; !bounded && !f.keeps[r.seg.Tag] {
+		return false
+	} else if r.keep(f); bounded && r.seg.Tag == "LE" {
+		r.leave()
+	}
+	return true
+}
+
+// unlisted keeps a segment that has no place. One that begins a loop of the standard's keeps what belongs to it, so that nothing of it is taken for the loop's around it.
+func (r *reading) unlisted() {
+	keeps := r.t.kept[r.seg.Tag]
+	if r.seg.Tag == "LS" && r.m.syntax.Standard == X12 {
+		keeps = untilLE
+	}
+	if keeps != nil && r.frames[len(r.frames)-1].keeps != nil { // another one begins
+		r.leave()
+	}
+	top := &r.frames[len(r.frames)-1]
+	if r.keep(top); keeps != nil {
+		r.push(frame{level: &noLevel, node: top.node, last: top.last, keeps: keeps})
 	}
 }
 
@@ -202,7 +258,13 @@ func (r *reading) fits(it *item) bool {
 
 func (r *reading) place(f *frame, i int) {
 	it := &f.level.items[i]
-	f.place, f.last = it.place, it.tag
+	f.place = it.place
+	if it.keeps != nil {
+		r.push(frame{level: &noLevel, node: f.node, keeps: it.keeps, in: it.tag})
+		r.keep(&r.frames[len(r.frames)-1])
+		return
+	}
+	f.last = it.tag
 	if f.counts[i]++; f.counts[i] > it.max {
 		k, what := FaultTooManySegments, "segments"
 		if it.loop != nil {
@@ -217,6 +279,10 @@ func (r *reading) place(f *frame, i int) {
 			}
 			return
 		}
+	}
+	if f.counts[i] > 1 && it.list == "" && it.loop == nil { // the document has the first
+		r.keep(f)
+		return
 	}
 	to := f.node
 	switch {
@@ -253,7 +319,10 @@ func (r *reading) leave() {
 // keep puts a segment that the table does not name into the document as it is.
 func (r *reading) keep(f *frame) {
 	b := jsondoc.AppendString([]byte(`{"segment":`), r.seg.Tag)
-	if f.last != "" {
+	switch {
+	case f.in != "":
+		b = jsondoc.AppendString(append(b, `,"in":`...), f.in)
+	case f.last != "":
 		b = jsondoc.AppendString(append(b, `,"after":`...), f.last)
 	}
 	b = append(b, `,"elements":[`...)

@@ -39,8 +39,9 @@ type Message struct {
 // Group is a functional group; in an EDIFACT interchange without groups it holds all messages, and has no Control.
 type Group struct {
 	Interchange *Interchange
-	// Code is X12's functional identifier, PO; Sender and Receiver are those of the group, where it says any.
-	Code, Control, Version, Sender, Receiver string
+	// Code is X12's functional identifier, PO; Sender and Receiver are those of the group, where it says any, with a qualifier in EDIFACT alone.
+	Code, Control, Version string
+	Sender, Receiver       Party
 	// Messages counts them as they are read.
 	Messages int
 }
@@ -157,7 +158,7 @@ func (r *Reader) x12(e *Message, s *Segment) (*Message, error) {
 		if r.group != nil {
 			return nil, r.fault(FaultOther, s, 0, "a group begins before GE ended the one before")
 		}
-		r.group = &Group{Interchange: r.in, Code: e.Text(s, 1), Sender: e.Text(s, 2), Receiver: e.Text(s, 3), Control: e.Text(s, 6), Version: e.Text(s, 8)}
+		r.group = &Group{Interchange: r.in, Code: e.Text(s, 1), Sender: Party{ID: e.Text(s, 2)}, Receiver: Party{ID: e.Text(s, 3)}, Control: e.Text(s, 6), Version: e.Text(s, 8)}
 		if r.group.Code == "" || r.group.Control == "" {
 			return nil, r.fault(FaultMissingElement, s, 6, "functional identifier and control number must be there")
 		}
@@ -198,7 +199,7 @@ func (r *Reader) edifact(e *Message, s *Segment) (*Message, error) {
 		if r.group != nil && r.group.Control != "" || r.count > 0 {
 			return nil, r.fault(FaultOther, s, 0, "a group begins before UNE ended the one before, or among messages that are in none")
 		}
-		r.group = &Group{Interchange: r.in, Code: e.Text(s, 1), Sender: e.Text(s, 2), Receiver: e.Text(s, 3), Control: e.Text(s, 5), Version: e.joined(s, 7)}
+		r.group = &Group{Interchange: r.in, Code: e.Text(s, 1), Sender: Party{e.Component(s, 2, 2), e.Component(s, 2, 1)}, Receiver: Party{e.Component(s, 3, 2), e.Component(s, 3, 1)}, Control: e.Text(s, 5), Version: e.joined(s, 7)}
 		if r.group.Control == "" {
 			return nil, r.fault(FaultMissingElement, s, 5, "the group has no reference")
 		}
@@ -364,17 +365,37 @@ func (r *Reader) segment(m *Message) (*Segment, error) {
 	return &m.Segments[len(m.Segments)-1], nil
 }
 
-// blank skips line ends between segments.
+// byteOrder is what some programs put before UTF-8.
+const byteOrder = "\ufeff"
+
+// blank skips what stands between segments and means nothing: line ends, and blanks as records are padded with. Around interchanges this is also the mark of a
+// byte order, and what old systems end files with.
 func (r *Reader) blank() {
 	for {
 		b, err := r.r.Peek(1)
-		if err != nil || b[0] != '\n' && b[0] != '\r' || b[0] == r.syntax.Terminator && r.in != nil {
+		if err != nil || b[0] == r.syntax.Terminator && r.in != nil {
 			return
 		}
-		if b[0] == '\n' {
+		n := 0
+		switch b[0] {
+		case '\n':
 			r.line++
+			n = 1
+		case '\r', ' ', '\t':
+			n = 1
+		case 0, 0x1a:
+			if r.in == nil {
+				n = 1
+			}
+		case byteOrder[0]:
+			if mark, _ := r.r.Peek(len(byteOrder)); r.in == nil && string(mark) == byteOrder {
+				n = len(byteOrder)
+			}
 		}
-		_, _ = r.r.Discard(1) // it was peeked
+		if n == 0 {
+			return
+		}
+		_, _ = r.r.Discard(n) // it was peeked
 	}
 }
 

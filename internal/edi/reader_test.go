@@ -56,6 +56,37 @@ const (
 	unbHead = "UNB+UNOC:3+A:14+B:14+260115:1000+R1'"
 )
 
+// TestAroundSegments: what programs put around interchanges and segments, and what means nothing there, is skipped.
+func TestAroundSegments(t *testing.T) {
+	x12 := isaHead + "GS*PO*A*B*20260115*1000*7*X*004010~ST*850*0001~BEG*00*SA*P **20260115~SE*3*0001~GE*1*7~IEA*1*000000001~"
+	edifact := "UNA:+.? '" + unbHead + "UNH+1+ORDERS:D:96A:UN'BGM+220+P 'UNT+3+1'UNZ+1+R1'"
+	for _, c := range []struct {
+		name string
+		make func(string) string
+	}{
+		{"byte order mark", func(s string) string { return "\ufeff" + s }},
+		{"blanks before", func(s string) string { return " \r\n\t " + s }},
+		{"blanks behind", func(s string) string { return s + "   \r\n" }},
+		{"end of old systems", func(s string) string { return s + "\r\n\x1a\x00\x00" }},
+		{"padded records", func(s string) string {
+			return strings.NewReplacer("~", "~   \n", "P 'U", "P '  \nU", "1'U", "1'  \nU").Replace(s)
+		}},
+		{"twice", func(s string) string { return s + "\n \n" + s }},
+	} {
+		for std, data := range map[Standard]string{X12: x12, EDIFACT: edifact} {
+			all, err := drain(strings.NewReader(c.make(data)), std)
+			if err != nil || len(all) == 0 || len(all[0].Faults) > 0 {
+				t.Errorf("%s, %s: %d, %v", c.name, std, len(all), err)
+				continue
+			}
+			s := &all[0].Segments[1]
+			if got := all[0].Text(s, map[Standard]int{X12: 3, EDIFACT: 2}[std]); got != "P " { // blanks of a value stay
+				t.Errorf("%s, %s: %q", c.name, std, got)
+			}
+		}
+	}
+}
+
 func TestBrokenEnvelopes(t *testing.T) {
 	group := "GS*PO*A*B*20260115*1000*7*X*004010~"
 	set := "ST*850*0001~BEG*00*SA*P**20260115~SE*3*0001~"

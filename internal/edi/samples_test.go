@@ -97,7 +97,7 @@ func rewritten(data []byte, std Standard) ([]byte, error) {
 			return nil, err
 		}
 		n, _ := d.Int64()
-		o = Outgoing{Syntax: in.Syntax, Sender: in.Sender, Receiver: in.Receiver, GroupSender: m.Group.Sender, GroupReceiver: m.Group.Receiver, Number: n, Date: date, Time: in.Time,
+		o = Outgoing{Syntax: in.Syntax, Sender: in.Sender, Receiver: in.Receiver, GroupSender: m.Group.Sender.ID, GroupReceiver: m.Group.Receiver.ID, Number: n, Date: date, Time: in.Time,
 			Version: m.Version, Test: in.Test, Wanted: in.Wanted}
 		b := Body{Type: m.Type, Code: m.Group.Code, Control: m.Control}
 		for i := 1; i < len(m.Segments)-1; i++ {

@@ -21,6 +21,11 @@ type Table struct {
 	root  level
 	tags  map[string]bool // all that it names
 	loops map[string]bool // those that begin a loop
+	// kept are the tags of each loop that it does not take over, by the one that begins it.
+	kept map[string]map[string]bool
+	// hlTag begins hierarchical levels, whose parent is the data element hlParent; empty: there are none.
+	hlTag    string
+	hlParent int
 
 	listed map[string]bool // names of its code lists
 	file   string          // its source: a partner's code lists make another table of it
@@ -46,7 +51,8 @@ type item struct {
 	order        []int      // of elements
 	at           []*element // the same by place, up to last
 	last         int
-	loop         *level // nil: a segment
+	loop         *level          // nil: a segment
+	keeps        map[string]bool // the tags of a loop that is not taken over; nil: it is none
 	names        map[string]bool
 	after        string // name prefix of what the table does not name
 	place        int    // items of one place may come in any order
@@ -143,7 +149,7 @@ func readTable(file string, data []byte, own map[string]lists, problems *stricty
 	}
 	var f tableFile
 	docs[0].Decode(&f, p)
-	t := &Table{Name: f.Table, Standard: Standard(f.Standard), Message: f.Message, Code: f.Code, Version: f.Version, keep: f.Unlisted != "refuse", tags: map[string]bool{}, loops: map[string]bool{},
+	t := &Table{Name: f.Table, Standard: Standard(f.Standard), Message: f.Message, Code: f.Code, Version: f.Version, keep: f.Unlisted != "refuse", tags: map[string]bool{}, loops: map[string]bool{}, kept: map[string]map[string]bool{},
 		file: file, data: data}
 	t.listed = map[string]bool{}
 	for name := range f.Lists {
@@ -180,6 +186,8 @@ type itemFile struct {
 	Use      string            `yaml:"use"`
 	Segment  string            `yaml:"segment"`
 	Loop     string            `yaml:"loop"`
+	Kept     string            `yaml:"kept"`
+	With     []string          `yaml:"with"`
 	When     strictyaml.Node   `yaml:"when"`
 	Required bool              `yaml:"required"`
 	Max      int               `yaml:"max"`
@@ -198,9 +206,17 @@ func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
 		if !n.Decode(&f, c.p) {
 			continue
 		}
+		if f.Kept != "" {
+			if it := c.kept(&out, n, &f); it != nil {
+				place++
+				it.place = place
+				out.items = append(out.items, *it)
+			}
+			continue
+		}
 		it := item{tag: f.Segment, required: f.Required, max: f.Max, list: f.List, object: f.Object, pos: n.Pos(), names: map[string]bool{"more": true}}
 		if (f.Segment == "") == (f.Loop == "") {
-			c.p.Add(n.Pos(), "an entry is a segment or a loop")
+			c.p.Add(n.Pos(), "an entry is a segment, a loop, or kept")
 			continue
 		}
 		if f.Loop != "" {
@@ -233,7 +249,7 @@ func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
 				it.max = 999_999
 			}
 		}
-		if it.max > 1 && it.list == "" {
+		if it.max > 1 && it.list == "" && (it.loop != nil || !c.t.keep) {
 			c.p.AddHint(n.Pos(), "add list: NAME", "what may come more than once needs a list")
 		}
 		if i > 0 && (len(out.items) == 0 || out.items[len(out.items)-1].tag != it.tag) {
@@ -252,6 +268,29 @@ func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
 		c.p.Add(out.items[0].pos, "what begins a loop comes once in it, and its values are the loop's")
 	}
 	return out
+}
+
+// kept compiles a loop that is not taken over.
+func (c *compiler) kept(l *level, n strictyaml.Node, f *itemFile) *item {
+	switch {
+	case f.Segment != "" || f.Loop != "" || len(n.Fields()) != 2 || len(f.With) == 0:
+		c.p.AddHint(n.Pos(), "write for example kept: SLN, with: [PID, SAC]", "kept: it says which segments belong to the loop, and nothing else")
+		return nil
+	case !c.t.keep:
+		c.p.Add(n.Pos(), "kept: the table refuses what it does not name (unlisted)")
+		return nil
+	case slices.ContainsFunc(l.items, func(o item) bool { return o.tag == f.Kept }):
+		c.p.Add(n.Pos(), "kept: %s stands beside it already", f.Kept)
+		return nil
+	}
+	it := &item{tag: f.Kept, max: 999_999, keeps: map[string]bool{}, pos: n.Pos()}
+	if c.t.kept[f.Kept] == nil {
+		c.t.kept[f.Kept] = map[string]bool{}
+	}
+	for _, tag := range f.With {
+		it.keeps[tag], c.t.kept[f.Kept][tag] = true, true
+	}
+	return it
 }
 
 // named sets the name that begins those of what the table does not name.
@@ -368,6 +407,9 @@ func (c *compiler) elements(it *item, n strictyaml.Node) {
 			ef.Is = f.Value.Text()
 		} else if !f.Value.Decode(&ef, c.p) {
 			continue
+		}
+		if ef.Auto == "hl-parent" {
+			c.t.hlTag, c.t.hlParent = it.tag, at
 		}
 		e := it.elements[at]
 		if e == nil {

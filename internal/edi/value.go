@@ -3,6 +3,7 @@ package edi
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/jsondoc"
@@ -11,7 +12,7 @@ import (
 // one reads one value; raw is empty where there is none.
 func (r *reading) one(it *item, v *value, e, c int, raw, form []byte, n *node) {
 	if len(raw) == 0 {
-		if v.required {
+		if v.required || v.auto == "hl-id" {
 			r.fault(FaultMissingElement, e, c, "it must be there")
 		}
 		return
@@ -47,6 +48,13 @@ func (r *reading) auto(v *value, e int, raw []byte) {
 	switch v.auto {
 	case "hl-id":
 		f.hl = string(raw)
+		if r.levels[f.hl] {
+			r.faultAt(r.seg, FaultCode, e, 0, 0, f.hl, fmt.Sprintf("another level has the number %q", short(f.hl)))
+		}
+		if r.levels == nil {
+			r.levels = map[string]bool{}
+		}
+		r.levels[f.hl] = true
 	case "hl-parent":
 		for i := len(r.frames) - 2; i >= 0; i-- {
 			if up := r.frames[i].hl; up != "" {
@@ -79,8 +87,9 @@ func (r *reading) appendValue(dst []byte, v *value, e, c int, raw, form []byte) 
 		return dst
 	}
 	n := length(text)
-	if v.kind != asText && v.kind != asDate && v.kind != asTime { // sign and mark do not count
-		n = digits(text)
+	if v.kind != asText && v.kind != asDate && v.kind != asTime { // sign, mark and exponent do not count
+		number, _, _ := cutExponent(v, text)
+		n = digits(number)
 	}
 	switch {
 	case v.max > 0 && n > v.max:
@@ -212,6 +221,10 @@ func appendNumber(dst []byte, v *value, text string, s *Syntax) ([]byte, bool) {
 			}
 		}
 	}
+	text, exponent, ok := cutExponent(v, text)
+	if !ok {
+		return dst, false
+	}
 	sign, body := "", text
 	if len(body) > 0 && (body[0] == '-' || body[0] == '+') {
 		if body[0] == '-' {
@@ -235,6 +248,7 @@ func appendNumber(dst []byte, v *value, text string, s *Syntax) ([]byte, bool) {
 	if point >= 0 {
 		whole, part = body[:point], body[point+1:]
 	}
+	whole, part = shift(whole, part, exponent)
 	if v.kind == asImplied && v.implied > 0 {
 		for len(whole) <= v.implied {
 			whole = "0" + whole
@@ -252,4 +266,31 @@ func appendNumber(dst []byte, v *value, text string, s *Syntax) ([]byte, bool) {
 		dst = append(append(dst, '.'), part...)
 	}
 	return dst, true
+}
+
+// maxExponent bounds the exponent of a number, whose zeros are written out.
+const maxExponent = 60
+
+// cutExponent takes the exponent off a decimal, such as the 3 of 1.5E3.
+func cutExponent(v *value, text string) (number string, exponent int, ok bool) {
+	i := strings.IndexAny(text, "Ee")
+	if i < 0 || v.kind != asDecimal {
+		return text, 0, true
+	}
+	digits := strings.TrimPrefix(text[i+1:], "-")
+	n, err := strconv.Atoi(text[i+1:])
+	return text[:i], n, err == nil && digits != "" && digits[0] != '+' && n >= -maxExponent && n <= maxExponent
+}
+
+// shift moves the decimal mark between two rows of digits to the right; to the left where by is below 0.
+func shift(whole, part string, by int) (string, string) {
+	switch {
+	case by > 0:
+		part += strings.Repeat("0", max(0, by-len(part)))
+		return whole + part[:by], part[by:]
+	case by < 0:
+		whole = strings.Repeat("0", max(0, 1-by-len(whole))) + whole
+		return whole[:len(whole)+by], whole[len(whole)+by:] + part
+	}
+	return whole, part
 }

@@ -1,0 +1,144 @@
+package edi
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/waybill-hub/waybill/internal/jsondoc"
+)
+
+// set makes a message of a type.
+func set(t testing.TB, table *Table, segments string) *Message {
+	t.Helper()
+	sep, lines := "~", strings.Split(segments, "~")
+	if table.Standard == EDIFACT {
+		sep, lines = "'", strings.Split(segments, "'")
+	}
+	body := strings.Join(lines, sep)
+	data := isaHead + "GS*" + table.Code + "*A*B*20260115*1000*7*X*004010~ST*" + table.Message + "*0001~" + body + fmt.Sprintf("~SE*%d*0001~GE*1*7~IEA*1*000000001~", len(lines)+2)
+	if table.Standard == EDIFACT {
+		data = "UNA:+.? '" + unbHead + "UNH+1+" + table.Message + ":D:96A:UN'" + body + fmt.Sprintf("'UNT+%d+1'UNZ+1+R1'", len(lines)+2)
+	}
+	all, err := drain(strings.NewReader(data), table.Standard)
+	if err != nil || len(all) != 1 || len(all[0].Faults) > 0 {
+		t.Fatalf("%q: %v", data, err)
+	}
+	return all[0]
+}
+
+// TestStructure: segments stand in the loop that the standard has them in, whatever the table takes over of it, and come out again as they came in.
+func TestStructure(t *testing.T) {
+	tables := shipped(t)
+	for _, c := range []struct {
+		name, message, segments string
+		at                      map[string]string // paths of the document
+	}{
+		{"850: a set's components", "850",
+			"BEG*00*SA*P1**20260115~PO1*1*10*EA*5**VP*KIT~PID*F****Kit~SLN*1**I*2*EA*3***VP*C1~PID*F****Component~SAC*A*C310***100~N1*SF*Plant~PO1*2*1*EA*1~CTT*2",
+			map[string]string{"lines.0.descriptions": `[{"type":"F","text":"Kit"}]`, "lines.0.parties": "", "lines.0.allowances": "", "lines.1.line": `"2"`,
+				"lines.0.other.1": `{"segment":"PID","in":"SLN","elements":["F","","","","Component"]}`}},
+		{"850: packings and places beyond the first", "850", "BEG*00*SA*P1**20260115~FOB*PP*OR*Chicago~FOB*CC~PO1*1*10*EA*5~PO4*12~PO4*4~REF*PG*7",
+			map[string]string{"freight.payment": `"PP"`, "other": `[{"segment":"FOB","after":"FOB","elements":["CC"]}]`, "lines.0.packing.pack": "12", "lines.0.references.0.value": `"7"`}},
+		{"850: amounts of the whole order", "850", "BEG*00*SA*P1**20260115~REF*DP*1~AMT*TT*100~REF*CT*9~DTM*002*20260120~N1*ST*Acme~PO1*1*10*EA*5",
+			map[string]string{"references": `[{"qualifier":"DP","value":"1"}]`, "dates": "", "parties.0.name": `"Acme"`}},
+		{"850: schedule of a line's place", "850", "BEG*00*SA*P1**20260115~PO1*1*10*EA*5~N1*ST*Acme*92*01~SCH*4*EA***002*20260201~SCH*6*EA***002*20260301",
+			map[string]string{"lines.0.parties.0.schedule.1.date": `"2026-03-01"`}},
+		{"850: subloops of LS and LE", "850", "BEG*00*SA*P1**20260115~PO1*1*10*EA*5~LS*LDT~LDT*AF*5*DA~REF*CT*9~LE*LDT~N9*ZZ*x~MSG*hello",
+			map[string]string{"lines.0.references": "", "lines.0.notes.0.messages.0.text": `"hello"`}},
+		{"810: dates of the invoice behind its parties", "810", "BIG*20260115*I1~N1*ST*Acme~DTM*011*20260110~FOB*PP~IT1*1*1*EA*5~TDS*500",
+			map[string]string{"dates.0.date": `"2026-01-10"`, "freight.payment": `"PP"`, "parties": `[{"role":"ST","name":"Acme"}]`}},
+		{"810: a line's charge with its tax, and its carrier", "810", "BIG*20260115*I1~IT1*1*1*EA*5~CAD*M***UPSN~SAC*C*D240***150~TXI*ST*1.2*8~IT1*2*1*EA*5~TDS*1150~TXI*ST*9",
+			map[string]string{"lines.0.allowances.0.taxes.0.amount": "1.2", "lines.0.carriers.0.code": `"UPSN"`, "lines.1.line": `"2"`, "taxes": `[{"type":"ST","amount":9}]`, "carrier": ""}},
+		{"830: places before their forecasts", "830", "BFR*00*F1**DL*A*20260119*20260215*20260115~LIN*1*VP*A~UIT*EA~N1*ST*DC~FST*5*C*W*20260119~SDP*A*Y~FST*6*C*W*20260126~SHP*01*5~REF*SI*9~LIN*2*VP*B~UIT*EA",
+			map[string]string{"lines.0.forecasts.0.quantity": "5", "lines.0.patterns.0.forecasts.0.quantity": "6", "lines.0.shipped.0.references.0.value": `"9"`}},
+		{"846: a line's quantities and their dates", "846", "BIA*00*SI*R1*20260115~DTM*007*20260115~REF*IA*1~LIN*1*VP*A~QTY*33*5*EA~DTM*018*20260201~QTY*17*6*EA~N1*WH*DC~LIN*2*VP*B",
+			map[string]string{"references.0.value": `"1"`, "lines.0.quantities.0.dates.0.qualifier": `"018"`, "lines.0.quantities.1.quantity": "6", "lines.0.parties.0.name": `"DC"`}},
+		{"820: what is settled beside invoices", "820", "BPR*C*100*C*ACH~TRN*1*T1~ENT*1~ADX*-5*01~NTE*GEN*why~RMR*IV*I1**105*105~IT1*1*1*EA*5~REF*PO*P1~RMR*IV*I2**0*0",
+			map[string]string{"entities.0.adjustments.0.amount": "-5", "entities.0.items.0.references": "", "entities.0.items.1.reference": `"I2"`}},
+		{"856: an item of the order behind its packs", "856", "BSN*00*S1*20260115*1000~HL*1**S*1~HL*2*1*O*1~PRF*P1~HL*3*2*P*1~MAN*GM*1~HL*4*3*I*0~SN1**5*EA~HL*5*2*I*0~SN1**6*EA~HL*6*1*O*1~PRF*P2~HL*7*6*I*0~SN1**7*EA",
+			map[string]string{"shipment.orders.0.packs.0.items.0.quantity": "5", "shipment.orders.0.items.0.quantity": "6", "shipment.orders.1.items.0.quantity": "7"}},
+		{"856: references of the carrier's", "856", "BSN*00*S1*20260115*1000~HL*1**S*0~CLD*1*10~REF*LT*9~DTM*011*20260115", map[string]string{"shipment.references": "", "shipment.dates.0.qualifier": `"011"`}},
+		{"940: places of lines", "940", "W05*N*D1~N1*ST*Acme~LX*1~W01*5*EA**VP*A~N1*BY*Shop~LX*2~N1*ST*Other~W01*6*EA", map[string]string{"lines.0.items.0.parties.0.name": `"Shop"`, "lines.1.parties.0.name": `"Other"`}},
+		{"ORDERS: a schedule's days belong to their quantities", "ORDERS", "BGM+220+P1'DTM+137:20260115:102'LIN+1++A:SA'SCC+1'QTY+21:100'DTM+2:20260201:102'QTY+21:50'DTM+2:20260301:102'UNS+S",
+			map[string]string{"lines.0.schedule.0.quantities.1.quantity": "50", "lines.0.schedule.0.quantities.1.dates.0.date": `"2026-03-01"`, "lines.0.schedule.0.dates": ""}},
+		{"ORDERS: requirements of a line", "ORDERS", "BGM+220+P1'DTM+137:20260115:102'RFF+CT:1'RCS+7'RFF+ABC:2'DTM+2:20260101:102'FTX+ZZZ+++x'LIN+1++A:SA'RFF+LI:3'RCS+7'RFF+ABC:4'DTM+2:20260101:102'UNS+S",
+			map[string]string{"references.0.value": `"1"`, "references.1": "", "lines.0.references.0.value": `"3"`, "lines.0.references.1": "", "dates.1": "", "texts": ""}},
+		{"ORDERS: references of packages", "ORDERS", "BGM+220+P1'DTM+137:20260115:102'LIN+1++A:SA'PAC+1'RFF+ACI:9'DTM+2:20260101:102'PCI+33E'LIN+2++B:SA'UNS+S",
+			map[string]string{"lines.0.packages.0.references.0.dates.0.qualifier": `"2"`, "lines.1.line": `"2"`}},
+		{"ORDERS: days of a transport's places", "ORDERS", "BGM+220+P1'DTM+137:20260115:102'TDT+20'LOC+9+HAM'DTM+133:20260120:102'LOC+11+NYC'DTM+132:20260201:102'LIN+1++A:SA'UNS+S",
+			map[string]string{"transports.0.places.0.dates.0.qualifier": `"133"`, "transports.0.places.1.dates.0.qualifier": `"132"`}},
+		{"INVOIC: an amount's currency, a charge's reference", "INVOIC", "BGM+380+I1'DTM+137:20260115:102'ALC+C++++FC'RFF+AAB:1'DTM+171:20260101:102'MOA+8:5'LIN+1++A:SA'MOA+203:10'CUX+2:EUR'PRI+AAA:5'CUX+2:USD'DTM+7:20260101:102'UNS+S'MOA+77:15",
+			map[string]string{"allowances.0.references.0.dates.0.qualifier": `"171"`, "lines.0.amounts.0.currencies.0.currency": `"EUR"`, "lines.0.prices.0.currencies.0.currency": `"USD"`, "lines.0.prices.0.dates.0.qualifier": `"7"`}},
+		{"DESADV: dangerous goods, and a place's receiver", "DESADV", "BGM+351+D1'CPS+1'LIN+1++A:SA'QTY+12:5'DGS+ADR'QTY+12:3'FTX+AAD+++x'LOC+7+1'NAD+ST+2'QTY+11:4'LIN+2++B:SA",
+			map[string]string{"packings.0.lines.0.quantities": `[{"qualifier":"12","quantity":5}]`, "packings.0.lines.0.places.0.quantities.0.quantity": "4", "packings.0.lines.1.line": `"2"`}},
+		{"INVRPT: what a quantity is, where, and its price", "INVRPT", "BGM+35+R1'DTM+137:20260115:102'LIN+1++A:SA'LOC+18+W1'RFF+ON:1'QTY+145:5'INV+2+1'LOC+18+W2'PRI+AAA:3'CUX+2:EUR'RFF+BT:L1'QTY+17:6'INV+1'LIN+2++B:SA'QTY+145:7",
+			map[string]string{"lines.0.places.0.code": `"W1"`, "lines.0.quantities.0.places.0.code": `"W2"`, "lines.0.quantities.0.movement.direction": `"2"`, "lines.0.quantities.0.references.0.value": `"L1"`,
+				"lines.0.quantities.1.movement.direction": `"1"`, "lines.1.quantities.0.quantity": "7"}},
+		{"SLSRPT: places behind the parties", "SLSRPT", "BGM+73E+R1'DTM+137:20260115:102'NAD+SU+1::9'RFF+CT:8'LOC+162+S1'DTM+90:20260101:102'LIN+1++A:SA'RFF+ON:1'MOA+77:5'PRI+AAA:3'QTY+153:5'NAD+BY+2::9'QTY+154:1'LOC+162+S2'LIN+1++B:SA'QTY+153:6",
+			map[string]string{"references.0.value": `"8"`, "parties.0.references": "", "places.0.lines.0.quantities.0.parties.0.role": `"BY"`, "places.1.code": `"S2"`, "places.1.lines.0.item": `"B"`}},
+		{"DELFOR: lines by places", "DELFOR", "BGM+241+F1'DTM+137:20260115:102'NAD+BY+1::9'UNS+D'NAD+ST+2::9'LOC+7+G1'LIN+1++A:IN'QTY+1:5'SCC+1'DTM+2:20260201:102'LIN+2++B:IN'QTY+1:6'NAD+ST+3::9'LIN+1++A:IN'QTY+1:7'UNS+S",
+			map[string]string{"parties.0.id": `"1"`, "delivery_points.0.lines.1.item": `"B"`, "delivery_points.0.lines.0.quantities.0.dates.0.qualifier": `"2"`}},
+		{"DELFOR: places by lines", "DELFOR", "BGM+241+F1'DTM+137:20260115:102'UNS+D'LIN+1++A:IN'QTY+70:5'PAC+1'QTY+52:10'NAD+ST+2::9'LOC+7+G1'QTY+1:4'SCC+1'DTM+2:20260201:102'RFF+AAN:9'UNS+S",
+			map[string]string{"lines.0.quantities.0.quantity": "5", "lines.0.quantities.1": "", "lines.0.parties.0.places.0.code": `"G1"`, "lines.0.parties.0.quantities.0.references.0.value": `"9"`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			table := tables[c.message]
+			m := set(t, table, c.segments)
+			raw, faults := table.Document(m, "")
+			if len(faults) > 0 {
+				t.Fatal(faultsOf(faults))
+			}
+			doc, err := jsondoc.Parse(raw, jsondoc.Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for path, want := range c.at {
+				if got := at(doc.Root(), path); got != want {
+					t.Errorf("%s: %s, want %s", path, got, want)
+				}
+			}
+			body, err := table.Compose(doc.Root(), '.')
+			if err != nil {
+				t.Fatal(err)
+			}
+			syntax := m.Group.Interchange.Syntax
+			var out []byte
+			for _, v := range body.Segments {
+				if out, err = syntax.appendSegment(out, v); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := strings.TrimSuffix(c.segments, string(rune(syntax.Terminator))) + string(rune(syntax.Terminator))
+			if string(out) != want {
+				t.Errorf("it becomes\n%s\nwant\n%s", out, want)
+			}
+		})
+	}
+}
+
+// at gives what stands at a path, in whose lists elements have numbers; empty: nothing does.
+func at(v jsondoc.Value, path string) string {
+	for _, step := range strings.Split(path, ".") {
+		if n, err := strconv.Atoi(step); err != nil {
+			v = v.Get(step)
+		} else if v.Kind() == jsondoc.Array && n < v.Len() {
+			v = v.Index(n)
+		} else {
+			return ""
+		}
+	}
+	if !v.Exists() {
+		return ""
+	}
+	return string(v.Raw())
+}
+
+func faultsOf(faults []Fault) string {
+	var out []string
+	for i := range faults {
+		out = append(out, faults[i].Error())
+	}
+	return strings.Join(out, "; ")
+}
