@@ -44,7 +44,11 @@ func (d *differ) add(rule *Rule, path string, l, r jsondoc.Value) {
 // documents compares two documents, or two elements of lists, that stand at whole; the paths of their fields begin with prefix.
 func (d *differ) documents(rules *Rules, prefix, whole string, around *scope, l, r jsondoc.Value) {
 	if l.Kind() != jsondoc.Object || r.Kind() != jsondoc.Object {
-		if !l.Equal(r) {
+		rule := rules.others
+		if rule == nil {
+			rule = exactly.others
+		}
+		if !rule.equal(l, r) {
 			d.add(exactly.others, whole, l, r)
 		}
 		return

@@ -71,8 +71,11 @@ func TestDiff(t *testing.T) {
 			[]string{"total 100 100.02 {within: {JPY: 1, default: 0.01}, currency: money.code} rounding"}},
 		"two currencies": {must(t, currency), `{"total": 100, "money": {"code": "USD"}}`, `{"total": 100.01, "money": {"code": "EUR"}}`,
 			[]string{"total 100 100.01 {within: {JPY: 1, default: 0.01}, currency: money.code} rounding"}},
-		"the owner has no value": {must(t, at("a", Rule{Owner: Left}), at("b", Rule{Owner: Right})), `{"a": null, "b": 1}`, `{"a": 1}`, nil},
-		"the owner has one":      {must(t, at("a", Rule{Owner: Left}), at("b", Rule{Owner: Right})), `{"a": 1}`, `{"b": ""}`, []string{"a 1 - {owner: left} of left", `b - "" {owner: right} of right`}},
+		"two currencies by their numbers": {must(t, currency), `{"total": 100, "money": {"code": 840}}`, `{"total": 100.01, "money": {"code": 978}}`,
+			[]string{"total 100 100.01 {within: {JPY: 1, default: 0.01}, currency: money.code} rounding"}},
+		"one currency by its number": {must(t, currency), `{"total": 100, "money": {"code": 840}}`, `{"total": 100.01, "money": {"code": 840.0}}`, nil},
+		"the owner has no value":     {must(t, at("a", Rule{Owner: Left}), at("b", Rule{Owner: Right})), `{"a": null, "b": 1}`, `{"a": 1}`, nil},
+		"the owner has one":          {must(t, at("a", Rule{Owner: Left}), at("b", Rule{Owner: Right})), `{"a": 1}`, `{"b": ""}`, []string{"a 1 - {owner: left} of left", `b - "" {owner: right} of right`}},
 
 		"lines in another order": {must(t, sku()), `{"lines": [{"sku": "A-1", "n": 1}, {"sku": "B", "n": 2}]}`, `{"lines": [{"n": 2.0, "sku": "B"}, {"sku": "A-1", "n": 1}]}`, nil},
 		"lines added, removed, changed": {must(t, sku()), `{"lines": [{"sku": "A-1", "n": 1}, {"sku": "B", "n": 2}]}`, `{"lines": [{"sku": "A-1", "n": 3}, {"sku": "C"}]}`,

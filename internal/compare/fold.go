@@ -21,11 +21,11 @@ func fold(s string, folds []Folding) string {
 	if forms {
 		s = norm.NFD.String(s)
 	}
+	if has(FoldAccents) { // before case, which makes a letter of the iota below Greek ones
+		s = strings.Map(withoutAccent, s)
+	}
 	if has(FoldCase) {
 		s = foldCase(s)
-	}
-	if has(FoldAccents) {
-		s = strings.Map(withoutAccent, s)
 	}
 	if forms {
 		s = norm.NFC.String(s)

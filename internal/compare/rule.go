@@ -168,7 +168,10 @@ func (r Rule) String() string {
 	case Set:
 		add("set", r.Set.text())
 		if r.Set.Each != nil {
-			add("compare", r.Set.Each.String())
+			each := *r.Set.Each
+			if each.Empty = EmptyDiffer; each.how() != Exact {
+				add("compare", each.String())
+			}
 		}
 	default:
 		how := string(r.how())

@@ -43,6 +43,13 @@ func New(rules []Rule) (*Rules, error) {
 		if err := rule.check(); err != nil {
 			return nil, err
 		}
+		if rule.Set != nil && rule.Empty != EmptyDiffer {
+			inside, err := rule.Set.within(rule.Empty)
+			if err != nil {
+				return nil, err
+			}
+			rule.Set = inside
+		}
 		if rule.Path == Others {
 			r.others = rule
 			continue
@@ -63,6 +70,32 @@ func New(rules []Rule) (*Rules, error) {
 		r.others = &Rule{Path: Others}
 	}
 	return r, nil
+}
+
+// within gives the elements of a list of which the rule says what counts as no value: it holds for all that is in them, where they have no rule
+// of their own for it.
+func (e *Elements) within(empty Empties) (*Elements, error) {
+	out := &Elements{Key: e.Key, Each: &Rule{Empty: empty}}
+	if e.Each != nil {
+		each := *e.Each
+		each.Empty = empty
+		out.Each = &each
+	}
+	rules := []Rule{{Path: Others}}
+	if e.Rules != nil {
+		rules = slices.Clone(e.Rules.rules)
+		if e.Rules.others != nil && e.Rules.rule(Others) == nil {
+			rules = append(rules, *e.Rules.others)
+		}
+	}
+	for i := range rules {
+		if rules[i].Empty == EmptyDiffer {
+			rules[i].Empty = empty
+		}
+	}
+	var err error
+	out.Rules, err = New(rules)
+	return out, err
 }
 
 // covers reports whether a field above the path has a rule.
@@ -141,6 +174,20 @@ func (r *Rules) rule(path string) *Rule {
 	return nil
 }
 
+// of gives the rule by which a field is compared: its own, that of the field that it lies in, or that of all others; nil: it is not compared.
+func (r *Rules) of(path string) *Rule {
+	rule, at := r.others, &r.root
+	for _, name := range strings.Split(path, ".") {
+		if at = at.below[name]; at == nil {
+			break
+		}
+		if at.rule != nil {
+			rule = at.rule
+		}
+	}
+	return rule
+}
+
 // Owners are the sides to which fields belong.
 func (r *Rules) Owners() map[Side]bool {
 	out := map[Side]bool{}
@@ -157,12 +204,21 @@ func (r *Rules) Owners() map[Side]bool {
 }
 
 // Key is what values of a field have in common that are the same under its rule, where that is one for texts or times; under every other rule, and
-// without one, it is that of exactly. Objects of two sides are paired by it. A nil Rules compares nothing, and gives the keys of exactly.
+// without one, it is that of exactly. Objects of two sides, and elements of sets, are paired by it. A nil Rules compares nothing, and gives the keys of exactly.
 func (r *Rules) Key(path string, v jsondoc.Value) string {
 	if r == nil {
 		return (*Rule)(nil).key(v)
 	}
-	return r.rule(path).key(v)
+	return r.of(path).key(v)
+}
+
+// None reports whether a value is none for pairs of objects: null and absent are, and what counts as none under the field's rule.
+func (r *Rules) None(path string, v jsondoc.Value) bool {
+	if r == nil {
+		return !v.Exists()
+	}
+	rule := r.of(path)
+	return !v.Exists() || rule != nil && rule.none(v)
 }
 
 // KeyOf is the way in which Key takes a field's values for one: Fold, UUID, Number, Folded, Time or, by every other rule and without one, Exact.
@@ -170,7 +226,7 @@ func (r *Rules) KeyOf(path string) How {
 	if r == nil {
 		return Exact
 	}
-	switch rule := r.rule(path); {
+	switch rule := r.of(path); {
 	case rule == nil:
 	case rule.How == Fold, rule.How == UUID, rule.How == Number, rule.How == Folded, rule.How == Time:
 		return rule.How

@@ -63,6 +63,13 @@ func TestSame(t *testing.T) {
 	at := func(u Unit, z *time.Location) Rule { return Rule{How: Time, Unit: u, Zone: z} }
 	empty := Rule{Empty: EmptySame}
 	scalars := Rule{How: Set, Set: &Elements{}}
+	lines := func(e Empties, rules ...Rule) Rule {
+		r := Rule{How: Set, Set: &Elements{Key: []string{"sku"}}, Empty: e}
+		if rules != nil {
+			r.Set.Rules = must(t, rules...)
+		}
+		return r
+	}
 	for _, c := range []struct {
 		rule        Rule
 		left, right string
@@ -151,6 +158,8 @@ func TestSame(t *testing.T) {
 		{folded(FoldCase), `"İ"`, `"i"`, false},
 		{folded(FoldCase, FoldAccents), `"İSTANBUL"`, `"istanbul"`, true},
 		{folded(FoldCase, FoldAccents), `"ISPARTA"`, `"ısparta"`, false},
+		{folded(FoldAccents), `"ᾳ"`, `"α"`, true},
+		{folded(FoldCase, FoldAccents), `"ᾳ"`, `"Α"`, true},
 		{folded(FoldCase), `"Ꭰ"`, `"ꭰ"`, true},
 		{folded(FoldCase), `"Ａ"`, `"ａ"`, true},
 		{folded(FoldCase), `"É"`, `"e\u0301"`, false},
@@ -219,9 +228,38 @@ func TestSame(t *testing.T) {
 		{scalars, `["a"]`, `"a"`, false},
 		{Rule{How: Set, Set: &Elements{}, Empty: EmptySame}, `[]`, ``, true},
 		{Rule{How: Set, Set: &Elements{}, Empty: EmptySame}, `[]`, `null`, true},
+		{Rule{How: Set, Set: &Elements{}, Empty: EmptySame}, `["a", null]`, `["", "a"]`, true},
+		{Rule{How: Set, Set: &Elements{}, Empty: EmptySame}, `[{"b": "", "a": [{"n": null}], "c": 1}]`, `[{"c": 1.0, "a": [{}]}]`, true},
+		{Rule{How: Set, Set: &Elements{}, Empty: EmptySame}, `[null]`, `[]`, false},
+		{Rule{How: Set, Set: &Elements{}, Empty: EmptySame}, `[[null, 1]]`, `[[1]]`, false},
+		{Rule{How: Set, Set: &Elements{}, Empty: EmptySame}, `[{"a": "b"}]`, `[["a", "b"]]`, false},
+		{Rule{How: Set, Set: &Elements{}, Empty: EmptyAbsent}, `[null, {"a": null}]`, `[{}, null]`, true},
+		{Rule{How: Set, Set: &Elements{}, Empty: EmptyAbsent}, `[null]`, `[""]`, false},
+		{Rule{How: Set, Set: &Elements{Each: &Rule{How: Fold}}, Empty: EmptySame}, `["A", null]`, `["", "a"]`, true},
+
+		// null: empty holds in the elements of a set
+		{lines(EmptySame), `[{"sku": "A", "n": null}]`, `[{"sku": "A"}]`, true},
+		{lines(EmptySame), `[{"sku": "A", "n": {"x": ""}}]`, `[{"sku": "A", "n": {"x": null}}]`, true},
+		{lines(EmptySame), `[{"sku": null, "n": 1}]`, `[{"sku": "", "n": 1}]`, true},
+		{lines(EmptySame), `[null]`, `[""]`, true},
+		{lines(EmptySame), `[{"sku": "A", "n": ""}, {"sku": "A", "n": 2}]`, `[{"sku": "A", "n": 2}, {"sku": "A"}]`, true},
+		{lines(EmptySame), `[{"sku": "A", "n": 0}]`, `[{"sku": "A"}]`, false},
+		{lines(EmptySame), `[{"sku": null}]`, `[]`, false},
+		{lines(EmptyDiffer), `[{"sku": "A", "n": null}]`, `[{"sku": "A"}]`, false},
+		{lines(EmptyAbsent), `[{"sku": "A", "n": null}]`, `[{"sku": "A"}]`, true},
+		{lines(EmptyAbsent), `[{"sku": "A", "n": ""}]`, `[{"sku": "A"}]`, false},
+		{lines(EmptySame, Rule{Path: "x", How: Ignore}), `[{"sku": "A", "n": "", "x": 1}]`, `[{"sku": "A"}]`, true},
+		{lines(EmptySame, Rule{Path: "n", Empty: EmptyAbsent}), `[{"sku": "A", "n": ""}]`, `[{"sku": "A"}]`, false},
+		{lines(EmptySame, Rule{Path: "n", How: Fold}), `[{"sku": "A", "n": "", "x": 1}]`, `[{"sku": "A", "x": 2}]`, true},
+		{lines(EmptySame, Rule{Path: "b", How: Set, Set: &Elements{Key: []string{"id"}}}), `[{"sku": "A", "b": [{"id": 1, "n": null}]}]`, `[{"sku": "A", "b": [{"id": 1}]}]`, true},
+		{lines(EmptySame, Rule{Path: "b", How: Set, Set: &Elements{Key: []string{"id"}}}), `[{"sku": "A", "b": []}]`, `[{"sku": "A"}]`, true},
+		{lines(EmptyDiffer, Rule{Path: "sku", How: Fold, Empty: EmptySame}, Rule{Path: Others}), `[{"sku": "", "n": 1}]`, `[{"n": 1}]`, true},
+		{lines(EmptyDiffer, Rule{Path: Others, How: Fold}), `[{"sku": "a", "n": "x"}]`, `[{"sku": "A", "n": "X"}]`, true},
+
 		{Rule{How: Set, Set: &Elements{Each: &Rule{How: Fold}}}, `["Red", "blue"]`, `["BLUE", "red"]`, true},
 		{Rule{How: Set, Set: &Elements{Each: &Rule{How: Number}}}, `["007"]`, `[7]`, true},
 		{Rule{How: Ignore}, `1`, `2`, true},
+		{Rule{How: Ignore, Empty: EmptySame}, `1`, ``, true},
 	} {
 		if got := agree(t, c.rule, c.left, c.right); got != c.same {
 			t.Errorf("%s: %s and %s are the same: %v", c.rule, c.left, c.right, got)

@@ -1,6 +1,8 @@
 package compare
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -91,7 +93,7 @@ func (e *Elements) key(element jsondoc.Value) string {
 	}
 	var b strings.Builder
 	for _, path := range e.Key {
-		part := e.keyRule(path).key(element.GetPath(path))
+		part := e.Rules.Key(path, element.GetPath(path))
 		b.WriteString(strconv.Itoa(len(part)))
 		b.WriteByte(':')
 		b.WriteString(part)
@@ -99,19 +101,9 @@ func (e *Elements) key(element jsondoc.Value) string {
 	return b.String()
 }
 
-// keyRule is the rule of a field of the key.
-func (e *Elements) keyRule(path string) *Rule {
-	if e.Rules != nil {
-		if r := e.Rules.rule(path); r != nil {
-			return r
-		}
-	}
-	return nil
-}
-
 // key is what all values that are the same under the rule have in common, as far as that can be said of a single value; nil means exactly.
 func (r *Rule) key(v jsondoc.Value) string {
-	if !v.Exists() {
+	if !v.Exists() || r != nil && r.none(v) {
 		return "null"
 	}
 	if r != nil {
@@ -126,7 +118,38 @@ func (r *Rule) key(v jsondoc.Value) string {
 			}
 		}
 	}
+	if r != nil && r.Empty != EmptyDiffer {
+		return "is " + string(r.canonical(nil, v))
+	}
 	return "is " + string(jsondoc.AppendCanonical(nil, v))
+}
+
+// canonical appends what all values have in common that are the same under equal, where some count as none.
+func (r *Rule) canonical(dst []byte, v jsondoc.Value) []byte {
+	switch {
+	case r.empty(v):
+		return append(dst, "null"...)
+	case v.Kind() == jsondoc.Array:
+		dst = append(dst, '[')
+		for e := range v.Elements() {
+			dst = append(r.canonical(dst, e), ',')
+		}
+		return append(dst, ']')
+	case v.Kind() == jsondoc.Object:
+		members := map[string]jsondoc.Value{}
+		for name, m := range v.Members() {
+			if !r.empty(m) {
+				members[name] = m
+			}
+		}
+		dst = append(dst, '{')
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			dst = append(strconv.AppendQuote(dst, name), ':')
+			dst = append(r.canonical(dst, members[name]), ',')
+		}
+		return append(dst, '}')
+	}
+	return jsondoc.AppendCanonical(dst, v)
 }
 
 // name shows which element it is: sku=A-1,batch=7, or the element itself.

@@ -21,6 +21,7 @@ var ErrGroups = errors.New("too many groups")
 type Sums struct {
 	totals []Total
 	groups []map[string]*sum
+	unseen *Unseen
 }
 
 type sum struct {
@@ -30,7 +31,7 @@ type sum struct {
 
 // NewSums begins with nothing.
 func NewSums(totals []Total) *Sums {
-	s := &Sums{totals: totals, groups: make([]map[string]*sum, len(totals))}
+	s := &Sums{totals: totals, groups: make([]map[string]*sum, len(totals)), unseen: unseen(totals)}
 	for i := range s.groups {
 		s.groups[i] = map[string]*sum{}
 	}
@@ -40,6 +41,7 @@ func NewSums(totals []Total) *Sums {
 // Add counts a document in. Of one of which a value cannot be read nothing is counted, and the error says which; one that wraps ErrGroups says
 // that no more can be added at all.
 func (s *Sums) Add(doc jsondoc.Value) error {
+	s.unseen.See(doc)
 	type part struct {
 		group []string
 		value jsondoc.Decimal
@@ -65,6 +67,16 @@ func (s *Sums) Add(doc jsondoc.Value) error {
 		g.value = g.value.Add(p.value)
 	}
 	return nil
+}
+
+// Unseen are the fields that no document of either side had.
+func (s *Sums) Unseen(other *Sums) (paths []string) {
+	for _, path := range s.unseen.paths {
+		if slices.Contains(other.unseen.paths, path) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }
 
 // groupKey joins what no separator could.

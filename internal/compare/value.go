@@ -16,7 +16,7 @@ type scope struct {
 
 // same reports whether two values are the same under the rule; those of a Set are compared elsewhere.
 func (r *Rule) same(in *scope, a, b jsondoc.Value) bool {
-	if identical(a, b) {
+	if identical(a, b) || r.How == Ignore {
 		return true
 	}
 	if r.Empty != EmptyDiffer {
@@ -25,8 +25,6 @@ func (r *Rule) same(in *scope, a, b jsondoc.Value) bool {
 		}
 	}
 	switch r.How {
-	case Ignore:
-		return true
 	case Fold, UUID, Number, Folded:
 		x, xok := r.text(a)
 		y, yok := r.text(b)
@@ -139,8 +137,15 @@ func (t *Tolerance) at(in *scope) *Bound {
 	return t.Bound
 }
 
+// currency is the code at the path, or what stands there in its place, such as the number of a currency; empty: nothing does.
 func currency(v jsondoc.Value, path string) string {
-	return strings.ToUpper(strings.TrimSpace(v.GetPath(path).Str()))
+	switch at := v.GetPath(path); {
+	case at.Kind() == jsondoc.String:
+		return strings.ToUpper(strings.TrimSpace(at.Str()))
+	case at.Exists():
+		return string(jsondoc.AppendCanonical(nil, at))
+	}
+	return ""
 }
 
 // amount reads a number, or a text that is one.

@@ -213,6 +213,35 @@ func TestDiscardInDoubt(t *testing.T) {
 	}
 }
 
+// A system that lost an answer, or failed, is not held for failing when the message has its fate, whatever that is: nothing waits for it any more.
+func TestFateEndsTheFailure(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare func(w *world)
+		want    string
+	}{
+		"it is found there": {func(w *world) { w.erp.script = []step{{true, dropped, nil}} }, "delivered=1"},
+		"it is found there, which says as much as an answer while others fail": {func(w *world) {
+			w.erp.script = []step{{true, dropped, nil}}
+			w.deps.Systems["erp"].Breaker.Failure("orders-to-erp/other", refusedConn)
+		}, "delivered=1"},
+		"it is given up": {func(w *world) {
+			w.erp.script = []step{{true, dropped, nil}}
+			w.deps.Systems["erp"].Connector = mute{w.erp}
+		}, "parked=1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			c.prepare(w)
+			r := w.flow("orders-to-erp")
+			w.must(r, order("A", 1, "1"))
+			w.expect("orders-to-erp", c.want)
+			if h := w.deps.Systems["erp"].Breaker.Health(); h.Failing {
+				t.Errorf("the system is failing: %+v", h)
+			}
+		})
+	}
+}
+
 // A create that was certainly not applied leaves no doubt behind, also where nobody can be asked.
 func TestUnavailableIsNoDoubt(t *testing.T) {
 	w := newWorld(t)

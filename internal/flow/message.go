@@ -77,6 +77,9 @@ func (r *Runner) take(ctx context.Context, a *deliver.Attempt) (*decide.Verdict,
 		if v, err = r.line.Unsettled(ctx, a, v); err != nil {
 			return nil, err
 		}
+		if v.Outcome != state.Held {
+			r.line.Over(a.Lane)
+		}
 	}
 	v.Trail.Mapped = a.Out
 	return v, nil

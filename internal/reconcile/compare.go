@@ -25,6 +25,9 @@ type comparing struct {
 // compare puts what differs between two sorted sides, which are read once and may be closed, into out; count: the run counts it.
 func (r *Run) compare(ctx context.Context, left, right, out *spill.Sorter, count bool) (err error) {
 	c := &comparing{r: r, d: newDiffer(r.rec), out: out, count: count}
+	if count && r.rec.Compare != nil {
+		r.nowhere = r.rec.Compare.Unseen()
+	}
 	defer c.d.close()
 	if r.rec.Match.Xref && len(r.rec.Match.Fields) > 0 {
 		c.fields = spill.New(r.c.Spill)
@@ -84,6 +87,9 @@ func (c *comparing) take(p *pair) (same bool, err error) {
 	}
 	same = c.d.same(p)
 	if c.count {
+		if c.r.nowhere != nil {
+			c.d.see(c.r.nowhere, p.left, p.right)
+		}
 		c.r.sum.Compared++
 		if same {
 			c.r.sum.Equal++

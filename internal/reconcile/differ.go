@@ -64,6 +64,18 @@ func (d *differ) entries(left, right *entry) []compare.Field {
 	return d.fields
 }
 
+// see takes the fields that objects have from those that none had.
+func (d *differ) see(unseen *compare.Unseen, objects ...*entry) {
+	for _, e := range objects {
+		if len(unseen.Paths()) == 0 {
+			return
+		}
+		if e != nil && e.doc != nil && d.left.Reset(e.doc, decide.DocumentLimits) == nil {
+			unseen.See(d.left.Root())
+		}
+	}
+}
+
 // alike reports whether a pair differs now as it did before.
 func (d *differ) alike(was, now *pair) bool {
 	halves := func(p *pair) []*entry { return append([]*entry{p.left, p.right}, p.more...) }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/event"
@@ -111,6 +112,7 @@ type Run struct {
 	n        int // differences so far
 	notes    []string
 	totals   [2]*totals
+	nowhere  *compare.Unseen // of the documents that were compared; nil: none were
 }
 
 // Asked is what a run was asked for.
@@ -202,6 +204,7 @@ func (r *Run) do(ctx context.Context) (state.RunState, string, error) {
 		return state.RunFailed, "", err
 	}
 	r.nothing()
+	r.misnamed()
 	if !r.opts.Repair {
 		return r.verdict(), r.detail(), nil
 	}
@@ -247,6 +250,23 @@ func (r *Run) nothing() {
 		r.note("both sides are empty: nothing was compared")
 	default:
 		r.note("both sides are empty, and the hub knows no such object in either system: nothing was compared")
+	}
+}
+
+// misnamed notes fields that the file names and no object has: they agree whatever the systems hold.
+func (r *Run) misnamed() {
+	if !r.opts.Whole() || r.sum.Compared == 0 {
+		return
+	}
+	if r.nowhere != nil {
+		for _, path := range r.nowhere.Paths() {
+			r.note("no object of either side has %s, which compare names, and so it was not compared; what lies within a list is compared with {set: …, compare: …}", path)
+		}
+	}
+	if left, right := r.totals[0], r.totals[1]; left != nil && right != nil {
+		for _, path := range left.sums.Unseen(right.sums) {
+			r.note("no object of either side has %s, which totals name", path)
+		}
 	}
 }
 

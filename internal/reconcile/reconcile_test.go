@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/compare"
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -393,6 +394,46 @@ func TestEmptyWithoutAFlow(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})(t)
+}
+
+// TestMisnamed: a field that no object has is none that agrees in silence.
+func TestMisnamed(t *testing.T) {
+	const within = "no object of either side has lines.n, which compare names, and so it was not compared; what lies within a list is compared with {set: …, compare: …}"
+	rules := func(paths ...string) *compare.Rules {
+		var list []compare.Rule
+		for _, p := range paths {
+			list = append(list, compare.Rule{Path: p})
+		}
+		out, err := compare.New(append(list, compare.Rule{Path: "gone", How: compare.Ignore}, compare.Rule{Path: compare.Others}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	totals := []compare.Total{{Sum: "lines.n", By: []compare.Group{{Path: "g"}, {Path: "m", Unit: compare.Month}}}}
+	for name, c := range map[string]struct {
+		make func(w *world)
+		key  string
+		want string
+	}{
+		"within a list":               {func(w *world) { w.rec.Compare = rules("lines.n", "g") }, "", within},
+		"on one side, and null there": {func(w *world) { w.rec.Compare = rules("n", "m") }, "", ""},
+		"of all others":               {func(w *world) { w.rec.Compare = rules() }, "", ""},
+		"totals": {func(w *world) { w.rec.Compare, w.rec.Totals = nil, totals }, "",
+			"no object of either side has lines.n, which totals name"},
+		"totals beside rules": {func(w *world) { w.rec.Compare, w.rec.Totals = rules("g"), []compare.Total{{Sum: "x"}} }, "", "no object of either side has x, which totals name"},
+		"one object":          {func(w *world) { w.rec.Compare = rules("lines.n") }, "1", ""},
+	} {
+		t.Run(name, inWorld(func(t *testing.T, w *world) {
+			w.both("1", `{"g":"a","lines":[{"n":1}],"n":1}`)
+			w.both("2", `{"g":"a","lines":[{"n":1}],"m":null}`)
+			c.make(w)
+			got := w.run(t.Context(), Asked{CompareOptions: state.CompareOptions{Key: c.key}})
+			if got.err != nil || got.st != state.RunAgreed || got.detail != c.want {
+				t.Errorf("%q %+v", got.detail, got)
+			}
+		}))
+	}
 }
 
 // TestNothingToCompare: a run that had nothing to compare agrees, and says so.

@@ -292,7 +292,7 @@ func (s *side) fieldKey(e *entry) (key []byte, why string) {
 	key = []byte("f")
 	for _, f := range s.match.Fields {
 		v := doc.Root().GetPath(f)
-		if k := v.Kind(); k == jsondoc.Missing || k == jsondoc.Null {
+		if s.rules.None(f, v) {
 			return nil, fmt.Sprintf("it has no %s, by which objects are paired", f)
 		}
 		part := s.rules.Key(f, v)

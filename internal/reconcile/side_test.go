@@ -35,4 +35,19 @@ func TestPairedByRules(t *testing.T) {
 	if k, why := s.fieldKey(&entry{doc: []byte(`{"email": "a", "no": null}`)}); k != nil || why == "" {
 		t.Errorf("without a number: %q %s", k, why)
 	}
+	if k, why := s.fieldKey(&entry{doc: []byte(`{"email": "", "no": 1}`)}); k == nil || why != "" {
+		t.Errorf("an empty text is a value: %q %s", k, why)
+	}
+	s.rules, err = compare.New([]compare.Rule{{Path: "email", How: compare.Folded, Folds: []compare.Folding{compare.FoldSpace}, Empty: compare.EmptySame}, {Path: compare.Others, How: compare.Number}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, none := range []string{`""`, `" "`, `null`} {
+		if k, why := s.fieldKey(&entry{doc: []byte(`{"email": ` + none + `, "no": 1}`)}); k != nil || why == "" {
+			t.Errorf("%s counts as none: %q %s", none, k, why)
+		}
+	}
+	if a, b := key(`{"email": "A", "no": "01"}`), key(`{"email": " A", "no": 1}`); a != b {
+		t.Errorf("by the rule of all others %q and %q are two", a, b)
+	}
 }

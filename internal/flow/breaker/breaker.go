@@ -3,6 +3,7 @@ package breaker
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -61,6 +62,7 @@ type Breaker struct {
 	cause   error
 	asked   bool  // a probe has come back since then
 	silent  error // why the last probe failed; nil: it was answered
+	untried bool  // half open, and no call has been made since the probe was answered
 	backs   int   // how often a probe was answered after one that was not, or the breaker closed
 
 	took     time.Duration  // by Elapsed: when the system took something last
@@ -133,7 +135,7 @@ func (b *Breaker) forget() (some bool) {
 
 // fails is called with the lock held.
 func (b *Breaker) fails(cause error) {
-	b.failed = b.clock.Elapsed()
+	b.failed, b.untried = b.clock.Elapsed(), false
 	if b.state != opened {
 		b.cause = cause
 	}
@@ -212,7 +214,8 @@ func (b *Breaker) Blames(key string) bool {
 	return b.counts() && known && (len(b.keys) == 1 || at < b.taken)
 }
 
-// Over: the key's message waits for a person, or was given up. Where nothing else fails and the system answers, it is well: it was the message.
+// Over: the key's message has its fate: it waits for a person, was given up, left out, or found to be there. Where nothing else fails and the system
+// answers, it is well: it was the message.
 func (b *Breaker) Over(key string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -227,7 +230,7 @@ func (b *Breaker) Over(key string) {
 
 // recover is called with the lock held.
 func (b *Breaker) recover() {
-	b.failing, b.refuses, b.cause, b.silent, b.asked, b.pause = false, false, nil, nil, false, 0
+	b.failing, b.refuses, b.cause, b.silent, b.asked, b.untried, b.pause = false, false, nil, nil, false, false, 0
 }
 
 // Backs counts how often the system came back: what rests because it did not answer is to be tried when this has changed.
@@ -256,8 +259,11 @@ func (b *Breaker) Health() Health {
 	if !b.failing {
 		return Health{}
 	}
-	down := b.state == opened && !b.refuses
-	return Health{Failing: true, Since: b.since, Cause: b.cause, Lasts: b.clock.Elapsed()-b.began >= downAfter, Down: down, Refused: b.refuses}
+	down, cause := b.state == opened && !b.refuses, b.cause
+	if b.untried {
+		cause = fmt.Errorf("it answers its probe again, and no call was made since; before that: %w", cause)
+	}
+	return Health{Failing: true, Since: b.since, Cause: cause, Lasts: b.clock.Elapsed()-b.began >= downAfter, Down: down, Refused: b.refuses}
 }
 
 // Enter waits for leave to call the system: leave is to be called when the call is over. While the breaker is half open, few have it.

@@ -133,14 +133,16 @@ func TestRuleOfDown(t *testing.T) {
 			{fails("a"), "failing"}, {pass(5 * time.Second), "failing"}, {takes("b"), "up"}, {fails("a"), "failing"}, {pass(9 * time.Second), "failing"}, {takes("b"), "up"}},
 		"one key fails, and its message is parked": {
 			{fails("a"), "failing"}, {pass(time.Minute), "failing for long"}, {func(b *bare) { b.Over("a") }, "up"}},
-		"one of two that fail is parked":              {{fails("a", "b"), "failing"}, {pass(time.Minute), "failing for long"}, {func(b *bare) { b.Over("a") }, "failing for long"}},
-		"one that never failed is parked":             {{fails("a"), "failing"}, {func(b *bare) { b.Over("b") }, "failing"}},
-		"parked while the probe fails":                {{probe(refusedConn), "up"}, {fails("a"), "failing"}, {pass(5 * time.Second), "failing"}, {func(b *bare) { b.Over("a") }, "failing"}},
-		"what failed is not tried again":              {{fails("a"), "failing"}, {pass(forgetAfter - time.Minute), "failing for long"}, {pass(time.Minute + probeMost), "up"}},
-		"down, and what waited has gone":              {{probe(refusedConn), "up"}, {fails("a"), "failing"}, {pass(time.Hour), "down"}, {probe(nil), "down"}, {pass(probeMost), "failing for long"}, {pass(time.Minute), "failing for long"}, {pass(forgetAfter), "up"}},
-		"one key fails and nothing else is there":     {{fails("a"), "failing"}, {pass(5 * time.Minute), "failing for long"}},
-		"everything fails, and the probe is answered": {{fails("a", "b", "c"), "failing"}, {pass(5 * time.Minute), "failing for long"}},
-		"the probe asks to be left alone":             {{probe(limited), "up"}, {fails("a"), "failing"}, {pass(time.Minute), "failing for long"}},
+		"it has its fate before anybody has asked the system": {{func(b *bare) { b.Failure("a", refusedConn); b.Over("a") }, "up"}},
+		"it has its fate, and the system is asked in vain":    {{probe(refusedConn), "up"}, {func(b *bare) { b.Failure("a", refusedConn); b.Over("a") }, "failing"}, {pass(11 * time.Second), "down"}},
+		"one of two that fail is parked":                      {{fails("a", "b"), "failing"}, {pass(time.Minute), "failing for long"}, {func(b *bare) { b.Over("a") }, "failing for long"}},
+		"one that never failed is parked":                     {{fails("a"), "failing"}, {func(b *bare) { b.Over("b") }, "failing"}},
+		"parked while the probe fails":                        {{probe(refusedConn), "up"}, {fails("a"), "failing"}, {pass(5 * time.Second), "failing"}, {func(b *bare) { b.Over("a") }, "failing"}},
+		"what failed is not tried again":                      {{fails("a"), "failing"}, {pass(forgetAfter - time.Minute), "failing for long"}, {pass(time.Minute + probeMost), "up"}},
+		"down, and what waited has gone":                      {{probe(refusedConn), "up"}, {fails("a"), "failing"}, {pass(time.Hour), "down"}, {probe(nil), "down"}, {pass(probeMost), "failing for long"}, {pass(time.Minute), "failing for long"}, {pass(forgetAfter), "up"}},
+		"one key fails and nothing else is there":             {{fails("a"), "failing"}, {pass(5 * time.Minute), "failing for long"}},
+		"everything fails, and the probe is answered":         {{fails("a", "b", "c"), "failing"}, {pass(5 * time.Minute), "failing for long"}},
+		"the probe asks to be left alone":                     {{probe(limited), "up"}, {fails("a"), "failing"}, {pass(time.Minute), "failing for long"}},
 		"takes something now and then while the probe fails": {
 			{probe(refusedConn), "up"}, {fails("a"), "failing"}, {pass(9 * time.Second), "failing"}, {takes("b"), "up"}, {fails("a"), "failing"}, {pass(9 * time.Second), "failing"}},
 		"a call that nobody answers, and the probe fails":        {{probe(refusedConn), "up"}, {enters, "up"}, {pass(9 * time.Second), "up"}, {pass(3 * time.Second), "down"}},
@@ -164,6 +166,33 @@ func TestRuleOfDown(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is said of a system that answers its probe again, and of which nothing was asked since, is no failure of its probe.
+func TestBackAndNotTried(t *testing.T) {
+	b := newBare(t)
+	b.probe(refusedConn)
+	b.Failure("a", unauthd)
+	says := func(want string) {
+		t.Helper()
+		if got := b.Health().Cause; got == nil || got.Error() != want {
+			t.Errorf("it says %v, want %s", got, want)
+		}
+	}
+	b.pass(time.Minute)
+	says(refusedConn.Error())
+	b.probe(nil)
+	b.pass(probeMost)
+	says("it answers its probe again, and no call was made since; before that: " + refusedConn.Error())
+	b.Failure("a", unauthd)
+	says(unauthd.Error())
+	b.probe(refusedConn)
+	b.pass(probeMost)
+	b.probe(nil)
+	b.pass(probeMost)
+	b.Success("a")
+	b.Failure("a", unauthd)
+	says(unauthd.Error())
 }
 
 // Whose fault it is, and whether time counts.

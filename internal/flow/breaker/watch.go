@@ -98,13 +98,13 @@ func (b *Breaker) probed(err error) (pause time.Duration) {
 		switch {
 		case b.state == opened:
 			b.set(halfOpen)
-			b.failed = now
+			b.failed, b.untried = now, !b.refuses
 			if b.refuses {
 				break // it is tried again; whether it takes the credentials now is not known
 			}
 			b.log.Info("the system answers again, and is tried", "failed", (now - b.began).Round(time.Millisecond))
-		case !b.refuses && now-b.failed >= forgetAfter:
-			// What failed has gone, to another hub for example, and nothing has come since.
+		case b.state == closed && len(b.keys) == 0, !b.refuses && now-b.failed >= forgetAfter:
+			// What failed has its fate, or has gone, to another hub for example, and nothing has come since.
 			clear(b.keys)
 			b.recover()
 			b.set(closed)
@@ -129,7 +129,7 @@ func (b *Breaker) down(now time.Duration, why error) {
 	case b.state == halfOpen || now-b.began >= downAfter:
 		was := b.state
 		b.cause = why
-		b.stays, b.refuses = 0, false
+		b.stays, b.refuses, b.untried = 0, false, false
 		b.set(opened)
 		if was == closed {
 			b.log.Warn("the system is down: its flows wait and nothing is parked", "since", b.since, "cause", why)

@@ -99,9 +99,6 @@ func (d *delivery) asking() (answered func()) {
 // key names the message's key among those that the target fails.
 func (d *delivery) key() string { return d.failingKey(d.Lane) }
 
-// answered: the target has taken the message, or said what is wrong with it.
-func (d *delivery) answered() { d.Target.Breaker.Success(d.key()) }
-
 // exhausted says what becomes of a message whose target does not answer for long: held in the store, so that its key does not
 // stall the lane, and parked when the flow's retry time is over and nobody but the message is to blame. Time in which the target answers nobody
 // does not count.
@@ -111,7 +108,6 @@ func (d *delivery) exhausted(err error) *decide.Verdict {
 		return nil
 	}
 	if d.tried >= d.Flow.Retry.For && target.Blames(d.key()) {
-		target.Over(d.key())
 		v := d.giveUp(decide.Fail(err))
 		if v.Doubtful = v.Doubtful || d.calls.LostHere(); d.calls.LostHere() {
 			v = d.recalling(v)

@@ -155,7 +155,7 @@ func (l *Line) Resting() bool {
 	return l.Paused() || l.Target != nil && l.Target.Breaker.Open()
 }
 
-// Over: a person has given the message up, so that its system is not blamed for it any more.
+// Over: the message has its fate, or a person has given it up, so that its system is not blamed for it any more.
 func (l *Line) Over(lane string) { l.Target.Breaker.Over(l.failingKey(lane)) }
 
 // blame tells the breaker of a call or a look that failed, and reports whether the system may be at fault. Wrong credentials concern every message

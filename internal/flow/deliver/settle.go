@@ -13,6 +13,7 @@ import (
 
 // done is the fate of a delivery that the target has taken. asked: what it holds was looked up, and is no answer to the write.
 func (d *delivery) done(ctx context.Context, res connector.Result, asked bool) *decide.Verdict {
+	d.Target.Breaker.Success(d.key())
 	d.to.Now = d.Clock.Now()
 	local := res.Local
 	if local == "" {

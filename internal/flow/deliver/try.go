@@ -127,7 +127,6 @@ func send(ctx context.Context, d *delivery) (*decide.Verdict, error) {
 	}
 	switch {
 	case err == nil:
-		d.answered()
 		d.calls.Answered()
 		return d.done(graced, res, false), nil
 	case errors.Is(err, state.ErrFenced), errors.Is(err, ErrStopping):
