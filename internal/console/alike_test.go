@@ -38,6 +38,10 @@ func (c *crowd) Ask(r *http.Request, method, path string, header http.Header, bo
 		c.begun <- struct{}{}
 		<-c.release
 	}
+	if err := r.Context().Err(); err != nil {
+		body, _ := json.Marshal(api.Problem{Status: 503, Detail: err.Error()})
+		return &api.Answer{Status: 503, Header: http.Header{}, Body: body}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	v := access.Of(r.Context())
