@@ -14,7 +14,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 )
 
-// Times of the event stream: how often it is looked whether something has changed, when a listener hears of the hub although nothing has, and when a
+// Times of the event stream: how often it is looked whether something has changed, from when that was asked for last, when a listener hears of the hub although nothing has, and when a
 // stream ends so that the listener comes again, to whichever hub answers then.
 const (
 	pulseEvery  = 500 * time.Millisecond
@@ -67,13 +67,28 @@ func pulseOf(st *Status) *Pulse {
 
 // glance is the status as it was a moment ago, or why there was none, for all who look at the same time. It is replaced as a whole, never changed.
 type glance struct {
-	turn   chan struct{} // of capacity one: held by whoever looks or asks; it holds what follows
-	status *Status
-	err    error
-	at     time.Duration // by the clock's Elapsed
-	of     int64         // what changes was when it was asked; 0: it was not
+	turn  chan struct{} // of capacity one: held by whoever looks or asks; it holds what follows
+	seen  seen
+	until time.Duration // by the clock's Elapsed: so long it is of now
+	of    int64         // what changes was when it was asked; 0: it was not
 
 	changes atomic.Int64 // by people, from 1
+	news    atomic.Int64 // as News tells
+}
+
+// seen is what was seen in one glance.
+type seen struct {
+	status *Status
+	err    error
+	told   *told
+	next   time.Duration // by the clock's Elapsed: when streams look again
+}
+
+// told is what the streams tell of a glance. One that would tell the same as the one before is the one before.
+type told struct {
+	name string
+	same []byte // what is compared: all but the time
+	text string // the event
 }
 
 func (g *glance) init() {
@@ -81,33 +96,78 @@ func (g *glance) init() {
 	g.changes.Store(1)
 }
 
-// steady is how old a status may be that pages and streams share: with pulseEvery, and the time that a page takes, less than a second.
+// steady is how long a status is that of now, for pages and streams that share it, from when it was asked for. One that takes long to be told is so for as long again, up to this: a hub
+// that has much to do is not always asked.
 const steady = 400 * time.Millisecond
 
-// look gives the status of now, or of a moment ago where several look. What cannot be told is the same for all of them: a store that takes seconds to say nothing is asked once, not by
-// each listener behind the other.
+// look gives the status of now, or of a moment ago where several look.
 func (s *Server) look(ctx context.Context) (*Status, error) {
+	now := s.see(ctx)
+	return now.status, now.err
+}
+
+// see gives what is to be seen now, or what was a moment ago where several look. What cannot be told is the same for all of them: a store that takes seconds to say nothing is asked once,
+// not by each listener behind the other.
+func (s *Server) see(ctx context.Context) seen {
 	g := &s.glance
 	select {
 	case g.turn <- struct{}{}:
 		defer func() { <-g.turn }()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return seen{err: context.Cause(ctx)}
 	}
-	of := g.changes.Load()
-	if now := s.cfg.Clock.Elapsed(); g.of == of && now-g.at < steady {
-		return g.status, g.err
+	of, began := g.changes.Load(), s.cfg.Clock.Elapsed()
+	if g.of == of && began < g.until {
+		return g.seen
 	}
 	st, err := s.newStatus(ctx)
 	if ctx.Err() != nil { // it was this one that did not wait
-		return st, err
+		return seen{status: st, err: err}
 	}
-	g.status, g.err, g.at, g.of = st, err, s.cfg.Clock.Elapsed(), of
-	return st, err
+	ended := s.cfg.Clock.Elapsed()
+	g.until = max(began+steady, ended+min(ended-began, steady))
+	g.seen, g.of = seen{status: st, err: err, told: tell(st, err, g.seen.told), next: g.until + pulseEvery - steady}, of
+	g.news.Add(1)
+	return g.seen
+}
+
+// tell is what the streams tell of a status, or of why there is none.
+func tell(st *Status, trouble error, before *told) *told {
+	t := &told{name: "pulse"}
+	var of, at any
+	if trouble != nil {
+		t.name = "trouble"
+		of = Problem{Type: "about:blank", Title: http.StatusText(http.StatusServiceUnavailable), Status: http.StatusServiceUnavailable, Detail: trouble.Error()}
+		at = of
+	} else {
+		p := pulseOf(st)
+		of = *p
+		p.Time = time.Time{} // that alone is no change
+		at = p
+	}
+	same, err := json.Marshal(at)
+	if err != nil {
+		panic(err) // both forms are made of texts, numbers and times of this age
+	}
+	if before != nil && before.name == t.name && bytes.Equal(before.same, same) {
+		return before
+	}
+	data, err := json.Marshal(of)
+	if err != nil {
+		panic(err)
+	}
+	t.same, t.text = same, "event: "+t.name+"\ndata: "+string(data)+"\n\n"
+	return t
 }
 
 // forgetGlance has the next page show what a person has just changed.
-func (s *Server) forgetGlance() { s.glance.changes.Add(1) }
+func (s *Server) forgetGlance() {
+	s.glance.changes.Add(1)
+	s.glance.news.Add(1)
+}
+
+// News grows each time that the hub has looked how it does, and each time that a person has changed something: what was made before is not of now.
+func (s *Server) News() int64 { return s.glance.news.Load() }
 
 // streams counts listeners.
 type streams struct {
@@ -149,7 +209,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	began := s.cfg.Clock.Elapsed()
 	spoke, asked := began, began
 	for s.cfg.Clock.Elapsed()-began < streamLasts {
-		told, err := s.pulse(ctx, to)
+		told, next, err := s.pulse(ctx, to)
 		now := s.cfg.Clock.Elapsed()
 		if told {
 			spoke = now
@@ -164,48 +224,29 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 			spoke = now
 			err = to.write(": the hub lives\n\n")
 		}
-		if err != nil || lifecycle.Sleep(ctx, s.cfg.Clock, pulseEvery) != nil {
+		if err != nil || lifecycle.Sleep(ctx, s.cfg.Clock, next-now) != nil {
 			return
 		}
 	}
 }
 
-// pulse tells a listener what has changed since it was told last, if anything. A hub that cannot tell its status says so.
-func (s *Server) pulse(ctx context.Context, to *eventWriter) (told bool, err error) {
-	st, err := s.look(ctx)
+// pulse tells a listener what has changed since it was told last, if anything, and when to look again: all listeners look at the same time. A hub that cannot tell its status says so.
+func (s *Server) pulse(ctx context.Context, to *eventWriter) (told bool, next time.Duration, err error) {
+	now := s.see(ctx)
 	if ctx.Err() != nil {
-		return false, context.Cause(ctx)
+		return false, 0, context.Cause(ctx)
 	}
-	name := "pulse"
-	var of, at any
-	if err != nil {
-		name, of = "trouble", Problem{Type: "about:blank", Title: http.StatusText(http.StatusServiceUnavailable), Status: http.StatusServiceUnavailable, Detail: err.Error()}
-		at = of
-	} else {
-		p := pulseOf(st)
-		of = *p
-		p.Time = time.Time{} // that alone is no change
-		at = p
+	if now.told == to.last {
+		return false, now.next, nil
 	}
-	same, err := json.Marshal(at)
-	if err != nil {
-		return false, err
-	}
-	if bytes.Equal(same, to.last) {
-		return false, nil
-	}
-	data, err := json.Marshal(of)
-	if err != nil {
-		return false, err
-	}
-	to.last = same
-	return true, to.write("event: " + name + "\ndata: " + string(data) + "\n\n")
+	to.last = now.told
+	return true, now.next, to.write(now.told.text)
 }
 
 type eventWriter struct {
 	w    http.ResponseWriter
 	rc   *http.ResponseController
-	last []byte
+	last *told
 }
 
 func (w *eventWriter) write(text string) error {

@@ -214,6 +214,75 @@ func TestListeners(t *testing.T) {
 	}
 }
 
+// All listeners look at the same time, from whichever time on they listen; so what has changed is told to all at once, and the hub asked once for it.
+func TestListenersLookTogether(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer http.DefaultClient.CloseIdleConnections()
+	hub, clock := &moving{}, lifecycle.NewManual(time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC))
+	s := New(hub, Config{Metrics: http.NotFoundHandler(), Pages: func(s *Server) Pages { return pages{s} }, Clock: clock, Log: slog.New(slog.DiscardHandler)})
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	defer s.Close()
+	wait := func(n int) {
+		t.Helper()
+		if err := clock.BlockUntil(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const late = pulseEvery / 3
+	first := listen(t, srv.URL, "")
+	defer first.end()
+	first.wants("pulse", "")
+	wait(1)
+	clock.Advance(late)
+	second := listen(t, srv.URL, "")
+	defer second.end()
+	second.wants("pulse", "")
+	wait(2)
+	hub.set(3, nil)
+	news := s.News()
+	clock.Advance(pulseEvery - late)
+	first.wants("pulse", `"parked":3`)
+	second.wants("pulse", `"parked":3`)
+	if wait(2); hub.asked != 2 || s.News() != news+1 {
+		t.Errorf("the hub was asked %d times; news %d after %d", hub.asked, s.News(), news)
+	}
+}
+
+// slow is a hub whose status takes a while.
+type slow struct {
+	moving
+	clock *lifecycle.Manual
+	takes time.Duration
+}
+
+func (s *slow) Status(ctx context.Context) (*Status, error) {
+	s.clock.Advance(s.takes)
+	return s.moving.Status(ctx)
+}
+
+// A hub that takes long to tell how it does is not asked all the time; what it has told is not old for all that.
+func TestSlowStatus(t *testing.T) {
+	clock := lifecycle.NewManual(time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC))
+	hub := &slow{clock: clock}
+	s := New(hub, Config{Metrics: http.NotFoundHandler(), Pages: func(s *Server) Pages { return pages{s} }, Clock: clock, Log: slog.New(slog.DiscardHandler)})
+	for takes, want := range map[time.Duration]time.Duration{0: steady, steady / 4: steady * 3 / 4, steady * 3 / 4: steady * 3 / 4, 10 * steady: steady} { // how long it is of now, once it is told
+		s.forgetGlance()
+		hub.takes = takes
+		seen := s.see(t.Context())
+		told := clock.Elapsed()
+		if got := s.glance.until - told; got != want || seen.next-told != want+pulseEvery-steady {
+			t.Errorf("what took %v is of now for %v, and looked at again after %v", takes, got, seen.next-told)
+		}
+		if clock.Advance(want - 1); s.see(t.Context()).told != seen.told || clock.Elapsed() != told+want-1 {
+			t.Errorf("what took %v is asked for again too soon", takes)
+		}
+		if clock.Advance(1); s.see(t.Context()).told != seen.told || clock.Elapsed() != told+want+takes {
+			t.Errorf("what took %v is not asked for again", takes)
+		}
+	}
+}
+
 // The pages ask as who was let in, under the bounds of the API; a session's write needs what its page has sent, and a hub without tokens the same.
 func TestPagesAsk(t *testing.T) {
 	hub := &stub{}

@@ -43,7 +43,6 @@ func (p *page) codes(cause string) ([]codeLine, error) {
 
 // addCode writes a code into its map, and replays what it has stopped.
 func (c *Console) addCode(p *page) error {
-	defer c.causes.forget()
 	f := p.r.PostForm
 	ask := api.CodeRequest{Map: f.Get("map"), System: f.Get("system"), Direction: f.Get("direction"), Code: f.Get("code"), To: f.Get("to"), Note: f.Get("note")}
 	if f.Get("known") == "" {

@@ -3,7 +3,7 @@
 package console
 
 import (
-	"bytes"
+	"crypto/rand"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -32,6 +32,8 @@ type Hub interface {
 	Ask(r *http.Request, method, path string, header http.Header, body []byte) *api.Answer
 	// Glance is the status as the event stream has it, for all who look at the same time. It is not to be changed.
 	Glance(r *http.Request) (*api.Status, error)
+	// News grows each time that the hub has looked how it does, and each time that a person has changed something.
+	News() int64
 	SignIn(r *http.Request, token string) (*http.Cookie, *access.Refusal)
 	SignOut(r *http.Request) *http.Cookie
 	SignInUser(r *http.Request, name, password string) (*http.Cookie, *access.Refusal)
@@ -49,25 +51,29 @@ type Console struct {
 	mux    *http.ServeMux
 	open   *http.ServeMux
 	pages  map[string]*template.Template
-	causes shared[[]api.Cause]
 	failed sync.Map // by flow: *shared[failedFiles]
 	lately lately
+	alike  alike
 	needs  map[string]access.Need // by pattern
+	// seal stands in pages where the visitor's own is to be; nobody is ever sent it.
+	seal string
 }
 
 // New makes the console of a hub.
 func New(hub Hub, clock lifecycle.Clock) *Console {
-	c := &Console{hub: hub, clock: clock, mux: http.NewServeMux(), open: http.NewServeMux(), pages: parsePages(), needs: map[string]access.Need{}}
+	c := &Console{hub: hub, clock: clock, mux: http.NewServeMux(), open: http.NewServeMux(), pages: parsePages(), needs: map[string]access.Need{}, seal: rand.Text()}
 	for _, r := range c.routes() {
-		show := r.show
 		switch {
 		case r.need == access.Need{}:
-			c.open.HandleFunc(r.pattern, c.showing(show))
+			c.open.HandleFunc(r.pattern, c.showing(r.show))
 			continue
 		case strings.HasPrefix(r.pattern, http.MethodPost):
-			show = acting(show)
+			c.mux.HandleFunc(r.pattern, c.showing(acting(r.show)))
+		case r.alike:
+			c.mux.HandleFunc(r.pattern, c.showingAlike(r.show))
+		default:
+			c.mux.HandleFunc(r.pattern, c.showing(r.show))
 		}
-		c.mux.HandleFunc(r.pattern, c.showing(show))
 		c.needs[r.pattern] = r.need
 	}
 	c.mux.HandleFunc(viewerPattern, c.viewing)
@@ -125,21 +131,25 @@ func (r *redirect) Error() string { return "see " + r.to }
 func (c *Console) showing(show func(*page) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		p := c.page(w, r)
-		err := show(p)
-		var to *redirect
-		var no *problem
-		switch {
-		case err == nil:
-		case errors.As(err, &to):
-			http.Redirect(w, r, to.to, http.StatusSeeOther)
-			return
-		case errors.As(err, &no):
-			p.fail(&no.Problem)
-		default:
-			p.fail(&api.Problem{Status: http.StatusInternalServerError, Detail: err.Error()})
-		}
-		p.write(w)
+		p.made(show).answer(p)
 	}
+}
+
+// made has the page made, or one that says what is wrong.
+func (p *page) made(show func(*page) error) *made {
+	err := show(p)
+	var to *redirect
+	var no *problem
+	switch {
+	case err == nil:
+	case errors.As(err, &to):
+		return &made{to: to.to}
+	case errors.As(err, &no):
+		p.fail(&no.Problem)
+	default:
+		p.fail(&api.Problem{Status: http.StatusInternalServerError, Detail: err.Error()})
+	}
+	return p.make()
 }
 
 // acting lets a write through that comes from one of the hub's own pages.
@@ -165,6 +175,7 @@ type page struct {
 	status  int
 	name    string // of its template
 	still   bool   // it is not looked at again while it is open
+	news    int64  // of the hub, from which it is made; 0: it has not looked yet
 	// What templates see.
 	Lang  string
 	Title string
@@ -173,6 +184,8 @@ type page struct {
 	Here string
 	Said string
 	Body any
+	// Inner is what was made of the body, for the page around it.
+	Inner template.HTML
 }
 
 func (c *Console) page(w http.ResponseWriter, r *http.Request) *page {
@@ -200,18 +213,6 @@ func (p *page) fail(no *api.Problem) {
 		title = p.T(fmt.Sprintf("error.%d", no.Status))
 	}
 	_ = p.show("error", title, no)
-}
-
-func (p *page) write(w http.ResponseWriter) {
-	var out bytes.Buffer
-	if err := p.c.pages[p.name].Execute(&out, p); err != nil {
-		http.Error(w, "the page cannot be made: "+err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Vary", "Accept-Language, Cookie")
-	w.WriteHeader(p.status)
-	_, _ = w.Write(out.Bytes()) // the reader has gone: nothing to tell it
 }
 
 // glance is the status. Whoever may see the page may see it, or the page asks before.
@@ -254,8 +255,8 @@ func (p *page) ask(method, path string, header http.Header, body, into any) erro
 	return json.Unmarshal(a.Body, into)
 }
 
-// CSRF is what the page's forms send with a write.
-func (p *page) CSRF() string { return p.visitor.CSRF }
+// CSRF is what the page's forms send with a write: what stands for it until the page is sent.
+func (p *page) CSRF() string { return p.c.seal }
 
 // Who is whom the page is for; SignedIn: by a session, which can be ended.
 func (p *page) Who() string    { return p.visitor.Name }

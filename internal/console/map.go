@@ -59,7 +59,7 @@ func (c *Console) plan(p *page) error {
 	if err != nil {
 		return err
 	}
-	recent, err := latest[api.Deliveries](p, st, recentPath)
+	recent, err := latest[api.Deliveries](p, recentPath)
 	if err != nil {
 		return err
 	}

@@ -75,44 +75,33 @@ func TestMapIsSound(t *testing.T) {
 	})
 }
 
-// still is a hub whose status is the same for all who look until it changes.
-type still struct {
-	*desk
-	now *api.Status
-}
-
-func (s *still) Glance(*http.Request) (*api.Status, error) { return s.now, nil }
-
-// Pages that show the same status share what stands beside it; with another status all of it is asked for anew, also where nothing of it was kept.
-func TestSharedBesideAStatus(t *testing.T) {
-	hub := &still{desk: busy()}
-	hub.now = hub.answers["GET /api/v1/status"].(*api.Status)
+// Pages that are made of the same news share what stands beside the status; of other news all of it is asked for anew, also where nothing of it was kept.
+func TestSharedOfTheSameNews(t *testing.T) {
+	hub := busy()
+	hub.news = 1
+	hub.answers["GET /api/v1/parked"] = api.Page{}
 	c := open(hub)
 	asked := func() (n int) {
 		for _, a := range hub.asked {
-			if strings.HasPrefix(a, "GET /api/v1/deliveries") || a == "GET /api/v1/reconciliations" || a == "GET /api/v1/rules" {
+			if strings.HasPrefix(a, "GET /api/v1/deliveries") || a == "GET /api/v1/reconciliations" || a == "GET /api/v1/rules" || a == "GET /api/v1/parked/causes" {
 				n++
 			}
 		}
 		return n
 	}
 	for _, step := range []struct {
-		page  string
-		fresh bool
-		want  int
-	}{{"/", false, 3}, {"/", false, 3}, {"/console/map", false, 3}, {"/console/reconciliations", false, 3}, {"/", true, 6}, {"/console/map", false, 6}} {
-		if step.fresh {
-			next := *hub.now
-			hub.now = &next
-		}
+		page string
+		news int64
+		want int
+	}{{"/", 1, 4}, {"/", 1, 4}, {"/console/map", 1, 4}, {"/console/reconciliations", 1, 4}, {"/console/parked", 1, 4}, {"/", 2, 8}, {"/console/map", 2, 8}} {
+		hub.news = step.news
 		w := visit(c, "GET", step.page, nil, nil)
 		if w.Code != http.StatusOK || asked() != step.want {
 			t.Errorf("%s: %d, asked %d times, want %d: %v", step.page, w.Code, asked(), step.want, hub.asked)
 		}
 	}
 	hub.answers["GET /api/v1/deliveries"] = &api.Problem{Status: 503, Detail: "the store is away"}
-	next := *hub.now
-	hub.now = &next
+	hub.news++
 	for _, want := range []int{http.StatusServiceUnavailable, http.StatusServiceUnavailable} {
 		w := visit(c, "GET", "/", nil, nil)
 		if w.Code != want {

@@ -12,9 +12,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/status"
 )
 
-// causesFresh is how old the causes of the overview may be: all who look share them.
-const causesFresh = time.Second
-
 // mostCauses is how many causes the overview shows.
 const mostCauses = 8
 
@@ -69,7 +66,7 @@ func (*Console) overview(p *page) error {
 	if b.Status, err = p.glance(); err != nil {
 		return err
 	}
-	recent, err := latest[api.Deliveries](p, b.Status, recentPath)
+	recent, err := latest[api.Deliveries](p, recentPath)
 	if err != nil {
 		return err
 	}
@@ -83,7 +80,7 @@ func (*Console) overview(p *page) error {
 		b.More = len(causes) - len(b.Causes)
 	}
 	if p.May("GET /console/reconciliations") {
-		if b.Compared, err = p.comparisons(b.Status); err != nil {
+		if b.Compared, err = p.comparisons(); err != nil {
 			return err
 		}
 	}

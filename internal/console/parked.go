@@ -94,17 +94,19 @@ func (c *Console) parked(p *page) error {
 	return p.show("parked", p.T("parked.title"), b)
 }
 
-// causes are those of what is selected; of everything, those that the overview shows, which are a few seconds old at most.
+// causes are those of what is selected; of everything, those that other pages show as well.
 func (p *page) causes(s api.Selection) ([]api.Cause, error) {
-	ask := func() ([]api.Cause, error) {
-		var list struct{ Causes []api.Cause }
-		err := p.get("/api/v1/parked/causes", s.Query(), &list)
-		return list.Causes, err
+	type causeList struct{ Causes []api.Cause }
+	if s == (api.Selection{}) {
+		list, err := latest[causeList](p, "/api/v1/parked/causes")
+		if err != nil {
+			return nil, err
+		}
+		return list.Causes, nil
 	}
-	if s != (api.Selection{}) {
-		return ask()
-	}
-	return p.c.causes.get(p.c.clock.Elapsed(), causesFresh, ask)
+	var list causeList
+	err := p.get("/api/v1/parked/causes", s.Query(), &list)
+	return list.Causes, err
 }
 
 // messageBody is one message with its document, what is wrong with it, and what a replay would come to.
@@ -195,7 +197,6 @@ func (p *page) revision() http.Header {
 // mark replays or discards the message.
 func (c *Console) mark(act string) func(*page) error {
 	return func(p *page) error {
-		defer c.causes.forget()
 		path := "/api/v1/parked/" + url.PathEscape(p.r.PathValue("id")) + "/" + act
 		if err := p.ask(http.MethodPost, path, p.revision(), map[string]string{"note": p.r.PostForm.Get("note")}, nil); err != nil {
 			return err
@@ -206,7 +207,6 @@ func (c *Console) mark(act string) func(*page) error {
 
 // edit stores another document in the place of the message's, or only says what would come of it.
 func (c *Console) edit(p *page) error {
-	defer c.causes.forget()
 	f := p.r.PostForm
 	text := f.Get("data")
 	again := func(no *api.Problem) error {
@@ -295,7 +295,6 @@ func (p *page) askBulk(b *bulkBody) error {
 const bulkSteps = 5
 
 func (c *Console) doBulk(p *page) error {
-	defer c.causes.forget()
 	act, f := p.r.PathValue("act"), p.r.PostForm
 	if act != "replay" && act != "discard" {
 		return notFound

@@ -22,6 +22,8 @@ type route struct {
 	need    access.Need
 	// edits is who may see the page as a form with personal data.
 	edits access.Need
+	// alike: the page is the same for all who may see the same, in the same language at the same address. Nothing is noted of who has seen it.
+	alike bool
 	show  func(*page) error
 }
 
@@ -31,21 +33,21 @@ func (c *Console) routes() []route {
 	repair, compare, turn := of(access.Operator, access.Messages), of(access.Operator, access.Comparisons), of(access.Operator, access.Flows)
 	files := of(access.Engineer, access.Hub)
 	return []route{
-		{pattern: "GET /{$}", need: status, show: c.overview},
-		{pattern: "GET /console/flows/{name}", need: status, show: c.flow},
-		{pattern: "GET /console/systems/{name}", need: status, show: c.system},
-		{pattern: "GET /console/codes", need: messages, show: c.codes},
+		{pattern: "GET /{$}", need: status, alike: true, show: c.overview},
+		{pattern: "GET /console/flows/{name}", need: status, alike: true, show: c.flow},
+		{pattern: "GET /console/systems/{name}", need: status, alike: true, show: c.system},
+		{pattern: "GET /console/codes", need: messages, alike: true, show: c.codes},
 		{pattern: "POST /console/codes", need: files, show: c.addCode},
 		{pattern: "POST /console/reload", need: files, show: c.reload},
 		{pattern: "POST /console/parked/{id}/fetch", need: repair, show: c.fetch},
 		{pattern: "POST /console/replays/{id}/stop", need: repair, show: c.stopReplay},
-		{pattern: "GET /console/map", need: status, show: c.plan},
-		{pattern: "GET /console/reconciliations", need: comparisons, show: c.reconciliations},
-		{pattern: "GET /console/reconciliations/{name}", need: comparisons, show: c.comparison("reconciliations")},
-		{pattern: "GET /console/rules/{name}", need: comparisons, show: c.comparison("rules")},
-		{pattern: "GET /console/runs/{id}", need: comparisons, show: c.run},
+		{pattern: "GET /console/map", need: status, alike: true, show: c.plan},
+		{pattern: "GET /console/reconciliations", need: comparisons, alike: true, show: c.reconciliations},
+		{pattern: "GET /console/reconciliations/{name}", need: comparisons, alike: true, show: c.comparison("reconciliations")},
+		{pattern: "GET /console/rules/{name}", need: comparisons, alike: true, show: c.comparison("rules")},
+		{pattern: "GET /console/runs/{id}", need: comparisons, alike: true, show: c.run},
 		{pattern: "GET /console/find", need: messages, show: c.find},
-		{pattern: "GET /console/parked", need: messages, show: c.parked},
+		{pattern: "GET /console/parked", need: messages, alike: true, show: c.parked},
 		{pattern: "GET /console/parked/{id}", need: messages, edits: repair, show: c.message},
 		{pattern: "GET /console/parked-all/{act}", need: repair, show: c.bulk},
 		{pattern: "GET /console/audit", need: of(access.Viewer, access.Audit), show: c.audit},
@@ -83,7 +85,7 @@ func (c *Console) Routes() []api.PageRoute {
 func (c *Console) Forbidden(w http.ResponseWriter, r *http.Request, no *access.Refusal) {
 	p := c.page(w, r)
 	p.fail(&api.Problem{Status: no.Status, Detail: no.Detail})
-	p.write(w)
+	p.make().answer(p)
 }
 
 // May reports whether the page's visitor may ask for what a pattern names: pages show no button that would be refused.

@@ -17,7 +17,7 @@ import (
 type comparedBody struct{ Lines []comparedLine }
 
 func (c *Console) reconciliations(p *page) error {
-	all, err := p.comparisonsNow()
+	all, err := p.comparisons()
 	if err != nil {
 		return err
 	}
@@ -25,12 +25,12 @@ func (c *Console) reconciliations(p *page) error {
 }
 
 // comparisons are the hub's reconciliations and rules, with the drift that their last runs have found.
-func (p *page) comparisons(of *api.Status) (out []comparedLine, err error) {
-	recs, err := latest[reconciliationList](p, of, "/api/v1/reconciliations")
+func (p *page) comparisons() (out []comparedLine, err error) {
+	recs, err := latest[reconciliationList](p, "/api/v1/reconciliations")
 	if err != nil {
 		return nil, err
 	}
-	rules, err := latest[ruleList](p, of, "/api/v1/rules")
+	rules, err := latest[ruleList](p, "/api/v1/rules")
 	if err != nil {
 		return nil, err
 	}
@@ -48,18 +48,6 @@ func (p *page) comparisons(of *api.Status) (out []comparedLine, err error) {
 type reconciliationList struct{ Reconciliations []api.Reconciliation }
 type ruleList struct{ Rules []api.Rule }
 
-// comparisonsNow are those for a page of their own, which a visitor may see who sees no status.
-func (p *page) comparisonsNow() ([]comparedLine, error) {
-	if p.May("GET /{$}") {
-		st, err := p.glance()
-		if err != nil {
-			return nil, err
-		}
-		return p.comparisons(st)
-	}
-	return p.comparisons(&api.Status{}) // one of its own: nobody shares it
-}
-
 // comparisonBody is one reconciliation or rule with its runs.
 type comparisonBody struct {
 	comparedLine
@@ -71,7 +59,7 @@ type comparisonBody struct {
 func (c *Console) comparison(kind string) func(*page) error {
 	return func(p *page) error {
 		name := p.r.PathValue("name")
-		all, err := p.comparisonsNow()
+		all, err := p.comparisons()
 		if err != nil {
 			return err
 		}

@@ -3,8 +3,6 @@ package console
 import (
 	"sync"
 	"time"
-
-	"github.com/waybill-hub/waybill/internal/api"
 )
 
 // shared is an answer that all who look within a while share: one that costs the store more than a moment.
@@ -29,10 +27,10 @@ func (s *shared[T]) get(now, fresh time.Duration, ask func() (T, error)) (T, err
 	return v, err
 }
 
-// lately are answers that all pages share which show the same status: when the hub has another one they are asked for anew, so that a page that was told of a change shows it.
+// lately are answers that pages share which are made of the same news: when the hub has others they are asked for anew, so that a page that was told of a change shows it.
 type lately struct {
 	mu      sync.Mutex
-	of      *api.Status
+	of      int64
 	answers map[string]*lateAnswer
 }
 
@@ -42,24 +40,27 @@ type lateAnswer struct {
 	value any
 }
 
-// at is the place of an answer beside a status.
-func (l *lately) at(of *api.Status, path string) *lateAnswer {
+// at is the place of an answer beside news.
+func (l *lately) at(of int64, key string) *lateAnswer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.of != of {
+	switch {
+	case l.of < of:
 		l.of, l.answers = of, map[string]*lateAnswer{}
+	case l.of > of: // what is newer is shared, and this one alone asks by itself
+		return &lateAnswer{}
 	}
-	a := l.answers[path]
+	a := l.answers[key]
 	if a == nil {
 		a = &lateAnswer{}
-		l.answers[path] = a
+		l.answers[key] = a
 	}
 	return a
 }
 
-// latest gives what the API answers, which is not to be changed: the same to all pages that show the same status. The visitor may ask for it.
-func latest[T any](p *page, of *api.Status, path string) (*T, error) {
-	a := p.c.lately.at(of, path)
+// latest gives what the API answers, which is not to be changed: the same to all pages that are made of the same news for who may see the same.
+func latest[T any](p *page, path string) (*T, error) {
+	a := p.c.lately.at(p.newsNow(), p.rights()+path)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if v, is := a.value.(*T); is {
@@ -71,11 +72,4 @@ func latest[T any](p *page, of *api.Status, path string) (*T, error) {
 	}
 	a.value = v
 	return v, nil
-}
-
-// forget has the next look ask anew.
-func (s *shared[T]) forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.known = false
 }

@@ -31,7 +31,7 @@ func (c *Console) Stranger(w http.ResponseWriter, r *http.Request, no *access.Re
 		to = r.URL.RequestURI()
 	}
 	_ = p.show("sign-in", p.T("signin.title"), signInBody{To: to, Ways: c.hub.Ways()})
-	p.write(w)
+	p.make().answer(p)
 }
 
 // signIn takes a token, or a name and a password, from that page.

@@ -55,7 +55,6 @@ func (*Console) system(p *page) error {
 
 // reload has the hub load its files again, and leads back to where the wish came from.
 func (c *Console) reload(p *page) error {
-	defer c.causes.forget()
 	if err := p.ask(http.MethodPost, "/api/v1/reload", nil, map[string]string{}, nil); err != nil {
 		return err
 	}
@@ -71,7 +70,6 @@ func (c *Console) reload(p *page) error {
 
 // fetch reads what a message waits for from its source, and sends it through the flow that takes it from there.
 func (c *Console) fetch(p *page) error {
-	defer c.causes.forget()
 	var m api.Queued
 	if err := p.get("/api/v1/parked/"+url.PathEscape(p.r.PathValue("id")), nil, &m); err != nil {
 		return err

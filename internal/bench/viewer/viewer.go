@@ -1,5 +1,5 @@
 // Package viewer does what an open page of the console does in a browser (internal/console/parts/console.js): it loads the page, listens to the event stream, and
-// loads the page again when something has changed.
+// loads what is new of the page when something has changed. What it is sent it neither unzips nor shows: the machines of readers do that.
 package viewer
 
 import (
@@ -17,7 +17,7 @@ import (
 
 // Times of the page's script.
 const (
-	patience = 800 * time.Millisecond // between two looks
+	patience = 400 * time.Millisecond // between two looks
 	longest  = 15 * time.Second       // ages grow also when nothing happens
 )
 
@@ -46,23 +46,19 @@ func (v *Viewer) Looks() int64 { return v.looks.Load() }
 
 // Watch keeps the page open until ctx ends; then its error is nil.
 func (v *Viewer) Watch(ctx context.Context) error {
-	if err := v.look(ctx); err != nil {
+	if err := v.look(ctx, nil); err != nil {
 		return v.ended(ctx, err)
 	}
 	stream, hangUp := context.WithCancel(ctx)
 	defer hangUp()
 	pulses, failed := make(chan struct{}, 1), make(chan error, 1)
 	go func() { failed <- v.listen(stream, pulses) }()
-	last, first := time.Now(), true
+	last := time.Now()
 	timer := time.NewTimer(longest)
 	defer timer.Stop()
 	for {
 		select {
 		case <-pulses:
-			if first {
-				first = false
-				continue
-			}
 			timer.Reset(max(0, time.Until(last.Add(patience))))
 			continue
 		case <-timer.C:
@@ -70,7 +66,7 @@ func (v *Viewer) Watch(ctx context.Context) error {
 			return v.ended(ctx, err)
 		}
 		last = time.Now()
-		if err := v.look(ctx); err != nil {
+		if err := v.look(ctx, http.Header{"Waybill-Part": {"main"}}); err != nil {
 			hangUp()
 			<-failed
 			return v.ended(ctx, err)
@@ -86,11 +82,15 @@ func (v *Viewer) ended(ctx context.Context, err error) error {
 	return fmt.Errorf("an open page %s: %w", v.Path, err)
 }
 
-func (v *Viewer) get(ctx context.Context, path string) (*http.Response, error) {
+func (v *Viewer) get(ctx context.Context, path string, header http.Header) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.Base+path, nil)
 	if err != nil {
 		return nil, err
 	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	req.Header.Set("Accept-Encoding", "gzip, deflate, br, zstd")
 	resp, err := v.Client.Do(req)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("%s is answered %s", path, resp.Status)
@@ -99,9 +99,9 @@ func (v *Viewer) get(ctx context.Context, path string) (*http.Response, error) {
 	return resp, err
 }
 
-func (v *Viewer) look(ctx context.Context) error {
+func (v *Viewer) look(ctx context.Context, header http.Header) error {
 	asked := time.Now()
-	resp, err := v.get(ctx, v.Path)
+	resp, err := v.get(ctx, v.Path, header)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (v *Viewer) look(ctx context.Context) error {
 // listen tells of each pulse; a stream that the hub ends is begun again.
 func (v *Viewer) listen(ctx context.Context, pulses chan<- struct{}) error {
 	for {
-		resp, err := v.get(ctx, "/api/v1/events")
+		resp, err := v.get(ctx, "/api/v1/events", nil)
 		if err != nil {
 			return err
 		}

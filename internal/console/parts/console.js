@@ -3,7 +3,7 @@
 // without moving what the reader looks at, types into or has opened. Without this script every page works as well, and is as old as its last load.
 (() => {
   const body = document.body;
-  const patience = 800; // between two looks: what the stream tells of is on the page soon, and many pages do not keep the hub busy
+  const patience = 400; // between two looks: the stream sets the pace, and what it tells of is on the page at once
   const longest = 15000; // ages grow also when nothing happens
 
   // Times are written in the reader's own zone.
@@ -52,12 +52,15 @@
     looking = true; again = false; last = Date.now();
     const ask = new XMLHttpRequest();
     ask.open("GET", location.pathname + location.search);
+    ask.setRequestHeader("Waybill-Part", "main"); // without what stands around it, and without what is the reader's own
     ask.responseType = "document"; // parsed by the browser: the page makes no markup out of texts
     ask.onload = () => {
       const fresh = ask.response;
       if (ask.status === 401) { location.reload(); return; } // the session is over
       if (fresh && fresh.getElementById("main")) {
         localTimes(fresh);
+        const own = ask.getResponseHeader("Waybill-CSRF") || "";
+        for (const field of fresh.querySelectorAll("input[name=csrf]")) field.setAttribute("value", own);
         for (const id of ["main", "rendered"]) morph(document.getElementById(id), document.adoptNode(fresh.getElementById(id)));
         scrollers();
       }
@@ -77,11 +80,11 @@
       sign.className = "live " + key;
       if (sign.textContent !== body.dataset[key]) sign.textContent = body.dataset[key];
     };
-    let first = true, wait = 1000;
+    let wait = 1000;
     const begin = () => {
       const stream = new EventSource("/api/v1/events");
       stream.onopen = () => { wait = 1000; say("fresh"); };
-      stream.addEventListener("pulse", () => { say("fresh"); if (first) first = false; else soon(); });
+      stream.addEventListener("pulse", () => { say("fresh"); soon(); }); // the first one, too: something may have come since the page was made
       stream.addEventListener("trouble", () => { say("stale"); soon(); });
       stream.onerror = () => {
         say("stale");
