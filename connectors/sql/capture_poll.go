@@ -18,7 +18,7 @@ import (
 
 // A page of changes is at most so many records, and about so many bytes as the log has them.
 const (
-	logPage  = 2000
+	logPage  = 4000
 	logBytes = 4 << 20
 )
 

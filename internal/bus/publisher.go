@@ -20,7 +20,7 @@ const MaxRecord = 990_000
 
 // PublisherConfig sets how records are written. Every zero value is a good default.
 type PublisherConfig struct {
-	// BatchBytes ends a batch; default 512 KiB, at most 990,000, and never more than the topic takes. A record that is larger, and that
+	// BatchBytes ends a batch; default, and most, MaxRecord, and never more than the topic takes. A record that is larger, and that
 	// the topic takes, is a batch of its own.
 	BatchBytes int
 	// Linger is how long the first record of an idle partition waits for company; default 0: what comes while a batch is
@@ -74,7 +74,7 @@ var errClosed = errors.New("closed")
 // Publisher makes a publisher. A wrong configuration is reported by its first use.
 func (c *Cluster) Publisher(cfg PublisherConfig) *Publisher {
 	if cfg.BatchBytes <= 0 {
-		cfg.BatchBytes = 512 << 10
+		cfg.BatchBytes = MaxRecord
 	}
 	cfg.BatchBytes = min(cfg.BatchBytes, MaxRecord)
 	if cfg.MaxInFlight <= 0 {

@@ -22,7 +22,10 @@ import (
 func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 	w := newPending(r, p)
 	defer w.letGo()
-	settle := w.flush
+	settle, known := w.flush, w.known
+	if err := r.meet(ctx, p, b); err != nil {
+		return err
+	}
 	for i := range b.Records {
 		rec := &b.Records[i]
 		if p.isFinished(rec.Offset) {
@@ -43,7 +46,8 @@ func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 			ev.Refused = nil // only what the intake refuses is a refusal
 		}
 		a := r.attempt(p, p.laneName(rec), &ev, &w.scratch)
-		a.Settle = settle
+		a.Settle, a.Unstored = settle, known
+		w.base = nil
 		if r.rekeyed && ev.Hub == "" {
 			if err := r.rekey(ctx, w, a); err != nil {
 				return w.handBack(ctx, a, err)
@@ -54,8 +58,8 @@ func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 			w.add(result{Result: state.Result{Offset: rec.Offset, Outcome: head, Queue: r.follower(p, a.Lane, head, &ev)}, lane: a.Lane, ev: &ev, taken: a.Taken})
 			continue
 		}
-		// A record whose key has unstored effects in this batch must see them first.
-		if _, ok := w.dirty[a.Lane]; ok {
+		// A record whose key has unstored effects in this batch must see them.
+		if w.mustStore(a.Lane, &ev) {
 			if err := w.flush(ctx); err != nil {
 				return w.handBack(ctx, a, err)
 			}
@@ -129,11 +133,14 @@ type pending struct {
 	runner  *Runner
 	part    *partition
 	results []result
-	dirty   map[string]struct{}
-	scratch []byte // mapped documents, until they are published
-	doubt   bool   // a record was not taken at once: somebody may still be reading it
-	begun   bool   // something was sent
-	life    int64  // of the topic's log, as it was known before anything was sent
+	// dirty are the lanes with effects that are not stored; true where objects holds all of them.
+	dirty   map[string]bool
+	objects map[object]unstored
+	base    *state.Ref // what the store held of the object of the message at hand
+	scratch []byte     // mapped documents, until they are published
+	doubt   bool       // a record was not taken at once: somebody may still be reading it
+	begun   bool       // something was sent
+	life    int64      // of the topic's log, as it was known before anything was sent
 }
 
 // scratches are buffers for mapped documents. mostScratch bounds what is kept of one.
@@ -146,7 +153,7 @@ const mostScratch = 1 << 20
 const mostDecided = 4 << 20
 
 func newPending(r *Runner, p *partition) *pending {
-	return &pending{runner: r, part: p, dirty: map[string]struct{}{}, scratch: (*scratches.Get().(*[]byte))[:0]}
+	return &pending{runner: r, part: p, dirty: map[string]bool{}, objects: map[object]unstored{}, scratch: (*scratches.Get().(*[]byte))[:0]}
 }
 
 // handBack stores what came before a record about which nothing is decided.
@@ -197,9 +204,7 @@ func (w *pending) release() {
 
 func (w *pending) add(res result) {
 	w.results = append(w.results, res)
-	if res.Ref != nil || res.Source != nil || res.Applied != nil || len(res.Close) > 0 || res.ev.Refused != nil {
-		w.dirty[res.lane] = struct{}{}
-	}
+	w.keep(&w.results[len(w.results)-1])
 }
 
 // flush publishes what is to be published, in order, and then stores every result in one commit.
@@ -216,6 +221,7 @@ func (w *pending) flush(ctx context.Context) error {
 	w.letGo()
 	w.results = w.results[:0]
 	clear(w.dirty)
+	clear(w.objects)
 	return nil
 }
 
@@ -282,7 +288,7 @@ func (w *pending) sent(i int, s event.Sent) publish.Fate {
 	w.doubt = true
 	if head, queued := w.part.head(res.lane); queued && res.Drained == 0 {
 		// The bus writes nothing of a partition behind a record that fails: it has not overtaken the refused one of its key.
-		*res = result{Result: state.Result{Offset: res.Offset, Outcome: head, Queue: w.runner.follower(w.part, res.lane, head, res.ev)}, lane: res.lane, ev: res.ev, taken: res.taken}
+		*res = w.follower(res, head)
 		return publish.Settled
 	}
 	return publish.Failed
@@ -299,4 +305,5 @@ func (w *pending) refuse(i int, err error) {
 		return
 	}
 	*res = r.settle(w.part, a, res.Offset, v)
+	w.behindRefused(i)
 }

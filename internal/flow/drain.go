@@ -315,7 +315,7 @@ func (r *Runner) discard(ctx context.Context, a *deliver.Attempt) (*decide.Verdi
 
 // finishDrained publishes what the fate sends and stores it. What comes of it may be another fate: the broker may refuse the record.
 func (r *Runner) finishDrained(ctx context.Context, p *partition, a *deliver.Attempt, v *decide.Verdict) (*result, error) {
-	w := &pending{runner: r, part: p, dirty: map[string]struct{}{}}
+	w := &pending{runner: r, part: p, dirty: map[string]bool{}, objects: map[object]unstored{}}
 	defer w.letGo()
 	w.add(r.settleDrained(p, a, v))
 	kept := &w.results[0]

@@ -45,6 +45,8 @@ type Store interface {
 	Intents(ctx context.Context, flow string) ([]state.Intent, error)
 	Refused(ctx context.Context, flow, eventID string, reading int) (bool, error)
 	Inbound(ctx context.Context, seq int64) (state.Inbound, error)
+	// ResolveAll is Resolve for several objects of one kind in one system.
+	ResolveAll(ctx context.Context, entity, system string, all []state.Met) error
 	// Knows reports whether the object of a system is known, by its id there or by the external id that it carries.
 	Knows(ctx context.Context, entity, system, local, external string) (bool, error)
 	deliver.Store // what it says here is what the store says: nobody has asked it again

@@ -116,6 +116,14 @@ func (r *Runner) identify(ctx context.Context, a *deliver.Attempt) (*decide.Verd
 		ev.Origin = system
 	}
 	known, err := r.whatIsKnown(ctx, ev)
+	if err == nil && a.Unstored != nil && !a.Unstored(a, &known) {
+		if err = a.Settle(ctx); err == nil {
+			known, err = r.whatIsKnown(ctx, ev)
+		}
+		if err == nil {
+			a.Unstored(a, &known) // nothing is unstored now
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,10 @@ func (p patient) Resolve(ctx context.Context, entity, system, local, external, e
 	return hub, res, err
 }
 
+func (p patient) resolveAll(ctx context.Context, entity, system string, all []state.Met) error {
+	return p.insist(ctx, "resolve", func() error { return p.r.Store.ResolveAll(ctx, entity, system, all) })
+}
+
 func (p patient) Target(ctx context.Context, entity, hub, system, origin string) (state.Target, error) {
 	return insist(ctx, p, "known state", func() (state.Target, error) { return p.r.Store.Target(ctx, entity, hub, system, origin) })
 }

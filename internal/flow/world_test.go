@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -231,7 +232,9 @@ func (l *topicLog) Send(_ context.Context, records []event.Record) []event.Sent 
 		if sent[i].Err == nil {
 			sent[i].Offset = int64(len(l.records))
 			records[i].Offset = sent[i].Offset
-			l.records = append(l.records, records[i])
+			kept := records[i]
+			kept.Value = bytes.Clone(kept.Value) // it is the sender's again when Send has returned
+			l.records = append(l.records, kept)
 		}
 	}
 	return sent

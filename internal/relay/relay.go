@@ -19,10 +19,10 @@ import (
 )
 
 const (
-	batchRows  = 512
+	batchRows  = 8192
 	batchBytes = 8 << 20
 	// maxSlice is how many events are published before it is noted how far the relay has come. A list of more is published in slices.
-	maxSlice   = 2048
+	maxSlice   = 8192
 	pollEvery  = time.Second // for what other hubs have accepted, and what flows have handed back
 	alarmAfter = 30 * time.Second
 	grace      = 5 * time.Second // for what is on its way when the hub stops

@@ -33,6 +33,9 @@ type Ref struct {
 	Updated time.Time
 }
 
+// Met is an object of a system as an event names it: its id there, the external id that it carries, and the event.
+type Met struct{ Local, External, EventID string }
+
 // Known is the last known state of an object in a system, as one hash per top-level field of the canonical document
 // (the hub's schema, through the inbound mapping). Received is the version of the newest event received from there;
 // writes by the hub do not move it. EventID is the event that set the state last.

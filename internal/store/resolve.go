@@ -33,6 +33,25 @@ func (s *Store) Resolve(ctx context.Context, entity, system, local, external, ev
 	return a.hub, a.how, err
 }
 
+// ResolveAll does for several objects of one kind what Resolve does for one. Those that are new are on disk when it returns, all at once; what is pending
+// stays so.
+func (s *Store) ResolveAll(ctx context.Context, entity, system string, all []state.Met) error {
+	for i := range all {
+		if all[i].Local == "" {
+			return errors.New("store: resolve: an object without an id in " + system)
+		}
+	}
+	m := &member{op: "resolve", kind: aFunc, rows: 2 * len(all), run: func(t *tx) error {
+		for i := range all {
+			if _, _, err := t.resolve(entity, system, all[i].Local, all[i].External, all[i].EventID); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+	return s.submit(ctx, m)
+}
+
 func (t *tx) resolve(entity, system, local, external, eventID string) (string, state.Resolution, error) {
 	if err := t.lock(pairLocks(ofRefs, map[pair]bool{{entity, system}: false})); err != nil {
 		return "", "", err

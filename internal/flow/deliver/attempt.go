@@ -48,6 +48,9 @@ type Attempt struct {
 	Taken []Hold
 	// Settle stores what the batch has decided before; nil where there is nothing.
 	Settle func(context.Context) error
+	// Unstored puts what the batch has decided of the event's object, and not stored yet, in the place of what the store says of it; false: it is to be
+	// settled first, and the store asked again. nil where there is nothing.
+	Unstored func(*Attempt, *state.Target) bool
 }
 
 // Take takes an object for the attempt, waiting until limit is over (0: no limit), and reports whether it has it. What the batch

@@ -116,6 +116,33 @@ func testResolve(t *testing.T, b *bench) {
 	}
 }
 
+// testResolveAll: each object of several is resolved as it would be alone, and a new one that is named twice is one.
+func testResolveAll(t *testing.T, b *bench) {
+	p := b.part(0)
+	known := b.resolve(b.Store, "1", "", state.Minted)
+	elsewhere, _, err := b.Resolve(b.ctx(), "customer", "erp", "77", "", "event")
+	b.no(err)
+	in := state.Intent{Flow: p.Flow, Entity: "customer", Hub: "h1", System: "crm", EventID: "e1", Create: true, External: "x", Opened: b.clock.Now()}
+	b.no(b.OpenIntent(b.ctx(), in))
+	all := []state.Met{{Local: "1", EventID: "e2"}, {Local: "2", EventID: "e3"}, {Local: "3", External: state.NoExternal, EventID: "e4"}, {Local: "4", External: state.ExternalID("customer", elsewhere), EventID: "e5"},
+		{Local: "3", External: state.NoExternal, EventID: "e6"}}
+	if err := b.ResolveAll(b.ctx(), "customer", "crm", append(all, state.Met{EventID: "e7"})); err == nil {
+		t.Error("an empty id was resolved")
+	}
+	b.no(b.ResolveAll(b.ctx(), "customer", "crm", all))
+	b.reopen()
+	if hub := b.resolve(b.Store, "1", "", state.Found); hub != known {
+		t.Errorf("the known one is %s, and was %s", hub, known)
+	}
+	b.resolve(b.Store, "2", "", state.Pending) // it may be what the hub is creating
+	if hub := b.resolve(b.Store, "3", "", state.Found); hub != state.MintHub("customer", "crm", "3") {
+		t.Errorf("the new one is %s", hub)
+	}
+	if hub := b.resolve(b.Store, "4", "", state.Found); hub != elsewhere {
+		t.Errorf("the one with an external id is %s, not %s", hub, elsewhere)
+	}
+}
+
 func testResolvePending(t *testing.T, b *bench) {
 	p := b.part(0)
 	in := state.Intent{Flow: p.Flow, Entity: "customer", Hub: "h1", System: "crm", EventID: "e1", Create: true, External: "x", Opened: b.clock.Now()}
