@@ -153,6 +153,10 @@ func (e *env) send(ctx context.Context, method, path, match string, body any) (*
 	if err != nil {
 		return nil, e.unreachable(err)
 	}
+	if resp.StatusCode < 300 && resp.Header.Get(api.HubHeader) == "" {
+		_ = resp.Body.Close()
+		return nil, fmt.Errorf("%s answers something else than a hub: is --url right?", e.url)
+	}
 	return resp, nil
 }
 

@@ -109,8 +109,22 @@ func (k *comparing) showRun(ctx context.Context, run *api.Run, q differenceQuery
 	if err := k.showDifferences(run, found); err != nil {
 		return err
 	}
-	k.advise(run)
+	named, err := k.named(ctx, run)
+	if err != nil {
+		return err
+	}
+	k.advise(run, named)
 	return nil
+}
+
+// named reports whether the run says of objects that could not be compared which they are. What stands in no total alone is counted, and the run's own
+// sentence names the first.
+func (k *comparing) named(ctx context.Context, run *api.Run) (bool, error) {
+	if s := run.Summary; s == nil || s.NotCompared <= s.Explained[state.ExplainedStands] {
+		return false, nil
+	}
+	found, err := k.e.differences(ctx, run.ID, differenceQuery{kind: state.DiffNotCompared, limit: 1})
+	return err == nil && len(found.Differences) > 0, err
 }
 
 // differences asks for a page, or for all of them page by page.
@@ -357,7 +371,7 @@ func (k *comparing) repairAdvice(run *api.Run) string {
 }
 
 // advise says what to do next.
-func (k *comparing) advise(run *api.Run) {
+func (k *comparing) advise(run *api.Run, named bool) {
 	e, s := k.e, run.Summary
 	if s == nil {
 		return
@@ -380,7 +394,7 @@ func (k *comparing) advise(run *api.Run) {
 	if s.Explained[state.ExplainedStands] > 0 {
 		add("`waybill %s show %d --reason %s` names those that a flow on the way hides", k.verb, run.ID, state.ExplainedStands)
 	}
-	if s.NotCompared > s.Explained[state.ExplainedStands] {
+	if named {
 		add("`waybill %s show %d --kind %s` tells why some could not be compared", k.verb, run.ID, state.DiffNotCompared)
 	}
 	if len(lines) > 0 {
