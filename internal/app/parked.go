@@ -59,7 +59,11 @@ func (h *Hub) knows(ctx context.Context, s *api.Selection) error {
 	}
 	unknown := func(what, name string, names []string) error {
 		slices.Sort(names)
-		return fmt.Errorf("%s %q (%s): %w", what, name, strictyaml.DidYouMean(name, slices.Compact(names)), state.ErrNotFound)
+		hint := strictyaml.DidYouMean(name, slices.Compact(names))
+		if hint != "" {
+			hint = " (" + hint + ")"
+		}
+		return fmt.Errorf("%s %q%s: %w", what, name, hint, state.ErrNotFound)
 	}
 	systems := h.systems()
 	switch {

@@ -30,9 +30,19 @@ func TestAnotherServer(t *testing.T) {
 func TestEmptyArguments(t *testing.T) {
 	for _, args := range [][]string{{"trace", ""}, {"xref", " "}, {"pause", ""}, {"resend", "order", ""}, {"resend", "", "A"}, {"audit", "x"}, {"audit", "0"}, {"reconcile", ""}, {"rule", ""}, {"sweep", ""}, {"rewind", "", "--to", "start"},
 		{"parked", "replay", "--all", "--rate", "0/s"}, {"parked", "show", ""}, {"backup", ""}, {"restore", ""}, {"backfill", ""}, {"files", "list", ""}, {"files", "retake", "stock", ""}, {"reconcile", "runs", ""}, {"reconcile", "orders", "--key", ""}, {"parked", "discard", "--flow", "orders", "--key", "", "--note", "x"},
-		{"parked", "list", "--flow", ""}, {"find", "A", "--entity", " "}, {"check", ""}, {"test", ""}} {
+		{"parked", "list", "--flow", ""}, {"find", "A", "--entity", " "}, {"check", ""}, {"test", ""},
+		{"reconcile", "show", "1", "--reason", "edited"}, {"reconcile", "show", "1", "--kind", "missing"}, {"rule", "show", "1", "--reason", "violation"}} {
 		if code, out, errs := command(t, append(args, "--url", "http://127.0.0.1:1")...); code != 2 || errs == "" || out != "" {
 			t.Errorf("%q: exit %d, %q, %q", args, code, out, errs)
 		}
+	}
+}
+
+// TestTooLong: a hub that refuses a request for its length is one.
+func TestTooLong(t *testing.T) {
+	hub := hubServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge) }))
+	defer hub.Close()
+	if code, _, errs := command(t, "trace", "A", "--url", hub.URL); code != 1 || !strings.Contains(errs, "too long") || strings.Contains(errs, "is a hub there") {
+		t.Errorf("exit %d, %q", code, errs)
 	}
 }

@@ -56,6 +56,14 @@ func (k *comparing) show() *cobra.Command {
 		if q.limit < 1 || q.limit > 1000 {
 			return usage("%s: --limit %d: from 1 to 1000", c.CommandPath(), q.limit)
 		}
+		for _, f := range []struct {
+			name, text string
+			among      []string
+		}{{"kind", q.kind, state.DifferenceKinds}, {"reason", q.reason, state.DifferenceReasons}} {
+			if f.text != "" && !slices.Contains(f.among, f.text) {
+				return usage("%s: --%s %q: one of %s", c.CommandPath(), f.name, f.text, strings.Join(f.among, ", "))
+			}
+		}
 		q.drift = !q.all && q.kind == "" && q.reason == ""
 		run, err := k.e.runByID(c.Context(), id)
 		if err != nil {
