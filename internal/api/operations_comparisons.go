@@ -34,7 +34,7 @@ func comparisonOperations() map[string]operation {
 			answers: answers{200: gives("the run", Run{}), 400: noNumber, 404: no("no such run")}},
 		"GET /api/v1/runs/{id}/differences": {says: "What a run has found, by number",
 			about:   "Documents hold personal data masked. A page may be shorter than limit where differences are large: next says whether there are more.",
-			query:   params{oneOf("kind", "of one kind", state.DifferenceKinds...), text("reason", "for one reason"), truth("drift", "true leaves out what is explained or not compared"), number("after", "go on behind this number: next of the last page", 0, 0, 2147483647), limit(100, 1000)},
+			query:   params{oneOf("kind", "of one kind", state.DifferenceKinds...), oneOf("reason", "for one reason", state.DifferenceReasons...), truth("drift", "true leaves out what is explained or not compared"), number("after", "go on behind this number: next of the last page", 0, 0, 2147483647), limit(100, 1000)},
 			answers: answers{200: gives("a page", Differences{}), 400: no("the id is no number, or a parameter is wrong"), 404: no("no such run")}},
 		"GET /api/v1/runs/{id}/report": {says: "The report of a run as a file",
 			query:   params{oneOf("format", "json when absent", report.Formats...)},

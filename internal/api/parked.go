@@ -14,7 +14,7 @@ import (
 // Desk is what people see of stored queues and ask of them.
 type Desk interface {
 	// Select turns a selection into the store's filter; state.ErrNotFound for a system that is not there.
-	Select(s Selection) (state.QueueFilter, error)
+	Select(ctx context.Context, s Selection) (state.QueueFilter, error)
 	Listed(ctx context.Context, f state.QueueFilter, followers int) ([]state.Listed, error)
 	Causes(ctx context.Context, f state.QueueFilter) ([]state.CauseCount, error)
 	// QueuedByID masks personal data in the documents unless clear is asked for.

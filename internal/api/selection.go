@@ -115,7 +115,7 @@ func (s *Server) resolve(w http.ResponseWriter, r *http.Request, sel Selection) 
 		problem(w, http.StatusBadRequest, err.Error())
 		return state.QueueFilter{}, false
 	}
-	f, err := s.hub.Select(sel)
+	f, err := s.hub.Select(r.Context(), sel)
 	if err != nil {
 		s.failed(w, r, err)
 		return f, false

@@ -183,6 +183,7 @@ func (s *Server) routes() []route {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	access.Headers(w.Header(), shown(r.URL.Path))
+	w.Header().Set(HubHeader, "1")
 	if _, pattern := s.mux.Handler(r); pattern == "" {
 		s.unknown(w, r)
 		return

@@ -98,7 +98,7 @@ func (s *stub) Documents(_ context.Context, rows []state.Journal) error {
 	}
 	return s.err
 }
-func (s *stub) Select(sel Selection) (state.QueueFilter, error) {
+func (s *stub) Select(_ context.Context, sel Selection) (state.QueueFilter, error) {
 	if sel.System == "nowhere" {
 		return state.QueueFilter{}, state.ErrNotFound
 	}

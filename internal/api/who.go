@@ -6,6 +6,9 @@ import "strings"
 // machine already.
 const UserHeader = "Waybill-User"
 
+// HubHeader stands in every answer of a hub: any other server may answer what its commands ask, and would be a hub of which nothing is wrong.
+const HubHeader = "Waybill-Hub"
+
 // localName is the name that a request without a token acts under.
 func localName(said string) string {
 	const most = 64

@@ -85,7 +85,7 @@ func (h *Hub) Search(ctx context.Context, q state.SearchQuery) (page state.Searc
 		entities[f.Name] = f.Entity
 	}
 	if q.Entity != "" {
-		if names := slices.Sorted(maps.Values(entities)); !slices.Contains(names, q.Entity) {
+		if names := slices.Compact(slices.Sorted(maps.Values(entities))); !slices.Contains(names, q.Entity) {
 			return page, fmt.Errorf("entity %q (%s): %w", q.Entity, strictyaml.DidYouMean(q.Entity, names), state.ErrNotFound)
 		}
 	}

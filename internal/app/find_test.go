@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
@@ -56,6 +57,14 @@ func TestFindOfAHub(t *testing.T) {
 	}
 	if got, err := hub.Search(t.Context(), state.SearchQuery{Text: "77", Entity: "contact"}); err != nil || len(got.Objects) != 0 {
 		t.Errorf("of another kind: %+v, %v", got.Objects, err)
+	}
+	for name, sel := range map[string]api.Selection{"flow": {Flow: "orders-to-epr"}, "system": {System: "epr"}, "entity": {Entity: "ordr"}} {
+		if _, err := hub.Select(t.Context(), sel); !errors.Is(err, state.ErrNotFound) || !strings.Contains(err.Error(), name) {
+			t.Errorf("messages of a %s that there is not: %v", name, err)
+		}
+	}
+	if f, err := hub.Select(t.Context(), api.Selection{Flow: "orders-to-erp", System: "erp", Entity: "order"}); err != nil || len(f.Flows) == 0 {
+		t.Errorf("%+v, %v", f, err)
 	}
 	if _, err := hub.Search(t.Context(), state.SearchQuery{Text: "77", Entity: "ordr"}); !errors.Is(err, state.ErrNotFound) || !strings.Contains(err.Error(), "order") {
 		t.Errorf("of no kind: %v", err)

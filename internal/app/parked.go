@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/waybill-hub/waybill/internal/api"
 	"github.com/waybill-hub/waybill/internal/config"
@@ -15,10 +17,14 @@ import (
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // Select turns what a person has selected into the store's filter. Systems and entities are the plan's: the store knows flows only.
-func (h *Hub) Select(s api.Selection) (state.QueueFilter, error) {
+func (h *Hub) Select(ctx context.Context, s api.Selection) (state.QueueFilter, error) {
+	if err := h.knows(ctx, &s); err != nil {
+		return state.QueueFilter{}, err
+	}
 	f := state.QueueFilter{Flow: s.Flow, Key: s.Key, Cause: s.Cause, Code: s.Code}
 	if s.State == "follower" {
 		f.Followers = true
@@ -35,9 +41,6 @@ func (h *Hub) Select(s api.Selection) (state.QueueFilter, error) {
 	if s.System == "" && s.Entity == "" {
 		return f, nil
 	}
-	if _, ok := h.systems()[s.System]; s.System != "" && !ok {
-		return f, fmt.Errorf("system %q: %w", s.System, state.ErrNotFound)
-	}
 	f.Flows = []string{}
 	for _, d := range h.plan().Flows {
 		if (s.System == "" || d.From.System == s.System || d.To.System == s.System) && (s.Entity == "" || d.Entity == s.Entity) {
@@ -45,6 +48,38 @@ func (h *Hub) Select(s api.Selection) (state.QueueFilter, error) {
 		}
 	}
 	return f, nil
+}
+
+// knows refuses names that are none: what is selected by a misspelt one is nothing, which looks as if nothing were wrong.
+func (h *Hub) knows(ctx context.Context, s *api.Selection) error {
+	plan := h.plan()
+	var flows, entities []string
+	for _, f := range plan.Flows {
+		flows, entities = append(flows, f.Name), append(entities, f.Entity)
+	}
+	unknown := func(what, name string, names []string) error {
+		slices.Sort(names)
+		hint := strictyaml.DidYouMean(name, slices.Compact(names))
+		if hint != "" {
+			hint = " (" + hint + ")"
+		}
+		return fmt.Errorf("%s %q%s: %w", what, name, hint, state.ErrNotFound)
+	}
+	systems := h.systems()
+	switch {
+	case s.System != "" && systems[s.System] == nil:
+		return unknown("system", s.System, slices.Collect(maps.Keys(systems)))
+	case s.Entity != "" && !slices.Contains(entities, s.Entity):
+		return unknown("entity", s.Entity, entities)
+	case s.Flow != "" && plan.Flow(s.Flow) == nil:
+		// One that is not in the files any more may have left messages.
+		left, err := h.store.Parked(ctx, state.QueueFilter{Flow: s.Flow, Limit: 1})
+		if err == nil && len(left) == 0 {
+			err = unknown("flow", s.Flow, flows)
+		}
+		return err
+	}
+	return nil
 }
 
 // Listed lists messages of the stored queues with what is behind them.

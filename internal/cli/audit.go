@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +26,9 @@ func (e *env) auditCommand() *cobra.Command {
 				return usage("--limit %d: write a number from 1 to 1000", limit)
 			}
 			if len(args) == 1 {
+				if n, err := strconv.ParseInt(args[0], 10, 64); err != nil || n < 1 {
+					return usage("%q is not the id of an act: `waybill audit` shows them", args[0])
+				}
 				var one api.AuditEntry
 				if err := e.ask(c.Context(), http.MethodGet, "/api/v1/audit/"+url.PathEscape(args[0]), nil, &one); err != nil {
 					return err

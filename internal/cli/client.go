@@ -153,13 +153,20 @@ func (e *env) send(ctx context.Context, method, path, match string, body any) (*
 	if err != nil {
 		return nil, e.unreachable(err)
 	}
+	if resp.StatusCode < 300 && resp.Header.Get(api.HubHeader) == "" {
+		_ = resp.Body.Close()
+		return nil, fmt.Errorf("%s answers something else than a hub: is --url right?", e.url)
+	}
 	return resp, nil
 }
 
 // refusal is what a hub's answer says that says no.
 func (e *env) refusal(resp *http.Response, data []byte) error {
 	var p api.Problem
-	if json.Unmarshal(data, &p) != nil || p.Title == "" {
+	switch {
+	case resp.StatusCode == http.StatusRequestHeaderFieldsTooLarge:
+		return errors.New("what is asked for is too long")
+	case json.Unmarshal(data, &p) != nil || p.Title == "":
 		return e.noHub(resp.Status)
 	}
 	if p.Status == http.StatusUnauthorized {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +15,7 @@ import (
 func TestFiles(t *testing.T) {
 	var asked []string
 	failed := api.FailedFiles{Files: []api.FailedFile{{Name: "a.csv", As: "a.csv", Bytes: 24, Modified: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Why: "no line holds sku"}}, More: true}
-	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	hub := hubServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sent, _ := io.ReadAll(r.Body)
 		asked = append(asked, r.Method+" "+r.URL.Path+" "+string(sent))
 		w.Header().Set("Content-Type", "application/json")

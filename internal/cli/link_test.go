@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,7 +64,7 @@ func FuzzReadLinks(f *testing.F) {
 
 func TestLink(t *testing.T) {
 	var asked []api.LinksRequest
-	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	hub := hubServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var q api.LinksRequest
 		if r.URL.Path != "/api/v1/links" || json.NewDecoder(r.Body).Decode(&q) != nil {
 			t.Errorf("%s %s", r.Method, r.URL)

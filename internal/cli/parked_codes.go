@@ -58,7 +58,7 @@ func (e *env) parkedCodesAdd() *cobra.Command {
 			if q.Direction != api.CodeOfSystem && q.Direction != api.CodeOfMap {
 				return usage("--direction %q: value (CODE is the system's) or code (CODE is the canonical one)", q.Direction)
 			}
-			var list struct{ Codes []api.UnknownCode }
+			var list api.UnknownCodes
 			if err := e.ask(c.Context(), http.MethodGet, "/api/v1/parked/codes", nil, &list); err != nil {
 				return err
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waybill-hub/waybill/internal/api"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // marking is one `waybill parked replay` or `discard`.
@@ -75,6 +76,11 @@ func (m *marking) check(args []string) error {
 		return usage("say why with --note: it is kept with the message")
 	case m.verb == "replay" && m.sel.State == "follower":
 		return usage("what queues behind a message is released in order when that one is replayed: it cannot be replayed itself")
+	}
+	if m.rate != "" {
+		if _, err := strictyaml.ParseRate(m.rate); err != nil {
+			return usage("--rate: %v: write it like 5/s, 100/m or 1000/h", err)
+		}
 	}
 	for _, id := range args {
 		if err := checkID(id); err != nil {

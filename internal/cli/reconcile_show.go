@@ -56,6 +56,14 @@ func (k *comparing) show() *cobra.Command {
 		if q.limit < 1 || q.limit > 1000 {
 			return usage("%s: --limit %d: from 1 to 1000", c.CommandPath(), q.limit)
 		}
+		for _, f := range []struct {
+			name, text string
+			among      []string
+		}{{"kind", q.kind, state.DifferenceKinds}, {"reason", q.reason, state.DifferenceReasons}} {
+			if f.text != "" && !slices.Contains(f.among, f.text) {
+				return usage("%s: --%s %q: one of %s", c.CommandPath(), f.name, f.text, strings.Join(f.among, ", "))
+			}
+		}
 		q.drift = !q.all && q.kind == "" && q.reason == ""
 		run, err := k.e.runByID(c.Context(), id)
 		if err != nil {
@@ -109,8 +117,22 @@ func (k *comparing) showRun(ctx context.Context, run *api.Run, q differenceQuery
 	if err := k.showDifferences(run, found); err != nil {
 		return err
 	}
-	k.advise(run)
+	named, err := k.named(ctx, run)
+	if err != nil {
+		return err
+	}
+	k.advise(run, named)
 	return nil
+}
+
+// named reports whether the run says of objects that could not be compared which they are. What stands in no total alone is counted, and the run's own
+// sentence names the first.
+func (k *comparing) named(ctx context.Context, run *api.Run) (bool, error) {
+	if s := run.Summary; s == nil || s.NotCompared <= s.Explained[state.ExplainedStands] {
+		return false, nil
+	}
+	found, err := k.e.differences(ctx, run.ID, differenceQuery{kind: state.DiffNotCompared, limit: 1})
+	return err == nil && len(found.Differences) > 0, err
 }
 
 // differences asks for a page, or for all of them page by page.
@@ -357,7 +379,7 @@ func (k *comparing) repairAdvice(run *api.Run) string {
 }
 
 // advise says what to do next.
-func (k *comparing) advise(run *api.Run) {
+func (k *comparing) advise(run *api.Run, named bool) {
 	e, s := k.e, run.Summary
 	if s == nil {
 		return
@@ -380,7 +402,7 @@ func (k *comparing) advise(run *api.Run) {
 	if s.Explained[state.ExplainedStands] > 0 {
 		add("`waybill %s show %d --reason %s` names those that a flow on the way hides", k.verb, run.ID, state.ExplainedStands)
 	}
-	if s.NotCompared > s.Explained[state.ExplainedStands] {
+	if named {
 		add("`waybill %s show %d --kind %s` tells why some could not be compared", k.verb, run.ID, state.DiffNotCompared)
 	}
 	if len(lines) > 0 {

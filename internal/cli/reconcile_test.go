@@ -33,7 +33,7 @@ type runHub struct {
 
 func newRunHub(t *testing.T, looks ...state.Comparison) *runHub {
 	h := &runHub{looks: looks, report: "the report"}
-	h.Server = httptest.NewServer(h)
+	h.Server = hubServer(h)
 	t.Cleanup(h.Close)
 	return h
 }
@@ -120,6 +120,16 @@ func foundDifferences() []state.Difference {
 	}
 }
 
+// TestInNoTotal: where the run keeps nothing of the objects that could not be compared, nobody is sent to look at them.
+func TestInNoTotal(t *testing.T) {
+	hub := newRunHub(t, state.Comparison{ID: 7, Name: "totals", Kind: state.RunReconciliation, State: state.RunDrift, Detail: "4 objects of the left side are in no total: 1: a: true is no amount",
+		Summary: state.CompareSummary{Compared: 5, NotCompared: 4}})
+	code, out, errs := hub.command(t, "reconcile", "show", "7")
+	if code != 0 || errs != "" || !strings.Contains(out, "in no total: 1: a: true is no amount") || strings.Contains(out, "next:") {
+		t.Errorf("%d %s\n%s", code, errs, out)
+	}
+}
+
 // TestReconcile: the end of a run is a table of what was found, what to do next, and the exit code.
 func TestReconcile(t *testing.T) {
 	hub := newRunHub(t, state.Comparison{State: state.RunWanted}, state.Comparison{State: state.RunRunning, Progress: state.CompareProgress{Phase: "reading", Left: 10}}, ended(state.RunDrift))
@@ -141,7 +151,7 @@ func TestReconcile(t *testing.T) {
 		t.Errorf("report %q, %v", data, err)
 	}
 	asked := `/api/v1/reconciliations/customers/run {"key":"C-1","since":"2026-11-01T00:00:00+08:00","repair":true,"deletes":true,"at_most":7,"note":"a test"}`
-	if len(hub.asked) != 2 || hub.asked[0] != asked || hub.asked[1] != "differences drift=true&limit=20" {
+	if len(hub.asked) != 3 || hub.asked[0] != asked || hub.asked[1] != "differences drift=true&limit=20" || hub.asked[2] != "differences kind=not-compared&limit=1" {
 		t.Errorf("asked %q", hub.asked)
 	}
 	hub.looks = []state.Comparison{ended(state.RunAgreed)}
@@ -229,7 +239,7 @@ func (s *signalled) Write(b []byte) (int, error) {
 // TestInterruptTwice: a second Ctrl-C leaves the run to the hub.
 func TestInterruptTwice(t *testing.T) {
 	hub := newRunHub(t, state.Comparison{State: state.RunRunning})
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	front := hubServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/cancel") {
 			w.WriteHeader(http.StatusAccepted)
 			_ = json.NewEncoder(w).Encode(api.Run{ID: 7, State: "running"}) // a test's answer
@@ -258,7 +268,7 @@ func TestInterruptTwice(t *testing.T) {
 func TestHubGoesAway(t *testing.T) {
 	hub := newRunHub(t, ended(state.RunAgreed))
 	away := 2
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	front := hubServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/api/v1/runs/7" && away > 0 {
 			away--
 			if away == 1 {

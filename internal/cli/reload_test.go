@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -13,7 +12,7 @@ import (
 // TestReloadTells: a reload lists what has changed, of every kind; a hub without reconciliations and rules says nothing of them.
 func TestReloadTells(t *testing.T) {
 	done := api.Reload{Flows: api.Changes{Unchanged: 3}}
-	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(done) })) // a test's answer
+	hub := hubServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(done) })) // a test's answer
 	defer hub.Close()
 	if code, out, errs := command(t, "reload", "--url", hub.URL); code != 0 || !strings.HasSuffix(out, "\nflows unchanged: 3\nsystems unchanged: 0\n") {
 		t.Errorf("%d %s%s", code, out, errs)

@@ -9,9 +9,11 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Exit codes.
@@ -132,7 +134,7 @@ func noSuchCommand(c *cobra.Command, args []string) error {
 func needs(what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch {
-		case len(args) == 0:
+		case len(args) == 0, strings.TrimSpace(args[0]) == "":
 			return usage("%s: give %s", c.CommandPath(), what)
 		case len(args) > 1:
 			return usage("%s takes one argument, and %d are given", c.CommandPath(), len(args))
@@ -165,13 +167,36 @@ func envOr(name, def string) string {
 // do wraps a command's work, so that its own errors exit with 1 and only wrong usage with 2.
 func do(run func(c *cobra.Command, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		err := run(c, args)
+		err := empty(c, args)
+		if err == nil {
+			err = run(c, args)
+		}
 		var x *exitError
 		if err == nil || errors.As(err, &x) {
 			return err
 		}
 		return &exitError{exitFailed, err}
 	}
+}
+
+// mayBeEmpty are flags of which an empty value says something, or that an environment gives.
+var mayBeEmpty = []string{"token", "url", "ca", "note"}
+
+// empty refuses an argument or a flag with nothing in it. A script whose variable is not set would ask for everything: --key "" for all objects,
+// --flow "" for the messages of all flows.
+func empty(c *cobra.Command, args []string) (err error) {
+	if c.DisableFlagParsing {
+		return nil
+	}
+	if slices.ContainsFunc(args, func(s string) bool { return strings.TrimSpace(s) == "" }) {
+		return usage("%s: an argument is empty: say what is meant, or leave it out", c.CommandPath())
+	}
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if err == nil && f.Value.Type() == "string" && strings.TrimSpace(f.Value.String()) == "" && !slices.Contains(mayBeEmpty, f.Name) {
+			err = usage("%s: --%s is empty: say what is meant, or leave it out", c.CommandPath(), f.Name)
+		}
+	})
+	return err
 }
 
 func (e *env) json(v any) error {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -12,7 +11,7 @@ import (
 // TestRuleForget: the hub is asked for the object of the rule, and what it answers is told.
 func TestRuleForget(t *testing.T) {
 	var asked string
-	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	hub := hubServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		asked = r.Method + " " + r.URL.Path + " " + strings.TrimSpace(string(b))
 		w.Header().Set("Content-Type", "application/json")

@@ -3,14 +3,13 @@ package cli
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 )
 
 // TestStatusShowsRemarks: what is remarkable about a source stands below the tables, with its flow, and makes nothing fail.
 func TestStatusShowsRemarks(t *testing.T) {
-	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	hub := hubServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"broker":{"state":"up"},"flows":[{"name":"sales","from":"erp","to":"canonical.order","state":"running",
 			"remarks":[{"kind":"ahead","count":1,"id":"2","version":"2062-11-28T10:00:00Z","text":"1 record is stamped ahead of the clock: 2 at 2062-11-28T10:00:00Z"}]}]}`)) // a test's answer
 	}))
@@ -37,7 +36,7 @@ func TestStatusSaysOfWhom(t *testing.T) {
 	for i := range mostNames + 3 {
 		flows = append(flows, fmt.Sprintf(`{"name":"x%d","state":"failing","why":"%s"}`, i, strings.Repeat("x", whyWidth+1)))
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := hubServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"broker":{"state":"up"},"hub":{"state":"failing","why":"` + hub + `"},"flows":[` + strings.Join(flows, ",") + `],
 			"refused":[{"flow":"shop","reason":"busy","detail":"` + busy + `"},{"flow":"shop","reason":"signature","detail":"` + signature + `"}]}`)) // a test's answer
 	}))
@@ -55,7 +54,7 @@ func TestStatusSaysOfWhom(t *testing.T) {
 func TestStatusSaysOnce(t *testing.T) {
 	const why = "down since 2026-11-29T10:59:52Z: probe: dial tcp 127.0.0.1:28999: connect: connection refused, and so on at some length"
 	const detail = "the request does not prove that it comes from this source: the signature does not fit the body under any active secret"
-	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	hub := hubServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte(`{"broker":{"state":"up"},"flows":[{"name":"orders","state":"running","why":"dead is ` + why + `; nothing is parked"},
 			{"name":"shop","state":"attention","why":"its sender is refused: ` + detail + `"}],
 			"systems":[{"name":"dead","state":"down","why":"` + why + `"},{"name":"other","state":"down","why":"` + why + `, but another"}],

@@ -3,10 +3,14 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/waybill-hub/waybill/internal/api"
 )
 
 // command runs one command line in the present directory.
@@ -123,4 +127,12 @@ func TestWithoutProject(t *testing.T) {
 	if code, _, err := command(t, "test", "--built-in", "--update"); code != 2 || !strings.Contains(err, "cannot be changed") {
 		t.Errorf("%d %s", code, err)
 	}
+}
+
+// hubServer is a server whose answers are a hub's.
+func hubServer(h http.Handler) *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(api.HubHeader, "1")
+		h.ServeHTTP(w, r)
+	}))
 }

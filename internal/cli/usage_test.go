@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,7 +98,7 @@ func TestWrongUsage(t *testing.T) {
 
 // TestTokenIsAskedFor: a hub that wants a token, or does not know the one that was given, is no flow that is late.
 func TestTokenIsAskedFor(t *testing.T) {
-	hub := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	hub := hubServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = w.Write([]byte(`{"title":"Unauthorized","status":401}`)) // a test's answer

@@ -208,3 +208,26 @@ func TestManyOfOneKey(t *testing.T) {
 		t.Errorf("%d pairs were compared", looked)
 	}
 }
+
+// TestKeyRule: the key of a field is that of the rule by which it is compared: its own, that of the field around it, or that of all others.
+func TestKeyRule(t *testing.T) {
+	rules := must(t, Rule{Path: "a", How: Fold}, Rule{Path: "a.x"}, Rule{Path: "b.y", How: Number}, Rule{Path: Others, How: UUID})
+	for path, want := range map[string]How{"a": Fold, "a.x": Exact, "a.z": Fold, "a.z.q": Fold, "b": UUID, "b.y": Number, "b.z": UUID, "c": UUID} {
+		if got := rules.KeyOf(path); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	if got := must(t, Rule{Path: "a"}).KeyOf("b"); got != Exact {
+		t.Errorf("what is not compared: %s", got)
+	}
+}
+
+// TestRuleOfEmptyElements: a rule is shown as files write it, also where it holds in the elements of a list.
+func TestRuleOfEmptyElements(t *testing.T) {
+	for want, e := range map[string]*Elements{"{set: true, null: empty}": {}, "{set: true, compare: fold, null: empty}": {Each: &Rule{How: Fold}}, "{set: sku, null: empty}": {Key: []string{"sku"}}} {
+		rules := must(t, Rule{Path: "v", How: Set, Set: e, Empty: EmptySame})
+		if got := rules.Diff(nil, parse(t, `{"v": [{"sku": "a"}]}`), parse(t, `{}`)); len(got) != 1 || got[0].Rule != want {
+			t.Errorf("%v, want %s", show(got), want)
+		}
+	}
+}

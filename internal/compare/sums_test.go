@@ -116,3 +116,15 @@ func TestGroupsAreApart(t *testing.T) {
 		}
 	}
 }
+
+// TestUnseenTotals: a field that one side alone has is no misspelt one.
+func TestUnseenTotals(t *testing.T) {
+	totals := []Total{{Sum: "n", By: []Group{{Path: "g.h"}, {Path: "m"}}}, {Sum: "n"}, {}}
+	left, right := sums(t, totals, `{"n": null, "g": [{"h": 1}]}`), sums(t, totals, `{"g": {"x": 1}}`, `{"m": 1}`)
+	if got := left.Unseen(right); !slices.Equal(got, []string{"g.h"}) {
+		t.Errorf("%q", got)
+	}
+	if got := right.Unseen(left); !slices.Equal(got, []string{"g.h"}) {
+		t.Errorf("%q", got)
+	}
+}

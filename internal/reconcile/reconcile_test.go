@@ -423,6 +423,19 @@ func TestMisnamed(t *testing.T) {
 			"no object of either side has lines.n, which totals name"},
 		"totals beside rules": {func(w *world) { w.rec.Compare, w.rec.Totals = rules("g"), []compare.Total{{Sum: "x"}} }, "", "no object of either side has x, which totals name"},
 		"one object":          {func(w *world) { w.rec.Compare = rules("lines.n") }, "1", ""},
+		"no objects": {func(w *world) {
+			w.rec.Compare = rules("lines.n")
+			clear(w.west.objects)
+			clear(w.east.objects)
+			clear(w.mem.hubs)
+		}, "", "both sides are empty, and the hub knows no such object in either system: nothing was compared"},
+		"a second look at another object": {func(w *world) {
+			w.rec.Compare = rules("n", "q")
+			w.open["west"], w.open["east"] = onlyLists{w.west}, onlyLists{w.east}
+			w.both("3", `{"q":1}`)
+			w.west.objects["3"] = `{"q":2}`
+			w.hub.late = func(int, *Mark) map[string]Lateness { w.west.set("3", `{"q":1}`); return nil }
+		}, "", ""},
 	} {
 		t.Run(name, inWorld(func(t *testing.T, w *world) {
 			w.both("1", `{"g":"a","lines":[{"n":1}],"n":1}`)
@@ -434,6 +447,13 @@ func TestMisnamed(t *testing.T) {
 			}
 		}))
 	}
+	t.Run("what has changed", inWorld(func(t *testing.T, w *world) {
+		w.both("1", `{"changed":1}`)
+		w.rec.Compare = rules("lines.n")
+		if got := w.run(t.Context(), Asked{CompareOptions: state.CompareOptions{Since: w.clock.Now()}}); got.err != nil || got.sum.Compared != 1 || got.detail != "" {
+			t.Errorf("%q %+v", got.detail, got)
+		}
+	}))
 }
 
 // TestNothingToCompare: a run that had nothing to compare agrees, and says so.

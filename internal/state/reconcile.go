@@ -223,6 +223,11 @@ const (
 	ExplainedStands   = "flow-stands" // a flow on the way is paused, or does not get on
 )
 
+// DifferenceReasons are all of them.
+var DifferenceReasons = []string{ReasonEditedLeft, ReasonEditedRight, ReasonEditedBoth, ReasonNeverArrived, ReasonRefused, ReasonCreatedLeft, ReasonCreatedRight, ReasonDeletedLeft, ReasonDeletedRight,
+	ReasonMissedDelete, ReasonCameBack, ReasonDoubled, ReasonRounding, ReasonViolated, ReasonUnknown,
+	ExplainedInFlight, ExplainedWaiting, ExplainedParked, ExplainedArrived, ExplainedMoving, ExplainedFiltered, ExplainedDeleted, ExplainedStands}
+
 // Difference is one object in which two systems do not agree, or of which that cannot be said.
 type Difference struct {
 	Run int64 `json:"run"`
