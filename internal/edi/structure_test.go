@@ -142,3 +142,21 @@ func faultsOf(faults []Fault) string {
 	}
 	return strings.Join(out, "; ")
 }
+
+// TestLevels: a hierarchical level needs a number of its own, and one that is there already.
+func TestLevels(t *testing.T) {
+	table := shipped(t)["856"]
+	const head, order = "BSN*00*S1*20260115*1000~HL*1**S~", "HL*2*1*O~PRF*P1~"
+	for _, c := range []struct{ segments, want string }{
+		{head + order + "HL*3*2*I~SN1**5*EA", ""},
+		{head + order + "HL**2*I~SN1**5*EA", "segment 6 (HL), element 1: it must be there"},
+		{head + order + "HL*2*2*I~SN1**5*EA", `segment 6 (HL), element 1: another level has the number "2"`},
+		{head + order + "HL*3*9*I~SN1**5*EA", `segment 6 (HL), element 2: it belongs to level "9", and stands in level "2"`},
+		{head + order + "HL*3*1*O~PRF*P2~HL*4*2*I~SN1**5*EA", `segment 8 (HL), element 2: it belongs to level "2", and stands in level "3"`}, // which ended
+	} {
+		_, faults := table.Document(set(t, table, c.segments), "")
+		if got := faultsOf(faults); !strings.HasSuffix(got, c.want) || c.want == "" && got != "" || len(faults) > 1 {
+			t.Errorf("%s: %s, want %s", c.segments, got, c.want)
+		}
+	}
+}
