@@ -99,7 +99,8 @@ func TestRefusedEnvelopes(t *testing.T) {
 	theirs := "partner: a\nstandard: edifact\nown: {qualifier: \"14\", id: B}\ntheir: {qualifier: \"14\", id: A}\nacknowledge: contrl\n"
 	for _, c := range []struct{ agreement, data, old, new, want string }{
 		{ours, x12, "GE*1", "GE*2", "GS*FA*B*A*20260115*1000*9*X*004010~ST*997*0001~AK1*PO*7~AK9*R*2*1*0*5~SE*4*0001~GE*1*9~IEA*1*000000009~"},
-		{ours, x12, "GE*1", "GE*x", "AK9*R*1*1*0*5~"},
+		{ours, x12, "GE*1", "GE*x", "AK9*R*1*1*0*5~"}, {ours, x12, "GE*1", "GE*", "AK9*R*1*1*0*5~"}, {ours, x12, "GE*1", "GE*00", "AK9*R*0*1*0*5~"}, {ours, x12, "GE*1", "GE*1000000", "AK9*R*1*1*0*5~"},
+		{strings.Replace(ours, "997", "999", 1), x12, "IEA*1", "IEA*2", "*00401*000000009*0*T*>~TA1*000000001*260115*1000*R*021~"}, // in the release of the envelope
 		{ours, x12, "GE*1*7", "GE*1*8", "AK9*R*1*1*0*4~"},
 		{strings.Replace(ours, "997", "999", 1), x12, "GE*1*7", "GE*1*8", "ST*999*0001*005010X231A1~AK1*PO*7*004010~AK9*R*1*1*0*4~"},
 		{ours, x12, "IEA*1", "IEA*2", "*00401*000000009*0*T*>~TA1*000000001*260115*1000*R*021~IEA*0*000000009~"},
@@ -160,6 +161,13 @@ func TestGroupsAreAnswered(t *testing.T) {
 	const want = "UCI+R1+A:14+B:14+7 UCF+G1+A1:14+B+7 UCM+1+ORDERS:D:96A:UN+7 UCF+G2+A2+B+7 UCM+1+ORDERS:D:96A:UN+4 UCS+2 UCD+39+4"
 	if got := strings.TrimSuffix(strings.ReplaceAll(written(t, &all[0].Agreement.syntax, body), "'\n", " "), "'"); got != want {
 		t.Errorf("answered\n%s\nwant\n%s", got, want)
+	}
+	plain, err := b.Receive(strings.NewReader(unbHead + fmt.Sprintf(set, "") + "UNZ+1+R1'"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.ReplaceAll(written(t, &all[0].Agreement.syntax, plain[0].Acknowledgement()[0]), "'\n", " "); got != "UCI+R1+A:14+B:14+7 UCM+1+ORDERS:D:96A:UN+7'" {
+		t.Errorf("an interchange without groups is answered %s", got)
 	}
 	out, err := all[0].Agreement.Write(1, time.Now(), all[0].AnswerVersion(), []Body{body})
 	if err != nil {

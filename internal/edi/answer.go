@@ -137,9 +137,9 @@ func (r *Received) refusal() Body {
 		if r.Agreement.Acknowledge == "999" {
 			head = append(head, g.Version)
 		}
-		included := strings.TrimLeft(f.Value, "0")
-		if f.Kind != FaultCount || included == "" || len(included) > 6 || strings.Trim(included, "0123456789") != "" {
-			included = fmt.Sprint(g.Messages)
+		included := fmt.Sprint(g.Messages)
+		if n, err := strconv.ParseUint(f.Value, 10, 32); err == nil && f.Kind == FaultCount && n <= 999_999 { // what the sender says, where that is a number
+			included = fmt.Sprint(n)
 		}
 		return Body{Type: r.Agreement.Acknowledge, Code: "FA", Segments: []Values{simple("AK1", head...), simple("AK9", "R", included, fmt.Sprint(g.Messages), "0", groupErrors[f.Kind])}}
 	default:

@@ -376,7 +376,7 @@ const byteOrder = "\ufeff"
 func (r *Reader) blank() {
 	for {
 		b, err := r.r.Peek(1)
-		if err != nil || b[0] == r.syntax.Terminator && r.in != nil {
+		if err != nil {
 			return
 		}
 		n := 0
