@@ -77,6 +77,8 @@ func TestStructure(t *testing.T) {
 			map[string]string{"allowances.0.references.0.dates.0.qualifier": `"171"`, "lines.0.amounts.0.currencies.0.currency": `"EUR"`, "lines.0.prices.0.currencies.0.currency": `"USD"`, "lines.0.prices.0.dates.0.qualifier": `"7"`}},
 		{"DESADV: dangerous goods, and a place's receiver", "DESADV", "BGM+351+D1'CPS+1'LIN+1++A:SA'QTY+12:5'DGS+ADR'QTY+12:3'FTX+AAD+++x'LOC+7+1'NAD+ST+2'QTY+11:4'LIN+2++B:SA",
 			map[string]string{"packings.0.lines.0.quantities": `[{"qualifier":"12","quantity":5}]`, "packings.0.lines.0.places.0.quantities.0.quantity": "4", "packings.0.lines.1.line": `"2"`}},
+		{"DESADV: one loop that is kept behind another, where neither has its place", "DESADV", "BGM+351+D1'CPS+1'LIN+1++A:SA'LOC+7+1'HAN+EAT'DGS+ADR'QTY+12:3'LIN+2++B:SA",
+			map[string]string{"packings.0.lines.0.places.0.quantities": "", "packings.0.lines.1.line": `"2"`}},
 		{"INVRPT: what a quantity is, where, and its price", "INVRPT", "BGM+35+R1'DTM+137:20260115:102'LIN+1++A:SA'LOC+18+W1'RFF+ON:1'QTY+145:5'INV+2+1'LOC+18+W2'PRI+AAA:3'CUX+2:EUR'RFF+BT:L1'QTY+17:6'INV+1'LIN+2++B:SA'QTY+145:7",
 			map[string]string{"lines.0.places.0.code": `"W1"`, "lines.0.quantities.0.places.0.code": `"W2"`, "lines.0.quantities.0.movement.direction": `"2"`, "lines.0.quantities.0.references.0.value": `"L1"`,
 				"lines.0.quantities.1.movement.direction": `"1"`, "lines.1.quantities.0.quantity": "7"}},
