@@ -122,9 +122,14 @@ func TestPartners(t *testing.T) {
 	}
 	p.arrive(t, "drop/in/ack.edi", strings.NewReplacer("SUPPLIERCO     *ZZ*ACMERETAIL     ", "ACMERETAIL     *ZZ*SUPPLIERCO     ", "AK1*PO*1", "AK1*PR*"+confirmation.Group.Control).Replace(string(ack)))
 	p.arrive(t, "drop/in/again.edi", string(order))
+	p.arrive(t, "drop/in/wrong.edi", strings.NewReplacer("000000001", "000000002", "GE*1", "GE*3").Replace(string(order)))
 	h.await("the acknowledgement that was taken, and the order that was refused", 2*time.Minute, func() bool {
 		return p.has("drop/in/done/ack.edi") && p.has("drop/in/failed/again.edi.error")
 	})
+	h.await("the answer to an interchange with a wrong count", time.Minute, func() bool { return p.has("drop/in/failed/wrong.edi.error") && p.has("drop/out/997-*-refused*") })
+	if _, text := p.sent(t, "drop/out/997-*-refused*"); !bytes.Contains(text, []byte("AK9*R*3*1*0*5~")) {
+		t.Errorf("the refusal is\n%s", text)
+	}
 	why, err := os.ReadFile(p.path("drop/in/failed/again.edi.error"))
 	if err != nil || !strings.Contains(string(why), "the interchange 000000001 of acme has come before") {
 		t.Errorf("%s %v", why, err)

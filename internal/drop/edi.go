@@ -106,7 +106,7 @@ func (s *System) exchanged(ctx context.Context, op string, o *Object, root Folde
 	defer in.Close()
 	all, err := o.Book().Receive(&source{ctx: ctx, f: in, size: f.Size})
 	if broken := (*edi.Fault)(nil); failed != nil && errors.As(err, &broken) {
-		return reopen, nil // nothing of it was noted
+		return reopen, s.refused(ctx, op, o, root, at, f) // nothing of it was noted
 	}
 	if err != nil {
 		return nil, s.classify(op, err)
@@ -132,6 +132,31 @@ func (s *System) exchanged(ctx context.Context, op string, o *Object, root Folde
 		}
 		return nil
 	}, nil
+}
+
+// refused tells the sender of a file that was not taken what is wrong with its interchange, as far as the standards have an answer to that.
+func (s *System) refused(ctx context.Context, op string, o *Object, root Folder, at string, f connector.File) error {
+	in, err := s.openFile(op, root, at, f)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	r, err := o.Book().Refused(&source{ctx: ctx, f: in, size: f.Size})
+	if err != nil {
+		return s.classify(op, err)
+	}
+	if r == nil {
+		return nil
+	}
+	bodies := r.Acknowledgement()
+	if len(bodies) == 0 {
+		return nil
+	}
+	ledger, err := s.ledger(op)
+	if err != nil {
+		return err
+	}
+	return s.answer(ctx, op, o, ledger, r, bodies, fmt.Sprintf("%.12s-refused", f.ID))
 }
 
 // answered matches the acknowledgements of a file with what was sent, and acknowledges what it holds.

@@ -1,6 +1,7 @@
 package edi
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -108,9 +109,6 @@ func (a *Agreement) complete(n strictyaml.Node, f *agreementFile, p *strictyaml.
 			}
 		}
 		a.syntax = Syntax{Standard: X12, Element: '*', Component: '>', Terminator: '~', Decimal: '.', After: "\n"}
-		if f.Version >= "00402" {
-			a.syntax.Repetition = '^'
-		}
 		if f.Version != "" && len(f.Version) < 6 {
 			p.AddHint(n.Get("version").Pos(), `write for example "004010"`, "version: %q is none of X12", short(f.Version))
 		}
@@ -161,6 +159,9 @@ func (a *Agreement) marks(n strictyaml.Node, f separators, p *strictyaml.Problem
 		default:
 			p.AddHint(n.Get(m.key).Pos(), "write one character", "%s: %q is no separator", m.key, short(m.text))
 		}
+	}
+	if a.Standard == X12 && f.Repetition == "" && bytes.IndexByte(a.syntax.marks(), '^') < 0 { // from 00402 on, which answers may be of though nothing else is
+		a.syntax.Repetition = '^'
 	}
 	if a.Standard == X12 && a.syntax.Release != 0 {
 		p.Add(n.Get("release").Pos(), "release: X12 has no release character")

@@ -90,6 +90,62 @@ func TestFunctionalAcknowledgement(t *testing.T) {
 	}
 }
 
+// TestRefusedEnvelopes: what is wrong with the count or the reference of a group or an interchange is answered as the standards say; nothing else that fails a file is.
+func TestRefusedEnvelopes(t *testing.T) {
+	x12 := isaHead + "GS*PO*A*B*20260115*1000*7*X*004010~ST*850*0001~BEG*05~SE*3*0001~GE*1*7~IEA*1*000000001~"
+	edifact := unbHead + "UNH+1+ORDERS:D:96A:UN'BGM+220'UNT+3+1'UNZ+1+R1'"
+	grouped := unbHead + "UNG+ORDERS+A+B+260115:1000+G1+UN+D:96A'UNH+1+ORDERS:D:96A:UN'BGM+220'UNT+3+1'UNE+1+G1'UNZ+1+R1'"
+	ours := "partner: a\nstandard: x12\nown: {qualifier: ZZ, id: B}\ntheir: {qualifier: ZZ, id: A}\ntest: true\nacknowledge: \"997\"\n"
+	theirs := "partner: a\nstandard: edifact\nown: {qualifier: \"14\", id: B}\ntheir: {qualifier: \"14\", id: A}\nacknowledge: contrl\n"
+	for _, c := range []struct{ agreement, data, old, new, want string }{
+		{ours, x12, "GE*1", "GE*2", "GS*FA*B*A*20260115*1000*9*X*004010~ST*997*0001~AK1*PO*7~AK9*R*2*1*0*5~SE*4*0001~GE*1*9~IEA*1*000000009~"},
+		{ours, x12, "GE*1", "GE*x", "AK9*R*1*1*0*5~"}, {ours, x12, "GE*1", "GE*", "AK9*R*1*1*0*5~"}, {ours, x12, "GE*1", "GE*00", "AK9*R*0*1*0*5~"}, {ours, x12, "GE*1", "GE*1000000", "AK9*R*1*1*0*5~"},
+		{strings.Replace(ours, "997", "999", 1), x12, "IEA*1", "IEA*2", "*00401*000000009*0*T*>~TA1*000000001*260115*1000*R*021~"}, // in the release of the envelope
+		{ours, x12, "GE*1*7", "GE*1*8", "AK9*R*1*1*0*4~"},
+		{strings.Replace(ours, "997", "999", 1), x12, "GE*1*7", "GE*1*8", "ST*999*0001*005010X231A1~AK1*PO*7*004010~AK9*R*1*1*0*4~"},
+		{ours, x12, "IEA*1", "IEA*2", "*00401*000000009*0*T*>~TA1*000000001*260115*1000*R*021~IEA*0*000000009~"},
+		{ours, x12, "IEA*1*000000001", "IEA*1*000000002", "TA1*000000001*260115*1000*R*001~IEA*0*000000009~"},
+		{strings.Replace(ours, "997", "999", 1), strings.NewReplacer("U*00401", "^*00501", "004010", "005010").Replace(x12), "IEA*1", "IEA*2", "^*00501*000000009*0*T*>~TA1*000000001*260115*1000*R*021~"},
+		{theirs, edifact, "UNZ+1", "UNZ+2", "UNH+1+CONTRL:D:3:UN'UCI+R1+A:14+B:14+4+29+UNZ+2'UNT+3+1'UNZ+1+9'"},
+		{theirs, edifact, "UNZ+1+R1", "UNZ+1+R2", "UCI+R1+A:14+B:14+4+28+UNZ+3'"},
+		{theirs, grouped, "UNE+1", "UNE+3", "UCI+R1+A:14+B:14+4+29+UNE+2'"},
+		{theirs, edifact, "UNZ+1+R1'", "", ""},                                      // the rest may not be there yet
+		{theirs, edifact, "BGM", "UNB", ""},                                         // not one of these
+		{theirs, edifact, "UNT+3", "UNT+4", ""},                                     // the message's own
+		{theirs, strings.Replace(edifact, "A:14", "C:14", 1), "UNZ+1", "UNZ+2", ""}, // nobody knows them
+		{strings.Replace(theirs, "acknowledge: contrl\n", "", 1), edifact, "UNZ+1", "UNZ+2", ""},
+	} {
+		std := X12
+		if strings.HasPrefix(c.data, "UNB") {
+			std = EDIFACT
+		}
+		if !strings.Contains(c.data, c.old) {
+			t.Fatalf("%s is not in %s", c.old, c.data)
+		}
+		r, err := bookOf(t, std, c.agreement).Refused(strings.NewReader(strings.Replace(c.data, c.old, c.new, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var bodies []Body
+		if r != nil {
+			bodies = r.Acknowledgement()
+		}
+		if len(bodies) == 0 || c.want == "" {
+			if len(bodies) > 0 || c.want != "" {
+				t.Errorf("%s: %v, want %q", c.new, bodies, c.want)
+			}
+			continue
+		}
+		out, err := r.Agreement.Write(9, time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC), r.AnswerVersion(), bodies)
+		if got := strings.ReplaceAll(string(out), "\n", ""); err != nil || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %v %s, want %s", c.new, err, got, c.want)
+		}
+		if _, err := drain(bytes.NewReader(out), std); err != nil {
+			t.Errorf("%s: %v", out, err)
+		}
+	}
+}
+
 // TestGroupsAreAnswered: messages of EDIFACT's groups, whose references are each group's own, are answered within their group.
 func TestGroupsAreAnswered(t *testing.T) {
 	partner := "partner: a\nstandard: edifact\nown: {qualifier: \"14\", id: B}\ntheir: {qualifier: \"14\", id: A}\nacknowledge: contrl\n"
@@ -105,6 +161,13 @@ func TestGroupsAreAnswered(t *testing.T) {
 	const want = "UCI+R1+A:14+B:14+7 UCF+G1+A1:14+B+7 UCM+1+ORDERS:D:96A:UN+7 UCF+G2+A2+B+7 UCM+1+ORDERS:D:96A:UN+4 UCS+2 UCD+39+4"
 	if got := strings.TrimSuffix(strings.ReplaceAll(written(t, &all[0].Agreement.syntax, body), "'\n", " "), "'"); got != want {
 		t.Errorf("answered\n%s\nwant\n%s", got, want)
+	}
+	plain, err := b.Receive(strings.NewReader(unbHead + fmt.Sprintf(set, "") + "UNZ+1+R1'"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.ReplaceAll(written(t, &all[0].Agreement.syntax, plain[0].Acknowledgement()[0]), "'\n", " "); got != "UCI+R1+A:14+B:14+7 UCM+1+ORDERS:D:96A:UN+7'" {
+		t.Errorf("an interchange without groups is answered %s", got)
 	}
 	out, err := all[0].Agreement.Write(1, time.Now(), all[0].AnswerVersion(), []Body{body})
 	if err != nil {

@@ -24,6 +24,8 @@ type Received struct {
 
 	in     *Interchange
 	groups []*receivedGroup
+	// refused is what is wrong with its envelope: nothing of it was taken.
+	refused *Fault
 }
 
 // Answer is what a partner says of what was sent under a control number.
@@ -82,6 +84,69 @@ func (b *Book) Receive(r io.Reader) ([]*Received, error) {
 	}
 }
 
+// Refused gives the interchange of a file that ends with a wrong count or reference of its own or a group's, for which nothing of the file was taken: its sender is told so. nil: the
+// file has another fault, or nobody agreed to answer.
+func (b *Book) Refused(r io.Reader) (*Received, error) {
+	rd := NewReader(r, b.standard)
+	for {
+		_, err := rd.Next()
+		var f *Fault
+		switch {
+		case err == nil:
+			continue
+		case !errors.As(err, &f):
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return nil, err
+		case f.Kind != FaultCount && f.Kind != FaultReference: // those of messages are theirs
+			return nil, nil
+		}
+		a, fault := b.agreed(rd.in)
+		if a == nil || fault != nil {
+			return nil, nil
+		}
+		out := &Received{Agreement: a, Control: rd.in.Control, in: rd.in, refused: f}
+		if rd.group != nil {
+			out.groups = []*receivedGroup{{group: rd.group}}
+		}
+		return out, nil
+	}
+}
+
+// interchangeNotes are TA1's (I18) of what is wrong with an interchange; groupErrors those of AK905.
+var (
+	interchangeNotes = map[Kind]string{FaultReference: "001", FaultCount: "021"}
+	groupErrors      = map[Kind]string{FaultReference: "4", FaultCount: "5"}
+)
+
+// TA1 is the type of a message that is a segment alone: X12's answer to an interchange.
+const TA1 = "TA1"
+
+// refusal answers an interchange that was refused.
+func (r *Received) refusal() Body {
+	switch f := r.refused; {
+	case r.Agreement.Acknowledge == "CONTRL":
+		party := func(p Party) [][]string { return [][]string{{p.ID, p.Qualifier}} }
+		v := Values{"UCI", [][][]string{{{r.Control}}, party(r.in.Sender), party(r.in.Receiver), {{"4"}}, {{edifactMessage[f.Kind]}}, {{f.Segment}}, {{fmt.Sprint(f.Element + 1)}}}}
+		v.trim()
+		return Body{Type: "CONTRL", Segments: []Values{v}}
+	case f.Segment == "GE":
+		g := r.groups[0].group
+		head := []string{g.Code, g.Control}
+		if r.Agreement.Acknowledge == "999" {
+			head = append(head, g.Version)
+		}
+		included := fmt.Sprint(g.Messages)
+		if n, err := strconv.ParseUint(f.Value, 10, 32); err == nil && f.Kind == FaultCount && n <= 999_999 { // what the sender says, where that is a number
+			included = fmt.Sprint(n)
+		}
+		return Body{Type: r.Agreement.Acknowledge, Code: "FA", Segments: []Values{simple("AK1", head...), simple("AK9", "R", included, fmt.Sprint(g.Messages), "0", groupErrors[f.Kind])}}
+	default:
+		return Body{Type: TA1, Segments: []Values{simple(TA1, r.Control, r.in.Date, r.in.Time, "R", interchangeNotes[f.Kind])}}
+	}
+}
+
 // answers reads an acknowledgement. What has no number of the hub's own is not one of its interchanges.
 func answers(m *Message) []Answer {
 	at := func(tag string) (out []*Segment) {
@@ -130,7 +195,13 @@ func answers(m *Message) []Answer {
 
 // Acknowledgement gives the messages that answer an interchange, as its agreement wants it; none where it wants none, or nothing is to be answered.
 func (r *Received) Acknowledgement() []Body {
-	if r.Agreement == nil || len(r.groups) == 0 {
+	if r.Agreement == nil || r.Agreement.Acknowledge == "" {
+		return nil
+	}
+	if r.refused != nil {
+		return []Body{r.refusal()}
+	}
+	if len(r.groups) == 0 {
 		return nil
 	}
 	switch r.Agreement.Acknowledge {
@@ -332,14 +403,17 @@ func (a *Agreement) Write(number int64, now time.Time, version string, messages 
 
 // AnswerVersion is that of an acknowledgement of what was received.
 func (r *Received) AnswerVersion() string {
-	switch r.Agreement.Acknowledge {
-	case "999":
+	switch kind := r.Agreement.Acknowledge; {
+	case kind == "999" && len(r.groups) > 0:
 		return "005010X231A1"
-	case "CONTRL":
+	case kind == "CONTRL":
 		if r.Agreement.syntax.Version == '4' {
 			return "4:1:UN"
 		}
 		return "D:3:UN"
+	}
+	if len(r.groups) == 0 {
+		return r.in.Version + "0" // of the envelope: 00401 is 004010
 	}
 	return r.groups[0].group.Version
 }

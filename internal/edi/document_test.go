@@ -306,6 +306,20 @@ func TestPartnersTable(t *testing.T) {
 	}
 }
 
+// TestLengthOfNumbers: sign, mark and exponent are not of a number's length.
+func TestLengthOfNumbers(t *testing.T) {
+	var p strictyaml.Problems
+	table := ReadTable("t.yaml", []byte("table: t\nstandard: x12\nmessage: \"850\"\ngroup: PO\nsegments:\n  - segment: BEG\n    elements: {1: number decimal 1..3}\n"), &p)
+	if err := p.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{"-1.25": true, "1.25E-12": true, "1.255": false, "12.55E1": false} {
+		if _, faults := table.Document(message(t, X12, "BEG*"+text), ""); (len(faults) == 0) != want || len(faults) == 1 && faults[0].Kind != FaultTooLong {
+			t.Errorf("%s: %v", text, faults)
+		}
+	}
+}
+
 func TestTablesThatAreWrong(t *testing.T) {
 	head := "table: t\nstandard: x12\nmessage: \"850\"\ngroup: PO\nsegments:\n"
 	for _, c := range []struct{ yaml, want string }{

@@ -136,7 +136,6 @@ func (r *Reader) unb(advised bool) error {
 			r.line++
 		}
 		s.After = after(r.r, s.Terminator)
-		r.syntax.Terminator = s.Terminator
 		r.blank()
 	} else if b, _ := r.r.Peek(4); len(b) == 4 && b[3] == 0x1d { // the separators of level B
 		s.Component, s.Element, s.Terminator, s.Release = 0x1f, 0x1d, 0x1c, 0

@@ -213,11 +213,12 @@ func (r *reading) unlisted() {
 	if r.seg.Tag == "LS" && r.m.syntax.Standard == X12 {
 		keeps = untilLE
 	}
-	if keeps != nil && r.frames[len(r.frames)-1].keeps != nil { // another one begins
-		r.leave()
-	}
 	top := &r.frames[len(r.frames)-1]
-	if r.keep(top); keeps != nil {
+	switch r.keep(top); {
+	case keeps == nil:
+	case top.keeps != nil: // behind another such loop, and beside it
+		top.keeps = keeps
+	default:
 		r.push(frame{level: &noLevel, node: top.node, last: top.last, keeps: keeps})
 	}
 }

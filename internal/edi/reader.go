@@ -247,13 +247,16 @@ func (r *Reader) edifact(e *Message, s *Segment) (*Message, error) {
 
 // trailer checks what ends a group or an interchange: a count and a reference.
 func (r *Reader) trailer(e *Message, s *Segment, n int, what, control string) error {
+	var f *Fault
 	if got := e.Text(s, 1); !sameCount(got, n) {
-		return r.fault(FaultCount, s, 1, "it says %q %s, and there are %d", short(got), what, n)
+		f = r.fault(FaultCount, s, 1, "it says %q %s, and there are %d", short(got), what, n)
+	} else if got := e.Text(s, 2); got != control {
+		f = r.fault(FaultReference, s, 2, "its reference is %q, and %q in the header", short(got), short(control))
+	} else {
+		return nil
 	}
-	if got := e.Text(s, 2); got != control {
-		return r.fault(FaultReference, s, 2, "its reference is %q, and %q in the header", short(got), short(control))
-	}
-	return nil
+	f.Value = e.Text(s, f.Element)
+	return f
 }
 
 func sameCount(text string, n int) bool {
@@ -373,7 +376,7 @@ const byteOrder = "\ufeff"
 func (r *Reader) blank() {
 	for {
 		b, err := r.r.Peek(1)
-		if err != nil || b[0] == r.syntax.Terminator && r.in != nil {
+		if err != nil {
 			return
 		}
 		n := 0

@@ -71,6 +71,12 @@ func TestAroundSegments(t *testing.T) {
 		{"padded records", func(s string) string {
 			return strings.NewReplacer("~", "~   \n", "P 'U", "P '  \nU", "1'U", "1'  \nU").Replace(s)
 		}},
+		{"line ends that end segments, and empty lines", func(s string) string {
+			if strings.HasPrefix(s, "ISA") {
+				return strings.ReplaceAll(s, "~", "\n\n")
+			}
+			return strings.NewReplacer("UNA:+.? '", "UNA:+.? \n\n", "'", "\n\n").Replace(s)
+		}},
 		{"twice", func(s string) string { return s + "\n \n" + s }},
 	} {
 		for std, data := range map[Standard]string{X12: x12, EDIFACT: edifact} {

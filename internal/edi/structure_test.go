@@ -61,6 +61,10 @@ func TestStructure(t *testing.T) {
 			map[string]string{"shipment.orders.0.packs.0.items.0.quantity": "5", "shipment.orders.0.items.0.quantity": "6", "shipment.orders.1.items.0.quantity": "7"}},
 		{"856: references of the carrier's", "856", "BSN*00*S1*20260115*1000~HL*1**S*0~CLD*1*10~REF*LT*9~DTM*011*20260115", map[string]string{"shipment.references": "", "shipment.dates.0.qualifier": `"011"`}},
 		{"940: places of lines", "940", "W05*N*D1~N1*ST*Acme~LX*1~W01*5*EA**VP*A~N1*BY*Shop~LX*2~N1*ST*Other~W01*6*EA", map[string]string{"lines.0.items.0.parties.0.name": `"Shop"`, "lines.1.parties.0.name": `"Other"`}},
+		{"940: other numbers within a line, between LS and LE", "940", "W05*N*D1~N1*ST*Acme~LX*1~W01*5*EA**VP*A~LS*0310~LX*7~N9*LT*L1~N1*ST*Inner~LE*0310~LX*2~W01*6*EA",
+			map[string]string{"lines.1.line": "2", "lines.2": "", "lines.0.items.0.references": "", "lines.0.items.0.parties": ""}},
+		{"810: components behind the places", "810", "BIG*20260115*I1~IT1*1*1*EA*5~N1*ST*Acme~SLN*1**A~REF*ZZ*1~PID*F****Component~V1**Ship~DTM*011*20260110~SLN*2**A~REF*ZZ*2~TDS*500",
+			map[string]string{"lines.0.parties.0.references": "", "lines.0.dates": "", "dates": "", "lines.0.descriptions": ""}},
 		{"ORDERS: a schedule's days belong to their quantities", "ORDERS", "BGM+220+P1'DTM+137:20260115:102'LIN+1++A:SA'SCC+1'QTY+21:100'DTM+2:20260201:102'QTY+21:50'DTM+2:20260301:102'UNS+S",
 			map[string]string{"lines.0.schedule.0.quantities.1.quantity": "50", "lines.0.schedule.0.quantities.1.dates.0.date": `"2026-03-01"`, "lines.0.schedule.0.dates": ""}},
 		{"ORDERS: requirements of a line", "ORDERS", "BGM+220+P1'DTM+137:20260115:102'RFF+CT:1'RCS+7'RFF+ABC:2'DTM+2:20260101:102'FTX+ZZZ+++x'LIN+1++A:SA'RFF+LI:3'RCS+7'RFF+ABC:4'DTM+2:20260101:102'UNS+S",
@@ -73,6 +77,8 @@ func TestStructure(t *testing.T) {
 			map[string]string{"allowances.0.references.0.dates.0.qualifier": `"171"`, "lines.0.amounts.0.currencies.0.currency": `"EUR"`, "lines.0.prices.0.currencies.0.currency": `"USD"`, "lines.0.prices.0.dates.0.qualifier": `"7"`}},
 		{"DESADV: dangerous goods, and a place's receiver", "DESADV", "BGM+351+D1'CPS+1'LIN+1++A:SA'QTY+12:5'DGS+ADR'QTY+12:3'FTX+AAD+++x'LOC+7+1'NAD+ST+2'QTY+11:4'LIN+2++B:SA",
 			map[string]string{"packings.0.lines.0.quantities": `[{"qualifier":"12","quantity":5}]`, "packings.0.lines.0.places.0.quantities.0.quantity": "4", "packings.0.lines.1.line": `"2"`}},
+		{"DESADV: one loop that is kept behind another, where neither has its place", "DESADV", "BGM+351+D1'CPS+1'LIN+1++A:SA'LOC+7+1'HAN+EAT'DGS+ADR'QTY+12:3'LIN+2++B:SA",
+			map[string]string{"packings.0.lines.0.places.0.quantities": "", "packings.0.lines.1.line": `"2"`}},
 		{"INVRPT: what a quantity is, where, and its price", "INVRPT", "BGM+35+R1'DTM+137:20260115:102'LIN+1++A:SA'LOC+18+W1'RFF+ON:1'QTY+145:5'INV+2+1'LOC+18+W2'PRI+AAA:3'CUX+2:EUR'RFF+BT:L1'QTY+17:6'INV+1'LIN+2++B:SA'QTY+145:7",
 			map[string]string{"lines.0.places.0.code": `"W1"`, "lines.0.quantities.0.places.0.code": `"W2"`, "lines.0.quantities.0.movement.direction": `"2"`, "lines.0.quantities.0.references.0.value": `"L1"`,
 				"lines.0.quantities.1.movement.direction": `"1"`, "lines.1.quantities.0.quantity": "7"}},
@@ -141,4 +147,22 @@ func faultsOf(faults []Fault) string {
 		out = append(out, faults[i].Error())
 	}
 	return strings.Join(out, "; ")
+}
+
+// TestLevels: a hierarchical level needs a number of its own, and one that is there already.
+func TestLevels(t *testing.T) {
+	table := shipped(t)["856"]
+	const head, order = "BSN*00*S1*20260115*1000~HL*1**S~", "HL*2*1*O~PRF*P1~"
+	for _, c := range []struct{ segments, want string }{
+		{head + order + "HL*3*2*I~SN1**5*EA", ""},
+		{head + order + "HL**2*I~SN1**5*EA", "segment 6 (HL), element 1: it must be there"},
+		{head + order + "HL*2*2*I~SN1**5*EA", `segment 6 (HL), element 1: another level has the number "2"`},
+		{head + order + "HL*3*9*I~SN1**5*EA", `segment 6 (HL), element 2: it belongs to level "9", and stands in level "2"`},
+		{head + order + "HL*3*1*O~PRF*P2~HL*4*2*I~SN1**5*EA", `segment 8 (HL), element 2: it belongs to level "2", and stands in level "3"`}, // which ended
+	} {
+		_, faults := table.Document(set(t, table, c.segments), "")
+		if got := faultsOf(faults); !strings.HasSuffix(got, c.want) || c.want == "" && got != "" || len(faults) > 1 {
+			t.Errorf("%s: %s, want %s", c.segments, got, c.want)
+		}
+	}
 }

@@ -145,6 +145,11 @@ func writeX12(o Outgoing, messages []Body) ([]byte, error) {
 			dst, err = s.appendSegment(dst, v)
 		}
 	}
+	if messages[0].Type == TA1 { // it stands in no group
+		add(messages[0].Segments[0])
+		add(simple("IEA", "0", fmt.Sprintf("%09d", o.Number)))
+		return dst, err
+	}
 	number := fmt.Sprint(o.Number)
 	add(simple("GS", messages[0].Code, from, to, o.Date, o.Time, number, "X", o.Version))
 	for i, m := range messages {

@@ -267,7 +267,7 @@ func (c *codec) ciiMeans(inv *invoice) {
 	})
 	if !c.writing {
 		for _, m := range all {
-			inv.takeMeans(m)
+			c.takeMeans(inv, m)
 		}
 	}
 }

@@ -21,6 +21,8 @@ type codec struct {
 	// taken are the elements and attributes that were read; problems are what could not be.
 	taken    map[*xmldoc.Element][]string
 	problems Problems
+	// lost are the paths of what was read and has no place beside another one of its kind.
+	lost []string
 }
 
 var namespaces = map[string]string{
@@ -348,6 +350,9 @@ func (c *codec) unread() string {
 		}
 	}
 	walk(c.top, "")
+	for _, path := range c.lost {
+		add(path)
+	}
 	if n := len(names) - mostUnread; n > 0 {
 		names = append(names[:mostUnread], fmt.Sprintf("and %d more", n))
 	}

@@ -505,6 +505,9 @@ func TestRead(t *testing.T) {
 		{"a telephone in words", `<a:AccountingSupplierParty><a:Party><a:Contact><b:Telephone>ask Ada</b:Telephone></a:Contact></a:Party></a:AccountingSupplierParty>`, `{"attributes":{"BT-42":"ask Ada"}}`, ""},
 		{"an IBAN in groups", `<a:PaymentMeans><b:PaymentMeansCode>58</b:PaymentMeansCode><a:PayeeFinancialAccount><b:ID>DE02 1203 0000 0000 2020 51</b:ID></a:PayeeFinancialAccount></a:PaymentMeans>`,
 			`{"payment_method":"bank_transfer","bank_accounts":[{"iban":"DE02120300000000202051"}],"attributes":{"BT-81":"58"}}`, ""},
+		{"two instructions", `<a:PaymentMeans><b:PaymentMeansCode>30</b:PaymentMeansCode><b:PaymentID>R1</b:PaymentID><a:PayeeFinancialAccount><b:ID>1</b:ID></a:PayeeFinancialAccount></a:PaymentMeans>` +
+			`<a:PaymentMeans><b:PaymentMeansCode>30</b:PaymentMeansCode><b:PaymentID>R2</b:PaymentID><a:PayeeFinancialAccount><b:ID>2</b:ID></a:PayeeFinancialAccount></a:PaymentMeans>`,
+			`{"payment_method":"bank_transfer","payment_reference":"R1","bank_accounts":[{"number":"1"},{"number":"2"}],"attributes":{"unread":"PaymentMeans/PaymentID"}}`, ""},
 		{"no day", `<b:IssueDate>2026-02-30</b:IssueDate>`, "", `IssueDate: "2026-02-30" is no day`},
 		{"an exponent", `<a:LegalMonetaryTotal><b:PayableAmount>1e3</b:PayableAmount></a:LegalMonetaryTotal>`, "", `PayableAmount: "1e3" is no decimal`},
 		{"another currency", `<b:DocumentCurrencyCode>EUR</b:DocumentCurrencyCode><a:LegalMonetaryTotal><b:PayableAmount currencyID="USD">1</b:PayableAmount></a:LegalMonetaryTotal>`, "", "PEPPOL-EN16931-R051: PayableAmount: it is in USD, and the invoice in EUR"},

@@ -272,13 +272,19 @@ func (inv *invoice) allMeans() []means {
 	return out
 }
 
-// takeMeans takes one instruction over.
-func (inv *invoice) takeMeans(m means) {
-	for _, t := range []struct{ to, from *string }{
-		{&inv.means, &m.code}, {&inv.meansText, &m.text}, {&inv.remittance, &m.remittance}, {&inv.mandate, &m.mandate}, {&inv.debited, &m.debited}, {&inv.due, &m.due},
+// takeMeans takes one instruction over. What it says otherwise than one before it has no place.
+func (c *codec) takeMeans(inv *invoice, m means) {
+	for _, t := range []struct {
+		name     string
+		to, from *string
+	}{
+		{"PaymentMeansCode", &inv.means, &m.code}, {"PaymentMeansCode/@name", &inv.meansText, &m.text}, {"PaymentID", &inv.remittance, &m.remittance}, {"PaymentMandate/ID", &inv.mandate, &m.mandate},
+		{"PaymentMandate/PayerFinancialAccount/ID", &inv.debited, &m.debited}, {"PaymentDueDate", &inv.due, &m.due},
 	} {
 		if *t.to == "" {
 			*t.to = *t.from
+		} else if *t.from != "" && *t.from != *t.to {
+			c.lost = append(c.lost, "PaymentMeans/"+t.name)
 		}
 	}
 	if m.account != (account{}) {
@@ -315,7 +321,7 @@ func (c *codec) ublMeans(inv *invoice, credit bool) {
 	})
 	if !c.writing {
 		for _, m := range all {
-			inv.takeMeans(m)
+			c.takeMeans(inv, m)
 		}
 	}
 }
