@@ -203,6 +203,52 @@ func TestThereAndBackKeepsNews(t *testing.T) {
 	}
 }
 
+// A state that was read before the hub's write and comes after it, with news beside what the write has replaced, says nothing of what the system holds in the
+// fields that were written: a change back to the former value is written, and not taken for there already.
+func TestReadBeforeTheWrite(t *testing.T) {
+	w := newWorldOf(t, `
+flow: there
+entity: order
+from: {topic: orders}
+map: order-to-erp
+to: {system: erp, find: after-conflict, owns: [qty]}
+---
+flow: back
+entity: order
+from: {system: erp, poll: {every: 1s}}
+key: source.no
+id: source.id
+version: source.rev
+map: erp-to-order
+to: {topic: booked}
+`, store.Config{})
+	erp := &stamped{target: w.erp, seen: map[string]int{}}
+	w.deps.Systems["erp"].Connector = erp
+	there, back := w.flow("there"), w.flow("back")
+	told := func(qty, version int) { // by the shop
+		w.must(there, order("A", qty, fmt.Sprint(version)))
+	}
+	read := func(events []event.Event) {
+		for _, e := range events {
+			w.must(back, e)
+		}
+	}
+	told(1, 1)
+	read(erp.changes(t, "erp"))
+	erp.set("T1", "number", "N-1")
+	late := erp.changes(t, "erp")
+	told(2, 2)
+	read(late)
+	told(1, 3)
+	if got := erp.objects["T1"]["qty"]; fmt.Sprint(got) != "1" {
+		t.Errorf("the ERP holds %v, want the 1 that the shop said last", got)
+	}
+	read(erp.changes(t, "erp"))
+	if got := w.summary("back"); got != "delivered=1 echo=2" { // the number is news, what the hub has written is none
+		t.Errorf("read: %s", got)
+	}
+}
+
 // hasty is a system whose answer to a create gets lost; before anybody looks, a user changes what was made.
 type hasty struct {
 	*stamped

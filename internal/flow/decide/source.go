@@ -120,6 +120,13 @@ func (m *Message) compared(out *jsondoc.Doc) *Verdict {
 	if m.known != nil && overwritten(m.known, m.Ref.Known) {
 		return Skip(state.Stale, "it says what the hub has overwritten in %s since", source)
 	}
+	if m.known != nil && older(m.known, m.Ref.Known) {
+		// It has news beside what the hub has replaced since. What the system holds of the replaced fields is not what it says: another write of the value
+		// that it says would be taken for there already, until the system has said what became of the first.
+		maps.DeleteFunc(m.Ref.Known.Fields, func(name string, h uint64) bool {
+			return slices.Contains(m.known.Written, name) && m.known.Fields[name] != h
+		})
+	}
 	if m.known != nil && follows(m.known, m.Ref.Known) {
 		m.Event.Hops = max(m.Event.Hops, m.known.Hops)
 	}
@@ -149,7 +156,7 @@ func (m *Message) later() bool {
 // overwritten reports whether an event older than the hub's last write of the object says nothing new but the values that this
 // write has replaced.
 func overwritten(known, got *state.Known) bool {
-	if known.Wrote == "" || got.Received == "" || event.CompareVersions(got.Received, known.Wrote) >= 0 {
+	if !older(known, got) {
 		return false
 	}
 	same := func(a, b map[string]uint64) bool {
@@ -161,6 +168,11 @@ func overwritten(known, got *state.Known) bool {
 		return true
 	}
 	return same(known.Fields, got.Fields) && same(got.Fields, known.Fields)
+}
+
+// older reports whether a state that was read is certainly from before the hub's last write of the object.
+func older(known, got *state.Known) bool {
+	return known.Wrote != "" && got.Received != "" && event.CompareVersions(got.Received, known.Wrote) < 0
 }
 
 // follows reports whether a state that was read holds all that the hub wrote last: it is what became of that write, and not what somebody has

@@ -1,6 +1,9 @@
 package decide
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,6 +81,33 @@ func TestReceived(t *testing.T) {
 				t.Errorf("the reference is %+v", m.Ref)
 			}
 		})
+	}
+}
+
+// TestOlderThanAWrite: of a state from before the hub's last write nothing is known of the fields that the write has replaced by something else.
+func TestOlderThanAWrite(t *testing.T) {
+	read := &config.Flow{Name: "erp-orders", Entity: "order"}
+	read.From.System, read.To.Topic = "erp", "booked"
+	for name, c := range map[string]struct {
+		version string
+		known   state.Known
+		want    string
+	}{
+		"older":                       {"2", state.Known{Wrote: "5", Written: []string{"qty"}, Fields: map[string]uint64{"qty": 1, "note": 1}}, "[]"},
+		"older, by what nobody wrote": {"2", state.Known{Wrote: "5", Written: []string{"note"}, Fields: map[string]uint64{"qty": 1, "note": 1}}, "[qty]"},
+		"newer":                       {"6", state.Known{Wrote: "5", Written: []string{"qty"}, Fields: map[string]uint64{"qty": 1, "note": 1}}, "[qty]"},
+		"of no order":                 {"", state.Known{Wrote: "5", Written: []string{"qty"}, Fields: map[string]uint64{"qty": 1, "note": 1}}, "[qty]"},
+	} {
+		m := message(read, upsert(c.version))
+		c.known.Flow, c.known.Received = "erp-orders", "1"
+		v := m.Received(&state.Target{Ref: &state.Ref{Local: "7", Known: &c.known}}, now)
+		var err error
+		if v == nil {
+			v, err = m.Map(t.Context())
+		}
+		if got := fmt.Sprint(slices.Sorted(maps.Keys(m.Ref.Known.Fields))); v != nil || err != nil || got != c.want {
+			t.Errorf("%s: %s (%v), known %s, want %s", name, said(v), err, got, c.want)
+		}
 	}
 }
 
