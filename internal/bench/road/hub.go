@@ -64,6 +64,9 @@ func (h *hub) start(ctx context.Context, d *drive, target string) (*started, err
 	}}
 	s.usage = func() usage {
 		u := usage{cpu: process.CPU(cmd.Process.Pid), peak: process.Peak(cmd.Process.Pid), others: map[string]time.Duration{}, store: storeWork(ctx, at.http), pid: cmd.Process.Pid}
+		if h.beside == Consoles {
+			u.others["consoles"] = process.CPU(os.Getpid()) // which on other machines are other machines'
+		}
 		if d.Kafka != "" {
 			u.others["broker"] = process.CPU(process.Listener(d.Kafka))
 			u.others["PostgreSQL"] = process.FamilyCPU(process.Listener(postgresAddr(d.Postgres)))

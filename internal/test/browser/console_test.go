@@ -203,7 +203,7 @@ func repairs(w *window, at string) {
 	w.mu.Unlock()
 }
 
-// follows sees that an open page shows what happens, without being loaded again, and that what the reader has in focus stays there.
+// follows sees that an open page shows what happens, without being loaded again, that what the reader has in focus stays there, and that what has come can be used.
 func follows(w *window, at string) {
 	w.t.Helper()
 	w.do(chromedp.Navigate(at + "/?lang=en"))
@@ -219,8 +219,19 @@ func follows(w *window, at string) {
 	if !js[bool](w, `window.opened === true && document.activeElement === document.querySelector(".filter a")`) {
 		fail(w.t, "the page was loaded again, or the focus has moved")
 	}
+	// A form that has come with what is new does what it says: the page has put its reader's own sign in.
+	w.do(chromedp.Navigate(at + "/console/flows/erp-orders?lang=en"))
+	w.shows("Live")
+	js[int](w, `window.opened = true; 1`)
+	if code := ask(w.t, "POST", at+"/api/v1/flows/erp-orders/pause", "", nil); code != 200 {
+		w.t.Fatalf("pause: %d", code)
+	}
+	w.sees(`window.opened === true && document.querySelector("form[action$='/erp-orders/resume'] input[name=csrf]")?.value.length > 20`)
+	w.focus("form[action$='/erp-orders/resume'] button")
+	w.act(chromedp.KeyEvent(kb.Enter))
+	w.sees(`location.search.includes("said=resume") && document.querySelector("form[action$='/erp-orders/pause']")`)
 	tally.Lock()
-	tally.actions += 2
+	tally.actions += 3
 	tally.Unlock()
 }
 
