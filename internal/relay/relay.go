@@ -21,7 +21,7 @@ import (
 const (
 	// batchRows and batchBytes are how much is read, published and noted at once. Each step waits for the broker's disk and for the store's: with many rows
 	// a step, that is little for each.
-	batchRows  = 8192
+	batchRows  = 4096
 	batchBytes = 8 << 20
 	// maxSlice is how many events of a list are published before it is noted how far the relay has come. A list of more is published in slices.
 	maxSlice   = 2048
