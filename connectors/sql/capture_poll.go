@@ -18,7 +18,7 @@ import (
 
 // A page of changes is at most so many records, and about so many bytes as the log has them.
 const (
-	logPage  = 4000
+	logPage  = 2000
 	logBytes = 4 << 20
 )
 

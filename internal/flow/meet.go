@@ -16,22 +16,22 @@ func (r *Runner) meet(ctx context.Context, p *partition, b *event.Batch) error {
 		return nil
 	}
 	var all []state.Met
-	var done map[string]bool // the keys that are met, or left
+	done := make(map[string]bool, len(b.Records))
 	for i := range b.Records {
 		rec := &b.Records[i]
 		if len(rec.Key) == 0 || p.isFinished(rec.Offset) || done[string(rec.Key)] {
 			continue
 		}
-		if _, known, err := r.store.HubID(ctx, f.Entity, f.From.System, string(rec.Key)); known || err != nil {
-			if err != nil {
-				return err
-			}
+		done[string(rec.Key)] = true
+		_, known, err := r.store.HubID(ctx, f.Entity, f.From.System, string(rec.Key))
+		switch {
+		case err != nil:
+			return err
+		case known && r.store.Shared():
+			return nil // to ask costs a round trip, and mostly all are known where one is
+		case known:
 			continue
 		}
-		if done == nil {
-			done = map[string]bool{}
-		}
-		done[string(rec.Key)] = true
 		if m, ok := r.unmet(ctx, p, rec); ok {
 			all = append(all, m)
 		}

@@ -21,7 +21,10 @@ type counting struct {
 	met             []int // how many objects were met at once
 	looked          func(n int)
 	looks           int
+	shared          bool
 }
+
+func (c *counting) Shared() bool { return c.shared || c.Store.Shared() }
 
 func (c *counting) Commit(ctx context.Context, w *state.Commit) error {
 	c.commits++
@@ -172,6 +175,15 @@ func TestNewObjectsOfABatch(t *testing.T) {
 		t.Errorf("one that is filtered out has a hub id: %v", err)
 	}
 	w.expect("erp-orders", "delivered=5 filtered=1")
+	c.shared = true // to ask is a round trip there
+	w.must(r, polled("A", 3, 3), polled("E", 1, 1), polled("F", 1, 1))
+	if len(c.met) != 1 || c.minted != 3 {
+		t.Errorf("%v were met at once, %d alone, though the first is known", c.met, c.minted)
+	}
+	w.must(r, polled("G", 1, 1), polled("H", 1, 1))
+	if !slices.Equal(c.met, []int{2, 2}) || c.minted != 3 {
+		t.Errorf("%v were met at once, %d alone", c.met, c.minted)
+	}
 }
 
 // TestBatchAsOneByOne: whatever comes in a batch has the fate that it would have alone, and so has the object.

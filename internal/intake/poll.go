@@ -114,7 +114,7 @@ type candidate struct {
 }
 
 // pollSlice is how many records of a page are committed at once.
-const pollSlice = 4000
+const pollSlice = 2000
 
 // commit takes a page's new records and, with the last of them, its cursor. A long page is taken in slices: after a restart it is read again,
 // and what is taken of it is recognised.

@@ -58,7 +58,7 @@ type outgoing struct {
 
 // add turns an inbox row into events.
 func (b *batch) add(ctx context.Context, row *state.Inbound) error {
-	if b.full() {
+	if b.full(batchRows) {
 		if err := b.flush(ctx); err != nil {
 			return err
 		}
@@ -131,11 +131,11 @@ func (b *batch) begin() {
 }
 
 // full reports whether it is time to publish: what is held at once does not depend on how long a list is.
-func (b *batch) full() bool { return len(b.out) >= maxSlice || b.size >= batchBytes }
+func (b *batch) full(most int) bool { return len(b.out) >= most || b.size >= batchBytes }
 
 // slice publishes what there is of a list when it is enough; the list goes on at next.
 func (b *batch) slice(ctx context.Context, next int) error {
-	if !b.full() {
+	if !b.full(maxSlice) {
 		return nil
 	}
 	b.home.Next = next

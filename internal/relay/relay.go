@@ -19,10 +19,12 @@ import (
 )
 
 const (
-	batchRows  = 8192
+	// batchRows and batchBytes are how much is read, published and noted at once. Each step waits for the broker's disk and for the store's: with many rows
+	// a step, that is little for each.
+	batchRows  = 4096
 	batchBytes = 8 << 20
-	// maxSlice is how many events are published before it is noted how far the relay has come. A list of more is published in slices.
-	maxSlice   = 8192
+	// maxSlice is how many events of a list are published before it is noted how far the relay has come. A list of more is published in slices.
+	maxSlice   = 2048
 	pollEvery  = time.Second // for what other hubs have accepted, and what flows have handed back
 	alarmAfter = 30 * time.Second
 	grace      = 5 * time.Second // for what is on its way when the hub stops

@@ -56,11 +56,11 @@ func (s *Store) take(ctx context.Context, op string, a *acceptance) ([]state.Acc
 			}
 			r.ID = id.String()
 		}
-		h, err := json.Marshal(r.Headers)
+		h, err := encodeHeaders(r.Headers)
 		if err != nil {
 			return nil, nil, fmt.Errorf("store: accept: headers: %w", err)
 		}
-		a.hashes[i], a.headers[i] = sha256.Sum256(r.Body), string(h)
+		a.hashes[i], a.headers[i] = sha256.Sum256(r.Body), h
 		size += len(r.Body) + len(h)
 	}
 	err := s.submit(ctx, &member{op: op, kind: anAccept, accept: a, rows: len(a.rows) + 1, bytes: size})
@@ -291,7 +291,8 @@ func scanInbound(r *sql.Rows, more ...any) (in state.Inbound, err error) {
 		}
 		in.Event = &ev
 	}
-	return in, json.Unmarshal([]byte(headers), &in.Headers)
+	in.Headers, err = decodeHeaders(headers)
+	return in, err
 }
 
 // Unpublished gives the flow's inbox rows that have no place on their topic yet, oldest first, up to limit rows and maxBytes of bodies
@@ -300,11 +301,14 @@ func (s *Store) Unpublished(ctx context.Context, flow string, limit, maxBytes in
 	var out []state.Inbound
 	size := 0
 	errFull := errors.New("full")
-	err := s.each(ctx, func(r *sql.Rows) error {
+	begun, err := s.begunLists(ctx, flow)
+	if err != nil {
+		return nil, s.wrap("unpublished", err)
+	}
+	err = s.each(ctx, func(r *sql.Rows) error {
 		var again sql.NullString
-		var next, life sql.NullInt64
-		in, err := scanInbound(r, &again, &next, &life)
-		in.Next, in.Life = int(next.Int64), life.Int64
+		in, err := scanInbound(r, &again)
+		in.Next, in.Life = begun[in.Seq].next, begun[in.Seq].life
 		if err == nil && again.Valid {
 			err = json.Unmarshal([]byte(again.String), &in.Again)
 		}
@@ -316,10 +320,32 @@ func (s *Store) Unpublished(ctx context.Context, flow string, limit, maxBytes in
 		}
 		out = append(out, in)
 		return nil
-	}, "SELECT "+inboxCols+", again, (SELECT MAX(s.next) FROM inbox_slices AS s WHERE s.seq = inbox.seq), "+
-		"(SELECT MAX(s.life) FROM inbox_slices AS s WHERE s.seq = inbox.seq) FROM inbox WHERE flow = ? AND places IS NULL ORDER BY seq LIMIT CAST(? AS INTEGER)", flow, max(limit, 1))
+	}, "SELECT "+inboxCols+", again FROM inbox WHERE flow = ? AND places IS NULL ORDER BY seq LIMIT CAST(? AS INTEGER)", flow, max(limit, 1))
 	if errors.Is(err, errFull) {
 		err = nil
 	}
 	return out, s.wrap("unpublished", err)
+}
+
+// begunList is how far a list is published, and in which life of its topic's log.
+type begunList struct {
+	next int
+	life int64
+}
+
+// begunLists are the flow's lists that are published in part, by the number of their row. Mostly there is none: to ask for each row of the inbox would
+// cost more than to read it.
+func (s *Store) begunLists(ctx context.Context, flow string) (map[int64]begunList, error) {
+	var out map[int64]begunList
+	err := s.each(ctx, func(r *sql.Rows) error {
+		var seq int64
+		var l begunList
+		err := r.Scan(&seq, &l.next, &l.life)
+		if out == nil {
+			out = map[int64]begunList{}
+		}
+		out[seq] = l
+		return err
+	}, "SELECT s.seq, MAX(s.next), MAX(s.life) FROM inbox_slices AS s CROSS JOIN inbox AS i WHERE i.seq = s.seq AND i.flow = ? AND i.places IS NULL GROUP BY s.seq", flow)
+	return out, err
 }

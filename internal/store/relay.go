@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -192,7 +191,7 @@ func newArrival(row state.Inbound) (*arrival, error) {
 	if row.Flow == "" || row.ID == "" || row.Event == nil {
 		return nil, errors.New("an inbox row needs a flow and an id, and one that was not delivered its event")
 	}
-	headers, err := json.Marshal(row.Headers)
+	headers, err := encodeHeaders(row.Headers)
 	if err != nil {
 		return nil, fmt.Errorf("headers: %w", err)
 	}
@@ -200,7 +199,7 @@ func newArrival(row state.Inbound) (*arrival, error) {
 	if row.Body == nil {
 		row.Body = []byte{}
 	}
-	return &arrival{row, string(headers), text}, err
+	return &arrival{row, headers, text}, err
 }
 
 // arrive adds rows to the inbox that stand for one event each.
