@@ -229,7 +229,7 @@ func TestStatusWithoutBroker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if st.Broker.State != api.BrokerDown || !strings.Contains(st.Broker.Why, "connection refused") || !st.Failing() {
+	if st.Broker.State != api.BrokerDown || !strings.Contains(st.Broker.Why, "the broker does not answer") || !st.Failing() {
 		t.Errorf("the broker is %+v", st.Broker)
 	}
 	if now := st.Totals; now.Delivered != 6 || now.Accepted != before.Totals.Accepted+1 || now.InFlight != 1 || now.Unaccounted != 0 {
