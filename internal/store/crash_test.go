@@ -30,6 +30,7 @@ func childMain() {
 		fmt.Println("error", err)
 		return
 	}
+	s.GatherFew()
 	p, err := s.OpenPartition(ctx, "f", "t", 0, event.Log{Cluster: "c", TopicID: "t", First: 0, Last: 1 << 40})
 	if err != nil {
 		fmt.Println("error", err)
@@ -56,6 +57,7 @@ func childMain() {
 				if n%5 == 0 {
 					r = state.Result{Offset: n, Outcome: state.Parked, Queue: &state.Queued{Lane: fmt.Sprint(n % 7), Blocking: true}}
 				}
+				r.Journal = &state.Journal{Flow: "f", Key: fmt.Sprint("SO-", n%50), Hub: fmt.Sprint("h", n), EventID: fmt.Sprint("e", n), Outcome: r.Outcome}
 				if err := s.Commit(ctx, &state.Commit{Flow: "f", Topic: "t", Epoch: p.Epoch, Results: []state.Result{r}}); err == nil {
 					say("committed", n)
 				}
@@ -157,6 +159,11 @@ func checkPromises(t *testing.T, s *store.Store, promised map[string]bool) {
 		}
 		if what == "committed" && !finished(n) {
 			t.Errorf("offset %d was promised and is lost", n)
+		}
+		if what == "committed" {
+			if rows, err := s.Journal(t.Context(), state.JournalFilter{Hub: fmt.Sprint("h", n)}); err != nil || len(rows) != 1 {
+				t.Errorf("the fate of %d was promised and %d are found: %v", n, len(rows), err)
+			}
 		}
 		if what == "accepted" {
 			rows = append(rows, state.Inbound{Flow: "in", ID: number, DeliveryID: number, Body: []byte("body")})

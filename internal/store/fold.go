@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"golang.org/x/text/cases"
@@ -57,10 +59,14 @@ func (d dialect) fold(col string) string {
 // end is behind every text that begins with prefix, in the order of bytes.
 func end(prefix string) string { return prefix + "\U0010FFFF" }
 
-// folds are where keys stand, with the columns that hold them.
-var folds = []struct{ table, col, where string }{
-	{"journal", "ekey", ""}, {"queue", "ekey", ""}, {"inbox", "ekey", " AND ekey <> ''"}, {"refs", "local", ""},
-}
+// folding is where keys stand, with the column that holds them.
+type folding struct{ table, col, where string }
+
+// foldings have an index of the folded keys. The journal's is one of its own on SQLite.
+var (
+	foldings     = []folding{{"queue", "ekey", ""}, {"inbox", "ekey", " AND ekey <> ''"}, {"refs", "local", ""}}
+	journalsKeys = folding{"journal", "ekey", ""}
+)
 
 // refold folds the keys with letters beyond ASCII that an older version has written. The migration has left a chore for it.
 func (s *Store) refold(ctx context.Context, c *sql.Conn) error {
@@ -68,7 +74,15 @@ func (s *Store) refold(ctx context.Context, c *sql.Conn) error {
 	if err := c.QueryRowContext(ctx, "SELECT COUNT(*) FROM chores WHERE name = 'fold'").Scan(&left); err != nil || left == 0 {
 		return err
 	}
-	for _, f := range folds {
+	all := foldings
+	if s.d == sqlite {
+		if err := s.refoldJournal(ctx, c); err != nil {
+			return err
+		}
+	} else {
+		all = append(slices.Clone(all), journalsKeys)
+	}
+	for _, f := range all {
 		long := "length(CAST(" + f.col + " AS BLOB)) <> length(" + f.col + ")"
 		if s.d == postgres {
 			long = "octet_length(" + f.col + ") <> length(" + f.col + ")"
@@ -93,6 +107,58 @@ func (s *Store) refold(ctx context.Context, c *sql.Conn) error {
 	return err
 }
 
+// refoldRows is how many rows of the journal are folded in one transaction.
+const refoldRows = 10_000
+
+// refoldJournal goes from row to row: on SQLite the journal's keys are indexed after they are folded.
+func (s *Store) refoldJournal(ctx context.Context, c *sql.Conn) error {
+	type row struct {
+		id  int64
+		key string
+	}
+	at := int64(0)
+	for {
+		var rows []row
+		err := eachOf(ctx, c, s.d, func(r *sql.Rows) error {
+			var x row
+			err := r.Scan(&x.id, &x.key)
+			rows = append(rows, x)
+			return err
+		}, "SELECT id, ekey FROM journal WHERE id > ? AND length(CAST(ekey AS BLOB)) <> length(ekey) ORDER BY id LIMIT CAST(? AS INTEGER)", at, refoldRows)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		err = inTransaction(ctx, c, s.begin(), func() error {
+			for _, x := range rows {
+				if _, err := c.ExecContext(ctx, "UPDATE journal SET fold = ? WHERE id = ?", foldOf(x.key), x.id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		at = rows[len(rows)-1].id
+	}
+}
+
+// inTransaction runs f in a transaction of a connection.
+func inTransaction(ctx context.Context, c *sql.Conn, begin string, f func() error) error {
+	if _, err := c.ExecContext(ctx, begin); err != nil {
+		return err
+	}
+	err := f()
+	if err == nil {
+		_, err = c.ExecContext(ctx, "COMMIT")
+	}
+	if err != nil {
+		// The failure is what counts; the database has often rolled back by itself.
+		_, _ = c.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+	}
+	return err
+}
+
 // asciiLower is what the migration has made of a key.
 func asciiLower(key string) string {
 	b := []byte(key)
@@ -114,8 +180,15 @@ func (s *Store) Begin(ctx context.Context, prefix string, limit int) ([]string, 
 	var out []string
 	err := s.snapshot(ctx, func(db queryer) error {
 		found := map[string]string{}
-		for _, f := range folds {
-			if err := beginOf(ctx, db, s.d, f.table, f.col, f.where, prefix, limit, found); err != nil {
+		fates, err := s.fatesIn(ctx, db)
+		if err != nil {
+			return err
+		}
+		if err := fates.begin(prefix, limit, found); err != nil {
+			return err
+		}
+		for _, f := range foldings {
+			if err := beginOf(ctx, db, s.d, f, prefix, limit, found); err != nil {
 				return err
 			}
 		}
@@ -130,10 +203,10 @@ func (s *Store) Begin(ctx context.Context, prefix string, limit int) ([]string, 
 
 // beginOf goes from one key of a table to the next by the index: a key with a hundred thousand rows costs what one with a single row does. found
 // holds the keys by what they are in the order of letters, so that spellings that differ in case alone stay apart.
-func beginOf(ctx context.Context, db queryer, d dialect, table, col, where, prefix string, limit int, found map[string]string) error {
-	x := d.fold(col)
-	next := "SELECT " + col + ", " + x + " FROM " + table + " WHERE " + x + " >= ? AND " + x + " < ?" + where + " ORDER BY " + x + " LIMIT 1"
-	spellings := "SELECT DISTINCT " + col + " FROM (SELECT " + col + " FROM " + table + " WHERE " + x + " = ?" + where + " LIMIT 1000) AS s"
+func beginOf(ctx context.Context, db queryer, d dialect, f folding, prefix string, limit int, found map[string]string) error {
+	x := d.fold(f.col)
+	next := "SELECT " + f.col + ", " + x + " FROM " + f.table + " WHERE " + x + " >= ? AND " + x + " < ?" + f.where + " ORDER BY " + x + " LIMIT 1"
+	spellings := fmt.Sprintf("SELECT DISTINCT %s FROM (SELECT %s FROM %s WHERE %s = ?%s LIMIT %d) AS s", f.col, f.col, f.table, x, f.where, mostSpelled)
 	at, until := prefix, end(prefix)
 	for range limit {
 		var fold string

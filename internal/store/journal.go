@@ -21,6 +21,9 @@ func (t *tx) saveJournal(rows []*state.Journal, bodies [][]byte) error {
 	}
 	values := make([]any, 0, 19*len(rows))
 	for i, j := range rows {
+		if t.d == sqlite {
+			t.named = append(t.named, namesOfJournal(ids[i], j))
+		}
 		at := stamp(j.Time)
 		if at == 0 {
 			at = t.now
@@ -37,15 +40,19 @@ func (t *tx) saveJournal(rows []*state.Journal, bodies [][]byte) error {
 func journalOf(ctx context.Context, db queryer, d dialect, q string, args ...any) ([]state.Journal, error) {
 	var out []state.Journal
 	err := eachOf(ctx, db, d, func(r *sql.Rows) error {
-		var j state.Journal
-		var at, took int64
-		err := r.Scan(&j.ID, &at, &j.Flow, &j.EventID, &j.Entity, &j.Key, &j.Hub, &j.Outcome, &j.Reason, &j.System, &j.Local, &j.External, &j.Version, &j.Attempts, &took,
-			&j.Action, &j.Field, &j.Told)
-		j.Time, j.Took = unstamp(at), time.Duration(took)
+		j, err := scanJournal(r)
 		out = append(out, j)
 		return err
 	}, q, args...)
 	return out, err
+}
+
+func scanJournal(r *sql.Rows) (j state.Journal, err error) {
+	var at, took int64
+	err = r.Scan(&j.ID, &at, &j.Flow, &j.EventID, &j.Entity, &j.Key, &j.Hub, &j.Outcome, &j.Reason, &j.System, &j.Local, &j.External, &j.Version, &j.Attempts, &took,
+		&j.Action, &j.Field, &j.Told)
+	j.Time, j.Took = unstamp(at), time.Duration(took)
+	return j, err
 }
 
 // Newest lists fates as Journal does, but looks at the newest rows of the journal alone, or at those before f.Before: at so many as among says. next is from
@@ -79,10 +86,6 @@ func (s *Store) Newest(ctx context.Context, f state.JournalFilter, among int64) 
 // Journal lists fates, newest first.
 func (s *Store) Journal(ctx context.Context, f state.JournalFilter) ([]state.Journal, error) {
 	w := where{}
-	if f.Key != "" {
-		w.add(s.d.fold("ekey")+" = ? AND ekey = ?", folded(f.Key), f.Key)
-	}
-	w.text("hub", f.Hub)
 	w.text("flow", f.Flow)
 	w.text("outcome", string(f.Outcome))
 	if !f.Since.IsZero() {
@@ -91,6 +94,27 @@ func (s *Store) Journal(ctx context.Context, f state.JournalFilter) ([]state.Jou
 	if f.Before > 0 {
 		w.add("id < ?", f.Before)
 	}
-	out, err := journalOf(ctx, s.read, s.d, "SELECT "+journalCols+" FROM journal"+w.String()+" ORDER BY id DESC LIMIT CAST(? AS INTEGER)", append(w.args, bound(f.Limit))...)
+	if f.Key == "" && f.Hub == "" {
+		out, err := journalOf(ctx, s.read, s.d, "SELECT "+journalCols+" FROM journal"+w.String()+" ORDER BY id DESC LIMIT CAST(? AS INTEGER)", append(w.args, bound(f.Limit))...)
+		return out, s.wrap("journal", err)
+	}
+	by, name := byHub, f.Hub
+	if f.Key != "" {
+		w.text("hub", f.Hub)
+		by, name = byKey, f.Key
+	}
+	var out []state.Journal
+	err := s.snapshot(ctx, func(db queryer) error {
+		fates, err := s.fatesIn(ctx, db)
+		if err != nil {
+			return err
+		}
+		ids, err := fates.ids(by, name, bound(f.Limit), w)
+		if err != nil {
+			return err
+		}
+		out, err = fates.rows(ids, bound(f.Limit))
+		return err
+	})
 	return out, s.wrap("journal", err)
 }

@@ -19,7 +19,7 @@ const pruneRows = 2000
 // what was read of sides that no reconciliation reads on, objects of the search index of which the journal holds nothing any more, and backfills that
 // ended long ago. It returns how many rows it removed.
 func (s *Store) Prune(ctx context.Context, now time.Time) (removed int64, err error) {
-	for _, step := range []func(context.Context, time.Time) (int64, error){s.pruneInbox, s.pruneReplay, s.pruneJournal, s.pruneTimely, s.pruneDocuments, s.pruneComparisons, s.pruneRuleMemory, s.pruneListings, s.pruneSearch, s.pruneBackfills} {
+	for _, step := range []func(context.Context, time.Time) (int64, error){s.pruneInbox, s.pruneReplay, s.pruneJournal, s.pruneIndex, s.pruneTimely, s.pruneDocuments, s.pruneComparisons, s.pruneRuleMemory, s.pruneListings, s.pruneSearch, s.pruneBackfills} {
 		n, err := step(ctx, now)
 		removed += n
 		if err != nil {

@@ -238,11 +238,18 @@ func (s *Store) Inbound(ctx context.Context, seq int64) (state.Inbound, error) {
 
 // Refused reports whether this reading of an event was refused, and parked, before: the journal has it, whatever a person did since.
 func (s *Store) Refused(ctx context.Context, flow, eventID string, reading int) (known bool, err error) {
-	err = s.each(ctx, func(r *sql.Rows) error {
-		var n int64
-		err := r.Scan(&n)
-		known = n > 0
+	w := where{}
+	w.add("flow = ?", flow)
+	w.add("outcome = ?", string(state.Parked))
+	w.add("attempts > ?", reading)
+	err = s.snapshot(ctx, func(db queryer) error {
+		f, err := s.fatesIn(ctx, db)
+		if err != nil {
+			return err
+		}
+		ids, err := f.ids(byEvent, eventID, 1, w)
+		known = len(ids) > 0
 		return err
-	}, "SELECT COUNT(*) FROM journal WHERE event_id = ? AND flow = ? AND outcome = ? AND attempts > ?", eventID, flow, string(state.Parked), reading)
+	})
 	return known, s.wrap("refused", err)
 }

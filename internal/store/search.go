@@ -89,9 +89,12 @@ func (c *searchCursor) behind(f *fit) bool {
 
 // searching is one search.
 type searching struct {
-	ctx  context.Context
-	db   queryer
-	d    dialect
+	ctx context.Context
+	db  queryer
+	d   dialect
+	// fates finds rows of the journal.
+	fates *fates
+
 	q    *state.SearchQuery
 	term string // the text, folded
 	fits map[objectName]*fit
@@ -113,7 +116,11 @@ func (s *Store) Search(ctx context.Context, q state.SearchQuery) (page state.Sea
 		return page, nil
 	}
 	err = s.snapshot(ctx, func(db queryer) error {
-		se := &searching{ctx: ctx, db: db, d: s.d, q: &q, term: term, fits: map[objectName]*fit{}, page: &page, elapsed: s.cfg.Elapsed}
+		fates, err := s.fatesIn(ctx, db)
+		if err != nil {
+			return err
+		}
+		se := &searching{ctx: ctx, db: db, d: s.d, fates: fates, q: &q, term: term, fits: map[objectName]*fit{}, page: &page, elapsed: s.cfg.Elapsed}
 		if err := byIndexes(ctx, db, s.d); err != nil {
 			return err
 		}

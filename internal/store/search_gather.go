@@ -163,6 +163,9 @@ func (f *fit) found(field string) {
 	}
 }
 
+// mostOfEvent is how many fates of an event are looked at.
+const mostOfEvent = 20
+
 // byIDs finds objects by hub ids and ids that the hub writes, which are whole, and by ids in systems, or their beginnings; many: there are more than mostFits. wide: the
 // objects will be gone through, and met by their ids then.
 func (se *searching) byIDs(wide bool) (names map[objectName]bool, many bool, err error) {
@@ -178,17 +181,19 @@ func (se *searching) byIDs(wide bool) (names map[objectName]bool, many bool, err
 	if err != nil {
 		return nil, false, err
 	}
-	err = se.each(func(r *sql.Rows) error {
-		var n objectName
-		var hub, key string
-		err := r.Scan(&n.entity, &hub, &key)
-		if n.name = cmp.Or(hub, keyName(key)); n.entity != "" && n.name != keyName("") {
-			names[n] = true
-		}
-		return err
-	}, "SELECT entity, hub, ekey FROM journal WHERE event_id = ? LIMIT 20", se.q.Text)
+	fates, err := se.fates.ids(byEvent, se.q.Text, mostOfEvent, where{})
 	if err != nil {
 		return nil, false, err
+	}
+	rows, err := se.fates.rows(fates, mostOfEvent)
+	if err != nil {
+		return nil, false, err
+	}
+	for i := range rows {
+		n := objectName{rows[i].Entity, cmp.Or(rows[i].Hub, keyName(rows[i].Key))}
+		if n.entity != "" && n.name != keyName("") {
+			names[n] = true
+		}
 	}
 	if wide {
 		return names, false, nil

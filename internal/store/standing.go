@@ -24,7 +24,7 @@ func (s *Store) Standing(ctx context.Context, entity, hub string, keys ...string
 				return err
 			}, "SELECT "+refCols+" FROM refs r WHERE r.entity = ? AND r.hub = ? ORDER BY r.system", entity, hub)
 		}
-		queued, args := s.named("queue", hub, keys)
+		queued, args := s.named(hub, keys)
 		if err != nil || queued == "" {
 			return err
 		}
@@ -32,18 +32,32 @@ func (s *Store) Standing(ctx context.Context, entity, hub string, keys ...string
 		if err != nil {
 			return err
 		}
-		fates, args := s.named("journal", hub, keys)
-		out.Journal, err = journalOf(ctx, db, s.d, "SELECT "+journalCols+" FROM journal WHERE id IN ("+fates+") ORDER BY id DESC LIMIT CAST(? AS INTEGER)", append(args, standingLimit)...)
+		fates, err := s.fatesIn(ctx, db)
+		if err != nil {
+			return err
+		}
+		ids, err := fates.ids(byHub, hub, standingLimit, where{})
+		if err != nil {
+			return err
+		}
+		for _, key := range distinct(slices.Clone(keys)) {
+			more, err := fates.ids(byKey, key, standingLimit, where{})
+			if err != nil {
+				return err
+			}
+			ids = append(ids, more...)
+		}
+		out.Journal, err = fates.rows(ids, standingLimit)
 		return err
 	})
 	return out, s.wrap("standing", err)
 }
 
-// named is a query for the newest rows of a table that name a hub id or one of some keys; empty: there is nothing to ask for.
-func (s *Store) named(table, hub string, keys []string) (query string, args []any) {
+// named is a query for the newest messages of the queue that name a hub id or one of some keys; empty: there is nothing to ask for.
+func (s *Store) named(hub string, keys []string) (query string, args []any) {
 	var parts []string
 	add := func(where string, values ...any) {
-		parts = append(parts, fmt.Sprintf("SELECT id FROM (SELECT id FROM %s WHERE %s ORDER BY id DESC LIMIT %d) AS n%d", table, where, standingLimit, len(parts)))
+		parts = append(parts, fmt.Sprintf("SELECT id FROM (SELECT id FROM queue WHERE %s ORDER BY id DESC LIMIT %d) AS n%d", where, standingLimit, len(parts)))
 		args = append(args, values...)
 	}
 	if hub != "" {

@@ -48,8 +48,11 @@ type Store struct {
 	lookups     *lookups
 	kept        kept
 	documents   documentsKept
-	remembered  *remembered // nil: others write, too
-	unlock      func() error
+	remembered  *remembered   // nil: others write, too
+	index       *journalIndex // nil: others write, too
+	// fateStatements look into the index, by their text.
+	fateStatements map[string]*sql.Stmt
+	unlock         func() error
 	// life is the store's, seen what the folder of a SQLite file knew of it at the start (see lifeMark).
 	life, seen lifeMark
 	lastAlive  time.Time
@@ -130,6 +133,12 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, s.openError(err)
 	}
 	if s.d == sqlite {
+		if err := s.openIndex(ctx, c); err != nil {
+			return nil, s.openError(err)
+		}
+		if err := s.prepareFates(ctx); err != nil {
+			return nil, s.openError(err)
+		}
 		s.remembered = newRemembered(mostRemembered)
 		// Who held leases is dead: this process has the file for itself. By a clock that was set back they would not run out for long.
 		if _, err := c.ExecContext(ctx, "UPDATE leases SET holder = '', expires = 0 WHERE holder <> ''"); err != nil {
@@ -164,6 +173,9 @@ func (s *Store) release() error {
 		errs = append(errs, s.lookups.close())
 	}
 	errs = append(errs, s.kept.close())
+	for _, st := range s.fateStatements {
+		errs = append(errs, st.Close())
+	}
 	for _, db := range []*sql.DB{s.read, s.write} {
 		if db != nil {
 			errs = append(errs, db.Close())

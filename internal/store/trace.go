@@ -20,7 +20,11 @@ func (s *Store) Trace(ctx context.Context, key string) (state.Trace, error) {
 		return out, nil
 	}
 	err := s.snapshot(ctx, func(db queryer) error {
-		tr := &tracer{ctx: ctx, db: db, d: s.d, key: cleanText(key), out: &out}
+		fates, err := s.fatesIn(ctx, db)
+		if err != nil {
+			return err
+		}
+		tr := &tracer{ctx: ctx, db: db, d: s.d, fates: fates, key: cleanText(key), out: &out}
 		for _, step := range []func() error{tr.byKey, tr.objects, tr.byObjects, tr.inbox, tr.acts, tr.differences} {
 			if err := step(); err != nil {
 				return err
@@ -35,6 +39,9 @@ type tracer struct {
 	ctx context.Context
 	db  queryer
 	d   dialect
+	// fates finds the rows of the journal.
+	fates *fates
+
 	key string
 	out *state.Trace
 	ids []string // of deliveries and events, as inbox has found them
@@ -42,10 +49,15 @@ type tracer struct {
 
 // byKey finds what names the key itself.
 func (tr *tracer) byKey() (err error) {
-	tr.out.Journal, err = journalOf(tr.ctx, tr.db, tr.d, "SELECT "+journalCols+` FROM journal WHERE id IN (
-		SELECT id FROM (SELECT id FROM journal WHERE `+tr.d.fold("ekey")+` = ? AND ekey = ? ORDER BY id DESC LIMIT 200) AS a UNION SELECT id FROM (SELECT id FROM journal WHERE hub = ? ORDER BY id DESC LIMIT 200) AS b UNION
-		SELECT id FROM journal WHERE event_id = ?) ORDER BY id DESC LIMIT CAST(? AS INTEGER)`, folded(tr.key), tr.key, tr.key, tr.key, traceLimit)
-	if err != nil {
+	var ids []int64
+	for _, by := range []by{byKey, byHub, byEvent} {
+		more, err := tr.fates.ids(by, tr.key, traceLimit, where{})
+		if err != nil {
+			return err
+		}
+		ids = append(ids, more...)
+	}
+	if tr.out.Journal, err = tr.fates.rows(ids, traceLimit); err != nil {
 		return err
 	}
 	tr.out.Queued, err = queuedOf(tr.ctx, tr.db, tr.d, "SELECT "+queueCols+` FROM queue WHERE id IN (SELECT id FROM queue WHERE `+tr.d.fold("ekey")+` = ? AND ekey = ? UNION
@@ -100,11 +112,21 @@ func (tr *tracer) byObjects() error {
 		return nil
 	}
 	var hubs []any
+	var ids []int64
 	for i := range tr.out.Objects {
-		hubs = append(hubs, tr.out.Objects[i].Hub)
+		hub := tr.out.Objects[i].Hub
+		hubs = append(hubs, hub)
+		if hub == tr.key {
+			continue // what names it was read first of all
+		}
+		more, err := tr.fates.ids(byHub, hub, traceLimit, where{})
+		if err != nil {
+			return err
+		}
+		ids = append(ids, more...)
 	}
 	in := tr.d.in("hub", 1, len(hubs))
-	js, err := journalOf(tr.ctx, tr.db, tr.d, "SELECT "+journalCols+" FROM journal WHERE "+in+" ORDER BY id DESC LIMIT CAST(? AS INTEGER)", append(slices.Clone(hubs), traceLimit)...)
+	js, err := tr.fates.rows(ids, traceLimit)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,9 @@ type tx struct {
 	ahead []statement
 	// woken: messages that waited may be ready.
 	woken bool
+	// named are the rows of the journal that were written, on SQLite alone; indexing: the index knows of them.
+	named    []fateNames
+	indexing bool
 	// written is for what this process remembers.
 	written written
 }

@@ -256,12 +256,18 @@ func (w *writer) transact(group []*member) (err error) {
 	defer func() {
 		if err != nil {
 			t.ahead = nil
+			if t.indexing {
+				w.s.index.ended(false)
+			}
 			if _, rollback := t.exec("ROLLBACK"); rollback != nil && !w.s.offline(err) && !contended(err) {
 				w.drop()
 			}
 		}
 	}()
 	if err := t.apply(group); err != nil {
+		return err
+	}
+	if err := t.indexJournal(); err != nil {
 		return err
 	}
 	if t.woken {
@@ -276,6 +282,9 @@ func (w *writer) transact(group []*member) (err error) {
 	}
 	w.s.remembered.committed(&t.written, err != nil)
 	if err == nil {
+		if t.indexing {
+			w.s.index.ended(true)
+		}
 		failpoint.Hit(failpoint.StoreCommitted)
 	}
 	return err

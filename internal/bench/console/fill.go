@@ -127,7 +127,7 @@ func (f *filler) prepare(ctx context.Context) (err error) {
 	return err
 }
 
-// filled are the tables whose indexes are made when they are full.
+// filled are the tables whose indexes are made when they are full. SQLite's index of the journal is one of the store's own: the store makes it when it is opened.
 var filled = []string{"journal", "objects", "refs", "search_objects", "search_links", "queue", "audit", "acts"}
 
 // dropIndexes takes the indexes away and gives what makes them again.

@@ -23,7 +23,7 @@ var storeThings = []thing{
 		{"status", status}, {"trace of an id", traceLocal}, {"a page of a sweep (500)", sweepPage},
 	})},
 	{"journal", "rows of the journal", []int{10_000, 100_000, 1_000_000, 10_000_000}, measureStore(fillJournal, []work{
-		{"16 fates with their rows", write16}, {"status", status}, {"trace of a key", traceKey}, {"what is too old is looked for", prune},
+		{"16 fates with their rows", write16}, {"16 rows alone", rows16}, {"status", status}, {"trace of a key", traceKey}, {"what is too old is looked for", prune},
 	})},
 	{"parked", "messages that wait for a person", []int{1_000, 10_000, 100_000}, measureStore(fillParked, []work{
 		{"16 writes to other objects", write16}, {"16 more are parked", park16}, {"status", status}, {"what is due is looked for", due}, {"a page of the list", page},
@@ -297,7 +297,18 @@ func (s *full) another() int {
 	return 1<<40 + s.turn
 }
 
-func write16(ctx context.Context, s *full) error  { return s.sixteen(ctx, written, s.some) }
+func write16(ctx context.Context, s *full) error { return s.sixteen(ctx, written, s.some) }
+
+// rows16 are fates of which nothing but the row of the journal is kept.
+func rows16(ctx context.Context, s *full) error {
+	return s.sixteen(ctx, func(n int) state.Result {
+		r := written(n)
+		s.turn++
+		r.Ref, r.Applied, r.Journal.EventID = nil, nil, fmt.Sprintf("event-%x-%d", uint64(s.turn)*0x9e3779b97f4a7c15, s.turn)
+		return r
+	}, s.some)
+}
+
 func create16(ctx context.Context, s *full) error { return s.sixteen(ctx, written, s.another) }
 func park16(ctx context.Context, s *full) error   { return s.sixteen(ctx, parked, s.another) }
 
