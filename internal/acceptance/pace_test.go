@@ -27,7 +27,7 @@ func TestReplayAtARate(t *testing.T) {
 	if out := w.run(0, "parked", "replay", "--all", "--rate", "2/s", "--dry-run"); !strings.Contains(out, "8 messages would be replayed; at 2/s that takes 4s") {
 		t.Errorf("%s", out)
 	}
-	if out := w.run(1, "parked", "replay", "--all", "--rate", "soon", "--yes"); out != "" {
+	if out := w.run(2, "parked", "replay", "--all", "--rate", "soon", "--yes"); out != "" {
 		t.Errorf("%s", out)
 	}
 	w.run(2, "parked", "replay", "7", "--rate", "2/s")

@@ -292,7 +292,7 @@ func (b *bencher) compare(ctx context.Context, s *store.Store, kind, name, entit
 	var list []state.Difference
 	for i := range differences {
 		o := int64(i*100+firstOf(entity)) % (b.Rows / fatesEach)
-		list = append(list, state.Difference{N: i + 1, Kind: what, Reason: []string{"late", "changed in the target", "unknown"}[i%3], Hub: hubOf(o), Key: keyOf(o), Left: localOf(o), Right: localOf(o),
+		list = append(list, state.Difference{N: i + 1, Kind: what, Reason: []string{"edited-left", "never-arrived", "unknown"}[i%3], Hub: hubOf(o), Key: keyOf(o), Left: localOf(o), Right: localOf(o),
 			Fields: []state.DifferentField{{Path: "name"}}, LeftDoc: json.RawMessage(`{"name":"acme"}`), RightDoc: json.RawMessage(`{"name":"ACME Ltd"}`), Text: "name differs"})
 	}
 	for chunk := range slices.Chunk(list, 500) {
@@ -301,7 +301,7 @@ func (b *bencher) compare(ctx context.Context, s *store.Store, kind, name, entit
 		}
 	}
 	run.State = state.RunDrift
-	run.Summary = state.CompareSummary{Compared: 100_000, Different: int64(differences), Reasons: map[string]int64{"late": int64(differences / 3)}}
+	run.Summary = state.CompareSummary{Compared: 100_000, Different: int64(differences), Reasons: map[string]int64{"edited-left": int64(differences / 3)}}
 	if err := s.EndComparison(ctx, lease, run); err != nil {
 		return err
 	}
