@@ -133,15 +133,30 @@ launch() { # [I]
   done
 }
 
+# runs reports whether the broker of a folder does: another process may have its number since.
+runs() { # DIR
+  local args
+  [ -e "$1/pid" ] && args=$(ps -o args= -p "$(cat "$1/pid")") && [[ $args == *"$1/server.properties"* ]]
+}
+
+# abandoned reports whether the data are those of brokers that nobody has stopped and that do not run any more.
+abandoned() {
+  local dir
+  for dir in "$data"/*/; do
+    runs "$dir" && return 1
+  done
+  [ -n "$(find "$data" -maxdepth 0 -mmin +2)" ] # they may be about to start
+}
+
 end() { # SIGNAL [I]
   local dir pid tries=0
   for dir in "$data"/${2:-*}/; do
-    [ -e "$dir/pid" ] && kill -s "$1" "$(cat "$dir/pid")" 2>/dev/null || true
+    runs "$dir" && kill -s "$1" "$(cat "$dir/pid")" 2>/dev/null || true
   done
   for dir in "$data"/${2:-*}/; do
     [ -e "$dir/pid" ] || continue
     pid=$(cat "$dir/pid")
-    while kill -0 "$pid" 2>/dev/null; do
+    while runs "$dir"; do
       tries=$((tries + 1))
       [ "$tries" -lt 300 ] || kill -s KILL "$pid" 2>/dev/null || true
       sleep 0.1
@@ -162,7 +177,10 @@ case ${1:-} in
 start)
   n=${2:-1}
   case $n in 1 | 3) ;; *) fail "start 1 or 3 nodes, not $n" ;; esac
-  [ -d "$data" ] && fail "$data exists: stop first, or choose another WAYBILL_KAFKA_PORT"
+  if [ -d "$data" ]; then
+    abandoned || fail "$data exists: stop first, or choose another WAYBILL_KAFKA_PORT"
+    rm -rf "$data"
+  fi
   install
   configure "$n"
   launch
