@@ -181,17 +181,27 @@ func TestEvents(t *testing.T) {
 	l.wants("", "")
 }
 
+// streaming is a server of a hub that changes, whose streams leave nothing behind.
+func streaming(t *testing.T) (hub *moving, clock *lifecycle.Manual, s *Server, at string) {
+	t.Helper()
+	before := goleak.IgnoreCurrent()
+	hub, clock = &moving{}, lifecycle.NewManual(time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC))
+	s = New(hub, Config{Metrics: http.NotFoundHandler(), Pages: func(s *Server) Pages { return pages{s} }, Clock: clock, Log: slog.New(slog.DiscardHandler)})
+	srv := httptest.NewServer(s)
+	t.Cleanup(func() {
+		s.Close()
+		srv.Close()
+		http.DefaultClient.CloseIdleConnections()
+		goleak.VerifyNone(t, before)
+	})
+	return hub, clock, s, srv.URL
+}
+
 // Listeners share what is asked, and there are only so many.
 func TestListeners(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	defer http.DefaultClient.CloseIdleConnections()
-	hub, clock := &moving{}, lifecycle.NewManual(time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC))
-	s := New(hub, Config{Metrics: http.NotFoundHandler(), Pages: func(s *Server) Pages { return pages{s} }, Clock: clock, Log: slog.New(slog.DiscardHandler)})
-	srv := httptest.NewServer(s)
-	defer srv.Close()
-	defer s.Close()
+	hub, _, s, at := streaming(t)
 	for range 3 {
-		l := listen(t, srv.URL, "")
+		l := listen(t, at, "")
 		defer l.end()
 		l.wants("pulse", "")
 	}
@@ -201,7 +211,7 @@ func TestListeners(t *testing.T) {
 	if w := call(s, "POST", "/api/v1/flows/a/pause", "", nil); w.Code != 200 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
-	l := listen(t, srv.URL, "")
+	l := listen(t, at, "")
 	defer l.end()
 	l.wants("pulse", "")
 	if hub.asked != 2 {
@@ -216,13 +226,7 @@ func TestListeners(t *testing.T) {
 
 // All listeners look at the same time, from whichever time on they listen; so what has changed is told to all at once, and the hub asked once for it.
 func TestListenersLookTogether(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	defer http.DefaultClient.CloseIdleConnections()
-	hub, clock := &moving{}, lifecycle.NewManual(time.Date(2026, 11, 30, 9, 0, 0, 0, time.UTC))
-	s := New(hub, Config{Metrics: http.NotFoundHandler(), Pages: func(s *Server) Pages { return pages{s} }, Clock: clock, Log: slog.New(slog.DiscardHandler)})
-	srv := httptest.NewServer(s)
-	defer srv.Close()
-	defer s.Close()
+	hub, clock, s, at := streaming(t)
 	wait := func(n int) {
 		t.Helper()
 		if err := clock.BlockUntil(t.Context(), n); err != nil {
@@ -230,12 +234,12 @@ func TestListenersLookTogether(t *testing.T) {
 		}
 	}
 	const late = pulseEvery / 3
-	first := listen(t, srv.URL, "")
+	first := listen(t, at, "")
 	defer first.end()
 	first.wants("pulse", "")
 	wait(1)
 	clock.Advance(late)
-	second := listen(t, srv.URL, "")
+	second := listen(t, at, "")
 	defer second.end()
 	second.wants("pulse", "")
 	wait(2)

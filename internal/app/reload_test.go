@@ -331,6 +331,9 @@ func TestReloadKeepsWhatPeopleDid(t *testing.T) {
 	if err != nil || len(queued) != 1 {
 		t.Fatalf("%+v %v", queued, err)
 	}
+	if f, err := hub.Select(t.Context(), api.Selection{Flow: "orders"}); err != nil || f.Flow != "orders" {
+		t.Errorf("what it has left is not found: %+v %v", f, err)
+	}
 	p.write("flows/orders.yaml", orderFlow)
 	p.write("schemas/order.v1.json", schemaFile)
 	if r := reload(t, hub); !slices.Equal(r.Flows.Added, []string{"orders"}) {

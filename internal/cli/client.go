@@ -155,7 +155,7 @@ func (e *env) send(ctx context.Context, method, path, match string, body any) (*
 	}
 	if resp.StatusCode < 300 && resp.Header.Get(api.HubHeader) == "" {
 		_ = resp.Body.Close()
-		return nil, fmt.Errorf("%s answers something else than a hub: is --url right?", e.url)
+		return nil, fmt.Errorf("%s answers something else than a hub: is --url right? (A hub before this version has to be asked by a command of its own.)", e.url)
 	}
 	return resp, nil
 }

@@ -140,18 +140,7 @@ func TestNothingIsLost(t *testing.T) {
 			t.Errorf("%s: %s, want %s", path, got.Raw(), want)
 		}
 	}
-	body, err := tables["850"].Compose(d.Root(), '.')
-	if err != nil {
-		t.Fatal(err)
-	}
-	syntax := m.Group.Interchange.Syntax
-	var out []byte
-	for _, v := range body.Segments {
-		if out, err = syntax.appendSegment(out, v); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want := strings.Join(segments, "~") + "~"; string(out) != want {
+	if out, want := segmentsOf(t, tables["850"], m, d), strings.Join(segments, "~")+"~"; out != want {
 		t.Errorf("written\n%s\nwant\n%s", out, want)
 	}
 }

@@ -105,19 +105,8 @@ func TestStructure(t *testing.T) {
 					t.Errorf("%s: %s, want %s", path, got, want)
 				}
 			}
-			body, err := table.Compose(doc.Root(), '.')
-			if err != nil {
-				t.Fatal(err)
-			}
-			syntax := m.Group.Interchange.Syntax
-			var out []byte
-			for _, v := range body.Segments {
-				if out, err = syntax.appendSegment(out, v); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want := strings.TrimSuffix(c.segments, string(rune(syntax.Terminator))) + string(rune(syntax.Terminator))
-			if string(out) != want {
+			end := string(rune(m.Group.Interchange.Syntax.Terminator))
+			if out, want := segmentsOf(t, table, m, doc), strings.TrimSuffix(c.segments, end)+end; out != want {
 				t.Errorf("it becomes\n%s\nwant\n%s", out, want)
 			}
 		})
@@ -165,4 +154,20 @@ func TestLevels(t *testing.T) {
 			t.Errorf("%s: %s, want %s", c.segments, got, c.want)
 		}
 	}
+}
+
+// segmentsOf are what a table makes of a document, in the syntax of the message that it was read from.
+func segmentsOf(t *testing.T, table *Table, of *Message, doc *jsondoc.Doc) string {
+	t.Helper()
+	body, err := table.Compose(doc.Root(), '.')
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []byte
+	for _, v := range body.Segments {
+		if out, err = of.Group.Interchange.Syntax.appendSegment(out, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return string(out)
 }
