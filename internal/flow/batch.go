@@ -22,7 +22,7 @@ import (
 func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 	w := newPending(r, p)
 	defer w.letGo()
-	settle, known := w.flush, w.known
+	settle, known := w.settle, w.known
 	if err := r.meet(ctx, p, b); err != nil {
 		return err
 	}
@@ -47,24 +47,33 @@ func (r *Runner) work(ctx context.Context, p *partition, b *event.Batch) error {
 		}
 		a := r.attempt(p, p.laneName(rec), &ev, &w.scratch)
 		a.Settle, a.Unstored = settle, known
-		w.base = nil
+		w.base, w.lane = nil, ""
 		if r.rekeyed && ev.Hub == "" {
 			if err := r.rekey(ctx, w, a); err != nil {
 				return w.handBack(ctx, a, err)
 			}
 		}
-		if head, ok := p.head(a.Lane); ok && ev.Refused == nil && !ev.ForOther(r.flow.Name) {
-			a.Dispose()
-			w.add(result{Result: state.Result{Offset: rec.Offset, Outcome: head, Queue: r.follower(p, a.Lane, head, &ev)}, lane: a.Lane, ev: &ev, taken: a.Taken})
-			continue
+		if ev.Refused == nil && !ev.ForOther(r.flow.Name) {
+			if w.lane = a.Lane; w.queueBehind(a, rec.Offset) {
+				continue
+			}
 		}
 		// A record whose key has unstored effects in this batch must see them.
 		if w.mustStore(a.Lane, &ev) {
 			if err := w.flush(ctx); err != nil {
 				return w.handBack(ctx, a, err)
 			}
+			if w.lane != "" && w.queueBehind(a, rec.Offset) { // the broker has refused one before it
+				continue
+			}
 		}
 		v, err := r.traced(ctx, a, r.decide)
+		if errors.Is(err, errBehind) {
+			ev = p.event(rec) // as it came
+			ev.Refused = nil
+			w.queueBehind(a, rec.Offset)
+			continue
+		}
 		if err != nil {
 			return w.handBack(ctx, a, err)
 		}
@@ -137,6 +146,7 @@ type pending struct {
 	dirty   map[string]bool
 	objects map[object]unstored
 	base    *state.Ref // what the store held of the object of the message at hand
+	lane    string     // of the message at hand, where it queues behind others of its key
 	scratch []byte     // mapped documents, until they are published
 	doubt   bool       // a record was not taken at once: somebody may still be reading it
 	begun   bool       // something was sent
@@ -189,6 +199,31 @@ func (w *pending) letGo() {
 			w.results[i].taken = nil
 		}
 	}
+}
+
+// errBehind: while a message was looked at, one before it of its key has come to rest.
+var errBehind = errors.New("it is behind another one of its key")
+
+// settle is flush while a message is looked at. What was before it may have been refused: then it goes no further.
+func (w *pending) settle(ctx context.Context) error {
+	if err := w.flush(ctx); err != nil || w.lane == "" {
+		return err
+	}
+	if _, queued := w.part.head(w.lane); queued {
+		return errBehind
+	}
+	return nil
+}
+
+// queueBehind has a message wait behind others of its key, and reports whether there are any.
+func (w *pending) queueBehind(a *deliver.Attempt, offset int64) bool {
+	head, queued := w.part.head(a.Lane)
+	if !queued {
+		return false
+	}
+	a.Dispose()
+	w.add(result{Result: state.Result{Offset: offset, Outcome: head, Queue: w.runner.follower(w.part, a.Lane, head, a.Event)}, lane: a.Lane, ev: a.Event, taken: a.Taken})
+	return true
 }
 
 // release lets the next batch have the buffer. It is called when everything is published and stored; where that was in
