@@ -84,11 +84,12 @@ type seen struct {
 	next   time.Duration // by the clock's Elapsed: when streams look again
 }
 
-// told is what the streams tell of a glance. One that would tell the same as the one before is the one before.
+// told is what the streams tell of a glance. One that tells the same as the one before, but for its time, has its number.
 type told struct {
-	name string
-	same []byte // what is compared: all but the time
-	text string // the event
+	number int64 // from 1
+	name   string
+	same   []byte // what is compared: all but the time
+	text   string // the event
 }
 
 func (g *glance) init() {
@@ -149,8 +150,12 @@ func tell(st *Status, trouble error, before *told) *told {
 	if err != nil {
 		panic(err) // both forms are made of texts, numbers and times of this age
 	}
-	if before != nil && before.name == t.name && bytes.Equal(before.same, same) {
-		return before
+	t.number = 1
+	if before != nil {
+		t.number = before.number
+		if before.name != t.name || !bytes.Equal(before.same, same) {
+			t.number++
+		}
 	}
 	data, err := json.Marshal(of)
 	if err != nil {
@@ -236,17 +241,17 @@ func (s *Server) pulse(ctx context.Context, to *eventWriter) (told bool, next ti
 	if ctx.Err() != nil {
 		return false, 0, context.Cause(ctx)
 	}
-	if now.told == to.last {
+	if now.told.number == to.last {
 		return false, now.next, nil
 	}
-	to.last = now.told
+	to.last = now.told.number
 	return true, now.next, to.write(now.told.text)
 }
 
 type eventWriter struct {
 	w    http.ResponseWriter
 	rc   *http.ResponseController
-	last *told
+	last int64 // the number of what it was told; 0: nothing
 }
 
 func (w *eventWriter) write(text string) error {

@@ -281,7 +281,7 @@ func TestSlowStatus(t *testing.T) {
 		if clock.Advance(want - 1); s.see(t.Context()).told != seen.told || clock.Elapsed() != told+want-1 {
 			t.Errorf("what took %v is asked for again too soon", takes)
 		}
-		if clock.Advance(1); s.see(t.Context()).told != seen.told || clock.Elapsed() != told+want+takes {
+		if clock.Advance(1); s.see(t.Context()).told.number != seen.told.number || clock.Elapsed() != told+want+takes {
 			t.Errorf("what took %v is not asked for again", takes)
 		}
 	}
@@ -393,5 +393,26 @@ func TestLookIsShared(t *testing.T) {
 	go func() { <-hub.begun; hub.release <- struct{}{} }()
 	if st, err := s.look(t.Context()); err != nil || st.Totals.Parked != 3 {
 		t.Errorf("%v %v", st, err)
+	}
+}
+
+// A listener that comes late is told the time of now, though nothing has changed but the time since others were told.
+func TestLateListenerHearsTheTime(t *testing.T) {
+	_, clock, _, at := streaming(t)
+	l := listen(t, at, "")
+	defer l.end()
+	l.wants("pulse", `"time":"`+time.Unix(1, 0).UTC().Format("2006"))
+	if err := clock.BlockUntil(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	clock.Advance(pulseEvery)
+	if err := clock.BlockUntil(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	late := listen(t, at, "")
+	defer late.end()
+	var p Pulse
+	if err := json.Unmarshal([]byte(late.wants("pulse", "")), &p); err != nil || p.Time.Unix() < 2 {
+		t.Errorf("it was told the time %v: %v", p.Time.Unix(), err)
 	}
 }
