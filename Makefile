@@ -20,7 +20,7 @@ demo: ## the whole hub with three sandbox systems and live traffic
 test: ## checks, then every test, with the real components that this machine can have
 	@./internal/test/run
 
-test-whole: ## the same as CI runs it: with the short form of every fault, and the race detector over the store and the intake
+test-whole: ## the same as CI runs it: with the short form of every fault
 	@WHOLE=1 ./internal/test/run
 
 test-systems: ## connectors on the real systems that this machine can have; the last line is the result
