@@ -6,7 +6,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/waybill
 FOR         ?= 10m
 
-.PHONY: build demo test test-whole test-browser test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-backfill bench-capture bench-edi bench-console faults soak fuzz clean
+.PHONY: build demo test test-whole test-browser test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-backfill bench-capture bench-edi bench-console bench-troubles faults soak fuzz clean
 COUNT       ?= 10
 RUNS        ?= 3
 CHANGES     ?= 200000
@@ -84,6 +84,9 @@ bench-edi: ## X12: segments, documents and canonical orders beside node-x12, RUN
 
 bench-console: ## every page and search of a hub that holds ROWS=10000000 fates, on SQLite and on PostgreSQL; how soon an event is on the screen, what a hundred open consoles cost; a line for each store
 	@GO="$(GO)" ROWS="$(ROWS)" internal/test/console
+
+bench-troubles: ## how soon `waybill status` names each of the troubles of docs/operations.md; the last line is the result
+	@$(GO) test -count=1 -v -run '^TestTroubles$$' ./internal/acceptance -soon | grep -e '^troubles\?:' -e '--- FAIL'
 
 faults: ## the short form of every fault, on both set-ups; needs Kafka, as in WAYBILL_TEST_KAFKA
 	@GO="$(GO)" ./internal/test/faults
