@@ -304,7 +304,11 @@ func (l *loading) now() *api.Backfill {
 	}
 	if *backfillWait > 0 && time.Since(l.told) > 15*time.Second {
 		l.told = time.Now()
-		fmt.Printf("backfill: %s: %d of %d, %.0f a second, %d at once, %.0f s left %s\n", l.what, b.Submitted, *backfillRows, b.Rate, b.AtOnce, b.LeftSeconds, b.Text)
+		left := "" // the service of this test does not say how many there are
+		if b.Rate > 0 {
+			left = fmt.Sprintf(", %s left", time.Duration(float64(*backfillRows-int(b.Submitted))/b.Rate*float64(time.Second)).Round(time.Second))
+		}
+		fmt.Printf("backfill: %s: %d of %d, %.0f a second, %d at once%s %s\n", l.what, b.Submitted, *backfillRows, b.Rate, b.AtOnce, left, b.Text)
 	}
 	return b
 }

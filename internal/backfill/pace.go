@@ -13,11 +13,12 @@ const (
 	// alone may have waited for connections that are opened.
 	probeEvery = 64
 	probes     = 3
-	// mostSlower is how many times as long as one object alone a piece of work may take; grace is what is no sign of anything. One piece alone that took
-	// longer is none either: two of the last three are.
-	mostSlower = 2
-	grace      = 10 * time.Millisecond
-	// calmPiece is how long a piece may take all the same where nothing else comes: less than calmRate messages a second.
+	// mostSlower is how long a piece of work may take beside live traffic, which takes as much longer then, in percent of one object alone; grace is what is no
+	// sign of anything. One piece alone that took longer is none either: two of the last three are.
+	mostSlower = 150
+	grace      = 5 * time.Millisecond
+	// mostCalm and calmPiece are how many times as long, or how long, a piece may take where nothing else comes: less than calmRate messages a second.
+	mostCalm  = 2
 	calmPiece = 250 * time.Millisecond
 	calmRate  = 1
 	// mostRest is how many times as long as it has worked a backfill rests beside live traffic: where busyRate messages a second or more come in, or one is
@@ -51,9 +52,9 @@ func (p *pace) next() int {
 // done notes that n objects have come through, how long that took, and how many messages of others a second went through the hub meanwhile. It gives how
 // long to rest.
 func (p *pace) done(n int, took time.Duration, live float64) time.Duration {
-	asked, longest := p.next(), mostSlower*p.lone()+grace
+	asked, longest := p.next(), mostSlower*p.lone()/100+grace
 	if live < calmRate {
-		longest = max(longest, calmPiece)
+		longest = max(mostCalm*p.lone(), calmPiece)
 	}
 	p.since++
 	switch {
