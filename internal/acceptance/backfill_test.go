@@ -516,7 +516,7 @@ retry: {for: 10m, backoff: 100ms..1s}
 	p := newReadings(t, files)
 	h := p.run(t, map[string]string{"SHOP_URL": srv.URL, "TRYTON_URL": url, "TRYTON_PASSWORD": trytonPassword, "SCANNER_SECRET": hookSecret})
 	live := &shopper{t: t, p: p, shop: shop, dice: rand.New(rand.NewPCG(3, 5)), due: map[string]time.Time{}}
-	live.run(time.Second)
+	live.run(3 * time.Second)
 	began := time.Now()
 	if out, stderr, code := waybill(t, p.dir, "backfill", "products-to-erp", "--detach", "--url", "http://"+p.http); code != 0 {
 		t.Fatalf("exit %d: %s%s", code, out, stderr)
