@@ -369,7 +369,7 @@ func TestBackfill(t *testing.T) {
 		return lost, doubled, older
 	}
 
-	every, before := 100*time.Millisecond, 10 // changes that are measured before, and behind
+	every, before := 200*time.Millisecond, 10 // changes that are measured before, and behind
 	if bench {
 		every, before = 40*time.Millisecond, max(250, *backfillRows/20)
 		fmt.Printf("backfill: live changes alone, %d of them\n", before)
