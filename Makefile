@@ -74,7 +74,7 @@ bench-reconcile: ## two tables of ROWS=10000000 rows in PostgreSQL compared, bes
 	@GO="$(GO)" internal/test/reconcile
 
 bench-backfill: ## ROWS=100000 products loaded into a target of 5 ms a write beside 25 live changes a second, the hub killed three times; the last line is the result
-	@$(GO) test -count=1 -timeout 120m -run '^TestBackfill$$' ./internal/acceptance -backfill $(or $(ROWS),100000) -backfill-write 5ms -v | grep -e '^--- ' -e 'backfill: rows='
+	@GO="$(GO)" ROWS="$(ROWS)" internal/test/backfill
 
 bench-capture: ## CHANGES=200000 changes of a PostgreSQL from its log to a canonical topic, beside a bare reader of the log; the last line is the result
 	@$(GO) test -count=1 -timeout 60m -run '^TestSpeed$$' ./internal/bench/capture -changes $(CHANGES) -runs 3 | grep '^capture:'
