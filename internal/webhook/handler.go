@@ -253,7 +253,7 @@ func (h *Handler) refuse(k *hook, w http.ResponseWriter, err error) {
 // count keeps, and tells, that a request was refused. What the sender was told holds nothing secret; the error behind it says more.
 func (h *Handler) count(flow string, reason Reason, ref *refusal) {
 	detail := ref.detail
-	if ref.err != nil {
+	if ref.err != nil && !strings.HasSuffix(detail, ref.err.Error()) { // it may have been told to the sender as well
 		detail += ": " + ref.err.Error()
 	}
 	detail = shorten(detail, 300)
