@@ -111,14 +111,15 @@ func (c *checker) store() {
 	}
 }
 
-// backups looks at the folder that copies are written below: a copy is asked for when it is wanted, which is late to learn that there can be none.
+// backups looks at the folder that copies are written below. The hub runs without it, so that it is a note; but when a copy is wanted it is late to learn
+// that there can be none.
 func (c *checker) backups() {
 	dir := c.plan.Hub.Backup.Dir
 	if dir == "" {
 		return
 	}
 	if err := makeable(dir); err != nil {
-		c.here(c.plan.Place("backup", "dir"), userHint, "dir: %s: %s", dir, err)
+		c.p.Note(c.plan.Place("backup", "dir"), userHint, "dir: %s: %s", dir, err)
 	}
 }
 
