@@ -20,8 +20,10 @@ type FlowFacts struct {
 	Source SourceFacts
 	Group  GroupFacts
 	Topics TopicFacts
-	Hub    *HubFacts    // what the flow stands on; nil: nothing is known against it
-	Target *SystemFacts // the system that it delivers to; nil where it delivers to a topic
+	// Refuses is why the store does not take what the flow says, although it may take what others say; empty where it does.
+	Refuses string
+	Hub     *HubFacts    // what the flow stands on; nil: nothing is known against it
+	Target  *SystemFacts // the system that it delivers to; nil where it delivers to a topic
 
 	Backlog       Backlog
 	LastDelivered time.Time // zero: never
@@ -73,7 +75,7 @@ type Backlog struct {
 }
 
 var flowRules = []func(*FlowFacts) (Verdict, bool){
-	alarmed, hubFails, sourceFails, readsNothing, writesNothing, targetFails, overdue, late, paused, silent, sweepHeld, doorRefuses, filesFailed, hasParked,
+	alarmed, hubFails, sourceFails, readsNothing, writesNothing, storeRefuses, targetFails, overdue, late, paused, silent, sweepHeld, doorRefuses, filesFailed, hasParked,
 }
 
 // Judge names the worst that can be said of a flow. What is parked waits for a person, and no time makes the flow late for that.
@@ -104,6 +106,10 @@ func readsNothing(f *FlowFacts) (Verdict, bool) {
 
 func writesNothing(f *FlowFacts) (Verdict, bool) {
 	return f.because(Failing, f.Topics.Trouble), f.Topics.Trouble != ""
+}
+
+func storeRefuses(f *FlowFacts) (Verdict, bool) {
+	return f.because(Failing, f.Refuses), f.Refuses != ""
 }
 
 func targetFails(f *FlowFacts) (Verdict, bool) {
