@@ -306,24 +306,39 @@ func TestFrozenAndDeadBroker(t *testing.T) {
 
 func frozenAndDead(t *testing.T) (sent bool) {
 	b := brokertest.MustChild(t, t.TempDir(), "127.0.0.1:0")
-	c := dial(t, b.Addr, func(cfg *Config) { cfg.Timeout = time.Second })
+	c := dial(t, b.Addr, func(cfg *Config) { cfg.Timeout = 4 * time.Second })
 	topic(t, c, "orders", 1)
-	p := c.Publisher(PublisherConfig{RequestTimeout: 700 * time.Millisecond, RetryFor: 300 * time.Millisecond, MaxInFlight: 10_000})
+	p := c.Publisher(PublisherConfig{RequestTimeout: 4 * time.Second, RetryFor: 300 * time.Millisecond, MaxInFlight: 10_000})
 	send(t, p, record("orders", "k", "warm"))
 	b.Freeze(true)
 
 	var wg sync.WaitGroup
 	var first, second, third []event.Sent
-	start := time.Now()
+	start, ended := time.Now(), make(chan struct{})
 	wg.Go(func() {
-		first = p.Send(within(t, 10*time.Second), []event.Record{record("orders", "k", strings.Repeat("x", 9000))})
+		defer close(ended)
+		first = p.Send(within(t, 20*time.Second), []event.Record{record("orders", "k", strings.Repeat("x", 9000))})
 	})
+	missed := false
 	eventually(t, "the first record is on its way", func() bool {
+		select {
+		case <-ended: // nobody has looked meanwhile
+			missed = true
+			return true
+		default:
+		}
 		q := p.partition(partitionKey{"orders", 0})
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		return q.running && len(q.queue) == 0
 	})
+	if missed {
+		b.Kill()
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		return false
+	}
 	if p.budget.TryAcquire(5000) {
 		t.Error("a record on its way takes nothing of the memory that is allowed")
 	}
@@ -338,7 +353,7 @@ func frozenAndDead(t *testing.T) (sent bool) {
 	if got := kinds(second) + " " + kinds(third); !sent && kinds(first) != "unavailable" || got != "unavailable unavailable" {
 		t.Errorf("frozen: %s %s", kinds(first), got)
 	}
-	inFlight := within(t, 200*time.Millisecond) // ends while the record is on its way
+	inFlight := within(t, time.Second) // ends while the record is on its way
 	if got := kinds(p.Send(inFlight, []event.Record{record("orders", "k", "x")})); got != "unknown-outcome" {
 		t.Errorf("gave up while on its way: %s", got)
 	}
