@@ -424,16 +424,16 @@ func (b *Book) Compose(a *Agreement, message string, doc jsondoc.Value) (Body, s
 	if t == nil {
 		return Body{}, "", fmt.Errorf("there is no table for the message %s; there are tables for %s", short(message), strings.Join(b.Messages(), ", "))
 	}
-	body, err := t.Compose(doc, a.syntax.Decimal)
-	if err != nil {
-		return Body{}, "", err
-	}
 	version := a.version
 	if version == "" {
 		version = t.Version
 	}
 	if version == "" {
 		return Body{}, "", fmt.Errorf("neither the agreement with %s nor the table %s says a version", a.Name, t.Name)
+	}
+	body, err := t.Compose(doc, version, a.syntax.Decimal)
+	if err != nil {
+		return Body{}, "", err
 	}
 	return body, version, nil
 }

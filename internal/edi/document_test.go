@@ -23,15 +23,17 @@ func checkDocument(t testing.TB, table *Table, m *Message) {
 	if len(faults) > 0 {
 		return
 	}
-	body, err := table.Compose(d.Root(), '.')
+	version := m.Version
+	if table.Standard == X12 {
+		version = "005010"
+	}
+	body, err := table.Compose(d.Root(), version, '.')
 	if err != nil {
 		return // an empty element that must be there, a code that stands for two
 	}
-	o := Outgoing{Syntax: m.Group.Interchange.Syntax, Sender: Party{"ZZ", "A"}, Receiver: Party{"ZZ", "B"}, Number: 1, Date: "20260115", Time: "1000", Version: m.Version}
+	o := Outgoing{Syntax: m.Group.Interchange.Syntax, Sender: Party{"ZZ", "A"}, Receiver: Party{"ZZ", "B"}, Number: 1, Date: "20260115", Time: "1000", Version: version}
 	if m.Group.Interchange.Syntax.Standard == EDIFACT {
 		o.Syntax.UNA = true
-	} else {
-		o.Version = "005010"
 	}
 	out, err := Write(o, []Body{body})
 	if err != nil {
@@ -151,7 +153,7 @@ func TestCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body, err := shipped(t)["850"].Compose(d.Root(), '.')
+	body, err := shipped(t)["850"].Compose(d.Root(), "004010", '.')
 	if err != nil || fmt.Sprint(body.Segments[len(body.Segments)-1]) != "{CTT [[[2]]]}" {
 		t.Errorf("%v %v", body.Segments, err)
 	}
@@ -182,7 +184,7 @@ func TestComposeRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tables[c.table].Compose(d.Root(), '.'); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := tables[c.table].Compose(d.Root(), tables[c.table].Version, '.'); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.doc, err, c.want)
 		}
 	}
@@ -280,7 +282,7 @@ func TestPartnersTable(t *testing.T) {
 		t.Errorf("%s", body)
 	}
 	d, _ := jsondoc.Parse(doc, jsondoc.Limits{})
-	body, err := table.Compose(d.Root(), '.')
+	body, err := table.Compose(d.Root(), "004010", '.')
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func TestMappingsFit(t *testing.T) {
 				if !ok || err != nil {
 					t.Fatalf("%s: %v %v", name, p.Err(), err)
 				}
-				body, err := table.Compose(doc.Root(), '.')
+				body, err := table.Compose(doc.Root(), table.Version, '.')
 				if err != nil {
 					t.Errorf("%s: %v", name, err)
 					continue

@@ -38,6 +38,7 @@ type reading struct {
 	buf    []byte
 	counts []counted
 	levels map[string]bool // ids of hierarchical levels
+	rel    int             // the message's release
 	seg    *Segment
 	nodes  nodes
 	// ints holds the counts of the frames, one behind the other.
@@ -69,7 +70,7 @@ type counted struct {
 func (t *Table) Document(m *Message, partner string) ([]byte, []Fault) {
 	r := readings.Get().(*reading)
 	defer readings.Put(r)
-	*r = reading{t: t, m: m, faults: slices.Clone(m.Faults), buf: r.buf[:0], frames: r.frames[:0], ints: r.ints[:0], counts: r.counts[:0], nodes: r.nodes, levels: r.levels}
+	*r = reading{t: t, m: m, faults: slices.Clone(m.Faults), buf: r.buf[:0], frames: r.frames[:0], ints: r.ints[:0], counts: r.counts[:0], nodes: r.nodes, levels: r.levels, rel: release(t.Standard, m.Version)}
 	clear(r.levels)
 	r.nodes.used = 0
 	root := r.nodes.make()
@@ -228,7 +229,7 @@ func (r *reading) find(f *frame) int {
 	other := -1
 	for _, i := range f.level.tags[r.seg.Tag] {
 		it := &f.level.items[i]
-		if it.place < f.place || i == 0 && f.item != nil {
+		if it.place < f.place || i == 0 && f.item != nil || !it.window.has(r.rel) {
 			continue
 		}
 		if other >= 0 && f.level.items[other].place != it.place {
@@ -307,7 +308,7 @@ func (r *reading) leave() {
 	f := &r.frames[len(r.frames)-1]
 	for i := range f.level.items {
 		it := &f.level.items[i]
-		if !it.required || f.counts[i] > 0 {
+		if !it.required || f.counts[i] > 0 || !it.window.has(r.rel) {
 			continue
 		}
 		s := &Segment{Tag: it.tag, Number: r.seg.Number, Line: r.seg.Line}

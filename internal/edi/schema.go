@@ -1,5 +1,10 @@
 package edi
 
+import (
+	"maps"
+	"slices"
+)
+
 type object = map[string]any
 
 // Schema is the JSON Schema (draft-07) of the table's documents, for checks of mappings and for editors.
@@ -44,7 +49,7 @@ func addLevel(l *level, props object, required *[]string) {
 		case name == "":
 			must := []string{}
 			addValues(it, props, &must)
-			if it.required || i == 0 && len(l.items) > 1 {
+			if (it.required || i == 0 && len(l.items) > 1) && it.window == (window{}) {
 				*required = append(*required, must...)
 			}
 			continue
@@ -58,11 +63,37 @@ func addLevel(l *level, props object, required *[]string) {
 		if it.list != "" {
 			inner = object{"type": "array", "items": inner}
 		}
+		if before, twice := props[name].(object); twice { // one release has it here, another there
+			inner = merged(before, inner)
+		}
 		props[name] = inner
-		if it.required {
+		if it.required && it.window == (window{}) {
 			*required = append(*required, name)
 		}
 	}
+}
+
+// merged is what one of two says, or the other; what must be there must in both.
+func merged(a, b object) object {
+	out := maps.Clone(a)
+	for key, v := range b {
+		was, twice := out[key]
+		in, ok := was.(object)
+		switch {
+		case !twice:
+			out[key] = v
+		case ok:
+			out[key] = merged(in, v.(object))
+		}
+	}
+	must, _ := a["required"].([]string)
+	also, _ := b["required"].([]string)
+	if must = slices.DeleteFunc(slices.Clone(must), func(name string) bool { return !slices.Contains(also, name) }); len(must) > 0 {
+		out["required"] = must
+	} else {
+		delete(out, "required")
+	}
+	return out
 }
 
 func addValues(it *item, props object, required *[]string) {

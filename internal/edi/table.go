@@ -56,7 +56,41 @@ type item struct {
 	names        map[string]bool
 	after        string // name prefix of what the table does not name
 	place        int    // items of one place may come in any order
+	window              // the releases that have it
 	pos          strictyaml.Pos
+}
+
+// window is a span of releases, both among them; 0: it is open.
+type window struct{ from, until int }
+
+func (w window) has(release int) bool {
+	return release >= w.from && (w.until == 0 || release <= w.until)
+}
+
+// apart: no release is in both.
+func (w window) apart(o window) bool {
+	return w.until > 0 && w.until < o.from || o.until > 0 && o.until < w.from
+}
+
+// release gives the place of a version among those of its standard: X12's 004010VICS, EDIFACT's D:96A:UN:EAN008. 0 is one that is before all that have one, such as EDIFACT's
+// of before 1993.
+func release(std Standard, version string) int {
+	if std == X12 {
+		n, _ := strconv.Atoi(version[:min(6, len(version))]) // 0: it is none
+		return max(n, 0)
+	}
+	_, directory, _ := strings.Cut(version, ":")
+	if len(directory) < 3 || len(directory) > 3 && directory[3] != ':' || directory[2] < 'A' || directory[2] > 'Z' {
+		return 0
+	}
+	year, err := strconv.Atoi(directory[:2])
+	if err != nil || year < 0 {
+		return 0
+	}
+	if year < 90 {
+		year += 100
+	}
+	return (1900+year)*100 + int(directory[2]-'A') + 1
 }
 
 type condition struct {
@@ -191,6 +225,8 @@ type itemFile struct {
 	When     strictyaml.Node   `yaml:"when"`
 	Required bool              `yaml:"required"`
 	Max      int               `yaml:"max"`
+	From     string            `yaml:"from"`
+	Until    string            `yaml:"until"`
 	List     string            `yaml:"list"`
 	Object   string            `yaml:"object"`
 	Elements strictyaml.Node   `yaml:"elements"`
@@ -208,13 +244,14 @@ func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
 		}
 		if f.Kept != "" {
 			if it := c.kept(&out, n, &f); it != nil {
+				it.window = c.window(n, &f)
 				place++
 				it.place = place
 				out.items = append(out.items, *it)
 			}
 			continue
 		}
-		it := item{tag: f.Segment, required: f.Required, max: f.Max, list: f.List, object: f.Object, pos: n.Pos(), names: map[string]bool{"more": true}}
+		it := item{tag: f.Segment, required: f.Required, max: f.Max, list: f.List, object: f.Object, pos: n.Pos(), names: map[string]bool{"more": true}, window: c.window(n, &f)}
 		if (f.Segment == "") == (f.Loop == "") {
 			c.p.Add(n.Pos(), "an entry is a segment, a loop, or kept")
 			continue
@@ -273,7 +310,7 @@ func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
 // kept compiles a loop that is not taken over.
 func (c *compiler) kept(l *level, n strictyaml.Node, f *itemFile) *item {
 	switch {
-	case f.Segment != "" || f.Loop != "" || len(n.Fields()) != 2 || len(f.With) == 0:
+	case f.Segment != "" || f.Loop != "" || len(n.Fields()) != 2+given(f.From)+given(f.Until) || len(f.With) == 0:
 		c.p.AddHint(n.Pos(), "write for example kept: SLN, with: [PID, SAC]", "kept: it says which segments belong to the loop, and nothing else")
 		return nil
 	case !c.t.keep:
@@ -291,6 +328,25 @@ func (c *compiler) kept(l *level, n strictyaml.Node, f *itemFile) *item {
 		it.keeps[tag], c.t.kept[f.Kept][tag] = true, true
 	}
 	return it
+}
+
+func given(text string) int {
+	if text == "" {
+		return 0
+	}
+	return 1
+}
+
+// window reads from which release on, and until which, an entry is there.
+func (c *compiler) window(n strictyaml.Node, f *itemFile) window {
+	one := func(key, version string) int {
+		r := release(c.t.Standard, version)
+		if version != "" && r == 0 {
+			c.p.AddHint(n.Get(key).Pos(), map[Standard]string{X12: `write for example "005010"`, EDIFACT: `write for example "D:97A"`}[c.t.Standard], "%s: %q is no release", key, short(version))
+		}
+		return r
+	}
+	return window{one("from", f.From), one("until", f.Until)}
 }
 
 // named sets the name that begins those of what the table does not name.
@@ -324,7 +380,8 @@ func (c *compiler) expand(nodes []strictyaml.Node) []strictyaml.Node {
 // claim notes the members that an item gives to the document of its level.
 func (c *compiler) claim(l *level, it *item) {
 	add := func(name string, shared bool) {
-		if l.names[name] && !shared {
+		own := name == "edi" || name == "more" || name == "other"
+		if l.names[name] && !shared && (own || slices.ContainsFunc(l.items, func(o item) bool { return o.gives(name) && !o.apart(it.window) })) {
 			c.p.Add(it.pos, "%q is the name of two values in one document", name)
 		}
 		l.names[name] = true
@@ -343,6 +400,17 @@ func (c *compiler) claim(l *level, it *item) {
 			add(name, name == "more")
 		}
 	}
+}
+
+// gives: the document of its level has a member of the name by it.
+func (it *item) gives(name string) bool {
+	switch {
+	case it.list+it.object != "":
+		return it.list+it.object == name
+	case it.loop != nil:
+		return it.loop.names[name]
+	}
+	return it.names[name]
 }
 
 // spot reads "2" or "1.2".
