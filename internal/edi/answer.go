@@ -157,6 +157,13 @@ func answers(m *Message) []Answer {
 		}
 		return out
 	}
+	if m.Type == TA1 { // that an interchange arrived says nothing of what is in it
+		n, err := strconv.ParseInt(m.Text(&m.Segments[0], 1), 10, 64)
+		if err != nil || m.Text(&m.Segments[0], 4) != "R" {
+			return nil
+		}
+		return []Answer{{Number: n, Rejected: true}}
+	}
 	if m.Type == "CONTRL" {
 		var out []Answer
 		for _, s := range at("UCI") {

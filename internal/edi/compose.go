@@ -14,6 +14,9 @@ import (
 // maxMember bounds the elements of one list that is written.
 const maxMember = 100_000
 
+// fullYears is the first release of X12 whose dates have them.
+const fullYears = 4010
+
 // countWord is what a document holds in place of a number that is counted.
 const countWord = "count"
 
@@ -510,6 +513,9 @@ func (w *composing) text(v *value, given jsondoc.Value) (text, form string, err 
 		if text, form, err = writeDate(v, text); err != nil {
 			return "", "", err
 		}
+		if w.t.Standard == X12 && w.rel > 0 && w.rel < fullYears && len(text) == 8 {
+			text = text[2:]
+		}
 	case asTime:
 		plain := strings.ReplaceAll(strings.ReplaceAll(text, ":", ""), ".", "")
 		if again, ok := clock(plain); !ok || again != text {
@@ -584,7 +590,7 @@ func writeDate(v *value, text string) (string, string, error) {
 		}
 		return a + b, "718", nil
 	}
-	for _, form := range []string{"102", "203", "204", "610", "602"} {
+	for _, form := range []string{"102", "203", "204", "205", "303", "304", "610", "602"} {
 		layouts := dates[form]
 		t, err := time.Parse(layouts[1], text)
 		if err != nil || len(text) != len(layouts[1]) {

@@ -10,7 +10,12 @@ type object = map[string]any
 // Schema is the JSON Schema (draft-07) of the table's documents, for checks of mappings and for editors.
 func (t *Table) Schema() map[string]any {
 	text := object{"type": "string"}
-	root := schemaOfLevel(&t.root)
+	w := schemaWriter{inside: map[*level]bool{}, names: map[*level]string{}, definitions: object{}}
+	w.recursive(&t.root)
+	root := w.level(&t.root)
+	if len(w.definitions) > 0 {
+		root["definitions"] = w.definitions
+	}
 	props := root["properties"].(object)
 	props["edi"] = object{
 		"description": "Where the message came from; partner: who it is for", "type": "object", "additionalProperties": false,
@@ -21,9 +26,44 @@ func (t *Table) Schema() map[string]any {
 	return root
 }
 
-func schemaOfLevel(l *level) object {
+// schemaWriter makes definitions of levels that hold themselves.
+type schemaWriter struct {
+	inside      map[*level]bool
+	names       map[*level]string // of those
+	definitions object
+}
+
+// recursive finds the levels that hold themselves.
+func (w *schemaWriter) recursive(l *level) {
+	w.inside[l] = true
+	for i := range l.items {
+		switch in := l.items[i].loop; {
+		case in == nil:
+		case !w.inside[in]:
+			w.recursive(in)
+		case w.names[in] == "":
+			w.names[in] = l.items[i].list
+		}
+	}
+	delete(w.inside, l)
+}
+
+// loop is the schema of a loop's document.
+func (w *schemaWriter) loop(l *level) object {
+	name := w.names[l]
+	if name == "" {
+		return w.level(l)
+	}
+	if w.definitions[name] == nil {
+		w.definitions[name] = true // it is on its way
+		w.definitions[name] = w.level(l)
+	}
+	return object{"$ref": "#/definitions/" + name}
+}
+
+func (w *schemaWriter) level(l *level) object {
 	props, required := object{}, []string{}
-	addLevel(l, props, &required)
+	w.add(l, props, &required)
 	props["other"] = object{"description": "Segments that the table does not name", "type": "array", "items": object{"type": "object"}}
 	return closed(props, required)
 }
@@ -37,14 +77,14 @@ func closed(props object, required []string) object {
 	return out
 }
 
-func addLevel(l *level, props object, required *[]string) {
+func (w *schemaWriter) add(l *level, props object, required *[]string) {
 	for i := range l.items {
 		it := &l.items[i]
 		name, inner := it.list+it.object, object(nil)
 		switch {
 		case name == "" && it.loop != nil:
 			optional := []string{}
-			addLevel(it.loop, props, &optional)
+			w.add(it.loop, props, &optional)
 			continue
 		case name == "":
 			must := []string{}
@@ -54,7 +94,7 @@ func addLevel(l *level, props object, required *[]string) {
 			}
 			continue
 		case it.loop != nil:
-			inner = schemaOfLevel(it.loop)
+			inner = w.loop(it.loop)
 		default:
 			own, must := object{}, []string{}
 			addValues(it, own, &must)

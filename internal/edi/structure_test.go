@@ -65,6 +65,12 @@ func TestStructure(t *testing.T) {
 			map[string]string{"entities.0.adjustments.0.amount": "-5", "entities.0.items.0.references": "", "entities.0.items.1.reference": `"I2"`}},
 		{"856: an item of the order behind its packs", "856", "BSN*00*S1*20260115*1000~HL*1**S*1~HL*2*1*O*1~PRF*P1~HL*3*2*P*1~MAN*GM*1~HL*4*3*I*0~SN1**5*EA~HL*5*2*I*0~SN1**6*EA~HL*6*1*O*1~PRF*P2~HL*7*6*I*0~SN1**7*EA",
 			map[string]string{"shipment.orders.0.packs.0.items.0.quantity": "5", "shipment.orders.0.items.0.quantity": "6", "shipment.orders.1.items.0.quantity": "7"}},
+		{"856: pallets before orders", "856", "BSN*00*S1*20260115*1000~HL*1**S*1~HL*2*1*T*1~MAN*GM*T1~HL*3*2*O*1~PRF*P1~HL*4*3*P*1~MAN*GM*1~HL*5*4*I*0~SN1**5*EA~HL*6*1*T*1~HL*7*6*O*1~PRF*P1~HL*8*7*I*0~SN1**6*EA~CTT*8",
+			map[string]string{"shipment.pallets.0.orders.0.packs.0.items.0.quantity": "5", "shipment.pallets.1.orders.0.items.0.quantity": "6", "shipment.pallets.0.marks.0.value": `"T1"`}},
+		{"856: packs within items, and a shipment without orders", "856", "BSN*00*S1*20260115*1000*0002~HL*1**S*1~PRF*P1~HL*2*1*I*1~SN1**5*EA~HL*3*2*P*0~MAN*GM*1~HL*4*2*P*0~MAN*GM*2~HL*5*1*I*0~SN1**6*EA",
+			map[string]string{"shipment.items.0.packs.1.marks.0.value": `"2"`, "shipment.items.1.quantity": "6", "shipment.order_number": `"P1"`}},
+		{"856: other levels, and those in their own kind", "856", "BSN*00*S1*20260115*1000~HL*1**S*1~HL*2*1*O*1~PRF*P1~HL*3*2*P*1~HL*4*3*P*1~HL*5*4*I*0~SN1**6*EA~HL*6*2*I*1~SN1**1*EA~HL*7*6*F*0~SN1**2*EA~HL*8*6*F*0~SN1**3*EA",
+			map[string]string{"shipment.orders.0.items.0.levels.1.quantity": "3", "shipment.orders.0.items.0.levels.0.level": `"F"`, "shipment.orders.0.packs.0.packs.0.items.0.quantity": "6"}},
 		{"856: references of the carrier's", "856", "BSN*00*S1*20260115*1000~HL*1**S*0~CLD*1*10~REF*LT*9~DTM*011*20260115", map[string]string{"shipment.references": "", "shipment.dates.0.qualifier": `"011"`}},
 		{"940: places of lines", "940", "W05*N*D1~N1*ST*Acme~LX*1~W01*5*EA**VP*A~N1*BY*Shop~LX*2~N1*ST*Other~W01*6*EA", map[string]string{"lines.0.items.0.parties.0.name": `"Shop"`, "lines.1.parties.0.name": `"Other"`}},
 		{"940: other numbers within a line, between LS and LE", "940", "W05*N*D1~N1*ST*Acme~LX*1~W01*5*EA**VP*A~LS*0310~LX*7~N9*LT*L1~N1*ST*Inner~LE*0310~LX*2~W01*6*EA",
@@ -167,6 +173,15 @@ func faultsOf(faults []Fault) string {
 	return strings.Join(out, "; ")
 }
 
+// deep are levels that each stand in the one before.
+func deep(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "HL*%d*%d*I~", i+2, i+1)
+	}
+	return b.String()
+}
+
 // TestLevels: a hierarchical level needs a number of its own, and one that is there already.
 func TestLevels(t *testing.T) {
 	table := shipped(t)["856"]
@@ -176,7 +191,10 @@ func TestLevels(t *testing.T) {
 		{head + order + "HL**2*I~SN1**5*EA", "segment 6 (HL), element 1: it must be there"},
 		{head + order + "HL*2*2*I~SN1**5*EA", `segment 6 (HL), element 1: another level has the number "2"`},
 		{head + order + "HL*3*9*I~SN1**5*EA", `segment 6 (HL), element 2: it belongs to level "9", and stands in level "2"`},
-		{head + order + "HL*3*1*O~PRF*P2~HL*4*2*I~SN1**5*EA", `segment 8 (HL), element 2: it belongs to level "2", and stands in level "3"`}, // which ended
+		{head + order + "HL*3*3*I~SN1**5*EA", `segment 6 (HL), element 2: it belongs to level "3", and stands in level "2"`},
+		{head + order + "HL*3*2*I~HL*4*3*I~HL*3*2*I~SN1**5*EA", `segment 8 (HL), element 1: another level has the number "3"`},
+		{head + deep(maxLevels-1) + "SN1**5*EA", ""},
+		{head + deep(maxLevels) + "SN1**5*EA", "segment 23 (HL): it is deeper than 20 levels"},
 	} {
 		_, faults := table.Document(set(t, table, c.segments), "")
 		if got := faultsOf(faults); !strings.HasSuffix(got, c.want) || c.want == "" && got != "" || len(faults) > 1 {
@@ -199,6 +217,43 @@ func segmentsOf(t *testing.T, table *Table, of *Message, doc *jsondoc.Doc) strin
 		}
 	}
 	return string(out)
+}
+
+// TestDivides: what stands at the wrong place is told there, and is not taken for what comes behind the section's end.
+func TestDivides(t *testing.T) {
+	table := shipped(t)["ORDERS"]
+	_, faults := table.Document(set(t, table, "BGM+220+P1'DTM+137:20260115:102'LIN+1++A:SA'PRI+AAA:5'MOA+203:10'LOC+7+S1'LIN+2++B:SA'UNS+S'MOA+86:15"), "")
+	if got := faultsOf(faults); got != "line 1: segment 6 (MOA): the table has no place for it here, or not with this qualifier" {
+		t.Error(got)
+	}
+}
+
+// TestLevelsElsewhere: levels say where they belong, or stand beside the last one of their kind.
+func TestLevelsElsewhere(t *testing.T) {
+	table := shipped(t)["856"]
+	const head = "BSN*00*S1*20260115*1000~HL*1**S~"
+	for name, c := range map[string]struct {
+		segments string
+		at       map[string]string
+	}{
+		"one kind after the other": {head + "HL*2*1*O~PRF*P1~HL*3*1*O~PRF*P2~HL*4*2*P~MAN*GM*1~HL*5*3*P~MAN*GM*2~HL*6*4*I~SN1**5*EA~HL*7*5*I~SN1**6*EA~HL*8*4*I~SN1**7*EA",
+			map[string]string{"shipment.orders.0.packs.0.items.0.quantity": "5", "shipment.orders.1.packs.0.items.0.quantity": "6", "shipment.orders.0.packs.0.items.1.quantity": "7", "shipment.orders.2": ""}},
+		"no parents": {head + "HL*2**O~PRF*P1~HL*3**P~MAN*GM*1~HL*4**I~SN1**5*EA~HL*5**I~SN1**6*EA~HL*6**P~HL*7**I~SN1**7*EA~HL*8**O~PRF*P2~HL*9**I~SN1**8*EA",
+			map[string]string{"shipment.orders.0.packs.0.items.1.quantity": "6", "shipment.orders.0.packs.1.items.0.quantity": "7", "shipment.orders.1.items.0.quantity": "8"}},
+		"the shipment's own behind an item": {head + "HL*2*1*O~PRF*P1~HL*3*2*I~SN1**5*EA~HL*4*1*T~MAN*GM*9",
+			map[string]string{"shipment.orders.0.items.0.quantity": "5", "shipment.pallets.0.marks.0.value": `"9"`}},
+	} {
+		raw, faults := table.Document(set(t, table, c.segments), "")
+		doc, err := jsondoc.Parse(raw, jsondoc.Limits{})
+		if err != nil || len(faults) > 0 {
+			t.Fatalf("%s: %v %s", name, err, faultsOf(faults))
+		}
+		for path, want := range c.at {
+			if got := at(doc.Root(), path); got != want {
+				t.Errorf("%s: %s: %s, want %s", name, path, got, want)
+			}
+		}
+	}
 }
 
 // TestReleases: what a table has for some releases alone is a fault in others, read and written, and the same name may be one thing here and another there.

@@ -32,11 +32,13 @@ type Table struct {
 	data   []byte
 }
 
-// level is what follows each other: in the message, or in a loop.
+// level is what follows each other: in the message, or in a loop. It may hold itself.
 type level struct {
 	items []item
 	names map[string]bool // members of its documents
 	tags  map[string][]int
+	// dividers are the items that divide it.
+	dividers []int
 }
 
 // item is a segment or a loop at its place.
@@ -57,7 +59,9 @@ type item struct {
 	after        string // name prefix of what the table does not name
 	place        int    // items of one place may come in any order
 	window              // the releases that have it
-	pos          strictyaml.Pos
+	// divides: it says nothing but that another part of the message begins, and what stands behind it in the table cannot come before it.
+	divides bool
+	pos     strictyaml.Pos
 }
 
 // window is a span of releases, both among them; 0: it is open.
@@ -201,8 +205,9 @@ func readTable(file string, data []byte, own map[string]lists, problems *stricty
 	if t.Standard == X12 && t.Code == "" {
 		p.Add(at.Pos(), "group: an X12 table needs the functional identifier of its group, such as PO")
 	}
-	c := compiler{t: t, lists: f.Lists, parts: parts(t.Standard), p: p}
-	t.root = c.level(c.expand(f.Segments), "")
+	c := compiler{t: t, lists: f.Lists, parts: parts(t.Standard), p: p, loops: map[strictyaml.Pos]*level{}}
+	t.root.names = map[string]bool{}
+	c.level(&t.root, c.expand(f.Segments), "")
 	if p.Len() > 0 {
 		return nil
 	}
@@ -214,6 +219,8 @@ type compiler struct {
 	parts map[string][]strictyaml.Node
 	lists map[string]lists
 	p     *strictyaml.Problems
+	// loops are those of parts, by where they stand: a part that a loop of its own uses holds itself.
+	loops map[strictyaml.Pos]*level
 }
 
 type itemFile struct {
@@ -234,8 +241,10 @@ type itemFile struct {
 }
 
 // level compiles items. loop is the tag that begins it; empty: it is the message.
-func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
-	out := level{names: map[string]bool{"edi": true, "more": true, "other": true}}
+func (c *compiler) level(out *level, nodes []strictyaml.Node, loop string) {
+	for _, name := range []string{"edi", "more", "other"} {
+		out.names[name] = true
+	}
 	place := 0
 	for i, n := range nodes {
 		var f itemFile
@@ -243,7 +252,7 @@ func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
 			continue
 		}
 		if f.Kept != "" {
-			if it := c.kept(&out, n, &f); it != nil {
+			if it := c.kept(out, n, &f); it != nil {
 				it.window = c.window(n, &f)
 				place++
 				it.place = place
@@ -256,6 +265,7 @@ func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
 			c.p.Add(n.Pos(), "an entry is a segment, a loop, or kept")
 			continue
 		}
+		it.when = c.conditions(f.When)
 		if f.Loop != "" {
 			it.tag = f.Loop
 			f.Segments = c.expand(f.Segments)
@@ -264,18 +274,23 @@ func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
 				continue
 			}
 			c.t.loops[f.Loop] = true
-			sub := c.level(f.Segments, f.Loop)
-			it.loop, it.names = &sub, sub.names
+			if it.loop = c.loops[n.Pos()]; it.loop == nil {
+				it.loop = &level{names: map[string]bool{}}
+				c.loops[n.Pos()] = it.loop
+				c.level(it.loop, f.Segments, f.Loop)
+				if len(it.loop.items) > 0 { // what tells the loop stands in the segment that begins it
+					head := &it.loop.items[0]
+					head.when = append(slices.Clone(it.when), head.when...)
+					head.named()
+				}
+			}
+			it.names = it.loop.names
 		} else {
 			c.elements(&it, f.Elements)
 		}
 		c.t.tags[it.tag] = true
-		it.when = c.conditions(f.When)
-		if it.loop != nil && len(it.loop.items) > 0 { // what tells the loop stands in the segment that begins it
-			head := &it.loop.items[0]
-			it.when = append(it.when, head.when...)
-			head.when = it.when
-			head.named()
+		if it.loop != nil && len(it.loop.items) > 0 && len(it.loop.items[0].when) > len(it.when) {
+			it.when = it.loop.items[0].when
 		}
 		if it.list != "" && it.object != "" {
 			c.p.Add(n.Pos(), "list and object: its values have one place")
@@ -294,17 +309,20 @@ func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
 		}
 		it.place = place
 		it.named()
-		c.claim(&out, &it)
+		it.divides = it.loop == nil && it.required && len(it.elements) > 0 && len(it.names) == 1 // more
+		c.claim(out, &it)
 		out.items = append(out.items, it)
 	}
 	out.tags = map[string][]int{}
 	for i := range out.items {
 		out.tags[out.items[i].tag] = append(out.tags[out.items[i].tag], i)
+		if out.items[i].divides {
+			out.dividers = append(out.dividers, i)
+		}
 	}
 	if loop != "" && len(out.items) > 0 && (out.items[0].list != "" || out.items[0].max != 1) {
 		c.p.Add(out.items[0].pos, "what begins a loop comes once in it, and its values are the loop's")
 	}
-	return out
 }
 
 // kept compiles a loop that is not taken over.
