@@ -142,6 +142,16 @@ func TestBrokenEnvelopes(t *testing.T) {
 	}
 }
 
+// TestKindsOfTests: syntax 4 has several, and none of them is of production.
+func TestKindsOfTests(t *testing.T) {
+	for indicator, want := range map[string]bool{"": false, "+++++": false, "++++++0": false, "++++++1": true, "++++++2": true, "++++++3": true} {
+		r := NewReader(strings.NewReader(strings.Replace(unbHead, "'", indicator+"'", 1)+"UNH+1+ORDERS:D:96A:UN'UNT+2+1'UNZ+1+R1'"), EDIFACT)
+		if m, err := r.Next(); err != nil || m.Group.Interchange.Test != want {
+			t.Errorf("%s: %v", indicator, err)
+		}
+	}
+}
+
 // TestNumbersOfTrailers: control numbers of X12 are numbers, and zeros before them mean nothing; EDIFACT's are texts.
 func TestNumbersOfTrailers(t *testing.T) {
 	set := "ST*850*0001~BEG*00*SA*P**20260115~SE*3*0001~"
