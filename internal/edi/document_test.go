@@ -360,6 +360,8 @@ func TestTablesThatAreWrong(t *testing.T) {
 		{strings.Replace(head, "segments:", "unlisted: refuse\nsegments:", 1) + "  - segment: BEG\n    max: 3\n    elements: {1: a}\n", "what may come more than once needs a list"},
 		{head + "  - loop: N1\n    max: 3\n    segments:\n      - segment: N1\n        elements: {1: a}\n", "what may come more than once needs a list"},
 		{head + "  - segment: BEG\n    loop: BEG\n", "an entry is a segment, a loop, or kept"},
+		{head + "  - segment: BEG\n    from: later\n    elements: {1: a}\n", `from: "later" is no release`},
+		{head + "  - segment: BEG\n    until: \"004010\"\n    elements: {1: a}\n  - segment: REF\n    from: \"004010\"\n    elements: {1: a}\n", `"a" is the name of two values in one document`},
 		{head + "  - kept: SLN\n", "kept: it says which segments belong to the loop"},
 		{head + "  - kept: SLN\n    with: [PID]\n    list: l\n", "kept: it says which segments belong to the loop, and nothing else"},
 		{head + "  - kept: SLN\n    with: [PID]\n  - kept: SLN\n    with: [REF]\n", "kept: SLN stands beside it already"},
