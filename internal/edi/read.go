@@ -222,7 +222,7 @@ func (r *reading) reopen(id string) int {
 	var path []string
 	for up := id; up != ""; up = r.levels[up].parent {
 		l, ok := r.levels[up]
-		if !ok {
+		if !ok || l.item == nil { // a table of the project may number segments that begin no loop
 			return len(r.frames) - 1
 		}
 		if d := slices.IndexFunc(r.frames, func(f frame) bool { return f.hl == up }); d >= 0 {

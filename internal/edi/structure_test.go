@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // set makes a message of a type.
@@ -255,6 +256,19 @@ func TestLevelsElsewhere(t *testing.T) {
 				t.Errorf("%s: %s: %s, want %s", name, path, got, want)
 			}
 		}
+	}
+}
+
+// TestNumberedSegments: a table of the project may number segments that begin no loop.
+func TestNumberedSegments(t *testing.T) {
+	var p strictyaml.Problems
+	table := ReadTable("t.yaml", []byte("table: t\nstandard: x12\nmessage: \"856\"\ngroup: SH\nsegments:\n  - segment: HL\n    list: levels\n    elements: {1: {auto: hl-id}, 2: {auto: hl-parent}, 3: kind}\n"), &p)
+	if err := p.Err(); err != nil {
+		t.Fatal(err)
+	}
+	doc, faults := table.Document(set(t, table, "HL*1**S~HL*2*1*O~HL*3*1*O~HL*4**S"), "")
+	if got := faultsOf(faults); strings.Count(got, "stands in none") != 2 || len(faults) != 2 || !strings.Contains(string(doc), `"levels":[{"kind":"S"},{"kind":"O"},{"kind":"O"},{"kind":"S"}]`) {
+		t.Errorf("%s %s", doc, got)
 	}
 }
 

@@ -56,7 +56,11 @@ func (r *reading) auto(v *value, e int, raw []byte) {
 		if r.levels == nil {
 			r.levels = map[string]opened{}
 		}
-		r.levels[f.hl] = opened{f.item, f.node, r.frames[len(r.frames)-2].hl}
+		l := opened{item: f.item, node: f.node}
+		if n := len(r.frames); n > 1 {
+			l.parent = r.frames[n-2].hl
+		}
+		r.levels[f.hl] = l
 	case "hl-parent":
 		for i := len(r.frames) - 2; i >= 0; i-- {
 			if up := r.frames[i].hl; up != "" {
