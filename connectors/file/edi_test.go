@@ -412,6 +412,37 @@ func TestWrittenIsAnswered(t *testing.T) {
 	}
 }
 
+// TestInterchangeRefused: a TA1 that refuses an interchange is told as any rejection, and a file that holds nothing else is taken.
+func TestInterchangeRefused(t *testing.T) {
+	d := exchange(t, exchanged)
+	for _, external := range []string{"1", "2"} {
+		if err := d.send(external, external, []byte(`{"edi":{"partner":"acme"},"purpose":"00","type":"AC","order_number":"4711","ordered_on":"2026-01-15","lines":[]}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	head, _, _ := strings.Cut(interchange(t, "x12/850.edi"), "GS*")
+	control := strings.Split(head, "*")[13]
+	d.Put(d.T, "ta1.edi", head+"TA1*000000041*260301*1200*R*006~\nTA1*000000042*260301*1200*A*000~\nIEA*0*"+control+"~\n")
+	if got := d.taken("ta1.edi"); got != "" {
+		t.Errorf("a TA1 became a document: %s", got)
+	}
+	d.Files()
+	var told []string
+	for _, n := range d.FileNotes("stock") {
+		if n.Unanswered {
+			told = append(told, n.Name+": "+n.Why)
+		}
+	}
+	if want := []string{"855 41 to acme: it was sent 2026-03-01T12:00:00Z, and the partner has rejected it"}; !slices.Equal(told, want) {
+		t.Errorf("told are %q, want %q", told, want)
+	}
+	d.Clock.Advance(24*time.Hour + time.Second) // an interchange that came is not acknowledged yet
+	d.Files()
+	if notes := slices.DeleteFunc(d.FileNotes("stock"), func(n connector.FileNote) bool { return !n.Unanswered }); len(notes) != 2 || !strings.Contains(notes[1].Why, "no acknowledgement had come") {
+		t.Errorf("%+v", notes)
+	}
+}
+
 // TestRejectedUnasked: what a partner rejects is told, also where no acknowledgement is awaited.
 func TestRejectedUnasked(t *testing.T) {
 	d := exchange(t, exchanged)

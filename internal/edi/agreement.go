@@ -277,7 +277,7 @@ func (b *Book) agreed(in *Interchange) (*Agreement, *Fault) {
 
 // acknowledges: the message says what became of another one.
 func acknowledges(message string) bool {
-	return message == "997" || message == "999" || message == "CONTRL"
+	return message == "997" || message == "999" || message == "CONTRL" || message == TA1
 }
 
 // Document gives a message as a document. A fault of its interchange, which nobody agreed to, is err; skip: the message is an acknowledgement, and no
@@ -292,7 +292,7 @@ func (b *Book) Document(m *Message) (doc []byte, faults []Fault, skip bool, err 
 		name, tables = a.Name, a.tables
 	}
 	t := tables[m.Type]
-	if t == nil && acknowledges(m.Type) && a != nil {
+	if t == nil && acknowledges(m.Type) && (a != nil || m.Type == TA1) {
 		return nil, nil, true, nil
 	}
 	if f := b.unsupported(m, a, t); f != nil {

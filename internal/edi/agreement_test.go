@@ -190,7 +190,10 @@ func TestAnswers(t *testing.T) {
 	e := func(body string) string {
 		return unbHead + "UNH+1+CONTRL:D:3:UN'" + body + fmt.Sprintf("'UNT+%d+1'UNZ+1+R1'", strings.Count(body, "'")+3)
 	}
+	ta1 := func(code string) string { return isaHead + "TA1*000000041*260115*1000*" + code + "~IEA*0*000000001~" }
 	for _, c := range []struct{ data, want string }{
+		{ta1("R*006"), "[{41 false true}]"}, {ta1("A*000"), "[]"}, {ta1("E*022"), "[]"}, // which say that an interchange came
+		{strings.Replace(x("AK1*PR*41~AK9*A*1*1*1"), "GS*", "TA1*000000040*260115*1000*R*006~GS*", 1), "[{40 false true} {41 true false}]"},
 		{x("AK1*PR*41~AK9*A*1*1*1"), "[{41 true false}]"}, {x("AK1*PR*41~AK9*E*1*1*1"), "[{41 true false}]"}, {x("AK1*PR*41~AK9*P*2*2*1"), "[{41 false false}]"},
 		{x("AK1*PR*41~AK9*R*1*1*0"), "[{41 false true}]"}, {x("AK1*PR*own~AK9*A*1*1*1"), "[]"}, {x("AK1*PR*41"), "[]"},
 		{e("UCI+5+B:14+A:14+7'UCM+1+ORDRSP:D:96A:UN+7"), "[{5 true false}]"}, {e("UCI+5+B:14+A:14+8"), "[]"}, {e("UCI+5+B:14+A:14"), "[]"}, {e("UCI+5+B:14+A:14+4+2"), "[{5 false true}]"},

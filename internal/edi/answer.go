@@ -157,6 +157,13 @@ func answers(m *Message) []Answer {
 		}
 		return out
 	}
+	if m.Type == TA1 { // that an interchange arrived says nothing of what is in it
+		n, err := strconv.ParseInt(m.Text(&m.Segments[0], 1), 10, 64)
+		if err != nil || m.Text(&m.Segments[0], 4) != "R" {
+			return nil
+		}
+		return []Answer{{Number: n, Rejected: true}}
+	}
 	if m.Type == "CONTRL" {
 		var out []Answer
 		for _, s := range at("UCI") {
@@ -424,16 +431,16 @@ func (b *Book) Compose(a *Agreement, message string, doc jsondoc.Value) (Body, s
 	if t == nil {
 		return Body{}, "", fmt.Errorf("there is no table for the message %s; there are tables for %s", short(message), strings.Join(b.Messages(), ", "))
 	}
-	body, err := t.Compose(doc, a.syntax.Decimal)
-	if err != nil {
-		return Body{}, "", err
-	}
 	version := a.version
 	if version == "" {
 		version = t.Version
 	}
 	if version == "" {
 		return Body{}, "", fmt.Errorf("neither the agreement with %s nor the table %s says a version", a.Name, t.Name)
+	}
+	body, err := t.Compose(doc, version, a.syntax.Decimal)
+	if err != nil {
+		return Body{}, "", err
 	}
 	return body, version, nil
 }

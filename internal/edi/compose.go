@@ -14,16 +14,21 @@ import (
 // maxMember bounds the elements of one list that is written.
 const maxMember = 100_000
 
+// fullYears is the first release of X12 whose dates have them.
+const fullYears = 4010
+
 // countWord is what a document holds in place of a number that is counted.
 const countWord = "count"
 
 // composing makes segments of a document.
 type composing struct {
-	t    *Table
-	root jsondoc.Value
-	mark byte // of decimals
-	hl   int
-	out  []Values
+	t       *Table
+	root    jsondoc.Value
+	mark    byte // of decimals
+	rel     int  // the release that is written
+	version string
+	hl      int
+	out     []Values
 }
 
 // kept are the segments and elements of a document that the table does not name: each has its place, or is told.
@@ -33,14 +38,14 @@ type kept struct {
 	done []bool          // of other
 }
 
-// Compose gives the segments of a document, without header and trailer; mark is that of decimals. A value that has no place in the table, or does
+// Compose gives the segments of a document in a version of its standard, without header and trailer; mark is that of decimals. A value that has no place in the table, or does
 // not fit its place, is an error with its path.
-func (t *Table) Compose(doc jsondoc.Value, mark byte) (Body, error) {
-	w := &composing{t: t, root: doc, mark: mark}
+func (t *Table) Compose(doc jsondoc.Value, version string, mark byte) (Body, error) {
+	w := &composing{t: t, root: doc, mark: mark, version: version, rel: release(t.Standard, version)}
 	if doc.Kind() != jsondoc.Object {
 		return Body{}, fmt.Errorf("the document is no object (%s)", doc.Kind())
 	}
-	if err := w.known(doc, t.root.names); err != nil {
+	if err := w.known(doc, t.root.names, &t.root); err != nil {
 		return Body{}, err
 	}
 	k := newKept(doc)
@@ -88,8 +93,10 @@ func (w *composing) level(l *level, doc jsondoc.Value, k *kept, parent int) erro
 		if i == 0 || l.items[i-1].place != it.place {
 			before = len(w.out)
 		}
-		if err := w.item(it, l, doc, k, parent); err != nil {
-			return err
+		if it.window.has(w.rel) {
+			if err := w.item(it, l, doc, k, parent); err != nil {
+				return err
+			}
 		}
 		if last := i+1 == len(l.items) || l.items[i+1].place != it.place; last && (it.loop == nil || len(w.out) > before) {
 			if err := w.others(k, it.tag); err != nil {
@@ -101,13 +108,24 @@ func (w *composing) level(l *level, doc jsondoc.Value, k *kept, parent int) erro
 }
 
 // known tells a member that has no place in a document.
-func (w *composing) known(doc jsondoc.Value, names map[string]bool) error {
+func (w *composing) known(doc jsondoc.Value, names map[string]bool, l *level) error {
 	for name := range doc.Members() {
-		if !names[name] && (name != "edi" || doc != w.root) {
+		switch {
+		case name == "edi" && doc == w.root:
+		case !names[name]:
 			return fmt.Errorf("%q has no place in the table %s", short(name), w.t.Name)
+		case l != nil && name != "edi" && name != "more" && name != "other" && !l.has(name, w.rel):
+			return fmt.Errorf("%q has no place in the version %s of the message, in which the standard has it otherwise (table %s)", short(name), short(w.version), w.t.Name)
 		}
 	}
 	return nil
+}
+
+// has: a document of the level has a member of the name in a release.
+func (l *level) has(name string, rel int) bool {
+	return slices.ContainsFunc(l.items, func(it item) bool {
+		return it.keeps == nil && it.gives(name) && it.window.has(rel) && (it.loop == nil || it.list+it.object != "" || it.loop.has(name, rel))
+	})
 }
 
 func (w *composing) item(it *item, l *level, doc jsondoc.Value, k *kept, parent int) error {
@@ -163,7 +181,7 @@ func (w *composing) own(it *item, v jsondoc.Value, parent int) error {
 	if v.Kind() != jsondoc.Object {
 		return fmt.Errorf("it is no object (%s)", v.Kind())
 	}
-	if err := w.known(v, it.names); err != nil {
+	if err := w.known(v, it.names, it.loop); err != nil {
 		return err
 	}
 	k := newKept(v)
@@ -495,6 +513,9 @@ func (w *composing) text(v *value, given jsondoc.Value) (text, form string, err 
 		if text, form, err = writeDate(v, text); err != nil {
 			return "", "", err
 		}
+		if w.t.Standard == X12 && w.rel > 0 && w.rel < fullYears && len(text) == 8 {
+			text = text[2:]
+		}
 	case asTime:
 		plain := strings.ReplaceAll(strings.ReplaceAll(text, ":", ""), ".", "")
 		if again, ok := clock(plain); !ok || again != text {
@@ -569,7 +590,7 @@ func writeDate(v *value, text string) (string, string, error) {
 		}
 		return a + b, "718", nil
 	}
-	for _, form := range []string{"102", "203", "204", "610", "602"} {
+	for _, form := range []string{"102", "203", "204", "205", "303", "304", "610", "602"} {
 		layouts := dates[form]
 		t, err := time.Parse(layouts[1], text)
 		if err != nil || len(text) != len(layouts[1]) {

@@ -24,9 +24,14 @@ const (
 	maxMessage = 16 << 20
 	// maxElements bounds the data elements of one segment.
 	maxElements = 1000
+	// maxLevels bounds how deep hierarchical levels stand in each other.
+	maxLevels = 20
 	// maxFaults bounds what is told of one message.
 	maxFaults = 100
 )
+
+// hlKind is the data element of HL that says what a level is.
+const hlKind = 3
 
 // Syntax is how an interchange marks its parts. A mark that is 0 does not exist in it.
 type Syntax struct {

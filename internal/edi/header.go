@@ -178,7 +178,8 @@ func (r *Reader) unb(advised bool) error {
 	party := func(e2 int) Party { return Party{e.Component(seg, e2, 2), e.Component(seg, e2, 1)} }
 	in.Sender, in.Receiver = party(2), party(3)
 	in.Date, in.Time, in.Control = e.Component(seg, 4, 1), e.Component(seg, 4, 2), e.Component(seg, 5, 1)
-	in.Wanted, in.Test = e.Text(seg, 9) == "1", e.Text(seg, 11) == "1"
+	in.Wanted = e.Text(seg, 9) == "1"
+	in.Test = strings.Trim(e.Text(seg, 11), "0") != "" // syntax 4 tells kinds of tests apart
 	if in.Control == "" || in.Sender.ID == "" || in.Receiver.ID == "" {
 		return bad("UNB", 0, "sender, recipient and control reference must be there")
 	}

@@ -171,7 +171,9 @@ func composed(t testing.TB, std Standard) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		body, version, err := book.Compose(a, doc.Root().GetPath("edi.type").Str(), doc.Root())
+		agreed := *a
+		agreed.version = doc.Root().GetPath("edi.version").Str()
+		body, version, err := book.Compose(&agreed, doc.Root().GetPath("edi.type").Str(), doc.Root())
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}

@@ -17,6 +17,8 @@ type frame struct {
 	place  int
 	counts []int
 	hl     string // id of the hierarchical level
+	kind   string // of the level
+	again  bool   // it was left before: what had to come was looked for
 	last   string // the tag that the table knows and that came last
 	// keeps are the tags of a loop that is not taken over, and whose place is in the document of the level around it; nil: it is none.
 	// in is its name there; empty: it stands behind last, since this is not where the table has it.
@@ -37,7 +39,8 @@ type reading struct {
 	faults []Fault
 	buf    []byte
 	counts []counted
-	levels map[string]bool // ids of hierarchical levels
+	levels map[string]opened // hierarchical levels by their ids
+	rel    int               // the message's release
 	seg    *Segment
 	nodes  nodes
 	// ints holds the counts of the frames, one behind the other.
@@ -56,6 +59,13 @@ func (r *reading) push(f frame) {
 	r.frames = append(r.frames, f)
 }
 
+// opened is a hierarchical level that has begun; parent is the id of the one that it stands in.
+type opened struct {
+	item   *item
+	node   *node
+	parent string
+}
+
 // counted is a value that says how many segments of a tag there are.
 type counted struct {
 	tag  string
@@ -69,7 +79,7 @@ type counted struct {
 func (t *Table) Document(m *Message, partner string) ([]byte, []Fault) {
 	r := readings.Get().(*reading)
 	defer readings.Put(r)
-	*r = reading{t: t, m: m, faults: slices.Clone(m.Faults), buf: r.buf[:0], frames: r.frames[:0], ints: r.ints[:0], counts: r.counts[:0], nodes: r.nodes, levels: r.levels}
+	*r = reading{t: t, m: m, faults: slices.Clone(m.Faults), buf: r.buf[:0], frames: r.frames[:0], ints: r.ints[:0], counts: r.counts[:0], nodes: r.nodes, levels: r.levels, rel: release(t.Standard, m.Version)}
 	clear(r.levels)
 	r.nodes.used = 0
 	root := r.nodes.make()
@@ -183,16 +193,58 @@ func (r *reading) take() {
 	}
 }
 
-// from gives the depth where the place of a segment is looked for first: the deepest, and for a hierarchical level the one that it says it belongs to.
+// from gives the depth where the place of a segment is looked for first: the deepest, and for a hierarchical level the one that it says it belongs to. One that does not say stands
+// beside the last one of its kind.
 func (r *reading) from() int {
-	if r.seg.Tag == r.t.hlTag {
-		if parent := r.m.element(r.seg, r.t.hlParent); len(parent) > 0 {
-			for d := len(r.frames) - 1; d >= 0; d-- {
-				if r.frames[d].hl == string(parent) {
-					return d
-				}
+	deepest := len(r.frames) - 1
+	if r.seg.Tag != r.t.hlTag {
+		return deepest
+	}
+	if parent := r.m.element(r.seg, r.t.hlParent); len(parent) > 0 {
+		for d := deepest; d >= 0; d-- {
+			if r.frames[d].hl == string(parent) {
+				return d
 			}
 		}
+		return r.reopen(string(parent))
+	}
+	kind := r.m.element(r.seg, hlKind)
+	for d := deepest; d > 0; d-- {
+		if r.frames[d].hl != "" && string(kind) == r.frames[d].kind {
+			return d - 1
+		}
+	}
+	return deepest
+}
+
+// reopen enters a level that was left, with those around it: levels may come one kind after the other. Where there is none of the id it stays as it is, and the level is told that it stands elsewhere.
+func (r *reading) reopen(id string) int {
+	var path []string
+	for up := id; up != ""; up = r.levels[up].parent {
+		l, ok := r.levels[up]
+		if !ok || l.item == nil { // a table of the project may number segments that begin no loop
+			return len(r.frames) - 1
+		}
+		if d := slices.IndexFunc(r.frames, func(f frame) bool { return f.hl == up }); d >= 0 {
+			for len(r.frames) > d+1 {
+				r.leave()
+			}
+			break
+		}
+		if path = append(path, up); l.parent == "" {
+			for len(r.frames) > 1 {
+				r.leave()
+			}
+		}
+	}
+	for _, up := range slices.Backward(path) {
+		l := r.levels[up]
+		in := l.item.loop
+		f := frame{level: in, item: l.item, node: l.node, last: l.item.tag, hl: up, again: true}
+		if at := in.tags[r.t.hlTag]; len(at) > 1 { // the first begins the level itself
+			f.place = in.items[at[1]].place
+		}
+		r.push(f)
 	}
 	return len(r.frames) - 1
 }
@@ -228,10 +280,10 @@ func (r *reading) find(f *frame) int {
 	other := -1
 	for _, i := range f.level.tags[r.seg.Tag] {
 		it := &f.level.items[i]
-		if it.place < f.place || i == 0 && f.item != nil {
+		if it.place < f.place || i == 0 && f.item != nil || !it.window.has(r.rel) {
 			continue
 		}
-		if other >= 0 && f.level.items[other].place != it.place {
+		if other >= 0 && f.level.items[other].place != it.place || r.divided(f, it) {
 			break
 		}
 		if len(it.when) == 0 {
@@ -247,6 +299,16 @@ func (r *reading) find(f *frame) int {
 	return other
 }
 
+// divided: what begins the part of the message that an item stands in has not come.
+func (r *reading) divided(f *frame, it *item) bool {
+	for _, i := range f.level.dividers {
+		if d := &f.level.items[i]; d.place > f.place && d.place < it.place && d.window.has(r.rel) {
+			return true
+		}
+	}
+	return false
+}
+
 func (r *reading) fits(it *item) bool {
 	for i := range it.when {
 		w := &it.when[i]
@@ -259,6 +321,9 @@ func (r *reading) fits(it *item) bool {
 
 func (r *reading) place(f *frame, i int) {
 	it := &f.level.items[i]
+	if it.loop == nil && it.keeps == nil && !it.required && r.m.bare(r.seg) { // it says nothing, whatever must be in it
+		return
+	}
 	f.place = it.place
 	if it.keeps != nil {
 		r.push(frame{level: &noLevel, node: f.node, keeps: it.keeps, in: it.tag})
@@ -266,6 +331,10 @@ func (r *reading) place(f *frame, i int) {
 		return
 	}
 	f.last = it.tag
+	if it.loop != nil && it.tag == r.t.hlTag && len(r.frames) > maxLevels {
+		r.fault(FaultTooManyLoops, 0, 0, fmt.Sprintf("it is deeper than %d levels", maxLevels))
+		return
+	}
 	if f.counts[i]++; f.counts[i] > it.max {
 		k, what := FaultTooManySegments, "segments"
 		if it.loop != nil {
@@ -297,7 +366,11 @@ func (r *reading) place(f *frame, i int) {
 		return
 	}
 	head := &it.loop.items[0]
-	r.push(frame{level: it.loop, item: it, node: to, last: head.tag})
+	in := frame{level: it.loop, item: it, node: to, last: head.tag}
+	if head.tag == r.t.hlTag {
+		in.kind = string(r.m.element(r.seg, hlKind))
+	}
+	r.push(in)
 	r.frames[len(r.frames)-1].counts[0] = 1
 	r.fill(head, to)
 }
@@ -307,7 +380,7 @@ func (r *reading) leave() {
 	f := &r.frames[len(r.frames)-1]
 	for i := range f.level.items {
 		it := &f.level.items[i]
-		if !it.required || f.counts[i] > 0 {
+		if f.again || !it.required || f.counts[i] > 0 || !it.window.has(r.rel) {
 			continue
 		}
 		s := &Segment{Tag: it.tag, Number: r.seg.Number, Line: r.seg.Line}
@@ -404,5 +477,6 @@ func (r *reading) more(n *node, it *item, e, c int, value []byte) {
 // dates are EDIFACT's formats of dates (2379), as they stand and as documents have them.
 var dates = map[string][2]string{
 	"101": {"060102", "2006-01-02"}, "102": {"20060102", "2006-01-02"}, "201": {"0601021504", "2006-01-02T15:04"}, "203": {"200601021504", "2006-01-02T15:04"},
-	"204": {"20060102150405", "2006-01-02T15:04:05"}, "610": {"200601", "2006-01"}, "602": {"2006", "2006"},
+	"204": {"20060102150405", "2006-01-02T15:04:05"}, "205": {"200601021504-0700", "2006-01-02T15:04-07:00"}, "303": {"200601021504UTC", "2006-01-02T15:04Z"},
+	"304": {"20060102150405UTC", "2006-01-02T15:04:05Z"}, "610": {"200601", "2006-01"}, "602": {"2006", "2006"},
 }

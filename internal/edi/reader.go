@@ -152,8 +152,9 @@ func (r *Reader) fault(k Kind, s *Segment, element int, format string, args ...a
 
 func (r *Reader) x12(e *Message, s *Segment) (*Message, error) {
 	switch s.Tag {
-	case "TA1": // tells of an interchange that was sent; it is none of the messages
-		return nil, nil
+	case TA1: // tells of an interchange that was sent, and stands in no group
+		e.Group, e.Type, e.Control, e.Line, e.syntax = &Group{Interchange: r.in}, TA1, e.Text(s, 1), s.Line, &r.in.Syntax
+		return e, nil
 	case "GS":
 		if r.group != nil {
 			return nil, r.fault(FaultOther, s, 0, "a group begins before GE ended the one before")
@@ -250,7 +251,7 @@ func (r *Reader) trailer(e *Message, s *Segment, n int, what, control string) er
 	var f *Fault
 	if got := e.Text(s, 1); !sameCount(got, n) {
 		f = r.fault(FaultCount, s, 1, "it says %q %s, and there are %d", short(got), what, n)
-	} else if got := e.Text(s, 2); got != control {
+	} else if got := e.Text(s, 2); got != control && !(r.syntax.Standard == X12 && sameNumber(got, control)) {
 		f = r.fault(FaultReference, s, 2, "its reference is %q, and %q in the header", short(got), short(control))
 	} else {
 		return nil
@@ -259,11 +260,11 @@ func (r *Reader) trailer(e *Message, s *Segment, n int, what, control string) er
 	return f
 }
 
-func sameCount(text string, n int) bool {
-	if text == "" || strings.Trim(text, "0123456789") != "" {
-		return false
-	}
-	return strings.TrimLeft(text, "0") == strings.TrimLeft(fmt.Sprint(n), "0")
+func sameCount(text string, n int) bool { return sameNumber(text, fmt.Sprint(n)) }
+
+// sameNumber: both are whole numbers, and the same. Zeros before them mean nothing.
+func sameNumber(a, b string) bool {
+	return a != "" && b != "" && strings.Trim(a+b, "0123456789") == "" && strings.TrimLeft(a, "0") == strings.TrimLeft(b, "0")
 }
 
 // message reads from the header s to the trailer.
@@ -372,7 +373,7 @@ func (r *Reader) segment(m *Message) (*Segment, error) {
 const byteOrder = "\ufeff"
 
 // blank skips what stands between segments and means nothing: line ends, and blanks as records are padded with. Around interchanges this is also the mark of a
-// byte order, and what old systems end files with.
+// byte order, and control characters: what old systems and lines begin and end transmissions with.
 func (r *Reader) blank() {
 	for {
 		b, err := r.r.Peek(1)
@@ -386,13 +387,13 @@ func (r *Reader) blank() {
 			n = 1
 		case '\r', ' ', '\t':
 			n = 1
-		case 0, 0x1a:
-			if r.in == nil {
-				n = 1
-			}
 		case byteOrder[0]:
 			if mark, _ := r.r.Peek(len(byteOrder)); r.in == nil && string(mark) == byteOrder {
 				n = len(byteOrder)
+			}
+		default:
+			if r.in == nil && (b[0] < ' ' || b[0] == 0x7f) {
+				n = 1
 			}
 		}
 		if n == 0 {
@@ -453,7 +454,17 @@ func (r *Reader) released(part []byte) bool {
 // Len is how many data elements a segment has.
 func (m *Message) Len(s *Segment) int { return int(s.n) - 1 }
 
-// raw gives the bytes of a data element, from 1.
+// bare: a segment has no data.
+func (m *Message) bare(s *Segment) bool {
+	for e := 1; e <= m.Len(s); e++ {
+		if len(m.element(s, e)) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// element gives the bytes of a data element, from 1.
 func (m *Message) element(s *Segment, e int) []byte {
 	if e < 1 || e >= int(s.n) {
 		return nil

@@ -68,6 +68,8 @@ func TestAroundSegments(t *testing.T) {
 		{"blanks before", func(s string) string { return " \r\n\t " + s }},
 		{"blanks behind", func(s string) string { return s + "   \r\n" }},
 		{"end of old systems", func(s string) string { return s + "\r\n\x1a\x00\x00" }},
+		{"marks of a line around it", func(s string) string { return "\x01\x02" + s + "\x0c\x03\x04\x7f" }},
+		{"marks between two", func(s string) string { return s + "\x03\x0c\ufeff\x02" + s }},
 		{"padded records", func(s string) string {
 			return strings.NewReplacer("~", "~   \n", "P 'U", "P '  \nU", "1'U", "1'  \nU").Replace(s)
 		}},
@@ -108,6 +110,7 @@ func TestBrokenEnvelopes(t *testing.T) {
 		{"group reference", isaHead + group + set + "GE*1*8~IEA*1*000000001~", `GE, element 2: its reference is "8", and "7" in the header`},
 		{"interchange count", isaHead + group + set + "GE*1*7~IEA*2*000000001~", `IEA, element 1: it says "2" groups, and there are 1`},
 		{"interchange reference", isaHead + group + set + "GE*1*7~IEA*1*000000002~", `IEA, element 2: its reference is "000000002"`},
+		{"group reference of X12 with a letter", isaHead + strings.Replace(group, "*7*X", "*7A*X", 1) + set + "GE*1*07A~IEA*1*000000001~", `GE, element 2: its reference is "07A"`},
 		{"no GE", isaHead + group + set + "IEA*1*000000001~", "the interchange ends before GE"},
 		{"no SE", isaHead + group + "ST*850*0001~BEG*00~GE*1*7~IEA*1*000000001~", "where SE should end"},
 		{"next ST without SE", isaHead + group + "ST*850*0001~BEG*00~" + set + "GE*1*7~IEA*1*000000001~", "where SE should end"},
@@ -136,6 +139,27 @@ func TestBrokenEnvelopes(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
+	}
+}
+
+// TestKindsOfTests: syntax 4 has several, and none of them is of production.
+func TestKindsOfTests(t *testing.T) {
+	for indicator, want := range map[string]bool{"": false, "+++++": false, "++++++0": false, "++++++1": true, "++++++2": true, "++++++3": true} {
+		r := NewReader(strings.NewReader(strings.Replace(unbHead, "'", indicator+"'", 1)+"UNH+1+ORDERS:D:96A:UN'UNT+2+1'UNZ+1+R1'"), EDIFACT)
+		if m, err := r.Next(); err != nil || m.Group.Interchange.Test != want {
+			t.Errorf("%s: %v", indicator, err)
+		}
+	}
+}
+
+// TestNumbersOfTrailers: control numbers of X12 are numbers, and zeros before them mean nothing; EDIFACT's are texts.
+func TestNumbersOfTrailers(t *testing.T) {
+	set := "ST*850*0001~BEG*00*SA*P**20260115~SE*3*0001~"
+	if all, err := drain(strings.NewReader(isaHead+"GS*PO*A*B*20260115*1000*007*X*004010~"+set+"GE*1*7~IEA*1*1~"), X12); err != nil || len(all) != 1 || len(all[0].Faults) > 0 {
+		t.Errorf("%v %v", all, err)
+	}
+	if _, err := drain(strings.NewReader(strings.Replace(unbHead, "R1", "1", 1)+"UNZ+0+01'"), EDIFACT); err == nil || !strings.Contains(err.Error(), `its reference is "01"`) {
+		t.Error(err)
 	}
 }
 

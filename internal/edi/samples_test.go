@@ -152,7 +152,7 @@ func TestSamplesRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", doc, err)
 			}
-			body, err := table.Compose(parsed.Root(), '.')
+			body, err := table.Compose(parsed.Root(), m.Version, '.')
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,11 +1,21 @@
 package edi
 
+import (
+	"maps"
+	"slices"
+)
+
 type object = map[string]any
 
 // Schema is the JSON Schema (draft-07) of the table's documents, for checks of mappings and for editors.
 func (t *Table) Schema() map[string]any {
 	text := object{"type": "string"}
-	root := schemaOfLevel(&t.root)
+	w := schemaWriter{inside: map[*level]bool{}, names: map[*level]string{}, definitions: object{}}
+	w.recursive(&t.root)
+	root := w.level(&t.root)
+	if len(w.definitions) > 0 {
+		root["definitions"] = w.definitions
+	}
 	props := root["properties"].(object)
 	props["edi"] = object{
 		"description": "Where the message came from; partner: who it is for", "type": "object", "additionalProperties": false,
@@ -16,9 +26,44 @@ func (t *Table) Schema() map[string]any {
 	return root
 }
 
-func schemaOfLevel(l *level) object {
+// schemaWriter makes definitions of levels that hold themselves.
+type schemaWriter struct {
+	inside      map[*level]bool
+	names       map[*level]string // of those
+	definitions object
+}
+
+// recursive finds the levels that hold themselves.
+func (w *schemaWriter) recursive(l *level) {
+	w.inside[l] = true
+	for i := range l.items {
+		switch in := l.items[i].loop; {
+		case in == nil:
+		case !w.inside[in]:
+			w.recursive(in)
+		case w.names[in] == "":
+			w.names[in] = l.items[i].list
+		}
+	}
+	delete(w.inside, l)
+}
+
+// loop is the schema of a loop's document.
+func (w *schemaWriter) loop(l *level) object {
+	name := w.names[l]
+	if name == "" {
+		return w.level(l)
+	}
+	if w.definitions[name] == nil {
+		w.definitions[name] = true // it is on its way
+		w.definitions[name] = w.level(l)
+	}
+	return object{"$ref": "#/definitions/" + name}
+}
+
+func (w *schemaWriter) level(l *level) object {
 	props, required := object{}, []string{}
-	addLevel(l, props, &required)
+	w.add(l, props, &required)
 	props["other"] = object{"description": "Segments that the table does not name", "type": "array", "items": object{"type": "object"}}
 	return closed(props, required)
 }
@@ -32,24 +77,24 @@ func closed(props object, required []string) object {
 	return out
 }
 
-func addLevel(l *level, props object, required *[]string) {
+func (w *schemaWriter) add(l *level, props object, required *[]string) {
 	for i := range l.items {
 		it := &l.items[i]
 		name, inner := it.list+it.object, object(nil)
 		switch {
 		case name == "" && it.loop != nil:
 			optional := []string{}
-			addLevel(it.loop, props, &optional)
+			w.add(it.loop, props, &optional)
 			continue
 		case name == "":
 			must := []string{}
 			addValues(it, props, &must)
-			if it.required || i == 0 && len(l.items) > 1 {
+			if (it.required || i == 0 && len(l.items) > 1) && it.window == (window{}) {
 				*required = append(*required, must...)
 			}
 			continue
 		case it.loop != nil:
-			inner = schemaOfLevel(it.loop)
+			inner = w.loop(it.loop)
 		default:
 			own, must := object{}, []string{}
 			addValues(it, own, &must)
@@ -58,11 +103,37 @@ func addLevel(l *level, props object, required *[]string) {
 		if it.list != "" {
 			inner = object{"type": "array", "items": inner}
 		}
+		if before, twice := props[name].(object); twice { // one release has it here, another there
+			inner = merged(before, inner)
+		}
 		props[name] = inner
-		if it.required {
+		if it.required && it.window == (window{}) {
 			*required = append(*required, name)
 		}
 	}
+}
+
+// merged is what one of two says, or the other; what must be there must in both.
+func merged(a, b object) object {
+	out := maps.Clone(a)
+	for key, v := range b {
+		was, twice := out[key]
+		in, ok := was.(object)
+		switch {
+		case !twice:
+			out[key] = v
+		case ok:
+			out[key] = merged(in, v.(object))
+		}
+	}
+	must, _ := a["required"].([]string)
+	also, _ := b["required"].([]string)
+	if must = slices.DeleteFunc(slices.Clone(must), func(name string) bool { return !slices.Contains(also, name) }); len(must) > 0 {
+		out["required"] = must
+	} else {
+		delete(out, "required")
+	}
+	return out
 }
 
 func addValues(it *item, props object, required *[]string) {

@@ -32,11 +32,13 @@ type Table struct {
 	data   []byte
 }
 
-// level is what follows each other: in the message, or in a loop.
+// level is what follows each other: in the message, or in a loop. It may hold itself.
 type level struct {
 	items []item
 	names map[string]bool // members of its documents
 	tags  map[string][]int
+	// dividers are the items that divide it.
+	dividers []int
 }
 
 // item is a segment or a loop at its place.
@@ -56,7 +58,43 @@ type item struct {
 	names        map[string]bool
 	after        string // name prefix of what the table does not name
 	place        int    // items of one place may come in any order
-	pos          strictyaml.Pos
+	window              // the releases that have it
+	// divides: it says nothing but that another part of the message begins, and what stands behind it in the table cannot come before it.
+	divides bool
+	pos     strictyaml.Pos
+}
+
+// window is a span of releases, both among them; 0: it is open.
+type window struct{ from, until int }
+
+func (w window) has(release int) bool {
+	return release >= w.from && (w.until == 0 || release <= w.until)
+}
+
+// apart: no release is in both.
+func (w window) apart(o window) bool {
+	return w.until > 0 && w.until < o.from || o.until > 0 && o.until < w.from
+}
+
+// release gives the place of a version among those of its standard: X12's 004010VICS, EDIFACT's D:96A:UN:EAN008. 0 is one that is before all that have one, such as EDIFACT's
+// of before 1993.
+func release(std Standard, version string) int {
+	if std == X12 {
+		n, _ := strconv.Atoi(version[:min(6, len(version))]) // 0: it is none
+		return max(n, 0)
+	}
+	_, directory, _ := strings.Cut(version, ":")
+	if len(directory) < 3 || len(directory) > 3 && directory[3] != ':' || directory[2] < 'A' || directory[2] > 'Z' {
+		return 0
+	}
+	year, err := strconv.Atoi(directory[:2])
+	if err != nil || year < 0 {
+		return 0
+	}
+	if year < 90 {
+		year += 100
+	}
+	return (1900+year)*100 + int(directory[2]-'A') + 1
 }
 
 type condition struct {
@@ -167,8 +205,9 @@ func readTable(file string, data []byte, own map[string]lists, problems *stricty
 	if t.Standard == X12 && t.Code == "" {
 		p.Add(at.Pos(), "group: an X12 table needs the functional identifier of its group, such as PO")
 	}
-	c := compiler{t: t, lists: f.Lists, parts: parts(t.Standard), p: p}
-	t.root = c.level(c.expand(f.Segments), "")
+	c := compiler{t: t, lists: f.Lists, parts: parts(t.Standard), p: p, loops: map[strictyaml.Pos]*level{}}
+	t.root.names = map[string]bool{}
+	c.level(&t.root, c.expand(f.Segments), "")
 	if p.Len() > 0 {
 		return nil
 	}
@@ -180,6 +219,8 @@ type compiler struct {
 	parts map[string][]strictyaml.Node
 	lists map[string]lists
 	p     *strictyaml.Problems
+	// loops are those of parts, by where they stand: a part that a loop of its own uses holds itself.
+	loops map[strictyaml.Pos]*level
 }
 
 type itemFile struct {
@@ -191,6 +232,8 @@ type itemFile struct {
 	When     strictyaml.Node   `yaml:"when"`
 	Required bool              `yaml:"required"`
 	Max      int               `yaml:"max"`
+	From     string            `yaml:"from"`
+	Until    string            `yaml:"until"`
 	List     string            `yaml:"list"`
 	Object   string            `yaml:"object"`
 	Elements strictyaml.Node   `yaml:"elements"`
@@ -198,8 +241,10 @@ type itemFile struct {
 }
 
 // level compiles items. loop is the tag that begins it; empty: it is the message.
-func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
-	out := level{names: map[string]bool{"edi": true, "more": true, "other": true}}
+func (c *compiler) level(out *level, nodes []strictyaml.Node, loop string) {
+	for _, name := range []string{"edi", "more", "other"} {
+		out.names[name] = true
+	}
 	place := 0
 	for i, n := range nodes {
 		var f itemFile
@@ -207,18 +252,20 @@ func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
 			continue
 		}
 		if f.Kept != "" {
-			if it := c.kept(&out, n, &f); it != nil {
+			if it := c.kept(out, n, &f); it != nil {
+				it.window = c.window(n, &f)
 				place++
 				it.place = place
 				out.items = append(out.items, *it)
 			}
 			continue
 		}
-		it := item{tag: f.Segment, required: f.Required, max: f.Max, list: f.List, object: f.Object, pos: n.Pos(), names: map[string]bool{"more": true}}
+		it := item{tag: f.Segment, required: f.Required, max: f.Max, list: f.List, object: f.Object, pos: n.Pos(), names: map[string]bool{"more": true}, window: c.window(n, &f)}
 		if (f.Segment == "") == (f.Loop == "") {
 			c.p.Add(n.Pos(), "an entry is a segment, a loop, or kept")
 			continue
 		}
+		it.when = c.conditions(f.When)
 		if f.Loop != "" {
 			it.tag = f.Loop
 			f.Segments = c.expand(f.Segments)
@@ -227,18 +274,23 @@ func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
 				continue
 			}
 			c.t.loops[f.Loop] = true
-			sub := c.level(f.Segments, f.Loop)
-			it.loop, it.names = &sub, sub.names
+			if it.loop = c.loops[n.Pos()]; it.loop == nil {
+				it.loop = &level{names: map[string]bool{}}
+				c.loops[n.Pos()] = it.loop
+				c.level(it.loop, f.Segments, f.Loop)
+				if len(it.loop.items) > 0 { // what tells the loop stands in the segment that begins it
+					head := &it.loop.items[0]
+					head.when = append(slices.Clone(it.when), head.when...)
+					head.named()
+				}
+			}
+			it.names = it.loop.names
 		} else {
 			c.elements(&it, f.Elements)
 		}
 		c.t.tags[it.tag] = true
-		it.when = c.conditions(f.When)
-		if it.loop != nil && len(it.loop.items) > 0 { // what tells the loop stands in the segment that begins it
-			head := &it.loop.items[0]
-			it.when = append(it.when, head.when...)
-			head.when = it.when
-			head.named()
+		if it.loop != nil && len(it.loop.items) > 0 && len(it.loop.items[0].when) > len(it.when) {
+			it.when = it.loop.items[0].when
 		}
 		if it.list != "" && it.object != "" {
 			c.p.Add(n.Pos(), "list and object: its values have one place")
@@ -257,23 +309,26 @@ func (c *compiler) level(nodes []strictyaml.Node, loop string) level {
 		}
 		it.place = place
 		it.named()
-		c.claim(&out, &it)
+		it.divides = it.loop == nil && it.required && len(it.elements) > 0 && len(it.names) == 1 // more
+		c.claim(out, &it)
 		out.items = append(out.items, it)
 	}
 	out.tags = map[string][]int{}
 	for i := range out.items {
 		out.tags[out.items[i].tag] = append(out.tags[out.items[i].tag], i)
+		if out.items[i].divides {
+			out.dividers = append(out.dividers, i)
+		}
 	}
 	if loop != "" && len(out.items) > 0 && (out.items[0].list != "" || out.items[0].max != 1) {
 		c.p.Add(out.items[0].pos, "what begins a loop comes once in it, and its values are the loop's")
 	}
-	return out
 }
 
 // kept compiles a loop that is not taken over.
 func (c *compiler) kept(l *level, n strictyaml.Node, f *itemFile) *item {
 	switch {
-	case f.Segment != "" || f.Loop != "" || len(n.Fields()) != 2 || len(f.With) == 0:
+	case f.Segment != "" || f.Loop != "" || len(n.Fields()) != 2+given(f.From)+given(f.Until) || len(f.With) == 0:
 		c.p.AddHint(n.Pos(), "write for example kept: SLN, with: [PID, SAC]", "kept: it says which segments belong to the loop, and nothing else")
 		return nil
 	case !c.t.keep:
@@ -291,6 +346,25 @@ func (c *compiler) kept(l *level, n strictyaml.Node, f *itemFile) *item {
 		it.keeps[tag], c.t.kept[f.Kept][tag] = true, true
 	}
 	return it
+}
+
+func given(text string) int {
+	if text == "" {
+		return 0
+	}
+	return 1
+}
+
+// window reads from which release on, and until which, an entry is there.
+func (c *compiler) window(n strictyaml.Node, f *itemFile) window {
+	one := func(key, version string) int {
+		r := release(c.t.Standard, version)
+		if version != "" && r == 0 {
+			c.p.AddHint(n.Get(key).Pos(), map[Standard]string{X12: `write for example "005010"`, EDIFACT: `write for example "D:97A"`}[c.t.Standard], "%s: %q is no release", key, short(version))
+		}
+		return r
+	}
+	return window{one("from", f.From), one("until", f.Until)}
 }
 
 // named sets the name that begins those of what the table does not name.
@@ -324,7 +398,8 @@ func (c *compiler) expand(nodes []strictyaml.Node) []strictyaml.Node {
 // claim notes the members that an item gives to the document of its level.
 func (c *compiler) claim(l *level, it *item) {
 	add := func(name string, shared bool) {
-		if l.names[name] && !shared {
+		own := name == "edi" || name == "more" || name == "other"
+		if l.names[name] && !shared && (own || slices.ContainsFunc(l.items, func(o item) bool { return o.gives(name) && !o.apart(it.window) })) {
 			c.p.Add(it.pos, "%q is the name of two values in one document", name)
 		}
 		l.names[name] = true
@@ -343,6 +418,17 @@ func (c *compiler) claim(l *level, it *item) {
 			add(name, name == "more")
 		}
 	}
+}
+
+// gives: the document of its level has a member of the name by it.
+func (it *item) gives(name string) bool {
+	switch {
+	case it.list+it.object != "":
+		return it.list+it.object == name
+	case it.loop != nil:
+		return it.loop.names[name]
+	}
+	return it.names[name]
 }
 
 // spot reads "2" or "1.2".

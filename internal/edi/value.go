@@ -1,6 +1,7 @@
 package edi
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,7 +12,7 @@ import (
 
 // one reads one value; raw is empty where there is none.
 func (r *reading) one(it *item, v *value, e, c int, raw, form []byte, n *node) {
-	if len(raw) == 0 {
+	if len(raw) == 0 || v.kind != asText && raw[0] == ' ' && len(bytes.TrimLeft(raw, " ")) == 0 { // blanks fill what is no text
 		if v.required || v.auto == "hl-id" {
 			r.fault(FaultMissingElement, e, c, "it must be there")
 		}
@@ -48,13 +49,18 @@ func (r *reading) auto(v *value, e int, raw []byte) {
 	switch v.auto {
 	case "hl-id":
 		f.hl = string(raw)
-		if r.levels[f.hl] {
+		if _, twice := r.levels[f.hl]; twice {
 			r.faultAt(r.seg, FaultCode, e, 0, 0, f.hl, fmt.Sprintf("another level has the number %q", short(f.hl)))
+			return
 		}
 		if r.levels == nil {
-			r.levels = map[string]bool{}
+			r.levels = map[string]opened{}
 		}
-		r.levels[f.hl] = true
+		l := opened{item: f.item, node: f.node}
+		if n := len(r.frames); n > 1 {
+			l.parent = r.frames[n-2].hl
+		}
+		r.levels[f.hl] = l
 	case "hl-parent":
 		for i := len(r.frames) - 2; i >= 0; i-- {
 			if up := r.frames[i].hl; up != "" {
@@ -114,6 +120,9 @@ func (r *reading) appendValue(dst []byte, v *value, e, c int, raw, form []byte) 
 		}
 		return out
 	case asDate:
+		if len(form) == 0 && v.dated > 0 { // a time of a day without its format
+			form = map[int][]byte{12: []byte("203"), 14: []byte("204")}[len(text)]
+		}
 		out, ok := date(text, string(form))
 		if !ok {
 			return bad(FaultDate, fmt.Sprintf("%q is no date%s", short(text), formText(string(form))))
@@ -171,6 +180,12 @@ func date(text, form string) (string, bool) {
 		layouts = dates["101"]
 	default:
 		return "", false
+	}
+	if zone, ok := strings.CutSuffix(text, "GMT"); ok && (form == "303" || form == "304") {
+		text = zone + "UTC"
+	}
+	if (form == "303" || form == "304") && !strings.HasSuffix(text, "UTC") {
+		return form + ":" + text, true // zones of which a name does not say how far they are from it
 	}
 	t, err := time.Parse(layouts[0], text)
 	if err != nil || len(text) != len(layouts[0]) {

@@ -150,8 +150,11 @@ func writeX12(o Outgoing, messages []Body) ([]byte, error) {
 		add(simple("IEA", "0", fmt.Sprintf("%09d", o.Number)))
 		return dst, err
 	}
-	number := fmt.Sprint(o.Number)
-	add(simple("GS", messages[0].Code, from, to, o.Date, o.Time, number, "X", o.Version))
+	number, date := fmt.Sprint(o.Number), o.Date
+	if r := release(X12, o.Version); r > 0 && r < fullYears {
+		date = date[2:]
+	}
+	add(simple("GS", messages[0].Code, from, to, date, o.Time, number, "X", o.Version))
 	for i, m := range messages {
 		control := m.Control
 		if control == "" {
