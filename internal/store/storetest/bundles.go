@@ -26,10 +26,12 @@ func testBundle(t *testing.T, b *bench) {
 	odd := bundle("a", "b1", "x", "y", "", strings.Repeat("z", 300))
 	odd.Bundle[1].Headers = map[string]string{}
 	odd.Bundle[2].ID = "Zürich\t2"
+	odd.ID, odd.DeliveryID = "bundle/b1", "bundle/b1"
 	fates, seqs := b.accept(inbound("a", "before", "1"), odd, inbound("a", "after", "2"), bundle("other", "b9", "q", "r"))
 	wantFates(t, fates, state.AcceptedNew, state.AcceptedNew, state.AcceptedNew, state.AcceptedNew)
 	b.reopen()
 	changed := bundle("a", "b1", "x")
+	changed.ID, changed.DeliveryID = odd.ID, odd.ID
 	fates, again := b.accept(changed)
 	wantFates(t, fates, state.AcceptedDuplicate) // it is known by its digest
 	if again[0] != seqs[1] {
@@ -53,7 +55,7 @@ func testBundle(t *testing.T, b *bench) {
 		rows, err := b.Unpublished(b.ctx(), "a", limit, maxBytes)
 		b.no(err)
 		for _, r := range rows {
-			if out = append(out, r.ID); r.Bundle != nil && (r.ID != "b1" || len(r.Body) > 0 || fmt.Sprintf("%+v", r.Bundle) != fmt.Sprintf("%+v", odd.Bundle)) {
+			if out = append(out, r.ID); r.Bundle != nil && (r.ID != odd.ID || len(r.Body) > 0 || fmt.Sprintf("%+v", r.Bundle) != fmt.Sprintf("%+v", odd.Bundle)) {
 				t.Errorf("%+v, want %+v", r.Bundle, odd.Bundle)
 			}
 		}
@@ -62,7 +64,7 @@ func testBundle(t *testing.T, b *bench) {
 	for _, c := range []struct {
 		limit, maxBytes int
 		want            string
-	}{{100, 0, "before b1 after"}, {5, 0, "before b1"}, {4, 0, "before"}, {100, 300, "before"}, {1, 1, "before"}} {
+	}{{100, 0, "before bundle/b1 after"}, {5, 0, "before bundle/b1"}, {4, 0, "before"}, {100, 300, "before"}, {1, 1, "before"}} {
 		if got := strings.Join(read(c.limit, c.maxBytes), " "); got != c.want {
 			t.Errorf("up to %d events and %d bytes: %s, want %s", c.limit, c.maxBytes, got, c.want)
 		}
