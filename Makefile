@@ -6,7 +6,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN         := bin/waybill
 FOR         ?= 10m
 
-.PHONY: build demo test test-whole test-browser test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-backfill bench-capture bench-edi bench-console faults soak fuzz clean
+.PHONY: build demo test test-whole test-browser test-systems test-repeat schemathesis supply release check fmt vet lint bench bench-road bench-flat bench-reconcile bench-backfill bench-capture bench-edi bench-console bench-troubles faults soak fuzz clean
 COUNT       ?= 10
 RUNS        ?= 3
 CHANGES     ?= 200000
@@ -20,7 +20,7 @@ demo: ## the whole hub with three sandbox systems and live traffic
 test: ## checks, then every test, with the real components that this machine can have
 	@./internal/test/run
 
-test-whole: ## the same as CI runs it: with the short form of every fault, and the race detector over the store and the intake
+test-whole: ## the same as CI runs it: with the short form of every fault
 	@WHOLE=1 ./internal/test/run
 
 test-systems: ## connectors on the real systems that this machine can have; the last line is the result
@@ -74,7 +74,7 @@ bench-reconcile: ## two tables of ROWS=10000000 rows in PostgreSQL compared, bes
 	@GO="$(GO)" internal/test/reconcile
 
 bench-backfill: ## ROWS=100000 products loaded into a target of 5 ms a write beside 25 live changes a second, the hub killed three times; the last line is the result
-	@$(GO) test -count=1 -timeout 120m -run '^TestBackfill$$' ./internal/acceptance -backfill $(or $(ROWS),100000) -backfill-write 5ms -v | grep -e '^--- ' -e 'backfill: rows='
+	@GO="$(GO)" ROWS="$(ROWS)" internal/test/backfill
 
 bench-capture: ## CHANGES=200000 changes of a PostgreSQL from its log to a canonical topic, beside a bare reader of the log; the last line is the result
 	@$(GO) test -count=1 -timeout 60m -run '^TestSpeed$$' ./internal/bench/capture -changes $(CHANGES) -runs 3 | grep '^capture:'
@@ -84,6 +84,9 @@ bench-edi: ## X12: segments, documents and canonical orders beside node-x12, RUN
 
 bench-console: ## every page and search of a hub that holds ROWS=10000000 fates, on SQLite and on PostgreSQL; how soon an event is on the screen, what a hundred open consoles cost; a line for each store
 	@GO="$(GO)" ROWS="$(ROWS)" internal/test/console
+
+bench-troubles: ## how soon `waybill status` names each of the troubles of docs/operations.md; the last line is the result
+	@$(GO) test -count=1 -v -run '^TestTroubles$$' ./internal/acceptance -soon | grep -e '^troubles\?:' -e '--- FAIL'
 
 faults: ## the short form of every fault, on both set-ups; needs Kafka, as in WAYBILL_TEST_KAFKA
 	@GO="$(GO)" ./internal/test/faults

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -75,6 +76,11 @@ func TestManifests(t *testing.T) {
 		}
 	}
 	t.Logf("manifests=%d/%d", right, len(vendors))
+	for _, name := range vendors {
+		if !slices.Contains(w.Manifests.Names(), name) {
+			t.Errorf("there is no manifest %s", name)
+		}
+	}
 }
 
 func one(t *testing.T, w recording.World, name string) {
@@ -110,8 +116,13 @@ func complete(t *testing.T, m *manifest.Manifest) {
 		}
 	}
 	for _, c := range m.Claims {
-		if !strings.HasPrefix(c.Source, "https://") && !strings.HasPrefix(c.Source, "seen: ") {
-			t.Errorf("claims: the source of %q is no address, and begins with no \"seen: \": %s", c.Says, c.Source)
+		if strings.HasPrefix(c.Source, "seen: ") {
+			continue
+		}
+		for _, source := range strings.Split(c.Source, ", ") {
+			if at, err := url.Parse(source); err != nil || at.Scheme != "https" || at.Host == "" || strings.ContainsAny(source, " <>") {
+				t.Errorf("claims: the source of %q is no address, and begins with no \"seen: \": %s", c.Says, source)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -15,7 +16,10 @@ import (
 // of the request that named a token: true cuts the connection, with the place moved already.
 func scroller(t *testing.T, pages int, lose func(nth int) bool) *system {
 	searches, asked := map[string]int{}, 0
+	var mu sync.Mutex // the request behind an answer that was cut may come before its goroutine has ended
 	return lister(t, "{list: {items: data, paging: {style: cursor}}}", func(r *http.Request) (http.Header, string) {
+		mu.Lock()
+		defer mu.Unlock()
 		token := r.URL.Query().Get("cursor")
 		if token != "" {
 			asked++

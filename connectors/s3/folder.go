@@ -188,29 +188,20 @@ func (f *folder) Move(was fs.FileInfo, from, to string) error {
 	if i.Size() != was.Size() || !i.ModTime().Equal(was.ModTime()) {
 		return drop.ErrReplaced
 	}
-	_, err = f.b.client.CopyObject(f.ctx, minio.CopyDestOptions{Bucket: f.b.set.Bucket, Object: f.key(to)},
+	if err := f.copy(i, from, to); err != nil {
+		return err
+	}
+	return f.leave(i, from)
+}
+
+// copy copies the very file that was looked at.
+func (f *folder) copy(i *info, from, to string) error {
+	_, err := f.b.client.CopyObject(f.ctx, minio.CopyDestOptions{Bucket: f.b.set.Bucket, Object: f.key(to)},
 		minio.CopySrcOptions{Bucket: f.b.set.Bucket, Object: f.key(from), MatchETag: i.etag})
 	if err = answered(f.key(from), err); errors.Is(err, errCondition) {
 		return drop.ErrReplaced
 	}
-	if err != nil {
-		return err
-	}
-	now, _, err := f.stat(from)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return f.b.copies.Forget(f.key(from))
-	case err != nil:
-		return err
-	case now.etag != i.etag:
-		return drop.ErrReplaced
-	}
-	if err := f.Remove(from); err != nil {
-		return err
-	}
-	return f.b.copies.Forget(f.key(from))
+	return err
 }
 
-func (f *folder) Remove(name string) error {
-	return answered(f.key(name), f.b.client.RemoveObject(f.ctx, f.b.set.Bucket, f.key(name), minio.RemoveObjectOptions{}))
-}
+func (f *folder) Remove(name string) error { return f.remove(f.ctx, name) }

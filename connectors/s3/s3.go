@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -89,13 +90,7 @@ func read(s connector.Settings, p *strictyaml.Problems) *settings {
 	if n.Has("timeout") {
 		connector.Positive(n.Get("timeout"), p)
 	}
-	objects := n.Get("objects")
 	set.Objects.Complete(s, "", p)
-	for name, o := range set.Objects {
-		if o != nil && o.Claim != "" {
-			p.AddHint(objects.Get(name).Get("claim").Pos(), "give each program that takes files a prefix of its own; hubs of one store need nothing", "claim: S3 has no rename, so that two could claim one file")
-		}
-	}
 	return set
 }
 
@@ -105,6 +100,8 @@ type bucket struct {
 	client *minio.Client
 	copies drop.Copies
 	close  func()
+	// conditions: it was seen that the service keeps to them.
+	conditions atomic.Bool
 }
 
 func newBucket(set *settings) (*bucket, error) {
@@ -123,7 +120,7 @@ func newBucket(set *settings) (*bucket, error) {
 	t.TLSHandshakeTimeout, t.ResponseHeaderTimeout = set.Timeout, set.Timeout
 	style := map[string]minio.BucketLookupType{"auto": minio.BucketLookupAuto, "path": minio.BucketLookupPath, "host": minio.BucketLookupDNS}[set.Style]
 	client, err := minio.New(set.Endpoint, &minio.Options{
-		Creds: credentials.NewStaticV4(set.Access.Reveal(), set.Key.Reveal(), ""), Secure: set.TLS, Region: set.Region, Transport: t, BucketLookup: style, MaxRetries: 1,
+		Creds: credentials.NewStaticV4(set.Access.Reveal(), set.Key.Reveal(), ""), Secure: set.TLS, Region: set.Region, Transport: conditional{t}, BucketLookup: style, MaxRetries: 1,
 	})
 	if err != nil {
 		return nil, err
@@ -158,7 +155,7 @@ func answered(name string, err error) error {
 	switch {
 	case r.Code == "NoSuchKey" || r.Code == "NotFound" || r.StatusCode == http.StatusNotFound && r.Code == "":
 		return &fs.PathError{Op: "s3", Path: name, Err: fs.ErrNotExist}
-	case r.StatusCode == http.StatusPreconditionFailed || r.Code == minio.PreconditionFailed:
+	case r.StatusCode == http.StatusPreconditionFailed || r.Code == minio.PreconditionFailed, r.Code == "ConditionalRequestConflict": // the last: of two at the same time
 		return &fs.PathError{Op: "s3", Path: name, Err: errCondition}
 	// The last is what Versity says to an access key that nobody has.
 	case slices.Contains([]string{"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "XAdminUserNotFound"}, r.Code) || r.StatusCode == http.StatusForbidden:

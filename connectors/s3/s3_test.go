@@ -173,6 +173,21 @@ func (h *half) Write(b []byte) (int, error) {
 	return h.ResponseWriter.Write(b)
 }
 
+// bucketOf opens the bucket of a place.
+func bucketOf(t *testing.T, p droptest.Place) *bucket {
+	t.Helper()
+	b, err := newBucket(read(p.Settings(t, "{stock: {}}"), &strictyaml.Problems{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
 // TestMovedMeanwhile: what happens to a file while it is moved, which is a copy and a removal.
 func TestMovedMeanwhile(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -185,17 +200,14 @@ func TestMovedMeanwhile(t *testing.T) {
 		"gone before it is copied":     {when: "copy", want: fs.ErrNotExist},
 		"replaced behind the copy":     {when: "look", replace: true, want: drop.ErrReplaced, left: "a.csv"},
 		"gone behind the copy":         {when: "look"},
+		"replaced before the removal":  {when: "removal", replace: true, want: drop.ErrReplaced, left: "a.csv"},
 		"replaced before the move":     {when: "list", replace: true, want: drop.ErrReplaced, left: "a.csv"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, double := startDouble(t)
 			p := s.place(t)
 			p.Side.Put(t, "a.csv", "first")
-			b, err := newBucket(read(p.Settings(t, "{stock: {}}"), &strictyaml.Problems{}))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer b.Close()
+			b := bucketOf(t, p)
 			f, err := b.Folder(t.Context(), ".")
 			if err != nil {
 				t.Fatal(err)
@@ -216,6 +228,8 @@ func TestMovedMeanwhile(t *testing.T) {
 				switch {
 				case r.Header.Get("X-Amz-Copy-Source") != "":
 					is = "copy"
+				case r.Method == "DELETE":
+					is = "removal"
 				case r.Method == "HEAD":
 					if looks++; looks == 1 {
 						is = "list"
@@ -328,12 +342,7 @@ func TestErrorsThatLeaveItOpen(t *testing.T) {
 // TestListingEnds: the library ends a listing with its context as if that were all.
 func TestListingEnds(t *testing.T) {
 	s, _ := startDouble(t)
-	p := s.place(t)
-	b, err := newBucket(read(p.Settings(t, "{stock: {}}"), &strictyaml.Problems{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
+	b := bucketOf(t, s.place(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	f, err := b.Folder(ctx, ".")
 	if err != nil {

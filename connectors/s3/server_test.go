@@ -129,6 +129,10 @@ func (d *double) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b[key] = o
 		w.Header().Set("ETag", strconv.Quote(o.etag))
 	case r.Method == "DELETE":
+		if m := r.Header.Get("If-Match"); m != "" && o != nil && strings.Trim(m, `"`) != o.etag {
+			d.fail(w, 412, "PreconditionFailed")
+			return
+		}
 		delete(b, key)
 		w.WriteHeader(204)
 	case o == nil:
@@ -295,7 +299,7 @@ func (s *service) place(t testing.TB) droptest.Place {
 		t.Fatal(err)
 	}
 	system := fmt.Sprintf("connector: s3\nendpoint: %s\nbucket: %s\nprefix: exchange/wms\ntls: false\nstyle: path\naccess-key: ${env:ACCESS}\nsecret-key: ${env:SECRET}\n", s.addr, o.bucket)
-	return droptest.Place{Kind: Kind{}, System: system, Env: droptest.Env{"ACCESS": accessKey, "SECRET": secretKey, "WRONG": "another-access-key"}, Side: o, Claimless: true}
+	return droptest.Place{Kind: Kind{}, System: system, Env: droptest.Env{"ACCESS": accessKey, "SECRET": secretKey, "WRONG": "another-access-key"}, Side: o}
 }
 
 func (o *outside) key(name string) string { return path.Join(o.prefix, name) }

@@ -193,13 +193,9 @@ func (h *hub) badRequests(good func(string) push) {
 	} {
 		h.t.Run(c.name, func(t *testing.T) {
 			c.push.id = or(c.push.id, "bad-"+strings.ReplaceAll(c.name, " ", "-"))
-			began := time.Now()
 			status, answer := c.push.send(t, h.p)
 			if status != c.status || !strings.Contains(answer, c.says) {
 				t.Errorf("%d %s", status, answer)
-			}
-			if took := time.Since(began); took > 10*time.Second {
-				t.Errorf("it took %s", took)
 			}
 			var problem api.Problem
 			if status >= 400 && (json.Unmarshal([]byte(answer), &problem) != nil || problem.Status != status || len(answer) > 500) {

@@ -16,7 +16,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/lease"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
-	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/internal/submit"
 )
 
@@ -283,19 +282,6 @@ func (h *Hub) wantBackfill(ctx context.Context, f *config.Flow, b state.Backfill
 	}
 	h.backfilling.wake()
 	return &got, nil
-}
-
-// unknownFlow is a state.ErrNotFound with what may be meant.
-func (h *Hub) unknownFlow(name string) error {
-	var names []string
-	for _, f := range h.plan().Flows {
-		names = append(names, f.Name)
-	}
-	hint := ""
-	if did := strictyaml.DidYouMean(name, names); did != "" {
-		hint = " (" + did + ")"
-	}
-	return fmt.Errorf("flow %q%s: %w", name, hint, state.ErrNotFound)
 }
 
 // cannotList says why everything that a flow's source holds cannot be read, and what to do instead; empty: it can be.

@@ -38,6 +38,7 @@ func Check(ctx context.Context, plan *config.Plan, o CheckOptions, p *strictyaml
 	c := &checker{plan: plan, o: o, p: p}
 	c.store()
 	c.broker()
+	c.backups()
 	c.systems(ctx)
 	c.listen("http", plan.Hub.HTTP.Listen)
 	c.listen("hooks", plan.Hub.Hooks.Listen)
@@ -107,6 +108,18 @@ func (c *checker) store() {
 		if err := makeable(filepath.Dir(s.Path)); err != nil {
 			c.here(at, userHint, "path: the directory of %s: %s", s.Path, err)
 		}
+	}
+}
+
+// backups looks at the folder that copies are written below. The hub runs without it, so that it is a note; but when a copy is wanted it is late to learn
+// that there can be none.
+func (c *checker) backups() {
+	dir := c.plan.Hub.Backup.Dir
+	if dir == "" {
+		return
+	}
+	if err := makeable(dir); err != nil {
+		c.p.Note(c.plan.Place("backup", "dir"), userHint, "dir: %s: %s", dir, err)
 	}
 }
 

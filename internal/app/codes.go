@@ -61,7 +61,7 @@ func (h *Hub) AddCode(ctx context.Context, q api.CodeRequest, who string) (*api.
 	}
 	m := h.plan().Values[q.Map]
 	if m == nil {
-		return nil, fmt.Errorf("value map %s: %w", q.Map, state.ErrNotFound)
+		return nil, unknown("value map", q.Map, slices.Collect(maps.Keys(h.plan().Values)))
 	}
 	if h.load == nil {
 		return nil, &api.Unwritable{Why: api.ErrNoFiles, Line: pair.Line()}

@@ -48,11 +48,7 @@ func (h *Hub) compared(kind, name string) (*compared, error) {
 		}
 		names = append(names, all[i].name)
 	}
-	text := fmt.Sprintf("%s %q", kind, name)
-	if hint := strictyaml.DidYouMean(name, names); hint != "" {
-		text += " (" + hint + ")"
-	}
-	return nil, fmt.Errorf("%s: %w", text, state.ErrNotFound)
+	return nil, unknown(kind, name, names)
 }
 
 // Want asks for a run. Whichever hub has the lease works it.

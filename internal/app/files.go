@@ -17,7 +17,7 @@ func (h *Hub) FailedFiles(ctx context.Context, name string) (*api.FailedFiles, e
 	f := h.plan().Flow(name)
 	switch {
 	case f == nil:
-		return nil, fmt.Errorf("flow %q: %w", name, state.ErrNotFound)
+		return nil, h.unknownFlow(name)
 	case f.From.Files == nil:
 		return nil, &api.Invalid{Detail: fmt.Sprintf("flow %s reads no files: there are none that could have failed", name)}
 	}

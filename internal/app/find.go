@@ -13,7 +13,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/config"
 	"github.com/waybill-hub/waybill/internal/search"
 	"github.com/waybill-hub/waybill/internal/state"
-	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // indexForm is the form of the search index that this program makes; an index of another form is made anew.
@@ -86,7 +85,7 @@ func (h *Hub) Search(ctx context.Context, q state.SearchQuery) (page state.Searc
 	}
 	if q.Entity != "" {
 		if names := slices.Compact(slices.Sorted(maps.Values(entities))); !slices.Contains(names, q.Entity) {
-			return page, fmt.Errorf("entity %q (%s): %w", q.Entity, strictyaml.DidYouMean(q.Entity, names), state.ErrNotFound)
+			return page, unknown("entity", q.Entity, names)
 		}
 	}
 	if hash := h.hider.Hash(q.Text); hash != "" {

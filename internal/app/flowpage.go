@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/api"
@@ -13,7 +12,7 @@ import (
 func (h *Hub) Definition(_ context.Context, name string) (*api.FlowDefinition, error) {
 	f := h.plan().Flow(name)
 	if f == nil {
-		return nil, fmt.Errorf("flow %q: %w", name, state.ErrNotFound)
+		return nil, h.unknownFlow(name)
 	}
 	d := &api.FlowDefinition{Name: f.Name, File: f.Pos.File, Line: f.Pos.Line, Sum: f.Sum, By: "topic", Topic: f.Topic(), Operation: f.To.Operation, OnDelete: string(f.To.OnDelete), Order: string(f.Order),
 		JournalAll: f.JournalAll, RetrySeconds: f.Retry.For.Seconds(), LateAfterSeconds: f.SLO.LateAfter.Seconds(), SilentAfterSeconds: f.SLO.SilentAfter.Seconds(), WaitingAfterSeconds: f.SLO.WaitingAfter.Seconds()}

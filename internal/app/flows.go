@@ -203,7 +203,7 @@ func (h *Hub) revive(ctx context.Context, name string) error {
 	r := h.runners[name]
 	h.mu.Unlock()
 	if r == nil {
-		return fmt.Errorf("flow %q: %w", name, state.ErrNotFound)
+		return h.unknownFlow(name)
 	}
 	r.mu.Lock()
 	err = r.unread() // it has ended, or is about to

@@ -51,6 +51,14 @@ func (r *running) readTrouble() string {
 	return ""
 }
 
+// refusal is why the store does not take what the flow says; empty: it does.
+func (r *running) refusal() string {
+	if t := r.StoreRefuses(); t != nil {
+		return "the store does not take what the flow says since " + t.Since.UTC().Format(time.RFC3339) + ": " + t.Why + "; it is tried again, and the log has it"
+	}
+	return ""
+}
+
 // writeTrouble is why what the flow, or the relay for it, has to put on a topic is not there; empty: it is.
 func (h *Hub) writeTrouble(r *running) string {
 	f := r.Flow()

@@ -82,7 +82,7 @@ func (h *Hub) turnFlow(ctx context.Context, name, who string, paused bool) (alar
 	r := h.runners[name]
 	h.mu.Unlock()
 	if r == nil {
-		return false, fmt.Errorf("flow %q: %w", name, state.ErrNotFound)
+		return false, h.unknownFlow(name)
 	}
 	turn := h.store.Resume
 	if paused {

@@ -17,7 +17,6 @@ import (
 	"github.com/waybill-hub/waybill/internal/privacy"
 	"github.com/waybill-hub/waybill/internal/schema"
 	"github.com/waybill-hub/waybill/internal/state"
-	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // Select turns what a person has selected into the store's filter. Systems and entities are the plan's: the store knows flows only.
@@ -56,14 +55,6 @@ func (h *Hub) knows(ctx context.Context, s *api.Selection) error {
 	var flows, entities []string
 	for _, f := range plan.Flows {
 		flows, entities = append(flows, f.Name), append(entities, f.Entity)
-	}
-	unknown := func(what, name string, names []string) error {
-		slices.Sort(names)
-		hint := strictyaml.DidYouMean(name, slices.Compact(names))
-		if hint != "" {
-			hint = " (" + hint + ")"
-		}
-		return fmt.Errorf("%s %q%s: %w", what, name, hint, state.ErrNotFound)
 	}
 	systems := h.systems()
 	switch {

@@ -84,7 +84,7 @@ func (h *Hub) sweepOf(ctx context.Context, f *config.Flow) (*api.Sweep, error) {
 func (h *Hub) polled(name, what string) (*config.Flow, error) {
 	f := h.plan().Flow(name)
 	if f == nil {
-		return nil, fmt.Errorf("flow %q: %w", name, state.ErrNotFound)
+		return nil, h.unknownFlow(name)
 	}
 	if f.From.Poll != nil {
 		return f, nil

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -125,7 +124,7 @@ func (h *Hub) Deliveries(ctx context.Context, flow string, last time.Duration) (
 			names = append(names, f.Name)
 		}
 	} else if h.plan().Flow(flow) == nil {
-		return nil, fmt.Errorf("flow %q: %w", flow, state.ErrNotFound)
+		return nil, h.unknownFlow(flow)
 	}
 	now := h.clock.Now()
 	begin, step, steps, err := h.store.TimelySteps(ctx, flow, now.Add(-last), now)

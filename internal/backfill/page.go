@@ -253,7 +253,7 @@ func (w *work) through(ctx context.Context, piece []intake.Listed, behind string
 		return taken, err
 	}
 	failpoint.Hit(failpoint.BackfillSubmitted)
-	m, wait := &Mark{Inbox: last}, lifecycle.Backoff{Min: firstLook, Max: lastLook}
+	m, began := &Mark{Inbox: last}, w.c.Clock.Elapsed()
 	for {
 		var done bool
 		var text string
@@ -267,7 +267,8 @@ func (w *work) through(ctx context.Context, piece []intake.Listed, behind string
 		if w.say(text); done {
 			return taken, nil
 		}
-		if lifecycle.Sleep(ctx, w.c.Clock, wait.Next()) != nil {
+		next := min(lastLook, max(firstLook, (w.c.Clock.Elapsed()-began)/lookAfter))
+		if lifecycle.Sleep(ctx, w.c.Clock, next) != nil {
 			return taken, context.Cause(ctx)
 		}
 	}
@@ -313,10 +314,11 @@ func (w *work) take(ctx context.Context, piece []intake.Listed, behind string) (
 		events[i].ID = w.prefix() + piece[i].Event.Local + "#" + piece[i].Content + behind
 	}
 	err = w.patiently(ctx, func() (err error) {
-		w.own += int64(len(events))
 		receipt, err = w.c.Hub.Submit(ctx, events, w.by())
 		return err
 	})
+	// Of a failure nobody knows: then its own are taken for others', for which it rests, and never others' for its own.
+	w.own += int64(receipt.New())
 	return receipt, err
 }
 

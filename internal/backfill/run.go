@@ -10,6 +10,7 @@ package backfill
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/waybill-hub/waybill/internal/event"
@@ -69,14 +70,18 @@ type Config struct {
 const (
 	// mostRounds is how often a list that moves is read before the run gives up.
 	mostRounds = 5
-	// firstLook and lastLook are how soon it is looked whether objects have come through.
+	// firstLook and lastLook are how soon it is looked whether objects have come through. Between them it is when a quarter has been added to the time
+	// since: what is measured is wrong by no more, and sizes are made of it.
 	firstLook = 2 * time.Millisecond
 	lastLook  = 250 * time.Millisecond
+	lookAfter = 4
 	// clearEvery is how often it is looked whether what was in the way is gone.
 	clearEvery = time.Second
-	// rateOver is the time over which the rate is measured, and othersOver that of live traffic, at least.
+	// rateOver is the time over which the rate is measured, and othersOver that of live traffic, at least. What comes more seldom than that is remembered for
+	// a while of othersKept: else it would be taken for nothing in between.
 	rateOver   = 10 * time.Second
 	othersOver = 200 * time.Millisecond
+	othersKept = 5 * time.Second
 	// mostBehind is how often the present state of an object is sent behind one that may have been older. What changes all the time comes by itself.
 	mostBehind = 10
 	// firstTry and lastTry are the waits for what does not answer.
@@ -97,6 +102,7 @@ type Run struct {
 	live   mark    // when the inbox was looked at, and its number then
 	own    int64   // numbers that this run has used up since
 	others float64 // what others had accepted a second
+	kept   float64 // the same, of late
 }
 
 type mark struct {
@@ -266,7 +272,10 @@ func (r *Run) traffic(n int64) {
 	case since < othersOver: // in less time it says little
 		return
 	default:
-		r.others = max(0, float64(n-r.live.n-r.own)/since.Seconds())
+		rate := max(0, float64(n-r.live.n-r.own)/since.Seconds())
+		fades := math.Exp(-since.Seconds() / othersKept.Seconds())
+		r.kept = fades*r.kept + (1-fades)*rate
+		r.others = max(rate, r.kept)
 	}
 	r.live, r.own = mark{now, n}, 0
 }

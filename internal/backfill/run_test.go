@@ -25,11 +25,14 @@ type script struct {
 	fails   map[string][]error          // of a call, by its name, the first ones
 	takes   func(n int) time.Duration   // how long so many objects take to come through
 	others  int64                       // what others have accepted a second
+	quiet   time.Duration               // nobody else comes before that
+	looks   bool                        // what has come through is seen when somebody looks, and not before
 	numbers int64                       // of the inbox
 	clear   []string                    // what is in the way, one answer after the other
 	total   int64
 
 	sizes []int
+	at    []time.Duration // when each was submitted
 	ids   []string
 	told  []state.BackfillProgress
 	saved []state.BackfillPlace
@@ -73,7 +76,7 @@ func (s *script) Touched(_ context.Context, asOf int64, _ string) (*intake.Touch
 }
 func (s *script) Now(context.Context) (int64, error) {
 	s.numbers++
-	return s.numbers + s.others*int64(s.clock.at/time.Millisecond)/1000, s.fail("now")
+	return s.numbers + s.others*int64(max(0, s.clock.at-s.quiet)/time.Millisecond)/1000, s.fail("now")
 }
 func (s *script) Submit(_ context.Context, events []event.Event, by event.Submission) (submit.Receipt, error) {
 	if err := s.fail("submit"); err != nil {
@@ -90,7 +93,7 @@ func (s *script) Submit(_ context.Context, events []event.Event, by event.Submis
 		s.ids = append(s.ids, events[i].ID)
 	}
 	s.numbers += int64(len(events))
-	s.sizes = append(s.sizes, len(events))
+	s.sizes, s.at = append(s.sizes, len(events)), append(s.at, s.clock.at)
 	if s.takes != nil {
 		s.busy = s.takes(len(events))
 	}
@@ -105,6 +108,9 @@ func (s *script) Clear(context.Context) (string, error) {
 	return "", nil
 }
 func (s *script) Through(context.Context, *Mark) (bool, string, error) {
+	if s.looks {
+		return s.clock.at >= s.at[len(s.at)-1]+s.busy, "", nil
+	}
 	s.clock.at += s.busy // all of it
 	s.busy = 0
 	return true, "", s.fail("through")
@@ -146,6 +152,8 @@ func TestPace(t *testing.T) {
 		{"side by side", func(int) time.Duration { return 40 * time.Millisecond }, 0, mostAtOnce, mostAtOnce, 0, 10 * time.Second},
 		{"16 at a time", func(n int) time.Duration { return time.Duration((n+15)/16) * 100 * time.Millisecond }, 0, 48, 12, 0, time.Minute},
 		{"one at a time", func(n int) time.Duration { return time.Duration(n) * 100 * time.Millisecond }, 0, 4, 1, 0, 11 * time.Minute},
+		{"slow, beside live traffic", func(n int) time.Duration { return time.Duration(n) * time.Second }, 1, 4, 1, 5000 * 3 / 2 * time.Second, 5000 * 3 * time.Second},
+		{"beside what comes seldom", func(n int) time.Duration { return time.Duration(n) * 20 * time.Millisecond }, 3, 4, 1, 0, 5 * time.Minute},
 		{"beside live traffic", func(n int) time.Duration { return time.Duration((n+15)/16) * 100 * time.Millisecond }, 1000, 48, 12, 3 * time.Minute, 10 * time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -174,12 +182,75 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// TestFirstProbe: that the first object waited long, for connections that are opened or a cache that is cold, does not say that many may wait as long.
+func TestFirstProbe(t *testing.T) {
+	s := newScript(map[string]*intake.ListPage{"": pageOf(0, 2000, "")})
+	s.others = 25
+	s.takes = func(n int) time.Duration {
+		if len(s.sizes) == 1 {
+			return 5 * time.Second
+		}
+		return time.Duration(n) * 10 * time.Millisecond
+	}
+	if _, err := s.do(state.Backfill{ID: 1}); err != nil || slices.Max(s.sizes) > 6 {
+		t.Errorf("%d at once: %v", slices.Max(s.sizes), err)
+	}
+}
+
+// TestGivesWay: when live traffic begins beside pieces that were as large as they may be where nothing else comes, the third is small.
+func TestGivesWay(t *testing.T) {
+	const quiet = 2 * time.Minute
+	s := newScript(map[string]*intake.ListPage{"": pageOf(0, 50_000, "")})
+	s.others, s.quiet = 25, quiet
+	s.takes = func(n int) time.Duration { return time.Duration(n) * 5 * time.Millisecond }
+	if _, err := s.do(state.Backfill{ID: 1}); err != nil {
+		t.Fatal(err)
+	}
+	before, after := 0, 0
+	for i, at := range s.at {
+		switch {
+		case at < quiet:
+			before = max(before, s.sizes[i])
+		case s.sizes[i] > 8: // one that is tried after 4, which take twice as long as one and 10 ms, has up to 7
+			after++
+		}
+	}
+	if before < 40 || after > 2 {
+		t.Errorf("%d at once before it, and %d pieces of more than 8 behind", before, after)
+	}
+}
+
+// TestLooks: how long one object takes is measured to a quarter, whatever that is: the size of all pieces is made of it.
+func TestLooks(t *testing.T) {
+	for _, takes := range []time.Duration{3, 10, 35, 70, 130, 260, 700} {
+		takes *= time.Millisecond
+		s := newScript(map[string]*intake.ListPage{"": pageOf(0, 3, "")})
+		s.looks, s.takes = true, func(int) time.Duration { return takes }
+		r, err := s.do(state.Backfill{ID: 1})
+		if got := r.pace.lone(); err != nil || got < takes || got > takes*5/4+firstLook {
+			t.Errorf("%s was measured as %s: %v", takes, got, err)
+		}
+	}
+}
+
+// TestOwnOnly: what this run had accepted is not live traffic, and what others had is.
+func TestOwnOnly(t *testing.T) {
+	for others, want := range map[int64]float64{0: 0, 20: 20} {
+		s := newScript(map[string]*intake.ListPage{"": pageOf(0, 1000, "")})
+		s.others, s.takes = others, func(int) time.Duration { return 100 * time.Millisecond }
+		r, err := s.do(state.Backfill{ID: 1})
+		if err != nil || r.kept < want*0.8 || r.kept > want*1.2 {
+			t.Errorf("%d a second were taken for %.1f: %v", others, r.kept, err)
+		}
+	}
+}
+
 // TestProbeLeftOut: an object that was not taken is no measure of how long one takes.
 func TestProbeLeftOut(t *testing.T) {
 	s := newScript(map[string]*intake.ListPage{"": pageOf(0, 3, "")})
 	s.takes, s.bad = func(int) time.Duration { return 40 * time.Millisecond }, "0"
 	r, err := s.do(state.Backfill{ID: 1})
-	if err != nil || len(r.pace.alone) != 1 || r.pace.lone() != 40*time.Millisecond {
+	if err != nil || len(r.pace.alone) != 2 || r.pace.lone() != 40*time.Millisecond {
 		t.Errorf("%v: %v", r.pace.alone, err)
 	}
 }

@@ -130,9 +130,7 @@ func TestCloseWithAFrozenBroker(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("closing took %s", took)
-	}
+	notStuck(t, start)
 	if _, err := s.Subscribe(t.Context(), "orders"); err == nil {
 		t.Error("subscribed after Close")
 	}
@@ -168,7 +166,7 @@ func TestBrokerComesBack(t *testing.T) {
 // A call that is not wanted any more ends at once, whatever its deadline was.
 func TestCallsAreInterrupted(t *testing.T) {
 	b := brokertest.MustChild(t, t.TempDir(), "127.0.0.1:0")
-	c := dial(t, b.Addr, func(cfg *Config) { cfg.Timeout = time.Minute })
+	c := dial(t, b.Addr, func(cfg *Config) { cfg.Timeout = 10 * time.Minute })
 	topic(t, c, "orders", 1)
 	f := fetcher{c: c, topic: "orders"}
 	if _, err := f.fetch(t.Context(), 0, 1000, time.Millisecond); err != nil {
@@ -178,9 +176,10 @@ func TestCallsAreInterrupted(t *testing.T) {
 	start := time.Now()
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	if _, err := f.fetch(ctx, 0, 1000, time.Minute); !errors.Is(err, context.Canceled) || time.Since(start) > 5*time.Second {
-		t.Errorf("after %s: %v", time.Since(start), err)
+	if _, err := f.fetch(ctx, 0, 1000, 10*time.Minute); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
+	notStuck(t, start)
 	b.Freeze(false)
 }
 
@@ -208,9 +207,10 @@ func TestCommitThatHangs(t *testing.T) {
 		m.Ack()
 	}
 	start := time.Now()
-	if err := s.Close(); err != nil || time.Since(start) > 5*time.Second {
-		t.Errorf("closed after %s: %v", time.Since(start), err)
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
+	notStuck(t, start)
 }
 
 // kafka-go does not leave a group when it is closed in the middle of a rebalance: the member would hold up the others.
@@ -223,7 +223,7 @@ func TestNobodyStaysInTheGroup(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				s, err := c.Subscriber(SubscriberConfig{Group: "g", Heartbeat: 20 * time.Millisecond, Session: 20 * time.Second})
+				s, err := c.Subscriber(SubscriberConfig{Group: "g", Heartbeat: 20 * time.Millisecond, Session: 2 * time.Minute})
 				if err != nil {
 					t.Error(err)
 					return
@@ -239,9 +239,7 @@ func TestNobodyStaysInTheGroup(t *testing.T) {
 		wg.Wait()
 	}
 	next(t, subscribe(t, subscriber(t, c, SubscriberConfig{Group: "g"}), "orders")).Ack()
-	if took := time.Since(start); took > 8*time.Second {
-		t.Errorf("took %s", took)
-	}
+	notStuck(t, start)
 }
 
 // Partitions whose leader moves are written to and read from where they are, without waiting for anything to expire.
@@ -273,7 +271,5 @@ func TestLeadersMove(t *testing.T) {
 	if info := describe(t, c, "orders"); info.Partitions[0].Last+info.Partitions[1].Last+info.Partitions[2].Last != 54 {
 		t.Errorf("%v", info)
 	}
-	if took := time.Since(start); took > 10*time.Second {
-		t.Errorf("took %s", took)
-	}
+	notStuck(t, start)
 }

@@ -66,6 +66,17 @@ func topic(t testing.TB, c *Cluster, name string, partitions int) string {
 	return name
 }
 
+// stuck is longer than anything here takes on any machine, and shorter than what it would wait for if it did not know better.
+const stuck = time.Minute
+
+// notStuck holds since start against it.
+func notStuck(t testing.TB, start time.Time) {
+	t.Helper()
+	if took := time.Since(start); took > stuck {
+		t.Errorf("took %s", took)
+	}
+}
+
 // within gives a context for what must not take long.
 func within(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)

@@ -156,11 +156,12 @@ func TestRequestsOfThePublisher(t *testing.T) {
 		return nil, nil, false
 	})
 	p := publisher(t, c, PublisherConfig{BatchBytes: 5 << 20})
+	const lone = 120 // kafka-go would wait for a second behind each of them
 	start := time.Now()
-	send(t, p, record("orders", "k", "quick"))
-	if took := time.Since(start); took > 500*time.Millisecond {
-		t.Errorf("a single record took %s", took)
+	for range lone {
+		send(t, p, record("orders", "k", "quick"))
 	}
+	notStuck(t, start)
 	var many []event.Record
 	for i := range 400 {
 		many = append(many, record("orders", fmt.Sprint(i), strings.Repeat("x", 20_000)))
@@ -173,7 +174,7 @@ func TestRequestsOfThePublisher(t *testing.T) {
 	if largest >= 1_000_000 || largest < 900_000 {
 		t.Errorf("largest batch has %d bytes", largest)
 	}
-	if records != 402 || requests > 20 {
+	if records != lone+401 || requests > lone+19 {
 		t.Errorf("%d requests for %d records", requests, records)
 	}
 }
@@ -348,9 +349,7 @@ func frozenAndDead(t *testing.T) (sent bool) {
 	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(start); took > 6*time.Second {
-		t.Errorf("took %s", took)
-	}
+	notStuck(t, start)
 	if got := kinds(p.Send(t.Context(), []event.Record{record("orders", "k", "x")})); got != "unavailable" {
 		t.Errorf("closed: %s", got)
 	}
@@ -464,9 +463,10 @@ func TestDialFailures(t *testing.T) {
 	b.Kill()
 	start := time.Now()
 	_, err := Dial(t.Context(), Config{Brokers: []string{b.Addr}, Timeout: 2 * time.Second})
-	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), b.Addr) || time.Since(start) > 5*time.Second {
-		t.Errorf("after %s: %v", time.Since(start), err)
+	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), b.Addr) {
+		t.Error(err)
 	}
+	notStuck(t, start)
 	for _, cfg := range []Config{{}, {Brokers: []string{"nohost"}}, {Brokers: []string{"a:1"}, SASL: &SASL{Mechanism: "NTLM", Username: "u"}}, {Brokers: []string{"a:1"}, SASL: &SASL{Mechanism: "PLAIN"}}} {
 		if _, err := Dial(context.Background(), cfg); err == nil {
 			t.Errorf("%+v was accepted", cfg)

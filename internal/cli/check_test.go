@@ -89,6 +89,7 @@ func TestCheckIsWhatRunSays(t *testing.T) {
 		{name: "a database below a file", conf: listens + "store: {sqlite: {path: a.txt/waybill.db}}\n", files: map[string]string{"a.txt": "x"}, says: "configs/waybill.yaml:3:24: path: the directory of a.txt/waybill.db: a.txt is no directory"},
 		{name: "a database that is a directory", conf: listens + "store: {sqlite: {path: flows}}\n", says: "configs/waybill.yaml:3:24: path: flows is a directory"},
 		{name: "a database that has no name", conf: listens + "store: {sqlite: {path: \"\"}}\n", says: "path: \"\" is no file"},
+		{name: "copies below a file", conf: listens + "backup: {dir: a.txt/copies}\n", files: map[string]string{"a.txt": "x"}, says: "configs/waybill.yaml:3:15: note: dir: a.txt/copies: a.txt is no directory"},
 		{name: "a broker below a file", conf: listens + "broker: {embedded: {dir: a.txt/broker}}\n", files: map[string]string{"a.txt": "x"}, says: "configs/waybill.yaml:3:26: dir: a.txt/broker: a.txt is no directory"},
 		{name: "a broker without a directory", conf: listens + "broker: {embedded: {dir: \"\"}}\n", says: "dir: no directory is named"},
 		{name: "PostgreSQL behind no URL", conf: listens + "store: {postgres: {url: \"${env:PG}\"}}\n", env: map[string]string{"PG": "postgres://u:hunter2@:port/"}, says: "configs/waybill.yaml:3:25: url: this is no PostgreSQL connection URL"},

@@ -66,6 +66,8 @@ func TestNewFlow(t *testing.T) {
 			flow:    []string{"system: shop\n  webhook:\n    path: shop/shop-orders\n", "secret: \"${env:SHOP_ORDERS_SECRET}\"", "key: source.OrderNumber ", "to: {topic: draft.shop-orders}"},
 			mapping: []string{"to: draft/shop-orders.v1\n", "\n  number: source.OrderNumber\n", "\n  id: source.Id\n", "\n  customer.id: source.Customer.Id\n", "\n  currency: source.Currency\n", "\n  # TODO status (required): source.State ", "\n  # TODO lines (required): source.Items ", "not used: \"e mail\""},
 			no:      []string{"\n  status:", "\n  lines:"}},
+		{name: "a list of that name", conf: "systems:\n  shop: {connector: webhook}\n", sample: "o.json", text: `{"number":"A-1","lines":[{"sku":"x"}]}`, args: "shop-orders",
+			mapping: []string{"\n  # TODO lines (required): source.lines   (what is in them may differ: write a rule for each of their fields)\n"}},
 		{name: "poll, the common schema", conf: "systems:\n  erp: {connector: rest, url: \"http://127.0.0.1:9\", objects: {location: {}, inventory: {}, product: {}}}\n", sample: "p.jsonl", args: "products --entity product",
 			text:    `{"id":"P1","sku":"0007","name":"Nail","unit":"C62","type":"goods","active":true}` + "\n" + `{"id":"P2","sku":"0008","name":"Bolt","unit":"C62","type":"goods","active":false}`,
 			flow:    []string{"poll: {every: 1m"},

@@ -79,6 +79,25 @@ func TestTraceOfSeveralKeys(t *testing.T) {
 	}
 }
 
+// TestTraceNamesTheDocument: only what a call was decided on for is called sent, or to be sent.
+func TestTraceNamesTheDocument(t *testing.T) {
+	for want, j := range map[string]api.Journal{
+		"sent":          {Operation: "create", Documents: &api.Documents{Mapped: []byte(`{"no":"A"}`), Status: "422"}},
+		"to be sent":    {Operation: "create", Documents: &api.Documents{Mapped: []byte(`{"no":"A"}`)}},
+		"after mapping": {Documents: &api.Documents{Mapped: []byte(`{"no":"A"}`)}}, // a delete without a policy
+	} {
+		var out bytes.Buffer
+		e := &env{out: plainWriter{&out}, raw: &out, output: "text"}
+		j.Flow, j.Outcome = "orders-to-erp", "parked"
+		if err := e.showCause(&j, false); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.String(); !strings.Contains(got, "  "+want+":\n    {\n      \"no\": \"A\"") {
+			t.Errorf("%s:\n%s", want, got)
+		}
+	}
+}
+
 // TestIDsOnOneLine: an id with a line's end stays on the line of its system.
 func TestIDsOnOneLine(t *testing.T) {
 	var out bytes.Buffer

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -230,7 +229,7 @@ func (e *env) showCause(j *api.Journal, all bool) error {
 			show bool
 		}{
 			{"before mapping", d.Source, d.SourceText, all || len(d.Mapped) == 0 && d.MappedText == ""}, {"after mapping", d.Mapped, d.MappedText, all},
-			{cmp.Or(map[bool]string{true: "sent", false: "to be sent"}[j.Documents.Status != "" || all]), sent, sentText, true}, {"answer", d.Answer, d.AnswerText, true},
+			{sentName(j, all), sent, sentText, true}, {"answer", d.Answer, d.AnswerText, true},
 		} {
 			if doc.show {
 				e.showDocument(doc.name, doc.doc, doc.text)
@@ -239,6 +238,18 @@ func (e *env) showCause(j *api.Journal, all bool) error {
 	}
 	fmt.Fprintln(e.out)
 	return nil
+}
+
+// sentName is what stands above what went to the target. What was refused before any call was decided on, such as a delete that the flow has no policy
+// for, was not about to be sent.
+func sentName(j *api.Journal, all bool) string {
+	switch {
+	case j.Documents.Status != "" || all:
+		return "sent"
+	case j.Operation == "":
+		return "after mapping"
+	}
+	return "to be sent"
 }
 
 // showDocument shows a document, indented below its name.

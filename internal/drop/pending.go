@@ -44,6 +44,11 @@ func (s *System) Pending(ctx context.Context, object string) ([]connector.File, 
 		return nil, err
 	}
 	defer root.Close()
+	if steps, ok := root.(Claimer); ok && o.Claim != "" {
+		if err := steps.Resume(path.Clean(filepath.ToSlash(o.Claim))); err != nil {
+			return nil, s.classify(op, err)
+		}
+	}
 	entries, err := root.List(".")
 	if err != nil {
 		return nil, s.classify(op, err)
@@ -136,11 +141,21 @@ func broken(err error) bool {
 // claim moves a complete file to a name that no file has ever had, and lists it. One that somebody else has claimed meanwhile is nobody's here.
 func (l *look) claim(ctx context.Context, e fs.DirEntry) error {
 	dir, name := path.Clean(filepath.ToSlash(l.o.Claim)), rand.Text()[:claimName]+"."+e.Name()
+	at := path.Join(dir, name)
 	info, err := e.Info()
-	if err == nil {
-		err = l.root.Move(info, e.Name(), path.Join(dir, name))
+	if steps, ok := l.root.(Claimer); ok && err == nil {
+		at, err = steps.Claim(info, e.Name(), dir, name)
+	} else if err == nil {
+		err = l.root.Move(info, e.Name(), at)
 	}
+	var theirs *Claimed
 	switch {
+	case errors.As(err, &theirs):
+		if l.Clock.Now().Sub(theirs.Since) > l.o.Ready.Cut {
+			l.notes = append(l.notes, connector.FileNote{Name: e.Name(), Since: theirs.Since,
+				Why: theirs.Error() + ", and has not for " + l.o.Ready.Cut.String() + ": where that one is gone for good, remove what says so"})
+		}
+		return nil
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, ErrReplaced):
 		return nil
 	case err != nil:
@@ -150,7 +165,7 @@ func (l *look) claim(ctx context.Context, e fs.DirEntry) error {
 	if err := l.unmark(e.Name()); err != nil {
 		return err
 	}
-	if info, err = l.root.Stat(path.Join(dir, name)); errors.Is(err, fs.ErrNotExist) {
+	if info, err = l.root.Stat(at); errors.Is(err, fs.ErrNotExist) {
 		return nil // taken away meanwhile
 	}
 	if err != nil {

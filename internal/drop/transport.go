@@ -3,10 +3,12 @@ package drop
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
 	"path/filepath"
+	"time"
 
 	"github.com/waybill-hub/waybill/internal/failpoint"
 )
@@ -52,6 +54,26 @@ var (
 	// ErrReplaced: another file stands under the name.
 	ErrReplaced = errors.New("the file was replaced")
 )
+
+// Claimer is a folder where a move is several steps, which two could begin with one file: who takes it is decided before.
+type Claimer interface {
+	// Claim moves a file into a folder for claims, to this name; to that under which it was begun before, if it was. It gives where the file lies then. A file that
+	// somebody else has begun to claim for another folder stays, with *Claimed; else errors are those of Move.
+	Claim(info fs.FileInfo, from, dir, name string) (at string, err error)
+	// Resume ends what was begun for a folder and not ended: before it is looked at, so that no file lies in two places.
+	Resume(dir string) error
+}
+
+// Claimed is the error of a claim that came second.
+type Claimed struct {
+	By    string    // the other's folder
+	Since time.Time // by the clock of the place
+	Mark  string    // the file that says so
+}
+
+func (c *Claimed) Error() string {
+	return fmt.Sprintf("another program has begun to take it into its folder %s (%s says so)", c.By, c.Mark)
+}
 
 // Renamer is what Beside needs of a folder.
 type Renamer interface {

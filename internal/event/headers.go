@@ -98,25 +98,25 @@ func Read(r *Record) Event {
 		v := r.Headers[i].Value
 		switch r.Headers[i].Key {
 		case HeaderID:
-			e.ID = string(v)
+			e.ID = nameOf(v)
 		case HeaderSource:
-			e.Source = string(v)
+			e.Source = nameOf(v)
 		case HeaderSubject:
-			e.Key = string(v)
+			e.Key = nameOf(v)
 		case HeaderTime:
 			e.Time, _ = time.Parse(time.RFC3339Nano, string(v))
 		case HeaderEntity:
-			e.Entity = string(v)
+			e.Entity = nameOf(v)
 		case HeaderOperation:
 			e.Operation = Operation(v)
 		case HeaderLocal:
-			e.Local = string(v)
+			e.Local = nameOf(v)
 		case HeaderHub:
-			e.Hub = string(v)
+			e.Hub = nameOf(v)
 		case HeaderVersion:
 			e.Version = string(v)
 		case HeaderOrigin:
-			e.Origin = string(v)
+			e.Origin = nameOf(v)
 		case HeaderHops:
 			e.Hops, _ = strconv.Atoi(string(v))
 		case HeaderAccepted:
@@ -136,7 +136,7 @@ func Read(r *Record) Event {
 		e.ID = r.Position()
 	}
 	if e.Key == "" && e.Refused == nil { // the key of a refusal's record is the event's id
-		e.Key = string(r.Key)
+		e.Key = keyOf(r.Key)
 	}
 	if !e.Operation.Valid() {
 		e.Operation = Upsert

@@ -51,6 +51,46 @@ func TestReadForeignRecords(t *testing.T) {
 	}
 }
 
+// A key or an id that is longer than indexes take: of a foreign record's key the digest stands for it, and what a header holds counts as absent.
+func TestReadLongNames(t *testing.T) {
+	most, long := []byte(strings.Repeat("x", mostName)), []byte(strings.Repeat("x", mostName+1))
+	for _, name := range []string{HeaderID, HeaderSource, HeaderSubject, HeaderEntity, HeaderLocal, HeaderHub, HeaderOrigin} {
+		r := Record{Topic: "orders", Partition: 3, Offset: 9, Key: []byte("k"), Value: []byte("{}")}
+		without := Read(&r)
+		r.Headers = []Header{{name, long}}
+		if got := Read(&r); !reflect.DeepEqual(got, without) {
+			t.Errorf("with a long %s: %+v\nwithout: %+v", name, got, without)
+		}
+		r.Headers = []Header{{name, most}}
+		if reflect.DeepEqual(Read(&r), without) {
+			t.Errorf("%s of %d bytes is not read", name, len(most))
+		}
+	}
+	if e := Read(&Record{Key: most}); e.Key != string(most) {
+		t.Errorf("the key is %s", e.Key)
+	}
+	e, other := Read(&Record{Key: long}), Read(&Record{Key: append([]byte("y"), long...)})
+	if len(e.Key) != len("sha256:")+64 || !strings.HasPrefix(e.Key, "sha256:") || e.Key != Read(&Record{Key: long}).Key || e.Key == other.Key {
+		t.Errorf("keys %s and %s", e.Key, other.Key)
+	}
+}
+
+func TestCheckName(t *testing.T) {
+	for name, want := range map[string]string{
+		"": "", "SO-1": "", strings.Repeat("ä", mostName/2): "",
+		strings.Repeat("ä", mostName/2) + "x": "it has 1025 bytes, and 1024 are taken at most",
+		"a\x00b":                              "it holds the character U+0000, which no store keeps",
+	} {
+		got := ""
+		if err := CheckName(name); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("a name of %d bytes: %q, want %q", len(name), got, want)
+		}
+	}
+}
+
 // A record was accepted when its first hub says so, else when it was written; some producers have no clock.
 func TestAcceptedAt(t *testing.T) {
 	at, written := time.Date(2026, 3, 1, 12, 0, 0, 5000, time.UTC), time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)

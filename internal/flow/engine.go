@@ -105,6 +105,7 @@ type Runner struct {
 	line     *deliver.Line
 	read     bool            // flows read the topic that the flow delivers to
 	failures *notice.Limiter // what the log is told of the hub's own broker and store
+	standing standing        // what the store does not take
 	strange  sync.Once
 	gate     gate
 	// rekeyed: the flow computes the keys of another program's records, so that records of one key come in any lane.

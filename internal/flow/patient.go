@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/guards"
 	"github.com/waybill-hub/waybill/internal/lifecycle"
 	"github.com/waybill-hub/waybill/internal/state"
@@ -16,10 +17,17 @@ type patient struct{ r *Runner }
 
 // insist repeats a call to the store until it is answered. What the store says by itself is an answer.
 func (p patient) insist(ctx context.Context, what string, call func() error) error {
+	var held *fault.Trouble
+	defer func() {
+		if held != nil {
+			p.r.standing.free(held)
+		}
+	}()
 	return lifecycle.Retry(ctx, p.r.Clock, lifecycle.Backoff{Min: 50 * time.Millisecond, Max: 5 * time.Second}, call, func(err error, wait time.Duration) error {
 		if answer(err) {
 			return err
 		}
+		held = p.r.standing.hold(held, p.r.Clock.Now(), err)
 		p.r.failures.Warn("the store does not answer; trying again", err, "what", what, "in", wait)
 		return nil
 	})

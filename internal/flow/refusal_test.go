@@ -141,6 +141,8 @@ func TestReplayOfARefusal(t *testing.T) {
 		"still no key":              {code: event.RefusedKey, doc: `{"qty":1}`, stays: "the key is empty"},
 		"an empty key":              {code: event.RefusedKey, doc: `{"no":"","qty":1}`, stays: "the key is empty"},
 		"an edit without a key":     {code: event.RefusedKey, doc: `{"qty":1}`, edit: `{"qty":2}`, stays: "the key is empty"},
+		"a key too long":            {code: event.RefusedKey, doc: `{"no":"` + strings.Repeat("x", 1025) + `","qty":1}`, stays: "the key cannot be taken: it has 1025 bytes, and 1024 are taken at most"},
+		"a key that no store keeps": {code: event.RefusedKey, doc: `{"no":"a\u0000b","qty":1}`, stays: "it holds the character U+0000"},
 		"edited":                    {code: event.RefusedKey, doc: `{"qty":1}`, edit: doc},
 		"the flow was mended":       {code: event.RefusedKey, doc: doc, headers: map[string]string{"file-name": "a.csv"}},
 		"a row as it was":           {code: event.RefusedRow, doc: doc, stays: "edit the document before it is replayed"},

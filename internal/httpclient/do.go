@@ -235,7 +235,11 @@ func (c *Client) judged(r *Request, resp *Response, failed *fault.Error) *fault.
 	if failed.Kind == fault.RateLimited && failed.RetryAfter > 0 {
 		c.limit.hold(failed.RetryAfter) // it concerns every call alike
 	}
-	whole := c.fail(r, failed.Kind, c.Scrub(failed.Code), failed.Err)
+	cause := failed.Err
+	if cause != nil && failed.RetryAfter >= toldFrom {
+		cause = fmt.Errorf("%w; %v", cause, &heldError{c.now().Add(failed.RetryAfter)})
+	}
+	whole := c.fail(r, failed.Kind, c.Scrub(failed.Code), cause)
 	whole.RetryAfter, whole.Duplicate = failed.RetryAfter, failed.Duplicate
 	whole.Field, whole.Answer = failed.Field, c.Answer(resp)
 	if whole.Field == "" {

@@ -24,6 +24,10 @@ func (l *Limit) Check(n strictyaml.Node, p *strictyaml.Problems) {
 // mostHold bounds for how long one answer can close a system; who got it waits as long as it says.
 const mostHold = time.Hour
 
+// toldFrom is how long a system must ask to be left alone for the failure to say so: whoever reads that nothing is taken must not wonder why
+// nothing is tried.
+const toldFrom = 10 * time.Second
+
 // heldError says that the system has asked for no calls until then.
 type heldError struct{ until time.Time }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -109,7 +110,7 @@ func TestToldToWait(t *testing.T) {
 	defer cancel()
 	for range 2 {
 		_, err := c.Do(ctx, Request{Method: "GET", Path: "orders"})
-		if f, _ := fault.As(err); f == nil || f.Kind != fault.RateLimited || f.RetryAfter <= time.Minute {
+		if f, _ := fault.As(err); f == nil || f.Kind != fault.RateLimited || f.RetryAfter <= time.Minute || strings.Count(err.Error(), "asked to be called again at ") != 1 {
 			t.Errorf("%v", err)
 		}
 	}

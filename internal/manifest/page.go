@@ -139,7 +139,7 @@ func code(s string) string {
 
 func address(s string) string {
 	if strings.HasPrefix(s, "https://") {
-		return "<" + s + ">"
+		return "<" + strings.ReplaceAll(s, ", ", ">, <") + ">"
 	}
 	return s
 }

@@ -246,6 +246,10 @@ func (b *batch) event(ctx context.Context, ev event.Event, at piece, doc *jsondo
 		b.refuse(ev, at, kindMapping, event.RefusedKey, "the key is empty")
 		return nil
 	}
+	if err := event.CheckName(key); err != nil {
+		b.refuse(ev, at, kindMapping, event.RefusedKey, "the key cannot be taken: "+err.Error())
+		return nil
+	}
 	ev.Key, ev.Refused = key, nil
 	b.put(ev, at)
 	return nil
@@ -307,7 +311,9 @@ func (b *batch) key(ctx context.Context, ev *event.Event, doc *jsondoc.Doc) (key
 // repeated publish keeps: nobody knows which key's order it would belong to.
 func (b *batch) refuse(ev event.Event, at piece, kind, code, reason string) {
 	if b.src.Key == nil && ev.Key == "" {
-		ev.Key = b.row.Headers[inbox.HeaderLocal] // people search for it
+		if local := b.row.Headers[inbox.HeaderLocal]; event.CheckName(local) == nil {
+			ev.Key = local // people search for it
+		}
 	}
 	ev.Refused = event.Refusal{Kind: kind, Code: code, Reason: reason, Reading: readings(b.row), Headers: b.row.Headers}.Bounded()
 	b.put(ev, at)

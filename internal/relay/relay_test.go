@@ -42,6 +42,59 @@ func TestRelayMakesEvents(t *testing.T) {
 	})
 }
 
+// A key that no index takes is a refusal of its message alone, and not of the store for ever: what stands beside it is on its way.
+func TestKeysThatCannotBeTaken(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		digits := rand.New(rand.NewPCG(1, 2))
+		name := func(n int) string { // nothing that an index could make smaller
+			out := make([]byte, n)
+			for i := range out {
+				out[i] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[digits.IntN(62)]
+			}
+			return string(out)
+		}
+		most := name(1024)
+		b.Accept(inboxtest.Inbound("d1", `[{"id":"`+most+`"},{"id":"`+most+`x"},{"id":"`+name(20_000)+`"},{"id":"a\u0000b"},{"id":"SO-1"}]`))
+		b.start(Source{Lists: true, Key: inboxtest.Field("id")})
+		b.Turn("all of them", func() bool { return b.Topic.Count() == 5 && b.Unpublished() == 0 })
+		got := map[string]string{}
+		for _, ev := range b.Topic.Events() {
+			got[ev.ID] = ev.Key
+			if ev.Refused != nil {
+				got[ev.ID] = ev.Refused.Code + ": " + ev.Refused.Reason
+			}
+		}
+		for id, want := range map[string]string{
+			"d1.0": most, "d1.4": "SO-1",
+			"d1.1": "key: the key cannot be taken: it has 1025 bytes, and 1024 are taken at most",
+			"d1.2": "key: the key cannot be taken: it has 20000 bytes, and 1024 are taken at most",
+			"d1.3": "key: the key cannot be taken: it holds the character U+0000, which no store keeps",
+		} {
+			if got[id] != want {
+				t.Errorf("%s: %.100s, want %.100s", id, got[id], want)
+			}
+		}
+	})
+}
+
+// The id that a poll gives stands for the key that a refused record has not; one that no index takes does not.
+func TestLongIDOfARefusal(t *testing.T) {
+	onStores(t, func(t *testing.T, b *bench) {
+		for id, local := range map[string]string{"d1": "17", "d2": strings.Repeat("x", 1025)} {
+			row := inboxtest.Inbound(id, `{}`)
+			row.Headers = map[string]string{inbox.HeaderLocal: local}
+			b.Accept(row)
+		}
+		b.start(Source{Lists: true, Key: nil})
+		b.Turn("both", func() bool { return b.Topic.Count() == 2 && b.Unpublished() == 0 })
+		for _, ev := range b.Topic.Events() {
+			if want := map[string]string{"d1": "17", "d2": ""}[ev.ID]; ev.Key != want || (ev.Refused != nil) != (want == "") {
+				t.Errorf("%s: key %.20q, refused %+v", ev.ID, ev.Key, ev.Refused)
+			}
+		}
+	})
+}
+
 func TestRelayVersions(t *testing.T) {
 	onStores(t, func(t *testing.T, b *bench) {
 		row := inboxtest.Inbound("d1", `{"id":"1"}`)

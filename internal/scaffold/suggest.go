@@ -121,6 +121,9 @@ func suggestOne(root *Field, name string, shape schema.Shape, entity string) (Su
 		switch {
 		case !fits(f, shape):
 			s.Why = "the types differ: " + strings.Join(f.Types, " or ") + ", and " + strings.Join(shape.Types(), " or ") + " is wanted"
+			if slices.Equal(f.Types, shape.Types()) { // no value of these is taken over as it is
+				s.Why = "what is in them may differ: write a rule for each of their fields"
+			}
 		case len(shape.Enum()) > 0 && !f.codes(shape.Enum()):
 			s.Why = "only these codes are taken, and a value map translates: " + listed(shape.Enum())
 		case shape.Format() != "" && shape.Format() != f.Format:

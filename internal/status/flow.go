@@ -20,8 +20,10 @@ type FlowFacts struct {
 	Source SourceFacts
 	Group  GroupFacts
 	Topics TopicFacts
-	Hub    *HubFacts    // what the flow stands on; nil: nothing is known against it
-	Target *SystemFacts // the system that it delivers to; nil where it delivers to a topic
+	// Refuses is why the store does not take what the flow says, although it may take what others say; empty where it does.
+	Refuses string
+	Hub     *HubFacts    // what the flow stands on; nil: nothing is known against it
+	Target  *SystemFacts // the system that it delivers to; nil where it delivers to a topic
 
 	Backlog       Backlog
 	LastDelivered time.Time // zero: never
@@ -73,7 +75,7 @@ type Backlog struct {
 }
 
 var flowRules = []func(*FlowFacts) (Verdict, bool){
-	alarmed, hubFails, sourceFails, readsNothing, writesNothing, targetFails, overdue, late, paused, silent, sweepHeld, doorRefuses, filesFailed, hasParked,
+	alarmed, hubFails, sourceFails, readsNothing, writesNothing, storeRefuses, targetFails, overdue, late, paused, silent, sweepHeld, doorRefuses, filesFailed, hasParked,
 }
 
 // Judge names the worst that can be said of a flow. What is parked waits for a person, and no time makes the flow late for that.
@@ -95,27 +97,31 @@ func hubFails(f *FlowFacts) (Verdict, bool) {
 }
 
 func sourceFails(f *FlowFacts) (Verdict, bool) {
-	return Verdict{Failing, "its source cannot be read: " + f.Source.Trouble}, f.Source.Trouble != ""
+	return f.because(Failing, "its source cannot be read: "+f.Source.Trouble), f.Source.Trouble != ""
 }
 
 func readsNothing(f *FlowFacts) (Verdict, bool) {
-	return Verdict{Failing, f.Group.Lost}, f.Group.Lost != ""
+	return f.because(Failing, f.Group.Lost), f.Group.Lost != ""
 }
 
 func writesNothing(f *FlowFacts) (Verdict, bool) {
-	return Verdict{Failing, f.Topics.Trouble}, f.Topics.Trouble != ""
+	return f.because(Failing, f.Topics.Trouble), f.Topics.Trouble != ""
+}
+
+func storeRefuses(f *FlowFacts) (Verdict, bool) {
+	return f.because(Failing, f.Refuses), f.Refuses != ""
 }
 
 func targetFails(f *FlowFacts) (Verdict, bool) {
 	if f.Target == nil {
 		return Verdict{}, false
 	}
-	why, stops := f.Target.Write.Stops(f.Target.Name)
-	return Verdict{Failing, why}, stops
+	why, stops := f.Target.Write.Stops(f.Target.Name, f.Paused != nil)
+	return f.because(Failing, why), stops
 }
 
 func overdue(f *FlowFacts) (Verdict, bool) {
-	return f.lateBecause(f.Backlog.Overdue), f.Backlog.Overdue != ""
+	return f.because(Late, f.Backlog.Overdue), f.Backlog.Overdue != ""
 }
 
 func late(f *FlowFacts) (Verdict, bool) {
@@ -124,7 +130,7 @@ func late(f *FlowFacts) (Verdict, bool) {
 	if f.Target != nil && f.Target.CallTime > 0 {
 		why += fmt.Sprintf("; a call to %s takes %s of late", f.Target.Name, short(f.Target.CallTime))
 	}
-	return f.lateBecause(why), f.LateAfter > 0 && f.Backlog.Oldest > f.LateAfter
+	return f.because(Late, why), f.LateAfter > 0 && f.Backlog.Oldest > f.LateAfter
 }
 
 // short is a duration in as many digits as tell something: 4.2s, 35ms.
@@ -135,12 +141,13 @@ func short(d time.Duration) time.Duration {
 	return max(d.Round(time.Millisecond), time.Millisecond)
 }
 
-// lateBecause says that a flow is late; also one that is paused is, because its messages grow old whoever has stopped them.
-func (f *FlowFacts) lateBecause(why string) Verdict {
+// because says what is wrong with a flow. One that is paused besides says so first: its messages grow old whoever has stopped them, and what is
+// repaired does not go on by itself.
+func (f *FlowFacts) because(state, why string) Verdict {
 	if f.Paused != nil {
 		why = f.Paused.text() + "; " + why
 	}
-	return Verdict{Late, why}
+	return Verdict{state, why}
 }
 
 func paused(f *FlowFacts) (Verdict, bool) {

@@ -69,7 +69,25 @@ func TestJudgeFlow(t *testing.T) {
 			f.Hub, f.Group.Lost = &HubFacts{Store: StoreFacts{"its disk is full"}}, "x"
 		}, Verdict{Failing, "its disk is full"}, true},
 		{"the hub's clock is doubtful", func(f *FlowFacts) { f.Hub = &HubFacts{Clock: ClockFacts{[]ClockSeen{{"erp", time.Hour, time.Hour}}}} }, Verdict{State: Running}, false},
-		{"its source fails", func(f *FlowFacts) { f.Source.Trouble, f.Paused = "401", anna }, Verdict{Failing, "its source cannot be read: 401"}, true},
+		{"its source fails", func(f *FlowFacts) { f.Source.Trouble, f.Paused = "401", anna }, Verdict{Failing, "paused by anna since 2026-03-01T11:40:00Z; its source cannot be read: 401"}, true},
+		{"paused, and its group is lost", func(f *FlowFacts) { f.Group.Lost, f.Paused = "it may not read in.orders", anna }, Verdict{Failing, "paused by anna since 2026-03-01T11:40:00Z; it may not read in.orders"}, true},
+		{"the store refuses it", func(f *FlowFacts) { f.Refuses, f.Target.Write.Down = "the store does not take it", true }, Verdict{Failing, "the store does not take it"}, true},
+		{"paused, and it cannot write", func(f *FlowFacts) { f.Topics.Trouble, f.Paused = "no right on canonical.order", anna },
+			Verdict{Failing, "paused by anna since 2026-03-01T11:40:00Z; no right on canonical.order"}, true},
+		{"paused, and its target is down", func(f *FlowFacts) {
+			f.Target.Write, f.Paused = Direction{Failing: true, Lasts: true, Down: true, Since: noon, Cause: "connection refused"}, anna
+		}, Verdict{Failing, "paused by anna since 2026-03-01T11:40:00Z; erp is down since 2026-03-01T12:00:00Z: connection refused; nothing is parked for it, and what waits goes on once it is back and the flow is resumed"}, true},
+		{"paused, and its target refuses the credentials", func(f *FlowFacts) {
+			f.Target.Write, f.Paused = Direction{Failing: true, Refused: true, Since: noon, Cause: "401"}, anna
+		}, Verdict{Failing, "paused by anna since 2026-03-01T11:40:00Z; erp refuses the hub's credentials since 2026-03-01T12:00:00Z: 401; nothing is parked for it: correct them, and what waits goes on once the flow is resumed"}, true},
+		// The target may take everything again by now: nothing is asked of it.
+		{"paused, and its target took nothing", func(f *FlowFacts) {
+			f.Target.Write, f.Paused = Direction{Failing: true, Lasts: true, Since: noon, Cause: "503"}, anna
+		},
+			Verdict{Paused, "paused by anna since 2026-03-01T11:40:00Z"}, false},
+		{"paused and late, and its target took nothing", func(f *FlowFacts) {
+			f.Target.Write, f.Paused, f.Backlog.Oldest = Direction{Failing: true, Lasts: true, Since: noon, Cause: "503"}, anna, 20*time.Minute
+		}, Verdict{Late, "paused by anna since 2026-03-01T11:40:00Z; the oldest message is 20m0s old, and 15m0s are allowed"}, true},
 		{"an alarm", func(f *FlowFacts) { f.Alarm, f.Source.Trouble = &AlarmFacts{"broker", "another one"}, "401" }, Verdict{Alarm, "broker: another one"}, true},
 		{"to a topic", func(f *FlowFacts) { f.Target = nil }, Verdict{State: Running}, false},
 	} {

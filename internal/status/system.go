@@ -64,14 +64,19 @@ func (d *Direction) text(what string) string {
 	return text
 }
 
-// Stops reports whether nothing is delivered in this direction, and says why.
-func (d *Direction) Stops(name string) (why string, stops bool) {
+// Stops reports whether nothing is delivered in this direction, and says why. A paused flow asks nothing of its target: what is known of one that
+// answers its probe may be over by now, and what waits goes on when somebody resumes the flow.
+func (d *Direction) Stops(name string, paused bool) (why string, stops bool) {
+	back, corrected := "and what waits goes on by itself when it is back", "correct them, and what waits goes on by itself"
+	if paused {
+		back, corrected = "and what waits goes on once it is back and the flow is resumed", "correct them, and what waits goes on once the flow is resumed"
+	}
 	switch {
 	case d.Down:
-		return name + " is " + d.text("down") + "; nothing is parked for it, and what waits goes on by itself when it is back", true
+		return name + " is " + d.text("down") + "; nothing is parked for it, " + back, true
 	case d.Refused:
-		return name + " " + d.text("refuses the hub's credentials") + "; nothing is parked for it: correct them, and what waits goes on by itself", true
-	case d.Failing && d.Lasts:
+		return name + " " + d.text("refuses the hub's credentials") + "; nothing is parked for it: " + corrected, true
+	case d.Failing && d.Lasts && !paused:
 		return name + " answers its probe, and has taken nothing meanwhile: " + d.text("failing"), true
 	}
 	return "", false

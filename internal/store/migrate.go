@@ -17,6 +17,12 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
+// fresh is what all migrations make of an empty SQLite database, in one piece: a new store is made by it in a tenth of the time. A test holds it against
+// them.
+//
+//go:embed fresh_sqlite.sql
+var fresh string
+
 // migrationLock is the advisory lock under which PostgreSQL is migrated by one hub at a time.
 const migrationLock = 0x57617962696c6c01
 
@@ -56,14 +62,15 @@ func migrate(ctx context.Context, c *sql.Conn, d dialect, begin string, now time
 		return err
 	}
 	for {
-		done, err := migrateOne(ctx, c, d, begin, steps, now)
+		done, err := migrateOne(ctx, c, d, begin, steps, true, now)
 		if err != nil || done {
 			return err
 		}
 	}
 }
 
-func migrateOne(ctx context.Context, c *sql.Conn, d dialect, begin string, steps []migration, now time.Time) (done bool, err error) {
+// migrateOne does the next step; with whole all of them at once, where there is none yet and their sum is known.
+func migrateOne(ctx context.Context, c *sql.Conn, d dialect, begin string, steps []migration, whole bool, now time.Time) (done bool, err error) {
 	if _, err := c.ExecContext(ctx, begin); err != nil {
 		return false, err
 	}
@@ -92,12 +99,17 @@ func migrateOne(ctx context.Context, c *sql.Conn, d dialect, begin string, steps
 		_, err := c.ExecContext(ctx, "COMMIT")
 		return true, err
 	default:
-		m := steps[have]
-		if err := execScript(ctx, c, d.ddl(m.text)); err != nil {
-			return false, fmt.Errorf("migration %04d_%s: %w", m.version, m.name, err)
+		text, as := d.ddl(steps[have].text), steps[have:have+1]
+		if d == sqlite && have == 0 && whole {
+			text, as = fresh, steps
 		}
-		if _, err := c.ExecContext(ctx, d.bind("INSERT INTO schema_version (version, name, applied) VALUES (?, ?, ?)"), m.version, m.name, now.UnixNano()); err != nil {
-			return false, err
+		if err := execScript(ctx, c, text); err != nil {
+			return false, fmt.Errorf("migration %04d_%s: %w", as[0].version, as[0].name, err)
+		}
+		for _, m := range as {
+			if _, err := c.ExecContext(ctx, d.bind("INSERT INTO schema_version (version, name, applied) VALUES (?, ?, ?)"), m.version, m.name, now.UnixNano()); err != nil {
+				return false, err
+			}
 		}
 		if _, err := c.ExecContext(ctx, "COMMIT"); err != nil {
 			return false, err

@@ -132,6 +132,9 @@ func sqliteOpenError(path string, err error) error {
 		return fmt.Errorf("store %s is damaged (%w): put a backup in its place, or move %s, %s-wal and %s-shm away to start with an empty store; "+
 			"nothing has been changed", path, err, path, path, path)
 	}
+	if words := sqliteSays(path, err); words != "" {
+		return fmt.Errorf("store %s: open: %s: %w", path, words, err)
+	}
 	return fmt.Errorf("store %s: open: %w", path, err)
 }
 

@@ -2,12 +2,17 @@ package store
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	lib "modernc.org/sqlite/lib"
 
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/filemode"
 )
 
 // trouble is why the store takes nothing at present; the next good commit ends it. Its zero value is none.
@@ -67,8 +72,7 @@ var (
 func (s *Store) explain(err error) string {
 	words := ""
 	if s.d == sqlite {
-		code, _ := sqliteCode(err)
-		words = sqliteWords[code]
+		words = sqliteSays(s.cfg.SQLite, err)
 	} else {
 		words = postgresWords[postgresCode(err)]
 	}
@@ -79,6 +83,32 @@ func (s *Store) explain(err error) string {
 		err = f.Err
 	}
 	return words + ": " + err.Error()
+}
+
+// sqliteSays is what people say of SQLite's error; empty where there are no words for it. Of a disk SQLite often knows only that something could not
+// be read or written: then a file beside the database is tried.
+func sqliteSays(path string, err error) string {
+	code, _ := sqliteCode(err)
+	if code == lib.SQLITE_IOERR {
+		switch err := writable(path + ".probe.tmp"); {
+		case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+			code = lib.SQLITE_FULL
+		case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+			code = lib.SQLITE_READONLY
+		}
+	}
+	return sqliteWords[code]
+}
+
+// writable tries a file with as much as SQLite takes at once.
+func writable(name string) error {
+	defer os.Remove(name)
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, filemode.File)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, 64<<10))
+	return errors.Join(err, f.Close())
 }
 
 // Probe writes one row: whether the store takes anything is known only by that.

@@ -85,7 +85,7 @@ func TestTroubleOfADisk(t *testing.T) {
 		why  string
 	}{
 		{"full", func(t *testing.T) string { return disktest.Small(t, 4) }, disktest.Fill, "its disk is full"},
-		{"read-only", func(t *testing.T) string { return t.TempDir() }, disktest.Freeze, "its disk does not read or write"},
+		{"read-only", func(t *testing.T) string { return t.TempDir() }, disktest.Freeze, "its file or disk is read-only"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if raceDetector && tt.name == "read-only" {
@@ -122,5 +122,29 @@ func TestTroubleOfADisk(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestOpenOnAFullDisk: a hub that cannot start because of its disk says which of its troubles it is.
+func TestOpenOnAFullDisk(t *testing.T) {
+	dir := disktest.Small(t, 4)
+	file := filepath.Join(dir, "waybill.db")
+	open := func() error {
+		s, err := Open(t.Context(), Config{SQLite: file})
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	}
+	if err := open(); err != nil {
+		t.Fatal(err)
+	}
+	empty := disktest.Fill(t, dir)
+	if err := open(); err == nil || !strings.Contains(err.Error(), file+": open: its disk is full: ") {
+		t.Errorf("a full disk is told as %v", err)
+	}
+	empty()
+	if err := open(); err != nil {
+		t.Errorf("there is room again: %v", err)
 	}
 }

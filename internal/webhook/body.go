@@ -159,7 +159,7 @@ func isJSON(media string) bool {
 }
 
 func notJSON(err error) *refusal {
-	return &refusal{status: http.StatusBadRequest, detail: "the body is not acceptable JSON: " + err.Error(), err: err}
+	return &refusal{status: http.StatusBadRequest, detail: "the body is not acceptable JSON: " + err.Error()}
 }
 
 // idInBody makes an unpack that takes the delivery id from a member of the document.

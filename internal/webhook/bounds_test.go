@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bufio"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -112,6 +113,40 @@ type bodyless struct{ t *testing.T }
 func (u bodyless) Read([]byte) (int, error) {
 	u.t.Error("the body was read")
 	return 0, io.EOF
+}
+
+// TestWhoWritesFirstIsAnswered: a sender that writes the whole of a body that is too large before it reads is told so.
+func TestWhoWritesFirstIsAnswered(t *testing.T) {
+	onSQLite(t, func(t *testing.T, b *bench) {
+		hook := &Endpoint{Path: "crm/orders", Verify: Verify{Scheme: "github", Secrets: webhooktest.Secrets("sesame-open-sesame")}}
+		h, err := New(Config{Inbox: b.Store, Clock: lifecycle.Real()}, []Source{{Flow: "orders", Endpoint: *hook}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv, err := Listen(ServerConfig{Listen: "127.0.0.1:0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = srv.http.Close(); _ = srv.serving.Wait() }()
+		srv.Handle(h)
+		const size = 14 << 20 // more than the system holds of it on the way
+		head := "POST /hooks/crm/orders HTTP/1.1\r\nHost: h\r\nX-Hub-Signature-256: sha256=00\r\nContent-Type: application/json\r\n"
+		for name, text := range map[string]string{
+			"a length": fmt.Sprintf("Content-Length: %d\r\n\r\n", size) + strings.Repeat("x", size),
+			"chunks":   fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", size) + strings.Repeat("x", size) + "\r\n0\r\n\r\n",
+		} {
+			c, err := net.Dial("tcp", srv.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(c, head+text); err != nil {
+				t.Errorf("%s: the body was not taken: %v", name, err)
+			} else if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != http.StatusRequestEntityTooLarge {
+				t.Errorf("%s: %+v, %v", name, res, err)
+			}
+			_ = c.Close()
+		}
+	})
 }
 
 // TestStalledBodiesMakeRoom: bodies of which nothing comes, and that together hold all the memory there is, keep nobody out. They are many,

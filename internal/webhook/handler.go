@@ -5,6 +5,7 @@ package webhook
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -182,6 +183,11 @@ func (h *Handler) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	began := h.c.Clock.Now()
 	w := &statusWriter{ResponseWriter: rw}
 	flow := ""
+	defer func() { // the last of all: it counts for nothing
+		if w.status == http.StatusRequestEntityTooLarge {
+			linger(w, r)
+		}
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
@@ -250,10 +256,22 @@ func (h *Handler) refuse(k *hook, w http.ResponseWriter, err error) {
 	k.reply.refused(w, ref)
 }
 
+// mostLingered is what is still read of a body whose sender was told that it is too large.
+const mostLingered = 16 << 20
+
+// linger reads on, and keeps nothing of it. A sender that writes all of its body before it reads, as many do, would find its connection reset in place of the
+// answer, and send the same for ever. The server's time for a request goes on meanwhile, and the connection makes room for others as ever.
+func linger(w http.ResponseWriter, r *http.Request) {
+	if r.Body == nil || r.Header.Get("Expect") != "" || http.NewResponseController(w).Flush() != nil { // who waits for leave to send sends no more
+		return
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, mostLingered) // how it ends is the sender's affair
+}
+
 // count keeps, and tells, that a request was refused. What the sender was told holds nothing secret; the error behind it says more.
 func (h *Handler) count(flow string, reason Reason, ref *refusal) {
 	detail := ref.detail
-	if ref.err != nil {
+	if ref.err != nil && !strings.HasSuffix(detail, ref.err.Error()) { // it may have been told to the sender as well
 		detail += ": " + ref.err.Error()
 	}
 	detail = shorten(detail, 300)

@@ -66,6 +66,9 @@ func TestRefusedWebhooksAreCounted(t *testing.T) {
 				if got.Flow != c.flow || got.Count != n+1 || got.Hour != n+1 || !got.Since || !got.Last.Equal(b.Clock.Now()) || got.Detail == "" || strings.Contains(got.Detail, webhooktest.Key) {
 					t.Errorf("%s: %+v", c.name, got)
 				}
+				if parts := strings.Split(got.Detail, ": "); strings.Count(got.Detail, parts[len(parts)-1]) != 1 {
+					t.Errorf("%s: it is said twice: %s", c.name, got.Detail)
+				}
 			}
 		}
 		for range 20 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,6 +56,56 @@ func testClaims(t *testing.T, place Fresh) {
 	}
 }
 
+// testClaimedByOne: programs that know nothing of each other look for files at the same time, again and again while those come. Each file is one's alone.
+func testClaimedByOne(t *testing.T, place Fresh) {
+	const consumers, files = 4, 24
+	at := place(t)
+	drops := make([]*Drop, consumers)
+	got := make([]map[string]bool, consumers)
+	for i := range drops {
+		drops[i], got[i] = New(t, at, fmt.Sprintf(`{claim: for-%d, ready: {when: renamed}}`, i)), map[string]bool{}
+	}
+	for half := range 2 {
+		for n := range files / 2 {
+			at.Side.Put(t, fmt.Sprintf("f%02d.csv", half*files/2+n), fmt.Sprintf("sku\n%d\n", n))
+		}
+		var all sync.WaitGroup
+		for i, d := range drops {
+			all.Go(func() {
+				for range 2 {
+					pending, err := d.Pending(t.Context(), "stock")
+					if err != nil {
+						t.Errorf("consumer %d: %v", i, err)
+					}
+					for _, f := range pending {
+						got[i][f.Name] = true
+					}
+				}
+			})
+		}
+		all.Wait()
+	}
+	by := map[string]int{}
+	for i := range got {
+		for name := range got[i] {
+			by[name]++
+		}
+	}
+	for n := range files {
+		if name := fmt.Sprintf("f%02d.csv", n); by[name] != 1 {
+			t.Errorf("%s was taken by %d", name, by[name])
+		}
+	}
+	for i := range drops {
+		if lies := strings.Fields(at.Side.List(t, fmt.Sprintf("for-%d", i))); len(lies) != len(got[i]) {
+			t.Errorf("consumer %d has %d files, and claimed %q", i, len(got[i]), lies)
+		}
+	}
+	if left := at.Side.List(t, "."); left != "" {
+		t.Errorf("left: %q", left)
+	}
+}
+
 // testClaimedMarkers: a marker says of one file that it is complete, and goes with it.
 func testClaimedMarkers(t *testing.T, place Fresh) {
 	d := New(t, place(t), `{claim: mine, ready: {when: marker, marker: .ok}}`)
@@ -93,11 +144,7 @@ func testClaimedMarkers(t *testing.T, place Fresh) {
 // testSameAgain: a file of the same name and size that comes at once after the one before is another file.
 func testSameAgain(t *testing.T, place Fresh) {
 	for _, object := range []string{`{ready: {when: renamed}}`, `{claim: mine, ready: {when: renamed}}`} {
-		at := place(t)
-		if at.Claimless && strings.Contains(object, "claim:") {
-			continue
-		}
-		d := New(t, at, object)
+		d := New(t, place(t), object)
 		ids := map[string]bool{}
 		for n := range 3 {
 			d.Put(t, "a.csv", fmt.Sprintf("sku\n%d\n", n))
@@ -139,9 +186,6 @@ func testEndsAnywhere(t *testing.T, place Fresh) {
 	for _, object := range []string{`{ready: {when: renamed}}`, `{claim: mine, ready: {when: renamed}}`} {
 		t.Run(object, func(t *testing.T) {
 			at := place(t)
-			if at.Claimless && strings.Contains(object, "claim:") {
-				t.SkipNow()
-			}
 			round := 0
 			hubs := []*Drop{New(t, at, object), New(t, at, object)}
 			rapid.Check(t, func(r *rapid.T) {

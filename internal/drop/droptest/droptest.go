@@ -39,8 +39,6 @@ type Place struct {
 	Side Side
 	// Coarse: two files of one size and name that come within a second look the same.
 	Coarse bool
-	// Claimless: the kind takes no claims.
-	Claimless bool
 	// Dir is where it lies on this machine; empty: elsewhere.
 	Dir string
 }
@@ -205,14 +203,9 @@ func Run(t *testing.T, place Fresh) {
 		"markers": testMarkers, "markers are named": testMarkersAreNamed, "others' files": testOthersFiles, "stable files": testStableFiles, "done": testDone,
 		"unknown object": testUnknownObject, "the same again at once": testSameAgain,
 		"two hubs that end anywhere": testEndsAnywhere, "taken names": testTakenNames, "taken away": testTakenAway, "names alone": testNamesAlone,
-		"reader goes": testReaderGoes, "each object rests": testEachObjectRests, "formats": testFormats,
+		"claims": testClaims, "claimed has rested": testClaimedHasRested, "claimed markers": testClaimedMarkers, "claimed by one": testClaimedByOne, "reader goes": testReaderGoes, "each object rests": testEachObjectRests, "formats": testFormats,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, place) })
-	}
-	if !place(t).Claimless {
-		t.Run("claims", func(t *testing.T) { testClaims(t, place) })
-		t.Run("claimed has rested", func(t *testing.T) { testClaimedHasRested(t, place) })
-		t.Run("claimed markers", func(t *testing.T) { testClaimedMarkers(t, place) })
 	}
 	if place(t).Dir != "" {
 		t.Run("what is left", func(t *testing.T) { testWhatIsLeft(t, place) })

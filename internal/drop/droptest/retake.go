@@ -13,10 +13,8 @@ import (
 // testRetake: a file that has failed comes back under its own name and is taken as if it had just come, in every way in which files are complete; never in the
 // place of another one, and done again nothing is done, wherever a hub has ended.
 func testRetake(t *testing.T, place Fresh) {
-	objects := []string{`{pattern: "*.csv", ready: {when: renamed}}`, `{pattern: "*.csv"}`, `{pattern: "*.csv", ready: {when: marker, marker: .ok}}`}
-	if !place(t).Claimless {
-		objects = append(objects, `{pattern: "*.csv", claim: mine, ready: {when: renamed}}`, `{pattern: "*.csv", claim: mine, ready: {when: marker, marker: .ok}}`)
-	}
+	objects := []string{`{pattern: "*.csv", ready: {when: renamed}}`, `{pattern: "*.csv"}`, `{pattern: "*.csv", ready: {when: marker, marker: .ok}}`,
+		`{pattern: "*.csv", claim: mine, ready: {when: renamed}}`, `{pattern: "*.csv", claim: mine, ready: {when: marker, marker: .ok}}`}
 	for _, object := range objects {
 		t.Run(object, func(t *testing.T) {
 			r := &retaken{Drop: New(t, place(t), object), marker: strings.Contains(object, "marker")}

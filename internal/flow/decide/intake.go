@@ -70,6 +70,9 @@ func (m *Message) key(ctx context.Context, in *mapping.Input) (string, *Verdict,
 	case key == "":
 		return "", Park("mapping", event.RefusedKey, "the key is empty"), nil
 	}
+	if err := event.CheckName(key); err != nil {
+		return "", Park("mapping", event.RefusedKey, "the key cannot be taken: "+err.Error()), nil
+	}
 	return key, nil, nil
 }
 
@@ -80,6 +83,9 @@ func (m *Message) Arrives(ctx context.Context, code string, most int) (*Verdict,
 	if m.Flow.Key == nil && code != event.RefusedSplit {
 		if ev.Key == "" {
 			return Park("mapping", event.RefusedKey, "the source has told no id of the object: without one the flow needs a `key`"), nil
+		}
+		if err := event.CheckName(ev.Key); err != nil {
+			return Park("mapping", event.RefusedKey, "the key cannot be taken: "+err.Error()), nil
 		}
 		return m.tooLarge(ev.Key, most), nil
 	}

@@ -141,6 +141,9 @@ func (m *Message) attributes(ctx context.Context) (*Verdict, error) {
 		if err != nil {
 			return refusedBy(ctx, "key", err)
 		}
+		if err := event.CheckName(key); err != nil {
+			return Park("mapping", event.RefusedKey, "the key cannot be taken: "+err.Error()), nil
+		}
 		ev.Key = key
 	}
 	if f.Version != nil {
@@ -169,6 +172,9 @@ func (m *Message) named(ctx context.Context) (*Verdict, error) {
 		if m.External, err = m.Flow.ExternalID.String(ctx, &m.input); err != nil {
 			return refusedBy(ctx, "external-id", err)
 		}
+		if err := event.CheckName(m.External); err != nil {
+			return Park("mapping", "external-id", "the external id cannot be taken: "+err.Error()), nil
+		}
 		if m.External == "" {
 			m.External = state.NoExternal
 		} else if u, ok := connector.ParseExternal(m.External); ok {
@@ -177,6 +183,9 @@ func (m *Message) named(ctx context.Context) (*Verdict, error) {
 	}
 	if m.Local == "" {
 		return Park("mapping", "id", "the document gives no id of the object"), nil
+	}
+	if err := event.CheckName(m.Local); err != nil {
+		return Park("mapping", "id", "the id of the object cannot be taken: "+err.Error()), nil
 	}
 	return nil, nil
 }
@@ -188,7 +197,7 @@ func (m *Message) ComputedKey(ctx context.Context) string {
 		return ""
 	}
 	key, err := m.Flow.Key.String(ctx, &mapping.Input{Doc: doc, Event: m.Event, Lookup: m.Lookup})
-	if err != nil {
+	if err != nil || event.CheckName(key) != nil {
 		return ""
 	}
 	return key

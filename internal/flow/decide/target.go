@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,6 +91,9 @@ func (t *Target) require(ctx context.Context, i int) (*Verdict, error) {
 	}
 	if hub == "" {
 		return nil, nil // the document names none: the schema says whether it must
+	}
+	if err := event.CheckName(hub); err != nil {
+		return Park("mapping", "requires", fmt.Sprintf("the id of the %s that is required cannot be taken: %v", need.Entity, err)), nil
 	}
 	_, ok, err := t.Lookup.LocalID(ctx, need.Entity, t.System, hub)
 	if err != nil || ok {

@@ -7,10 +7,13 @@
 package decide
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
 	"time"
+	"unicode/utf8"
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -74,7 +77,23 @@ func Wait(m *state.Missing) *Verdict {
 
 // Park is for a message that waits for a person.
 func Park(kind, code, reason string) *Verdict {
-	return &Verdict{Outcome: state.Parked, Kind: kind, Code: code, Reason: reason}
+	return &Verdict{Outcome: state.Parked, Kind: kind, Code: bounded(code), Reason: reason}
+}
+
+// mostCode bounds the code of a cause, in bytes. It may hold a name or a value of the document, and stands in an index of the store, as keys do.
+const mostCode = 400
+
+// bounded is a code of bounded length: its beginning, and a digest by which equal ones stay equal.
+func bounded(code string) string {
+	if len(code) <= mostCode {
+		return code
+	}
+	end := mostCode
+	for end > 0 && !utf8.RuneStart(code[end]) {
+		end--
+	}
+	sum := sha256.Sum256([]byte(code))
+	return code[:end] + "…" + hex.EncodeToString(sum[:8])
 }
 
 func missingText(m *state.Missing) string {
@@ -97,6 +116,11 @@ func Refuse(stage string, err error) *Verdict {
 func refuse(stage string, err error) *Verdict {
 	var miss *mapping.MissingRef
 	if errors.As(err, &miss) {
+		for _, id := range []string{miss.Hub, miss.Local} {
+			if no := event.CheckName(id); no != nil { // such an object never comes
+				return Park("mapping", "xref", fmt.Sprintf("%s: the id of the %s that is looked for cannot be taken: %v", stage, miss.Entity, no))
+			}
+		}
 		return Wait(&state.Missing{Entity: miss.Entity, System: miss.System, Hub: miss.Hub, Local: miss.Local})
 	}
 	var code *mapping.UnknownCode
