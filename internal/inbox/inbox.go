@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"strings"
@@ -44,6 +45,20 @@ func Trace(given ...string) string {
 	_, _ = rand.Read(b[:]) // never fails
 	id := hex.EncodeToString(b[:])
 	return "00-" + id + "-" + id[:16] + "-01"
+}
+
+// TraceWithin is the trace of the i-th of several events that came under one trace, which Trace has made: each has one of its own.
+func TraceWithin(trace string, i int) string {
+	if !validTrace(trace) {
+		return trace
+	}
+	id, err := hex.DecodeString(trace[3:35])
+	if err != nil {
+		panic(err) // validTrace has looked
+	}
+	binary.BigEndian.PutUint32(id, binary.BigEndian.Uint32(id)^uint32(i))
+	text := hex.EncodeToString(id)
+	return "00-" + text + "-" + text[:16] + "-01"
 }
 
 // Minted reports whether Trace has made a trace: nobody has the span that it names.

@@ -74,3 +74,18 @@ func TestLargest(t *testing.T) {
 		}
 	}
 }
+
+// TestTraceWithin: events that came under one trace have one each, which nobody else has given.
+func TestTraceWithin(t *testing.T) {
+	trace, seen := Trace(), map[string]bool{}
+	for i := range 1000 {
+		got := TraceWithin(trace, i)
+		if !Minted(got) || seen[got] || got != TraceWithin(trace, i) {
+			t.Fatalf("the %d-th trace within %s: %s", i, trace, got)
+		}
+		seen[got] = true
+	}
+	if !seen[trace] || TraceWithin("", 3) != "" {
+		t.Error("the first has the trace itself, and none has none")
+	}
+}

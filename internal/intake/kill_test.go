@@ -68,8 +68,9 @@ func childMain() {
 		panic(err)
 	}
 	for {
+		taken := d.empty() // before the inbox is asked: what it takes meanwhile would be missed
 		rows, err := s.Unpublished(context.Background(), "orders", 1, 1)
-		if d.empty() && err == nil && len(rows) == 0 {
+		if taken && err == nil && len(rows) == 0 {
 			break
 		}
 		yield()

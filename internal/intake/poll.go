@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -117,9 +118,12 @@ type candidate struct {
 const pollSlice = 2000
 
 // commit takes a page's new records and, with the last of them, its cursor. A long page is taken in slices: after a restart it is read again,
-// and what is taken of it is recognised.
+// and what is taken of it is recognised. A page of changes that the source names, all of them, is taken as a whole: see together.
 func (p *poller) commit(ctx context.Context, t *lease.Held, page connector.Page) (fresh int, err error) {
 	all := p.candidates(page.Records)
+	if len(all) > 0 && !slices.ContainsFunc(all, func(c candidate) bool { return !c.named }) {
+		return p.whole(ctx, t, all, page.Cursor)
+	}
 	for len(all) > pollSlice {
 		n, err := p.slice(ctx, t, all[:pollSlice], nil)
 		if fresh += n; err != nil {
@@ -158,6 +162,76 @@ func (p *poller) slice(ctx context.Context, t *lease.Held, all []candidate, curs
 		}
 	}
 	return fresh, nil
+}
+
+// whole commits a page of named changes with its cursor.
+func (p *poller) whole(ctx context.Context, t *lease.Held, all []candidate, cursor string) (fresh int, err error) {
+	rows := together(all)
+	if err := failpoint.Fail(failpoint.PollRead); err != nil {
+		return 0, err
+	}
+	outcome, err := p.acceptRows(ctx, t, rows, &cursor)
+	if err != nil {
+		return 0, err
+	}
+	failpoint.Hit(failpoint.PollStored)
+	for i := range rows {
+		if outcome[i] == state.AcceptedNew {
+			fresh += max(1, len(rows[i].Bundle))
+		}
+	}
+	return fresh, nil
+}
+
+const (
+	// fewest is from how many changes on they are bundled, and mostBundled and mostBundledBytes how many changes, and bytes of documents, a row of the inbox holds at most.
+	fewest           = 8
+	mostBundled      = 512
+	mostBundledBytes = 512 << 10
+)
+
+// together puts named changes that follow each other into few rows of the inbox. The changes of a bundle are not remembered one by one: that they are taken once is because
+// the cursor moves in the commit that takes them. What cannot be read has a row of its own, in its place; so has what has no version, which would have the number of its row.
+func together(all []candidate) []state.Inbound {
+	var rows []state.Inbound
+	for len(all) > 0 {
+		n, size := 0, 0
+		for n < len(all) && n < mostBundled && all[n].bundles() && (n == 0 || size+len(all[n].row.Body) <= mostBundledBytes) {
+			size += len(all[n].row.Body)
+			n++
+		}
+		if n >= fewest {
+			rows = append(rows, bundle(all[:n]))
+			all = all[n:]
+			continue
+		}
+		for n = max(n, 1); n > 0; n-- {
+			all[0].row.Trace = inbox.Trace()
+			rows, all = append(rows, all[0].row), all[1:]
+		}
+	}
+	return rows
+}
+
+// bundles reports whether a change may be in a row with others.
+func (c *candidate) bundles() bool {
+	return c.row.Headers[inbox.HeaderError] == "" && c.row.Headers[inbox.HeaderVersion] != ""
+}
+
+// bundle is one row of the inbox for changes. It is named after all of them, so that a commit which is made again is recognised.
+func bundle(of []candidate) state.Inbound {
+	first := &of[0].row
+	row := state.Inbound{Flow: first.Flow, Trace: inbox.Trace(), Received: first.Received, Bundle: make([]state.Bundled, len(of))}
+	h := sha256.New()
+	for i := range of {
+		r := &of[i].row
+		h.Write([]byte(r.ID + "\n"))
+		row.Bundle[i] = state.Bundled{ID: r.ID, Headers: r.Headers, Body: r.Body}
+	}
+	row.Digest = h.Sum(nil)
+	row.ID = "bundle/" + hex.EncodeToString(row.Digest[:16])
+	row.DeliveryID = row.ID
+	return row
 }
 
 // candidates gives the page's records that are not plainly known, named so that the store recognises the rest.
@@ -237,7 +311,10 @@ func (p *poller) candidate(doc *jsondoc.Doc, rec *connector.Record) candidate {
 	if local == "" {
 		local = "#" + content // nothing else tells one record without an id from another
 	}
-	row := state.Inbound{Flow: p.src.Flow, Headers: headers, Body: body, Trace: inbox.Trace(), Received: p.clock.Now()}
+	row := state.Inbound{Flow: p.src.Flow, Headers: headers, Body: body, Received: p.clock.Now()}
+	if rec.Change == "" { // else it is seen later whether it has a row of its own
+		row.Trace = inbox.Trace()
+	}
 	switch {
 	case rec.Change != "": // a log that was cut off may give a place a second time, to another change
 		row.DeliveryID = inbox.CleanID(rec.Change + "#" + content)

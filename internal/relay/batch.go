@@ -80,6 +80,9 @@ func (b *batch) add(ctx context.Context, row *state.Inbound) error {
 	if b.src.Shared && (row.Event == nil || row.Event.Submitted == nil) {
 		return errLeftOver // it came while the flow read a system, and would be anybody's on a topic that others read
 	}
+	if row.Bundle != nil {
+		return b.bundle(ctx, row)
+	}
 	if row.Event != nil {
 		ev := *row.Event
 		ev.Data = row.Body
@@ -96,6 +99,31 @@ func (b *batch) add(ctx context.Context, row *state.Inbound) error {
 		}
 		return b.event(ctx, ev, piece{}, nil)
 	}
+	return b.read(ctx, row, piece{})
+}
+
+// bundle turns each of the row's events into one, as if it had a row of its own.
+func (b *batch) bundle(ctx context.Context, row *state.Inbound) error {
+	if b.home.Bundle = true; b.only == nil {
+		b.home.Keys = make([]string, len(row.Bundle))
+	}
+	rows := make([]state.Inbound, len(row.Bundle)) // what is refused needs its own
+	for i := range row.Bundle {
+		if b.only != nil && !b.only[i] {
+			continue // it has its fate
+		}
+		of := &row.Bundle[i]
+		rows[i] = state.Inbound{Seq: row.Seq, Flow: row.Flow, ID: of.ID, DeliveryID: of.ID, Headers: of.Headers, Body: of.Body, Trace: inbox.TraceWithin(row.Trace, i), Received: row.Received}
+		b.row = &rows[i]
+		if err := b.read(ctx, b.row, piece{index: i, split: true}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read turns what a reader or a sender has delivered into events.
+func (b *batch) read(ctx context.Context, row *state.Inbound, at piece) error {
 	ev := event.Event{
 		ID: row.ID, Source: b.src.System, Entity: b.src.Entity, Operation: event.Upsert, Origin: b.src.System,
 		Time: row.Received, Accepted: row.Received, Trace: row.Trace, Data: row.Body,
@@ -117,8 +145,11 @@ func (b *batch) add(ctx context.Context, row *state.Inbound) error {
 		}
 	}
 	if reason := row.Headers[inbox.HeaderError]; reason != "" {
-		b.refuse(ev, piece{}, kindInvalid, event.RefusedRow, reason)
+		b.refuse(ev, at, kindInvalid, event.RefusedRow, reason)
 		return nil
+	}
+	if at.split {
+		return b.event(ctx, ev, at, nil)
 	}
 	return b.events(ctx, ev)
 }
@@ -379,7 +410,10 @@ func (b *batch) place() (published, refused int) {
 			continue
 		}
 		o.home.Positions = append(o.home.Positions, *o.at)
-		if o.home.Key == "" {
+		switch {
+		case o.home.Keys != nil:
+			o.home.Keys[o.index] = o.ev.Key
+		case o.home.Key == "" && !o.home.Bundle:
 			o.home.Key = o.ev.Key
 		}
 		if b.src.Shared {

@@ -42,6 +42,16 @@ type Inbound struct {
 	// Event, where it is not nil, is the one event that the row stands for: a list had it, or it was refused before and is to be read anew. It
 	// keeps its id, its version and its times; Body is its document.
 	Event *event.Event
+	// Bundle, where it is not nil, are the events that the row stands for, in their order, numbered from 0: changes of a log that were read together. Body is
+	// empty then, and so are Headers.
+	Bundle []Bundled
+}
+
+// Bundled is one event of a bundle, as an inbox row of its own would hold it.
+type Bundled struct {
+	ID      string
+	Headers map[string]string
+	Body    []byte
 }
 
 // WholeList is the number of a list that could not be split, among the events of its inbox row.
@@ -58,7 +68,10 @@ type Cursor struct {
 type Published struct {
 	Seq int64
 	// Key is the business key of its event (of the first, where it was split); empty when unknown. It serves Trace.
-	Key       string
+	Key string
+	// Bundle: the row is a bundle, which has no Key. Keys are, in place of it, those of its events, in their order; nil: they are kept already.
+	Bundle    bool
+	Keys      []string
 	Positions []PublishedAt
 	// Next, where it is not 0, says that only the elements of the row's list before it are published: the row stays unpublished, and is gone
 	// on with there.

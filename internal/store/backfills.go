@@ -260,12 +260,20 @@ func (s *Store) backfills(ctx context.Context, rest string, args ...any) (out []
 // most limit. While a backfill is open, nothing of it is pruned that lies behind the place of that.
 func (s *Store) AcceptedSince(ctx context.Context, flow string, after int64, without string, limit int) ([]state.Inbound, error) {
 	var out []state.Inbound
-	err := s.each(ctx, func(r *sql.Rows) error {
-		in, err := scanInbound(r)
-		out = append(out, in)
+	err := s.snapshot(ctx, func(db queryer) error {
+		in := inboxRows{db: db, d: s.d, limit: bound(limit)}
+		rows, err := in.read(ctx, "i.flow = ? AND i.seq > ? AND substr(i.delivery_id, 1, CAST(? AS INTEGER)) <> ?", flow, after, len([]rune(without)), without)
+		for i := range rows {
+			if rows[i].Bundle == nil {
+				out = append(out, rows[i])
+			}
+			for k := range rows[i].Bundle {
+				out = append(out, alone(&rows[i], k))
+			}
+		}
 		return err
-	}, "SELECT "+inboxCols+" FROM inbox WHERE flow = ? AND seq > ? AND substr(delivery_id, 1, CAST(? AS INTEGER)) <> ? ORDER BY seq LIMIT CAST(? AS INTEGER)",
-		flow, after, len([]rune(without)), without, bound(limit))
+	})
+	out = out[:min(len(out), bound(limit))]
 	return out, s.wrap("accepted since", err)
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -202,19 +203,34 @@ func textTime(s string) time.Time {
 	return t
 }
 
-// place is one position as an inbox row holds it: topic, partition, offset, life of the log, and number in its list.
+// place is one position as an inbox row holds it: topic, partition, offset, life of the log, and number in its list. X are those that lie behind it in the
+// log, one offset after the other: by how much each one's number is greater than the one before.
 type place struct {
 	T string `json:"t"`
 	P int    `json:"p"`
 	O int64  `json:"o"`
 	L int64  `json:"l,omitempty"`
 	I int    `json:"i,omitempty"`
+	X []int  `json:"x,omitempty"`
 }
 
 func encodePlaces(at []state.PublishedAt) (string, error) {
-	out := make([]place, len(at))
-	for i, a := range at {
-		out[i] = place{a.Topic, a.Partition, a.Offset, a.Life, a.Index}
+	type log struct {
+		topic string
+		part  int
+		life  int64
+	}
+	last := map[log]int{} // where the last run of each is in out
+	out, index := make([]place, 0, min(len(at), 16)), make([]int, 0, min(len(at), 16))
+	for _, a := range at {
+		k := log{a.Topic, a.Partition, a.Life}
+		if i, ok := last[k]; ok && a.Index > index[i] && a.Offset == out[i].O+int64(len(out[i].X))+1 {
+			out[i].X = append(out[i].X, a.Index-index[i])
+			index[i] = a.Index
+			continue
+		}
+		last[k] = len(out)
+		out, index = append(out, place{T: a.Topic, P: a.Partition, O: a.Offset, L: a.Life, I: a.Index}), append(index, a.Index)
 	}
 	b, err := json.Marshal(out)
 	return string(b), err
@@ -225,9 +241,15 @@ func decodePlaces(s string) ([]state.PublishedAt, error) {
 	if err := json.Unmarshal([]byte(s), &in); err != nil {
 		return nil, fmt.Errorf("inbox places: %w: %w", errTorn, err)
 	}
-	out := make([]state.PublishedAt, len(in))
-	for i, p := range in {
-		out[i] = state.PublishedAt{Topic: p.T, Partition: p.P, Offset: p.O, Life: p.L, Index: p.I}
+	out := make([]state.PublishedAt, 0, len(in))
+	for _, p := range in {
+		at := state.PublishedAt{Topic: p.T, Partition: p.P, Offset: p.O, Life: p.L, Index: p.I}
+		out = append(out, at)
+		for _, by := range p.X {
+			at.Offset, at.Index = at.Offset+1, at.Index+by
+			out = append(out, at)
+		}
 	}
+	slices.SortStableFunc(out, func(a, b state.PublishedAt) int { return cmp.Compare(a.Index, b.Index) })
 	return out, nil
 }

@@ -501,6 +501,16 @@ CREATE TABLE journal_index (
     PRIMARY KEY (seg, term, fate)
 ) WITHOUT ROWID;
 CREATE TABLE journal_indexed (one INTEGER PRIMARY KEY CHECK (one = 1), upto INTEGER NOT NULL);
+CREATE TABLE inbox_bundles (
+    seq  INTEGER PRIMARY KEY,
+    n    BIGINT NOT NULL,
+    ids  BLOB NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE TABLE inbox_bundle_keys (
+    seq  INTEGER PRIMARY KEY,
+    keys BLOB NOT NULL
+);
 INSERT INTO chores (name) VALUES ('fold');
 INSERT INTO search_place (one, fate, time, settings, secret) VALUES (1, 0, 0, '', '');
 INSERT INTO journal_indexed (one, upto) VALUES (1, 0);

@@ -6,10 +6,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -21,7 +21,8 @@ type acceptance struct {
 	rows    []state.Inbound
 	hashes  [][sha256.Size]byte // of the bodies
 	headers []string
-	events  []string // of rows that stand for one event; nil where there is none
+	events  []string  // of rows that stand for one event; nil where there is none
+	bundles []*bundle // of rows that stand for several; nil where there is none
 	cur     *state.Cursor
 	lease   *state.Lease
 	act     *state.Submitting // who has the hub make these rows; nil: they came from outside
@@ -60,8 +61,16 @@ func (s *Store) take(ctx context.Context, op string, a *acceptance) ([]state.Acc
 		if err != nil {
 			return nil, nil, fmt.Errorf("store: accept: headers: %w", err)
 		}
-		a.hashes[i], a.headers[i] = sha256.Sum256(r.Body), h
-		size += len(r.Body) + len(h)
+		body := r.Body
+		if r.Bundle != nil {
+			b := newBundle(r.Bundle)
+			if a.bundles == nil {
+				a.bundles = make([]*bundle, len(a.rows))
+			}
+			a.bundles[i], body = b, b.body
+		}
+		a.hashes[i], a.headers[i] = sha256.Sum256(body), h
+		size += len(body) + len(h)
 	}
 	err := s.submit(ctx, &member{op: op, kind: anAccept, accept: a, rows: len(a.rows) + 1, bytes: size})
 	if err != nil {
@@ -117,7 +126,7 @@ func (t *tx) accept(members []*member) error {
 	if err != nil {
 		return err
 	}
-	var inbox, events, replay []any
+	var inbox, events, replay, bundles []any
 	var cursors []state.Cursor
 	for _, m := range live {
 		a := m.accept
@@ -139,6 +148,10 @@ func (t *tx) accept(members []*member) error {
 			if body == nil {
 				body = []byte{}
 			}
+			if a.bundles != nil && a.bundles[i] != nil {
+				b := a.bundles[i]
+				bundles = append(bundles, seq, b.n, b.ids, b.body)
+			}
 			if a.events == nil {
 				inbox = append(inbox, seq, r.Flow, r.ID, r.DeliveryID, a.headers[i], body, r.Trace, stamp(r.Received))
 			} else {
@@ -159,6 +172,9 @@ func (t *tx) accept(members []*member) error {
 		return err
 	}
 	if err := t.insert(insertEvents, 9, events, ""); err != nil {
+		return err
+	}
+	if err := t.insert("INSERT INTO inbox_bundles (seq, n, ids, body)", 4, bundles, ""); err != nil {
 		return err
 	}
 	for _, m := range live {
@@ -275,6 +291,11 @@ func (s *Store) Cursor(ctx context.Context, flow string) (state.Cursor, error) {
 
 const inboxCols = "seq, flow, id, delivery_id, headers, body, trace, received, event"
 
+// inboxColsOf are the columns of a table that stands beside others.
+func inboxColsOf(table string) string {
+	return table + "." + strings.ReplaceAll(inboxCols, ", ", ", "+table+".")
+}
+
 func scanInbound(r *sql.Rows, more ...any) (in state.Inbound, err error) {
 	var headers string
 	var received int64
@@ -295,34 +316,22 @@ func scanInbound(r *sql.Rows, more ...any) (in state.Inbound, err error) {
 	return in, err
 }
 
-// Unpublished gives the flow's inbox rows that have no place on their topic yet, oldest first, up to limit rows and maxBytes of bodies
-// (but always one). A row whose list is published in part says how far. It asks for what is open, never for "seq above the last": a lower seq may be committed later.
+// Unpublished gives the flow's inbox rows that have no place on their topic yet, oldest first, up to limit events and maxBytes of bodies
+// (but always one row). A row whose list is published in part says how far. It asks for what is open, never for "seq above the last": a lower seq may be committed later.
 func (s *Store) Unpublished(ctx context.Context, flow string, limit, maxBytes int) ([]state.Inbound, error) {
 	var out []state.Inbound
-	size := 0
-	errFull := errors.New("full")
 	begun, err := s.begunLists(ctx, flow)
 	if err != nil {
 		return nil, s.wrap("unpublished", err)
 	}
-	err = s.each(ctx, func(r *sql.Rows) error {
-		var again sql.NullString
-		in, err := scanInbound(r, &again)
-		in.Next, in.Life = begun[in.Seq].next, begun[in.Seq].life
-		if err == nil && again.Valid {
-			err = json.Unmarshal([]byte(again.String), &in.Again)
-		}
-		if err != nil {
-			return err
-		}
-		if size += len(in.Body); len(out) > 0 && maxBytes > 0 && size > maxBytes {
-			return errFull
-		}
-		out = append(out, in)
-		return nil
-	}, "SELECT "+inboxCols+", again FROM inbox WHERE flow = ? AND places IS NULL ORDER BY seq LIMIT CAST(? AS INTEGER)", flow, max(limit, 1))
-	if errors.Is(err, errFull) {
-		err = nil
+	err = s.snapshot(ctx, func(db queryer) error {
+		in := inboxRows{db: db, d: s.d, limit: max(limit, 1), maxBytes: maxBytes}
+		out, err = in.read(ctx, "i.flow = ? AND i.places IS NULL", flow)
+		return err
+	})
+	for i := range out {
+		l := begun[out[i].Seq]
+		out[i].Next, out[i].Life = l.next, l.life
 	}
 	return out, s.wrap("unpublished", err)
 }

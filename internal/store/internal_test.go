@@ -7,6 +7,7 @@ import (
 	"math"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -409,4 +410,53 @@ func openHere(t *testing.T) *Store {
 		}
 	})
 	return s
+}
+
+// TestPlacesRoundTrip: places lie in runs, and those that were written before there were any are read as well.
+func TestPlacesRoundTrip(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var in []state.PublishedAt
+		next := map[int]int64{}
+		index := rapid.IntRange(-1, 2).Draw(rt, "first")
+		for range rapid.IntRange(0, 30).Draw(rt, "n") {
+			part := rapid.IntRange(0, 2).Draw(rt, "part")
+			next[part] += int64(rapid.SampledFrom([]int{1, 1, 1, 1, 5}).Draw(rt, "step"))
+			in = append(in, state.PublishedAt{Topic: "in.a", Partition: part, Offset: next[part], Life: int64(rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(rt, "life")), Index: index})
+			index += rapid.IntRange(1, 3).Draw(rt, "by")
+		}
+		text, err := encodePlaces(in)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		out, err := decodePlaces(text)
+		if err != nil || !slices.Equal(in, out) {
+			rt.Fatalf("%v became %v by way of %s, %v", in, out, text, err)
+		}
+	})
+	text, err := encodePlaces([]state.PublishedAt{{Topic: "t", Offset: 4}, {Topic: "t", Offset: 5, Index: 1}, {Topic: "t", Offset: 6, Index: 2}})
+	if want := `[{"t":"t","p":0,"o":4,"x":[1,1]}]`; err != nil || text != want {
+		t.Errorf("a run is written as %s, %v", text, err)
+	}
+	old, err := decodePlaces(`[{"t":"t","p":1,"o":4},{"t":"t","p":1,"o":5,"l":2,"i":7}]`)
+	if want := []state.PublishedAt{{Topic: "t", Partition: 1, Offset: 4}, {Topic: "t", Partition: 1, Offset: 5, Life: 2, Index: 7}}; err != nil || !slices.Equal(old, want) {
+		t.Errorf("%v, %v", old, err)
+	}
+}
+
+// TestTornBundle: a bundle that is damaged anywhere in its frame is told, and never read as something else beyond its end.
+func TestTornBundle(t *testing.T) {
+	b := newBundle([]state.Bundled{{ID: "1", Headers: map[string]string{"a": "b"}, Body: []byte("{}")}, {ID: "2", Body: []byte("x")}})
+	if out, err := decodeBundle(b.n, b.body); err != nil || len(out) != 2 || string(out[1].Body) != "x" || len(b.ids) != 16 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	for n := range b.body {
+		if _, err := decodeBundle(b.n, b.body[:n]); !errors.Is(err, errTorn) {
+			t.Errorf("%d of %d bytes: %v", n, len(b.body), err)
+		}
+	}
+	for _, bad := range [][]byte{append(slices.Clone(b.body), 0), append([]byte{9}, b.body[1:]...), {bundleForm, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}} {
+		if _, err := decodeBundle(b.n, bad); !errors.Is(err, errTorn) {
+			t.Errorf("% x: %v", bad, err)
+		}
+	}
 }

@@ -292,9 +292,16 @@ func (s *Store) LastRow(ctx context.Context) (inbox, queue int64, err error) {
 	return inbox, queue, s.wrap("last rows", err)
 }
 
-// UnpublishedUpTo counts the inbox rows up to a number that are not on their topic.
+// UnpublishedUpTo counts what the inbox has up to a number that is not on its topic: rows, and the events of bundles.
 func (s *Store) UnpublishedUpTo(ctx context.Context, flow string, seq int64) (n int64, err error) {
-	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&n) }, "SELECT COUNT(*) FROM inbox WHERE flow = ? AND seq <= ? AND places IS NULL", flow, seq)
+	err = s.snapshot(ctx, func(db queryer) error {
+		if err := eachOf(ctx, db, s.d, func(r *sql.Rows) error { return r.Scan(&n) }, "SELECT COUNT(*) FROM inbox WHERE flow = ? AND seq <= ? AND places IS NULL", flow, seq); err != nil {
+			return err
+		}
+		more, err := bundledEvents(ctx, db, s.d, " AND i.flow = ? AND i.seq <= ?", flow, seq)
+		n += more[flow]
+		return err
+	})
 	return n, s.wrap("unpublished", err)
 }
 

@@ -58,7 +58,14 @@ func (s *Store) pruneInbox(ctx context.Context, _ time.Time) (removed int64, err
 			return removed, s.wrap("prune inbox", err)
 		}
 		if len(finishedRows) > 0 {
-			err = s.do(ctx, "prune inbox", func(t *tx) error { return t.execIn("DELETE FROM inbox WHERE ", "seq", 1, finishedRows, "") })
+			err = s.do(ctx, "prune inbox", func(t *tx) error {
+				for _, table := range []string{"inbox", "inbox_bundles", "inbox_bundle_keys"} {
+					if err := t.execIn("DELETE FROM "+table+" WHERE ", "seq", 1, finishedRows, ""); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
 			if err != nil {
 				return removed, err
 			}

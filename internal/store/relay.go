@@ -28,6 +28,13 @@ func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []sta
 	if err != nil {
 		return fmt.Errorf("store: mark published: %w", err)
 	}
+	var keys []any
+	for i := range done {
+		if done[i].Keys != nil {
+			b := encodeKeys(done[i].Keys)
+			keys, size = append(keys, done[i].Seq, b), size+len(b)
+		}
+	}
 	more := make([]*arrival, len(rest))
 	for i := range rest {
 		var err error
@@ -53,6 +60,9 @@ func (s *Store) MarkPublished(ctx context.Context, lease state.Lease, done []sta
 			return err
 		}
 		if err := t.saveSent(sent); err != nil {
+			return err
+		}
+		if err := t.insert("INSERT INTO inbox_bundle_keys (seq, keys)", 2, keys, " ON CONFLICT (seq) DO NOTHING"); err != nil {
 			return err
 		}
 		return t.arrive(more)

@@ -295,26 +295,80 @@ func (se *searching) tail() error {
 
 // received looks at deliveries whose fate is not known yet, by the keys that were read of them.
 func (se *searching) received() error {
-	text := folded(se.q.Text)
+	text, n := folded(se.q.Text), 0
 	x := se.d.fold("ekey")
-	return se.each(func(r *sql.Rows) error {
+	err := se.each(func(r *sql.Rows) error {
 		var flow, id, key string
 		var at int64
 		if err := r.Scan(&flow, &id, &key, &at); err != nil {
 			return err
 		}
-		for _, f := range se.fits { // what became of earlier ones says more
-			if f.Key == key {
-				return nil
-			}
-		}
-		n := objectName{"", "=" + flow + "=" + key}
-		f := &fit{name: n.name, exact: folded(key) == text}
-		f.Key, f.Flow, f.Event, f.Received = key, flow, id, unstamp(at)
-		f.found("key")
-		if se.fits[n] == nil {
-			se.fits[n] = f
-		}
+		n++
+		se.came(text, flow, id, key, at)
 		return nil
 	}, "SELECT flow, id, ekey, received FROM inbox WHERE ekey <> '' AND "+x+" >= ? AND "+x+" < ? ORDER BY "+x+" LIMIT CAST(? AS INTEGER)", text, end(text), mostReceived)
+	if err != nil || n >= mostReceived {
+		return err
+	}
+	return se.bundled(text, mostReceived-n)
+}
+
+// came notes a delivery of a key.
+func (se *searching) came(text, flow, id, key string, at int64) {
+	for _, f := range se.fits { // what became of earlier ones says more
+		if f.Key == key {
+			return
+		}
+	}
+	n := objectName{"", "=" + flow + "=" + key}
+	f := &fit{name: n.name, exact: folded(key) == text}
+	f.Key, f.Flow, f.Event, f.Received = key, flow, id, unstamp(at)
+	f.found("key")
+	if se.fits[n] == nil {
+		se.fits[n] = f
+	}
+}
+
+// bundled looks at those that came together with others: at all of their keys.
+func (se *searching) bundled(text string, most int) error {
+	type one struct {
+		bundledAt
+		key string
+	}
+	var all []one
+	seen := map[string]bool{}
+	err := se.each(func(r *sql.Rows) error {
+		var seq int64
+		var keys sql.RawBytes
+		if err := r.Scan(&seq, &keys); err != nil || len(all) >= most {
+			return err
+		}
+		return eachKey(keys, func(i int, key string) {
+			if len(all) < most && key != "" && !seen[key] && strings.HasPrefix(folded(key), text) {
+				seen[key] = true
+				all = append(all, one{bundledAt{seq, i}, key})
+			}
+		})
+	}, "SELECT seq, keys FROM inbox_bundle_keys ORDER BY seq DESC")
+	if err != nil {
+		return err
+	}
+	var row state.Inbound
+	for _, o := range all {
+		if row.Seq != o.seq {
+			in := inboxRows{db: se.db, d: se.d, limit: 1}
+			rows, err := in.read(se.ctx, "i.seq = ?", o.seq)
+			if err != nil {
+				return err
+			}
+			if len(rows) == 0 {
+				continue
+			}
+			row = rows[0]
+		}
+		if o.index < len(row.Bundle) {
+			se.came(text, row.Flow, row.Bundle[o.index].ID, o.key, stamp(row.Received))
+		}
+	}
+	return nil
 }

@@ -71,10 +71,18 @@ func (s *Store) NextInbox(ctx context.Context) (int64, error) {
 	})
 }
 
-// CountUnpublished counts the flow's inbox rows that are not on their topic yet, up to most.
+// CountUnpublished counts what the flow's inbox has that is not on its topic yet, up to most: rows, and the events of bundles.
 func (s *Store) CountUnpublished(ctx context.Context, flow string, most int) (n int, err error) {
-	err = s.each(ctx, func(r *sql.Rows) error { return r.Scan(&n) },
-		"SELECT COUNT(*) FROM (SELECT 1 FROM inbox WHERE flow = ? AND places IS NULL LIMIT CAST(? AS INTEGER)) AS open", flow, most)
+	err = s.snapshot(ctx, func(db queryer) error {
+		err := eachOf(ctx, db, s.d, func(r *sql.Rows) error { return r.Scan(&n) },
+			"SELECT COUNT(*) FROM (SELECT 1 FROM inbox WHERE flow = ? AND places IS NULL LIMIT CAST(? AS INTEGER)) AS open", flow, most)
+		if err != nil || n >= most {
+			return err
+		}
+		more, err := bundledEvents(ctx, db, s.d, " AND i.flow = ?", flow)
+		n = min(n+int(more[flow]), most)
+		return err
+	})
 	return n, s.wrap("count unpublished", err)
 }
 

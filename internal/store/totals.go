@@ -79,6 +79,13 @@ func (s *Store) totalsOf(ctx context.Context, db queryer) ([]state.FlowTotals, e
 	if err != nil {
 		return nil, err
 	}
+	more, err := bundledEvents(ctx, db, s.d, "")
+	if err != nil {
+		return nil, err
+	}
+	for name, n := range more {
+		of(name).Unpublished += n
+	}
 	for name, f := range flows { // few flows have any
 		if f.Waiting == 0 {
 			continue

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"slices"
@@ -163,7 +164,7 @@ func (tr *tracer) inbox() error {
 	for _, id := range ids {
 		args = append(args, id)
 	}
-	return eachOf(tr.ctx, tr.db, tr.d, func(r *sql.Rows) error {
+	err := eachOf(tr.ctx, tr.db, tr.d, func(r *sql.Rows) error {
 		var places sql.NullString
 		in, err := scanInbound(r, &places)
 		if err != nil {
@@ -176,7 +177,63 @@ func (tr *tracer) inbox() error {
 		tr.out.Inbox = append(tr.out.Inbox, row)
 		return err
 	}, "SELECT "+inboxCols+", places FROM inbox WHERE seq IN (SELECT seq FROM inbox WHERE "+tr.d.fold("ekey")+" = ? AND ekey = ? AND ekey <> '' UNION SELECT seq FROM inbox WHERE "+
-		tr.d.in("id", 1, len(ids))+") ORDER BY seq DESC LIMIT 20", args...)
+		tr.d.in("id", 1, len(ids))+") ORDER BY seq DESC LIMIT CAST(? AS INTEGER)", append(args, tracedInbound)...)
+	if err != nil {
+		return err
+	}
+	return tr.bundles(ids)
+}
+
+// tracedInbound is how many deliveries a trace tells.
+const tracedInbound = 20
+
+// bundles finds events that came together with others, as rows of their own.
+func (tr *tracer) bundles(ids []string) error {
+	all, named, err := inBundles(tr.ctx, tr.db, tr.d, ids, tr.key, tracedInbound)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	var row state.Inbound
+	var places []state.PublishedAt
+	var published bool
+	for _, f := range all {
+		if row.Seq != f.seq {
+			if row, places, published, err = tr.row(f.seq); err != nil {
+				return err
+			}
+		}
+		if f.index >= len(row.Bundle) || named[f] && !slices.Contains(ids, row.Bundle[f.index].ID) {
+			continue // two names have one digest
+		}
+		one := state.TracedInbound{Inbound: alone(&row, f.index), Published: published}
+		for _, at := range places {
+			if at.Index == f.index {
+				one.Positions = append(one.Positions, at)
+			}
+		}
+		tr.out.Inbox = append(tr.out.Inbox, one)
+	}
+	slices.SortStableFunc(tr.out.Inbox, func(a, b state.TracedInbound) int { return cmp.Compare(b.Seq, a.Seq) })
+	tr.out.Inbox = tr.out.Inbox[:min(len(tr.out.Inbox), tracedInbound)]
+	return nil
+}
+
+// row reads one row of the inbox with its bundle, and where it went.
+func (tr *tracer) row(seq int64) (in state.Inbound, places []state.PublishedAt, published bool, err error) {
+	one := inboxRows{db: tr.db, d: tr.d, limit: 1}
+	rows, err := one.read(tr.ctx, "i.seq = ?", seq)
+	if err != nil || len(rows) == 0 {
+		return in, nil, false, err
+	}
+	err = eachOf(tr.ctx, tr.db, tr.d, func(r *sql.Rows) error {
+		var text string
+		err := r.Scan(&text)
+		if published = true; err == nil {
+			places, err = decodePlaces(text)
+		}
+		return err
+	}, "SELECT places FROM inbox WHERE seq = ? AND places IS NOT NULL", seq)
+	return rows[0], places, published, err
 }
 
 // acts finds what people did to the messages that were found, also to those that have gone since.

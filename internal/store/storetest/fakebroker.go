@@ -154,7 +154,7 @@ func (s *fakeBroker) relay() []string {
 	var done []state.Published
 	for _, row := range rows {
 		p := state.Published{Seq: row.Seq}
-		for i, key := range strings.Fields(string(row.Body)) {
+		for i, key := range keysIn(&row) {
 			if row.Again != nil && !slices.Contains(row.Again, i) {
 				continue
 			}

@@ -136,7 +136,22 @@ func (v *recoveryModel) acceptSome(rt *rapid.T) {
 		keys = append(keys, fmt.Sprint("k", rapid.IntRange(0, 3).Draw(rt, "key")))
 		v.accepted = append(v.accepted, fmt.Sprintf("%s.%d", id, i))
 	}
+	if rapid.Bool().Draw(rt, "bundle") {
+		v.accept(bundle(v.a, id, keys...))
+		return
+	}
 	v.accept(inbound(v.a, id, strings.Join(keys, " ")))
+}
+
+// keysIn are the keys of a row's events: of a list, or of a bundle.
+func keysIn(row *state.Inbound) (keys []string) {
+	if row.Bundle == nil {
+		return strings.Fields(string(row.Body))
+	}
+	for i := range row.Bundle {
+		keys = append(keys, string(row.Bundle[i].Body))
+	}
+	return keys
 }
 
 // look is the hub's watch: it finds out whose writers have to wait.
@@ -170,8 +185,8 @@ func (v *recoveryModel) relaySome(rt *rapid.T) {
 	life := v.life(v.in)
 	var done []state.Published
 	for _, row := range rows {
-		p := state.Published{Seq: row.Seq}
-		for i, key := range strings.Fields(string(row.Body)) {
+		p := state.Published{Seq: row.Seq, Bundle: row.Bundle != nil}
+		for i, key := range keysIn(&row) {
 			if row.Again != nil && !slices.Contains(row.Again, i) {
 				continue
 			}
@@ -376,8 +391,8 @@ func (v *recoveryModel) relayAll(rows []state.Inbound) {
 	v.t.Helper()
 	var done []state.Published
 	for _, row := range rows {
-		p := state.Published{Seq: row.Seq}
-		for i, key := range strings.Fields(string(row.Body)) {
+		p := state.Published{Seq: row.Seq, Bundle: row.Bundle != nil}
+		for i, key := range keysIn(&row) {
 			if row.Again == nil || slices.Contains(row.Again, i) {
 				at := v.put(event.Record{Topic: v.in, Key: []byte(key), Value: fmt.Appendf(nil, "%s.%d", row.ID, i)})
 				p.Positions = append(p.Positions, state.PublishedAt{Topic: v.in, Partition: at.Partition, Offset: at.Offset, Life: v.life(v.in), Index: i})
