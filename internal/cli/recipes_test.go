@@ -115,6 +115,13 @@ func (r *recipe) exec(t *testing.T, query string, args ...any) {
 	}
 }
 
+// schema makes a schema that goes with the test: the server has others, and may have the test again.
+func (r *recipe) schema(t *testing.T, name string) {
+	t.Helper()
+	r.exec(t, "CREATE SCHEMA "+name)
+	t.Cleanup(func() { r.exec(t, "DROP SCHEMA "+name+" CASCADE") })
+}
+
 // poll gives what one poll reads, and the cursor for the next.
 func (r *recipe) poll(t *testing.T, object, cursor string, want ...string) string {
 	t.Helper()
@@ -178,7 +185,7 @@ func (r *recipe) files(t *testing.T, object string) (out []string) {
 func TestRecipesForOldSystems(t *testing.T) {
 	t.Run("SalesLogix", func(t *testing.T) {
 		r := recipeOf(t, "SalesLogix", "postgres", func(r *recipe) {
-			r.exec(t, `CREATE SCHEMA sysdba`)
+			r.schema(t, "sysdba")
 			r.exec(t, `CREATE TABLE sysdba."ACCOUNT" ("ACCOUNTID" char(12) PRIMARY KEY, "ACCOUNT" varchar(128), "TYPE" varchar(64), "PARENTID" char(12), "CREATEDATE" timestamp, "MODIFYDATE" timestamp)`)
 			r.exec(t, `CREATE TABLE sysdba."SLXCONTRACTSYNCLOG" ("SLXCONTRACTSYNCLOGID" varchar(38) NOT NULL UNIQUE, "RESOURCETYPE" varchar(64), "KEYVALUE1" varchar(12), "CREATEDATE" timestamp)`)
 		})
@@ -198,7 +205,7 @@ func TestRecipesForOldSystems(t *testing.T) {
 	})
 	t.Run("Onyx", func(t *testing.T) {
 		r := recipeOf(t, "Onyx", "postgres", func(r *recipe) {
-			r.exec(t, `CREATE SCHEMA dbo`)
+			r.schema(t, "dbo")
 			r.exec(t, `CREATE TABLE dbo."Company" ("iCompanyId" integer PRIMARY KEY, "vchCompanyName" varchar(100), "vchAssignedId" varchar(30), "vchCity" varchar(50), "vchPhoneNumber" varchar(30), "vchEmailAddress" varchar(100), "tiRecordStatus" smallint, "dtInsertDate" timestamp, "dtUpdateDate" timestamp)`)
 		})
 		r.exec(t, `INSERT INTO dbo."Company" VALUES (7, 'Company 1', '00123', 'Town', NULL, 'a@example.com', 1, '2026-11-30 08:00:00', '2026-11-30 09:00:00')`)
