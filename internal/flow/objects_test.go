@@ -267,9 +267,11 @@ func TestPauseLetsObjectsGo(t *testing.T) {
 	w := newWorldOf(t, foreignFlows, store.Config{})
 	r, second := w.own("foreign", 0), w.own("second", 0)
 	w.erp.script = []step{{false, refusedConn, func(*target) { r.Pause() }}}
+	w.atRest = 3 // two flows, and who waits: while one is at work no time passes, in which it would give up
 	if err := w.hand(r, foreign(w, r, 0, "a", "K", 1)); err != nil {
 		t.Fatal(err)
 	}
+	w.atRest = 0
 	w.expect("foreign", "held=1")
 	if err := w.hand(second, foreign(w, second, 0, "a", "K", 2)); err != nil {
 		t.Fatal(err)
