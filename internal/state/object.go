@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Object is one business object as the hub knows it.
 type Object struct {
@@ -28,6 +31,10 @@ type Ref struct {
 	Lost string
 	// Known is the last known state there; nil when unknown.
 	Known *Known
+	// Before is what was known there when Known was decided upon, nil where nothing was; Judged: it is given. Neither is stored. What was stored in between is
+	// not lost for it.
+	Before *Known
+	Judged bool
 	// ETag is the target's own concurrency token of the last write or read; may be empty.
 	ETag    string
 	Updated time.Time
@@ -54,6 +61,20 @@ type Known struct {
 	// Hops is the number of flows that the hub's last write had passed: an event that says nothing but that write goes on counting there. 0 once
 	// another event was received.
 	Hops int
+}
+
+// Read is a state that was read, put onto what is known by now: a write of the hub was stored since it was decided upon. What the system holds of the fields
+// of that write is not what the state says, and is not known where the two differ.
+func (k *Known) Read(now *Known) *Known {
+	out := *k
+	out.Fields = maps.Clone(k.Fields)
+	for _, name := range now.Written {
+		if h, ok := now.Fields[name]; !ok || out.Fields[name] != h {
+			delete(out.Fields, name)
+		}
+	}
+	out.Wrote, out.Written, out.Hops = now.Wrote, now.Written, now.Hops
+	return &out
 }
 
 // Applied is the version guard's memory: the newest version from one origin that was applied to one target object.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"database/sql"
 	"maps"
@@ -76,6 +77,7 @@ func (c *refChanges) put(r *state.Ref) {
 		if ref.Known == nil {
 			ref.Known = old.Known
 		}
+		ref.Before, ref.Judged = old.Before, old.Judged // it was decided upon what this commit says itself
 		ref.Local, ref.Instead = cmp.Or(ref.Local, old.Local), cmp.Or(ref.Instead, old.Instead)
 	}
 	c.byKey[k] = &ref
@@ -102,6 +104,14 @@ func (t *tx) saveRefs(c *refChanges) error {
 		return nil
 	}
 	rows := c.rows()
+	if t.d == postgres { // or another sighting would come between what is read and what is written
+		if err := t.makeObjects(rows); err != nil {
+			return err
+		}
+	}
+	if err := t.rebase(rows); err != nil {
+		return err
+	}
 	refs := t.refValues(rows)
 	t.noteRefs(refs)
 	if t.d == sqlite {
@@ -109,8 +119,13 @@ func (t *tx) saveRefs(c *refChanges) error {
 		if err != nil {
 			return err
 		}
+		fresh := rows
 		if len(met) > 0 {
-			refs = t.refValues(slices.DeleteFunc(slices.Clone(rows), func(r *state.Ref) bool { return met[refKey{r.Entity, r.Hub, r.System}] }))
+			fresh = slices.DeleteFunc(slices.Clone(rows), func(r *state.Ref) bool { return met[refKey{r.Entity, r.Hub, r.System}] })
+			refs = t.refValues(fresh)
+		}
+		if err := t.makeObjects(fresh); err != nil {
+			return err
 		}
 	}
 	if err := t.upsertRefs(refs); err != nil {
@@ -178,25 +193,75 @@ func (t *tx) updateRefs(refs []any) (map[refKey]bool, error) {
 	return met, err
 }
 
-func (t *tx) upsertRefs(refs []any) error {
-	if len(refs) == 0 {
-		return nil
-	}
+// makeObjects makes the objects of references where they are missing, and locks them on PostgreSQL.
+func (t *tx) makeObjects(rows []*state.Ref) error {
 	var objects []any
-	for i := 0; i < len(refs); i += refWidth {
-		entity, hub := refs[i].(string), refs[i+1].(string)
-		if n := len(objects); n < 5 || objects[n-5] != entity || objects[n-4] != hub {
-			objects = append(objects, entity, hub, state.ExternalID(entity, hub), "", t.now)
+	for i, r := range rows {
+		if i == 0 || rows[i-1].Entity != r.Entity || rows[i-1].Hub != r.Hub {
+			objects = append(objects, r.Entity, r.Hub, state.ExternalID(r.Entity, r.Hub), "", t.now)
 		}
+	}
+	if len(objects) == 0 {
+		return nil
 	}
 	lock := "NOTHING"
 	if t.d == postgres {
 		lock = "UPDATE SET created = objects.created"
 	}
-	err := t.insert("INSERT INTO objects (entity, hub, external, event_id, created)", 5, objects,
-		" ON CONFLICT (entity, hub) DO "+lock)
-	if err != nil {
-		return err
+	return t.insert("INSERT INTO objects (entity, hub, external, event_id, created)", 5, objects, " ON CONFLICT (entity, hub) DO "+lock)
+}
+
+// rebase looks at what is known by now of the objects whose state was decided upon: one flow reads an object while another writes it, and whichever is stored
+// last would have the store believe that the other was not.
+func (t *tx) rebase(rows []*state.Ref) error {
+	var keys []any
+	judged := map[refKey]*state.Ref{}
+	for _, r := range rows {
+		if r.Judged && r.Known != nil {
+			keys = append(keys, r.Entity, r.Hub, r.System)
+			judged[refKey{r.Entity, r.Hub, r.System}] = r
+		}
+	}
+	return t.chunks(3, keys, func(table string, args []any) error {
+		return t.each(func(row *sql.Rows) error {
+			var k refKey
+			var etag, flow, received, event string
+			var fields []byte
+			if err := row.Scan(&k.entity, &k.hub, &k.system, &etag, &flow, &received, &event, &fields); err != nil {
+				return err
+			}
+			now := &state.Known{Flow: flow, Received: received, EventID: event}
+			if err := decodeKnown(fields, now); err != nil {
+				return err
+			}
+			if r := judged[k]; r != nil {
+				rebased(r, now, etag)
+			}
+			return nil
+		}, "SELECT r.entity, r.hub, r.system, r.etag, r.known_flow, r.received, r.known_event, r.known FROM ("+table+") AS v CROSS JOIN refs AS r"+
+			" WHERE r.entity = v.column1 AND r.hub = v.column2 AND r.system = v.column3 AND r.known IS NOT NULL", args...)
+	})
+}
+
+// rebased puts a reference that was judged by another state onto what is known now.
+func rebased(r *state.Ref, now *state.Known, etag string) {
+	var before state.Known
+	if r.Before != nil {
+		before = *r.Before
+	}
+	wrote := r.Known.EventID == before.EventID // a write of the hub: it receives nothing
+	switch {
+	case r.Known.Flow != now.Flow || r.Before != nil && bytes.Equal(encodeKnown(&before), encodeKnown(now)) && before.EventID == now.EventID:
+	case wrote && before.EventID != now.EventID:
+		r.Known = nil // what was received meanwhile is news, which the write may have overwritten: it is no echo of it
+	case !wrote:
+		r.Known, r.ETag = r.Known.Read(now), etag
+	}
+}
+
+func (t *tx) upsertRefs(refs []any) error {
+	if len(refs) == 0 {
+		return nil
 	}
 	return t.insert("INSERT INTO refs (entity, hub, system, local, deleted, known, known_flow, received, known_event, etag, updated, ekey, fold)", refWidth, refs,
 		` ON CONFLICT (entity, hub, system) DO UPDATE SET local = CASE WHEN excluded.local <> '' THEN excluded.local ELSE refs.local END,

@@ -23,9 +23,11 @@ func (m *Message) Received(t *state.Target, now time.Time) *Verdict {
 	}
 	m.Ref = &state.Ref{Entity: ev.Entity, Hub: ev.Hub, System: source, Local: m.Local, Deleted: ev.Operation == event.Delete,
 		Known: &state.Known{Flow: m.Flow.Name, Received: ev.Version, EventID: ev.ID, Key: ev.Key}, Updated: now}
+	m.Ref.Judged = true
 	if t.Ref == nil {
 		return nil
 	}
+	m.Ref.Before = t.Ref.Known
 	if ev.Ahead() { // it makes nothing stale that comes after it
 		m.Ref.Known.Received = ""
 		if k := t.Ref.Known; k != nil {

@@ -23,6 +23,9 @@ func (d *delivery) done(ctx context.Context, res connector.Result, asked bool) *
 		Deleted: d.write.Action == connector.Delete, Instead: d.instead, Lost: d.lost, Updated: d.to.Now}
 	if !d.isDelete() {
 		ref.Known = d.knownAfter(ctx, ref, res, asked)
+		if ref.Judged = true; d.to.Known.Ref != nil {
+			ref.Before = d.to.Known.Ref.Known
+		}
 	}
 	d.verdict = decide.Verdict{Outcome: state.Delivered, Called: true, Applied: d.to.Applied(), Closes: d.every(), Ref: ref}
 	return &d.verdict

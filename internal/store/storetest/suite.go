@@ -42,7 +42,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"LaneLateFollower", testLaneLateFollower}, {"LaneDiscards", testLaneDiscards}, {"LaneInOneCommit", testLaneInOneCommit},
 		{"Due", testDue}, {"Marks", testMarks}, {"Edit", testEdit}, {"EditOfNothing", testEditOfNothing}, {"EditRace", testEditRace},
 		{"Parked", testParked}, {"Causes", testCauses}, {"Selections", testSelections}, {"Bulk", testBulk}, {"Paces", testPaces}, {"Requests", testRequests}, {"BulkDiscard", testBulkDiscard},
-		{"Resolve", testResolve}, {"ResolveAll", testResolveAll}, {"Link", testLink}, {"LinkReleases", testLinkReleases}, {"ResolvePending", testResolvePending}, {"References", testReferences}, {"Target", testTarget}, {"Duplicates", testDuplicates},
+		{"Resolve", testResolve}, {"ResolveAll", testResolveAll}, {"Link", testLink}, {"LinkReleases", testLinkReleases}, {"ResolvePending", testResolvePending}, {"References", testReferences}, {"ReadBesideAWrite", testReadBesideAWrite}, {"Target", testTarget}, {"Duplicates", testDuplicates},
 		{"WaiterForHub", testWaiterForHub}, {"WaiterForLocal", testWaiterForLocal}, {"WaiterForIntents", testWaiterForIntents},
 		{"WaitersWoken", testWaitersWoken}, {"WaiterRace", testWaiterRace}, {"IntentRace", testIntentRace},
 		{"IntentFenced", testIntentFenced}, {"IntentAgain", testIntentAgain}, {"IntentClose", testIntentClose}, {"Claims", testClaims}, {"ClaimRace", testClaimRace},

@@ -224,6 +224,51 @@ func testReferences(t *testing.T, b *bench) {
 	}
 }
 
+// testReadBesideAWrite: a state that was read, and a write of the hub, are decided upon beside each other. Whichever is stored last does not have the store forget
+// the other.
+func testReadBesideAWrite(t *testing.T, b *bench) {
+	p := b.part(0)
+	known := func() *state.Known {
+		t.Helper()
+		got, err := b.Target(b.ctx(), "order", "h", "erp", "crm")
+		b.no(err)
+		return got.Ref.Known
+	}
+	ref := func(k, before *state.Known) *state.Ref {
+		return &state.Ref{Entity: "order", Hub: "h", System: "erp", Local: "10", Updated: b.clock.Now(), Known: k, Before: before, Judged: true}
+	}
+	offset := int64(-1)
+	store := func(r *state.Ref) {
+		t.Helper()
+		offset++
+		p.commit(state.Result{Offset: offset, Outcome: state.Delivered, Ref: r})
+	}
+	first := &state.Known{Flow: "in", Fields: map[string]uint64{"status": 1, "number": 1}, Received: "3", EventID: "e3"}
+	store(ref(first, nil))
+	before := known()
+	written := &state.Known{Flow: "in", Fields: map[string]uint64{"status": 2, "number": 1}, Received: "3", EventID: "e3", Wrote: "5", Written: []string{"status"}, Hops: 1}
+	store(ref(written, before))
+	if got := known(); !reflect.DeepEqual(got, written) {
+		t.Errorf("a write: %+v", got)
+	}
+	store(ref(&state.Known{Flow: "in", Fields: map[string]uint64{"status": 1, "number": 7}, Received: "4", EventID: "e4"}, before))
+	want := &state.Known{Flow: "in", Fields: map[string]uint64{"number": 7}, Received: "4", EventID: "e4", Wrote: "5", Written: []string{"status"}, Hops: 1}
+	if got := known(); !reflect.DeepEqual(got, want) {
+		t.Errorf("a state from before the write, stored behind it: %+v, want %+v", got, want)
+	}
+	before = known()
+	read := &state.Known{Flow: "in", Fields: map[string]uint64{"status": 3, "number": 7}, Received: "6", EventID: "e6", Wrote: "5", Written: []string{"status"}}
+	store(ref(read, before))
+	store(ref(&state.Known{Flow: "in", Fields: map[string]uint64{"status": 4, "number": 7}, Received: "4", EventID: "e4", Wrote: "7", Written: []string{"status"}, Hops: 1}, before))
+	if got := known(); !reflect.DeepEqual(got, read) {
+		t.Errorf("a write, stored behind a state that it knew nothing of: %+v, want %+v", got, read)
+	}
+	b.reopen()
+	if got := known(); !reflect.DeepEqual(got, read) {
+		t.Errorf("after a restart: %+v, want %+v", got, read)
+	}
+}
+
 func testTarget(t *testing.T, b *bench) {
 	p := b.part(0)
 	got, err := b.Target(b.ctx(), "order", "h", "erp", "crm")
