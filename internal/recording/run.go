@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"time"
 
@@ -236,10 +237,13 @@ func failureOf(err error) *failure {
 	}
 	out := &failure{Kind: f.Kind.String(), Code: f.Code}
 	if f.Err != nil {
-		out.Text = f.Err.Error()
+		out.Text = untilWhen.ReplaceAllString(f.Err.Error(), "")
 	}
 	return out
 }
+
+// untilWhen is until when a system wants no calls, which is another time at each replay.
+var untilWhen = regexp.MustCompile(`; the system has asked to be called again at \S+ and not before`)
 
 // failsNow tells of a step that came to something and fails: an answer may have been broken by hand, and would be recorded as one that has to fail.
 func (w want) failsNow(step string, got want) []string {
