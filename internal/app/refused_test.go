@@ -1,76 +1,63 @@
 package app
 
 import (
-	"encoding/json"
-	"fmt"
+	"database/sql"
 	"io"
 	"net/http"
-	"net/http/httptest"
+	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
-	"github.com/waybill-hub/waybill/internal/state"
+	"github.com/waybill-hub/waybill/internal/api"
 )
 
-// What a target refuses in the body of a 2xx is not delivered: it parks with the target's own words, and an id that stands beside the refusal
-// becomes nobody's.
-func TestRefusedInA200(t *testing.T) {
+// A flow whose commits the store refuses, while it takes those of all others, is failing in the status and says why; it goes on when the store takes them.
+func TestStoreRefusesOneFlow(t *testing.T) {
 	t.Parallel()
-	var patches, posts atomic.Int64
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var in document
-		_ = json.NewDecoder(r.Body).Decode(&in)
-		switch {
-		case r.Method == http.MethodGet:
-			io.WriteString(w, `{"items":[]}`)
-		case r.Method == http.MethodPatch:
-			patches.Add(1)
-			io.WriteString(w, `{"success":false,"error":{"code":"E_LOCKED","message":"period is closed"}}`)
-		case in.No == "taken":
-			posts.Add(1)
-			w.WriteHeader(http.StatusAccepted)
-			io.WriteString(w, `{"id":"stranger","error":{"code":"DUPLICATE_DATA","message":"the number is taken"}}`)
-		default:
-			fmt.Fprintf(w, `{"id":"T-%s"}`, in.No)
-		}
-	}))
-	t.Cleanup(srv.Close)
-	p := newProject(t, srv.URL)
-	p.edit("configs/waybill.yaml", "    timeout: 5s\n", "    timeout: 5s\n    errors: {code: error.code, message: error.message, kinds: {E_LOCKED: invalid, DUPLICATE_DATA: duplicate}}\n")
-	p.edit("configs/waybill.yaml", "        list: {items: items}\n", "        list: {items: items}\n        create: {answer: partial}\n")
-	hub := p.start(io.Discard)
-	for i, doc := range []document{{No: "A", Seq: 1}, {No: "A", Seq: 2}, {No: "taken", Seq: 1}} {
-		if status, err := push(t.Context(), hub, "shop/orders", fmt.Sprintf("d-%d", i), doc); err != nil || status != http.StatusAccepted {
-			t.Fatalf("%d %v", status, err)
-		}
+	target := newTarget(t)
+	p := newProject(t, target.URL)
+	if err := p.start(io.Discard).Stop(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	var parked []state.Queued
-	await(t, "two to be parked", func() bool {
-		var err error
-		if parked, err = hub.store.Parked(t.Context(), state.QueueFilter{Flow: "orders-to-erp"}); err != nil {
+	inStore := func(q string) {
+		t.Helper()
+		db, err := sql.Open("sqlite", filepath.Join(p.dir, "data", "waybill.db"))
+		if err != nil {
 			t.Fatal(err)
 		}
-		return len(parked) == 2 && parked[0].State == state.Parked && parked[1].State == state.Parked
+		defer func() { _ = db.Close() }()
+		if _, err := db.Exec(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inStore(`CREATE TRIGGER refused BEFORE INSERT ON journal WHEN NEW.flow = 'orders-to-erp' BEGIN SELECT RAISE(ABORT, 'no row of this flow'); END`)
+	hub := p.start(io.Discard)
+	if status, err := push(t.Context(), hub, "shop/orders", "d1", document{No: "A", Seq: 1}); err != nil || status != http.StatusAccepted {
+		t.Fatal(status, err)
+	}
+	shows := func(what string, holds func(f *api.Flow) bool) {
+		t.Helper()
+		await(t, what, func() bool {
+			st, err := hub.Status(t.Context())
+			return err == nil && holds(flowNamed(st, "orders-to-erp"))
+		})
+	}
+	shows("the flow says why it stands still", func(f *api.Flow) bool {
+		return f.State == "failing" && strings.Contains(f.Why, "the store does not take what the flow says since ") && strings.Contains(f.Why, "no row of this flow")
 	})
-	for _, q := range parked {
-		want, local := "erp: update order: 200 E_LOCKED: period is closed", "T-A"
-		if q.Event.Key == "taken" {
-			want, local = "erp: create order: 202 DUPLICATE_DATA: the number is taken; but it does not find it", ""
-		}
-		if !strings.HasPrefix(q.Reason, want) {
-			t.Errorf("%s is parked with %q, want %q", q.Event.Key, q.Reason, want)
-		}
-		got, _, err := hub.store.LocalID(t.Context(), "order", "erp", q.Event.Hub)
-		if err != nil || got != local {
-			t.Errorf("%s is known as %q (%v), want %q", q.Event.Key, got, err, local)
-		}
-		trail, err := hub.store.Journal(t.Context(), state.JournalFilter{Flow: "orders-to-erp", Outcome: state.Parked})
-		if err != nil || len(trail) != 2 || trail[0].Reason == "" {
-			t.Errorf("the journal: %+v %v", trail, err)
+	st, err := hub.Status(t.Context())
+	if err != nil || st.Hub.State == "failing" {
+		t.Fatalf("the hub itself is said to fail: %+v %v", st, err)
+	}
+	for _, f := range st.Flows {
+		if f.Name != "orders-to-erp" && f.State == "failing" {
+			t.Errorf("another flow is said to fail: %+v", f)
 		}
 	}
-	if patches.Load() != 1 || posts.Load() != 1 {
-		t.Errorf("%d updates and %d creates were sent, want one of each", patches.Load(), posts.Load())
+	if err := hub.Stop(t.Context()); err != nil {
+		t.Logf("stop: %v", err) // what is in flight has no fate yet
 	}
+	inStore(`DROP TRIGGER refused`)
+	hub = p.start(io.Discard)
+	shows("it goes on", func(f *api.Flow) bool { return f.Delivered == 1 && f.State == "running" })
 }

@@ -239,7 +239,7 @@ func (h *Hub) flowFacts(r *running, g *statusParts, t *state.FlowTotals) *status
 	def := r.Flow()
 	f := &status.FlowFacts{Name: def.Name, Now: g.now, Started: h.started, LateAfter: def.SLO.LateAfter, SilentAfter: def.SLO.SilentAfter,
 		Target: g.systems[def.To.System], LastDelivered: t.LastDelivered, Source: status.SourceFacts{Trouble: h.sourceTrouble(def.Name), Refused: g.refusedOf(def.Name)},
-		Group: status.GroupFacts{Lost: r.readTrouble()}, Topics: status.TopicFacts{Trouble: h.writeTrouble(r)}, Refuses: r.refusal(),
+		Group: status.GroupFacts{Lost: r.readTrouble()}, Topics: status.TopicFacts{Trouble: h.writeTrouble(r)}, Store: status.StoreFacts{Trouble: r.refusal()},
 		Backlog: status.Backlog{Oldest: max(status.Age(t.Oldest, g.now), status.Age(g.oldest[def.Name], g.now)), Parked: t.Parked, ParkedFor: g.parkedFor(def.Name), Overdue: h.waiting.of(def.Name)}}
 	if a := r.Alarmed(); a != nil {
 		f.Alarm = &status.AlarmFacts{What: a.What, Why: a.Err.Error()}

@@ -126,7 +126,7 @@ const (
 
 	// MigrationStatement: a statement of a migration has run, in the open transaction. May fail: rolled back.
 	MigrationStatement Name = "store.migration-statement"
-	// MigrationDone: a migration is committed. The next one has not begun.
+	// MigrationDone: a migration, or all that a new store gets, is committed. The next one has not begun.
 	MigrationDone Name = "store.migration-done"
 	// Pruned: a part of what nobody needs is removed from the inbox. The rest stands.
 	Pruned Name = "store.inbox-pruned"

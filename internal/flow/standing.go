@@ -2,6 +2,7 @@ package flow
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ type standing struct {
 func (s *standing) hold(t *fault.Trouble, now time.Time, err error) *fault.Trouble {
 	why := err.Error()
 	if len(why) > mostRefusal {
-		why = why[:mostRefusal] + "…"
+		why = strings.ToValidUTF8(why[:mostRefusal], "") + "…"
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

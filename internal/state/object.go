@@ -63,9 +63,9 @@ type Known struct {
 	Hops int
 }
 
-// Read is a state that was read, put onto what is known by now: a write of the hub was stored since it was decided upon. What the system holds of the fields
+// Onto is a state that was read, put onto what is known by now: a write of the hub was stored since it was decided upon. What the system holds of the fields
 // of that write is not what the state says, and is not known where the two differ.
-func (k *Known) Read(now *Known) *Known {
+func (k *Known) Onto(now *Known) *Known {
 	out := *k
 	out.Fields = maps.Clone(k.Fields)
 	for _, name := range now.Written {

@@ -20,10 +20,9 @@ type FlowFacts struct {
 	Source SourceFacts
 	Group  GroupFacts
 	Topics TopicFacts
-	// Refuses is why the store does not take what the flow says, although it may take what others say; empty where it does.
-	Refuses string
-	Hub     *HubFacts    // what the flow stands on; nil: nothing is known against it
-	Target  *SystemFacts // the system that it delivers to; nil where it delivers to a topic
+	Store  StoreFacts   // as far as the flow's own commits go: it may take those of others
+	Hub    *HubFacts    // what the flow stands on; nil: nothing is known against it
+	Target *SystemFacts // the system that it delivers to; nil where it delivers to a topic
 
 	Backlog       Backlog
 	LastDelivered time.Time // zero: never
@@ -109,7 +108,7 @@ func writesNothing(f *FlowFacts) (Verdict, bool) {
 }
 
 func storeRefuses(f *FlowFacts) (Verdict, bool) {
-	return f.because(Failing, f.Refuses), f.Refuses != ""
+	return f.because(Failing, f.Store.Trouble), f.Store.Trouble != ""
 }
 
 func targetFails(f *FlowFacts) (Verdict, bool) {

@@ -71,7 +71,7 @@ func TestJudgeFlow(t *testing.T) {
 		{"the hub's clock is doubtful", func(f *FlowFacts) { f.Hub = &HubFacts{Clock: ClockFacts{[]ClockSeen{{"erp", time.Hour, time.Hour}}}} }, Verdict{State: Running}, false},
 		{"its source fails", func(f *FlowFacts) { f.Source.Trouble, f.Paused = "401", anna }, Verdict{Failing, "paused by anna since 2026-03-01T11:40:00Z; its source cannot be read: 401"}, true},
 		{"paused, and its group is lost", func(f *FlowFacts) { f.Group.Lost, f.Paused = "it may not read in.orders", anna }, Verdict{Failing, "paused by anna since 2026-03-01T11:40:00Z; it may not read in.orders"}, true},
-		{"the store refuses it", func(f *FlowFacts) { f.Refuses, f.Target.Write.Down = "the store does not take it", true }, Verdict{Failing, "the store does not take it"}, true},
+		{"the store refuses it", func(f *FlowFacts) { f.Store.Trouble, f.Target.Write.Down = "the store does not take it", true }, Verdict{Failing, "the store does not take it"}, true},
 		{"paused, and it cannot write", func(f *FlowFacts) { f.Topics.Trouble, f.Paused = "no right on canonical.order", anna },
 			Verdict{Failing, "paused by anna since 2026-03-01T11:40:00Z; no right on canonical.order"}, true},
 		{"paused, and its target is down", func(f *FlowFacts) {

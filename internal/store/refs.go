@@ -212,14 +212,14 @@ func (t *tx) makeObjects(rows []*state.Ref) error {
 }
 
 // rebase looks at what is known by now of the objects whose state was decided upon: one flow reads an object while another writes it, and whichever is stored
-// last would have the store believe that the other was not.
+// last would have the store believe that the other was not. What was given stays as it is: a commit may be made again.
 func (t *tx) rebase(rows []*state.Ref) error {
 	var keys []any
-	judged := map[refKey]*state.Ref{}
-	for _, r := range rows {
+	judged := map[refKey]int{}
+	for i, r := range rows {
 		if r.Judged && r.Known != nil {
 			keys = append(keys, r.Entity, r.Hub, r.System)
-			judged[refKey{r.Entity, r.Hub, r.System}] = r
+			judged[refKey{r.Entity, r.Hub, r.System}] = i
 		}
 	}
 	return t.chunks(3, keys, func(table string, args []any) error {
@@ -234,8 +234,8 @@ func (t *tx) rebase(rows []*state.Ref) error {
 			if err := decodeKnown(fields, now); err != nil {
 				return err
 			}
-			if r := judged[k]; r != nil {
-				rebased(r, now, etag)
+			if i, ok := judged[k]; ok {
+				rows[i] = rebased(rows[i], now, etag)
 			}
 			return nil
 		}, "SELECT r.entity, r.hub, r.system, r.etag, r.known_flow, r.received, r.known_event, r.known FROM ("+table+") AS v CROSS JOIN refs AS r"+
@@ -243,20 +243,22 @@ func (t *tx) rebase(rows []*state.Ref) error {
 	})
 }
 
-// rebased puts a reference that was judged by another state onto what is known now.
-func rebased(r *state.Ref, now *state.Known, etag string) {
+// rebased is a reference on top of what is known now, where it was judged by another state.
+func rebased(r *state.Ref, now *state.Known, etag string) *state.Ref {
 	var before state.Known
 	if r.Before != nil {
 		before = *r.Before
 	}
+	out := *r
 	wrote := r.Known.EventID == before.EventID // a write of the hub: it receives nothing
 	switch {
 	case r.Known.Flow != now.Flow || r.Before != nil && bytes.Equal(encodeKnown(&before), encodeKnown(now)) && before.EventID == now.EventID:
 	case wrote && before.EventID != now.EventID:
-		r.Known = nil // what was received meanwhile is news, which the write may have overwritten: it is no echo of it
+		out.Known = nil // what was received meanwhile is news, which the write may have overwritten: what comes next from there is no echo of it
 	case !wrote:
-		r.Known, r.ETag = r.Known.Read(now), etag
+		out.Known, out.ETag = r.Known.Onto(now), etag
 	}
+	return &out
 }
 
 func (t *tx) upsertRefs(refs []any) error {

@@ -37,7 +37,7 @@ func before(t *testing.T, cfg Config, n int, statements ...string) {
 	steps, err := allMigrations()
 	ok(err)
 	for done := false; !done; {
-		done, err = migrateOne(t.Context(), c, s.d, "BEGIN", steps[:n], false, time.Now())
+		done, err = migrateOne(t.Context(), c, s.d, "BEGIN", steps[:n], time.Now())
 		ok(err)
 	}
 	for _, q := range statements {

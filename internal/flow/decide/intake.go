@@ -70,8 +70,8 @@ func (m *Message) key(ctx context.Context, in *mapping.Input) (string, *Verdict,
 	case key == "":
 		return "", Park("mapping", event.RefusedKey, "the key is empty"), nil
 	}
-	if err := event.CheckName(key); err != nil {
-		return "", Park("mapping", event.RefusedKey, "the key cannot be taken: "+err.Error()), nil
+	if v := unfit(event.RefusedKey, "the key", key); v != nil {
+		return "", v, nil
 	}
 	return key, nil, nil
 }
@@ -84,8 +84,8 @@ func (m *Message) Arrives(ctx context.Context, code string, most int) (*Verdict,
 		if ev.Key == "" {
 			return Park("mapping", event.RefusedKey, "the source has told no id of the object: without one the flow needs a `key`"), nil
 		}
-		if err := event.CheckName(ev.Key); err != nil {
-			return Park("mapping", event.RefusedKey, "the key cannot be taken: "+err.Error()), nil
+		if v := unfit(event.RefusedKey, "the key", ev.Key); v != nil {
+			return v, nil
 		}
 		return m.tooLarge(ev.Key, most), nil
 	}

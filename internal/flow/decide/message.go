@@ -141,8 +141,8 @@ func (m *Message) attributes(ctx context.Context) (*Verdict, error) {
 		if err != nil {
 			return refusedBy(ctx, "key", err)
 		}
-		if err := event.CheckName(key); err != nil {
-			return Park("mapping", event.RefusedKey, "the key cannot be taken: "+err.Error()), nil
+		if v := unfit(event.RefusedKey, "the key", key); v != nil {
+			return v, nil
 		}
 		ev.Key = key
 	}
@@ -172,8 +172,8 @@ func (m *Message) named(ctx context.Context) (*Verdict, error) {
 		if m.External, err = m.Flow.ExternalID.String(ctx, &m.input); err != nil {
 			return refusedBy(ctx, "external-id", err)
 		}
-		if err := event.CheckName(m.External); err != nil {
-			return Park("mapping", "external-id", "the external id cannot be taken: "+err.Error()), nil
+		if v := unfit("external-id", "the external id", m.External); v != nil {
+			return v, nil
 		}
 		if m.External == "" {
 			m.External = state.NoExternal
@@ -184,10 +184,7 @@ func (m *Message) named(ctx context.Context) (*Verdict, error) {
 	if m.Local == "" {
 		return Park("mapping", "id", "the document gives no id of the object"), nil
 	}
-	if err := event.CheckName(m.Local); err != nil {
-		return Park("mapping", "id", "the id of the object cannot be taken: "+err.Error()), nil
-	}
-	return nil, nil
+	return unfit("id", "the id of the object", m.Local), nil
 }
 
 // ComputedKey is the key that the flow computes of the document; empty where it cannot.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,8 +91,8 @@ func (t *Target) require(ctx context.Context, i int) (*Verdict, error) {
 	if hub == "" {
 		return nil, nil // the document names none: the schema says whether it must
 	}
-	if err := event.CheckName(hub); err != nil {
-		return Park("mapping", "requires", fmt.Sprintf("the id of the %s that is required cannot be taken: %v", need.Entity, err)), nil
+	if v := unfit("requires", "the id of the "+need.Entity+" that is required", hub); v != nil {
+		return v, nil
 	}
 	_, ok, err := t.Lookup.LocalID(ctx, need.Entity, t.System, hub)
 	if err != nil || ok {

@@ -12,8 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/waybill-hub/waybill/internal/event"
 	"github.com/waybill-hub/waybill/internal/fault"
@@ -80,6 +80,14 @@ func Park(kind, code, reason string) *Verdict {
 	return &Verdict{Outcome: state.Parked, Kind: kind, Code: bounded(code), Reason: reason}
 }
 
+// unfit parks what has a key or an id that cannot be taken; nil: it can. what names it.
+func unfit(code, what, name string) *Verdict {
+	if err := event.CheckName(name); err != nil {
+		return Park("mapping", code, what+" cannot be taken: "+err.Error())
+	}
+	return nil
+}
+
 // mostCode bounds the code of a cause, in bytes. It may hold a name or a value of the document, and stands in an index of the store, as keys do.
 const mostCode = 400
 
@@ -88,12 +96,8 @@ func bounded(code string) string {
 	if len(code) <= mostCode {
 		return code
 	}
-	end := mostCode
-	for end > 0 && !utf8.RuneStart(code[end]) {
-		end--
-	}
 	sum := sha256.Sum256([]byte(code))
-	return code[:end] + "…" + hex.EncodeToString(sum[:8])
+	return strings.ToValidUTF8(code[:mostCode], "") + "…" + hex.EncodeToString(sum[:8])
 }
 
 func missingText(m *state.Missing) string {
@@ -117,8 +121,8 @@ func refuse(stage string, err error) *Verdict {
 	var miss *mapping.MissingRef
 	if errors.As(err, &miss) {
 		for _, id := range []string{miss.Hub, miss.Local} {
-			if no := event.CheckName(id); no != nil { // such an object never comes
-				return Park("mapping", "xref", fmt.Sprintf("%s: the id of the %s that is looked for cannot be taken: %v", stage, miss.Entity, no))
+			if v := unfit("xref", stage+": the id of the "+miss.Entity+" that is looked for", id); v != nil { // such an object never comes
+				return v
 			}
 		}
 		return Wait(&state.Missing{Entity: miss.Entity, System: miss.System, Hub: miss.Hub, Local: miss.Local})

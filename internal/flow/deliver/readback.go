@@ -17,11 +17,7 @@ func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector
 	if doc == nil {
 		doc = d.readBack(ctx, ref)
 	}
-	known := d.to.KnownAfter(ctx, &d.write, doc, asked)
-	if known == nil || d.overtaken(ctx) {
-		return nil
-	}
-	return known
+	return d.to.KnownAfter(ctx, &d.write, doc, asked)
 }
 
 // readBack gives the object as the target holds it some time after the write, or nil.
@@ -43,21 +39,4 @@ func (d *delivery) readBack(ctx context.Context, ref *state.Ref) []byte {
 		ref.ETag = got[0].ETag
 	}
 	return got[0].Doc
-}
-
-// overtaken reports whether the hub has received another state of the object while it was writing: that one is news which the
-// write has overwritten, so what comes next from there must not count as an echo.
-func (d *delivery) overtaken(ctx context.Context) bool {
-	now, err := d.Store.Target(ctx, d.Event.Entity, d.Event.Hub, d.Target.Name, d.Event.Origin)
-	if err != nil {
-		return true
-	}
-	return knownEvent(now.Ref) != knownEvent(d.to.Known.Ref)
-}
-
-func knownEvent(r *state.Ref) string {
-	if r == nil || r.Known == nil {
-		return ""
-	}
-	return r.Known.EventID
 }
