@@ -142,14 +142,10 @@ func (p *poller) slice(ctx context.Context, t *lease.Held, all []candidate, curs
 	for i := range all {
 		rows[i] = all[i].row
 	}
-	if err := failpoint.Fail(failpoint.PollRead); err != nil {
-		return 0, err
-	}
-	outcome, err := p.acceptRows(ctx, t, rows, cursor)
+	outcome, err := p.take(ctx, t, rows, cursor)
 	if err != nil {
 		return 0, err
 	}
-	failpoint.Hit(failpoint.PollStored)
 	for i, c := range all {
 		if outcome[i] == state.AcceptedNew {
 			fresh++
@@ -167,20 +163,29 @@ func (p *poller) slice(ctx context.Context, t *lease.Held, all []candidate, curs
 // whole commits a page of named changes with its cursor.
 func (p *poller) whole(ctx context.Context, t *lease.Held, all []candidate, cursor string) (fresh int, err error) {
 	rows := together(all)
-	if err := failpoint.Fail(failpoint.PollRead); err != nil {
-		return 0, err
-	}
-	outcome, err := p.acceptRows(ctx, t, rows, &cursor)
+	outcome, err := p.take(ctx, t, rows, &cursor)
 	if err != nil {
 		return 0, err
 	}
-	failpoint.Hit(failpoint.PollStored)
 	for i := range rows {
 		if outcome[i] == state.AcceptedNew {
 			fresh += max(1, len(rows[i].Bundle))
 		}
 	}
 	return fresh, nil
+}
+
+// take commits rows, and the cursor where there is one.
+func (p *poller) take(ctx context.Context, t *lease.Held, rows []state.Inbound, cursor *string) ([]state.Accepted, error) {
+	if err := failpoint.Fail(failpoint.PollRead); err != nil {
+		return nil, err
+	}
+	outcome, err := p.acceptRows(ctx, t, rows, cursor)
+	if err != nil {
+		return nil, err
+	}
+	failpoint.Hit(failpoint.PollStored)
+	return outcome, nil
 }
 
 const (
