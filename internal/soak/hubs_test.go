@@ -420,13 +420,19 @@ func scheduledOnce(b *budget) {
 	for _, r := range reads() {
 		times[r.minute] = append(times[r.minute], r.hub)
 	}
+	var twice []string
+	again := 0
 	for at, by := range times {
 		if first := by[0]; len(by) > 1 && first == ended[at] {
 			by = by[1:]
 		}
 		if len(by) > 1 {
-			b.Errorf("%s was read %d times, by %v", at, len(by), by)
+			again += len(by) - 1
+			twice = append(twice, fmt.Sprintf("%s was read %d times, by %v", at, len(by), by))
 		}
+	}
+	if slow := f.slow("poll/" + f.p.flow("invoices")); again > slow {
+		b.Errorf("%d times too often, with %d leases not kept: %v", again, slow, twice)
 	}
 	for _, at := range lived {
 		if len(times[at]) == 0 {
