@@ -217,25 +217,27 @@ func (t *tx) rebase(rows []*state.Ref) error {
 	var keys []any
 	judged := map[refKey]int{}
 	for i, r := range rows {
-		if r.Judged && r.Known != nil {
-			keys = append(keys, r.Entity, r.Hub, r.System)
-			judged[refKey{r.Entity, r.Hub, r.System}] = i
+		if !r.Judged || r.Known == nil {
+			continue
 		}
+		if now, ok := t.recall(object{r.Entity, r.Hub, r.System}); ok {
+			if err := rebase(rows, i, now); err != nil {
+				return err
+			}
+			continue
+		}
+		keys = append(keys, r.Entity, r.Hub, r.System)
+		judged[refKey{r.Entity, r.Hub, r.System}] = i
 	}
 	return t.chunks(3, keys, func(table string, args []any) error {
 		return t.each(func(row *sql.Rows) error {
 			var k refKey
-			var etag, flow, received, event string
-			var fields []byte
-			if err := row.Scan(&k.entity, &k.hub, &k.system, &etag, &flow, &received, &event, &fields); err != nil {
-				return err
-			}
-			now := &state.Known{Flow: flow, Received: received, EventID: event}
-			if err := decodeKnown(fields, now); err != nil {
+			var now refRow
+			if err := row.Scan(&k.entity, &k.hub, &k.system, &now.etag, &now.flow, &now.received, &now.event, &now.known); err != nil {
 				return err
 			}
 			if i, ok := judged[k]; ok {
-				rows[i] = rebased(rows[i], now, etag)
+				return rebase(rows, i, &now)
 			}
 			return nil
 		}, "SELECT r.entity, r.hub, r.system, r.etag, r.known_flow, r.received, r.known_event, r.known FROM ("+table+") AS v CROSS JOIN refs AS r"+
@@ -243,22 +245,42 @@ func (t *tx) rebase(rows []*state.Ref) error {
 	})
 }
 
-// rebased is a reference on top of what is known now, where it was judged by another state.
-func rebased(r *state.Ref, now *state.Known, etag string) *state.Ref {
+// recall is a reference as it is remembered: as it was before this transaction, of which nothing may have been written. nil: there is none.
+func (t *tx) recall(k object) (*refRow, bool) {
+	if t.s.remembered == nil || len(t.written.changes) > 0 {
+		return nil, false
+	}
+	return t.s.remembered.reference(k)
+}
+
+// rebase puts the reference of a row on top of what is known now, where it was judged by another state.
+func rebase(rows []*state.Ref, i int, row *refRow) error {
+	r := rows[i]
+	if row == nil || row.known == nil || r.Known.Flow != row.flow {
+		return nil
+	}
 	var before state.Known
 	if r.Before != nil {
 		before = *r.Before
+		if before.EventID == row.event && bytes.Equal(encodeKnown(&before), row.known) {
+			return nil
+		}
+	}
+	now := &state.Known{Flow: row.flow, Received: row.received, EventID: row.event}
+	if err := decodeKnown(row.known, now); err != nil {
+		return err
 	}
 	out := *r
 	wrote := r.Known.EventID == before.EventID // a write of the hub: it receives nothing
 	switch {
-	case r.Known.Flow != now.Flow || r.Before != nil && bytes.Equal(encodeKnown(&before), encodeKnown(now)) && before.EventID == now.EventID:
+	case r.Before != nil && before.EventID == now.EventID && bytes.Equal(encodeKnown(&before), encodeKnown(now)): // as another version of the hub has written it
 	case wrote && before.EventID != now.EventID:
 		out.Known = nil // what was received meanwhile is news, which the write may have overwritten: what comes next from there is no echo of it
 	case !wrote:
-		out.Known, out.ETag = r.Known.Onto(now), etag
+		out.Known, out.ETag = r.Known.Onto(now), row.etag
 	}
-	return &out
+	rows[i] = &out
+	return nil
 }
 
 func (t *tx) upsertRefs(refs []any) error {

@@ -109,6 +109,16 @@ func (m *remembered) target(k object, origin string) (known *knownObject, applie
 	return nil, nil, look
 }
 
+// reference gives what is remembered of a reference; nil, true: there is none.
+func (m *remembered) reference(k object) (*refRow, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if o, ok := m.objects.get(k); ok {
+		return o.ref, true
+	}
+	return nil, false
+}
+
 // learn ends a look. nil: it has failed.
 func (m *remembered) learn(k object, look *reading, got *knownObject) {
 	m.mu.Lock()
