@@ -141,11 +141,7 @@ func (s *system) object(op, name string) (*object, error) {
 	if o := s.set.Objects[name]; o != nil {
 		return o, nil
 	}
-	hint := ""
-	if w := strictyaml.Suggest(name, s.Objects()); w != "" {
-		hint = fmt.Sprintf("; did you mean %q?", w)
-	}
-	return nil, s.fail(fault.Invalid, op, "the system has no object %q%s", name, hint)
+	return nil, s.fail(fault.Invalid, op, "the system has no object %q%s", name, strictyaml.Meant(name, s.Objects()))
 }
 
 func (s *system) fail(k fault.Kind, op, format string, args ...any) *fault.Error {

@@ -51,7 +51,7 @@ func (w writer) member(dst []byte, name string, v jsondoc.Value, t *structType) 
 	case nav == nil && t.open:
 		return append(dst, v.Raw()...), nil
 	case nav == nil:
-		return nil, fmt.Errorf("is no property of %s%s", short(t.name), didYouMean(name, t.names()))
+		return nil, fmt.Errorf("is no property of %s%s", short(t.name), strictyaml.Meant(name, t.names()))
 	}
 	target := w.m.types[nav.target]
 	if target == nil {
@@ -220,13 +220,6 @@ func fits(d jsondoc.Decimal, p *property) error {
 		return fmt.Errorf("%s has %d digits, and the service takes %d", t, len(whole)+len(part), p.precision)
 	}
 	return nil
-}
-
-func didYouMean(word string, among []string) string {
-	if w := strictyaml.Suggest(word, among); w != "" {
-		return fmt.Sprintf("; did you mean %q?", w)
-	}
-	return ""
 }
 
 // placeOf is the path of the field that an error is about.

@@ -10,6 +10,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // bound is an object of the settings as the service knows it.
@@ -61,7 +62,7 @@ func (s *system) bind(svc *service, m *metadata) map[string]*bound {
 func bindObject(o *object, svc *service, m *metadata) *bound {
 	b := &bound{object: o, svc: svc, m: m, set: m.sets[o.Set]}
 	if b.set == nil {
-		b.lack(o.Set, "the service has no entity set %q%s", o.Set, didYouMean(o.Set, m.setNames()))
+		b.lack(o.Set, "the service has no entity set %q%s", o.Set, strictyaml.Meant(o.Set, m.setNames()))
 		return b
 	}
 	b.typ = m.types[b.set.typ]
@@ -114,7 +115,7 @@ func (b *bound) property(setting, name string) *property {
 	p := b.typ.property(name)
 	switch {
 	case p == nil:
-		b.lack(name, "%s: %s has no property %q%s", setting, b.set.name, name, didYouMean(name, b.typ.names()))
+		b.lack(name, "%s: %s has no property %q%s", setting, b.set.name, name, strictyaml.Meant(name, b.typ.names()))
 	case p.collection || p.kind == complexType || p.kind == anyType:
 		b.lack(name, "%s: %s of %s is of the type %s, and not a single value", setting, name, b.set.name, p.typ)
 	}
@@ -125,7 +126,7 @@ func (b *bound) bindItems(name string, it *items) {
 	nav := b.typ.navigation(name)
 	switch {
 	case nav == nil:
-		b.lack(name, "items: %s has no navigation property %q%s", b.set.name, name, didYouMean(name, b.typ.names()))
+		b.lack(name, "items: %s has no navigation property %q%s", b.set.name, name, strictyaml.Meant(name, b.typ.names()))
 		return
 	case !nav.many || b.m.types[nav.target] == nil:
 		b.lack(name, "items: %s of %s is no list of objects", name, b.set.name)
@@ -148,7 +149,7 @@ func (b *bound) bindItems(name string, it *items) {
 	for _, part := range it.Key {
 		p := out.typ.property(part)
 		if p == nil {
-			b.lack(part, "items: %s has no property %q%s", short(out.typ.name), part, didYouMean(part, out.typ.names()))
+			b.lack(part, "items: %s has no property %q%s", short(out.typ.name), part, strictyaml.Meant(part, out.typ.names()))
 			continue
 		}
 		out.own = append(out.own, p)
@@ -175,7 +176,7 @@ func (b *bound) bindLink(name string) {
 		b.lack(name, "bind: links inside a document are V4's: remove %s", name)
 		return
 	case nav == nil:
-		b.lack(name, "bind: %s has no navigation property %q%s", b.set.name, name, didYouMean(name, b.typ.names()))
+		b.lack(name, "bind: %s has no navigation property %q%s", b.set.name, name, strictyaml.Meant(name, b.typ.names()))
 		return
 	case nav.many || b.m.types[nav.target] == nil:
 		b.lack(name, "bind: %s of %s does not lead to one object", name, b.set.name)

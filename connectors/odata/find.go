@@ -11,6 +11,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/httpclient"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // A search is bounded: more than a few matches are a duplicate whatever their number, and many pages without one show that the service does not know
@@ -83,7 +84,7 @@ func (s *system) byNatural(ctx context.Context, b *bound, l *connector.Lookup, o
 	for _, field := range fields {
 		p := b.typ.property(field)
 		if p == nil || p.collection {
-			return nil, s.fail(fault.Invalid, op, "%s has no property %q to look for%s", b.set.name, field, didYouMean(field, b.typ.names()))
+			return nil, s.fail(fault.Invalid, op, "%s has no property %q to look for%s", b.set.name, field, strictyaml.Meant(field, b.typ.names()))
 		}
 		terms, err := b.m.terms(p, l.Natural[field], l.Compare[field])
 		if err != nil {

@@ -126,7 +126,7 @@ func (s *system) object(name string) (*object, error) {
 	if o := s.set.Objects[name]; o != nil {
 		return o, nil
 	}
-	f := fault.New(fault.Invalid, "the system has no object %q%s", name, didYouMean(name, s.Objects()))
+	f := fault.New(fault.Invalid, "the system has no object %q%s", name, strictyaml.Meant(name, s.Objects()))
 	f.System = s.name
 	return nil, f
 }

@@ -184,11 +184,7 @@ func (db *database) object(name string) (*object, error) {
 	if o := db.set.Objects[name]; o != nil {
 		return o, nil
 	}
-	hint := ""
-	if s := strictyaml.Suggest(name, db.Objects()); s != "" {
-		hint = fmt.Sprintf("; did you mean %q?", s)
-	}
-	return nil, db.fail(fault.Invalid, "", "the system has no object %q%s", name, hint)
+	return nil, db.fail(fault.Invalid, "", "the system has no object %q%s", name, strictyaml.Meant(name, db.Objects()))
 }
 
 // learn has the dialect learn what it must know of an object, and refuses what cannot be done with it.

@@ -83,7 +83,7 @@ func (o *object) complete(n strictyaml.Node, p *strictyaml.Problems) {
 		checkFields(at, it.Fields, it.Refer, it.OnChange, p)
 		for i, key := range it.Key {
 			if !slices.Contains(it.Fields, key) {
-				p.Add(at.Get("key").Items()[i].Pos(), "key: %q is none of fields%s", httpclient.Shorten(key, 80), didYouMean(key, it.Fields))
+				p.Add(at.Get("key").Items()[i].Pos(), "key: %q is none of fields%s", httpclient.Shorten(key, 80), strictyaml.Meant(key, it.Fields))
 			}
 		}
 		if it.OnUpdate != "none" && it.OnUpdate != "" && len(it.Key) == 0 && at.Has("on-update") {
@@ -113,7 +113,7 @@ func checkFields(n strictyaml.Node, fields []string, refer map[string]string, on
 	for name, by := range refer {
 		where := n.Get("refer")
 		if !slices.Contains(fields, name) {
-			p.Add(where.KeyPos(name), "refer: %q is none of fields%s", httpclient.Shorten(name, 80), didYouMean(name, fields))
+			p.Add(where.KeyPos(name), "refer: %q is none of fields%s", httpclient.Shorten(name, 80), strictyaml.Meant(name, fields))
 		}
 		if !fieldName.MatchString(by) {
 			p.Add(where.Get(name).Pos(), "refer: %q is no field's name", httpclient.Shorten(by, 80))

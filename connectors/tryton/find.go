@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // maxFound bounds a search: more than a few matches are a duplicate whatever their number.
@@ -94,7 +95,7 @@ func (l *list) sought(name string) (f, by *field, err error) {
 		f = l.fields[i]
 	}
 	if f == nil || f.typ == "many2many" {
-		return nil, nil, fmt.Errorf("%q is none of the object's fields that can be looked for%s", httpclient.Shorten(name, 80), didYouMean(name, l.items.Fields))
+		return nil, nil, fmt.Errorf("%q is none of the object's fields that can be looked for%s", httpclient.Shorten(name, 80), strictyaml.Meant(name, l.items.Fields))
 	}
 	return f, l.refer[name], nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // model is what the server says of a model's fields (fields_get).
@@ -134,13 +135,13 @@ func (s *system) bind(ctx context.Context, o *object, op string) (*bound, []stri
 	}
 	if o.External != "" {
 		if b.external = m.fields[o.External]; b.external == nil || b.external.typ != "char" && b.external.typ != "text" {
-			lacking = append(lacking, fmt.Sprintf("%s of %s is no text%s", o.External, m.name, didYouMean(o.External, m.names())))
+			lacking = append(lacking, fmt.Sprintf("%s of %s is no text%s", o.External, m.name, strictyaml.Meant(o.External, m.names())))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Items)) {
 		f := m.fields[name]
 		if f == nil || f.typ != "one2many" {
-			lacking = append(lacking, fmt.Sprintf("%s of %s is no list of its own records%s", name, m.name, didYouMean(name, m.names())))
+			lacking = append(lacking, fmt.Sprintf("%s of %s is no list of its own records%s", name, m.name, strictyaml.Meant(name, m.names())))
 			continue
 		}
 		im, err := s.model(ctx, f.relation, op)
@@ -169,7 +170,7 @@ func (s *system) bindList(ctx context.Context, m *model, it *items, op string) (
 	for _, name := range it.Fields {
 		f := m.fields[name]
 		if f == nil {
-			lacking = append(lacking, fmt.Sprintf("%s of %s%s", name, m.name, didYouMean(name, m.names())))
+			lacking = append(lacking, fmt.Sprintf("%s of %s%s", name, m.name, strictyaml.Meant(name, m.names())))
 			continue
 		}
 		if f.typ == "one2many" {
@@ -193,7 +194,7 @@ func (s *system) bindList(ctx context.Context, m *model, it *items, op string) (
 			return nil, nil, err
 		}
 		if l.refer[name] = other.fields[by]; l.refer[name] == nil {
-			lacking = append(lacking, fmt.Sprintf("%s of %s%s", by, other.name, didYouMean(by, other.names())))
+			lacking = append(lacking, fmt.Sprintf("%s of %s%s", by, other.name, strictyaml.Meant(by, other.names())))
 		}
 	}
 	return l, lacking, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/fault"
 	"github.com/waybill-hub/waybill/internal/httpclient"
 	"github.com/waybill-hub/waybill/internal/jsondoc"
+	"github.com/waybill-hub/waybill/internal/strictyaml"
 )
 
 // maxKnown bounds how many records are remembered by what documents call them.
@@ -110,7 +111,7 @@ func (s *system) values(ctx context.Context, l *list, doc jsondoc.Value, op stri
 		}
 		f := l.m.fields[name]
 		if f == nil || !l.has(name) {
-			return nil, &placed{name, fmt.Errorf("it is none of the fields that the settings name for %s%s", l.m.name, didYouMean(name, l.items.Fields))}
+			return nil, &placed{name, fmt.Errorf("it is none of the fields that the settings name for %s%s", l.m.name, strictyaml.Meant(name, l.items.Fields))}
 		}
 		var err error
 		if f.typ == "many2many" {

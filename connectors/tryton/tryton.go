@@ -114,7 +114,7 @@ func (s *system) object(name string) (*object, error) {
 	if o := s.set.Objects[name]; o != nil {
 		return o, nil
 	}
-	f := fault.New(fault.Invalid, "the system has no object %q%s", name, didYouMean(name, s.Objects()))
+	f := fault.New(fault.Invalid, "the system has no object %q%s", name, strictyaml.Meant(name, s.Objects()))
 	f.System = s.name
 	return nil, f
 }
@@ -138,11 +138,4 @@ func (s *system) refuse(op string, err error) error {
 		f.Field = at.path
 	}
 	return f
-}
-
-func didYouMean(word string, among []string) string {
-	if w := strictyaml.Suggest(word, among); w != "" {
-		return fmt.Sprintf("; did you mean %q?", w)
-	}
-	return ""
 }

@@ -54,11 +54,7 @@ func (h *Hub) Retake(ctx context.Context, name string, q api.RetakeRequest, who 
 		if slices.Contains(there, file) || failed.More && !strings.Contains(file, "/") { // more than is told of: whoever reads the source looks
 			continue
 		}
-		hint := ""
-		if w := strictyaml.Suggest(file, there); w != "" {
-			hint = fmt.Sprintf("; did you mean %q?", w)
-		}
-		return nil, &api.Invalid{Detail: fmt.Sprintf("flow %s has no failed file %q%s", name, file, hint)}
+		return nil, &api.Invalid{Detail: fmt.Sprintf("flow %s has no failed file %q%s", name, file, strictyaml.Meant(file, there))}
 	}
 	if len(files) == 0 {
 		return nil, &api.Invalid{Detail: fmt.Sprintf("flow %s has no failed files", name)}

@@ -6,7 +6,6 @@ package drop
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -103,11 +102,7 @@ func (s *System) Probe(ctx context.Context) error {
 func (s *System) folder(ctx context.Context, op, object string) (*Object, Folder, error) {
 	o := s.objects[object]
 	if o == nil {
-		hint := ""
-		if w := strictyaml.Suggest(object, s.Objects()); w != "" {
-			hint = fmt.Sprintf("; did you mean %q?", w)
-		}
-		return nil, nil, s.fail(fault.Invalid, op, "the system has no object %q%s", object, hint)
+		return nil, nil, s.fail(fault.Invalid, op, "the system has no object %q%s", object, strictyaml.Meant(object, s.Objects()))
 	}
 	root, err := s.to.Folder(ctx, path.Clean(filepath.ToSlash(o.Path)))
 	if err != nil {

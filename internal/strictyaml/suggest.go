@@ -44,6 +44,14 @@ func DidYouMean(word string, among []string) string {
 	return "known: " + strings.Join(known, ", ")
 }
 
+// Meant is the end of an error about an unknown name: the one that was probably meant, or nothing.
+func Meant(word string, among []string) string {
+	if s := Suggest(word, among); s != "" {
+		return "; did you mean " + quote(s) + "?"
+	}
+	return ""
+}
+
 func quote(s string) string { return `"` + s + `"` }
 
 func loose(s string) []rune {
