@@ -2,9 +2,9 @@ package odata
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/waybill-hub/waybill/internal/connector"
@@ -63,21 +63,12 @@ func (s *system) send(lot []*change) {
 	}
 	ctx, cancel := gather.WhileWanted(lot)
 	defer cancel()
-	var fenced *change
-	ctx = connector.WithFence(ctx, func(context.Context) error {
-		for _, c := range lot {
-			if err := errors.Join(c.Ctx.Err(), connector.Fence(c.Ctx)); err != nil {
-				fenced = c
-				return err
-			}
-		}
-		return nil
-	})
+	ctx, lost := connector.WithFences(ctx, gather.Contexts(lot))
 	answers, err := s.batch(ctx, lot)
 	switch kind := fault.KindOf(err); {
-	case fenced != nil: // it must not be sent, and the others are
-		fenced.Answer(err)
-		s.queue.Again(nil, without(lot, fenced))
+	case lost() >= 0: // it must not be sent, and the others are
+		lot[lost()].Answer(err)
+		s.queue.Again(nil, slices.Delete(slices.Clone(lot), lost(), lost()+1))
 		return
 	case err == nil: // below
 	case kind == fault.Unavailable || kind == fault.UnknownOutcome || kind == fault.RateLimited || kind == fault.Auth:
@@ -107,16 +98,6 @@ func (s *system) send(lot []*change) {
 		s.log.Warn("the service ends a $batch at its first failure although the hub asks it to go on: objects are created one at a time from now on", "system", s.name, "service", lot[0].b.svc.path)
 	}
 	s.queue.Again(left, nil)
-}
-
-func without(lot []*change, one *change) []*change {
-	left := make([]*change, 0, len(lot))
-	for _, c := range lot {
-		if c != one {
-			left = append(left, c)
-		}
-	}
-	return left
 }
 
 // asWhole makes a change of several calls in one change set. It gives the answer to the object's own call, or the one that failed.

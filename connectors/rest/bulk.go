@@ -3,9 +3,9 @@ package rest
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -104,16 +104,7 @@ func (s *system) send(lot []*bulked) {
 	}
 	ctx, cancel := gather.WhileWanted(lot)
 	defer cancel()
-	var fenced *bulked
-	ctx = connector.WithFence(ctx, func(context.Context) error {
-		for _, b := range lot {
-			if err := errors.Join(b.Ctx.Err(), connector.Fence(b.Ctx)); err != nil {
-				fenced = b
-				return err
-			}
-		}
-		return nil
-	})
+	ctx, lost := connector.WithFences(ctx, gather.Contexts(lot))
 	var results []jsondoc.Value
 	r := lot[0].ws.Bulk.request(lot)
 	r.Judge = func(resp *httpclient.Response, failed *fault.Error) *fault.Error {
@@ -124,9 +115,9 @@ func (s *system) send(lot []*bulked) {
 	}
 	resp, err := s.client.Do(ctx, r)
 	switch kind := fault.KindOf(err); {
-	case fenced != nil: // it must not be sent, and the others are
-		fenced.Answer(err)
-		s.bulk.Again(nil, without(lot, fenced))
+	case lost() >= 0: // it must not be sent, and the others are
+		lot[lost()].Answer(err)
+		s.bulk.Again(nil, slices.Delete(slices.Clone(lot), lost(), lost()+1))
 		return
 	case results != nil: // below
 	case err == nil:
@@ -177,16 +168,6 @@ func disorder(lot []*bulked, results []jsondoc.Value) string {
 		ids[id] = true
 	}
 	return ""
-}
-
-func without(lot []*bulked, one *bulked) []*bulked {
-	left := make([]*bulked, 0, len(lot))
-	for _, b := range lot {
-		if b != one {
-			left = append(left, b)
-		}
-	}
-	return left
 }
 
 // judge makes the judge of one write's answer.

@@ -3,7 +3,6 @@ package tryton
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -413,19 +412,10 @@ func (c *creation) settle(err error) {
 func (s *system) send(lot []*creation) {
 	ctx, cancel := gather.WhileWanted(lot)
 	defer cancel()
-	var fenced *creation
-	ctx = connector.WithFence(ctx, func(context.Context) error {
-		for _, c := range lot {
-			if err := errors.Join(c.Ctx.Err(), connector.Fence(c.Ctx)); err != nil {
-				fenced = c
-				return err
-			}
-		}
-		return nil
-	})
+	ctx, lost := connector.WithFences(ctx, gather.Contexts(lot))
 	left := s.unmade(ctx, lot)
-	s.make(ctx, left, func() bool { return fenced != nil })
-	if fenced != nil { // it must not be made, and the others are
+	s.make(ctx, left, func() bool { return lost() >= 0 })
+	if lost() >= 0 { // it must not be made, and the others are
 		s.queue.Again(nil, slices.DeleteFunc(slices.Clone(left), func(c *creation) bool { return c.settled }))
 	}
 }

@@ -1,6 +1,9 @@
 package connector
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 type fenceKey struct{}
 
@@ -17,4 +20,19 @@ func Fence(ctx context.Context) error {
 		return ask(ctx)
 	}
 	return nil
+}
+
+// WithFences gives a call that is made for many the questions of all of them. lost is which of them must not be made, after the call has asked and been told so;
+// -1: none.
+func WithFences(ctx context.Context, of []context.Context) (_ context.Context, lost func() int) {
+	one := -1
+	return WithFence(ctx, func(context.Context) error {
+		for i, c := range of {
+			if err := errors.Join(c.Err(), Fence(c)); err != nil {
+				one = i
+				return err
+			}
+		}
+		return nil
+	}), func() int { return one }
 }

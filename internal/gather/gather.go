@@ -182,6 +182,15 @@ func Guarded(work func() error) error {
 	return err
 }
 
+// Contexts are those of a lot's changes.
+func Contexts[C Change](lot []C) []context.Context {
+	all := make([]context.Context, len(lot))
+	for i, c := range lot {
+		all[i] = c.place().Ctx
+	}
+	return all
+}
+
 // WhileWanted is a context for what is made for many: it ends when nobody waits for any of them any more.
 func WhileWanted[C Change](lot []C) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(lot[0].place().Ctx))
