@@ -200,6 +200,22 @@ func (v Value) Size() int {
 	return int(v.node().next - v.i)
 }
 
+// Within reports whether the value nests no more than depth arrays and objects, itself counted.
+func (v Value) Within(depth int) bool {
+	if v.Kind() < Array {
+		return true
+	}
+	if depth <= 0 {
+		return false
+	}
+	for c := v.Cursor(); c.Next(); {
+		if !c.Value().Within(depth - 1) {
+			return false
+		}
+	}
+	return true
+}
+
 // Elements visits an array's elements in order.
 func (v Value) Elements() iter.Seq[Value] {
 	return func(yield func(Value) bool) {

@@ -28,9 +28,11 @@ type frame struct {
 	args  []any
 	count int // elements of the list that each has finished last
 
-	out  []byte
-	caps []capture
-	accs []accumulator
+	out []byte
+	// judging: all values that are written are valid so far; see ApplyValid.
+	judging bool
+	caps    []capture
+	accs    []accumulator
 
 	vms   []*vm.VM
 	vmTop int

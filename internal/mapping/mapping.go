@@ -68,6 +68,7 @@ type Mapping struct {
 	root     *rule
 	frames   sync.Pool
 	limits   Limits
+	judged   bool // see ApplyValid
 }
 
 // Compile compiles one document `mapping: name …`. Every problem goes to p; the mapping is nil when there is one.
@@ -107,6 +108,9 @@ func Compile(node strictyaml.Node, deps Deps, p *strictyaml.Problems) *Mapping {
 	m.limits = deps.Limits.resolved()
 	m.uses, m.values = c.uses, slices.Sorted(maps.Keys(c.values))
 	m.sources, m.reads, m.copies = c.sourceFields(m.from), c.reads, c.copied()
+	if part, ok := m.to.Part(); ok {
+		m.judged = m.root.judge(part, 1)
+	}
 	layout := *c.layout
 	m.frames.New = func() any { return layout.frame() }
 	return m
@@ -217,20 +221,26 @@ func (m *Mapping) ValueMaps() []string { return slices.Clone(m.values) }
 // same answers. An error is an *Error, with a *MissingRef or *UnknownCode inside where that is the cause; what was
 // appended to dst is then worthless.
 func (m *Mapping) Apply(ctx context.Context, in *Input, dst []byte) ([]byte, error) {
+	out, _, err := m.apply(ctx, in, dst, false)
+	return out, err
+}
+
+func (m *Mapping) apply(ctx context.Context, in *Input, dst []byte, judge bool) ([]byte, bool, error) {
 	f := m.frames.Get().(*frame)
 	f.start(ctx, in, m.limits, dst)
+	f.judging = judge
 	err := m.root.writeObject(f)
 	if err == nil {
 		if long := f.wrote(); long != nil {
 			err = &Error{Pos: m.pos, Err: long}
 		}
 	}
-	out := f.out
+	out, valid := f.out, f.judging
 	f.stop()
 	m.frames.Put(f)
 	if err != nil {
 		err.Mapping = m.name
-		return dst, err
+		return dst, false, err
 	}
-	return out, nil
+	return out, valid && len(out)-len(dst) < readFrom, nil
 }

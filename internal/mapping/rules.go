@@ -39,6 +39,11 @@ type rule struct {
 	children []*rule // fields of an object, of an element, or elements
 	depth    int
 	sums     []int // accumulators to begin with each list
+
+	// part is what the target's schema says of the value, room how many lists and objects deep it may nest, low and high how many elements an each may have
+	// (-1: without bound); where the mapping's results are judged as they are written.
+	part            schema.Part
+	room, low, high int
 }
 
 // part is one compiled expression and where it stands.

@@ -115,8 +115,12 @@ func (r *rule) writeLeaf(f *frame) (bool, *Error) {
 			return false, r.value.failure(errAbsent)
 		}
 	}
+	from := len(f.out)
 	if err := f.put(v); err != nil {
 		return false, r.value.failure(err)
+	}
+	if f.judging {
+		f.judging = r.sound(v, f.out[from:])
 	}
 	return true, nil
 }
@@ -218,6 +222,7 @@ func (r *rule) writeEach(f *frame) (bool, *Error) {
 			return false, nil
 		case r.nullable:
 			f.out = append(f.out, "null"...)
+			f.judging = f.judging && r.part.Value(constants.absent)
 			return true, nil
 		}
 		return false, r.value.failure(errAbsent)
@@ -259,6 +264,7 @@ func (r *rule) writeEach(f *frame) (bool, *Error) {
 		}
 	}
 	f.out = append(f.out, ']')
+	f.judging = f.judging && count >= r.low && (r.high < 0 || count <= r.high)
 	f.count = count
 	return true, nil
 }

@@ -93,8 +93,12 @@ func (c *check) of(v jsondoc.Value) verdict {
 			r = c.text.of(v)
 		}
 	case jsondoc.Number:
-		if c.typed && c.whole || c.number != nil {
-			r = c.numeric(v)
+		if !c.plainly(v.Raw()) {
+			d, err := v.Decimal()
+			if err != nil {
+				return maybe
+			}
+			r = c.numeric(d)
 		}
 	case jsondoc.Array:
 		if c.array != nil {
@@ -123,6 +127,11 @@ func (c *textCheck) of(v jsondoc.Value) verdict {
 	if escaped {
 		b = v.AppendStr(make([]byte, 0, len(b)))
 	}
+	return c.holds(b)
+}
+
+// holds judges decoded text.
+func (c *textCheck) holds(b []byte) verdict {
 	// A code point is one to four bytes: most lengths need no counting.
 	if len(b) < c.low || c.high >= 0 && len(b) > 4*c.high {
 		return no
@@ -176,12 +185,16 @@ func (n *numberCheck) within(b []byte, whole bool) bool {
 	return i >= n.low && i < n.high // what stands behind the point adds less than one
 }
 
-func (c *check) numeric(v jsondoc.Value) verdict {
-	if n := c.number; n != nil && n.plain && n.within(v.Raw(), c.typed && c.whole) {
-		return yes
+// plainly reports whether a number that is written so is surely valid by that alone.
+func (c *check) plainly(raw []byte) bool {
+	if n := c.number; n != nil {
+		return n.plain && n.within(raw, c.typed && c.whole)
 	}
-	d, err := v.Decimal()
-	if err != nil || d.Err() != nil {
+	return !c.typed || !c.whole
+}
+
+func (c *check) numeric(d jsondoc.Decimal) verdict {
+	if d.Err() != nil {
 		return maybe
 	}
 	if c.typed && c.whole && !d.IsInt() {

@@ -184,13 +184,29 @@ func (s *valueSet) text(v jsondoc.Value) verdict {
 	if escaped {
 		b = v.AppendStr(make([]byte, 0, len(b)))
 	}
-	for _, t := range s.few {
-		if t == string(b) {
-			return yes
-		}
-	}
-	if _, ok := s.texts[string(b)]; ok {
+	if s.holds(b) {
 		return yes
 	}
 	return no
+}
+
+// holds reports whether decoded text is one of the set.
+func (s *valueSet) holds(b []byte) bool {
+	for _, t := range s.few {
+		if t == string(b) {
+			return true
+		}
+	}
+	_, ok := s.texts[string(b)]
+	return ok
+}
+
+// texts reports whether decoded text is in every set.
+func (s *values) texts(b []byte) bool {
+	for i := range s.sets {
+		if !s.sets[i].holds(b) {
+			return false
+		}
+	}
+	return true
 }

@@ -70,6 +70,7 @@ func twin(system string, ref *state.Ref, local string) *Verdict {
 // there, or of what it has received already.
 func (m *Message) Map(ctx context.Context) (*Verdict, error) {
 	ev, f := m.Event, m.Flow
+	valid := f.Map == nil || f.Map.To() == nil
 	switch {
 	case m.doc == nil:
 		return nil, nil
@@ -77,7 +78,7 @@ func (m *Message) Map(ctx context.Context) (*Verdict, error) {
 		m.Out = ev.Data
 	default:
 		from := len(*m.Scratch)
-		buf, err := f.Map.Apply(ctx, &m.input, *m.Scratch)
+		buf, sound, err := f.Map.ApplyValid(ctx, &m.input, *m.Scratch)
 		if err != nil && ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -89,8 +90,9 @@ func (m *Message) Map(ctx context.Context) (*Verdict, error) {
 		}
 		*m.Scratch = buf
 		m.Out = buf[from:len(buf):len(buf)]
+		valid = valid || sound
 	}
-	if ev.Operation == event.Delete || m.Ref == nil && (f.Map == nil || f.Map.To() == nil) {
+	if ev.Operation == event.Delete || m.Ref == nil && valid {
 		return nil, nil
 	}
 	out := jsondoc.Get()
@@ -98,7 +100,7 @@ func (m *Message) Map(ctx context.Context) (*Verdict, error) {
 	if err := out.Reset(m.Out, DocumentLimits); err != nil {
 		return Park("mapping", "json", err.Error()), nil
 	}
-	if f.Map != nil && f.Map.To() != nil {
+	if !valid {
 		if err := f.Map.To().Validate(out); err != nil {
 			return Refuse("map result", err), nil
 		}
