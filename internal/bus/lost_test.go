@@ -166,7 +166,16 @@ func TestWhatABrokerLoses(t *testing.T) {
 	}{
 		{"records ahead", func(t *testing.T, c *Cluster, name string, p *partition) { deleteRecords(t, c, name, n) }, "the oldest record held is 40"},
 		{"the topic", func(t *testing.T, c *Cluster, name string, p *partition) { makeAgain(t, c, name, 2*n) }, "it was wiped or is another one"},
-		{"the end of the log", func(t *testing.T, c *Cluster, name string, p *partition) { p.end.Store(n + 7) },
+		{"the end of the log", func(t *testing.T, c *Cluster, name string, p *partition) {
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan struct{})
+			go func() { // again and again: the reader may be about to note where it ended the last time
+				defer close(ended)
+				for p.end.Store(n + 7); pause(ctx, 10*time.Millisecond); p.end.Store(n + 7) {
+				}
+			}()
+			t.Cleanup(func() { cancel(); <-ended })
+		},
 			"ended at offset 47 and ends at 40 now: 7 records were cut off"},
 	} {
 		t.Run(tt.name+", while it is read", func(t *testing.T) {
