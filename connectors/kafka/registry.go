@@ -112,11 +112,11 @@ func (r *registry) get(ctx context.Context, op, path string) (jsondoc.Value, err
 		}
 		return jsondoc.Value{}, f
 	}
-	doc, err := jsondoc.Parse(resp.Body, jsondoc.Limits{Bytes: len(resp.Body) + 1})
-	if err != nil || doc.Root().Get("schema").Kind() != jsondoc.String {
+	root, err := resp.JSON()
+	if err != nil || root.Get("schema").Kind() != jsondoc.String {
 		return jsondoc.Value{}, fault.New(fault.Unavailable, "%s: what answers at the registry's url is no schema registry", op)
 	}
-	return doc.Root(), nil
+	return root, nil
 }
 
 // byNumber gives the schema of an id. The error is errNoSchema, a *fault.Error where the registry cannot be asked, or else why the schema cannot be used.

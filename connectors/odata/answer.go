@@ -100,11 +100,7 @@ type judge struct {
 
 // answer is the httpclient.Request's Judge.
 func (j *judge) answer(resp *httpclient.Response, failed *fault.Error) *fault.Error {
-	root := jsondoc.Value{}
-	doc, err := jsondoc.Parse(resp.Body, jsondoc.Limits{Bytes: len(resp.Body) + 1})
-	if err == nil {
-		root = doc.Root()
-	}
+	root, err := resp.JSON()
 	told, is := tells(root)
 	if failed == nil {
 		switch {

@@ -54,11 +54,11 @@ func headersOf(c *change, r httpclient.Request) [][2]string {
 
 // parseJSONBatch reads the answers by their ids: they may come in any order.
 func parseJSONBatch(resp *httpclient.Response, lot []*change) ([][]*httpclient.Response, error) {
-	doc, err := jsondoc.Parse(resp.Body, jsondoc.Limits{Bytes: len(resp.Body) + 1})
+	root, err := resp.JSON()
 	if err != nil {
 		return nil, err
 	}
-	list := doc.Root().Get("responses")
+	list := root.Get("responses")
 	if list.Kind() != jsondoc.Array {
 		return nil, errors.New("it holds no responses")
 	}

@@ -55,10 +55,10 @@ func (s *system) get(ctx context.Context, b *bound, local, op string) (*item, er
 
 // parse reads the answer to a read. Something else in its place, such as a page for logging in, is in the way of every message alike.
 func (s *system) parse(op string, resp *httpclient.Response) (jsondoc.Value, error) {
-	doc, err := jsondoc.Parse(resp.Body, jsondoc.Limits{Bytes: len(resp.Body) + 1})
+	root, err := resp.JSON()
 	switch {
 	case err == nil:
-		return doc.Root(), nil
+		return root, nil
 	case len(strings.TrimSpace(string(resp.Body))) == 0:
 		return jsondoc.Value{}, s.fail(fault.Unavailable, op, "the answer is empty")
 	case webPage(resp.Body):

@@ -241,9 +241,8 @@ func (w *walk) fetch(ctx context.Context, path string) (*page, jsondoc.Value, er
 
 // parseList reads a list of which single objects may be no acceptable JSON.
 func (s *system) parseList(op string, resp *httpclient.Response, m *metadata) (root jsondoc.Value, broken map[int]jsondoc.Broken, err error) {
-	limits := jsondoc.Limits{Bytes: len(resp.Body) + 1}
-	if doc, bad := jsondoc.Parse(resp.Body, limits); bad == nil {
-		return m.inner(doc.Root()), nil, nil
+	if root, bad := resp.JSON(); bad == nil {
+		return m.inner(root), nil, nil
 	}
 	at := "value"
 	if m.version == 2 {

@@ -349,8 +349,8 @@ func (c *change) result(resp *httpclient.Response) (connector.Result, error) {
 		return res, nil
 	}
 	res.ETag = resp.Header.Get("ETag")
-	if doc, err := jsondoc.Parse(resp.Body, jsondoc.Limits{Bytes: len(resp.Body) + 1}); err == nil {
-		it := &item{Value: c.b.m.inner(doc.Root()), etag: res.ETag}
+	if root, err := resp.JSON(); err == nil {
+		it := &item{Value: c.b.m.inner(root), etag: res.ETag}
 		if k, err := c.b.keyIn(it.Value); err == nil {
 			res.ETag = it.token()
 			if c.creating {

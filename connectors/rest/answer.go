@@ -67,11 +67,11 @@ func (j *judge) answer(resp *httpclient.Response, failed *fault.Error) *fault.Er
 	case resp.Status < 200 || resp.Status > 299, resp.Status == http.StatusNoContent, resp.Status == http.StatusResetContent:
 		return nil // there is no content, and the status stands
 	}
-	doc, err := jsondoc.Parse(resp.Body, jsondoc.Limits{Bytes: len(resp.Body) + 1})
+	root, err := resp.JSON()
 	if err != nil {
 		return j.unread(resp)
 	}
-	return j.content(resp, doc.Root())
+	return j.content(resp, root)
 }
 
 // content judges the content of an answer whose status is that of a success.
@@ -209,11 +209,8 @@ func failing(root jsondoc.Value) bool {
 
 // rootOf reads an answer that may be no JSON.
 func rootOf(resp *httpclient.Response) jsondoc.Value {
-	doc, err := jsondoc.Parse(resp.Body, jsondoc.Limits{Bytes: len(resp.Body) + 1})
-	if err != nil {
-		return jsondoc.Value{}
-	}
-	return doc.Root()
+	root, _ := resp.JSON()
+	return root
 }
 
 // explain puts the system's own code and text into a failure.

@@ -203,11 +203,11 @@ func (bs *bulkSettings) request(lot []*bulked) httpclient.Request {
 
 // results are those of an answer, one for each of n documents; nil where it holds no such list.
 func (bs *bulkSettings) results(resp *httpclient.Response, n int) []jsondoc.Value {
-	doc, err := jsondoc.Parse(resp.Body, jsondoc.Limits{Bytes: len(resp.Body) + 1})
+	root, err := resp.JSON()
 	if err != nil {
 		return nil
 	}
-	list := at(doc.Root(), bs.Results)
+	list := at(root, bs.Results)
 	if list.Kind() != jsondoc.Array || list.Len() != n {
 		return nil
 	}

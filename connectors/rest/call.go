@@ -15,9 +15,9 @@ import (
 
 // parse reads an answer's body.
 func (s *system) parse(op string, resp *httpclient.Response, safe bool) (jsondoc.Value, error) {
-	doc, err := jsondoc.Parse(resp.Body, jsondoc.Limits{Bytes: len(resp.Body) + 1})
+	root, err := resp.JSON()
 	if err == nil {
-		return doc.Root(), nil
+		return root, nil
 	}
 	kind := fault.UnknownOutcome // something came of it, and this is not what
 	switch {
@@ -36,9 +36,8 @@ func (s *system) parse(op string, resp *httpclient.Response, safe bool) (jsondoc
 
 // parseList reads an answer that holds a list at a path. Elements of it that are no acceptable JSON are null, and broken holds them by their index.
 func (s *system) parseList(op string, resp *httpclient.Response, path string) (root jsondoc.Value, broken map[int]jsondoc.Broken, err error) {
-	limits := jsondoc.Limits{Bytes: len(resp.Body) + 1}
-	if _, bad := jsondoc.Parse(resp.Body, limits); bad != nil {
-		if doc, found, ok := jsondoc.Salvage(resp.Body, path, limits); ok {
+	if _, bad := resp.JSON(); bad != nil {
+		if doc, found, ok := jsondoc.Salvage(resp.Body, path, jsondoc.Limits{Bytes: len(resp.Body) + 1}); ok {
 			if d, err := jsondoc.Parse(doc, jsondoc.Limits{Bytes: len(doc) + 1}); err == nil {
 				return d.Root(), found, nil
 			}

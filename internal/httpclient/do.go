@@ -16,6 +16,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/connector"
 	"github.com/waybill-hub/waybill/internal/failpoint"
 	"github.com/waybill-hub/waybill/internal/fault"
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/tracing"
 )
 
@@ -58,6 +59,27 @@ type Response struct {
 	Body   []byte
 	// URL is where the answer came from, after redirects.
 	URL *url.URL
+
+	read readBody
+}
+
+// readBody is what JSON has made of a body.
+type readBody struct {
+	body []byte
+	root jsondoc.Value
+	err  error
+}
+
+// JSON is the body as a document, which is read once; the error is a *jsondoc.SyntaxError. A Body that is put in its place is read anew; its bytes must not change.
+func (r *Response) JSON() (jsondoc.Value, error) {
+	if read := &r.read; len(r.Body) == 0 || len(read.body) != len(r.Body) || &read.body[0] != &r.Body[0] {
+		*read = readBody{body: r.Body}
+		var doc *jsondoc.Doc
+		if doc, read.err = jsondoc.Parse(r.Body, jsondoc.Limits{Bytes: len(r.Body) + 1}); read.err == nil {
+			read.root = doc.Root()
+		}
+	}
+	return r.read.root, r.read.err
 }
 
 // Do makes the call. An answer outside 2xx is a *fault.Error together with the Response, so that its body can be looked
@@ -181,7 +203,7 @@ func (c *Client) once(ctx context.Context, r *Request, at *url.URL, auth bool) (
 			return nil, token, c.fail(r, fault.Invalid, strconv.Itoa(resp.StatusCode), err)
 		}
 	}
-	out := &Response{resp.StatusCode, resp.Header, body, resp.Request.URL}
+	out := &Response{Status: resp.StatusCode, Header: resp.Header, Body: body, URL: resp.Request.URL}
 	failed := c.statusFault(r, out)
 	if failed == nil && err != nil { // it was applied, and what came of it is lost
 		return nil, token, lost(err)

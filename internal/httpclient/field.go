@@ -34,11 +34,11 @@ func (r *Response) refusedField() string {
 	if r == nil || r.Status >= 200 && r.Status < 300 && len(r.Body) > maxRead {
 		return ""
 	}
-	doc, err := jsondoc.Parse(r.Body, jsondoc.Limits{Bytes: len(r.Body) + 1})
+	root, err := r.JSON()
 	if err != nil {
 		return ""
 	}
-	return fieldIn(doc.Root(), 0, false)
+	return fieldIn(root, 0, false)
 }
 
 // fieldIn looks in v, and in what tells more of the error below it. inside: v stands where errors do.

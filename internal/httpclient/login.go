@@ -156,20 +156,20 @@ func (c *Client) fetchLogin(ctx context.Context) (string, time.Time, error) {
 	if err != nil {
 		return "", time.Time{}, denial(err)
 	}
-	doc, err := jsondoc.Parse(resp.Body, jsondoc.Limits{Bytes: len(resp.Body) + 1})
+	root, err := resp.JSON()
 	if err != nil {
 		return refuse(fault.Unavailable, errors.New("the answer is no JSON"))
 	}
-	token := valueAt(doc.Root(), l.Token)
+	token := valueAt(root, l.Token)
 	if token.Kind() != jsondoc.String || token.Str() == "" {
 		said := ""
-		if m := valueAt(doc.Root(), l.Message); l.Message != "" && m.Kind() == jsondoc.String {
+		if m := valueAt(root, l.Message); l.Message != "" && m.Kind() == jsondoc.String {
 			said = ": " + Shorten(m.Str(), 200)
 		}
 		return refuse(fault.Auth, errors.New(c.scrub.Text(fmt.Sprintf("the answer holds no token at %s%s", l.Token, said))))
 	}
 	c.scrub.Add(token.Str())
-	seconds := valueAt(doc.Root(), l.Lifetime)
+	seconds := valueAt(root, l.Lifetime)
 	if l.Lifetime == "" || seconds.Kind() != jsondoc.Number {
 		return token.Str(), until(start, l.Renew.Seconds()), nil
 	}

@@ -30,7 +30,7 @@ func (c *Client) Text(r *Response) string {
 }
 
 func (r *Response) text() string {
-	doc, err := jsondoc.Parse(r.Body, jsondoc.Limits{Bytes: len(r.Body) + 1})
+	root, err := r.JSON()
 	whole := strings.ToValidUTF8(string(r.Body[:min(len(r.Body), maxRead)]), "?")
 	if err != nil {
 		if strings.HasPrefix(strings.TrimSpace(strings.TrimPrefix(whole, "\uFEFF")), "<") {
@@ -43,7 +43,7 @@ func (r *Response) text() string {
 		return whole
 	}
 	for _, path := range said {
-		if text := words(doc.Root(), path); text != "" {
+		if text := words(root, path); text != "" {
 			return oneLine(text)
 		}
 	}

@@ -84,6 +84,12 @@ func (n *node) kind() Kind    { return Kind(n.meta & kindMask) }
 func (n *node) escaped() bool { return n.meta&flagEscaped != 0 }
 func (n *node) count() int    { return int(n.meta >> countShift) }
 
+// nodeEach is about how many bytes of a document there are for a value or name, foreseen for how many of them room is made at first.
+const (
+	nodeEach = 8
+	foreseen = 1024
+)
+
 // Doc is a parsed document. It keeps the bytes it was given; they must not change while the Doc is in use. A Doc may be
 // read by several goroutines at once; Reset must not run meanwhile.
 type Doc struct {
@@ -96,7 +102,7 @@ type Doc struct {
 // Parse reads one document strictly: nothing may follow it, names in an object are unique, text is valid UTF-8. The
 // error is a *SyntaxError. b is kept, not copied.
 func Parse(b []byte, l Limits) (*Doc, error) {
-	d := &Doc{}
+	d := &Doc{nodes: make([]node, 0, min(len(b)/nodeEach+1, foreseen))}
 	if err := d.Reset(b, l); err != nil {
 		return nil, err
 	}

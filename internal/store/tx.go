@@ -102,14 +102,16 @@ func eachRow(rows *sql.Rows, err error, scan func(*sql.Rows) error) error {
 // and find, the same.
 func clean(args []any) {
 	for i, a := range args {
-		if s, ok := a.(string); ok {
+		if s, ok := a.(string); ok && !isClean(s) { // what is put in again is allocated again
 			args[i] = cleanText(s)
 		}
 	}
 }
 
+func isClean(s string) bool { return strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) }
+
 func cleanText(s string) string {
-	if strings.IndexByte(s, 0) < 0 && utf8.ValidString(s) {
+	if isClean(s) {
 		return s
 	}
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
