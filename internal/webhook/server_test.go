@@ -118,8 +118,10 @@ func TestConnectionsAtATime(t *testing.T) {
 // answered, however long that takes.
 func TestSlowConnectionsMakeRoom(t *testing.T) {
 	inside, leave := make(chan struct{}, 10), make(chan struct{})
-	s := listen(t, 3, func(_ http.ResponseWriter, r *http.Request) {
-		if _, err := io.ReadAll(r.Body); err == nil && r.Method == http.MethodPost {
+	s := listen(t, 3, func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err != nil { // its time was over before room was needed
+			w.WriteHeader(http.StatusBadRequest)
+		} else if r.Method == http.MethodPost {
 			inside <- struct{}{}
 			<-leave
 		}
