@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"maps"
 	"time"
 )
@@ -74,6 +75,25 @@ func (k *Known) Onto(now *Known) *Known {
 		}
 	}
 	out.Wrote, out.Written, out.Hops = now.Wrote, now.Written, now.Hops
+	return &out
+}
+
+// Behind is what a write of the hub has left, put behind a state that was stored since the write was decided upon. Nobody knows which of the two came
+// first in the system: what they differ in is not known.
+func (k *Known) Behind(read *Known) *Known {
+	out := *read
+	out.Fields = maps.Clone(read.Fields)
+	for name, h := range k.Fields {
+		if out.Fields[name] != h {
+			delete(out.Fields, name)
+		}
+	}
+	for _, name := range k.Written {
+		if _, ok := k.Fields[name]; !ok {
+			delete(out.Fields, name)
+		}
+	}
+	out.Wrote, out.Written, out.Hops = cmp.Or(k.Wrote, read.Wrote), k.Written, k.Hops
 	return &out
 }
 

@@ -74,10 +74,13 @@ func (c *refChanges) put(r *state.Ref) {
 	}
 	k := refKey{ref.Entity, ref.Hub, ref.System}
 	if old := c.byKey[k]; old != nil {
-		if ref.Known == nil {
+		switch {
+		case ref.Known == nil:
 			ref.Known = old.Known
+		case ref.Judged && old.Known != nil:
+			ref = rebased(ref, old.Known, old.ETag) // another flow's, or the same flow's, decided upon what this commit says itself
 		}
-		ref.Before, ref.Judged = old.Before, old.Judged // it was decided upon what this commit says itself
+		ref.Before, ref.Judged = old.Before, old.Judged
 		ref.Local, ref.Instead = cmp.Or(ref.Local, old.Local), cmp.Or(ref.Instead, old.Instead)
 	}
 	c.byKey[k] = &ref
@@ -270,17 +273,27 @@ func rebase(rows []*state.Ref, i int, row *refRow) error {
 	if err := decodeKnown(row.known, now); err != nil {
 		return err
 	}
-	out := *r
-	wrote := r.Known.EventID == before.EventID // a write of the hub: it receives nothing
-	switch {
-	case r.Before != nil && before.EventID == now.EventID && bytes.Equal(encodeKnown(&before), encodeKnown(now)): // as another version of the hub has written it
-	case wrote && before.EventID != now.EventID:
-		out.Known = nil // what was received meanwhile is news, which the write may have overwritten: what comes next from there is no echo of it
-	case !wrote:
-		out.Known, out.ETag = r.Known.Onto(now), row.etag
-	}
+	out := rebased(*r, now, row.etag)
 	rows[i] = &out
 	return nil
+}
+
+// rebased is a reference on top of what is known now.
+func rebased(r state.Ref, now *state.Known, etag string) state.Ref {
+	var before state.Known
+	if r.Before != nil {
+		before = *r.Before
+	}
+	wrote := r.Known.EventID == before.EventID // a write of the hub: it receives nothing
+	switch {
+	case r.Known.Flow != now.Flow:
+	case r.Before != nil && before.EventID == now.EventID && bytes.Equal(encodeKnown(&before), encodeKnown(now)):
+	case wrote:
+		r.Known = r.Known.Behind(now)
+	default:
+		r.Known, r.ETag = r.Known.Onto(now), etag
+	}
+	return r
 }
 
 func (t *tx) upsertRefs(refs []any) error {

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -112,15 +113,19 @@ func (in *Inbound) of(field string, names map[string]bool) bool {
 // KnownAfter is the target's state after a write, as the inbound flow will see it, by a document that the target gave: with its answer, or read
 // back. Only the fields that the hub wrote are taken as they are now, so that a target's own normalisation is no change. The others stay as they
 // were known: what the target made itself (its number, its status) and what somebody changed there at the same time is
-// news, not an echo. nil where the state cannot be told. Of an object that was looked up because the answer to its create got lost (asked), somebody
+// news, not an echo. Where the document says nothing, or there is none, what was written is not known any more; nil where nothing was. Of an object that was looked up because the answer to its create got lost (asked), somebody
 // may have changed the written fields, too, in the time that has passed: of these only those count that are as they were sent.
 func (t *Target) KnownAfter(ctx context.Context, w *connector.Write, doc []byte, asked bool) *state.Known {
-	if !t.Reads.Tells() || doc == nil {
+	if !t.Reads.Tells() {
 		return nil
 	}
-	now, version, ok := t.seen(ctx, doc)
+	var now map[string]uint64
+	version, ok := "", false
+	if doc != nil {
+		now, version, ok = t.seen(ctx, doc)
+	}
 	if !ok {
-		return nil
+		return t.untold(w)
 	}
 	written := t.Reads.written(w, t.Flow.To.External, now)
 	k := &state.Known{Flow: t.Reads.flow.Name, Key: t.Event.Key, Fields: map[string]uint64{}, Wrote: version, Written: written, Hops: t.Event.Hops + 1}
@@ -142,6 +147,23 @@ func (t *Target) KnownAfter(ctx context.Context, w *connector.Write, doc []byte,
 		}
 	}
 	return k
+}
+
+// untold is the target's state after a write of which nobody knows what it has left: a change back to what was there before must be written, too.
+func (t *Target) untold(w *connector.Write) *state.Known {
+	old := t.Known.Ref
+	if !t.Reads.comparable || old == nil || old.Known == nil || old.Known.Flow != t.Reads.flow.Name {
+		return nil
+	}
+	k := *old.Known
+	k.Key, k.Fields, k.Written, k.Hops = "", maps.Clone(k.Fields), slices.Clone(k.Written), t.Event.Hops+1
+	for _, name := range t.Reads.written(w, t.Flow.To.External, nil) {
+		delete(k.Fields, name)
+		if !slices.Contains(k.Written, name) {
+			k.Written = append(k.Written, name)
+		}
+	}
+	return &k
 }
 
 // overlaid is a target's document with the fields in it that were sent, as they were sent; nil where one of the two is no object.

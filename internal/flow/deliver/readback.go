@@ -7,8 +7,7 @@ import (
 	"github.com/waybill-hub/waybill/internal/state"
 )
 
-// knownAfter is the target's state after a write, as the inbound flow will see it: from the answer or read back. Where it cannot be told, the last
-// known one stays: at worst an echo passes and finds everything as it is. asked: see decide.Target.KnownAfter.
+// knownAfter is the target's state after a write, as the inbound flow will see it: from the answer or read back. asked: see decide.Target.KnownAfter.
 func (d *delivery) knownAfter(ctx context.Context, ref *state.Ref, res connector.Result, asked bool) *state.Known {
 	if !d.Reads.Tells() {
 		return nil

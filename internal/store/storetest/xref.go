@@ -260,14 +260,40 @@ func testReadBesideAWrite(t *testing.T, b *bench) {
 	read := &state.Known{Flow: "in", Fields: map[string]uint64{"status": 3, "number": 7}, Received: "6", EventID: "e6", Wrote: "5", Written: []string{"status"}}
 	store(ref(read, before))
 	store(ref(&state.Known{Flow: "in", Fields: map[string]uint64{"status": 4, "number": 7}, Received: "4", EventID: "e4", Wrote: "7", Written: []string{"status"}, Hops: 1}, before))
-	if got := known(); !reflect.DeepEqual(got, read) {
-		t.Errorf("a write, stored behind a state that it knew nothing of: %+v, want %+v", got, read)
+	unsure := &state.Known{Flow: "in", Fields: map[string]uint64{"number": 7}, Received: "6", EventID: "e6", Wrote: "7", Written: []string{"status"}, Hops: 1}
+	if got := known(); !reflect.DeepEqual(got, unsure) {
+		t.Errorf("a write, stored behind a state that it knew nothing of: %+v, want %+v", got, unsure)
 	}
 	b.reopen()
 	p = b.part(0)
-	store(ref(&state.Known{Flow: "in", Fields: map[string]uint64{"status": 5, "number": 7}, Received: "4", EventID: "e4", Wrote: "8", Written: []string{"status"}, Hops: 1}, before))
-	if got := known(); !reflect.DeepEqual(got, read) {
-		t.Errorf("another one, after a restart: %+v, want %+v", got, read)
+	store(ref(&state.Known{Flow: "in", Fields: map[string]uint64{"status": 5, "number": 8}, Received: "4", EventID: "e4", Wrote: "8", Written: []string{"status", "number"}, Hops: 1}, before))
+	unsure = &state.Known{Flow: "in", Fields: map[string]uint64{}, Received: "6", EventID: "e6", Wrote: "8", Written: []string{"status", "number"}, Hops: 1}
+	if got := known(); !reflect.DeepEqual(got, unsure) {
+		t.Errorf("another one, after a restart: %+v, want %+v", got, unsure)
+	}
+	// In one commit, in either order: both were decided upon the same state.
+	for _, first := range []bool{true, false} {
+		before = known()
+		write := ref(&state.Known{Flow: "in", Fields: map[string]uint64{"status": 6, "number": 9}, Received: before.Received, EventID: before.EventID, Wrote: "9", Written: []string{"status"}, Hops: 1}, before)
+		read := ref(&state.Known{Flow: "in", Fields: map[string]uint64{"status": 5, "number": 9}, Received: "8", EventID: fmt.Sprint("both", first), Wrote: before.Wrote, Written: before.Written}, before)
+		results := []state.Result{{Offset: offset + 1, Outcome: state.Delivered, Ref: write}, {Offset: offset + 2, Outcome: state.Delivered, Source: read}}
+		if !first {
+			results[0].Ref, results[0].Source, results[1].Ref, results[1].Source = nil, read, write, nil
+		}
+		offset += 2
+		p.commit(results...)
+		want := &state.Known{Flow: "in", Fields: map[string]uint64{"number": 9}, Received: "8", EventID: read.Known.EventID, Wrote: "9", Written: []string{"status"}, Hops: 1}
+		if got := known(); !reflect.DeepEqual(got, want) {
+			t.Errorf("in one commit, the write first %t: %+v, want %+v", first, got, want)
+		}
+	}
+	// What was decided upon what the same commit says is told by the last of it.
+	before = known()
+	one := &state.Known{Flow: "in", Fields: map[string]uint64{"status": 1, "number": 1}, Received: "10", EventID: "e10"}
+	two := &state.Known{Flow: "in", Fields: map[string]uint64{"status": 2, "number": 1}, Received: "10", EventID: "e10", Wrote: "11", Written: []string{"status"}, Hops: 1}
+	p.commit(state.Result{Offset: offset + 1, Outcome: state.Delivered, Source: ref(one, before)}, state.Result{Offset: offset + 2, Outcome: state.Delivered, Ref: ref(two, one)})
+	if got := known(); !reflect.DeepEqual(got, two) {
+		t.Errorf("one upon the other: %+v, want %+v", got, two)
 	}
 }
 
