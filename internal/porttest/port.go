@@ -16,7 +16,6 @@ import (
 const (
 	first = 10_000
 	count = 10_000
-	tries = 200
 )
 
 // given are the ports that this process has got: two servers that do not listen yet must not get the same one.
@@ -32,9 +31,10 @@ func Addr() (string, error) {
 	if given.ports == nil {
 		given.ports = map[int]bool{}
 	}
-	last := errors.New("all of those that were tried were given before")
-	for range tries {
-		port := first + rand.IntN(count)
+	last := errors.New("all were given before")
+	begin := rand.IntN(count)
+	for i := range count {
+		port := first + (begin+i)%count
 		if given.ports[port] {
 			continue
 		}
