@@ -206,9 +206,15 @@ func TestReportIsWhole(t *testing.T) {
 func TestInterrupt(t *testing.T) {
 	hub := newRunHub(t, state.Comparison{State: state.RunRunning})
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, cancel)
+	front := hubServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hub.ServeHTTP(w, r)
+		if r.URL.Path == "/api/v1/runs/7" { // it is looked at: the run has begun
+			cancel()
+		}
+	}))
+	defer front.Close()
 	var out, errs bytes.Buffer
-	code := Main(ctx, []string{"reconcile", "customers", "--url", hub.URL}, &out, &errs)
+	code := Main(ctx, []string{"reconcile", "customers", "--url", front.URL}, &out, &errs)
 	if code != 1 || !strings.Contains(out.String(), "customers: cancelled") || !strings.Contains(errs.String(), "once more leaves it running") {
 		t.Errorf("%d %s%s", code, out.String(), errs.String())
 	}
