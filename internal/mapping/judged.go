@@ -18,19 +18,18 @@ func (m *Mapping) ApplyValid(ctx context.Context, in *Input, dst []byte) (out []
 // readFrom is the length from which on a result is read again: a shorter one has fewer values and names than any document may have.
 const readFrom = jsondoc.DefaultNodes
 
-// constants are the values that are no text and no number.
-var constants = func() (of struct{ absent, yes, no jsondoc.Value }) {
-	for text, to := range map[string]*jsondoc.Value{"null": &of.absent, "true": &of.yes, "false": &of.no} {
-		doc, err := jsondoc.Parse([]byte(text), jsondoc.Limits{})
-		if err != nil {
-			panic(err)
-		}
-		*to = doc.Root()
-	}
-	return of
-}()
+// The values that are no text and no number.
+var nullValue, trueValue, falseValue = constant("null"), constant("true"), constant("false")
 
-// judge gives each rule of an object what its value must be valid by. level is how deep the object lies, from 1. false: more must hold than that, or not all of it
+func constant(text string) jsondoc.Value {
+	doc, err := jsondoc.Parse([]byte(text), jsondoc.Limits{})
+	if err != nil {
+		panic(err)
+	}
+	return doc.Root()
+}
+
+// judge gives each rule of an object, or of a list's element, what its value must be valid by. level is how deep the object lies, from 1. false: more must hold than that, or not all of it
 // is surely there, so that the result is to be read as a whole.
 func (r *rule) judge(p schema.Part, level int) bool {
 	names := make([]string, len(r.children))
@@ -64,7 +63,7 @@ func (r *rule) judgedBy(p schema.Part, level int) bool {
 	case eachRule:
 		element, low, high, ok := p.Elements()
 		r.low, r.high = low, high
-		return ok && level < jsondoc.DefaultDepth && (&rule{kind: objectRule, children: r.children}).judge(element, level+2)
+		return ok && level < jsondoc.DefaultDepth && r.judge(element, level+2)
 	}
 	return false
 }
@@ -73,7 +72,7 @@ func (r *rule) judgedBy(p schema.Part, level int) bool {
 func (r *rule) sound(v *val, written []byte) bool {
 	switch v.k {
 	case vAbsent:
-		return r.part.Value(constants.absent)
+		return r.part.Value(nullValue)
 	case vDoc:
 		return (v.doc.Kind() < jsondoc.Array || v.doc.Within(r.room)) && r.part.Value(v.doc)
 	case vText:
@@ -82,9 +81,9 @@ func (r *rule) sound(v *val, written []byte) bool {
 		return len(written) <= jsondoc.DefaultNumberLen && bytes.IndexByte(written, 'e') < 0 && bytes.IndexByte(written, 'E') < 0 && r.part.Number(v.dec, written)
 	case vBool:
 		if v.b {
-			return r.part.Value(constants.yes)
+			return r.part.Value(trueValue)
 		}
-		return r.part.Value(constants.no)
+		return r.part.Value(falseValue)
 	}
 	return false
 }

@@ -222,7 +222,7 @@ func (r *rule) writeEach(f *frame) (bool, *Error) {
 			return false, nil
 		case r.nullable:
 			f.out = append(f.out, "null"...)
-			f.judging = f.judging && r.part.Value(constants.absent)
+			f.judging = f.judging && r.part.Value(nullValue)
 			return true, nil
 		}
 		return false, r.value.failure(errAbsent)
