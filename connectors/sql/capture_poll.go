@@ -364,7 +364,8 @@ func (p *logPoll) take(s *stream, seq *int64, bound, until pglogrepl.LSN) (done 
 			*seq++
 		default:
 			*seq++
-			if e.rel.table == p.table && !(e.final == p.at.Tx.lsn() && e.n < p.at.N) {
+			// What commits before its place the reader has: the stream may begin there, and may not have come to that when the reader asked.
+			if e.rel.table == p.table && e.final >= p.at.LSN.lsn() && !(e.final == p.at.Tx.lsn() && e.n < p.at.N) {
 				p.page.Records = append(p.page.Records, p.records(e)...)
 				p.bytes += e.size
 				p.at.Tx, p.at.N = lsnTextOf(e.final), e.n+1

@@ -58,6 +58,8 @@ type hub struct {
 	limit  int
 	taken  []connector.Record
 	names  map[string]bool
+	// kept is a cursor that another reader is at: the server keeps the log from there.
+	kept string
 }
 
 func newHub(t testing.TB, p *place, object, set string) *hub {
@@ -78,7 +80,13 @@ func (h *hub) start() {
 	h.tell()
 }
 
-func (h *hub) tell() { h.db.Stored("", map[string]string{h.object: h.cursor}) }
+func (h *hub) tell() {
+	cursors := map[string]string{h.object: h.cursor}
+	if h.kept != "" {
+		cursors["another"] = h.kept
+	}
+	h.db.Stored("", cursors)
+}
 
 // page reads one page, and does not store it.
 func (h *hub) page() (connector.Page, error) {
@@ -89,8 +97,11 @@ func (h *hub) page() (connector.Page, error) {
 func (h *hub) store(page connector.Page) {
 	h.t.Helper()
 	for _, rec := range page.Records {
-		if rec.Change == "" || h.names[rec.Change] {
-			h.t.Fatalf("a change comes twice, or without a name: %+v", rec)
+		switch {
+		case rec.Change == "":
+			h.t.Fatalf("a change without a name, asked for with %s: %+v", h.cursor, rec)
+		case h.names[rec.Change]:
+			h.t.Fatalf("%s comes twice, asked for with %s: %+v\n     before: %+v", rec.Change, h.cursor, rec, h.taken)
 		}
 		h.names[rec.Change] = true
 	}

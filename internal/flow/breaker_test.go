@@ -29,7 +29,7 @@ func (w *world) watch(system string) {
 // calmly turns the clock as until does, but only while at least n sleep: then nothing is at work, and no time passes for the hub beside it.
 func (w *world) calmly(n int, what string, holds func() bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	for !holds() {
 		if err := w.clock.BlockUntil(ctx, n); err != nil {
@@ -198,7 +198,17 @@ func TestRetryTimeLeavesOutages(t *testing.T) {
 	r := w.flow("orders-to-erp")
 	b := w.deps.Systems["erp"].Breaker
 	began := w.clock.Now()
-	w.must(r, order("A", 1, "1"))
+	done := w.hands(r, "A")
+	// It is down between two calls: one under way would park what has used its time up.
+	w.calmly(2, "held", func() bool { return w.summary("orders-to-erp") == "held=1" })
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := w.clock.BlockUntil(ctx, 2); err != nil {
+		t.Fatal(err)
+	}
 	w.expect("orders-to-erp", "held=1")
 	w.erp.mu.Lock()
 	w.erp.probe = refusedConn
