@@ -184,7 +184,7 @@ func mappingSchema() (object, error) {
 	for level := range ruleDepth {
 		set := object{"$ref": fmt.Sprint("#/definitions/rules", level+1)}
 		one := object{"type": "object", "additionalProperties": false, "required": []string{"set"},
-			"properties": object{"when": expression, "set": set}, "description": "an object, where when is true"}
+			"properties": object{"of": expression, "as": text("the name of what the object is made of, beside item"), "when": expression, "set": set}, "description": "an object: of what of gives, and where when is true"}
 		each := object{"type": "object", "additionalProperties": false, "required": []string{"each", "set"}, "description": "an element for every element of a list",
 			"properties": object{"each": expression, "as": text("the name of the element, beside item"), "where": expression, "set": set}}
 		list := object{"type": "array", "items": object{"anyOf": []any{expression, one}}}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -75,6 +76,22 @@ func listFunctions() []*function {
 						return nil, err
 					}
 					out = append(out, inner...)
+				}
+				return out, nil
+			},
+		},
+		{
+			name: "entries", params: []param{p("object", kObject)}, required: 1,
+			result: passing(listOf(typ{k: kObject, fields: map[string]typ{"key": textType, "value": anyType}})),
+			run: func(f *frame, _ *site, args []any) (any, error) {
+				members := args[0].(map[string]any)
+				f.made(64 * len(members))
+				if err := f.spend(len(members)); err != nil {
+					return nil, err
+				}
+				out := make([]any, 0, len(members))
+				for _, key := range slices.Sorted(maps.Keys(members)) {
+					out = append(out, map[string]any{"key": key, "value": members[key]})
 				}
 				return out, nil
 			},

@@ -31,7 +31,7 @@ type rule struct {
 	capture  int  // where its value is kept for later rules, or -1
 	acc      int  // the accumulator of its values, or -1
 
-	value part // leaf: the value; each: the list
+	value part // leaf: the value; each: the list; object: what it is made of
 	when  part // object: whether it is there; each: which elements count
 	json  []byte
 	// implicit: an object of dotted keys; it is there when one of its fields is.
@@ -257,7 +257,7 @@ func (c *compiler) value(o *open, name string, optional bool, n strictyaml.Node,
 		switch {
 		case n.Has("each"):
 			return c.each(name, n, pos, shape, path, out)
-		case n.Has("set"):
+		case n.Has("set"), n.Has("of"):
 			return c.block(name, optional, n, pos, shape, path, out)
 		}
 		c.p.AddHint(n.Pos(), "objects are set by dotted keys ("+path+".field: …) or by {set: …}, lists by {each: …, set: …}", "this is no rule for %s", path)

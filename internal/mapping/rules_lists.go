@@ -17,13 +17,7 @@ func (c *compiler) each(name string, n strictyaml.Node, pos strictyaml.Pos, shap
 		c.p.Add(pos, "%s is %s in %s, not a list", path, (k & kSome).a(), c.targetName)
 		shape = c.unknown
 	}
-	as := ""
-	if a := n.Get("as"); a.Kind() != strictyaml.Missing {
-		as = a.Text()
-		if !isName(as) || c.nameTaken(as) {
-			c.p.AddHint(a.Pos(), "choose another name", "%q cannot name the element", as)
-		}
-	}
+	as := c.elementName(n)
 	item := anyType
 	if ok {
 		item = list.t.item()
@@ -57,15 +51,24 @@ func (c *compiler) each(name string, n strictyaml.Node, pos strictyaml.Pos, shap
 	return r
 }
 
-// block compiles {when: …, set: …}: an object with a condition.
+// block compiles {of: …, when: …, set: …}: an object that is made of another, or with a condition.
 func (c *compiler) block(name string, optional bool, n strictyaml.Node, pos strictyaml.Pos, shape schema.Shape, path string, out *output) *rule {
-	n.Known(c.p, "when", "set")
+	n.Known(c.p, "of", "as", "when", "set")
 	r := newRule(objectRule, name, pos)
 	if k := shapeKinds(shape); k&kObject == 0 {
 		c.p.Add(pos, "%s is %s in %s: it has no fields", path, (k & kSome).a(), c.targetName)
 		shape = c.unknown
 	}
 	r.optional = optional
+	if n.Has("of") {
+		outer := c.scope
+		defer func() { c.scope = outer; c.copying.lists = c.copying.lists[:len(outer.items)] }()
+		if !c.of(r, n, path) {
+			return nil
+		}
+	} else if as := n.Get("as"); as.Kind() != strictyaml.Missing {
+		c.p.AddHint(as.Pos(), "say of what the object is made: of: expression", "as without of")
+	}
 	if w := n.Get("when"); w.Kind() != strictyaml.Missing {
 		cond, _ := c.expression(w, "when", kBool)
 		r.when = cond.part
@@ -79,6 +82,37 @@ func (c *compiler) block(name string, optional bool, n strictyaml.Node, pos stri
 	c.finishObject(o)
 	out.done = false // until the whole field is there
 	return r
+}
+
+// of compiles what an object is made of, and goes into its scope.
+func (c *compiler) of(r *rule, n strictyaml.Node, path string) bool {
+	done := c.copying.into(elementsOf(path))
+	from, ok := c.expression(n.Get("of"), "of", kObject)
+	done()
+	r.value = from.part
+	t := anyType
+	if ok {
+		t = from.t
+		t.k &^= kNull
+	}
+	r.depth = len(c.scope.items)
+	c.scope = c.scope.inside(c.elementName(n), t, c.scope.this)
+	c.copying.lists = append(c.copying.lists, elementsOf(path))
+	c.layout.depth = max(c.layout.depth, len(c.scope.items))
+	return ok
+}
+
+// elementName is the name that `as` gives.
+func (c *compiler) elementName(n strictyaml.Node) string {
+	a := n.Get("as")
+	if a.Kind() == strictyaml.Missing {
+		return ""
+	}
+	as := a.Text()
+	if !isName(as) || c.nameTaken(as) {
+		c.p.AddHint(a.Pos(), "choose another name", "%q cannot name the element", as)
+	}
+	return as
 }
 
 // items compiles a list that is written out.

@@ -163,8 +163,14 @@ func (r *rule) accumulate(f *frame, v *val) {
 	a.n++
 }
 
-// writeBlock writes an object of dotted keys, or one with a condition.
+// writeBlock writes an object of dotted keys, one that is made of another, or one with a condition.
 func (r *rule) writeBlock(f *frame) (bool, *Error) {
+	if r.value.op != nil {
+		if there, err := r.enterObject(f); err != nil || !there {
+			r.forget(f)
+			return false, err
+		}
+	}
 	if r.when.op != nil {
 		b, err := r.when.holds(f)
 		if err != nil {
@@ -182,6 +188,31 @@ func (r *rule) writeBlock(f *frame) (bool, *Error) {
 		return false, err
 	}
 	return true, err
+}
+
+// enterObject goes into the object that the rule's is made of; there is false where it is absent, and may be.
+func (r *rule) enterObject(f *frame) (there bool, err *Error) {
+	var v val
+	if err := r.value.eval(f, &v); err != nil {
+		return false, r.value.failure(err)
+	}
+	switch {
+	case v.k == vAbsent && (r.optional || r.name == ""):
+		return false, nil
+	case v.k == vAbsent:
+		return false, r.value.failure(errAbsent)
+	case v.k == vDoc && v.doc.Kind() == jsondoc.Object:
+	default:
+		x, err := v.any(f)
+		if err == nil && kindOf(x) != kObject {
+			err = fmt.Errorf("of wants an object, not %s", describe(x))
+		}
+		if err != nil {
+			return false, r.value.failure(err)
+		}
+	}
+	f.enter(r.depth, &v, 0)
+	return true, nil
 }
 
 // forget makes what the rules inside have set before, in an earlier element, absent.
