@@ -103,6 +103,8 @@ type letVar struct {
 	name string
 	t    typ
 	id   uint64
+	// reg is where direct forms find its value; -1: the machine alone has it.
+	reg int
 }
 
 func newCompiler(deps Deps, p *strictyaml.Problems) *compiler {

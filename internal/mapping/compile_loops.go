@@ -161,11 +161,45 @@ func (c *compiler) let(n *ast.VariableDeclaratorNode) code {
 	case c.nameTaken(n.Name):
 		return c.fail(n, "choose another name", "%q has a meaning already", n.Name)
 	}
-	v := letVar{name: n.Name, t: value.t, id: 1 << c.letCount}
+	v := letVar{name: n.Name, t: value.t, id: 1 << c.letCount, reg: -1}
 	c.letCount++
+	if c.direct(&value) {
+		v.reg = c.layout.reg()
+	}
 	c.lets = append(c.lets, v)
 	body := c.walk(n.Expr)
 	c.lets = c.lets[:len(c.lets)-1]
 	fr := value.free.or(free{element: body.free.element, lets: body.free.lets &^ v.id})
-	return code{t: body.t, free: fr, vm: &ast.VariableDeclaratorNode{Name: n.Name, Value: c.machine(value), Expr: c.machine(body)}}
+	if v.reg >= 0 && c.direct(&body) {
+		return code{t: body.t, free: fr, op: &letOp{value: value.op, reg: v.reg, body: body.op}}
+	}
+	given := c.machine(value)
+	if v.reg >= 0 { // parts of the body that have a direct form look for it there
+		given = c.native(func(f *frame, args ...any) (any, error) {
+			f.regs[v.reg].setAny(args[0])
+			return args[0], nil
+		}, given)
+	}
+	return code{t: body.t, free: fr, vm: &ast.VariableDeclaratorNode{Name: n.Name, Value: given, Expr: c.machine(body)}}
+}
+
+// letOp gives a variable its value, and then what stands behind it; letRef is the variable.
+type (
+	letOp struct {
+		value, body op
+		reg         int
+	}
+	letRef struct{ reg int }
+)
+
+func (o *letOp) eval(f *frame, v *val) error {
+	if err := o.value.eval(f, &f.regs[o.reg]); err != nil {
+		return err
+	}
+	return o.body.eval(f, v)
+}
+
+func (o letRef) eval(f *frame, v *val) error {
+	*v = f.regs[o.reg]
+	return nil
 }

@@ -57,7 +57,11 @@ func (c *compiler) identifier(n *ast.IdentifierNode) code {
 	}
 	for i := len(c.lets) - 1; i >= 0; i-- {
 		if v := c.lets[i]; v.name == name {
-			return code{t: v.t, free: free{lets: v.id}, vm: &ast.IdentifierNode{Value: name}}
+			x := code{t: v.t, free: free{lets: v.id}, vm: &ast.IdentifierNode{Value: name}}
+			if v.reg >= 0 {
+				x.op = letRef{v.reg}
+			}
+			return x
 		}
 	}
 	for i := len(c.scope.items) - 1; i >= 0; i-- {
