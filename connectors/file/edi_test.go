@@ -76,6 +76,36 @@ func TestInterchangesBecomeDocuments(t *testing.T) {
 	}
 }
 
+// TestDocumentsOfEachLine: a message with several lines is a document of each, also behind rows that were taken before; one with a fault, or without lines, is one row.
+func TestDocumentsOfEachLine(t *testing.T) {
+	d := newExchanging(t, "{format: x12, edi: {tables: [x12-846], each: lines}, ready: {when: renamed}}")
+	two := interchange(t, "x12/846.edi")
+	for _, c := range []struct {
+		name, data string
+		from, rows int
+		want       []string
+	}{
+		{"a.edi", two, 0, 2, []string{`"VP":"TG11"`, `"VP":"TG12"`}},
+		{"b.edi", two, 1, 1, []string{`"VP":"TG12"`}},
+		{"c.edi", strings.Replace(two, "SE*12", "SE*99", 1), 0, 1, []string{`it says "99" segments`}},
+	} {
+		d.Put(d.T, c.name, c.data)
+		files, _ := d.Files()
+		got := d.Rows(files[len(files)-1], c.from)
+		if n := strings.Count(got, " @3: "); n != c.rows {
+			t.Errorf("%s: %d rows, want %d:\n%s", c.name, n, c.rows, got)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s:\n%s\nwant %s", c.name, got, want)
+			}
+		}
+		if err := os.Remove(filepath.Join(d.dir, c.name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestHalfAnInterchangeIsHeldBack: it may be half an upload.
 func TestHalfAnInterchangeIsHeldBack(t *testing.T) {
 	d := newExchanging(t, "{format: edifact, edi: {tables: [edifact-orders]}, ready: {age: 10s, cut-after: 10m}}")
@@ -110,6 +140,7 @@ func TestEDISettings(t *testing.T) {
 		{"{format: x12, edi: {tables: [x12-850], partners: [no.yaml]}}", "partners: no.yaml"},
 		{"{format: x12, edi: {tables: [x12-850], partner: acme}}", `there is no agreement with "acme"`},
 		{"{format: x12, edi: {tables: [x12-850], message: \"810\"}}", `no table is of "810"`},
+		{"{format: x12, edi: {tables: [x12-850], each: line}}", `the documents of x12-850 have no list "line" (did you mean "lines"?)`},
 		{"{format: x12, edi: {tables: [x12-850], answers: ../out}}", "is not below the system's path"},
 	} {
 		var p strictyaml.Problems

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-hub/waybill/internal/jsondoc"
 	"github.com/waybill-hub/waybill/internal/strictyaml"
 	"github.com/waybill-hub/waybill/internal/zones"
 )
@@ -193,6 +194,7 @@ type Book struct {
 	standard   Standard
 	tables     map[string]*Table // by message
 	agreements []*Agreement
+	each       string // the list that documents are taken apart by; empty: none
 }
 
 // NewBook makes a book of tables and agreements of one standard.
@@ -300,6 +302,59 @@ func (b *Book) Document(m *Message) (doc []byte, faults []Fault, skip bool, err 
 	}
 	doc, faults = t.Document(m, name)
 	return doc, faults, false, nil
+}
+
+// Each has documents taken apart: each element of the list becomes a document of its own, which has the list with that element alone, and all else.
+func (b *Book) Each(list string) { b.each = list }
+
+// What is taken apart has at most so many values and names, and bytes.
+const (
+	mostPartNodes = 8_000_000
+	mostPartBytes = 128 << 20
+)
+
+// Parts are the documents that one of a message is taken as.
+type Parts struct {
+	whole         []byte
+	before, after []byte
+	list          jsondoc.Cursor
+	left          int
+}
+
+// Parts gives the documents that the one of a message is taken as: itself, where nothing is taken apart, or there is nothing in the list.
+func (b *Book) Parts(doc []byte) (*Parts, error) {
+	if b.each == "" {
+		return &Parts{whole: doc, left: 1}, nil
+	}
+	d, err := jsondoc.Parse(doc, jsondoc.Limits{Bytes: mostPartBytes, Nodes: mostPartNodes})
+	if err != nil {
+		return nil, fmt.Errorf("it cannot be taken apart by %s: %w", b.each, err)
+	}
+	list := d.Root().Get(b.each)
+	if list.Kind() != jsondoc.Array || list.Len() == 0 {
+		return &Parts{whole: doc, left: 1}, nil
+	}
+	from := list.Offset()
+	return &Parts{before: doc[:from], after: doc[from+len(list.Raw()):], list: list.Cursor(), left: list.Len()}, nil
+}
+
+// Len is how many are left.
+func (p *Parts) Len() int { return p.left }
+
+// Next gives the next one; nil: there is none left.
+func (p *Parts) Next() []byte {
+	if p.left == 0 {
+		return nil
+	}
+	p.left--
+	if p.whole != nil {
+		return p.whole
+	}
+	p.list.Next()
+	element := p.list.Value().Raw()
+	part := make([]byte, 0, len(p.before)+len(element)+len(p.after)+2)
+	part = append(append(append(part, p.before...), '['), element...)
+	return append(append(part, ']'), p.after...)
 }
 
 // unsupported: there is no table for a message, or its version was not agreed upon.

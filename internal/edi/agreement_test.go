@@ -3,6 +3,7 @@ package edi
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -278,6 +279,45 @@ func TestAgreedSyntax(t *testing.T) {
 		}
 		if all, err := drain(strings.NewReader(string(got)), std); err != nil || len(all) != 1 {
 			t.Errorf("%v", err)
+		}
+	}
+}
+
+// TestEachLineIsARow: of a message that is taken apart each part counts, of one with a fault the message; and the parts are read as a whole document is.
+func TestEachLineIsARow(t *testing.T) {
+	var p strictyaml.Problems
+	table := ShippedTable("x12-846", &p)
+	data, err := os.ReadFile("testdata/x12/846.edi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	agreed := ReadAgreements("partners.yaml", []byte("partner: a\nstandard: x12\nown: {qualifier: ZZ, id: ACMERETAIL}\ntheir: {qualifier: ZZ, id: SUPPLIERCO}\ntest: true\n"), &p)
+	b := NewBook(X12, []*Table{table}, agreed, &p)
+	b.Each("lines")
+	if err := p.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]int{string(data): 2, strings.Replace(string(data), "SE*12", "SE*99", 1): 1} {
+		all, err := b.Receive(strings.NewReader(text))
+		if err != nil || len(all) != 1 || all[0].Rows != want {
+			t.Errorf("%v %v, want %d rows", all, err, want)
+		}
+	}
+	for doc, want := range map[string]string{
+		`{"a":1,"lines":[{"b":1},{"b":[2]}],"c":{"lines":[3]}}`: `{"a":1,"lines":[{"b":1}],"c":{"lines":[3]}} {"a":1,"lines":[{"b":[2]}],"c":{"lines":[3]}}`,
+		`{"a":1,"lines":[]}`: `{"a":1,"lines":[]}`,
+		`{"a":1}`:            `{"a":1}`,
+	} {
+		parts, err := b.Parts([]byte(doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for one := parts.Next(); one != nil; one = parts.Next() {
+			got = append(got, string(one))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %s", doc, got, want)
 		}
 	}
 }

@@ -74,14 +74,26 @@ func (b *Book) Receive(r io.Reader) ([]*Received, error) {
 			}
 			continue
 		}
-		now.Rows++
 		if len(now.groups) == 0 || now.groups[len(now.groups)-1].group != m.Group {
 			now.groups = append(now.groups, &receivedGroup{group: m.Group})
 		}
 		g := now.groups[len(now.groups)-1]
-		_, faults, _, _ := b.Document(m) // its interchange is agreed to
+		doc, faults, _, _ := b.Document(m) // its interchange is agreed to
+		now.Rows += b.rows(doc, faults)
 		g.messages = append(g.messages, receivedMessage{m.Type, m.Control, m.Version, faults})
 	}
+}
+
+// rows is how many documents a message is taken as.
+func (b *Book) rows(doc []byte, faults []Fault) int {
+	if len(faults) > 0 {
+		return 1
+	}
+	parts, err := b.Parts(doc)
+	if err != nil {
+		return 1
+	}
+	return parts.Len()
 }
 
 // Refused gives the interchange of a file that ends with a wrong count or reference of its own or a group's, for which nothing of the file was taken: its sender is told so. nil: the

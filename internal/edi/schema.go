@@ -26,6 +26,18 @@ func (t *Table) Schema() map[string]any {
 	return root
 }
 
+// Lists are the names of the lists that a document of the table has at its top, sorted.
+func (t *Table) Lists() []string {
+	var names []string
+	for name, one := range t.Schema()["properties"].(object) {
+		if one, ok := one.(object); ok && one["type"] == "array" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // schemaWriter makes definitions of levels that hold themselves.
 type schemaWriter struct {
 	inside      map[*level]bool

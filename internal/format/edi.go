@@ -20,6 +20,7 @@ type EDI struct {
 	Partners []string `yaml:"partners" doc:"files with the agreements; without, the messages of all are taken, and none is written"`
 	Partner  string   `yaml:"partner" doc:"the partner that documents are written for; default: the one that edi.partner of the document names"`
 	Message  string   `yaml:"message" doc:"the message that documents are written as, such as 855; default: that of the table, where there is one alone"`
+	Each     string   `yaml:"each" doc:"name of a list of the documents: each of its elements becomes a document of its own, which has the list with that element alone, and all else. A stock report becomes one document for each of its lines so"`
 	Answers  string   `yaml:"answers" doc:"folder below the system's path for acknowledgements of what was taken"`
 
 	book *edi.Book
@@ -80,6 +81,7 @@ func (s *Settings) Load(n strictyaml.Node, path func(string) string, p *strictya
 		}
 	}
 	s.EDI.book = edi.NewBook(std, tables, agreements, p)
+	s.EDI.book.Each(s.EDI.Each)
 	s.loaded(at, tables, p)
 }
 
@@ -91,6 +93,13 @@ func (s *Settings) loaded(at strictyaml.Node, tables []*edi.Table, p *strictyaml
 	}
 	if e.Message != "" && len(tables) > 0 && !slices.Contains(e.book.Messages(), e.Message) {
 		p.AddHint(at.Get("message").Pos(), strictyaml.DidYouMean(e.Message, e.book.Messages()), "message: no table is of %q", short(e.Message))
+	}
+	if e.Each != "" {
+		for _, t := range tables {
+			if lists := t.Lists(); !slices.Contains(lists, e.Each) {
+				p.AddHint(at.Get("each").Pos(), strictyaml.DidYouMean(e.Each, lists), "each: the documents of %s have no list %q", t.Name, short(e.Each))
+			}
+		}
 	}
 	var names []string
 	wanted := ""
@@ -169,6 +178,8 @@ type ediRows struct {
 	r      *edi.Reader
 	read   int
 	broken *edi.Fault
+	line   int // of the message that is being taken apart
+	parts  *edi.Parts
 }
 
 func newEDI(s *Settings, r io.Reader) *ediRows {
@@ -189,6 +200,12 @@ func (r *ediRows) end() ending {
 
 func (r *ediRows) next() (Row, error) {
 	for {
+		if r.parts != nil {
+			if doc := r.parts.Next(); doc != nil {
+				return Row{Line: r.line, Doc: doc}, nil
+			}
+			r.parts = nil
+		}
 		m, err := r.r.Next()
 		if err != nil {
 			return Row{}, r.ends(err)
@@ -203,7 +220,11 @@ func (r *ediRows) next() (Row, error) {
 		case len(faults) > 0:
 			return Row{Line: m.Line, Doc: doc}, &RowError{Err: faultsText(faults)}
 		}
-		return Row{Line: m.Line, Doc: doc}, nil
+		parts, err := r.set.EDI.book.Parts(doc)
+		if err != nil {
+			return Row{Line: m.Line, Doc: doc}, &RowError{Err: err}
+		}
+		r.parts, r.line = parts, m.Line
 	}
 }
 
