@@ -243,6 +243,9 @@ func (w *composing) segment(it *item, doc jsondoc.Value, k *kept, parent, number
 		case el.pairs != "":
 			at := e
 			for name, val := range doc.Get(el.pairs).Members() {
+				for k.takes(it, at) || k.takes(it, at+1) { // kept ones have their place
+					at += 2
+				}
 				if val.Kind() != jsondoc.String || name == "" || at >= e+2*el.most {
 					return fmt.Errorf("%s: it must be an object of at most %d texts", el.pairs, el.most)
 				}

@@ -102,8 +102,6 @@ func TestFaults(t *testing.T) {
 		{beg + "~PO1*1*2x*EA", `14 segment 3 (PO1), element 2: "2x" is no decimal number`},
 		{beg + "~PO1*1*1.2.3*EA", `14 segment 3 (PO1), element 2: "1.2.3" is no decimal number`},
 		{beg + "~SAC*C*D240***15.00~" + po1, `14 segment 3 (SAC), element 5: "15.00" is no number with implied decimals`},
-		{beg + "~PO1*1*24*EA*5**VP", "6 segment 3 (PO1), element 6: qualifier and value go together"},
-		{beg + "~PO1*1*24*EA*5***TG11", "6 segment 3 (PO1), element 6: qualifier and value go together"},
 		{"BEG*00*SA*P1**20261315~" + po1, `12 segment 2 (BEG), element 5: "20261315" is no date`},
 		{"BEG*00*SA*P1**2026011A~" + po1, `12 segment 2 (BEG), element 5: "2026011A" is no date`},
 		{beg + "~" + beg + "~" + po1, "4 segment 3 (BEG): more than 1 such segments"},
@@ -146,6 +144,65 @@ func TestNothingIsLost(t *testing.T) {
 	}
 	if out, want := segmentsOf(t, tables["850"], m, d), strings.Join(segments, "~")+"~"; out != want {
 		t.Errorf("written\n%s\nwant\n%s", out, want)
+	}
+}
+
+// TestKeptAtItsPlace: a data element that is repeated where the table has one, and half a pair, stand in more and are written at their place.
+func TestKeptAtItsPlace(t *testing.T) {
+	tables := shipped(t)
+	for _, c := range []struct {
+		std           Standard
+		data          string
+		at, want      string
+		refused       string // with unlisted: refuse
+		first, second string
+	}{
+		{X12, isaHead[:82] + "^*00501" + isaHead[89:] + "GS*PO*A*B*20260115*1000*7*X*005010~ST*850*0001~" + beg + "~REF*DP*41^42^43>1~" + po1 + "~SE*5*0001~GE*1*7~IEA*1*000000001~",
+			"references.0", `{"qualifier":"DP","more":{"REF_02":[["42"],["43","1"]]},"value":"41"}`, "line 1: segment 3 (REF), element 2: it is repeated", "REF*DP*41^42^43>1", ""},
+		{X12, isaHead + "GS*PO*A*B*20260115*1000*7*X*004010~ST*850*0001~" + beg + "~" + po1 + "**CB**VP*TG11***UP*012345678905**HALF~SE*4*0001~GE*1*7~IEA*1*000000001~",
+			"lines.0", `{"line":"1","quantity":24,"unit":"EA","price":52.75,"more":{"PO1_06":"CB","PO1_15":"HALF"},"product_ids":{"VP":"TG11","UP":"012345678905"}}`,
+			"line 1: segment 3 (PO1), element 6: qualifier and value go together", po1 + "**CB**VP*TG11***UP*012345678905**HALF", po1 + "**CB**VP*TG11*UP*012345678905****HALF"},
+		{X12, isaHead + "GS*PO*A*B*20260115*1000*7*X*004010~ST*850*0001~" + beg + "~" + po1 + "**VP*1*VP*2*UP*012345678905~SE*4*0001~GE*1*7~IEA*1*000000001~",
+			"lines.0.product_ids", `{"VP":"1","UP":"012345678905"}`, "", po1 + "**VP*1*VP*2*UP*012345678905", ""},
+		{EDIFACT, "UNA:+.?*'UNB+UNOC:4+A:14+B:14+20260115:1000+R1'UNH+1+ORDERS:D:03B:UN'BGM+220+PO1+9'DTM+137:20260115:102'NAD+BY+4012345000009::9'CTA+OC'COM+4930123:TE*buyer@example.com:EM'LIN+1'UNS+S'UNT+9+1'UNZ+1+R1'",
+			"parties.0.contacts.0.communications.0", `{"more":{"COM_01":[["buyer@example.com","EM"]]},"number":"4930123","kind":"TE"}`, "line 1: segment 6 (COM), element 1: it is repeated", "COM+4930123:TE*buyer@example.com:EM", ""},
+	} {
+		all, err := drain(strings.NewReader(c.data), c.std)
+		if err != nil || len(all) != 1 || len(all[0].Faults) > 0 {
+			t.Fatalf("%s: %v %v", c.data, err, all)
+		}
+		table := *tables[all[0].Type]
+		doc, faults := table.Document(all[0], "")
+		if len(faults) > 0 {
+			t.Errorf("%s: %v", c.data, faults)
+			continue
+		}
+		d, err := jsondoc.Parse(doc, jsondoc.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := d.Root()
+		for name := range strings.SplitSeq(c.at, ".") {
+			if name == "0" {
+				v = v.Index(0)
+			} else {
+				v = v.Get(name)
+			}
+		}
+		if got := string(v.Raw()); got != c.want {
+			t.Errorf("%s:\n%s\nwant\n%s", c.at, got, c.want)
+		}
+		if c.second == "" {
+			c.second = c.first
+		}
+		if out := segmentsOf(t, &table, all[0], d); !strings.Contains(out, c.second) {
+			t.Errorf("written\n%s\nwant\n%s", out, c.second)
+		}
+		table.keep = false
+		_, faults = table.Document(all[0], "")
+		if c.refused != "" && (len(faults) == 0 || !strings.HasPrefix(faults[0].Error(), c.refused)) {
+			t.Errorf("unlisted: refuse: %v, want %s", faults, c.refused)
+		}
 	}
 }
 

@@ -49,10 +49,9 @@ func composite(s *Syntax, raw []byte) bool {
 
 // composed is a data element with parts where the table has one value.
 func (r *reading) composed(it *item, v *value, e int, raw []byte, n *node) {
-	head, _, again := r.m.syntax.cutAt(raw, r.m.syntax.Repetition)
+	head, others, again := r.m.syntax.cutAt(raw, r.m.syntax.Repetition)
 	if again {
-		r.fault(FaultRepeats, e, 0, "it is repeated, and the table has one value")
-		return
+		r.repetitions(it, e, others, n)
 	}
 	c := 0
 	for more := true; more; c++ {
@@ -66,6 +65,38 @@ func (r *reading) composed(it *item, v *value, e int, raw []byte, n *node) {
 	}
 }
 
+// repetitions keeps those of a data element that the table has once, all but the first.
+func (r *reading) repetitions(it *item, e int, raw []byte, n *node) {
+	if !r.t.keep {
+		r.fault(FaultRepeats, e, 0, "it is repeated, and the table has it once")
+		return
+	}
+	out := []byte{'['}
+	for again := true; again; {
+		var one []byte
+		one, raw, again = r.m.syntax.cutAt(raw, r.m.syntax.Repetition)
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(out, '[')
+		for c, more := 0, true; more; c++ {
+			var part []byte
+			part, one, more = r.m.syntax.cutAt(one, r.m.syntax.Component)
+			text, err := r.m.syntax.text(part)
+			if err != nil {
+				r.fault(FaultCharacter, e, c+1, err.Error())
+				return
+			}
+			if c > 0 {
+				out = append(out, ',')
+			}
+			out = jsondoc.AppendString(out, text)
+		}
+		out = append(out, ']')
+	}
+	r.more(n, it, e, 0, append(out, ']'))
+}
+
 func (r *reading) moreText(it *item, n *node, e, c int, raw []byte) {
 	text, err := r.m.syntax.text(raw)
 	if err != nil {
@@ -77,10 +108,9 @@ func (r *reading) moreText(it *item, n *node, e, c int, raw []byte) {
 
 func (r *reading) components(it *item, el *element, e int, raw []byte, n *node) {
 	s := r.m.syntax
-	raw, _, again := s.cutAt(raw, s.Repetition)
+	raw, others, again := s.cutAt(raw, s.Repetition)
 	if again {
-		r.fault(FaultRepeats, e, 0, "it is repeated, and the table has it once")
-		return
+		r.repetitions(it, e, others, n)
 	}
 	var parts [12][]byte
 	all := parts[:0]
@@ -109,7 +139,7 @@ func (r *reading) components(it *item, el *element, e int, raw []byte, n *node) 
 	}
 }
 
-// pairs reads qualifiers and values that follow each other, and gives the last element of them.
+// pairs reads qualifiers and values that follow each other, and gives the last element of them. A pair that the object has no place for stands in more.
 func (r *reading) pairs(it *item, el *element, from int, n *node) int {
 	var to *node
 	last := from + 2*el.most - 1
@@ -135,8 +165,16 @@ func (r *reading) pairs(it *item, el *element, from int, n *node) int {
 		case err != nil || err2 != nil:
 			r.fault(FaultCharacter, e, 0, "its bytes are no text")
 			continue
-		case name == "" || text == "":
-			r.fault(FaultMissingElement, e, 0, "qualifier and value go together")
+		case name == "" || text == "": // one without the other says nothing, and is kept
+			if !r.t.keep {
+				r.fault(FaultMissingElement, e, 0, "qualifier and value go together")
+				continue
+			}
+			for i, half := range []string{name, text} {
+				if half != "" {
+					r.more(n, it, e+i, 0, jsondoc.AppendString(nil, half))
+				}
+			}
 			continue
 		}
 		if to == nil {

@@ -131,8 +131,20 @@ func (w *composing) more(it *item, k *kept, v *Values, put func(e, c int, text s
 			put(e, c, one[0][0])
 			continue
 		}
-		put(e, 0, "")
+		if len(v.Elements) < e {
+			put(e, 0, "")
+		}
+		if e < len(it.at) && it.at[e] != nil && it.at[e].pairs == "" && !it.at[e].repeat { // the table has the first, and these are the others
+			v.Elements[e-1] = append(v.Elements[e-1], one...)
+			continue
+		}
 		v.Elements[e-1] = one
 	}
 	return nil
+}
+
+// takes: a data element of a segment has its place in more.
+func (k *kept) takes(it *item, e int) bool {
+	more := k.doc.Get("more")
+	return more.Exists() && more.Get(fmt.Sprintf("%s_%02d", it.after, e)).Exists()
 }
