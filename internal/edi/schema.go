@@ -172,7 +172,7 @@ func addValues(it *item, props object, required *[]string) {
 		switch {
 		case e.pairs != "":
 			usual := object{}
-			for _, q := range []string{"BO", "BP", "CB", "EN", "IN", "IZ", "LT", "MG", "MN", "PI", "PN", "SK", "SN", "UA", "UI", "UK", "UP", "VA", "VC", "VN", "VP", "EM", "FX", "TE"} {
+			for _, q := range []string{"BO", "BP", "CB", "EN", "IN", "IZ", "LT", "MG", "MN", "PI", "PN", "PO", "SK", "SN", "UA", "UI", "UK", "UP", "VA", "VC", "VN", "VP", "EM", "FX", "TE"} {
 				usual[q] = object{"type": "string"}
 			}
 			props[e.pairs] = object{"description": "Values by their qualifiers, of which these are usual", "type": "object", "properties": usual, "additionalProperties": object{"type": "string"}}
