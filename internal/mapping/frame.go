@@ -128,9 +128,9 @@ func (f *frame) stop() {
 	}
 }
 
-// enter makes v the element at depth.
-func (f *frame) enter(depth int, v *val, index int) {
-	f.items[depth] = itemScope{v: *v, index: index}
+// enter makes what stands in the scope of depth its element.
+func (f *frame) enter(depth, index int) {
+	f.items[depth].index = index
 	f.gen++
 	f.gens[depth+1] = f.gen
 }

@@ -192,8 +192,8 @@ func (r *rule) writeBlock(f *frame) (bool, *Error) {
 
 // enterObject goes into the object that the rule's is made of; there is false where it is absent, and may be.
 func (r *rule) enterObject(f *frame) (there bool, err *Error) {
-	var v val
-	if err := r.value.eval(f, &v); err != nil {
+	v := &f.items[r.depth].v
+	if err := r.value.eval(f, v); err != nil {
 		return false, r.value.failure(err)
 	}
 	switch {
@@ -211,7 +211,7 @@ func (r *rule) enterObject(f *frame) (there bool, err *Error) {
 			return false, r.value.failure(err)
 		}
 	}
-	f.enter(r.depth, &v, 0)
+	f.enter(r.depth, 0)
 	return true, nil
 }
 
@@ -243,11 +243,11 @@ func (r *rule) writeEach(f *frame) (bool, *Error) {
 	for _, i := range r.sums {
 		f.accs[i] = accumulator{}
 	}
-	var v val
-	if err := r.value.eval(f, &v); err != nil {
+	item := &f.items[r.depth].v // the list, and then each of its elements
+	if err := r.value.eval(f, item); err != nil {
 		return false, r.value.failure(err)
 	}
-	if v.k == vAbsent {
+	if item.k == vAbsent {
 		switch {
 		case r.optional:
 			return false, nil
@@ -261,11 +261,10 @@ func (r *rule) writeEach(f *frame) (bool, *Error) {
 	f.out = append(f.out, '[')
 	before := len(f.out)
 	index, count := 0, 0
-	if v.k == vDoc && v.doc.Kind() == jsondoc.Array {
-		for c := v.doc.Cursor(); c.Next(); index++ {
-			var item val
+	if item.k == vDoc && item.doc.Kind() == jsondoc.Array {
+		for c := item.doc.Cursor(); c.Next(); index++ {
 			item.setDoc(c.Value())
-			there, err := r.element(f, &item, index, len(f.out) > before)
+			there, err := r.element(f, index, len(f.out) > before)
 			if err != nil {
 				return false, err
 			}
@@ -274,7 +273,7 @@ func (r *rule) writeEach(f *frame) (bool, *Error) {
 			}
 		}
 	} else {
-		x, err := v.any(f)
+		x, err := item.any(f)
 		if err != nil {
 			return false, r.value.failure(err)
 		}
@@ -283,9 +282,8 @@ func (r *rule) writeEach(f *frame) (bool, *Error) {
 			return false, r.value.failure(fmt.Errorf("each wants a list, not %s", describe(x)))
 		}
 		for ; index < len(list); index++ {
-			var item val
 			item.setAny(list[index])
-			there, err := r.element(f, &item, index, len(f.out) > before)
+			there, err := r.element(f, index, len(f.out) > before)
 			if err != nil {
 				return false, err
 			}
@@ -301,8 +299,8 @@ func (r *rule) writeEach(f *frame) (bool, *Error) {
 }
 
 // element writes one element, if it is to be there.
-func (r *rule) element(f *frame, item *val, index int, comma bool) (bool, *Error) {
-	f.enter(r.depth, item, index)
+func (r *rule) element(f *frame, index int, comma bool) (bool, *Error) {
+	f.enter(r.depth, index)
 	err := f.spend(1)
 	if err == nil {
 		err = f.wrote()
