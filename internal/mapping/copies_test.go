@@ -25,6 +25,15 @@ set:
       quantity: item.qty
       amount: round(this.quantity * source.rate, 2)
   total: total(target.lines, "amount")
+  ship_to?:
+    of: source.shipping
+    as: place
+    set:
+      city: place.city
+  addresses?:
+    - of: source.billing ?? source.shipping
+      set:
+        city: item.city
 `
 	var p strictyaml.Problems
 	m := Compile(strictyaml.Parse("m.yaml", []byte(text), &p)[0], testDeps(t), &p)
@@ -40,7 +49,7 @@ set:
 		got = append(got, fmt.Sprint(strings.Join(c.Target, "."), "<-", strings.Join(from, ",")))
 	}
 	want := []string{"id<-no", "customer.id<-customer.id,wide", "note<-customer.id,no,wide", "currency<-", "lines.[].sku<-lines.[].sku", "lines.[].quantity<-lines.[].qty",
-		"lines.[].amount<-lines.[].qty,rate", "total<-lines.[].qty,lines.[].sku,rate"}
+		"lines.[].amount<-lines.[].qty,rate", "total<-lines.[].qty,lines.[].sku,rate", "ship_to.city<-shipping.city", "addresses.[].city<-billing,shipping"}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("copies:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
