@@ -47,7 +47,7 @@ type other struct {
 // cluster makes a topic of its own in the cluster at an address.
 func cluster(t testing.TB, addr string, partitions int, config ...string) *other {
 	t.Helper()
-	c, err := bus.Dial(t.Context(), bus.Config{Brokers: []string{addr}, Log: brokertest.Quiet(t)})
+	c, err := bus.Dial(t.Context(), bus.Config{Brokers: []string{addr}, Log: brokertest.Quiet(t), Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +58,9 @@ func cluster(t testing.TB, addr string, partitions int, config ...string) *other
 	return o
 }
 
+// patience is for a broker that others keep busy.
+const patience = time.Minute
+
 // make makes the topic; config is names and values.
 func (o *other) make(partitions int, config ...string) {
 	o.t.Helper()
@@ -65,7 +68,7 @@ func (o *other) make(partitions int, config ...string) {
 	for i := 0; i < len(config); i += 2 {
 		settings[config[i]] = config[i+1]
 	}
-	ctx, end := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, end := context.WithTimeout(context.Background(), patience)
 	defer end()
 	if err := o.cluster.EnsureTopics(ctx, []bus.Topic{{Name: o.topic, Partitions: partitions, Replication: 1, Config: settings}}); err != nil {
 		o.t.Fatal(err)
