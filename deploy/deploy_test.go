@@ -145,12 +145,25 @@ func TestCompose(t *testing.T) {
 	if _, err := os.Stat(filepath.Join("compose", hub.Build.Context, hub.Build.Dockerfile)); err != nil {
 		t.Error(err)
 	}
-	if exec.Command("docker", "compose", "version").Run() != nil {
-		needtest.Skip(t, "docker compose is not here: compose.yaml was parsed, and not looked at by it")
+	look := []string{"docker", "compose", "-f", "compose/compose.yaml", "config", "--quiet"}
+	if exec.CommandContext(t.Context(), "docker", "compose", "version").Run() != nil {
+		look = []string{specification(t), "compose/compose.yaml"}
 	}
-	if out, err := exec.Command("docker", "compose", "-f", "compose/compose.yaml", "config", "--quiet").CombinedOutput(); err != nil {
-		t.Errorf("docker compose: %v\n%s", err, out)
+	if out, err := exec.CommandContext(t.Context(), look[0], look[1:]...).CombinedOutput(); err != nil {
+		t.Errorf("%v: %v\n%s", look, err, out)
 	}
+}
+
+// specification is the Compose specification's own loader, which docker compose reads its files with.
+func specification(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	get := exec.CommandContext(t.Context(), "go", "install", "github.com/compose-spec/compose-go/v2/cmd@v2.10.0")
+	get.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=")
+	if out, err := get.CombinedOutput(); err != nil {
+		needtest.Skip(t, "docker compose is not here, and the Compose specification's loader could not be fetched: compose.yaml was parsed, and not looked at by either: %s", out)
+	}
+	return filepath.Join(dir, "cmd")
 }
 
 type object struct {
